@@ -1,0 +1,103 @@
+// A job's settings, checked once. Every default and every range of JobSpec lives in job_config.cc.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/robust/robust_settings.h"
+
+namespace equipoise {
+
+namespace v1 {
+class JobSpec;
+}  // namespace v1
+
+enum class DType { kFloat32, kFloat64 };
+enum class LossType { kDpo, kIpo, kSft };
+enum class SftAverage { kToken, kSequence };
+enum class OptimizerType { kAdamW, kSgd };
+enum class LaunchMode { kCoordinator, kExternal };
+
+struct ModelConfig {
+  std::filesystem::path path;
+  std::optional<std::filesystem::path> reference;
+  DType dtype = DType::kFloat32;
+};
+
+struct DataConfig {
+  std::filesystem::path train;
+  std::optional<std::filesystem::path> validation;
+  int max_length = 1024;
+  bool shuffle = true;
+  std::map<std::string, double> group_counts;
+};
+
+struct LossConfig {
+  LossType type = LossType::kDpo;
+  double beta = 0.1;
+  double label_smoothing = 0.0;
+  bool length_normalized = false;
+  bool reference_free = false;
+  SftAverage sft_average = SftAverage::kToken;
+};
+
+struct RobustConfig {
+  RobustSettings settings;  // importance_weight_K left empty: it needs the group table
+  std::map<std::string, double> importance_weights;
+};
+
+struct OptimizerConfig {
+  OptimizerType type = OptimizerType::kAdamW;
+  double learning_rate = 1e-5;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0.0;
+  bool decay_norms = true;
+  bool decay_biases = true;
+  double max_grad_norm = 1.0;  // 0: no clipping
+  std::int64_t warmup_steps = 0;
+};
+
+struct TrainingConfig {
+  double epochs = 1.0;
+  std::optional<std::int64_t> max_steps;
+  std::int64_t global_batch_size = 64;
+  std::int64_t micro_batch_tokens = 16384;
+  std::uint64_t seed = 0;
+};
+
+struct LoggingConfig {
+  std::int64_t every_steps = 1;
+  std::vector<std::int64_t> at_steps;  // ascending; if not empty, exactly these
+};
+
+struct LaunchConfig {
+  LaunchMode mode = LaunchMode::kCoordinator;
+  std::optional<int> workers;
+};
+
+struct JobConfig {
+  std::string name;
+  ModelConfig model;
+  DataConfig data;
+  LossConfig loss;
+  RobustConfig robust;
+  OptimizerConfig optimizer;
+  TrainingConfig training;
+  std::int64_t evaluation_every_steps = 0;
+  LoggingConfig logging;
+  LaunchConfig launch;
+  std::filesystem::path output;
+  bool overwrite = false;
+};
+
+// Fills in defaults and checks every range. Throws std::invalid_argument naming the field (as in YAML:
+// `loss.beta`), the value and what would be right. Does not touch the file system.
+JobConfig make_job_config(const v1::JobSpec& spec);
+
+}  // namespace equipoise

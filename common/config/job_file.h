@@ -1,0 +1,25 @@
+// A job's YAML file: message JobSpec in Protobuf's JSON mapping, snake_case or lowerCamelCase keys, enum values
+// short and in lower case.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "equipoise/v1/job.pb.h"
+
+namespace equipoise {
+
+// Reads `path`, applies `overrides` ("loss.beta=0.2", the value in YAML) and makes relative file paths absolute,
+// based on the folder of `path`.
+// Throws std::invalid_argument "FILE:LINE: ..." for a file that cannot be read, bad YAML, an unknown key (with
+// the nearest known one), a duplicate key or a value of the wrong type.
+v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std::string> overrides);
+
+// The same message as YAML text: every field that is set, enum values short, doubles with 17 digits.
+std::string job_spec_to_yaml(const v1::JobSpec& spec);
+
+// `spec` with every default filled in, for job.yaml of a run. `spec` must pass make_job_config.
+v1::JobSpec resolve_defaults(const v1::JobSpec& spec);
+
+}  // namespace equipoise

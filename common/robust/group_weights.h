@@ -1,0 +1,67 @@
+// alpha: how much each group counts in the next gradient, and how it ascends.
+// Source: Ramesh et al. 2024 (arXiv:2405.20304), Algorithm 1, update of alpha.
+//
+//   L_g  estimated as `Estimator` says from S_g, n_g, |B|, N_g, N
+//   a_g <- a_g + eta_alpha * chi * (L_g + C / sqrt(N_g))     for each group g in the batch
+//   alpha = softmax(a), then mixed with uniform so that no alpha_g is below min_weight
+//   w_g = (1 - chi) / K + chi * alpha_g                      the weights of the gradient
+//
+// mode kImportance: alpha fixed, w = alpha. mode kNone: alpha_g = N_g / sum N, w = alpha (the gradient is the
+// mean over the batch whatever w is).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/robust/robust_settings.h"
+
+namespace equipoise {
+
+// Sums over one global batch for the groups present in it. The three vectors have one length.
+struct GroupSums {
+  std::vector<std::uint32_t> group;  // ascending, each in [0, K)
+  std::vector<double> loss_sum;      // S_g = sum_i m[i,g] * l_i
+  std::vector<double> pair_count;    // n_g = sum_i m[i,g] > 0
+  double batch_pairs = 0;            // |B| > 0
+};
+
+// A point on the probability simplex over K groups. Kept as log(alpha), so a weight that has shrunk to almost
+// nothing can still grow back. Pure arithmetic in float64; the same calls give the same bits.
+// Not thread-safe.
+class GroupWeights {
+ public:
+  // group_pair_count_K  [K]  N_g > 0; K = its length >= 1
+  // num_pairs                N > 0, for dataset_scaled
+  // alpha starts uniform (kGroupRobust), fixed (kImportance) or at the groups' shares (kNone).
+  // Throws std::invalid_argument on an empty or non-positive N_g, a setting out of its range, or importance
+  // weights of another length.
+  GroupWeights(RobustSettings settings, std::vector<double> group_pair_count_K, double num_pairs);
+
+  // Applies one step and returns w_g of each group in `sums`, in its order: with kBeforeGradient from the alpha
+  // after the step, with kAfterGradient from the alpha before it.
+  // Throws std::invalid_argument if sums are not as described in GroupSums or not finite; nothing is changed then.
+  std::vector<double> step(const GroupSums& sums);
+
+  std::vector<double> alpha_K() const;                                  // [K], sums to 1
+  const std::vector<double>& log_alpha_K() const { return log_alpha_K_; }  // [K], normalised, floor not applied
+  // Continues from a recorded state. Throws std::invalid_argument on a wrong length or a value that is not finite.
+  void restore(std::vector<double> log_alpha_K);
+
+ private:
+  RobustSettings settings_;
+  std::vector<double> group_pair_count_K_;
+  double num_pairs_;
+  std::vector<double> log_alpha_K_;
+};
+
+// Estimated loss of each group in `sums`, in its order.
+std::vector<double> estimate_group_loss(const GroupSums& sums, Estimator estimator,
+                                        std::span<const double> group_pair_count_K, double num_pairs);
+
+// scale_g of each group in `sums`: with L_g = scale_g * S_g, pair i's gradient coefficient is
+// c_i = sum_g w_g * m[i,g] * scale_g.
+std::vector<double> estimator_scale(const GroupSums& sums, Estimator estimator,
+                                    std::span<const double> group_pair_count_K, double num_pairs);
+
+}  // namespace equipoise

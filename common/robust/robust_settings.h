@@ -1,0 +1,30 @@
+// Settings of the group-robust objective, as checked from JobSpec.robust.
+// Source: Ramesh et al. 2024 (arXiv:2405.20304), Algorithm 1; Sagawa et al. 2020 for the adjustment.
+#pragma once
+
+#include <vector>
+
+namespace equipoise {
+
+enum class RobustMode { kNone, kImportance, kGroupRobust };
+
+// How a group's loss is estimated from the sums S_g, n_g of one global batch of |B| pairs:
+//   kBatchMean       S_g / n_g                  (group absent: not updated)
+//   kDatasetScaled   (N / N_g) * S_g / |B|      unbiased under uniform sampling
+//   kBatchSum        S_g / |B|
+enum class Estimator { kBatchMean, kDatasetScaled, kBatchSum };
+
+enum class WeightUpdate { kBeforeGradient, kAfterGradient };
+
+struct RobustSettings {
+  RobustMode mode = RobustMode::kNone;
+  Estimator estimator = Estimator::kBatchMean;
+  WeightUpdate update = WeightUpdate::kBeforeGradient;
+  double step_size = 0.01;   // eta_alpha >= 0, in 1/unit of the loss
+  double adjustment = 0.0;   // C >= 0
+  double trade_off = 1.0;    // chi in [0, 1]
+  double min_weight = 0.0;   // in [0, 1/K]
+  std::vector<double> importance_weight_K;  // mode kImportance; empty: proportional to 1/N_g
+};
+
+}  // namespace equipoise

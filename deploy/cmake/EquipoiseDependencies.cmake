@@ -1,0 +1,62 @@
+# Everything that is not ours. Debian packages by find_package; LibTorch, NCCL and the CUDA runtime as imported
+# targets from EQUIPOISE_DEPS_DIR, because the CUDA wheel's own package file wants a whole CUDA toolkit.
+
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(MPI REQUIRED COMPONENTS C)
+find_package(CLI11 REQUIRED)
+find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+if(EQUIPOISE_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+
+set(wheels ${EQUIPOISE_DEPS_DIR}/python)
+set(torch_lib ${wheels}/torch/lib)
+set(cuda_root ${wheels}/nvidia/cu13)
+set(nccl_root ${wheels}/nvidia/nccl)
+foreach(needed ${torch_lib}/libtorch_cpu.so ${cuda_root}/lib/libcudart.so.13 ${nccl_root}/include/nccl.h)
+  if(NOT EXISTS ${needed})
+    message(FATAL_ERROR "${needed} is not there: run deploy/bootstrap first")
+  endif()
+endforeach()
+
+function(equipoise_imported name file)
+  add_library(${name} SHARED IMPORTED GLOBAL)
+  set_target_properties(${name} PROPERTIES IMPORTED_LOCATION ${file} IMPORTED_NO_SONAME ON)
+endfunction()
+
+equipoise_imported(libtorch::c10 ${torch_lib}/libc10.so)
+equipoise_imported(libtorch::torch_cpu ${torch_lib}/libtorch_cpu.so)
+equipoise_imported(libtorch::c10_cuda ${torch_lib}/libc10_cuda.so)
+equipoise_imported(libtorch::torch_cuda ${torch_lib}/libtorch_cuda.so)
+equipoise_imported(libtorch::cudart ${cuda_root}/lib/libcudart.so.13)
+equipoise_imported(libtorch::nccl ${nccl_root}/lib/libnccl.so.2)
+
+# What every file that includes torch needs. CPU only: starts fast and needs no GPU library.
+add_library(libtorch_headers INTERFACE)
+target_include_directories(libtorch_headers SYSTEM INTERFACE
+  ${wheels}/torch/include ${wheels}/torch/include/torch/csrc/api/include)
+target_compile_definitions(libtorch_headers INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
+add_library(libtorch::headers ALIAS libtorch_headers)
+
+add_library(libtorch_torch INTERFACE)
+target_link_libraries(libtorch_torch INTERFACE libtorch::headers libtorch::torch_cpu libtorch::c10 Threads::Threads)
+target_link_options(libtorch_torch INTERFACE
+  -Wl,-rpath,${torch_lib} -Wl,-rpath-link,${torch_lib} -Wl,-rpath-link,${cuda_root}/lib)
+add_library(libtorch::torch ALIAS libtorch_torch)
+
+# CUDA and NCCL, for the one shared library that a machine with a GPU loads.
+add_library(libtorch_cuda_nccl INTERFACE)
+target_include_directories(libtorch_cuda_nccl SYSTEM INTERFACE ${cuda_root}/include ${nccl_root}/include)
+target_link_libraries(libtorch_cuda_nccl INTERFACE
+  libtorch::torch libtorch::torch_cuda libtorch::c10_cuda libtorch::nccl libtorch::cudart)
+add_library(libtorch::cuda_nccl ALIAS libtorch_cuda_nccl)

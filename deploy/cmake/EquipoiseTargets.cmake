@@ -1,0 +1,42 @@
+# Functions that declare our targets alike: warnings as errors, includes from the repository root, equipoise:: aliases.
+
+function(equipoise_configure_target target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Werror)
+  target_compile_options(${target} PRIVATE $<$<BOOL:${CCACHE}>:-fpch-preprocess>)
+  target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
+  if(EQUIPOISE_SANITIZER)
+    target_compile_options(${target} PUBLIC -fsanitize=${EQUIPOISE_SANITIZER} -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${EQUIPOISE_SANITIZER})
+  endif()
+endfunction()
+
+# equipoise_library(NAME SOURCES a.cc ... [PUBLIC targets ...] [PRIVATE targets ...])
+# makes the static library equipoise_NAME with alias equipoise::NAME.
+function(equipoise_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(equipoise_${name} STATIC ${arg_SOURCES})
+  add_library(equipoise::${name} ALIAS equipoise_${name})
+  set_target_properties(equipoise_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  equipoise_configure_target(equipoise_${name})
+  target_link_libraries(equipoise_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+endfunction()
+
+# equipoise_program(NAME SOURCES ... PRIVATE ...) makes build/<preset>/bin/NAME.
+function(equipoise_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PRIVATE" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  equipoise_configure_target(${name})
+  target_link_libraries(${name} PRIVATE ${arg_PRIVATE})
+endfunction()
+
+# equipoise_test(NAME SOURCES ... PRIVATE ...): one GoogleTest program; every TEST is a ctest test of its own.
+# Tests run in the repository's tests/ folder, so golden files are "golden/...".
+function(equipoise_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PRIVATE" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  equipoise_configure_target(${name})
+  target_link_libraries(${name} PRIVATE ${arg_PRIVATE} GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/tests DISCOVERY_MODE PRE_TEST
+                       PROPERTIES TIMEOUT 300)
+endfunction()

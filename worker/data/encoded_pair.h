@@ -1,0 +1,51 @@
+// Preference pairs as token ids, the way TRL 1.16 makes them.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/dataset/preference_pair.h"
+#include "common/huggingface/tokenizer.h"
+
+namespace equipoise {
+
+struct EncodedPair {
+  std::vector<std::int32_t> prompt_ids;    // with BOS if the tokenizer adds one
+  std::vector<std::int32_t> chosen_ids;    // with EOS, unless cut off
+  std::vector<std::int32_t> rejected_ids;  // the same; empty when the data has no rejected answer (SFT)
+  std::vector<Membership> memberships;
+
+  std::size_t num_tokens() const { return prompt_ids.size() + chosen_ids.size() + rejected_ids.size(); }
+};
+
+struct EncodedDataset {
+  std::vector<EncodedPair> pairs;        // in the order of the file, without the dropped ones
+  std::vector<std::string> group_names;  // ids as in the memberships
+  std::vector<double> pair_count_K;      // N_g = sum_i m[i,g]
+  std::int64_t dropped_pairs = 0;        // their prompt alone reaches max_length
+};
+
+// A tokenizer with the text of its end-of-sequence token, from a Hugging Face folder (tokenizer.json and
+// tokenizer_config.json, special_tokens_map.json or config.json for EOS).
+// Throws std::invalid_argument naming the file that is missing or wrong.
+struct ModelTokenizer {
+  Tokenizer tokenizer;
+  std::string eos_token;
+  std::int32_t eos_id = 0;
+};
+ModelTokenizer load_model_tokenizer(const std::filesystem::path& folder);
+
+// EOS text is appended to each answer that does not end with it; prompt, prompt+chosen and prompt+rejected are
+// tokenised as one string each; the prompt ends where the shortest common prefix ends. Pairs whose prompt reaches
+// max_length are dropped and counted, longer prompt+answer sequences lose their end.
+// Throws std::invalid_argument when no pair is left.
+EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, int max_length, int threads);
+
+// SHA-256 over ids and memberships of all pairs, in order, and the group names.
+std::array<std::byte, 32> dataset_digest(const EncodedDataset& dataset);
+
+}  // namespace equipoise

@@ -1,0 +1,57 @@
+// A decoder language model read from a Hugging Face folder.
+#pragma once
+
+#include <torch/types.h>
+
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "worker/data/packed_batch.h"
+#include "worker/model/decoder_config.h"
+
+namespace equipoise {
+
+struct NamedTensor {
+  std::string name;  // as in the safetensors file
+  torch::Tensor tensor;
+};
+
+class Decoder {
+ public:
+  // Reads config.json and *.safetensors. Parameters are leaves that require grad.
+  // Throws std::invalid_argument naming the file and the field or tensor: an unsupported model_type (with the list of
+  // supported ones), a configuration that changes the mathematics and is not known, a tensor missing, superfluous
+  // or of another shape.
+  static Decoder load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device);
+
+  // An independent copy whose parameters do not require grad: the reference policy.
+  Decoder frozen_copy() const;
+
+  const DecoderConfig& config() const { return config_; }
+  // Each trained tensor once (a tied head is the embedding), in the order of the forward pass.
+  const std::vector<NamedTensor>& parameters() const { return parameters_; }
+
+  // Hidden states after the final norm: [T, H].
+  torch::Tensor hidden_states(const PackedBatch& batch) const;
+  // Weight of the head: [V, H].
+  const torch::Tensor& head_weight() const { return head_weight_; }
+
+ private:
+  Decoder() = default;
+  DecoderConfig config_;
+  std::vector<NamedTensor> parameters_;
+  torch::Tensor head_weight_;
+};
+
+// Writes a folder that Hugging Face programs load: config.json, tokenizer files and the rest of the small files as in
+// `source`, and the parameters as model.safetensors. The folder appears whole or not at all (written aside, renamed).
+// Throws std::invalid_argument if `target` exists.
+void save_model(const Decoder& decoder, const std::filesystem::path& source, const std::filesystem::path& target);
+
+// SHA-256 over the bytes of all parameters, in order.
+std::array<std::byte, 32> parameter_digest(const std::vector<NamedTensor>& parameters);
+
+}  // namespace equipoise
