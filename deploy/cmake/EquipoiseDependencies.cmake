@@ -31,7 +31,7 @@ endforeach()
 
 function(equipoise_imported name file)
   add_library(${name} SHARED IMPORTED GLOBAL)
-  set_target_properties(${name} PROPERTIES IMPORTED_LOCATION ${file} IMPORTED_NO_SONAME ON)
+  set_target_properties(${name} PROPERTIES IMPORTED_LOCATION ${file})
 endfunction()
 
 equipoise_imported(libtorch::c10 ${torch_lib}/libc10.so)

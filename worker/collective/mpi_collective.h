@@ -1,0 +1,31 @@
+// Collectives over MPI, for tensors in host memory.
+#pragma once
+
+#include <memory>
+
+#include "worker/collective/collective.h"
+
+namespace equipoise {
+
+// MPI_Init_thread in the constructor, MPI_Finalize in the destructor. One a process, made before any other thread.
+// Leaving a process without destroying it makes mpirun end the other ranks: that is the way out after an error.
+class MpiSession {
+ public:
+  MpiSession();
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+  RankInfo info() const { return info_; }
+  // Position among, and number of, the ranks on this host: chooses the device and the number of threads.
+  RankInfo local() const { return local_; }
+
+ private:
+  RankInfo info_;
+  RankInfo local_;
+};
+
+// `session` outlives it. Sums use MPI_Iallreduce, which for the same world size gives the same bits every time.
+std::unique_ptr<Collective> make_mpi_collective(const MpiSession& session, std::chrono::seconds timeout);
+
+}  // namespace equipoise
