@@ -10,6 +10,7 @@
 // mean over the batch whatever w is).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -43,12 +44,17 @@ class GroupWeights {
   // Throws std::invalid_argument if sums are not as described in GroupSums or not finite; nothing is changed then.
   std::vector<double> step(const GroupSums& sums);
 
-  std::vector<double> alpha_K() const;                                  // [K], sums to 1
+  std::vector<double> alpha_K() const;                                     // [K], sums to 1
   const std::vector<double>& log_alpha_K() const { return log_alpha_K_; }  // [K], normalised, floor not applied
-  // Continues from a recorded state. Throws std::invalid_argument on a wrong length or a value that is not finite.
+  // Continues from a recorded state, bit by bit. Throws std::invalid_argument on a wrong length, a value that is not
+  // finite or weights that do not sum to 1.
   void restore(std::vector<double> log_alpha_K);
 
  private:
+  std::vector<double> ascent(const GroupSums& sums) const;
+  std::vector<double> gradient_weight(std::span<const std::uint32_t> groups) const;
+  double alpha(std::size_t group) const;
+
   RobustSettings settings_;
   std::vector<double> group_pair_count_K_;
   double num_pairs_;

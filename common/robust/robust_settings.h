@@ -20,10 +20,10 @@ struct RobustSettings {
   RobustMode mode = RobustMode::kNone;
   Estimator estimator = Estimator::kBatchMean;
   WeightUpdate update = WeightUpdate::kBeforeGradient;
-  double step_size = 0.01;   // eta_alpha >= 0, in 1/unit of the loss
-  double adjustment = 0.0;   // C >= 0
-  double trade_off = 1.0;    // chi in [0, 1]
-  double min_weight = 0.0;   // in [0, 1/K]
+  double step_size = 0.01;                  // eta_alpha >= 0, in 1/unit of the loss
+  double adjustment = 0.0;                  // C >= 0
+  double trade_off = 1.0;                   // chi in [0, 1]
+  double min_weight = 0.0;                  // in [0, 1/K]
   std::vector<double> importance_weight_K;  // mode kImportance; empty: proportional to 1/N_g
 };
 

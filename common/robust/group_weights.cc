@@ -1,0 +1,185 @@
+#include "common/robust/group_weights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "common/base/number_text.h"
+#include "common/robust/log_simplex.h"
+
+namespace equipoise {
+namespace {
+
+[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
+
+void check_in_range(const char* name, double value, double lowest, double highest) {
+  if (value >= lowest && value <= highest) return;  // false for NaN
+  refuse(std::string("robust.") + name + " is " + number_text(value) + ", expected a number in [" +
+         number_text(lowest) + ", " + number_text(highest) + "]");
+}
+
+void check_settings(const RobustSettings& settings, std::size_t num_groups) {
+  constexpr double kLargest = 1e300;  // stands for "finite" in the message as well
+  check_in_range("step_size", settings.step_size, 0, kLargest);
+  check_in_range("adjustment", settings.adjustment, 0, kLargest);
+  check_in_range("trade_off", settings.trade_off, 0, 1);
+  check_in_range("min_weight", settings.min_weight, 0, 1 / static_cast<double>(num_groups));
+  const auto& given_K = settings.importance_weight_K;
+  if (given_K.empty()) return;
+  if (given_K.size() != num_groups) {
+    refuse("robust.importance_weights has " + std::to_string(given_K.size()) +
+           " weights, expected one for each of the " + std::to_string(num_groups) + " groups");
+  }
+  for (std::size_t g = 0; g < num_groups; ++g) {
+    if (std::isfinite(given_K[g]) && given_K[g] > 0) continue;
+    refuse("the importance weight of group " + std::to_string(g) + " is " + number_text(given_K[g]) + ", expected > 0");
+  }
+}
+
+void check_sizes(std::span<const double> group_pair_count_K, double num_pairs) {
+  if (group_pair_count_K.empty()) refuse("there are no groups, expected at least one");
+  for (std::size_t g = 0; g < group_pair_count_K.size(); ++g) {
+    if (std::isfinite(group_pair_count_K[g]) && group_pair_count_K[g] > 0) continue;
+    refuse("group " + std::to_string(g) + " has " + number_text(group_pair_count_K[g]) + " pairs, expected > 0");
+  }
+  if (!std::isfinite(num_pairs) || num_pairs <= 0) refuse("num_pairs is " + number_text(num_pairs) + ", expected > 0");
+}
+
+void check_group(const GroupSums& sums, std::size_t i, std::size_t num_groups) {
+  const auto refuse_group = [&](const std::string& what) { refuse("group " + std::to_string(sums.group[i]) + what); };
+  if (sums.group[i] >= num_groups) refuse_group(" is unknown, expected one below " + std::to_string(num_groups));
+  if (i > 0 && sums.group[i] <= sums.group[i - 1]) refuse_group(" is out of order, expected ascending group ids");
+  if (!std::isfinite(sums.loss_sum[i])) {
+    refuse_group(" has loss sum " + number_text(sums.loss_sum[i]) + ", expected a finite one");
+  }
+  if (!std::isfinite(sums.pair_count[i]) || sums.pair_count[i] <= 0) {
+    refuse_group(" has pair count " + number_text(sums.pair_count[i]) + ", expected > 0");
+  }
+}
+
+void check_sums(const GroupSums& sums, std::size_t num_groups) {
+  if (sums.loss_sum.size() != sums.group.size() || sums.pair_count.size() != sums.group.size()) {
+    refuse("group sums have " + std::to_string(sums.group.size()) + " groups, " + std::to_string(sums.loss_sum.size()) +
+           " loss sums and " + std::to_string(sums.pair_count.size()) + " pair counts, expected one number");
+  }
+  if (!std::isfinite(sums.batch_pairs) || sums.batch_pairs <= 0) {
+    refuse("batch_pairs is " + number_text(sums.batch_pairs) + ", expected > 0");
+  }
+  for (std::size_t i = 0; i < sums.group.size(); ++i) check_group(sums, i, num_groups);
+}
+
+std::vector<double> initial_log_alpha(const RobustSettings& settings, std::span<const double> group_pair_count_K) {
+  std::vector<double> log_alpha_K(group_pair_count_K.size(), 0.0);
+  for (std::size_t g = 0; g < log_alpha_K.size(); ++g) {
+    if (settings.mode == RobustMode::kNone) log_alpha_K[g] = std::log(group_pair_count_K[g]);
+    if (settings.mode != RobustMode::kImportance) continue;
+    log_alpha_K[g] = settings.importance_weight_K.empty() ? -std::log(group_pair_count_K[g])
+                                                          : std::log(settings.importance_weight_K[g]);
+  }
+  normalize_log_simplex(log_alpha_K);
+  return log_alpha_K;
+}
+
+double scale_of(const GroupSums& sums, std::size_t i, Estimator estimator, std::span<const double> group_pair_count_K,
+                double num_pairs) {
+  switch (estimator) {
+    case Estimator::kBatchMean:
+      return 1 / sums.pair_count[i];
+    case Estimator::kDatasetScaled:
+      return num_pairs / group_pair_count_K[sums.group[i]] / sums.batch_pairs;
+    case Estimator::kBatchSum:
+      return 1 / sums.batch_pairs;
+  }
+  refuse("the estimator is unknown");
+}
+
+}  // namespace
+
+std::vector<double> estimator_scale(const GroupSums& sums, Estimator estimator,
+                                    std::span<const double> group_pair_count_K, double num_pairs) {
+  check_sums(sums, group_pair_count_K.size());
+  std::vector<double> scale(sums.group.size());
+  for (std::size_t i = 0; i < scale.size(); ++i) scale[i] = scale_of(sums, i, estimator, group_pair_count_K, num_pairs);
+  return scale;
+}
+
+std::vector<double> estimate_group_loss(const GroupSums& sums, Estimator estimator,
+                                        std::span<const double> group_pair_count_K, double num_pairs) {
+  std::vector<double> loss = estimator_scale(sums, estimator, group_pair_count_K, num_pairs);
+  for (std::size_t i = 0; i < loss.size(); ++i) loss[i] *= sums.loss_sum[i];
+  return loss;
+}
+
+GroupWeights::GroupWeights(RobustSettings settings, std::vector<double> group_pair_count_K, double num_pairs)
+    : settings_(std::move(settings)), group_pair_count_K_(std::move(group_pair_count_K)), num_pairs_(num_pairs) {
+  check_sizes(group_pair_count_K_, num_pairs_);
+  check_settings(settings_, group_pair_count_K_.size());
+  log_alpha_K_ = initial_log_alpha(settings_, group_pair_count_K_);
+}
+
+std::vector<double> GroupWeights::step(const GroupSums& sums) {
+  check_sums(sums, log_alpha_K_.size());
+  if (settings_.mode != RobustMode::kGroupRobust) return gradient_weight(sums.group);
+  // Everything that can throw comes before the first change of log_alpha_K_, or cannot follow it.
+  std::vector<double> weight;
+  weight.reserve(sums.group.size());
+  std::vector<double> rise = ascent(sums);
+  if (settings_.update == WeightUpdate::kAfterGradient) weight = gradient_weight(sums.group);
+  for (std::size_t i = 0; i < rise.size(); ++i) log_alpha_K_[sums.group[i]] += rise[i];
+  normalize_log_simplex(log_alpha_K_);
+  if (settings_.update == WeightUpdate::kBeforeGradient) weight = gradient_weight(sums.group);
+  return weight;
+}
+
+// eta_alpha * chi * (L_g + C / sqrt(N_g)), saturated so that a weight stays finite in the log domain.
+std::vector<double> GroupWeights::ascent(const GroupSums& sums) const {
+  std::vector<double> rise(sums.group.size());
+  for (std::size_t i = 0; i < rise.size(); ++i) {
+    const double loss = scale_of(sums, i, settings_.estimator, group_pair_count_K_, num_pairs_) * sums.loss_sum[i];
+    const double adjusted = loss + settings_.adjustment / std::sqrt(group_pair_count_K_[sums.group[i]]);
+    const double factor = settings_.step_size * settings_.trade_off;
+    rise[i] = factor == 0 ? 0 : std::clamp(factor * adjusted, kLowestLogWeight, -kLowestLogWeight);
+  }
+  return rise;
+}
+
+double GroupWeights::alpha(std::size_t group) const {
+  const double unfloored = std::exp(log_alpha_K_[group]);
+  if (settings_.mode != RobustMode::kGroupRobust || settings_.min_weight == 0) return unfloored;
+  const double uniform_part = std::min(1.0, settings_.min_weight * static_cast<double>(log_alpha_K_.size()));
+  return settings_.min_weight + (1 - uniform_part) * unfloored;
+}
+
+std::vector<double> GroupWeights::gradient_weight(std::span<const std::uint32_t> groups) const {
+  const double uniform = 1 / static_cast<double>(log_alpha_K_.size());
+  const double chi = settings_.mode == RobustMode::kGroupRobust ? settings_.trade_off : 1.0;
+  std::vector<double> weight(groups.size());
+  for (std::size_t i = 0; i < weight.size(); ++i) weight[i] = (1 - chi) * uniform + chi * alpha(groups[i]);
+  return weight;
+}
+
+std::vector<double> GroupWeights::alpha_K() const {
+  std::vector<double> result_K(log_alpha_K_.size());
+  for (std::size_t g = 0; g < result_K.size(); ++g) result_K[g] = alpha(g);
+  return result_K;
+}
+
+void GroupWeights::restore(std::vector<double> log_alpha_K) {
+  if (log_alpha_K.size() != log_alpha_K_.size()) {
+    refuse("the recorded weights are of " + std::to_string(log_alpha_K.size()) + " groups, expected " +
+           std::to_string(log_alpha_K_.size()));
+  }
+  for (std::size_t g = 0; g < log_alpha_K.size(); ++g) {
+    if (!std::isfinite(log_alpha_K[g]))
+      refuse("the recorded log weight of group " + std::to_string(g) + " is not finite");
+  }
+  constexpr double kRounding = 1e-6;  // far above what summing 1e6 weights leaves, far below a damaged record
+  const double log_sum = log_sum_exp(log_alpha_K);
+  if (std::abs(log_sum) > kRounding)
+    refuse("the recorded weights sum to " + number_text(std::exp(log_sum)) + ", expected 1");
+  log_alpha_K_ = std::move(log_alpha_K);  // as recorded, not normalised again: resuming keeps every bit
+}
+
+}  // namespace equipoise

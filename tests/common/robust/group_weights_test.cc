@@ -1,0 +1,251 @@
+#include "common/robust/group_weights.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+
+namespace equipoise {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kRounding = 1e-14;  // a few operations in float64 on numbers up to 1
+
+RobustSettings robust_settings(double step_size = 0.5) {
+  RobustSettings settings;
+  settings.mode = RobustMode::kGroupRobust;
+  settings.step_size = step_size;
+  return settings;
+}
+
+GroupSums sums_of(std::vector<std::uint32_t> group, std::vector<double> loss_sum, std::vector<double> pair_count,
+                  double batch_pairs) {
+  return {std::move(group), std::move(loss_sum), std::move(pair_count), batch_pairs};
+}
+
+double total(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
+
+TEST(GroupWeights, StartUniform) {
+  const std::vector<double> alpha_K = GroupWeights(robust_settings(), {5, 1, 1, 1}, 8).alpha_K();
+  for (const double alpha : alpha_K) EXPECT_NEAR(alpha, 0.25, kRounding);
+}
+
+TEST(GroupWeights, MultiplyByTheExponentOfStepSizeTimesLoss) {
+  GroupWeights weights(robust_settings(0.5), {4, 4}, 8);
+  weights.step(sums_of({0, 1}, {2 * 0.7, 3 * 0.4}, {2, 3}, 5));
+  EXPECT_NEAR(weights.alpha_K()[0], std::exp(0.5 * 0.7) / (std::exp(0.5 * 0.7) + std::exp(0.5 * 0.4)), kRounding);
+}
+
+TEST(GroupWeights, StayOnTheSimplex) {
+  GroupWeights weights(robust_settings(3), {7, 5, 3, 1}, 16);
+  for (int step = 0; step < 200; ++step) {
+    weights.step(sums_of({0, 2, 3}, {0.1 * step, 2, std::sin(step)}, {3, 2, 1}, 6));
+    EXPECT_NEAR(total(weights.alpha_K()), 1, 1e-12);
+  }
+}
+
+TEST(GroupWeights, FollowAPermutationOfTheGroups) {
+  GroupWeights weights(robust_settings(), {4, 2, 1}, 7);
+  GroupWeights permuted(robust_settings(), {1, 4, 2}, 7);
+  weights.step(sums_of({0, 1, 2}, {1.0, 0.3, 0.9}, {2, 1, 1}, 4));
+  permuted.step(sums_of({0, 1, 2}, {0.9, 1.0, 0.3}, {1, 2, 1}, 4));
+  const std::vector<double> alpha_K = weights.alpha_K(), permuted_K = permuted.alpha_K();
+  EXPECT_NEAR(permuted_K[0], alpha_K[2], kRounding);
+  EXPECT_NEAR(permuted_K[1], alpha_K[0], kRounding);
+  EXPECT_NEAR(permuted_K[2], alpha_K[1], kRounding);
+}
+
+TEST(GroupWeights, IgnoreAConstantAddedToEveryLoss) {
+  GroupWeights weights(robust_settings(), {4, 4}, 8), shifted(robust_settings(), {4, 4}, 8);
+  weights.step(sums_of({0, 1}, {2 * 0.7, 2 * 0.2}, {2, 2}, 4));
+  shifted.step(sums_of({0, 1}, {2 * 100.7, 2 * 100.2}, {2, 2}, 4));
+  EXPECT_NEAR(weights.alpha_K()[0], shifted.alpha_K()[0], 1e-12);  // 100.7 - 100.2 loses two digits
+}
+
+TEST(GroupWeights, KeepTheRatioOfGroupsThatAreAbsent) {
+  GroupWeights weights(robust_settings(), {4, 4, 4}, 12);
+  weights.step(sums_of({0, 1, 2}, {1, 2, 3}, {1, 1, 1}, 3));
+  const double ratio = weights.alpha_K()[1] / weights.alpha_K()[0];
+  weights.step(sums_of({2}, {5}, {1}, 1));
+  EXPECT_NEAR(weights.alpha_K()[1] / weights.alpha_K()[0], ratio, 1e-13);
+  EXPECT_LT(weights.alpha_K()[0], 0.2);
+}
+
+TEST(GroupWeights, StayFiniteForHugeLosses) {
+  GroupWeights weights(robust_settings(1e10), {1, 1, 1}, 3);
+  for (int step = 0; step < 10; ++step) weights.step(sums_of({0, 1}, {1e300, -1e300}, {1e-5, 1e-5}, 1));
+  for (const double log_alpha : weights.log_alpha_K()) EXPECT_TRUE(std::isfinite(log_alpha));
+  EXPECT_NEAR(weights.alpha_K()[0], 1, kRounding);
+  EXPECT_EQ(weights.alpha_K()[1], 0);
+}
+
+TEST(GroupWeights, GrowBackFromAlmostNothing) {
+  GroupWeights weights(robust_settings(1), {1, 1}, 2);
+  weights.step(sums_of({0}, {5000}, {1}, 1));
+  EXPECT_EQ(weights.alpha_K()[1], 0);  // below the smallest float64, kept as its logarithm
+  weights.step(sums_of({1}, {5000}, {1}, 1));
+  EXPECT_NEAR(weights.alpha_K()[1], 0.5, 1e-11);  // logarithms near 5000 carry an error of 1e-12
+}
+
+TEST(GroupWeights, MixInTheUniformWeightsAsAFloor) {
+  RobustSettings settings = robust_settings(1);
+  settings.min_weight = 0.1;
+  GroupWeights weights(settings, {1, 1, 1}, 3);
+  const std::vector<double> weight = weights.step(sums_of({0, 1}, {1e6, 0}, {1, 1}, 2));
+  EXPECT_NEAR(weight[0], 0.8, kRounding);
+  EXPECT_NEAR(weight[1], 0.1, kRounding);
+  EXPECT_NEAR(total(weights.alpha_K()), 1, kRounding);
+  EXPECT_LT(weights.log_alpha_K()[1], -1000);  // the floor is not part of the state
+}
+
+TEST(GroupWeights, TradeOffSlowsTheAscentAndMixesTheGradientWeights) {
+  RobustSettings settings = robust_settings(2);
+  settings.trade_off = 0.25;
+  GroupWeights weights(settings, {1, 1}, 2);
+  const std::vector<double> weight = weights.step(sums_of({0, 1}, {1, 3}, {1, 1}, 2));
+  const double alpha = 1 / (1 + std::exp(2 * 0.25 * (3 - 1)));
+  EXPECT_NEAR(weights.alpha_K()[0], alpha, kRounding);
+  EXPECT_NEAR(weight[0], 0.75 * 0.5 + 0.25 * alpha, kRounding);
+}
+
+TEST(GroupWeights, TradeOffZeroLeavesUniformWeightsEvenForHugeLosses) {
+  RobustSettings settings = robust_settings(2);
+  settings.trade_off = 0;
+  GroupWeights weights(settings, {1, 1}, 2);
+  const std::vector<double> weight = weights.step(sums_of({0, 1}, {1e308, 0}, {1e-8, 1}, 2));
+  EXPECT_NEAR(weight[0], 0.5, kRounding);
+}
+
+TEST(GroupWeights, AdjustmentRaisesSmallGroups) {
+  RobustSettings settings = robust_settings(1);
+  settings.adjustment = 3;
+  GroupWeights weights(settings, {900, 9}, 909);
+  weights.step(sums_of({0, 1}, {1, 1}, {1, 1}, 2));
+  EXPECT_NEAR(std::log(weights.alpha_K()[1] / weights.alpha_K()[0]), 3 / 3.0 - 3 / 30.0, kRounding);
+}
+
+TEST(GroupWeights, AfterGradientUsesTheAlphaOfTheStepBefore) {
+  RobustSettings settings = robust_settings(1);
+  settings.update = WeightUpdate::kAfterGradient;
+  GroupWeights after(settings, {1, 1}, 2), before(robust_settings(1), {1, 1}, 2);
+  const GroupSums sums = sums_of({0, 1}, {1, 2}, {1, 1}, 2);
+  EXPECT_NEAR(after.step(sums)[0], 0.5, kRounding);
+  EXPECT_EQ(before.step(sums), after.step(sums));
+}
+
+TEST(GroupWeights, ImportanceIsInverseToTheGroupSizeAndFixed) {
+  RobustSettings settings;
+  settings.mode = RobustMode::kImportance;
+  GroupWeights weights(settings, {96, 48, 24, 12}, 180);
+  const std::vector<double> weight = weights.step(sums_of({0, 3}, {9, 1}, {1, 1}, 2));
+  EXPECT_NEAR(weight[0], 1 / 15.0, kRounding);
+  EXPECT_NEAR(weight[1], 8 / 15.0, kRounding);
+  EXPECT_NEAR(weights.alpha_K()[1], 2 / 15.0, kRounding);
+}
+
+TEST(GroupWeights, GivenImportanceIsNormalised) {
+  RobustSettings settings;
+  settings.mode = RobustMode::kImportance;
+  settings.importance_weight_K = {1, 3};
+  EXPECT_NEAR(GroupWeights(settings, {5, 5}, 10).alpha_K()[1], 0.75, kRounding);
+}
+
+TEST(GroupWeights, WithoutModeAreTheSharesOfTheGroups) {
+  GroupWeights weights(RobustSettings{}, {6, 2}, 8);
+  EXPECT_NEAR(weights.step(sums_of({1}, {9}, {1}, 1))[0], 0.25, kRounding);
+}
+
+TEST(GroupWeights, RestoreContinuesBitByBit) {
+  GroupWeights original(robust_settings(), {4, 2, 1}, 7), resumed(robust_settings(), {4, 2, 1}, 7);
+  const GroupSums sums = sums_of({0, 2}, {0.3, 0.9}, {1, 2}, 3);
+  original.step(sums);
+  resumed.restore(original.log_alpha_K());
+  EXPECT_EQ(resumed.step(sums), original.step(sums));
+  EXPECT_EQ(resumed.log_alpha_K(), original.log_alpha_K());
+}
+
+TEST(GroupWeights, RestoreRefusesWhatIsNotADistribution) {
+  GroupWeights weights(robust_settings(), {1, 1}, 2);
+  EXPECT_THROW(weights.restore({0}), std::invalid_argument);
+  EXPECT_THROW(weights.restore({0, -kInfinity}), std::invalid_argument);
+  EXPECT_THROW(weights.restore({-0.1, -0.2}), std::invalid_argument);
+}
+
+TEST(GroupWeights, RefuseBadSumsAndChangeNothing) {
+  GroupWeights weights(robust_settings(), {1, 1}, 2);
+  const std::vector<double> log_alpha_K = weights.log_alpha_K();
+  const std::vector<GroupSums> bad = {
+      sums_of({0, 2}, {1, 1}, {1, 1}, 2),  sums_of({1, 0}, {1, 1}, {1, 1}, 2), sums_of({1, 1}, {1, 1}, {1, 1}, 2),
+      sums_of({0}, {1, 1}, {1}, 2),        sums_of({0}, {1}, {}, 2),           sums_of({0}, {1}, {0}, 2),
+      sums_of({0}, {NAN}, {1}, 2),         sums_of({0}, {kInfinity}, {1}, 2),  sums_of({0}, {1}, {kInfinity}, 2),
+      sums_of({0, 1}, {1, 1}, {1, -1}, 2), sums_of({0}, {1}, {1}, 0),          sums_of({0}, {1}, {1}, NAN),
+  };
+  for (const GroupSums& sums : bad) EXPECT_THROW(weights.step(sums), std::invalid_argument);
+  EXPECT_EQ(weights.log_alpha_K(), log_alpha_K);
+}
+
+TEST(GroupWeights, RefuseSettingsOutOfRange) {
+  EXPECT_THROW(GroupWeights(robust_settings(), {}, 1), std::invalid_argument);
+  EXPECT_THROW(GroupWeights(robust_settings(), {1, 0}, 1), std::invalid_argument);
+  EXPECT_THROW(GroupWeights(robust_settings(), {1}, 0), std::invalid_argument);
+  EXPECT_THROW(GroupWeights(robust_settings(-1), {1}, 1), std::invalid_argument);
+  EXPECT_THROW(GroupWeights(robust_settings(NAN), {1}, 1), std::invalid_argument);
+  RobustSettings floor_too_high = robust_settings();
+  floor_too_high.min_weight = 0.6;
+  EXPECT_THROW(GroupWeights(floor_too_high, {1, 1}, 2), std::invalid_argument);
+  RobustSettings importance;
+  importance.mode = RobustMode::kImportance;
+  importance.importance_weight_K = {1};
+  EXPECT_THROW(GroupWeights(importance, {1, 1}, 2), std::invalid_argument);
+}
+
+TEST(GroupWeights, ServeAMillionGroupsFromSparseSums) {
+  constexpr std::size_t kGroups = 1'000'000;
+  GroupWeights weights(robust_settings(1), std::vector<double>(kGroups, 2), 2.0 * kGroups);
+  const std::vector<double> weight = weights.step(sums_of({7, 999'999}, {std::log(3), 0}, {1, 1}, 2));
+  EXPECT_NEAR(weight[0] * (kGroups + 2), 3, 1e-9);  // one group of weight 3 among K - 1 of weight 1
+  EXPECT_NEAR(weight[1] * (kGroups + 2), 1, 1e-9);
+  EXPECT_NEAR(total(weights.alpha_K()), 1, 1e-9);
+}
+
+// All batches of 2 out of 5 pairs, each as likely as any other.
+TEST(EstimateGroupLoss, BatchMeanAndDatasetScaledAgreeInExpectation) {
+  const std::vector<double> loss = {0.5, 1.5, 4.0, 0.25, 2.25};
+  const std::vector<std::uint32_t> group = {0, 0, 0, 1, 1};
+  const std::vector<double> group_pair_count_K = {3, 2};
+  std::vector<double> mean_sum_K(2), scaled_sum_K(2), present_K(2);
+  double batches = 0;
+  for (std::size_t i = 0; i < 5; ++i) {
+    for (std::size_t j = i + 1; j < 5; ++j, ++batches) {
+      const bool one_group = group[i] == group[j];
+      const GroupSums sums =
+          one_group ? sums_of({group[i]}, {loss[i] + loss[j]}, {2}, 2) : sums_of({0, 1}, {loss[i], loss[j]}, {1, 1}, 2);
+      const auto mean = estimate_group_loss(sums, Estimator::kBatchMean, group_pair_count_K, 5);
+      const auto scaled = estimate_group_loss(sums, Estimator::kDatasetScaled, group_pair_count_K, 5);
+      for (std::size_t k = 0; k < sums.group.size(); ++k) {
+        mean_sum_K[sums.group[k]] += mean[k];
+        scaled_sum_K[sums.group[k]] += scaled[k];
+        ++present_K[sums.group[k]];
+      }
+    }
+  }
+  const std::vector<double> population_K = {(0.5 + 1.5 + 4.0) / 3, (0.25 + 2.25) / 2};
+  for (std::size_t g = 0; g < 2; ++g) {
+    EXPECT_NEAR(mean_sum_K[g] / present_K[g], population_K[g], kRounding);  // given that the group is there
+    EXPECT_NEAR(scaled_sum_K[g] / batches, population_K[g], kRounding);     // 0 where it is not
+  }
+}
+
+TEST(EstimateGroupLoss, IsScaleTimesSum) {
+  const GroupSums sums = sums_of({1}, {6}, {2}, 4);
+  const std::vector<double> group_pair_count_K = {8, 2};
+  EXPECT_EQ(estimate_group_loss(sums, Estimator::kBatchMean, group_pair_count_K, 10)[0], 6.0 / 2);
+  EXPECT_EQ(estimate_group_loss(sums, Estimator::kDatasetScaled, group_pair_count_K, 10)[0], 10.0 / 2 * 6 / 4);
+  EXPECT_EQ(estimate_group_loss(sums, Estimator::kBatchSum, group_pair_count_K, 10)[0], 6.0 / 4);
+  EXPECT_EQ(estimator_scale(sums, Estimator::kDatasetScaled, group_pair_count_K, 10)[0], 10.0 / 2 / 4);
+}
+
+}  // namespace
+}  // namespace equipoise
