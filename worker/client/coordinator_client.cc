@@ -1,0 +1,107 @@
+#include "worker/client/coordinator_client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <thread>
+#include <utility>
+
+#include "common/base/error.h"
+
+namespace equipoise {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kCallDeadline{30};
+// A coordinator that restarts is back within a second or two: first retries are quick, later ones spare it.
+constexpr std::chrono::milliseconds kFirstPause{50};
+constexpr std::chrono::milliseconds kLongestPause{2000};
+
+bool may_succeed_later(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE;
+}
+
+[[noreturn]] void throw_status(const std::string& address, const char* call, const grpc::Status& status,
+                               Clock::duration waited) {
+  switch (status.error_code()) {
+    case grpc::StatusCode::CANCELLED:
+      throw AttemptEnded(status.error_message());
+    case grpc::StatusCode::FAILED_PRECONDITION:
+      if (std::string_view(call) != "RegisterWorker" && std::string_view(call) != "StartTraining") {
+        throw AttemptEnded(status.error_message());
+      }
+      throw std::invalid_argument(status.error_message());
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::NOT_FOUND:
+      throw std::invalid_argument(status.error_message());
+    default: {
+      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(waited).count();
+      throw PeerError("coordinator " + address + ": " + call + " failed after " + std::to_string(seconds) +
+                      " s: " + status.error_message());
+    }
+  }
+}
+
+}  // namespace
+
+CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds patience)
+    : address_(std::move(address)), patience_(patience) {
+  const auto channel = grpc::CreateChannel(address_, grpc::InsecureChannelCredentials());
+  if (!channel->WaitForConnected(std::chrono::system_clock::now() + patience_)) {
+    throw PeerError("coordinator " + address_ + " did not answer within " + std::to_string(patience_.count()) +
+                    " s; is equipoise-coordinator running there?");
+  }
+  stub_ = v1::WorkerService::NewStub(channel);
+}
+
+template <typename Response, typename Request, typename Method>
+Response CoordinatorClient::call(const char* name, Method method, const Request& request) {
+  const auto start = Clock::now();
+  auto pause = kFirstPause;
+  while (true) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kCallDeadline);
+    Response response;
+    const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
+    if (status.ok()) return response;
+    if (!may_succeed_later(status) || Clock::now() - start + pause > patience_) {
+      throw_status(address_, name, status, Clock::now() - start);
+    }
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+v1::RegisterWorkerResponse CoordinatorClient::register_worker(const v1::RegisterWorkerRequest& request) {
+  return call<v1::RegisterWorkerResponse>("RegisterWorker", &v1::WorkerService::Stub::RegisterWorker, request);
+}
+
+v1::StartTrainingResponse CoordinatorClient::start_training(const v1::StartTrainingRequest& request) {
+  return call<v1::StartTrainingResponse>("StartTraining", &v1::WorkerService::Stub::StartTraining, request);
+}
+
+v1::ReportStepResponse CoordinatorClient::report_step(const v1::ReportStepRequest& request) {
+  return call<v1::ReportStepResponse>("ReportStep", &v1::WorkerService::Stub::ReportStep, request);
+}
+
+void CoordinatorClient::report_metrics(const v1::ReportMetricsRequest& request) {
+  call<v1::ReportMetricsResponse>("ReportMetrics", &v1::WorkerService::Stub::ReportMetrics, request);
+}
+
+v1::HeartbeatResponse CoordinatorClient::heartbeat(const v1::HeartbeatRequest& request) {
+  return call<v1::HeartbeatResponse>("Heartbeat", &v1::WorkerService::Stub::Heartbeat, request);
+}
+
+void CoordinatorClient::finish_worker(const v1::FinishWorkerRequest& request) {
+  call<v1::FinishWorkerResponse>("FinishWorker", &v1::WorkerService::Stub::FinishWorker, request);
+}
+
+void CoordinatorClient::fail_worker(const v1::FailWorkerRequest& request) noexcept {
+  try {
+    call<v1::FailWorkerResponse>("FailWorker", &v1::WorkerService::Stub::FailWorker, request);
+  } catch (const std::exception&) {
+    // The launcher still sees the exit code.
+  }
+}
+
+}  // namespace equipoise

@@ -1,0 +1,46 @@
+// The coordinator as a rank sees it.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "equipoise/v1/worker.grpc.pb.h"
+
+namespace equipoise {
+
+// The coordinator wants this attempt to end: the job was cancelled, or a newer attempt has taken over.
+class AttemptEnded : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Blocking calls, each with a deadline of 30 s; UNAVAILABLE is tried again within `patience`, as every call may be repeated.
+// Throws AttemptEnded on CANCELLED and on a stale generation, std::invalid_argument where the coordinator refuses the
+// content (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION when registering), PeerError for the rest, with the address and the
+// time waited. May be used from several threads.
+class CoordinatorClient {
+ public:
+  // Waits for the connection. Throws PeerError when there is none after `patience`.
+  CoordinatorClient(std::string address, std::chrono::seconds patience);
+
+  v1::RegisterWorkerResponse register_worker(const v1::RegisterWorkerRequest& request);
+  v1::StartTrainingResponse start_training(const v1::StartTrainingRequest& request);
+  v1::ReportStepResponse report_step(const v1::ReportStepRequest& request);
+  void report_metrics(const v1::ReportMetricsRequest& request);
+  v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
+  void finish_worker(const v1::FinishWorkerRequest& request);
+  // Never throws: what cannot be delivered is lost.
+  void fail_worker(const v1::FailWorkerRequest& request) noexcept;
+
+ private:
+  template <typename Response, typename Request, typename Method>
+  Response call(const char* name, Method method, const Request& request);
+
+  std::string address_;
+  std::chrono::seconds patience_;
+  std::unique_ptr<v1::WorkerService::Stub> stub_;
+};
+
+}  // namespace equipoise

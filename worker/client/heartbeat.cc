@@ -1,0 +1,101 @@
+#include "worker/client/heartbeat.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+
+#include "common/base/error.h"
+
+namespace equipoise {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kInterval = 2s;
+// Without an answer for this long the coordinator may have given this rank's place to another: it must end.
+constexpr auto kLease = 30s;
+constexpr auto kGrace = 10s;
+constexpr int kExitLeaseLost = 75;
+constexpr int kExitAskedToEnd = 77;
+
+}  // namespace
+
+Heartbeat::Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank)
+    : client_(client), attempt_(std::move(attempt)), rank_(rank), thread_([this] { run(); }) {}
+
+Heartbeat::~Heartbeat() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void Heartbeat::set_phase(const std::string& phase) {
+  {
+    const std::lock_guard lock(mutex_);
+    phase_ = phase;
+    phase_is_new_ = true;
+  }
+  changed_.notify_all();
+}
+
+void Heartbeat::check() const {
+  if (!must_end_) return;
+  const std::lock_guard lock(mutex_);
+  throw AttemptEnded(end_reason_);
+}
+
+void Heartbeat::beat() {
+  v1::HeartbeatRequest request;
+  request.set_job_id(attempt_.job_id);
+  request.set_generation(attempt_.generation);
+  request.set_rank(rank_);
+  request.set_step(step_);
+  {
+    const std::lock_guard lock(mutex_);
+    request.set_phase(phase_);
+    phase_is_new_ = false;
+  }
+  std::string reason;
+  try {
+    if (client_.heartbeat(request).command() != v1::HeartbeatResponse::COMMAND_EXIT) return;
+    reason = "the coordinator asked this rank to end";
+  } catch (const AttemptEnded& ended) {
+    reason = ended.what();
+  } catch (const std::invalid_argument& refused) {
+    reason = refused.what();
+  }
+  const std::lock_guard lock(mutex_);
+  end_reason_ = reason;
+  must_end_ = true;
+}
+
+void Heartbeat::run() {
+  auto last_answer = std::chrono::steady_clock::now();
+  auto asked_to_end = std::chrono::steady_clock::time_point::max();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    lock.unlock();
+    try {
+      if (!must_end_) beat();
+      last_answer = std::chrono::steady_clock::now();
+    } catch (const PeerError& failure) {
+      if (std::chrono::steady_clock::now() - last_answer > kLease) {
+        std::fprintf(stderr, "rank %d: %s; no answer for 30 s, this rank ends\n", rank_, failure.what());
+        _exit(kExitLeaseLost);
+      }
+    }
+    if (must_end_ && asked_to_end == std::chrono::steady_clock::time_point::max()) {
+      asked_to_end = std::chrono::steady_clock::now();
+    }
+    if (must_end_ && std::chrono::steady_clock::now() - asked_to_end > kGrace) _exit(kExitAskedToEnd);
+    lock.lock();
+    changed_.wait_for(lock, kInterval, [this] { return stopping_ || (phase_is_new_ && !must_end_); });
+  }
+}
+
+}  // namespace equipoise

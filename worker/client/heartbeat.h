@@ -1,0 +1,54 @@
+// Tells the coordinator every 2 s that this rank lives and what it does, from a thread of its own.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "worker/client/coordinator_client.h"
+
+namespace equipoise {
+
+struct AttemptId {
+  std::string job_id;
+  std::int64_t generation = 0;
+};
+
+class Heartbeat {
+ public:
+  // `client` outlives it.
+  Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank);
+  ~Heartbeat();
+  Heartbeat(const Heartbeat&) = delete;
+  Heartbeat& operator=(const Heartbeat&) = delete;
+
+  // What this rank does now; sent at once. Any thread.
+  void set_phase(const std::string& phase);
+  void set_step(std::int64_t step) { step_ = step; }
+
+  // Throws AttemptEnded when the coordinator has asked this rank to end. Called at every step boundary. A rank that does not
+  // come here within 10 s of being asked (it waits for a peer that is gone) is ended by the thread.
+  void check() const;
+
+ private:
+  void run();
+  void beat();
+
+  CoordinatorClient& client_;
+  const AttemptId attempt_;
+  const int rank_;
+  std::atomic<std::int64_t> step_ = 0;
+  std::atomic<bool> must_end_ = false;
+  mutable std::mutex mutex_;  // guards all below
+  std::condition_variable changed_;
+  std::string phase_ = "starting";
+  bool phase_is_new_ = true;
+  bool stopping_ = false;
+  std::string end_reason_;
+  std::thread thread_;
+};
+
+}  // namespace equipoise
