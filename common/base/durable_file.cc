@@ -1,0 +1,82 @@
+#include "common/base/durable_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace equipoise {
+namespace {
+
+std::string failure(const std::filesystem::path& path, std::string_view what) {
+  return path.string() + ": " + std::string(what) + ": " + std::generic_category().message(errno);
+}
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+std::filesystem::path name_aside(const std::filesystem::path& path) {
+  std::string name = ".";
+  name += path.filename().string() + ".partial-" + std::to_string(std::random_device()());
+  return folder_of(path) / name;
+}
+
+}  // namespace
+
+DurableFile::DurableFile(std::filesystem::path path)
+    : path_(std::move(path)),
+      aside_(name_aside(path_)),
+      descriptor_(::open(aside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) {
+  if (descriptor_ < 0) throw std::invalid_argument(failure(path_, "cannot be written"));
+}
+
+DurableFile::~DurableFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!aside_.empty()) ::unlink(aside_.c_str());
+}
+
+void DurableFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw std::runtime_error(failure(path_, "cannot be written"));
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+void DurableFile::flush() {
+  if (::fsync(descriptor_) != 0) throw std::runtime_error(failure(path_, "cannot be brought to disk"));
+}
+
+void DurableFile::commit() {
+  flush();
+  if (::close(std::exchange(descriptor_, -1)) != 0) throw std::runtime_error(failure(path_, "cannot be closed"));
+  if (::rename(aside_.c_str(), path_.c_str()) != 0)
+    throw std::runtime_error(failure(path_, "cannot be renamed into place"));
+  aside_.clear();
+  sync_folder(folder_of(path_));
+}
+
+void write_durably(const std::filesystem::path& path, std::string_view content) {
+  DurableFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) throw std::runtime_error(failure(folder, "cannot be opened"));
+  const int outcome = ::fsync(descriptor);
+  const int cause = errno;
+  ::close(descriptor);
+  errno = cause;
+  if (outcome != 0) throw std::runtime_error(failure(folder, "cannot be brought to disk"));
+}
+
+}  // namespace equipoise

@@ -1,0 +1,39 @@
+// A file that is whole or not there: written aside, fsynced, then renamed into place.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+namespace equipoise {
+
+// Not thread-safe. What was at `path` before stays until commit(); without commit() nothing changes.
+class DurableFile {
+ public:
+  // Opens a temporary file beside `path`. Throws std::invalid_argument naming the path and the cause: a folder that is
+  // not there or not writable.
+  explicit DurableFile(std::filesystem::path path);
+  ~DurableFile();  // removes the temporary file, unless committed
+  DurableFile(const DurableFile&) = delete;
+  DurableFile& operator=(const DurableFile&) = delete;
+
+  // All of these throw std::runtime_error naming the path and the cause where the disk refuses.
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+  void flush();   // all bytes are on disk, still aside
+  void commit();  // flush(), then the file stands at `path`, and the folder knows it after a crash
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path aside_;
+  int descriptor_;  // -1 once closed
+};
+
+// One file in one call.
+void write_durably(const std::filesystem::path& path, std::string_view content);
+
+// Makes renames in `folder` survive a crash. Throws std::runtime_error.
+void sync_folder(const std::filesystem::path& folder);
+
+}  // namespace equipoise

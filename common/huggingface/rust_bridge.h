@@ -1,0 +1,79 @@
+/* What the Rust library offers to C: Hugging Face's `tokenizers` and `safetensors`. Only tokenizer.cc and safetensors.cc
+ * include this; everybody else uses tokenizer.h and safetensors.h.
+ *
+ * A function that can fail returns its message; `data` is NULL where it succeeded. On failure no output is written. No Rust
+ * panic leaves the library: it comes back as a message too. Owned values go back through their own free function.
+ * A handle that is passed as const may be used by several threads at once. */
+#ifndef EQUIPOISE_COMMON_HUGGINGFACE_RUST_BRIDGE_H_
+#define EQUIPOISE_COMMON_HUGGINGFACE_RUST_BRIDGE_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct {
+  const char* data; /* not NUL-terminated; may be NULL if size is 0 */
+  size_t size;
+} eqhf_text; /* borrowed */
+
+typedef struct {
+  char* data; /* not NUL-terminated */
+  size_t size;
+} eqhf_string; /* owned: eqhf_string_free */
+
+typedef struct {
+  int32_t* data;
+  size_t size;
+} eqhf_ids; /* owned: eqhf_ids_free */
+
+void eqhf_string_free(eqhf_string string);
+void eqhf_ids_free(eqhf_ids ids);
+
+/* ---- tokenizers ---- */
+typedef struct eqhf_tokenizer eqhf_tokenizer; /* owned: eqhf_tokenizer_free */
+
+/* `json` is the content of a tokenizer.json. Its truncation and padding are switched off: callers do those. */
+eqhf_string eqhf_tokenizer_from_json(eqhf_text json, eqhf_tokenizer** tokenizer);
+void eqhf_tokenizer_free(eqhf_tokenizer* tokenizer);
+eqhf_string eqhf_tokenizer_encode(const eqhf_tokenizer* tokenizer, eqhf_text text, int add_special_tokens,
+                                  eqhf_ids* ids);
+eqhf_string eqhf_tokenizer_decode(const eqhf_tokenizer* tokenizer, const int32_t* ids, size_t num_ids,
+                                  int skip_special_tokens, eqhf_string* text);
+size_t eqhf_tokenizer_vocab_size(const eqhf_tokenizer* tokenizer);
+int64_t eqhf_tokenizer_token_to_id(const eqhf_tokenizer* tokenizer, eqhf_text token); /* -1 if unknown */
+
+/* Trains in Gemma's layout; `json` is the content of the new tokenizer.json. */
+eqhf_string eqhf_train_gemma_tokenizer(const eqhf_text* texts, size_t num_texts, size_t vocab_size, eqhf_string* json);
+
+/* ---- safetensors ---- */
+typedef struct {
+  eqhf_text name;
+  eqhf_text dtype;
+  const int64_t* shape;
+  size_t rank;
+  const uint8_t* data;
+  size_t size;
+} eqhf_tensor; /* borrowed */
+
+typedef struct eqhf_safetensors eqhf_safetensors; /* owned: eqhf_safetensors_free */
+
+/* Maps the file and checks all of its header. */
+eqhf_string eqhf_safetensors_open(eqhf_text path, eqhf_safetensors** file);
+void eqhf_safetensors_free(eqhf_safetensors* file);
+size_t eqhf_safetensors_count(const eqhf_safetensors* file);
+/* Ascending by name; index < count. What it points to lives as long as `file`. */
+eqhf_tensor eqhf_safetensors_tensor(const eqhf_safetensors* file, size_t index);
+
+/* The bytes a file with these tensors starts with (length and header), and in which order the tensors' bytes follow:
+ * `order` has room for `num_tensors`. `metadata` is num_metadata keys, each followed by its value. */
+eqhf_string eqhf_safetensors_header(const eqhf_tensor* tensors, size_t num_tensors, const eqhf_text* metadata,
+                                    size_t num_metadata, eqhf_string* header, size_t* order);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

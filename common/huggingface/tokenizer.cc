@@ -1,0 +1,116 @@
+#include "common/huggingface/tokenizer.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#include "common/base/durable_file.h"
+#include "common/huggingface/rust_bridge.h"
+#include "common/huggingface/rust_values.h"
+
+namespace equipoise {
+namespace {
+
+constexpr std::size_t kSmallestVocabulary = 300;  // special and byte tokens, and some room for letters
+
+const eqhf_tokenizer* as_rust(const void* handle) { return static_cast<const eqhf_tokenizer*>(handle); }
+
+std::string read_regular_file(const std::filesystem::path& path) {
+  std::error_code fault;
+  if (!std::filesystem::is_regular_file(path, fault)) {
+    throw std::invalid_argument(path.string() + ": is not a file that can be read, expected a tokenizer.json");
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string content{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad()) throw std::invalid_argument(path.string() + ": cannot be read");
+  return content;
+}
+
+}  // namespace
+
+Tokenizer::Tokenizer(void* handle) : handle_(handle) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+void Tokenizer::Deleter::operator()(void* handle) const { eqhf_tokenizer_free(static_cast<eqhf_tokenizer*>(handle)); }
+
+Tokenizer Tokenizer::from_file(const std::filesystem::path& tokenizer_json) {
+  const std::string json = read_regular_file(tokenizer_json);
+  eqhf_tokenizer* handle = nullptr;
+  throw_if_failed(eqhf_tokenizer_from_json(lend(json), &handle), tokenizer_json.string() + ": is not a tokenizer: ");
+  return Tokenizer(handle);
+}
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text, SpecialTokens special) const {
+  eqhf_ids ids{};
+  throw_if_failed(eqhf_tokenizer_encode(as_rust(handle_.get()), lend(text), special == SpecialTokens::kAdd, &ids),
+                  "tokenizer: ");
+  const OwnedIds owned(ids);
+  return owned.copy();
+}
+
+std::vector<std::vector<std::int32_t>> Tokenizer::encode_batch(std::span<const std::string> texts,
+                                                               SpecialTokens special, int threads) const {
+  if (threads < 1) throw std::invalid_argument("threads is " + std::to_string(threads) + ", expected at least 1");
+  std::vector<std::vector<std::int32_t>> ids(texts.size());
+  std::atomic<std::size_t> next = 0;
+  std::mutex mutex;
+  std::exception_ptr failure;  // guarded by mutex
+  const auto work = [&] {
+    try {
+      for (std::size_t i = next++; i < texts.size(); i = next++) ids[i] = encode(texts[i], special);
+    } catch (...) {
+      next = texts.size();
+      const std::lock_guard lock(mutex);
+      failure = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    const std::size_t useful = std::min(static_cast<std::size_t>(threads), texts.size());
+    for (std::size_t i = 1; i < useful; ++i) others.emplace_back(work);
+    work();
+  }
+  if (failure) std::rethrow_exception(failure);
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids, Decode decode) const {
+  eqhf_string text{};
+  throw_if_failed(
+      eqhf_tokenizer_decode(as_rust(handle_.get()), ids.data(), ids.size(), decode == Decode::kSkipSpecial, &text),
+      "tokenizer: ");
+  const OwnedText owned(text);
+  return std::string(owned.view());
+}
+
+std::size_t Tokenizer::vocab_size() const { return eqhf_tokenizer_vocab_size(as_rust(handle_.get())); }
+
+std::optional<std::int32_t> Tokenizer::token_to_id(std::string_view token) const {
+  const std::int64_t id = eqhf_tokenizer_token_to_id(as_rust(handle_.get()), lend(token));
+  if (id < 0) return std::nullopt;
+  return static_cast<std::int32_t>(id);
+}
+
+void train_gemma_tokenizer(std::span<const std::string> texts, std::size_t vocab_size,
+                           const std::filesystem::path& tokenizer_json) {
+  if (vocab_size < kSmallestVocabulary) {
+    throw std::invalid_argument("vocab_size is " + std::to_string(vocab_size) + ", expected at least " +
+                                std::to_string(kSmallestVocabulary));
+  }
+  std::vector<eqhf_text> lent;
+  lent.reserve(texts.size());
+  for (const std::string& text : texts) lent.push_back(lend(text));
+  eqhf_string json{};
+  throw_if_failed(eqhf_train_gemma_tokenizer(lent.data(), lent.size(), vocab_size, &json), "tokenizer training: ");
+  const OwnedText owned(json);
+  write_durably(tokenizer_json, owned.view());
+}
+
+}  // namespace equipoise
