@@ -84,6 +84,10 @@ v1::ReportStepResponse CoordinatorClient::report_step(const v1::ReportStepReques
   return call<v1::ReportStepResponse>("ReportStep", &v1::WorkerService::Stub::ReportStep, request);
 }
 
+v1::GetGroupWeightsResponse CoordinatorClient::get_group_weights(const v1::GetGroupWeightsRequest& request) {
+  return call<v1::GetGroupWeightsResponse>("GetGroupWeights", &v1::WorkerService::Stub::GetGroupWeights, request);
+}
+
 void CoordinatorClient::report_metrics(const v1::ReportMetricsRequest& request) {
   call<v1::ReportMetricsResponse>("ReportMetrics", &v1::WorkerService::Stub::ReportMetrics, request);
 }

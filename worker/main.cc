@@ -1,0 +1,110 @@
+// equipoise-worker: one rank of a training job, started by mpirun.
+#include <sched.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <torch/utils.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+
+#include "common/base/error.h"
+#include "worker/client/heartbeat.h"
+#include "worker/collective/mpi_collective.h"
+#include "worker/train/training_run.h"
+
+namespace equipoise {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitBadInput = 2;
+constexpr int kExitAskedToEnd = 77;
+
+struct WorkerOptions {
+  std::string coordinator;
+  std::string job;
+  int wait_seconds = 30;
+};
+
+// The cores this process may use, shared with the other ranks of this host. OMP_NUM_THREADS has the last word.
+int threads_per_rank(RankInfo local) {
+  if (std::getenv("OMP_NUM_THREADS") != nullptr) return torch::get_num_threads();
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  const int available = sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 1;
+  return std::max(1, available / local.world_size);
+}
+
+// Why a rank ended goes to the coordinator, if it got that far, and to standard error.
+void run_rank(const WorkerOptions& options, const MpiSession& session) {
+  CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds));
+  const auto host = make_mpi_collective(session, kCollectiveTimeout);
+  const DeviceCollective device = open_device(session.local(), *host, kCollectiveTimeout);
+  const Registration registration =
+      register_rank(client, options.job, {.info = session.info(), .device = device.device.str()}, *host);
+  Heartbeat heartbeat(client, registration.attempt, session.info().rank);
+  try {
+    const int threads = threads_per_rank(session.local());
+    torch::set_num_threads(threads);
+    run_training({.client = client,
+                  .heartbeat = heartbeat,
+                  .registration = registration,
+                  .host = *host,
+                  .device = device,
+                  .threads = threads});
+  } catch (const AttemptEnded&) {
+    throw;
+  } catch (const std::exception& failure) {
+    report_failure(client, registration.attempt, session.info().rank, failure);
+    throw;
+  }
+}
+
+int run(const WorkerOptions& options) {
+  std::optional<MpiSession> session;
+  try {
+    session.emplace();
+    run_rank(options, *session);
+    return EXIT_SUCCESS;
+  } catch (const AttemptEnded& ended) {
+    std::fprintf(stderr, "equipoise-worker: %s\n", ended.what());
+    std::_Exit(kExitAskedToEnd);
+  } catch (const std::invalid_argument& refused) {
+    std::fprintf(stderr, "equipoise-worker: %s\n", refused.what());
+    std::_Exit(kExitBadInput);
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "equipoise-worker: %s\n", failure.what());
+    std::_Exit(kExitFailed);
+  }
+}
+
+}  // namespace
+}  // namespace equipoise
+
+int main(int argc, char** argv) {
+  // A rank never outlives the launcher that started it.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("worker"));
+
+  equipoise::WorkerOptions options;
+  CLI::App app{
+      "One rank of an Equipoise training job.\n"
+      "Start as many as you have GPUs:  mpirun -np 2 equipoise-worker --coordinator HOST:PORT --job ID"};
+  app.add_option("--coordinator", options.coordinator, "HOST:PORT of equipoise-coordinator")
+      ->required()
+      ->envname("EQUIPOISE_COORDINATOR");
+  app.add_option("--job", options.job, "id of the job, as `equipoise submit` printed it")->required();
+  app.add_option("--wait", options.wait_seconds, "seconds to wait for the coordinator")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : equipoise::kExitBadInput;
+  }
+  return equipoise::run(options);
+}

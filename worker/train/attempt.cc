@@ -1,0 +1,147 @@
+#include "worker/train/attempt.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+
+#include "common/base/error.h"
+
+namespace equipoise {
+namespace {
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+std::string as_string(const std::array<std::byte, 32>& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
+
+// Broadcasts a message of any length: first its size, then its bytes.
+template <typename Message>
+void broadcast_message(Message& message, Collective& host) {
+  std::string bytes = message.SerializeAsString();
+  std::uint64_t size = bytes.size();
+  host.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0);
+  bytes.resize(size);
+  host.broadcast(std::as_writable_bytes(std::span(bytes)), 0);
+  EQUIPOISE_CHECK(message.ParseFromString(bytes));
+}
+
+template <typename Request>
+Request request_of(const AttemptId& attempt) {
+  Request request;
+  request.set_job_id(attempt.job_id);
+  request.set_generation(attempt.generation);
+  return request;
+}
+
+void check_same_data(const TrainingData& data, Collective& host) {
+  std::array<std::byte, 32> digest = data.digest;
+  host.broadcast(digest, 0);
+  if (digest == data.digest) return;
+  throw std::invalid_argument("rank " + std::to_string(host.info().rank) + " on " + host_name() +
+                              " reads other training data (or another tokenizer) than rank 0: every host needs the same files");
+}
+
+}  // namespace
+
+Registration register_rank(CoordinatorClient& client, const std::string& job_id, const RankPlace& place,
+                           Collective& host) {
+  v1::RegisterWorkerRequest request;
+  request.set_job_id(job_id);
+  request.set_rank(place.info.rank);
+  request.set_world_size(place.info.world_size);
+  request.set_host(host_name());
+  request.set_pid(getpid());
+  request.set_device(place.device);
+  if (const char* token = std::getenv("EQUIPOISE_ATTEMPT_TOKEN")) request.set_attempt_token(token);
+
+  v1::RegisterWorkerResponse response;
+  if (place.info.rank == 0) response = client.register_worker(request);
+  std::int64_t generation = response.generation();
+  host.broadcast(std::as_writable_bytes(std::span(&generation, 1)), 0);
+  if (place.info.rank != 0) {
+    request.set_generation(generation);
+    response = client.register_worker(request);
+  }
+  return {.attempt = {.job_id = job_id, .generation = generation}, .spec = response.spec()};
+}
+
+ShardPlan start_training(CoordinatorClient& client, const AttemptId& attempt, const TrainingData& data,
+                         Collective& host) {
+  check_same_data(data, host);
+  v1::ShardPlan answer;
+  if (host.info().rank == 0) {
+    auto request = request_of<v1::StartTrainingRequest>(attempt);
+    for (std::size_t g = 0; g < data.num_groups(); ++g) {
+      request.add_group_names(data.train.group_names[g]);
+      request.add_group_pair_count(data.train.pair_count_K[g]);
+    }
+    request.set_num_pairs(static_cast<std::int64_t>(data.train.pairs.size()));
+    request.set_dataset_digest(as_string(data.digest));
+    answer = client.start_training(request).plan();
+  }
+  broadcast_message(answer, host);
+  return {.seed = answer.seed(),
+          .shuffle = answer.shuffle(),
+          .num_pairs = answer.num_pairs(),
+          .global_batch_size = answer.global_batch_size(),
+          .world_size = answer.world_size(),
+          .first_step = answer.first_step(),
+          .end_step = answer.end_step()};
+}
+
+WeightSource coordinator_weights(CoordinatorClient& client, const AttemptId& attempt) {
+  return [&client, attempt](std::int64_t step, const GroupSums& sums, const std::vector<std::uint32_t>& non_finite) {
+    auto request = request_of<v1::ReportStepRequest>(attempt);
+    request.set_step(step);
+    request.mutable_group()->Add(sums.group.begin(), sums.group.end());
+    request.mutable_loss_sum()->Add(sums.loss_sum.begin(), sums.loss_sum.end());
+    request.mutable_pair_count()->Add(sums.pair_count.begin(), sums.pair_count.end());
+    request.set_batch_pairs(sums.batch_pairs);
+    request.mutable_non_finite_group()->Add(non_finite.begin(), non_finite.end());
+    const v1::ReportStepResponse response = client.report_step(request);
+    if (static_cast<std::size_t>(response.weight_size()) != sums.group.size()) {
+      throw PeerError("the coordinator answered step " + std::to_string(step) + " with " +
+                      std::to_string(response.weight_size()) + " weights for " + std::to_string(sums.group.size()) +
+                      " groups");
+    }
+    return std::vector<double>(response.weight().begin(), response.weight().end());
+  };
+}
+
+std::vector<double> current_alpha(CoordinatorClient& client, const AttemptId& attempt) {
+  const auto response = client.get_group_weights(request_of<v1::GetGroupWeightsRequest>(attempt));
+  return {response.alpha().begin(), response.alpha().end()};
+}
+
+void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, std::int64_t final_step,
+                 std::array<std::byte, 32> state_digest) {
+  auto request = request_of<v1::FinishWorkerRequest>(attempt);
+  request.set_rank(rank);
+  request.set_final_step(final_step);
+  request.set_state_digest(as_string(state_digest));
+  client.finish_worker(request);
+}
+
+void report_failure(CoordinatorClient& client, const AttemptId& attempt, int rank, const std::exception& failure) {
+  auto request = request_of<v1::FailWorkerRequest>(attempt);
+  request.set_rank(rank);
+  request.set_reason(failure.what());
+  if (dynamic_cast<const std::invalid_argument*>(&failure) != nullptr) {
+    request.set_kind(v1::FAILURE_KIND_INVALID_INPUT);
+  } else if (dynamic_cast<const PeerError*>(&failure) != nullptr) {
+    request.set_kind(v1::FAILURE_KIND_INFRASTRUCTURE);
+  } else {
+    request.set_kind(v1::FAILURE_KIND_PROGRAM);
+  }
+  client.fail_worker(request);
+}
+
+}  // namespace equipoise

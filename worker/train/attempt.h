@@ -1,0 +1,50 @@
+// One rank's part in one attempt of a job, as the coordinator granted it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "common/config/job_config.h"
+#include "common/dataset/shard_plan.h"
+#include "worker/client/coordinator_client.h"
+#include "worker/client/heartbeat.h"
+#include "worker/collective/collective.h"
+#include "worker/train/step.h"
+#include "worker/train/training_data.h"
+
+namespace equipoise {
+
+struct Registration {
+  AttemptId attempt;
+  v1::JobSpec spec;
+};
+
+struct RankPlace {
+  RankInfo info;
+  std::string device;  // "cpu", "cuda:0"
+};
+
+// Rank 0 registers first and hands its generation to the others, which then register with it.
+Registration register_rank(CoordinatorClient& client, const std::string& job_id, const RankPlace& place,
+                           Collective& host);
+
+// Rank 0 tells the coordinator the groups and gets the plan; every rank gets it and checks that its data is rank 0's.
+// Throws std::invalid_argument where a rank read other data than rank 0.
+ShardPlan start_training(CoordinatorClient& client, const AttemptId& attempt, const TrainingData& data,
+                         Collective& host);
+
+// ReportStep of this attempt. `client` outlives it.
+WeightSource coordinator_weights(CoordinatorClient& client, const AttemptId& attempt);
+
+// alpha of all groups after the last applied step. Rank 0.
+std::vector<double> current_alpha(CoordinatorClient& client, const AttemptId& attempt);
+
+void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, std::int64_t final_step,
+                 std::array<std::byte, 32> state_digest);
+
+// Tells the coordinator why this rank ends: bad input, a peer, or the program itself, by the kind of exception.
+void report_failure(CoordinatorClient& client, const AttemptId& attempt, int rank, const std::exception& failure);
+
+}  // namespace equipoise

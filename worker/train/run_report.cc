@@ -1,0 +1,109 @@
+#include "worker/train/run_report.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "common/base/error.h"
+
+namespace equipoise {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kReportInterval{500};
+
+double seconds_since(Clock::time_point start) {
+  // Never 0: two lines can fall into one tick of the clock.
+  return std::max(std::chrono::duration<double>(Clock::now() - start).count(), 1e-9);
+}
+
+void add_groups(v1::ReportMetricsRequest& request, const BatchSums& sums, std::size_t num_groups) {
+  for (std::size_t g = 0; g < num_groups && g < sums.num_groups(); ++g) {
+    if (!(sums.group_pairs(g) > 0)) continue;
+    v1::GroupMetrics& group = *request.add_groups();
+    group.set_group(static_cast<std::uint32_t>(g));
+    group.set_loss(sums.group_loss(g));
+    group.set_reward_accuracy(sums.group_accuracy(g));
+    group.set_pair_count(sums.group_pairs(g));
+  }
+}
+
+}  // namespace
+
+RunReport::RunReport(CoordinatorClient& client, AttemptId attempt, const std::filesystem::path& metrics_path,
+                     const LoggingConfig& logging, const TrainingData& data)
+    : client_(client),
+      attempt_(std::move(attempt)),
+      logging_(logging),
+      num_groups_(data.num_groups()),
+      file_(metrics_path, data.train.group_names, data.validation.group_names),
+      last_line_{.time = Clock::now()},
+      last_report_{.time = Clock::now()} {}
+
+bool RunReport::is_logged(std::int64_t step) const {
+  if (logging_.at_steps.empty()) return step % logging_.every_steps == 0;
+  return std::binary_search(logging_.at_steps.begin(), logging_.at_steps.end(), step);
+}
+
+void RunReport::step_done(LinePosition position, const StepResult& result) {
+  pairs_total_ += result.sums.pairs();
+  tokens_total_ += result.sums.tokens();
+  if (result.skipped) spdlog::warn("step {}: a loss or the gradient is not finite, the update is skipped", position.step);
+  if (is_logged(position.step)) {
+    const double seconds = seconds_since(last_line_.time);
+    const Speed speed{.pairs_per_second = (pairs_total_ - last_line_.pairs) / seconds,
+                      .tokens_per_second = (tokens_total_ - last_line_.tokens) / seconds};
+    file_.write_step(position, result, current_alpha(client_, attempt_), speed);
+    last_line_ = {.time = Clock::now(), .pairs = pairs_total_, .tokens = tokens_total_};
+  }
+  holds_ = true;
+  held_.set_step(position.step);
+  held_.set_split(v1::SPLIT_TRAIN);
+  held_.set_loss(result.loss);
+  held_.clear_groups();
+  add_groups(held_, result.sums, num_groups_);
+  for (const auto& [phase, seconds] : result.phase_seconds) {
+    (*held_.mutable_phase_seconds())[phase].add_seconds(seconds);
+  }
+  if (Clock::now() - last_report_.time >= kReportInterval) send_training();
+}
+
+void RunReport::send_training() {
+  held_.set_pairs_total(static_cast<std::int64_t>(pairs_total_));
+  held_.set_tokens_total(static_cast<std::int64_t>(tokens_total_));
+  held_.set_pairs_per_second((pairs_total_ - last_report_.pairs) / seconds_since(last_report_.time));
+  send(held_);
+  held_.Clear();
+  holds_ = false;
+  last_report_ = {.time = Clock::now(), .pairs = pairs_total_, .tokens = tokens_total_};
+}
+
+void RunReport::evaluated(LinePosition position, const BatchSums& sums) {
+  if (holds_) send_training();
+  file_.write_evaluation(position, sums, current_alpha(client_, attempt_));
+  v1::ReportMetricsRequest request;
+  request.set_step(position.step);
+  request.set_split(v1::SPLIT_VALIDATION);
+  request.set_loss(sums.loss());
+  add_groups(request, sums, num_groups_);
+  send(request);
+  // An evaluation is no training time.
+  last_line_.time = last_report_.time = Clock::now();
+}
+
+void RunReport::finish() {
+  if (holds_) send_training();
+}
+
+void RunReport::send(v1::ReportMetricsRequest& request) {
+  request.set_job_id(attempt_.job_id);
+  request.set_generation(attempt_.generation);
+  try {
+    client_.report_metrics(request);
+  } catch (const PeerError& lost) {
+    // A lost point of a curve is no reason to stop; the next ReportStep finds out whether the coordinator is gone.
+    spdlog::warn("{}", lost.what());
+  }
+}
+
+}  // namespace equipoise

@@ -1,0 +1,46 @@
+// Rank 0's account of a run: metrics.jsonl and the values that the coordinator shows to people.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "worker/client/coordinator_client.h"
+#include "worker/train/attempt.h"
+#include "worker/train/metrics_file.h"
+
+namespace equipoise {
+
+// The coordinator gets at most two reports a second, and the last one.
+class RunReport {
+ public:
+  // `client` outlives it. `metrics_path` is made anew.
+  RunReport(CoordinatorClient& client, AttemptId attempt, const std::filesystem::path& metrics_path,
+            const LoggingConfig& logging, const TrainingData& data);
+
+  void step_done(LinePosition position, const StepResult& result);
+  void evaluated(LinePosition position, const BatchSums& sums);
+  // Sends what the pace has held back.
+  void finish();
+
+ private:
+  bool is_logged(std::int64_t step) const;
+  void send(v1::ReportMetricsRequest& request);
+  void send_training();
+
+  CoordinatorClient& client_;
+  const AttemptId attempt_;
+  const LoggingConfig logging_;
+  const std::size_t num_groups_;
+  MetricsFile file_;
+  v1::ReportMetricsRequest held_;  // training values since the last report
+  bool holds_ = false;
+  double pairs_total_ = 0, tokens_total_ = 0;
+  struct Mark {
+    std::chrono::steady_clock::time_point time;
+    double pairs = 0, tokens = 0;
+  };
+  Mark last_line_, last_report_;
+};
+
+}  // namespace equipoise

@@ -1,0 +1,130 @@
+#include "worker/train/step.h"
+
+#include <chrono>
+#include <cmath>
+
+namespace equipoise {
+namespace {
+
+// Seconds since the last call, under a name.
+class Laps {
+ public:
+  explicit Laps(std::map<std::string, double>& seconds) : seconds_(seconds) {}
+  void end(const std::string& phase) {
+    const auto now = std::chrono::steady_clock::now();
+    seconds_[phase] += std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+  }
+
+ private:
+  std::map<std::string, double>& seconds_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+void add_outcomes(const ForwardInputs& inputs, std::span<const std::int64_t> indices, const PairForward& forward,
+                  BatchSums& sums) {
+  for (std::size_t b = 0; b < indices.size(); ++b) {
+    sums.add(forward.outcomes[b], inputs.pairs[static_cast<std::size_t>(indices[b])].memberships);
+  }
+}
+
+// Rank 0 asks the owner of alpha; everybody gets the answer.
+std::vector<double> weights_for_all(StepParts& parts, std::int64_t step, const BatchSums& sums) {
+  GroupSums group_sums = sums.group_sums();
+  std::vector<double> weight(group_sums.group.size());
+  if (parts.host.info().rank == 0) {
+    for (double& loss_sum : group_sums.loss_sum) {
+      if (!std::isfinite(loss_sum)) loss_sum = 0;
+    }
+    weight = parts.weights(step, group_sums, sums.non_finite_groups());
+  }
+  parts.host.broadcast(std::as_writable_bytes(std::span(weight)), 0);
+  return weight;
+}
+
+// w_g * scale_g, so that the objective is sum_g of it times S_g. [K], 0 for absent groups.
+std::vector<double> group_coefficients(const StepParts& parts, const GroupSums& sums, const std::vector<double>& weight) {
+  std::vector<double> coefficient_K(parts.group_pair_count_K.size());
+  const std::vector<double> scale = estimator_scale(sums, parts.robust.estimator, parts.group_pair_count_K,
+                                                    static_cast<double>(parts.inputs.pairs.size()));
+  for (std::size_t i = 0; i < weight.size(); ++i) coefficient_K[sums.group[i]] = weight[i] * scale[i];
+  return coefficient_K;
+}
+
+// c_i = sum_g w_g m[i,g] scale_g; 1/|B| in mode none.
+torch::Tensor pair_coefficients(const StepParts& parts, const std::vector<double>& coefficient_K,
+                                std::span<const std::int64_t> indices, double batch_pairs, const torch::Tensor& like) {
+  std::vector<double> c_B(indices.size(), 1 / batch_pairs);
+  if (parts.robust.mode != RobustMode::kNone) {
+    for (std::size_t b = 0; b < indices.size(); ++b) {
+      c_B[b] = 0;
+      for (const Membership& membership : parts.inputs.pairs[static_cast<std::size_t>(indices[b])].memberships) {
+        c_B[b] += coefficient_K[membership.group] * membership.weight;
+      }
+    }
+  }
+  return torch::tensor(c_B, torch::kFloat64).to(like.device(), like.scalar_type());
+}
+
+double objective(const StepParts& parts, const std::vector<double>& coefficient_K, const BatchSums& sums) {
+  if (parts.robust.mode == RobustMode::kNone) return sums.loss();
+  double loss = 0;
+  const GroupSums group_sums = sums.group_sums();
+  for (std::size_t i = 0; i < group_sums.group.size(); ++i) {
+    loss += coefficient_K[group_sums.group[i]] * group_sums.loss_sum[i];
+  }
+  return loss;
+}
+
+}  // namespace
+
+StepResult train_step(StepParts& parts, std::int64_t step) {
+  StepResult result{.sums = BatchSums(parts.group_pair_count_K.size()), .weight = {}, .phase_seconds = {}};
+  Laps laps(result.phase_seconds);
+
+  const double scale = loss_scale(parts.inputs, parts.cursor.global_batch(step));
+  const auto mine = parts.cursor.rank_batch(step, parts.host.info().rank);
+  const auto micro_batches = split_micro_batches(parts.inputs.pairs, mine, parts.micro_batch_tokens);
+
+  // The weights depend on every loss of the batch: with one micro-batch its graph is kept, with more of them the losses
+  // come from a pass without graph and each micro-batch is computed again for its gradient.
+  const bool keeps_graph = micro_batches.size() == 1;
+  PairForward kept;
+  for (const auto& indices : micro_batches) {
+    const torch::AutoGradMode grad_mode(keeps_graph);
+    kept = forward_pairs(parts.inputs, indices, scale);
+    add_outcomes(parts.inputs, indices, kept, result.sums);
+  }
+  laps.end("forward");
+
+  result.sums.all_reduce(parts.host);
+  laps.end("group_sums");
+  result.weight = weights_for_all(parts, step, result.sums);
+  laps.end("weight_update");
+
+  const auto coefficient_K = group_coefficients(parts, result.sums.group_sums(), result.weight);
+  result.loss = objective(parts, coefficient_K, result.sums);
+  if (!result.sums.non_finite_groups().empty()) {
+    result.skipped = true;
+    return result;
+  }
+
+  parts.gradients.zero();
+  for (std::size_t m = 0; m < micro_batches.size(); ++m) {
+    if (!keeps_graph) kept = forward_pairs(parts.inputs, micro_batches[m], scale);
+    const auto c_B = pair_coefficients(parts, coefficient_K, micro_batches[m], result.sums.pairs(), kept.loss_B);
+    if (m + 1 == micro_batches.size()) parts.gradients.sum_during_backward();
+    (c_B * kept.loss_B).sum().backward();
+  }
+  parts.gradients.finish();
+  laps.end("backward");
+
+  const OptimizerResult update = parts.optimizer.step(step);
+  result.grad_norm = update.grad_norm;
+  result.learning_rate = update.learning_rate;
+  result.skipped = !std::isfinite(update.grad_norm);
+  laps.end("optimizer");
+  return result;
+}
+
+}  // namespace equipoise

@@ -1,0 +1,51 @@
+// One optimiser step of group-robust preference optimisation on one rank.
+// Source: Ramesh et al. 2024 (arXiv:2405.20304), Algorithm 1, over a global batch.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/dataset/shard_plan.h"
+#include "common/robust/group_weights.h"
+#include "worker/collective/collective.h"
+#include "worker/train/gradient_buckets.h"
+#include "worker/train/optimizer.h"
+#include "worker/train/pair_forward.h"
+
+namespace equipoise {
+
+// Applies a step's group sums to alpha and returns w_g of each group in `sums`. Called on rank 0 only. `non_finite` names the
+// groups whose loss sum is not finite (it is 0 in `sums`): alpha must stay as it is.
+using WeightSource = std::function<std::vector<double>(std::int64_t step, const GroupSums& sums,
+                                                       const std::vector<std::uint32_t>& non_finite)>;
+
+struct StepResult {
+  BatchSums sums;              // of the global batch
+  std::vector<double> weight;  // w_g of the groups present, ascending by group
+  double loss = 0;             // sum_g w_g L_g, or the batch's mean (mode none): the value whose gradient was taken
+  double grad_norm = 0;        // before clipping
+  double learning_rate = 0;
+  bool skipped = false;        // a loss or the gradient was not finite: no parameter has changed
+  std::map<std::string, double> phase_seconds;
+};
+
+// What a step works on; all of it outlives the TrainStep.
+struct StepParts {
+  ForwardInputs inputs;
+  const RobustSettings& robust;
+  const std::vector<double>& group_pair_count_K;  // N_g
+  std::int64_t micro_batch_tokens;
+  ShardCursor& cursor;
+  Collective& host;  // for the group sums
+  GradientBuckets& gradients;
+  Optimizer& optimizer;
+  WeightSource weights;
+};
+
+// All ranks call it for the same step, one after the other. Throws what its parts throw.
+StepResult train_step(StepParts& parts, std::int64_t step);
+
+}  // namespace equipoise

@@ -1,0 +1,178 @@
+#include "worker/train/training_run.h"
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "common/config/job_file.h"
+#include "worker/train/evaluation.h"
+#include "worker/train/gradient_buckets.h"
+#include "worker/train/run_report.h"
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+
+// 25 MiB hides the latency of a collective on every network and leaves enough buckets to overlap with the backward pass.
+constexpr std::size_t kBucketBytes = std::size_t{25} << 20;
+
+torch::Dtype torch_dtype(DType dtype) { return dtype == DType::kFloat64 ? torch::kFloat64 : torch::kFloat32; }
+
+bool uses_reference(const LossConfig& loss) { return loss.type != LossType::kSft && !loss.reference_free; }
+
+// Refuses an output that holds a run, unless it may be replaced.
+void prepare_output(const JobConfig& config, const v1::JobSpec& spec) {
+  const char* const parts[] = {"metrics.jsonl", "job.yaml", "report.html", "final"};
+  for (const char* part : parts) {
+    const fs::path path = config.output / part;
+    if (!fs::exists(fs::symlink_status(path))) continue;
+    if (!config.overwrite) {
+      throw std::invalid_argument("output " + config.output.string() + " holds a run already (" + part +
+                                  "): choose another folder, or pass --overwrite (overwrite: true)");
+    }
+    fs::remove_all(path);
+  }
+  fs::create_directories(config.output);
+  std::ofstream job_file(config.output / "job.yaml");
+  job_file << job_spec_to_yaml(resolve_defaults(spec)) << std::flush;
+  if (!job_file) throw std::invalid_argument("cannot write " + (config.output / "job.yaml").string());
+}
+
+void check_output(const JobConfig& config) {
+  if (fs::exists(config.output) && !fs::is_directory(config.output)) {
+    throw std::invalid_argument("output " + config.output.string() + " is not a folder");
+  }
+}
+
+// log pi_ref of training and validation pairs.
+struct References {
+  ReferenceLogProbs train, validation;
+};
+
+References compute_references(const JobConfig& config, const Decoder& policy, const TrainingData& data,
+                              Collective& host) {
+  if (!uses_reference(config.loss)) return {};
+  std::unique_ptr<Decoder> named;
+  if (config.model.reference) {
+    const torch::Tensor& head = policy.head_weight();
+    named = std::make_unique<Decoder>(Decoder::load(*config.model.reference, head.scalar_type(), head.device()));
+    if (named->head_weight().size(0) != head.size(0)) {
+      throw std::invalid_argument("model.reference " + config.model.reference->string() + " has a vocabulary of " +
+                                  std::to_string(named->head_weight().size(0)) + ", model.path of " +
+                                  std::to_string(head.size(0)) + ": they must share the tokenizer");
+    }
+  }
+  const Decoder& reference = named ? *named : policy;
+  const std::int64_t budget = config.training.micro_batch_tokens;
+  return {.train = compute_reference(reference, data.train.pairs, budget, host),
+          .validation = compute_reference(reference, data.validation.pairs, budget, host)};
+}
+
+class TrainingRun {
+ public:
+  TrainingRun(const RunContext& context, const JobConfig& config)
+      : context_(context),
+        config_(config),
+        tokenizer_(load_model_tokenizer(config.model.path)),
+        data_(load_data()),
+        policy_(Decoder::load(config.model.path, torch_dtype(config.model.dtype), context.device.device)),
+        plan_(start_training(context.client, context.registration.attempt, data_, context.host)),
+        cursor_(plan_) {}
+
+  void run() {
+    if (is_first()) prepare_output(config_, context_.registration.spec);
+    if (is_first()) {
+      report_ = std::make_unique<RunReport>(context_.client, context_.registration.attempt,
+                                            config_.output / "metrics.jsonl", config_.logging, data_);
+    }
+    context_.heartbeat.set_phase("reference log-probs");
+    references_ = compute_references(config_, policy_, data_, context_.host);
+    train();
+    save();
+    finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, plan_.end_step,
+                parameter_digest(policy_.parameters()));
+  }
+
+ private:
+  bool is_first() const { return context_.host.info().rank == 0; }
+
+  TrainingData load_data() {
+    context_.heartbeat.set_phase("reading data");
+    return load_training_data(config_, tokenizer_, context_.threads);
+  }
+
+  void train() {
+    GradientBuckets gradients(policy_.parameters(), context_.device.collective(context_.host), kBucketBytes);
+    Optimizer optimizer(config_.optimizer, policy_.parameters());
+    StepParts parts{.inputs = inputs(data_.train, references_.train),
+                    .robust = config_.robust.settings,
+                    .group_pair_count_K = data_.train.pair_count_K,
+                    .micro_batch_tokens = config_.training.micro_batch_tokens,
+                    .cursor = cursor_,
+                    .host = context_.host,
+                    .gradients = gradients,
+                    .optimizer = optimizer,
+                    .weights = coordinator_weights(context_.client, context_.registration.attempt)};
+    evaluate(plan_.first_step);
+    context_.heartbeat.set_phase("training");
+    for (std::int64_t step = plan_.first_step; step < plan_.end_step; ++step) {
+      context_.heartbeat.check();
+      const StepResult result = train_step(parts, step);
+      context_.heartbeat.set_step(step + 1);
+      if (report_) report_->step_done(position(step + 1), result);
+      if (is_evaluation_step(step + 1)) {
+        evaluate(step + 1);
+        context_.heartbeat.set_phase("training");
+      }
+    }
+    if (report_) report_->finish();
+  }
+
+  bool is_evaluation_step(std::int64_t steps_done) const {
+    if (steps_done == plan_.end_step) return true;
+    return config_.evaluation_every_steps > 0 && steps_done % config_.evaluation_every_steps == 0;
+  }
+
+  void evaluate(std::int64_t steps_done) {
+    if (data_.validation.pairs.empty()) return;
+    context_.heartbeat.set_phase("evaluating");
+    const BatchSums sums =
+        evaluate_pairs(inputs(data_.validation, references_.validation), data_.validation.group_names.size(),
+                       config_.training.micro_batch_tokens, context_.host);
+    if (report_) report_->evaluated(position(steps_done), sums);
+  }
+
+  void save() {
+    context_.heartbeat.set_phase("saving");
+    if (is_first()) save_model(policy_, config_.model.path, config_.output / "final");
+  }
+
+  ForwardInputs inputs(const EncodedDataset& dataset, const ReferenceLogProbs& reference) const {
+    return {.decoder = policy_, .loss = config_.loss, .pairs = dataset.pairs, .reference = reference};
+  }
+
+  LinePosition position(std::int64_t steps_done) const {
+    return {.step = steps_done, .epoch = cursor_.epochs_done(steps_done)};
+  }
+
+  const RunContext& context_;
+  const JobConfig& config_;
+  ModelTokenizer tokenizer_;
+  TrainingData data_;
+  Decoder policy_;
+  ShardPlan plan_;
+  ShardCursor cursor_;
+  References references_;
+  std::unique_ptr<RunReport> report_;  // rank 0
+};
+
+}  // namespace
+
+void run_training(const RunContext& context) {
+  const JobConfig config = make_job_config(context.registration.spec);
+  check_output(config);
+  TrainingRun(context, config).run();
+}
+
+}  // namespace equipoise
