@@ -29,9 +29,9 @@ struct PreferenceData {
 // Reads JSONL: {"prompt": text, "chosen": text, "rejected": text, "group": NAME | [NAME, ...] | {NAME: m, ...}}.
 // Other keys are ignored. Names in `known_groups` take its ids, so that train and validation share them; further names
 // are appended. `require_rejected` false (SFT): "rejected" may be absent and is then empty.
-// Throws std::invalid_argument "FILE:LINE: ..." naming the field, the value and what would be right: a file that cannot be
-// read or has no pairs, malformed JSON or UTF-8, a missing or wrongly typed field, an empty group name, a
-// membership outside (0, 1], a duplicate key, a line over 1 MiB, more than 4096 groups... (no group: one group "all").
+// Throws std::invalid_argument "FILE:LINE: ..." naming the field, the value and what would be right: a file that cannot
+// be read or has no pairs, malformed JSON or UTF-8, a missing or wrongly typed field, an empty group name, a membership
+// outside (0, 1], a duplicate key, a line over 1 MiB, more than 4096 groups... (no group: one group "all").
 enum class Rejected { kRequired, kOptional };
 PreferenceData read_preference_file(const std::filesystem::path& path, Rejected rejected,
                                     std::vector<std::string> known_groups = {});

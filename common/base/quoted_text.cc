@@ -1,0 +1,60 @@
+#include "common/base/quoted_text.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace equipoise {
+namespace {
+
+unsigned char byte_at(std::string_view text, std::size_t i) { return static_cast<unsigned char>(text[i]); }
+
+// Length of the well-formed character at the start of `text`, 0 if there is none. Unicode 15, table 3-7.
+std::size_t character_length(std::string_view text) {
+  const unsigned char first = byte_at(text, 0);
+  if (first < 0x80) return 1;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  const std::size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  if (text.size() < length) return 0;
+  const unsigned char lowest = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+  const unsigned char highest = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+  if (byte_at(text, 1) < lowest || byte_at(text, 1) > highest) return 0;
+  for (std::size_t i = 2; i < length; ++i) {
+    if ((byte_at(text, i) & 0xC0) != 0x80) return 0;
+  }
+  return length;
+}
+
+void append_escaped(std::string& result, unsigned char byte) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  result += "\\x";
+  result += kDigits[byte >> 4];
+  result += kDigits[byte & 15];
+}
+
+}  // namespace
+
+std::string quoted_text(std::string_view text) {
+  constexpr std::size_t kLongest = 80;
+  std::string result = "\"";
+  std::size_t i = 0;
+  while (i < text.size() && i < kLongest) {
+    const std::size_t length = character_length(text.substr(i));
+    const bool control = byte_at(text, i) < 0x20 || byte_at(text, i) == 0x7F;
+    if (length == 0 || control) append_escaped(result, byte_at(text, i));
+    if (length > 0 && !control) result += text.substr(i, length);
+    i += std::max<std::size_t>(length, 1);
+  }
+  return result + (i < text.size() ? "...\"" : "\"");
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = character_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+}  // namespace equipoise

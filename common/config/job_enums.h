@@ -1,0 +1,48 @@
+// The enums of JobSpec and of JobConfig hold the same values in the same order; 0 of the message is "absent".
+#pragma once
+
+#include "common/config/job_config.h"
+#include "equipoise/v1/job.pb.h"
+
+namespace equipoise {
+
+// MESSAGE_VALUE - 1 == config value, for every pair below.
+template <class Config, class Message>
+constexpr Config config_enum(Message value) {
+  return static_cast<Config>(static_cast<int>(value) - 1);
+}
+
+template <class Message, class Config>
+constexpr Message message_enum(Config value) {
+  return static_cast<Message>(static_cast<int>(value) + 1);
+}
+
+static_assert(config_enum<DType>(v1::D_TYPE_FLOAT32) == DType::kFloat32);
+static_assert(config_enum<DType>(v1::D_TYPE_FLOAT64) == DType::kFloat64);
+static_assert(v1::DType_MAX == v1::D_TYPE_FLOAT64);
+static_assert(config_enum<LossType>(v1::LOSS_TYPE_DPO) == LossType::kDpo);
+static_assert(config_enum<LossType>(v1::LOSS_TYPE_IPO) == LossType::kIpo);
+static_assert(config_enum<LossType>(v1::LOSS_TYPE_SFT) == LossType::kSft);
+static_assert(v1::LossType_MAX == v1::LOSS_TYPE_SFT);
+static_assert(config_enum<SftAverage>(v1::SFT_AVERAGE_TOKEN) == SftAverage::kToken);
+static_assert(config_enum<SftAverage>(v1::SFT_AVERAGE_SEQUENCE) == SftAverage::kSequence);
+static_assert(v1::SftAverage_MAX == v1::SFT_AVERAGE_SEQUENCE);
+static_assert(config_enum<RobustMode>(v1::ROBUST_MODE_NONE) == RobustMode::kNone);
+static_assert(config_enum<RobustMode>(v1::ROBUST_MODE_IMPORTANCE) == RobustMode::kImportance);
+static_assert(config_enum<RobustMode>(v1::ROBUST_MODE_GROUP_ROBUST) == RobustMode::kGroupRobust);
+static_assert(v1::RobustMode_MAX == v1::ROBUST_MODE_GROUP_ROBUST);
+static_assert(config_enum<Estimator>(v1::ESTIMATOR_BATCH_MEAN) == Estimator::kBatchMean);
+static_assert(config_enum<Estimator>(v1::ESTIMATOR_DATASET_SCALED) == Estimator::kDatasetScaled);
+static_assert(config_enum<Estimator>(v1::ESTIMATOR_BATCH_SUM) == Estimator::kBatchSum);
+static_assert(v1::Estimator_MAX == v1::ESTIMATOR_BATCH_SUM);
+static_assert(config_enum<WeightUpdate>(v1::WEIGHT_UPDATE_BEFORE_GRADIENT) == WeightUpdate::kBeforeGradient);
+static_assert(config_enum<WeightUpdate>(v1::WEIGHT_UPDATE_AFTER_GRADIENT) == WeightUpdate::kAfterGradient);
+static_assert(v1::WeightUpdate_MAX == v1::WEIGHT_UPDATE_AFTER_GRADIENT);
+static_assert(config_enum<OptimizerType>(v1::OPTIMIZER_TYPE_ADAMW) == OptimizerType::kAdamW);
+static_assert(config_enum<OptimizerType>(v1::OPTIMIZER_TYPE_SGD) == OptimizerType::kSgd);
+static_assert(v1::OptimizerType_MAX == v1::OPTIMIZER_TYPE_SGD);
+static_assert(config_enum<LaunchMode>(v1::LAUNCH_MODE_COORDINATOR) == LaunchMode::kCoordinator);
+static_assert(config_enum<LaunchMode>(v1::LAUNCH_MODE_EXTERNAL) == LaunchMode::kExternal);
+static_assert(v1::LaunchMode_MAX == v1::LAUNCH_MODE_EXTERNAL);
+
+}  // namespace equipoise

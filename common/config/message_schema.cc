@@ -1,0 +1,61 @@
+#include "common/config/message_schema.h"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+namespace equipoise {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+
+namespace {
+
+// Path of a field named `key` below `message`, empty if there is none. The schema is a tree, so this ends.
+std::string path_of(const Descriptor& message, std::string_view key) {
+  if (const FieldDescriptor* field = find_field(message, key)) return field->name();
+  for (int i = 0; i < message.field_count(); ++i) {
+    const FieldDescriptor& field = *message.field(i);
+    if (field.is_map() || field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    const std::string below = path_of(*field.message_type(), key);
+    if (!below.empty()) return field.name() + "." + below;
+  }
+  return "";
+}
+
+}  // namespace
+
+const FieldDescriptor* find_field(const Descriptor& message, std::string_view key) {
+  for (int i = 0; i < message.field_count(); ++i) {
+    if (message.field(i)->name() == key || message.field(i)->json_name() == key) return message.field(i);
+  }
+  return nullptr;
+}
+
+std::string nearest_key(const Descriptor& root, const Descriptor& message, std::string_view key) {
+  if (std::string elsewhere = path_of(root, key); !elsewhere.empty()) return elsewhere;
+  constexpr std::size_t kLongestKey = 64;  // the distance costs the product of the lengths
+  key = key.substr(0, kLongestKey);
+  std::string nearest;
+  for (int i = 0; i < message.field_count(); ++i) {
+    const std::string& name = message.field(i)->name();
+    if (nearest.empty() || edit_distance(key, name) < edit_distance(key, nearest)) nearest = name;
+  }
+  return nearest;
+}
+
+std::size_t edit_distance(std::string_view from, std::string_view to) {
+  std::vector<std::size_t> distance(to.size() + 1);  // of the part of `from` seen so far to each start of `to`
+  std::iota(distance.begin(), distance.end(), std::size_t{0});
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    std::size_t diagonal = distance[0]++;
+    for (std::size_t j = 0; j < to.size(); ++j) {
+      const std::size_t replaced = diagonal + (from[i] == to[j] ? 0 : 1);
+      diagonal = distance[j + 1];
+      distance[j + 1] = std::min({replaced, diagonal + 1, distance[j] + 1});
+    }
+  }
+  return distance.back();
+}
+
+}  // namespace equipoise

@@ -1,0 +1,84 @@
+// resolve_defaults of job_file.h: from the checked settings back to the message, so that a default is stated once.
+#include "common/config/job_config.h"
+#include "common/config/job_enums.h"
+#include "common/config/job_file.h"
+
+namespace equipoise {
+namespace {
+
+void resolve_loss(const LossConfig& config, v1::LossSpec& spec) {
+  spec.set_type(message_enum<v1::LossType>(config.type));
+  if (config.type == LossType::kSft) {
+    spec.set_sft_average(message_enum<v1::SftAverage>(config.sft_average));
+    return;
+  }
+  spec.set_beta(config.beta);
+  spec.set_length_normalized(config.length_normalized);
+  spec.set_reference_free(config.reference_free);
+  if (config.type == LossType::kDpo) spec.set_label_smoothing(config.label_smoothing);
+}
+
+// Only what the mode uses: the resolved file says what the run did.
+v1::RobustSpec resolved_robust(const RobustConfig& config) {
+  v1::RobustSpec spec;
+  const RobustSettings& settings = config.settings;
+  spec.set_mode(message_enum<v1::RobustMode>(settings.mode));
+  if (settings.mode == RobustMode::kNone) return spec;
+  spec.set_estimator(message_enum<v1::Estimator>(settings.estimator));
+  for (const auto& [group, weight] : config.importance_weights) (*spec.mutable_importance_weights())[group] = weight;
+  if (settings.mode != RobustMode::kGroupRobust) return spec;
+  spec.set_step_size(settings.step_size);
+  spec.set_update(message_enum<v1::WeightUpdate>(settings.update));
+  spec.set_adjustment(settings.adjustment);
+  spec.set_trade_off(settings.trade_off);
+  spec.set_min_weight(settings.min_weight);
+  return spec;
+}
+
+void resolve_optimizer(const OptimizerConfig& config, v1::OptimizerSpec& spec) {
+  spec.set_type(message_enum<v1::OptimizerType>(config.type));
+  spec.set_learning_rate(config.learning_rate);
+  if (config.type == OptimizerType::kAdamW) {
+    spec.clear_betas();
+    spec.add_betas(config.beta1);
+    spec.add_betas(config.beta2);
+    spec.set_epsilon(config.epsilon);
+  }
+  spec.set_weight_decay(config.weight_decay);
+  spec.set_max_grad_norm(config.max_grad_norm);
+  spec.mutable_schedule()->set_type(v1::SCHEDULE_TYPE_CONSTANT);
+  spec.mutable_schedule()->set_warmup_steps(config.warmup_steps);
+}
+
+void resolve_training(const TrainingConfig& config, v1::TrainingSpec& spec) {
+  if (config.max_steps) {
+    spec.clear_epochs();  // ignored next to max_steps
+  } else {
+    spec.set_epochs(config.epochs);
+  }
+  spec.set_global_batch_size(config.global_batch_size);
+  spec.set_micro_batch_tokens(config.micro_batch_tokens);
+  spec.set_seed(config.seed);
+}
+
+}  // namespace
+
+v1::JobSpec resolve_defaults(const v1::JobSpec& spec) {
+  const JobConfig config = make_job_config(spec);
+  v1::JobSpec resolved = spec;
+  resolved.mutable_model()->set_dtype(message_enum<v1::DType>(config.model.dtype));
+  resolved.mutable_data()->set_max_length(config.data.max_length);
+  resolved.mutable_data()->set_shuffle(config.data.shuffle);
+  resolve_loss(config.loss, *resolved.mutable_loss());
+  *resolved.mutable_robust() = resolved_robust(config.robust);
+  resolve_optimizer(config.optimizer, *resolved.mutable_optimizer());
+  resolve_training(config.training, *resolved.mutable_training());
+  resolved.mutable_evaluation()->set_every_steps(config.evaluation_every_steps);
+  if (config.logging.at_steps.empty()) resolved.mutable_logging()->set_every_steps(config.logging.every_steps);
+  resolved.mutable_launch()->set_mode(message_enum<v1::LaunchMode>(config.launch.mode));
+  if (config.launch.workers) resolved.mutable_launch()->set_workers(*config.launch.workers);
+  resolved.set_overwrite(config.overwrite);
+  return resolved;
+}
+
+}  // namespace equipoise
