@@ -1,0 +1,22 @@
+// Preference pairs as JSONL, as preference_pair.h reads it.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "common/base/durable_file.h"
+#include "common/dataset/preference_pair.h"
+
+namespace equipoise {
+
+// One line, without its end: {"prompt": …, "chosen": …, "rejected": …, "group": …}. One whole membership is a name,
+// several whole ones are a list, others an object of memberships.
+// Throws std::invalid_argument naming the field for text that is not UTF-8.
+std::string preference_line(const PreferencePair& pair, std::span<const std::string> group_names);
+
+// Writes all pairs; the file is whole or not there. Throws std::invalid_argument naming the path if it cannot be
+// written or a pair is not as PreferencePair says, std::runtime_error if the disk refuses.
+void write_preference_file(const PreferenceData& data, const std::filesystem::path& path);
+
+}  // namespace equipoise
