@@ -48,7 +48,7 @@ CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds p
     : address_(std::move(address)), patience_(patience) {
   const auto channel = grpc::CreateChannel(address_, grpc::InsecureChannelCredentials());
   if (!channel->WaitForConnected(std::chrono::system_clock::now() + patience_)) {
-    throw PeerError("coordinator " + address_ + " did not answer within " + std::to_string(patience_.count()) +
+    throw std::invalid_argument("coordinator " + address_ + " did not answer within " + std::to_string(patience_.count()) +
                     " s; is equipoise-coordinator running there?");
   }
   stub_ = v1::WorkerService::NewStub(channel);

@@ -22,7 +22,8 @@ class AttemptEnded : public std::runtime_error {
 // time waited. May be used from several threads.
 class CoordinatorClient {
  public:
-  // Waits for the connection. Throws PeerError when there is none after `patience`.
+  // Waits for the connection. Throws std::invalid_argument when there is none after `patience`: the address is wrong, or
+  // nobody has started the coordinator.
   CoordinatorClient(std::string address, std::chrono::seconds patience);
 
   v1::RegisterWorkerResponse register_worker(const v1::RegisterWorkerRequest& request);

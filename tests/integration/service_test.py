@@ -1,0 +1,136 @@
+"""A coordinator as a service: jobs over the network, workers started by it or by hand, health, reflection, metrics."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import unittest
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import programs  # noqa: E402
+
+programs.with_python_deps()
+import grpc  # noqa: E402
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: E402
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # noqa: E402
+
+
+class Service(programs.ProgramTest):
+
+    def setUp(self):
+        super().setUp()
+        self.small_model()
+        self.coordinator = programs.Coordinator(self.folder / "state")
+        self.addCleanup(self.coordinator.stop)
+
+    def jobs(self, *arguments):
+        return self.succeed("equipoise", "jobs", *arguments, "--coordinator", self.coordinator.address)
+
+    def job(self, job_id):
+        return json.loads(self.jobs("get", job_id, "--json"))
+
+    def submit(self, job, *arguments):
+        return self.succeed("equipoise", "submit", job, "--coordinator", self.coordinator.address,
+                            *arguments).strip().splitlines()[-1].split()[-1]
+
+    def metrics(self):
+        with urllib.request.urlopen(f"http://{self.coordinator.metrics}/metrics", timeout=30) as answer:
+            return answer.read().decode()
+
+    def test_submit_watch_get_list(self):
+        job_id = self.submit(self.write_job("served"), "--np", "2")
+        self.jobs("watch", job_id)
+        job = self.job(job_id)
+        self.assertEqual(job["state"], "JOB_STATE_SUCCEEDED")
+        self.assertEqual((int(job["step"]), job["worldSize"]), (8, 2))
+        self.assertAlmostEqual(sum(group["weight"] for group in job["groups"]), 1, places=12)
+        self.assertIn(job_id, self.jobs("list"))
+        self.assertTrue((self.folder / "served/final/model.safetensors").exists())
+
+        # The weights the coordinator kept are those the run wrote down.
+        lines = [line for line in programs.read_lines(self.folder / "served/metrics.jsonl") if "split" not in line]
+        kept = json.loads(self.jobs("weights", job_id, "--json"))
+        self.assertEqual([record["alpha"] for record in kept["records"]],
+                         [[line["group_weight"][name] for name in kept["groupNames"]] for line in lines])
+
+    def test_metrics_are_what_prometheus_reads(self):
+        job_id = self.submit(self.write_job("measured"), "--np", "2")
+        self.jobs("watch", job_id)
+        text = self.metrics()
+        checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True)
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+        for group in self.job(job_id)["groups"]:
+            self.assertIn(f'equipoise_group_weight{{group="{group["name"]}",job="{job_id}"}}', text)
+        self.assertIn(f'equipoise_worst_group_loss{{job="{job_id}",split="validation"}}', text)
+        self.assertIn("equipoise_weight_update_seconds_count", text)
+
+    def test_workers_started_by_hand(self):
+        job_id = self.submit(self.write_job("by-hand"), "--external")
+        result = programs.run("mpirun", "-np", "2", "--oversubscribe", programs.BIN / "equipoise-worker",
+                              "--coordinator", self.coordinator.address, "--job", job_id)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        job = self.job(job_id)
+        self.assertEqual((job["state"], job["worldSize"]), ("JOB_STATE_SUCCEEDED", 2))
+
+    def test_cancel_stops_the_workers(self):
+        job_id = self.submit(self.write_job("long", training={"max_steps": 1000000, "global_batch_size": 16}), "--np", "2")
+        with subprocess.Popen([str(programs.BIN / "equipoise"), "jobs", "watch", job_id, "--coordinator",
+                               self.coordinator.address], stdout=subprocess.PIPE, text=True,
+                              env=programs.ENVIRONMENT) as watch:
+            for line in watch.stdout:  # until it trains
+                if "step" in line:
+                    break
+            self.jobs("cancel", job_id)
+            self.assertNotEqual(watch.wait(timeout=60), 0)
+        self.assertEqual(self.job(job_id)["state"], "JOB_STATE_CANCELLED")
+        left = subprocess.run(["pgrep", "-f", f"equipoise-worker.*{job_id}"], capture_output=True, text=True)
+        self.assertEqual(left.stdout, "")
+        self.assertFalse((self.folder / "long/final").exists())
+
+    def test_failure_of_a_rank_is_the_jobs_reason(self):
+        (self.folder / "model/config.json").write_text('{"model_type": "mamba"}')
+        job_id = self.submit(self.write_job("unsupported"), "--np", "2")
+        programs.run("equipoise", "jobs", "watch", job_id, "--coordinator", self.coordinator.address)
+        job = self.job(job_id)
+        self.assertEqual((job["state"], job["failureKind"]), ("JOB_STATE_FAILED", "FAILURE_KIND_INVALID_INPUT"))
+        self.assertIn("mamba", job["stateReason"])
+
+    def test_killed_rank_fails_the_job(self):
+        job_id = self.submit(self.write_job("killed", training={"max_steps": 1000000, "global_batch_size": 16}),
+                             "--external")
+        with subprocess.Popen(["mpirun", "-np", "2", "--oversubscribe", str(programs.BIN / "equipoise-worker"),
+                               "--coordinator", self.coordinator.address, "--job", job_id],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=programs.ENVIRONMENT) as mpirun:
+            with subprocess.Popen([str(programs.BIN / "equipoise"), "jobs", "watch", job_id, "--coordinator",
+                                   self.coordinator.address], stdout=subprocess.PIPE, text=True,
+                                  env=programs.ENVIRONMENT) as watch:
+                for line in watch.stdout:
+                    if "step" in line:
+                        break
+                rank = subprocess.run(["pgrep", "-P", str(mpirun.pid), "-f", "equipoise-worker"], capture_output=True,
+                                      text=True).stdout.split()[-1]
+                subprocess.run(["kill", "-9", rank], check=True)
+                self.assertNotEqual(watch.wait(timeout=120), 0)
+            self.assertNotEqual(mpirun.wait(timeout=60), 0)
+        self.assertEqual(self.job(job_id)["state"], "JOB_STATE_FAILED")
+
+    def test_health_and_reflection(self):
+        with grpc.insecure_channel(self.coordinator.address) as channel:
+            health = health_pb2_grpc.HealthStub(channel)
+            services = ["equipoise.v1.TrainingJobService", "equipoise.v1.WorkerService"]
+            for service in ["", *services]:
+                answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
+                self.assertEqual(answer.status, health_pb2.HealthCheckResponse.SERVING, service)
+            reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
+            request = reflection_pb2.ServerReflectionRequest(list_services="")
+            answer = next(iter(reflection.ServerReflectionInfo(iter([request]), timeout=30)))
+            names = [service.name for service in answer.list_services_response.service]
+            self.assertLessEqual({*services, "grpc.health.v1.Health"}, set(names))
+
+    def test_ends_cleanly_when_asked(self):
+        self.assertEqual(self.coordinator.stop(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
