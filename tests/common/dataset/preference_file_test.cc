@@ -1,0 +1,192 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+
+#include "common/dataset/preference_pair.h"
+#include "common/dataset/preference_writer.h"
+
+namespace equipoise {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class PreferenceFile : public testing::Test {
+ protected:
+  void SetUp() override { std::filesystem::create_directories(folder_); }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  PreferenceData read(const std::string& text, Rejected rejected = Rejected::kRequired) {
+    std::ofstream(file_, std::ios::binary) << text;
+    return read_preference_file(file_, rejected);
+  }
+
+  std::string refusal(const std::string& text) {
+    try {
+      read(text);
+    } catch (const std::invalid_argument& problem) {
+      return std::string(problem.what()).substr(folder_.string().size() + 1);
+    }
+    return "accepted";
+  }
+
+  const std::filesystem::path folder_ = std::filesystem::path(testing::TempDir()) /
+                                        testing::UnitTest::GetInstance()->current_test_info()->name() /
+                                        std::to_string(::getpid());
+  const std::filesystem::path file_ = folder_ / "pairs.jsonl";
+};
+
+const std::string kGood = R"({"prompt": "p", "chosen": "c", "rejected": "r", "group": "India"})";
+
+std::string with_group(const std::string& group) {
+  return R"({"prompt": "p", "chosen": "c", "rejected": "r", "group": )" + group + "}";
+}
+
+TEST_F(PreferenceFile, GivesPairsInTheOrderOfTheFile) {
+  const PreferenceData data = read(kGood + "\n" + R"({"group":"Kenya","rejected":"b","chosen":"a","prompt":"q\né"})");
+  ASSERT_EQ(data.pairs.size(), 2u);
+  EXPECT_EQ(data.pairs[0].prompt, "p");
+  EXPECT_EQ(data.pairs[1].prompt, "q\né");
+  EXPECT_EQ(data.pairs[1].chosen, "a");
+  EXPECT_EQ(data.pairs[1].rejected, "b");
+  EXPECT_THAT(data.group_names, ElementsAre("India", "Kenya"));
+  EXPECT_EQ(data.pairs[1].memberships.at(0).group, 1u);
+}
+
+TEST_F(PreferenceFile, GroupMayBeAListOrMembershipsOrAbsent) {
+  const PreferenceData data = read(with_group(R"(["b", "a"])") + "\n" + with_group(R"({"a": 0.5, "b": 1})") + "\n" +
+                                   R"({"prompt": "p", "chosen": "c", "rejected": "r"})");
+  EXPECT_THAT(data.group_names, ElementsAre("b", "a", "all"));
+  ASSERT_EQ(data.pairs[1].memberships.size(), 2u);
+  EXPECT_EQ(data.pairs[1].memberships[0].group, 0u);  // ascending by id, not as written
+  EXPECT_EQ(data.pairs[1].memberships[0].weight, 1);
+  EXPECT_EQ(data.pairs[1].memberships[1].weight, 0.5);
+  EXPECT_EQ(data.pairs[2].memberships[0].group, 2u);
+}
+
+TEST_F(PreferenceFile, KnownGroupsKeepTheirIds) {
+  std::ofstream(file_) << with_group("\"new\"") << "\n" << with_group("\"old\"");
+  const PreferenceData data = read_preference_file(file_, Rejected::kRequired, {"first", "old"});
+  EXPECT_THAT(data.group_names, ElementsAre("first", "old", "new"));
+  EXPECT_EQ(data.pairs[1].memberships[0].group, 1u);
+}
+
+TEST_F(PreferenceFile, AcceptsByteOrderMarkCarriageReturnsAndBlankLines) {
+  const PreferenceData data = read("\xEF\xBB\xBF" + kGood + "\r\n\r\n" + kGood + "\r\n \t\n");
+  EXPECT_EQ(data.pairs.size(), 2u);
+}
+
+TEST_F(PreferenceFile, RejectedMayBeAbsentOnlyWhereItIsOptional) {
+  const std::string line = R"({"prompt": "p", "chosen": "c", "group": "g"})";
+  EXPECT_EQ(read(line, Rejected::kOptional).pairs[0].rejected, "");
+  EXPECT_EQ(refusal(line), "pairs.jsonl:1: field \"rejected\" is missing, expected text");
+}
+
+TEST_F(PreferenceFile, NamesLineFieldAndValueOfWhatIsWrong) {
+  EXPECT_EQ(refusal(kGood + "\n\n" + with_group("\"\"")),
+            "pairs.jsonl:3: field \"group\" is \"\", expected a name of 1 to 256 bytes without control characters");
+  EXPECT_EQ(refusal(R"({"prompt": 3, "chosen": "c", "rejected": "r"})"),
+            "pairs.jsonl:1: field \"prompt\" is a number, expected text");
+  EXPECT_EQ(refusal(R"({"prompt": "p", "chosen": ["c"], "rejected": "r"})"),
+            "pairs.jsonl:1: field \"chosen\" is a list, expected text");
+  EXPECT_EQ(refusal(R"({"prompt": "p", "rejected": "r"})"),
+            "pairs.jsonl:1: field \"chosen\" is missing, expected text");
+  EXPECT_EQ(refusal(R"({"prompt": "p", "prompt": "q", "chosen": "c", "rejected": "r"})"),
+            "pairs.jsonl:1: field \"prompt\" is given twice");
+  EXPECT_EQ(refusal("[1]"), "pairs.jsonl:1: the line is a list, expected an object {\"prompt\": ...}");
+}
+
+TEST_F(PreferenceFile, RefusesGroupsThatAreNotGroups) {
+  EXPECT_THAT(refusal(with_group("7")), HasSubstr("field \"group\" is a number, expected a name, a list"));
+  EXPECT_THAT(refusal(with_group("null")), HasSubstr("is null"));
+  EXPECT_THAT(refusal(with_group("[]")), HasSubstr("is empty, expected at least one group"));
+  EXPECT_THAT(refusal(with_group("{}")), HasSubstr("is empty, expected at least one group"));
+  EXPECT_THAT(refusal(with_group(R"(["a", "a"])")), HasSubstr("names \"a\" twice"));
+  EXPECT_THAT(refusal(with_group(R"({"a": 1, "a": 1})")), HasSubstr("names \"a\" twice"));
+  EXPECT_THAT(refusal(with_group(R"({"a": 0})")), HasSubstr("field \"group.a\" is 0, expected a membership in (0, 1]"));
+  EXPECT_THAT(refusal(with_group(R"({"a": 1.5})")), HasSubstr("is 1.5"));
+  EXPECT_THAT(refusal(with_group(R"({"a": "1"})")), HasSubstr("is \"1\""));
+  EXPECT_THAT(refusal(with_group("\"a\\u0000b\"")), HasSubstr("control characters"));
+  EXPECT_THAT(refusal(with_group('"' + std::string(257, 'g') + '"')), HasSubstr("256 bytes"));
+}
+
+TEST_F(PreferenceFile, RefusesWhatIsNotJsonOrNotUnicode) {
+  EXPECT_THAT(refusal(kGood + "\n{\"prompt\": "), HasSubstr("pairs.jsonl:2: the line is not JSON"));
+  EXPECT_THAT(refusal(kGood + " {}"), HasSubstr("pairs.jsonl:1: the line is not JSON"));
+  EXPECT_THAT(refusal("{\"prompt\": \"\xC3\x28\"}"), HasSubstr("pairs.jsonl:1: the line is not UTF-8"));
+  EXPECT_THAT(refusal(R"({"prompt": "\udc00", "chosen": "c", "rejected": "r"})"), HasSubstr("pairs.jsonl:1: "));
+  EXPECT_THAT(refusal(std::string(100000, '[')), HasSubstr("the line is not JSON"));
+}
+
+TEST_F(PreferenceFile, RefusesALineOverOneMebibyteWithoutReadingOn) {
+  std::ofstream(file_) << kGood << "\n" << R"({"prompt": ")";
+  std::filesystem::resize_file(file_, std::uintmax_t{1} << 33);  // 8 GiB, sparse: only what is read costs anything
+  EXPECT_THAT([&] { read_preference_file(file_, Rejected::kRequired); },
+              testing::ThrowsMessage<std::invalid_argument>(HasSubstr(":2: the line is longer than 1048576 bytes")));
+}
+
+TEST_F(PreferenceFile, AcceptsALineOfExactlyOneMebibyte) {
+  const std::string fixed = R"({"prompt": "", "chosen": "c", "rejected": "r"})";
+  const std::string text((1 << 20) - fixed.size(), 'x');
+  EXPECT_EQ(read(R"({"prompt": ")" + text + R"(", "chosen": "c", "rejected": "r"})").pairs[0].prompt, text);
+}
+
+TEST_F(PreferenceFile, RefusesTheGroupThatIsOneTooMany) {
+  std::string text;
+  for (int i = 0; i <= 4096; ++i) text += with_group("\"g" + std::to_string(i) + "\"") + "\n";
+  EXPECT_THAT(refusal(text),
+              HasSubstr("pairs.jsonl:4097: field \"group\" is \"g4096\", which is one more than the 4096"));
+}
+
+TEST_F(PreferenceFile, RefusesWhatIsNoFileOrHoldsNoPairs) {
+  EXPECT_EQ(refusal("\n\n"), "pairs.jsonl: holds no pairs, expected one a line");
+  EXPECT_THROW(read_preference_file(folder_ / "absent.jsonl", Rejected::kRequired), std::invalid_argument);
+  EXPECT_THROW(read_preference_file(folder_, Rejected::kRequired), std::invalid_argument);
+  const std::filesystem::path pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THROW(read_preference_file(pipe, Rejected::kRequired), std::invalid_argument);  // and does not wait for it
+}
+
+TEST_F(PreferenceFile, WhatIsWrittenReadsBackTheSame) {
+  PreferenceData data;
+  data.group_names = {"India", "Asia \"east\""};
+  data.pairs = {
+      {"q\n\t\"é\"", "A", "B", {{0, 1}}}, {"", "", "", {{0, 1}, {1, 1}}}, {"p", "c", "r", {{0, 0.1}, {1, 1}}}};
+  write_preference_file(data, file_);
+  const PreferenceData back = read_preference_file(file_, Rejected::kRequired);
+  EXPECT_EQ(back.group_names, data.group_names);
+  ASSERT_EQ(back.pairs.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(preference_line(back.pairs[i], back.group_names), preference_line(data.pairs[i], data.group_names));
+  }
+  EXPECT_EQ(back.pairs[0].prompt, data.pairs[0].prompt);
+  EXPECT_EQ(back.pairs[2].memberships[0].weight, 0.1);
+}
+
+TEST(PreferenceLine, HasTheFieldsInTheOrderOfTheFormat) {
+  const std::vector<std::string> names = {"India", "Asia"};
+  EXPECT_EQ(preference_line({"p", "c", "r", {{0, 1}}}, names),
+            R"({"prompt":"p","chosen":"c","rejected":"r","group":"India"})");
+  EXPECT_THAT(preference_line({"p", "c", "r", {{0, 1}, {1, 1}}}, names), HasSubstr(R"("group":["India","Asia"])"));
+  EXPECT_THAT(preference_line({"p", "c", "r", {{1, 0.5}}}, names), HasSubstr(R"("group":{"Asia":0.5})"));
+}
+
+TEST_F(PreferenceFile, WritingABadPairLeavesTheOldFile) {
+  std::ofstream(file_) << kGood;
+  PreferenceData data;
+  data.group_names = {"g"};
+  data.pairs = {{"p", "c", "r", {{0, 1}}}, {"\xFF", "c", "r", {{0, 1}}}};
+  EXPECT_THROW(write_preference_file(data, file_), std::invalid_argument);
+  data.pairs = {{"p", "c", "r", {{1, 1}}}};
+  EXPECT_THROW(write_preference_file(data, file_), std::invalid_argument);
+  EXPECT_EQ(read_preference_file(file_, Rejected::kRequired).group_names.at(0), "India");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+}
+
+}  // namespace
+}  // namespace equipoise
