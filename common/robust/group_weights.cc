@@ -70,6 +70,12 @@ void check_sums(const GroupSums& sums, std::size_t num_groups) {
   for (std::size_t i = 0; i < sums.group.size(); ++i) check_group(sums, i, num_groups);
 }
 
+void check_length(const char* name, std::size_t length, const GroupSums& sums) {
+  if (length == sums.group.size()) return;
+  refuse(std::string(name) + " has " + std::to_string(length) + " places, expected one for each of the " +
+         std::to_string(sums.group.size()) + " groups");
+}
+
 std::vector<double> initial_log_alpha(const RobustSettings& settings, std::span<const double> group_pair_count_K) {
   std::vector<double> log_alpha_K(group_pair_count_K.size(), 0.0);
   for (std::size_t g = 0; g < log_alpha_K.size(); ++g) {
@@ -99,10 +105,16 @@ double scale_of(const GroupSums& sums, std::size_t i, Estimator estimator, std::
 
 std::vector<double> estimator_scale(const GroupSums& sums, Estimator estimator,
                                     std::span<const double> group_pair_count_K, double num_pairs) {
-  check_sums(sums, group_pair_count_K.size());
   std::vector<double> scale(sums.group.size());
-  for (std::size_t i = 0; i < scale.size(); ++i) scale[i] = scale_of(sums, i, estimator, group_pair_count_K, num_pairs);
+  estimator_scale(sums, estimator, group_pair_count_K, num_pairs, scale);
   return scale;
+}
+
+void estimator_scale(const GroupSums& sums, Estimator estimator, std::span<const double> group_pair_count_K,
+                     double num_pairs, std::span<double> scale) {
+  check_sums(sums, group_pair_count_K.size());
+  check_length("scale", scale.size(), sums);
+  for (std::size_t i = 0; i < scale.size(); ++i) scale[i] = scale_of(sums, i, estimator, group_pair_count_K, num_pairs);
 }
 
 std::vector<double> estimate_group_loss(const GroupSums& sums, Estimator estimator,
@@ -120,29 +132,30 @@ GroupWeights::GroupWeights(RobustSettings settings, std::vector<double> group_pa
 }
 
 std::vector<double> GroupWeights::step(const GroupSums& sums) {
-  check_sums(sums, log_alpha_K_.size());
-  if (settings_.mode != RobustMode::kGroupRobust) return gradient_weight(sums.group);
-  // Everything that can throw comes before the first change of log_alpha_K_, or cannot follow it.
-  std::vector<double> weight;
-  weight.reserve(sums.group.size());
-  std::vector<double> rise = ascent(sums);
-  if (settings_.update == WeightUpdate::kAfterGradient) weight = gradient_weight(sums.group);
-  for (std::size_t i = 0; i < rise.size(); ++i) log_alpha_K_[sums.group[i]] += rise[i];
-  normalize_log_simplex(log_alpha_K_);
-  if (settings_.update == WeightUpdate::kBeforeGradient) weight = gradient_weight(sums.group);
+  std::vector<double> weight(sums.group.size());
+  step(sums, weight);
   return weight;
 }
 
+void GroupWeights::step(const GroupSums& sums, std::span<double> weight) {
+  check_sums(sums, log_alpha_K_.size());
+  check_length("weight", weight.size(), sums);
+  // Nothing below throws: either the whole step is done or nothing of it.
+  const bool ascends = settings_.mode == RobustMode::kGroupRobust;
+  if (!ascends || settings_.update == WeightUpdate::kAfterGradient) write_gradient_weight(sums.group, weight);
+  if (!ascends) return;
+  for (std::size_t i = 0; i < sums.group.size(); ++i) log_alpha_K_[sums.group[i]] += rise(sums, i);
+  normalize_log_simplex(log_alpha_K_);
+  if (settings_.update == WeightUpdate::kBeforeGradient) write_gradient_weight(sums.group, weight);
+}
+
 // eta_alpha * chi * (L_g + C / sqrt(N_g)), saturated so that a weight stays finite in the log domain.
-std::vector<double> GroupWeights::ascent(const GroupSums& sums) const {
-  std::vector<double> rise(sums.group.size());
-  for (std::size_t i = 0; i < rise.size(); ++i) {
-    const double loss = scale_of(sums, i, settings_.estimator, group_pair_count_K_, num_pairs_) * sums.loss_sum[i];
-    const double adjusted = loss + settings_.adjustment / std::sqrt(group_pair_count_K_[sums.group[i]]);
-    const double factor = settings_.step_size * settings_.trade_off;
-    rise[i] = factor == 0 ? 0 : std::clamp(factor * adjusted, kLowestLogWeight, -kLowestLogWeight);
-  }
-  return rise;
+double GroupWeights::rise(const GroupSums& sums, std::size_t i) const {
+  const double factor = settings_.step_size * settings_.trade_off;
+  if (factor == 0) return 0;
+  const double loss = scale_of(sums, i, settings_.estimator, group_pair_count_K_, num_pairs_) * sums.loss_sum[i];
+  const double adjusted = loss + settings_.adjustment / std::sqrt(group_pair_count_K_[sums.group[i]]);
+  return std::clamp(factor * adjusted, kLowestLogWeight, -kLowestLogWeight);
 }
 
 double GroupWeights::alpha(std::size_t group) const {
@@ -152,12 +165,21 @@ double GroupWeights::alpha(std::size_t group) const {
   return settings_.min_weight + (1 - uniform_part) * unfloored;
 }
 
-std::vector<double> GroupWeights::gradient_weight(std::span<const std::uint32_t> groups) const {
+double GroupWeights::gradient_weight(std::size_t group) const {
   const double uniform = 1 / static_cast<double>(log_alpha_K_.size());
   const double chi = settings_.mode == RobustMode::kGroupRobust ? settings_.trade_off : 1.0;
-  std::vector<double> weight(groups.size());
-  for (std::size_t i = 0; i < weight.size(); ++i) weight[i] = (1 - chi) * uniform + chi * alpha(groups[i]);
-  return weight;
+  return (1 - chi) * uniform + chi * alpha(group);
+}
+
+void GroupWeights::write_gradient_weight(std::span<const std::uint32_t> groups, std::span<double> weight) const {
+  for (std::size_t i = 0; i < weight.size(); ++i) weight[i] = gradient_weight(groups[i]);
+}
+
+void GroupWeights::set_step_size(double step_size) {
+  RobustSettings changed = settings_;
+  changed.step_size = step_size;
+  check_settings(changed, log_alpha_K_.size());
+  settings_.step_size = step_size;
 }
 
 std::vector<double> GroupWeights::alpha_K() const {

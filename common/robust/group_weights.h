@@ -43,16 +43,22 @@ class GroupWeights {
   // after the step, with kAfterGradient from the alpha before it.
   // Throws std::invalid_argument if sums are not as described in GroupSums or not finite; nothing is changed then.
   std::vector<double> step(const GroupSums& sums);
+  // The same into weight, of the length of sums.group: asks for no memory. Throws also on another length.
+  void step(const GroupSums& sums, std::span<double> weight);
+
+  // eta_alpha from the next step on. Throws std::invalid_argument if it is out of its range; nothing is changed then.
+  void set_step_size(double step_size);
 
   std::vector<double> alpha_K() const;                                     // [K], sums to 1
+  double gradient_weight(std::size_t group) const;                         // w_g as it stands; group in [0, K)
   const std::vector<double>& log_alpha_K() const { return log_alpha_K_; }  // [K], normalised, floor not applied
   // Continues from a recorded state, bit by bit. Throws std::invalid_argument on a wrong length, a value that is not
   // finite or weights that do not sum to 1.
   void restore(std::vector<double> log_alpha_K);
 
  private:
-  std::vector<double> ascent(const GroupSums& sums) const;
-  std::vector<double> gradient_weight(std::span<const std::uint32_t> groups) const;
+  double rise(const GroupSums& sums, std::size_t i) const;
+  void write_gradient_weight(std::span<const std::uint32_t> groups, std::span<double> weight) const;
   double alpha(std::size_t group) const;
 
   RobustSettings settings_;
@@ -69,5 +75,8 @@ std::vector<double> estimate_group_loss(const GroupSums& sums, Estimator estimat
 // c_i = sum_g w_g * m[i,g] * scale_g.
 std::vector<double> estimator_scale(const GroupSums& sums, Estimator estimator,
                                     std::span<const double> group_pair_count_K, double num_pairs);
+// The same into scale, of the length of sums.group.
+void estimator_scale(const GroupSums& sums, Estimator estimator, std::span<const double> group_pair_count_K,
+                     double num_pairs, std::span<double> scale);
 
 }  // namespace equipoise

@@ -210,6 +210,33 @@ TEST(GroupWeights, ServeAMillionGroupsFromSparseSums) {
   EXPECT_NEAR(total(weights.alpha_K()), 1, 1e-9);
 }
 
+TEST(GroupWeights, GiveTheSameBitsIntoTheCallersMemory) {
+  const GroupSums sums = sums_of({0, 2}, {3, 0.5}, {2, 1}, 3);
+  for (const WeightUpdate update : {WeightUpdate::kBeforeGradient, WeightUpdate::kAfterGradient}) {
+    RobustSettings settings = robust_settings(0.7);
+    settings.update = update;
+    GroupWeights returning(settings, {4, 5, 6}, 15), writing(settings, {4, 5, 6}, 15);
+    std::vector<double> weight(2);
+    for (int step = 0; step < 3; ++step) {
+      writing.step(sums, weight);
+      EXPECT_EQ(returning.step(sums), weight);
+    }
+    EXPECT_EQ(returning.log_alpha_K(), writing.log_alpha_K());
+    EXPECT_THROW(writing.step(sums, std::span(weight).first(1)), std::invalid_argument);
+    EXPECT_EQ(returning.log_alpha_K(), writing.log_alpha_K());
+  }
+}
+
+TEST(GroupWeights, AscendByTheNewStepSizeOnceItIsSet) {
+  const GroupSums sums = sums_of({0, 1}, {1, 0}, {1, 1}, 2);
+  GroupWeights weights(robust_settings(5), {1, 1}, 2);
+  weights.set_step_size(std::log(3));
+  EXPECT_THROW(weights.set_step_size(-1), std::invalid_argument);
+  const std::vector<double> weight = weights.step(sums);
+  EXPECT_NEAR(weight[0], 0.75, kRounding);  // e^log 3 : 1
+  EXPECT_EQ(weights.gradient_weight(0), weight[0]);
+}
+
 // All batches of 2 out of 5 pairs, each as likely as any other.
 TEST(EstimateGroupLoss, BatchMeanAndDatasetScaledAgreeInExpectation) {
   const std::vector<double> loss = {0.5, 1.5, 4.0, 0.25, 2.25};

@@ -1,0 +1,74 @@
+#include "common/log_linear/closed_form.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include "common/base/number_text.h"
+
+namespace equipoise::log_linear {
+
+NormalEquations::NormalEquations(const PairMatrix& matrix, PairRange range)
+    : dim_(matrix.dim),
+      values_(matrix.groups * matrix.dim * (matrix.dim + 1), 0.0),
+      system_(matrix.dim * (matrix.dim + 1), 0.0) {
+  for (std::size_t pair = range.first; pair < range.end; ++pair) {
+    const std::span<const double> x = matrix.row(pair);
+    double* const group = values_.data() + matrix.group_N[pair] * dim_ * (dim_ + 1);
+    for (std::size_t j = 0; j < dim_; ++j) {
+      double* const row = group + j * (dim_ + 1);
+      for (std::size_t k = 0; k < dim_; ++k) row[k] += x[j] * x[k];
+      row[dim_] += x[j];
+    }
+  }
+}
+
+void NormalEquations::solve(std::span<const std::uint32_t> group, std::span<const double> coefficient, double beta,
+                            double ridge, std::span<double> theta_D) {
+  std::fill(system_.begin(), system_.end(), 0.0);
+  const std::size_t size = system_.size();
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    const double* const values = values_.data() + group[i] * size;
+    for (std::size_t j = 0; j < size; ++j) system_[j] += coefficient[i] * values[j];
+  }
+  for (std::size_t j = 0; j < dim_; ++j) {
+    system_[j * (dim_ + 1) + j] += ridge;
+    system_[j * (dim_ + 1) + dim_] /= 2 * beta;
+  }
+  if (!solve_positive_definite(system_, dim_)) {
+    throw std::invalid_argument("the closed form has no unique solution with policy.log_linear.ridge = " +
+                                number_text(ridge) + ": the pairs do not determine theta; set a larger ridge");
+  }
+  for (std::size_t j = 0; j < dim_; ++j) theta_D[j] = system_[j * (dim_ + 1) + dim_];
+}
+
+bool solve_positive_definite(std::span<double> system, std::size_t dim) {
+  const std::size_t width = dim + 1;
+  const auto at = [&](std::size_t row, std::size_t column) -> double& { return system[row * width + column]; };
+  for (std::size_t j = 0; j < dim; ++j) {
+    const double diagonal = at(j, j);
+    for (std::size_t row = j; row < dim; ++row) {
+      double sum = at(row, j);
+      for (std::size_t k = 0; k < j; ++k) sum -= at(row, k) * at(j, k);
+      at(row, j) = sum;
+    }
+    // What is left of the diagonal is rounding if it is this small beside what it was. False for NaN.
+    const double rounding = static_cast<double>(dim) * 4 * std::numeric_limits<double>::epsilon() * diagonal;
+    if (!(at(j, j) > rounding) || !std::isfinite(at(j, j))) return false;
+    const double root = std::sqrt(at(j, j));
+    for (std::size_t row = j; row < dim; ++row) at(row, j) /= root;
+  }
+  for (std::size_t j = 0; j < dim; ++j) {
+    for (std::size_t k = 0; k < j; ++k) at(j, dim) -= at(j, k) * at(k, dim);
+    at(j, dim) /= at(j, j);
+  }
+  for (std::size_t j = dim; j-- > 0;) {
+    for (std::size_t k = j + 1; k < dim; ++k) at(j, dim) -= at(k, j) * at(k, dim);
+    at(j, dim) /= at(j, j);
+  }
+  return true;
+}
+
+}  // namespace equipoise::log_linear

@@ -1,0 +1,141 @@
+#include "common/log_linear/preference.h"
+
+#include <simdjson.h>
+
+#include <cmath>
+#include <fstream>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "common/base/durable_file.h"
+#include "common/base/number_text.h"
+#include "common/base/quoted_text.h"
+
+namespace equipoise::log_linear {
+namespace {
+
+constexpr std::size_t kLongestLine = std::size_t{1} << 20;
+
+std::string shown(const simdjson::dom::element& element) {
+  if (element.is_string()) return quoted_text(std::string_view(element));
+  if (element.is_object()) return "an object";
+  const std::string text = simdjson::minify(element);
+  return text.size() <= 80 ? text : text.substr(0, 80) + "...";
+}
+
+// Parses the lines of one file; knows where it is, for the messages.
+class LineReader {
+ public:
+  LineReader(const std::filesystem::path& path, const Problem& problem) : path_(path), problem_(problem) {}
+
+  Preference read(const std::string& line, std::size_t number);
+  [[noreturn]] void refuse(const std::string& what) const {
+    throw std::invalid_argument(path_.string() + ":" + std::to_string(number_) + ": " + what);
+  }
+
+ private:
+  [[noreturn]] void refuse_field(std::string_view field, const std::string& found, const std::string& expected) const {
+    refuse("field \"" + std::string(field) + "\" is " + found + ", expected " + expected);
+  }
+  simdjson::dom::element field(const simdjson::dom::object& object, std::string_view name) const;
+  std::uint32_t id(const simdjson::dom::object& object, std::string_view name, std::uint64_t bound) const;
+  std::vector<double> state(const simdjson::dom::object& object) const;
+
+  const std::filesystem::path& path_;
+  const Problem& problem_;
+  std::size_t number_ = 0;
+  simdjson::dom::parser parser_;
+};
+
+Preference LineReader::read(const std::string& line, std::size_t number) {
+  number_ = number;
+  if (line.size() > kLongestLine)
+    refuse("the line has " + std::to_string(line.size()) + " bytes, expected at most 1 MiB");
+  simdjson::dom::element root;
+  if (const auto error = parser_.parse(line).get(root)) {
+    refuse(std::string("the line is not JSON (") + simdjson::error_message(error) + "), expected an object");
+  }
+  simdjson::dom::object object;
+  if (root.get(object)) refuse("the line is not a JSON object, expected one");
+  Preference preference;
+  preference.state = state(object);
+  preference.group = id(object, "group", problem_.groups());
+  preference.chosen = id(object, "chosen", problem_.actions);
+  preference.rejected = id(object, "rejected", problem_.actions);
+  if (preference.chosen == preference.rejected) {
+    refuse_field("rejected", std::to_string(preference.rejected), "another action than \"chosen\"");
+  }
+  return preference;
+}
+
+simdjson::dom::element LineReader::field(const simdjson::dom::object& object, std::string_view name) const {
+  std::optional<simdjson::dom::element> found;
+  for (const auto& [key, value] : object) {
+    if (key != name) continue;
+    if (found) refuse("field \"" + std::string(name) + "\" is there twice, expected once");
+    found = value;
+  }
+  if (!found) refuse("field \"" + std::string(name) + "\" is missing");
+  return *found;
+}
+
+std::uint32_t LineReader::id(const simdjson::dom::object& object, std::string_view name, std::uint64_t bound) const {
+  const simdjson::dom::element element = field(object, name);
+  std::uint64_t value = 0;
+  if (!element.get(value) && value < bound) return static_cast<std::uint32_t>(value);
+  refuse_field(name, shown(element), "an integer from 0 to " + std::to_string(bound - 1));
+}
+
+std::vector<double> LineReader::state(const simdjson::dom::object& object) const {
+  const simdjson::dom::element element = field(object, "state");
+  const std::string expected = "a list of " + std::to_string(problem_.state_dim()) + " numbers";
+  simdjson::dom::array array;
+  if (element.get(array)) refuse_field("state", shown(element), expected);
+  if (array.size() != problem_.state_dim())
+    refuse_field("state", "of length " + std::to_string(array.size()), expected);
+  std::vector<double> values;
+  values.reserve(array.size());
+  for (const simdjson::dom::element item : array) {
+    double value = 0;
+    if (item.get(value) || !std::isfinite(value)) refuse_field("state", shown(element), expected);
+    values.push_back(value);
+  }
+  return values;
+}
+
+std::string line_of(const Preference& preference) {
+  std::string line = "{\"state\": [";
+  for (std::size_t j = 0; j < preference.state.size(); ++j) {
+    if (j > 0) line += ", ";
+    line += number_text(preference.state[j]);
+  }
+  line += "], \"group\": " + std::to_string(preference.group) + ", \"chosen\": " + std::to_string(preference.chosen) +
+          ", \"rejected\": " + std::to_string(preference.rejected) + "}\n";
+  return line;
+}
+
+}  // namespace
+
+std::vector<Preference> read_preferences(const std::filesystem::path& path, const Problem& problem) {
+  std::ifstream file(path);
+  if (!file || std::filesystem::is_directory(path)) {
+    throw std::invalid_argument(path.string() + ": cannot be read, expected a JSONL file");
+  }
+  LineReader reader(path, problem);
+  std::vector<Preference> preferences;
+  std::string line;
+  for (std::size_t number = 1; std::getline(file, line); ++number) preferences.push_back(reader.read(line, number));
+  if (file.bad()) throw std::invalid_argument(path.string() + ": cannot be read to its end");
+  if (preferences.empty()) throw std::invalid_argument(path.string() + ": has no pairs, expected at least one line");
+  return preferences;
+}
+
+void write_preferences(const std::filesystem::path& path, std::span<const Preference> preferences) {
+  std::string text;
+  for (const Preference& preference : preferences) text += line_of(preference);
+  write_durably(path, text);
+}
+
+}  // namespace equipoise::log_linear
