@@ -1,0 +1,51 @@
+#include "client/data/survey_import.h"
+
+#include <stdexcept>
+#include <system_error>
+
+#include "common/base/durable_file.h"
+#include "common/dataset/preference_writer.h"
+
+namespace equipoise {
+namespace {
+
+void write_pairs(DurableFile& file, const PreferenceData& data) {
+  for (const PreferencePair& pair : data.pairs) file.write(preference_line(pair, data.group_names) + "\n");
+  file.flush();
+}
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code fault;
+  std::filesystem::create_directories(folder, fault);
+  if (!std::filesystem::is_directory(folder)) {
+    throw std::invalid_argument(folder.string() + ": cannot be made a folder: " + fault.message());
+  }
+}
+
+}  // namespace
+
+SurveyImport write_survey_pairs(const SurveyPairs& pairs, const std::filesystem::path& output) {
+  SurveyImport written{
+      .train = output / "train.jsonl", .validation = output / "validation.jsonl", .groups = pairs.groups};
+  make_folder(output);
+  DurableFile train(written.train);
+  DurableFile validation(written.validation);
+  write_pairs(train, pairs.train);
+  write_pairs(validation, pairs.validation);
+  train.commit();
+  try {
+    validation.commit();
+  } catch (...) {
+    std::error_code ignored;
+    std::filesystem::remove(written.train, ignored);
+    throw;
+  }
+  return written;
+}
+
+SurveyImport import_opinionqa(const std::filesystem::path& file, const std::filesystem::path& output,
+                              const SurveyPairOptions& options) {
+  return write_survey_pairs(make_survey_pairs(read_opinionqa(file), options), output);
+}
+
+}  // namespace equipoise

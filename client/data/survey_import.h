@@ -1,0 +1,25 @@
+// `equipoise data import`: a survey file in, train.jsonl and validation.jsonl out.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "client/data/survey_pairs.h"
+
+namespace equipoise {
+
+struct SurveyImport {
+  std::filesystem::path train;       // OUTPUT/train.jsonl
+  std::filesystem::path validation;  // OUTPUT/validation.jsonl
+  std::vector<SurveyGroupSummary> groups;
+};
+
+// Reads `file` (read_opinionqa), converts it (make_survey_pairs) and writes both files or none into `output`, which is
+// made if it is not there. Throws as those do.
+SurveyImport import_opinionqa(const std::filesystem::path& file, const std::filesystem::path& output,
+                              const SurveyPairOptions& options);
+
+// The last step alone, for other survey formats.
+SurveyImport write_survey_pairs(const SurveyPairs& pairs, const std::filesystem::path& output);
+
+}  // namespace equipoise

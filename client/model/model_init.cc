@@ -1,0 +1,196 @@
+#include "client/model/model_init.h"
+
+#include <array>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "client/model/gemma_weights.h"
+#include "common/base/durable_file.h"
+#include "common/base/number_text.h"
+#include "common/dataset/preference_pair.h"
+#include "common/huggingface/safetensors.h"
+#include "common/huggingface/tokenizer.h"
+
+namespace equipoise {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Beyond this the folder would not be small, and a mistyped option would fill the disk.
+constexpr std::int64_t kMostParameters = 1'000'000'000;
+constexpr std::int64_t kLargestSize = 1 << 20;
+
+constexpr std::array<const char*, 5> kSpecialTokens = {"<pad>", "<eos>", "<bos>", "<unk>", "<mask>"};
+
+[[noreturn]] void refuse(const std::string& option, const std::string& value, const std::string& wanted) {
+  throw std::invalid_argument(option + " is " + value + ", expected " + wanted);
+}
+
+void check(const ModelInitOptions& options) {
+  const std::pair<const char*, std::int64_t> sizes[] = {{"hidden_size", options.hidden_size},
+                                                        {"intermediate_size", options.intermediate_size},
+                                                        {"layers", options.layers},
+                                                        {"heads", options.heads},
+                                                        {"kv_heads", options.kv_heads},
+                                                        {"head_dim", options.head_dim},
+                                                        {"max_positions", options.max_positions}};
+  for (const auto& [name, size] : sizes) {
+    if (size < 1 || size > kLargestSize) refuse(name, std::to_string(size), "1 to " + std::to_string(kLargestSize));
+  }
+  if (options.heads % options.kv_heads != 0) {
+    refuse("kv_heads", std::to_string(options.kv_heads), "a divisor of heads, " + std::to_string(options.heads));
+  }
+  if (options.head_dim % 2 != 0) refuse("head_dim", std::to_string(options.head_dim), "an even number");
+  if (!std::isfinite(options.initializer_range) || options.initializer_range < 0) {
+    refuse("initializer_range", number_text(options.initializer_range), "a number >= 0");
+  }
+  if (options.vocab_size < 300 || options.vocab_size > static_cast<std::size_t>(kLargestSize)) {
+    refuse("vocab_size", std::to_string(options.vocab_size), "300 to " + std::to_string(kLargestSize));
+  }
+  if (options.layers > 1000) refuse("layers", std::to_string(options.layers), "1 to 1000");
+  const std::int64_t parameters = count_gemma_parameters(options, options.vocab_size);
+  if (parameters > kMostParameters) {
+    refuse("the number of parameters", std::to_string(parameters), "at most " + std::to_string(kMostParameters));
+  }
+  if (options.texts.empty()) refuse("texts", "empty", "at least one preference file for the tokenizer to learn from");
+}
+
+std::vector<std::string> read_texts(const std::vector<std::filesystem::path>& files) {
+  std::vector<std::string> texts;
+  for (const auto& file : files) {
+    for (PreferencePair& pair : read_preference_file(file, Rejected::kOptional).pairs) {
+      texts.push_back(std::move(pair.prompt));
+      texts.push_back(std::move(pair.chosen));
+      texts.push_back(std::move(pair.rejected));
+    }
+  }
+  return texts;
+}
+
+Json model_config(const ModelInitOptions& options, std::size_t vocab_size) {
+  return {{"architectures", {"GemmaForCausalLM"}},
+          {"attention_bias", false},
+          {"attention_dropout", 0.0},
+          {"bos_token_id", 2},
+          {"dtype", "float32"},
+          {"eos_token_id", 1},
+          {"head_dim", options.head_dim},
+          {"hidden_act", "gelu_pytorch_tanh"},
+          {"hidden_activation", "gelu_pytorch_tanh"},
+          {"hidden_size", options.hidden_size},
+          {"initializer_range", options.initializer_range},
+          {"intermediate_size", options.intermediate_size},
+          {"max_position_embeddings", options.max_positions},
+          {"model_type", "gemma"},
+          {"num_attention_heads", options.heads},
+          {"num_hidden_layers", options.layers},
+          {"num_key_value_heads", options.kv_heads},
+          {"pad_token_id", 0},
+          {"rms_norm_eps", 1e-6},
+          {"rope_parameters", {{"rope_theta", 10000.0}, {"rope_type", "default"}}},
+          {"tie_word_embeddings", true},
+          {"use_cache", true},
+          {"vocab_size", vocab_size}};
+}
+
+Json special_tokens_map() {
+  return {{"bos_token", "<bos>"}, {"eos_token", "<eos>"}, {"pad_token", "<pad>"}, {"unk_token", "<unk>"}};
+}
+
+Json tokenizer_config(const ModelInitOptions& options) {
+  Json config = special_tokens_map();
+  config["mask_token"] = "<mask>";
+  config["tokenizer_class"] = "GemmaTokenizer";
+  config["model_max_length"] = options.max_positions;
+  config["clean_up_tokenization_spaces"] = false;
+  config["padding_side"] = "left";
+  config["add_bos_token"] = true;
+  config["add_eos_token"] = false;
+  for (std::size_t id = 0; id < kSpecialTokens.size(); ++id) {
+    config["added_tokens_decoder"][std::to_string(id)] = {{"content", kSpecialTokens.at(id)},
+                                                          {"lstrip", false},
+                                                          {"normalized", false},
+                                                          {"rstrip", false},
+                                                          {"single_word", false},
+                                                          {"special", true}};
+  }
+  return config;
+}
+
+Json generation_config() {
+  return {{"_from_model_config", true}, {"bos_token_id", 2}, {"eos_token_id", 1}, {"pad_token_id", 0}};
+}
+
+void write_json(const std::filesystem::path& path, const Json& json) { write_durably(path, json.dump(2) + "\n"); }
+
+void write_weights(const std::filesystem::path& path, const std::vector<NewTensor>& tensors) {
+  std::vector<TensorView> views;
+  for (const NewTensor& tensor : tensors) {
+    views.push_back({tensor.name, "F32", tensor.shape, std::as_bytes(std::span(tensor.values))});
+  }
+  write_safetensors(path, views, {{"format", "pt"}});
+}
+
+// A folder beside the wanted one, which becomes it or goes away.
+class FolderAside {
+ public:
+  explicit FolderAside(std::filesystem::path folder) : folder_(std::move(folder)) {
+    if (folder_.filename().empty()) folder_ = folder_.parent_path();  // "models/base/"
+    if (folder_.empty()) refuse("folder", "empty", "the path of a new folder");
+    if (std::filesystem::exists(std::filesystem::symlink_status(folder_))) {
+      throw std::invalid_argument(folder_.string() + ": already exists, expected a new folder");
+    }
+    parent_ = folder_.has_parent_path() ? folder_.parent_path() : std::filesystem::path(".");
+    std::string name = ".";
+    name += folder_.filename().string() + ".partial-" + std::to_string(std::random_device()());
+    aside_ = parent_ / name;
+    std::error_code fault;
+    if (!std::filesystem::create_directories(aside_, fault)) {
+      throw std::invalid_argument(folder_.string() + ": cannot be made: " + fault.message());
+    }
+  }
+  ~FolderAside() {
+    std::error_code ignored;
+    if (!aside_.empty()) std::filesystem::remove_all(aside_, ignored);
+  }
+  FolderAside(const FolderAside&) = delete;
+  FolderAside& operator=(const FolderAside&) = delete;
+
+  std::filesystem::path operator/(const char* name) const { return aside_ / name; }
+
+  void commit() {
+    std::error_code fault;
+    std::filesystem::rename(aside_, folder_, fault);
+    if (fault) throw std::runtime_error(folder_.string() + ": cannot be renamed into place: " + fault.message());
+    aside_.clear();
+    sync_folder(parent_);
+  }
+
+ private:
+  std::filesystem::path folder_, parent_, aside_;
+};
+
+}  // namespace
+
+ModelInitResult init_gemma(const ModelInitOptions& options) {
+  check(options);
+  const std::vector<std::string> texts = read_texts(options.texts);
+  FolderAside folder(options.folder);
+  train_gemma_tokenizer(texts, options.vocab_size, folder / "tokenizer.json");
+  const std::size_t vocab_size = Tokenizer::from_file(folder / "tokenizer.json").vocab_size();
+  write_json(folder / "tokenizer_config.json", tokenizer_config(options));
+  write_json(folder / "special_tokens_map.json", special_tokens_map());
+  write_json(folder / "config.json", model_config(options, vocab_size));
+  write_json(folder / "generation_config.json", generation_config());
+  write_weights(folder / "model.safetensors", draw_gemma_weights(options, vocab_size));
+  folder.commit();
+  return {.vocab_size = vocab_size, .parameters = count_gemma_parameters(options, vocab_size)};
+}
+
+}  // namespace equipoise

@@ -1,0 +1,39 @@
+// `equipoise model init`: a Hugging Face folder with a small Gemma of random weights and a tokenizer of its own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+namespace equipoise {
+
+// The defaults make a model of about 2.5 million parameters.
+struct ModelInitOptions {
+  std::filesystem::path folder;              // must not exist
+  std::vector<std::filesystem::path> texts;  // preference files; the tokenizer learns their prompts and answers
+  std::uint64_t seed = 1;
+  std::size_t vocab_size = 2048;  // at least 300; smaller where the texts have not so many frequent pieces
+  std::int64_t hidden_size = 192;
+  std::int64_t intermediate_size = 768;
+  std::int64_t layers = 4;
+  std::int64_t heads = 4;
+  std::int64_t kv_heads = 1;   // divides heads
+  std::int64_t head_dim = 48;  // even
+  std::int64_t max_positions = 2048;
+  double initializer_range = 0.02;  // standard deviation of the weights
+};
+
+struct ModelInitResult {
+  std::size_t vocab_size;
+  std::int64_t parameters;  // the embedding, which is also the output matrix, counts once
+};
+
+// Writes config.json, model.safetensors (float32), tokenizer.json, tokenizer_config.json, special_tokens_map.json and
+// generation_config.json as transformers does. Matrices are drawn from N(0, initializer_range^2), norm weights are 0
+// (Gemma multiplies by 1 + w). The folder appears whole or not at all; the same options and texts give the same bytes.
+// Throws std::invalid_argument naming the option, its value and what would be right, a folder that exists, or what
+// is wrong with a text file.
+ModelInitResult init_gemma(const ModelInitOptions& options);
+
+}  // namespace equipoise
