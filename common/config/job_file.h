@@ -16,7 +16,8 @@ namespace equipoise {
 // the nearest known one), a duplicate key or a value of the wrong type.
 v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std::string> overrides);
 
-// The same message as YAML text: every field that is set, enum values short, doubles with 17 digits.
+// The same message as YAML text: every field that is set, enum values short, doubles in the shortest form that
+// reads back to the same bits.
 std::string job_spec_to_yaml(const v1::JobSpec& spec);
 
 // `spec` with every default filled in, for job.yaml of a run. `spec` must pass make_job_config.

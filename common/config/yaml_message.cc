@@ -1,5 +1,6 @@
 #include "common/config/yaml_message.h"
 
+#include <algorithm>
 #include <map>
 #include <stdexcept>
 
@@ -111,7 +112,7 @@ class Reader {
 
 void YamlSource::refuse(const YAML::Mark& mark, const std::string& what) const {
   if (one_line_) throw std::invalid_argument(name_ + ": " + what);
-  throw std::invalid_argument(name_ + ":" + std::to_string(mark.line + 1) + ": " + what);
+  throw std::invalid_argument(name_ + ":" + std::to_string(std::max(mark.line, 0) + 1) + ": " + what);
 }
 
 YAML::Node parse_yaml(const YamlSource& source, const std::string& text) {

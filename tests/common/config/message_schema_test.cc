@@ -1,0 +1,32 @@
+#include "common/config/message_schema.h"
+
+#include <gtest/gtest.h>
+
+#include "equipoise/v1/job.pb.h"
+
+namespace equipoise {
+namespace {
+
+TEST(EditDistance, CountsInsertionsDeletionsAndReplacements) {
+  EXPECT_EQ(edit_distance("", "abc"), 3u);
+  EXPECT_EQ(edit_distance("abc", ""), 3u);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
+  EXPECT_EQ(edit_distance("beta", "beta"), 0u);
+}
+
+TEST(NearestKey, PrefersTheSameNameInAnotherPlace) {
+  const auto& job = *v1::JobSpec::descriptor();
+  EXPECT_EQ(nearest_key(job, job, "warmup_steps"), "optimizer.schedule.warmup_steps");
+  EXPECT_EQ(nearest_key(job, *v1::LossSpec::descriptor(), "betas"), "optimizer.betas");
+  EXPECT_EQ(nearest_key(job, *v1::LossSpec::descriptor(), "bet"), "beta");
+  EXPECT_EQ(nearest_key(job, job, std::string(100000, 'x')), "name");  // and takes no time for it
+}
+
+TEST(FindField, KnowsBothSpellings) {
+  const auto& loss = *v1::LossSpec::descriptor();
+  EXPECT_EQ(find_field(loss, "labelSmoothing"), find_field(loss, "label_smoothing"));
+  EXPECT_EQ(find_field(loss, "LabelSmoothing"), nullptr);
+}
+
+}  // namespace
+}  // namespace equipoise
