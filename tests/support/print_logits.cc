@@ -1,0 +1,52 @@
+// equipoise_print_logits MODEL TEXTS.json OUT.safetensors: token ids and logits of each text in a list, as ids_i [T] and
+// logits_i [T, V], for tests that compare them with another program's.
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "common/huggingface/safetensors.h"
+#include "worker/data/encoded_pair.h"
+#include "worker/model/decoder.h"
+
+namespace {
+
+using namespace equipoise;
+
+TensorView view_of(const std::string& name, const std::string& dtype, const torch::Tensor& tensor) {
+  return {.name = name,
+          .dtype = dtype,
+          .shape = tensor.sizes().vec(),
+          .bytes = std::as_bytes(std::span(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()))};
+}
+
+int run(const std::string& model, const std::string& texts_file, const std::string& output) {
+  const torch::NoGradGuard no_grad;
+  const Decoder decoder = Decoder::load(model, torch::kFloat32, torch::kCPU);
+  const ModelTokenizer tokenizer = load_model_tokenizer(model);
+  std::ifstream file(texts_file);
+  const auto texts = nlohmann::json::parse(file);
+  std::vector<torch::Tensor> kept;
+  std::vector<TensorView> views;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto ids = tokenizer.tokenizer.encode(texts[i].get<std::string>(), SpecialTokens::kAdd);
+    const EncodedPair pair{.prompt_ids = ids, .chosen_ids = {}, .rejected_ids = {}, .memberships = {}};
+    const std::int64_t index = 0;
+    const PackedBatch batch = pack_pairs(std::span(&pair, 1), std::span(&index, 1), torch::kCPU);
+    kept.push_back(batch.token_T.contiguous());
+    views.push_back(view_of("ids_" + std::to_string(i), "I64", kept.back()));
+    kept.push_back(decoder.hidden_states(batch).matmul(decoder.head_weight().t()).contiguous());
+    views.push_back(view_of("logits_" + std::to_string(i), "F32", kept.back()));
+  }
+  write_safetensors(output, views, {{"format", "pt"}});
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    std::cerr << "usage: equipoise_print_logits MODEL TEXTS.json OUT.safetensors\n";
+    return 2;
+  }
+  return run(argv[1], argv[2], argv[3]);
+}

@@ -1,0 +1,206 @@
+#include "worker/train/step.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "worker/collective/thread_collective.h"
+#include "worker/train/training_data.h"
+
+namespace equipoise {
+namespace {
+
+constexpr std::int64_t kBatch = 8;
+
+nlohmann::json read_json(const std::string& path) {
+  std::ifstream file(path);
+  return nlohmann::json::parse(file);
+}
+
+// The training pairs in the order in which the golden runs saw them, so that consecutive pairs are their batches.
+EncodedDataset golden_pairs(const ModelTokenizer& tokenizer, std::int64_t steps) {
+  const PreferenceData data = read_preference_file("golden/lm/data/train.jsonl", Rejected::kRequired);
+  EncodedDataset encoded = encode_pairs(data, tokenizer, 1024, 1);
+  const auto batches = read_json("golden/lm/data/batches.json")["zero_based_line_indices"];
+  std::vector<EncodedPair> in_order;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    for (const std::size_t index : batches[static_cast<std::size_t>(step)]) in_order.push_back(encoded.pairs[index]);
+  }
+  encoded.pairs = std::move(in_order);
+  return encoded;
+}
+
+struct Run {
+  RobustSettings robust;
+  LossConfig loss;
+  torch::Dtype dtype = torch::kFloat32;
+  std::int64_t micro_batch_tokens = 1 << 20;
+  std::int64_t steps = 20;
+  int world_size = 1;
+};
+
+struct Trajectory {
+  std::vector<double> loss, grad_norm;
+  std::vector<std::vector<double>> alpha;
+  std::vector<torch::Tensor> parameters;
+  std::vector<std::string> names;
+};
+
+// Runs the golden recipe through train_step on `world_size` ranks; returns what rank 0 saw, after checking that the other
+// ranks ended with the same parameters.
+Trajectory train(const Run& run) {
+  const ModelTokenizer tokenizer = load_model_tokenizer("golden/lm/models/gemma/policy");
+  const EncodedDataset data = golden_pairs(tokenizer, run.steps);
+  Trajectory trajectory;
+  std::mutex mutex;
+  std::vector<double> sums_of_ranks;
+  run_ranks(run.world_size, [&](Collective& collective) {
+    const Decoder policy = Decoder::load("golden/lm/models/gemma/policy", run.dtype, torch::kCPU);
+    const Decoder reference = Decoder::load("golden/lm/models/gemma/reference", run.dtype, torch::kCPU);
+    const ReferenceLogProbs reference_log_probs = compute_reference(reference, data.pairs, 4096, collective);
+    // Small buckets, so that there are several.
+    GradientBuckets gradients(policy.parameters(), collective, 64 << 10);
+    Optimizer optimizer({.learning_rate = 1e-3, .weight_decay = 0.01, .max_grad_norm = 1.0, .warmup_steps = 5},
+                        policy.parameters());
+    ShardCursor cursor({.shuffle = false,
+                        .num_pairs = static_cast<std::int64_t>(data.pairs.size()),
+                        .global_batch_size = kBatch,
+                        .world_size = run.world_size,
+                        .end_step = run.steps});
+    GroupWeights weights(run.robust, data.pair_count_K, static_cast<double>(data.pairs.size()));
+    StepParts parts{.inputs = {.decoder = policy, .loss = run.loss, .pairs = data.pairs, .reference = reference_log_probs},
+                    .robust = run.robust,
+                    .group_pair_count_K = data.pair_count_K,
+                    .micro_batch_tokens = run.micro_batch_tokens,
+                    .cursor = cursor,
+                    .host = collective,
+                    .gradients = gradients,
+                    .optimizer = optimizer,
+                    .weights = [&](std::int64_t, const GroupSums& sums, const auto&) { return weights.step(sums); }};
+    const bool is_first = collective.info().rank == 0;
+    for (std::int64_t step = 0; step < run.steps; ++step) {
+      const StepResult result = train_step(parts, step);
+      if (!is_first) continue;
+      trajectory.loss.push_back(result.loss);
+      trajectory.grad_norm.push_back(result.grad_norm);
+      trajectory.alpha.push_back(weights.alpha_K());
+    }
+    double sum = 0;
+    for (const NamedTensor& parameter : policy.parameters()) sum += parameter.tensor.detach().sum().item<double>();
+    const std::lock_guard lock(mutex);
+    sums_of_ranks.push_back(sum);
+    if (!is_first) return;
+    for (const NamedTensor& parameter : policy.parameters()) {
+      trajectory.parameters.push_back(parameter.tensor.detach());
+      trajectory.names.push_back(parameter.name);
+    }
+  });
+  for (const double sum : sums_of_ranks) EXPECT_EQ(sum, sums_of_ranks.front()) << "ranks have drifted apart";
+  return trajectory;
+}
+
+double largest_difference(const Trajectory& a, const Trajectory& b) {
+  double largest = 0;
+  for (std::size_t i = 0; i < a.parameters.size(); ++i) {
+    largest = std::max(largest, (a.parameters[i] - b.parameters[i]).abs().max().item<double>());
+  }
+  return largest;
+}
+
+double largest_alpha_difference(const Trajectory& a, const Trajectory& b) {
+  double largest = 0;
+  for (std::size_t t = 0; t < a.alpha.size(); ++t) {
+    for (std::size_t g = 0; g < a.alpha[t].size(); ++g) {
+      largest = std::max(largest, std::abs(a.alpha[t][g] - b.alpha[t][g]));
+    }
+  }
+  return largest;
+}
+
+const RobustSettings kGroupRobust{.mode = RobustMode::kGroupRobust, .step_size = 0.1};
+
+// Tolerances from golden/lm: the noise of another valid kernel, see tests/golden/README.md.
+void expect_golden(const Trajectory& ours, const std::string& name) {
+  const auto golden = read_json("golden/lm/golden/gemma/trajectories/" + name + ".json")["steps"];
+  ASSERT_EQ(golden.size(), ours.loss.size());
+  for (std::size_t t = 0; t < golden.size(); ++t) {
+    const double loss = golden[t]["loss"], grad_norm = golden[t]["grad_norm"];
+    EXPECT_NEAR(ours.loss[t], loss, 1e-5 * std::abs(loss)) << name << " step " << t;
+    EXPECT_NEAR(ours.grad_norm[t], grad_norm, 1e-4 * grad_norm) << name << " step " << t;
+    if (!golden[t].contains("alpha")) continue;
+    for (std::size_t g = 0; g < ours.alpha[t].size(); ++g) {
+      EXPECT_NEAR(ours.alpha[t][g], golden[t]["alpha"][g].get<double>(), 1e-5) << name << " step " << t;
+    }
+  }
+}
+
+TEST(TrainStep, FollowsTheAuthorsGroupRobustTrajectory) {
+  expect_golden(train({.robust = kGroupRobust}), "gr_dpo_mean");
+}
+
+TEST(TrainStep, FollowsTheAuthorsGroupRobustTrajectoryOnThreeRanks) {
+  expect_golden(train({.robust = kGroupRobust, .world_size = 3}), "gr_dpo_mean");
+}
+
+TEST(TrainStep, FollowsTrlsPlainTrajectory) { expect_golden(train({}), "dpo"); }
+
+TEST(TrainStep, GivesTheSameForAnyNumberOfRanks) {
+  const Run alone{.robust = kGroupRobust, .dtype = torch::kFloat64, .steps = 6};
+  const Trajectory expected = train(alone);
+  for (const int world_size : {2, 4, 7}) {
+    Run together = alone;
+    together.world_size = world_size;
+    const Trajectory ours = train(together);
+    EXPECT_LT(largest_alpha_difference(ours, expected), 1e-12) << world_size;
+    EXPECT_LT(largest_difference(ours, expected), 1e-10) << world_size;
+  }
+}
+
+TEST(TrainStep, GivesTheSameWithManyMicroBatches) {
+  const Run whole{.robust = kGroupRobust, .dtype = torch::kFloat64, .steps = 6};
+  Run split = whole;
+  split.micro_batch_tokens = 100;  // one to two pairs each
+  const Trajectory expected = train(whole), ours = train(split);
+  EXPECT_LT(largest_alpha_difference(ours, expected), 1e-12);
+  EXPECT_LT(largest_difference(ours, expected), 1e-10);
+}
+
+TEST(TrainStep, MakesNoUpdateWhenALossIsNotFinite) {
+  const ModelTokenizer tokenizer = load_model_tokenizer("golden/lm/models/gemma/policy");
+  const EncodedDataset data = golden_pairs(tokenizer, 1);
+  run_ranks(2, [&](Collective& collective) {
+    const Decoder policy = Decoder::load("golden/lm/models/gemma/policy", torch::kFloat64, torch::kCPU);
+    const torch::Tensor before = policy.parameters().front().tensor.detach().clone();
+    ReferenceLogProbs reference = compute_reference(policy, data.pairs, 4096, collective);
+    reference.chosen_N[3] = std::numeric_limits<double>::quiet_NaN();
+    GradientBuckets gradients(policy.parameters(), collective, 1 << 20);
+    Optimizer optimizer({.learning_rate = 1e-3}, policy.parameters());
+    ShardCursor cursor({.shuffle = false, .num_pairs = kBatch, .global_batch_size = kBatch, .world_size = 2, .end_step = 1});
+    std::vector<std::uint32_t> named;
+    const LossConfig loss;
+    StepParts parts{.inputs = {.decoder = policy, .loss = loss, .pairs = data.pairs, .reference = reference},
+                    .robust = kGroupRobust,
+                    .group_pair_count_K = data.pair_count_K,
+                    .micro_batch_tokens = 4096,
+                    .cursor = cursor,
+                    .host = collective,
+                    .gradients = gradients,
+                    .optimizer = optimizer,
+                    .weights = [&](std::int64_t, const GroupSums& sums, const std::vector<std::uint32_t>& non_finite) {
+                      named = non_finite;
+                      return std::vector<double>(sums.group.size(), 0.25);
+                    }};
+    EXPECT_TRUE(train_step(parts, 0).skipped);
+    EXPECT_TRUE(policy.parameters().front().tensor.detach().equal(before));
+    if (collective.info().rank == 0) {
+      EXPECT_EQ(named, std::vector<std::uint32_t>{data.pairs[3].memberships.front().group});
+    }
+  });
+}
+
+}  // namespace
+}  // namespace equipoise
