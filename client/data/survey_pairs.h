@@ -23,8 +23,8 @@ struct SurveyPairOptions {
   std::uint64_t seed = 1;
   double train_fraction = 0.8;  // in (0, 1)
   SurveySplit split = SurveySplit::kByPair;
-  std::vector<std::string> groups;     // empty: all but "Overall"
-  std::size_t pairs_per_question = 1;  // at least 1; each with another rejected answer, as far as there are any
+  std::vector<std::string> groups = {};  // empty: all but "Overall"
+  std::size_t pairs_per_question = 1;    // at least 1; each with another rejected answer, as far as there are any
   GroupInPrompt group_in_prompt = GroupInPrompt::kNamed;
 };
 

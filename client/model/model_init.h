@@ -10,8 +10,8 @@ namespace equipoise {
 
 // The defaults make a model of about 2.5 million parameters.
 struct ModelInitOptions {
-  std::filesystem::path folder;              // must not exist
-  std::vector<std::filesystem::path> texts;  // preference files; the tokenizer learns their prompts and answers
+  std::filesystem::path folder = {};              // must not exist
+  std::vector<std::filesystem::path> texts = {};  // preference files; the tokenizer learns their prompts and answers
   std::uint64_t seed = 1;
   std::size_t vocab_size = 2048;  // at least 300; smaller where the texts have not so many frequent pieces
   std::int64_t hidden_size = 192;
