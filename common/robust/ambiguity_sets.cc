@@ -1,0 +1,157 @@
+#include "common/robust/ambiguity_sets.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+#include "common/base/number_text.h"
+#include "common/robust/log_simplex.h"
+
+namespace equipoise {
+namespace {
+
+[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
+
+void check_risk(const GroupRisk& risk) {
+  if (risk.loss_K.empty() || risk.loss_K.size() != risk.share_K.size()) {
+    refuse("there are " + std::to_string(risk.loss_K.size()) + " group losses and " +
+           std::to_string(risk.share_K.size()) + " shares, expected one of each for every group");
+  }
+  for (std::size_t g = 0; g < risk.loss_K.size(); ++g) {
+    if (!std::isfinite(risk.loss_K[g])) {
+      refuse("group " + std::to_string(g) + " has loss " + number_text(risk.loss_K[g]) + ", expected a finite one");
+    }
+    if (!std::isfinite(risk.share_K[g]) || risk.share_K[g] <= 0) {
+      refuse("group " + std::to_string(g) + " has share " + number_text(risk.share_K[g]) + ", expected > 0");
+    }
+  }
+  constexpr double kRounding = 1e-6;  // of shares that somebody typed or summed up
+  const double total = std::accumulate(risk.share_K.begin(), risk.share_K.end(), 0.0);
+  if (std::abs(total - 1) > kRounding) refuse("the shares sum to " + number_text(total) + ", expected 1");
+}
+
+// Groups of one loss, taken together. `groups` lists them from the worst down.
+struct Level {
+  double loss;   // from -1 for the best group to 0 for the worst
+  double share;  // sum of p_g
+  std::size_t begin, end;
+};
+
+struct Ranking {
+  std::vector<std::size_t> groups;
+  std::vector<Level> levels;  // strictly descending loss
+};
+
+Ranking rank(const GroupRisk& risk) {
+  Ranking ranking;
+  ranking.groups.resize(risk.loss_K.size());
+  std::iota(ranking.groups.begin(), ranking.groups.end(), std::size_t{0});
+  std::sort(ranking.groups.begin(), ranking.groups.end(),
+            [&](std::size_t a, std::size_t b) { return risk.loss_K[a] > risk.loss_K[b]; });
+  // In [-1, 0], from halves: then no difference and no square overflows. The weights do not depend on the scale.
+  const double worst = risk.loss_K[ranking.groups.front()] / 2;
+  const double spread = worst - risk.loss_K[ranking.groups.back()] / 2;
+  for (std::size_t i = 0; i < ranking.groups.size(); ++i) {
+    const std::size_t g = ranking.groups[i];
+    const double loss = spread > 0 ? (risk.loss_K[g] / 2 - worst) / spread : 0;
+    if (ranking.levels.empty() || ranking.levels.back().loss != loss) ranking.levels.push_back({loss, 0, i, i});
+    ranking.levels.back().share += risk.share_K[g];
+    ranking.levels.back().end = i + 1;
+  }
+  return ranking;
+}
+
+// w_g = ratio * p_g for the groups of `level`.
+void set_level(std::vector<double>& weight_K, const GroupRisk& risk, const Ranking& ranking, const Level& level,
+               double ratio) {
+  for (std::size_t i = level.begin; i < level.end; ++i) {
+    weight_K[ranking.groups[i]] = ratio * risk.share_K[ranking.groups[i]];
+  }
+}
+
+void normalize(std::vector<double>& weight_K) {
+  const double total = std::accumulate(weight_K.begin(), weight_K.end(), 0.0);
+  for (double& weight : weight_K) weight /= total;
+}
+
+// Mean and variance of the loss over the worst levels, weighted by share; updated level by level (West 1979).
+struct TopMoments {
+  double share = 0, mean = 0, squares = 0;  // squares: sum of share * (loss - mean)^2
+  void add(const Level& level) {
+    share += level.share;
+    const double step = level.loss - mean;
+    mean += step * level.share / share;
+    squares += level.share * step * (level.loss - mean);
+  }
+};
+
+// The weights are p_g * max(loss - threshold, 0) / Z. For the right number of worst levels with weight > 0 the
+// distance is exactly rho: 1 + 2 rho = sum w^2/p = (variance / (mean - threshold)^2 + 1) / share.
+double chi_square_threshold(const Ranking& ranking, double rho) {
+  TopMoments top;
+  for (std::size_t i = 0; i < ranking.levels.size(); ++i) {
+    top.add(ranking.levels[i]);
+    const double room = top.share * (1 + 2 * rho) - 1;
+    if (room <= 0) continue;  // these levels alone are farther than rho from p
+    const double threshold = top.mean - std::sqrt(top.squares / top.share / room);
+    if (i + 1 == ranking.levels.size() || ranking.levels[i + 1].loss <= threshold) return threshold;
+  }
+  return -std::numeric_limits<double>::infinity();  // rho = 0 up to rounding
+}
+
+}  // namespace
+
+std::vector<double> cvar_weights(const GroupRisk& risk, double kappa) {
+  check_risk(risk);
+  if (!(kappa > 0 && kappa <= 1)) refuse("kappa is " + number_text(kappa) + ", expected a number in (0, 1]");
+  const Ranking ranking = rank(risk);
+  std::vector<double> weight_K(risk.loss_K.size(), 0.0);
+  double left = kappa;  // part of the population still to be filled from the worst down
+  for (const Level& level : ranking.levels) {
+    const double taken = std::min(left, level.share);
+    set_level(weight_K, risk, ranking, level, taken / level.share);
+    left -= taken;
+    if (left <= 0) break;
+  }
+  normalize(weight_K);
+  return weight_K;
+}
+
+std::vector<double> chi_square_weights(const GroupRisk& risk, double rho) {
+  check_risk(risk);
+  if (!(rho >= 0 && std::isfinite(rho))) refuse("rho is " + number_text(rho) + ", expected a number >= 0");
+  const Ranking ranking = rank(risk);
+  std::vector<double> weight_K(risk.loss_K.size(), 0.0);
+  const Level& worst = ranking.levels[0];
+  if (worst.share * (1 + 2 * rho) >= 1) {
+    set_level(weight_K, risk, ranking, worst, 1);
+  } else if (const double threshold = chi_square_threshold(ranking, rho); std::isfinite(threshold)) {
+    for (const Level& level : ranking.levels) {
+      set_level(weight_K, risk, ranking, level, std::max(level.loss - threshold, 0.0));
+    }
+  } else {
+    std::copy(risk.share_K.begin(), risk.share_K.end(), weight_K.begin());
+  }
+  normalize(weight_K);
+  return weight_K;
+}
+
+std::vector<double> kl_weights(const GroupRisk& risk, double tau) {
+  check_risk(risk);
+  if (!(tau > 0 && std::isfinite(tau))) refuse("tau is " + number_text(tau) + ", expected a number > 0");
+  const double worst = *std::max_element(risk.loss_K.begin(), risk.loss_K.end());
+  std::vector<double> weight_K(risk.loss_K.size());
+  for (std::size_t g = 0; g < weight_K.size(); ++g) {
+    const double below_worst = std::max((risk.loss_K[g] - worst) / tau, kLowestLogWeight);
+    weight_K[g] = std::log(risk.share_K[g]) + below_worst;
+  }
+  normalize_log_simplex(weight_K);
+  for (double& weight : weight_K) weight = std::exp(weight);
+  return weight_K;
+}
+
+}  // namespace equipoise

@@ -1,0 +1,30 @@
+// The worst weights of K groups within a set around their shares of the population, in closed form: no step size.
+//   cvar        { w : w_g <= p_g / kappa }                    Rockafellar and Uryasev 2000
+//   chi_square  { w : 1/2 sum_g p_g (w_g/p_g - 1)^2 <= rho }  Duchi and Namkoong 2019
+//   kl          all w, less tau * sum_g w_g log(w_g/p_g)      entropic risk; w_g ~ p_g exp(L_g / tau)
+// Each maximises sum_g w_g L_g over w >= 0 with sum 1. Groups of equal loss keep the ratio of their shares.
+#pragma once
+
+#include <span>
+#include <vector>
+
+namespace equipoise {
+
+struct GroupRisk {
+  std::span<const double> loss_K;   // [K]  L_g, finite
+  std::span<const double> share_K;  // [K]  p_g > 0, sums to 1
+};
+
+// All return w [K], cost O(K log K) and throw std::invalid_argument if `risk` is not as GroupRisk says or the
+// parameter is out of its range.
+
+// kappa in (0, 1]: the mean over the worst part kappa of the population. 1 gives p.
+std::vector<double> cvar_weights(const GroupRisk& risk, double kappa);
+
+// rho >= 0: the squared distance. 0 gives p; from (1/p_worst - 1)/2 on, all weight is on the worst group.
+std::vector<double> chi_square_weights(const GroupRisk& risk, double rho);
+
+// tau > 0, in the unit of the loss: large gives p, small gives all weight to the worst group.
+std::vector<double> kl_weights(const GroupRisk& risk, double tau);
+
+}  // namespace equipoise
