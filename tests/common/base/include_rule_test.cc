@@ -1,0 +1,104 @@
+// Dependencies point one way: proto <- common <- {coordinator, worker, client}; LibTorch, CUDA, NCCL and MPI are seen
+// by worker/ alone, gRPC is not seen by common/.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace equipoise {
+namespace {
+
+const std::filesystem::path kRoot = "..";  // tests run in tests/
+constexpr std::array<std::string_view, 4> kFolders = {"common", "coordinator", "worker", "client"};
+
+bool starts_with_any(std::string_view text, std::initializer_list<std::string_view> starts) {
+  for (const std::string_view start : starts) {
+    if (text.starts_with(start)) return true;
+  }
+  return false;
+}
+
+// `folder` may include the header `name`.
+bool may_include(std::string_view folder, std::string_view name) {
+  for (const std::string_view other : kFolders) {
+    const bool of_other = name.starts_with(std::string(other) + "/");
+    if (of_other && other != folder && other != "common") return false;
+  }
+  const bool accelerator = starts_with_any(name, {"torch/", "ATen/", "c10", "cuda", "nccl", "mpi."});
+  if (accelerator && folder != "worker") return false;
+  const bool rpc = starts_with_any(name, {"grpc"}) || name.ends_with(".grpc.pb.h");
+  return !(rpc && folder == "common");
+}
+
+std::optional<std::string> included_name(const std::string& line) {
+  const std::size_t hash = line.find_first_not_of(" \t");
+  if (hash == std::string::npos || line[hash] != '#' || line.find("include", hash) == std::string::npos) return {};
+  const std::size_t begin = line.find_first_of("<\"", hash);
+  const std::size_t end = begin == std::string::npos ? begin : line.find_first_of(">\"", begin + 1);
+  if (end == std::string::npos) return {};
+  return line.substr(begin + 1, end - begin - 1);
+}
+
+bool is_source(const std::filesystem::path& path) {
+  const std::string extension = path.extension().string();
+  return extension == ".h" || extension == ".cc" || extension == ".cu" || extension == ".cuh";
+}
+
+void add_broken(const std::filesystem::path& file, std::string_view folder, std::vector<std::string>& broken) {
+  std::ifstream text(file);
+  std::string line;
+  while (std::getline(text, line)) {
+    const std::optional<std::string> name = included_name(line);
+    if (name && !may_include(folder, *name)) broken.push_back(file.string() + " includes " + *name);
+  }
+}
+
+TEST(IncludeRule, EveryIncludePointsTheRightWay) {
+  std::vector<std::string> broken;
+  for (const std::string_view folder : kFolders) {
+    ASSERT_TRUE(std::filesystem::is_directory(kRoot / folder)) << "run this from tests/";
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(kRoot / folder)) {
+      const bool build_output = entry.path().string().find("/target/") != std::string::npos;
+      if (entry.is_regular_file() && is_source(entry.path()) && !build_output) add_broken(entry.path(), folder, broken);
+    }
+  }
+  EXPECT_THAT(broken, testing::IsEmpty());
+}
+
+TEST(IncludeRule, ProgramsDoNotIncludeEachOther) {
+  EXPECT_FALSE(may_include("client", "coordinator/job/job.h"));
+  EXPECT_FALSE(may_include("worker", "client/table/table.h"));
+  EXPECT_FALSE(may_include("common", "worker/model/decoder.h"));
+  EXPECT_TRUE(may_include("worker", "common/base/error.h"));
+  EXPECT_TRUE(may_include("worker", "worker/model/decoder.h"));
+}
+
+TEST(IncludeRule, TorchMpiAndNcclAreTheWorkersAlone) {
+  for (const std::string_view name :
+       {"torch/torch.h", "ATen/ATen.h", "c10/core/Device.h", "mpi.h", "nccl.h", "cuda.h"}) {
+    EXPECT_FALSE(may_include("coordinator", name)) << name;
+    EXPECT_TRUE(may_include("worker", name)) << name;
+  }
+}
+
+TEST(IncludeRule, CommonSeesMessagesButNoServices) {
+  EXPECT_FALSE(may_include("common", "grpcpp/grpcpp.h"));
+  EXPECT_FALSE(may_include("common", "equipoise/v1/worker.grpc.pb.h"));
+  EXPECT_TRUE(may_include("common", "equipoise/v1/worker.pb.h"));
+  EXPECT_TRUE(may_include("client", "grpcpp/grpcpp.h"));
+}
+
+TEST(IncludeRule, SeesIncludesHoweverTheyAreWritten) {
+  EXPECT_EQ(included_name("  #  include <mpi.h>  // why"), "mpi.h");
+  EXPECT_EQ(included_name("#include \"a/b.h\""), "a/b.h");
+  EXPECT_EQ(included_name("// #include <mpi.h>"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace equipoise

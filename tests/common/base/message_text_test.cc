@@ -1,0 +1,47 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "common/base/number_text.h"
+#include "common/base/quoted_text.h"
+
+namespace equipoise {
+namespace {
+
+TEST(NumberText, IsTheShortestThatReadsBack) {
+  EXPECT_EQ(number_text(0.1), "0.1");
+  EXPECT_EQ(number_text(3), "3");
+  EXPECT_EQ(number_text(0.1 + 0.2), "0.30000000000000004");
+  EXPECT_EQ(number_text(-std::numeric_limits<double>::denorm_min()), "-5e-324");
+  EXPECT_EQ(number_text(-std::numeric_limits<double>::max()), "-1.7976931348623157e+308");
+  EXPECT_EQ(number_text(NAN), "nan");
+}
+
+TEST(QuotedText, KeepsAMessageOnOneLine) {
+  EXPECT_EQ(quoted_text("a b"), "\"a b\"");
+  EXPECT_EQ(quoted_text("a\nb\x7F"), "\"a\\x0ab\\x7f\"");
+  EXPECT_EQ(quoted_text("é\xFF"), "\"é\\xff\"");
+}
+
+TEST(QuotedText, IsCutAtTheEndOfACharacter) {
+  EXPECT_EQ(quoted_text(std::string(80, 'a')), '"' + std::string(80, 'a') + '"');
+  EXPECT_EQ(quoted_text(std::string(79, 'a') + "éx"), '"' + std::string(79, 'a') + "é...\"");
+}
+
+TEST(IsUtf8, AcceptsTheEdgesOfEveryLength) {
+  for (const std::string text : {"", "\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80",
+                                 "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"}) {
+    EXPECT_TRUE(is_utf8(text));
+  }
+}
+
+TEST(IsUtf8, RefusesOverlongSurrogatesAndWhatIsCutOff) {
+  for (const std::string text : {"\x80", "\xC1\xBF", "\xC2", "\xC2\x41", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xE2\x82",
+                                 "\xE2\x82\x41", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF"}) {
+    EXPECT_FALSE(is_utf8("a" + text)) << quoted_text(text);
+  }
+}
+
+}  // namespace
+}  // namespace equipoise
