@@ -29,8 +29,8 @@ struct EncodedDataset {
   std::int64_t dropped_pairs = 0;        // their prompt alone reaches max_length
 };
 
-// A tokenizer with the text of its end-of-sequence token, from a Hugging Face folder (tokenizer.json and
-// tokenizer_config.json, special_tokens_map.json or config.json for EOS).
+// A tokenizer with its end-of-sequence token, from a Hugging Face folder. EOS is the first found of eos_token in
+// tokenizer_config.json or special_tokens_map.json and eos_token_id in config.json.
 // Throws std::invalid_argument naming the file that is missing or wrong.
 struct ModelTokenizer {
   Tokenizer tokenizer;
@@ -39,13 +39,18 @@ struct ModelTokenizer {
 };
 ModelTokenizer load_model_tokenizer(const std::filesystem::path& folder);
 
+// kChosen (SFT): rejected answers are left out, and the prompt's end does not depend on them.
+enum class Answers { kBoth, kChosen };
+
 // EOS text is appended to each answer that does not end with it; prompt, prompt+chosen and prompt+rejected are
 // tokenised as one string each; the prompt ends where the shortest common prefix ends. Pairs whose prompt reaches
 // max_length are dropped and counted, longer prompt+answer sequences lose their end.
-// Throws std::invalid_argument when no pair is left.
-EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, int max_length, int threads);
+// Throws std::invalid_argument when no pair is left, or max_length < 1.
+EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, int max_length, int threads,
+                            Answers answers = Answers::kBoth);
 
-// SHA-256 over ids and memberships of all pairs, in order, and the group names.
+// SHA-256 over ids and memberships of all pairs, in order, and the group names. Lengths are part of it, so no two
+// data sets run into each other.
 std::array<std::byte, 32> dataset_digest(const EncodedDataset& dataset);
 
 }  // namespace equipoise

@@ -1,5 +1,6 @@
-// Pairs of one forward pass, packed without padding: prompt, chosen and rejected of pair 0, then of pair 1, ...
-// The prompt is there once; rejected does not see chosen, and its positions go on from the prompt's end.
+// Pairs of one forward pass, packed without padding: prompt, chosen and rejected of one pair after the other, the
+// longest pair first. The prompt is there once; rejected does not see chosen, and its positions go on from the
+// prompt's end.
 #pragma once
 
 #include <torch/types.h>
@@ -12,21 +13,32 @@
 
 namespace equipoise {
 
-// T tokens, B pairs, S longest pair in tokens, C answer tokens that are scored.
-struct PackedBatch {
-  torch::Tensor token_T;     // [T]       int64 ids
-  torch::Tensor position_T;  // [T]       int64, 0 at each prompt's start
-  torch::Tensor slot_T;      // [T]       int64, row of the token in a padded [B*S] layout
-  torch::Tensor mask_BSS;    // [B, S, S] bool, true where the query (second axis) sees the key (third)
-  torch::Tensor source_C;    // [C]       int64, row in [T] whose hidden state predicts the scored token
-  torch::Tensor target_C;    // [C]       int64 ids of the scored tokens
-  torch::Tensor answer_C;    // [C]       int64, 2*b for chosen of pair b, 2*b+1 for rejected
-  torch::Tensor answer_tokens_B2;  // [B, 2] int64, answer tokens of chosen and rejected (scored or not)
-  std::int64_t num_pairs = 0;
-  std::int64_t longest_pair = 0;  // S
+// Pairs of similar length that attend together, padded to the longest of them: D pairs, S its tokens. The padded area
+// is at most twice the pairs' tokens, whatever lengths a batch mixes.
+struct AttentionBlock {
+  std::int64_t first_row = 0;  // in [T]
+  std::int64_t num_rows = 0;   // N
+  std::int64_t num_pairs = 0;  // D
+  std::int64_t longest = 0;    // S
+  torch::Tensor slot_N;        // [N]       int64, row of each token in a padded [D*S] layout
+  torch::Tensor mask_DSS;      // [D, S, S] bool, true where the query (second axis) sees the key (third)
 };
 
-// `indices` are positions in `pairs`. The tensors are on `device`.
+// T tokens, B pairs, C answer tokens that are scored.
+struct PackedBatch {
+  torch::Tensor token_T;           // [T]    int64 ids
+  torch::Tensor position_T;        // [T]    int64, 0 at each prompt's start
+  torch::Tensor source_C;          // [C]    int64, row in [T] whose hidden state predicts the scored token
+  torch::Tensor target_C;          // [C]    int64 ids of the scored tokens
+  torch::Tensor answer_C;          // [C]    int64, 2*b for chosen of pair b, 2*b+1 for rejected
+  torch::Tensor answer_tokens_B2;  // [B, 2] int64, answer tokens of chosen and rejected (scored or not)
+  std::vector<AttentionBlock> blocks;
+  std::int64_t num_pairs = 0;      // B
+  std::int64_t largest_token = 0;  // greatest id in token_T and target_C
+};
+
+// `indices` are positions in `pairs`, not empty; pair b of the batch is pairs[indices[b]]. The first token of an answer
+// to an empty prompt has nothing that predicts it and is not scored. The tensors are on `device`.
 PackedBatch pack_pairs(std::span<const EncodedPair> pairs, std::span<const std::int64_t> indices, torch::Device device);
 
 // Splits `indices` into micro-batches of at most `token_budget` tokens each (a pair that is longer alone gets one of

@@ -11,6 +11,7 @@
 
 #include "worker/data/packed_batch.h"
 #include "worker/model/decoder_config.h"
+#include "worker/model/decoder_layer.h"
 
 namespace equipoise {
 
@@ -34,21 +35,28 @@ class Decoder {
   // Each trained tensor once (a tied head is the embedding), in the order of the forward pass.
   const std::vector<NamedTensor>& parameters() const { return parameters_; }
 
-  // Hidden states after the final norm: [T, H].
+  // Hidden states after the final norm: [T, H]. Differentiable with respect to the parameters.
+  // Throws std::invalid_argument for a token outside the vocabulary.
   torch::Tensor hidden_states(const PackedBatch& batch) const;
   // Weight of the head: [V, H].
   const torch::Tensor& head_weight() const { return head_weight_; }
 
  private:
-  Decoder() = default;
+  Decoder(DecoderConfig config, std::vector<NamedTensor> parameters);
   DecoderConfig config_;
   std::vector<NamedTensor> parameters_;
+  // The same tensors by their place in the forward pass.
+  torch::Tensor embedding_;
+  std::vector<LayerWeights> layers_;
+  torch::Tensor final_norm_;
   torch::Tensor head_weight_;
 };
 
-// Writes a folder that Hugging Face programs load: config.json, tokenizer files and the rest of the small files as in
-// `source`, and the parameters as model.safetensors. The folder appears whole or not at all (written aside, renamed).
-// Throws std::invalid_argument if `target` exists.
+// Writes a folder that Hugging Face programs load: config.json (with the parameters' type), tokenizer and generation
+// files as in `source`, and the parameters as model.safetensors. The folder appears whole or not at all: it is written
+// aside, on disk, then renamed.
+// Throws std::invalid_argument if `target` exists or its parent does not take it, std::runtime_error if the disk
+// refuses.
 void save_model(const Decoder& decoder, const std::filesystem::path& source, const std::filesystem::path& target);
 
 // SHA-256 over the bytes of all parameters, in order.

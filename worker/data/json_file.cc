@@ -1,0 +1,44 @@
+#include "worker/data/json_file.h"
+
+#include <fstream>
+#include <stdexcept>
+#include <string>
+
+#include "common/base/quoted_text.h"
+
+namespace equipoise {
+namespace {
+
+constexpr std::uintmax_t kLargestBytes = std::uintmax_t{64} << 20;
+
+std::string read_text(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    throw std::invalid_argument(path.string() + " is not there or not a file");
+  }
+  if (std::filesystem::file_size(path, error) > kLargestBytes) {
+    throw std::invalid_argument(path.string() + " is larger than 64 MiB, which no settings file is");
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file) throw std::invalid_argument(path.string() + " cannot be read");
+  return text;
+}
+
+}  // namespace
+
+nlohmann::ordered_json read_json_object(const std::filesystem::path& path) {
+  const std::string text = read_text(path);
+  nlohmann::ordered_json json;
+  try {
+    json = nlohmann::ordered_json::parse(text);
+  } catch (const nlohmann::json::parse_error& error) {
+    throw std::invalid_argument(path.string() + ": not JSON at byte " + std::to_string(error.byte));
+  }
+  if (!json.is_object()) {
+    throw std::invalid_argument(path.string() + ": holds " + quoted_text(text.substr(0, 20)) + ", expected an object");
+  }
+  return json;
+}
+
+}  // namespace equipoise

@@ -1,0 +1,86 @@
+#include "worker/model/config_fields.h"
+
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include "common/base/quoted_text.h"
+
+namespace equipoise {
+
+ConfigFields::ConfigFields(std::string file, nlohmann::ordered_json object, std::string prefix)
+    : file_(std::move(file)), object_(std::move(object)), prefix_(std::move(prefix)) {}
+
+const nlohmann::ordered_json* ConfigFields::take(std::string_view name) {
+  taken_.emplace(name);
+  const auto field = object_.find(name);
+  return field == object_.end() || field->is_null() ? nullptr : &*field;
+}
+
+void ConfigFields::refuse(std::string_view name, const std::string& expected) const {
+  const auto field = object_.find(name);
+  const std::string found = field == object_.end() ? "absent" : quoted_text(field->dump());
+  throw std::invalid_argument(file_ + ": field " + prefix_ + std::string(name) + " is " + found + ", expected " +
+                              expected);
+}
+
+std::int64_t ConfigFields::size(std::string_view name) {
+  constexpr std::uint64_t kLimit = std::uint64_t{1} << 31;
+  const auto* field = take(name);
+  if (field == nullptr || !field->is_number_unsigned()) refuse(name, "a whole number of 1 or more");
+  const auto value = field->get<std::uint64_t>();
+  if (value == 0 || value >= kLimit) refuse(name, "a whole number from 1 to 2147483647");
+  return static_cast<std::int64_t>(value);
+}
+
+std::optional<double> ConfigFields::positive(std::string_view name) {
+  const auto* field = take(name);
+  if (field == nullptr) return std::nullopt;
+  const double value = field->is_number() ? field->get<double>() : 0;
+  if (!(value > 0) || !std::isfinite(value)) refuse(name, "a number above 0");
+  return value;
+}
+
+double ConfigFields::required_positive(std::string_view name) {
+  const auto value = positive(name);
+  if (!value) refuse(name, "a number above 0");
+  return *value;
+}
+
+std::optional<bool> ConfigFields::flag(std::string_view name) {
+  const auto* field = take(name);
+  if (field == nullptr) return std::nullopt;
+  if (!field->is_boolean()) refuse(name, "true or false");
+  return field->get<bool>();
+}
+
+std::optional<std::string> ConfigFields::text(std::string_view name) {
+  const auto* field = take(name);
+  if (field == nullptr) return std::nullopt;
+  if (!field->is_string()) refuse(name, "a text");
+  return field->get<std::string>();
+}
+
+std::optional<ConfigFields> ConfigFields::object(std::string_view name) {
+  const auto* field = take(name);
+  if (field == nullptr) return std::nullopt;
+  if (!field->is_object()) refuse(name, "an object");
+  return ConfigFields(file_, *field, prefix_ + std::string(name) + ".");
+}
+
+void ConfigFields::only(std::string_view name, const nlohmann::json& value) {
+  const auto* field = take(name);
+  if (field != nullptr && nlohmann::json(*field) != value) refuse(name, value.dump() + ", the only value supported");
+}
+
+void ConfigFields::ignore(std::initializer_list<std::string_view> names) { taken_.insert(names.begin(), names.end()); }
+
+void ConfigFields::refuse_rest() const {
+  for (const auto& [name, value] : object_.items()) {
+    if (!value.is_null() && !taken_.contains(name)) {
+      refuse(name, "no such field: it may change what the model computes and is not known");
+    }
+  }
+}
+
+}  // namespace equipoise

@@ -1,0 +1,17 @@
+// Tensors as the bytes of a safetensors file.
+#pragma once
+
+#include <torch/types.h>
+
+#include "common/huggingface/safetensors.h"
+
+namespace equipoise {
+
+// A copy of its own, converted. Throws std::invalid_argument naming the tensor if it does not hold F64, F32, F16 or
+// BF16.
+torch::Tensor to_torch(const TensorView& view, torch::Dtype dtype, torch::Device device);
+
+// A view of a dense CPU tensor, which must outlive it.
+TensorView view_of(const std::string& name, const torch::Tensor& tensor);
+
+}  // namespace equipoise
