@@ -1,8 +1,6 @@
 // equipoise-worker: one rank of a training job, started by mpirun.
 #include <sched.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <torch/utils.h>
 
@@ -13,6 +11,7 @@
 #include <optional>
 
 #include "common/base/error.h"
+#include "common/base/log.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/mpi_collective.h"
 #include "worker/train/training_run.h"
@@ -28,6 +27,7 @@ struct WorkerOptions {
   std::string coordinator;
   std::string job;
   int wait_seconds = 30;
+  std::string log_level = "info";
 };
 
 // The cores this process may use, shared with the other ranks of this host. OMP_NUM_THREADS has the last word.
@@ -41,6 +41,7 @@ int threads_per_rank(RankInfo local) {
 
 // Why a rank ended goes to the coordinator, if it got that far, and to standard error.
 void run_rank(const WorkerOptions& options, const MpiSession& session) {
+  const auto log = make_logger("equipoise-worker", options.log_level);
   CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds));
   const auto host = make_mpi_collective(session, kCollectiveTimeout);
   const DeviceCollective device = open_device(session.local(), *host, kCollectiveTimeout);
@@ -51,6 +52,7 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
     const int threads = threads_per_rank(session.local());
     torch::set_num_threads(threads);
     run_training({.client = client,
+                  .log = *log,
                   .heartbeat = heartbeat,
                   .registration = registration,
                   .host = *host,
@@ -88,7 +90,6 @@ int run(const WorkerOptions& options) {
 int main(int argc, char** argv) {
   // A rank never outlives the launcher that started it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("worker"));
 
   equipoise::WorkerOptions options;
   CLI::App app{
@@ -101,6 +102,7 @@ int main(int argc, char** argv) {
   app.add_option("--wait", options.wait_seconds, "seconds to wait for the coordinator")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
+  app.add_option("--log-level", options.log_level, equipoise::log_level_names())->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,7 +1,5 @@
 #include "worker/train/run_report.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
 #include "common/base/error.h"
@@ -30,9 +28,10 @@ void add_groups(v1::ReportMetricsRequest& request, const BatchSums& sums, std::s
 
 }  // namespace
 
-RunReport::RunReport(CoordinatorClient& client, AttemptId attempt, const std::filesystem::path& metrics_path,
-                     const LoggingConfig& logging, const TrainingData& data)
+RunReport::RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId attempt,
+                     const std::filesystem::path& metrics_path, const LoggingConfig& logging, const TrainingData& data)
     : client_(client),
+      log_(log),
       attempt_(std::move(attempt)),
       logging_(logging),
       num_groups_(data.num_groups()),
@@ -48,7 +47,7 @@ bool RunReport::is_logged(std::int64_t step) const {
 void RunReport::step_done(LinePosition position, const StepResult& result) {
   pairs_total_ += result.sums.pairs();
   tokens_total_ += result.sums.tokens();
-  if (result.skipped) spdlog::warn("step {}: a loss or the gradient is not finite, the update is skipped", position.step);
+  if (result.skipped) log_.warn("step {}: a loss or the gradient is not finite, the update is skipped", position.step);
   if (is_logged(position.step)) {
     const double seconds = seconds_since(last_line_.time);
     const Speed speed{.pairs_per_second = (pairs_total_ - last_line_.pairs) / seconds,
@@ -102,7 +101,7 @@ void RunReport::send(v1::ReportMetricsRequest& request) {
     client_.report_metrics(request);
   } catch (const PeerError& lost) {
     // A lost point of a curve is no reason to stop; the next ReportStep finds out whether the coordinator is gone.
-    spdlog::warn("{}", lost.what());
+    log_.warn("{}", lost.what());
   }
 }
 

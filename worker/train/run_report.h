@@ -1,6 +1,8 @@
 // Rank 0's account of a run: metrics.jsonl and the values that the coordinator shows to people.
 #pragma once
 
+#include <spdlog/logger.h>
+
 #include <chrono>
 #include <string>
 #include <vector>
@@ -14,8 +16,8 @@ namespace equipoise {
 // The coordinator gets at most two reports a second, and the last one.
 class RunReport {
  public:
-  // `client` outlives it. `metrics_path` is made anew.
-  RunReport(CoordinatorClient& client, AttemptId attempt, const std::filesystem::path& metrics_path,
+  // `client` and `log` outlive it. `metrics_path` is made anew.
+  RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId attempt, const std::filesystem::path& metrics_path,
             const LoggingConfig& logging, const TrainingData& data);
 
   void step_done(LinePosition position, const StepResult& result);
@@ -29,6 +31,7 @@ class RunReport {
   void send_training();
 
   CoordinatorClient& client_;
+  spdlog::logger& log_;
   const AttemptId attempt_;
   const LoggingConfig logging_;
   const std::size_t num_groups_;

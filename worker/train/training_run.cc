@@ -83,7 +83,7 @@ class TrainingRun {
   void run() {
     if (is_first()) prepare_output(config_, context_.registration.spec);
     if (is_first()) {
-      report_ = std::make_unique<RunReport>(context_.client, context_.registration.attempt,
+      report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt,
                                             config_.output / "metrics.jsonl", config_.logging, data_);
     }
     context_.heartbeat.set_phase("reference log-probs");

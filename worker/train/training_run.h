@@ -1,6 +1,8 @@
 // A job on one rank, from its spec to the saved model.
 #pragma once
 
+#include <spdlog/logger.h>
+
 #include "worker/collective/gpu_library.h"
 #include "worker/train/attempt.h"
 
@@ -8,6 +10,7 @@ namespace equipoise {
 
 struct RunContext {
   CoordinatorClient& client;
+  spdlog::logger& log;
   Heartbeat& heartbeat;
   const Registration& registration;
   Collective& host;
