@@ -1,0 +1,143 @@
+#include "client/command_line/run_command.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "client/command_line/nearest.h"
+#include "client/command_line/verb.h"
+#include "client/connection/connection.h"
+#include "client/table/display_width.h"
+#include "common/base/quoted_text.h"
+
+namespace equipoise {
+namespace {
+
+constexpr const char* kFooter =
+    "Start here:\n"
+    "  equipoise data generate survey.jsonl                a survey of a made-up country, to try things with\n"
+    "  equipoise data import opinionqa survey.jsonl --output data\n"
+    "  equipoise model init model --data data/train.jsonl  a small Gemma with random weights\n"
+    "  equipoise train job.yaml --np 2                     trains it on two processes of this machine\n"
+    "  equipoise compare runs/dpo runs/gr-dpo              who is worst off, before and after\n"
+    "\n"
+    "`equipoise VERB --help` says more about a verb.";
+
+std::unique_ptr<CLI::App> make_app(Action& chosen) {
+  auto app = std::make_unique<CLI::App>(
+      "Trains language models on people's preferences so that no group is left behind.", "equipoise");
+  app->require_subcommand(1);
+  app->footer(kFooter);
+  app->set_version_flag("--version", version_text(), "Print what this is and exit");
+  app->get_formatter()->label("SUBCOMMAND", "VERB");
+  app->get_formatter()->label("Subcommands", "Verbs");
+  for (const auto add : {add_train_verb, add_submit_verb, add_jobs_verb, add_compare_verb, add_data_verb,
+                         add_model_verb, add_version_verb}) {
+    add(*app, chosen);
+  }
+  return app;
+}
+
+// The verb that was reached before reading stopped, and its full name.
+struct Reached {
+  const CLI::App* app;
+  std::string name;
+};
+
+Reached reached_verb(const CLI::App& root) {
+  Reached reached{&root, root.get_name()};
+  while (true) {
+    const std::vector<CLI::App*> chosen = reached.app->get_subcommands();
+    if (chosen.empty()) return reached;
+    reached = {chosen.front(), reached.name + " " + chosen.front()->get_name()};
+  }
+}
+
+std::vector<std::string> known_verbs(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) names.push_back(verb->get_name());
+  return names;
+}
+
+std::vector<std::string> known_flags(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+std::string choice_of(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return printable(text.substr(0, text.find_last_not_of(' ') + 1));
+}
+
+std::string complaint(const Reached& reached, const CLI::ParseError& error) {
+  const std::vector<std::string> strangers = reached.app->remaining(true);
+  const std::vector<std::string> verbs = known_verbs(*reached.app);
+  if (!strangers.empty()) {
+    const std::string& stranger = strangers.front();
+    if (stranger.size() > 1 && stranger.front() == '-') {
+      return "unknown option " + quoted_text(stranger) + ", the nearest known one is " +
+             nearest(stranger.substr(0, stranger.find('=')), known_flags(*reached.app));
+    }
+    if (!verbs.empty()) {
+      return "unknown verb " + quoted_text(stranger) + ", the nearest known one is \"" + nearest(stranger, verbs) +
+             "\" (there are: " + choice_of(verbs) + ")";
+    }
+    return "does not know what to do with " + quoted_text(stranger) + "; see " + reached.name + " --help";
+  }
+  if (!verbs.empty()) return "a verb is missing, expected one of: " + choice_of(verbs);
+  return one_line(error.what()) + "; see " + reached.name + " --help";
+}
+
+ExitCode fail(const Console& console, const std::string& who, const std::string& what, ExitCode code) {
+  console.out << std::flush;
+  console.err << who << ": " << one_line(what) << std::endl;
+  return code;
+}
+
+ExitCode act(const Action& action, const std::string& name, const Console& console) {
+  try {
+    action(console);
+    console.out << std::flush;
+    return console.out ? ExitCode::kSuccess : fail(console, name, "the output cannot be written", ExitCode::kFailure);
+  } catch (const CommandError& error) {
+    return fail(console, name, error.what(), error.code());
+  } catch (const std::invalid_argument& error) {
+    return fail(console, name, error.what(), ExitCode::kBadInput);
+  } catch (const CoordinatorUnreachable& error) {
+    return fail(console, name, error.what(), ExitCode::kBadInput);
+  } catch (const std::exception& error) {
+    return fail(console, name, error.what(), ExitCode::kFailure);
+  }
+}
+
+}  // namespace
+
+ExitCode run_command(std::vector<std::string> arguments, const Console& console) {
+  Action chosen;
+  const std::unique_ptr<CLI::App> app = make_app(chosen);
+  // The parser wants the last argument first.
+  std::reverse(arguments.begin(), arguments.end());
+  try {
+    app->parse(arguments);
+  } catch (const CLI::CallForHelp&) {
+    console.out << app->help();
+    return ExitCode::kSuccess;
+  } catch (const CLI::CallForVersion& version) {
+    console.out << version.what() << "\n";
+    return ExitCode::kSuccess;
+  } catch (const CLI::ParseError& error) {
+    const Reached reached = reached_verb(*app);
+    return fail(console, reached.name, complaint(reached, error), ExitCode::kBadInput);
+  }
+  return act(chosen, reached_verb(*app).name, console);
+}
+
+}  // namespace equipoise

@@ -1,0 +1,40 @@
+// How a verb joins the command line: it declares its arguments on a parser and, once it was named there, says what
+// to do.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "client/console.h"
+
+namespace equipoise {
+
+// What the command does once all arguments are read. Throws CommandError, std::invalid_argument or PeerError.
+using Action = std::function<void(const Console&)>;
+
+// Each declares a verb, and its sub-verbs, on `parent`. `chosen` is set when one is named; it outlives `parent`.
+void add_train_verb(CLI::App& parent, Action& chosen);
+void add_submit_verb(CLI::App& parent, Action& chosen);
+void add_jobs_verb(CLI::App& parent, Action& chosen);
+void add_data_verb(CLI::App& parent, Action& chosen);
+void add_model_verb(CLI::App& parent, Action& chosen);
+void add_compare_verb(CLI::App& parent, Action& chosen);
+void add_version_verb(CLI::App& parent, Action& chosen);
+
+// "equipoise 0.1.0 (gRPC ..., Protobuf ...)".
+std::string version_text();
+
+// The sub-verbs of `jobs`.
+void add_jobs_list_verb(CLI::App& parent, Action& chosen);
+void add_jobs_get_verb(CLI::App& parent, Action& chosen);
+void add_jobs_watch_verb(CLI::App& parent, Action& chosen);
+void add_jobs_cancel_verb(CLI::App& parent, Action& chosen);
+void add_jobs_delete_verb(CLI::App& parent, Action& chosen);
+void add_jobs_weights_verb(CLI::App& parent, Action& chosen);
+
+// The sub-verbs of `data`.
+void add_data_import_verb(CLI::App& parent, Action& chosen);
+void add_data_generate_verb(CLI::App& parent, Action& chosen);
+
+}  // namespace equipoise

@@ -1,0 +1,152 @@
+#include "client/connection/connection.h"
+
+#include <grpcpp/create_channel.h>
+
+#include <algorithm>
+#include <charconv>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include "client/exit_code.h"
+#include "common/base/quoted_text.h"
+
+namespace equipoise {
+namespace {
+
+constexpr std::chrono::seconds kAnswerDeadline{10};
+constexpr std::chrono::milliseconds kBetweenStopRequests{100};
+// A job of thousands of groups and a page of weights exceed the library's 4 MiB.
+constexpr int kLargestAnswerBytes = 64 << 20;
+
+void check_address(const std::string& host_port) {
+  const std::size_t colon = host_port.rfind(':');
+  const std::string_view host = std::string_view(host_port).substr(0, colon);
+  const bool bare_ipv6 = host.find(':') != std::string_view::npos && (host.front() != '[' || host.back() != ']');
+  int port = 0;
+  bool good = colon != std::string::npos && !host.empty() && !bare_ipv6;
+  if (good) {
+    const char* end = host_port.data() + host_port.size();
+    const auto parsed = std::from_chars(host_port.data() + colon + 1, end, port);
+    good = parsed.ec == std::errc() && parsed.ptr == end && port >= 1 && port <= 65535;
+  }
+  for (const char c : host) good = good && c > ' ' && c < 0x7f && c != '/';
+  if (!good) {
+    throw std::invalid_argument("the coordinator's address is " + quoted_text(host_port) +
+                                ", expected HOST:PORT such as 127.0.0.1:7443");
+  }
+}
+
+std::shared_ptr<grpc::Channel> make_channel(const std::string& host_port) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kLargestAnswerBytes);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // A coordinator that starts a moment later is found a moment later.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
+  return grpc::CreateCustomChannel("dns:///" + host_port, grpc::InsecureChannelCredentials(), arguments);
+}
+
+void wait_for(grpc::Channel& channel, const CoordinatorAddress& address, const StopRequest& stop) {
+  const auto deadline = std::chrono::system_clock::now() + address.timeout;
+  while (true) {
+    const auto now = std::chrono::system_clock::now();
+    if (channel.WaitForConnected(std::min(deadline, now + kBetweenStopRequests))) return;
+    if (stop && stop()) throw CommandError(ExitCode::kInterrupted, "interrupted");
+    if (now >= deadline) break;
+  }
+  throw CoordinatorUnreachable("no coordinator answered at " + address.host_port + " within " +
+                               std::to_string(address.timeout.count()) + " s; is equipoise-coordinator running there?");
+}
+
+}  // namespace
+
+Connection::Connection(CoordinatorAddress address, const StopRequest& stop) : address_(std::move(address)) {
+  check_address(address_.host_port);
+  channel_ = make_channel(address_.host_port);
+  wait_for(*channel_, address_, stop);
+  stub_ = v1::TrainingJobService::NewStub(channel_);
+}
+
+void Connection::check(const grpc::Status& status) const {
+  switch (status.error_code()) {
+    case grpc::StatusCode::OK:
+      return;
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::NOT_FOUND:
+    case grpc::StatusCode::FAILED_PRECONDITION:
+    case grpc::StatusCode::ALREADY_EXISTS:
+    case grpc::StatusCode::OUT_OF_RANGE:
+      throw std::invalid_argument(status.error_message());
+    case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      throw CoordinatorUnreachable("the coordinator at " + address_.host_port +
+                                   " went away or did not answer in time: " + status.error_message());
+    default:
+      throw PeerError("the coordinator at " + address_.host_port + " answered with code " +
+                      std::to_string(status.error_code()) + ": " + status.error_message());
+  }
+}
+
+template <typename Response, typename Request, typename Method>
+Response Connection::call(Method method, const Request& request) {
+  grpc::ClientContext context;
+  context.set_wait_for_ready(true);
+  context.set_deadline(std::chrono::system_clock::now() + kAnswerDeadline);
+  Response response;
+  check((stub_.get()->*method)(&context, request, &response));
+  return response;
+}
+
+v1::TrainingJob Connection::create_job(const v1::CreateTrainingJobRequest& request) {
+  return call<v1::TrainingJob>(&v1::TrainingJobService::Stub::CreateTrainingJob, request);
+}
+
+v1::TrainingJob Connection::get_job(const std::string& id) {
+  v1::GetTrainingJobRequest request;
+  request.set_id(id);
+  return call<v1::TrainingJob>(&v1::TrainingJobService::Stub::GetTrainingJob, request);
+}
+
+v1::TrainingJob Connection::cancel_job(const std::string& id) {
+  v1::CancelTrainingJobRequest request;
+  request.set_id(id);
+  return call<v1::TrainingJob>(&v1::TrainingJobService::Stub::CancelTrainingJob, request);
+}
+
+bool Connection::cancel_unless_ended(const std::string& id) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kAnswerDeadline);
+  v1::CancelTrainingJobRequest request;
+  request.set_id(id);
+  v1::TrainingJob job;
+  const grpc::Status status = stub_->CancelTrainingJob(&context, request, &job);
+  if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) return false;
+  check(status);
+  return true;
+}
+
+void Connection::delete_job(const std::string& id) {
+  v1::DeleteTrainingJobRequest request;
+  request.set_id(id);
+  call<google::protobuf::Empty>(&v1::TrainingJobService::Stub::DeleteTrainingJob, request);
+}
+
+v1::ListTrainingJobsResponse Connection::list_jobs(const v1::ListTrainingJobsRequest& request) {
+  return call<v1::ListTrainingJobsResponse>(&v1::TrainingJobService::Stub::ListTrainingJobs, request);
+}
+
+v1::ListGroupWeightsResponse Connection::list_group_weights(const v1::ListGroupWeightsRequest& request) {
+  return call<v1::ListGroupWeightsResponse>(&v1::TrainingJobService::Stub::ListGroupWeights, request);
+}
+
+std::unique_ptr<grpc::ClientReader<v1::TrainingJob>> Connection::watch_job(grpc::ClientContext& context,
+                                                                           const std::string& id) {
+  v1::WatchTrainingJobRequest request;
+  request.set_id(id);
+  return stub_->WatchTrainingJob(&context, request);
+}
+
+}  // namespace equipoise

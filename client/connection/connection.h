@@ -1,0 +1,62 @@
+// The coordinator as people's tools see it: a channel, deadlines, and errors as one sentence.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/base/error.h"
+#include "equipoise/v1/training.grpc.pb.h"
+
+namespace equipoise {
+
+// Nobody answered at the address, or not in time.
+class CoordinatorUnreachable : public PeerError {
+ public:
+  using PeerError::PeerError;
+};
+
+struct CoordinatorAddress {
+  std::string host_port;         // "HOST:PORT"; an IPv6 host in brackets
+  std::chrono::seconds timeout;  // > 0: how long a connection, or the end of an interruption, is waited for
+};
+
+// Asked several times a second during a wait; true ends it.
+using StopRequest = std::function<bool()>;
+
+// Every call waits at most for the connection and then 10 s for the answer. Throws std::invalid_argument where the
+// coordinator refuses the request (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, ALREADY_EXISTS, OUT_OF_RANGE),
+// CoordinatorUnreachable on UNAVAILABLE and DEADLINE_EXCEEDED, PeerError for the rest. May be used from several
+// threads.
+class Connection {
+ public:
+  // Returns when the coordinator is there. Throws std::invalid_argument for an address that is not HOST:PORT,
+  // CoordinatorUnreachable when nobody is there after the timeout, CommandError (interrupted) when `stop` says so.
+  explicit Connection(CoordinatorAddress address, const StopRequest& stop = nullptr);
+
+  v1::TrainingJob create_job(const v1::CreateTrainingJobRequest& request);
+  v1::TrainingJob get_job(const std::string& id);
+  v1::TrainingJob cancel_job(const std::string& id);
+  bool cancel_unless_ended(const std::string& id);  // false: the job had ended by itself
+  void delete_job(const std::string& id);
+  v1::ListTrainingJobsResponse list_jobs(const v1::ListTrainingJobsRequest& request);
+  v1::ListGroupWeightsResponse list_group_weights(const v1::ListGroupWeightsRequest& request);
+
+  // The stream is open until `context` is cancelled or the job is in a final state.
+  std::unique_ptr<grpc::ClientReader<v1::TrainingJob>> watch_job(grpc::ClientContext& context, const std::string& id);
+
+  const CoordinatorAddress& address() const { return address_; }
+  // Throws for a status that is not OK, as described above.
+  void check(const grpc::Status& status) const;
+
+ private:
+  template <typename Response, typename Request, typename Method>
+  Response call(Method method, const Request& request);
+
+  CoordinatorAddress address_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::TrainingJobService::Stub> stub_;
+};
+
+}  // namespace equipoise

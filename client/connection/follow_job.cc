@@ -1,0 +1,72 @@
+#include "client/connection/follow_job.h"
+
+#include "client/connection/job_stream.h"
+
+namespace equipoise {
+namespace {
+
+// Without news, how often the display may show that time passes.
+constexpr std::chrono::milliseconds kBetweenLooks{500};
+
+// Whether to go on following.
+bool heed_interrupt(Connection& connection, const std::string& id, ProgressDisplay& display, OnInterrupt on_interrupt,
+                    int interrupts) {
+  if (on_interrupt == OnInterrupt::kLeave || interrupts > 1) return false;
+  if (connection.cancel_unless_ended(id)) display.note("cancelling; press Ctrl-C again to leave at once");
+  return true;
+}
+
+void show_new_conditions(const v1::TrainingJob& before, const v1::TrainingJob& now, ProgressDisplay& display) {
+  // At most 16 are kept, so a full list is compared by its newest.
+  const int known = before.conditions_size();
+  if (now.conditions_size() == 0) return;
+  if (now.conditions_size() > known) {
+    for (int i = known; i < now.conditions_size(); ++i) display.note(now.conditions(i));
+  } else if (now.conditions(now.conditions_size() - 1) != before.conditions(known - 1)) {
+    display.note(now.conditions(now.conditions_size() - 1));
+  }
+}
+
+}  // namespace
+
+FollowedJob follow_job(Connection& connection, const std::string& id, ProgressDisplay& display, JobInbox& inbox,
+                       OnInterrupt on_interrupt) {
+  FollowedJob followed;
+  const JobStream stream(connection, id, inbox);
+  int heeded = 0;
+  while (true) {
+    const JobInbox::News news = inbox.wait(kBetweenLooks);
+    if (news.job) {
+      display.show(*news.job, std::chrono::steady_clock::now());
+      show_new_conditions(followed.job, *news.job, display);
+      followed.job = *news.job;
+    }
+    if (news.ended && !news.job) break;
+    if (news.interrupts == heeded) continue;
+    heeded = news.interrupts;
+    followed.interrupted = true;
+    if (!heed_interrupt(connection, id, display, on_interrupt, heeded)) break;
+  }
+  display.finish();
+  return followed;
+}
+
+void require_success(const FollowedJob& followed, const std::string& advice) {
+  const v1::TrainingJob& job = followed.job;
+  const std::string tail = advice.empty() ? "" : "; " + advice;
+  const std::string reason = job.state_reason().empty() ? "no reason given" : job.state_reason();
+  switch (job.state()) {
+    case v1::JOB_STATE_SUCCEEDED:
+      return;
+    case v1::JOB_STATE_FAILED:
+      throw CommandError(
+          job.failure_kind() == v1::FAILURE_KIND_INVALID_INPUT ? ExitCode::kBadInput : ExitCode::kFailure,
+          reason + tail);
+    case v1::JOB_STATE_CANCELLED:
+      throw CommandError(followed.interrupted ? ExitCode::kInterrupted : ExitCode::kFailure, "cancelled: " + reason);
+    default:
+      throw CommandError(ExitCode::kInterrupted, "interrupted; the job " + job.id() + " is not at its end");
+  }
+}
+
+}  // namespace equipoise

@@ -1,0 +1,44 @@
+#include "client/connection/job_inbox.h"
+
+#include <utility>
+
+namespace equipoise {
+
+void JobInbox::put(const v1::TrainingJob& job) {
+  const std::lock_guard lock(mutex_);
+  job_ = job;
+  changed_.notify_one();
+}
+
+void JobInbox::end() {
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  changed_.notify_one();
+}
+
+void JobInbox::fail(std::exception_ptr cause) {
+  const std::lock_guard lock(mutex_);
+  failure_ = std::move(cause);
+  changed_.notify_one();
+}
+
+void JobInbox::interrupt() {
+  const std::lock_guard lock(mutex_);
+  ++interrupts_;
+  changed_.notify_one();
+}
+
+JobInbox::News JobInbox::wait(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, patience, [this] { return job_ || ended_ || failure_ || interrupts_ > seen_interrupts_; });
+  if (failure_) std::rethrow_exception(failure_);
+  seen_interrupts_ = interrupts_;
+  return {std::exchange(job_, std::nullopt), ended_, interrupts_};
+}
+
+bool JobInbox::interrupted() const {
+  const std::lock_guard lock(mutex_);
+  return interrupts_ > 0;
+}
+
+}  // namespace equipoise

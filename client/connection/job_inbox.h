@@ -1,0 +1,43 @@
+// Where news come together for the one who follows a job: from the stream's thread and from the signals' thread.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <optional>
+
+#include "equipoise/v1/training.pb.h"
+
+namespace equipoise {
+
+// May be used from several threads.
+class JobInbox {
+ public:
+  struct News {
+    std::optional<v1::TrainingJob> job;  // the newest since the call before
+    bool ended = false;                  // no more will come
+    int interrupts = 0;                  // so far
+  };
+
+  void put(const v1::TrainingJob& job);
+  void end();
+  void fail(std::exception_ptr cause);  // ends with an exception for the reader
+  void interrupt();
+
+  // Returns at once with what is new, or after `patience` without. Throws what `fail` was given.
+  News wait(std::chrono::milliseconds patience);
+  bool interrupted() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // Under mutex_:
+  std::optional<v1::TrainingJob> job_;
+  std::exception_ptr failure_;
+  bool ended_ = false;
+  int interrupts_ = 0;
+  int seen_interrupts_ = 0;
+};
+
+}  // namespace equipoise

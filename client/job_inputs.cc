@@ -1,0 +1,62 @@
+#include "client/job_inputs.h"
+
+#include <unistd.h>
+
+#include <stdexcept>
+#include <string>
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void refuse(const char* field, const fs::path& path, const std::string& what) {
+  throw std::invalid_argument(std::string(field) + ": " + path.string() + " " + what);
+}
+
+void check_readable_file(const char* field, const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) refuse(field, path, "does not exist");
+  if (!fs::is_regular_file(path, ignored)) refuse(field, path, "is not a file");
+  if (access(path.c_str(), R_OK) != 0) refuse(field, path, "may not be read");
+}
+
+bool has_safetensors(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() == ".safetensors") return true;
+  }
+  return false;
+}
+
+void check_model_folder(const char* field, const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder, ignored)) refuse(field, folder, "does not exist, expected a Hugging Face model folder");
+  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder");
+  for (const char* file : {"config.json", "tokenizer.json"}) {
+    if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);
+  }
+  if (!has_safetensors(folder)) refuse(field, folder, "has no *.safetensors");
+}
+
+void check_output(const JobConfig& job) {
+  std::error_code ignored;
+  if (fs::exists(job.output, ignored) && !fs::is_directory(job.output, ignored)) {
+    refuse("output", job.output, "is not a folder");
+  }
+  if (!job.overwrite && fs::exists(job.output / "metrics.jsonl", ignored)) {
+    refuse("output", job.output, "holds a run already; --overwrite replaces it, --output names another folder");
+  }
+}
+
+}  // namespace
+
+void check_job_inputs(const JobConfig& job) {
+  check_model_folder("model.path", job.model.path);
+  if (job.model.reference) check_model_folder("model.reference", *job.model.reference);
+  check_readable_file("data.train", job.data.train);
+  if (job.data.validation) check_readable_file("data.validation", *job.data.validation);
+  check_output(job);
+}
+
+}  // namespace equipoise

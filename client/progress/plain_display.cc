@@ -1,0 +1,82 @@
+#include <utility>
+
+#include "client/progress/progress_display.h"
+#include "client/progress/progress_line.h"
+
+namespace equipoise {
+namespace {
+
+constexpr int kPercentBetweenLines = 5;
+constexpr std::chrono::seconds kLongestSilence{10};
+
+class PlainDisplay final : public ProgressDisplay {
+ public:
+  explicit PlainDisplay(const Console& console) : out_(console.out) {}
+
+  void show(const v1::TrainingJob& job, SteadyTime now) override {
+    const ProgressView view = progress_view(job);
+    if (is_due(view, now)) {
+      write(view, now);
+    }
+    if (evaluations_.is_new(job)) out_ << evaluation_line(job) << std::endl;
+  }
+
+  void note(const std::string& text) override { out_ << text << std::endl; }
+  void finish() override {}
+
+ private:
+  bool is_due(const ProgressView& view, SteadyTime now) const {
+    if (!last_) return true;
+    const bool moved = view.step != last_->view.step || view.total_steps != last_->view.total_steps;
+    if (moved && view.total_steps > 0 && view.step == view.total_steps) return true;
+    if (percent_done(view) / kPercentBetweenLines != percent_done(last_->view) / kPercentBetweenLines) return true;
+    if (view.activity != last_->view.activity && !view.activity.empty()) return true;
+    return moved && now - last_->time >= kLongestSilence;
+  }
+
+  void write(const ProgressView& view, SteadyTime now) {
+    std::string line = plain_line(view);
+    if (!last_ || line != last_->line) out_ << line << std::endl;
+    last_ = Line{view, now, std::move(line)};
+  }
+
+  struct Line {
+    ProgressView view;
+    SteadyTime time;
+    std::string line;
+  };
+  std::ostream& out_;
+  std::optional<Line> last_;
+  EvaluationMemory evaluations_;
+};
+
+class SilentDisplay final : public ProgressDisplay {
+ public:
+  void show(const v1::TrainingJob&, SteadyTime) override {}
+  void note(const std::string&) override {}
+  void finish() override {}
+};
+
+}  // namespace
+
+bool EvaluationMemory::is_new(const v1::TrainingJob& job) {
+  std::vector<double> results;
+  for (const v1::GroupStatus& group : job.groups()) {
+    if (group.has_validation_loss()) results.push_back(group.validation_loss());
+  }
+  const bool changed = !results.empty() && results != seen_;
+  seen_ = std::move(results);
+  return changed;
+}
+
+std::unique_ptr<ProgressDisplay> make_plain_display(const Console& console) {
+  return std::make_unique<PlainDisplay>(console);
+}
+
+std::unique_ptr<ProgressDisplay> make_silent_display() { return std::make_unique<SilentDisplay>(); }
+
+std::unique_ptr<ProgressDisplay> make_display(const Console& console) {
+  return console.kind == OutputKind::kTerminal ? make_live_display(console) : make_plain_display(console);
+}
+
+}  // namespace equipoise

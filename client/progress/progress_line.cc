@@ -1,0 +1,193 @@
+#include "client/progress/progress_line.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "client/table/display_width.h"
+#include "client/table/number_format.h"
+
+namespace equipoise {
+namespace {
+
+constexpr std::size_t kShortestBar = 8;
+constexpr std::size_t kLongestBar = 30;
+constexpr std::size_t kLongestName = 24;
+constexpr const char* kGap = "  ";
+
+std::string state_activity(const v1::TrainingJob& job) {
+  switch (job.state()) {
+    case v1::JOB_STATE_QUEUED:
+      return "waiting";
+    case v1::JOB_STATE_STARTING:
+      return job.phase().empty() ? "starting" : job.phase();
+    case v1::JOB_STATE_RECOVERING:
+      return "recovering";
+    case v1::JOB_STATE_PAUSING:
+      return "pausing";
+    case v1::JOB_STATE_PAUSED:
+      return "paused";
+    case v1::JOB_STATE_CANCELLING:
+      return "cancelling";
+    case v1::JOB_STATE_RUNNING:
+      return job.phase() == "training" ? "" : job.phase();
+    default:
+      return "";
+  }
+}
+
+// An eighth of a cell is the finest step of a Unicode bar.
+std::string bar(double share, std::size_t cells, Glyphs glyphs) {
+  static constexpr std::array<const char*, 8> kEighths = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  const auto eighths = static_cast<std::size_t>(std::floor(share * static_cast<double>(cells) * 8.0));
+  const std::size_t full = std::min(eighths / 8, cells);
+  const bool unicode = glyphs == Glyphs::kUnicode;
+  std::string text = unicode ? "" : "[";
+  for (std::size_t i = 0; i < full; ++i) text += unicode ? "█" : "#";
+  std::size_t drawn = full;
+  if (unicode && full < cells && eighths % 8 > 0) {
+    text += kEighths[eighths % 8];
+    ++drawn;
+  }
+  for (std::size_t i = drawn; i < cells; ++i) text += unicode ? "─" : "-";
+  return unicode ? text : text + "]";
+}
+
+std::string worst_text(const WorstGroup& worst, std::size_t name_columns, bool with_weight) {
+  const std::string text = "worst " + shorten(worst.name, name_columns) + " " + loss_text(worst.loss);
+  return with_weight ? text + " (weight " + share_text(worst.weight) + ")" : text;
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string line;
+  for (const std::string& part : parts) {
+    if (part.empty()) continue;
+    if (!line.empty()) line += kGap;
+    line += part;
+  }
+  return line;
+}
+
+// How much of the line is left out, from nothing to nearly all.
+struct Detail {
+  bool label;
+  bool speed;
+  bool loss;
+  bool bar;
+  bool weight;
+};
+constexpr std::array<Detail, 6> kDetails = {{{true, true, true, true, true},
+                                             {false, true, true, true, true},
+                                             {false, false, true, true, true},
+                                             {false, false, false, true, true},
+                                             {false, false, false, false, true},
+                                             {false, false, false, false, false}}};
+
+std::string line_with(const ProgressView& view, const Detail& detail, const std::string& drawn_bar) {
+  const bool known = view.total_steps > 0;
+  return joined({
+      detail.label ? shorten(view.label, kLongestName) : "",
+      known ? drawn_bar : "",
+      known ? std::to_string(view.step) + "/" + std::to_string(view.total_steps) : "",
+      known ? std::to_string(percent_done(view)) + " %" : "",
+      printable(view.activity),
+      detail.speed && view.pairs_per_second ? speed_text(*view.pairs_per_second) + " pairs/s" : "",
+      view.time_left ? duration_text(*view.time_left) + " left" : "",
+      detail.loss && view.loss ? "loss " + loss_text(view.loss) : "",
+      view.worst ? worst_text(*view.worst, kLongestName, detail.weight) : "",
+  });
+}
+
+double share_done(const ProgressView& view) {
+  if (view.total_steps <= 0) return 0;
+  return std::clamp(static_cast<double>(view.step) / static_cast<double>(view.total_steps), 0.0, 1.0);
+}
+
+template <typename Value>
+const v1::GroupStatus* highest(const v1::TrainingJob& job, Value value) {
+  const v1::GroupStatus* best = nullptr;
+  for (const v1::GroupStatus& group : job.groups()) {
+    const std::optional<double> loss = value(group);
+    if (loss && (best == nullptr || *loss > *value(*best))) best = &group;
+  }
+  return best;
+}
+
+std::optional<double> train_loss(const v1::GroupStatus& group) {
+  return group.has_train_loss() ? std::optional(group.train_loss()) : std::nullopt;
+}
+
+std::optional<double> validation_loss(const v1::GroupStatus& group) {
+  return group.has_validation_loss() ? std::optional(group.validation_loss()) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<WorstGroup> worst_group(const v1::TrainingJob& job) {
+  if (job.groups_size() < 2) return std::nullopt;
+  if (const auto* group = highest(job, train_loss)) {
+    return WorstGroup{group->name(), group->train_loss(), group->weight()};
+  }
+  if (const auto* group = highest(job, validation_loss)) {
+    return WorstGroup{group->name(), group->validation_loss(), group->weight()};
+  }
+  return std::nullopt;
+}
+
+ProgressView progress_view(const v1::TrainingJob& job) {
+  ProgressView view{.label = job.spec().name(),
+                    .activity = state_activity(job),
+                    .step = job.step(),
+                    .total_steps = job.total_steps(),
+                    .pairs_per_second = {},
+                    .time_left = {},
+                    .loss = {},
+                    .worst = worst_group(job)};
+  if (job.has_pairs_per_second()) view.pairs_per_second = job.pairs_per_second();
+  if (job.has_loss()) view.loss = job.loss();
+  const bool stepping = job.step() > 0 && job.step() < job.total_steps();
+  if (job.has_time_left() && stepping) view.time_left = std::chrono::seconds(job.time_left().seconds());
+  return view;
+}
+
+int percent_done(const ProgressView& view) { return static_cast<int>(share_done(view) * 100.0); }
+
+std::string bar_line(const ProgressView& view, std::size_t columns, Glyphs glyphs) {
+  const std::size_t frame = glyphs == Glyphs::kUnicode ? 0 : 2;
+  for (const Detail& detail : kDetails) {
+    const std::string bare = line_with(view, detail, "");
+    if (!detail.bar || view.total_steps <= 0) {
+      if (display_width(bare) <= columns) return bare;
+      continue;
+    }
+    const std::size_t taken = display_width(bare) + display_width(kGap) + frame;
+    if (taken + kShortestBar > columns) continue;
+    const std::size_t cells = std::min(kLongestBar, columns - taken);
+    return line_with(view, detail, bar(share_done(view), cells, glyphs));
+  }
+  return shorten(line_with(view, kDetails.back(), ""), columns);
+}
+
+std::string plain_line(const ProgressView& view) { return line_with(view, kDetails.front(), ""); }
+
+std::string evaluation_line(const v1::TrainingJob& job) {
+  const v1::GroupStatus* worst = highest(job, validation_loss);
+  if (worst == nullptr) return "";
+  double accuracy_sum = 0;
+  int with_accuracy = 0;
+  for (const v1::GroupStatus& group : job.groups()) {
+    if (!group.has_validation_reward_accuracy()) continue;
+    accuracy_sum += group.validation_reward_accuracy();
+    ++with_accuracy;
+  }
+  std::string line = shorten(job.spec().name(), kLongestName) + kGap + "evaluation at step " +
+                     std::to_string(job.step()) + kGap + "worst " + shorten(worst->name(), kLongestName) + " loss " +
+                     loss_text(worst->validation_loss());
+  if (worst->has_validation_reward_accuracy()) line += ", accuracy " + share_text(worst->validation_reward_accuracy());
+  if (with_accuracy > 0) line += "; mean accuracy over groups " + share_text(accuracy_sum / with_accuracy);
+  return line;
+}
+
+}  // namespace equipoise

@@ -1,0 +1,107 @@
+#include "client/report/job_summary.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+#include <vector>
+
+#include "client/progress/progress_line.h"
+#include "client/report/group_table.h"
+#include "client/table/display_width.h"
+#include "client/table/number_format.h"
+#include "client/table/text_table.h"
+#include "common/base/error.h"
+
+namespace equipoise {
+namespace {
+
+constexpr std::size_t kLongestGroupInList = 30;
+
+std::string local_time(const google::protobuf::Timestamp& time) {
+  const std::time_t seconds = static_cast<std::time_t>(time.seconds());
+  std::tm parts{};
+  char buffer[32];
+  if (localtime_r(&seconds, &parts) == nullptr) return "";
+  return std::string(buffer, std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M:%S", &parts));
+}
+
+std::string steps_text(const v1::TrainingJob& job) {
+  if (job.total_steps() == 0) return "";
+  const ProgressView view = progress_view(job);
+  return std::to_string(job.step()) + "/" + std::to_string(job.total_steps()) + " (" +
+         std::to_string(percent_done(view)) + " %)";
+}
+
+std::string worst_text(const v1::TrainingJob& job, std::size_t columns) {
+  const auto worst = worst_group(job);
+  if (!worst) return "";
+  return shorten(worst->name, columns) + " " + loss_text(worst->loss) + " (weight " + share_text(worst->weight) + ")";
+}
+
+using Property = std::pair<std::string, std::string>;
+
+std::vector<Property> properties(const v1::TrainingJob& job) {
+  const ProgressView view = progress_view(job);
+  std::vector<Property> list = {
+      {"id", job.id()},
+      {"state", state_text(job.state())},
+      {"because", job.state_reason()},
+      {"phase", job.phase()},
+      {"steps", steps_text(job)},
+      {"time left", view.time_left ? duration_text(*view.time_left) : ""},
+      {"speed", view.pairs_per_second ? speed_text(*view.pairs_per_second) + " pairs/s" : ""},
+      {"loss", view.loss ? loss_text(view.loss) : ""},
+      {"worst group", worst_text(job, std::string::npos)},
+      {"ranks", job.world_size() > 0 ? std::to_string(job.world_size()) : ""},
+      {"attempt", job.generation() > 0 ? std::to_string(job.generation()) : ""},
+      {"created", job.has_create_time() ? local_time(job.create_time()) : ""},
+      {"started", job.has_start_time() ? local_time(job.start_time()) : ""},
+      {"ended", job.has_end_time() ? local_time(job.end_time()) : ""},
+      {"output", job.spec().output()},
+  };
+  for (const std::string& condition : job.conditions()) list.emplace_back("noted", condition);
+  return list;
+}
+
+}  // namespace
+
+std::string state_text(v1::JobState state) {
+  constexpr std::string_view kPrefix = "JOB_STATE_";
+  const std::string& name = v1::JobState_Name(state);
+  return name.empty() ? std::to_string(static_cast<int>(state)) : name.substr(kPrefix.size());
+}
+
+std::string json_text(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  EQUIPOISE_CHECK(google::protobuf::util::MessageToJsonString(message, &text, options).ok());
+  if (!text.ends_with('\n')) text += '\n';
+  return text;
+}
+
+std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors, Glyphs glyphs) {
+  TextTable table({{"id"}, {"state"}, {"steps", Align::kRight}, {"loss", Align::kRight}, {"worst group"}, {"created"}});
+  for (const v1::TrainingJob& job : jobs) {
+    table.add_row({job.id(), state_text(job.state()), steps_text(job), job.has_loss() ? loss_text(job.loss()) : "",
+                   worst_text(job, kLongestGroupInList), local_time(job.create_time())});
+  }
+  return table.text(colors, glyphs);
+}
+
+std::string job_description(const v1::TrainingJob& job, Colors colors, Glyphs glyphs) {
+  const std::vector<Property> list = properties(job);
+  std::size_t width = 0;
+  for (const Property& property : list) width = std::max(width, property.first.size());
+  std::string text;
+  for (const auto& [name, value] : list) {
+    if (!value.empty()) text += name + std::string(width - name.size() + 2, ' ') + printable(value) + "\n";
+  }
+  const std::string groups = group_table(job, colors, glyphs);
+  return groups.empty() ? text : text + "\n" + groups;
+}
+
+}  // namespace equipoise

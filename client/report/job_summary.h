@@ -1,0 +1,26 @@
+// A job in words and numbers.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <span>
+#include <string>
+
+#include "client/console.h"
+#include "equipoise/v1/training.pb.h"
+
+namespace equipoise {
+
+// "RUNNING".
+std::string state_text(v1::JobState state);
+
+// Protobuf's JSON mapping with the field names of the proto file, indented, with a newline at the end.
+std::string json_text(const google::protobuf::Message& message);
+
+// One row per job: id, state, steps, loss, worst group, when it was created (local time).
+std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors, Glyphs glyphs);
+
+// A line per property, then the table of groups.
+std::string job_description(const v1::TrainingJob& job, Colors colors, Glyphs glyphs);
+
+}  // namespace equipoise

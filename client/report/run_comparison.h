@@ -1,0 +1,18 @@
+// Runs side by side, group by group.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "client/console.h"
+#include "client/report/run_metrics.h"
+
+namespace equipoise {
+
+// A table with a row per group and, for each run, validation loss and reward accuracy before and after; a star marks
+// the worst group after the run. The last row is each run's worst: highest loss, lowest accuracy. Below it a sentence
+// per run names the worst group. Where the table is wider than `columns`, runs go into several tables below each other.
+std::string run_comparison(std::span<const RunMetrics> runs, std::size_t columns, Colors colors, Glyphs glyphs);
+
+}  // namespace equipoise

@@ -1,0 +1,53 @@
+// A table of aligned columns for people: columns two spaces apart, a rule under the titles, no trailing spaces.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "client/console.h"
+
+namespace equipoise {
+
+enum class Align { kLeft, kRight };
+
+struct Column {
+  std::string title;
+  Align align = Align::kLeft;
+  // Neighbouring columns with the same band share this title above their own.
+  std::string band = "";
+};
+
+enum class RowStyle { kNormal, kMarked };
+
+class TextTable {
+ public:
+  explicit TextTable(std::vector<Column> columns);
+
+  // `cells` has one text per column, of any length and any script.
+  void add_row(std::vector<std::string> cells, RowStyle style = RowStyle::kNormal);
+  void add_rule();  // a line before the next row
+
+  // Lines, each with its newline. A marked row is bold with kOn.
+  std::string text(Colors colors, Glyphs glyphs) const;
+
+ private:
+  struct Row {
+    std::vector<std::string> cells;  // empty: a rule
+    RowStyle style;
+  };
+  struct Band {
+    std::string title;
+    std::size_t first;
+    std::size_t count;
+  };
+  std::vector<Band> bands() const;
+  std::vector<std::size_t> widths() const;
+  std::string line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) const;
+  std::string band_line(const std::vector<std::size_t>& widths) const;
+
+  std::vector<Column> columns_;
+  std::vector<Row> rows_;
+};
+
+}  // namespace equipoise

@@ -1,0 +1,13 @@
+#include "client/command_line/verb.h"
+
+namespace equipoise {
+
+void add_data_verb(CLI::App& parent, Action& chosen) {
+  CLI::App* verb =
+      parent.add_subcommand("data", "Make preference pairs: from a survey, or a survey to try things with");
+  verb->require_subcommand(1);
+  add_data_import_verb(*verb, chosen);
+  add_data_generate_verb(*verb, chosen);
+}
+
+}  // namespace equipoise

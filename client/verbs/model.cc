@@ -1,0 +1,47 @@
+#include <memory>
+
+#include "client/command_line/verb.h"
+#include "client/model/model_init.h"
+
+namespace equipoise {
+namespace {
+
+void init(const ModelInitOptions& options, const Console& console) {
+  const ModelInitResult result = init_gemma(options);
+  console.out << options.folder.string() << ": Gemma with " << result.parameters << " parameters, " << result.vocab_size
+              << " tokens, random weights\n";
+}
+
+void add_shape_options(CLI::App& verb, ModelInitOptions& options) {
+  const auto add = [&verb](const char* name, auto& value, const char* what) {
+    verb.add_option(name, value, what)->type_name("N")->capture_default_str();
+  };
+  add("--seed", options.seed, "The same seed and texts give the same bytes");
+  add("--vocab-size", options.vocab_size, "Tokens at most");
+  add("--hidden-size", options.hidden_size, "Width");
+  add("--intermediate-size", options.intermediate_size, "Width inside the MLP");
+  add("--layers", options.layers, "Decoder layers");
+  add("--heads", options.heads, "Attention heads");
+  add("--kv-heads", options.kv_heads, "Key and value heads; divides --heads");
+  add("--head-dim", options.head_dim, "Width of a head");
+  add("--max-positions", options.max_positions, "Longest sequence");
+  add("--initializer-range", options.initializer_range, "Standard deviation of the weights");
+}
+
+}  // namespace
+
+void add_model_verb(CLI::App& parent, Action& chosen) {
+  CLI::App* verb = parent.add_subcommand("model", "Make a model to start from");
+  verb->require_subcommand(1);
+  auto options = std::make_shared<ModelInitOptions>();
+  CLI::App* init_verb = verb->add_subcommand("init", "Write a small Gemma with random weights, as Hugging Face does");
+  init_verb->add_option("DIR", options->folder, "Where; must not exist yet")->type_name("")->required();
+  init_verb->add_option("--data", options->texts, "Preference files its tokenizer learns from")
+      ->type_name("FILE.jsonl")
+      ->required();
+  add_shape_options(*init_verb, *options);
+  init_verb->footer("  equipoise model init models/tiny --data data/train.jsonl");
+  init_verb->callback([options, &chosen] { chosen = [options](const Console& console) { init(*options, console); }; });
+}
+
+}  // namespace equipoise

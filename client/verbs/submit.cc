@@ -1,0 +1,81 @@
+#include <memory>
+
+#include "client/command_line/coordinator_flags.h"
+#include "client/command_line/job_flags.h"
+#include "client/command_line/verb.h"
+#include "client/connection/follow_job.h"
+#include "client/connection/interrupts.h"
+#include "client/report/group_table.h"
+
+namespace equipoise {
+namespace {
+
+struct SubmitFlags {
+  JobFlags job;
+  CoordinatorFlags coordinator;
+  bool external = false;
+  bool watch = false;
+  std::string request_id;
+};
+
+v1::CreateTrainingJobRequest make_request(const SubmitFlags& flags) {
+  v1::CreateTrainingJobRequest request;
+  *request.mutable_spec() = flags.job.spec();
+  if (flags.external) request.mutable_spec()->mutable_launch()->set_mode(v1::LAUNCH_MODE_EXTERNAL);
+  request.set_request_id(flags.request_id);
+  return request;
+}
+
+// For people only: a script reads the id alone.
+void advise(const SubmitFlags& flags, const v1::TrainingJob& job, const Console& console) {
+  if (console.kind != OutputKind::kTerminal) return;
+  if (flags.external) {
+    console.out << "start its ranks: mpirun -np " << std::max(1, job.spec().launch().workers())
+                << " equipoise-worker --coordinator " << flags.coordinator.address << " --job " << job.id() << "\n";
+  } else if (!flags.watch) {
+    console.out << "watch it: equipoise jobs watch " << job.id() << " --coordinator " << flags.coordinator.address
+                << "\n";
+  }
+}
+
+void submit(const SubmitFlags& flags, const Console& console) {
+  const v1::CreateTrainingJobRequest request = make_request(flags);
+  if (!flags.watch) {
+    Connection connection = flags.coordinator.connect();
+    const v1::TrainingJob job = connection.create_job(request);
+    console.out << job.id() << std::endl;
+    return advise(flags, job, console);
+  }
+  JobInbox inbox;
+  const Interrupts interrupts([&inbox] { inbox.interrupt(); });
+  Connection connection = flags.coordinator.connect([&inbox] { return inbox.interrupted(); });
+  const v1::TrainingJob job = connection.create_job(request);
+  console.out << job.id() << std::endl;
+  advise(flags, job, console);
+  const auto display = make_display(console);
+  const FollowedJob followed = follow_job(connection, job.id(), *display, inbox, OnInterrupt::kLeave);
+  require_success(followed);
+  console.out << "\n" << group_table(followed.job, console.colors, console.glyphs);
+}
+
+}  // namespace
+
+void add_submit_verb(CLI::App& parent, Action& chosen) {
+  auto flags = std::make_shared<SubmitFlags>();
+  CLI::App* verb = parent.add_subcommand("submit", "Hand a job to a coordinator and print its id");
+  flags->job.add_to(*verb);
+  flags->coordinator.add_to(*verb);
+  verb->add_flag("--external", flags->external, "You start the ranks yourself, with mpirun or srun");
+  verb->add_flag("--watch", flags->watch, "Stay and show progress; Ctrl-C leaves, the job goes on");
+  verb->add_option("--request-id", flags->request_id, "Submitting again with the same id gives the same job")
+      ->type_name("ID");
+  verb->footer(
+      "Files of the job are read by the workers: their paths must be right there.\n"
+      "\n"
+      "  equipoise submit job.yaml --coordinator head:7443 --np 8 --watch\n"
+      "  id=$(equipoise submit job.yaml --coordinator head:7443 --external)\n"
+      "  mpirun -np 8 equipoise-worker --coordinator head:7443 --job $id");
+  verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { submit(*flags, console); }; });
+}
+
+}  // namespace equipoise

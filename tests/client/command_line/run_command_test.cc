@@ -1,0 +1,155 @@
+#include "client/command_line/run_command.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/command_line/nearest.h"
+#include "tests/client/command_run.h"
+#include "tests/client/temporary_folder.h"
+
+namespace equipoise {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+// A TCP port that belongs to this test and at which nobody listens.
+class SilentPort {
+ public:
+  SilentPort() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(bind(socket_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    text_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  }
+  ~SilentPort() { close(socket_); }
+  SilentPort(const SilentPort&) = delete;
+  SilentPort& operator=(const SilentPort&) = delete;
+  const std::string& text() const { return text_; }
+
+ private:
+  int socket_;
+  std::string text_;
+};
+
+void expect_complaint(const std::vector<std::string>& arguments, const std::string& line) {
+  const CommandRun result = run(arguments);
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_EQ(result.err, line + "\n");
+  EXPECT_EQ(result.out, "");
+}
+
+TEST(Nearest, IsTheWordWithTheFewestEdits) {
+  const std::vector<std::string> verbs = {"train", "submit", "jobs"};
+  EXPECT_EQ(nearest("trian", verbs), "train");
+  EXPECT_EQ(nearest("sumbit", verbs), "submit");
+  EXPECT_EQ(nearest("x", {}), "");
+}
+
+TEST(RunCommand, NamesTheNearestVerb) {
+  const CommandRun result = run({"trian", "job.yaml"});
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, StartsWith("equipoise: unknown verb \"trian\", the nearest known one is \"train\""));
+  expect_complaint(
+      {"jobs", "lst"},
+      "equipoise jobs: unknown verb \"lst\", the nearest known one is \"list\" (there are: list, get, watch, "
+      "cancel, delete, weights)");
+}
+
+TEST(RunCommand, NamesTheNearestFlag) {
+  expect_complaint({"train", "--nq", "2", "job.yaml"},
+                   "equipoise train: unknown option \"--nq\", the nearest known one is --np");
+  expect_complaint({"jobs", "get", "x", "--coordinatr=h:1"},
+                   "equipoise jobs get: unknown option \"--coordinatr=h:1\", the nearest known one is --coordinator");
+}
+
+TEST(RunCommand, SaysWhatIsMissing) {
+  expect_complaint({"train"}, "equipoise train: JOB.yaml is required; see equipoise train --help");
+  expect_complaint({"jobs"},
+                   "equipoise jobs: a verb is missing, expected one of: list, get, watch, cancel, delete, weights");
+  const CommandRun nothing = run({});
+  EXPECT_EQ(nothing.code, ExitCode::kBadInput);
+  EXPECT_THAT(nothing.err, StartsWith("equipoise: a verb is missing, expected one of: train, submit, "));
+}
+
+TEST(RunCommand, AnswersHelpForEveryVerb) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"--help"}, {"train", "--help"}, {"jobs", "watch", "--help"}, {"data", "import", "opinionqa", "--help"}}) {
+    const CommandRun result = run(arguments);
+    EXPECT_EQ(result.code, ExitCode::kSuccess);
+    EXPECT_EQ(result.err, "");
+    EXPECT_THAT(result.out, HasSubstr("Usage: equipoise"));
+  }
+}
+
+TEST(RunCommand, RefusesAnAddressThatIsNotHostAndPort) {
+  for (const std::string address : {"host", "host:", ":1", "host:0", "host:65536", "host:1x", "a b:1", "::1:7443"}) {
+    const CommandRun result = run({"jobs", "list", "--coordinator", address});
+    EXPECT_EQ(result.code, ExitCode::kBadInput) << address;
+    EXPECT_THAT(result.err, HasSubstr("expected HOST:PORT")) << address;
+  }
+}
+
+TEST(RunCommand, SaysWhereNoCoordinatorAnsweredAndHowLongItWaited) {
+  const SilentPort port;
+  expect_complaint({"jobs", "list", "--coordinator", port.text(), "--timeout", "1"},
+                   "equipoise jobs list: no coordinator answered at " + port.text() +
+                       " within 1 s; is equipoise-coordinator running there?");
+}
+
+const char* kJob =
+    "name: job\n"
+    "model: {path: model}\n"
+    "data: {train: train.jsonl}\n"
+    "output: out\n";
+
+TEST(RunCommand, ChecksAJobsFilesBeforeItStartsAnything) {
+  const TemporaryFolder folder;
+  const std::string job = folder.write("job.yaml", kJob).string();
+  const std::string at = folder.path().string();
+  expect_complaint({"train", job}, "equipoise train: model.path: " + at +
+                                       "/model does not exist, expected a Hugging Face model folder");
+  folder.write("model/config.json", "{}");
+  expect_complaint({"train", job}, "equipoise train: model.path: " + at + "/model has no tokenizer.json");
+  folder.write("model/tokenizer.json", "{}");
+  expect_complaint({"train", job}, "equipoise train: model.path: " + at + "/model has no *.safetensors");
+  folder.write("model/model.safetensors", "");
+  expect_complaint({"train", job}, "equipoise train: data.train: " + at + "/train.jsonl does not exist");
+  folder.write("train.jsonl", "");
+  folder.write("out/metrics.jsonl", "");
+  expect_complaint({"train", job},
+                   "equipoise train: output: " + at +
+                       "/out holds a run already; --overwrite replaces it, --output names another folder");
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "out/job.yaml"));
+}
+
+TEST(RunCommand, AppliesSettingsFromTheCommandLine) {
+  const TemporaryFolder folder;
+  const std::string job = folder.write("job.yaml", kJob).string();
+  const CommandRun result = run({"train", job, "--set", "loss.beta=-1"});
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, HasSubstr("loss.beta"));
+}
+
+TEST(RunCommand, GeneratesImportsAndInitialisesFromNothing) {
+  const TemporaryFolder folder;
+  const std::string at = folder.path().string();
+  const CommandRun generated = run({"data", "generate", at + "/survey.jsonl", "--questions", "70"});
+  ASSERT_EQ(generated.code, ExitCode::kSuccess) << generated.err;
+  EXPECT_THAT(generated.out, HasSubstr("70 questions"));
+  const CommandRun imported = run({"data", "import", "opinionqa", at + "/survey.jsonl", "--output", at + "/data"});
+  ASSERT_EQ(imported.code, ExitCode::kSuccess) << imported.err;
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "data/validation.jsonl"));
+  const CommandRun model = run({"model", "init", at + "/model", "--data", at + "/data/train.jsonl", "--layers", "1"});
+  ASSERT_EQ(model.code, ExitCode::kSuccess) << model.err;
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "model/tokenizer.json"));
+}
+
+}  // namespace
+}  // namespace equipoise

@@ -1,0 +1,25 @@
+// One run of the command inside the test's process.
+#pragma once
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "client/command_line/run_command.h"
+
+namespace equipoise {
+
+struct CommandRun {
+  ExitCode code;
+  std::string out;
+  std::string err;
+};
+
+inline CommandRun run(std::vector<std::string> arguments) {
+  std::ostringstream out;
+  std::ostringstream err;
+  const ExitCode code = run_command(std::move(arguments), Console{.out = out, .err = err});
+  return {code, out.str(), err.str()};
+}
+
+}  // namespace equipoise

@@ -1,0 +1,97 @@
+#include "client/progress/progress_display.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "tests/client/example_job.h"
+
+namespace equipoise {
+namespace {
+
+using std::chrono::seconds;
+
+struct Output {
+  std::ostringstream out;
+  std::ostringstream err;
+  Console console{.out = out, .err = err};
+
+  long lines() const {
+    const std::string text = out.str();
+    return std::count(text.begin(), text.end(), '\n');
+  }
+};
+
+v1::TrainingJob job_at(std::int64_t step) {
+  v1::TrainingJob job = example_job();
+  job.set_step(step);
+  job.set_total_steps(1000);
+  return job;
+}
+
+TEST(PlainDisplay, WritesALineForEachFivePercent) {
+  Output output;
+  const auto display = make_plain_display(output.console);
+  for (std::int64_t step = 1; step <= 1000; ++step) display->show(job_at(step), SteadyTime());
+  EXPECT_EQ(output.lines(), 1 + 20);  // the first step, then 5 %, 10 %, ..., 100 %
+}
+
+TEST(PlainDisplay, WritesALineAfterTenSecondsWhereStepsAreSlow) {
+  Output output;
+  const auto display = make_plain_display(output.console);
+  display->show(job_at(1), SteadyTime());
+  display->show(job_at(2), SteadyTime() + seconds(9));
+  EXPECT_EQ(output.lines(), 1);
+  display->show(job_at(3), SteadyTime() + seconds(10));
+  EXPECT_EQ(output.lines(), 2);
+}
+
+TEST(PlainDisplay, DoesNotRepeatALineThatSaysNothingNew) {
+  Output output;
+  const auto display = make_plain_display(output.console);
+  for (int i = 0; i < 100; ++i) display->show(job_at(7), SteadyTime() + seconds(i));
+  EXPECT_EQ(output.lines(), 1);
+}
+
+TEST(PlainDisplay, WritesEachEvaluationOnceAndNoEscapes) {
+  Output output;
+  const auto display = make_plain_display(output.console);
+  v1::TrainingJob job = job_at(10);
+  display->show(job, SteadyTime());
+  job.mutable_groups(0)->set_validation_loss(0.5);
+  for (int i = 0; i < 3; ++i) display->show(job, SteadyTime());
+  job.mutable_groups(0)->set_validation_loss(0.4);
+  for (int i = 0; i < 3; ++i) display->show(job, SteadyTime());
+  EXPECT_EQ(output.lines(), 3);
+  EXPECT_EQ(output.out.str().find('\x1b'), std::string::npos);
+}
+
+TEST(LiveDisplay, DrawsInPlaceAndGivesTheCursorBack) {
+  Output output;
+  output.console.kind = OutputKind::kTerminal;
+  {
+    const auto display = make_live_display(output.console);
+    display->show(job_at(1), SteadyTime());
+    display->show(job_at(2), SteadyTime() + seconds(1));
+  }
+  const std::string text = output.out.str();
+  EXPECT_TRUE(text.starts_with("\x1b[?25l"));
+  EXPECT_TRUE(text.ends_with("\n\x1b[?25h"));
+  EXPECT_EQ(output.lines(), 1);
+  EXPECT_NE(text.find("\r\x1b[2K"), std::string::npos);
+}
+
+TEST(LiveDisplay, DrawsAtMostTenTimesASecondAndTheLastStateAtTheEnd) {
+  Output output;
+  output.console.kind = OutputKind::kTerminal;
+  const auto display = make_live_display(output.console);
+  display->show(job_at(1), SteadyTime());
+  display->show(job_at(2), SteadyTime() + std::chrono::milliseconds(50));
+  EXPECT_EQ(output.out.str().find("2/1000"), std::string::npos);
+  display->finish();
+  EXPECT_NE(output.out.str().find("2/1000"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace equipoise

@@ -1,0 +1,106 @@
+#include "client/progress/progress_line.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "client/table/display_width.h"
+#include "tests/client/example_job.h"
+
+namespace equipoise {
+namespace {
+
+using std::string;
+
+bool contains(const string& text, const string& part) { return text.find(part) != string::npos; }
+
+std::size_t occurrences(const string& text, const string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != string::npos; at = text.find(part, at + part.size())) ++count;
+  return count;
+}
+
+TEST(ProgressLine, SaysStepSpeedTimeLeftLossAndTheWorstGroup) {
+  EXPECT_EQ(plain_line(progress_view(example_job())),
+            "gr-dpo  50/200  25 %  118 pairs/s  0:42 left  loss 0.6250  worst Republican 0.7500 (weight 0.750)");
+}
+
+TEST(ProgressLine, IsNeverWiderThanTheTerminal) {
+  v1::TrainingJob job = example_job();
+  job.mutable_groups(1)->set_name("非常に長いグループの名前、端末の幅よりもずっと長い");
+  for (const Glyphs glyphs : {Glyphs::kAscii, Glyphs::kUnicode}) {
+    for (std::size_t columns = 1; columns < 200; ++columns) {
+      EXPECT_LE(display_width(bar_line(progress_view(job), columns, glyphs)), columns);
+    }
+  }
+}
+
+TEST(ProgressLine, LeavesOutTheLeastImportantFirst) {
+  const ProgressView view = progress_view(example_job());
+  const string wide = bar_line(view, 160, Glyphs::kAscii);
+  for (const char* part : {"gr-dpo", "50/200", "118 pairs/s", "0:42 left", "loss 0.6250", "(weight 0.750)"}) {
+    EXPECT_TRUE(contains(wide, part)) << part;
+  }
+  const string narrow = bar_line(view, 60, Glyphs::kAscii);
+  EXPECT_TRUE(contains(narrow, "50/200  25 %"));
+  EXPECT_TRUE(contains(narrow, "worst Republican 0.7500"));
+  EXPECT_FALSE(contains(narrow, "pairs/s"));
+  EXPECT_FALSE(contains(narrow, "gr-dpo"));
+}
+
+TEST(ProgressLine, FillsTheBarByTheShareOfStepsDone) {
+  v1::TrainingJob job = example_job();
+  const std::size_t cells = 30;  // the longest bar
+  for (const int step : {0, 50, 100, 200}) {
+    job.set_step(step);
+    const string line = bar_line(progress_view(job), 200, Glyphs::kAscii);
+    EXPECT_EQ(occurrences(line, "#"), cells * static_cast<std::size_t>(step) / 200) << line;
+  }
+  job.set_step(50);  // 7.5 cells of 30
+  EXPECT_TRUE(contains(bar_line(progress_view(job), 200, Glyphs::kUnicode), "███████▌─"));
+}
+
+TEST(ProgressLine, NeverShowsMoreThanHundredPercent) {
+  v1::TrainingJob job = example_job();
+  job.set_step(201);
+  EXPECT_EQ(percent_done(progress_view(job)), 100);
+}
+
+TEST(ProgressLine, SaysWhatIsDoneBeforeTheFirstStep) {
+  v1::TrainingJob job = example_job();
+  job.set_step(0);
+  job.set_total_steps(0);
+  job.clear_groups();
+  job.clear_loss();
+  job.clear_pairs_per_second();
+  job.set_phase("reading data");
+  EXPECT_EQ(bar_line(progress_view(job), 80, Glyphs::kUnicode), "gr-dpo  reading data");
+  job.set_state(v1::JOB_STATE_QUEUED);
+  job.clear_phase();
+  EXPECT_EQ(plain_line(progress_view(job)), "gr-dpo  waiting");
+}
+
+TEST(ProgressLine, CallsTheGroupWithTheHighestLossWorstAndOnlyIfThereAreTwo) {
+  v1::TrainingJob job = example_job();
+  job.mutable_groups(0)->set_train_loss(0.9);
+  EXPECT_EQ(worst_group(job)->name, "Democrat");
+  job.mutable_groups(0)->clear_train_loss();
+  EXPECT_EQ(worst_group(job)->name, "Republican");
+  job.mutable_groups()->RemoveLast();
+  EXPECT_FALSE(worst_group(job));
+}
+
+TEST(ProgressLine, ReportsAnEvaluationByItsWorstGroup) {
+  v1::TrainingJob job = example_job();
+  EXPECT_EQ(evaluation_line(job), "");
+  job.mutable_groups(0)->set_validation_loss(0.5);
+  job.mutable_groups(0)->set_validation_reward_accuracy(0.75);
+  job.mutable_groups(1)->set_validation_loss(0.625);
+  job.mutable_groups(1)->set_validation_reward_accuracy(0.25);
+  EXPECT_EQ(
+      evaluation_line(job),
+      "gr-dpo  evaluation at step 50  worst Republican loss 0.6250, accuracy 0.250; mean accuracy over groups 0.500");
+}
+
+}  // namespace
+}  // namespace equipoise

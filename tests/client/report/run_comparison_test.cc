@@ -1,0 +1,93 @@
+#include "client/report/run_comparison.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "tests/client/temporary_folder.h"
+
+namespace equipoise {
+namespace {
+
+constexpr std::size_t kAnyWidth = std::numeric_limits<std::size_t>::max();
+
+const std::string kTrainLine = R"({"step": 1, "loss": 0.7, "group_loss": {"a": 9.0}})";
+const std::string kFirst =
+    R"({"split": "validation", "step": 0, "group_loss": {"b": 0.7, "a": 0.6}, "group_accuracy": {"b": 0.4, "a": 0.5}})";
+const std::string kLast =
+    R"({"split": "validation", "step": 9, "group_loss": {"b": 0.3, "a": 0.5}, "group_accuracy": {"b": 0.8, "a": 0.7}})";
+
+std::string refusal(const std::filesystem::path& run) {
+  try {
+    read_run_metrics(run);
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(RunMetrics, TakesTheFirstAndTheLastEvaluation) {
+  const TemporaryFolder folder;
+  folder.write("dpo/metrics.jsonl", kFirst + "\n" + kTrainLine + "\n" + kLast + "\n" + R"({"split": "valid)");
+  const RunMetrics run = read_run_metrics(folder.path() / "dpo");
+  EXPECT_EQ(run.name, "dpo");
+  EXPECT_EQ(run.group_names, (std::vector<std::string>{"b", "a"}));
+  EXPECT_EQ(run.before.step, 0);
+  EXPECT_EQ(run.before.groups.at("b").loss, 0.7);
+  EXPECT_EQ(run.after.step, 9);
+  EXPECT_EQ(run.after.groups.at("a").accuracy, 0.7);
+}
+
+TEST(RunMetrics, ReadsNullAsNoNumber) {
+  const TemporaryFolder folder;
+  const auto file = folder.write("m.jsonl", R"({"split": "validation", "step": 0, "group_loss": {"a": null}})"
+                                            "\n");
+  EXPECT_FALSE(read_run_metrics(file).after.groups.at("a").loss);
+}
+
+TEST(RunMetrics, NamesFileLineAndField) {
+  const TemporaryFolder folder;
+  const auto not_json = folder.write("1.jsonl", kFirst + "\nnonsense\n");
+  EXPECT_EQ(refusal(not_json), not_json.string() + ":2: is not a JSON object");
+  const auto no_loss = folder.write("2.jsonl", R"({"split": "validation", "step": 0})"
+                                               "\n");
+  EXPECT_EQ(refusal(no_loss), no_loss.string() + ":1: field \"group_loss\" is missing");
+  const auto text = folder.write("3.jsonl", R"({"split": "validation", "step": 0, "group_loss": {"a": "x"}})"
+                                            "\n");
+  EXPECT_EQ(refusal(text), text.string() + ":1: field \"group_loss\" holds no number for group \"a\"");
+  const auto no_evaluation = folder.write("4.jsonl", kTrainLine + "\n");
+  EXPECT_EQ(refusal(no_evaluation), no_evaluation.string() + ": holds no line with \"split\": \"validation\"");
+  EXPECT_EQ(refusal(folder.path() / "none"), (folder.path() / "none").string() + ": cannot be read");
+}
+
+TEST(RunComparison, PutsRunsSideBySideAndMarksEachOnesWorstGroup) {
+  const TemporaryFolder folder;
+  folder.write("dpo/metrics.jsonl", kFirst + "\n" + kLast + "\n");
+  folder.write("gr/metrics.jsonl", kFirst + "\n");
+  const std::vector<RunMetrics> runs = {read_run_metrics(folder.path() / "dpo"),
+                                        read_run_metrics(folder.path() / "gr")};
+  // Columns of 5, 18, 14, 18 and 14 with four gaps of 2: 77.
+  EXPECT_EQ(run_comparison(runs, kAnyWidth, Colors::kOff, Glyphs::kAscii),
+            "                      dpo                                  gr\n"
+            "group  validation loss     accuracy        validation loss     accuracy\n"
+            "-----------------------------------------------------------------------------\n"
+            "b      0.7000 -> 0.3000    0.400 -> 0.800  0.7000 -> 0.7000 *  0.400 -> 0.400\n"
+            "a      0.6000 -> 0.5000 *  0.500 -> 0.700  0.6000 -> 0.6000    0.500 -> 0.500\n"
+            "-----------------------------------------------------------------------------\n"
+            "worst  0.7000 -> 0.5000    0.400 -> 0.700  0.7000 -> 0.7000    0.400 -> 0.400\n"
+            "\n"
+            "dpo: worst group before b (loss 0.7000), after 9 steps a (loss 0.5000, lowest accuracy 0.700)\n"
+            "gr: worst group before b (loss 0.7000), after 0 steps b (loss 0.7000, lowest accuracy 0.400)\n");
+}
+
+TEST(RunComparison, PutsRunsBelowEachOtherWhereTheTerminalIsNarrow) {
+  const TemporaryFolder folder;
+  folder.write("dpo/metrics.jsonl", kFirst + "\n" + kLast + "\n");
+  const RunMetrics run = read_run_metrics(folder.path() / "dpo");
+  const std::vector<RunMetrics> runs = {run, run};
+  const std::string text = run_comparison(runs, 60, Colors::kOff, Glyphs::kAscii);
+  EXPECT_NE(text.find("0.400 -> 0.700\n\n"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace equipoise
