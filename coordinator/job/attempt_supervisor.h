@@ -1,0 +1,64 @@
+// Drives reality towards what the job table says: starts queued jobs while there is room, gives up silent ranks, ends
+// the processes of jobs that are over.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+
+#include "coordinator/job/entropy.h"
+#include "coordinator/job/job_table.h"
+#include "coordinator/launch/launcher.h"
+
+namespace equipoise::coordinator {
+
+struct SupervisorSettings {
+  int max_running_jobs = 1;  // that the coordinator launches itself
+  LeaseSettings lease;
+  std::chrono::seconds terminate_grace{10};  // between SIGTERM and SIGKILL
+  std::chrono::seconds failed_grace{2};      // for the ranks of a failed job to end by themselves
+  std::chrono::seconds finished_grace{60};   // for mpirun to end after its ranks have finished
+};
+
+// Not thread-safe.
+class AttemptSupervisor {
+ public:
+  // What a crash left STARTING, RUNNING or CANCELLING becomes final here. All outlive it.
+  AttemptSupervisor(SupervisorSettings settings, JobTable& table, Launcher& launcher, Entropy& entropy);
+
+  // Does what is due by now. Called several times a second, and after calls that may make something due.
+  void tick();
+  // The processes of an attempt have ended. If the store throws, call it again.
+  void exited(const LaunchExit& exit);
+
+  // No job starts any more; jobs with an attempt fail, and their processes are asked to end.
+  void begin_shutdown();
+  bool is_shutting_down() const { return is_shutting_down_; }
+  bool has_live_attempts() const { return !attempts_.empty(); }
+
+ private:
+  // Of processes that the launcher has not reported as ended. The job may be gone already.
+  struct LiveAttempt {
+    std::optional<SteadyTime> terminate_at;
+    std::optional<SteadyTime> kill_at;
+  };
+  void recover();
+  void read_progress(v1::TrainingJob& job);
+  void forgive_pause(SteadyTime now);
+  void check_ranks(SteadyTime now);
+  void launch_queued();
+  void launch(JobRecord& record);
+  void schedule_ends(SteadyTime now);
+  void end_due(SteadyTime now);
+  std::optional<std::chrono::seconds> grace_of(const AttemptKey& key);
+
+  const SupervisorSettings settings_;
+  JobTable& table_;
+  Launcher& launcher_;
+  Entropy& entropy_;
+  std::map<AttemptKey, LiveAttempt> attempts_;
+  std::optional<SteadyTime> last_tick_;
+  bool is_shutting_down_ = false;
+};
+
+}  // namespace equipoise::coordinator

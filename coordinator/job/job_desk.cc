@@ -1,0 +1,213 @@
+#include "coordinator/job/job_desk.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/util/time_util.h>
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <stdexcept>
+#include <utility>
+
+#include "common/config/job_config.h"
+#include "coordinator/job/refusal.h"
+#include "coordinator/job/training.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+constexpr std::size_t kLongestRequestId = 64;
+
+// Of the message's bytes in an order that does not depend on how a map was filled.
+std::string message_digest(const google::protobuf::Message& message) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  std::string digest(SHA256_DIGEST_LENGTH, '\0');
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+         reinterpret_cast<unsigned char*>(digest.data()));
+  return digest;
+}
+
+struct PageSizes {
+  int absent;
+  int largest;
+};
+
+int checked_page_size(int page_size, PageSizes sizes) {
+  if (page_size == 0) return sizes.absent;
+  if (page_size > 0 && page_size <= sizes.largest) return page_size;
+  throw std::invalid_argument("page_size is " + std::to_string(page_size) + ", expected 1 to " +
+                              std::to_string(sizes.largest) + ", or 0 for " + std::to_string(sizes.absent));
+}
+
+std::set<int> checked_states(const v1::ListTrainingJobsRequest& request) {
+  std::set<int> states;
+  for (const int state : request.states()) {
+    if (!v1::JobState_IsValid(state) || state == v1::JOB_STATE_UNSPECIFIED) {
+      throw std::invalid_argument("states has " + std::to_string(state) + ", expected values of JobState");
+    }
+    states.insert(state);
+  }
+  return states;
+}
+
+std::string list_name(const std::set<int>& states) {
+  std::string name = "jobs";
+  for (const int state : states) name.append(" ").append(std::to_string(state));
+  return name;
+}
+
+v1::GroupWeightRecord history_record(const StepRecord& step, const WeightOwner& weights) {
+  v1::GroupWeightRecord record;
+  record.set_step(step.request.step());
+  record.set_generation(step.request.generation());
+  *record.mutable_group() = step.request.group();
+  *record.mutable_loss_sum() = step.request.loss_sum();
+  *record.mutable_pair_count() = step.request.pair_count();
+  const std::vector<double> alpha_K = weights.alpha_at(step.log_alpha_K);
+  record.mutable_alpha()->Add(alpha_K.begin(), alpha_K.end());
+  return record;
+}
+
+}  // namespace
+
+JobDesk::JobDesk(JobLimits limits, JobTable& table, const AttemptSupervisor& supervisor, Entropy& entropy)
+    : limits_(limits),
+      table_(table),
+      supervisor_(supervisor),
+      entropy_(entropy),
+      tokens_(table.store().signing_key()) {}
+
+std::optional<v1::TrainingJob> JobDesk::earlier_answer(const v1::CreateTrainingJobRequest& request,
+                                                       const std::string& digest) {
+  if (request.request_id().size() > kLongestRequestId) {
+    throw std::invalid_argument("request_id has " + std::to_string(request.request_id().size()) +
+                                " bytes, expected at most " + std::to_string(kLongestRequestId));
+  }
+  if (request.request_id().empty()) return std::nullopt;
+  auto earlier = table_.store().answered_request(request.request_id());
+  if (!earlier) return std::nullopt;
+  if (earlier->digest == digest) return std::move(earlier->answer);
+  throw std::invalid_argument("request_id \"" + request.request_id() + "\" was used for another spec (job " +
+                              earlier->answer.id() + "); use a new one");
+}
+
+void JobDesk::check_room() {
+  if (supervisor_.is_shutting_down()) throw Refusal(Refusal::Code::kUnavailable, "the coordinator is shutting down");
+  const auto& jobs = table_.jobs();
+  if (jobs.size() >= limits_.jobs) {
+    throw Refusal(Refusal::Code::kResourceExhausted,
+                  "there are " + std::to_string(jobs.size()) + " jobs, as many as there may be; delete some");
+  }
+  const auto queued = static_cast<std::size_t>(
+      std::ranges::count_if(jobs, [](const auto& entry) { return entry.second.job.state() == v1::JOB_STATE_QUEUED; }));
+  if (queued < limits_.queued) return;
+  throw Refusal(Refusal::Code::kResourceExhausted,
+                "there are " + std::to_string(queued) + " jobs in the queue, as many as there may be");
+}
+
+std::string JobDesk::new_id(const std::string& name) {
+  constexpr std::size_t kIdBytes = 4;
+  std::string id;
+  do {
+    id = name + "-" + entropy_.hex(kIdBytes);
+  } while (table_.contains(id));
+  return id;
+}
+
+v1::TrainingJob JobDesk::create(const v1::CreateTrainingJobRequest& request) {
+  if (!request.has_spec()) throw std::invalid_argument("spec is absent, expected a JobSpec");
+  if (request.spec().ByteSizeLong() > limits_.spec_bytes) {
+    throw std::invalid_argument("spec has " + std::to_string(request.spec().ByteSizeLong()) +
+                                " bytes, expected at most " + std::to_string(limits_.spec_bytes));
+  }
+  const std::string digest = message_digest(request.spec());
+  if (auto answer = earlier_answer(request, digest)) return std::move(*answer);
+  const JobConfig config = make_job_config(request.spec());
+  check_room();
+
+  v1::TrainingJob job;
+  *job.mutable_spec() = request.spec();
+  job.set_state(v1::JOB_STATE_QUEUED);
+  job.set_state_reason(config.launch.mode == LaunchMode::kExternal ? "waiting for its workers to register"
+                                                                   : "waiting for a free place");
+  *job.mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(table_.clock().wall().time_since_epoch()).count());
+  if (request.validate_only()) return job;
+  job.set_id(new_id(config.name));
+  job.set_revision(1);
+  std::optional<AnsweredRequest> answered;
+  if (!request.request_id().empty()) answered = {.request_id = request.request_id(), .digest = digest, .answer = job};
+  table_.insert(job, answered);
+  return job;
+}
+
+v1::ListTrainingJobsResponse JobDesk::list(const v1::ListTrainingJobsRequest& request) {
+  const int page_size = checked_page_size(request.page_size(), {.absent = 50, .largest = 1000});
+  const std::set<int> states = checked_states(request);
+  const auto begin = tokens_.position(list_name(states), request.page_token());
+  auto& jobs = table_.jobs();
+  auto entry = std::make_reverse_iterator(begin ? jobs.upper_bound(*begin) : jobs.end());
+  v1::ListTrainingJobsResponse response;
+  std::size_t bytes = 0;
+  for (; entry != jobs.rend(); ++entry) {
+    const auto& [sequence, record] = *entry;
+    if (!states.empty() && !states.contains(record.job.state())) continue;
+    bytes += record.job.ByteSizeLong();
+    const bool is_full = response.jobs_size() == page_size || (response.jobs_size() > 0 && bytes > limits_.page_bytes);
+    if (is_full) {
+      response.set_next_page_token(tokens_.make(list_name(states), sequence));
+      break;
+    }
+    *response.add_jobs() = record.job;
+  }
+  return response;
+}
+
+v1::TrainingJob JobDesk::cancel(const std::string& id) {
+  JobRecord& record = table_.find(id);
+  if (is_final(record.job.state()) && record.job.state() != v1::JOB_STATE_CANCELLED) {
+    throw Refusal(Refusal::Code::kFailedPrecondition,
+                  "job " + id + " is " + state_name(record.job.state()) + "; a job that has ended cannot be cancelled");
+  }
+  table_.apply(record, CancelRequested{});
+  return record.job;
+}
+
+void JobDesk::remove(const std::string& id) {
+  const JobRecord& record = table_.find(id);
+  if (!is_final(record.job.state())) {
+    throw Refusal(Refusal::Code::kFailedPrecondition,
+                  "job " + id + " is " + state_name(record.job.state()) + "; cancel it before it is deleted");
+  }
+  table_.erase(id);
+}
+
+v1::ListGroupWeightsResponse JobDesk::group_weights(const v1::ListGroupWeightsRequest& request) {
+  const int page_size = checked_page_size(request.page_size(), {.absent = 1000, .largest = 10000});
+  const JobRecord& record = table_.find(request.id());
+  const std::string list = "weights " + request.id();
+  const std::int64_t first = tokens_.position(list, request.page_token()).value_or(0);
+  v1::ListGroupWeightsResponse response;
+  const auto training = table_.store().newest_training(request.id());
+  if (!training) return response;
+  const WeightOwner weights = weight_owner_for(record.job.spec(), training->request);
+  response.mutable_group_names()->CopyFrom(training->request.group_names());
+  const auto steps = table_.store().steps(request.id(), first, {.rows = page_size + 1, .bytes = limits_.page_bytes});
+  const auto shown = std::min(steps.size(), static_cast<std::size_t>(page_size));
+  for (std::size_t i = 0; i < shown; ++i) *response.add_records() = history_record(steps[i], weights);
+  const bool may_have_more = !steps.empty() && steps.back().request.step() + 1 < record.job.step();
+  if (shown < steps.size() || may_have_more) {
+    response.set_next_page_token(tokens_.make(list, steps[shown - 1].request.step() + 1));
+  }
+  return response;
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,49 @@
+// What people ask of the coordinator: make, look at, cancel and forget jobs.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "coordinator/job/attempt_supervisor.h"
+#include "coordinator/job/entropy.h"
+#include "coordinator/job/job_table.h"
+#include "coordinator/job/page_token.h"
+#include "equipoise/v1/training.pb.h"
+
+namespace equipoise::coordinator {
+
+struct JobLimits {
+  std::size_t jobs = 10'000;
+  std::size_t queued = 1'000;
+  std::size_t spec_bytes = 256 * 1024;
+  std::size_t page_bytes = 2 * 1024 * 1024;  // half of what a gRPC client takes unless told otherwise
+};
+
+// One function for each RPC of TrainingJobService but Watch; the codes are those of training.proto, as
+// std::invalid_argument, Refusal and StoreError. What a call makes due is done by the supervisor's next tick(). Not
+// thread-safe.
+class JobDesk {
+ public:
+  JobDesk(JobLimits limits, JobTable& table, const AttemptSupervisor& supervisor, Entropy& entropy);
+
+  v1::TrainingJob create(const v1::CreateTrainingJobRequest& request);
+  const v1::TrainingJob& get(const std::string& id) { return table_.find(id).job; }
+  v1::ListTrainingJobsResponse list(const v1::ListTrainingJobsRequest& request);
+  v1::TrainingJob cancel(const std::string& id);
+  void remove(const std::string& id);
+  v1::ListGroupWeightsResponse group_weights(const v1::ListGroupWeightsRequest& request);
+
+ private:
+  std::optional<v1::TrainingJob> earlier_answer(const v1::CreateTrainingJobRequest& request, const std::string& digest);
+  void check_room();
+  std::string new_id(const std::string& name);
+
+  const JobLimits limits_;
+  JobTable& table_;
+  const AttemptSupervisor& supervisor_;
+  Entropy& entropy_;
+  const PageTokens tokens_;
+};
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,119 @@
+#include "coordinator/job/job_table.h"
+
+#include <google/protobuf/util/time_util.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <utility>
+
+#include "coordinator/job/refusal.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+using google::protobuf::Timestamp;
+using google::protobuf::util::TimeUtil;
+
+Timestamp timestamp(WallTime time) {
+  return TimeUtil::NanosecondsToTimestamp(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
+}
+
+WallTime wall_time(const Timestamp& time) {
+  return WallTime(
+      std::chrono::duration_cast<WallTime::duration>(std::chrono::nanoseconds(TimeUtil::TimestampToNanoseconds(time))));
+}
+
+JobLifecycle lifecycle_of(const v1::TrainingJob& job) {
+  return {.state = job.state(),
+          .reason = job.state_reason(),
+          .failure_kind = job.failure_kind(),
+          .start_time = job.has_start_time() ? wall_time(job.start_time()) : WallTime{},
+          .end_time = job.has_end_time() ? wall_time(job.end_time()) : WallTime{},
+          .launched_by = launched_by(job.spec())};
+}
+
+void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
+  job.set_state(lifecycle.state);
+  job.set_state_reason(lifecycle.reason);
+  job.set_failure_kind(lifecycle.failure_kind);
+  if (lifecycle.start_time != WallTime{}) *job.mutable_start_time() = timestamp(lifecycle.start_time);
+  if (lifecycle.end_time != WallTime{}) *job.mutable_end_time() = timestamp(lifecycle.end_time);
+  if (!is_final(lifecycle.state)) return;
+  job.clear_phase();
+  job.clear_time_left();
+}
+
+JobRecord new_record(std::int64_t sequence, v1::TrainingJob job) {
+  JobRecord record;
+  record.sequence = sequence;
+  record.lifecycle = lifecycle_of(job);
+  record.job = std::move(job);
+  return record;
+}
+
+}  // namespace
+
+LaunchedBy launched_by(const v1::JobSpec& spec) {
+  return spec.launch().mode() == v1::LAUNCH_MODE_EXTERNAL ? LaunchedBy::kUser : LaunchedBy::kCoordinator;
+}
+
+JobTable::JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics)
+    : clock_(clock), store_(store), metrics_(metrics) {
+  for (StoredJob& stored : store_.jobs()) {
+    JobRecord record = new_record(stored.sequence, std::move(stored.job));
+    metrics_.show_state(record.job.id(), record.job.state());
+    sequence_of_[record.job.id()] = record.sequence;
+    jobs_.emplace(record.sequence, std::move(record));
+  }
+}
+
+JobRecord& JobTable::find(const std::string& id) {
+  const auto known = sequence_of_.find(id);
+  if (known != sequence_of_.end()) return jobs_.at(known->second);
+  throw Refusal(Refusal::Code::kNotFound, "there is no job \"" + id.substr(0, 80) + "\"");
+}
+
+JobRecord& JobTable::insert(v1::TrainingJob job, const std::optional<AnsweredRequest>& request) {
+  const std::int64_t sequence = store_.insert_job(job, request);
+  JobRecord record = new_record(sequence, std::move(job));
+  metrics_.show_state(record.job.id(), record.job.state());
+  spdlog::info("job {}: {}, {}", record.job.id(), state_name(record.job.state()), record.job.state_reason());
+  sequence_of_[record.job.id()] = sequence;
+  return jobs_.emplace(sequence, std::move(record)).first->second;
+}
+
+void JobTable::erase(const std::string& id) {
+  const std::int64_t sequence = find(id).sequence;
+  store_.delete_job(id);
+  metrics_.forget_job(id);
+  sequence_of_.erase(id);
+  jobs_.erase(sequence);
+}
+
+bool JobTable::apply(JobRecord& record, const JobEvent& event, const Edit& edit, const Save& save) {
+  JobLifecycle after = next(record.lifecycle, event, clock_.wall());
+  if (after.state == record.lifecycle.state && after.reason == record.lifecycle.reason) return false;
+  v1::TrainingJob job = record.job;
+  write_lifecycle(after, job);
+  if (edit) edit(job);
+  job.set_revision(job.revision() + 1);
+  if (save) {
+    save(job);
+  } else {
+    store_.update_job(job);
+  }
+  record.job = std::move(job);
+  const JobLifecycle before = std::exchange(record.lifecycle, std::move(after));
+  show(record, before);
+  return true;
+}
+
+void JobTable::show(JobRecord& record, const JobLifecycle& before) {
+  const auto level = record.job.state() == v1::JOB_STATE_FAILED ? spdlog::level::warn : spdlog::level::info;
+  spdlog::log(level, "job {}: {} -> {}, {}", record.job.id(), state_name(before.state), state_name(record.job.state()),
+              record.job.state_reason());
+  metrics_.show_state(record.job.id(), record.job.state());
+}
+
+}  // namespace equipoise::coordinator

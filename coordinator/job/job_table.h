@@ -1,0 +1,68 @@
+// All jobs, in memory and on disk alike: a change of state is on disk before anybody sees it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "coordinator/job/clock.h"
+#include "coordinator/job/job_lifecycle.h"
+#include "coordinator/job/training.h"
+#include "coordinator/membership/membership.h"
+#include "coordinator/metrics/job_metrics.h"
+#include "coordinator/store/job_store.h"
+#include "equipoise/v1/training.pb.h"
+
+namespace equipoise::coordinator {
+
+struct JobRecord {
+  std::int64_t sequence = 0;
+  v1::TrainingJob job;
+  JobLifecycle lifecycle;             // mirrored into `job`
+  std::string attempt_token;          // of the attempt the coordinator launched
+  std::optional<Membership> members;  // of the newest attempt, since this coordinator started
+  std::optional<Training> training;   // likewise
+};
+
+// Not thread-safe.
+class JobTable {
+ public:
+  // Reads all jobs from `store`. All three outlive it.
+  JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics);
+
+  using Jobs = std::map<std::int64_t, JobRecord>;  // by sequence: oldest first
+  Jobs& jobs() { return jobs_; }
+  const Clock& clock() const { return clock_; }
+  JobStore& store() { return store_; }
+  JobMetrics& metrics() { return metrics_; }
+
+  bool contains(const std::string& id) const { return sequence_of_.contains(id); }
+  // Throws Refusal kNotFound.
+  JobRecord& find(const std::string& id);
+  JobRecord& insert(v1::TrainingJob job, const std::optional<AnsweredRequest>& request);
+  void erase(const std::string& id);
+
+  // The job moved by `event`, and by `edit` if it moves; stored by `save`, then shown. False: the event changes
+  // nothing. Throws StoreError, and has then changed nothing.
+  using Edit = std::function<void(v1::TrainingJob&)>;
+  using Save = std::function<void(const v1::TrainingJob&)>;
+  bool apply(JobRecord& record, const JobEvent& event, const Edit& edit = {}, const Save& save = {});
+  // `record.job` was changed in memory only.
+  void touch(JobRecord& record) { record.job.set_revision(record.job.revision() + 1); }
+
+ private:
+  void show(JobRecord& record, const JobLifecycle& before);
+
+  const Clock& clock_;
+  JobStore& store_;
+  JobMetrics& metrics_;
+  Jobs jobs_;
+  std::unordered_map<std::string, std::int64_t> sequence_of_;
+};
+
+LaunchedBy launched_by(const v1::JobSpec& spec);
+
+}  // namespace equipoise::coordinator

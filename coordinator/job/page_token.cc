@@ -1,0 +1,52 @@
+#include "coordinator/job/page_token.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <array>
+#include <charconv>
+#include <stdexcept>
+
+#include "coordinator/job/entropy.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+constexpr std::size_t kSignatureBytes = 16;
+
+// "<position in hexadecimal>-<signature>".
+std::string signed_position(const std::string& key, const std::string& list, const std::string& position) {
+  const std::string text = list + '\0' + position;
+  std::array<unsigned char, EVP_MAX_MD_SIZE> signature{};
+  unsigned int length = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
+       text.size(), signature.data(), &length);
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string token = position + "-";
+  for (std::size_t i = 0; i < kSignatureBytes; ++i) {
+    token += kDigits[signature[i] >> 4];
+    token += kDigits[signature[i] & 15];
+  }
+  return token;
+}
+
+}  // namespace
+
+std::string PageTokens::make(const std::string& list, std::int64_t position) const {
+  std::array<char, 32> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), position, 16);
+  return signed_position(key_, list, std::string(digits.data(), end.ptr));
+}
+
+std::optional<std::int64_t> PageTokens::position(const std::string& list, const std::string& token) const {
+  if (token.empty()) return std::nullopt;
+  const std::string digits = token.substr(0, token.find('-'));
+  std::int64_t position = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), position, 16);
+  const bool is_number = error == std::errc() && end == digits.data() + digits.size();
+  if (is_number && equal_secrets(signed_position(key_, list, digits), token)) return position;
+  throw std::invalid_argument(
+      "page_token is not one that this service gave for this list and filter; leave it empty to begin again");
+}
+
+}  // namespace equipoise::coordinator

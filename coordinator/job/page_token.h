@@ -1,0 +1,24 @@
+// Where the next page of a list begins, in a form that only this service can make.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace equipoise::coordinator {
+
+class PageTokens {
+ public:
+  explicit PageTokens(std::string key) : key_(std::move(key)) {}
+
+  // `list` says which list and which filter: a token of another one is refused. `position` is the list's own.
+  std::string make(const std::string& list, std::int64_t position) const;
+  // nullopt for the empty token, which means the beginning. Throws std::invalid_argument for one that make() did not
+  // make for this list.
+  std::optional<std::int64_t> position(const std::string& list, const std::string& token) const;
+
+ private:
+  std::string key_;
+};
+
+}  // namespace equipoise::coordinator

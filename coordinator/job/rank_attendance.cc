@@ -1,0 +1,153 @@
+// How ranks come and go: RegisterWorker, FinishWorker, FailWorker.
+#include <algorithm>
+#include <stdexcept>
+
+#include "common/config/job_config.h"
+#include "coordinator/job/entropy.h"
+#include "coordinator/job/rank_desk.h"
+#include "coordinator/job/refusal.h"
+#include "coordinator/job/state_check.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+constexpr int kMostRanks = 16384;
+constexpr std::size_t kLongestHost = 255;
+constexpr std::size_t kLongestDevice = 64;
+constexpr std::size_t kLongestReason = 4096;
+constexpr std::size_t kDigestBytes = 32;
+
+[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
+
+void check_text(const char* field, const std::string& text, std::size_t longest) {
+  if (!text.empty() && text.size() <= longest) return;
+  refuse(std::string(field) + " has " + std::to_string(text.size()) + " bytes, expected 1 to " +
+         std::to_string(longest));
+}
+
+void check_rank(int rank, int world_size) {
+  if (rank >= 0 && rank < world_size) return;
+  refuse("rank is " + std::to_string(rank) + ", expected 0 to " + std::to_string(world_size - 1));
+}
+
+void check_introduction(const v1::RegisterWorkerRequest& request) {
+  if (request.world_size() < 1 || request.world_size() > kMostRanks) {
+    refuse("world_size is " + std::to_string(request.world_size()) + ", expected 1 to " + std::to_string(kMostRanks));
+  }
+  check_rank(request.rank(), request.world_size());
+  check_text("host", request.host(), kLongestHost);
+  check_text("device", request.device(), kLongestDevice);
+  if (request.pid() < 1) refuse("pid is " + std::to_string(request.pid()) + ", expected >= 1");
+}
+
+RankProcess process_of(const v1::RegisterWorkerRequest& request) {
+  return {.host = request.host(), .pid = request.pid(), .device = request.device()};
+}
+
+void check_world_size(const v1::TrainingJob& job, int wanted, int world_size) {
+  if (wanted == world_size) return;
+  throw Refusal(Refusal::Code::kFailedPrecondition, "job " + job.id() + ": world_size is " +
+                                                        std::to_string(world_size) + ", but the job wants " +
+                                                        std::to_string(wanted));
+}
+
+// The beginning of `text`, not cut within a UTF-8 sequence, on one line.
+std::string one_line(const std::string& text, std::size_t longest) {
+  std::size_t length = std::min(text.size(), longest);
+  while (length < text.size() && length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) --length;
+  std::string line = text.substr(0, length);
+  std::ranges::replace_if(line, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  return line;
+}
+
+}  // namespace
+
+v1::RegisterWorkerResponse RankDesk::register_worker(const v1::RegisterWorkerRequest& request) {
+  JobRecord& record = table_.find(request.job_id());
+  check_not_cancelled(record.job);
+  check_not_final(record.job);
+  check_introduction(request);
+  const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
+  const bool knows_token =
+      !record.attempt_token.empty() && equal_secrets(record.attempt_token, request.attempt_token());
+  if (is_launched && !knows_token) {
+    throw Refusal(
+        Refusal::Code::kPermissionDenied,
+        "job " + record.job.id() + " is launched by the coordinator, and attempt_token is not that of its attempt");
+  }
+  const bool is_first_call = request.rank() == 0 && request.generation() == 0;
+  if (is_first_call && record.job.state() == v1::JOB_STATE_QUEUED) begin_external_attempt(record, request);
+  if (!is_first_call) check_generation(record.job, request.generation());
+  check_world_size(record.job, record.members->world_size(), request.world_size());
+  if (!record.members->add(request.rank(), process_of(request), table_.clock().now())) {
+    refuse_state(record.job,
+                 "has a live attempt, whose rank " + std::to_string(request.rank()) + " is another process");
+  }
+  table_.metrics().show_workers(record.job.id(), record.members->counts());
+  v1::RegisterWorkerResponse response;
+  response.set_generation(record.job.generation());
+  *response.mutable_spec() = record.job.spec();
+  return response;
+}
+
+void RankDesk::begin_external_attempt(JobRecord& record, const v1::RegisterWorkerRequest& request) {
+  const auto wanted = make_job_config(record.job.spec()).launch.workers;
+  if (wanted) check_world_size(record.job, *wanted, request.world_size());
+  const std::int64_t generation = record.job.generation() + 1;
+  table_.apply(record, AttemptRegistered{.generation = generation, .host = request.host()}, [&](v1::TrainingJob& job) {
+    job.set_generation(generation);
+    job.set_world_size(request.world_size());
+    job.set_phase("starting");
+  });
+  record.members.emplace(request.world_size(), lease_);
+}
+
+void RankDesk::leave(JobRecord& record, int rank) {
+  if (record.members && record.members->has(rank)) record.members->left(rank);
+}
+
+void RankDesk::finish_worker(const v1::FinishWorkerRequest& request) {
+  JobRecord& record = fenced(request.job_id(), request.generation());
+  if (must_exit(record.job.state()) && record.job.state() != v1::JOB_STATE_FAILED) return leave(record, request.rank());
+  if (record.job.state() != v1::JOB_STATE_SUCCEEDED) check_not_final(record.job);
+  if (!record.training || !record.members) refuse_state(record.job, "is not training");
+  check_rank(request.rank(), record.members->world_size());
+  if (!record.members->has(request.rank())) {
+    refuse_state(record.job, "has no rank " + std::to_string(request.rank()) + " that has registered");
+  }
+  if (request.state_digest().size() != kDigestBytes) {
+    refuse("state_digest has " + std::to_string(request.state_digest().size()) + " bytes, expected " +
+           std::to_string(kDigestBytes));
+  }
+  const std::int64_t end_step = record.training->plan.end_step;
+  if (request.final_step() != end_step || record.training->weights.next_step() != end_step) {
+    refuse_state(record.job, "rank " + std::to_string(request.rank()) + " has finished at step " +
+                                 std::to_string(request.final_step()) + " with " +
+                                 std::to_string(record.training->weights.next_step()) + " steps on record, expected " +
+                                 std::to_string(end_step));
+  }
+  const auto result = record.members->finish(request.rank(), request.state_digest(), table_.clock().now());
+  if (result.outcome == Membership::Finish::kDiffersFromItself) {
+    throw Refusal(Refusal::Code::kAborted,
+                  "rank " + std::to_string(request.rank()) + " has finished before, with another state_digest");
+  }
+  if (result.outcome == Membership::Finish::kDiffersFromOther) {
+    table_.apply(record, DigestsDiffer{.rank = request.rank(), .other_rank = result.other_rank, .step = end_step});
+    throw Refusal(Refusal::Code::kAborted, record.job.state_reason());
+  }
+  table_.metrics().show_workers(record.job.id(), record.members->counts());
+  if (record.members->all_finished()) table_.apply(record, RanksFinished{.world_size = record.members->world_size()});
+}
+
+void RankDesk::fail_worker(const v1::FailWorkerRequest& request) {
+  JobRecord& record = fenced(request.job_id(), request.generation());
+  leave(record, request.rank());
+  if (record.job.state() == v1::JOB_STATE_CANCELLING || is_final(record.job.state())) return;
+  if (record.members) check_rank(request.rank(), record.members->world_size());
+  const std::string reason = one_line(request.reason(), kLongestReason);
+  const auto kind = v1::FailureKind_IsValid(request.kind()) ? request.kind() : v1::FAILURE_KIND_UNSPECIFIED;
+  table_.apply(record,
+               RankFailed{.rank = request.rank(), .reason = reason.empty() ? "gave no reason" : reason, .kind = kind});
+}
+
+}  // namespace equipoise::coordinator

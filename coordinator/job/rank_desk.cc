@@ -1,0 +1,169 @@
+#include "coordinator/job/rank_desk.h"
+
+#include <chrono>
+#include <stdexcept>
+#include <utility>
+
+#include "coordinator/job/job_progress.h"
+#include "coordinator/job/refusal.h"
+#include "coordinator/job/state_check.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+constexpr std::size_t kLongestPhase = 64;
+
+v1::ReportStepResponse answer_of(const StepRecord& record) {
+  v1::ReportStepResponse response;
+  response.set_step(record.request.step());
+  response.mutable_weight()->Add(record.weight.begin(), record.weight.end());
+  return response;
+}
+
+std::string sentence_of_skip(const v1::TrainingJob& job, const v1::ReportStepRequest& request) {
+  std::string text = "step " + std::to_string(request.step()) + " was skipped: the loss of group";
+  for (int i = 0; i < request.non_finite_group_size(); ++i) {
+    text += (i == 0 ? " \"" : ", \"") + job.groups(static_cast<int>(request.non_finite_group(i))).name() + "\"";
+  }
+  return text + " was not finite";
+}
+
+}  // namespace
+
+JobRecord& RankDesk::fenced(const std::string& job_id, std::int64_t generation) {
+  JobRecord& record = table_.find(job_id);
+  check_generation(record.job, generation);
+  return record;
+}
+
+v1::StartTrainingResponse RankDesk::start_training(const v1::StartTrainingRequest& request) {
+  JobRecord& record = fenced(request.job_id(), request.generation());
+  check_not_cancelled(record.job);
+  if (record.training && record.training->stored.request.SerializeAsString() == request.SerializeAsString()) {
+    return record.training->stored.response;
+  }
+  check_not_final(record.job);
+  check_start_training(request);
+  if (record.training) refuse_state(record.job, "is training on another dataset already");
+  if (!record.members || !record.members->has(0)) refuse_state(record.job, "has no rank 0 that has registered");
+  const auto earlier = table_.store().newest_training(record.job.id());
+  if (earlier && earlier->request.dataset_digest() != request.dataset_digest()) {
+    refuse_state(record.job, "was trained on another dataset by an earlier attempt");
+  }
+  Training training = begin_training(record.job.spec(), request, record.members->world_size());
+  const TrainingStarted started{.total_steps = training.plan.end_step, .world_size = training.plan.world_size};
+  const auto edit = [&](v1::TrainingJob& job) {
+    job.set_step(training.plan.first_step);
+    job.set_total_steps(training.plan.end_step);
+    set_groups(job, training.weights.groups(), training.weights.alpha_K());
+  };
+  const auto save = [&](const v1::TrainingJob& job) { table_.store().start_training(job, training.stored); };
+  table_.apply(record, started, edit, save);
+  record.training.emplace(std::move(training));
+  table_.metrics().show_step(record.job);
+  return record.training->stored.response;
+}
+
+v1::ReportStepResponse RankDesk::report_step(const v1::ReportStepRequest& request) {
+  JobRecord& record = fenced(request.job_id(), request.generation());
+  check_not_cancelled(record.job);
+  // A job that a restart has ended has no training in memory, but its steps are on record all the same.
+  const bool may_be_known = !record.training || request.step() < record.training->weights.next_step();
+  if (may_be_known) {
+    const StepKey key{.job_id = request.job_id(), .generation = request.generation(), .step = request.step()};
+    const auto known = table_.store().step(key);
+    if (known && known->digest == step_digest(request)) return answer_of(*known);
+    if (known) {
+      throw Refusal(Refusal::Code::kAborted, "job " + request.job_id() + ": step " + std::to_string(request.step()) +
+                                                 " is on record with other numbers than these");
+    }
+  }
+  check_not_final(record.job);
+  if (!record.training) refuse_state(record.job, "has not started training");
+  return apply_step(record, request);
+}
+
+v1::ReportStepResponse RankDesk::apply_step(JobRecord& record, const v1::ReportStepRequest& request) {
+  WeightOwner& weights = record.training->weights;
+  const std::int64_t end_step = record.training->plan.end_step;
+  if (request.step() != weights.next_step() || request.step() >= end_step) {
+    const std::string expected = weights.next_step() < end_step
+                                     ? "expected " + std::to_string(weights.next_step())
+                                     : "expected none after the last of " + std::to_string(end_step);
+    throw Refusal(Refusal::Code::kOutOfRange,
+                  "job " + request.job_id() + ": step is " + std::to_string(request.step()) + ", " + expected);
+  }
+  const SteadyTime begin = table_.clock().now();
+  const StepRecord step = weights.prepare(request);
+  table_.store().insert_step({.job_id = request.job_id(), .generation = request.generation(), .step = request.step()},
+                             step);
+  weights.accept(step);
+  const std::chrono::duration<double> taken = table_.clock().now() - begin;
+  table_.metrics().observe_weight_update(request.job_id(), taken.count());
+  show_step(record, request);
+  return answer_of(step);
+}
+
+void RankDesk::show_step(JobRecord& record, const v1::ReportStepRequest& request) {
+  record.job.set_step(request.step() + 1);
+  set_weights(record.job, record.training->weights.alpha_K());
+  set_time_left(record.job, record.training->plan);
+  if (!request.non_finite_group().empty()) {
+    add_condition(record.job, sentence_of_skip(record.job, request));
+    table_.metrics().count_skipped(record.job, request);
+  }
+  table_.touch(record);
+  table_.metrics().show_step(record.job);
+}
+
+v1::GetGroupWeightsResponse RankDesk::group_weights(const v1::GetGroupWeightsRequest& request) {
+  const JobRecord& record = fenced(request.job_id(), request.generation());
+  check_not_cancelled(record.job);
+  check_not_final(record.job);
+  if (!record.training) refuse_state(record.job, "has not started training");
+  v1::GetGroupWeightsResponse response;
+  response.set_steps(record.training->weights.next_step());
+  const auto alpha_K = record.training->weights.alpha_K();
+  response.mutable_alpha()->Add(alpha_K.begin(), alpha_K.end());
+  return response;
+}
+
+void RankDesk::report_metrics(const v1::ReportMetricsRequest& request) {
+  JobRecord& record = fenced(request.job_id(), request.generation());
+  check_not_cancelled(record.job);
+  check_not_final(record.job);
+  if (!record.training) refuse_state(record.job, "has not started training");
+  check_metrics(request, record.job);
+  apply_metrics(record.job, request);
+  set_time_left(record.job, record.training->plan);
+  table_.touch(record);
+  table_.metrics().show_report(record.job, request);
+  // Evaluations are few, and people compare them after the job has ended.
+  if (request.split() == v1::SPLIT_VALIDATION) table_.store().update_job(record.job);
+}
+
+v1::HeartbeatResponse RankDesk::heartbeat(const v1::HeartbeatRequest& request) {
+  JobRecord& record = fenced(request.job_id(), request.generation());
+  if (request.phase().size() > kLongestPhase) {
+    throw std::invalid_argument("phase has " + std::to_string(request.phase().size()) + " bytes, expected at most " +
+                                std::to_string(kLongestPhase));
+  }
+  const bool is_member = record.members && record.members->has(request.rank());
+  if (is_member) record.members->heard(request.rank(), table_.clock().now());
+  v1::HeartbeatResponse response;
+  response.set_command(v1::HeartbeatResponse::COMMAND_CONTINUE);
+  if (must_exit(record.job.state())) {
+    if (is_member) record.members->told_to_exit(request.rank());
+    response.set_command(v1::HeartbeatResponse::COMMAND_EXIT);
+    return response;
+  }
+  if (record.job.state() == v1::JOB_STATE_SUCCEEDED) return response;
+  if (!is_member) refuse_state(record.job, "has no rank " + std::to_string(request.rank()) + " that has registered");
+  if (request.rank() == 0 && !request.phase().empty() && request.phase() != record.job.phase()) {
+    record.job.set_phase(request.phase());
+    table_.touch(record);
+  }
+  return response;
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,39 @@
+// What ranks ask of the coordinator. One function for each RPC of WorkerService; the codes are those of worker.proto,
+// as std::invalid_argument, Refusal and StoreError.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "coordinator/job/job_table.h"
+#include "equipoise/v1/worker.pb.h"
+
+namespace equipoise::coordinator {
+
+// Not thread-safe. Heartbeats and training metrics touch memory only; a step is one commit.
+class RankDesk {
+ public:
+  RankDesk(JobTable& table, LeaseSettings lease) : table_(table), lease_(lease) {}
+
+  v1::RegisterWorkerResponse register_worker(const v1::RegisterWorkerRequest& request);
+  v1::StartTrainingResponse start_training(const v1::StartTrainingRequest& request);
+  v1::ReportStepResponse report_step(const v1::ReportStepRequest& request);
+  v1::GetGroupWeightsResponse group_weights(const v1::GetGroupWeightsRequest& request);
+  void report_metrics(const v1::ReportMetricsRequest& request);
+  v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
+  void finish_worker(const v1::FinishWorkerRequest& request);
+  void fail_worker(const v1::FailWorkerRequest& request);
+
+ private:
+  // The job, if `generation` is its newest; throws Refusal kFailedPrecondition otherwise.
+  JobRecord& fenced(const std::string& job_id, std::int64_t generation);
+  void begin_external_attempt(JobRecord& record, const v1::RegisterWorkerRequest& request);
+  v1::ReportStepResponse apply_step(JobRecord& record, const v1::ReportStepRequest& request);
+  void show_step(JobRecord& record, const v1::ReportStepRequest& request);
+  void leave(JobRecord& record, int rank);
+
+  JobTable& table_;
+  const LeaseSettings lease_;
+};
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,103 @@
+#include "coordinator/job/training.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "common/base/number_text.h"
+#include "common/config/job_config.h"
+#include "coordinator/sharding/plan_maker.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+constexpr int kMostGroups = 4096;
+constexpr std::size_t kLongestGroupName = 256;
+constexpr std::size_t kDigestBytes = 32;
+
+[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
+
+void check_names(const v1::StartTrainingRequest& request) {
+  std::set<std::string> seen;
+  for (int g = 0; g < request.group_names_size(); ++g) {
+    const std::string& name = request.group_names(g);
+    const std::string where = "group_names[" + std::to_string(g) + "]";
+    if (name.empty() || name.size() > kLongestGroupName) {
+      refuse(where + " has " + std::to_string(name.size()) + " bytes, expected 1 to " +
+             std::to_string(kLongestGroupName));
+    }
+    if (!seen.insert(name).second) refuse(where + " is \"" + name + "\", which an earlier group has");
+  }
+}
+
+GroupTable group_table(const JobConfig& config, const v1::StartTrainingRequest& request) {
+  GroupTable groups{.names = {request.group_names().begin(), request.group_names().end()},
+                    .pair_count_K = {request.group_pair_count().begin(), request.group_pair_count().end()}};
+  for (const auto& [name, count] : config.data.group_counts) {
+    const auto group = std::ranges::find(groups.names, name);
+    if (group == groups.names.end()) {
+      refuse("data.group_counts names group \"" + name + "\", which the training data does not have");
+    }
+    groups.pair_count_K[static_cast<std::size_t>(group - groups.names.begin())] = count;
+  }
+  return groups;
+}
+
+v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weights) {
+  v1::StartTrainingResponse response;
+  v1::ShardPlan& message = *response.mutable_plan();
+  message.set_seed(plan.seed);
+  message.set_shuffle(plan.shuffle);
+  message.set_num_pairs(plan.num_pairs);
+  message.set_global_batch_size(plan.global_batch_size);
+  message.set_world_size(plan.world_size);
+  message.set_first_step(plan.first_step);
+  message.set_end_step(plan.end_step);
+  response.mutable_log_alpha()->Add(weights.log_alpha_K().begin(), weights.log_alpha_K().end());
+  return response;
+}
+
+}  // namespace
+
+void check_start_training(const v1::StartTrainingRequest& request) {
+  if (request.group_names().empty() || request.group_names_size() > kMostGroups) {
+    refuse("group_names has " + std::to_string(request.group_names_size()) + " groups, expected 1 to " +
+           std::to_string(kMostGroups));
+  }
+  check_names(request);
+  if (request.group_pair_count_size() != request.group_names_size()) {
+    refuse("group_pair_count has " + std::to_string(request.group_pair_count_size()) +
+           " values, expected one for each of " + std::to_string(request.group_names_size()) + " groups");
+  }
+  for (int g = 0; g < request.group_pair_count_size(); ++g) {
+    const double count = request.group_pair_count(g);
+    if (std::isfinite(count) && count > 0) continue;
+    refuse("group_pair_count of group \"" + request.group_names(g) + "\" is " + number_text(count) +
+           ", expected a finite number > 0");
+  }
+  if (request.num_pairs() < 1) refuse("num_pairs is " + std::to_string(request.num_pairs()) + ", expected >= 1");
+  if (request.dataset_digest().size() != kDigestBytes) {
+    refuse("dataset_digest has " + std::to_string(request.dataset_digest().size()) + " bytes, expected " +
+           std::to_string(kDigestBytes));
+  }
+}
+
+WeightOwner weight_owner_for(const v1::JobSpec& spec, const v1::StartTrainingRequest& request) {
+  const JobConfig config = make_job_config(spec);
+  GroupTable groups = group_table(config, request);
+  const RobustSettings settings =
+      robust_settings_for(config.robust.settings, config.robust.importance_weights, groups.names);
+  return {settings, std::move(groups), request.num_pairs()};
+}
+
+Training begin_training(const v1::JobSpec& spec, const v1::StartTrainingRequest& request, int world_size) {
+  const ShardPlan plan = make_shard_plan(make_job_config(spec), {.num_pairs = request.num_pairs()}, world_size);
+  WeightOwner weights = weight_owner_for(spec, request);
+  StoredTraining stored{.request = request, .response = answer(plan, weights)};
+  return {.plan = plan, .weights = std::move(weights), .stored = std::move(stored)};
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,32 @@
+// A job's training once its data is known: the groups, the plan and the weights.
+#pragma once
+
+#include <cstdint>
+
+#include "common/dataset/shard_plan.h"
+#include "coordinator/store/job_store.h"
+#include "coordinator/weights/weight_owner.h"
+#include "equipoise/v1/job.pb.h"
+#include "equipoise/v1/worker.pb.h"
+
+namespace equipoise::coordinator {
+
+// What a started training needs at every step.
+struct Training {
+  ShardPlan plan;
+  WeightOwner weights;
+  StoredTraining stored;  // StartTraining as it was asked and answered
+};
+
+// Throws std::invalid_argument naming the field, the value and what would be right: names that are empty, over 256
+// bytes or given twice, more than 4096 groups, counts that are not positive, a digest that is not 32 bytes.
+void check_start_training(const v1::StartTrainingRequest& request);
+
+// The weights before the first step. `request` is checked. Throws std::invalid_argument where spec and groups do not
+// agree.
+WeightOwner weight_owner_for(const v1::JobSpec& spec, const v1::StartTrainingRequest& request);
+
+// From step 0.
+Training begin_training(const v1::JobSpec& spec, const v1::StartTrainingRequest& request, int world_size);
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,17 @@
+// What mpirun and its ranks wrote, and which line of it says why they ended.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace equipoise::coordinator {
+
+// The last line with letters in it that is not part of mpirun's own notices (framed by lines of dashes); failing that,
+// the last one within a notice. At most 512 bytes, UTF-8.
+std::string last_telling_line(std::string_view text);
+
+// The same of a file's last 64 KiB; empty where the file is not there.
+std::string last_telling_line_of(const std::filesystem::path& file);
+
+}  // namespace equipoise::coordinator

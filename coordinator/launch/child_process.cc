@@ -1,0 +1,153 @@
+#include "coordinator/launch/child_process.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <string_view>
+#include <system_error>
+
+#include "common/base/error.h"
+
+extern char** environ;
+
+namespace equipoise::coordinator {
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return value_; }
+  void close_now() {
+    ::close(value_);
+    value_ = -1;
+  }
+
+ private:
+  int value_;
+};
+
+std::string cause(int error) { return std::generic_category().message(error); }
+
+int open_log(const std::filesystem::path& file) {
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (descriptor < 0) throw PeerError(file.string() + " cannot be written: " + cause(errno));
+  return descriptor;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> result;
+  for (auto& text : texts) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+// `added` in place of what we have under the same names.
+std::vector<std::string> whole_environment(const std::vector<std::string>& added) {
+  std::vector<std::string> all = added;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view ours(*entry);
+    const std::string_view name = ours.substr(0, ours.find('=') + 1);
+    const bool is_replaced = std::ranges::any_of(added, [&](const auto& other) { return other.starts_with(name); });
+    if (!is_replaced) all.emplace_back(ours);
+  }
+  return all;
+}
+
+struct ChildView {
+  const char* program;
+  char* const* arguments;
+  char* const* environment;
+  int in, out, err, report;
+  pid_t parent;
+};
+
+// Between fork and exec of a process with threads: only async-signal-safe calls.
+[[noreturn]] void become(const ChildView& view) {
+  ::setsid();
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != view.parent) ::_exit(127);  // the parent was gone before the line above
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::signal(SIGPIPE, SIG_DFL);
+  ::dup2(view.in, STDIN_FILENO);
+  ::dup2(view.out, STDOUT_FILENO);
+  ::dup2(view.err, STDERR_FILENO);
+  ::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+  ::execvpe(view.program, view.arguments, view.environment);
+  const int error = errno;
+  const ssize_t ignored = ::write(view.report, &error, sizeof(error));
+  static_cast<void>(ignored);
+  ::_exit(127);
+}
+
+}  // namespace
+
+ChildProcess::ChildProcess(const ProgramStart& start) {
+  std::vector<std::string> command = start.command, environment = whole_environment(start.environment);
+  const std::vector<char*> arguments = pointers(command), variables = pointers(environment);
+  Descriptor in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  Descriptor out(open_log(start.stdout_file)), err(open_log(start.stderr_file));
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw PeerError(command[0] + " cannot be started: " + cause(errno));
+  // exec closes the writing end; an error arrives through it.
+  Descriptor read_end(ends[0]), write_end(ends[1]);
+  const ChildView view{.program = command[0].c_str(),
+                       .arguments = arguments.data(),
+                       .environment = variables.data(),
+                       .in = in.get(),
+                       .out = out.get(),
+                       .err = err.get(),
+                       .report = write_end.get(),
+                       .parent = ::getpid()};
+  pid_ = ::fork();
+  if (pid_ < 0) throw PeerError(command[0] + " cannot be started: " + cause(errno));
+  if (pid_ == 0) become(view);
+  write_end.close_now();
+  int error = 0;
+  ssize_t length = 0;
+  do {
+    length = ::read(read_end.get(), &error, sizeof(error));
+  } while (length < 0 && errno == EINTR);
+  if (length == 0) return;
+  wait();
+  throw PeerError(command[0] + " cannot be started: " + cause(error));
+}
+
+ChildProcess::~ChildProcess() {
+  signal_group(SIGKILL);
+  if (pid_ > 0) wait();
+}
+
+int ChildProcess::wait() {
+  siginfo_t info{};
+  // The dead process keeps its number until it is reaped, so that nobody else's group can be signalled.
+  while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+  }
+  const std::lock_guard lock(mutex_);
+  ::kill(-pid_, SIGKILL);
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = -1;
+  constexpr int kSignalBase = 128;  // the shell's convention
+  return info.si_code == CLD_EXITED ? info.si_status : kSignalBase + info.si_status;
+}
+
+void ChildProcess::signal_group(int signal) {
+  const std::lock_guard lock(mutex_);
+  if (pid_ > 0) ::kill(-pid_, signal);
+}
+
+}  // namespace equipoise::coordinator

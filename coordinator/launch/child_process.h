@@ -1,0 +1,40 @@
+// A program in a session and process group of its own, which does not outlive us.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace equipoise::coordinator {
+
+struct ProgramStart {
+  std::vector<std::string> command;      // [0] is found in PATH if it has no slash
+  std::vector<std::string> environment;  // NAME=value, added to ours
+  std::filesystem::path stdout_file;
+  std::filesystem::path stderr_file;
+};
+
+// Made, waited for and destroyed by one thread: the kernel ends the program when that thread ends. signal_group() may
+// come from any thread.
+class ChildProcess {
+ public:
+  // Throws PeerError naming the program, or the log file, and the cause.
+  explicit ChildProcess(const ProgramStart& start);
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  // Blocks until it has ended, then kills what is left of its group. 128 + n after signal n.
+  int wait();
+  // To the whole group; nothing once it has ended.
+  void signal_group(int signal);
+
+ private:
+  std::mutex mutex_;
+  pid_t pid_ = -1;  // guarded by mutex_; -1: ended, the number may belong to another process by now
+};
+
+}  // namespace equipoise::coordinator

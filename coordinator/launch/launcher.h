@@ -1,0 +1,42 @@
+// Starts and ends the processes of an attempt.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace equipoise::coordinator {
+
+struct AttemptKey {
+  std::string job_id;
+  std::int64_t generation = 0;
+  auto operator<=>(const AttemptKey&) const = default;
+};
+
+struct LaunchRequest {
+  AttemptKey attempt;
+  int workers = 1;
+  std::string token;  // secret: known to this attempt's ranks alone
+};
+
+struct LaunchExit {
+  AttemptKey attempt;
+  int exit_code = 0;      // 128 + n after signal n
+  std::string last_line;  // of what it wrote that says why; may be empty
+};
+
+class Launcher {
+ public:
+  using OnExit = std::function<void(const LaunchExit&)>;
+
+  virtual ~Launcher() = default;
+  // Returns once the processes are being started. Each start that does not throw is followed by exactly one OnExit,
+  // from another thread. Throws PeerError saying why it could not be started.
+  virtual void start(const LaunchRequest& request) = 0;
+  // Asks the processes to end; nothing if they have.
+  virtual void terminate(const AttemptKey& attempt) = 0;
+  // Ends them; nothing if they have.
+  virtual void kill(const AttemptKey& attempt) = 0;
+};
+
+}  // namespace equipoise::coordinator

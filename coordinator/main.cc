@@ -1,0 +1,90 @@
+// equipoise-coordinator: serves until SIGTERM or SIGINT. Exit code 0; 2 when it cannot begin, with one line that says
+// why.
+#include <grpc/support/log.h>
+#include <pthread.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "common/base/durable_file.h"
+#include "coordinator/job/clock.h"
+#include "coordinator/job/entropy.h"
+#include "coordinator/options.h"
+#include "coordinator/service/coordinator_server.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+constexpr int kCannotBegin = 2;
+
+void set_up_log(const std::string& level) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("coordinator"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
+  spdlog::set_level(spdlog::level::from_str(level));
+  // gRPC's own lines are for those who look into gRPC.
+  gpr_set_log_function([](gpr_log_func_args* line) { spdlog::debug("grpc: {}", line->message); });
+}
+
+// Before any thread is made, so that all of them leave these signals to sigwait() below.
+sigset_t block_stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+// False: the parent has ended already.
+bool follow_parent(pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  return getppid() == parent;
+}
+
+void announce(const std::filesystem::path& file, const CoordinatorServer& server) {
+  const nlohmann::json content = {{"address", server.address()},
+                                  {"metrics", server.metrics_address()},
+                                  {"pid", static_cast<std::int64_t>(getpid())}};
+  write_durably(file, content.dump() + "\n");
+}
+
+int serve(const Options& options, const sigset_t& stop_signals) {
+  const SystemClock clock;
+  SystemEntropy entropy;
+  CoordinatorServer server(options.server, clock, entropy);
+  if (options.announce) announce(*options.announce, server);
+  spdlog::info("serving on {}, metrics on {}, state in {}", server.address(),
+               server.metrics_address().empty() ? "nothing" : server.metrics_address(), options.server.state.string());
+  int signal = 0;
+  sigwait(&stop_signals, &signal);
+  spdlog::info("{}: stopping", signal == SIGINT ? "SIGINT" : "SIGTERM");
+  server.shut_down();
+  return 0;
+}
+
+}  // namespace
+}  // namespace equipoise::coordinator
+
+int main(int argc, char** argv) {
+  using namespace equipoise::coordinator;
+  const pid_t parent = getppid();
+  try {
+    const std::optional<Options> options = parse_options(argc, argv);
+    if (!options) return 0;
+    const sigset_t stop_signals = block_stop_signals();
+    set_up_log(options->log_level);
+    if (options->exit_with_parent && !follow_parent(parent)) return 0;
+    return serve(*options, stop_signals);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "equipoise-coordinator: %s\n", error.what());
+    return kCannotBegin;
+  }
+}

@@ -1,0 +1,83 @@
+// The ranks of one attempt: who has registered, who is still heard of, who has finished and with which result.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "coordinator/job/clock.h"
+
+namespace equipoise::coordinator {
+
+// A process that fills a rank. The same host and pid again is the same process repeating itself.
+struct RankProcess {
+  std::string host;
+  std::int64_t pid = 0;
+  std::string device;
+};
+
+struct LeaseSettings {
+  std::chrono::seconds lease{30};       // silence after which a rank is given up
+  std::chrono::seconds exit_grace{10};  // silence after which a rank that was told to exit has left
+};
+
+struct SilentRank {
+  int rank;
+  std::string host;
+};
+
+struct RankCounts {
+  int active = 0;  // registered, neither finished nor gone
+  int finished = 0;
+};
+
+// Decides on the times passed in; keeps no clock. Not thread-safe. `rank` is in [0, world_size) everywhere.
+class Membership {
+ public:
+  Membership(int world_size, LeaseSettings settings);
+
+  int world_size() const { return world_size_; }
+  bool has(int rank) const { return ranks_.contains(rank); }
+
+  // False, and nothing changed, if another process holds the rank.
+  bool add(int rank, const RankProcess& process, SteadyTime now);
+  // Renews the lease of a rank that is registered.
+  void heard(int rank, SteadyTime now);
+  void told_to_exit(int rank);
+  void left(int rank);  // said itself that it ends
+
+  enum class Finish { kAccepted, kRepeated, kDiffersFromItself, kDiffersFromOther };
+  struct FinishResult {
+    Finish outcome;
+    int other_rank = 0;  // with kDiffersFromOther
+  };
+  // `digest` of the trained parameters. The first rank's is the one that counts.
+  FinishResult finish(int rank, const std::string& digest, SteadyTime now);
+  bool all_finished() const { return counts().finished == world_size_; }
+  RankCounts counts() const;
+
+  // The first rank that is silent for longer than its lease. Ranks that finished or left need not be heard.
+  std::optional<SilentRank> first_silent(SteadyTime now) const;
+  // No rank can still be running: each has finished, left, or been silent for long enough.
+  bool all_gone(SteadyTime now) const;
+  // The coordinator itself did not run for `pause`: silence during it counts against nobody.
+  void forgive(std::chrono::steady_clock::duration pause);
+
+ private:
+  struct Rank {
+    RankProcess process;
+    SteadyTime last_heard;
+    bool told_to_exit = false;
+    bool left = false;
+    std::optional<std::string> digest;  // set: finished
+  };
+  bool is_active(const Rank& rank) const { return !rank.left && !rank.digest; }
+
+  int world_size_;
+  LeaseSettings settings_;
+  std::map<int, Rank> ranks_;
+};
+
+}  // namespace equipoise::coordinator

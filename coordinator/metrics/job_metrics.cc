@@ -1,0 +1,148 @@
+#include "coordinator/metrics/job_metrics.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <optional>
+
+#include "coordinator/job/job_lifecycle.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Gauge;
+using prometheus::Histogram;
+namespace names = metrics;
+
+Histogram::BucketBoundaries step_buckets() {
+  return {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100};
+}
+
+// An fsync takes 0.1 ms on a good disk, 10 ms on a busy one.
+Histogram::BucketBoundaries commit_buckets() {
+  return {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5};
+}
+
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+double growth(std::int64_t total, std::int64_t before) {
+  return static_cast<double>(total >= before ? total - before : total);  // smaller: a new attempt counts from 0
+}
+
+}  // namespace
+
+prometheus::Labels labels_of(const metrics::Metric& metric, const std::vector<std::string>& values) {
+  EQUIPOISE_CHECK(metric.labels().size() == values.size());
+  prometheus::Labels labels;
+  for (std::size_t i = 0; i < values.size(); ++i) labels.emplace(std::string(metric.labels()[i]), values[i]);
+  return labels;
+}
+
+JobMetrics::JobMetrics()
+    : registry_(std::make_shared<prometheus::Registry>()),
+      group_weight_(*registry_, names::kGroupWeight, prometheus::BuildGauge),
+      group_loss_(*registry_, names::kGroupLoss, prometheus::BuildGauge),
+      group_reward_accuracy_(*registry_, names::kGroupRewardAccuracy, prometheus::BuildGauge),
+      worst_group_loss_(*registry_, names::kWorstGroupLoss, prometheus::BuildGauge),
+      train_step_(*registry_, names::kTrainStep, prometheus::BuildGauge),
+      train_pairs_(*registry_, names::kTrainPairs, prometheus::BuildCounter),
+      train_tokens_(*registry_, names::kTrainTokens, prometheus::BuildCounter),
+      step_seconds_(*registry_, names::kStepSeconds, prometheus::BuildHistogram),
+      weight_update_seconds_(*registry_, names::kWeightUpdateSeconds, prometheus::BuildHistogram),
+      workers_(*registry_, names::kWorkers, prometheus::BuildGauge),
+      job_state_(*registry_, names::kJobState, prometheus::BuildGauge),
+      restarts_(*registry_, names::kRestarts, prometheus::BuildCounter),
+      skipped_steps_(*registry_, names::kSkippedSteps, prometheus::BuildCounter),
+      rpc_requests_(prometheus::BuildCounter()
+                        .Name(std::string(names::kRpcRequests.name))
+                        .Help(std::string(names::kRpcRequests.help))
+                        .Register(*registry_)) {}
+
+void JobMetrics::show_state(const std::string& job_id, v1::JobState state) {
+  for (int value = v1::JobState_MIN + 1; value <= v1::JobState_MAX; ++value) {
+    const auto each = static_cast<v1::JobState>(value);
+    job_state_.at({job_id, lower(state_name(each))}).Set(each == state ? 1 : 0);
+  }
+}
+
+void JobMetrics::show_workers(const std::string& job_id, RankCounts counts) {
+  workers_.at({job_id, "active"}).Set(counts.active);
+  workers_.at({job_id, "finished"}).Set(counts.finished);
+}
+
+void JobMetrics::show_step(const v1::TrainingJob& job) {
+  train_step_.at({job.id()}).Set(static_cast<double>(job.step()));
+  auto& gauges = weight_gauges_[job.id()];
+  for (int g = static_cast<int>(gauges.size()); g < job.groups_size(); ++g) {
+    gauges.push_back(&group_weight_.at({job.id(), job.groups(g).name()}));
+  }
+  for (int g = 0; g < job.groups_size(); ++g) gauges[static_cast<std::size_t>(g)]->Set(job.groups(g).weight());
+}
+
+void JobMetrics::show_report(const v1::TrainingJob& job, const v1::ReportMetricsRequest& request) {
+  show_groups(job, request, request.split() == v1::SPLIT_TRAIN ? "train" : "validation");
+  if (request.split() != v1::SPLIT_TRAIN) return;
+  count_trained(request);
+  for (const auto& [phase, observed] : request.phase_seconds()) {
+    auto& histogram = step_seconds_.at({job.id(), phase}, step_buckets());
+    for (const double seconds : observed.seconds()) {
+      if (std::isfinite(seconds) && seconds >= 0) histogram.Observe(seconds);
+    }
+  }
+}
+
+void JobMetrics::show_groups(const v1::TrainingJob& job, const v1::ReportMetricsRequest& request,
+                             const std::string& split) {
+  std::optional<double> worst;
+  for (const auto& group : request.groups()) {
+    const std::string& name = job.groups(static_cast<int>(group.group())).name();
+    if (group.has_loss() && std::isfinite(group.loss())) {
+      group_loss_.at({job.id(), name, split}).Set(group.loss());
+      worst = std::max(worst.value_or(group.loss()), group.loss());
+    }
+    if (group.has_reward_accuracy() && std::isfinite(group.reward_accuracy())) {
+      group_reward_accuracy_.at({job.id(), name, split}).Set(group.reward_accuracy());
+    }
+  }
+  if (worst) worst_group_loss_.at({job.id(), split}).Set(*worst);
+}
+
+void JobMetrics::count_trained(const v1::ReportMetricsRequest& request) {
+  Totals& before = totals_[request.job_id()];
+  train_pairs_.at({request.job_id()}).Increment(growth(request.pairs_total(), before.pairs));
+  train_tokens_.at({request.job_id()}).Increment(growth(request.tokens_total(), before.tokens));
+  before = {.pairs = request.pairs_total(), .tokens = request.tokens_total()};
+}
+
+void JobMetrics::count_restart(const std::string& job_id) { restarts_.at({job_id}).Increment(); }
+
+void JobMetrics::count_skipped(const v1::TrainingJob& job, const v1::ReportStepRequest& request) {
+  for (const std::uint32_t group : request.non_finite_group()) {
+    skipped_steps_.at({job.id(), job.groups(static_cast<int>(group)).name()}).Increment();
+  }
+}
+
+void JobMetrics::observe_weight_update(const std::string& job_id, double seconds) {
+  weight_update_seconds_.at({job_id}, commit_buckets()).Observe(seconds);
+}
+
+void JobMetrics::count_rpc(const std::string& method, const std::string& code) {
+  rpc_requests_.Add(labels_of(names::kRpcRequests, {method, code})).Increment();
+}
+
+void JobMetrics::forget_job(const std::string& job_id) {
+  for (auto* series : {&group_weight_, &group_loss_, &group_reward_accuracy_, &worst_group_loss_, &train_step_,
+                       &workers_, &job_state_}) {
+    series->forget_job(job_id);
+  }
+  for (auto* series : {&train_pairs_, &train_tokens_, &restarts_, &skipped_steps_}) series->forget_job(job_id);
+  for (auto* series : {&step_seconds_, &weight_update_seconds_}) series->forget_job(job_id);
+  weight_gauges_.erase(job_id);
+  totals_.erase(job_id);
+}
+
+}  // namespace equipoise::coordinator

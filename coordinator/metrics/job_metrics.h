@@ -1,0 +1,60 @@
+// What Prometheus sees of jobs; names and meanings are in common/metrics/metric_names.h.
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "coordinator/membership/membership.h"
+#include "coordinator/metrics/job_series.h"
+#include "equipoise/v1/training.pb.h"
+#include "equipoise/v1/worker.pb.h"
+
+namespace equipoise::coordinator {
+
+// Not thread-safe, except count_rpc(); the registry may be scraped at any time.
+class JobMetrics {
+ public:
+  JobMetrics();
+  const std::shared_ptr<prometheus::Registry>& registry() const { return registry_; }
+
+  void show_state(const std::string& job_id, v1::JobState state);
+  void show_workers(const std::string& job_id, RankCounts counts);
+  // Step and group weights of `job`.
+  void show_step(const v1::TrainingJob& job);
+  void show_report(const v1::TrainingJob& job, const v1::ReportMetricsRequest& request);
+  void count_restart(const std::string& job_id);
+  void count_skipped(const v1::TrainingJob& job, const v1::ReportStepRequest& request);
+  void observe_weight_update(const std::string& job_id, double seconds);
+  // From any thread. `code` is a gRPC status name.
+  void count_rpc(const std::string& method, const std::string& code);
+
+  // Removes every series of a job.
+  void forget_job(const std::string& job_id);
+
+ private:
+  struct Totals {
+    std::int64_t pairs = 0;
+    std::int64_t tokens = 0;
+  };
+  void show_groups(const v1::TrainingJob& job, const v1::ReportMetricsRequest& request, const std::string& split);
+  void count_trained(const v1::ReportMetricsRequest& request);
+
+  std::shared_ptr<prometheus::Registry> registry_;
+  JobSeries<prometheus::Gauge> group_weight_, group_loss_, group_reward_accuracy_, worst_group_loss_, train_step_;
+  JobSeries<prometheus::Counter> train_pairs_, train_tokens_;
+  JobSeries<prometheus::Histogram> step_seconds_, weight_update_seconds_;
+  JobSeries<prometheus::Gauge> workers_, job_state_;
+  JobSeries<prometheus::Counter> restarts_, skipped_steps_;
+  prometheus::Family<prometheus::Counter>& rpc_requests_;
+  std::unordered_map<std::string, std::vector<prometheus::Gauge*>> weight_gauges_;  // of a job, by group id
+  std::unordered_map<std::string, Totals> totals_;                                  // as last reported
+};
+
+}  // namespace equipoise::coordinator

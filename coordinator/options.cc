@@ -1,0 +1,96 @@
+#include "coordinator/options.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <stdexcept>
+
+namespace equipoise::coordinator {
+namespace {
+
+struct Texts {
+  std::string listen = "127.0.0.1:7443";
+  std::string metrics_listen = "127.0.0.1:9464";
+  std::string state = "./equipoise-state";
+  std::string announce, mpirun = "mpirun", worker, hostfile, advertise;
+  std::string log_level = "info";
+  int max_running_jobs = 1;
+  bool insecure = false;
+  bool exit_with_parent = false;
+};
+
+void declare(CLI::App& app, Texts& texts) {
+  app.set_version_flag("--version", std::string("equipoise-coordinator ") + EQUIPOISE_VERSION);
+  app.add_option("--listen", texts.listen, "HOST:PORT of the gRPC services; port 0: any free one")
+      ->capture_default_str();
+  app.add_option("--metrics-listen", texts.metrics_listen, "HOST:PORT of /metrics for Prometheus; empty: none")
+      ->capture_default_str();
+  app.add_option("--state", texts.state, "Folder of the database, the lock and the logs")->capture_default_str();
+  app.add_option("--announce", texts.announce, "File to write the addresses and the pid to, as JSON, once serving");
+  app.add_option("--mpirun", texts.mpirun, "Program that launches the ranks")->capture_default_str();
+  app.add_option("--worker", texts.worker, "Program of a rank; default: equipoise-worker beside this program");
+  app.add_option("--hostfile", texts.hostfile, "mpirun's list of hosts; default: this machine only");
+  app.add_option("--advertise", texts.advertise, "Host name under which ranks on other machines reach this one");
+  app.add_option("--max-running-jobs", texts.max_running_jobs, "Jobs launched at the same time; others stay QUEUED")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_flag("--insecure", texts.insecure, "Listen where other machines can connect, without TLS");
+  app.add_flag("--exit-with-parent", texts.exit_with_parent, "Stop when the process that started this one ends");
+  app.add_option("--log-level", texts.log_level, "What to log to standard error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
+      ->capture_default_str();
+}
+
+std::filesystem::path worker_beside_us() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "equipoise-worker";
+}
+
+std::filesystem::path existing_file(const std::string& flag, const std::string& text) {
+  const std::filesystem::path path = std::filesystem::absolute(text);
+  if (std::filesystem::is_regular_file(path)) return path;
+  throw std::invalid_argument(flag + " is \"" + text + "\", expected a file that is there");
+}
+
+ListenAddress listen_address(const std::string& flag, const std::string& text, const Texts& texts) {
+  const ListenAddress address = parse_listen_address(flag, text);
+  if (!texts.insecure) check_loopback(flag, address);
+  return address;
+}
+
+Options options_of(const Texts& texts) {
+  Options options;
+  options.server.listen = listen_address("--listen", texts.listen, texts);
+  if (!texts.metrics_listen.empty()) {
+    options.server.metrics_listen = listen_address("--metrics-listen", texts.metrics_listen, texts);
+  }
+  options.server.state = std::filesystem::absolute(texts.state);
+  options.server.mpirun = texts.mpirun.find('/') == std::string::npos ? std::filesystem::path(texts.mpirun)
+                                                                      : existing_file("--mpirun", texts.mpirun);
+  options.server.worker = texts.worker.empty() ? worker_beside_us() : existing_file("--worker", texts.worker);
+  if (!texts.hostfile.empty()) options.server.hostfile = existing_file("--hostfile", texts.hostfile);
+  if (!texts.advertise.empty()) options.server.advertise = texts.advertise;
+  options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
+  if (!texts.announce.empty()) options.announce = texts.announce;
+  options.exit_with_parent = texts.exit_with_parent;
+  options.log_level = texts.log_level;
+  return options;
+}
+
+}  // namespace
+
+std::optional<Options> parse_options(int argc, const char* const* argv) {
+  CLI::App app("Keeps training jobs: starts their ranks, owns their group weights, serves people and Prometheus.",
+               "equipoise-coordinator");
+  Texts texts;
+  declare(app, texts);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    app.exit(asked);
+    return std::nullopt;
+  } catch (const CLI::ParseError& wrong) {
+    throw std::invalid_argument(std::string(wrong.what()) + "; see equipoise-coordinator --help");
+  }
+  return options_of(texts);
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,23 @@
+// The command line of equipoise-coordinator.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "coordinator/service/coordinator_server.h"
+
+namespace equipoise::coordinator {
+
+struct Options {
+  ServerSettings server;
+  std::optional<std::filesystem::path> announce;
+  bool exit_with_parent = false;
+  std::string log_level = "info";
+};
+
+// nullopt: --help or --version was asked for and has been printed.
+// Throws std::invalid_argument naming the flag, the value and what would be right.
+std::optional<Options> parse_options(int argc, const char* const* argv);
+
+}  // namespace equipoise::coordinator

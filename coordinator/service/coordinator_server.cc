@@ -1,0 +1,115 @@
+#include "coordinator/service/coordinator_server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_builder.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <exception>
+#include <stdexcept>
+
+namespace equipoise::coordinator {
+namespace {
+
+constexpr int kLargestMessage = 4 * 1024 * 1024;
+constexpr int kLargestMetadata = 16 * 1024;
+constexpr std::chrono::seconds kStreamGrace{5};
+constexpr std::array kServices = {"equipoise.v1.TrainingJobService", "equipoise.v1.WorkerService"};
+
+void limit(grpc::ServerBuilder& builder) {
+  constexpr int kShortestPingMs = 10'000;
+  builder.SetMaxReceiveMessageSize(kLargestMessage);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kLargestMetadata);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kShortestPingMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // Else a second server shares the port silently, and each gets some of the calls.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+}
+
+[[noreturn]] void refuse_address(const char* flag, const ListenAddress& listen) {
+  throw std::invalid_argument(std::string(flag) + " " + listen.text() +
+                              ": cannot listen there; the port is in use or the host is not this machine");
+}
+
+std::string own_host_name() {
+  constexpr std::size_t kLongestHostName = 256;
+  std::array<char, kLongestHostName> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
+
+// As ranks reach us: a wildcard is no place to connect to.
+std::string address_for_ranks(const ServerSettings& settings, const ListenAddress& bound) {
+  ListenAddress address = bound;
+  if (settings.advertise) {
+    address.host = *settings.advertise;
+  } else if (bound.is_wildcard()) {
+    address.host = settings.hostfile ? own_host_name() : "127.0.0.1";
+  }
+  return address.text();
+}
+
+}  // namespace
+
+CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock& clock, Entropy& entropy)
+    : folder_(settings.state), store_(folder_.database()) {
+  const LaunchSettings launch{.mpirun = settings.mpirun,
+                              .worker = settings.worker,
+                              .hostfile = settings.hostfile,
+                              .logs = folder_.logs(),
+                              .coordinator_address = ""};
+  launcher_ = std::make_unique<MpirunLauncher>(launch, [this](const LaunchExit& exit) { shared_->note_exit(exit); });
+  const Surroundings world{
+      .clock = clock, .entropy = entropy, .store = store_, .metrics = metrics_, .launcher = *launcher_};
+  controller_ = std::make_unique<JobController>(settings.controller, world);
+  shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);
+  job_service_ = std::make_unique<TrainingJobService>(*shared_, metrics_);
+  worker_service_ = std::make_unique<WorkerService>(*shared_, metrics_);
+  if (settings.metrics_listen) expose_metrics(*settings.metrics_listen);
+  serve(settings.listen);
+  launcher_->set_coordinator_address(address_for_ranks(settings, address_));
+  shared_->start_time();
+}
+
+CoordinatorServer::~CoordinatorServer() { shut_down(); }
+
+void CoordinatorServer::expose_metrics(const ListenAddress& listen) {
+  constexpr std::size_t kThreads = 2;
+  try {
+    exposer_ = std::make_unique<prometheus::Exposer>(listen.text(), kThreads);
+  } catch (const std::exception&) {  // civetweb says no more than "null context"
+    refuse_address("--metrics-listen", listen);
+  }
+  exposer_->RegisterCollectable(metrics_.registry());
+  metrics_address_ = ListenAddress{.host = listen.host, .port = exposer_->GetListeningPorts().front()};
+}
+
+void CoordinatorServer::serve(const ListenAddress& listen) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  limit(builder);
+  int port = 0;
+  builder.AddListeningPort(listen.text(), grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(job_service_.get());
+  builder.RegisterService(worker_service_.get());
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr || port == 0) refuse_address("--listen", listen);
+  address_ = {.host = listen.host, .port = port};
+  for (const char* service : kServices) server_->GetHealthCheckService()->SetServingStatus(service, true);
+}
+
+void CoordinatorServer::shut_down() {
+  if (server_ == nullptr) return;
+  server_->GetHealthCheckService()->SetServingStatus(false);
+  shared_->end_attempts();
+  shared_->close_watchers();
+  server_->Shutdown(std::chrono::system_clock::now() + kStreamGrace);
+  server_->Wait();
+  server_.reset();
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,71 @@
+// The whole coordinator in one object: state folder, core, launcher, gRPC server, metrics page.
+#pragma once
+
+#include <grpcpp/server.h>
+#include <prometheus/exposer.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "coordinator/job/job_controller.h"
+#include "coordinator/launch/mpirun_launcher.h"
+#include "coordinator/metrics/job_metrics.h"
+#include "coordinator/service/listen_address.h"
+#include "coordinator/service/shared_controller.h"
+#include "coordinator/service/training_job_service.h"
+#include "coordinator/service/worker_service.h"
+#include "coordinator/store/job_store.h"
+#include "coordinator/store/state_folder.h"
+
+namespace equipoise::coordinator {
+
+struct ServerSettings {
+  ListenAddress listen;
+  std::optional<ListenAddress> metrics_listen;
+  std::filesystem::path state;
+  std::filesystem::path mpirun = "mpirun";
+  std::filesystem::path worker;
+  std::optional<std::filesystem::path> hostfile;
+  std::optional<std::string> advertise;  // host under which ranks on other machines reach us
+  ControllerSettings controller;
+  int max_watchers = 64;
+};
+
+class CoordinatorServer {
+ public:
+  // Serves when it returns. Throws std::invalid_argument naming an address that cannot be listened on or a state folder
+  // that cannot be used, StoreError for a database that cannot. `clock` and `entropy` outlive it.
+  CoordinatorServer(const ServerSettings& settings, const Clock& clock, Entropy& entropy);
+  ~CoordinatorServer();
+  CoordinatorServer(const CoordinatorServer&) = delete;
+  CoordinatorServer& operator=(const CoordinatorServer&) = delete;
+
+  std::string address() const { return address_.text(); }  // with the port that was chosen
+  std::string metrics_address() const { return metrics_address_ ? metrics_address_->text() : ""; }
+  SharedController& shared() { return *shared_; }
+
+  // Health says NOT_SERVING, attempts are ended, streams closed, the port given back. Once; the destructor does it too.
+  void shut_down();
+
+ private:
+  void serve(const ListenAddress& listen);
+  void expose_metrics(const ListenAddress& listen);
+
+  StateFolder folder_;
+  JobStore store_;
+  JobMetrics metrics_;
+  std::unique_ptr<prometheus::Exposer> exposer_;
+  std::optional<ListenAddress> metrics_address_;
+  ListenAddress address_;
+  // Made in this order, destroyed the other way round.
+  std::unique_ptr<MpirunLauncher> launcher_;
+  std::unique_ptr<JobController> controller_;
+  std::unique_ptr<SharedController> shared_;
+  std::unique_ptr<TrainingJobService> job_service_;
+  std::unique_ptr<WorkerService> worker_service_;
+  std::unique_ptr<grpc::Server> server_;  // null once shut down
+};
+
+}  // namespace equipoise::coordinator

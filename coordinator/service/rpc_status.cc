@@ -1,0 +1,87 @@
+#include "coordinator/service/rpc_status.h"
+
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <stdexcept>
+
+#include "coordinator/job/refusal.h"
+#include "coordinator/store/database.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+grpc::StatusCode code_of(Refusal::Code code) {
+  switch (code) {
+    case Refusal::Code::kNotFound:
+      return grpc::StatusCode::NOT_FOUND;
+    case Refusal::Code::kFailedPrecondition:
+      return grpc::StatusCode::FAILED_PRECONDITION;
+    case Refusal::Code::kPermissionDenied:
+      return grpc::StatusCode::PERMISSION_DENIED;
+    case Refusal::Code::kAborted:
+      return grpc::StatusCode::ABORTED;
+    case Refusal::Code::kOutOfRange:
+      return grpc::StatusCode::OUT_OF_RANGE;
+    case Refusal::Code::kResourceExhausted:
+      return grpc::StatusCode::RESOURCE_EXHAUSTED;
+    case Refusal::Code::kCancelled:
+      return grpc::StatusCode::CANCELLED;
+    case Refusal::Code::kUnavailable:
+      return grpc::StatusCode::UNAVAILABLE;
+  }
+  return grpc::StatusCode::INTERNAL;
+}
+
+grpc::StatusCode code_of(StoreError::Cause cause) {
+  switch (cause) {
+    case StoreError::Cause::kFull:
+      return grpc::StatusCode::RESOURCE_EXHAUSTED;
+    case StoreError::Cause::kBusy:
+    case StoreError::Cause::kOther:
+      return grpc::StatusCode::UNAVAILABLE;
+  }
+  return grpc::StatusCode::INTERNAL;
+}
+
+}  // namespace
+
+grpc::Status status_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::invalid_argument& wrong) {
+    return {grpc::StatusCode::INVALID_ARGUMENT, wrong.what()};
+  } catch (const Refusal& refusal) {
+    return {code_of(refusal.code()), refusal.what()};
+  } catch (const StoreError& error) {
+    spdlog::error("{}", error.what());
+    return {code_of(error.cause()), error.what()};
+  } catch (const std::exception& bug) {
+    spdlog::error("internal: {}", bug.what());
+    return {grpc::StatusCode::INTERNAL, bug.what()};
+  }
+}
+
+std::string code_name(grpc::StatusCode code) {
+  constexpr std::array kNames = {
+      "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+      "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+      "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+      "DATA_LOSS", "UNAUTHENTICATED"};
+  const auto index = static_cast<std::size_t>(code);
+  return index < kNames.size() ? kNames[index] : "UNKNOWN";
+}
+
+grpc::Status RpcBoundary::answer(const char* method, const std::function<void()>& body) const {
+  grpc::Status status;
+  try {
+    body();
+  } catch (...) {
+    status = status_of(std::current_exception());
+    spdlog::debug("{}/{}: {}: {}", service_, method, code_name(status.error_code()), status.error_message());
+  }
+  metrics_.count_rpc(service_ + "/" + method, code_name(status.error_code()));
+  return status;
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,133 @@
+#include "coordinator/service/shared_controller.h"
+
+#include <spdlog/spdlog.h>
+
+#include <exception>
+
+#include "coordinator/job/refusal.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kTickInterval = 100ms;
+constexpr auto kLongestWatchWait = 500ms;  // how late a client that has left is noticed
+constexpr auto kGatherTime = 50ms;
+
+}  // namespace
+
+SharedController::SharedController(JobController& controller, int max_watchers)
+    : controller_(controller), max_watchers_(max_watchers) {}
+
+SharedController::~SharedController() {
+  {
+    const std::lock_guard lock(timer_mutex_);
+    is_stopping_ = true;
+  }
+  due_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void SharedController::start_time() {
+  thread_ = std::thread([this] { keep_time(); });
+}
+
+void SharedController::kick() {
+  {
+    const std::lock_guard lock(timer_mutex_);
+    is_due_ = true;
+  }
+  due_.notify_all();
+}
+
+void SharedController::note_exit(const LaunchExit& exit) {
+  {
+    const std::lock_guard lock(timer_mutex_);
+    exits_.push_back(exit);
+    is_due_ = true;
+  }
+  due_.notify_all();
+}
+
+void SharedController::keep_time() {
+  while (true) {
+    {
+      std::unique_lock lock(timer_mutex_);
+      due_.wait_for(lock, kTickInterval, [this] { return is_due_ || is_stopping_; });
+      is_due_ = false;
+      if (is_stopping_) return;
+    }
+    try {
+      tick();
+    } catch (const std::exception& error) {  // a full disk: what is due stays due
+      spdlog::error("{}; trying again", error.what());
+    }
+  }
+}
+
+void SharedController::tick() {
+  run([this](JobController& controller) {
+    take_exits();
+    controller.attempts().tick();
+  });
+}
+
+void SharedController::take_exits() {
+  while (true) {
+    LaunchExit exit;
+    {
+      const std::lock_guard lock(timer_mutex_);
+      if (exits_.empty()) return;
+      exit = exits_.front();
+    }
+    controller_.attempts().exited(exit);  // if it throws, the exit is still in the queue
+    const std::lock_guard lock(timer_mutex_);
+    exits_.pop_front();
+  }
+}
+
+SharedController::Watcher::Watcher(SharedController& shared) : shared_(shared) {
+  const std::lock_guard lock(shared_.mutex_);
+  if (shared_.watchers_ >= shared_.max_watchers_) {
+    throw Refusal(Refusal::Code::kResourceExhausted, "there are " + std::to_string(shared_.watchers_) +
+                                                         " watchers, as many as there may be; try again later");
+  }
+  ++shared_.watchers_;
+}
+
+SharedController::Watcher::~Watcher() {
+  const std::lock_guard lock(shared_.mutex_);
+  --shared_.watchers_;
+}
+
+std::optional<v1::TrainingJob> SharedController::Watcher::next(const std::string& id, std::int64_t seen) {
+  std::unique_lock lock(shared_.mutex_);
+  const auto revision = [&] { return shared_.controller_.people().get(id).revision(); };
+  shared_.changed_.wait_for(lock, kLongestWatchWait, [&] { return shared_.is_closing_ || revision() != seen; });
+  if (revision() != seen) return shared_.controller_.people().get(id);
+  if (!shared_.is_closing_) return std::nullopt;
+  throw Refusal(Refusal::Code::kUnavailable, "the coordinator is shutting down");
+}
+
+void SharedController::Watcher::pause() {
+  std::unique_lock lock(shared_.mutex_);
+  shared_.changed_.wait_for(lock, kGatherTime, [&] { return shared_.is_closing_; });
+}
+
+void SharedController::end_attempts() {
+  run([](JobController& controller) { controller.attempts().begin_shutdown(); });
+  std::unique_lock lock(mutex_);
+  // The supervisor kills what does not end in time, so this ends.
+  changed_.wait(lock, [this] { return !controller_.attempts().has_live_attempts(); });
+}
+
+void SharedController::close_watchers() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_closing_ = true;
+  }
+  changed_.notify_all();
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,96 @@
+// The core shared by many threads: one call at a time, changes announced to watchers, a thread that keeps time.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "coordinator/job/job_controller.h"
+
+namespace equipoise::coordinator {
+
+// May be used from any thread.
+class SharedController {
+ public:
+  // `controller` outlives it.
+  SharedController(JobController& controller, int max_watchers);
+  ~SharedController();
+  SharedController(const SharedController&) = delete;
+  SharedController& operator=(const SharedController&) = delete;
+
+  // Starts the thread: from now on queued jobs are launched. Once.
+  void start_time();
+
+  // Runs `call` on the core, alone, then lets watchers look.
+  template <typename Call>
+  auto run(const Call& call) {
+    const Announcement announcement(changed_);
+    const std::lock_guard lock(mutex_);
+    return call(controller_);
+  }
+  // As run(), for calls that change nothing.
+  template <typename Call>
+  auto look(const Call& call) {
+    const std::lock_guard lock(mutex_);
+    return call(controller_);
+  }
+  // Something is due: the thread looks at once.
+  void kick();
+
+  // For OnExit of a launcher: takes note and returns.
+  void note_exit(const LaunchExit& exit);
+  // Does what is due, here and now; the thread does the same ten times a second.
+  void tick();
+
+  // A place among the watchers. Throws Refusal kResourceExhausted when all are taken.
+  class Watcher {
+   public:
+    explicit Watcher(SharedController& shared);
+    ~Watcher();
+    Watcher(const Watcher&) = delete;
+    Watcher& operator=(const Watcher&) = delete;
+    // The job once its revision is not `seen` any more; nullopt after half a second without change. Throws Refusal:
+    // kNotFound, or kUnavailable when the watchers are being closed.
+    std::optional<v1::TrainingJob> next(const std::string& id, std::int64_t seen);
+    // Lets changes gather for 50 ms.
+    void pause();
+
+   private:
+    SharedController& shared_;
+  };
+
+  // Jobs with an attempt fail, their processes are ended; returns when none is left.
+  void end_attempts();
+  void close_watchers();
+
+ private:
+  struct Announcement {
+    explicit Announcement(std::condition_variable& condition) : condition_(condition) {}
+    ~Announcement() { condition_.notify_all(); }
+    Announcement(const Announcement&) = delete;
+    Announcement& operator=(const Announcement&) = delete;
+    std::condition_variable& condition_;
+  };
+  void keep_time();
+  void take_exits();
+
+  JobController& controller_;
+  const int max_watchers_;
+  std::mutex mutex_;  // guards controller_ and all below
+  std::condition_variable changed_;
+  int watchers_ = 0;
+  bool is_closing_ = false;
+  std::mutex timer_mutex_;  // guards all below; taken after mutex_ where both are held
+  std::condition_variable due_;
+  std::deque<LaunchExit> exits_;
+  bool is_due_ = false;
+  bool is_stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace equipoise::coordinator

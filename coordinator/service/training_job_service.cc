@@ -1,0 +1,81 @@
+#include "coordinator/service/training_job_service.h"
+
+#include "coordinator/job/job_lifecycle.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+// Until the job is final or the client has left.
+void stream_changes(SharedController& shared, const std::string& id, const grpc::ServerContext& context,
+                    grpc::ServerWriter<v1::TrainingJob>& writer) {
+  SharedController::Watcher watcher(shared);
+  std::int64_t seen = 0;
+  while (!context.IsCancelled()) {
+    const auto job = watcher.next(id, seen);
+    if (!job) continue;
+    if (!writer.Write(*job) || is_final(job->state())) return;
+    seen = job->revision();
+    watcher.pause();
+  }
+}
+
+}  // namespace
+
+TrainingJobService::TrainingJobService(SharedController& shared, JobMetrics& metrics)
+    : shared_(shared), boundary_(metrics, "TrainingJobService") {}
+
+grpc::Status TrainingJobService::CreateTrainingJob(grpc::ServerContext* /*context*/,
+                                                   const v1::CreateTrainingJobRequest* request,
+                                                   v1::TrainingJob* response) {
+  return boundary_.answer("CreateTrainingJob", [&] {
+    *response = shared_.run([&](JobController& core) { return core.people().create(*request); });
+    shared_.kick();
+  });
+}
+
+grpc::Status TrainingJobService::GetTrainingJob(grpc::ServerContext* /*context*/,
+                                                const v1::GetTrainingJobRequest* request, v1::TrainingJob* response) {
+  return boundary_.answer("GetTrainingJob", [&] {
+    *response = shared_.look([&](JobController& core) { return core.people().get(request->id()); });
+  });
+}
+
+grpc::Status TrainingJobService::ListTrainingJobs(grpc::ServerContext* /*context*/,
+                                                  const v1::ListTrainingJobsRequest* request,
+                                                  v1::ListTrainingJobsResponse* response) {
+  return boundary_.answer("ListTrainingJobs", [&] {
+    *response = shared_.look([&](JobController& core) { return core.people().list(*request); });
+  });
+}
+
+grpc::Status TrainingJobService::WatchTrainingJob(grpc::ServerContext* context,
+                                                  const v1::WatchTrainingJobRequest* request,
+                                                  grpc::ServerWriter<v1::TrainingJob>* writer) {
+  return boundary_.answer("WatchTrainingJob", [&] { stream_changes(shared_, request->id(), *context, *writer); });
+}
+
+grpc::Status TrainingJobService::CancelTrainingJob(grpc::ServerContext* /*context*/,
+                                                   const v1::CancelTrainingJobRequest* request,
+                                                   v1::TrainingJob* response) {
+  return boundary_.answer("CancelTrainingJob", [&] {
+    *response = shared_.run([&](JobController& core) { return core.people().cancel(request->id()); });
+    shared_.kick();
+  });
+}
+
+grpc::Status TrainingJobService::DeleteTrainingJob(grpc::ServerContext* /*context*/,
+                                                   const v1::DeleteTrainingJobRequest* request,
+                                                   google::protobuf::Empty* /*response*/) {
+  return boundary_.answer("DeleteTrainingJob",
+                          [&] { shared_.run([&](JobController& core) { core.people().remove(request->id()); }); });
+}
+
+grpc::Status TrainingJobService::ListGroupWeights(grpc::ServerContext* /*context*/,
+                                                  const v1::ListGroupWeightsRequest* request,
+                                                  v1::ListGroupWeightsResponse* response) {
+  return boundary_.answer("ListGroupWeights", [&] {
+    *response = shared_.look([&](JobController& core) { return core.people().group_weights(*request); });
+  });
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,65 @@
+#include "coordinator/service/worker_service.h"
+
+namespace equipoise::coordinator {
+
+WorkerService::WorkerService(SharedController& shared, JobMetrics& metrics)
+    : shared_(shared), boundary_(metrics, "WorkerService") {}
+
+grpc::Status WorkerService::RegisterWorker(grpc::ServerContext* /*context*/, const v1::RegisterWorkerRequest* request,
+                                           v1::RegisterWorkerResponse* response) {
+  return boundary_.answer("RegisterWorker", [&] {
+    *response = shared_.run([&](JobController& core) { return core.ranks().register_worker(*request); });
+  });
+}
+
+grpc::Status WorkerService::StartTraining(grpc::ServerContext* /*context*/, const v1::StartTrainingRequest* request,
+                                          v1::StartTrainingResponse* response) {
+  return boundary_.answer("StartTraining", [&] {
+    *response = shared_.run([&](JobController& core) { return core.ranks().start_training(*request); });
+  });
+}
+
+grpc::Status WorkerService::ReportStep(grpc::ServerContext* /*context*/, const v1::ReportStepRequest* request,
+                                       v1::ReportStepResponse* response) {
+  return boundary_.answer("ReportStep", [&] {
+    *response = shared_.run([&](JobController& core) { return core.ranks().report_step(*request); });
+  });
+}
+
+grpc::Status WorkerService::GetGroupWeights(grpc::ServerContext* /*context*/, const v1::GetGroupWeightsRequest* request,
+                                            v1::GetGroupWeightsResponse* response) {
+  return boundary_.answer("GetGroupWeights", [&] {
+    *response = shared_.look([&](JobController& core) { return core.ranks().group_weights(*request); });
+  });
+}
+
+grpc::Status WorkerService::ReportMetrics(grpc::ServerContext* /*context*/, const v1::ReportMetricsRequest* request,
+                                          v1::ReportMetricsResponse* /*response*/) {
+  return boundary_.answer("ReportMetrics",
+                          [&] { shared_.run([&](JobController& core) { core.ranks().report_metrics(*request); }); });
+}
+
+grpc::Status WorkerService::Heartbeat(grpc::ServerContext* /*context*/, const v1::HeartbeatRequest* request,
+                                      v1::HeartbeatResponse* response) {
+  return boundary_.answer("Heartbeat", [&] {
+    *response = shared_.run([&](JobController& core) { return core.ranks().heartbeat(*request); });
+  });
+}
+
+grpc::Status WorkerService::FinishWorker(grpc::ServerContext* /*context*/, const v1::FinishWorkerRequest* request,
+                                         v1::FinishWorkerResponse* /*response*/) {
+  return boundary_.answer("FinishWorker", [&] {
+    shared_.run([&](JobController& core) { core.ranks().finish_worker(*request); });
+    shared_.kick();
+  });
+}
+
+grpc::Status WorkerService::FailWorker(grpc::ServerContext* /*context*/, const v1::FailWorkerRequest* request,
+                                       v1::FailWorkerResponse* /*response*/) {
+  return boundary_.answer("FailWorker", [&] {
+    shared_.run([&](JobController& core) { core.ranks().fail_worker(*request); });
+    shared_.kick();
+  });
+}
+
+}  // namespace equipoise::coordinator

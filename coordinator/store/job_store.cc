@@ -1,0 +1,195 @@
+#include "coordinator/store/job_store.h"
+
+#include <bit>
+#include <cstring>
+
+#include "coordinator/job/job_lifecycle.h"
+#include "coordinator/store/schema.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "vectors are stored as they lie in memory");
+
+Blob blob_of(const std::vector<double>& values) {
+  return {std::string_view(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double))};
+}
+
+[[noreturn]] void fail_damaged(const Database& database, const std::string& what) {
+  throw StoreError(StoreError::Cause::kOther, database.path().string() + ": " + what + " is damaged");
+}
+
+std::vector<double> doubles_of(const Database& database, const std::string& bytes) {
+  if (bytes.size() % sizeof(double) != 0) fail_damaged(database, "a vector of a step");
+  std::vector<double> values(bytes.size() / sizeof(double));
+  if (!bytes.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+template <typename Message>
+Message message_of(const Database& database, const std::string& bytes, const char* what) {
+  Message message;
+  if (!message.ParseFromString(bytes)) fail_damaged(database, what);
+  return message;
+}
+
+// Columns: request, digest, weight, log_alpha.
+StepRecord step_of(const Database& database, const Statement& row) {
+  return {.request = message_of<v1::ReportStepRequest>(database, row.bytes(0), "a step"),
+          .digest = row.bytes(1),
+          .weight = doubles_of(database, row.bytes(2)),
+          .log_alpha_K = doubles_of(database, row.bytes(3))};
+}
+
+std::optional<StepRecord> first_step(const Database& database, Statement& row) {
+  if (!row.next()) return std::nullopt;
+  StepRecord record = step_of(database, row);
+  row.reset();
+  return record;
+}
+
+std::optional<StoredTraining> first_training(const Database& database, Statement& row) {
+  if (!row.next()) return std::nullopt;
+  StoredTraining training{.request = message_of<v1::StartTrainingRequest>(database, row.bytes(0), "a training"),
+                          .response = message_of<v1::StartTrainingResponse>(database, row.bytes(1), "a training")};
+  row.reset();
+  return training;
+}
+
+std::size_t size_of(const StepRecord& record) {
+  return record.request.ByteSizeLong() + record.log_alpha_K.size() * sizeof(double);
+}
+
+}  // namespace
+
+JobStore::JobStore(const std::filesystem::path& file)
+    : database_(with_schema(Database(file))),
+      select_jobs_(database_, "SELECT sequence, job FROM jobs ORDER BY sequence"),
+      insert_job_(database_, "INSERT INTO jobs(id, state, job) VALUES (?, ?, ?) RETURNING sequence"),
+      update_job_(database_, "UPDATE jobs SET state = ?2, job = ?3 WHERE id = ?1"),
+      delete_job_(database_, "DELETE FROM jobs WHERE id = ?"),
+      delete_trainings_(database_, "DELETE FROM trainings WHERE job_id = ?"),
+      delete_steps_(database_, "DELETE FROM steps WHERE job_id = ?"),
+      select_request_(database_, "SELECT digest, answer FROM requests WHERE request_id = ?"),
+      insert_request_(database_, "INSERT INTO requests(request_id, digest, answer) VALUES (?, ?, ?)"),
+      select_training_(database_, "SELECT request, response FROM trainings WHERE job_id = ? AND generation = ?"),
+      select_newest_training_(
+          database_, "SELECT request, response FROM trainings WHERE job_id = ? ORDER BY generation DESC LIMIT 1"),
+      insert_training_(database_, "INSERT INTO trainings(job_id, generation, request, response) VALUES (?, ?, ?, ?)"),
+      insert_step_(database_,
+                   "INSERT INTO steps(job_id, generation, step, request, digest, weight, log_alpha) "
+                   "VALUES (?, ?, ?, ?, ?, ?, ?)"),
+      select_step_(database_,
+                   "SELECT request, digest, weight, log_alpha FROM steps "
+                   "WHERE job_id = ? AND generation = ? AND step = ?"),
+      select_last_step_(database_,
+                        "SELECT request, digest, weight, log_alpha FROM steps "
+                        "WHERE job_id = ? AND generation = ? ORDER BY step DESC LIMIT 1"),
+      // With max() SQLite takes the other columns from the row that has it.
+      select_steps_(database_,
+                    "SELECT request, digest, weight, log_alpha, max(generation) FROM steps "
+                    "WHERE job_id = ? AND step >= ? GROUP BY step ORDER BY step LIMIT ?"),
+      select_key_(database_, "SELECT key FROM signing_key") {
+  database_.execute("DELETE FROM requests WHERE created_at < unixepoch() - 30 * 86400");
+}
+
+std::vector<StoredJob> JobStore::jobs() {
+  std::vector<StoredJob> jobs;
+  for (select_jobs_.begin(); select_jobs_.next();) {
+    jobs.push_back({.sequence = select_jobs_.integer(0),
+                    .job = message_of<v1::TrainingJob>(database_, select_jobs_.bytes(1), "a job")});
+  }
+  return jobs;
+}
+
+std::int64_t JobStore::insert_job(const v1::TrainingJob& job, const std::optional<AnsweredRequest>& request) {
+  Transaction transaction(database_);
+  insert_job_.begin(job.id(), state_name(job.state()), Blob{job.SerializeAsString()});
+  insert_job_.next();
+  const std::int64_t sequence = insert_job_.integer(0);
+  insert_job_.reset();
+  if (request) {
+    insert_request_.run(request->request_id, Blob{request->digest}, Blob{request->answer.SerializeAsString()});
+  }
+  transaction.commit();
+  return sequence;
+}
+
+void JobStore::update_job(const v1::TrainingJob& job) {
+  update_job_.run(job.id(), state_name(job.state()), Blob{job.SerializeAsString()});
+}
+
+void JobStore::delete_job(const std::string& id) {
+  Transaction transaction(database_);
+  delete_steps_.run(id);
+  delete_trainings_.run(id);
+  delete_job_.run(id);
+  transaction.commit();
+}
+
+std::optional<AnsweredRequest> JobStore::answered_request(const std::string& request_id) {
+  select_request_.begin(request_id);
+  if (!select_request_.next()) return std::nullopt;
+  AnsweredRequest request{
+      .request_id = request_id,
+      .digest = select_request_.bytes(0),
+      .answer = message_of<v1::TrainingJob>(database_, select_request_.bytes(1), "an answered request")};
+  select_request_.reset();
+  return request;
+}
+
+void JobStore::start_training(const v1::TrainingJob& job, const StoredTraining& training) {
+  Transaction transaction(database_);
+  insert_training_.run(job.id(), job.generation(), Blob{training.request.SerializeAsString()},
+                       Blob{training.response.SerializeAsString()});
+  update_job_.run(job.id(), state_name(job.state()), Blob{job.SerializeAsString()});
+  transaction.commit();
+}
+
+std::optional<StoredTraining> JobStore::training(const std::string& job_id, std::int64_t generation) {
+  select_training_.begin(job_id, generation);
+  return first_training(database_, select_training_);
+}
+
+std::optional<StoredTraining> JobStore::newest_training(const std::string& job_id) {
+  select_newest_training_.begin(job_id);
+  return first_training(database_, select_newest_training_);
+}
+
+void JobStore::insert_step(const StepKey& key, const StepRecord& record) {
+  insert_step_.run(key.job_id, key.generation, key.step, Blob{record.request.SerializeAsString()}, Blob{record.digest},
+                   blob_of(record.weight), blob_of(record.log_alpha_K));
+}
+
+std::optional<StepRecord> JobStore::step(const StepKey& key) {
+  select_step_.begin(key.job_id, key.generation, key.step);
+  return first_step(database_, select_step_);
+}
+
+std::optional<StepRecord> JobStore::last_step(const std::string& job_id, std::int64_t generation) {
+  select_last_step_.begin(job_id, generation);
+  return first_step(database_, select_last_step_);
+}
+
+std::vector<StepRecord> JobStore::steps(const std::string& job_id, std::int64_t first, PageLimit limit) {
+  std::vector<StepRecord> records;
+  std::size_t bytes = 0;
+  for (select_steps_.begin(job_id, first, limit.rows); select_steps_.next();) {
+    StepRecord record = step_of(database_, select_steps_);
+    bytes += size_of(record);
+    if (!records.empty() && bytes > limit.bytes) break;
+    records.push_back(std::move(record));
+  }
+  select_steps_.reset();
+  return records;
+}
+
+std::string JobStore::signing_key() {
+  select_key_.begin();
+  if (!select_key_.next()) fail_damaged(database_, "the signing key");
+  std::string key = select_key_.bytes(0);
+  select_key_.reset();
+  return key;
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,85 @@
+// What survives the coordinator: jobs, what they train on, every applied step, and answered requests.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/store/database.h"
+#include "coordinator/weights/weight_owner.h"
+#include "equipoise/v1/training.pb.h"
+#include "equipoise/v1/worker.pb.h"
+
+namespace equipoise::coordinator {
+
+struct StoredJob {
+  std::int64_t sequence = 0;  // grows with every job ever made
+  v1::TrainingJob job;
+};
+
+// A create request that carried a request id, and its first answer.
+struct AnsweredRequest {
+  std::string request_id;
+  std::string digest;
+  v1::TrainingJob answer;
+};
+
+struct StoredTraining {
+  v1::StartTrainingRequest request;
+  v1::StartTrainingResponse response;
+};
+
+// Where a step stands: the key of its record.
+struct StepKey {
+  std::string job_id;
+  std::int64_t generation = 0;
+  std::int64_t step = 0;
+};
+
+struct PageLimit {
+  std::int64_t rows = 0;
+  std::size_t bytes = 0;
+};
+
+// Every function is one transaction: when it returns, what it wrote is on the disk. All throw StoreError, and have then
+// changed nothing. Not thread-safe.
+class JobStore {
+ public:
+  // Opens or makes the database. Throws std::invalid_argument where a newer program made it.
+  explicit JobStore(const std::filesystem::path& file);
+
+  std::vector<StoredJob> jobs();  // ascending sequence
+  // Returns its sequence. `request`: absent when the caller gave no request id.
+  std::int64_t insert_job(const v1::TrainingJob& job, const std::optional<AnsweredRequest>& request);
+  void update_job(const v1::TrainingJob& job);
+  // With its steps and trainings; answered requests stay.
+  void delete_job(const std::string& id);
+  // Kept for 30 days.
+  std::optional<AnsweredRequest> answered_request(const std::string& request_id);
+
+  // The job's new state together with what it trains on.
+  void start_training(const v1::TrainingJob& job, const StoredTraining& training);
+  std::optional<StoredTraining> training(const std::string& job_id, std::int64_t generation);
+  // Of the newest generation that started training.
+  std::optional<StoredTraining> newest_training(const std::string& job_id);
+
+  void insert_step(const StepKey& key, const StepRecord& record);
+  std::optional<StepRecord> step(const StepKey& key);
+  std::optional<StepRecord> last_step(const std::string& job_id, std::int64_t generation);
+  // From `first` on, ascending, each step of the newest generation that reached it; at least one row if there is any.
+  std::vector<StepRecord> steps(const std::string& job_id, std::int64_t first, PageLimit limit);
+
+  // 32 random bytes made with the database; signs page tokens.
+  std::string signing_key();
+
+ private:
+  Database database_;
+  Statement select_jobs_, insert_job_, update_job_, delete_job_, delete_trainings_, delete_steps_;
+  Statement select_request_, insert_request_;
+  Statement select_training_, select_newest_training_, insert_training_;
+  Statement insert_step_, select_step_, select_last_step_, select_steps_, select_key_;
+};
+
+}  // namespace equipoise::coordinator

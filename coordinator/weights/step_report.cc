@@ -1,0 +1,101 @@
+#include "coordinator/weights/step_report.h"
+
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <stdexcept>
+
+#include "common/base/number_text.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+[[noreturn]] void refuse(std::int64_t step, const std::string& what) {
+  throw std::invalid_argument("step " + std::to_string(step) + ": " + what);
+}
+
+void check_length(const v1::ReportStepRequest& request, const char* field, int length) {
+  if (length == request.group_size()) return;
+  refuse(request.step(), std::string(field) + " has " + std::to_string(length) +
+                             " values, expected one for each of the " + std::to_string(request.group_size()) +
+                             " groups in group");
+}
+
+std::vector<std::uint32_t> check_ids(std::int64_t step, const char* field,
+                                     const google::protobuf::RepeatedField<std::uint32_t>& ids,
+                                     std::size_t num_groups) {
+  for (int i = 0; i < ids.size(); ++i) {
+    const std::string where = std::string(field) + "[" + std::to_string(i) + "] is " + std::to_string(ids[i]);
+    if (ids[i] >= num_groups) refuse(step, where + ", expected a group id below " + std::to_string(num_groups));
+    if (i > 0 && ids[i] <= ids[i - 1]) refuse(step, where + ", expected group ids in ascending order, each once");
+  }
+  return {ids.begin(), ids.end()};
+}
+
+void append_bits(std::string& bytes, std::uint64_t value) {
+  for (int shift = 0; shift < 64; shift += 8) bytes += static_cast<char>(value >> shift & 0xff);
+}
+
+template <typename Numbers>
+void append_list(std::string& bytes, const Numbers& numbers) {
+  append_bits(bytes, static_cast<std::uint64_t>(numbers.size()));
+  for (const auto number : numbers) {
+    if constexpr (std::is_same_v<decltype(number), const double>) {
+      append_bits(bytes, std::bit_cast<std::uint64_t>(number));
+    } else {
+      append_bits(bytes, number);
+    }
+  }
+}
+
+}  // namespace
+
+StepReport check_step_report(const v1::ReportStepRequest& request, const std::vector<std::string>& group_names) {
+  const std::int64_t step = request.step();
+  check_length(request, "loss_sum", request.loss_sum_size());
+  check_length(request, "pair_count", request.pair_count_size());
+  StepReport report;
+  report.sums.group = check_ids(step, "group", request.group(), group_names.size());
+  report.non_finite_group = check_ids(step, "non_finite_group", request.non_finite_group(), group_names.size());
+  if (report.sums.group.empty() && report.non_finite_group.empty())
+    refuse(step, "group is empty, expected at least one");
+
+  for (int i = 0; i < request.group_size(); ++i) {
+    const std::string of_group = " of group \"" + group_names[request.group(i)] + "\" is ";
+    const double pair_count = request.pair_count(i);
+    const bool is_finite_group = !std::ranges::binary_search(report.non_finite_group, request.group(i));
+    const double loss_sum = is_finite_group ? request.loss_sum(i) : 0.0;
+    if (!std::isfinite(loss_sum)) {
+      refuse(step, "loss_sum" + of_group + number_text(loss_sum) +
+                       ", expected a finite number or the group in non_finite_group");
+    }
+    if (!std::isfinite(pair_count) || pair_count <= 0) {
+      refuse(step, "pair_count" + of_group + number_text(pair_count) + ", expected a finite number > 0");
+    }
+    report.sums.loss_sum.push_back(loss_sum);
+    report.sums.pair_count.push_back(pair_count);
+  }
+  report.sums.batch_pairs = request.batch_pairs();
+  if (!std::isfinite(report.sums.batch_pairs) || report.sums.batch_pairs <= 0) {
+    refuse(step, "batch_pairs is " + number_text(report.sums.batch_pairs) + ", expected a finite number > 0");
+  }
+  return report;
+}
+
+std::string step_digest(const v1::ReportStepRequest& request) {
+  std::string bytes;
+  append_bits(bytes, static_cast<std::uint64_t>(request.step()));
+  append_list(bytes, request.group());
+  append_list(bytes, request.loss_sum());
+  append_list(bytes, request.pair_count());
+  append_bits(bytes, std::bit_cast<std::uint64_t>(request.batch_pairs()));
+  append_list(bytes, request.non_finite_group());
+  std::string digest(SHA256_DIGEST_LENGTH, '\0');
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+         reinterpret_cast<unsigned char*>(digest.data()));
+  return digest;
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,61 @@
+// The owner of a job's alpha. A step is applied in three moves, so that no crash can lose or double it:
+// prepare() computes and changes nothing; the caller commits the record to disk; accept() makes it the state.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/dataset/shard_plan.h"
+#include "common/robust/group_weights.h"
+#include "coordinator/weights/step_report.h"
+
+namespace equipoise::coordinator {
+
+// What is on disk of one step: key (job, generation, step).
+struct StepRecord {
+  v1::ReportStepRequest request;    // as it came, without the job's id
+  std::string digest;               // step_digest(request)
+  std::vector<double> weight;       // the answer: w_g of each group of the request, in its order
+  std::vector<double> log_alpha_K;  // [K] after the step
+};
+
+struct GroupTable {
+  std::vector<std::string> names;    // [K]
+  std::vector<double> pair_count_K;  // [K]  N_g > 0
+};
+
+// Not thread-safe.
+class WeightOwner {
+ public:
+  // alpha starts as common/robust says. Throws std::invalid_argument where settings and groups do not agree.
+  WeightOwner(RobustSettings settings, GroupTable groups, std::int64_t num_pairs);
+
+  // Applies the request to a copy. A skipped step leaves alpha and answers the weights that it gives.
+  // Throws std::invalid_argument, as check_step_report does.
+  StepRecord prepare(const v1::ReportStepRequest& request) const;
+  // `record` is prepare()'s, or read from disk in order of step.
+  void accept(const StepRecord& record);
+
+  std::int64_t next_step() const { return next_step_; }
+  std::vector<double> alpha_K() const { return weights_.alpha_K(); }
+  const std::vector<double>& log_alpha_K() const { return weights_.log_alpha_K(); }
+  const GroupTable& groups() const { return groups_; }
+  // alpha as it was when log alpha was this.
+  std::vector<double> alpha_at(const std::vector<double>& log_alpha_K) const;
+
+ private:
+  GroupTable groups_;
+  GroupWeights weights_;
+  GroupWeights frozen_;  // the same settings with step size 0, answering from the alpha it has
+  std::int64_t next_step_ = 0;
+};
+
+// The settings of the job with importance weights in the order of the groups. Throws std::invalid_argument naming a
+// group that has no weight or a weight whose group is not in the data.
+RobustSettings robust_settings_for(const RobustSettings& settings,
+                                   const std::map<std::string, double>& importance_weights,
+                                   const std::vector<std::string>& group_names);
+
+}  // namespace equipoise::coordinator
