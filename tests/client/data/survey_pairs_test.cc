@@ -87,6 +87,12 @@ TEST(SurveyPairs, PutNoPromptIntoBothFiles) {
   }
 }
 
+TEST(SurveyPairs, HoldOutOtherQuestionsForOtherGroups) {
+  const SurveyPairs pairs =
+      make_survey_pairs(survey_of(40, {"a", "b"}, first_option), {.group_in_prompt = GroupInPrompt::kOmitted});
+  EXPECT_NE(prompts_of(pairs.validation, 0), prompts_of(pairs.validation, 1));
+}
+
 TEST(SurveyPairs, KeepAWholeItemTogetherWhenSplitByQuestion) {
   Survey survey = survey_of(30, {"a", "b"}, first_option);
   for (std::size_t q = 0; q < survey.questions.size(); q += 2) survey.questions[q].key = survey.questions[q + 1].key;

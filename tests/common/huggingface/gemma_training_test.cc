@@ -121,16 +121,29 @@ TEST(GemmaTraining, LearnsTheMostFrequentPairFirst) {
 }
 
 TEST(GemmaTraining, LeavesRareCharactersToBytesWhereTheVocabularyIsFull) {
-  std::vector<std::string> texts = {"aaaa bbbb"};
-  for (char32_t c = 0x4E00; c < 0x4E00 + 500; ++c) {
-    const std::string utf8 = {static_cast<char>(0xE0 | (c >> 12)), static_cast<char>(0x80 | ((c >> 6) & 0x3F)),
-                              static_cast<char>(0x80 | (c & 0x3F))};
-    texts.push_back(utf8);
+  std::vector<std::string> texts = {"水 水 水"};
+  for (int c = 0x100; c < 0x100 + 200; ++c) {  // 200 letters of two bytes, once each, before 水 by code point
+    texts.push_back({static_cast<char>(0xC0 | (c >> 6)), static_cast<char>(0x80 | (c & 0x3F))});
   }
   const auto vocab = train(texts, 300)["model"]["vocab"];
   EXPECT_EQ(vocab.size(), 300U);
-  EXPECT_TRUE(vocab.contains("a"));
-  EXPECT_TRUE(vocab.contains("▁"));
+  EXPECT_TRUE(vocab.contains("水"));
+}
+
+TEST(GemmaTraining, KnowsTheSpaceEvenWhereNoTextHasOne) {
+  const TempFolder folder;
+  train_gemma_tokenizer(std::vector<std::string>{"a", "b"}, 300, folder / "tokenizer.json");
+  const Tokenizer tokenizer = Tokenizer::from_file(folder / "tokenizer.json");
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode("a b", SpecialTokens::kOmit), Tokenizer::Decode::kSkipSpecial), "a b");
+}
+
+TEST(GemmaTraining, MergesLettersOnlyWithLettersAndASpaceBefore) {
+  const std::vector<std::string> texts(4, "\nA. ab 12, ab\nB. ab 12, ab!");
+  for (const auto& [token, id] : train(texts, kVocabSize)["model"]["vocab"].items()) {
+    if (id < 261 || token.size() == 1 || token == "▁") continue;
+    const std::string letters = token.starts_with("▁") ? token.substr(std::string("▁").size()) : token;
+    EXPECT_THAT(letters, testing::Each(testing::Truly([](char c) { return c == 'a' || c == 'b'; }))) << token;
+  }
 }
 
 TEST(GemmaTraining, RefusesAVocabularyWithoutRoom) {
