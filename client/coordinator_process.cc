@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -86,7 +87,7 @@ pid_t spawn(std::vector<std::string> words, const std::filesystem::path& log) {
 
 CoordinatorProcess::CoordinatorProcess(const CoordinatorOptions& options, const std::function<bool()>& stop)
     : log_(options.folder / "coordinator.log") {
-  const std::filesystem::path announcement = options.folder / "address";
+  const std::filesystem::path announcement = options.folder / "announcement.json";
   pid_ = spawn(arguments(options, announcement), log_);
   // The destructor does not run for an object whose constructor throws.
   try {
@@ -105,7 +106,7 @@ void CoordinatorProcess::wait_until_serving(const std::filesystem::path& announc
   while (true) {
     // It appears whole, by a rename, once the coordinator serves.
     std::ifstream file(announcement);
-    if (file && std::getline(file, address_) && !address_.empty()) return;
+    if (file) return read_announcement(file);
     if (has_ended()) throw PeerError("the coordinator did not start: " + last_line(log_) + " (" + end() + ")");
     if (stop()) throw CommandError(ExitCode::kInterrupted, "interrupted");
     if (std::chrono::steady_clock::now() > deadline) {
@@ -114,6 +115,13 @@ void CoordinatorProcess::wait_until_serving(const std::filesystem::path& announc
     }
     std::this_thread::sleep_for(kBetweenLooks);
   }
+}
+
+void CoordinatorProcess::read_announcement(std::istream& file) {
+  const auto content = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  const auto address = content.is_object() ? content.find("address") : content.end();
+  if (address == content.end() || !address->is_string()) throw PeerError("the coordinator did not say its address");
+  address_ = address->get<std::string>();
 }
 
 bool CoordinatorProcess::has_ended() {
@@ -136,6 +144,12 @@ void CoordinatorProcess::stop() noexcept {
   kill(pid_, SIGKILL);
   waitpid(pid_, &wait_status_, 0);
   ended_ = true;
+}
+
+std::filesystem::path log_of_job(const std::filesystem::path& folder, const std::string& job_id) {
+  const std::filesystem::path ranks = folder / "state" / "logs" / job_id;
+  std::error_code ignored;
+  return !job_id.empty() && std::filesystem::exists(ranks, ignored) ? ranks : folder / "coordinator.log";
 }
 
 std::filesystem::path program_folder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }

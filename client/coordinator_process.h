@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <istream>
 #include <string>
 
 namespace equipoise {
@@ -35,6 +36,7 @@ class CoordinatorProcess {
 
  private:
   void wait_until_serving(const std::filesystem::path& announcement, const std::function<bool()>& stop);
+  void read_announcement(std::istream& file);
   bool has_ended();
 
   pid_t pid_ = -1;
@@ -43,6 +45,9 @@ class CoordinatorProcess {
   std::string address_;
   std::filesystem::path log_;
 };
+
+// Where the ranks of `job_id` wrote, if any started; else the coordinator's own log. `folder` is the options'.
+std::filesystem::path log_of_job(const std::filesystem::path& folder, const std::string& job_id);
 
 // The folder of this executable.
 std::filesystem::path program_folder();

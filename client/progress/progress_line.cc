@@ -17,6 +17,12 @@ constexpr std::size_t kLongestBar = 30;
 constexpr std::size_t kLongestName = 24;
 constexpr const char* kGap = "  ";
 
+// The phase comes with a heartbeat and may be two seconds old: once steps are done it is not "reading data" any more.
+std::string running_activity(const v1::TrainingJob& job) {
+  if (job.phase() == "training") return "";
+  return job.step() == 0 || job.phase() == "evaluating" || job.phase() == "saving" ? job.phase() : "";
+}
+
 std::string state_activity(const v1::TrainingJob& job) {
   switch (job.state()) {
     case v1::JOB_STATE_QUEUED:
@@ -32,7 +38,7 @@ std::string state_activity(const v1::TrainingJob& job) {
     case v1::JOB_STATE_CANCELLING:
       return "cancelling";
     case v1::JOB_STATE_RUNNING:
-      return job.phase() == "training" ? "" : job.phase();
+      return running_activity(job);
     default:
       return "";
   }
@@ -182,9 +188,9 @@ std::string evaluation_line(const v1::TrainingJob& job) {
     accuracy_sum += group.validation_reward_accuracy();
     ++with_accuracy;
   }
-  std::string line = shorten(job.spec().name(), kLongestName) + kGap + "evaluation at step " +
-                     std::to_string(job.step()) + kGap + "worst " + shorten(worst->name(), kLongestName) + " loss " +
-                     loss_text(worst->validation_loss());
+  std::string line = shorten(job.spec().name(), kLongestName) + kGap + "evaluation" +
+                     (job.step() == 0 ? " before the first step" : "") + ": worst " +
+                     shorten(worst->name(), kLongestName) + " loss " + loss_text(worst->validation_loss());
   if (worst->has_validation_reward_accuracy()) line += ", accuracy " + share_text(worst->validation_reward_accuracy());
   if (with_accuracy > 0) line += "; mean accuracy over groups " + share_text(accuracy_sum / with_accuracy);
   return line;

@@ -45,8 +45,8 @@ std::string bar_line(const ProgressView& view, std::size_t columns, Glyphs glyph
 // For a file or a pipe: everything, without a bar.
 std::string plain_line(const ProgressView& view);
 
-// The newest evaluation: "step 100: evaluation: worst group Republican, loss 0.6512, reward accuracy 0.563 ...".
-// Empty where there was none.
+// The newest evaluation: "gr-dpo  evaluation: worst Republican loss 0.6512, accuracy 0.563; mean accuracy over groups
+// 0.612". Empty where there was none.
 std::string evaluation_line(const v1::TrainingJob& job);
 
 }  // namespace equipoise

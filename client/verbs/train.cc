@@ -63,7 +63,7 @@ void train(const TrainFlags& flags, const Console& console) {
   const auto display = flags.quiet ? make_silent_display() : make_display(console);
   const FollowedJob followed = run_job(spec, coordinator, inbox, *display, folder);
   coordinator.stop();
-  require_success(followed, "logs: " + folder.path().string());
+  require_success(followed, "log: " + log_of_job(folder.path(), followed.job.id()).string());
   if (!flags.quiet) report(followed.job, console);
   folder.discard();
 }
@@ -77,7 +77,7 @@ void add_train_verb(CLI::App& parent, Action& chosen) {
   verb->add_flag("--quiet", flags->quiet, "Say nothing unless something fails");
   verb->add_option("--log-level", flags->log_level, "Of the coordinator's log")
       ->type_name("LEVEL")
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+      ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}));
   verb->footer(
       "The run's folder receives metrics.jsonl, job.yaml and the model in final/. Ctrl-C cancels the job.\n"
       "Exit code: 0 done, 2 the input is not right, 1 anything else failed, 130 interrupted.\n"

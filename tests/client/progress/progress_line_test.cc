@@ -80,6 +80,14 @@ TEST(ProgressLine, SaysWhatIsDoneBeforeTheFirstStep) {
   EXPECT_EQ(plain_line(progress_view(job)), "gr-dpo  waiting");
 }
 
+TEST(ProgressLine, ForgetsAPhaseThatIsOverOnceStepsAreDone) {
+  v1::TrainingJob job = example_job();
+  job.set_phase("reading data");
+  EXPECT_EQ(progress_view(job).activity, "");
+  job.set_phase("evaluating");
+  EXPECT_EQ(progress_view(job).activity, "evaluating");
+}
+
 TEST(ProgressLine, CallsTheGroupWithTheHighestLossWorstAndOnlyIfThereAreTwo) {
   v1::TrainingJob job = example_job();
   job.mutable_groups(0)->set_train_loss(0.9);
@@ -97,9 +105,8 @@ TEST(ProgressLine, ReportsAnEvaluationByItsWorstGroup) {
   job.mutable_groups(0)->set_validation_reward_accuracy(0.75);
   job.mutable_groups(1)->set_validation_loss(0.625);
   job.mutable_groups(1)->set_validation_reward_accuracy(0.25);
-  EXPECT_EQ(
-      evaluation_line(job),
-      "gr-dpo  evaluation at step 50  worst Republican loss 0.6250, accuracy 0.250; mean accuracy over groups 0.500");
+  EXPECT_EQ(evaluation_line(job),
+            "gr-dpo  evaluation: worst Republican loss 0.6250, accuracy 0.250; mean accuracy over groups 0.500");
 }
 
 }  // namespace
