@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -14,6 +15,9 @@ namespace equipoise::log_linear {
 namespace {
 
 constexpr int kMostNewtonSteps = 500;
+// Below this decrement^2, relative to the value, full steps converge quadratically and differences of values are
+// rounding.
+constexpr double kQuadratic = 1e-11;
 
 double dot(std::span<const double> a, std::span<const double> b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
@@ -54,12 +58,21 @@ class NewtonSolver {
     evaluate();
   }
 
-  // Newton steps until decrement^2 <= small * (1 + |f|) or they are used up or rounding stops them.
+  // Newton steps until decrement^2 <= small * (1 + |f|), or they are used up, or rounding lets them gain no more.
   void minimise(double mu, double small) {
+    double before = std::numeric_limits<double>::infinity();
     while (steps_ < kMostNewtonSteps && direction(mu)) {
-      if (decrement2_ <= small * (1 + std::abs(value_))) return;
+      const double scale = 1 + std::abs(value_);
+      if (decrement2_ <= small * scale) return;
       ++steps_;
-      if (!move(mu)) return;
+      if (decrement2_ > kQuadratic * scale) {
+        if (!move(mu)) return;
+      } else {
+        if (decrement2_ > before / 4) return;
+        before = decrement2_;
+        for (std::size_t j = 0; j < theta_.size(); ++j) theta_[j] += step_[j];
+        evaluate();
+      }
     }
   }
 
@@ -170,6 +183,7 @@ double distance_below(const NewtonSolver& solver, double radius) {
 }
 
 WeightedMinimum minimise_in_ball(NewtonSolver& solver, double radius, double tolerance) {
+  constexpr double kAsFarAsRoundingLets = 1e-28;
   constexpr double kSmallestShare = 1e-16;  // a multiplier this far below the largest: the minimum is inside
   // |theta(mu)| <= |gradient at 0| / mu, so the multiplier sought is at most:
   double high = norm(solver.gradient()) / radius;
@@ -177,7 +191,7 @@ WeightedMinimum minimise_in_ball(NewtonSolver& solver, double radius, double tol
   WeightedMinimum best = result_of(solver, distance_below(solver, radius), tolerance);
   while (!best.converged && solver.steps() < kMostNewtonSteps && high > low * (1 + 1e-15)) {
     const double mu = std::sqrt(low * high);
-    solver.minimise(mu, tolerance * 1e-4);
+    solver.minimise(mu, kAsFarAsRoundingLets);
     const bool outside = norm(solver.theta()) > radius;
     (outside ? low : high) = mu;
     if (outside) solver.scale_to(radius);

@@ -51,8 +51,9 @@ RewardEvaluator::RewardEvaluator(const Problem& problem, std::span<const Prefere
         reward_[row] = dot(phi_.data() + row * dim_, problem.reward_KD[group]);
         best = std::max(best, reward_[row]);
       }
-      optimal_reward_K_[group] += best / static_cast<double>(states_);
+      optimal_reward_K_[group] += best;
     }
+    optimal_reward_K_[group] /= static_cast<double>(states_);
     if (optimal_reward_K_[group] == 0) {
       throw std::invalid_argument("the optimal reward of group " + std::to_string(group) +
                                   " is 0: its reward error has no meaning, give another reward vector");

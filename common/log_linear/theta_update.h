@@ -24,7 +24,7 @@ enum class ClosedForm { kOff, kObjective, kAuthors };
 
 struct ThetaSettings {
   double learning_rate = 0.1;      // eta_theta > 0; not used in closed form
-  PlateauSettings plateau;         // of the learning rate, observing the largest group loss
+  PlateauSettings plateau = {};    // of the learning rate, observing the largest group loss
   double projection_radius = 0.0;  // R; 0: no projection
   ClosedForm closed_form = ClosedForm::kOff;
   double ridge = 0.0;  // lambda >= 0, closed form only

@@ -1,0 +1,131 @@
+#include "common/log_linear/pair_kernel.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+#include <vector>
+
+#include "common/base/split_mix64.h"
+
+namespace equipoise::log_linear {
+namespace {
+
+constexpr double kUnit = std::numeric_limits<double>::epsilon();
+
+struct OneLoss {
+  double loss;
+  double slope;
+};
+
+// The kernel on one pair with one feature that is 1: h = theta.
+OneLoss at(double h, const LossSettings& loss) {
+  const double x[kLanes] = {1};
+  const double mask[kLanes] = {1};
+  double gradient[1], scratch[kLanes];
+  const double sum = sum_losses({x, mask, 1, 1}, loss, std::span(&h, 1), gradient, scratch);
+  return {sum, gradient[0]};
+}
+
+// Random blocks; the last one is half padding.
+struct Blocks {
+  std::vector<double> x, mask;
+  PairBlocks view;
+
+  Blocks(std::size_t count, std::size_t dim) : x(count * dim * kLanes), mask(count * kLanes, 1.0) {
+    SplitMix64 random(count * 100 + dim);
+    for (double& value : x) value = 4 * random.uniform() - 2;
+    for (std::size_t lane = kLanes / 2; lane < kLanes; ++lane) {
+      mask[(count - 1) * kLanes + lane] = 0;
+      for (std::size_t j = 0; j < dim; ++j) x[((count - 1) * dim + j) * kLanes + lane] = 0;
+    }
+    view = {x.data(), mask.data(), count, dim};
+  }
+};
+
+TEST(PairKernel, DpoIsWithinFourUnitsOfTheExactLossAndSlope) {
+  double worst_loss = 0, worst_slope = 0;
+  for (double z = -700; z <= 700; z += 0.0137) {
+    const OneLoss found = at(z, {PairLoss::kDpo, 1.0, 0.0});
+    const long double e = std::exp(-std::abs(static_cast<long double>(z)));
+    const long double loss = std::log1p(e) + (z < 0 ? -static_cast<long double>(z) : 0.0L);
+    const long double slope = -(z > 0 ? e : 1.0L) / (1.0L + e);
+    worst_loss = std::max(worst_loss, static_cast<double>(std::abs(found.loss / loss - 1)));
+    worst_slope = std::max(worst_slope, static_cast<double>(std::abs(found.slope / slope - 1)));
+  }
+  EXPECT_LT(worst_loss, 4 * kUnit);
+  EXPECT_LT(worst_slope, 4 * kUnit);
+}
+
+TEST(PairKernel, LabelSmoothingMixesTheLossOfTheOppositeLabel) {
+  constexpr double kBeta = 0.3, kSmoothing = 0.2;
+  for (const double h : {-30.0, -1.0, 0.0, 0.5, 20.0}) {
+    const double chosen = std::log1p(std::exp(-kBeta * h)), rejected = std::log1p(std::exp(kBeta * h));
+    const double sigmoid = 1 / (1 + std::exp(kBeta * h));  // sigmoid(-beta h)
+    const OneLoss found = at(h, {PairLoss::kDpo, kBeta, kSmoothing});
+    EXPECT_NEAR(found.loss, (1 - kSmoothing) * chosen + kSmoothing * rejected, 1e-13);
+    EXPECT_NEAR(found.slope, kBeta * (kSmoothing - sigmoid), 1e-15);
+  }
+}
+
+TEST(PairKernel, IpoIsTheSquaredDistanceToHalfOverBeta) {
+  const OneLoss found = at(3, {PairLoss::kIpo, 0.1, 0});
+  EXPECT_EQ(found.loss, 4);    // (3 - 5)^2
+  EXPECT_EQ(found.slope, -4);  // 2 (3 - 5)
+}
+
+TEST(PairKernel, ALossThatIsNotFiniteIsNotHidden) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  for (const PairLoss type : {PairLoss::kDpo, PairLoss::kIpo}) {
+    EXPECT_FALSE(std::isfinite(at(kNan, {type, 1, 0}).loss));
+    EXPECT_FALSE(std::isfinite(at(kNan, {type, 1, 0}).slope));
+    EXPECT_FALSE(std::isfinite(at(-kInfinity, {type, 1, 0}).loss));
+  }
+  EXPECT_EQ(at(-1e300, {PairLoss::kDpo, 1, 0}).loss, 1e300);
+}
+
+TEST(PairKernel, SumsOverThePairsAndNotThePadding) {
+  const Blocks one(1, 3);
+  const std::vector<double> theta_D = {0.5, -1, 2};
+  std::vector<double> gradient_D(3), scratch(3 * kLanes), expected_D(3);
+  const LossSettings loss{PairLoss::kDpo, 0.7, 0};
+  double expected = 0;
+  for (std::size_t lane = 0; lane < kLanes / 2; ++lane) {
+    double h = 0;
+    for (std::size_t j = 0; j < 3; ++j) h += theta_D[j] * one.x[j * kLanes + lane];
+    expected += at(h, loss).loss;
+    for (std::size_t j = 0; j < 3; ++j) expected_D[j] += at(h, loss).slope * one.x[j * kLanes + lane];
+  }
+  EXPECT_NEAR(sum_losses(one.view, loss, theta_D, gradient_D, scratch), expected, 1e-14);
+  for (std::size_t j = 0; j < 3; ++j) EXPECT_NEAR(gradient_D[j], expected_D[j], 1e-14);
+}
+
+TEST(PairKernel, EverySetOfInstructionsGivesTheSameBits) {
+  if (supported_instructions().size() == 1) GTEST_SKIP() << "this processor has the baseline only";
+  for (const std::size_t dim : {std::size_t{2}, std::size_t{4}, std::size_t{6}}) {
+    for (const PairLoss type : {PairLoss::kDpo, PairLoss::kIpo}) {
+      const Blocks blocks(41, dim);
+      const LossSettings loss{type, 0.9, type == PairLoss::kDpo ? 0.1 : 0.0};
+      std::vector<double> theta_D(dim, 0.37), scratch(dim * kLanes), baseline_D(dim), gradient_D(dim);
+      const double baseline = sum_losses_with(Instructions::kBaseline, blocks.view, loss, theta_D, baseline_D, scratch);
+      for (const Instructions instructions : supported_instructions()) {
+        EXPECT_EQ(sum_losses_with(instructions, blocks.view, loss, theta_D, gradient_D, scratch), baseline);
+        EXPECT_EQ(gradient_D, baseline_D);
+      }
+    }
+  }
+}
+
+TEST(PairKernel, RefusesSettingsOutOfTheirRange) {
+  EXPECT_NO_THROW(check_loss({PairLoss::kDpo, 1, 0.49}));
+  EXPECT_THROW(check_loss({PairLoss::kDpo, 0, 0}), std::invalid_argument);
+  EXPECT_THROW(check_loss({PairLoss::kDpo, std::numeric_limits<double>::infinity(), 0}), std::invalid_argument);
+  EXPECT_THROW(check_loss({PairLoss::kDpo, 1, 0.5}), std::invalid_argument);
+  EXPECT_THROW(check_loss({PairLoss::kDpo, 1, std::nan("")}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace equipoise::log_linear

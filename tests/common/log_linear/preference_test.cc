@@ -1,0 +1,113 @@
+#include "common/log_linear/preference.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+
+namespace equipoise::log_linear {
+namespace {
+
+const Problem kProblem{FeatureMap::kSame, 8, {{1, 3, 1, 3}, {3, 1, 3, 1}}, {}};
+constexpr const char* kGoodLine = R"({"state": [0.5, 1], "group": 1, "chosen": 7, "rejected": 0})";
+
+class PreferenceFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::create_directories(folder_);
+    path_ = folder_ / "pairs.jsonl";
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  void write(const std::string& text) { std::ofstream(path_, std::ios::binary) << text; }
+  std::vector<Preference> read(const std::string& text) {
+    write(text);
+    return read_preferences(path_, kProblem);
+  }
+  // What is said of a file whose second line is this one.
+  std::string refusal_of(const std::string& line) {
+    try {
+      read(std::string(kGoodLine) + "\n" + line + "\n");
+      return "";
+    } catch (const std::invalid_argument& refused) {
+      const std::string where = path_.string() + ":2: ";
+      EXPECT_THAT(refused.what(), testing::StartsWith(where));
+      return std::string(refused.what()).substr(where.size());
+    }
+  }
+
+  std::filesystem::path folder_;
+  std::filesystem::path path_;
+};
+
+TEST_F(PreferenceFile, GivesThePairsInItsOrder) {
+  const auto pairs = read(std::string(kGoodLine) + "\r\n" +
+                          R"({"note": {}, "rejected": 1, "chosen": 2, "state": [-0.25, 1e-3], "group": 0})");
+  ASSERT_EQ(pairs.size(), 2u);
+  EXPECT_EQ(pairs[0].state, (std::vector<double>{0.5, 1}));
+  EXPECT_EQ(pairs[0].group, 1u);
+  EXPECT_EQ(pairs[0].chosen, 7u);
+  EXPECT_EQ(pairs[0].rejected, 0u);
+  EXPECT_EQ(pairs[1].state, (std::vector<double>{-0.25, 1e-3}));
+}
+
+TEST_F(PreferenceFile, ReadsBackBitForBit) {
+  const std::vector<Preference> pairs = {{{1.0 / 3, 5e-324}, 0, 1, 2}, {{0.1, 1e300}, 1, 7, 0}};
+  write_preferences(path_, pairs);
+  const auto again = read_preferences(path_, kProblem);
+  ASSERT_EQ(again.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(again[i].state, pairs[i].state);
+    EXPECT_EQ(again[i].group, pairs[i].group);
+    EXPECT_EQ(again[i].chosen, pairs[i].chosen);
+    EXPECT_EQ(again[i].rejected, pairs[i].rejected);
+  }
+}
+
+TEST_F(PreferenceFile, NamesLineFieldAndValueOfWhatItRefuses) {
+  const std::pair<const char*, const char*> refusals[] = {
+      {R"({"state": [0.5, 1], "group": 2, "chosen": 7, "rejected": 0})",
+       "field \"group\" is 2, expected an integer from 0 to 1"},
+      {R"({"state": [0.5, 1], "group": -1, "chosen": 7, "rejected": 0})",
+       "field \"group\" is -1, expected an integer from 0 to 1"},
+      {R"({"state": [0.5, 1], "group": "nurse", "chosen": 7, "rejected": 0})",
+       "field \"group\" is \"nurse\", expected an integer from 0 to 1"},
+      {R"({"state": [0.5, 1], "group": 0, "chosen": 8, "rejected": 0})",
+       "field \"chosen\" is 8, expected an integer from 0 to 7"},
+      {R"({"state": [0.5, 1], "group": 0, "chosen": 1.5, "rejected": 0})",
+       "field \"chosen\" is 1.5, expected an integer from 0 to 7"},
+      {R"({"state": [0.5, 1], "group": 0, "chosen": 3, "rejected": 3})",
+       "field \"rejected\" is 3, expected another action than \"chosen\""},
+      {R"({"state": [0.5], "group": 0, "chosen": 3, "rejected": 4})",
+       "field \"state\" is of length 1, expected a list of 2 numbers"},
+      {R"({"state": [0.5, null], "group": 0, "chosen": 3, "rejected": 4})",
+       "field \"state\" is [0.5,null], expected a list of 2 numbers"},
+      {R"({"state": 0.5, "group": 0, "chosen": 3, "rejected": 4})",
+       "field \"state\" is 0.5, expected a list of 2 numbers"},
+      {R"({"state": [0.5, 1], "group": 0, "rejected": 4})", "field \"chosen\" is missing"},
+      {R"({"state": [0.5, 1], "group": 0, "group": 1, "chosen": 3, "rejected": 4})",
+       "field \"group\" is there twice, expected once"},
+      {"[1, 2]", "the line is not a JSON object, expected one"},
+  };
+  for (const auto& [line, expected] : refusals) EXPECT_EQ(refusal_of(line), expected) << line;
+}
+
+TEST_F(PreferenceFile, RefusesWhatIsNotJson) {
+  for (const char* line : {"", "{", "{\"state\": [NaN, 1]}", "{} {}", "{\"state\": [1e999, 0]}"}) {
+    EXPECT_THAT(refusal_of(line), testing::StartsWith("the line is not JSON")) << line;
+  }
+  EXPECT_THAT(refusal_of(std::string(1u << 21, ' ')), testing::HasSubstr("at most 1 MiB"));
+}
+
+TEST_F(PreferenceFile, IsRefusedIfItIsEmptyOrNotThere) {
+  EXPECT_THROW(read(""), std::invalid_argument);
+  EXPECT_THROW(read_preferences(folder_ / "absent.jsonl", kProblem), std::invalid_argument);
+  EXPECT_THROW(read_preferences(folder_, kProblem), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace equipoise::log_linear
