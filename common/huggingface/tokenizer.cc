@@ -72,10 +72,9 @@ std::vector<std::vector<std::int32_t>> Tokenizer::encode_batch(std::span<const s
     }
   };
   {
-    std::vector<std::jthread> others;
+    std::vector<std::jthread> workers;
     const std::size_t useful = std::min(static_cast<std::size_t>(threads), texts.size());
-    for (std::size_t i = 1; i < useful; ++i) others.emplace_back(work);
-    work();
+    for (std::size_t i = 0; i < useful; ++i) workers.emplace_back(work);
   }
   if (failure) std::rethrow_exception(failure);
   return ids;

@@ -26,7 +26,8 @@ class Tokenizer {
   // kAdd runs the post-processor (BOS and the like). Special-token text inside `text` is parsed as such.
   // Throws std::invalid_argument on text that is not UTF-8. May be called from several threads at once.
   std::vector<std::int32_t> encode(std::string_view text, SpecialTokens special) const;
-  // encode() of every text, on `threads` threads, in order.
+  // encode() of every text, on `threads` new threads, in order. The library remembers words for each thread (10 000 at
+  // most) until the thread ends, even when the tokenizer is gone: prefer this one for many texts.
   std::vector<std::vector<std::int32_t>> encode_batch(std::span<const std::string> texts, SpecialTokens special,
                                                       int threads) const;
   enum class Decode { kKeepSpecial, kSkipSpecial };
