@@ -7,6 +7,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "common/robust/log_simplex.h"
+
 namespace equipoise {
 namespace {
 
@@ -76,7 +78,10 @@ TEST(GroupWeights, KeepTheRatioOfGroupsThatAreAbsent) {
 TEST(GroupWeights, StayFiniteForHugeLosses) {
   GroupWeights weights(robust_settings(1e10), {1, 1, 1}, 3);
   for (int step = 0; step < 10; ++step) weights.step(sums_of({0, 1}, {1e300, -1e300}, {1e-5, 1e-5}, 1));
-  for (const double log_alpha : weights.log_alpha_K()) EXPECT_TRUE(std::isfinite(log_alpha));
+  for (const double log_alpha : weights.log_alpha_K()) {
+    EXPECT_TRUE(std::isfinite(log_alpha));
+    EXPECT_GE(log_alpha, kLowestLogWeight);  // however many such steps follow
+  }
   EXPECT_NEAR(weights.alpha_K()[0], 1, kRounding);
   EXPECT_EQ(weights.alpha_K()[1], 0);
 }
