@@ -156,8 +156,7 @@ double GroupWeights::rise(const GroupSums& sums, std::size_t i) const {
   const double loss = scale_of(sums, i, settings_.estimator, group_pair_count_K_, num_pairs_) * sums.loss_sum[i];
   // Without an adjustment no root is drawn: for a million groups that saves a sixth of the time.
   const double adjusted =
-      settings_.adjustment == 0 ? loss
-                                : loss + settings_.adjustment / std::sqrt(group_pair_count_K_[sums.group[i]]);
+      settings_.adjustment == 0 ? loss : loss + settings_.adjustment / std::sqrt(group_pair_count_K_[sums.group[i]]);
   return std::clamp(factor * adjusted, kLowestLogWeight, -kLowestLogWeight);
 }
 
