@@ -1,0 +1,228 @@
+// Steps, finishing and failing, as ranks see them.
+#include "coordinator/job/rank_desk.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/coordinator/job/controller_fixture.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Code = Refusal::Code;
+
+class RankDeskTest : public ControllerFixture {};
+
+std::string bits(const v1::ReportStepResponse& response) { return response.SerializeAsString(); }
+
+TEST_F(RankDeskTest, ARepeatedStepGetsTheStoredAnswerAndMovesNothing) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  const auto first = bits(ranks().report_step(step_request(id, 1, 0, {0.2, 1.0})));
+  ranks().report_step(step_request(id, 1, 1, {0.3, 0.9}));
+  const auto revision = job(id).revision();
+  EXPECT_EQ(bits(ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}))), first);
+  EXPECT_EQ(job(id).revision(), revision);
+  EXPECT_EQ(job(id).step(), 2);
+}
+
+TEST_F(RankDeskTest, ARepeatedStepGetsTheStoredAnswerAlsoAfterARestart) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  const auto request = step_request(id, 1, 0, {0.2, 1.0});
+  const auto first = bits(ranks().report_step(request));
+  restart();
+  EXPECT_EQ(bits(ranks().report_step(request)), first);
+  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, 1.1})); }).code, Code::kAborted);
+  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 1, {0.2, 1.1})); }).code,
+            Code::kFailedPrecondition);
+}
+
+TEST_F(RankDeskTest, OtherNumbersForAKnownStepAreRefusedAndChangeNothing) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  const double weight = job(id).groups(0).weight();
+  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, 1.5})); }).code, Code::kAborted);
+  EXPECT_EQ(job(id).groups(0).weight(), weight);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
+}
+
+TEST_F(RankDeskTest, OnlyTheNextStepOfThePlanIsApplied) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 1, {0.2, 1.0})); }).text,
+            "job " + id + ": step is 1, expected 0");
+  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, -1, {0.2, 1.0})); }).code, Code::kOutOfRange);
+  do_all_steps(id);
+  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 10, {0.2, 1.0})); }).code, Code::kOutOfRange);
+}
+
+TEST_F(RankDeskTest, AnotherGenerationIsFenced) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  for (const std::int64_t generation : {0, 2}) {
+    const auto refused = complaint([&] { ranks().report_step(step_request(id, generation, 0, {0.2, 1.0})); });
+    EXPECT_EQ(refused.code, Code::kFailedPrecondition);
+    EXPECT_THAT(refused.text, HasSubstr("its newest is 1"));
+    EXPECT_EQ(complaint([&] { ranks().heartbeat(heartbeat_request(id, generation, 0)); }).code,
+              Code::kFailedPrecondition);
+  }
+}
+
+TEST_F(RankDeskTest, ASkippedStepIsNamedInTheConditionsAndKeepsAlpha) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  auto request = step_request(id, 1, 0, {0.2, std::numeric_limits<double>::quiet_NaN()});
+  request.add_non_finite_group(1);
+  EXPECT_THAT(ranks().report_step(request).weight(), ElementsAre(0.5, 0.5));
+  EXPECT_EQ(job(id).step(), 1);
+  EXPECT_EQ(job(id).groups(1).weight(), 0.5);
+  ASSERT_EQ(job(id).conditions_size(), 1);
+  EXPECT_EQ(job(id).conditions(0), "step 0 was skipped: the loss of group \"south\" was not finite");
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
+}
+
+TEST_F(RankDeskTest, BadNumbersNameTheGroupAndLeaveTheStepOpen) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  const auto refused = complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, INFINITY})); });
+  EXPECT_THAT(refused.text, HasSubstr("group \"south\""));
+  EXPECT_NO_THROW(ranks().report_step(step_request(id, 1, 0, {0.2, 1.0})));
+}
+
+TEST_F(RankDeskTest, StartTrainingGivesThePlanAndTheSameAnswerAgain) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
+  const auto answer = ranks().start_training(start_request(id, 1));
+  EXPECT_EQ(answer.plan().end_step(), 10);
+  EXPECT_EQ(answer.plan().world_size(), 2);
+  EXPECT_EQ(answer.plan().global_batch_size(), 4);
+  EXPECT_THAT(answer.log_alpha(), ElementsAre(std::log(0.5), std::log(0.5)));
+  ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  EXPECT_EQ(ranks().start_training(start_request(id, 1)).SerializeAsString(), answer.SerializeAsString());
+  auto other = start_request(id, 1);
+  other.set_dataset_digest(std::string(32, 'e'));
+  EXPECT_EQ(complaint([&] { ranks().start_training(other); }).code, Code::kFailedPrecondition);
+}
+
+TEST_F(RankDeskTest, StartTrainingRefusesGroupsThatMakeNoSense) {
+  const auto id = people().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
+  ranks().register_worker(register_request(id, 0, 0, 1));
+  auto request = start_request(id, 1);
+  request.set_group_names(1, "north");
+  EXPECT_EQ(complaint([&] { ranks().start_training(request); }).text,
+            "group_names[1] is \"north\", which an earlier group has");
+  request = start_request(id, 1);
+  request.set_group_pair_count(1, 0);
+  EXPECT_EQ(complaint([&] { ranks().start_training(request); }).text,
+            "group_pair_count of group \"south\" is 0, expected a finite number > 0");
+  request = start_request(id, 1);
+  request.set_dataset_digest("short");
+  EXPECT_THAT(complaint([&] { ranks().start_training(request); }).text, HasSubstr("dataset_digest has 5 bytes"));
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+}
+
+TEST_F(RankDeskTest, GroupCountsOfTheSpecWinOverThoseOfTheFile) {
+  auto spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
+  (*spec.mutable_data()->mutable_group_counts())["south"] = 200;
+  const auto id = people().create(create_request(spec)).id();
+  ranks().register_worker(register_request(id, 0, 0, 1));
+  ranks().start_training(start_request(id, 1));
+  EXPECT_EQ(job(id).groups(0).pair_count(), 4);
+  EXPECT_EQ(job(id).groups(1).pair_count(), 200);
+}
+
+TEST_F(RankDeskTest, RegisteringIsForOneLiveAttemptOfTheWantedSize) {
+  const auto id = people().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 2))).id();
+  EXPECT_THAT(complaint([&] { ranks().register_worker(register_request(id, 0, 0, 3)); }).text,
+              HasSubstr("world_size is 3, but the job wants 2"));
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(ranks().register_worker(register_request(id, 0, 0, 2)).generation(), 1);
+  EXPECT_EQ(ranks().register_worker(register_request(id, 0, 0, 2)).generation(), 1) << "a retry is the same attempt";
+  auto other = register_request(id, 0, 0, 2);
+  other.set_pid(4711);
+  EXPECT_EQ(complaint([&] { ranks().register_worker(other); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(complaint([&] { ranks().register_worker(register_request(id, 0, 1, 2)); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(ranks().register_worker(register_request(id, 1, 1, 2)).spec().name(), "survey");
+}
+
+TEST_F(RankDeskTest, ALaunchedJobTakesOnlyRanksThatKnowItsToken) {
+  const auto id = people().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1))).id();
+  EXPECT_EQ(complaint([&] { ranks().register_worker(register_request(id, 0, 0, 1)); }).code, Code::kPermissionDenied);
+  core_->attempts().tick();
+  auto request = register_request(id, 0, 0, 1);
+  EXPECT_EQ(complaint([&] { ranks().register_worker(request); }).code, Code::kPermissionDenied);
+  request.set_attempt_token(std::string(64, '0'));
+  EXPECT_EQ(complaint([&] { ranks().register_worker(request); }).code, Code::kPermissionDenied);
+  request.set_attempt_token(launcher_.started.back().token);
+  EXPECT_EQ(ranks().register_worker(request).generation(), 1);
+}
+
+TEST_F(RankDeskTest, AnExternalJobSucceedsWhenAllRanksFinishAlike) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
+  EXPECT_EQ(complaint([&] { ranks().finish_worker(finish_request(id, 1, 0, 'x')); }).code, Code::kFailedPrecondition);
+  do_all_steps(id);
+  ranks().finish_worker(finish_request(id, 1, 1, 'x'));
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
+  ranks().finish_worker(finish_request(id, 1, 0, 'x'));
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_NO_THROW(ranks().finish_worker(finish_request(id, 1, 0, 'x'))) << "the answer may have been lost";
+  EXPECT_EQ(ranks().heartbeat(heartbeat_request(id, 1, 0)).command(), v1::HeartbeatResponse::COMMAND_CONTINUE);
+}
+
+TEST_F(RankDeskTest, RanksThatEndWithOtherParametersFailTheJob) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
+  do_all_steps(id);
+  ranks().finish_worker(finish_request(id, 1, 0, 'x'));
+  EXPECT_EQ(complaint([&] { ranks().finish_worker(finish_request(id, 1, 1, 'y')); }).code, Code::kAborted);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(job(id).failure_kind(), v1::FAILURE_KIND_PROGRAM);
+  EXPECT_EQ(job(id).state_reason(), "the parameters of rank 1 differ from those of rank 0 after step 10");
+}
+
+TEST_F(RankDeskTest, TheFirstRankThatFailsSaysWhy) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
+  v1::FailWorkerRequest request;
+  request.set_job_id(id);
+  request.set_generation(1);
+  request.set_rank(1);
+  request.set_reason("out of\nmemory");
+  request.set_kind(v1::FAILURE_KIND_INFRASTRUCTURE);
+  ranks().fail_worker(request);
+  request.set_rank(0);
+  request.set_reason("peer lost");
+  EXPECT_NO_THROW(ranks().fail_worker(request));
+  EXPECT_EQ(job(id).state_reason(), "rank 1: out of memory");
+  EXPECT_EQ(job(id).failure_kind(), v1::FAILURE_KIND_INFRASTRUCTURE);
+  EXPECT_EQ(ranks().heartbeat(heartbeat_request(id, 1, 0)).command(), v1::HeartbeatResponse::COMMAND_EXIT);
+  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, 1.0})); }).code,
+            Code::kFailedPrecondition);
+}
+
+TEST_F(RankDeskTest, MetricsShowGroupsBeforeAndAfterSpeedAndTimeLeft) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  v1::ReportMetricsRequest request;
+  request.set_job_id(id);
+  request.set_generation(1);
+  request.set_split(v1::SPLIT_VALIDATION);
+  request.add_groups()->set_group(1);
+  request.mutable_groups(0)->set_loss(0.7);
+  request.mutable_groups(0)->set_reward_accuracy(0.4);
+  ranks().report_metrics(request);
+  ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  request.set_step(1);
+  request.mutable_groups(0)->set_loss(0.5);
+  request.mutable_groups(0)->set_reward_accuracy(std::nan(""));
+  ranks().report_metrics(request);
+  EXPECT_EQ(job(id).groups(1).initial_validation_loss(), 0.7);
+  EXPECT_EQ(job(id).groups(1).validation_loss(), 0.5);
+  EXPECT_EQ(job(id).groups(1).validation_reward_accuracy(), 0.4) << "what is not finite leaves the value before";
+  request.set_split(v1::SPLIT_TRAIN);
+  request.set_pairs_per_second(2);
+  ranks().report_metrics(request);
+  // 10 steps of 4 and 2 pairs in turn are 30; 4 are done.
+  EXPECT_EQ(job(id).time_left().seconds(), (30 - 4) / 2);
+  restart();
+  EXPECT_EQ(job(id).groups(1).initial_validation_loss(), 0.7) << "evaluations are kept";
+}
+
+}  // namespace
+}  // namespace equipoise::coordinator

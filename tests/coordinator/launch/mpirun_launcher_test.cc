@@ -1,0 +1,179 @@
+#include "coordinator/launch/mpirun_launcher.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <fstream>
+#include <future>
+#include <sstream>
+
+#include "common/base/error.h"
+#include "coordinator/launch/attempt_log.h"
+#include "tests/coordinator/support/temporary_folder.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string content(const std::filesystem::path& file) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  return text.str();
+}
+
+// A shell script in the place of mpirun.
+class MpirunLauncherTest : public ::testing::Test {
+ protected:
+  void use_script(const std::string& body) {
+    const auto file = folder_.path() / "mpirun";
+    std::ofstream(file) << "#!/bin/sh\n" << body << "\n";
+    ::chmod(file.c_str(), 0755);
+    launcher_.emplace(LaunchSettings{.mpirun = file,
+                                     .worker = "/bin/equipoise-worker",
+                                     .hostfile = std::nullopt,
+                                     .logs = folder_.path() / "logs",
+                                     .coordinator_address = "127.0.0.1:7"},
+                      [this](const LaunchExit& exit) { exit_.set_value(exit); });
+  }
+  LaunchExit exit() { return exit_.get_future().get(); }
+  std::string log(const std::string& name) { return content(folder_.path() / "logs" / "job" / "3" / name); }
+  // Opened by the script for writing once it has set itself up.
+  void wait_until_ready() { content(ready_); }
+
+  const AttemptKey key_{.job_id = "job", .generation = 3};
+  const LaunchRequest request_{.attempt = key_, .workers = 2, .token = "secret"};
+  TemporaryFolder folder_;
+  std::filesystem::path ready_ = [this] {
+    const auto fifo = folder_.path() / "ready";
+    ::mkfifo(fifo.c_str(), 0600);
+    return fifo;
+  }();
+  std::promise<LaunchExit> exit_;
+  std::optional<MpirunLauncher> launcher_;
+};
+
+TEST_F(MpirunLauncherTest, ReportsTheExitCodeAndTheLastLine) {
+  use_script("echo started; echo 'model.safetensors: no such file' >&2; exit 7");
+  launcher_->start(request_);
+  const LaunchExit result = exit();
+  EXPECT_EQ(result.attempt, key_);
+  EXPECT_EQ(result.exit_code, 7);
+  EXPECT_EQ(result.last_line, "model.safetensors: no such file");
+  EXPECT_EQ(log("stdout.log"), "started\n");
+}
+
+TEST_F(MpirunLauncherTest, TheTokenIsInTheEnvironmentAndNotInTheArguments) {
+  use_script("echo \"token $EQUIPOISE_ATTEMPT_TOKEN\"; echo \"$@\"");
+  launcher_->start(request_);
+  EXPECT_EQ(exit().exit_code, 0);
+  EXPECT_THAT(log("stdout.log"), HasSubstr("token secret\n"));
+  EXPECT_THAT(log("stdout.log"),
+              HasSubstr("-x EQUIPOISE_ATTEMPT_TOKEN /bin/equipoise-worker --coordinator 127.0.0.1:7"));
+}
+
+TEST_F(MpirunLauncherTest, RunsInAProcessGroupOfItsOwn) {
+  use_script("read -r _ _ _ _ group _ < /proc/$$/stat; echo $group $$");
+  launcher_->start(request_);
+  exit();
+  std::istringstream numbers(log("stdout.log"));
+  int group = 0, pid = 0;
+  numbers >> group >> pid;
+  EXPECT_EQ(group, pid);
+}
+
+TEST_F(MpirunLauncherTest, TerminateEndsTheWholeGroup) {
+  use_script("sleep 1000 & echo > " + ready_.string() + "; wait");
+  launcher_->start(request_);
+  wait_until_ready();
+  launcher_->terminate(key_);
+  EXPECT_EQ(exit().exit_code, 128 + SIGTERM);
+}
+
+TEST_F(MpirunLauncherTest, KillEndsWhatDoesNotListen) {
+  use_script("trap '' TERM; echo > " + ready_.string() + "; while :; do sleep 1000; done");
+  launcher_->start(request_);
+  wait_until_ready();
+  launcher_->terminate(key_);
+  launcher_->kill(key_);
+  EXPECT_EQ(exit().exit_code, 128 + SIGKILL);
+}
+
+TEST_F(MpirunLauncherTest, WhatIsLeftOfTheGroupDiesWithItsLeader) {
+  use_script("sleep 1000 & echo $! > " + ready_.string() + "; exit 0");
+  launcher_->start(request_);
+  const pid_t orphan = std::stoi(content(ready_));
+  exit();
+  // Killed before the exit was reported; gone or not yet reaped by init.
+  const std::string state = content("/proc/" + std::to_string(orphan) + "/stat");
+  EXPECT_TRUE(state.empty() || state.find(") Z ") != std::string::npos || state.find("sleep") == std::string::npos)
+      << state;
+}
+
+TEST_F(MpirunLauncherTest, EndingTheLauncherEndsItsProcesses) {
+  use_script("echo > " + ready_.string() + "; exec sleep 1000");
+  launcher_->start(request_);
+  wait_until_ready();
+  launcher_.reset();
+  EXPECT_EQ(exit().exit_code, 128 + SIGKILL);
+}
+
+TEST_F(MpirunLauncherTest, AProgramThatIsNotThereIsNamed) {
+  MpirunLauncher launcher({.mpirun = "/no/such/mpirun",
+                           .worker = "/bin/true",
+                           .hostfile = std::nullopt,
+                           .logs = folder_.path() / "logs",
+                           .coordinator_address = ""},
+                          [](const LaunchExit&) { FAIL() << "nothing was started"; });
+  try {
+    launcher.start(request_);
+    FAIL();
+  } catch (const PeerError& error) {
+    EXPECT_STREQ(error.what(), "/no/such/mpirun cannot be started: No such file or directory");
+  }
+}
+
+TEST(MpirunCommand, NoticesADeadHostSoonAndNeverRecoversInPlace) {
+  const LaunchSettings settings{.mpirun = "mpirun",
+                                .worker = "/bin/equipoise-worker",
+                                .hostfile = "/etc/hosts.mpi",
+                                .logs = {},
+                                .coordinator_address = "head:7443"};
+  LaunchRequest request;
+  request.attempt.job_id = "job";
+  request.workers = 4;
+  request.token = "secret";
+  const auto as_root = mpirun_command(settings, request, RunAs::kRoot);
+  for (const char* argument :
+       {"--oversubscribe", "4", "/etc/hosts.mpi", "oob_tcp_keepalive_time", "--allow-run-as-root"}) {
+    EXPECT_THAT(as_root, Contains(argument));
+  }
+  EXPECT_THAT(as_root, Not(Contains("--enable-recovery")));
+  EXPECT_THAT(as_root, Not(Contains("secret")));
+  EXPECT_THAT(mpirun_command(settings, request, RunAs::kUser), Not(Contains("--allow-run-as-root")));
+}
+
+TEST(AttemptLog, MpirunsOwnNoticesAreNotTheReason) {
+  const std::string frame(74, '-');
+  const std::string text = "rank 1: train.jsonl:3: field \"group\" is empty\n" + frame +
+                           "\nmpirun detected that one or more processes exited with non-zero status\n" + frame + "\n";
+  EXPECT_EQ(last_telling_line(text), "rank 1: train.jsonl:3: field \"group\" is empty");
+}
+
+TEST(AttemptLog, ANoticeIsBetterThanNothing) {
+  const std::string frame(74, '-');
+  EXPECT_EQ(last_telling_line(frame + "\nNot enough slots\n" + frame + "\n\n"), "Not enough slots");
+  EXPECT_EQ(last_telling_line(""), "");
+}
+
+TEST(AttemptLog, WhateverWasWrittenIsOneShortPrintableLine) {
+  EXPECT_EQ(last_telling_line("abc\xff\x1b[0m"), "abc??[0m");
+  EXPECT_EQ(last_telling_line(std::string(100000, 'x')).size(), 512u);
+}
+
+}  // namespace
+}  // namespace equipoise::coordinator

@@ -1,0 +1,74 @@
+#include "coordinator/membership/membership.h"
+
+#include <gtest/gtest.h>
+
+namespace equipoise::coordinator {
+namespace {
+
+using namespace std::chrono_literals;
+using Finish = Membership::Finish;
+
+const SteadyTime kStart = SteadyTime{} + 1h;
+const LeaseSettings kLease{.lease = 30s, .exit_grace = 10s};
+
+RankProcess process(std::int64_t pid) { return {.host = "host", .pid = pid, .device = "cpu"}; }
+
+Membership of_ranks(int world_size) {
+  Membership members(world_size, kLease);
+  for (int rank = 0; rank < world_size; ++rank) members.add(rank, process(100 + rank), kStart);
+  return members;
+}
+
+TEST(Membership, TheSameProcessMayRegisterAgainButNotAnother) {
+  Membership members = of_ranks(1);
+  EXPECT_TRUE(members.add(0, process(100), kStart));
+  EXPECT_FALSE(members.add(0, process(101), kStart));
+}
+
+TEST(Membership, ARankIsGivenUpOnlyAfterItsLease) {
+  Membership members = of_ranks(2);
+  members.heard(0, kStart + 20s);
+  EXPECT_FALSE(members.first_silent(kStart + 30s));
+  const auto silent = members.first_silent(kStart + 30s + 1ms);
+  ASSERT_TRUE(silent);
+  EXPECT_EQ(silent->rank, 1);
+  EXPECT_EQ(silent->host, "host");
+}
+
+TEST(Membership, AFinishedRankNeedNotBeHeard) {
+  Membership members = of_ranks(1);
+  members.finish(0, "digest", kStart);
+  EXPECT_FALSE(members.first_silent(kStart + 1h));
+}
+
+TEST(Membership, AllHaveFinishedWhenEveryRankHasWithOneDigest) {
+  Membership members = of_ranks(2);
+  EXPECT_EQ(members.finish(1, "a", kStart).outcome, Finish::kAccepted);
+  EXPECT_FALSE(members.all_finished());
+  EXPECT_EQ(members.finish(1, "a", kStart).outcome, Finish::kRepeated);
+  EXPECT_EQ(members.finish(1, "b", kStart).outcome, Finish::kDiffersFromItself);
+  const auto differs = members.finish(0, "b", kStart);
+  EXPECT_EQ(differs.outcome, Finish::kDiffersFromOther);
+  EXPECT_EQ(differs.other_rank, 1);
+  EXPECT_FALSE(members.all_finished());
+  EXPECT_EQ(members.finish(0, "a", kStart).outcome, Finish::kAccepted);
+  EXPECT_TRUE(members.all_finished());
+}
+
+TEST(Membership, RanksThatWereToldToExitAreGoneSoonerThanByTheirLease) {
+  Membership members = of_ranks(2);
+  members.told_to_exit(0);
+  members.left(1);
+  EXPECT_FALSE(members.all_gone(kStart + 10s));
+  EXPECT_TRUE(members.all_gone(kStart + 10s + 1ms));
+}
+
+TEST(Membership, APauseOfTheCoordinatorCountsAgainstNobody) {
+  Membership members = of_ranks(1);
+  members.forgive(60s);
+  EXPECT_FALSE(members.first_silent(kStart + 90s));
+  EXPECT_TRUE(members.first_silent(kStart + 91s));
+}
+
+}  // namespace
+}  // namespace equipoise::coordinator

@@ -1,0 +1,119 @@
+// The program itself: what it prints, how it ends, and what it leaves.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "coordinator/launch/child_process.h"
+#include "tests/coordinator/support/temporary_folder.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ProgramTest : public ::testing::Test {
+ protected:
+  std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
+  std::string content(const std::string& name) const {
+    std::ostringstream text;
+    text << std::ifstream(path(name)).rdbuf();
+    return text.str();
+  }
+  ProgramStart with(std::vector<std::string> arguments, const std::string& name) {
+    std::vector<std::string> command = {EQUIPOISE_COORDINATOR, "--metrics-listen", ""};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return {
+        .command = command, .environment = {}, .stdout_file = path(name + ".out"), .stderr_file = path(name + ".err")};
+  }
+  int run(std::vector<std::string> arguments, const std::string& name) {
+    return ChildProcess(with(arguments, name)).wait();
+  }
+  // Waits for the file that is written once the program serves.
+  nlohmann::json announced(const std::string& name) const {
+    while (!std::filesystem::exists(path(name))) std::this_thread::yield();
+    return nlohmann::json::parse(content(name));
+  }
+  std::vector<std::string> serving(const std::string& state) const {
+    return {"--listen", "127.0.0.1:0", "--state", path(state), "--announce", path(state + ".json")};
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(ProgramTest, AnnouncesWhereItServesAndEndsInOrderOnSigterm) {
+  ChildProcess coordinator(with(serving("a"), "first"));
+  const auto announcement = announced("a.json");
+  EXPECT_THAT(announcement.at("address").get<std::string>(), ::testing::StartsWith("127.0.0.1:"));
+  EXPECT_GT(announcement.at("pid").get<int>(), 0);
+  coordinator.signal_group(SIGTERM);
+  EXPECT_EQ(coordinator.wait(), 0);
+}
+
+TEST_F(ProgramTest, ASecondOneOnTheSameStateNamesTheFirst) {
+  ChildProcess first(with(serving("a"), "first"));
+  const auto announcement = announced("a.json");
+  EXPECT_EQ(run(serving("a"), "second"), 2);
+  EXPECT_EQ(content("second.err"), "equipoise-coordinator: state folder " + path("a") +
+                                       ": in use by the equipoise-coordinator with pid " +
+                                       std::to_string(announcement.at("pid").get<int>()) + "\n");
+  first.signal_group(SIGTERM);
+  EXPECT_EQ(first.wait(), 0);
+}
+
+TEST_F(ProgramTest, APortInUseIsOneClearLine) {
+  ChildProcess first(with(serving("a"), "first"));
+  const std::string address = announced("a.json").at("address");
+  EXPECT_EQ(run({"--listen", address, "--state", path("b")}, "second"), 2);
+  EXPECT_EQ(content("second.err"), "equipoise-coordinator: --listen " + address +
+                                       ": cannot listen there; the port is in use or the host is not this machine\n");
+  first.signal_group(SIGTERM);
+  EXPECT_EQ(first.wait(), 0);
+}
+
+TEST_F(ProgramTest, BadFlagsAreOneClearLineAndLeaveNothing) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"--listen", "nowhere"}, "--listen is \"nowhere\", expected HOST:PORT"},
+      {{"--listen", "0.0.0.0:0"}, "--listen is 0.0.0.0:0, which other machines can reach"},
+      {{"--max-running-jobs", "0"}, "--max-running-jobs"},
+      {{"--worker", "/no/such/worker"}, "--worker is \"/no/such/worker\", expected a file that is there"},
+      {{"--colour"}, "--colour"},
+  };
+  for (const auto& [arguments, text] : cases) {
+    auto all = arguments;
+    all.insert(all.end(), {"--state", path("none")});
+    const std::string name = std::to_string(&arguments - &cases[0].first);
+    EXPECT_EQ(run(all, name), 2) << text;
+    EXPECT_THAT(content(name + ".err"), HasSubstr(text));
+    const std::string error = content(name + ".err");
+    EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 1) << error;
+    EXPECT_FALSE(std::filesystem::exists(path("none")));
+  }
+}
+
+TEST_F(ProgramTest, EndsWithItsParentWhenAsked) {
+  const auto alive = path("alive");
+  ::mkfifo(alive.c_str(), 0600);
+  // The coordinator holds the writing end of `alive` open as its standard output; reading ends when it has ended.
+  const std::string command = std::string(EQUIPOISE_COORDINATOR) +
+                              " --exit-with-parent --metrics-listen '' --listen 127.0.0.1:0 --state " + path("a") +
+                              " --announce " + path("a.json") + " > " + alive + " & while [ ! -e " + path("a.json") +
+                              " ]; do :; done; kill -9 $$";
+  ChildProcess shell({.command = {"/bin/bash", "-c", "set -m; " + command},
+                      .environment = {},
+                      .stdout_file = path("shell.out"),
+                      .stderr_file = path("shell.err")});
+  std::ifstream reader(alive);
+  EXPECT_EQ(shell.wait(), 128 + SIGKILL);
+  EXPECT_EQ(reader.get(), std::ifstream::traits_type::eof());
+}
+
+}  // namespace
+}  // namespace equipoise::coordinator

@@ -1,0 +1,146 @@
+#include "coordinator/store/job_store.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <optional>
+
+#include "coordinator/store/state_folder.h"
+#include "tests/coordinator/support/requests.h"
+#include "tests/coordinator/support/temporary_folder.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+class JobStoreTest : public ::testing::Test {
+ protected:
+  std::filesystem::path file() const { return folder_.path() / "test.sqlite3"; }
+  void reopen() {
+    store_.reset();
+    store_.emplace(file());
+  }
+  static v1::TrainingJob job(const std::string& id) {
+    v1::TrainingJob job;
+    job.set_id(id);
+    job.set_state(v1::JOB_STATE_QUEUED);
+    return job;
+  }
+  StepRecord record(std::int64_t generation, std::int64_t step, double loss) {
+    RobustSettings settings;
+    settings.mode = RobustMode::kGroupRobust;
+    const WeightOwner owner(settings, {.names = {"a", "b"}, .pair_count_K = {1, 1}}, 2);
+    return owner.prepare(step_request("j", generation, step, {loss, 0.1}));
+  }
+
+  TemporaryFolder folder_;
+  std::optional<JobStore> store_{file()};
+};
+
+TEST_F(JobStoreTest, JobsComeBackInTheOrderTheyWereMade) {
+  store_->insert_job(job("b"), std::nullopt);
+  store_->insert_job(job("a"), std::nullopt);
+  reopen();
+  const auto jobs = store_->jobs();
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(jobs[0].job.id(), "b");
+  EXPECT_LT(jobs[0].sequence, jobs[1].sequence);
+}
+
+TEST_F(JobStoreTest, TheSequenceOfADeletedJobIsNotUsedAgain) {
+  const auto first = store_->insert_job(job("a"), std::nullopt);
+  store_->delete_job("a");
+  EXPECT_GT(store_->insert_job(job("b"), std::nullopt), first);
+}
+
+TEST_F(JobStoreTest, AnAnsweredRequestOutlivesItsJob) {
+  store_->insert_job(job("a"), AnsweredRequest{.request_id = "r", .digest = "d", .answer = job("a")});
+  store_->delete_job("a");
+  reopen();
+  const auto request = store_->answered_request("r");
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->digest, "d");
+  EXPECT_EQ(request->answer.id(), "a");
+  EXPECT_FALSE(store_->answered_request("s"));
+}
+
+TEST_F(JobStoreTest, AStepComesBackBitForBit) {
+  const StepRecord written = record(1, 0, 0.3);
+  store_->insert_step({.job_id = "j", .generation = 1, .step = 0}, written);
+  reopen();
+  const auto read = store_->step({.job_id = "j", .generation = 1, .step = 0});
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->weight, written.weight);
+  EXPECT_EQ(read->log_alpha_K, written.log_alpha_K);
+  EXPECT_EQ(read->digest, written.digest);
+  EXPECT_FALSE(store_->step({.job_id = "j", .generation = 2, .step = 0}));
+}
+
+TEST_F(JobStoreTest, ASecondRecordOfAStepIsRefusedAndTheFirstStays) {
+  const StepKey key{.job_id = "j", .generation = 1, .step = 0};
+  store_->insert_step(key, record(1, 0, 0.3));
+  EXPECT_THROW(store_->insert_step(key, record(1, 0, 0.4)), StoreError);
+  EXPECT_EQ(store_->step(key)->digest, record(1, 0, 0.3).digest);
+}
+
+TEST_F(JobStoreTest, HistoryShowsTheNewestGenerationThatReachedEachStep) {
+  for (const std::int64_t step : {0, 1, 2}) {
+    store_->insert_step({.job_id = "j", .generation = 1, .step = step}, record(1, step, 0.3));
+  }
+  store_->insert_step({.job_id = "j", .generation = 2, .step = 1}, record(2, 1, 0.4));
+  const auto steps = store_->steps("j", 0, {.rows = 100, .bytes = 1 << 20});
+  ASSERT_EQ(steps.size(), 3u);
+  EXPECT_EQ(steps[0].request.generation(), 1);
+  EXPECT_EQ(steps[1].request.generation(), 2);
+  EXPECT_EQ(steps[1].request.loss_sum(0), 0.4);
+  EXPECT_EQ(steps[2].request.generation(), 1);
+  EXPECT_EQ(store_->last_step("j", 2)->request.step(), 1);
+}
+
+TEST_F(JobStoreTest, APageOfHistoryIsBoundedInRowsAndBytesButNeverEmpty) {
+  for (const std::int64_t step : {0, 1, 2}) {
+    store_->insert_step({.job_id = "j", .generation = 1, .step = step}, record(1, step, 0.3));
+  }
+  EXPECT_EQ(store_->steps("j", 1, {.rows = 1, .bytes = 1 << 20}).front().request.step(), 1);
+  EXPECT_EQ(store_->steps("j", 0, {.rows = 100, .bytes = 1}).size(), 1u);
+}
+
+TEST_F(JobStoreTest, ADatabaseOfANewerProgramIsRefused) {
+  store_.reset();
+  Database(file()).execute("PRAGMA user_version = 99");
+  EXPECT_THROW(JobStore{file()}, std::invalid_argument);
+}
+
+TEST_F(JobStoreTest, AFileThatIsNoDatabaseIsRefusedByName) {
+  const auto other = folder_.path() / "text";
+  std::ofstream(other) << std::string(5000, 'x');
+  try {
+    JobStore store(other);
+    FAIL();
+  } catch (const StoreError& error) {
+    EXPECT_EQ(error.what(), other.string() + ": file is not a database");
+  }
+}
+
+TEST(StateFolder, ASecondHolderIsToldThePidOfTheFirst) {
+  const TemporaryFolder folder;
+  const StateFolder first(folder.path() / "new" / "state");
+  try {
+    const StateFolder second(folder.path() / "new" / "state");
+    FAIL();
+  } catch (const std::invalid_argument& refused) {
+    EXPECT_EQ(refused.what(), "state folder " + (folder.path() / "new" / "state").string() +
+                                  ": in use by the equipoise-coordinator with pid " + std::to_string(::getpid()));
+  }
+}
+
+TEST(StateFolder, CanBeTakenAgainOnceLeft) {
+  const TemporaryFolder folder;
+  {
+    const StateFolder first(folder.path());
+  }
+  EXPECT_NO_THROW(StateFolder{folder.path()});
+}
+
+}  // namespace
+}  // namespace equipoise::coordinator

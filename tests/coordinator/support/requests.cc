@@ -1,0 +1,86 @@
+#include "tests/coordinator/support/requests.h"
+
+namespace equipoise::coordinator {
+
+v1::JobSpec two_group_spec(v1::LaunchMode mode, int workers) {
+  v1::JobSpec spec;
+  spec.set_name("survey");
+  spec.mutable_model()->set_path("/models/tiny");
+  spec.mutable_data()->set_train("/data/train.jsonl");
+  spec.mutable_robust()->set_mode(v1::ROBUST_MODE_GROUP_ROBUST);
+  spec.mutable_robust()->set_step_size(0.5);
+  spec.mutable_training()->set_max_steps(10);
+  spec.mutable_training()->set_global_batch_size(4);
+  spec.mutable_launch()->set_mode(mode);
+  spec.mutable_launch()->set_workers(workers);
+  spec.set_output("/output");
+  return spec;
+}
+
+v1::CreateTrainingJobRequest create_request(const v1::JobSpec& spec, const std::string& request_id) {
+  v1::CreateTrainingJobRequest request;
+  *request.mutable_spec() = spec;
+  request.set_request_id(request_id);
+  return request;
+}
+
+v1::RegisterWorkerRequest register_request(const std::string& job, std::int64_t generation, int rank, int world_size) {
+  v1::RegisterWorkerRequest request;
+  request.set_job_id(job);
+  request.set_generation(generation);
+  request.set_rank(rank);
+  request.set_world_size(world_size);
+  request.set_host("host");
+  request.set_pid(1000 + rank);
+  request.set_device("cpu");
+  return request;
+}
+
+v1::StartTrainingRequest start_request(const std::string& job, std::int64_t generation) {
+  v1::StartTrainingRequest request;
+  request.set_job_id(job);
+  request.set_generation(generation);
+  request.add_group_names("north");
+  request.add_group_names("south");
+  request.add_group_pair_count(4);
+  request.add_group_pair_count(2);
+  request.set_num_pairs(6);
+  request.set_dataset_digest(std::string(32, 'd'));
+  return request;
+}
+
+v1::ReportStepRequest step_request(const std::string& job, std::int64_t generation, std::int64_t step,
+                                   std::vector<double> loss_sum) {
+  v1::ReportStepRequest request;
+  request.set_job_id(job);
+  request.set_generation(generation);
+  request.set_step(step);
+  for (std::uint32_t group = 0; group < loss_sum.size(); ++group) {
+    request.add_group(group);
+    request.add_loss_sum(loss_sum[group]);
+    request.add_pair_count(1);
+  }
+  request.set_batch_pairs(2);
+  return request;
+}
+
+v1::FinishWorkerRequest finish_request(const std::string& job, std::int64_t generation, int rank, char digest) {
+  v1::FinishWorkerRequest request;
+  request.set_job_id(job);
+  request.set_generation(generation);
+  request.set_rank(rank);
+  request.set_final_step(10);
+  request.set_state_digest(std::string(32, digest));
+  return request;
+}
+
+v1::HeartbeatRequest heartbeat_request(const std::string& job, std::int64_t generation, int rank) {
+  v1::HeartbeatRequest request;
+  request.set_job_id(job);
+  request.set_generation(generation);
+  request.set_rank(rank);
+  request.set_phase("training");
+  return request;
+}
+
+}  // namespace equipoise::coordinator

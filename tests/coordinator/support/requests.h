@@ -1,0 +1,26 @@
+// Requests as clients and ranks send them, for a job of two groups.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "equipoise/v1/training.pb.h"
+#include "equipoise/v1/worker.pb.h"
+
+namespace equipoise::coordinator {
+
+// GR-DPO, step size 0.5, 10 steps of 4 pairs over 6, `workers` ranks.
+v1::JobSpec two_group_spec(v1::LaunchMode mode, int workers);
+
+v1::CreateTrainingJobRequest create_request(const v1::JobSpec& spec, const std::string& request_id = "");
+v1::RegisterWorkerRequest register_request(const std::string& job, std::int64_t generation, int rank, int world_size);
+// Groups "north" (4 pairs) and "south" (2 pairs).
+v1::StartTrainingRequest start_request(const std::string& job, std::int64_t generation);
+// One pair of each group, with these losses.
+v1::ReportStepRequest step_request(const std::string& job, std::int64_t generation, std::int64_t step,
+                                   std::vector<double> loss_sum);
+v1::FinishWorkerRequest finish_request(const std::string& job, std::int64_t generation, int rank, char digest);
+v1::HeartbeatRequest heartbeat_request(const std::string& job, std::int64_t generation, int rank);
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,138 @@
+#include "coordinator/weights/weight_owner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "tests/coordinator/support/requests.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+RobustSettings settings_of(RobustMode mode) {
+  RobustSettings settings;
+  settings.mode = mode;
+  settings.step_size = 0.5;
+  return settings;
+}
+
+WeightOwner two_groups(RobustSettings settings = settings_of(RobustMode::kGroupRobust)) {
+  return {settings, {.names = {"north", "south"}, .pair_count_K = {4, 2}}, 6};
+}
+
+std::string complaint(const v1::ReportStepRequest& request) {
+  try {
+    two_groups().prepare(request);
+    return "none";
+  } catch (const std::invalid_argument& wrong) {
+    return wrong.what();
+  }
+}
+
+TEST(WeightOwner, AscendsAsTheFormulaSays) {
+  WeightOwner owner = two_groups();
+  const StepRecord record = owner.prepare(step_request("j", 1, 0, {0.2, 1.0}));
+  owner.accept(record);
+  // alpha_g proportional to 1/2 * exp(0.5 * S_g / n_g), n_g = 1.
+  const double north = std::exp(0.5 * 0.2), south = std::exp(0.5 * 1.0);
+  EXPECT_DOUBLE_EQ(owner.alpha_K()[0], north / (north + south));
+  EXPECT_DOUBLE_EQ(owner.alpha_K()[1], south / (north + south));
+  EXPECT_EQ(record.weight, owner.alpha_K());
+  EXPECT_EQ(owner.next_step(), 1);
+}
+
+TEST(WeightOwner, PreparingChangesNothingAndGivesTheSameBitsAgain) {
+  const WeightOwner owner = two_groups();
+  const auto request = step_request("j", 1, 0, {0.2, 1.0});
+  const StepRecord first = owner.prepare(request);
+  EXPECT_THAT(owner.alpha_K(), ElementsAre(0.5, 0.5));
+  EXPECT_EQ(owner.prepare(request).weight, first.weight);
+  EXPECT_EQ(owner.prepare(request).digest, first.digest);
+}
+
+TEST(WeightOwner, AnotherNumberAnywhereIsAnotherDigest) {
+  const auto request = step_request("j", 1, 0, {0.2, 1.0});
+  auto other = request;
+  other.set_loss_sum(1, std::nextafter(1.0, 2.0));
+  EXPECT_NE(step_digest(request), step_digest(other));
+  other = request;
+  other.set_batch_pairs(3);
+  EXPECT_NE(step_digest(request), step_digest(other));
+  other = request;
+  other.add_non_finite_group(1);
+  EXPECT_NE(step_digest(request), step_digest(other));
+}
+
+TEST(WeightOwner, ASkippedStepKeepsAlphaAndStillAnswersWeights) {
+  WeightOwner owner = two_groups();
+  owner.accept(owner.prepare(step_request("j", 1, 0, {0.2, 1.0})));
+  const auto before = owner.alpha_K();
+  auto request = step_request("j", 1, 1, {0.3, kNaN});
+  request.add_non_finite_group(1);
+  const StepRecord record = owner.prepare(request);
+  owner.accept(record);
+  EXPECT_EQ(owner.alpha_K(), before);
+  EXPECT_EQ(record.weight, before);
+  EXPECT_EQ(owner.next_step(), 2);
+}
+
+TEST(WeightOwner, ASkippedStepMayLeaveTheGroupOut) {
+  auto request = step_request("j", 1, 0, {0.3});
+  request.add_non_finite_group(1);
+  EXPECT_THAT(two_groups().prepare(request).weight, ElementsAre(0.5));
+}
+
+TEST(WeightOwner, AfterARestartTheRecordedStateGivesTheSameBits) {
+  WeightOwner owner = two_groups();
+  WeightOwner restored = two_groups();
+  StepRecord last;
+  for (int step = 0; step < 20; ++step) {
+    last = owner.prepare(step_request("j", 1, step, {0.1 * step, 0.7}));
+    owner.accept(last);
+  }
+  restored.accept(last);
+  const auto request = step_request("j", 1, 20, {0.3, 0.4});
+  EXPECT_EQ(restored.prepare(request).weight, owner.prepare(request).weight);
+}
+
+TEST(WeightOwner, BadNumbersAreRefusedByFieldGroupNameAndValue) {
+  EXPECT_EQ(complaint(step_request("j", 1, 3, {0.2, kNaN})),
+            "step 3: loss_sum of group \"south\" is nan, expected a finite number or the group in non_finite_group");
+  auto request = step_request("j", 1, 3, {0.2, 0.1});
+  request.set_pair_count(0, -1);
+  EXPECT_EQ(complaint(request), "step 3: pair_count of group \"north\" is -1, expected a finite number > 0");
+  request = step_request("j", 1, 3, {0.2, 0.1});
+  request.set_batch_pairs(0);
+  EXPECT_EQ(complaint(request), "step 3: batch_pairs is 0, expected a finite number > 0");
+}
+
+TEST(WeightOwner, GroupsThatAreUnknownUnorderedOrWithoutNumbersAreRefused) {
+  EXPECT_THAT(complaint(step_request("j", 1, 3, {0.2, 0.1, 0.3})),
+              HasSubstr("group[2] is 2, expected a group id below 2"));
+  auto request = step_request("j", 1, 3, {0.2, 0.1});
+  request.set_group(0, 1);
+  EXPECT_THAT(complaint(request), HasSubstr("group[1] is 1, expected group ids in ascending order"));
+  request = step_request("j", 1, 3, {0.2, 0.1});
+  request.add_loss_sum(0.4);
+  EXPECT_THAT(complaint(request), HasSubstr("loss_sum has 3 values, expected one for each of the 2 groups"));
+  EXPECT_THAT(complaint(step_request("j", 1, 3, {})), HasSubstr("group is empty"));
+}
+
+TEST(WeightOwner, ImportanceWeightsFollowTheGroupsOfTheData) {
+  const RobustSettings settings = settings_of(RobustMode::kImportance);
+  EXPECT_THAT(robust_settings_for(settings, {{"south", 3}, {"north", 1}}, {"north", "south"}).importance_weight_K,
+              ElementsAre(1, 3));
+  EXPECT_THROW(robust_settings_for(settings, {{"north", 1}}, {"north", "south"}), std::invalid_argument);
+  EXPECT_THROW(robust_settings_for(settings, {{"north", 1}, {"east", 1}}, {"north"}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace equipoise::coordinator
