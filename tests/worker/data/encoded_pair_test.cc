@@ -1,0 +1,170 @@
+#include "worker/data/encoded_pair.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/temp_folder.h"
+
+namespace equipoise {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Property;
+using ::testing::Throws;
+
+constexpr char kPolicy[] = "golden/lm/models/gemma/policy";
+using Ids = std::vector<std::int32_t>;
+
+nlohmann::json read_json(const std::string& path) {
+  std::ifstream file(path);
+  return nlohmann::json::parse(file);
+}
+
+PreferenceData read_golden(const std::string& name) {
+  return read_preference_file("golden/lm/data/" + name + ".jsonl", Rejected::kRequired);
+}
+
+template <class Matcher>
+auto throws_naming(const Matcher& matcher) {
+  return Throws<std::invalid_argument>(Property(&std::invalid_argument::what, matcher));
+}
+
+TEST(EncodePairs, GivesTheIdsOfTrl) {
+  const auto golden = read_json("golden/lm/golden/gemma/token_ids_untruncated.json");
+  const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
+  for (const std::string file : {"train", "validation", "edge"}) {
+    const EncodedDataset encoded = encode_pairs(read_golden(file), tokenizer, 1 << 20, 2);
+    ASSERT_EQ(encoded.pairs.size(), golden[file].size());
+    for (std::size_t i = 0; i < encoded.pairs.size(); ++i) {
+      EXPECT_EQ(encoded.pairs[i].prompt_ids, golden[file][i]["prompt_ids"].get<Ids>()) << file << " " << i;
+      EXPECT_EQ(encoded.pairs[i].chosen_ids, golden[file][i]["chosen_ids"].get<Ids>()) << file << " " << i;
+      EXPECT_EQ(encoded.pairs[i].rejected_ids, golden[file][i]["rejected_ids"].get<Ids>()) << file << " " << i;
+    }
+  }
+}
+
+// Lines 0..15 are edge.jsonl, 16..27 the first twelve of train.jsonl.
+PreferenceData truncation_lines() {
+  PreferenceData data = read_golden("train");
+  PreferenceData edge = read_preference_file("golden/lm/data/edge.jsonl", Rejected::kRequired, data.group_names);
+  data.pairs.resize(12);
+  data.pairs.insert(data.pairs.begin(), edge.pairs.begin(), edge.pairs.end());
+  data.group_names = edge.group_names;
+  return data;
+}
+
+class EncodePairsCut : public ::testing::TestWithParam<int> {};
+
+TEST_P(EncodePairsCut, DropsAndTruncatesAsTrlDoes) {
+  const auto golden =
+      read_json("golden/lm/golden/gemma/token_ids_truncated.json")["trl_max_length_" + std::to_string(GetParam())];
+  const EncodedDataset encoded = encode_pairs(truncation_lines(), load_model_tokenizer(kPolicy), GetParam(), 1);
+  EXPECT_EQ(encoded.dropped_pairs, static_cast<std::int64_t>(golden["dropped"].size()));
+  ASSERT_EQ(encoded.pairs.size(), golden["examples"].size());
+  for (std::size_t i = 0; i < encoded.pairs.size(); ++i) {
+    const auto& expected = golden["examples"][i];
+    const EncodedPair& pair = encoded.pairs[i];
+    Ids chosen = pair.prompt_ids, rejected = pair.prompt_ids;
+    chosen.insert(chosen.end(), pair.chosen_ids.begin(), pair.chosen_ids.end());
+    rejected.insert(rejected.end(), pair.rejected_ids.begin(), pair.rejected_ids.end());
+    EXPECT_EQ(chosen, expected["chosen_sequence"].get<Ids>()) << expected["line"];
+    EXPECT_EQ(rejected, expected["rejected_sequence"].get<Ids>()) << expected["line"];
+    EXPECT_EQ(pair.chosen_ids.size(), expected["chosen_completion_tokens"].get<std::size_t>()) << expected["line"];
+    EXPECT_EQ(pair.rejected_ids.size(), expected["rejected_completion_tokens"].get<std::size_t>()) << expected["line"];
+  }
+}
+INSTANTIATE_TEST_SUITE_P(MaxLength, EncodePairsCut, ::testing::Values(64, 128));
+
+PreferenceData two_pairs() {
+  return {.pairs = {{"Is tea good?", "Yes", "No", {{0, 1.0}}}, {"Is it?", "No", "Yes", {{0, 0.25}, {1, 0.5}}}},
+          .group_names = {"a", "b"}};
+}
+
+TEST(EncodePairs, CountsMembershipsOfKeptPairsOnly) {
+  const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
+  const EncodedDataset all = encode_pairs(two_pairs(), tokenizer, 100, 1);
+  EXPECT_EQ(all.pair_count_K, (std::vector<double>{1.25, 0.5}));
+  const auto longer_prompt = static_cast<int>(all.pairs[0].prompt_ids.size());
+  ASSERT_LT(all.pairs[1].prompt_ids.size(), all.pairs[0].prompt_ids.size());
+  const EncodedDataset cut = encode_pairs(two_pairs(), tokenizer, longer_prompt, 1);
+  EXPECT_EQ(cut.pair_count_K, (std::vector<double>{0.25, 0.5}));
+  EXPECT_EQ(cut.dropped_pairs, 1);
+}
+
+TEST(EncodePairs, DoesNotAppendASecondEndOfSequence) {
+  const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
+  PreferenceData data = two_pairs();
+  const Ids expected = encode_pairs(data, tokenizer, 100, 1).pairs[0].chosen_ids;
+  data.pairs[0].chosen = "Yes<eos>";
+  EXPECT_EQ(encode_pairs(data, tokenizer, 100, 1).pairs[0].chosen_ids, expected);
+  EXPECT_EQ(expected.back(), tokenizer.eos_id);
+}
+
+TEST(EncodePairs, LeavesRejectedOutWhenOnlyChosenCounts) {
+  PreferenceData data = two_pairs();
+  data.pairs[0].rejected.clear();
+  const EncodedDataset encoded = encode_pairs(data, load_model_tokenizer(kPolicy), 100, 1, Answers::kChosen);
+  EXPECT_TRUE(encoded.pairs[0].rejected_ids.empty());
+  EXPECT_TRUE(encoded.pairs[1].rejected_ids.empty());
+}
+
+TEST(EncodePairs, RefusesDataWithoutAPairThatFits) {
+  const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
+  EXPECT_THAT([&] { encode_pairs(two_pairs(), tokenizer, 2, 1); },
+              throws_naming(HasSubstr("none of the 2 prompts is shorter than max_length = 2")));
+}
+
+TEST(DatasetDigest, ChangesWithEveryPartOfThePairs) {
+  const EncodedDataset original = encode_pairs(two_pairs(), load_model_tokenizer(kPolicy), 100, 1);
+  const auto digest = dataset_digest(original);
+  EXPECT_EQ(dataset_digest(original), digest);
+  const auto changed = [&](auto change) {
+    EncodedDataset copy = original;
+    change(copy);
+    return dataset_digest(copy);
+  };
+  EXPECT_NE(changed([](EncodedDataset& d) { d.pairs[1].chosen_ids[0] += 1; }), digest);
+  EXPECT_NE(changed([](EncodedDataset& d) { d.pairs[1].memberships[0].weight = 0.5; }), digest);
+  EXPECT_NE(changed([](EncodedDataset& d) { std::swap(d.pairs[0], d.pairs[1]); }), digest);
+  EXPECT_NE(changed([](EncodedDataset& d) { d.group_names[1] = "c"; }), digest);
+  // A token that moves from the prompt to the answer leaves the same ids in the same order.
+  EXPECT_NE(changed([](EncodedDataset& d) {
+              d.pairs[0].chosen_ids.insert(d.pairs[0].chosen_ids.begin(), d.pairs[0].prompt_ids.back());
+              d.pairs[0].prompt_ids.pop_back();
+            }),
+            digest);
+}
+
+class TokenizerFolder : public ::testing::Test {
+ protected:
+  TokenizerFolder() { folder_.write("tokenizer.json", read_file(std::string(kPolicy) + "/tokenizer.json")); }
+  TempFolder folder_;
+};
+
+TEST_F(TokenizerFolder, FindsEndOfSequenceInEachOfItsFiles) {
+  folder_.write("config.json", R"({"eos_token_id": [2, 1]})");
+  EXPECT_EQ(load_model_tokenizer(folder_.path()).eos_token, "<bos>");
+  folder_.write("special_tokens_map.json", R"({"eos_token": {"content": "<eos>"}})");
+  EXPECT_EQ(load_model_tokenizer(folder_.path()).eos_id, 1);
+  folder_.write("tokenizer_config.json", R"({"eos_token": "<pad>"})");
+  EXPECT_EQ(load_model_tokenizer(folder_.path()).eos_id, 0);
+}
+
+TEST_F(TokenizerFolder, RefusesAnEndOfSequenceThatIsMissingOrUnknown) {
+  EXPECT_THAT([&] { load_model_tokenizer(folder_.path()); }, throws_naming(HasSubstr("no end-of-sequence token")));
+  folder_.write("config.json", R"({"eos_token_id": -1})");
+  EXPECT_THAT([&] { load_model_tokenizer(folder_.path()); }, throws_naming(HasSubstr("eos_token_id is \"-1\"")));
+  folder_.write("tokenizer_config.json", R"({"eos_token": "</end>"})");
+  EXPECT_THAT([&] { load_model_tokenizer(folder_.path()); }, throws_naming(HasSubstr("has no token \"</end>\"")));
+  folder_.write("tokenizer_config.json", R"({"eos_token": 3})");
+  EXPECT_THAT([&] { load_model_tokenizer(folder_.path()); }, throws_naming(HasSubstr("eos_token is \"3\"")));
+  folder_.write("tokenizer_config.json", "{");
+  EXPECT_THAT([&] { load_model_tokenizer(folder_.path()); },
+              throws_naming(HasSubstr("tokenizer_config.json: not JSON")));
+}
+
+}  // namespace
+}  // namespace equipoise

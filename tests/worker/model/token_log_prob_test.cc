@@ -1,0 +1,82 @@
+#include "worker/model/token_log_prob.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/worker/golden_model.h"
+
+namespace equipoise {
+namespace {
+
+// So many rows that they make several chunks: 2^24 / V = 512 at a time.
+constexpr std::int64_t kRows = 1100, kVocabulary = 32768, kHidden = 3;
+
+struct Head {
+  torch::Tensor hidden_CH, weight_VH, target_C, upstream_C;
+};
+
+Head random_head(std::int64_t rows, std::int64_t vocabulary) {
+  torch::manual_seed(7);
+  const auto wide = torch::kFloat64;
+  return {.hidden_CH = torch::randn({rows, kHidden}, wide).requires_grad_(),
+          .weight_VH = torch::randn({vocabulary, kHidden}, wide).requires_grad_(),
+          .target_C = torch::randint(vocabulary, {rows}, torch::kInt64),
+          .upstream_C = torch::randn({rows}, wide)};
+}
+
+torch::Tensor plain(const Head& head) {
+  return torch::log_softmax(head.hidden_CH.mm(head.weight_VH.t()), 1).gather(1, head.target_C.unsqueeze(1)).squeeze(1);
+}
+
+void expect_equal(const Head& head) {
+  const torch::Tensor ours_C = token_log_probs(head.hidden_CH, head.weight_VH, head.target_C), plain_C = plain(head);
+  EXPECT_LT(largest_difference(ours_C, plain_C), 1e-12);
+  const auto ours = torch::autograd::grad({ours_C}, {head.hidden_CH, head.weight_VH}, {head.upstream_C});
+  const auto expected = torch::autograd::grad({plain_C}, {head.hidden_CH, head.weight_VH}, {head.upstream_C});
+  EXPECT_LT(largest_difference(ours[0], expected[0]), 1e-11);
+  EXPECT_LT(largest_difference(ours[1], expected[1]), 1e-11);
+}
+
+TEST(TokenLogProbs, HaveTheGradientOfPlainLogSoftmax) { expect_equal(random_head(5, 11)); }
+
+TEST(TokenLogProbs, HaveTheSameGradientInSeveralChunks) { expect_equal(random_head(kRows, kVocabulary)); }
+
+TEST(TokenLogProbs, AgreeWithFiniteDifferences) {
+  const Head head = random_head(3, 5);
+  const auto value = [&](const torch::Tensor& hidden_CH) {
+    return (token_log_probs(hidden_CH, head.weight_VH, head.target_C) * head.upstream_C).sum();
+  };
+  const torch::Tensor gradient = torch::autograd::grad({value(head.hidden_CH)}, {head.hidden_CH})[0];
+  constexpr double kStep = 1e-6;
+  for (std::int64_t i = 0; i < head.hidden_CH.numel(); ++i) {
+    torch::Tensor shift = torch::zeros_like(head.hidden_CH.detach());
+    shift.view({-1})[i] = kStep;
+    const torch::Tensor difference = value(head.hidden_CH + shift) - value(head.hidden_CH - shift);
+    EXPECT_NEAR(difference.item<double>() / (2 * kStep), gradient.view({-1})[i].item<double>(), 1e-8);
+  }
+}
+
+TEST(TokenLogProbs, GiveAFrozenHeadNoGradient) {
+  Head head = random_head(5, 11);
+  const auto expected = torch::autograd::grad({plain(head)}, {head.hidden_CH}, {head.upstream_C})[0];
+  head.weight_VH = head.weight_VH.detach();
+  token_log_probs(head.hidden_CH, head.weight_VH, head.target_C).backward(head.upstream_C);
+  EXPECT_LT(largest_difference(head.hidden_CH.grad(), expected), 1e-12);
+  EXPECT_FALSE(head.weight_VH.grad().defined());
+}
+
+TEST(TokenLogProbs, StayFiniteForLogitsThatOverflowWhenExponentiated) {
+  const torch::Tensor hidden = torch::tensor({{1e4}}, torch::kFloat32), weight = torch::tensor({{1.f}, {-1.f}});
+  const torch::Tensor log_probs = token_log_probs(hidden, weight, torch::tensor({1}, torch::kInt64));
+  EXPECT_EQ(log_probs.item<float>(), -2e4f);
+}
+
+TEST(TokenLogProbs, TakeNoRows) {
+  const Head head = random_head(0, 11);
+  const torch::Tensor log_probs = token_log_probs(head.hidden_CH, head.weight_VH, head.target_C);
+  EXPECT_EQ(log_probs.size(0), 0);
+  log_probs.sum().backward();
+  EXPECT_EQ(head.weight_VH.grad().abs().sum().item<double>(), 0);
+}
+
+}  // namespace
+}  // namespace equipoise
