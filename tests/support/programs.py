@@ -97,7 +97,7 @@ class ProgramTest(unittest.TestCase):
 
     def small_model(self, *options):
         """Preference pairs of a small survey and an untrained model for them."""
-        self.succeed("equipoise", "data", "generate", self.folder / "survey.jsonl", "--questions", "60")
+        self.succeed("equipoise", "data", "generate", self.folder / "survey.jsonl", "--questions", "80")
         self.succeed("equipoise", "data", "import", "opinionqa", self.folder / "survey.jsonl", "--output",
                      self.folder / "data")
         self.succeed("equipoise", "model", "init", self.folder / "model", "--data", self.folder / "data/train.jsonl",

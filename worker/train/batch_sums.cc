@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "worker/objective/group_sums.h"
+
 namespace equipoise {
 
 BatchSums::BatchSums(std::size_t num_groups) : num_groups_(num_groups), values_(kGroupRows * num_groups + kTotals) {}
@@ -29,15 +31,9 @@ void BatchSums::add(const PairOutcome& outcome, std::span<const Membership> memb
 void BatchSums::all_reduce(Collective& collective) { collective.all_reduce_sum(values_); }
 
 GroupSums BatchSums::group_sums() const {
-  GroupSums sums;
-  for (std::size_t g = 0; g < num_groups_; ++g) {
-    if (!(at(kGroupPairs, g) > 0)) continue;
-    sums.group.push_back(static_cast<std::uint32_t>(g));
-    sums.loss_sum.push_back(at(kGroupLoss, g));
-    sums.pair_count.push_back(at(kGroupPairs, g));
-  }
-  sums.batch_pairs = pairs();
-  return sums;
+  const std::span values(values_);
+  return present_groups(values.subspan(kGroupLoss * num_groups_, num_groups_),
+                        values.subspan(kGroupPairs * num_groups_, num_groups_), pairs());
 }
 
 std::vector<std::uint32_t> BatchSums::non_finite_groups() const {

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cmath>
 
+#include "worker/objective/group_sums.h"
+
 namespace equipoise {
 namespace {
 
@@ -42,37 +44,25 @@ std::vector<double> weights_for_all(StepParts& parts, std::int64_t step, const B
   return weight;
 }
 
-// w_g * scale_g, so that the objective is sum_g of it times S_g. [K], 0 for absent groups.
-std::vector<double> group_coefficients(const StepParts& parts, const GroupSums& sums, const std::vector<double>& weight) {
-  std::vector<double> coefficient_K(parts.group_pair_count_K.size());
-  const std::vector<double> scale = estimator_scale(sums, parts.robust.estimator, parts.group_pair_count_K,
-                                                    static_cast<double>(parts.inputs.pairs.size()));
-  for (std::size_t i = 0; i < weight.size(); ++i) coefficient_K[sums.group[i]] = weight[i] * scale[i];
-  return coefficient_K;
-}
-
-// c_i = sum_g w_g m[i,g] scale_g; 1/|B| in mode none.
-torch::Tensor pair_coefficients(const StepParts& parts, const std::vector<double>& coefficient_K,
-                                std::span<const std::int64_t> indices, double batch_pairs, const torch::Tensor& like) {
-  std::vector<double> c_B(indices.size(), 1 / batch_pairs);
+// c_i of each pair in `indices`, on the device and in the type of `like`.
+torch::Tensor coefficients(const StepParts& parts, const StepResult& result, const std::vector<double>& scale,
+                           std::span<const std::int64_t> indices, const torch::Tensor& like) {
+  std::vector<double> c_B(indices.size(), 1 / result.sums.pairs());
   if (parts.robust.mode != RobustMode::kNone) {
-    for (std::size_t b = 0; b < indices.size(); ++b) {
-      c_B[b] = 0;
-      for (const Membership& membership : parts.inputs.pairs[static_cast<std::size_t>(indices[b])].memberships) {
-        c_B[b] += coefficient_K[membership.group] * membership.weight;
-      }
+    std::vector<std::span<const Membership>> memberships_B;
+    for (const std::int64_t index : indices) {
+      memberships_B.emplace_back(parts.inputs.pairs[static_cast<std::size_t>(index)].memberships);
     }
+    c_B = pair_coefficients(memberships_B, result.sums.group_sums(), result.weight, scale);
   }
   return torch::tensor(c_B, torch::kFloat64).to(like.device(), like.scalar_type());
 }
 
-double objective(const StepParts& parts, const std::vector<double>& coefficient_K, const BatchSums& sums) {
-  if (parts.robust.mode == RobustMode::kNone) return sums.loss();
+double objective(const StepParts& parts, const StepResult& result, const std::vector<double>& scale) {
+  if (parts.robust.mode == RobustMode::kNone) return result.sums.loss();
   double loss = 0;
-  const GroupSums group_sums = sums.group_sums();
-  for (std::size_t i = 0; i < group_sums.group.size(); ++i) {
-    loss += coefficient_K[group_sums.group[i]] * group_sums.loss_sum[i];
-  }
+  const GroupSums sums = result.sums.group_sums();
+  for (std::size_t i = 0; i < sums.group.size(); ++i) loss += result.weight[i] * scale[i] * sums.loss_sum[i];
   return loss;
 }
 
@@ -82,7 +72,7 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
   StepResult result{.sums = BatchSums(parts.group_pair_count_K.size()), .weight = {}, .phase_seconds = {}};
   Laps laps(result.phase_seconds);
 
-  const double scale = loss_scale(parts.inputs, parts.cursor.global_batch(step));
+  const double loss_factor = loss_scale(parts.inputs, parts.cursor.global_batch(step));
   const auto mine = parts.cursor.rank_batch(step, parts.host.info().rank);
   const auto micro_batches = split_micro_batches(parts.inputs.pairs, mine, parts.micro_batch_tokens);
 
@@ -92,7 +82,7 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
   PairForward kept;
   for (const auto& indices : micro_batches) {
     const torch::AutoGradMode grad_mode(keeps_graph);
-    kept = forward_pairs(parts.inputs, indices, scale);
+    kept = forward_pairs(parts.inputs, indices, loss_factor);
     add_outcomes(parts.inputs, indices, kept, result.sums);
   }
   laps.end("forward");
@@ -102,17 +92,19 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
   result.weight = weights_for_all(parts, step, result.sums);
   laps.end("weight_update");
 
-  const auto coefficient_K = group_coefficients(parts, result.sums.group_sums(), result.weight);
-  result.loss = objective(parts, coefficient_K, result.sums);
   if (!result.sums.non_finite_groups().empty()) {
+    result.loss = result.sums.loss();
     result.skipped = true;
     return result;
   }
+  const auto scale = estimator_scale(result.sums.group_sums(), parts.robust.estimator, parts.group_pair_count_K,
+                                     static_cast<double>(parts.inputs.pairs.size()));
+  result.loss = objective(parts, result, scale);
 
   parts.gradients.zero();
   for (std::size_t m = 0; m < micro_batches.size(); ++m) {
-    if (!keeps_graph) kept = forward_pairs(parts.inputs, micro_batches[m], scale);
-    const auto c_B = pair_coefficients(parts, coefficient_K, micro_batches[m], result.sums.pairs(), kept.loss_B);
+    if (!keeps_graph) kept = forward_pairs(parts.inputs, micro_batches[m], loss_factor);
+    const auto c_B = coefficients(parts, result, scale, micro_batches[m], kept.loss_B);
     if (m + 1 == micro_batches.size()) parts.gradients.sum_during_backward();
     (c_B * kept.loss_B).sum().backward();
   }

@@ -34,9 +34,9 @@ EncodedDataset golden_pairs(const ModelTokenizer& tokenizer, std::int64_t steps)
   return encoded;
 }
 
-struct Run {
-  RobustSettings robust;
-  LossConfig loss;
+struct Recipe {
+  RobustSettings robust{};
+  LossConfig loss{};
   torch::Dtype dtype = torch::kFloat32;
   std::int64_t micro_batch_tokens = 1 << 20;
   std::int64_t steps = 20;
@@ -52,7 +52,7 @@ struct Trajectory {
 
 // Runs the golden recipe through train_step on `world_size` ranks; returns what rank 0 saw, after checking that the other
 // ranks ended with the same parameters.
-Trajectory train(const Run& run) {
+Trajectory train(const Recipe& run) {
   const ModelTokenizer tokenizer = load_model_tokenizer("golden/lm/models/gemma/policy");
   const EncodedDataset data = golden_pairs(tokenizer, run.steps);
   Trajectory trajectory;
@@ -121,7 +121,7 @@ double largest_alpha_difference(const Trajectory& a, const Trajectory& b) {
   return largest;
 }
 
-const RobustSettings kGroupRobust{.mode = RobustMode::kGroupRobust, .step_size = 0.1};
+const RobustSettings kGroupRobust{.mode = RobustMode::kGroupRobust, .step_size = 0.1, .importance_weight_K = {}};
 
 // Tolerances from golden/lm: the noise of another valid kernel, see tests/golden/README.md.
 void expect_golden(const Trajectory& ours, const std::string& name) {
@@ -149,10 +149,10 @@ TEST(TrainStep, FollowsTheAuthorsGroupRobustTrajectoryOnThreeRanks) {
 TEST(TrainStep, FollowsTrlsPlainTrajectory) { expect_golden(train({}), "dpo"); }
 
 TEST(TrainStep, GivesTheSameForAnyNumberOfRanks) {
-  const Run alone{.robust = kGroupRobust, .dtype = torch::kFloat64, .steps = 6};
+  const Recipe alone{.robust = kGroupRobust, .dtype = torch::kFloat64, .steps = 6};
   const Trajectory expected = train(alone);
   for (const int world_size : {2, 4, 7}) {
-    Run together = alone;
+    Recipe together = alone;
     together.world_size = world_size;
     const Trajectory ours = train(together);
     EXPECT_LT(largest_alpha_difference(ours, expected), 1e-12) << world_size;
@@ -161,8 +161,8 @@ TEST(TrainStep, GivesTheSameForAnyNumberOfRanks) {
 }
 
 TEST(TrainStep, GivesTheSameWithManyMicroBatches) {
-  const Run whole{.robust = kGroupRobust, .dtype = torch::kFloat64, .steps = 6};
-  Run split = whole;
+  const Recipe whole{.robust = kGroupRobust, .dtype = torch::kFloat64, .steps = 6};
+  Recipe split = whole;
   split.micro_batch_tokens = 100;  // one to two pairs each
   const Trajectory expected = train(whole), ours = train(split);
   EXPECT_LT(largest_alpha_difference(ours, expected), 1e-12);
