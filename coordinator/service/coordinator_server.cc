@@ -77,14 +77,12 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
 CoordinatorServer::~CoordinatorServer() { shut_down(); }
 
 void CoordinatorServer::expose_metrics(const ListenAddress& listen) {
-  constexpr std::size_t kThreads = 2;
   try {
-    exposer_ = std::make_unique<prometheus::Exposer>(listen.text(), kThreads);
+    metrics_page_ = std::make_unique<MetricsPage>(listen.text(), metrics_.registry());
   } catch (const std::exception&) {  // civetweb says no more than "null context"
     refuse_address("--metrics-listen", listen);
   }
-  exposer_->RegisterCollectable(metrics_.registry());
-  metrics_address_ = ListenAddress{.host = listen.host, .port = exposer_->GetListeningPorts().front()};
+  metrics_address_ = ListenAddress{.host = listen.host, .port = metrics_page_->port()};
 }
 
 void CoordinatorServer::serve(const ListenAddress& listen) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <grpcpp/server.h>
-#include <prometheus/exposer.h>
 
 #include <filesystem>
 #include <memory>
@@ -12,6 +11,7 @@
 #include "coordinator/job/job_controller.h"
 #include "coordinator/launch/mpirun_launcher.h"
 #include "coordinator/metrics/job_metrics.h"
+#include "coordinator/metrics/metrics_page.h"
 #include "coordinator/service/listen_address.h"
 #include "coordinator/service/shared_controller.h"
 #include "coordinator/service/training_job_service.h"
@@ -56,7 +56,7 @@ class CoordinatorServer {
   StateFolder folder_;
   JobStore store_;
   JobMetrics metrics_;
-  std::unique_ptr<prometheus::Exposer> exposer_;
+  std::unique_ptr<MetricsPage> metrics_page_;
   std::optional<ListenAddress> metrics_address_;
   ListenAddress address_;
   // Made in this order, destroyed the other way round.

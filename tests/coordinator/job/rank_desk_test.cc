@@ -3,8 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cmath>
+#include <csignal>
 #include <limits>
 
 #include "tests/coordinator/job/controller_fixture.h"
@@ -87,6 +89,43 @@ TEST_F(RankDeskTest, BadNumbersNameTheGroupAndLeaveTheStepOpen) {
   const auto refused = complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, INFINITY})); });
   EXPECT_THAT(refused.text, HasSubstr("group \"south\""));
   EXPECT_NO_THROW(ranks().report_step(step_request(id, 1, 0, {0.2, 1.0})));
+}
+
+// Files cannot grow while it lives: for a write, the same as a full disk.
+class FullDisk {
+ public:
+  FullDisk() {
+    ::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit none{.rlim_cur = 1, .rlim_max = before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &none);
+  }
+  ~FullDisk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(RankDeskTest, AStepThatCannotBeStoredIsNotAppliedAndCanBeReportedAgain) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  const auto before = job(id).SerializeAsString();
+  bool is_refused = false;
+  {
+    const FullDisk full;
+    try {
+      ranks().report_step(step_request(id, 1, 1, {0.2, 1.0}));
+    } catch (const StoreError&) {
+      is_refused = true;
+    }
+  }
+  EXPECT_TRUE(is_refused);
+  EXPECT_EQ(job(id).SerializeAsString(), before);
+  const auto answer = ranks().report_step(step_request(id, 1, 1, {0.2, 1.0}));
+  // Two steps applied, each once.
+  EXPECT_NEAR(std::log(answer.weight(1) / answer.weight(0)), 2 * 0.4, 1e-12);
 }
 
 TEST_F(RankDeskTest, StartTrainingGivesThePlanAndTheSameAnswerAgain) {

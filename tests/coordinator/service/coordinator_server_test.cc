@@ -1,21 +1,15 @@
 // The whole coordinator over real gRPC on loopback, with a real database.
 #include "coordinator/service/coordinator_server.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
-#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include <cmath>
 #include <fstream>
 #include <thread>
 
-#include "tests/coordinator/support/fake_clock.h"
-#include "tests/coordinator/support/requests.h"
-#include "tests/coordinator/support/temporary_folder.h"
+#include "tests/coordinator/service/server_fixture.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -24,111 +18,7 @@ using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class CoordinatorServerTest : public ::testing::Test {
- protected:
-  CoordinatorServerTest() {
-    settings_.listen = {.host = "127.0.0.1", .port = 0};
-    settings_.metrics_listen = ListenAddress{.host = "127.0.0.1", .port = 0};
-    settings_.state = folder_.path() / "state";
-    settings_.worker = "/bin/true";
-    start();
-  }
-  void start() {
-    server_.emplace(settings_, clock_, entropy_);
-    channel_ = grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials());
-    people_ = v1::TrainingJobService::NewStub(channel_);
-    ranks_ = v1::WorkerService::NewStub(channel_);
-  }
-  void restart() {
-    server_.reset();
-    start();
-  }
-  // Its words take the place of mpirun and its workers.
-  void launch_with(const std::string& script) {
-    const auto file = folder_.path() / "mpirun";
-    std::ofstream(file) << "#!/bin/sh\n" << script << "\n";
-    ::chmod(file.c_str(), 0755);
-    settings_.mpirun = file;
-    restart();
-  }
-
-  template <typename Response, typename Stub, typename Request>
-  grpc::Status call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*), Stub& stub,
-                    const Request& request, Response& response) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + 30s);
-    return (stub.*method)(&context, request, &response);
-  }
-  grpc::Status report(const v1::ReportStepRequest& request, v1::ReportStepResponse& response) {
-    return call(&v1::WorkerService::Stub::ReportStep, *ranks_, request, response);
-  }
-  v1::TrainingJob create(v1::LaunchMode mode, int workers) {
-    v1::TrainingJob job;
-    const auto status = call(&v1::TrainingJobService::Stub::CreateTrainingJob, *people_,
-                             create_request(two_group_spec(mode, workers)), job);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return job;
-  }
-  grpc::Status get(const std::string& id, v1::TrainingJob& job) {
-    v1::GetTrainingJobRequest request;
-    request.set_id(id);
-    return call(&v1::TrainingJobService::Stub::GetTrainingJob, *people_, request, job);
-  }
-  grpc::Status cancel(const std::string& id) {
-    v1::CancelTrainingJobRequest request;
-    request.set_id(id);
-    v1::TrainingJob job;
-    return call(&v1::TrainingJobService::Stub::CancelTrainingJob, *people_, request, job);
-  }
-  std::string running_external_job() {
-    const std::string id = create(v1::LAUNCH_MODE_EXTERNAL, 1).id();
-    v1::RegisterWorkerResponse registered;
-    EXPECT_TRUE(
-        call(&v1::WorkerService::Stub::RegisterWorker, *ranks_, register_request(id, 0, 0, 1), registered).ok());
-    v1::StartTrainingResponse started;
-    EXPECT_TRUE(call(&v1::WorkerService::Stub::StartTraining, *ranks_, start_request(id, 1), started).ok());
-    return id;
-  }
-  // Follows the job until the stream ends.
-  std::vector<v1::TrainingJob> watch_to_the_end(const std::string& id, grpc::Status& status) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + 60s);
-    v1::WatchTrainingJobRequest request;
-    request.set_id(id);
-    const auto reader = people_->WatchTrainingJob(&context, request);
-    std::vector<v1::TrainingJob> seen;
-    v1::TrainingJob job;
-    while (reader->Read(&job)) seen.push_back(job);
-    status = reader->Finish();
-    return seen;
-  }
-  std::string metrics_page() {
-    const ListenAddress address = parse_listen_address("metrics", server_->metrics_address());
-    sockaddr_in remote{};
-    remote.sin_family = AF_INET;
-    remote.sin_port = htons(static_cast<std::uint16_t>(address.port));
-    ::inet_pton(AF_INET, address.host.c_str(), &remote.sin_addr);
-    const int connection = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_EQ(::connect(connection, reinterpret_cast<sockaddr*>(&remote), sizeof(remote)), 0);
-    const std::string request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    EXPECT_EQ(::send(connection, request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
-    std::string page;
-    std::array<char, 4096> part{};
-    for (ssize_t n = 0; (n = ::recv(connection, part.data(), part.size(), 0)) > 0;)
-      page.append(part.data(), static_cast<std::size_t>(n));
-    ::close(connection);
-    return page;
-  }
-
-  TemporaryFolder folder_;
-  FakeClock clock_;
-  SystemEntropy entropy_;
-  ServerSettings settings_;
-  std::optional<CoordinatorServer> server_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::TrainingJobService::Stub> people_;
-  std::unique_ptr<v1::WorkerService::Stub> ranks_;
-};
+class CoordinatorServerTest : public ServerFixture {};
 
 TEST_F(CoordinatorServerTest, ErrorsCarryTheirCodeAndTheFieldsName) {
   v1::TrainingJob job;
@@ -336,22 +226,6 @@ TEST_F(CoordinatorServerTest, MessagesOverTheLimitAreRefused) {
   spec.mutable_model()->set_path(std::string(5 * 1024 * 1024, 'x'));
   status = call(&v1::TrainingJobService::Stub::CreateTrainingJob, *people_, create_request(spec), job);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-}
-
-TEST(ListenAddress, IsHostAndPort) {
-  EXPECT_EQ(parse_listen_address("--listen", "[::1]:80").port, 80);
-  for (const char* bad : {"", "host", "host:", ":80", "host:65536", "host:8x", "::1:80", "host:-1"}) {
-    EXPECT_THROW(parse_listen_address("--listen", bad), std::invalid_argument) << bad;
-  }
-}
-
-TEST(ListenAddress, OnlyLoopbackIsTakenWithoutTls) {
-  for (const char* text : {"127.0.0.1:1", "localhost:1", "[::1]:1"}) {
-    EXPECT_NO_THROW(check_loopback("--listen", parse_listen_address("--listen", text)));
-  }
-  for (const char* text : {"0.0.0.0:1", "[::]:1", "192.168.0.1:1", "example.org:1"}) {
-    EXPECT_THROW(check_loopback("--listen", parse_listen_address("--listen", text)), std::invalid_argument);
-  }
 }
 
 }  // namespace

@@ -1,17 +1,21 @@
 // The program itself: what it prints, how it ends, and what it leaves.
 #include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
+#include <csignal>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 
 #include "coordinator/launch/child_process.h"
+#include "equipoise/v1/training.grpc.pb.h"
+#include "tests/coordinator/support/requests.h"
 #include "tests/coordinator/support/temporary_folder.h"
 
 namespace equipoise::coordinator {
@@ -43,6 +47,10 @@ class ProgramTest : public ::testing::Test {
   }
   std::vector<std::string> serving(const std::string& state) const {
     return {"--listen", "127.0.0.1:0", "--state", path(state), "--announce", path(state + ".json")};
+  }
+
+  static std::unique_ptr<v1::TrainingJobService::Stub> stub(const std::string& address) {
+    return v1::TrainingJobService::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
   }
 
   TemporaryFolder folder_;
@@ -96,6 +104,42 @@ TEST_F(ProgramTest, BadFlagsAreOneClearLineAndLeaveNothing) {
     EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 1) << error;
     EXPECT_FALSE(std::filesystem::exists(path("none")));
   }
+}
+
+TEST_F(ProgramTest, KillingItEndsItsJobsProcessesAndTheNextOneSaysSo) {
+  const auto alive = path("alive"), mpirun = path("mpirun");
+  ::mkfifo(alive.c_str(), 0600);
+  // It holds the writing end of `alive` open: reading ends when it has ended.
+  std::ofstream(mpirun) << "#!/bin/sh\nexec > " << alive << "\necho started\nexec sleep 1000\n";
+  ::chmod(mpirun.c_str(), 0755);
+  auto arguments = serving("a");
+  arguments.insert(arguments.end(), {"--mpirun", mpirun, "--worker", "/bin/true"});
+  v1::TrainingJob job;
+  {
+    ChildProcess first(with(arguments, "first"));
+    const auto people = stub(announced("a.json").at("address"));
+    grpc::ClientContext context;
+    ASSERT_TRUE(
+        people->CreateTrainingJob(&context, create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 2)), &job).ok());
+    std::ifstream reader(alive);
+    std::string line;
+    std::getline(reader, line);
+    EXPECT_EQ(line, "started");
+    first.signal_group(SIGKILL);
+    EXPECT_EQ(first.wait(), 128 + SIGKILL);
+    EXPECT_FALSE(std::getline(reader, line)) << "its mpirun is gone too";
+  }
+  std::filesystem::remove(path("a.json"));
+  ChildProcess second(with(arguments, "second"));
+  const auto people = stub(announced("a.json").at("address"));
+  grpc::ClientContext context;
+  v1::GetTrainingJobRequest request;
+  request.set_id(job.id());
+  ASSERT_TRUE(people->GetTrainingJob(&context, request, &job).ok());
+  EXPECT_EQ(job.state(), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(job.state_reason(), "the coordinator was lost while the job was STARTING");
+  second.signal_group(SIGTERM);
+  EXPECT_EQ(second.wait(), 0);
 }
 
 TEST_F(ProgramTest, EndsWithItsParentWhenAsked) {

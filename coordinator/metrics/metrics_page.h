@@ -1,0 +1,28 @@
+// /metrics over HTTP, for Prometheus to read.
+#pragma once
+
+#include <prometheus/exposer.h>
+#include <prometheus/registry.h>
+
+#include <memory>
+#include <string>
+
+namespace equipoise::coordinator {
+
+class MetricsPage {
+ public:
+  // `address` is HOST:PORT with port 0 for any free one. Throws std::runtime_error when it cannot be listened on.
+  MetricsPage(const std::string& address, const std::shared_ptr<prometheus::Registry>& registry);
+  ~MetricsPage();
+  MetricsPage(const MetricsPage&) = delete;
+  MetricsPage& operator=(const MetricsPage&) = delete;
+
+  int port() const { return port_; }
+
+ private:
+  std::string host_;
+  std::unique_ptr<prometheus::Exposer> exposer_;
+  int port_;
+};
+
+}  // namespace equipoise::coordinator

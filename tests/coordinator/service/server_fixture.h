@@ -1,0 +1,85 @@
+// A whole coordinator in this process, with clients over real gRPC on loopback.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/service/coordinator_server.h"
+#include "tests/coordinator/support/fake_clock.h"
+#include "tests/coordinator/support/requests.h"
+#include "tests/coordinator/support/temporary_folder.h"
+
+namespace equipoise::coordinator {
+
+class ServerFixture : public ::testing::Test {
+ protected:
+  ServerFixture() {
+    settings_.listen = {.host = "127.0.0.1", .port = 0};
+    settings_.metrics_listen = ListenAddress{.host = "127.0.0.1", .port = 0};
+    settings_.state = folder_.path() / "state";
+    settings_.worker = "/bin/true";
+    start();
+  }
+  void start() {
+    server_.emplace(settings_, clock_, entropy_);
+    channel_ = grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials());
+    people_ = v1::TrainingJobService::NewStub(channel_);
+    ranks_ = v1::WorkerService::NewStub(channel_);
+  }
+  void restart() {
+    server_.reset();
+    start();
+  }
+  // Its words take the place of mpirun and its workers.
+  void launch_with(const std::string& script);
+
+  template <typename Response, typename Stub, typename Request>
+  grpc::Status call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*), Stub& stub,
+                    const Request& request, Response& response) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    return (stub.*method)(&context, request, &response);
+  }
+  grpc::Status report(const v1::ReportStepRequest& request, v1::ReportStepResponse& response) {
+    return call(&v1::WorkerService::Stub::ReportStep, *ranks_, request, response);
+  }
+  v1::TrainingJob create(v1::LaunchMode mode, int workers) {
+    v1::TrainingJob job;
+    const auto status = call(&v1::TrainingJobService::Stub::CreateTrainingJob, *people_,
+                             create_request(two_group_spec(mode, workers)), job);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return job;
+  }
+  grpc::Status get(const std::string& id, v1::TrainingJob& job) {
+    v1::GetTrainingJobRequest request;
+    request.set_id(id);
+    return call(&v1::TrainingJobService::Stub::GetTrainingJob, *people_, request, job);
+  }
+  grpc::Status cancel(const std::string& id) {
+    v1::CancelTrainingJobRequest request;
+    request.set_id(id);
+    v1::TrainingJob job;
+    return call(&v1::TrainingJobService::Stub::CancelTrainingJob, *people_, request, job);
+  }
+  std::string running_external_job();
+  // Follows the job until the stream ends.
+  std::vector<v1::TrainingJob> watch_to_the_end(const std::string& id, grpc::Status& status);
+  std::string metrics_page();
+
+  TemporaryFolder folder_;
+  FakeClock clock_;
+  SystemEntropy entropy_;
+  ServerSettings settings_;
+  std::optional<CoordinatorServer> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::TrainingJobService::Stub> people_;
+  std::unique_ptr<v1::WorkerService::Stub> ranks_;
+};
+
+}  // namespace equipoise::coordinator
