@@ -17,7 +17,8 @@ namespace {
 
 constexpr int kLargestMessage = 4 * 1024 * 1024;
 constexpr int kLargestMetadata = 16 * 1024;
-constexpr std::chrono::seconds kStreamGrace{5};
+// For unary calls under way. A client that is connected but idle does not answer gRPC's goodbye, and uses all of it up.
+constexpr std::chrono::milliseconds kCallGrace{250};
 constexpr std::array kServices = {"equipoise.v1.TrainingJobService", "equipoise.v1.WorkerService"};
 
 void limit(grpc::ServerBuilder& builder) {
@@ -105,7 +106,7 @@ void CoordinatorServer::shut_down() {
   server_->GetHealthCheckService()->SetServingStatus(false);
   shared_->end_attempts();
   shared_->close_watchers();
-  server_->Shutdown(std::chrono::system_clock::now() + kStreamGrace);
+  server_->Shutdown(std::chrono::system_clock::now() + kCallGrace);
   server_->Wait();
   server_.reset();
 }

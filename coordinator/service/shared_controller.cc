@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 constexpr auto kTickInterval = 100ms;
 constexpr auto kLongestWatchWait = 500ms;  // how late a client that has left is noticed
 constexpr auto kGatherTime = 50ms;
+constexpr auto kLongestGoodbye = 5s;
 
 }  // namespace
 
@@ -97,8 +98,11 @@ SharedController::Watcher::Watcher(SharedController& shared) : shared_(shared) {
 }
 
 SharedController::Watcher::~Watcher() {
-  const std::lock_guard lock(shared_.mutex_);
-  --shared_.watchers_;
+  {
+    const std::lock_guard lock(shared_.mutex_);
+    --shared_.watchers_;
+  }
+  shared_.changed_.notify_all();
 }
 
 std::optional<v1::TrainingJob> SharedController::Watcher::next(const std::string& id, std::int64_t seen) {
@@ -123,11 +127,10 @@ void SharedController::end_attempts() {
 }
 
 void SharedController::close_watchers() {
-  {
-    const std::lock_guard lock(mutex_);
-    is_closing_ = true;
-  }
+  std::unique_lock lock(mutex_);
+  is_closing_ = true;
   changed_.notify_all();
+  changed_.wait_for(lock, kLongestGoodbye, [this] { return watchers_ == 0; });
 }
 
 }  // namespace equipoise::coordinator

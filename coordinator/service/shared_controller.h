@@ -66,6 +66,7 @@ class SharedController {
 
   // Jobs with an attempt fail, their processes are ended; returns when none is left.
   void end_attempts();
+  // Tells every watcher that the service ends, and waits for them to go, but not for one that does not read for 5 s.
   void close_watchers();
 
  private:
