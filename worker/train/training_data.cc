@@ -11,9 +11,10 @@ namespace {
 
 EncodedDataset load_file(const std::filesystem::path& path, const JobConfig& config, const ModelTokenizer& tokenizer,
                          std::vector<std::string> known_groups, int threads) {
-  const Rejected rejected = config.loss.type == LossType::kSft ? Rejected::kOptional : Rejected::kRequired;
-  const PreferenceData data = read_preference_file(path, rejected, std::move(known_groups));
-  return encode_pairs(data, tokenizer, config.data.max_length, threads);
+  const bool is_sft = config.loss.type == LossType::kSft;
+  const PreferenceData data =
+      read_preference_file(path, is_sft ? Rejected::kOptional : Rejected::kRequired, std::move(known_groups));
+  return encode_pairs(data, tokenizer, config.data.max_length, threads, is_sft ? Answers::kChosen : Answers::kBoth);
 }
 
 void replace_group_counts(EncodedDataset& train, const std::map<std::string, double>& group_counts) {

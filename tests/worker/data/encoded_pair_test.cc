@@ -111,6 +111,18 @@ TEST(EncodePairs, LeavesRejectedOutWhenOnlyChosenCounts) {
   EXPECT_TRUE(encoded.pairs[1].rejected_ids.empty());
 }
 
+// "import" is one token less in front of "ed goods", which starts inside its last word.
+TEST(EncodePairs, EndsThePromptWhereTheFirstOfBothAnswersParts) {
+  const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
+  PreferenceData data = two_pairs();
+  data.pairs[0] = {"The best response is import", "!", "ed goods", {{0, 1.0}}};
+  const EncodedPair both = encode_pairs(data, tokenizer, 100, 1).pairs[0];
+  const EncodedPair chosen = encode_pairs(data, tokenizer, 100, 1, Answers::kChosen).pairs[0];
+  EXPECT_EQ(both.prompt_ids.size() + 1, chosen.prompt_ids.size());
+  EXPECT_EQ(both.chosen_ids.size(), chosen.chosen_ids.size() + 1);
+  EXPECT_EQ(both.chosen_ids.front(), chosen.prompt_ids.back());
+}
+
 TEST(EncodePairs, RefusesDataWithoutAPairThatFits) {
   const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
   EXPECT_THAT([&] { encode_pairs(two_pairs(), tokenizer, 2, 1); },
