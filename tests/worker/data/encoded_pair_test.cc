@@ -111,11 +111,11 @@ TEST(EncodePairs, LeavesRejectedOutWhenOnlyChosenCounts) {
   EXPECT_TRUE(encoded.pairs[1].rejected_ids.empty());
 }
 
-// "import" is one token less in front of "ed goods", which starts inside its last word.
+// "important" is one token, so that rejected takes the prompt's last one; "imported" is "import" and more.
 TEST(EncodePairs, EndsThePromptWhereTheFirstOfBothAnswersParts) {
   const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
   PreferenceData data = two_pairs();
-  data.pairs[0] = {"The best response is import", "!", "ed goods", {{0, 1.0}}};
+  data.pairs[0] = {"The best response is import", "ed goods", "ant to us", {{0, 1.0}}};
   const EncodedPair both = encode_pairs(data, tokenizer, 100, 1).pairs[0];
   const EncodedPair chosen = encode_pairs(data, tokenizer, 100, 1, Answers::kChosen).pairs[0];
   EXPECT_EQ(both.prompt_ids.size() + 1, chosen.prompt_ids.size());
