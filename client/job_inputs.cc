@@ -52,10 +52,11 @@ void check_output(const JobConfig& job) {
 }  // namespace
 
 void check_job_inputs(const JobConfig& job) {
-  check_model_folder("model.path", job.model.path);
+  if (!job.log_linear) check_model_folder("model.path", job.model.path);
   if (job.model.reference) check_model_folder("model.reference", *job.model.reference);
   check_readable_file("data.train", job.data.train);
   if (job.data.validation) check_readable_file("data.validation", *job.data.validation);
+  if (job.data.test) check_readable_file("data.test", *job.data.test);
   check_output(job);
 }
 

@@ -63,7 +63,8 @@ void require_success(const FollowedJob& followed, const std::string& advice) {
           job.failure_kind() == v1::FAILURE_KIND_INVALID_INPUT ? ExitCode::kBadInput : ExitCode::kFailure,
           reason + tail);
     case v1::JOB_STATE_CANCELLED:
-      throw CommandError(followed.interrupted ? ExitCode::kInterrupted : ExitCode::kFailure, "cancelled: " + reason);
+      if (followed.interrupted) throw CommandError(ExitCode::kInterrupted, "cancelled");
+      throw CommandError(ExitCode::kFailure, "the job was cancelled: " + reason);
     default:
       throw CommandError(ExitCode::kInterrupted, "interrupted; the job " + job.id() + " is not at its end");
   }

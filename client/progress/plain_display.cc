@@ -30,7 +30,9 @@ class PlainDisplay final : public ProgressDisplay {
     const bool moved = view.step != last_->view.step || view.total_steps != last_->view.total_steps;
     if (moved && view.total_steps > 0 && view.step == view.total_steps) return true;
     if (percent_done(view) / kPercentBetweenLines != percent_done(last_->view) / kPercentBetweenLines) return true;
-    if (view.activity != last_->view.activity && !view.activity.empty()) return true;
+    if (view.step > 0 && last_->view.step == 0) return true;
+    // An evaluation between steps has a line of its own, with its results.
+    if (view.activity != last_->view.activity && !view.activity.empty() && view.activity != "evaluating") return true;
     return moved && now - last_->time >= kLongestSilence;
   }
 

@@ -91,13 +91,17 @@ constexpr std::array<Detail, 6> kDetails = {{{true, true, true, true, true},
                                              {false, false, false, false, true},
                                              {false, false, false, false, false}}};
 
-std::string line_with(const ProgressView& view, const Detail& detail, const std::string& drawn_bar) {
-  const bool known = view.total_steps > 0;
+std::string steps_done(const ProgressView& view) {
+  return std::to_string(view.step) + "/" + std::to_string(view.total_steps);
+}
+
+std::string line_with(const ProgressView& view, const Detail& detail, const std::string& drawn_bar,
+                      const std::string& steps) {
   return joined({
       detail.label ? shorten(view.label, kLongestName) : "",
-      known ? drawn_bar : "",
-      known ? std::to_string(view.step) + "/" + std::to_string(view.total_steps) : "",
-      known ? std::to_string(percent_done(view)) + " %" : "",
+      drawn_bar,
+      steps,
+      steps.empty() ? "" : std::to_string(percent_done(view)) + " %",
       printable(view.activity),
       detail.speed && view.pairs_per_second ? speed_text(*view.pairs_per_second) + " pairs/s" : "",
       view.time_left ? duration_text(*view.time_left) + " left" : "",
@@ -161,9 +165,10 @@ ProgressView progress_view(const v1::TrainingJob& job) {
 int percent_done(const ProgressView& view) { return static_cast<int>(share_done(view) * 100.0); }
 
 std::string bar_line(const ProgressView& view, std::size_t columns, Glyphs glyphs) {
+  const std::string steps = view.total_steps > 0 ? steps_done(view) : "";
   const std::size_t frame = glyphs == Glyphs::kUnicode ? 0 : 2;
   for (const Detail& detail : kDetails) {
-    const std::string bare = line_with(view, detail, "");
+    const std::string bare = line_with(view, detail, "", steps);
     if (!detail.bar || view.total_steps <= 0) {
       if (display_width(bare) <= columns) return bare;
       continue;
@@ -171,12 +176,15 @@ std::string bar_line(const ProgressView& view, std::size_t columns, Glyphs glyph
     const std::size_t taken = display_width(bare) + display_width(kGap) + frame;
     if (taken + kShortestBar > columns) continue;
     const std::size_t cells = std::min(kLongestBar, columns - taken);
-    return line_with(view, detail, bar(share_done(view), cells, glyphs));
+    return line_with(view, detail, bar(share_done(view), cells, glyphs), steps);
   }
-  return shorten(line_with(view, kDetails.back(), ""), columns);
+  return shorten(line_with(view, kDetails.back(), "", steps), columns);
 }
 
-std::string plain_line(const ProgressView& view) { return line_with(view, kDetails.front(), ""); }
+std::string plain_line(const ProgressView& view) {
+  const bool begun = view.total_steps > 0 && (view.step > 0 || view.activity.empty());
+  return line_with(view, kDetails.front(), "", begun ? "step " + steps_done(view) : "");
+}
 
 std::string evaluation_line(const v1::TrainingJob& job) {
   const v1::GroupStatus* worst = highest(job, validation_loss);

@@ -42,7 +42,7 @@ int percent_done(const ProgressView& view);
 // the label, the speed, the loss, the bar, then the worst group's weight.
 std::string bar_line(const ProgressView& view, std::size_t columns, Glyphs glyphs);
 
-// For a file or a pipe: everything, without a bar.
+// For a file or a pipe: everything, without a bar; "step 50/200" once steps are done.
 std::string plain_line(const ProgressView& view);
 
 // The newest evaluation: "gr-dpo  evaluation: worst Republican loss 0.6512, accuracy 0.563; mean accuracy over groups

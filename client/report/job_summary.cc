@@ -76,7 +76,7 @@ std::string state_text(v1::JobState state) {
 std::string json_text(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;
-  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
   std::string text;
   EQUIPOISE_CHECK(google::protobuf::util::MessageToJsonString(message, &text, options).ok());
   if (!text.ends_with('\n')) text += '\n';

@@ -14,7 +14,7 @@ namespace equipoise {
 // "RUNNING".
 std::string state_text(v1::JobState state);
 
-// Protobuf's JSON mapping with the field names of the proto file, indented, with a newline at the end.
+// Protobuf's JSON mapping (lowerCamelCase, int64 as text), zeros included, indented, with a newline at the end.
 std::string json_text(const google::protobuf::Message& message);
 
 // One row per job: id, state, steps, loss, worst group, when it was created (local time).

@@ -83,12 +83,11 @@ std::size_t table_width(const std::string& table) {
   return width;
 }
 
-std::string worst_sentence(const RunMetrics& run) {
-  const Worst before = worst_of(run.before);
-  const Worst after = worst_of(run.after);
-  return printable(run.name) + ": worst group before " + printable(before.group) + " (loss " + loss_text(before.loss) +
-         "), after " + std::to_string(run.after.step) + " steps " + printable(after.group) + " (loss " +
-         loss_text(after.loss) + ", lowest accuracy " + share_text(after.accuracy) + ")\n";
+std::string worst_sentence(const RunMetrics& run, Glyphs glyphs) {
+  const Worst worst = worst_of(run.after);
+  return printable(run.name) + ": after " + std::to_string(run.after.step) + " steps " + printable(worst.group) +
+         " is worst off, validation loss " +
+         change(loss_text(result_of(run.before, worst.group).loss), loss_text(worst.loss), glyphs) + "\n";
 }
 
 }  // namespace
@@ -101,7 +100,7 @@ std::string run_comparison(std::span<const RunMetrics> runs, std::size_t columns
   } else {
     for (std::size_t i = 0; i < runs.size(); ++i) text += one_table(runs.subspan(i, 1), colors, glyphs) + "\n";
   }
-  for (const RunMetrics& run : runs) text += worst_sentence(run);
+  for (const RunMetrics& run : runs) text += worst_sentence(run, glyphs);
   return text;
 }
 

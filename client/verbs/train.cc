@@ -63,9 +63,12 @@ void train(const TrainFlags& flags, const Console& console) {
   const auto display = flags.quiet ? make_silent_display() : make_display(console);
   const FollowedJob followed = run_job(spec, coordinator, inbox, *display, folder);
   coordinator.stop();
-  require_success(followed, "log: " + log_of_job(folder.path(), followed.job.id()).string());
-  if (!flags.quiet) report(followed.job, console);
-  folder.discard();
+  // What is wrong with the input stands in the reason; no log says more.
+  const v1::TrainingJob& job = followed.job;
+  const bool log_helps = job.state() == v1::JOB_STATE_FAILED && job.failure_kind() != v1::FAILURE_KIND_INVALID_INPUT;
+  if (!log_helps) folder.discard();
+  require_success(followed, log_helps ? "log: " + log_of_job(folder.path(), job.id()).string() : "");
+  if (!flags.quiet) report(job, console);
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ TEST_F(JobsVerbs, GetShowsGroupsForPeopleAndEverythingForPrograms) {
   EXPECT_EQ(json["id"], id);
   EXPECT_EQ(json["state"], "JOB_STATE_RUNNING");
   EXPECT_EQ(json["groups"][1]["name"], "south");
-  EXPECT_EQ(json["groups"][1]["validation_loss"], 0.625);
+  EXPECT_EQ(json["groups"][1]["validationLoss"], 0.625);
   const auto list = nlohmann::json::parse(run_here({"jobs", "list", "--json"}).out);
   EXPECT_EQ(list["jobs"][0]["id"], id);
 }
@@ -62,10 +62,13 @@ TEST_F(JobsVerbs, WeightsAreTheWholeHistoryOfAlpha) {
   rank.step();
   rank.step();
   const auto history = nlohmann::json::parse(run_here({"jobs", "weights", id, "--json"}).out);
-  ASSERT_EQ(history.size(), 2u);
+  ASSERT_EQ(history["records"].size(), 2u);
+  EXPECT_EQ(history["groupNames"], (std::vector<std::string>{"north", "south"}));
   // Losses 0.5 and 1, step size 0.5: log(alpha_south / alpha_north) grows by 0.25 a step.
   for (const int step : {0, 1}) {
-    const double ratio = history[step]["alpha"]["south"].get<double>() / history[step]["alpha"]["north"].get<double>();
+    const auto& record = history["records"][step];
+    EXPECT_EQ(record["step"], std::to_string(step));
+    const double ratio = record["alpha"][1].get<double>() / record["alpha"][0].get<double>();
     EXPECT_NEAR(std::log(ratio), 0.25 * (step + 1), 1e-12);
   }
   std::istringstream csv(run_here({"jobs", "weights", id}).out);
@@ -91,7 +94,7 @@ TEST_F(JobsVerbs, WatchFollowsUntilTheJobHasSucceeded) {
   const CommandRun result = run_here({"jobs", "watch", id});
   training.join();
   EXPECT_EQ(result.code, ExitCode::kSuccess) << result.err;
-  EXPECT_THAT(result.out, HasSubstr("2/2  100 %"));
+  EXPECT_THAT(result.out, HasSubstr("step 2/2  100 %"));
   EXPECT_THAT(result.out, HasSubstr("worst"));
   EXPECT_EQ(result.err, "");
   EXPECT_EQ(result.out.find('\x1b'), std::string::npos);

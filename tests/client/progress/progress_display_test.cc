@@ -54,6 +54,19 @@ TEST(PlainDisplay, DoesNotRepeatALineThatSaysNothingNew) {
   EXPECT_EQ(output.lines(), 1);
 }
 
+TEST(PlainDisplay, SaysWhatIsDoneBeforeTheFirstStepAndWhenStepsBegin) {
+  Output output;
+  const auto display = make_plain_display(output.console);
+  for (const char* phase : {"reading data", "reading data", "reference log-probs", "evaluating"}) {
+    v1::TrainingJob job = job_at(0);
+    job.set_phase(phase);
+    display->show(job, SteadyTime());
+  }
+  EXPECT_EQ(output.lines(), 2);
+  display->show(job_at(1), SteadyTime());
+  EXPECT_EQ(output.lines(), 3);
+}
+
 TEST(PlainDisplay, WritesEachEvaluationOnceAndNoEscapes) {
   Output output;
   const auto display = make_plain_display(output.console);

@@ -22,7 +22,7 @@ std::size_t occurrences(const string& text, const string& part) {
 
 TEST(ProgressLine, SaysStepSpeedTimeLeftLossAndTheWorstGroup) {
   EXPECT_EQ(plain_line(progress_view(example_job())),
-            "gr-dpo  50/200  25 %  118 pairs/s  0:42 left  loss 0.6250  worst Republican 0.7500 (weight 0.750)");
+            "gr-dpo  step 50/200  25 %  118 pairs/s  0:42 left  loss 0.6250  worst Republican 0.7500 (weight 0.750)");
 }
 
 TEST(ProgressLine, IsNeverWiderThanTheTerminal) {
@@ -75,6 +75,8 @@ TEST(ProgressLine, SaysWhatIsDoneBeforeTheFirstStep) {
   job.clear_pairs_per_second();
   job.set_phase("reading data");
   EXPECT_EQ(bar_line(progress_view(job), 80, Glyphs::kUnicode), "gr-dpo  reading data");
+  job.set_total_steps(200);
+  EXPECT_EQ(plain_line(progress_view(job)), "gr-dpo  reading data");
   job.set_state(v1::JOB_STATE_QUEUED);
   job.clear_phase();
   EXPECT_EQ(plain_line(progress_view(job)), "gr-dpo  waiting");

@@ -76,8 +76,8 @@ TEST(RunComparison, PutsRunsSideBySideAndMarksEachOnesWorstGroup) {
             "-----------------------------------------------------------------------------\n"
             "worst  0.7000 -> 0.5000    0.400 -> 0.700  0.7000 -> 0.7000    0.400 -> 0.400\n"
             "\n"
-            "dpo: worst group before b (loss 0.7000), after 9 steps a (loss 0.5000, lowest accuracy 0.700)\n"
-            "gr: worst group before b (loss 0.7000), after 0 steps b (loss 0.7000, lowest accuracy 0.400)\n");
+            "dpo: after 9 steps a is worst off, validation loss 0.6000 -> 0.5000\n"
+            "gr: after 0 steps b is worst off, validation loss 0.7000 -> 0.7000\n");
 }
 
 TEST(RunComparison, PutsRunsBelowEachOtherWhereTheTerminalIsNarrow) {

@@ -1,0 +1,52 @@
+#include "client/connection/interrupts.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "client/connection/job_inbox.h"
+
+namespace equipoise {
+namespace {
+
+constexpr std::chrono::minutes kLongAfterTheTest{1};
+
+TEST(Interrupts, ReachTheInboxInsteadOfEndingTheProcess) {
+  JobInbox inbox;
+  const Interrupts interrupts([&inbox] { inbox.interrupt(); });
+  int seen = 0;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    ASSERT_EQ(kill(getpid(), signal), 0);
+    EXPECT_EQ(inbox.wait(kLongAfterTheTest).interrupts, ++seen);
+  }
+}
+
+TEST(Interrupts, LeaveTheSignalsAsTheyWere) {
+  sigset_t before;
+  sigset_t after;
+  pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  {
+    const Interrupts interrupts([] {});
+  }
+  pthread_sigmask(SIG_SETMASK, nullptr, &after);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    EXPECT_EQ(sigismember(&after, signal), sigismember(&before, signal));
+  }
+}
+
+TEST(JobInbox, GivesTheNewestJobOnceAndThenTheEnd) {
+  JobInbox inbox;
+  v1::TrainingJob job;
+  job.set_step(1);
+  inbox.put(job);
+  job.set_step(2);
+  inbox.put(job);
+  EXPECT_EQ(inbox.wait(kLongAfterTheTest).job->step(), 2);
+  inbox.end();
+  const JobInbox::News last = inbox.wait(kLongAfterTheTest);
+  EXPECT_TRUE(last.ended);
+  EXPECT_FALSE(last.job);
+}
+
+}  // namespace
+}  // namespace equipoise
