@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/mpi_collective.h"
+#include "worker/log_linear/log_linear_run.h"
 #include "worker/train/training_run.h"
 
 namespace equipoise {
@@ -51,13 +52,18 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
   try {
     const int threads = threads_per_rank(session.local());
     torch::set_num_threads(threads);
-    run_training({.client = client,
-                  .log = *log,
-                  .heartbeat = heartbeat,
-                  .registration = registration,
-                  .host = *host,
-                  .device = device,
-                  .threads = threads});
+    const RunContext context{.client = client,
+                             .log = *log,
+                             .heartbeat = heartbeat,
+                             .registration = registration,
+                             .host = *host,
+                             .device = device,
+                             .threads = threads};
+    if (registration.spec.has_policy()) {
+      run_log_linear(context);
+    } else {
+      run_training(context);
+    }
   } catch (const AttemptEnded&) {
     throw;
   } catch (const std::exception& failure) {

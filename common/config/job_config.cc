@@ -6,6 +6,7 @@
 #include "common/base/quoted_text.h"
 #include "common/config/field_check.h"
 #include "common/config/job_enums.h"
+#include "common/config/log_linear_config.h"
 
 namespace equipoise {
 namespace {
@@ -48,6 +49,7 @@ DataConfig data_config(const v1::DataSpec& spec) {
   DataConfig config;
   config.train = checked_path("data.train", spec.train());
   if (spec.has_validation()) config.validation = checked_path("data.validation", spec.validation());
+  if (spec.has_test()) config.test = checked_path("data.test", spec.test());
   if (spec.has_max_length()) {
     config.max_length = static_cast<int>(checked_integer("data.max_length", spec.max_length(), {2, 1 << 20}));
   }
@@ -70,6 +72,23 @@ LossConfig loss_config(const v1::LossSpec& spec) {
   return config;
 }
 
+log_linear::PlateauSettings step_plateau(const v1::RobustSpec& spec) {
+  constexpr RealRange kFactor{.at_lowest = Bound::kExcluded, .highest = 1, .at_highest = Bound::kIncluded};
+  constexpr RealRange kThreshold{.highest = 1};
+  log_linear::PlateauSettings plateau;
+  if (spec.has_step_factor()) plateau.factor = checked_real("robust.step_factor", spec.step_factor(), kFactor);
+  if (spec.has_step_patience()) {
+    plateau.patience = checked_integer("robust.step_patience", spec.step_patience(), {1, kMaxSteps});
+  }
+  if (spec.has_step_threshold()) {
+    plateau.threshold = checked_real("robust.step_threshold", spec.step_threshold(), kThreshold);
+  }
+  if (spec.has_step_minimum()) {
+    plateau.smallest = checked_real("robust.step_minimum", spec.step_minimum(), kNotNegative);
+  }
+  return plateau;
+}
+
 RobustConfig robust_config(const v1::RobustSpec& spec) {
   RobustConfig config;
   RobustSettings& settings = config.settings;
@@ -82,6 +101,8 @@ RobustConfig robust_config(const v1::RobustSpec& spec) {
   if (spec.has_trade_off()) settings.trade_off = checked_real("robust.trade_off", spec.trade_off(), kUnitInterval);
   if (spec.has_min_weight()) settings.min_weight = checked_real("robust.min_weight", spec.min_weight(), kUnitInterval);
   config.importance_weights = checked_group_numbers("robust.importance_weights", spec.importance_weights());
+  config.paper_compat = spec.paper_compat();
+  config.step_plateau = step_plateau(spec);
   return config;
 }
 
@@ -106,8 +127,16 @@ void set_decay_exclude(OptimizerConfig& config, const google::protobuf::Repeated
   }
 }
 
-OptimizerConfig optimizer_config(const v1::OptimizerSpec& spec) {
+OptimizerConfig optimizer_defaults(const v1::JobSpec& job) {
   OptimizerConfig config;
+  if (!job.has_policy()) return config;
+  config.type = OptimizerType::kSgd;
+  config.learning_rate = 0.1;
+  config.max_grad_norm = 0;
+  return config;
+}
+
+OptimizerConfig optimizer_config(const v1::OptimizerSpec& spec, OptimizerConfig config) {
   set_enum(config.type, "optimizer.type", spec.type(), v1::OptimizerType_descriptor());
   if (spec.has_learning_rate()) {
     config.learning_rate = checked_real("optimizer.learning_rate", spec.learning_rate(), kPositive);
@@ -142,6 +171,8 @@ TrainingConfig training_config(const v1::TrainingSpec& spec) {
         checked_integer("training.micro_batch_tokens", spec.micro_batch_tokens(), {1, kMaxInt32});
   }
   if (spec.has_seed()) config.seed = spec.seed();
+  config.full_batch = spec.full_batch();
+  set_enum(config.sampling, "training.sampling", spec.sampling(), v1::Sampling_descriptor());
   return config;
 }
 
@@ -217,11 +248,15 @@ void check_other_combinations(const v1::JobSpec& spec, const JobConfig& config) 
 JobConfig make_job_config(const v1::JobSpec& spec) {
   JobConfig config;
   config.name = checked_name(spec.name());
-  config.model = model_config(spec.model());
+  if (spec.has_policy()) {
+    config.log_linear = log_linear_config(spec.policy().log_linear());
+  } else {
+    config.model = model_config(spec.model());
+  }
   config.data = data_config(spec.data());
   config.loss = loss_config(spec.loss());
   config.robust = robust_config(spec.robust());
-  config.optimizer = optimizer_config(spec.optimizer());
+  config.optimizer = optimizer_config(spec.optimizer(), optimizer_defaults(spec));
   config.training = training_config(spec.training());
   config.evaluation_every_steps =
       checked_integer("evaluation.every_steps", spec.evaluation().every_steps(), {0, kMaxSteps});
@@ -232,6 +267,7 @@ JobConfig make_job_config(const v1::JobSpec& spec) {
   check_loss_combinations(spec, config.loss);
   settle_sft_average(config.loss, spec.loss(), config.robust.settings.mode);
   check_other_combinations(spec, config);
+  check_policy_combinations(spec, config);
   return config;
 }
 

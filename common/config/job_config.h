@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "common/log_linear/problem.h"
+#include "common/log_linear/step_schedule.h"
 #include "common/robust/robust_settings.h"
 
 namespace equipoise {
@@ -20,6 +22,7 @@ enum class DType { kFloat32, kFloat64 };
 enum class LossType { kDpo, kIpo, kSft };
 enum class SftAverage { kToken, kSequence };
 enum class OptimizerType { kAdamW, kSgd };
+enum class Sampling { kPermutation, kOneGroup };
 enum class LaunchMode { kCoordinator, kExternal };
 
 struct ModelConfig {
@@ -28,9 +31,17 @@ struct ModelConfig {
   DType dtype = DType::kFloat32;
 };
 
+struct LogLinearConfig {
+  log_linear::Problem problem;  // has passed check_problem; initial_theta_D is D long
+  bool closed_form = false;
+  double ridge = 0.0;
+  double projection_radius = 0.0;
+};
+
 struct DataConfig {
   std::filesystem::path train;
   std::optional<std::filesystem::path> validation;
+  std::optional<std::filesystem::path> test;  // log-linear policies
   int max_length = 1024;
   bool shuffle = true;
   std::map<std::string, double> group_counts;
@@ -48,6 +59,8 @@ struct LossConfig {
 struct RobustConfig {
   RobustSettings settings;  // importance_weight_K left empty: it needs the group table
   std::map<std::string, double> importance_weights;
+  bool paper_compat = false;
+  log_linear::PlateauSettings step_plateau;  // of settings.step_size
 };
 
 struct OptimizerConfig {
@@ -69,6 +82,8 @@ struct TrainingConfig {
   std::int64_t global_batch_size = 64;
   std::int64_t micro_batch_tokens = 16384;
   std::uint64_t seed = 0;
+  bool full_batch = false;  // then global_batch_size says nothing: it is the number of pairs
+  Sampling sampling = Sampling::kPermutation;
 };
 
 struct LoggingConfig {
@@ -83,6 +98,7 @@ struct LaunchConfig {
 
 struct JobConfig {
   std::string name;
+  std::optional<LogLinearConfig> log_linear;  // the policy, in place of `model`
   ModelConfig model;
   DataConfig data;
   LossConfig loss;

@@ -52,6 +52,7 @@ void make_paths_absolute(const std::filesystem::path& folder, v1::JobSpec& spec)
     v1::DataSpec& data = *spec.mutable_data();
     data.set_train(absolute_path(folder, data.train()));
     if (data.has_validation()) data.set_validation(absolute_path(folder, data.validation()));
+    if (data.has_test()) data.set_test(absolute_path(folder, data.test()));
   }
   spec.set_output(absolute_path(folder, spec.output()));
 }

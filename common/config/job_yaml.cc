@@ -1,4 +1,5 @@
 // job_spec_to_yaml of job_file.h.
+#include <google/protobuf/struct.pb.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -66,7 +67,22 @@ class Writer {
 
   void list(const Message& message, const FieldDescriptor& field) {
     out_ << YAML::Flow << YAML::BeginSeq;
-    for (int i = 0; i < message.GetReflection()->FieldSize(message, &field); ++i) scalar(message, field, i);
+    for (int i = 0; i < message.GetReflection()->FieldSize(message, &field); ++i) {
+      if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+        numbers(message.GetReflection()->GetRepeatedMessage(message, &field, i));
+      } else {
+        scalar(message, field, i);
+      }
+    }
+    out_ << YAML::EndSeq;
+  }
+
+  // A list in a list.
+  void numbers(const Message& message) {
+    out_ << YAML::Flow << YAML::BeginSeq;
+    for (const auto& value : dynamic_cast<const google::protobuf::ListValue&>(message).values()) {
+      out_ << yaml_number(value.number_value());
+    }
     out_ << YAML::EndSeq;
   }
 

@@ -11,12 +11,13 @@ using google::protobuf::FieldDescriptor;
 
 namespace {
 
-// Path of a field named `key` below `message`, empty if there is none. The schema is a tree, so this ends.
+// Path of a field named `key` below `message`, empty if there is none. The schema is a tree but for lists in lists,
+// which have no names.
 std::string path_of(const Descriptor& message, std::string_view key) {
   if (const FieldDescriptor* field = find_field(message, key)) return field->name();
   for (int i = 0; i < message.field_count(); ++i) {
     const FieldDescriptor& field = *message.field(i);
-    if (field.is_map() || field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (field.is_repeated() || field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
     const std::string below = path_of(*field.message_type(), key);
     if (!below.empty()) return field.name() + "." + below;
   }

@@ -13,9 +13,15 @@ void resolve_loss(const LossConfig& config, v1::LossSpec& spec) {
     return;
   }
   spec.set_beta(config.beta);
-  spec.set_length_normalized(config.length_normalized);
-  spec.set_reference_free(config.reference_free);
   if (config.type == LossType::kDpo) spec.set_label_smoothing(config.label_smoothing);
+}
+
+void resolve_step_plateau(const log_linear::PlateauSettings& plateau, v1::RobustSpec& spec) {
+  if (plateau.factor == 1) return;
+  spec.set_step_factor(plateau.factor);
+  spec.set_step_patience(plateau.patience);
+  spec.set_step_threshold(plateau.threshold);
+  spec.set_step_minimum(plateau.smallest);
 }
 
 // Only what the mode uses: the resolved file says what the run did.
@@ -23,6 +29,7 @@ v1::RobustSpec resolved_robust(const RobustConfig& config) {
   v1::RobustSpec spec;
   const RobustSettings& settings = config.settings;
   spec.set_mode(message_enum<v1::RobustMode>(settings.mode));
+  if (config.paper_compat) spec.set_paper_compat(true);
   if (settings.mode == RobustMode::kNone) return spec;
   spec.set_estimator(message_enum<v1::Estimator>(settings.estimator));
   for (const auto& [group, weight] : config.importance_weights) (*spec.mutable_importance_weights())[group] = weight;
@@ -31,6 +38,7 @@ v1::RobustSpec resolved_robust(const RobustConfig& config) {
   spec.set_update(message_enum<v1::WeightUpdate>(settings.update));
   spec.set_adjustment(settings.adjustment);
   spec.set_trade_off(settings.trade_off);
+  resolve_step_plateau(config.step_plateau, spec);
   spec.set_min_weight(settings.min_weight);
   return spec;
 }
@@ -56,9 +64,28 @@ void resolve_training(const TrainingConfig& config, v1::TrainingSpec& spec) {
   } else {
     spec.set_epochs(config.epochs);
   }
-  spec.set_global_batch_size(config.global_batch_size);
-  spec.set_micro_batch_tokens(config.micro_batch_tokens);
+  spec.set_full_batch(config.full_batch);
+  if (!config.full_batch) spec.set_global_batch_size(config.global_batch_size);
   spec.set_seed(config.seed);
+  spec.set_sampling(message_enum<v1::Sampling>(config.sampling));
+}
+
+// What only one kind of policy has.
+void resolve_policy(const JobConfig& config, v1::JobSpec& spec) {
+  if (!config.log_linear) {
+    spec.mutable_model()->set_dtype(message_enum<v1::DType>(config.model.dtype));
+    spec.mutable_data()->set_max_length(config.data.max_length);
+    spec.mutable_training()->set_micro_batch_tokens(config.training.micro_batch_tokens);
+    spec.mutable_loss()->set_length_normalized(config.loss.length_normalized);
+    spec.mutable_loss()->set_reference_free(config.loss.reference_free);
+    return;
+  }
+  v1::LogLinearSpec& policy = *spec.mutable_policy()->mutable_log_linear();
+  const auto& theta_D = config.log_linear->problem.initial_theta_D;
+  policy.mutable_initial_theta()->Assign(theta_D.begin(), theta_D.end());
+  policy.set_closed_form(config.log_linear->closed_form);
+  policy.set_ridge(config.log_linear->ridge);
+  policy.set_projection_radius(config.log_linear->projection_radius);
 }
 
 }  // namespace
@@ -66,13 +93,12 @@ void resolve_training(const TrainingConfig& config, v1::TrainingSpec& spec) {
 v1::JobSpec resolve_defaults(const v1::JobSpec& spec) {
   const JobConfig config = make_job_config(spec);
   v1::JobSpec resolved = spec;
-  resolved.mutable_model()->set_dtype(message_enum<v1::DType>(config.model.dtype));
-  resolved.mutable_data()->set_max_length(config.data.max_length);
   resolved.mutable_data()->set_shuffle(config.data.shuffle);
   resolve_loss(config.loss, *resolved.mutable_loss());
   *resolved.mutable_robust() = resolved_robust(config.robust);
   resolve_optimizer(config.optimizer, *resolved.mutable_optimizer());
   resolve_training(config.training, *resolved.mutable_training());
+  resolve_policy(config, resolved);
   resolved.mutable_evaluation()->set_every_steps(config.evaluation_every_steps);
   if (config.logging.at_steps.empty()) resolved.mutable_logging()->set_every_steps(config.logging.every_steps);
   resolved.mutable_launch()->set_mode(message_enum<v1::LaunchMode>(config.launch.mode));

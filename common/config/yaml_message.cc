@@ -1,5 +1,7 @@
 #include "common/config/yaml_message.h"
 
+#include <google/protobuf/struct.pb.h>
+
 #include <algorithm>
 #include <map>
 #include <stdexcept>
@@ -74,7 +76,21 @@ class Reader {
 
   void list(const YAML::Node& node, const std::string& path, const FieldDescriptor& known, Message& message) const {
     if (!node.IsSequence()) refuse_value(node, path, "a list such as [a, b]");
-    for (const YAML::Node& item : node) scalar(item, path, known, message);
+    for (std::size_t i = 0; i < node.size(); ++i) {
+      if (known.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+        numbers(node[i], path + "[" + std::to_string(i) + "]", *message.GetReflection()->AddMessage(&message, &known));
+      } else {
+        scalar(node[i], path, known, message);
+      }
+    }
+  }
+
+  // A list in a list: google.protobuf.ListValue, which the JSON mapping writes as a list.
+  void numbers(const YAML::Node& node, const std::string& path, Message& message) const {
+    if (!node.IsSequence()) refuse_value(node, path, "a list of numbers such as [1, 3]");
+    const FieldDescriptor& number = *google::protobuf::Value::descriptor()->FindFieldByName("number_value");
+    auto& list_value = dynamic_cast<google::protobuf::ListValue&>(message);
+    for (const YAML::Node& item : node) scalar(item, path, number, *list_value.add_values());
   }
 
   void map_entries(const YAML::Node& node, const std::string& path, const FieldDescriptor& known,

@@ -18,12 +18,16 @@ double ceil_of_product(double value) {
 
 }  // namespace
 
+std::int64_t global_batch_size(const TrainingConfig& training, DatasetSize dataset) {
+  return training.full_batch ? dataset.num_pairs : training.global_batch_size;
+}
+
 std::int64_t planned_steps(const TrainingConfig& training, DatasetSize dataset) {
   if (training.max_steps) return *training.max_steps;
   const double whole_epochs = std::floor(training.epochs);
   const double rest = (training.epochs - whole_epochs) * static_cast<double>(dataset.num_pairs) /
-                      static_cast<double>(training.global_batch_size);
-  const auto per_epoch = steps_per_epoch(dataset.num_pairs, training.global_batch_size);
+                      static_cast<double>(global_batch_size(training, dataset));
+  const auto per_epoch = steps_per_epoch(dataset.num_pairs, global_batch_size(training, dataset));
   const double steps = whole_epochs * static_cast<double>(per_epoch) + ceil_of_product(rest);
   if (!(steps <= kMostSteps)) {
     throw std::invalid_argument("training.epochs is " + std::to_string(training.epochs) +
@@ -37,7 +41,7 @@ ShardPlan make_shard_plan(const JobConfig& job, DatasetSize dataset, int world_s
   return ShardPlan{.seed = job.training.seed,
                    .shuffle = job.data.shuffle,
                    .num_pairs = dataset.num_pairs,
-                   .global_batch_size = job.training.global_batch_size,
+                   .global_batch_size = global_batch_size(job.training, dataset),
                    .world_size = world_size,
                    .first_step = 0,
                    .end_step = planned_steps(job.training, dataset)};

@@ -12,6 +12,9 @@ struct DatasetSize {
   std::int64_t num_pairs = 0;  // N > 0
 };
 
+// B: pairs of one step; all of them with full_batch.
+std::int64_t global_batch_size(const TrainingConfig& training, DatasetSize dataset);
+
 // Optimiser steps of the whole job: max_steps; or, with E epochs, floor(E) * ceil(N/B) for the whole ones and
 // ceil((E - floor(E)) * N / B) for the rest, as an epoch's last batch is not filled up from the next epoch.
 // Throws std::invalid_argument when that is more than 10^12.

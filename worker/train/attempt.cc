@@ -41,7 +41,7 @@ Request request_of(const AttemptId& attempt) {
   return request;
 }
 
-void check_same_data(const TrainingData& data, Collective& host) {
+void check_same_data(const DatasetSummary& data, Collective& host) {
   std::array<std::byte, 32> digest = data.digest;
   host.broadcast(digest, 0);
   if (digest == data.digest) return;
@@ -73,17 +73,22 @@ Registration register_rank(CoordinatorClient& client, const std::string& job_id,
   return {.attempt = {.job_id = job_id, .generation = generation}, .spec = response.spec()};
 }
 
-ShardPlan start_training(CoordinatorClient& client, const AttemptId& attempt, const TrainingData& data,
+DatasetSummary summary_of(const TrainingData& data) {
+  return {.group_names = data.train.group_names,
+          .pair_count_K = data.train.pair_count_K,
+          .num_pairs = static_cast<std::int64_t>(data.train.pairs.size()),
+          .digest = data.digest};
+}
+
+ShardPlan start_training(CoordinatorClient& client, const AttemptId& attempt, const DatasetSummary& data,
                          Collective& host) {
   check_same_data(data, host);
   v1::ShardPlan answer;
   if (host.info().rank == 0) {
     auto request = request_of<v1::StartTrainingRequest>(attempt);
-    for (std::size_t g = 0; g < data.num_groups(); ++g) {
-      request.add_group_names(data.train.group_names[g]);
-      request.add_group_pair_count(data.train.pair_count_K[g]);
-    }
-    request.set_num_pairs(static_cast<std::int64_t>(data.train.pairs.size()));
+    for (const std::string& name : data.group_names) request.add_group_names(name);
+    request.mutable_group_pair_count()->Add(data.pair_count_K.begin(), data.pair_count_K.end());
+    request.set_num_pairs(data.num_pairs);
     request.set_dataset_digest(as_string(data.digest));
     answer = client.start_training(request).plan();
   }

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,9 +31,18 @@ struct RankPlace {
 Registration register_rank(CoordinatorClient& client, const std::string& job_id, const RankPlace& place,
                            Collective& host);
 
+// What the coordinator is told of the training data.
+struct DatasetSummary {
+  std::span<const std::string> group_names;  // [K], in the order of their ids
+  std::span<const double> pair_count_K;      // N_g > 0
+  std::int64_t num_pairs = 0;                // N
+  std::array<std::byte, 32> digest{};
+};
+DatasetSummary summary_of(const TrainingData& data);
+
 // Rank 0 tells the coordinator the groups and gets the plan; every rank gets it and checks that its data is rank 0's.
 // Throws std::invalid_argument where a rank read other data than rank 0.
-ShardPlan start_training(CoordinatorClient& client, const AttemptId& attempt, const TrainingData& data,
+ShardPlan start_training(CoordinatorClient& client, const AttemptId& attempt, const DatasetSummary& data,
                          Collective& host);
 
 // ReportStep of this attempt. `client` outlives it.

@@ -1,18 +1,14 @@
 #include "worker/train/training_run.h"
 
-#include <filesystem>
-#include <fstream>
 #include <memory>
 
-#include "common/config/job_file.h"
 #include "worker/train/evaluation.h"
 #include "worker/train/gradient_buckets.h"
+#include "worker/train/run_output.h"
 #include "worker/train/run_report.h"
 
 namespace equipoise {
 namespace {
-
-namespace fs = std::filesystem;
 
 // 25 MiB hides the latency of a collective on every network and leaves enough buckets to overlap with the backward pass.
 constexpr std::size_t kBucketBytes = std::size_t{25} << 20;
@@ -20,30 +16,6 @@ constexpr std::size_t kBucketBytes = std::size_t{25} << 20;
 torch::Dtype torch_dtype(DType dtype) { return dtype == DType::kFloat64 ? torch::kFloat64 : torch::kFloat32; }
 
 bool uses_reference(const LossConfig& loss) { return loss.type != LossType::kSft && !loss.reference_free; }
-
-// Refuses an output that holds a run, unless it may be replaced.
-void prepare_output(const JobConfig& config, const v1::JobSpec& spec) {
-  const char* const parts[] = {"metrics.jsonl", "job.yaml", "report.html", "final"};
-  for (const char* part : parts) {
-    const fs::path path = config.output / part;
-    if (!fs::exists(fs::symlink_status(path))) continue;
-    if (!config.overwrite) {
-      throw std::invalid_argument("output " + config.output.string() + " holds a run already (" + part +
-                                  "): choose another folder, or pass --overwrite (overwrite: true)");
-    }
-    fs::remove_all(path);
-  }
-  fs::create_directories(config.output);
-  std::ofstream job_file(config.output / "job.yaml");
-  job_file << job_spec_to_yaml(resolve_defaults(spec)) << std::flush;
-  if (!job_file) throw std::invalid_argument("cannot write " + (config.output / "job.yaml").string());
-}
-
-void check_output(const JobConfig& config) {
-  if (fs::exists(config.output) && !fs::is_directory(config.output)) {
-    throw std::invalid_argument("output " + config.output.string() + " is not a folder");
-  }
-}
 
 // log pi_ref of training and validation pairs.
 struct References {
@@ -77,7 +49,7 @@ class TrainingRun {
         tokenizer_(load_model_tokenizer(config.model.path)),
         data_(load_data()),
         policy_(Decoder::load(config.model.path, torch_dtype(config.model.dtype), context.device.device)),
-        plan_(start_training(context.client, context.registration.attempt, data_, context.host)),
+        plan_(start_training(context.client, context.registration.attempt, summary_of(data_), context.host)),
         cursor_(plan_) {}
 
   void run() {

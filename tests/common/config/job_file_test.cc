@@ -16,6 +16,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 class JobFile : public testing::Test {
  protected:
@@ -80,6 +81,52 @@ TEST_F(JobFile, ReadsEveryKindOfField) {
   EXPECT_EQ(spec.training().max_steps(), 1000);
   EXPECT_THAT(spec.logging().at_steps(), ElementsAre(1, 3, 10));
   EXPECT_NO_THROW(make_job_config(spec));
+}
+
+constexpr const char* kLogLinearJob = R"(name: even-imbalanced
+policy: {log_linear: {features: swapped, actions: 8, reward: [[1,3,1,3],[3,1,3,1.5]], initial_theta: [1,2,3,4], closed_form: false, ridge: 0, projection_radius: 0}}
+data: {train: train.jsonl, validation: validation.jsonl, test: test.jsonl, shuffle: false}
+loss: {type: dpo, beta: 1}
+robust: {mode: group_robust, step_size: 0.9, estimator: batch_mean, trade_off: 1}
+optimizer: {type: sgd, learning_rate: 0.5}
+training: {max_steps: 10000, full_batch: true}
+logging: {at_steps: [1, 2, 3, 10, 30, 100, 300, 1000, 10000]}
+output: out
+)";
+
+TEST_F(JobFile, ReadsALogLinearPolicy) {
+  const v1::JobSpec spec = read(kLogLinearJob);
+  EXPECT_EQ(spec.data().test(), (folder_ / "test.jsonl").string());
+  const JobConfig config = make_job_config(spec);
+  ASSERT_TRUE(config.log_linear.has_value());
+  const log_linear::Problem& problem = config.log_linear->problem;
+  EXPECT_EQ(problem.features, log_linear::FeatureMap::kSwapped);
+  EXPECT_EQ(problem.actions, 8u);
+  EXPECT_THAT(problem.reward_KD, ElementsAre(ElementsAre(1, 3, 1, 3), ElementsAre(3, 1, 3, 1.5)));
+  EXPECT_THAT(problem.initial_theta_D, ElementsAre(1, 2, 3, 4));
+  EXPECT_TRUE(config.training.full_batch);
+}
+
+TEST_F(JobFile, ALogLinearPolicyReadsBackTheSame) {
+  const v1::JobSpec spec = resolve_defaults(read(kLogLinearJob));
+  const std::string text = job_spec_to_yaml(spec);
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(read(text), spec)) << text;
+  EXPECT_THAT(text, HasSubstr("reward: [[1, 3, 1, 3], [3, 1, 3, 1.5]]"));
+  EXPECT_THAT(text, Not(HasSubstr("max_length")));
+}
+
+TEST_F(JobFile, AListInAListNamesTheRowThatIsWrong) {
+  EXPECT_EQ(refusal("policy: {log_linear: {reward: [[1, 2], 3]}}"),
+            "job.yaml:1: policy.log_linear.reward[1] is \"3\", expected a list of numbers such as [1, 3]");
+  EXPECT_EQ(refusal("policy: {log_linear: {reward: [[1, x]]}}"),
+            "job.yaml:1: policy.log_linear.reward[0] is \"x\", expected a number");
+  EXPECT_EQ(refusal("policy: {log_linear: {reward: [[1, [2]]]}}"),
+            "job.yaml:1: policy.log_linear.reward[0] is a list, expected one value");
+  EXPECT_EQ(refusal("policy: {log_linear: {features: cubed}}"),
+            "job.yaml:1: policy.log_linear.features is \"cubed\", expected same | swapped | flipped");
+  EXPECT_EQ(refusal("policy: {log_linear: {rewards: []}}"),
+            "job.yaml:1: unknown key \"policy.log_linear.rewards\", the nearest known one is "
+            "\"policy.log_linear.reward\"");
 }
 
 TEST_F(JobFile, PathsAreRelativeToTheFile) {

@@ -39,6 +39,15 @@ TEST(PlanMaker, MaxStepsWinsOverEpochs) {
   EXPECT_EQ(planned_steps(training, {.num_pairs = 1000}), 7);
 }
 
+TEST(PlanMaker, AFullBatchIsAllPairsWhateverTheBatchSize) {
+  JobConfig job;
+  job.training.full_batch = true;
+  job.training.epochs = 3;
+  const ShardPlan plan = make_shard_plan(job, {.num_pairs = 1000}, 2);
+  EXPECT_EQ(plan.global_batch_size, 1000);
+  EXPECT_EQ(plan.end_step, 3);
+}
+
 TEST(PlanMaker, MoreStepsThanCanBeCountedAreRefused) { EXPECT_THROW(steps(1e300, 100, 1), std::invalid_argument); }
 
 TEST(PlanMaker, PairsDoneAgreeWithTheCursorsBatches) {

@@ -1,0 +1,29 @@
+// The pairs a log-linear job trains and is evaluated on. Every rank holds all of them: a pair is D numbers.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/sha256.h"
+#include "common/config/job_config.h"
+#include "common/log_linear/pair_matrix.h"
+#include "common/log_linear/preference.h"
+
+namespace equipoise {
+
+struct LogLinearData {
+  log_linear::PairMatrix train;
+  std::optional<log_linear::PairMatrix> validation;  // each of its groups has pairs
+  std::vector<log_linear::Preference> test;          // empty: no test file
+  std::vector<std::string> group_names;              // [K]  "0", "1", ...: the group of a line, as text
+  std::vector<double> pair_count_K;                  // N_g > 0, by data.group_counts where that is given
+  Digest digest{};                                   // of train
+};
+
+// Reads the files named in `config`, a job with config.log_linear.
+// Throws std::invalid_argument naming file, line and field; a group without pairs; a group count for a group that is
+// not in the data, or none for one that is.
+LogLinearData load_log_linear_data(const JobConfig& config);
+
+}  // namespace equipoise

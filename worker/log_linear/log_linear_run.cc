@@ -1,0 +1,137 @@
+#include "worker/log_linear/log_linear_run.h"
+
+#include <memory>
+
+#include "worker/log_linear/log_linear_report.h"
+#include "worker/train/run_output.h"
+
+namespace equipoise {
+namespace {
+
+// Group losses over the validation pairs, each rank its part of them.
+class Validation {
+ public:
+  Validation(const log_linear::PairMatrix& matrix, const LossConfig& loss, Collective& host)
+      : host_(host), sums_(pair_loss_settings(loss), matrix.groups, matrix.dim) {
+    const RankInfo rank = host.info();
+    pairs_.assign(matrix, log_linear::slice_of(matrix.pairs(), static_cast<std::size_t>(rank.rank),
+                                               static_cast<std::size_t>(rank.world_size)));
+  }
+
+  ValidationLosses losses(std::span<const double> theta_D) {
+    sums_.assign(pairs_, theta_D);
+    host_.all_reduce_sum(sums_.values());
+    ValidationLosses losses;
+    for (std::size_t g = 0; g < sums_.groups(); ++g) {
+      losses.loss_K.push_back(sums_.loss_sum(g) / sums_.pair_count(g));
+      losses.pair_count_K.push_back(sums_.pair_count(g));
+    }
+    return losses;
+  }
+
+ private:
+  Collective& host_;
+  log_linear::GroupedPairs pairs_;
+  log_linear::StepSums sums_;
+};
+
+Digest state_digest(const log_linear::ThetaUpdate& theta) {
+  Sha256 sha;
+  sha.update(std::as_bytes(theta.theta_D()));
+  sha.update(std::as_bytes(theta.average_D()));
+  return sha.finish();
+}
+
+class LogLinearRun {
+ public:
+  LogLinearRun(const RunContext& context, const JobConfig& config)
+      : context_(context), config_(config), data_(load_data()), plan_(start()) {
+    if (data_.validation) validation_.emplace(*data_.validation, config.loss, context.host);
+  }
+
+  void run() {
+    const AttemptId& attempt = context_.registration.attempt;
+    const auto weights = coordinator_weight_sync(context_.client, attempt, context_.host);
+    if (is_first()) {
+      prepare_output(config_, context_.registration.spec);
+      report_ = std::make_unique<LogLinearReport>(LogLinearReport::Parts{.client = context_.client,
+                                                                         .log = context_.log,
+                                                                         .attempt = attempt,
+                                                                         .config = config_,
+                                                                         .data = data_,
+                                                                         .weights = *weights});
+    }
+    LogLinearStep step(config_, data_, plan_, context_.host, *weights);
+    train(step, *weights);
+    save(step);
+    finish_rank(context_.client, attempt, context_.host.info().rank, plan_.end_step, state_digest(step.theta()));
+  }
+
+ private:
+  bool is_first() const { return context_.host.info().rank == 0; }
+
+  LogLinearData load_data() {
+    context_.heartbeat.set_phase("reading data");
+    LogLinearData data = load_log_linear_data(config_);
+    if (!data.test.empty()) rewards_.emplace(config_.log_linear->problem, data.test);
+    return data;
+  }
+
+  ShardPlan start() {
+    const DatasetSummary summary{.group_names = data_.group_names,
+                                 .pair_count_K = data_.pair_count_K,
+                                 .num_pairs = static_cast<std::int64_t>(data_.train.pairs()),
+                                 .digest = data_.digest};
+    return start_training(context_.client, context_.registration.attempt, summary, context_.host);
+  }
+
+  void train(LogLinearStep& step, WeightSync& weights) {
+    evaluate(plan_.first_step, step);
+    context_.heartbeat.set_phase("training");
+    for (std::int64_t t = plan_.first_step; t < plan_.end_step; ++t) {
+      context_.heartbeat.check();
+      step.run(t);
+      context_.heartbeat.set_step(t + 1);
+      if (report_) report_->step_done(t + 1, step);
+      if (is_evaluation_step(t + 1)) evaluate(t + 1, step);
+    }
+    weights.finish();
+  }
+
+  bool is_evaluation_step(std::int64_t steps_done) const {
+    if (steps_done == plan_.end_step) return true;
+    return config_.evaluation_every_steps > 0 && steps_done % config_.evaluation_every_steps == 0;
+  }
+
+  void evaluate(std::int64_t steps_done, const LogLinearStep& step) {
+    if (!validation_) return;
+    const ValidationLosses losses = validation_->losses(step.theta().theta_D());
+    if (report_) report_->evaluated(steps_done, step, losses);
+  }
+
+  void save(const LogLinearStep& step) {
+    if (!report_) return;
+    context_.heartbeat.set_phase("saving");
+    report_->finish(plan_.end_step, step);
+    const std::span<const double> theta_D = step.theta().theta_D();
+    if (rewards_) report_->tested(plan_.end_step, rewards_->report(theta_D), theta_D);
+  }
+
+  const RunContext& context_;
+  const JobConfig& config_;
+  std::optional<log_linear::RewardEvaluator> rewards_;  // of data.test
+  LogLinearData data_;
+  ShardPlan plan_;
+  std::optional<Validation> validation_;
+  std::unique_ptr<LogLinearReport> report_;  // rank 0
+};
+
+}  // namespace
+
+void run_log_linear(const RunContext& context) {
+  const JobConfig config = make_job_config(context.registration.spec);
+  check_output(config);
+  LogLinearRun(context, config).run();
+}
+
+}  // namespace equipoise
