@@ -77,6 +77,7 @@ std::string json_text(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;
   options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;  // as in a job file
   std::string text;
   EQUIPOISE_CHECK(google::protobuf::util::MessageToJsonString(message, &text, options).ok());
   if (!text.ends_with('\n')) text += '\n';

@@ -14,7 +14,7 @@ namespace equipoise {
 // "RUNNING".
 std::string state_text(v1::JobState state);
 
-// Protobuf's JSON mapping (lowerCamelCase, int64 as text), zeros included, indented, with a newline at the end.
+// Protobuf's JSON mapping with the names of the proto files, zeros included (int64 as text); ends with a newline.
 std::string json_text(const google::protobuf::Message& message);
 
 // One row per job: id, state, steps, loss, worst group, when it was created (local time).

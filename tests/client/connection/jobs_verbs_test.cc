@@ -50,7 +50,7 @@ TEST_F(JobsVerbs, GetShowsGroupsForPeopleAndEverythingForPrograms) {
   EXPECT_EQ(json["id"], id);
   EXPECT_EQ(json["state"], "JOB_STATE_RUNNING");
   EXPECT_EQ(json["groups"][1]["name"], "south");
-  EXPECT_EQ(json["groups"][1]["validationLoss"], 0.625);
+  EXPECT_EQ(json["groups"][1]["validation_loss"], 0.625);
   const auto list = nlohmann::json::parse(run_here({"jobs", "list", "--json"}).out);
   EXPECT_EQ(list["jobs"][0]["id"], id);
 }
@@ -63,7 +63,7 @@ TEST_F(JobsVerbs, WeightsAreTheWholeHistoryOfAlpha) {
   rank.step();
   const auto history = nlohmann::json::parse(run_here({"jobs", "weights", id, "--json"}).out);
   ASSERT_EQ(history["records"].size(), 2u);
-  EXPECT_EQ(history["groupNames"], (std::vector<std::string>{"north", "south"}));
+  EXPECT_EQ(history["group_names"], (std::vector<std::string>{"north", "south"}));
   // Losses 0.5 and 1, step size 0.5: log(alpha_south / alpha_north) grows by 0.25 a step.
   for (const int step : {0, 1}) {
     const auto& record = history["records"][step];

@@ -1,0 +1,85 @@
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "client/command_line/verb.h"
+#include "client/reproduce/bandit_report.h"
+#include "client/table/number_format.h"
+
+namespace equipoise {
+namespace {
+
+struct BanditFlags {
+  std::string output = "bandits";
+  std::string features = "swapped";
+  reproduce::BanditOptions options;
+  std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
+};
+
+reproduce::Progress progress_on(const Console& console) {
+  if (console.kind != OutputKind::kTerminal) return nullptr;
+  return [&console](std::size_t done, std::size_t all) {
+    console.out << "\r" << done << " of " << all << " data sets" << (done == all ? "\n" : "") << std::flush;
+  };
+}
+
+void print_claims(const std::vector<reproduce::Claim>& claims, const Console& console) {
+  for (const reproduce::Claim& claim : claims) {
+    console.out << claim.statement << "\n";
+    for (std::size_t s = 0; s < claim.by_scenario.size(); ++s) {
+      const std::optional<reproduce::Finding>& finding = claim.by_scenario[s];
+      if (!finding) continue;
+      const bool holds = finding->verdict == reproduce::Verdict::kHolds;
+      console.out << "  " << (holds ? "holds          " : "does not hold  ") << reproduce::paper_scenarios()[s].name
+                  << ": " << finding->numbers << "\n";
+    }
+  }
+}
+
+void reproduce_bandits(BanditFlags flags, const Console& console) {
+  flags.options.features = log_linear::parse_feature_map(flags.features);
+  reproduce::check_report_folder(flags.output, reproduce::bandit_report_names());
+  const auto begin = std::chrono::steady_clock::now();
+  const reproduce::BanditResults results = run_bandits(flags.options, flags.jobs, progress_on(console));
+  const std::vector<reproduce::Claim> claims = judge_bandits(results);
+  write_report_folder(flags.output, bandit_report_files(results, claims));
+  const auto took = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
+  print_claims(claims, console);
+  const reproduce::ClaimCount count = count_claims(claims);
+  console.out << count.holding << " of " << count.judged << " checks hold; " << flags.options.seeds << " seeds in "
+              << duration_text(took) << "\n"
+              << flags.output << "/report.html\n";
+}
+
+void add_bandits_verb(CLI::App& parent, Action& chosen) {
+  auto flags = std::make_shared<BanditFlags>();
+  CLI::App* verb = parent.add_subcommand("bandits", "The paper's synthetic experiments: three scenarios, six methods");
+  verb->add_option("--output", flags->output, "Folder for report.html and the CSV files")
+      ->type_name("DIR")
+      ->capture_default_str();
+  verb->add_option("--seeds", flags->options.seeds, "How many, at least 2")->type_name("N")->capture_default_str();
+  verb->add_option("--first-seed", flags->options.first_seed, "Where they begin")
+      ->type_name("N")
+      ->capture_default_str();
+  verb->add_option("--iterations", flags->options.most_iterations, "Shorten longer runs; 0: all as published")
+      ->type_name("N")
+      ->capture_default_str();
+  verb->add_option("--jobs", flags->jobs, "Threads")->type_name("N")->capture_default_str();
+  verb->add_option("--features", flags->features, "Feature map: same, swapped or flipped")
+      ->type_name("MAP")
+      ->capture_default_str();
+  verb->footer("The report is one file for a browser; an earlier report in DIR is replaced.");
+  verb->callback(
+      [flags, &chosen] { chosen = [flags](const Console& console) { reproduce_bandits(*flags, console); }; });
+}
+
+}  // namespace
+
+void add_reproduce_verb(CLI::App& parent, Action& chosen) {
+  CLI::App* verb = parent.add_subcommand("reproduce", "Run the paper's experiments and write a report");
+  verb->require_subcommand(1);
+  add_bandits_verb(*verb, chosen);
+}
+
+}  // namespace equipoise
