@@ -64,9 +64,8 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
     } else {
       run_training(context);
     }
-  } catch (const AttemptEnded&) {
-    throw;
   } catch (const std::exception& failure) {
+    // Also after AttemptEnded: the coordinator then knows that this rank has left.
     report_failure(client, registration.attempt, session.info().rank, failure);
     throw;
   }

@@ -47,7 +47,7 @@ class BadInput(programs.ProgramTest):
         self.assertIn('"rejected"', message)
 
     def test_missing_column_in_a_survey(self):
-        (self.folder / "bad.jsonl").write_text('{"key": "a", "question": "Why?", "options": ["x", "y"], "group": "g"}\n')
+        (self.folder / "bad.jsonl").write_text('{"key": "a", "question": "Why?", "options": ["x", "y"], "attribute": "a", "group": "g"}\n')
         message = self.refused("equipoise", "data", "import", "opinionqa", self.folder / "bad.jsonl", "--output",
                                self.folder / "imported")
         self.assertIn("bad.jsonl:1:", message)

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
@@ -34,6 +35,12 @@ class Service(programs.ProgramTest):
         return self.succeed("equipoise", "submit", job, "--coordinator", self.coordinator.address,
                             *arguments).strip().splitlines()[-1].split()[-1]
 
+    def wait_until_it_trains(self, watch):
+        for line in watch.stdout:
+            if re.search(r" [1-9][0-9]*/1000000 ", line):
+                return
+        self.fail("the job ended before its first step")
+
     def metrics(self):
         with urllib.request.urlopen(f"http://{self.coordinator.metrics}/metrics", timeout=30) as answer:
             return answer.read().decode()
@@ -43,7 +50,7 @@ class Service(programs.ProgramTest):
         self.jobs("watch", job_id)
         job = self.job(job_id)
         self.assertEqual(job["state"], "JOB_STATE_SUCCEEDED")
-        self.assertEqual((int(job["step"]), job["worldSize"]), (8, 2))
+        self.assertEqual((int(job["step"]), job["world_size"]), (8, 2))
         self.assertAlmostEqual(sum(group["weight"] for group in job["groups"]), 1, places=12)
         self.assertIn(job_id, self.jobs("list"))
         self.assertTrue((self.folder / "served/final/model.safetensors").exists())
@@ -52,7 +59,7 @@ class Service(programs.ProgramTest):
         lines = [line for line in programs.read_lines(self.folder / "served/metrics.jsonl") if "split" not in line]
         kept = json.loads(self.jobs("weights", job_id, "--json"))
         self.assertEqual([record["alpha"] for record in kept["records"]],
-                         [[line["group_weight"][name] for name in kept["groupNames"]] for line in lines])
+                         [[line["group_weight"][name] for name in kept["group_names"]] for line in lines])
 
     def test_metrics_are_what_prometheus_reads(self):
         job_id = self.submit(self.write_job("measured"), "--np", "2")
@@ -71,16 +78,14 @@ class Service(programs.ProgramTest):
                               "--coordinator", self.coordinator.address, "--job", job_id)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         job = self.job(job_id)
-        self.assertEqual((job["state"], job["worldSize"]), ("JOB_STATE_SUCCEEDED", 2))
+        self.assertEqual((job["state"], job["world_size"]), ("JOB_STATE_SUCCEEDED", 2))
 
     def test_cancel_stops_the_workers(self):
         job_id = self.submit(self.write_job("long", training={"max_steps": 1000000, "global_batch_size": 16}), "--np", "2")
         with subprocess.Popen([str(programs.BIN / "equipoise"), "jobs", "watch", job_id, "--coordinator",
                                self.coordinator.address], stdout=subprocess.PIPE, text=True,
                               env=programs.ENVIRONMENT) as watch:
-            for line in watch.stdout:  # until it trains
-                if "step" in line:
-                    break
+            self.wait_until_it_trains(watch)
             self.jobs("cancel", job_id)
             self.assertNotEqual(watch.wait(timeout=60), 0)
         self.assertEqual(self.job(job_id)["state"], "JOB_STATE_CANCELLED")
@@ -93,8 +98,8 @@ class Service(programs.ProgramTest):
         job_id = self.submit(self.write_job("unsupported"), "--np", "2")
         programs.run("equipoise", "jobs", "watch", job_id, "--coordinator", self.coordinator.address)
         job = self.job(job_id)
-        self.assertEqual((job["state"], job["failureKind"]), ("JOB_STATE_FAILED", "FAILURE_KIND_INVALID_INPUT"))
-        self.assertIn("mamba", job["stateReason"])
+        self.assertEqual((job["state"], job["failure_kind"]), ("JOB_STATE_FAILED", "FAILURE_KIND_INVALID_INPUT"))
+        self.assertIn("mamba", job["state_reason"])
 
     def test_killed_rank_fails_the_job(self):
         job_id = self.submit(self.write_job("killed", training={"max_steps": 1000000, "global_batch_size": 16}),
@@ -105,9 +110,7 @@ class Service(programs.ProgramTest):
             with subprocess.Popen([str(programs.BIN / "equipoise"), "jobs", "watch", job_id, "--coordinator",
                                    self.coordinator.address], stdout=subprocess.PIPE, text=True,
                                   env=programs.ENVIRONMENT) as watch:
-                for line in watch.stdout:
-                    if "step" in line:
-                        break
+                self.wait_until_it_trains(watch)
                 rank = subprocess.run(["pgrep", "-P", str(mpirun.pid), "-f", "equipoise-worker"], capture_output=True,
                                       text=True).stdout.split()[-1]
                 subprocess.run(["kill", "-9", rank], check=True)

@@ -23,13 +23,14 @@ Json named(const std::vector<std::string>& names, std::span<const double> values
   return object;
 }
 
-void add_means(Json& line, const std::string& prefix, const BatchSums& sums) {
+void add_means(Json& line, const std::string& prefix, const BatchSums& sums, Rewards rewards) {
+  line[prefix + "logps/chosen"] = sums.chosen_logp();
+  if (rewards == Rewards::kNone) return;
+  line[prefix + "logps/rejected"] = sums.rejected_logp();
   line[prefix + "rewards/chosen"] = sums.chosen_reward();
   line[prefix + "rewards/rejected"] = sums.rejected_reward();
   line[prefix + "rewards/accuracies"] = sums.accuracy();
   line[prefix + "rewards/margins"] = sums.chosen_reward() - sums.rejected_reward();
-  line[prefix + "logps/chosen"] = sums.chosen_logp();
-  line[prefix + "logps/rejected"] = sums.rejected_logp();
 }
 
 // Groups present only: an absent group has no loss.
@@ -42,7 +43,7 @@ Json present_groups(const std::vector<std::string>& names, const BatchSums& sums
   return object;
 }
 
-void add_worst(Json& line, const std::vector<std::string>& names, const BatchSums& sums) {
+void add_worst(Json& line, const std::vector<std::string>& names, const BatchSums& sums, Rewards rewards) {
   double worst_loss = -HUGE_VAL, min_accuracy = HUGE_VAL;
   std::size_t worst = sums.num_groups();
   for (std::size_t g = 0; g < sums.num_groups(); ++g) {
@@ -53,17 +54,18 @@ void add_worst(Json& line, const std::vector<std::string>& names, const BatchSum
   if (worst == sums.num_groups()) return;
   line["worst_group"] = names[worst];
   line["worst_group_loss"] = worst_loss;
-  line["min_group_accuracy"] = min_accuracy;
+  if (rewards == Rewards::kLogged) line["min_group_accuracy"] = min_accuracy;
 }
 
 }  // namespace
 
 MetricsFile::MetricsFile(const std::filesystem::path& path, std::vector<std::string> train_groups,
-                         std::vector<std::string> validation_groups)
+                         std::vector<std::string> validation_groups, Rewards rewards)
     : path_(path),
       file_(path, std::ios::trunc),
       train_groups_(std::move(train_groups)),
-      validation_groups_(std::move(validation_groups)) {
+      validation_groups_(std::move(validation_groups)),
+      rewards_(rewards) {
   if (!file_) throw std::invalid_argument("cannot write " + path.string() + ": " + std::strerror(errno));
 }
 
@@ -76,7 +78,7 @@ void MetricsFile::write_step(LinePosition position, const StepResult& result, st
                {"grad_norm", result.grad_norm},
                {"learning_rate", result.learning_rate}};
   if (result.skipped) line["skipped"] = true;
-  add_means(line, "", sums);
+  add_means(line, "", sums, rewards_);
   line["group_loss"] = present_groups(train_groups_, sums, [&](std::size_t g) { return sums.group_loss(g); });
   line["group_weight"] = named(train_groups_, alpha_K);
   line["group_count"] = present_groups(train_groups_, sums, [&](std::size_t g) { return sums.group_pairs(g); });
@@ -84,7 +86,7 @@ void MetricsFile::write_step(LinePosition position, const StepResult& result, st
     const std::string prefix = "group/" + train_groups_[g];
     if (sums.group_pairs(g) > 0) {
       line[prefix + "/loss"] = sums.group_loss(g);
-      line[prefix + "/accuracy"] = sums.group_accuracy(g);
+      if (rewards_ == Rewards::kLogged) line[prefix + "/accuracy"] = sums.group_accuracy(g);
     }
     line[prefix + "/weight"] = alpha_K[g];
   }
@@ -99,19 +101,21 @@ void MetricsFile::write_evaluation(LinePosition position, const BatchSums& sums,
                {"epoch", position.epoch},
                {"eval_loss", sums.loss()},
                {"eval_pairs", sums.pairs()}};
-  add_means(line, "eval_", sums);
+  add_means(line, "eval_", sums, rewards_);
   const auto& names = validation_groups_;
   line["group_loss"] = present_groups(names, sums, [&](std::size_t g) { return sums.group_loss(g); });
-  line["group_accuracy"] = present_groups(names, sums, [&](std::size_t g) { return sums.group_accuracy(g); });
-  line["group_logp_accuracy"] = present_groups(names, sums, [&](std::size_t g) { return sums.group_logp_accuracy(g); });
-  line["group_margin"] = present_groups(names, sums, [&](std::size_t g) { return sums.group_margin(g); });
+  if (rewards_ == Rewards::kLogged) {
+    line["group_accuracy"] = present_groups(names, sums, [&](std::size_t g) { return sums.group_accuracy(g); });
+    line["group_logp_accuracy"] = present_groups(names, sums, [&](auto g) { return sums.group_logp_accuracy(g); });
+    line["group_margin"] = present_groups(names, sums, [&](std::size_t g) { return sums.group_margin(g); });
+  }
   line["group_count"] = present_groups(names, sums, [&](std::size_t g) { return sums.group_pairs(g); });
   line["group_weight"] = named(train_groups_, alpha_K);
-  add_worst(line, names, sums);
+  add_worst(line, names, sums, rewards_);
   for (std::size_t g = 0; g < sums.num_groups(); ++g) {
     if (!(sums.group_pairs(g) > 0)) continue;
     line["eval_group/" + names[g] + "/loss"] = sums.group_loss(g);
-    line["eval_group/" + names[g] + "/accuracy"] = sums.group_accuracy(g);
+    if (rewards_ == Rewards::kLogged) line["eval_group/" + names[g] + "/accuracy"] = sums.group_accuracy(g);
   }
   write_line(file_, path_, line);
 }

@@ -22,11 +22,14 @@ struct LinePosition {
   double epoch = 0;
 };
 
+// SFT compares no answers: its lines have no rewards and no accuracies.
+enum class Rewards { kLogged, kNone };
+
 class MetricsFile {
  public:
   // Starts an empty file. Throws std::invalid_argument if it cannot.
   MetricsFile(const std::filesystem::path& path, std::vector<std::string> train_groups,
-              std::vector<std::string> validation_groups);
+              std::vector<std::string> validation_groups, Rewards rewards);
 
   // alpha_K  [K] over the training groups, after the step. Throws std::runtime_error when the disk refuses; each line is
   // flushed whole.
@@ -38,6 +41,7 @@ class MetricsFile {
   std::ofstream file_;
   std::vector<std::string> train_groups_;
   std::vector<std::string> validation_groups_;
+  Rewards rewards_;
 };
 
 }  // namespace equipoise

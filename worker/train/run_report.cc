@@ -15,13 +15,13 @@ double seconds_since(Clock::time_point start) {
   return std::max(std::chrono::duration<double>(Clock::now() - start).count(), 1e-9);
 }
 
-void add_groups(v1::ReportMetricsRequest& request, const BatchSums& sums, std::size_t num_groups) {
+void add_groups(v1::ReportMetricsRequest& request, const BatchSums& sums, std::size_t num_groups, bool has_rewards) {
   for (std::size_t g = 0; g < num_groups && g < sums.num_groups(); ++g) {
     if (!(sums.group_pairs(g) > 0)) continue;
     v1::GroupMetrics& group = *request.add_groups();
     group.set_group(static_cast<std::uint32_t>(g));
     group.set_loss(sums.group_loss(g));
-    group.set_reward_accuracy(sums.group_accuracy(g));
+    if (has_rewards) group.set_reward_accuracy(sums.group_accuracy(g));
     group.set_pair_count(sums.group_pairs(g));
   }
 }
@@ -29,13 +29,15 @@ void add_groups(v1::ReportMetricsRequest& request, const BatchSums& sums, std::s
 }  // namespace
 
 RunReport::RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId attempt,
-                     const std::filesystem::path& metrics_path, const LoggingConfig& logging, const TrainingData& data)
+                     const std::filesystem::path& metrics_path, const JobConfig& config, const TrainingData& data)
     : client_(client),
       log_(log),
       attempt_(std::move(attempt)),
-      logging_(logging),
+      logging_(config.logging),
+      has_rewards_(config.loss.type != LossType::kSft),
       num_groups_(data.num_groups()),
-      file_(metrics_path, data.train.group_names, data.validation.group_names),
+      file_(metrics_path, data.train.group_names, data.validation.group_names,
+            config.loss.type == LossType::kSft ? Rewards::kNone : Rewards::kLogged),
       last_line_{.time = Clock::now()},
       last_report_{.time = Clock::now()} {}
 
@@ -60,7 +62,7 @@ void RunReport::step_done(LinePosition position, const StepResult& result) {
   held_.set_split(v1::SPLIT_TRAIN);
   held_.set_loss(result.loss);
   held_.clear_groups();
-  add_groups(held_, result.sums, num_groups_);
+  add_groups(held_, result.sums, num_groups_, has_rewards_);
   for (const auto& [phase, seconds] : result.phase_seconds) {
     (*held_.mutable_phase_seconds())[phase].add_seconds(seconds);
   }
@@ -84,7 +86,7 @@ void RunReport::evaluated(LinePosition position, const BatchSums& sums) {
   request.set_step(position.step);
   request.set_split(v1::SPLIT_VALIDATION);
   request.set_loss(sums.loss());
-  add_groups(request, sums, num_groups_);
+  add_groups(request, sums, num_groups_, has_rewards_);
   send(request);
   // An evaluation is no training time.
   last_line_.time = last_report_.time = Clock::now();

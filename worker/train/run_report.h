@@ -18,7 +18,7 @@ class RunReport {
  public:
   // `client` and `log` outlive it. `metrics_path` is made anew.
   RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId attempt, const std::filesystem::path& metrics_path,
-            const LoggingConfig& logging, const TrainingData& data);
+            const JobConfig& config, const TrainingData& data);
 
   void step_done(LinePosition position, const StepResult& result);
   void evaluated(LinePosition position, const BatchSums& sums);
@@ -34,6 +34,7 @@ class RunReport {
   spdlog::logger& log_;
   const AttemptId attempt_;
   const LoggingConfig logging_;
+  const bool has_rewards_;  // SFT has none, and so no accuracy
   const std::size_t num_groups_;
   MetricsFile file_;
   v1::ReportMetricsRequest held_;  // training values since the last report

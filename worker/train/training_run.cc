@@ -56,7 +56,7 @@ class TrainingRun {
     if (is_first()) prepare_output(config_, context_.registration.spec);
     if (is_first()) {
       report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt,
-                                            config_.output / "metrics.jsonl", config_.logging, data_);
+                                            config_.output / "metrics.jsonl", config_, data_);
     }
     context_.heartbeat.set_phase("reference log-probs");
     references_ = compute_references(config_, policy_, data_, context_.host);
