@@ -90,7 +90,7 @@ WeightOwner weight_owner_for(const v1::JobSpec& spec, const v1::StartTrainingReq
   GroupTable groups = group_table(config, request);
   const RobustSettings settings =
       robust_settings_for(config.robust.settings, config.robust.importance_weights, groups.names);
-  return {settings, std::move(groups), request.num_pairs()};
+  return {settings, std::move(groups), request.num_pairs(), config.robust.step_plateau};
 }
 
 Training begin_training(const v1::JobSpec& spec, const v1::StartTrainingRequest& request, int world_size) {

@@ -15,11 +15,21 @@ RobustSettings frozen(RobustSettings settings) {
   return settings;
 }
 
+double largest_mean_loss(const v1::ReportStepRequest& request) {
+  double largest = 0;  // no loss is negative
+  for (int i = 0; i < request.group_size(); ++i) {
+    largest = std::max(largest, request.loss_sum(i) / request.pair_count(i));
+  }
+  return largest;
+}
+
 }  // namespace
 
-WeightOwner::WeightOwner(RobustSettings settings, GroupTable groups, std::int64_t num_pairs)
+WeightOwner::WeightOwner(RobustSettings settings, GroupTable groups, std::int64_t num_pairs,
+                         log_linear::PlateauSettings plateau)
     : groups_(std::move(groups)),
       weights_(settings, groups_.pair_count_K, static_cast<double>(num_pairs)),
+      schedule_("robust.step_size", settings.step_size, plateau),
       frozen_(frozen(settings), groups_.pair_count_K, static_cast<double>(num_pairs)) {}
 
 StepRecord WeightOwner::prepare(const v1::ReportStepRequest& request) const {
@@ -39,6 +49,9 @@ void WeightOwner::accept(const StepRecord& record) {
   EQUIPOISE_CHECK(record.request.step() >= next_step_);
   weights_.restore(record.log_alpha_K);
   next_step_ = record.request.step() + 1;
+  if (!record.request.non_finite_group().empty()) return;
+  schedule_.observe(largest_mean_loss(record.request));
+  weights_.set_step_size(schedule_.step_size());
 }
 
 std::vector<double> WeightOwner::alpha_at(const std::vector<double>& log_alpha_K) const {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "common/dataset/shard_plan.h"
+#include "common/log_linear/step_schedule.h"
 #include "common/robust/group_weights.h"
 #include "coordinator/weights/step_report.h"
 
@@ -29,8 +29,10 @@ struct GroupTable {
 // Not thread-safe.
 class WeightOwner {
  public:
-  // alpha starts as common/robust says. Throws std::invalid_argument where settings and groups do not agree.
-  WeightOwner(RobustSettings settings, GroupTable groups, std::int64_t num_pairs);
+  // alpha starts as common/robust says; eta_alpha shrinks as `plateau` says, observing the largest mean loss of a
+  // step's groups. Throws std::invalid_argument where settings and groups do not agree.
+  WeightOwner(RobustSettings settings, GroupTable groups, std::int64_t num_pairs,
+              log_linear::PlateauSettings plateau = {});
 
   // Applies the request to a copy. A skipped step leaves alpha and answers the weights that it gives.
   // Throws std::invalid_argument, as check_step_report does.
@@ -48,7 +50,8 @@ class WeightOwner {
  private:
   GroupTable groups_;
   GroupWeights weights_;
-  GroupWeights frozen_;  // the same settings with step size 0, answering from the alpha it has
+  log_linear::StepSchedule schedule_;  // of eta_alpha
+  GroupWeights frozen_;                // the same settings with step size 0, answering from the alpha it has
   std::int64_t next_step_ = 0;
 };
 

@@ -49,6 +49,18 @@ TEST(WeightOwner, AscendsAsTheFormulaSays) {
   EXPECT_EQ(owner.next_step(), 1);
 }
 
+TEST(WeightOwner, TheStepSizeShrinksWhenTheWorstLossStopsFalling) {
+  const log_linear::PlateauSettings plateau{.factor = 0.1, .patience = 2};
+  WeightOwner owner(settings_of(RobustMode::kGroupRobust), {.names = {"a", "b"}, .pair_count_K = {1, 1}}, 2, plateau);
+  double log_ratio = 0;  // log alpha_b / alpha_a = sum of eta_alpha * (L_b - L_a)
+  const std::vector<double> step_size = {0.5, 0.5, 0.5, 0.05, 0.05};
+  for (std::size_t step = 0; step < step_size.size(); ++step) {
+    owner.accept(owner.prepare(step_request("j", 1, static_cast<std::int64_t>(step), {0.2, 1.0})));
+    log_ratio += step_size[step] * (1.0 - 0.2);
+    EXPECT_NEAR(std::log(owner.alpha_K()[1] / owner.alpha_K()[0]), log_ratio, 1e-14) << step;
+  }
+}
+
 TEST(WeightOwner, PreparingChangesNothingAndGivesTheSameBitsAgain) {
   const WeightOwner owner = two_groups();
   const auto request = step_request("j", 1, 0, {0.2, 1.0});
