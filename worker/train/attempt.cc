@@ -80,26 +80,28 @@ DatasetSummary summary_of(const TrainingData& data) {
           .digest = data.digest};
 }
 
-ShardPlan start_training(CoordinatorClient& client, const AttemptId& attempt, const DatasetSummary& data,
+StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const DatasetSummary& data,
                          Collective& host) {
   check_same_data(data, host);
-  v1::ShardPlan answer;
+  v1::StartTrainingResponse answer;
   if (host.info().rank == 0) {
     auto request = request_of<v1::StartTrainingRequest>(attempt);
     for (const std::string& name : data.group_names) request.add_group_names(name);
     request.mutable_group_pair_count()->Add(data.pair_count_K.begin(), data.pair_count_K.end());
     request.set_num_pairs(data.num_pairs);
     request.set_dataset_digest(as_string(data.digest));
-    answer = client.start_training(request).plan();
+    answer = client.start_training(request);
   }
   broadcast_message(answer, host);
-  return {.seed = answer.seed(),
-          .shuffle = answer.shuffle(),
-          .num_pairs = answer.num_pairs(),
-          .global_batch_size = answer.global_batch_size(),
-          .world_size = answer.world_size(),
-          .first_step = answer.first_step(),
-          .end_step = answer.end_step()};
+  const v1::ShardPlan& plan = answer.plan();
+  return {.plan = {.seed = plan.seed(),
+                   .shuffle = plan.shuffle(),
+                   .num_pairs = plan.num_pairs(),
+                   .global_batch_size = plan.global_batch_size(),
+                   .world_size = plan.world_size(),
+                   .first_step = plan.first_step(),
+                   .end_step = plan.end_step()},
+          .log_alpha_K = {answer.log_alpha().begin(), answer.log_alpha().end()}};
 }
 
 WeightSource coordinator_weights(CoordinatorClient& client, const AttemptId& attempt) {

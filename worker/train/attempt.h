@@ -40,9 +40,14 @@ struct DatasetSummary {
 };
 DatasetSummary summary_of(const TrainingData& data);
 
+struct StartedTraining {
+  ShardPlan plan;
+  std::vector<double> log_alpha_K;  // of every group before the first step
+};
+
 // Rank 0 tells the coordinator the groups and gets the plan; every rank gets it and checks that its data is rank 0's.
 // Throws std::invalid_argument where a rank read other data than rank 0.
-ShardPlan start_training(CoordinatorClient& client, const AttemptId& attempt, const DatasetSummary& data,
+StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const DatasetSummary& data,
                          Collective& host);
 
 // ReportStep of this attempt. `client` outlives it.

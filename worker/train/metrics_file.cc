@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 
 namespace equipoise {
@@ -55,6 +56,17 @@ void add_worst(Json& line, const std::vector<std::string>& names, const BatchSum
   line["worst_group"] = names[worst];
   line["worst_group_loss"] = worst_loss;
   if (rewards == Rewards::kLogged) line["min_group_accuracy"] = min_accuracy;
+}
+
+// max_g L_g - sum_g alpha_g L_g >= 0: how far alpha is from the exact inner maximum. Needs the loss of every training group.
+std::optional<double> robust_gap(const BatchSums& sums, std::span<const double> alpha_K) {
+  double worst = -HUGE_VAL, weighted = 0;
+  for (std::size_t g = 0; g < alpha_K.size(); ++g) {
+    if (!(sums.group_pairs(g) > 0)) return std::nullopt;
+    worst = std::max(worst, sums.group_loss(g));
+    weighted += alpha_K[g] * sums.group_loss(g);
+  }
+  return worst - weighted;
 }
 
 }  // namespace
@@ -112,6 +124,7 @@ void MetricsFile::write_evaluation(LinePosition position, const BatchSums& sums,
   line["group_count"] = present_groups(names, sums, [&](std::size_t g) { return sums.group_pairs(g); });
   line["group_weight"] = named(train_groups_, alpha_K);
   add_worst(line, names, sums, rewards_);
+  if (const auto gap = robust_gap(sums, alpha_K)) line["robust_gap"] = *gap;
   for (std::size_t g = 0; g < sums.num_groups(); ++g) {
     if (!(sums.group_pairs(g) > 0)) continue;
     line["eval_group/" + names[g] + "/loss"] = sums.group_loss(g);

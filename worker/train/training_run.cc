@@ -49,7 +49,7 @@ class TrainingRun {
         tokenizer_(load_model_tokenizer(config.model.path)),
         data_(load_data()),
         policy_(Decoder::load(config.model.path, torch_dtype(config.model.dtype), context.device.device)),
-        plan_(start_training(context.client, context.registration.attempt, summary_of(data_), context.host)),
+        plan_(start_training(context.client, context.registration.attempt, summary_of(data_), context.host).plan),
         cursor_(plan_) {}
 
   void run() {
