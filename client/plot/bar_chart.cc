@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kTop = 26;
 constexpr double kAxisHeight = 38;   // tick labels and the axis title
-constexpr double kValueWidth = 46;   // for the number at the end of the longest bar
+constexpr double kValueWidth = 50;   // for the number at the end of the longest bar
 constexpr double kBarOfSlot = 0.68;  // the rest separates bars
 
 Interval values_of(const BarPanel& panel) {

@@ -19,12 +19,13 @@ dt { font-weight: 600; margin-top: 8px; }
 dd { margin: 0 0 0 1.2em; }
 .lede { font-size: 16px; }
 .note { color: var(--muted); font-size: 13.5px; }
+sub, sup { line-height: 0; font-size: 75%; }
 .row { display: grid; gap: 18px 20px; margin: 12px 0 20px; grid-template-columns: repeat(4, minmax(0, 1fr)); }
 .row.three { grid-template-columns: repeat(3, minmax(0, 1fr)); max-width: 1180px; }
 @media (max-width: 1100px) { .row, .row.three { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 @media (max-width: 620px) { .row, .row.three { grid-template-columns: minmax(0, 1fr); } body { padding: 16px; } }
 figure { margin: 0; break-inside: avoid; }
-.legend { font-size: 13.5px; color: var(--muted); }
+.legend { font-size: 13.5px; color: var(--muted); max-width: none; }
 .legend span { margin-right: 18px; white-space: nowrap; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13.5px; line-height: 1.4; margin: 12px 0; }

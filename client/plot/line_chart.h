@@ -19,7 +19,7 @@ struct AxisSpec {
 
 // A curve through (x[i], y[i]); a value that cannot be drawn (not finite; not positive on a log axis) leaves a gap.
 struct Curve {
-  std::string label;  // written at the end of the curve; empty: none
+  std::string label = {};  // written at the end of the curve; empty: none
   Ink ink = Ink::kBlue;
   Stroke stroke = Stroke::kSolid;
   std::vector<double> x = {};

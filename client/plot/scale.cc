@@ -32,22 +32,24 @@ std::string superscript(int number) {
 
 int decimals_of(double step) { return std::max(0, -static_cast<int>(std::floor(std::log10(step) + 1e-9))); }
 
-std::vector<Tick> linear_ticks(Interval values, std::size_t wanted) {
+double linear_step(Interval values, std::size_t wanted) {
   const double rough = (values.high - values.low) / static_cast<double>(std::max<std::size_t>(wanted, 1));
   const double power = std::pow(10.0, std::floor(std::log10(rough)));
-  double step = 10 * power;
   for (const double mantissa : kMantissas) {
-    if (mantissa * power >= rough * 0.8) {
-      step = mantissa * power;
-      break;
-    }
+    if (mantissa * power >= rough * 0.8) return mantissa * power;
   }
+  return 10 * power;
+}
+
+std::vector<Tick> linear_ticks(Interval values, std::size_t wanted) {
+  const double step = linear_step(values, wanted);
   std::vector<Tick> ticks;
   const double last = std::floor(values.high / step + 1e-9);
   for (double index = std::ceil(values.low / step - 1e-9); index <= last; ++index) {
     ticks.push_back({index * step, tick_label(index * step, decimals_of(step))});
   }
-  return ticks;
+  // One tick says nothing about the scale.
+  return ticks.size() < 2 ? linear_ticks(values, 2 * std::max<std::size_t>(wanted, 1)) : ticks;
 }
 
 std::vector<Tick> mantissa_ticks(Interval values, std::span<const double> mantissas, int every) {

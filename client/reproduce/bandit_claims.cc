@@ -17,7 +17,10 @@ constexpr double kGapSlope = -0.5;  // T^-1/2
 
 Verdict verdict(bool holds) { return holds ? Verdict::kHolds : Verdict::kDoesNotHold; }
 
-std::string plus_minus(double value, double error) { return significant_text(value) + " ± " + significant_text(error); }
+// With spaces that no line ends at.
+std::string plus_minus(double value, double error) {
+  return significant_text(value) + "\u00a0±\u00a0" + significant_text(error, 2);
+}
 
 std::string against(const PairedDifference& difference) {
   return significant_text(difference.mean_a) + " against " + significant_text(difference.mean_b) + ", difference " +
@@ -96,8 +99,8 @@ class Judging {
   }
 
   void add_gap(GapMethod method) {
-    add("The duality gap of " + std::string(gap_method_name(method)) + " falls as T^(−1/2) or faster",
-        "slope of log(mean gap of the averaged iterates) over log T, fitted to T ≥ T_last/100, at most −0.5",
+    add("The duality gap of " + std::string(gap_method_name(method)) + " falls as 1/√T or faster",
+        "slope of log(mean gap of the averaged iterates) over log T, fitted to the last two decades of T, at most −0.5",
         [=](const Scenario&, const Runs& runs) { return judge_slope(gap_slope(gap_series(runs, method)), kGapSlope); });
   }
 

@@ -63,7 +63,7 @@ plot::BarPanel bars_of(const std::vector<BanditRun>& runs, Family family, const 
 
 // The line g(1) / sqrt(T) through the curve's first point.
 Curve square_root_reference(const Curve& gap) {
-  Curve reference{.label = "∝ T^−½", .ink = Ink::kGrey, .stroke = Stroke::kDotted, .x = gap.x};
+  Curve reference{.label = "∝ 1/√T", .ink = Ink::kGrey, .stroke = Stroke::kDotted, .x = gap.x};
   for (const double iteration : gap.x) {
     reference.y.push_back(gap.y.front() * std::sqrt(gap.x.front() / iteration));
   }
@@ -126,7 +126,7 @@ std::string alpha_plot(const Scenario& scenario, const std::vector<BanditRun>& r
     const bool authors = method == Method::kGrIpoAuthors;
     if (!authors && method != robust_method(family)) continue;
     for (std::size_t g = 0; g < scenario.train_sizes_K.size(); ++g) {
-      const std::string label = std::string(authors ? "group†" : "group ").append(std::to_string(g));
+      const std::string label = std::string("group ").append(std::to_string(g)).append(authors ? "†" : "");
       chart.curves.push_back(
           curve_of(label, kGroupInks[g], authors ? Stroke::kDotted : Stroke::kSolid,
                    measure_series(runs, method, [g](const Checkpoint& point) { return point.alpha_K[g]; })));
@@ -170,6 +170,7 @@ std::string gap_plot(const Scenario& scenario, const std::vector<BanditRun>& run
     shown.insert(shown.end(), curve.high.begin(), curve.high.end());
   }
   chart.curves.push_back(square_root_reference(chart.curves.front()));
+  shown.insert(shown.end(), chart.curves.back().y.begin(), chart.curves.back().y.end());
   // A band that comes near 0 would stretch a log axis over many decades: the axis is that of the means.
   chart.y.values = plot::interval_of(shown, ScaleKind::kLog10, 0.05);
   return plot::draw_line_chart(chart);

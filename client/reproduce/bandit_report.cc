@@ -69,7 +69,7 @@ std::string claims_section(const std::vector<Claim>& claims) {
   }
   return element("h2", "What holds") +
          element("p",
-                 "Each rule was fixed in the program before it saw a number. Differences are paired: the same seed "
+                 "The rules are fixed in the program, whatever the numbers. Differences are paired: the same seed "
                  "with both methods; ± is one standard error over seeds. “Does not hold” covers both a difference "
                  "the other way and one too small to tell from chance.",
                  "note") +
@@ -108,7 +108,7 @@ std::string training_section(const BanditResults& results) {
   }
   return text + element("p",
                         "† The authors’ closed-form program divides a group’s mean loss by N<sub>g</sub> once more "
-                        "before it enters α, so that α moves about 100 times more slowly. The paper’s objective "
+                        "before it enters α, so that α moves N<sub>g</sub> times more slowly. The paper’s objective "
                         "asks for the step shown as GR-IPO.",
                         "note");
 }
@@ -137,7 +137,7 @@ std::string gap_section(const BanditResults& results) {
       element("p",
               "max<sub>α</sub> Σα<sub>g</sub>L<sub>g</sub>(θ̄) − min<sub>θ</sub> Σᾱ<sub>g</sub>L<sub>g</sub>(θ) at "
               "the averaged iterates θ̄ and ᾱ, on the training pairs: the maximum exactly, the minimum by Newton’s "
-              "method with a certified precision. The dotted line falls as T^(−1/2) from the first point, the rate "
+              "method to a relative precision of 1e-10. The dotted line falls as 1/√T from the first point, the rate "
               "that the paper’s analysis promises. GR-IPO runs to 10,000 iterations here.",
               "note");
   for (const Family family : {Family::kDpo, Family::kIpo}) {
@@ -147,7 +147,7 @@ std::string gap_section(const BanditResults& results) {
     }
     text += element("h3", "GR-" + family_name(family)) + row(plots, "row three");
   }
-  std::string head = "<th>Fitted slope, T ≥ T<sub>last</sub>/100</th>";
+  std::string head = "<th>Slope fitted to the last two decades of T</th>";
   for (const Scenario& scenario : paper_scenarios()) head += element("th", std::string(scenario.title), "number");
   std::string body;
   for (const GapMethod method : kGapMethods) {
@@ -172,8 +172,8 @@ std::string final_numbers_section(const BanditResults& results) {
     for (const std::vector<BanditRun>& runs : results.runs) {
       const Estimate loss = estimate(final_values(runs, method, max_validation_loss));
       const Estimate error = estimate(final_values(runs, method, max_reward_error));
-      cells += element("td", significant_text(loss.mean) + " ± " + significant_text(loss.standard_error) + " · " +
-                                 significant_text(error.mean) + " ± " + significant_text(error.standard_error));
+      cells += element("td", significant_text(loss.mean) + " ± " + significant_text(loss.standard_error, 2) + " · " +
+                                 significant_text(error.mean) + " ± " + significant_text(error.standard_error, 2));
     }
     body += element("tr", cells);
   }

@@ -7,7 +7,9 @@
 
 namespace equipoise::reproduce {
 
-std::string significant_text(double value) {
+std::string significant_text(double value) { return significant_text(value, 3); }
+
+std::string significant_text(double value, int digits) {
   const double size = std::abs(value);
   const std::string sign = std::signbit(value) && size > 0 ? "−" : "";
   if (std::isnan(value)) return "nan";
@@ -17,9 +19,9 @@ std::string significant_text(double value) {
   char* const end = buffer.data() + buffer.size();
   std::to_chars_result result{};
   if (size < 1e-4 || size >= 1e9) {
-    result = std::to_chars(buffer.data(), end, size, std::chars_format::scientific, 2);
+    result = std::to_chars(buffer.data(), end, size, std::chars_format::scientific, digits - 1);
   } else {
-    const int decimals = std::max(0, 2 - static_cast<int>(std::floor(std::log10(size))));
+    const int decimals = std::max(0, digits - 1 - static_cast<int>(std::floor(std::log10(size))));
     result = std::to_chars(buffer.data(), end, size, std::chars_format::fixed, decimals);
   }
   return sign + std::string(buffer.data(), result.ptr);
