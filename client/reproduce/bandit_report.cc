@@ -68,11 +68,14 @@ std::string claims_section(const std::vector<Claim>& claims) {
     body += element("tr", cells);
   }
   return element("h2", "What holds") +
-         element("p",
-                 "The rules are fixed in the program, whatever the numbers. Differences are paired: the same seed "
-                 "with both methods; ± is one standard error over seeds. “Does not hold” covers both a difference "
-                 "the other way and one too small to tell from chance.",
-                 "note") +
+         element(
+             "p",
+             "The rules are fixed in the program, whatever the numbers. Differences are paired: the same seed "
+             "with both methods; ± is one standard error over seeds. “Does not hold” covers both a difference "
+             "the other way and one too small to tell from chance. With even responses equal weights α = 1/2, where "
+             "group-robust methods start and importance sampling stays, already count a pair of the smaller group "
+             "four times as much as one of the larger: differences between the two are small there.",
+             "note") +
          element("div", element("table", element("thead", element("tr", head)) + element("tbody", body)), "wide");
 }
 
@@ -106,11 +109,12 @@ std::string training_section(const BanditResults& results) {
                   "row");
     }
   }
-  return text + element("p",
-                        "† The authors’ closed-form program divides a group’s mean loss by N<sub>g</sub> once more "
-                        "before it enters α, so that α moves N<sub>g</sub> times more slowly. The paper’s objective "
-                        "asks for the step shown as GR-IPO.",
-                        "note");
+  return text +
+         element("p",
+                 "† The authors’ closed-form program divides a group’s mean loss by N<sub>g</sub> once more before it "
+                 "enters α, so that α moves N<sub>g</sub> times more slowly, and weighs each pair, not each group "
+                 "mean, with α<sub>g</sub>. The paper’s objective asks for what is shown as GR-IPO.",
+                 "note");
 }
 
 std::string trade_off_section(const BanditResults& results) {
