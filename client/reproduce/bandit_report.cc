@@ -74,7 +74,7 @@ std::string claims_section(const std::vector<Claim>& claims) {
              "with both methods; ± is one standard error over seeds. “Does not hold” covers both a difference "
              "the other way and one too small to tell from chance. With even responses equal weights α = 1/2, where "
              "group-robust methods start and importance sampling stays, already count a pair of the smaller group "
-             "four times as much as one of the larger: differences between the two are small there.",
+             "four times as much as one of the larger: differences between the two can be small there.",
              "note") +
          element("div", element("table", element("thead", element("tr", head)) + element("tbody", body)), "wide");
 }

@@ -27,6 +27,10 @@ std::runtime_error refusal(const fs::path& path, const std::string& what, int ca
   return std::runtime_error(path.string() + ": " + what + ": " + std::generic_category().message(cause));
 }
 
+void put(const fs::path& from, const fs::path& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0) throw refusal(to, "cannot be put in place", errno);
+}
+
 // A new folder beside `folder`, gone at the end with what is in it.
 class Aside {
  public:
@@ -51,15 +55,21 @@ class Aside {
 
   const fs::path& path() const { return path_; }
 
-  // What stood at `folder` is here afterwards.
+  // What stood at `folder` is gone afterwards.
   void exchange(const fs::path& folder) const {
-    if (!fs::exists(folder)) {
-      if (std::rename(path_.c_str(), folder.c_str()) != 0) throw refusal(folder, "cannot be put in place", errno);
-      return;
+    if (!fs::exists(folder)) return put(path_, folder);
+    if (renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, folder.c_str(), RENAME_EXCHANGE) == 0) return;
+    // Network file systems cannot exchange: then two renames, and the first is taken back if the second fails.
+    if (errno != EINVAL && errno != ENOSYS) throw refusal(folder, "cannot be exchanged for the new report", errno);
+    const fs::path old = path_.string() + ".old";
+    put(folder, old);
+    try {
+      put(path_, folder);
+    } catch (...) {
+      put(old, folder);
+      throw;
     }
-    if (renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, folder.c_str(), RENAME_EXCHANGE) != 0) {
-      throw refusal(folder, "cannot be exchanged for the new report", errno);
-    }
+    fs::remove_all(old);
   }
 
  private:

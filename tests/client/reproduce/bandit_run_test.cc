@@ -19,6 +19,16 @@ TEST(BanditRun, TradeOffOfOneIsThePapersRun) {
   EXPECT_NE(run.trade_off[0].front().validation_loss_K, run.trade_off[0].back().validation_loss_K);
 }
 
+// Both minimise the mean of the group losses: weights 1/N_g on sums are equal weights on means.
+TEST(BanditRun, ImportanceSampledIpoEndsWhereTradeOffZeroDoes) {
+  for (const Scenario& scenario : paper_scenarios()) {
+    const BanditRun run = run_bandit(scenario, small(), 3);
+    const std::vector<double>& sampled = run.methods[static_cast<std::size_t>(Method::kIsIpo)].back().validation_loss_K;
+    const std::vector<double>& equal = run.trade_off[static_cast<std::size_t>(Family::kIpo)].front().validation_loss_K;
+    for (std::size_t g = 0; g < equal.size(); ++g) EXPECT_NEAR(sampled[g], equal[g], 1e-9 * equal[g]);
+  }
+}
+
 TEST(BanditRun, MethodsOfOneSeedStartAtTheSameTheta) {
   const BanditRun run = run_bandit(paper_scenarios()[1], small(), 3);
   for (const Trajectory& trajectory : run.methods) {
