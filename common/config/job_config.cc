@@ -102,6 +102,7 @@ RobustConfig robust_config(const v1::RobustSpec& spec) {
   if (spec.has_min_weight()) settings.min_weight = checked_real("robust.min_weight", spec.min_weight(), kUnitInterval);
   config.importance_weights = checked_group_numbers("robust.importance_weights", spec.importance_weights());
   config.paper_compat = spec.paper_compat();
+  set_enum(config.weight_sync, "robust.weight_sync", spec.weight_sync(), v1::WeightSync_descriptor());
   config.step_plateau = step_plateau(spec);
   return config;
 }

@@ -22,6 +22,7 @@ enum class DType { kFloat32, kFloat64 };
 enum class LossType { kDpo, kIpo, kSft };
 enum class SftAverage { kToken, kSequence };
 enum class OptimizerType { kAdamW, kSgd };
+enum class WeightOrigin { kCoordinator, kSpeculative };
 enum class Sampling { kPermutation, kOneGroup };
 enum class LaunchMode { kCoordinator, kExternal };
 
@@ -60,6 +61,7 @@ struct RobustConfig {
   RobustSettings settings;  // importance_weight_K left empty: it needs the group table
   std::map<std::string, double> importance_weights;
   bool paper_compat = false;
+  WeightOrigin weight_sync = WeightOrigin::kCoordinator;
   log_linear::PlateauSettings step_plateau;  // of settings.step_size
 };
 

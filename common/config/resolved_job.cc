@@ -30,6 +30,7 @@ v1::RobustSpec resolved_robust(const RobustConfig& config) {
   const RobustSettings& settings = config.settings;
   spec.set_mode(message_enum<v1::RobustMode>(settings.mode));
   if (config.paper_compat) spec.set_paper_compat(true);
+  spec.set_weight_sync(message_enum<v1::WeightSync>(config.weight_sync));
   if (settings.mode == RobustMode::kNone) return spec;
   spec.set_estimator(message_enum<v1::Estimator>(settings.estimator));
   for (const auto& [group, weight] : config.importance_weights) (*spec.mutable_importance_weights())[group] = weight;

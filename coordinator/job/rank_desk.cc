@@ -1,8 +1,10 @@
 #include "coordinator/job/rank_desk.h"
 
 #include <chrono>
+#include <optional>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/refusal.h"
@@ -26,6 +28,36 @@ std::string sentence_of_skip(const v1::TrainingJob& job, const v1::ReportStepReq
     text += (i == 0 ? " \"" : ", \"") + job.groups(static_cast<int>(request.non_finite_group(i))).name() + "\"";
   }
   return text + " was not finite";
+}
+
+void check_steps_follow(const v1::ReportStepsRequest& request) {
+  constexpr int kMostSteps = 65536;
+  if (request.steps().empty() || request.steps_size() > kMostSteps) {
+    throw std::invalid_argument("steps has " + std::to_string(request.steps_size()) + " steps, expected 1 to " +
+                                std::to_string(kMostSteps));
+  }
+  for (int i = 1; i < request.steps_size(); ++i) {
+    const std::int64_t wanted = request.steps(i - 1).step() + 1;
+    if (request.steps(i).step() == wanted) continue;
+    throw std::invalid_argument("steps[" + std::to_string(i) + "].step is " + std::to_string(request.steps(i).step()) +
+                                ", expected " + std::to_string(wanted));
+  }
+}
+
+void check_is_next(const JobRecord& record, std::int64_t step, const WeightOwner& weights) {
+  const std::int64_t end_step = record.training->plan.end_step;
+  if (step == weights.next_step() && step < end_step) return;
+  const std::string expected = weights.next_step() < end_step
+                                   ? "expected " + std::to_string(weights.next_step())
+                                   : "expected none after the last of " + std::to_string(end_step);
+  throw Refusal(Refusal::Code::kOutOfRange,
+                "job " + record.job.id() + ": step is " + std::to_string(step) + ", " + expected);
+}
+
+WeightOwner weights_to_move(const JobRecord& record) {
+  check_not_final(record.job);
+  if (!record.training) refuse_state(record.job, "has not started training");
+  return record.training->weights;
 }
 
 }  // namespace
@@ -67,51 +99,81 @@ v1::StartTrainingResponse RankDesk::start_training(const v1::StartTrainingReques
 v1::ReportStepResponse RankDesk::report_step(const v1::ReportStepRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
-  // A job that a restart has ended has no training in memory, but its steps are on record all the same.
-  const bool may_be_known = !record.training || request.step() < record.training->weights.next_step();
-  if (may_be_known) {
-    const StepKey key{.job_id = request.job_id(), .generation = request.generation(), .step = request.step()};
-    const auto known = table_.store().step(key);
-    if (known && known->digest == step_digest(request)) return answer_of(*known);
-    if (known) {
-      throw Refusal(Refusal::Code::kAborted, "job " + request.job_id() + ": step " + std::to_string(request.step()) +
-                                                 " is on record with other numbers than these");
-    }
-  }
+  if (const auto known = known_step(record, request)) return answer_of(*known);
   check_not_final(record.job);
   if (!record.training) refuse_state(record.job, "has not started training");
-  return apply_step(record, request);
-}
-
-v1::ReportStepResponse RankDesk::apply_step(JobRecord& record, const v1::ReportStepRequest& request) {
-  WeightOwner& weights = record.training->weights;
-  const std::int64_t end_step = record.training->plan.end_step;
-  if (request.step() != weights.next_step() || request.step() >= end_step) {
-    const std::string expected = weights.next_step() < end_step
-                                     ? "expected " + std::to_string(weights.next_step())
-                                     : "expected none after the last of " + std::to_string(end_step);
-    throw Refusal(Refusal::Code::kOutOfRange,
-                  "job " + request.job_id() + ": step is " + std::to_string(request.step()) + ", " + expected);
-  }
   const SteadyTime begin = table_.clock().now();
+  WeightOwner& weights = record.training->weights;
+  check_is_next(record, request.step(), weights);
   const StepRecord step = weights.prepare(request);
   table_.store().insert_step({.job_id = request.job_id(), .generation = request.generation(), .step = request.step()},
                              step);
   weights.accept(step);
-  const std::chrono::duration<double> taken = table_.clock().now() - begin;
-  table_.metrics().observe_weight_update(request.job_id(), taken.count());
-  show_step(record, request);
+  observe_updates(record, begin, 1);
+  note_skip(record, step.request);
+  show_step(record, step.request);
   return answer_of(step);
+}
+
+v1::ReportStepsResponse RankDesk::report_steps(const v1::ReportStepsRequest& request) {
+  JobRecord& record = fenced(request.job_id(), request.generation());
+  check_not_cancelled(record.job);
+  check_steps_follow(request);
+  v1::ReportStepsResponse response;
+  std::vector<StepRecord> fresh;
+  std::optional<WeightOwner> ahead;  // the weights as they will be
+  const SteadyTime begin = table_.clock().now();
+  for (v1::ReportStepRequest step : request.steps()) {
+    step.set_job_id(request.job_id());
+    step.set_generation(request.generation());
+    std::optional<StepRecord> answer;
+    if (!ahead) answer = known_step(record, step);
+    if (!answer) {
+      if (!ahead) ahead = weights_to_move(record);
+      check_is_next(record, step.step(), *ahead);
+      answer = fresh.emplace_back(ahead->prepare(step));
+      ahead->accept(*answer);
+    }
+    response.mutable_weight()->Add(answer->weight.begin(), answer->weight.end());
+  }
+  if (fresh.empty()) return response;
+  table_.store().insert_steps(request.job_id(), request.generation(), fresh);
+  record.training->weights = std::move(*ahead);
+  observe_updates(record, begin, fresh.size());
+  for (const StepRecord& step : fresh) note_skip(record, step.request);
+  show_step(record, fresh.back().request);
+  return response;
+}
+
+std::optional<StepRecord> RankDesk::known_step(const JobRecord& record, const v1::ReportStepRequest& request) {
+  // A job that a restart has ended has no training in memory, but its steps are on record all the same.
+  const bool may_be_known = !record.training || request.step() < record.training->weights.next_step();
+  if (!may_be_known) return std::nullopt;
+  auto known =
+      table_.store().step({.job_id = request.job_id(), .generation = request.generation(), .step = request.step()});
+  if (!known || known->digest == step_digest(request)) return known;
+  throw Refusal(Refusal::Code::kAborted, "job " + request.job_id() + ": step " + std::to_string(request.step()) +
+                                             " is on record with other numbers than these");
+}
+
+// Each step counts the mean of those that came with it.
+void RankDesk::observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps) {
+  const std::chrono::duration<double> taken = table_.clock().now() - begin;
+  for (std::size_t i = 0; i < steps; ++i) {
+    table_.metrics().observe_weight_update(record.job.id(), taken.count() / static_cast<double>(steps));
+  }
+}
+
+void RankDesk::note_skip(JobRecord& record, const v1::ReportStepRequest& request) {
+  if (request.non_finite_group().empty()) return;
+  add_condition(record.job, sentence_of_skip(record.job, request));
+  table_.metrics().count_skipped(record.job, request);
 }
 
 void RankDesk::show_step(JobRecord& record, const v1::ReportStepRequest& request) {
   record.job.set_step(request.step() + 1);
   set_weights(record.job, record.training->weights.alpha_K());
   set_time_left(record.job, record.training->plan);
-  if (!request.non_finite_group().empty()) {
-    add_condition(record.job, sentence_of_skip(record.job, request));
-    table_.metrics().count_skipped(record.job, request);
-  }
   table_.touch(record);
   table_.metrics().show_step(record.job);
 }

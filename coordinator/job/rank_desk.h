@@ -2,7 +2,9 @@
 // as std::invalid_argument, Refusal and StoreError.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "coordinator/job/job_table.h"
@@ -18,6 +20,7 @@ class RankDesk {
   v1::RegisterWorkerResponse register_worker(const v1::RegisterWorkerRequest& request);
   v1::StartTrainingResponse start_training(const v1::StartTrainingRequest& request);
   v1::ReportStepResponse report_step(const v1::ReportStepRequest& request);
+  v1::ReportStepsResponse report_steps(const v1::ReportStepsRequest& request);
   v1::GetGroupWeightsResponse group_weights(const v1::GetGroupWeightsRequest& request);
   void report_metrics(const v1::ReportMetricsRequest& request);
   v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
@@ -28,7 +31,10 @@ class RankDesk {
   // The job, if `generation` is its newest; throws Refusal kFailedPrecondition otherwise.
   JobRecord& fenced(const std::string& job_id, std::int64_t generation);
   void begin_external_attempt(JobRecord& record, const v1::RegisterWorkerRequest& request);
-  v1::ReportStepResponse apply_step(JobRecord& record, const v1::ReportStepRequest& request);
+  // The step as it is on record, if it is; throws Refusal kAborted where it has other numbers.
+  std::optional<StepRecord> known_step(const JobRecord& record, const v1::ReportStepRequest& request);
+  void observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps);
+  void note_skip(JobRecord& record, const v1::ReportStepRequest& request);
   void show_step(JobRecord& record, const v1::ReportStepRequest& request);
   void leave(JobRecord& record, int rank);
 

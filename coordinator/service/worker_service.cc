@@ -26,6 +26,13 @@ grpc::Status WorkerService::ReportStep(grpc::ServerContext* /*context*/, const v
   });
 }
 
+grpc::Status WorkerService::ReportSteps(grpc::ServerContext* /*context*/, const v1::ReportStepsRequest* request,
+                                        v1::ReportStepsResponse* response) {
+  return boundary_.answer("ReportSteps", [&] {
+    *response = shared_.run([&](JobController& core) { return core.ranks().report_steps(*request); });
+  });
+}
+
 grpc::Status WorkerService::GetGroupWeights(grpc::ServerContext* /*context*/, const v1::GetGroupWeightsRequest* request,
                                             v1::GetGroupWeightsResponse* response) {
   return boundary_.answer("GetGroupWeights", [&] {

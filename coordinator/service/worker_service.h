@@ -18,6 +18,8 @@ class WorkerService final : public v1::WorkerService::Service {
                              v1::StartTrainingResponse* response) override;
   grpc::Status ReportStep(grpc::ServerContext* context, const v1::ReportStepRequest* request,
                           v1::ReportStepResponse* response) override;
+  grpc::Status ReportSteps(grpc::ServerContext* context, const v1::ReportStepsRequest* request,
+                           v1::ReportStepsResponse* response) override;
   grpc::Status GetGroupWeights(grpc::ServerContext* context, const v1::GetGroupWeightsRequest* request,
                                v1::GetGroupWeightsResponse* response) override;
   grpc::Status ReportMetrics(grpc::ServerContext* context, const v1::ReportMetricsRequest* request,

@@ -161,6 +161,15 @@ void JobStore::insert_step(const StepKey& key, const StepRecord& record) {
                    blob_of(record.weight), blob_of(record.log_alpha_K));
 }
 
+void JobStore::insert_steps(const std::string& job_id, std::int64_t generation,
+                            const std::vector<StepRecord>& records) {
+  Transaction transaction(database_);
+  for (const StepRecord& record : records) {
+    insert_step({.job_id = job_id, .generation = generation, .step = record.request.step()}, record);
+  }
+  transaction.commit();
+}
+
 std::optional<StepRecord> JobStore::step(const StepKey& key) {
   select_step_.begin(key.job_id, key.generation, key.step);
   return first_step(database_, select_step_);

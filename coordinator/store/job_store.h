@@ -66,6 +66,8 @@ class JobStore {
   std::optional<StoredTraining> newest_training(const std::string& job_id);
 
   void insert_step(const StepKey& key, const StepRecord& record);
+  // All of them or none.
+  void insert_steps(const std::string& job_id, std::int64_t generation, const std::vector<StepRecord>& records);
   std::optional<StepRecord> step(const StepKey& key);
   std::optional<StepRecord> last_step(const std::string& job_id, std::int64_t generation);
   // From `first` on, ascending, each step of the newest generation that reached it; at least one row if there is any.

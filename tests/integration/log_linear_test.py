@@ -11,7 +11,7 @@ from programs import ROOT, ProgramTest, read_lines  # noqa: E402
 
 GOLDEN = ROOT / "tests/golden/bandits"
 AGREEMENT = 1e-6  # what the project promises; float64 sums in another order leave 1e-12
-# A step is a message and a commit: enough steps for the slow methods to leave their start, few enough for one test.
+# Where a step is a message and a commit.
 MOST_STEPS = 1000
 
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
@@ -60,10 +60,10 @@ class LogLinearTest(ProgramTest):
         for one, other in zip(found, expected):
             self.assertAlmostEqual(one, other, delta=AGREEMENT, msg=what)
 
-    def follow(self, case, method, ranks, steps):
+    def follow(self, case, method, ranks, steps, **sections):
         golden = read_case(case, method)
         steps = min(steps, golden["iterations"])
-        lines = self.train(self.write_bandit(case, golden, steps), ranks)
+        lines = self.train(self.write_bandit(case, golden, steps, **sections), ranks)
         recorded = {line["step"]: line for line in lines if "split" not in line}
         self.assertEqual(sorted(recorded), [int(step) for step in golden["trajectory"] if int(step) <= steps])
         for step, line in recorded.items():
@@ -87,15 +87,17 @@ class LogLinearTest(ProgramTest):
         self.expect_near(test["reward_error"], golden["reward_error"], what)
         self.expect_near([test["max_reward_error"]], [golden["max_reward_error"]], what)
 
-    def test_every_case_follows_the_authors_program(self):
+    def test_every_case_follows_the_authors_program_to_the_last_iteration(self):
         self.assertEqual((len(CASES), len(METHODS)), (6, 10))
         for case in CASES:
             for method in METHODS:
                 with self.subTest(case=case, method=method):
-                    self.follow(case, method, ranks=1, steps=MOST_STEPS)
+                    self.follow(case, method, ranks=1, steps=20000, robust={"weight_sync": "speculative"})
 
-    def test_to_the_last_iteration(self):
-        self.follow("uneven_balanced_2021_swapped", "gr_dpo", ranks=1, steps=20000)
+    def test_waiting_for_the_coordinator_gives_the_same(self):
+        for method in METHODS:
+            with self.subTest(method=method):
+                self.follow(CASES[0], method, ranks=1, steps=MOST_STEPS)
 
     def test_three_ranks_follow_it_too(self):
         for case, method in zip([CASES[0], CASES[-1]] * len(METHODS), METHODS):
@@ -117,6 +119,32 @@ class LogLinearTest(ProgramTest):
             self.assertEqual(one["group_count"], three["group_count"])
             self.assertEqual(list(one["group_count"].values()), [4.0])  # one group, all of the batch
         self.assertGreater(len({tuple(line["group_count"]) for line in runs[0]}), 1)
+
+    def test_speculative_weights_are_the_coordinators_bit_by_bit(self):
+        case = "uneven_imbalanced_2023_flipped"
+        steps = 300
+        for method in ("gr_dpo_chi05", "is_dpo", "ipo", "gr_ipo_closed_authors"):
+            for ranks in (1, 3):
+                runs = []
+                for weight_sync in ("coordinator", "speculative"):
+                    with self.subTest(method=method, ranks=ranks, weight_sync=weight_sync):
+                        job = self.write_bandit(case, read_case(case, method), steps,
+                                                robust={"weight_sync": weight_sync, "step_factor": 0.5})
+                        runs.append([{**line, "pairs_per_second": 0} for line in self.train(job, ranks)])
+                self.assertEqual(runs[0], runs[1])
+
+    def test_a_step_that_is_not_finite_moves_neither_weights_nor_theta(self):
+        case = "even_imbalanced_2021_swapped"
+        golden = read_case(case, "gr_ipo")
+        for weight_sync in ("coordinator", "speculative"):
+            with self.subTest(weight_sync=weight_sync):
+                job = self.write_bandit(case, golden, 10, robust={"weight_sync": weight_sync},
+                                        optimizer={"learning_rate": 1e300}, logging={"at_steps": [1, 2, 10]})
+                first, second, last = [line for line in self.train(job) if "split" not in line]
+                self.assertNotIn("skipped", first)
+                self.assertTrue(second["skipped"] and last["skipped"])
+                self.assertEqual(first["group_weight"], last["group_weight"])
+                self.assertEqual(first["theta"], last["theta"])
 
     def test_projection_keeps_theta_in_the_ball(self):
         case = "even_imbalanced_2021_swapped"

@@ -87,6 +87,10 @@ v1::ReportStepResponse CoordinatorClient::report_step(const v1::ReportStepReques
   return call<v1::ReportStepResponse>("ReportStep", &v1::WorkerService::Stub::ReportStep, request);
 }
 
+v1::ReportStepsResponse CoordinatorClient::report_steps(const v1::ReportStepsRequest& request) {
+  return call<v1::ReportStepsResponse>("ReportSteps", &v1::WorkerService::Stub::ReportSteps, request);
+}
+
 v1::GetGroupWeightsResponse CoordinatorClient::get_group_weights(const v1::GetGroupWeightsRequest& request) {
   return call<v1::GetGroupWeightsResponse>("GetGroupWeights", &v1::WorkerService::Stub::GetGroupWeights, request);
 }

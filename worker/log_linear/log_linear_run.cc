@@ -1,6 +1,7 @@
 #include "worker/log_linear/log_linear_run.h"
 
 #include <memory>
+#include <utility>
 
 #include "worker/log_linear/log_linear_report.h"
 #include "worker/train/run_output.h"
@@ -42,16 +43,26 @@ Digest state_digest(const log_linear::ThetaUpdate& theta) {
   return sha.finish();
 }
 
+// With importance weights in the order of the groups, each of which has one: the coordinator has checked it.
+RobustSettings robust_settings(const RobustConfig& robust, const std::vector<std::string>& group_names) {
+  RobustSettings settings = robust.settings;
+  if (robust.importance_weights.empty()) return settings;
+  for (const std::string& name : group_names) {
+    settings.importance_weight_K.push_back(robust.importance_weights.at(name));
+  }
+  return settings;
+}
+
 class LogLinearRun {
  public:
   LogLinearRun(const RunContext& context, const JobConfig& config)
-      : context_(context), config_(config), data_(load_data()), plan_(start()) {
+      : context_(context), config_(config), data_(load_data()), started_(start()) {
     if (data_.validation) validation_.emplace(*data_.validation, config.loss, context.host);
   }
 
   void run() {
     const AttemptId& attempt = context_.registration.attempt;
-    const auto weights = coordinator_weight_sync(context_.client, attempt, context_.host);
+    const auto weights = weight_sync();
     if (is_first()) {
       prepare_output(config_, context_.registration.spec);
       report_ = std::make_unique<LogLinearReport>(LogLinearReport::Parts{.client = context_.client,
@@ -77,12 +88,24 @@ class LogLinearRun {
     return data;
   }
 
-  ShardPlan start() {
+  StartedTraining start() {
     const DatasetSummary summary{.group_names = data_.group_names,
                                  .pair_count_K = data_.pair_count_K,
                                  .num_pairs = static_cast<std::int64_t>(data_.train.pairs()),
                                  .digest = data_.digest};
     return start_training(context_.client, context_.registration.attempt, summary, context_.host);
+  }
+
+  std::unique_ptr<WeightSync> weight_sync() {
+    const AttemptId& attempt = context_.registration.attempt;
+    if (config_.robust.weight_sync == WeightOrigin::kCoordinator) {
+      return coordinator_weight_sync(context_.client, attempt, context_.host);
+    }
+    const RobustSettings settings = robust_settings(config_.robust, data_.group_names);
+    StartingWeights start{.weights = {settings, data_.pair_count_K, static_cast<double>(data_.train.pairs())},
+                          .step_size = {"robust.step_size", settings.step_size, config_.robust.step_plateau}};
+    start.weights.restore(started_.log_alpha_K);
+    return speculative_weight_sync(context_.client, attempt, context_.host, std::move(start));
   }
 
   void train(LogLinearStep& step, WeightSync& weights) {
@@ -121,7 +144,8 @@ class LogLinearRun {
   const JobConfig& config_;
   std::optional<log_linear::RewardEvaluator> rewards_;  // of data.test
   LogLinearData data_;
-  ShardPlan plan_;
+  StartedTraining started_;
+  const ShardPlan& plan_ = started_.plan;
   std::optional<Validation> validation_;
   std::unique_ptr<LogLinearReport> report_;  // rank 0
 };

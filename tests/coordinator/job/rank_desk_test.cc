@@ -61,6 +61,72 @@ TEST_F(RankDeskTest, OnlyTheNextStepOfThePlanIsApplied) {
   EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 10, {0.2, 1.0})); }).code, Code::kOutOfRange);
 }
 
+// Losses that differ from step to step.
+std::vector<double> losses_of(int step) { return {0.2 + 0.01 * step, 1.0 / (1 + step)}; }
+
+v1::ReportStepsRequest steps_request(const std::string& job, int first, int end) {
+  v1::ReportStepsRequest request;
+  request.set_job_id(job);
+  request.set_generation(1);
+  for (int step = first; step < end; ++step) *request.add_steps() = step_request("", 0, step, losses_of(step));
+  return request;
+}
+
+TEST_F(RankDeskTest, ManyStepsInOneMessageAreTheStepsOneByOne) {
+  const auto one_by_one = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  const auto at_once = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  std::vector<double> weight;
+  for (int step = 0; step < 7; ++step) {
+    const auto answer = ranks().report_step(step_request(one_by_one, 1, step, losses_of(step)));
+    weight.insert(weight.end(), answer.weight().begin(), answer.weight().end());
+  }
+  EXPECT_THAT(ranks().report_steps(steps_request(at_once, 0, 7)).weight(), ::testing::ElementsAreArray(weight));
+  EXPECT_EQ(job(at_once).step(), 7);
+  EXPECT_EQ(job(at_once).groups(0).weight(), job(one_by_one).groups(0).weight());
+  for (int step = 0; step < 7; ++step) {  // and on record one by one
+    EXPECT_EQ(ranks().report_step(step_request(at_once, 1, step, losses_of(step))).weight(0),
+              weight[2 * static_cast<std::size_t>(step)]);
+  }
+}
+
+TEST_F(RankDeskTest, StepsThatAreKnownAtTheStartOfAMessageAreNotAppliedAgain) {
+  const auto once = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  const auto twice = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  const auto whole = ranks().report_steps(steps_request(once, 0, 7)).SerializeAsString();
+  ranks().report_steps(steps_request(twice, 0, 4));
+  EXPECT_EQ(ranks().report_steps(steps_request(twice, 0, 7)).SerializeAsString(), whole);
+  EXPECT_EQ(ranks().report_steps(steps_request(twice, 0, 7)).SerializeAsString(), whole);
+  EXPECT_EQ(job(twice).step(), 7);
+  restart();
+  EXPECT_EQ(ranks().report_steps(steps_request(twice, 0, 7)).SerializeAsString(), whole);
+}
+
+TEST_F(RankDeskTest, OneRefusedStepOfAMessageLeavesAllOfThemOut) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  auto request = steps_request(id, 0, 5);
+  request.mutable_steps(4)->set_loss_sum(0, std::numeric_limits<double>::infinity());
+  EXPECT_THAT(complaint([&] { ranks().report_steps(request); }).text, HasSubstr("step 4: loss_sum of group"));
+  EXPECT_EQ(job(id).step(), 0);
+  EXPECT_EQ(complaint([&] { ranks().report_steps(steps_request(id, 0, 11)); }).code, Code::kOutOfRange);
+  EXPECT_EQ(complaint([&] { ranks().report_steps(steps_request(id, 1, 2)); }).code, Code::kOutOfRange);
+  request = steps_request(id, 0, 5);
+  request.mutable_steps(3)->set_step(2);
+  EXPECT_EQ(complaint([&] { ranks().report_steps(request); }).text, "steps[3].step is 2, expected 3");
+  EXPECT_EQ(complaint([&] { ranks().report_steps(steps_request(id, 0, 0)); }).text,
+            "steps has 0 steps, expected 1 to 65536");
+  EXPECT_EQ(job(id).step(), 0);
+  EXPECT_EQ(job(id).groups(0).weight(), 0.5);
+}
+
+TEST_F(RankDeskTest, OtherNumbersInAMessageOfKnownStepsAreRefused) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  ranks().report_steps(steps_request(id, 0, 3));
+  auto request = steps_request(id, 0, 5);
+  request.mutable_steps(1)->set_loss_sum(0, 9);
+  EXPECT_EQ(complaint([&] { ranks().report_steps(request); }).code, Code::kAborted);
+  EXPECT_EQ(job(id).step(), 3);
+}
+
 TEST_F(RankDeskTest, AnotherGenerationIsFenced) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   for (const std::int64_t generation : {0, 2}) {

@@ -1,0 +1,85 @@
+#include "worker/log_linear/log_linear_data.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <functional>
+#include <stdexcept>
+
+namespace equipoise {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr const char* kTwoGroups =
+    "{\"state\": [0.1], \"group\": 0, \"chosen\": 1, \"rejected\": 0}\n"
+    "{\"state\": [0.2], \"group\": 1, \"chosen\": 0, \"rejected\": 1}\n"
+    "{\"state\": [0.3], \"group\": 1, \"chosen\": 0, \"rejected\": 1}\n";
+constexpr const char* kOneGroup = "{\"state\": [0.1], \"group\": 1, \"chosen\": 1, \"rejected\": 0}\n";
+
+class LogLinearDataTest : public testing::Test {
+ protected:
+  LogLinearDataTest() {
+    std::filesystem::create_directories(folder_);
+    config_.log_linear =
+        LogLinearConfig{.problem = {.actions = 2, .reward_KD = {{1, 2}, {2, 1}}, .initial_theta_D = {0, 0}}};
+    config_.data.train = write("train.jsonl", kTwoGroups);
+  }
+  ~LogLinearDataTest() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ / name) << text;
+    return folder_ / name;
+  }
+  std::string refusal() {
+    try {
+      load_log_linear_data(config_);
+    } catch (const std::invalid_argument& problem) {
+      return problem.what();
+    }
+    return "accepted";
+  }
+
+  const std::filesystem::path folder_ =
+      std::filesystem::path(testing::TempDir()) /
+      (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + std::to_string(::getpid()));
+  JobConfig config_;
+};
+
+TEST_F(LogLinearDataTest, AGroupIsNamedByItsNumberAndCounted) {
+  const LogLinearData data = load_log_linear_data(config_);
+  EXPECT_THAT(data.group_names, ElementsAre("0", "1"));
+  EXPECT_THAT(data.pair_count_K, ElementsAre(1, 2));
+  EXPECT_EQ(data.train.pairs(), 3u);
+  EXPECT_FALSE(data.validation.has_value());
+}
+
+TEST_F(LogLinearDataTest, CountsOfThePopulationReplaceThoseOfTheFile) {
+  config_.data.group_counts = {{"0", 10}, {"1", 90}};
+  EXPECT_THAT(load_log_linear_data(config_).pair_count_K, ElementsAre(10, 90));
+  config_.data.group_counts = {{"0", 10}};
+  EXPECT_EQ(refusal(), "data.group_counts has no count for group \"1\"");
+  config_.data.group_counts = {{"0", 10}, {"1", 90}, {"2", 5}};
+  EXPECT_THAT(refusal(), HasSubstr("data.group_counts names group \"2\""));
+}
+
+TEST_F(LogLinearDataTest, EveryGroupNeedsPairsToTrainOnAndToBeValidatedOn) {
+  config_.data.validation = write("validation.jsonl", kOneGroup);
+  EXPECT_THAT(refusal(), HasSubstr("validation.jsonl has no pairs of group 0, expected some of each of the 2 groups"));
+  config_.data.validation.reset();
+  config_.data.train = write("one.jsonl", kOneGroup);
+  EXPECT_THAT(refusal(), HasSubstr("one.jsonl has no pairs of group 0"));
+}
+
+TEST_F(LogLinearDataTest, OtherPairsHaveAnotherDigest) {
+  const Digest digest = load_log_linear_data(config_).digest;
+  EXPECT_EQ(load_log_linear_data(config_).digest, digest);
+  config_.data.train = write("other.jsonl", kTwoGroups + std::string(kOneGroup));
+  EXPECT_NE(load_log_linear_data(config_).digest, digest);
+}
+
+}  // namespace
+}  // namespace equipoise
