@@ -3,13 +3,19 @@ SURVEY ?=
 SHORT ?=
 REPRODUCE ?=
 
-.PHONY: demo test reproduce build clean
+.PHONY: demo test bench reproduce build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
 
 test:
 	tests/run
+
+bench:
+	deploy/bootstrap
+	deploy/build equipoise equipoise-coordinator equipoise-worker equipoise_bench
+	cd tests && ../build/release/bin/equipoise_bench
+	python3 tests/bench/through_coordinator.py
 
 # Options of `equipoise reproduce bandits`: make reproduce REPRODUCE="--features flipped --seeds 50"
 reproduce:
