@@ -84,7 +84,7 @@ int run(const WorkerOptions& options) {
     std::fprintf(stderr, "equipoise-worker: %s\n", refused.what());
     std::_Exit(kExitBadInput);
   } catch (const std::exception& failure) {
-    std::fprintf(stderr, "equipoise-worker: %s\n", failure.what());
+    std::fprintf(stderr, "equipoise-worker: %s\n", failure_text(failure).c_str());
     std::_Exit(kExitFailed);
   }
 }

@@ -1,9 +1,15 @@
 #include "client/command_line/job_flags.h"
 
+#include <filesystem>
+#include <stdexcept>
+#include <system_error>
+
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
 
 namespace equipoise {
+
+namespace fs = std::filesystem;
 
 void JobFlags::add_to(CLI::App& verb) {
   verb.add_option("JOB.yaml", file, "The job: model, data, loss, how robust")->type_name("")->required();
@@ -21,9 +27,14 @@ void JobFlags::add_to(CLI::App& verb) {
 v1::JobSpec JobFlags::spec() const {
   v1::JobSpec spec = read_job_file(file, settings);
   if (workers) spec.mutable_launch()->set_workers(*workers);
-  if (!output.empty()) spec.set_output(std::filesystem::absolute(output).lexically_normal().string());
+  if (!output.empty()) spec.set_output(fs::absolute(output).lexically_normal().string());
   if (overwrite) spec.set_overwrite(true);
-  make_job_config(spec);
+  const JobConfig job = make_job_config(spec);
+  std::error_code ignored;
+  if (fs::equivalent(file, job.output / "job.yaml", ignored)) {
+    throw std::invalid_argument("output " + job.output.string() + " would replace the job file " + file.string() +
+                                " itself: choose another folder with --output");
+  }
   return spec;
 }
 

@@ -86,8 +86,8 @@ double membership_weight(std::string_view group, const dom::element& value) {
   double weight = 0;
   const bool number = value.get_double().get(weight) == simdjson::SUCCESS;
   if (!number || !(weight > 0 && weight <= 1)) {
-    const std::string field = "group." + std::string(group.substr(0, 80));
-    refuse(field, number ? number_text(weight) : found_text(value), "a membership in (0, 1]");
+    throw std::invalid_argument("field \"group\" gives " + quoted_text(group) + " the membership " +
+                                (number ? number_text(weight) : found_text(value)) + ", expected one in (0, 1]");
   }
   return weight;
 }

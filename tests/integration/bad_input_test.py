@@ -94,6 +94,58 @@ class BadInput(programs.ProgramTest):
         self.assertEqual((self.folder / "kept/metrics.jsonl").read_bytes(), before)
         self.succeed("equipoise", "train", job, "--quiet", "--overwrite")
 
+    def finished_run(self):
+        job = self.write_job("kept")
+        self.succeed("equipoise", "train", job, "--quiet")
+        return {path: path.read_bytes() for path in (self.folder / "kept").rglob("*") if path.is_file()}
+
+    def check_kept(self, files):
+        self.assertEqual({path: path.read_bytes() for path in (self.folder / "kept").rglob("*") if path.is_file()}, files)
+
+    def test_output_never_replaces_the_model_it_starts_from(self):
+        files = self.finished_run()
+        job = self.write_job("again", model={"path": "kept/final"}, output="kept")
+        message = self.refused("equipoise", "train", job, "--overwrite")
+        self.assertIn("model.path", message)
+        self.check_kept(files)
+
+    def test_output_never_replaces_the_job_file(self):
+        path = self.write_job("job", output=".").rename(self.folder / "job.yaml")
+        before = path.read_bytes()
+        self.assertIn("job.yaml", self.refused("equipoise", "train", path, "--overwrite"))
+        self.assertEqual(path.read_bytes(), before)
+
+    def test_bad_reference_leaves_the_run_before_untouched(self):
+        files = self.finished_run()
+        shutil.copytree(self.folder / "model", self.folder / "reference")
+        config = json.loads((self.folder / "reference/config.json").read_text())
+        config["num_hidden_layers"] += 1
+        (self.folder / "reference/config.json").write_text(json.dumps(config))
+        job = self.write_job("again", model={"path": "model", "reference": "reference"}, output="kept")
+        message = self.refused("equipoise", "train", job, "--np", "2", "--overwrite")
+        self.assertIn("reference", message)
+        self.check_kept(files)
+
+    def test_weights_that_are_not_numbers_are_refused(self):
+        path = self.folder / "model/model.safetensors"
+        data = bytearray(path.read_bytes())
+        data[-4:] = b"\xff\xff\xff\x7f"  # the last weight: NaN
+        path.write_bytes(data)
+        self.assertIn("not finite", self.refused_training(self.write_job("run"), "--np", "2"))
+
+    def test_config_that_is_too_deep_or_too_large_a_number(self):
+        path = self.folder / "model/config.json"
+        good = path.read_text().rstrip().rstrip("}")
+        for value in ("[" * 200000 + "]" * 200000, "1e999"):
+            path.write_text(f'{good}, "rms_norm_eps": {value}}}')
+            self.assertIn("model/config.json", self.refused_training(self.write_job("run")))
+
+    def test_output_that_cannot_be_made(self):
+        (self.folder / "file").write_text("not a folder")
+        message = self.refused("equipoise", "train", self.write_job("run", output="file/run"))
+        self.assertIn("file", message)
+        self.assertEqual((self.folder / "file").read_text(), "not a folder")
+
     def test_coordinator_that_is_not_there_names_address_and_time(self):
         # A port that was free a moment ago and that nobody listens on.
         with socket.socket() as free:

@@ -16,14 +16,14 @@ class AttemptEnded : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Blocking calls, each with a deadline of 30 s; UNAVAILABLE is tried again within `patience`, as every call may be repeated.
-// Throws AttemptEnded on CANCELLED and on a stale generation, std::invalid_argument where the coordinator refuses the
-// content (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION when registering), PeerError for the rest, with the address and the
-// time waited. May be used from several threads.
+// Blocking calls, each with a deadline of 30 s; UNAVAILABLE is tried again for 30 s, as every call may be repeated. A
+// heartbeat is tried once: the next one comes soon. Throws AttemptEnded on CANCELLED and on a stale generation,
+// std::invalid_argument where the coordinator refuses the content (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION
+// when registering), PeerError for the rest, with the address and the time waited. May be used from several threads.
 class CoordinatorClient {
  public:
-  // Waits for the connection. Throws std::invalid_argument when there is none after `patience`: the address is wrong, or
-  // nobody has started the coordinator.
+  // Waits for the connection. Throws std::invalid_argument when there is none after `patience`: the address is wrong,
+  // or nobody has started the coordinator.
   CoordinatorClient(std::string address, std::chrono::seconds patience);
 
   v1::RegisterWorkerResponse register_worker(const v1::RegisterWorkerRequest& request);
@@ -39,10 +39,9 @@ class CoordinatorClient {
 
  private:
   template <typename Response, typename Request, typename Method>
-  Response call(const char* name, Method method, const Request& request);
+  Response call(const char* name, Method method, const Request& request, std::chrono::seconds patience);
 
   std::string address_;
-  std::chrono::seconds patience_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
 };
 

@@ -29,8 +29,8 @@ class Heartbeat {
   void set_phase(const std::string& phase);
   void set_step(std::int64_t step) { step_ = step; }
 
-  // Throws AttemptEnded when the coordinator has asked this rank to end. Called at every step boundary. A rank that does not
-  // come here within 10 s of being asked (it waits for a peer that is gone) is ended by the thread.
+  // Throws AttemptEnded when the coordinator has asked this rank to end. Called at every step boundary. A rank that
+  // does not come here within 10 s of being asked (it waits for a peer that is gone) is ended by the thread.
   void check() const;
 
  private:

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/error.h"
+
 namespace equipoise {
 namespace {
 
@@ -35,7 +37,16 @@ const GpuLibraryEntry& load_gpu_library() {
 }  // namespace
 
 DeviceCollective open_device(RankInfo local, Collective& host, std::chrono::seconds timeout) {
-  if (wants_cpu() || !std::filesystem::exists("/dev/nvidiactl")) return {};
+  const bool on_gpu = !wants_cpu() && std::filesystem::exists("/dev/nvidiactl");
+  double ranks_on_gpu = on_gpu ? 1 : 0;
+  host.all_reduce_sum(std::span(&ranks_on_gpu, 1));
+  if (ranks_on_gpu == 0) return {};
+  if (ranks_on_gpu != host.info().world_size) {
+    throw std::invalid_argument(std::to_string(static_cast<int>(ranks_on_gpu)) + " of " +
+                                std::to_string(host.info().world_size) +
+                                " ranks have a GPU: give one to each, or keep all on the CPU with EQUIPOISE_DEVICE=cpu "
+                                "(mpirun -x EQUIPOISE_DEVICE)");
+  }
   const GpuLibraryEntry& library = load_gpu_library();
   const int devices = library.device_count();
   if (devices < local.world_size) {
@@ -44,8 +55,10 @@ DeviceCollective open_device(RankInfo local, Collective& host, std::chrono::seco
                                 " ranks: start one rank per GPU, or set EQUIPOISE_DEVICE=cpu");
   }
   std::array<char, 1024> error{};
-  Collective* collective =
-      library.make_nccl_collective(&host, local.rank, static_cast<long>(timeout.count()), error.data(), error.size());
+  bool peer_failed = false;
+  Collective* collective = library.make_nccl_collective(&host, local.rank, static_cast<long>(timeout.count()),
+                                                        error.data(), error.size(), &peer_failed);
+  if (collective == nullptr && peer_failed) throw PeerError(error.data());
   if (collective == nullptr) throw std::invalid_argument("cuda:" + std::to_string(local.rank) + ": " + error.data());
   DeviceCollective result;
   result.device = torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(local.rank));

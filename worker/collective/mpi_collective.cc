@@ -98,18 +98,16 @@ class MpiCollective : public Collective {
     EQUIPOISE_CHECK(type == MPI_DOUBLE || tensor.scalar_type() == torch::kFloat32);
     auto request = std::make_unique<MpiRequest>("all_reduce_sum of gradients", info_.rank, timeout_);
     const int count = mpi_count(static_cast<std::size_t>(tensor.numel()));
-    check_mpi(
-        MPI_Iallreduce(MPI_IN_PLACE, tensor.data_ptr(), count, type, MPI_SUM, MPI_COMM_WORLD, request->get()),
-        "all_reduce_sum of gradients");
+    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, tensor.data_ptr(), count, type, MPI_SUM, MPI_COMM_WORLD, request->get()),
+              "all_reduce_sum of gradients");
     request->keep(std::move(tensor));
     return request;
   }
 
   void broadcast(std::span<std::byte> bytes, int root) override {
     MpiRequest request("broadcast", info_.rank, timeout_);
-    check_mpi(
-        MPI_Ibcast(bytes.data(), mpi_count(bytes.size()), MPI_BYTE, root, MPI_COMM_WORLD, request.get()),
-        "broadcast");
+    check_mpi(MPI_Ibcast(bytes.data(), mpi_count(bytes.size()), MPI_BYTE, root, MPI_COMM_WORLD, request.get()),
+              "broadcast");
     request.wait();
   }
 

@@ -52,7 +52,9 @@ class Event {
 class Communicator {
  public:
   Communicator(const ncclUniqueId& id, RankInfo info, int device, std::chrono::seconds timeout)
-      : info_(info), timeout_(timeout), stream_(c10::cuda::getStreamFromPool(true, static_cast<c10::DeviceIndex>(device))) {
+      : info_(info),
+        timeout_(timeout),
+        stream_(c10::cuda::getStreamFromPool(true, static_cast<c10::DeviceIndex>(device))) {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
     check_nccl(ncclCommInitRankConfig(&communicator_, info.world_size, id, info.rank, &config), "joining");
@@ -149,8 +151,8 @@ class NcclCollective : public Collective {
     Event ready;
     ready.record(c10::cuda::getCurrentCUDAStream(device_.index()));
     ready.block(gradients_.stream());
-    check_nccl(ncclAllReduce(tensor.data_ptr(), tensor.data_ptr(), static_cast<std::size_t>(tensor.numel()), type, ncclSum,
-                             gradients_.get(), gradients_.stream().stream()),
+    check_nccl(ncclAllReduce(tensor.data_ptr(), tensor.data_ptr(), static_cast<std::size_t>(tensor.numel()), type,
+                             ncclSum, gradients_.get(), gradients_.stream().stream()),
                "all_reduce_sum of gradients");
     gradients_.settle("all_reduce_sum of gradients");
     return std::make_unique<NcclSum>(gradients_, std::move(tensor));
@@ -199,10 +201,12 @@ class NcclCollective : public Collective {
 
 int device_count() { return static_cast<int>(c10::cuda::device_count()); }
 
-Collective* make_nccl_collective(Collective* host, int device, long timeout_seconds, char* error, std::size_t size) {
+Collective* make_nccl_collective(Collective* host, int device, long timeout_seconds, char* error, std::size_t size,
+                                 bool* peer_failed) {
   try {
     return new NcclCollective(*host, device, std::chrono::seconds(timeout_seconds));
   } catch (const std::exception& failure) {
+    *peer_failed = dynamic_cast<const PeerError*>(&failure) != nullptr;
     std::snprintf(error, size, "%s", failure.what());
     return nullptr;
   }

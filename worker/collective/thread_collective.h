@@ -9,8 +9,8 @@
 
 namespace equipoise {
 
-// Runs body(collective) on `world_size` threads and returns when all have ended. When one throws, the others' waits end with
-// PeerError, and the first exception is rethrown here.
+// Runs body(collective) on `world_size` threads and returns when all have ended. When one throws, the others' waits end
+// with PeerError, and the first exception is rethrown here.
 void run_ranks(int world_size, const std::function<void(Collective&)>& body);
 
 }  // namespace equipoise

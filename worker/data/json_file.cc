@@ -10,6 +10,8 @@ namespace equipoise {
 namespace {
 
 constexpr std::uintmax_t kLargestBytes = std::uintmax_t{64} << 20;
+// Deeper than any settings file; reading and printing values recurses.
+constexpr int kDeepest = 100;
 
 std::string read_text(const std::filesystem::path& path) {
   std::error_code error;
@@ -31,9 +33,14 @@ nlohmann::ordered_json read_json_object(const std::filesystem::path& path) {
   const std::string text = read_text(path);
   nlohmann::ordered_json json;
   try {
-    json = nlohmann::ordered_json::parse(text);
+    json = nlohmann::ordered_json::parse(text, [&](int depth, auto, auto&) {
+      if (depth > kDeepest) throw std::invalid_argument(path.string() + ": nested more than 100 levels deep");
+      return true;
+    });
   } catch (const nlohmann::json::parse_error& error) {
     throw std::invalid_argument(path.string() + ": not JSON at byte " + std::to_string(error.byte));
+  } catch (const nlohmann::json::out_of_range&) {
+    throw std::invalid_argument(path.string() + ": holds a number that float64 cannot");
   }
   if (!json.is_object()) {
     throw std::invalid_argument(path.string() + ": holds " + quoted_text(text.substr(0, 20)) + ", expected an object");

@@ -136,6 +136,7 @@ class LogLinearRun {
     if (!report_) return;
     context_.heartbeat.set_phase("saving");
     report_->finish(plan_.end_step, step);
+    discard_previous_run(config_);
     const std::span<const double> theta_D = step.theta().theta_D();
     if (rewards_) report_->tested(plan_.end_step, rewards_->report(theta_D), theta_D);
   }
@@ -154,7 +155,7 @@ class LogLinearRun {
 
 void run_log_linear(const RunContext& context) {
   const JobConfig config = make_job_config(context.registration.spec);
-  check_output(config);
+  if (context.host.info().rank == 0) check_output(config);
   LogLinearRun(context, config).run();
 }
 

@@ -41,15 +41,15 @@ Request request_of(const AttemptId& attempt) {
   return request;
 }
 
-void check_same_data(const DatasetSummary& data, Collective& host) {
-  std::array<std::byte, 32> digest = data.digest;
-  host.broadcast(digest, 0);
-  if (digest == data.digest) return;
-  throw std::invalid_argument("rank " + std::to_string(host.info().rank) + " on " + host_name() +
-                              " reads other training data (or another tokenizer) than rank 0: every host needs the same files");
-}
-
 }  // namespace
+
+void check_same_on_all_ranks(Collective& host, std::array<std::byte, 32> digest, const std::string& what) {
+  std::array<std::byte, 32> first = digest;
+  host.broadcast(first, 0);
+  if (first == digest) return;
+  throw std::invalid_argument("rank " + std::to_string(host.info().rank) + " on " + host_name() + " has another " +
+                              what + " than rank 0: every host needs the same files");
+}
 
 Registration register_rank(CoordinatorClient& client, const std::string& job_id, const RankPlace& place,
                            Collective& host) {
@@ -81,8 +81,8 @@ DatasetSummary summary_of(const TrainingData& data) {
 }
 
 StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const DatasetSummary& data,
-                         Collective& host) {
-  check_same_data(data, host);
+                               Collective& host) {
+  check_same_on_all_ranks(host, data.digest, "training data or tokenizer");
   v1::StartTrainingResponse answer;
   if (host.info().rank == 0) {
     auto request = request_of<v1::StartTrainingRequest>(attempt);
@@ -137,10 +137,16 @@ void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, 
   client.finish_worker(request);
 }
 
+std::string failure_text(const std::exception& failure) {
+  const auto* torch_error = dynamic_cast<const c10::Error*>(&failure);
+  const std::string text = torch_error != nullptr ? torch_error->what_without_backtrace() : failure.what();
+  return text.substr(0, text.find('\n'));
+}
+
 void report_failure(CoordinatorClient& client, const AttemptId& attempt, int rank, const std::exception& failure) {
   auto request = request_of<v1::FailWorkerRequest>(attempt);
   request.set_rank(rank);
-  request.set_reason(failure.what());
+  request.set_reason(failure_text(failure));
   if (dynamic_cast<const std::invalid_argument*>(&failure) != nullptr) {
     request.set_kind(v1::FAILURE_KIND_INVALID_INPUT);
   } else if (dynamic_cast<const PeerError*>(&failure) != nullptr) {

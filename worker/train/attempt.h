@@ -45,10 +45,13 @@ struct StartedTraining {
   std::vector<double> log_alpha_K;  // of every group before the first step
 };
 
+// Throws std::invalid_argument on a rank whose digest is not rank 0's. `what` names the thing: "training data".
+void check_same_on_all_ranks(Collective& host, std::array<std::byte, 32> digest, const std::string& what);
+
 // Rank 0 tells the coordinator the groups and gets the plan; every rank gets it and checks that its data is rank 0's.
 // Throws std::invalid_argument where a rank read other data than rank 0.
 StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const DatasetSummary& data,
-                         Collective& host);
+                               Collective& host);
 
 // ReportStep of this attempt. `client` outlives it.
 WeightSource coordinator_weights(CoordinatorClient& client, const AttemptId& attempt);
@@ -58,6 +61,9 @@ std::vector<double> current_alpha(CoordinatorClient& client, const AttemptId& at
 
 void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, std::int64_t final_step,
                  std::array<std::byte, 32> state_digest);
+
+// What went wrong, in one line: LibTorch adds its own stack to the sentence.
+std::string failure_text(const std::exception& failure);
 
 // Tells the coordinator why this rank ends: bad input, a peer, or the program itself, by the kind of exception.
 void report_failure(CoordinatorClient& client, const AttemptId& attempt, int rank, const std::exception& failure);

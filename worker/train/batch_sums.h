@@ -15,7 +15,7 @@ namespace equipoise {
 // One pair's numbers, without graph.
 struct PairOutcome {
   double loss = 0;
-  double chosen_reward = 0;    // beta * (log pi - log pi_ref); 0 for SFT
+  double chosen_reward = 0;  // beta * (log pi - log pi_ref); 0 for SFT
   double rejected_reward = 0;
   double chosen_logp = 0;
   double rejected_logp = 0;
@@ -45,7 +45,8 @@ class BatchSums {
   double accuracy() const { return mean(kCorrect); }
   double chosen_logp() const { return mean(kChosenLogp); }
   double rejected_logp() const { return mean(kRejectedLogp); }
-  // Of group g; NaN when it has no pair. Accuracy: share of pairs whose chosen reward is above the rejected one, strictly.
+  // Of group g; NaN when it has no pair. Accuracy: share of pairs whose chosen reward is above the rejected one,
+  // strictly.
   double group_pairs(std::size_t g) const { return at(kGroupPairs, g); }
   double group_loss(std::size_t g) const { return at(kGroupLoss, g) / at(kGroupPairs, g); }
   double group_accuracy(std::size_t g) const { return at(kGroupCorrect, g) / at(kGroupPairs, g); }
@@ -54,9 +55,7 @@ class BatchSums {
 
  private:
   enum GroupRow { kGroupLoss, kGroupPairs, kGroupCorrect, kGroupLogpCorrect, kGroupMargin, kGroupRows };
-  enum Total {
-    kPairs, kTokens, kLoss, kChosenReward, kRejectedReward, kCorrect, kChosenLogp, kRejectedLogp, kTotals
-  };
+  enum Total { kPairs, kTokens, kLoss, kChosenReward, kRejectedReward, kCorrect, kChosenLogp, kRejectedLogp, kTotals };
 
   double& at(GroupRow row, std::size_t g) { return values_[static_cast<std::size_t>(row) * num_groups_ + g]; }
   double at(GroupRow row, std::size_t g) const { return values_[static_cast<std::size_t>(row) * num_groups_ + g]; }

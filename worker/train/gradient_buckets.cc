@@ -28,7 +28,8 @@ GradientBuckets::GradientBuckets(const std::vector<NamedTensor>& parameters, Col
   std::size_t members = 0;
   const auto close_bucket = [&] {
     if (members == 0) return;
-    buckets_.push_back({.flat = flat_.slice(0, begin, offset), .parameters = members, .pending = members, .sum = nullptr});
+    buckets_.push_back(
+        {.flat = flat_.slice(0, begin, offset), .parameters = members, .pending = members, .sum = nullptr});
     begin = offset;
     members = 0;
   };

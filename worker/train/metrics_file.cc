@@ -49,7 +49,12 @@ void add_worst(Json& line, const std::vector<std::string>& names, const BatchSum
   std::size_t worst = sums.num_groups();
   for (std::size_t g = 0; g < sums.num_groups(); ++g) {
     if (!(sums.group_pairs(g) > 0)) continue;
-    if (sums.group_loss(g) > worst_loss) worst_loss = sums.group_loss(worst = g);
+    // A loss that is not finite is the worst there is.
+    const double loss = std::isfinite(sums.group_loss(g)) ? sums.group_loss(g) : HUGE_VAL;
+    if (worst == sums.num_groups() || loss > worst_loss) {
+      worst_loss = loss;
+      worst = g;
+    }
     min_accuracy = std::min(min_accuracy, sums.group_accuracy(g));
   }
   if (worst == sums.num_groups()) return;
@@ -58,11 +63,12 @@ void add_worst(Json& line, const std::vector<std::string>& names, const BatchSum
   if (rewards == Rewards::kLogged) line["min_group_accuracy"] = min_accuracy;
 }
 
-// max_g L_g - sum_g alpha_g L_g >= 0: how far alpha is from the exact inner maximum. Needs the loss of every training group.
+// max_g L_g - sum_g alpha_g L_g >= 0: how far alpha is from the exact inner maximum. Needs the loss of every training
+// group.
 std::optional<double> robust_gap(const BatchSums& sums, std::span<const double> alpha_K) {
   double worst = -HUGE_VAL, weighted = 0;
   for (std::size_t g = 0; g < alpha_K.size(); ++g) {
-    if (!(sums.group_pairs(g) > 0)) return std::nullopt;
+    if (!(sums.group_pairs(g) > 0) || !std::isfinite(sums.group_loss(g))) return std::nullopt;
     worst = std::max(worst, sums.group_loss(g));
     weighted += alpha_K[g] * sums.group_loss(g);
   }

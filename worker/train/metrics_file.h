@@ -31,8 +31,8 @@ class MetricsFile {
   MetricsFile(const std::filesystem::path& path, std::vector<std::string> train_groups,
               std::vector<std::string> validation_groups, Rewards rewards);
 
-  // alpha_K  [K] over the training groups, after the step. Throws std::runtime_error when the disk refuses; each line is
-  // flushed whole.
+  // alpha_K  [K] over the training groups, after the step. Throws std::runtime_error when the disk refuses; each line
+  // is flushed whole.
   void write_step(LinePosition position, const StepResult& result, std::span<const double> alpha_K, Speed speed);
   void write_evaluation(LinePosition position, const BatchSums& sums, std::span<const double> alpha_K);
 

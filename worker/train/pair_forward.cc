@@ -1,6 +1,9 @@
 #include "worker/train/pair_forward.h"
 
+#include <cmath>
 #include <numeric>
+#include <stdexcept>
+#include <string>
 
 #include "worker/objective/pair_loss.h"
 
@@ -67,7 +70,8 @@ PairForward forward_pairs(const ForwardInputs& inputs, std::span<const std::int6
 ReferenceLogProbs compute_reference(const Decoder& reference, std::span<const EncodedPair> pairs,
                                     std::int64_t micro_batch_tokens, Collective& collective) {
   const torch::NoGradGuard no_grad;
-  ReferenceLogProbs result{.chosen_N = std::vector<double>(pairs.size()), .rejected_N = std::vector<double>(pairs.size())};
+  ReferenceLogProbs result{.chosen_N = std::vector<double>(pairs.size()),
+                           .rejected_N = std::vector<double>(pairs.size())};
   const auto mine = rank_slice(static_cast<std::int64_t>(pairs.size()), collective.info());
   for (const auto& indices : split_micro_batches(pairs, mine, micro_batch_tokens)) {
     const PackedBatch batch = pack_pairs(pairs, indices, reference.head_weight().device());
@@ -80,6 +84,11 @@ ReferenceLogProbs compute_reference(const Decoder& reference, std::span<const En
   }
   collective.all_reduce_sum(result.chosen_N);
   collective.all_reduce_sum(result.rejected_N);
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    if (std::isfinite(result.chosen_N[i]) && std::isfinite(result.rejected_N[i])) continue;
+    throw std::invalid_argument("the reference model's log-probability of pair " + std::to_string(i + 1) +
+                                " is not finite: its weights are damaged, or too large for this type");
+  }
   return result;
 }
 

@@ -23,8 +23,8 @@ struct ForwardInputs {
   const ReferenceLogProbs& reference;
 };
 
-// Factor of every pair's loss. SFT with sft_average token: |B| / answer tokens of the batch, so that the mean over pairs is the
-// mean over tokens; else 1. `indices` are the whole global batch.
+// Factor of every pair's loss. SFT with sft_average token: |B| / answer tokens of the batch, so that the mean over
+// pairs is the mean over tokens; else 1. `indices` are the whole global batch.
 double loss_scale(const ForwardInputs& inputs, std::span<const std::int64_t> indices);
 
 struct PairForward {
@@ -36,6 +36,7 @@ struct PairForward {
 PairForward forward_pairs(const ForwardInputs& inputs, std::span<const std::int64_t> indices, double scale);
 
 // Computes log pi_ref over all pairs, shared out over the ranks: each takes a contiguous part.
+// Throws std::invalid_argument if one is not finite.
 ReferenceLogProbs compute_reference(const Decoder& reference, std::span<const EncodedPair> pairs,
                                     std::int64_t micro_batch_tokens, Collective& collective);
 

@@ -1,36 +1,97 @@
 #include "worker/train/run_output.h"
 
-#include <filesystem>
-#include <fstream>
-#include <stdexcept>
+#include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include "common/base/durable_file.h"
 #include "common/config/job_file.h"
 
 namespace equipoise {
+namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kParts[] = {"metrics.jsonl", "job.yaml", "report.html", "final"};
+constexpr const char* kPreviousFinal = "final.previous";
+
+[[noreturn]] void refuse(const JobConfig& config, const std::string& what) {
+  throw std::invalid_argument("output " + config.output.string() + " " + what);
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
+}
+
+fs::path resolved(const fs::path& path) {
+  std::error_code error;
+  const fs::path canonical = fs::weakly_canonical(path, error);
+  return error ? fs::absolute(path).lexically_normal() : canonical;
+}
+
+bool is_within(const fs::path& path, const fs::path& folder) {
+  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
+}
+
+// Nothing that the job reads may be what it replaces.
+void check_input(const JobConfig& config, const char* field, const std::optional<fs::path>& input) {
+  if (!input || input->empty()) return;
+  for (const char* part : kParts) {
+    if (!is_within(resolved(*input), resolved(config.output / part))) continue;
+    refuse(config, "would replace " + std::string(field) + " " + input->string() + ": choose another folder");
+  }
+}
+
+void check_writable(const JobConfig& config) {
+  fs::path folder = fs::absolute(config.output);
+  while (!is_there(folder) && folder.has_relative_path()) folder = folder.parent_path();
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) refuse(config, "cannot be made: " + folder.string() + " is not a folder");
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    refuse(config, "cannot be written: no permission in " + folder.string());
+}
+
+}  // namespace
+
 void check_output(const JobConfig& config) {
-  if (fs::exists(config.output) && !fs::is_directory(config.output)) {
-    throw std::invalid_argument("output " + config.output.string() + " is not a folder");
+  check_writable(config);
+  check_input(config, "model.path", config.model.path);
+  check_input(config, "model.reference", config.model.reference);
+  check_input(config, "data.train", config.data.train);
+  check_input(config, "data.validation", config.data.validation);
+  check_input(config, "data.test", config.data.test);
+  if (config.overwrite) return;
+  for (const char* part : kParts) {
+    if (!is_there(config.output / part)) continue;
+    refuse(config, "holds a run already (" + std::string(part) +
+                       "): choose another folder, or pass --overwrite (overwrite: true)");
   }
 }
 
 void prepare_output(const JobConfig& config, const v1::JobSpec& spec) {
-  const char* const parts[] = {"metrics.jsonl", "job.yaml", "report.html", "final"};
-  for (const char* part : parts) {
-    const fs::path path = config.output / part;
-    if (!fs::exists(fs::symlink_status(path))) continue;
-    if (!config.overwrite) {
-      throw std::invalid_argument("output " + config.output.string() + " holds a run already (" + part +
-                                  "): choose another folder, or pass --overwrite (overwrite: true)");
-    }
-    fs::remove_all(path);
+  std::error_code error;
+  fs::create_directories(config.output, error);
+  if (error) refuse(config, "cannot be made: " + error.message());
+  if (is_there(config.output / "final")) {
+    fs::remove_all(config.output / kPreviousFinal, error);
+    if (!error) fs::rename(config.output / "final", config.output / kPreviousFinal, error);
   }
-  fs::create_directories(config.output);
-  std::ofstream job_file(config.output / "job.yaml");
-  job_file << job_spec_to_yaml(resolve_defaults(spec)) << std::flush;
-  if (!job_file) throw std::invalid_argument("cannot write " + (config.output / "job.yaml").string());
+  for (const char* part : {"metrics.jsonl", "job.yaml", "report.html"}) {
+    if (!error) fs::remove_all(config.output / part, error);
+  }
+  if (error) refuse(config, "cannot be cleared of the run before: " + error.message());
+  write_durably(config.output / "job.yaml", job_spec_to_yaml(resolve_defaults(spec)));
+}
+
+void discard_previous_run(const JobConfig& config) {
+  std::error_code ignored;
+  fs::remove_all(config.output / kPreviousFinal, ignored);
 }
 
 }  // namespace equipoise

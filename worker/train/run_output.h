@@ -6,11 +6,17 @@
 
 namespace equipoise {
 
-// Throws std::invalid_argument if config.output is something else than a folder.
+// Looks, and changes nothing. Throws std::invalid_argument if config.output cannot be a run's folder: something else
+// than a folder, not to be written, holding a run that may not be replaced, or one of the job's own inputs is what
+// would be replaced.
 void check_output(const JobConfig& config);
 
-// Makes the folder with job.yaml, every default of `spec` filled in. Removes what an earlier run left there if it may
-// be replaced. Throws std::invalid_argument if it may not, or the folder cannot be written.
+// Makes the folder with job.yaml, every default of `spec` filled in, after check_output. Removes what an earlier run
+// left there; its final/ is kept as final.previous/ until discard_previous_run. Throws std::invalid_argument if the
+// folder cannot be written.
 void prepare_output(const JobConfig& config, const v1::JobSpec& spec);
+
+// The new final/ is whole: the one before it may go.
+void discard_previous_run(const JobConfig& config);
 
 }  // namespace equipoise

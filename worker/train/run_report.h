@@ -17,8 +17,8 @@ namespace equipoise {
 class RunReport {
  public:
   // `client` and `log` outlive it. `metrics_path` is made anew.
-  RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId attempt, const std::filesystem::path& metrics_path,
-            const JobConfig& config, const TrainingData& data);
+  RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId attempt,
+            const std::filesystem::path& metrics_path, const JobConfig& config, const TrainingData& data);
 
   void step_done(LinePosition position, const StepResult& result);
   void evaluated(LinePosition position, const BatchSums& sums);

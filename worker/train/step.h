@@ -17,8 +17,8 @@
 
 namespace equipoise {
 
-// Applies a step's group sums to alpha and returns w_g of each group in `sums`. Called on rank 0 only. `non_finite` names the
-// groups whose loss sum is not finite (it is 0 in `sums`): alpha must stay as it is.
+// Applies a step's group sums to alpha and returns w_g of each group in `sums`. Called on rank 0 only. `non_finite`
+// names the groups whose loss sum is not finite (it is 0 in `sums`): alpha must stay as it is.
 using WeightSource = std::function<std::vector<double>(std::int64_t step, const GroupSums& sums,
                                                        const std::vector<std::uint32_t>& non_finite)>;
 
@@ -28,7 +28,7 @@ struct StepResult {
   double loss = 0;             // sum_g w_g L_g, or the batch's mean (mode none): the value whose gradient was taken
   double grad_norm = 0;        // before clipping
   double learning_rate = 0;
-  bool skipped = false;        // a loss or the gradient was not finite: no parameter has changed
+  bool skipped = false;  // a loss or the gradient was not finite: no parameter has changed
   std::map<std::string, double> phase_seconds;
 };
 

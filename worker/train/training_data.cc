@@ -38,9 +38,9 @@ void replace_group_counts(EncodedDataset& train, const std::map<std::string, dou
 void check_groups_have_pairs(const EncodedDataset& train, const JobConfig& config) {
   for (std::size_t g = 0; g < train.group_names.size(); ++g) {
     if (train.pair_count_K[g] > 0) continue;
-    throw std::invalid_argument(config.data.train.string() + ": group \"" + train.group_names[g] +
-                                "\" has no pair whose prompt is shorter than data.max_length = " +
-                                std::to_string(config.data.max_length));
+    throw std::invalid_argument(
+        config.data.train.string() + ": group \"" + train.group_names[g] +
+        "\" has no pair whose prompt is shorter than data.max_length = " + std::to_string(config.data.max_length));
   }
 }
 

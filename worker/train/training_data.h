@@ -11,7 +11,7 @@ namespace equipoise {
 
 struct TrainingData {
   EncodedDataset train;
-  EncodedDataset validation;  // its first groups are train's, with the same ids; further ones are its own
+  EncodedDataset validation;           // its first groups are train's, with the same ids; further ones are its own
   std::array<std::byte, 32> digest{};  // of train
 
   std::size_t num_groups() const { return train.group_names.size(); }

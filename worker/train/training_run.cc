@@ -10,7 +10,8 @@
 namespace equipoise {
 namespace {
 
-// 25 MiB hides the latency of a collective on every network and leaves enough buckets to overlap with the backward pass.
+// 25 MiB hides the latency of a collective on every network and leaves enough buckets to overlap with the backward
+// pass.
 constexpr std::size_t kBucketBytes = std::size_t{25} << 20;
 
 torch::Dtype torch_dtype(DType dtype) { return dtype == DType::kFloat64 ? torch::kFloat64 : torch::kFloat32; }
@@ -34,6 +35,7 @@ References compute_references(const JobConfig& config, const Decoder& policy, co
                                   std::to_string(named->head_weight().size(0)) + ", model.path of " +
                                   std::to_string(head.size(0)) + ": they must share the tokenizer");
     }
+    check_same_on_all_ranks(host, parameter_digest(named->parameters()), "reference model");
   }
   const Decoder& reference = named ? *named : policy;
   const std::int64_t budget = config.training.micro_batch_tokens;
@@ -49,21 +51,23 @@ class TrainingRun {
         tokenizer_(load_model_tokenizer(config.model.path)),
         data_(load_data()),
         policy_(Decoder::load(config.model.path, torch_dtype(config.model.dtype), context.device.device)),
-        plan_(start_training(context.client, context.registration.attempt, summary_of(data_), context.host).plan),
+        plan_(start()),
         cursor_(plan_) {}
 
   void run() {
-    if (is_first()) prepare_output(config_, context_.registration.spec);
+    context_.heartbeat.set_phase("reference log-probs");
+    references_ = compute_references(config_, policy_, data_, context_.host);
     if (is_first()) {
+      prepare_output(config_, context_.registration.spec);
       report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt,
                                             config_.output / "metrics.jsonl", config_, data_);
     }
-    context_.heartbeat.set_phase("reference log-probs");
-    references_ = compute_references(config_, policy_, data_, context_.host);
     train();
+    // Before anything is saved: ranks that have drifted apart have trained no model.
+    const auto digest = parameter_digest(policy_.parameters());
+    check_same_on_all_ranks(context_.host, digest, "set of trained parameters");
     save();
-    finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, plan_.end_step,
-                parameter_digest(policy_.parameters()));
+    finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, plan_.end_step, digest);
   }
 
  private:
@@ -72,6 +76,18 @@ class TrainingRun {
   TrainingData load_data() {
     context_.heartbeat.set_phase("reading data");
     return load_training_data(config_, tokenizer_, context_.threads);
+  }
+
+  ShardPlan start() {
+    const std::size_t dropped = static_cast<std::size_t>(data_.train.dropped_pairs);
+    if (is_first() && dropped > 0) {
+      context_.log.warn("{}: {} of {} pairs are left out, their prompt reaches data.max_length = {}",
+                        config_.data.train.string(), dropped, dropped + data_.train.pairs.size(),
+                        config_.data.max_length);
+    }
+    check_same_on_all_ranks(context_.host, dataset_digest(data_.validation), "validation data");
+    check_same_on_all_ranks(context_.host, parameter_digest(policy_.parameters()), "model");
+    return start_training(context_.client, context_.registration.attempt, summary_of(data_), context_.host).plan;
   }
 
   void train() {
@@ -92,6 +108,7 @@ class TrainingRun {
       context_.heartbeat.check();
       const StepResult result = train_step(parts, step);
       context_.heartbeat.set_step(step + 1);
+      if (result.skipped) ++skipped_steps_;
       if (report_) report_->step_done(position(step + 1), result);
       if (is_evaluation_step(step + 1)) {
         evaluate(step + 1);
@@ -99,6 +116,11 @@ class TrainingRun {
       }
     }
     if (report_) report_->finish();
+    const std::int64_t steps = plan_.end_step - plan_.first_step;
+    if (steps > 0 && skipped_steps_ == steps) {
+      throw std::runtime_error("none of " + std::to_string(steps) +
+                               " steps could be applied: a loss or the gradient was not finite in each of them");
+    }
   }
 
   bool is_evaluation_step(std::int64_t steps_done) const {
@@ -117,7 +139,9 @@ class TrainingRun {
 
   void save() {
     context_.heartbeat.set_phase("saving");
-    if (is_first()) save_model(policy_, config_.model.path, config_.output / "final");
+    if (!is_first()) return;
+    save_model(policy_, config_.model.path, config_.output / "final");
+    discard_previous_run(config_);
   }
 
   ForwardInputs inputs(const EncodedDataset& dataset, const ReferenceLogProbs& reference) const {
@@ -136,6 +160,7 @@ class TrainingRun {
   ShardPlan plan_;
   ShardCursor cursor_;
   References references_;
+  std::int64_t skipped_steps_ = 0;
   std::unique_ptr<RunReport> report_;  // rank 0
 };
 
@@ -143,7 +168,7 @@ class TrainingRun {
 
 void run_training(const RunContext& context) {
   const JobConfig config = make_job_config(context.registration.spec);
-  check_output(config);
+  if (context.host.info().rank == 0) check_output(config);
   TrainingRun(context, config).run();
 }
 

@@ -18,8 +18,8 @@ struct RunContext {
   int threads;  // for tokenising
 };
 
-// Reads data and model, computes the reference's log-probs, trains, evaluates, saves. Nothing is written before all input has
-// been read and found good. Throws std::invalid_argument, PeerError, AttemptEnded.
+// Reads data and model, computes the reference's log-probs, trains, evaluates, saves. Nothing is written before all
+// input has been read and found good. Throws std::invalid_argument, PeerError, AttemptEnded.
 void run_training(const RunContext& context);
 
 }  // namespace equipoise

@@ -108,9 +108,11 @@ TEST_F(PreferenceFile, RefusesGroupsThatAreNotGroups) {
   EXPECT_THAT(refusal(with_group("{}")), HasSubstr("is empty, expected at least one group"));
   EXPECT_THAT(refusal(with_group(R"(["a", "a"])")), HasSubstr("names \"a\" twice"));
   EXPECT_THAT(refusal(with_group(R"({"a": 1, "a": 1})")), HasSubstr("names \"a\" twice"));
-  EXPECT_THAT(refusal(with_group(R"({"a": 0})")), HasSubstr("field \"group.a\" is 0, expected a membership in (0, 1]"));
-  EXPECT_THAT(refusal(with_group(R"({"a": 1.5})")), HasSubstr("is 1.5"));
-  EXPECT_THAT(refusal(with_group(R"({"a": "1"})")), HasSubstr("is \"1\""));
+  EXPECT_THAT(refusal(with_group(R"({"a": 0})")),
+              HasSubstr("field \"group\" gives \"a\" the membership 0, expected one in (0, 1]"));
+  EXPECT_THAT(refusal(with_group(R"({"a\nb": 2})")), HasSubstr("gives \"a\\x0ab\" the membership 2"));
+  EXPECT_THAT(refusal(with_group(R"({"a": 1.5})")), HasSubstr("the membership 1.5"));
+  EXPECT_THAT(refusal(with_group(R"({"a": "1"})")), HasSubstr("the membership \"1\""));
   EXPECT_THAT(refusal(with_group("\"a\\u0000b\"")), HasSubstr("control characters"));
   EXPECT_THAT(refusal(with_group('"' + std::string(257, 'g') + '"')), HasSubstr("256 bytes"));
 }

@@ -53,7 +53,8 @@ TEST(BatchSums, AddsUpOverRanksWithOneOfThemEmpty) {
     run_ranks(world_size, [&](Collective& collective) {
       BatchSums sums(2);
       const int rank = collective.info().rank;
-      if (rank != world_size - 1 || world_size == 1) sums.add(outcome(rank + 1, 1, 0), std::vector<Membership>{{1, 1.0}});
+      if (rank != world_size - 1 || world_size == 1)
+        sums.add(outcome(rank + 1, 1, 0), std::vector<Membership>{{1, 1.0}});
       sums.all_reduce(collective);
       const int pairs = std::max(1, world_size - 1);
       EXPECT_EQ(sums.pairs(), pairs);

@@ -50,8 +50,8 @@ struct Trajectory {
   std::vector<std::string> names;
 };
 
-// Runs the golden recipe through train_step on `world_size` ranks; returns what rank 0 saw, after checking that the other
-// ranks ended with the same parameters.
+// Runs the golden recipe through train_step on `world_size` ranks; returns what rank 0 saw, after checking that the
+// other ranks ended with the same parameters.
 Trajectory train(const Recipe& run) {
   const ModelTokenizer tokenizer = load_model_tokenizer("golden/lm/models/gemma/policy");
   const EncodedDataset data = golden_pairs(tokenizer, run.steps);
@@ -72,15 +72,16 @@ Trajectory train(const Recipe& run) {
                         .world_size = run.world_size,
                         .end_step = run.steps});
     GroupWeights weights(run.robust, data.pair_count_K, static_cast<double>(data.pairs.size()));
-    StepParts parts{.inputs = {.decoder = policy, .loss = run.loss, .pairs = data.pairs, .reference = reference_log_probs},
-                    .robust = run.robust,
-                    .group_pair_count_K = data.pair_count_K,
-                    .micro_batch_tokens = run.micro_batch_tokens,
-                    .cursor = cursor,
-                    .host = collective,
-                    .gradients = gradients,
-                    .optimizer = optimizer,
-                    .weights = [&](std::int64_t, const GroupSums& sums, const auto&) { return weights.step(sums); }};
+    StepParts parts{
+        .inputs = {.decoder = policy, .loss = run.loss, .pairs = data.pairs, .reference = reference_log_probs},
+        .robust = run.robust,
+        .group_pair_count_K = data.pair_count_K,
+        .micro_batch_tokens = run.micro_batch_tokens,
+        .cursor = cursor,
+        .host = collective,
+        .gradients = gradients,
+        .optimizer = optimizer,
+        .weights = [&](std::int64_t, const GroupSums& sums, const auto&) { return weights.step(sums); }};
     const bool is_first = collective.info().rank == 0;
     for (std::int64_t step = 0; step < run.steps; ++step) {
       const StepResult result = train_step(parts, step);
@@ -179,7 +180,8 @@ TEST(TrainStep, MakesNoUpdateWhenALossIsNotFinite) {
     reference.chosen_N[3] = std::numeric_limits<double>::quiet_NaN();
     GradientBuckets gradients(policy.parameters(), collective, 1 << 20);
     Optimizer optimizer({.learning_rate = 1e-3}, policy.parameters());
-    ShardCursor cursor({.shuffle = false, .num_pairs = kBatch, .global_batch_size = kBatch, .world_size = 2, .end_step = 1});
+    ShardCursor cursor(
+        {.shuffle = false, .num_pairs = kBatch, .global_batch_size = kBatch, .world_size = 2, .end_step = 1});
     std::vector<std::uint32_t> named;
     const LossConfig loss;
     StepParts parts{.inputs = {.decoder = policy, .loss = loss, .pairs = data.pairs, .reference = reference},
