@@ -1,4 +1,4 @@
-// A job's settings, checked once. Every default and every range of JobSpec lives in job_config.cc.
+// A job's settings, checked once. Every default stands here, every range in SECTION_config.cc.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,12 @@
+// Section `data` of a job.
+#pragma once
+
+#include "common/config/job_config.h"
+#include "equipoise/v1/job.pb.h"
+
+namespace equipoise {
+
+// Throws std::invalid_argument as make_job_config.
+DataConfig data_config(const v1::DataSpec& spec);
+
+}  // namespace equipoise

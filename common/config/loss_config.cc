@@ -1,0 +1,50 @@
+#include "common/config/loss_config.h"
+
+#include "common/config/field_check.h"
+#include "common/config/set_enum.h"
+
+namespace equipoise {
+
+LossConfig loss_config(const v1::LossSpec& spec) {
+  constexpr RealRange kSmoothing{.highest = 0.5};
+  LossConfig config;
+  set_enum(config.type, "loss.type", spec.type(), v1::LossType_descriptor());
+  set_enum(config.sft_average, "loss.sft_average", spec.sft_average(), v1::SftAverage_descriptor());
+  if (spec.has_beta()) config.beta = checked_real("loss.beta", spec.beta(), kPositive);
+  if (spec.has_label_smoothing()) {
+    config.label_smoothing = checked_real("loss.label_smoothing", spec.label_smoothing(), kSmoothing);
+  }
+  if (spec.has_length_normalized()) config.length_normalized = spec.length_normalized();
+  if (spec.has_reference_free()) config.reference_free = spec.reference_free();
+  return config;
+}
+
+void check_loss_combinations(const v1::JobSpec& spec, const LossConfig& loss) {
+  if (loss.label_smoothing != 0 && loss.type != LossType::kDpo) {
+    refuse_combination("loss.label_smoothing needs loss.type dpo; remove it, or set it to 0");
+  }
+  if (loss.type != LossType::kSft && spec.loss().sft_average() != 0) {
+    refuse_combination("loss.sft_average needs loss.type sft; remove it");
+  }
+  if (loss.reference_free && spec.model().has_reference()) {
+    refuse_combination("model.reference has no use with loss.reference_free true; remove one of them");
+  }
+  if (loss.type != LossType::kSft) return;
+  if (spec.loss().has_beta()) refuse_combination("loss.beta has no use with loss.type sft; remove it");
+  if (loss.length_normalized) {
+    refuse_combination("loss.length_normalized has no use with loss.type sft, which has loss.sft_average instead");
+  }
+  if (loss.reference_free) refuse_combination("loss.reference_free has no use with loss.type sft; remove it");
+  if (spec.model().has_reference()) refuse_combination("model.reference has no use with loss.type sft; remove it");
+}
+
+// A group's loss is a mean over its pairs, so a token mean over the batch cannot be split into group losses.
+void settle_sft_average(LossConfig& loss, const v1::LossSpec& spec, RobustMode mode) {
+  if (loss.type != LossType::kSft || mode == RobustMode::kNone) return;
+  if (spec.sft_average() == v1::SFT_AVERAGE_TOKEN) {
+    refuse_combination("loss.sft_average is token, expected sequence, as robust.mode is not none");
+  }
+  loss.sft_average = SftAverage::kSequence;
+}
+
+}  // namespace equipoise

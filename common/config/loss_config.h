@@ -1,0 +1,18 @@
+// Section `loss` of a job.
+#pragma once
+
+#include "common/config/job_config.h"
+#include "equipoise/v1/job.pb.h"
+
+namespace equipoise {
+
+// Throws std::invalid_argument as make_job_config.
+LossConfig loss_config(const v1::LossSpec& spec);
+
+// Settings of the loss that contradict each other or the model's.
+void check_loss_combinations(const v1::JobSpec& spec, const LossConfig& loss);
+
+// The default of sft_average depends on the mode.
+void settle_sft_average(LossConfig& loss, const v1::LossSpec& spec, RobustMode mode);
+
+}  // namespace equipoise

@@ -1,0 +1,16 @@
+#include "common/config/model_config.h"
+
+#include "common/config/field_check.h"
+#include "common/config/set_enum.h"
+
+namespace equipoise {
+
+ModelConfig model_config(const v1::ModelSpec& spec) {
+  ModelConfig config;
+  config.path = checked_path("model.path", spec.path());
+  if (spec.has_reference()) config.reference = checked_path("model.reference", spec.reference());
+  set_enum(config.dtype, "model.dtype", spec.dtype(), v1::DType_descriptor());
+  return config;
+}
+
+}  // namespace equipoise

@@ -1,0 +1,12 @@
+// Section `model` of a job.
+#pragma once
+
+#include "common/config/job_config.h"
+#include "equipoise/v1/job.pb.h"
+
+namespace equipoise {
+
+// Throws std::invalid_argument as make_job_config.
+ModelConfig model_config(const v1::ModelSpec& spec);
+
+}  // namespace equipoise
