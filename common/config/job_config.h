@@ -30,6 +30,7 @@ struct ModelConfig {
   std::filesystem::path path;
   std::optional<std::filesystem::path> reference;
   DType dtype = DType::kFloat32;
+  bool reference_cache = true;
 };
 
 struct LogLinearConfig {
