@@ -14,12 +14,21 @@ enum class RobustMode { kNone, kImportance, kGroupRobust };
 //   kBatchSum        S_g / |B|
 enum class Estimator { kBatchMean, kDatasetScaled, kBatchSum };
 
+// Among which weights alpha is the worst, and how it is found:
+//   kSimplex     all of them, by mirror ascent
+//   the others   in closed form from the groups' shares and newest losses: common/robust/ambiguity_sets.h
+enum class AmbiguitySet { kSimplex, kCvar, kChiSquare, kKl };
+
 enum class WeightUpdate { kBeforeGradient, kAfterGradient };
 
 struct RobustSettings {
   RobustMode mode = RobustMode::kNone;
   Estimator estimator = Estimator::kBatchMean;
   WeightUpdate update = WeightUpdate::kBeforeGradient;
+  AmbiguitySet ambiguity_set = AmbiguitySet::kSimplex;
+  double kappa = 1.0;                       // kCvar: in (0, 1]
+  double rho = 0.0;                         // kChiSquare: >= 0
+  double tau = 1.0;                         // kKl: > 0, in the unit of the loss
   double step_size = 0.01;                  // eta_alpha >= 0, in 1/unit of the loss
   double adjustment = 0.0;                  // C >= 0
   double trade_off = 1.0;                   // chi in [0, 1]
