@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "common/base/number_text.h"
+#include "common/robust/closed_form_weights.h"
 #include "common/robust/log_simplex.h"
 
 namespace equipoise {
@@ -70,6 +72,23 @@ void check_sums(const GroupSums& sums, std::size_t num_groups) {
   for (std::size_t i = 0; i < sums.group.size(); ++i) check_group(sums, i, num_groups);
 }
 
+void check_recorded(std::span<const double> log_alpha_K, std::span<const double> group_loss_K) {
+  for (std::size_t g = 0; g < log_alpha_K.size(); ++g) {
+    if (!std::isfinite(log_alpha_K[g]))
+      refuse("the recorded log weight of group " + std::to_string(g) + " is not finite");
+  }
+  for (std::size_t g = 0; g < group_loss_K.size(); ++g) {
+    if (std::isinf(group_loss_K[g])) refuse("the recorded loss of group " + std::to_string(g) + " is infinite");
+  }
+  constexpr double kRounding = 1e-6;  // far above what summing 1e6 weights leaves, far below a damaged record
+  const double log_sum = log_sum_exp(log_alpha_K);
+  if (std::abs(log_sum) > kRounding)
+    refuse("the recorded weights sum to " + number_text(std::exp(log_sum)) + ", expected 1");
+}
+
+// Far beyond any loss, yet finite and so that sums and differences of two are.
+double saturated(double value) { return std::clamp(value, kLowestLogWeight, -kLowestLogWeight); }
+
 void check_length(const char* name, std::size_t length, const GroupSums& sums) {
   if (length == sums.group.size()) return;
   refuse(std::string(name) + " has " + std::to_string(length) + " places, expected one for each of the " +
@@ -128,7 +147,18 @@ GroupWeights::GroupWeights(RobustSettings settings, std::vector<double> group_pa
     : settings_(std::move(settings)), group_pair_count_K_(std::move(group_pair_count_K)), num_pairs_(num_pairs) {
   check_sizes(group_pair_count_K_, num_pairs_);
   check_settings(settings_, group_pair_count_K_.size());
-  log_alpha_K_ = initial_log_alpha(settings_, group_pair_count_K_);
+  if (!has_closed_form()) {
+    log_alpha_K_ = initial_log_alpha(settings_, group_pair_count_K_);
+    return;
+  }
+  share_K_ = group_shares(group_pair_count_K_);
+  const std::vector<double> equal_loss_K(share_K_.size(), 0.0);  // of which the worst weights are the shares
+  log_alpha_K_ = closed_form_log_weights(settings_, {.loss_K = equal_loss_K, .share_K = share_K_});
+  group_loss_K_.assign(share_K_.size(), std::numeric_limits<double>::quiet_NaN());
+}
+
+bool GroupWeights::has_closed_form() const {
+  return settings_.mode == RobustMode::kGroupRobust && settings_.ambiguity_set != AmbiguitySet::kSimplex;
 }
 
 std::vector<double> GroupWeights::step(const GroupSums& sums) {
@@ -140,13 +170,33 @@ std::vector<double> GroupWeights::step(const GroupSums& sums) {
 void GroupWeights::step(const GroupSums& sums, std::span<double> weight) {
   check_sums(sums, log_alpha_K_.size());
   check_length("weight", weight.size(), sums);
-  // Nothing below throws: either the whole step is done or nothing of it.
-  const bool ascends = settings_.mode == RobustMode::kGroupRobust;
-  if (!ascends || settings_.update == WeightUpdate::kAfterGradient) write_gradient_weight(sums.group, weight);
-  if (!ascends) return;
+  // Nothing below throws but for want of memory: either the whole step is done or nothing of it.
+  const bool moves = settings_.mode == RobustMode::kGroupRobust;
+  if (!moves || settings_.update == WeightUpdate::kAfterGradient) write_gradient_weight(sums.group, weight);
+  if (!moves) return;
+  if (has_closed_form()) {
+    take_worst(sums);
+  } else {
+    ascend(sums);
+  }
+  if (settings_.update == WeightUpdate::kBeforeGradient) write_gradient_weight(sums.group, weight);
+}
+
+void GroupWeights::ascend(const GroupSums& sums) {
   for (std::size_t i = 0; i < sums.group.size(); ++i) log_alpha_K_[sums.group[i]] += rise(sums, i);
   normalize_log_simplex(log_alpha_K_);
-  if (settings_.update == WeightUpdate::kBeforeGradient) write_gradient_weight(sums.group, weight);
+}
+
+void GroupWeights::take_worst(const GroupSums& sums) {
+  if (sums.group.empty()) return;  // perhaps no group at all is known yet
+  std::vector<double> newest_K = group_loss_K_;
+  for (std::size_t i = 0; i < sums.group.size(); ++i) {
+    newest_K[sums.group[i]] = saturated(sums.loss_sum[i] / sums.pair_count[i]);
+  }
+  std::vector<double> loss_K = with_unknown_at_mean(newest_K, share_K_);
+  for (std::size_t g = 0; g < loss_K.size(); ++g) loss_K[g] = saturated(adjusted_loss(loss_K[g], g));
+  log_alpha_K_ = closed_form_log_weights(settings_, {.loss_K = loss_K, .share_K = share_K_});
+  group_loss_K_ = std::move(newest_K);
 }
 
 // eta_alpha * chi * (L_g + C / sqrt(N_g)), saturated so that a weight stays finite in the log domain.
@@ -154,10 +204,13 @@ double GroupWeights::rise(const GroupSums& sums, std::size_t i) const {
   const double factor = settings_.step_size * settings_.trade_off;
   if (factor == 0) return 0;
   const double loss = scale_of(sums, i, settings_.estimator, group_pair_count_K_, num_pairs_) * sums.loss_sum[i];
+  return saturated(factor * adjusted_loss(loss, sums.group[i]));
+}
+
+// What alpha follows in place of a group's loss.
+double GroupWeights::adjusted_loss(double loss, std::size_t group) const {
   // Without an adjustment no root is drawn: for a million groups that saves a sixth of the time.
-  const double adjusted =
-      settings_.adjustment == 0 ? loss : loss + settings_.adjustment / std::sqrt(group_pair_count_K_[sums.group[i]]);
-  return std::clamp(factor * adjusted, kLowestLogWeight, -kLowestLogWeight);
+  return settings_.adjustment == 0 ? loss : loss + settings_.adjustment / std::sqrt(group_pair_count_K_[group]);
 }
 
 double GroupWeights::alpha(std::size_t group) const {
@@ -190,20 +243,19 @@ std::vector<double> GroupWeights::alpha_K() const {
   return result_K;
 }
 
-void GroupWeights::restore(std::vector<double> log_alpha_K) {
+void GroupWeights::restore(std::vector<double> log_alpha_K, std::vector<double> group_loss_K) {
   if (log_alpha_K.size() != log_alpha_K_.size()) {
     refuse("the recorded weights are of " + std::to_string(log_alpha_K.size()) + " groups, expected " +
            std::to_string(log_alpha_K_.size()));
   }
-  for (std::size_t g = 0; g < log_alpha_K.size(); ++g) {
-    if (!std::isfinite(log_alpha_K[g]))
-      refuse("the recorded log weight of group " + std::to_string(g) + " is not finite");
+  if (group_loss_K.size() != group_loss_K_.size()) {
+    refuse("the recorded losses are of " + std::to_string(group_loss_K.size()) + " groups, expected " +
+           std::to_string(group_loss_K_.size()));
   }
-  constexpr double kRounding = 1e-6;  // far above what summing 1e6 weights leaves, far below a damaged record
-  const double log_sum = log_sum_exp(log_alpha_K);
-  if (std::abs(log_sum) > kRounding)
-    refuse("the recorded weights sum to " + number_text(std::exp(log_sum)) + ", expected 1");
-  log_alpha_K_ = std::move(log_alpha_K);  // as recorded, not normalised again: resuming keeps every bit
+  check_recorded(log_alpha_K, group_loss_K);
+  // As recorded, not normalised again: resuming keeps every bit.
+  log_alpha_K_ = std::move(log_alpha_K);
+  group_loss_K_ = std::move(group_loss_K);
 }
 
 }  // namespace equipoise

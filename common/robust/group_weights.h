@@ -6,6 +6,10 @@
 //   alpha = softmax(a), then mixed with uniform so that no alpha_g is below min_weight
 //   w_g = (1 - chi) / K + chi * alpha_g                      the weights of the gradient
 //
+// Ambiguity sets other than the simplex: alpha is the closed form of L_g + C / sqrt(N_g) of all groups at once, where
+// L_g is S_g / n_g of the newest batch that had group g (whatever the estimator, which scales the gradient), and the
+// mean of the others where no batch has had it yet. Then the floor and w as above.
+//
 // mode kImportance: alpha fixed, w = alpha. mode kNone: alpha_g = N_g / sum N, w = alpha (the gradient is the
 // mean over the batch whatever w is).
 #pragma once
@@ -34,9 +38,9 @@ class GroupWeights {
  public:
   // group_pair_count_K  [K]  N_g > 0; K = its length >= 1
   // num_pairs                N > 0, for dataset_scaled
-  // alpha starts uniform (kGroupRobust), fixed (kImportance) or at the groups' shares (kNone).
-  // Throws std::invalid_argument on an empty or non-positive N_g, a setting out of its range, or importance
-  // weights of another length.
+  // alpha starts uniform (kGroupRobust), fixed (kImportance) or at the groups' shares (kNone; kGroupRobust with a
+  // closed form). Throws std::invalid_argument on an empty or non-positive N_g, a setting out of its range, or
+  // importance weights of another length.
   GroupWeights(RobustSettings settings, std::vector<double> group_pair_count_K, double num_pairs);
 
   // Applies one step and returns w_g of each group in `sums`, in its order: with kBeforeGradient from the alpha
@@ -52,12 +56,20 @@ class GroupWeights {
   std::vector<double> alpha_K() const;                                     // [K], sums to 1
   double gradient_weight(std::size_t group) const;                         // w_g as it stands; group in [0, K)
   const std::vector<double>& log_alpha_K() const { return log_alpha_K_; }  // [K], normalised, floor not applied
-  // Continues from a recorded state, bit by bit. Throws std::invalid_argument on a wrong length, a value that is not
-  // finite or weights that do not sum to 1.
-  void restore(std::vector<double> log_alpha_K);
+  // Newest L_g, what a closed form comes from besides the settings; NaN where no batch has had the group yet. [K], or
+  // empty where alpha is not a closed form.
+  const std::vector<double>& group_loss_K() const { return group_loss_K_; }
+  // Continues from a recorded state, bit by bit: both vectors as they were read. Throws std::invalid_argument on a
+  // wrong length, a value that is not finite (but for a NaN in group_loss_K) or weights that do not sum to 1; nothing
+  // is changed then.
+  void restore(std::vector<double> log_alpha_K, std::vector<double> group_loss_K = {});
 
  private:
+  bool has_closed_form() const;
+  void ascend(const GroupSums& sums);
+  void take_worst(const GroupSums& sums);
   double rise(const GroupSums& sums, std::size_t i) const;
+  double adjusted_loss(double loss, std::size_t group) const;
   void write_gradient_weight(std::span<const std::uint32_t> groups, std::span<double> weight) const;
   double alpha(std::size_t group) const;
 
@@ -65,6 +77,7 @@ class GroupWeights {
   std::vector<double> group_pair_count_K_;
   double num_pairs_;
   std::vector<double> log_alpha_K_;
+  std::vector<double> share_K_, group_loss_K_;  // of closed forms; else empty
 };
 
 // Estimated loss of each group in `sums`, in its order.
