@@ -43,14 +43,6 @@ Request request_of(const AttemptId& attempt) {
 
 }  // namespace
 
-void check_same_on_all_ranks(Collective& host, std::array<std::byte, 32> digest, const std::string& what) {
-  std::array<std::byte, 32> first = digest;
-  host.broadcast(first, 0);
-  if (first == digest) return;
-  throw std::invalid_argument("rank " + std::to_string(host.info().rank) + " on " + host_name() + " has another " +
-                              what + " than rank 0: every host needs the same files");
-}
-
 Registration register_rank(CoordinatorClient& client, const std::string& job_id, const RankPlace& place,
                            Collective& host) {
   v1::RegisterWorkerRequest request;
@@ -101,7 +93,8 @@ StartedTraining start_training(CoordinatorClient& client, const AttemptId& attem
                    .world_size = plan.world_size(),
                    .first_step = plan.first_step(),
                    .end_step = plan.end_step()},
-          .log_alpha_K = {answer.log_alpha().begin(), answer.log_alpha().end()}};
+          .log_alpha_K = {answer.log_alpha().begin(), answer.log_alpha().end()},
+          .group_loss_K = {answer.group_loss().begin(), answer.group_loss().end()}};
 }
 
 WeightSource coordinator_weights(CoordinatorClient& client, const AttemptId& attempt) {

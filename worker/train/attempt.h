@@ -12,6 +12,7 @@
 #include "worker/client/coordinator_client.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/collective.h"
+#include "worker/collective/same_on_all_ranks.h"
 #include "worker/train/step.h"
 #include "worker/train/training_data.h"
 
@@ -42,11 +43,9 @@ DatasetSummary summary_of(const TrainingData& data);
 
 struct StartedTraining {
   ShardPlan plan;
-  std::vector<double> log_alpha_K;  // of every group before the first step
+  std::vector<double> log_alpha_K;   // of every group before the first step
+  std::vector<double> group_loss_K;  // newest of every group, NaN where unknown; empty where alpha is not a closed form
 };
-
-// Throws std::invalid_argument on a rank whose digest is not rank 0's. `what` names the thing: "training data".
-void check_same_on_all_ranks(Collective& host, std::array<std::byte, 32> digest, const std::string& what);
 
 // Rank 0 tells the coordinator the groups and gets the plan; every rank gets it and checks that its data is rank 0's.
 // Throws std::invalid_argument where a rank read other data than rank 0.
