@@ -96,4 +96,10 @@ std::vector<TensorView> WeightFiles::select(const std::vector<ParameterShape>& l
   return selected;
 }
 
+std::vector<TensorView> WeightFiles::all() const {
+  std::vector<TensorView> views;
+  for (const auto& [name, entry] : tensors_) views.push_back(entry.tensor);
+  return views;
+}
+
 }  // namespace equipoise

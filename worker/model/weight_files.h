@@ -21,6 +21,9 @@ class WeightFiles {
   // left out. Throws std::invalid_argument naming file and tensor: missing, superfluous, or of another shape.
   std::vector<TensorView> select(const std::vector<ParameterShape>& layout) const;
 
+  // Every tensor there is, ascending by name.
+  std::vector<TensorView> all() const;
+
  private:
   void add(const std::filesystem::path& path);
   bool is_copy_of_tied_head(const TensorView& tensor, const std::vector<ParameterShape>& layout) const;
