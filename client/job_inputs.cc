@@ -54,6 +54,7 @@ void check_output(const JobConfig& job) {
 void check_job_inputs(const JobConfig& job) {
   if (!job.log_linear) check_model_folder("model.path", job.model.path);
   if (job.model.reference) check_model_folder("model.reference", *job.model.reference);
+  if (job.model.chat_template) check_readable_file("model.chat_template", *job.model.chat_template);
   check_readable_file("data.train", job.data.train);
   if (job.data.validation) check_readable_file("data.validation", *job.data.validation);
   if (job.data.test) check_readable_file("data.test", *job.data.test);

@@ -5,14 +5,34 @@
 
 namespace equipoise {
 
+namespace {
+
+// The limits of the authors' code, whose prompts may fill half of the room.
+constexpr int kAuthorsMaxLength = 512;
+
+void set_lengths(DataConfig& config, const v1::DataSpec& spec) {
+  const bool authors = config.tokenization == Tokenization::kAuthors;
+  if (authors) config.max_length = kAuthorsMaxLength;
+  if (spec.has_max_length()) {
+    config.max_length = static_cast<int>(checked_integer("data.max_length", spec.max_length(), {2, 1 << 20}));
+  }
+  if (authors) config.max_prompt_length = config.max_length / 2;
+  if (!spec.has_max_prompt_length()) return;
+  config.max_prompt_length = static_cast<int>(
+      checked_integer("data.max_prompt_length", spec.max_prompt_length(), {1, config.max_length - 1}));
+}
+
+}  // namespace
+
 DataConfig data_config(const v1::DataSpec& spec) {
   DataConfig config;
   config.train = checked_path("data.train", spec.train());
   if (spec.has_validation()) config.validation = checked_path("data.validation", spec.validation());
   if (spec.has_test()) config.test = checked_path("data.test", spec.test());
-  if (spec.has_max_length()) {
-    config.max_length = static_cast<int>(checked_integer("data.max_length", spec.max_length(), {2, 1 << 20}));
-  }
+  set_enum(config.truncation, "data.truncation", spec.truncation(), v1::Truncation_descriptor());
+  set_enum(config.tokenization, "data.tokenization", spec.tokenization(), v1::Tokenization_descriptor());
+  set_lengths(config, spec);
+  if (spec.has_token_cache()) config.token_cache = spec.token_cache();
   if (spec.has_shuffle()) config.shuffle = spec.shuffle();
   config.group_counts = checked_group_numbers("data.group_counts", spec.group_counts());
   return config;

@@ -18,7 +18,9 @@ namespace v1 {
 class JobSpec;
 }  // namespace v1
 
-enum class DType { kFloat32, kFloat64 };
+enum class DType { kFloat32, kFloat64, kBFloat16 };
+enum class Truncation { kKeepStart, kKeepEnd, kDrop };
+enum class Tokenization { kTrl, kAuthors };
 enum class LossType { kDpo, kIpo, kSft };
 enum class SftAverage { kToken, kSequence };
 enum class OptimizerType { kAdamW, kSgd };
@@ -30,6 +32,7 @@ struct ModelConfig {
   std::filesystem::path path;
   std::optional<std::filesystem::path> reference;
   DType dtype = DType::kFloat32;
+  std::optional<std::filesystem::path> chat_template;
   bool reference_cache = true;
 };
 
@@ -45,6 +48,10 @@ struct DataConfig {
   std::optional<std::filesystem::path> validation;
   std::optional<std::filesystem::path> test;  // log-linear policies
   int max_length = 1024;
+  std::optional<int> max_prompt_length;
+  Truncation truncation = Truncation::kKeepStart;
+  Tokenization tokenization = Tokenization::kTrl;
+  bool token_cache = true;
   bool shuffle = true;
   std::map<std::string, double> group_counts;
 };

@@ -19,7 +19,15 @@ constexpr Message message_enum(Config value) {
 
 static_assert(config_enum<DType>(v1::D_TYPE_FLOAT32) == DType::kFloat32);
 static_assert(config_enum<DType>(v1::D_TYPE_FLOAT64) == DType::kFloat64);
-static_assert(v1::DType_MAX == v1::D_TYPE_FLOAT64);
+static_assert(config_enum<DType>(v1::D_TYPE_BFLOAT16) == DType::kBFloat16);
+static_assert(v1::DType_MAX == v1::D_TYPE_BFLOAT16);
+static_assert(config_enum<Truncation>(v1::TRUNCATION_KEEP_START) == Truncation::kKeepStart);
+static_assert(config_enum<Truncation>(v1::TRUNCATION_KEEP_END) == Truncation::kKeepEnd);
+static_assert(config_enum<Truncation>(v1::TRUNCATION_DROP) == Truncation::kDrop);
+static_assert(v1::Truncation_MAX == v1::TRUNCATION_DROP);
+static_assert(config_enum<Tokenization>(v1::TOKENIZATION_TRL) == Tokenization::kTrl);
+static_assert(config_enum<Tokenization>(v1::TOKENIZATION_AUTHORS) == Tokenization::kAuthors);
+static_assert(v1::Tokenization_MAX == v1::TOKENIZATION_AUTHORS);
 static_assert(config_enum<LossType>(v1::LOSS_TYPE_DPO) == LossType::kDpo);
 static_assert(config_enum<LossType>(v1::LOSS_TYPE_IPO) == LossType::kIpo);
 static_assert(config_enum<LossType>(v1::LOSS_TYPE_SFT) == LossType::kSft);

@@ -61,6 +61,15 @@ void check_log_linear_optimizer(const JobConfig& config) {
   if (!config.optimizer.decay_norms || !config.optimizer.decay_biases) refuse("optimizer.decay_exclude" + no_use);
 }
 
+// Settings of text have no use.
+void check_no_tokens(const v1::DataSpec& data) {
+  const std::string no_use = " has no use with policy.log_linear; remove it";
+  if (data.has_max_prompt_length()) refuse("data.max_prompt_length" + no_use);
+  if (data.truncation() != v1::TRUNCATION_UNSPECIFIED) refuse("data.truncation" + no_use);
+  if (data.tokenization() != v1::TOKENIZATION_UNSPECIFIED) refuse("data.tokenization" + no_use);
+  if (data.has_token_cache()) refuse("data.token_cache" + no_use);
+}
+
 void check_log_linear_job(const v1::JobSpec& spec, const JobConfig& config) {
   const std::string no_use = " has no use with policy.log_linear; remove it";
   if (spec.has_model()) refuse("model" + no_use + " (or the policy)");

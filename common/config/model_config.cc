@@ -9,6 +9,7 @@ ModelConfig model_config(const v1::ModelSpec& spec) {
   ModelConfig config;
   config.path = checked_path("model.path", spec.path());
   if (spec.has_reference()) config.reference = checked_path("model.reference", spec.reference());
+  if (spec.has_chat_template()) config.chat_template = checked_path("model.chat_template", spec.chat_template());
   if (spec.has_reference_cache()) config.reference_cache = spec.reference_cache();
   set_enum(config.dtype, "model.dtype", spec.dtype(), v1::DType_descriptor());
   return config;

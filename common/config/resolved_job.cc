@@ -75,7 +75,7 @@ void resolve_training(const TrainingConfig& config, v1::TrainingSpec& spec) {
 void resolve_policy(const JobConfig& config, v1::JobSpec& spec) {
   if (!config.log_linear) {
     spec.mutable_model()->set_dtype(message_enum<v1::DType>(config.model.dtype));
-    spec.mutable_data()->set_max_length(config.data.max_length);
+    resolve_tokens(config.data, *spec.mutable_data());
     spec.mutable_training()->set_micro_batch_tokens(config.training.micro_batch_tokens);
     spec.mutable_loss()->set_length_normalized(config.loss.length_normalized);
     spec.mutable_loss()->set_reference_free(config.loss.reference_free);
@@ -90,6 +90,14 @@ void resolve_policy(const JobConfig& config, v1::JobSpec& spec) {
 }
 
 }  // namespace
+void resolve_tokens(const DataConfig& config, v1::DataSpec& spec) {
+  spec.set_max_length(config.max_length);
+  if (config.max_prompt_length) spec.set_max_prompt_length(*config.max_prompt_length);
+  spec.set_truncation(message_enum<v1::Truncation>(config.truncation));
+  spec.set_tokenization(message_enum<v1::Tokenization>(config.tokenization));
+  spec.set_token_cache(config.token_cache);
+}
+
 
 v1::JobSpec resolve_defaults(const v1::JobSpec& spec) {
   const JobConfig config = make_job_config(spec);
