@@ -4,6 +4,7 @@
 
 #include "common/base/quoted_text.h"
 #include "common/config/data_config.h"
+#include "common/config/early_stopping_config.h"
 #include "common/config/field_check.h"
 #include "common/config/log_linear_config.h"
 #include "common/config/loss_config.h"
@@ -45,6 +46,8 @@ TrainingConfig training_config(const v1::TrainingSpec& spec) {
   if (spec.has_seed()) config.seed = spec.seed();
   config.full_batch = spec.full_batch();
   set_enum(config.sampling, "training.sampling", spec.sampling(), v1::Sampling_descriptor());
+  config.gradient_checkpointing = spec.gradient_checkpointing();
+  config.early_stopping = early_stopping_config(spec);
   return config;
 }
 
@@ -74,10 +77,6 @@ LaunchConfig launch_config(const v1::LaunchSpec& spec) {
 void check_other_combinations(const v1::JobSpec& spec, const JobConfig& config) {
   if (!config.robust.importance_weights.empty() && config.robust.settings.mode != RobustMode::kImportance) {
     refuse_combination("robust.importance_weights needs robust.mode importance; remove them or set the mode");
-  }
-  if (config.optimizer.type == OptimizerType::kSgd &&
-      (!spec.optimizer().betas().empty() || spec.optimizer().has_epsilon())) {
-    refuse_combination("optimizer.betas and optimizer.epsilon need optimizer.type adamw; remove them");
   }
   if (config.evaluation_every_steps > 0 && !config.data.validation) {
     refuse_combination("evaluation.every_steps needs data.validation; add it, or set every_steps to 0");
@@ -114,6 +113,8 @@ JobConfig make_job_config(const v1::JobSpec& spec) {
   if (spec.has_overwrite()) config.overwrite = spec.overwrite();
   check_loss_combinations(spec, config.loss);
   settle_sft_average(config.loss, spec.loss(), config.robust.settings.mode);
+  check_optimizer_combinations(spec, config);
+  check_early_stopping_combinations(config);
   check_other_combinations(spec, config);
   check_policy_combinations(spec, config);
   return config;

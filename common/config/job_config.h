@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/config/optimizer_settings.h"
 #include "common/log_linear/problem.h"
 #include "common/log_linear/step_schedule.h"
 #include "common/robust/robust_settings.h"
@@ -23,7 +24,6 @@ enum class Truncation { kKeepStart, kKeepEnd, kDrop };
 enum class Tokenization { kTrl, kAuthors };
 enum class LossType { kDpo, kIpo, kSft };
 enum class SftAverage { kToken, kSequence };
-enum class OptimizerType { kAdamW, kSgd };
 enum class WeightOrigin { kCoordinator, kSpeculative };
 enum class Sampling { kPermutation, kOneGroup };
 enum class LaunchMode { kCoordinator, kExternal };
@@ -73,19 +73,6 @@ struct RobustConfig {
   log_linear::PlateauSettings step_plateau;  // of settings.step_size
 };
 
-struct OptimizerConfig {
-  OptimizerType type = OptimizerType::kAdamW;
-  double learning_rate = 1e-5;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
-  double weight_decay = 0.0;
-  bool decay_norms = true;
-  bool decay_biases = true;
-  double max_grad_norm = 1.0;  // 0: no clipping
-  std::int64_t warmup_steps = 0;
-};
-
 struct TrainingConfig {
   double epochs = 1.0;
   std::optional<std::int64_t> max_steps;
@@ -94,6 +81,8 @@ struct TrainingConfig {
   std::uint64_t seed = 0;
   bool full_batch = false;  // then global_batch_size says nothing: it is the number of pairs
   Sampling sampling = Sampling::kPermutation;
+  bool gradient_checkpointing = false;
+  std::optional<EarlyStoppingConfig> early_stopping;
 };
 
 struct LoggingConfig {

@@ -53,11 +53,13 @@ void check_language_model(const v1::JobSpec& spec, const JobConfig& config) {
 void check_log_linear_optimizer(const JobConfig& config) {
   const std::string no_use = " has no use with policy.log_linear; remove it";
   if (config.optimizer.type != OptimizerType::kSgd) {
-    refuse("optimizer.type is adamw, expected sgd with policy.log_linear");
+    refuse("optimizer.type is " +
+           short_enum_name(*v1::OptimizerType_descriptor()->FindValueByNumber(
+               message_enum<v1::OptimizerType>(config.optimizer.type))) +
+           ", expected sgd with policy.log_linear");
   }
   if (config.optimizer.weight_decay != 0) refuse("optimizer.weight_decay" + no_use);
   if (config.optimizer.max_grad_norm != 0) refuse("optimizer.max_grad_norm" + no_use + ", or set it to 0");
-  if (config.optimizer.warmup_steps != 0) refuse("optimizer.schedule.warmup_steps" + no_use);
   if (!config.optimizer.decay_norms || !config.optimizer.decay_biases) refuse("optimizer.decay_exclude" + no_use);
 }
 
@@ -78,7 +80,11 @@ void check_log_linear_job(const v1::JobSpec& spec, const JobConfig& config) {
   if (config.loss.reference_free) refuse("loss.reference_free" + no_use);
   check_log_linear_optimizer(config);
   if (!config.log_linear->closed_form) return;
+  if (config.training.gradient_checkpointing) refuse("training.gradient_checkpointing" + no_use);
   if (config.loss.type != LossType::kIpo) {
+  if (config.optimizer.schedule != ScheduleType::kConstant || config.optimizer.warmup_steps != 0) {
+    refuse("optimizer.schedule has no use with policy.log_linear.closed_form; remove it");
+  }
     refuse("policy.log_linear.closed_form is true with loss.type dpo, expected loss.type ipo");
   }
   if (!config.training.full_batch) {

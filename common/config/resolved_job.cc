@@ -1,7 +1,9 @@
 // resolve_defaults of job_file.h: from the checked settings back to the message, so that a default is stated once.
+#include "common/config/early_stopping_config.h"
 #include "common/config/job_config.h"
 #include "common/config/job_enums.h"
 #include "common/config/job_file.h"
+#include "common/config/optimizer_config.h"
 
 namespace equipoise {
 namespace {
@@ -42,21 +44,6 @@ v1::RobustSpec resolved_robust(const RobustConfig& config) {
   resolve_step_plateau(config.step_plateau, spec);
   spec.set_min_weight(settings.min_weight);
   return spec;
-}
-
-void resolve_optimizer(const OptimizerConfig& config, v1::OptimizerSpec& spec) {
-  spec.set_type(message_enum<v1::OptimizerType>(config.type));
-  spec.set_learning_rate(config.learning_rate);
-  if (config.type == OptimizerType::kAdamW) {
-    spec.clear_betas();
-    spec.add_betas(config.beta1);
-    spec.add_betas(config.beta2);
-    spec.set_epsilon(config.epsilon);
-  }
-  spec.set_weight_decay(config.weight_decay);
-  spec.set_max_grad_norm(config.max_grad_norm);
-  spec.mutable_schedule()->set_type(v1::SCHEDULE_TYPE_CONSTANT);
-  spec.mutable_schedule()->set_warmup_steps(config.warmup_steps);
 }
 
 void resolve_training(const TrainingConfig& config, v1::TrainingSpec& spec) {
@@ -105,6 +92,7 @@ v1::JobSpec resolve_defaults(const v1::JobSpec& spec) {
   resolved.mutable_data()->set_shuffle(config.data.shuffle);
   resolve_loss(config.loss, *resolved.mutable_loss());
   *resolved.mutable_robust() = resolved_robust(config.robust);
+    spec.mutable_training()->set_gradient_checkpointing(config.training.gradient_checkpointing);
   resolve_optimizer(config.optimizer, *resolved.mutable_optimizer());
   resolve_training(config.training, *resolved.mutable_training());
   resolve_policy(config, resolved);
