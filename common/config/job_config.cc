@@ -46,6 +46,7 @@ TrainingConfig training_config(const v1::TrainingSpec& spec) {
   if (spec.has_seed()) config.seed = spec.seed();
   config.full_batch = spec.full_batch();
   set_enum(config.sampling, "training.sampling", spec.sampling(), v1::Sampling_descriptor());
+  config.group_shares = checked_group_numbers("training.group_shares", spec.group_shares());
   config.gradient_checkpointing = spec.gradient_checkpointing();
   config.early_stopping = early_stopping_config(spec);
   return config;

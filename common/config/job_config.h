@@ -22,10 +22,11 @@ class JobSpec;
 enum class DType { kFloat32, kFloat64, kBFloat16 };
 enum class Truncation { kKeepStart, kKeepEnd, kDrop };
 enum class Tokenization { kTrl, kAuthors };
-enum class LossType { kDpo, kIpo, kSft };
+enum class LossType { kDpo, kIpo, kSft, kHinge, kRobust };
 enum class SftAverage { kToken, kSequence };
+enum class Baseline { kNone, kLabelEntropy, kGiven };
 enum class WeightOrigin { kCoordinator, kSpeculative };
-enum class Sampling { kPermutation, kOneGroup };
+enum class Sampling { kPermutation, kOneGroup, kStratified };
 enum class LaunchMode { kCoordinator, kExternal };
 
 struct ModelConfig {
@@ -54,6 +55,7 @@ struct DataConfig {
   bool token_cache = true;
   bool shuffle = true;
   std::map<std::string, double> group_counts;
+  std::string group_separator;  // empty: group names have no levels
 };
 
 struct LossConfig {
@@ -63,11 +65,15 @@ struct LossConfig {
   bool length_normalized = false;
   bool reference_free = false;
   SftAverage sft_average = SftAverage::kToken;
+  double sft_weight = 0.0;
+  std::map<std::string, double> label_noise;  // group name -> epsilon; 0 for the others
 };
 
 struct RobustConfig {
-  RobustSettings settings;  // importance_weight_K left empty: it needs the group table
+  RobustSettings settings;  // importance_weight_K, baseline_K left empty: they need the group table
   std::map<std::string, double> importance_weights;
+  Baseline baseline = Baseline::kNone;
+  std::map<std::string, double> group_baselines;
   bool paper_compat = false;
   WeightOrigin weight_sync = WeightOrigin::kCoordinator;
   log_linear::PlateauSettings step_plateau;  // of settings.step_size
@@ -81,6 +87,7 @@ struct TrainingConfig {
   std::uint64_t seed = 0;
   bool full_batch = false;  // then global_batch_size says nothing: it is the number of pairs
   Sampling sampling = Sampling::kPermutation;
+  std::map<std::string, double> group_shares;  // kStratified; empty: equal
   bool gradient_checkpointing = false;
   std::optional<EarlyStoppingConfig> early_stopping;
 };

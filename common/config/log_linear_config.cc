@@ -70,6 +70,7 @@ void check_no_tokens(const v1::DataSpec& data) {
   if (data.truncation() != v1::TRUNCATION_UNSPECIFIED) refuse("data.truncation" + no_use);
   if (data.tokenization() != v1::TOKENIZATION_UNSPECIFIED) refuse("data.tokenization" + no_use);
   if (data.has_token_cache()) refuse("data.token_cache" + no_use);
+  if (data.has_group_separator()) refuse("data.group_separator" + no_use + ": its groups are numbers");
 }
 
 void check_log_linear_job(const v1::JobSpec& spec, const JobConfig& config) {
@@ -78,13 +79,14 @@ void check_log_linear_job(const v1::JobSpec& spec, const JobConfig& config) {
   if (config.loss.type == LossType::kSft) refuse("loss.type is sft, expected dpo or ipo with policy.log_linear");
   if (config.loss.length_normalized) refuse("loss.length_normalized" + no_use);
   if (config.loss.reference_free) refuse("loss.reference_free" + no_use);
+  check_no_tokens(spec.data());
   check_log_linear_optimizer(config);
-  if (!config.log_linear->closed_form) return;
   if (config.training.gradient_checkpointing) refuse("training.gradient_checkpointing" + no_use);
-  if (config.loss.type != LossType::kIpo) {
+  if (!config.log_linear->closed_form) return;
   if (config.optimizer.schedule != ScheduleType::kConstant || config.optimizer.warmup_steps != 0) {
     refuse("optimizer.schedule has no use with policy.log_linear.closed_form; remove it");
   }
+  if (config.loss.type != LossType::kIpo) {
     refuse("policy.log_linear.closed_form is true with loss.type dpo, expected loss.type ipo");
   }
   if (!config.training.full_batch) {
@@ -106,8 +108,13 @@ void check_policy_combinations(const v1::JobSpec& spec, const JobConfig& config)
   if (config.training.full_batch && spec.training().has_global_batch_size()) {
     refuse("training has both full_batch and global_batch_size; remove one of them");
   }
-  if (config.training.full_batch && config.training.sampling == Sampling::kOneGroup) {
-    refuse("training.sampling is one_group with full_batch true, expected one of them; remove full_batch");
+  if (config.training.full_batch && config.training.sampling != Sampling::kPermutation) {
+    refuse("training.sampling is " +
+           short_enum_name(*v1::Sampling_descriptor()->FindValueByNumber(spec.training().sampling())) +
+           " with full_batch true, expected one of them; remove full_batch");
+  }
+  if (!config.training.group_shares.empty() && config.training.sampling != Sampling::kStratified) {
+    refuse("training.group_shares needs training.sampling stratified; remove them or set the sampling");
   }
   if (config.log_linear) {
     check_log_linear_job(spec, config);
