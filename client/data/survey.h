@@ -24,7 +24,7 @@ struct SurveyAnswer {
 
 // Each (question, group) is answered at most once.
 struct Survey {
-  std::vector<SurveyQuestion> questions;  // each (key, text) once
+  std::vector<SurveyQuestion> questions;  // OpinionQA: each (key, text) once
   std::vector<SurveyAnswer> answers;
 };
 

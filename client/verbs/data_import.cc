@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "client/command_line/verb.h"
+#include "client/data/globalopinionqa_file.h"
 #include "client/data/survey_import.h"
 #include "client/report/survey_table.h"
 
@@ -13,14 +14,86 @@ struct ImportFlags {
   SurveyPairOptions pairs;
   bool by_question = false;
   bool omit_group = false;
+  bool all_groups = false;  // GlobalOpinionQA
+
+  SurveyPairOptions pair_options() const {
+    SurveyPairOptions options = pairs;
+    options.split = by_question ? SurveySplit::kByQuestion : SurveySplit::kByPair;
+    options.group_in_prompt = omit_group ? GroupInPrompt::kOmitted : GroupInPrompt::kNamed;
+    return options;
+  }
 };
 
-void import(ImportFlags flags, const Console& console) {
-  flags.pairs.split = flags.by_question ? SurveySplit::kByQuestion : SurveySplit::kByPair;
-  flags.pairs.group_in_prompt = flags.omit_group ? GroupInPrompt::kOmitted : GroupInPrompt::kNamed;
-  const SurveyImport result = import_opinionqa(flags.file, flags.output, flags.pairs);
+void report(const SurveyImport& result, const Console& console) {
   console.out << survey_table(result.groups, console.colors, console.glyphs)
               << "\ntrain:      " << result.train.string() << "\nvalidation: " << result.validation.string() << "\n";
+}
+
+void add_pair_options(CLI::App& format, ImportFlags& flags, const std::string& default_groups) {
+  format.add_option("--output", flags.output, "Folder for the two files")->type_name("DIR")->required();
+  format.add_option("--seed", flags.pairs.seed, "Chooses the split and the rejected answers")->capture_default_str();
+  format.add_option("--train-fraction", flags.pairs.train_fraction, "Share of the pairs to train on")
+      ->type_name("SHARE")
+      ->capture_default_str();
+  format
+      .add_option("--group", flags.pairs.groups, "Only this group; may be repeated (default: " + default_groups + ")")
+      ->type_name("NAME")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  format.add_option("--pairs-per-question", flags.pairs.pairs_per_question, "Each with another rejected answer")
+      ->type_name("N")
+      ->capture_default_str();
+  format.add_flag("--split-by-question", flags.by_question, "Validation asks only questions training never saw");
+  format.add_flag("--omit-group", flags.omit_group, "Do not name the group in the prompt");
+}
+
+void import_opinionqa_file(const ImportFlags& flags, const Console& console) {
+  report(import_opinionqa(flags.file, flags.output, flags.pair_options()), console);
+}
+
+void add_opinionqa(CLI::App& verb, Action& chosen) {
+  auto flags = std::make_shared<ImportFlags>();
+  CLI::App* format = verb.add_subcommand("opinionqa", "One answer distribution a line: question, options, group");
+  format->add_option("FILE.jsonl", flags->file, "The survey")->type_name("")->required();
+  add_pair_options(*format, *flags, "all but \"Overall\"");
+  format->footer("  equipoise data import opinionqa opinionqa.jsonl --output data --group Democrat --group Republican");
+  format->callback(
+      [flags, &chosen] { chosen = [flags](const Console& console) { import_opinionqa_file(*flags, console); }; });
+}
+
+// What of the file did not become a question or an answer.
+std::string left_out(const GlobalOpinions& opinions) {
+  std::string text;
+  const auto add = [&text](std::size_t count, const std::string& what) {
+    if (count > 0) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + what;
+  };
+  add(opinions.rows_without_question, "records without question or options");
+  add(opinions.rows_with_many_options, "with more than " + std::to_string(kMaxOptions) + " options");
+  add(opinions.answers_without_shares, "answers without shares");
+  return text.empty() ? "" : "left out:   " + text + "\n";
+}
+
+void import_globalopinionqa_file(const ImportFlags& flags, const Console& console) {
+  SurveyPairOptions options = flags.pair_options();
+  if (flags.all_groups && !options.groups.empty()) {
+    throw std::invalid_argument("--all-groups and --group are given, expected one of them");
+  }
+  if (!flags.all_groups && options.groups.empty()) options.groups = {kPaperCountries.begin(), kPaperCountries.end()};
+  const GlobalOpinions opinions = read_globalopinionqa(flags.file);
+  report(write_survey_pairs(make_survey_pairs(opinions.survey, options), flags.output), console);
+  console.out << left_out(opinions);
+}
+
+void add_globalopinionqa(CLI::App& verb, Action& chosen) {
+  auto flags = std::make_shared<ImportFlags>();
+  CLI::App* format = verb.add_subcommand("globalopinionqa", "A question a record, its answers by country (CSV)");
+  format->add_option("FILE.csv", flags->file, "The survey, as Anthropic published it")->type_name("")->required();
+  add_pair_options(*format, *flags, "the paper's: Nigeria, Egypt, India (Current national sample), China, Japan");
+  format->add_flag("--all-groups", flags->all_groups, "Every country in the file");
+  format->footer(
+      "  equipoise data import globalopinionqa global_opinions.csv --output data --group Germany --group Spain");
+  format->callback(
+      [flags, &chosen] { chosen = [flags](const Console& console) { import_globalopinionqa_file(*flags, console); }; });
 }
 
 }  // namespace
@@ -28,25 +101,8 @@ void import(ImportFlags flags, const Console& console) {
 void add_data_import_verb(CLI::App& parent, Action& chosen) {
   CLI::App* verb = parent.add_subcommand("import", "Turn a survey into train.jsonl and validation.jsonl");
   verb->require_subcommand(1);
-  auto flags = std::make_shared<ImportFlags>();
-  CLI::App* format = verb->add_subcommand("opinionqa", "One answer distribution a line: question, options, group");
-  format->add_option("FILE.jsonl", flags->file, "The survey")->type_name("")->required();
-  format->add_option("--output", flags->output, "Folder for the two files")->type_name("DIR")->required();
-  format->add_option("--seed", flags->pairs.seed, "Chooses the split and the rejected answers")->capture_default_str();
-  format->add_option("--train-fraction", flags->pairs.train_fraction, "Share of the pairs to train on")
-      ->type_name("SHARE")
-      ->capture_default_str();
-  format->add_option("--group", flags->pairs.groups, "Only this group; may be repeated (default: all but \"Overall\")")
-      ->type_name("NAME")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  format->add_option("--pairs-per-question", flags->pairs.pairs_per_question, "Each with another rejected answer")
-      ->type_name("N")
-      ->capture_default_str();
-  format->add_flag("--split-by-question", flags->by_question, "Validation asks only questions training never saw");
-  format->add_flag("--omit-group", flags->omit_group, "Do not name the group in the prompt");
-  format->footer("  equipoise data import opinionqa opinionqa.jsonl --output data --group Democrat --group Republican");
-  format->callback([flags, &chosen] { chosen = [flags](const Console& console) { import(*flags, console); }; });
+  add_opinionqa(*verb, chosen);
+  add_globalopinionqa(*verb, chosen);
 }
 
 }  // namespace equipoise
