@@ -22,12 +22,26 @@ void check_in_range(const char* name, double value, double lowest, double highes
          number_text(lowest) + ", " + number_text(highest) + "]");
 }
 
+void check_baseline(std::span<const double> baseline_K, std::size_t num_groups) {
+  if (baseline_K.empty()) return;
+  if (baseline_K.size() != num_groups) {
+    refuse("the baseline has " + std::to_string(baseline_K.size()) + " numbers, expected one for each of the " +
+           std::to_string(num_groups) + " groups");
+  }
+  for (std::size_t g = 0; g < num_groups; ++g) {
+    if (std::isfinite(baseline_K[g])) continue;
+    refuse("the baseline of group " + std::to_string(g) + " is " + number_text(baseline_K[g]) +
+           ", expected a finite number");
+  }
+}
+
 void check_settings(const RobustSettings& settings, std::size_t num_groups) {
   constexpr double kLargest = 1e300;  // stands for "finite" in the message as well
   check_in_range("step_size", settings.step_size, 0, kLargest);
   check_in_range("adjustment", settings.adjustment, 0, kLargest);
   check_in_range("trade_off", settings.trade_off, 0, 1);
   check_in_range("min_weight", settings.min_weight, 0, 1 / static_cast<double>(num_groups));
+  check_baseline(settings.baseline_K, num_groups);
   const auto& given_K = settings.importance_weight_K;
   if (given_K.empty()) return;
   if (given_K.size() != num_groups) {
@@ -193,7 +207,9 @@ void GroupWeights::take_worst(const GroupSums& sums) {
   for (std::size_t i = 0; i < sums.group.size(); ++i) {
     newest_K[sums.group[i]] = saturated(sums.loss_sum[i] / sums.pair_count[i]);
   }
-  std::vector<double> loss_K = with_unknown_at_mean(newest_K, share_K_);
+  std::vector<double> loss_K = newest_K;
+  for (std::size_t g = 0; g < loss_K.size(); ++g) loss_K[g] -= baseline(g);
+  loss_K = with_unknown_at_mean(loss_K, share_K_);
   for (std::size_t g = 0; g < loss_K.size(); ++g) loss_K[g] = saturated(adjusted_loss(loss_K[g], g));
   log_alpha_K_ = closed_form_log_weights(settings_, {.loss_K = loss_K, .share_K = share_K_});
   group_loss_K_ = std::move(newest_K);
@@ -203,7 +219,9 @@ void GroupWeights::take_worst(const GroupSums& sums) {
 double GroupWeights::rise(const GroupSums& sums, std::size_t i) const {
   const double factor = settings_.step_size * settings_.trade_off;
   if (factor == 0) return 0;
-  const double loss = scale_of(sums, i, settings_.estimator, group_pair_count_K_, num_pairs_) * sums.loss_sum[i];
+  // The baseline is one of each pair's loss, so that dataset_scaled stays unbiased.
+  const double loss_sum = sums.loss_sum[i] - sums.pair_count[i] * baseline(sums.group[i]);
+  const double loss = scale_of(sums, i, settings_.estimator, group_pair_count_K_, num_pairs_) * loss_sum;
   return saturated(factor * adjusted_loss(loss, sums.group[i]));
 }
 

@@ -3,12 +3,14 @@
 //
 //   L_g  estimated as `Estimator` says from S_g, n_g, |B|, N_g, N
 //   a_g <- a_g + eta_alpha * chi * (L_g + C / sqrt(N_g))     for each group g in the batch
+//                                                            L_g of S_g - n_g b_g where there is a baseline b_g
 //   alpha = softmax(a), then mixed with uniform so that no alpha_g is below min_weight
 //   w_g = (1 - chi) / K + chi * alpha_g                      the weights of the gradient
 //
 // Ambiguity sets other than the simplex: alpha is the closed form of L_g + C / sqrt(N_g) of all groups at once, where
 // L_g is S_g / n_g of the newest batch that had group g (whatever the estimator, which scales the gradient), and the
-// mean of the others where no batch has had it yet. Then the floor and w as above.
+// mean of the others where no batch has had it yet; with a baseline L_g - b_g takes its place. Then the floor and w as
+// above.
 //
 // mode kImportance: alpha fixed, w = alpha. mode kNone: alpha_g = N_g / sum N, w = alpha (the gradient is the
 // mean over the batch whatever w is).
@@ -69,6 +71,7 @@ class GroupWeights {
   void ascend(const GroupSums& sums);
   void take_worst(const GroupSums& sums);
   double rise(const GroupSums& sums, std::size_t i) const;
+  double baseline(std::size_t group) const { return settings_.baseline_K.empty() ? 0 : settings_.baseline_K[group]; }
   double adjusted_loss(double loss, std::size_t group) const;
   void write_gradient_weight(std::span<const std::uint32_t> groups, std::span<double> weight) const;
   double alpha(std::size_t group) const;

@@ -34,6 +34,7 @@ struct RobustSettings {
   double trade_off = 1.0;                   // chi in [0, 1]
   double min_weight = 0.0;                  // in [0, 1/K]
   std::vector<double> importance_weight_K;  // mode kImportance; empty: proportional to 1/N_g
+  std::vector<double> baseline_K;           // b_g, finite, in the unit of the loss; empty: 0
 };
 
 }  // namespace equipoise
