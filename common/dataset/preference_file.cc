@@ -94,10 +94,11 @@ double membership_weight(std::string_view group, const dom::element& value) {
 
 class MembershipReader {
  public:
-  explicit MembershipReader(GroupTable& groups) : groups_(groups) {}
+  MembershipReader(GroupTable& groups, std::string_view separator) : groups_(groups), separator_(separator) {}
 
   std::vector<Membership> read(const std::optional<dom::element>& group) {
     memberships_.clear();
+    levels_above_.clear();
     if (!group) {
       add(kDefaultGroup, 1);
     } else if (group->is_array()) {
@@ -113,7 +114,21 @@ class MembershipReader {
  private:
   void add(std::string_view name, double weight) {
     if (!is_utf8(name)) refuse("group", quoted_text(name), "Unicode text");
+    if (!separator_.empty()) add_levels_above(name, weight);
     memberships_.push_back({groups_.id(name), weight});
+  }
+
+  // "Asia" of "Asia/India". Above before below, so that a group never has a smaller id than one that holds it.
+  void add_levels_above(std::string_view name, double weight) {
+    for (std::size_t begin = 0; begin <= name.size();) {
+      const std::size_t end = std::min(name.find(separator_, begin), name.size());
+      if (name.substr(begin, end - begin).find_first_not_of(' ') == std::string_view::npos) {
+        refuse("group", quoted_text(name),
+               "a name on each side of every " + quoted_text(separator_) + " (data.group_separator)");
+      }
+      if (end < name.size()) levels_above_.push_back({groups_.id(name.substr(0, end)), weight});
+      begin = end + separator_.size();
+    }
   }
 
   std::vector<Membership> sorted() {
@@ -124,11 +139,24 @@ class MembershipReader {
     if (twice != memberships_.end()) {
       throw std::invalid_argument("field \"group\" names " + quoted_text(groups_.names()[twice->group]) + " twice");
     }
+    if (!levels_above_.empty()) merge_levels_above();
     return memberships_;
   }
 
+  // A level above may be met several times, or be named as well: its largest weight counts.
+  void merge_levels_above() {
+    memberships_.insert(memberships_.end(), levels_above_.begin(), levels_above_.end());
+    std::sort(memberships_.begin(), memberships_.end(),
+              [](auto a, auto b) { return a.group != b.group ? a.group < b.group : a.weight > b.weight; });
+    const auto end =
+        std::unique(memberships_.begin(), memberships_.end(), [](auto a, auto b) { return a.group == b.group; });
+    memberships_.erase(end, memberships_.end());
+  }
+
   GroupTable& groups_;
+  std::string_view separator_;  // empty: names have no levels
   std::vector<Membership> memberships_;
+  std::vector<Membership> levels_above_;
 };
 
 PreferencePair pair_of(const dom::element& document, Rejected rejected, MembershipReader& memberships) {
@@ -156,11 +184,11 @@ dom::element parse(dom::parser& parser, std::string_view line) {
 }  // namespace
 
 PreferenceData read_preference_file(const std::filesystem::path& path, Rejected rejected,
-                                    std::vector<std::string> known_groups) {
+                                    std::vector<std::string> known_groups, std::string_view group_separator) {
   LineReader lines(path, {.longest_line = kLongestLine, .padding = simdjson::SIMDJSON_PADDING});
   dom::parser parser;
   GroupTable groups(known_groups);
-  MembershipReader memberships(groups);
+  MembershipReader memberships(groups, group_separator);
   PreferenceData data;
   while (lines.next()) {
     if (is_blank(lines.line())) continue;

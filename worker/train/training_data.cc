@@ -12,8 +12,8 @@ namespace {
 EncodedDataset load_file(const std::filesystem::path& path, const JobConfig& config, const ModelTokenizer& tokenizer,
                          std::vector<std::string> known_groups, int threads) {
   const bool is_sft = config.loss.type == LossType::kSft;
-  const PreferenceData data =
-      read_preference_file(path, is_sft ? Rejected::kOptional : Rejected::kRequired, std::move(known_groups));
+  const PreferenceData data = read_preference_file(path, is_sft ? Rejected::kOptional : Rejected::kRequired,
+                                                   std::move(known_groups), config.data.group_separator);
   return encode_pairs(data, tokenizer, config.data.max_length, threads, is_sft ? Answers::kChosen : Answers::kBoth);
 }
 
