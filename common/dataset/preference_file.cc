@@ -52,12 +52,13 @@ std::string_view text_of(std::string_view field, const dom::element& value, std:
 
 // The known fields of one line; each may be there once.
 struct Fields {
-  std::optional<dom::element> prompt, chosen, rejected, group;
+  std::optional<dom::element> prompt, chosen, rejected, group, chosen_share;
 
   std::optional<dom::element>* find(std::string_view key) {
     if (key == "prompt") return &prompt;
     if (key == "chosen") return &chosen;
     if (key == "rejected") return &rejected;
+    if (key == "chosen_share") return &chosen_share;
     return key == "group" ? &group : nullptr;
   }
 };
@@ -90,6 +91,14 @@ double membership_weight(std::string_view group, const dom::element& value) {
                                 (number ? number_text(weight) : found_text(value)) + ", expected one in (0, 1]");
   }
   return weight;
+}
+
+double chosen_share(const std::optional<dom::element>& value) {
+  if (!value) return 1;
+  double share = 0;
+  const bool number = value->get_double().get(share) == simdjson::SUCCESS;
+  if (number && share > 0 && share <= 1) return share;
+  refuse("chosen_share", number ? number_text(share) : found_text(*value), "a number in (0, 1]");
 }
 
 class MembershipReader {
@@ -166,6 +175,7 @@ PreferencePair pair_of(const dom::element& document, Rejected rejected, Membersh
   pair.chosen = required_text("chosen", fields.chosen);
   if (fields.rejected || rejected == Rejected::kRequired) pair.rejected = required_text("rejected", fields.rejected);
   pair.memberships = memberships.read(fields.group);
+  pair.chosen_share = chosen_share(fields.chosen_share);
   return pair;
 }
 

@@ -20,6 +20,7 @@ struct PreferencePair {
   std::string chosen;
   std::string rejected;
   std::vector<Membership> memberships;  // not empty, ascending by group, each group once
+  double chosen_share = 1;              // in (0, 1]: the share of people who prefer the chosen answer
 };
 
 struct PreferenceData {
@@ -28,13 +29,14 @@ struct PreferenceData {
 };
 
 // Reads JSONL: {"prompt": text, "chosen": text, "rejected": text, "group": NAME | [NAME, ...] | {NAME: m, ...}}.
-// Other keys are ignored, as are blank lines and a byte order mark; a pair without "group" is in the group "all".
-// Names in `known_groups` take its ids, so that train and validation share them; further names are appended.
-// With a `group_separator` such as "/", a pair of "Asia/India" is a member of "Asia" too, with the same weight; of
-// several weights a level is given so, the largest counts. Rejected::kOptional (SFT): "rejected" may be absent and is
-// then empty. Throws std::invalid_argument "FILE:LINE: ..." naming the field, the value and what would be right: a file
-// that cannot be read or has no pairs, malformed JSON or UTF-8, a missing or wrongly typed field, an empty group name
-// or level of one, a membership outside (0, 1], a duplicate key, a line over 1 MiB, more than 4096 groups.
+// "chosen_share" may be there too; absent: 1. Other keys are ignored, as are blank lines and a byte order mark; a pair
+// without "group" is in the group "all". Names in `known_groups` take its ids, so that train and validation share them;
+// further names are appended. With a `group_separator` such as "/", a pair of "Asia/India" is a member of "Asia" too,
+// with the same weight; of several weights a level is given so, the largest counts. Rejected::kOptional (SFT):
+// "rejected" may be absent and is then empty. Throws std::invalid_argument "FILE:LINE: ..." naming the field, the value
+// and what would be right: a file that cannot be read or has no pairs, malformed JSON or UTF-8, a missing or wrongly
+// typed field, an empty group name or level of one, a membership or a share outside (0, 1], a duplicate key, a line
+// over 1 MiB, more than 4096 groups.
 enum class Rejected { kRequired, kOptional };
 PreferenceData read_preference_file(const std::filesystem::path& path, Rejected rejected,
                                     std::vector<std::string> known_groups = {}, std::string_view group_separator = {});

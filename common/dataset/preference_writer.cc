@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "common/base/number_text.h"
 #include "common/base/quoted_text.h"
 
 namespace equipoise {
@@ -46,6 +47,11 @@ std::string preference_line(const PreferencePair& pair, std::span<const std::str
   line["chosen"] = checked_text("chosen", pair.chosen);
   line["rejected"] = checked_text("rejected", pair.rejected);
   line["group"] = group_json(pair.memberships, group_names);
+  if (!(pair.chosen_share > 0 && pair.chosen_share <= 1)) {
+    throw std::invalid_argument("field \"chosen_share\" is " + number_text(pair.chosen_share) +
+                                ", expected a number in (0, 1]");
+  }
+  if (pair.chosen_share != 1) line["chosen_share"] = pair.chosen_share;
   return line.dump();
 }
 

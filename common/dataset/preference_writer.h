@@ -10,9 +10,9 @@
 
 namespace equipoise {
 
-// One line, without its end: {"prompt": …, "chosen": …, "rejected": …, "group": …}. One whole membership is a name,
-// several whole ones are a list, others an object of memberships.
-// Throws std::invalid_argument naming the field for text that is not UTF-8.
+// One line, without its end: {"prompt": …, "chosen": …, "rejected": …, "group": …}, then "chosen_share" where it is
+// not 1. One whole membership is a name, several whole ones are a list, others an object of memberships. Throws
+// std::invalid_argument naming the field for text that is not UTF-8 or a share outside (0, 1].
 std::string preference_line(const PreferencePair& pair, std::span<const std::string> group_names);
 
 // Writes all pairs; the file is whole or not there. Throws std::invalid_argument naming the path if it cannot be

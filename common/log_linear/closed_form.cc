@@ -25,6 +25,13 @@ NormalEquations::NormalEquations(const PairMatrix& matrix, PairRange range)
   }
 }
 
+void NormalEquations::scale_targets(std::span<const double> factor_K) {
+  for (std::size_t g = 0; g < factor_K.size(); ++g) {
+    double* const group = values_.data() + g * dim_ * (dim_ + 1);
+    for (std::size_t j = 0; j < dim_; ++j) group[j * (dim_ + 1) + dim_] *= factor_K[g];
+  }
+}
+
 void NormalEquations::solve(std::span<const std::uint32_t> group, std::span<const double> coefficient, double beta,
                             double ridge, std::span<double> theta_D) {
   std::fill(system_.begin(), system_.end(), 0.0);

@@ -3,7 +3,8 @@
 //
 //   theta* = (sum_g c_g X_g^T X_g + lambda I)^-1 (sum_g c_g X_g^T 1) / (2 beta)       rows of X_g: phi+ - phi-
 //
-// which is the minimum of sum_g c_g * sum_{i in g} (h_i - 1/(2 beta))^2 + lambda |theta|^2.
+// which is the minimum of sum_g c_g * sum_{i in g} (h_i - 1/(2 beta))^2 + lambda |theta|^2. With label noise nu_g the
+// distance is to 1/(2 beta) / (1 - 2 nu_g).
 #pragma once
 
 #include <cstddef>
@@ -19,6 +20,9 @@ namespace equipoise::log_linear {
 class NormalEquations {
  public:
   NormalEquations(const PairMatrix& matrix, PairRange range);
+
+  // Multiplies what the pairs of a group are drawn to, 1/(2 beta), by factor_K of the group.
+  void scale_targets(std::span<const double> factor_K);
 
   // [K, D, D + 1], row j of group g is X_g^T X_g [j, :] and then X_g^T 1 [j]: all-reduce this as one SUM.
   std::span<double> values() { return values_; }

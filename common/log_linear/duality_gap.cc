@@ -34,14 +34,14 @@ struct Derivatives {
 
 Derivatives derivatives(const LossSettings& loss, double h) {
   if (loss.type == PairLoss::kIpo) {
-    const double distance = h - 1 / (2 * loss.beta);
-    return {distance * distance, 2 * distance, 2};
+    const double distance = h - loss.target();
+    return {distance * distance + loss.offset(), 2 * distance, 2};
   }
   const double z = loss.beta * h;
   const double e = std::exp(-std::abs(z));
   const double away = e / (1 + e);  // sigmoid(-|z|)
   const double sigmoid = z > 0 ? away : 1 - away;
-  return {std::max(-z, 0.0) + std::log1p(e) + loss.label_smoothing * z, loss.beta * (loss.label_smoothing - sigmoid),
+  return {std::max(-z, 0.0) + std::log1p(e) + loss.smoothing() * z, loss.beta * (loss.smoothing() - sigmoid),
           loss.beta * loss.beta * away * (1 - away)};
 }
 
@@ -222,6 +222,7 @@ void check_coefficients(std::span<const double> coefficient_K, std::size_t group
 WeightedMinimum minimise_weighted_loss(const PairMatrix& matrix, const LossSettings& loss,
                                        std::span<const double> coefficient_K, double radius, double tolerance) {
   check_loss(loss);
+  if (loss.type == PairLoss::kHinge) throw std::invalid_argument("loss.type is hinge, expected dpo or ipo");
   check_coefficients(coefficient_K, matrix.groups);
   NewtonSolver solver(matrix, loss, coefficient_K);
   if (radius > 0) return minimise_in_ball(solver, radius, tolerance);

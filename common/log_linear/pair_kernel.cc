@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -73,16 +74,31 @@ struct Pointwise {
 
 double slope_factor(const LossSettings& loss) { return loss.type == PairLoss::kIpo ? 2.0 : loss.beta; }
 
+// What the loops below need of LossSettings.
+struct Constants {
+  explicit Constants(const LossSettings& loss)
+      : beta(loss.beta), smoothing(loss.smoothing()), target(loss.target()), offset(loss.offset()) {}
+  double beta, smoothing, target, offset;
+};
+
 template <class Vector>
-EQUIPOISE_INLINE Pointwise<Vector> ipo(const Vector& h, const LossSettings& loss) {
-  const Vector distance = h - 1 / (2 * loss.beta);
-  return {distance * distance, distance};
+EQUIPOISE_INLINE Pointwise<Vector> ipo(const Vector& h, const Constants& loss) {
+  const Vector distance = h - loss.target;
+  return {distance * distance + loss.offset, distance};
+}
+
+// Comparisons that are false for NaN leave it in the loss.
+template <class Vector>
+EQUIPOISE_INLINE Pointwise<Vector> hinge(const Vector& h, const Constants& loss) {
+  const Vector distance = 1.0 - loss.beta * h;
+  const Vector zero = {};
+  return {distance < 0.0 ? zero : distance, distance < 0.0 ? zero : zero - 1.0};
 }
 
 // With e = exp(-|z|), z = beta h: log(1 + e) = 2 atanh(s), s = e / (2 + e) <= 1/3, atanh(s) = s + s^3 p(s^2), p the
 // Chebyshev fit of degree 9 (error 5e-18 of the result). One division gives both 1 / (2 + e) and 1 / (1 + e).
 template <class Vector, class Bits>
-EQUIPOISE_INLINE Pointwise<Vector> dpo(const Vector& h, const LossSettings& loss) {
+EQUIPOISE_INLINE Pointwise<Vector> dpo(const Vector& h, const Constants& loss) {
   const Vector z = loss.beta * h;
   const Vector distance = z > 0.0 ? z : -z;
   const Vector e = exp_minus<Vector, Bits>(distance);
@@ -102,13 +118,13 @@ EQUIPOISE_INLINE Pointwise<Vector> dpo(const Vector& h, const LossSettings& loss
   const Vector inverse = (2.0 + e) * both;  // 1 / (1 + e)
   const Vector softplus = z > 0.0 ? log1p : log1p - z;
   const Vector sigmoid = z > 0.0 ? e * inverse : inverse;  // sigmoid(-z)
-  return {softplus + loss.label_smoothing * z, loss.label_smoothing - sigmoid};
+  return {softplus + loss.smoothing * z, loss.smoothing - sigmoid};
 }
 
 // Sums over lanes [lane, lane + kWidth) of all blocks. kDim > 0: dim is known and the sums stay in registers;
 // kDim = 0: any dim, the sums live in gradient_lanes [dim, kLanes].
 template <PairLoss kLoss, std::size_t kDim, std::size_t kWidth>
-EQUIPOISE_INLINE void accumulate_lanes(const PairBlocks& blocks, const LossSettings& loss, const double* theta,
+EQUIPOISE_INLINE void accumulate_lanes(const PairBlocks& blocks, const Constants& loss, const double* theta,
                                        std::size_t lane, double* loss_lanes, double* gradient_lanes) {
   using Vector = typename Register<kWidth>::Vector;
   using Bits = typename Register<kWidth>::Bits;
@@ -122,6 +138,7 @@ EQUIPOISE_INLINE void accumulate_lanes(const PairBlocks& blocks, const LossSetti
     Pointwise<Vector> at;
     if constexpr (kLoss == PairLoss::kDpo) at = dpo<Vector, Bits>(h, loss);
     if constexpr (kLoss == PairLoss::kIpo) at = ipo(h, loss);
+    if constexpr (kLoss == PairLoss::kHinge) at = hinge(h, loss);
     loss_sum += at.loss * load<Vector>(blocks.mask + block * kLanes + lane);
     for (std::size_t j = 0; j < dim; ++j) {
       const Vector term = at.slope * load<Vector>(x + j * kLanes);
@@ -141,26 +158,37 @@ EQUIPOISE_INLINE void accumulate_lanes(const PairBlocks& blocks, const LossSetti
 template <PairLoss kLoss, std::size_t kDim, std::size_t kWidth>
 EQUIPOISE_INLINE double accumulate(const PairBlocks& blocks, const LossSettings& loss, const double* theta,
                                    double* gradient, double* gradient_lanes) {
+  const Constants constants(loss);
   double loss_lanes[kLanes] = {};
   for (std::size_t j = 0; j < blocks.dim * kLanes; ++j) gradient_lanes[j] = 0;
   for (std::size_t lane = 0; lane < kLanes; lane += kWidth) {
-    accumulate_lanes<kLoss, kDim, kWidth>(blocks, loss, theta, lane, loss_lanes, gradient_lanes);
+    accumulate_lanes<kLoss, kDim, kWidth>(blocks, constants, theta, lane, loss_lanes, gradient_lanes);
   }
   const double factor = slope_factor(loss);
   for (std::size_t j = 0; j < blocks.dim; ++j) gradient[j] = factor * sum_lanes(gradient_lanes + j * kLanes);
   return sum_lanes(loss_lanes);
 }
 
+template <PairLoss kLoss, std::size_t kWidth>
+EQUIPOISE_INLINE double dispatch_dim(const PairBlocks& blocks, const LossSettings& loss, const double* theta,
+                                     double* gradient, double* lanes) {
+  constexpr std::size_t kPaperDim = 4;  // two state coordinates
+  return blocks.dim == kPaperDim ? accumulate<kLoss, kPaperDim, kWidth>(blocks, loss, theta, gradient, lanes)
+                                 : accumulate<kLoss, 0, kWidth>(blocks, loss, theta, gradient, lanes);
+}
+
 template <std::size_t kWidth>
 EQUIPOISE_INLINE double dispatch(const PairBlocks& blocks, const LossSettings& loss, const double* theta,
                                  double* gradient, double* lanes) {
-  constexpr std::size_t kPaperDim = 4;  // two state coordinates
-  if (loss.type == PairLoss::kDpo) {
-    return blocks.dim == kPaperDim ? accumulate<PairLoss::kDpo, kPaperDim, kWidth>(blocks, loss, theta, gradient, lanes)
-                                   : accumulate<PairLoss::kDpo, 0, kWidth>(blocks, loss, theta, gradient, lanes);
+  switch (loss.type) {
+    case PairLoss::kDpo:
+      return dispatch_dim<PairLoss::kDpo, kWidth>(blocks, loss, theta, gradient, lanes);
+    case PairLoss::kIpo:
+      return dispatch_dim<PairLoss::kIpo, kWidth>(blocks, loss, theta, gradient, lanes);
+    case PairLoss::kHinge:
+      return dispatch_dim<PairLoss::kHinge, kWidth>(blocks, loss, theta, gradient, lanes);
   }
-  return blocks.dim == kPaperDim ? accumulate<PairLoss::kIpo, kPaperDim, kWidth>(blocks, loss, theta, gradient, lanes)
-                                 : accumulate<PairLoss::kIpo, 0, kWidth>(blocks, loss, theta, gradient, lanes);
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 using Kernel = double (*)(const PairBlocks&, const LossSettings&, const double*, double*, double*);
@@ -209,6 +237,14 @@ void check_loss(const LossSettings& loss) {
   if (!(loss.label_smoothing >= 0 && loss.label_smoothing < 0.5)) {
     throw std::invalid_argument("loss.label_smoothing is " + number_text(loss.label_smoothing) +
                                 ", expected a number in [0, 0.5)");
+  }
+  if (!(loss.label_noise >= 0 && loss.label_noise < 0.5)) {
+    throw std::invalid_argument("loss.label_noise is " + number_text(loss.label_noise) +
+                                ", expected a number in [0, 0.5)");
+  }
+  if (loss.label_noise > 0 && loss.type == PairLoss::kHinge) {
+    throw std::invalid_argument("loss.label_noise is " + number_text(loss.label_noise) +
+                                " with loss.type hinge, expected loss.type dpo or ipo");
   }
 }
 

@@ -39,7 +39,9 @@ class LineReader {
   [[noreturn]] void refuse_field(std::string_view field, const std::string& found, const std::string& expected) const {
     refuse("field \"" + std::string(field) + "\" is " + found + ", expected " + expected);
   }
+  std::optional<simdjson::dom::element> find(const simdjson::dom::object& object, std::string_view name) const;
   simdjson::dom::element field(const simdjson::dom::object& object, std::string_view name) const;
+  double share(const simdjson::dom::object& object) const;
   std::uint32_t id(const simdjson::dom::object& object, std::string_view name, std::uint64_t bound) const;
   std::vector<double> state(const simdjson::dom::object& object) const;
 
@@ -67,18 +69,33 @@ Preference LineReader::read(const std::string& line, std::size_t number) {
   if (preference.chosen == preference.rejected) {
     refuse_field("rejected", std::to_string(preference.rejected), "another action than \"chosen\"");
   }
+  preference.chosen_share = share(object);
   return preference;
 }
 
-simdjson::dom::element LineReader::field(const simdjson::dom::object& object, std::string_view name) const {
+std::optional<simdjson::dom::element> LineReader::find(const simdjson::dom::object& object,
+                                                       std::string_view name) const {
   std::optional<simdjson::dom::element> found;
   for (const auto& [key, value] : object) {
     if (key != name) continue;
     if (found) refuse("field \"" + std::string(name) + "\" is there twice, expected once");
     found = value;
   }
+  return found;
+}
+
+simdjson::dom::element LineReader::field(const simdjson::dom::object& object, std::string_view name) const {
+  const auto found = find(object, name);
   if (!found) refuse("field \"" + std::string(name) + "\" is missing");
   return *found;
+}
+
+double LineReader::share(const simdjson::dom::object& object) const {
+  const auto element = find(object, "chosen_share");
+  double value = 1;
+  if (!element) return value;
+  if (!element->get(value) && value > 0 && value <= 1) return value;
+  refuse_field("chosen_share", shown(*element), "a number in (0, 1]");
 }
 
 std::uint32_t LineReader::id(const simdjson::dom::object& object, std::string_view name, std::uint64_t bound) const {
@@ -112,8 +129,9 @@ std::string line_of(const Preference& preference) {
     line += number_text(preference.state[j]);
   }
   line += "], \"group\": " + std::to_string(preference.group) + ", \"chosen\": " + std::to_string(preference.chosen) +
-          ", \"rejected\": " + std::to_string(preference.rejected) + "}\n";
-  return line;
+          ", \"rejected\": " + std::to_string(preference.rejected);
+  if (preference.chosen_share != 1) line += ", \"chosen_share\": " + number_text(preference.chosen_share);
+  return line + "}\n";
 }
 
 }  // namespace

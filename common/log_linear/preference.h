@@ -1,5 +1,5 @@
 // Preferences of a log-linear problem and the JSONL they are kept in: {"state": [..], "group": 0, "chosen": 2,
-// "rejected": 0}, a pair a line.
+// "rejected": 0}, a pair a line, and "chosen_share" where it is not 1.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,14 @@ struct Preference {
   std::uint32_t group = 0;     // in [0, K)
   std::uint32_t chosen = 0;    // in [0, A)
   std::uint32_t rejected = 0;  // in [0, A), not chosen
+  double chosen_share = 1;     // in (0, 1]: the share of people who prefer the chosen action
 };
 
-// Pairs in the order of the file. Keys other than the four are ignored; empty lines are not allowed.
+// Pairs in the order of the file. Other keys are ignored; empty lines are not allowed.
 // Throws std::invalid_argument "FILE:LINE: ..." naming the field, the value and what would be right: a file that
 // cannot be read or has no pairs, malformed JSON, a missing, duplicate or wrongly typed field, a state of another
-// length or not finite, an unknown group or action, chosen equal to rejected, a line over 1 MiB.
+// length or not finite, an unknown group or action, chosen equal to rejected, a share outside (0, 1], a line over 1
+// MiB.
 std::vector<Preference> read_preferences(const std::filesystem::path& path, const Problem& problem);
 
 // Writes `path` whole or not at all; numbers come back bit for bit. Throws as DurableFile does.

@@ -1,13 +1,21 @@
 #include "common/log_linear/step_sums.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/error.h"
 
 namespace equipoise::log_linear {
 
 StepSums::StepSums(LossSettings loss, std::size_t groups, std::size_t dim)
-    : loss_(loss), groups_(groups), dim_(dim), rows_(groups * (2 + dim), 0.0), lane_scratch_(dim * kLanes) {}
+    : StepSums(std::vector<LossSettings>(groups, loss), dim) {}
+
+StepSums::StepSums(std::vector<LossSettings> loss_K, std::size_t dim)
+    : loss_K_(std::move(loss_K)),
+      groups_(loss_K_.size()),
+      dim_(dim),
+      rows_(groups_ * (2 + dim), 0.0),
+      lane_scratch_(dim * kLanes) {}
 
 void StepSums::assign(const GroupedPairs& pairs, std::span<const double> theta_D) {
   EQUIPOISE_CHECK(theta_D.size() == dim_);
@@ -15,7 +23,7 @@ void StepSums::assign(const GroupedPairs& pairs, std::span<const double> theta_D
   for (const GroupedPairs::Segment& segment : pairs.segments()) {
     EQUIPOISE_CHECK(segment.group < groups_ && segment.blocks.dim == dim_);
     const std::span<double> row = std::span(rows_).subspan(segment.group * (2 + dim_), 2 + dim_);
-    row[0] = sum_losses(segment.blocks, loss_, theta_D, row.subspan(2), lane_scratch_);
+    row[0] = sum_losses(segment.blocks, loss_K_[segment.group], theta_D, row.subspan(2), lane_scratch_);
     row[1] = segment.pairs;
   }
 }

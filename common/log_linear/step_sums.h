@@ -17,6 +17,8 @@ class StepSums {
  public:
   // K groups, D parameters; all zero. `loss` has passed check_loss.
   StepSums(LossSettings loss, std::size_t groups, std::size_t dim);
+  // A loss for each group.
+  StepSums(std::vector<LossSettings> loss_K, std::size_t dim);
 
   // Sums of these pairs at theta, instead of what was there. Asks for no memory.
   void assign(const GroupedPairs& pairs, std::span<const double> theta_D);
@@ -40,7 +42,7 @@ class StepSums {
     return std::span(rows_).subspan(group * (2 + dim_), 2 + dim_);
   }
 
-  LossSettings loss_;
+  std::vector<LossSettings> loss_K_;
   std::size_t groups_;
   std::size_t dim_;
   std::vector<double> rows_;
