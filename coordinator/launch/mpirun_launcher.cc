@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/base/error.h"
-#include "coordinator/launch/attempt_log.h"
+#include "common/process/program_log.h"
 
 namespace equipoise::coordinator {
 namespace {

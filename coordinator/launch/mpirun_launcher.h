@@ -9,7 +9,7 @@
 #include <thread>
 #include <utility>
 
-#include "coordinator/launch/child_process.h"
+#include "common/process/child_process.h"
 #include "coordinator/launch/launcher.h"
 #include "coordinator/launch/mpirun_command.h"
 

@@ -10,7 +10,6 @@
 #include <sstream>
 
 #include "common/base/error.h"
-#include "coordinator/launch/attempt_log.h"
 #include "tests/coordinator/support/temporary_folder.h"
 
 namespace equipoise::coordinator {
@@ -152,24 +151,6 @@ TEST(MpirunCommand, NoticesADeadHostSoonAndNeverRecoversInPlace) {
   EXPECT_THAT(as_root, Not(Contains("--enable-recovery")));
   EXPECT_THAT(as_root, Not(Contains("secret")));
   EXPECT_THAT(mpirun_command(settings, request, RunAs::kUser), Not(Contains("--allow-run-as-root")));
-}
-
-TEST(AttemptLog, MpirunsOwnNoticesAreNotTheReason) {
-  const std::string frame(74, '-');
-  const std::string text = "rank 1: train.jsonl:3: field \"group\" is empty\n" + frame +
-                           "\nmpirun detected that one or more processes exited with non-zero status\n" + frame + "\n";
-  EXPECT_EQ(last_telling_line(text), "rank 1: train.jsonl:3: field \"group\" is empty");
-}
-
-TEST(AttemptLog, ANoticeIsBetterThanNothing) {
-  const std::string frame(74, '-');
-  EXPECT_EQ(last_telling_line(frame + "\nNot enough slots\n" + frame + "\n\n"), "Not enough slots");
-  EXPECT_EQ(last_telling_line(""), "");
-}
-
-TEST(AttemptLog, WhateverWasWrittenIsOneShortPrintableLine) {
-  EXPECT_EQ(last_telling_line("abc\xff\x1b[0m"), "abc??[0m");
-  EXPECT_EQ(last_telling_line(std::string(100000, 'x')).size(), 512u);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 #include <sstream>
 #include <thread>
 
-#include "coordinator/launch/child_process.h"
+#include "common/process/child_process.h"
 #include "equipoise/v1/training.grpc.pb.h"
 #include "tests/coordinator/support/requests.h"
 #include "tests/coordinator/support/temporary_folder.h"

@@ -1,10 +1,10 @@
-#include "coordinator/launch/attempt_log.h"
+#include "common/process/program_log.h"
 
 #include <algorithm>
 #include <cctype>
 #include <fstream>
 
-namespace equipoise::coordinator {
+namespace equipoise {
 namespace {
 
 constexpr std::size_t kLongestLine = 512;
@@ -55,4 +55,13 @@ std::string last_telling_line_of(const std::filesystem::path& file) {
   return last_telling_line(std::string_view(tail).substr(0, static_cast<std::size_t>(stream.gcount())));
 }
 
-}  // namespace equipoise::coordinator
+std::string first_complaint_of(const std::filesystem::path& file, std::string_view program) {
+  std::ifstream stream(file, std::ios::binary);
+  const std::string start = std::string(program).append(": ");
+  for (std::string line; std::getline(stream, line);) {
+    if (line.starts_with(start)) return line.substr(start.size());
+  }
+  return "";
+}
+
+}  // namespace equipoise

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace equipoise::coordinator {
+namespace equipoise {
 
 struct ProgramStart {
   std::vector<std::string> command;      // [0] is found in PATH if it has no slash
@@ -37,4 +37,4 @@ class ChildProcess {
   pid_t pid_ = -1;  // guarded by mutex_; -1: ended, the number may belong to another process by now
 };
 
-}  // namespace equipoise::coordinator
+}  // namespace equipoise

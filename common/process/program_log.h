@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace equipoise::coordinator {
+namespace equipoise {
 
 // The last line with letters in it that is not part of mpirun's own notices (framed by lines of dashes); failing that,
 // the last one within a notice. At most 512 bytes, UTF-8.
@@ -14,4 +14,8 @@ std::string last_telling_line(std::string_view text);
 // The same of a file's last 64 KiB; empty where the file is not there.
 std::string last_telling_line_of(const std::filesystem::path& file);
 
-}  // namespace equipoise::coordinator
+// The first line "PROGRAM: reason" of a file, without the name: what the first rank to fail said, before others failed
+// because of it. Empty where there is none.
+std::string first_complaint_of(const std::filesystem::path& file, std::string_view program);
+
+}  // namespace equipoise

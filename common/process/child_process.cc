@@ -1,4 +1,4 @@
-#include "coordinator/launch/child_process.h"
+#include "common/process/child_process.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -17,7 +17,7 @@
 
 extern char** environ;
 
-namespace equipoise::coordinator {
+namespace equipoise {
 namespace {
 
 class Descriptor {
@@ -150,4 +150,4 @@ void ChildProcess::signal_group(int signal) {
   if (pid_ > 0) ::kill(-pid_, signal);
 }
 
-}  // namespace equipoise::coordinator
+}  // namespace equipoise
