@@ -1,9 +1,6 @@
 #include "worker/train/pair_forward.h"
 
-#include <cmath>
 #include <numeric>
-#include <stdexcept>
-#include <string>
 
 #include "worker/objective/pair_loss.h"
 
@@ -32,13 +29,25 @@ PairLogProbs reference_of(const ForwardInputs& inputs, std::span<const std::int6
           .rejected_B = gather(inputs.reference.rejected_N, indices, policy.rejected_B)};
 }
 
+torch::Tensor label_noise_of(const ForwardInputs& inputs, std::span<const std::int64_t> indices,
+                             const torch::Tensor& like) {
+  if (inputs.label_noise == nullptr || !inputs.label_noise->is_corrected()) return {};
+  std::vector<double> noise_B;
+  for (const std::int64_t index : indices) {
+    noise_B.push_back(inputs.label_noise->of(inputs.pairs[static_cast<std::size_t>(index)].memberships));
+  }
+  return torch::tensor(noise_B, torch::kFloat64).to(like.device(), like.scalar_type());
+}
+
 }  // namespace
 
-double loss_scale(const ForwardInputs& inputs, std::span<const std::int64_t> indices) {
+double loss_scale(const ForwardInputs& inputs, std::span<const std::int64_t> indices,
+                  std::span<const double> weight_B) {
   if (inputs.loss.type != LossType::kSft || inputs.loss.sft_average != SftAverage::kToken) return 1;
   double answer_tokens = 0;
-  for (const std::int64_t index : indices) {
-    answer_tokens += static_cast<double>(inputs.pairs[static_cast<std::size_t>(index)].chosen_ids.size());
+  for (std::size_t b = 0; b < indices.size(); ++b) {
+    const EncodedPair& pair = inputs.pairs[static_cast<std::size_t>(indices[b])];
+    answer_tokens += (weight_B.empty() ? 1 : weight_B[b]) * static_cast<double>(pair.chosen_ids.size());
   }
   return answer_tokens > 0 ? static_cast<double>(indices.size()) / answer_tokens : 1;
 }
@@ -48,12 +57,15 @@ PairForward forward_pairs(const ForwardInputs& inputs, std::span<const std::int6
   const PackedBatch batch = pack_pairs(inputs.pairs, indices, device);
   const PairLogProbs policy = pair_log_probs(inputs.decoder, batch);
   const PairLogProbs reference = reference_of(inputs, indices, policy);
-  PairForward result{.loss_B = scale * pair_loss(inputs.loss, policy, reference, batch.answer_tokens_B2),
-                     .outcomes = {}};
+  const PairTraits traits{.answer_tokens_B2 = batch.answer_tokens_B2,
+                          .label_noise_B = label_noise_of(inputs, indices, policy.chosen_B)};
+  const PairLosses losses = pair_losses(inputs.loss, policy, reference, traits);
+  PairForward result{.loss_B = scale * losses.loss_B, .outcomes = {}};
   const PairRewards rewards = pair_rewards(inputs.loss, policy, reference);
 
   const auto loss_B = to_host(result.loss_B);
   const auto chosen_reward_B = to_host(rewards.chosen_B), rejected_reward_B = to_host(rewards.rejected_B);
+  const auto nll_B = losses.nll_B.defined() ? to_host(losses.nll_B) : std::vector<double>(indices.size());
   const auto chosen_logp_B = to_host(policy.chosen_B), rejected_logp_B = to_host(policy.rejected_B);
   for (std::size_t b = 0; b < indices.size(); ++b) {
     const EncodedPair& pair = inputs.pairs[static_cast<std::size_t>(indices[b])];
@@ -62,32 +74,8 @@ PairForward forward_pairs(const ForwardInputs& inputs, std::span<const std::int6
                                .rejected_reward = rejected_reward_B[b],
                                .chosen_logp = chosen_logp_B[b],
                                .rejected_logp = rejected_logp_B[b],
+                               .nll = nll_B[b],
                                .tokens = static_cast<double>(pair.num_tokens())});
-  }
-  return result;
-}
-
-ReferenceLogProbs compute_reference(const Decoder& reference, std::span<const EncodedPair> pairs,
-                                    std::int64_t micro_batch_tokens, Collective& collective) {
-  const torch::NoGradGuard no_grad;
-  ReferenceLogProbs result{.chosen_N = std::vector<double>(pairs.size()),
-                           .rejected_N = std::vector<double>(pairs.size())};
-  const auto mine = rank_slice(static_cast<std::int64_t>(pairs.size()), collective.info());
-  for (const auto& indices : split_micro_batches(pairs, mine, micro_batch_tokens)) {
-    const PackedBatch batch = pack_pairs(pairs, indices, reference.head_weight().device());
-    const PairLogProbs log_probs = pair_log_probs(reference, batch);
-    const auto chosen_B = to_host(log_probs.chosen_B), rejected_B = to_host(log_probs.rejected_B);
-    for (std::size_t b = 0; b < indices.size(); ++b) {
-      result.chosen_N[static_cast<std::size_t>(indices[b])] = chosen_B[b];
-      result.rejected_N[static_cast<std::size_t>(indices[b])] = rejected_B[b];
-    }
-  }
-  collective.all_reduce_sum(result.chosen_N);
-  collective.all_reduce_sum(result.rejected_N);
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    if (std::isfinite(result.chosen_N[i]) && std::isfinite(result.rejected_N[i])) continue;
-    throw std::invalid_argument("the reference model's log-probability of pair " + std::to_string(i + 1) +
-                                " is not finite: its weights are damaged, or too large for this type");
   }
   return result;
 }

@@ -1,11 +1,13 @@
 #include "worker/train/training_run.h"
 
+#include <chrono>
 #include <memory>
 
 #include "worker/train/evaluation.h"
 #include "worker/train/gradient_buckets.h"
 #include "worker/train/run_output.h"
 #include "worker/train/run_report.h"
+#include "worker/train/start_references.h"
 
 namespace equipoise {
 namespace {
@@ -14,34 +16,10 @@ namespace {
 // pass.
 constexpr std::size_t kBucketBytes = std::size_t{25} << 20;
 
+// A phase that is over sooner needs no percentage.
+constexpr std::chrono::seconds kBetweenProgress{5};
+
 torch::Dtype torch_dtype(DType dtype) { return dtype == DType::kFloat64 ? torch::kFloat64 : torch::kFloat32; }
-
-bool uses_reference(const LossConfig& loss) { return loss.type != LossType::kSft && !loss.reference_free; }
-
-// log pi_ref of training and validation pairs.
-struct References {
-  ReferenceLogProbs train, validation;
-};
-
-References compute_references(const JobConfig& config, const Decoder& policy, const TrainingData& data,
-                              Collective& host) {
-  if (!uses_reference(config.loss)) return {};
-  std::unique_ptr<Decoder> named;
-  if (config.model.reference) {
-    const torch::Tensor& head = policy.head_weight();
-    named = std::make_unique<Decoder>(Decoder::load(*config.model.reference, head.scalar_type(), head.device()));
-    if (named->head_weight().size(0) != head.size(0)) {
-      throw std::invalid_argument("model.reference " + config.model.reference->string() + " has a vocabulary of " +
-                                  std::to_string(named->head_weight().size(0)) + ", model.path of " +
-                                  std::to_string(head.size(0)) + ": they must share the tokenizer");
-    }
-    check_same_on_all_ranks(host, parameter_digest(named->parameters()), "reference model");
-  }
-  const Decoder& reference = named ? *named : policy;
-  const std::int64_t budget = config.training.micro_batch_tokens;
-  return {.train = compute_reference(reference, data.train.pairs, budget, host),
-          .validation = compute_reference(reference, data.validation.pairs, budget, host)};
-}
 
 class TrainingRun {
  public:
@@ -52,11 +30,10 @@ class TrainingRun {
         data_(load_data()),
         policy_(Decoder::load(config.model.path, torch_dtype(config.model.dtype), context.device.device)),
         plan_(start()),
-        cursor_(plan_) {}
+        cursor_(plan_, data_.strata) {}
 
   void run() {
-    context_.heartbeat.set_phase("reference log-probs");
-    references_ = compute_references(config_, policy_, data_, context_.host);
+    references_ = compute_references();
     if (is_first()) {
       prepare_output(config_, context_.registration.spec);
       report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt,
@@ -88,6 +65,25 @@ class TrainingRun {
     check_same_on_all_ranks(context_.host, dataset_digest(data_.validation), "validation data");
     check_same_on_all_ranks(context_.host, parameter_digest(policy_.parameters()), "model");
     return start_training(context_.client, context_.registration.attempt, summary_of(data_), context_.host).plan;
+  }
+
+  References compute_references() {
+    const std::string phase = "reference log-probs";
+    context_.heartbeat.set_phase(phase);
+    auto said = std::chrono::steady_clock::now();
+    const auto on_progress = [&](std::int64_t percent) {
+      context_.heartbeat.check();
+      const auto now = std::chrono::steady_clock::now();
+      if (now - said < kBetweenProgress) return;
+      said = now;
+      context_.heartbeat.set_phase(phase + ", " + std::to_string(percent) + " %");
+    };
+    return start_references({.config = config_,
+                             .policy = policy_,
+                             .data = data_,
+                             .host = context_.host,
+                             .log = context_.log,
+                             .on_progress = on_progress});
   }
 
   void train() {
@@ -144,7 +140,7 @@ class TrainingRun {
     discard_previous_run(config_);
   }
 
-  ForwardInputs inputs(const EncodedDataset& dataset, const ReferenceLogProbs& reference) const {
+  ForwardInputs inputs(const EncodedDataset& dataset, const AnswerLogProbs& reference) const {
     return {.decoder = policy_, .loss = config_.loss, .pairs = dataset.pairs, .reference = reference};
   }
 

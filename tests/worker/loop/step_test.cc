@@ -61,7 +61,8 @@ Trajectory train(const Recipe& run) {
   run_ranks(run.world_size, [&](Collective& collective) {
     const Decoder policy = Decoder::load("golden/lm/models/gemma/policy", run.dtype, torch::kCPU);
     const Decoder reference = Decoder::load("golden/lm/models/gemma/reference", run.dtype, torch::kCPU);
-    const ReferenceLogProbs reference_log_probs = compute_reference(reference, data.pairs, 4096, collective);
+    const AnswerLogProbs reference_log_probs = compute_log_probs(
+        reference, {.pairs = data.pairs, .token_budget = 4096, .ranks = collective, .whose = "the reference"});
     // Small buckets, so that there are several.
     GradientBuckets gradients(policy.parameters(), collective, 64 << 10);
     Optimizer optimizer({.learning_rate = 1e-3, .weight_decay = 0.01, .max_grad_norm = 1.0, .warmup_steps = 5},
@@ -176,7 +177,8 @@ TEST(TrainStep, MakesNoUpdateWhenALossIsNotFinite) {
   run_ranks(2, [&](Collective& collective) {
     const Decoder policy = Decoder::load("golden/lm/models/gemma/policy", torch::kFloat64, torch::kCPU);
     const torch::Tensor before = policy.parameters().front().tensor.detach().clone();
-    ReferenceLogProbs reference = compute_reference(policy, data.pairs, 4096, collective);
+    AnswerLogProbs reference = compute_log_probs(
+        policy, {.pairs = data.pairs, .token_budget = 4096, .ranks = collective, .whose = "the reference"});
     reference.chosen_N[3] = std::numeric_limits<double>::quiet_NaN();
     GradientBuckets gradients(policy.parameters(), collective, 1 << 20);
     Optimizer optimizer({.learning_rate = 1e-3}, policy.parameters());

@@ -1,0 +1,168 @@
+#include "worker/reference/reference_cache.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+#include <vector>
+
+#include "common/base/cache_folder.h"
+#include "common/base/durable_file.h"
+
+namespace equipoise {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "entries hold little-endian numbers");
+
+constexpr std::string_view kKind = "reference";
+// A change of the format, or of what a forward pass computes, needs a new one: it is part of every key.
+constexpr std::string_view kVersion = "EQREFLP1";
+
+// magic, key, number of pairs, log-probs of chosen answers, of rejected answers, SHA-256 of all that.
+constexpr std::size_t kHeaderBytes = kVersion.size() + sizeof(Digest) + sizeof(std::uint64_t);
+
+std::size_t entry_bytes(std::size_t num_pairs) {
+  return kHeaderBytes + 2 * num_pairs * sizeof(double) + sizeof(Digest);
+}
+
+template <class Number>
+void add_number(Sha256& sha256, Number number) {
+  sha256.update(std::as_bytes(std::span(&number, 1)));
+}
+
+// The lengths are part of it, so no two data sets run into each other.
+template <class Ids>
+void add_ids(Sha256& sha256, const Ids& ids) {
+  add_number(sha256, std::uint64_t{ids.size()});
+  sha256.update(std::as_bytes(std::span(ids)));
+}
+
+class Descriptor {
+ public:
+  // No link is followed and no pipe waited for.
+  explicit Descriptor(const std::filesystem::path& path)
+      : value_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return value_; }
+
+ private:
+  int value_;
+};
+
+bool read_all(int descriptor, std::span<std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::read(descriptor, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+Digest digest_of(std::span<const std::byte> bytes) {
+  Sha256 sha256;
+  sha256.update(bytes);
+  return sha256.finish();
+}
+
+std::vector<std::byte> header_of(const Digest& key, std::uint64_t num_pairs) {
+  const auto magic = std::as_bytes(std::span(kVersion));
+  const auto count = std::as_bytes(std::span(&num_pairs, 1));
+  std::vector<std::byte> header(magic.begin(), magic.end());
+  header.insert(header.end(), key.begin(), key.end());
+  header.insert(header.end(), count.begin(), count.end());
+  return header;
+}
+
+std::vector<double> numbers_at(std::span<const std::byte> bytes, std::size_t count) {
+  std::vector<double> numbers(count);
+  if (count > 0) std::memcpy(numbers.data(), bytes.data(), count * sizeof(double));
+  return numbers;
+}
+
+bool all_finite(const std::vector<double>& numbers) {
+  for (const double number : numbers) {
+    if (!std::isfinite(number)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Digest reference_key(const Digest& model, std::span<const EncodedPair> pairs, const LogProbArithmetic& arithmetic) {
+  Sha256 sha256;
+  sha256.update(kVersion);
+  sha256.update(model);
+  add_ids(sha256, arithmetic.dtype);
+  add_ids(sha256, arithmetic.device);
+  add_number(sha256, arithmetic.token_budget);
+  add_number(sha256, std::uint64_t{pairs.size()});
+  for (const EncodedPair& pair : pairs) {
+    add_ids(sha256, pair.prompt_ids);
+    add_ids(sha256, pair.chosen_ids);
+    add_ids(sha256, pair.rejected_ids);
+  }
+  return sha256.finish();
+}
+
+ReferenceCacheEntry::ReferenceCacheEntry(const std::filesystem::path& folder, const Digest& key)
+    : path_(cache_entry(folder, kKind, key)), key_(key) {}
+
+ReferenceCacheEntry::Found ReferenceCacheEntry::read(std::size_t num_pairs) const {
+  const Descriptor file(path_);
+  if (file.get() < 0 && errno == ENOENT) return {};
+  if (file.get() < 0) return {.values = {}, .fault = std::generic_category().message(errno)};
+  struct stat status{};
+  std::vector<std::byte> bytes(entry_bytes(num_pairs));
+  if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return {.values = {}, .fault = "is not a file"};
+  if (static_cast<std::size_t>(status.st_size) != bytes.size() || !read_all(file.get(), bytes)) {
+    return {.values = {}, .fault = "is not whole"};
+  }
+  const std::span<const std::byte> all(bytes);
+  const auto content = all.first(all.size() - sizeof(Digest)), checksum = all.last(sizeof(Digest));
+  const auto header = header_of(key_, num_pairs);
+  if (std::memcmp(content.data(), header.data(), header.size()) != 0) {
+    return {.values = {}, .fault = "holds something else"};
+  }
+  if (std::memcmp(digest_of(content).data(), checksum.data(), checksum.size()) != 0) {
+    return {.values = {}, .fault = "is damaged, its checksum does not match"};
+  }
+  const auto numbers = content.subspan(kHeaderBytes);
+  AnswerLogProbs values{.chosen_N = numbers_at(numbers, num_pairs),
+                        .rejected_N = numbers_at(numbers.subspan(num_pairs * sizeof(double)), num_pairs)};
+  if (!all_finite(values.chosen_N) || !all_finite(values.rejected_N)) {
+    return {.values = {}, .fault = "holds numbers that are not finite"};
+  }
+  return {.values = std::move(values), .fault = ""};
+}
+
+std::string ReferenceCacheEntry::write(const AnswerLogProbs& values) const {
+  std::vector<std::byte> bytes = header_of(key_, values.chosen_N.size());
+  for (const auto* numbers : {&values.chosen_N, &values.rejected_N}) {
+    const auto raw = std::as_bytes(std::span(*numbers));
+    bytes.insert(bytes.end(), raw.begin(), raw.end());
+  }
+  const Digest checksum = digest_of(bytes);
+  try {
+    make_cache_place(path_);
+    DurableFile file(path_);
+    file.write(bytes);
+    file.write(checksum);
+    file.commit();
+    return "";
+  } catch (const std::exception& failure) {  // no room, no permission: all that is lost is time
+    return failure.what();
+  }
+}
+
+}  // namespace equipoise

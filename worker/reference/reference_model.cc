@@ -1,0 +1,98 @@
+#include "worker/reference/reference_model.h"
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include "worker/collective/same_on_all_ranks.h"
+#include "worker/reference/model_digest.h"
+
+namespace equipoise {
+namespace {
+
+void broadcast_values(AnswerLogProbs& values, std::size_t num_pairs, Collective& ranks) {
+  for (std::vector<double>* const numbers : {&values.chosen_N, &values.rejected_N}) {
+    numbers->resize(num_pairs);
+    ranks.broadcast(std::as_writable_bytes(std::span(*numbers)), 0);
+  }
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+ReferenceModel::ReferenceModel(ReferenceSettings settings, Collective& ranks, spdlog::logger& log)
+    : settings_(std::move(settings)), ranks_(ranks), log_(log) {}
+
+ReferenceModel::~ReferenceModel() = default;
+
+ReferenceModel::Answer ReferenceModel::log_probs(std::span<const EncodedPair> pairs, const std::string& what,
+                                                 const std::function<void(std::int64_t)>& on_progress) {
+  Answer answer;
+  if (pairs.empty()) return answer;
+  std::optional<ReferenceCacheEntry> entry;
+  std::optional<AnswerLogProbs> kept;
+  if (is_first() && !settings_.cache.empty()) {
+    entry = entry_for(pairs);
+    kept = read(*entry, pairs.size(), what);
+  }
+  std::uint64_t is_kept = kept ? 1 : 0;
+  ranks_.broadcast(std::as_writable_bytes(std::span(&is_kept, 1)), 0);
+  if (is_kept != 0) {
+    if (kept) answer = {.values = *std::move(kept), .entry = entry->path()};
+    broadcast_values(answer.values, pairs.size(), ranks_);
+    return answer;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  answer.values = compute_log_probs(decoder(), {.pairs = pairs,
+                                                .token_budget = settings_.token_budget,
+                                                .ranks = ranks_,
+                                                .whose = "the reference model",
+                                                .on_progress = on_progress});
+  if (!is_first()) return answer;
+  log_.info("reference log-probs of the {}: {} pairs computed in {:.2f} s", what, pairs.size(), seconds_since(start));
+  if (entry) keep(*entry, answer.values, what);
+  return answer;
+}
+
+ReferenceCacheEntry ReferenceModel::entry_for(std::span<const EncodedPair> pairs) {
+  if (!model_digest_) model_digest_ = model_digest(settings_.folder);
+  const LogProbArithmetic arithmetic{.dtype = c10::toString(settings_.dtype),
+                                     .device = c10::DeviceTypeName(settings_.device.type(), /*lower_case=*/true),
+                                     .token_budget = settings_.token_budget};
+  return {settings_.cache, reference_key(*model_digest_, pairs, arithmetic)};
+}
+
+std::optional<AnswerLogProbs> ReferenceModel::read(const ReferenceCacheEntry& entry, std::size_t num_pairs,
+                                                   const std::string& what) {
+  auto [values, fault] = entry.read(num_pairs);
+  if (values) {
+    log_.info("reference log-probs of the {}: {} pairs taken from the cache, {}", what, num_pairs,
+              entry.path().string());
+  } else if (!fault.empty()) {
+    log_.warn("reference log-probs of the {}: {} {}; computed again", what, entry.path().string(), fault);
+  }
+  return std::move(values);
+}
+
+void ReferenceModel::keep(const ReferenceCacheEntry& entry, const AnswerLogProbs& values, const std::string& what) {
+  const std::string failure = entry.write(values);
+  if (failure.empty()) {
+    log_.info("reference log-probs of the {}: kept in {}", what, entry.path().string());
+  } else {
+    log_.warn("reference log-probs of the {} cannot be kept for the next run: {}", what, failure);
+  }
+}
+
+const Decoder& ReferenceModel::decoder() {
+  if (settings_.loaded != nullptr) return *settings_.loaded;
+  if (!own_) {
+    own_ = std::make_unique<Decoder>(Decoder::load(settings_.folder, settings_.dtype, settings_.device));
+    check_same_on_all_ranks(ranks_, parameter_digest(own_->parameters()), "reference model");
+  }
+  return *own_;
+}
+
+}  // namespace equipoise

@@ -1,0 +1,59 @@
+// The reference policy of a job or an evaluation: its log-probabilities, computed once or taken from the cache.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "worker/reference/answer_log_probs.h"
+#include "worker/reference/reference_cache.h"
+
+namespace equipoise {
+
+struct ReferenceSettings {
+  std::filesystem::path folder;          // of the model
+  const Decoder* loaded = nullptr;       // the same model where the caller has it; else it is loaded when needed
+  torch::Dtype dtype = torch::kFloat32;  // of the arithmetic
+  torch::Device device = torch::kCPU;
+  std::int64_t token_budget = 0;  // log_prob_token_budget() of the job's
+  std::filesystem::path cache;    // folder of rank 0; empty: nothing is kept
+};
+
+class ReferenceModel {
+ public:
+  // `ranks`, `log` and settings.loaded outlive it.
+  ReferenceModel(ReferenceSettings settings, Collective& ranks, spdlog::logger& log);
+  ~ReferenceModel();
+  ReferenceModel(const ReferenceModel&) = delete;
+  ReferenceModel& operator=(const ReferenceModel&) = delete;
+
+  struct Answer {
+    AnswerLogProbs values;
+    std::filesystem::path entry;  // rank 0: the cache entry they were read from, empty if they were computed
+  };
+  // All ranks call it together and get the same. Rank 0 reads and writes the cache, and says in the log which it was;
+  // `what` names the pairs: "training data". `on_progress` as in LogProbPass.
+  // Throws std::invalid_argument for a model that cannot be loaded or used, or that is not the same on all ranks.
+  Answer log_probs(std::span<const EncodedPair> pairs, const std::string& what,
+                   const std::function<void(std::int64_t)>& on_progress = nullptr);
+
+ private:
+  ReferenceCacheEntry entry_for(std::span<const EncodedPair> pairs);
+  std::optional<AnswerLogProbs> read(const ReferenceCacheEntry& entry, std::size_t num_pairs, const std::string& what);
+  void keep(const ReferenceCacheEntry& entry, const AnswerLogProbs& values, const std::string& what);
+  const Decoder& decoder();
+  bool is_first() const { return ranks_.info().rank == 0; }
+
+  ReferenceSettings settings_;
+  Collective& ranks_;
+  spdlog::logger& log_;
+  std::optional<Digest> model_digest_;  // rank 0, once it is needed
+  std::unique_ptr<Decoder> own_;
+};
+
+}  // namespace equipoise

@@ -1,0 +1,77 @@
+#include "worker/reference/reference_probe.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/base/number_text.h"
+#include "worker/model/sequence_log_prob.h"
+
+namespace equipoise {
+namespace {
+
+constexpr std::size_t kProbePairs = 8;
+
+double rounding_of(torch::Dtype dtype) {
+  if (dtype == torch::kFloat64) return 1e-9;
+  return dtype == torch::kFloat32 ? 1e-4 : 2e-2;
+}
+
+std::vector<std::int64_t> spread_positions(std::size_t count) {
+  std::vector<std::int64_t> positions;
+  const std::size_t wanted = std::min(count, kProbePairs);
+  for (std::size_t i = 0; i < wanted; ++i) positions.push_back(static_cast<std::int64_t>(i * count / wanted));
+  return positions;
+}
+
+struct Answer {
+  std::size_t pair;
+  std::size_t tokens;
+  double policy_logp, reference_logp;
+};
+
+void compare(const Answer& answer, double rounding, ProbeResult& result) {
+  const double difference = std::abs(answer.policy_logp - answer.reference_logp);
+  const double allowed = rounding * (static_cast<double>(answer.tokens) + std::abs(answer.reference_logp));
+  if (!(difference <= allowed)) result.is_same = false;
+  result.mean_difference += difference;
+  if (difference < result.largest_difference) return;
+  result.largest_difference = difference;
+  result.largest_pair = answer.pair;
+  result.policy_logp = answer.policy_logp;
+  result.reference_logp = answer.reference_logp;
+}
+
+}  // namespace
+
+ProbeResult probe_reference(const Decoder& policy, std::span<const EncodedPair> pairs, const AnswerLogProbs& reference,
+                            std::int64_t token_budget) {
+  const torch::NoGradGuard no_grad;
+  const double rounding = rounding_of(policy.head_weight().scalar_type());
+  ProbeResult result;
+  std::size_t answers = 0;
+  for (const auto& indices : split_micro_batches(pairs, spread_positions(pairs.size()), token_budget)) {
+    const PackedBatch batch = pack_pairs(pairs, indices, policy.head_weight().device());
+    const PairLogProbs log_probs = pair_log_probs(policy, batch);
+    const torch::Tensor chosen_B = log_probs.chosen_B.to(torch::kCPU, torch::kFloat64);
+    const torch::Tensor rejected_B = log_probs.rejected_B.to(torch::kCPU, torch::kFloat64);
+    for (std::size_t b = 0; b < indices.size(); ++b) {
+      const auto i = static_cast<std::size_t>(indices[b]);
+      const auto row = static_cast<std::int64_t>(b);
+      compare({i, pairs[i].chosen_ids.size(), chosen_B[row].item<double>(), reference.chosen_N[i]}, rounding, result);
+      compare({i, pairs[i].rejected_ids.size(), rejected_B[row].item<double>(), reference.rejected_N[i]}, rounding,
+              result);
+      answers += 2;
+    }
+    result.pairs += indices.size();
+  }
+  if (answers > 0) result.mean_difference /= static_cast<double>(answers);
+  return result;
+}
+
+std::string largest_difference_text(const ProbeResult& probe) {
+  return "the log-probability of an answer of pair " + std::to_string(probe.largest_pair + 1) + " is " +
+         number_text(probe.policy_logp) + " by the policy and " + number_text(probe.reference_logp) +
+         " by the reference";
+}
+
+}  // namespace equipoise

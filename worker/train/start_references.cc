@@ -1,0 +1,85 @@
+#include "worker/train/start_references.h"
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "common/base/cache_folder.h"
+#include "worker/model/decoder_config.h"
+#include "worker/reference/reference_probe.h"
+
+namespace equipoise {
+namespace {
+
+bool uses_reference(const LossConfig& loss) { return loss.type != LossType::kSft && !loss.reference_free; }
+
+// The pairs' ids must mean the same to both. Read from config.json, as a reference in the cache is not loaded.
+void check_vocabulary(const ModelConfig& model, const Decoder& policy) {
+  if (!model.reference) return;
+  const std::int64_t theirs = read_decoder_config(*model.reference / "config.json").vocab_size;
+  const std::int64_t ours = policy.config().vocab_size;
+  if (theirs == ours) return;
+  throw std::invalid_argument("model.reference " + model.reference->string() + " has a vocabulary of " +
+                              std::to_string(theirs) + ", model.path of " + std::to_string(ours) +
+                              ": they must share the tokenizer");
+}
+
+ReferenceSettings settings_of(const StartReferences& start) {
+  const ModelConfig& model = start.config.model;
+  return {.folder = model.reference.value_or(model.path),
+          .loaded = model.reference ? nullptr : &start.policy,
+          .dtype = start.policy.head_weight().scalar_type(),
+          .device = start.policy.head_weight().device(),
+          .token_budget = log_prob_token_budget(start.config.training.micro_batch_tokens),
+          .cache = model.reference_cache ? cache_folder() : std::filesystem::path()};
+}
+
+void refuse_other_reference(const ProbeResult& probe, const std::filesystem::path& entry) {
+  const std::string remedy =
+      entry.empty() ? "" : ". They came from " + entry.string() + ": remove it, or set model.reference_cache: false";
+  throw std::invalid_argument("model.reference is absent, so that the reference is the policy at the start, but " +
+                              largest_difference_text(probe) + remedy);
+}
+
+class Starter {
+ public:
+  explicit Starter(const StartReferences& start)
+      : start_(start), reference_(settings_of(start), start.host, start.log) {}
+
+  AnswerLogProbs log_probs(const EncodedDataset& dataset, const std::string& what) {
+    if (dataset.pairs.empty()) return {};
+    auto [values, entry] = reference_.log_probs(dataset.pairs, what, start_.on_progress);
+    const ProbeResult probe = probe_reference(start_.policy, dataset.pairs, values,
+                                              log_prob_token_budget(start_.config.training.micro_batch_tokens));
+    if (!start_.config.model.reference && !probe.is_same) refuse_other_reference(probe, entry);
+    if (start_.config.model.reference && start_.host.info().rank == 0) log_difference(probe, what);
+    return std::move(values);
+  }
+
+ private:
+  void log_difference(const ProbeResult& probe, const std::string& what) const {
+    if (probe.is_same) {
+      start_.log.info("the reference is the policy at the start on {} pairs of the {}", probe.pairs, what);
+    } else {
+      start_.log.info(
+          "policy and reference differ on {} pairs of the {}: log-probs of an answer by {:.4g} on average,"
+          " by {:.4g} at most",
+          probe.pairs, what, probe.mean_difference, probe.largest_difference);
+    }
+  }
+
+  const StartReferences& start_;
+  ReferenceModel reference_;
+};
+
+}  // namespace
+
+References start_references(const StartReferences& start) {
+  if (!uses_reference(start.config.loss)) return {};
+  check_vocabulary(start.config.model, start.policy);
+  Starter starter(start);
+  AnswerLogProbs train = starter.log_probs(start.data.train, "training data");
+  return {.train = std::move(train), .validation = starter.log_probs(start.data.validation, "validation data")};
+}
+
+}  // namespace equipoise
