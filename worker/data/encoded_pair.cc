@@ -59,10 +59,15 @@ class PairEncoder {
     const std::size_t stride = ids.size() / pairs.size();
     for (std::size_t i = 0; i < pairs.size(); ++i) {
       Ids* const of_pair = &ids[i * stride];
+      const std::size_t prompt_tokens = of_pair[0].size();
       EncodedTexts encoded{
           .prompt = std::move(of_pair[0]), .prompt_chosen = std::move(of_pair[1]), .prompt_rejected = {}};
       if (answers_ == Answers::kBoth) encoded.prompt_rejected = std::move(of_pair[2]);
-      keep(join(std::move(encoded), max_length_), pairs[i], dataset);
+      if (auto pair = join(std::move(encoded), max_length_)) {
+        keep(*std::move(pair), pairs[i], dataset);
+      } else {
+        drop(prompt_tokens, pairs[i], dataset);
+      }
     }
   }
 
@@ -77,16 +82,22 @@ class PairEncoder {
     return result;
   }
 
-  static void keep(std::optional<EncodedPair> encoded, const PreferencePair& pair, EncodedDataset& dataset) {
-    if (!encoded) {
-      ++dataset.dropped_pairs;
-      return;
-    }
+  void drop(std::size_t prompt_tokens, const PreferencePair& pair, EncodedDataset& dataset) const {
+    ++dataset.dropped_pairs;
+    dataset.dropped.push_back(
+        {.position = static_cast<std::int64_t>(dataset.pairs.size() + dataset.dropped.size()),
+         .memberships = pair.memberships,
+         .reason = "its prompt of " + std::to_string(prompt_tokens) +
+                   " tokens leaves no room for an answer within max_length = " + std::to_string(max_length_)});
+  }
+
+  static void keep(EncodedPair encoded, const PreferencePair& pair, EncodedDataset& dataset) {
     for (const Membership& membership : pair.memberships) {
       dataset.pair_count_K[membership.group] += membership.weight;
     }
-    encoded->memberships = pair.memberships;
-    dataset.pairs.push_back(*std::move(encoded));
+    encoded.memberships = pair.memberships;
+    encoded.chosen_share = pair.chosen_share;
+    dataset.pairs.push_back(std::move(encoded));
   }
 
   const ModelTokenizer& tokenizer_;

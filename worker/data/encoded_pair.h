@@ -18,8 +18,16 @@ struct EncodedPair {
   std::vector<std::int32_t> chosen_ids;    // with EOS, unless cut off
   std::vector<std::int32_t> rejected_ids;  // the same; empty when the data has no rejected answer (SFT)
   std::vector<Membership> memberships;
+  double chosen_share = 1;  // in (0, 1]: the share of people who prefer the chosen answer
 
   std::size_t num_tokens() const { return prompt_ids.size() + chosen_ids.size() + rejected_ids.size(); }
+};
+
+// A pair of the file that is not trained on.
+struct DroppedPair {
+  std::int64_t position = 0;  // among all pairs of the file, from 0
+  std::vector<Membership> memberships;
+  std::string reason;  // "its prompt of 70 tokens leaves no room for an answer within max_length = 64"
 };
 
 struct EncodedDataset {
@@ -27,6 +35,7 @@ struct EncodedDataset {
   std::vector<std::string> group_names;  // ids as in the memberships
   std::vector<double> pair_count_K;      // N_g = sum_i m[i,g]
   std::int64_t dropped_pairs = 0;        // their prompt alone reaches max_length
+  std::vector<DroppedPair> dropped;      // the same ones, in the order of the file
 };
 
 // A tokenizer with its end-of-sequence token, from a Hugging Face folder. EOS is the first found of eos_token in
@@ -49,8 +58,8 @@ enum class Answers { kBoth, kChosen };
 EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, int max_length, int threads,
                             Answers answers = Answers::kBoth);
 
-// SHA-256 over ids and memberships of all pairs, in order, and the group names. Lengths are part of it, so no two
-// data sets run into each other.
+// SHA-256 over ids, memberships and shares of all pairs, in order, and the group names. Lengths are part of it, so no
+// two data sets run into each other.
 std::array<std::byte, 32> dataset_digest(const EncodedDataset& dataset);
 
 }  // namespace equipoise
