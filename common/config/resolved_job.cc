@@ -26,6 +26,26 @@ void resolve_step_plateau(const log_linear::PlateauSettings& plateau, v1::Robust
   spec.set_step_minimum(plateau.smallest);
 }
 
+void resolve_ambiguity_set(const RobustConfig& config, v1::RobustSpec& spec) {
+  const RobustSettings& settings = config.settings;
+  spec.set_ambiguity_set(message_enum<v1::AmbiguitySet>(settings.ambiguity_set));
+  switch (settings.ambiguity_set) {
+    case AmbiguitySet::kSimplex:
+      spec.set_step_size(settings.step_size);
+      resolve_step_plateau(config.step_plateau, spec);
+      break;
+    case AmbiguitySet::kCvar:
+      spec.set_kappa(settings.kappa);
+      break;
+    case AmbiguitySet::kChiSquare:
+      spec.set_rho(settings.rho);
+      break;
+    case AmbiguitySet::kKl:
+      spec.set_tau(settings.tau);
+      break;
+  }
+}
+
 // Only what the mode uses: the resolved file says what the run did.
 v1::RobustSpec resolved_robust(const RobustConfig& config) {
   v1::RobustSpec spec;
@@ -37,11 +57,10 @@ v1::RobustSpec resolved_robust(const RobustConfig& config) {
   spec.set_estimator(message_enum<v1::Estimator>(settings.estimator));
   for (const auto& [group, weight] : config.importance_weights) (*spec.mutable_importance_weights())[group] = weight;
   if (settings.mode != RobustMode::kGroupRobust) return spec;
-  spec.set_step_size(settings.step_size);
+  resolve_ambiguity_set(config, spec);
   spec.set_update(message_enum<v1::WeightUpdate>(settings.update));
   spec.set_adjustment(settings.adjustment);
   spec.set_trade_off(settings.trade_off);
-  resolve_step_plateau(config.step_plateau, spec);
   spec.set_min_weight(settings.min_weight);
   return spec;
 }

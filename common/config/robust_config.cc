@@ -1,10 +1,17 @@
 #include "common/config/robust_config.h"
 
+#include <string>
+
 #include "common/config/field_check.h"
 #include "common/config/set_enum.h"
 
 namespace equipoise {
 namespace {
+
+std::string name_of(AmbiguitySet set) {
+  const v1::AmbiguitySet value = message_enum<v1::AmbiguitySet>(set);
+  return short_enum_name(*v1::AmbiguitySet_descriptor()->FindValueByNumber(value));
+}
 
 log_linear::PlateauSettings step_plateau(const v1::RobustSpec& spec) {
   constexpr RealRange kFactor{.at_lowest = Bound::kExcluded, .highest = 1, .at_highest = Bound::kIncluded};
@@ -21,6 +28,44 @@ log_linear::PlateauSettings step_plateau(const v1::RobustSpec& spec) {
     plateau.smallest = checked_real("robust.step_minimum", spec.step_minimum(), kNotNegative);
   }
   return plateau;
+}
+
+// A parameter of one ambiguity set: there with it, absent with any other.
+void check_belongs(const std::string& field, bool is_given, AmbiguitySet chosen, AmbiguitySet owner) {
+  const std::string with_owner = " robust.ambiguity_set " + name_of(owner);
+  if (is_given && chosen != owner) refuse_combination(field + " needs" + with_owner + "; remove it or set that");
+  if (!is_given && chosen == owner) refuse_combination(field + " is missing, expected it with" + with_owner);
+}
+
+void set_ambiguity_set(RobustSettings& settings, const v1::RobustSpec& spec) {
+  constexpr RealRange kKappa{.at_lowest = Bound::kExcluded, .highest = 1, .at_highest = Bound::kIncluded};
+  set_enum(settings.ambiguity_set, "robust.ambiguity_set", spec.ambiguity_set(), v1::AmbiguitySet_descriptor());
+  check_belongs("robust.kappa", spec.has_kappa(), settings.ambiguity_set, AmbiguitySet::kCvar);
+  check_belongs("robust.rho", spec.has_rho(), settings.ambiguity_set, AmbiguitySet::kChiSquare);
+  check_belongs("robust.tau", spec.has_tau(), settings.ambiguity_set, AmbiguitySet::kKl);
+  if (spec.has_kappa()) settings.kappa = checked_real("robust.kappa", spec.kappa(), kKappa);
+  if (spec.has_rho()) settings.rho = checked_real("robust.rho", spec.rho(), kNotNegative);
+  if (spec.has_tau()) settings.tau = checked_real("robust.tau", spec.tau(), kPositive);
+}
+
+// What a closed form has not: steps, and a form in the authors' program.
+void check_closed_form(const v1::RobustSpec& spec, const RobustSettings& settings) {
+  if (settings.ambiguity_set == AmbiguitySet::kSimplex) return;
+  const std::string with_set = " robust.ambiguity_set " + name_of(settings.ambiguity_set);
+  const auto refuse_if = [&](bool is_given, const char* field) {
+    if (!is_given) return;
+    refuse_combination(std::string(field) + " has no use with" + with_set + "; remove it, or set the simplex");
+  };
+  refuse_if(spec.has_step_size(), "robust.step_size");
+  refuse_if(spec.has_step_factor(), "robust.step_factor");
+  refuse_if(spec.has_step_patience(), "robust.step_patience");
+  refuse_if(spec.has_step_threshold(), "robust.step_threshold");
+  refuse_if(spec.has_step_minimum(), "robust.step_minimum");
+  refuse_if(spec.paper_compat(), "robust.paper_compat");
+  // Its gradient is that of sum_g w_g p_g L_g, which the weights are not the worst of.
+  if (settings.mode == RobustMode::kGroupRobust && settings.estimator == Estimator::kBatchSum) {
+    refuse_combination("robust.estimator is batch_sum, expected batch_mean or dataset_scaled with" + with_set);
+  }
 }
 
 }  // namespace
@@ -40,6 +85,8 @@ RobustConfig robust_config(const v1::RobustSpec& spec) {
   config.paper_compat = spec.paper_compat();
   set_enum(config.weight_sync, "robust.weight_sync", spec.weight_sync(), v1::WeightSync_descriptor());
   config.step_plateau = step_plateau(spec);
+  set_ambiguity_set(settings, spec);
+  check_closed_form(spec, settings);
   return config;
 }
 

@@ -218,8 +218,76 @@ std::vector<v1::JobSpec> specs_of_every_kind() {
   };
 }
 
+v1::JobSpec with_ambiguity_set(v1::AmbiguitySet set, double parameter) {
+  return changed([=](auto& job) {
+    v1::RobustSpec& robust = *job.mutable_robust();
+    robust.set_mode(v1::ROBUST_MODE_GROUP_ROBUST);
+    robust.set_ambiguity_set(set);
+    if (set == v1::AMBIGUITY_SET_CVAR) robust.set_kappa(parameter);
+    if (set == v1::AMBIGUITY_SET_CHI_SQUARE) robust.set_rho(parameter);
+    if (set == v1::AMBIGUITY_SET_KL) robust.set_tau(parameter);
+  });
+}
+
+TEST(JobConfig, EachAmbiguitySetHasItsParameter) {
+  EXPECT_EQ(make_job_config(smallest_spec()).robust.settings.ambiguity_set, AmbiguitySet::kSimplex);
+  const auto settings_of = [](v1::AmbiguitySet set, double parameter) {
+    return make_job_config(with_ambiguity_set(set, parameter)).robust.settings;
+  };
+  EXPECT_EQ(settings_of(v1::AMBIGUITY_SET_CVAR, 0.3).ambiguity_set, AmbiguitySet::kCvar);
+  EXPECT_EQ(settings_of(v1::AMBIGUITY_SET_CVAR, 0.3).kappa, 0.3);
+  EXPECT_EQ(settings_of(v1::AMBIGUITY_SET_CHI_SQUARE, 0).rho, 0);
+  EXPECT_EQ(settings_of(v1::AMBIGUITY_SET_KL, 2).tau, 2);
+}
+
+TEST(JobConfig, AParameterIsAskedForByItsSetAndRefusedByTheOthers) {
+  const auto complaint = [](v1::AmbiguitySet set, double parameter, auto change) {
+    v1::JobSpec spec = with_ambiguity_set(set, parameter);
+    change(*spec.mutable_robust());
+    return refusal([&spec](v1::JobSpec& job) { job = spec; });
+  };
+  using Robust = v1::RobustSpec;
+  EXPECT_THAT(complaint(v1::AMBIGUITY_SET_CVAR, 0, [](Robust&) {}),
+              HasSubstr("robust.kappa is 0, expected a number in (0, 1]"));
+  EXPECT_THAT(complaint(v1::AMBIGUITY_SET_CHI_SQUARE, -1, [](Robust&) {}),
+              HasSubstr("robust.rho is -1, expected a number >= 0"));
+  EXPECT_THAT(complaint(v1::AMBIGUITY_SET_KL, 0, [](Robust&) {}), HasSubstr("robust.tau is 0, expected a number > 0"));
+  EXPECT_THAT(complaint(v1::AMBIGUITY_SET_CVAR, 0.3, [](Robust& robust) { robust.clear_kappa(); }),
+              HasSubstr("robust.kappa is missing, expected it with robust.ambiguity_set cvar"));
+  EXPECT_THAT(complaint(v1::AMBIGUITY_SET_CVAR, 0.3, [](Robust& robust) { robust.set_tau(1); }),
+              HasSubstr("robust.tau needs robust.ambiguity_set kl; remove it or set that"));
+  EXPECT_THAT(complaint(v1::AMBIGUITY_SET_SIMPLEX, 0, [](Robust& robust) { robust.set_rho(1); }),
+              HasSubstr("robust.rho needs robust.ambiguity_set chi_square"));
+}
+
+TEST(JobConfig, AClosedFormHasNoSteps) {
+  using Robust = v1::RobustSpec;
+  const std::vector<std::pair<std::string, std::function<void(Robust&)>>> cases = {
+      {"robust.step_size", [](Robust& robust) { robust.set_step_size(0.1); }},
+      {"robust.step_factor", [](Robust& robust) { robust.set_step_factor(1); }},
+      {"robust.step_patience", [](Robust& robust) { robust.set_step_patience(1); }},
+      {"robust.step_threshold", [](Robust& robust) { robust.set_step_threshold(0); }},
+      {"robust.step_minimum", [](Robust& robust) { robust.set_step_minimum(0); }},
+      {"robust.paper_compat", [](Robust& robust) { robust.set_paper_compat(true); }},
+  };
+  for (const auto& [field, change] : cases) {
+    v1::JobSpec spec = with_ambiguity_set(v1::AMBIGUITY_SET_KL, 1);
+    change(*spec.mutable_robust());
+    EXPECT_THAT(refusal([&spec](v1::JobSpec& job) { job = spec; }),
+                HasSubstr(field + " has no use with robust.ambiguity_set kl; remove it, or set the simplex"));
+  }
+  v1::JobSpec spec = with_ambiguity_set(v1::AMBIGUITY_SET_KL, 1);
+  spec.mutable_robust()->set_estimator(v1::ESTIMATOR_BATCH_SUM);
+  EXPECT_THAT(refusal([&spec](v1::JobSpec& job) { job = spec; }),
+              HasSubstr("robust.estimator is batch_sum, expected batch_mean"));
+}
+
 TEST(ResolveDefaults, IsAcceptedAndResolvesToItself) {
-  for (const v1::JobSpec& spec : specs_of_every_kind()) {
+  std::vector<v1::JobSpec> specs = specs_of_every_kind();
+  specs.push_back(with_ambiguity_set(v1::AMBIGUITY_SET_CVAR, 0.3));
+  specs.push_back(with_ambiguity_set(v1::AMBIGUITY_SET_CHI_SQUARE, 0.5));
+  specs.push_back(with_ambiguity_set(v1::AMBIGUITY_SET_KL, 2));
+  for (const v1::JobSpec& spec : specs) {
     const v1::JobSpec once = resolve_defaults(spec);
     const v1::JobSpec twice = resolve_defaults(once);
     EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(once, twice)) << once.DebugString();
@@ -242,6 +310,15 @@ TEST(ResolveDefaults, LeavesOutWhatTheModeDoesNotUse) {
   EXPECT_FALSE(resolve_defaults(spec).robust().has_step_size());
   spec.mutable_robust()->set_mode(v1::ROBUST_MODE_GROUP_ROBUST);
   EXPECT_EQ(resolve_defaults(spec).robust().step_size(), 0.5);
+}
+
+TEST(ResolveDefaults, SaysWhichAmbiguitySetTheRunHad) {
+  const auto robust = resolve_defaults(with_ambiguity_set(v1::AMBIGUITY_SET_CVAR, 0.3)).robust();
+  EXPECT_EQ(robust.ambiguity_set(), v1::AMBIGUITY_SET_CVAR);
+  EXPECT_EQ(robust.kappa(), 0.3);
+  EXPECT_FALSE(robust.has_step_size());
+  const auto simplex = changed([](auto& job) { job.mutable_robust()->set_mode(v1::ROBUST_MODE_GROUP_ROBUST); });
+  EXPECT_EQ(resolve_defaults(simplex).robust().ambiguity_set(), v1::AMBIGUITY_SET_SIMPLEX);
 }
 
 }  // namespace

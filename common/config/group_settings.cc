@@ -1,0 +1,41 @@
+#include "common/config/group_settings.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace equipoise {
+namespace {
+
+// Empty where the job gives none.
+std::vector<double> by_group(const std::string& field, const std::map<std::string, double>& numbers,
+                             const std::vector<std::string>& group_names) {
+  std::vector<double> number_K;
+  if (numbers.empty()) return number_K;
+  for (const std::string& name : group_names) {
+    const auto number = numbers.find(name);
+    if (number == numbers.end()) {
+      throw std::invalid_argument(field + " has none for group \"" + name +
+                                  "\", expected one for each group of the training data");
+    }
+    number_K.push_back(number->second);
+  }
+  for (const auto& [name, number] : numbers) {
+    if (std::ranges::find(group_names, name) != group_names.end()) continue;
+    throw std::invalid_argument(field + " names group \"" + name + "\", which the training data does not have");
+  }
+  return number_K;
+}
+
+}  // namespace
+
+RobustSettings robust_settings_for(const RobustConfig& config, const std::vector<std::string>& group_names,
+                                   std::span<const double> label_floor_K) {
+  RobustSettings settings = config.settings;
+  settings.importance_weight_K = by_group("robust.importance_weights", config.importance_weights, group_names);
+  settings.baseline_K = by_group("robust.group_baselines", config.group_baselines, group_names);
+  if (config.baseline == Baseline::kLabelEntropy)
+    settings.baseline_K.assign(label_floor_K.begin(), label_floor_K.end());
+  return settings;
+}
+
+}  // namespace equipoise

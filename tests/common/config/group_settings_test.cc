@@ -1,0 +1,46 @@
+#include "common/config/group_settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+namespace equipoise {
+namespace {
+
+using testing::ElementsAre;
+
+RobustConfig with_weights(const std::map<std::string, double>& importance_weights) {
+  RobustConfig config;
+  config.importance_weights = importance_weights;
+  return config;
+}
+
+std::string refusal(const RobustConfig& config, const std::vector<std::string>& group_names) {
+  try {
+    robust_settings_for(config, group_names);
+  } catch (const std::invalid_argument& problem) {
+    return problem.what();
+  }
+  return "accepted";
+}
+
+TEST(GroupSettings, ImportanceWeightsFollowTheGroupsOfTheData) {
+  const RobustConfig config = with_weights({{"south", 3}, {"north", 1}});
+  EXPECT_THAT(robust_settings_for(config, {"north", "south"}).importance_weight_K, ElementsAre(1, 3));
+  EXPECT_THAT(robust_settings_for(config, {"south", "north"}).importance_weight_K, ElementsAre(3, 1));
+}
+
+TEST(GroupSettings, WithoutImportanceWeightsThereAreNone) {
+  EXPECT_TRUE(robust_settings_for({}, {"north", "south"}).importance_weight_K.empty());
+}
+
+TEST(GroupSettings, AGroupWithoutAWeightAndAWeightWithoutAGroupAreNamed) {
+  EXPECT_EQ(refusal(with_weights({{"north", 1}}), {"north", "south"}),
+            "robust.importance_weights has none for group \"south\", expected one for each group of the training data");
+  EXPECT_EQ(refusal(with_weights({{"north", 1}, {"east", 1}}), {"north"}),
+            "robust.importance_weights names group \"east\", which the training data does not have");
+}
+
+}  // namespace
+}  // namespace equipoise
