@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "common/base/quoted_text.h"
+#include "common/config/baseline_config.h"
 #include "common/config/data_config.h"
 #include "common/config/early_stopping_config.h"
 #include "common/config/field_check.h"
@@ -116,6 +117,7 @@ JobConfig make_job_config(const v1::JobSpec& spec) {
   settle_sft_average(config.loss, spec.loss(), config.robust.settings.mode);
   check_optimizer_combinations(spec, config);
   check_early_stopping_combinations(config);
+  check_baseline_combinations(config);
   check_other_combinations(spec, config);
   check_policy_combinations(spec, config);
   return config;

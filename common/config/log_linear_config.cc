@@ -6,6 +6,7 @@
 
 #include "common/config/field_check.h"
 #include "common/config/job_enums.h"
+#include "common/config/loss_config.h"
 
 namespace equipoise {
 namespace {
@@ -76,7 +77,10 @@ void check_no_tokens(const v1::DataSpec& data) {
 void check_log_linear_job(const v1::JobSpec& spec, const JobConfig& config) {
   const std::string no_use = " has no use with policy.log_linear; remove it";
   if (spec.has_model()) refuse("model" + no_use + " (or the policy)");
-  if (config.loss.type == LossType::kSft) refuse("loss.type is sft, expected dpo or ipo with policy.log_linear");
+  if (config.loss.type == LossType::kSft) {
+    refuse("loss.type is sft, expected dpo, ipo, hinge or robust with policy.log_linear");
+  }
+  if (config.loss.sft_weight != 0) refuse("loss.sft_weight" + no_use);
   if (config.loss.length_normalized) refuse("loss.length_normalized" + no_use);
   if (config.loss.reference_free) refuse("loss.reference_free" + no_use);
   check_no_tokens(spec.data());
@@ -87,7 +91,8 @@ void check_log_linear_job(const v1::JobSpec& spec, const JobConfig& config) {
     refuse("optimizer.schedule has no use with policy.log_linear.closed_form; remove it");
   }
   if (config.loss.type != LossType::kIpo) {
-    refuse("policy.log_linear.closed_form is true with loss.type dpo, expected loss.type ipo");
+    refuse("policy.log_linear.closed_form is true with loss.type " + loss_type_name(config.loss.type) +
+           ", expected loss.type ipo");
   }
   if (!config.training.full_batch) {
     refuse("policy.log_linear.closed_form needs training.full_batch true; add it");

@@ -1,12 +1,15 @@
 #include "common/dataset/shard_plan.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "common/base/error.h"
 #include "common/base/split_mix64.h"
+#include "common/dataset/seeded_shuffle.h"
 
 namespace equipoise {
 namespace {
@@ -18,10 +21,22 @@ void check_positive(const char* field, std::int64_t value) {
   }
 }
 
+// Places are counted over all batches before a step.
+void check_countable(const ShardPlan& plan) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  if (plan.global_batch_size <= std::numeric_limits<std::int32_t>::max() &&
+      plan.end_step <= kMost / plan.global_batch_size) {
+    return;
+  }
+  throw std::invalid_argument("shard plan: " + std::to_string(plan.end_step) + " stratified batches of " +
+                              std::to_string(plan.global_batch_size) + " pairs are too many to be counted");
+}
+
 void check_plan(const ShardPlan& plan) {
   check_positive("num_pairs", plan.num_pairs);
   check_positive("global_batch_size", plan.global_batch_size);
   check_positive("world_size", plan.world_size);
+  if (plan.stratified) check_countable(plan);
   if (plan.first_step >= 0 && plan.first_step <= plan.end_step) return;
   throw std::invalid_argument("shard plan: steps are [" + std::to_string(plan.first_step) + ", " +
                               std::to_string(plan.end_step) + "), expected 0 <= first <= end");
@@ -41,16 +56,28 @@ std::vector<std::int64_t> epoch_order(const ShardPlan& plan, std::int64_t epoch)
   std::iota(order.begin(), order.end(), std::int64_t{0});
   if (!plan.shuffle) return order;
   // Seed and epoch go through the mixer one after the other, so (1, 0) and (0, 1) are different streams.
-  SplitMix64 random(SplitMix64(plan.seed).next() ^ static_cast<std::uint64_t>(epoch));
-  for (std::size_t i = order.size() - 1; i > 0; --i) std::swap(order[i], order[random.below(i + 1)]);
+  seeded_shuffle(order, SplitMix64(SplitMix64(plan.seed).next() ^ static_cast<std::uint64_t>(epoch)));
   return order;
 }
 
-ShardCursor::ShardCursor(ShardPlan plan) : plan_(std::move(plan)) { check_plan(plan_); }
+ShardCursor::ShardCursor(ShardPlan plan, const std::optional<Strata>& strata) : plan_(std::move(plan)) {
+  check_plan(plan_);
+  EQUIPOISE_CHECK(plan_.stratified == strata.has_value());
+  if (!strata) return;
+  EQUIPOISE_CHECK(strata->stratum_N.size() == static_cast<std::size_t>(plan_.num_pairs));
+  stratified_.emplace(
+      *strata, StratifiedSettings{.batch_size = plan_.global_batch_size, .seed = plan_.seed, .shuffle = plan_.shuffle});
+}
 
 const std::vector<std::int64_t>& ShardCursor::global_batch(std::int64_t step) {
   if (step < 0) throw std::invalid_argument("step is " + std::to_string(step) + ", expected >= 0");
   if (step == batch_step_) return batch_;
+  if (stratified_) {
+    stratified_->draw(step);
+    batch_ = stratified_->batch();
+    batch_step_ = step;
+    return batch_;
+  }
   const std::int64_t per_epoch = steps_per_epoch(plan_.num_pairs, plan_.global_batch_size);
   const std::int64_t epoch = step / per_epoch;
   if (epoch != epoch_) order_ = epoch_order(plan_, epoch);
@@ -76,8 +103,21 @@ std::vector<std::int64_t> ShardCursor::rank_batch(std::int64_t step, int rank) {
   return {batch.begin() + begin, batch.begin() + end};
 }
 
+double ShardCursor::pair_weight(std::int64_t step, std::int64_t pair) {
+  if (!stratified_) return 1;
+  global_batch(step);
+  return stratified_->pair_weight(pair);
+}
+
+double ShardCursor::group_weight(std::int64_t step, std::uint32_t group) {
+  if (!stratified_) return 1;
+  global_batch(step);
+  return stratified_->group_weight(group);
+}
+
 double ShardCursor::epochs_done(std::int64_t step) const {
   const std::int64_t per_epoch = steps_per_epoch(plan_.num_pairs, plan_.global_batch_size);
+  if (plan_.stratified) return static_cast<double>(step) / static_cast<double>(per_epoch);
   const double pairs_of_part = static_cast<double>(step % per_epoch) * static_cast<double>(plan_.global_batch_size);
   return static_cast<double>(step / per_epoch) + pairs_of_part / static_cast<double>(plan_.num_pairs);
 }

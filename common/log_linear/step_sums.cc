@@ -28,6 +28,10 @@ void StepSums::assign(const GroupedPairs& pairs, std::span<const double> theta_D
   }
 }
 
+void StepSums::weigh(std::size_t group, double weight) {
+  for (double& value : std::span(rows_).subspan(group * (2 + dim_), 2 + dim_)) value *= weight;
+}
+
 void StepSums::write_group_sums(GroupSums& sums) const {
   sums.group.clear();
   sums.loss_sum.clear();

@@ -23,6 +23,9 @@ class StepSums {
   // Sums of these pairs at theta, instead of what was there. Asks for no memory.
   void assign(const GroupedPairs& pairs, std::span<const double> theta_D);
 
+  // S_g, n_g and G_g times `weight`.
+  void weigh(std::size_t group, double weight);
+
   // [K, 2 + D], a row S_g, n_g, G_g per group: all-reduce this as one SUM over the ranks.
   std::span<double> values() { return rows_; }
   std::span<const double> values() const { return rows_; }

@@ -8,24 +8,29 @@ namespace equipoise {
 
 BatchSums::BatchSums(std::size_t num_groups) : num_groups_(num_groups), values_(kGroupRows * num_groups + kTotals) {}
 
-void BatchSums::add(const PairOutcome& outcome, std::span<const Membership> memberships) {
+void BatchSums::add(const PairOutcome& outcome, std::span<const Membership> memberships, double weight) {
   const double correct = outcome.chosen_reward > outcome.rejected_reward ? 1 : 0;
   const double logp_correct = outcome.chosen_logp > outcome.rejected_logp ? 1 : 0;
   for (const Membership& membership : memberships) {
-    at(kGroupLoss, membership.group) += membership.weight * outcome.loss;
+    const double share = weight * membership.weight;
+    at(kGroupLoss, membership.group) += share * outcome.loss;
+    at(kGroupWeight, membership.group) += share;
     at(kGroupPairs, membership.group) += membership.weight;
-    at(kGroupCorrect, membership.group) += membership.weight * correct;
-    at(kGroupLogpCorrect, membership.group) += membership.weight * logp_correct;
-    at(kGroupMargin, membership.group) += membership.weight * (outcome.chosen_reward - outcome.rejected_reward);
+    at(kGroupCorrect, membership.group) += share * correct;
+    at(kGroupLogpCorrect, membership.group) += share * logp_correct;
+    at(kGroupMargin, membership.group) += share * (outcome.chosen_reward - outcome.rejected_reward);
+    at(kGroupNll, membership.group) += share * outcome.nll;
   }
   total(kPairs) += 1;
+  total(kWeight) += weight;
   total(kTokens) += outcome.tokens;
-  total(kLoss) += outcome.loss;
-  total(kChosenReward) += outcome.chosen_reward;
-  total(kRejectedReward) += outcome.rejected_reward;
-  total(kCorrect) += correct;
-  total(kChosenLogp) += outcome.chosen_logp;
-  total(kRejectedLogp) += outcome.rejected_logp;
+  total(kLoss) += weight * outcome.loss;
+  total(kChosenReward) += weight * outcome.chosen_reward;
+  total(kRejectedReward) += weight * outcome.rejected_reward;
+  total(kCorrect) += weight * correct;
+  total(kChosenLogp) += weight * outcome.chosen_logp;
+  total(kRejectedLogp) += weight * outcome.rejected_logp;
+  total(kNll) += weight * outcome.nll;
 }
 
 void BatchSums::all_reduce(Collective& collective) { collective.all_reduce_sum(values_); }
@@ -33,7 +38,7 @@ void BatchSums::all_reduce(Collective& collective) { collective.all_reduce_sum(v
 GroupSums BatchSums::group_sums() const {
   const std::span values(values_);
   return present_groups(values.subspan(kGroupLoss * num_groups_, num_groups_),
-                        values.subspan(kGroupPairs * num_groups_, num_groups_), pairs());
+                        values.subspan(kGroupWeight * num_groups_, num_groups_), pairs());
 }
 
 std::vector<std::uint32_t> BatchSums::non_finite_groups() const {

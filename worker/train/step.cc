@@ -23,10 +23,17 @@ class Laps {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+// v_i of each pair in `indices`: 1, unless sampling is stratified.
+std::vector<double> pair_weights(ShardCursor& cursor, std::int64_t step, std::span<const std::int64_t> indices) {
+  std::vector<double> weight_B;
+  for (const std::int64_t index : indices) weight_B.push_back(cursor.pair_weight(step, index));
+  return weight_B;
+}
+
 void add_outcomes(const ForwardInputs& inputs, std::span<const std::int64_t> indices, const PairForward& forward,
-                  BatchSums& sums) {
+                  std::span<const double> weight_B, BatchSums& sums) {
   for (std::size_t b = 0; b < indices.size(); ++b) {
-    sums.add(forward.outcomes[b], inputs.pairs[static_cast<std::size_t>(indices[b])].memberships);
+    sums.add(forward.outcomes[b], inputs.pairs[static_cast<std::size_t>(indices[b])].memberships, weight_B[b]);
   }
 }
 
@@ -44,9 +51,10 @@ std::vector<double> weights_for_all(StepParts& parts, std::int64_t step, const B
   return weight;
 }
 
-// c_i of each pair in `indices`, on the device and in the type of `like`.
+// c_i = v_i sum_g w_g m[i,g] scale_g of each pair in `indices`, on the device and in the type of `like`.
 torch::Tensor coefficients(const StepParts& parts, const StepResult& result, const std::vector<double>& scale,
-                           std::span<const std::int64_t> indices, const torch::Tensor& like) {
+                           std::span<const std::int64_t> indices, std::span<const double> weight_B,
+                           const torch::Tensor& like) {
   std::vector<double> c_B(indices.size(), 1 / result.sums.pairs());
   if (parts.robust.mode != RobustMode::kNone) {
     std::vector<std::span<const Membership>> memberships_B;
@@ -55,6 +63,7 @@ torch::Tensor coefficients(const StepParts& parts, const StepResult& result, con
     }
     c_B = pair_coefficients(memberships_B, result.sums.group_sums(), result.weight, scale);
   }
+  for (std::size_t b = 0; b < c_B.size(); ++b) c_B[b] *= weight_B[b];
   return torch::tensor(c_B, torch::kFloat64).to(like.device(), like.scalar_type());
 }
 
@@ -72,7 +81,8 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
   StepResult result{.sums = BatchSums(parts.group_pair_count_K.size()), .weight = {}, .phase_seconds = {}};
   Laps laps(result.phase_seconds);
 
-  const double loss_factor = loss_scale(parts.inputs, parts.cursor.global_batch(step));
+  const auto& batch = parts.cursor.global_batch(step);
+  const double loss_factor = loss_scale(parts.inputs, batch, pair_weights(parts.cursor, step, batch));
   const auto mine = parts.cursor.rank_batch(step, parts.host.info().rank);
   const auto micro_batches = split_micro_batches(parts.inputs.pairs, mine, parts.micro_batch_tokens);
 
@@ -83,7 +93,7 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
   for (const auto& indices : micro_batches) {
     const torch::AutoGradMode grad_mode(keeps_graph);
     kept = forward_pairs(parts.inputs, indices, loss_factor);
-    add_outcomes(parts.inputs, indices, kept, result.sums);
+    add_outcomes(parts.inputs, indices, kept, pair_weights(parts.cursor, step, indices), result.sums);
   }
   laps.end("forward");
 
@@ -104,7 +114,8 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
   parts.gradients.zero();
   for (std::size_t m = 0; m < micro_batches.size(); ++m) {
     if (!keeps_graph) kept = forward_pairs(parts.inputs, micro_batches[m], loss_factor);
-    const auto c_B = coefficients(parts, result, scale, micro_batches[m], kept.loss_B);
+    const auto weight_B = pair_weights(parts.cursor, step, micro_batches[m]);
+    const auto c_B = coefficients(parts, result, scale, micro_batches[m], weight_B, kept.loss_B);
     if (m + 1 == micro_batches.size()) parts.gradients.sum_during_backward();
     (c_B * kept.loss_B).sum().backward();
   }

@@ -19,6 +19,15 @@ ShardPlan plan_of(std::int64_t num_pairs, std::int64_t global_batch_size, int wo
   return plan;
 }
 
+// 20 pairs of group 0 and 3 of group 1, which have one half of each batch.
+ShardCursor stratified_cursor(std::int64_t global_batch_size, int world_size = 1) {
+  ShardPlan plan = plan_of(23, global_batch_size, world_size);
+  plan.stratified = true;
+  Strata strata{.stratum_N = std::vector<std::uint32_t>(23), .share_K = {0.5, 0.5}};
+  for (const std::size_t pair : {4, 11, 12}) strata.stratum_N[pair] = 1;
+  return ShardCursor(plan, strata);
+}
+
 std::vector<std::int64_t> numbers_below(std::int64_t end) {
   std::vector<std::int64_t> numbers(static_cast<std::size_t>(end));
   std::iota(numbers.begin(), numbers.end(), 0);
@@ -101,6 +110,21 @@ TEST_P(ShardPlanRanks, TogetherHaveTheGlobalBatchInOrder) {
   }
 }
 
+TEST_P(ShardPlanRanks, TogetherHaveTheStratifiedBatchInOrder) {
+  const int world_size = GetParam();
+  ShardCursor cursor = stratified_cursor(5, world_size), alone = stratified_cursor(5, 1);
+  for (std::int64_t step = 0; step < 20; ++step) {
+    std::vector<std::int64_t> joined;
+    for (int rank = 0; rank < world_size; ++rank) {
+      for (const std::int64_t pair : cursor.rank_batch(step, rank)) {
+        joined.push_back(pair);
+        EXPECT_EQ(cursor.pair_weight(step, pair), alone.pair_weight(step, pair));
+      }
+    }
+    EXPECT_EQ(joined, alone.global_batch(step));
+  }
+}
+
 TEST_P(ShardPlanRanks, HaveShareSizesThatDifferByAtMostOne) {
   const int world_size = GetParam();
   ShardCursor cursor(plan_of(23, 5, world_size));
@@ -126,6 +150,31 @@ TEST(ShardPlan, CountsEpochsByPairs) {
   EXPECT_DOUBLE_EQ(cursor.epochs_done(2), 10 / 23.0);
   EXPECT_EQ(cursor.epochs_done(5), 1);
   EXPECT_DOUBLE_EQ(cursor.epochs_done(11), 2 + 5 / 23.0);
+}
+
+TEST(ShardPlan, PairsWeighOneUnlessStratified) {
+  ShardCursor permuted(plan_of(23, 5)), stratified = stratified_cursor(4);
+  EXPECT_EQ(permuted.pair_weight(3, permuted.global_batch(3)[0]), 1);
+  // (N_h / N) / (B_h / B)
+  EXPECT_DOUBLE_EQ(stratified.pair_weight(3, 11), (3. / 23) / (2. / 4));
+  EXPECT_DOUBLE_EQ(stratified.group_weight(3, 0), (20. / 23) / (2. / 4));
+}
+
+TEST(ShardPlan, StratifiedBatchesAreFullAndAnEpochHasAsManyStepsAsEver) {
+  ShardCursor cursor = stratified_cursor(4);
+  for (std::int64_t step = 0; step < 20; ++step) EXPECT_EQ(cursor.global_batch(step).size(), 4u);
+  EXPECT_EQ(cursor.epochs_done(6), 1);
+  EXPECT_EQ(cursor.epochs_done(9), 1.5);
+  EXPECT_EQ(stratified_cursor(64).global_batch(0).size(), 64u);  // of 23 pairs: some several times
+}
+
+TEST(ShardPlan, MoreStratifiedPairsThanCanBeCountedAreRefused) {
+  ShardPlan plan = plan_of(2, std::int64_t{1} << 31);
+  plan.stratified = true;
+  EXPECT_THROW(ShardCursor(plan, Strata{.stratum_N = {0, 0}, .share_K = {1}}), std::invalid_argument);
+  plan.global_batch_size = std::int64_t{1} << 30;
+  plan.end_step = std::int64_t{1} << 34;
+  EXPECT_THROW(ShardCursor(plan, Strata{.stratum_N = {0, 0}, .share_K = {1}}), std::invalid_argument);
 }
 
 TEST(ShardPlan, RefusesNumbersOutOfRange) {

@@ -48,6 +48,16 @@ TEST(PlanMaker, AFullBatchIsAllPairsWhateverTheBatchSize) {
   EXPECT_EQ(plan.end_step, 3);
 }
 
+TEST(PlanMaker, AStratifiedJobHasAsManyStepsAsEverAndFullBatches) {
+  JobConfig job;
+  job.training.sampling = Sampling::kStratified;
+  job.training.epochs = 2;
+  const ShardPlan plan = make_shard_plan(job, {.num_pairs = 100}, 2);
+  EXPECT_TRUE(plan.stratified);
+  EXPECT_EQ(plan.end_step, 2 * 2);
+  EXPECT_EQ(pairs_done(plan, 3), 3 * 64);
+}
+
 TEST(PlanMaker, MoreStepsThanCanBeCountedAreRefused) { EXPECT_THROW(steps(1e300, 100, 1), std::invalid_argument); }
 
 TEST(PlanMaker, PairsDoneAgreeWithTheCursorsBatches) {
