@@ -25,6 +25,19 @@ std::optional<std::size_t> top_option(const std::vector<double>& shares_O) {
   return static_cast<std::size_t>(top - shares_O.begin());
 }
 
+// An option by its share of the votes; never one that nobody took.
+std::size_t drawn_option(const std::vector<double>& shares_O, SplitMix64& random) {
+  double left = random.uniform() * std::accumulate(shares_O.begin(), shares_O.end(), 0.0);
+  std::size_t last = 0;
+  for (std::size_t o = 0; o < shares_O.size(); ++o) {
+    if (shares_O[o] == 0) continue;
+    last = o;
+    if (left < shares_O[o]) break;
+    left -= shares_O[o];
+  }
+  return last;
+}
+
 void add_normalised(std::vector<double>& sum_O, const std::vector<double>& shares_O) {
   const double total = std::accumulate(shares_O.begin(), shares_O.end(), 0.0);
   sum_O.resize(shares_O.size());
@@ -113,6 +126,16 @@ void check(const SurveyPairOptions& options) {
                                 ", expected a number between 0 and 1");
   }
   if (options.pairs_per_question < 1) throw std::invalid_argument("pairs_per_question is 0, expected at least 1");
+  if (options.draws < 1) throw std::invalid_argument("draws is 0, expected at least 1");
+  const bool is_sampled = options.labels == SurveyLabels::kSampled;
+  if (is_sampled && options.pairs_per_question > 1) {
+    throw std::invalid_argument("pairs_per_question is " + std::to_string(options.pairs_per_question) +
+                                ", expected 1 with sampled labels; give draws instead");
+  }
+  if (!is_sampled && options.draws > 1) {
+    throw std::invalid_argument("draws is " + std::to_string(options.draws) +
+                                ", expected 1 with the majority's labels; give pairs_per_question instead");
+  }
 }
 
 class PairMaker {
@@ -133,7 +156,7 @@ class PairMaker {
     SplitMix64 random(options_.seed ^ hash_of(group.group));
     std::vector<std::size_t> usable;
     for (const std::size_t answer : group.answers) {
-      if (top_option(survey_.answers[answer].shares_O)) usable.push_back(answer);
+      if (is_usable(survey_.answers[answer])) usable.push_back(answer);
     }
     summary.questions = usable.size();
     summary.without_top = group.answers.size() - usable.size();
@@ -160,7 +183,13 @@ class PairMaker {
     return {usable.begin(), end};
   }
 
+  bool is_usable(const SurveyAnswer& answer) const {
+    if (options_.labels == SurveyLabels::kSampled) return answer.shares_O.size() > 1;
+    return top_option(answer.shares_O).has_value();
+  }
+
   std::vector<PreferencePair> pairs_of(const SurveyAnswer& answer, std::uint32_t group_id, SplitMix64& random) const {
+    if (options_.labels == SurveyLabels::kSampled) return drawn_pairs(answer, group_id, random);
     const std::size_t chosen = *top_option(answer.shares_O);
     std::vector<std::size_t> others(answer.shares_O.size());
     std::iota(others.begin(), others.end(), 0);
@@ -172,6 +201,25 @@ class PairMaker {
     std::vector<PreferencePair> pairs;
     for (const std::size_t rejected : others) {
       pairs.push_back({prompt, letter(chosen), letter(rejected), {{.group = group_id, .weight = 1}}});
+    }
+    return pairs;
+  }
+
+  std::vector<PreferencePair> drawn_pairs(const SurveyAnswer& answer, std::uint32_t group_id,
+                                          SplitMix64& random) const {
+    const std::vector<double>& shares_O = answer.shares_O;
+    const std::string prompt =
+        survey_prompt(survey_.questions[answer.question], answer.group, options_.group_in_prompt);
+    std::vector<PreferencePair> pairs;
+    for (std::size_t draw = 0; draw < options_.draws; ++draw) {
+      const std::size_t chosen = drawn_option(shares_O, random);
+      const auto other = static_cast<std::size_t>(random.below(shares_O.size() - 1));
+      const std::size_t rejected = other < chosen ? other : other + 1;
+      pairs.push_back({.prompt = prompt,
+                       .chosen = letter(chosen),
+                       .rejected = letter(rejected),
+                       .memberships = {{.group = group_id, .weight = 1}},
+                       .chosen_share = shares_O[chosen] / (shares_O[chosen] + shares_O[rejected])});
     }
     return pairs;
   }

@@ -19,6 +19,11 @@ enum class SurveySplit {
 
 enum class GroupInPrompt { kNamed, kOmitted };
 
+enum class SurveyLabels {
+  kMajority,  // chosen is the most voted option: the paper's
+  kSampled,   // chosen is drawn by the vote shares: pairs disagree as the people do, and say how much
+};
+
 struct SurveyPairOptions {
   std::uint64_t seed = 1;
   double train_fraction = 0.8;  // in (0, 1)
@@ -26,12 +31,14 @@ struct SurveyPairOptions {
   std::vector<std::string> groups = {};  // empty: all but "Overall"
   std::size_t pairs_per_question = 1;    // at least 1; each with another rejected answer, as far as there are any
   GroupInPrompt group_in_prompt = GroupInPrompt::kNamed;
+  SurveyLabels labels = SurveyLabels::kMajority;
+  std::size_t draws = 1;  // at least 1: pairs a question with kSampled, in place of pairs_per_question
 };
 
 struct SurveyGroupSummary {
   std::string group;
   std::size_t questions = 0;    // that gave pairs
-  std::size_t without_top = 0;  // left out: a tie for the most voted option, or only one option
+  std::size_t without_top = 0;  // left out: a tie for the most voted option (not with kSampled), or only one option
   std::size_t train_pairs = 0;
   std::size_t validation_pairs = 0;
   std::size_t compared = 0;   // of `questions`: those with an overall top answer to compare with
@@ -50,11 +57,13 @@ struct SurveyPairs {
 // "Opinion of people in GROUP on: QUESTION\nPlease select the best response:\nA. ...\nB. ...", no newline at the end.
 std::string survey_prompt(const SurveyQuestion& question, const std::string& group, GroupInPrompt group_in_prompt);
 
-// chosen is the letter of the most voted option, rejected another one at random. The overall top answer is that of the
-// group "Overall", or of the mean over all groups where a question has none. A group's pairs depend on the seed and
-// on that group alone, not on which others are asked for (by question: on all items of the survey).
-// Throws std::invalid_argument on an option out of range, a group that is not in the survey, or a group that would have
-// no pair in one of the two files.
+// chosen is the letter of the most voted option, rejected another one at random. With kSampled each draw takes an
+// option by its share of the votes as chosen, any other one at random as rejected, and their chosen_share is
+// share(chosen) / (share(chosen) + share(rejected)): how likely this order is, given the two. The overall top answer is
+// that of the group "Overall", or of the mean over all groups where a question has none. A group's pairs depend on the
+// seed and on that group alone, not on which others are asked for (by question: on all items of the survey). Throws
+// std::invalid_argument on an option out of range, a group that is not in the survey, or a group that would have no
+// pair in one of the two files.
 SurveyPairs make_survey_pairs(const Survey& survey, const SurveyPairOptions& options);
 
 }  // namespace equipoise

@@ -12,6 +12,7 @@ namespace equipoise {
 namespace {
 
 std::string range_text(const RealRange& range) {
+  if (!std::isfinite(range.lowest)) return "a finite number";  // kFinite
   if (!std::isfinite(range.highest)) {
     return std::string("a number ") + (range.at_lowest == Bound::kIncluded ? ">= " : "> ") + number_text(range.lowest);
   }
@@ -50,13 +51,14 @@ std::filesystem::path checked_path(std::string_view field, const std::string& va
 }
 
 std::map<std::string, double> checked_group_numbers(std::string_view field,
-                                                    const google::protobuf::Map<std::string, double>& numbers) {
+                                                    const google::protobuf::Map<std::string, double>& numbers,
+                                                    const RealRange& range) {
   std::map<std::string, double> result;
   for (const auto& [group, number] : numbers) {
     if (group.empty() || std::any_of(group.begin(), group.end(), is_control)) {
       refuse_field(std::string(field) + " key", quoted_text(group), "the name of a group");
     }
-    result[group] = checked_real(std::string(field) + "." + group, number, kPositive);
+    result[group] = checked_real(std::string(field) + "." + group, number, range);
   }
   return result;
 }

@@ -25,6 +25,7 @@ struct RealRange {
 };
 inline constexpr RealRange kNotNegative{};
 inline constexpr RealRange kPositive{.at_lowest = Bound::kExcluded};
+inline constexpr RealRange kFinite{.lowest = -std::numeric_limits<double>::infinity(), .at_lowest = Bound::kExcluded};
 inline constexpr RealRange kUnitInterval{.highest = 1, .at_highest = Bound::kIncluded};
 
 double checked_real(std::string_view field, double value, const RealRange& range);
@@ -38,9 +39,10 @@ std::int64_t checked_integer(std::string_view field, std::int64_t value, const I
 // Not empty, at most 4096 bytes, no NUL.
 std::filesystem::path checked_path(std::string_view field, const std::string& value);
 
-// Group name -> number > 0; "FIELD.NAME" in messages.
+// Group name -> number in the range; "FIELD.NAME" in messages.
 std::map<std::string, double> checked_group_numbers(std::string_view field,
-                                                    const google::protobuf::Map<std::string, double>& numbers);
+                                                    const google::protobuf::Map<std::string, double>& numbers,
+                                                    const RealRange& range = kPositive);
 
 // A value that the enum of the message knows. Messages from the network may hold any number.
 void check_enum_known(std::string_view field, int value, const google::protobuf::EnumDescriptor& known);

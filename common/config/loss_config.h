@@ -1,6 +1,8 @@
 // Section `loss` of a job.
 #pragma once
 
+#include <string>
+
 #include "common/config/job_config.h"
 #include "equipoise/v1/job.pb.h"
 
@@ -8,6 +10,12 @@ namespace equipoise {
 
 // Throws std::invalid_argument as make_job_config.
 LossConfig loss_config(const v1::LossSpec& spec);
+
+// As YAML writes it: "dpo".
+std::string loss_type_name(LossType type);
+
+// A pair's loss is then less a share of the opposite label's, and may be negative.
+bool corrects_label_noise(const LossConfig& loss);
 
 // Settings of the loss that contradict each other or the model's.
 void check_loss_combinations(const v1::JobSpec& spec, const LossConfig& loss);

@@ -15,7 +15,9 @@ void resolve_loss(const LossConfig& config, v1::LossSpec& spec) {
     return;
   }
   spec.set_beta(config.beta);
-  if (config.type == LossType::kDpo) spec.set_label_smoothing(config.label_smoothing);
+  if (config.type == LossType::kDpo || config.type == LossType::kRobust) {
+    spec.set_label_smoothing(config.label_smoothing);
+  }
 }
 
 void resolve_step_plateau(const log_linear::PlateauSettings& plateau, v1::RobustSpec& spec) {
@@ -53,6 +55,8 @@ v1::RobustSpec resolved_robust(const RobustConfig& config) {
   spec.set_mode(message_enum<v1::RobustMode>(settings.mode));
   if (config.paper_compat) spec.set_paper_compat(true);
   spec.set_weight_sync(message_enum<v1::WeightSync>(config.weight_sync));
+  if (config.baseline != Baseline::kNone) spec.set_baseline(message_enum<v1::Baseline>(config.baseline));
+  for (const auto& [group, baseline] : config.group_baselines) (*spec.mutable_group_baselines())[group] = baseline;
   if (settings.mode == RobustMode::kNone) return spec;
   spec.set_estimator(message_enum<v1::Estimator>(settings.estimator));
   for (const auto& [group, weight] : config.importance_weights) (*spec.mutable_importance_weights())[group] = weight;
@@ -75,6 +79,15 @@ void resolve_training(const TrainingConfig& config, v1::TrainingSpec& spec) {
   if (!config.full_batch) spec.set_global_batch_size(config.global_batch_size);
   spec.set_seed(config.seed);
   spec.set_sampling(message_enum<v1::Sampling>(config.sampling));
+  if (config.early_stopping) resolve_early_stopping(*config.early_stopping, *spec.mutable_early_stopping());
+}
+
+void resolve_tokens(const DataConfig& config, v1::DataSpec& spec) {
+  spec.set_max_length(config.max_length);
+  if (config.max_prompt_length) spec.set_max_prompt_length(*config.max_prompt_length);
+  spec.set_truncation(message_enum<v1::Truncation>(config.truncation));
+  spec.set_tokenization(message_enum<v1::Tokenization>(config.tokenization));
+  spec.set_token_cache(config.token_cache);
 }
 
 // What only one kind of policy has.
@@ -83,8 +96,10 @@ void resolve_policy(const JobConfig& config, v1::JobSpec& spec) {
     spec.mutable_model()->set_dtype(message_enum<v1::DType>(config.model.dtype));
     resolve_tokens(config.data, *spec.mutable_data());
     spec.mutable_training()->set_micro_batch_tokens(config.training.micro_batch_tokens);
+    spec.mutable_training()->set_gradient_checkpointing(config.training.gradient_checkpointing);
     spec.mutable_loss()->set_length_normalized(config.loss.length_normalized);
     spec.mutable_loss()->set_reference_free(config.loss.reference_free);
+    if (config.loss.type != LossType::kSft) spec.mutable_loss()->set_sft_weight(config.loss.sft_weight);
     return;
   }
   v1::LogLinearSpec& policy = *spec.mutable_policy()->mutable_log_linear();
@@ -96,14 +111,6 @@ void resolve_policy(const JobConfig& config, v1::JobSpec& spec) {
 }
 
 }  // namespace
-void resolve_tokens(const DataConfig& config, v1::DataSpec& spec) {
-  spec.set_max_length(config.max_length);
-  if (config.max_prompt_length) spec.set_max_prompt_length(*config.max_prompt_length);
-  spec.set_truncation(message_enum<v1::Truncation>(config.truncation));
-  spec.set_tokenization(message_enum<v1::Tokenization>(config.tokenization));
-  spec.set_token_cache(config.token_cache);
-}
-
 
 v1::JobSpec resolve_defaults(const v1::JobSpec& spec) {
   const JobConfig config = make_job_config(spec);
@@ -111,7 +118,6 @@ v1::JobSpec resolve_defaults(const v1::JobSpec& spec) {
   resolved.mutable_data()->set_shuffle(config.data.shuffle);
   resolve_loss(config.loss, *resolved.mutable_loss());
   *resolved.mutable_robust() = resolved_robust(config.robust);
-    spec.mutable_training()->set_gradient_checkpointing(config.training.gradient_checkpointing);
   resolve_optimizer(config.optimizer, *resolved.mutable_optimizer());
   resolve_training(config.training, *resolved.mutable_training());
   resolve_policy(config, resolved);

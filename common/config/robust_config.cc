@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "common/config/baseline_config.h"
 #include "common/config/field_check.h"
 #include "common/config/set_enum.h"
 
@@ -87,6 +88,7 @@ RobustConfig robust_config(const v1::RobustSpec& spec) {
   config.step_plateau = step_plateau(spec);
   set_ambiguity_set(settings, spec);
   check_closed_form(spec, settings);
+  set_baseline(config, spec);
   return config;
 }
 

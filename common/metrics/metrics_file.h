@@ -30,15 +30,19 @@ inline constexpr std::string_view kPairsPerSecond = "pairs_per_second";
 inline constexpr std::string_view kTokensPerSecond = "tokens_per_second";
 
 // Objects from group name to number.
-inline constexpr std::string_view kGroupLoss = "group_loss";          // mean over the group's pairs in the batch
-inline constexpr std::string_view kGroupWeight = "group_weight";      // alpha after the step
-inline constexpr std::string_view kGroupCount = "group_count";        // n_g
-inline constexpr std::string_view kGroupAccuracy = "group_accuracy";  // reward accuracy
-inline constexpr std::string_view kGroupReward = "group_reward";      // log-linear policies
-inline constexpr std::string_view kRewardError = "reward_error";      // (optimal - reward) / optimal
+inline constexpr std::string_view kGroupLoss = "group_loss";               // mean over the group's pairs in the batch
+inline constexpr std::string_view kGroupExcessLoss = "group_excess_loss";  // group_loss - b_g, with robust.baseline
+inline constexpr std::string_view kGroupNll = "group_nll_loss";            // with loss.sft_weight
+inline constexpr std::string_view kGroupWeight = "group_weight";           // alpha after the step
+inline constexpr std::string_view kGroupCount = "group_count";             // n_g
+inline constexpr std::string_view kGroupAccuracy = "group_accuracy";       // reward accuracy
+inline constexpr std::string_view kGroupReward = "group_reward";           // log-linear policies
+inline constexpr std::string_view kRewardError = "reward_error";           // (optimal - reward) / optimal
 inline constexpr std::string_view kMaxRewardError = "max_reward_error";
 inline constexpr std::string_view kWorstGroupLoss = "worst_group_loss";
-inline constexpr std::string_view kTheta = "theta";  // a list
+inline constexpr std::string_view kWorstGroupExcessLoss = "worst_group_excess_loss";
+inline constexpr std::string_view kNll = "nll_loss";  // -log pi(y+|x) per token of the chosen answer, mean over pairs
+inline constexpr std::string_view kTheta = "theta";   // a list
 
 // Evaluation lines repeat TRL's names with this prefix: "eval_loss", "eval_rewards/chosen".
 inline constexpr std::string_view kEvalPrefix = "eval_";

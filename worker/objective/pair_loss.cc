@@ -1,20 +1,55 @@
 #include "worker/objective/pair_loss.h"
 
+#include "common/base/error.h"
+
 namespace equipoise {
 namespace {
+
+torch::Tensor dpo(const LossConfig& loss, const torch::Tensor& h) {
+  const torch::Tensor logit = loss.beta * h;
+  const torch::Tensor plain = -(1 - loss.label_smoothing) * torch::log_sigmoid(logit);
+  if (loss.label_smoothing == 0) return plain;
+  return plain - loss.label_smoothing * torch::log_sigmoid(-logit);
+}
+
+torch::Tensor ipo(const LossConfig& loss, const torch::Tensor& h) { return (h - 1 / (2 * loss.beta)).square(); }
+
+torch::Tensor hinge(const LossConfig& loss, const torch::Tensor& h) { return torch::relu(1 - loss.beta * h); }
+
+torch::Tensor robust(const LossConfig& loss, const torch::Tensor& h) {
+  const LossConfig plain{.beta = loss.beta};
+  return loss_of_margin(plain, h, torch::full_like(h, loss.label_smoothing));
+}
+
+using LossOfMargin = torch::Tensor (*)(const LossConfig&, const torch::Tensor& h);
+
+LossOfMargin function_of(LossType type) {
+  switch (type) {
+    case LossType::kDpo:
+      return dpo;
+    case LossType::kIpo:
+      return ipo;
+    case LossType::kHinge:
+      return hinge;
+    case LossType::kRobust:
+      return robust;
+    case LossType::kSft:
+      break;
+  }
+  return nullptr;
+}
+
+bool takes_label_noise(LossType type) { return type == LossType::kDpo || type == LossType::kIpo; }
+
+torch::Tensor tokens_of(const torch::Tensor& answer_tokens_B2, std::int64_t answer, const torch::Tensor& like) {
+  return answer_tokens_B2.select(1, answer).clamp_min(1).to(like.scalar_type());
+}
 
 // log pi(y+|x) - log pi(y-|x)
 torch::Tensor log_ratio(const LossConfig& loss, const PairLogProbs& log_probs, const torch::Tensor& answer_tokens_B2) {
   if (!loss.length_normalized) return log_probs.chosen_B - log_probs.rejected_B;
-  const torch::Tensor tokens_B2 = answer_tokens_B2.clamp_min(1).to(log_probs.chosen_B.scalar_type());
-  return log_probs.chosen_B / tokens_B2.select(1, 0) - log_probs.rejected_B / tokens_B2.select(1, 1);
-}
-
-torch::Tensor dpo_loss(const LossConfig& loss, const torch::Tensor& h_B) {
-  const torch::Tensor logit_B = loss.beta * h_B;
-  const torch::Tensor loss_B = -(1 - loss.label_smoothing) * torch::log_sigmoid(logit_B);
-  if (loss.label_smoothing == 0) return loss_B;
-  return loss_B - loss.label_smoothing * torch::log_sigmoid(-logit_B);
+  return log_probs.chosen_B / tokens_of(answer_tokens_B2, 0, log_probs.chosen_B) -
+         log_probs.rejected_B / tokens_of(answer_tokens_B2, 1, log_probs.chosen_B);
 }
 
 torch::Tensor reward(const LossConfig& loss, const torch::Tensor& policy_B, const torch::Tensor& reference_B) {
@@ -25,13 +60,34 @@ torch::Tensor reward(const LossConfig& loss, const torch::Tensor& policy_B, cons
 
 }  // namespace
 
+torch::Tensor loss_of_margin(const LossConfig& loss, const torch::Tensor& h) {
+  const LossOfMargin function = function_of(loss.type);
+  EQUIPOISE_CHECK(function != nullptr);
+  return function(loss, h);
+}
+
+torch::Tensor loss_of_margin(const LossConfig& loss, const torch::Tensor& h, const torch::Tensor& label_noise) {
+  return ((1 - label_noise) * loss_of_margin(loss, h) - label_noise * loss_of_margin(loss, -h)) / (1 - 2 * label_noise);
+}
+
+PairLosses pair_losses(const LossConfig& loss, const PairLogProbs& policy, const PairLogProbs& reference,
+                       const PairTraits& traits) {
+  if (loss.type == LossType::kSft) return {.loss_B = -policy.chosen_B, .nll_B = {}};
+  torch::Tensor h_B = log_ratio(loss, policy, traits.answer_tokens_B2);
+  if (!loss.reference_free) h_B = h_B - log_ratio(loss, reference, traits.answer_tokens_B2);
+  const bool is_noisy = traits.label_noise_B.defined() && takes_label_noise(loss.type);
+  PairLosses losses{.loss_B = is_noisy ? loss_of_margin(loss, h_B, traits.label_noise_B) : loss_of_margin(loss, h_B),
+                    .nll_B = {}};
+  if (loss.sft_weight == 0) return losses;
+  const torch::Tensor nll_B = -policy.chosen_B / tokens_of(traits.answer_tokens_B2, 0, policy.chosen_B);
+  losses.loss_B = losses.loss_B + loss.sft_weight * nll_B;
+  losses.nll_B = nll_B.detach();
+  return losses;
+}
+
 torch::Tensor pair_loss(const LossConfig& loss, const PairLogProbs& policy, const PairLogProbs& reference,
                         const torch::Tensor& answer_tokens_B2) {
-  if (loss.type == LossType::kSft) return -policy.chosen_B;
-  torch::Tensor h_B = log_ratio(loss, policy, answer_tokens_B2);
-  if (!loss.reference_free) h_B = h_B - log_ratio(loss, reference, answer_tokens_B2);
-  if (loss.type == LossType::kDpo) return dpo_loss(loss, h_B);
-  return (h_B - 1 / (2 * loss.beta)).square();
+  return pair_losses(loss, policy, reference, {.answer_tokens_B2 = answer_tokens_B2, .label_noise_B = {}}).loss_B;
 }
 
 PairRewards pair_rewards(const LossConfig& loss, const PairLogProbs& policy, const PairLogProbs& reference) {

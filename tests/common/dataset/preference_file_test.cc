@@ -101,6 +101,17 @@ TEST_F(PreferenceFile, NamesLineFieldAndValueOfWhatIsWrong) {
   EXPECT_EQ(refusal("[1]"), "pairs.jsonl:1: the line is a list, expected an object {\"prompt\": ...}");
 }
 
+TEST_F(PreferenceFile, SaysHowManyAgreeWhereNotAllDo) {
+  const std::string start = R"({"prompt": "p", "chosen": "c", "rejected": "r", "chosen_share": )";
+  EXPECT_EQ(read(kGood).pairs[0].chosen_share, 1);
+  EXPECT_EQ(read(start + "0.625}").pairs[0].chosen_share, 0.625);
+  EXPECT_EQ(read(start + "1}").pairs[0].chosen_share, 1);
+  EXPECT_EQ(refusal(start + "0}"), "pairs.jsonl:1: field \"chosen_share\" is 0, expected a number in (0, 1]");
+  EXPECT_THAT(refusal(start + "1.01}"), HasSubstr("is 1.01, expected a number in (0, 1]"));
+  EXPECT_THAT(refusal(start + "\"1\"}"), HasSubstr("is \"1\", expected a number in (0, 1]"));
+  EXPECT_THAT(refusal(start + R"(0.5, "chosen_share": 0.5})"), HasSubstr("\"chosen_share\" is given twice"));
+}
+
 TEST_F(PreferenceFile, RefusesGroupsThatAreNotGroups) {
   EXPECT_THAT(refusal(with_group("7")), HasSubstr("field \"group\" is a number, expected a name, a list"));
   EXPECT_THAT(refusal(with_group("null")), HasSubstr("is null"));
@@ -158,7 +169,7 @@ TEST_F(PreferenceFile, WhatIsWrittenReadsBackTheSame) {
   PreferenceData data;
   data.group_names = {"India", "Asia \"east\""};
   data.pairs = {
-      {"q\n\t\"é\"", "A", "B", {{0, 1}}}, {"", "", "", {{0, 1}, {1, 1}}}, {"p", "c", "r", {{0, 0.1}, {1, 1}}}};
+      {"q\n\t\"é\"", "A", "B", {{0, 1}}}, {"", "", "", {{0, 1}, {1, 1}}}, {"p", "c", "r", {{0, 0.1}, {1, 1}}, 1.0 / 3}};
   write_preference_file(data, file_);
   const PreferenceData back = read_preference_file(file_, Rejected::kRequired);
   EXPECT_EQ(back.group_names, data.group_names);
@@ -168,6 +179,7 @@ TEST_F(PreferenceFile, WhatIsWrittenReadsBackTheSame) {
   }
   EXPECT_EQ(back.pairs[0].prompt, data.pairs[0].prompt);
   EXPECT_EQ(back.pairs[2].memberships[0].weight, 0.1);
+  EXPECT_EQ(back.pairs[2].chosen_share, 1.0 / 3);
 }
 
 TEST(PreferenceLine, HasTheFieldsInTheOrderOfTheFormat) {
@@ -176,6 +188,8 @@ TEST(PreferenceLine, HasTheFieldsInTheOrderOfTheFormat) {
             R"({"prompt":"p","chosen":"c","rejected":"r","group":"India"})");
   EXPECT_THAT(preference_line({"p", "c", "r", {{0, 1}, {1, 1}}}, names), HasSubstr(R"("group":["India","Asia"])"));
   EXPECT_THAT(preference_line({"p", "c", "r", {{1, 0.5}}}, names), HasSubstr(R"("group":{"Asia":0.5})"));
+  EXPECT_EQ(preference_line({"p", "c", "r", {{0, 1}}, 0.75}, names),
+            R"({"prompt":"p","chosen":"c","rejected":"r","group":"India","chosen_share":0.75})");
 }
 
 TEST_F(PreferenceFile, WritingABadPairLeavesTheOldFile) {
@@ -183,6 +197,8 @@ TEST_F(PreferenceFile, WritingABadPairLeavesTheOldFile) {
   PreferenceData data;
   data.group_names = {"g"};
   data.pairs = {{"p", "c", "r", {{0, 1}}}, {"\xFF", "c", "r", {{0, 1}}}};
+  EXPECT_THROW(write_preference_file(data, file_), std::invalid_argument);
+  data.pairs = {{"p", "c", "r", {{0, 1}}, 1.5}};
   EXPECT_THROW(write_preference_file(data, file_), std::invalid_argument);
   data.pairs = {{"p", "c", "r", {{1, 1}}}};
   EXPECT_THROW(write_preference_file(data, file_), std::invalid_argument);

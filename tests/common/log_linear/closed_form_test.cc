@@ -35,6 +35,24 @@ TEST(NormalEquations, GiveTheThetaWhereTheWeightedGradientIsMinusTheRidges) {
   }
 }
 
+TEST(NormalEquations, WithLabelNoiseGiveTheMinimumOfTheCorrectedLoss) {
+  const PairMatrix matrix = matrix_of({20, 50});
+  const std::vector<double> coefficient = {0.04, 0.01}, noise_K = {0, 0.3};
+  NormalEquations equations(matrix, {0, matrix.pairs()});
+  equations.scale_targets(std::vector<double>{1, 1 / (1 - 2 * noise_K[1])});
+  std::vector<double> theta_D(4);
+  equations.solve(kBothGroups, coefficient, 0.1, 0, theta_D);
+  GroupedPairs pairs;
+  pairs.assign(matrix, PairRange{0, matrix.pairs()});
+  std::vector<LossSettings> loss_K;
+  for (const double noise : noise_K) loss_K.push_back({.type = PairLoss::kIpo, .beta = 0.1, .label_noise = noise});
+  StepSums sums(loss_K, 4);
+  sums.assign(pairs, theta_D);
+  for (std::size_t j = 0; j < 4; ++j) {
+    EXPECT_NEAR(coefficient[0] * sums.gradient_sum(0)[j] + coefficient[1] * sums.gradient_sum(1)[j], 0, 1e-10);
+  }
+}
+
 TEST(NormalEquations, OfSlicesAddUp) {
   const PairMatrix matrix = matrix_of({20, 50});
   NormalEquations all(matrix, {0, 70}), first(matrix, {0, 30});

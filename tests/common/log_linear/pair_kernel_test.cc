@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -76,12 +77,71 @@ TEST(PairKernel, IpoIsTheSquaredDistanceToHalfOverBeta) {
   EXPECT_EQ(found.slope, -4);  // 2 (3 - 5)
 }
 
+TEST(PairKernel, HingeIsWhatIsMissingToAMarginOfOneOverBeta) {
+  constexpr double kBeta = 0.5;
+  for (const double h : {-4.0, 0.0, 1.5, 3.0}) {
+    const OneLoss found = at(h, {PairLoss::kHinge, kBeta, 0});
+    EXPECT_DOUBLE_EQ(found.loss, std::max(0.0, 1 - kBeta * h));
+    EXPECT_DOUBLE_EQ(found.slope, kBeta * h < 1 ? -kBeta : 0);
+  }
+}
+
+LossSettings noisy(PairLoss type, double beta, double smoothing, double noise) {
+  return {.type = type, .beta = beta, .label_smoothing = smoothing, .label_noise = noise};
+}
+
+TEST(PairKernel, NoLabelNoiseGivesTheSameBits) {
+  for (double h = -20; h < 20; h += 0.17) {
+    EXPECT_EQ(at(h, noisy(PairLoss::kDpo, 0.3, 0.1, 0)).loss, at(h, {PairLoss::kDpo, 0.3, 0.1}).loss);
+    EXPECT_EQ(at(h, noisy(PairLoss::kIpo, 0.3, 0, 0)).loss, (h - 1 / 0.6) * (h - 1 / 0.6));
+  }
+}
+
+// Of a flipped label the program sees -h. Loss and slope by h, averaged over the flips, are those of the right label.
+TEST(PairKernel, OverFlippedLabelsTheCorrectedLossHasTheMeanOfTheRightOnes) {
+  for (const double noise : {0.05, 0.3, 0.45}) {
+    for (const LossSettings& clean :
+         {noisy(PairLoss::kDpo, 0.7, 0, 0), noisy(PairLoss::kDpo, 0.7, 0.2, 0), noisy(PairLoss::kIpo, 0.4, 0, 0)}) {
+      LossSettings corrected = clean;
+      corrected.label_noise = noise;
+      for (const double h : {-25.0, -1.0, 0.0, 0.3, 2.0, 40.0}) {
+        const OneLoss right = at(h, corrected), flipped = at(-h, corrected), expected = at(h, clean);
+        const double scale = 1e-14 * (1 + std::abs(right.loss) + std::abs(flipped.loss));
+        EXPECT_NEAR((1 - noise) * right.loss + noise * flipped.loss, expected.loss, scale);
+        EXPECT_NEAR((1 - noise) * right.slope - noise * flipped.slope, expected.slope, scale);
+      }
+    }
+  }
+}
+
+TEST(PairKernel, TheCorrectedLossIsThatOfTheLabelLessTheOtherLabels) {
+  constexpr double kNoise = 0.2;
+  for (const PairLoss type : {PairLoss::kDpo, PairLoss::kIpo}) {
+    for (const double h : {-3.0, 0.0, 1.25}) {
+      const double mine = at(h, {type, 0.5, 0}).loss, other = at(-h, {type, 0.5, 0}).loss;
+      EXPECT_NEAR(at(h, noisy(type, 0.5, 0, kNoise)).loss, ((1 - kNoise) * mine - kNoise * other) / (1 - 2 * kNoise),
+                  1e-13);
+    }
+  }
+}
+
+TEST(PairKernel, SlopesAreTheLossesDifferenceQuotients) {
+  constexpr double kStep = 1e-5;
+  for (const LossSettings& loss :
+       {noisy(PairLoss::kDpo, 0.7, 0.1, 0.3), noisy(PairLoss::kIpo, 0.4, 0, 0.3), noisy(PairLoss::kHinge, 0.4, 0, 0)}) {
+    for (const double h : {-3.0, 0.0, 0.7, 5.0}) {
+      const double quotient = (at(h + kStep, loss).loss - at(h - kStep, loss).loss) / (2 * kStep);
+      EXPECT_NEAR(at(h, loss).slope, quotient, 1e-8);
+    }
+  }
+}
+
 TEST(PairKernel, ALossThatIsNotFiniteIsNotHidden) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-  for (const PairLoss type : {PairLoss::kDpo, PairLoss::kIpo}) {
+  for (const PairLoss type : {PairLoss::kDpo, PairLoss::kIpo, PairLoss::kHinge}) {
     EXPECT_FALSE(std::isfinite(at(kNan, {type, 1, 0}).loss));
-    EXPECT_FALSE(std::isfinite(at(kNan, {type, 1, 0}).slope));
+    if (type != PairLoss::kHinge) EXPECT_FALSE(std::isfinite(at(kNan, {type, 1, 0}).slope));
     EXPECT_FALSE(std::isfinite(at(-kInfinity, {type, 1, 0}).loss));
   }
   EXPECT_EQ(at(-1e300, {PairLoss::kDpo, 1, 0}).loss, 1e300);
@@ -106,9 +166,9 @@ TEST(PairKernel, SumsOverThePairsAndNotThePadding) {
 TEST(PairKernel, EverySetOfInstructionsGivesTheSameBits) {
   if (supported_instructions().size() == 1) GTEST_SKIP() << "this processor has the baseline only";
   for (const std::size_t dim : {std::size_t{2}, std::size_t{4}, std::size_t{6}}) {
-    for (const PairLoss type : {PairLoss::kDpo, PairLoss::kIpo}) {
+    for (const PairLoss type : {PairLoss::kDpo, PairLoss::kIpo, PairLoss::kHinge}) {
       const Blocks blocks(41, dim);
-      const LossSettings loss{type, 0.9, type == PairLoss::kDpo ? 0.1 : 0.0};
+      const LossSettings loss = noisy(type, 0.9, type == PairLoss::kDpo ? 0.1 : 0, type == PairLoss::kHinge ? 0 : 0.2);
       std::vector<double> theta_D(dim, 0.37), scratch(dim * kLanes), baseline_D(dim), gradient_D(dim);
       const double baseline = sum_losses_with(Instructions::kBaseline, blocks.view, loss, theta_D, baseline_D, scratch);
       for (const Instructions instructions : supported_instructions()) {
@@ -125,6 +185,8 @@ TEST(PairKernel, RefusesSettingsOutOfTheirRange) {
   EXPECT_THROW(check_loss({PairLoss::kDpo, std::numeric_limits<double>::infinity(), 0}), std::invalid_argument);
   EXPECT_THROW(check_loss({PairLoss::kDpo, 1, 0.5}), std::invalid_argument);
   EXPECT_THROW(check_loss({PairLoss::kDpo, 1, std::nan("")}), std::invalid_argument);
+  EXPECT_THROW(check_loss(noisy(PairLoss::kDpo, 1, 0, 0.5)), std::invalid_argument);
+  EXPECT_THROW(check_loss(noisy(PairLoss::kHinge, 1, 0, 0.1)), std::invalid_argument);
 }
 
 }  // namespace

@@ -55,6 +55,27 @@ TEST_F(PreferenceFile, GivesThePairsInItsOrder) {
   EXPECT_EQ(pairs[1].state, (std::vector<double>{-0.25, 1e-3}));
 }
 
+TEST_F(PreferenceFile, KeepsHowManyAgreeWhereNotAllDo) {
+  const std::vector<Preference> pairs = {{{0.5, 1}, 0, 1, 2, 1.0 / 3}, {{0.5, 1}, 0, 1, 2}};
+  write_preferences(path_, pairs);
+  std::ifstream file(path_);
+  std::string first, second;
+  std::getline(file, first);
+  std::getline(file, second);
+  EXPECT_THAT(first, testing::HasSubstr("\"chosen_share\": 0.333"));
+  EXPECT_THAT(second, testing::Not(testing::HasSubstr("chosen_share")));
+  const auto back = read_preferences(path_, kProblem);
+  EXPECT_EQ(back[0].chosen_share, 1.0 / 3);
+  EXPECT_EQ(back[1].chosen_share, 1);
+}
+
+TEST_F(PreferenceFile, RefusesAShareThatIsNone) {
+  const std::string start = R"({"state": [0, 0], "group": 0, "chosen": 1, "rejected": 0, "chosen_share": )";
+  for (const std::string share : {"0", "1.5", "-0.1", "\"half\"", "null"}) {
+    EXPECT_EQ(refusal_of(start + share + "}"), "field \"chosen_share\" is " + share + ", expected a number in (0, 1]");
+  }
+}
+
 TEST_F(PreferenceFile, ReadsBackBitForBit) {
   const std::vector<Preference> pairs = {{{1.0 / 3, 5e-324}, 0, 1, 2}, {{0.1, 1e300}, 1, 7, 0}};
   write_preferences(path_, pairs);

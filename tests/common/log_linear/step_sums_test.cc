@@ -40,6 +40,20 @@ TEST(StepSums, OfSlicesAddUpToTheSumsOfAll) {
   }
 }
 
+TEST(StepSums, TakeEachGroupsOwnLoss) {
+  const PairMatrix matrix = matrix_of({17, 5, 40});
+  std::vector<LossSettings> loss_K(3, kDpo);
+  loss_K[1].label_noise = 0.3;
+  GroupedPairs pairs;
+  pairs.assign(matrix, PairRange{0, matrix.pairs()});
+  StepSums sums(loss_K, matrix.dim);
+  sums.assign(pairs, kTheta);
+  for (std::size_t g = 0; g < 3; ++g) {
+    EXPECT_EQ(sums.loss_sum(g), sums_of(matrix, {0, matrix.pairs()}, loss_K[g]).loss_sum(g));
+  }
+  EXPECT_NE(sums.loss_sum(1), sums_of(matrix, {0, matrix.pairs()}, kDpo).loss_sum(1));
+}
+
 TEST(StepSums, GradientIsTheDerivativeOfTheLossSum) {
   const PairMatrix matrix = matrix_of({9, 6, 3});
   constexpr double kStep = 1e-6;  // central differences: error of the order of its square
