@@ -25,6 +25,22 @@ TEST(BatchSums, WeighsPairsByTheirMemberships) {
   EXPECT_EQ(sums.accuracy(), 0.5);
 }
 
+// Stratified batches: sums and means are of the data, numbers of pairs of the batch.
+TEST(BatchSums, WeighsPairsByTheirOwnWeightAsWell) {
+  BatchSums sums(2);
+  sums.add(outcome(2.0, 1, 0), std::vector<Membership>{{0, 1.0}, {1, 0.5}}, 1.5);
+  sums.add(outcome(4.0, 0, 1), std::vector<Membership>{{1, 1.0}}, 0.25);
+  const GroupSums reported = sums.group_sums();
+  EXPECT_EQ(reported.loss_sum, (std::vector<double>{3, 0.5 * 3 + 1}));
+  EXPECT_EQ(reported.pair_count, (std::vector<double>{1.5, 0.5 * 1.5 + 0.25}));
+  EXPECT_EQ(reported.batch_pairs, 2);
+  EXPECT_EQ(sums.group_loss(1), 2.5 / 1);
+  EXPECT_EQ(sums.group_accuracy(1), 0.75 / 1);
+  EXPECT_EQ(sums.group_pairs(1), 1.5);
+  EXPECT_EQ(sums.loss(), (3 + 1) / 2.0);
+  EXPECT_EQ(sums.accuracy(), 1.5 / 1.75);
+}
+
 TEST(BatchSums, LeavesAbsentGroupsOutOfTheReport) {
   BatchSums sums(3);
   sums.add(outcome(2.0, 0, 0), std::vector<Membership>{{1, 1.0}});

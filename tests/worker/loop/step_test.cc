@@ -34,6 +34,12 @@ EncodedDataset golden_pairs(const ModelTokenizer& tokenizer, std::int64_t steps)
   return encoded;
 }
 
+Strata strata_of(const EncodedDataset& data) {
+  std::vector<std::uint32_t> stratum_N;
+  for (const EncodedPair& pair : data.pairs) stratum_N.push_back(pair.memberships.front().group);
+  return make_strata(std::move(stratum_N), data.group_names, {});
+}
+
 struct Recipe {
   RobustSettings robust{};
   LossConfig loss{};
@@ -41,6 +47,7 @@ struct Recipe {
   std::int64_t micro_batch_tokens = 1 << 20;
   std::int64_t steps = 20;
   int world_size = 1;
+  bool stratified = false;
 };
 
 struct Trajectory {
@@ -67,11 +74,13 @@ Trajectory train(const Recipe& run) {
     GradientBuckets gradients(policy.parameters(), collective, 64 << 10);
     Optimizer optimizer({.learning_rate = 1e-3, .weight_decay = 0.01, .max_grad_norm = 1.0, .warmup_steps = 5},
                         policy.parameters());
-    ShardCursor cursor({.shuffle = false,
+    ShardCursor cursor({.shuffle = run.stratified,
                         .num_pairs = static_cast<std::int64_t>(data.pairs.size()),
                         .global_batch_size = kBatch,
                         .world_size = run.world_size,
-                        .end_step = run.steps});
+                        .stratified = run.stratified,
+                        .end_step = run.steps},
+                       run.stratified ? std::optional(strata_of(data)) : std::nullopt);
     GroupWeights weights(run.robust, data.pair_count_K, static_cast<double>(data.pairs.size()));
     StepParts parts{
         .inputs = {.decoder = policy, .loss = run.loss, .pairs = data.pairs, .reference = reference_log_probs},
@@ -160,6 +169,18 @@ TEST(TrainStep, GivesTheSameForAnyNumberOfRanks) {
     EXPECT_LT(largest_alpha_difference(ours, expected), 1e-12) << world_size;
     EXPECT_LT(largest_difference(ours, expected), 1e-10) << world_size;
   }
+}
+
+TEST(TrainStep, GivesTheSameForAnyNumberOfRanksAndMicroBatchesOfStratifiedBatches) {
+  Recipe alone{.robust = kGroupRobust, .dtype = torch::kFloat64, .steps = 4, .stratified = true};
+  alone.robust.estimator = Estimator::kDatasetScaled;
+  const Trajectory expected = train(alone);
+  Recipe together = alone;
+  together.world_size = 3;
+  together.micro_batch_tokens = 100;
+  const Trajectory ours = train(together);
+  EXPECT_LT(largest_alpha_difference(ours, expected), 1e-12);
+  EXPECT_LT(largest_difference(ours, expected), 1e-10);
 }
 
 TEST(TrainStep, GivesTheSameWithManyMicroBatches) {
