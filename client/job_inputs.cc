@@ -14,29 +14,12 @@ namespace fs = std::filesystem;
   throw std::invalid_argument(std::string(field) + ": " + path.string() + " " + what);
 }
 
-void check_readable_file(const char* field, const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) refuse(field, path, "does not exist");
-  if (!fs::is_regular_file(path, ignored)) refuse(field, path, "is not a file");
-  if (access(path.c_str(), R_OK) != 0) refuse(field, path, "may not be read");
-}
-
 bool has_safetensors(const fs::path& folder) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     if (entry.path().extension() == ".safetensors") return true;
   }
   return false;
-}
-
-void check_model_folder(const char* field, const fs::path& folder) {
-  std::error_code ignored;
-  if (!fs::exists(folder, ignored)) refuse(field, folder, "does not exist, expected a Hugging Face model folder");
-  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder");
-  for (const char* file : {"config.json", "tokenizer.json"}) {
-    if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);
-  }
-  if (!has_safetensors(folder)) refuse(field, folder, "has no *.safetensors");
 }
 
 void check_output(const JobConfig& job) {
@@ -50,6 +33,23 @@ void check_output(const JobConfig& job) {
 }
 
 }  // namespace
+
+void check_readable_file(const char* field, const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) refuse(field, path, "does not exist");
+  if (!fs::is_regular_file(path, ignored)) refuse(field, path, "is not a file");
+  if (access(path.c_str(), R_OK) != 0) refuse(field, path, "may not be read");
+}
+
+void check_model_folder(const char* field, const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder, ignored)) refuse(field, folder, "does not exist, expected a Hugging Face model folder");
+  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder");
+  for (const char* file : {"config.json", "tokenizer.json"}) {
+    if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);
+  }
+  if (!has_safetensors(folder)) refuse(field, folder, "has no *.safetensors");
+}
 
 void check_job_inputs(const JobConfig& job) {
   if (!job.log_linear) check_model_folder("model.path", job.model.path);

@@ -1,11 +1,17 @@
 // Whether what a job is to read is there, and its output free: asked before any process is started.
 #pragma once
 
+#include <filesystem>
+
 #include "common/config/job_config.h"
 
 namespace equipoise {
 
 // Throws std::invalid_argument naming the field, the path and what is missing.
 void check_job_inputs(const JobConfig& job);
+
+// The same for one model folder or file, which `field` names: "model.path", "--model".
+void check_model_folder(const char* field, const std::filesystem::path& folder);
+void check_readable_file(const char* field, const std::filesystem::path& path);
 
 }  // namespace equipoise

@@ -1,4 +1,4 @@
-// equipoise-worker: one rank of a training job, started by mpirun.
+// equipoise-worker: one rank of a training job or of an evaluation, started by mpirun.
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -8,12 +8,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <optional>
 
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/mpi_collective.h"
+#include "worker/evaluate/evaluation_run.h"
 #include "worker/log_linear/log_linear_run.h"
 #include "worker/train/training_run.h"
 
@@ -71,11 +73,21 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
   }
 }
 
-int run(const WorkerOptions& options) {
+void run_evaluation_rank(const EvaluationFiles& files, const MpiSession& session) {
+  const auto log = make_logger("equipoise-worker", "info");
+  const auto host = make_mpi_collective(session, kCollectiveTimeout);
+  const DeviceCollective device = open_device(session.local(), *host, kCollectiveTimeout);
+  const int threads = threads_per_rank(session.local());
+  torch::set_num_threads(threads);
+  run_evaluation({.files = files, .log = *log, .host = *host, .device = device.device, .threads = threads});
+}
+
+// The rank's work, its end as an exit code and, unless all went well, one line on standard error.
+int run(const std::function<void(const MpiSession&)>& work) {
   std::optional<MpiSession> session;
   try {
     session.emplace();
-    run_rank(options, *session);
+    work(*session);
     return EXIT_SUCCESS;
   } catch (const AttemptEnded& ended) {
     std::fprintf(stderr, "equipoise-worker: %s\n", ended.what());
@@ -97,21 +109,31 @@ int main(int argc, char** argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
 
   equipoise::WorkerOptions options;
+  equipoise::EvaluationFiles files;
   CLI::App app{
       "One rank of an Equipoise training job.\n"
       "Start as many as you have GPUs:  mpirun -np 2 equipoise-worker --coordinator HOST:PORT --job ID"};
-  app.add_option("--coordinator", options.coordinator, "HOST:PORT of equipoise-coordinator")
-      ->required()
+  app.add_option("--coordinator", options.coordinator, "HOST:PORT of equipoise-coordinator; required")
       ->envname("EQUIPOISE_COORDINATOR");
-  app.add_option("--job", options.job, "id of the job, as `equipoise submit` printed it")->required();
+  app.add_option("--job", options.job, "id of the job, as `equipoise submit` printed it; required");
   app.add_option("--wait", options.wait_seconds, "seconds to wait for the coordinator")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   app.add_option("--log-level", options.log_level, equipoise::log_level_names())->capture_default_str();
+  CLI::App* evaluate = app.add_subcommand("evaluate", "One rank of `equipoise evaluate`, which starts it");
+  evaluate->add_option("--request", files.request, "job file that says what is evaluated")->required();
+  evaluate->add_option("--pairs", files.pairs, "existing file that receives a line per pair")->required();
+  evaluate->add_option("--summary", files.summary, "file that receives the table's numbers")->required();
+  evaluate->add_option("--progress", files.progress, "file that says how far it is");
   try {
     app.parse(argc, argv);
+    if (!*evaluate && options.coordinator.empty()) throw CLI::RequiredError("--coordinator");
+    if (!*evaluate && options.job.empty()) throw CLI::RequiredError("--job");
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : equipoise::kExitBadInput;
   }
-  return equipoise::run(options);
+  return equipoise::run([&](const equipoise::MpiSession& session) {
+    if (*evaluate) return equipoise::run_evaluation_rank(files, session);
+    equipoise::run_rank(options, session);
+  });
 }

@@ -19,6 +19,7 @@ void add_submit_verb(CLI::App& parent, Action& chosen);
 void add_jobs_verb(CLI::App& parent, Action& chosen);
 void add_data_verb(CLI::App& parent, Action& chosen);
 void add_model_verb(CLI::App& parent, Action& chosen);
+void add_evaluate_verb(CLI::App& parent, Action& chosen);
 void add_compare_verb(CLI::App& parent, Action& chosen);
 void add_reproduce_verb(CLI::App& parent, Action& chosen);
 void add_version_verb(CLI::App& parent, Action& chosen);
@@ -37,5 +38,9 @@ void add_jobs_weights_verb(CLI::App& parent, Action& chosen);
 // The sub-verbs of `data`.
 void add_data_import_verb(CLI::App& parent, Action& chosen);
 void add_data_generate_verb(CLI::App& parent, Action& chosen);
+
+// The sub-verbs of `reproduce`.
+void add_reproduce_bandits_verb(CLI::App& parent, Action& chosen);
+void add_reproduce_opinions_verb(CLI::App& parent, Action& chosen);
 
 }  // namespace equipoise

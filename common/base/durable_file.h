@@ -21,6 +21,8 @@ class DurableFile {
   // All of these throw std::runtime_error naming the path and the cause where the disk refuses.
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+  // Where the bytes are until commit(): another process of this machine may write them, in place of write().
+  const std::filesystem::path& path_aside() const { return aside_; }
   void flush();   // all bytes are on disk, still aside
   void commit();  // flush(), then the file stands at `path`, and the folder knows it after a crash
 

@@ -19,6 +19,13 @@ bool has_letters(std::string_view line) {
   return std::ranges::any_of(line, [](unsigned char c) { return std::isalpha(c) != 0; });
 }
 
+// "2026-01-31T12:00:00.000Z info PROGRAM[PID]: ...": what went well is no reason for an end.
+bool is_news(std::string_view line) {
+  constexpr std::size_t kZone = 23;
+  return line.size() > kZone + 1 && line[10] == 'T' && line[kZone] == 'Z' &&
+         line.substr(kZone + 1).starts_with(" info ");
+}
+
 // Other bytes would make the message that carries it invalid.
 std::string printable(std::string_view line) {
   std::string text(line.substr(0, kLongestLine));
@@ -37,7 +44,7 @@ std::string last_telling_line(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
     if (is_frame(line)) {
       is_in_notice = !is_in_notice;
-    } else if (has_letters(line)) {
+    } else if (has_letters(line) && !is_news(line)) {
       (is_in_notice ? inside : outside) = line;
     }
   }

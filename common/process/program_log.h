@@ -7,8 +7,9 @@
 
 namespace equipoise {
 
-// The last line with letters in it that is not part of mpirun's own notices (framed by lines of dashes); failing that,
-// the last one within a notice. At most 512 bytes, UTF-8.
+// The last line with letters in it that is neither news (a line of level info in the form of common/base/log.h) nor
+// part of mpirun's own notices (framed by lines of dashes); failing that, the last one within a notice. At most 512
+// bytes, UTF-8.
 std::string last_telling_line(std::string_view text);
 
 // The same of a file's last 64 KiB; empty where the file is not there.

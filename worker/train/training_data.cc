@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/dataset/preference_pair.h"
+#include "worker/objective/label_floor.h"
 
 namespace equipoise {
 namespace {
@@ -44,6 +45,19 @@ void check_groups_have_pairs(const EncodedDataset& train, const JobConfig& confi
   }
 }
 
+Strata strata_of(const EncodedDataset& train, const std::map<std::string, double>& group_shares) {
+  std::vector<std::span<const Membership>> memberships_N;
+  for (const EncodedPair& pair : train.pairs) memberships_N.emplace_back(pair.memberships);
+  return make_strata(smallest_groups(memberships_N, train.group_names.size()), train.group_names, group_shares);
+}
+
+std::vector<double> label_floors(const EncodedDataset& dataset, const JobConfig& config) {
+  if (config.robust.baseline != Baseline::kLabelEntropy) return {};
+  MeanLabelFloors floors(config.loss, dataset.group_names.size());
+  for (const EncodedPair& pair : dataset.pairs) floors.add(pair.chosen_share, pair.memberships);
+  return floors.mean_K();
+}
+
 }  // namespace
 
 TrainingData load_training_data(const JobConfig& config, const ModelTokenizer& tokenizer, int threads) {
@@ -52,10 +66,19 @@ TrainingData load_training_data(const JobConfig& config, const ModelTokenizer& t
   check_groups_have_pairs(data.train, config);
   replace_group_counts(data.train, config.data.group_counts);
   data.digest = dataset_digest(data.train);
+  data.train_floor_K = label_floors(data.train, config);
+  if (config.training.sampling == Sampling::kStratified) {
+    data.strata = strata_of(data.train, config.training.group_shares);
+  }
   if (config.data.validation) {
     data.validation = load_file(*config.data.validation, config, tokenizer, data.train.group_names, threads);
+    data.validation_floor_K = label_floors(data.validation, config);
   }
   return data;
+}
+
+EncodedDataset load_evaluation_data(const JobConfig& config, const ModelTokenizer& tokenizer, int threads) {
+  return load_file(config.data.train, config, tokenizer, {}, threads);
 }
 
 }  // namespace equipoise

@@ -3,6 +3,9 @@
 #include <chrono>
 #include <memory>
 
+#include "worker/model/torch_dtype.h"
+#include "worker/train/best_parameters.h"
+#include "worker/train/early_stopping.h"
 #include "worker/train/evaluation.h"
 #include "worker/train/gradient_buckets.h"
 #include "worker/train/run_output.h"
@@ -19,8 +22,6 @@ constexpr std::size_t kBucketBytes = std::size_t{25} << 20;
 // A phase that is over sooner needs no percentage.
 constexpr std::chrono::seconds kBetweenProgress{5};
 
-torch::Dtype torch_dtype(DType dtype) { return dtype == DType::kFloat64 ? torch::kFloat64 : torch::kFloat32; }
-
 class TrainingRun {
  public:
   TrainingRun(const RunContext& context, const JobConfig& config)
@@ -28,9 +29,11 @@ class TrainingRun {
         config_(config),
         tokenizer_(load_model_tokenizer(config.model.path)),
         data_(load_data()),
+        label_noise_(config.loss, data_.train.group_names),
         policy_(Decoder::load(config.model.path, torch_dtype(config.model.dtype), context.device.device)),
         plan_(start()),
-        cursor_(plan_, data_.strata) {}
+        cursor_(plan_, data_.strata),
+        watch_(config.training.early_stopping, context.host) {}
 
   void run() {
     references_ = compute_references();
@@ -39,12 +42,12 @@ class TrainingRun {
       report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt,
                                             config_.output / "metrics.jsonl", config_, data_);
     }
-    train();
+    const TrainingEnd end = train();
     // Before anything is saved: ranks that have drifted apart have trained no model.
     const auto digest = parameter_digest(policy_.parameters());
     check_same_on_all_ranks(context_.host, digest, "set of trained parameters");
     save();
-    finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, plan_.end_step, digest);
+    finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest);
   }
 
  private:
@@ -86,9 +89,9 @@ class TrainingRun {
                              .on_progress = on_progress});
   }
 
-  void train() {
+  TrainingEnd train() {
     GradientBuckets gradients(policy_.parameters(), context_.device.collective(context_.host), kBucketBytes);
-    Optimizer optimizer(config_.optimizer, policy_.parameters());
+    Optimizer optimizer(config_.optimizer, policy_.parameters(), plan_.end_step);
     StepParts parts{.inputs = inputs(data_.train, references_.train),
                     .robust = config_.robust.settings,
                     .group_pair_count_K = data_.train.pair_count_K,
@@ -98,25 +101,27 @@ class TrainingRun {
                     .gradients = gradients,
                     .optimizer = optimizer,
                     .weights = coordinator_weights(context_.client, context_.registration.attempt)};
-    evaluate(plan_.first_step);
+    TrainingEnd end{.final_step = plan_.end_step};
+    evaluate(plan_.first_step, optimizer);
     context_.heartbeat.set_phase("training");
-    for (std::int64_t step = plan_.first_step; step < plan_.end_step; ++step) {
+    for (std::int64_t step = plan_.first_step; step < end.final_step; ++step) {
       context_.heartbeat.check();
       const StepResult result = train_step(parts, step);
       context_.heartbeat.set_step(step + 1);
       if (result.skipped) ++skipped_steps_;
       if (report_) report_->step_done(position(step + 1), result);
-      if (is_evaluation_step(step + 1)) {
-        evaluate(step + 1);
-        context_.heartbeat.set_phase("training");
-      }
+      if (!is_evaluation_step(step + 1)) continue;
+      const auto stop = evaluate(step + 1, optimizer);
+      if (stop && step + 1 < plan_.end_step) end = {.final_step = step + 1, .stopped_early = stop};
+      context_.heartbeat.set_phase("training");
     }
     if (report_) report_->finish();
-    const std::int64_t steps = plan_.end_step - plan_.first_step;
+    const std::int64_t steps = end.final_step - plan_.first_step;
     if (steps > 0 && skipped_steps_ == steps) {
       throw std::runtime_error("none of " + std::to_string(steps) +
                                " steps could be applied: a loss or the gradient was not finite in each of them");
     }
+    return end;
   }
 
   bool is_evaluation_step(std::int64_t steps_done) const {
@@ -124,24 +129,35 @@ class TrainingRun {
     return config_.evaluation_every_steps > 0 && steps_done % config_.evaluation_every_steps == 0;
   }
 
-  void evaluate(std::int64_t steps_done) {
-    if (data_.validation.pairs.empty()) return;
+  // Set: training ends here.
+  std::optional<v1::EarlyStop> evaluate(std::int64_t steps_done, Optimizer& optimizer) {
+    if (data_.validation.pairs.empty()) return std::nullopt;
     context_.heartbeat.set_phase("evaluating");
     const BatchSums sums =
         evaluate_pairs(inputs(data_.validation, references_.validation), data_.validation.group_names.size(),
                        config_.training.micro_batch_tokens, context_.host);
-    if (report_) report_->evaluated(position(steps_done), sums);
+    const EvaluationNumbers numbers = report_ ? report_->evaluated(position(steps_done), sums) : EvaluationNumbers();
+    const EvaluationVerdict verdict = watch_.judge(steps_done, numbers);
+    optimizer.observe_evaluation(verdict.worst_group_loss);
+    const auto& stopping = config_.training.early_stopping;
+    if (is_first() && verdict.is_best && stopping && stopping->keep_best) best_.keep(policy_.parameters());
+    return verdict.stop;
   }
 
   void save() {
     context_.heartbeat.set_phase("saving");
     if (!is_first()) return;
+    best_.put_back(policy_.parameters());
     save_model(policy_, config_.model.path, config_.output / "final");
     discard_previous_run(config_);
   }
 
   ForwardInputs inputs(const EncodedDataset& dataset, const AnswerLogProbs& reference) const {
-    return {.decoder = policy_, .loss = config_.loss, .pairs = dataset.pairs, .reference = reference};
+    return {.decoder = policy_,
+            .loss = config_.loss,
+            .pairs = dataset.pairs,
+            .reference = reference,
+            .label_noise = &label_noise_};
   }
 
   LinePosition position(std::int64_t steps_done) const {
@@ -152,9 +168,12 @@ class TrainingRun {
   const JobConfig& config_;
   ModelTokenizer tokenizer_;
   TrainingData data_;
+  LabelNoise label_noise_;
   Decoder policy_;
   ShardPlan plan_;
   ShardCursor cursor_;
+  EvaluationWatch watch_;
+  BestParameters best_;  // rank 0
   References references_;
   std::int64_t skipped_steps_ = 0;
   std::unique_ptr<RunReport> report_;  // rank 0

@@ -20,6 +20,15 @@ TEST(ProgramLog, ANoticeIsBetterThanNothing) {
   EXPECT_EQ(last_telling_line(""), "");
 }
 
+TEST(ProgramLog, NewsAreNotTheReason) {
+  const std::string frame(74, '-');
+  const std::string news = "2026-01-31T12:00:00.000Z info equipoise-worker[7]: all is well\n";
+  const std::string notice = frame + "\nrank 1 exited on signal 9 (Killed).\n" + frame + "\n";
+  EXPECT_EQ(last_telling_line(news + notice + news), "rank 1 exited on signal 9 (Killed).");
+  const std::string warning = "2026-01-31T12:00:00.000Z warning equipoise-worker[7]: all is lost";
+  EXPECT_EQ(last_telling_line(warning + "\n" + news + notice), warning);
+}
+
 TEST(ProgramLog, WhateverWasWrittenIsOneShortPrintableLine) {
   EXPECT_EQ(last_telling_line("abc\xff\x1b[0m"), "abc??[0m");
   EXPECT_EQ(last_telling_line(std::string(100000, 'x')).size(), 512u);

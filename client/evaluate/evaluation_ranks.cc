@@ -1,0 +1,125 @@
+#include "client/evaluate/evaluation_ranks.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <exception>
+#include <fstream>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
+
+#include "client/exit_code.h"
+#include "common/base/error.h"
+#include "common/process/child_process.h"
+#include "common/process/program_log.h"
+
+namespace equipoise {
+namespace {
+
+constexpr std::chrono::milliseconds kBetweenLooks{200};
+// mpirun itself waits a second or two for its ranks before it kills them.
+constexpr std::chrono::seconds kPatienceAfterInterrupt{10};
+
+ProgramStart mpirun_of(const EvaluationRanks& ranks) {
+  std::vector<std::string> command = {"mpirun"};
+  if (::geteuid() == 0) command.emplace_back("--allow-run-as-root");
+  command.insert(command.end(), {"--bind-to", "none", "--oversubscribe", "-np", std::to_string(ranks.workers)});
+  command.insert(command.end(),
+                 {ranks.worker.string(), "evaluate", "--request", (ranks.folder / "request.yaml").string(), "--pairs",
+                  ranks.pairs.string(), "--summary", (ranks.folder / "summary.json").string(), "--progress",
+                  (ranks.folder / "progress.json").string()});
+  return {.command = std::move(command),
+          .environment = {},
+          .stdout_file = ranks.folder / "stdout.log",
+          .stderr_file = ranks.folder / "stderr.log"};
+}
+
+// mpirun in a thread of its own, as the kernel ends a program together with the thread that started it. Tells the inbox
+// when it has ended.
+class WatchedProgram {
+ public:
+  WatchedProgram(ProgramStart start, JobInbox& inbox)
+      : inbox_(inbox), thread_([this, start = std::move(start)] { watch(start); }) {}
+  ~WatchedProgram() {
+    signal(SIGKILL);
+    thread_.join();
+  }
+  WatchedProgram(const WatchedProgram&) = delete;
+  WatchedProgram& operator=(const WatchedProgram&) = delete;
+
+  void signal(int number) {
+    const std::lock_guard lock(mutex_);
+    if (process_) process_->signal_group(number);
+  }
+  int exit_code() const { return exit_code_; }  // once the inbox knows of the end
+
+ private:
+  void watch(const ProgramStart& start) {
+    try {
+      auto process = std::make_shared<ChildProcess>(start);
+      {
+        const std::lock_guard lock(mutex_);
+        process_ = process;
+      }
+      exit_code_ = process->wait();
+      inbox_.end();
+    } catch (...) {
+      inbox_.fail(std::current_exception());
+    }
+  }
+
+  JobInbox& inbox_;
+  std::mutex mutex_;
+  std::shared_ptr<ChildProcess> process_;  // guarded by mutex_
+  std::atomic<int> exit_code_ = 0;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+std::optional<EvaluationState> read_progress(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  const auto content = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (!content.is_object()) return std::nullopt;
+  return EvaluationState{.activity = content.value("activity", ""),
+                         .percent = content.value("percent", std::int64_t{0})};
+}
+
+void check_end(const EvaluationRanks& ranks, int exit_code) {
+  if (exit_code == 0) return;
+  const std::filesystem::path log = ranks.folder / "stderr.log";
+  const std::string complaint = first_complaint_of(log, ranks.worker.filename().string());
+  if (!complaint.empty() && exit_code == static_cast<int>(ExitCode::kBadInput)) throw std::invalid_argument(complaint);
+  const std::string reason = complaint.empty() ? last_telling_line_of(log) : complaint;
+  throw PeerError((reason.empty() ? "the ranks ended with exit code " + std::to_string(exit_code) : reason) +
+                  "; log: " + log.string());
+}
+
+}  // namespace
+
+void run_evaluation_ranks(const EvaluationRanks& ranks, JobInbox& inbox, EvaluationDisplay* display) {
+  WatchedProgram mpirun(mpirun_of(ranks), inbox);
+  int interrupts = 0;
+  std::chrono::steady_clock::time_point interrupted_at;
+  for (bool ended = false; !ended;) {
+    const JobInbox::News news = inbox.wait(kBetweenLooks);
+    const auto now = std::chrono::steady_clock::now();
+    ended = news.ended;
+    if (news.interrupts > interrupts) {
+      mpirun.signal(interrupts == 0 ? SIGTERM : SIGKILL);
+      if (interrupts == 0) interrupted_at = now;
+      interrupts = news.interrupts;
+    } else if (interrupts > 0 && now - interrupted_at > kPatienceAfterInterrupt) {
+      mpirun.signal(SIGKILL);
+    }
+    if (display == nullptr) continue;
+    if (const auto state = read_progress(ranks.folder / "progress.json")) display->show(*state, now);
+  }
+  if (display != nullptr) display->finish();
+  if (interrupts > 0) throw CommandError(ExitCode::kInterrupted, "interrupted");
+  check_end(ranks, mpirun.exit_code());
+}
+
+}  // namespace equipoise

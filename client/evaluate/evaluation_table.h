@@ -1,0 +1,37 @@
+// What an evaluation found, by group: the ranks' summary as a table for people.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/console.h"
+
+namespace equipoise {
+
+struct EvaluatedValue {
+  double mean = 0;
+  std::optional<double> error;  // standard error; none for a single pair
+};
+
+struct EvaluatedGroup {
+  std::string name;
+  double pairs = 0, dropped = 0;  // sums of memberships
+  std::optional<EvaluatedValue> loss, reward_accuracy, logp_accuracy;
+};
+
+struct EvaluationSummary {
+  EvaluatedGroup all;
+  std::vector<EvaluatedGroup> groups;
+  std::string dropped_reason;  // of the first pair that was left out
+};
+
+// Reads what write_summary of the ranks wrote. Throws PeerError if it is not that.
+EvaluationSummary read_evaluation_summary(const std::filesystem::path& path);
+
+// The group of the highest loss is marked, where there are several; the last row is of all pairs. Columns that no group
+// has a value for are left out.
+std::string evaluation_table(const EvaluationSummary& summary, Colors colors, Glyphs glyphs);
+
+}  // namespace equipoise

@@ -1,0 +1,68 @@
+#include <memory>
+#include <optional>
+
+#include "client/command_line/verb.h"
+#include "client/connection/interrupts.h"
+#include "client/coordinator_process.h"
+#include "client/evaluate/evaluation_ranks.h"
+#include "client/evaluate/evaluation_request.h"
+#include "client/evaluate/evaluation_table.h"
+#include "client/private_folder.h"
+#include "client/table/number_format.h"
+#include "common/base/durable_file.h"
+#include "common/config/job_file.h"
+
+namespace equipoise {
+namespace {
+
+void report(const EvaluationSummary& summary, const std::string& output, const Console& console) {
+  console.out << evaluation_table(summary, console.colors, console.glyphs);
+  if (summary.all.dropped > 0) {
+    console.out << "\n"
+                << count_text(summary.all.dropped) << " of " << count_text(summary.all.pairs + summary.all.dropped)
+                << " pairs are left out; the first: " << summary.dropped_reason << "\n";
+  }
+  console.out << "\npairs: " << output << "\n";
+}
+
+void evaluate(const EvaluationFlags& flags, const Console& console) {
+  JobInbox inbox;
+  const Interrupts interrupts([&inbox] { inbox.interrupt(); });
+  PrivateFolder folder;
+  const v1::JobSpec request = evaluation_request(flags, folder.path());
+  write_durably(folder.path() / "request.yaml", job_spec_to_yaml(request));
+  // Made now, so that a place where nothing can be written is found before the models are read.
+  DurableFile output(request.output());
+  std::optional<EvaluationDisplay> display;
+  if (!flags.quiet) display.emplace(console);
+  try {
+    run_evaluation_ranks({.worker = program_folder() / "equipoise-worker",
+                          .workers = flags.workers,
+                          .folder = folder.path(),
+                          .pairs = output.path_aside()},
+                         inbox, display ? &*display : nullptr);
+  } catch (const PeerError&) {
+    folder.keep();  // the log says more
+    throw;
+  }
+  const EvaluationSummary summary = read_evaluation_summary(folder.path() / "summary.json");
+  output.commit();
+  if (!flags.quiet) report(summary, request.output(), console);
+}
+
+}  // namespace
+
+void add_evaluate_verb(CLI::App& parent, Action& chosen) {
+  auto flags = std::make_shared<EvaluationFlags>();
+  CLI::App* verb = parent.add_subcommand("evaluate", "Score a model on every pair of a file, and by group");
+  flags->add_to(*verb);
+  verb->footer(
+      "Prints every group's mean loss and accuracies with their standard errors. Ctrl-C leaves the output as it was.\n"
+      "Exit code: 0 done, 2 the input is not right, 1 anything else failed, 130 interrupted.\n"
+      "\n"
+      "  equipoise evaluate --model runs/gr-dpo/final --reference models/sft --data data/validation.jsonl \\\n"
+      "    --output pairs.jsonl --np 2");
+  verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { evaluate(*flags, console); }; });
+}
+
+}  // namespace equipoise

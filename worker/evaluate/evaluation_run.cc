@@ -1,0 +1,146 @@
+#include "worker/evaluate/evaluation_run.h"
+
+#include <utility>
+
+#include "common/base/cache_folder.h"
+#include "common/base/error.h"
+#include "common/config/job_config.h"
+#include "common/config/job_file.h"
+#include "worker/collective/same_on_all_ranks.h"
+#include "worker/evaluate/evaluated_pairs.h"
+#include "worker/evaluate/evaluation_progress.h"
+#include "worker/model/torch_dtype.h"
+#include "worker/model/wide_type.h"
+#include "worker/objective/label_noise.h"
+#include "worker/objective/pair_loss.h"
+#include "worker/reference/reference_model.h"
+#include "worker/train/training_data.h"
+
+namespace equipoise {
+namespace {
+
+// Rank 0 reads the request, everybody gets it.
+JobConfig shared_request(const EvaluationContext& context) {
+  std::string bytes;
+  if (context.host.info().rank == 0) bytes = read_job_file(context.files.request, {}).SerializeAsString();
+  std::uint64_t size = bytes.size();
+  context.host.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0);
+  bytes.resize(size);
+  context.host.broadcast(std::as_writable_bytes(std::span(bytes)), 0);
+  v1::JobSpec spec;
+  EQUIPOISE_CHECK(spec.ParseFromString(bytes));
+  return make_job_config(spec);
+}
+
+torch::Tensor to_tensor(const std::vector<double>& values_N, torch::Dtype dtype) {
+  return torch::tensor(values_N, torch::kFloat64).to(dtype);
+}
+
+PairLogProbs to_tensors(const AnswerLogProbs& values, torch::Dtype dtype) {
+  return {.chosen_B = to_tensor(values.chosen_N, dtype), .rejected_B = to_tensor(values.rejected_N, dtype)};
+}
+
+std::vector<double> to_numbers(const torch::Tensor& values_N) {
+  const torch::Tensor wide_N = values_N.to(torch::kFloat64).contiguous();
+  return {wide_N.const_data_ptr<double>(), wide_N.const_data_ptr<double>() + wide_N.numel()};
+}
+
+PairTraits traits_of(const EncodedDataset& data, const LossConfig& loss, torch::Dtype dtype) {
+  std::vector<std::int64_t> tokens;
+  std::vector<double> noise;
+  const LabelNoise label_noise(loss, data.group_names);
+  for (const EncodedPair& pair : data.pairs) {
+    tokens.push_back(static_cast<std::int64_t>(pair.chosen_ids.size()));
+    tokens.push_back(static_cast<std::int64_t>(pair.rejected_ids.size()));
+    noise.push_back(label_noise.of(pair.memberships));
+  }
+  PairTraits traits{.answer_tokens_B2 = torch::tensor(tokens, torch::kInt64).view({-1, 2}), .label_noise_B = {}};
+  if (label_noise.is_corrected()) traits.label_noise_B = to_tensor(noise, dtype);
+  return traits;
+}
+
+class EvaluationRun {
+ public:
+  EvaluationRun(const EvaluationContext& context, const JobConfig& config)
+      : context_(context),
+        config_(config),
+        dtype_(torch_dtype(config.model.dtype)),
+        progress_(is_first() ? context.files.progress : std::filesystem::path()) {}
+
+  void run() {
+    progress_.tell("reading data", 0);
+    const ModelTokenizer tokenizer = load_model_tokenizer(config_.model.path);
+    const EncodedDataset data = load_evaluation_data(config_, tokenizer, context_.threads);
+    check_same_on_all_ranks(context_.host, dataset_digest(data), "data or tokenizer");
+    EvaluatedPairs pairs{.data = data,
+                         .rejected = is_sft() ? RejectedAnswers::kNone : RejectedAnswers::kScored,
+                         .policy = {},
+                         .reference = reference_log_probs(data),
+                         .loss_N = {},
+                         .chosen_reward_N = {},
+                         .rejected_reward_N = {}};
+    pairs.policy = policy_log_probs(data);
+    if (!is_first()) return;
+    score(pairs);
+    progress_.tell("writing", 100);
+    write_pairs(pairs, context_.files.pairs);
+    write_summary(pairs, context_.files.summary);
+  }
+
+ private:
+  bool is_first() const { return context_.host.info().rank == 0; }
+  bool is_sft() const { return config_.loss.type == LossType::kSft; }
+
+  std::function<void(std::int64_t)> progress_of(const std::string& activity) {
+    progress_.tell(activity, 0);
+    return [this, activity](std::int64_t percent) { progress_.tell(activity, percent); };
+  }
+
+  // One model is in memory at a time.
+  AnswerLogProbs reference_log_probs(const EncodedDataset& data) {
+    if (is_sft() || config_.loss.reference_free) return {};
+    ReferenceModel reference({.folder = config_.model.reference.value_or(config_.model.path),
+                              .dtype = dtype_,
+                              .device = context_.device,
+                              .token_budget = log_prob_token_budget(config_.training.micro_batch_tokens),
+                              .cache = config_.model.reference_cache ? cache_folder() : std::filesystem::path()},
+                             context_.host, context_.log);
+    return reference.log_probs(data.pairs, "data", progress_of("reference log-probs")).values;
+  }
+
+  AnswerLogProbs policy_log_probs(const EncodedDataset& data) {
+    const auto on_progress = progress_of("policy log-probs");
+    const Decoder policy = Decoder::load(config_.model.path, dtype_, context_.device);
+    check_same_on_all_ranks(context_.host, parameter_digest(policy.parameters()), "model");
+    return compute_log_probs(policy, {.pairs = data.pairs,
+                                      .token_budget = log_prob_token_budget(config_.training.micro_batch_tokens),
+                                      .ranks = context_.host,
+                                      .whose = "the model",
+                                      .on_progress = on_progress});
+  }
+
+  void score(EvaluatedPairs& pairs) const {
+    const LossConfig& loss = config_.loss;
+    const torch::Dtype wide = wide_type(dtype_);
+    const PairLogProbs policy = to_tensors(pairs.policy, wide);
+    const PairLogProbs reference = to_tensors(pairs.reference, wide);
+    pairs.loss_N = to_numbers(pair_losses(loss, policy, reference, traits_of(pairs.data, loss, wide)).loss_B);
+    const PairRewards rewards = pair_rewards(loss, policy, reference);
+    pairs.chosen_reward_N = to_numbers(rewards.chosen_B);
+    pairs.rejected_reward_N = to_numbers(rewards.rejected_B);
+  }
+
+  const EvaluationContext& context_;
+  const JobConfig& config_;
+  torch::Dtype dtype_;
+  EvaluationProgress progress_;
+};
+
+}  // namespace
+
+void run_evaluation(const EvaluationContext& context) {
+  const JobConfig config = shared_request(context);
+  EvaluationRun(context, config).run();
+}
+
+}  // namespace equipoise

@@ -1,0 +1,85 @@
+// write_summary of evaluated_pairs.h.
+#include <nlohmann/json.hpp>
+
+#include "worker/evaluate/evaluated_pairs.h"
+#include "worker/evaluate/group_statistics.h"
+#include "worker/evaluate/text_sink.h"
+
+namespace equipoise {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The pairs of one group, as positions among the scored ones.
+struct Part {
+  std::vector<std::size_t> position_n;
+  std::vector<double> weight_n;
+  double dropped = 0;
+};
+
+template <class Value>
+void add_mean(Json& row, const std::string& name, const Part& part, Value value) {
+  std::vector<double> value_n;
+  for (const std::size_t i : part.position_n) value_n.push_back(value(i));
+  const auto mean = weighted_mean(value_n, part.weight_n);
+  if (!mean) return;
+  row[name] = mean->mean;
+  if (mean->error) row[name + "_error"] = *mean->error;
+}
+
+Json row_of(const std::string& name, const Part& part, const EvaluatedPairs& pairs) {
+  double weight = 0;
+  for (const double one : part.weight_n) weight += one;
+  Json row{{"name", name}, {"pairs", weight}, {"dropped", part.dropped}};
+  add_mean(row, "loss", part, [&](std::size_t i) { return pairs.loss_N[i]; });
+  if (pairs.rejected == RejectedAnswers::kNone) return row;
+  if (!pairs.reference.chosen_N.empty()) {
+    add_mean(row, "reward_accuracy", part,
+             [&](std::size_t i) { return pairs.chosen_reward_N[i] > pairs.rejected_reward_N[i] ? 1.0 : 0.0; });
+  }
+  add_mean(row, "logp_accuracy", part,
+           [&](std::size_t i) { return pairs.policy.chosen_N[i] > pairs.policy.rejected_N[i] ? 1.0 : 0.0; });
+  return row;
+}
+
+Part all_pairs(const EncodedDataset& data) {
+  Part part;
+  for (std::size_t i = 0; i < data.pairs.size(); ++i) part.position_n.push_back(i);
+  part.weight_n.assign(data.pairs.size(), 1);
+  part.dropped = static_cast<double>(data.dropped.size());
+  return part;
+}
+
+std::vector<Part> pairs_by_group(const EncodedDataset& data) {
+  std::vector<Part> parts(data.group_names.size());
+  for (std::size_t i = 0; i < data.pairs.size(); ++i) {
+    for (const Membership& membership : data.pairs[i].memberships) {
+      parts[membership.group].position_n.push_back(i);
+      parts[membership.group].weight_n.push_back(membership.weight);
+    }
+  }
+  for (const DroppedPair& dropped : data.dropped) {
+    for (const Membership& membership : dropped.memberships) parts[membership.group].dropped += membership.weight;
+  }
+  return parts;
+}
+
+}  // namespace
+
+void write_summary(const EvaluatedPairs& pairs, const std::filesystem::path& path) {
+  Json summary;
+  summary["pairs"] = pairs.data.pairs.size();
+  summary["dropped"] = pairs.data.dropped.size();
+  if (!pairs.data.dropped.empty()) summary["dropped_reason"] = pairs.data.dropped.front().reason;
+  summary["all"] = row_of("all", all_pairs(pairs.data), pairs);
+  summary["groups"] = Json::array();
+  const std::vector<Part> parts = pairs_by_group(pairs.data);
+  for (std::size_t g = 0; g < parts.size(); ++g) {
+    summary["groups"].push_back(row_of(pairs.data.group_names[g], parts[g], pairs));
+  }
+  TextSink file(path);
+  file.write(summary.dump(-1, ' ', false, Json::error_handler_t::replace).append("\n"));
+  file.close();
+}
+
+}  // namespace equipoise
