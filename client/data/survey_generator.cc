@@ -154,13 +154,22 @@ void check(const GeneratedSurveyOptions& options) {
     throw std::invalid_argument("groups is " + std::to_string(options.groups) + ", expected 2 to " +
                                 std::to_string(kAreas.size()));
   }
+  if (options.divided >= options.groups) {
+    throw std::invalid_argument("divided is " + std::to_string(options.divided) + ", expected less than the " +
+                                std::to_string(options.groups) + " groups");
+  }
 }
 
 // Draws every area's answers to questions and keeps those that were given.
 class AnswerDrawer {
  public:
-  AnswerDrawer(std::vector<Item> items, std::span<const Area> areas, SplitMix64& random)
-      : town_(draw_town(random)), items_(std::move(items)), areas_(areas), random_(random) {
+  // The last `divided` areas agree on nothing.
+  AnswerDrawer(std::vector<Item> items, std::span<const Area> areas, std::size_t divided, SplitMix64& random)
+      : town_(draw_town(random)),
+        items_(std::move(items)),
+        areas_(areas),
+        first_divided_(areas.size() - divided),
+        random_(random) {
     for (const Area& area : areas_) asked_.push_back(draw_asked(items_, area, random_));
   }
 
@@ -171,6 +180,7 @@ class AnswerDrawer {
     std::vector<SurveyAnswer> answers(1);
     for (std::size_t a = 0; a < areas_.size(); ++a) {
       std::vector<double> shares = draw_shares(everybody.size(), top_of(question, areas_[a]), random_);
+      if (a >= first_divided_) shares.assign(shares.size(), 1 / static_cast<double>(shares.size()));
       for (std::size_t o = 0; o < shares.size(); ++o) everybody[o] += areas_[a].asked * shares[o];
       people += areas_[a].asked;
       if (!asked_[a][question]) continue;
@@ -192,6 +202,7 @@ class AnswerDrawer {
   Town town_;
   std::vector<Item> items_;
   std::span<const Area> areas_;
+  std::size_t first_divided_;
   SplitMix64& random_;
   std::vector<std::vector<bool>> asked_;  // by area and question
 };
@@ -202,7 +213,7 @@ Survey generate_survey(const GeneratedSurveyOptions& options) {
   check(options);
   SplitMix64 random(options.seed);
   const std::vector<Item> items = draw_items(options.questions, random);
-  AnswerDrawer drawer(items, std::span(kAreas).first(options.groups), random);
+  AnswerDrawer drawer(items, std::span(kAreas).first(options.groups), options.divided, random);
   Survey survey;
   for (std::size_t q = 0; q < items.size(); ++q) {
     survey.questions.push_back(question_of(items[q], q + 1));

@@ -16,7 +16,9 @@ struct GenerateFlags {
 void generate(const GenerateFlags& flags, const Console& console) {
   const Survey survey = generate_survey(flags.survey);
   write_opinionqa(flags.file, survey);
-  const SurveyPairs pairs = make_survey_pairs(survey, {});
+  // A divided group has no majority.
+  const SurveyLabels labels = flags.survey.divided > 0 ? SurveyLabels::kSampled : SurveyLabels::kMajority;
+  const SurveyPairs pairs = make_survey_pairs(survey, {.labels = labels});
   console.out << survey_table(pairs.groups, console.colors, console.glyphs) << "\n"
               << survey.questions.size() << " questions, " << survey.answers.size() << " answers: " << flags.file
               << "\n";
@@ -31,6 +33,9 @@ void add_data_generate_verb(CLI::App& parent, Action& chosen) {
   verb->add_option("--seed", flags->survey.seed, "The same seed gives the same survey")->capture_default_str();
   verb->add_option("--questions", flags->survey.questions, "How many")->type_name("N")->capture_default_str();
   verb->add_option("--groups", flags->survey.groups, "How many")->type_name("N")->capture_default_str();
+  verb->add_option("--divided", flags->survey.divided, "So many of the groups agree on nothing")
+      ->type_name("N")
+      ->capture_default_str();
   verb->footer("`equipoise data import opinionqa` reads it.");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { generate(*flags, console); }; });
 }

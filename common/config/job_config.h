@@ -66,7 +66,7 @@ struct LossConfig {
   bool reference_free = false;
   SftAverage sft_average = SftAverage::kToken;
   double sft_weight = 0.0;
-  std::map<std::string, double> label_noise;  // group name -> epsilon; 0 for the others
+  std::map<std::string, double> label_noise = {};  // group name -> share of flipped labels; 0 for the others
 };
 
 struct RobustConfig {

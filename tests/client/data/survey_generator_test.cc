@@ -142,11 +142,30 @@ TEST(SurveyGenerator, WritesWhatTheImportReads) {
   }
 }
 
+TEST(SurveyGenerator, DividesTheSmallestGroupsAndLeavesTheOthersAsTheyAre) {
+  const Survey plain = generate_survey({.questions = 140}), divided = generate_survey({.questions = 140, .divided = 1});
+  ASSERT_EQ(divided.answers.size(), plain.answers.size());
+  for (std::size_t i = 0; i < plain.answers.size(); ++i) {
+    const SurveyAnswer& answer = divided.answers[i];
+    if (answer.group == "Overall") continue;
+    if (answer.group == "Hillcrest") {
+      for (const double share : answer.shares_O) EXPECT_EQ(share, answer.shares_O.front());
+    } else {
+      EXPECT_EQ(answer.shares_O, plain.answers[i].shares_O);
+    }
+  }
+  const SurveyPairs pairs =
+      make_survey_pairs(divided, {.groups = {"Hillcrest"}, .labels = SurveyLabels::kSampled, .draws = 3});
+  for (const PreferencePair& pair : pairs.train.pairs) EXPECT_EQ(pair.chosen_share, 0.5);
+}
+
 TEST(SurveyGenerator, RefusesOptionsOutOfRange) {
   EXPECT_THAT([] { generate_survey({.questions = 69}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("69")));
   EXPECT_THAT([] { generate_survey({.questions = 505}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("505")));
   EXPECT_THAT([] { generate_survey({.groups = 1}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("groups is 1")));
   EXPECT_THAT([] { generate_survey({.groups = 5}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("groups is 5")));
+  EXPECT_THAT([] { generate_survey({.groups = 2, .divided = 2}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("divided is 2")));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <stdexcept>
@@ -116,6 +117,61 @@ TEST(SurveyPairs, GiveEachQuestionAsManyDifferentRejectedAnswersAsThereAre) {
   }
 }
 
+SurveyPairOptions sampled(std::size_t draws) { return {.labels = SurveyLabels::kSampled, .draws = draws}; }
+
+std::size_t option_of(const std::string& letter) { return static_cast<std::size_t>(letter.at(0) - 'A'); }
+
+TEST(SurveyPairs, SampledLabelsDisagreeAsThePeopleDo) {
+  Survey survey = survey_of(20, {"a"}, first_option);
+  for (SurveyAnswer& answer : survey.answers) answer.shares_O = {0.3, 0.1, 0.6};
+  constexpr std::size_t kDraws = 500;
+  std::map<std::string, double> chosen;
+  const SurveyPairs pairs = make_survey_pairs(survey, sampled(kDraws));
+  const double all = static_cast<double>(all_pairs(pairs).size());
+  EXPECT_EQ(all, 20 * kDraws);
+  std::map<std::string, std::pair<double, double>> first_of_two;  // by letters: how often, and how often the first won
+  for (const PreferencePair& pair : all_pairs(pairs)) {
+    ++chosen[pair.chosen];
+    const double winner = survey.answers[0].shares_O[option_of(pair.chosen)];
+    const double loser = survey.answers[0].shares_O[option_of(pair.rejected)];
+    EXPECT_DOUBLE_EQ(pair.chosen_share, winner / (winner + loser));
+    auto& [count, won] = first_of_two[std::min(pair.chosen, pair.rejected) + std::max(pair.chosen, pair.rejected)];
+    ++count;
+    won += pair.chosen < pair.rejected ? 1 : 0;
+  }
+  const double error = 5 * 0.5 / std::sqrt(all);  // five standard errors
+  EXPECT_NEAR(chosen["A"] / all, 0.3, error);
+  EXPECT_NEAR(chosen["B"] / all, 0.1, error);
+  EXPECT_NEAR(chosen["C"] / all, 0.6, error);
+  // chosen_share is the probability of the order of a pair's two.
+  for (const auto& [letters, share] : std::map<std::string, double>{{"AB", 0.75}, {"AC", 1.0 / 3}, {"BC", 1.0 / 7}}) {
+    const auto& [count, won] = first_of_two[letters];
+    EXPECT_NEAR(won / count, share, 5 * 0.5 / std::sqrt(count)) << letters;
+  }
+}
+
+TEST(SurveyPairs, SampledLabelsNeedNoMajorityButTwoOptionsAndVotes) {
+  Survey survey = survey_of(10, {"a"}, first_option);
+  survey.answers[3].shares_O = {0.5, 0.5, 0};
+  const SurveyPairs majority = make_survey_pairs(survey, {}), drawn = make_survey_pairs(survey, sampled(50));
+  EXPECT_EQ(majority.groups[0].without_top, 1U);
+  EXPECT_EQ(drawn.groups[0].without_top, 0U);
+  EXPECT_EQ(all_pairs(drawn).size(), 500U);
+  for (const PreferencePair& pair : all_pairs(drawn)) {
+    if (pair.prompt.find("Question 3?") == std::string::npos) continue;
+    EXPECT_NE(pair.chosen, "C") << "nobody took it";
+    EXPECT_EQ(pair.chosen_share, pair.rejected == "C" ? 1 : 0.5);
+  }
+  for (const PreferencePair& pair : all_pairs(majority)) EXPECT_EQ(pair.chosen_share, 1);
+}
+
+TEST(SurveyPairs, PutNoQuestionsDrawsIntoBothFiles) {
+  const SurveyPairs pairs = make_survey_pairs(survey_of(40, {"a"}, first_option), sampled(3));
+  EXPECT_EQ(pairs.train.pairs.size(), 96U);
+  const auto train = prompts_of(pairs.train, 0);
+  for (const std::string& prompt : prompts_of(pairs.validation, 0)) EXPECT_FALSE(train.contains(prompt));
+}
+
 bool same(const SurveyPairs& a, const SurveyPairs& b) {
   const auto text = [](const SurveyPairs& pairs) {
     std::string all;
@@ -183,6 +239,10 @@ TEST(SurveyPairs, RefuseOptionsOutOfRange) {
   expect({.train_fraction = std::numeric_limits<double>::quiet_NaN()}, "train_fraction is nan");
   expect({.groups = {"A"}}, "\"A\" is not in the survey, expected one of: a, b");
   expect({.pairs_per_question = 0}, "pairs_per_question");
+  expect({.draws = 0}, "draws is 0");
+  expect({.draws = 2}, "draws is 2, expected 1 with the majority's labels");
+  expect({.pairs_per_question = 2, .labels = SurveyLabels::kSampled},
+         "pairs_per_question is 2, expected 1 with sampled");
 }
 
 TEST(SurveyPairs, RefuseAGroupThatOneFileWouldNotHave) {
