@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/number_text.h"
+#include "common/config/group_settings.h"
 #include "common/config/job_config.h"
 #include "coordinator/sharding/plan_maker.h"
 
@@ -46,6 +47,20 @@ GroupTable group_table(const JobConfig& config, const v1::StartTrainingRequest& 
   return groups;
 }
 
+void check_baselines(const RobustConfig& robust, const std::vector<std::string>& names,
+                     const std::vector<double>& label_floor_K) {
+  const std::size_t wanted = robust.baseline == Baseline::kLabelEntropy ? names.size() : 0;
+  if (label_floor_K.size() != wanted) {
+    refuse("group_baseline has " + std::to_string(label_floor_K.size()) + " values, expected " +
+           std::to_string(wanted) + " with this robust.baseline");
+  }
+  for (std::size_t g = 0; g < label_floor_K.size(); ++g) {
+    if (std::isfinite(label_floor_K[g]) && label_floor_K[g] >= 0) continue;
+    refuse("group_baseline of group \"" + names[g] + "\" is " + number_text(label_floor_K[g]) +
+           ", expected a finite number >= 0");
+  }
+}
+
 v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weights) {
   v1::StartTrainingResponse response;
   v1::ShardPlan& message = *response.mutable_plan();
@@ -56,7 +71,9 @@ v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weigh
   message.set_world_size(plan.world_size);
   message.set_first_step(plan.first_step);
   message.set_end_step(plan.end_step);
+  message.set_stratified(plan.stratified);
   response.mutable_log_alpha()->Add(weights.log_alpha_K().begin(), weights.log_alpha_K().end());
+  response.mutable_group_loss()->Add(weights.group_loss_K().begin(), weights.group_loss_K().end());
   return response;
 }
 
@@ -88,9 +105,10 @@ void check_start_training(const v1::StartTrainingRequest& request) {
 WeightOwner weight_owner_for(const v1::JobSpec& spec, const v1::StartTrainingRequest& request) {
   const JobConfig config = make_job_config(spec);
   GroupTable groups = group_table(config, request);
-  const RobustSettings settings =
-      robust_settings_for(config.robust.settings, config.robust.importance_weights, groups.names);
-  return {settings, std::move(groups), request.num_pairs(), config.robust.step_plateau};
+  const std::vector<double> label_floor_K(request.group_baseline().begin(), request.group_baseline().end());
+  check_baselines(config.robust, groups.names, label_floor_K);
+  return {robust_settings_for(config.robust, groups.names, label_floor_K), std::move(groups), request.num_pairs(),
+          config.robust.step_plateau};
 }
 
 Training begin_training(const v1::JobSpec& spec, const v1::StartTrainingRequest& request, int world_size) {

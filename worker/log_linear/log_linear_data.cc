@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <span>
 #include <stdexcept>
+#include <utility>
 
 #include "common/base/quoted_text.h"
+#include "worker/objective/label_floor.h"
 
 namespace equipoise {
 namespace {
@@ -12,10 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 using log_linear::PairMatrix;
 using log_linear::Problem;
-
-PairMatrix read_pairs(const fs::path& path, const Problem& problem) {
-  return log_linear::make_pair_matrix(problem, log_linear::read_preferences(path, problem));
-}
 
 void check_every_group_has_pairs(const fs::path& path, const PairMatrix& matrix) {
   const std::vector<double> count_K = matrix.group_counts();
@@ -42,11 +40,36 @@ void replace_counts(const std::map<std::string, double>& group_counts, LogLinear
   }
 }
 
-Digest digest_of(const PairMatrix& matrix) {
+struct ReadPairs {
+  PairMatrix matrix;
+  std::vector<double> chosen_share_N;
+};
+
+ReadPairs read_pairs(const fs::path& path, const Problem& problem) {
+  const std::vector<log_linear::Preference> preferences = log_linear::read_preferences(path, problem);
+  ReadPairs pairs{.matrix = log_linear::make_pair_matrix(problem, preferences), .chosen_share_N = {}};
+  for (const log_linear::Preference& preference : preferences) pairs.chosen_share_N.push_back(preference.chosen_share);
+  check_every_group_has_pairs(path, pairs.matrix);
+  return pairs;
+}
+
+std::vector<double> floors(const JobConfig& config, const ReadPairs& pairs) {
+  if (config.robust.baseline != Baseline::kLabelEntropy) return {};
+  MeanLabelFloors floors(config.loss, pairs.matrix.groups);
+  for (std::size_t i = 0; i < pairs.chosen_share_N.size(); ++i) {
+    const Membership membership{.group = pairs.matrix.group_N[i], .weight = 1};
+    floors.add(pairs.chosen_share_N[i], std::span(&membership, 1));
+  }
+  return floors.mean_K();
+}
+
+Digest digest_of(const PairMatrix& matrix, std::span<const double> chosen_share_N) {
   Sha256 sha;
   sha.update(std::as_bytes(std::span(&matrix.dim, 1)));
   sha.update(std::as_bytes(std::span(matrix.group_N)));
   sha.update(std::as_bytes(std::span(matrix.x_ND)));
+  const bool is_unanimous = std::ranges::all_of(chosen_share_N, [](double share) { return share == 1; });
+  if (!is_unanimous) sha.update(std::as_bytes(chosen_share_N));
   return sha.finish();
 }
 
@@ -55,17 +78,22 @@ Digest digest_of(const PairMatrix& matrix) {
 LogLinearData load_log_linear_data(const JobConfig& config) {
   const Problem& problem = config.log_linear->problem;
   LogLinearData data;
-  data.train = read_pairs(config.data.train, problem);
-  check_every_group_has_pairs(config.data.train, data.train);
+  ReadPairs train = read_pairs(config.data.train, problem);
+  data.train_floor_K = floors(config, train);
+  data.digest = digest_of(train.matrix, train.chosen_share_N);
+  data.train = std::move(train.matrix);
   if (config.data.validation) {
-    data.validation = read_pairs(*config.data.validation, problem);
-    check_every_group_has_pairs(*config.data.validation, *data.validation);
+    ReadPairs validation = read_pairs(*config.data.validation, problem);
+    data.validation_floor_K = floors(config, validation);
+    data.validation = std::move(validation.matrix);
   }
   if (config.data.test) data.test = log_linear::read_preferences(*config.data.test, problem);
   data.pair_count_K = data.train.group_counts();
   for (std::size_t g = 0; g < problem.groups(); ++g) data.group_names.push_back(std::to_string(g));
   replace_counts(config.data.group_counts, data);
-  data.digest = digest_of(data.train);
+  if (config.training.sampling == Sampling::kStratified) {
+    data.strata = make_strata(data.train.group_N, data.group_names, config.training.group_shares);
+  }
   return data;
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/base/sha256.h"
 #include "common/config/job_config.h"
+#include "common/dataset/strata.h"
 #include "common/log_linear/pair_matrix.h"
 #include "common/log_linear/preference.h"
 
@@ -19,11 +20,14 @@ struct LogLinearData {
   std::vector<std::string> group_names;              // [K]  "0", "1", ...: the group of a line, as text
   std::vector<double> pair_count_K;                  // N_g > 0, by data.group_counts where that is given
   Digest digest{};                                   // of train
+  // With robust.baseline label_entropy: what each group's loss cannot fall below, [K]; else empty.
+  std::vector<double> train_floor_K, validation_floor_K;
+  std::optional<Strata> strata;  // of train: its groups, with training.sampling stratified
 };
 
 // Reads the files named in `config`, a job with config.log_linear.
-// Throws std::invalid_argument naming file, line and field; a group without pairs; a group count for a group that is
-// not in the data, or none for one that is.
+// Throws std::invalid_argument naming file, line and field; a group without pairs; a group count or a share for a group
+// that is not in the data, or none for one that is.
 LogLinearData load_log_linear_data(const JobConfig& config);
 
 }  // namespace equipoise

@@ -9,6 +9,7 @@
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/metrics/metrics_file.h"
+#include "worker/objective/label_floor.h"
 
 namespace equipoise {
 namespace {
@@ -47,11 +48,32 @@ void add_batch_groups(Json& line, const std::vector<std::string>& names, const L
   for (std::size_t i = 0; i < sums.group.size(); ++i) {
     const std::string& name = names[sums.group[i]];
     loss[name] = sums.loss_sum[i] / sums.pair_count[i];
-    count[name] = sums.pair_count[i];
+    count[name] = step.group_pairs()[i];
     line[fields::group_field(name, "loss")] = loss[name];
   }
   set(line, fields::kGroupLoss, std::move(loss));
   set(line, fields::kGroupCount, std::move(count));
+}
+
+void add_batch_excess(Json& line, const std::vector<std::string>& names, const GroupSums& sums,
+                      std::span<const double> baseline_K) {
+  if (baseline_K.empty()) return;
+  Json excess = Json::object();
+  for (std::size_t i = 0; i < sums.group.size(); ++i) {
+    const std::string& name = names[sums.group[i]];
+    excess[name] = sums.loss_sum[i] / sums.pair_count[i] - baseline_K[sums.group[i]];
+    line[fields::group_field(name, "excess_loss")] = excess[name];
+  }
+  set(line, fields::kGroupExcessLoss, std::move(excess));
+}
+
+void add_validation_excess(Json& line, const std::vector<std::string>& names, std::span<const double> loss_K,
+                           std::span<const double> baseline_K) {
+  if (baseline_K.empty()) return;
+  std::vector<double> excess_K;
+  for (std::size_t g = 0; g < loss_K.size(); ++g) excess_K.push_back(loss_K[g] - baseline_K[g]);
+  set(line, fields::kGroupExcessLoss, named(names, excess_K));
+  set(line, fields::kWorstGroupExcessLoss, *std::max_element(excess_K.begin(), excess_K.end()));
 }
 
 void add_weights(Json& line, const std::vector<std::string>& names, std::span<const double> alpha_K) {
@@ -70,6 +92,8 @@ void add_group(v1::ReportMetricsRequest& request, std::size_t group, double loss
 
 LogLinearReport::LogLinearReport(const Parts& parts)
     : parts_(parts),
+      train_baseline_K_(baseline_K(parts.config.robust, parts.data.group_names, parts.data.train_floor_K)),
+      validation_baseline_K_(baseline_K(parts.config.robust, parts.data.group_names, parts.data.validation_floor_K)),
       path_(parts.config.output / fields::kFileName),
       file_(path_, std::ios::trunc),
       last_line_{.time = Clock::now()},
@@ -109,6 +133,7 @@ void LogLinearReport::write_step(std::int64_t steps_done, const LogLinearStep& s
   if (step.skipped()) line["skipped"] = true;
   set(line, fields::kTheta, list(step.theta().theta_D()));
   add_batch_groups(line, parts_.data.group_names, step);
+  add_batch_excess(line, parts_.data.group_names, step.group_sums(), train_baseline_K_);
   add_weights(line, parts_.data.group_names, shown_alpha_K());
   set(line, fields::kPairsPerSecond, (pairs_total_ - last_line_.pairs) / seconds_since(last_line_.time));
   write_line(file_, path_, line);
@@ -122,7 +147,7 @@ void LogLinearReport::send_training(std::int64_t steps_done, const LogLinearStep
   request.set_loss(step.loss());
   const GroupSums& sums = step.group_sums();
   for (std::size_t i = 0; i < sums.group.size(); ++i) {
-    add_group(request, sums.group[i], sums.loss_sum[i] / sums.pair_count[i], sums.pair_count[i]);
+    add_group(request, sums.group[i], sums.loss_sum[i] / sums.pair_count[i], step.group_pairs()[i]);
   }
   request.set_pairs_total(static_cast<std::int64_t>(pairs_total_));
   request.set_pairs_per_second((pairs_total_ - last_report_.pairs) / seconds_since(last_report_.time));
@@ -130,8 +155,8 @@ void LogLinearReport::send_training(std::int64_t steps_done, const LogLinearStep
   last_report_ = {.time = Clock::now(), .pairs = pairs_total_, .steps = steps_done};
 }
 
-void LogLinearReport::evaluated(std::int64_t steps_done, const LogLinearStep& step,
-                                const ValidationLosses& validation) {
+EvaluationNumbers LogLinearReport::evaluated(std::int64_t steps_done, const LogLinearStep& step,
+                                             const ValidationLosses& validation) {
   if (last_report_.steps != steps_done) send_training(steps_done, step);
   const std::vector<std::string>& names = parts_.data.group_names;
   const auto worst = std::max_element(validation.loss_K.begin(), validation.loss_K.end()) - validation.loss_K.begin();
@@ -154,12 +179,14 @@ void LogLinearReport::evaluated(std::int64_t steps_done, const LogLinearStep& st
   set(line, fields::kGroupWeight, named(names, shown_alpha_K()));
   line["worst_group"] = names[static_cast<std::size_t>(worst)];
   set(line, fields::kWorstGroupLoss, validation.loss_K[static_cast<std::size_t>(worst)]);
+  add_validation_excess(line, names, validation.loss_K, validation_baseline_K_);
   write_line(file_, path_, line);
 
   request.set_step(steps_done);
   request.set_split(v1::SPLIT_VALIDATION);
   request.set_loss(loss / pairs);
   send(request);
+  return numbers_of(line);
 }
 
 void LogLinearReport::tested(std::int64_t steps_done, const log_linear::RewardReport& report,

@@ -3,12 +3,19 @@
 #include <algorithm>
 #include <cmath>
 
+#include "worker/objective/label_noise.h"
+
 namespace equipoise {
 namespace {
 
 using log_linear::ClosedForm;
 using log_linear::NormalEquations;
 using log_linear::PairRange;
+
+log_linear::PairLoss pair_loss_of(LossType type) {
+  if (type == LossType::kHinge) return log_linear::PairLoss::kHinge;
+  return type == LossType::kIpo ? log_linear::PairLoss::kIpo : log_linear::PairLoss::kDpo;
+}
 
 ClosedForm closed_form(const JobConfig& config) {
   if (!config.log_linear->closed_form) return ClosedForm::kOff;
@@ -24,6 +31,11 @@ std::optional<NormalEquations> normal_equations(const JobConfig& config, const L
   if (!config.log_linear->closed_form) return std::nullopt;
   NormalEquations equations(data.train, slice_of_rank(data.train.pairs(), host.info()));
   host.all_reduce_sum(equations.values());
+  std::vector<double> factor_K;
+  for (const auto& loss : group_loss_settings(config.loss, data.group_names)) {
+    factor_K.push_back(1 / (1 - 2 * loss.label_noise));
+  }
+  equations.scale_targets(factor_K);
   return equations;
 }
 
@@ -37,9 +49,20 @@ log_linear::ThetaSettings theta_settings(const JobConfig& config) {
 }  // namespace
 
 log_linear::LossSettings pair_loss_settings(const LossConfig& loss) {
-  return {.type = loss.type == LossType::kIpo ? log_linear::PairLoss::kIpo : log_linear::PairLoss::kDpo,
-          .beta = loss.beta,
-          .label_smoothing = loss.label_smoothing};
+  // Robust: the smoothing is the noise of DPO.
+  if (loss.type == LossType::kRobust) return {.beta = loss.beta, .label_noise = loss.label_smoothing};
+  return {.type = pair_loss_of(loss.type), .beta = loss.beta, .label_smoothing = loss.label_smoothing};
+}
+
+std::vector<log_linear::LossSettings> group_loss_settings(const LossConfig& loss,
+                                                          std::span<const std::string> group_names) {
+  const LabelNoise noise(loss, group_names);
+  std::vector<log_linear::LossSettings> settings_K(group_names.size(), pair_loss_settings(loss));
+  for (std::size_t g = 0; g < settings_K.size(); ++g) {
+    const Membership membership{.group = static_cast<std::uint32_t>(g), .weight = 1};
+    settings_K[g].label_noise = noise.of(std::span(&membership, 1));
+  }
+  return settings_K;
 }
 
 LogLinearStep::LogLinearStep(const JobConfig& config, const LogLinearData& data, const ShardPlan& plan,
@@ -49,8 +72,9 @@ LogLinearStep::LogLinearStep(const JobConfig& config, const LogLinearData& data,
       plan_(plan),
       host_(host),
       weights_(weights),
-      cursor_(plan),
-      sums_(pair_loss_settings(config.loss), data.train.groups, data.train.dim),
+      cursor_(plan, data.strata),
+      sums_(group_loss_settings(config.loss, data.group_names), data.train.dim),
+      schedule_(config.optimizer, plan.end_step),
       theta_(theta_settings(config), pair_loss_settings(config.loss), config.log_linear->problem.initial_theta_D,
              normal_equations(config, data, host)) {
   if (config.training.sampling == Sampling::kOneGroup) sampler_.emplace(data.train, plan.seed);
@@ -58,10 +82,13 @@ LogLinearStep::LogLinearStep(const JobConfig& config, const LogLinearData& data,
 }
 
 void LogLinearStep::run(std::int64_t step) {
+  theta_.set_rate_factor(schedule_.factor(step));
   take_pairs(step);
   sums_.assign(pairs_, theta_.theta_D());
   host_.all_reduce_sum(sums_.values());
   sums_.write_group_sums(group_sums_);
+  group_pairs_ = group_sums_.pair_count;
+  if (data_.strata) weigh_groups(step);
   find_non_finite();
   ask_for_weights(step);
   log_linear::gradient_coefficients(config_.robust.settings, group_sums_, data_.pair_count_K,
@@ -79,6 +106,14 @@ void LogLinearStep::take_pairs(std::int64_t step) {
   }
   batch_ = cursor_.rank_batch(step, host_.info().rank);
   pairs_.assign(data_.train, std::span<const std::int64_t>(batch_));
+}
+
+// As stratified batches need it. A group is a stratum here, so all of its pairs weigh the same.
+void LogLinearStep::weigh_groups(std::int64_t step) {
+  for (const std::uint32_t group : group_sums_.group) sums_.weigh(group, cursor_.group_weight(step, group));
+  const double batch_pairs = group_sums_.batch_pairs;  // |B| stays the number of pairs
+  sums_.write_group_sums(group_sums_);
+  group_sums_.batch_pairs = batch_pairs;
 }
 
 // A group whose loss or gradient is not finite: alpha must not follow a step that theta cannot take.

@@ -69,7 +69,8 @@ DatasetSummary summary_of(const TrainingData& data) {
   return {.group_names = data.train.group_names,
           .pair_count_K = data.train.pair_count_K,
           .num_pairs = static_cast<std::int64_t>(data.train.pairs.size()),
-          .digest = data.digest};
+          .digest = data.digest,
+          .label_floor_K = data.train_floor_K};
 }
 
 StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const DatasetSummary& data,
@@ -81,6 +82,7 @@ StartedTraining start_training(CoordinatorClient& client, const AttemptId& attem
     for (const std::string& name : data.group_names) request.add_group_names(name);
     request.mutable_group_pair_count()->Add(data.pair_count_K.begin(), data.pair_count_K.end());
     request.set_num_pairs(data.num_pairs);
+    request.mutable_group_baseline()->Add(data.label_floor_K.begin(), data.label_floor_K.end());
     request.set_dataset_digest(as_string(data.digest));
     answer = client.start_training(request);
   }
@@ -91,6 +93,7 @@ StartedTraining start_training(CoordinatorClient& client, const AttemptId& attem
                    .num_pairs = plan.num_pairs(),
                    .global_batch_size = plan.global_batch_size(),
                    .world_size = plan.world_size(),
+                   .stratified = plan.stratified(),
                    .first_step = plan.first_step(),
                    .end_step = plan.end_step()},
           .log_alpha_K = {answer.log_alpha().begin(), answer.log_alpha().end()},
@@ -121,11 +124,12 @@ std::vector<double> current_alpha(CoordinatorClient& client, const AttemptId& at
   return {response.alpha().begin(), response.alpha().end()};
 }
 
-void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, std::int64_t final_step,
+void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, const TrainingEnd& end,
                  std::array<std::byte, 32> state_digest) {
   auto request = request_of<v1::FinishWorkerRequest>(attempt);
   request.set_rank(rank);
-  request.set_final_step(final_step);
+  request.set_final_step(end.final_step);
+  if (end.stopped_early) *request.mutable_stopped_early() = *end.stopped_early;
   request.set_state_digest(as_string(state_digest));
   client.finish_worker(request);
 }
