@@ -1,5 +1,5 @@
-/* What the Rust library offers to C: Hugging Face's `tokenizers` and `safetensors`. Only tokenizer.cc and safetensors.cc
- * include this; everybody else uses tokenizer.h and safetensors.h.
+/* What the Rust library offers to C: Hugging Face's `tokenizers` and `safetensors`, and chat templates. Only tokenizer.cc,
+ * safetensors.cc and chat_template.cc include this; everybody else uses their headers.
  *
  * A function that can fail returns its message; `data` is NULL where it succeeded. On failure no output is written. No Rust
  * panic leaves the library: it comes back as a message too. Owned values go back through their own free function.
@@ -47,6 +47,26 @@ int64_t eqhf_tokenizer_token_to_id(const eqhf_tokenizer* tokenizer, eqhf_text to
 
 /* Trains in Gemma's layout; `json` is the content of the new tokenizer.json. */
 eqhf_string eqhf_train_gemma_tokenizer(const eqhf_text* texts, size_t num_texts, size_t vocab_size, eqhf_string* json);
+
+/* ---- chat templates ---- */
+typedef struct eqhf_chat_template eqhf_chat_template; /* owned: eqhf_chat_template_free */
+
+/* JSON: two lists of messages, the second after the first, a list of tools and an object of variables. Empty: none. */
+typedef struct {
+  eqhf_text messages;
+  eqhf_text more_messages;
+  eqhf_text tools;
+  eqhf_text variables;
+  int add_generation_prompt;
+} eqhf_chat; /* borrowed */
+
+/* `variables` is a JSON object of what every chat has, such as bos_token; `now` in seconds since 1970. */
+eqhf_string eqhf_chat_template_new(eqhf_text source, eqhf_text variables, int64_t now,
+                                   eqhf_chat_template** chat_template);
+void eqhf_chat_template_free(eqhf_chat_template* chat_template);
+/* `texts` has room for num_chats. On failure `failed` is the place of the chat that the message is about. */
+eqhf_string eqhf_chat_template_render(const eqhf_chat_template* chat_template, const eqhf_chat* chats, size_t num_chats,
+                                      size_t threads, eqhf_string* texts, size_t* failed);
 
 /* ---- safetensors ---- */
 typedef struct {
