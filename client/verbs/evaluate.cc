@@ -10,6 +10,7 @@
 #include "client/private_folder.h"
 #include "client/table/number_format.h"
 #include "common/base/durable_file.h"
+#include "common/base/error.h"
 #include "common/config/job_file.h"
 
 namespace equipoise {

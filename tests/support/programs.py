@@ -1,5 +1,6 @@
 """Runs the project's programs for the integration tests: real processes, temporary folders, no fixed ports."""
 
+import atexit
 import json
 import os
 import pathlib
@@ -14,6 +15,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("EQUIPOISE_BIN", ROOT / "build/release/bin"))
 DEPS = ROOT / ".deps"
 
+# What programs keep between runs goes with the test program. The variable survives with_python_deps().
+CACHE = os.environ.get("EQUIPOISE_TEST_CACHE") or tempfile.mkdtemp(prefix="equipoise-test-cache-")
+os.environ["EQUIPOISE_TEST_CACHE"] = CACHE
+atexit.register(shutil.rmtree, CACHE, ignore_errors=True)
+
 # As root mpirun wants to be told twice; two cores carry four ranks.
 ENVIRONMENT = dict(
     os.environ,
@@ -21,6 +27,7 @@ ENVIRONMENT = dict(
     OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
     OMP_NUM_THREADS="1",
     OMP_WAIT_POLICY="passive",
+    EQUIPOISE_CACHE=CACHE,
 )
 
 

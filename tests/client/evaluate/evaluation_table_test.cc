@@ -1,0 +1,53 @@
+#include "client/evaluate/evaluation_table.h"
+
+#include <gtest/gtest.h>
+
+#include "client/exit_code.h"
+#include "tests/support/temp_folder.h"
+
+namespace equipoise {
+namespace {
+
+constexpr const char* kSummary = R"({
+  "pairs": 5, "dropped": 1, "dropped_reason": "too long",
+  "all": {"name": "all", "pairs": 5, "dropped": 1, "loss": 0.625, "loss_error": 0.0125,
+          "reward_accuracy": 0.6, "reward_accuracy_error": 0.24, "logp_accuracy": 0.4, "logp_accuracy_error": 0.24},
+  "groups": [
+    {"name": "India", "pairs": 4, "dropped": 0, "loss": 0.5, "loss_error": 0.01,
+     "reward_accuracy": 0.75, "reward_accuracy_error": 0.25, "logp_accuracy": 0.5, "logp_accuracy_error": 0.288675},
+    {"name": "Peru", "pairs": 1, "dropped": 1, "loss": 1.125, "reward_accuracy": 0, "logp_accuracy": 0}]})";
+
+EvaluationSummary summary_of(const std::string& text) {
+  const TempFolder temp;
+  return read_evaluation_summary(temp.write("summary.json", text));
+}
+
+TEST(EvaluationTable, ShowsMeansWithErrorsAndMarksTheWorstGroup) {
+  EXPECT_EQ(evaluation_table(summary_of(kSummary), Colors::kOff, Glyphs::kAscii),
+            "group  pairs  left out              loss  reward accuracy  log-prob accuracy\n"
+            "-----  -----  --------  ----------------  ---------------  -----------------  -------\n"
+            "India      4         0  0.5000 +- 0.0100   0.750 +- 0.250     0.500 +- 0.289\n"
+            "Peru       1         1       1.1250 +- \u2013       0.000 +- \u2013         0.000 +- \u2013  < worst\n"
+            "-----  -----  --------  ----------------  ---------------  -----------------  -------\n"
+            "all        5         1  0.6250 +- 0.0125   0.600 +- 0.240     0.400 +- 0.240\n");
+}
+
+TEST(EvaluationTable, LeavesOutColumnsWithoutValues) {
+  const std::string table =
+      evaluation_table(summary_of(R"({"all": {"name": "all", "pairs": 1, "dropped": 0, "loss": 2.5},
+                     "groups": [{"name": "all", "pairs": 1, "dropped": 0, "loss": 2.5}]})"),
+                       Colors::kOff, Glyphs::kUnicode);
+  EXPECT_EQ(table.find("accuracy"), std::string::npos);
+  EXPECT_EQ(table.find("left out"), std::string::npos);
+  EXPECT_EQ(table.find("worst"), std::string::npos) << "one group is not the worst of several";
+  EXPECT_NE(table.find("2.5000"), std::string::npos);
+}
+
+TEST(EvaluationTable, AFileThatIsNoSummaryIsNamed) {
+  for (const char* text : {"", "[]", "{}", R"({"all": {"name": 3}, "groups": []})", "{\"all\""}) {
+    EXPECT_THROW(summary_of(text), PeerError) << text;
+  }
+}
+
+}  // namespace
+}  // namespace equipoise
