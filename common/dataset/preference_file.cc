@@ -9,7 +9,9 @@
 
 #include "common/base/number_text.h"
 #include "common/base/quoted_text.h"
+#include "common/dataset/answer_fields.h"
 #include "common/dataset/group_table.h"
+#include "common/dataset/json_field.h"
 #include "common/dataset/line_reader.h"
 #include "common/dataset/preference_pair.h"
 
@@ -21,43 +23,13 @@ namespace dom = simdjson::dom;
 constexpr std::size_t kLongestLine = 1 << 20;  // 1 MiB
 constexpr std::string_view kDefaultGroup = "all";
 
-[[noreturn]] void refuse(std::string_view field, const std::string& found, std::string_view wanted) {
-  throw std::invalid_argument("field \"" + std::string(field) + "\" is " + found + ", expected " + std::string(wanted));
-}
-
-std::string found_text(const dom::element& value) {
-  switch (value.type()) {
-    case dom::element_type::STRING:
-      return quoted_text(value.get_string().value_unsafe());
-    case dom::element_type::ARRAY:
-      return "a list";
-    case dom::element_type::OBJECT:
-      return "an object";
-    case dom::element_type::NULL_VALUE:
-      return "null";
-    case dom::element_type::BOOL:
-      return "true or false";
-    default:
-      return "a number";
-  }
-}
-
-std::string_view text_of(std::string_view field, const dom::element& value, std::string_view wanted) {
-  std::string_view text;
-  if (value.get_string().get(text) != simdjson::SUCCESS) refuse(field, found_text(value), wanted);
-  // Escapes can spell half a surrogate pair.
-  if (!is_utf8(text)) refuse(field, quoted_text(text), "Unicode text");
-  return text;
-}
-
 // The known fields of one line; each may be there once.
 struct Fields {
-  std::optional<dom::element> prompt, chosen, rejected, group, chosen_share;
+  AnswerFields answers;
+  std::optional<dom::element> group, chosen_share;
 
   std::optional<dom::element>* find(std::string_view key) {
-    if (key == "prompt") return &prompt;
-    if (key == "chosen") return &chosen;
-    if (key == "rejected") return &rejected;
+    if (std::optional<dom::element>* field = answers.find(key)) return field;
     if (key == "chosen_share") return &chosen_share;
     return key == "group" ? &group : nullptr;
   }
@@ -78,11 +50,6 @@ Fields fields_of(const dom::element& document) {
   return fields;
 }
 
-std::string required_text(std::string_view field, const std::optional<dom::element>& value) {
-  if (!value) throw std::invalid_argument("field \"" + std::string(field) + "\" is missing, expected text");
-  return std::string(text_of(field, *value, "text"));
-}
-
 double membership_weight(std::string_view group, const dom::element& value) {
   double weight = 0;
   const bool number = value.get_double().get(weight) == simdjson::SUCCESS;
@@ -98,7 +65,7 @@ double chosen_share(const std::optional<dom::element>& value) {
   double share = 0;
   const bool number = value->get_double().get(share) == simdjson::SUCCESS;
   if (number && share > 0 && share <= 1) return share;
-  refuse("chosen_share", number ? number_text(share) : found_text(*value), "a number in (0, 1]");
+  refuse_value("chosen_share", number ? number_text(share) : found_text(*value), "a number in (0, 1]");
 }
 
 class MembershipReader {
@@ -122,7 +89,7 @@ class MembershipReader {
 
  private:
   void add(std::string_view name, double weight) {
-    if (!is_utf8(name)) refuse("group", quoted_text(name), "Unicode text");
+    if (!is_utf8(name)) refuse_value("group", quoted_text(name), "Unicode text");
     if (!separator_.empty()) add_levels_above(name, weight);
     memberships_.push_back({groups_.id(name), weight});
   }
@@ -132,8 +99,8 @@ class MembershipReader {
     for (std::size_t begin = 0; begin <= name.size();) {
       const std::size_t end = std::min(name.find(separator_, begin), name.size());
       if (name.substr(begin, end - begin).find_first_not_of(' ') == std::string_view::npos) {
-        refuse("group", quoted_text(name),
-               "a name on each side of every " + quoted_text(separator_) + " (data.group_separator)");
+        refuse_value("group", quoted_text(name),
+                     "a name on each side of every " + quoted_text(separator_) + " (data.group_separator)");
       }
       if (end < name.size()) levels_above_.push_back({groups_.id(name.substr(0, end)), weight});
       begin = end + separator_.size();
@@ -141,7 +108,7 @@ class MembershipReader {
   }
 
   std::vector<Membership> sorted() {
-    if (memberships_.empty()) refuse("group", "empty", "at least one group");
+    if (memberships_.empty()) refuse_value("group", "empty", "at least one group");
     std::sort(memberships_.begin(), memberships_.end(), [](auto a, auto b) { return a.group < b.group; });
     const auto twice =
         std::adjacent_find(memberships_.begin(), memberships_.end(), [](auto a, auto b) { return a.group == b.group; });
@@ -168,16 +135,38 @@ class MembershipReader {
   std::vector<Membership> levels_above_;
 };
 
-PreferencePair pair_of(const dom::element& document, Rejected rejected, MembershipReader& memberships) {
-  const Fields fields = fields_of(document);
-  PreferencePair pair;
-  pair.prompt = required_text("prompt", fields.prompt);
-  pair.chosen = required_text("chosen", fields.chosen);
-  if (fields.rejected || rejected == Rejected::kRequired) pair.rejected = required_text("rejected", fields.rejected);
-  pair.memberships = memberships.read(fields.group);
-  pair.chosen_share = chosen_share(fields.chosen_share);
-  return pair;
-}
+class PairReader {
+ public:
+  PairReader(Rejected rejected, MembershipReader memberships)
+      : rejected_(rejected), memberships_(std::move(memberships)) {}
+
+  PreferencePair read(const dom::element& document, std::int64_t line) {
+    const Fields fields = fields_of(document);
+    PreferencePair pair;
+    check_prompt(fields.answers.prompt.has_value(), line);
+    read_answers(fields.answers, rejected_, pair);
+    pair.memberships = memberships_.read(fields.group);
+    pair.chosen_share = chosen_share(fields.chosen_share);
+    pair.line = line;
+    return pair;
+  }
+
+ private:
+  // A file has prompts or it has none: a misspelt key is not to turn one pair's prompt into what its answers share.
+  void check_prompt(bool given, std::int64_t line) {
+    if (first_line_ == 0) has_prompts_ = given;
+    if (first_line_ == 0) first_line_ = line;
+    if (given == has_prompts_) return;
+    throw std::invalid_argument(std::string("field \"prompt\" is ") + (given ? "there" : "missing") +
+                                ", but not on line " + std::to_string(first_line_) +
+                                ", expected all lines to have one or none");
+  }
+
+  Rejected rejected_;
+  MembershipReader memberships_;
+  std::int64_t first_line_ = 0;
+  bool has_prompts_ = false;
+};
 
 bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
 
@@ -198,18 +187,19 @@ PreferenceData read_preference_file(const std::filesystem::path& path, Rejected 
   LineReader lines(path, {.longest_line = kLongestLine, .padding = simdjson::SIMDJSON_PADDING});
   dom::parser parser;
   GroupTable groups(known_groups);
-  MembershipReader memberships(groups, group_separator);
+  PairReader pairs(rejected, MembershipReader(groups, group_separator));
   PreferenceData data;
   while (lines.next()) {
     if (is_blank(lines.line())) continue;
     try {
-      data.pairs.push_back(pair_of(parse(parser, lines.line()), rejected, memberships));
+      data.pairs.push_back(pairs.read(parse(parser, lines.line()), lines.line_number()));
     } catch (const std::invalid_argument& problem) {
       lines.refuse(problem.what());  // the parts below do not know where they are
     }
   }
   if (data.pairs.empty()) throw std::invalid_argument(path.string() + ": holds no pairs, expected one a line");
   data.group_names = groups.names();
+  data.source = path.string();
   return data;
 }
 

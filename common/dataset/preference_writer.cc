@@ -18,6 +18,21 @@ const std::string& checked_text(const char* field, const std::string& text) {
                               ", expected Unicode text");
 }
 
+Json checked_json(const char* field, const std::string& text) {
+  Json json = Json::parse(checked_text(field, text), nullptr, false);
+  if (!json.is_discarded()) return json;
+  throw std::invalid_argument(std::string("field \"") + field + "\" is " + quoted_text(text) + ", expected JSON");
+}
+
+void add_messages(const PreferencePair& pair, Json& line) {
+  line["prompt"] = checked_json("prompt", pair.prompt);
+  line["chosen"] = checked_json("chosen", pair.chosen);
+  if (!pair.rejected.empty()) line["rejected"] = checked_json("rejected", pair.rejected);
+  if (!pair.tools.empty()) line["tools"] = checked_json("tools", pair.tools);
+  if (pair.template_variables.empty()) return;
+  line["chat_template_kwargs"] = checked_json("chat_template_kwargs", pair.template_variables);
+}
+
 const std::string& name_of(const Membership& membership, std::span<const std::string> group_names) {
   if (membership.group >= group_names.size()) {
     throw std::invalid_argument("a pair is in group " + std::to_string(membership.group) + ", expected one below " +
@@ -43,9 +58,13 @@ Json group_json(const std::vector<Membership>& memberships, std::span<const std:
 
 std::string preference_line(const PreferencePair& pair, std::span<const std::string> group_names) {
   Json line;
-  line["prompt"] = checked_text("prompt", pair.prompt);
-  line["chosen"] = checked_text("chosen", pair.chosen);
-  line["rejected"] = checked_text("rejected", pair.rejected);
+  if (pair.form == AnswerForm::kText) {
+    line["prompt"] = checked_text("prompt", pair.prompt);
+    line["chosen"] = checked_text("chosen", pair.chosen);
+    line["rejected"] = checked_text("rejected", pair.rejected);
+  } else {
+    add_messages(pair, line);
+  }
   line["group"] = group_json(pair.memberships, group_names);
   if (!(pair.chosen_share > 0 && pair.chosen_share <= 1)) {
     throw std::invalid_argument("field \"chosen_share\" is " + number_text(pair.chosen_share) +

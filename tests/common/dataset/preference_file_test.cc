@@ -93,7 +93,8 @@ TEST_F(PreferenceFile, NamesLineFieldAndValueOfWhatIsWrong) {
   EXPECT_EQ(refusal(R"({"prompt": 3, "chosen": "c", "rejected": "r"})"),
             "pairs.jsonl:1: field \"prompt\" is a number, expected text");
   EXPECT_EQ(refusal(R"({"prompt": "p", "chosen": ["c"], "rejected": "r"})"),
-            "pairs.jsonl:1: field \"chosen\" is a list, expected text");
+            "pairs.jsonl:1: field \"chosen\" is a list with \"c\", expected a list of messages {\"role\": ..., "
+            "\"content\": ...}");
   EXPECT_EQ(refusal(R"({"prompt": "p", "rejected": "r"})"),
             "pairs.jsonl:1: field \"chosen\" is missing, expected text");
   EXPECT_EQ(refusal(R"({"prompt": "p", "prompt": "q", "chosen": "c", "rejected": "r"})"),
