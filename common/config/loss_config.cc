@@ -63,6 +63,9 @@ void check_loss_combinations(const v1::JobSpec& spec, const LossConfig& loss) {
   if (loss.type != LossType::kSft && spec.loss().sft_average() != 0) {
     refuse_combination("loss.sft_average needs loss.type sft; remove it");
   }
+  if (loss.reference_free && spec.model().has_reference_cache()) {
+    refuse_combination("model.reference_cache has no use with loss.reference_free true; remove it");
+  }
   if (loss.reference_free && spec.model().has_reference()) {
     refuse_combination("model.reference has no use with loss.reference_free true; remove one of them");
   }
@@ -73,6 +76,9 @@ void check_loss_combinations(const v1::JobSpec& spec, const LossConfig& loss) {
   }
   if (loss.reference_free) refuse_combination("loss.reference_free has no use with loss.type sft; remove it");
   if (spec.model().has_reference()) refuse_combination("model.reference has no use with loss.type sft; remove it");
+  if (spec.model().has_reference_cache()) {
+    refuse_combination("model.reference_cache has no use with loss.type sft; remove it");
+  }
 }
 
 // A group's loss is a mean over its pairs, so a token mean over the batch cannot be split into group losses.

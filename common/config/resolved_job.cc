@@ -99,6 +99,8 @@ void resolve_policy(const JobConfig& config, v1::JobSpec& spec) {
     spec.mutable_training()->set_gradient_checkpointing(config.training.gradient_checkpointing);
     spec.mutable_loss()->set_length_normalized(config.loss.length_normalized);
     spec.mutable_loss()->set_reference_free(config.loss.reference_free);
+    const bool has_reference = config.loss.type != LossType::kSft && !config.loss.reference_free;
+    if (has_reference) spec.mutable_model()->set_reference_cache(config.model.reference_cache);
     if (config.loss.type != LossType::kSft) spec.mutable_loss()->set_sft_weight(config.loss.sft_weight);
     return;
   }

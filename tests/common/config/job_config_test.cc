@@ -152,7 +152,7 @@ TEST(JobConfig, NamesFieldValueAndRangeOfWhatIsOutOfRange) {
       {[](auto& job) { job.mutable_launch()->set_workers(0); },
        "launch.workers is 0, expected an integer from 1 to 65536"},
       {[](auto& job) { job.mutable_loss()->set_type(static_cast<v1::LossType>(99)); },
-       "loss.type is 99, expected dpo | ipo | sft"},
+       "loss.type is 99, expected dpo | ipo | sft | hinge | robust"},
       {[](auto& job) { job.set_output(std::string("a\0b", 3)); },
        "output is \"a\\x00b\", expected a path of at most 4096 bytes without NUL"},
   };
@@ -178,13 +178,17 @@ TEST(JobConfig, RefusesSettingsThatHaveNoUseTogether) {
        "model.reference has no use"},
       {[](auto& job) { job.mutable_loss()->set_reference_free(true), job.mutable_model()->set_reference("/r"); },
        "model.reference has no use"},
+      {[](auto& job) { job.mutable_loss()->set_reference_free(true), job.mutable_model()->set_reference_cache(true); },
+       "model.reference_cache has no use"},
+      {[](auto& job) { job.mutable_loss()->set_type(v1::LOSS_TYPE_SFT), job.mutable_model()->set_reference_cache(false); },
+       "model.reference_cache has no use"},
       {[](auto& job) { (*job.mutable_robust()->mutable_importance_weights())["a"] = 1; },
        "robust.importance_weights needs robust.mode importance"},
       {[](auto& job) {
          job.mutable_optimizer()->set_type(v1::OPTIMIZER_TYPE_SGD);
          job.mutable_optimizer()->set_epsilon(1e-8);
        },
-       "need optimizer.type adamw"},
+       "optimizer.epsilon needs optimizer.type adamw"},
       {[](auto& job) { job.mutable_evaluation()->set_every_steps(5); }, "evaluation.every_steps needs data.validation"},
       {[](auto& job) { job.mutable_logging()->set_every_steps(5), job.mutable_logging()->add_at_steps(1); },
        "logging has both"},
