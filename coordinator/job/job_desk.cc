@@ -73,6 +73,7 @@ v1::GroupWeightRecord history_record(const StepRecord& step, const WeightOwner& 
   *record.mutable_pair_count() = step.request.pair_count();
   const std::vector<double> alpha_K = weights.alpha_at(step.log_alpha_K);
   record.mutable_alpha()->Add(alpha_K.begin(), alpha_K.end());
+  record.mutable_group_loss()->Add(step.group_loss_K.begin(), step.group_loss_K.end());
   return record;
 }
 

@@ -73,7 +73,8 @@ void Statement::bind(int index, const std::string& text) {
 }
 
 void Statement::bind(int index, const Blob& blob) {
-  sqlite3_bind_blob64(handle_.get(), index, blob.bytes.data(), blob.bytes.size(), SQLITE_TRANSIENT);
+  const char* bytes = blob.bytes.empty() ? "" : blob.bytes.data();  // a null pointer would be NULL, not an empty blob
+  sqlite3_bind_blob64(handle_.get(), index, bytes, blob.bytes.size(), SQLITE_TRANSIENT);
 }
 
 Transaction::Transaction(Database& database) : database_(database) { database_.execute("BEGIN IMMEDIATE"); }

@@ -33,12 +33,13 @@ Message message_of(const Database& database, const std::string& bytes, const cha
   return message;
 }
 
-// Columns: request, digest, weight, log_alpha.
+// Columns: request, digest, weight, log_alpha, group_loss.
 StepRecord step_of(const Database& database, const Statement& row) {
   return {.request = message_of<v1::ReportStepRequest>(database, row.bytes(0), "a step"),
           .digest = row.bytes(1),
           .weight = doubles_of(database, row.bytes(2)),
-          .log_alpha_K = doubles_of(database, row.bytes(3))};
+          .log_alpha_K = doubles_of(database, row.bytes(3)),
+          .group_loss_K = doubles_of(database, row.bytes(4))};
 }
 
 std::optional<StepRecord> first_step(const Database& database, Statement& row) {
@@ -57,7 +58,7 @@ std::optional<StoredTraining> first_training(const Database& database, Statement
 }
 
 std::size_t size_of(const StepRecord& record) {
-  return record.request.ByteSizeLong() + record.log_alpha_K.size() * sizeof(double);
+  return record.request.ByteSizeLong() + (record.log_alpha_K.size() + record.group_loss_K.size()) * sizeof(double);
 }
 
 }  // namespace
@@ -77,17 +78,17 @@ JobStore::JobStore(const std::filesystem::path& file)
           database_, "SELECT request, response FROM trainings WHERE job_id = ? ORDER BY generation DESC LIMIT 1"),
       insert_training_(database_, "INSERT INTO trainings(job_id, generation, request, response) VALUES (?, ?, ?, ?)"),
       insert_step_(database_,
-                   "INSERT INTO steps(job_id, generation, step, request, digest, weight, log_alpha) "
-                   "VALUES (?, ?, ?, ?, ?, ?, ?)"),
+                   "INSERT INTO steps(job_id, generation, step, request, digest, weight, log_alpha, group_loss) "
+                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
       select_step_(database_,
-                   "SELECT request, digest, weight, log_alpha FROM steps "
+                   "SELECT request, digest, weight, log_alpha, group_loss FROM steps "
                    "WHERE job_id = ? AND generation = ? AND step = ?"),
       select_last_step_(database_,
-                        "SELECT request, digest, weight, log_alpha FROM steps "
+                        "SELECT request, digest, weight, log_alpha, group_loss FROM steps "
                         "WHERE job_id = ? AND generation = ? ORDER BY step DESC LIMIT 1"),
       // With max() SQLite takes the other columns from the row that has it.
       select_steps_(database_,
-                    "SELECT request, digest, weight, log_alpha, max(generation) FROM steps "
+                    "SELECT request, digest, weight, log_alpha, group_loss, max(generation) FROM steps "
                     "WHERE job_id = ? AND step >= ? GROUP BY step ORDER BY step LIMIT ?"),
       select_key_(database_, "SELECT key FROM signing_key") {
   database_.execute("DELETE FROM requests WHERE created_at < unixepoch() - 30 * 86400");
@@ -158,7 +159,7 @@ std::optional<StoredTraining> JobStore::newest_training(const std::string& job_i
 
 void JobStore::insert_step(const StepKey& key, const StepRecord& record) {
   insert_step_.run(key.job_id, key.generation, key.step, Blob{record.request.SerializeAsString()}, Blob{record.digest},
-                   blob_of(record.weight), blob_of(record.log_alpha_K));
+                   blob_of(record.weight), blob_of(record.log_alpha_K), blob_of(record.group_loss_K));
 }
 
 void JobStore::insert_steps(const std::string& job_id, std::int64_t generation,

@@ -47,7 +47,8 @@ struct PageLimit {
 // changed nothing. Not thread-safe.
 class JobStore {
  public:
-  // Opens or makes the database. Throws std::invalid_argument where a newer program made it.
+  // Opens or makes the database, and brings an older program's up to date. Throws std::invalid_argument where a newer
+  // program made it.
   explicit JobStore(const std::filesystem::path& file);
 
   std::vector<StoredJob> jobs();  // ascending sequence

@@ -1,15 +1,15 @@
 #include "coordinator/store/schema.h"
 
+#include <array>
+#include <stdexcept>
 #include <string>
 
 namespace equipoise::coordinator {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 1;
-
 // Messages are stored as Protobuf bytes; columns beside them are what queries need. Doubles are IEEE 754, little
 // endian.
-constexpr const char* kTables = R"sql(
+constexpr const char* kFirstTables = R"sql(
 CREATE TABLE jobs(
   sequence INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
@@ -39,6 +39,13 @@ CREATE TABLE signing_key(key BLOB NOT NULL) STRICT;
 INSERT INTO signing_key VALUES (randomblob(32));
 )sql";
 
+// Every step that is there is of a job without a closed form: it has no losses.
+constexpr const char* kGroupLosses = "ALTER TABLE steps ADD COLUMN group_loss BLOB NOT NULL DEFAULT x''";
+
+// The statements that lead from each version to the next; a new database goes through all of them.
+constexpr std::array kMigrations = {kFirstTables, kGroupLosses};
+constexpr std::int64_t kSchemaVersion = kMigrations.size();
+
 std::int64_t schema_version(Database& database) {
   Statement version(database, "PRAGMA user_version");
   version.begin();
@@ -57,7 +64,9 @@ Database with_schema(Database database) {
   }
   if (version == kSchemaVersion) return database;
   Transaction transaction(database);
-  database.execute(kTables);
+  for (std::int64_t from = version; from < kSchemaVersion; ++from) {
+    database.execute(kMigrations[static_cast<std::size_t>(from)]);
+  }
   database.execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   transaction.commit();
   return database;

@@ -5,7 +5,8 @@
 
 namespace equipoise::coordinator {
 
-// Makes the tables in a new database. Throws std::invalid_argument where a newer program made the file.
+// Makes the tables in a new database, and brings those of an older program up to date, whole or not at all. Throws
+// std::invalid_argument where a newer program made the file.
 Database with_schema(Database database);
 
 }  // namespace equipoise::coordinator

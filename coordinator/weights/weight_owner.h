@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -15,10 +14,11 @@ namespace equipoise::coordinator {
 
 // What is on disk of one step: key (job, generation, step).
 struct StepRecord {
-  v1::ReportStepRequest request;    // as it came, without the job's id
-  std::string digest;               // step_digest(request)
-  std::vector<double> weight;       // the answer: w_g of each group of the request, in its order
-  std::vector<double> log_alpha_K;  // [K] after the step
+  v1::ReportStepRequest request;     // as it came, without the job's id
+  std::string digest;                // step_digest(request)
+  std::vector<double> weight;        // the answer: w_g of each group of the request, in its order
+  std::vector<double> log_alpha_K;   // [K] after the step
+  std::vector<double> group_loss_K;  // [K] after the step, NaN where unknown; empty where alpha is not a closed form
 };
 
 struct GroupTable {
@@ -43,6 +43,8 @@ class WeightOwner {
   std::int64_t next_step() const { return next_step_; }
   std::vector<double> alpha_K() const { return weights_.alpha_K(); }
   const std::vector<double>& log_alpha_K() const { return weights_.log_alpha_K(); }
+  // Newest loss of each group, NaN where unknown; empty where alpha is not a closed form.
+  const std::vector<double>& group_loss_K() const { return weights_.group_loss_K(); }
   const GroupTable& groups() const { return groups_; }
   // alpha as it was when log alpha was this.
   std::vector<double> alpha_at(const std::vector<double>& log_alpha_K) const;
@@ -51,14 +53,7 @@ class WeightOwner {
   GroupTable groups_;
   GroupWeights weights_;
   log_linear::StepSchedule schedule_;  // of eta_alpha
-  GroupWeights frozen_;                // the same settings with step size 0, answering from the alpha it has
   std::int64_t next_step_ = 0;
 };
-
-// The settings of the job with importance weights in the order of the groups. Throws std::invalid_argument naming a
-// group that has no weight or a weight whose group is not in the data.
-RobustSettings robust_settings_for(const RobustSettings& settings,
-                                   const std::map<std::string, double>& importance_weights,
-                                   const std::vector<std::string>& group_names);
 
 }  // namespace equipoise::coordinator

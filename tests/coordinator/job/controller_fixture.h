@@ -35,8 +35,10 @@ class ControllerFixture : public ::testing::Test {
             .clock = clock_, .entropy = entropy_, .store = *store_, .metrics = *metrics_, .launcher = launcher_});
   }
   // A job in RUNNING with all its ranks registered, in its first generation.
-  std::string running_job(v1::LaunchMode mode, int workers) {
-    const std::string id = people().create(create_request(two_group_spec(mode, workers))).id();
+  std::string running_job(v1::LaunchMode mode, int workers) { return running_job(two_group_spec(mode, workers)); }
+  std::string running_job(const v1::JobSpec& spec) {
+    const int workers = spec.launch().workers();
+    const std::string id = people().create(create_request(spec)).id();
     core_->attempts().tick();
     for (int rank = 0; rank < workers; ++rank) ranks().register_worker(introduction(id, rank, workers));
     ranks().start_training(start_request(id, 1));

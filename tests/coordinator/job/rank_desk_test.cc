@@ -14,8 +14,11 @@
 namespace equipoise::coordinator {
 namespace {
 
+using ::testing::DoubleNear;
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
+using ::testing::IsNan;
 using Code = Refusal::Code;
 
 class RankDeskTest : public ControllerFixture {};
@@ -208,6 +211,65 @@ TEST_F(RankDeskTest, StartTrainingGivesThePlanAndTheSameAnswerAgain) {
   EXPECT_EQ(complaint([&] { ranks().start_training(other); }).code, Code::kFailedPrecondition);
 }
 
+// Shares 2/3 and 1/3.
+TEST_F(RankDeskTest, AClosedFormFollowsTheNewestLossesOfAllGroups) {
+  const auto id = running_job(two_group_cvar_spec(v1::LAUNCH_MODE_EXTERNAL, 1, 0.8));
+  const auto start = ranks().start_training(start_request(id, 1));
+  EXPECT_THAT(start.log_alpha(), ElementsAre(DoubleNear(std::log(2 / 3.), 1e-15), DoubleNear(std::log(1 / 3.), 1e-15)));
+  EXPECT_THAT(start.group_loss(), ElementsAre(IsNan(), IsNan()));
+  const double most_of_south = 1 / 3. / 0.8;
+  EXPECT_THAT(ranks().report_step(step_request(id, 1, 0, {0.2, 1.0})).weight(),
+              ElementsAre(DoubleNear(1 - most_of_south, 1e-15), DoubleNear(most_of_south, 1e-15)));
+  // North alone, now the better one still: south keeps its loss of 1.0 and its weight.
+  EXPECT_THAT(ranks().report_step(step_request(id, 1, 1, {0.9})).weight(),
+              ElementsAre(DoubleNear(1 - most_of_south, 1e-15)));
+  // And now the worse one.
+  const double most_of_north = 2 / 3. / 0.8;
+  EXPECT_THAT(ranks().report_step(step_request(id, 1, 2, {1.1})).weight(),
+              ElementsAre(DoubleNear(most_of_north, 1e-15)));
+}
+
+TEST_F(RankDeskTest, ASkippedStepOfAClosedFormMovesNeitherWeightsNorLosses) {
+  const auto id = running_job(two_group_cvar_spec(v1::LAUNCH_MODE_EXTERNAL, 1, 0.8));
+  const auto before = ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  auto skipped = step_request(id, 1, 1, {7.0, std::nan("")});
+  skipped.add_non_finite_group(1);
+  EXPECT_THAT(ranks().report_step(skipped).weight(), ElementsAreArray(before.weight()));
+  // South's loss is still 1.0 and north's 0.2.
+  EXPECT_THAT(ranks().report_step(step_request(id, 1, 2, {0.9})).weight(), ElementsAre(before.weight(0)));
+}
+
+TEST_F(RankDeskTest, StepsOfAClosedFormAreOnRecordWithTheirLosses) {
+  const auto id = running_job(two_group_cvar_spec(v1::LAUNCH_MODE_EXTERNAL, 1, 0.8));
+  const auto all_groups = step_request(id, 1, 1, {0.3, 1.0});
+  ranks().report_step(step_request(id, 1, 0, {0.2}));
+  const auto answer = bits(ranks().report_step(all_groups));
+  restart();
+  EXPECT_EQ(bits(ranks().report_step(all_groups)), answer);
+  v1::ListGroupWeightsRequest request;
+  request.set_id(id);
+  const auto history = people().group_weights(request);
+  ASSERT_EQ(history.records_size(), 2);
+  EXPECT_THAT(history.records(0).group_loss(), ElementsAre(0.2, IsNan()));
+  EXPECT_THAT(history.records(1).group_loss(), ElementsAre(0.3, 1.0));
+}
+
+TEST_F(RankDeskTest, ManyStepsOfAClosedFormInOneMessageAreTheStepsOneByOne) {
+  const auto spec = two_group_cvar_spec(v1::LAUNCH_MODE_EXTERNAL, 1, 0.8);
+  const auto one_by_one = running_job(spec), at_once = running_job(spec);
+  std::vector<double> weight;
+  v1::ReportStepsRequest request;
+  request.set_job_id(at_once);
+  request.set_generation(1);
+  for (int step = 0; step < 7; ++step) {
+    const std::vector<double> losses = step % 2 == 0 ? std::vector{0.1 * step} : std::vector{0.1 * step, 0.4};
+    const auto answer = ranks().report_step(step_request(one_by_one, 1, step, losses));
+    weight.insert(weight.end(), answer.weight().begin(), answer.weight().end());
+    *request.add_steps() = step_request("", 0, step, losses);
+  }
+  EXPECT_THAT(ranks().report_steps(request).weight(), ElementsAreArray(weight));
+}
+
 TEST_F(RankDeskTest, StartTrainingRefusesGroupsThatMakeNoSense) {
   const auto id = people().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
   ranks().register_worker(register_request(id, 0, 0, 1));
@@ -320,6 +382,9 @@ TEST_F(RankDeskTest, MetricsShowGroupsBeforeAndAfterSpeedAndTimeLeft) {
   EXPECT_EQ(job(id).groups(1).initial_validation_loss(), 0.7);
   EXPECT_EQ(job(id).groups(1).validation_loss(), 0.5);
   EXPECT_EQ(job(id).groups(1).validation_reward_accuracy(), 0.4) << "what is not finite leaves the value before";
+  request.mutable_groups(0)->set_loss(std::nan(""));
+  ranks().report_metrics(request);
+  EXPECT_TRUE(std::isnan(job(id).groups(1).validation_loss())) << "but for the loss: the group is the worst off";
   request.set_split(v1::SPLIT_TRAIN);
   request.set_pairs_per_second(2);
   ranks().report_metrics(request);

@@ -15,7 +15,9 @@ namespace equipoise::coordinator {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsNan;
 using ::testing::Not;
 
 class CoordinatorServerTest : public ServerFixture {};
@@ -57,6 +59,32 @@ TEST_F(CoordinatorServerTest, AStepIsAnsweredBitForBitAfterARestart) {
   EXPECT_EQ(again.SerializeAsString(), first.SerializeAsString());
   EXPECT_EQ(report(step_request(id, 1, 0, {0.3, 1.0}), again).error_code(), grpc::StatusCode::ABORTED);
   EXPECT_EQ(report(step_request(id, 1, 1, {0.2, 1.0}), again).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+}
+
+TEST_F(CoordinatorServerTest, AClosedFormTravelsWithTheLossesItComesFrom) {
+  v1::TrainingJob job;
+  const auto spec = two_group_cvar_spec(v1::LAUNCH_MODE_EXTERNAL, 1, 0.8);
+  ASSERT_TRUE(call(&v1::TrainingJobService::Stub::CreateTrainingJob, *people_, create_request(spec), job).ok());
+  v1::RegisterWorkerResponse registered;
+  const auto introduction = register_request(job.id(), 0, 0, 1);
+  ASSERT_TRUE(call(&v1::WorkerService::Stub::RegisterWorker, *ranks_, introduction, registered).ok());
+  v1::StartTrainingResponse started;
+  ASSERT_TRUE(call(&v1::WorkerService::Stub::StartTraining, *ranks_, start_request(job.id(), 1), started).ok());
+  EXPECT_THAT(started.group_loss(), ElementsAre(IsNan(), IsNan()));
+  v1::ReportStepResponse first, again;
+  ASSERT_TRUE(report(step_request(job.id(), 1, 0, {0.2}), first).ok());  // north alone
+  ASSERT_TRUE(report(step_request(job.id(), 1, 1, {0.3, 1.0}), first).ok());
+  EXPECT_NEAR(first.weight(1), 1 / 3. / 0.8, 1e-15);  // south's share / kappa
+  restart();
+  ASSERT_TRUE(report(step_request(job.id(), 1, 1, {0.3, 1.0}), again).ok());
+  EXPECT_EQ(again.SerializeAsString(), first.SerializeAsString());
+  v1::ListGroupWeightsRequest request;
+  request.set_id(job.id());
+  v1::ListGroupWeightsResponse history;
+  ASSERT_TRUE(call(&v1::TrainingJobService::Stub::ListGroupWeights, *people_, request, history).ok());
+  ASSERT_EQ(history.records_size(), 2);
+  EXPECT_THAT(history.records(0).group_loss(), ElementsAre(0.2, IsNan()));
+  EXPECT_THAT(history.records(1).group_loss(), ElementsAre(0.3, 1.0));
 }
 
 TEST_F(CoordinatorServerTest, AWatcherSeesTheJobAsItIsAndItsEnd) {

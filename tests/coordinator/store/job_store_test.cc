@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <fstream>
+#include <limits>
 #include <optional>
 
 #include "coordinator/store/state_folder.h"
@@ -12,6 +14,10 @@
 
 namespace equipoise::coordinator {
 namespace {
+
+std::string bits_of(const std::vector<double>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)};
+}
 
 class JobStoreTest : public ::testing::Test {
  protected:
@@ -74,6 +80,78 @@ TEST_F(JobStoreTest, AStepComesBackBitForBit) {
   EXPECT_EQ(read->log_alpha_K, written.log_alpha_K);
   EXPECT_EQ(read->digest, written.digest);
   EXPECT_FALSE(store_->step({.job_id = "j", .generation = 2, .step = 0}));
+}
+
+TEST_F(JobStoreTest, TheLossesOfAClosedFormComeBackBitForBitUnknownOnesToo) {
+  StepRecord written = record(1, 0, 0.3);
+  written.group_loss_K = {std::nextafter(0.3, 1.0), std::numeric_limits<double>::quiet_NaN()};
+  store_->insert_step({.job_id = "j", .generation = 1, .step = 0}, written);
+  reopen();
+  EXPECT_EQ(bits_of(store_->last_step("j", 1)->group_loss_K), bits_of(written.group_loss_K));
+  EXPECT_EQ(bits_of(store_->steps("j", 0, {.rows = 1, .bytes = 1 << 20})[0].group_loss_K),
+            bits_of(written.group_loss_K));
+}
+
+TEST_F(JobStoreTest, AStepMayHaveNoGroupsAtAll) {
+  StepRecord written = record(1, 0, 0.3);
+  written.weight.clear();
+  const StepKey key{.job_id = "j", .generation = 1, .step = 0};
+  store_->insert_step(key, written);
+  EXPECT_TRUE(store_->step(key)->weight.empty());
+}
+
+// What the first version of the program made.
+constexpr const char* kFirstVersion = R"sql(
+CREATE TABLE jobs(sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
+  job BLOB NOT NULL) STRICT;
+CREATE TABLE requests(request_id TEXT PRIMARY KEY, digest BLOB NOT NULL, answer BLOB NOT NULL,
+  created_at INTEGER NOT NULL DEFAULT (unixepoch())) STRICT, WITHOUT ROWID;
+CREATE TABLE trainings(job_id TEXT NOT NULL, generation INTEGER NOT NULL, request BLOB NOT NULL, response BLOB NOT NULL,
+  PRIMARY KEY(job_id, generation)) STRICT, WITHOUT ROWID;
+CREATE TABLE steps(job_id TEXT NOT NULL, step INTEGER NOT NULL, generation INTEGER NOT NULL, digest BLOB NOT NULL,
+  request BLOB NOT NULL, weight BLOB NOT NULL, log_alpha BLOB NOT NULL,
+  PRIMARY KEY(job_id, step, generation)) STRICT, WITHOUT ROWID;
+CREATE TABLE signing_key(key BLOB NOT NULL) STRICT;
+INSERT INTO signing_key VALUES (x'0102');
+PRAGMA user_version = 1;
+)sql";
+
+TEST_F(JobStoreTest, ADatabaseOfTheFirstVersionGoesOn) {
+  const auto old_file = folder_.path() / "old.sqlite3";
+  const StepRecord old_step = record(1, 0, 0.3);
+  {
+    Database old(old_file);
+    old.execute(kFirstVersion);
+    const std::string bits(reinterpret_cast<const char*>(old_step.log_alpha_K.data()), 2 * sizeof(double));
+    Statement(old, "INSERT INTO steps VALUES ('j', 0, 1, ?, ?, ?, ?)")
+        .run(Blob{old_step.digest}, Blob{old_step.request.SerializeAsString()}, Blob{bits}, Blob{bits});
+    Statement(old, "INSERT INTO jobs(id, state, job) VALUES ('j', 'RUNNING', ?)")
+        .run(Blob{job("j").SerializeAsString()});
+  }
+  StepRecord next = record(1, 1, 0.4);
+  next.group_loss_K = {0.4, 0.1};
+  for (const bool is_first : {true, false}) {  // it is brought up to date once
+    JobStore store(old_file);
+    ASSERT_EQ(store.jobs().size(), 1u);
+    EXPECT_EQ(store.signing_key(), "\x01\x02");
+    const auto read = store.step({.job_id = "j", .generation = 1, .step = 0});
+    EXPECT_EQ(read->log_alpha_K, old_step.log_alpha_K);
+    EXPECT_EQ(read->digest, old_step.digest);
+    EXPECT_TRUE(read->group_loss_K.empty());
+    if (is_first) store.insert_step({.job_id = "j", .generation = 1, .step = 1}, next);
+    EXPECT_EQ(store.last_step("j", 1)->group_loss_K, next.group_loss_K);
+  }
+}
+
+TEST_F(JobStoreTest, AnUpdateThatFailsLeavesTheDatabaseOfTheOlderProgram) {
+  const auto old_file = folder_.path() / "old.sqlite3";
+  Database(old_file).execute(std::string(kFirstVersion) + "DROP TABLE steps;");
+  EXPECT_THROW(JobStore{old_file}, StoreError);
+  Database old(old_file);
+  Statement version(old, "PRAGMA user_version");
+  version.begin();
+  ASSERT_TRUE(version.next());
+  EXPECT_EQ(version.integer(0), 1);
 }
 
 TEST_F(JobStoreTest, ASecondRecordOfAStepIsRefusedAndTheFirstStays) {

@@ -17,6 +17,14 @@ v1::JobSpec two_group_spec(v1::LaunchMode mode, int workers) {
   return spec;
 }
 
+v1::JobSpec two_group_cvar_spec(v1::LaunchMode mode, int workers, double kappa) {
+  v1::JobSpec spec = two_group_spec(mode, workers);
+  spec.mutable_robust()->clear_step_size();
+  spec.mutable_robust()->set_ambiguity_set(v1::AMBIGUITY_SET_CVAR);
+  spec.mutable_robust()->set_kappa(kappa);
+  return spec;
+}
+
 v1::CreateTrainingJobRequest create_request(const v1::JobSpec& spec, const std::string& request_id) {
   v1::CreateTrainingJobRequest request;
   *request.mutable_spec() = spec;

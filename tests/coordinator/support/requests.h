@@ -13,6 +13,9 @@ namespace equipoise::coordinator {
 // GR-DPO, step size 0.5, 10 steps of 4 pairs over 6, `workers` ranks.
 v1::JobSpec two_group_spec(v1::LaunchMode mode, int workers);
 
+// The same with robust.ambiguity_set cvar: no group weighs more than its share / kappa.
+v1::JobSpec two_group_cvar_spec(v1::LaunchMode mode, int workers, double kappa);
+
 v1::CreateTrainingJobRequest create_request(const v1::JobSpec& spec, const std::string& request_id = "");
 v1::RegisterWorkerRequest register_request(const std::string& job, std::int64_t generation, int rank, int world_size);
 // Groups "north" (4 pairs) and "south" (2 pairs).

@@ -115,6 +115,38 @@ TEST(WeightOwner, AfterARestartTheRecordedStateGivesTheSameBits) {
   EXPECT_EQ(restored.prepare(request).weight, owner.prepare(request).weight);
 }
 
+WeightOwner two_groups_in_closed_form() {
+  RobustSettings settings = settings_of(RobustMode::kGroupRobust);
+  settings.ambiguity_set = AmbiguitySet::kKl;
+  settings.tau = 0.7;
+  settings.trade_off = 0.9;
+  settings.min_weight = 0.05;
+  return two_groups(settings);
+}
+
+TEST(WeightOwner, AfterARestartAClosedFormGivesTheSameBits) {
+  WeightOwner owner = two_groups_in_closed_form();
+  for (int step = 0; step < 20; ++step) {
+    const StepRecord last = owner.prepare(
+        step_request("j", 1, step, step % 3 == 0 ? std::vector{0.1 * step} : std::vector{0.1 * step, 0.7}));
+    owner.accept(last);
+    WeightOwner restored = two_groups_in_closed_form();
+    restored.accept(last);
+    const auto next = step_request("j", 1, step + 1, {0.3});  // the loss of the other group is from the record
+    EXPECT_EQ(restored.prepare(next).weight, owner.prepare(next).weight) << step;
+    EXPECT_EQ(restored.alpha_at(last.log_alpha_K), owner.alpha_K());
+  }
+}
+
+TEST(WeightOwner, PreparingAStepOfAClosedFormChangesNothing) {
+  WeightOwner owner = two_groups_in_closed_form();
+  owner.accept(owner.prepare(step_request("j", 1, 0, {0.2, 1.0})));
+  const auto loss_K = owner.group_loss_K();
+  EXPECT_THAT(loss_K, ElementsAre(0.2, 1.0));
+  EXPECT_THAT(owner.prepare(step_request("j", 1, 1, {0.4, 0.5})).group_loss_K, ElementsAre(0.4, 0.5));
+  EXPECT_EQ(owner.group_loss_K(), loss_K);
+}
+
 TEST(WeightOwner, BadNumbersAreRefusedByFieldGroupNameAndValue) {
   EXPECT_EQ(complaint(step_request("j", 1, 3, {0.2, kNaN})),
             "step 3: loss_sum of group \"south\" is nan, expected a finite number or the group in non_finite_group");
@@ -136,14 +168,6 @@ TEST(WeightOwner, GroupsThatAreUnknownUnorderedOrWithoutNumbersAreRefused) {
   request.add_loss_sum(0.4);
   EXPECT_THAT(complaint(request), HasSubstr("loss_sum has 3 values, expected one for each of the 2 groups"));
   EXPECT_THAT(complaint(step_request("j", 1, 3, {})), HasSubstr("group is empty"));
-}
-
-TEST(WeightOwner, ImportanceWeightsFollowTheGroupsOfTheData) {
-  const RobustSettings settings = settings_of(RobustMode::kImportance);
-  EXPECT_THAT(robust_settings_for(settings, {{"south", 3}, {"north", 1}}, {"north", "south"}).importance_weight_K,
-              ElementsAre(1, 3));
-  EXPECT_THROW(robust_settings_for(settings, {{"north", 1}}, {"north", "south"}), std::invalid_argument);
-  EXPECT_THROW(robust_settings_for(settings, {{"north", 1}, {"east", 1}}, {"north"}), std::invalid_argument);
 }
 
 }  // namespace
