@@ -208,7 +208,7 @@ void GroupWeights::take_worst(const GroupSums& sums) {
     newest_K[sums.group[i]] = saturated(sums.loss_sum[i] / sums.pair_count[i]);
   }
   std::vector<double> loss_K = newest_K;
-  for (std::size_t g = 0; g < loss_K.size(); ++g) loss_K[g] -= baseline(g);
+  for (std::size_t g = 0; g < loss_K.size(); ++g) loss_K[g] = saturated(loss_K[g] - baseline(g));
   loss_K = with_unknown_at_mean(loss_K, share_K_);
   for (std::size_t g = 0; g < loss_K.size(); ++g) loss_K[g] = saturated(adjusted_loss(loss_K[g], g));
   log_alpha_K_ = closed_form_log_weights(settings_, {.loss_K = loss_K, .share_K = share_K_});

@@ -35,5 +35,25 @@ BENCHMARK(MirrorAscent)
     ->Args({1'000'000, 1})
     ->Unit(benchmark::kMicrosecond);
 
+// Sets other than the simplex look at all groups in every step, and sort them.
+void ClosedForm(benchmark::State& state) {
+  const auto groups = static_cast<std::size_t>(state.range(0));
+  const GroupSums sums = batch_of(groups, 1);
+  RobustSettings settings;
+  settings.mode = RobustMode::kGroupRobust;
+  settings.ambiguity_set = static_cast<AmbiguitySet>(state.range(1));
+  settings.kappa = 0.3;
+  settings.rho = 1;
+  settings.tau = 0.5;
+  GroupWeights weights(settings, std::vector<double>(groups, 2.0), 2.0 * static_cast<double>(groups));
+  std::vector<double> weight(sums.group.size());
+  for (auto _ : state) weights.step(sums, weight);
+  benchmark::DoNotOptimize(weight.data());
+}
+BENCHMARK(ClosedForm)
+    ->ArgNames({"groups", "set"})
+    ->ArgsProduct({{2, 1'000'000}, {1, 2, 3}})  // cvar, chi_square, kl
+    ->Unit(benchmark::kMicrosecond);
+
 }  // namespace
 }  // namespace equipoise
