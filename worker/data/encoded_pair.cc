@@ -5,6 +5,10 @@
 #include <span>
 #include <stdexcept>
 
+#include "common/config/job_config.h"
+#include "worker/data/pair_texts.h"
+#include "worker/data/pair_truncation.h"
+
 namespace equipoise {
 namespace {
 
@@ -13,118 +17,119 @@ using Ids = std::vector<std::int32_t>;
 // Texts of so many pairs are in memory at once, besides the data itself.
 constexpr std::size_t kPairsAtOnce = 4096;
 
-std::string with_eos(const std::string& answer, const std::string& eos_token) {
-  return answer.ends_with(eos_token) ? answer : answer + eos_token;
-}
-
 std::size_t common_prefix(std::span<const std::int32_t> a, std::span<const std::int32_t> b) {
   const auto [end_a, end_b] = std::ranges::mismatch(a, b);
   return static_cast<std::size_t>(end_a - a.begin());
 }
 
-// What follows the prompt, cut where prompt and answer together reach max_length.
-Ids answer_ids(const Ids& sequence, std::size_t prompt_length, std::size_t max_length) {
-  const std::size_t end = std::min(sequence.size(), max_length);
-  return {sequence.begin() + static_cast<std::ptrdiff_t>(prompt_length),
-          sequence.begin() + static_cast<std::ptrdiff_t>(end)};
+// From the ids of prompt, prompt+chosen and prompt+rejected.
+PairIds without_common_prefix(std::span<Ids> lists) {
+  std::size_t length = lists[0].size();
+  for (const Ids& sequence : lists.subspan(1)) length = std::min(length, common_prefix(lists[0], sequence));
+  lists[0].resize(length);
+  for (Ids& sequence : lists.subspan(1)) {
+    sequence.erase(sequence.begin(), sequence.begin() + static_cast<std::ptrdiff_t>(length));
+  }
+  PairIds ids{.prompt = std::move(lists[0]), .chosen = std::move(lists[1]), .rejected = {}};
+  if (lists.size() > 2) ids.rejected = std::move(lists[2]);
+  return ids;
 }
 
-struct EncodedTexts {
-  Ids prompt;
-  Ids prompt_chosen;
-  std::optional<Ids> prompt_rejected;
-};
-
-// Nothing if the prompt leaves no room for an answer.
-std::optional<EncodedPair> join(EncodedTexts texts, std::size_t max_length) {
-  std::size_t length = common_prefix(texts.prompt, texts.prompt_chosen);
-  if (texts.prompt_rejected) length = std::min(length, common_prefix(texts.prompt, *texts.prompt_rejected));
-  if (length >= max_length) return std::nullopt;
-  texts.prompt.resize(length);
-  EncodedPair pair{.prompt_ids = std::move(texts.prompt),
-                   .chosen_ids = answer_ids(texts.prompt_chosen, length, max_length),
-                   .rejected_ids = {},
-                   .memberships = {}};
-  if (texts.prompt_rejected) pair.rejected_ids = answer_ids(*texts.prompt_rejected, length, max_length);
-  return pair;
+PairIds with_end(std::span<Ids> lists, std::int32_t eos_id) {
+  for (Ids& answer : lists.subspan(1)) answer.push_back(eos_id);
+  PairIds ids{.prompt = std::move(lists[0]), .chosen = std::move(lists[1]), .rejected = {}};
+  if (lists.size() > 2) ids.rejected = std::move(lists[2]);
+  return ids;
 }
 
 class PairEncoder {
  public:
-  PairEncoder(const ModelTokenizer& tokenizer, std::size_t max_length, int threads, Answers answers)
-      : tokenizer_(tokenizer), max_length_(max_length), threads_(threads), answers_(answers) {}
+  PairEncoder(const PreferenceData& data, const ModelTokenizer& tokenizer, const EncodeSettings& settings, int threads)
+      : data_(data), tokenizer_(tokenizer), settings_(settings), threads_(threads) {
+    const std::size_t K = data.group_names.size();
+    dataset_.group_names = data.group_names;
+    dataset_.pair_count_K.resize(K);
+    dataset_.dropped_count_K.resize(K);
+    dataset_.shortened_count_K.resize(K);
+  }
 
-  void append(std::span<const PreferencePair> pairs, EncodedDataset& dataset) const {
-    auto ids = tokenizer_.tokenizer.encode_batch(texts(pairs), SpecialTokens::kAdd, threads_);
-    const std::size_t stride = ids.size() / pairs.size();
+  // Pairs that are all texts or all messages.
+  void append(std::span<const PreferencePair> pairs) {
+    PairTexts texts = pair_texts(pairs, data_.source, tokenizer_, settings_, threads_);
+    auto ids = tokenizer_.tokenizer.encode_batch(texts.texts, texts.special, threads_);
     for (std::size_t i = 0; i < pairs.size(); ++i) {
-      Ids* const of_pair = &ids[i * stride];
-      const std::size_t prompt_tokens = of_pair[0].size();
-      EncodedTexts encoded{
-          .prompt = std::move(of_pair[0]), .prompt_chosen = std::move(of_pair[1]), .prompt_rejected = {}};
-      if (answers_ == Answers::kBoth) encoded.prompt_rejected = std::move(of_pair[2]);
-      if (auto pair = join(std::move(encoded), max_length_)) {
-        keep(*std::move(pair), pairs[i], dataset);
-      } else {
-        drop(prompt_tokens, pairs[i], dataset);
-      }
+      const std::span of_pair = std::span(ids).subspan(i * texts.per_pair, texts.per_pair);
+      const bool apart = settings_.tokenization == Tokenization::kAuthors;
+      add(apart ? with_end(of_pair, tokenizer_.eos_id) : without_common_prefix(of_pair), pairs[i]);
     }
   }
+
+  EncodedDataset take() && { return std::move(dataset_); }
 
  private:
-  std::vector<std::string> texts(std::span<const PreferencePair> pairs) const {
-    std::vector<std::string> result;
-    for (const PreferencePair& pair : pairs) {
-      result.push_back(pair.prompt);
-      result.push_back(pair.prompt + with_eos(pair.chosen, tokenizer_.eos_token));
-      if (answers_ == Answers::kBoth) result.push_back(pair.prompt + with_eos(pair.rejected, tokenizer_.eos_token));
-    }
-    return result;
-  }
-
-  void drop(std::size_t prompt_tokens, const PreferencePair& pair, EncodedDataset& dataset) const {
-    ++dataset.dropped_pairs;
-    dataset.dropped.push_back(
-        {.position = static_cast<std::int64_t>(dataset.pairs.size() + dataset.dropped.size()),
-         .memberships = pair.memberships,
-         .reason = "its prompt of " + std::to_string(prompt_tokens) +
-                   " tokens leaves no room for an answer within max_length = " + std::to_string(max_length_)});
-  }
-
-  static void keep(EncodedPair encoded, const PreferencePair& pair, EncodedDataset& dataset) {
+  void add(PairIds ids, const PreferencePair& pair) {
+    const Truncated truncated = truncate_pair(settings_, ids);
+    if (!truncated.dropped.empty()) return drop(truncated.dropped, pair);
     for (const Membership& membership : pair.memberships) {
-      dataset.pair_count_K[membership.group] += membership.weight;
+      dataset_.pair_count_K[membership.group] += membership.weight;
+      dataset_.shortened_count_K[membership.group] += truncated.shortened ? 1 : 0;
     }
-    encoded.memberships = pair.memberships;
-    encoded.chosen_share = pair.chosen_share;
-    dataset.pairs.push_back(std::move(encoded));
+    dataset_.pairs.push_back({.prompt_ids = std::move(ids.prompt),
+                              .chosen_ids = std::move(ids.chosen),
+                              .rejected_ids = std::move(ids.rejected).value_or(Ids()),
+                              .memberships = pair.memberships,
+                              .chosen_share = pair.chosen_share});
   }
 
+  void drop(const std::string& reason, const PreferencePair& pair) {
+    for (const Membership& membership : pair.memberships) ++dataset_.dropped_count_K[membership.group];
+    ++dataset_.dropped_pairs;
+    dataset_.dropped.push_back({.position = static_cast<std::int64_t>(dataset_.pairs.size() + dataset_.dropped.size()),
+                                .memberships = pair.memberships,
+                                .reason = reason});
+  }
+
+  const PreferenceData& data_;
   const ModelTokenizer& tokenizer_;
-  std::size_t max_length_;
+  const EncodeSettings& settings_;
   int threads_;
-  Answers answers_;
+  EncodedDataset dataset_;
 };
+
+// How many pairs from `begin` on have its form, at most kPairsAtOnce.
+std::size_t batch_size(std::span<const PreferencePair> pairs, std::size_t begin) {
+  const auto rest = pairs.subspan(begin, std::min(kPairsAtOnce, pairs.size() - begin));
+  const auto other = std::ranges::find_if(rest, [&](const auto& pair) { return pair.form != rest.front().form; });
+  return static_cast<std::size_t>(other - rest.begin());
+}
+
+std::string nothing_left(std::size_t pairs, const EncodeSettings& settings) {
+  std::string what = "none of the " + std::to_string(pairs);
+  what += settings.truncation == Truncation::kDrop ? " pairs is within" : " prompts is shorter than";
+  return what + " max_length = " + std::to_string(settings.max_length) + " tokens";
+}
 
 }  // namespace
 
+EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, const EncodeSettings& settings,
+                            int threads) {
+  if (settings.max_length < 1) {
+    throw std::invalid_argument("max_length is " + std::to_string(settings.max_length) + ", expected 1 or more");
+  }
+  PairEncoder encoder(data, tokenizer, settings, threads);
+  for (std::size_t begin = 0; begin < data.pairs.size();) {
+    const std::size_t size = batch_size(data.pairs, begin);
+    encoder.append(std::span(data.pairs).subspan(begin, size));
+    begin += size;
+  }
+  EncodedDataset dataset = std::move(encoder).take();
+  if (dataset.pairs.empty()) throw std::invalid_argument(nothing_left(data.pairs.size(), settings));
+  return dataset;
+}
+
 EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, int max_length, int threads,
                             Answers answers) {
-  if (max_length < 1)
-    throw std::invalid_argument("max_length is " + std::to_string(max_length) + ", expected 1 or more");
-  EncodedDataset dataset;
-  dataset.group_names = data.group_names;
-  dataset.pair_count_K.resize(data.group_names.size());
-  const PairEncoder encoder(tokenizer, static_cast<std::size_t>(max_length), threads, answers);
-  const std::span<const PreferencePair> pairs = data.pairs;
-  for (std::size_t begin = 0; begin < pairs.size(); begin += kPairsAtOnce) {
-    encoder.append(pairs.subspan(begin, std::min(kPairsAtOnce, pairs.size() - begin)), dataset);
-  }
-  if (dataset.pairs.empty()) {
-    throw std::invalid_argument("none of the " + std::to_string(pairs.size()) +
-                                " prompts is shorter than max_length = " + std::to_string(max_length) + " tokens");
-  }
-  return dataset;
+  return encode_pairs(data, tokenizer, EncodeSettings{.max_length = max_length, .answers = answers}, threads);
 }
 
 }  // namespace equipoise

@@ -1,4 +1,4 @@
-// Preference pairs as token ids, the way TRL 1.16 makes them.
+// Preference pairs as token ids, the way TRL 1.16 or the authors' code makes them.
 #pragma once
 
 #include <array>
@@ -10,6 +10,7 @@
 
 #include "common/dataset/preference_pair.h"
 #include "common/huggingface/tokenizer.h"
+#include "worker/data/encode_settings.h"
 
 namespace equipoise {
 
@@ -31,11 +32,12 @@ struct DroppedPair {
 };
 
 struct EncodedDataset {
-  std::vector<EncodedPair> pairs;        // in the order of the file, without the dropped ones
-  std::vector<std::string> group_names;  // ids as in the memberships
-  std::vector<double> pair_count_K;      // N_g = sum_i m[i,g]
-  std::int64_t dropped_pairs = 0;        // their prompt alone reaches max_length
-  std::vector<DroppedPair> dropped;      // the same ones, in the order of the file
+  std::vector<EncodedPair> pairs;                                // in the order of the file, without the dropped ones
+  std::vector<std::string> group_names;                          // ids as in the memberships
+  std::vector<double> pair_count_K;                              // N_g = sum_i m[i,g]
+  std::int64_t dropped_pairs = 0;                                // too long, see pair_truncation.h
+  std::vector<DroppedPair> dropped;                              // the same ones, in the order of the file
+  std::vector<std::int64_t> dropped_count_K, shortened_count_K;  // pairs of each group: left out; with tokens cut off
 };
 
 // A tokenizer with its end-of-sequence token, from a Hugging Face folder. EOS is the first found of eos_token in
@@ -48,13 +50,11 @@ struct ModelTokenizer {
 };
 ModelTokenizer load_model_tokenizer(const std::filesystem::path& folder);
 
-// kChosen (SFT): rejected answers are left out, and the prompt's end does not depend on them.
-enum class Answers { kBoth, kChosen };
-
-// EOS text is appended to each answer that does not end with it; prompt, prompt+chosen and prompt+rejected are
-// tokenised as one string each; the prompt ends where the shortest common prefix ends. Pairs whose prompt reaches
-// max_length are dropped and counted, longer prompt+answer sequences lose their end.
-// Throws std::invalid_argument when no pair is left, or max_length < 1.
+// Tokenises all pairs (pair_texts.h) and cuts them to length (pair_truncation.h). With TRL's tokenisation the prompt
+// ends where the shortest common prefix of its ids with those of prompt+answer ends, and the rest belongs to the
+// answers. Throws std::invalid_argument when no pair is left, or max_length < 1, and what pair_texts() throws.
+EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, const EncodeSettings& settings,
+                            int threads);
 EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, int max_length, int threads,
                             Answers answers = Answers::kBoth);
 

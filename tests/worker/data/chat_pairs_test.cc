@@ -1,0 +1,142 @@
+// Pairs that are messages, from a model folder's chat template to token ids.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/config/job_config.h"
+#include "tests/support/temp_folder.h"
+#include "worker/data/chat_templates.h"
+#include "worker/data/encoded_pair.h"
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+using Ids = std::vector<std::int32_t>;
+using testing::HasSubstr;
+using testing::StartsWith;
+using testing::ThrowsMessage;
+
+constexpr auto kNow = std::chrono::sys_days(std::chrono::year(2026) / 11 / 25) + std::chrono::hours(15);
+
+// A turn a line, with the special tokens of gemma's tokenizer.
+constexpr char kTemplate[] =
+    "{{ bos_token }}{% for m in messages %}{{ m.role }}\n{{ m.content }}{{ eos_token }}{% endfor %}"
+    "{% if add_generation_prompt %}assistant\n{% endif %}";
+
+class ChatPairs : public testing::Test {
+ protected:
+  ChatPairs() {
+    for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+      fs::copy(fs::path("golden/lm/models/gemma/policy") / name, folder_ / name);
+    }
+  }
+
+  std::optional<ChatTemplates> templates(std::optional<fs::path> file = {}) {
+    return ChatTemplates::load(folder_.path(), file, kNow);
+  }
+
+  EncodedDataset encode(const std::string& lines, EncodeSettings settings = {}) {
+    const auto loaded = templates();
+    if (loaded) settings.chat_templates = &*loaded;
+    const fs::path file = folder_.write("pairs.jsonl", lines);
+    return encode_pairs(read_preference_file(file, Rejected::kRequired), tokenizer_, settings, 2);
+  }
+
+  Ids ids(const std::string& text) const { return tokenizer_.tokenizer.encode(text, SpecialTokens::kOmit); }
+
+  TempFolder folder_;
+  const ModelTokenizer tokenizer_ = load_model_tokenizer("golden/lm/models/gemma/policy");
+};
+
+constexpr char kLine[] =
+    R"({"prompt": [{"role": "user", "content": "Is tea good?"}], "chosen": [{"role": "assistant", "content": "Yes"}], )"
+    R"("rejected": [{"role": "assistant", "content": "No"}], "group": "g"})";
+
+TEST_F(ChatPairs, AreTheTokensOfTheRenderedTexts) {
+  folder_.write("chat_template.jinja", kTemplate);
+  const EncodedPair pair = encode(kLine).pairs.at(0);
+  EXPECT_EQ(pair.prompt_ids, ids("<bos>user\nIs tea good?<eos>assistant\n"));
+  Ids chosen = pair.prompt_ids;
+  chosen.insert(chosen.end(), pair.chosen_ids.begin(), pair.chosen_ids.end());
+  EXPECT_EQ(chosen, ids("<bos>user\nIs tea good?<eos>assistant\nYes<eos>"));
+  Ids rejected = pair.prompt_ids;
+  rejected.insert(rejected.end(), pair.rejected_ids.begin(), pair.rejected_ids.end());
+  EXPECT_EQ(rejected, ids("<bos>user\nIs tea good?<eos>assistant\nNo<eos>"));
+}
+
+TEST_F(ChatPairs, MayStandBetweenTexts) {
+  folder_.write("chat_template.jinja", kTemplate);
+  const std::string text = R"({"prompt": "Is it?", "chosen": "Yes", "rejected": "No", "group": "g"})";
+  const EncodedDataset encoded = encode(text + "\n" + kLine + "\n" + text);
+  ASSERT_EQ(encoded.pairs.size(), 3U);
+  EXPECT_EQ(encoded.pairs[0].prompt_ids, encoded.pairs[2].prompt_ids);
+  EXPECT_NE(encoded.pairs[0].prompt_ids, encoded.pairs[1].prompt_ids);
+}
+
+TEST_F(ChatPairs, AreRefusedWithoutATemplate) {
+  EXPECT_THAT([&] { encode(std::string("\n") + kLine); },
+              ThrowsMessage<std::invalid_argument>(
+                  HasSubstr("pairs.jsonl:2: holds messages, but the model has no chat template; model.chat_template")));
+}
+
+TEST_F(ChatPairs, AreRefusedByTheAuthorsTokenisation) {
+  folder_.write("chat_template.jinja", kTemplate);
+  EXPECT_THAT([&] { encode(kLine, {.tokenization = Tokenization::kAuthors}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("expected texts with data.tokenization authors")));
+}
+
+TEST_F(ChatPairs, NameTheLineThatATemplateRefuses) {
+  folder_.write(
+      "chat_template.jinja",
+      "{% for m in messages %}\n{% if m.role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}{% endfor %}x");
+  const std::string tool =
+      R"({"prompt": [{"role": "user", "content": "a"}], "chosen": [{"role": "tool", "content": "b"}], )"
+      R"("rejected": [{"role": "assistant", "content": "c"}]})";
+  const std::string good =
+      R"({"prompt": [{"role": "user", "content": "a"}], "chosen": [{"role": "assistant", "content": "b"}], )"
+      R"("rejected": [{"role": "assistant", "content": "c"}]})";
+  EXPECT_THAT([&] { encode(good + "\n" + tool + "\n" + tool); },
+              ThrowsMessage<std::invalid_argument>(
+                  HasSubstr("pairs.jsonl:2: the chat template refuses the messages: line 2: no tools")));
+}
+
+std::string shown(const std::optional<ChatTemplates>& templates, bool has_tools = false) {
+  return templates.value().for_chat(has_tools).render({.messages = R"([{"role": "user", "content": "hi"}])"});
+}
+
+TEST_F(ChatPairs, TakeTheTemplateThatIsNearest) {
+  EXPECT_FALSE(templates());
+  folder_.write("tokenizer_config.json",
+                R"({"bos_token": {"content": "<b>"}, "chat_template": "config {{ bos_token }}"})");
+  folder_.write("special_tokens_map.json", R"({"bos_token": "<other>", "pad_token": "<p>"})");
+  EXPECT_EQ(shown(templates()), "config <b>");
+  folder_.write("chat_template.jinja", "file {{ pad_token }}{{ eos_token is defined }}");
+  EXPECT_EQ(shown(templates()), "file <p>False");
+  EXPECT_EQ(shown(templates(folder_.write("own.jinja", "own"))), "own");
+}
+
+TEST_F(ChatPairs, HaveATemplateOfTheirOwnForTools) {
+  folder_.write("tokenizer_config.json", R"({"chat_template": [{"name": "default", "template": "plain"},
+      {"name": "tool_use", "template": "tools"}, {"name": "rag", "template": "{{"}]})");
+  EXPECT_EQ(shown(templates()), "plain");
+  EXPECT_EQ(shown(templates(), true), "tools");
+}
+
+TEST_F(ChatPairs, SeeTheDayOfTheJobAndNoFinerTime) {
+  folder_.write("chat_template.jinja", "{{ strftime_now('%d %b %Y %H:%M:%S') }}");
+  EXPECT_THAT(shown(templates()), testing::MatchesRegex("2[456] Nov 2026 00:00:00"));
+}
+
+TEST_F(ChatPairs, NameTheFileOfATemplateThatIsWrong) {
+  const auto refusal = [&](const std::string& what) { return ThrowsMessage<std::invalid_argument>(HasSubstr(what)); };
+  folder_.write("tokenizer_config.json", R"({"chat_template": "a\n{% if %}"})");
+  EXPECT_THAT([&] { templates(); }, refusal("tokenizer_config.json: chat_template: line 2: "));
+  folder_.write("tokenizer_config.json", R"({"chat_template": [{"name": "rag", "template": "x"}]})");
+  EXPECT_THAT([&] { templates(); }, refusal(R"(chat_template has no template named "default")"));
+  folder_.write("tokenizer_config.json", R"({"chat_template": 3})");
+  EXPECT_THAT([&] { templates(); }, refusal(R"(chat_template is "3", expected a template's text)"));
+  EXPECT_THAT([&] { templates(folder_.path() / "none.jinja"); }, refusal("none.jinja is not there or not a file"));
+}
+
+}  // namespace
+}  // namespace equipoise

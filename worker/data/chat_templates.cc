@@ -1,0 +1,127 @@
+#include "worker/data/chat_templates.h"
+
+#include <ctime>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include "common/base/quoted_text.h"
+#include "worker/data/json_file.h"
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr const char* kSpecialTokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                          "pad_token", "cls_token", "mask_token"};
+constexpr std::uintmax_t kLargestBytes = 1 << 20;
+
+std::string read_template(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) throw std::invalid_argument(path.string() + " is not there or not a file");
+  if (fs::file_size(path, ignored) > kLargestBytes) {
+    throw std::invalid_argument(path.string() + " is larger than 1 MiB, which no chat template is");
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad()) throw std::invalid_argument(path.string() + " cannot be read");
+  return text;
+}
+
+ordered_json settings_of(const fs::path& file) {
+  return fs::exists(file) ? read_json_object(file) : ordered_json::object();
+}
+
+// Adds what is not there yet. A token is a text, or an object with its text under "content".
+void add_special_tokens(const ordered_json& settings, ordered_json& variables) {
+  for (const char* name : kSpecialTokens) {
+    const auto token = settings.find(name);
+    if (variables.contains(name) || token == settings.end()) continue;
+    const ordered_json text = token->is_object() ? token->value("content", ordered_json()) : *token;
+    if (text.is_string()) variables[name] = text;
+  }
+}
+
+// What templates come from, before they are compiled.
+struct Sources {
+  std::optional<ChatTemplate::Source> standard, tool_use;
+};
+
+ChatTemplate::Source source_of(const fs::path& file) {
+  return {.name = file.string(), .text = read_template(file), .variables = {}};
+}
+
+Sources sources_of_list(const fs::path& file, const ordered_json& list) {
+  Sources sources;
+  for (const ordered_json& entry : list) {
+    const bool named = entry.is_object() && entry.contains("name") && entry["name"].is_string() &&
+                       entry.contains("template") && entry["template"].is_string();
+    if (!named) {
+      throw std::invalid_argument(file.string() + ": chat_template is a list with " + quoted_text(entry.dump()) +
+                                  R"(, expected {"name": ..., "template": ...})");
+    }
+    const auto name = entry["name"].get<std::string>();
+    auto* const source = name == "default" ? &sources.standard : name == "tool_use" ? &sources.tool_use : nullptr;
+    if (source == nullptr) continue;
+    *source = ChatTemplate::Source{.name = file.string() + ": chat_template " + quoted_text(name),
+                                   .text = entry["template"].get<std::string>(),
+                                   .variables = {}};
+  }
+  if (sources.standard) return sources;
+  throw std::invalid_argument(file.string() + R"(: chat_template has no template named "default")");
+}
+
+Sources sources_of_config(const fs::path& file, const ordered_json& settings) {
+  const auto field = settings.find("chat_template");
+  if (field == settings.end() || field->is_null()) return {};
+  if (field->is_array()) return sources_of_list(file, *field);
+  if (!field->is_string()) {
+    throw std::invalid_argument(file.string() + ": chat_template is " + quoted_text(field->dump()) +
+                                ", expected a template's text or a list of named ones");
+  }
+  return {.standard =
+              ChatTemplate::Source{
+                  .name = file.string() + ": chat_template", .text = field->get<std::string>(), .variables = {}},
+          .tool_use = {}};
+}
+
+Sources sources_of_folder(const fs::path& folder, const ordered_json& tokenizer_config) {
+  const fs::path own_file = folder / "chat_template.jinja";
+  if (!fs::exists(own_file)) return sources_of_config(folder / "tokenizer_config.json", tokenizer_config);
+  Sources sources{.standard = source_of(own_file), .tool_use = {}};
+  const fs::path tool_use = folder / "additional_chat_templates" / "tool_use.jinja";
+  if (fs::exists(tool_use)) sources.tool_use = source_of(tool_use);
+  return sources;
+}
+
+}  // namespace
+
+std::optional<ChatTemplates> ChatTemplates::load(const fs::path& folder, const std::optional<fs::path>& file,
+                                                 std::chrono::system_clock::time_point now) {
+  const ordered_json config = settings_of(folder / "tokenizer_config.json");
+  Sources sources = file ? Sources{.standard = source_of(*file), .tool_use = {}} : sources_of_folder(folder, config);
+  if (!sources.standard) return std::nullopt;
+  ordered_json variables = ordered_json::object();
+  add_special_tokens(config, variables);
+  add_special_tokens(settings_of(folder / "special_tokens_map.json"), variables);
+  sources.standard->variables = variables.dump();
+  ChatTemplates templates(ChatTemplate(*sources.standard, start_of_day(now)));
+  if (sources.tool_use) {
+    sources.tool_use->variables = sources.standard->variables;
+    templates.tool_use_.emplace(*sources.tool_use, start_of_day(now));
+  }
+  return templates;
+}
+
+std::chrono::sys_seconds start_of_day(std::chrono::system_clock::time_point now) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  std::tm local{};
+  if (::localtime_r(&seconds, &local) == nullptr) return std::chrono::floor<std::chrono::days>(now);
+  local.tm_hour = local.tm_min = local.tm_sec = 0;
+  local.tm_isdst = -1;
+  return std::chrono::sys_seconds(std::chrono::seconds(std::mktime(&local)));
+}
+
+}  // namespace equipoise

@@ -1,0 +1,37 @@
+// The chat templates of a model folder.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
+#include "common/huggingface/chat_template.h"
+
+namespace equipoise {
+
+// A folder may have a second template for chats with tools.
+class ChatTemplates {
+ public:
+  // From `file` if it is given, else chat_template.jinja (and additional_chat_templates/tool_use.jinja) of the folder,
+  // else "chat_template" of its tokenizer_config.json: a text, or a list of {"name", "template"} with a "default" and
+  // perhaps a "tool_use". Templates see bos_token, eos_token and the other special tokens that tokenizer_config.json or
+  // special_tokens_map.json name, and the day of `now`, local time, at 0:00. Nothing where the folder has no template.
+  // Throws std::invalid_argument naming the file, and the line of a template's fault.
+  static std::optional<ChatTemplates> load(const std::filesystem::path& folder,
+                                           const std::optional<std::filesystem::path>& file,
+                                           std::chrono::system_clock::time_point now);
+
+  const ChatTemplate& for_chat(bool has_tools) const { return has_tools && tool_use_ ? *tool_use_ : standard_; }
+
+ private:
+  explicit ChatTemplates(ChatTemplate standard) : standard_(std::move(standard)) {}
+
+  ChatTemplate standard_;
+  std::optional<ChatTemplate> tool_use_;
+};
+
+// The start of the day of `now`, local time. Templates see no finer time: all ranks of a job see the same.
+std::chrono::sys_seconds start_of_day(std::chrono::system_clock::time_point now);
+
+}  // namespace equipoise

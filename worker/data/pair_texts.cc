@@ -1,0 +1,119 @@
+#include "worker/data/pair_texts.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "common/config/job_config.h"
+#include "worker/data/chat_templates.h"
+
+namespace equipoise {
+namespace {
+
+[[noreturn]] void refuse(const std::string& source, const PreferencePair& pair, const std::string& what) {
+  throw std::invalid_argument(source + ":" + std::to_string(pair.line) + ": " + what);
+}
+
+std::string with_eos(const std::string& answer, const std::string& eos_token) {
+  return answer.ends_with(eos_token) ? answer : answer + eos_token;
+}
+
+std::vector<std::string> joined_texts(std::span<const PreferencePair> pairs, const std::string& eos, Answers answers) {
+  std::vector<std::string> texts;
+  for (const PreferencePair& pair : pairs) {
+    texts.push_back(pair.prompt);
+    texts.push_back(pair.prompt + with_eos(pair.chosen, eos));
+    if (answers == Answers::kBoth) texts.push_back(pair.prompt + with_eos(pair.rejected, eos));
+  }
+  return texts;
+}
+
+std::vector<std::string> separate_texts(std::span<const PreferencePair> pairs, Answers answers) {
+  std::vector<std::string> texts;
+  for (const PreferencePair& pair : pairs) {
+    texts.push_back(pair.prompt);
+    texts.push_back(pair.chosen);
+    if (answers == Answers::kBoth) texts.push_back(pair.rejected);
+  }
+  return texts;
+}
+
+std::vector<Chat> chats_of(std::span<const PreferencePair> pairs, Answers answers) {
+  std::vector<Chat> chats;
+  for (const PreferencePair& pair : pairs) {
+    Chat chat{.messages = pair.prompt, .tools = pair.tools, .variables = pair.template_variables};
+    chat.add_generation_prompt = true;
+    chats.push_back(chat);
+    chat.add_generation_prompt = false;
+    chat.more_messages = pair.chosen;
+    chats.push_back(chat);
+    chat.more_messages = pair.rejected;
+    if (answers == Answers::kBoth) chats.push_back(chat);
+  }
+  return chats;
+}
+
+class ChatRenderer {
+ public:
+  ChatRenderer(std::span<const PreferencePair> pairs, const std::string& source, Answers answers)
+      : pairs_(pairs), source_(source), chats_(chats_of(pairs, answers)), texts_(chats_.size()) {}
+
+  std::vector<std::string> render(const ChatTemplates& templates, int threads) && {
+    for (const bool has_tools : {false, true}) render_part(templates.for_chat(has_tools), has_tools, threads);
+    return std::move(texts_);
+  }
+
+ private:
+  void render_part(const ChatTemplate& chat_template, bool has_tools, int threads) {
+    std::vector<Chat> part;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < chats_.size(); ++i) {
+      if (chats_[i].tools.empty() == has_tools) continue;
+      part.push_back(chats_[i]);
+      places.push_back(i);
+    }
+    try {
+      std::vector<std::string> rendered = chat_template.render(part, threads);
+      for (std::size_t i = 0; i < places.size(); ++i) texts_[places[i]] = std::move(rendered[i]);
+    } catch (const ChatRefused& refused) {
+      const std::size_t pair = places[refused.chat()] * pairs_.size() / chats_.size();
+      refuse(source_, pairs_[pair], std::string("the chat template refuses the messages: ") + refused.what());
+    }
+  }
+
+  std::span<const PreferencePair> pairs_;
+  const std::string& source_;
+  std::vector<Chat> chats_;
+  std::vector<std::string> texts_;
+};
+
+std::vector<std::string> rendered_texts(std::span<const PreferencePair> pairs, const std::string& source,
+                                        const EncodeSettings& settings, int threads) {
+  if (settings.tokenization == Tokenization::kAuthors) {
+    refuse(source, pairs.front(), "holds messages, expected texts with data.tokenization authors");
+  }
+  if (settings.chat_templates == nullptr) {
+    refuse(source, pairs.front(),
+           "holds messages, but the model has no chat template; model.chat_template may name a file with one");
+  }
+  return ChatRenderer(pairs, source, settings.answers).render(*settings.chat_templates, threads);
+}
+
+}  // namespace
+
+PairTexts pair_texts(std::span<const PreferencePair> pairs, const std::string& source, const ModelTokenizer& tokenizer,
+                     const EncodeSettings& settings, int threads) {
+  const std::size_t per_pair = settings.answers == Answers::kBoth ? 3 : 2;
+  if (pairs.front().form == AnswerForm::kMessages) {
+    return {.texts = rendered_texts(pairs, source, settings, threads),
+            .special = SpecialTokens::kOmit,
+            .per_pair = per_pair};
+  }
+  if (settings.tokenization == Tokenization::kAuthors) {
+    return {.texts = separate_texts(pairs, settings.answers), .special = SpecialTokens::kOmit, .per_pair = per_pair};
+  }
+  return {.texts = joined_texts(pairs, tokenizer.eos_token, settings.answers),
+          .special = SpecialTokens::kAdd,
+          .per_pair = per_pair};
+}
+
+}  // namespace equipoise
