@@ -76,11 +76,10 @@ Digest digest_of(std::span<const std::byte> bytes) {
 }
 
 std::vector<std::byte> header_of(const Digest& key, std::uint64_t num_pairs) {
-  const auto magic = std::as_bytes(std::span(kVersion));
-  const auto count = std::as_bytes(std::span(&num_pairs, 1));
-  std::vector<std::byte> header(magic.begin(), magic.end());
-  header.insert(header.end(), key.begin(), key.end());
-  header.insert(header.end(), count.begin(), count.end());
+  std::vector<std::byte> header(kHeaderBytes);
+  std::memcpy(header.data(), kVersion.data(), kVersion.size());
+  std::memcpy(header.data() + kVersion.size(), key.data(), key.size());
+  std::memcpy(header.data() + kVersion.size() + key.size(), &num_pairs, sizeof(num_pairs));
   return header;
 }
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 
+#include "common/huggingface/safetensors.h"
 #include "tests/support/temp_folder.h"
 #include "worker/reference/model_digest.h"
 

@@ -23,7 +23,7 @@ struct Outcome {
 };
 
 struct Case {
-  std::filesystem::path cache;
+  std::filesystem::path cache = {};
   torch::Dtype dtype = torch::kFloat32;
   std::int64_t token_budget = 200;
   int world_size = 1;
