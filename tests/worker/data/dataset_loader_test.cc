@@ -1,0 +1,189 @@
+#include "worker/data/dataset_loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "common/base/cache_folder.h"
+#include "common/config/job_config.h"
+#include "tests/support/temp_folder.h"
+#include "worker/data/stored_dataset.h"
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr char kData[] = "golden/lm/data/train.jsonl";
+
+class Loader : public testing::Test {
+ protected:
+  Loader() {
+    fs::create_directory(folder_ / "model");
+    for (const char* name : {"tokenizer.json", "tokenizer_config.json", "config.json"}) {
+      fs::copy(fs::path("golden/lm/models/gemma/policy") / name, folder_ / "model" / name);
+    }
+    settings_.model = folder_ / "model";
+    settings_.cache = folder_ / "cache";
+  }
+
+  LoadedDataset load(const fs::path& file = kData, const std::vector<std::string>& known_groups = {}) const {
+    return DatasetLoader(settings_).load(file, known_groups);
+  }
+  Digest key(const fs::path& file = kData, const std::vector<std::string>& known_groups = {}) const {
+    return DatasetLoader(settings_).key(file, known_groups);
+  }
+  fs::path only_entry() const {
+    const fs::path entries = settings_.cache / "tokens";
+    EXPECT_EQ(std::distance(fs::directory_iterator(entries), {}), 1);
+    return *fs::directory_iterator(entries);
+  }
+
+  TempFolder folder_;
+  LoaderSettings settings_;
+};
+
+void expect_same(const EncodedDataset& a, const EncodedDataset& b) {
+  EXPECT_EQ(dataset_digest(a), dataset_digest(b));
+  EXPECT_EQ(a.pair_count_K, b.pair_count_K);
+  EXPECT_EQ(a.dropped_pairs, b.dropped_pairs);
+  EXPECT_EQ(a.dropped_count_K, b.dropped_count_K);
+  EXPECT_EQ(a.shortened_count_K, b.shortened_count_K);
+  ASSERT_EQ(a.dropped.size(), b.dropped.size());
+  for (std::size_t i = 0; i < a.dropped.size(); ++i) {
+    EXPECT_EQ(a.dropped[i].position, b.dropped[i].position);
+    EXPECT_EQ(a.dropped[i].reason, b.dropped[i].reason);
+    EXPECT_EQ(a.dropped[i].memberships.at(0).group, b.dropped[i].memberships.at(0).group);
+  }
+}
+
+TEST_F(Loader, ReadsTheSecondTimeWhatItTokenisedTheFirst) {
+  settings_.encode.max_length = 60;
+  const LoadedDataset first = load();
+  EXPECT_FALSE(first.from_cache);
+  EXPECT_THAT(first.notes, IsEmpty());
+  ASSERT_GT(first.data.dropped.size(), 0U);
+  const LoadedDataset second = load();
+  EXPECT_TRUE(second.from_cache);
+  expect_same(second.data, first.data);
+  EXPECT_EQ(only_entry().extension(), ".tokens");  // no lock is left
+}
+
+TEST_F(Loader, KeepsMembershipsAndShares) {
+  const fs::path file = folder_.write(
+      "pairs.jsonl",
+      R"({"prompt": "p", "chosen": "c", "rejected": "r", "group": {"a": 0.25, "b": 1}, "chosen_share": 0.7})");
+  const EncodedDataset first = load(file).data;
+  const LoadedDataset second = load(file);
+  ASSERT_TRUE(second.from_cache);
+  expect_same(second.data, first);
+  const EncodedPair& pair = second.data.pairs.at(0);
+  EXPECT_EQ(pair.chosen_share, 0.7);
+  ASSERT_EQ(pair.memberships.size(), 2U);
+  EXPECT_EQ(pair.memberships[0].weight, 0.25);
+  EXPECT_THAT(second.data.group_names, ElementsAre("a", "b"));
+}
+
+TEST_F(Loader, DoesNotTouchTheTokenizerTheSecondTime) {
+  folder_.write("model/tokenizer.json", "no tokenizer");
+  // What such a folder's tokens would be kept as, made from those of another one.
+  const Digest digest = key();
+  const fs::path entry = cache_entry(settings_.cache, "tokens", digest, "tokens");
+  settings_.model = "golden/lm/models/gemma/policy";
+  const EncodedDataset expected = load().data;
+  settings_.model = folder_ / "model";
+  EXPECT_THROW(load(), std::invalid_argument);
+  write_dataset(entry, digest, expected);
+  expect_same(load().data, expected);
+}
+
+TEST_F(Loader, MakesABrokenStoreAnew) {
+  const EncodedDataset first = load().data;
+  const fs::path entry = only_entry();
+  std::string bytes = read_file(entry);
+  bytes[bytes.size() / 2] ^= 1;
+  folder_.write("cache/tokens/" + entry.filename().string(), bytes);
+  const LoadedDataset second = load();
+  EXPECT_FALSE(second.from_cache);
+  EXPECT_THAT(second.notes, ElementsAre(HasSubstr("has changed since it was written; it is made anew")));
+  expect_same(second.data, first);
+  EXPECT_TRUE(load().from_cache);
+}
+
+TEST_F(Loader, GoesOnWithoutACacheThatCannotBeUsed) {
+  settings_.cache = folder_.write("file", "") / "cache";
+  const LoadedDataset loaded = load();
+  EXPECT_THAT(loaded.notes, ElementsAre(HasSubstr("token ids are not kept: ")));
+  EXPECT_FALSE(loaded.data.pairs.empty());
+  settings_.cache.clear();
+  expect_same(load().data, loaded.data);
+}
+
+TEST_F(Loader, TokenisesOnceForManyAtTheSameTime) {
+  std::atomic<int> made = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) threads.emplace_back([&] { made += load().from_cache ? 0 : 1; });
+  }
+  EXPECT_EQ(made, 1);
+  only_entry();
+}
+
+TEST_F(Loader, KeyDependsOnAllThatTheTokensDependOn) {
+  std::vector<Digest> keys = {key()};
+  const auto is_new = [&](const char* what) {
+    keys.push_back(key());
+    EXPECT_EQ(std::ranges::count(keys, keys.back()), 1) << what;
+  };
+  settings_.encode.max_length = 512;
+  is_new("max_length");
+  settings_.encode.max_prompt_length = 100;
+  is_new("max_prompt_length");
+  settings_.encode.truncation = Truncation::kKeepEnd;
+  is_new("truncation");
+  settings_.encode.tokenization = Tokenization::kAuthors;
+  is_new("tokenization");
+  settings_.encode.answers = Answers::kChosen;
+  is_new("answers");
+  settings_.group_separator = "/";
+  is_new("group_separator");
+  folder_.write("model/chat_template.jinja", "{{ messages }}");
+  is_new("a template of the folder");
+  folder_.write("model/chat_template.jinja", "{{ messages }}{{ strftime_now('%Y') }}");
+  is_new("the day that a template shows");
+  settings_.chat_template = folder_.write("own.jinja", "{{ messages }}");
+  is_new("a template of the job");
+  folder_.write("own.jinja", "{{ messages[0] }}");
+  is_new("its text");
+  std::string tokenizer = read_file(folder_ / "model/tokenizer.json");
+  tokenizer[tokenizer.size() / 2] ^= 1;
+  folder_.write("model/tokenizer.json", tokenizer);
+  is_new("tokenizer.json");
+  EXPECT_NE(key(kData, {"Japan"}), keys.back());
+  EXPECT_NE(key("golden/lm/data/validation.jsonl"), keys.back());
+}
+
+TEST_F(Loader, DependsOnNoFilesName) {
+  fs::copy(kData, folder_ / "copy.jsonl");
+  EXPECT_EQ(key(folder_ / "copy.jsonl"), key());
+}
+
+TEST_F(Loader, NeedsNoTemplateForTexts) {
+  folder_.write("model/chat_template.jinja", "{% if %}");
+  EXPECT_NO_THROW(load());
+  const fs::path chats = folder_.write(
+      "chats.jsonl",
+      R"({"prompt": [{"role": "user", "content": "a"}], "chosen": [{"role": "assistant", "content": "b"}],)"
+      R"( "rejected": [{"role": "assistant", "content": "c"}]})");
+  EXPECT_THROW(load(chats), std::invalid_argument);
+  folder_.write("model/chat_template.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}");
+  EXPECT_EQ(load(chats).data.pairs.size(), 1U);
+}
+
+}  // namespace
+}  // namespace equipoise
