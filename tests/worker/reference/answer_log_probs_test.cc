@@ -1,5 +1,6 @@
 #include "worker/reference/answer_log_probs.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <mutex>
@@ -44,7 +45,7 @@ TEST(AnswerLogProbs, AreThoseOfTransformers) {
 
 TEST(AnswerLogProbs, AreTheSameBitsOnAnyNumberOfRanks) {
   const auto pairs = golden_pairs();
-  torch::set_num_threads(1);
+  at::set_num_threads(1);
   for (const torch::Dtype dtype : {torch::kFloat32, torch::kFloat64}) {
     const AnswerLogProbs one = on_ranks(1, pairs, kPolicy, dtype);
     for (const int world_size : {2, 4, 7, 24}) {

@@ -74,7 +74,8 @@ TEST(ModelDigest, IsOfConfigurationAndWeightsWhereverTheyLie) {
   // The same tensors under an index.
   std::filesystem::rename(temp / "model.safetensors", temp / "part.safetensors");
   std::string map;
-  for (const TensorView& tensor : SafetensorsFile::open(temp / "part.safetensors").tensors()) {
+  const SafetensorsFile part = SafetensorsFile::open(temp / "part.safetensors");
+  for (const TensorView& tensor : part.tensors()) {
     map += (map.empty() ? "" : ", ") + ("\"" + tensor.name + "\": \"part.safetensors\"");
   }
   temp.write("model.safetensors.index.json", "{\"weight_map\": {" + map + "}}");

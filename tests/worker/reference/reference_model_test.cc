@@ -1,5 +1,6 @@
 #include "worker/reference/reference_model.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 
@@ -61,7 +62,7 @@ Outcome log_probs(const Case& run, const std::vector<EncodedPair>& pairs) {
 TEST(ReferenceModel, ComputesOnceAndReadsAfterwardsOnAnyNumberOfRanks) {
   const TempFolder temp;
   const auto pairs = golden_pairs();
-  torch::set_num_threads(1);
+  at::set_num_threads(1);
   const Outcome first = log_probs({.cache = temp.path(), .world_size = 2}, pairs);
   EXPECT_GT(first.passes, 1);
   EXPECT_TRUE(first.entry.empty());
