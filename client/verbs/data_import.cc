@@ -14,12 +14,14 @@ struct ImportFlags {
   SurveyPairOptions pairs;
   bool by_question = false;
   bool omit_group = false;
+  std::string labels = "majority";
   bool all_groups = false;  // GlobalOpinionQA
 
   SurveyPairOptions pair_options() const {
     SurveyPairOptions options = pairs;
     options.split = by_question ? SurveySplit::kByQuestion : SurveySplit::kByPair;
     options.group_in_prompt = omit_group ? GroupInPrompt::kOmitted : GroupInPrompt::kNamed;
+    options.labels = labels == "sampled" ? SurveyLabels::kSampled : SurveyLabels::kMajority;
     return options;
   }
 };
@@ -41,6 +43,13 @@ void add_pair_options(CLI::App& format, ImportFlags& flags, const std::string& d
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   format.add_option("--pairs-per-question", flags.pairs.pairs_per_question, "Each with another rejected answer")
+      ->type_name("N")
+      ->capture_default_str();
+  format.add_option("--labels", flags.labels, "Chosen is the most voted option, or drawn by the shares of the votes")
+      ->type_name("majority|sampled")
+      ->check(CLI::IsMember({"majority", "sampled"}))
+      ->capture_default_str();
+  format.add_option("--draws", flags.pairs.draws, "Pairs a question, with sampled labels")
       ->type_name("N")
       ->capture_default_str();
   format.add_flag("--split-by-question", flags.by_question, "Validation asks only questions training never saw");

@@ -105,7 +105,7 @@ TEST(LogLinearConfig, NamesWhatIsMissingOrOutOfRange) {
 TEST(LogLinearConfig, RefusesWhatALogLinearPolicyCannotHave) {
   const std::vector<std::pair<Change, std::string>> cases = {
       {[](auto& job) { job.mutable_model()->set_path("/m"); }, "model has no use with policy.log_linear"},
-      {[](auto& job) { job.mutable_loss()->set_type(v1::LOSS_TYPE_SFT); }, "loss.type is sft, expected dpo or ipo"},
+      {[](auto& job) { job.mutable_loss()->set_type(v1::LOSS_TYPE_SFT); }, "loss.type is sft, expected dpo, ipo, hinge or robust"},
       {[](auto& job) { job.mutable_optimizer()->set_type(v1::OPTIMIZER_TYPE_ADAMW); },
        "optimizer.type is adamw, expected sgd"},
       {[](auto& job) { job.mutable_optimizer()->set_max_grad_norm(1); }, "optimizer.max_grad_norm has no use"},

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -35,6 +36,44 @@ TEST(MetricsFile, NamesTheWorstGroupAndTheGapOfTheWeights) {
   EXPECT_EQ(line["worst_group_loss"], 0.75);
   EXPECT_EQ(line["min_group_accuracy"], 0);
   EXPECT_EQ(line["robust_gap"], 0.75 - (0.25 * 0.5 + 0.75 * 0.75));
+}
+
+TEST(MetricsFile, CountsLossesAndTheGapFromTheBaseline) {
+  const TempFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  MetricsFile file(path, {"a", "b"}, {"a", "b"}, Rewards::kLogged,
+                   {.train_baseline_K = {}, .validation_baseline_K = {0.25, 0.625}});
+  file.write_evaluation({}, two_groups(0.5, 0.75), std::vector<double>{0.25, 0.75});
+  const auto line = only_line(path);
+  EXPECT_EQ(line["group_excess_loss"], nlohmann::json({{"a", 0.25}, {"b", 0.125}}));
+  EXPECT_EQ(line["eval_group/b/excess_loss"], 0.125);
+  EXPECT_EQ(line["worst_group"], "b") << "by its loss";
+  EXPECT_EQ(line["worst_group_excess_loss"], 0.25);
+  EXPECT_EQ(line["robust_gap"], 0.25 - (0.25 * 0.25 + 0.75 * 0.125));
+}
+
+TEST(MetricsFile, LeavesOutTheExcessOfAGroupWithoutABaseline) {
+  const TempFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  MetricsFile file(path, {"a"}, {"a", "b"}, Rewards::kLogged,
+                   {.train_baseline_K = {0.25}, .validation_baseline_K = {0.25, std::nan("")}});
+  file.write_evaluation({}, two_groups(0.5, 0.75), std::vector<double>{1});
+  EXPECT_EQ(only_line(path)["group_excess_loss"], nlohmann::json({{"a", 0.25}}));
+}
+
+TEST(MetricsFile, HasTheSftTermWhereThereIsOne) {
+  const TempFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  MetricsFile file(path, {"a", "b"}, {}, Rewards::kLogged, {.nll = true});
+  BatchSums sums(2);
+  sums.add({.loss = 1, .nll = 3}, std::vector<Membership>{{0, 1.0}});
+  sums.add({.loss = 1, .nll = 1}, std::vector<Membership>{{0, 0.5}, {1, 0.5}});
+  const StepResult result{.sums = sums, .weight = {}, .phase_seconds = {}};
+  file.write_step({}, result, std::vector<double>{0.5, 0.5}, {});
+  const auto line = only_line(path);
+  EXPECT_EQ(line["nll_loss"], 2);
+  EXPECT_EQ(line["group_nll_loss"]["a"], 3.5 / 1.5);
+  EXPECT_EQ(line["group_nll_loss"]["b"], 1);
 }
 
 TEST(MetricsFile, WritesNumbersThatReadBackToTheSameBits) {
