@@ -69,8 +69,7 @@ class EvaluationRun {
 
   void run() {
     progress_.tell("reading data", 0);
-    const ModelTokenizer tokenizer = load_model_tokenizer(config_.model.path);
-    const EncodedDataset data = load_evaluation_data(config_, tokenizer, context_.threads);
+    const EncodedDataset data = load_evaluation_data(config_, context_.threads);
     check_same_on_all_ranks(context_.host, dataset_digest(data), "data or tokenizer");
     EvaluatedPairs pairs{.data = data,
                          .rejected = is_sft() ? RejectedAnswers::kNone : RejectedAnswers::kScored,

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kParts[] = {"metrics.jsonl", "job.yaml", "report.html", "final"};
+constexpr const char* kParts[] = {"metrics.jsonl", "job.yaml", "data.json", "report.html", "final"};
 constexpr const char* kPreviousFinal = "final.previous";
 
 [[noreturn]] void refuse(const JobConfig& config, const std::string& what) {
@@ -63,6 +63,7 @@ void check_output(const JobConfig& config) {
   check_writable(config);
   check_input(config, "model.path", config.model.path);
   check_input(config, "model.reference", config.model.reference);
+  check_input(config, "model.chat_template", config.model.chat_template);
   check_input(config, "data.train", config.data.train);
   check_input(config, "data.validation", config.data.validation);
   check_input(config, "data.test", config.data.test);
@@ -82,7 +83,7 @@ void prepare_output(const JobConfig& config, const v1::JobSpec& spec) {
     fs::remove_all(config.output / kPreviousFinal, error);
     if (!error) fs::rename(config.output / "final", config.output / kPreviousFinal, error);
   }
-  for (const char* part : {"metrics.jsonl", "job.yaml", "report.html"}) {
+  for (const char* part : {"metrics.jsonl", "job.yaml", "data.json", "report.html"}) {
     if (!error) fs::remove_all(config.output / part, error);
   }
   if (error) refuse(config, "cannot be cleared of the run before: " + error.message());

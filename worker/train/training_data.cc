@@ -4,18 +4,37 @@
 #include <stdexcept>
 #include <string>
 
-#include "common/dataset/preference_pair.h"
+#include "common/base/cache_folder.h"
+#include "worker/data/dataset_loader.h"
 #include "worker/objective/label_floor.h"
 
 namespace equipoise {
 namespace {
 
-EncodedDataset load_file(const std::filesystem::path& path, const JobConfig& config, const ModelTokenizer& tokenizer,
-                         std::vector<std::string> known_groups, int threads) {
-  const bool is_sft = config.loss.type == LossType::kSft;
-  const PreferenceData data = read_preference_file(path, is_sft ? Rejected::kOptional : Rejected::kRequired,
-                                                   std::move(known_groups), config.data.group_separator);
-  return encode_pairs(data, tokenizer, config.data.max_length, threads, is_sft ? Answers::kChosen : Answers::kBoth);
+DatasetLoader loader_of(const JobConfig& config, int threads) {
+  const DataConfig& data = config.data;
+  return DatasetLoader({.model = config.model.path,
+                        .chat_template = config.model.chat_template,
+                        .encode = {.max_length = data.max_length,
+                                   .max_prompt_length = data.max_prompt_length,
+                                   .truncation = data.truncation,
+                                   .tokenization = data.tokenization,
+                                   .answers = config.loss.type == LossType::kSft ? Answers::kChosen : Answers::kBoth,
+                                   .chat_templates = nullptr},
+                        .group_separator = data.group_separator,
+                        .cache = data.token_cache ? cache_folder() : std::filesystem::path(),
+                        .threads = threads});
+}
+
+// The data; how it was read goes to `files`.
+EncodedDataset read(DatasetLoader& loader, const std::filesystem::path& file,
+                    const std::vector<std::string>& known_groups, std::vector<FileReading>& files) {
+  LoadedDataset loaded = loader.load(file, known_groups);
+  files.push_back({.file = std::move(loaded.file),
+                   .from_cache = loaded.from_cache,
+                   .seconds = loaded.seconds,
+                   .notes = std::move(loaded.notes)});
+  return std::move(loaded.data);
 }
 
 void replace_group_counts(EncodedDataset& train, const std::map<std::string, double>& group_counts) {
@@ -41,7 +60,7 @@ void check_groups_have_pairs(const EncodedDataset& train, const JobConfig& confi
     if (train.pair_count_K[g] > 0) continue;
     throw std::invalid_argument(
         config.data.train.string() + ": group \"" + train.group_names[g] +
-        "\" has no pair whose prompt is shorter than data.max_length = " + std::to_string(config.data.max_length));
+        "\" has no pair that is not too long for data.max_length = " + std::to_string(config.data.max_length));
   }
 }
 
@@ -60,9 +79,10 @@ std::vector<double> label_floors(const EncodedDataset& dataset, const JobConfig&
 
 }  // namespace
 
-TrainingData load_training_data(const JobConfig& config, const ModelTokenizer& tokenizer, int threads) {
+TrainingData load_training_data(const JobConfig& config, int threads) {
   TrainingData data;
-  data.train = load_file(config.data.train, config, tokenizer, {}, threads);
+  DatasetLoader loader = loader_of(config, threads);
+  data.train = read(loader, config.data.train, {}, data.files);
   check_groups_have_pairs(data.train, config);
   replace_group_counts(data.train, config.data.group_counts);
   data.digest = dataset_digest(data.train);
@@ -71,14 +91,14 @@ TrainingData load_training_data(const JobConfig& config, const ModelTokenizer& t
     data.strata = strata_of(data.train, config.training.group_shares);
   }
   if (config.data.validation) {
-    data.validation = load_file(*config.data.validation, config, tokenizer, data.train.group_names, threads);
+    data.validation = read(loader, *config.data.validation, data.train.group_names, data.files);
     data.validation_floor_K = label_floors(data.validation, config);
   }
   return data;
 }
 
-EncodedDataset load_evaluation_data(const JobConfig& config, const ModelTokenizer& tokenizer, int threads) {
-  return load_file(config.data.train, config, tokenizer, {}, threads);
+EncodedDataset load_evaluation_data(const JobConfig& config, int threads) {
+  return loader_of(config, threads).load(config.data.train, {}).data;
 }
 
 }  // namespace equipoise
