@@ -19,6 +19,9 @@ namespace {
 // pass.
 constexpr std::size_t kBucketBytes = std::size_t{25} << 20;
 
+// More groups than a log should name; data.json has all of them.
+constexpr std::size_t kMostLossLines = 10;
+
 // A phase that is over sooner needs no percentage.
 constexpr std::chrono::seconds kBetweenProgress{5};
 
@@ -27,7 +30,6 @@ class TrainingRun {
   TrainingRun(const RunContext& context, const JobConfig& config)
       : context_(context),
         config_(config),
-        tokenizer_(load_model_tokenizer(config.model.path)),
         data_(load_data()),
         label_noise_(config.loss, data_.train.group_names),
         policy_(Decoder::load(config.model.path, torch_dtype(config.model.dtype), context.device.device)),
@@ -40,6 +42,7 @@ class TrainingRun {
     if (is_first()) {
       prepare_output(config_, context_.registration.spec);
       report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt,
+      write_data_report(config_.output / "data.json", reported_files());
                                             config_.output / "metrics.jsonl", config_, data_);
     }
     const TrainingEnd end = train();
@@ -55,15 +58,26 @@ class TrainingRun {
 
   TrainingData load_data() {
     context_.heartbeat.set_phase("reading data");
-    return load_training_data(config_, tokenizer_, context_.threads);
+    return load_training_data(config_, context_.threads);
+  }
+
+  std::vector<ReportedFile> reported_files() const {
+    std::vector<ReportedFile> files{{.split = "train", .reading = data_.files[0], .data = data_.train}};
+    if (data_.files.size() > 1) files.push_back({"validation", data_.files[1], data_.validation});
+    return files;
+  }
+
+  void log_file(const ReportedFile& file) const {
+    context_.log.info("{}", reading_line(file.reading, file.data));
+    for (const std::string& note : file.reading.notes) context_.log.warn("{}", note);
+    for (const auto& line : loss_lines(file.reading, file.data, config_.data.max_length, kMostLossLines)) {
+      context_.log.warn("{}", line);
+    }
   }
 
   ShardPlan start() {
-    const std::size_t dropped = static_cast<std::size_t>(data_.train.dropped_pairs);
-    if (is_first() && dropped > 0) {
-      context_.log.warn("{}: {} of {} pairs are left out, their prompt reaches data.max_length = {}",
-                        config_.data.train.string(), dropped, dropped + data_.train.pairs.size(),
-                        config_.data.max_length);
+    if (is_first()) {
+      for (const ReportedFile& file : reported_files()) log_file(file);
     }
     check_same_on_all_ranks(context_.host, dataset_digest(data_.validation), "validation data");
     check_same_on_all_ranks(context_.host, parameter_digest(policy_.parameters()), "model");
@@ -148,7 +162,12 @@ class TrainingRun {
     context_.heartbeat.set_phase("saving");
     if (!is_first()) return;
     best_.put_back(policy_.parameters());
-    save_model(policy_, config_.model.path, config_.output / "final");
+    const auto folder = config_.output / "final";
+    save_model(policy_, config_.model.path, folder);
+    if (const auto& file = config_.model.chat_template) {
+      constexpr auto kReplace = std::filesystem::copy_options::overwrite_existing;
+      std::filesystem::copy_file(*file, folder / "chat_template.jinja", kReplace);
+    }
     discard_previous_run(config_);
   }
 
@@ -166,7 +185,6 @@ class TrainingRun {
 
   const RunContext& context_;
   const JobConfig& config_;
-  ModelTokenizer tokenizer_;
   TrainingData data_;
   LabelNoise label_noise_;
   Decoder policy_;
