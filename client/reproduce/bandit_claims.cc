@@ -1,10 +1,8 @@
 #include "client/reproduce/bandit_claims.h"
 
-#include <cmath>
 #include <functional>
 
 #include "client/reproduce/bandit_series.h"
-#include "client/reproduce/significant_text.h"
 
 namespace equipoise::reproduce {
 namespace {
@@ -15,18 +13,6 @@ using Judge = std::function<std::optional<Finding>(const Scenario&, const Runs&)
 constexpr double kAlike = 0.01;     // means within one per cent are the same
 constexpr double kGapSlope = -0.5;  // T^-1/2
 
-Verdict verdict(bool holds) { return holds ? Verdict::kHolds : Verdict::kDoesNotHold; }
-
-// With spaces that no line ends at.
-std::string plus_minus(double value, double error) {
-  return significant_text(value) + "\u00a0±\u00a0" + significant_text(error, 2);
-}
-
-std::string against(const PairedDifference& difference) {
-  return significant_text(difference.mean_a) + " against " + significant_text(difference.mean_b) + ", difference " +
-         plus_minus(difference.mean, difference.standard_error);
-}
-
 class Judging {
  public:
   explicit Judging(const BanditResults& results) : results_(results) {}
@@ -34,7 +20,7 @@ class Judging {
   void add(std::string statement, std::string rule, const Judge& judge) {
     Claim claim{std::move(statement), std::move(rule), {}};
     for (std::size_t s = 0; s < paper_scenarios().size(); ++s) {
-      claim.by_scenario.push_back(judge(paper_scenarios()[s], results_.runs[s]));
+      claim.findings.push_back(judge(paper_scenarios()[s], results_.runs[s]));
     }
     claims_.push_back(std::move(claim));
   }
@@ -113,26 +99,6 @@ class Judging {
 
 }  // namespace
 
-Finding judge_below(std::span<const double> a, std::span<const double> b) {
-  const PairedDifference difference = paired_difference(a, b);
-  return {verdict(difference.mean < -2 * difference.standard_error), against(difference)};
-}
-
-Finding judge_alike(std::span<const double> a, std::span<const double> b, double tolerance) {
-  const PairedDifference difference = paired_difference(a, b);
-  return {verdict(std::abs(difference.mean_a - difference.mean_b) <= tolerance * std::abs(difference.mean_b)),
-          against(difference)};
-}
-
-Finding judge_above(std::span<const double> a, double bound) {
-  const double error = standard_error(a);
-  return {verdict(mean(a) - bound > 2 * error), plus_minus(mean(a), error)};
-}
-
-Finding judge_slope(double slope, double bound) {
-  return {verdict(slope <= bound), "slope " + significant_text(slope)};
-}
-
 std::vector<Claim> judge_bandits(const BanditResults& results) {
   Judging judging(results);
   judging.add_lower(Method::kGrDpo, Method::kDpo);
@@ -149,18 +115,6 @@ std::vector<Claim> judge_bandits(const BanditResults& results) {
   judging.add_trade_off(Family::kIpo);
   for (const GapMethod method : kGapMethods) judging.add_gap(method);
   return judging.finish();
-}
-
-ClaimCount count_claims(std::span<const Claim> claims) {
-  ClaimCount count;
-  for (const Claim& claim : claims) {
-    for (const std::optional<Finding>& finding : claim.by_scenario) {
-      if (!finding) continue;
-      ++count.judged;
-      if (finding->verdict == Verdict::kHolds) ++count.holding;
-    }
-  }
-  return count;
 }
 
 }  // namespace equipoise::reproduce

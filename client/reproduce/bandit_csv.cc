@@ -1,29 +1,13 @@
 #include "client/reproduce/bandit_csv.h"
 
 #include <algorithm>
-#include <initializer_list>
 
 #include "client/reproduce/bandit_series.h"
+#include "client/reproduce/csv_text.h"
 #include "common/base/number_text.h"
 
 namespace equipoise::reproduce {
 namespace {
-
-std::string csv_cell(std::string_view cell) {
-  if (cell.find_first_of(",\"\n") == std::string_view::npos) return std::string(cell);
-  std::string text = "\"";
-  for (const char character : cell) text.append(character == '"' ? 2 : 1, character);
-  return text + "\"";
-}
-
-void add_row(std::string& csv, std::initializer_list<std::string> cells) {
-  bool first = true;
-  for (const std::string& cell : cells) {
-    csv.append(first ? "" : ",").append(csv_cell(cell));
-    first = false;
-  }
-  csv += "\n";
-}
 
 // Calls visit(scenario, runs) for each scenario.
 template <class Visit>
@@ -33,15 +17,13 @@ void each_scenario(const BanditResults& results, Visit visit) {
   }
 }
 
-std::string family_name(Family family) { return family == Family::kDpo ? "DPO" : "IPO"; }
-
 void add_estimates(std::string& csv, const std::string& scenario, Method method, const std::string& measure,
                    const Series& series) {
   for (std::size_t i = 0; i < series.iteration.size(); ++i) {
     const Estimate& over_seeds = series.over_seeds[i];
-    add_row(csv, {scenario, std::string(method_name(method)), measure, number_text(series.iteration[i]),
-                  number_text(over_seeds.mean), number_text(over_seeds.standard_error), number_text(over_seeds.low),
-                  number_text(over_seeds.high)});
+    add_csv_row(csv, {scenario, std::string(method_name(method)), measure, number_text(series.iteration[i]),
+                      number_text(over_seeds.mean), number_text(over_seeds.standard_error), number_text(over_seeds.low),
+                      number_text(over_seeds.high)});
   }
 }
 
@@ -55,12 +37,12 @@ std::string curves_csv(const BanditResults& results) {
     for (const Method method : kMethods) {
       for (const BanditRun& run : runs) {
         for (const Checkpoint& point : run.methods[static_cast<std::size_t>(method)]) {
-          add_row(csv,
-                  {scenario, std::string(method_name(method)), std::to_string(run.seed),
-                   std::to_string(point.iteration), number_text(max_validation_loss(point)),
-                   number_text(max_reward_error(point)), number_text(point.validation_loss_K[0]),
-                   number_text(point.validation_loss_K[1]), number_text(point.reward_error_K[0]),
-                   number_text(point.reward_error_K[1]), number_text(point.alpha_K[0]), number_text(point.alpha_K[1])});
+          add_csv_row(csv, {scenario, std::string(method_name(method)), std::to_string(run.seed),
+                            std::to_string(point.iteration), number_text(max_validation_loss(point)),
+                            number_text(max_reward_error(point)), number_text(point.validation_loss_K[0]),
+                            number_text(point.validation_loss_K[1]), number_text(point.reward_error_K[0]),
+                            number_text(point.reward_error_K[1]), number_text(point.alpha_K[0]),
+                            number_text(point.alpha_K[1])});
         }
       }
     }
@@ -86,9 +68,9 @@ std::string trade_off_csv(const BanditResults& results) {
       for (std::size_t i = 0; i < kTradeOffs.size(); ++i) {
         for (const BanditRun& run : runs) {
           const Checkpoint& end = run.trade_off[static_cast<std::size_t>(family)][i];
-          add_row(csv, {scenario, family_name(family), number_text(kTradeOffs[i]), std::to_string(run.seed),
-                        number_text(max_validation_loss(end)), number_text(mean_validation_loss(end)),
-                        number_text(max_reward_error(end))});
+          add_csv_row(csv, {scenario, std::string(family_name(family)), number_text(kTradeOffs[i]),
+                            std::to_string(run.seed), number_text(max_validation_loss(end)),
+                            number_text(mean_validation_loss(end)), number_text(max_reward_error(end))});
         }
       }
     }
@@ -102,9 +84,9 @@ std::string duality_gap_csv(const BanditResults& results) {
     for (const GapMethod method : kGapMethods) {
       for (const BanditRun& run : runs) {
         for (const GapPoint& point : run.gaps[static_cast<std::size_t>(method)]) {
-          add_row(csv, {scenario, std::string(gap_method_name(method)), std::to_string(run.seed),
-                        std::to_string(point.iteration), number_text(point.primal), number_text(point.dual),
-                        number_text(point.gap)});
+          add_csv_row(csv, {scenario, std::string(gap_method_name(method)), std::to_string(run.seed),
+                            std::to_string(point.iteration), number_text(point.primal), number_text(point.dual),
+                            number_text(point.gap)});
         }
       }
     }
@@ -123,29 +105,22 @@ std::string settings_csv(const BanditOptions& options) {
       const bool robust = run.engine.robust.mode == RobustMode::kGroupRobust;
       const std::int64_t iterations =
           options.most_iterations == 0 ? run.iterations : std::min(run.iterations, options.most_iterations);
-      add_row(csv,
-              {std::string(scenario.name), std::string(method_name(method)),
-               std::string(log_linear::feature_map_name(options.features)), std::to_string(scenario.train_sizes_K[0]),
-               std::to_string(scenario.train_sizes_K[1]), std::to_string(kEvaluationSizes[0]),
-               std::to_string(kEvaluationSizes[1]), number_text(run.engine.loss.beta),
-               closed ? "closed form" : "gradient", closed ? "" : number_text(run.engine.theta.learning_rate),
-               robust ? number_text(run.engine.robust.step_size) : "", std::to_string(iterations)});
+      add_csv_row(
+          csv, {std::string(scenario.name), std::string(method_name(method)),
+                std::string(log_linear::feature_map_name(options.features)), std::to_string(scenario.train_sizes_K[0]),
+                std::to_string(scenario.train_sizes_K[1]), std::to_string(kEvaluationSizes[0]),
+                std::to_string(kEvaluationSizes[1]), number_text(run.engine.loss.beta),
+                closed ? "closed form" : "gradient", closed ? "" : number_text(run.engine.theta.learning_rate),
+                robust ? number_text(run.engine.robust.step_size) : "", std::to_string(iterations)});
     }
   }
   return csv;
 }
 
 std::string claims_csv(std::span<const Claim> claims) {
-  std::string csv = "claim,rule,scenario,verdict,numbers\n";
-  for (const Claim& claim : claims) {
-    for (std::size_t s = 0; s < claim.by_scenario.size(); ++s) {
-      const std::optional<Finding>& finding = claim.by_scenario[s];
-      if (!finding) continue;
-      add_row(csv, {claim.statement, claim.rule, std::string(paper_scenarios()[s].name),
-                    finding->verdict == Verdict::kHolds ? "holds" : "does not hold", finding->numbers});
-    }
-  }
-  return csv;
+  std::vector<std::string> names;
+  for (const Scenario& scenario : paper_scenarios()) names.emplace_back(scenario.name);
+  return claims_csv(claims, "scenario", names);
 }
 
 }  // namespace equipoise::reproduce

@@ -49,30 +49,6 @@ RunSettings ipo_settings(RobustMode mode, ClosedForm closed_form) {
 
 std::span<const Scenario> paper_scenarios() { return kScenarios; }
 
-std::string_view method_name(Method method) {
-  return method == Method::kGrIpoAuthors ? "GR-IPO (authors' α step)" : method_label(method);
-}
-
-std::string_view method_label(Method method) {
-  switch (method) {
-    case Method::kDpo:
-      return "DPO";
-    case Method::kIsDpo:
-      return "IS-DPO";
-    case Method::kGrDpo:
-      return "GR-DPO";
-    case Method::kIpo:
-      return "IPO";
-    case Method::kIsIpo:
-      return "IS-IPO";
-    case Method::kGrIpo:
-      return "GR-IPO";
-    case Method::kGrIpoAuthors:
-      return "GR-IPO†";
-  }
-  check_failed("a method of the experiment", __FILE__, __LINE__);
-}
-
 std::string_view gap_method_name(GapMethod method) {
   switch (method) {
     case GapMethod::kGrDpo:
@@ -85,9 +61,7 @@ std::string_view gap_method_name(GapMethod method) {
   check_failed("a run with a duality gap", __FILE__, __LINE__);
 }
 
-Family family_of(Method method) { return method <= Method::kGrDpo ? Family::kDpo : Family::kIpo; }
 Family family_of(GapMethod method) { return method == GapMethod::kGrDpo ? Family::kDpo : Family::kIpo; }
-Method robust_method(Family family) { return family == Family::kDpo ? Method::kGrDpo : Method::kGrIpo; }
 
 RunSettings method_settings(const Scenario& scenario, Method method) {
   RunSettings run;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "client/reproduce/method.h"
 #include "common/log_linear/engine.h"
 #include "common/log_linear/preference_generator.h"
 
@@ -28,9 +29,6 @@ struct Scenario {
 // In the paper's order.
 std::span<const Scenario> paper_scenarios();
 
-enum class Family { kDpo, kIpo };
-enum class Method { kDpo, kIsDpo, kGrDpo, kIpo, kIsIpo, kGrIpo, kGrIpoAuthors };
-
 inline constexpr std::array kMethods{Method::kDpo,   Method::kIsDpo, Method::kGrDpo,       Method::kIpo,
                                      Method::kIsIpo, Method::kGrIpo, Method::kGrIpoAuthors};
 // chi = 1 is the paper's objective; chi = 0 counts every group alike.
@@ -40,12 +38,8 @@ inline constexpr std::array kTradeOffs{0.0, 0.25, 0.5, 0.75, 1.0};
 enum class GapMethod { kGrDpo, kGrIpoGradient, kGrIpoClosed };
 inline constexpr std::array kGapMethods{GapMethod::kGrDpo, GapMethod::kGrIpoGradient, GapMethod::kGrIpoClosed};
 
-std::string_view method_name(Method method);   // "GR-IPO (authors' α step)"
-std::string_view method_label(Method method);  // for plots: "GR-IPO†"
 std::string_view gap_method_name(GapMethod method);
-Family family_of(Method method);
 Family family_of(GapMethod method);
-Method robust_method(Family family);  // GR-DPO or GR-IPO
 
 struct RunSettings {
   log_linear::EngineSettings engine;

@@ -5,7 +5,6 @@
 #include "client/plot/bar_chart.h"
 #include "client/plot/line_chart.h"
 #include "client/reproduce/significant_text.h"
-#include "common/base/error.h"
 
 namespace equipoise::reproduce {
 namespace {
@@ -25,16 +24,6 @@ std::vector<Method> methods_of(Family family) {
     if (family_of(method) == family) methods.push_back(method);
   }
   return methods;
-}
-
-Curve curve_of(std::string label, Ink ink, Stroke stroke, const Series& series) {
-  Curve curve{.label = std::move(label), .ink = ink, .stroke = stroke, .x = series.iteration};
-  for (const Estimate& over_seeds : series.over_seeds) {
-    curve.y.push_back(over_seeds.mean);
-    curve.low.push_back(over_seeds.low);
-    curve.high.push_back(over_seeds.high);
-  }
-  return curve;
 }
 
 AxisSpec iteration_axis() { return {.title = "iteration", .kind = ScaleKind::kLog10}; }
@@ -71,36 +60,6 @@ Curve square_root_reference(const Curve& gap) {
 }
 
 }  // namespace
-
-Ink method_ink(Method method) {
-  switch (method) {
-    case Method::kDpo:
-    case Method::kIpo:
-      return Ink::kVermilion;
-    case Method::kIsDpo:
-    case Method::kIsIpo:
-      return Ink::kBlue;
-    case Method::kGrDpo:
-    case Method::kGrIpo:
-      return Ink::kGreen;
-    case Method::kGrIpoAuthors:
-      return Ink::kPurple;
-  }
-  check_failed("a method of the experiment", __FILE__, __LINE__);
-}
-
-Stroke method_stroke(Method method) {
-  switch (method_ink(method)) {
-    case Ink::kVermilion:
-      return Stroke::kDashed;
-    case Ink::kBlue:
-      return Stroke::kDashDotted;
-    case Ink::kPurple:
-      return Stroke::kDotted;
-    default:
-      return Stroke::kSolid;
-  }
-}
 
 std::string loss_plot(const std::vector<BanditRun>& runs, Family family) {
   return method_curves(runs, family, max_validation_loss, "Max validation group loss",

@@ -4,13 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "client/plot/palette.h"
 #include "client/reproduce/bandit_series.h"
 
 namespace equipoise::reproduce {
-
-plot::Ink method_ink(Method method);
-plot::Stroke method_stroke(Method method);
 
 // One scenario, one family, in the paper's order.
 std::string loss_plot(const std::vector<BanditRun>& runs, Family family);

@@ -6,26 +6,13 @@
 #include "client/plot/svg_writer.h"
 #include "client/reproduce/bandit_csv.h"
 #include "client/reproduce/bandit_plots.h"
+#include "client/reproduce/report_markup.h"
 #include "client/reproduce/significant_text.h"
 
 namespace equipoise::reproduce {
 namespace {
 
-using plot::escape_xml;
-
 constexpr const char* kTitle = "Group-robust preference optimisation on log-linear bandits";
-
-std::string element(const std::string& name, const std::string& inside, const std::string& css_class = "") {
-  return "<" + name + (css_class.empty() ? "" : " class=\"" + css_class + "\"") + ">" + inside + "</" + name + ">\n";
-}
-
-std::string row(const std::vector<std::string>& plots, const std::string& css_class) {
-  std::string figures = "\n";
-  for (const std::string& picture : plots) figures += element("figure", picture);
-  return element("div", figures, css_class);
-}
-
-std::string family_name(Family family) { return family == Family::kDpo ? "DPO" : "IPO"; }
 
 std::string header(const BanditResults& results, const std::vector<Claim>& claims) {
   const ClaimCount count = count_claims(claims);
@@ -51,22 +38,9 @@ std::string header(const BanditResults& results, const std::vector<Claim>& claim
   return text;
 }
 
-std::string finding_cell(const std::optional<Finding>& finding) {
-  if (!finding) return element("td", "–");
-  const bool holds = finding->verdict == Verdict::kHolds;
-  return element("td", element("span", holds ? "✓ holds" : "✗ does not hold", holds ? "good" : "bad") +
-                           element("span", escape_xml(finding->numbers), "note"));
-}
-
 std::string claims_section(const std::vector<Claim>& claims) {
-  std::string head = "<th>Claim, and the rule it is judged by</th>";
-  for (const Scenario& scenario : paper_scenarios()) head += element("th", std::string(scenario.title));
-  std::string body;
-  for (const Claim& claim : claims) {
-    std::string cells = element("th", escape_xml(claim.statement) + element("span", escape_xml(claim.rule), "note"));
-    for (const std::optional<Finding>& finding : claim.by_scenario) cells += finding_cell(finding);
-    body += element("tr", cells);
-  }
+  std::vector<std::string> columns;
+  for (const Scenario& scenario : paper_scenarios()) columns.emplace_back(scenario.title);
   return element("h2", "What holds") +
          element(
              "p",
@@ -76,7 +50,7 @@ std::string claims_section(const std::vector<Claim>& claims) {
              "group-robust methods start and importance sampling stays, already count a pair of the smaller group "
              "four times as much as one of the larger: differences between the two can be small there.",
              "note") +
-         element("div", element("table", element("thead", element("tr", head)) + element("tbody", body)), "wide");
+         claims_table(claims, columns);
 }
 
 std::string legend() {
@@ -104,9 +78,9 @@ std::string training_section(const BanditResults& results) {
     text += element("h3", std::string(scenario.title) + " (" + std::to_string(scenario.train_sizes_K[0]) + " and " +
                               std::to_string(scenario.train_sizes_K[1]) + " pairs)");
     for (const Family family : {Family::kDpo, Family::kIpo}) {
-      text += row({loss_plot(runs, family), reward_error_plot(runs, family), final_bars(runs, family),
-                   alpha_plot(scenario, runs, family)},
-                  "row");
+      text += figure_row(std::vector{loss_plot(runs, family), reward_error_plot(runs, family), final_bars(runs, family),
+                                     alpha_plot(scenario, runs, family)},
+                         "row");
     }
   }
   return text +
@@ -130,7 +104,7 @@ std::string trade_off_section(const BanditResults& results) {
     for (std::size_t s = 0; s < paper_scenarios().size(); ++s) {
       plots.push_back(trade_off_plot(paper_scenarios()[s], results.runs[s], family));
     }
-    text += element("h3", "GR-" + family_name(family)) + row(plots, "row three");
+    text += element("h3", "GR-" + std::string(family_name(family))) + figure_row(plots, "row three");
   }
   return text;
 }
@@ -149,7 +123,7 @@ std::string gap_section(const BanditResults& results) {
     for (std::size_t s = 0; s < paper_scenarios().size(); ++s) {
       plots.push_back(gap_plot(paper_scenarios()[s], results.runs[s], family));
     }
-    text += element("h3", "GR-" + family_name(family)) + row(plots, "row three");
+    text += element("h3", "GR-" + std::string(family_name(family))) + figure_row(plots, "row three");
   }
   std::string head = "<th>Slope fitted to the last two decades of T</th>";
   for (const Scenario& scenario : paper_scenarios()) head += element("th", std::string(scenario.title), "number");
@@ -161,8 +135,7 @@ std::string gap_section(const BanditResults& results) {
     }
     body += element("tr", cells);
   }
-  return text +
-         element("div", element("table", element("thead", element("tr", head)) + element("tbody", body)), "wide");
+  return text + wide_table(head, body);
 }
 
 std::string final_numbers_section(const BanditResults& results) {
@@ -182,7 +155,7 @@ std::string final_numbers_section(const BanditResults& results) {
     body += element("tr", cells);
   }
   return element("h2", "Final numbers") + element("p", "Mean ± standard error over seeds.", "note") +
-         element("div", element("table", element("thead", element("tr", head)) + element("tbody", body)), "wide");
+         wide_table(head, body);
 }
 
 std::string settings_section(const BanditOptions& options) {
@@ -197,7 +170,8 @@ std::string settings_section(const BanditOptions& options) {
           options.most_iterations == 0 ? run.iterations : std::min(run.iterations, options.most_iterations);
       const bool closed = run.engine.theta.closed_form != log_linear::ClosedForm::kOff;
       body += element(
-          "tr", element("th", std::string(scenario.title)) + element("td", family_name(family) + " family") +
+          "tr", element("th", std::string(scenario.title)) +
+                    element("td", std::string(family_name(family)) + " family") +
                     element("td", significant_text(run.engine.loss.beta), "number") +
                     element("td", closed ? "closed form" : significant_text(run.engine.theta.learning_rate), "number") +
                     element("td", significant_text(run.engine.robust.step_size), "number") +
@@ -210,7 +184,7 @@ std::string settings_section(const BanditOptions& options) {
                  "⟨φ, r<sub>g</sub>⟩ with r<sub>0</sub> = (1, 3, 1, 3), r<sub>1</sub> = (3, 1, 3, 1); the "
                  "larger reward wins. θ starts uniform in [0, 5)<sup>4</sup>.",
                  "note") +
-         element("div", element("table", element("thead", element("tr", head)) + element("tbody", body)), "wide") +
+         wide_table(head, body) +
          element("p",
                  "The numbers are in curves.csv, summary.csv, trade_off.csv, duality_gap.csv, claims.csv and "
                  "settings.csv beside this page.",

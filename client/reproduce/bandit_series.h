@@ -6,22 +6,17 @@
 #include <vector>
 
 #include "client/reproduce/bandit_runner.h"
-#include "client/reproduce/statistics.h"
+#include "client/reproduce/series.h"
 
 namespace equipoise::reproduce {
 
 using Measure = std::function<double(const Checkpoint&)>;
 
-// All of the same length; iterations from 1 on.
-struct Series {
-  std::vector<double> iteration;
-  std::vector<Estimate> over_seeds;
-};
-
 // The measure at the end of the method's run, a value a seed.
 std::vector<double> final_values(const std::vector<BanditRun>& runs, Method method, const Measure& measure);
 std::vector<double> trade_off_values(const std::vector<BanditRun>& runs, Family family, std::size_t trade_off,
                                      const Measure& measure);
+// Iterations from 1 on.
 Series measure_series(const std::vector<BanditRun>& runs, Method method, const Measure& measure);
 Series gap_series(const std::vector<BanditRun>& runs, GapMethod method);
 

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "client/command_line/verb.h"
+#include "client/report/claims_text.h"
 #include "client/reproduce/bandit_report.h"
 #include "client/table/number_format.h"
 
@@ -24,17 +25,10 @@ reproduce::Progress progress_on(const Console& console) {
   };
 }
 
-void print_claims(const std::vector<reproduce::Claim>& claims, const Console& console) {
-  for (const reproduce::Claim& claim : claims) {
-    console.out << claim.statement << "\n";
-    for (std::size_t s = 0; s < claim.by_scenario.size(); ++s) {
-      const std::optional<reproduce::Finding>& finding = claim.by_scenario[s];
-      if (!finding) continue;
-      const bool holds = finding->verdict == reproduce::Verdict::kHolds;
-      console.out << "  " << (holds ? "holds          " : "does not hold  ") << reproduce::paper_scenarios()[s].name
-                  << ": " << finding->numbers << "\n";
-    }
-  }
+std::vector<std::string> scenario_names() {
+  std::vector<std::string> names;
+  for (const reproduce::Scenario& scenario : reproduce::paper_scenarios()) names.emplace_back(scenario.name);
+  return names;
 }
 
 void reproduce_bandits(BanditFlags flags, const Console& console) {
@@ -45,14 +39,16 @@ void reproduce_bandits(BanditFlags flags, const Console& console) {
   const std::vector<reproduce::Claim> claims = judge_bandits(results);
   write_report_folder(flags.output, bandit_report_files(results, claims));
   const auto took = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
-  print_claims(claims, console);
+  console.out << claims_text(claims, scenario_names());
   const reproduce::ClaimCount count = count_claims(claims);
   console.out << count.holding << " of " << count.judged << " checks hold; " << flags.options.seeds << " seeds in "
               << duration_text(took) << "\n"
               << flags.output << "/report.html\n";
 }
 
-void add_bandits_verb(CLI::App& parent, Action& chosen) {
+}  // namespace
+
+void add_reproduce_bandits_verb(CLI::App& parent, Action& chosen) {
   auto flags = std::make_shared<BanditFlags>();
   CLI::App* verb = parent.add_subcommand("bandits", "The paper's synthetic experiments: three scenarios, six methods");
   verb->add_option("--output", flags->output, "Folder for report.html and the CSV files")
@@ -72,14 +68,6 @@ void add_bandits_verb(CLI::App& parent, Action& chosen) {
   verb->footer("The report is one file for a browser; an earlier report in DIR is replaced.");
   verb->callback(
       [flags, &chosen] { chosen = [flags](const Console& console) { reproduce_bandits(*flags, console); }; });
-}
-
-}  // namespace
-
-void add_reproduce_verb(CLI::App& parent, Action& chosen) {
-  CLI::App* verb = parent.add_subcommand("reproduce", "Run the paper's experiments and write a report");
-  verb->require_subcommand(1);
-  add_bandits_verb(*verb, chosen);
 }
 
 }  // namespace equipoise

@@ -2,19 +2,13 @@
 
 #include "client/command_line/job_flags.h"
 #include "client/command_line/verb.h"
-#include "client/connection/follow_job.h"
-#include "client/connection/interrupts.h"
-#include "client/coordinator_process.h"
 #include "client/job_inputs.h"
-#include "client/private_folder.h"
+#include "client/private_service.h"
 #include "client/report/group_table.h"
-#include "common/base/quoted_text.h"
+#include "common/config/job_config.h"
 
 namespace equipoise {
 namespace {
-
-// The coordinator is on this machine and was there a moment ago.
-constexpr std::chrono::seconds kPatience{5};
 
 struct TrainFlags {
   JobFlags job;
@@ -30,23 +24,6 @@ v1::JobSpec embedded_spec(const JobFlags& flags) {
   return spec;
 }
 
-FollowedJob run_job(const v1::JobSpec& spec, CoordinatorProcess& coordinator, JobInbox& inbox, ProgressDisplay& display,
-                    PrivateFolder& folder) {
-  try {
-    Connection connection({coordinator.address(), kPatience}, [&inbox] { return inbox.interrupted(); });
-    v1::CreateTrainingJobRequest request;
-    *request.mutable_spec() = spec;
-    const v1::TrainingJob job = connection.create_job(request);
-    folder.keep();
-    return follow_job(connection, job.id(), display, inbox, OnInterrupt::kCancelJob);
-  } catch (const CoordinatorUnreachable& error) {
-    // It is ours: that it is gone is no fault of the user's.
-    const std::string end = coordinator.end();
-    throw PeerError(std::string("the private coordinator ") +
-                    (end.empty() ? "does not answer" : "ended (" + end + ")") + "; log: " + coordinator.log().string());
-  }
-}
-
 void report(const v1::TrainingJob& job, const Console& console) {
   const std::string table = group_table(job, console.colors, console.glyphs);
   if (!table.empty()) console.out << "\n" << table;
@@ -55,19 +32,9 @@ void report(const v1::TrainingJob& job, const Console& console) {
 
 void train(const TrainFlags& flags, const Console& console) {
   const v1::JobSpec spec = embedded_spec(flags.job);
-  JobInbox inbox;
-  const Interrupts interrupts([&inbox] { inbox.interrupt(); });
-  PrivateFolder folder;
-  CoordinatorProcess coordinator({program_folder() / "equipoise-coordinator", folder.path(), flags.log_level},
-                                 [&inbox] { return inbox.interrupted(); });
+  PrivateService service(flags.log_level);
   const auto display = flags.quiet ? make_silent_display() : make_display(console);
-  const FollowedJob followed = run_job(spec, coordinator, inbox, *display, folder);
-  coordinator.stop();
-  // What is wrong with the input stands in the reason; no log says more.
-  const v1::TrainingJob& job = followed.job;
-  const bool log_helps = job.state() == v1::JOB_STATE_FAILED && job.failure_kind() != v1::FAILURE_KIND_INVALID_INPUT;
-  if (!log_helps) folder.discard();
-  require_success(followed, log_helps ? "log: " + log_of_job(folder.path(), job.id()).string() : "");
+  const v1::TrainingJob job = service.run(spec, *display);
   if (!flags.quiet) report(job, console);
 }
 

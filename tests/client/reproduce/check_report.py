@@ -1,4 +1,7 @@
-"""Whether a report is one well-formed file that shows all it promises and fetches nothing. check_report.py REPORT"""
+"""Whether a report is one well-formed file that shows all it promises and fetches nothing.
+
+check_report.py REPORT bandits|opinions
+"""
 import re
 import sys
 import xml.etree.ElementTree as tree
@@ -11,12 +14,15 @@ root = tree.fromstring(text)  # refuses what is not well-formed
 faults = []
 
 headings = ["".join(heading.itertext()) for heading in root.iter("h2")]
-wanted = ["What holds", "Training", "Trade-off χ", "Duality gap", "Final numbers", "Settings"]
+wanted, figures = {
+    "bandits": (["What holds", "Training", "Trade-off χ", "Duality gap", "Final numbers", "Settings"], [4] * 6 + [3] * 4),
+    "opinions": (["What holds", "Training", "At the end of training", "Final numbers", "Settings"], [4, 4, 3, 3]),
+}[sys.argv[2]]
 if headings != wanted:
     faults.append(f"sections are {headings}, expected {wanted}")
 
 rows = [division for division in root.iter("div") if "row" in division.get("class", "").split()]
-if [len(row) for row in rows] != [4] * 6 + [3] * 4:
+if [len(row) for row in rows] != figures:
     faults.append(f"rows of plots have {[len(row) for row in rows]} figures")
 
 for element in root.iter():

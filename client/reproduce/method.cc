@@ -1,0 +1,71 @@
+#include "client/reproduce/method.h"
+
+#include "common/base/error.h"
+
+namespace equipoise::reproduce {
+
+using plot::Ink;
+using plot::Stroke;
+
+std::string_view family_name(Family family) { return family == Family::kDpo ? "DPO" : "IPO"; }
+
+std::string_view method_name(Method method) {
+  return method == Method::kGrIpoAuthors ? "GR-IPO (authors' α step)" : method_label(method);
+}
+
+std::string_view method_label(Method method) {
+  switch (method) {
+    case Method::kDpo:
+      return "DPO";
+    case Method::kIsDpo:
+      return "IS-DPO";
+    case Method::kGrDpo:
+      return "GR-DPO";
+    case Method::kIpo:
+      return "IPO";
+    case Method::kIsIpo:
+      return "IS-IPO";
+    case Method::kGrIpo:
+      return "GR-IPO";
+    case Method::kGrIpoAuthors:
+      return "GR-IPO†";
+  }
+  check_failed("a method of the experiment", __FILE__, __LINE__);
+}
+
+Family family_of(Method method) { return method <= Method::kGrDpo ? Family::kDpo : Family::kIpo; }
+Method plain_method(Family family) { return family == Family::kDpo ? Method::kDpo : Method::kIpo; }
+Method importance_method(Family family) { return family == Family::kDpo ? Method::kIsDpo : Method::kIsIpo; }
+Method robust_method(Family family) { return family == Family::kDpo ? Method::kGrDpo : Method::kGrIpo; }
+
+Ink method_ink(Method method) {
+  switch (method) {
+    case Method::kDpo:
+    case Method::kIpo:
+      return Ink::kVermilion;
+    case Method::kIsDpo:
+    case Method::kIsIpo:
+      return Ink::kBlue;
+    case Method::kGrDpo:
+    case Method::kGrIpo:
+      return Ink::kGreen;
+    case Method::kGrIpoAuthors:
+      return Ink::kPurple;
+  }
+  check_failed("a method of the experiment", __FILE__, __LINE__);
+}
+
+Stroke method_stroke(Method method) {
+  switch (method_ink(method)) {
+    case Ink::kVermilion:
+      return Stroke::kDashed;
+    case Ink::kBlue:
+      return Stroke::kDashDotted;
+    case Ink::kPurple:
+      return Stroke::kDotted;
+    default:
+      return Stroke::kSolid;
+  }
+}
+
+}  // namespace equipoise::reproduce

@@ -1,0 +1,50 @@
+#include "client/reproduce/claim.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace equipoise::reproduce {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+// Differences 0.1, 0.2, 0.3: mean 0.2, standard error 0.1/sqrt(3) = 0.058, so 3.5 of them.
+TEST(Claim, IsAboveWhereTheMeanDifferenceIsMoreThanTwoStandardErrors) {
+  const std::vector<double> a{1.1, 1.2, 1.3}, b{1, 1, 1}, wide{1.6, 0.4, 1.6};
+  EXPECT_EQ(judge_above(a, b).verdict, Verdict::kHolds);
+  EXPECT_EQ(judge_above(b, a).verdict, Verdict::kDoesNotHold);
+  EXPECT_EQ(judge_above(wide, b).verdict, Verdict::kDoesNotHold);  // mean 0.2, standard error 0.4
+  EXPECT_EQ(judge_above(b, b).verdict, Verdict::kDoesNotHold);
+  EXPECT_THAT(judge_above(a, b).numbers, HasSubstr("1.20 against 1.00, difference 0.200\u00a0±\u00a00.058"));
+}
+
+class ClaimTable : public testing::Test {
+ protected:
+  const std::vector<Claim> claims_{{"a < b", "mean(a) & mean(b)", {Finding{Verdict::kHolds, "1, \"2\""}, std::nullopt}},
+                                   {"c", "d", {Finding{Verdict::kDoesNotHold, "3"}, Finding{Verdict::kHolds, "4"}}}};
+  const std::vector<std::string> columns_{"left", "right"};
+};
+
+TEST_F(ClaimTable, EscapesWhatClaimsSay) {
+  const std::string table = claims_table(claims_, columns_);
+  EXPECT_THAT(table, HasSubstr("a &lt; b"));
+  EXPECT_THAT(table, HasSubstr("mean(a) &amp; mean(b)"));
+  EXPECT_THAT(table, Not(HasSubstr("\"2\"")));
+}
+
+TEST_F(ClaimTable, BecomesALineForEachFinding) {
+  EXPECT_EQ(claims_csv(claims_, "side", columns_),
+            "claim,rule,side,verdict,numbers\n"
+            "a < b,mean(a) & mean(b),left,holds,\"1, \"\"2\"\"\"\n"
+            "c,d,left,does not hold,3\n"
+            "c,d,right,holds,4\n");
+}
+
+TEST_F(ClaimTable, CountsFindings) {
+  EXPECT_EQ(count_claims(claims_).judged, 3);
+  EXPECT_EQ(count_claims(claims_).holding, 2);
+}
+
+}  // namespace
+}  // namespace equipoise::reproduce

@@ -1,0 +1,87 @@
+#include "client/reproduce/opinion_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "client/reproduce/opinion_claims.h"
+#include "client/reproduce/opinion_csv.h"
+#include "client/reproduce/significant_text.h"
+#include "tests/client/reproduce/opinion_fixture.h"
+#include "tests/client/temporary_folder.h"
+
+namespace equipoise::reproduce {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+Verdict verdict_of(const std::vector<Claim>& claims, const std::string& beginning, std::size_t family) {
+  for (const Claim& claim : claims) {
+    if (claim.statement.starts_with(beginning)) return claim.findings[family]->verdict;
+  }
+  ADD_FAILURE() << beginning;
+  return Verdict::kDoesNotHold;
+}
+
+TEST(OpinionReport, IsOneWellFormedFileWithAllSectionsThatFetchesNothing) {
+  const OpinionResults results = opinion_results();
+  const TemporaryFolder folder;
+  const std::string file = folder.write("report.html", opinion_report(results, judge_opinions(results)));
+  EXPECT_EQ(std::system(("python3 client/reproduce/check_report.py " + file + " opinions").c_str()), 0);
+}
+
+TEST(OpinionReport, ShowsTheEndOfEveryMethodAndEscapesNames) {
+  const OpinionResults results = opinion_results();
+  const std::string report = opinion_report(results, judge_opinions(results));
+  for (const Method method : kOpinionMethods) {
+    const double loss = mean(final_values(results.of(method), max_group_loss));
+    EXPECT_THAT(report, HasSubstr(">" + significant_text(loss) + "\u00a0±")) << method_name(method);
+  }
+  EXPECT_THAT(report, HasSubstr("&lt;script&gt;"));
+  EXPECT_THAT(report, Not(HasSubstr("<script>")));
+}
+
+TEST(OpinionReport, FilesAreThoseThatAreAnnounced) {
+  std::vector<std::string> names;
+  for (const ReportFile& file : opinion_report_files(opinion_results(), {})) names.push_back(file.name);
+  EXPECT_EQ(names, opinion_report_names());
+}
+
+TEST(OpinionClaims, FollowFromTheNumbers) {
+  OpinionResults results = opinion_results();
+  const std::vector<Claim> claims = judge_opinions(results);
+  for (const std::size_t family : {0U, 1U}) {
+    // By the fixture's formula method 2 is below 1 and 0, alike 5 below 4 and 3; accuracies do not depend on it.
+    EXPECT_EQ(verdict_of(claims, "The group-robust method ends with a lower max", family), Verdict::kHolds);
+    EXPECT_EQ(verdict_of(claims, "It ends with a lower max group loss than importance", family), Verdict::kHolds);
+    EXPECT_EQ(verdict_of(claims, "It ends with a higher min group reward", family), Verdict::kDoesNotHold);
+    EXPECT_EQ(verdict_of(claims, "It ends with a smaller imbalance", family), Verdict::kDoesNotHold);
+    EXPECT_EQ(verdict_of(claims, "Training raises the min group log-prob accuracy: plain", family), Verdict::kHolds);
+    EXPECT_EQ(verdict_of(claims, "The weights rise for the group that", family), Verdict::kHolds);
+    EXPECT_EQ(verdict_of(claims, "The weights rise for the group whose", family), Verdict::kHolds);
+    EXPECT_EQ(verdict_of(claims, "The price", family), Verdict::kDoesNotHold);
+  }
+  std::swap(results.runs[0], results.runs[2]);
+  EXPECT_EQ(verdict_of(judge_opinions(results), "The group-robust method ends with a lower max", 0),
+            Verdict::kDoesNotHold);
+  EXPECT_EQ(verdict_of(judge_opinions(results), "The price", 0), Verdict::kHolds);
+}
+
+TEST(OpinionCsv, HasALineForEachGroupOfEachEvaluation) {
+  const OpinionResults results = opinion_results();
+  const std::string csv = opinion_evaluations_csv(results);
+  // 7 methods with SFT, 3 seeds, 3 evaluations, 3 groups, and the titles.
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 7 * 3 * 3 * 3 + 1);
+  const GroupMeasures& group = results.of(Method::kGrIpo)[1].evaluations[2].groups_K[1];
+  EXPECT_THAT(csv,
+              HasSubstr("\nGR-IPO,5,2,India (Current national sample)," + std::to_string(group.loss).substr(0, 3)));
+}
+
+TEST(OpinionCsv, WeightsAreThoseOfTheRuns) {
+  EXPECT_THAT(opinion_weights_csv(opinion_results()), HasSubstr("\nDPO,4,0,Nigeria,0.3333333333333333\n"));
+}
+
+}  // namespace
+}  // namespace equipoise::reproduce
