@@ -1,0 +1,114 @@
+"""equipoise reproduce opinions, whole: a small survey in, a private coordinator, mpirun ranks, a report out."""
+
+import collections
+import csv
+import pathlib
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from programs import ROOT, ProgramTest, read_lines  # noqa: E402
+
+SURVEY = ROOT / "tests/golden/surveys/global_opinions.csv"
+METHODS = {"SFT": "sft", "DPO": "dpo", "IS-DPO": "is-dpo", "GR-DPO": "gr-dpo", "IPO": "ipo", "IS-IPO": "is-ipo",
+           "GR-IPO": "gr-ipo"}
+COUNTRIES = {"Nigeria", "Egypt", "India (Current national sample)", "China", "Japan"}
+SEEDS = (3, 4)
+
+
+def read_table(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+class Opinions(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.output = self.folder / "opinions"
+        self.command = ["equipoise", "reproduce", "opinions", "--quick", "--survey", SURVEY, "--seeds", len(SEEDS),
+                        "--first-seed", SEEDS[0], "--np", 1, "--output", self.output]
+
+    def test_runs_every_method_reports_what_the_runs_wrote_and_does_not_repeat_them(self):
+        said = self.succeed(*self.command)
+        self.assertNotIn("finished before", said)
+        self.check_report()
+        self.check_evaluations()
+        self.check_weights()
+        self.check_summary()
+
+        first = self.files()
+        said = self.succeed(*self.command)
+        self.assertEqual(said.count("finished before"), len(METHODS) * len(SEEDS))
+        self.assertEqual(self.files(), first)
+
+        # A run that was broken off is done again, and alone.
+        (self.output / "runs/seed-4/gr-ipo/fingerprint").unlink()
+        said = self.succeed(*self.command)
+        self.assertEqual(said.count("finished before"), len(METHODS) * len(SEEDS) - 1)
+
+    def files(self):
+        return {path.name: path.read_bytes() for path in (self.output / "report").iterdir()}
+
+    def metrics(self, method, seed):
+        return read_lines(self.output / f"runs/seed-{seed}" / METHODS[method] / "metrics.jsonl")
+
+    def check_report(self):
+        report = self.output / "report/report.html"
+        check = subprocess.run([sys.executable, ROOT / "tests/client/reproduce/check_report.py", report, "opinions"],
+                               capture_output=True, text=True)
+        self.assertEqual(check.returncode, 0, check.stdout + check.stderr)
+        text = report.read_text()
+        for name in [*METHODS, *COUNTRIES]:
+            self.assertIn(f">{name}<", text)
+
+    def check_evaluations(self):
+        rows = read_table(self.output / "report/evaluations.csv")
+        self.assertEqual({row["method"] for row in rows}, set(METHODS))
+        self.assertEqual({row["group"] for row in rows}, COUNTRIES)
+        seen = collections.Counter()
+        for row in rows:
+            line = next(line for line in self.metrics(row["method"], row["seed"])
+                        if line.get("split") == "validation" and line["step"] == int(row["step"]))
+            seen[row["method"], row["seed"], line["step"]] += 1
+            group = row["group"]
+            self.assertEqual(float(row["validation_loss"]), line["group_loss"][group])
+            if row["method"] == "SFT":
+                self.assertEqual((row["reward_accuracy"], row["log_prob_accuracy"]), ("", ""))
+            else:
+                self.assertEqual(float(row["reward_accuracy"]), line["group_accuracy"][group])
+                self.assertEqual(float(row["log_prob_accuracy"]), line["group_logp_accuracy"][group])
+        for method in METHODS:
+            for seed in SEEDS:
+                steps = [line["step"] for line in self.metrics(method, seed) if line.get("split") == "validation"]
+                for step in steps:
+                    self.assertEqual(seen[method, str(seed), step], len(COUNTRIES), (method, seed, step))
+
+    def check_weights(self):
+        for row in read_table(self.output / "report/weights.csv"):
+            line = next(line for line in self.metrics(row["method"], row["seed"]) if line["step"] == int(row["step"]))
+            self.assertEqual(float(row["alpha"]), line["group_weight"][row["group"]])
+
+    def check_summary(self):
+        summary = {(row["method"], row["measure"]): row for row in read_table(self.output / "report/summary.csv")}
+        for method in set(METHODS) - {"SFT"}:
+            ends = [self.metrics(method, seed)[-1] for seed in SEEDS]
+            worst = sum(max(end["group_loss"].values()) for end in ends) / len(SEEDS)
+            self.assertAlmostEqual(float(summary[method, "max_group_loss"]["mean"]), worst, delta=1e-12 * worst)
+            accuracy = sum(min(end["group_accuracy"].values()) for end in ends) / len(SEEDS)
+            self.assertAlmostEqual(float(summary[method, "min_reward_accuracy"]["mean"]), accuracy, delta=1e-12)
+
+    def test_refuses_what_is_wrong_before_it_works(self):
+        survey = self.folder / "survey.txt"
+        survey.write_text("")
+        self.assertIn(".csv (GlobalOpinionQA) or .jsonl", self.refused(*self.command, "--survey", survey))
+        self.assertIn('group "Atlantis" is not in the survey', self.refused(*self.command, "--group", "Atlantis"))
+        self.assertIn("seeds is 1", self.refused(*self.command, "--seeds", 1))
+        self.assertIn("config.json", self.refused(*self.command, "--model", self.folder / "nowhere"))
+        self.assertIn("sft.yaml", self.refused(*self.command, "--jobs", self.folder))
+        (self.output / "notes").mkdir(parents=True)
+        self.assertIn('"notes"', self.refused(*self.command))
+
+
+if __name__ == "__main__":
+    unittest.main()
