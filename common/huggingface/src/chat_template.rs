@@ -59,7 +59,9 @@ impl ChatTemplate {
             return Err(format!("is {} bytes long, expected at most {MAX_SOURCE_BYTES}", source.len()));
         }
         let mut environment = environment(now)?;
-        environment.add_template_owned(NAME, without_generation_tags(source)).map_err(|fault| one_line(&fault))?;
+        // Jinja's own reading of a source: a line may end in any way.
+        let source = source.replace("\r\n", "\n").replace('\r', "\n");
+        environment.add_template_owned(NAME, without_generation_tags(&source)).map_err(|fault| one_line(&fault))?;
         Ok(ChatTemplate { environment, variables: parsed(variables)? })
     }
 
@@ -88,6 +90,7 @@ fn environment(now: i64) -> Result<Environment<'static>, String> {
     });
     environment.set_unknown_method_callback(method);
     environment.add_filter("tojson", to_json);
+    environment.add_test("iterable", is_iterable);
     environment.add_test("sequence", is_sequence);
     environment.add_function("raise_exception", raise_exception);
     let now = Now::new(now);
@@ -97,6 +100,11 @@ fn environment(now: i64) -> Result<Environment<'static>, String> {
 
 fn raise_exception(message: &str) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, message.to_string()))
+}
+
+/// As in Python, where nothing can be iterated over, but what is not there can.
+fn is_iterable(value: &Value) -> bool {
+    is_sequence(value) || value.kind() == ValueKind::Iterable
 }
 
 /// What has a length and items by number or key in Python: texts and mappings too.

@@ -54,6 +54,10 @@ TEST_P(GoldenChats, AreRenderedAsTransformersDoes) {
 INSTANTIATE_TEST_SUITE_P(Templates, GoldenChats, testing::Values("chatml", "headers", "inst", "language", "turns"),
                          [](const auto& name) { return std::string(name.param); });
 
+TEST(ChatTemplate, TakesEveryLinesEnd) {
+  EXPECT_EQ(render("{% if true %}\r\na\r\nb\rc\r\n{% endif %}"), "a\nb\nc\n");
+}
+
 TEST(ChatTemplate, JoinsTwoListsOfMessages) {
   const ChatTemplate all = template_of("{% for m in messages %}{{ m.content }};{% endfor %}");
   EXPECT_EQ(all.render({.messages = R"([{"content": "a"}])", .more_messages = R"([{"content": "b"}])"}), "a;b;");
