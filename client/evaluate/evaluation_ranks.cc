@@ -110,6 +110,7 @@ void run_evaluation_ranks(const EvaluationRanks& ranks, JobInbox& inbox, Evaluat
     if (news.interrupts > interrupts) {
       mpirun.signal(interrupts == 0 ? SIGTERM : SIGKILL);
       if (interrupts == 0) interrupted_at = now;
+      if (interrupts == 0 && display != nullptr) display->note("stopping; press Ctrl-C again to end at once");
       interrupts = news.interrupts;
     } else if (interrupts > 0 && now - interrupted_at > kPatienceAfterInterrupt) {
       mpirun.signal(SIGKILL);

@@ -45,10 +45,9 @@ std::vector<double> to_numbers(const torch::Tensor& values_N) {
   return {wide_N.const_data_ptr<double>(), wide_N.const_data_ptr<double>() + wide_N.numel()};
 }
 
-PairTraits traits_of(const EncodedDataset& data, const LossConfig& loss, torch::Dtype dtype) {
+PairTraits traits_of(const EncodedDataset& data, const LabelNoise& label_noise, torch::Dtype dtype) {
   std::vector<std::int64_t> tokens;
   std::vector<double> noise;
-  const LabelNoise label_noise(loss, data.group_names);
   for (const EncodedPair& pair : data.pairs) {
     tokens.push_back(static_cast<std::int64_t>(pair.chosen_ids.size()));
     tokens.push_back(static_cast<std::int64_t>(pair.rejected_ids.size()));
@@ -71,6 +70,7 @@ class EvaluationRun {
     progress_.tell("reading data", 0);
     const EncodedDataset data = load_evaluation_data(config_, context_.threads);
     check_same_on_all_ranks(context_.host, dataset_digest(data), "data or tokenizer");
+    const LabelNoise label_noise(config_.loss, data.group_names);
     EvaluatedPairs pairs{.data = data,
                          .rejected = is_sft() ? RejectedAnswers::kNone : RejectedAnswers::kScored,
                          .policy = {},
@@ -80,7 +80,7 @@ class EvaluationRun {
                          .rejected_reward_N = {}};
     pairs.policy = policy_log_probs(data);
     if (!is_first()) return;
-    score(pairs);
+    score(pairs, label_noise);
     progress_.tell("writing", 100);
     write_pairs(pairs, context_.files.pairs);
     write_summary(pairs, context_.files.summary);
@@ -118,12 +118,12 @@ class EvaluationRun {
                                       .on_progress = on_progress});
   }
 
-  void score(EvaluatedPairs& pairs) const {
+  void score(EvaluatedPairs& pairs, const LabelNoise& label_noise) const {
     const LossConfig& loss = config_.loss;
     const torch::Dtype wide = wide_type(dtype_);
     const PairLogProbs policy = to_tensors(pairs.policy, wide);
     const PairLogProbs reference = to_tensors(pairs.reference, wide);
-    pairs.loss_N = to_numbers(pair_losses(loss, policy, reference, traits_of(pairs.data, loss, wide)).loss_B);
+    pairs.loss_N = to_numbers(pair_losses(loss, policy, reference, traits_of(pairs.data, label_noise, wide)).loss_B);
     const PairRewards rewards = pair_rewards(loss, policy, reference);
     pairs.chosen_reward_N = to_numbers(rewards.chosen_B);
     pairs.rejected_reward_N = to_numbers(rewards.rejected_B);
