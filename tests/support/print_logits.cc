@@ -1,5 +1,5 @@
-// equipoise_print_logits MODEL TEXTS.json OUT.safetensors: token ids and logits of each text in a list, as ids_i [T] and
-// logits_i [T, V], for tests that compare them with another program's.
+// equipoise_print_logits MODEL TEXTS.json OUT.safetensors [COPY]: token ids and logits of each text in a list, as ids_i
+// [T] and logits_i [T, V], for tests that compare them with another program's. COPY is the model as a run writes it.
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -19,9 +19,8 @@ TensorView view_of(const std::string& name, const std::string& dtype, const torc
           .bytes = std::as_bytes(std::span(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()))};
 }
 
-int run(const std::string& model, const std::string& texts_file, const std::string& output) {
+int run(const Decoder& decoder, const std::string& model, const std::string& texts_file, const std::string& output) {
   const torch::NoGradGuard no_grad;
-  const Decoder decoder = Decoder::load(model, torch::kFloat32, torch::kCPU);
   const ModelTokenizer tokenizer = load_model_tokenizer(model);
   std::ifstream file(texts_file);
   const auto texts = nlohmann::json::parse(file);
@@ -34,7 +33,7 @@ int run(const std::string& model, const std::string& texts_file, const std::stri
     const PackedBatch batch = pack_pairs(std::span(&pair, 1), std::span(&index, 1), torch::kCPU);
     kept.push_back(batch.token_T.contiguous());
     views.push_back(view_of("ids_" + std::to_string(i), "I64", kept.back()));
-    kept.push_back(decoder.hidden_states(batch).matmul(decoder.head_weight().t()).contiguous());
+    kept.push_back(decoder.logits(decoder.hidden_states(batch)).contiguous());
     views.push_back(view_of("logits_" + std::to_string(i), "F32", kept.back()));
   }
   write_safetensors(output, views, {{"format", "pt"}});
@@ -44,9 +43,11 @@ int run(const std::string& model, const std::string& texts_file, const std::stri
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::cerr << "usage: equipoise_print_logits MODEL TEXTS.json OUT.safetensors\n";
+  if (argc != 4 && argc != 5) {
+    std::cerr << "usage: equipoise_print_logits MODEL TEXTS.json OUT.safetensors [COPY]\n";
     return 2;
   }
-  return run(argv[1], argv[2], argv[3]);
+  const Decoder decoder = Decoder::load(argv[1], torch::kFloat32, torch::kCPU);
+  if (argc == 5) save_model(decoder, argv[1], argv[4]);
+  return run(decoder, argv[1], argv[2], argv[3]);
 }

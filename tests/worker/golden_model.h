@@ -1,4 +1,4 @@
-// The small Gemma of golden/lm, its data and the numbers that transformers and TRL computed with it.
+// The small models of golden/lm, their data and the numbers that transformers and TRL computed with them.
 #pragma once
 
 #include <torch/types.h>
@@ -21,7 +21,14 @@ namespace equipoise {
 inline constexpr char kPolicy[] = "golden/lm/models/gemma/policy";
 inline constexpr char kReference[] = "golden/lm/models/gemma/reference";
 
-inline std::filesystem::path golden_file(const std::string& name) { return "golden/lm/golden/gemma/" + name; }
+inline constexpr const char* kGoldenFamilies[] = {"gemma", "llama", "qwen3"};
+
+inline std::string policy_of(const std::string& family) { return "golden/lm/models/" + family + "/policy"; }
+inline std::string reference_of(const std::string& family) { return "golden/lm/models/" + family + "/reference"; }
+
+inline std::filesystem::path golden_file(const std::string& name, const std::string& family = "gemma") {
+  return "golden/lm/golden/" + family + "/" + name;
+}
 
 inline nlohmann::json read_json(const std::filesystem::path& path) {
   std::ifstream file(path);
@@ -29,7 +36,7 @@ inline nlohmann::json read_json(const std::filesystem::path& path) {
   return nlohmann::json::parse(file);
 }
 
-inline Decoder golden_decoder(const char* folder, torch::Dtype dtype = torch::kFloat32) {
+inline Decoder golden_decoder(const std::string& folder, torch::Dtype dtype = torch::kFloat32) {
   return Decoder::load(folder, dtype, torch::kCPU);
 }
 
@@ -41,9 +48,9 @@ inline torch::Tensor golden_tensor(const SafetensorsFile& file, const std::strin
 }
 
 // The 16 pairs of pairs.json, whose prompts include an empty answer, other scripts and long texts.
-inline std::vector<EncodedPair> golden_pairs() {
+inline std::vector<EncodedPair> golden_pairs(const std::string& family = "gemma") {
   std::vector<EncodedPair> pairs;
-  const nlohmann::json golden = read_json(golden_file("pairs.json"));
+  const nlohmann::json golden = read_json(golden_file("pairs.json", family));
   for (const auto& pair : golden["pairs"]) {
     pairs.push_back({.prompt_ids = pair["prompt_ids"],
                      .chosen_ids = pair["chosen_ids"],

@@ -38,6 +38,7 @@ class Packer {
     batch.answer_C = tensor(answer_);
     batch.answer_tokens_B2 = tensor(answer_tokens_).view({-1, 2});
     batch.largest_token = token_.empty() ? 0 : *std::max_element(token_.begin(), token_.end());
+    batch.largest_position = position_.empty() ? 0 : *std::max_element(position_.begin(), position_.end());
   }
 
  private:

@@ -33,8 +33,9 @@ struct PackedBatch {
   torch::Tensor answer_C;          // [C]    int64, 2*b for chosen of pair b, 2*b+1 for rejected
   torch::Tensor answer_tokens_B2;  // [B, 2] int64, answer tokens of chosen and rejected (scored or not)
   std::vector<AttentionBlock> blocks;
-  std::int64_t num_pairs = 0;      // B
-  std::int64_t largest_token = 0;  // greatest id in token_T and target_C
+  std::int64_t num_pairs = 0;         // B
+  std::int64_t largest_token = 0;     // greatest id in token_T and target_C
+  std::int64_t largest_position = 0;  // in position_T
 };
 
 // `indices` are positions in `pairs`, not empty; pair b of the batch is pairs[indices[b]]. The first token of an answer

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace equipoise {
 
@@ -19,11 +20,18 @@ class ConfigFields {
   // `prefix` stands before the names in messages: "rope_parameters." for a nested object.
   ConfigFields(std::string file, nlohmann::ordered_json object, std::string prefix = "");
 
+  // null, where that means something else than absent.
+  bool is_null(std::string_view name) const;
+
   std::int64_t size(std::string_view name);  // required, in [1, 2^31)
+  std::optional<std::int64_t> optional_size(std::string_view name);
+  std::optional<std::int64_t> count(std::string_view name);  // in [0, 2^31)
   std::optional<double> positive(std::string_view name);
+  std::optional<std::vector<double>> positives(std::string_view name);  // a list of them
   double required_positive(std::string_view name);
   std::optional<bool> flag(std::string_view name);
   std::optional<std::string> text(std::string_view name);
+  std::optional<std::vector<std::string>> texts(std::string_view name);
   std::optional<ConfigFields> object(std::string_view name);
 
   // Takes a field that may be there with this one meaning only.
@@ -36,6 +44,7 @@ class ConfigFields {
 
  private:
   const nlohmann::ordered_json* take(std::string_view name);  // nullptr if absent or null
+  std::optional<std::int64_t> whole(std::string_view name, std::int64_t least);
 
   std::string file_;
   nlohmann::ordered_json object_;

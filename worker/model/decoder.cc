@@ -1,49 +1,67 @@
 #include "worker/model/decoder.h"
 
+#include <memory>
 #include <stdexcept>
 #include <unordered_map>
 
 #include "common/base/sha256.h"
 #include "worker/model/parameter_layout.h"
+#include "worker/model/recomputed.h"
+#include "worker/model/rms_norm.h"
 #include "worker/model/tensor_bytes.h"
+#include "worker/model/token_log_prob.h"
 #include "worker/model/weight_files.h"
 
 namespace equipoise {
 namespace {
 
-using TensorsByName = std::unordered_map<std::string, torch::Tensor>;
+class TensorsByName {
+ public:
+  explicit TensorsByName(const std::vector<NamedTensor>& parameters) {
+    for (const NamedTensor& parameter : parameters) tensors_.emplace(parameter.name, parameter.tensor);
+  }
+  // Undefined for the name of nothing.
+  torch::Tensor operator[](const std::string& name) const { return name.empty() ? torch::Tensor() : tensors_.at(name); }
+  Linear linear(const LinearShape& shape) const {
+    const std::string bias = shape.has_bias ? shape.name + ".bias" : "";
+    return {shape.name, (*this)[shape.name + ".weight"], (*this)[bias]};
+  }
+  std::vector<Linear> linears(const std::vector<LinearShape>& shapes) const {
+    std::vector<Linear> result;
+    for (const LinearShape& shape : shapes) result.push_back(linear(shape));
+    return result;
+  }
 
-LayerWeights layer_weights(const TensorsByName& tensors, const std::string& prefix) {
-  const auto tensor = [&](const std::string& name) {
-    const auto found = tensors.find(prefix + name);
-    return found == tensors.end() ? torch::Tensor() : found->second;
-  };
-  const auto linear = [&](const std::string& name) {
-    return Linear{.weight = tensor(name + ".weight"), .bias = tensor(name + ".bias")};
-  };
-  return {.input_norm = tensor("input_layernorm.weight"),
-          .post_attention_norm = tensor("post_attention_layernorm.weight"),
-          .q = linear("self_attn.q_proj"),
-          .k = linear("self_attn.k_proj"),
-          .v = linear("self_attn.v_proj"),
-          .o = linear("self_attn.o_proj"),
-          .gate = linear("mlp.gate_proj"),
-          .up = linear("mlp.up_proj"),
-          .down = linear("mlp.down_proj")};
+ private:
+  std::unordered_map<std::string, torch::Tensor> tensors_;
+};
+
+DecoderLayer make_layer(const LayerLayout& layout, std::size_t kind, const TensorsByName& tensors) {
+  return {.kind = kind,
+          .attention_norm_H = tensors[layout.attention_norm],
+          .attention_result_norm_H = tensors[layout.attention_result_norm],
+          .query_key_value = tensors.linears(layout.query_key_value),
+          .query_norm_D = tensors[layout.query_norm],
+          .key_norm_D = tensors[layout.key_norm],
+          .attention_output = tensors.linear(layout.attention_output),
+          .mlp_norm_H = tensors[layout.mlp_norm],
+          .mlp_result_norm_H = tensors[layout.mlp_result_norm],
+          .gate_up = tensors.linears(layout.gate_up),
+          .down = tensors.linear(layout.down)};
 }
 
 }  // namespace
 
 Decoder::Decoder(DecoderConfig config, std::vector<NamedTensor> parameters)
     : config_(std::move(config)), parameters_(std::move(parameters)) {
-  TensorsByName tensors;
-  for (const NamedTensor& parameter : parameters_) tensors.emplace(parameter.name, parameter.tensor);
-  embedding_ = tensors.at("model.embed_tokens.weight");
+  const TensorsByName tensors(parameters_);
+  embedding_ = tensors[embedding_name(config_)];
   for (std::int64_t layer = 0; layer < config_.num_layers; ++layer) {
-    layers_.push_back(layer_weights(tensors, layer_prefix(layer)));
+    const std::size_t kind = config_.kind_of_layer[static_cast<std::size_t>(layer)];
+    layers_.push_back(make_layer(layer_layout(config_, layer), kind, tensors));
   }
-  final_norm_ = tensors.at("model.norm.weight");
-  head_weight_ = config_.tied_head ? embedding_ : tensors.at(kHeadName);
+  final_norm_ = tensors[final_norm_name(config_)];
+  head_weight_ = config_.tied_head ? embedding_ : tensors[kHeadName];
 }
 
 Decoder Decoder::load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device) {
@@ -70,11 +88,30 @@ torch::Tensor Decoder::hidden_states(const PackedBatch& batch) const {
                                 " is outside the model's vocabulary of " + std::to_string(config_.vocab_size) +
                                 ": the tokenizer belongs to another model");
   }
-  const AttentionPlan plan = plan_attention(config_, batch, embedding_.scalar_type());
+  const auto plan = std::make_shared<const AttentionPlan>(plan_attention(config_, batch, embedding_.scalar_type()));
   torch::Tensor x_TH = torch::embedding(embedding_, batch.token_T);
-  if (config_.embedding_scale != 1) x_TH = x_TH * config_.embedding_scale;
-  for (const LayerWeights& layer : layers_) x_TH = decoder_layer(config_, layer, plan, x_TH);
+  // As a tensor: in a narrow type the factor is rounded to it, as transformers does.
+  if (config_.embedding_scale != 1) x_TH = x_TH * torch::full({}, config_.embedding_scale, x_TH.options());
+  for (const DecoderLayer& layer : layers_) {
+    const auto apply = [this, &layer, plan](const torch::Tensor& x) { return apply_layer(config_, layer, *plan, x); };
+    x_TH = recomputes_layers_ ? recomputed(apply, x_TH) : apply(x_TH);
+  }
   return rms_norm(config_, x_TH, final_norm_);
+}
+
+torch::Tensor Decoder::logits(const torch::Tensor& hidden_TH) const {
+  return head_logits(hidden_TH, head_weight_, config_.logit_softcap);
+}
+
+std::vector<Linear*> Decoder::linears() {
+  std::vector<Linear*> linears;
+  for (DecoderLayer& layer : layers_) {
+    for (Linear& linear : layer.query_key_value) linears.push_back(&linear);
+    linears.push_back(&layer.attention_output);
+    for (Linear& linear : layer.gate_up) linears.push_back(&linear);
+    linears.push_back(&layer.down);
+  }
+  return linears;
 }
 
 std::array<std::byte, 32> parameter_digest(const std::vector<NamedTensor>& parameters) {

@@ -31,15 +31,26 @@ class Decoder {
   // An independent copy whose parameters do not require grad: the reference policy.
   Decoder frozen_copy() const;
 
+  // From now on a forward pass with gradients keeps only the input of each layer, and the backward pass computes the
+  // layer again: the same gradients for less memory and a third more time.
+  void recompute_layers() { recomputes_layers_ = true; }
+
   const DecoderConfig& config() const { return config_; }
   // Each trained tensor once (a tied head is the embedding), in the order of the forward pass.
   const std::vector<NamedTensor>& parameters() const { return parameters_; }
 
   // Hidden states after the final norm: [T, H]. Differentiable with respect to the parameters.
+  // This decoder must live until the gradients have been taken.
   // Throws std::invalid_argument for a token outside the vocabulary.
   torch::Tensor hidden_states(const PackedBatch& batch) const;
   // Weight of the head: [V, H].
   const torch::Tensor& head_weight() const { return head_weight_; }
+  // hidden [T, H] through the head and, where the family has one, the soft-cap: [T, V], in float32 for narrower types.
+  torch::Tensor logits(const torch::Tensor& hidden_TH) const;
+
+  // Every projection of every layer, in the order of the forward pass: what adapters are attached to, by name.
+  // The pointers are valid as long as this decoder is neither moved nor assigned to.
+  std::vector<Linear*> linears();
 
  private:
   Decoder(DecoderConfig config, std::vector<NamedTensor> parameters);
@@ -47,9 +58,10 @@ class Decoder {
   std::vector<NamedTensor> parameters_;
   // The same tensors by their place in the forward pass.
   torch::Tensor embedding_;
-  std::vector<LayerWeights> layers_;
+  std::vector<DecoderLayer> layers_;
   torch::Tensor final_norm_;
   torch::Tensor head_weight_;
+  bool recomputes_layers_ = false;
 };
 
 // Writes a folder that Hugging Face programs load: config.json (with the parameters' type), tokenizer and generation

@@ -60,7 +60,18 @@ class FolderAside {
   fs::path path_;
 };
 
-const char* config_name(torch::Dtype dtype) { return dtype == torch::kFloat64 ? "float64" : "float32"; }
+const char* config_name(torch::Dtype dtype) {
+  switch (dtype) {
+    case torch::kFloat64:
+      return "float64";
+    case torch::kBFloat16:
+      return "bfloat16";
+    case torch::kFloat16:
+      return "float16";
+    default:
+      return "float32";
+  }
+}
 
 // transformers 4 calls the type torch_dtype, transformers 5 dtype; the key that is there stays.
 void write_config(const fs::path& source, const fs::path& target, torch::Dtype dtype) {

@@ -4,16 +4,20 @@
 
 #include <torch/types.h>
 
+#include "worker/model/decoder_config.h"
+
 namespace equipoise {
 
 struct RotaryAngles {
-  torch::Tensor cos_T1D, sin_T1D;  // [T, 1, head_dim / 2]
+  torch::Tensor cos_T1F, sin_T1F;  // [T, 1, F], F = dimensions that turn / 2
 };
 
-// cos and sin of position / theta^(2j / head_dim), j in [0, head_dim / 2). In float64 for float64, else in float32.
-RotaryAngles rotary_angles(const torch::Tensor& position_T, double theta, std::int64_t head_dim, torch::Dtype dtype);
+// cos and sin of position times the table's frequencies, times its magnitude. Computed in float64 for float64, else in
+// float32, and returned as `dtype`.
+RotaryAngles rotary_angles(const torch::Tensor& position_T, const RotaryTable& table, torch::Dtype dtype);
 
-// Turns (x_j, x_{j + head_dim/2}) by its angle. x_TND  [T, heads, head_dim]. Differentiable with respect to x.
+// Turns (x_j, x_{j + F}) by its angle, j in [0, F); dimensions from 2F on stay. x_TND  [T, heads, head_dim].
+// Differentiable with respect to x.
 torch::Tensor rotate(const torch::Tensor& x_TND, const RotaryAngles& angles);
 
 }  // namespace equipoise

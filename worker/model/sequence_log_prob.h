@@ -14,7 +14,7 @@ struct PairLogProbs {
 };
 
 // Differentiable with respect to the decoder's parameters. The head is applied to the positions that predict an
-// answer token only. Sums in the parameters' type.
+// answer token only. Sums in the parameters' type, float32 for narrower ones.
 PairLogProbs pair_log_probs(const Decoder& decoder, const PackedBatch& batch);
 
 }  // namespace equipoise

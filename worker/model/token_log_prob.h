@@ -3,13 +3,21 @@
 
 #include <torch/types.h>
 
+#include <optional>
+
 namespace equipoise {
 
-// log p_c = z_c[target_c] - log sum_v exp(z_c[v]),   z = hidden weight^T.   Returns [C].
-//   hidden_CH  [C, H]   weight_VH  [V, H]   target_C  [C] int64 in [0, V)
+// z = hidden weight^T, and c tanh(z / c) where there is a soft-cap c. Returns [C, V], float32 for narrower types.
+//   hidden_CH  [C, H]   weight_VH  [V, H]
+torch::Tensor head_logits(const torch::Tensor& hidden_CH, const torch::Tensor& weight_VH,
+                          std::optional<double> softcap);
+
+// log p_c = z_c[target_c] - log sum_v exp(z_c[v]),   z = head_logits().   Returns [C], float32 for narrower types.
+//   target_C  [C] int64 in [0, V)
 // Differentiable with respect to hidden and weight, once; the gradient of the result may be any [C]. Logits exist for a
-// few rows at a time, forward and, computed again, backward; no gradient of a frozen weight is computed.
+// few rows at a time, forward and, computed again, backward. With a frozen weight they are there once: the forward pass
+// forms the slope W[y] - softmax(z) W while it has them, and the backward pass is one product.
 torch::Tensor token_log_probs(const torch::Tensor& hidden_CH, const torch::Tensor& weight_VH,
-                              const torch::Tensor& target_C);
+                              const torch::Tensor& target_C, std::optional<double> softcap = {});
 
 }  // namespace equipoise

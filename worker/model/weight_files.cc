@@ -37,6 +37,9 @@ std::set<std::string> indexed_files(const fs::path& index) {
   return names;
 }
 
+// Early Llama files hold the frequencies of rotary positions too, which config.json determines.
+bool is_rotary_table(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
+
 }  // namespace
 
 WeightFiles WeightFiles::open(const fs::path& folder) {
@@ -89,7 +92,7 @@ std::vector<TensorView> WeightFiles::select(const std::vector<ParameterShape>& l
     wanted.insert(parameter.name);
   }
   for (const auto& [name, entry] : tensors_) {
-    if (wanted.contains(name) || is_copy_of_tied_head(entry.tensor, layout)) continue;
+    if (wanted.contains(name) || is_rotary_table(name) || is_copy_of_tied_head(entry.tensor, layout)) continue;
     throw std::invalid_argument(files_[entry.file].path().string() + ": tensor " + quoted_text(name) +
                                 " has no place in the model that config.json describes");
   }

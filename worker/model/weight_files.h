@@ -18,7 +18,8 @@ class WeightFiles {
   static WeightFiles open(const std::filesystem::path& folder);
 
   // The tensors of `layout`, in its order. Where the head is tied, a copy of the embedding under the head's name is
-  // left out. Throws std::invalid_argument naming file and tensor: missing, superfluous, or of another shape.
+  // left out, and so are tables of rotary frequencies. Throws std::invalid_argument naming file and tensor: missing,
+  // superfluous, or of another shape.
   std::vector<TensorView> select(const std::vector<ParameterShape>& layout) const;
 
   // Every tensor there is, ascending by name.

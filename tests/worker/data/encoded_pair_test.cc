@@ -32,11 +32,18 @@ auto throws_naming(const Matcher& matcher) {
   return Throws<std::invalid_argument>(Property(&std::invalid_argument::what, matcher));
 }
 
-TEST(EncodePairs, GivesTheIdsOfTrl) {
-  const auto golden = read_json("golden/lm/golden/gemma/token_ids_untruncated.json");
-  const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
+// BOS once for gemma and llama, none for qwen3; EOS of each; byte fallback, digits by threes, digits by ones.
+class GoldenTokens : public ::testing::TestWithParam<const char*> {
+ protected:
+  void expect_cut(int max_length) const;
+  const std::string family_ = GetParam();
+  const ModelTokenizer tokenizer_ = load_model_tokenizer("golden/lm/models/" + family_ + "/policy");
+};
+
+TEST_P(GoldenTokens, AreThoseOfTrl) {
+  const auto golden = read_json("golden/lm/golden/" + family_ + "/token_ids_untruncated.json");
   for (const std::string file : {"train", "validation", "edge"}) {
-    const EncodedDataset encoded = encode_pairs(read_golden(file), tokenizer, 1 << 20, 2);
+    const EncodedDataset encoded = encode_pairs(read_golden(file), tokenizer_, 1 << 20, 2);
     ASSERT_EQ(encoded.pairs.size(), golden[file].size());
     for (std::size_t i = 0; i < encoded.pairs.size(); ++i) {
       EXPECT_EQ(encoded.pairs[i].prompt_ids, golden[file][i]["prompt_ids"].get<Ids>()) << file << " " << i;
@@ -56,12 +63,10 @@ PreferenceData truncation_lines() {
   return data;
 }
 
-class EncodePairsCut : public ::testing::TestWithParam<int> {};
-
-TEST_P(EncodePairsCut, DropsAndTruncatesAsTrlDoes) {
-  const auto golden =
-      read_json("golden/lm/golden/gemma/token_ids_truncated.json")["trl_max_length_" + std::to_string(GetParam())];
-  const EncodedDataset encoded = encode_pairs(truncation_lines(), load_model_tokenizer(kPolicy), GetParam(), 1);
+void GoldenTokens::expect_cut(int max_length) const {
+  const auto golden = read_json("golden/lm/golden/" + family_ +
+                                "/token_ids_truncated.json")["trl_max_length_" + std::to_string(max_length)];
+  const EncodedDataset encoded = encode_pairs(truncation_lines(), tokenizer_, max_length, 1);
   EXPECT_EQ(encoded.dropped_pairs, static_cast<std::int64_t>(golden["dropped"].size()));
   ASSERT_EQ(encoded.pairs.size(), golden["examples"].size());
   for (std::size_t i = 0; i < encoded.pairs.size(); ++i) {
@@ -76,7 +81,12 @@ TEST_P(EncodePairsCut, DropsAndTruncatesAsTrlDoes) {
     EXPECT_EQ(pair.rejected_ids.size(), expected["rejected_completion_tokens"].get<std::size_t>()) << expected["line"];
   }
 }
-INSTANTIATE_TEST_SUITE_P(MaxLength, EncodePairsCut, ::testing::Values(64, 128));
+
+TEST_P(GoldenTokens, AreDroppedAndCutAsTrlDoes) {
+  for (const int max_length : {64, 128}) expect_cut(max_length);
+}
+INSTANTIATE_TEST_SUITE_P(Families, GoldenTokens, ::testing::Values("gemma", "llama", "qwen3"),
+                         [](const auto& family) { return std::string(family.param); });
 
 PreferenceData two_pairs() {
   return {.pairs = {{"Is tea good?", "Yes", "No", {{0, 1.0}}}, {"Is it?", "No", "Yes", {{0, 0.25}, {1, 0.5}}}},

@@ -46,22 +46,24 @@ TEST_F(ConfigFile, MeansTheSameInBothKeyLayouts) {
     EXPECT_EQ(config.num_kv_heads, 1);
     EXPECT_EQ(config.head_dim, 32);
     EXPECT_EQ(config.rms_norm_eps, 1e-6);
-    EXPECT_EQ(config.rope_theta, 10000);
+    EXPECT_EQ(config.kinds.at(0).rotary.theta, 10000);
     EXPECT_EQ(config.embedding_scale, 8);
     EXPECT_TRUE(config.tied_head);
-    EXPECT_FALSE(config.attention_bias);
+    EXPECT_FALSE(config.qkv_bias);
   }
 }
 
 TEST_F(ConfigFile, TakesTheThetaOfEitherLayout) {
-  EXPECT_EQ(read(gemma({{"rope_theta", 500}})).rope_theta, 500);
+  EXPECT_EQ(read(gemma({{"rope_theta", 500}})).kinds.at(0).rotary.theta, 500);
   nlohmann::json five = gemma({{"rope_parameters", {{"rope_theta", 700}, {"rope_type", "default"}}}});
   five.erase("rope_theta");
-  EXPECT_EQ(read(five).rope_theta, 700);
+  EXPECT_EQ(read(five).kinds.at(0).rotary.theta, 700);
 }
 
 TEST_F(ConfigFile, RefusesAnotherModelTypeWithTheSupportedOnes) {
-  expect_refused(gemma({{"model_type", "mamba"}}), R"(field model_type is ""mamba"", expected one of: gemma)");
+  expect_refused(gemma({{"model_type", "mamba"}}),
+                 R"(field model_type is ""mamba"", expected one of: gemma, gemma2, gemma3_text, )"
+                 "llama, mistral, phi3, qwen2, qwen3");
   expect_refused(gemma({{"model_type", nullptr}}), "expected one of: gemma");
 }
 
@@ -69,8 +71,8 @@ TEST_F(ConfigFile, RefusesByNameWhatItDoesNotKnow) {
   expect_refused(gemma({{"final_logit_softcapping", 30.0}}), "field final_logit_softcapping is \"30.0\"");
   expect_refused(gemma({{"quantization_config", {{"bits", 4}}}}), "field quantization_config is ");
   expect_refused(gemma({{"use_bidirectional_attention", true}}), "field use_bidirectional_attention is \"true\"");
-  expect_refused(gemma({{"rope_scaling", {{"rope_type", "linear"}, {"factor", 2}}}}),
-                 "field rope_scaling.rope_type is");
+  expect_refused(gemma({{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2}}}}),
+                 "field rope_scaling.rope_type is \"\"yarn\"\", expected one of: default, linear, dynamic, llama3");
   expect_refused(gemma({{"rope_parameters", {{"rope_theta", 1e4}, {"factor", 2}}}}), "field rope_parameters.factor is");
   expect_refused(gemma({{"hidden_activation", "silu"}}), "field hidden_activation is");
 }

@@ -26,27 +26,35 @@ PackedBatch prompt_alone(const SafetensorsFile& file, const std::string& name) {
 }
 
 torch::Tensor logits(const Decoder& decoder, const PackedBatch& batch) {
-  return torch::mm(decoder.hidden_states(batch), decoder.head_weight().t());
+  return decoder.logits(decoder.hidden_states(batch));
 }
+
+class GoldenDecoder : public ::testing::TestWithParam<const char*> {
+ protected:
+  const std::string family_ = GetParam();
+  const SafetensorsFile golden_ = SafetensorsFile::open(golden_file("logits.safetensors", family_));
+};
 
 // 2e-5: transformers' own eager and fused attention differ by 2e-6 on logits of order 10.
-TEST(Decoder, GivesTheLogitsOfTransformers) {
-  const SafetensorsFile golden = SafetensorsFile::open(golden_file("logits.safetensors"));
-  const Decoder policy = golden_decoder(kPolicy), reference = golden_decoder(kReference);
+TEST_P(GoldenDecoder, GivesTheLogitsOfTransformers) {
+  const Decoder policy = golden_decoder(policy_of(family_)), reference = golden_decoder(reference_of(family_));
   for (const std::string i : {"0", "1"}) {
-    const PackedBatch batch = prompt_alone(golden, "ids_" + i);
-    EXPECT_LT(largest_difference(logits(policy, batch), golden_tensor(golden, "logits_policy_" + i)[0]), 2e-5);
+    const PackedBatch batch = prompt_alone(golden_, "ids_" + i);
+    EXPECT_LT(largest_difference(logits(policy, batch), golden_tensor(golden_, "logits_policy_" + i)[0]), 2e-5);
   }
-  const PackedBatch batch = prompt_alone(golden, "ids_0");
-  EXPECT_LT(largest_difference(logits(reference, batch), golden_tensor(golden, "logits_reference_0")[0]), 2e-5);
+  const PackedBatch batch = prompt_alone(golden_, "ids_0");
+  EXPECT_LT(largest_difference(logits(reference, batch), golden_tensor(golden_, "logits_reference_0")[0]), 2e-5);
 }
 
-TEST(Decoder, GivesTheHiddenStatesOfTransformers) {
-  const SafetensorsFile golden = SafetensorsFile::open(golden_file("logits.safetensors"));
-  const PackedBatch batch = prompt_alone(golden, "ids_0");
-  const torch::Tensor hidden = golden_decoder(kPolicy).hidden_states(batch);
-  EXPECT_LT(largest_difference(hidden, golden_tensor(golden, "hidden_0_2")[0]), 1e-5);
+TEST_P(GoldenDecoder, GivesTheHiddenStatesOfTransformers) {
+  const PackedBatch batch = prompt_alone(golden_, "ids_0");
+  const Decoder policy = golden_decoder(policy_of(family_));
+  const torch::Tensor expected = golden_tensor(golden_, "hidden_0_" + std::to_string(policy.config().num_layers))[0];
+  EXPECT_LT(largest_difference(policy.hidden_states(batch), expected), 1e-5);
 }
+
+INSTANTIATE_TEST_SUITE_P(Families, GoldenDecoder, ::testing::ValuesIn(kGoldenFamilies),
+                         [](const auto& family) { return std::string(family.param); });
 
 TEST(Decoder, ComputesTheSameInFloat64) {
   const PackedBatch batch = pack_all(golden_pairs());
@@ -76,6 +84,21 @@ TEST(Decoder, RefusesTokensOutsideItsVocabulary) {
   EXPECT_THAT([&] { decoder.hidden_states(batch); },
               Throws<std::invalid_argument>(Property(
                   &std::invalid_argument::what, HasSubstr("token id 1024 is outside the model's vocabulary of 1024"))));
+}
+
+TEST(Decoder, NamesEveryProjectionAsHuggingFaceDoes) {
+  Decoder decoder = golden_decoder(policy_of("llama"));
+  std::vector<std::string> names;
+  for (const Linear* linear : decoder.linears()) {
+    names.push_back(linear->name());
+    EXPECT_EQ(linear->weight_OI().size(1), linear->name().ends_with("down_proj") ? 160 : 64) << linear->name();
+  }
+  EXPECT_EQ(names.size(), 7u * 3);
+  EXPECT_THAT(std::vector(names.begin() + 7, names.begin() + 14),
+              ::testing::ElementsAre("model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.k_proj",
+                                     "model.layers.1.self_attn.v_proj", "model.layers.1.self_attn.o_proj",
+                                     "model.layers.1.mlp.gate_proj", "model.layers.1.mlp.up_proj",
+                                     "model.layers.1.mlp.down_proj"));
 }
 
 // A copy of the golden model whose tensors a test may change before they are written.
@@ -145,6 +168,12 @@ TEST_F(ModelFolder, MayHoldTheTiedHeadASecondTime) {
   expect_refused("tensor \"lm_head.weight\" has no place");
 }
 
+TEST_F(ModelFolder, MayHoldTablesOfRotaryFrequencies) {
+  tensors_["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch::ones({16});
+  write(tensors_);
+  EXPECT_EQ(load().parameters().size(), 20u);
+}
+
 TEST_F(ModelFolder, MayBeSplitIntoFilesWithAnIndex) {
   std::map<std::string, torch::Tensor> halves[2];
   nlohmann::json map;
@@ -202,14 +231,16 @@ TEST_F(ModelFolder, HasAHeadOfItsOwnAndBiasesWhereTheConfigSaysSo) {
 
 TEST(SaveModel, WritesWhatLoadReadsBitForBit) {
   TempFolder folder;
-  for (const torch::Dtype dtype : {torch::kFloat32, torch::kFloat64}) {
+  const std::map<torch::Dtype, std::string> names = {
+      {torch::kFloat32, "float32"}, {torch::kFloat64, "float64"}, {torch::kBFloat16, "bfloat16"}};
+  for (const auto& [dtype, name] : names) {
     const Decoder decoder = golden_decoder(kPolicy, dtype);
     for (const NamedTensor& parameter : decoder.parameters()) parameter.tensor.detach().add_(1.0 / 3);
-    const auto target = folder / (dtype == torch::kFloat32 ? "narrow" : "wide");
+    const auto target = folder / name;
     save_model(decoder, kPolicy, target);
     const Decoder again = Decoder::load(target, dtype, torch::kCPU);
     EXPECT_EQ(parameter_digest(again.parameters()), parameter_digest(decoder.parameters()));
-    EXPECT_EQ(read_json(target / "config.json")["torch_dtype"], dtype == torch::kFloat32 ? "float32" : "float64");
+    EXPECT_EQ(read_json(target / "config.json")["torch_dtype"], name);
     EXPECT_EQ(read_file(target / "tokenizer.json"), read_file(std::string(kPolicy) + "/tokenizer.json"));
   }
 }

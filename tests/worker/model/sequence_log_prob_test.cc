@@ -7,12 +7,16 @@
 namespace equipoise {
 namespace {
 
+class GoldenLogProbs : public ::testing::TestWithParam<const char*> {};
+
 // 1e-5 relative: sums of up to 100 float32 terms; transformers' fused and eager attention differ as much.
-TEST(PairLogProbs, AreThoseOfTransformers) {
-  const auto golden = read_json(golden_file("pairs.json"))["pairs"];
-  const PackedBatch batch = pack_all(golden_pairs());
+TEST_P(GoldenLogProbs, AreThoseOfTransformers) {
+  const std::string family = GetParam();
+  const auto golden = read_json(golden_file("pairs.json", family))["pairs"];
+  const PackedBatch batch = pack_all(golden_pairs(family));
   for (const std::string model : {"policy", "reference"}) {
-    const PairLogProbs ours = pair_log_probs(golden_decoder(model == "policy" ? kPolicy : kReference), batch);
+    const Decoder decoder = golden_decoder(model == "policy" ? policy_of(family) : reference_of(family));
+    const PairLogProbs ours = pair_log_probs(decoder, batch);
     for (std::size_t b = 0; b < golden.size(); ++b) {
       const double chosen = golden[b][model + "_chosen_logp"], rejected = golden[b][model + "_rejected_logp"];
       const auto row = static_cast<std::int64_t>(b);
@@ -23,24 +27,8 @@ TEST(PairLogProbs, AreThoseOfTransformers) {
     }
   }
 }
-
-// Every answer alone behind its own prompt: nothing packed, nothing shared, nothing padded.
-TEST(PairLogProbs, DoNotDependOnPackingOrOnTheSharedPrompt) {
-  const Decoder decoder = golden_decoder(kPolicy, torch::kFloat64);
-  const std::vector<EncodedPair> pairs = golden_pairs();
-  const PairLogProbs packed = pair_log_probs(decoder, pack_all(pairs));
-  for (std::size_t b = 0; b < pairs.size(); ++b) {
-    EncodedPair chosen_alone = pairs[b], rejected_alone = pairs[b];
-    chosen_alone.rejected_ids.clear();
-    rejected_alone.chosen_ids = pairs[b].rejected_ids;
-    rejected_alone.rejected_ids.clear();
-    const auto row = static_cast<std::int64_t>(b);
-    const double chosen = pair_log_probs(decoder, pack_all({chosen_alone})).chosen_B.item<double>();
-    const double rejected = pair_log_probs(decoder, pack_all({rejected_alone})).chosen_B.item<double>();
-    EXPECT_NEAR(packed.chosen_B[row].item<double>(), chosen, 1e-10);
-    EXPECT_NEAR(packed.rejected_B[row].item<double>(), rejected, 1e-10);
-  }
-}
+INSTANTIATE_TEST_SUITE_P(Families, GoldenLogProbs, ::testing::ValuesIn(kGoldenFamilies),
+                         [](const auto& family) { return std::string(family.param); });
 
 TEST(PairLogProbs, AreZeroForAnAnswerThatIsNotThere) {
   const Decoder decoder = golden_decoder(kPolicy);

@@ -40,6 +40,19 @@ TEST(TokenLogProbs, HaveTheGradientOfPlainLogSoftmax) { expect_equal(random_head
 
 TEST(TokenLogProbs, HaveTheSameGradientInSeveralChunks) { expect_equal(random_head(kRows, kVocabulary)); }
 
+TEST(TokenLogProbs, HaveTheGradientOfCappedLogits) {
+  const Head head = random_head(5, 11);
+  const double cap = 0.7;
+  const torch::Tensor ours_C = token_log_probs(head.hidden_CH, head.weight_VH, head.target_C, cap);
+  const torch::Tensor capped_CV = cap * torch::tanh(head.hidden_CH.mm(head.weight_VH.t()) / cap);
+  const torch::Tensor plain_C = torch::log_softmax(capped_CV, 1).gather(1, head.target_C.unsqueeze(1)).squeeze(1);
+  EXPECT_LT(largest_difference(ours_C, plain_C), 1e-12);
+  const auto ours = torch::autograd::grad({ours_C}, {head.hidden_CH, head.weight_VH}, {head.upstream_C});
+  const auto expected = torch::autograd::grad({plain_C}, {head.hidden_CH, head.weight_VH}, {head.upstream_C});
+  EXPECT_LT(largest_difference(ours[0], expected[0]), 1e-12);
+  EXPECT_LT(largest_difference(ours[1], expected[1]), 1e-12);
+}
+
 TEST(TokenLogProbs, AgreeWithFiniteDifferences) {
   const Head head = random_head(3, 5);
   const auto value = [&](const torch::Tensor& hidden_CH) {
@@ -56,12 +69,13 @@ TEST(TokenLogProbs, AgreeWithFiniteDifferences) {
 }
 
 TEST(TokenLogProbs, GiveAFrozenHeadNoGradient) {
-  Head head = random_head(5, 11);
-  const auto expected = torch::autograd::grad({plain(head)}, {head.hidden_CH}, {head.upstream_C})[0];
-  head.weight_VH = head.weight_VH.detach();
-  token_log_probs(head.hidden_CH, head.weight_VH, head.target_C).backward(head.upstream_C);
-  EXPECT_LT(largest_difference(head.hidden_CH.grad(), expected), 1e-12);
-  EXPECT_FALSE(head.weight_VH.grad().defined());
+  for (Head head : {random_head(5, 11), random_head(kRows, kVocabulary)}) {
+    const auto expected = torch::autograd::grad({plain(head)}, {head.hidden_CH}, {head.upstream_C})[0];
+    head.weight_VH = head.weight_VH.detach();
+    token_log_probs(head.hidden_CH, head.weight_VH, head.target_C).backward(head.upstream_C);
+    EXPECT_LT(largest_difference(head.hidden_CH.grad(), expected), 1e-11);
+    EXPECT_FALSE(head.weight_VH.grad().defined());
+  }
 }
 
 TEST(TokenLogProbs, StayFiniteForLogitsThatOverflowWhenExponentiated) {

@@ -14,6 +14,7 @@ constexpr std::int64_t kBatch = 8;
 
 struct Recipe {
   const char* name;
+  const char* family = "gemma";
   LossConfig loss = {.beta = 0.1};
   RobustSettings robust = {};
   bool decays_norms = true;
@@ -40,9 +41,9 @@ class Trainer {
   explicit Trainer(const Recipe& recipe)
       : recipe_(recipe),
         data_(encode_pairs(read_preference_file("golden/lm/data/train.jsonl", Rejected::kRequired),
-                           load_model_tokenizer(kPolicy), 1024, 1)),
-        policy_(golden_decoder(kPolicy)),
-        reference_(golden_decoder(kReference).frozen_copy()),
+                           load_model_tokenizer(policy_of(recipe.family)), 1024, 1)),
+        policy_(golden_decoder(policy_of(recipe.family))),
+        reference_(golden_decoder(reference_of(recipe.family)).frozen_copy()),
         weights_(recipe.robust, data_.pair_count_K, static_cast<double>(data_.pairs.size())),
         optimizer_({.learning_rate = 1e-3, .weight_decay = 0.01, .decay_norms = recipe.decays_norms, .warmup_steps = 5},
                    policy_.parameters()) {
@@ -132,7 +133,8 @@ class Trainer {
 class GoldenTrajectory : public ::testing::TestWithParam<Recipe> {};
 
 TEST_P(GoldenTrajectory, IsFollowedStepByStep) {
-  const auto steps = read_json(golden_file("trajectories/" + std::string(GetParam().name) + ".json"))["steps"];
+  const auto steps =
+      read_json(golden_file("trajectories/" + std::string(GetParam().name) + ".json", GetParam().family))["steps"];
   const Tolerances tolerance = tolerances(GetParam().loss);
   Trainer trainer(GetParam());
   for (std::size_t t = 0; t < steps.size(); ++t) {
@@ -153,7 +155,8 @@ TEST_P(GoldenTrajectory, IsFollowedStepByStep) {
     const double norm = steps[t]["param_norm"];
     EXPECT_NEAR(std::sqrt(sum_of_squares), norm, 1e-7 * norm) << t;
   }
-  const auto final_file = golden_file("trajectories/" + std::string(GetParam().name) + ".final.safetensors");
+  const auto final_file =
+      golden_file("trajectories/" + std::string(GetParam().name) + ".final.safetensors", GetParam().family);
   if (!std::filesystem::exists(final_file)) return;
   const SafetensorsFile expected = SafetensorsFile::open(final_file);
   for (const NamedTensor& parameter : trainer.parameters()) {
@@ -171,42 +174,56 @@ RobustSettings robust(RobustMode mode, double step_size, Estimator estimator = E
 }
 RobustSettings group_robust(double step_size) { return robust(RobustMode::kGroupRobust, step_size); }
 
+std::string test_name(const std::string& family, const std::string& recipe) {
+  std::string name = family + "_" + recipe;
+  std::erase(name, '.');
+  return name;
+}
+constexpr auto kRecipeName = [](const auto& recipe) { return test_name(recipe.param.family, recipe.param.name); };
+
+std::vector<Recipe> recipes_of_every_family() {
+  std::vector<Recipe> recipes;
+  for (const char* family : kGoldenFamilies) {
+    recipes.push_back({.name = "dpo", .family = family});
+    recipes.push_back({.name = "gr_dpo_mean", .family = family, .robust = group_robust(0.1)});
+    recipes.push_back({.name = "gr_dpo_total",
+                       .family = family,
+                       .robust = robust(RobustMode::kGroupRobust, 0.01 * kBatch, Estimator::kDatasetScaled)});
+  }
+  return recipes;
+}
+INSTANTIATE_TEST_SUITE_P(Families, GoldenTrajectory, ::testing::ValuesIn(recipes_of_every_family()), kRecipeName);
+
 INSTANTIATE_TEST_SUITE_P(
     Recipes, GoldenTrajectory,
-    ::testing::Values(Recipe{.name = "dpo"}, Recipe{.name = "dpo_hf_decay_groups", .decays_norms = false},
+    ::testing::Values(Recipe{.name = "dpo_hf_decay_groups", .decays_norms = false},
                       Recipe{.name = "dpo_ls0.1", .loss = {.beta = 0.1, .label_smoothing = 0.1}},
                       Recipe{.name = "ipo_sum", .loss = {.type = LossType::kIpo}},
-                      Recipe{.name = "gr_dpo_mean", .robust = group_robust(0.1)},
                       Recipe{.name = "gr_dpo_mean_accum2", .robust = group_robust(0.1), .micro_batch = 4},
-                      Recipe{.name = "gr_dpo_total",
-                             .robust = robust(RobustMode::kGroupRobust, 0.01 * kBatch, Estimator::kDatasetScaled)},
                       Recipe{.name = "gr_ipo_mean", .loss = {.type = LossType::kIpo}, .robust = group_robust(0.01)},
                       Recipe{.name = "is_dpo_mean", .robust = robust(RobustMode::kImportance, 0)},
                       Recipe{.name = "sft_token_mean", .loss = {.type = LossType::kSft}},
                       Recipe{.name = "sft_sequence_sum",
                              .loss = {.type = LossType::kSft, .sft_average = SftAverage::kSequence}}),
-    [](const auto& recipe) {
-      std::string name = recipe.param.name;
-      std::erase(name, '.');
-      return name;
-    });
+    kRecipeName);
 
 struct GradientCase {
   const char* name;
+  const char* family;
   LossConfig loss;
 };
 class GoldenGradient : public ::testing::TestWithParam<GradientCase> {};
 
 TEST_P(GoldenGradient, OfTheMeanLossIsThatOfTransformers) {
-  const auto golden = read_json(golden_file("pairs.json"));
-  const SafetensorsFile expected = SafetensorsFile::open(golden_file("gradients.safetensors"));
-  const std::string name = GetParam().name;
+  const std::string name = GetParam().name, family = GetParam().family;
+  const auto golden = read_json(golden_file("pairs.json", family));
+  const SafetensorsFile expected = SafetensorsFile::open(golden_file("gradients.safetensors", family));
   const bool is_ipo = GetParam().loss.type == LossType::kIpo;
-  const Decoder policy = golden_decoder(kPolicy), reference = golden_decoder(kReference).frozen_copy();
-  const PackedBatch batch = pack_all(golden_pairs());
-  const torch::Tensor loss = pair_loss(GetParam().loss, pair_log_probs(policy, batch), pair_log_probs(reference, batch),
-                                       batch.answer_tokens_B2)
-                                 .mean();
+  const Decoder policy = golden_decoder(policy_of(family)), reference = golden_decoder(reference_of(family));
+  const PackedBatch batch = pack_all(golden_pairs(family));
+  const PairLogProbs reference_log_probs = pair_log_probs(reference.frozen_copy(), batch);
+  const torch::Tensor loss =
+      pair_loss(GetParam().loss, pair_log_probs(policy, batch), reference_log_probs, batch.answer_tokens_B2).mean();
   loss.backward();
   EXPECT_NEAR(loss.item<double>(), golden["mean_loss"][name], (is_ipo ? 1e-3 : 1e-5) * loss.item<double>());
   double sum_of_squares = 0;
@@ -220,17 +237,18 @@ TEST_P(GoldenGradient, OfTheMeanLossIsThatOfTransformers) {
   const double norm = golden["grad_norm"][name];
   EXPECT_NEAR(std::sqrt(sum_of_squares), norm, (is_ipo ? 1e-3 : 1e-4) * norm);
 }
-INSTANTIATE_TEST_SUITE_P(Variants, GoldenGradient,
-                         ::testing::Values(GradientCase{"dpo", {.beta = 0.1}},
-                                           GradientCase{"dpo_ls0.1", {.beta = 0.1, .label_smoothing = 0.1}},
-                                           GradientCase{"ipo_sum", {.type = LossType::kIpo}},
-                                           GradientCase{"ipo_trl",
-                                                        {.type = LossType::kIpo, .length_normalized = true}}),
-                         [](const auto& variant) {
-                           std::string name = variant.param.name;
-                           std::erase(name, '.');
-                           return name;
-                         });
+
+std::vector<GradientCase> gradients_of_every_family() {
+  std::vector<GradientCase> cases;
+  for (const char* family : kGoldenFamilies) {
+    cases.push_back({"dpo", family, {.beta = 0.1}});
+    cases.push_back({"dpo_ls0.1", family, {.beta = 0.1, .label_smoothing = 0.1}});
+    cases.push_back({"ipo_sum", family, {.type = LossType::kIpo}});
+    cases.push_back({"ipo_trl", family, {.type = LossType::kIpo, .length_normalized = true}});
+  }
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(Families, GoldenGradient, ::testing::ValuesIn(gradients_of_every_family()), kRecipeName);
 
 }  // namespace
 }  // namespace equipoise

@@ -1,0 +1,174 @@
+// Every family over packed pairs whose prompt is computed once, against each answer behind a prompt of its own.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "tests/support/temp_folder.h"
+#include "tests/worker/family_configs.h"
+#include "tests/worker/golden_model.h"
+#include "worker/model/parameter_layout.h"
+#include "worker/model/sequence_log_prob.h"
+
+namespace equipoise {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Property;
+using ::testing::Throws;
+
+// Large enough that attention is far from uniform and soft-caps bend.
+void write_random_model(const TempFolder& folder, const nlohmann::json& config) {
+  folder.write("config.json", config.dump());
+  torch::manual_seed(1);
+  std::vector<torch::Tensor> tensors;
+  std::vector<TensorView> views;
+  for (const auto& [name, shape] : parameter_layout(read_decoder_config(folder / "config.json"))) {
+    tensors.push_back(torch::randn(shape) * 0.3 + (name.ends_with("norm.weight") ? 0.8 : 0.0));
+    views.push_back(view_of(name, tensors.back()));
+  }
+  write_safetensors(folder / "model.safetensors", views, {{"format", "pt"}});
+}
+
+std::vector<std::int32_t> random_ids(std::int64_t count) {
+  const torch::Tensor ids = torch::randint(64, {count}, torch::kInt32);
+  return {ids.data_ptr<std::int32_t>(), ids.data_ptr<std::int32_t>() + count};
+}
+
+// Prompts and answers shorter and longer than every window, one answer that is not there, one empty prompt.
+std::vector<EncodedPair> random_pairs() {
+  torch::manual_seed(2);
+  std::vector<EncodedPair> pairs;
+  for (const auto& [prompt, chosen, rejected] :
+       std::vector<std::array<std::int64_t, 3>>{{14, 9, 3}, {3, 1, 12}, {20, 1, 1}, {0, 6, 5}, {7, 5, 0}}) {
+    pairs.push_back({.prompt_ids = random_ids(prompt),
+                     .chosen_ids = random_ids(chosen),
+                     .rejected_ids = random_ids(rejected),
+                     .memberships = {}});
+  }
+  return pairs;
+}
+
+// Pair 2b is chosen of pair b alone, pair 2b + 1 rejected.
+std::vector<EncodedPair> unshared(const std::vector<EncodedPair>& pairs) {
+  std::vector<EncodedPair> alone;
+  for (const EncodedPair& pair : pairs) {
+    for (const auto& answer : {pair.chosen_ids, pair.rejected_ids}) {
+      alone.push_back({.prompt_ids = pair.prompt_ids, .chosen_ids = answer, .rejected_ids = {}, .memberships = {}});
+    }
+  }
+  return alone;
+}
+
+// DPO without a reference, and its gradients.
+struct Outcome {
+  torch::Tensor log_prob_B2, loss;
+  std::vector<torch::Tensor> gradients;
+};
+Outcome outcome_of(const Decoder& decoder, const torch::Tensor& log_prob_B2) {
+  const torch::Tensor margin_B = log_prob_B2.select(1, 0) - log_prob_B2.select(1, 1);
+  Outcome outcome{.log_prob_B2 = log_prob_B2, .loss = -torch::log_sigmoid(0.1 * margin_B).mean(), .gradients = {}};
+  outcome.loss.backward();
+  for (const NamedTensor& parameter : decoder.parameters()) {
+    outcome.gradients.push_back(parameter.tensor.grad().clone());
+    parameter.tensor.mutable_grad() = torch::Tensor();
+  }
+  return outcome;
+}
+
+Outcome shared_outcome(const Decoder& decoder, const std::vector<EncodedPair>& pairs) {
+  const PairLogProbs log_probs = pair_log_probs(decoder, pack_all(pairs));
+  return outcome_of(decoder, torch::stack({log_probs.chosen_B, log_probs.rejected_B}, 1));
+}
+
+Outcome unshared_outcome(const Decoder& decoder, const std::vector<EncodedPair>& pairs) {
+  return outcome_of(decoder, pair_log_probs(decoder, pack_all(unshared(pairs))).chosen_B.view({-1, 2}));
+}
+
+class DecoderFamily : public ::testing::TestWithParam<FamilyConfig> {
+ protected:
+  DecoderFamily() { write_random_model(folder_, GetParam().config); }
+  Decoder load(torch::Dtype dtype) const { return Decoder::load(folder_.path(), dtype, torch::kCPU); }
+  TempFolder folder_;
+};
+
+TEST_P(DecoderFamily, ComputesASharedPromptAsIfEachAnswerHadItsOwn) {
+  for (const auto& [dtype, tolerance] : {std::pair{torch::kFloat64, 1e-11}, {torch::kFloat32, 1e-5}}) {
+    const Decoder decoder = load(dtype);
+    const Outcome shared = shared_outcome(decoder, random_pairs()), own = unshared_outcome(decoder, random_pairs());
+    const double scale = own.log_prob_B2.abs().max().item<double>();
+    EXPECT_LT(largest_difference(shared.log_prob_B2, own.log_prob_B2), tolerance * scale) << dtype;
+    EXPECT_LT(largest_difference(shared.loss, own.loss), tolerance * own.loss.item<double>()) << dtype;
+    for (std::size_t i = 0; i < own.gradients.size(); ++i) {
+      const double largest = own.gradients[i].abs().max().item<double>();
+      EXPECT_GT(largest, 0) << decoder.parameters()[i].name;
+      EXPECT_LT(largest_difference(shared.gradients[i], own.gradients[i]), tolerance * largest)
+          << decoder.parameters()[i].name << " " << dtype;
+    }
+  }
+}
+
+// An 8-bit mantissa: what is summed in float32 stays within a few parts in a hundred, what is not does not.
+TEST_P(DecoderFamily, GivesFloat32LogProbsFromBfloat16) {
+  const Outcome narrow = shared_outcome(load(torch::kBFloat16), random_pairs());
+  const Outcome wide = shared_outcome(load(torch::kFloat32), random_pairs());
+  EXPECT_EQ(narrow.log_prob_B2.scalar_type(), torch::kFloat32);
+  const double scale = wide.log_prob_B2.abs().max().item<double>();
+  EXPECT_LT(largest_difference(narrow.log_prob_B2, wide.log_prob_B2), 0.05 * scale);
+  for (const torch::Tensor& gradient : narrow.gradients) EXPECT_TRUE(gradient.isfinite().all().item<bool>());
+}
+
+TEST_P(DecoderFamily, IsWrittenAsItWasRead) {
+  const Decoder decoder = load(torch::kFloat32);
+  save_model(decoder, folder_.path(), folder_ / "final");
+  const SafetensorsFile before = SafetensorsFile::open(folder_ / "model.safetensors");
+  const SafetensorsFile after = SafetensorsFile::open(folder_ / "final/model.safetensors");
+  ASSERT_EQ(after.tensors().size(), before.tensors().size());
+  for (const TensorView& tensor : before.tensors()) {
+    ASSERT_NE(after.find(tensor.name), nullptr) << tensor.name;
+    EXPECT_TRUE(golden_tensor(after, tensor.name).equal(golden_tensor(before, tensor.name))) << tensor.name;
+  }
+  EXPECT_EQ(read_json(folder_ / "final/config.json"), GetParam().config);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, DecoderFamily, ::testing::ValuesIn(family_configs()),
+                         [](const auto& family) { return family.param.name; });
+
+// A query in the answer sees the last keys of the prompt by their positions: with one layer and a window of w, nothing
+// further back changes what an answer token predicts.
+TEST(SlidingWindow, CountsPositionsAcrossTheSharedPrompt) {
+  TempFolder folder;
+  write_random_model(folder, tiny_config("mistral", {{"num_hidden_layers", 1}, {"sliding_window", 3}}));
+  const Decoder decoder = Decoder::load(folder.path(), torch::kFloat64, torch::kCPU);
+  const EncodedPair pair{
+      .prompt_ids = {1, 2, 3, 4}, .chosen_ids = {5, 6, 7}, .rejected_ids = {8, 9}, .memberships = {}};
+  const auto rejected = [&](std::vector<std::int32_t> prompt) {
+    EncodedPair changed = pair;
+    changed.prompt_ids = std::move(prompt);
+    return pair_log_probs(decoder, pack_all({changed})).rejected_B.item<double>();
+  };
+  // The first rejected token is predicted at position 3, which sees positions 1 to 3.
+  EXPECT_EQ(rejected({60, 2, 3, 4}), rejected({1, 2, 3, 4}));
+  EXPECT_NE(rejected({1, 60, 3, 4}), rejected({1, 2, 3, 4}));
+}
+
+TEST(RotaryPositions, AreRefusedWhereTheyWouldDependOnTheBatch) {
+  TempFolder folder;
+  write_random_model(folder, tiny_config("llama", {{"max_position_embeddings", 10},
+                                                   {"rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}}}));
+  const Decoder decoder = Decoder::load(folder.path(), torch::kFloat32, torch::kCPU);
+  const auto hidden_of = [&](std::size_t length) {
+    return decoder.hidden_states(pack_all({{.prompt_ids = std::vector<std::int32_t>(length, 1),
+                                            .chosen_ids = {},
+                                            .rejected_ids = {},
+                                            .memberships = {}}}));
+  };
+  EXPECT_EQ(hidden_of(10).size(0), 10);
+  EXPECT_THAT([&] { hidden_of(11); },
+              Throws<std::invalid_argument>(Property(
+                  &std::invalid_argument::what,
+                  HasSubstr("a sequence has 11 tokens, but the model's rotary positions (rope_type dynamic)"))));
+}
+
+}  // namespace
+}  // namespace equipoise
