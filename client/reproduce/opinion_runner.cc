@@ -1,11 +1,11 @@
 #include "client/reproduce/opinion_runner.h"
 
 #include <limits>
-#include <map>
 #include <stdexcept>
 
 #include "client/data/survey_import.h"
 #include "client/reproduce/experiment_folder.h"
+#include "client/reproduce/opinion_report.h"
 #include "client/reproduce/significant_text.h"
 #include "common/config/job_file.h"
 
@@ -16,6 +16,11 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kMostSeeds = 1000;
 
+SurveyPairOptions pair_options(const OpinionOptions& options, std::uint64_t seed) {
+  return {.seed = seed, .groups = options.groups};
+}
+
+// Before anything is written.
 void check_options(const OpinionOptions& options) {
   if (options.seeds < 2 || options.seeds > kMostSeeds) {
     throw std::invalid_argument("seeds is " + std::to_string(options.seeds) + ", expected 2 to " +
@@ -24,6 +29,7 @@ void check_options(const OpinionOptions& options) {
   if (options.first_seed > std::numeric_limits<std::uint64_t>::max() - kMostSeeds) {
     throw std::invalid_argument("first-seed is " + std::to_string(options.first_seed) + ", expected a smaller one");
   }
+  make_survey_pairs(options.survey, pair_options(options, options.first_seed));
 }
 
 // A model to start from, and what it follows from.
@@ -35,8 +41,11 @@ struct Model {
 class Experiment {
  public:
   Experiment(const OpinionOptions& options, const OpinionRunner& runner)
-      : options_(options), runner_(runner), folder_(options.output) {
-    if (options.model) given_model_ = Fingerprint().add_model("model", *options.model).text();
+      : options_(options),
+        runner_(runner),
+        given_model_(options.model ? Fingerprint().add_model("model", *options.model).text() : ""),
+        folder_(options.output) {
+    check_report_folder(folder_.report(), opinion_report_names());
     standing_.runs = options.seeds * (1 + kOpinionMethods.size());
     results_.survey = options.survey_name;
     results_.jobs = options.jobs;
@@ -60,8 +69,8 @@ class Experiment {
 
  private:
   SurveyImport import(std::uint64_t seed) {
-    SurveyPairOptions options{.seed = seed, .groups = options_.groups};
-    const SurveyImport data = write_survey_pairs(make_survey_pairs(options_.survey, options), folder_.data(seed));
+    const SurveyImport data =
+        write_survey_pairs(make_survey_pairs(options_.survey, pair_options(options_, seed)), folder_.data(seed));
     if (results_.groups.empty()) {
       for (const SurveyGroupSummary& group : data.groups) {
         results_.groups.push_back(group.group);
@@ -117,7 +126,8 @@ class Experiment {
       runner_.run_job(job_spec(settings, name, data, start, output), standing_);
       mark_finished(output, fingerprint);
       took = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begin);
-      durations_[name == kSftName].push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+      (name == kSftName ? sft_seconds_ : method_seconds_)
+          .push_back(std::chrono::duration<double>(Clock::now() - begin).count());
     }
     runs.push_back(read_opinion_run(output / "metrics.jsonl", results_.groups, standing_.seed));
     runner_.run_done(standing_, runs.back(), took);
@@ -154,23 +164,20 @@ class Experiment {
 
   // By the mean of the runs of each kind so far; once both kinds are known.
   std::optional<std::chrono::seconds> time_left() const {
-    const auto sft = durations_.find(true);
-    const auto methods = durations_.find(false);
-    if (sft == durations_.end() || methods == durations_.end()) return std::nullopt;
-    const std::size_t done_seeds = (standing_.run - 1) / (1 + kOpinionMethods.size());
-    const double sft_left = static_cast<double>(options_.seeds - done_seeds - 1) * mean(sft->second);
-    const double all_left = static_cast<double>(standing_.runs - standing_.run);
-    const double methods_left =
-        (all_left - static_cast<double>(options_.seeds - done_seeds - 1)) * mean(methods->second);
-    return std::chrono::seconds(static_cast<std::int64_t>(sft_left + methods_left));
+    if (sft_seconds_.empty() || method_seconds_.empty()) return std::nullopt;
+    const std::size_t seeds_begun = (standing_.run - 1) / (1 + kOpinionMethods.size()) + 1;
+    const auto sft_left = static_cast<double>(options_.seeds - seeds_begun);
+    const double methods_left = static_cast<double>(standing_.runs - standing_.run) - sft_left;
+    return std::chrono::seconds(
+        static_cast<std::int64_t>(sft_left * mean(sft_seconds_) + methods_left * mean(method_seconds_)));
   }
 
   const OpinionOptions& options_;
   const OpinionRunner& runner_;
+  const std::string given_model_;  // its fingerprint
   const ExperimentFolder folder_;
-  std::string given_model_;  // its fingerprint
   OpinionStanding standing_;
-  std::map<bool, std::vector<double>> durations_;  // seconds; by whether the run was SFT
+  std::vector<double> sft_seconds_, method_seconds_;  // of the runs of this start
   OpinionResults results_;
 };
 

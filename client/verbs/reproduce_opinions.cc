@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <thread>
 
@@ -99,7 +100,7 @@ std::string result_text(const OpinionRun& run) {
   std::string text =
       "max group loss " + loss_text(max_group_loss(run.evaluations.front())) + " → " + loss_text(max_group_loss(end));
   const double accuracy = min_reward_accuracy(end);
-  if (accuracy == accuracy) text += "  min reward accuracy " + share_text(accuracy);
+  if (!std::isnan(accuracy)) text += "  min reward accuracy " + share_text(accuracy);
   return text;
 }
 
@@ -126,12 +127,10 @@ reproduce::OpinionResults run_all(const OpinionFlags& flags, const Console& cons
 }
 
 void reproduce_opinions(const OpinionFlags& flags, const Console& console) {
-  const std::filesystem::path report = reproduce::ExperimentFolder(flags.output).report();
-  reproduce::check_report_folder(report, reproduce::opinion_report_names());
   const auto begin = std::chrono::steady_clock::now();
   const reproduce::OpinionResults results = run_all(flags, console);
   const std::vector<reproduce::Claim> claims = judge_opinions(results);
-  write_report_folder(report, opinion_report_files(results, claims));
+  write_report_folder(reproduce::ExperimentFolder(flags.output).report(), opinion_report_files(results, claims));
   const auto took = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
   const std::vector<std::string> columns{"DPO", "IPO"};
   const reproduce::ClaimCount count = count_claims(claims);

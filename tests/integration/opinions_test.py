@@ -26,8 +26,14 @@ class Opinions(ProgramTest):
     def setUp(self):
         super().setUp()
         self.output = self.folder / "opinions"
-        self.command = ["equipoise", "reproduce", "opinions", "--quick", "--survey", SURVEY, "--seeds", len(SEEDS),
-                        "--first-seed", SEEDS[0], "--np", 1, "--output", self.output]
+        self.command = self.command_with()
+
+    def command_with(self, **changes):
+        options = {"survey": SURVEY, "seeds": len(SEEDS), "first-seed": SEEDS[0], "np": 1, "output": self.output, **changes}
+        words = ["equipoise", "reproduce", "opinions", "--quick"]
+        for name, value in options.items():
+            words += ["--" + name, value]
+        return words
 
     def test_runs_every_method_reports_what_the_runs_wrote_and_does_not_repeat_them(self):
         said = self.succeed(*self.command)
@@ -101,11 +107,14 @@ class Opinions(ProgramTest):
     def test_refuses_what_is_wrong_before_it_works(self):
         survey = self.folder / "survey.txt"
         survey.write_text("")
-        self.assertIn(".csv (GlobalOpinionQA) or .jsonl", self.refused(*self.command, "--survey", survey))
-        self.assertIn('group "Atlantis" is not in the survey', self.refused(*self.command, "--group", "Atlantis"))
-        self.assertIn("seeds is 1", self.refused(*self.command, "--seeds", 1))
-        self.assertIn("config.json", self.refused(*self.command, "--model", self.folder / "nowhere"))
-        self.assertIn("sft.yaml", self.refused(*self.command, "--jobs", self.folder))
+        for changes, said in (({"survey": survey}, ".csv (GlobalOpinionQA) or .jsonl"),
+                              ({"survey": self.folder / "absent.csv"}, "absent.csv"),
+                              ({"group": "Atlantis"}, 'group "Atlantis" is not in the survey'),
+                              ({"seeds": 1}, "seeds is 1"),
+                              ({"model": self.folder / "nowhere"}, "nowhere"),
+                              ({"jobs": self.folder}, "sft.yaml")):
+            self.assertIn(said, self.refused(*self.command_with(**changes)))
+        self.assertFalse(self.output.exists())
         (self.output / "notes").mkdir(parents=True)
         self.assertIn('"notes"', self.refused(*self.command))
 
