@@ -1,8 +1,9 @@
 // Chat templates (Jinja), rendered as transformers' apply_chat_template does it: lines lose a block's own white space,
 // `raise_exception`, `strftime_now`, Python's methods, printing and `tojson`, loop controls, `{% generation %}`.
 //
-// A template is not trusted. It has no way to files, the network or the environment; its work, its memory and the depth
-// of what it builds are bounded, and what it does wrong becomes one line with its line number.
+// A template is not trusted. It has no way to files, the network or the environment; its work, its memory, its time and
+// the depth of what it builds are bounded, and what it does wrong becomes one line with its line number. One that is
+// stopped for its memory or time keeps them until the process ends.
 #pragma once
 
 #include <chrono>

@@ -18,10 +18,6 @@ impl Text {
         Text { data: text.as_ptr().cast(), size: text.len() }
     }
 
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
     /// # Safety
     /// `data` points to `size` bytes that outlive the result.
     pub unsafe fn bytes<'a>(&self) -> &'a [u8] {

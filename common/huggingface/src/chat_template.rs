@@ -1,28 +1,20 @@
 //! Chat templates, rendered as transformers' `apply_chat_template` does it.
 //!
-//! A template comes with a model from somewhere, so it is bounded: by fuel, which pays for instructions and for bytes, by the
-//! size of its source, and by stacks that hold the deepest values that the fuel can build.
+//! A template comes with a model from somewhere, so it is bounded: by the size of its source, by fuel, which pays for instructions
+//! and most bytes, and by the thread it runs on (see chat_rendering.rs) where it finds work that takes no fuel.
 
-use crate::boundary::{guarded, guarded_or, lent_slice, OwnedText, Text};
 use crate::python_json::{number_text, to_json};
 use crate::python_time::Now;
 use indexmap::IndexMap;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Mutex;
 
 /// Ten times the longest published template.
 const MAX_SOURCE_BYTES: usize = 256 << 10;
 /// Of one conversation. A long template takes some hundred steps a message, and a message has 30 bytes or more.
 const FUEL_OF_A_CHAT: u64 = 250_000;
 const FUEL_OF_A_BYTE: u64 = 2;
-/// Two bytes of source are at most one level of the syntax tree, which takes less than 512 bytes of stack.
-const COMPILE_STACK_BYTES: usize = 128 << 20;
-/// One level of a value takes 1.4 fuel or more, and less than 700 bytes of stack when it is printed, compared or dropped.
-const RENDER_STACK_BYTES: usize = 16 << 20;
-const STACK_BYTES_OF_FUEL: usize = 512;
 
 const NAME: &str = "chat_template";
 /// Names a message's reasoning is given under; templates read the first two.
@@ -33,28 +25,17 @@ pub struct ChatTemplate {
     variables: Value,
 }
 
-/// One rendering. JSON texts, of which all but one of the message lists may be empty.
-#[repr(C)]
+/// One rendering, in JSON; empty texts are none.
 pub struct Chat {
-    messages: Text,
-    more_messages: Text,
-    tools: Text,
-    variables: Text,
-    add_generation_prompt: i32,
-}
-
-// Safety: what the texts point to is lent for reading.
-unsafe impl Sync for Chat {}
-
-struct Input {
-    messages: Value,
-    tools: Value,
-    variables: Value,
-    add_generation_prompt: bool,
+    pub messages: String,
+    pub more_messages: String,
+    pub tools: String,
+    pub variables: String,
+    pub add_generation_prompt: bool,
 }
 
 impl ChatTemplate {
-    fn new(source: &str, variables: &str, now: i64) -> Result<Self, String> {
+    pub fn new(source: &str, variables: &str, now: i64) -> Result<Self, String> {
         if source.len() > MAX_SOURCE_BYTES {
             return Err(format!("is {} bytes long, expected at most {MAX_SOURCE_BYTES}", source.len()));
         }
@@ -65,16 +46,43 @@ impl ChatTemplate {
         Ok(ChatTemplate { environment, variables: parsed(variables)? })
     }
 
-    fn render(&self, environment: &Environment, input: Input) -> Result<String, String> {
+    /// To render chats of up to `bytes` bytes.
+    pub fn with_fuel_for(&self, bytes: usize) -> Self {
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some(FUEL_OF_A_CHAT + FUEL_OF_A_BYTE.saturating_mul(bytes as u64)));
+        ChatTemplate { environment, variables: self.variables.clone() }
+    }
+
+    pub fn fuel(&self) -> u64 {
+        self.environment.fuel().unwrap_or_default()
+    }
+
+    pub fn render(&self, chat: &Chat) -> Result<String, String> {
         let own = [
-            (Value::from("messages"), input.messages),
-            (Value::from("tools"), input.tools),
+            (Value::from("messages"), chat.messages()?),
+            (Value::from("tools"), parsed(&chat.tools).map_err(|fault| format!("the tools: {fault}"))?),
             (Value::from("documents"), Value::from(())),
-            (Value::from("add_generation_prompt"), Value::from(input.add_generation_prompt)),
+            (Value::from("add_generation_prompt"), Value::from(chat.add_generation_prompt)),
         ];
-        let given = entries(&self.variables).into_iter().chain(entries(&input.variables));
-        let template = environment.get_template(NAME).map_err(|fault| one_line(&fault))?;
+        let variables = parsed(&chat.variables).map_err(|fault| format!("the template's variables: {fault}"))?;
+        let given = entries(&self.variables).into_iter().chain(entries(&variables));
+        let template = self.environment.get_template(NAME).map_err(|fault| one_line(&fault))?;
         template.render(map(given.chain(own))).map_err(|fault| one_line(&fault))
+    }
+}
+
+impl Chat {
+    pub fn bytes(&self) -> usize {
+        self.messages.len() + self.more_messages.len() + self.tools.len() + self.variables.len()
+    }
+
+    fn messages(&self) -> Result<Value, String> {
+        let mut messages = Vec::new();
+        for list in [&self.messages, &self.more_messages] {
+            let list = parsed(list).map_err(|fault| format!("the messages: {fault}"))?;
+            messages.extend(list.try_iter().into_iter().flatten().map(|value| message(&value)));
+        }
+        Ok(Value::from(messages))
     }
 }
 
@@ -182,121 +190,4 @@ fn message(value: &Value) -> Value {
     let before = [(Value::from("thinking"), reasoning.clone())];
     let after = [(Value::from("reasoning_content"), reasoning)];
     map(before.into_iter().chain(fields()).chain(after))
-}
-
-impl Input {
-    unsafe fn read(chat: &Chat) -> Result<Self, String> {
-        let mut messages = Vec::new();
-        for list in [&chat.messages, &chat.more_messages] {
-            let list = parsed(list.utf8()?).map_err(|fault| format!("the messages: {fault}"))?;
-            messages.extend(list.try_iter().into_iter().flatten().map(|value| message(&value)));
-        }
-        Ok(Input {
-            messages: Value::from(messages),
-            tools: parsed(chat.tools.utf8()?).map_err(|fault| format!("the tools: {fault}"))?,
-            variables: parsed(chat.variables.utf8()?).map_err(|fault| format!("the template's variables: {fault}"))?,
-            add_generation_prompt: chat.add_generation_prompt != 0,
-        })
-    }
-
-    fn bytes(chat: &Chat) -> u64 {
-        let sizes = [chat.messages.size(), chat.more_messages.size(), chat.tools.size(), chat.variables.size()];
-        sizes.iter().sum::<usize>() as u64
-    }
-}
-
-/// Runs `work` on `threads` stacks of the given size at once.
-fn on_stacks<T: Send>(threads: usize, bytes: usize, work: impl Fn() -> T + Sync) -> Result<Vec<T>, String> {
-    std::thread::scope(|scope| {
-        let started: Result<Vec<_>, _> = (0..threads.max(1))
-            .map(|_| std::thread::Builder::new().stack_size(bytes).spawn_scoped(scope, &work))
-            .collect();
-        let started = started.map_err(|fault| format!("a thread with a stack of {bytes} bytes: {fault}"))?;
-        started.into_iter().map(|thread| thread.join().map_err(|_| "the library gave up".to_string())).collect()
-    })
-}
-
-/// Texts of all chats, or the place and the fault of the first that has one.
-fn render_all(template: &ChatTemplate, chats: &[Chat], threads: usize) -> Result<Vec<String>, (usize, String)> {
-    let most = chats.iter().map(Input::bytes).max().unwrap_or(0);
-    let fuel = FUEL_OF_A_CHAT + FUEL_OF_A_BYTE.saturating_mul(most);
-    let mut environment = template.environment.clone();
-    environment.set_fuel(Some(fuel));
-    let next = AtomicUsize::new(0);
-    let failure: Mutex<Option<(usize, String)>> = Mutex::new(None);
-    let lock = || failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let work = || {
-        let mut texts = Vec::new();
-        loop {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            let Some(chat) = chats.get(place) else { return texts };
-            // Safety: the texts are lent for the length of the call.
-            match unsafe { Input::read(chat) }.and_then(|input| template.render(&environment, input)) {
-                Ok(text) => texts.push((place, text)),
-                Err(fault) => {
-                    next.store(chats.len(), Ordering::Relaxed);
-                    let mut failure = lock();
-                    if failure.as_ref().is_none_or(|(first, _)| place < *first) {
-                        *failure = Some((place, fault));
-                    }
-                    return texts;
-                }
-            }
-        }
-    };
-    let stack = RENDER_STACK_BYTES + STACK_BYTES_OF_FUEL * fuel as usize;
-    let parts = on_stacks(threads.min(chats.len()), stack, work).map_err(|fault| (0, fault))?;
-    if let Some(failure) = failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
-        return Err(failure);
-    }
-    let mut texts = vec![String::new(); chats.len()];
-    for (place, text) in parts.into_iter().flatten() {
-        texts[place] = text;
-    }
-    Ok(texts)
-}
-
-#[no_mangle]
-pub unsafe extern "C" fn eqhf_chat_template_new(
-    source: Text,
-    variables: Text,
-    now: i64,
-    template: *mut *mut ChatTemplate,
-) -> OwnedText {
-    guarded(|| {
-        let (source, variables) = (source.utf8()?, variables.utf8()?);
-        let made = on_stacks(1, COMPILE_STACK_BYTES, || ChatTemplate::new(source, variables, now))?;
-        *template = Box::into_raw(Box::new(made.into_iter().next().ok_or("no thread")??));
-        Ok(())
-    })
-}
-
-#[no_mangle]
-pub unsafe extern "C" fn eqhf_chat_template_free(template: *mut ChatTemplate) {
-    if !template.is_null() {
-        guarded_or((), || drop(Box::from_raw(template)));
-    }
-}
-
-#[no_mangle]
-pub unsafe extern "C" fn eqhf_chat_template_render(
-    template: &ChatTemplate,
-    chats: *const Chat,
-    num_chats: usize,
-    threads: usize,
-    texts: *mut OwnedText,
-    failed: *mut usize,
-) -> OwnedText {
-    guarded(|| match render_all(template, lent_slice(chats, num_chats), threads) {
-        Ok(rendered) => {
-            for (place, text) in rendered.into_iter().enumerate() {
-                *texts.add(place) = OwnedText::new(text.into_bytes());
-            }
-            Ok(())
-        }
-        Err((place, fault)) => {
-            *failed = place;
-            Err(fault)
-        }
-    })
 }

@@ -15,6 +15,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
+using testing::Throws;
 using testing::ThrowsMessage;
 
 constexpr std::chrono::sys_seconds kNow = std::chrono::sys_days(std::chrono::year(2026) / 11 / 25);
@@ -54,9 +55,7 @@ TEST_P(GoldenChats, AreRenderedAsTransformersDoes) {
 INSTANTIATE_TEST_SUITE_P(Templates, GoldenChats, testing::Values("chatml", "headers", "inst", "language", "turns"),
                          [](const auto& name) { return std::string(name.param); });
 
-TEST(ChatTemplate, TakesEveryLinesEnd) {
-  EXPECT_EQ(render("{% if true %}\r\na\r\nb\rc\r\n{% endif %}"), "a\nb\nc\n");
-}
+TEST(ChatTemplate, TakesEveryLinesEnd) { EXPECT_EQ(render("{% if true %}\r\na\r\nb\rc\r\n{% endif %}"), "a\nb\nc\n"); }
 
 TEST(ChatTemplate, JoinsTwoListsOfMessages) {
   const ChatTemplate all = template_of("{% for m in messages %}{{ m.content }};{% endfor %}");
@@ -131,6 +130,19 @@ TEST(ChatTemplate, EndsWhatWouldNotEnd) {
   EXPECT_THROW(render("{{ ('a' * 100).replace('', 'b' * 1000000) }}"), ChatRefused);
   EXPECT_THROW(render("{{ '%99999999d'|format(1) }}"), ChatRefused);
   EXPECT_THROW(render("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), ChatRefused);
+}
+
+// Work that takes no fuel. The memory stays lost: its thread stands still where it wanted more.
+TEST(ChatTemplate, StopsWhatTakesAllMemory) {
+  const auto too_much = ThrowsMessage<ChatRefused>(HasSubstr("takes more than 128 MiB of memory"));
+  EXPECT_THAT([] { render("{{ ['x' * 10000] * 99999999 }}"); }, too_much);
+  EXPECT_THAT([] { render("{{ (['x' * 10000] * 99999999) ~ '' }}"); }, too_much);
+  const ChatTemplate picky = template_of("{% if n == 37 %}{{ ['x' * 10000] * 99999999 }}{% endif %}");
+  std::vector<std::string> variables;
+  for (int i = 0; i < 100; ++i) variables.push_back("{\"n\": " + std::to_string(i) + "}");
+  std::vector<Chat> chats;
+  for (const std::string& text : variables) chats.push_back({.messages = "[]", .variables = text});
+  EXPECT_THAT([&] { picky.render(chats, 2); }, Throws<ChatRefused>(testing::Property(&ChatRefused::chat, 37)));
 }
 
 TEST(ChatTemplate, DeepValuesFitTheStack) {
