@@ -86,6 +86,9 @@ void check_log_linear_job(const v1::JobSpec& spec, const JobConfig& config) {
   check_no_tokens(spec.data());
   check_log_linear_optimizer(config);
   if (config.training.gradient_checkpointing) refuse("training.gradient_checkpointing" + no_use);
+  if (config.training.early_stopping && config.training.early_stopping->keep_best) {
+    refuse("training.early_stopping.keep_best" + no_use);
+  }
   if (!config.log_linear->closed_form) return;
   if (config.optimizer.schedule != ScheduleType::kConstant || config.optimizer.warmup_steps != 0) {
     refuse("optimizer.schedule has no use with policy.log_linear.closed_form; remove it");

@@ -68,7 +68,7 @@ void ThetaUpdate::step(const StepSums& sums, const GroupSums& group_sums, Robust
 void ThetaUpdate::descend(const StepSums& sums, const GroupSums& group_sums, std::span<const double> coefficient) {
   for (std::size_t i = 0; i < group_sums.group.size(); ++i) {
     const std::span<const double> gradient_D = sums.gradient_sum(group_sums.group[i]);
-    const double factor = schedule_.step_size() * coefficient[i];
+    const double factor = learning_rate() * coefficient[i];
     for (std::size_t j = 0; j < theta_D_.size(); ++j) theta_D_[j] -= factor * gradient_D[j];
   }
 }

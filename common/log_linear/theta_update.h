@@ -53,7 +53,9 @@ class ThetaUpdate {
   std::span<const double> theta_D() const { return theta_D_; }
   std::span<const double> average_D() const { return average_D_; }  // theta at the start while no step is done
   std::int64_t steps() const { return steps_; }
-  double learning_rate() const { return schedule_.step_size(); }
+  double learning_rate() const { return schedule_.step_size() * rate_factor_; }
+  // From now on the learning rate is multiplied by this, in [0, 1]: the schedule of a job.
+  void set_rate_factor(double factor) { rate_factor_ = factor; }
 
   ThetaState state() const;
   // Continues from a recorded state, bit by bit. Throws std::invalid_argument on a wrong length or a value that is
@@ -69,6 +71,7 @@ class ThetaUpdate {
   ThetaSettings settings_;
   LossSettings loss_;
   StepSchedule schedule_;
+  double rate_factor_ = 1;
   std::vector<double> theta_D_;
   std::vector<double> average_D_;
   std::vector<double> ones_;  // scratch: the coefficients of mode none in closed form

@@ -37,6 +37,7 @@ struct Transition {
     JobLifecycle after = moved(job, v1::JOB_STATE_STARTING, std::move(reason), now);
     after.start_time = now;
     after.all_ranks_finished = false;
+    after.stopped_early.clear();
     return after;
   }
 
@@ -93,6 +94,7 @@ struct Transition {
     if (job.state != v1::JOB_STATE_RUNNING) return job;
     JobLifecycle after = job;
     after.all_ranks_finished = true;
+    after.stopped_early = ranks.stopped_early;
     if (job.launched_by == LaunchedBy::kCoordinator) {
       after.reason = "all ranks have finished; waiting for mpirun to exit";
       return after;
@@ -104,6 +106,7 @@ struct Transition {
     std::string reason = world_size == 1
                              ? "trained on 1 rank"
                              : "trained on " + std::to_string(world_size) + " ranks, which ended with equal parameters";
+    if (!after.stopped_early.empty()) reason.append("; ").append(after.stopped_early);
     return moved(std::move(after), v1::JOB_STATE_SUCCEEDED, std::move(reason), now);
   }
 

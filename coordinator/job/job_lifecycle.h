@@ -27,6 +27,7 @@ struct JobLifecycle {
   WallTime end_time{};    // epoch: not final
   LaunchedBy launched_by = LaunchedBy::kCoordinator;
   bool all_ranks_finished = false;
+  std::string stopped_early;  // with all_ranks_finished: why they did not go on to the end of the plan
 };
 
 struct AttemptLaunched {  // mpirun is about to be started
@@ -61,8 +62,9 @@ struct DigestsDiffer {
   int other_rank;
   std::int64_t step;
 };
-struct RanksFinished {  // every rank, with equal digests, at the planned step
+struct RanksFinished {  // every rank, with equal digests, at the planned step or all of them early
   int world_size;
+  std::string stopped_early = {};  // "stopped early at step 40 of 100: ..."; empty: at the planned step
 };
 struct LauncherExited {
   int exit_code;          // 128 + n after signal n

@@ -4,6 +4,7 @@
 
 #include "common/config/job_config.h"
 #include "coordinator/job/entropy.h"
+#include "coordinator/job/finish_check.h"
 #include "coordinator/job/rank_desk.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/state_check.h"
@@ -119,24 +120,22 @@ void RankDesk::finish_worker(const v1::FinishWorkerRequest& request) {
     refuse("state_digest has " + std::to_string(request.state_digest().size()) + " bytes, expected " +
            std::to_string(kDigestBytes));
   }
-  const std::int64_t end_step = record.training->plan.end_step;
-  if (request.final_step() != end_step || record.training->weights.next_step() != end_step) {
-    refuse_state(record.job, "rank " + std::to_string(request.rank()) + " has finished at step " +
-                                 std::to_string(request.final_step()) + " with " +
-                                 std::to_string(record.training->weights.next_step()) + " steps on record, expected " +
-                                 std::to_string(end_step));
-  }
+  check_finish(record, request);
   const auto result = record.members->finish(request.rank(), request.state_digest(), table_.clock().now());
   if (result.outcome == Membership::Finish::kDiffersFromItself) {
     throw Refusal(Refusal::Code::kAborted,
                   "rank " + std::to_string(request.rank()) + " has finished before, with another state_digest");
   }
   if (result.outcome == Membership::Finish::kDiffersFromOther) {
-    table_.apply(record, DigestsDiffer{.rank = request.rank(), .other_rank = result.other_rank, .step = end_step});
+    table_.apply(record,
+                 DigestsDiffer{.rank = request.rank(), .other_rank = result.other_rank, .step = request.final_step()});
     throw Refusal(Refusal::Code::kAborted, record.job.state_reason());
   }
+  if (request.has_stopped_early()) record.training->stopped_early = request.stopped_early();
   table_.metrics().show_workers(record.job.id(), record.members->counts());
-  if (record.members->all_finished()) table_.apply(record, RanksFinished{.world_size = record.members->world_size()});
+  if (!record.members->all_finished()) return;
+  table_.apply(record, RanksFinished{.world_size = record.members->world_size(),
+                                     .stopped_early = early_stop_sentence(*record.training)});
 }
 
 void RankDesk::fail_worker(const v1::FailWorkerRequest& request) {

@@ -45,7 +45,7 @@ void check_steps_follow(const v1::ReportStepsRequest& request) {
 }
 
 void check_is_next(const JobRecord& record, std::int64_t step, const WeightOwner& weights) {
-  const std::int64_t end_step = record.training->plan.end_step;
+  const std::int64_t end_step = record.training->end_step();
   if (step == weights.next_step() && step < end_step) return;
   const std::string expected = weights.next_step() < end_step
                                    ? "expected " + std::to_string(weights.next_step())

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "common/dataset/shard_plan.h"
 #include "coordinator/store/job_store.h"
@@ -15,7 +16,11 @@ namespace equipoise::coordinator {
 struct Training {
   ShardPlan plan;
   WeightOwner weights;
-  StoredTraining stored;  // StartTraining as it was asked and answered
+  StoredTraining stored;                                      // StartTraining as it was asked and answered
+  std::optional<v1::EarlyStop> stopped_early = std::nullopt;  // as the first rank said that finished early
+
+  // One past the last step: where the plan ends, or where it has ended early.
+  std::int64_t end_step() const { return stopped_early ? weights.next_step() : plan.end_step; }
 };
 
 // Throws std::invalid_argument naming the field, the value and what would be right: names that are empty, over 256

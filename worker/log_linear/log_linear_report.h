@@ -12,6 +12,7 @@
 
 #include "common/log_linear/evaluation.h"
 #include "worker/log_linear/log_linear_step.h"
+#include "worker/train/early_stopping.h"
 
 namespace equipoise {
 
@@ -37,7 +38,8 @@ class LogLinearReport {
 
   // The coordinator gets at most two reports a second.
   void step_done(std::int64_t steps_done, const LogLinearStep& step);
-  void evaluated(std::int64_t steps_done, const LogLinearStep& step, const ValidationLosses& validation);
+  // Returns the numbers at the top of the line that it writes.
+  EvaluationNumbers evaluated(std::int64_t steps_done, const LogLinearStep& step, const ValidationLosses& validation);
   // The last line: rewards of the final policy in the states of data.test.
   void tested(std::int64_t steps_done, const log_linear::RewardReport& report, std::span<const double> theta_D);
   // Sends what the pace has held back and writes final/theta.json.
@@ -51,6 +53,7 @@ class LogLinearReport {
   void send(v1::ReportMetricsRequest& request);
 
   Parts parts_;
+  std::vector<double> train_baseline_K_, validation_baseline_K_;  // empty without robust.baseline
   std::filesystem::path path_;
   std::ofstream file_;
   double pairs_total_ = 0;

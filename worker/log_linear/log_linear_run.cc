@@ -3,7 +3,9 @@
 #include <memory>
 #include <utility>
 
+#include "common/config/group_settings.h"
 #include "worker/log_linear/log_linear_report.h"
+#include "worker/train/early_stopping.h"
 #include "worker/train/run_output.h"
 
 namespace equipoise {
@@ -12,8 +14,9 @@ namespace {
 // Group losses over the validation pairs, each rank its part of them.
 class Validation {
  public:
-  Validation(const log_linear::PairMatrix& matrix, const LossConfig& loss, Collective& host)
-      : host_(host), sums_(pair_loss_settings(loss), matrix.groups, matrix.dim) {
+  Validation(const LogLinearData& data, const LossConfig& loss, Collective& host)
+      : host_(host), sums_(group_loss_settings(loss, data.group_names), data.train.dim) {
+    const log_linear::PairMatrix& matrix = *data.validation;
     const RankInfo rank = host.info();
     pairs_.assign(matrix, log_linear::slice_of(matrix.pairs(), static_cast<std::size_t>(rank.rank),
                                                static_cast<std::size_t>(rank.world_size)));
@@ -43,21 +46,11 @@ Digest state_digest(const log_linear::ThetaUpdate& theta) {
   return sha.finish();
 }
 
-// With importance weights in the order of the groups, each of which has one: the coordinator has checked it.
-RobustSettings robust_settings(const RobustConfig& robust, const std::vector<std::string>& group_names) {
-  RobustSettings settings = robust.settings;
-  if (robust.importance_weights.empty()) return settings;
-  for (const std::string& name : group_names) {
-    settings.importance_weight_K.push_back(robust.importance_weights.at(name));
-  }
-  return settings;
-}
-
 class LogLinearRun {
  public:
   LogLinearRun(const RunContext& context, const JobConfig& config)
       : context_(context), config_(config), data_(load_data()), started_(start()) {
-    if (data_.validation) validation_.emplace(*data_.validation, config.loss, context.host);
+    if (data_.validation) validation_.emplace(data_, config.loss, context.host);
   }
 
   void run() {
@@ -73,9 +66,9 @@ class LogLinearRun {
                                                                          .weights = *weights});
     }
     LogLinearStep step(config_, data_, plan_, context_.host, *weights);
-    train(step, *weights);
-    save(step);
-    finish_rank(context_.client, attempt, context_.host.info().rank, plan_.end_step, state_digest(step.theta()));
+    const TrainingEnd end = train(step, *weights);
+    save(end.final_step, step);
+    finish_rank(context_.client, attempt, context_.host.info().rank, end, state_digest(step.theta()));
   }
 
  private:
@@ -92,7 +85,8 @@ class LogLinearRun {
     const DatasetSummary summary{.group_names = data_.group_names,
                                  .pair_count_K = data_.pair_count_K,
                                  .num_pairs = static_cast<std::int64_t>(data_.train.pairs()),
-                                 .digest = data_.digest};
+                                 .digest = data_.digest,
+                                 .label_floor_K = data_.train_floor_K};
     return start_training(context_.client, context_.registration.attempt, summary, context_.host);
   }
 
@@ -101,24 +95,28 @@ class LogLinearRun {
     if (config_.robust.weight_sync == WeightOrigin::kCoordinator) {
       return coordinator_weight_sync(context_.client, attempt, context_.host);
     }
-    const RobustSettings settings = robust_settings(config_.robust, data_.group_names);
+    const RobustSettings settings = robust_settings_for(config_.robust, data_.group_names, data_.train_floor_K);
     StartingWeights start{.weights = {settings, data_.pair_count_K, static_cast<double>(data_.train.pairs())},
                           .step_size = {"robust.step_size", settings.step_size, config_.robust.step_plateau}};
-    start.weights.restore(started_.log_alpha_K);
+    start.weights.restore(started_.log_alpha_K, started_.group_loss_K);
     return speculative_weight_sync(context_.client, attempt, context_.host, std::move(start));
   }
 
-  void train(LogLinearStep& step, WeightSync& weights) {
+  TrainingEnd train(LogLinearStep& step, WeightSync& weights) {
+    TrainingEnd end{.final_step = plan_.end_step};
     evaluate(plan_.first_step, step);
     context_.heartbeat.set_phase("training");
-    for (std::int64_t t = plan_.first_step; t < plan_.end_step; ++t) {
+    for (std::int64_t t = plan_.first_step; t < end.final_step; ++t) {
       context_.heartbeat.check();
       step.run(t);
       context_.heartbeat.set_step(t + 1);
       if (report_) report_->step_done(t + 1, step);
-      if (is_evaluation_step(t + 1)) evaluate(t + 1, step);
+      if (!is_evaluation_step(t + 1)) continue;
+      const auto stop = evaluate(t + 1, step);
+      if (stop && t + 1 < plan_.end_step) end = {.final_step = t + 1, .stopped_early = stop};
     }
     weights.finish();
+    return end;
   }
 
   bool is_evaluation_step(std::int64_t steps_done) const {
@@ -126,19 +124,23 @@ class LogLinearRun {
     return config_.evaluation_every_steps > 0 && steps_done % config_.evaluation_every_steps == 0;
   }
 
-  void evaluate(std::int64_t steps_done, const LogLinearStep& step) {
-    if (!validation_) return;
+  // Set: training ends here.
+  std::optional<v1::EarlyStop> evaluate(std::int64_t steps_done, LogLinearStep& step) {
+    if (!validation_) return std::nullopt;
     const ValidationLosses losses = validation_->losses(step.theta().theta_D());
-    if (report_) report_->evaluated(steps_done, step, losses);
+    const EvaluationNumbers numbers = report_ ? report_->evaluated(steps_done, step, losses) : EvaluationNumbers();
+    const EvaluationVerdict verdict = watch_.judge(steps_done, numbers);
+    step.observe_evaluation(verdict.worst_group_loss);
+    return verdict.stop;
   }
 
-  void save(const LogLinearStep& step) {
+  void save(std::int64_t final_step, const LogLinearStep& step) {
     if (!report_) return;
     context_.heartbeat.set_phase("saving");
-    report_->finish(plan_.end_step, step);
+    report_->finish(final_step, step);
     discard_previous_run(config_);
     const std::span<const double> theta_D = step.theta().theta_D();
-    if (rewards_) report_->tested(plan_.end_step, rewards_->report(theta_D), theta_D);
+    if (rewards_) report_->tested(final_step, rewards_->report(theta_D), theta_D);
   }
 
   const RunContext& context_;
@@ -148,6 +150,7 @@ class LogLinearRun {
   StartedTraining started_;
   const ShardPlan& plan_ = started_.plan;
   std::optional<Validation> validation_;
+  EvaluationWatch watch_{config_.training.early_stopping, context_.host};
   std::unique_ptr<LogLinearReport> report_;  // rank 0
 };
 

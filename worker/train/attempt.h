@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,6 +39,7 @@ struct DatasetSummary {
   std::span<const double> pair_count_K;      // N_g > 0
   std::int64_t num_pairs = 0;                // N
   std::array<std::byte, 32> digest{};
+  std::span<const double> label_floor_K = {};  // [K] with robust.baseline label_entropy, else empty
 };
 DatasetSummary summary_of(const TrainingData& data);
 
@@ -58,7 +60,13 @@ WeightSource coordinator_weights(CoordinatorClient& client, const AttemptId& att
 // alpha of all groups after the last applied step. Rank 0.
 std::vector<double> current_alpha(CoordinatorClient& client, const AttemptId& attempt);
 
-void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, std::int64_t final_step,
+// How training ended on this rank.
+struct TrainingEnd {
+  std::int64_t final_step = 0;
+  std::optional<v1::EarlyStop> stopped_early = {};  // absent: at the end of the plan
+};
+
+void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, const TrainingEnd& end,
                  std::array<std::byte, 32> state_digest);
 
 // What went wrong, in one line: LibTorch adds its own stack to the sentence.

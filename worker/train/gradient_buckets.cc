@@ -21,7 +21,11 @@ GradientBuckets::GradientBuckets(const std::vector<NamedTensor>& parameters, Col
     : collective_(collective) {
   std::int64_t total = 0;
   for (const NamedTensor& parameter : parameters) total += parameter.tensor.numel();
-  flat_ = torch::zeros({total}, parameters.front().tensor.options().requires_grad(false));
+  // Sums over micro-batches and ranks need more bits than a bfloat16 gradient has.
+  const torch::Tensor& first = parameters.front().tensor;
+  const bool is_narrow = first.scalar_type() == torch::kBFloat16;
+  const torch::Dtype dtype = is_narrow ? torch::kFloat32 : first.scalar_type();
+  flat_ = torch::zeros({total}, first.options().dtype(dtype).requires_grad(false));
   const auto bucket_elements = static_cast<std::int64_t>(bucket_bytes / flat_.element_size());
 
   std::int64_t begin = 0, offset = 0;
@@ -36,6 +40,7 @@ GradientBuckets::GradientBuckets(const std::vector<NamedTensor>& parameters, Col
   for (auto parameter = parameters.rbegin(); parameter != parameters.rend(); ++parameter) {
     torch::Tensor tensor = parameter->tensor;
     if (offset > begin && offset + tensor.numel() - begin > bucket_elements) close_bucket();
+    if (is_narrow) tensor.set_grad_dtype(dtype);
     tensor.mutable_grad() = flat_.slice(0, offset, offset + tensor.numel()).view(tensor.sizes());
     torch::autograd::impl::set_post_acc_grad_hooks(tensor, std::make_unique<Hook>(*this, buckets_.size()));
     hooked_.push_back(tensor);

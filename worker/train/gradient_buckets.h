@@ -1,4 +1,5 @@
 // Gradients as slices of one flat buffer, summed over the ranks in buckets while the backward pass still runs.
+// In the parameters' type, float32 for bfloat16 parameters.
 #pragma once
 
 #include <memory>

@@ -63,14 +63,38 @@ void add_worst(Json& line, const std::vector<std::string>& names, const BatchSum
   if (rewards == Rewards::kLogged) line["min_group_accuracy"] = min_accuracy;
 }
 
+// Groups present that have a baseline.
+void add_excess(Json& line, const std::string& prefix, const std::vector<std::string>& names, const BatchSums& sums,
+                std::span<const double> baseline_K) {
+  if (baseline_K.empty()) return;
+  Json excess = Json::object();
+  double worst = -HUGE_VAL;
+  for (std::size_t g = 0; g < baseline_K.size(); ++g) {
+    if (!(sums.group_pairs(g) > 0) || std::isnan(baseline_K[g])) continue;
+    const double of_group = sums.group_loss(g) - baseline_K[g];
+    worst = std::max(worst, std::isfinite(of_group) ? of_group : HUGE_VAL);
+    line[prefix + names[g] + "/excess_loss"] = excess[names[g]] = of_group;
+  }
+  if (excess.empty()) return;
+  line["group_excess_loss"] = std::move(excess);
+  line["worst_group_excess_loss"] = worst;
+}
+
+void add_nll(Json& line, const std::string& prefix, const std::vector<std::string>& names, const BatchSums& sums) {
+  line[prefix + "nll_loss"] = sums.nll();
+  line["group_nll_loss"] = present_groups(names, sums, [&](std::size_t g) { return sums.group_nll(g); });
+}
+
 // max_g L_g - sum_g alpha_g L_g >= 0: how far alpha is from the exact inner maximum. Needs the loss of every training
-// group.
-std::optional<double> robust_gap(const BatchSums& sums, std::span<const double> alpha_K) {
+// group; L_g - b_g in its place where there is a baseline.
+std::optional<double> robust_gap(const BatchSums& sums, std::span<const double> alpha_K,
+                                 std::span<const double> baseline_K) {
   double worst = -HUGE_VAL, weighted = 0;
   for (std::size_t g = 0; g < alpha_K.size(); ++g) {
     if (!(sums.group_pairs(g) > 0) || !std::isfinite(sums.group_loss(g))) return std::nullopt;
-    worst = std::max(worst, sums.group_loss(g));
-    weighted += alpha_K[g] * sums.group_loss(g);
+    const double loss = sums.group_loss(g) - (baseline_K.empty() ? 0 : baseline_K[g]);
+    worst = std::max(worst, loss);
+    weighted += alpha_K[g] * loss;
   }
   return worst - weighted;
 }
@@ -78,12 +102,13 @@ std::optional<double> robust_gap(const BatchSums& sums, std::span<const double> 
 }  // namespace
 
 MetricsFile::MetricsFile(const std::filesystem::path& path, std::vector<std::string> train_groups,
-                         std::vector<std::string> validation_groups, Rewards rewards)
+                         std::vector<std::string> validation_groups, Rewards rewards, ExtraMetrics extra)
     : path_(path),
       file_(path, std::ios::trunc),
       train_groups_(std::move(train_groups)),
       validation_groups_(std::move(validation_groups)),
-      rewards_(rewards) {
+      rewards_(rewards),
+      extra_(std::move(extra)) {
   if (!file_) throw std::invalid_argument("cannot write " + path.string() + ": " + std::strerror(errno));
 }
 
@@ -108,12 +133,15 @@ void MetricsFile::write_step(LinePosition position, const StepResult& result, st
     }
     line[prefix + "/weight"] = alpha_K[g];
   }
+  add_excess(line, "group/", train_groups_, sums, extra_.train_baseline_K);
+  if (extra_.nll) add_nll(line, "", train_groups_, sums);
   line["pairs_per_second"] = speed.pairs_per_second;
   line["tokens_per_second"] = speed.tokens_per_second;
   write_line(file_, path_, line);
 }
 
-void MetricsFile::write_evaluation(LinePosition position, const BatchSums& sums, std::span<const double> alpha_K) {
+EvaluationNumbers MetricsFile::write_evaluation(LinePosition position, const BatchSums& sums,
+                                                std::span<const double> alpha_K) {
   Json line = {{"split", "validation"},
                {"step", position.step},
                {"epoch", position.epoch},
@@ -130,13 +158,16 @@ void MetricsFile::write_evaluation(LinePosition position, const BatchSums& sums,
   line["group_count"] = present_groups(names, sums, [&](std::size_t g) { return sums.group_pairs(g); });
   line["group_weight"] = named(train_groups_, alpha_K);
   add_worst(line, names, sums, rewards_);
-  if (const auto gap = robust_gap(sums, alpha_K)) line["robust_gap"] = *gap;
+  if (const auto gap = robust_gap(sums, alpha_K, extra_.validation_baseline_K)) line["robust_gap"] = *gap;
   for (std::size_t g = 0; g < sums.num_groups(); ++g) {
     if (!(sums.group_pairs(g) > 0)) continue;
     line["eval_group/" + names[g] + "/loss"] = sums.group_loss(g);
     if (rewards_ == Rewards::kLogged) line["eval_group/" + names[g] + "/accuracy"] = sums.group_accuracy(g);
   }
+  add_excess(line, "eval_group/", names, sums, extra_.validation_baseline_K);
+  if (extra_.nll) add_nll(line, "eval_", names, sums);
   write_line(file_, path_, line);
+  return numbers_of(line);
 }
 
 }  // namespace equipoise

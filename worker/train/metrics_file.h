@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/train/early_stopping.h"
 #include "worker/train/step.h"
 
 namespace equipoise {
@@ -25,16 +26,24 @@ struct LinePosition {
 // SFT compares no answers: its lines have no rewards and no accuracies.
 enum class Rewards { kLogged, kNone };
 
+// What only some losses and baselines have.
+struct ExtraMetrics {
+  bool nll = false;                                // an SFT term: nll_loss, group_nll_loss
+  std::vector<double> train_baseline_K = {};       // b_g by group id, NaN: none; empty: no baseline
+  std::vector<double> validation_baseline_K = {};  // the same
+};
+
 class MetricsFile {
  public:
   // Starts an empty file. Throws std::invalid_argument if it cannot.
   MetricsFile(const std::filesystem::path& path, std::vector<std::string> train_groups,
-              std::vector<std::string> validation_groups, Rewards rewards);
+              std::vector<std::string> validation_groups, Rewards rewards, ExtraMetrics extra = {});
 
   // alpha_K  [K] over the training groups, after the step. Throws std::runtime_error when the disk refuses; each line
   // is flushed whole.
   void write_step(LinePosition position, const StepResult& result, std::span<const double> alpha_K, Speed speed);
-  void write_evaluation(LinePosition position, const BatchSums& sums, std::span<const double> alpha_K);
+  // Returns the numbers at the top of the line.
+  EvaluationNumbers write_evaluation(LinePosition position, const BatchSums& sums, std::span<const double> alpha_K);
 
  private:
   std::filesystem::path path_;
@@ -42,6 +51,7 @@ class MetricsFile {
   std::vector<std::string> train_groups_;
   std::vector<std::string> validation_groups_;
   Rewards rewards_;
+  ExtraMetrics extra_;
 };
 
 }  // namespace equipoise

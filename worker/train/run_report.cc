@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/error.h"
+#include "worker/objective/label_floor.h"
 
 namespace equipoise {
 namespace {
@@ -26,6 +27,12 @@ void add_groups(v1::ReportMetricsRequest& request, const BatchSums& sums, std::s
   }
 }
 
+ExtraMetrics extra_metrics(const JobConfig& config, const TrainingData& data) {
+  return {.nll = config.loss.sft_weight > 0,
+          .train_baseline_K = baseline_K(config.robust, data.train.group_names, data.train_floor_K),
+          .validation_baseline_K = baseline_K(config.robust, data.validation.group_names, data.validation_floor_K)};
+}
+
 }  // namespace
 
 RunReport::RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId attempt,
@@ -37,7 +44,7 @@ RunReport::RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId a
       has_rewards_(config.loss.type != LossType::kSft),
       num_groups_(data.num_groups()),
       file_(metrics_path, data.train.group_names, data.validation.group_names,
-            config.loss.type == LossType::kSft ? Rewards::kNone : Rewards::kLogged),
+            config.loss.type == LossType::kSft ? Rewards::kNone : Rewards::kLogged, extra_metrics(config, data)),
       last_line_{.time = Clock::now()},
       last_report_{.time = Clock::now()} {}
 
@@ -79,9 +86,9 @@ void RunReport::send_training() {
   last_report_ = {.time = Clock::now(), .pairs = pairs_total_, .tokens = tokens_total_};
 }
 
-void RunReport::evaluated(LinePosition position, const BatchSums& sums) {
+EvaluationNumbers RunReport::evaluated(LinePosition position, const BatchSums& sums) {
   if (holds_) send_training();
-  file_.write_evaluation(position, sums, current_alpha(client_, attempt_));
+  const EvaluationNumbers numbers = file_.write_evaluation(position, sums, current_alpha(client_, attempt_));
   v1::ReportMetricsRequest request;
   request.set_step(position.step);
   request.set_split(v1::SPLIT_VALIDATION);
@@ -90,6 +97,7 @@ void RunReport::evaluated(LinePosition position, const BatchSums& sums) {
   send(request);
   // An evaluation is no training time.
   last_line_.time = last_report_.time = Clock::now();
+  return numbers;
 }
 
 void RunReport::finish() {

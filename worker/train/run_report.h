@@ -21,7 +21,8 @@ class RunReport {
             const std::filesystem::path& metrics_path, const JobConfig& config, const TrainingData& data);
 
   void step_done(LinePosition position, const StepResult& result);
-  void evaluated(LinePosition position, const BatchSums& sums);
+  // Returns the numbers at the top of the line that it writes.
+  EvaluationNumbers evaluated(LinePosition position, const BatchSums& sums);
   // Sends what the pace has held back.
   void finish();
 

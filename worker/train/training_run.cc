@@ -39,10 +39,11 @@ class TrainingRun {
 
   void run() {
     references_ = compute_references();
+    if (config_.training.gradient_checkpointing) policy_.recompute_layers();
     if (is_first()) {
       prepare_output(config_, context_.registration.spec);
-      report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt,
       write_data_report(config_.output / "data.json", reported_files());
+      report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt,
                                             config_.output / "metrics.jsonl", config_, data_);
     }
     const TrainingEnd end = train();

@@ -1,0 +1,48 @@
+#include "worker/optimizer/learning_rate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "common/base/error.h"
+
+namespace equipoise {
+namespace {
+
+double ratio(std::int64_t part, std::int64_t whole) {
+  return static_cast<double>(part) / static_cast<double>(std::max<std::int64_t>(1, whole));
+}
+
+}  // namespace
+
+LearningRateSchedule::LearningRateSchedule(const OptimizerConfig& config, std::int64_t total_steps)
+    : type_(config.schedule),
+      warmup_steps_(config.warmup_steps),
+      total_steps_(total_steps),
+      learning_rate_(config.learning_rate),
+      plateau_("optimizer.learning_rate", config.learning_rate, config.plateau) {
+  EQUIPOISE_CHECK(total_steps > 0 || type_ == ScheduleType::kConstant || type_ == ScheduleType::kPlateau);
+}
+
+double LearningRateSchedule::factor(std::int64_t step) const {
+  const double shrunk = type_ == ScheduleType::kPlateau ? plateau_.step_size() / learning_rate_ : 1;
+  if (step < warmup_steps_) return shrunk * ratio(step, warmup_steps_);
+  switch (type_) {
+    case ScheduleType::kLinear:
+      return std::max(0.0, ratio(total_steps_ - step, total_steps_ - warmup_steps_));
+    case ScheduleType::kCosine: {
+      const double progress = ratio(step - warmup_steps_, total_steps_ - warmup_steps_);
+      return std::max(0.0, 0.5 * (1 + std::cos(std::numbers::pi * progress)));
+    }
+    case ScheduleType::kConstant:
+    case ScheduleType::kPlateau:
+      break;
+  }
+  return shrunk;
+}
+
+void LearningRateSchedule::observe(double worst_group_loss) {
+  if (type_ == ScheduleType::kPlateau) plateau_.observe(worst_group_loss);
+}
+
+}  // namespace equipoise

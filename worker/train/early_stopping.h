@@ -1,0 +1,61 @@
+// When training ends before the end of its plan, and what an evaluation means for the steps that follow.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "common/config/optimizer_settings.h"
+#include "equipoise/v1/worker.pb.h"
+#include "worker/collective/collective.h"
+
+namespace equipoise {
+
+// The numbers at the top of a validation line of metrics.jsonl.
+using EvaluationNumbers = std::map<std::string, double>;
+EvaluationNumbers numbers_of(const nlohmann::ordered_json& line);
+
+// Better is below best - min_delta (mode max: above best + min_delta); NaN is never better. Pure: no clock, no file.
+class EarlyStopping {
+ public:
+  explicit EarlyStopping(EarlyStoppingConfig config) : config_(std::move(config)) {}
+
+  // The next evaluation. True if it is the best so far. Throws std::invalid_argument with the names there are when the
+  // metric is none of them; "eval_" may stand in front of a name.
+  bool observe(std::int64_t steps_done, const EvaluationNumbers& numbers);
+  // `patience` evaluations in a row were not better than the best. Never before there was a finite value.
+  bool should_stop() const { return has_best_ && waited_ >= config_.patience; }
+  // Has a meaning once an evaluation was finite.
+  v1::EarlyStop best() const;
+
+ private:
+  EarlyStoppingConfig config_;
+  bool has_best_ = false;
+  double best_ = 0;
+  std::int64_t best_step_ = 0;
+  std::int64_t waited_ = 0;
+};
+
+// What every rank does after an evaluation.
+struct EvaluationVerdict {
+  double worst_group_loss = 0;
+  bool is_best = false;               // keep these parameters
+  std::optional<v1::EarlyStop> stop;  // set: this step was the last
+};
+
+// Looks at evaluations on rank 0 and tells the others, so that all ranks do the same.
+class EvaluationWatch {
+ public:
+  // `host` outlives it.
+  EvaluationWatch(const std::optional<EarlyStoppingConfig>& config, Collective& host);
+  // Every rank calls it; `numbers` are looked at on rank 0.
+  EvaluationVerdict judge(std::int64_t steps_done, const EvaluationNumbers& numbers);
+
+ private:
+  std::optional<EarlyStopping> early_stopping_;
+  Collective& host_;
+};
+
+}  // namespace equipoise
