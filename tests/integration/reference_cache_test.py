@@ -61,7 +61,8 @@ class ReferenceCache(programs.ProgramTest):
         model = {"path": "model", "reference": "other"}
         for ranks in (1, 2):
             without = self.train(f"without-{ranks}", ranks, model={**model, "reference_cache": False})
-            self.assertNotIn("cache", without)
+            self.assertNotIn("taken from the cache", without)
+            self.assertNotIn("kept in", without)
             for entry in self.entries():
                 entry.unlink()
             cold = self.train(f"cold-{ranks}", ranks, model=model)
@@ -86,13 +87,13 @@ class ReferenceCache(programs.ProgramTest):
             self.assertEqual(log.count("taken from the cache"), 2, log)
         self.assertEqual(len(self.entries()), 2)
 
-    def test_another_model_type_or_truncation_has_entries_of_its_own(self):
+    def test_another_model_type_or_tokenisation_has_entries_of_its_own(self):
         self.train("first")
         data = {"train": "data/train.jsonl", "validation": "data/validation.jsonl"}
         others = {
             "reference": {"model": {"path": "model", "reference": "other"}},
             "dtype": {"model": {"path": "model", "dtype": "float64"}},
-            "length": {"data": {**data, "max_length": 24}},
+            "tokens": {"data": {**data, "tokenization": "authors"}},
         }
         known = set(self.entries())
         for name, sections in others.items():

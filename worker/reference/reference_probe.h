@@ -19,7 +19,7 @@ struct ProbeResult {
   double reference_logp = 0;     // and its log pi_ref
 };
 
-// Compares at most 8 pairs, spread evenly over `pairs`; `reference` is of all of them. Each rank may call it by itself.
+// Compares at most 8 pairs, spread evenly over `pairs`; `reference` is of all of them. One rank is enough.
 // Rounding: 1e-9 (float64), 1e-4 (float32), 2e-2 (narrower types) for each token and each nat of the log-prob.
 ProbeResult probe_reference(const Decoder& policy, std::span<const EncodedPair> pairs, const AnswerLogProbs& reference,
                             std::int64_t token_budget);

@@ -49,21 +49,24 @@ class Starter {
   AnswerLogProbs log_probs(const EncodedDataset& dataset, const std::string& what) {
     if (dataset.pairs.empty()) return {};
     auto [values, entry] = reference_.log_probs(dataset.pairs, what, start_.on_progress);
-    const ProbeResult probe = probe_reference(start_.policy, dataset.pairs, values,
-                                              log_prob_token_budget(start_.config.training.micro_batch_tokens));
-    if (!start_.config.model.reference && !probe.is_same) refuse_other_reference(probe, entry);
-    if (start_.config.model.reference && start_.host.info().rank == 0) log_difference(probe, what);
+    // One rank is enough, and the first one knows where the numbers came from.
+    if (start_.host.info().rank == 0) compare(dataset, values, what, entry);
     return std::move(values);
   }
 
  private:
-  void log_difference(const ProbeResult& probe, const std::string& what) const {
-    if (probe.is_same) {
+  void compare(const EncodedDataset& dataset, const AnswerLogProbs& values, const std::string& what,
+               const std::filesystem::path& entry) const {
+    const std::int64_t budget = log_prob_token_budget(start_.config.training.micro_batch_tokens);
+    const ProbeResult probe = probe_reference(start_.policy, dataset.pairs, values, budget);
+    if (!start_.config.model.reference) {
+      if (!probe.is_same) refuse_other_reference(probe, entry);
+    } else if (probe.is_same) {
       start_.log.info("the reference is the policy at the start on {} pairs of the {}", probe.pairs, what);
     } else {
       start_.log.info(
-          "policy and reference differ on {} pairs of the {}: log-probs of an answer by {:.4g} on average,"
-          " by {:.4g} at most",
+          "policy and reference differ on {} pairs of the {}: log-probs of an answer by {:.4g} on average, by {:.4g} at"
+          " most",
           probe.pairs, what, probe.mean_difference, probe.largest_difference);
     }
   }
