@@ -61,13 +61,26 @@ void check(const ModelInitOptions& options) {
   if (options.texts.empty()) refuse("texts", "empty", "at least one preference file for the tokenizer to learn from");
 }
 
+// Texts of the messages, without the names of their fields; parts of a content count too.
+void add_contents(const Json& messages, std::vector<std::string>& texts) {
+  for (const Json& message : messages) {
+    const Json content = message.value("content", Json());
+    if (content.is_string()) texts.push_back(content.get<std::string>());
+    if (!content.is_array()) continue;
+    for (const Json& part : content) {
+      if (part.is_object() && part.value("text", Json()).is_string()) texts.push_back(part["text"].get<std::string>());
+    }
+  }
+}
+
 std::vector<std::string> read_texts(const std::vector<std::filesystem::path>& files) {
   std::vector<std::string> texts;
   for (const auto& file : files) {
     for (PreferencePair& pair : read_preference_file(file, Rejected::kOptional).pairs) {
-      texts.push_back(std::move(pair.prompt));
-      texts.push_back(std::move(pair.chosen));
-      texts.push_back(std::move(pair.rejected));
+      for (std::string* text : {&pair.prompt, &pair.chosen, &pair.rejected}) {
+        if (pair.form == AnswerForm::kText) texts.push_back(std::move(*text));
+        if (pair.form == AnswerForm::kMessages && !text->empty()) add_contents(Json::parse(*text), texts);
+      }
     }
   }
   return texts;

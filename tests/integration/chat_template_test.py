@@ -109,11 +109,11 @@ class ChatTemplate(programs.ProgramTest):
                             "{% if add_generation_prompt %}assistant:{% endif %}")
         model = {"path": "model", "chat_template": "own.jinja"}
         cache = {"EQUIPOISE_CACHE": str(self.folder / "cache")}
-        self.succeed("equipoise", "train", self.write_job("first", model=model), "--np", "2", "--quiet", **cache)
+        self.succeed("equipoise", "train", self.write_job("first", model=model), "--np", "1", "--quiet", **cache)
         first = self.data_report("first")["train"]
         self.assertFalse(first["from_cache"])
         self.assertEqual((self.folder / "first/final/chat_template.jinja").read_text(), template.read_text())
-        self.succeed("equipoise", "train", self.write_job("second", model=model), "--np", "1", "--quiet", **cache)
+        self.succeed("equipoise", "train", self.write_job("second", model=model), "--np", "2", "--quiet", **cache)
         second = self.data_report("second")["train"]
         self.assertTrue(second["from_cache"])
         self.assertEqual(second["groups"], first["groups"])

@@ -64,6 +64,20 @@ TEST_F(ModelInit, WritesTheFilesOfAHuggingFaceFolder) {
   EXPECT_EQ(found, std::set<std::string>(std::begin(kFiles), std::end(kFiles)));
 }
 
+TEST_F(ModelInit, LearnsFromTheContentsOfMessages) {
+  const auto pairs = folder_.write(
+      "chats.jsonl",
+      R"({"prompt": [{"role": "user", "content": "Opinion of people in Japan on: Is it good?\nA. Good"}],)"
+      R"( "chosen": [{"role": "assistant", "content": [{"type": "text", "text": "A"}]}],)"
+      R"( "rejected": [{"role": "assistant", "content": "\nB. Not goodAB"}]})");
+  ModelInitOptions options = small("chats");
+  options.texts = {pairs};
+  init_gemma(options);
+  const std::string tokenizer = read_file(folder_ / "chats" / "tokenizer.json");
+  EXPECT_THAT(tokenizer, HasSubstr("\"J\""));
+  EXPECT_THAT(tokenizer, testing::Not(HasSubstr("\"{\"")));  // no JSON
+}
+
 TEST_F(ModelInit, NamesAndShapesTheTensorsAsTransformersDoes) {
   const ModelInitResult result = init_gemma(small("base"));
   const SafetensorsFile file = SafetensorsFile::open(folder_ / "base" / "model.safetensors");
