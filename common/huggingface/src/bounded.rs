@@ -1,8 +1,8 @@
 //! Work on a thread of its own whose stack, memory and time are bounded, for code that is not trusted to bound itself.
 //!
 //! There is no way back out of an allocation in Rust: it succeeds or ends the process. So a thread that wants more than its
-//! limit is stopped for good where it is, without the memory it asked for, and whoever waits for it is told. The thread and what it
-//! holds stay until the process ends, which soon happens: what it worked on is refused.
+//! limit is stopped for good where it is, without the memory it asked for, and whoever waits for it is told. The thread and what
+//! it holds stay until the process ends, which soon happens: what it worked on is refused.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

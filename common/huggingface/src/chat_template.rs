@@ -1,7 +1,7 @@
 //! Chat templates, rendered as transformers' `apply_chat_template` does it.
 //!
-//! A template comes with a model from somewhere, so it is bounded: by the size of its source, by fuel, which pays for instructions
-//! and most bytes, and by the thread it runs on (see chat_rendering.rs) where it finds work that takes no fuel.
+//! A template comes with a model from somewhere, so it is bounded: by the size of its source, by fuel, which pays for
+//! instructions and most bytes, and by the thread it runs on (chat_rendering.rs) where it finds work that takes no fuel.
 
 use crate::python_json::{number_text, to_json};
 use crate::python_time::Now;
