@@ -39,7 +39,8 @@ TEST(BanditCsv, CurvesAreWhatTheEngineGives) {
   const auto validation = make_pair_matrix(problem, pairs_of(problem, {500, 500}, 37));
   log_linear::EngineSettings settings;
   settings.loss.beta = 1.0;
-  settings.robust = {.mode = RobustMode::kGroupRobust, .step_size = 0.9, .importance_weight_K = {}};
+  settings.robust.mode = RobustMode::kGroupRobust;
+  settings.robust.step_size = 0.9;
   settings.theta.learning_rate = 0.5;
   log_linear::Engine engine(train, problem.initial_theta_D, settings);
   engine.run(25);

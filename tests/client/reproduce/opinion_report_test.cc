@@ -37,7 +37,8 @@ TEST(OpinionReport, ShowsTheEndOfEveryMethodAndEscapesNames) {
   const std::string report = opinion_report(results, judge_opinions(results));
   for (const Method method : kOpinionMethods) {
     const double loss = mean(final_values(results.of(method), max_group_loss));
-    EXPECT_THAT(report, HasSubstr(">" + significant_text(loss) + "\u00a0±")) << method_name(method);
+    EXPECT_THAT(report, HasSubstr(std::string(">").append(significant_text(loss)).append("\u00a0±")))
+        << method_name(method);
   }
   EXPECT_THAT(report, HasSubstr("&lt;script&gt;"));
   EXPECT_THAT(report, Not(HasSubstr("<script>")));
@@ -75,8 +76,9 @@ TEST(OpinionCsv, HasALineForEachGroupOfEachEvaluation) {
   // 7 methods with SFT, 3 seeds, 3 evaluations, 3 groups, and the titles.
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 7 * 3 * 3 * 3 + 1);
   const GroupMeasures& group = results.of(Method::kGrIpo)[1].evaluations[2].groups_K[1];
-  EXPECT_THAT(csv,
-              HasSubstr("\nGR-IPO,5,2,India (Current national sample)," + std::to_string(group.loss).substr(0, 3)));
+  EXPECT_THAT(
+      csv,
+      HasSubstr(std::string("\nGR-IPO,5,2,India (Current national sample),").append(std::to_string(group.loss), 0, 3)));
 }
 
 TEST(OpinionCsv, WeightsAreThoseOfTheRuns) {
