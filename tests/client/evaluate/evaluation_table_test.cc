@@ -23,13 +23,13 @@ EvaluationSummary summary_of(const std::string& text) {
 }
 
 TEST(EvaluationTable, ShowsMeansWithErrorsAndMarksTheWorstGroup) {
-  EXPECT_EQ(evaluation_table(summary_of(kSummary), Colors::kOff, Glyphs::kAscii),
-            "group  pairs  left out              loss  reward accuracy  log-prob accuracy\n"
-            "-----  -----  --------  ----------------  ---------------  -----------------  -------\n"
-            "India      4         0  0.5000 +- 0.0100   0.750 +- 0.250     0.500 +- 0.289\n"
-            "Peru       1         1       1.1250 +- \u2013       0.000 +- \u2013         0.000 +- \u2013  < worst\n"
-            "-----  -----  --------  ----------------  ---------------  -----------------  -------\n"
-            "all        5         1  0.6250 +- 0.0125   0.600 +- 0.240     0.400 +- 0.240\n");
+  const std::string rule = std::string(85, '-') + "\n";
+  const std::string expected = "group  pairs  left out              loss  reward accuracy  log-prob accuracy\n" + rule +
+                               "India      4         0  0.5000 +- 0.0100   0.750 +- 0.250     0.500 +- 0.289\n"
+                               "Peru       1         1       1.1250 +- \u2013       0.000 +- \u2013         0.000 +- "
+                               "\u2013  < worst\n" +
+                               rule + "all        5         1  0.6250 +- 0.0125   0.600 +- 0.240     0.400 +- 0.240\n";
+  EXPECT_EQ(evaluation_table(summary_of(kSummary), Colors::kOff, Glyphs::kAscii), expected);
 }
 
 TEST(EvaluationTable, LeavesOutColumnsWithoutValues) {
