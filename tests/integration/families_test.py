@@ -79,7 +79,8 @@ def theirs(folder, ids):
 
 def as_transformers_4(config):
     """The same settings under the keys of transformers 4."""
-    old = {key: value for key, value in config.items() if key not in ("dtype", "rope_parameters", "layer_types")}
+    new = ("dtype", "rope_parameters", "layer_types", "_sliding_window_pattern")
+    old = {key: value for key, value in config.items() if key not in new}
     old["torch_dtype"] = config["dtype"]
     rope = config["rope_parameters"]
     if config["model_type"] == "gemma3_text":
