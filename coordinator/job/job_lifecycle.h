@@ -27,7 +27,7 @@ struct JobLifecycle {
   WallTime end_time{};    // epoch: not final
   LaunchedBy launched_by = LaunchedBy::kCoordinator;
   bool all_ranks_finished = false;
-  std::string stopped_early;  // with all_ranks_finished: why they did not go on to the end of the plan
+  std::string stopped_early = {};  // with all_ranks_finished: why they did not go on to the end of the plan
 };
 
 struct AttemptLaunched {  // mpirun is about to be started

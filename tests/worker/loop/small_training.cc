@@ -57,7 +57,9 @@ SmallResult train(const SmallTraining& training) {
                         .world_size = training.world_size,
                         .end_step = training.steps});
     check_micro_batches(training, pairs, cursor);
-    const RobustSettings robust{.mode = RobustMode::kGroupRobust, .step_size = 0.1, .importance_weight_K = {}};
+    RobustSettings robust;
+    robust.mode = RobustMode::kGroupRobust;
+    robust.step_size = 0.1;
     const std::vector<double> pair_count_K(kGroups, static_cast<double>(pairs.size()) / kGroups);
     GroupWeights weights(robust, pair_count_K, static_cast<double>(pairs.size()));
     const LossConfig loss;

@@ -129,7 +129,9 @@ TEST(MasterWeights, StayOutOfOtherTypes) {
     std::size_t masters = 0;
     for (const auto& [name, tensor] : optimizer.state().tensors) {
       masters += name.ends_with(".master") ? 1 : 0;
-      if (dtype == torch::kBFloat16) EXPECT_EQ(tensor.scalar_type(), torch::kFloat32) << name;
+      if (dtype == torch::kBFloat16) {
+        EXPECT_EQ(tensor.scalar_type(), torch::kFloat32) << name;
+      }
     }
     EXPECT_EQ(masters, dtype == torch::kBFloat16 ? kNames.size() : 0);
   }
