@@ -66,10 +66,10 @@ class LogLinear(programs.ProgramTest):
             "policy": {"log_linear": {"features": "same", "actions": ACTIONS, "reward": [REWARD[0], REWARD[1]]}},
             "data": {"train": "train.jsonl", "validation": "validation.jsonl", "test": "validation.jsonl"},
             "loss": {"type": "dpo", "beta": 1},
-            "robust": {"mode": "none"},
+            "robust": {"mode": "none", "weight_sync": "speculative"},
             "optimizer": {"learning_rate": 0.5},
             "training": {"max_steps": 400, "full_batch": True},
-            "logging": {"every_steps": 10},
+            "logging": {"every_steps": 20},
             "output": "out",
             "overwrite": True,
         }
@@ -90,7 +90,7 @@ class LogLinear(programs.ProgramTest):
 class ContradictingLabels(LogLinear):
     """Group 0 has no opinion: half of it prefers either of two. Group 1 has one, and can be pleased."""
 
-    ASCENT = {"mode": "group_robust", "step_size": 0.5, "weight_sync": "speculative"}
+    ASCENT = {"mode": "group_robust", "step_size": 0.5}
 
     def setUp(self):
         super().setUp()
@@ -211,7 +211,7 @@ class FlippedLabels(LogLinear):
     def test_closed_form_is_where_gradient_steps_end(self):
         self.write_data(0)
         loss = {"type": "ipo", "beta": 0.5, "label_noise": {"1": self.NOISE}}
-        steps, _, _ = self.train(loss=loss, training={"max_steps": 1500}, optimizer={"learning_rate": 0.3})
+        steps, _, _ = self.train(loss=loss, training={"max_steps": 8000}, optimizer={"learning_rate": 0.3})
         closed, _, _ = self.train(2, loss=loss, training={"max_steps": 1}, logging={"every_steps": 1},
                                   policy={"log_linear": {"features": "same", "actions": ACTIONS, "closed_form": True,
                                                          "reward": [REWARD[0], REWARD[1]]}})
@@ -220,9 +220,9 @@ class FlippedLabels(LogLinear):
 
     def test_hinge_learns_too(self):
         self.write_data(0)
-        steps, _, _ = self.train(loss={"type": "hinge"}, data={"train": "clean.jsonl"})
-        self.assertEqual(steps[0]["loss"], 1)
-        self.assertLess(steps[-1]["loss"], 0.95)
+        steps, _, _ = self.train(loss={"type": "hinge"}, data={"train": "clean.jsonl"}, logging={"every_steps": 1})
+        self.assertEqual(steps[0]["loss"], 1)  # h = 0
+        self.assertLess(steps[-1]["loss"], 0.9)
 
     def test_what_does_not_go_together_is_refused_in_one_line(self):
         self.write_data(0)
