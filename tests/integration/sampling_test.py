@@ -58,17 +58,17 @@ class LogLinearSampling(SamplingTest):
         h = sum((a - b) * theta for a, b, theta in zip(chosen, rejected, self.THETA))
         return math.log1p(math.exp(-h))
 
-    def job(self, robust, training, learning_rate=STILL):
+    def job(self, robust, training, learning_rate=STILL, data=None):
         path = self.folder / "job.yaml"
         path.write_text(json.dumps({
             "name": "rare",
             "policy": {"log_linear": {"features": "swapped", "actions": self.ACTIONS, "reward": [[1, 3], [3, 1]],
                                       "initial_theta": self.THETA}},
-            "data": {"train": self.data},
+            "data": {"train": data or self.data},
             "loss": {"type": "dpo", "beta": 1},
             "robust": robust,
             "optimizer": {"learning_rate": learning_rate},
-            "training": {"global_batch_size": self.BATCH, "seed": 8, **training},
+            "training": {**({} if "full_batch" in training else {"global_batch_size": self.BATCH}), "seed": 8, **training},
             "output": "out"}))
         return path
 
@@ -128,6 +128,22 @@ class LogLinearSampling(SamplingTest):
                 losses = [line["loss"] for line in lines]
                 standard_error = 0 if steps == 132 else numpy.std(losses) / math.sqrt(steps)
                 self.assertAlmostEqual(numpy.mean(losses), mean, delta=1e-9 + 2 * standard_error)
+
+    def test_batches_of_whole_passes_do_as_all_pairs(self):
+        # Of 64 and 16 pairs, one half of a batch each: every pair of the second group four times.
+        data = self.write_pairs("few.jsonl", [pair for pair in self.pairs if pair["group"] == 0][:64] +
+                                [pair for pair in self.pairs if pair["group"] == 1])
+        for robust in ({"mode": "none"}, {"mode": "importance"}, {"mode": "group_robust", "step_size": 0.5},
+                       {"mode": "group_robust", "step_size": 0.5, "estimator": "dataset_scaled"}):
+            with self.subTest(robust=robust):
+                runs = [self.train(self.job(robust, {"max_steps": 30, **training}, learning_rate=0.5, data=data))[0]
+                        for training in ({"full_batch": True}, {"sampling": "stratified", "global_batch_size": 128})]
+                self.assertEqual([runs[0][0]["group_count"], runs[1][0]["group_count"]],
+                                 [{"0": 64, "1": 16}, {"0": 64, "1": 64}])
+                for whole, stratified in zip(*runs, strict=True):
+                    numpy.testing.assert_allclose(stratified["theta"], whole["theta"], atol=1e-12)
+                    self.assertAlmostEqual(stratified["loss"], whole["loss"], delta=1e-12)
+                self.assertGreater(abs(runs[0][-1]["theta"][0] - self.THETA[0]), 1e-2)
 
     def test_three_ranks_do_as_one(self):
         for robust in ({"mode": "group_robust", "step_size": 0.1},
@@ -193,7 +209,7 @@ class LanguageModelSampling(SamplingTest):
     def test_three_ranks_do_as_one(self):
         job = self.write_job(
             "ranks", model={"path": "model", "dtype": "float64"},
-            robust={"mode": "group_robust", "step_size": 0.1, "estimator": "dataset_scaled"},
+            robust={"mode": "group_robust", "step_size": 5, "estimator": "dataset_scaled"},
             optimizer={"learning_rate": 1e-4},
             training={"max_steps": 12, "global_batch_size": 10, "seed": 2, "sampling": "stratified",
                       "micro_batch_tokens": 600})

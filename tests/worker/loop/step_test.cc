@@ -34,6 +34,15 @@ EncodedDataset golden_pairs(const ModelTokenizer& tokenizer, std::int64_t steps)
   return encoded;
 }
 
+// The pairs of one batch, in a group of 6 and one of 2.
+EncodedDataset uneven_groups(const ModelTokenizer& tokenizer) {
+  EncodedDataset data = golden_pairs(tokenizer, 1);
+  for (std::size_t i = 0; i < data.pairs.size(); ++i) data.pairs[i].memberships = {{i % 4 == 1 ? 1u : 0u, 1.0}};
+  data.group_names = {"large", "small"};
+  data.pair_count_K = {6, 2};
+  return data;
+}
+
 Strata strata_of(const EncodedDataset& data) {
   std::vector<std::uint32_t> stratum_N;
   for (const EncodedPair& pair : data.pairs) stratum_N.push_back(pair.memberships.front().group);
@@ -48,6 +57,8 @@ struct Recipe {
   std::int64_t steps = 20;
   int world_size = 1;
   bool stratified = false;
+  bool uneven = false;  // uneven_groups, all of them in every step
+  std::int64_t batch = kBatch;
 };
 
 struct Trajectory {
@@ -61,7 +72,7 @@ struct Trajectory {
 // other ranks ended with the same parameters.
 Trajectory train(const Recipe& run) {
   const ModelTokenizer tokenizer = load_model_tokenizer("golden/lm/models/gemma/policy");
-  const EncodedDataset data = golden_pairs(tokenizer, run.steps);
+  const EncodedDataset data = run.uneven ? uneven_groups(tokenizer) : golden_pairs(tokenizer, run.steps);
   Trajectory trajectory;
   std::mutex mutex;
   std::vector<double> sums_of_ranks;
@@ -76,7 +87,7 @@ Trajectory train(const Recipe& run) {
                         policy.parameters());
     ShardCursor cursor({.shuffle = run.stratified,
                         .num_pairs = static_cast<std::int64_t>(data.pairs.size()),
-                        .global_batch_size = kBatch,
+                        .global_batch_size = run.batch,
                         .world_size = run.world_size,
                         .stratified = run.stratified,
                         .end_step = run.steps},
@@ -182,6 +193,27 @@ TEST(TrainStep, GivesTheSameForAnyNumberOfRanksAndMicroBatchesOfStratifiedBatche
   const Trajectory ours = train(together);
   EXPECT_LT(largest_alpha_difference(ours, expected), 1e-12);
   EXPECT_LT(largest_difference(ours, expected), 1e-10);
+}
+
+// A batch of 12 that gives each group one half has the small one's pairs three times each: what it estimates is exact,
+// and so every step must be that of all pairs.
+TEST(TrainStep, WeighsPairsOfStratifiedBatchesByTheInverseOfHowOftenTheyCome) {
+  std::vector<RobustSettings> objectives(4, kGroupRobust);
+  objectives[0].mode = RobustMode::kNone;
+  objectives[1].mode = RobustMode::kImportance;
+  objectives[1].estimator = Estimator::kBatchSum;
+  objectives[2].estimator = Estimator::kDatasetScaled;
+  for (const RobustSettings& robust : objectives) {
+    const Recipe whole{.robust = robust, .dtype = torch::kFloat64, .steps = 4, .uneven = true};
+    Recipe stratified = whole;
+    stratified.stratified = true;
+    stratified.batch = 12;
+    stratified.micro_batch_tokens = 200;
+    const Trajectory expected = train(whole), ours = train(stratified);
+    for (std::size_t t = 0; t < ours.loss.size(); ++t) EXPECT_NEAR(ours.loss[t], expected.loss[t], 1e-12);
+    EXPECT_LT(largest_alpha_difference(ours, expected), 1e-12);
+    EXPECT_LT(largest_difference(ours, expected), 1e-10);
+  }
 }
 
 TEST(TrainStep, GivesTheSameWithManyMicroBatches) {
