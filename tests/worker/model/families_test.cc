@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 
 #include "tests/support/temp_folder.h"
 #include "tests/worker/family_configs.h"
@@ -134,22 +135,22 @@ TEST_P(DecoderFamily, IsWrittenAsItWasRead) {
 INSTANTIATE_TEST_SUITE_P(Families, DecoderFamily, ::testing::ValuesIn(family_configs()),
                          [](const auto& family) { return family.param.name; });
 
-// A query in the answer sees the last keys of the prompt by their positions: with one layer and a window of w, nothing
-// further back changes what an answer token predicts.
+// With one layer and a window of 3, the second rejected token is predicted at position 4 from positions 2 to 4, the
+// first two of them in the prompt, though the chosen answer lies between them in the packed row.
 TEST(SlidingWindow, CountsPositionsAcrossTheSharedPrompt) {
   TempFolder folder;
   write_random_model(folder, tiny_config("mistral", {{"num_hidden_layers", 1}, {"sliding_window", 3}}));
   const Decoder decoder = Decoder::load(folder.path(), torch::kFloat64, torch::kCPU);
-  const EncodedPair pair{
-      .prompt_ids = {1, 2, 3, 4}, .chosen_ids = {5, 6, 7}, .rejected_ids = {8, 9}, .memberships = {}};
-  const auto rejected = [&](std::vector<std::int32_t> prompt) {
-    EncodedPair changed = pair;
-    changed.prompt_ids = std::move(prompt);
-    return pair_log_probs(decoder, pack_all({changed})).rejected_B.item<double>();
+  const auto rejected = [&](const std::vector<std::int32_t>& prompt, const std::vector<std::int32_t>& answer) {
+    const EncodedPair pair{.prompt_ids = prompt, .chosen_ids = {5, 6, 7}, .rejected_ids = answer, .memberships = {}};
+    return pair_log_probs(decoder, pack_all({pair})).rejected_B.item<double>();
   };
-  // The first rejected token is predicted at position 3, which sees positions 1 to 3.
-  EXPECT_EQ(rejected({60, 2, 3, 4}), rejected({1, 2, 3, 4}));
-  EXPECT_NE(rejected({1, 60, 3, 4}), rejected({1, 2, 3, 4}));
+  const auto second = [&](const std::vector<std::int32_t>& prompt) {
+    return rejected(prompt, {8, 9}) - rejected(prompt, {8});
+  };
+  EXPECT_NEAR(second({60, 61, 3, 4}), second({1, 2, 3, 4}), 1e-12);
+  EXPECT_GT(std::abs(second({1, 2, 60, 4}) - second({1, 2, 3, 4})), 1e-3);
+  EXPECT_GT(std::abs(second({1, 2, 3, 60}) - second({1, 2, 3, 4})), 1e-3);
 }
 
 TEST(RotaryPositions, AreRefusedWhereTheyWouldDependOnTheBatch) {
