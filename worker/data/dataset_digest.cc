@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <bit>
 
 #include "common/base/sha256.h"
@@ -37,6 +38,10 @@ std::array<std::byte, 32> dataset_digest(const EncodedDataset& dataset) {
       add_number(sha256, membership.group);
       add_number(sha256, membership.weight);
     }
+  }
+  const auto is_unanimous = [](const EncodedPair& pair) { return pair.chosen_share == 1; };
+  if (!std::ranges::all_of(dataset.pairs, is_unanimous)) {
+    for (const EncodedPair& pair : dataset.pairs) add_number(sha256, pair.chosen_share);
   }
   return sha256.finish();
 }
