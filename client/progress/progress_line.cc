@@ -8,6 +8,7 @@
 
 #include "client/table/display_width.h"
 #include "client/table/number_format.h"
+#include "common/metrics/worse_loss.h"
 
 namespace equipoise {
 namespace {
@@ -120,7 +121,7 @@ const v1::GroupStatus* highest(const v1::TrainingJob& job, Value value) {
   const v1::GroupStatus* best = nullptr;
   for (const v1::GroupStatus& group : job.groups()) {
     const std::optional<double> loss = value(group);
-    if (loss && (best == nullptr || *loss > *value(*best))) best = &group;
+    if (loss && (best == nullptr || worse_loss(*loss, *value(*best)))) best = &group;
   }
   return best;
 }

@@ -6,6 +6,7 @@
 
 #include "client/table/number_format.h"
 #include "client/table/text_table.h"
+#include "common/metrics/worse_loss.h"
 
 namespace equipoise {
 namespace {
@@ -56,7 +57,7 @@ const v1::GroupStatus* worst_of(const v1::TrainingJob& job) {
   if (!any_group_has(job, loss)) loss = EQUIPOISE_GROUP_VALUE(train_loss);
   const v1::GroupStatus* worst = nullptr;
   for (const v1::GroupStatus& group : job.groups()) {
-    if (loss(group) && (worst == nullptr || *loss(group) > *loss(*worst))) worst = &group;
+    if (loss(group) && (worst == nullptr || worse_loss(*loss(group), *loss(*worst)))) worst = &group;
   }
   return job.groups_size() > 1 ? worst : nullptr;
 }

@@ -16,15 +16,12 @@ using namespace log_linear;
 constexpr int kCheckpointsPerDecade = 12;
 constexpr int kGapsPerDecade = 8;  // each is a convex problem of its own
 
-// Unrelated draws for the three sets of one seed.
-enum class Split : std::uint64_t { kTrain, kValidation, kTest };
-
 std::vector<Preference> draw(const Problem& problem, const Scenario& scenario, std::uint64_t seed, Split split) {
   GeneratorSettings settings;
   settings.responses = scenario.responses;
   const auto& sizes = split == Split::kTrain ? scenario.train_sizes_K : kEvaluationSizes;
   settings.group_sizes_K.assign(sizes.begin(), sizes.end());
-  settings.seed = 3 * seed + static_cast<std::uint64_t>(split);
+  settings.seed = split_seed(seed, split);
   return generate_preferences(problem, settings);
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <limits>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -13,7 +12,7 @@ namespace equipoise::reproduce {
 namespace {
 
 constexpr std::uint64_t kMostSeeds = 10000;
-constexpr std::uint64_t kLargestSeed = std::numeric_limits<std::uint64_t>::max() / 4;  // three draws a seed
+using log_linear::kLargestSplitSeed;
 constexpr std::size_t kMostThreads = 1024;
 
 void check_options(const BanditOptions& options, std::size_t threads) {
@@ -21,9 +20,9 @@ void check_options(const BanditOptions& options, std::size_t threads) {
   if (options.seeds < 2 || options.seeds > kMostSeeds) {
     throw std::invalid_argument("seeds is " + std::to_string(options.seeds) + ", expected 2 to 10000");
   }
-  if (options.first_seed > kLargestSeed) {
+  if (options.first_seed > kLargestSplitSeed) {
     throw std::invalid_argument("first-seed is " + std::to_string(options.first_seed) + ", expected at most " +
-                                std::to_string(kLargestSeed));
+                                std::to_string(kLargestSplitSeed));
   }
   if (options.most_iterations < 0) {
     throw std::invalid_argument("iterations is " + std::to_string(options.most_iterations) +

@@ -8,6 +8,7 @@ void add_data_verb(CLI::App& parent, Action& chosen) {
   verb->require_subcommand(1);
   add_data_import_verb(*verb, chosen);
   add_data_generate_verb(*verb, chosen);
+  add_data_log_linear_verb(*verb, chosen);
 }
 
 }  // namespace equipoise

@@ -32,6 +32,13 @@ struct GeneratorSettings {
 // Throws std::invalid_argument if group_sizes_K is not of length K or sums to 0 or to more than 2^31.
 std::vector<Preference> generate_preferences(const Problem& problem, const GeneratorSettings& settings);
 
+// The seeds of the three sets of one experiment: unrelated draws, all from `seed` <= kLargestSplitSeed.
+enum class Split : std::uint64_t { kTrain, kValidation, kTest };
+inline constexpr std::uint64_t kLargestSplitSeed = ~std::uint64_t{0} / 4;
+inline std::uint64_t split_seed(std::uint64_t seed, Split split) {
+  return 3 * seed + static_cast<std::uint64_t>(split);
+}
+
 // Each coordinate uniform in [0, upper).
 std::vector<double> draw_theta(std::size_t dim, double upper, std::uint64_t seed);
 

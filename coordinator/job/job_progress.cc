@@ -25,10 +25,11 @@ void apply_group(v1::GroupStatus& status, const v1::GroupMetrics& group, const v
     if (has_accuracy) status.set_train_reward_accuracy(group.reward_accuracy());
     return;
   }
-  if (has_loss) status.set_validation_loss(group.loss());
+  // A group whose validation loss is no number any more is the worst off: that must be seen.
+  if (group.has_loss()) status.set_validation_loss(group.loss());
   if (has_accuracy) status.set_validation_reward_accuracy(group.reward_accuracy());
   if (request.step() != 0) return;
-  if (has_loss) status.set_initial_validation_loss(group.loss());
+  if (group.has_loss()) status.set_initial_validation_loss(group.loss());
   if (has_accuracy) status.set_initial_validation_reward_accuracy(group.reward_accuracy());
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "common/metrics/worse_loss.h"
 #include "coordinator/job/job_lifecycle.h"
 
 namespace equipoise::coordinator {
@@ -100,9 +101,9 @@ void JobMetrics::show_groups(const v1::TrainingJob& job, const v1::ReportMetrics
   std::optional<double> worst;
   for (const auto& group : request.groups()) {
     const std::string& name = job.groups(static_cast<int>(group.group())).name();
-    if (group.has_loss() && std::isfinite(group.loss())) {
+    if (group.has_loss() && (std::isfinite(group.loss()) || request.split() == v1::SPLIT_VALIDATION)) {
       group_loss_.at({job.id(), name, split}).Set(group.loss());
-      worst = std::max(worst.value_or(group.loss()), group.loss());
+      if (!worst || worse_loss(group.loss(), *worst)) worst = group.loss();
     }
     if (group.has_reward_accuracy() && std::isfinite(group.reward_accuracy())) {
       group_reward_accuracy_.at({job.id(), name, split}).Set(group.reward_accuracy());

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tests/client/example_job.h"
 
 namespace equipoise {
@@ -33,6 +35,15 @@ TEST(GroupTable, ShowsTheLastBatchWhereNothingWasEvaluated) {
   EXPECT_NE(table.find("last batch"), std::string::npos);
   EXPECT_EQ(table.find("validation"), std::string::npos);
   EXPECT_NE(table.find("Republican    100   0.750      0.7500  < worst"), std::string::npos) << table;
+}
+
+TEST(GroupTable, AGroupWhoseLossIsNoNumberAnyMoreIsTheWorst) {
+  v1::TrainingJob job = evaluated_job();
+  job.mutable_groups(0)->set_validation_loss(std::nan(""));
+  EXPECT_NE(group_table(job, Colors::kOff, Glyphs::kAscii)
+                .find("Democrat      100   0.250  0.6931      nan   0.500    0.750  < worst"),
+            std::string::npos)
+      << group_table(job, Colors::kOff, Glyphs::kAscii);
 }
 
 TEST(GroupTable, MarksNothingWithOneGroupAndIsEmptyWithNone) {
