@@ -139,6 +139,14 @@ TEST(EncodePairs, RefusesDataWithoutAPairThatFits) {
               throws_naming(HasSubstr("none of the 2 prompts is shorter than max_length = 2")));
 }
 
+TEST(EncodePairs, KeepsHowManyAgree) {
+  PreferenceData data = two_pairs();
+  data.pairs[1].chosen_share = 0.625;
+  const EncodedDataset dataset = encode_pairs(data, load_model_tokenizer(kPolicy), 100, 1);
+  EXPECT_EQ(dataset.pairs[0].chosen_share, 1);
+  EXPECT_EQ(dataset.pairs[1].chosen_share, 0.625);
+}
+
 TEST(DatasetDigest, ChangesWithEveryPartOfThePairs) {
   const EncodedDataset original = encode_pairs(two_pairs(), load_model_tokenizer(kPolicy), 100, 1);
   const auto digest = dataset_digest(original);
@@ -152,6 +160,7 @@ TEST(DatasetDigest, ChangesWithEveryPartOfThePairs) {
   EXPECT_NE(changed([](EncodedDataset& d) { d.pairs[1].memberships[0].weight = 0.5; }), digest);
   EXPECT_NE(changed([](EncodedDataset& d) { std::swap(d.pairs[0], d.pairs[1]); }), digest);
   EXPECT_NE(changed([](EncodedDataset& d) { d.group_names[1] = "c"; }), digest);
+  EXPECT_NE(changed([](EncodedDataset& d) { d.pairs[1].chosen_share = 0.5; }), digest);
   // A token that moves from the prompt to the answer leaves the same ids in the same order.
   EXPECT_NE(changed([](EncodedDataset& d) {
               d.pairs[0].chosen_ids.insert(d.pairs[0].chosen_ids.begin(), d.pairs[0].prompt_ids.back());

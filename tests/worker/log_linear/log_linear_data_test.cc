@@ -66,6 +66,28 @@ TEST_F(LogLinearDataTest, CountsOfThePopulationReplaceThoseOfTheFile) {
   EXPECT_THAT(refusal(), HasSubstr("data.group_counts names group \"2\""));
 }
 
+TEST_F(LogLinearDataTest, FloorsAreCountedWhereTheBaselineAsksForThem) {
+  const std::string shared = std::string(kTwoGroups) +
+                             R"({"state": [0.3], "group": 1, "chosen": 0, "rejected": 1, "chosen_share": 0.5})" + "\n";
+  const LogLinearData unanimous = load_log_linear_data(config_);
+  EXPECT_TRUE(unanimous.train_floor_K.empty());
+  config_.data.train = write("shared.jsonl", shared);
+  config_.data.validation = write("validation.jsonl", kTwoGroups);
+  config_.loss = {.type = LossType::kIpo, .beta = 1};
+  config_.robust.baseline = Baseline::kLabelEntropy;
+  const LogLinearData data = load_log_linear_data(config_);
+  EXPECT_THAT(data.train_floor_K, ElementsAre(0, 0.25 / 3));
+  EXPECT_THAT(data.validation_floor_K, ElementsAre(0, 0));
+}
+
+TEST_F(LogLinearDataTest, TheDigestCoversHowManyAgree) {
+  const std::string line = R"({"state": [0.1], "group": 1, "chosen": 1, "rejected": 0, "chosen_share": )";
+  config_.data.train = write("one.jsonl", std::string(kTwoGroups) + line + "0.5}\n");
+  const Digest half = load_log_linear_data(config_).digest;
+  config_.data.train = write("other.jsonl", std::string(kTwoGroups) + line + "0.75}\n");
+  EXPECT_NE(load_log_linear_data(config_).digest, half);
+}
+
 TEST_F(LogLinearDataTest, EveryGroupNeedsPairsToTrainOnAndToBeValidatedOn) {
   config_.data.validation = write("validation.jsonl", kOneGroup);
   EXPECT_THAT(refusal(), HasSubstr("validation.jsonl has no pairs of group 0, expected some of each of the 2 groups"));
