@@ -11,10 +11,10 @@ using testing::Not;
 
 // Differences 0.1, 0.2, 0.3: mean 0.2, standard error 0.1/sqrt(3) = 0.058, so 3.5 of them.
 TEST(Claim, IsAboveWhereTheMeanDifferenceIsMoreThanTwoStandardErrors) {
-  const std::vector<double> a{1.1, 1.2, 1.3}, b{1, 1, 1}, wide{1.6, 0.4, 1.6};
+  const std::vector<double> a{1.1, 1.2, 1.3}, b{1, 1, 1}, wide{1.0, 1.2, 1.4};
   EXPECT_EQ(judge_above(a, b).verdict, Verdict::kHolds);
   EXPECT_EQ(judge_above(b, a).verdict, Verdict::kDoesNotHold);
-  EXPECT_EQ(judge_above(wide, b).verdict, Verdict::kDoesNotHold);  // mean 0.2, standard error 0.4
+  EXPECT_EQ(judge_above(wide, b).verdict, Verdict::kDoesNotHold);  // 1.7 standard errors
   EXPECT_EQ(judge_above(b, b).verdict, Verdict::kDoesNotHold);
   EXPECT_THAT(judge_above(a, b).numbers, HasSubstr("1.20 against 1.00, difference 0.200\u00a0±\u00a00.058"));
 }

@@ -22,6 +22,7 @@ TEST(Fingerprint, DiffersWhereAnythingDiffers) {
   const std::string first = text("x", "yz");
   EXPECT_EQ(text("x", "yz"), first);
   EXPECT_NE(text("xy", "z"), first);
+  EXPECT_NE(Fingerprint().add("a", "x").text(), Fingerprint().add("b", "x").text());
   folder.write("train.jsonl", "two\n");
   EXPECT_NE(text("x", "yz"), first);
 }
