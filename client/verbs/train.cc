@@ -27,6 +27,8 @@ v1::JobSpec embedded_spec(const JobFlags& flags) {
 void report(const v1::TrainingJob& job, const Console& console) {
   const std::string table = group_table(job, console.colors, console.glyphs);
   if (!table.empty()) console.out << "\n" << table;
+  // Training that ended before its last step says why.
+  if (job.step() < job.total_steps()) console.out << "\n" << job.state_reason() << "\n";
   console.out << "\nmodel: " << job.spec().output() << "/final\n";
 }
 

@@ -25,9 +25,12 @@ double distance(const std::map<std::string, torch::Tensor>& a, const std::map<st
 
 TEST(Bfloat16, FollowsFloat32For20Steps) {
   const SmallResult wide = train(training(torch::kFloat32, 1e-3)), narrow = train(training(torch::kBFloat16, 1e-3));
+  double largest = 0;
   for (std::size_t t = 0; t < wide.loss.size(); ++t) {
-    EXPECT_NEAR(narrow.loss[t], wide.loss[t], 0.05) << t;
+    largest = std::max(largest, std::abs(narrow.loss[t] - wide.loss[t]));
   }
+  RecordProperty("largest_difference_of_loss", std::to_string(largest));
+  EXPECT_LT(largest, std::exp2(-8));  // the spacing of bfloat16 numbers near these losses; measured: 7e-4
   EXPECT_LT(wide.loss.back(), wide.loss.front() - 0.1) << "there is something to follow";
 }
 
@@ -43,8 +46,9 @@ TEST(Bfloat16, KeepsStepsThatAreTooSmallForItsParameters) {
       master_moved += (tensor - start.state.at(name)).to(torch::kFloat64).square().sum().item<double>();
     }
   }
-  EXPECT_NEAR(std::sqrt(master_moved), moved, 0.1 * moved);
-  EXPECT_LT(distance(start.parameters, narrow.parameters, ""), distance(wide_start.parameters, wide.parameters) * 40);
+  RecordProperty("moved_float32", std::to_string(moved));
+  RecordProperty("moved_masters", std::to_string(std::sqrt(master_moved)));
+  EXPECT_NEAR(std::sqrt(master_moved), moved, 0.01 * moved);
 }
 
 TEST(Bfloat16, SavesTheRoundedMasters) {
@@ -60,7 +64,7 @@ TEST(Bfloat16, AccumulatesMicroBatchesInFloat32) {
   SmallTraining split = whole;
   split.micro_batch_pairs = 2;
   const SmallResult expected = train(whole), ours = train(split);
-  for (std::size_t t = 0; t < ours.loss.size(); ++t) EXPECT_NEAR(ours.loss[t], expected.loss[t], 0.05) << t;
+  for (std::size_t t = 0; t < ours.loss.size(); ++t) EXPECT_NEAR(ours.loss[t], expected.loss[t], std::exp2(-8)) << t;
 }
 
 }  // namespace

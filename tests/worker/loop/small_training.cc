@@ -10,7 +10,7 @@ namespace {
 
 constexpr char kPolicy[] = "golden/lm/models/gemma/policy";
 constexpr char kReference[] = "golden/lm/models/gemma/reference";
-constexpr std::int64_t kBatch = 16, kGroups = 4, kTokens = 14;
+constexpr std::int64_t kBatch = 16, kBatches = 4, kGroups = 4, kTokens = 14;
 
 std::vector<std::int32_t> random_ids(torch::Generator& generator, std::int64_t count) {
   const torch::Tensor ids = torch::randint(3, 1024, {count}, generator, torch::kInt32);
@@ -41,7 +41,7 @@ void check_micro_batches(const SmallTraining& training, std::span<const EncodedP
 }  // namespace
 
 SmallResult train(const SmallTraining& training) {
-  const std::vector<EncodedPair> pairs = random_pairs(kBatch * training.steps);
+  const std::vector<EncodedPair> pairs = random_pairs(kBatch * kBatches);
   SmallResult result;
   run_ranks(training.world_size, [&](Collective& collective) {
     Decoder policy = Decoder::load(kPolicy, training.dtype, torch::kCPU);
@@ -52,7 +52,7 @@ SmallResult train(const SmallTraining& training) {
     GradientBuckets gradients(policy.parameters(), collective, 64 << 10);
     Optimizer optimizer(training.optimizer, policy.parameters(), training.steps);
     ShardCursor cursor({.shuffle = false,
-                        .num_pairs = kBatch * training.steps,
+                        .num_pairs = kBatch * kBatches,
                         .global_batch_size = kBatch,
                         .world_size = training.world_size,
                         .end_step = training.steps});

@@ -16,7 +16,7 @@ struct SmallTraining {
   torch::Dtype dtype = torch::kFloat64;
   int world_size = 1;
   std::int64_t micro_batch_pairs = 16;  // on each rank
-  std::int64_t steps = 4;               // of 16 pairs
+  std::int64_t steps = 4;               // of 16 pairs; the fifth takes the pairs of the first again
   bool recomputes_layers = false;
 };
 

@@ -82,10 +82,11 @@ TEST(OptimizerGolden, MuonTakesTorchsStepsWithoutItsBfloat16) {
   EXPECT_LT(largest_error("muon_match_rms_adamw"), 1e-11);
 }
 
-// torch orthogonalises in bfloat16: 12 steps of 0.02 * sqrt(2) whose entries are wrong by about 2^-7.
+// torch orthogonalises in bfloat16: 12 steps of 0.02 * sqrt(2) whose entries, at most 1, have each been rounded by up
+// to 2^-8 in the 3 products of 5 iterations; independent roundings add up by squares.
 TEST(OptimizerGolden, MuonIsTorchsMuonButForItsBfloat16) {
   const double error = largest_error("muon_original_bfloat16");
-  EXPECT_LT(error, 12 * 0.02 * std::sqrt(2) * std::exp2(-7));
+  EXPECT_LT(error, 12 * 0.02 * std::sqrt(2) * std::sqrt(15) * std::exp2(-8));
   EXPECT_GT(error, 1e-6);
 }
 
