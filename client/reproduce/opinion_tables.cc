@@ -81,12 +81,12 @@ std::string final_numbers_table(const OpinionResults& results) {
 std::string group_table(const OpinionResults& results, Family family) {
   const std::vector<Method> methods{plain_method(family), importance_method(family), robust_method(family)};
   std::string head = element("th", "Group") + number_head("pairs" + element("span", "train · validation", "note")) +
-                     number_head("log-prob accuracy after SFT");
+                     number_head("log-prob accuracy" + element("span", "after SFT", "note"));
   for (const Method method : methods) {
-    head += number_head(std::string(method_name(method)) +
-                        element("span", "loss · reward accuracy · log-prob accuracy", "note"));
+    head +=
+        number_head(std::string(method_name(method)) + element("span", "loss · reward acc. · log-prob acc.", "note"));
   }
-  head += number_head("final α of " + std::string(method_name(robust_method(family))));
+  head += number_head("final α" + element("span", std::string(method_name(robust_method(family))), "note"));
   std::string body;
   for (std::size_t g = 0; g < results.groups.size(); ++g) {
     const GroupSize& size = results.sizes_K[g];
