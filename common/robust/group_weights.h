@@ -16,6 +16,7 @@
 // mean over the batch whatever w is).
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -67,6 +68,13 @@ class GroupWeights {
   void restore(std::vector<double> log_alpha_K, std::vector<double> group_loss_K = {});
 
  private:
+  struct Mixture {
+    double floor = 0, above_floor = 1;  // alpha_g = floor + above_floor * exp(log alpha_g)
+    double uniform = 0, chi = 1;        // w_g = uniform + chi * alpha_g
+    double alpha(double log_alpha) const { return floor + above_floor * std::exp(log_alpha); }
+    double weight(double log_alpha) const { return uniform + chi * alpha(log_alpha); }
+  };
+  Mixture mixture() const;
   bool has_closed_form() const;
   void ascend(const GroupSums& sums);
   void take_worst(const GroupSums& sums);
@@ -74,7 +82,6 @@ class GroupWeights {
   double baseline(std::size_t group) const { return settings_.baseline_K.empty() ? 0 : settings_.baseline_K[group]; }
   double adjusted_loss(double loss, std::size_t group) const;
   void write_gradient_weight(std::span<const std::uint32_t> groups, std::span<double> weight) const;
-  double alpha(std::size_t group) const;
 
   RobustSettings settings_;
   std::vector<double> group_pair_count_K_;
