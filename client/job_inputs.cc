@@ -51,9 +51,19 @@ void check_model_folder(const char* field, const fs::path& folder) {
   if (!has_safetensors(folder)) refuse(field, folder, "has no *.safetensors");
 }
 
+void check_adapter_folder(const char* field, const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder, ignored)) refuse(field, folder, "does not exist, expected a folder of a PEFT adapter");
+  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder");
+  for (const char* file : {"adapter_config.json", "adapter_model.safetensors"}) {
+    if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);
+  }
+}
+
 void check_job_inputs(const JobConfig& job) {
   if (!job.log_linear) check_model_folder("model.path", job.model.path);
   if (job.model.reference) check_model_folder("model.reference", *job.model.reference);
+  if (job.model.adapter) check_adapter_folder("model.adapter", *job.model.adapter);
   if (job.model.chat_template) check_readable_file("model.chat_template", *job.model.chat_template);
   check_readable_file("data.train", job.data.train);
   if (job.data.validation) check_readable_file("data.validation", *job.data.validation);

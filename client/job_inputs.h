@@ -12,6 +12,7 @@ void check_job_inputs(const JobConfig& job);
 
 // The same for one model folder or file, which `field` names: "model.path", "--model".
 void check_model_folder(const char* field, const std::filesystem::path& folder);
+void check_adapter_folder(const char* field, const std::filesystem::path& folder);  // of an adapter in PEFT's format
 void check_readable_file(const char* field, const std::filesystem::path& path);
 
 }  // namespace equipoise

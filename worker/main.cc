@@ -17,6 +17,7 @@
 #include "worker/collective/mpi_collective.h"
 #include "worker/evaluate/evaluation_run.h"
 #include "worker/log_linear/log_linear_run.h"
+#include "worker/model/merged_model.h"
 #include "worker/train/training_run.h"
 
 namespace equipoise {
@@ -82,12 +83,14 @@ void run_evaluation_rank(const EvaluationFiles& files, const MpiSession& session
   run_evaluation({.files = files, .log = *log, .host = *host, .device = device.device, .threads = threads});
 }
 
-// The rank's work, its end as an exit code and, unless all went well, one line on standard error.
-int run(const std::function<void(const MpiSession&)>& work) {
-  std::optional<MpiSession> session;
+struct MergeFiles {
+  std::string model, adapter, output;
+};
+
+// The work of this process, its end as an exit code and, unless all went well, one line on standard error.
+int run(const std::function<void()>& work) {
   try {
-    session.emplace();
-    work(*session);
+    work();
     return EXIT_SUCCESS;
   } catch (const AttemptEnded& ended) {
     std::fprintf(stderr, "equipoise-worker: %s\n", ended.what());
@@ -125,15 +128,28 @@ int main(int argc, char** argv) {
   evaluate->add_option("--pairs", files.pairs, "existing file that receives a line per pair")->required();
   evaluate->add_option("--summary", files.summary, "file that receives the table's numbers")->required();
   evaluate->add_option("--progress", files.progress, "file that says how far it is");
+  equipoise::MergeFiles merged;
+  CLI::App* merge = app.add_subcommand("merge", "The work of `equipoise export`, which starts it");
+  merge->add_option("--model", merged.model, "Hugging Face folder")->required();
+  merge->add_option("--adapter", merged.adapter, "folder of its adapter")->required();
+  merge->add_option("--output", merged.output, "folder that receives the merged model")->required();
   try {
     app.parse(argc, argv);
-    if (!*evaluate && options.coordinator.empty()) throw CLI::RequiredError("--coordinator");
-    if (!*evaluate && options.job.empty()) throw CLI::RequiredError("--job");
+    const bool is_rank = !*evaluate && !*merge;
+    if (is_rank && options.coordinator.empty()) throw CLI::RequiredError("--coordinator");
+    if (is_rank && options.job.empty()) throw CLI::RequiredError("--job");
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : equipoise::kExitBadInput;
   }
-  return equipoise::run([&](const equipoise::MpiSession& session) {
-    if (*evaluate) return equipoise::run_evaluation_rank(files, session);
-    equipoise::run_rank(options, session);
+  std::optional<equipoise::MpiSession> session;
+  return equipoise::run([&] {
+    if (*merge) {
+      const auto report = equipoise::merge_adapter(merged.model, merged.adapter, merged.output);
+      std::printf("%s\n", equipoise::merge_text(report).c_str());
+      return;
+    }
+    session.emplace();
+    if (*evaluate) return equipoise::run_evaluation_rank(files, *session);
+    equipoise::run_rank(options, *session);
   });
 }

@@ -20,6 +20,7 @@ void add_jobs_verb(CLI::App& parent, Action& chosen);
 void add_data_verb(CLI::App& parent, Action& chosen);
 void add_model_verb(CLI::App& parent, Action& chosen);
 void add_evaluate_verb(CLI::App& parent, Action& chosen);
+void add_export_verb(CLI::App& parent, Action& chosen);
 void add_compare_verb(CLI::App& parent, Action& chosen);
 void add_reproduce_verb(CLI::App& parent, Action& chosen);
 void add_version_verb(CLI::App& parent, Action& chosen);

@@ -2,19 +2,14 @@
 
 #include <unistd.h>
 
-#include <atomic>
 #include <csignal>
-#include <exception>
 #include <fstream>
-#include <memory>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <vector>
 
+#include "client/connection/watched_program.h"
 #include "client/exit_code.h"
 #include "common/base/error.h"
-#include "common/process/child_process.h"
 #include "common/process/program_log.h"
 
 namespace equipoise {
@@ -37,47 +32,6 @@ ProgramStart mpirun_of(const EvaluationRanks& ranks) {
           .stdout_file = ranks.folder / "stdout.log",
           .stderr_file = ranks.folder / "stderr.log"};
 }
-
-// mpirun in a thread of its own, as the kernel ends a program together with the thread that started it. Tells the inbox
-// when it has ended.
-class WatchedProgram {
- public:
-  WatchedProgram(ProgramStart start, JobInbox& inbox)
-      : inbox_(inbox), thread_([this, start = std::move(start)] { watch(start); }) {}
-  ~WatchedProgram() {
-    signal(SIGKILL);
-    thread_.join();
-  }
-  WatchedProgram(const WatchedProgram&) = delete;
-  WatchedProgram& operator=(const WatchedProgram&) = delete;
-
-  void signal(int number) {
-    const std::lock_guard lock(mutex_);
-    if (process_) process_->signal_group(number);
-  }
-  int exit_code() const { return exit_code_; }  // once the inbox knows of the end
-
- private:
-  void watch(const ProgramStart& start) {
-    try {
-      auto process = std::make_shared<ChildProcess>(start);
-      {
-        const std::lock_guard lock(mutex_);
-        process_ = process;
-      }
-      exit_code_ = process->wait();
-      inbox_.end();
-    } catch (...) {
-      inbox_.fail(std::current_exception());
-    }
-  }
-
-  JobInbox& inbox_;
-  std::mutex mutex_;
-  std::shared_ptr<ChildProcess> process_;  // guarded by mutex_
-  std::atomic<int> exit_code_ = 0;
-  std::thread thread_;  // last: it uses all of the above
-};
 
 std::optional<EvaluationState> read_progress(const std::filesystem::path& path) {
   std::ifstream file(path);

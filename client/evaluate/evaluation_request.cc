@@ -51,6 +51,7 @@ v1::JobSpec spec_of_flags(const EvaluationFlags& flags) {
   spec.set_output(absolute_text(flags.output));
   v1::ModelSpec& model = *spec.mutable_model();
   model.set_path(absolute_text(flags.model));
+  if (!flags.adapter.empty()) model.set_adapter(absolute_text(flags.adapter));
   if (!flags.reference.empty()) model.set_reference(absolute_text(flags.reference));
   if (!flags.chat_template.empty()) model.set_chat_template(absolute_text(flags.chat_template));
   model.set_dtype(enum_value<v1::DType>(*v1::DType_descriptor(), flags.dtype));
@@ -82,7 +83,7 @@ void check_output(const v1::JobSpec& spec) {
   if (fs::equivalent(output, spec.data().train(), ignored)) {
     throw std::invalid_argument("--output: " + output.string() + " is the file of --data");
   }
-  for (const std::string& folder : {spec.model().path(), spec.model().reference()}) {
+  for (const std::string& folder : {spec.model().path(), spec.model().adapter(), spec.model().reference()}) {
     if (folder.empty() || !fs::equivalent(output.parent_path(), folder, ignored)) continue;
     throw std::invalid_argument("--output: " + output.string() + " is a file of the model in " + folder);
   }
@@ -92,6 +93,8 @@ void check_output(const v1::JobSpec& spec) {
 
 void EvaluationFlags::add_to(CLI::App& verb) {
   verb.add_option("--model", model, "Hugging Face folder of the model")->type_name("DIR")->required();
+  verb.add_option("--adapter", adapter, "Of the model: a LoRA adapter in PEFT's format (default: none)")
+      ->type_name("DIR");
   verb.add_option("--reference", reference, "Of the reference policy (default: the loss has none)")->type_name("DIR");
   verb.add_option("--data", data, "JSONL, one preference pair a line")->type_name("FILE")->required();
   verb.add_option("--output", output, "Receives a line per pair; replaced once all are there")
@@ -130,6 +133,7 @@ v1::JobSpec evaluation_request(const EvaluationFlags& flags, const fs::path& fol
   const v1::JobSpec spec = read_job_file(file, flags.settings);
   make_job_config(spec);
   check_model_folder("--model", spec.model().path());
+  if (spec.model().has_adapter()) check_adapter_folder("--adapter", spec.model().adapter());
   if (spec.model().has_reference()) check_model_folder("--reference", spec.model().reference());
   check_readable_file("--data", spec.data().train());
   check_output(spec);

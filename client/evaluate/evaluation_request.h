@@ -12,7 +12,7 @@
 namespace equipoise {
 
 struct EvaluationFlags {
-  std::string model, reference, data, output;
+  std::string model, adapter, reference, data, output;
   std::string loss = "dpo", dtype = "float32";
   std::optional<double> beta;
   std::optional<int> max_length;

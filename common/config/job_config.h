@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/config/lora_settings.h"
 #include "common/config/optimizer_settings.h"
 #include "common/log_linear/problem.h"
 #include "common/log_linear/step_schedule.h"
@@ -33,6 +34,8 @@ struct ModelConfig {
   std::filesystem::path path;
   std::optional<std::filesystem::path> reference;
   DType dtype = DType::kFloat32;
+  std::optional<LoraSettings> lora;              // a new adapter
+  std::optional<std::filesystem::path> adapter;  // one to go on with; not both
   std::optional<std::filesystem::path> chat_template;
   bool reference_cache = true;
 };

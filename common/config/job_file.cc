@@ -47,6 +47,7 @@ void make_paths_absolute(const std::filesystem::path& folder, v1::JobSpec& spec)
     v1::ModelSpec& model = *spec.mutable_model();
     model.set_path(absolute_path(folder, model.path()));
     if (model.has_reference()) model.set_reference(absolute_path(folder, model.reference()));
+    if (model.has_adapter()) model.set_adapter(absolute_path(folder, model.adapter()));
     if (model.has_chat_template()) model.set_chat_template(absolute_path(folder, model.chat_template()));
   }
   if (spec.has_data()) {

@@ -126,7 +126,8 @@ class Writer {
         out_ << reflection.GetBool(message, &field);
         return;
       case FieldDescriptor::CPPTYPE_STRING:
-        emit_text(out_, reflection.GetString(message, &field));
+        emit_text(out_,
+                  one ? reflection.GetString(message, &field) : reflection.GetRepeatedString(message, &field, index));
         return;
       case FieldDescriptor::CPPTYPE_ENUM:
         out_ << short_enum_name(

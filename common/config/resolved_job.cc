@@ -3,6 +3,7 @@
 #include "common/config/job_config.h"
 #include "common/config/job_enums.h"
 #include "common/config/job_file.h"
+#include "common/config/model_config.h"
 #include "common/config/optimizer_config.h"
 
 namespace equipoise {
@@ -94,6 +95,7 @@ void resolve_tokens(const DataConfig& config, v1::DataSpec& spec) {
 void resolve_policy(const JobConfig& config, v1::JobSpec& spec) {
   if (!config.log_linear) {
     spec.mutable_model()->set_dtype(message_enum<v1::DType>(config.model.dtype));
+    if (config.model.lora) resolve_lora(*config.model.lora, *spec.mutable_model()->mutable_lora());
     resolve_tokens(config.data, *spec.mutable_data());
     spec.mutable_training()->set_micro_batch_tokens(config.training.micro_batch_tokens);
     spec.mutable_training()->set_gradient_checkpointing(config.training.gradient_checkpointing);

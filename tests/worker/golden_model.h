@@ -26,6 +26,8 @@ inline constexpr const char* kGoldenFamilies[] = {"gemma", "llama", "qwen3"};
 inline std::string policy_of(const std::string& family) { return "golden/lm/models/" + family + "/policy"; }
 inline std::string reference_of(const std::string& family) { return "golden/lm/models/" + family + "/reference"; }
 
+inline std::string lora_init_of(const std::string& family) { return "golden/lm/models/" + family + "/lora_init"; }
+
 inline std::filesystem::path golden_file(const std::string& name, const std::string& family = "gemma") {
   return "golden/lm/golden/" + family + "/" + name;
 }

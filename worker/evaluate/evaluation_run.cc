@@ -109,8 +109,12 @@ class EvaluationRun {
 
   AnswerLogProbs policy_log_probs(const EncodedDataset& data) {
     const auto on_progress = progress_of("policy log-probs");
-    const Decoder policy = Decoder::load(config_.model.path, dtype_, context_.device);
+    Decoder policy = Decoder::load(config_.model.path, dtype_, context_.device);
     check_same_on_all_ranks(context_.host, parameter_digest(policy.parameters()), "model");
+    if (const auto& folder = config_.model.adapter) {
+      policy.attach(load_adapter(*folder, policy.config(), dtype_, context_.device));
+      check_same_on_all_ranks(context_.host, parameter_digest(policy.trained()), "adapter");
+    }
     return compute_log_probs(policy, {.pairs = data.pairs,
                                       .token_budget = log_prob_token_budget(config_.training.micro_batch_tokens),
                                       .ranks = context_.host,

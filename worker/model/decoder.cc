@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "common/base/error.h"
 #include "common/base/sha256.h"
 #include "worker/model/parameter_layout.h"
 #include "worker/model/recomputed.h"
@@ -74,12 +75,27 @@ Decoder Decoder::load(const std::filesystem::path& folder, torch::Dtype dtype, t
   return {std::move(config), std::move(parameters)};
 }
 
-Decoder Decoder::frozen_copy() const {
-  std::vector<NamedTensor> copies;
-  for (const NamedTensor& parameter : parameters_) {
-    copies.push_back({parameter.name, parameter.tensor.detach().clone()});
+void Decoder::attach(LoraAdapter adapter) {
+  EQUIPOISE_CHECK(!adapter_);
+  for (const NamedTensor& parameter : parameters_) parameter.tensor.set_requires_grad(false);
+  adapter_ = std::move(adapter);
+  std::unordered_map<std::string, Linear*> linear_of;
+  for (Linear* const linear : linears()) linear_of.emplace(linear->name(), linear);
+  for (std::size_t i = 0; i < adapter_->adapted.size(); ++i) {
+    linear_of.at(adapter_->adapted[i].name)
+        ->adapt(adapter_->tensors[2 * i].tensor, adapter_->tensors[2 * i + 1].tensor, adapter_->settings.scaling());
   }
-  return {config_, std::move(copies)};
+}
+
+Decoder Decoder::frozen_copy() const {
+  const auto copy_of = [](const std::vector<NamedTensor>& tensors) {
+    std::vector<NamedTensor> copies;
+    for (const auto& [name, tensor] : tensors) copies.push_back({name, tensor.detach().clone()});
+    return copies;
+  };
+  Decoder copy(config_, copy_of(parameters_));
+  if (adapter_) copy.attach({adapter_->settings, adapter_->adapted, copy_of(adapter_->tensors)});
+  return copy;
 }
 
 torch::Tensor Decoder::hidden_states(const PackedBatch& batch) const {

@@ -6,19 +6,17 @@
 #include <array>
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "worker/data/packed_batch.h"
 #include "worker/model/decoder_config.h"
 #include "worker/model/decoder_layer.h"
+#include "worker/model/lora_adapter.h"
+#include "worker/model/named_tensor.h"
 
 namespace equipoise {
-
-struct NamedTensor {
-  std::string name;  // as in the safetensors file
-  torch::Tensor tensor;
-};
 
 class Decoder {
  public:
@@ -28,7 +26,12 @@ class Decoder {
   // or of another shape.
   static Decoder load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device);
 
-  // An independent copy whose parameters do not require grad: the reference policy.
+  // The projections that the adapter names compute with it from now on. Its tensors are trained, and nothing else:
+  // the model's own parameters do not require grad any more. Once.
+  void attach(LoraAdapter adapter);
+  const std::optional<LoraAdapter>& adapter() const { return adapter_; }
+
+  // An independent copy, adapter included, whose parameters do not require grad: the reference policy.
   Decoder frozen_copy() const;
 
   // From now on a forward pass with gradients keeps only the input of each layer, and the backward pass computes the
@@ -36,10 +39,12 @@ class Decoder {
   void recompute_layers() { recomputes_layers_ = true; }
 
   const DecoderConfig& config() const { return config_; }
-  // Each trained tensor once (a tied head is the embedding), in the order of the forward pass.
+  // Each tensor of the model once (a tied head is the embedding), in the order of the forward pass, without an adapter.
   const std::vector<NamedTensor>& parameters() const { return parameters_; }
+  // What training changes: the adapter's tensors where there is one, else the parameters.
+  const std::vector<NamedTensor>& trained() const { return adapter_ ? adapter_->tensors : parameters_; }
 
-  // Hidden states after the final norm: [T, H]. Differentiable with respect to the parameters.
+  // Hidden states after the final norm: [T, H]. Differentiable with respect to what is trained.
   // This decoder must live until the gradients have been taken.
   // Throws std::invalid_argument for a token outside the vocabulary.
   torch::Tensor hidden_states(const PackedBatch& batch) const;
@@ -61,14 +66,14 @@ class Decoder {
   std::vector<DecoderLayer> layers_;
   torch::Tensor final_norm_;
   torch::Tensor head_weight_;
+  std::optional<LoraAdapter> adapter_;
   bool recomputes_layers_ = false;
 };
 
 // Writes a folder that Hugging Face programs load: config.json (with the parameters' type), tokenizer and generation
-// files as in `source`, and the parameters as model.safetensors. The folder appears whole or not at all: it is written
-// aside, on disk, then renamed.
-// Throws std::invalid_argument if `target` exists or its parent does not take it, std::runtime_error if the disk
-// refuses.
+// files as in `source`, and the parameters, without an adapter, as model.safetensors. The folder appears whole or not
+// at all: it is written aside, on disk, then renamed. Throws std::invalid_argument if `target` exists or its parent
+// does not take it, std::runtime_error if the disk refuses.
 void save_model(const Decoder& decoder, const std::filesystem::path& source, const std::filesystem::path& target);
 
 // SHA-256 over the bytes of all parameters, in order.

@@ -8,7 +8,7 @@
 
 namespace equipoise {
 
-// y = x W^T + b. Everything that a projection computes goes through operator(): the place where an adapter adds to it.
+// y = x W^T + b, and + scaling (x A^T) B^T where it has an adapter.
 class Linear {
  public:
   // Without a bias where `bias_O` is undefined.
@@ -18,11 +18,16 @@ class Linear {
   const torch::Tensor& weight_OI() const { return weight_OI_; }  // [outputs, inputs]
   const torch::Tensor& bias_O() const { return bias_O_; }
 
+  // From now on.
+  void adapt(torch::Tensor a_RI, torch::Tensor b_OR, double scaling);
+
   torch::Tensor operator()(const torch::Tensor& x_TI) const;
 
  private:
   std::string name_;
   torch::Tensor weight_OI_, bias_O_;
+  torch::Tensor a_RI_, b_OR_;  // undefined: no adapter
+  double scaling_ = 0;
 };
 
 // The outputs of projections of one input, side by side, cut into parts of these widths: as many projections as

@@ -1,3 +1,5 @@
+#include "worker/model/model_folder.h"
+
 #include <unistd.h>
 
 #include <fstream>
@@ -27,39 +29,6 @@ constexpr const char* kCompanions[] = {"tokenizer.json",
                                        "chat_template.json",
                                        "generation_config.json"};
 
-// A folder beside the target that disappears unless it became the target.
-class FolderAside {
- public:
-  explicit FolderAside(const fs::path& target)
-      : target_(target), path_(target.string() + ".writing-" + std::to_string(::getpid())) {
-    std::error_code error;
-    fs::remove_all(path_, error);
-    if (!fs::create_directory(path_, error)) {
-      throw std::invalid_argument("cannot write " + target.string() + ": " + error.message());
-    }
-  }
-  ~FolderAside() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  FolderAside(const FolderAside&) = delete;
-  FolderAside& operator=(const FolderAside&) = delete;
-
-  const fs::path& path() const { return path_; }
-
-  void become_target() const {
-    sync_folder(path_);
-    std::error_code error;
-    fs::rename(path_, target_, error);
-    if (error) throw std::runtime_error("cannot rename " + path_.string() + " to its place: " + error.message());
-    sync_folder(target_.parent_path());
-  }
-
- private:
-  fs::path target_;
-  fs::path path_;
-};
-
 const char* config_name(torch::Dtype dtype) {
   switch (dtype) {
     case torch::kFloat64:
@@ -81,39 +50,63 @@ void write_config(const fs::path& source, const fs::path& target, torch::Dtype d
   write_durably(target, config.dump(2) + "\n");
 }
 
-void copy_companions(const fs::path& source, const fs::path& target) {
-  for (const char* name : kCompanions) {
-    std::error_code error;
-    if (!fs::is_regular_file(source / name, error)) continue;
-    std::ifstream file(source / name, std::ios::binary);
-    const std::string content{std::istreambuf_iterator<char>(file), {}};
-    if (!file) throw std::invalid_argument("cannot read " + (source / name).string());
-    write_durably(target / name, content);
+}  // namespace
+
+FolderAside::FolderAside(const fs::path& target) : target_(fs::absolute(target).lexically_normal()) {
+  if (target_.filename().empty()) target_ = target_.parent_path();  // "final/" is "final"
+  if (fs::exists(fs::symlink_status(target_))) {
+    throw std::invalid_argument(target.string() + " exists: choose a folder that does not");
+  }
+  path_ = target_.string() + ".writing-" + std::to_string(::getpid());
+  std::error_code error;
+  fs::remove_all(path_, error);
+  if (!fs::create_directory(path_, error)) {
+    throw std::invalid_argument("cannot write " + target_.string() + ": " + error.message());
   }
 }
 
-void write_weights(const Decoder& decoder, const fs::path& path) {
+FolderAside::~FolderAside() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+void FolderAside::become_target() const {
+  sync_folder(path_);
+  std::error_code error;
+  fs::rename(path_, target_, error);
+  if (error) throw std::runtime_error("cannot rename " + path_.string() + " to its place: " + error.message());
+  sync_folder(target_.parent_path());
+}
+
+void copy_durably(const fs::path& source, const fs::path& target) {
+  std::ifstream file(source, std::ios::binary);
+  const std::string content{std::istreambuf_iterator<char>(file), {}};
+  if (!file) throw std::invalid_argument("cannot read " + source.string());
+  write_durably(target, content);
+}
+
+void copy_companions(const fs::path& source, const fs::path& target) {
+  for (const char* name : kCompanions) {
+    std::error_code error;
+    if (fs::is_regular_file(source / name, error)) copy_durably(source / name, target / name);
+  }
+}
+
+void write_tensors(const std::vector<NamedTensor>& tensors, const fs::path& path) {
   std::vector<torch::Tensor> on_host;
   std::vector<TensorView> views;
-  for (const NamedTensor& parameter : decoder.parameters()) {
-    on_host.push_back(parameter.tensor.detach().cpu().contiguous());
-    views.push_back(view_of(parameter.name, on_host.back()));
+  for (const NamedTensor& tensor : tensors) {
+    on_host.push_back(tensor.tensor.detach().cpu().contiguous());
+    views.push_back(view_of(tensor.name, on_host.back()));
   }
   write_safetensors(path, views, {{"format", "pt"}});
 }
 
-}  // namespace
-
-void save_model(const Decoder& decoder, const fs::path& source, const fs::path& target_folder) {
-  fs::path target = fs::absolute(target_folder).lexically_normal();
-  if (target.filename().empty()) target = target.parent_path();  // "final/" is "final"
-  if (fs::exists(fs::symlink_status(target))) {
-    throw std::invalid_argument(target_folder.string() + " exists: choose a folder that does not");
-  }
+void save_model(const Decoder& decoder, const fs::path& source, const fs::path& target) {
   const FolderAside aside(target);
   write_config(source / "config.json", aside.path() / "config.json", decoder.head_weight().scalar_type());
   copy_companions(source, aside.path());
-  write_weights(decoder, aside.path() / "model.safetensors");
+  write_tensors(decoder.parameters(), aside.path() / "model.safetensors");
   aside.become_target();
 }
 

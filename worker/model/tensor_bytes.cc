@@ -15,13 +15,6 @@ struct DtypeName {
 constexpr DtypeName kDtypes[] = {
     {torch::kFloat64, "F64"}, {torch::kFloat32, "F32"}, {torch::kFloat16, "F16"}, {torch::kBFloat16, "BF16"}};
 
-torch::Dtype dtype_of(const TensorView& view) {
-  for (const auto& [dtype, name] : kDtypes) {
-    if (view.dtype == name) return dtype;
-  }
-  throw std::invalid_argument("tensor " + view.name + " holds " + view.dtype + ", expected F64, F32, F16 or BF16");
-}
-
 const char* name_of(torch::Dtype wanted) {
   for (const auto& [dtype, name] : kDtypes) {
     if (dtype == wanted) return name;
@@ -32,9 +25,16 @@ const char* name_of(torch::Dtype wanted) {
 
 }  // namespace
 
+torch::Dtype torch_dtype_of(const TensorView& view) {
+  for (const auto& [dtype, name] : kDtypes) {
+    if (view.dtype == name) return dtype;
+  }
+  throw std::invalid_argument("tensor " + view.name + " holds " + view.dtype + ", expected F64, F32, F16 or BF16");
+}
+
 torch::Tensor to_torch(const TensorView& view, torch::Dtype dtype, torch::Device device) {
   // A file need not align its numbers, so the bytes are copied before they are used as such.
-  const torch::Tensor tensor = torch::empty(view.shape, dtype_of(view));
+  const torch::Tensor tensor = torch::empty(view.shape, torch_dtype_of(view));
   EQUIPOISE_CHECK(tensor.nbytes() == view.bytes.size());
   if (!view.bytes.empty()) std::memcpy(tensor.data_ptr(), view.bytes.data(), view.bytes.size());
   return tensor.to(device, dtype);

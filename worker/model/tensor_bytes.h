@@ -7,8 +7,10 @@
 
 namespace equipoise {
 
-// A copy of its own, converted. Throws std::invalid_argument naming the tensor if it does not hold F64, F32, F16 or
-// BF16.
+// Throws std::invalid_argument naming the tensor if it does not hold F64, F32, F16 or BF16.
+torch::Dtype torch_dtype_of(const TensorView& view);
+
+// A copy of its own, converted. Throws as torch_dtype_of.
 torch::Tensor to_torch(const TensorView& view, torch::Dtype dtype, torch::Device device);
 
 // A view of a dense CPU tensor, which must outlive it.

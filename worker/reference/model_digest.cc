@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "worker/data/json_file.h"
+#include "worker/model/adapter_config.h"
 #include "worker/model/weight_files.h"
 
 namespace equipoise {
@@ -18,13 +20,8 @@ void add_text(Sha256& sha256, std::string_view text) {
   sha256.update(text);
 }
 
-}  // namespace
-
-Digest model_digest(const std::filesystem::path& folder) {
-  Sha256 sha256;
-  add_text(sha256, read_json_object(folder / "config.json").dump());
-  const WeightFiles files = WeightFiles::open(folder);
-  for (const TensorView& tensor : files.all()) {
+void add_tensors(Sha256& sha256, const std::vector<TensorView>& tensors) {
+  for (const TensorView& tensor : tensors) {
     add_text(sha256, tensor.name);
     add_text(sha256, tensor.dtype);
     add_number(sha256, tensor.shape.size());
@@ -32,6 +29,19 @@ Digest model_digest(const std::filesystem::path& folder) {
     add_number(sha256, tensor.bytes.size());
     sha256.update(tensor.bytes);
   }
+}
+
+}  // namespace
+
+Digest model_digest(const std::filesystem::path& folder, const std::filesystem::path& adapter) {
+  Sha256 sha256;
+  add_text(sha256, read_json_object(folder / "config.json").dump());
+  const WeightFiles files = WeightFiles::open(folder);
+  add_tensors(sha256, files.all());
+  if (adapter.empty()) return sha256.finish();
+  add_text(sha256, read_json_object(adapter / kAdapterConfig).dump());
+  const SafetensorsFile adapter_file = SafetensorsFile::open(adapter / kAdapterWeights);
+  add_tensors(sha256, adapter_file.tensors());
   return sha256.finish();
 }
 

@@ -58,7 +58,7 @@ ReferenceModel::Answer ReferenceModel::log_probs(std::span<const EncodedPair> pa
 }
 
 ReferenceCacheEntry ReferenceModel::entry_for(std::span<const EncodedPair> pairs) {
-  if (!model_digest_) model_digest_ = model_digest(settings_.folder);
+  if (!model_digest_) model_digest_ = model_digest(settings_.folder, settings_.adapter);
   const LogProbArithmetic arithmetic{.dtype = c10::toString(settings_.dtype),
                                      .device = c10::DeviceTypeName(settings_.device.type(), /*lower_case=*/true),
                                      .token_budget = settings_.token_budget};
@@ -91,6 +91,9 @@ const Decoder& ReferenceModel::decoder() {
   if (!own_) {
     own_ = std::make_unique<Decoder>(Decoder::load(settings_.folder, settings_.dtype, settings_.device));
     check_same_on_all_ranks(ranks_, parameter_digest(own_->parameters()), "reference model");
+    if (settings_.adapter.empty()) return *own_;
+    own_->attach(load_adapter(settings_.adapter, own_->config(), settings_.dtype, settings_.device));
+    check_same_on_all_ranks(ranks_, parameter_digest(own_->trained()), "reference adapter");
   }
   return *own_;
 }

@@ -17,6 +17,7 @@ namespace equipoise {
 
 struct ReferenceSettings {
   std::filesystem::path folder;          // of the model
+  std::filesystem::path adapter = {};    // of its adapter; empty: none. `loaded` has it attached
   const Decoder* loaded = nullptr;       // the same model where the caller has it; else it is loaded when needed
   torch::Dtype dtype = torch::kFloat32;  // of the arithmetic
   torch::Device device = torch::kCPU;

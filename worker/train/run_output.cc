@@ -63,6 +63,7 @@ void check_output(const JobConfig& config) {
   check_writable(config);
   check_input(config, "model.path", config.model.path);
   check_input(config, "model.reference", config.model.reference);
+  check_input(config, "model.adapter", config.model.adapter);
   check_input(config, "model.chat_template", config.model.chat_template);
   check_input(config, "data.train", config.data.train);
   check_input(config, "data.validation", config.data.validation);

@@ -27,6 +27,7 @@ void check_vocabulary(const ModelConfig& model, const Decoder& policy) {
 ReferenceSettings settings_of(const StartReferences& start) {
   const ModelConfig& model = start.config.model;
   return {.folder = model.reference.value_or(model.path),
+          .adapter = model.reference ? std::filesystem::path() : model.adapter.value_or(std::filesystem::path()),
           .loaded = model.reference ? nullptr : &start.policy,
           .dtype = start.policy.head_weight().scalar_type(),
           .device = start.policy.head_weight().device(),

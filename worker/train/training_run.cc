@@ -32,7 +32,7 @@ class TrainingRun {
         config_(config),
         data_(load_data()),
         label_noise_(config.loss, data_.train.group_names),
-        policy_(Decoder::load(config.model.path, torch_dtype(config.model.dtype), context.device.device)),
+        policy_(load_policy()),
         plan_(start()),
         cursor_(plan_, data_.strata),
         watch_(config.training.early_stopping, context.host) {}
@@ -48,7 +48,7 @@ class TrainingRun {
     }
     const TrainingEnd end = train();
     // Before anything is saved: ranks that have drifted apart have trained no model.
-    const auto digest = parameter_digest(policy_.parameters());
+    const auto digest = parameter_digest(policy_.trained());
     check_same_on_all_ranks(context_.host, digest, "set of trained parameters");
     save();
     finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest);
@@ -60,6 +60,18 @@ class TrainingRun {
   TrainingData load_data() {
     context_.heartbeat.set_phase("reading data");
     return load_training_data(config_, context_.threads);
+  }
+
+  Decoder load_policy() const {
+    const ModelConfig& model = config_.model;
+    const torch::Dtype dtype = torch_dtype(model.dtype);
+    Decoder policy = Decoder::load(model.path, dtype, context_.device.device);
+    if (model.lora) {
+      policy.attach(new_adapter(policy.config(), *model.lora, config_.training.seed, dtype, context_.device.device));
+    } else if (model.adapter) {
+      policy.attach(load_adapter(*model.adapter, policy.config(), dtype, context_.device.device));
+    }
+    return policy;
   }
 
   std::vector<ReportedFile> reported_files() const {
@@ -82,6 +94,7 @@ class TrainingRun {
     }
     check_same_on_all_ranks(context_.host, dataset_digest(data_.validation), "validation data");
     check_same_on_all_ranks(context_.host, parameter_digest(policy_.parameters()), "model");
+    if (policy_.adapter()) check_same_on_all_ranks(context_.host, parameter_digest(policy_.trained()), "adapter");
     return start_training(context_.client, context_.registration.attempt, summary_of(data_), context_.host).plan;
   }
 
@@ -105,8 +118,8 @@ class TrainingRun {
   }
 
   TrainingEnd train() {
-    GradientBuckets gradients(policy_.parameters(), context_.device.collective(context_.host), kBucketBytes);
-    Optimizer optimizer(config_.optimizer, policy_.parameters(), plan_.end_step);
+    GradientBuckets gradients(policy_.trained(), context_.device.collective(context_.host), kBucketBytes);
+    Optimizer optimizer(config_.optimizer, policy_.trained(), plan_.end_step);
     StepParts parts{.inputs = inputs(data_.train, references_.train),
                     .robust = config_.robust.settings,
                     .group_pair_count_K = data_.train.pair_count_K,
@@ -155,16 +168,20 @@ class TrainingRun {
     const EvaluationVerdict verdict = watch_.judge(steps_done, numbers);
     optimizer.observe_evaluation(verdict.worst_group_loss);
     const auto& stopping = config_.training.early_stopping;
-    if (is_first() && verdict.is_best && stopping && stopping->keep_best) best_.keep(policy_.parameters());
+    if (is_first() && verdict.is_best && stopping && stopping->keep_best) best_.keep(policy_.trained());
     return verdict.stop;
   }
 
   void save() {
     context_.heartbeat.set_phase("saving");
     if (!is_first()) return;
-    best_.put_back(policy_.parameters());
+    best_.put_back(policy_.trained());
     const auto folder = config_.output / "final";
-    save_model(policy_, config_.model.path, folder);
+    if (policy_.adapter()) {
+      save_adapter(*policy_.adapter(), config_.model.path, folder);
+    } else {
+      save_model(policy_, config_.model.path, folder);
+    }
     if (const auto& file = config_.model.chat_template) {
       constexpr auto kReplace = std::filesystem::copy_options::overwrite_existing;
       std::filesystem::copy_file(*file, folder / "chat_template.jinja", kReplace);

@@ -29,6 +29,7 @@ struct Case {
   std::int64_t token_budget = 200;
   int world_size = 1;
   const char* model = kReference;
+  std::string adapter = {};
 };
 
 Outcome log_probs(const Case& run, const std::vector<EncodedPair>& pairs) {
@@ -37,8 +38,12 @@ Outcome log_probs(const Case& run, const std::vector<EncodedPair>& pairs) {
   std::mutex mutex;
   Outcome outcome;
   run_ranks(run.world_size, [&](Collective& ranks) {
-    ReferenceModel reference(
-        {.folder = run.model, .dtype = run.dtype, .token_budget = run.token_budget, .cache = run.cache}, ranks, log);
+    ReferenceModel reference({.folder = run.model,
+                              .adapter = run.adapter,
+                              .dtype = run.dtype,
+                              .token_budget = run.token_budget,
+                              .cache = run.cache},
+                             ranks, log);
     int passes = 0;
     const auto answer = reference.log_probs(pairs, "training data", [&](std::int64_t) { ++passes; });
     const std::lock_guard lock(mutex);
@@ -87,6 +92,10 @@ TEST(ReferenceModel, ComputesAgainWhatAnotherModelTypeOrDataSetWouldGive) {
   EXPECT_GT(log_probs({.cache = temp.path(), .dtype = torch::kFloat64}, pairs).passes, 0);
   EXPECT_GT(log_probs({.cache = temp.path(), .token_budget = 300}, pairs).passes, 0);
   EXPECT_GT(log_probs({.cache = temp.path(), .model = kPolicy}, pairs).passes, 0);
+  EXPECT_GT(log_probs({.cache = temp.path(), .adapter = lora_init_of("gemma")}, pairs).passes, 0);
+  EXPECT_EQ(log_probs({.cache = temp.path(), .adapter = lora_init_of("gemma")}, pairs).passes, 0);
+  EXPECT_NE(log_probs({.cache = temp.path(), .adapter = lora_init_of("gemma")}, pairs).values.chosen_N,
+            log_probs({.cache = temp.path()}, pairs).values.chosen_N);
   auto fewer = pairs;
   fewer.pop_back();
   EXPECT_GT(log_probs({.cache = temp.path()}, fewer).passes, 0);

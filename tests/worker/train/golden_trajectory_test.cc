@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::int64_t kBatch = 8;
 
+// Of a LoRA run, which starts from the family's golden adapter: no adapter, or that one, which stays as it was.
+enum class Adapter { kNone, kTrainedAgainstBase, kTrainedAgainstItsStart };
+
 struct Recipe {
   const char* name;
   const char* family = "gemma";
@@ -19,7 +22,22 @@ struct Recipe {
   RobustSettings robust = {};
   bool decays_norms = true;
   std::int64_t micro_batch = kBatch;
+  Adapter adapter = Adapter::kNone;
 };
+
+Decoder starting_policy(const Recipe& recipe) {
+  Decoder policy = golden_decoder(policy_of(recipe.family));
+  if (recipe.adapter == Adapter::kNone) return policy;
+  policy.attach(load_adapter(lora_init_of(recipe.family), policy.config(), torch::kFloat32, torch::kCPU));
+  return policy;
+}
+
+Decoder fixed_reference(const Recipe& recipe, const Decoder& policy) {
+  if (recipe.adapter == Adapter::kTrainedAgainstItsStart) return policy.frozen_copy();
+  const std::string family = recipe.family;
+  const bool has_own = recipe.adapter == Adapter::kNone;
+  return golden_decoder(has_own ? reference_of(family) : policy_of(family)).frozen_copy();
+}
 
 // IPO squares differences of log-probs of several hundreds, so float32 shows earlier. From golden/lm.
 struct Tolerances {
@@ -42,11 +60,11 @@ class Trainer {
       : recipe_(recipe),
         data_(encode_pairs(read_preference_file("golden/lm/data/train.jsonl", Rejected::kRequired),
                            load_model_tokenizer(policy_of(recipe.family)), 1024, 1)),
-        policy_(golden_decoder(policy_of(recipe.family))),
-        reference_(golden_decoder(reference_of(recipe.family)).frozen_copy()),
+        policy_(starting_policy(recipe)),
+        reference_(fixed_reference(recipe, policy_)),
         weights_(recipe.robust, data_.pair_count_K, static_cast<double>(data_.pairs.size())),
         optimizer_({.learning_rate = 1e-3, .weight_decay = 0.01, .decay_norms = recipe.decays_norms, .warmup_steps = 5},
-                   policy_.parameters()) {
+                   policy_.trained()) {
     // The matrices are too small to share, and tests run side by side.
     torch::set_num_threads(1);
   }
@@ -67,7 +85,7 @@ class Trainer {
     const std::vector<double> coefficient_B = coefficients(indices, loss_B);
     Outcome outcome;
     std::size_t done = 0;
-    for (const NamedTensor& parameter : policy_.parameters()) parameter.tensor.mutable_grad() = torch::Tensor();
+    for (const NamedTensor& parameter : policy_.trained()) parameter.tensor.mutable_grad() = torch::Tensor();
     for (const auto& part : micro_batches(indices)) {
       const auto begin = coefficient_B.begin() + static_cast<std::ptrdiff_t>(done);
       done += part.size();
@@ -81,7 +99,7 @@ class Trainer {
   }
 
   std::vector<double> alpha_K() const { return weights_.alpha_K(); }
-  const std::vector<NamedTensor>& parameters() const { return policy_.parameters(); }
+  const std::vector<NamedTensor>& parameters() const { return policy_.trained(); }
 
  private:
   std::vector<std::vector<std::int64_t>> micro_batches(const std::vector<std::int64_t>& indices) const {
@@ -206,6 +224,17 @@ INSTANTIATE_TEST_SUITE_P(
                       Recipe{.name = "sft_sequence_sum",
                              .loss = {.type = LossType::kSft, .sft_average = SftAverage::kSequence}}),
     kRecipeName);
+
+std::vector<Recipe> adapter_recipes() {
+  std::vector<Recipe> recipes;
+  for (const char* family : {"gemma", "llama"}) {
+    recipes.push_back({.name = "lora_dpo_ref_base", .family = family, .adapter = Adapter::kTrainedAgainstBase});
+    recipes.push_back(
+        {.name = "lora_dpo_ref_initial_adapter", .family = family, .adapter = Adapter::kTrainedAgainstItsStart});
+  }
+  return recipes;
+}
+INSTANTIATE_TEST_SUITE_P(Adapters, GoldenTrajectory, ::testing::ValuesIn(adapter_recipes()), kRecipeName);
 
 struct GradientCase {
   const char* name;

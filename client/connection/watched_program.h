@@ -1,0 +1,37 @@
+// A program that runs beside the command's own work, and whose end is news.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "client/connection/job_inbox.h"
+#include "common/process/child_process.h"
+
+namespace equipoise {
+
+// In a thread of its own, as the kernel ends a program together with the thread that started it. Tells the inbox when
+// it has ended, and ends with it.
+class WatchedProgram {
+ public:
+  // `inbox` outlives it.
+  WatchedProgram(ProgramStart start, JobInbox& inbox);
+  ~WatchedProgram();  // kills what still runs
+  WatchedProgram(const WatchedProgram&) = delete;
+  WatchedProgram& operator=(const WatchedProgram&) = delete;
+
+  void signal(int number);
+  int exit_code() const { return exit_code_; }  // once the inbox knows of the end
+
+ private:
+  void watch(const ProgramStart& start);
+
+  JobInbox& inbox_;
+  std::mutex mutex_;
+  std::shared_ptr<ChildProcess> process_;  // guarded by mutex_
+  std::atomic<int> exit_code_ = 0;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace equipoise

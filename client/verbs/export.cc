@@ -1,0 +1,126 @@
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include "client/command_line/verb.h"
+#include "client/connection/interrupts.h"
+#include "client/connection/watched_program.h"
+#include "client/coordinator_process.h"
+#include "client/exit_code.h"
+#include "client/job_inputs.h"
+#include "common/base/durable_file.h"
+#include "common/base/error.h"
+#include "common/process/program_log.h"
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kBetweenLooks{200};
+
+struct ExportFlags {
+  std::string model, adapter, output;
+  bool merge = false;
+  bool quiet = false;
+};
+
+// Beside the output, so that a rename makes what is in it the output. Gone at the end, whatever happens.
+class WorkFolder {
+ public:
+  explicit WorkFolder(const fs::path& output) : path_(output.string() + ".exporting-" + std::to_string(::getpid())) {
+    std::error_code error;
+    fs::remove_all(path_, error);
+    if (!fs::create_directory(path_, error)) {
+      throw std::invalid_argument("--output: cannot write " + output.string() + ": " + error.message());
+    }
+  }
+  ~WorkFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+fs::path checked_output(const std::string& flag) {
+  fs::path output = fs::absolute(flag).lexically_normal();
+  if (output.filename().empty()) output = output.parent_path();
+  if (fs::exists(fs::symlink_status(output))) {
+    throw std::invalid_argument("--output: " + output.string() + " exists: choose a folder that does not");
+  }
+  return output;
+}
+
+void check_end(int exit_code, const fs::path& log, const std::string& program) {
+  if (exit_code == 0) return;
+  const std::string complaint = first_complaint_of(log, program);
+  if (!complaint.empty() && exit_code == static_cast<int>(ExitCode::kBadInput)) throw std::invalid_argument(complaint);
+  const std::string reason = complaint.empty() ? last_telling_line_of(log) : complaint;
+  throw PeerError(reason.empty() ? program + " ended with exit code " + std::to_string(exit_code) : reason);
+}
+
+void run_merge(const ExportFlags& flags, const WorkFolder& work) {
+  JobInbox inbox;
+  const Interrupts interrupts([&inbox] { inbox.interrupt(); });
+  const fs::path worker = program_folder() / "equipoise-worker";
+  WatchedProgram program(
+      {.command = {worker.string(), "merge", "--model", fs::absolute(flags.model).string(), "--adapter",
+                   fs::absolute(flags.adapter).string(), "--output", (work.path() / "merged").string()},
+       .environment = {},
+       .stdout_file = work.path() / "stdout.log",
+       .stderr_file = work.path() / "stderr.log"},
+      inbox);
+  while (!inbox.wait(kBetweenLooks).ended) {
+    if (inbox.interrupted()) program.signal(SIGKILL);
+  }
+  if (inbox.interrupted()) throw CommandError(ExitCode::kInterrupted, "interrupted");
+  check_end(program.exit_code(), work.path() / "stderr.log", worker.filename().string());
+}
+
+void export_model(const ExportFlags& flags, const Console& console) {
+  check_model_folder("--model", flags.model);
+  check_adapter_folder("--adapter", flags.adapter);
+  const fs::path output = checked_output(flags.output);
+  const WorkFolder work(output);
+  run_merge(flags, work);
+  std::error_code error;
+  fs::rename(work.path() / "merged", output, error);
+  if (error) throw std::runtime_error("cannot rename the merged model to " + output.string() + ": " + error.message());
+  sync_folder(output.parent_path());
+  if (flags.quiet) return;
+  std::ifstream said(work.path() / "stdout.log");
+  console.out << std::string{std::istreambuf_iterator<char>(said), {}} << "\nmodel: " << output.string() << "\n";
+}
+
+}  // namespace
+
+void add_export_verb(CLI::App& parent, Action& chosen) {
+  auto flags = std::make_shared<ExportFlags>();
+  CLI::App* verb = parent.add_subcommand("export", "Make one model of a model and its LoRA adapter");
+  verb->add_option("--model", flags->model, "Hugging Face folder of the model")->type_name("DIR")->required();
+  verb->add_option("--adapter", flags->adapter, "Of its adapter, in PEFT's format")->type_name("DIR")->required();
+  verb->add_flag("--merge", flags->merge, "Add the adapter to the model's weights; the one way to export")->required();
+  verb->add_option("--output", flags->output, "New folder of the merged model")->type_name("DIR")->required();
+  verb->add_flag("--quiet", flags->quiet, "Say nothing unless something fails");
+  verb->footer(
+      "Compares the logits of the merged model with those of model and adapter on random tokens, and refuses a\n"
+      "difference that rounding does not explain. Ctrl-C leaves nothing behind.\n"
+      "Exit code: 0 done, 2 the input is not right, 1 anything else failed, 130 interrupted.\n"
+      "\n"
+      "  equipoise export --model models/sft --adapter runs/lora/final --merge --output models/merged");
+  verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { export_model(*flags, console); }; });
+}
+
+}  // namespace equipoise

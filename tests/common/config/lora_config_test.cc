@@ -1,0 +1,108 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <stdexcept>
+
+#include "common/config/job_config.h"
+#include "common/config/job_file.h"
+#include "equipoise/v1/job.pb.h"
+#include "tests/support/temp_folder.h"
+
+namespace equipoise {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+v1::JobSpec job(const std::function<void(v1::ModelSpec&)>& change) {
+  v1::JobSpec spec;
+  spec.set_name("adapter");
+  spec.mutable_model()->set_path("/models/gemma");
+  spec.mutable_data()->set_train("/data/train.jsonl");
+  spec.set_output("/out");
+  change(*spec.mutable_model());
+  return spec;
+}
+
+std::string refusal(const std::function<void(v1::ModelSpec&)>& change) {
+  try {
+    make_job_config(job(change));
+  } catch (const std::invalid_argument& problem) {
+    return problem.what();
+  }
+  return "accepted";
+}
+
+TEST(LoraConfig, IsAbsentUnlessAsked) {
+  const ModelConfig config = make_job_config(job([](auto&) {})).model;
+  EXPECT_FALSE(config.lora);
+  EXPECT_FALSE(config.adapter);
+}
+
+TEST(LoraConfig, DefaultsAreThoseOfPeftOnEveryProjection) {
+  const auto spec = job([](auto& model) { model.mutable_lora(); });
+  const LoraSettings settings = *make_job_config(spec).model.lora;
+  EXPECT_EQ(settings.r, 8);
+  EXPECT_EQ(settings.scaling(), 1);
+  EXPECT_TRUE(settings.target_modules.empty());
+  // The resolved file states them and means the same.
+  const v1::LoraSpec resolved = resolve_defaults(spec).model().lora();
+  EXPECT_EQ(resolved.r(), 8);
+  EXPECT_EQ(resolved.alpha(), 8);
+  EXPECT_EQ(resolved.init(), v1::LORA_INIT_KAIMING_UNIFORM);
+  EXPECT_THAT(resolved.target_modules(), ElementsAre("all-linear"));
+  EXPECT_TRUE(make_job_config(resolve_defaults(spec)).model.lora->target_modules.empty());
+}
+
+TEST(LoraConfig, ComesBackFromTheResolvedFile) {
+  const TempFolder folder;
+  const auto file = folder.write("job.yaml",
+                                 "name: adapter\nmodel:\n  path: m\n  lora: {r: 4, target_modules: [v_proj, q_proj]}\n"
+                                 "data: {train: t.jsonl}\noutput: out\n");
+  const auto resolved = folder.write("resolved.yaml", job_spec_to_yaml(resolve_defaults(read_job_file(file, {}))));
+  const LoraSettings settings = *make_job_config(read_job_file(resolved, {})).model.lora;
+  EXPECT_EQ(settings.r, 4);
+  EXPECT_THAT(settings.target_modules, ElementsAre("q_proj", "v_proj"));
+  const auto adapter =
+      folder.write("other.yaml", "name: a\nmodel: {path: m, adapter: a}\ndata: {train: t}\noutput: o\n");
+  EXPECT_EQ(make_job_config(read_job_file(adapter, {})).model.adapter, folder.path() / "a");  // relative to the file
+}
+
+TEST(LoraConfig, ScalesByAlphaOverTheRankOrItsRoot) {
+  const auto settings = [](bool stabilized) {
+    return *make_job_config(job([&](auto& model) {
+              model.mutable_lora()->set_r(16);
+              model.mutable_lora()->set_alpha(8);
+              model.mutable_lora()->set_rank_stabilized(stabilized);
+            })).model.lora;
+  };
+  EXPECT_EQ(settings(false).scaling(), 0.5);
+  EXPECT_EQ(settings(true).scaling(), 2);
+}
+
+TEST(LoraConfig, NamesTheFieldThatIsNotRight) {
+  EXPECT_THAT(refusal([](auto& model) { model.mutable_lora()->set_r(0); }), HasSubstr("model.lora.r is 0"));
+  EXPECT_THAT(refusal([](auto& model) { model.mutable_lora()->set_alpha(0); }), HasSubstr("model.lora.alpha is 0"));
+  EXPECT_THAT(refusal([](auto& model) { model.mutable_lora()->set_dropout(0.05); }),
+              HasSubstr("model.lora.dropout is 0.05, expected 0"));
+  EXPECT_THAT(refusal([](auto& model) {
+                model.mutable_lora()->add_target_modules("q_proj");
+                model.mutable_lora()->set_target_pattern(".*");
+              }),
+              HasSubstr("both target_modules and target_pattern"));
+  EXPECT_THAT(refusal([](auto& model) {
+                model.mutable_lora()->add_target_modules("q_proj");
+                model.mutable_lora()->add_target_modules("all-linear");
+              }),
+              HasSubstr("all-linear alone"));
+  EXPECT_THAT(refusal([](auto& model) { model.set_adapter(""); }), HasSubstr("model.adapter"));
+  EXPECT_THAT(refusal([](auto& model) {
+                model.mutable_lora();
+                model.set_adapter("/adapter");
+              }),
+              HasSubstr("model has both lora and adapter"));
+}
+
+}  // namespace
+}  // namespace equipoise

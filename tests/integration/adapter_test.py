@@ -1,0 +1,179 @@
+"""LoRA adapters: what PEFT makes of ours and we of PEFT's, training on one, merging it, and what is refused."""
+
+import json
+import pathlib
+import shutil
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import programs  # noqa: E402
+
+programs.with_python_deps()
+import peft  # noqa: E402
+import safetensors.torch  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+GOLDEN = programs.ROOT / "tests/golden/lm/models"
+
+
+class Adapter(programs.ProgramTest):
+
+    def setUp(self):
+        super().setUp()
+        self.small_model()
+
+    def train(self, name, ranks=1, steps=8, **model):
+        job = self.write_job(name, model={"path": "model", **model}, optimizer={"learning_rate": 1e-2},
+                             training={"max_steps": steps, "global_batch_size": 18, "micro_batch_tokens": 600, "seed": 3})
+        self.succeed("equipoise", "train", job, "--np", ranks, "--quiet")
+        return self.folder / name / "final"
+
+    def with_peft(self, adapter, model="model"):
+        base = transformers.AutoModelForCausalLM.from_pretrained(self.folder / model, dtype=torch.float32)
+        return peft.PeftModel.from_pretrained(base, adapter).eval()
+
+    def peft_adapter(self, name, **settings):
+        """An adapter that PEFT wrote, whose B is not 0."""
+        base = transformers.AutoModelForCausalLM.from_pretrained(self.folder / "model", dtype=torch.float32)
+        torch.manual_seed(len(name))
+        config = peft.LoraConfig(task_type="CAUSAL_LM", init_lora_weights=False, **settings)
+        peft.get_peft_model(base, config).save_pretrained(self.folder / name)
+        return self.folder / name
+
+    def texts(self):
+        pairs = programs.read_lines(self.folder / "data/validation.jsonl")[:4]
+        return [pair["prompt"] + pair["chosen"] for pair in pairs]
+
+    def our_logits(self, model):
+        (self.folder / "texts.json").write_text(json.dumps(self.texts()))
+        self.succeed("equipoise_print_logits", model, self.folder / "texts.json", self.folder / "logits.safetensors")
+        return safetensors.torch.load_file(self.folder / "logits.safetensors")
+
+    def assert_same_logits(self, merged, adapter):
+        ours, theirs = self.our_logits(merged), self.with_peft(adapter)
+        for i in range(len(self.texts())):
+            with torch.no_grad():
+                expected = theirs(ours[f"ids_{i}"][None]).logits[0]
+            self.assertLess((expected - ours[f"logits_{i}"]).abs().max().item(), 1e-4)
+
+    def merge(self, adapter, name):
+        printed = self.succeed("equipoise", "export", "--model", self.folder / "model", "--adapter", adapter, "--merge",
+                               "--output", self.folder / name)
+        self.assertIn("random tokens the logits differ by", printed)
+        return self.folder / name
+
+    def log_probs(self, adapter, name):
+        """Of the validation data's chosen answers, by equipoise evaluate."""
+        self.succeed("equipoise", "evaluate", "--model", self.folder / "model", "--adapter", adapter, "--reference",
+                     self.folder / "model", "--data", self.folder / "data/validation.jsonl", "--output",
+                     self.folder / name, "--quiet")
+        return [line["policy_chosen_logp"] for line in programs.read_lines(self.folder / name)]
+
+    def evaluations(self, name):
+        return [line for line in programs.read_lines(self.folder / name / "metrics.jsonl") if line.get("split")]
+
+    def test_peft_loads_what_training_leaves_with_the_same_numbers(self):
+        for i, lora in enumerate(({"r": 4, "alpha": 16},
+                                  {"r": 3, "rank_stabilized": True, "target_modules": ["q_proj", "down_proj"]},
+                                  {"target_pattern": ".*layers\\.1\\.mlp\\..*", "init": "gaussian"})):
+            final = self.train(f"run{i}", ranks=2, lora=lora)
+            self.assertEqual(json.loads((final / "adapter_config.json").read_text())["base_model_name_or_path"],
+                             str(self.folder / "model"))
+            tensors = safetensors.torch.load_file(final / "adapter_model.safetensors")
+            self.assertGreater(max(t.abs().max().item() for name, t in tensors.items() if "lora_B" in name), 1e-2)
+            self.assert_same_logits(self.merge(final, f"merged{i}"), final)
+            merged = self.succeed("equipoise", "evaluate", "--model", self.folder / f"merged{i}", "--data",
+                                  self.folder / "data/validation.jsonl", "--output", self.folder / "m.jsonl")
+            self.assertTrue(merged)
+            of_merged = [line["policy_chosen_logp"] for line in programs.read_lines(self.folder / "m.jsonl")]
+            for ours, theirs in zip(self.log_probs(final, "a.jsonl"), of_merged):
+                self.assertAlmostEqual(ours, theirs, delta=1e-5 * max(1, abs(theirs)))
+
+    def test_goes_on_with_an_adapter_of_peft_from_where_it_is(self):
+        start = self.peft_adapter("start", r=4, lora_alpha=6, use_rslora=True, lora_dropout=0.1,
+                                  target_modules=["v_proj", "up_proj"])
+        self.assert_same_logits(self.merge(start, "merged"), start)
+        final = self.train("run", adapter="start")
+        before, after = (safetensors.torch.load_file(folder / "adapter_model.safetensors") for folder in (start, final))
+        self.assertEqual(before.keys(), after.keys())
+        self.assertGreater(max((before[name] - after[name]).abs().max().item() for name in before), 1e-3)
+        self.assert_same_logits(self.merge(final, "merged-after"), final)
+
+    def test_the_reference_is_the_adapter_at_the_start_unless_one_is_named(self):
+        # Two adapters of one model: neither may get the other's log-probs from the cache.
+        for name in ("one", "another"):
+            self.peft_adapter(name, r=4, target_modules=["q_proj", "up_proj"])
+            self.train(f"{name}-run", steps=1, adapter=name)
+            self.assertAlmostEqual(self.evaluations(f"{name}-run")[0]["eval_rewards/margins"], 0, delta=1e-5)
+        self.train("base-run", steps=1, adapter="one", reference="model")
+        self.assertGreater(abs(self.evaluations("base-run")[0]["eval_rewards/margins"]), 1e-4)
+        self.train("new-run", steps=1, lora={})
+        self.assertAlmostEqual(self.evaluations("new-run")[0]["eval_rewards/margins"], 0, delta=1e-5)
+
+    def test_any_number_of_ranks_trains_the_same_adapter(self):
+        one, two = (safetensors.torch.load_file(
+            self.train(f"ranks{ranks}", ranks, steps=20, dtype="float64", lora={"r": 4}) / "adapter_model.safetensors")
+            for ranks in (1, 2))
+        self.assertGreater(max(t.abs().max().item() for name, t in one.items() if "lora_B" in name), 1e-2)
+        self.assertLess(max((one[name] - two[name]).abs().max().item() for name in one), 1e-8)
+
+    def test_trains_in_bfloat16_and_with_recomputed_layers(self):
+        job = self.write_job("narrow", model={"path": "model", "dtype": "bfloat16", "lora": {"r": 4}},
+                             training={"max_steps": 8, "global_batch_size": 16, "gradient_checkpointing": True})
+        self.succeed("equipoise", "train", job, "--np", 2, "--quiet")
+        tensors = safetensors.torch.load_file(self.folder / "narrow/final/adapter_model.safetensors")
+        self.assertEqual({t.dtype for t in tensors.values()}, {torch.bfloat16})
+        self.assertGreater(max(t.abs().max().item() for name, t in tensors.items() if "lora_B" in name), 0)
+        self.with_peft(self.folder / "narrow/final")
+
+    def test_an_adapter_that_adds_nothing_merges_to_the_model_itself(self):
+        adapter = self.peft_adapter("zero", r=2, target_modules=["q_proj"])
+        tensors = safetensors.torch.load_file(adapter / "adapter_model.safetensors")
+        safetensors.torch.save_file({name: t * ("lora_A" in name) for name, t in tensors.items()},
+                                    adapter / "adapter_model.safetensors")
+        merged = safetensors.torch.load_file(self.merge(adapter, "merged") / "model.safetensors")
+        model = safetensors.torch.load_file(self.folder / "model/model.safetensors")
+        self.assertEqual(merged.keys(), model.keys())
+        for name, tensor in model.items():
+            self.assertTrue(torch.equal(tensor, merged[name]), name)
+
+    def test_says_in_one_line_what_is_wrong_and_leaves_nothing(self):
+        adapter = self.peft_adapter("adapter", r=2, target_modules=["q_proj"])
+        shutil.copytree(adapter, self.folder / "dora")
+        config = json.loads((adapter / "adapter_config.json").read_text())
+        (self.folder / "dora/adapter_config.json").write_text(json.dumps({**config, "use_dora": True}))
+        shutil.copytree(GOLDEN / "gemma/lora_init", self.folder / "other")
+
+        def train(**model):
+            job = self.write_job("bad", model={"path": "model", **model})
+            said = self.refused("equipoise", "train", job, "--np", 2, "--quiet")
+            self.assertFalse((self.folder / "bad/final").exists())
+            return said
+
+        self.assertIn('field use_dora is "true", expected false', train(adapter="dora"))
+        self.assertIn("tensor base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight has shape [4, 64], expected",
+                      train(adapter="other"))
+        self.assertIn("model.adapter", train(adapter="nowhere"))
+        self.assertIn("model has both lora and adapter", train(adapter="adapter", lora={}))
+        self.assertIn("model.lora.dropout", train(lora={"dropout": 0.1}))
+        self.assertIn('model.lora.target_modules has "attn"', train(lora={"target_modules": ["attn"]}))
+        self.assertIn("model.lora.rank", train(lora={"rank": 4}))
+
+        def export(adapter, output="merged"):
+            return self.refused("equipoise", "export", "--model", self.folder / "model", "--adapter",
+                                self.folder / adapter, "--merge", "--output", self.folder / output)
+
+        self.assertIn("field use_dora", export("dora"))
+        self.assertIn("--adapter", export("nowhere"))
+        self.assertIn("exists", export("adapter", "model"))
+        self.assertIn("--output", export("adapter", "no/folder"))
+        self.assertEqual([path.name for path in self.folder.iterdir() if "merged" in path.name], [])
+        self.assertIn("--adapter", self.refused(
+            "equipoise", "evaluate", "--model", self.folder / "model", "--adapter", self.folder / "nowhere", "--data",
+            self.folder / "data/validation.jsonl", "--output", self.folder / "pairs.jsonl"))
+
+
+if __name__ == "__main__":
+    unittest.main()

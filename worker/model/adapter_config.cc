@@ -1,0 +1,98 @@
+#include "worker/model/adapter_config.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "worker/data/json_file.h"
+#include "worker/model/config_fields.h"
+
+namespace equipoise {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kAllLinear = "all-linear";
+constexpr const char* kMostRank = "an integer in [1, 65536]";
+constexpr std::int64_t kMaxRank = 65536;
+
+// A list of names, or a text: a regular expression, or the word for all of them.
+void read_targets(const Json& object, ConfigFields& fields, LoraSettings& settings) {
+  const auto given = object.find("target_modules");
+  if (given != object.end() && given->is_string()) {
+    const std::string text = *fields.text("target_modules");
+    if (text.empty()) fields.refuse("target_modules", "names of modules");
+    if (text != kAllLinear) settings.target_pattern = text;
+    return;
+  }
+  settings.target_modules = fields.texts("target_modules").value_or(std::vector<std::string>());
+  if (settings.target_modules.empty()) fields.refuse("target_modules", "names of modules");
+}
+
+// How A and B once started says nothing about what they are now, unless the start changed the model as well.
+void check_start(const Json& object, ConfigFields& fields) {
+  const auto given = object.find("init_lora_weights");
+  fields.ignore({"init_lora_weights"});
+  if (given == object.end() || given->is_boolean() || given->is_null()) return;
+  if (*given == "gaussian" || *given == "orthogonal") return;
+  fields.refuse("init_lora_weights", "true, false, \"gaussian\" or \"orthogonal\": others change the model itself");
+}
+
+void check_only_plain_lora(const Json& object, ConfigFields& fields) {
+  if (fields.text("peft_type") != "LORA") fields.refuse("peft_type", "\"LORA\"");
+  fields.only("task_type", "CAUSAL_LM");
+  fields.only("bias", "none");
+  for (const char* switched_off : {"fan_in_fan_out", "use_dora", "use_qalora", "lora_bias", "ensure_weight_tying"}) {
+    fields.only(switched_off, false);
+  }
+  check_start(object, fields);
+  fields.ignore({"auto_mapping", "base_model_name_or_path", "inference_mode", "lora_dropout", "megatron_core",
+                 "peft_version", "qalora_group_size", "revision"});
+  // rank_pattern: {} and the like say nothing.
+  for (const auto& [name, value] : object.items()) {
+    if (value.is_structured() && value.empty()) fields.ignore({name});
+  }
+  fields.refuse_rest();
+}
+
+Json number(double value) {
+  constexpr double kExactIntegers = 9007199254740992;  // 2^53
+  if (std::trunc(value) == value && std::abs(value) < kExactIntegers) return static_cast<std::int64_t>(value);
+  return value;
+}
+
+}  // namespace
+
+LoraSettings read_adapter_config(const std::filesystem::path& file) {
+  const Json object = read_json_object(file);
+  ConfigFields fields(file.string(), object);
+  LoraSettings settings;
+  settings.r = fields.size("r");
+  if (settings.r > kMaxRank) fields.refuse("r", kMostRank);
+  settings.alpha = fields.required_positive("lora_alpha");
+  settings.rank_stabilized = fields.flag("use_rslora").value_or(false);
+  read_targets(object, fields, settings);
+  check_only_plain_lora(object, fields);
+  return settings;
+}
+
+std::string adapter_config_text(const LoraSettings& settings, const std::vector<std::string>& targets,
+                                const std::filesystem::path& base_model) {
+  Json object = {{"base_model_name_or_path", base_model.string()},
+                 {"bias", "none"},
+                 {"fan_in_fan_out", false},
+                 {"inference_mode", true},
+                 {"init_lora_weights", true},
+                 {"lora_alpha", number(settings.alpha)},
+                 {"lora_dropout", 0.0},
+                 {"modules_to_save", nullptr},
+                 {"peft_type", "LORA"},
+                 {"r", settings.r},
+                 {"target_modules", targets},
+                 {"task_type", "CAUSAL_LM"},
+                 {"use_dora", false},
+                 {"use_rslora", settings.rank_stabilized}};
+  if (settings.init == LoraInit::kGaussian) object["init_lora_weights"] = "gaussian";
+  return object.dump(2) + "\n";
+}
+
+}  // namespace equipoise

@@ -1,0 +1,26 @@
+// adapter_config.json, PEFT's description of an adapter.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/config/lora_settings.h"
+
+namespace equipoise {
+
+inline constexpr char kAdapterConfig[] = "adapter_config.json";
+inline constexpr char kAdapterWeights[] = "adapter_model.safetensors";
+
+// Of a LoRA adapter for a causal language model. lora_dropout is not looked at: training has no dropout.
+// Throws std::invalid_argument "FILE: field ... is ..., expected ...": another kind of adapter, a field missing or out
+// of range, and any field that may change the mathematics and is not known or not supported (use_dora, rank_pattern,
+// modules_to_save, ...).
+LoraSettings read_adapter_config(const std::filesystem::path& file);
+
+// The text of the file, whose target_modules are `targets`. `base_model` is the folder of the model that the adapter
+// belongs to.
+std::string adapter_config_text(const LoraSettings& settings, const std::vector<std::string>& targets,
+                                const std::filesystem::path& base_model);
+
+}  // namespace equipoise

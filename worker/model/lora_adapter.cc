@@ -1,0 +1,121 @@
+#include "worker/model/lora_adapter.h"
+
+#include <cmath>
+#include <numbers>
+#include <random>
+#include <set>
+#include <stdexcept>
+
+#include "common/base/durable_file.h"
+#include "common/base/quoted_text.h"
+#include "common/huggingface/safetensors.h"
+#include "worker/model/adapter_config.h"
+#include "worker/model/model_folder.h"
+#include "worker/model/tensor_bytes.h"
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+
+// In [0, 1), the same with every standard library.
+double uniform(std::mt19937_64& random) { return static_cast<double>(random() >> 11) * 0x1p-53; }
+
+// Box and Muller.
+double normal(std::mt19937_64& random) {
+  const double radius = std::sqrt(-2 * std::log1p(-uniform(random)));
+  return radius * std::cos(2 * std::numbers::pi * uniform(random));
+}
+
+// PEFT's kaiming_uniform_ with a = sqrt(5) is uniform in +-1/sqrt(inputs).
+torch::Tensor initial_a(const LoraSettings& settings, std::int64_t inputs, std::mt19937_64& random) {
+  const torch::Tensor a_RI = torch::empty({settings.r, inputs}, torch::kFloat64);
+  double* const value = a_RI.data_ptr<double>();
+  const double bound = 1 / std::sqrt(static_cast<double>(inputs)), deviation = 1 / static_cast<double>(settings.r);
+  for (std::int64_t i = 0; i < a_RI.numel(); ++i) {
+    value[i] = settings.init == LoraInit::kGaussian ? deviation * normal(random) : bound * (2 * uniform(random) - 1);
+  }
+  return a_RI;
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text;
+  for (const std::int64_t size : shape) text += (text.empty() ? "" : ", ") + std::to_string(size);
+  return "[" + text + "]";
+}
+
+const TensorView& checked_tensor(const SafetensorsFile& file, const ParameterShape& wanted) {
+  const TensorView* const view = file.find(wanted.name);
+  if (view == nullptr) throw std::invalid_argument(file.path().string() + ": tensor " + wanted.name + " is missing");
+  if (view->shape == wanted.shape) return *view;
+  throw std::invalid_argument(file.path().string() + ": tensor " + wanted.name + " has shape " +
+                              shape_text(view->shape) + ", expected " + shape_text(wanted.shape) +
+                              " by adapter_config.json and the model");
+}
+
+void check_no_others(const SafetensorsFile& file, const std::vector<ParameterShape>& layout) {
+  std::set<std::string> names;
+  for (const ParameterShape& parameter : layout) names.insert(parameter.name);
+  for (const TensorView& tensor : file.tensors()) {
+    if (names.contains(tensor.name)) continue;
+    throw std::invalid_argument(file.path().string() + ": tensor " + quoted_text(tensor.name) +
+                                " has no place in the adapter that adapter_config.json describes");
+  }
+}
+
+// Whole names in place of a pattern, which in PEFT might match modules that are no projection.
+std::vector<std::string> saved_targets(const LoraAdapter& adapter) {
+  if (adapter.settings.target_pattern.empty()) {
+    const auto& names = adapter.settings.target_modules;
+    return names.empty() ? last_names(adapter.adapted) : names;
+  }
+  std::vector<std::string> names;
+  for (const LinearShape& linear : adapter.adapted) names.push_back(linear.name);
+  return names;
+}
+
+}  // namespace
+
+LoraAdapter new_adapter(const DecoderConfig& config, const LoraSettings& settings, std::uint64_t seed,
+                        torch::Dtype dtype, torch::Device device) {
+  LoraAdapter adapter{
+      .settings = settings,
+      .adapted = adapted_projections(config, settings, {"model.lora.target_modules", "model.lora.target_pattern"}),
+      .tensors = {}};
+  std::mt19937_64 random(seed);
+  const std::vector<ParameterShape> layout = adapter_layout(adapter.adapted, settings.r);
+  for (std::size_t i = 0; i < adapter.adapted.size(); ++i) {
+    const torch::Tensor a_RI = initial_a(settings, adapter.adapted[i].inputs, random);
+    const torch::Tensor b_OR = torch::zeros(layout[2 * i + 1].shape, torch::kFloat64);
+    adapter.tensors.push_back({layout[2 * i].name, a_RI.to(device, dtype).requires_grad_()});
+    adapter.tensors.push_back({layout[2 * i + 1].name, b_OR.to(device, dtype).requires_grad_()});
+  }
+  return adapter;
+}
+
+LoraAdapter load_adapter(const fs::path& folder, const DecoderConfig& config, torch::Dtype dtype,
+                         torch::Device device) {
+  const fs::path description = folder / kAdapterConfig;
+  LoraAdapter adapter{.settings = read_adapter_config(description), .adapted = {}, .tensors = {}};
+  const std::string field = description.string() + ": field target_modules";
+  adapter.adapted = adapted_projections(config, adapter.settings, {field, field});
+  const SafetensorsFile file = SafetensorsFile::open(folder / kAdapterWeights);
+  const std::vector<ParameterShape> layout = adapter_layout(adapter.adapted, adapter.settings.r);
+  for (const ParameterShape& wanted : layout) {
+    const torch::Tensor tensor = to_torch(checked_tensor(file, wanted), dtype, device);
+    adapter.tensors.push_back({wanted.name, tensor.requires_grad_()});
+  }
+  check_no_others(file, layout);
+  return adapter;
+}
+
+void save_adapter(const LoraAdapter& adapter, const fs::path& base_model, const fs::path& target) {
+  const FolderAside aside(target);
+  write_durably(aside.path() / kAdapterConfig,
+                adapter_config_text(adapter.settings, saved_targets(adapter), base_model));
+  copy_companions(base_model, aside.path());
+  write_tensors(adapter.tensors, aside.path() / kAdapterWeights);
+  aside.become_target();
+}
+
+}  // namespace equipoise

@@ -1,0 +1,38 @@
+// A LoRA adapter: for projections W of a decoder, W x + scaling B A x.
+// Source: Hu et al. 2021 (arXiv:2106.09685); files and start as PEFT 0.21.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+#include "common/config/lora_settings.h"
+#include "worker/model/lora_targets.h"
+#include "worker/model/named_tensor.h"
+
+namespace equipoise {
+
+struct LoraAdapter {
+  LoraSettings settings;
+  std::vector<LinearShape> adapted;  // in the order of the forward pass
+  std::vector<NamedTensor> tensors;  // A and B of each, as adapter_layout; leaves that require grad
+};
+
+// B is 0, and A depends on settings, shapes and seed alone: all ranks have the same.
+// Throws std::invalid_argument for targets that the decoder does not have.
+LoraAdapter new_adapter(const DecoderConfig& config, const LoraSettings& settings, std::uint64_t seed,
+                        torch::Dtype dtype, torch::Device device);
+
+// Reads adapter_config.json and adapter_model.safetensors. Throws std::invalid_argument naming file and field or
+// tensor: what read_adapter_config refuses; a tensor missing, superfluous or of another shape.
+LoraAdapter load_adapter(const std::filesystem::path& folder, const DecoderConfig& config, torch::Dtype dtype,
+                         torch::Device device);
+
+// Writes a folder that PEFT loads: adapter_config.json, adapter_model.safetensors and the tokenizer's files as in
+// `base_model`. Whole or not at all, as save_model. Throws as it.
+void save_adapter(const LoraAdapter& adapter, const std::filesystem::path& base_model,
+                  const std::filesystem::path& target);
+
+}  // namespace equipoise

@@ -1,0 +1,32 @@
+// The projections of a decoder that a LoRA adapter changes, by PEFT's rules for names.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/config/lora_settings.h"
+#include "worker/model/parameter_layout.h"
+
+namespace equipoise {
+
+// Every projection of every layer, in the order of the forward pass. The head is none of them.
+std::vector<LinearShape> projections(const DecoderConfig& config);
+
+// What messages call target_modules and target_pattern.
+struct TargetFields {
+  std::string names, pattern;
+};
+
+// Those that settings.target_modules or target_pattern name, in that order.
+// Throws std::invalid_argument: a name or pattern that no projection has, with those there are; a pattern that is no
+// regular expression.
+std::vector<LinearShape> adapted_projections(const DecoderConfig& config, const LoraSettings& settings,
+                                             const TargetFields& fields);
+
+// The tensors of an adapter as PEFT calls them, in that order: A [r, inputs], then B [outputs, r] of each projection.
+std::vector<ParameterShape> adapter_layout(const std::vector<LinearShape>& adapted, std::int64_t r);
+
+// "q_proj" of "model.layers.0.self_attn.q_proj", each once, in alphabetical order.
+std::vector<std::string> last_names(const std::vector<LinearShape>& linears);
+
+}  // namespace equipoise

@@ -1,0 +1,135 @@
+#include "worker/model/merged_model.h"
+
+#include <random>
+#include <stdexcept>
+#include <unordered_map>
+#include <vector>
+
+#include "common/base/number_text.h"
+#include "worker/model/decoder.h"
+#include "worker/model/model_folder.h"
+#include "worker/model/parameter_layout.h"
+#include "worker/model/tensor_bytes.h"
+#include "worker/model/weight_files.h"
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kProbeTokens = 64;
+
+torch::Tensor probe_logits(const Decoder& decoder) {
+  const torch::NoGradGuard no_grad;
+  std::mt19937_64 random(0);
+  EncodedPair probe;
+  for (std::int64_t t = 0; t < kProbeTokens; ++t) {
+    const auto vocab = static_cast<std::uint64_t>(decoder.config().vocab_size);
+    probe.prompt_ids.push_back(static_cast<std::int32_t>(random() % vocab));
+  }
+  const std::int64_t index = 0;
+  const PackedBatch batch = pack_pairs(std::span(&probe, 1), std::span(&index, 1), torch::kCPU);
+  return decoder.logits(decoder.hidden_states(batch)).to(torch::kFloat64);
+}
+
+double share_that_rounding_explains(torch::Dtype dtype) {
+  if (dtype == torch::kFloat64) return 1e-9;
+  if (dtype == torch::kFloat32) return 1e-4;
+  return dtype == torch::kFloat16 ? 1e-2 : 0.1;
+}
+
+class Merge {
+ public:
+  Merge(const fs::path& model, const fs::path& adapter)
+      : model_(model),
+        config_(read_decoder_config(model / "config.json")),
+        files_(WeightFiles::open(model)),
+        views_(files_.select(parameter_layout(config_))),
+        adapter_(load_adapter(adapter, config_, wide(), torch::kCPU)) {
+    for (std::size_t i = 0; i < adapter_.adapted.size(); ++i) place_of_[adapter_.adapted[i].name + ".weight"] = 2 * i;
+  }
+
+  void write(const fs::path& folder) {
+    copy_durably(model_ / "config.json", folder / "config.json");
+    copy_companions(model_, folder);
+    std::vector<torch::Tensor> merged;
+    std::vector<TensorView> views;
+    for (const TensorView& view : views_) {
+      const auto place = place_of_.find(view.name);
+      if (place == place_of_.end()) {
+        views.push_back(view);
+        continue;
+      }
+      merged.push_back(merged_tensor(view, place->second));
+      views.push_back(view_of(view.name, merged.back()));
+    }
+    write_safetensors(folder / "model.safetensors", views, {{"format", "pt"}});
+  }
+
+  MergeReport compare_with(const fs::path& folder) {
+    const torch::Tensor merged = probe_logits(Decoder::load(folder, wide(), torch::kCPU));
+    Decoder with_adapter = Decoder::load(model_, wide(), torch::kCPU);
+    with_adapter.attach(adapter_);
+    const torch::Tensor wanted = probe_logits(with_adapter);
+    const double largest = wanted.abs().max().item<double>();
+    MergeReport report{.projections = adapter_.adapted.size(),
+                       .dtype = dtype_,
+                       .probe_tokens = kProbeTokens,
+                       .largest_logit = largest,
+                       .largest_difference = (merged - wanted).abs().max().item<double>(),
+                       .allowed_difference = share_ * largest};
+    return report;
+  }
+
+ private:
+  torch::Dtype wide() const {
+    for (const TensorView& view : views_) {
+      if (view.dtype == "F64") return torch::kFloat64;
+    }
+    return torch::kFloat32;
+  }
+
+  torch::Tensor merged_tensor(const TensorView& view, std::size_t place) {
+    const torch::NoGradGuard no_grad;
+    const torch::Dtype dtype = torch_dtype_of(view);
+    const torch::Tensor change = torch::mm(adapter_.tensors[place + 1].tensor, adapter_.tensors[place].tensor);
+    if (share_that_rounding_explains(dtype) >= share_) {
+      share_ = share_that_rounding_explains(dtype);
+      dtype_ = view.dtype;
+    }
+    return (to_torch(view, wide(), torch::kCPU) + change * adapter_.settings.scaling()).to(dtype);
+  }
+
+  fs::path model_;
+  DecoderConfig config_;
+  WeightFiles files_;
+  std::vector<TensorView> views_;
+  LoraAdapter adapter_;
+  std::unordered_map<std::string, std::size_t> place_of_;  // of A in adapter_.tensors, by the weight's name
+  // Of the narrowest type among the merged tensors.
+  double share_ = 0;
+  std::string dtype_;
+};
+
+}  // namespace
+
+MergeReport merge_adapter(const fs::path& model, const fs::path& adapter, const fs::path& target) {
+  const FolderAside aside(target);
+  Merge merge(model, adapter);
+  merge.write(aside.path());
+  const MergeReport report = merge.compare_with(aside.path());
+  if (!(report.largest_difference <= report.allowed_difference)) {
+    throw std::invalid_argument("the merged model is not the model with its adapter: " + merge_text(report));
+  }
+  aside.become_target();
+  return report;
+}
+
+std::string merge_text(const MergeReport& report) {
+  return std::to_string(report.projections) + " projections merged, kept as " + report.dtype + "; on " +
+         std::to_string(report.probe_tokens) + " random tokens the logits differ by " +
+         number_text(report.largest_difference) + " at most, allowed are " + number_text(report.allowed_difference) +
+         ", the largest logit is " + number_text(report.largest_logit);
+}
+
+}  // namespace equipoise
