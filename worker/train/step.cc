@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "worker/objective/group_sums.h"
 
@@ -75,33 +76,62 @@ double objective(const StepParts& parts, const StepResult& result, const std::ve
   return loss;
 }
 
+// The pairs of this rank, cut to the token budget, and what every forward pass over them needs.
+struct RankBatch {
+  std::vector<std::vector<std::int64_t>> micro_batches;
+  double loss_factor;
+
+  // The weights depend on every loss of the batch: with one micro-batch its graph is kept, with more of them the losses
+  // come from a pass without graph and each micro-batch is computed again for its gradient.
+  bool keeps_graph() const { return micro_batches.size() == 1; }
+};
+
+RankBatch rank_batch(StepParts& parts, std::int64_t step) {
+  const auto& batch = parts.cursor.global_batch(step);
+  const double loss_factor = loss_scale(parts.inputs, batch, pair_weights(parts.cursor, step, batch));
+  const auto mine = parts.cursor.rank_batch(step, parts.host.info().rank);
+  return {.micro_batches = split_micro_batches(parts.inputs.pairs, mine, parts.micro_batch_tokens),
+          .loss_factor = loss_factor};
+}
+
+// Adds the losses of this rank's pairs to `sums`; gives the last micro-batch's, with its graph where that is kept.
+PairForward forward(StepParts& parts, std::int64_t step, const RankBatch& batch, BatchSums& sums) {
+  PairForward last;
+  for (const auto& indices : batch.micro_batches) {
+    const torch::AutoGradMode grad_mode(batch.keeps_graph());
+    last = forward_pairs(parts.inputs, indices, batch.loss_factor);
+    add_outcomes(parts.inputs, indices, last, pair_weights(parts.cursor, step, indices), sums);
+  }
+  return last;
+}
+
+// Leaves the gradient, summed over ranks, in the parameters.
+void backward(StepParts& parts, std::int64_t step, const RankBatch& batch, PairForward kept, const StepResult& result,
+              const std::vector<double>& scale) {
+  parts.gradients.zero();
+  for (std::size_t m = 0; m < batch.micro_batches.size(); ++m) {
+    const auto& indices = batch.micro_batches[m];
+    if (!batch.keeps_graph()) kept = forward_pairs(parts.inputs, indices, batch.loss_factor);
+    const auto weight_B = pair_weights(parts.cursor, step, indices);
+    const auto c_B = coefficients(parts, result, scale, indices, weight_B, kept.loss_B);
+    if (m + 1 == batch.micro_batches.size()) parts.gradients.sum_during_backward();
+    (c_B * kept.loss_B).sum().backward();
+  }
+  parts.gradients.finish();
+}
+
 }  // namespace
 
 StepResult train_step(StepParts& parts, std::int64_t step) {
   StepResult result{.sums = BatchSums(parts.group_pair_count_K.size()), .weight = {}, .phase_seconds = {}};
   Laps laps(result.phase_seconds);
-
-  const auto& batch = parts.cursor.global_batch(step);
-  const double loss_factor = loss_scale(parts.inputs, batch, pair_weights(parts.cursor, step, batch));
-  const auto mine = parts.cursor.rank_batch(step, parts.host.info().rank);
-  const auto micro_batches = split_micro_batches(parts.inputs.pairs, mine, parts.micro_batch_tokens);
-
-  // The weights depend on every loss of the batch: with one micro-batch its graph is kept, with more of them the losses
-  // come from a pass without graph and each micro-batch is computed again for its gradient.
-  const bool keeps_graph = micro_batches.size() == 1;
-  PairForward kept;
-  for (const auto& indices : micro_batches) {
-    const torch::AutoGradMode grad_mode(keeps_graph);
-    kept = forward_pairs(parts.inputs, indices, loss_factor);
-    add_outcomes(parts.inputs, indices, kept, pair_weights(parts.cursor, step, indices), result.sums);
-  }
+  const RankBatch batch = rank_batch(parts, step);
+  PairForward kept = forward(parts, step, batch, result.sums);
   laps.end("forward");
-
   result.sums.all_reduce(parts.host);
   laps.end("group_sums");
   result.weight = weights_for_all(parts, step, result.sums);
   laps.end("weight_update");
-
   if (!result.sums.non_finite_groups().empty()) {
     result.loss = result.sums.loss();
     result.skipped = true;
@@ -110,16 +140,7 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
   const auto scale = estimator_scale(result.sums.group_sums(), parts.robust.estimator, parts.group_pair_count_K,
                                      static_cast<double>(parts.inputs.pairs.size()));
   result.loss = objective(parts, result, scale);
-
-  parts.gradients.zero();
-  for (std::size_t m = 0; m < micro_batches.size(); ++m) {
-    if (!keeps_graph) kept = forward_pairs(parts.inputs, micro_batches[m], loss_factor);
-    const auto weight_B = pair_weights(parts.cursor, step, micro_batches[m]);
-    const auto c_B = coefficients(parts, result, scale, micro_batches[m], weight_B, kept.loss_B);
-    if (m + 1 == micro_batches.size()) parts.gradients.sum_during_backward();
-    (c_B * kept.loss_B).sum().backward();
-  }
-  parts.gradients.finish();
+  backward(parts, step, batch, std::move(kept), result, scale);
   laps.end("backward");
 
   const OptimizerResult update = parts.optimizer.step(step);
