@@ -1,11 +1,11 @@
 #include "worker/model/merged_model.h"
 
+#include <cstdio>
 #include <random>
 #include <stdexcept>
 #include <unordered_map>
 #include <vector>
 
-#include "common/base/number_text.h"
 #include "worker/model/decoder.h"
 #include "worker/model/model_folder.h"
 #include "worker/model/parameter_layout.h"
@@ -126,10 +126,15 @@ MergeReport merge_adapter(const fs::path& model, const fs::path& adapter, const 
 }
 
 std::string merge_text(const MergeReport& report) {
+  const auto short_text = [](double value) {
+    char text[32];
+    std::snprintf(text, sizeof(text), "%.3g", value);
+    return std::string(text);
+  };
   return std::to_string(report.projections) + " projections merged, kept as " + report.dtype + "; on " +
          std::to_string(report.probe_tokens) + " random tokens the logits differ by " +
-         number_text(report.largest_difference) + " at most, allowed are " + number_text(report.allowed_difference) +
-         ", the largest logit is " + number_text(report.largest_logit);
+         short_text(report.largest_difference) + " at most, allowed are " + short_text(report.allowed_difference) +
+         ", the largest logit is " + short_text(report.largest_logit);
 }
 
 }  // namespace equipoise
