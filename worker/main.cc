@@ -87,6 +87,28 @@ struct MergeFiles {
   std::string model, adapter, output;
 };
 
+void run_merge(const MergeFiles& files) {
+  const MergeReport report = merge_adapter(files.model, files.adapter, files.output);
+  std::printf("%s\n", merge_text(report).c_str());
+}
+
+CLI::App* add_evaluate(CLI::App& app, EvaluationFiles& files) {
+  CLI::App* const evaluate = app.add_subcommand("evaluate", "One rank of `equipoise evaluate`, which starts it");
+  evaluate->add_option("--request", files.request, "job file that says what is evaluated")->required();
+  evaluate->add_option("--pairs", files.pairs, "existing file that receives a line per pair")->required();
+  evaluate->add_option("--summary", files.summary, "file that receives the table's numbers")->required();
+  evaluate->add_option("--progress", files.progress, "file that says how far it is");
+  return evaluate;
+}
+
+CLI::App* add_merge(CLI::App& app, MergeFiles& files) {
+  CLI::App* const merge = app.add_subcommand("merge", "The work of `equipoise export`, which starts it");
+  merge->add_option("--model", files.model, "Hugging Face folder")->required();
+  merge->add_option("--adapter", files.adapter, "folder of its adapter")->required();
+  merge->add_option("--output", files.output, "folder that receives the merged model")->required();
+  return merge;
+}
+
 // The work of this process, its end as an exit code and, unless all went well, one line on standard error.
 int run(const std::function<void()>& work) {
   try {
@@ -113,6 +135,7 @@ int main(int argc, char** argv) {
 
   equipoise::WorkerOptions options;
   equipoise::EvaluationFiles files;
+  equipoise::MergeFiles merged;
   CLI::App app{
       "One rank of an Equipoise training job.\n"
       "Start as many as you have GPUs:  mpirun -np 2 equipoise-worker --coordinator HOST:PORT --job ID"};
@@ -123,16 +146,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   app.add_option("--log-level", options.log_level, equipoise::log_level_names())->capture_default_str();
-  CLI::App* evaluate = app.add_subcommand("evaluate", "One rank of `equipoise evaluate`, which starts it");
-  evaluate->add_option("--request", files.request, "job file that says what is evaluated")->required();
-  evaluate->add_option("--pairs", files.pairs, "existing file that receives a line per pair")->required();
-  evaluate->add_option("--summary", files.summary, "file that receives the table's numbers")->required();
-  evaluate->add_option("--progress", files.progress, "file that says how far it is");
-  equipoise::MergeFiles merged;
-  CLI::App* merge = app.add_subcommand("merge", "The work of `equipoise export`, which starts it");
-  merge->add_option("--model", merged.model, "Hugging Face folder")->required();
-  merge->add_option("--adapter", merged.adapter, "folder of its adapter")->required();
-  merge->add_option("--output", merged.output, "folder that receives the merged model")->required();
+  const CLI::App* const evaluate = equipoise::add_evaluate(app, files);
+  const CLI::App* const merge = equipoise::add_merge(app, merged);
   try {
     app.parse(argc, argv);
     const bool is_rank = !*evaluate && !*merge;
@@ -143,11 +158,7 @@ int main(int argc, char** argv) {
   }
   std::optional<equipoise::MpiSession> session;
   return equipoise::run([&] {
-    if (*merge) {
-      const auto report = equipoise::merge_adapter(merged.model, merged.adapter, merged.output);
-      std::printf("%s\n", equipoise::merge_text(report).c_str());
-      return;
-    }
+    if (*merge) return equipoise::run_merge(merged);
     session.emplace();
     if (*evaluate) return equipoise::run_evaluation_rank(files, *session);
     equipoise::run_rank(options, *session);
