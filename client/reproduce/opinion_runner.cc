@@ -36,6 +36,7 @@ void check_options(const OpinionOptions& options) {
 struct Model {
   std::filesystem::path folder;
   std::string fingerprint;
+  std::optional<std::filesystem::path> adapter = {};  // a folder; on the model in `folder`
 };
 
 class Experiment {
@@ -131,7 +132,10 @@ class Experiment {
     }
     runs.push_back(read_opinion_run(output / "metrics.jsonl", results_.groups, standing_.seed));
     runner_.run_done(standing_, runs.back(), took);
-    return {output / "final", fingerprint};
+    if (std::filesystem::exists(output / "final" / "adapter_config.json")) {
+      return {.folder = start.folder, .fingerprint = fingerprint, .adapter = output / "final"};
+    }
+    return {.folder = output / "final", .fingerprint = fingerprint, .adapter = {}};
   }
 
   // All that decides the result, beside the data and the model: not where files are, nor how many ranks share the work.
@@ -140,6 +144,7 @@ class Experiment {
     spec.clear_output();
     spec.clear_launch();
     spec.mutable_model()->clear_path();
+    spec.mutable_model()->clear_adapter();
     spec.mutable_model()->clear_reference();
     spec.mutable_data()->clear_train();
     spec.mutable_data()->clear_validation();
@@ -151,6 +156,11 @@ class Experiment {
                        const std::filesystem::path& output) const {
     spec.set_name("seed-" + std::to_string(standing_.seed) + "-" + name);
     spec.mutable_model()->set_path(start.folder.string());
+    spec.mutable_model()->clear_adapter();
+    if (start.adapter) {
+      spec.mutable_model()->clear_lora();  // training goes on with the adapter there is
+      spec.mutable_model()->set_adapter(start.adapter->string());
+    }
     spec.mutable_model()->clear_reference();
     spec.mutable_data()->set_train(data.train.string());
     spec.mutable_data()->set_validation(data.validation.string());

@@ -104,6 +104,25 @@ class Opinions(ProgramTest):
             accuracy = sum(min(end["group_accuracy"].values()) for end in ends) / len(SEEDS)
             self.assertAlmostEqual(float(summary[method, "min_reward_accuracy"]["mean"]), accuracy, delta=1e-12)
 
+    def test_methods_go_on_with_the_adapter_that_sft_leaves(self):
+        jobs = self.folder / "jobs"
+        jobs.mkdir()
+        for method, name in METHODS.items():
+            loss = "sft" if method == "SFT" else method[-3:].lower()
+            mode = {"IS": "importance", "GR": "group_robust"}.get(method.split("-")[0], "none")
+            model = "model: {lora: {r: 2, alpha: 4}}\n" if method == "SFT" else ""
+            (jobs / f"{name}.yaml").write_text(
+                f"{model}loss: {{type: {loss}}}\nrobust: {{mode: {mode}}}\n"
+                "training: {max_steps: 2, global_batch_size: 4}\nevaluation: {every_steps: 2}\n")
+        self.succeed(*self.command_with(jobs=jobs))
+        for seed in SEEDS:
+            runs = self.output / f"runs/seed-{seed}"
+            for name in METHODS.values():
+                self.assertTrue((runs / name / "final/adapter_model.safetensors").exists(), name)
+            job = (runs / "gr-dpo/job.yaml").read_text()
+            self.assertIn(f"adapter: {runs}/sft/final\n", job)
+            self.assertIn(f"path: {self.output}/models/seed-{seed}\n", job)
+
     def test_refuses_what_is_wrong_before_it_works(self):
         survey = self.folder / "survey.txt"
         survey.write_text("")
