@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <vector>
 
+#include "client/data/output_folder.h"
 #include "common/base/durable_file.h"
 #include "common/config/job_file.h"
 #include "common/log_linear/preference.h"
@@ -80,14 +80,6 @@ void check(const LogLinearFilesOptions& options, const std::filesystem::path& jo
   }
 }
 
-void make_folder(const std::filesystem::path& folder) {
-  std::error_code fault;
-  std::filesystem::create_directories(folder, fault);
-  if (!std::filesystem::is_directory(folder)) {
-    throw std::invalid_argument(folder.string() + ": cannot be made a folder: " + fault.message());
-  }
-}
-
 }  // namespace
 
 LogLinearFiles write_log_linear_files(const LogLinearFilesOptions& options, const std::filesystem::path& output) {
@@ -99,7 +91,7 @@ LogLinearFiles write_log_linear_files(const LogLinearFilesOptions& options, cons
   const std::vector<Preference> train = draw(options, Split::kTrain);
   const std::vector<Preference> validation = draw(options, Split::kValidation);
   const std::vector<Preference> test = draw(options, Split::kTest);
-  make_folder(output);
+  make_output_folder(output);
   log_linear::write_preferences(files.train, train);
   log_linear::write_preferences(files.validation, validation);
   log_linear::write_preferences(files.test, test);

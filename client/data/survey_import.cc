@@ -1,8 +1,8 @@
 #include "client/data/survey_import.h"
 
-#include <stdexcept>
 #include <system_error>
 
+#include "client/data/output_folder.h"
 #include "common/base/durable_file.h"
 #include "common/dataset/preference_writer.h"
 
@@ -14,20 +14,12 @@ void write_pairs(DurableFile& file, const PreferenceData& data) {
   file.flush();
 }
 
-void make_folder(const std::filesystem::path& folder) {
-  std::error_code fault;
-  std::filesystem::create_directories(folder, fault);
-  if (!std::filesystem::is_directory(folder)) {
-    throw std::invalid_argument(folder.string() + ": cannot be made a folder: " + fault.message());
-  }
-}
-
 }  // namespace
 
 SurveyImport write_survey_pairs(const SurveyPairs& pairs, const std::filesystem::path& output) {
   SurveyImport written{
       .train = output / "train.jsonl", .validation = output / "validation.jsonl", .groups = pairs.groups};
-  make_folder(output);
+  make_output_folder(output);
   DurableFile train(written.train);
   DurableFile validation(written.validation);
   write_pairs(train, pairs.train);

@@ -1,11 +1,10 @@
 #include "client/evaluate/evaluation_display.h"
 
+#include "client/progress/terminal_codes.h"
+
 namespace equipoise {
 namespace {
 
-constexpr const char* kHideCursor = "\x1b[?25l";
-constexpr const char* kShowCursor = "\x1b[?25h";
-constexpr const char* kClearLine = "\r\x1b[2K";
 constexpr std::chrono::seconds kLongestSilence{10};
 
 ProgressView view_of(const EvaluationState& state) {

@@ -1,13 +1,11 @@
 #include "client/progress/progress_display.h"
 #include "client/progress/progress_line.h"
+#include "client/progress/terminal_codes.h"
 #include "client/table/display_width.h"
 
 namespace equipoise {
 namespace {
 
-constexpr const char* kHideCursor = "\x1b[?25l";
-constexpr const char* kShowCursor = "\x1b[?25h";
-constexpr const char* kClearLine = "\r\x1b[2K";
 // Ten times a second is as smooth as an eye asks for.
 constexpr std::chrono::milliseconds kBetweenDrawings{100};
 

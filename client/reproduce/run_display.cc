@@ -5,14 +5,12 @@
 #include <utility>
 
 #include "client/progress/progress_line.h"
+#include "client/progress/terminal_codes.h"
 #include "client/table/display_width.h"
 
 namespace equipoise::reproduce {
 namespace {
 
-constexpr const char* kHideCursor = "\x1b[?25l";
-constexpr const char* kShowCursor = "\x1b[?25h";
-constexpr const char* kClearLine = "\r\x1b[2K";
 constexpr std::chrono::milliseconds kBetweenDrawings{100};
 
 class RunDisplay final : public ProgressDisplay {
