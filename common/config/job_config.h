@@ -21,6 +21,7 @@ class JobSpec;
 }  // namespace v1
 
 enum class DType { kFloat32, kFloat64, kBFloat16 };
+enum class Quantization { kNone, kNf4 };
 enum class Truncation { kKeepStart, kKeepEnd, kDrop };
 enum class Tokenization { kTrl, kAuthors };
 enum class LossType { kDpo, kIpo, kSft, kHinge, kRobust };
@@ -36,6 +37,8 @@ struct ModelConfig {
   DType dtype = DType::kFloat32;
   std::optional<LoraSettings> lora;              // a new adapter
   std::optional<std::filesystem::path> adapter;  // one to go on with; not both
+  double adapter_dropout = 0;                    // of `adapter`, in place of what its file says
+  Quantization quantization = Quantization::kNone;
   std::optional<std::filesystem::path> chat_template;
   bool reference_cache = true;
 };
@@ -47,9 +50,21 @@ struct LogLinearConfig {
   double projection_radius = 0.0;
 };
 
+// One of several data files.
+struct DataFile {
+  std::filesystem::path path;
+  std::optional<double> weight = std::nullopt;      // of training files: all have one or none
+  std::optional<std::string> group = std::nullopt;  // of every pair
+  std::vector<std::string> group_columns = {};      // crossed; empty: data.group_columns
+  std::string name = {};                            // of validation files: theirs alone
+};
+
 struct DataConfig {
-  std::filesystem::path train;
-  std::optional<std::filesystem::path> validation;
+  std::filesystem::path train;                      // empty with train_files
+  std::optional<std::filesystem::path> validation;  // none with validation_files
+  std::vector<DataFile> train_files;                // as given; data_files.h has those of either setting
+  std::vector<DataFile> validation_files;
+  std::vector<std::string> group_columns;     // of files without their own; empty: `group`
   std::optional<std::filesystem::path> test;  // log-linear policies
   int max_length = 1024;
   std::optional<int> max_prompt_length;

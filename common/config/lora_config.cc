@@ -31,10 +31,12 @@ LoraSettings lora_settings(const v1::LoraSpec& spec) {
   LoraSettings settings;
   if (spec.has_r()) settings.r = checked_integer("model.lora.r", spec.r(), {1, kMaxRank});
   if (spec.has_alpha()) settings.alpha = checked_real("model.lora.alpha", spec.alpha(), kPositive);
-  if (spec.dropout() != 0) {
-    refuse_field("model.lora.dropout", number_text(spec.dropout()),
+  if (spec.has_dropout()) settings.dropout = checked_real("model.lora.dropout", spec.dropout(), {.highest = 1});
+  if (settings.dropout != 0) {
+    refuse_field("model.lora.dropout", number_text(settings.dropout),
                  "0: preference optimisation compares two policies, and trains without dropout");
   }
+  if (spec.use_dora()) refuse_field("model.lora.use_dora", "true", "false");
   settings.rank_stabilized = spec.rank_stabilized();
   settings.target_modules = target_modules(spec);
   if (spec.has_target_pattern()) {
@@ -45,12 +47,14 @@ LoraSettings lora_settings(const v1::LoraSpec& spec) {
     settings.target_pattern = spec.target_pattern();
   }
   set_enum(settings.init, "model.lora.init", spec.init(), v1::LoraInit_descriptor());
+  settings.dora = spec.use_dora();
   return settings;
 }
 
 void resolve_lora(const LoraSettings& settings, v1::LoraSpec& spec) {
   spec.set_r(static_cast<std::int32_t>(settings.r));
   spec.set_alpha(settings.alpha);
+  spec.set_dropout(settings.dropout);
   spec.set_rank_stabilized(settings.rank_stabilized);
   if (settings.target_pattern.empty()) {
     const std::vector<std::string> all{kAllLinear};
@@ -58,6 +62,7 @@ void resolve_lora(const LoraSettings& settings, v1::LoraSpec& spec) {
     spec.mutable_target_modules()->Assign(names.begin(), names.end());
   }
   spec.set_init(message_enum<v1::LoraInit>(settings.init));
+  spec.set_use_dora(settings.dora);
 }
 
 }  // namespace equipoise

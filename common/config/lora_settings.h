@@ -20,6 +20,8 @@ struct LoraSettings {
   std::vector<std::string> target_modules = {};
   std::string target_pattern = {};  // a regular expression of whole names
   LoraInit init = LoraInit::kKaimingUniform;
+  double dropout = 0;  // share of A's inputs that a training step leaves out
+  bool dora = false;   // Liu et al. 2024 (arXiv:2402.09353)
 
   // Factor of B A x.
   double scaling() const {

@@ -95,6 +95,7 @@ void resolve_tokens(const DataConfig& config, v1::DataSpec& spec) {
 void resolve_policy(const JobConfig& config, v1::JobSpec& spec) {
   if (!config.log_linear) {
     spec.mutable_model()->set_dtype(message_enum<v1::DType>(config.model.dtype));
+    spec.mutable_model()->set_quantization(message_enum<v1::Quantization>(config.model.quantization));
     if (config.model.lora) resolve_lora(*config.model.lora, *spec.mutable_model()->mutable_lora());
     resolve_tokens(config.data, *spec.mutable_data());
     spec.mutable_training()->set_micro_batch_tokens(config.training.micro_batch_tokens);
