@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/quoted_text.h"
+#include "common/config/data_files_config.h"
 #include "common/config/field_check.h"
 #include "common/config/set_enum.h"
 
@@ -39,8 +40,7 @@ std::string checked_separator(const std::string& separator) {
 
 DataConfig data_config(const v1::DataSpec& spec) {
   DataConfig config;
-  config.train = checked_path("data.train", spec.train());
-  if (spec.has_validation()) config.validation = checked_path("data.validation", spec.validation());
+  set_data_files(config, spec);
   if (spec.has_test()) config.test = checked_path("data.test", spec.test());
   set_enum(config.truncation, "data.truncation", spec.truncation(), v1::Truncation_descriptor());
   set_enum(config.tokenization, "data.tokenization", spec.tokenization(), v1::Tokenization_descriptor());

@@ -5,6 +5,8 @@
 #include "common/base/quoted_text.h"
 #include "common/config/baseline_config.h"
 #include "common/config/data_config.h"
+#include "common/config/data_files.h"
+#include "common/config/data_files_config.h"
 #include "common/config/early_stopping_config.h"
 #include "common/config/field_check.h"
 #include "common/config/log_linear_config.h"
@@ -80,7 +82,7 @@ void check_other_combinations(const v1::JobSpec& spec, const JobConfig& config) 
   if (!config.robust.importance_weights.empty() && config.robust.settings.mode != RobustMode::kImportance) {
     refuse_combination("robust.importance_weights needs robust.mode importance; remove them or set the mode");
   }
-  if (config.evaluation_every_steps > 0 && !config.data.validation) {
+  if (config.evaluation_every_steps > 0 && validation_files(config.data).empty()) {
     refuse_combination("evaluation.every_steps needs data.validation; add it, or set every_steps to 0");
   }
   // N / N_g would mix the file's N with the population's N_g.
@@ -118,6 +120,7 @@ JobConfig make_job_config(const v1::JobSpec& spec) {
   check_optimizer_combinations(spec, config);
   check_early_stopping_combinations(config);
   check_baseline_combinations(config);
+  check_data_files_combinations(config);
   check_other_combinations(spec, config);
   check_policy_combinations(spec, config);
   return config;

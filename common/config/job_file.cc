@@ -55,6 +55,8 @@ void make_paths_absolute(const std::filesystem::path& folder, v1::JobSpec& spec)
     data.set_train(absolute_path(folder, data.train()));
     if (data.has_validation()) data.set_validation(absolute_path(folder, data.validation()));
     if (data.has_test()) data.set_test(absolute_path(folder, data.test()));
+    for (v1::DataFileSpec& file : *data.mutable_train_files()) file.set_path(absolute_path(folder, file.path()));
+    for (v1::DataFileSpec& file : *data.mutable_validation_files()) file.set_path(absolute_path(folder, file.path()));
   }
   spec.set_output(absolute_path(folder, spec.output()));
 }

@@ -66,15 +66,22 @@ class Writer {
   }
 
   void list(const Message& message, const FieldDescriptor& field) {
-    out_ << YAML::Flow << YAML::BeginSeq;
+    if (!is_list_of_mappings(field)) out_ << YAML::Flow;
+    out_ << YAML::BeginSeq;
     for (int i = 0; i < message.GetReflection()->FieldSize(message, &field); ++i) {
       if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-        numbers(message.GetReflection()->GetRepeatedMessage(message, &field, i));
+        const Message& item = message.GetReflection()->GetRepeatedMessage(message, &field, i);
+        is_list_of_mappings(field) ? mapping(item) : numbers(item);
       } else {
         scalar(message, field, i);
       }
     }
     out_ << YAML::EndSeq;
+  }
+
+  static bool is_list_of_mappings(const FieldDescriptor& field) {
+    return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE &&
+           field.message_type() != google::protobuf::ListValue::descriptor();
   }
 
   // A list in a list.

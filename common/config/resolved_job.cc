@@ -1,4 +1,5 @@
 // resolve_defaults of job_file.h: from the checked settings back to the message, so that a default is stated once.
+#include "common/config/data_files_config.h"
 #include "common/config/early_stopping_config.h"
 #include "common/config/job_config.h"
 #include "common/config/job_enums.h"
@@ -89,6 +90,7 @@ void resolve_tokens(const DataConfig& config, v1::DataSpec& spec) {
   spec.set_truncation(message_enum<v1::Truncation>(config.truncation));
   spec.set_tokenization(message_enum<v1::Tokenization>(config.tokenization));
   spec.set_token_cache(config.token_cache);
+  resolve_data_files(config, spec);
 }
 
 // What only one kind of policy has.

@@ -78,11 +78,16 @@ class Reader {
     if (!node.IsSequence()) refuse_value(node, path, "a list such as [a, b]");
     for (std::size_t i = 0; i < node.size(); ++i) {
       if (known.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-        numbers(node[i], path + "[" + std::to_string(i) + "]", *message.GetReflection()->AddMessage(&message, &known));
+        item(node[i], path + "[" + std::to_string(i) + "]", *message.GetReflection()->AddMessage(&message, &known));
       } else {
         scalar(node[i], path, known, message);
       }
     }
+  }
+
+  void item(const YAML::Node& node, const std::string& path, Message& message) const {
+    if (message.GetDescriptor() == google::protobuf::ListValue::descriptor()) return numbers(node, path, message);
+    mapping(node, path + ".", message);
   }
 
   // A list in a list: google.protobuf.ListValue, which the JSON mapping writes as a list.
@@ -164,7 +169,8 @@ void set_yaml_field(const YamlSource& source, std::string_view path, const YAML:
       return reader.map_entry(node, prefix.substr(0, prefix.size() - 1), std::string(path), known, *owner);
     }
     if (known.is_repeated() || known.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
-      source.refuse(YAML::Mark(), prefix + std::string(path) + " does not exist: " + known.name() + " is one value");
+      source.refuse(YAML::Mark(), prefix + std::string(path) + " does not exist: " + known.name() +
+                                      (known.is_repeated() ? " is a list" : " is one value"));
     }
     owner = owner->GetReflection()->MutableMessage(owner, &known);
   }
