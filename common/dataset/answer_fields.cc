@@ -85,8 +85,8 @@ const dom::element& required(std::string_view field, const std::optional<dom::el
   throw std::invalid_argument("field \"" + std::string(field) + "\" is missing, expected " + std::string(wanted));
 }
 
-std::string required_text(std::string_view field, const std::optional<dom::element>& value) {
-  return std::string(text_of(field, required(field, value, "text"), "text"));
+std::string_view required_text(std::string_view field, const std::optional<dom::element>& value) {
+  return text_of(field, required(field, value, "text"), "text");
 }
 
 void read_texts(const AnswerFields& fields, Rejected rejected, PreferencePair& pair) {
@@ -167,6 +167,10 @@ std::optional<dom::element>* AnswerFields::find(std::string_view key) {
 }
 
 void read_answers(const AnswerFields& fields, Rejected rejected, PreferencePair& pair) {
+  for (std::string* text : {&pair.prompt, &pair.chosen, &pair.rejected, &pair.tools, &pair.template_variables}) {
+    text->clear();
+  }
+  pair.form = AnswerForm::kText;
   AnswerFields given = fields;
   if (!given.chosen || !given.chosen->is_array()) return read_texts(given, rejected, pair);
   for (std::optional<dom::element>* field : {&given.prompt, &given.rejected, &given.tools, &given.template_variables}) {

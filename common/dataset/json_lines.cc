@@ -1,0 +1,37 @@
+#include <simdjson.h>
+
+#include "common/dataset/data_rows.h"
+#include "common/dataset/line_reader.h"
+
+namespace equipoise {
+namespace {
+
+bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
+
+class JsonLines : public DataRows {
+ public:
+  explicit JsonLines(const std::filesystem::path& path)
+      : path_(path), lines_(path, {.longest_line = kLongestRow, .padding = simdjson::SIMDJSON_PADDING}) {}
+
+  bool next() override {
+    while (lines_.next()) {
+      if (!is_blank(lines_.line())) return true;
+    }
+    return false;
+  }
+  std::string_view json() const override { return lines_.line(); }
+  std::int64_t number() const override { return lines_.line_number(); }
+  std::string place(std::int64_t number) const override { return path_.string() + ":" + std::to_string(number); }
+
+ private:
+  std::filesystem::path path_;
+  LineReader lines_;
+};
+
+}  // namespace
+
+std::unique_ptr<DataRows> open_json_lines(const std::filesystem::path& path) {
+  return std::make_unique<JsonLines>(path);
+}
+
+}  // namespace equipoise

@@ -1,0 +1,54 @@
+// Preference pairs of a data file, one at a time: memory does not grow with the file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/dataset/preference_pair.h"
+
+namespace equipoise {
+
+struct PreferenceReadSettings {
+  Rejected rejected = Rejected::kRequired;
+  std::vector<std::string> known_groups = {};  // take the first ids
+  std::string group_separator = {};            // empty: names have no levels
+  // The fields that say a pair's group. One: a name, a list of names or an object of memberships. Several: a text, an
+  // integer, true or false each, which make one name, with `group_separator` between them, " & " where there is none.
+  // All but "group" alone must be on every line, and may hold numbers, true and false.
+  std::vector<std::string> group_columns = {"group"};
+  std::string group = {};  // of all pairs, whatever their fields say; empty: `group_columns` says
+};
+
+// Reads what read_preference_file() reads, by the same rules and with the same messages. Not thread-safe.
+class PreferenceReader {
+ public:
+  // Throws std::invalid_argument: a file that cannot be opened; `group` beside other `group_columns` than the default;
+  // columns that are none, empty, given twice, or fields of the answers.
+  PreferenceReader(const std::filesystem::path& path, PreferenceReadSettings settings);
+  PreferenceReader(PreferenceReader&&) noexcept;
+  PreferenceReader& operator=(PreferenceReader&&) noexcept;
+  ~PreferenceReader();
+
+  // Sets all of `pair`, whose memory is used again; false after the last. A file has prompts or it has none: its first
+  // line decides. Throws std::invalid_argument "FILE:LINE: ...", and "FILE: ..." for a file without a pair.
+  bool next(PreferencePair& pair);
+
+  // All groups that were met, after the known ones.
+  const std::vector<std::string>& group_names() const;
+
+  // Where the pair with this `line` is, for messages: "FILE:12".
+  std::string place(std::int64_t line) const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The files that `path` is read from: those that a key of its content covers. Throws as PreferenceReader does for a
+// path that is no data.
+std::vector<std::filesystem::path> preference_files(const std::filesystem::path& path);
+
+}  // namespace equipoise

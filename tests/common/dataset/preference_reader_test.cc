@@ -1,0 +1,139 @@
+// Pairs one at a time, and where their groups come from.
+#include "common/dataset/preference_reader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <stdexcept>
+
+#include "common/dataset/preference_writer.h"
+#include "tests/support/temp_folder.h"
+
+namespace equipoise {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Pair;
+using testing::UnorderedElementsAre;
+
+std::string line(const std::string& more) {
+  return R"({"prompt": "p", "chosen": "c", "rejected": "r")" + (more.empty() ? "" : ", " + more) + "}\n";
+}
+
+class PreferenceReading : public testing::Test {
+ protected:
+  PreferenceReader reader(const std::string& text, PreferenceReadSettings settings = {}) {
+    return PreferenceReader(folder_.write("pairs.jsonl", text), std::move(settings));
+  }
+
+  // Memberships of the only pair by name.
+  std::map<std::string, double> groups(const std::string& text, const PreferenceReadSettings& settings) {
+    PreferenceReader pairs = reader(text, settings);
+    PreferencePair pair;
+    EXPECT_TRUE(pairs.next(pair));
+    std::map<std::string, double> weights;
+    for (const Membership& membership : pair.memberships) {
+      weights[pairs.group_names().at(membership.group)] = membership.weight;
+    }
+    EXPECT_FALSE(pairs.next(pair));
+    return weights;
+  }
+
+  std::string refusal(const std::string& text, const PreferenceReadSettings& settings) {
+    try {
+      PreferenceReader pairs = reader(text, settings);
+      for (PreferencePair pair; pairs.next(pair);) {
+      }
+    } catch (const std::invalid_argument& problem) {
+      const std::string what = problem.what();
+      const std::size_t name = what.find("pairs.jsonl");
+      return name == std::string::npos ? what : what.substr(name + 11);
+    }
+    return "accepted";
+  }
+
+  static PreferenceReadSettings by(std::vector<std::string> columns, const std::string& separator = "") {
+    return {.group_separator = separator, .group_columns = std::move(columns)};
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(PreferenceReading, GivesOnePairAtATimeAndLeavesNothingOfTheOneBefore) {
+  PreferenceReader pairs = reader(
+      R"({"chosen": [{"role": "user"}, {"role": "a"}], "rejected": [{"role": "user"}, {"role": "b"}], "tools": [1], )"
+      R"("chat_template_kwargs": {"x": 1}, "group": ["a", "b"], "chosen_share": 0.5})"
+      "\n\n"
+      R"({"chosen": "q yes", "rejected": "q no"})");
+  PreferencePair pair;
+  ASSERT_TRUE(pairs.next(pair));
+  EXPECT_EQ(pair.tools, "[1]");
+  EXPECT_EQ(pair.line, 1);
+  EXPECT_THAT(pairs.group_names(), ElementsAre("a", "b"));
+  ASSERT_TRUE(pairs.next(pair));
+  EXPECT_EQ(preference_line(pair, pairs.group_names()),
+            R"({"prompt":"q","chosen":" yes","rejected":" no","group":"all"})");
+  EXPECT_EQ(pair.form, AnswerForm::kText);
+  EXPECT_EQ(pair.tools + pair.template_variables, "");
+  EXPECT_EQ(pair.line, 3);
+  EXPECT_EQ(pairs.place(pair.line), (folder_ / "pairs.jsonl").string() + ":3");
+  EXPECT_FALSE(pairs.next(pair));
+}
+
+TEST_F(PreferenceReading, AConstantGroupCountsWhateverTheLinesSay) {
+  EXPECT_THAT(groups(line(R"("group": 7)"), {.group = "India"}), ElementsAre(Pair("India", 1)));
+  EXPECT_THAT(groups(line(""), {.group_separator = "/", .group = "Asia/India"}),
+              UnorderedElementsAre(Pair("Asia", 1), Pair("Asia/India", 1)));
+  EXPECT_THAT(refusal(line(""), {.group = " "}), HasSubstr("is \" \", expected a name of 1 to 256 bytes"));
+  EXPECT_THAT(refusal(line(""), {.group_columns = {"country"}, .group = "India"}),
+              HasSubstr("group \"India\" is given beside group columns \"country\""));
+}
+
+TEST_F(PreferenceReading, OneColumnOfAnyNameSaysTheGroupAsTheUsualOneDoes) {
+  EXPECT_THAT(groups(line(R"("country": "India", "group": "x")"), by({"country"})), ElementsAre(Pair("India", 1)));
+  EXPECT_THAT(groups(line(R"("country": ["India", "Asia"])"), by({"country"})),
+              ElementsAre(Pair("Asia", 1), Pair("India", 1)));
+  EXPECT_THAT(groups(line(R"("country": {"India": 0.5})"), by({"country"})), ElementsAre(Pair("India", 0.5)));
+  EXPECT_THAT(groups(line(R"("label": -3)"), by({"label"})), ElementsAre(Pair("-3", 1)));
+  EXPECT_THAT(refusal(line(R"("country": {"India": 2})"), by({"country"})),
+              HasSubstr("field \"country\" gives \"India\" the membership 2"));
+}
+
+TEST_F(PreferenceReading, SeveralColumnsAreCrossedIntoOneName) {
+  const std::string both = line(R"("age": 30, "country": "India", "urban": true)");
+  EXPECT_THAT(groups(both, by({"country", "age"})), ElementsAre(Pair("India & 30", 1)));
+  EXPECT_THAT(groups(both, by({"urban", "country"})), ElementsAre(Pair("true & India", 1)));
+  EXPECT_THAT(groups(both, by({"country", "age"}, "/")), UnorderedElementsAre(Pair("India", 1), Pair("India/30", 1)));
+}
+
+TEST_F(PreferenceReading, CrossedColumnsAreNamedWhereTheyAreWrong) {
+  const PreferenceReadSettings settings = by({"country", "age"});
+  EXPECT_EQ(refusal(line(R"("country": "India", "age": 30)") + line(R"("country": "India")"), settings),
+            ":2: field \"age\" is missing, expected one on every line: it is a group column");
+  EXPECT_THAT(refusal(line(R"("country": null, "age": 3)"), settings), HasSubstr(":1: field \"country\" is null"));
+  EXPECT_EQ(refusal(line(R"("country": "India", "age": 3.5)"), settings),
+            ":1: field \"age\" is a number, expected text, an integer, true or false");
+  EXPECT_THAT(refusal(line(R"("country": ["India"], "age": 3)"), settings), HasSubstr("field \"country\" is a list"));
+  EXPECT_THAT(refusal(line(R"("country": " ", "age": 3)"), settings), HasSubstr("field \"country\" is \" \""));
+  EXPECT_THAT(refusal(line(R"("country": "a", "age": 3, "age": 3)"), settings), HasSubstr("\"age\" is given twice"));
+}
+
+TEST_F(PreferenceReading, ColumnsThatCannotBeGroupsAreRefused) {
+  EXPECT_THAT(refusal(line(""), by({})), HasSubstr("there is no group column"));
+  EXPECT_THAT(refusal(line(""), by({"a", ""})), HasSubstr("group column \"\" is empty"));
+  EXPECT_THAT(refusal(line(""), by({"a", "a"})), HasSubstr("group column \"a\" is given twice"));
+  EXPECT_THAT(refusal(line(""), by({"prompt"})), HasSubstr("group column \"prompt\" is a field of the answers"));
+}
+
+TEST_F(PreferenceReading, TheFirstLineDecidesWhetherPairsHavePrompts) {
+  const std::string without = R"({"chosen": "q yes", "rejected": "q no"})";
+  EXPECT_EQ(refusal(line("") + without, {}),
+            ":2: field \"prompt\" is missing, but not on line 1, expected all lines to have one or none");
+  EXPECT_EQ(refusal(without + "\n" + line(""), {}),
+            ":2: field \"prompt\" is there, but not on line 1, expected all lines to have one or none");
+}
+
+}  // namespace
+}  // namespace equipoise
