@@ -28,9 +28,10 @@ int run(const Decoder& decoder, const std::string& model, const std::string& tex
   std::vector<TensorView> views;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const auto ids = tokenizer.tokenizer.encode(texts[i].get<std::string>(), SpecialTokens::kAdd);
-    const EncodedPair pair{.prompt_ids = ids, .chosen_ids = {}, .rejected_ids = {}, .memberships = {}};
+    EncodedPairs pair;
+    pair.add({.prompt_ids = ids});
     const std::int64_t index = 0;
-    const PackedBatch batch = pack_pairs(std::span(&pair, 1), std::span(&index, 1), torch::kCPU);
+    const PackedBatch batch = pack_pairs(pair, std::span(&index, 1), torch::kCPU);
     kept.push_back(batch.token_T.contiguous());
     views.push_back(view_of("ids_" + std::to_string(i), "I64", kept.back()));
     kept.push_back(decoder.logits(decoder.hidden_states(batch)).contiguous());

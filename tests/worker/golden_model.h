@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/huggingface/safetensors.h"
+#include "tests/worker/owned_pair.h"
 #include "worker/data/encoded_pair.h"
 #include "worker/data/packed_batch.h"
 #include "worker/model/decoder.h"
@@ -50,8 +51,8 @@ inline torch::Tensor golden_tensor(const SafetensorsFile& file, const std::strin
 }
 
 // The 16 pairs of pairs.json, whose prompts include an empty answer, other scripts and long texts.
-inline std::vector<EncodedPair> golden_pairs(const std::string& family = "gemma") {
-  std::vector<EncodedPair> pairs;
+inline EncodedPairs golden_pairs(const std::string& family = "gemma") {
+  std::vector<OwnedPair> pairs;
   const nlohmann::json golden = read_json(golden_file("pairs.json", family));
   for (const auto& pair : golden["pairs"]) {
     pairs.push_back({.prompt_ids = pair["prompt_ids"],
@@ -59,18 +60,17 @@ inline std::vector<EncodedPair> golden_pairs(const std::string& family = "gemma"
                      .rejected_ids = pair["rejected_ids"],
                      .memberships = {}});
   }
-  return pairs;
+  return encoded(pairs);
 }
 
-inline std::vector<std::int64_t> all_of(const std::vector<EncodedPair>& pairs) {
+inline std::vector<std::int64_t> all_of(const EncodedPairs& pairs) {
   std::vector<std::int64_t> indices(pairs.size());
   for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<std::int64_t>(i);
   return indices;
 }
 
-inline PackedBatch pack_all(const std::vector<EncodedPair>& pairs) {
-  return pack_pairs(pairs, all_of(pairs), torch::kCPU);
-}
+inline PackedBatch pack_all(const EncodedPairs& pairs) { return pack_pairs(pairs, all_of(pairs), torch::kCPU); }
+inline PackedBatch pack_all(const std::vector<OwnedPair>& pairs) { return pack_all(encoded(pairs)); }
 
 inline double largest_difference(const torch::Tensor& a, const torch::Tensor& b) {
   if (a.numel() == 0) return 0;

@@ -15,14 +15,14 @@ using Json = nlohmann::ordered_json;
 
 std::size_t num_tokens(const EncodedDataset& data) {
   std::size_t tokens = 0;
-  for (const EncodedPair& pair : data.pairs) tokens += pair.num_tokens();
+  for (const EncodedPair pair : data.pairs) tokens += pair.num_tokens();
   return tokens;
 }
 
 // Pairs that are members, whatever their weight.
 std::vector<std::int64_t> kept_count_K(const EncodedDataset& data) {
   std::vector<std::int64_t> count_K(data.group_names.size());
-  for (const EncodedPair& pair : data.pairs) {
+  for (const EncodedPair pair : data.pairs) {
     for (const Membership& membership : pair.memberships) ++count_K[membership.group];
   }
   return count_K;
@@ -35,7 +35,7 @@ std::string one_digit(double number) {
 }
 
 Json file_json(const FileReading& reading, const EncodedDataset& data) {
-  Json json{{"file", reading.file},       {"pairs", data.pairs.size()},       {"dropped", data.dropped_pairs},
+  Json json{{"file", reading.file},       {"pairs", data.pairs.size()},       {"dropped", data.pairs.num_dropped()},
             {"tokens", num_tokens(data)}, {"from_cache", reading.from_cache}, {"seconds", reading.seconds.count()},
             {"groups", Json::object()}};
   const auto count_K = kept_count_K(data);

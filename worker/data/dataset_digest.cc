@@ -14,9 +14,9 @@ void add_number(Sha256& sha256, Number number) {
   sha256.update(std::as_bytes(std::span(&number, 1)));
 }
 
-void add_ids(Sha256& sha256, const std::vector<std::int32_t>& ids) {
+void add_ids(Sha256& sha256, std::span<const std::int32_t> ids) {
   add_number(sha256, std::uint64_t{ids.size()});
-  sha256.update(std::as_bytes(std::span(ids)));
+  sha256.update(std::as_bytes(ids));
 }
 
 }  // namespace
@@ -29,7 +29,7 @@ std::array<std::byte, 32> dataset_digest(const EncodedDataset& dataset) {
     sha256.update(name);
   }
   add_number(sha256, std::uint64_t{dataset.pairs.size()});
-  for (const EncodedPair& pair : dataset.pairs) {
+  for (const EncodedPair pair : dataset.pairs) {
     add_ids(sha256, pair.prompt_ids);
     add_ids(sha256, pair.chosen_ids);
     add_ids(sha256, pair.rejected_ids);
@@ -41,7 +41,7 @@ std::array<std::byte, 32> dataset_digest(const EncodedDataset& dataset) {
   }
   const auto is_unanimous = [](const EncodedPair& pair) { return pair.chosen_share == 1; };
   if (!std::ranges::all_of(dataset.pairs, is_unanimous)) {
-    for (const EncodedPair& pair : dataset.pairs) add_number(sha256, pair.chosen_share);
+    for (const EncodedPair pair : dataset.pairs) add_number(sha256, pair.chosen_share);
   }
   return sha256.finish();
 }

@@ -152,7 +152,9 @@ void DatasetLoader::load_through_cache(const std::vector<std::string>& known_gro
   try {
     if (state_of(loaded.file) != before) throw std::invalid_argument(loaded.file + " has changed while it was read");
     make_cache_place(entry);
-    write_dataset(entry, digest, loaded.data);
+    StoredDatasetWriter store(entry, digest);
+    store.add(loaded.data.pairs);
+    store.commit(loaded.data);
   } catch (const std::exception& unusable) {  // a full disk is no reason to fail
     loaded.notes.push_back("token ids are not kept: " + std::string(unusable.what()));
   }

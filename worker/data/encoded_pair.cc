@@ -69,24 +69,22 @@ class PairEncoder {
  private:
   void add(PairIds ids, const PreferencePair& pair) {
     const Truncated truncated = truncate_pair(settings_, ids);
-    if (!truncated.dropped.empty()) return drop(truncated.dropped, pair);
+    if (truncated.dropped) return drop(*truncated.dropped, pair);
     for (const Membership& membership : pair.memberships) {
       dataset_.pair_count_K[membership.group] += membership.weight;
       dataset_.shortened_count_K[membership.group] += truncated.shortened ? 1 : 0;
     }
-    dataset_.pairs.push_back({.prompt_ids = std::move(ids.prompt),
-                              .chosen_ids = std::move(ids.chosen),
-                              .rejected_ids = std::move(ids.rejected).value_or(Ids()),
-                              .memberships = pair.memberships,
-                              .chosen_share = pair.chosen_share});
+    dataset_.pairs.add(
+        {.prompt_ids = ids.prompt,
+         .chosen_ids = ids.chosen,
+         .rejected_ids = ids.rejected ? std::span<const std::int32_t>(*ids.rejected) : std::span<const std::int32_t>(),
+         .memberships = pair.memberships,
+         .chosen_share = pair.chosen_share});
   }
 
-  void drop(const std::string& reason, const PreferencePair& pair) {
+  void drop(const DropCause& cause, const PreferencePair& pair) {
     for (const Membership& membership : pair.memberships) ++dataset_.dropped_count_K[membership.group];
-    ++dataset_.dropped_pairs;
-    dataset_.dropped.push_back({.position = static_cast<std::int64_t>(dataset_.pairs.size() + dataset_.dropped.size()),
-                                .memberships = pair.memberships,
-                                .reason = reason});
+    dataset_.pairs.add_dropped(pair.memberships, cause);
   }
 
   const PreferenceData& data_;

@@ -11,33 +11,21 @@
 #include "common/dataset/preference_pair.h"
 #include "common/huggingface/tokenizer.h"
 #include "worker/data/encode_settings.h"
+#include "worker/data/encoded_pairs.h"
 
 namespace equipoise {
 
-struct EncodedPair {
-  std::vector<std::int32_t> prompt_ids;    // with BOS if the tokenizer adds one
-  std::vector<std::int32_t> chosen_ids;    // with EOS, unless cut off
-  std::vector<std::int32_t> rejected_ids;  // the same; empty when the data has no rejected answer (SFT)
-  std::vector<Membership> memberships;
-  double chosen_share = 1;  // in (0, 1]: the share of people who prefer the chosen answer
-
-  std::size_t num_tokens() const { return prompt_ids.size() + chosen_ids.size() + rejected_ids.size(); }
-};
-
-// A pair of the file that is not trained on.
-struct DroppedPair {
-  std::int64_t position = 0;  // among all pairs of the file, from 0
-  std::vector<Membership> memberships;
-  std::string reason;  // "its prompt of 70 tokens leaves no room for an answer within max_length = 64"
-};
-
 struct EncodedDataset {
-  std::vector<EncodedPair> pairs;                                // in the order of the file, without the dropped ones
-  std::vector<std::string> group_names;                          // ids as in the memberships
-  std::vector<double> pair_count_K;                              // N_g = sum_i m[i,g]
-  std::int64_t dropped_pairs = 0;                                // too long, see pair_truncation.h
-  std::vector<DroppedPair> dropped;                              // the same ones, in the order of the file
+  EncodedPairs pairs;                    // in the order of the file, without the dropped ones, which it knows too
+  std::vector<std::string> group_names;  // ids as in the memberships
+  std::vector<double> pair_count_K;      // N_g = sum_i m[i,g]
   std::vector<std::int64_t> dropped_count_K, shortened_count_K;  // pairs of each group: left out; with tokens cut off
+
+  std::size_t size() const { return pairs.size(); }
+  EncodedPair pair(std::size_t i) const { return pairs[i]; }
+  // All pairs of `more` after these. Its first groups are these, with the same ids; further ones are added. Throws
+  // std::invalid_argument naming the first group that is another.
+  void append(EncodedDataset more);
 };
 
 // A tokenizer with its end-of-sequence token, from a Hugging Face folder. EOS is the first found of eos_token in

@@ -9,7 +9,7 @@
 namespace equipoise {
 namespace {
 
-std::int64_t length(const std::vector<std::int32_t>& ids) { return static_cast<std::int64_t>(ids.size()); }
+std::int64_t length(std::span<const std::int32_t> ids) { return static_cast<std::int64_t>(ids.size()); }
 
 PairLengths lengths(const EncodedPair& pair) {
   return {.prompt = length(pair.prompt_ids), .chosen = length(pair.chosen_ids), .rejected = length(pair.rejected_ids)};
@@ -46,13 +46,13 @@ class Packer {
     std::int64_t prompt_row, prompt_length, answer;
   };
 
-  void append(const std::vector<std::int32_t>& ids, std::int64_t first_position) {
+  void append(std::span<const std::int32_t> ids, std::int64_t first_position) {
     token_.insert(token_.end(), ids.begin(), ids.end());
     position_.resize(token_.size());
     std::iota(position_.end() - length(ids), position_.end(), first_position);
   }
 
-  void add_answer(const std::vector<std::int32_t>& ids, Place place) {
+  void add_answer(std::span<const std::int32_t> ids, Place place) {
     const auto answer_row = static_cast<std::int64_t>(token_.size());
     for (std::int64_t k = place.prompt_length == 0 ? 1 : 0; k < length(ids); ++k) {
       source_.push_back(k == 0 ? place.prompt_row + place.prompt_length - 1 : answer_row + k - 1);
@@ -68,10 +68,9 @@ class Packer {
 
 }  // namespace
 
-PackedBatch pack_pairs(std::span<const EncodedPair> pairs, std::span<const std::int64_t> indices,
-                       torch::Device device) {
+PackedBatch pack_pairs(const EncodedPairs& pairs, std::span<const std::int64_t> indices, torch::Device device) {
   EQUIPOISE_CHECK(!indices.empty());
-  const auto pair_of = [&](std::size_t b) -> const EncodedPair& { return pairs[static_cast<std::size_t>(indices[b])]; };
+  const auto pair_of = [&](std::size_t b) -> EncodedPair { return pairs[static_cast<std::size_t>(indices[b])]; };
   std::vector<std::size_t> order(indices.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
@@ -90,7 +89,7 @@ PackedBatch pack_pairs(std::span<const EncodedPair> pairs, std::span<const std::
   return batch;
 }
 
-std::vector<std::vector<std::int64_t>> split_micro_batches(std::span<const EncodedPair> pairs,
+std::vector<std::vector<std::int64_t>> split_micro_batches(const EncodedPairs& pairs,
                                                            std::span<const std::int64_t> indices,
                                                            std::int64_t token_budget) {
   std::vector<std::vector<std::int64_t>> micro_batches;

@@ -40,11 +40,11 @@ struct PackedBatch {
 
 // `indices` are positions in `pairs`, not empty; pair b of the batch is pairs[indices[b]]. The first token of an answer
 // to an empty prompt has nothing that predicts it and is not scored. The tensors are on `device`.
-PackedBatch pack_pairs(std::span<const EncodedPair> pairs, std::span<const std::int64_t> indices, torch::Device device);
+PackedBatch pack_pairs(const EncodedPairs& pairs, std::span<const std::int64_t> indices, torch::Device device);
 
 // Splits `indices` into micro-batches of at most `token_budget` tokens each (a pair that is longer alone gets one of
 // its own), keeping the order. An empty list gives no micro-batch.
-std::vector<std::vector<std::int64_t>> split_micro_batches(std::span<const EncodedPair> pairs,
+std::vector<std::vector<std::int64_t>> split_micro_batches(const EncodedPairs& pairs,
                                                            std::span<const std::int64_t> indices,
                                                            std::int64_t token_budget);
 

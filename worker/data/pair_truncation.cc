@@ -26,7 +26,10 @@ class Cutter {
     if (ids_.rejected) cut_end(*ids_.rejected, length);
   }
 
-  void drop(const std::string& why) { result_.dropped = why; }
+  void drop(DropCause::What what, std::size_t tokens, int limit) {
+    result_.dropped = {
+        .what = what, .tokens = static_cast<std::uint32_t>(tokens), .limit = static_cast<std::uint32_t>(limit)};
+  }
   const Truncated& result() const { return result_; }
 
  private:
@@ -40,16 +43,13 @@ class Cutter {
   Truncated result_;
 };
 
-std::string tokens(std::size_t count) { return std::to_string(count) + " tokens"; }
-
 void drop_long(const EncodeSettings& settings, const PairIds& ids, Cutter& cutter) {
   const std::size_t total = ids.prompt.size() + ids.longest_answer();
   const bool own_limit = settings.tokenization == Tokenization::kTrl && settings.max_prompt_length;
   if (own_limit && ids.prompt.size() > static_cast<std::size_t>(*settings.max_prompt_length)) {
-    cutter.drop("its prompt of " + tokens(ids.prompt.size()) +
-                " is longer than max_prompt_length = " + std::to_string(*settings.max_prompt_length));
+    cutter.drop(DropCause::What::kLongPrompt, ids.prompt.size(), *settings.max_prompt_length);
   } else if (total > static_cast<std::size_t>(settings.max_length)) {
-    cutter.drop("its " + tokens(total) + " are more than max_length = " + std::to_string(settings.max_length));
+    cutter.drop(DropCause::What::kLongPair, total, settings.max_length);
   }
 }
 
@@ -70,8 +70,7 @@ void cut_as_trl(const EncodeSettings& settings, const PairIds& ids, Cutter& cutt
     // One token at least: without any, nothing predicts an answer's first one.
     cutter.cut_prompt(longest - std::min(ids.longest_answer(), longest - 1), settings.truncation);
   } else if (ids.prompt.size() >= longest) {
-    cutter.drop("its prompt of " + tokens(ids.prompt.size()) +
-                " leaves no room for an answer within max_length = " + std::to_string(settings.max_length));
+    cutter.drop(DropCause::What::kNoRoom, ids.prompt.size(), settings.max_length);
     return;
   }
   cutter.cut_answers(longest - ids.prompt.size());

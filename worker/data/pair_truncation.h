@@ -3,10 +3,10 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "worker/data/encode_settings.h"
+#include "worker/data/encoded_pairs.h"
 
 namespace equipoise {
 
@@ -19,8 +19,8 @@ struct PairIds {
 
 // What became of a pair.
 struct Truncated {
-  bool shortened = false;    // it has lost tokens
-  std::string dropped = {};  // why it is left out; empty: it is not
+  bool shortened = false;  // it has lost tokens
+  std::optional<DropCause> dropped = {};
 };
 
 // L = max_length, P = max_prompt_length, m = tokens of the longer answer. After a cut prompt+answer has at most L

@@ -1,189 +1,145 @@
 #include "worker/data/stored_dataset.h"
 
-#include "common/dataset/token_store.h"
+#include <algorithm>
+#include <cmath>
 
 namespace equipoise {
 namespace {
 
-// Lists of different lengths as one list of all their values and the end of each in it.
+bool are_ends(std::span<const std::uint32_t> ends, std::size_t size) {
+  return std::ranges::is_sorted(ends) && (ends.empty() ? 0 : ends.back()) == size;
+}
+
+bool is_share(double value) { return value > 0 && value <= 1; }
+
+// Groups ascend, and each list has one at least.
+bool are_memberships(const PairColumns& columns, std::size_t num_groups) {
+  std::size_t begin = 0;
+  for (const std::size_t end : columns.memberships_end) {
+    if (begin == end) return false;
+    for (std::size_t i = begin; i < end; ++i) {
+      const Membership& membership = columns.memberships[i];
+      const bool ascends = i == begin || columns.memberships[i - 1].group < membership.group;
+      if (!ascends || membership.group >= num_groups || !is_share(membership.weight)) return false;
+    }
+    begin = end;
+  }
+  return true;
+}
+
+// That reading them stays inside of the columns, and gives what a data file can hold.
+void check(const PairColumns& columns, std::size_t num_groups, const TokenStore& store) {
+  const std::size_t N = columns.size(), lists = columns.memberships_end.size();
+  if (columns.id_end_3N.size() != 3 * N || columns.chosen_share_N.size() != N)
+    store.refuse("has columns of other pairs");
+  if (!are_ends(columns.id_end_3N, columns.ids.size())) store.refuse("has token ids of no pair");
+  if (!are_ends(columns.memberships_end, columns.memberships.size())) store.refuse("has memberships of no pair");
+  if (!are_memberships(columns, num_groups)) store.refuse("has memberships that no pair can have");
+  const auto is_list = [&](std::uint32_t list) { return list < lists; };
+  const auto is_id = [](std::int32_t id) { return id >= 0; };
+  if (!std::ranges::all_of(columns.memberships_N, is_list)) store.refuse("has a pair without memberships");
+  if (!std::ranges::all_of(columns.chosen_share_N, is_share)) store.refuse("has a share outside of (0, 1]");
+  if (!std::ranges::all_of(columns.ids, is_id)) store.refuse("has a negative token id");
+  std::size_t next = 0;
+  for (const PairColumns::Dropped& dropped : columns.dropped) {
+    const bool is_right = dropped.position >= next && dropped.position < N + columns.dropped.size() &&
+                          is_list(dropped.memberships) && dropped.what <= DropCause::kLast;
+    if (!is_right) store.refuse("has a pair left out that cannot be");
+    next = std::size_t{dropped.position} + 1;
+  }
+}
+
 template <class Value>
-class ListWriter {
- public:
-  template <class List>
-  void add(const List& list) {
-    values_.insert(values_.end(), list.begin(), list.end());
-    ends_.push_back(values_.size());
+std::span<const Value> nth(const std::vector<std::span<const Value>>& pieces, std::size_t i, const TokenStore& store) {
+  if (i >= pieces.size()) store.refuse("has pieces of other columns");
+  return pieces[i];
+}
+
+EncodedPairs read_pairs(TokenStore store, std::size_t num_groups) {
+  const auto ids = store.columns<std::int32_t>("id");
+  const auto id_end = store.columns<std::uint32_t>("id_end"), list = store.columns<std::uint32_t>("memberships");
+  const auto list_end = store.columns<std::uint32_t>("membership_end");
+  const auto share = store.columns<double>("chosen_share");
+  const auto membership = store.columns<Membership>("membership");
+  const auto dropped = store.columns<PairColumns::Dropped>("dropped");
+  EncodedPairs pairs;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const PairColumns columns{.ids = ids[i],
+                              .id_end_3N = nth(id_end, i, store),
+                              .memberships_N = nth(list, i, store),
+                              .chosen_share_N = nth(share, i, store),
+                              .memberships = nth(membership, i, store),
+                              .memberships_end = nth(list_end, i, store),
+                              .dropped = nth(dropped, i, store)};
+    check(columns, num_groups, store);
+    pairs.append(columns);
   }
-  void add_columns(const std::string& name, std::vector<TokenStore::Column>& columns) const {
-    columns.push_back({.name = name, .bytes = std::as_bytes(std::span(values_))});
-    columns.push_back({.name = name + "_end", .bytes = std::as_bytes(std::span(ends_))});
+  if (pairs.empty()) store.refuse("has no pairs");
+  pairs.keep(std::move(store));
+  return pairs;
+}
+
+std::vector<std::string> read_names(const TokenStore& store) {
+  const auto text = store.column<char>("group_name");
+  const auto ends = store.column<std::uint32_t>("group_name_end");
+  if (!are_ends(ends, text.size())) store.refuse("has names of no group");
+  std::vector<std::string> names;
+  std::size_t begin = 0;
+  for (const std::size_t end : ends) {
+    names.emplace_back(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                       text.begin() + static_cast<std::ptrdiff_t>(end));
+    begin = end;
   }
-
- private:
-  std::vector<Value> values_;
-  std::vector<std::uint64_t> ends_;
-};
-
-template <class Value>
-class ListReader {
- public:
-  ListReader(const TokenStore& store, const std::string& name)
-      : values_(store.column<Value>(name)), ends_(store.column<std::uint64_t>(name + "_end")) {
-    std::uint64_t last = 0;
-    for (const std::uint64_t end : ends_) {
-      if (end < last || end > values_.size()) store.refuse("has lists that do not fit in column \"" + name + "\"");
-      last = end;
-    }
-  }
-  std::size_t size() const { return ends_.size(); }
-  std::span<const Value> operator[](std::size_t i) const {
-    const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
-    return values_.subspan(begin, ends_[i] - begin);
-  }
-
- private:
-  std::span<const Value> values_;
-  std::span<const std::uint64_t> ends_;
-};
-
-class MembershipWriter {
- public:
-  void add(const std::vector<Membership>& memberships) {
-    std::vector<std::uint32_t> group;
-    std::vector<double> weight;
-    for (const Membership& membership : memberships) {
-      group.push_back(membership.group);
-      weight.push_back(membership.weight);
-    }
-    group_.add(group);
-    weight_.add(weight);
-  }
-  void add_columns(const std::string& name, std::vector<TokenStore::Column>& columns) const {
-    group_.add_columns(name + "_group", columns);
-    weight_.add_columns(name + "_weight", columns);
-  }
-
- private:
-  ListWriter<std::uint32_t> group_;
-  ListWriter<double> weight_;
-};
-
-class MembershipReader {
- public:
-  MembershipReader(const TokenStore& store, const std::string& name, std::size_t num_groups)
-      : store_(store), group_(store, name + "_group"), weight_(store, name + "_weight"), num_groups_(num_groups) {}
-
-  void check_size(std::size_t size) const {
-    if (group_.size() != size || weight_.size() != size) store_.refuse("has memberships of other pairs");
-  }
-  std::vector<Membership> operator[](std::size_t i) const {
-    const auto group = group_[i];
-    const auto weight = weight_[i];
-    if (group.empty() || group.size() != weight.size()) store_.refuse("has a pair without memberships");
-    std::vector<Membership> memberships(group.size());
-    for (std::size_t k = 0; k < group.size(); ++k) {
-      if (group[k] >= num_groups_) store_.refuse("has a pair of an unknown group");
-      memberships[k] = {.group = group[k], .weight = weight[k]};
-    }
-    return memberships;
-  }
-
- private:
-  const TokenStore& store_;
-  ListReader<std::uint32_t> group_;
-  ListReader<double> weight_;
-  std::size_t num_groups_;
-};
-
-template <class Number>
-std::vector<Number> numbers(const TokenStore& store, const std::string& name, std::size_t size) {
-  const auto column = store.column<Number>(name);
-  if (column.size() != size) store.refuse("has a column \"" + name + "\" of another length");
-  return {column.begin(), column.end()};
+  return names;
 }
 
 template <class Number>
-TokenStore::Column column_of(const std::string& name, const std::vector<Number>& values) {
-  return {.name = name, .bytes = std::as_bytes(std::span(values))};
-}
-
-void read_groups(const TokenStore& store, EncodedDataset& dataset) {
-  const ListReader<char> names(store, "group_name");
-  for (std::size_t g = 0; g < names.size(); ++g) dataset.group_names.emplace_back(names[g].begin(), names[g].end());
-  dataset.pair_count_K = numbers<double>(store, "pair_count", names.size());
-  dataset.dropped_count_K = numbers<std::int64_t>(store, "dropped_count", names.size());
-  dataset.shortened_count_K = numbers<std::int64_t>(store, "shortened_count", names.size());
-}
-
-std::vector<std::int32_t> copy(std::span<const std::int32_t> ids) { return {ids.begin(), ids.end()}; }
-
-void read_pairs(const TokenStore& store, EncodedDataset& dataset) {
-  const ListReader<std::int32_t> ids(store, "id");  // prompt, chosen, rejected of each pair
-  const std::size_t N = ids.size() / 3;
-  const MembershipReader memberships(store, "pair", dataset.group_names.size());
-  memberships.check_size(N);
-  const auto share_N = numbers<double>(store, "chosen_share", N);
-  dataset.pairs.reserve(N);
-  for (std::size_t i = 0; i < N; ++i) {
-    dataset.pairs.push_back({.prompt_ids = copy(ids[3 * i]),
-                             .chosen_ids = copy(ids[3 * i + 1]),
-                             .rejected_ids = copy(ids[3 * i + 2]),
-                             .memberships = memberships[i],
-                             .chosen_share = share_N[i]});
-  }
-}
-
-void read_dropped(const TokenStore& store, EncodedDataset& dataset) {
-  const ListReader<char> reasons(store, "dropped_reason");
-  const auto positions = numbers<std::int64_t>(store, "dropped_position", reasons.size());
-  const MembershipReader memberships(store, "dropped", dataset.group_names.size());
-  memberships.check_size(reasons.size());
-  for (std::size_t i = 0; i < reasons.size(); ++i) {
-    dataset.dropped.push_back({.position = positions[i],
-                               .memberships = memberships[i],
-                               .reason = std::string(reasons[i].begin(), reasons[i].end())});
-  }
-  dataset.dropped_pairs = static_cast<std::int64_t>(reasons.size());
+std::vector<Number> read_counts(const TokenStore& store, const std::string& name, std::size_t size) {
+  const auto counts = store.column<Number>(name);
+  const auto is_count = [](Number count) { return count >= 0 && std::isfinite(static_cast<double>(count)); };
+  if (counts.size() != size || !std::ranges::all_of(counts, is_count)) store.refuse("has no right \"" + name + "\"");
+  return {counts.begin(), counts.end()};
 }
 
 }  // namespace
 
-void write_dataset(const std::filesystem::path& path, const Digest& key, const EncodedDataset& dataset) {
-  ListWriter<std::int32_t> ids;
-  ListWriter<char> names, reasons;
-  MembershipWriter memberships, dropped_memberships;
-  std::vector<double> share_N;
-  std::vector<std::int64_t> positions;
-  for (const EncodedPair& pair : dataset.pairs) {
-    for (const auto* list : {&pair.prompt_ids, &pair.chosen_ids, &pair.rejected_ids}) ids.add(*list);
-    memberships.add(pair.memberships);
-    share_N.push_back(pair.chosen_share);
+void StoredDatasetWriter::add(const EncodedPairs& pairs) {
+  for (const PairColumns& columns : pairs.columns()) {
+    store_.add("id", columns.ids);
+    store_.add("id_end", columns.id_end_3N);
+    store_.add("memberships", columns.memberships_N);
+    store_.add("chosen_share", columns.chosen_share_N);
+    store_.add("membership", columns.memberships);
+    store_.add("membership_end", columns.memberships_end);
+    store_.add("dropped", columns.dropped);
   }
-  for (const DroppedPair& dropped : dataset.dropped) {
-    dropped_memberships.add(dropped.memberships);
-    reasons.add(dropped.reason);
-    positions.push_back(dropped.position);
+}
+
+void StoredDatasetWriter::commit(const EncodedDataset& dataset) {
+  std::string names;
+  std::vector<std::uint32_t> ends;
+  for (const std::string& name : dataset.group_names) {
+    names += name;
+    ends.push_back(static_cast<std::uint32_t>(names.size()));
   }
-  for (const std::string& name : dataset.group_names) names.add(name);
-  std::vector<TokenStore::Column> columns = {
-      column_of("chosen_share", share_N), column_of("pair_count", dataset.pair_count_K),
-      column_of("dropped_count", dataset.dropped_count_K), column_of("shortened_count", dataset.shortened_count_K),
-      column_of("dropped_position", positions)};
-  ids.add_columns("id", columns);
-  names.add_columns("group_name", columns);
-  reasons.add_columns("dropped_reason", columns);
-  memberships.add_columns("pair", columns);
-  dropped_memberships.add_columns("dropped", columns);
-  TokenStore::write(path, key, columns);
+  store_.add("group_name", std::as_bytes(std::span(names)));
+  store_.add("group_name_end", std::as_bytes(std::span(ends)));
+  store_.add("pair_count", std::as_bytes(std::span(dataset.pair_count_K)));
+  store_.add("dropped_count", std::as_bytes(std::span(dataset.dropped_count_K)));
+  store_.add("shortened_count", std::as_bytes(std::span(dataset.shortened_count_K)));
+  store_.commit();
 }
 
 std::optional<EncodedDataset> read_dataset(const std::filesystem::path& path, const Digest& key) {
-  const auto store = TokenStore::open(path, key);
+  auto store = TokenStore::open(path, key);
   if (!store) return std::nullopt;
   EncodedDataset dataset;
-  read_groups(*store, dataset);
-  read_pairs(*store, dataset);
-  read_dropped(*store, dataset);
+  dataset.group_names = read_names(*store);
+  const std::size_t K = dataset.group_names.size();
+  dataset.pair_count_K = read_counts<double>(*store, "pair_count", K);
+  dataset.dropped_count_K = read_counts<std::int64_t>(*store, "dropped_count", K);
+  dataset.shortened_count_K = read_counts<std::int64_t>(*store, "shortened_count", K);
+  dataset.pairs = read_pairs(*std::move(store), K);
   return dataset;
 }
 

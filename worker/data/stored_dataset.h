@@ -5,18 +5,29 @@
 #include <optional>
 
 #include "common/base/sha256.h"
+#include "common/dataset/token_store.h"
 #include "worker/data/encoded_pair.h"
 
 namespace equipoise {
 
 // Part of every key. It changes with what is stored, how it is stored, and how texts become token ids.
-inline constexpr std::string_view kStoredDatasetVersion = "encoded dataset 1";
+inline constexpr std::string_view kStoredDatasetVersion = "encoded dataset 2";
 
-// Throws as TokenStore::write.
-void write_dataset(const std::filesystem::path& path, const Digest& key, const EncodedDataset& dataset);
+// Writes a data set part by part, so that none of it need be in memory at once.
+class StoredDatasetWriter {
+ public:
+  // What they throw is what TokenStoreWriter throws.
+  StoredDatasetWriter(const std::filesystem::path& path, const Digest& key) : store_(path, key) {}
+  void add(const EncodedPairs& pairs);
+  // Names and counts of all pairs that were added; it is these that count, not those in `dataset`.
+  void commit(const EncodedDataset& dataset);
 
-// The same data set again; nothing where there is no such file. Throws std::invalid_argument naming the file for one
-// that is not what write_dataset() wrote with this key.
+ private:
+  TokenStoreWriter store_;
+};
+
+// The same data set again, whose pairs stay in the file; nothing where there is no such file. Throws
+// std::invalid_argument naming the file for one that is not what a StoredDatasetWriter wrote with this key.
 std::optional<EncodedDataset> read_dataset(const std::filesystem::path& path, const Digest& key);
 
 }  // namespace equipoise

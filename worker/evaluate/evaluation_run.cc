@@ -48,7 +48,7 @@ std::vector<double> to_numbers(const torch::Tensor& values_N) {
 PairTraits traits_of(const EncodedDataset& data, const LabelNoise& label_noise, torch::Dtype dtype) {
   std::vector<std::int64_t> tokens;
   std::vector<double> noise;
-  for (const EncodedPair& pair : data.pairs) {
+  for (const EncodedPair pair : data.pairs) {
     tokens.push_back(static_cast<std::int64_t>(pair.chosen_ids.size()));
     tokens.push_back(static_cast<std::int64_t>(pair.rejected_ids.size()));
     noise.push_back(label_noise.of(pair.memberships));

@@ -33,7 +33,7 @@ Json line_start(std::int64_t index, std::span<const Membership> memberships, con
 }
 
 Json scored_line(const EvaluatedPairs& pairs, std::size_t i, std::int64_t index) {
-  const EncodedPair& pair = pairs.data.pairs[i];
+  const EncodedPair pair = pairs.data.pairs[i];
   const bool has_rejected = pairs.rejected == RejectedAnswers::kScored;
   Json line = line_start(index, pair.memberships, pairs.data);
   line["policy_chosen_logp"] = pairs.policy.chosen_N[i];
@@ -57,10 +57,11 @@ void write_pairs(const EvaluatedPairs& pairs, const std::filesystem::path& path)
   };
   std::int64_t index = 0;
   std::size_t scored = 0;
-  for (const DroppedPair& dropped : pairs.data.dropped) {
+  for (std::size_t i = 0; i < pairs.data.pairs.num_dropped(); ++i) {
+    const DroppedPair dropped = pairs.data.pairs.dropped(i);
     for (; index < dropped.position; ++index) write(scored_line(pairs, scored++, index));
     Json line = line_start(index++, dropped.memberships, pairs.data);
-    line["dropped"] = dropped.reason;
+    line["dropped"] = dropped.cause.text();
     write(line);
   }
   for (; scored < pairs.data.pairs.size(); ++index) write(scored_line(pairs, scored++, index));

@@ -46,7 +46,7 @@ Part all_pairs(const EncodedDataset& data) {
   Part part;
   for (std::size_t i = 0; i < data.pairs.size(); ++i) part.position_n.push_back(i);
   part.weight_n.assign(data.pairs.size(), 1);
-  part.dropped = static_cast<double>(data.dropped.size());
+  part.dropped = static_cast<double>(data.pairs.num_dropped());
   return part;
 }
 
@@ -58,8 +58,9 @@ std::vector<Part> pairs_by_group(const EncodedDataset& data) {
       parts[membership.group].weight_n.push_back(membership.weight);
     }
   }
-  for (const DroppedPair& dropped : data.dropped) {
-    for (const Membership& membership : dropped.memberships) parts[membership.group].dropped += membership.weight;
+  for (std::size_t i = 0; i < data.pairs.num_dropped(); ++i) {
+    for (const Membership& membership : data.pairs.dropped(i).memberships)
+      parts[membership.group].dropped += membership.weight;
   }
   return parts;
 }
@@ -69,8 +70,8 @@ std::vector<Part> pairs_by_group(const EncodedDataset& data) {
 void write_summary(const EvaluatedPairs& pairs, const std::filesystem::path& path) {
   Json summary;
   summary["pairs"] = pairs.data.pairs.size();
-  summary["dropped"] = pairs.data.dropped.size();
-  if (!pairs.data.dropped.empty()) summary["dropped_reason"] = pairs.data.dropped.front().reason;
+  summary["dropped"] = pairs.data.pairs.num_dropped();
+  if (pairs.data.pairs.num_dropped() > 0) summary["dropped_reason"] = pairs.data.pairs.dropped(0).cause.text();
   summary["all"] = row_of("all", all_pairs(pairs.data), pairs);
   summary["groups"] = Json::array();
   const std::vector<Part> parts = pairs_by_group(pairs.data);

@@ -22,13 +22,15 @@ constexpr std::int64_t kProbeTokens = 64;
 torch::Tensor probe_logits(const Decoder& decoder) {
   const torch::NoGradGuard no_grad;
   std::mt19937_64 random(0);
-  EncodedPair probe;
+  std::vector<std::int32_t> ids;
   for (std::int64_t t = 0; t < kProbeTokens; ++t) {
     const auto vocab = static_cast<std::uint64_t>(decoder.config().vocab_size);
-    probe.prompt_ids.push_back(static_cast<std::int32_t>(random() % vocab));
+    ids.push_back(static_cast<std::int32_t>(random() % vocab));
   }
+  EncodedPairs probe;
+  probe.add({.prompt_ids = ids});
   const std::int64_t index = 0;
-  const PackedBatch batch = pack_pairs(std::span(&probe, 1), std::span(&index, 1), torch::kCPU);
+  const PackedBatch batch = pack_pairs(probe, std::span(&index, 1), torch::kCPU);
   return decoder.logits(decoder.hidden_states(batch)).to(torch::kFloat64);
 }
 

@@ -15,7 +15,7 @@ constexpr std::int64_t kMostTokens = 4096;
 
 using MicroBatches = std::span<const std::vector<std::int64_t>>;
 
-std::int64_t tokens_of(const std::vector<std::int64_t>& indices, std::span<const EncodedPair> pairs) {
+std::int64_t tokens_of(const std::vector<std::int64_t>& indices, const EncodedPairs& pairs) {
   std::int64_t tokens = 0;
   for (const std::int64_t index : indices) {
     tokens += static_cast<std::int64_t>(pairs[static_cast<std::size_t>(index)].num_tokens());
@@ -43,7 +43,7 @@ std::int64_t log_prob_token_budget(std::int64_t micro_batch_tokens) {
   return std::min(micro_batch_tokens, kMostTokens);
 }
 
-MicroBatches part_of_rank(MicroBatches micro_batches, std::span<const EncodedPair> pairs, RankInfo info) {
+MicroBatches part_of_rank(MicroBatches micro_batches, const EncodedPairs& pairs, RankInfo info) {
   std::vector<std::int64_t> tokens;
   for (const auto& indices : micro_batches) tokens.push_back(tokens_of(indices, pairs));
   const std::int64_t total = std::accumulate(tokens.begin(), tokens.end(), std::int64_t{0});

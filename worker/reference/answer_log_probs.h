@@ -21,7 +21,7 @@ struct AnswerLogProbs {
 
 // One pass over `pairs`.
 struct LogProbPass {
-  std::span<const EncodedPair> pairs;
+  const EncodedPairs& pairs;
   std::int64_t token_budget;  // of one forward pass, see log_prob_token_budget()
   Collective& ranks;
   std::string whose;                                        // "the reference model", in error messages
@@ -40,6 +40,6 @@ std::int64_t log_prob_token_budget(std::int64_t micro_batch_tokens);
 
 // The micro-batches of a rank: a contiguous part, which may be empty. Exposed for its test.
 std::span<const std::vector<std::int64_t>> part_of_rank(std::span<const std::vector<std::int64_t>> micro_batches,
-                                                        std::span<const EncodedPair> pairs, RankInfo info);
+                                                        const EncodedPairs& pairs, RankInfo info);
 
 }  // namespace equipoise

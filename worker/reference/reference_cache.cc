@@ -98,7 +98,7 @@ bool all_finite(const std::vector<double>& numbers) {
 
 }  // namespace
 
-Digest reference_key(const Digest& model, std::span<const EncodedPair> pairs, const LogProbArithmetic& arithmetic) {
+Digest reference_key(const Digest& model, const EncodedPairs& pairs, const LogProbArithmetic& arithmetic) {
   Sha256 sha256;
   sha256.update(kVersion);
   sha256.update(model);
@@ -106,7 +106,7 @@ Digest reference_key(const Digest& model, std::span<const EncodedPair> pairs, co
   add_ids(sha256, arithmetic.device);
   add_number(sha256, arithmetic.token_budget);
   add_number(sha256, std::uint64_t{pairs.size()});
-  for (const EncodedPair& pair : pairs) {
+  for (const EncodedPair pair : pairs) {
     add_ids(sha256, pair.prompt_ids);
     add_ids(sha256, pair.chosen_ids);
     add_ids(sha256, pair.rejected_ids);

@@ -23,7 +23,7 @@ struct LogProbArithmetic {
 
 // SHA-256 over the model, the ids of all pairs, in order (so tokenizer, template and truncation are in it; groups are
 // not), the arithmetic and the version of the entries' format.
-Digest reference_key(const Digest& model, std::span<const EncodedPair> pairs, const LogProbArithmetic& arithmetic);
+Digest reference_key(const Digest& model, const EncodedPairs& pairs, const LogProbArithmetic& arithmetic);
 
 // One entry. No process waits for another: writers of one key write the same, and the last one stays.
 class ReferenceCacheEntry {

@@ -28,7 +28,7 @@ ReferenceModel::ReferenceModel(ReferenceSettings settings, Collective& ranks, sp
 
 ReferenceModel::~ReferenceModel() = default;
 
-ReferenceModel::Answer ReferenceModel::log_probs(std::span<const EncodedPair> pairs, const std::string& what,
+ReferenceModel::Answer ReferenceModel::log_probs(const EncodedPairs& pairs, const std::string& what,
                                                  const std::function<void(std::int64_t)>& on_progress) {
   Answer answer;
   if (pairs.empty()) return answer;
@@ -57,7 +57,7 @@ ReferenceModel::Answer ReferenceModel::log_probs(std::span<const EncodedPair> pa
   return answer;
 }
 
-ReferenceCacheEntry ReferenceModel::entry_for(std::span<const EncodedPair> pairs) {
+ReferenceCacheEntry ReferenceModel::entry_for(const EncodedPairs& pairs) {
   if (!model_digest_) model_digest_ = model_digest(settings_.folder, settings_.adapter);
   const LogProbArithmetic arithmetic{.dtype = c10::toString(settings_.dtype),
                                      .device = c10::DeviceTypeName(settings_.device.type(), /*lower_case=*/true),

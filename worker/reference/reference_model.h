@@ -40,11 +40,11 @@ class ReferenceModel {
   // All ranks call it together and get the same. Rank 0 reads and writes the cache, and says in the log which it was;
   // `what` names the pairs: "training data". `on_progress` as in LogProbPass.
   // Throws std::invalid_argument for a model that cannot be loaded or used, or that is not the same on all ranks.
-  Answer log_probs(std::span<const EncodedPair> pairs, const std::string& what,
+  Answer log_probs(const EncodedPairs& pairs, const std::string& what,
                    const std::function<void(std::int64_t)>& on_progress = nullptr);
 
  private:
-  ReferenceCacheEntry entry_for(std::span<const EncodedPair> pairs);
+  ReferenceCacheEntry entry_for(const EncodedPairs& pairs);
   std::optional<AnswerLogProbs> read(const ReferenceCacheEntry& entry, std::size_t num_pairs, const std::string& what);
   void keep(const ReferenceCacheEntry& entry, const AnswerLogProbs& values, const std::string& what);
   const Decoder& decoder();

@@ -43,7 +43,7 @@ void compare(const Answer& answer, double rounding, ProbeResult& result) {
 
 }  // namespace
 
-ProbeResult probe_reference(const Decoder& policy, std::span<const EncodedPair> pairs, const AnswerLogProbs& reference,
+ProbeResult probe_reference(const Decoder& policy, const EncodedPairs& pairs, const AnswerLogProbs& reference,
                             std::int64_t token_budget) {
   const torch::NoGradGuard no_grad;
   const double rounding = rounding_of(policy.head_weight().scalar_type());

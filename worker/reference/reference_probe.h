@@ -21,7 +21,7 @@ struct ProbeResult {
 
 // Compares at most 8 pairs, spread evenly over `pairs`; `reference` is of all of them. One rank is enough.
 // Rounding: 1e-9 (float64), 1e-4 (float32), 2e-2 (narrower types) for each token and each nat of the log-prob.
-ProbeResult probe_reference(const Decoder& policy, std::span<const EncodedPair> pairs, const AnswerLogProbs& reference,
+ProbeResult probe_reference(const Decoder& policy, const EncodedPairs& pairs, const AnswerLogProbs& reference,
                             std::int64_t token_budget);
 
 // "the log-probability of an answer of pair 17 is -35.2 by the policy and -34.1 by the reference".

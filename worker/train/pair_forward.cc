@@ -46,7 +46,7 @@ double loss_scale(const ForwardInputs& inputs, std::span<const std::int64_t> ind
   if (inputs.loss.type != LossType::kSft || inputs.loss.sft_average != SftAverage::kToken) return 1;
   double answer_tokens = 0;
   for (std::size_t b = 0; b < indices.size(); ++b) {
-    const EncodedPair& pair = inputs.pairs[static_cast<std::size_t>(indices[b])];
+    const EncodedPair pair = inputs.pairs[static_cast<std::size_t>(indices[b])];
     answer_tokens += (weight_B.empty() ? 1 : weight_B[b]) * static_cast<double>(pair.chosen_ids.size());
   }
   return answer_tokens > 0 ? static_cast<double>(indices.size()) / answer_tokens : 1;
@@ -68,7 +68,7 @@ PairForward forward_pairs(const ForwardInputs& inputs, std::span<const std::int6
   const auto nll_B = losses.nll_B.defined() ? to_host(losses.nll_B) : std::vector<double>(indices.size());
   const auto chosen_logp_B = to_host(policy.chosen_B), rejected_logp_B = to_host(policy.rejected_B);
   for (std::size_t b = 0; b < indices.size(); ++b) {
-    const EncodedPair& pair = inputs.pairs[static_cast<std::size_t>(indices[b])];
+    const EncodedPair pair = inputs.pairs[static_cast<std::size_t>(indices[b])];
     result.outcomes.push_back({.loss = loss_B[b],
                                .chosen_reward = chosen_reward_B[b],
                                .rejected_reward = rejected_reward_B[b],

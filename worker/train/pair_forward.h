@@ -15,7 +15,7 @@ namespace equipoise {
 struct ForwardInputs {
   const Decoder& decoder;
   const LossConfig& loss;
-  std::span<const EncodedPair> pairs;
+  const EncodedPairs& pairs;
   const AnswerLogProbs& reference;  // of all pairs; empty when no reference is used
   const LabelNoise* label_noise = nullptr;
 };

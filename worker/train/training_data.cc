@@ -66,14 +66,14 @@ void check_groups_have_pairs(const EncodedDataset& train, const JobConfig& confi
 
 Strata strata_of(const EncodedDataset& train, const std::map<std::string, double>& group_shares) {
   std::vector<std::span<const Membership>> memberships_N;
-  for (const EncodedPair& pair : train.pairs) memberships_N.emplace_back(pair.memberships);
+  for (const EncodedPair pair : train.pairs) memberships_N.emplace_back(pair.memberships);
   return make_strata(smallest_groups(memberships_N, train.group_names.size()), train.group_names, group_shares);
 }
 
 std::vector<double> label_floors(const EncodedDataset& dataset, const JobConfig& config) {
   if (config.robust.baseline != Baseline::kLabelEntropy) return {};
   MeanLabelFloors floors(config.loss, dataset.group_names.size());
-  for (const EncodedPair& pair : dataset.pairs) floors.add(pair.chosen_share, pair.memberships);
+  for (const EncodedPair pair : dataset.pairs) floors.add(pair.chosen_share, pair.memberships);
   return floors.mean_K();
 }
 

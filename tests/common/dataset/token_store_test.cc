@@ -20,9 +20,10 @@ const Digest kKey{std::byte{1}, std::byte{2}};
 class Store : public testing::Test {
  protected:
   void write(const std::vector<std::int32_t>& ids, const std::vector<double>& weights = {0.5}) const {
-    const std::vector<TokenStore::Column> columns = {{.name = "id", .bytes = std::as_bytes(std::span(ids))},
-                                                     {.name = "weight", .bytes = std::as_bytes(std::span(weights))}};
-    TokenStore::write(path_, kKey, columns);
+    TokenStoreWriter store(path_, kKey);
+    store.add("id", std::span(ids));
+    store.add("weight", std::span(weights));
+    store.commit();
   }
   // What is said of the file with one byte changed, or cut to a length.
   std::string refusal() const {
@@ -78,31 +79,83 @@ TEST_F(Store, RefusesWhateverIsCutOffOrAdded) {
   }
   folder_.write("store", good + "x");
   EXPECT_THAT(refusal(), HasSubstr("is cut short"));
-  folder_.write("store",
-                "something else, long enough to be a header of a store, and that is all that it is. More. More.");
+  folder_.write(
+      "store",
+      "something else, long enough to be a store, and that is all that it is. More. More. More. More. More. More.");
   EXPECT_EQ(refusal(), "is not a token store");
 }
 
-// With a right checksum, as only somebody makes it who wants to.
+// With a right checksum, as only somebody makes it who wants to. At the end are the place of the list of columns, its
+// length, the file's size, the key and the checksum; an entry is a name, a place and a size.
 TEST_F(Store, RefusesColumnsOutsideOfTheFile) {
   write({1, 2, 3});
   const std::string good = read_file(path_);
-  constexpr std::size_t kHeader = 80, kCount = 8, kName = 24;
+  constexpr std::size_t kFooter = 88, kEntry = 40, kName = 24;
+  const std::size_t footer = good.size() - kFooter, directory = footer - 2 * kEntry;
   const auto forged = [&](std::size_t place, std::uint64_t number) {
-    std::string file = good;
+    std::string file = good.substr(0, good.size() - sizeof(Digest));
     std::memcpy(file.data() + place, &number, sizeof(number));
     Sha256 sha256;
-    sha256.update(std::string_view(file).substr(kHeader));
+    sha256.update(file);
     const Digest checksum = sha256.finish();
-    std::memcpy(file.data() + 48, checksum.data(), checksum.size());
+    file.append(reinterpret_cast<const char*>(checksum.data()), checksum.size());
     folder_.write("store", file);
     return refusal();
   };
-  EXPECT_EQ(forged(kHeader, 65), "has more columns than fit");
-  EXPECT_EQ(forged(kHeader, std::uint64_t{1} << 61), "has more columns than fit");
-  EXPECT_EQ(forged(kHeader + kCount + kName, std::uint64_t{1} << 62), "has a column outside of the file");
-  EXPECT_EQ(forged(kHeader + kCount + kName, 1), "has a column outside of the file");
-  EXPECT_EQ(forged(kHeader + kCount + kName + 8, ~std::uint64_t{0}), "has a column outside of the file");
+  ASSERT_EQ(forged(footer, directory), "accepted");
+  EXPECT_EQ(forged(footer, directory + 8), "has a list of columns that does not fit");
+  EXPECT_EQ(forged(footer, directory + kEntry), "has a list of columns that does not fit");
+  EXPECT_EQ(forged(footer, ~std::uint64_t{0}), "has a list of columns that does not fit");
+  EXPECT_EQ(forged(footer, good.size() - 8), "has a list of columns that does not fit");
+  EXPECT_EQ(forged(footer + 8, 3), "has a list of columns that does not fit");
+  EXPECT_EQ(forged(footer + 8, std::uint64_t{1} << 61), "has a list of columns that does not fit");
+  EXPECT_EQ(forged(directory + kName, std::uint64_t{1} << 62), "has a column outside of the file");
+  EXPECT_EQ(forged(directory + kName, 1), "has a column outside of the file");
+  EXPECT_EQ(forged(directory + kName + 8, ~std::uint64_t{0}), "has a column outside of the file");
+  EXPECT_EQ(forged(directory + kName + 8, directory - 63), "has a column outside of the file");
+}
+
+TEST_F(Store, GivesThePiecesOfAColumnInTheOrderInWhichTheyWereAdded) {
+  TokenStoreWriter writer(path_, kKey);
+  for (const std::int32_t number : {3, 1, 2}) writer.add("id", std::as_bytes(std::span(&number, 1)));
+  writer.add("id", std::span<const std::byte>());
+  writer.commit();
+  const auto store = TokenStore::open(path_, kKey);
+  ASSERT_TRUE(store);
+  EXPECT_THAT(store->columns<std::int32_t>("id"),
+              ElementsAre(ElementsAre(3), ElementsAre(1), ElementsAre(2), ElementsAre()));
+  EXPECT_THAT([&] { store->column<std::int32_t>("id"); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("has more than one column \"id\"")));
+}
+
+// Longer than what is checked at once.
+TEST_F(Store, ChecksAllOfALargeFile) {
+  write(std::vector<std::int32_t>(9'000'000, 5));
+  const auto store = TokenStore::open(path_, kKey);
+  ASSERT_TRUE(store);
+  EXPECT_THAT(store->column<std::int32_t>("id"), testing::Each(5));
+  std::string changed = read_file(path_);
+  changed[30'000'000] ^= 1;
+  folder_.write("store", changed);
+  EXPECT_EQ(refusal(), "has changed since it was written");
+}
+
+// The columns stand where the file is mapped, not in memory of their own.
+TEST_F(Store, StaysWhereItIsWhenItIsMoved) {
+  write({1, 2, 3});
+  auto store = TokenStore::open(path_, kKey);
+  ASSERT_TRUE(store);
+  const auto* const before = store->column<std::int32_t>("id").data();
+  const TokenStore moved = *std::move(store);
+  EXPECT_EQ(moved.column<std::int32_t>("id").data(), before);
+}
+
+TEST_F(Store, IsNotThereUntilAllOfItIs) {
+  {
+    TokenStoreWriter writer(path_, kKey);
+    writer.add("id", std::span<const std::byte>());
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 TEST_F(Store, RefusesAColumnThatIsNotThereOrOfAnotherType) {

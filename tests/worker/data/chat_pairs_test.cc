@@ -4,6 +4,7 @@
 
 #include "common/config/job_config.h"
 #include "tests/support/temp_folder.h"
+#include "tests/worker/owned_pair.h"
 #include "worker/data/chat_templates.h"
 #include "worker/data/encoded_pair.h"
 
@@ -54,7 +55,7 @@ constexpr char kLine[] =
 
 TEST_F(ChatPairs, AreTheTokensOfTheRenderedTexts) {
   folder_.write("chat_template.jinja", kTemplate);
-  const EncodedPair pair = encode(kLine).pairs.at(0);
+  const OwnedPair pair = owned(encode(kLine).pair(0));
   EXPECT_EQ(pair.prompt_ids, ids("<bos>user\nIs tea good?<eos>assistant\n"));
   Ids chosen = pair.prompt_ids;
   chosen.insert(chosen.end(), pair.chosen_ids.begin(), pair.chosen_ids.end());
@@ -69,8 +70,9 @@ TEST_F(ChatPairs, MayStandBetweenTexts) {
   const std::string text = R"({"prompt": "Is it?", "chosen": "Yes", "rejected": "No", "group": "g"})";
   const EncodedDataset encoded = encode(text + "\n" + kLine + "\n" + text);
   ASSERT_EQ(encoded.pairs.size(), 3U);
-  EXPECT_EQ(encoded.pairs[0].prompt_ids, encoded.pairs[2].prompt_ids);
-  EXPECT_NE(encoded.pairs[0].prompt_ids, encoded.pairs[1].prompt_ids);
+  const std::vector<OwnedPair> pairs = owned(encoded.pairs);
+  EXPECT_EQ(pairs[0].prompt_ids, pairs[2].prompt_ids);
+  EXPECT_NE(pairs[0].prompt_ids, pairs[1].prompt_ids);
 }
 
 TEST_F(ChatPairs, AreRefusedWithoutATemplate) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/temp_folder.h"
+#include "tests/worker/owned_pair.h"
 
 namespace equipoise {
 namespace {
@@ -15,36 +16,36 @@ using testing::ElementsAre;
 // Three pairs of "a", of which two are also of "b"; of each group some were left out or cut.
 EncodedDataset data() {
   const auto pair = [](std::vector<Membership> memberships) {
-    return EncodedPair{
+    return OwnedPair{
         .prompt_ids = {1, 2}, .chosen_ids = {3}, .rejected_ids = {4, 5}, .memberships = std::move(memberships)};
   };
-  return {.pairs = {pair({{0, 1}}), pair({{0, 1}, {1, 0.5}}), pair({{0, 1}, {1, 0.5}})},
-          .group_names = {"a", "b", "c"},
-          .pair_count_K = {3, 1, 0},
-          .dropped_pairs = 4,
-          .dropped = {},
-          .dropped_count_K = {1, 3, 0},
-          .shortened_count_K = {2, 0, 0}};
+  EncodedDataset dataset{.pairs = encoded({pair({{0, 1}}), pair({{0, 1}, {1, 0.5}}), pair({{0, 1}, {1, 0.5}})}),
+                         .group_names = {"a", "b", "c"},
+                         .pair_count_K = {3, 1, 0},
+                         .dropped_count_K = {1, 3, 0},
+                         .shortened_count_K = {2, 0, 0}};
+  for (const std::uint32_t group : {0, 1, 1, 1}) dataset.pairs.add_dropped(std::vector<Membership>{{group, 1}}, {});
+  return dataset;
 }
 
-FileReading reading() { return {.file = "t.jsonl", .from_cache = true, .seconds = std::chrono::milliseconds(250)}; }
+FileReading reading(const std::string& file = "t.jsonl") {
+  return {.file = file, .from_cache = true, .seconds = std::chrono::milliseconds(250), .counts = count_file(data())};
+}
 
 TEST(DataReport, SaysHowAFileWasRead) {
-  EXPECT_EQ(reading_line(reading(), data()), "t.jsonl: 3 pairs, 15 tokens, read from the cache in 0.2 s");
+  EXPECT_EQ(reading_line(reading()), "t.jsonl: 3 pairs, 15 tokens, read from the cache in 0.2 s");
 }
 
 TEST(DataReport, NamesTheGroupsThatLostMostFirst) {
-  EXPECT_THAT(loss_lines(reading(), data(), 64, 10),
+  EXPECT_THAT(loss_lines(reading(), 64, 10),
               ElementsAre("t.jsonl: group \"b\": 3 of 5 pairs are left out and 0 are cut to data.max_length = 64",
                           "t.jsonl: group \"a\": 1 of 4 pairs are left out and 2 are cut to data.max_length = 64"));
-  EXPECT_EQ(loss_lines(reading(), data(), 64, 1).size(), 1U);
+  EXPECT_EQ(loss_lines(reading(), 64, 1).size(), 1U);
 }
 
 TEST(DataReport, CountsEachGroup) {
   const TempFolder folder;
-  const EncodedDataset dataset = data();
-  const FileReading train = reading();
-  write_data_report(folder / "data.json", {{.split = "train", .reading = train, .data = dataset}});
+  write_data_report(folder / "data.json", {reading()}, {});
   const auto json = nlohmann::json::parse(read_file(folder / "data.json"));
   EXPECT_EQ(json["train"]["pairs"], 3);
   EXPECT_EQ(json["train"]["dropped"], 4);
@@ -52,6 +53,16 @@ TEST(DataReport, CountsEachGroup) {
   EXPECT_EQ(json["train"]["from_cache"], true);
   EXPECT_EQ(json["train"]["groups"]["b"], nlohmann::json({{"pairs", 2}, {"dropped", 3}, {"shortened", 0}}));
   EXPECT_FALSE(json.contains("validation"));
+}
+
+TEST(DataReport, ListsSeveralFiles) {
+  const TempFolder folder;
+  write_data_report(folder / "data.json", {reading("a.jsonl"), reading("b.jsonl")}, {reading("v.jsonl")});
+  const auto json = nlohmann::json::parse(read_file(folder / "data.json"));
+  ASSERT_EQ(json["train"].size(), 2U);
+  EXPECT_EQ(json["train"][1]["file"], "b.jsonl");
+  EXPECT_EQ(json["train"][1]["groups"]["a"]["dropped"], 1);
+  EXPECT_EQ(json["validation"]["file"], "v.jsonl");
 }
 
 }  // namespace

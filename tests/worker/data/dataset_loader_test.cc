@@ -51,14 +51,13 @@ class Loader : public testing::Test {
 void expect_same(const EncodedDataset& a, const EncodedDataset& b) {
   EXPECT_EQ(dataset_digest(a), dataset_digest(b));
   EXPECT_EQ(a.pair_count_K, b.pair_count_K);
-  EXPECT_EQ(a.dropped_pairs, b.dropped_pairs);
   EXPECT_EQ(a.dropped_count_K, b.dropped_count_K);
   EXPECT_EQ(a.shortened_count_K, b.shortened_count_K);
-  ASSERT_EQ(a.dropped.size(), b.dropped.size());
-  for (std::size_t i = 0; i < a.dropped.size(); ++i) {
-    EXPECT_EQ(a.dropped[i].position, b.dropped[i].position);
-    EXPECT_EQ(a.dropped[i].reason, b.dropped[i].reason);
-    EXPECT_EQ(a.dropped[i].memberships.at(0).group, b.dropped[i].memberships.at(0).group);
+  ASSERT_EQ(a.pairs.num_dropped(), b.pairs.num_dropped());
+  for (std::size_t i = 0; i < a.pairs.num_dropped(); ++i) {
+    EXPECT_EQ(a.pairs.dropped(i).position, b.pairs.dropped(i).position);
+    EXPECT_EQ(a.pairs.dropped(i).cause.text(), b.pairs.dropped(i).cause.text());
+    EXPECT_EQ(a.pairs.dropped(i).memberships.front().group, b.pairs.dropped(i).memberships.front().group);
   }
 }
 
@@ -67,7 +66,7 @@ TEST_F(Loader, ReadsTheSecondTimeWhatItTokenisedTheFirst) {
   const LoadedDataset first = load();
   EXPECT_FALSE(first.from_cache);
   EXPECT_THAT(first.notes, IsEmpty());
-  ASSERT_GT(first.data.dropped.size(), 0U);
+  ASSERT_GT(first.data.pairs.num_dropped(), 0U);
   const LoadedDataset second = load();
   EXPECT_TRUE(second.from_cache);
   expect_same(second.data, first.data);
@@ -82,7 +81,7 @@ TEST_F(Loader, KeepsMembershipsAndShares) {
   const LoadedDataset second = load(file);
   ASSERT_TRUE(second.from_cache);
   expect_same(second.data, first);
-  const EncodedPair& pair = second.data.pairs.at(0);
+  const EncodedPair pair = second.data.pair(0);
   EXPECT_EQ(pair.chosen_share, 0.7);
   ASSERT_EQ(pair.memberships.size(), 2U);
   EXPECT_EQ(pair.memberships[0].weight, 0.25);
@@ -98,7 +97,9 @@ TEST_F(Loader, DoesNotTouchTheTokenizerTheSecondTime) {
   const EncodedDataset expected = load().data;
   settings_.model = folder_ / "model";
   EXPECT_THROW(load(), std::invalid_argument);
-  write_dataset(entry, digest, expected);
+  StoredDatasetWriter store(entry, digest);
+  store.add(expected.pairs);
+  store.commit(expected);
   expect_same(load().data, expected);
 }
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/temp_folder.h"
+#include "tests/worker/owned_pair.h"
 
 namespace equipoise {
 namespace {
@@ -46,9 +47,10 @@ TEST_P(GoldenTokens, AreThoseOfTrl) {
     const EncodedDataset encoded = encode_pairs(read_golden(file), tokenizer_, 1 << 20, 2);
     ASSERT_EQ(encoded.pairs.size(), golden[file].size());
     for (std::size_t i = 0; i < encoded.pairs.size(); ++i) {
-      EXPECT_EQ(encoded.pairs[i].prompt_ids, golden[file][i]["prompt_ids"].get<Ids>()) << file << " " << i;
-      EXPECT_EQ(encoded.pairs[i].chosen_ids, golden[file][i]["chosen_ids"].get<Ids>()) << file << " " << i;
-      EXPECT_EQ(encoded.pairs[i].rejected_ids, golden[file][i]["rejected_ids"].get<Ids>()) << file << " " << i;
+      const OwnedPair pair = owned(encoded.pair(i));
+      EXPECT_EQ(pair.prompt_ids, golden[file][i]["prompt_ids"].get<Ids>()) << file << " " << i;
+      EXPECT_EQ(pair.chosen_ids, golden[file][i]["chosen_ids"].get<Ids>()) << file << " " << i;
+      EXPECT_EQ(pair.rejected_ids, golden[file][i]["rejected_ids"].get<Ids>()) << file << " " << i;
     }
   }
 }
@@ -67,11 +69,11 @@ void GoldenTokens::expect_cut(int max_length) const {
   const auto golden = read_json("golden/lm/golden/" + family_ +
                                 "/token_ids_truncated.json")["trl_max_length_" + std::to_string(max_length)];
   const EncodedDataset encoded = encode_pairs(truncation_lines(), tokenizer_, max_length, 1);
-  EXPECT_EQ(encoded.dropped_pairs, static_cast<std::int64_t>(golden["dropped"].size()));
+  EXPECT_EQ(encoded.pairs.num_dropped(), golden["dropped"].size());
   ASSERT_EQ(encoded.pairs.size(), golden["examples"].size());
   for (std::size_t i = 0; i < encoded.pairs.size(); ++i) {
     const auto& expected = golden["examples"][i];
-    const EncodedPair& pair = encoded.pairs[i];
+    const OwnedPair pair = owned(encoded.pair(i));
     Ids chosen = pair.prompt_ids, rejected = pair.prompt_ids;
     chosen.insert(chosen.end(), pair.chosen_ids.begin(), pair.chosen_ids.end());
     rejected.insert(rejected.end(), pair.rejected_ids.begin(), pair.rejected_ids.end());
@@ -101,15 +103,15 @@ TEST(EncodePairs, CountsMembershipsOfKeptPairsOnly) {
   ASSERT_LT(all.pairs[1].prompt_ids.size(), all.pairs[0].prompt_ids.size());
   const EncodedDataset cut = encode_pairs(two_pairs(), tokenizer, longer_prompt, 1);
   EXPECT_EQ(cut.pair_count_K, (std::vector<double>{0.25, 0.5}));
-  EXPECT_EQ(cut.dropped_pairs, 1);
+  EXPECT_EQ(cut.pairs.num_dropped(), 1U);
 }
 
 TEST(EncodePairs, DoesNotAppendASecondEndOfSequence) {
   const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
   PreferenceData data = two_pairs();
-  const Ids expected = encode_pairs(data, tokenizer, 100, 1).pairs[0].chosen_ids;
+  const Ids expected = owned(encode_pairs(data, tokenizer, 100, 1).pair(0)).chosen_ids;
   data.pairs[0].chosen = "Yes<eos>";
-  EXPECT_EQ(encode_pairs(data, tokenizer, 100, 1).pairs[0].chosen_ids, expected);
+  EXPECT_EQ(owned(encode_pairs(data, tokenizer, 100, 1).pair(0)).chosen_ids, expected);
   EXPECT_EQ(expected.back(), tokenizer.eos_id);
 }
 
@@ -126,8 +128,8 @@ TEST(EncodePairs, EndsThePromptWhereTheFirstOfBothAnswersParts) {
   const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
   PreferenceData data = two_pairs();
   data.pairs[0] = {"The best response is import", "ed goods", "ant to us", {{0, 1.0}}};
-  const EncodedPair both = encode_pairs(data, tokenizer, 100, 1).pairs[0];
-  const EncodedPair chosen = encode_pairs(data, tokenizer, 100, 1, Answers::kChosen).pairs[0];
+  const OwnedPair both = owned(encode_pairs(data, tokenizer, 100, 1).pair(0));
+  const OwnedPair chosen = owned(encode_pairs(data, tokenizer, 100, 1, Answers::kChosen).pair(0));
   EXPECT_EQ(both.prompt_ids.size() + 1, chosen.prompt_ids.size());
   EXPECT_EQ(both.chosen_ids.size(), chosen.chosen_ids.size() + 1);
   EXPECT_EQ(both.chosen_ids.front(), chosen.prompt_ids.back());
@@ -152,19 +154,27 @@ TEST(DatasetDigest, ChangesWithEveryPartOfThePairs) {
   const auto digest = dataset_digest(original);
   EXPECT_EQ(dataset_digest(original), digest);
   const auto changed = [&](auto change) {
-    EncodedDataset copy = original;
-    change(copy);
+    std::vector<OwnedPair> pairs = owned(original.pairs);
+    EncodedDataset copy{.pairs = {},
+                        .group_names = original.group_names,
+                        .pair_count_K = original.pair_count_K,
+                        .dropped_count_K = {},
+                        .shortened_count_K = {}};
+    change(pairs, copy.group_names);
+    copy.pairs = encoded(pairs);
     return dataset_digest(copy);
   };
-  EXPECT_NE(changed([](EncodedDataset& d) { d.pairs[1].chosen_ids[0] += 1; }), digest);
-  EXPECT_NE(changed([](EncodedDataset& d) { d.pairs[1].memberships[0].weight = 0.5; }), digest);
-  EXPECT_NE(changed([](EncodedDataset& d) { std::swap(d.pairs[0], d.pairs[1]); }), digest);
-  EXPECT_NE(changed([](EncodedDataset& d) { d.group_names[1] = "c"; }), digest);
-  EXPECT_NE(changed([](EncodedDataset& d) { d.pairs[1].chosen_share = 0.5; }), digest);
+  using Pairs = std::vector<OwnedPair>;
+  EXPECT_EQ(changed([](Pairs&, auto&) {}), digest);
+  EXPECT_NE(changed([](Pairs& pairs, auto&) { pairs[1].chosen_ids[0] += 1; }), digest);
+  EXPECT_NE(changed([](Pairs& pairs, auto&) { pairs[1].memberships[0].weight = 0.5; }), digest);
+  EXPECT_NE(changed([](Pairs& pairs, auto&) { std::swap(pairs[0], pairs[1]); }), digest);
+  EXPECT_NE(changed([](Pairs&, auto& names) { names[1] = "c"; }), digest);
+  EXPECT_NE(changed([](Pairs& pairs, auto&) { pairs[1].chosen_share = 0.5; }), digest);
   // A token that moves from the prompt to the answer leaves the same ids in the same order.
-  EXPECT_NE(changed([](EncodedDataset& d) {
-              d.pairs[0].chosen_ids.insert(d.pairs[0].chosen_ids.begin(), d.pairs[0].prompt_ids.back());
-              d.pairs[0].prompt_ids.pop_back();
+  EXPECT_NE(changed([](Pairs& pairs, auto&) {
+              pairs[0].chosen_ids.insert(pairs[0].chosen_ids.begin(), pairs[0].prompt_ids.back());
+              pairs[0].prompt_ids.pop_back();
             }),
             digest);
 }

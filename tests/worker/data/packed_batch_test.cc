@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/worker/owned_pair.h"
+
 namespace equipoise {
 namespace {
 
@@ -12,16 +14,15 @@ Rows values(const torch::Tensor& tensor) {
   return {flat.data_ptr<std::int64_t>(), flat.data_ptr<std::int64_t>() + flat.numel()};
 }
 
-EncodedPair pair(std::vector<std::int32_t> prompt, std::vector<std::int32_t> chosen,
-                 std::vector<std::int32_t> rejected) {
+OwnedPair pair(std::vector<std::int32_t> prompt, std::vector<std::int32_t> chosen, std::vector<std::int32_t> rejected) {
   return {.prompt_ids = std::move(prompt),
           .chosen_ids = std::move(chosen),
           .rejected_ids = std::move(rejected),
           .memberships = {}};
 }
 
-PackedBatch pack(const std::vector<EncodedPair>& pairs, const Rows& indices) {
-  return pack_pairs(pairs, indices, torch::kCPU);
+PackedBatch pack(const std::vector<OwnedPair>& pairs, const Rows& indices) {
+  return pack_pairs(encoded(pairs), indices, torch::kCPU);
 }
 
 TEST(PackPairs, StoresThePromptOnceAndBothAnswersContinueItsPositions) {
@@ -71,7 +72,7 @@ TEST(PackPairs, LetsPaddingSeeItselfAlone) {
 }
 
 TEST(PackPairs, PadsNoPairToMoreThanTwiceItsLength) {
-  std::vector<EncodedPair> pairs;
+  std::vector<OwnedPair> pairs;
   Rows indices;
   for (std::size_t length = 1; length <= 300; length += 13) {
     pairs.push_back(pair(std::vector<std::int32_t>(length, 1), {2}, {3}));
@@ -99,8 +100,8 @@ TEST(PackPairs, TakesPairsWithoutAnyToken) {
 using Split = std::vector<Rows>;
 
 TEST(SplitMicroBatches, FillsEachUpToTheBudgetInOrder) {
-  const std::vector<EncodedPair> pairs = {pair({1}, {2}, {3}), pair({1}, {2}, {}), pair({1, 1, 1, 1}, {2}, {3}),
-                                          pair({1}, {}, {})};
+  const EncodedPairs pairs =
+      encoded({pair({1}, {2}, {3}), pair({1}, {2}, {}), pair({1, 1, 1, 1}, {2}, {3}), pair({1}, {}, {})});
   EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2, 3}, 5), (Split{{0, 1}, {2}, {3}}));
   EXPECT_EQ(split_micro_batches(pairs, Rows{3, 2, 1, 0}, 100), (Split{{3, 2, 1, 0}}));
   EXPECT_EQ(split_micro_batches(pairs, Rows{2, 2}, 1), (Split{{2}, {2}}));

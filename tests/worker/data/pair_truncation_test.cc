@@ -7,6 +7,7 @@
 
 #include "common/config/job_config.h"
 #include "tests/support/temp_folder.h"
+#include "tests/worker/owned_pair.h"
 #include "worker/data/encoded_pair.h"
 
 namespace equipoise {
@@ -36,7 +37,8 @@ class OfficialTokens : public testing::TestWithParam<OfficialCase> {
   static PreferenceData read(const std::string& name) {
     return read_preference_file("golden/lm/data/" + name + ".jsonl", Rejected::kRequired);
   }
-  static void expect_same(const EncodedPair& pair, const nlohmann::json& expected) {
+  static void expect_same(const EncodedPair& encoded, const nlohmann::json& expected) {
+    const OwnedPair pair = owned(encoded);
     EXPECT_EQ(pair.prompt_ids, expected["prompt_ids"].get<Ids>());
     EXPECT_EQ(pair.chosen_ids, expected["chosen_ids"].get<Ids>());
     EXPECT_EQ(pair.rejected_ids, expected["rejected_ids"].get<Ids>());
@@ -87,7 +89,7 @@ TEST(TruncatePair, LeavesAPairAloneThatFits) {
     PairIds ids = four_two_three();
     const Truncated result = truncate_pair({.max_length = 7, .max_prompt_length = 4, .truncation = truncation}, ids);
     EXPECT_FALSE(result.shortened);
-    EXPECT_EQ(result.dropped, "");
+    EXPECT_FALSE(result.dropped);
     EXPECT_THAT(ids.prompt, ElementsAre(1, 2, 3, 4));
     EXPECT_THAT(*ids.rejected, ElementsAre(7, 8, 9));
   }
@@ -126,11 +128,13 @@ TEST(TruncatePair, CutsALongPromptFirst) {
 
 TEST(TruncatePair, DropsWhatIsTooLong) {
   PairIds ids = four_two_three();
-  EXPECT_EQ(truncate_pair({.max_length = 4}, ids).dropped,
+  EXPECT_EQ(truncate_pair({.max_length = 4}, ids).dropped.value().text(),
             "its prompt of 4 tokens leaves no room for an answer within max_length = 4");
-  EXPECT_EQ(truncate_pair({.max_length = 6, .truncation = Truncation::kDrop}, ids).dropped,
+  EXPECT_EQ(truncate_pair({.max_length = 6, .truncation = Truncation::kDrop}, ids).dropped.value().text(),
             "its 7 tokens are more than max_length = 6");
-  EXPECT_EQ(truncate_pair({.max_length = 60, .max_prompt_length = 3, .truncation = Truncation::kDrop}, ids).dropped,
+  EXPECT_EQ(truncate_pair({.max_length = 60, .max_prompt_length = 3, .truncation = Truncation::kDrop}, ids)
+                .dropped.value()
+                .text(),
             "its prompt of 4 tokens is longer than max_prompt_length = 3");
   EXPECT_THAT(ids.prompt, ElementsAre(1, 2, 3, 4));
 }

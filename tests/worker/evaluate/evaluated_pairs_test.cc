@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "tests/support/temp_folder.h"
+#include "tests/worker/owned_pair.h"
 
 namespace equipoise {
 namespace {
@@ -17,10 +18,15 @@ using Json = nlohmann::json;
 EncodedDataset two_of_four() {
   EncodedDataset data;
   data.group_names = {"India", "Asia"};
-  data.pairs = {{.prompt_ids = {2, 3}, .chosen_ids = {4, 1}, .rejected_ids = {5}, .memberships = {{0, 1.0}}},
-                {.prompt_ids = {2}, .chosen_ids = {4}, .rejected_ids = {5, 6, 1}, .memberships = {{0, 1.0}, {1, 0.5}}}};
-  data.dropped = {{.position = 1, .memberships = {{1, 1.0}}, .reason = "too long"},
-                  {.position = 3, .memberships = {{0, 1.0}, {1, 1.0}}, .reason = "too long as well"}};
+  const OwnedPair first{.prompt_ids = {2, 3}, .chosen_ids = {4, 1}, .rejected_ids = {5}, .memberships = {{0, 1.0}}};
+  const OwnedPair third{
+      .prompt_ids = {2}, .chosen_ids = {4}, .rejected_ids = {5, 6, 1}, .memberships = {{0, 1.0}, {1, 0.5}}};
+  data.pairs.add(first.view());
+  data.pairs.add_dropped(std::vector<Membership>{{1, 1.0}},
+                         {.what = DropCause::What::kLongPair, .tokens = 9, .limit = 5});
+  data.pairs.add(third.view());
+  data.pairs.add_dropped(std::vector<Membership>{{0, 1.0}, {1, 1.0}},
+                         {.what = DropCause::What::kNoRoom, .tokens = 6, .limit = 5});
   return data;
 }
 
@@ -56,11 +62,14 @@ TEST(PairsFile, HasALineForEveryPairOfTheFileInItsOrder) {
                             {"chosen_tokens", 2},
                             {"rejected_tokens", 1},
                             {"loss", 0.7}}));
-  EXPECT_EQ(lines[1], Json({{"index", 1}, {"group", "Asia"}, {"dropped", "too long"}}));
+  EXPECT_EQ(lines[1],
+            Json({{"index", 1}, {"group", "Asia"}, {"dropped", "its 9 tokens are more than max_length = 5"}}));
   EXPECT_EQ(lines[2]["index"], 2);
   EXPECT_EQ(lines[2]["group"], Json({{"India", 1.0}, {"Asia", 0.5}}));
   EXPECT_EQ(lines[2]["policy_chosen_logp"], -2.5);
-  EXPECT_EQ(lines[3], Json({{"index", 3}, {"group", {"India", "Asia"}}, {"dropped", "too long as well"}}));
+  EXPECT_EQ(lines[3], Json({{"index", 3},
+                            {"group", {"India", "Asia"}},
+                            {"dropped", "its prompt of 6 tokens leaves no room for an answer within max_length = 5"}}));
 }
 
 TEST(PairsFile, LeavesOutWhatThereIsNot) {
@@ -91,7 +100,7 @@ TEST(SummaryFile, HasMeansOfEveryGroupAndOfAllPairs) {
   const Json summary = Json::parse(read_file(temp / "summary.json"));
   EXPECT_EQ(summary["pairs"], 2);
   EXPECT_EQ(summary["dropped"], 2);
-  EXPECT_EQ(summary["dropped_reason"], "too long");
+  EXPECT_EQ(summary["dropped_reason"], "its 9 tokens are more than max_length = 5");
   const Json& all = summary["all"];
   EXPECT_DOUBLE_EQ(all["loss"], 0.6);
   EXPECT_DOUBLE_EQ(all["loss_error"], 0.1);  // sqrt(2 * 0.1^2 / (2 * 1))

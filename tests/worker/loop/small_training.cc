@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "tests/worker/owned_pair.h"
 #include "worker/collective/thread_collective.h"
 #include "worker/train/step.h"
 
@@ -18,20 +19,20 @@ std::vector<std::int32_t> random_ids(torch::Generator& generator, std::int64_t c
 }
 
 // All of kTokens tokens, so that a budget of tokens is one of pairs; group i mod 4.
-std::vector<EncodedPair> random_pairs(std::int64_t count) {
+EncodedPairs random_pairs(std::int64_t count) {
   torch::Generator generator = at::detail::createCPUGenerator(7);
-  std::vector<EncodedPair> pairs;
+  std::vector<OwnedPair> pairs;
   for (std::int64_t i = 0; i < count; ++i) {
     pairs.push_back({.prompt_ids = random_ids(generator, 6),
                      .chosen_ids = random_ids(generator, 4),
                      .rejected_ids = random_ids(generator, 4),
                      .memberships = {{.group = static_cast<std::uint32_t>(i % kGroups), .weight = 1}}});
   }
-  return pairs;
+  return encoded(pairs);
 }
 
 // The division that a test asks for is the one it gets.
-void check_micro_batches(const SmallTraining& training, std::span<const EncodedPair> pairs, ShardCursor& cursor) {
+void check_micro_batches(const SmallTraining& training, const EncodedPairs& pairs, ShardCursor& cursor) {
   const auto mine = cursor.rank_batch(0, 0);
   const auto parts = split_micro_batches(pairs, mine, training.micro_batch_pairs * kTokens);
   const auto wanted = static_cast<std::size_t>(kBatch / training.world_size / training.micro_batch_pairs);
@@ -41,7 +42,7 @@ void check_micro_batches(const SmallTraining& training, std::span<const EncodedP
 }  // namespace
 
 SmallResult train(const SmallTraining& training) {
-  const std::vector<EncodedPair> pairs = random_pairs(kBatch * kBatches);
+  const EncodedPairs pairs = random_pairs(kBatch * kBatches);
   SmallResult result;
   run_ranks(training.world_size, [&](Collective& collective) {
     Decoder policy = Decoder::load(kPolicy, training.dtype, torch::kCPU);

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "tests/worker/owned_pair.h"
 #include "worker/collective/thread_collective.h"
 #include "worker/train/training_data.h"
 
@@ -26,9 +27,9 @@ EncodedDataset golden_pairs(const ModelTokenizer& tokenizer, std::int64_t steps)
   const PreferenceData data = read_preference_file("golden/lm/data/train.jsonl", Rejected::kRequired);
   EncodedDataset encoded = encode_pairs(data, tokenizer, 1024, 1);
   const auto batches = read_json("golden/lm/data/batches.json")["zero_based_line_indices"];
-  std::vector<EncodedPair> in_order;
+  EncodedPairs in_order;
   for (std::int64_t step = 0; step < steps; ++step) {
-    for (const std::size_t index : batches[static_cast<std::size_t>(step)]) in_order.push_back(encoded.pairs[index]);
+    for (const std::size_t index : batches[static_cast<std::size_t>(step)]) in_order.add(encoded.pairs[index]);
   }
   encoded.pairs = std::move(in_order);
   return encoded;
@@ -37,7 +38,9 @@ EncodedDataset golden_pairs(const ModelTokenizer& tokenizer, std::int64_t steps)
 // The pairs of one batch, in a group of 6 and one of 2.
 EncodedDataset uneven_groups(const ModelTokenizer& tokenizer) {
   EncodedDataset data = golden_pairs(tokenizer, 1);
-  for (std::size_t i = 0; i < data.pairs.size(); ++i) data.pairs[i].memberships = {{i % 4 == 1 ? 1u : 0u, 1.0}};
+  std::vector<OwnedPair> pairs = owned(data.pairs);
+  for (std::size_t i = 0; i < pairs.size(); ++i) pairs[i].memberships = {{i % 4 == 1 ? 1u : 0u, 1.0}};
+  data.pairs = encoded(pairs);
   data.group_names = {"large", "small"};
   data.pair_count_K = {6, 2};
   return data;
@@ -45,7 +48,7 @@ EncodedDataset uneven_groups(const ModelTokenizer& tokenizer) {
 
 Strata strata_of(const EncodedDataset& data) {
   std::vector<std::uint32_t> stratum_N;
-  for (const EncodedPair& pair : data.pairs) stratum_N.push_back(pair.memberships.front().group);
+  for (const EncodedPair pair : data.pairs) stratum_N.push_back(pair.memberships.front().group);
   return make_strata(std::move(stratum_N), data.group_names, {});
 }
 

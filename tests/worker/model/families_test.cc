@@ -37,9 +37,9 @@ std::vector<std::int32_t> random_ids(std::int64_t count) {
 }
 
 // Prompts and answers shorter and longer than every window, one answer that is not there, one empty prompt.
-std::vector<EncodedPair> random_pairs() {
+EncodedPairs random_pairs() {
   torch::manual_seed(2);
-  std::vector<EncodedPair> pairs;
+  std::vector<OwnedPair> pairs;
   for (const auto& [prompt, chosen, rejected] :
        std::vector<std::array<std::int64_t, 3>>{{14, 9, 3}, {3, 1, 12}, {20, 1, 1}, {0, 6, 5}, {7, 5, 0}}) {
     pairs.push_back({.prompt_ids = random_ids(prompt),
@@ -47,15 +47,15 @@ std::vector<EncodedPair> random_pairs() {
                      .rejected_ids = random_ids(rejected),
                      .memberships = {}});
   }
-  return pairs;
+  return encoded(pairs);
 }
 
 // Pair 2b is chosen of pair b alone, pair 2b + 1 rejected.
-std::vector<EncodedPair> unshared(const std::vector<EncodedPair>& pairs) {
-  std::vector<EncodedPair> alone;
-  for (const EncodedPair& pair : pairs) {
-    for (const auto& answer : {pair.chosen_ids, pair.rejected_ids}) {
-      alone.push_back({.prompt_ids = pair.prompt_ids, .chosen_ids = answer, .rejected_ids = {}, .memberships = {}});
+EncodedPairs unshared(const EncodedPairs& pairs) {
+  EncodedPairs alone;
+  for (const EncodedPair pair : pairs) {
+    for (const auto answer : {pair.chosen_ids, pair.rejected_ids}) {
+      alone.add({.prompt_ids = pair.prompt_ids, .chosen_ids = answer});
     }
   }
   return alone;
@@ -77,12 +77,12 @@ Outcome outcome_of(const Decoder& decoder, const torch::Tensor& log_prob_B2) {
   return outcome;
 }
 
-Outcome shared_outcome(const Decoder& decoder, const std::vector<EncodedPair>& pairs) {
+Outcome shared_outcome(const Decoder& decoder, const EncodedPairs& pairs) {
   const PairLogProbs log_probs = pair_log_probs(decoder, pack_all(pairs));
   return outcome_of(decoder, torch::stack({log_probs.chosen_B, log_probs.rejected_B}, 1));
 }
 
-Outcome unshared_outcome(const Decoder& decoder, const std::vector<EncodedPair>& pairs) {
+Outcome unshared_outcome(const Decoder& decoder, const EncodedPairs& pairs) {
   return outcome_of(decoder, pair_log_probs(decoder, pack_all(unshared(pairs))).chosen_B.view({-1, 2}));
 }
 
@@ -142,8 +142,8 @@ TEST(SlidingWindow, CountsPositionsAcrossTheSharedPrompt) {
   write_random_model(folder, tiny_config("mistral", {{"num_hidden_layers", 1}, {"sliding_window", 3}}));
   const Decoder decoder = Decoder::load(folder.path(), torch::kFloat64, torch::kCPU);
   const auto rejected = [&](const std::vector<std::int32_t>& prompt, const std::vector<std::int32_t>& answer) {
-    const EncodedPair pair{.prompt_ids = prompt, .chosen_ids = {5, 6, 7}, .rejected_ids = answer, .memberships = {}};
-    return pair_log_probs(decoder, pack_all({pair})).rejected_B.item<double>();
+    const OwnedPair pair{.prompt_ids = prompt, .chosen_ids = {5, 6, 7}, .rejected_ids = answer, .memberships = {}};
+    return pair_log_probs(decoder, pack_all(std::vector{pair})).rejected_B.item<double>();
   };
   const auto second = [&](const std::vector<std::int32_t>& prompt) {
     return rejected(prompt, {8, 9}) - rejected(prompt, {8});

@@ -14,7 +14,7 @@ namespace {
 // A few pairs each.
 constexpr std::int64_t kBudget = 200;
 
-AnswerLogProbs on_ranks(int world_size, const std::vector<EncodedPair>& pairs, const char* model, torch::Dtype dtype) {
+AnswerLogProbs on_ranks(int world_size, const EncodedPairs& pairs, const char* model, torch::Dtype dtype) {
   std::vector<AnswerLogProbs> of_rank(static_cast<std::size_t>(world_size));
   const Decoder decoder = golden_decoder(model, dtype);
   run_ranks(world_size, [&](Collective& ranks) {

@@ -9,6 +9,7 @@
 
 #include "common/huggingface/safetensors.h"
 #include "tests/support/temp_folder.h"
+#include "tests/worker/owned_pair.h"
 #include "worker/reference/model_digest.h"
 
 namespace equipoise {
@@ -16,7 +17,7 @@ namespace {
 
 const LogProbArithmetic kArithmetic{.dtype = "Float", .device = "cpu", .token_budget = 4096};
 
-std::vector<EncodedPair> two_pairs() {
+std::vector<OwnedPair> two_pairs() {
   return {{.prompt_ids = {2, 5, 6}, .chosen_ids = {7, 1}, .rejected_ids = {8, 1}, .memberships = {{0, 1.0}}},
           {.prompt_ids = {2}, .chosen_ids = {9}, .rejected_ids = {}, .memberships = {{1, 1.0}}}};
 }
@@ -40,27 +41,27 @@ TEST(ReferenceKey, IsAnotherForAllThatChangesTheNumbers) {
   other_model[31] = std::byte{1};
   std::set<Digest> keys;
   const auto add = [&](const Digest& key) { EXPECT_TRUE(keys.insert(key).second); };
-  add(reference_key(model, two_pairs(), kArithmetic));
-  add(reference_key(other_model, two_pairs(), kArithmetic));
-  add(reference_key(model, two_pairs(), {.dtype = "Double", .device = "cpu", .token_budget = 4096}));
-  add(reference_key(model, two_pairs(), {.dtype = "Float", .device = "cuda", .token_budget = 4096}));
-  add(reference_key(model, two_pairs(), {.dtype = "Float", .device = "cpu", .token_budget = 4095}));
+  add(reference_key(model, encoded(two_pairs()), kArithmetic));
+  add(reference_key(other_model, encoded(two_pairs()), kArithmetic));
+  add(reference_key(model, encoded(two_pairs()), {.dtype = "Double", .device = "cpu", .token_budget = 4096}));
+  add(reference_key(model, encoded(two_pairs()), {.dtype = "Float", .device = "cuda", .token_budget = 4096}));
+  add(reference_key(model, encoded(two_pairs()), {.dtype = "Float", .device = "cpu", .token_budget = 4095}));
   auto changed = two_pairs();
   changed[1].chosen_ids = {10};
-  add(reference_key(model, changed, kArithmetic));
+  add(reference_key(model, encoded(changed), kArithmetic));
   auto moved = two_pairs();  // the same ids, cut elsewhere
   moved[0].prompt_ids = {2, 5};
   moved[0].chosen_ids = {6, 7, 1};
-  add(reference_key(model, moved, kArithmetic));
+  add(reference_key(model, encoded(moved), kArithmetic));
   auto reordered = two_pairs();
   std::swap(reordered[0], reordered[1]);
-  add(reference_key(model, reordered, kArithmetic));
+  add(reference_key(model, encoded(reordered), kArithmetic));
 }
 
 TEST(ReferenceKey, IsTheSameForOtherGroups) {
   auto regrouped = two_pairs();
   regrouped[0].memberships = {{3, 0.5}, {4, 0.5}};
-  EXPECT_EQ(reference_key({}, regrouped, kArithmetic), reference_key({}, two_pairs(), kArithmetic));
+  EXPECT_EQ(reference_key({}, encoded(regrouped), kArithmetic), reference_key({}, encoded(two_pairs()), kArithmetic));
 }
 
 TEST(ModelDigest, IsOfConfigurationAndWeightsWhereverTheyLie) {

@@ -32,7 +32,7 @@ struct Case {
   std::string adapter = {};
 };
 
-Outcome log_probs(const Case& run, const std::vector<EncodedPair>& pairs) {
+Outcome log_probs(const Case& run, const EncodedPairs& pairs) {
   std::ostringstream text;
   spdlog::logger log("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text));
   std::mutex mutex;
@@ -96,9 +96,9 @@ TEST(ReferenceModel, ComputesAgainWhatAnotherModelTypeOrDataSetWouldGive) {
   EXPECT_EQ(log_probs({.cache = temp.path(), .adapter = lora_init_of("gemma")}, pairs).passes, 0);
   EXPECT_NE(log_probs({.cache = temp.path(), .adapter = lora_init_of("gemma")}, pairs).values.chosen_N,
             log_probs({.cache = temp.path()}, pairs).values.chosen_N);
-  auto fewer = pairs;
+  auto fewer = owned(pairs);
   fewer.pop_back();
-  EXPECT_GT(log_probs({.cache = temp.path()}, fewer).passes, 0);
+  EXPECT_GT(log_probs({.cache = temp.path()}, encoded(fewer)).passes, 0);
   EXPECT_EQ(log_probs({.cache = temp.path()}, pairs).passes, 0);
 }
 
