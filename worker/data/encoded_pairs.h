@@ -17,10 +17,10 @@ namespace equipoise {
 
 // A view, valid as long as what it was made from: EncodedPairs, or anybody's lists.
 struct EncodedPair {
-  std::span<const std::int32_t> prompt_ids;    // with BOS if the tokenizer adds one
-  std::span<const std::int32_t> chosen_ids;    // with EOS, unless cut off
-  std::span<const std::int32_t> rejected_ids;  // the same; empty when the data has no rejected answer (SFT)
-  std::span<const Membership> memberships;
+  std::span<const std::int32_t> prompt_ids = {};    // with BOS if the tokenizer adds one
+  std::span<const std::int32_t> chosen_ids = {};    // with EOS, unless cut off
+  std::span<const std::int32_t> rejected_ids = {};  // the same; empty when the data has no rejected answer (SFT)
+  std::span<const Membership> memberships = {};
   double chosen_share = 1;  // in (0, 1]: the share of people who prefer the chosen answer
 
   std::size_t num_tokens() const { return prompt_ids.size() + chosen_ids.size() + rejected_ids.size(); }
