@@ -32,6 +32,12 @@ void check_output(const JobConfig& job) {
   }
 }
 
+void check_data_files(const std::string& field, const std::vector<DataFile>& files) {
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    check_readable_file((field + "[" + std::to_string(i) + "].path").c_str(), files[i].path);
+  }
+}
+
 }  // namespace
 
 void check_readable_file(const char* field, const fs::path& path) {
@@ -65,8 +71,10 @@ void check_job_inputs(const JobConfig& job) {
   if (job.model.reference) check_model_folder("model.reference", *job.model.reference);
   if (job.model.adapter) check_adapter_folder("model.adapter", *job.model.adapter);
   if (job.model.chat_template) check_readable_file("model.chat_template", *job.model.chat_template);
-  check_readable_file("data.train", job.data.train);
+  if (job.data.train_files.empty()) check_readable_file("data.train", job.data.train);
+  check_data_files("data.train_files", job.data.train_files);
   if (job.data.validation) check_readable_file("data.validation", *job.data.validation);
+  check_data_files("data.validation_files", job.data.validation_files);
   if (job.data.test) check_readable_file("data.test", *job.data.test);
   check_output(job);
 }

@@ -17,9 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 // Settings that mean nothing here, or have a flag of their own.
-constexpr std::array<std::string_view, 7> kNotHere = {"data.train",      "data.validation",   "data.test",
-                                                      "data.shuffle",    "data.group_counts", "loss.reference_free",
-                                                      "loss.sft_average"};
+constexpr std::array<std::string_view, 9> kNotHere = {
+    "data.train",   "data.train_files",  "data.validation",     "data.validation_files", "data.test",
+    "data.shuffle", "data.group_counts", "loss.reference_free", "loss.sft_average"};
 
 // "dpo" of LOSS_TYPE_DPO: what YAML calls it.
 std::vector<std::string> short_names(const google::protobuf::EnumDescriptor& descriptor) {

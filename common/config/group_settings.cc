@@ -1,6 +1,7 @@
 #include "common/config/group_settings.h"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 namespace equipoise {
@@ -36,6 +37,11 @@ RobustSettings robust_settings_for(const RobustConfig& config, const std::vector
   if (config.baseline == Baseline::kLabelEntropy)
     settings.baseline_K.assign(label_floor_K.begin(), label_floor_K.end());
   return settings;
+}
+
+double population_size(std::span<const double> given_K, std::span<const double> counted_K, double num_pairs) {
+  const double given = std::accumulate(given_K.begin(), given_K.end(), 0.0);
+  return num_pairs * (given / std::accumulate(counted_K.begin(), counted_K.end(), 0.0));
 }
 
 }  // namespace equipoise

@@ -16,4 +16,10 @@ namespace equipoise {
 RobustSettings robust_settings_for(const RobustConfig& config, const std::vector<std::string>& group_names,
                                    std::span<const double> label_floor_K = {});
 
+// N that goes with N_g in N / N_g: num_pairs of the data for the N_g that are counted in it. data.group_counts are sizes
+// in a population of which the data is a sample, of N sum_g given_K / sum_g counted_K pairs if pairs there are in as
+// many groups as here. Then (N / N_g) S_g / |B| is unbiased for the population's loss.
+//   given_K, counted_K  [K]  > 0; equal where there are no counts of a population, and then the result is num_pairs
+double population_size(std::span<const double> given_K, std::span<const double> counted_K, double num_pairs);
+
 }  // namespace equipoise

@@ -85,10 +85,6 @@ void check_other_combinations(const v1::JobSpec& spec, const JobConfig& config) 
   if (config.evaluation_every_steps > 0 && validation_files(config.data).empty()) {
     refuse_combination("evaluation.every_steps needs data.validation; add it, or set every_steps to 0");
   }
-  // N / N_g would mix the file's N with the population's N_g.
-  if (!config.data.group_counts.empty() && config.robust.settings.estimator == Estimator::kDatasetScaled) {
-    refuse_combination("data.group_counts does not go with robust.estimator dataset_scaled; remove one of them");
-  }
   if (!config.logging.at_steps.empty() && spec.logging().has_every_steps()) {
     refuse_combination("logging has both every_steps and at_steps; remove one of them");
   }

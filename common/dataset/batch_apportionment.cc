@@ -32,7 +32,7 @@ BatchApportionment::BatchApportionment(std::span<const double> share_H, std::int
     const std::uint64_t before = end_H_.empty() ? 0 : end_H_.back();
     end_H_.push_back(static_cast<std::uint64_t>(std::llround(end)));
     if (end_H_.back() > before) continue;
-    throw std::invalid_argument("a group's share of a batch is " + number_text(share / whole) +
+    throw std::invalid_argument("a share of the batches is " + number_text(share / whole) +
                                 ", expected at least one pair in 2^32 batches");
   }
 }

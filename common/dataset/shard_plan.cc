@@ -28,15 +28,16 @@ void check_countable(const ShardPlan& plan) {
       plan.end_step <= kMost / plan.global_batch_size) {
     return;
   }
-  throw std::invalid_argument("shard plan: " + std::to_string(plan.end_step) + " stratified batches of " +
-                              std::to_string(plan.global_batch_size) + " pairs are too many to be counted");
+  throw std::invalid_argument("shard plan: " + std::to_string(plan.end_step) + " batches by shares, of " +
+                              std::to_string(plan.global_batch_size) + " pairs, are too many to be counted");
 }
 
 void check_plan(const ShardPlan& plan) {
   check_positive("num_pairs", plan.num_pairs);
   check_positive("global_batch_size", plan.global_batch_size);
   check_positive("world_size", plan.world_size);
-  if (plan.stratified) check_countable(plan);
+  EQUIPOISE_CHECK(!(plan.stratified && plan.mixed));
+  if (plan.stratified || plan.mixed) check_countable(plan);
   if (plan.first_step >= 0 && plan.first_step <= plan.end_step) return;
   throw std::invalid_argument("shard plan: steps are [" + std::to_string(plan.first_step) + ", " +
                               std::to_string(plan.end_step) + "), expected 0 <= first <= end");
@@ -62,7 +63,7 @@ std::vector<std::int64_t> epoch_order(const ShardPlan& plan, std::int64_t epoch)
 
 ShardCursor::ShardCursor(ShardPlan plan, const std::optional<Strata>& strata) : plan_(std::move(plan)) {
   check_plan(plan_);
-  EQUIPOISE_CHECK(plan_.stratified == strata.has_value());
+  EQUIPOISE_CHECK((plan_.stratified || plan_.mixed) == strata.has_value());
   if (!strata) return;
   EQUIPOISE_CHECK(strata->stratum_N.size() == static_cast<std::size_t>(plan_.num_pairs));
   stratified_.emplace(
@@ -104,20 +105,20 @@ std::vector<std::int64_t> ShardCursor::rank_batch(std::int64_t step, int rank) {
 }
 
 double ShardCursor::pair_weight(std::int64_t step, std::int64_t pair) {
-  if (!stratified_) return 1;
+  if (!plan_.stratified) return 1;
   global_batch(step);
   return stratified_->pair_weight(pair);
 }
 
 double ShardCursor::group_weight(std::int64_t step, std::uint32_t group) {
-  if (!stratified_) return 1;
+  if (!plan_.stratified) return 1;
   global_batch(step);
   return stratified_->group_weight(group);
 }
 
 double ShardCursor::epochs_done(std::int64_t step) const {
   const std::int64_t per_epoch = steps_per_epoch(plan_.num_pairs, plan_.global_batch_size);
-  if (plan_.stratified) return static_cast<double>(step) / static_cast<double>(per_epoch);
+  if (stratified_) return static_cast<double>(step) / static_cast<double>(per_epoch);
   const double pairs_of_part = static_cast<double>(step % per_epoch) * static_cast<double>(plan_.global_batch_size);
   return static_cast<double>(step / per_epoch) + pairs_of_part / static_cast<double>(plan_.num_pairs);
 }

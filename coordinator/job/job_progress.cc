@@ -4,6 +4,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "common/base/quoted_text.h"
+#include "common/config/data_files.h"
 #include "coordinator/sharding/plan_maker.h"
 
 namespace equipoise::coordinator {
@@ -33,6 +35,15 @@ void apply_group(v1::GroupStatus& status, const v1::GroupMetrics& group, const v
   if (has_accuracy) status.set_initial_validation_reward_accuracy(group.reward_accuracy());
 }
 
+void check_file(const v1::ReportMetricsRequest& request, const v1::TrainingJob& job) {
+  if (request.file().empty()) return;
+  if (request.split() != v1::SPLIT_VALIDATION) refuse("file is given for another split than SPLIT_VALIDATION");
+  for (const DataFile& file : validation_files(make_job_config(job.spec()).data)) {
+    if (file.name == request.file()) return;
+  }
+  refuse("file is " + quoted_text(request.file()) + ", expected the name of one of data.validation_files");
+}
+
 }  // namespace
 
 void set_groups(v1::TrainingJob& job, const GroupTable& groups, const std::vector<double>& alpha_K) {
@@ -53,6 +64,7 @@ void check_metrics(const v1::ReportMetricsRequest& request, const v1::TrainingJo
   if (request.split() != v1::SPLIT_TRAIN && request.split() != v1::SPLIT_VALIDATION) {
     refuse("split is " + std::to_string(request.split()) + ", expected SPLIT_TRAIN or SPLIT_VALIDATION");
   }
+  check_file(request, job);
   if (request.step() < 0 || request.step() > job.total_steps()) {
     refuse("step is " + std::to_string(request.step()) + ", expected 0 to " + std::to_string(job.total_steps()));
   }
@@ -74,6 +86,7 @@ void check_metrics(const v1::ReportMetricsRequest& request, const v1::TrainingJo
 }
 
 void apply_metrics(v1::TrainingJob& job, const v1::ReportMetricsRequest& request) {
+  if (!request.file().empty()) return;  // a part of the validation pairs: the job shows all of them
   for (const auto& group : request.groups()) {
     apply_group(*job.mutable_groups(static_cast<int>(group.group())), group, request);
   }

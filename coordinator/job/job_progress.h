@@ -17,9 +17,9 @@ void set_groups(v1::TrainingJob& job, const GroupTable& groups, const std::vecto
 void set_weights(v1::TrainingJob& job, const std::vector<double>& alpha_K);
 
 // Throws std::invalid_argument naming the field, the value and what would be right: a group or a step outside the job,
-// no split, a negative total, too many phases.
+// no split, a file that the job is not evaluated on, a negative total, too many phases.
 void check_metrics(const v1::ReportMetricsRequest& request, const v1::TrainingJob& job);
-// Values that are not finite leave the ones before.
+// Values that are not finite leave the ones before; those of one validation file change nothing.
 void apply_metrics(v1::TrainingJob& job, const v1::ReportMetricsRequest& request);
 
 // Pairs that remain, divided by the newest speed; none while no speed is known.

@@ -72,6 +72,7 @@ v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weigh
   message.set_first_step(plan.first_step);
   message.set_end_step(plan.end_step);
   message.set_stratified(plan.stratified);
+  message.set_mixed(plan.mixed);
   response.mutable_log_alpha()->Add(weights.log_alpha_K().begin(), weights.log_alpha_K().end());
   response.mutable_group_loss()->Add(weights.group_loss_K().begin(), weights.group_loss_K().end());
   return response;
@@ -105,9 +106,12 @@ void check_start_training(const v1::StartTrainingRequest& request) {
 WeightOwner weight_owner_for(const v1::JobSpec& spec, const v1::StartTrainingRequest& request) {
   const JobConfig config = make_job_config(spec);
   GroupTable groups = group_table(config, request);
+  const double num_pairs =
+      population_size(groups.pair_count_K, {request.group_pair_count().data(), groups.pair_count_K.size()},
+                      static_cast<double>(request.num_pairs()));
   const std::vector<double> label_floor_K(request.group_baseline().begin(), request.group_baseline().end());
   check_baselines(config.robust, groups.names, label_floor_K);
-  return {robust_settings_for(config.robust, groups.names, label_floor_K), std::move(groups), request.num_pairs(),
+  return {robust_settings_for(config.robust, groups.names, label_floor_K), std::move(groups), num_pairs,
           config.robust.step_plateau};
 }
 

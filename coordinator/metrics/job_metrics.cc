@@ -30,6 +30,12 @@ std::string lower(std::string text) {
   return text;
 }
 
+// "train", "validation", "validation/NAME" of one of data.validation_files.
+std::string split_label(const v1::ReportMetricsRequest& request) {
+  if (request.split() == v1::SPLIT_TRAIN) return "train";
+  return request.file().empty() ? "validation" : "validation/" + request.file();
+}
+
 double growth(std::int64_t total, std::int64_t before) {
   return static_cast<double>(total >= before ? total - before : total);  // smaller: a new attempt counts from 0
 }
@@ -85,7 +91,7 @@ void JobMetrics::show_step(const v1::TrainingJob& job) {
 }
 
 void JobMetrics::show_report(const v1::TrainingJob& job, const v1::ReportMetricsRequest& request) {
-  show_groups(job, request, request.split() == v1::SPLIT_TRAIN ? "train" : "validation");
+  show_groups(job, request, split_label(request));
   if (request.split() != v1::SPLIT_TRAIN) return;
   count_trained(request);
   for (const auto& [phase, observed] : request.phase_seconds()) {

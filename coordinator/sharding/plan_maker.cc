@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "common/config/data_files.h"
+
 namespace equipoise::coordinator {
 namespace {
 
@@ -44,12 +46,13 @@ ShardPlan make_shard_plan(const JobConfig& job, DatasetSize dataset, int world_s
                    .global_batch_size = global_batch_size(job.training, dataset),
                    .world_size = world_size,
                    .stratified = job.training.sampling == Sampling::kStratified,
+                   .mixed = is_mixture(job.data),
                    .first_step = 0,
                    .end_step = planned_steps(job.training, dataset)};
 }
 
 std::int64_t pairs_done(const ShardPlan& plan, std::int64_t step) {
-  if (plan.stratified) return step * plan.global_batch_size;
+  if (plan.stratified || plan.mixed) return step * plan.global_batch_size;
   const std::int64_t per_epoch = steps_per_epoch(plan.num_pairs, plan.global_batch_size);
   const std::int64_t within = std::min((step % per_epoch) * plan.global_batch_size, plan.num_pairs);
   return step / per_epoch * plan.num_pairs + within;

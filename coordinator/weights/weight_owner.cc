@@ -18,10 +18,10 @@ double largest_mean_loss(const v1::ReportStepRequest& request) {
 
 }  // namespace
 
-WeightOwner::WeightOwner(RobustSettings settings, GroupTable groups, std::int64_t num_pairs,
+WeightOwner::WeightOwner(RobustSettings settings, GroupTable groups, double num_pairs,
                          log_linear::PlateauSettings plateau)
     : groups_(std::move(groups)),
-      weights_(settings, groups_.pair_count_K, static_cast<double>(num_pairs)),
+      weights_(settings, groups_.pair_count_K, num_pairs),
       schedule_("robust.step_size", settings.step_size, plateau) {}
 
 StepRecord WeightOwner::prepare(const v1::ReportStepRequest& request) const {

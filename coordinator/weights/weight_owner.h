@@ -29,9 +29,10 @@ struct GroupTable {
 // Not thread-safe.
 class WeightOwner {
  public:
+  // num_pairs is N, of the population that groups.pair_count_K are sizes in: common/config/group_settings.h.
   // alpha starts as common/robust says; eta_alpha shrinks as `plateau` says, observing the largest mean loss of a
   // step's groups. Throws std::invalid_argument where settings and groups do not agree.
-  WeightOwner(RobustSettings settings, GroupTable groups, std::int64_t num_pairs,
+  WeightOwner(RobustSettings settings, GroupTable groups, double num_pairs,
               log_linear::PlateauSettings plateau = {});
 
   // Applies the request to a copy. A skipped step leaves alpha and answers the weights that it gives.

@@ -11,7 +11,9 @@
 
 #include "common/base/cache_folder.h"
 #include "common/base/file_lock.h"
-#include "common/dataset/preference_pair.h"
+#include "worker/data/content_key.h"
+#include "worker/data/pair_encoder.h"
+#include "worker/data/pair_texts.h"
 #include "worker/data/stored_dataset.h"
 
 namespace equipoise {
@@ -33,35 +35,6 @@ constexpr const char* kTokenizerFiles[] = {"tokenizer.json",
                                            "chat_template.jinja",
                                            "additional_chat_templates/tool_use.jinja"};
 
-class KeyMaker {
- public:
-  void add(std::string_view text) {
-    const std::uint64_t size = text.size();
-    sha256_.update(std::as_bytes(std::span(&size, 1)));
-    sha256_.update(text);
-  }
-  void add(std::int64_t number) { add(std::to_string(number)); }
-
-  // Nothing where there is no such file; whoever needs it will say so.
-  void add_file(const fs::path& path) {
-    std::error_code ignored;
-    if (!fs::is_regular_file(path, ignored)) return add("no file");
-    add("file");
-    add(static_cast<std::int64_t>(fs::file_size(path, ignored)));
-    std::ifstream file(path, std::ios::binary);
-    std::vector<char> chunk(1 << 20);
-    while (file.read(chunk.data(), static_cast<std::streamsize>(chunk.size())) || file.gcount() > 0) {
-      const std::string_view text(chunk.data(), static_cast<std::size_t>(file.gcount()));
-      sha256_.update(text);
-    }
-  }
-
-  Digest finish() { return sha256_.finish(); }
-
- private:
-  Sha256 sha256_;
-};
-
 bool names_the_clock(const fs::path& path) {
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored)) return false;
@@ -78,16 +51,30 @@ bool shows_the_day(const LoaderSettings& settings) {
          names("additional_chat_templates/tool_use.jinja");
 }
 
-// What a file was when it was read; a file that changes meanwhile is not kept.
-struct FileState {
-  std::uintmax_t size = 0;
-  fs::file_time_type time;
-  bool operator==(const FileState&) const = default;
+using FileState = DatasetLoader::FileState;
+
+std::vector<FileState> states_of(const std::vector<fs::path>& paths) {
+  std::vector<FileState> states;
+  std::error_code ignored;
+  for (const fs::path& path : paths) {
+    states.push_back({.size = fs::file_size(path, ignored), .time = fs::last_write_time(path, ignored)});
+  }
+  return states;
+}
+
+// The store, not the data, is what fails.
+class CannotKeep : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
-FileState state_of(const fs::path& path) {
-  std::error_code ignored;
-  return {.size = fs::file_size(path, ignored), .time = fs::last_write_time(path, ignored)};
+template <class Work>
+void keep(const Work& work) {
+  try {
+    work();
+  } catch (const std::exception& unusable) {  // a full disk is no reason to fail
+    throw CannotKeep(unusable.what());
+  }
 }
 
 // The cores of this process, which others that wait do not need. OMP_NUM_THREADS has the last word.
@@ -110,10 +97,13 @@ std::optional<FileLock> lock_of(const fs::path& entry) {
 
 }  // namespace
 
-Digest DatasetLoader::key(const fs::path& file, const std::vector<std::string>& known_groups) const {
-  KeyMaker key;
+Digest DatasetLoader::key(const fs::path& file, const std::vector<std::string>& known_groups,
+                          const GroupSource& groups) const {
+  ContentKey key;
   key.add(kStoredDatasetVersion);
-  key.add_file(file);
+  const auto files = preference_files(file);
+  key.add(static_cast<std::int64_t>(files.size()));
+  for (const fs::path& part : files) key.add_file(part);
   for (const char* name : kTokenizerFiles) key.add_file(settings_.model / name);
   key.add(settings_.chat_template ? "own template" : "the folder's template");
   if (settings_.chat_template) key.add_file(*settings_.chat_template);
@@ -125,44 +115,66 @@ Digest DatasetLoader::key(const fs::path& file, const std::vector<std::string>& 
   key.add(static_cast<std::int64_t>(encode.tokenization));
   key.add(static_cast<std::int64_t>(encode.answers));
   key.add(settings_.group_separator);
+  key.add(groups.constant);
+  key.add(static_cast<std::int64_t>(groups.columns.size()));
+  for (const std::string& column : groups.columns) key.add(column);
   for (const std::string& name : known_groups) key.add(name);
   return key.finish();
 }
 
-LoadedDataset DatasetLoader::load(const fs::path& file, const std::vector<std::string>& known_groups) {
+LoadedDataset DatasetLoader::load(const fs::path& file, const std::vector<std::string>& known_groups,
+                                  const GroupSource& groups) {
   const auto start = std::chrono::steady_clock::now();
   LoadedDataset loaded{.data = {}, .file = file.string(), .from_cache = false, .seconds = {}, .notes = {}};
+  const Source source{.file = file, .known_groups = known_groups, .groups = groups};
   if (settings_.cache.empty()) {
-    loaded.data = tokenize(file, known_groups, settings_.threads);
+    loaded.data = tokenize(source, settings_.threads);
   } else {
-    load_through_cache(known_groups, loaded);
+    load_through_cache(source, loaded);
   }
   loaded.seconds = std::chrono::steady_clock::now() - start;
   return loaded;
 }
 
-void DatasetLoader::load_through_cache(const std::vector<std::string>& known_groups, LoadedDataset& loaded) {
-  const FileState before = state_of(loaded.file);
-  const Digest digest = key(loaded.file, known_groups);
-  const fs::path entry = cache_entry(settings_.cache, kKind, digest, kExtension);
-  if (take_stored(entry, digest, loaded)) return;
-  const auto lock = lock_of(entry);
-  if (lock && take_stored(entry, digest, loaded)) return;  // by the one who held the lock before
-  loaded.data = tokenize(loaded.file, known_groups, lock ? all_threads(settings_.threads) : settings_.threads);
+void DatasetLoader::load_through_cache(const Source& source, LoadedDataset& loaded) {
+  const Entry entry = entry_of(source);
+  if (take_stored(entry, loaded)) return;
+  const auto lock = lock_of(entry.path);
+  if (lock && take_stored(entry, loaded)) return;  // by the one who held the lock before
+  const int threads = lock ? all_threads(settings_.threads) : settings_.threads;
   try {
-    if (state_of(loaded.file) != before) throw std::invalid_argument(loaded.file + " has changed while it was read");
-    make_cache_place(entry);
-    StoredDatasetWriter store(entry, digest);
-    store.add(loaded.data.pairs);
-    store.commit(loaded.data);
-  } catch (const std::exception& unusable) {  // a full disk is no reason to fail
-    loaded.notes.push_back("token ids are not kept: " + std::string(unusable.what()));
+    store(source, entry, threads);
+    if (!take_stored(entry, loaded)) throw CannotKeep(entry.path.string() + " is gone");
+    loaded.from_cache = false;
+  } catch (const CannotKeep& failure) {
+    loaded.notes.push_back(std::string("token ids are not kept: ") + failure.what());
+    loaded.data = tokenize(source, threads);
   }
 }
 
-bool DatasetLoader::take_stored(const fs::path& entry, const Digest& key, LoadedDataset& loaded) {
+DatasetLoader::Entry DatasetLoader::entry_of(const Source& source) const {
+  std::vector<FileState> before = states_of(preference_files(source.file));
+  const Digest digest = key(source.file, source.known_groups, source.groups);
+  return {.path = cache_entry(settings_.cache, kKind, digest, kExtension), .key = digest, .states = std::move(before)};
+}
+
+void DatasetLoader::store(const Source& source, const Entry& entry, int threads) {
+  std::optional<StoredDatasetWriter> writer;
+  keep([&] {
+    make_cache_place(entry.path);
+    writer.emplace(entry.path, entry.key);
+  });
+  const EncodedDataset counts =
+      tokenize(source, threads, [&](EncodedPairs pairs) { keep([&] { writer->add(pairs); }); });
+  if (states_of(preference_files(source.file)) != entry.states) {
+    throw CannotKeep(source.file.string() + " has changed while it was read");
+  }
+  keep([&] { writer->commit(counts); });
+}
+
+bool DatasetLoader::take_stored(const Entry& entry, LoadedDataset& loaded) {
   try {
-    auto dataset = read_dataset(entry, key);
+    auto dataset = read_dataset(entry.path, entry.key);
     if (!dataset) return false;
     loaded.data = *std::move(dataset);
     loaded.from_cache = true;
@@ -174,19 +186,41 @@ bool DatasetLoader::take_stored(const fs::path& entry, const Digest& key, Loaded
   }
 }
 
-EncodedDataset DatasetLoader::tokenize(const fs::path& file, const std::vector<std::string>& known_groups,
-                                       int threads) {
+EncodedDataset DatasetLoader::tokenize(const Source& source, int threads) {
+  EncodedPairs pairs;
+  EncodedDataset dataset = tokenize(source, threads, [&](EncodedPairs more) { pairs.append(std::move(more)); });
+  dataset.pairs = std::move(pairs);
+  return dataset;
+}
+
+EncodedDataset DatasetLoader::tokenize(const Source& source, int threads, const TakePairs& take) {
   const bool is_sft = settings_.encode.answers == Answers::kChosen;
-  const PreferenceData data = read_preference_file(file, is_sft ? Rejected::kOptional : Rejected::kRequired,
-                                                   known_groups, settings_.group_separator);
+  PairChunks chunks({source.file,
+                     {.rejected = is_sft ? Rejected::kOptional : Rejected::kRequired,
+                      .known_groups = source.known_groups,
+                      .group_separator = settings_.group_separator,
+                      .group_columns = source.groups.columns,
+                      .group = source.groups.constant}},
+                    settings_.chunk);
   if (!tokenizer_) tokenizer_ = load_model_tokenizer(settings_.model);
-  // A template that nobody needs may be as wrong as it likes.
-  const auto is_chat = [](const PreferencePair& pair) { return pair.form == AnswerForm::kMessages; };
-  if (!chat_templates_ && std::ranges::any_of(data.pairs, is_chat)) {
-    chat_templates_ = ChatTemplates::load(settings_.model, settings_.chat_template, std::chrono::system_clock::now());
-    if (chat_templates_) settings_.encode.chat_templates = &*chat_templates_;
+  PairEncoder encoder(*tokenizer_, settings_.encode, threads);
+  try {
+    for (auto pairs = chunks.next(); !pairs.empty(); pairs = chunks.next()) {
+      load_template_for(pairs);
+      take(encoder.encode(pairs));
+    }
+  } catch (const PairRefused& refused) {
+    throw std::invalid_argument(chunks.place(refused.line()) + ": " + refused.what());
   }
-  return encode_pairs(data, *tokenizer_, settings_.encode, threads);
+  return encoder.finish(chunks.group_names());
+}
+
+// A template that nobody needs may be as wrong as it likes.
+void DatasetLoader::load_template_for(std::span<const PreferencePair> pairs) {
+  const auto is_chat = [](const PreferencePair& pair) { return pair.form == AnswerForm::kMessages; };
+  if (chat_templates_ || std::ranges::none_of(pairs, is_chat)) return;
+  chat_templates_ = ChatTemplates::load(settings_.model, settings_.chat_template, std::chrono::system_clock::now());
+  if (chat_templates_) settings_.encode.chat_templates = &*chat_templates_;
 }
 
 }  // namespace equipoise

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +14,7 @@
 #include "common/base/sha256.h"
 #include "worker/data/chat_templates.h"
 #include "worker/data/encoded_pair.h"
+#include "worker/data/pair_chunks.h"
 
 namespace equipoise {
 
@@ -21,6 +25,13 @@ struct LoaderSettings {
   std::string group_separator;
   std::filesystem::path cache;  // folder, see common/base/cache_folder.h; empty: nothing is kept
   int threads = 1;              // of this process, where it tokenises for itself alone
+  ChunkLimits chunk = {};       // of what is tokenised at once
+};
+
+// Where a file's pairs have their groups from; see PreferenceReadSettings.
+struct GroupSource {
+  std::vector<std::string> columns = {"group"};
+  std::string constant = {};  // of all pairs; empty: `columns` say
 };
 
 struct LoadedDataset {
@@ -40,16 +51,41 @@ class DatasetLoader {
   // tokenised in the same way at the same time one does it, with all cores of the host, and the others wait for it. A
   // store that is broken is made anew; a cache that cannot be used is not: both are noted.
   // Throws what read_preference_file(), load_model_tokenizer(), ChatTemplates::load() and encode_pairs() throw.
-  LoadedDataset load(const std::filesystem::path& file, const std::vector<std::string>& known_groups);
+  LoadedDataset load(const std::filesystem::path& file, const std::vector<std::string>& known_groups,
+                     const GroupSource& groups = {});
 
   // SHA-256 of all that the result of load() depends on: the bytes of the data file and of the files that make the
   // tokenizer and the template, the settings, the known groups, the day where a template shows it.
-  Digest key(const std::filesystem::path& file, const std::vector<std::string>& known_groups) const;
+  Digest key(const std::filesystem::path& file, const std::vector<std::string>& known_groups,
+             const GroupSource& groups = {}) const;
+
+  // What a file was when its content was read; one that changes meanwhile is not kept.
+  struct FileState {
+    std::uintmax_t size = 0;
+    std::filesystem::file_time_type time;
+    bool operator==(const FileState&) const = default;
+  };
 
  private:
-  EncodedDataset tokenize(const std::filesystem::path& file, const std::vector<std::string>& known_groups, int threads);
-  void load_through_cache(const std::vector<std::string>& known_groups, LoadedDataset& loaded);
-  bool take_stored(const std::filesystem::path& entry, const Digest& key, LoadedDataset& loaded);
+  struct Source {
+    const std::filesystem::path& file;
+    const std::vector<std::string>& known_groups;
+    const GroupSource& groups;
+  };
+  struct Entry {
+    std::filesystem::path path;
+    Digest key;
+    std::vector<FileState> states;  // of the data's files, before the key was made
+  };
+  using TakePairs = std::function<void(EncodedPairs)>;  // the next of the data
+
+  void load_through_cache(const Source& source, LoadedDataset& loaded);
+  Entry entry_of(const Source& source) const;
+  bool take_stored(const Entry& entry, LoadedDataset& loaded);
+  void store(const Source& source, const Entry& entry, int threads);
+  EncodedDataset tokenize(const Source& source, int threads);
+  EncodedDataset tokenize(const Source& source, int threads, const TakePairs& take);  // without pairs
+  void load_template_for(std::span<const PreferencePair> pairs);
 
   LoaderSettings settings_;
   std::optional<ModelTokenizer> tokenizer_;

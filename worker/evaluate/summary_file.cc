@@ -2,8 +2,8 @@
 #include <nlohmann/json.hpp>
 
 #include "worker/evaluate/evaluated_pairs.h"
-#include "worker/evaluate/group_statistics.h"
 #include "worker/evaluate/text_sink.h"
+#include "worker/objective/weighted_mean.h"
 
 namespace equipoise {
 namespace {

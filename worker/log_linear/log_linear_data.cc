@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/quoted_text.h"
+#include "common/config/group_settings.h"
 #include "worker/objective/label_floor.h"
 
 namespace equipoise {
@@ -88,9 +89,10 @@ LogLinearData load_log_linear_data(const JobConfig& config) {
     data.validation = std::move(validation.matrix);
   }
   if (config.data.test) data.test = log_linear::read_preferences(*config.data.test, problem);
-  data.pair_count_K = data.train.group_counts();
+  data.counted_K = data.pair_count_K = data.train.group_counts();
   for (std::size_t g = 0; g < problem.groups(); ++g) data.group_names.push_back(std::to_string(g));
   replace_counts(config.data.group_counts, data);
+  data.num_pairs = population_size(data.pair_count_K, data.counted_K, static_cast<double>(data.train.pairs()));
   if (config.training.sampling == Sampling::kStratified) {
     data.strata = make_strata(data.train.group_N, data.group_names, config.training.group_shares);
   }

@@ -18,7 +18,9 @@ struct LogLinearData {
   std::optional<log_linear::PairMatrix> validation;  // each of its groups has pairs
   std::vector<log_linear::Preference> test;          // empty: no test file
   std::vector<std::string> group_names;              // [K]  "0", "1", ...: the group of a line, as text
+  std::vector<double> counted_K;                     // N_g > 0 in train
   std::vector<double> pair_count_K;                  // N_g > 0, by data.group_counts where that is given
+  double num_pairs = 0;                              // N of what pair_count_K are sizes in: group_settings.h
   Digest digest{};                                   // of train
   // With robust.baseline label_entropy: what each group's loss cannot fall below, [K]; else empty.
   std::vector<double> train_floor_K, validation_floor_K;

@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/metrics/metrics_file.h"
 #include "worker/objective/label_floor.h"
+#include "worker/train/logged_steps.h"
 
 namespace equipoise {
 namespace {
@@ -101,12 +102,6 @@ LogLinearReport::LogLinearReport(const Parts& parts)
   if (!file_) throw std::invalid_argument("cannot write " + path_.string() + ": " + std::strerror(errno));
 }
 
-bool LogLinearReport::is_logged(std::int64_t steps_done) const {
-  const LoggingConfig& logging = parts_.config.logging;
-  if (logging.at_steps.empty()) return steps_done % logging.every_steps == 0;
-  return std::binary_search(logging.at_steps.begin(), logging.at_steps.end(), steps_done);
-}
-
 // Mode none learns no weights: uniform, as the paper's program reports it.
 std::vector<double> LogLinearReport::shown_alpha_K() {
   const std::size_t num_groups = parts_.data.group_names.size();
@@ -119,7 +114,7 @@ void LogLinearReport::step_done(std::int64_t steps_done, const LogLinearStep& st
   if (step.skipped()) {
     parts_.log.warn("step {}: a loss or gradient is not finite, the update is skipped", steps_done);
   }
-  if (is_logged(steps_done)) write_step(steps_done, step);
+  if (is_logged(parts_.config.logging, steps_done)) write_step(steps_done, step);
   if (Clock::now() - last_report_.time >= kReportInterval) send_training(steps_done, step);
 }
 

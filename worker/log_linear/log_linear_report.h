@@ -46,7 +46,6 @@ class LogLinearReport {
   void finish(std::int64_t steps_done, const LogLinearStep& step);
 
  private:
-  bool is_logged(std::int64_t steps_done) const;
   std::vector<double> shown_alpha_K();
   void write_step(std::int64_t steps_done, const LogLinearStep& step);
   void send_training(std::int64_t steps_done, const LogLinearStep& step);

@@ -83,7 +83,7 @@ class LogLinearRun {
 
   StartedTraining start() {
     const DatasetSummary summary{.group_names = data_.group_names,
-                                 .pair_count_K = data_.pair_count_K,
+                                 .pair_count_K = data_.counted_K,
                                  .num_pairs = static_cast<std::int64_t>(data_.train.pairs()),
                                  .digest = data_.digest,
                                  .label_floor_K = data_.train_floor_K};
@@ -96,7 +96,7 @@ class LogLinearRun {
       return coordinator_weight_sync(context_.client, attempt, context_.host);
     }
     const RobustSettings settings = robust_settings_for(config_.robust, data_.group_names, data_.train_floor_K);
-    StartingWeights start{.weights = {settings, data_.pair_count_K, static_cast<double>(data_.train.pairs())},
+    StartingWeights start{.weights = {settings, data_.pair_count_K, data_.num_pairs},
                           .step_size = {"robust.step_size", settings.step_size, config_.robust.step_plateau}};
     start.weights.restore(started_.log_alpha_K, started_.group_loss_K);
     return speculative_weight_sync(context_.client, attempt, context_.host, std::move(start));

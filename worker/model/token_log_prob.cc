@@ -36,24 +36,44 @@ torch::Tensor logit_slope(torch::Tensor logits_cV, const torch::Tensor& log_sum_
   return softcap ? logits_cV.mul_(cap_slope_cV) : logits_cV;
 }
 
+HeadStatistics empty_statistics(const torch::Tensor& like_C) {
+  return {.entropy_C = torch::empty_like(like_C),
+          .mean_logit_C = torch::empty_like(like_C),
+          .is_first_C = torch::empty_like(like_C)};
+}
+
+// Of the rows from `begin` on. Entropy is log sum - sum_v p_v z_v.
+void write_statistics(const torch::Tensor& logits_cV, const torch::Tensor& log_sum_c, const torch::Tensor& target_c,
+                      std::int64_t begin, HeadStatistics& statistics) {
+  const auto part = [&](const torch::Tensor& tensor_C) { return tensor_C.narrow(0, begin, logits_cV.size(0)); };
+  const torch::Tensor target_logit_c = logits_cV.gather(1, target_c.unsqueeze(1)).squeeze(1);
+  part(statistics.is_first_C).copy_(target_logit_c.ge(logits_cV.amax(1)));
+  part(statistics.mean_logit_C).copy_(logits_cV.mean(1));
+  torch::Tensor weighted_cV = (logits_cV - log_sum_c.unsqueeze(1)).exp_().mul_(logits_cV);
+  part(statistics.entropy_C).copy_(log_sum_c - weighted_cV.sum(1));
+}
+
 enum class Head { kTrained, kFrozen };
 
 // Of a trained head the logits are computed again in the backward pass. Of a frozen one only d log p / dhidden is
 // wanted, which is [C, H] and formed while the logits are there: the backward pass is one product by the gradient.
 struct TokenLogProbs : torch::autograd::Function<TokenLogProbs> {
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& hidden_CH, const torch::Tensor& weight_VH,
-                               const torch::Tensor& target_C, std::optional<double> softcap, Head head) {
+                               const torch::Tensor& target_C, std::optional<double> softcap, Head head,
+                               HeadStatistics* statistics) {
     const std::int64_t rows = hidden_CH.size(0);
     const auto options = hidden_CH.options().dtype(wide_type(hidden_CH.scalar_type()));
     const torch::Tensor log_prob_C = torch::empty({rows}, options);
     const torch::Tensor log_sum_C = torch::empty({rows}, options);
     const torch::Tensor slope_CH = head == Head::kFrozen ? torch::empty_like(hidden_CH) : torch::Tensor();
+    if (statistics != nullptr) *statistics = empty_statistics(log_prob_C);
     for_each_chunk(rows, rows_at_once(weight_VH), [&](std::int64_t begin, std::int64_t count) {
       const torch::Tensor logits_cV = head_logits(hidden_CH.narrow(0, begin, count), weight_VH, softcap);
       const torch::Tensor target_c = target_C.narrow(0, begin, count);
       torch::Tensor log_sum_c = log_sum_C.narrow(0, begin, count);
       torch::logsumexp_out(log_sum_c, logits_cV, 1);
       log_prob_C.narrow(0, begin, count).copy_(logits_cV.gather(1, target_c.unsqueeze(1)).squeeze(1) - log_sum_c);
+      if (statistics != nullptr) write_statistics(logits_cV, log_sum_c, target_c, begin, *statistics);
       if (!slope_CH.defined()) return;
       torch::Tensor slope_cH = slope_CH.narrow(0, begin, count);
       const torch::Tensor slope_cV = logit_slope(logits_cV, log_sum_c, target_c, softcap);
@@ -68,10 +88,10 @@ struct TokenLogProbs : torch::autograd::Function<TokenLogProbs> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const torch::Tensor gradient_C1 = gradients[0].unsqueeze(1);
-    if (saved.size() == 1) return {(saved[0] * gradient_C1).to(saved[0].scalar_type()), {}, {}, {}, {}};
+    if (saved.size() == 1) return {(saved[0] * gradient_C1).to(saved[0].scalar_type()), {}, {}, {}, {}, {}};
     const auto softcap = context->saved_data["softcap"].toOptional<double>();
     const auto [d_hidden_CH, d_weight_VH] = trained_head_gradients(saved, gradient_C1, softcap);
-    return {d_hidden_CH, d_weight_VH, {}, {}, {}};
+    return {d_hidden_CH, d_weight_VH, {}, {}, {}, {}};
   }
 
   // dhidden = g * slope weight;  dweight = slope^T (g * hidden)
@@ -109,9 +129,11 @@ torch::Tensor head_logits(const torch::Tensor& hidden_CH, const torch::Tensor& w
 }
 
 torch::Tensor token_log_probs(const torch::Tensor& hidden_CH, const torch::Tensor& weight_VH,
-                              const torch::Tensor& target_C, std::optional<double> softcap) {
+                              const torch::Tensor& target_C, std::optional<double> softcap,
+                              HeadStatistics* statistics) {
   const bool is_frozen = torch::GradMode::is_enabled() && hidden_CH.requires_grad() && !weight_VH.requires_grad();
-  return TokenLogProbs::apply(hidden_CH, weight_VH, target_C, softcap, is_frozen ? Head::kFrozen : Head::kTrained);
+  return TokenLogProbs::apply(hidden_CH, weight_VH, target_C, softcap, is_frozen ? Head::kFrozen : Head::kTrained,
+                              statistics);
 }
 
 }  // namespace equipoise

@@ -25,11 +25,11 @@ double label_floor(const LossConfig& loss, double chosen_share) {
 MeanLabelFloors::MeanLabelFloors(const LossConfig& loss, std::size_t num_groups)
     : loss_(loss), sum_K_(num_groups), weight_K_(num_groups) {}
 
-void MeanLabelFloors::add(double chosen_share, std::span<const Membership> memberships) {
+void MeanLabelFloors::add(double chosen_share, std::span<const Membership> memberships, double weight) {
   const double floor = label_floor(loss_, chosen_share);
   for (const Membership& membership : memberships) {
-    sum_K_[membership.group] += membership.weight * floor;
-    weight_K_[membership.group] += membership.weight;
+    sum_K_[membership.group] += weight * membership.weight * floor;
+    weight_K_[membership.group] += weight * membership.weight;
   }
 }
 

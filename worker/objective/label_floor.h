@@ -22,12 +22,13 @@ namespace equipoise {
 // chosen_share in (0, 1]; loss.type dpo, ipo or robust.
 double label_floor(const LossConfig& loss, double chosen_share);
 
-// b_g = sum_i m[i,g] floor_i / sum_i m[i,g]
+// b_g = sum_i u_i m[i,g] floor_i / sum_i u_i m[i,g]
 class MeanLabelFloors {
  public:
   MeanLabelFloors(const LossConfig& loss, std::size_t num_groups);
 
-  void add(double chosen_share, std::span<const Membership> memberships);
+  // `weight` is u_i > 0: 1, or what a pair counts for in a mixture of files.
+  void add(double chosen_share, std::span<const Membership> memberships, double weight = 1);
   std::vector<double> mean_K() const;  // [K], 0 for a group without pairs
 
  private:

@@ -67,7 +67,7 @@ Registration register_rank(CoordinatorClient& client, const std::string& job_id,
 
 DatasetSummary summary_of(const TrainingData& data) {
   return {.group_names = data.train.group_names,
-          .pair_count_K = data.train.pair_count_K,
+          .pair_count_K = data.counted_K,
           .num_pairs = static_cast<std::int64_t>(data.train.pairs.size()),
           .digest = data.digest,
           .label_floor_K = data.train_floor_K};
@@ -94,6 +94,7 @@ StartedTraining start_training(CoordinatorClient& client, const AttemptId& attem
                    .global_batch_size = plan.global_batch_size(),
                    .world_size = plan.world_size(),
                    .stratified = plan.stratified(),
+                   .mixed = plan.mixed(),
                    .first_step = plan.first_step(),
                    .end_step = plan.end_step()},
           .log_alpha_K = {answer.log_alpha().begin(), answer.log_alpha().end()},

@@ -36,7 +36,7 @@ Registration register_rank(CoordinatorClient& client, const std::string& job_id,
 // What the coordinator is told of the training data.
 struct DatasetSummary {
   std::span<const std::string> group_names;  // [K], in the order of their ids
-  std::span<const double> pair_count_K;      // N_g > 0
+  std::span<const double> pair_count_K;      // N_g > 0 as counted, whatever data.group_counts says
   std::int64_t num_pairs = 0;                // N
   std::array<std::byte, 32> digest{};
   std::span<const double> label_floor_K = {};  // [K] with robust.baseline label_entropy, else empty

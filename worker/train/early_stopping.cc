@@ -21,11 +21,10 @@ constexpr char kPrefix[] = "eval_";
                               ", expected one of: " + names);
 }
 
-double number_named(const std::string& metric, const EvaluationNumbers& numbers) {
-  auto found = numbers.find(metric);
-  if (found == numbers.end() && metric.starts_with(kPrefix)) found = numbers.find(metric.substr(sizeof(kPrefix) - 1));
-  if (found == numbers.end()) refuse_metric(metric, numbers);
-  return found->second;
+EvaluationNumbers::const_iterator find_metric(const std::string& metric, const EvaluationNumbers& numbers) {
+  const auto found = numbers.find(metric);
+  if (found != numbers.end() || !metric.starts_with(kPrefix)) return found;
+  return numbers.find(metric.substr(sizeof(kPrefix) - 1));
 }
 
 // As it travels from rank 0 to the others.
@@ -47,8 +46,15 @@ EvaluationNumbers numbers_of(const nlohmann::ordered_json& line) {
   return numbers;
 }
 
+void check_metric(const EarlyStoppingConfig& config, const EvaluationNumbers& numbers) {
+  if (find_metric(config.metric, numbers) == numbers.end()) refuse_metric(config.metric, numbers);
+}
+
 bool EarlyStopping::observe(std::int64_t steps_done, const EvaluationNumbers& numbers) {
-  const double value = number_named(config_.metric, numbers);
+  if (!has_seen_) check_metric(config_, numbers);
+  has_seen_ = true;
+  const auto found = find_metric(config_.metric, numbers);
+  const double value = found != numbers.end() ? found->second : std::numeric_limits<double>::quiet_NaN();
   const bool is_below = value<best_ - config_.min_delta, is_above = value> best_ + config_.min_delta;
   const bool is_better = std::isfinite(value) && (!has_best_ || (config_.mode == StopMode::kMin ? is_below : is_above));
   if (!is_better) {

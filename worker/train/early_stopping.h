@@ -17,13 +17,17 @@ namespace equipoise {
 using EvaluationNumbers = std::map<std::string, double>;
 EvaluationNumbers numbers_of(const nlohmann::ordered_json& line);
 
+// Throws std::invalid_argument with the names there are when the metric is none of them; "eval_" may stand in front of
+// a name.
+void check_metric(const EarlyStoppingConfig& config, const EvaluationNumbers& numbers);
+
 // Better is below best - min_delta (mode max: above best + min_delta); NaN is never better. Pure: no clock, no file.
 class EarlyStopping {
  public:
   explicit EarlyStopping(EarlyStoppingConfig config) : config_(std::move(config)) {}
 
-  // The next evaluation. True if it is the best so far. Throws std::invalid_argument with the names there are when the
-  // metric is none of them; "eval_" may stand in front of a name.
+  // The next evaluation. True if it is the best so far. Throws std::invalid_argument as check_metric() when the first
+  // one lacks the metric; where a later one does, as a loss that is not finite leaves no gap, there is no value.
   bool observe(std::int64_t steps_done, const EvaluationNumbers& numbers);
   // `patience` evaluations in a row were not better than the best. Never before there was a finite value.
   bool should_stop() const { return has_best_ && waited_ >= config_.patience; }
@@ -32,6 +36,7 @@ class EarlyStopping {
 
  private:
   EarlyStoppingConfig config_;
+  bool has_seen_ = false;
   bool has_best_ = false;
   double best_ = 0;
   std::int64_t best_step_ = 0;

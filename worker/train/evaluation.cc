@@ -1,21 +1,73 @@
 #include "worker/train/evaluation.h"
 
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
 namespace equipoise {
+namespace {
+
+// A file's pairs among all pairs, and what takes the place of the scale that its losses have been given.
+struct FilePart {
+  std::int64_t end = 0;
+  double rescale = 1;
+};
+
+std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(end - begin));
+  std::iota(indices.begin(), indices.end(), begin);
+  return indices;
+}
+
+std::vector<FilePart> file_parts(const ForwardInputs& inputs, std::span<const std::int64_t> pairs_F, double scale) {
+  std::vector<FilePart> parts;
+  std::int64_t begin = 0;
+  for (const std::int64_t pairs : pairs_F) {
+    parts.push_back({.end = begin + pairs, .rescale = loss_scale(inputs, range(begin, begin + pairs)) / scale});
+    begin += pairs;
+  }
+  return parts;
+}
+
+std::size_t file_of(std::span<const FilePart> parts, std::int64_t pair) {
+  const auto part = std::ranges::upper_bound(parts, pair, {}, &FilePart::end);
+  return static_cast<std::size_t>(part - parts.begin());
+}
+
+}  // namespace
+
+EvaluationSums evaluate_files(const ForwardInputs& inputs, std::size_t num_groups, std::int64_t micro_batch_tokens,
+                              std::span<const std::int64_t> pairs_F, Collective& host) {
+  const torch::NoGradGuard no_grad;
+  const auto count = static_cast<std::int64_t>(inputs.pairs.size());
+  const double scale = loss_scale(inputs, range(0, count));
+  const auto parts = file_parts(inputs, pairs_F, scale);
+  EvaluationSums sums{.all = BatchSums(num_groups), .files = std::vector(parts.size(), BatchSums(num_groups))};
+  const auto mine = rank_part(inputs.pairs, range(0, count), host.info());
+  for (const auto& indices : split_micro_batches(inputs.pairs, mine, micro_batch_tokens)) {
+    const PairForward forward = forward_pairs(inputs, indices, scale, {}, TokenNumbers::kMeasured);
+    for (std::size_t b = 0; b < indices.size(); ++b) {
+      const auto memberships = inputs.pairs[static_cast<std::size_t>(indices[b])].memberships;
+      PairOutcome outcome = forward.outcomes[b];
+      sums.all.add(outcome, memberships);
+      if (parts.empty()) continue;
+      const std::size_t file = file_of(parts, indices[b]);
+      outcome.loss *= parts[file].rescale;
+      sums.files[file].add(outcome, memberships);
+    }
+  }
+  const auto reduce = [&](BatchSums& each) {
+    each.all_reduce(host);
+    each.reduce_errors(host);
+  };
+  reduce(sums.all);
+  std::ranges::for_each(sums.files, reduce);
+  return sums;
+}
 
 BatchSums evaluate_pairs(const ForwardInputs& inputs, std::size_t num_groups, std::int64_t micro_batch_tokens,
                          Collective& host) {
-  const torch::NoGradGuard no_grad;
-  BatchSums sums(num_groups);
-  const auto count = static_cast<std::int64_t>(inputs.pairs.size());
-  const double scale = loss_scale(inputs, rank_slice(count, {.rank = 0, .world_size = 1}));
-  for (const auto& indices : split_micro_batches(inputs.pairs, rank_slice(count, host.info()), micro_batch_tokens)) {
-    const PairForward forward = forward_pairs(inputs, indices, scale);
-    for (std::size_t b = 0; b < indices.size(); ++b) {
-      sums.add(forward.outcomes[b], inputs.pairs[static_cast<std::size_t>(indices[b])].memberships);
-    }
-  }
-  sums.all_reduce(host);
-  return sums;
+  return evaluate_files(inputs, num_groups, micro_batch_tokens, {}, host).all;
 }
 
 }  // namespace equipoise

@@ -1,4 +1,4 @@
-// metrics.jsonl of a run: one JSON object a line, names as in TRL plus the groups. Formats: docs/formats.md.
+// metrics.jsonl of a run: one JSON object a line (metrics_line.h).
 #pragma once
 
 #include <filesystem>
@@ -8,50 +8,37 @@
 #include <vector>
 
 #include "worker/train/early_stopping.h"
-#include "worker/train/step.h"
+#include "worker/train/metrics_line.h"
 
 namespace equipoise {
-
-// Speed since the line before.
-struct Speed {
-  double pairs_per_second = 0;
-  double tokens_per_second = 0;
-};
-
-struct LinePosition {
-  std::int64_t step = 0;  // optimiser steps done
-  double epoch = 0;
-};
-
-// SFT compares no answers: its lines have no rewards and no accuracies.
-enum class Rewards { kLogged, kNone };
-
-// What only some losses and baselines have.
-struct ExtraMetrics {
-  bool nll = false;                                // an SFT term: nll_loss, group_nll_loss
-  std::vector<double> train_baseline_K = {};       // b_g by group id, NaN: none; empty: no baseline
-  std::vector<double> validation_baseline_K = {};  // the same
-};
 
 class MetricsFile {
  public:
   // Starts an empty file. Throws std::invalid_argument if it cannot.
+  MetricsFile(const std::filesystem::path& path, LineSettings settings);
   MetricsFile(const std::filesystem::path& path, std::vector<std::string> train_groups,
               std::vector<std::string> validation_groups, Rewards rewards, ExtraMetrics extra = {});
 
-  // alpha_K  [K] over the training groups, after the step. Throws std::runtime_error when the disk refuses; each line
-  // is flushed whole.
+  // alpha_K  [K] over the training groups, after the step. These throw std::runtime_error when the disk refuses; each
+  // line is flushed whole.
   void write_step(LinePosition position, const StepResult& result, std::span<const double> alpha_K, Speed speed);
-  // Returns the numbers at the top of the line.
+  // These return the numbers at the top of the line, those of one file by names with the file's in them.
   EvaluationNumbers write_evaluation(LinePosition position, const BatchSums& sums, std::span<const double> alpha_K);
+  EvaluationNumbers write_file(LinePosition position, const std::string& file, const BatchSums& sums);
 
  private:
+  void write(const MetricsLine& line);
+
   std::filesystem::path path_;
   std::ofstream file_;
-  std::vector<std::string> train_groups_;
-  std::vector<std::string> validation_groups_;
-  Rewards rewards_;
-  ExtraMetrics extra_;
+  LineSettings settings_;
 };
+
+// The names that evaluations of data with pairs of these groups have numbers for. What a group of a single pair lacks
+// is among them.
+//   count_K  [K] over settings.validation_groups, > 0 for a group that has pairs
+EvaluationNumbers expected_numbers(const LineSettings& settings, std::span<const double> count_K);
+EvaluationNumbers expected_file_numbers(const LineSettings& settings, const std::string& file,
+                                        std::span<const double> count_K);
 
 }  // namespace equipoise

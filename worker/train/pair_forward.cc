@@ -1,7 +1,6 @@
 #include "worker/train/pair_forward.h"
 
-#include <numeric>
-
+#include "worker/data/prompt_trees.h"
 #include "worker/objective/pair_loss.h"
 
 namespace equipoise {
@@ -39,6 +38,24 @@ torch::Tensor label_noise_of(const ForwardInputs& inputs, std::span<const std::i
   return torch::tensor(noise_B, torch::kFloat64).to(like.device(), like.scalar_type());
 }
 
+void add_token_sums(const PairTokenSums& sums, std::vector<PairOutcome>& outcomes) {
+  const auto tokens_B2 = to_host(sums.tokens_B2), entropy_B2 = to_host(sums.entropy_B2);
+  const auto mean_logit_B2 = to_host(sums.mean_logit_B2), is_first_B2 = to_host(sums.is_first_B2);
+  for (std::size_t b = 0; b < outcomes.size(); ++b) {
+    outcomes[b].answers = {.chosen_tokens = tokens_B2[2 * b],
+                           .rejected_tokens = tokens_B2[2 * b + 1],
+                           .entropy = entropy_B2[2 * b] + entropy_B2[2 * b + 1],
+                           .chosen_logits = mean_logit_B2[2 * b],
+                           .rejected_logits = mean_logit_B2[2 * b + 1],
+                           .chosen_first = is_first_B2[2 * b]};
+  }
+}
+
+double sequence_tokens(const EncodedPair& pair) {
+  const std::size_t prompts = pair.rejected_ids.empty() ? 1 : 2;
+  return static_cast<double>(prompts * pair.prompt_ids.size() + pair.chosen_ids.size() + pair.rejected_ids.size());
+}
+
 }  // namespace
 
 double loss_scale(const ForwardInputs& inputs, std::span<const std::int64_t> indices,
@@ -52,10 +69,13 @@ double loss_scale(const ForwardInputs& inputs, std::span<const std::int64_t> ind
   return answer_tokens > 0 ? static_cast<double>(indices.size()) / answer_tokens : 1;
 }
 
-PairForward forward_pairs(const ForwardInputs& inputs, std::span<const std::int64_t> indices, double scale) {
+PairForward forward_pairs(const ForwardInputs& inputs, std::span<const std::int64_t> indices, double scale,
+                          const std::optional<DropoutDraw>& dropout, TokenNumbers token_numbers) {
   const torch::Device device = inputs.decoder.head_weight().device();
-  const PackedBatch batch = pack_pairs(inputs.pairs, indices, device);
-  const PairLogProbs policy = pair_log_probs(inputs.decoder, batch);
+  const PackedBatch batch = pack_pairs(inputs.pairs, indices, device, dropout);
+  PairTokenSums token_sums;
+  const bool measures = token_numbers == TokenNumbers::kMeasured;
+  const PairLogProbs policy = pair_log_probs(inputs.decoder, batch, measures ? &token_sums : nullptr);
   const PairLogProbs reference = reference_of(inputs, indices, policy);
   const PairTraits traits{.answer_tokens_B2 = batch.answer_tokens_B2,
                           .label_noise_B = label_noise_of(inputs, indices, policy.chosen_B)};
@@ -75,17 +95,18 @@ PairForward forward_pairs(const ForwardInputs& inputs, std::span<const std::int6
                                .chosen_logp = chosen_logp_B[b],
                                .rejected_logp = rejected_logp_B[b],
                                .nll = nll_B[b],
-                               .tokens = static_cast<double>(pair.num_tokens())});
+                               .tokens = static_cast<double>(pair.num_tokens()),
+                               .sequence_tokens = sequence_tokens(pair)});
   }
+  if (measures) add_token_sums(token_sums, result.outcomes);
   return result;
 }
 
-std::vector<std::int64_t> rank_slice(std::int64_t count, RankInfo info) {
-  const std::int64_t first = count * info.rank / info.world_size;
-  const std::int64_t last = count * (info.rank + 1) / info.world_size;
-  std::vector<std::int64_t> indices(static_cast<std::size_t>(last - first));
-  std::iota(indices.begin(), indices.end(), first);
-  return indices;
+std::vector<std::int64_t> rank_part(const EncodedPairs& pairs, std::span<const std::int64_t> indices, RankInfo info) {
+  const std::vector<std::int64_t> ordered = by_prompt(pairs, indices);
+  const auto count = static_cast<std::int64_t>(ordered.size());
+  return {ordered.begin() + count * info.rank / info.world_size,
+          ordered.begin() + count * (info.rank + 1) / info.world_size};
 }
 
 }  // namespace equipoise

@@ -1,6 +1,7 @@
 // Forward pass over one micro-batch: log-probs, losses and the numbers to report.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "common/config/job_config.h"
@@ -30,10 +31,17 @@ struct PairForward {
   std::vector<PairOutcome> outcomes;
 };
 
-// `indices` are positions in inputs.pairs; every loss is multiplied by `scale`.
-PairForward forward_pairs(const ForwardInputs& inputs, std::span<const std::int64_t> indices, double scale);
+// Whether outcomes have what the answers' tokens show (TokenSums): a few more passes over each chunk of logits.
+enum class TokenNumbers { kNone, kMeasured };
 
-// The contiguous part of [0, count) that belongs to a rank; sizes differ by at most one.
-std::vector<std::int64_t> rank_slice(std::int64_t count, RankInfo info);
+// `indices` are positions in inputs.pairs; every loss is multiplied by `scale`. With `dropout` the decoder's adapter
+// drops inputs: training steps only.
+PairForward forward_pairs(const ForwardInputs& inputs, std::span<const std::int64_t> indices, double scale,
+                          const std::optional<DropoutDraw>& dropout = {},
+                          TokenNumbers token_numbers = TokenNumbers::kNone);
+
+// The part of `indices` that belongs to a rank; sizes differ by at most one. It is contiguous in by_prompt(): pairs
+// that share a prompt are on one rank where they can be.
+std::vector<std::int64_t> rank_part(const EncodedPairs& pairs, std::span<const std::int64_t> indices, RankInfo info);
 
 }  // namespace equipoise

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "common/base/durable_file.h"
+#include "common/config/data_files.h"
 #include "common/config/job_file.h"
 
 namespace equipoise {
@@ -65,8 +66,8 @@ void check_output(const JobConfig& config) {
   check_input(config, "model.reference", config.model.reference);
   check_input(config, "model.adapter", config.model.adapter);
   check_input(config, "model.chat_template", config.model.chat_template);
-  check_input(config, "data.train", config.data.train);
-  check_input(config, "data.validation", config.data.validation);
+  for (const DataFile& file : training_files(config.data)) check_input(config, "data.train", file.path);
+  for (const DataFile& file : validation_files(config.data)) check_input(config, "data.validation", file.path);
   check_input(config, "data.test", config.data.test);
   if (config.overwrite) return;
   for (const char* part : kParts) {

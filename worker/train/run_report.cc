@@ -4,6 +4,7 @@
 
 #include "common/base/error.h"
 #include "worker/objective/label_floor.h"
+#include "worker/train/logged_steps.h"
 
 namespace equipoise {
 namespace {
@@ -27,13 +28,18 @@ void add_groups(v1::ReportMetricsRequest& request, const BatchSums& sums, std::s
   }
 }
 
-ExtraMetrics extra_metrics(const JobConfig& config, const TrainingData& data) {
-  return {.nll = config.loss.sft_weight > 0,
-          .train_baseline_K = baseline_K(config.robust, data.train.group_names, data.train_floor_K),
-          .validation_baseline_K = baseline_K(config.robust, data.validation.group_names, data.validation_floor_K)};
-}
-
 }  // namespace
+
+LineSettings line_settings(const JobConfig& config, const TrainingData& data) {
+  const auto& train_groups = data.train.group_names;
+  const auto& validation_groups = data.validation.group_names;
+  return {.train_groups = train_groups,
+          .validation_groups = validation_groups,
+          .rewards = config.loss.type == LossType::kSft ? Rewards::kNone : Rewards::kLogged,
+          .extra = {.nll = config.loss.sft_weight > 0,
+                    .train_baseline_K = baseline_K(config.robust, train_groups, data.train_floor_K),
+                    .validation_baseline_K = baseline_K(config.robust, validation_groups, data.validation_floor_K)}};
+}
 
 RunReport::RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId attempt,
                      const std::filesystem::path& metrics_path, const JobConfig& config, const TrainingData& data)
@@ -43,24 +49,21 @@ RunReport::RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId a
       logging_(config.logging),
       has_rewards_(config.loss.type != LossType::kSft),
       num_groups_(data.num_groups()),
-      file_(metrics_path, data.train.group_names, data.validation.group_names,
-            config.loss.type == LossType::kSft ? Rewards::kNone : Rewards::kLogged, extra_metrics(config, data)),
+      validation_files_(data.validation_names),
+      file_(metrics_path, line_settings(config, data)),
       last_line_{.time = Clock::now()},
       last_report_{.time = Clock::now()} {}
-
-bool RunReport::is_logged(std::int64_t step) const {
-  if (logging_.at_steps.empty()) return step % logging_.every_steps == 0;
-  return std::binary_search(logging_.at_steps.begin(), logging_.at_steps.end(), step);
-}
 
 void RunReport::step_done(LinePosition position, const StepResult& result) {
   pairs_total_ += result.sums.pairs();
   tokens_total_ += result.sums.tokens();
+  sequence_tokens_total_ += result.sums.sequence_tokens();
   if (result.skipped) log_.warn("step {}: a loss or the gradient is not finite, the update is skipped", position.step);
-  if (is_logged(position.step)) {
+  if (is_logged(logging_, position.step)) {
     const double seconds = seconds_since(last_line_.time);
     const Speed speed{.pairs_per_second = (pairs_total_ - last_line_.pairs) / seconds,
-                      .tokens_per_second = (tokens_total_ - last_line_.tokens) / seconds};
+                      .tokens_per_second = (tokens_total_ - last_line_.tokens) / seconds,
+                      .num_tokens = sequence_tokens_total_};
     file_.write_step(position, result, current_alpha(client_, attempt_), speed);
     last_line_ = {.time = Clock::now(), .pairs = pairs_total_, .tokens = tokens_total_};
   }
@@ -86,18 +89,27 @@ void RunReport::send_training() {
   last_report_ = {.time = Clock::now(), .pairs = pairs_total_, .tokens = tokens_total_};
 }
 
-EvaluationNumbers RunReport::evaluated(LinePosition position, const BatchSums& sums) {
+EvaluationNumbers RunReport::evaluated(LinePosition position, const EvaluationSums& sums) {
   if (holds_) send_training();
-  const EvaluationNumbers numbers = file_.write_evaluation(position, sums, current_alpha(client_, attempt_));
-  v1::ReportMetricsRequest request;
-  request.set_step(position.step);
-  request.set_split(v1::SPLIT_VALIDATION);
-  request.set_loss(sums.loss());
-  add_groups(request, sums, num_groups_, has_rewards_);
-  send(request);
+  EvaluationNumbers numbers = file_.write_evaluation(position, sums.all, current_alpha(client_, attempt_));
+  send_evaluation(position, sums.all, "");
+  for (std::size_t f = 0; f < validation_files_.size(); ++f) {
+    numbers.merge(file_.write_file(position, validation_files_[f], sums.files[f]));
+    send_evaluation(position, sums.files[f], validation_files_[f]);
+  }
   // An evaluation is no training time.
   last_line_.time = last_report_.time = Clock::now();
   return numbers;
+}
+
+void RunReport::send_evaluation(LinePosition position, const BatchSums& sums, const std::string& file) {
+  v1::ReportMetricsRequest request;
+  request.set_step(position.step);
+  request.set_split(v1::SPLIT_VALIDATION);
+  request.set_file(file);
+  request.set_loss(sums.loss());
+  add_groups(request, sums, num_groups_, has_rewards_);
+  send(request);
 }
 
 void RunReport::finish() {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "worker/objective/group_sums.h"
+#include "worker/train/objective_error.h"
 
 namespace equipoise {
 namespace {
@@ -24,10 +25,11 @@ class Laps {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-// v_i of each pair in `indices`: 1, unless sampling is stratified.
+// v_i of each pair in `indices`.
 std::vector<double> pair_weights(ShardCursor& cursor, std::int64_t step, std::span<const std::int64_t> indices) {
-  std::vector<double> weight_B;
-  for (const std::int64_t index : indices) weight_B.push_back(cursor.pair_weight(step, index));
+  std::vector<double> weight_B(indices.size(), 1);
+  if (!cursor.weighs_pairs()) return weight_B;
+  for (std::size_t b = 0; b < indices.size(); ++b) weight_B[b] = cursor.pair_weight(step, indices[b]);
   return weight_B;
 }
 
@@ -35,6 +37,15 @@ void add_outcomes(const ForwardInputs& inputs, std::span<const std::int64_t> ind
                   std::span<const double> weight_B, BatchSums& sums) {
   for (std::size_t b = 0; b < indices.size(); ++b) {
     sums.add(forward.outcomes[b], inputs.pairs[static_cast<std::size_t>(indices[b])].memberships, weight_B[b]);
+  }
+}
+
+void add_losses(const ForwardInputs& inputs, std::span<const std::int64_t> indices, const PairForward& forward,
+                std::span<const double> weight_B, RankLosses& losses) {
+  for (std::size_t b = 0; b < indices.size(); ++b) {
+    losses.loss_B.push_back(forward.outcomes[b].loss);
+    losses.memberships_B.push_back(inputs.pairs[static_cast<std::size_t>(indices[b])].memberships);
+    losses.weight_B.push_back(weight_B[b]);
   }
 }
 
@@ -76,10 +87,20 @@ double objective(const StepParts& parts, const StepResult& result, const std::ve
   return loss;
 }
 
+// Every pass over a step's pairs has the same masks.
+std::optional<DropoutDraw> dropout(const StepParts& parts, std::int64_t step) {
+  if (!parts.dropout_seed) return std::nullopt;
+  return DropoutDraw{.seed = *parts.dropout_seed, .step = step};
+}
+
+bool is_logged(const StepParts& parts, std::int64_t step) { return parts.is_logged && parts.is_logged(step); }
+
 // The pairs of this rank, cut to the token budget, and what every forward pass over them needs.
 struct RankBatch {
   std::vector<std::vector<std::int64_t>> micro_batches;
+  std::vector<std::vector<double>> weights;  // v_i, of each
   double loss_factor;
+  TokenNumbers token_numbers;  // of the first pass
 
   // The weights depend on every loss of the batch: with one micro-batch its graph is kept, with more of them the losses
   // come from a pass without graph and each micro-batch is computed again for its gradient.
@@ -88,21 +109,39 @@ struct RankBatch {
 
 RankBatch rank_batch(StepParts& parts, std::int64_t step) {
   const auto& batch = parts.cursor.global_batch(step);
-  const double loss_factor = loss_scale(parts.inputs, batch, pair_weights(parts.cursor, step, batch));
-  const auto mine = parts.cursor.rank_batch(step, parts.host.info().rank);
-  return {.micro_batches = split_micro_batches(parts.inputs.pairs, mine, parts.micro_batch_tokens),
-          .loss_factor = loss_factor};
+  const bool weighs = parts.cursor.weighs_pairs();
+  const double loss_factor =
+      loss_scale(parts.inputs, batch, weighs ? pair_weights(parts.cursor, step, batch) : std::vector<double>());
+  const auto mine = rank_part(parts.inputs.pairs, batch, parts.host.info());
+  RankBatch result{.micro_batches = split_micro_batches(parts.inputs.pairs, mine, parts.micro_batch_tokens),
+                   .weights = {},
+                   .loss_factor = loss_factor,
+                   .token_numbers = is_logged(parts, step) ? TokenNumbers::kMeasured : TokenNumbers::kNone};
+  for (const auto& indices : result.micro_batches) {
+    result.weights.push_back(pair_weights(parts.cursor, step, indices));
+  }
+  return result;
 }
 
-// Adds the losses of this rank's pairs to `sums`; gives the last micro-batch's, with its graph where that is kept.
-PairForward forward(StepParts& parts, std::int64_t step, const RankBatch& batch, BatchSums& sums) {
+// Adds the losses of this rank's pairs to `sums` and `losses`; gives the last micro-batch's, with its graph where that
+// is kept.
+PairForward forward(StepParts& parts, std::int64_t step, const RankBatch& batch, BatchSums& sums, RankLosses& losses) {
   PairForward last;
-  for (const auto& indices : batch.micro_batches) {
+  for (std::size_t m = 0; m < batch.micro_batches.size(); ++m) {
+    const auto& indices = batch.micro_batches[m];
     const torch::AutoGradMode grad_mode(batch.keeps_graph());
-    last = forward_pairs(parts.inputs, indices, batch.loss_factor);
-    add_outcomes(parts.inputs, indices, last, pair_weights(parts.cursor, step, indices), sums);
+    last = forward_pairs(parts.inputs, indices, batch.loss_factor, dropout(parts, step), batch.token_numbers);
+    add_outcomes(parts.inputs, indices, last, batch.weights[m], sums);
+    add_losses(parts.inputs, indices, last, batch.weights[m], losses);
   }
   return last;
+}
+
+// Everything that a step's line has besides means.
+void measure_errors(StepParts& parts, const RankLosses& losses, const std::vector<double>& scale, StepResult& result) {
+  result.sums.reduce_errors(parts.host);
+  result.loss_error = objective_error(parts.robust, result.sums, result.loss, losses,
+                                      {.weight = result.weight, .scale = scale}, parts.host);
 }
 
 // Leaves the gradient, summed over ranks, in the parameters.
@@ -111,9 +150,8 @@ void backward(StepParts& parts, std::int64_t step, const RankBatch& batch, PairF
   parts.gradients.zero();
   for (std::size_t m = 0; m < batch.micro_batches.size(); ++m) {
     const auto& indices = batch.micro_batches[m];
-    if (!batch.keeps_graph()) kept = forward_pairs(parts.inputs, indices, batch.loss_factor);
-    const auto weight_B = pair_weights(parts.cursor, step, indices);
-    const auto c_B = coefficients(parts, result, scale, indices, weight_B, kept.loss_B);
+    if (!batch.keeps_graph()) kept = forward_pairs(parts.inputs, indices, batch.loss_factor, dropout(parts, step));
+    const auto c_B = coefficients(parts, result, scale, indices, batch.weights[m], kept.loss_B);
     if (m + 1 == batch.micro_batches.size()) parts.gradients.sum_during_backward();
     (c_B * kept.loss_B).sum().backward();
   }
@@ -126,7 +164,8 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
   StepResult result{.sums = BatchSums(parts.group_pair_count_K.size()), .weight = {}, .phase_seconds = {}};
   Laps laps(result.phase_seconds);
   const RankBatch batch = rank_batch(parts, step);
-  PairForward kept = forward(parts, step, batch, result.sums);
+  RankLosses losses;
+  PairForward kept = forward(parts, step, batch, result.sums, losses);
   laps.end("forward");
   result.sums.all_reduce(parts.host);
   laps.end("group_sums");
@@ -137,9 +176,11 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
     result.skipped = true;
     return result;
   }
-  const auto scale = estimator_scale(result.sums.group_sums(), parts.robust.estimator, parts.group_pair_count_K,
-                                     static_cast<double>(parts.inputs.pairs.size()));
+  const double num_pairs = parts.num_pairs > 0 ? parts.num_pairs : static_cast<double>(parts.inputs.pairs.size());
+  const auto scale =
+      estimator_scale(result.sums.group_sums(), parts.robust.estimator, parts.group_pair_count_K, num_pairs);
   result.loss = objective(parts, result, scale);
+  if (is_logged(parts, step)) measure_errors(parts, losses, scale, result);
   backward(parts, step, batch, std::move(kept), result, scale);
   laps.end("backward");
 

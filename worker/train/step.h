@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,8 @@ struct StepResult {
   BatchSums sums;              // of the global batch
   std::vector<double> weight;  // w_g of the groups present, ascending by group
   double loss = 0;             // sum_g w_g L_g, or the batch's mean (mode none): the value whose gradient was taken
-  double grad_norm = 0;        // before clipping
+  std::optional<double> loss_error = std::nullopt;  // its standard error, of a step that is logged
+  double grad_norm = 0;                             // before clipping
   double learning_rate = 0;
   bool skipped = false;  // a loss or the gradient was not finite: no parameter has changed
   std::map<std::string, double> phase_seconds;
@@ -43,6 +45,10 @@ struct StepParts {
   GradientBuckets& gradients;
   Optimizer& optimizer;
   WeightSource weights;
+  // Steps whose line is written: with standard errors and what the answers' tokens show. Empty: none.
+  std::function<bool(std::int64_t step)> is_logged = {};
+  double num_pairs = 0;                            // N of the population that N_g are sizes in; 0: the number of pairs
+  std::optional<std::uint64_t> dropout_seed = {};  // of the adapter's dropout masks; absent: none
 };
 
 // All ranks call it for the same step, one after the other. Throws what its parts throw.

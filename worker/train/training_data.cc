@@ -3,8 +3,14 @@
 #include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "common/base/cache_folder.h"
+#include "common/base/quoted_text.h"
+#include "common/base/sha256.h"
+#include "common/config/data_files.h"
+#include "common/config/group_settings.h"
+#include "common/dataset/file_mixture.h"
 #include "worker/data/dataset_loader.h"
 #include "worker/objective/label_floor.h"
 
@@ -26,15 +32,51 @@ DatasetLoader loader_of(const JobConfig& config, int threads) {
                         .threads = threads});
 }
 
-// The data; how it was read goes to `files`.
-EncodedDataset read(DatasetLoader& loader, const std::filesystem::path& file,
-                    const std::vector<std::string>& known_groups, std::vector<FileReading>& files) {
-  LoadedDataset loaded = loader.load(file, known_groups);
-  files.push_back({.file = std::move(loaded.file),
-                   .from_cache = loaded.from_cache,
-                   .seconds = loaded.seconds,
-                   .notes = std::move(loaded.notes)});
-  return std::move(loaded.data);
+GroupSource group_source(const DataFile& file) {
+  if (file.group) return {.columns = {"group"}, .constant = *file.group};
+  return {.columns = file.group_columns, .constant = {}};
+}
+
+// Files one after the other.
+struct ReadFiles {
+  EncodedDataset data;
+  std::vector<std::int64_t> pairs_F;
+  std::vector<std::vector<double>> count_FK;  // N_g; a file does not know the groups that later ones bring
+  std::vector<FileReading> readings;
+};
+
+ReadFiles read(DatasetLoader& loader, const std::vector<DataFile>& files, std::vector<std::string> known_groups) {
+  ReadFiles read;
+  for (const DataFile& file : files) {
+    LoadedDataset loaded = loader.load(file.path, known_groups, group_source(file));
+    read.readings.push_back({.file = std::move(loaded.file),
+                             .from_cache = loaded.from_cache,
+                             .seconds = loaded.seconds,
+                             .notes = std::move(loaded.notes),
+                             .counts = count_file(loaded.data)});
+    read.pairs_F.push_back(static_cast<std::int64_t>(loaded.data.size()));
+    read.count_FK.push_back(loaded.data.pair_count_K);
+    known_groups = loaded.data.group_names;
+    if (read.readings.size() == 1) {
+      read.data = std::move(loaded.data);
+    } else {
+      read.data.append(std::move(loaded.data));
+    }
+  }
+  for (auto& count_K : read.count_FK) count_K.resize(read.data.group_names.size());
+  return read;
+}
+
+std::optional<FileMixture> mixture_of(const std::vector<DataFile>& files, const ReadFiles& read, int max_length) {
+  if (!files.front().weight) return std::nullopt;
+  std::vector<double> weight_F;
+  for (std::size_t f = 0; f < files.size(); ++f) {
+    weight_F.push_back(*files[f].weight);
+    if (read.pairs_F[f] > 0) continue;
+    throw std::invalid_argument(files[f].path.string() + ": no pair is short enough for data.max_length = " +
+                                std::to_string(max_length) + ", expected some of a file with a weight");
+  }
+  return FileMixture(read.pairs_F, weight_F);
 }
 
 void replace_group_counts(EncodedDataset& train, const std::map<std::string, double>& group_counts) {
@@ -42,39 +84,70 @@ void replace_group_counts(EncodedDataset& train, const std::map<std::string, dou
   for (std::size_t g = 0; g < train.group_names.size(); ++g) {
     const auto count = group_counts.find(train.group_names[g]);
     if (count == group_counts.end()) {
-      throw std::invalid_argument("data.group_counts has no count for group \"" + train.group_names[g] +
-                                  "\" of the training data");
+      throw std::invalid_argument("data.group_counts has no count for group " + quoted_text(train.group_names[g]) +
+                                  " of the training data");
     }
     train.pair_count_K[g] = count->second;
   }
   if (group_counts.size() == train.group_names.size()) return;
   for (const auto& [name, count] : group_counts) {
-    if (std::find(train.group_names.begin(), train.group_names.end(), name) == train.group_names.end()) {
-      throw std::invalid_argument("data.group_counts names group \"" + name + "\", which is not in the training data");
-    }
+    if (std::ranges::find(train.group_names, name) != train.group_names.end()) continue;
+    throw std::invalid_argument("data.group_counts names group " + quoted_text(name) +
+                                ", which is not in the training data");
   }
 }
 
-void check_groups_have_pairs(const EncodedDataset& train, const JobConfig& config) {
-  for (std::size_t g = 0; g < train.group_names.size(); ++g) {
-    if (train.pair_count_K[g] > 0) continue;
+// The file named is the first that has the group.
+void check_groups_have_pairs(const ReadFiles& read, int max_length) {
+  for (std::size_t g = 0; g < read.data.group_names.size(); ++g) {
+    if (read.data.pair_count_K[g] > 0) continue;
+    const auto knows = [&](const FileReading& file) { return file.counts.group_names.size() > g; };
     throw std::invalid_argument(
-        config.data.train.string() + ": group \"" + train.group_names[g] +
-        "\" has no pair that is not too long for data.max_length = " + std::to_string(config.data.max_length));
+        std::ranges::find_if(read.readings, knows)->file + ": group " + quoted_text(read.data.group_names[g]) +
+        " has no pair that is not too long for data.max_length = " + std::to_string(max_length));
   }
 }
 
 Strata strata_of(const EncodedDataset& train, const std::map<std::string, double>& group_shares) {
   std::vector<std::span<const Membership>> memberships_N;
-  for (const EncodedPair pair : train.pairs) memberships_N.emplace_back(pair.memberships);
+  for (const EncodedPair pair : train.pairs) memberships_N.push_back(pair.memberships);
   return make_strata(smallest_groups(memberships_N, train.group_names.size()), train.group_names, group_shares);
 }
 
-std::vector<double> label_floors(const EncodedDataset& dataset, const JobConfig& config) {
+// Of pairs that count as often as the mixture says.
+std::vector<double> label_floors(const EncodedDataset& dataset, const JobConfig& config,
+                                 const std::optional<FileMixture>& mixture) {
   if (config.robust.baseline != Baseline::kLabelEntropy) return {};
   MeanLabelFloors floors(config.loss, dataset.group_names.size());
-  for (const EncodedPair pair : dataset.pairs) floors.add(pair.chosen_share, pair.memberships);
+  std::size_t file = 0;
+  std::int64_t left = mixture ? mixture->pairs_F()[0] : 0;  // pairs of the file to come
+  for (const EncodedPair pair : dataset.pairs) {
+    if (mixture && left-- == 0) left = mixture->pairs_F()[++file] - 1;
+    floors.add(pair.chosen_share, pair.memberships, mixture ? mixture->multiplicity(file) : 1);
+  }
   return floors.mean_K();
+}
+
+std::array<std::byte, 32> digest_of(const EncodedDataset& train, const std::optional<FileMixture>& mixture) {
+  const auto digest = dataset_digest(train);
+  if (!mixture) return digest;
+  Sha256 sha;
+  sha.update(digest);
+  sha.update(std::as_bytes(std::span(mixture->pairs_F())));
+  return sha.finish();
+}
+
+void load_validation(DatasetLoader& loader, const JobConfig& config, TrainingData& data) {
+  const auto files = validation_files(config.data);
+  if (files.empty()) return;
+  ReadFiles validation = read(loader, files, data.train.group_names);
+  data.validation = std::move(validation.data);
+  data.validation_floor_K = label_floors(data.validation, config, std::nullopt);
+  data.validation_files = std::move(validation.readings);
+  if (config.data.validation) return;
+  for (const DataFile& file : files) data.validation_names.push_back(file.name);
+  data.validation_pairs_F = std::move(validation.pairs_F);
+  data.validation_counts_FK = std::move(validation.count_FK);
 }
 
 }  // namespace
@@ -82,23 +155,29 @@ std::vector<double> label_floors(const EncodedDataset& dataset, const JobConfig&
 TrainingData load_training_data(const JobConfig& config, int threads) {
   TrainingData data;
   DatasetLoader loader = loader_of(config, threads);
-  data.train = read(loader, config.data.train, {}, data.files);
-  check_groups_have_pairs(data.train, config);
+  const auto files = training_files(config.data);
+  ReadFiles train = read(loader, files, {});
+  check_groups_have_pairs(train, config.data.max_length);
+  const auto mixture = mixture_of(files, train, config.data.max_length);
+  data.train = std::move(train.data);
+  data.train_files = std::move(train.readings);
+  if (mixture) data.train.pair_count_K = mixture->group_sizes(train.count_FK);
+  data.counted_K = data.train.pair_count_K;
   replace_group_counts(data.train, config.data.group_counts);
-  data.digest = dataset_digest(data.train);
-  data.train_floor_K = label_floors(data.train, config);
+  data.num_pairs = population_size(data.train.pair_count_K, data.counted_K, static_cast<double>(data.train.size()));
+  data.digest = digest_of(data.train, mixture);
+  data.train_floor_K = label_floors(data.train, config, mixture);
+  if (mixture) data.strata = mixture->strata();
   if (config.training.sampling == Sampling::kStratified) {
     data.strata = strata_of(data.train, config.training.group_shares);
   }
-  if (config.data.validation) {
-    data.validation = read(loader, *config.data.validation, data.train.group_names, data.files);
-    data.validation_floor_K = label_floors(data.validation, config);
-  }
+  load_validation(loader, config, data);
   return data;
 }
 
 EncodedDataset load_evaluation_data(const JobConfig& config, int threads) {
-  return loader_of(config, threads).load(config.data.train, {}).data;
+  const DataFile file = training_files(config.data).front();
+  return loader_of(config, threads).load(file.path, {}, group_source(file)).data;
 }
 
 }  // namespace equipoise

@@ -3,7 +3,10 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "common/config/job_config.h"
 #include "common/dataset/strata.h"
@@ -13,21 +16,31 @@
 namespace equipoise {
 
 struct TrainingData {
-  EncodedDataset train;
-  EncodedDataset validation;           // its first groups are train's, with the same ids; further ones are its own
-  std::array<std::byte, 32> digest{};  // of train
+  EncodedDataset train;       // pair_count_K: N_g, by data.group_counts where that is given
+  EncodedDataset validation;  // its first groups are train's, with the same ids; further ones are its own
+  // N_g > 0 as counted in train; with weights of files those of the mixture (file_mixture.h).
+  std::vector<double> counted_K;
+  double num_pairs = 0;                // N of what train.pair_count_K are sizes in: common/config/group_settings.h
+  std::array<std::byte, 32> digest{};  // of train, and where its files end if they have weights
   // With robust.baseline label_entropy: what each group's loss cannot fall below, by the ids of its data; else empty.
   std::vector<double> train_floor_K, validation_floor_K;
-  std::optional<Strata> strata;    // of train, with training.sampling stratified
-  std::vector<FileReading> files;  // that were read: train, and validation if there is one
+  // Of train: with training.sampling stratified its groups, with weights of files these.
+  std::optional<Strata> strata;
+
+  // Of data.validation_files, whose pairs follow each other; empty with data.validation.
+  std::vector<std::string> validation_names;
+  std::vector<std::int64_t> validation_pairs_F;
+  std::vector<std::vector<double>> validation_counts_FK;  // N_g by the ids of validation
+
+  std::vector<FileReading> train_files, validation_files;  // that were read
 
   std::size_t num_groups() const { return train.group_names.size(); }
 };
 
 // Reads the files named in `config`, as token ids from the cache where it has them (dataset_loader.h); `threads` are
 // for tokenising. data.group_counts replaces the counted N_g. Throws std::invalid_argument naming file, line and field;
-// a group whose pairs were all dropped; a group count or a share for a group that is not in the data, or none for one
-// that is.
+// a group or a file with a weight whose pairs were all dropped; a group count or a share for a group that is not in the
+// data, or none for one that is.
 TrainingData load_training_data(const JobConfig& config, int threads);
 
 // The pairs of data.train alone, as an evaluation reads them: a group may have none. Throws as load_training_data for

@@ -8,6 +8,7 @@
 #include "worker/train/early_stopping.h"
 #include "worker/train/evaluation.h"
 #include "worker/train/gradient_buckets.h"
+#include "worker/train/logged_steps.h"
 #include "worker/train/run_output.h"
 #include "worker/train/run_report.h"
 #include "worker/train/start_references.h"
@@ -42,7 +43,7 @@ class TrainingRun {
     if (config_.training.gradient_checkpointing) policy_.recompute_layers();
     if (is_first()) {
       prepare_output(config_, context_.registration.spec);
-      write_data_report(config_.output / "data.json", reported_files());
+      write_data_report(config_.output / "data.json", data_.train_files, data_.validation_files);
       report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt,
                                             config_.output / "metrics.jsonl", config_, data_);
     }
@@ -69,29 +70,41 @@ class TrainingRun {
     if (model.lora) {
       policy.attach(new_adapter(policy.config(), *model.lora, config_.training.seed, dtype, context_.device.device));
     } else if (model.adapter) {
-      policy.attach(load_adapter(*model.adapter, policy.config(), dtype, context_.device.device));
+      LoraAdapter adapter = load_adapter(*model.adapter, policy.config(), dtype, context_.device.device);
+      if (is_first() && adapter.settings.dropout != model.adapter_dropout) {
+        context_.log.info("the adapter was trained with lora_dropout {}; this job trains it with model.lora.dropout {}",
+                          adapter.settings.dropout, model.adapter_dropout);
+      }
+      adapter.settings.dropout = model.adapter_dropout;
+      policy.attach(std::move(adapter));
     }
     return policy;
   }
 
-  std::vector<ReportedFile> reported_files() const {
-    std::vector<ReportedFile> files{{.split = "train", .reading = data_.files[0], .data = data_.train}};
-    if (data_.files.size() > 1) files.push_back({"validation", data_.files[1], data_.validation});
-    return files;
+  void log_file(const FileReading& file) const {
+    context_.log.info("{}", reading_line(file));
+    for (const std::string& note : file.notes) context_.log.warn("{}", note);
+    for (const auto& line : loss_lines(file, config_.data.max_length, kMostLossLines)) context_.log.warn("{}", line);
   }
 
-  void log_file(const ReportedFile& file) const {
-    context_.log.info("{}", reading_line(file.reading, file.data));
-    for (const std::string& note : file.reading.notes) context_.log.warn("{}", note);
-    for (const auto& line : loss_lines(file.reading, file.data, config_.data.max_length, kMostLossLines)) {
-      context_.log.warn("{}", line);
+  // Before anything expensive.
+  void check_early_stopping() const {
+    const auto& stopping = config_.training.early_stopping;
+    if (!stopping || data_.validation.pairs.empty()) return;
+    const LineSettings settings = line_settings(config_, data_);
+    EvaluationNumbers numbers = expected_numbers(settings, data_.validation.pair_count_K);
+    for (std::size_t f = 0; f < data_.validation_names.size(); ++f) {
+      numbers.merge(expected_file_numbers(settings, data_.validation_names[f], data_.validation_counts_FK[f]));
     }
+    check_metric(*stopping, numbers);
   }
 
   ShardPlan start() {
     if (is_first()) {
-      for (const ReportedFile& file : reported_files()) log_file(file);
+      for (const FileReading& file : data_.train_files) log_file(file);
+      for (const FileReading& file : data_.validation_files) log_file(file);
     }
+    check_early_stopping();
     check_same_on_all_ranks(context_.host, dataset_digest(data_.validation), "validation data");
     check_same_on_all_ranks(context_.host, parameter_digest(policy_.parameters()), "model");
     if (policy_.adapter()) check_same_on_all_ranks(context_.host, parameter_digest(policy_.trained()), "adapter");
@@ -128,7 +141,10 @@ class TrainingRun {
                     .host = context_.host,
                     .gradients = gradients,
                     .optimizer = optimizer,
-                    .weights = coordinator_weights(context_.client, context_.registration.attempt)};
+                    .weights = coordinator_weights(context_.client, context_.registration.attempt),
+                    .is_logged = [this](std::int64_t step) { return is_logged(config_.logging, step + 1); },
+                    .num_pairs = data_.num_pairs,
+                    .dropout_seed = dropout_seed()};
     TrainingEnd end{.final_step = plan_.end_step};
     evaluate(plan_.first_step, optimizer);
     context_.heartbeat.set_phase("training");
@@ -152,6 +168,11 @@ class TrainingRun {
     return end;
   }
 
+  std::optional<std::uint64_t> dropout_seed() const {
+    if (!policy_.adapter() || policy_.adapter()->settings.dropout == 0) return std::nullopt;
+    return config_.training.seed;
+  }
+
   bool is_evaluation_step(std::int64_t steps_done) const {
     if (steps_done == plan_.end_step) return true;
     return config_.evaluation_every_steps > 0 && steps_done % config_.evaluation_every_steps == 0;
@@ -161,9 +182,9 @@ class TrainingRun {
   std::optional<v1::EarlyStop> evaluate(std::int64_t steps_done, Optimizer& optimizer) {
     if (data_.validation.pairs.empty()) return std::nullopt;
     context_.heartbeat.set_phase("evaluating");
-    const BatchSums sums =
-        evaluate_pairs(inputs(data_.validation, references_.validation), data_.validation.group_names.size(),
-                       config_.training.micro_batch_tokens, context_.host);
+    const EvaluationSums sums =
+        evaluate_files(inputs(data_.validation, references_.validation), data_.validation.group_names.size(),
+                       config_.training.micro_batch_tokens, data_.validation_pairs_F, context_.host);
     const EvaluationNumbers numbers = report_ ? report_->evaluated(position(steps_done), sums) : EvaluationNumbers();
     const EvaluationVerdict verdict = watch_.judge(steps_done, numbers);
     optimizer.observe_evaluation(verdict.worst_group_loss);

@@ -42,5 +42,13 @@ TEST(GroupSettings, AGroupWithoutAWeightAndAWeightWithoutAGroupAreNamed) {
             "robust.importance_weights names group \"east\", which the training data does not have");
 }
 
+TEST(GroupSettings, APopulationHasAsManyPairsAsItsGroupsSay) {
+  const std::vector<double> counted_K = {30, 10};
+  EXPECT_EQ(population_size(counted_K, counted_K, 40), 40);
+  EXPECT_EQ(population_size(std::vector<double>{100, 300}, counted_K, 40), 400);
+  // Pairs in two groups each: 40 pairs, 80 memberships.
+  EXPECT_EQ(population_size(std::vector<double>{100, 300}, std::vector<double>{40, 40}, 40), 200);
+}
+
 }  // namespace
 }  // namespace equipoise

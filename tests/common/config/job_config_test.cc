@@ -167,11 +167,6 @@ TEST(JobConfig, RefusesSettingsThatHaveNoUseTogether) {
        },
        "loss.label_smoothing needs loss.type dpo"},
       {[](auto& job) { job.mutable_loss()->set_sft_average(v1::SFT_AVERAGE_TOKEN); }, "needs loss.type sft"},
-      {[](auto& job) {
-         (*job.mutable_data()->mutable_group_counts())["India"] = 7;
-         job.mutable_robust()->set_estimator(v1::ESTIMATOR_DATASET_SCALED);
-       },
-       "data.group_counts does not go with robust.estimator dataset_scaled"},
       {[](auto& job) { job.mutable_loss()->set_type(v1::LOSS_TYPE_SFT), job.mutable_loss()->set_beta(0.1); },
        "loss.beta has no use"},
       {[](auto& job) { job.mutable_loss()->set_type(v1::LOSS_TYPE_SFT), job.mutable_model()->set_reference("/r"); },

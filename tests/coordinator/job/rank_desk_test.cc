@@ -394,5 +394,31 @@ TEST_F(RankDeskTest, MetricsShowGroupsBeforeAndAfterSpeedAndTimeLeft) {
   EXPECT_EQ(job(id).groups(1).initial_validation_loss(), 0.7) << "evaluations are kept";
 }
 
+TEST_F(RankDeskTest, MetricsOfOneValidationFileAreForCurvesOnly) {
+  auto spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
+  for (const char* path : {"/data/east.jsonl", "/data/west.jsonl"}) {
+    spec.mutable_data()->add_validation_files()->set_path(path);
+  }
+  const auto id = people().create(create_request(spec)).id();
+  ranks().register_worker(register_request(id, 0, 0, 1));
+  ranks().start_training(start_request(id, 1));
+  v1::ReportMetricsRequest request;
+  request.set_job_id(id);
+  request.set_generation(1);
+  request.set_split(v1::SPLIT_VALIDATION);
+  request.set_file("west");
+  request.add_groups()->set_group(1);
+  request.mutable_groups(0)->set_loss(0.7);
+  ranks().report_metrics(request);
+  EXPECT_FALSE(job(id).groups(1).has_validation_loss());
+  request.set_file("north");
+  EXPECT_EQ(complaint([&] { ranks().report_metrics(request); }).text,
+            "file is \"north\", expected the name of one of data.validation_files");
+  request.set_file("west");
+  request.set_split(v1::SPLIT_TRAIN);
+  EXPECT_EQ(complaint([&] { ranks().report_metrics(request); }).text,
+            "file is given for another split than SPLIT_VALIDATION");
+}
+
 }  // namespace
 }  // namespace equipoise::coordinator

@@ -66,5 +66,22 @@ TEST(WeightOwnerFor, RefusesFloorsThatAreNoneOrNotAskedFor) {
             "group_baseline of group \"north\" is nan, expected a finite number >= 0");
 }
 
+// 4 and 4 of 8 pairs in the file; 100 and 300 in the population, of 400.
+TEST(WeightOwnerFor, ScalesByThePopulationThatGroupCountsAreOf) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
+  spec.mutable_robust()->set_estimator(v1::ESTIMATOR_DATASET_SCALED);
+  v1::StartTrainingRequest start = start_request("job", 1);
+  start.set_num_pairs(8);
+  for (int g = 0; g < 2; ++g) start.set_group_pair_count(g, 4);
+  const v1::ReportStepRequest step = step_request("job", 1, 0, {0.2, 1.0});
+  const auto scaled = [&](double first, double second) {
+    return (first * step.loss_sum(0) - second * step.loss_sum(1)) / step.batch_pairs();
+  };
+  EXPECT_NEAR(ascent(spec, start), 0.5 * scaled(2, 2), 1e-14);
+  (*spec.mutable_data()->mutable_group_counts())["north"] = 100;
+  (*spec.mutable_data()->mutable_group_counts())["south"] = 300;
+  EXPECT_NEAR(ascent(spec, start), 0.5 * scaled(4, 4. / 3), 1e-14);
+}
+
 }  // namespace
 }  // namespace equipoise::coordinator

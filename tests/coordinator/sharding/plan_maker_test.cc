@@ -71,5 +71,18 @@ TEST(PlanMaker, PairsDoneAgreeWithTheCursorsBatches) {
   EXPECT_EQ(pairs_done(plan, plan.end_step), pairs);
 }
 
+TEST(PlanMaker, AMixtureOfFilesHasAsManyStepsAsEverAndFullBatches) {
+  JobConfig job;
+  job.data.train_files = {{.path = "a", .weight = 1}, {.path = "b", .weight = 3}};
+  job.training.epochs = 2;
+  const ShardPlan plan = make_shard_plan(job, {.num_pairs = 100}, 2);
+  EXPECT_TRUE(plan.mixed);
+  EXPECT_FALSE(plan.stratified);
+  EXPECT_EQ(plan.end_step, 2 * 2);
+  EXPECT_EQ(pairs_done(plan, 3), 3 * 64);
+  job.data.train_files = {{.path = "a"}, {.path = "b"}};
+  EXPECT_FALSE(make_shard_plan(job, {.num_pairs = 100}, 2).mixed);
+}
+
 }  // namespace
 }  // namespace equipoise::coordinator

@@ -72,6 +72,14 @@ TEST(EarlyStopping, RefusesAMetricThatIsNotThere) {
   }
 }
 
+// A gap is not there where a loss is not finite.
+TEST(EarlyStopping, TakesALaterEvaluationWithoutTheMetricForNoBetter) {
+  EarlyStopping stopping({.metric = "robust_gap", .patience = 1});
+  EXPECT_TRUE(stopping.observe(0, {{"robust_gap", 1}}));
+  EXPECT_FALSE(stopping.observe(1, {{"eval_loss", 1}}));
+  EXPECT_TRUE(stopping.should_stop());
+}
+
 TEST(EarlyStopping, TakesTheNumbersAtTheTopOfALine) {
   const nlohmann::ordered_json line = {
       {"split", "validation"}, {"eval_loss", 0.5}, {"eval_pairs", 3}, {"group_loss", {{"a", 1.0}}}};

@@ -113,5 +113,83 @@ TEST(MetricsFile, HasNoAccuracyWhereNothingIsCompared) {
   EXPECT_EQ(text.find("rewards"), std::string::npos);
 }
 
+// Three pairs, two of "a", with rewards, tokens and errors.
+BatchSums three_pairs() {
+  BatchSums sums(2);
+  const TokenSums tokens{.chosen_tokens = 2,
+                         .rejected_tokens = 1,
+                         .entropy = 6,
+                         .chosen_logits = 1,
+                         .rejected_logits = 0.25,
+                         .chosen_first = 1};
+  const std::vector<Membership> a = {{0, 1}}, b = {{1, 1}};
+  sums.add({.loss = 1, .chosen_reward = 1, .rejected_reward = 0, .chosen_logp = -2, .answers = tokens}, a);
+  sums.add({.loss = 3, .chosen_reward = 0, .rejected_reward = 2, .chosen_logp = -6, .answers = tokens}, a);
+  sums.add({.loss = 2, .chosen_reward = 2, .rejected_reward = 1, .chosen_logp = -4, .answers = tokens}, b);
+  sums.settle_errors();
+  return sums;
+}
+
+TEST(MetricsFile, HasTrlsNamesWithStandardErrorsAlsoByGroup) {
+  const TempFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  MetricsFile file(path, {"a", "b"}, {"a", "b"}, Rewards::kLogged);
+  file.write_evaluation({}, three_pairs(), std::vector<double>{0.5, 0.5});
+  const auto line = only_line(path);
+  EXPECT_EQ(line["eval_loss"], 2);
+  EXPECT_DOUBLE_EQ(line["eval_loss_error"], std::sqrt(2.0 / 6));
+  EXPECT_EQ(line["eval_logps/chosen"], -4);
+  EXPECT_DOUBLE_EQ(line["eval_logps/chosen_error"], 2 * std::sqrt(2.0 / 6));
+  EXPECT_EQ(line["eval_rewards/margins"], 0);
+  EXPECT_DOUBLE_EQ(line["eval_rewards/margins_error"], 1);
+  EXPECT_EQ(line["eval_entropy"], 2);
+  EXPECT_EQ(line["eval_mean_token_accuracy"], 0.5);
+  EXPECT_EQ(line["eval_logits/chosen"], 0.5);
+  EXPECT_EQ(line["eval_logits/rejected"], 0.25);
+  EXPECT_EQ(line["group_loss"], nlohmann::json({{"a", 2}, {"b", 2}}));
+  EXPECT_EQ(line["group_loss_error"], nlohmann::json({{"a", 1}})) << "one pair has no error";
+  EXPECT_EQ(line["group_rewards/rejected"], nlohmann::json({{"a", 1}, {"b", 1}}));
+  EXPECT_EQ(line["group_mean_token_accuracy"]["a"], 0.5);
+}
+
+TEST(MetricsFile, WritesALineForEachValidationFile) {
+  const TempFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  MetricsFile file(path, {"a", "b"}, {"a", "b"}, Rewards::kLogged);
+  const EvaluationNumbers numbers = file.write_file({.step = 3, .epoch = 0.5}, "far west", three_pairs());
+  const auto line = only_line(path);
+  EXPECT_EQ(line["split"], "validation/far west");
+  EXPECT_EQ(line["step"], 3);
+  EXPECT_EQ(line["eval_far west_loss"], 2);
+  EXPECT_EQ(line["eval_far west_rewards/accuracies"], 2.0 / 3);
+  EXPECT_EQ(line["eval_far west_group/a/loss"], 2);
+  EXPECT_EQ(line["worst_group_loss"], 2);
+  EXPECT_FALSE(line.contains("eval_loss"));
+  EXPECT_EQ(numbers.at("eval_far west_loss"), 2);
+  EXPECT_EQ(numbers.at("far west_worst_group_loss"), 2);
+  EXPECT_FALSE(numbers.contains("step"));
+}
+
+// So that a metric that no evaluation will have is refused before anything is computed.
+TEST(MetricsFile, KnowsTheNumbersOfEvaluationsBeforeTheFirst) {
+  const TempFolder folder;
+  const LineSettings settings{.train_groups = {"a"}, .validation_groups = {"a", "b"}};
+  MetricsFile file(folder.path() / "metrics.jsonl", settings);
+  const auto names = [](const EvaluationNumbers& numbers) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : numbers) names.push_back(name);
+    return names;
+  };
+  BatchSums sums(2);
+  for (const std::uint32_t group : {0, 0, 1, 1}) {
+    sums.add({.answers = TokenSums{.chosen_tokens = 1, .rejected_tokens = 1}}, std::vector<Membership>{{group, 1}});
+  }
+  sums.settle_errors();
+  const std::vector<double> alpha_K = {1}, count_K = {7, 5};
+  EXPECT_EQ(names(expected_numbers(settings, count_K)), names(file.write_evaluation({}, sums, alpha_K)));
+  EXPECT_EQ(names(expected_file_numbers(settings, "f", count_K)), names(file.write_file({}, "f", sums)));
+  EXPECT_FALSE(expected_numbers(settings, std::vector<double>{7, 0}).contains("eval_group/b/loss"));
+}
+
 }  // namespace
 }  // namespace equipoise

@@ -53,6 +53,28 @@ TEST(TokenLogProbs, HaveTheGradientOfCappedLogits) {
   EXPECT_LT(largest_difference(ours[1], expected[1]), 1e-12);
 }
 
+// Formed from logits that are there for a few rows at a time, whether the head is trained or frozen.
+void expect_statistics(const Head& head, std::optional<double> cap) {
+  HeadStatistics statistics;
+  token_log_probs(head.hidden_CH, head.weight_VH, head.target_C, cap, &statistics);
+  torch::Tensor logits_CV = head.hidden_CH.mm(head.weight_VH.t());
+  if (cap) logits_CV = *cap * torch::tanh(logits_CV / *cap);
+  const torch::Tensor log_p_CV = torch::log_softmax(logits_CV, 1);
+  EXPECT_LT(largest_difference(statistics.entropy_C, -(log_p_CV.exp() * log_p_CV).sum(1)), 1e-12);
+  EXPECT_LT(largest_difference(statistics.mean_logit_C, logits_CV.mean(1)), 1e-12);
+  const torch::Tensor is_first_C = logits_CV.argmax(1).eq(head.target_C).to(torch::kFloat64);
+  EXPECT_LT(largest_difference(statistics.is_first_C, is_first_C), 1e-12);
+  EXPECT_FALSE(statistics.entropy_C.requires_grad());
+}
+
+TEST(TokenLogProbs, ShowEntropyMeanLogitAndLikeliestTokens) {
+  expect_statistics(random_head(40, 3), std::nullopt);
+  expect_statistics(random_head(40, 3), 0.7);
+  Head frozen = random_head(kRows, kVocabulary);
+  frozen.weight_VH = frozen.weight_VH.detach();
+  expect_statistics(frozen, std::nullopt);
+}
+
 TEST(TokenLogProbs, AgreeWithFiniteDifferences) {
   const Head head = random_head(3, 5);
   const auto value = [&](const torch::Tensor& hidden_CH) {

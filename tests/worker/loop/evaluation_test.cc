@@ -1,0 +1,87 @@
+#include "worker/train/evaluation.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/worker/owned_pair.h"
+#include "worker/collective/thread_collective.h"
+
+namespace equipoise {
+namespace {
+
+constexpr char kPolicy[] = "golden/lm/models/gemma/policy";
+
+// 7 pairs in 2 groups, with answers of 1 to 4 tokens.
+std::vector<OwnedPair> some_pairs() {
+  std::vector<OwnedPair> pairs;
+  for (std::int32_t i = 0; i < 7; ++i) {
+    OwnedPair pair{.prompt_ids = {2, 40 + i, 50},
+                   .memberships = {{.group = static_cast<std::uint32_t>(i % 2), .weight = 1}}};
+    for (std::int32_t t = 0; t <= i % 4; ++t) pair.chosen_ids.push_back(100 + 7 * i + t);
+    for (std::int32_t t = 0; t <= i % 3; ++t) pair.rejected_ids.push_back(300 + 5 * i + t);
+    pairs.push_back(pair);
+  }
+  return pairs;
+}
+
+EvaluationSums evaluated(const std::vector<OwnedPair>& owned, const LossConfig& loss,
+                         const std::vector<std::int64_t>& pairs_F, int world_size) {
+  std::vector<EvaluationSums> result;
+  const EncodedPairs pairs = encoded(owned);
+  run_ranks(world_size, [&](Collective& collective) {
+    const Decoder policy = Decoder::load(kPolicy, torch::kFloat64, torch::kCPU);
+    const ForwardInputs inputs{.decoder = policy, .loss = loss, .pairs = pairs, .reference = {}};
+    EvaluationSums sums = evaluate_files(inputs, 2, 24, pairs_F, collective);
+    if (collective.info().rank == 0) result.push_back(std::move(sums));
+  });
+  return result.at(0);
+}
+
+void expect_same(const BatchSums& a, const BatchSums& b) {
+  EXPECT_EQ(a.pairs(), b.pairs());
+  for (int m = 0; m < static_cast<int>(Measure::kMeasures); ++m) {
+    const auto measure = static_cast<Measure>(m);
+    ASSERT_EQ(a.has(measure), b.has(measure)) << m;
+    if (a.has(measure)) EXPECT_NEAR(a.mean(measure), b.mean(measure), 1e-12) << m;
+    ASSERT_EQ(a.error(measure).has_value(), b.error(measure).has_value()) << m;
+    if (a.error(measure)) EXPECT_NEAR(*a.error(measure), *b.error(measure), 1e-12) << m;
+    for (std::size_t g = 0; g < 2; ++g) {
+      ASSERT_EQ(a.group_has(measure, g), b.group_has(measure, g));
+      if (a.group_has(measure, g)) EXPECT_NEAR(a.group_mean(measure, g), b.group_mean(measure, g), 1e-12);
+      ASSERT_EQ(a.group_error(measure, g).has_value(), b.group_error(measure, g).has_value());
+      if (a.group_error(measure, g)) EXPECT_NEAR(*a.group_error(measure, g), *b.group_error(measure, g), 1e-12);
+    }
+  }
+}
+
+// SFT by tokens divides by those of the pairs evaluated: of the file's for the file.
+TEST(EvaluateFiles, SaysOfEachFileWhatItsOwnEvaluationSays) {
+  const std::vector<OwnedPair> pairs = some_pairs();
+  const std::vector<OwnedPair> first(pairs.begin(), pairs.begin() + 3), second(pairs.begin() + 3, pairs.end());
+  LossConfig dpo;
+  dpo.reference_free = true;
+  LossConfig sft;
+  sft.type = LossType::kSft;
+  sft.sft_average = SftAverage::kToken;
+  for (const LossConfig& loss : {dpo, sft}) {
+    const EvaluationSums together = evaluated(pairs, loss, {3, 4}, 2);
+    ASSERT_EQ(together.files.size(), 2u);
+    expect_same(together.all, evaluated(pairs, loss, {}, 1).all);
+    expect_same(together.files[0], evaluated(first, loss, {}, 1).all);
+    expect_same(together.files[1], evaluated(second, loss, {}, 1).all);
+  }
+}
+
+TEST(EvaluateFiles, IsTheSameOnAnyNumberOfRanks) {
+  LossConfig loss;
+  loss.reference_free = true;
+  const EvaluationSums alone = evaluated(some_pairs(), loss, {3, 4}, 1);
+  for (const int world_size : {2, 4, 9}) {
+    const EvaluationSums shared = evaluated(some_pairs(), loss, {3, 4}, world_size);
+    expect_same(shared.all, alone.all);
+    expect_same(shared.files[1], alone.files[1]);
+  }
+  EXPECT_TRUE(alone.all.error(Measure::kChosenLogp).has_value());
+}
+
+}  // namespace
+}  // namespace equipoise
