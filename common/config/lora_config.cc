@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "common/base/number_text.h"
 #include "common/base/quoted_text.h"
 #include "common/config/model_config.h"
 #include "common/config/set_enum.h"
@@ -32,11 +31,6 @@ LoraSettings lora_settings(const v1::LoraSpec& spec) {
   if (spec.has_r()) settings.r = checked_integer("model.lora.r", spec.r(), {1, kMaxRank});
   if (spec.has_alpha()) settings.alpha = checked_real("model.lora.alpha", spec.alpha(), kPositive);
   if (spec.has_dropout()) settings.dropout = checked_real("model.lora.dropout", spec.dropout(), {.highest = 1});
-  if (settings.dropout != 0) {
-    refuse_field("model.lora.dropout", number_text(settings.dropout),
-                 "0: preference optimisation compares two policies, and trains without dropout");
-  }
-  if (spec.use_dora()) refuse_field("model.lora.use_dora", "true", "false");
   settings.rank_stabilized = spec.rank_stabilized();
   settings.target_modules = target_modules(spec);
   if (spec.has_target_pattern()) {

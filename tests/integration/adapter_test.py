@@ -14,6 +14,7 @@ import peft  # noqa: E402
 import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
+import tiny_models  # noqa: E402
 
 GOLDEN = programs.ROOT / "tests/golden/lm/models"
 
@@ -34,12 +35,17 @@ class Adapter(programs.ProgramTest):
         base = transformers.AutoModelForCausalLM.from_pretrained(self.folder / model, dtype=torch.float32)
         return peft.PeftModel.from_pretrained(base, adapter).eval()
 
-    def peft_adapter(self, name, **settings):
-        """An adapter that PEFT wrote, whose B is not 0."""
-        base = transformers.AutoModelForCausalLM.from_pretrained(self.folder / "model", dtype=torch.float32)
+    def peft_adapter(self, name, model="model", **settings):
+        """An adapter that PEFT wrote, whose B is not 0 and whose magnitudes are not the norms."""
+        base = transformers.AutoModelForCausalLM.from_pretrained(self.folder / model, dtype=torch.float32)
         torch.manual_seed(len(name))
         config = peft.LoraConfig(task_type="CAUSAL_LM", init_lora_weights=False, **settings)
-        peft.get_peft_model(base, config).save_pretrained(self.folder / name)
+        adapted = peft.get_peft_model(base, config)
+        with torch.no_grad():
+            for parameter_name, parameter in adapted.named_parameters():
+                if "lora_magnitude_vector" in parameter_name:
+                    parameter.mul_(1 + 0.2 * torch.randn_like(parameter))
+        adapted.save_pretrained(self.folder / name)
         return self.folder / name
 
     def texts(self):
@@ -51,15 +57,15 @@ class Adapter(programs.ProgramTest):
         self.succeed("equipoise_print_logits", model, self.folder / "texts.json", self.folder / "logits.safetensors")
         return safetensors.torch.load_file(self.folder / "logits.safetensors")
 
-    def assert_same_logits(self, merged, adapter):
-        ours, theirs = self.our_logits(merged), self.with_peft(adapter)
+    def assert_same_logits(self, merged, adapter, model="model"):
+        ours, theirs = self.our_logits(merged), self.with_peft(adapter, model)
         for i in range(len(self.texts())):
             with torch.no_grad():
                 expected = theirs(ours[f"ids_{i}"][None]).logits[0]
             self.assertLess((expected - ours[f"logits_{i}"]).abs().max().item(), 1e-4)
 
-    def merge(self, adapter, name):
-        printed = self.succeed("equipoise", "export", "--model", self.folder / "model", "--adapter", adapter, "--merge",
+    def merge(self, adapter, name, model="model"):
+        printed = self.succeed("equipoise", "export", "--model", self.folder / model, "--adapter", adapter, "--merge",
                                "--output", self.folder / name)
         self.assertIn("random tokens the logits differ by", printed)
         return self.folder / name
@@ -77,7 +83,8 @@ class Adapter(programs.ProgramTest):
     def test_peft_loads_what_training_leaves_with_the_same_numbers(self):
         for i, lora in enumerate(({"r": 4, "alpha": 16},
                                   {"r": 3, "rank_stabilized": True, "target_modules": ["q_proj", "down_proj"]},
-                                  {"target_pattern": ".*layers\\.1\\.mlp\\..*", "init": "gaussian"})):
+                                  {"target_pattern": ".*layers\\.1\\.mlp\\..*", "init": "gaussian"},
+                                  {"r": 4, "alpha": 16, "use_dora": True, "dropout": 0.1})):
             final = self.train(f"run{i}", ranks=2, lora=lora)
             self.assertEqual(json.loads((final / "adapter_config.json").read_text())["base_model_name_or_path"],
                              str(self.folder / "model"))
@@ -92,14 +99,36 @@ class Adapter(programs.ProgramTest):
                 self.assertAlmostEqual(ours, theirs, delta=1e-5 * max(1, abs(theirs)))
 
     def test_goes_on_with_an_adapter_of_peft_from_where_it_is(self):
-        start = self.peft_adapter("start", r=4, lora_alpha=6, use_rslora=True, lora_dropout=0.1,
-                                  target_modules=["v_proj", "up_proj"])
-        self.assert_same_logits(self.merge(start, "merged"), start)
-        final = self.train("run", adapter="start")
-        before, after = (safetensors.torch.load_file(folder / "adapter_model.safetensors") for folder in (start, final))
-        self.assertEqual(before.keys(), after.keys())
-        self.assertGreater(max((before[name] - after[name]).abs().max().item() for name in before), 1e-3)
-        self.assert_same_logits(self.merge(final, "merged-after"), final)
+        for name, settings in (("lora", {"use_rslora": True, "lora_dropout": 0.1}), ("dora", {"use_dora": True})):
+            start = self.peft_adapter(name, r=4, lora_alpha=6, target_modules=["v_proj", "up_proj"], **settings)
+            self.assert_same_logits(self.merge(start, f"{name}-merged"), start)
+            final = self.train(f"{name}-run", adapter=name, lora={"dropout": 0.2})
+            before, after = (safetensors.torch.load_file(folder / "adapter_model.safetensors")
+                             for folder in (start, final))
+            self.assertEqual(before.keys(), after.keys())
+            for kind in ("lora_A", "lora_B", "lora_magnitude_vector"):
+                changes = [(before[n] - after[n]).abs().max().item() for n in before if kind in n]
+                self.assertEqual(len(changes), 0 if kind == "lora_magnitude_vector" and name == "lora" else 4)
+                self.assertTrue(all(change > 1e-3 for change in changes), (name, kind, changes))
+            self.assertEqual(json.loads((final / "adapter_config.json").read_text())["lora_dropout"], 0.2)
+            self.assert_same_logits(self.merge(final, f"{name}-merged-after"), final)
+
+    def test_dora_of_a_model_with_biases_is_pefts(self):
+        tiny_models.make_model(self.folder / "qwen2", "qwen2", {"tie_word_embeddings": True})
+        adapter = self.peft_adapter("adapter", model="qwen2", r=3, use_dora=True, target_modules="all-linear")
+        self.assert_same_logits(self.merge(adapter, "merged", model="qwen2"), adapter, model="qwen2")
+
+    def test_dropout_is_the_same_for_any_number_of_ranks_and_not_there_in_evaluation(self):
+        runs = [self.train(f"drop{ranks}", ranks, steps=12, dtype="float64", lora={"r": 4, "dropout": 0.3})
+                for ranks in (1, 2)]
+        one, two = (safetensors.torch.load_file(run / "adapter_model.safetensors") for run in runs)
+        self.assertLess(max((one[name] - two[name]).abs().max().item() for name in one), 1e-8)
+        without = safetensors.torch.load_file(
+            self.train("keep", 1, steps=12, dtype="float64", lora={"r": 4}) / "adapter_model.safetensors")
+        self.assertGreater(max((one[name] - without[name]).abs().max().item() for name in one), 1e-3)
+        last = self.evaluations("drop1")[-1]["eval_logps/chosen"]
+        logps = self.log_probs(runs[0], "pairs.jsonl")
+        self.assertAlmostEqual(sum(logps) / len(logps), last, delta=1e-4 * abs(last))
 
     def test_the_reference_is_the_adapter_at_the_start_unless_one_is_named(self):
         # Two adapters of one model: neither may get the other's log-probs from the cache.
@@ -152,12 +181,13 @@ class Adapter(programs.ProgramTest):
             self.assertFalse((self.folder / "bad/final").exists())
             return said
 
-        self.assertIn('field use_dora is "true", expected false', train(adapter="dora"))
+        self.assertIn("q_proj.lora_magnitude_vector is missing", train(adapter="dora"))
         self.assertIn("tensor base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight has shape [4, 64], expected",
                       train(adapter="other"))
         self.assertIn("model.adapter", train(adapter="nowhere"))
         self.assertIn("model has both lora and adapter", train(adapter="adapter", lora={}))
-        self.assertIn("model.lora.dropout", train(lora={"dropout": 0.1}))
+        self.assertIn("model.lora.dropout is 1, expected", train(lora={"dropout": 1}))
+        self.assertIn("model has both lora and adapter", train(adapter="adapter", lora={"dropout": 0.1, "r": 4}))
         self.assertIn('model.lora.target_modules has "attn"', train(lora={"target_modules": ["attn"]}))
         self.assertIn("model.lora.rank", train(lora={"rank": 4}))
 
@@ -165,7 +195,7 @@ class Adapter(programs.ProgramTest):
             return self.refused("equipoise", "export", "--model", self.folder / "model", "--adapter",
                                 self.folder / adapter, "--merge", "--output", self.folder / output)
 
-        self.assertIn("field use_dora", export("dora"))
+        self.assertIn("lora_magnitude_vector is missing", export("dora"))
         self.assertIn("--adapter", export("nowhere"))
         self.assertIn("exists", export("adapter", "model"))
         self.assertIn("--output", export("adapter", "no/folder"))

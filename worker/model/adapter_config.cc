@@ -28,6 +28,15 @@ void read_targets(const Json& object, ConfigFields& fields, LoraSettings& settin
   if (settings.target_modules.empty()) fields.refuse("target_modules", "names of modules");
 }
 
+double read_dropout(const Json& object, ConfigFields& fields) {
+  fields.ignore({"lora_dropout"});
+  const auto given = object.find("lora_dropout");
+  if (given == object.end() || given->is_null()) return 0;
+  const double share = given->is_number() ? given->get<double>() : -1;
+  if (!(share >= 0 && share < 1)) fields.refuse("lora_dropout", "a number in [0, 1)");
+  return share;
+}
+
 // How A and B once started says nothing about what they are now, unless the start changed the model as well.
 void check_start(const Json& object, ConfigFields& fields) {
   const auto given = object.find("init_lora_weights");
@@ -41,12 +50,12 @@ void check_only_plain_lora(const Json& object, ConfigFields& fields) {
   if (fields.text("peft_type") != "LORA") fields.refuse("peft_type", "\"LORA\"");
   fields.only("task_type", "CAUSAL_LM");
   fields.only("bias", "none");
-  for (const char* switched_off : {"fan_in_fan_out", "use_dora", "use_qalora", "lora_bias", "ensure_weight_tying"}) {
+  for (const char* switched_off : {"fan_in_fan_out", "use_qalora", "lora_bias", "ensure_weight_tying"}) {
     fields.only(switched_off, false);
   }
   check_start(object, fields);
-  fields.ignore({"auto_mapping", "base_model_name_or_path", "inference_mode", "lora_dropout", "megatron_core",
-                 "peft_version", "qalora_group_size", "revision"});
+  fields.ignore({"auto_mapping", "base_model_name_or_path", "inference_mode", "megatron_core", "peft_version",
+                 "qalora_group_size", "revision"});
   // rank_pattern: {} and the like say nothing.
   for (const auto& [name, value] : object.items()) {
     if (value.is_structured() && value.empty()) fields.ignore({name});
@@ -69,7 +78,9 @@ LoraSettings read_adapter_config(const std::filesystem::path& file) {
   settings.r = fields.size("r");
   if (settings.r > kMaxRank) fields.refuse("r", kMostRank);
   settings.alpha = fields.required_positive("lora_alpha");
+  settings.dropout = read_dropout(object, fields);
   settings.rank_stabilized = fields.flag("use_rslora").value_or(false);
+  settings.dora = fields.flag("use_dora").value_or(false);
   read_targets(object, fields, settings);
   check_only_plain_lora(object, fields);
   return settings;
@@ -83,13 +94,13 @@ std::string adapter_config_text(const LoraSettings& settings, const std::vector<
                  {"inference_mode", true},
                  {"init_lora_weights", true},
                  {"lora_alpha", number(settings.alpha)},
-                 {"lora_dropout", 0.0},
+                 {"lora_dropout", settings.dropout},
                  {"modules_to_save", nullptr},
                  {"peft_type", "LORA"},
                  {"r", settings.r},
                  {"target_modules", targets},
                  {"task_type", "CAUSAL_LM"},
-                 {"use_dora", false},
+                 {"use_dora", settings.dora},
                  {"use_rslora", settings.rank_stabilized}};
   if (settings.init == LoraInit::kGaussian) object["init_lora_weights"] = "gaussian";
   return object.dump(2) + "\n";

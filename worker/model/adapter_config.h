@@ -12,9 +12,9 @@ namespace equipoise {
 inline constexpr char kAdapterConfig[] = "adapter_config.json";
 inline constexpr char kAdapterWeights[] = "adapter_model.safetensors";
 
-// Of a LoRA adapter for a causal language model. lora_dropout is not looked at: training has no dropout.
+// Of a LoRA or DoRA adapter for a causal language model.
 // Throws std::invalid_argument "FILE: field ... is ..., expected ...": another kind of adapter, a field missing or out
-// of range, and any field that may change the mathematics and is not known or not supported (use_dora, rank_pattern,
+// of range, and any field that may change the mathematics and is not known or not supported (rank_pattern,
 // modules_to_save, ...).
 LoraSettings read_adapter_config(const std::filesystem::path& file);
 

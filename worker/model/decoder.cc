@@ -82,8 +82,18 @@ void Decoder::attach(LoraAdapter adapter) {
   std::unordered_map<std::string, Linear*> linear_of;
   for (Linear* const linear : linears()) linear_of.emplace(linear->name(), linear);
   for (std::size_t i = 0; i < adapter_->adapted.size(); ++i) {
-    linear_of.at(adapter_->adapted[i].name)
-        ->adapt(adapter_->tensors[2 * i].tensor, adapter_->tensors[2 * i + 1].tensor, adapter_->settings.scaling());
+    Linear& linear = *linear_of.at(adapter_->adapted[i].name);
+    const ProjectionTensors tensors = adapter_->of(i);
+    LinearAdapter part{.a_RI = tensors.a_RI,
+                       .b_OR = tensors.b_OR,
+                       .magnitude_O = tensors.magnitude_O,
+                       .scaling = adapter_->settings.scaling(),
+                       .dropout = adapter_->settings.dropout};
+    linear.adapt(part);
+    if (!adapter_->settings.dora || part.magnitude_O.defined()) continue;
+    part.magnitude_O = linear.adapted_norm_O().requires_grad_();
+    adapter_->tensors[adapter_->tensors_each() * i + 2].tensor = part.magnitude_O;
+    linear.adapt(std::move(part));
   }
 }
 
@@ -104,7 +114,8 @@ torch::Tensor Decoder::hidden_states(const PackedBatch& batch) const {
                                 " is outside the model's vocabulary of " + std::to_string(config_.vocab_size) +
                                 ": the tokenizer belongs to another model");
   }
-  const auto plan = std::make_shared<const AttentionPlan>(plan_attention(config_, batch, embedding_.scalar_type()));
+  const auto plan = std::make_shared<const ForwardPlan>(
+      ForwardPlan{plan_attention(config_, batch, embedding_.scalar_type()), batch.row_key_T});
   torch::Tensor x_TH = torch::embedding(embedding_, batch.token_T);
   // As a tensor: in a narrow type the factor is rounded to it, as transformers does.
   if (config_.embedding_scale != 1) x_TH = x_TH * torch::full({}, config_.embedding_scale, x_TH.options());

@@ -27,7 +27,8 @@ class Decoder {
   static Decoder load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device);
 
   // The projections that the adapter names compute with it from now on. Its tensors are trained, and nothing else:
-  // the model's own parameters do not require grad any more. Once.
+  // the model's own parameters do not require grad any more. Magnitudes that are not there yet (new_adapter) start as
+  // the norms of what they multiply. Once.
   void attach(LoraAdapter adapter);
   const std::optional<LoraAdapter>& adapter() const { return adapter_; }
 

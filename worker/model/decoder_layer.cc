@@ -9,18 +9,19 @@ torch::Tensor norm_if_any(const DecoderConfig& config, const torch::Tensor& x, c
   return weight_W.defined() ? rms_norm(config, x, weight_W) : x;
 }
 
-torch::Tensor attention(const DecoderConfig& config, const DecoderLayer& layer, const AttentionPlan& plan,
+torch::Tensor attention(const DecoderConfig& config, const DecoderLayer& layer, const ForwardPlan& plan,
                         const torch::Tensor& x_TH) {
-  const KindPlan& kind = plan.kinds[layer.kind];
+  const KindPlan& kind = plan.attention.kinds[layer.kind];
   const std::int64_t q_width = config.num_heads * config.head_dim, kv_width = config.num_kv_heads * config.head_dim;
-  const auto projected = project(layer.query_key_value, x_TH, {q_width, kv_width, kv_width});
+  const auto projected = project(layer.query_key_value, x_TH, plan.row_key_T, {q_width, kv_width, kv_width});
   const auto heads = [&](std::size_t i, std::int64_t count) { return projected[i].view({-1, count, config.head_dim}); };
   const torch::Tensor q_TND = norm_if_any(config, heads(0, config.num_heads), layer.query_norm_D);
   const torch::Tensor k_TKD = norm_if_any(config, heads(1, config.num_kv_heads), layer.key_norm_D);
-  return layer.attention_output(attend(config, plan.blocks, kind,
-                                       {.q_TND = rotate(q_TND, kind.angles),
-                                        .k_TKD = rotate(k_TKD, kind.angles),
-                                        .v_TKD = heads(2, config.num_kv_heads)}));
+  const torch::Tensor attended = attend(config, plan.attention.blocks, kind,
+                                        {.q_TND = rotate(q_TND, kind.angles),
+                                         .k_TKD = rotate(k_TKD, kind.angles),
+                                         .v_TKD = heads(2, config.num_kv_heads)});
+  return layer.attention_output(attended, plan.row_key_T);
 }
 
 torch::Tensor activate(Activation activation, const torch::Tensor& x) {
@@ -35,18 +36,20 @@ torch::Tensor activate(Activation activation, const torch::Tensor& x) {
   return {};
 }
 
-torch::Tensor feed_forward(const DecoderConfig& config, const DecoderLayer& layer, const torch::Tensor& x_TH) {
-  const auto projected = project(layer.gate_up, x_TH, {config.intermediate_size, config.intermediate_size});
-  return layer.down(activate(config.activation, projected[0]) * projected[1]);
+torch::Tensor feed_forward(const DecoderConfig& config, const DecoderLayer& layer, const ForwardPlan& plan,
+                           const torch::Tensor& x_TH) {
+  const auto projected =
+      project(layer.gate_up, x_TH, plan.row_key_T, {config.intermediate_size, config.intermediate_size});
+  return layer.down(activate(config.activation, projected[0]) * projected[1], plan.row_key_T);
 }
 
 }  // namespace
 
-torch::Tensor apply_layer(const DecoderConfig& config, const DecoderLayer& layer, const AttentionPlan& plan,
+torch::Tensor apply_layer(const DecoderConfig& config, const DecoderLayer& layer, const ForwardPlan& plan,
                           const torch::Tensor& x_TH) {
   const torch::Tensor attended_TH = attention(config, layer, plan, rms_norm(config, x_TH, layer.attention_norm_H));
   const torch::Tensor middle_TH = x_TH + norm_if_any(config, attended_TH, layer.attention_result_norm_H);
-  const torch::Tensor fed_TH = feed_forward(config, layer, rms_norm(config, middle_TH, layer.mlp_norm_H));
+  const torch::Tensor fed_TH = feed_forward(config, layer, plan, rms_norm(config, middle_TH, layer.mlp_norm_H));
   return middle_TH + norm_if_any(config, fed_TH, layer.mlp_result_norm_H);
 }
 

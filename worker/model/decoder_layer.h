@@ -24,8 +24,14 @@ struct DecoderLayer {
   Linear down;
 };
 
+// What all layers of a forward pass share.
+struct ForwardPlan {
+  AttentionPlan attention;
+  torch::Tensor row_key_T;  // defined: adapters drop inputs
+};
+
 // x [T, H] after attention and feed-forward, each added to its input.
-torch::Tensor apply_layer(const DecoderConfig& config, const DecoderLayer& layer, const AttentionPlan& plan,
+torch::Tensor apply_layer(const DecoderConfig& config, const DecoderLayer& layer, const ForwardPlan& plan,
                           const torch::Tensor& x_TH);
 
 }  // namespace equipoise

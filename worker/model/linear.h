@@ -3,12 +3,23 @@
 
 #include <torch/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace equipoise {
 
-// y = x W^T + b, and + scaling (x A^T) B^T where it has an adapter.
+// What an adapter adds to one projection.
+struct LinearAdapter {
+  torch::Tensor a_RI, b_OR;
+  torch::Tensor magnitude_O;  // DoRA; else undefined
+  double scaling = 1;
+  double dropout = 0;  // in [0, 1)
+};
+
+// y = x W^T + b. With an adapter and y' = x W^T + scaling (x A^T) B^T:
+//   LoRA  y = y' + b
+//   DoRA  y = m / |W + scaling B A| y' + b, the norm of each row being a constant of the gradient
 class Linear {
  public:
   // Without a bias where `bias_O` is undefined.
@@ -18,21 +29,31 @@ class Linear {
   const torch::Tensor& weight_OI() const { return weight_OI_; }  // [outputs, inputs]
   const torch::Tensor& bias_O() const { return bias_O_; }
 
-  // From now on.
-  void adapt(torch::Tensor a_RI, torch::Tensor b_OR, double scaling);
+  // From now on. The weight must not change any more.
+  void adapt(LinearAdapter adapter);
 
-  torch::Tensor operator()(const torch::Tensor& x_TI) const;
+  // With `row_key_T` (PackedBatch) the adapter drops inputs: LoRA those of A; DoRA those of A, and of W as far as
+  // m / |W + scaling B A| is not 1, as PEFT does. Without it nothing is dropped.
+  torch::Tensor operator()(const torch::Tensor& x_TI, const torch::Tensor& row_key_T = {}) const;
+
+  // |W + scaling B A| of each row, in W's type: what a DoRA magnitude starts as. No gradient. Needs an adapter.
+  torch::Tensor adapted_norm_O() const;
 
  private:
+  torch::Tensor with_magnitude(const torch::Tensor& x_TI, const torch::Tensor& row_key_T) const;
+  // x W^T with the inputs that dropout leaves.
+  torch::Tensor of_kept(const torch::Tensor& x_TI, const torch::Tensor& weight, const torch::Tensor& row_key_T) const;
+
   std::string name_;
   torch::Tensor weight_OI_, bias_O_;
-  torch::Tensor a_RI_, b_OR_;  // undefined: no adapter
-  double scaling_ = 0;
+  std::optional<LinearAdapter> adapter_;
+  torch::Tensor feature_key_I_;  // with dropout
+  torch::Tensor square_O_;       // with DoRA: |W|^2 of each row
 };
 
 // The outputs of projections of one input, side by side, cut into parts of these widths: as many projections as
 // widths, or one that is fused.
 std::vector<torch::Tensor> project(const std::vector<Linear>& linears, const torch::Tensor& x_TI,
-                                   const std::vector<std::int64_t>& widths);
+                                   const torch::Tensor& row_key_T, const std::vector<std::int64_t>& widths);
 
 }  // namespace equipoise

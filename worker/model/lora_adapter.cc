@@ -83,14 +83,23 @@ LoraAdapter new_adapter(const DecoderConfig& config, const LoraSettings& setting
       .adapted = adapted_projections(config, settings, {"model.lora.target_modules", "model.lora.target_pattern"}),
       .tensors = {}};
   std::mt19937_64 random(seed);
-  const std::vector<ParameterShape> layout = adapter_layout(adapter.adapted, settings.r);
+  const std::vector<ParameterShape> layout = adapter_layout(adapter.adapted, settings);
   for (std::size_t i = 0; i < adapter.adapted.size(); ++i) {
+    const ParameterShape* const of = &layout[adapter.tensors_each() * i];
     const torch::Tensor a_RI = initial_a(settings, adapter.adapted[i].inputs, random);
-    const torch::Tensor b_OR = torch::zeros(layout[2 * i + 1].shape, torch::kFloat64);
-    adapter.tensors.push_back({layout[2 * i].name, a_RI.to(device, dtype).requires_grad_()});
-    adapter.tensors.push_back({layout[2 * i + 1].name, b_OR.to(device, dtype).requires_grad_()});
+    const torch::Tensor b_OR = torch::zeros(of[1].shape, torch::kFloat64);
+    adapter.tensors.push_back({of[0].name, a_RI.to(device, dtype).requires_grad_()});
+    adapter.tensors.push_back({of[1].name, b_OR.to(device, dtype).requires_grad_()});
+    if (settings.dora) adapter.tensors.push_back({of[2].name, torch::Tensor()});
   }
   return adapter;
+}
+
+ProjectionTensors LoraAdapter::of(std::size_t i) const {
+  const NamedTensor* const first = &tensors[tensors_each() * i];
+  return {.a_RI = first[0].tensor,
+          .b_OR = first[1].tensor,
+          .magnitude_O = settings.dora ? first[2].tensor : torch::Tensor()};
 }
 
 LoraAdapter load_adapter(const fs::path& folder, const DecoderConfig& config, torch::Dtype dtype,
@@ -100,7 +109,7 @@ LoraAdapter load_adapter(const fs::path& folder, const DecoderConfig& config, to
   const std::string field = description.string() + ": field target_modules";
   adapter.adapted = adapted_projections(config, adapter.settings, {field, field});
   const SafetensorsFile file = SafetensorsFile::open(folder / kAdapterWeights);
-  const std::vector<ParameterShape> layout = adapter_layout(adapter.adapted, adapter.settings.r);
+  const std::vector<ParameterShape> layout = adapter_layout(adapter.adapted, adapter.settings);
   for (const ParameterShape& wanted : layout) {
     const torch::Tensor tensor = to_torch(checked_tensor(file, wanted), dtype, device);
     adapter.tensors.push_back({wanted.name, tensor.requires_grad_()});

@@ -1,4 +1,4 @@
-// A LoRA adapter: for projections W of a decoder, W x + scaling B A x.
+// A LoRA adapter: for projections W of a decoder, W x + scaling B A x; DoRA gives the rows a magnitude (linear.h).
 // Source: Hu et al. 2021 (arXiv:2106.09685); files and start as PEFT 0.21.
 #pragma once
 
@@ -14,13 +14,23 @@
 
 namespace equipoise {
 
+// Of one projection.
+struct ProjectionTensors {
+  torch::Tensor a_RI, b_OR;
+  torch::Tensor magnitude_O;  // DoRA; else undefined
+};
+
 struct LoraAdapter {
   LoraSettings settings;
   std::vector<LinearShape> adapted;  // in the order of the forward pass
-  std::vector<NamedTensor> tensors;  // A and B of each, as adapter_layout; leaves that require grad
+  std::vector<NamedTensor> tensors;  // of each, as adapter_layout; leaves that require grad
+
+  std::size_t tensors_each() const { return settings.dora ? 3 : 2; }
+  ProjectionTensors of(std::size_t i) const;  // of adapted[i]
 };
 
-// B is 0, and A depends on settings, shapes and seed alone: all ranks have the same.
+// B is 0, and A depends on settings, shapes and seed alone: all ranks have the same. Magnitudes are not there yet:
+// Decoder::attach, which has the weights, makes them.
 // Throws std::invalid_argument for targets that the decoder does not have.
 LoraAdapter new_adapter(const DecoderConfig& config, const LoraSettings& settings, std::uint64_t seed,
                         torch::Dtype dtype, torch::Device device);

@@ -84,12 +84,13 @@ std::vector<LinearShape> adapted_projections(const DecoderConfig& config, const 
   return all;
 }
 
-std::vector<ParameterShape> adapter_layout(const std::vector<LinearShape>& adapted, std::int64_t r) {
+std::vector<ParameterShape> adapter_layout(const std::vector<LinearShape>& adapted, const LoraSettings& settings) {
   std::vector<ParameterShape> layout;
   for (const LinearShape& linear : adapted) {
     const std::string prefix = "base_model.model." + linear.name;
-    layout.push_back({prefix + ".lora_A.weight", {r, linear.inputs}});
-    layout.push_back({prefix + ".lora_B.weight", {linear.outputs, r}});
+    layout.push_back({prefix + ".lora_A.weight", {settings.r, linear.inputs}});
+    layout.push_back({prefix + ".lora_B.weight", {linear.outputs, settings.r}});
+    if (settings.dora) layout.push_back({prefix + ".lora_magnitude_vector", {linear.outputs}});
   }
   return layout;
 }

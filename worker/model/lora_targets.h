@@ -23,8 +23,9 @@ struct TargetFields {
 std::vector<LinearShape> adapted_projections(const DecoderConfig& config, const LoraSettings& settings,
                                              const TargetFields& fields);
 
-// The tensors of an adapter as PEFT calls them, in that order: A [r, inputs], then B [outputs, r] of each projection.
-std::vector<ParameterShape> adapter_layout(const std::vector<LinearShape>& adapted, std::int64_t r);
+// The tensors of an adapter as PEFT calls them, in that order: A [r, inputs], B [outputs, r] and, with DoRA, the
+// magnitude [outputs] of each projection.
+std::vector<ParameterShape> adapter_layout(const std::vector<LinearShape>& adapted, const LoraSettings& settings);
 
 // "q_proj" of "model.layers.0.self_attn.q_proj", each once, in alphabetical order.
 std::vector<std::string> last_names(const std::vector<LinearShape>& linears);

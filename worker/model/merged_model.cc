@@ -48,7 +48,7 @@ class Merge {
         files_(WeightFiles::open(model)),
         views_(files_.select(parameter_layout(config_))),
         adapter_(load_adapter(adapter, config_, wide(), torch::kCPU)) {
-    for (std::size_t i = 0; i < adapter_.adapted.size(); ++i) place_of_[adapter_.adapted[i].name + ".weight"] = 2 * i;
+    for (std::size_t i = 0; i < adapter_.adapted.size(); ++i) place_of_[adapter_.adapted[i].name + ".weight"] = i;
   }
 
   void write(const fs::path& folder) {
@@ -94,12 +94,15 @@ class Merge {
   torch::Tensor merged_tensor(const TensorView& view, std::size_t place) {
     const torch::NoGradGuard no_grad;
     const torch::Dtype dtype = torch_dtype_of(view);
-    const torch::Tensor change = torch::mm(adapter_.tensors[place + 1].tensor, adapter_.tensors[place].tensor);
     if (share_that_rounding_explains(dtype) >= share_) {
       share_ = share_that_rounding_explains(dtype);
       dtype_ = view.dtype;
     }
-    return (to_torch(view, wide(), torch::kCPU) + change * adapter_.settings.scaling()).to(dtype);
+    const ProjectionTensors tensors = adapter_.of(place);
+    const double scaling = adapter_.settings.scaling();
+    torch::Tensor merged_OI = to_torch(view, wide(), torch::kCPU) + torch::mm(tensors.b_OR, tensors.a_RI) * scaling;
+    if (tensors.magnitude_O.defined()) merged_OI *= (tensors.magnitude_O / merged_OI.norm(2, 1)).unsqueeze(1);
+    return merged_OI.to(dtype);
   }
 
   fs::path model_;
@@ -107,7 +110,7 @@ class Merge {
   WeightFiles files_;
   std::vector<TensorView> views_;
   LoraAdapter adapter_;
-  std::unordered_map<std::string, std::size_t> place_of_;  // of A in adapter_.tensors, by the weight's name
+  std::unordered_map<std::string, std::size_t> place_of_;  // in adapter_.adapted, by the weight's name
   // Of the narrowest type among the merged tensors.
   double share_ = 0;
   std::string dtype_;

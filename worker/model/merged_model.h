@@ -1,4 +1,5 @@
-// A model and its LoRA adapter as one model: W + scaling B A in place of each adapted W.
+// A model and its LoRA adapter as one model: W + scaling B A in place of each adapted W; DoRA: its rows at their
+// magnitudes.
 #pragma once
 
 #include <cstdint>

@@ -81,11 +81,52 @@ TEST(LoraConfig, ScalesByAlphaOverTheRankOrItsRoot) {
   EXPECT_EQ(settings(true).scaling(), 2);
 }
 
+TEST(LoraConfig, DropoutAndDoraAreOffUnlessAskedFor) {
+  const auto settings = [](const std::function<void(v1::LoraSpec&)>& change) {
+    return *make_job_config(job([&](auto& model) { change(*model.mutable_lora()); })).model.lora;
+  };
+  EXPECT_EQ(settings([](auto&) {}).dropout, 0);
+  EXPECT_FALSE(settings([](auto&) {}).dora);
+  EXPECT_EQ(settings([](auto& lora) { lora.set_dropout(0.05); }).dropout, 0.05);
+  EXPECT_TRUE(settings([](auto& lora) { lora.set_use_dora(true); }).dora);
+  const auto resolved = resolve_defaults(job([](auto& model) {
+                          model.mutable_lora()->set_dropout(0.05);
+                          model.mutable_lora()->set_use_dora(true);
+                        }))
+                            .model()
+                            .lora();
+  EXPECT_EQ(resolved.dropout(), 0.05);
+  EXPECT_TRUE(resolved.use_dora());
+}
+
+TEST(LoraConfig, NextToAnAdapterSaysDropoutAndNothingElse) {
+  const auto with_adapter = [](const std::function<void(v1::LoraSpec&)>& change) {
+    return job([&](auto& model) {
+      model.set_adapter("/adapter");
+      change(*model.mutable_lora());
+    });
+  };
+  const v1::JobSpec spec = with_adapter([](auto& lora) { lora.set_dropout(0.1); });
+  for (const auto& given : {spec, resolve_defaults(spec)}) {
+    EXPECT_FALSE(make_job_config(given).model.lora);
+    EXPECT_EQ(make_job_config(given).model.adapter_dropout, 0.1);
+  }
+  EXPECT_EQ(make_job_config(job([](auto& model) { model.set_adapter("/adapter"); })).model.adapter_dropout, 0);
+  EXPECT_THROW(make_job_config(with_adapter([](auto& lora) {
+                 lora.set_dropout(0.1);
+                 lora.set_r(8);
+               })),
+               std::invalid_argument);
+}
+
 TEST(LoraConfig, NamesTheFieldThatIsNotRight) {
   EXPECT_THAT(refusal([](auto& model) { model.mutable_lora()->set_r(0); }), HasSubstr("model.lora.r is 0"));
   EXPECT_THAT(refusal([](auto& model) { model.mutable_lora()->set_alpha(0); }), HasSubstr("model.lora.alpha is 0"));
-  EXPECT_THAT(refusal([](auto& model) { model.mutable_lora()->set_dropout(0.05); }),
-              HasSubstr("model.lora.dropout is 0.05, expected 0"));
+  for (const double share : {-0.1, 1.0, 1.5}) {
+    EXPECT_THAT(refusal([&](auto& model) { model.mutable_lora()->set_dropout(share); }),
+                HasSubstr("model.lora.dropout is "))
+        << share;
+  }
   EXPECT_THAT(refusal([](auto& model) {
                 model.mutable_lora()->add_target_modules("q_proj");
                 model.mutable_lora()->set_target_pattern(".*");

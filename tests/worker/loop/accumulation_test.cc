@@ -33,6 +33,16 @@ TEST(Accumulation, OneTimes16IsFourTimesFourIsFourRanksTimesFour) {
   }
 }
 
+// Five prompts in each batch: what shares one comes together, on other ranks and in other micro-batches each time.
+TEST(Accumulation, IsTheSameStepWherePairsSharePrompts) {
+  const OptimizerConfig& adamw = kRules[0].config;
+  const SmallResult whole = train({.optimizer = adamw, .micro_batch_pairs = 16, .prompts = 5});
+  const SmallResult split = train({.optimizer = adamw, .micro_batch_pairs = 2, .prompts = 5});
+  const SmallResult ranks = train({.optimizer = adamw, .world_size = 4, .micro_batch_pairs = 4, .prompts = 5});
+  const SmallResult both = train({.optimizer = adamw, .world_size = 3, .micro_batch_pairs = 1, .prompts = 5});
+  for (const SmallResult* divided : {&split, &ranks, &both}) EXPECT_LT(largest_distance(whole, *divided), 1e-8);
+}
+
 TEST(Accumulation, LossesAreTheSameInFloat32) {
   for (const Rule& rule : kRules) {
     const SmallResult whole = train({.optimizer = rule.config, .dtype = torch::kFloat32, .micro_batch_pairs = 16});
@@ -43,6 +53,24 @@ TEST(Accumulation, LossesAreTheSameInFloat32) {
       EXPECT_NEAR(split.loss[t], whole.loss[t], 1e-6) << rule.name << " step " << t;
       EXPECT_NEAR(ranks.loss[t], whole.loss[t], 1e-6) << rule.name << " step " << t;
     }
+  }
+}
+
+TEST(Accumulation, DropsTheSameInputsHoweverTheBatchIsDivided) {
+  for (const bool dora : {false, true}) {
+    const OptimizerConfig config{.learning_rate = 1e-2};
+    const LoraSettings lora{.r = 4, .alpha = 16, .dropout = 0.2, .dora = dora};
+    const SmallResult whole = train({.optimizer = config, .micro_batch_pairs = 16, .lora = lora});
+    const SmallResult split = train({.optimizer = config, .micro_batch_pairs = 4, .lora = lora});
+    const SmallResult ranks = train({.optimizer = config, .world_size = 4, .micro_batch_pairs = 4, .lora = lora});
+    const SmallResult again =
+        train({.optimizer = config, .world_size = 2, .micro_batch_pairs = 2, .recomputes_layers = true, .lora = lora});
+    EXPECT_LT(largest_distance(whole, split), 1e-6) << dora;
+    EXPECT_LT(largest_distance(whole, ranks), 1e-6) << dora;
+    EXPECT_LT(largest_distance(whole, again), 1e-6) << dora;
+    const SmallResult kept =
+        train({.optimizer = config, .micro_batch_pairs = 16, .lora = LoraSettings{.r = 4, .alpha = 16, .dora = dora}});
+    EXPECT_GT(largest_distance(whole, kept), 1e-3) << dora;
   }
 }
 

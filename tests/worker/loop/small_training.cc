@@ -18,12 +18,13 @@ std::vector<std::int32_t> random_ids(torch::Generator& generator, std::int64_t c
   return {ids.data_ptr<std::int32_t>(), ids.data_ptr<std::int32_t>() + count};
 }
 
-// All of kTokens tokens, so that a budget of tokens is one of pairs; group i mod 4.
-EncodedPairs random_pairs(std::int64_t count) {
+// All of kTokens tokens, so that a budget of tokens is one of pairs where they share nothing; group i mod 4.
+EncodedPairs random_pairs(std::int64_t count, std::int64_t prompts) {
   torch::Generator generator = at::detail::createCPUGenerator(7);
   std::vector<OwnedPair> pairs;
   for (std::int64_t i = 0; i < count; ++i) {
-    pairs.push_back({.prompt_ids = random_ids(generator, 6),
+    const auto prompt = random_ids(generator, 6);
+    pairs.push_back({.prompt_ids = i < prompts ? prompt : pairs[static_cast<std::size_t>(i % prompts)].prompt_ids,
                      .chosen_ids = random_ids(generator, 4),
                      .rejected_ids = random_ids(generator, 4),
                      .memberships = {{.group = static_cast<std::uint32_t>(i % kGroups), .weight = 1}}});
@@ -33,6 +34,7 @@ EncodedPairs random_pairs(std::int64_t count) {
 
 // The division that a test asks for is the one it gets.
 void check_micro_batches(const SmallTraining& training, const EncodedPairs& pairs, ShardCursor& cursor) {
+  if (training.prompts < kBatch * kBatches) return;
   const auto mine = cursor.rank_batch(0, 0);
   const auto parts = split_micro_batches(pairs, mine, training.micro_batch_pairs * kTokens);
   const auto wanted = static_cast<std::size_t>(kBatch / training.world_size / training.micro_batch_pairs);
@@ -42,16 +44,17 @@ void check_micro_batches(const SmallTraining& training, const EncodedPairs& pair
 }  // namespace
 
 SmallResult train(const SmallTraining& training) {
-  const EncodedPairs pairs = random_pairs(kBatch * kBatches);
+  const EncodedPairs pairs = random_pairs(kBatch * kBatches, training.prompts);
   SmallResult result;
   run_ranks(training.world_size, [&](Collective& collective) {
     Decoder policy = Decoder::load(kPolicy, training.dtype, torch::kCPU);
+    if (training.lora) policy.attach(new_adapter(policy.config(), *training.lora, 3, training.dtype, torch::kCPU));
     if (training.recomputes_layers) policy.recompute_layers();
     const Decoder start = Decoder::load(kReference, training.dtype, torch::kCPU);
     const AnswerLogProbs reference =
         compute_log_probs(start, {.pairs = pairs, .token_budget = 4096, .ranks = collective, .whose = "the reference"});
-    GradientBuckets gradients(policy.parameters(), collective, 64 << 10);
-    Optimizer optimizer(training.optimizer, policy.parameters(), training.steps);
+    GradientBuckets gradients(policy.trained(), collective, 64 << 10);
+    Optimizer optimizer(training.optimizer, policy.trained(), training.steps);
     ShardCursor cursor({.shuffle = false,
                         .num_pairs = kBatch * kBatches,
                         .global_batch_size = kBatch,
@@ -73,13 +76,14 @@ SmallResult train(const SmallTraining& training) {
                     .gradients = gradients,
                     .optimizer = optimizer,
                     .weights = [&](std::int64_t, const GroupSums& sums, const auto&) { return weights.step(sums); }};
+    if (training.lora && training.lora->dropout > 0) parts.dropout_seed = 5;
     const bool is_first = collective.info().rank == 0;
     for (std::int64_t step = 0; step < training.steps; ++step) {
       const double step_loss = train_step(parts, step).loss;
       if (is_first) result.loss.push_back(step_loss);
     }
     if (!is_first) return;
-    for (const auto& [name, tensor] : policy.parameters()) result.parameters[name] = tensor.detach().clone();
+    for (const auto& [name, tensor] : policy.trained()) result.parameters[name] = tensor.detach().clone();
     for (const auto& [name, tensor] : optimizer.state().tensors) result.state[name] = tensor.clone();
   });
   return result;

@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct SmallTraining {
   std::int64_t micro_batch_pairs = 16;  // on each rank
   std::int64_t steps = 4;               // of 16 pairs; the fifth takes the pairs of the first again
   bool recomputes_layers = false;
+  std::int64_t prompts = 64;              // that the 64 pairs have, one after the other
+  std::optional<LoraSettings> lora = {};  // train a new adapter, with its dropout
 };
 
 struct SmallResult {

@@ -184,7 +184,7 @@ TEST_F(AdapterConfig, OfPeftIsRead) {
 }
 
 TEST_F(AdapterConfig, RefusesByNameWhatItDoesNotDo) {
-  const std::vector<std::pair<std::string, nlohmann::json>> changes = {{"use_dora", true},
+  const std::vector<std::pair<std::string, nlohmann::json>> changes = {{"lora_dropout", 1.0},
                                                                        {"modules_to_save", {"lm_head"}},
                                                                        {"layers_to_transform", {0}},
                                                                        {"rank_pattern", {{"q_proj", 8}}},

@@ -1,29 +1,13 @@
 #include "worker/model/recomputed.h"
 
-#include <c10/util/ThreadLocalDebugInfo.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "tests/worker/golden_model.h"
+#include "tests/worker/memory_meter.h"
 #include "worker/model/sequence_log_prob.h"
 
 namespace equipoise {
 namespace {
-
-// Bytes that tensors of this thread hold at once.
-class MemoryMeter : public c10::MemoryReportingInfoBase {
- public:
-  void reportMemoryUsage(void*, std::int64_t bytes, std::size_t, std::size_t, c10::Device) override {
-    held_ += bytes;
-    peak_ = std::max(peak_, held_);
-  }
-  bool memoryProfilingEnabled() const override { return true; }
-  std::int64_t peak() const { return peak_; }
-
- private:
-  std::int64_t held_ = 0, peak_ = 0;
-};
 
 // Gradients of the golden model for the sum of all log-probs, and the most memory it took.
 struct Gradients {

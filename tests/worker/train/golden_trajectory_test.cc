@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t kBatch = 8;
 
 // Of a LoRA run, which starts from the family's golden adapter: no adapter, or that one, which stays as it was.
-enum class Adapter { kNone, kTrainedAgainstBase, kTrainedAgainstItsStart };
+enum class Adapter { kNone, kTrainedAgainstBase, kTrainedAgainstItsStart, kDoraTrainedAgainstBase };
 
 struct Recipe {
   const char* name;
@@ -28,7 +28,9 @@ struct Recipe {
 Decoder starting_policy(const Recipe& recipe) {
   Decoder policy = golden_decoder(policy_of(recipe.family));
   if (recipe.adapter == Adapter::kNone) return policy;
-  policy.attach(load_adapter(lora_init_of(recipe.family), policy.config(), torch::kFloat32, torch::kCPU));
+  const bool is_dora = recipe.adapter == Adapter::kDoraTrainedAgainstBase;
+  const std::string folder = is_dora ? "golden/lm/models/gemma/dora_init" : lora_init_of(recipe.family);
+  policy.attach(load_adapter(folder, policy.config(), torch::kFloat32, torch::kCPU));
   return policy;
 }
 
@@ -232,6 +234,7 @@ std::vector<Recipe> adapter_recipes() {
     recipes.push_back(
         {.name = "lora_dpo_ref_initial_adapter", .family = family, .adapter = Adapter::kTrainedAgainstItsStart});
   }
+  recipes.push_back({.name = "dora_dpo_ref_base", .adapter = Adapter::kDoraTrainedAgainstBase});
   return recipes;
 }
 INSTANTIATE_TEST_SUITE_P(Adapters, GoldenTrajectory, ::testing::ValuesIn(adapter_recipes()), kRecipeName);
