@@ -13,8 +13,9 @@ test:
 
 bench:
 	deploy/bootstrap
-	deploy/build equipoise equipoise-coordinator equipoise-worker equipoise_bench
+	deploy/build equipoise equipoise-coordinator equipoise-worker equipoise_bench equipoise_layouts_bench
 	cd tests && ../build/release/bin/equipoise_bench
+	build/release/bin/equipoise_layouts_bench
 	python3 tests/bench/through_coordinator.py
 
 # Options of `equipoise reproduce bandits`: make reproduce REPRODUCE="--features flipped --seeds 50"

@@ -1,61 +1,143 @@
 #include "worker/data/attention_block.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 
 namespace equipoise {
 namespace {
 
-// [S, S] of one pair. A row of padding sees itself, because a softmax over nothing is not a number.
-void fill_mask(const PairLengths& pair, std::int64_t longest, bool* mask_SS) {
-  const std::int64_t rejected_begin = pair.prompt + pair.chosen;
-  for (std::int64_t query = 0; query < longest; ++query) {
-    bool* const row = mask_SS + query * longest;
-    if (query >= pair.total()) {
-      row[query] = true;
-    } else if (query < rejected_begin) {
-      std::fill(row, row + query + 1, true);
-    } else {
-      std::fill(row, row + pair.prompt, true);
-      std::fill(row + rejected_begin, row + query + 1, true);
+class LayoutBuilder {
+ public:
+  explicit LayoutBuilder(torch::Device device) : device_(device) {}
+
+  void add(std::span<const PromptRows> block) {
+    const std::int64_t longest = block.front().length;
+    layout_.prompts.push_back({.num_prompts = static_cast<std::int64_t>(block.size()), .longest = longest});
+    for (const PromptRows& prompt : block) {
+      add_queries(prompt.first_row, prompt.length, longest);
+      keys_.use(prompt.first_row, prompt.length);
+      keys_.pad(prompt.first_row, longest - prompt.length);
     }
   }
-}
 
-AttentionBlock make_block(std::span<const PairLengths> pairs, std::int64_t first_row, torch::Device device) {
-  AttentionBlock block;
-  block.first_row = first_row;
-  block.num_pairs = static_cast<std::int64_t>(pairs.size());
-  block.longest = pairs.front().total();
-  block.mask_DSS = torch::zeros({block.num_pairs, block.longest, block.longest}, torch::kBool);
-  std::vector<std::int64_t> slot;
-  for (std::int64_t d = 0; d < block.num_pairs; ++d) {
-    const PairLengths& pair = pairs[static_cast<std::size_t>(d)];
-    fill_mask(pair, block.longest, block.mask_DSS.data_ptr<bool>() + d * block.longest * block.longest);
-    slot.resize(slot.size() + static_cast<std::size_t>(pair.total()));
-    std::iota(slot.end() - pair.total(), slot.end(), d * block.longest);
+  void add(std::span<const AnswerBundle> block) {
+    AnswerBlock answers;
+    answers.num_bundles = static_cast<std::int64_t>(block.size());
+    for (const AnswerBundle& bundle : block) {
+      answers.num_queries = std::max(answers.num_queries, bundle.num_queries());
+      answers.num_keys = std::max(answers.num_keys, bundle.num_keys());
+    }
+    Columns queries, keys;
+    for (const AnswerBundle& bundle : block) {
+      add_queries(bundle.first_row, bundle.num_queries(), answers.num_queries);
+      keys_.use(bundle.prompt.first_row, bundle.prompt.length);
+      keys_.use(bundle.first_row, bundle.num_queries());
+      keys_.pad(bundle.first_row, answers.num_keys - bundle.num_keys());
+
+      queries.add_answers(bundle);
+      queries.pad_to(answers.num_queries, {.answer = 0, .position = bundle.prompt.length});
+      keys.add(kPromptKey, 0, bundle.prompt.length);
+      keys.add_answers(bundle);
+      keys.pad_to(answers.num_keys, {.answer = kPaddingKey, .position = 0});
+    }
+    const std::int64_t D = answers.num_bundles;
+    answers.query_answer_DQ = tensor(queries.answer, D);
+    answers.query_position_DQ = tensor(queries.position, D);
+    answers.key_answer_DK = tensor(keys.answer, D);
+    answers.key_position_DK = tensor(keys.position, D);
+    layout_.answers.push_back(std::move(answers));
   }
-  block.num_rows = static_cast<std::int64_t>(slot.size());
-  block.slot_N = torch::tensor(slot, torch::kInt64).to(device);
-  block.mask_DSS = block.mask_DSS.to(device);
-  return block;
+
+  AttentionLayout take() && {
+    layout_.queries = queries_.build(num_rows_, device_);
+    layout_.keys = keys_.build(num_rows_, device_);
+    layout_.outputs = outputs_.build(queries_.num_places(), device_);
+    return std::move(layout_);
+  }
+
+ private:
+  struct Slot {
+    std::int64_t answer, position;
+  };
+  // Answer and position of each slot of [D, n].
+  struct Columns {
+    std::vector<std::int64_t> answer, position;
+
+    void add(std::int64_t of_answer, std::int64_t first_position, std::int64_t count) {
+      answer.insert(answer.end(), static_cast<std::size_t>(count), of_answer);
+      position.resize(answer.size());
+      std::iota(position.end() - count, position.end(), first_position);
+    }
+    void add_answers(const AnswerBundle& bundle) {
+      for (std::size_t a = 0; a < bundle.lengths.size(); ++a) {
+        add(static_cast<std::int64_t>(a), bundle.prompt.length, bundle.lengths[a]);
+      }
+    }
+    // To the end of a row of `width` slots.
+    void pad_to(std::int64_t width, Slot padding) {
+      const std::size_t row = static_cast<std::size_t>(width);
+      const std::size_t size = (answer.size() + row - 1) / row * row;
+      answer.resize(size, padding.answer);
+      position.resize(size, padding.position);
+    }
+  };
+
+  void add_queries(std::int64_t first_row, std::int64_t count, std::int64_t padded) {
+    outputs_.use(queries_.num_places(), count);
+    queries_.use(first_row, count);
+    queries_.pad(first_row, padded - count);
+    num_rows_ += count;
+  }
+
+  torch::Tensor tensor(const std::vector<std::int64_t>& values, std::int64_t D) const {
+    return torch::tensor(values, torch::kInt64).view({D, -1}).to(device_);
+  }
+
+  torch::Device device_;
+  AttentionLayout layout_;
+  RowUsesBuilder queries_, keys_, outputs_;
+  std::int64_t num_rows_ = 0;
+};
+
+template <class Item, class SameBlock>
+void add_blocks(std::span<const Item> items, const SameBlock& same_block, LayoutBuilder& builder) {
+  for (auto begin = items.begin(); begin != items.end();) {
+    const auto end = std::find_if(begin, items.end(), [&](const Item& item) { return !same_block(*begin, item); });
+    builder.add(std::span<const Item>(begin, end));
+    begin = end;
+  }
 }
 
 }  // namespace
 
-std::vector<AttentionBlock> attention_blocks(std::span<const PairLengths> longest_first, torch::Device device) {
-  std::vector<AttentionBlock> blocks;
-  std::int64_t first_row = 0;
-  for (auto begin = longest_first.begin(); begin != longest_first.end();) {
-    const auto end = std::find_if(begin, longest_first.end(), [&](const PairLengths& pair) {
-      return 2 * pair.total() < begin->total() || pair.total() == 0;
-    });
-    if (end == begin) break;  // the rest has no token at all
-    blocks.push_back(make_block({begin, end}, first_row, device));
-    first_row += blocks.back().num_rows;
-    begin = end;
-  }
-  return blocks;
+std::int64_t AnswerBundle::num_queries() const {
+  return std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
+}
+
+int length_class(std::int64_t length) {
+  constexpr std::int64_t kShort = 16;  // below that a kernel call costs more than the padding
+  return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(std::max(length, kShort) - 1)));
+}
+
+AttentionLayout attention_layout(std::span<const PromptRows> prompts, std::span<const AnswerBundle> bundles,
+                                 torch::Device device) {
+  LayoutBuilder builder(device);
+  const auto is_empty = [](const PromptRows& prompt) { return prompt.length == 0; };
+  const auto with_tokens =
+      prompts.first(static_cast<std::size_t>(std::ranges::find_if(prompts, is_empty) - prompts.begin()));
+  add_blocks(
+      with_tokens,
+      [](const PromptRows& a, const PromptRows& b) { return length_class(a.length) == length_class(b.length); },
+      builder);
+  add_blocks(
+      bundles,
+      [](const AnswerBundle& a, const AnswerBundle& b) {
+        return length_class(a.num_queries()) == length_class(b.num_queries()) &&
+               length_class(a.num_keys()) == length_class(b.num_keys());
+      },
+      builder);
+  return std::move(builder).take();
 }
 
 }  // namespace equipoise

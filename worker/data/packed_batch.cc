@@ -4,27 +4,60 @@
 #include <numeric>
 
 #include "common/base/error.h"
-#include "worker/data/attention_block.h"
+#include "worker/data/prompt_trees.h"
 
 namespace equipoise {
 namespace {
 
-std::int64_t length(std::span<const std::int32_t> ids) { return static_cast<std::int64_t>(ids.size()); }
+using Ids = std::span<const std::int32_t>;
 
-PairLengths lengths(const EncodedPair& pair) {
-  return {.prompt = length(pair.prompt_ids), .chosen = length(pair.chosen_ids), .rejected = length(pair.rejected_ids)};
+std::int64_t length(Ids ids) { return static_cast<std::int64_t>(ids.size()); }
+
+// Answers of one tree that attend in one bundle; ids are views.
+struct Bundle {
+  std::size_t tree = 0;
+  std::vector<std::size_t> answers;
+  std::int64_t num_queries = 0;
+};
+
+// Short answers go together as long as they are few beside their prompt: its keys are gathered once for all of them,
+// and the scores between answers, which nobody sees, stay fewer than those that somebody does.
+std::vector<Bundle> bundles_of(const PromptTree& tree, std::size_t number) {
+  constexpr std::int64_t kFewQueries = 16;
+  const std::int64_t most_queries = std::max(kFewQueries, length(tree.prompt_ids) / 2);
+  std::vector<std::size_t> longest_first(tree.answers.size());
+  std::iota(longest_first.begin(), longest_first.end(), std::size_t{0});
+  std::ranges::stable_sort(longest_first, std::greater(), [&](std::size_t a) { return tree.answers[a].size(); });
+
+  std::vector<Bundle> bundles;
+  for (const std::size_t a : longest_first) {
+    const std::int64_t tokens = length(tree.answers[a]);
+    if (tokens == 0) break;
+    if (bundles.empty() || bundles.back().num_queries + tokens > most_queries) {
+      bundles.push_back({.tree = number, .answers = {}, .num_queries = 0});
+    }
+    bundles.back().answers.push_back(a);
+    bundles.back().num_queries += tokens;
+  }
+  return bundles;
 }
 
+// Rows in the order of the attention's blocks.
 class Packer {
  public:
-  explicit Packer(std::size_t num_pairs) : answer_tokens_(2 * num_pairs) {}
+  Packer(const std::vector<PromptTree>& trees, const std::optional<DropoutDraw>& dropout)
+      : trees_(trees), prompts_(trees.size()) {
+    if (dropout) row_keys_.emplace(*dropout);
+    for (const PromptTree& tree : trees) {
+      first_answer_.push_back(num_answers_);
+      num_answers_ += static_cast<std::int64_t>(tree.answers.size());
+    }
+    add_prompts();
+    add_bundles();
+  }
 
-  void add(const EncodedPair& pair, std::int64_t b) {
-    const auto prompt_row = static_cast<std::int64_t>(token_.size());
-    append(pair.prompt_ids, 0);
-    add_answer(pair.chosen_ids, {.prompt_row = prompt_row, .prompt_length = length(pair.prompt_ids), .answer = 2 * b});
-    add_answer(pair.rejected_ids,
-               {.prompt_row = prompt_row, .prompt_length = length(pair.prompt_ids), .answer = 2 * b + 1});
+  std::int64_t answer_number(PromptTrees::Place place) const {
+    return first_answer_[place.tree] + static_cast<std::int64_t>(place.answer);
   }
 
   void move_to(PackedBatch& batch, torch::Device device) const {
@@ -33,58 +66,107 @@ class Packer {
     };
     batch.token_T = tensor(token_);
     batch.position_T = tensor(position_);
-    batch.source_C = tensor(source_);
+    batch.source_C = source_.build(length_of_rows(), device);
     batch.target_C = tensor(target_);
     batch.answer_C = tensor(answer_);
-    batch.answer_tokens_B2 = tensor(answer_tokens_).view({-1, 2});
-    batch.largest_token = token_.empty() ? 0 : *std::max_element(token_.begin(), token_.end());
-    batch.largest_position = position_.empty() ? 0 : *std::max_element(position_.begin(), position_.end());
+    batch.attention = attention_layout(prompt_rows_, bundles_, device);
+    batch.num_answers = num_answers_;
+    if (row_keys_) batch.row_key_T = tensor(row_keys_->values());
+    batch.largest_token = token_.empty() ? 0 : *std::ranges::max_element(token_);
+    batch.largest_position = position_.empty() ? 0 : *std::ranges::max_element(position_);
   }
 
  private:
-  struct Place {
-    std::int64_t prompt_row, prompt_length, answer;
-  };
+  std::int64_t length_of_rows() const { return static_cast<std::int64_t>(token_.size()); }
 
-  void append(std::span<const std::int32_t> ids, std::int64_t first_position) {
+  void append(Ids ids, std::int64_t first_position) {
     token_.insert(token_.end(), ids.begin(), ids.end());
     position_.resize(token_.size());
     std::iota(position_.end() - length(ids), position_.end(), first_position);
   }
 
-  void add_answer(std::span<const std::int32_t> ids, Place place) {
-    const auto answer_row = static_cast<std::int64_t>(token_.size());
-    for (std::int64_t k = place.prompt_length == 0 ? 1 : 0; k < length(ids); ++k) {
-      source_.push_back(k == 0 ? place.prompt_row + place.prompt_length - 1 : answer_row + k - 1);
-      target_.push_back(ids[static_cast<std::size_t>(k)]);
-      answer_.push_back(place.answer);
+  void add_prompts() {
+    std::vector<std::size_t> longest_first(trees_.size());
+    std::iota(longest_first.begin(), longest_first.end(), std::size_t{0});
+    std::ranges::stable_sort(longest_first, std::greater(), [&](std::size_t t) { return trees_[t].prompt_ids.size(); });
+    for (const std::size_t t : longest_first) {
+      prompts_[t] = {.first_row = length_of_rows(), .length = length(trees_[t].prompt_ids)};
+      prompt_rows_.push_back(prompts_[t]);
+      append(trees_[t].prompt_ids, 0);
+      if (row_keys_) row_keys_->add_prompt(trees_[t].prompt_ids);
     }
-    answer_tokens_[static_cast<std::size_t>(place.answer)] = length(ids);
-    append(ids, place.prompt_length);
   }
 
-  std::vector<std::int64_t> token_, position_, source_, target_, answer_, answer_tokens_;
+  void add_bundles() {
+    std::vector<Bundle> bundles;
+    for (std::size_t t = 0; t < trees_.size(); ++t)
+      std::ranges::move(bundles_of(trees_[t], t), std::back_inserter(bundles));
+    std::ranges::stable_sort(bundles, std::greater(), [&](const Bundle& bundle) {
+      return std::pair(length_class(bundle.num_queries),
+                       length_class(bundle.num_queries + prompts_[bundle.tree].length));
+    });
+    for (const Bundle& bundle : bundles) {
+      const PromptRows prompt = prompts_[bundle.tree];
+      bundles_.push_back({.prompt = prompt, .first_row = length_of_rows()});
+      for (const std::size_t a : bundle.answers) add_answer(bundle.tree, a);
+    }
+  }
+
+  void add_answer(std::size_t tree, std::size_t answer) {
+    const Ids ids = trees_[tree].answers[answer];
+    const PromptRows prompt = prompts_[tree];
+    for (std::int64_t k = prompt.length == 0 ? 1 : 0; k < length(ids); ++k) {
+      source_.use(k == 0 ? prompt.first_row + prompt.length - 1 : length_of_rows() + k - 1);
+      target_.push_back(ids[static_cast<std::size_t>(k)]);
+      answer_.push_back(answer_number({tree, answer}));
+    }
+    bundles_.back().lengths.push_back(length(ids));
+    append(ids, prompt.length);
+    if (row_keys_) row_keys_->add_answer(trees_[tree].prompt_ids, ids);
+  }
+
+  const std::vector<PromptTree>& trees_;
+  std::vector<PromptRows> prompts_;         // of each tree
+  std::vector<PromptRows> prompt_rows_;     // the same in the order of rows
+  std::vector<AnswerBundle> bundles_;       // in the order of rows
+  std::vector<std::int64_t> first_answer_;  // of each tree
+  std::int64_t num_answers_ = 0;
+  std::vector<std::int64_t> token_, position_, target_, answer_;
+  RowUsesBuilder source_;
+  std::optional<RowKeys> row_keys_;
 };
+
+// Up to where the pairs share the prompt of the first.
+std::span<const std::int64_t> first_group(const EncodedPairs& pairs, std::span<const std::int64_t> indices) {
+  const auto prompt_of = [&](std::int64_t index) { return pairs[static_cast<std::size_t>(index)].prompt_ids; };
+  const auto end = std::ranges::find_if(
+      indices, [&](std::int64_t index) { return !std::ranges::equal(prompt_of(index), prompt_of(indices.front())); });
+  return indices.first(static_cast<std::size_t>(end - indices.begin()));
+}
 
 }  // namespace
 
-PackedBatch pack_pairs(const EncodedPairs& pairs, std::span<const std::int64_t> indices, torch::Device device) {
+PackedBatch pack_pairs(const EncodedPairs& pairs, std::span<const std::int64_t> indices, torch::Device device,
+                       const std::optional<DropoutDraw>& dropout) {
   EQUIPOISE_CHECK(!indices.empty());
-  const auto pair_of = [&](std::size_t b) -> EncodedPair { return pairs[static_cast<std::size_t>(indices[b])]; };
-  std::vector<std::size_t> order(indices.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return pair_of(a).num_tokens() > pair_of(b).num_tokens(); });
-
-  Packer packer(indices.size());
-  std::vector<PairLengths> longest_first;
-  for (const std::size_t b : order) {
-    packer.add(pair_of(b), static_cast<std::int64_t>(b));
-    longest_first.push_back(lengths(pair_of(b)));
+  PromptTrees trees;
+  std::vector<std::int64_t> answer_tokens;
+  for (const std::int64_t index : indices) {
+    const EncodedPair pair = pairs[static_cast<std::size_t>(index)];
+    trees.add(pair);
+    answer_tokens.push_back(length(pair.chosen_ids));
+    answer_tokens.push_back(length(pair.rejected_ids));
   }
+  const Packer packer(trees.trees(), dropout);
   PackedBatch batch;
   packer.move_to(batch, device);
-  batch.blocks = attention_blocks(longest_first, device);
+  std::vector<std::int64_t> answer_of_pair;
+  for (const auto& [chosen, rejected] : trees.places()) {
+    answer_of_pair.push_back(packer.answer_number(chosen));
+    answer_of_pair.push_back(packer.answer_number(rejected));
+  }
+  batch.answer_of_pair_B2 = torch::tensor(answer_of_pair, torch::kInt64).view({-1, 2}).to(device);
+  batch.answer_tokens_B2 = torch::tensor(answer_tokens, torch::kInt64).view({-1, 2}).to(device);
   batch.num_pairs = static_cast<std::int64_t>(indices.size());
   return batch;
 }
@@ -93,15 +175,26 @@ std::vector<std::vector<std::int64_t>> split_micro_batches(const EncodedPairs& p
                                                            std::span<const std::int64_t> indices,
                                                            std::int64_t token_budget) {
   std::vector<std::vector<std::int64_t>> micro_batches;
+  PromptTrees trees;  // of the last micro-batch
   std::int64_t tokens_left = 0;
-  for (const std::int64_t index : indices) {
-    const auto tokens = static_cast<std::int64_t>(pairs[static_cast<std::size_t>(index)].num_tokens());
-    if (micro_batches.empty() || tokens > tokens_left) {
-      micro_batches.emplace_back();
-      tokens_left = token_budget;
+  const auto open = [&] {
+    micro_batches.emplace_back();
+    trees = {};
+    tokens_left = token_budget;
+  };
+  const std::vector<std::int64_t> ordered = by_prompt(pairs, indices);
+  for (std::span<const std::int64_t> rest = ordered; !rest.empty();) {
+    const auto group = first_group(pairs, rest);
+    const std::int64_t group_tokens = tokens_of_trees(pairs, group);
+    if (micro_batches.empty() || (group_tokens > tokens_left && group_tokens <= token_budget)) open();
+    for (const std::int64_t index : group) {
+      const EncodedPair pair = pairs[static_cast<std::size_t>(index)];
+      if (trees.new_tokens(pair) > tokens_left && !micro_batches.back().empty()) open();
+      tokens_left -= trees.new_tokens(pair);
+      trees.add(pair);
+      micro_batches.back().push_back(index);
     }
-    micro_batches.back().push_back(index);
-    tokens_left -= tokens;
+    rest = rest.subspan(group.size());
   }
   return micro_batches;
 }

@@ -1,27 +1,14 @@
 #include "worker/model/attention.h"
 
 #include <limits>
+#include <optional>
 #include <stdexcept>
 
+#include "worker/model/gathered_rows.h"
 #include "worker/model/wide_type.h"
 
 namespace equipoise {
 namespace {
-
-// [N, heads, head_dim] packed -> [D, heads, S, head_dim] padded with 0.
-torch::Tensor pad(const AttentionBlock& block, const torch::Tensor& x_NhD) {
-  torch::Tensor padded = x_NhD;
-  if (block.num_rows != block.num_pairs * block.longest) {
-    padded = torch::zeros({block.num_pairs * block.longest, x_NhD.size(1), x_NhD.size(2)}, x_NhD.options())
-                 .index_copy(0, block.slot_N, x_NhD);
-  }
-  return padded.view({block.num_pairs, block.longest, x_NhD.size(1), x_NhD.size(2)}).transpose(1, 2);
-}
-
-torch::Tensor unpad(const AttentionBlock& block, const torch::Tensor& x_DhSd) {
-  const torch::Tensor padded = x_DhSd.transpose(1, 2).reshape({block.num_pairs * block.longest, -1});
-  return padded.size(0) == block.num_rows ? padded : padded.index_select(0, block.slot_N);
-}
 
 // Each head of keys or values once for every head of queries it serves. Copies nothing where there is only one.
 torch::Tensor repeat_heads(const torch::Tensor& x_DkSd, std::int64_t num_heads) {
@@ -33,34 +20,63 @@ torch::Tensor repeat_heads(const torch::Tensor& x_DkSd, std::int64_t num_heads) 
       .reshape({x_DkSd.size(0), num_heads, x_DkSd.size(2), x_DkSd.size(3)});
 }
 
+// Of one block, [D, heads, S, head_dim] each.
+struct PaddedInputs {
+  torch::Tensor q_DhQd, k_DkKd, v_DkKd;
+};
+
 // Fused attention has no place for the soft-cap between product and softmax.
-torch::Tensor softcapped_attention(const DecoderConfig& config, const QueryKeyValue& padded,
-                                   const torch::Tensor& mask_D1SS) {
+torch::Tensor softcapped_attention(const DecoderConfig& config, const PaddedInputs& inputs, const torch::Tensor& mask) {
   const double cap = *config.attention_softcap;
-  const torch::Tensor product_DhSS = torch::matmul(padded.q_TND, padded.k_TKD.transpose(-2, -1));
-  const torch::Tensor score_DhSS = (product_DhSS * (config.attention_scale / cap)).tanh() * cap + mask_D1SS;
-  const torch::Dtype dtype = padded.v_TKD.scalar_type();
-  return torch::matmul(torch::softmax(score_DhSS, -1, wide_type(dtype)).to(dtype), padded.v_TKD);
+  const torch::Tensor k_DhKd = repeat_heads(inputs.k_DkKd, config.num_heads);
+  const torch::Tensor v_DhKd = repeat_heads(inputs.v_DkKd, config.num_heads);
+  const torch::Tensor product_DhQK = torch::matmul(inputs.q_DhQd, k_DhKd.transpose(-2, -1));
+  const torch::Tensor score_DhQK = (product_DhQK * (config.attention_scale / cap)).tanh() * cap + mask;
+  const torch::Dtype dtype = v_DhKd.scalar_type();
+  return torch::matmul(torch::softmax(score_DhQK, -1, wide_type(dtype)).to(dtype), v_DhKd);
 }
 
-torch::Tensor attend_in_block(const DecoderConfig& config, const QueryKeyValue& padded,
-                              const torch::Tensor& mask_D1SS) {
-  if (config.attention_softcap) return softcapped_attention(config, padded, mask_D1SS);
-  return torch::scaled_dot_product_attention(padded.q_TND, padded.k_TKD, padded.v_TKD, mask_D1SS, /*dropout_p=*/0.0,
-                                             /*is_causal=*/false, config.attention_scale);
+// An undefined mask is the causal one.
+torch::Tensor attend_in_block(const DecoderConfig& config, const PaddedInputs& inputs, const torch::Tensor& mask) {
+  if (config.attention_softcap) return softcapped_attention(config, inputs, mask);
+  const std::optional<torch::Tensor> given = mask.defined() ? std::optional(mask) : std::nullopt;
+  // The fused kernels of a CPU share heads themselves, those of a GPU do so without a mask only.
+  const bool shares_heads = inputs.q_DhQd.is_cpu() && inputs.k_DkKd.size(1) != config.num_heads;
+  return torch::scaled_dot_product_attention(
+      inputs.q_DhQd, shares_heads ? inputs.k_DkKd : repeat_heads(inputs.k_DkKd, config.num_heads),
+      shares_heads ? inputs.v_DkKd : repeat_heads(inputs.v_DkKd, config.num_heads), given, /*dropout_p=*/0.0,
+      /*is_causal=*/!mask.defined(), config.attention_scale, shares_heads);
 }
 
-// Positions in a block's padded layout, [D, S]. Padding, which sees only itself, may have any.
-torch::Tensor padded_positions(const AttentionBlock& block, const torch::Tensor& position_T) {
-  return torch::zeros({block.num_pairs * block.longest}, position_T.options())
-      .index_copy(0, block.slot_N, position_T.narrow(0, block.first_row, block.num_rows))
-      .view({block.num_pairs, block.longest});
+// As numbers once, or scaled_dot_product_attention would make them of the booleans in every layer.
+torch::Tensor as_mask(const torch::Tensor& seen, torch::Dtype dtype) {
+  return torch::zeros(seen.sizes(), seen.options().dtype(dtype))
+      .masked_fill_(seen.logical_not(), -std::numeric_limits<double>::infinity());
 }
 
-torch::Tensor seen_in_window(const AttentionBlock& block, const torch::Tensor& position_T, std::int64_t window) {
-  if (window == 0 || window >= block.longest) return block.mask_DSS;
-  const torch::Tensor position_DS = padded_positions(block, position_T);
-  return block.mask_DSS.logical_and(position_DS.unsqueeze(2) - position_DS.unsqueeze(1) < window);
+// [S, S] of prompts whose positions are 0, 1, ...; undefined if a causal mask says it all.
+torch::Tensor prompt_mask(const DecoderConfig& config, std::int64_t longest, std::int64_t window,
+                          const torch::TensorOptions& options, torch::Dtype dtype) {
+  const bool has_window = window > 0 && window < longest;
+  if (!has_window && !config.attention_softcap) return {};
+  torch::Tensor seen_SS = torch::ones({longest, longest}, options.dtype(torch::kBool)).tril();
+  if (has_window) seen_SS = seen_SS.triu(1 - window);
+  return as_mask(seen_SS, dtype);
+}
+
+// [D, 1, Q, K]
+torch::Tensor answer_mask(const AnswerBlock& block, std::int64_t window, torch::Dtype dtype) {
+  const torch::Tensor key_D1K = block.key_answer_DK.unsqueeze(1);
+  const torch::Tensor distance_DQK = block.query_position_DQ.unsqueeze(2) - block.key_position_DK.unsqueeze(1);
+  torch::Tensor seen_DQK = key_D1K.eq(block.query_answer_DQ.unsqueeze(2)).logical_or_(key_D1K.eq(kPromptKey));
+  seen_DQK.logical_and_(distance_DQK.ge(0));
+  if (window > 0) seen_DQK.logical_and_(distance_DQK.lt(window));
+  return as_mask(seen_DQK, dtype).unsqueeze(1);
+}
+
+// Kinds whose window is longer than every sequence see the same.
+std::int64_t effective_window(std::int64_t window, const PackedBatch& batch) {
+  return window > batch.largest_position ? 0 : window;
 }
 
 void check_length(const RotaryTable& table, const PackedBatch& batch) {
@@ -71,39 +87,69 @@ void check_length(const RotaryTable& table, const PackedBatch& batch) {
                               " only: set data.max_length to at most that");
 }
 
-}  // namespace
-
-AttentionPlan plan_attention(const DecoderConfig& config, const PackedBatch& batch, torch::Dtype dtype) {
-  AttentionPlan plan{.blocks = batch.blocks, .kinds = {}};
-  for (const LayerKind& kind : config.kinds) {
-    check_length(kind.rotary, batch);
-    plan.kinds.push_back({.angles = rotary_angles(batch.position_T, kind.rotary, dtype), .mask_D1SS = {}});
-    for (const AttentionBlock& block : batch.blocks) {
-      const torch::Tensor seen_DSS = seen_in_window(block, batch.position_T, kind.window);
-      // As numbers once, or scaled_dot_product_attention would make them of the booleans in every layer.
-      plan.kinds.back().mask_D1SS.push_back(
-          torch::zeros(seen_DSS.sizes(), batch.position_T.options().dtype(dtype))
-              .masked_fill_(seen_DSS.logical_not(), -std::numeric_limits<double>::infinity())
-              .unsqueeze(1));
-    }
+KindPlan plan_kind(const DecoderConfig& config, const LayerKind& kind, const PackedBatch& batch, torch::Dtype dtype) {
+  check_length(kind.rotary, batch);
+  KindPlan plan{.angles = rotary_angles(batch.position_T, kind.rotary, dtype), .prompt_mask = {}, .answer_mask = {}};
+  const std::int64_t window = effective_window(kind.window, batch);
+  for (const PromptBlock& block : batch.attention.prompts) {
+    plan.prompt_mask.push_back(prompt_mask(config, block.longest, window, batch.position_T.options(), dtype));
+  }
+  for (const AnswerBlock& block : batch.attention.answers) {
+    plan.answer_mask.push_back(answer_mask(block, window, dtype));
   }
   return plan;
 }
 
-torch::Tensor attend(const DecoderConfig& config, const std::vector<AttentionBlock>& blocks, const KindPlan& plan,
-                     const QueryKeyValue& inputs) {
-  std::vector<torch::Tensor> outputs;
-  for (std::size_t i = 0; i < blocks.size(); ++i) {
-    const AttentionBlock& block = blocks[i];
-    const auto rows_of = [&](const torch::Tensor& x) {
-      return pad(block, x.narrow(0, block.first_row, block.num_rows));
-    };
-    const QueryKeyValue padded{.q_TND = rows_of(inputs.q_TND),
-                               .k_TKD = repeat_heads(rows_of(inputs.k_TKD), config.num_heads),
-                               .v_TKD = repeat_heads(rows_of(inputs.v_TKD), config.num_heads)};
-    outputs.push_back(unpad(block, attend_in_block(config, padded, plan.mask_D1SS[i])));
+// How many padded rows of queries and of keys each block has.
+struct BlockRows {
+  std::vector<std::int64_t> queries, keys;
+};
+BlockRows block_rows(const AttentionLayout& layout) {
+  BlockRows rows;
+  for (const PromptBlock& block : layout.prompts) {
+    rows.queries.push_back(block.num_prompts * block.longest);
+    rows.keys.push_back(block.num_prompts * block.longest);
   }
-  return outputs.size() == 1 ? outputs.front() : torch::cat(outputs);
+  for (const AnswerBlock& block : layout.answers) {
+    rows.queries.push_back(block.num_bundles * block.num_queries);
+    rows.keys.push_back(block.num_bundles * block.num_keys);
+  }
+  return rows;
+}
+
+}  // namespace
+
+AttentionPlan plan_attention(const DecoderConfig& config, const PackedBatch& batch, torch::Dtype dtype) {
+  AttentionPlan plan{.blocks = batch.attention, .kinds = {}};
+  for (const LayerKind& kind : config.kinds) plan.kinds.push_back(plan_kind(config, kind, batch, dtype));
+  return plan;
+}
+
+torch::Tensor attend(const DecoderConfig& config, const AttentionLayout& layout, const KindPlan& plan,
+                     const QueryKeyValue& inputs) {
+  const BlockRows rows = block_rows(layout);
+  if (rows.queries.empty()) return inputs.q_TND.flatten(1);
+  const auto q = gathered_rows(inputs.q_TND, layout.queries).split_with_sizes(rows.queries);
+  const auto k = gathered_rows(inputs.k_TKD, layout.keys).split_with_sizes(rows.keys);
+  const auto v = gathered_rows(inputs.v_TKD, layout.keys).split_with_sizes(rows.keys);
+  std::vector<torch::Tensor> outputs;
+  const auto attend_block = [&](std::int64_t count, const torch::Tensor& mask) {
+    const std::size_t i = outputs.size();
+    const auto heads = [&](const torch::Tensor& x) {
+      return x.view({count, x.size(0) / count, -1, config.head_dim}).transpose(1, 2);
+    };
+    outputs.push_back(
+        attend_in_block(config, {.q_DhQd = heads(q[i]), .k_DkKd = heads(k[i]), .v_DkKd = heads(v[i])}, mask)
+            .transpose(1, 2)
+            .reshape({q[i].size(0), -1}));
+  };
+  for (std::size_t i = 0; i < layout.prompts.size(); ++i) {
+    attend_block(layout.prompts[i].num_prompts, plan.prompt_mask[i]);
+  }
+  for (std::size_t i = 0; i < layout.answers.size(); ++i) {
+    attend_block(layout.answers[i].num_bundles, plan.answer_mask[i]);
+  }
+  return gathered_rows(outputs.size() == 1 ? outputs.front() : torch::cat(outputs), layout.outputs);
 }
 
 }  // namespace equipoise

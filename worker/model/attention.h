@@ -11,18 +11,19 @@
 
 namespace equipoise {
 
-// Of one kind of layers.
+// Of one kind of layers. Masks are 0 where a key is seen and -infinity where it is not.
 struct KindPlan {
   RotaryAngles angles;
-  std::vector<torch::Tensor> mask_D1SS;  // per block [D, 1, S, S]: 0 where seen, -infinity where not
+  std::vector<torch::Tensor> prompt_mask;  // per block [S, S], for all its prompts; undefined: causal and no more
+  std::vector<torch::Tensor> answer_mask;  // per block [D, 1, Q, K]
 };
 
 struct AttentionPlan {
-  std::vector<AttentionBlock> blocks;
+  AttentionLayout blocks;
   std::vector<KindPlan> kinds;  // as config.kinds
 };
 
-// A window counts positions, not rows: the prompt's tokens are near to those of both answers.
+// A window counts positions, not rows: the prompt's tokens are near to those of every answer.
 // Throws std::invalid_argument for a sequence longer than a rotary table allows.
 AttentionPlan plan_attention(const DecoderConfig& config, const PackedBatch& batch, torch::Dtype dtype);
 
@@ -31,7 +32,7 @@ AttentionPlan plan_attention(const DecoderConfig& config, const PackedBatch& bat
 struct QueryKeyValue {
   torch::Tensor q_TND, k_TKD, v_TKD;
 };
-torch::Tensor attend(const DecoderConfig& config, const std::vector<AttentionBlock>& blocks, const KindPlan& plan,
+torch::Tensor attend(const DecoderConfig& config, const AttentionLayout& layout, const KindPlan& plan,
                      const QueryKeyValue& inputs);
 
 }  // namespace equipoise

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "worker/data/prompt_trees.h"
 #include "worker/model/sequence_log_prob.h"
 
 namespace equipoise {
@@ -14,14 +15,6 @@ namespace {
 constexpr std::int64_t kMostTokens = 4096;
 
 using MicroBatches = std::span<const std::vector<std::int64_t>>;
-
-std::int64_t tokens_of(const std::vector<std::int64_t>& indices, const EncodedPairs& pairs) {
-  std::int64_t tokens = 0;
-  for (const std::int64_t index : indices) {
-    tokens += static_cast<std::int64_t>(pairs[static_cast<std::size_t>(index)].num_tokens());
-  }
-  return tokens;
-}
 
 void scatter(const torch::Tensor& values_B, const std::vector<std::int64_t>& indices, std::vector<double>& values_N) {
   const torch::Tensor host_B = values_B.to(torch::kCPU, torch::kFloat64).contiguous();
@@ -45,7 +38,7 @@ std::int64_t log_prob_token_budget(std::int64_t micro_batch_tokens) {
 
 MicroBatches part_of_rank(MicroBatches micro_batches, const EncodedPairs& pairs, RankInfo info) {
   std::vector<std::int64_t> tokens;
-  for (const auto& indices : micro_batches) tokens.push_back(tokens_of(indices, pairs));
+  for (const auto& indices : micro_batches) tokens.push_back(tokens_of_trees(pairs, indices));
   const std::int64_t total = std::accumulate(tokens.begin(), tokens.end(), std::int64_t{0});
   // A micro-batch belongs to the rank in whose share of the tokens its middle lies.
   std::size_t first = 0, count = 0;

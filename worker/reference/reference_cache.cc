@@ -22,7 +22,7 @@ static_assert(std::endian::native == std::endian::little, "entries hold little-e
 
 constexpr std::string_view kKind = "reference";
 // A change of the format, or of what a forward pass computes, needs a new one: it is part of every key.
-constexpr std::string_view kVersion = "EQREFLP1";
+constexpr std::string_view kVersion = "EQREFLP2";
 
 // magic, key, number of pairs, log-probs of chosen answers, of rejected answers, SHA-256 of all that.
 constexpr std::size_t kHeaderBytes = kVersion.size() + sizeof(Digest) + sizeof(std::uint64_t);

@@ -1,17 +1,28 @@
 #include "worker/data/packed_batch.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
+
 #include "tests/worker/owned_pair.h"
+#include "worker/data/prompt_trees.h"
 
 namespace equipoise {
 namespace {
 
 using Rows = std::vector<std::int64_t>;
+using ::testing::UnorderedElementsAreArray;
 
 Rows values(const torch::Tensor& tensor) {
-  const torch::Tensor flat = tensor.contiguous().view({-1});
+  const torch::Tensor flat = tensor.to(torch::kInt64).contiguous().view({-1});
   return {flat.data_ptr<std::int64_t>(), flat.data_ptr<std::int64_t>() + flat.numel()};
+}
+
+// The row at each place.
+Rows rows_of(const RowUses& uses) {
+  return uses.row_N.defined() ? values(uses.row_N) : values(torch::arange(uses.num_rows));
 }
 
 OwnedPair pair(std::vector<std::int32_t> prompt, std::vector<std::int32_t> chosen, std::vector<std::int32_t> rejected) {
@@ -29,83 +40,234 @@ TEST(PackPairs, StoresThePromptOnceAndBothAnswersContinueItsPositions) {
   const PackedBatch batch = pack({pair({10, 11}, {20, 21}, {30})}, {0});
   EXPECT_EQ(values(batch.token_T), (Rows{10, 11, 20, 21, 30}));
   EXPECT_EQ(values(batch.position_T), (Rows{0, 1, 2, 3, 2}));
+  EXPECT_EQ(values(batch.answer_tokens_B2), (Rows{2, 1}));
+  EXPECT_EQ(batch.largest_position, 3);
   EXPECT_EQ(batch.largest_token, 30);
 }
 
-TEST(PackPairs, ScoresEachAnswerTokenFromItsPredecessor) {
+TEST(PackPairs, ScoresEachAnswerTokenFromTheRowThatPredictsIt) {
   const PackedBatch batch = pack({pair({10, 11}, {20, 21}, {30})}, {0});
-  EXPECT_EQ(values(batch.source_C), (Rows{1, 2, 1}));
+  EXPECT_EQ(rows_of(batch.source_C), (Rows{1, 2, 1}));
   EXPECT_EQ(values(batch.target_C), (Rows{20, 21, 30}));
   EXPECT_EQ(values(batch.answer_C), (Rows{0, 0, 1}));
-  EXPECT_EQ(values(batch.answer_tokens_B2), (Rows{2, 1}));
+  EXPECT_EQ(values(batch.answer_of_pair_B2), (Rows{0, 1}));
 }
 
 TEST(PackPairs, DoesNotScoreTheFirstTokenAfterAnEmptyPrompt) {
   const PackedBatch batch = pack({pair({}, {20, 21}, {30})}, {0});
-  EXPECT_EQ(values(batch.source_C), (Rows{0}));
+  EXPECT_EQ(rows_of(batch.source_C), (Rows{0}));
   EXPECT_EQ(values(batch.target_C), (Rows{21}));
   EXPECT_EQ(values(batch.answer_tokens_B2), (Rows{2, 1}));
 }
 
-TEST(PackPairs, ShowsRejectedThePromptButNotChosen) {
-  const PackedBatch batch = pack({pair({10, 11}, {20}, {30, 31})}, {0});
-  const torch::Tensor expected = torch::tensor({{1, 0, 0, 0, 0},  //
-                                                {1, 1, 0, 0, 0},
-                                                {1, 1, 1, 0, 0},
-                                                {1, 1, 0, 1, 0},
-                                                {1, 1, 0, 1, 1}})
-                                     .to(torch::kBool);
-  ASSERT_EQ(batch.blocks.size(), 1u);
-  EXPECT_TRUE(batch.blocks[0].mask_DSS[0].equal(expected));
+TEST(PackPairs, StoresAPromptOnceForAllPairsThatHaveIt) {
+  const PackedBatch batch =
+      pack({pair({10, 11}, {20}, {30}), pair({10}, {20}, {30}), pair({10, 11}, {40}, {50})}, {0, 1, 2});
+  EXPECT_EQ(values(batch.token_T), (Rows{10, 11, 10, 20, 30, 40, 50, 20, 30}));
+  EXPECT_EQ(values(batch.position_T), (Rows{0, 1, 0, 2, 2, 2, 2, 1, 1}));
+  EXPECT_EQ(batch.num_answers, 6);
 }
 
-TEST(PackPairs, PutsTheLongestPairFirstAndKeepsTheNumbersOfPairs) {
+TEST(PackPairs, ComputesAnAnswerOnceForAllPairsOfThePromptThatHaveIt) {
+  const PackedBatch batch =
+      pack({pair({10}, {20, 1}, {30, 1}), pair({10}, {30, 1}, {20, 1}), pair({10}, {20}, {20, 1})}, {0, 1, 2, 0});
+  EXPECT_EQ(values(batch.token_T), (Rows{10, 20, 1, 30, 1, 20}));
+  EXPECT_EQ(values(batch.answer_of_pair_B2), (Rows{0, 1, 1, 0, 2, 0, 0, 1}));
+  EXPECT_EQ(batch.num_pairs, 4);
+  EXPECT_EQ(batch.num_answers, 3);
+  EXPECT_EQ(values(batch.answer_tokens_B2), (Rows{2, 2, 2, 2, 1, 2, 2, 2}));
+}
+
+TEST(PackPairs, NumbersPairsByTheirPlaceInTheBatch) {
   const PackedBatch batch = pack({pair({1}, {2}, {3}), pair({4, 5}, {6}, {7})}, {0, 1});
-  EXPECT_EQ(values(batch.token_T), (Rows{4, 5, 6, 7, 1, 2, 3}));
-  EXPECT_EQ(values(batch.answer_C), (Rows{2, 3, 0, 1}));
-  EXPECT_EQ(values(batch.blocks[0].slot_N), (Rows{0, 1, 2, 3, 4, 5, 6}));  // S = 4: pair 0 has slots 4, 5, 6
-}
-
-TEST(PackPairs, LetsPaddingSeeItselfAlone) {
-  const PackedBatch batch = pack({pair({1}, {2}, {3}), pair({4, 5}, {6}, {7})}, {0, 1});
-  EXPECT_TRUE(batch.blocks[0].mask_DSS[1][3].equal(torch::tensor({false, false, false, true})));
-}
-
-TEST(PackPairs, PadsNoPairToMoreThanTwiceItsLength) {
-  std::vector<OwnedPair> pairs;
-  Rows indices;
-  for (std::size_t length = 1; length <= 300; length += 13) {
-    pairs.push_back(pair(std::vector<std::int32_t>(length, 1), {2}, {3}));
-    indices.push_back(static_cast<std::int64_t>(indices.size()));
-  }
-  const PackedBatch batch = pack(pairs, indices);
-  std::int64_t rows = 0, members = 0;
-  for (const AttentionBlock& block : batch.blocks) {
-    EXPECT_EQ(block.first_row, rows);
-    EXPECT_LE(block.num_pairs * block.longest, 2 * block.num_rows);
-    rows += block.num_rows;
-    members += block.num_pairs;
-  }
-  EXPECT_EQ(rows, batch.token_T.size(0));
-  EXPECT_EQ(members, batch.num_pairs);
+  EXPECT_EQ(values(batch.token_T), (Rows{4, 5, 1, 2, 3, 6, 7}));
+  EXPECT_EQ(values(batch.target_C), (Rows{2, 3, 6, 7}));
+  EXPECT_EQ(values(batch.answer_of_pair_B2), (Rows{0, 1, 2, 3}));
 }
 
 TEST(PackPairs, TakesPairsWithoutAnyToken) {
   const PackedBatch batch = pack({pair({}, {}, {}), pair({1}, {2}, {})}, {0, 1});
   EXPECT_EQ(values(batch.token_T), (Rows{1, 2}));
-  EXPECT_EQ(values(batch.answer_C), (Rows{2}));
-  EXPECT_EQ(batch.num_pairs, 2);
+  EXPECT_EQ(values(batch.target_C), (Rows{2}));
+  EXPECT_EQ(values(batch.answer_of_pair_B2), (Rows{0, 0, 1, 2}));
+  EXPECT_EQ(pack({pair({}, {}, {})}, {0}).attention.answers.size(), 0u);
+}
+
+// For each row, the rows of the keys it sees, as often as it sees them.
+std::map<std::int64_t, Rows> seen_rows(const AttentionLayout& layout) {
+  const Rows queries = rows_of(layout.queries), keys = rows_of(layout.keys), outputs = rows_of(layout.outputs);
+  const std::set<std::int64_t> looked_at(outputs.begin(), outputs.end());
+  std::map<std::int64_t, Rows> seen;
+  std::int64_t query = 0, first_key = 0;
+  const auto see = [&](std::int64_t num_keys, const auto& sees) {
+    for (std::int64_t k = 0; k < num_keys && looked_at.contains(query); ++k) {
+      if (sees(k))
+        seen[queries[static_cast<std::size_t>(query)]].push_back(keys[static_cast<std::size_t>(first_key + k)]);
+    }
+    ++query;
+  };
+  for (const PromptBlock& block : layout.prompts) {
+    for (std::int64_t d = 0; d < block.num_prompts; ++d, first_key += block.longest) {
+      for (std::int64_t q = 0; q < block.longest; ++q) see(block.longest, [&](std::int64_t k) { return k <= q; });
+    }
+  }
+  for (const AnswerBlock& block : layout.answers) {
+    const Rows query_answer = values(block.query_answer_DQ), query_position = values(block.query_position_DQ);
+    const Rows key_answer = values(block.key_answer_DK), key_position = values(block.key_position_DK);
+    for (std::int64_t d = 0; d < block.num_bundles; ++d, first_key += block.num_keys) {
+      for (std::int64_t q = d * block.num_queries; q < (d + 1) * block.num_queries; ++q) {
+        const auto at = static_cast<std::size_t>(q);
+        see(block.num_keys, [&](std::int64_t k) {
+          const auto key = static_cast<std::size_t>(d * block.num_keys + k);
+          return (key_answer[key] == kPromptKey || key_answer[key] == query_answer[at]) &&
+                 key_position[key] <= query_position[at];
+        });
+      }
+    }
+  }
+  EXPECT_EQ(query, static_cast<std::int64_t>(queries.size()));
+  EXPECT_EQ(first_key, static_cast<std::int64_t>(keys.size()));
+  return seen;
+}
+
+// Lengths of many classes; every second prompt has a second pair, every third answer is short.
+std::vector<OwnedPair> many_pairs() {
+  std::vector<OwnedPair> pairs;
+  std::int32_t id = 0;
+  const auto ids = [&](std::size_t count) {
+    std::vector<std::int32_t> list(count);
+    for (std::int32_t& value : list) value = ++id;
+    return list;
+  };
+  for (std::size_t n = 0; n < 24; ++n) {
+    pairs.push_back(pair(ids(n * 7 % 90), ids(n % 3 == 0 ? 2 : 5 * n), ids(3 * n % 40)));
+    if (n % 2 == 0) pairs.push_back(pair(pairs.back().prompt_ids, ids(1), ids(n)));
+  }
+  return pairs;
+}
+
+Rows all_of(const std::vector<OwnedPair>& pairs) {
+  return values(torch::arange(static_cast<std::int64_t>(pairs.size())));
+}
+
+TEST(PackPairs, LetsEachTokenSeeItsPromptAndItsOwnAnswerUpToItselfOnce) {
+  const auto pairs = many_pairs();
+  const PackedBatch batch = pack(pairs, all_of(pairs));
+  const Rows token = values(batch.token_T);
+  std::map<std::int64_t, std::int64_t> row_of;  // all ids differ, but those of shared prompts
+  for (std::size_t row = 0; row < token.size(); ++row) row_of[token[row]] = static_cast<std::int64_t>(row);
+  ASSERT_EQ(row_of.size(), token.size());
+  const auto seen = seen_rows(batch.attention);
+  EXPECT_EQ(seen.size(), token.size());
+  for (const OwnedPair& pair : pairs) {
+    for (const auto& answer : {pair.chosen_ids, pair.rejected_ids}) {
+      Rows prefix;
+      for (const auto& part : {pair.prompt_ids, answer}) {
+        for (const std::int32_t id : part) {
+          prefix.push_back(row_of.at(id));
+          EXPECT_THAT(seen.at(row_of.at(id)), UnorderedElementsAreArray(prefix)) << id;
+        }
+      }
+    }
+  }
+}
+
+TEST(PackPairs, PadsNothingToMoreThanTwiceItsLengthOr16) {
+  const auto pairs = many_pairs();
+  const PackedBatch batch = pack(pairs, all_of(pairs));
+  EXPECT_GT(batch.attention.answers.size(), 2u);
+  for (const PromptBlock& block : batch.attention.prompts) EXPECT_LE(block.longest, 128);
+  for (const AnswerBlock& block : batch.attention.answers) {
+    const torch::Tensor tokens_D = block.key_answer_DK.ne(kPaddingKey).sum(1);
+    EXPECT_GE(2 * std::max<std::int64_t>(tokens_D.min().item<std::int64_t>(), 8), block.num_keys);
+  }
+  const auto places = static_cast<std::int64_t>(rows_of(batch.attention.queries).size());
+  EXPECT_LE(places, 2 * batch.token_T.size(0) + 16 * batch.num_answers);
+}
+
+TEST(PackPairs, BundlesShortAnswersBehindALongPromptAndKeepsLongOnesApart) {
+  const std::vector<std::int32_t> prompt(40, 9), long_answer(21, 3), other_long_answer(21, 4);
+  const PackedBatch batch = pack({pair(prompt, {1, 2}, {3, 2}), pair(prompt, {4, 2}, {5, 2})}, {0, 1});
+  ASSERT_EQ(batch.attention.answers.size(), 1u);
+  EXPECT_EQ(batch.attention.answers[0].num_bundles, 1);
+  EXPECT_EQ(batch.attention.answers[0].num_queries, 8);
+  EXPECT_EQ(batch.attention.answers[0].num_keys, 48);
+  const PackedBatch apart = pack({pair(prompt, long_answer, other_long_answer)}, {0});
+  ASSERT_EQ(apart.attention.answers.size(), 1u);
+  EXPECT_EQ(apart.attention.answers[0].num_bundles, 2);
+  EXPECT_EQ(apart.attention.answers[0].num_keys, 61);
+}
+
+TEST(RowUses, NameEveryUseInARoundInWhichItsRowIsAlone) {
+  RowUsesBuilder builder;
+  builder.use(2, 2);
+  builder.pad(0, 3);
+  builder.use(1, 3);
+  builder.use(3);
+  const RowUses uses = builder.build(5, torch::kCPU);
+  EXPECT_EQ(values(uses.row_N), (Rows{2, 3, 0, 0, 0, 1, 2, 3, 3}));
+  ASSERT_EQ(uses.rounds.size(), 3u);
+  EXPECT_EQ(values(uses.rounds[0].row_R), (Rows{1, 2, 3}));
+  EXPECT_EQ(values(uses.rounds[0].place_R), (Rows{5, 0, 1}));
+  EXPECT_EQ(values(uses.rounds[1].row_R), (Rows{2, 3}));
+  EXPECT_EQ(values(uses.rounds[1].place_R), (Rows{6, 7}));
+  EXPECT_EQ(values(uses.rounds[2].row_R), (Rows{3}));
+  EXPECT_EQ(values(uses.rounds[2].place_R), (Rows{8}));
+}
+
+TEST(RowUses, SayNothingWhereEveryRowIsInItsPlace) {
+  RowUsesBuilder builder;
+  builder.use(0, 3);
+  EXPECT_FALSE(builder.build(3, torch::kCPU).row_N.defined());
+  EXPECT_TRUE(builder.build(4, torch::kCPU).row_N.defined());
 }
 
 using Split = std::vector<Rows>;
 
 TEST(SplitMicroBatches, FillsEachUpToTheBudgetInOrder) {
   const EncodedPairs pairs =
-      encoded({pair({1}, {2}, {3}), pair({1}, {2}, {}), pair({1, 1, 1, 1}, {2}, {3}), pair({1}, {}, {})});
+      encoded({pair({1}, {2}, {3}), pair({4}, {2}, {}), pair({1, 1, 1, 1}, {2}, {3}), pair({5}, {}, {})});
   EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2, 3}, 5), (Split{{0, 1}, {2}, {3}}));
   EXPECT_EQ(split_micro_batches(pairs, Rows{3, 2, 1, 0}, 100), (Split{{3, 2, 1, 0}}));
-  EXPECT_EQ(split_micro_batches(pairs, Rows{2, 2}, 1), (Split{{2}, {2}}));
+  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 2}, 1), (Split{{0}, {2}}));
   EXPECT_EQ(split_micro_batches(pairs, Rows{}, 5), Split{});
+}
+
+TEST(SplitMicroBatches, CountsAPromptAndAnAnswerOnce) {
+  const EncodedPairs pairs = encoded({pair({1, 1, 1}, {2}, {3}), pair({1, 1, 1}, {2}, {4}), pair({1, 1, 1}, {4}, {3})});
+  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2}, 6), (Split{{0, 1, 2}}));
+  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2}, 5), (Split{{0}, {1}, {2}}));
+  EXPECT_EQ(split_micro_batches(pairs, Rows{2, 2, 0}, 5), (Split{{2, 2}, {0}}));
+}
+
+TEST(SplitMicroBatches, BringsPairsOfOnePromptTogether) {
+  const EncodedPairs pairs = encoded({pair({1}, {2}, {3}), pair({4}, {2}, {3}), pair({1}, {5}, {6}),
+                                      pair({4}, {5}, {6}), pair({7}, {5}, {6}), pair({1}, {7}, {8})});
+  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2, 3, 4, 5}, 100), (Split{{0, 2, 5, 1, 3, 4}}));
+  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2, 3, 4, 5}, 8), (Split{{0, 2, 5}, {1, 3, 4}}));
+  // {4}'s two pairs have 5 tokens: more than are left beside {1}'s 7 of 9.
+  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2, 3, 4, 5}, 9), (Split{{0, 2, 5}, {1, 3, 4}}));
+  // {1}'s three pairs do not fit into any: they fill one after the other.
+  EXPECT_EQ(split_micro_batches(pairs, Rows{4, 0, 2, 5}, 6), (Split{{4, 0}, {2, 5}}));
+}
+
+TEST(ByPrompt, KeepsTheOrderOfWhatSharesNothing) {
+  const EncodedPairs pairs =
+      encoded({pair({1}, {2}, {3}), pair({1, 2}, {3}, {4}), pair({}, {1}, {2}), pair({2}, {3}, {})});
+  EXPECT_EQ(by_prompt(pairs, Rows{3, 1, 2, 0}), (Rows{3, 1, 2, 0}));
+  EXPECT_EQ(by_prompt(pairs, Rows{}), Rows{});
+}
+
+TEST(ByPrompt, MovesAPairBehindTheFirstWithItsPrompt) {
+  const EncodedPairs pairs = encoded({pair({1}, {2}, {3}), pair({}, {3}, {4}), pair({1}, {1}, {2}), pair({}, {3}, {})});
+  EXPECT_EQ(by_prompt(pairs, Rows{3, 2, 1, 0, 2}), (Rows{3, 1, 2, 0, 2}));
+}
+
+TEST(TokensOfTrees, AreThoseOfThePackedBatch) {
+  const auto pairs = many_pairs();
+  Rows indices = all_of(pairs);
+  indices.insert(indices.end(), {3, 5, 3});
+  EXPECT_EQ(tokens_of_trees(encoded(pairs), indices), pack(pairs, indices).token_T.size(0));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Every family over packed pairs whose prompt is computed once, against each answer behind a prompt of its own.
+// Every family over packed pairs whose prompts and answers are computed once, against one padded sequence an answer.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +8,7 @@
 #include "tests/support/temp_folder.h"
 #include "tests/worker/family_configs.h"
 #include "tests/worker/golden_model.h"
+#include "tests/worker/separate_sequences.h"
 #include "worker/model/parameter_layout.h"
 #include "worker/model/sequence_log_prob.h"
 
@@ -36,8 +37,10 @@ std::vector<std::int32_t> random_ids(std::int64_t count) {
   return {ids.data_ptr<std::int32_t>(), ids.data_ptr<std::int32_t>() + count};
 }
 
-// Prompts and answers shorter and longer than every window, one answer that is not there, one empty prompt.
-EncodedPairs random_pairs() {
+// Prompts and answers shorter and longer than every window and of several classes of lengths. Pairs 0 to 4 share
+// nothing; one answer is not there, one prompt is empty. Then pairs share prompts and answers: opinions of one letter,
+// the same pair once more and turned round, and long answers, one of which begins with another.
+EncodedPairs mixed_pairs() {
   torch::manual_seed(2);
   std::vector<OwnedPair> pairs;
   for (const auto& [prompt, chosen, rejected] :
@@ -47,18 +50,40 @@ EncodedPairs random_pairs() {
                      .rejected_ids = random_ids(rejected),
                      .memberships = {}});
   }
+  const auto question = random_ids(41), text = random_ids(11);
+  for (const auto& [chosen, rejected] : {std::pair{5, 6}, {6, 7}, {7, 5}, {5, 6}, {6, 5}, {8, 8}}) {
+    pairs.push_back(
+        {.prompt_ids = question, .chosen_ids = {chosen, 1}, .rejected_ids = {rejected, 1}, .memberships = {}});
+  }
+  std::vector<std::vector<std::int32_t>> answers = {random_ids(25), random_ids(18), random_ids(2)};
+  answers.push_back(answers[0]);
+  answers.back().resize(17);
+  for (const auto& [chosen, rejected] : {std::pair{0, 1}, {1, 2}, {3, 0}}) {
+    pairs.push_back({.prompt_ids = text,
+                     .chosen_ids = answers[static_cast<std::size_t>(chosen)],
+                     .rejected_ids = answers[static_cast<std::size_t>(rejected)],
+                     .memberships = {}});
+  }
+  pairs.push_back({.prompt_ids = text, .chosen_ids = {}, .rejected_ids = answers[2], .memberships = {}});
+  pairs.push_back({.prompt_ids = {}, .chosen_ids = pairs[3].chosen_ids, .rejected_ids = {3, 4}, .memberships = {}});
   return encoded(pairs);
 }
 
-// Pair 2b is chosen of pair b alone, pair 2b + 1 rejected.
-EncodedPairs unshared(const EncodedPairs& pairs) {
-  EncodedPairs alone;
-  for (const EncodedPair pair : pairs) {
-    for (const auto answer : {pair.chosen_ids, pair.rejected_ids}) {
-      alone.add({.prompt_ids = pair.prompt_ids, .chosen_ids = answer});
-    }
-  }
-  return alone;
+// As where only chosen answers are trained on.
+EncodedPairs without_rejected(const EncodedPairs& pairs) {
+  EncodedPairs chosen;
+  for (const EncodedPair pair : pairs) chosen.add({.prompt_ids = pair.prompt_ids, .chosen_ids = pair.chosen_ids});
+  return chosen;
+}
+
+// The textbook's way: log softmax of all logits of padded rows, read at the answers' tokens.
+torch::Tensor padded_log_probs(const Decoder& decoder, const EncodedPairs& pairs) {
+  const PackedBatch batch = separate_sequences(pairs, all_of(pairs), SequencePadding::kToLongest);
+  const torch::Tensor log_prob_TV = torch::log_softmax(decoder.logits(decoder.hidden_states(batch)), 1);
+  const torch::Tensor log_prob_C = log_prob_TV.index({batch.source_C.row_N, batch.target_C});
+  return torch::zeros({2 * batch.num_pairs}, log_prob_C.options())
+      .index_add(0, batch.answer_C, log_prob_C)
+      .view({-1, 2});
 }
 
 // DPO without a reference, and its gradients.
@@ -82,8 +107,20 @@ Outcome shared_outcome(const Decoder& decoder, const EncodedPairs& pairs) {
   return outcome_of(decoder, torch::stack({log_probs.chosen_B, log_probs.rejected_B}, 1));
 }
 
-Outcome unshared_outcome(const Decoder& decoder, const EncodedPairs& pairs) {
-  return outcome_of(decoder, pair_log_probs(decoder, pack_all(unshared(pairs))).chosen_B.view({-1, 2}));
+Outcome padded_outcome(const Decoder& decoder, const EncodedPairs& pairs) {
+  return outcome_of(decoder, padded_log_probs(decoder, pairs));
+}
+
+void expect_equal(const Decoder& decoder, const Outcome& ours, const Outcome& padded, double tolerance) {
+  const double scale = padded.log_prob_B2.abs().max().item<double>();
+  EXPECT_LT(largest_difference(ours.log_prob_B2, padded.log_prob_B2), tolerance * scale);
+  EXPECT_LT(largest_difference(ours.loss, padded.loss), tolerance * padded.loss.item<double>());
+  for (std::size_t i = 0; i < padded.gradients.size(); ++i) {
+    const double largest = padded.gradients[i].abs().max().item<double>();
+    EXPECT_GT(largest, 0) << decoder.parameters()[i].name;
+    EXPECT_LT(largest_difference(ours.gradients[i], padded.gradients[i]), tolerance * largest)
+        << decoder.parameters()[i].name;
+  }
 }
 
 class DecoderFamily : public ::testing::TestWithParam<FamilyConfig> {
@@ -93,26 +130,45 @@ class DecoderFamily : public ::testing::TestWithParam<FamilyConfig> {
   TempFolder folder_;
 };
 
-TEST_P(DecoderFamily, ComputesASharedPromptAsIfEachAnswerHadItsOwn) {
-  for (const auto& [dtype, tolerance] : {std::pair{torch::kFloat64, 1e-11}, {torch::kFloat32, 1e-5}}) {
+constexpr std::pair<torch::Dtype, double> kTolerances[] = {{torch::kFloat64, 1e-11}, {torch::kFloat32, 1e-5}};
+
+TEST_P(DecoderFamily, ComputesSharedPromptsAndAnswersAsIfNothingWereShared) {
+  const EncodedPairs pairs = mixed_pairs();
+  ASSERT_LT(pack_all(pairs).token_T.size(0) * 2,
+            separate_sequences(pairs, all_of(pairs), SequencePadding::kNone).token_T.size(0));
+  for (const auto& [dtype, tolerance] : kTolerances) {
+    SCOPED_TRACE(dtype);
     const Decoder decoder = load(dtype);
-    const Outcome shared = shared_outcome(decoder, random_pairs()), own = unshared_outcome(decoder, random_pairs());
-    const double scale = own.log_prob_B2.abs().max().item<double>();
-    EXPECT_LT(largest_difference(shared.log_prob_B2, own.log_prob_B2), tolerance * scale) << dtype;
-    EXPECT_LT(largest_difference(shared.loss, own.loss), tolerance * own.loss.item<double>()) << dtype;
-    for (std::size_t i = 0; i < own.gradients.size(); ++i) {
-      const double largest = own.gradients[i].abs().max().item<double>();
-      EXPECT_GT(largest, 0) << decoder.parameters()[i].name;
-      EXPECT_LT(largest_difference(shared.gradients[i], own.gradients[i]), tolerance * largest)
-          << decoder.parameters()[i].name << " " << dtype;
-    }
+    expect_equal(decoder, shared_outcome(decoder, pairs), padded_outcome(decoder, pairs), tolerance);
+  }
+}
+
+TEST_P(DecoderFamily, ComputesPairsWithoutRejectedAnswersAsIfNothingWereShared) {
+  const EncodedPairs pairs = without_rejected(mixed_pairs());
+  for (const auto& [dtype, tolerance] : kTolerances) {
+    SCOPED_TRACE(dtype);
+    const Decoder decoder = load(dtype);
+    expect_equal(decoder, shared_outcome(decoder, pairs), padded_outcome(decoder, pairs), tolerance);
+  }
+}
+
+// Among others or alone, a pair has the same log-probs.
+TEST_P(DecoderFamily, GivesAPairTheSameWhateverSharesItsBatch) {
+  const Decoder decoder = load(torch::kFloat64);
+  const EncodedPairs pairs = mixed_pairs();
+  const torch::NoGradGuard no_grad;
+  const PairLogProbs together = pair_log_probs(decoder, pack_all(pairs));
+  for (const std::int64_t b : all_of(pairs)) {
+    const PairLogProbs alone = pair_log_probs(decoder, pack_pairs(pairs, std::span(&b, 1), torch::kCPU));
+    EXPECT_NEAR(alone.chosen_B.item<double>(), together.chosen_B[b].item<double>(), 1e-9) << b;
+    EXPECT_NEAR(alone.rejected_B.item<double>(), together.rejected_B[b].item<double>(), 1e-9) << b;
   }
 }
 
 // An 8-bit mantissa: what is summed in float32 stays within a few parts in a hundred, what is not does not.
 TEST_P(DecoderFamily, GivesFloat32LogProbsFromBfloat16) {
-  const Outcome narrow = shared_outcome(load(torch::kBFloat16), random_pairs());
-  const Outcome wide = shared_outcome(load(torch::kFloat32), random_pairs());
+  const Outcome narrow = shared_outcome(load(torch::kBFloat16), mixed_pairs());
+  const Outcome wide = shared_outcome(load(torch::kFloat32), mixed_pairs());
   EXPECT_EQ(narrow.log_prob_B2.scalar_type(), torch::kFloat32);
   const double scale = wide.log_prob_B2.abs().max().item<double>();
   EXPECT_LT(largest_difference(narrow.log_prob_B2, wide.log_prob_B2), 0.05 * scale);

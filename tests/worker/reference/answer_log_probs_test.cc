@@ -56,6 +56,22 @@ TEST(AnswerLogProbs, AreTheSameBitsOnAnyNumberOfRanks) {
   }
 }
 
+// Pairs with the first prompt and with the second take turns; each number goes to its own pair.
+TEST(AnswerLogProbs, OfPairsThatShareAPromptAreThoseOfEachAlone) {
+  const auto golden = owned(golden_pairs());
+  std::vector<OwnedPair> pairs;
+  for (std::size_t i = 0; i < 8; ++i) {
+    pairs.push_back(golden[i]);
+    pairs.back().prompt_ids = golden[i % 2].prompt_ids;
+  }
+  const AnswerLogProbs together = on_ranks(2, encoded(pairs), kPolicy, torch::kFloat64);
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    const AnswerLogProbs alone = on_ranks(1, encoded({pairs[i]}), kPolicy, torch::kFloat64);
+    EXPECT_NEAR(together.chosen_N[i], alone.chosen_N[0], 1e-9) << i;
+    EXPECT_NEAR(together.rejected_N[i], alone.rejected_N[0], 1e-9) << i;
+  }
+}
+
 TEST(AnswerLogProbs, RanksShareMicroBatchesByTheirTokensInOrder) {
   const auto pairs = golden_pairs();
   const auto micro_batches = split_micro_batches(pairs, all_of(pairs), kBudget);
