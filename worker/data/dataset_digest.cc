@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <span>
 
 #include "common/base/sha256.h"
 #include "worker/data/encoded_pair.h"
@@ -9,41 +11,61 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "digests are over little-endian numbers");
 
-template <class Number>
-void add_number(Sha256& sha256, Number number) {
-  sha256.update(std::as_bytes(std::span(&number, 1)));
-}
+// Small pieces go to the hash together.
+class Digester {
+ public:
+  void add(std::span<const std::byte> bytes) {
+    if (bytes.size() > buffer_.size() - size_) flush();
+    if (bytes.size() > buffer_.size()) return sha256_.update(bytes);
+    std::ranges::copy(bytes, buffer_.begin() + static_cast<std::ptrdiff_t>(size_));
+    size_ += bytes.size();
+  }
+  template <class Number>
+  void add_number(Number number) {
+    add(std::as_bytes(std::span(&number, 1)));
+  }
+  template <class List>
+  void add_list(const List& list) {
+    add_number(std::uint64_t{list.size()});
+    add(std::as_bytes(std::span(list)));
+  }
+  Digest finish() {
+    flush();
+    return sha256_.finish();
+  }
 
-void add_ids(Sha256& sha256, std::span<const std::int32_t> ids) {
-  add_number(sha256, std::uint64_t{ids.size()});
-  sha256.update(std::as_bytes(ids));
-}
+ private:
+  void flush() {
+    sha256_.update(std::span(buffer_).first(size_));
+    size_ = 0;
+  }
+
+  Sha256 sha256_;
+  std::array<std::byte, 1 << 14> buffer_{};
+  std::size_t size_ = 0;
+};
 
 }  // namespace
 
 std::array<std::byte, 32> dataset_digest(const EncodedDataset& dataset) {
-  Sha256 sha256;
-  add_number(sha256, std::uint64_t{dataset.group_names.size()});
-  for (const std::string& name : dataset.group_names) {
-    add_number(sha256, std::uint64_t{name.size()});
-    sha256.update(name);
-  }
-  add_number(sha256, std::uint64_t{dataset.pairs.size()});
+  Digester digester;
+  digester.add_number(std::uint64_t{dataset.group_names.size()});
+  for (const std::string& name : dataset.group_names) digester.add_list(name);
+  digester.add_number(std::uint64_t{dataset.size()});
+  bool is_unanimous = true;
   for (const EncodedPair pair : dataset.pairs) {
-    add_ids(sha256, pair.prompt_ids);
-    add_ids(sha256, pair.chosen_ids);
-    add_ids(sha256, pair.rejected_ids);
-    add_number(sha256, std::uint64_t{pair.memberships.size()});
-    for (const Membership& membership : pair.memberships) {
-      add_number(sha256, membership.group);
-      add_number(sha256, membership.weight);
+    for (const auto ids : {pair.prompt_ids, pair.chosen_ids, pair.rejected_ids}) digester.add_list(ids);
+    digester.add_number(std::uint64_t{pair.memberships.size()});
+    for (const auto& [group, weight] : pair.memberships) {
+      digester.add_number(group);
+      digester.add_number(weight);
     }
+    is_unanimous = is_unanimous && pair.chosen_share == 1;
   }
-  const auto is_unanimous = [](const EncodedPair& pair) { return pair.chosen_share == 1; };
-  if (!std::ranges::all_of(dataset.pairs, is_unanimous)) {
-    for (const EncodedPair pair : dataset.pairs) add_number(sha256, pair.chosen_share);
+  if (!is_unanimous) {
+    for (const EncodedPair pair : dataset.pairs) digester.add_number(pair.chosen_share);
   }
-  return sha256.finish();
+  return digester.finish();
 }
 
 }  // namespace equipoise

@@ -1,7 +1,7 @@
 #include "worker/data/encoded_pairs.h"
 
 #include <algorithm>
-#include <string_view>
+#include <memory>
 #include <unordered_map>
 #include <utility>
 
@@ -103,8 +103,28 @@ const EncodedPairs::Block& EncodedPairs::block_of(std::size_t i, std::size_t Blo
   return *std::prev(std::ranges::upper_bound(blocks_, i, {}, first));
 }
 
-EncodedPair EncodedPairs::operator[](std::size_t i) const {
-  const Block& block = block_of(i, &Block::first);
+EncodedPair EncodedPairs::operator[](std::size_t i) const { return pair_of(block_of(i, &Block::first), i); }
+
+EncodedPair EncodedPairs::Iterator::operator*() const { return pair_of(pairs_->blocks_[block_], i_); }
+
+EncodedPairs::Iterator& EncodedPairs::Iterator::operator++() {
+  ++i_;
+  find_block();
+  return *this;
+}
+
+EncodedPairs::Iterator EncodedPairs::Iterator::operator++(int) {
+  const Iterator before = *this;
+  ++*this;
+  return before;
+}
+
+void EncodedPairs::Iterator::find_block() {
+  const auto& blocks = pairs_->blocks_;
+  while (block_ + 1 < blocks.size() && blocks[block_ + 1].first <= i_) ++block_;
+}
+
+EncodedPair EncodedPairs::pair_of(const Block& block, std::size_t i) {
   const PairColumns& columns = block.columns;
   const std::size_t n = i - block.first;
   return {.prompt_ids = list(columns.ids, columns.id_end_3N, 3 * n),

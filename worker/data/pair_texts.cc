@@ -1,17 +1,12 @@
 #include "worker/data/pair_texts.h"
 
 #include <algorithm>
-#include <stdexcept>
 
 #include "common/config/job_config.h"
 #include "worker/data/chat_templates.h"
 
 namespace equipoise {
 namespace {
-
-[[noreturn]] void refuse(const std::string& source, const PreferencePair& pair, const std::string& what) {
-  throw std::invalid_argument(source + ":" + std::to_string(pair.line) + ": " + what);
-}
 
 std::string with_eos(const std::string& answer, const std::string& eos_token) {
   return answer.ends_with(eos_token) ? answer : answer + eos_token;
@@ -54,8 +49,8 @@ std::vector<Chat> chats_of(std::span<const PreferencePair> pairs, Answers answer
 
 class ChatRenderer {
  public:
-  ChatRenderer(std::span<const PreferencePair> pairs, const std::string& source, Answers answers)
-      : pairs_(pairs), source_(source), chats_(chats_of(pairs, answers)), texts_(chats_.size()) {}
+  ChatRenderer(std::span<const PreferencePair> pairs, Answers answers)
+      : pairs_(pairs), chats_(chats_of(pairs, answers)), texts_(chats_.size()) {}
 
   std::vector<std::string> render(const ChatTemplates& templates, int threads) && {
     for (const bool has_tools : {false, true}) render_part(templates.for_chat(has_tools), has_tools, threads);
@@ -76,37 +71,35 @@ class ChatRenderer {
       for (std::size_t i = 0; i < places.size(); ++i) texts_[places[i]] = std::move(rendered[i]);
     } catch (const ChatRefused& refused) {
       const std::size_t pair = places[refused.chat()] * pairs_.size() / chats_.size();
-      refuse(source_, pairs_[pair], std::string("the chat template refuses the messages: ") + refused.what());
+      throw PairRefused(pairs_[pair], std::string("the chat template refuses the messages: ") + refused.what());
     }
   }
 
   std::span<const PreferencePair> pairs_;
-  const std::string& source_;
   std::vector<Chat> chats_;
   std::vector<std::string> texts_;
 };
 
-std::vector<std::string> rendered_texts(std::span<const PreferencePair> pairs, const std::string& source,
-                                        const EncodeSettings& settings, int threads) {
+std::vector<std::string> rendered_texts(std::span<const PreferencePair> pairs, const EncodeSettings& settings,
+                                        int threads) {
   if (settings.tokenization == Tokenization::kAuthors) {
-    refuse(source, pairs.front(), "holds messages, expected texts with data.tokenization authors");
+    throw PairRefused(pairs.front(), "holds messages, expected texts with data.tokenization authors");
   }
   if (settings.chat_templates == nullptr) {
-    refuse(source, pairs.front(),
-           "holds messages, but the model has no chat template; model.chat_template may name a file with one");
+    throw PairRefused(
+        pairs.front(),
+        "holds messages, but the model has no chat template; model.chat_template may name a file with one");
   }
-  return ChatRenderer(pairs, source, settings.answers).render(*settings.chat_templates, threads);
+  return ChatRenderer(pairs, settings.answers).render(*settings.chat_templates, threads);
 }
 
 }  // namespace
 
-PairTexts pair_texts(std::span<const PreferencePair> pairs, const std::string& source, const ModelTokenizer& tokenizer,
+PairTexts pair_texts(std::span<const PreferencePair> pairs, const ModelTokenizer& tokenizer,
                      const EncodeSettings& settings, int threads) {
   const std::size_t per_pair = settings.answers == Answers::kBoth ? 3 : 2;
   if (pairs.front().form == AnswerForm::kMessages) {
-    return {.texts = rendered_texts(pairs, source, settings, threads),
-            .special = SpecialTokens::kOmit,
-            .per_pair = per_pair};
+    return {.texts = rendered_texts(pairs, settings, threads), .special = SpecialTokens::kOmit, .per_pair = per_pair};
   }
   if (settings.tokenization == Tokenization::kAuthors) {
     return {.texts = separate_texts(pairs, settings.answers), .special = SpecialTokens::kOmit, .per_pair = per_pair};

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -22,9 +24,18 @@ struct PairTexts {
   std::size_t per_pair;
 };
 
-// `pairs` are all texts or all messages, and of the file `source`.
-// Throws std::invalid_argument "SOURCE:LINE: ...": messages without a template, or which it refuses.
-PairTexts pair_texts(std::span<const PreferencePair> pairs, const std::string& source, const ModelTokenizer& tokenizer,
+// A pair that has no texts; who reads the file knows where it is.
+class PairRefused : public std::invalid_argument {
+ public:
+  PairRefused(const PreferencePair& pair, const std::string& what) : std::invalid_argument(what), line_(pair.line) {}
+  std::int64_t line() const { return line_; }  // PreferencePair::line
+
+ private:
+  std::int64_t line_;
+};
+
+// `pairs` are all texts or all messages. Throws PairRefused: messages without a template, or which it refuses.
+PairTexts pair_texts(std::span<const PreferencePair> pairs, const ModelTokenizer& tokenizer,
                      const EncodeSettings& settings, int threads);
 
 }  // namespace equipoise

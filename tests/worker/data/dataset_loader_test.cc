@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
+#include <csignal>
 #include <thread>
 
 #include "common/base/cache_folder.h"
@@ -18,6 +20,7 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::ThrowsMessage;
 
 constexpr char kData[] = "golden/lm/data/train.jsonl";
 
@@ -123,6 +126,71 @@ TEST_F(Loader, GoesOnWithoutACacheThatCannotBeUsed) {
   EXPECT_FALSE(loaded.data.pairs.empty());
   settings_.cache.clear();
   expect_same(load().data, loaded.data);
+}
+
+TEST_F(Loader, GivesTheSameInChunksOfAnySize) {
+  settings_.encode.max_length = 60;  // some are dropped
+  const EncodedDataset expected = load().data;
+  EXPECT_EQ(expected.pairs.columns().size(), 1U);
+  for (const ChunkLimits chunk : {ChunkLimits{.pairs = 1}, {.pairs = 7}, {.bytes = 2000}}) {
+    settings_.chunk = chunk;
+    settings_.cache.clear();
+    expect_same(load().data, expected);
+    settings_.cache = folder_ / ("cache-" + std::to_string(chunk.pairs) + "-" + std::to_string(chunk.bytes));
+    const LoadedDataset made = load(), stored = load();
+    EXPECT_GT(made.data.pairs.columns().size(), 10U);
+    EXPECT_FALSE(made.from_cache);
+    expect_same(made.data, expected);
+    EXPECT_TRUE(stored.from_cache);
+    expect_same(stored.data, expected);
+  }
+}
+
+TEST_F(Loader, NamesALineOfALaterChunk) {
+  const std::string text = R"({"prompt": "p", "chosen": "c", "rejected": "r"})"
+                           "\n";
+  const std::string chat =
+      R"({"prompt": [{"role": "user", "content": "a"}], "chosen": [{"role": "assistant", "content": "b"}],)"
+      R"( "rejected": [{"role": "assistant", "content": "c"}]})"
+      "\n";
+  settings_.chunk.pairs = 2;
+  EXPECT_THAT([&] { load(folder_.write("pairs.jsonl", text + text + text + chat + text)); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("pairs.jsonl:4: holds messages, but the model has no")));
+  EXPECT_THAT([&] { load(folder_.write("pairs.jsonl", text + text + text + "{" + text)); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("pairs.jsonl:4: ")));
+  EXPECT_TRUE(fs::is_empty(settings_.cache / "tokens"));
+}
+
+// Files of this process may not grow, as on a disk that is full.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit small{.rlim_cur = bytes, .rlim_max = before_.rlim_max};
+    handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    ::setrlimit(RLIMIT_FSIZE, &small);
+  }
+  ~FullDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int) = nullptr;
+};
+
+TEST_F(Loader, GoesOnWhereTheDiskIsFull) {
+  settings_.chunk.pairs = 10;
+  std::optional<LoadedDataset> loaded;
+  {
+    const FullDisk disk(20'000);  // some chunks fit
+    loaded = load();
+  }
+  EXPECT_THAT(loaded->notes, ElementsAre(HasSubstr("token ids are not kept: ")));
+  EXPECT_TRUE(fs::is_empty(settings_.cache / "tokens"));
+  settings_.cache.clear();
+  expect_same(loaded->data, load().data);
 }
 
 TEST_F(Loader, TokenisesOnceForManyAtTheSameTime) {

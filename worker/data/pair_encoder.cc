@@ -1,0 +1,120 @@
+#include "worker/data/pair_encoder.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "common/config/job_config.h"
+#include "worker/data/pair_texts.h"
+
+namespace equipoise {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+std::size_t common_prefix(std::span<const std::int32_t> a, std::span<const std::int32_t> b) {
+  const auto [end_a, end_b] = std::ranges::mismatch(a, b);
+  return static_cast<std::size_t>(end_a - a.begin());
+}
+
+// From the ids of prompt, prompt+chosen and prompt+rejected.
+PairIds without_common_prefix(std::span<Ids> lists) {
+  std::size_t length = lists[0].size();
+  for (const Ids& sequence : lists.subspan(1)) length = std::min(length, common_prefix(lists[0], sequence));
+  lists[0].resize(length);
+  for (Ids& sequence : lists.subspan(1)) {
+    sequence.erase(sequence.begin(), sequence.begin() + static_cast<std::ptrdiff_t>(length));
+  }
+  PairIds ids{.prompt = std::move(lists[0]), .chosen = std::move(lists[1]), .rejected = {}};
+  if (lists.size() > 2) ids.rejected = std::move(lists[2]);
+  return ids;
+}
+
+PairIds with_end(std::span<Ids> lists, std::int32_t eos_id) {
+  for (Ids& answer : lists.subspan(1)) answer.push_back(eos_id);
+  PairIds ids{.prompt = std::move(lists[0]), .chosen = std::move(lists[1]), .rejected = {}};
+  if (lists.size() > 2) ids.rejected = std::move(lists[2]);
+  return ids;
+}
+
+// How many pairs at the start have the form of the first.
+std::size_t num_alike(std::span<const PreferencePair> pairs) {
+  const auto other = std::ranges::find_if(pairs, [&](const auto& pair) { return pair.form != pairs.front().form; });
+  return static_cast<std::size_t>(other - pairs.begin());
+}
+
+std::string nothing_left(std::size_t pairs, const EncodeSettings& settings) {
+  std::string what = "none of the " + std::to_string(pairs);
+  what += settings.truncation == Truncation::kDrop ? " pairs is within" : " prompts is shorter than";
+  return what + " max_length = " + std::to_string(settings.max_length) + " tokens";
+}
+
+void make_room(EncodedDataset& counts, std::size_t num_groups) {
+  if (counts.pair_count_K.size() >= num_groups) return;
+  counts.pair_count_K.resize(num_groups);
+  counts.dropped_count_K.resize(num_groups);
+  counts.shortened_count_K.resize(num_groups);
+}
+
+}  // namespace
+
+PairEncoder::PairEncoder(const ModelTokenizer& tokenizer, const EncodeSettings& settings, int threads)
+    : tokenizer_(tokenizer), settings_(settings), threads_(threads) {
+  if (settings.max_length >= 1) return;
+  throw std::invalid_argument("max_length is " + std::to_string(settings.max_length) + ", expected 1 or more");
+}
+
+EncodedPairs PairEncoder::encode(std::span<const PreferencePair> pairs) {
+  EncodedPairs encoded;
+  while (!pairs.empty()) {
+    const std::size_t alike = num_alike(pairs);
+    encode_alike(pairs.first(alike), encoded);
+    pairs = pairs.subspan(alike);
+  }
+  num_kept_ += encoded.size();
+  num_pairs_ += encoded.size() + encoded.num_dropped();
+  return encoded;
+}
+
+EncodedDataset PairEncoder::finish(std::vector<std::string> group_names) {
+  if (num_kept_ == 0) throw std::invalid_argument(nothing_left(num_pairs_, settings_));
+  make_room(counts_, group_names.size());
+  counts_.group_names = std::move(group_names);
+  return std::move(counts_);
+}
+
+void PairEncoder::encode_alike(std::span<const PreferencePair> pairs, EncodedPairs& encoded) {
+  const PairTexts texts = pair_texts(pairs, tokenizer_, settings_, threads_);
+  auto ids = tokenizer_.tokenizer.encode_batch(texts.texts, texts.special, threads_);
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    const std::span of_pair = std::span(ids).subspan(i * texts.per_pair, texts.per_pair);
+    const bool apart = settings_.tokenization == Tokenization::kAuthors;
+    add(apart ? with_end(of_pair, tokenizer_.eos_id) : without_common_prefix(of_pair), pairs[i], encoded);
+  }
+}
+
+void PairEncoder::add(PairIds ids, const PreferencePair& pair, EncodedPairs& encoded) {
+  const Truncated truncated = truncate_pair(settings_, ids);
+  count(truncated, pair);
+  if (truncated.dropped) return encoded.add_dropped(pair.memberships, *truncated.dropped);
+  const std::span<const std::int32_t> rejected = ids.rejected ? std::span(*ids.rejected) : std::span<std::int32_t>();
+  encoded.add({.prompt_ids = ids.prompt,
+               .chosen_ids = ids.chosen,
+               .rejected_ids = rejected,
+               .memberships = pair.memberships,
+               .chosen_share = pair.chosen_share});
+}
+
+void PairEncoder::count(const Truncated& truncated, const PreferencePair& pair) {
+  for (const auto& [group, weight] : pair.memberships) {
+    make_room(counts_, group + 1);
+    if (truncated.dropped) {
+      ++counts_.dropped_count_K[group];
+    } else {
+      counts_.pair_count_K[group] += weight;
+      counts_.shortened_count_K[group] += truncated.shortened ? 1 : 0;
+    }
+  }
+}
+
+}  // namespace equipoise
