@@ -1,10 +1,11 @@
-// Rows of a data file, each as the JSON of one object, one at a time and in bounded memory.
+// Rows of data files, each as the JSON of one object, one at a time and in bounded memory.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -20,12 +21,29 @@ class DataRows {
   virtual bool next() = 0;
   // At most kLongestRow bytes, with simdjson's padding behind them; until the next call.
   virtual std::string_view json() const = 0;
-  virtual std::int64_t number() const = 0;  // of the row, from 1, ascending
-  // Where row `number`, which was read, is: "FILE:12".
+  // Of the row, from 1, ascending; at the end what the last row, or blank line, had. Of several files it goes on
+  // counting.
+  virtual std::int64_t number() const = 0;
+  // Where row `number`, which was read, is.
   virtual std::string place(std::int64_t number) const = 0;
+  virtual std::string_view word() const = 0;  // for what it reads: "line", "row"
 };
 
-// Throws std::invalid_argument naming the file if it cannot be opened.
-std::unique_ptr<DataRows> open_json_lines(const std::filesystem::path& path);
+// "FILE:12" of a line, "FILE: row 12" of a row.
+std::string row_place(const std::filesystem::path& file, std::string_view word, std::int64_t number);
+
+// Fields that matter: files whose columns are apart read no others, and must have the first.
+struct DataColumns {
+  std::span<const std::string> required;
+  std::span<const std::string> optional;
+};
+
+// Rows of everything that `path` names, see data_files.h. What `columns` looks at outlives it. Throws
+// std::invalid_argument naming the file if one cannot be opened.
+std::unique_ptr<DataRows> open_data_rows(const std::filesystem::path& path, const DataColumns& columns);
+
+// Of one file: a JSON object a line; Parquet or an Arrow stream.
+std::unique_ptr<DataRows> open_json_lines(const std::filesystem::path& file);
+std::unique_ptr<DataRows> open_table_rows(const std::filesystem::path& file, const DataColumns& columns);
 
 }  // namespace equipoise

@@ -67,6 +67,8 @@ GroupColumns::GroupColumns(const PreferenceReadSettings& settings, GroupTable& g
   if (names_.empty()) constant_ = reader_.read(settings.group);
 }
 
+bool GroupColumns::may_lack() const { return names_.empty() || is_usual(names_); }
+
 std::optional<dom::element>* GroupColumns::find(std::string_view key) {
   for (std::size_t i = 0; i < names_.size(); ++i) {
     if (key == names_[i]) return &values_[i];

@@ -22,6 +22,8 @@ class GroupColumns {
 
   // The names, none where all pairs have one group.
   const std::vector<std::string>& names() const { return names_; }
+  // Whether a pair need not say its group.
+  bool may_lack() const;
   // The place for the value of field `key` of the current line; nullptr for another field.
   std::optional<simdjson::dom::element>* find(std::string_view key);
   void clear();  // before the next line

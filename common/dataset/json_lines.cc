@@ -21,7 +21,8 @@ class JsonLines : public DataRows {
   }
   std::string_view json() const override { return lines_.line(); }
   std::int64_t number() const override { return lines_.line_number(); }
-  std::string place(std::int64_t number) const override { return path_.string() + ":" + std::to_string(number); }
+  std::string place(std::int64_t number) const override { return row_place(path_, word(), number); }
+  std::string_view word() const override { return "line"; }
 
  private:
   std::filesystem::path path_;
@@ -30,8 +31,8 @@ class JsonLines : public DataRows {
 
 }  // namespace
 
-std::unique_ptr<DataRows> open_json_lines(const std::filesystem::path& path) {
-  return std::make_unique<JsonLines>(path);
+std::unique_ptr<DataRows> open_json_lines(const std::filesystem::path& file) {
+  return std::make_unique<JsonLines>(file);
 }
 
 }  // namespace equipoise

@@ -20,6 +20,16 @@ namespace {
 
 namespace dom = simdjson::dom;
 
+// Of those that a file may lack the rows say what is missing.
+const std::vector<std::string> kOptionalColumns = {"prompt",       "rejected", "group",
+                                                   "chosen_share", "tools",    "chat_template_kwargs"};
+
+std::vector<std::string> required_columns(const GroupColumns& groups) {
+  std::vector<std::string> columns = {"chosen"};
+  if (!groups.may_lack()) columns.insert(columns.end(), groups.names().begin(), groups.names().end());
+  return columns;
+}
+
 double chosen_share(const std::optional<dom::element>& value) {
   if (!value) return 1;
   double share = 0;
@@ -51,7 +61,8 @@ class PreferenceReader::Impl {
         rejected_(settings.rejected),
         groups_(settings.known_groups),
         columns_(settings, groups_),
-        rows_(open_json_lines(path)) {}
+        required_(required_columns(columns_)),
+        rows_(open_data_rows(path, {.required = required_, .optional = kOptionalColumns})) {}
 
   bool next(PreferencePair& pair) {
     if (!rows_->next()) {
@@ -100,15 +111,17 @@ class PreferenceReader::Impl {
     if (first_line_ == 0) has_prompts_ = given;
     if (first_line_ == 0) first_line_ = rows_->number();
     if (given == has_prompts_) return;
-    throw std::invalid_argument(std::string("field \"prompt\" is ") + (given ? "there" : "missing") +
-                                ", but not on line " + std::to_string(first_line_) +
-                                ", expected all lines to have one or none");
+    const std::string word(rows_->word());
+    throw std::invalid_argument(std::string("field \"prompt\" is ") + (given ? "there" : "missing") + ", but not on " +
+                                word + " " + std::to_string(first_line_) + ", expected all " + word +
+                                "s to have one or none");
   }
 
   std::filesystem::path path_;
   Rejected rejected_;
   GroupTable groups_;
-  GroupColumns columns_;  // looks at groups_
+  GroupColumns columns_;               // looks at groups_
+  std::vector<std::string> required_;  // rows_ looks at it
   std::unique_ptr<DataRows> rows_;
   dom::parser parser_;
   std::int64_t first_line_ = 0;  // 0: none was read
@@ -126,7 +139,5 @@ bool PreferenceReader::next(PreferencePair& pair) { return impl_->next(pair); }
 const std::vector<std::string>& PreferenceReader::group_names() const { return impl_->group_names(); }
 
 std::string PreferenceReader::place(std::int64_t line) const { return impl_->place(line); }
-
-std::vector<std::filesystem::path> preference_files(const std::filesystem::path& path) { return {path}; }
 
 }  // namespace equipoise

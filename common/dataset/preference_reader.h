@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/dataset/data_files.h"
 #include "common/dataset/preference_pair.h"
 
 namespace equipoise {
@@ -22,7 +23,8 @@ struct PreferenceReadSettings {
   std::string group = {};  // of all pairs, whatever their fields say; empty: `group_columns` says
 };
 
-// Reads what read_preference_file() reads, by the same rules and with the same messages. Not thread-safe.
+// Reads what read_preference_file() reads, by the same rules and with the same messages; also Parquet files, Arrow
+// streams and folders of files, see data_files.h, where a value that is null counts as absent. Not thread-safe.
 class PreferenceReader {
  public:
   // Throws std::invalid_argument: a file that cannot be opened; `group` beside other `group_columns` than the default;
@@ -39,7 +41,7 @@ class PreferenceReader {
   // All groups that were met, after the known ones.
   const std::vector<std::string>& group_names() const;
 
-  // Where the pair with this `line` is, for messages: "FILE:12".
+  // Where the pair with this `line` is, for messages: "FILE:12"; "FILE: row 12" of Parquet and Arrow.
   std::string place(std::int64_t line) const;
 
  private:

@@ -1,5 +1,6 @@
-/* What the Rust library offers to C: Hugging Face's `tokenizers` and `safetensors`, and chat templates. Only tokenizer.cc,
- * safetensors.cc and chat_template.cc include this; everybody else uses their headers.
+/* What the Rust library offers to C: Hugging Face's `tokenizers` and `safetensors`, chat templates, and rows of Parquet and
+ * Arrow files. Only tokenizer.cc, safetensors.cc, chat_template.cc and row_file.cc include this; everybody else uses their
+ * headers.
  *
  * A function that can fail returns its message; `data` is NULL where it succeeded. On failure no output is written. No Rust
  * panic leaves the library: it comes back as a message too. Owned values go back through their own free function.
@@ -91,6 +92,17 @@ eqhf_tensor eqhf_safetensors_tensor(const eqhf_safetensors* file, size_t index);
  * `order` has room for `num_tensors`. `metadata` is num_metadata keys, each followed by its value. */
 eqhf_string eqhf_safetensors_header(const eqhf_tensor* tensors, size_t num_tensors, const eqhf_text* metadata,
                                     size_t num_metadata, eqhf_string* header, size_t* order);
+
+/* ---- rows of Parquet files and Arrow streams ---- */
+typedef struct eqhf_rows eqhf_rows; /* owned: eqhf_rows_free */
+
+/* Reads `columns` alone, of which the file must have the first `num_required`. */
+eqhf_string eqhf_rows_open(eqhf_text path, const eqhf_text* columns, size_t num_columns, size_t num_required,
+                           eqhf_rows** rows);
+void eqhf_rows_free(eqhf_rows* rows);
+/* Some rows, each the JSON of an object and "\n", with 64 readable bytes behind all of them; lent until the next call. Empty:
+ * there are no more. After a failure there is no next call. */
+eqhf_string eqhf_rows_next(eqhf_rows* rows, eqhf_text* json);
 
 #ifdef __cplusplus
 }

@@ -15,7 +15,11 @@ pub struct Text {
 
 impl Text {
     pub fn lend(text: &str) -> Self {
-        Text { data: text.as_ptr().cast(), size: text.len() }
+        Self::lend_bytes(text.as_bytes())
+    }
+
+    pub fn lend_bytes(bytes: &[u8]) -> Self {
+        Text { data: bytes.as_ptr().cast(), size: bytes.len() }
     }
 
     /// # Safety

@@ -8,10 +8,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
-use std::sync::mpsc::{channel, RecvTimeoutError};
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+#[derive(Clone)]
 pub struct Limits {
     pub stack_bytes: usize,
     pub heap_bytes: isize,
@@ -79,35 +81,57 @@ unsafe impl GlobalAlloc for BoundedAllocator {
     }
 }
 
-/// What `work` gives, or why it did not end.
-pub fn run<T: Send + 'static>(limits: &Limits, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    let heap = Arc::new(Heap { left: AtomicIsize::new(limits.heap_bytes), exhausted: AtomicBool::new(false) });
-    let (sender, receiver) = channel();
-    let own = heap.clone();
-    let bounded = move || {
-        HEAP.set(Arc::as_ptr(&own));
-        let result = catch_unwind(AssertUnwindSafe(work));
-        HEAP.set(std::ptr::null());
-        // Whoever waited may have given up.
-        let _ = sender.send(result.map_err(|_| "the library gave up".to_string()));
-    };
-    let thread = std::thread::Builder::new().stack_size(limits.stack_bytes).spawn(bounded);
-    let thread = thread.map_err(|fault| format!("a thread with a stack of {} bytes: {fault}", limits.stack_bytes))?;
-    let end = Instant::now() + limits.time;
-    loop {
-        match receiver.recv_timeout(PAUSE) {
-            Ok(result) => {
-                let _ = thread.join();
-                return result;
+/// A thread of its own, for as long as it works.
+pub struct BoundedThread {
+    heap: Arc<Heap>,
+    thread: JoinHandle<()>,
+    limits: Limits,
+}
+
+impl BoundedThread {
+    pub fn spawn(limits: Limits, work: impl FnOnce() + Send + 'static) -> Result<Self, String> {
+        let heap = Arc::new(Heap { left: AtomicIsize::new(limits.heap_bytes), exhausted: AtomicBool::new(false) });
+        let own = heap.clone();
+        let bounded = move || {
+            HEAP.set(Arc::as_ptr(&own));
+            // Whoever waits finds that nothing comes any more.
+            let _ = catch_unwind(AssertUnwindSafe(work));
+            HEAP.set(std::ptr::null());
+        };
+        let thread = std::thread::Builder::new().stack_size(limits.stack_bytes).spawn(bounded);
+        let thread = thread.map_err(|fault| format!("a thread with a stack of {} bytes: {fault}", limits.stack_bytes))?;
+        Ok(BoundedThread { heap, thread, limits })
+    }
+
+    /// What the thread sends next, or why nothing comes. The time of the limits is for this one value.
+    pub fn receive<T>(&self, receiver: &Receiver<T>) -> Result<T, String> {
+        let end = Instant::now() + self.limits.time;
+        loop {
+            match receiver.recv_timeout(PAUSE) {
+                Ok(value) => return Ok(value),
+                Err(RecvTimeoutError::Disconnected) => return Err("the library gave up".into()),
+                Err(RecvTimeoutError::Timeout) if self.heap.exhausted.load(Ordering::Acquire) => {
+                    return Err(format!("takes more than {} MiB of memory", self.limits.heap_bytes >> 20));
+                }
+                Err(RecvTimeoutError::Timeout) if Instant::now() >= end => {
+                    return Err(format!("takes longer than {} s", self.limits.time.as_secs()));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
-            Err(RecvTimeoutError::Disconnected) => return Err("the library gave up".into()),
-            Err(RecvTimeoutError::Timeout) if heap.exhausted.load(Ordering::Acquire) => {
-                return Err(format!("takes more than {} MiB of memory", limits.heap_bytes >> 20));
-            }
-            Err(RecvTimeoutError::Timeout) if Instant::now() >= end => {
-                return Err(format!("takes longer than {} s", limits.time.as_secs()));
-            }
-            Err(RecvTimeoutError::Timeout) => {}
         }
     }
+
+    fn join(self) {
+        let _ = self.thread.join();
+    }
+}
+
+/// What `work` gives, or why it did not end.
+pub fn run<T: Send + 'static>(limits: &Limits, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    let (sender, receiver) = channel();
+    // Whoever waited may have given up.
+    let thread = BoundedThread::spawn(limits.clone(), move || drop(sender.send(work())))?;
+    let result = thread.receive(&receiver)?;
+    thread.join();
+    Ok(result)
 }

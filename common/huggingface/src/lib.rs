@@ -1,4 +1,4 @@
-//! Hugging Face's `tokenizers` and `safetensors`, and chat templates, for C. The interface is ../rust_bridge.h.
+//! Hugging Face's `tokenizers` and `safetensors`, chat templates, and rows of Parquet and Arrow files, for C. The interface is ../rust_bridge.h.
 
 mod boundary;
 mod bounded;
@@ -7,5 +7,8 @@ mod chat_template;
 mod gemma_training;
 mod python_json;
 mod python_time;
+mod row_batches;
+mod row_json;
+mod row_reader;
 mod safetensors_file;
 mod tokenizer;

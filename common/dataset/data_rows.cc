@@ -1,0 +1,60 @@
+#include "common/dataset/data_rows.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "common/dataset/data_files.h"
+
+namespace equipoise {
+namespace {
+
+std::unique_ptr<DataRows> open_file(const std::filesystem::path& file, const DataColumns& columns) {
+  return data_format(file) == DataFormat::kJsonLines ? open_json_lines(file) : open_table_rows(file, columns);
+}
+
+// One file after the other.
+class ManyRows : public DataRows {
+ public:
+  ManyRows(std::vector<std::filesystem::path> files, const DataColumns& columns)
+      : files_(std::move(files)), columns_(columns), rows_(open_file(files_[0], columns)), begins_{0} {}
+
+  bool next() override {
+    while (!rows_->next()) {
+      if (begins_.size() == files_.size()) return false;
+      const std::int64_t begin = number();
+      rows_ = open_file(files_[begins_.size()], columns_);
+      begins_.push_back(begin);
+    }
+    return true;
+  }
+  std::string_view json() const override { return rows_->json(); }
+  std::int64_t number() const override { return begins_.back() + rows_->number(); }
+
+  std::string place(std::int64_t number) const override {
+    const auto after = std::lower_bound(begins_.begin(), begins_.end(), number);
+    const auto file = static_cast<std::size_t>(std::max<std::ptrdiff_t>(after - begins_.begin() - 1, 0));
+    return row_place(files_[file], word(), number - begins_[file]);
+  }
+  std::string_view word() const override { return rows_->word(); }
+
+ private:
+  std::vector<std::filesystem::path> files_;
+  DataColumns columns_;
+  std::unique_ptr<DataRows> rows_;    // of file begins_.size() - 1
+  std::vector<std::int64_t> begins_;  // of each file until now, what number() was before it
+};
+
+}  // namespace
+
+std::string row_place(const std::filesystem::path& file, std::string_view word, std::int64_t number) {
+  return file.string() + (word == "line" ? ":" : ": " + std::string(word) + " ") + std::to_string(number);
+}
+
+std::unique_ptr<DataRows> open_data_rows(const std::filesystem::path& path, const DataColumns& columns) {
+  std::vector<std::filesystem::path> files = data_files(path);
+  if (files.size() == 1) return open_file(files[0], columns);
+  return std::make_unique<ManyRows>(std::move(files), columns);
+}
+
+}  // namespace equipoise

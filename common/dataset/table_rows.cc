@@ -1,0 +1,43 @@
+#include <simdjson.h>
+
+#include "common/dataset/data_rows.h"
+#include "common/huggingface/row_file.h"
+
+namespace equipoise {
+namespace {
+
+class TableRows : public DataRows {
+ public:
+  TableRows(const std::filesystem::path& file, const DataColumns& columns)
+      : path_(file), file_(RowFile::open(file, {.required = columns.required, .optional = columns.optional})) {}
+
+  bool next() override {
+    if (chunk_.empty()) chunk_ = file_.next();
+    if (chunk_.empty()) return false;
+    const std::size_t end = chunk_.find('\n');
+    json_ = chunk_.substr(0, end);
+    chunk_.remove_prefix(end + 1);
+    ++number_;
+    return true;
+  }
+  std::string_view json() const override { return json_; }
+  std::int64_t number() const override { return number_; }
+  std::string place(std::int64_t number) const override { return row_place(path_, word(), number); }
+  std::string_view word() const override { return "row"; }
+
+ private:
+  static_assert(RowFile::kPadding >= simdjson::SIMDJSON_PADDING);
+
+  std::filesystem::path path_;
+  RowFile file_;
+  std::string_view chunk_, json_;
+  std::int64_t number_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<DataRows> open_table_rows(const std::filesystem::path& file, const DataColumns& columns) {
+  return std::make_unique<TableRows>(file, columns);
+}
+
+}  // namespace equipoise

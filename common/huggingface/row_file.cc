@@ -1,0 +1,34 @@
+#include "common/huggingface/row_file.h"
+
+#include <utility>
+#include <vector>
+
+#include "common/huggingface/rust_bridge.h"
+#include "common/huggingface/rust_values.h"
+
+namespace equipoise {
+
+RowFile::RowFile(std::filesystem::path path, void* handle) : path_(std::move(path)), handle_(handle) {}
+RowFile::RowFile(RowFile&&) noexcept = default;
+RowFile& RowFile::operator=(RowFile&&) noexcept = default;
+RowFile::~RowFile() = default;
+
+void RowFile::Deleter::operator()(void* handle) const { eqhf_rows_free(static_cast<eqhf_rows*>(handle)); }
+
+RowFile RowFile::open(const std::filesystem::path& path, const Columns& columns) {
+  std::vector<eqhf_text> lent;
+  for (const std::string& name : columns.required) lent.push_back(lend(name));
+  for (const std::string& name : columns.optional) lent.push_back(lend(name));
+  eqhf_rows* handle = nullptr;
+  throw_if_failed(eqhf_rows_open(lend(path.native()), lent.data(), lent.size(), columns.required.size(), &handle),
+                  path.string() + ": ");
+  return RowFile(path, handle);
+}
+
+std::string_view RowFile::next() {
+  eqhf_text json{};
+  throw_if_failed(eqhf_rows_next(static_cast<eqhf_rows*>(handle_.get()), &json), path_.string() + ": ");
+  return view(json);
+}
+
+}  // namespace equipoise
