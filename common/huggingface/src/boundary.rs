@@ -93,7 +93,17 @@ pub fn guarded(work: impl FnOnce() -> Result<(), String>) -> OwnedText {
         Ok(Err(message)) => message,
         Err(panic) => format!("the library gave up: {}", panic_text(panic.as_ref())),
     };
-    Owned::new(message.into_bytes())
+    Owned::new(one_line(&message).into_bytes())
+}
+
+/// What may be shown of a text that a file or a template made.
+fn one_line(text: &str) -> String {
+    const MOST: usize = 1000;
+    let mut line: String = text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(MOST).is_some() {
+        line.push_str("...");
+    }
+    line
 }
 
 /// As `guarded`, for functions that have no message to give.

@@ -42,7 +42,7 @@ impl ChatTemplate {
         let mut environment = environment(now)?;
         // Jinja's own reading of a source: a line may end in any way.
         let source = source.replace("\r\n", "\n").replace('\r', "\n");
-        environment.add_template_owned(NAME, without_generation_tags(&source)).map_err(|fault| one_line(&fault))?;
+        environment.add_template_owned(NAME, without_generation_tags(&source)).map_err(|fault| described(&fault))?;
         Ok(ChatTemplate { environment, variables: parsed(variables)? })
     }
 
@@ -66,8 +66,8 @@ impl ChatTemplate {
         ];
         let variables = parsed(&chat.variables).map_err(|fault| format!("the template's variables: {fault}"))?;
         let given = entries(&self.variables).into_iter().chain(entries(&variables));
-        let template = self.environment.get_template(NAME).map_err(|fault| one_line(&fault))?;
-        template.render(map(given.chain(own))).map_err(|fault| one_line(&fault))
+        let template = self.environment.get_template(NAME).map_err(|fault| described(&fault))?;
+        template.render(map(given.chain(own))).map_err(|fault| described(&fault))
     }
 }
 
@@ -150,7 +150,7 @@ fn without_generation_tags(source: &str) -> String {
     result + rest
 }
 
-fn one_line(fault: &Error) -> String {
+fn described(fault: &Error) -> String {
     let mut text = match (fault.kind(), fault.detail()) {
         (ErrorKind::OutOfFuel, _) => "does more work than a chat template may".to_string(),
         (ErrorKind::InvalidOperation, Some(detail)) => detail.to_string(),
@@ -160,7 +160,7 @@ fn one_line(fault: &Error) -> String {
     if let Some(line) = fault.line() {
         text = format!("line {line}: {text}");
     }
-    text.replace(['\n', '\r'], " ")
+    text
 }
 
 /// Of several values of one key, the last.

@@ -1,0 +1,26 @@
+// What a fuzzer and the replay of its corpus run alike: one reader of hostile input, given one input.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace equipoise {
+
+// Returns whether the input was accepted. An input that is refused as it should be (std::invalid_argument with one
+// line of text) returns false; anything else, as another exception or a result that breaks the reader's promise, ends
+// the process.
+using FuzzTarget = bool (*)(std::span<const std::uint8_t> input);
+
+// common/huggingface/safetensors.h
+bool fuzz_safetensors(std::span<const std::uint8_t> input);
+// common/dataset/preference_pair.h: a JSONL file
+bool fuzz_preferences(std::span<const std::uint8_t> input);
+// common/dataset/preference_reader.h: a Parquet file or an Arrow stream
+bool fuzz_tables(std::span<const std::uint8_t> input);
+// worker/model/decoder_config.h: config.json of a model
+bool fuzz_model_config(std::span<const std::uint8_t> input);
+// common/huggingface/chat_template.h: template, messages, tools and variables with a zero byte between them. An absent
+// part is a short chat, no tools, no variables.
+bool fuzz_chat_template(std::span<const std::uint8_t> input);
+
+}  // namespace equipoise
