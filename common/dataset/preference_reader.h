@@ -49,8 +49,4 @@ class PreferenceReader {
   std::unique_ptr<Impl> impl_;
 };
 
-// The files that `path` is read from: those that a key of its content covers. Throws as PreferenceReader does for a
-// path that is no data.
-std::vector<std::filesystem::path> preference_files(const std::filesystem::path& path);
-
 }  // namespace equipoise

@@ -11,6 +11,7 @@
 
 #include "common/base/cache_folder.h"
 #include "common/base/file_lock.h"
+#include "common/dataset/data_files.h"
 #include "worker/data/content_key.h"
 #include "worker/data/pair_encoder.h"
 #include "worker/data/pair_texts.h"
@@ -101,7 +102,7 @@ Digest DatasetLoader::key(const fs::path& file, const std::vector<std::string>& 
                           const GroupSource& groups) const {
   ContentKey key;
   key.add(kStoredDatasetVersion);
-  const auto files = preference_files(file);
+  const auto files = data_files(file);
   key.add(static_cast<std::int64_t>(files.size()));
   for (const fs::path& part : files) key.add_file(part);
   for (const char* name : kTokenizerFiles) key.add_file(settings_.model / name);
@@ -153,7 +154,7 @@ void DatasetLoader::load_through_cache(const Source& source, LoadedDataset& load
 }
 
 DatasetLoader::Entry DatasetLoader::entry_of(const Source& source) const {
-  std::vector<FileState> before = states_of(preference_files(source.file));
+  std::vector<FileState> before = states_of(data_files(source.file));
   const Digest digest = key(source.file, source.known_groups, source.groups);
   return {.path = cache_entry(settings_.cache, kKind, digest, kExtension), .key = digest, .states = std::move(before)};
 }
@@ -166,7 +167,7 @@ void DatasetLoader::store(const Source& source, const Entry& entry, int threads)
   });
   const EncodedDataset counts =
       tokenize(source, threads, [&](EncodedPairs pairs) { keep([&] { writer->add(pairs); }); });
-  if (states_of(preference_files(source.file)) != entry.states) {
+  if (states_of(data_files(source.file)) != entry.states) {
     throw CannotKeep(source.file.string() + " has changed while it was read");
   }
   keep([&] { writer->commit(counts); });
