@@ -38,6 +38,7 @@ void add_jobs_weights_verb(CLI::App& parent, Action& chosen);
 
 // The sub-verbs of `data`.
 void add_data_import_verb(CLI::App& parent, Action& chosen);
+void add_data_check_verb(CLI::App& parent, Action& chosen);
 void add_data_generate_verb(CLI::App& parent, Action& chosen);
 void add_data_log_linear_verb(CLI::App& parent, Action& chosen);
 

@@ -1,8 +1,11 @@
 #include <memory>
 
+#include "client/command_line/preference_flags.h"
 #include "client/command_line/verb.h"
 #include "client/data/globalopinionqa_file.h"
+#include "client/data/preference_import.h"
 #include "client/data/survey_import.h"
+#include "client/report/preference_table.h"
 #include "client/report/survey_table.h"
 
 namespace equipoise {
@@ -105,13 +108,47 @@ void add_globalopinionqa(CLI::App& verb, Action& chosen) {
       [flags, &chosen] { chosen = [flags](const Console& console) { import_globalopinionqa_file(*flags, console); }; });
 }
 
+struct PreferenceImportFlags {
+  PreferenceFlags input;
+  std::string output;
+  std::string validation;
+  PreferenceOutput options;
+};
+
+void import_preference_files(const PreferenceImportFlags& flags, const Console& console) {
+  PreferenceOutput output = flags.options;
+  output.train = flags.output;
+  if (!flags.validation.empty()) output.validation = flags.validation;
+  const PreferenceCounts counts = import_preferences(flags.input.paths(), flags.input.settings(), output);
+  console.out << preference_table(counts, console.colors, console.glyphs) << "\n"
+              << counts.train << " pairs: " << flags.output << "\n";
+  if (output.validation) console.out << counts.validation << " pairs: " << flags.validation << "\n";
+}
+
+void add_preferences(CLI::App& verb, Action& chosen) {
+  auto flags = std::make_shared<PreferenceImportFlags>();
+  CLI::App* format = verb.add_subcommand("preferences", "Preference files of any format into one JSONL file");
+  add_preference_flags(*format, flags->input);
+  format->add_option("--output", flags->output, "Where to write the pairs")->type_name("FILE.jsonl")->required();
+  format->add_option("--validation", flags->validation, "Where to keep some prompts back, with all of their pairs")
+      ->type_name("FILE.jsonl");
+  format->add_option("--train-fraction", flags->options.train_fraction, "Share of the prompts not kept back")
+      ->type_name("SHARE")
+      ->capture_default_str();
+  format->add_option("--seed", flags->options.seed, "Chooses the prompts kept back")->capture_default_str();
+  format->footer("  equipoise data import preferences hh-rlhf/train --output data/train.jsonl --group everybody");
+  format->callback(
+      [flags, &chosen] { chosen = [flags](const Console& console) { import_preference_files(*flags, console); }; });
+}
+
 }  // namespace
 
 void add_data_import_verb(CLI::App& parent, Action& chosen) {
-  CLI::App* verb = parent.add_subcommand("import", "Turn a survey into train.jsonl and validation.jsonl");
+  CLI::App* verb = parent.add_subcommand("import", "Turn a survey, or preferences in another format, into our JSONL");
   verb->require_subcommand(1);
   add_opinionqa(*verb, chosen);
   add_globalopinionqa(*verb, chosen);
+  add_preferences(*verb, chosen);
 }
 
 }  // namespace equipoise

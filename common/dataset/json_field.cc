@@ -33,7 +33,7 @@ std::string_view text_of(std::string_view field, const dom::element& value, std:
   std::string_view text;
   if (value.get_string().get(text) != simdjson::SUCCESS) refuse_value(field, found_text(value), wanted);
   // Escapes can spell half a surrogate pair.
-  if (!is_utf8(text)) refuse_value(field, quoted_text(text), "Unicode text");
+  if (!simdjson::validate_utf8(text)) refuse_value(field, quoted_text(text), "Unicode text");
   return text;
 }
 

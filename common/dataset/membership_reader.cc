@@ -46,7 +46,7 @@ const std::vector<Membership>& MembershipReader::read(std::string_view field, co
 }
 
 void MembershipReader::add(std::string_view field, std::string_view name, double weight) {
-  if (!is_utf8(name)) refuse_value(field, quoted_text(name), "Unicode text");
+  if (!simdjson::validate_utf8(name)) refuse_value(field, quoted_text(name), "Unicode text");
   if (!separator_.empty()) add_levels_above(field, name, weight);
   memberships_.push_back({groups_.id(name), weight});
 }

@@ -1,6 +1,9 @@
 #include "common/dataset/preference_writer.h"
 
+#include <simdjson.h>
+
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -13,7 +16,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 const std::string& checked_text(const char* field, const std::string& text) {
-  if (is_utf8(text)) return text;
+  if (simdjson::validate_utf8(text)) return text;
   throw std::invalid_argument(std::string("field \"") + field + "\" is " + quoted_text(text) +
                               ", expected Unicode text");
 }
@@ -24,13 +27,53 @@ Json checked_json(const char* field, const std::string& text) {
   throw std::invalid_argument(std::string("field \"") + field + "\" is " + quoted_text(text) + ", expected JSON");
 }
 
-void add_messages(const PreferencePair& pair, Json& line) {
-  line["prompt"] = checked_json("prompt", pair.prompt);
-  line["chosen"] = checked_json("chosen", pair.chosen);
-  if (!pair.rejected.empty()) line["rejected"] = checked_json("rejected", pair.rejected);
-  if (!pair.tools.empty()) line["tools"] = checked_json("tools", pair.tools);
+// Of a byte that stands for itself 0, else what follows the backslash; 'u' is followed by four digits.
+constexpr std::array<char, 256> kEscapes = [] {
+  std::array<char, 256> escapes{};
+  for (std::size_t control = 0; control < 0x20; ++control) escapes[control] = 'u';
+  for (const auto& [byte, letter] : {std::pair('\b', 'b'), {'\t', 't'}, {'\n', 'n'}, {'\f', 'f'}, {'\r', 'r'}}) {
+    escapes[static_cast<unsigned char>(byte)] = letter;
+  }
+  escapes['"'] = '"';
+  escapes['\\'] = '\\';
+  return escapes;
+}();
+
+void append_json_text(std::string_view value, std::string& text) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  text += '"';
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(value[i]);
+    const char escape = kEscapes[byte];
+    if (escape == 0) continue;
+    text.append(value, begin, i - begin);
+    text += '\\';
+    text += escape;
+    if (escape == 'u') text.append("00").append({kDigits[byte >> 4], kDigits[byte & 15]});
+    begin = i + 1;
+  }
+  text.append(value, begin);
+  text += '"';
+}
+
+void append_texts(const PreferencePair& pair, Rejected rejected, std::string& text) {
+  text += R"({"prompt":)";
+  append_json_text(checked_text("prompt", pair.prompt), text);
+  text += R"(,"chosen":)";
+  append_json_text(checked_text("chosen", pair.chosen), text);
+  if (rejected == Rejected::kOptional && pair.rejected.empty()) return;
+  text += R"(,"rejected":)";
+  append_json_text(checked_text("rejected", pair.rejected), text);
+}
+
+void append_messages(const PreferencePair& pair, std::string& text) {
+  text += R"({"prompt":)" + checked_json("prompt", pair.prompt).dump();
+  text += R"(,"chosen":)" + checked_json("chosen", pair.chosen).dump();
+  if (!pair.rejected.empty()) text += R"(,"rejected":)" + checked_json("rejected", pair.rejected).dump();
+  if (!pair.tools.empty()) text += R"(,"tools":)" + checked_json("tools", pair.tools).dump();
   if (pair.template_variables.empty()) return;
-  line["chat_template_kwargs"] = checked_json("chat_template_kwargs", pair.template_variables);
+  text += R"(,"chat_template_kwargs":)" + checked_json("chat_template_kwargs", pair.template_variables).dump();
 }
 
 const std::string& name_of(const Membership& membership, std::span<const std::string> group_names) {
@@ -41,37 +84,41 @@ const std::string& name_of(const Membership& membership, std::span<const std::st
   return checked_text("group", group_names[membership.group]);
 }
 
-Json group_json(const std::vector<Membership>& memberships, std::span<const std::string> group_names) {
+void append_groups(const std::vector<Membership>& memberships, std::span<const std::string> group_names,
+                   std::string& text) {
   if (memberships.empty()) throw std::invalid_argument("a pair is in no group, expected at least one");
   const bool whole = std::all_of(memberships.begin(), memberships.end(), [](auto m) { return m.weight == 1; });
-  if (whole && memberships.size() == 1) return name_of(memberships[0], group_names);
-  Json group = whole ? Json::array() : Json::object();
+  if (whole && memberships.size() == 1) return append_json_text(name_of(memberships[0], group_names), text);
+  text += whole ? '[' : '{';
   for (const Membership& membership : memberships) {
-    const std::string& name = name_of(membership, group_names);
-    if (whole) group.push_back(name);
-    if (!whole) group[name] = membership.weight;
+    if (&membership != &memberships.front()) text += ',';
+    append_json_text(name_of(membership, group_names), text);
+    if (!whole) text += ':' + Json(membership.weight).dump();
   }
-  return group;
+  text += whole ? ']' : '}';
 }
 
 }  // namespace
 
-std::string preference_line(const PreferencePair& pair, std::span<const std::string> group_names) {
-  Json line;
-  if (pair.form == AnswerForm::kText) {
-    line["prompt"] = checked_text("prompt", pair.prompt);
-    line["chosen"] = checked_text("chosen", pair.chosen);
-    line["rejected"] = checked_text("rejected", pair.rejected);
-  } else {
-    add_messages(pair, line);
-  }
-  line["group"] = group_json(pair.memberships, group_names);
+void append_preference_line(const PreferencePair& pair, std::span<const std::string> group_names, Rejected rejected,
+                            std::string& text) {
+  if (pair.form == AnswerForm::kText) append_texts(pair, rejected, text);
+  if (pair.form == AnswerForm::kMessages) append_messages(pair, text);
+  text += R"(,"group":)";
+  append_groups(pair.memberships, group_names, text);
   if (!(pair.chosen_share > 0 && pair.chosen_share <= 1)) {
     throw std::invalid_argument("field \"chosen_share\" is " + number_text(pair.chosen_share) +
                                 ", expected a number in (0, 1]");
   }
-  if (pair.chosen_share != 1) line["chosen_share"] = pair.chosen_share;
-  return line.dump();
+  if (pair.chosen_share != 1) text += R"(,"chosen_share":)" + Json(pair.chosen_share).dump();
+  text += "}\n";
+}
+
+std::string preference_line(const PreferencePair& pair, std::span<const std::string> group_names) {
+  std::string line;
+  append_preference_line(pair, group_names, Rejected::kRequired, line);
+  line.pop_back();
+  return line;
 }
 
 void write_preference_file(const PreferenceData& data, const std::filesystem::path& path) {

@@ -15,6 +15,10 @@ namespace equipoise {
 // std::invalid_argument naming the field for text that is not UTF-8 or a share outside (0, 1].
 std::string preference_line(const PreferencePair& pair, std::span<const std::string> group_names);
 
+// Appends the same and "\n" to `text`. Rejected::kOptional leaves an empty "rejected" out.
+void append_preference_line(const PreferencePair& pair, std::span<const std::string> group_names, Rejected rejected,
+                            std::string& text);
+
 // Writes all pairs; the file is whole or not there. Throws std::invalid_argument naming the path if it cannot be
 // written or a pair is not as PreferencePair says, std::runtime_error if the disk refuses.
 void write_preference_file(const PreferenceData& data, const std::filesystem::path& path);

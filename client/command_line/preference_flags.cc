@@ -1,0 +1,28 @@
+#include "client/command_line/preference_flags.h"
+
+namespace equipoise {
+
+PreferenceReadSettings PreferenceFlags::settings() const {
+  return {.rejected = sft ? Rejected::kOptional : Rejected::kRequired,
+          .group_separator = group_separator,
+          .group_columns = group_columns,
+          .group = group};
+}
+
+void add_preference_flags(CLI::App& verb, PreferenceFlags& flags) {
+  verb.add_option("FILE", flags.files,
+                  "JSONL, Parquet, an Arrow stream, or a folder that `datasets` saved; FOLDER/SPLIT")
+      ->type_name("")
+      ->required();
+  verb.add_option("--group", flags.group, "The group of all pairs, whatever the files say")->type_name("NAME");
+  verb.add_option("--group-columns", flags.group_columns, "Fields that say the group; several are crossed")
+      ->type_name("NAME,...")
+      ->delimiter(',')
+      ->expected(1)
+      ->capture_default_str();
+  verb.add_option("--group-separator", flags.group_separator, "Levels of group names: \"/\" puts A/B into A as well")
+      ->type_name("TEXT");
+  verb.add_flag("--sft", flags.sft, "Pairs may lack \"rejected\"");
+}
+
+}  // namespace equipoise

@@ -1,0 +1,98 @@
+#include "client/data/pair_stream.h"
+
+#include <utility>
+
+namespace equipoise {
+namespace {
+
+constexpr std::size_t kPairsAtOnce = 1024;
+constexpr std::size_t kBytesAtOnce = 4 << 20;  // of long pairs fewer
+constexpr std::size_t kBatchesAhead = 4;
+
+// False at the end of the file. What was read before something is thrown is in the batch.
+bool fill(PreferenceReader& reader, PairBatch& batch) {
+  batch.size = 0;
+  for (std::size_t bytes = 0; batch.size < kPairsAtOnce && bytes < kBytesAtOnce; ++batch.size) {
+    if (batch.pairs.size() == batch.size) batch.pairs.emplace_back();
+    PreferencePair& pair = batch.pairs[batch.size];
+    if (!reader.next(pair)) return false;
+    bytes += pair.prompt.size() + pair.chosen.size() + pair.rejected.size();
+  }
+  return true;
+}
+
+}  // namespace
+
+PairStream::PairStream(std::vector<std::filesystem::path> files, PreferenceReadSettings settings)
+    : files_(std::move(files)), settings_(std::move(settings)), thread_([this] { read_all(); }) {}
+
+PairStream::~PairStream() {
+  const std::scoped_lock lock(mutex_);
+  stopped_ = true;
+  changed_.notify_all();
+}
+
+bool PairStream::next(PairBatch& batch) {
+  std::unique_lock lock(mutex_);
+  used_.push_back(std::move(batch));
+  changed_.wait(lock, [this] { return !ready_.empty() || ended_; });
+  if (!ready_.empty()) {
+    batch = std::move(ready_.front());
+    ready_.pop_front();
+    changed_.notify_all();
+    return true;
+  }
+  if (problem_) std::rethrow_exception(problem_);
+  batch = {};
+  return false;
+}
+
+void PairStream::read_all() {
+  std::exception_ptr problem;
+  try {
+    for (std::size_t file = 0; file < files_.size() && read_file(file);) ++file;
+  } catch (...) {
+    problem = std::current_exception();
+  }
+  const std::scoped_lock lock(mutex_);
+  problem_ = problem;
+  ended_ = true;
+  changed_.notify_all();
+}
+
+bool PairStream::read_file(std::size_t file) {
+  std::vector<std::string>& known = settings_.known_groups;
+  PreferenceReader reader(files_[file], settings_);
+  PairBatch batch;
+  std::exception_ptr problem;
+  for (bool more = true; more;) {
+    batch.file = file;
+    try {
+      more = fill(reader, batch);
+    } catch (...) {
+      problem = std::current_exception();
+    }
+    const std::vector<std::string>& names = reader.group_names();
+    batch.new_groups.assign(names.begin() + static_cast<std::ptrdiff_t>(known.size()), names.end());
+    known.insert(known.end(), batch.new_groups.begin(), batch.new_groups.end());
+    if (!hand_over(batch)) return false;
+    if (problem) std::rethrow_exception(problem);
+  }
+  return true;
+}
+
+bool PairStream::hand_over(PairBatch& batch) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return ready_.size() < kBatchesAhead || stopped_; });
+  if (stopped_) return false;
+  ready_.push_back(std::move(batch));
+  batch = {};
+  if (!used_.empty()) {
+    batch = std::move(used_.front());
+    used_.pop_front();
+  }
+  changed_.notify_all();
+  return true;
+}
+
+}  // namespace equipoise

@@ -1,0 +1,161 @@
+#include "client/data/preference_import.h"
+
+#include <functional>
+#include <stdexcept>
+#include <system_error>
+
+#include "client/data/output_folder.h"
+#include "client/data/pair_stream.h"
+#include "common/base/durable_file.h"
+#include "common/base/number_text.h"
+#include "common/base/split_mix64.h"
+#include "common/dataset/preference_writer.h"
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+
+enum class Side { kTrain, kValidation };
+
+// Where a prompt goes, whatever comes before it: FNV-1a of its bytes, mixed with the seed.
+Side side_of(const std::string& prompt, const PreferenceOutput& output) {
+  if (!output.validation) return Side::kTrain;
+  std::uint64_t hash = 0xCBF29CE484222325ULL;
+  for (const char byte : prompt) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001B3ULL;
+  const double place = SplitMix64(hash ^ SplitMix64(output.seed).next()).uniform();
+  return place < output.train_fraction ? Side::kTrain : Side::kValidation;
+}
+
+class PairCounter {
+ public:
+  explicit PairCounter(std::size_t files) { counts_.pairs_of_file.resize(files); }
+
+  void meet(const PairBatch& batch) {
+    for (const std::string& name : batch.new_groups) {
+      names_.push_back(name);
+      counts_.groups.push_back({.group = name});
+    }
+    counts_.pairs_of_file[batch.file] += static_cast<std::int64_t>(batch.size);
+  }
+
+  void add(const PreferencePair& pair, Side side) {
+    const bool train = side == Side::kTrain;
+    ++(train ? counts_.train : counts_.validation);
+    for (const Membership& membership : pair.memberships) {
+      GroupPairs& group = counts_.groups[membership.group];
+      ++(train ? group.train : group.validation);
+    }
+  }
+
+  const std::vector<std::string>& names() const { return names_; }
+  const PreferenceCounts& counts() const { return counts_; }
+
+ private:
+  PreferenceCounts counts_;
+  std::vector<std::string> names_;
+};
+
+// Calls `use` for every pair of the files, in order.
+PreferenceCounts for_each_pair(std::span<const fs::path> files, const PreferenceReadSettings& settings,
+                               const std::function<Side(const PreferencePair&, const std::vector<std::string>&)>& use) {
+  PairStream stream({files.begin(), files.end()}, settings);
+  PairCounter counter(files.size());
+  for (PairBatch batch; stream.next(batch);) {
+    counter.meet(batch);
+    for (std::size_t i = 0; i < batch.size; ++i) counter.add(batch.pairs[i], use(batch.pairs[i], counter.names()));
+  }
+  return counter.counts();
+}
+
+class OutputFile {
+ public:
+  explicit OutputFile(const fs::path& path) : path_(path), file_(made(path)) {}
+
+  void add(const PreferencePair& pair, const std::vector<std::string>& names, Rejected rejected) {
+    append_preference_line(pair, names, rejected, text_);
+    if (text_.size() >= kBytesAtOnce) write();
+  }
+  void flush() {
+    write();
+    file_.flush();
+  }
+  void commit() { file_.commit(); }
+  void remove() const {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+
+ private:
+  static constexpr std::size_t kBytesAtOnce = 1 << 20;
+
+  static const fs::path& made(const fs::path& path) {
+    if (path.has_parent_path()) make_output_folder(path.parent_path());
+    return path;
+  }
+  void write() {
+    file_.write(text_);
+    text_.clear();
+  }
+
+  fs::path path_;
+  DurableFile file_;
+  std::string text_;
+};
+
+void check_output(const PreferenceOutput& output) {
+  if (!(output.train_fraction > 0 && output.train_fraction < 1)) {
+    throw std::invalid_argument("the train fraction is " + number_text(output.train_fraction) +
+                                ", expected a number between 0 and 1");
+  }
+  if (output.validation && fs::weakly_canonical(*output.validation) == fs::weakly_canonical(output.train)) {
+    throw std::invalid_argument(output.train.string() + ": is the output for both train and validation");
+  }
+}
+
+void check_sides(const PreferenceCounts& counts, const PreferenceOutput& output) {
+  if (!output.validation || (counts.train > 0 && counts.validation > 0)) return;
+  const fs::path& empty = counts.train == 0 ? output.train : *output.validation;
+  throw std::invalid_argument(empty.string() + ": no pairs are left for it, expected another seed or train fraction");
+}
+
+void commit_both(OutputFile& train, OutputFile& validation) {
+  train.commit();
+  try {
+    validation.commit();
+  } catch (...) {
+    train.remove();
+    throw;
+  }
+}
+
+}  // namespace
+
+PreferenceCounts check_preferences(std::span<const fs::path> files, const PreferenceReadSettings& settings) {
+  return for_each_pair(files, settings, [](const auto&, const auto&) { return Side::kTrain; });
+}
+
+PreferenceCounts import_preferences(std::span<const fs::path> files, const PreferenceReadSettings& settings,
+                                    const PreferenceOutput& output) {
+  check_output(output);
+  OutputFile train(output.train);
+  std::optional<OutputFile> validation;
+  if (output.validation) validation.emplace(*output.validation);
+  const auto write = [&](const PreferencePair& pair, const std::vector<std::string>& names) {
+    const Side side = side_of(pair.prompt, output);
+    (side == Side::kTrain ? train : *validation).add(pair, names, settings.rejected);
+    return side;
+  };
+  PreferenceCounts counts = for_each_pair(files, settings, write);
+  check_sides(counts, output);
+  train.flush();
+  if (!validation) {
+    train.commit();
+    return counts;
+  }
+  validation->flush();
+  commit_both(train, *validation);
+  return counts;
+}
+
+}  // namespace equipoise

@@ -1,0 +1,14 @@
+// How many pairs each group has in data files.
+#pragma once
+
+#include <string>
+
+#include "client/console.h"
+#include "client/data/preference_import.h"
+
+namespace equipoise {
+
+// A row for each group; two columns where there is a validation file.
+std::string preference_table(const PreferenceCounts& counts, Colors colors, Glyphs glyphs);
+
+}  // namespace equipoise

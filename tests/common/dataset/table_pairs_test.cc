@@ -1,0 +1,96 @@
+// Pairs of Parquet files, Arrow streams and folders; golden/tables/make_tables.py has what is in them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <stdexcept>
+
+#include "common/dataset/preference_reader.h"
+#include "common/dataset/preference_writer.h"
+#include "tests/support/temp_folder.h"
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::vector<std::string> lines(const fs::path& path, const PreferenceReadSettings& settings = {}) {
+  std::vector<std::string> lines;
+  PreferenceReader reader(path, settings);
+  for (PreferencePair pair; reader.next(pair);) lines.push_back(preference_line(pair, reader.group_names()));
+  return lines;
+}
+
+std::string refusal(const fs::path& path, const PreferenceReadSettings& settings = {}) {
+  try {
+    lines(path, settings);
+  } catch (const std::invalid_argument& problem) {
+    return problem.what();
+  }
+  return "accepted";
+}
+
+const fs::path kTexts = "golden/tables/texts.parquet";
+
+TEST(TablePairs, OfAParquetFileAreThoseOfTheSameJson) {
+  EXPECT_THAT(
+      lines(kTexts, {.group_columns = {"country", "age", "urban"}}),
+      ElementsAre(R"({"prompt":"Is tea \"good\"?\n","chosen":" Yes","rejected":" No","group":"India & 30 & true"})",
+                  R"({"prompt":"Ist Tee gut?","chosen":" Ja: ☕","rejected":" Nein","group":"Köln & -1 & false"})",
+                  R"({"prompt":"","chosen":"a\tb","rejected":"","group":"India & 4 & true"})"));
+}
+
+TEST(TablePairs, WithoutAGroupColumnAreInOneGroup) {
+  EXPECT_THAT(lines(kTexts).at(0), HasSubstr(R"("group":"all")"));
+  EXPECT_THAT(lines(kTexts, {.group = "India"}).at(1), HasSubstr(R"("group":"India")"));
+}
+
+// Null is absent: of memberships, of fields, of what a message has.
+TEST(TablePairs, HaveMessagesAndMemberships) {
+  const std::string first =
+      R"({"prompt":[{"role":"user","content":"Tea?"}],"chosen":[{"role":"assistant","content":"Yes","thought":"hm"}],)"
+      R"("rejected":[{"role":"assistant"}],"tools":[{"name":"kettle"}],"group":"India","chosen_share":0.75})";
+  const std::string second =
+      R"({"prompt":[{"role":"user","content":"Rain?"}],"chosen":[{"role":"assistant","content":"No"}],)"
+      R"("rejected":[{"role":"assistant","content":"Yes"}],"group":{"India":0.5,"Asia":1.0}})";
+  EXPECT_THAT(lines("golden/tables/messages.parquet"), ElementsAre(first, second));
+}
+
+TEST(TablePairs, OfASavedDataSetAreThoseOfAllItsFiles) {
+  const std::vector<std::string> saved = lines("golden/tables/saved");
+  ASSERT_EQ(saved.size(), 2u);
+  EXPECT_THAT(saved[0], HasSubstr(R"("content":"Yes")"));
+  EXPECT_THAT(saved[1], HasSubstr(R"("group":{"India":0.5,"Asia":1.0})"));
+}
+
+TEST(TablePairs, AreNamedByFileAndRow) {
+  PreferenceReader reader("golden/tables/saved", {});
+  PreferencePair pair;
+  ASSERT_TRUE(reader.next(pair) && reader.next(pair));
+  EXPECT_EQ(pair.line, 2);
+  EXPECT_EQ(reader.place(1), "golden/tables/saved/data-00000-of-00002.arrow: row 1");
+  EXPECT_EQ(reader.place(2), "golden/tables/saved/data-00001-of-00002.arrow: row 1");
+  // "Köln" ends with the separator.
+  EXPECT_THAT(
+      refusal(kTexts, {.group_separator = "n", .group_columns = {"country"}}),
+      HasSubstr("golden/tables/texts.parquet: row 2: field \"group\" is \"Köln\", expected a name on each side"));
+}
+
+TEST(TablePairs, AGroupColumnThatIsNotThereIsNamedBesideThoseThatAre) {
+  EXPECT_EQ(refusal(kTexts, {.group_columns = {"contry"}}),
+            "golden/tables/texts.parquet: has no column \"contry\", it has \"prompt\", \"chosen\", \"rejected\", "
+            "\"country\", \"age\", \"urban\", \"photo\"");
+}
+
+TEST(TablePairs, OfAFileThatIsCutOffAreRefused) {
+  const TempFolder folder;
+  const fs::path file = folder.write("cut.parquet", read_file(kTexts));
+  fs::resize_file(file, fs::file_size(file) - 4);
+  EXPECT_EQ(refusal(file),
+            file.string() + ": begins as a Parquet file but does not end as one: it is cut off, or encrypted");
+}
+
+}  // namespace
+}  // namespace equipoise

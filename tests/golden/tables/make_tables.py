@@ -1,0 +1,33 @@
+"""Makes the tables of this folder: python3 make_tables.py (pyarrow 26.0.1, datasets 5.2.0)."""
+
+import pathlib
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+HERE = pathlib.Path(__file__).resolve().parent
+TEXTS = [
+    {"prompt": "Is tea \"good\"?\n", "chosen": " Yes", "rejected": " No", "country": "India", "age": 30, "urban": True},
+    {"prompt": "Ist Tee gut?", "chosen": " Ja: ☕", "rejected": " Nein", "country": "Köln", "age": -1, "urban": False},
+    {"prompt": "", "chosen": "a\tb", "rejected": "", "country": "India", "age": 4, "urban": True},
+]
+MESSAGES = [
+    {"chosen": [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "Yes", "thought": "hm"}],
+     "rejected": [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": None}],
+     "group": {"India": 1.0, "Asia": None}, "chosen_share": 0.75, "tools": '[{"name":"kettle"}]'},
+    {"chosen": [{"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "No"}],
+     "rejected": [{"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "Yes"}],
+     "group": {"India": 0.5, "Asia": 1.0}, "chosen_share": None, "tools": None},
+]
+
+texts = pa.Table.from_pylist(TEXTS)
+texts = texts.set_column(3, "country", texts["country"].dictionary_encode())
+texts = texts.append_column("photo", pa.array([b"\x00", None, b"\xff"]))  # is not read
+pq.write_table(texts, HERE / "texts.parquet", row_group_size=2)
+message = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string()), ("thought", pa.string())]))
+schema = pa.schema([("chosen", message), ("rejected", message), ("group", pa.map_(pa.string(), pa.float32())),
+                    ("chosen_share", pa.float64()), ("tools", pa.large_string())])
+rows = [{**row, "group": [(name, share) for name, share in row["group"].items()]} for row in MESSAGES]
+pq.write_table(pa.Table.from_pylist(rows, schema=schema), HERE / "messages.parquet", compression="zstd")
+datasets.Dataset.from_list(MESSAGES).save_to_disk(HERE / "saved", num_shards=2)
