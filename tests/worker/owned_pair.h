@@ -12,8 +12,8 @@ namespace equipoise {
 inline std::vector<std::int32_t> to_list(std::span<const std::int32_t> ids) { return {ids.begin(), ids.end()}; }
 
 struct OwnedPair {
-  std::vector<std::int32_t> prompt_ids, chosen_ids, rejected_ids;
-  std::vector<Membership> memberships;
+  std::vector<std::int32_t> prompt_ids = {}, chosen_ids = {}, rejected_ids = {};
+  std::vector<Membership> memberships = {};
   double chosen_share = 1;
 
   EncodedPair view() const {

@@ -32,13 +32,13 @@ DropoutMask mask(double share, const Where& where = {}, std::int64_t rows = kRow
           .feature_key_I = feature_keys(where.module, inputs, torch::kCPU)};
 }
 
-double sum(const torch::Tensor& x) { return x.to(torch::kFloat64).sum().item<double>(); }
+double total(const torch::Tensor& x) { return x.to(torch::kFloat64).sum().item<double>(); }
 
 // Of a count of N independent events of probability p: p N within five standard deviations, which chance leaves once in
 // two million.
 void expect_share(const torch::Tensor& events, double p, const std::string& what) {
   const auto count = static_cast<double>(events.numel());
-  EXPECT_NEAR(sum(events), count * p, 5 * std::sqrt(count * p * (1 - p))) << what;
+  EXPECT_NEAR(total(events), count * p, 5 * std::sqrt(count * p * (1 - p))) << what;
 }
 
 TEST(Dropout, LeavesOutTheShareOfEveryRowAndFeature) {
@@ -54,7 +54,7 @@ TEST(Dropout, LeavesOutTheShareOfEveryRowAndFeature) {
     for (const std::int64_t axis : {0, 1}) {
       const torch::Tensor counts = kept.to(torch::kFloat64).sum(axis);
       const double n = static_cast<double>(counts.numel()), each = static_cast<double>(kept.size(axis));
-      const double chi_square = sum((counts - each * (1 - share)).square()) / (each * share * (1 - share));
+      const double chi_square = total((counts - each * (1 - share)).square()) / (each * share * (1 - share));
       EXPECT_NEAR(chi_square, n, 5 * std::sqrt(2 * n)) << share << " axis " << axis;
     }
   }
