@@ -29,9 +29,9 @@ struct RotaryTable {
   double theta = 10000;
   std::int64_t dim = 0;           // the first dimensions of a head, which turn; the others stay. Even
   double divisor = 1;             // of every frequency (linear scaling)
-  std::vector<double> divisor_F;  // [dim / 2] of each frequency, or empty (longrope)
+  std::vector<double> divisor_F;  // [dim / 2] of each frequency, or empty (longrope, yarn)
   std::optional<Llama3Scaling> llama3 = {};
-  double magnitude = 1;  // factor of cosine and sine (longrope)
+  double magnitude = 1;  // factor of cosine and sine (longrope, yarn)
   // Longer sequences are refused, 0: none. Beyond it dynamic scaling and longrope turn by angles that depend on the
   // longest sequence of a batch, so that a log-prob would depend on its neighbours.
   std::int64_t longest_sequence = 0;

@@ -60,6 +60,23 @@ TEST_F(ConfigFile, TakesTheThetaOfEitherLayout) {
   EXPECT_EQ(read(five).kinds.at(0).rotary.theta, 700);
 }
 
+// A wave of dimension j turns original / (2 pi theta^(2j/dim)) times: once where j = 2.7, so that from 3 on all are
+// stretched by the factor, and from 0 on (none turns 32 times) more and more of it.
+TEST_F(ConfigFile, YarnStretchesTheWavesThatTurnOnceOrLess) {
+  const nlohmann::json rope = {
+      {"rope_type", "yarn"}, {"rope_theta", 1000}, {"factor", 4}, {"original_max_position_embeddings", 64}};
+  nlohmann::json config = gemma({{"rope_parameters", rope}, {"head_dim", 16}});
+  config.erase("rope_theta");
+  const RotaryTable table = read(config).kinds.at(0).rotary;
+  const std::vector<double> expected = {1, 1 / (2.0 / 3 + 1.0 / 12), 2, 4, 4, 4, 4, 4};
+  ASSERT_EQ(table.divisor_F.size(), expected.size());
+  for (std::size_t j = 0; j < expected.size(); ++j) EXPECT_NEAR(table.divisor_F[j], expected[j], 1e-12) << j;
+  EXPECT_NEAR(table.magnitude, 0.1 * std::log(4) + 1, 1e-12);
+  EXPECT_EQ(table.longest_sequence, 0);  // angles do not depend on the batch
+  config["rope_parameters"]["beta_slow"] = -1;
+  expect_refused(config, "field rope_parameters.beta_slow is");
+}
+
 TEST_F(ConfigFile, RefusesAnotherModelTypeWithTheSupportedOnes) {
   expect_refused(gemma({{"model_type", "mamba"}}),
                  R"(field model_type is ""mamba"", expected one of: gemma, gemma2, gemma3_text, )"
@@ -71,8 +88,9 @@ TEST_F(ConfigFile, RefusesByNameWhatItDoesNotKnow) {
   expect_refused(gemma({{"final_logit_softcapping", 30.0}}), "field final_logit_softcapping is \"30.0\"");
   expect_refused(gemma({{"quantization_config", {{"bits", 4}}}}), "field quantization_config is ");
   expect_refused(gemma({{"use_bidirectional_attention", true}}), "field use_bidirectional_attention is \"true\"");
-  expect_refused(gemma({{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2}}}}),
-                 "field rope_scaling.rope_type is \"\"yarn\"\", expected one of: default, linear, dynamic, llama3");
+  expect_refused(
+      gemma({{"rope_scaling", {{"rope_type", "new"}, {"factor", 2}}}}),
+      "field rope_scaling.rope_type is \"\"new\"\", expected one of: default, linear, dynamic, llama3, yarn");
   expect_refused(gemma({{"rope_parameters", {{"rope_theta", 1e4}, {"factor", 2}}}}), "field rope_parameters.factor is");
   expect_refused(gemma({{"hidden_activation", "silu"}}), "field hidden_activation is");
 }

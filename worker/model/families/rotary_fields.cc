@@ -1,6 +1,8 @@
 #include "worker/model/families/rotary_fields.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <span>
 
 namespace equipoise {
@@ -62,12 +64,50 @@ void read_longrope(Rope& rope, RotaryTable& table) {
   table.longest_sequence = original;
 }
 
+// Sources: Peng et al. 2023, "YaRN" (arXiv:2309.00071), as transformers 5.24 computes it.
+double yarn_magnitude(Rope& rope, double factor) {
+  const auto usual = [factor](double scale) { return factor <= 1 ? 1 : 0.1 * scale * std::log(factor) + 1; };
+  const auto given = rope.own.positive("attention_factor"), scale = rope.own.positive("mscale");
+  const auto all_dimensions = rope.own.positive("mscale_all_dim");
+  if (given) return *given;
+  return scale && all_dimensions ? usual(*scale) / usual(*all_dimensions) : usual(1);
+}
+
+// Dimensions whose wave turns beta_fast times or more over the original positions stay, those that turn beta_slow times
+// or less are stretched by `factor`, and between them the share of the stretched rises with the dimension.
+void read_yarn(Rope& rope, RotaryTable& table) {
+  constexpr double kFast = 32, kSlow = 1, kNoDivisionByZero = 0.001;
+  const double factor = rope.own.required_positive("factor");
+  const double fast = rope.own.positive("beta_fast").value_or(kFast);
+  const double slow = rope.own.positive("beta_slow").value_or(kSlow);
+  const auto given = rope.own.optional_size("original_max_position_embeddings");
+  const auto original = static_cast<double>(given ? *given : rope.fields.size("max_position_embeddings"));
+  if (table.theta <= 1) rope.fields.refuse("rope_theta", "a number above 1");
+  const bool whole = rope.own.flag("truncate").value_or(true);
+  const auto dim = static_cast<double>(table.dim);
+  const auto dimension_that_turns = [&](double times) {
+    return dim * std::log(original / (times * 2 * std::numbers::pi)) / (2 * std::log(table.theta));
+  };
+  double low = dimension_that_turns(fast), high = dimension_that_turns(slow);
+  if (whole) low = std::floor(low), high = std::ceil(high);
+  low = std::max(low, 0.0), high = std::min(high, dim - 1);
+  if (low == high) high += kNoDivisionByZero;
+  for (std::int64_t j = 0; j < table.dim / 2; ++j) {
+    const double stretched = std::clamp((static_cast<double>(j) - low) / (high - low), 0.0, 1.0);
+    table.divisor_F.push_back(1 / (1 - stretched + stretched / factor));
+  }
+  table.magnitude = yarn_magnitude(rope, factor);
+}
+
 struct RopeType {
   const char* name;
   void (*read)(Rope& rope, RotaryTable& table);
 };
-constexpr RopeType kWholeHeadTypes[] = {
-    {"default", read_default}, {"linear", read_linear}, {"dynamic", read_dynamic}, {"llama3", read_llama3}};
+constexpr RopeType kWholeHeadTypes[] = {{"default", read_default},
+                                        {"linear", read_linear},
+                                        {"dynamic", read_dynamic},
+                                        {"llama3", read_llama3},
+                                        {"yarn", read_yarn}};
 constexpr RopeType kPhi3Types[] = {{"default", read_default}, {"longrope", read_longrope}, {"su", read_longrope}};
 
 std::span<const RopeType> types_of(RotaryKind kind) {
