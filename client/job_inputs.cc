@@ -34,7 +34,7 @@ void check_output(const JobConfig& job) {
 
 void check_data_files(const std::string& field, const std::vector<DataFile>& files) {
   for (std::size_t i = 0; i < files.size(); ++i) {
-    check_readable_file((field + "[" + std::to_string(i) + "].path").c_str(), files[i].path);
+    check_readable_data((field + "[" + std::to_string(i) + "].path").c_str(), files[i].path);
   }
 }
 
@@ -45,6 +45,12 @@ void check_readable_file(const char* field, const fs::path& path) {
   if (!fs::exists(path, ignored)) refuse(field, path, "does not exist");
   if (!fs::is_regular_file(path, ignored)) refuse(field, path, "is not a file");
   if (access(path.c_str(), R_OK) != 0) refuse(field, path, "may not be read");
+}
+
+void check_readable_data(const char* field, const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return check_readable_file(field, path);
+  if (access(path.c_str(), R_OK | X_OK) != 0) refuse(field, path, "may not be read");
 }
 
 void check_model_folder(const char* field, const fs::path& folder) {
@@ -71,9 +77,10 @@ void check_job_inputs(const JobConfig& job) {
   if (job.model.reference) check_model_folder("model.reference", *job.model.reference);
   if (job.model.adapter) check_adapter_folder("model.adapter", *job.model.adapter);
   if (job.model.chat_template) check_readable_file("model.chat_template", *job.model.chat_template);
-  if (job.data.train_files.empty()) check_readable_file("data.train", job.data.train);
+  const auto check_data = job.log_linear ? check_readable_file : check_readable_data;
+  if (job.data.train_files.empty()) check_data("data.train", job.data.train);
   check_data_files("data.train_files", job.data.train_files);
-  if (job.data.validation) check_readable_file("data.validation", *job.data.validation);
+  if (job.data.validation) check_data("data.validation", *job.data.validation);
   check_data_files("data.validation_files", job.data.validation_files);
   if (job.data.test) check_readable_file("data.test", *job.data.test);
   check_output(job);

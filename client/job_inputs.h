@@ -14,5 +14,6 @@ void check_job_inputs(const JobConfig& job);
 void check_model_folder(const char* field, const std::filesystem::path& folder);
 void check_adapter_folder(const char* field, const std::filesystem::path& folder);  // of an adapter in PEFT's format
 void check_readable_file(const char* field, const std::filesystem::path& path);
+void check_readable_data(const char* field, const std::filesystem::path& path);  // preference pairs: a file or a folder
 
 }  // namespace equipoise

@@ -135,7 +135,7 @@ v1::JobSpec evaluation_request(const EvaluationFlags& flags, const fs::path& fol
   check_model_folder("--model", spec.model().path());
   if (spec.model().has_adapter()) check_adapter_folder("--adapter", spec.model().adapter());
   if (spec.model().has_reference()) check_model_folder("--reference", spec.model().reference());
-  check_readable_file("--data", spec.data().train());
+  check_readable_data("--data", spec.data().train());
   check_output(spec);
   return spec;
 }

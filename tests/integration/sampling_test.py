@@ -72,6 +72,21 @@ class LogLinearSampling(SamplingTest):
             "output": "out"}))
         return path
 
+    def test_group_counts_are_sizes_in_a_population(self):
+        """dataset_scaled divides by a group's share of the population, on the ranks and in the coordinator alike."""
+        path = self.job({"mode": "group_robust", "step_size": self.STEP_SIZE, "estimator": "dataset_scaled",
+                         "weight_sync": "speculative"}, {"max_steps": 40})
+        job = json.loads(path.read_text())
+        job["data"]["group_counts"] = {"0": 3000, "1": 1000}
+        path.write_text(json.dumps(job))
+        lines, _ = self.train(path, 2)
+        rise = 0
+        for line in lines:
+            sums = {group: loss * line["group_count"][group] for group, loss in line["group_loss"].items()}
+            rise += self.STEP_SIZE * (4000 / 1000 * sums.get("1", 0) - 4000 / 3000 * sums["0"]) / self.BATCH
+            weight = line["group_weight"]
+            self.assertAlmostEqual(math.log(weight["1"] / weight["0"]), rise, delta=1e-12)
+
     def presence(self, lines):
         return sum("1" in line["group_count"] for line in lines) / len(lines)
 

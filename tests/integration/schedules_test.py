@@ -139,6 +139,14 @@ class LogLinearSchedules(programs.ProgramTest):
         theta = json.loads((self.folder / "early/final/theta.json").read_text())["theta"]
         self.assertEqual(theta, steps[-1]["theta"])
 
+    def test_an_unknown_metric_is_refused_before_anything_is_written(self):
+        result = programs.run("equipoise", "train", self.write_bandit("unknown", training={
+            "max_steps": 40, "full_batch": True, "early_stopping": {"metric": "eval_lozz", "mode": "min"}}), "--quiet")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn('training.early_stopping.metric is "eval_lozz", expected one of: eval_loss, eval_pairs, '
+                      "worst_group_loss", result.stderr)
+        self.assertFalse((self.folder / "unknown").exists())
+
 
 if __name__ == "__main__":
     unittest.main()

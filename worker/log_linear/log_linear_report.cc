@@ -91,6 +91,12 @@ void add_group(v1::ReportMetricsRequest& request, std::size_t group, double loss
 
 }  // namespace
 
+EvaluationNumbers expected_numbers(const RobustConfig& robust) {
+  EvaluationNumbers numbers{{"eval_loss", 0}, {"eval_pairs", 0}, {std::string(fields::kWorstGroupLoss), 0}};
+  if (robust.baseline != Baseline::kNone) numbers[std::string(fields::kWorstGroupExcessLoss)] = 0;
+  return numbers;
+}
+
 LogLinearReport::LogLinearReport(const Parts& parts)
     : parts_(parts),
       train_baseline_K_(baseline_K(parts.config.robust, parts.data.group_names, parts.data.train_floor_K)),

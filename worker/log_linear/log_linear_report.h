@@ -22,6 +22,9 @@ struct ValidationLosses {
   std::vector<double> pair_count_K;
 };
 
+// What LogLinearReport::evaluated() will have numbers for; their values mean nothing.
+EvaluationNumbers expected_numbers(const RobustConfig& robust);
+
 class LogLinearReport {
  public:
   struct Parts {

@@ -54,6 +54,8 @@ class LogLinearRun {
   }
 
   void run() {
+    const auto& stopping = config_.training.early_stopping;
+    if (stopping && validation_) check_metric(*stopping, expected_numbers(config_.robust));
     const AttemptId& attempt = context_.registration.attempt;
     const auto weights = weight_sync();
     if (is_first()) {

@@ -189,7 +189,7 @@ MetricsLine step_line(const LineSettings& settings, LinePosition position, const
   add_counts(line, names, sums);
   add_flat(line, "group/", names, sums, settings.rewards, alpha_K);
   add_excess(line, "group/", names, sums, settings.extra.train_baseline_K);
-  line["num_tokens"] = speed.num_tokens;
+  line["num_tokens"] = static_cast<std::int64_t>(speed.num_tokens);
   line["pairs_per_second"] = speed.pairs_per_second;
   line["tokens_per_second"] = speed.tokens_per_second;
   return line;
