@@ -2,10 +2,24 @@
 
 namespace equipoise {
 
+namespace {
+
+std::vector<std::string> parts_of(const std::string& list) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  for (std::size_t end; (end = list.find(',', begin)) != std::string::npos; begin = end + 1) {
+    parts.push_back(list.substr(begin, end - begin));
+  }
+  parts.push_back(list.substr(begin));
+  return parts;
+}
+
+}  // namespace
+
 PreferenceReadSettings PreferenceFlags::settings() const {
   return {.rejected = sft ? Rejected::kOptional : Rejected::kRequired,
           .group_separator = group_separator,
-          .group_columns = group_columns,
+          .group_columns = parts_of(group_columns),
           .group = group};
 }
 
@@ -17,8 +31,6 @@ void add_preference_flags(CLI::App& verb, PreferenceFlags& flags) {
   verb.add_option("--group", flags.group, "The group of all pairs, whatever the files say")->type_name("NAME");
   verb.add_option("--group-columns", flags.group_columns, "Fields that say the group; several are crossed")
       ->type_name("NAME,...")
-      ->delimiter(',')
-      ->expected(1)
       ->capture_default_str();
   verb.add_option("--group-separator", flags.group_separator, "Levels of group names: \"/\" puts A/B into A as well")
       ->type_name("TEXT");

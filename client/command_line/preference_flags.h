@@ -13,7 +13,7 @@ namespace equipoise {
 struct PreferenceFlags {
   std::vector<std::string> files;
   std::string group;
-  std::vector<std::string> group_columns = {"group"};
+  std::string group_columns = "group";  // with commas between them
   std::string group_separator;
   bool sft = false;
 
