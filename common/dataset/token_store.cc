@@ -58,19 +58,6 @@ class Descriptor {
 
 std::string cause() { return std::generic_category().message(errno); }
 
-// Of mapped bytes, from the start of a page on. What has been read is let go of, so that a large file does not fill
-// this process's share of memory.
-Digest digest_of_mapped(std::span<const std::byte> bytes) {
-  Sha256 sha256;
-  while (!bytes.empty()) {
-    const auto piece = bytes.first(std::min(bytes.size(), kBytesAtOnce));
-    sha256.update(piece);
-    ::madvise(const_cast<std::byte*>(piece.data()), piece.size(), MADV_DONTNEED);  // they stay the file's
-    bytes = bytes.subspan(piece.size());
-  }
-  return sha256.finish();
-}
-
 }  // namespace
 
 TokenStoreWriter::TokenStoreWriter(const std::filesystem::path& path, const Digest& key) : file_(path), key_(key) {
@@ -132,6 +119,14 @@ void TokenStore::Unmap::operator()(const std::byte* bytes) const {
   ::munmap(const_cast<std::byte*>(bytes), size);  // munmap takes no const, and changes nothing
 }
 
+// Whole pages between its ends. They are the file's, which nobody writes to, so nothing is lost.
+void TokenStore::let_go(std::span<const std::byte> bytes) const {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto offset = static_cast<std::size_t>(bytes.data() - all().data());
+  const std::size_t begin = (offset + page - 1) / page * page, end = (offset + bytes.size()) / page * page;
+  if (begin < end) ::madvise(const_cast<std::byte*>(all().data()) + begin, end - begin, MADV_DONTNEED);
+}
+
 void TokenStore::refuse(const std::string& what) const { refuse_file(path_, what); }
 
 void TokenStore::check(const Digest& key) const {
@@ -140,8 +135,14 @@ void TokenStore::check(const Digest& key) const {
   std::memcpy(&footer, all().last(sizeof(footer)).data(), sizeof(footer));
   if (footer.file_size != all().size()) refuse("is cut short");
   if (footer.key != key) refuse("holds the tokens of something else");
-  const Digest checksum = digest_of_mapped(all().first(all().size() - sizeof(footer.checksum)));
-  if (checksum != footer.checksum) refuse("has changed since it was written");
+  Sha256 sha256;
+  for (auto rest = all().first(all().size() - sizeof(footer.checksum)); !rest.empty();) {
+    const auto piece = rest.first(std::min(rest.size(), kBytesAtOnce));
+    sha256.update(piece);
+    let_go(piece);
+    rest = rest.subspan(piece.size());
+  }
+  if (sha256.finish() != footer.checksum) refuse("has changed since it was written");
 }
 
 void TokenStore::read_columns() {

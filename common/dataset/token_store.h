@@ -79,6 +79,8 @@ class TokenStore {
     if (found.size() != 1) refuse("has more than one column \"" + std::string(name) + "\"");
     return found.front();
   }
+  // Of a column that has been read and will not be soon: its pages are no longer this process's, until it is read again.
+  void let_go(std::span<const std::byte> bytes) const;
   // Throws std::invalid_argument naming the file.
   [[noreturn]] void refuse(const std::string& what) const;
 

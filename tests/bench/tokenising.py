@@ -1,11 +1,12 @@
 """Tokenises a data file of N pairs with Equipoise (first start, second start, without a cache) and with Hugging Face's
-`datasets` and `transformers` on the same machine: python tests/bench/tokenising.py [PAIRS] [--python PYTHON]
+`datasets` and `transformers` on the same machine: python tests/bench/tokenising.py [PAIRS] [--short] [--python PYTHON]
 PYTHON is an interpreter that has these packages; without it Equipoise alone is measured. Needs the target equipoise_tokenise."""
 
 import argparse
 import json
 import pathlib
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -36,8 +37,8 @@ print(json.dumps({"pairs": len(data), "seconds": done - imported, "import_second
 '''
 
 
-def write_data(path, pairs):
-    """Survey-like: a prompt of some 40 words, answers of 1 to 12 words; 20 groups."""
+def write_data(path, pairs, short):
+    """A prompt of some 40 words, answers of 1 to 12 words; or one of 4 to 8, answers of a letter; 20 groups."""
     words = sorted({word for line in (ROOT / "tests/golden/lm/data/train.jsonl").open()
                     for word in json.loads(line)["prompt"].split() if word.isalpha()})
     numbers = random.Random(1)
@@ -45,15 +46,20 @@ def write_data(path, pairs):
         return " ".join(numbers.choices(words, k=numbers.randint(low, high)))
     with path.open("w") as file:
         for i in range(pairs):
-            file.write(json.dumps({"prompt": f"{text(30, 50)}\n{i}:", "chosen": " " + text(1, 12),
-                                   "rejected": " " + text(1, 12), "group": f"group {i % 20}"}) + "\n")
+            prompt = text(4, 8) if short else text(30, 50)
+            chosen, rejected = (" A", " B") if short else (" " + text(1, 12), " " + text(1, 12))
+            file.write(json.dumps({"prompt": f"{prompt}\n{i}:", "chosen": chosen, "rejected": rejected,
+                                   "group": f"group {i % 20}"}) + "\n")
 
 
 def run(name, *command):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{name}: {done.stderr[-2000:]}")
     numbers = json.loads(done.stdout.splitlines()[-1])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    numbers["cpu_seconds"] = round(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, 2)
     numbers["pairs_per_second"] = round(numbers["pairs"] / numbers["seconds"])
     print(f"{name}: {json.dumps(numbers)}", flush=True)
 
@@ -61,13 +67,14 @@ def run(name, *command):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("pairs", type=int, nargs="?", default=1_000_000)
+    parser.add_argument("--short", action="store_true", help="pairs of a few words")
     parser.add_argument("--python", help="interpreter with datasets and transformers")
     options = parser.parse_args()
     program = ROOT / "build/release/bin/equipoise_tokenise"
     with tempfile.TemporaryDirectory(prefix="equipoise-bench-") as name:
         folder = pathlib.Path(name)
         data = folder / "train.jsonl"
-        write_data(data, options.pairs)
+        write_data(data, options.pairs, options.short)
         print(f"{options.pairs} pairs, {data.stat().st_size / 1e6:.0f} MB of JSONL", flush=True)
         run("equipoise, first start", program, MODEL, data, folder / "cache")
         run("equipoise, second start", program, MODEL, data, folder / "cache")

@@ -30,8 +30,8 @@ bool are_memberships(const PairColumns& columns, std::size_t num_groups) {
 // That reading them stays inside of the columns, and gives what a data file can hold.
 void check(const PairColumns& columns, std::size_t num_groups, const TokenStore& store) {
   const std::size_t N = columns.size(), lists = columns.memberships_end.size();
-  if (columns.id_end_3N.size() != 3 * N || columns.chosen_share_N.size() != N)
-    store.refuse("has columns of other pairs");
+  const bool is_of_pairs = columns.id_end_3N.size() == 3 * N && columns.chosen_share_N.size() == N;
+  if (!is_of_pairs) store.refuse("has columns of other pairs");
   if (!are_ends(columns.id_end_3N, columns.ids.size())) store.refuse("has token ids of no pair");
   if (!are_ends(columns.memberships_end, columns.memberships.size())) store.refuse("has memberships of no pair");
   if (!are_memberships(columns, num_groups)) store.refuse("has memberships that no pair can have");
@@ -72,6 +72,7 @@ EncodedPairs read_pairs(TokenStore store, std::size_t num_groups) {
                               .memberships_end = nth(list_end, i, store),
                               .dropped = nth(dropped, i, store)};
     check(columns, num_groups, store);
+    store.let_go(std::as_bytes(columns.ids));
     pairs.append(columns);
   }
   if (pairs.empty()) store.refuse("has no pairs");

@@ -165,7 +165,11 @@ TEST_F(Stored, RefusesTokenIdsThatDoNotFit) {
 
 TEST_F(Stored, RefusesMembershipsThatNoPairCanHave) {
   EXPECT_EQ(refusal([](Columns& c) { c.memberships_of[1] = 2; }), "has a pair without memberships");
-  EXPECT_EQ(refusal([](Columns& c) { c.membership_end = {0, 3}; }), "has memberships that no pair can have");
+  EXPECT_EQ(refusal([](Columns& c) {
+              c.membership = {{0, 1.0}};
+              c.membership_end = {0, 1};
+            }),
+            "has memberships that no pair can have");
   EXPECT_EQ(refusal([](Columns& c) { c.membership_end = {1, 4}; }), "has memberships of no pair");
   EXPECT_EQ(refusal([](Columns& c) { c.membership[2].group = 2; }), "has memberships that no pair can have");
   EXPECT_EQ(refusal([](Columns& c) { c.membership[2].group = 0; }), "has memberships that no pair can have");
