@@ -250,6 +250,23 @@ TEST_F(Loader, DependsOnNoFilesName) {
   EXPECT_EQ(key(folder_ / "copy.jsonl"), key());
 }
 
+TEST_F(Loader, ReadsAFolderWhoseFilesAreAllPartOfTheKey) {
+  const std::string all = read_file(kData);
+  const std::size_t middle = all.find('\n', all.size() / 2) + 1;
+  fs::create_directory(folder_ / "data");
+  folder_.write("data/a.jsonl", all.substr(0, middle));
+  folder_.write("data/b.jsonl", all.substr(middle));
+  settings_.chunk.pairs = 7;
+  const LoadedDataset made = load(folder_ / "data"), stored = load(folder_ / "data");
+  EXPECT_TRUE(stored.from_cache);
+  expect_same(made.data, load().data);
+  expect_same(stored.data, made.data);
+  const Digest before = key(folder_ / "data");
+  EXPECT_NE(before, key());  // the same pairs, in another file
+  folder_.write("data/b.jsonl", all.substr(middle) + all.substr(0, all.find('\n')));
+  EXPECT_NE(key(folder_ / "data"), before);
+}
+
 TEST_F(Loader, NeedsNoTemplateForTexts) {
   folder_.write("model/chat_template.jinja", "{% if %}");
   EXPECT_NO_THROW(load());
