@@ -75,7 +75,9 @@ std::string checked_name(const std::string& field, const v1::DataFileSpec& spec)
   if (spec.has_name()) {
     return checked_text(field + ".name", spec.name(), "1 to 256 bytes without control characters");
   }
-  const std::string stem = std::filesystem::path(spec.path()).lexically_normal().stem().string();
+  std::filesystem::path path = std::filesystem::path(spec.path()).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();  // a folder, with a slash at the end
+  const std::string stem = path.stem().string();
   if (!stem.empty() && !has_control(stem)) return stem;
   refuse_combination(field + ".name is missing, expected what metrics call the file " + quoted_text(spec.path()));
 }

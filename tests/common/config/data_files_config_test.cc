@@ -140,6 +140,8 @@ TEST(DataFilesConfig, AValidationFileIsCalledByItsNameOrItsStem) {
     return validation_files(make_job_config(spec).data)[i].name;
   };
   EXPECT_EQ(name(job(), 0), "east");
+  EXPECT_EQ(name(changed([](auto&, auto& data) { data.mutable_validation_files(1)->set_path("sets/north/"); }), 1),
+            "north");
   EXPECT_EQ(name(changed([](auto&, auto& data) { data.mutable_validation_files(1)->set_name("far west"); }), 1),
             "far west");
   EXPECT_EQ(refusal([](auto&, auto& data) { data.mutable_validation_files(1)->set_path("w/east.jsonl"); }),
