@@ -1,6 +1,7 @@
 #include "worker/data/packed_batch.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "common/base/error.h"
