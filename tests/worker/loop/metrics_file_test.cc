@@ -176,9 +176,9 @@ TEST(MetricsFile, KnowsTheNumbersOfEvaluationsBeforeTheFirst) {
   const LineSettings settings{.train_groups = {"a"}, .validation_groups = {"a", "b"}};
   MetricsFile file(folder.path() / "metrics.jsonl", settings);
   const auto names = [](const EvaluationNumbers& numbers) {
-    std::vector<std::string> names;
-    for (const auto& [name, value] : numbers) names.push_back(name);
-    return names;
+    std::vector<std::string> result;
+    for (const auto& [name, value] : numbers) result.push_back(name);
+    return result;
   };
   BatchSums sums(2);
   for (const std::uint32_t group : {0, 0, 1, 1}) {

@@ -14,7 +14,8 @@ namespace {
 enum class Groups { kDisjoint, kOverlapping };
 std::vector<Membership> memberships_of(int i, Groups groups) {
   std::vector<Membership> memberships = {{.group = i % 3 == 0 ? 1u : 0u, .weight = 1}};
-  if (groups == Groups::kOverlapping && i == 0) memberships.insert(memberships.begin(), {.group = 0, .weight = 1});
+  if (groups == Groups::kOverlapping && i == 0)
+    memberships.insert(memberships.begin(), Membership{.group = 0, .weight = 1});
   return memberships;
 }
 double loss_of(int i) { return 1 + std::sin(2.0 * i); }
