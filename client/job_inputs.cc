@@ -4,6 +4,9 @@
 
 #include <stdexcept>
 #include <string>
+#include <vector>
+
+#include "common/dataset/data_files.h"
 
 namespace equipoise {
 namespace {
@@ -48,9 +51,15 @@ void check_readable_file(const char* field, const fs::path& path) {
 }
 
 void check_readable_data(const char* field, const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::is_directory(path, ignored)) return check_readable_file(field, path);
-  if (access(path.c_str(), R_OK | X_OK) != 0) refuse(field, path, "may not be read");
+  std::vector<fs::path> files;
+  try {
+    files = data_files(path);
+  } catch (const std::invalid_argument& problem) {
+    std::error_code ignored;
+    if (!fs::exists(path, ignored)) refuse(field, path, "does not exist");
+    throw std::invalid_argument(std::string(field) + ": " + problem.what());
+  }
+  for (const fs::path& file : files) check_readable_file(field, file);
 }
 
 void check_model_folder(const char* field, const fs::path& folder) {

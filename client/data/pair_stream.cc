@@ -8,6 +8,12 @@ namespace {
 constexpr std::size_t kPairsAtOnce = 1024;
 constexpr std::size_t kBytesAtOnce = 4 << 20;  // of long pairs fewer
 constexpr std::size_t kBatchesAhead = 4;
+constexpr std::size_t kBytesKept = 8 << 10;  // by a place in a batch for its next pair: some 60 MB for all of them
+
+std::size_t memory_of(const PreferencePair& pair) {
+  return pair.prompt.capacity() + pair.chosen.capacity() + pair.rejected.capacity() + pair.tools.capacity() +
+         pair.template_variables.capacity() + pair.memberships.capacity() * sizeof(Membership);
+}
 
 // False at the end of the file. What was read before something is thrown is in the batch.
 bool fill(PreferenceReader& reader, PairBatch& batch) {
@@ -15,8 +21,9 @@ bool fill(PreferenceReader& reader, PairBatch& batch) {
   for (std::size_t bytes = 0; batch.size < kPairsAtOnce && bytes < kBytesAtOnce; ++batch.size) {
     if (batch.pairs.size() == batch.size) batch.pairs.emplace_back();
     PreferencePair& pair = batch.pairs[batch.size];
+    if (memory_of(pair) > kBytesKept) std::exchange(pair, {});
     if (!reader.next(pair)) return false;
-    bytes += pair.prompt.size() + pair.chosen.size() + pair.rejected.size();
+    bytes += memory_of(pair);
   }
   return true;
 }

@@ -157,6 +157,7 @@ class DataFormats(programs.ProgramTest):
             runs[name] = [line["loss"] for line in programs.read_lines(self.folder / name / "metrics.jsonl")]
         self.assertEqual(runs["parquet"], runs["jsonl"])
         self.assertEqual(runs["saved"], runs["jsonl"])
+        self.assertIn("data.train: ", self.refused("equipoise", "train", self.write_job("mixed", data={"train": "data"})))
         # Another shard is another data set, though the first is the same.
         shard = self.folder / "data/saved/data-00001-of-00002.arrow"
         shard.write_bytes(self.write_stream(rows[:40]))

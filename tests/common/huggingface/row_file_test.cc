@@ -74,17 +74,14 @@ TEST(RowFile, SurvivesFilesThatAreCutOffOrChanged) {
   }
 }
 
-// One level of a schema is 8 bytes of the footer, and the library recurses.
+// One level of a schema is 7 bytes of the footer, which may have 8 MiB, and the library recurses.
 TEST(RowFile, SurvivesASchemaOfAMillionLevels) {
-  const std::string level(
-      "\x35\x00\x18\x01"
-      "a\x15\x02\x00",
-      8);
+  const std::string level("\x35\x00\x18\x00\x15\x02\x00", 7);
   const std::string leaf(
       "\x15\x02\x25\x00\x18\x01"
       "b\x00",
       8);
-  const std::uint32_t levels = 1000000;
+  const std::uint32_t levels = 1198000;
   std::string footer("\x15\x02\x19\xFC", 4);
   for (std::uint32_t count = levels + 1; count > 0; count >>= 7) {
     footer += static_cast<char>((count & 0x7F) | (count > 0x7F ? 0x80 : 0));
