@@ -35,8 +35,9 @@ ModelConfig model_config(const v1::ModelSpec& spec) {
   if (spec.has_reference_cache()) config.reference_cache = spec.reference_cache();
   set_enum(config.dtype, "model.dtype", spec.dtype(), v1::DType_descriptor());
   set_enum(config.quantization, "model.quantization", spec.quantization(), v1::Quantization_descriptor());
-  if (config.quantization != Quantization::kNone) {
-    refuse_field("model.quantization", "nf4", "none: no quantised weights yet");
+  if (config.quantization != Quantization::kNone && !config.lora && !config.adapter) {
+    refuse_combination(
+        "model.quantization freezes the model's weights; give lora or adapter, which is then what is trained");
   }
   return config;
 }

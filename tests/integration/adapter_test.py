@@ -148,6 +148,23 @@ class Adapter(programs.ProgramTest):
         self.assertGreater(max(t.abs().max().item() for name, t in one.items() if "lora_B" in name), 1e-2)
         self.assertLess(max((one[name] - two[name]).abs().max().item() for name in one), 1e-8)
 
+    def test_trains_on_weights_at_four_bits_against_the_same_as_reference(self):
+        for name, model in (("plain", {"lora": {"r": 4, "alpha": 16}}),
+                            ("dora", {"lora": {"r": 4, "use_dora": True, "dropout": 0.1}, "dtype": "bfloat16"}),
+                            ("named", {"lora": {"r": 4}, "reference": "model"})):
+            final = self.train(name, 2, steps=30, quantization="nf4", **model)
+            first, last = (self.evaluations(name)[i] for i in (0, -1))
+            # Policy and reference are one at the start. In bfloat16 sums of 16 bits differ.
+            self.assertAlmostEqual(first["eval_rewards/margins"], 0, delta=1e-5 if name != "dora" else 1e-2)
+            self.assertLess(last["eval_loss"], first["eval_loss"])
+            self.with_peft(final)
+            self.merge(final, f"{name}-merged")
+        self.train("whole", 2, steps=1, lora={"r": 4})
+        logps = [self.evaluations(name)[0]["eval_logps/chosen"] for name in ("plain", "whole")]
+        self.assertGreater(abs(logps[0] - logps[1]), 1e-4)  # four bits are not what the file has
+        job = self.write_job("bad", model={"path": "model", "quantization": "nf4"})
+        self.assertIn("model.quantization", self.refused("equipoise", "train", job, "--quiet"))
+
     def test_trains_in_bfloat16_and_with_recomputed_layers(self):
         job = self.write_job("narrow", model={"path": "model", "dtype": "bfloat16", "lora": {"r": 4}},
                              training={"max_steps": 8, "global_batch_size": 16, "gradient_checkpointing": True})

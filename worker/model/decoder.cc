@@ -3,9 +3,12 @@
 #include <memory>
 #include <stdexcept>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "common/base/error.h"
 #include "common/base/sha256.h"
+#include "common/config/job_config.h"
+#include "worker/model/lora_targets.h"
 #include "worker/model/parameter_layout.h"
 #include "worker/model/recomputed.h"
 #include "worker/model/rms_norm.h"
@@ -16,6 +19,8 @@
 namespace equipoise {
 namespace {
 
+constexpr char kNf4Code[] = ".nf4_code", kNf4Scale[] = ".nf4_scale";
+
 class TensorsByName {
  public:
   explicit TensorsByName(const std::vector<NamedTensor>& parameters) {
@@ -25,7 +30,13 @@ class TensorsByName {
   torch::Tensor operator[](const std::string& name) const { return name.empty() ? torch::Tensor() : tensors_.at(name); }
   Linear linear(const LinearShape& shape) const {
     const std::string bias = shape.has_bias ? shape.name + ".bias" : "";
-    return {shape.name, (*this)[shape.name + ".weight"], (*this)[bias]};
+    const std::string weight = shape.name + ".weight";
+    if (!tensors_.contains(weight + kNf4Code)) return {shape.name, (*this)[weight], (*this)[bias]};
+    const Nf4Weight nf4{.code_P = (*this)[weight + kNf4Code],
+                        .scale_G = (*this)[weight + kNf4Scale],
+                        .outputs = shape.outputs,
+                        .inputs = shape.inputs};
+    return {shape.name, nf4, (*this)[bias]};
   }
   std::vector<Linear> linears(const std::vector<LinearShape>& shapes) const {
     std::vector<Linear> result;
@@ -71,6 +82,30 @@ Decoder Decoder::load(const std::filesystem::path& folder, torch::Dtype dtype, t
   std::vector<NamedTensor> parameters;
   for (const TensorView& view : files.select(parameter_layout(config))) {
     parameters.push_back({view.name, to_torch(view, dtype, device).requires_grad_()});
+  }
+  return {std::move(config), std::move(parameters)};
+}
+
+Decoder Decoder::load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device,
+                      Quantization quantization) {
+  if (quantization == Quantization::kNone) return load(folder, dtype, device);
+  DecoderConfig config = read_decoder_config(folder / "config.json");
+  std::unordered_set<std::string> quantized;
+  for (const LinearShape& linear : projections(config)) quantized.insert(linear.name + ".weight");
+  const WeightFiles files = WeightFiles::open(folder);
+  std::vector<NamedTensor> parameters;
+  for (const TensorView& view : files.select(parameter_layout(config))) {
+    if (!quantized.contains(view.name)) {
+      parameters.push_back({view.name, to_torch(view, dtype, device)});
+      continue;
+    }
+    const torch::Tensor weight_OI = to_torch(view, torch::kFloat32, device);
+    if (!torch::isfinite(weight_OI).all().item<bool>()) {
+      throw std::invalid_argument(folder.string() + ": tensor " + view.name + " has a number that is not finite");
+    }
+    const Nf4Weight nf4 = quantized_nf4(weight_OI);
+    parameters.push_back({view.name + kNf4Code, nf4.code_P});
+    parameters.push_back({view.name + kNf4Scale, nf4.scale_G});
   }
   return {std::move(config), std::move(parameters)};
 }
@@ -145,7 +180,7 @@ std::array<std::byte, 32> parameter_digest(const std::vector<NamedTensor>& param
   Sha256 sha256;
   for (const NamedTensor& parameter : parameters) {
     const torch::Tensor host = parameter.tensor.detach().cpu().contiguous();
-    sha256.update(view_of(parameter.name, host).bytes);
+    sha256.update({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()});
   }
   return sha256.finish();
 }

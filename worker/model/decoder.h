@@ -18,6 +18,8 @@
 
 namespace equipoise {
 
+enum class Quantization;  // common/config/job_config.h
+
 class Decoder {
  public:
   // Reads config.json and *.safetensors. Parameters are leaves that require grad.
@@ -25,6 +27,11 @@ class Decoder {
   // supported ones), a configuration that changes the mathematics and is not known, a tensor missing, superfluous
   // or of another shape.
   static Decoder load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device);
+
+  // With nf4 the weights of the layers' projections are kept at four bits a number (nf4.h), made from what the files
+  // have: nothing but an adapter can be trained. Throws as load, and for a weight that is not finite.
+  static Decoder load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device,
+                      Quantization quantization);
 
   // The projections that the adapter names compute with it from now on. Its tensors are trained, and nothing else:
   // the model's own parameters do not require grad any more. Magnitudes that are not there yet (new_adapter) start as
@@ -41,6 +48,7 @@ class Decoder {
 
   const DecoderConfig& config() const { return config_; }
   // Each tensor of the model once (a tied head is the embedding), in the order of the forward pass, without an adapter.
+  // Of a weight at four bits NAME.nf4_code and NAME.nf4_scale.
   const std::vector<NamedTensor>& parameters() const { return parameters_; }
   // What training changes: the adapter's tensors where there is one, else the parameters.
   const std::vector<NamedTensor>& trained() const { return adapter_ ? adapter_->tensors : parameters_; }

@@ -48,6 +48,28 @@ void for_parts(const DropoutMask& mask, const Visit& visit) {
   }
 }
 
+torch::Tensor dropped_now(const torch::Tensor& x_TI, const DropoutMask& mask) {
+  torch::Tensor y_TI = x_TI / (1 - mask.share);
+  for_parts(mask, [&](std::int64_t first, std::int64_t count, const torch::Tensor& kept_NI) {
+    y_TI.narrow(0, first, count).mul_(kept_NI);
+  });
+  return y_TI;
+}
+
+struct Dropped : torch::autograd::Function<Dropped> {
+  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x_TI, const torch::Tensor& row_key_T,
+                               const torch::Tensor& feature_key_I, double share) {
+    context->save_for_backward({row_key_T, feature_key_I});
+    context->saved_data["share"] = share;
+    return dropped_now(x_TI, {share, row_key_T, feature_key_I});
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    return {dropped_now(gradients[0], {context->saved_data["share"].toDouble(), saved[0], saved[1]}), {}, {}, {}};
+  }
+};
+
 struct LinearOfKept : torch::autograd::Function<LinearOfKept> {
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x_TI, const torch::Tensor& weight_OI,
                                const torch::Tensor& row_key_T, const torch::Tensor& feature_key_I, double share) {
@@ -96,6 +118,10 @@ torch::Tensor feature_keys(std::string_view projection, std::int64_t inputs, tor
 }
 
 torch::Tensor kept_inputs(const DropoutMask& mask) { return kept_of(mask.row_key_T, mask.feature_key_I, mask.share); }
+
+torch::Tensor dropped(const torch::Tensor& x_TI, const DropoutMask& mask) {
+  return Dropped::apply(x_TI, mask.row_key_T, mask.feature_key_I, mask.share);
+}
 
 torch::Tensor linear_of_kept(const torch::Tensor& x_TI, const torch::Tensor& weight_OI, const DropoutMask& mask) {
   return LinearOfKept::apply(x_TI, weight_OI, mask.row_key_T, mask.feature_key_I, mask.share);

@@ -22,6 +22,9 @@ torch::Tensor feature_keys(std::string_view projection, std::int64_t inputs, tor
 // [T, I] bool: true where an input is kept, a share 1 - mask.share of them.
 torch::Tensor kept_inputs(const DropoutMask& mask);
 
+// [T, I]: x o kept / (1 - share). Differentiable; nothing but the keys is held for the backward pass.
+torch::Tensor dropped(const torch::Tensor& x_TI, const DropoutMask& mask);
+
 // [T, O]: (x o kept / (1 - share)) W^T of x [T, I] and W [O, I]. Differentiable with respect to both; the mask and the
 // inputs that it leaves are not held for the backward pass, and never more than a part of either is there.
 torch::Tensor linear_of_kept(const torch::Tensor& x_TI, const torch::Tensor& weight_OI, const DropoutMask& mask);

@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "worker/model/dropout.h"
+#include "worker/model/nf4.h"
+
 namespace equipoise {
 
 // What an adapter adds to one projection.
@@ -25,8 +28,11 @@ class Linear {
   // Without a bias where `bias_O` is undefined.
   Linear(std::string name, torch::Tensor weight_OI, torch::Tensor bias_O);
 
+  // W at four bits a number: it is not trained.
+  Linear(std::string name, Nf4Weight weight, torch::Tensor bias_O);
+
   const std::string& name() const { return name_; }              // "model.layers.0.self_attn.q_proj"
-  const torch::Tensor& weight_OI() const { return weight_OI_; }  // [outputs, inputs]
+  const torch::Tensor& weight_OI() const { return weight_OI_; }  // [outputs, inputs]; undefined at four bits
   const torch::Tensor& bias_O() const { return bias_O_; }
 
   // From now on. The weight must not change any more.
@@ -41,11 +47,17 @@ class Linear {
 
  private:
   torch::Tensor with_magnitude(const torch::Tensor& x_TI, const torch::Tensor& row_key_T) const;
-  // x W^T with the inputs that dropout leaves.
-  torch::Tensor of_kept(const torch::Tensor& x_TI, const torch::Tensor& weight, const torch::Tensor& row_key_T) const;
+  // x W^T + bias.
+  torch::Tensor product(const torch::Tensor& x_TI, const torch::Tensor& bias_O) const;
+  // W, made for a moment where it is kept at four bits.
+  torch::Tensor dense_weight(torch::Dtype dtype) const;
+  std::int64_t num_inputs() const { return nf4_.defined() ? nf4_.inputs : weight_OI_.size(1); }
+  bool drops(const torch::Tensor& row_key_T) const { return row_key_T.defined() && adapter_->dropout > 0; }
+  DropoutMask mask(const torch::Tensor& row_key_T) const;
 
   std::string name_;
   torch::Tensor weight_OI_, bias_O_;
+  Nf4Weight nf4_;  // in place of weight_OI_
   std::optional<LinearAdapter> adapter_;
   torch::Tensor feature_key_I_;  // with dropout
   torch::Tensor square_O_;       // with DoRA: |W|^2 of each row

@@ -17,6 +17,8 @@ void broadcast_values(AnswerLogProbs& values, std::size_t num_pairs, Collective&
   }
 }
 
+std::string weights_of(Quantization quantization) { return quantization == Quantization::kNf4 ? " nf4" : ""; }
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -59,7 +61,7 @@ ReferenceModel::Answer ReferenceModel::log_probs(const EncodedPairs& pairs, cons
 
 ReferenceCacheEntry ReferenceModel::entry_for(const EncodedPairs& pairs) {
   if (!model_digest_) model_digest_ = model_digest(settings_.folder, settings_.adapter);
-  const LogProbArithmetic arithmetic{.dtype = c10::toString(settings_.dtype),
+  const LogProbArithmetic arithmetic{.dtype = c10::toString(settings_.dtype) + weights_of(settings_.quantization),
                                      .device = c10::DeviceTypeName(settings_.device.type(), /*lower_case=*/true),
                                      .token_budget = settings_.token_budget};
   return {settings_.cache, reference_key(*model_digest_, pairs, arithmetic)};
@@ -89,7 +91,8 @@ void ReferenceModel::keep(const ReferenceCacheEntry& entry, const AnswerLogProbs
 const Decoder& ReferenceModel::decoder() {
   if (settings_.loaded != nullptr) return *settings_.loaded;
   if (!own_) {
-    own_ = std::make_unique<Decoder>(Decoder::load(settings_.folder, settings_.dtype, settings_.device));
+    own_ = std::make_unique<Decoder>(
+        Decoder::load(settings_.folder, settings_.dtype, settings_.device, settings_.quantization));
     check_same_on_all_ranks(ranks_, parameter_digest(own_->parameters()), "reference model");
     if (settings_.adapter.empty()) return *own_;
     own_->attach(load_adapter(settings_.adapter, own_->config(), settings_.dtype, settings_.device));

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "common/config/job_config.h"
 #include "worker/reference/answer_log_probs.h"
 #include "worker/reference/reference_cache.h"
 
@@ -20,6 +21,7 @@ struct ReferenceSettings {
   std::filesystem::path adapter = {};    // of its adapter; empty: none. `loaded` has it attached
   const Decoder* loaded = nullptr;       // the same model where the caller has it; else it is loaded when needed
   torch::Dtype dtype = torch::kFloat32;  // of the arithmetic
+  Quantization quantization = Quantization::kNone;
   torch::Device device = torch::kCPU;
   std::int64_t token_budget = 0;  // log_prob_token_budget() of the job's
   std::filesystem::path cache;    // folder of rank 0; empty: nothing is kept

@@ -30,6 +30,7 @@ ReferenceSettings settings_of(const StartReferences& start) {
           .adapter = model.reference ? std::filesystem::path() : model.adapter.value_or(std::filesystem::path()),
           .loaded = model.reference ? nullptr : &start.policy,
           .dtype = start.policy.head_weight().scalar_type(),
+          .quantization = model.quantization,
           .device = start.policy.head_weight().device(),
           .token_budget = log_prob_token_budget(start.config.training.micro_batch_tokens),
           .cache = model.reference_cache ? cache_folder() : std::filesystem::path()};

@@ -66,7 +66,7 @@ class TrainingRun {
   Decoder load_policy() const {
     const ModelConfig& model = config_.model;
     const torch::Dtype dtype = torch_dtype(model.dtype);
-    Decoder policy = Decoder::load(model.path, dtype, context_.device.device);
+    Decoder policy = Decoder::load(model.path, dtype, context_.device.device, model.quantization);
     if (model.lora) {
       policy.attach(new_adapter(policy.config(), *model.lora, config_.training.seed, dtype, context_.device.device));
     } else if (model.adapter) {

@@ -119,6 +119,23 @@ TEST(LoraConfig, NextToAnAdapterSaysDropoutAndNothingElse) {
                std::invalid_argument);
 }
 
+TEST(LoraConfig, QuantisesWhatAnAdapterIsTrainedOn) {
+  const auto quantized = [](const std::function<void(v1::ModelSpec&)>& change) {
+    return job([&](auto& model) {
+      model.set_quantization(v1::QUANTIZATION_NF4);
+      change(model);
+    });
+  };
+  for (const auto& spec : {quantized([](auto& model) { model.mutable_lora(); }),
+                           quantized([](auto& model) { model.set_adapter("/adapter"); })}) {
+    EXPECT_EQ(make_job_config(resolve_defaults(spec)).model.quantization, Quantization::kNf4);
+  }
+  EXPECT_EQ(make_job_config(job([](auto&) {})).model.quantization, Quantization::kNone);
+  EXPECT_THROW(make_job_config(quantized([](auto&) {})), std::invalid_argument);
+  EXPECT_THAT(refusal([](auto& model) { model.set_quantization(static_cast<v1::Quantization>(9)); }),
+              HasSubstr("model.quantization"));
+}
+
 TEST(LoraConfig, NamesTheFieldThatIsNotRight) {
   EXPECT_THAT(refusal([](auto& model) { model.mutable_lora()->set_r(0); }), HasSubstr("model.lora.r is 0"));
   EXPECT_THAT(refusal([](auto& model) { model.mutable_lora()->set_alpha(0); }), HasSubstr("model.lora.alpha is 0"));
