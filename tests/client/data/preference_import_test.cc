@@ -19,8 +19,9 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 std::string line(int number, const std::string& group) {
-  return R"({"prompt":"question )" + std::to_string(number) + R"(","chosen":"a","rejected":"b","group":")" + group +
-         "\"}\n";
+  std::string json = R"({"prompt":"question )";
+  json.append(std::to_string(number)).append(R"(","chosen":"a","rejected":"b","group":")").append(group);
+  return json.append("\"}\n");
 }
 
 class PreferenceImport : public testing::Test {
@@ -49,7 +50,7 @@ TEST_F(PreferenceImport, WritesThePairsOfAllFilesInOrder) {
 // A batch between the threads has a thousand pairs.
 TEST_F(PreferenceImport, KeepsTheOrderOfManyPairs) {
   std::string text;
-  for (int i = 0; i < 10000; ++i) text += line(i, "g" + std::to_string(i / 7));
+  for (int i = 0; i < 10000; ++i) text += line(i, std::to_string(i / 7));
   EXPECT_EQ(import({folder_.write("a.jsonl", text)}).groups.size(), 1429u);
   EXPECT_EQ(read_file(output_), text);
 }
