@@ -73,7 +73,7 @@ TEST_F(PreferenceImport, LeavesNothingOfAFileWithAFault) {
   for (int i = 0; i < 3000; ++i) text += line(i, "g");
   const fs::path file = folder_.write("a.jsonl", text + "{}\n");
   EXPECT_THAT([&] { import({file}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("a.jsonl:3001: field \"chosen\"")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("a.jsonl:3001: field \"prompt\" is missing")));
   EXPECT_TRUE(fs::is_empty(folder_ / "out"));
   fs::create_directories(folder_ / "out");
   folder_.write("out/all.jsonl", "before");

@@ -9,7 +9,7 @@ TEST(PreferenceTable, HasARowForEachGroup) {
   PreferenceCounts counts{.pairs_of_file = {12}, .train = 12, .validation = 0, .groups = {{"India", 11}, {"Kenya", 1}}};
   EXPECT_EQ(preference_table(counts, Colors::kOff, Glyphs::kAscii),
             "group  pairs\n"
-            "-----  -----\n"
+            "------------\n"
             "India     11\n"
             "Kenya      1\n");
 }
