@@ -20,6 +20,9 @@ struct Reader {
   std::vector<std::string> accepted;  // seeds; all others are refused
 };
 
+// For the names of the tests.
+void PrintTo(const Reader& reader, std::ostream* out) { *out << reader.name; }
+
 class FuzzCorpus : public testing::TestWithParam<Reader> {};
 
 std::vector<std::uint8_t> bytes_of(const fs::path& path) {
@@ -72,7 +75,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Reader{"chat_template",
                            fuzz_chat_template,
                            {"loop", "generation", "namespace", "macro", "tools", "variables", "date", "methods",
-                            "slices", "tests", "controls", "generation-tags", "long-text"}}),
+                            "slices", "tests", "controls", "generation-tags", "long-text", "calls"}}),
     [](const auto& reader) { return std::string(reader.param.name); });
 
 }  // namespace

@@ -15,6 +15,9 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from tiny_models import CASES, GOLDEN, make_model, make_reference  # noqa: E402
 
+# The matrices are too small to share.
+torch.set_num_threads(1)
+
 FAMILIES = ["gemma", "gemma2", "gemma3_text", "llama_llama3_sharded", "mistral", "phi3", "qwen2_bfloat16", "qwen3"]
 BETA, STEP_SIZE, LEARNING_RATE, WARMUP, DECAY, STEPS, BATCH = 0.1, 0.1, 1e-3, 5, 0.01, 20, 8
 

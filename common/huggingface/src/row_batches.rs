@@ -105,10 +105,11 @@ impl Batches {
         };
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         let places = wanted.places(&names)?;
+        // Of a reader's own schema the columns that are left out are a part.
+        check_types(&places.iter().map(|&place| schema.fields()[place].clone()).collect())?;
         let mut file = file;
         file.rewind().map_err(|fault| fault.to_string())?;
         let reader = StreamReader::try_new_buffered(file, Some(places)).map_err(|fault| fault.to_string())?;
-        check_types(reader.schema().fields())?;
         Ok(Batches::Stream(Box::new(reader)))
     }
 
