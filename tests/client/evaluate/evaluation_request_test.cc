@@ -88,7 +88,7 @@ TEST_F(EvaluationRequest, WhatIsNotThereIsNamedByItsFlag) {
   EXPECT_NE(refusal().find("--reference: " + flags_.data), std::string::npos) << refusal();
   flags_.reference.clear();
   flags_.data = (temp_ / "model").string();
-  EXPECT_NE(refusal().find("--data: " + flags_.data + " is not a file"), std::string::npos) << refusal();
+  EXPECT_NE(refusal().find("--data: " + flags_.data + ": holds no data"), std::string::npos) << refusal();
 }
 
 TEST_F(EvaluationRequest, TheOutputIsNeverAFileThatIsRead) {
