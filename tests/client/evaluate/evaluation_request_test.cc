@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "common/config/job_config.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
@@ -23,12 +24,7 @@ class EvaluationRequest : public ::testing::Test {
 
   v1::JobSpec request() const { return evaluation_request(flags_, temp_.path()); }
   std::string refusal() const {
-    try {
-      request();
-    } catch (const std::invalid_argument& refused) {
-      return refused.what();
-    }
-    return "accepted";
+    return refusal_of([&] { request(); });
   }
 
   TempFolder temp_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "common/config/job_file.h"
+#include "tests/support/refusal.h"
 
 namespace equipoise {
 namespace {
@@ -17,12 +18,7 @@ v1::JobSpec job() {
 }
 
 std::string refusal(const v1::JobSpec& spec) {
-  try {
-    make_job_config(spec);
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { make_job_config(spec); });
 }
 
 TEST(DataConfig, TokensAreTrlsByDefault) {

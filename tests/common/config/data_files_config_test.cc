@@ -9,6 +9,7 @@
 
 #include "common/config/data_files.h"
 #include "common/config/job_file.h"
+#include "tests/support/refusal.h"
 
 namespace equipoise {
 namespace {
@@ -36,12 +37,7 @@ v1::JobSpec changed(const Change& change) {
 }
 
 std::string refusal(const Change& change) {
-  try {
-    make_job_config(changed(change));
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { make_job_config(changed(change)); });
 }
 
 TEST(DataFilesConfig, OneSettingOrTheOtherNamesTheFiles) {

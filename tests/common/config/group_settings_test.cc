@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <stdexcept>
+#include "tests/support/refusal.h"
 
 namespace equipoise {
 namespace {
@@ -17,12 +17,7 @@ RobustConfig with_weights(const std::map<std::string, double>& importance_weight
 }
 
 std::string refusal(const RobustConfig& config, const std::vector<std::string>& group_names) {
-  try {
-    robust_settings_for(config, group_names);
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { robust_settings_for(config, group_names); });
 }
 
 TEST(GroupSettings, ImportanceWeightsFollowTheGroupsOfTheData) {

@@ -10,6 +10,7 @@
 
 #include "common/config/job_file.h"
 #include "equipoise/v1/job.pb.h"
+#include "tests/support/refusal.h"
 
 namespace equipoise {
 namespace {
@@ -32,12 +33,7 @@ v1::JobSpec changed(const std::function<void(v1::JobSpec&)>& change) {
 }
 
 std::string refusal(const std::function<void(v1::JobSpec&)>& change) {
-  try {
-    make_job_config(changed(change));
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { make_job_config(changed(change)); });
 }
 
 TEST(JobConfig, DefaultsAreThoseTheSchemaStates) {
@@ -175,7 +171,9 @@ TEST(JobConfig, RefusesSettingsThatHaveNoUseTogether) {
        "model.reference has no use"},
       {[](auto& job) { job.mutable_loss()->set_reference_free(true), job.mutable_model()->set_reference_cache(true); },
        "model.reference_cache has no use"},
-      {[](auto& job) { job.mutable_loss()->set_type(v1::LOSS_TYPE_SFT), job.mutable_model()->set_reference_cache(false); },
+      {[](auto& job) {
+         job.mutable_loss()->set_type(v1::LOSS_TYPE_SFT), job.mutable_model()->set_reference_cache(false);
+       },
        "model.reference_cache has no use"},
       {[](auto& job) { (*job.mutable_robust()->mutable_importance_weights())["a"] = 1; },
        "robust.importance_weights needs robust.mode importance"},

@@ -6,9 +6,9 @@
 
 #include <cmath>
 #include <functional>
-#include <stdexcept>
 
 #include "common/config/job_file.h"
+#include "tests/support/refusal.h"
 
 namespace equipoise {
 namespace {
@@ -43,12 +43,7 @@ v1::JobSpec changed(const Change& change) {
 }
 
 std::string refusal(const v1::JobSpec& spec) {
-  try {
-    make_job_config(spec);
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { make_job_config(spec); });
 }
 
 void set_closed_form(v1::JobSpec& spec) {
@@ -105,7 +100,8 @@ TEST(LogLinearConfig, NamesWhatIsMissingOrOutOfRange) {
 TEST(LogLinearConfig, RefusesWhatALogLinearPolicyCannotHave) {
   const std::vector<std::pair<Change, std::string>> cases = {
       {[](auto& job) { job.mutable_model()->set_path("/m"); }, "model has no use with policy.log_linear"},
-      {[](auto& job) { job.mutable_loss()->set_type(v1::LOSS_TYPE_SFT); }, "loss.type is sft, expected dpo, ipo, hinge or robust"},
+      {[](auto& job) { job.mutable_loss()->set_type(v1::LOSS_TYPE_SFT); },
+       "loss.type is sft, expected dpo, ipo, hinge or robust"},
       {[](auto& job) { job.mutable_optimizer()->set_type(v1::OPTIMIZER_TYPE_ADAMW); },
        "optimizer.type is adamw, expected sgd"},
       {[](auto& job) { job.mutable_optimizer()->set_max_grad_norm(1); }, "optimizer.max_grad_norm has no use"},

@@ -7,6 +7,7 @@
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
 #include "equipoise/v1/job.pb.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
@@ -26,12 +27,7 @@ v1::JobSpec job(const std::function<void(v1::ModelSpec&)>& change) {
 }
 
 std::string refusal(const std::function<void(v1::ModelSpec&)>& change) {
-  try {
-    make_job_config(job(change));
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { make_job_config(job(change)); });
 }
 
 TEST(LoraConfig, IsAbsentUnlessAsked) {

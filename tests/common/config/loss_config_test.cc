@@ -10,6 +10,7 @@
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
 #include "equipoise/v1/job.pb.h"
+#include "tests/support/refusal.h"
 
 namespace equipoise {
 namespace {
@@ -28,12 +29,7 @@ v1::JobSpec changed(const Change& change) {
 }
 
 std::string refusal(const Change& change) {
-  try {
-    make_job_config(changed(change));
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { make_job_config(changed(change)); });
 }
 
 Change loss_type(v1::LossType type) {

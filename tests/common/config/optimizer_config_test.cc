@@ -7,9 +7,9 @@
 
 #include <cmath>
 #include <functional>
-#include <stdexcept>
 
 #include "common/config/job_file.h"
+#include "tests/support/refusal.h"
 
 namespace equipoise {
 namespace {
@@ -29,12 +29,7 @@ v1::JobSpec changed(const Change& change) {
 }
 
 std::string refusal(const Change& change) {
-  try {
-    make_job_config(changed(change));
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { make_job_config(changed(change)); });
 }
 
 OptimizerConfig optimizer_of(const Change& change) { return make_job_config(changed(change)).optimizer; }

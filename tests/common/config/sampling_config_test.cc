@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <stdexcept>
 
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
 #include "equipoise/v1/job.pb.h"
+#include "tests/support/refusal.h"
 
 namespace equipoise {
 namespace {
@@ -31,12 +31,7 @@ v1::JobSpec stratified_spec() {
 std::string refusal(const std::function<void(v1::JobSpec&)>& change) {
   v1::JobSpec spec = stratified_spec();
   change(spec);
-  try {
-    make_job_config(spec);
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { make_job_config(spec); });
 }
 
 TEST(SamplingConfig, TakesSharesAndSeparator) {

@@ -6,6 +6,7 @@
 
 #include <stdexcept>
 
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
@@ -27,12 +28,7 @@ class DataFiles : public testing::Test {
     return names;
   }
   std::string refusal(const std::string& path) {
-    try {
-      data_files(folder_ / path);
-    } catch (const std::invalid_argument& problem) {
-      return problem.what();
-    }
-    return "accepted";
+    return refusal_of([&] { data_files(folder_ / path); });
   }
 
   TempFolder folder_;

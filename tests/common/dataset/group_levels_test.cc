@@ -4,9 +4,9 @@
 
 #include <fstream>
 #include <map>
-#include <stdexcept>
 
 #include "common/dataset/preference_pair.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
@@ -44,12 +44,7 @@ class GroupLevels : public testing::Test {
   }
 
   std::string refusal(const std::string& group) {
-    try {
-      read(group);
-    } catch (const std::invalid_argument& problem) {
-      return problem.what();
-    }
-    return "accepted";
+    return refusal_of([&] { read(group); });
   }
 
   TempFolder folder_;

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <stdexcept>
+#include "tests/support/refusal.h"
 
 namespace equipoise {
 namespace {
@@ -19,12 +19,7 @@ std::vector<std::uint32_t> smallest(const Pairs& pairs, std::size_t num_groups) 
 }
 
 std::string refusal(const std::map<std::string, double>& shares) {
-  try {
-    make_strata({1, 1, 2}, {"Asia", "Asia/India", "Asia/Japan"}, shares);
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { make_strata({1, 1, 2}, {"Asia", "Asia/India", "Asia/Japan"}, shares); });
 }
 
 TEST(Strata, OfAPairInOneGroupIsThatGroup) {

@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <stdexcept>
 
 #include "common/dataset/preference_reader.h"
 #include "common/dataset/preference_writer.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
@@ -24,12 +24,7 @@ std::vector<std::string> lines(const fs::path& path, const PreferenceReadSetting
 }
 
 std::string refusal(const fs::path& path, const PreferenceReadSettings& settings = {}) {
-  try {
-    lines(path, settings);
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { lines(path, settings); });
 }
 
 const fs::path kTexts = "golden/tables/texts.parquet";

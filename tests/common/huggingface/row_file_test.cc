@@ -5,8 +5,8 @@
 
 #include <fstream>
 #include <random>
-#include <stdexcept>
 
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
@@ -26,12 +26,7 @@ std::string all_rows(const std::filesystem::path& path, const std::vector<std::s
 }
 
 std::string refusal(const std::filesystem::path& path, const std::vector<std::string>& required = {"chosen"}) {
-  try {
-    all_rows(path, required);
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { all_rows(path, required); });
 }
 
 TEST(RowFile, ReadsTheWantedColumnsAlone) {

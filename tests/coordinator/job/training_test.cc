@@ -5,9 +5,9 @@
 
 #include <cmath>
 #include <functional>
-#include <stdexcept>
 
 #include "tests/coordinator/support/requests.h"
+#include "tests/support/refusal.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -31,12 +31,7 @@ double ascent(const v1::JobSpec& spec, const v1::StartTrainingRequest& request) 
 }
 
 std::string refusal(const v1::JobSpec& spec, const v1::StartTrainingRequest& request) {
-  try {
-    weight_owner_for(spec, request);
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { weight_owner_for(spec, request); });
 }
 
 TEST(WeightOwnerFor, TakesTheFloorsThatTheWorkerHasCounted) {

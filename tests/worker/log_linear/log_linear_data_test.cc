@@ -6,7 +6,8 @@
 
 #include <fstream>
 #include <functional>
-#include <stdexcept>
+
+#include "tests/support/refusal.h"
 
 namespace equipoise {
 namespace {
@@ -35,12 +36,7 @@ class LogLinearDataTest : public testing::Test {
     return folder_ / name;
   }
   std::string refusal() {
-    try {
-      load_log_linear_data(config_);
-    } catch (const std::invalid_argument& problem) {
-      return problem.what();
-    }
-    return "accepted";
+    return refusal_of([&] { load_log_linear_data(config_); });
   }
 
   const std::filesystem::path folder_ =

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 #include "tests/worker/golden_model.h"
 #include "worker/model/adapter_config.h"
@@ -35,12 +36,7 @@ torch::Tensor logits(const Decoder& decoder, const std::string& family = "gemma"
 }
 
 std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { action(); });
 }
 
 TEST(Lora, ANewAdapterIsTheModelItselfAndOnlyTheAdapterLearns) {

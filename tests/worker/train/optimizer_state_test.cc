@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "tests/support/refusal.h"
 #include "worker/train/optimizer.h"
 
 namespace equipoise {
@@ -78,12 +79,7 @@ TEST(OptimizerState, ContinuesBitByBit) {
 }
 
 std::string refusal(Optimizer& optimizer, const OptimizerState& state) {
-  try {
-    optimizer.restore(state);
-  } catch (const std::invalid_argument& problem) {
-    return problem.what();
-  }
-  return "accepted";
+  return refusal_of([&] { optimizer.restore(state); });
 }
 
 TEST(OptimizerState, RefusesWhatIsNotItsOwnAndKeepsWhatItHas) {
