@@ -205,8 +205,11 @@ class Evaluate(programs.ProgramTest):
     def start_a_long_one(self):
         """A running evaluation that scores pairs now, on two ranks."""
         self.golden("gemma")
-        lines = (self.folder / "data.jsonl").read_text()
-        (self.folder / "data.jsonl").write_text(lines * 1500)
+        pairs = programs.read_lines(self.folder / "data.jsonl")
+        # No two prompts are the same: what pairs share is computed once.
+        with open(self.folder / "data.jsonl", "w") as lines:
+            for i in range(1500):
+                lines.writelines(json.dumps({**pair, "prompt": f"{i}. {pair['prompt']}"}) + "\n" for pair in pairs)
         self.output.write_text("kept")
         process = subprocess.Popen(
             [str(word) for word in (programs.BIN / "equipoise", *self.arguments("--np", 2, reference=False)[1:])],
