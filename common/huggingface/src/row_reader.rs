@@ -51,7 +51,7 @@ impl Producer {
     fn work(&self, path: &OsStr, wanted: &Wanted) {
         let last = match self.produce(path, wanted) {
             Ok(()) => Message::End,
-            Err(Stop::Fault(fault)) => Message::Fault(one_line(&fault)),
+            Err(Stop::Fault(fault)) => Message::Fault(fault),
             Err(Stop::NobodyReads) => return,
         };
         let _ = self.messages.send(last);
@@ -105,12 +105,6 @@ impl Producer {
     fn send(&self, message: Message) -> Result<(), Stop> {
         self.messages.send(message).map_err(|_| Stop::NobodyReads)
     }
-}
-
-/// What a terminal may show of a text that came from a file.
-fn one_line(fault: &str) -> String {
-    const MOST: usize = 500;
-    fault.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 pub struct OpenRows {
