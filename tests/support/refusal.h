@@ -1,6 +1,7 @@
 // What is said of bad input.
 #pragma once
 
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 
@@ -15,6 +16,13 @@ std::string refusal_of(const Work& work) {
     return problem.what();
   }
   return "accepted";
+}
+
+// The same about a file of `folder`, whose path is left out where the message begins with it.
+template <class Work>
+std::string refusal_in(const std::filesystem::path& folder, const Work& work) {
+  const std::string message = refusal_of(work), prefix = folder.string() + "/";
+  return message.starts_with(prefix) ? message.substr(prefix.size()) : message;
 }
 
 }  // namespace equipoise

@@ -192,13 +192,7 @@ class DataFilesYaml : public testing::Test {
     return read_job_file(folder_ / "job.yaml", overrides);
   }
   std::string refusal(const std::string& text, const std::vector<std::string>& overrides = {}) const {
-    try {
-      read(text, overrides);
-    } catch (const std::invalid_argument& problem) {
-      const std::string message = problem.what(), folder = folder_.string() + "/";
-      return message.starts_with(folder) ? message.substr(folder.size()) : message;
-    }
-    return "accepted";
+    return refusal_in(folder_, [&] { read(text, overrides); });
   }
 
   const std::filesystem::path folder_ =

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "common/config/job_config.h"
+#include "tests/support/refusal.h"
 
 namespace equipoise {
 namespace {
@@ -30,14 +31,7 @@ class JobFile : public testing::Test {
 
   // The message without the folder in front.
   std::string refusal(const std::string& text, std::vector<std::string> overrides = {}) {
-    try {
-      read(text, std::move(overrides));
-    } catch (const std::invalid_argument& problem) {
-      const std::string message = problem.what();
-      const std::string folder = folder_.string() + "/";
-      return message.starts_with(folder) ? message.substr(folder.size()) : message;
-    }
-    return "accepted";
+    return refusal_in(folder_, [&] { read(text, std::move(overrides)); });
   }
 
   const std::filesystem::path folder_ =
@@ -175,8 +169,10 @@ TEST_F(JobFile, WrongTypesNameLineFieldValueAndWhatWouldBeRight) {
   EXPECT_EQ(refusal("loss: {beta: inf}"), "job.yaml:1: loss.beta is \"inf\", expected a number");
   EXPECT_EQ(refusal("loss: {beta: 1e999}"), "job.yaml:1: loss.beta is \"1e999\", expected a number");
   EXPECT_EQ(refusal("loss: {beta: [1]}"), "job.yaml:1: loss.beta is a list, expected one value");
-  EXPECT_EQ(refusal("loss: {type: kto}"), "job.yaml:1: loss.type is \"kto\", expected dpo | ipo | sft | hinge | robust");
-  EXPECT_EQ(refusal("loss: {type: unspecified}"), "job.yaml:1: loss.type is \"unspecified\", expected dpo | ipo | sft | hinge | robust");
+  EXPECT_EQ(refusal("loss: {type: kto}"),
+            "job.yaml:1: loss.type is \"kto\", expected dpo | ipo | sft | hinge | robust");
+  EXPECT_EQ(refusal("loss: {type: unspecified}"),
+            "job.yaml:1: loss.type is \"unspecified\", expected dpo | ipo | sft | hinge | robust");
   EXPECT_EQ(refusal("loss: {type: 1}"), "job.yaml:1: loss.type is \"1\", expected dpo | ipo | sft | hinge | robust");
   EXPECT_EQ(refusal("loss: 3"), "job.yaml:1: loss is \"3\", expected a mapping");
   EXPECT_EQ(refusal("data: {shuffle: yes}"), "job.yaml:1: data.shuffle is \"yes\", expected true or false");

@@ -9,6 +9,7 @@
 
 #include "common/dataset/preference_pair.h"
 #include "common/dataset/preference_writer.h"
+#include "tests/support/refusal.h"
 
 namespace equipoise {
 namespace {
@@ -27,12 +28,7 @@ class PreferenceFile : public testing::Test {
   }
 
   std::string refusal(const std::string& text) {
-    try {
-      read(text);
-    } catch (const std::invalid_argument& problem) {
-      return std::string(problem.what()).substr(folder_.string().size() + 1);
-    }
-    return "accepted";
+    return refusal_in(folder_, [&] { read(text); });
   }
 
   const std::filesystem::path folder_ = std::filesystem::path(testing::TempDir()) /
