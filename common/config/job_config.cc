@@ -77,6 +77,14 @@ LaunchConfig launch_config(const v1::LaunchSpec& spec) {
   return config;
 }
 
+// Automatic stays where the number of groups decides.
+void settle_sampling(JobConfig& config) {
+  if (config.training.sampling != Sampling::kAutomatic) return;
+  const bool is_robust = config.robust.settings.mode == RobustMode::kGroupRobust && !config.robust.paper_compat;
+  const bool draws_batches = config.data.shuffle && !config.training.full_batch && !is_mixture(config.data);
+  if (!is_robust || !draws_batches) config.training.sampling = Sampling::kPermutation;
+}
+
 // Settings of the mirror ascent may stay in a job whose robust.mode is another one: the mode is the switch.
 void check_other_combinations(const v1::JobSpec& spec, const JobConfig& config) {
   if (!config.robust.importance_weights.empty() && config.robust.settings.mode != RobustMode::kImportance) {
@@ -111,6 +119,7 @@ JobConfig make_job_config(const v1::JobSpec& spec) {
   config.launch = launch_config(spec.launch());
   config.output = checked_path("output", spec.output());
   if (spec.has_overwrite()) config.overwrite = spec.overwrite();
+  settle_sampling(config);
   check_loss_combinations(spec, config.loss);
   settle_sft_average(config.loss, spec.loss(), config.robust.settings.mode);
   check_optimizer_combinations(spec, config);

@@ -28,7 +28,7 @@ enum class LossType { kDpo, kIpo, kSft, kHinge, kRobust };
 enum class SftAverage { kToken, kSequence };
 enum class Baseline { kNone, kLabelEntropy, kGiven };
 enum class WeightOrigin { kCoordinator, kSpeculative };
-enum class Sampling { kPermutation, kOneGroup, kStratified };
+enum class Sampling { kPermutation, kOneGroup, kStratified, kAutomatic };
 enum class LaunchMode { kCoordinator, kExternal };
 
 struct ModelConfig {
@@ -103,8 +103,8 @@ struct TrainingConfig {
   std::int64_t global_batch_size = 64;
   std::int64_t micro_batch_tokens = 16384;
   std::uint64_t seed = 0;
-  bool full_batch = false;  // then global_batch_size says nothing: it is the number of pairs
-  Sampling sampling = Sampling::kPermutation;
+  bool full_batch = false;                     // then global_batch_size says nothing: it is the number of pairs
+  Sampling sampling = Sampling::kAutomatic;    // only where the groups decide: sampling_for of group_settings.h
   std::map<std::string, double> group_shares;  // kStratified; empty: equal
   bool gradient_checkpointing = false;
   std::optional<EarlyStoppingConfig> early_stopping;

@@ -48,7 +48,7 @@ TEST(JobConfig, DefaultsAreThoseTheSchemaStates) {
   EXPECT_EQ(config.loss.sft_average, SftAverage::kToken);
   EXPECT_EQ(config.robust.settings.mode, RobustMode::kNone);
   EXPECT_EQ(config.robust.settings.step_size, 0.01);
-  EXPECT_EQ(config.robust.settings.estimator, Estimator::kBatchMean);
+  EXPECT_EQ(config.robust.settings.estimator, Estimator::kUnbiased);
   EXPECT_EQ(config.robust.settings.update, WeightUpdate::kBeforeGradient);
   EXPECT_EQ(config.robust.settings.trade_off, 1);
   EXPECT_EQ(config.optimizer.type, OptimizerType::kAdamW);
@@ -276,7 +276,7 @@ TEST(JobConfig, AClosedFormHasNoSteps) {
   v1::JobSpec spec = with_ambiguity_set(v1::AMBIGUITY_SET_KL, 1);
   spec.mutable_robust()->set_estimator(v1::ESTIMATOR_BATCH_SUM);
   EXPECT_THAT(refusal([&spec](v1::JobSpec& job) { job = spec; }),
-              HasSubstr("robust.estimator is batch_sum, expected batch_mean"));
+              HasSubstr("robust.estimator is batch_sum, expected unbiased, batch_mean"));
 }
 
 TEST(ResolveDefaults, IsAcceptedAndResolvesToItself) {
