@@ -31,6 +31,7 @@ struct Columns {
   std::vector<std::uint32_t> name_end = {1, 2};
   std::vector<double> pair_count = {1.25, 1};
   std::vector<std::int64_t> dropped_count = {1, 1}, shortened_count = {0, 1};
+  std::vector<std::int64_t> merged_count = {1, 0}, repeated_count = {0, 0}, totals = {1, 1, 0};
 };
 
 class Stored : public testing::Test {
@@ -49,6 +50,9 @@ class Stored : public testing::Test {
     store.add("pair_count", std::span(columns.pair_count));
     store.add("dropped_count", std::span(columns.dropped_count));
     store.add("shortened_count", std::span(columns.shortened_count));
+    store.add("merged_count", std::span(columns.merged_count));
+    store.add("repeated_count", std::span(columns.repeated_count));
+    store.add("totals", std::span(columns.totals));
     store.commit();
   }
 
@@ -88,6 +92,10 @@ TEST_F(Stored, IsReadAsItWasWritten) {
   EXPECT_THAT(data->group_names, ElementsAre("a", "b"));
   EXPECT_THAT(data->pair_count_K, ElementsAre(1.25, 1));
   EXPECT_THAT(data->shortened_count_K, ElementsAre(0, 1));
+  EXPECT_THAT(data->merged_prompt_count_K, ElementsAre(1, 0));
+  EXPECT_THAT(data->repeated_prompt_count_K, ElementsAre(0, 0));
+  EXPECT_EQ(data->num_merged_prompts, 1);
+  EXPECT_EQ(data->num_shortened, 1);
 }
 
 // Address ranges of this process that are the file's.
