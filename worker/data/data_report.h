@@ -18,8 +18,9 @@ struct FileCounts {
   std::vector<std::string> group_names;  // that are known after the file, those of files before it too
   std::vector<std::int64_t> kept_K;      // pairs that are members, whatever their weight
   std::vector<std::int64_t> dropped_K, shortened_K;
-  std::vector<std::int64_t> merged_K = {}, repeated_K = {};       // of EncodedDataset::merged_prompt_count_K and its neighbour
-  std::size_t shortened = 0, merged = 0, repeated = 0;  // each pair once
+  // EncodedDataset::merged_prompt_count_K and its neighbour; then each pair once.
+  std::vector<std::int64_t> merged_K = {}, repeated_K = {};
+  std::size_t shortened = 0, merged = 0, repeated = 0;
 };
 FileCounts count_file(const EncodedDataset& data);
 

@@ -18,11 +18,12 @@ std::size_t common_prefix(std::span<const std::int32_t> a, std::span<const std::
   return static_cast<std::size_t>(end_a - a.begin());
 }
 
-// From the ids of prompt, prompt+chosen and prompt+rejected.
-PairIds without_common_prefix(std::span<Ids> lists) {
+// From the ids of prompt, prompt+chosen and prompt+rejected. That a tokenizer ends every text is no loss of the prompt.
+PairIds without_common_prefix(std::span<Ids> lists, std::int32_t eos_id) {
   std::size_t length = lists[0].size();
   for (const Ids& sequence : lists.subspan(1)) length = std::min(length, common_prefix(lists[0], sequence));
-  const bool merged = length < lists[0].size();
+  const std::size_t lost = lists[0].size() - length;
+  const bool merged = lost > 1 || (lost == 1 && lists[0].back() != eos_id);
   lists[0].resize(length);
   for (Ids& sequence : lists.subspan(1)) {
     sequence.erase(sequence.begin(), sequence.begin() + static_cast<std::ptrdiff_t>(length));
@@ -93,7 +94,8 @@ void PairEncoder::encode_alike(std::span<const PreferencePair> pairs, EncodedPai
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const std::span of_pair = std::span(ids).subspan(i * texts.per_pair, texts.per_pair);
     const bool apart = settings_.tokenization == Tokenization::kAuthors;
-    add(apart ? with_end(of_pair, tokenizer_.eos_id) : without_common_prefix(of_pair), pairs[i], encoded);
+    const std::int32_t eos_id = tokenizer_.eos_id;
+    add(apart ? with_end(of_pair, eos_id) : without_common_prefix(of_pair, eos_id), pairs[i], encoded);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 #include <limits>
 #include <sstream>
@@ -208,11 +209,14 @@ TEST_F(Stored, RefusesGroupsWithoutNamesOrCounts) {
 TEST_F(Stored, RefusesPiecesThatDoNotBelongTogether) {
   TokenStoreWriter store(path_, kKey);
   const std::uint32_t zero = 0;
+  const std::array<std::int64_t, 3> totals = {};
   for (const char* name : {"id", "id", "id_end", "memberships", "chosen_share", "membership", "membership_end",
-                           "dropped", "group_name", "pair_count", "dropped_count", "shortened_count"}) {
+                           "dropped", "group_name", "pair_count", "dropped_count", "shortened_count",
+                           "merged_count", "repeated_count"}) {
     store.add(name, std::span<const std::byte>());
   }
   store.add("group_name_end", std::as_bytes(std::span(&zero, 0)));
+  store.add("totals", std::as_bytes(std::span(totals)));
   store.commit();
   EXPECT_THAT([&] { read_dataset(path_, kKey); },
               testing::ThrowsMessage<std::invalid_argument>(HasSubstr("has pieces of other columns")));
