@@ -21,6 +21,8 @@ std::string estimator_text(const RobustSettings& settings) {
       return "batch_mean";
     case Estimator::kDatasetScaled:
       return "dataset_scaled";
+    case Estimator::kUnbiased:
+      return "unbiased";
     case Estimator::kBatchSum:
       return "batch_sum";
   }

@@ -4,6 +4,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "common/base/quoted_text.h"
+
 namespace equipoise {
 namespace {
 
@@ -30,13 +32,29 @@ std::vector<double> by_group(const std::string& field, const std::map<std::strin
 }  // namespace
 
 RobustSettings robust_settings_for(const RobustConfig& config, const std::vector<std::string>& group_names,
-                                   std::span<const double> label_floor_K) {
+                                   std::span<const double> label_floor_K, CountedPairs counted) {
   RobustSettings settings = config.settings;
   settings.importance_weight_K = by_group("robust.importance_weights", config.importance_weights, group_names);
   settings.baseline_K = by_group("robust.group_baselines", config.group_baselines, group_names);
   if (config.baseline == Baseline::kLabelEntropy)
     settings.baseline_K.assign(label_floor_K.begin(), label_floor_K.end());
+  settings.counted_K.assign(counted.counted_K.begin(), counted.counted_K.end());
+  settings.counted_pairs = counted.num_pairs;
   return settings;
+}
+
+void check_several_groups(RobustMode mode, const std::vector<std::string>& group_names, const std::string& hint) {
+  if (mode == RobustMode::kNone || group_names.size() > 1) return;
+  throw std::invalid_argument("robust.mode is " +
+                              std::string(mode == RobustMode::kImportance ? "importance" : "group_robust") +
+                              ", but the training data has a single group, " + quoted_text(group_names.front()) +
+                              ", expected two or more; " + hint);
+}
+
+Sampling sampling_for(const TrainingConfig& training, std::size_t num_groups) {
+  if (training.sampling != Sampling::kAutomatic) return training.sampling;
+  return training.global_batch_size >= static_cast<std::int64_t>(num_groups) ? Sampling::kStratified
+                                                                             : Sampling::kPermutation;
 }
 
 double population_size(std::span<const double> given_K, std::span<const double> counted_K, double num_pairs) {

@@ -9,6 +9,7 @@
 #include "common/config/data_files_config.h"
 #include "common/config/early_stopping_config.h"
 #include "common/config/field_check.h"
+#include "common/config/launch_config.h"
 #include "common/config/log_linear_config.h"
 #include "common/config/loss_config.h"
 #include "common/config/model_config.h"
@@ -18,8 +19,6 @@
 
 namespace equipoise {
 namespace {
-
-constexpr std::int64_t kMaxWorkers = 65536;
 
 bool lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
@@ -67,14 +66,12 @@ LoggingConfig logging_config(const v1::LoggingSpec& spec) {
   return config;
 }
 
-LaunchConfig launch_config(const v1::LaunchSpec& spec) {
-  LaunchConfig config;
-  set_enum(config.mode, "launch.mode", spec.mode(), v1::LaunchMode_descriptor());
-  if (config.mode == LaunchMode::kCoordinator) config.workers = 1;
-  if (spec.has_workers()) {
-    config.workers = static_cast<int>(checked_integer("launch.workers", spec.workers(), {1, kMaxWorkers}));
-  }
-  return config;
+// Automatic stays where the number of groups decides.
+void settle_sampling(JobConfig& config) {
+  if (config.training.sampling != Sampling::kAutomatic) return;
+  const bool is_robust = config.robust.settings.mode == RobustMode::kGroupRobust && !config.robust.paper_compat;
+  const bool draws_batches = config.data.shuffle && !config.training.full_batch && !is_mixture(config.data);
+  if (!is_robust || !draws_batches) config.training.sampling = Sampling::kPermutation;
 }
 
 // Settings of the mirror ascent may stay in a job whose robust.mode is another one: the mode is the switch.
@@ -111,6 +108,7 @@ JobConfig make_job_config(const v1::JobSpec& spec) {
   config.launch = launch_config(spec.launch());
   config.output = checked_path("output", spec.output());
   if (spec.has_overwrite()) config.overwrite = spec.overwrite();
+  settle_sampling(config);
   check_loss_combinations(spec, config.loss);
   settle_sft_average(config.loss, spec.loss(), config.robust.settings.mode);
   check_optimizer_combinations(spec, config);

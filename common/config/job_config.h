@@ -1,6 +1,7 @@
 // A job's settings, checked once. Every default stands here, every range in SECTION_config.cc.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -28,7 +29,7 @@ enum class LossType { kDpo, kIpo, kSft, kHinge, kRobust };
 enum class SftAverage { kToken, kSequence };
 enum class Baseline { kNone, kLabelEntropy, kGiven };
 enum class WeightOrigin { kCoordinator, kSpeculative };
-enum class Sampling { kPermutation, kOneGroup, kStratified };
+enum class Sampling { kPermutation, kOneGroup, kStratified, kAutomatic };
 enum class LaunchMode { kCoordinator, kExternal };
 
 struct ModelConfig {
@@ -103,8 +104,8 @@ struct TrainingConfig {
   std::int64_t global_batch_size = 64;
   std::int64_t micro_batch_tokens = 16384;
   std::uint64_t seed = 0;
-  bool full_batch = false;  // then global_batch_size says nothing: it is the number of pairs
-  Sampling sampling = Sampling::kPermutation;
+  bool full_batch = false;                     // then global_batch_size says nothing: it is the number of pairs
+  Sampling sampling = Sampling::kAutomatic;    // only where the groups decide: sampling_for of group_settings.h
   std::map<std::string, double> group_shares;  // kStratified; empty: equal
   bool gradient_checkpointing = false;
   std::optional<EarlyStoppingConfig> early_stopping;
@@ -118,7 +119,11 @@ struct LoggingConfig {
 struct LaunchConfig {
   LaunchMode mode = LaunchMode::kCoordinator;
   std::optional<int> workers;
+  std::chrono::seconds start_timeout{120};         // until all ranks have registered
+  std::map<std::string, std::string> mpi_options;  // parameters of Open MPI, checked
+  std::vector<std::string> environment;            // names of variables
 };
+inline constexpr int kMostWorkers = 16384;
 
 struct JobConfig {
   std::string name;

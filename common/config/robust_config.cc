@@ -65,7 +65,8 @@ void check_closed_form(const v1::RobustSpec& spec, const RobustSettings& setting
   refuse_if(spec.paper_compat(), "robust.paper_compat");
   // Its gradient is that of sum_g w_g p_g L_g, which the weights are not the worst of.
   if (settings.mode == RobustMode::kGroupRobust && settings.estimator == Estimator::kBatchSum) {
-    refuse_combination("robust.estimator is batch_sum, expected batch_mean or dataset_scaled with" + with_set);
+    refuse_combination("robust.estimator is batch_sum, expected unbiased, batch_mean or dataset_scaled with" +
+                       with_set);
   }
 }
 

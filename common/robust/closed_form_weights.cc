@@ -34,13 +34,18 @@ std::vector<double> group_shares(std::span<const double> group_pair_count_K) {
   return share_K;
 }
 
-std::vector<double> with_unknown_at_mean(std::span<const double> loss_K, std::span<const double> share_K) {
+std::optional<double> mean_of_known(std::span<const double> loss_K, std::span<const double> share_K) {
   double mean = 0, known_share = 0;
   for (std::size_t g = 0; g < loss_K.size(); ++g) {
     if (std::isnan(loss_K[g])) continue;
     known_share += share_K[g];
     mean += (loss_K[g] - mean) * (share_K[g] / known_share);
   }
+  return known_share > 0 ? std::optional(mean) : std::nullopt;
+}
+
+std::vector<double> with_unknown_at_mean(std::span<const double> loss_K, std::span<const double> share_K) {
+  const double mean = mean_of_known(loss_K, share_K).value_or(0);
   std::vector<double> filled_K(loss_K.begin(), loss_K.end());
   for (double& loss : filled_K) {
     if (std::isnan(loss)) loss = mean;

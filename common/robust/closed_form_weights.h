@@ -2,6 +2,7 @@
 // weights as logarithms.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -12,6 +13,9 @@ namespace equipoise {
 
 // p_g = N_g / sum of N, for N_g > 0.
 std::vector<double> group_shares(std::span<const double> group_pair_count_K);
+
+// Mean of the losses that are not NaN, weighted by their shares; none where all are.
+std::optional<double> mean_of_known(std::span<const double> loss_K, std::span<const double> share_K);
 
 // A group whose loss is NaN, as it has not been seen yet, takes the mean of the others' weighted by their shares.
 // At least one is known.

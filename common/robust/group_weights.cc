@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -35,6 +36,19 @@ void check_baseline(std::span<const double> baseline_K, std::size_t num_groups) 
   }
 }
 
+void check_sizes(std::span<const double> group_pair_count_K, double num_pairs, std::size_t num_groups) {
+  if (group_pair_count_K.empty()) refuse("there are no groups, expected at least one");
+  if (group_pair_count_K.size() != num_groups) {
+    refuse("there are sizes of " + std::to_string(group_pair_count_K.size()) + " groups, expected " +
+           std::to_string(num_groups));
+  }
+  for (std::size_t g = 0; g < group_pair_count_K.size(); ++g) {
+    if (std::isfinite(group_pair_count_K[g]) && group_pair_count_K[g] > 0) continue;
+    refuse("group " + std::to_string(g) + " has " + number_text(group_pair_count_K[g]) + " pairs, expected > 0");
+  }
+  if (!std::isfinite(num_pairs) || num_pairs <= 0) refuse("num_pairs is " + number_text(num_pairs) + ", expected > 0");
+}
+
 void check_settings(const RobustSettings& settings, std::size_t num_groups) {
   constexpr double kLargest = 1e300;  // stands for "finite" in the message as well
   check_in_range("step_size", settings.step_size, 0, kLargest);
@@ -42,6 +56,7 @@ void check_settings(const RobustSettings& settings, std::size_t num_groups) {
   check_in_range("trade_off", settings.trade_off, 0, 1);
   check_in_range("min_weight", settings.min_weight, 0, 1 / static_cast<double>(num_groups));
   check_baseline(settings.baseline_K, num_groups);
+  if (!settings.counted_K.empty()) check_sizes(settings.counted_K, settings.counted_pairs, num_groups);
   const auto& given_K = settings.importance_weight_K;
   if (given_K.empty()) return;
   if (given_K.size() != num_groups) {
@@ -52,38 +67,6 @@ void check_settings(const RobustSettings& settings, std::size_t num_groups) {
     if (std::isfinite(given_K[g]) && given_K[g] > 0) continue;
     refuse("the importance weight of group " + std::to_string(g) + " is " + number_text(given_K[g]) + ", expected > 0");
   }
-}
-
-void check_sizes(std::span<const double> group_pair_count_K, double num_pairs) {
-  if (group_pair_count_K.empty()) refuse("there are no groups, expected at least one");
-  for (std::size_t g = 0; g < group_pair_count_K.size(); ++g) {
-    if (std::isfinite(group_pair_count_K[g]) && group_pair_count_K[g] > 0) continue;
-    refuse("group " + std::to_string(g) + " has " + number_text(group_pair_count_K[g]) + " pairs, expected > 0");
-  }
-  if (!std::isfinite(num_pairs) || num_pairs <= 0) refuse("num_pairs is " + number_text(num_pairs) + ", expected > 0");
-}
-
-void check_group(const GroupSums& sums, std::size_t i, std::size_t num_groups) {
-  const auto refuse_group = [&](const std::string& what) { refuse("group " + std::to_string(sums.group[i]) + what); };
-  if (sums.group[i] >= num_groups) refuse_group(" is unknown, expected one below " + std::to_string(num_groups));
-  if (i > 0 && sums.group[i] <= sums.group[i - 1]) refuse_group(" is out of order, expected ascending group ids");
-  if (!std::isfinite(sums.loss_sum[i])) {
-    refuse_group(" has loss sum " + number_text(sums.loss_sum[i]) + ", expected a finite one");
-  }
-  if (!std::isfinite(sums.pair_count[i]) || sums.pair_count[i] <= 0) {
-    refuse_group(" has pair count " + number_text(sums.pair_count[i]) + ", expected > 0");
-  }
-}
-
-void check_sums(const GroupSums& sums, std::size_t num_groups) {
-  if (sums.loss_sum.size() != sums.group.size() || sums.pair_count.size() != sums.group.size()) {
-    refuse("group sums have " + std::to_string(sums.group.size()) + " groups, " + std::to_string(sums.loss_sum.size()) +
-           " loss sums and " + std::to_string(sums.pair_count.size()) + " pair counts, expected one number");
-  }
-  if (!std::isfinite(sums.batch_pairs) || sums.batch_pairs <= 0) {
-    refuse("batch_pairs is " + number_text(sums.batch_pairs) + ", expected > 0");
-  }
-  for (std::size_t i = 0; i < sums.group.size(); ++i) check_group(sums, i, num_groups);
 }
 
 void check_recorded(std::span<const double> log_alpha_K, std::span<const double> group_loss_K) {
@@ -103,12 +86,6 @@ void check_recorded(std::span<const double> log_alpha_K, std::span<const double>
 // Far beyond any loss, yet finite and so that sums and differences of two are.
 double saturated(double value) { return std::clamp(value, kLowestLogWeight, -kLowestLogWeight); }
 
-void check_length(const char* name, std::size_t length, const GroupSums& sums) {
-  if (length == sums.group.size()) return;
-  refuse(std::string(name) + " has " + std::to_string(length) + " places, expected one for each of the " +
-         std::to_string(sums.group.size()) + " groups");
-}
-
 std::vector<double> initial_log_alpha(const RobustSettings& settings, std::span<const double> group_pair_count_K) {
   std::vector<double> log_alpha_K(group_pair_count_K.size(), 0.0);
   for (std::size_t g = 0; g < log_alpha_K.size(); ++g) {
@@ -121,58 +98,28 @@ std::vector<double> initial_log_alpha(const RobustSettings& settings, std::span<
   return log_alpha_K;
 }
 
-double scale_of(const GroupSums& sums, std::size_t i, Estimator estimator, std::span<const double> group_pair_count_K,
-                double num_pairs) {
-  switch (estimator) {
-    case Estimator::kBatchMean:
-      return 1 / sums.pair_count[i];
-    case Estimator::kDatasetScaled:
-      return num_pairs / group_pair_count_K[sums.group[i]] / sums.batch_pairs;
-    case Estimator::kBatchSum:
-      return 1 / sums.batch_pairs;
-  }
-  refuse("the estimator is unknown");
-}
-
 }  // namespace
-
-std::vector<double> estimator_scale(const GroupSums& sums, Estimator estimator,
-                                    std::span<const double> group_pair_count_K, double num_pairs) {
-  std::vector<double> scale(sums.group.size());
-  estimator_scale(sums, estimator, group_pair_count_K, num_pairs, scale);
-  return scale;
-}
-
-void estimator_scale(const GroupSums& sums, Estimator estimator, std::span<const double> group_pair_count_K,
-                     double num_pairs, std::span<double> scale) {
-  check_sums(sums, group_pair_count_K.size());
-  check_length("scale", scale.size(), sums);
-  for (std::size_t i = 0; i < scale.size(); ++i) scale[i] = scale_of(sums, i, estimator, group_pair_count_K, num_pairs);
-}
-
-std::vector<double> estimate_group_loss(const GroupSums& sums, Estimator estimator,
-                                        std::span<const double> group_pair_count_K, double num_pairs) {
-  std::vector<double> loss = estimator_scale(sums, estimator, group_pair_count_K, num_pairs);
-  for (std::size_t i = 0; i < loss.size(); ++i) loss[i] *= sums.loss_sum[i];
-  return loss;
-}
 
 GroupWeights::GroupWeights(RobustSettings settings, std::vector<double> group_pair_count_K, double num_pairs)
     : settings_(std::move(settings)), group_pair_count_K_(std::move(group_pair_count_K)), num_pairs_(num_pairs) {
-  check_sizes(group_pair_count_K_, num_pairs_);
+  check_sizes(group_pair_count_K_, num_pairs_, group_pair_count_K_.size());
   check_settings(settings_, group_pair_count_K_.size());
-  if (!has_closed_form()) {
-    log_alpha_K_ = initial_log_alpha(settings_, group_pair_count_K_);
-    return;
-  }
+  if (!has_closed_form()) log_alpha_K_ = initial_log_alpha(settings_, group_pair_count_K_);
+  if (!has_closed_form() && !has_control_variate()) return;
   share_K_ = group_shares(group_pair_count_K_);
+  group_loss_K_.assign(share_K_.size(), std::numeric_limits<double>::quiet_NaN());
+  if (!has_closed_form()) return;
   const std::vector<double> equal_loss_K(share_K_.size(), 0.0);  // of which the worst weights are the shares
   log_alpha_K_ = closed_form_log_weights(settings_, {.loss_K = equal_loss_K, .share_K = share_K_});
-  group_loss_K_.assign(share_K_.size(), std::numeric_limits<double>::quiet_NaN());
 }
 
 bool GroupWeights::has_closed_form() const {
   return settings_.mode == RobustMode::kGroupRobust && settings_.ambiguity_set != AmbiguitySet::kSimplex;
+}
+
+bool GroupWeights::has_control_variate() const {
+  return settings_.mode == RobustMode::kGroupRobust && settings_.ambiguity_set == AmbiguitySet::kSimplex &&
+         settings_.estimator == Estimator::kUnbiased;
 }
 
 std::vector<double> GroupWeights::step(const GroupSums& sums) {
@@ -182,14 +129,16 @@ std::vector<double> GroupWeights::step(const GroupSums& sums) {
 }
 
 void GroupWeights::step(const GroupSums& sums, std::span<double> weight) {
-  check_sums(sums, log_alpha_K_.size());
-  check_length("weight", weight.size(), sums);
+  check_group_sums(sums, log_alpha_K_.size());
+  check_places("weight", weight.size(), sums);
   // Nothing below throws but for want of memory: either the whole step is done or nothing of it.
   const bool moves = settings_.mode == RobustMode::kGroupRobust;
   if (!moves || settings_.update == WeightUpdate::kAfterGradient) write_gradient_weight(sums.group, weight);
   if (!moves) return;
   if (has_closed_form()) {
     take_worst(sums);
+  } else if (has_control_variate()) {
+    ascend_all(sums);
   } else {
     ascend(sums);
   }
@@ -208,15 +157,68 @@ inline double GroupWeights::adjusted_loss(double loss, std::size_t group) const 
 inline double GroupWeights::rise(const GroupSums& sums, std::size_t i) const {
   const double factor = settings_.step_size * settings_.trade_off;
   if (factor == 0) return 0;
+  const std::uint32_t group = sums.group[i];
+  if (settings_.estimator == Estimator::kBatchMean) {
+    const double mean = saturated(sums.loss_sum[i] / sums.pair_count[i]);
+    return saturated(factor * adjusted_loss(saturated(mean - baseline(group)), group));
+  }
   // The baseline is one of each pair's loss, so that dataset_scaled stays unbiased.
-  const double loss_sum = sums.loss_sum[i] - sums.pair_count[i] * baseline(sums.group[i]);
-  const double loss = scale_of(sums, i, settings_.estimator, group_pair_count_K_, num_pairs_) * loss_sum;
-  return saturated(factor * adjusted_loss(loss, sums.group[i]));
+  const double loss_sum = sums.loss_sum[i] - sums.pair_count[i] * baseline(group);
+  const double loss = estimator_scale(sums, i, settings_.estimator, group_pair_count_K_, num_pairs_) * loss_sum;
+  return saturated(factor * adjusted_loss(loss, group));
 }
 
 void GroupWeights::ascend(const GroupSums& sums) {
   for (std::size_t i = 0; i < sums.group.size(); ++i) log_alpha_K_[sums.group[i]] += rise(sums, i);
   normalize_log_simplex(log_alpha_K_);
+}
+
+// k_g before the batch.
+void GroupWeights::write_controls(const GroupSums& sums, std::span<double> control_K) const {
+  std::ranges::copy(group_loss_K_, control_K.begin());
+  if (std::ranges::none_of(group_loss_K_, [](double loss) { return std::isnan(loss); })) return;
+  const double loss_sum = std::accumulate(sums.loss_sum.begin(), sums.loss_sum.end(), 0.0);
+  const double pair_count = std::accumulate(sums.pair_count.begin(), sums.pair_count.end(), 0.0);
+  const double unseen = mean_of_known(group_loss_K_, share_K_).value_or(saturated(loss_sum / pair_count));
+  for (double& control : control_K) {
+    if (std::isnan(control)) control = unseen;
+  }
+}
+
+std::vector<double> GroupWeights::estimated_loss_K(const GroupSums& sums) const {
+  std::vector<double> loss_K(group_loss_K_.size());
+  if (sums.group.empty()) return loss_K;
+  write_controls(sums, loss_K);
+  const bool is_sample = !settings_.counted_K.empty();
+  const std::vector<double>& counted_K = is_sample ? settings_.counted_K : group_pair_count_K_;
+  const double counted_pairs = is_sample ? settings_.counted_pairs : num_pairs_;
+  for (std::size_t i = 0; i < sums.group.size(); ++i) {
+    double& loss = loss_K[sums.group[i]];
+    const double mean = saturated(sums.loss_sum[i] / sums.pair_count[i]);
+    const double ratio = share_ratio(sums, i, counted_K, counted_pairs);
+    loss = ratio == 1 ? mean : saturated(loss + saturated(ratio) * (mean - loss));
+  }
+  return loss_K;
+}
+
+void GroupWeights::ascend_all(const GroupSums& sums) {
+  if (sums.group.empty()) return;
+  constexpr double kPairsOfMean = 16;
+  const std::vector<double> loss_K = estimated_loss_K(sums);
+  const double factor = settings_.step_size * settings_.trade_off;
+  if (factor != 0) {  // 0 times an infinite loss would be no number
+    for (std::size_t g = 0; g < loss_K.size(); ++g)
+      log_alpha_K_[g] += saturated(factor * adjusted_loss(saturated(loss_K[g] - baseline(g)), g));
+    normalize_log_simplex(log_alpha_K_);
+  }
+  std::vector<double> control_K(loss_K.size());
+  write_controls(sums, control_K);
+  for (std::size_t i = 0; i < sums.group.size(); ++i) {
+    const double mean = saturated(sums.loss_sum[i] / sums.pair_count[i]);
+    const double control = control_K[sums.group[i]];
+    group_loss_K_[sums.group[i]] =
+        control + (mean - control) * (sums.pair_count[i] / (sums.pair_count[i] + kPairsOfMean));
+  }
 }
 
 void GroupWeights::take_worst(const GroupSums& sums) {
@@ -271,6 +273,7 @@ void GroupWeights::restore(std::vector<double> log_alpha_K, std::vector<double> 
     refuse("the recorded weights are of " + std::to_string(log_alpha_K.size()) + " groups, expected " +
            std::to_string(log_alpha_K_.size()));
   }
+  if (group_loss_K.empty()) group_loss_K.assign(group_loss_K_.size(), std::numeric_limits<double>::quiet_NaN());
   if (group_loss_K.size() != group_loss_K_.size()) {
     refuse("the recorded losses are of " + std::to_string(group_loss_K.size()) + " groups, expected " +
            std::to_string(group_loss_K_.size()));

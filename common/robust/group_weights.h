@@ -2,10 +2,16 @@
 // Source: Ramesh et al. 2024 (arXiv:2405.20304), Algorithm 1, update of alpha.
 //
 //   L_g  estimated as `Estimator` says from S_g, n_g, |B|, N_g, N
-//   a_g <- a_g + eta_alpha * chi * (L_g + C / sqrt(N_g))     for each group g in the batch
+//   a_g <- a_g + eta_alpha * chi * (L_g + C / sqrt(N_g))     for each group g in the batch; for every group where the
+//                                                            estimator is kUnbiased
 //                                                            L_g of S_g - n_g b_g where there is a baseline b_g
 //   alpha = softmax(a), then mixed with uniform so that no alpha_g is below min_weight
 //   w_g = (1 - chi) / K + chi * alpha_g                      the weights of the gradient
+//
+// kUnbiased: k_g starts at the mean of the k of the groups seen so far, weighted by their shares (in the first step: at
+// the mean loss of the batch), and each batch that has the group moves it afterwards,
+//   k_g <- k_g + n_g / (n_g + 16) (S_g / n_g - k_g)
+// a running mean over some 16 pairs: fewer would follow single pairs, more would lag behind what is learned.
 //
 // Ambiguity sets other than the simplex: alpha is the closed form of L_g + C / sqrt(N_g) of all groups at once, where
 // L_g is S_g / n_g of the newest batch that had group g (whatever the estimator, which scales the gradient), and the
@@ -22,17 +28,10 @@
 #include <span>
 #include <vector>
 
+#include "common/robust/estimator.h"
 #include "common/robust/robust_settings.h"
 
 namespace equipoise {
-
-// Sums over one global batch for the groups present in it. The three vectors have one length.
-struct GroupSums {
-  std::vector<std::uint32_t> group;  // ascending, each in [0, K)
-  std::vector<double> loss_sum;      // S_g = sum_i m[i,g] * l_i
-  std::vector<double> pair_count;    // n_g = sum_i m[i,g] > 0
-  double batch_pairs = 0;            // |B| > 0
-};
 
 // A point on the probability simplex over K groups. Kept as log(alpha), so a weight that has shrunk to almost
 // nothing can still grow back. Pure arithmetic in float64; the same calls give the same bits.
@@ -56,15 +55,20 @@ class GroupWeights {
   // eta_alpha from the next step on. Throws std::invalid_argument if it is out of its range; nothing is changed then.
   void set_step_size(double step_size);
 
+  // L_g of every group as the next step would estimate it from `sums`, without the baseline: [K]. kUnbiased on the
+  // simplex.
+  std::vector<double> estimated_loss_K(const GroupSums& sums) const;
+
   std::vector<double> alpha_K() const;                                     // [K], sums to 1
   double gradient_weight(std::size_t group) const;                         // w_g as it stands; group in [0, K)
   const std::vector<double>& log_alpha_K() const { return log_alpha_K_; }  // [K], normalised, floor not applied
-  // Newest L_g, what a closed form comes from besides the settings; NaN where no batch has had the group yet. [K], or
-  // empty where alpha is not a closed form.
+  // What the batches so far say of each group's loss, which the next alpha comes from besides the settings: the newest
+  // L_g for a closed form, k_g for kUnbiased on the simplex. NaN where no batch has had the group yet. [K], or empty
+  // where neither is used.
   const std::vector<double>& group_loss_K() const { return group_loss_K_; }
-  // Continues from a recorded state, bit by bit: both vectors as they were read. Throws std::invalid_argument on a
-  // wrong length, a value that is not finite (but for a NaN in group_loss_K) or weights that do not sum to 1; nothing
-  // is changed then.
+  // Continues from a recorded state, bit by bit: both vectors as they were read. An empty group_loss_K stands for
+  // losses that are not known. Throws std::invalid_argument on a wrong length, a value that is not finite (but for a
+  // NaN in group_loss_K) or weights that do not sum to 1; nothing is changed then.
   void restore(std::vector<double> log_alpha_K, std::vector<double> group_loss_K = {});
 
  private:
@@ -76,7 +80,10 @@ class GroupWeights {
   };
   Mixture mixture() const;
   bool has_closed_form() const;
+  bool has_control_variate() const;
   void ascend(const GroupSums& sums);
+  void ascend_all(const GroupSums& sums);
+  void write_controls(const GroupSums& sums, std::span<double> control_K) const;
   void take_worst(const GroupSums& sums);
   double rise(const GroupSums& sums, std::size_t i) const;
   double baseline(std::size_t group) const { return settings_.baseline_K.empty() ? 0 : settings_.baseline_K[group]; }
@@ -87,19 +94,7 @@ class GroupWeights {
   std::vector<double> group_pair_count_K_;
   double num_pairs_;
   std::vector<double> log_alpha_K_;
-  std::vector<double> share_K_, group_loss_K_;  // of closed forms; else empty
+  std::vector<double> share_K_, group_loss_K_;  // empty where alpha does not come from group_loss_K
 };
-
-// Estimated loss of each group in `sums`, in its order.
-std::vector<double> estimate_group_loss(const GroupSums& sums, Estimator estimator,
-                                        std::span<const double> group_pair_count_K, double num_pairs);
-
-// scale_g of each group in `sums`: with L_g = scale_g * S_g, pair i's gradient coefficient is
-// c_i = sum_g w_g * m[i,g] * scale_g.
-std::vector<double> estimator_scale(const GroupSums& sums, Estimator estimator,
-                                    std::span<const double> group_pair_count_K, double num_pairs);
-// The same into scale, of the length of sums.group.
-void estimator_scale(const GroupSums& sums, Estimator estimator, std::span<const double> group_pair_count_K,
-                     double num_pairs, std::span<double> scale);
 
 }  // namespace equipoise

@@ -12,7 +12,11 @@ enum class RobustMode { kNone, kImportance, kGroupRobust };
 //   kBatchMean       S_g / n_g                  (group absent: not updated)
 //   kDatasetScaled   (N / N_g) * S_g / |B|      unbiased under uniform sampling
 //   kBatchSum        S_g / |B|
-enum class Estimator { kBatchMean, kDatasetScaled, kBatchSum };
+//   kUnbiased        k_g + r_g (S_g / n_g - k_g),  r_g = (N / N_g) * n_g / |B|, E[r_g] = 1
+//                    k_g is what the batches before say of the group's loss (common/robust/group_weights.h): a control
+//                    variate, so that the estimate is unbiased whatever k_g is, and an absent group's is k_g.
+//                    The gradient is that of kDatasetScaled.
+enum class Estimator { kBatchMean, kDatasetScaled, kBatchSum, kUnbiased };
 
 // Among which weights alpha is the worst, and how it is found:
 //   kSimplex     all of them, by mirror ascent
@@ -23,7 +27,7 @@ enum class WeightUpdate { kBeforeGradient, kAfterGradient };
 
 struct RobustSettings {
   RobustMode mode = RobustMode::kNone;
-  Estimator estimator = Estimator::kBatchMean;
+  Estimator estimator = Estimator::kUnbiased;
   WeightUpdate update = WeightUpdate::kBeforeGradient;
   AmbiguitySet ambiguity_set = AmbiguitySet::kSimplex;
   double kappa = 1.0;                       // kCvar: in (0, 1]
@@ -35,6 +39,10 @@ struct RobustSettings {
   double min_weight = 0.0;                  // in [0, 1/K]
   std::vector<double> importance_weight_K;  // mode kImportance; empty: proportional to 1/N_g
   std::vector<double> baseline_K;           // b_g, finite, in the unit of the loss; empty: 0
+  // N_g and N of the data at hand, from which batches are drawn and by which kUnbiased divides, where those of a
+  // population stand elsewhere; empty: the same.
+  std::vector<double> counted_K;
+  double counted_pairs = 0;
 };
 
 }  // namespace equipoise

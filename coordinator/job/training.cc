@@ -106,17 +106,19 @@ void check_start_training(const v1::StartTrainingRequest& request) {
 WeightOwner weight_owner_for(const v1::JobSpec& spec, const v1::StartTrainingRequest& request) {
   const JobConfig config = make_job_config(spec);
   GroupTable groups = group_table(config, request);
-  const double num_pairs =
-      population_size(groups.pair_count_K, {request.group_pair_count().data(), groups.pair_count_K.size()},
-                      static_cast<double>(request.num_pairs()));
+  const CountedPairs counted{{request.group_pair_count().data(), groups.pair_count_K.size()},
+                             static_cast<double>(request.num_pairs())};
+  const double num_pairs = population_size(groups.pair_count_K, counted.counted_K, counted.num_pairs);
   const std::vector<double> label_floor_K(request.group_baseline().begin(), request.group_baseline().end());
   check_baselines(config.robust, groups.names, label_floor_K);
-  return {robust_settings_for(config.robust, groups.names, label_floor_K), std::move(groups), num_pairs,
+  return {robust_settings_for(config.robust, groups.names, label_floor_K, counted), std::move(groups), num_pairs,
           config.robust.step_plateau};
 }
 
 Training begin_training(const v1::JobSpec& spec, const v1::StartTrainingRequest& request, int world_size) {
-  const ShardPlan plan = make_shard_plan(make_job_config(spec), {.num_pairs = request.num_pairs()}, world_size);
+  const DatasetSize dataset{.num_pairs = request.num_pairs(),
+                            .num_groups = static_cast<std::size_t>(request.group_names_size())};
+  const ShardPlan plan = make_shard_plan(make_job_config(spec), dataset, world_size);
   WeightOwner weights = weight_owner_for(spec, request);
   StoredTraining stored{.request = request, .response = answer(plan, weights)};
   return {.plan = plan, .weights = std::move(weights), .stored = std::move(stored)};

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/config/data_files.h"
+#include "common/config/group_settings.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -45,7 +46,7 @@ ShardPlan make_shard_plan(const JobConfig& job, DatasetSize dataset, int world_s
                    .num_pairs = dataset.num_pairs,
                    .global_batch_size = global_batch_size(job.training, dataset),
                    .world_size = world_size,
-                   .stratified = job.training.sampling == Sampling::kStratified,
+                   .stratified = sampling_for(job.training, dataset.num_groups) == Sampling::kStratified,
                    .mixed = is_mixture(job.data),
                    .first_step = 0,
                    .end_step = planned_steps(job.training, dataset)};

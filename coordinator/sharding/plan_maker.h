@@ -1,6 +1,7 @@
 // How many steps a job takes, and the few numbers from which every rank derives who trains on what.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "common/config/job_config.h"
@@ -10,6 +11,7 @@ namespace equipoise::coordinator {
 
 struct DatasetSize {
   std::int64_t num_pairs = 0;  // N > 0
+  std::size_t num_groups = 1;  // K > 0, for training.sampling automatic
 };
 
 // B: pairs of one step; all of them with full_batch.

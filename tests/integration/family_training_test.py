@@ -117,7 +117,9 @@ class FamilyTraining(programs.ProgramTest):
     def check_trajectory(self, name, is_robust):
         policy = load(self.folder / "model")
         expected = train(policy, load(self.folder / "reference"), is_robust)
-        robust = {"mode": "group_robust", "step_size": STEP_SIZE} if is_robust else {"mode": "none"}
+        robust = {"mode": "none"}
+        if is_robust:
+            robust = {"mode": "group_robust", "estimator": "batch_mean", "step_size": STEP_SIZE}
         self.succeed("equipoise", "train", self.write_job(
             name, robust=robust, model={"path": "model", "reference": "reference"},
             data={"train": str(GOLDEN / "data/train.jsonl"), "shuffle": False},

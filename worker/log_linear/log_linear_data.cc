@@ -91,9 +91,11 @@ LogLinearData load_log_linear_data(const JobConfig& config) {
   if (config.data.test) data.test = log_linear::read_preferences(*config.data.test, problem);
   data.counted_K = data.pair_count_K = data.train.group_counts();
   for (std::size_t g = 0; g < problem.groups(); ++g) data.group_names.push_back(std::to_string(g));
+  check_several_groups(config.robust.settings.mode, data.group_names,
+                       "give policy.log_linear.reward a row for each group, or train with robust.mode none");
   replace_counts(config.data.group_counts, data);
   data.num_pairs = population_size(data.pair_count_K, data.counted_K, static_cast<double>(data.train.pairs()));
-  if (config.training.sampling == Sampling::kStratified) {
+  if (sampling_for(config.training, data.group_names.size()) == Sampling::kStratified) {
     data.strata = make_strata(data.train.group_N, data.group_names, config.training.group_shares);
   }
   return data;

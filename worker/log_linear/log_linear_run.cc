@@ -6,6 +6,7 @@
 #include "common/config/group_settings.h"
 #include "worker/log_linear/log_linear_report.h"
 #include "worker/train/early_stopping.h"
+#include "worker/train/group_absence.h"
 #include "worker/train/run_output.h"
 
 namespace equipoise {
@@ -59,7 +60,7 @@ class LogLinearRun {
     const AttemptId& attempt = context_.registration.attempt;
     const auto weights = weight_sync();
     if (is_first()) {
-      prepare_output(config_, context_.registration.spec);
+      prepare_output(config_, context_.registration.spec, plan_);
       report_ = std::make_unique<LogLinearReport>(LogLinearReport::Parts{.client = context_.client,
                                                                          .log = context_.log,
                                                                          .attempt = attempt,
@@ -83,7 +84,22 @@ class LogLinearRun {
     return data;
   }
 
+  void log_absence() const {
+    if (!suffers_from_absence(config_.robust.settings, config_.training)) return;
+    std::vector<Membership> membership_N;
+    for (const std::uint32_t group : data_.train.group_N) membership_N.push_back({.group = group, .weight = 1});
+    std::vector<std::span<const Membership>> memberships_N;
+    for (const Membership& membership : membership_N) memberships_N.emplace_back(&membership, 1);
+    // One group a step is a batch of one pair as far as presence goes.
+    const bool is_one_group = config_.training.sampling == Sampling::kOneGroup;
+    const std::int64_t batch_size = is_one_group ? 1 : config_.training.global_batch_size;
+    const auto probability_K = absence_K(memberships_N, data_.strata, batch_size, data_.group_names.size());
+    const std::string line = absence_line(data_.group_names, probability_K);
+    if (!line.empty()) context_.log.warn("{}", line);
+  }
+
   StartedTraining start() {
+    if (is_first()) log_absence();
     const DatasetSummary summary{.group_names = data_.group_names,
                                  .pair_count_K = data_.counted_K,
                                  .num_pairs = static_cast<std::int64_t>(data_.train.pairs()),
@@ -97,7 +113,8 @@ class LogLinearRun {
     if (config_.robust.weight_sync == WeightOrigin::kCoordinator) {
       return coordinator_weight_sync(context_.client, attempt, context_.host);
     }
-    const RobustSettings settings = robust_settings_for(config_.robust, data_.group_names, data_.train_floor_K);
+    const RobustSettings settings = robust_settings_for(config_.robust, data_.group_names, data_.train_floor_K,
+                                                        {data_.counted_K, static_cast<double>(data_.train.pairs())});
     StartingWeights start{.weights = {settings, data_.pair_count_K, data_.num_pairs},
                           .step_size = {"robust.step_size", settings.step_size, config_.robust.step_plateau}};
     start.weights.restore(started_.log_alpha_K, started_.group_loss_K);

@@ -91,8 +91,10 @@ void LogLinearStep::run(std::int64_t step) {
   if (data_.strata) weigh_groups(step);
   find_non_finite();
   ask_for_weights(step);
-  log_linear::gradient_coefficients(config_.robust.settings, group_sums_, data_.pair_count_K, data_.num_pairs, weight_,
-                                    coefficient_);
+  const bool is_unbiased = config_.robust.settings.estimator == Estimator::kUnbiased;
+  log_linear::gradient_coefficients(
+      config_.robust.settings, group_sums_, is_unbiased ? data_.counted_K : data_.pair_count_K,
+      is_unbiased ? static_cast<double>(data_.train.pairs()) : data_.num_pairs, weight_, coefficient_);
   if (!skipped()) theta_.step(sums_, group_sums_, config_.robust.settings.mode, weight_, coefficient_);
 }
 

@@ -43,12 +43,22 @@ double spread_of_terms(const BatchSums& sums, double objective, const RankLosses
   return spread;
 }
 
+// Whether the objective is a sum of ratios S_g / n_g.
+bool is_sum_of_ratios(const RobustSettings& robust, const BatchSums& sums, std::span<const double> scale) {
+  if (robust.estimator != Estimator::kUnbiased) return robust.estimator == Estimator::kBatchMean;
+  const GroupSums present = sums.group_sums();
+  for (std::size_t i = 0; i < present.group.size(); ++i) {
+    if (scale[i] != 1 / present.pair_count[i]) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<double> objective_error(const RobustSettings& robust, const BatchSums& sums, double objective,
                                       const RankLosses& losses, const GroupFactors& factors, Collective& collective) {
   if (robust.mode == RobustMode::kNone) return sums.error(Measure::kLoss);
-  if (robust.estimator == Estimator::kBatchMean) {
+  if (is_sum_of_ratios(robust, sums, factors.scale)) {
     auto square = square_of_ratios(sums, losses, factors);  // known on every rank, or on none
     if (!square) return std::nullopt;
     collective.all_reduce_sum(std::span(&*square, 1));

@@ -2,6 +2,9 @@
 // were drawn independently of each other.
 //   mode none                   of the mean loss of the batch, weighted_mean.h
 //   dataset_scaled, batch_sum   of the mean of |B| c_i l_i, whose |B|-th parts add up to the objective
+//   unbiased                    as batch_mean where the batch has exactly each group's share, so that scale_g is 1 /
+//   n_g;
+//                               else as dataset_scaled
 //   batch_mean                  the objective is a sum of ratios S_g / n_g; to first order pair i moves it by
 //                               z_i = v_i sum_g w_g k_g m[i,g] (l_i - L_g) / n_g
 //                               error^2 = sum_i z_i^2; k_g^2 = n/(n-1) as in weighted_mean.h, for the pairs of g
@@ -31,8 +34,8 @@ struct GroupFactors {
 };
 
 // `sums` have been reduced, their errors too; `objective` is sum_g w_g L_g. Every rank calls it: one all-reduce, but
-// for mode none. None where a batch of one pair, or batch_mean with a group that weighs and has a single pair, does not
-// say.
+// for mode none. None where a batch of one pair, or a sum of ratios with a group that weighs and has a single pair,
+// does not say.
 std::optional<double> objective_error(const RobustSettings& robust, const BatchSums& sums, double objective,
                                       const RankLosses& losses, const GroupFactors& factors, Collective& collective);
 

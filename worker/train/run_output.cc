@@ -77,7 +77,7 @@ void check_output(const JobConfig& config) {
   }
 }
 
-void prepare_output(const JobConfig& config, const v1::JobSpec& spec) {
+void prepare_output(const JobConfig& config, const v1::JobSpec& spec, const ShardPlan& plan) {
   std::error_code error;
   fs::create_directories(config.output, error);
   if (error) refuse(config, "cannot be made: " + error.message());
@@ -89,7 +89,11 @@ void prepare_output(const JobConfig& config, const v1::JobSpec& spec) {
     if (!error) fs::remove_all(config.output / part, error);
   }
   if (error) refuse(config, "cannot be cleared of the run before: " + error.message());
-  write_durably(config.output / "job.yaml", job_spec_to_yaml(resolve_defaults(spec)));
+  v1::JobSpec resolved = resolve_defaults(spec);
+  if (config.training.sampling == Sampling::kAutomatic) {
+    resolved.mutable_training()->set_sampling(plan.stratified ? v1::SAMPLING_STRATIFIED : v1::SAMPLING_PERMUTATION);
+  }
+  write_durably(config.output / "job.yaml", job_spec_to_yaml(resolved));
 }
 
 void discard_previous_run(const JobConfig& config) {

@@ -38,7 +38,7 @@ struct StepResult {
 struct StepParts {
   ForwardInputs inputs;
   const RobustSettings& robust;
-  const std::vector<double>& group_pair_count_K;  // N_g
+  const std::vector<double>& group_pair_count_K;  // N_g; kUnbiased: as counted in the data at hand
   std::int64_t micro_batch_tokens;
   ShardCursor& cursor;
   Collective& host;  // for the group sums
@@ -47,7 +47,7 @@ struct StepParts {
   WeightSource weights;
   // Steps whose line is written: with standard errors and what the answers' tokens show. Empty: none.
   std::function<bool(std::int64_t step)> is_logged = {};
-  double num_pairs = 0;                            // N of the population that N_g are sizes in; 0: the number of pairs
+  double num_pairs = 0;                            // N of what N_g are sizes in; 0: the number of pairs
   std::optional<std::uint64_t> dropout_seed = {};  // of the adapter's dropout masks; absent: none
 };
 

@@ -158,6 +158,9 @@ TrainingData load_training_data(const JobConfig& config, int threads) {
   const auto files = training_files(config.data);
   ReadFiles train = read(loader, files, {});
   check_groups_have_pairs(train, config.data.max_length);
+  check_several_groups(config.robust.settings.mode, train.data.group_names,
+                       "give each pair its group (field `group`, "
+                       "or data.group_columns), or train with robust.mode none");
   const auto mixture = mixture_of(files, train, config.data.max_length);
   data.train = std::move(train.data);
   data.train_files = std::move(train.readings);
@@ -168,7 +171,7 @@ TrainingData load_training_data(const JobConfig& config, int threads) {
   data.digest = digest_of(data.train, mixture);
   data.train_floor_K = label_floors(data.train, config, mixture);
   if (mixture) data.strata = mixture->strata();
-  if (config.training.sampling == Sampling::kStratified) {
+  if (sampling_for(config.training, data.train.group_names.size()) == Sampling::kStratified) {
     data.strata = strata_of(data.train, config.training.group_shares);
   }
   load_validation(loader, config, data);

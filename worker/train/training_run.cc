@@ -9,6 +9,7 @@
 #include "worker/train/early_stopping.h"
 #include "worker/train/evaluation.h"
 #include "worker/train/gradient_buckets.h"
+#include "worker/train/group_absence.h"
 #include "worker/train/logged_steps.h"
 #include "worker/train/run_output.h"
 #include "worker/train/run_report.h"
@@ -43,7 +44,7 @@ class TrainingRun {
     references_ = compute_references();
     if (config_.training.gradient_checkpointing) policy_.recompute_layers();
     if (is_first()) {
-      prepare_output(config_, context_.registration.spec);
+      prepare_output(config_, context_.registration.spec, plan_);
       write_data_report(config_.output / "data.json", data_.train_files, data_.validation_files);
       report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt,
                                             config_.output / "metrics.jsonl", config_, data_);
@@ -103,6 +104,16 @@ class TrainingRun {
     for (const auto& line : loss_lines(file, config_.data.max_length, kMostLossLines)) context_.log.warn("{}", line);
   }
 
+  void log_absence() const {
+    if (!suffers_from_absence(config_.robust.settings, config_.training)) return;
+    std::vector<std::span<const Membership>> memberships_N;
+    for (const EncodedPair pair : data_.train.pairs) memberships_N.push_back(pair.memberships);
+    const auto probability_K =
+        absence_K(memberships_N, data_.strata, config_.training.global_batch_size, data_.num_groups());
+    const std::string line = absence_line(data_.train.group_names, probability_K);
+    if (!line.empty()) context_.log.warn("{}", line);
+  }
+
   // Before anything expensive.
   void check_early_stopping() const {
     const auto& stopping = config_.training.early_stopping;
@@ -119,6 +130,7 @@ class TrainingRun {
     if (is_first()) {
       for (const FileReading& file : data_.train_files) log_file(file);
       for (const FileReading& file : data_.validation_files) log_file(file);
+      log_absence();
     }
     check_early_stopping();
     check_same_on_all_ranks(context_.host, dataset_digest(data_.validation), "validation data");
@@ -149,9 +161,10 @@ class TrainingRun {
   TrainingEnd train() {
     GradientBuckets gradients(policy_.trained(), context_.device->collective(context_.host), kBucketBytes);
     Optimizer optimizer(config_.optimizer, policy_.trained(), plan_.end_step);
+    const bool is_unbiased = config_.robust.settings.estimator == Estimator::kUnbiased;
     StepParts parts{.inputs = inputs(data_.train, references_.train),
                     .robust = config_.robust.settings,
-                    .group_pair_count_K = data_.train.pair_count_K,
+                    .group_pair_count_K = is_unbiased ? data_.counted_K : data_.train.pair_count_K,
                     .micro_batch_tokens = config_.training.micro_batch_tokens,
                     .cursor = cursor_,
                     .host = context_.host,
@@ -159,7 +172,7 @@ class TrainingRun {
                     .optimizer = optimizer,
                     .weights = coordinator_weights(context_.client, context_.registration.attempt),
                     .is_logged = [this](std::int64_t step) { return is_logged(config_.logging, step + 1); },
-                    .num_pairs = data_.num_pairs,
+                    .num_pairs = is_unbiased ? 0 : data_.num_pairs,
                     .dropout_seed = dropout_seed()};
     TrainingEnd end{.final_step = plan_.end_step};
     evaluate(plan_.first_step, optimizer);

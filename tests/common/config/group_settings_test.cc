@@ -45,5 +45,14 @@ TEST(GroupSettings, APopulationHasAsManyPairsAsItsGroupsSay) {
   EXPECT_EQ(population_size(std::vector<double>{100, 300}, std::vector<double>{40, 40}, 40), 200);
 }
 
+TEST(SeveralGroups, AreNeededWhereGroupsAreWeighedAgainstEachOther) {
+  EXPECT_EQ(refusal_of([] { check_several_groups(RobustMode::kGroupRobust, {"all"}, "add some"); }),
+            "robust.mode is group_robust, but the training data has a single group, \"all\", expected two or more; add "
+            "some");
+  EXPECT_THROW(check_several_groups(RobustMode::kImportance, {"all"}, ""), std::invalid_argument);
+  EXPECT_NO_THROW(check_several_groups(RobustMode::kNone, {"all"}, ""));
+  EXPECT_NO_THROW(check_several_groups(RobustMode::kGroupRobust, {"north", "south"}, ""));
+}
+
 }  // namespace
 }  // namespace equipoise

@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "common/config/group_settings.h"
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
 #include "equipoise/v1/job.pb.h"
@@ -56,6 +57,47 @@ TEST(SamplingConfig, IsInTheResolvedJob) {
   EXPECT_EQ(resolved.training().group_shares().at("Asia/India"), 0.25);
   EXPECT_EQ(resolved.data().group_separator(), "/");
   EXPECT_NO_THROW(make_job_config(resolved));
+}
+
+Sampling sampling_of(const std::function<void(v1::JobSpec&)>& change, std::size_t num_groups) {
+  v1::JobSpec spec = stratified_spec();
+  spec.clear_training();
+  spec.mutable_data()->clear_group_separator();
+  spec.mutable_robust()->set_mode(v1::ROBUST_MODE_GROUP_ROBUST);
+  spec.mutable_training()->set_global_batch_size(8);
+  change(spec);
+  return sampling_for(make_job_config(spec).training, num_groups);
+}
+
+TEST(SamplingConfig, IsStratifiedByItselfWhereABatchHasAPlaceForEveryGroupOfAGroupRobustJob) {
+  const auto as_it_is = [](v1::JobSpec&) {};
+  EXPECT_EQ(sampling_of(as_it_is, 2), Sampling::kStratified);
+  EXPECT_EQ(sampling_of(as_it_is, 8), Sampling::kStratified);
+  EXPECT_EQ(sampling_of(as_it_is, 9), Sampling::kPermutation);
+}
+
+TEST(SamplingConfig, StaysAPermutationWhereTheJobSaysWhatABatchIs) {
+  const auto with = [](const std::function<void(v1::JobSpec&)>& change) { return sampling_of(change, 2); };
+  EXPECT_EQ(with([](auto& job) { job.mutable_data()->set_shuffle(false); }), Sampling::kPermutation);
+  EXPECT_EQ(with([](auto& job) { job.mutable_robust()->set_mode(v1::ROBUST_MODE_NONE); }), Sampling::kPermutation);
+  EXPECT_EQ(with([](auto& job) { job.mutable_robust()->set_mode(v1::ROBUST_MODE_IMPORTANCE); }),
+            Sampling::kPermutation);
+  EXPECT_EQ(with([](auto& job) { job.mutable_training()->set_sampling(v1::SAMPLING_PERMUTATION); }),
+            Sampling::kPermutation);
+  EXPECT_EQ(with([](auto& job) {
+              job.mutable_training()->clear_global_batch_size();
+              job.mutable_training()->set_full_batch(true);
+            }),
+            Sampling::kPermutation);
+  EXPECT_EQ(with([](auto& job) {
+              for (const char* path : {"/data/a.jsonl", "/data/b.jsonl"}) {
+                v1::DataFile& file = *job.mutable_data()->add_train_files();
+                file.set_path(path);
+                file.set_weight(1);
+              }
+              job.mutable_data()->clear_train();
+            }),
+            Sampling::kPermutation);
 }
 
 TEST(SamplingConfig, RefusesWhatIsOutOfRange) {

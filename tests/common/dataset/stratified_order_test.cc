@@ -172,7 +172,8 @@ TEST(StratifiedOrder, GroupLossesOverWholePassesAverageToThoseOfTheData) {
         sums.pair_count[group] += order.pair_weight(pair);
       }
     }
-    for (const Estimator estimator : {Estimator::kBatchMean, Estimator::kDatasetScaled, Estimator::kBatchSum}) {
+    for (const Estimator estimator :
+         {Estimator::kBatchMean, Estimator::kDatasetScaled, Estimator::kBatchSum, Estimator::kUnbiased}) {
       const auto loss = estimate_group_loss(sums, estimator, size_K, kPairs);
       sum_K[estimator].resize(4);
       for (std::size_t g = 0; g < 4; ++g) sum_K[estimator][g] += loss[g] / kSteps;
@@ -182,6 +183,7 @@ TEST(StratifiedOrder, GroupLossesOverWholePassesAverageToThoseOfTheData) {
     const double loss = g < 3 ? mean_of_stratum(g) : (2 * mean_of_stratum(1) + 6 * mean_of_stratum(2)) / 8;
     EXPECT_NEAR(sum_K[Estimator::kBatchMean][g], loss, 1e-12) << g;
     EXPECT_NEAR(sum_K[Estimator::kDatasetScaled][g], loss, 1e-12) << g;
+    EXPECT_NEAR(sum_K[Estimator::kUnbiased][g], loss, 1e-12) << g;
     EXPECT_NEAR(sum_K[Estimator::kBatchSum][g], loss * size_K[g] / kPairs, 1e-12) << g;
   }
 }

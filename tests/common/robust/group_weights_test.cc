@@ -18,6 +18,7 @@ constexpr double kRounding = 1e-14;  // a few operations in float64 on numbers u
 RobustSettings robust_settings(double step_size = 0.5) {
   RobustSettings settings;
   settings.mode = RobustMode::kGroupRobust;
+  settings.estimator = Estimator::kBatchMean;
   settings.step_size = step_size;
   return settings;
 }

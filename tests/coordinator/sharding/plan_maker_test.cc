@@ -84,5 +84,12 @@ TEST(PlanMaker, AMixtureOfFilesHasAsManyStepsAsEverAndFullBatches) {
   EXPECT_FALSE(make_shard_plan(job, {.num_pairs = 100}, 2).mixed);
 }
 
+TEST(PlanMaker, AJobIsStratifiedWhereSamplingIsAutomaticAndABatchHasAPlaceForEveryGroup) {
+  JobConfig job;
+  job.training.global_batch_size = 4;
+  EXPECT_TRUE(make_shard_plan(job, {.num_pairs = 100, .num_groups = 4}, 2).stratified);
+  EXPECT_FALSE(make_shard_plan(job, {.num_pairs = 100, .num_groups = 5}, 2).stratified);
+}
+
 }  // namespace
 }  // namespace equipoise::coordinator
