@@ -146,7 +146,7 @@ int main(int argc, char** argv) {
   equipoise::MergeFiles merged;
   CLI::App app{
       "One rank of an Equipoise training job.\n"
-      "Start as many as you have GPUs:  mpirun -np 2 equipoise-worker --coordinator HOST:PORT --job ID"};
+      "Start as many as you have GPUs:  mpirun --bind-to none -np 2 equipoise-worker --coordinator HOST:PORT --job ID"};
   app.add_option("--coordinator", options.coordinator, "HOST:PORT of equipoise-coordinator; required")
       ->envname("EQUIPOISE_COORDINATOR");
   app.add_option("--job", options.job, "id of the job, as `equipoise submit` printed it; required");
