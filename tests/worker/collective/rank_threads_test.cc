@@ -28,12 +28,12 @@ TEST(RankThreads, AreTheRanksOwnCoresWhereItIsBound) {
 
 TEST(RankThreads, AreOneAtLeast) { EXPECT_EQ(threads({}), 1); }
 
-class TestRanks : public testing::Test {
+class BoundRanks : public testing::Test {
  protected:
-  TestRanks() { unsetenv("OMP_NUM_THREADS"); }
+  BoundRanks() { unsetenv("OMP_NUM_THREADS"); }
 };
 
-TEST_F(TestRanks, CountWhoMayUseTheirCores) {
+TEST_F(BoundRanks, CountWhoMayUseTheirCores) {
   cpu_set_t allowed;
   ASSERT_EQ(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
   const int cores = CPU_COUNT(&allowed);
