@@ -17,15 +17,22 @@ class MpiSession {
   MpiSession& operator=(const MpiSession&) = delete;
 
   RankInfo info() const { return info_; }
-  // Position among, and number of, the ranks on this host: chooses the device and the number of threads.
+  // Position among, and number of, the ranks on this host.
   RankInfo local() const { return local_; }
 
  private:
+  friend std::unique_ptr<Collective> make_host_collective(const MpiSession& session, std::chrono::seconds timeout);
+  struct HostRanks;  // MPI's communicator of them
+
   RankInfo info_;
   RankInfo local_;
+  std::unique_ptr<HostRanks> host_ranks_;
 };
 
 // `session` outlives it. Sums use MPI_Iallreduce, which for the same world size gives the same bits every time.
 std::unique_ptr<Collective> make_mpi_collective(const MpiSession& session, std::chrono::seconds timeout);
+
+// Between the ranks of this host: chooses their devices and their numbers of threads. `session` outlives it.
+std::unique_ptr<Collective> make_host_collective(const MpiSession& session, std::chrono::seconds timeout);
 
 }  // namespace equipoise

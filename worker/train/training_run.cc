@@ -6,6 +6,7 @@
 #include "common/config/loss_config.h"
 #include "worker/model/torch_dtype.h"
 #include "worker/train/best_parameters.h"
+#include "worker/train/device_advice.h"
 #include "worker/train/early_stopping.h"
 #include "worker/train/evaluation.h"
 #include "worker/train/gradient_buckets.h"
@@ -71,14 +72,29 @@ class TrainingRun {
     return load_training_data(config_, context_.threads);
   }
 
+  // One rank of each machine says it: its devices are alike.
+  void advise() const {
+    if (context_.local.info().rank != 0) return;
+    const DeviceCollective& device = *context_.device;
+    const std::string name = device.device.str();
+    if (!device.name.empty()) context_.log.info("device {}: {}", name, device.name);
+    const std::size_t free = free_memory(device, context_.local.info());
+    const MemoryEstimate estimate = estimate_memory(config_, context_.host.info().world_size);
+    for (const std::string& warning :
+         {memory_warning(estimate, free, name, config_), dtype_warning(config_.model.dtype, name)}) {
+      if (!warning.empty()) context_.log.warn("{}", warning);
+    }
+  }
+
   Decoder load_policy() const {
+    advise();
     const ModelConfig& model = config_.model;
     const torch::Dtype dtype = torch_dtype(model.dtype);
-    Decoder policy = Decoder::load(model.path, dtype, context_.device.device, model.quantization);
+    Decoder policy = Decoder::load(model.path, dtype, context_.device->device, model.quantization);
     if (model.lora) {
-      policy.attach(new_adapter(policy.config(), *model.lora, config_.training.seed, dtype, context_.device.device));
+      policy.attach(new_adapter(policy.config(), *model.lora, config_.training.seed, dtype, context_.device->device));
     } else if (model.adapter) {
-      LoraAdapter adapter = load_adapter(*model.adapter, policy.config(), dtype, context_.device.device);
+      LoraAdapter adapter = load_adapter(*model.adapter, policy.config(), dtype, context_.device->device);
       if (is_first() && adapter.settings.dropout != model.adapter_dropout) {
         context_.log.info("the adapter was trained with lora_dropout {}; this job trains it with model.lora.dropout {}",
                           adapter.settings.dropout, model.adapter_dropout);
@@ -152,7 +168,7 @@ class TrainingRun {
   }
 
   TrainingEnd train() {
-    GradientBuckets gradients(policy_.trained(), context_.device.collective(context_.host), kBucketBytes);
+    GradientBuckets gradients(policy_.trained(), context_.device->collective(context_.host), kBucketBytes);
     Optimizer optimizer(config_.optimizer, policy_.trained(), plan_.end_step);
     const bool is_unbiased = config_.robust.settings.estimator == Estimator::kUnbiased;
     StepParts parts{.inputs = inputs(data_.train, references_.train),
