@@ -1,6 +1,7 @@
 #include "client/report/run_comparison.h"
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 #include <vector>
 
@@ -11,20 +12,31 @@
 namespace equipoise {
 namespace {
 
+// A mean over a group's pairs.
+struct Measure {
+  std::optional<double> value;
+  std::optional<double> error;  // standard
+};
+
 struct Worst {
   std::string group;
-  std::optional<double> loss;
-  std::optional<double> accuracy;  // lowest of all groups, perhaps of another one
+  Measure loss;
+  Measure accuracy;  // lowest of all groups, perhaps of another one
 };
+
+Measure loss_of(const GroupResult& result) { return {result.loss, result.loss_error}; }
+Measure accuracy_of(const GroupResult& result) { return {result.accuracy, result.accuracy_error}; }
 
 Worst worst_of(const Evaluation& evaluation) {
   Worst worst;
   for (const auto& [name, result] : evaluation.groups) {
-    if (result.loss && (!worst.loss || *result.loss > *worst.loss)) {
-      worst.loss = result.loss;
+    if (result.loss && (!worst.loss.value || *result.loss > *worst.loss.value)) {
+      worst.loss = loss_of(result);
       worst.group = name;
     }
-    if (result.accuracy && (!worst.accuracy || *result.accuracy < *worst.accuracy)) worst.accuracy = result.accuracy;
+    if (result.accuracy && (!worst.accuracy.value || *result.accuracy < *worst.accuracy.value)) {
+      worst.accuracy = accuracy_of(result);
+    }
   }
   return worst;
 }
@@ -44,8 +56,15 @@ std::vector<std::string> all_groups(std::span<const RunMetrics> runs) {
   return groups;
 }
 
-std::string change(const std::string& before, const std::string& after, Glyphs glyphs) {
-  return before + (glyphs == Glyphs::kUnicode ? " \u2192 " : " -> ") + after;
+using NumberText = std::string (*)(std::optional<double>);
+
+std::string with_error(const Measure& measure, NumberText text, Glyphs glyphs) {
+  if (!measure.error) return text(measure.value);
+  return text(measure.value) + (glyphs == Glyphs::kUnicode ? " \u00b1 " : " +- ") + share_text(measure.error);
+}
+
+std::string change(const Measure& before, const Measure& after, NumberText text, Glyphs glyphs) {
+  return text(before.value) + (glyphs == Glyphs::kUnicode ? " \u2192 " : " -> ") + with_error(after, text, glyphs);
 }
 
 TextTable table_of(std::span<const RunMetrics> runs, Glyphs glyphs) {
@@ -56,8 +75,8 @@ TextTable table_of(std::span<const RunMetrics> runs, Glyphs glyphs) {
     columns.push_back({"accuracy", Align::kLeft, run.name});
     const Worst before = worst_of(run.before);
     const Worst after = worst_of(run.after);
-    last_row.push_back(change(loss_text(before.loss), loss_text(after.loss), glyphs));
-    last_row.push_back(change(share_text(before.accuracy), share_text(after.accuracy), glyphs));
+    last_row.push_back(change(before.loss, after.loss, loss_text, glyphs));
+    last_row.push_back(change(before.accuracy, after.accuracy, share_text, glyphs));
   }
   TextTable table(std::move(columns));
   for (const std::string& group : all_groups(runs)) {
@@ -66,8 +85,8 @@ TextTable table_of(std::span<const RunMetrics> runs, Glyphs glyphs) {
       const GroupResult before = result_of(run.before, group);
       const GroupResult after = result_of(run.after, group);
       const std::string mark = worst_of(run.after).group == group ? " *" : "";
-      row.push_back(change(loss_text(before.loss), loss_text(after.loss), glyphs) + mark);
-      row.push_back(change(share_text(before.accuracy), share_text(after.accuracy), glyphs));
+      row.push_back(change(loss_of(before), loss_of(after), loss_text, glyphs) + mark);
+      row.push_back(change(accuracy_of(before), accuracy_of(after), share_text, glyphs));
     }
     table.add_row(std::move(row));
   }
@@ -109,7 +128,23 @@ std::string worst_sentence(const RunMetrics& run, Glyphs glyphs) {
   const Worst worst = worst_of(run.after);
   return printable(run.name) + ": after " + std::to_string(run.after.step) + " steps " + printable(worst.group) +
          " is worst off, validation loss " +
-         change(loss_text(result_of(run.before, worst.group).loss), loss_text(worst.loss), glyphs) + "\n";
+         change(loss_of(result_of(run.before, worst.group)), worst.loss, loss_text, glyphs) + "\n";
+}
+
+// Of two means over different pairs. The pairs of one group in both runs are the same, and their errors may go together
+// either way: then this is not the error of the difference, but still of its size.
+std::string difference_text(const Measure& mine, const Measure& other, NumberText text, Glyphs glyphs) {
+  if (!mine.value || !other.value) return text(std::nullopt);
+  Measure difference{*mine.value - *other.value, std::nullopt};
+  if (mine.error && other.error) difference.error = std::hypot(*mine.error, *other.error);
+  return (*difference.value > 0 ? "+" : "") + with_error(difference, text, glyphs);
+}
+
+std::string difference_sentence(const RunMetrics& run, const RunMetrics& first, Glyphs glyphs) {
+  const Worst mine = worst_of(run.after), other = worst_of(first.after);
+  return printable(run.name) + " against " + printable(first.name) + ": worst loss " +
+         difference_text(mine.loss, other.loss, loss_text, glyphs) + ", worst accuracy " +
+         difference_text(mine.accuracy, other.accuracy, share_text, glyphs) + "\n";
 }
 
 }  // namespace
@@ -123,6 +158,7 @@ std::string run_comparison(std::span<const RunMetrics> runs, std::size_t columns
     for (std::size_t i = 0; i < runs.size(); ++i) text += one_table(runs.subspan(i, 1), colors, glyphs) + "\n";
   }
   for (const RunMetrics& run : runs) text += worst_sentence(run, glyphs);
+  for (const RunMetrics& run : runs.subspan(1)) text += difference_sentence(run, runs.front(), glyphs);
   return text;
 }
 
