@@ -37,6 +37,9 @@ function(equipoise_test name)
   add_executable(${name} ${arg_SOURCES})
   equipoise_configure_target(${name})
   target_link_libraries(${name} PRIVATE ${arg_PRIVATE} GTest::gmock GTest::gtest_main)
+  # A unit of GoogleMock takes a third less time to compile than with -O3, and what it tests is in libraries. A precompiled
+  # header is only used by units with its own level.
+  target_compile_options(${name} PRIVATE $<$<NOT:$<BOOL:$<TARGET_PROPERTY:PRECOMPILE_HEADERS_REUSE_FROM>>>:-O1>)
   gtest_discover_tests(${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/tests DISCOVERY_MODE PRE_TEST
                        PROPERTIES TIMEOUT 300)
 endfunction()
