@@ -31,6 +31,7 @@ struct WorkerOptions {
   std::string coordinator;
   std::string job;
   int wait_seconds = 30;
+  int start_timeout_seconds = 120;
   std::string log_level = "info";
 };
 
@@ -153,6 +154,9 @@ int main(int argc, char** argv) {
   app.add_option("--wait", options.wait_seconds, "seconds to wait for the coordinator")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
+  app.add_option("--start-timeout", options.start_timeout_seconds, "seconds to wait for the other ranks at the start")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str();
   app.add_option("--log-level", options.log_level, equipoise::log_level_names())->capture_default_str();
   const CLI::App* const evaluate = equipoise::add_evaluate(app, files);
   const CLI::App* const merge = equipoise::add_merge(app, merged);
@@ -167,7 +171,7 @@ int main(int argc, char** argv) {
   std::optional<equipoise::MpiSession> session;
   const int code = equipoise::run([&] {
     if (*merge) return equipoise::run_merge(merged);
-    session.emplace();
+    session.emplace(std::chrono::seconds(options.start_timeout_seconds));
     if (*evaluate) return equipoise::run_evaluation_rank(files, *session);
     equipoise::run_rank(options, *session);
   });

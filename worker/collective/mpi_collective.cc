@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "common/base/error.h"
+#include "worker/collective/rank_greeting.h"
 
 namespace equipoise {
 namespace {
@@ -126,12 +127,14 @@ struct MpiSession::HostRanks {
   }
 };
 
-MpiSession::MpiSession() : host_ranks_(std::make_unique<HostRanks>()) {
+MpiSession::MpiSession(std::chrono::seconds start_timeout) : host_ranks_(std::make_unique<HostRanks>()) {
+  const StartWatch watch(start_timeout);
   int provided = 0;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_SERIALIZED) throw PeerError("this MPI does not allow calls from more than one thread");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   info_ = info_of(MPI_COMM_WORLD);
+  greet_other_ranks(info_, watch);
   MPI_Comm& host = host_ranks_->communicator;
   check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, info_.rank, MPI_INFO_NULL, &host),
             "MPI_Comm_split_type");

@@ -1,6 +1,7 @@
 // Collectives over MPI, for tensors in host memory.
 #pragma once
 
+#include <chrono>
 #include <memory>
 
 #include "worker/collective/collective.h"
@@ -11,7 +12,9 @@ namespace equipoise {
 // Leaving a process without destroying it makes mpirun end the other ranks: that is the way out after an error.
 class MpiSession {
  public:
-  MpiSession();
+  // Returns when all ranks have answered each other over MPI. Throws PeerError, or ends the process where Open MPI does
+  // not return, with a line that names this host, its interfaces and the ranks that have not answered in time.
+  explicit MpiSession(std::chrono::seconds start_timeout = std::chrono::seconds(120));
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;

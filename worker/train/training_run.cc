@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 
+#include "common/config/loss_config.h"
 #include "worker/model/torch_dtype.h"
 #include "worker/train/best_parameters.h"
 #include "worker/train/device_advice.h"
@@ -27,6 +28,12 @@ constexpr std::size_t kMostLossLines = 10;
 
 // A phase that is over sooner needs no percentage.
 constexpr std::chrono::seconds kBetweenProgress{5};
+
+// Whether the reference has the policy's weights at the start: a new adapter changes nothing yet.
+bool starts_at_reference(const ModelConfig& model) {
+  std::error_code ignored;
+  return !model.reference || (!model.adapter && std::filesystem::equivalent(*model.reference, model.path, ignored));
+}
 
 class TrainingRun {
  public:
@@ -102,6 +109,7 @@ class TrainingRun {
     context_.log.info("{}", reading_line(file));
     for (const std::string& note : file.notes) context_.log.warn("{}", note);
     for (const auto& line : loss_lines(file, config_.data.max_length, kMostLossLines)) context_.log.warn("{}", line);
+    for (const auto& line : prompt_lines(file)) context_.log.warn("{}", line);
   }
 
   void log_absence() const {
@@ -131,6 +139,7 @@ class TrainingRun {
       for (const FileReading& file : data_.train_files) log_file(file);
       for (const FileReading& file : data_.validation_files) log_file(file);
       log_absence();
+      for (const std::string& sentence : differences_from_trl(config_.loss)) context_.log.info("{}", sentence);
     }
     check_early_stopping();
     check_same_on_all_ranks(context_.host, dataset_digest(data_.validation), "validation data");
@@ -180,6 +189,7 @@ class TrainingRun {
     for (std::int64_t step = plan_.first_step; step < end.final_step; ++step) {
       context_.heartbeat.check();
       const StepResult result = train_step(parts, step);
+      if (!result.skipped && result.learning_rate > 0) policy_is_reference_ = parts.inputs.policy_is_reference = false;
       context_.heartbeat.set_step(step + 1);
       if (result.skipped) ++skipped_steps_;
       if (report_) report_->step_done(position(step + 1), result);
@@ -244,7 +254,8 @@ class TrainingRun {
             .loss = config_.loss,
             .pairs = dataset.pairs,
             .reference = reference,
-            .label_noise = &label_noise_};
+            .label_noise = &label_noise_,
+            .policy_is_reference = policy_is_reference_};
   }
 
   LinePosition position(std::int64_t steps_done) const {
@@ -261,6 +272,7 @@ class TrainingRun {
   EvaluationWatch watch_;
   BestParameters best_;  // rank 0
   References references_;
+  bool policy_is_reference_ = starts_at_reference(config_.model);  // until a step moves the policy
   std::int64_t skipped_steps_ = 0;
   std::unique_ptr<RunReport> report_;  // rank 0
 };
