@@ -17,7 +17,7 @@ struct MemoryEstimate {
   std::int64_t reference = 0;    // of a reference of its own, gone before training begins
   std::int64_t gradients = 0;    // what is trained, float32 for bfloat16
   std::int64_t optimizer = 0;    // its state, with float32 copies of bfloat16 parameters
-  std::int64_t activations = 0;  // what a micro-batch keeps for its backward pass, to about a third
+  std::int64_t activations = 0;  // what a micro-batch keeps for its backward pass: a formula, not measured yet
 
   std::int64_t training() const { return weights + gradients + optimizer + activations; }
   std::int64_t peak() const { return std::max(weights + reference, training()); }
