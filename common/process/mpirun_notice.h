@@ -26,5 +26,7 @@ MpirunNotice read_notice(std::span<const std::string_view> lines);
 // Whether Open MPI wrote the line outside of its blocks: counts, signals, stack traces and its own error log
 // ("[host:pid] ..."), none of which says what to do.
 bool is_mpirun_chatter(std::string_view line);
+// Chatter that comes of a full file system. Ranks may run all the same.
+bool is_lack_of_room(std::string_view line);
 
 }  // namespace equipoise

@@ -8,6 +8,7 @@
 
 #include "coordinator/job/entropy.h"
 #include "coordinator/job/job_table.h"
+#include "coordinator/job/output_folders.h"
 #include "coordinator/launch/launcher.h"
 
 namespace equipoise::coordinator {
@@ -24,7 +25,8 @@ struct SupervisorSettings {
 class AttemptSupervisor {
  public:
   // What a crash left STARTING, RUNNING or CANCELLING becomes final here. All outlive it.
-  AttemptSupervisor(SupervisorSettings settings, JobTable& table, Launcher& launcher, Entropy& entropy);
+  AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs, Launcher& launcher,
+                    Entropy& entropy);
 
   // Does what is due by now. Called several times a second, and after calls that may make something due.
   void tick();
@@ -50,10 +52,12 @@ class AttemptSupervisor {
   void launch(JobRecord& record);
   void schedule_ends(SteadyTime now);
   void end_due(SteadyTime now);
+  void give_back_outputs();
   std::optional<std::chrono::seconds> grace_of(const AttemptKey& key);
 
   const SupervisorSettings settings_;
   JobTable& table_;
+  OutputFolders& outputs_;
   Launcher& launcher_;
   Entropy& entropy_;
   std::map<AttemptKey, LiveAttempt> attempts_;
