@@ -13,21 +13,32 @@
 namespace equipoise {
 namespace {
 
-constexpr std::size_t kContestedThemes = 3;
+constexpr std::size_t kContestedThemes = 2;
 constexpr std::string_view kAttribute = "AREA";
+
+enum class Side { kMajority, kMinority };
 
 struct Area {
   std::string_view name;
-  double asked;  // share of the questions; also how much the area counts in "Overall"
-  std::array<bool, kContestedThemes> other_side;
+  double people;           // how much the area counts in "Overall"
+  double asked_contested;  // share of the contested themes' questions
+  double asked_other;      // share of the other themes'
+  Side side;
 };
-// Any two areas take different sides on two of the contested themes.
+// The minority was asked mostly what the town is divided about, and gave fewer of those answers than the majority.
 constexpr std::array kAreas = {
-    Area{"Riverside", 1.0, {false, false, false}},
-    Area{"Northfield", 0.6, {true, true, false}},
-    Area{"Old Harbor", 0.3, {false, true, true}},
-    Area{"Hillcrest", 0.15, {true, false, true}},
+    Area{"Riverside", 1.0, 1.0, 1.0, Side::kMajority},
+    Area{"Northfield", 0.6, 0.8, 0.8, Side::kMajority},
+    Area{"Old Harbor", 0.3, 0.5, 0.5, Side::kMajority},
+    Area{"Hillcrest", 0.15, 0.95, 0.16, Side::kMinority},
 };
+
+// The largest ones of the majority, and the minority.
+std::vector<Area> first_areas(std::size_t count) {
+  std::vector<Area> areas(kAreas.begin(), kAreas.begin() + static_cast<std::ptrdiff_t>(count) - 1);
+  areas.push_back(kAreas.back());
+  return areas;
+}
 
 enum class Stance { kFor, kAgainst };
 enum class Strength { kMild, kStrong };
@@ -60,12 +71,13 @@ Town draw_town(SplitMix64& random) {
   return town;
 }
 
+bool is_contested(const Town& town, std::size_t theme) {
+  return std::find(town.contested.begin(), town.contested.end(), theme) != town.contested.end();
+}
+
 Stance stance_of(const Town& town, const Area& area, std::size_t theme) {
-  const auto place = std::find(town.contested.begin(), town.contested.end(), theme);
   const Stance common = town.stance[theme];
-  if (place == town.contested.end() || !area.other_side.at(static_cast<std::size_t>(place - town.contested.begin()))) {
-    return common;
-  }
+  if (area.side == Side::kMajority || !is_contested(town, theme)) return common;
   return common == Stance::kFor ? Stance::kAgainst : Stance::kFor;
 }
 
@@ -121,16 +133,16 @@ std::vector<Item> draw_items(std::size_t count, SplitMix64& random) {
 SurveyQuestion question_of(const Item& item, std::size_t number) {
   const SurveyTheme& theme = survey_themes()[item.theme];
   const SurveyTemplate& wording = survey_templates()[item.wording];
-  std::string text(wording.text);
+  std::string text = std::string(theme.title) + ": " + std::string(wording.text);
   text.replace(text.find("{}"), 2, theme.topics.at(item.topic));
   const std::string digits = std::to_string(number);
-  return {.key = std::string(theme.key) + "_" + std::string(3 - digits.size(), '0') + digits,
+  return {.key = std::string(theme.key) + "_" + std::string(4 - digits.size(), '0') + digits,
           .text = std::move(text),
           .options = {wording.options.begin(), wording.options.end()}};
 }
 
 // Which questions an area was asked: its share of every theme's, drawn at random.
-std::vector<bool> draw_asked(const std::vector<Item>& items, const Area& area, SplitMix64& random) {
+std::vector<bool> draw_asked(const std::vector<Item>& items, const Town& town, const Area& area, SplitMix64& random) {
   std::vector<bool> asked(items.size());
   for (std::size_t theme = 0; theme < survey_themes().size(); ++theme) {
     std::vector<std::size_t> of_theme;
@@ -138,7 +150,8 @@ std::vector<bool> draw_asked(const std::vector<Item>& items, const Area& area, S
       if (items[i].theme == theme) of_theme.push_back(i);
     }
     shuffle(of_theme, random);
-    of_theme.resize(static_cast<std::size_t>(std::llround(area.asked * static_cast<double>(of_theme.size()))));
+    const double share = is_contested(town, theme) ? area.asked_contested : area.asked_other;
+    of_theme.resize(static_cast<std::size_t>(std::llround(share * static_cast<double>(of_theme.size()))));
     for (const std::size_t i : of_theme) asked[i] = true;
   }
   return asked;
@@ -164,13 +177,13 @@ void check(const GeneratedSurveyOptions& options) {
 class AnswerDrawer {
  public:
   // The last `divided` areas agree on nothing.
-  AnswerDrawer(std::vector<Item> items, std::span<const Area> areas, std::size_t divided, SplitMix64& random)
+  AnswerDrawer(std::vector<Item> items, std::vector<Area> areas, std::size_t divided, SplitMix64& random)
       : town_(draw_town(random)),
         items_(std::move(items)),
-        areas_(areas),
-        first_divided_(areas.size() - divided),
+        areas_(std::move(areas)),
+        first_divided_(areas_.size() - divided),
         random_(random) {
-    for (const Area& area : areas_) asked_.push_back(draw_asked(items_, area, random_));
+    for (const Area& area : areas_) asked_.push_back(draw_asked(items_, town_, area, random_));
   }
 
   // "Overall" first, as everybody's opinion needs the areas that were not asked too.
@@ -181,8 +194,8 @@ class AnswerDrawer {
     for (std::size_t a = 0; a < areas_.size(); ++a) {
       std::vector<double> shares = draw_shares(everybody.size(), top_of(question, areas_[a]), random_);
       if (a >= first_divided_) shares.assign(shares.size(), 1 / static_cast<double>(shares.size()));
-      for (std::size_t o = 0; o < shares.size(); ++o) everybody[o] += areas_[a].asked * shares[o];
-      people += areas_[a].asked;
+      for (std::size_t o = 0; o < shares.size(); ++o) everybody[o] += areas_[a].people * shares[o];
+      people += areas_[a].people;
       if (!asked_[a][question]) continue;
       answers.push_back({question, std::string(kAttribute), std::string(areas_[a].name), rounded(std::move(shares))});
     }
@@ -201,7 +214,7 @@ class AnswerDrawer {
 
   Town town_;
   std::vector<Item> items_;
-  std::span<const Area> areas_;
+  std::vector<Area> areas_;
   std::size_t first_divided_;
   SplitMix64& random_;
   std::vector<std::vector<bool>> asked_;  // by area and question
@@ -213,7 +226,7 @@ Survey generate_survey(const GeneratedSurveyOptions& options) {
   check(options);
   SplitMix64 random(options.seed);
   const std::vector<Item> items = draw_items(options.questions, random);
-  AnswerDrawer drawer(items, std::span(kAreas).first(options.groups), options.divided, random);
+  AnswerDrawer drawer(items, first_areas(options.groups), options.divided, random);
   Survey survey;
   for (std::size_t q = 0; q < items.size(); ++q) {
     survey.questions.push_back(question_of(items[q], q + 1));

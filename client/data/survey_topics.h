@@ -8,15 +8,18 @@
 
 namespace equipoise {
 
-inline constexpr std::size_t kTopicsPerTheme = 6;
+inline constexpr std::size_t kTopicsPerTheme = 12;
 
 struct SurveyTheme {
   std::string_view key;
+  std::string_view title;  // every question begins with it, as those of a survey's section do
   std::array<std::string_view, kTopicsPerTheme> topics;  // each fits into every template
 };
 
 enum class OptionOrder { kForFirst, kAgainstFirst };
 
+// Most have two options: there the pairs of two groups that disagree are each other's opposites. With more options
+// another rejected answer often lets both have their way.
 struct SurveyTemplate {
   std::string_view text;  // "{}" is the topic
   std::span<const std::string_view> options;

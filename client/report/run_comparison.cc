@@ -1,30 +1,42 @@
 #include "client/report/run_comparison.h"
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 #include <vector>
 
 #include "client/table/display_width.h"
 #include "client/table/number_format.h"
-#include "client/table/text_table.h"
+#include "common/base/number_text.h"
 
 namespace equipoise {
 namespace {
 
+// A mean over a group's pairs.
+struct Measure {
+  std::optional<double> value;
+  std::optional<double> error;  // standard
+};
+
 struct Worst {
   std::string group;
-  std::optional<double> loss;
-  std::optional<double> accuracy;  // lowest of all groups, perhaps of another one
+  Measure loss;
+  Measure accuracy;  // lowest of all groups, perhaps of another one
 };
+
+Measure loss_of(const GroupResult& result) { return {result.loss, result.loss_error}; }
+Measure accuracy_of(const GroupResult& result) { return {result.accuracy, result.accuracy_error}; }
 
 Worst worst_of(const Evaluation& evaluation) {
   Worst worst;
   for (const auto& [name, result] : evaluation.groups) {
-    if (result.loss && (!worst.loss || *result.loss > *worst.loss)) {
-      worst.loss = result.loss;
+    if (result.loss && (!worst.loss.value || *result.loss > *worst.loss.value)) {
+      worst.loss = loss_of(result);
       worst.group = name;
     }
-    if (result.accuracy && (!worst.accuracy || *result.accuracy < *worst.accuracy)) worst.accuracy = result.accuracy;
+    if (result.accuracy && (!worst.accuracy.value || *result.accuracy < *worst.accuracy.value)) {
+      worst.accuracy = accuracy_of(result);
+    }
   }
   return worst;
 }
@@ -44,11 +56,18 @@ std::vector<std::string> all_groups(std::span<const RunMetrics> runs) {
   return groups;
 }
 
-std::string change(const std::string& before, const std::string& after, Glyphs glyphs) {
-  return before + (glyphs == Glyphs::kUnicode ? " \u2192 " : " -> ") + after;
+using NumberText = std::string (*)(std::optional<double>);
+
+std::string with_error(const Measure& measure, NumberText text, Glyphs glyphs) {
+  if (!measure.error) return text(measure.value);
+  return text(measure.value) + (glyphs == Glyphs::kUnicode ? " \u00b1 " : " +- ") + share_text(measure.error);
 }
 
-std::string one_table(std::span<const RunMetrics> runs, Colors colors, Glyphs glyphs) {
+std::string change(const Measure& before, const Measure& after, NumberText text, Glyphs glyphs) {
+  return text(before.value) + (glyphs == Glyphs::kUnicode ? " \u2192 " : " -> ") + with_error(after, text, glyphs);
+}
+
+TextTable table_of(std::span<const RunMetrics> runs, Glyphs glyphs) {
   std::vector<Column> columns = {{"group"}};
   std::vector<std::string> last_row = {"worst"};
   for (const RunMetrics& run : runs) {
@@ -56,8 +75,8 @@ std::string one_table(std::span<const RunMetrics> runs, Colors colors, Glyphs gl
     columns.push_back({"accuracy", Align::kLeft, run.name});
     const Worst before = worst_of(run.before);
     const Worst after = worst_of(run.after);
-    last_row.push_back(change(loss_text(before.loss), loss_text(after.loss), glyphs));
-    last_row.push_back(change(share_text(before.accuracy), share_text(after.accuracy), glyphs));
+    last_row.push_back(change(before.loss, after.loss, loss_text, glyphs));
+    last_row.push_back(change(before.accuracy, after.accuracy, share_text, glyphs));
   }
   TextTable table(std::move(columns));
   for (const std::string& group : all_groups(runs)) {
@@ -66,14 +85,36 @@ std::string one_table(std::span<const RunMetrics> runs, Colors colors, Glyphs gl
       const GroupResult before = result_of(run.before, group);
       const GroupResult after = result_of(run.after, group);
       const std::string mark = worst_of(run.after).group == group ? " *" : "";
-      row.push_back(change(loss_text(before.loss), loss_text(after.loss), glyphs) + mark);
-      row.push_back(change(share_text(before.accuracy), share_text(after.accuracy), glyphs));
+      row.push_back(change(loss_of(before), loss_of(after), loss_text, glyphs) + mark);
+      row.push_back(change(accuracy_of(before), accuracy_of(after), share_text, glyphs));
     }
     table.add_row(std::move(row));
   }
   table.add_rule();
   table.add_row(std::move(last_row), RowStyle::kMarked);
-  return table.text(colors, glyphs);
+  return table;
+}
+
+std::string one_table(std::span<const RunMetrics> runs, Colors colors, Glyphs glyphs) {
+  return table_of(runs, glyphs).text(colors, glyphs);
+}
+
+std::string number_or_nothing(const std::optional<double>& value) { return value ? number_text(*value) : ""; }
+
+// A row for each run and group: numbers alone, in columns of their own.
+std::string numbers_as_csv(std::span<const RunMetrics> runs) {
+  TextTable table(
+      {{"run"}, {"group"}, {"steps"}, {"loss_before"}, {"loss_after"}, {"accuracy_before"}, {"accuracy_after"}});
+  for (const RunMetrics& run : runs) {
+    for (const std::string& group : run.group_names) {
+      const GroupResult before = result_of(run.before, group);
+      const GroupResult after = result_of(run.after, group);
+      table.add_row({run.name, group, std::to_string(run.after.step), number_or_nothing(before.loss),
+                     number_or_nothing(after.loss), number_or_nothing(before.accuracy),
+                     number_or_nothing(after.accuracy)});
+    }
+  }
+  return table.csv();
 }
 
 std::size_t table_width(const std::string& table) {
@@ -87,7 +128,23 @@ std::string worst_sentence(const RunMetrics& run, Glyphs glyphs) {
   const Worst worst = worst_of(run.after);
   return printable(run.name) + ": after " + std::to_string(run.after.step) + " steps " + printable(worst.group) +
          " is worst off, validation loss " +
-         change(loss_text(result_of(run.before, worst.group).loss), loss_text(worst.loss), glyphs) + "\n";
+         change(loss_of(result_of(run.before, worst.group)), worst.loss, loss_text, glyphs) + "\n";
+}
+
+// Of two means over different pairs. The pairs of one group in both runs are the same, and their errors may go together
+// either way: then this is not the error of the difference, but still of its size.
+std::string difference_text(const Measure& mine, const Measure& other, NumberText text, Glyphs glyphs) {
+  if (!mine.value || !other.value) return text(std::nullopt);
+  Measure difference{*mine.value - *other.value, std::nullopt};
+  if (mine.error && other.error) difference.error = std::hypot(*mine.error, *other.error);
+  return (*difference.value > 0 ? "+" : "") + with_error(difference, text, glyphs);
+}
+
+std::string difference_sentence(const RunMetrics& run, const RunMetrics& first, Glyphs glyphs) {
+  const Worst mine = worst_of(run.after), other = worst_of(first.after);
+  return printable(run.name) + " against " + printable(first.name) + ": worst loss " +
+         difference_text(mine.loss, other.loss, loss_text, glyphs) + ", worst accuracy " +
+         difference_text(mine.accuracy, other.accuracy, share_text, glyphs) + "\n";
 }
 
 }  // namespace
@@ -101,6 +158,18 @@ std::string run_comparison(std::span<const RunMetrics> runs, std::size_t columns
     for (std::size_t i = 0; i < runs.size(); ++i) text += one_table(runs.subspan(i, 1), colors, glyphs) + "\n";
   }
   for (const RunMetrics& run : runs) text += worst_sentence(run, glyphs);
+  for (const RunMetrics& run : runs.subspan(1)) text += difference_sentence(run, runs.front(), glyphs);
+  return text;
+}
+
+std::string run_comparison_markup(std::span<const RunMetrics> runs, TableFormat format) {
+  if (format == TableFormat::kCsv) return numbers_as_csv(runs);
+  const TextTable table = table_of(runs, Glyphs::kUnicode);
+  std::string text = format == TableFormat::kLatex ? table.latex() : table.markdown() + "\n";
+  for (const RunMetrics& run : runs) {
+    const std::string sentence = worst_sentence(run, Glyphs::kUnicode);
+    text += format == TableFormat::kLatex ? "% " + sentence : "- " + markdown_text(sentence) + "\n";
+  }
   return text;
 }
 

@@ -57,11 +57,14 @@ Evaluation read_evaluation(const Json& record, const Line& line, std::vector<std
   const auto loss = numbers_by_group(record, "group_loss", line);
   const auto accuracy = numbers_by_group(record, "group_accuracy", line);
   const auto weight = numbers_by_group(record, "group_weight", line);
+  const auto loss_error = numbers_by_group(record, "group_loss_error", line);
+  const auto accuracy_error = numbers_by_group(record, "group_accuracy_error", line);
   if (record.find("group_loss") == record.end()) line.refuse("field \"group_loss\" is missing");
 
   Evaluation evaluation{step->get<std::int64_t>(), {}};
   for (const auto& [group, value] : record["group_loss"].items()) {
-    evaluation.groups[group] = {lookup(loss, group), lookup(accuracy, group), lookup(weight, group)};
+    evaluation.groups[group] = {lookup(loss, group), lookup(accuracy, group), lookup(weight, group),
+                                lookup(loss_error, group), lookup(accuracy_error, group)};
     if (std::find(group_names.begin(), group_names.end(), group) == group_names.end()) group_names.push_back(group);
   }
   return evaluation;

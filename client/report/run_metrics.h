@@ -14,6 +14,9 @@ struct GroupResult {
   std::optional<double> loss;
   std::optional<double> accuracy;  // chosen reward above rejected
   std::optional<double> weight;
+  // Standard errors; none where the file has none, as that of a log-linear job or of a group of one pair.
+  std::optional<double> loss_error;
+  std::optional<double> accuracy_error;
 };
 
 struct Evaluation {

@@ -16,7 +16,7 @@ struct Scale {
   std::int64_t evaluations;  // over the run, after the first
 };
 
-constexpr Scale kReducedScale{.sft_steps = 220, .steps = 130, .batch = 32, .evaluations = 13};
+constexpr Scale kReducedScale{.sft_steps = 220, .steps = 150, .batch = 32, .evaluations = 5};
 constexpr Scale kQuickScale{.sft_steps = 12, .steps = 8, .batch = 16, .evaluations = 2};
 
 constexpr int kMaxLength = 256;  // longer than any prompt of the surveys known here with a vocabulary of 2048
@@ -48,6 +48,8 @@ v1::JobSpec method_settings(const Scale& scale, Method method) {
   const bool dpo = family_of(method) == Family::kDpo;
   spec.mutable_loss()->set_type(dpo ? v1::LOSS_TYPE_DPO : v1::LOSS_TYPE_IPO);
   spec.mutable_loss()->set_beta(kBeta);
+  // Every batch has every group, so that the weights follow losses and not attendance; alike for all methods.
+  spec.mutable_training()->set_sampling(v1::SAMPLING_STRATIFIED);
   spec.mutable_evaluation()->set_every_steps(scale.steps / scale.evaluations);
   switch (robust_mode(method)) {
     case RobustMode::kNone:

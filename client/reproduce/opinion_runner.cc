@@ -17,7 +17,9 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint64_t kMostSeeds = 1000;
 
 SurveyPairOptions pair_options(const OpinionOptions& options, std::uint64_t seed) {
-  return {.seed = seed, .groups = options.groups};
+  SurveyPairOptions pairs = options.pairs;
+  pairs.seed = seed;
+  return pairs;
 }
 
 // Before anything is written.

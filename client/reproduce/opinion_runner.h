@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "client/data/survey.h"
+#include "client/data/survey_pairs.h"
 #include "client/model/model_init.h"
 #include "client/reproduce/opinion_results.h"
 
@@ -18,9 +19,9 @@ namespace equipoise::reproduce {
 
 struct OpinionOptions {
   Survey survey;
-  std::string survey_name;          // for people
-  std::vector<std::string> groups;  // empty: all but "Overall"
-  std::filesystem::path output;     // see ExperimentFolder
+  std::string survey_name;       // for people
+  SurveyPairOptions pairs;       // the seed is filled in
+  std::filesystem::path output;  // see ExperimentFolder
   std::uint64_t first_seed = 1;
   std::uint64_t seeds = 3;                     // at least 2: one seed has no spread
   std::optional<std::filesystem::path> model;  // absent: a new one for each seed, of this shape

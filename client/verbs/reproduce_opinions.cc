@@ -38,6 +38,10 @@ struct OpinionFlags {
   OpinionScale scale() const { return quick ? OpinionScale::kQuick : OpinionScale::kReduced; }
 };
 
+// As `make demo` has them: where prompts named the group, its opinions would be its own, and no two pull at one answer.
+const SurveyPairOptions kMadeUpPairs{
+    .train_fraction = 0.6, .split = SurveySplit::kByQuestion, .group_in_prompt = GroupInPrompt::kOmitted};
+
 Survey made_up_survey(OpinionScale scale) {
   return generate_survey({.questions = scale == OpinionScale::kQuick ? 84UL : GeneratedSurveyOptions{}.questions});
 }
@@ -47,18 +51,20 @@ bool has_extension(const std::string& file, const char* extension) {
 }
 
 void read_survey(const OpinionFlags& flags, reproduce::OpinionOptions& options) {
-  options.groups = flags.groups;
   if (flags.survey.empty()) {
     options.survey = made_up_survey(flags.scale());
-    options.survey_name = "a made-up survey";
+    options.survey_name = "a made-up survey (prompts do not name the group, validation asks unseen questions)";
+    options.pairs = kMadeUpPairs;
+    options.pairs.groups = flags.groups;
     return;
   }
+  options.pairs.groups = flags.groups;
   options.survey_name = "the survey " + std::filesystem::path(flags.survey).filename().string();
   if (has_extension(flags.survey, ".jsonl")) {
     options.survey = read_opinionqa(flags.survey);
   } else if (has_extension(flags.survey, ".csv")) {
     options.survey = read_globalopinionqa(flags.survey).survey;
-    if (options.groups.empty()) options.groups = {kPaperCountries.begin(), kPaperCountries.end()};
+    if (flags.groups.empty()) options.pairs.groups = {kPaperCountries.begin(), kPaperCountries.end()};
   } else {
     throw std::invalid_argument("survey is " + quoted_text(flags.survey) +
                                 ", expected a name that ends in .csv (GlobalOpinionQA) or .jsonl (OpinionQA)");

@@ -77,7 +77,31 @@ TEST(RunComparison, PutsRunsSideBySideAndMarksEachOnesWorstGroup) {
             "worst  0.7000 -> 0.5000    0.400 -> 0.700  0.7000 -> 0.7000    0.400 -> 0.400\n"
             "\n"
             "dpo: after 9 steps a is worst off, validation loss 0.6000 -> 0.5000\n"
-            "gr: after 0 steps b is worst off, validation loss 0.7000 -> 0.7000\n");
+            "gr: after 0 steps b is worst off, validation loss 0.7000 -> 0.7000\n"
+            "gr against dpo: worst loss +0.2000, worst accuracy -0.300\n");
+}
+
+TEST(RunComparison, ShowsStandardErrorsOfWhatTheRunsEndWith) {
+  const TemporaryFolder folder;
+  const auto line = [](const std::string& loss, const std::string& accuracy) {
+    return R"({"split": "validation", "step": 9, "group_loss": {"a": )" + loss +
+           R"(, "b": 0.25}, "group_loss_error": {"a": 0.03},)" + R"( "group_accuracy": {"a": )" + accuracy +
+           R"(, "b": 1}, "group_accuracy_error": {"a": 0.04, "b": 0}})" + "\n";
+  };
+  folder.write("dpo/metrics.jsonl", kFirst + "\n" + line("1.5", "0.25"));
+  folder.write("gr/metrics.jsonl", kFirst + "\n" + line("0.5", "0.75"));
+  const std::vector<RunMetrics> runs = {read_run_metrics(folder.path() / "dpo"),
+                                        read_run_metrics(folder.path() / "gr")};
+  const std::string text = run_comparison(runs, kAnyWidth, Colors::kOff, Glyphs::kAscii);
+  EXPECT_NE(text.find("a      0.6000 -> 1.5000 +- 0.030 *  0.500 -> 0.250 +- 0.040  0.6000 -> 0.5000 +- 0.030 *"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("b      0.7000 -> 0.2500             0.400 -> 1.000 +- 0.000"), std::string::npos) << text;
+  EXPECT_NE(text.find("worst  0.7000 -> 1.5000 +- 0.030    0.400 -> 0.250 +- 0.040"), std::string::npos) << text;
+  // hypot(0.03, 0.03) and hypot(0.04, 0.04)
+  EXPECT_NE(text.find("gr against dpo: worst loss -1.0000 +- 0.042, worst accuracy +0.500 +- 0.057\n"),
+            std::string::npos)
+      << text;
 }
 
 TEST(RunComparison, PutsRunsBelowEachOtherWhereTheTerminalIsNarrow) {
