@@ -67,18 +67,26 @@ std::vector<std::string> arguments(const CoordinatorOptions& options, const std:
                                     (options.folder / "state").string(),
                                     "--announce",
                                     announcement.string(),
-                                    "--exit-with-parent"};
+                                    "--exit-with-parent",
+                                    "--private-folder",
+                                    options.folder.string()};
   if (!options.log_level.empty()) words.insert(words.end(), {"--log-level", options.log_level});
   return words;
 }
 
-pid_t spawn(std::vector<std::string> words, const std::filesystem::path& log) {
+pid_t spawn(std::vector<std::string> words, std::string setting, const std::filesystem::path& log) {
   const SpawnSettings settings(log);
+  // The first of two entries counts.
+  std::vector<char*> variables;
+  if (!setting.empty()) variables.push_back(setting.data());
+  for (char** entry = environ; *entry != nullptr; ++entry) variables.push_back(*entry);
+  variables.push_back(nullptr);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   pid_t pid = -1;
-  const int failure = posix_spawn(&pid, argv[0], settings.files(), settings.attributes(), argv.data(), environ);
+  const int failure =
+      posix_spawn(&pid, argv[0], settings.files(), settings.attributes(), argv.data(), variables.data());
   if (failure != 0) throw std::invalid_argument(words[0] + " cannot be started: " + std::strerror(failure));
   return pid;
 }
@@ -88,7 +96,7 @@ pid_t spawn(std::vector<std::string> words, const std::filesystem::path& log) {
 CoordinatorProcess::CoordinatorProcess(const CoordinatorOptions& options, const std::function<bool()>& stop)
     : log_(options.folder / "coordinator.log") {
   const std::filesystem::path announcement = options.folder / "announcement.json";
-  pid_ = spawn(arguments(options, announcement), log_);
+  pid_ = spawn(arguments(options, announcement), options.setting, log_);
   // The destructor does not run for an object whose constructor throws.
   try {
     wait_until_serving(announcement, stop);
@@ -107,7 +115,11 @@ void CoordinatorProcess::wait_until_serving(const std::filesystem::path& announc
     // It appears whole, by a rename, once the coordinator serves.
     std::ifstream file(announcement);
     if (file) return read_announcement(file);
-    if (has_ended()) throw PeerError("the coordinator did not start: " + last_line(log_) + " (" + end() + ")");
+    if (has_ended()) {
+      const std::string said = last_line(log_);
+      throw PeerError("the coordinator did not start: " + (said.empty() ? "it said nothing" : said) + " (" + end() +
+                      ")");
+    }
     if (stop()) throw CommandError(ExitCode::kInterrupted, "interrupted");
     if (std::chrono::steady_clock::now() > deadline) {
       throw PeerError("the coordinator did not serve within " + std::to_string(kStartPatience.count()) + " s; see " +
@@ -144,12 +156,6 @@ void CoordinatorProcess::stop() noexcept {
   kill(pid_, SIGKILL);
   waitpid(pid_, &wait_status_, 0);
   ended_ = true;
-}
-
-std::filesystem::path log_of_job(const std::filesystem::path& folder, const std::string& job_id) {
-  const std::filesystem::path ranks = folder / "state" / "logs" / job_id;
-  std::error_code ignored;
-  return !job_id.empty() && std::filesystem::exists(ranks, ignored) ? ranks : folder / "coordinator.log";
 }
 
 std::filesystem::path program_folder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }

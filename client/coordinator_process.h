@@ -14,6 +14,7 @@ struct CoordinatorOptions {
   std::filesystem::path program;
   std::filesystem::path folder;  // exists; receives the state and the log
   std::string log_level;         // empty: the program's own
+  std::string setting = {};      // NAME=value for its environment; empty: none
 };
 
 class CoordinatorProcess {
@@ -45,9 +46,6 @@ class CoordinatorProcess {
   std::string address_;
   std::filesystem::path log_;
 };
-
-// Where the ranks of `job_id` wrote, if any started; else the coordinator's own log. `folder` is the options'.
-std::filesystem::path log_of_job(const std::filesystem::path& folder, const std::string& job_id);
 
 // The folder of this executable.
 std::filesystem::path program_folder();

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "client/hub_name.h"
+#include "common/base/output_lock.h"
+#include "common/config/output_check.h"
 #include "common/dataset/data_files.h"
 
 namespace equipoise {
@@ -24,16 +26,6 @@ bool has_safetensors(const fs::path& folder) {
     if (entry.path().extension() == ".safetensors") return true;
   }
   return false;
-}
-
-void check_output(const JobConfig& job) {
-  std::error_code ignored;
-  if (fs::exists(job.output, ignored) && !fs::is_directory(job.output, ignored)) {
-    refuse("output", job.output, "is not a folder");
-  }
-  if (!job.overwrite && fs::exists(job.output / "metrics.jsonl", ignored)) {
-    refuse("output", job.output, "holds a run already; --overwrite replaces it, --output names another folder");
-  }
 }
 
 void check_data_files(const std::string& field, const std::vector<DataFile>& files) {
@@ -97,7 +89,9 @@ void check_job_inputs(const JobConfig& job) {
   if (job.data.validation) check_data("data.validation", *job.data.validation);
   check_data_files("data.validation_files", job.data.validation_files);
   if (job.data.test) check_readable_file("data.test", *job.data.test);
-  check_output(job);
+  OutputLock::check_free({.field = "output", .path = job.output});
+  check_output_place(job);
+  check_output_free(job);
 }
 
 }  // namespace equipoise

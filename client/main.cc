@@ -1,5 +1,8 @@
 #include "client/command_line/run_command.h"
+#include "client/standard_output.h"
 
 int main(int argc, char** argv) {
+  equipoise::open_standard_descriptors();
+  equipoise::StandardOutput output;
   return static_cast<int>(equipoise::run_command({argv + 1, argv + argc}, equipoise::standard_console()));
 }

@@ -32,7 +32,10 @@ class PrivateService::Listening {
 
 PrivateService::PrivateService(const std::string& log_level)
     : interrupts_([this] { interrupt(); }),
-      coordinator_({program_folder() / "equipoise-coordinator", folder_.path(), log_level},
+      coordinator_({.program = program_folder() / "equipoise-coordinator",
+                    .folder = folder_.path(),
+                    .log_level = log_level,
+                    .setting = folder_.mpirun_setting()},
                    [this] { return interrupted(); }) {}
 
 void PrivateService::interrupt() {
@@ -54,8 +57,8 @@ v1::TrainingJob PrivateService::run(const v1::JobSpec& spec, ProgressDisplay& di
   // What is wrong with the input stands in the reason; no log says more.
   const v1::TrainingJob& job = followed.job;
   const bool log_helps = job.state() == v1::JOB_STATE_FAILED && job.failure_kind() != v1::FAILURE_KIND_INVALID_INPUT;
-  if (!log_helps) folder_.discard();
-  require_success(followed, log_helps ? "log: " + log_of_job(folder_.path(), job.id()).string() : "");
+  require_success(followed,
+                  log_helps ? "log: " + keep_logs(spec.output(), job.id()).string() + folder_.room_advice() : "");
   return job;
 }
 
@@ -65,15 +68,24 @@ FollowedJob PrivateService::follow(const v1::JobSpec& spec, JobInbox& inbox, Pro
     v1::CreateTrainingJobRequest request;
     *request.mutable_spec() = spec;
     const v1::TrainingJob job = connection.create_job(request);
-    folder_.keep();
     return follow_job(connection, job.id(), display, inbox, OnInterrupt::kCancelJob);
   } catch (const CoordinatorUnreachable& error) {
     // It is ours: that it is gone is no fault of the user's.
     const std::string end = coordinator_.end();
     throw PeerError(std::string("the private coordinator ") +
                     (end.empty() ? "does not answer" : "ended (" + end + ")") +
-                    "; log: " + coordinator_.log().string());
+                    "; log: " + keep_logs(spec.output(), "").string() + folder_.room_advice());
   }
+}
+
+std::filesystem::path PrivateService::keep_logs(const std::filesystem::path& output, const std::string& job_id) {
+  std::vector<std::filesystem::path> files = {coordinator_.log()};
+  const std::filesystem::path ranks = folder_.path() / "state" / "logs" / job_id;
+  std::error_code ignored;
+  for (const auto& file : std::filesystem::recursive_directory_iterator(ranks, ignored)) {
+    if (file.is_regular_file(ignored)) files.push_back(file.path());
+  }
+  return folder_.keep_logs(output / "failure", files);
 }
 
 }  // namespace equipoise

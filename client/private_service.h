@@ -1,6 +1,7 @@
 // A coordinator of our own, and jobs that are run on it to their end, one after the other.
 #pragma once
 
+#include <filesystem>
 #include <mutex>
 #include <string>
 
@@ -22,7 +23,7 @@ class PrivateService {
   explicit PrivateService(const std::string& log_level);
 
   // The job, succeeded. `spec` is for the coordinator to launch. Throws CommandError if it did not succeed, with the
-  // place of a log that helps, which then stays; what Connection throws; PeerError if the coordinator is gone.
+  // place of a log that helps, OUTPUT/failure; what Connection throws; PeerError if the coordinator is gone.
   v1::TrainingJob run(const v1::JobSpec& spec, ProgressDisplay& display);
 
  private:
@@ -31,6 +32,8 @@ class PrivateService {
 
   void interrupt();
   bool interrupted();
+  // Beside what the run has left; all jobs' logs if `job_id` is empty.
+  std::filesystem::path keep_logs(const std::filesystem::path& output, const std::string& job_id);
   FollowedJob follow(const v1::JobSpec& spec, JobInbox& inbox, ProgressDisplay& display);
 
   std::mutex mutex_;

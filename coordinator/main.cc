@@ -49,6 +49,12 @@ bool follow_parent(pid_t parent) {
   return getppid() == parent;
 }
 
+// Nobody is left who would.
+void remove_quietly(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+}
+
 void announce(const std::filesystem::path& file, const CoordinatorServer& server) {
   const nlohmann::json content = {{"address", server.address()},
                                   {"metrics", server.metrics_address()},
@@ -87,7 +93,9 @@ int main(int argc, char** argv) {
     const sigset_t stop_signals = block_stop_signals();
     set_up_log(options->log_level);
     if (options->exit_with_parent && !follow_parent(parent)) return 0;
-    return serve(*options, stop_signals);
+    const int code = serve(*options, stop_signals);
+    if (options->private_folder && getppid() != parent) remove_quietly(*options->private_folder);
+    return code;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "equipoise-coordinator: %s\n", error.what());
     return kCannotBegin;

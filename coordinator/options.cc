@@ -16,7 +16,7 @@ struct Texts {
   std::string listen = "127.0.0.1:7443";
   std::string metrics_listen = "127.0.0.1:9464";
   std::string state = "./equipoise-state";
-  std::string announce, mpirun = "mpirun", worker, hostfile, advertise;
+  std::string announce, mpirun = "mpirun", worker, hostfile, advertise, private_folder;
   std::string log_level = "info";
   int max_running_jobs = 1;
   bool allocation = false;
@@ -45,6 +45,8 @@ void declare(CLI::App& app, Texts& texts) {
       ->capture_default_str();
   app.add_flag("--insecure", texts.insecure, "Listen where other machines can connect, without TLS");
   app.add_flag("--exit-with-parent", texts.exit_with_parent, "Stop when the process that started this one ends");
+  app.add_option("--private-folder", texts.private_folder,
+                 "Folder to remove at the end if the process that started this one has ended before");
   app.add_option("--log-level", texts.log_level, "What to log to standard error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
@@ -102,6 +104,7 @@ Options options_of(const Texts& texts) {
   check_reachable(rank_address_settings(options.server), options.server.listen);
   options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
   if (!texts.announce.empty()) options.announce = texts.announce;
+  if (!texts.private_folder.empty()) options.private_folder = std::filesystem::absolute(texts.private_folder);
   options.exit_with_parent = texts.exit_with_parent;
   options.log_level = texts.log_level;
   return options;

@@ -12,6 +12,7 @@ namespace equipoise::coordinator {
 struct Options {
   ServerSettings server;
   std::optional<std::filesystem::path> announce;
+  std::optional<std::filesystem::path> private_folder;  // to be removed by an orphan
   bool exit_with_parent = false;
   std::string log_level = "info";
 };

@@ -141,6 +141,8 @@ int run(const std::function<void()>& work) {
 int main(int argc, char** argv) {
   // A rank never outlives the launcher that started it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // Nor does it end because nobody reads its log any more.
+  signal(SIGPIPE, SIG_IGN);
 
   equipoise::WorkerOptions options;
   equipoise::EvaluationFiles files;

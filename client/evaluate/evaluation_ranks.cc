@@ -30,7 +30,7 @@ ProgramStart mpirun_of(const EvaluationRanks& ranks) {
                   ranks.pairs.string(), "--summary", (ranks.folder / "summary.json").string(), "--progress",
                   (ranks.folder / "progress.json").string()});
   return {.command = std::move(command),
-          .environment = {},
+          .environment = {ranks.setting},
           .removed = variables_hidden_from_mpirun(Allocation::kIgnored),
           .stdout_file = ranks.folder / "stdout.log",
           .stderr_file = ranks.folder / "stderr.log"};
@@ -50,8 +50,7 @@ void check_end(const EvaluationRanks& ranks, int exit_code) {
   const std::string complaint = first_complaint_of(log, ranks.worker.filename().string());
   if (!complaint.empty() && exit_code == static_cast<int>(ExitCode::kBadInput)) throw std::invalid_argument(complaint);
   const std::string reason = complaint.empty() ? last_telling_line_of(log) : complaint;
-  throw PeerError((reason.empty() ? "the ranks ended with exit code " + std::to_string(exit_code) : reason) +
-                  "; log: " + log.string());
+  throw PeerError(reason.empty() ? "the ranks ended with exit code " + std::to_string(exit_code) : reason);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "client/connection/job_inbox.h"
 #include "client/evaluate/evaluation_display.h"
@@ -12,6 +13,7 @@ struct EvaluationRanks {
   std::filesystem::path worker;  // equipoise-worker
   int workers = 1;
   std::filesystem::path folder;  // private; holds request.yaml, receives summary.json, progress.json and the logs
+  std::string setting;           // NAME=value for mpirun's environment
   std::filesystem::path pairs;   // exists; receives a line per pair
 };
 

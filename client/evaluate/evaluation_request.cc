@@ -96,15 +96,22 @@ void check_setting(const std::string& setting) {
 void check_output(const v1::JobSpec& spec) {
   const fs::path output = spec.output();
   std::error_code ignored;
+  if (!fs::is_directory(output.parent_path(), ignored)) {
+    throw std::invalid_argument("--output: " + output.parent_path().string() + " is not a folder");
+  }
+  for (const std::string& folder : {spec.model().path(), spec.model().adapter(), spec.model().reference()}) {
+    if (folder.empty() || !fs::equivalent(output.parent_path(), folder, ignored)) continue;
+    throw std::invalid_argument("--output: " + output.string() + " is a file of the model in " + folder);
+  }
+  // A folder of data is all of its files.
+  if (fs::equivalent(output.parent_path(), spec.data().train(), ignored)) {
+    throw std::invalid_argument("--output: " + output.string() + " is in the folder of --data");
+  }
   if (!fs::exists(output, ignored)) return;
   if (!fs::is_regular_file(output, ignored))
     throw std::invalid_argument("--output: " + output.string() + " is not a file");
   if (fs::equivalent(output, data_path(spec), ignored)) {
     throw std::invalid_argument("--output: " + output.string() + " is the file of --data");
-  }
-  for (const std::string& folder : {spec.model().path(), spec.model().adapter(), spec.model().reference()}) {
-    if (folder.empty() || !fs::equivalent(output.parent_path(), folder, ignored)) continue;
-    throw std::invalid_argument("--output: " + output.string() + " is a file of the model in " + folder);
   }
 }
 

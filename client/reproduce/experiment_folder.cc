@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/durable_file.h"
+#include "common/base/output_lock.h"
 #include "common/base/quoted_text.h"
 
 namespace equipoise::reproduce {
@@ -17,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kMark = "fingerprint";
-constexpr std::array kEntries{"data", "models", "runs", "report"};
+constexpr std::array kEntries{"data", "models", "runs", "report", kOutputLockName};
 
 }  // namespace
 

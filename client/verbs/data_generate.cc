@@ -4,6 +4,7 @@
 #include "client/data/survey_generator.h"
 #include "client/data/survey_pairs.h"
 #include "client/report/survey_table.h"
+#include "common/base/output_lock.h"
 
 namespace equipoise {
 namespace {
@@ -14,6 +15,8 @@ struct GenerateFlags {
 };
 
 void generate(const GenerateFlags& flags, const Console& console) {
+  const OutputLock lock =
+      OutputLock::beside({.field = "FILE.jsonl", .path = flags.file}, {.program = "equipoise data generate"});
   const Survey survey = generate_survey(flags.survey);
   write_opinionqa(flags.file, survey);
   // A divided group has no majority.

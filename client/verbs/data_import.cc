@@ -1,4 +1,5 @@
 #include <memory>
+#include <optional>
 
 #include "client/command_line/preference_flags.h"
 #include "client/command_line/verb.h"
@@ -7,6 +8,7 @@
 #include "client/data/survey_import.h"
 #include "client/report/preference_table.h"
 #include "client/report/survey_table.h"
+#include "common/base/output_lock.h"
 
 namespace equipoise {
 namespace {
@@ -59,7 +61,17 @@ void add_pair_options(CLI::App& format, ImportFlags& flags, const std::string& d
   format.add_flag("--omit-group", flags.omit_group, "Do not name the group in the prompt");
 }
 
+OutputLock locked(const std::string& flag, const std::string& path) {
+  return OutputLock::beside({.field = flag, .path = path}, {.program = "equipoise data import"});
+}
+
+// Of the folder that a survey becomes two files in.
+OutputLock locked_folder(const std::string& path) {
+  return OutputLock::of_folder({.field = "--output", .path = path}, {.program = "equipoise data import"});
+}
+
 void import_opinionqa_file(const ImportFlags& flags, const Console& console) {
+  const OutputLock lock = locked_folder(flags.output);
   report(import_opinionqa(flags.file, flags.output, flags.pair_options()), console);
 }
 
@@ -91,6 +103,7 @@ void import_globalopinionqa_file(const ImportFlags& flags, const Console& consol
     throw std::invalid_argument("--all-groups and --group are given, expected one of them");
   }
   if (!flags.all_groups && options.groups.empty()) options.groups = {kPaperCountries.begin(), kPaperCountries.end()};
+  const OutputLock lock = locked_folder(flags.output);
   const GlobalOpinions opinions = read_globalopinionqa(flags.file);
   report(write_survey_pairs(make_survey_pairs(opinions.survey, options), flags.output), console);
   console.out << left_out(opinions);
@@ -119,6 +132,12 @@ void import_preference_files(const PreferenceImportFlags& flags, const Console& 
   PreferenceOutput output = flags.options;
   output.train = flags.output;
   if (!flags.validation.empty()) output.validation = flags.validation;
+  const OutputLock train_lock = locked("--output", flags.output);
+  std::optional<OutputLock> validation_lock;
+  // One file for both is refused where they are written.
+  const bool is_another = output.validation && std::filesystem::weakly_canonical(*output.validation) !=
+                                                   std::filesystem::weakly_canonical(output.train);
+  if (is_another) validation_lock.emplace(locked("--validation", flags.validation));
   const PreferenceCounts counts = import_preferences(flags.input.paths(), flags.input.settings(), output);
   console.out << preference_table(counts, console.colors, console.glyphs) << "\n"
               << counts.train << " pairs: " << flags.output << "\n";

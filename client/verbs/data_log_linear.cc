@@ -4,6 +4,7 @@
 
 #include "client/command_line/verb.h"
 #include "client/data/log_linear_files.h"
+#include "common/base/output_lock.h"
 
 namespace equipoise {
 namespace {
@@ -45,6 +46,8 @@ void write_files(const LogLinearFlags& flags, const Console& console) {
   options.train.group_sizes_K = flags.sizes;
   if (flags.responses == "uneven") options.train.responses = log_linear::Responses::kUneven;
   if (flags.preferring == "bradley_terry") options.train.preferring = log_linear::Preferring::kBradleyTerry;
+  const OutputLock lock =
+      OutputLock::of_folder({.field = "DIR", .path = flags.folder}, {.program = "equipoise data log-linear"});
   const LogLinearFiles files = write_log_linear_files(options, flags.folder);
   console.out << "train:      " << files.train.string() << "\nvalidation: " << files.validation.string()
               << "\ntest:       " << files.test.string() << "\njob:        " << files.job.string() << "\n";

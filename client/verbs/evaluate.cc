@@ -10,6 +10,7 @@
 #include "client/private_folder.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
+#include "common/base/output_lock.h"
 #include "common/config/job_file.h"
 
 namespace equipoise {
@@ -34,6 +35,8 @@ void evaluate(const EvaluationFlags& flags, const Console& console) {
   PrivateFolder folder;
   const v1::JobSpec request = evaluation_request(flags, folder.path());
   write_durably(folder.path() / "request.yaml", job_spec_to_yaml(request));
+  const OutputLock lock =
+      OutputLock::beside({.field = "--output", .path = request.output()}, {.program = "equipoise evaluate"});
   // Made now, so that a place where nothing can be written is found before the models are read.
   DurableFile output(request.output());
   std::optional<EvaluationDisplay> display;
@@ -42,11 +45,13 @@ void evaluate(const EvaluationFlags& flags, const Console& console) {
     run_evaluation_ranks({.worker = program_folder() / "equipoise-worker",
                           .workers = flags.workers,
                           .folder = folder.path(),
+                          .setting = folder.mpirun_setting(),
                           .pairs = output.path_aside()},
                          inbox, display ? &*display : nullptr);
-  } catch (const PeerError&) {
-    folder.keep();  // the log says more
-    throw;
+  } catch (const PeerError& failure) {
+    const std::filesystem::path logs =
+        folder.keep_logs(request.output() + ".failure", {folder.path() / "stderr.log", folder.path() / "stdout.log"});
+    throw PeerError(failure.what() + ("; log: " + (logs / "stderr.log").string()) + folder.room_advice());
   }
   const EvaluationSummary summary = read_evaluation_summary(folder.path() / "summary.json");
   output.commit();

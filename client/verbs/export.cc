@@ -16,6 +16,7 @@
 #include "client/job_inputs.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
+#include "common/base/output_lock.h"
 #include "common/process/program_log.h"
 
 namespace equipoise {
@@ -93,6 +94,7 @@ void export_model(const ExportFlags& flags, const Console& console) {
   check_model_folder("--model", flags.model);
   check_adapter_folder("--adapter", flags.adapter);
   const fs::path output = checked_output(flags.output);
+  const OutputLock lock = OutputLock::beside({.field = "--output", .path = output}, {.program = "equipoise export"});
   const WorkFolder work(output);
   run_merge(flags, work);
   std::error_code error;

@@ -2,11 +2,14 @@
 
 #include "client/command_line/verb.h"
 #include "client/model/model_init.h"
+#include "common/base/output_lock.h"
 
 namespace equipoise {
 namespace {
 
 void init(const ModelInitOptions& options, const Console& console) {
+  const OutputLock lock =
+      OutputLock::beside({.field = "DIR", .path = options.folder}, {.program = "equipoise model init"});
   const ModelInitResult result = init_gemma(options);
   console.out << options.folder.string() << ": Gemma with " << result.parameters << " parameters, " << result.vocab_size
               << " tokens, random weights\n";

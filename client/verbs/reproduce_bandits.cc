@@ -7,6 +7,7 @@
 #include "client/report/claims_text.h"
 #include "client/reproduce/bandit_report.h"
 #include "client/table/number_format.h"
+#include "common/base/output_lock.h"
 
 namespace equipoise {
 namespace {
@@ -34,6 +35,8 @@ std::vector<std::string> scenario_names() {
 void reproduce_bandits(BanditFlags flags, const Console& console) {
   flags.options.features = log_linear::parse_feature_map(flags.features);
   reproduce::check_report_folder(flags.output, reproduce::bandit_report_names());
+  const OutputLock lock =
+      OutputLock::beside({.field = "--output", .path = flags.output}, {.program = "equipoise reproduce"});
   const auto begin = std::chrono::steady_clock::now();
   const reproduce::BanditResults results = run_bandits(flags.options, flags.jobs, progress_on(console));
   const std::vector<reproduce::Claim> claims = judge_bandits(results);

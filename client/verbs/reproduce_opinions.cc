@@ -14,6 +14,7 @@
 #include "client/reproduce/opinion_runner.h"
 #include "client/reproduce/run_display.h"
 #include "client/table/number_format.h"
+#include "common/base/output_lock.h"
 #include "common/base/quoted_text.h"
 
 namespace equipoise {
@@ -133,6 +134,9 @@ reproduce::OpinionResults run_all(const OpinionFlags& flags, const Console& cons
 }
 
 void reproduce_opinions(const OpinionFlags& flags, const Console& console) {
+  const OutputLock lock =
+      OutputLock::of_folder({.field = "--output", .path = flags.output},
+                            {.program = "equipoise reproduce", .job = "", .admits_runs_inside = true});
   const auto begin = std::chrono::steady_clock::now();
   const reproduce::OpinionResults results = run_all(flags, console);
   const std::vector<reproduce::Claim> claims = judge_opinions(results);

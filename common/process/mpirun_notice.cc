@@ -78,6 +78,8 @@ constexpr std::array kRules{
          "Open MPI's daemon on a host ended before it had connected back: check the firewalls, and Open MPI there"},
     Rule{R"(daemons could not be ordered to)", NoticeWeight::kConsequence, "a host could not be told to end its ranks"},
     // Room and limits.
+    Rule{R"(call to mkdir was unable to create the desired directory: Directory: (\S+) Error: (.+?) Please check)",
+         NoticeWeight::kCause, "mpirun cannot make its folder $1: $2; set TMPDIR to another folder"},
     Rule{
         R"(not enough space for (\S+) \(the shared-memory backing file\).*Local [Hh]ost: (\S+) .*Space Available: (\S+))",
         NoticeWeight::kCause,
@@ -164,6 +166,10 @@ MpirunNotice read_notice(std::span<const std::string_view> lines) {
   }
   const bool is_warning = block.starts_with("WARN") || block.find("job will continue") != std::string::npos;
   return {is_warning ? NoticeWeight::kWarning : NoticeWeight::kCause, general_text(lines)};
+}
+
+bool is_lack_of_room(std::string_view line) {
+  return is_mpirun_chatter(line) && line.find("OUT-OF-RESOURCE") != std::string_view::npos;
 }
 
 std::string explained_line(std::string_view line) {

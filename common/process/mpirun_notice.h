@@ -30,5 +30,7 @@ std::string explained_line(std::string_view line);
 // Whether Open MPI wrote the line outside of its blocks: counts, signals, stack traces and its own error log
 // ("[host:pid] ..."), none of which says what to do.
 bool is_mpirun_chatter(std::string_view line);
+// Chatter that comes of a full file system. Ranks may run all the same.
+bool is_lack_of_room(std::string_view line);
 
 }  // namespace equipoise

@@ -51,6 +51,8 @@ class LogReading {
       is_in_block_ = !is_in_block_;
     } else if (is_in_block_) {
       block_.push_back(line);
+    } else if (is_lack_of_room(line)) {
+      room_ = "mpirun found no room for its files: free some in TMPDIR, or set it to another folder";
     } else if (has_letters(line) && !is_news(line)) {
       read_said(line);
     }
@@ -58,7 +60,7 @@ class LogReading {
 
   std::string reason() {
     if (!block_.empty()) keep(read_notice(block_));  // its end was cut off
-    for (const std::string* text : {&said_, &cause_, &warning_, &consequence_}) {
+    for (const std::string* text : {&said_, &cause_, &room_, &warning_, &consequence_}) {
       if (!text->empty()) return *text;
     }
     return chatter_;
@@ -87,7 +89,7 @@ class LogReading {
 
   bool is_in_block_ = false;
   std::vector<std::string_view> block_;
-  std::string said_, cause_, warning_, consequence_, chatter_;
+  std::string said_, cause_, room_, warning_, consequence_, chatter_;
 };
 
 }  // namespace

@@ -38,9 +38,11 @@ bool has_attempt(const JobRecord& record) {
 
 }  // namespace
 
-AttemptSupervisor::AttemptSupervisor(SupervisorSettings settings, JobTable& table, Launcher& launcher, Entropy& entropy)
+AttemptSupervisor::AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs,
+                                     Launcher& launcher, Entropy& entropy)
     : settings_(settings),
       table_(table),
+      outputs_(outputs),
       launcher_(launcher),
       entropy_(entropy),
       slots_(settings_.hosts, settings_.most_workers) {
@@ -61,6 +63,7 @@ void AttemptSupervisor::recover() {
       job.set_revision(job.revision() + kRevisionLeap);
       read_progress(job);
     });
+    if (!is_final(record.job.state())) outputs_.take_again(record.job);
   }
 }
 
@@ -81,6 +84,7 @@ void AttemptSupervisor::tick() {
   if (!is_shutting_down_) launch_queued(now);
   schedule_ends(now);
   end_due(now);
+  give_back_outputs();
 }
 
 void AttemptSupervisor::forgive_pause(SteadyTime now) {
@@ -210,6 +214,17 @@ void AttemptSupervisor::end_due(SteadyTime now) {
       attempt.was_killed = true;
       attempt.kill_at = now + settings_.terminate_grace;
     }
+  }
+}
+
+// A job that has succeeded has written all; of another one the processes may still write.
+void AttemptSupervisor::give_back_outputs() {
+  for (const std::string& id : outputs_.jobs()) {
+    const bool is_known = table_.contains(id);
+    if (is_known && !is_final(table_.find(id).job.state())) continue;
+    const bool is_whole = is_known && table_.find(id).job.state() == v1::JOB_STATE_SUCCEEDED;
+    const bool is_written = std::ranges::any_of(attempts_, [&](const auto& entry) { return entry.first.job_id == id; });
+    if (is_whole || !is_written) outputs_.give_back(id);
   }
 }
 

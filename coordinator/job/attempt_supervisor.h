@@ -11,6 +11,7 @@
 #include "common/config/job_config.h"
 #include "coordinator/job/entropy.h"
 #include "coordinator/job/job_table.h"
+#include "coordinator/job/output_folders.h"
 #include "coordinator/job/slot_account.h"
 #include "coordinator/launch/launcher.h"
 
@@ -33,7 +34,8 @@ struct SupervisorSettings {
 class AttemptSupervisor {
  public:
   // What a crash left STARTING, RUNNING or CANCELLING becomes final here. All outlive it.
-  AttemptSupervisor(SupervisorSettings settings, JobTable& table, Launcher& launcher, Entropy& entropy);
+  AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs, Launcher& launcher,
+                    Entropy& entropy);
 
   // Throws std::invalid_argument where a job of so many ranks can never be launched.
   void check_fits(int workers) const;
@@ -72,10 +74,12 @@ class AttemptSupervisor {
   void forget(const AttemptKey& key);
   void schedule_ends(SteadyTime now);
   void end_due(SteadyTime now);
+  void give_back_outputs();
   std::optional<std::chrono::seconds> grace_of(const AttemptKey& key);
 
   const SupervisorSettings settings_;
   JobTable& table_;
+  OutputFolders& outputs_;
   Launcher& launcher_;
   Entropy& entropy_;
   SlotAccount slots_;

@@ -7,6 +7,7 @@
 #include "coordinator/job/entropy.h"
 #include "coordinator/job/job_desk.h"
 #include "coordinator/job/job_table.h"
+#include "coordinator/job/output_folders.h"
 #include "coordinator/job/rank_desk.h"
 #include "coordinator/launch/launcher.h"
 
@@ -15,6 +16,7 @@ namespace equipoise::coordinator {
 struct ControllerSettings {
   JobLimits limits;
   SupervisorSettings supervisor;
+  OutputSettings outputs;
 };
 
 // What the core needs of the world; all of it outlives the core.
@@ -32,8 +34,9 @@ class JobController {
   // Reads the jobs, and ends those whose attempt was lost with an earlier coordinator.
   JobController(const ControllerSettings& settings, const Surroundings& world)
       : table_(world.clock, world.store, world.metrics),
-        attempts_(settings.supervisor, table_, world.launcher, world.entropy),
-        people_(settings.limits, table_, attempts_, world.entropy),
+        outputs_(settings.outputs),
+        attempts_(settings.supervisor, table_, outputs_, world.launcher, world.entropy),
+        people_(settings.limits, table_, outputs_, attempts_, world.entropy),
         ranks_(table_, settings.supervisor.lease) {}
 
   JobDesk& people() { return people_; }
@@ -42,6 +45,7 @@ class JobController {
 
  private:
   JobTable table_;
+  OutputFolders outputs_;
   AttemptSupervisor attempts_;
   JobDesk people_;
   RankDesk ranks_;

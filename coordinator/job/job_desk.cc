@@ -79,9 +79,11 @@ v1::GroupWeightRecord history_record(const StepRecord& step, const WeightOwner& 
 
 }  // namespace
 
-JobDesk::JobDesk(JobLimits limits, JobTable& table, const AttemptSupervisor& supervisor, Entropy& entropy)
+JobDesk::JobDesk(JobLimits limits, JobTable& table, OutputFolders& outputs, const AttemptSupervisor& supervisor,
+                 Entropy& entropy)
     : limits_(limits),
       table_(table),
+      outputs_(outputs),
       supervisor_(supervisor),
       entropy_(entropy),
       tokens_(table.store().signing_key()) {}
@@ -134,6 +136,7 @@ v1::TrainingJob JobDesk::create(const v1::CreateTrainingJobRequest& request) {
   const JobConfig config = make_job_config(request.spec());
   if (config.launch.mode == LaunchMode::kCoordinator) supervisor_.check_fits(config.launch.workers.value_or(1));
   check_room();
+  outputs_.check(config);
 
   v1::TrainingJob job;
   *job.mutable_spec() = request.spec();
@@ -147,7 +150,13 @@ v1::TrainingJob JobDesk::create(const v1::CreateTrainingJobRequest& request) {
   job.set_revision(1);
   std::optional<AnsweredRequest> answered;
   if (!request.request_id().empty()) answered = {.request_id = request.request_id(), .digest = digest, .answer = job};
-  table_.insert(job, answered);
+  outputs_.take(job);
+  try {
+    table_.insert(job, answered);
+  } catch (...) {
+    outputs_.give_back(job.id());
+    throw;
+  }
   return job;
 }
 

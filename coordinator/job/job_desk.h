@@ -8,6 +8,7 @@
 #include "coordinator/job/attempt_supervisor.h"
 #include "coordinator/job/entropy.h"
 #include "coordinator/job/job_table.h"
+#include "coordinator/job/output_folders.h"
 #include "coordinator/job/page_token.h"
 #include "equipoise/v1/training.pb.h"
 
@@ -25,7 +26,8 @@ struct JobLimits {
 // thread-safe.
 class JobDesk {
  public:
-  JobDesk(JobLimits limits, JobTable& table, const AttemptSupervisor& supervisor, Entropy& entropy);
+  JobDesk(JobLimits limits, JobTable& table, OutputFolders& outputs, const AttemptSupervisor& supervisor,
+          Entropy& entropy);
 
   v1::TrainingJob create(const v1::CreateTrainingJobRequest& request);
   const v1::TrainingJob& get(const std::string& id) { return table_.find(id).job; }
@@ -41,6 +43,7 @@ class JobDesk {
 
   const JobLimits limits_;
   JobTable& table_;
+  OutputFolders& outputs_;
   const AttemptSupervisor& supervisor_;
   Entropy& entropy_;
   const PageTokens tokens_;

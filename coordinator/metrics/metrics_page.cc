@@ -1,5 +1,6 @@
 #include "coordinator/metrics/metrics_page.h"
 
+#include <CivetServer.h>
 #include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -7,12 +8,39 @@
 #include <chrono>
 #include <memory>
 #include <stop_token>
+#include <string_view>
 #include <thread>
 
 namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kThreads = 2;
+constexpr std::string_view kPath = "/metrics";
+constexpr int kAnsweredHere = 1, kAnsweredByHandler = 0;  // what civetweb makes of a callback's result
+
+// Without a body, as an answer to HEAD has none and the others need none.
+int answer(mg_connection* connection, const char* status, const char* headers) {
+  mg_printf(connection, "HTTP/1.1 %s\r\n%sContent-Length: 0\r\nConnection: close\r\n\r\n", status, headers);
+  return kAnsweredHere;
+}
+
+// Before prometheus-cpp's handler, which knows GET alone and calls everything else, HEAD too, not found.
+int begin_request(mg_connection* connection) {
+  const mg_request_info& request = *mg_get_request_info(connection);
+  const std::string_view method(request.request_method);
+  if (request.local_uri == nullptr || request.local_uri != kPath) return answer(connection, "404 Not Found", "");
+  if (method == "GET") return kAnsweredByHandler;
+  if (method == "OPTIONS") return answer(connection, "204 No Content", "Allow: GET, HEAD, OPTIONS\r\n");
+  if (method != "HEAD") return answer(connection, "405 Method Not Allowed", "Allow: GET, HEAD, OPTIONS\r\n");
+  mg_printf(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n");
+  return kAnsweredHere;
+}
+
+CivetCallbacks make_callbacks() {
+  CivetCallbacks callbacks;
+  callbacks.begin_request = begin_request;
+  return callbacks;
+}
 
 void connect_once(const std::string& host, int port) {
   const std::string bare = host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
@@ -32,7 +60,10 @@ void connect_once(const std::string& host, int port) {
 
 MetricsPage::MetricsPage(const std::string& address, const std::shared_ptr<prometheus::Registry>& registry)
     : host_(address.substr(0, address.rfind(':'))),
-      exposer_(std::make_unique<prometheus::Exposer>(address, kThreads)),
+      exposer_([&] {
+        const CivetCallbacks callbacks = make_callbacks();
+        return std::make_unique<prometheus::Exposer>(address, kThreads, &callbacks);
+      }()),
       port_(exposer_->GetListeningPorts().front()) {
   exposer_->RegisterCollectable(registry);
 }

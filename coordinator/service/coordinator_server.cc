@@ -53,7 +53,11 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   launcher_ = std::make_unique<MpirunLauncher>(launch, [this](const LaunchExit& exit) { shared_->note_exit(exit); });
   const Surroundings world{
       .clock = clock, .entropy = entropy, .store = store_, .metrics = metrics_, .launcher = *launcher_};
-  controller_ = std::make_unique<JobController>(settings.controller, world);
+  ControllerSettings controller = settings.controller;
+  const bool is_local = !settings.hostfile && settings.allocation == Allocation::kIgnored;
+  controller.outputs = {.ranks_run = is_local ? RanksRun::kOnThisMachine : RanksRun::kElsewhere,
+                        .state = settings.state};
+  controller_ = std::make_unique<JobController>(controller, world);
   shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);
   job_service_ = std::make_unique<TrainingJobService>(*shared_, metrics_);
   worker_service_ = std::make_unique<WorkerService>(*shared_, metrics_);

@@ -9,7 +9,6 @@
 
 #include "client/connection/connection.h"
 #include "client/exit_code.h"
-#include "client/private_folder.h"
 #include "tests/client/temporary_folder.h"
 
 namespace equipoise {
@@ -36,6 +35,7 @@ TEST(CoordinatorProcess, EndsWithTheProcessThatStartedIt) {
   EXPECT_EQ(poll(&end, 1, kFarTooLongMs), 1);
   EXPECT_NE(end.revents & POLLHUP, 0);
   close(pipe_ends[0]);
+  EXPECT_FALSE(std::filesystem::exists(folder.path()));  // nobody else would have removed it
 }
 
 TEST(CoordinatorProcess, ServesUntilItIsStopped) {
@@ -73,22 +73,6 @@ TEST(CoordinatorProcess, GivesUpStartingWhenAsked) {
   } catch (const CommandError& error) {
     EXPECT_EQ(error.code(), ExitCode::kInterrupted);
   }
-}
-
-TEST(PrivateFolder, IsGoneAtTheEndUnlessItIsKept) {
-  std::filesystem::path gone;
-  std::filesystem::path kept;
-  {
-    PrivateFolder first;
-    PrivateFolder second;
-    second.keep();
-    gone = first.path();
-    kept = second.path();
-    EXPECT_EQ(std::filesystem::status(gone).permissions(), std::filesystem::perms::owner_all);
-  }
-  EXPECT_FALSE(std::filesystem::exists(gone));
-  EXPECT_TRUE(std::filesystem::exists(kept));
-  std::filesystem::remove_all(kept);
 }
 
 }  // namespace

@@ -49,8 +49,9 @@ Digest state_digest(const log_linear::ThetaUpdate& theta) {
 
 class LogLinearRun {
  public:
-  LogLinearRun(const RunContext& context, const JobConfig& config)
-      : context_(context), config_(config), data_(load_data()), started_(start()) {
+  // `output`: of rank 0; null on the others.
+  LogLinearRun(const RunContext& context, const JobConfig& config, std::unique_ptr<RunOutput> output)
+      : context_(context), config_(config), output_(std::move(output)), data_(load_data()), started_(start()) {
     if (data_.validation) validation_.emplace(data_, config.loss, context.host);
   }
 
@@ -60,17 +61,19 @@ class LogLinearRun {
     const AttemptId& attempt = context_.registration.attempt;
     const auto weights = weight_sync();
     if (is_first()) {
-      prepare_output(config_, context_.registration.spec, plan_);
+      output_->prepare(context_.registration.spec, plan_);
       report_ = std::make_unique<LogLinearReport>(LogLinearReport::Parts{.client = context_.client,
                                                                          .log = context_.log,
                                                                          .attempt = attempt,
                                                                          .config = config_,
                                                                          .data = data_,
                                                                          .weights = *weights});
+      output_->watch("metrics.jsonl");
     }
     LogLinearStep step(config_, data_, plan_, context_.host, *weights);
     const TrainingEnd end = train(step, *weights);
     save(end.final_step, step);
+    output_.reset();
     finish_rank(context_.client, attempt, context_.host.info().rank, end, state_digest(step.theta()));
   }
 
@@ -130,6 +133,7 @@ class LogLinearRun {
       step.run(t);
       context_.heartbeat.set_step(t + 1);
       if (report_) report_->step_done(t + 1, step);
+      if (output_) output_->check();
       if (!is_evaluation_step(t + 1)) continue;
       const auto stop = evaluate(t + 1, step);
       if (stop && t + 1 < plan_.end_step) end = {.final_step = t + 1, .stopped_early = stop};
@@ -156,14 +160,17 @@ class LogLinearRun {
   void save(std::int64_t final_step, const LogLinearStep& step) {
     if (!report_) return;
     context_.heartbeat.set_phase("saving");
+    output_->check_now();
     report_->finish(final_step, step);
-    discard_previous_run(config_);
+    output_->watch("final");
+    output_->discard_previous();
     const std::span<const double> theta_D = step.theta().theta_D();
     if (rewards_) report_->tested(final_step, rewards_->report(theta_D), theta_D);
   }
 
   const RunContext& context_;
   const JobConfig& config_;
+  std::unique_ptr<RunOutput> output_;                   // rank 0
   std::optional<log_linear::RewardEvaluator> rewards_;  // of data.test
   LogLinearData data_;
   StartedTraining started_;
@@ -177,8 +184,11 @@ class LogLinearRun {
 
 void run_log_linear(const RunContext& context) {
   const JobConfig config = make_job_config(context.registration.spec);
-  if (context.host.info().rank == 0) check_output(config);
-  LogLinearRun(context, config).run();
+  std::unique_ptr<RunOutput> output;
+  if (context.host.info().rank == 0) {
+    output = std::make_unique<RunOutput>(config, context.registration.attempt.job_id);
+  }
+  LogLinearRun(context, config, std::move(output)).run();
 }
 
 }  // namespace equipoise

@@ -1,104 +1,89 @@
 #include "worker/train/run_output.h"
 
-#include <unistd.h>
+#include <sys/stat.h>
 
-#include <algorithm>
-#include <filesystem>
-#include <optional>
 #include <stdexcept>
-#include <string>
 #include <system_error>
 
 #include "common/base/durable_file.h"
-#include "common/config/data_files.h"
 #include "common/config/job_file.h"
+#include "common/config/output_check.h"
 
 namespace equipoise {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kParts[] = {"metrics.jsonl", "job.yaml", "data.json", "report.html", "final"};
 constexpr const char* kPreviousFinal = "final.previous";
+constexpr const char* kFailure = "failure";  // logs of a run that failed
+constexpr std::chrono::seconds kBetweenChecks{1};
 
-[[noreturn]] void refuse(const JobConfig& config, const std::string& what) {
-  throw std::invalid_argument("output " + config.output.string() + " " + what);
-}
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(fs::symlink_status(path, ignored));
-}
-
-fs::path resolved(const fs::path& path) {
-  std::error_code error;
-  const fs::path canonical = fs::weakly_canonical(path, error);
-  return error ? fs::absolute(path).lexically_normal() : canonical;
-}
-
-bool is_within(const fs::path& path, const fs::path& folder) {
-  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
-}
-
-// Nothing that the job reads may be what it replaces.
-void check_input(const JobConfig& config, const char* field, const std::optional<fs::path>& input) {
-  if (!input || input->empty()) return;
-  for (const char* part : kParts) {
-    if (!is_within(resolved(*input), resolved(config.output / part))) continue;
-    refuse(config, "would replace " + std::string(field) + " " + input->string() + ": choose another folder");
-  }
-}
-
-void check_writable(const JobConfig& config) {
-  fs::path folder = fs::absolute(config.output);
-  while (!is_there(folder) && folder.has_relative_path()) folder = folder.parent_path();
-  std::error_code ignored;
-  if (!fs::is_directory(folder, ignored)) refuse(config, "cannot be made: " + folder.string() + " is not a folder");
-  if (access(folder.c_str(), W_OK | X_OK) != 0)
-    refuse(config, "cannot be written: no permission in " + folder.string());
+// What earlier runs left is looked at only once nobody else can be writing there.
+OutputLock locked_output(const JobConfig& config, const std::string& job_id) {
+  check_output_place(config);
+  OutputLock lock =
+      OutputLock::of_writer({.field = "output", .path = config.output}, {.program = "equipoise-worker", .job = job_id});
+  check_output_free(config);
+  return lock;
 }
 
 }  // namespace
 
-void check_output(const JobConfig& config) {
-  check_writable(config);
-  check_input(config, "model.path", config.model.path);
-  check_input(config, "model.reference", config.model.reference);
-  check_input(config, "model.adapter", config.model.adapter);
-  check_input(config, "model.chat_template", config.model.chat_template);
-  for (const DataFile& file : training_files(config.data)) check_input(config, "data.train", file.path);
-  for (const DataFile& file : validation_files(config.data)) check_input(config, "data.validation", file.path);
-  check_input(config, "data.test", config.data.test);
-  if (config.overwrite) return;
-  for (const char* part : kParts) {
-    if (!is_there(config.output / part)) continue;
-    refuse(config, "holds a run already (" + std::string(part) +
-                       "): choose another folder, or pass --overwrite (overwrite: true)");
-  }
-}
+RunOutput::RunOutput(const JobConfig& config, const std::string& job_id)
+    : config_(config), lock_(locked_output(config, job_id)), checked_at_(std::chrono::steady_clock::now()) {}
 
-void prepare_output(const JobConfig& config, const v1::JobSpec& spec, const ShardPlan& plan) {
-  std::error_code error;
-  fs::create_directories(config.output, error);
-  if (error) refuse(config, "cannot be made: " + error.message());
-  if (is_there(config.output / "final")) {
-    fs::remove_all(config.output / kPreviousFinal, error);
-    if (!error) fs::rename(config.output / "final", config.output / kPreviousFinal, error);
+void RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan) {
+  check_now();
+  std::error_code error, ignored;
+  if (fs::exists(fs::symlink_status(config_.output / "final", ignored))) {
+    fs::remove_all(config_.output / kPreviousFinal, error);
+    if (!error) fs::rename(config_.output / "final", config_.output / kPreviousFinal, error);
   }
-  for (const char* part : {"metrics.jsonl", "job.yaml", "data.json", "report.html"}) {
-    if (!error) fs::remove_all(config.output / part, error);
+  for (const char* part : kRunParts) {
+    if (!error) fs::remove_all(config_.output / part, error);
   }
-  if (error) refuse(config, "cannot be cleared of the run before: " + error.message());
+  if (!error) fs::remove_all(config_.output / kFailure, error);
+  if (error) {
+    throw std::invalid_argument("output: " + config_.output.string() +
+                                " cannot be cleared of the run before: " + error.message());
+  }
   v1::JobSpec resolved = resolve_defaults(spec);
-  if (config.training.sampling == Sampling::kAutomatic) {
+  if (config_.training.sampling == Sampling::kAutomatic) {
     resolved.mutable_training()->set_sampling(plan.stratified ? v1::SAMPLING_STRATIFIED : v1::SAMPLING_PERMUTATION);
   }
-  write_durably(config.output / "job.yaml", job_spec_to_yaml(resolved));
+  write_durably(config_.output / "job.yaml", job_spec_to_yaml(resolved));
+  watch("job.yaml");
 }
 
-void discard_previous_run(const JobConfig& config) {
+RunOutput::Identity RunOutput::identity_of(const fs::path& file) {
+  struct stat found {};
+  if (::stat(file.c_str(), &found) != 0) return {};
+  return {.device = found.st_dev, .file = found.st_ino};
+}
+
+void RunOutput::watch(const std::string& name) {
+  watched_[name] = identity_of(config_.output / name);
+  check_now();
+}
+
+void RunOutput::check() {
+  if (std::chrono::steady_clock::now() - checked_at_ >= kBetweenChecks) check_now();
+}
+
+void RunOutput::check_now() {
+  checked_at_ = std::chrono::steady_clock::now();
+  const std::string output = "output: " + config_.output.string();
+  if (!lock_.is_in_place()) throw std::runtime_error(output + " was deleted or replaced during the run");
+  for (const auto& [name, identity] : watched_) {
+    const Identity now = identity_of(config_.output / name);
+    if (now == Identity{}) throw std::runtime_error(output + ": " + name + " was deleted during the run");
+    if (now != identity) throw std::runtime_error(output + ": " + name + " was replaced during the run");
+  }
+}
+
+void RunOutput::discard_previous() {
   std::error_code ignored;
-  fs::remove_all(config.output / kPreviousFinal, ignored);
+  fs::remove_all(config_.output / kPreviousFinal, ignored);
 }
 
 }  // namespace equipoise

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <utility>
 
 #include "common/config/loss_config.h"
 #include "worker/model/torch_dtype.h"
@@ -37,9 +38,11 @@ bool starts_at_reference(const ModelConfig& model) {
 
 class TrainingRun {
  public:
-  TrainingRun(const RunContext& context, const JobConfig& config)
+  // `output`: of rank 0; null on the others.
+  TrainingRun(const RunContext& context, const JobConfig& config, std::unique_ptr<RunOutput> output)
       : context_(context),
         config_(config),
+        output_(std::move(output)),
         data_(load_data()),
         label_noise_(config.loss, data_.train.group_names),
         policy_(load_policy()),
@@ -51,16 +54,18 @@ class TrainingRun {
     references_ = compute_references();
     if (config_.training.gradient_checkpointing) policy_.recompute_layers();
     if (is_first()) {
-      prepare_output(config_, context_.registration.spec, plan_);
+      output_->prepare(context_.registration.spec, plan_);
       write_data_report(config_.output / "data.json", data_.train_files, data_.validation_files);
       report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt,
                                             config_.output / "metrics.jsonl", config_, data_);
+      for (const char* name : {"data.json", "metrics.jsonl"}) output_->watch(name);
     }
     const TrainingEnd end = train();
     // Before anything is saved: ranks that have drifted apart have trained no model.
     const auto digest = parameter_digest(policy_.trained());
     check_same_on_all_ranks(context_.host, digest, "set of trained parameters");
     save();
+    output_.reset();
     finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest);
   }
 
@@ -193,6 +198,7 @@ class TrainingRun {
       context_.heartbeat.set_step(step + 1);
       if (result.skipped) ++skipped_steps_;
       if (report_) report_->step_done(position(step + 1), result);
+      if (output_) output_->check();
       if (!is_evaluation_step(step + 1)) continue;
       const auto stop = evaluate(step + 1, optimizer);
       if (stop && step + 1 < plan_.end_step) end = {.final_step = step + 1, .stopped_early = stop};
@@ -235,6 +241,7 @@ class TrainingRun {
   void save() {
     context_.heartbeat.set_phase("saving");
     if (!is_first()) return;
+    output_->check_now();
     best_.put_back(policy_.trained());
     const auto folder = config_.output / "final";
     if (policy_.adapter()) {
@@ -246,7 +253,8 @@ class TrainingRun {
       constexpr auto kReplace = std::filesystem::copy_options::overwrite_existing;
       std::filesystem::copy_file(*file, folder / "chat_template.jinja", kReplace);
     }
-    discard_previous_run(config_);
+    output_->watch("final");
+    output_->discard_previous();
   }
 
   ForwardInputs inputs(const EncodedDataset& dataset, const AnswerLogProbs& reference) const {
@@ -264,6 +272,7 @@ class TrainingRun {
 
   const RunContext& context_;
   const JobConfig& config_;
+  std::unique_ptr<RunOutput> output_;  // rank 0
   TrainingData data_;
   LabelNoise label_noise_;
   Decoder policy_;
@@ -281,8 +290,11 @@ class TrainingRun {
 
 void run_training(const RunContext& context) {
   const JobConfig config = make_job_config(context.registration.spec);
-  if (context.host.info().rank == 0) check_output(config);
-  TrainingRun(context, config).run();
+  std::unique_ptr<RunOutput> output;
+  if (context.host.info().rank == 0) {
+    output = std::make_unique<RunOutput>(config, context.registration.attempt.job_id);
+  }
+  TrainingRun(context, config, std::move(output)).run();
 }
 
 }  // namespace equipoise

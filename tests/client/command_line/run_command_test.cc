@@ -150,9 +150,11 @@ TEST(RunCommand, ChecksAJobsFilesBeforeItStartsAnything) {
   expect_complaint({"train", job}, "equipoise train: data.train: " + at + "/train.jsonl does not exist");
   folder.write("train.jsonl", "");
   folder.write("out/metrics.jsonl", "");
-  expect_complaint({"train", job},
-                   "equipoise train: output: " + at +
-                       "/out holds a run already; --overwrite replaces it, --output names another folder");
+  expect_complaint(
+      {"train", job},
+      "equipoise train: output: " + at +
+          "/out holds a run already (metrics.jsonl): --overwrite (overwrite: true) replaces it, --output names another "
+          "folder");
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "out/job.yaml"));
 }
 

@@ -112,7 +112,9 @@ CommandRun CoordinatorFixture::run_here(std::vector<std::string> arguments) cons
 }
 
 std::string CoordinatorFixture::submitted() const {
-  const CommandRun result = run_here({"submit", job_file(), "--external"});
+  static int made = 0;
+  const std::string output = (folder_.path() / ("out-" + std::to_string(++made))).string();
+  const CommandRun result = run_here({"submit", job_file(), "--external", "--output", output});
   EXPECT_EQ(result.code, ExitCode::kSuccess) << result.err;
   return result.out.substr(0, result.out.find('\n'));
 }

@@ -108,6 +108,12 @@ INSTANTIATE_TEST_SUITE_P(
              NoticeWeight::kCause, "the working folder /gone cannot be entered on a"},
         Case{"Open RTE detected a parse error in the hostfile:\n    /h\nIt occured on line number 3 on token 5.\n",
              NoticeWeight::kCause, "the hostfile /h is wrong: It occured on line number 3 on token 5."},
+        Case{"A call to mkdir was unable to create the desired directory:\n\n  Directory: /full/ompi.a.0/pid.7\n"
+             "  Error:     No space left on device\n\nPlease check to ensure you have adequate permissions to perform\n"
+             "the desired operation.\n",
+             NoticeWeight::kCause,
+             "mpirun cannot make its folder /full/ompi.a.0/pid.7: No space left on device; set TMPDIR to another "
+             "folder"},
         Case{"It appears as if there is not enough space for /tmp/x/shared_mem (the shared-memory backing\n"
              "file). It is likely that your MPI job will now either abort or experience performance degradation.\n\n"
              "  Local host:  a\n  Space Requested: 4194312 B\n  Space Available: 4096 B\n",

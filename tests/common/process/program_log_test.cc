@@ -54,6 +54,18 @@ TEST(ProgramLog, WhatOpenMpiWritesOutsideOfItsNoticesIsNotTheReason) {
             "[b:12] PMIX ERROR: ERROR in file x.c at line 5");
 }
 
+TEST(ProgramLog, AFullTmpdirIsTheReasonWhereNothingBetterIsSaid) {
+  const std::string frame = std::string(74, '-') + "\n";
+  const std::string full =
+      "[a:9] PMIX ERROR: OUT-OF-RESOURCE in file dstore_segment.c at line 208\n"
+      "[a:9] PMIX ERROR: ERROR in file dstore_base.c at line 2479\n";
+  const std::string ended =
+      frame + "Primary job  terminated normally, but 1 process returned\na non-zero exit code.\n" + frame;
+  EXPECT_EQ(last_telling_line(full + ended),
+            "mpirun found no room for its files: free some in TMPDIR, or set it to another folder");
+  EXPECT_EQ(last_telling_line(full + "equipoise-worker: no model\n" + ended), "equipoise-worker: no model");
+}
+
 TEST(ProgramLog, TheFirstNoticeThatNamesACauseCounts) {
   const std::string frame = std::string(74, '-') + "\n";
   const std::string text = frame + "Open RTE was unable to open the hostfile:\n    /etc/hosts.mpi\nCheck it.\n" +

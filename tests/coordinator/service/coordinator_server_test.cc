@@ -15,10 +15,13 @@ namespace equipoise::coordinator {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsNan;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class CoordinatorServerTest : public ServerFixture {};
 
@@ -223,6 +226,25 @@ TEST_F(CoordinatorServerTest, PrometheusSeesTheJobUntilItIsDeleted) {
   const auto status = call(&v1::TrainingJobService::Stub::DeleteTrainingJob, *people_, request, nothing);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_THAT(metrics_page(), Not(HasSubstr(id)));
+}
+
+// HEAD, which probes of load balancers send, was answered with 404.
+TEST_F(CoordinatorServerTest, TheMetricsPageAnswersEachMethodWithItsCode) {
+  const std::string page = metrics_page(), head = http("HEAD", "/metrics");
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(page, HasSubstr("# HELP"));
+  EXPECT_THAT(head, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(head, EndsWith("\r\n\r\n"));
+  EXPECT_THAT(http("GET", "/metrics?name[]=x"), StartsWith("HTTP/1.1 200 OK\r\n"));
+  for (const char* method : {"POST", "PUT", "DELETE", "PATCH"}) {
+    EXPECT_THAT(http(method, "/metrics"), AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("Allow: GET, HEAD"))) << method;
+  }
+  EXPECT_THAT(http("OPTIONS", "/metrics"), AllOf(StartsWith("HTTP/1.1 204 "), HasSubstr("Allow: GET, HEAD")));
+  for (const char* path : {"/", "/metrics/more", "/favicon.ico"}) {
+    EXPECT_THAT(http("GET", path), StartsWith("HTTP/1.1 404 ")) << path;
+    EXPECT_THAT(http("HEAD", path), StartsWith("HTTP/1.1 404 ")) << path;
+  }
+  EXPECT_THAT(metrics_page(), HasSubstr("# HELP"));
 }
 
 TEST_F(CoordinatorServerTest, APortInUseIsRefusedByItsFlag) {

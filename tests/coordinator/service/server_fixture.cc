@@ -41,7 +41,7 @@ std::vector<v1::TrainingJob> ServerFixture::watch_to_the_end(const std::string& 
   return seen;
 }
 
-std::string ServerFixture::metrics_page() {
+std::string ServerFixture::http(const std::string& method, const std::string& path) {
   const ListenAddress address = parse_listen_address("metrics", server_->metrics_address());
   sockaddr_in remote{};
   remote.sin_family = AF_INET;
@@ -49,7 +49,7 @@ std::string ServerFixture::metrics_page() {
   ::inet_pton(AF_INET, address.host.c_str(), &remote.sin_addr);
   const int connection = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   EXPECT_EQ(::connect(connection, reinterpret_cast<sockaddr*>(&remote), sizeof(remote)), 0);
-  const std::string request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  const std::string request = method + " " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
   EXPECT_EQ(::send(connection, request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
   std::string page;
   std::array<char, 4096> part{};

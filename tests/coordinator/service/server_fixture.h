@@ -70,7 +70,9 @@ class ServerFixture : public ::testing::Test {
   std::string running_external_job();
   // Follows the job until the stream ends.
   std::vector<v1::TrainingJob> watch_to_the_end(const std::string& id, grpc::Status& status);
-  std::string metrics_page();
+  // The whole answer of the metrics' port to a request without a body.
+  std::string http(const std::string& method, const std::string& path);
+  std::string metrics_page() { return http("GET", "/metrics"); }
 
   TemporaryFolder folder_;
   FakeClock clock_;

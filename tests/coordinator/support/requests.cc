@@ -1,5 +1,8 @@
 #include "tests/coordinator/support/requests.h"
 
+#include <atomic>
+#include <filesystem>
+
 namespace equipoise::coordinator {
 
 v1::JobSpec two_group_spec(v1::LaunchMode mode, int workers) {
@@ -13,7 +16,7 @@ v1::JobSpec two_group_spec(v1::LaunchMode mode, int workers) {
   spec.mutable_training()->set_global_batch_size(4);
   spec.mutable_launch()->set_mode(mode);
   spec.mutable_launch()->set_workers(workers);
-  spec.set_output("/output");
+  spec.set_output((std::filesystem::temp_directory_path() / "equipoise-test-output").string());
   return spec;
 }
 
@@ -26,8 +29,10 @@ v1::JobSpec two_group_cvar_spec(v1::LaunchMode mode, int workers, double kappa) 
 }
 
 v1::CreateTrainingJobRequest create_request(const v1::JobSpec& spec, const std::string& request_id) {
+  static std::atomic<int> made = 0;
   v1::CreateTrainingJobRequest request;
   *request.mutable_spec() = spec;
+  if (request_id.empty()) request.mutable_spec()->set_output(spec.output() + "/" + std::to_string(++made));
   request.set_request_id(request_id);
   return request;
 }

@@ -16,6 +16,7 @@ v1::JobSpec two_group_spec(v1::LaunchMode mode, int workers);
 // The same with robust.ambiguity_set cvar: no group weighs more than its share / kappa.
 v1::JobSpec two_group_cvar_spec(v1::LaunchMode mode, int workers, double kappa);
 
+// A request without an id is for a job of its own, with an output of its own below that of `spec`.
 v1::CreateTrainingJobRequest create_request(const v1::JobSpec& spec, const std::string& request_id = "");
 v1::RegisterWorkerRequest register_request(const std::string& job, std::int64_t generation, int rank, int world_size);
 // Groups "north" (4 pairs) and "south" (2 pairs).

@@ -1,0 +1,114 @@
+#include "common/config/output_check.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include "common/config/data_files.h"
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array kSystemFolders{"/proc", "/sys", "/dev"};
+constexpr const char* kStateDatabase = "coordinator.sqlite3";
+
+[[noreturn]] void refuse(const JobConfig& config, const std::string& what) {
+  throw std::invalid_argument("output: " + config.output.string() + " " + what);
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
+}
+
+fs::path resolved(const fs::path& path) {
+  std::error_code error;
+  fs::path canonical = fs::weakly_canonical(path, error);
+  if (error) canonical = fs::absolute(path).lexically_normal();
+  return canonical.has_filename() ? canonical : canonical.parent_path();
+}
+
+bool is_within(const fs::path& path, const fs::path& folder) {
+  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
+}
+
+// Nothing that the job reads may be what it replaces.
+void check_input(const JobConfig& config, const char* field, const fs::path& input) {
+  for (const char* part : kRunParts) {
+    if (!is_within(resolved(input), resolved(config.output / part))) continue;
+    refuse(config, "would replace " + std::string(field) + " " + input.string() + ": choose another folder");
+  }
+}
+
+// A run's files beside those of a model would be taken for the model's, or saved over them.
+void check_model(const JobConfig& config, const char* field, const std::optional<fs::path>& folder) {
+  if (!folder || folder->empty()) return;
+  check_input(config, field, *folder);
+  if (!is_within(resolved(config.output), resolved(*folder))) return;
+  refuse(config, "is in the folder of " + std::string(field) + " " + folder->string() + ": choose another folder");
+}
+
+// A folder of data is all of its files, so a run's would be read as data.
+void check_data(const JobConfig& config, const char* field, const std::optional<fs::path>& data) {
+  if (!data || data->empty()) return;
+  check_input(config, field, *data);
+  const fs::path output = resolved(config.output), input = resolved(*data);
+  std::error_code ignored;
+  const bool is_folder = fs::is_directory(input, ignored);
+  if (is_folder ? !is_within(output, input) : output != input.parent_path()) return;
+  refuse(config, "is in the folder of " + std::string(field) + " " + data->string() + ": choose another folder");
+}
+
+void check_system(const JobConfig& config) {
+  const fs::path output = resolved(config.output);
+  if (!output.has_relative_path()) refuse(config, "is the root of the file system: choose a folder of its own");
+  for (const char* folder : kSystemFolders) {
+    if (is_within(output, folder)) refuse(config, "is in " + std::string(folder) + ", which holds no files of users");
+  }
+  for (fs::path outer = output; outer.has_relative_path(); outer = outer.parent_path()) {
+    if (!is_there(outer / kStateDatabase)) continue;
+    refuse(config, "is in " + outer.string() + ", the state folder of a coordinator: choose another folder");
+  }
+}
+
+void check_writable(const JobConfig& config) {
+  fs::path folder = fs::absolute(config.output);
+  while (!is_there(folder) && folder.has_relative_path()) folder = folder.parent_path();
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) refuse(config, "cannot be made: " + folder.string() + " is not a folder");
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    refuse(config, "cannot be written: no permission in " + folder.string());
+}
+
+}  // namespace
+
+void check_output_place(const JobConfig& config) {
+  check_system(config);
+  check_writable(config);
+  if (!config.log_linear) check_model(config, "model.path", config.model.path);
+  check_model(config, "model.reference", config.model.reference);
+  check_model(config, "model.adapter", config.model.adapter);
+  if (config.model.chat_template) check_input(config, "model.chat_template", *config.model.chat_template);
+  for (const DataFile& file : training_files(config.data)) check_data(config, "data.train", file.path);
+  for (const DataFile& file : validation_files(config.data)) check_data(config, "data.validation", file.path);
+  check_data(config, "data.test", config.data.test);
+}
+
+void check_output_free(const JobConfig& config) {
+  if (config.overwrite) return;
+  for (const char* part : kRunParts) {
+    if (!is_there(config.output / part)) continue;
+    refuse(config, "holds a run already (" + std::string(part) +
+                       "): --overwrite (overwrite: true) replaces it, --output names another folder");
+  }
+}
+
+}  // namespace equipoise

@@ -1,0 +1,55 @@
+// The output folders of the jobs that are not over: each has one owner, from its submission to the end of its
+// processes.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/output_lock.h"
+#include "common/config/job_config.h"
+#include "equipoise/v1/training.pb.h"
+
+namespace equipoise::coordinator {
+
+// Where the ranks that this coordinator launches run. Paths of other machines mean nothing here.
+enum class RanksRun { kOnThisMachine, kElsewhere };
+
+struct OutputSettings {
+  RanksRun ranks_run = RanksRun::kElsewhere;
+  std::filesystem::path state;  // the coordinator's folder; empty: of no concern
+};
+
+// Folders of ranks on this machine are also reserved on disk (common/base/output_lock.h), so that no other coordinator
+// or command takes them. Not thread-safe.
+class OutputFolders {
+ public:
+  explicit OutputFolders(OutputSettings settings);
+
+  // For a job that is about to be made: the job as make_job_config read it. Throws std::invalid_argument where a job
+  // may not write there, Refusal kFailedPrecondition, naming the owner, where another job or process has the folder.
+  void check(const JobConfig& config) const;
+  // After check(). Throws as check() does, and takes nothing then.
+  void take(const v1::TrainingJob& job);
+  // Of a job that an earlier coordinator took. What another process has by now is a line in the log: the ranks of the
+  // job will find that out.
+  void take_again(const v1::TrainingJob& job);
+  void give_back(const std::string& id) { held_.erase(id); }
+  std::vector<std::string> jobs() const;  // ids
+
+ private:
+  struct Folder {
+    std::filesystem::path path;
+    OutputRecord record;
+    std::optional<OutputLock> lock;  // absent: not on this machine
+  };
+  std::filesystem::path resolved(const std::filesystem::path& path) const;
+  void check_state(const JobConfig& config) const;
+
+  const OutputSettings settings_;
+  std::map<std::string, Folder> held_;  // by job
+};
+
+}  // namespace equipoise::coordinator

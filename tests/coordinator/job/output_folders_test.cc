@@ -1,0 +1,121 @@
+#include "coordinator/job/output_folders.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "tests/coordinator/job/controller_fixture.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using Code = Refusal::Code;
+
+class OutputFoldersTest : public ControllerFixture {
+ protected:
+  void run_ranks_here() {
+    settings_.outputs = {.ranks_run = RanksRun::kOnThisMachine, .state = folder_.path() / "state"};
+    restart();
+  }
+  // An id makes create_request() leave the output as it is.
+  v1::TrainingJob submit(const std::filesystem::path& output, v1::LaunchMode mode = v1::LAUNCH_MODE_COORDINATOR) {
+    v1::JobSpec spec = two_group_spec(mode, 1);
+    spec.set_output(output.string());
+    spec.set_overwrite(true);
+    return people().create(create_request(spec, "request-" + std::to_string(++requests_)));
+  }
+  Complaint refusal_of(const std::filesystem::path& output) {
+    return complaint([&] { submit(output); });
+  }
+  std::filesystem::path path(const std::string& name) const { return folder_.path() / name; }
+
+  int requests_ = 0;
+};
+
+// Two jobs with one output and overwrite both succeeded, and one result was left.
+TEST_F(OutputFoldersTest, ASecondJobIsRefusedAtOnceWhetherTheFirstIsQueuedOrRuns) {
+  const std::string id = submit("/data/out").id();
+  for (int round = 0; round < 2; ++round) {
+    const Complaint refused = refusal_of("/data/out");
+    EXPECT_EQ(refused.code, Code::kFailedPrecondition);
+    EXPECT_THAT(refused.text, StartsWith("output: /data/out is in use by job " + id + " of this coordinator (pid "));
+    EXPECT_THAT(refused.text, EndsWith("Z); wait until that has ended, cancel it, or choose another output"));
+    core_->attempts().tick();
+  }
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(refusal_of("/data/./x/../out/").code, Code::kFailedPrecondition);
+  EXPECT_THAT(refusal_of("/data/out/final/more").text, HasSubstr("inside of /data/out, in use by job " + id));
+  EXPECT_THAT(refusal_of("/data").text, HasSubstr("around /data/out, in use by job " + id));
+  EXPECT_EQ(refusal_of("/data/outer").text, "no complaint");
+}
+
+TEST_F(OutputFoldersTest, AFolderIsFreeOnceItsJobHasEndedAndItsProcessesToo) {
+  const std::string id = submit("/data/out").id();
+  core_->attempts().tick();
+  people().cancel(id);
+  core_->attempts().tick();
+  EXPECT_THAT(refusal_of("/data/out").text, HasSubstr("in use by job " + id));
+  mpirun_exits(id, 1);
+  core_->attempts().tick();
+  EXPECT_EQ(refusal_of("/data/out").text, "no complaint");
+}
+
+TEST_F(OutputFoldersTest, AQueuedJobKeepsItsFolderOverARestart) {
+  const std::string id = submit("/data/out").id();
+  restart();
+  EXPECT_THAT(refusal_of("/data/out").text, HasSubstr("in use by job " + id));
+}
+
+TEST_F(OutputFoldersTest, AnotherCoordinatorOfThisMachineIsRefusedAndToldWho) {
+  run_ranks_here();
+  const std::string id = submit(path("out")).id();
+  OutputFolders other({.ranks_run = RanksRun::kOnThisMachine, .state = path("other")});
+  v1::TrainingJob theirs;
+  theirs.set_id("theirs-1");
+  theirs.mutable_spec()->set_output(path("out").string());
+  const Complaint refused = complaint([&] { other.take(theirs); });
+  EXPECT_EQ(refused.code, Code::kFailedPrecondition);
+  EXPECT_THAT(refused.text,
+              AllOf(HasSubstr("in use by job " + id + " of equipoise-coordinator (pid "), HasSubstr("since 20")));
+  people().cancel(id);
+  core_->attempts().tick();
+  EXPECT_FALSE(std::filesystem::exists(path("out")));
+  EXPECT_NO_THROW(other.take(theirs));
+  EXPECT_THAT(refusal_of(path("out")).text, HasSubstr("in use by job theirs-1"));
+}
+
+TEST_F(OutputFoldersTest, ASymbolicLinkIsTheFolderItNames) {
+  run_ranks_here();
+  const std::string id = submit(path("out")).id();
+  std::filesystem::create_directory_symlink(path("out"), path("link"));
+  EXPECT_THAT(refusal_of(path("link")).text, HasSubstr("in use by job " + id));
+}
+
+TEST_F(OutputFoldersTest, AJobMayNotWriteIntoTheRootOrTheStateFolder) {
+  run_ranks_here();
+  EXPECT_THAT(refusal_of("/").text, HasSubstr("output: / is the root of the file system"));
+  std::filesystem::create_directory_symlink("/", path("root"));
+  EXPECT_THAT(refusal_of(path("root")).text, HasSubstr("is the root of the file system"));
+  EXPECT_THAT(refusal_of(path("state")).text, HasSubstr("is in the coordinator's state folder"));
+  EXPECT_THAT(refusal_of(path("state/logs/x")).text, HasSubstr("is in the coordinator's state folder"));
+  settings_.outputs.state = path("runs/final/state");
+  restart();
+  EXPECT_THAT(refusal_of(path("runs")).text, HasSubstr("would replace the coordinator's state folder"));
+}
+
+TEST_F(OutputFoldersTest, WhatIsOnlyCheckedTakesNothing) {
+  run_ranks_here();
+  v1::CreateTrainingJobRequest request = create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1), "check");
+  request.mutable_spec()->set_output(path("out").string());
+  request.set_validate_only(true);
+  people().create(request);
+  EXPECT_FALSE(std::filesystem::exists(path("out")));
+  EXPECT_EQ(refusal_of(path("out")).text, "no complaint");
+}
+
+}  // namespace
+}  // namespace equipoise::coordinator
