@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "client/hub_name.h"
 #include "common/dataset/data_files.h"
 
 namespace equipoise {
@@ -56,7 +57,7 @@ void check_readable_data(const char* field, const fs::path& path) {
     files = data_files(path);
   } catch (const std::invalid_argument& problem) {
     std::error_code ignored;
-    if (!fs::exists(path, ignored)) refuse(field, path, "does not exist");
+    if (!fs::exists(path, ignored)) refuse(field, path, "does not exist" + hub_advice(path, HubKind::kDataset));
     throw std::invalid_argument(std::string(field) + ": " + problem.what());
   }
   for (const fs::path& file : files) check_readable_file(field, file);
@@ -64,7 +65,9 @@ void check_readable_data(const char* field, const fs::path& path) {
 
 void check_model_folder(const char* field, const fs::path& folder) {
   std::error_code ignored;
-  if (!fs::exists(folder, ignored)) refuse(field, folder, "does not exist, expected a Hugging Face model folder");
+  if (!fs::exists(folder, ignored)) {
+    refuse(field, folder, "does not exist, expected a Hugging Face model folder" + hub_advice(folder, HubKind::kModel));
+  }
   if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder");
   for (const char* file : {"config.json", "tokenizer.json"}) {
     if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);
@@ -74,7 +77,9 @@ void check_model_folder(const char* field, const fs::path& folder) {
 
 void check_adapter_folder(const char* field, const fs::path& folder) {
   std::error_code ignored;
-  if (!fs::exists(folder, ignored)) refuse(field, folder, "does not exist, expected a folder of a PEFT adapter");
+  if (!fs::exists(folder, ignored)) {
+    refuse(field, folder, "does not exist, expected a folder of a PEFT adapter" + hub_advice(folder, HubKind::kModel));
+  }
   if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder");
   for (const char* file : {"adapter_config.json", "adapter_model.safetensors"}) {
     if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);

@@ -1,8 +1,13 @@
 #include "coordinator/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <stdexcept>
+#include <thread>
+
+#include "coordinator/launch/hostfile.h"
+#include "coordinator/service/rank_address.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -70,6 +75,12 @@ Allocation checked_allocation(bool is_wanted) {
   return is_wanted ? Allocation::kUsed : Allocation::kIgnored;
 }
 
+// Many more ranks than cores only get into each other's way; a mistyped number must not fork thousands of them.
+int most_workers_of_one_machine() {
+  constexpr unsigned kAlways = 64, kRanksPerCore = 4;
+  return static_cast<int>(std::max(kAlways, kRanksPerCore * std::thread::hardware_concurrency()));
+}
+
 Options options_of(const Texts& texts) {
   Options options;
   options.server.listen = listen_address("--listen", texts.listen, texts);
@@ -80,9 +91,15 @@ Options options_of(const Texts& texts) {
   options.server.mpirun = texts.mpirun.find('/') == std::string::npos ? std::filesystem::path(texts.mpirun)
                                                                       : existing_file("--mpirun", texts.mpirun);
   options.server.worker = texts.worker.empty() ? worker_beside_us() : existing_file("--worker", texts.worker);
-  if (!texts.hostfile.empty()) options.server.hostfile = existing_file("--hostfile", texts.hostfile);
+  if (!texts.hostfile.empty()) {
+    options.server.controller.supervisor.hosts = read_hostfile(existing_file("--hostfile", texts.hostfile));
+  }
   options.server.allocation = checked_allocation(texts.allocation);
-  if (!texts.advertise.empty()) options.server.advertise = texts.advertise;
+  if (options.server.allocation == Allocation::kIgnored && texts.hostfile.empty()) {
+    options.server.controller.supervisor.most_workers = most_workers_of_one_machine();
+  }
+  if (!texts.advertise.empty()) options.server.advertise = checked_advertise(texts.advertise);
+  check_reachable(rank_address_settings(options.server), options.server.listen);
   options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
   if (!texts.announce.empty()) options.announce = texts.announce;
   options.exit_with_parent = texts.exit_with_parent;

@@ -1,11 +1,9 @@
 // equipoise-worker: one rank of a training job or of an evaluation, started by mpirun.
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <torch/utils.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -15,9 +13,11 @@
 #include "common/base/log.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/mpi_collective.h"
+#include "worker/collective/rank_threads.h"
 #include "worker/evaluate/evaluation_run.h"
 #include "worker/log_linear/log_linear_run.h"
 #include "worker/model/merged_model.h"
+#include "worker/train/device_advice.h"
 #include "worker/train/training_run.h"
 
 namespace equipoise {
@@ -31,16 +31,17 @@ struct WorkerOptions {
   std::string coordinator;
   std::string job;
   int wait_seconds = 30;
+  int start_timeout_seconds = 120;
   std::string log_level = "info";
 };
 
-// The cores this process may use, shared with the other ranks of this host. OMP_NUM_THREADS has the last word.
-int threads_per_rank(RankInfo local) {
-  if (std::getenv("OMP_NUM_THREADS") != nullptr) return torch::get_num_threads();
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  const int available = sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 1;
-  return std::max(1, available / local.world_size);
+// A GPU is opened for language models alone: log-linear ones compute on the CPU, however many GPUs there are.
+void run_job(RunContext context) {
+  if (context.registration.spec.has_policy()) return run_log_linear(context);
+  DeviceCollective device = open_device(context.local, context.host);
+  join_gpu_ranks(device, context.host, kCollectiveTimeout);
+  context.device = &device;
+  run_training(context);
 }
 
 // Why a rank ended goes to the coordinator, if it got that far, and to standard error.
@@ -48,28 +49,30 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
   const auto log = make_logger("equipoise-worker", options.log_level);
   CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds));
   const auto host = make_mpi_collective(session, kCollectiveTimeout);
-  const DeviceCollective device = open_device(session.local(), *host, kCollectiveTimeout);
+  const auto local = make_host_collective(session, kCollectiveTimeout);
   const Registration registration =
-      register_rank(client, options.job, {.info = session.info(), .device = device.device.str()}, *host);
+      register_rank(client, options.job, {.info = session.info(), .device = wanted_device()}, *host);
   Heartbeat heartbeat(client, registration.attempt, session.info().rank);
+  const auto report = [&](const std::exception& failure) {
+    report_failure(client, registration.attempt, session.info().rank, failure);
+  };
   try {
-    const int threads = threads_per_rank(session.local());
+    const int threads = threads_per_rank(*local);
     torch::set_num_threads(threads);
-    const RunContext context{.client = client,
-                             .log = *log,
-                             .heartbeat = heartbeat,
-                             .registration = registration,
-                             .host = *host,
-                             .device = device,
-                             .threads = threads};
-    if (registration.spec.has_policy()) {
-      run_log_linear(context);
-    } else {
-      run_training(context);
-    }
+    run_job({.client = client,
+             .log = *log,
+             .heartbeat = heartbeat,
+             .registration = registration,
+             .host = *host,
+             .local = *local,
+             .threads = threads});
   } catch (const std::exception& failure) {
     // Also after AttemptEnded: the coordinator then knows that this rank has left.
-    report_failure(client, registration.attempt, session.info().rank, failure);
+    if (const auto refused = out_of_memory(failure, registration.spec)) {
+      report(*refused);
+      throw *refused;
+    }
+    report(failure);
     throw;
   }
 }
@@ -77,10 +80,16 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
 void run_evaluation_rank(const EvaluationFiles& files, const MpiSession& session) {
   const auto log = make_logger("equipoise-worker", "info");
   const auto host = make_mpi_collective(session, kCollectiveTimeout);
-  const DeviceCollective device = open_device(session.local(), *host, kCollectiveTimeout);
-  const int threads = threads_per_rank(session.local());
+  const auto local = make_host_collective(session, kCollectiveTimeout);
+  const DeviceCollective device = open_device(*local, *host);
+  const int threads = threads_per_rank(*local);
   torch::set_num_threads(threads);
-  run_evaluation({.files = files, .log = *log, .host = *host, .device = device.device, .threads = threads});
+  try {
+    run_evaluation({.files = files, .log = *log, .host = *host, .device = device.device, .threads = threads});
+  } catch (const std::exception& failure) {
+    if (const auto refused = out_of_memory_of_evaluation(failure)) throw *refused;
+    throw;
+  }
 }
 
 struct MergeFiles {
@@ -138,12 +147,15 @@ int main(int argc, char** argv) {
   equipoise::MergeFiles merged;
   CLI::App app{
       "One rank of an Equipoise training job.\n"
-      "Start as many as you have GPUs:  mpirun -np 2 equipoise-worker --coordinator HOST:PORT --job ID"};
+      "Start as many as you have GPUs:  mpirun --bind-to none -np 2 equipoise-worker --coordinator HOST:PORT --job ID"};
   app.add_option("--coordinator", options.coordinator, "HOST:PORT of equipoise-coordinator; required")
       ->envname("EQUIPOISE_COORDINATOR");
   app.add_option("--job", options.job, "id of the job, as `equipoise submit` printed it; required");
   app.add_option("--wait", options.wait_seconds, "seconds to wait for the coordinator")
       ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  app.add_option("--start-timeout", options.start_timeout_seconds, "seconds to wait for the other ranks at the start")
+      ->check(CLI::Range(1, 86400))
       ->capture_default_str();
   app.add_option("--log-level", options.log_level, equipoise::log_level_names())->capture_default_str();
   const CLI::App* const evaluate = equipoise::add_evaluate(app, files);
@@ -157,10 +169,14 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : equipoise::kExitBadInput;
   }
   std::optional<equipoise::MpiSession> session;
-  return equipoise::run([&] {
+  const int code = equipoise::run([&] {
     if (*merge) return equipoise::run_merge(merged);
-    session.emplace();
+    session.emplace(std::chrono::seconds(options.start_timeout_seconds));
     if (*evaluate) return equipoise::run_evaluation_rank(files, *session);
     equipoise::run_rank(options, *session);
   });
+  session.reset();
+  // Without the destructors of CUDA's libraries, which may end a process whose work is done with another exit code.
+  std::fflush(nullptr);
+  std::_Exit(code);
 }

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "client/command_line/nearest.h"
 #include "client/command_line/verb.h"
 #include "client/connection/connection.h"
 #include "client/table/display_width.h"
 #include "common/base/quoted_text.h"
+#include "common/config/foreign_names.h"
+#include "common/config/message_schema.h"
+#include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
 namespace {
@@ -77,12 +81,31 @@ std::string one_line(std::string text) {
   return printable(text.substr(0, text.find_last_not_of(' ') + 1));
 }
 
+// A setting of a job that was given as an option of a verb that takes jobs.
+std::optional<std::string> setting_advice(const CLI::App& app, std::string_view option) {
+  const std::vector<std::string> flags = known_flags(app);
+  const bool takes_jobs =
+      std::ranges::find(flags, "--set") != flags.end() && std::ranges::find(flags, "--overwrite") != flags.end();
+  if (!takes_jobs || !option.starts_with("--")) return std::nullopt;
+  const std::string_view name = option.substr(2, option.find('=') - 2);
+  const auto& job = *v1::JobSpec::descriptor();
+  if (is_known_elsewhere(job, name)) {
+    return ", a setting of the job is --set " + nearest_key(job, job, name) + "=VALUE";
+  }
+  const auto advice = advice_for_key(name);
+  if (!advice) return std::nullopt;
+  return (advice->starts_with("expected") ? ", as a setting of the job " : ": ") + *advice;
+}
+
 std::string complaint(const Reached& reached, const CLI::ParseError& error) {
   const std::vector<std::string> strangers = reached.app->remaining(true);
   const std::vector<std::string> verbs = known_verbs(*reached.app);
   if (!strangers.empty()) {
     const std::string& stranger = strangers.front();
     if (stranger.size() > 1 && stranger.front() == '-') {
+      if (const auto advice = setting_advice(*reached.app, stranger)) {
+        return "unknown option " + quoted_text(stranger) + *advice;
+      }
       return "unknown option " + quoted_text(stranger) + ", the nearest known one is " +
              nearest(stranger.substr(0, stranger.find('=')), known_flags(*reached.app));
     }

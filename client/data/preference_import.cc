@@ -6,6 +6,7 @@
 
 #include "client/data/output_folder.h"
 #include "client/data/pair_stream.h"
+#include "client/data/seen_pairs.h"
 #include "common/base/durable_file.h"
 #include "common/base/number_text.h"
 #include "common/base/split_mix64.h"
@@ -27,9 +28,14 @@ Side side_of(const std::string& prompt, const PreferenceOutput& output) {
   return place < output.train_fraction ? Side::kTrain : Side::kValidation;
 }
 
+bool is_empty_answer(const PreferencePair& pair, const std::string& answer) {
+  if (pair.form == AnswerForm::kText) return answer.find_first_not_of(" \t\r\n") == std::string::npos;
+  return answer.find(R"("content":"")") != std::string::npos && answer.find(R"("tool_calls")") == std::string::npos;
+}
+
 class PairCounter {
  public:
-  explicit PairCounter(std::size_t files) { counts_.pairs_of_file.resize(files); }
+  PairCounter(std::size_t files, Rejected rejected) : rejected_(rejected) { counts_.pairs_of_file.resize(files); }
 
   void meet(const PairBatch& batch) {
     for (const std::string& name : batch.new_groups) {
@@ -41,18 +47,27 @@ class PairCounter {
 
   void add(const PreferencePair& pair, Side side) {
     const bool train = side == Side::kTrain;
+    const bool compares = rejected_ == Rejected::kRequired || !pair.rejected.empty();
+    const bool equal = compares && pair.chosen == pair.rejected;
+    const bool empty = is_empty_answer(pair, pair.chosen) || (compares && is_empty_answer(pair, pair.rejected));
     ++(train ? counts_.train : counts_.validation);
     for (const Membership& membership : pair.memberships) {
       GroupPairs& group = counts_.groups[membership.group];
       ++(train ? group.train : group.validation);
+      group.equal_answers += equal ? 1 : 0;
+      group.empty_answers += empty ? 1 : 0;
+      group.duplicates += seen_.meet(pair, membership.group) ? 1 : 0;
     }
+    counts_.all_duplicates_found = !seen_.is_full();
   }
 
   const std::vector<std::string>& names() const { return names_; }
   const PreferenceCounts& counts() const { return counts_; }
 
  private:
+  Rejected rejected_;
   PreferenceCounts counts_;
+  SeenPairs seen_;
   std::vector<std::string> names_;
 };
 
@@ -60,7 +75,7 @@ class PairCounter {
 PreferenceCounts for_each_pair(std::span<const fs::path> files, const PreferenceReadSettings& settings,
                                const std::function<Side(const PreferencePair&, const std::vector<std::string>&)>& use) {
   PairStream stream({files.begin(), files.end()}, settings);
-  PairCounter counter(files.size());
+  PairCounter counter(files.size(), settings.rejected);
   for (PairBatch batch; stream.next(batch);) {
     counter.meet(batch);
     for (std::size_t i = 0; i < batch.size; ++i) counter.add(batch.pairs[i], use(batch.pairs[i], counter.names()));

@@ -25,12 +25,16 @@ struct GroupPairs {
   std::string group;
   std::int64_t train = 0;
   std::int64_t validation = 0;
+  // Of both: both answers are the same; an answer has no text, and calls no tool either; the group had the same prompt
+  // and answers before.
+  std::int64_t equal_answers = 0, empty_answers = 0, duplicates = 0;
 };
 
 struct PreferenceCounts {
   std::vector<std::int64_t> pairs_of_file;  // one for each file
   std::int64_t train = 0, validation = 0;   // pairs
   std::vector<GroupPairs> groups;           // in the order of first appearance
+  bool all_duplicates_found = true;         // false: there are more pairs than SeenPairs remembers
 };
 
 // Reads all files; all pairs count as `train`. Throws what PreferenceReader throws at the first pair that is wrong.

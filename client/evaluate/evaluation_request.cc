@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "client/command_line/format_flag.h"
 #include "client/job_inputs.h"
 #include "common/base/durable_file.h"
 #include "common/config/job_config.h"
@@ -45,6 +46,25 @@ std::string absolute_text(const std::string& path) {
   return path.empty() ? path : fs::absolute(path).lexically_normal().string();
 }
 
+void set_data(const EvaluationFlags& flags, v1::DataSpec& data) {
+  if (flags.groups.group.empty()) {
+    data.set_train(absolute_text(flags.data));
+  } else {
+    v1::DataFileSpec& file = *data.add_train_files();
+    file.set_path(absolute_text(flags.data));
+    file.set_group(flags.groups.group);
+  }
+  if (flags.groups.group_columns != GroupFlags().group_columns) {
+    for (const std::string& column : flags.groups.columns()) data.add_group_columns(column);
+  }
+  if (!flags.groups.group_separator.empty()) data.set_group_separator(flags.groups.group_separator);
+  if (flags.max_length) data.set_max_length(*flags.max_length);
+}
+
+const std::string& data_path(const v1::JobSpec& spec) {
+  return spec.data().train_files().empty() ? spec.data().train() : spec.data().train_files(0).path();
+}
+
 v1::JobSpec spec_of_flags(const EvaluationFlags& flags) {
   v1::JobSpec spec;
   spec.set_name("evaluate");
@@ -55,8 +75,7 @@ v1::JobSpec spec_of_flags(const EvaluationFlags& flags) {
   if (!flags.reference.empty()) model.set_reference(absolute_text(flags.reference));
   if (!flags.chat_template.empty()) model.set_chat_template(absolute_text(flags.chat_template));
   model.set_dtype(enum_value<v1::DType>(*v1::DType_descriptor(), flags.dtype));
-  spec.mutable_data()->set_train(absolute_text(flags.data));
-  if (flags.max_length) spec.mutable_data()->set_max_length(*flags.max_length);
+  set_data(flags, *spec.mutable_data());
   v1::LossSpec& loss = *spec.mutable_loss();
   loss.set_type(enum_value<v1::LossType>(*v1::LossType_descriptor(), flags.loss));
   if (flags.beta) loss.set_beta(*flags.beta);
@@ -80,7 +99,7 @@ void check_output(const v1::JobSpec& spec) {
   if (!fs::exists(output, ignored)) return;
   if (!fs::is_regular_file(output, ignored))
     throw std::invalid_argument("--output: " + output.string() + " is not a file");
-  if (fs::equivalent(output, spec.data().train(), ignored)) {
+  if (fs::equivalent(output, data_path(spec), ignored)) {
     throw std::invalid_argument("--output: " + output.string() + " is the file of --data");
   }
   for (const std::string& folder : {spec.model().path(), spec.model().adapter(), spec.model().reference()}) {
@@ -97,6 +116,8 @@ void EvaluationFlags::add_to(CLI::App& verb) {
       ->type_name("DIR");
   verb.add_option("--reference", reference, "Of the reference policy (default: the loss has none)")->type_name("DIR");
   verb.add_option("--data", data, "JSONL, one preference pair a line")->type_name("FILE")->required();
+  add_group_flags(verb, groups);
+  verb.get_option("--group")->excludes("--group-columns");
   verb.add_option("--output", output, "Receives a line per pair; replaced once all are there")
       ->type_name("FILE")
       ->required();
@@ -123,6 +144,7 @@ void EvaluationFlags::add_to(CLI::App& verb) {
       ->type_name("KEY=VALUE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_format_flag(verb, format);
   verb.add_flag("--quiet", quiet, "Say nothing unless something fails");
 }
 
@@ -135,7 +157,7 @@ v1::JobSpec evaluation_request(const EvaluationFlags& flags, const fs::path& fol
   check_model_folder("--model", spec.model().path());
   if (spec.model().has_adapter()) check_adapter_folder("--adapter", spec.model().adapter());
   if (spec.model().has_reference()) check_model_folder("--reference", spec.model().reference());
-  check_readable_data("--data", spec.data().train());
+  check_readable_data("--data", data_path(spec));
   check_output(spec);
   return spec;
 }

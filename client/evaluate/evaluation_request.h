@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "client/command_line/preference_flags.h"
+#include "client/table/text_table.h"
 #include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
@@ -19,6 +21,8 @@ struct EvaluationFlags {
   std::optional<std::int64_t> micro_batch_tokens;
   std::string chat_template;
   std::vector<std::string> settings;  // KEY=VALUE of sections data and loss
+  GroupFlags groups;
+  TableFormat format = TableFormat::kText;
   int workers = 1;
   bool quiet = false;
 
@@ -26,10 +30,10 @@ struct EvaluationFlags {
   void add_to(CLI::App& verb);
 };
 
-// Sections model, data (train is the file), loss and training, with absolute paths and every check of a job passed.
-// `folder` receives a file that is written and read. Without a reference the loss is reference_free.
-// Throws std::invalid_argument naming the flag or the field, the value and what would be right: also where a model or
-// the data is not there, or the output is one of the files that are read.
+// Sections model, data (train is the file; with --group it is the only one of train_files), loss and training, with
+// absolute paths and every check of a job passed. `folder` receives a file that is written and read. Without a
+// reference the loss is reference_free. Throws std::invalid_argument naming the flag or the field, the value and what
+// would be right: also where a model or the data is not there, or the output is one of the files that are read.
 v1::JobSpec evaluation_request(const EvaluationFlags& flags, const std::filesystem::path& folder);
 
 }  // namespace equipoise

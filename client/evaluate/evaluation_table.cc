@@ -2,10 +2,12 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
+#include "client/table/display_width.h"
 #include "client/table/number_format.h"
-#include "client/table/text_table.h"
 #include "common/base/error.h"
+#include "common/base/number_text.h"
 
 namespace equipoise {
 namespace {
@@ -67,7 +69,8 @@ EvaluationSummary read_evaluation_summary(const std::filesystem::path& path) {
   std::ifstream file(path);
   try {
     const Json content = Json::parse(file);
-    EvaluationSummary summary{.all = group_of(content.at("all")), .groups = {}, .dropped_reason = ""};
+    EvaluationSummary summary{.all = group_of(content.at("all")), .groups = {}, .dropped_reason = "", .shortened = 0};
+    if (content.contains("shortened")) summary.shortened = content.at("shortened").get<double>();
     for (const Json& row : content.at("groups")) summary.groups.push_back(group_of(row));
     if (content.contains("dropped_reason")) summary.dropped_reason = content.at("dropped_reason").get<std::string>();
     return summary;
@@ -76,16 +79,22 @@ EvaluationSummary read_evaluation_summary(const std::filesystem::path& path) {
   }
 }
 
-std::string evaluation_table(const EvaluationSummary& summary, Colors colors, Glyphs glyphs) {
+namespace {
+
+std::vector<ValueColumn> shown_columns(const EvaluationSummary& summary) {
+  std::vector<ValueColumn> shown;
+  for (const ValueColumn& column : kColumns) {
+    if (summary.all.*column.value) shown.push_back(column);
+  }
+  return shown;
+}
+
+TextTable table_of(const EvaluationSummary& summary, Glyphs glyphs) {
   const bool with_dropped = summary.all.dropped > 0;
-  std::vector<ValueColumn> values;
+  const std::vector<ValueColumn> values = shown_columns(summary);
   std::vector<Column> columns = {{"group"}, {"pairs", Align::kRight}};
   if (with_dropped) columns.push_back({"left out", Align::kRight});
-  for (const ValueColumn& column : kColumns) {
-    if (!(summary.all.*column.value)) continue;
-    values.push_back(column);
-    columns.push_back({column.title, Align::kRight});
-  }
+  for (const ValueColumn& column : values) columns.push_back({column.title, Align::kRight});
   columns.push_back({""});
   TextTable table(std::move(columns));
   const EvaluatedGroup* worst = worst_of(summary.groups);
@@ -99,7 +108,57 @@ std::string evaluation_table(const EvaluationSummary& summary, Colors colors, Gl
   std::vector<std::string> all = row_of(summary.all, values, with_dropped, glyphs);
   all.push_back("");
   table.add_row(std::move(all));
-  return table.text(colors, glyphs);
+  return table;
+}
+
+std::string numbers_as_csv(const EvaluationSummary& summary) {
+  const std::vector<ValueColumn> values = shown_columns(summary);
+  std::vector<Column> columns = {{"group"}, {"pairs"}, {"left_out"}};
+  for (const ValueColumn& column : values) {
+    columns.push_back({column.title});
+    columns.push_back({std::string(column.title) + " error"});
+  }
+  TextTable table(std::move(columns));
+  const auto add = [&](const std::string& name, const EvaluatedGroup& group) {
+    std::vector<std::string> cells = {name, number_text(group.pairs), number_text(group.dropped)};
+    for (const ValueColumn& column : values) {
+      const auto& value = group.*column.value;
+      cells.push_back(value ? number_text(value->mean) : "");
+      cells.push_back(value && value->error ? number_text(*value->error) : "");
+    }
+    table.add_row(std::move(cells));
+  };
+  for (const EvaluatedGroup& group : summary.groups) add(group.name, group);
+  add("(all pairs)", summary.all);
+  return table.csv();
+}
+
+}  // namespace
+
+std::string evaluation_table(const EvaluationSummary& summary, Colors colors, Glyphs glyphs) {
+  return table_of(summary, glyphs).text(colors, glyphs);
+}
+
+std::string left_out_text(const EvaluationSummary& summary) {
+  std::string text;
+  if (summary.all.dropped > 0) {
+    text = count_text(summary.all.dropped) + " of " + count_text(summary.all.pairs + summary.all.dropped) +
+           " pairs are left out; the first: " + summary.dropped_reason;
+  }
+  if (summary.shortened == 0) return text;
+  return text + (text.empty() ? "" : "\n") + count_text(summary.shortened) + " of " + count_text(summary.all.pairs) +
+         " pairs are shortened";
+}
+
+std::string evaluation_markup(const EvaluationSummary& summary, TableFormat format) {
+  if (format == TableFormat::kCsv) return numbers_as_csv(summary);
+  const TextTable table = table_of(summary, Glyphs::kUnicode);
+  std::string text = format == TableFormat::kLatex ? table.latex() : table.markdown();
+  std::istringstream below(left_out_text(summary));
+  for (std::string line; std::getline(below, line);) {
+    text += format == TableFormat::kLatex ? "% " + printable(line) + "\n" : "\n" + markdown_text(line) + "\n";
+  }
+  return text;
 }
 
 }  // namespace equipoise

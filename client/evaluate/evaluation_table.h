@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "client/console.h"
+#include "client/table/text_table.h"
 
 namespace equipoise {
 
@@ -25,6 +26,7 @@ struct EvaluationSummary {
   EvaluatedGroup all;
   std::vector<EvaluatedGroup> groups;
   std::string dropped_reason;  // of the first pair that was left out
+  double shortened = 0;        // pairs
 };
 
 // Reads what write_summary of the ranks wrote. Throws PeerError if it is not that.
@@ -33,5 +35,13 @@ EvaluationSummary read_evaluation_summary(const std::filesystem::path& path);
 // The group of the highest loss is marked, where there are several; the last row is of all pairs. Columns that no group
 // has a value for are left out.
 std::string evaluation_table(const EvaluationSummary& summary, Colors colors, Glyphs glyphs);
+
+// "3 of 40 pairs are left out; the first: ..." and "5 of 37 pairs are shortened", with a line end between them where
+// there are both; empty where there is neither.
+std::string left_out_text(const EvaluationSummary& summary);
+
+// The same for a document, with what is left out below it; as CSV the numbers alone, each in a column of its own, and
+// "(all pairs)" in the last row. `format` is not kText.
+std::string evaluation_markup(const EvaluationSummary& summary, TableFormat format);
 
 }  // namespace equipoise

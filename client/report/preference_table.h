@@ -8,7 +8,8 @@
 
 namespace equipoise {
 
-// A row for each group; two columns where there is a validation file.
+// A row for each group; two columns where there is a validation file. Equal answers, empty answers and duplicates have
+// a column each where a group has some.
 std::string preference_table(const PreferenceCounts& counts, Colors colors, Glyphs glyphs);
 
 }  // namespace equipoise

@@ -7,7 +7,7 @@
 
 #include "client/table/display_width.h"
 #include "client/table/number_format.h"
-#include "client/table/text_table.h"
+#include "common/base/number_text.h"
 
 namespace equipoise {
 namespace {
@@ -67,7 +67,7 @@ std::string change(const Measure& before, const Measure& after, NumberText text,
   return text(before.value) + (glyphs == Glyphs::kUnicode ? " \u2192 " : " -> ") + with_error(after, text, glyphs);
 }
 
-std::string one_table(std::span<const RunMetrics> runs, Colors colors, Glyphs glyphs) {
+TextTable table_of(std::span<const RunMetrics> runs, Glyphs glyphs) {
   std::vector<Column> columns = {{"group"}};
   std::vector<std::string> last_row = {"worst"};
   for (const RunMetrics& run : runs) {
@@ -92,7 +92,29 @@ std::string one_table(std::span<const RunMetrics> runs, Colors colors, Glyphs gl
   }
   table.add_rule();
   table.add_row(std::move(last_row), RowStyle::kMarked);
-  return table.text(colors, glyphs);
+  return table;
+}
+
+std::string one_table(std::span<const RunMetrics> runs, Colors colors, Glyphs glyphs) {
+  return table_of(runs, glyphs).text(colors, glyphs);
+}
+
+std::string number_or_nothing(const std::optional<double>& value) { return value ? number_text(*value) : ""; }
+
+// A row for each run and group: numbers alone, in columns of their own.
+std::string numbers_as_csv(std::span<const RunMetrics> runs) {
+  TextTable table(
+      {{"run"}, {"group"}, {"steps"}, {"loss_before"}, {"loss_after"}, {"accuracy_before"}, {"accuracy_after"}});
+  for (const RunMetrics& run : runs) {
+    for (const std::string& group : run.group_names) {
+      const GroupResult before = result_of(run.before, group);
+      const GroupResult after = result_of(run.after, group);
+      table.add_row({run.name, group, std::to_string(run.after.step), number_or_nothing(before.loss),
+                     number_or_nothing(after.loss), number_or_nothing(before.accuracy),
+                     number_or_nothing(after.accuracy)});
+    }
+  }
+  return table.csv();
 }
 
 std::size_t table_width(const std::string& table) {
@@ -138,6 +160,17 @@ std::string run_comparison(std::span<const RunMetrics> runs, std::size_t columns
   for (const RunMetrics& run : runs) text += worst_sentence(run, glyphs);
   for (const RunMetrics& run : runs.subspan(std::min<std::size_t>(runs.size(), 1)))
     text += difference_sentence(run, runs.front(), glyphs);
+  return text;
+}
+
+std::string run_comparison_markup(std::span<const RunMetrics> runs, TableFormat format) {
+  if (format == TableFormat::kCsv) return numbers_as_csv(runs);
+  const TextTable table = table_of(runs, Glyphs::kUnicode);
+  std::string text = format == TableFormat::kLatex ? table.latex() : table.markdown() + "\n";
+  for (const RunMetrics& run : runs) {
+    const std::string sentence = worst_sentence(run, Glyphs::kUnicode);
+    text += format == TableFormat::kLatex ? "% " + sentence : "- " + markdown_text(sentence) + "\n";
+  }
   return text;
 }
 

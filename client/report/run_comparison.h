@@ -7,6 +7,7 @@
 
 #include "client/console.h"
 #include "client/report/run_metrics.h"
+#include "client/table/text_table.h"
 
 namespace equipoise {
 
@@ -16,5 +17,9 @@ namespace equipoise {
 // the first says how far its worst values are from the first one's. Where the table is wider than `columns`, runs go
 // into several tables below each other.
 std::string run_comparison(std::span<const RunMetrics> runs, std::size_t columns, Colors colors, Glyphs glyphs);
+
+// The same for a document, all runs in one table; as CSV a row for each run and group with its numbers alone. `format`
+// is not kText.
+std::string run_comparison_markup(std::span<const RunMetrics> runs, TableFormat format);
 
 }  // namespace equipoise

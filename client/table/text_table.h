@@ -18,6 +18,10 @@ struct Column {
   std::string band = "";
 };
 
+// kText: for people. The others are for documents and programs: Markdown as GitHub has it, CSV as RFC 4180 but with
+// "\n", LaTeX a tabular that needs \usepackage{booktabs}.
+enum class TableFormat { kText, kMarkdown, kCsv, kLatex };
+
 enum class RowStyle { kNormal, kMarked };
 
 class TextTable {
@@ -30,6 +34,12 @@ class TextTable {
 
   // Lines, each with its newline. A marked row is bold with kOn.
   std::string text(Colors colors, Glyphs glyphs) const;
+
+  // Whatever a cell holds shows as it is. A band's title stands above its columns in LaTeX, before each of them
+  // elsewhere; marked rows are bold. table_markup.cc.
+  std::string markdown() const;
+  std::string csv() const;
+  std::string latex() const;
 
  private:
   struct Row {
@@ -45,9 +55,14 @@ class TextTable {
   std::vector<std::size_t> widths() const;
   std::string line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) const;
   std::string band_line(const std::vector<std::size_t>& widths) const;
+  std::vector<std::string> full_titles() const;
 
   std::vector<Column> columns_;
   std::vector<Row> rows_;
 };
+
+// Text as Markdown and LaTeX show it unchanged, in one line.
+std::string markdown_text(const std::string& text);
+std::string latex_text(const std::string& text);
 
 }  // namespace equipoise

@@ -2,6 +2,7 @@
 #include <limits>
 #include <memory>
 
+#include "client/command_line/format_flag.h"
 #include "client/command_line/verb.h"
 #include "client/report/run_comparison.h"
 
@@ -17,10 +18,19 @@ void make_names_differ(std::vector<RunMetrics>& runs, const std::vector<std::str
   }
 }
 
-void compare(const std::vector<std::string>& paths, const Console& console) {
+struct CompareFlags {
+  std::vector<std::string> paths;
+  TableFormat format = TableFormat::kText;
+};
+
+void compare(const CompareFlags& flags, const Console& console) {
   std::vector<RunMetrics> runs;
-  for (const std::string& path : paths) runs.push_back(read_run_metrics(path));
-  make_names_differ(runs, paths);
+  for (const std::string& path : flags.paths) runs.push_back(read_run_metrics(path));
+  make_names_differ(runs, flags.paths);
+  if (flags.format != TableFormat::kText) {
+    console.out << run_comparison_markup(runs, flags.format);
+    return;
+  }
   const bool wraps = console.kind == OutputKind::kTerminal;
   const std::size_t columns = wraps ? console.columns() : std::numeric_limits<std::size_t>::max();
   console.out << run_comparison(runs, columns, console.colors, console.glyphs);
@@ -29,11 +39,12 @@ void compare(const std::vector<std::string>& paths, const Console& console) {
 }  // namespace
 
 void add_compare_verb(CLI::App& parent, Action& chosen) {
-  auto paths = std::make_shared<std::vector<std::string>>();
+  auto flags = std::make_shared<CompareFlags>();
   CLI::App* verb = parent.add_subcommand("compare", "Every group's validation before and after, runs side by side");
-  verb->add_option("RUN", *paths, "Folders of runs, or their metrics.jsonl")->type_name("")->required();
+  verb->add_option("RUN", flags->paths, "Folders of runs, or their metrics.jsonl")->type_name("")->required();
+  add_format_flag(*verb, flags->format);
   verb->footer("  equipoise compare runs/dpo runs/gr-dpo");
-  verb->callback([paths, &chosen] { chosen = [paths](const Console& console) { compare(*paths, console); }; });
+  verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { compare(*flags, console); }; });
 }
 
 }  // namespace equipoise

@@ -8,7 +8,6 @@
 #include "client/evaluate/evaluation_request.h"
 #include "client/evaluate/evaluation_table.h"
 #include "client/private_folder.h"
-#include "client/table/number_format.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/config/job_file.h"
@@ -18,12 +17,15 @@ namespace {
 
 void report(const EvaluationSummary& summary, const std::string& output, const Console& console) {
   console.out << evaluation_table(summary, console.colors, console.glyphs);
-  if (summary.all.dropped > 0) {
-    console.out << "\n"
-                << count_text(summary.all.dropped) << " of " << count_text(summary.all.pairs + summary.all.dropped)
-                << " pairs are left out; the first: " << summary.dropped_reason << "\n";
-  }
+  const std::string left_out = left_out_text(summary);
+  if (!left_out.empty()) console.out << "\n" << left_out << "\n";
   console.out << "\npairs: " << output << "\n";
+}
+
+// Standard output is the table's alone where a program or a document is to take it.
+Console progress_console(const EvaluationFlags& flags, const Console& console) {
+  if (flags.format == TableFormat::kText) return console;
+  return {.out = console.err, .err = console.err, .kind = OutputKind::kPlain, .glyphs = console.glyphs};
 }
 
 void evaluate(const EvaluationFlags& flags, const Console& console) {
@@ -35,7 +37,7 @@ void evaluate(const EvaluationFlags& flags, const Console& console) {
   // Made now, so that a place where nothing can be written is found before the models are read.
   DurableFile output(request.output());
   std::optional<EvaluationDisplay> display;
-  if (!flags.quiet) display.emplace(console);
+  if (!flags.quiet) display.emplace(progress_console(flags, console));
   try {
     run_evaluation_ranks({.worker = program_folder() / "equipoise-worker",
                           .workers = flags.workers,
@@ -48,7 +50,11 @@ void evaluate(const EvaluationFlags& flags, const Console& console) {
   }
   const EvaluationSummary summary = read_evaluation_summary(folder.path() / "summary.json");
   output.commit();
-  if (!flags.quiet) report(summary, request.output(), console);
+  if (flags.format != TableFormat::kText) {
+    console.out << evaluation_markup(summary, flags.format);
+  } else if (!flags.quiet) {
+    report(summary, request.output(), console);
+  }
 }
 
 }  // namespace

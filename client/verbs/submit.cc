@@ -5,6 +5,7 @@
 #include "client/command_line/verb.h"
 #include "client/connection/follow_job.h"
 #include "client/connection/interrupts.h"
+#include "client/report/data_notes.h"
 #include "client/report/group_table.h"
 
 namespace equipoise {
@@ -56,6 +57,7 @@ void submit(const SubmitFlags& flags, const Console& console) {
   const FollowedJob followed = follow_job(connection, job.id(), *display, inbox, OnInterrupt::kLeave);
   require_success(followed);
   console.out << "\n" << group_table(followed.job, console.colors, console.glyphs);
+  console.out << data_notes(followed.job.spec().output());  // of a coordinator elsewhere only with a shared folder
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "client/command_line/verb.h"
 #include "client/job_inputs.h"
 #include "client/private_service.h"
+#include "client/report/data_notes.h"
 #include "client/report/group_table.h"
 #include "common/config/job_config.h"
 
@@ -27,6 +28,8 @@ v1::JobSpec embedded_spec(const JobFlags& flags) {
 void report(const v1::TrainingJob& job, const Console& console) {
   const std::string table = group_table(job, console.colors, console.glyphs);
   if (!table.empty()) console.out << "\n" << table;
+  const std::string notes = data_notes(job.spec().output());
+  if (!notes.empty()) console.out << "\n" << notes;
   // Training that ended before its last step says why.
   if (job.step() < job.total_steps()) console.out << "\n" << job.state_reason() << "\n";
   console.out << "\nmodel: " << job.spec().output() << "/final\n";

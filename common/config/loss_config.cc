@@ -90,4 +90,17 @@ void settle_sft_average(LossConfig& loss, const v1::LossSpec& spec, RobustMode m
   loss.sft_average = SftAverage::kSequence;
 }
 
+std::vector<std::string> differences_from_trl(const LossConfig& loss) {
+  std::vector<std::string> sentences;
+  if (loss.type == LossType::kIpo && !loss.length_normalized) {
+    sentences.emplace_back(
+        "loss.type ipo takes sums over the answer's tokens, as the paper has it; TRL's divides them by the answer's "
+        "length, which is loss.length_normalized: true");
+  }
+  if (loss.type == LossType::kDpo && loss.label_smoothing > 0) {
+    sentences.emplace_back("loss.label_smoothing changes loss.type dpo; TRL's sigmoid ignores it");
+  }
+  return sentences;
+}
+
 }  // namespace equipoise

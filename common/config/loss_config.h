@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "common/config/job_config.h"
 #include "equipoise/v1/job.pb.h"
@@ -19,6 +20,9 @@ bool corrects_label_noise(const LossConfig& loss);
 
 // Settings of the loss that contradict each other or the model's.
 void check_loss_combinations(const v1::JobSpec& spec, const LossConfig& loss);
+
+// What the same settings mean otherwise in TRL 1.16, a sentence each: docs/from-trl.md.
+std::vector<std::string> differences_from_trl(const LossConfig& loss);
 
 // The default of sft_average depends on the mode.
 void settle_sft_average(LossConfig& loss, const v1::LossSpec& spec, RobustMode mode);

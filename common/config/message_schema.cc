@@ -45,6 +45,8 @@ std::string nearest_key(const Descriptor& root, const Descriptor& message, std::
   return nearest;
 }
 
+bool is_known_elsewhere(const Descriptor& root, std::string_view key) { return !path_of(root, key).empty(); }
+
 std::size_t edit_distance(std::string_view from, std::string_view to) {
   std::vector<std::size_t> distance(to.size() + 1);  // of the part of `from` seen so far to each start of `to`
   std::iota(distance.begin(), distance.end(), std::size_t{0});

@@ -7,7 +7,9 @@
 #include <stdexcept>
 
 #include "common/base/quoted_text.h"
+#include "common/config/foreign_names.h"
 #include "common/config/message_schema.h"
+#include "common/config/yaml_advice.h"
 #include "common/config/yaml_scalar.h"
 
 namespace equipoise {
@@ -30,8 +32,10 @@ class Reader {
 
   // `prefix` is the path of `message`, "" or "loss.".
   void mapping(const YAML::Node& node, const std::string& prefix, Message& message) const {
-    if (!node.IsMap())
-      refuse_value(node, prefix.empty() ? "the job" : prefix.substr(0, prefix.size() - 1), "a mapping");
+    if (!node.IsMap()) {
+      refuse_value(node, prefix.empty() ? "the job" : prefix.substr(0, prefix.size() - 1),
+                   "a mapping" + mapping_advice(*message.GetDescriptor(), node));
+    }
     std::map<const FieldDescriptor*, int> line_of;
     for (const auto& entry : node) {
       const FieldDescriptor& known = known_field(entry.first, prefix, *message.GetDescriptor());
@@ -63,11 +67,20 @@ class Reader {
                                      const Descriptor& message) const {
     if (!key.IsScalar()) refuse_value(key, "a key of " + (prefix.empty() ? "the job" : prefix), "a name");
     if (const FieldDescriptor* known = find_field(message, key.Scalar())) return *known;
-    source_.refuse(key.Mark(), "unknown key " + quoted_text(prefix + key.Scalar()) + ", the nearest known one is " +
-                                   suggestion(key.Scalar(), prefix, message));
+    refuse_key(key, prefix, message);
   }
 
  private:
+  [[noreturn]] void refuse_key(const YAML::Node& key, const std::string& prefix, const Descriptor& message) const {
+    const std::string& name = key.Scalar();
+    const std::string what = "unknown key " + quoted_text(prefix + name);
+    if (const auto advice = advice_for_key(name); advice && !is_known_elsewhere(root_, name)) {
+      source_.refuse(key.Mark(), what + (advice->starts_with("expected") ? ", " : ": ") + *advice);
+    }
+    source_.refuse(key.Mark(),
+                   what + ", the nearest known one is " + suggestion(name, prefix, message) + key_advice(name));
+  }
+
   std::string suggestion(const std::string& key, const std::string& prefix, const Descriptor& message) const {
     const std::string nearest = nearest_key(root_, message, key);
     const bool sibling = find_field(message, nearest) != nullptr;
@@ -75,7 +88,7 @@ class Reader {
   }
 
   void list(const YAML::Node& node, const std::string& path, const FieldDescriptor& known, Message& message) const {
-    if (!node.IsSequence()) refuse_value(node, path, "a list such as [a, b]");
+    if (!node.IsSequence()) refuse_value(node, path, "a list such as " + list_example(known, node));
     for (std::size_t i = 0; i < node.size(); ++i) {
       if (known.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
         item(node[i], path + "[" + std::to_string(i) + "]", *message.GetReflection()->AddMessage(&message, &known));
@@ -115,9 +128,9 @@ class Reader {
   }
 
   void scalar(const YAML::Node& node, const std::string& path, const FieldDescriptor& known, Message& message) const {
-    if (!node.IsScalar()) refuse_value(node, path, "one value");
+    if (!node.IsScalar()) refuse_value(node, path, "one value" + single_value_advice(path));
     const std::string wanted = set_scalar(message, known, node.Scalar());
-    if (!wanted.empty()) refuse_value(node, path, wanted);
+    if (!wanted.empty()) refuse_value(node, path, wanted + value_advice(known, node.Scalar()));
   }
 
   [[noreturn]] void refuse_value(const YAML::Node& node, const std::string& what, const std::string& wanted) const {
@@ -140,13 +153,17 @@ void YamlSource::refuse(const YAML::Mark& mark, const std::string& what) const {
 }
 
 YAML::Node parse_yaml(const YamlSource& source, const std::string& text) {
-  if (!is_utf8(text)) source.refuse(YAML::Mark(), "the text is not UTF-8");
+  if (!is_utf8(text)) source.refuse(YAML::Mark(), "the text is not UTF-8" + encoding_advice(text));
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    // yaml-cpp takes a quote that is never closed for closed at the end; a document's end inside of it is a fault to
+    // it.
+    YAML::LoadAll(text + "\n...\n");
     if (documents.size() > 1) source.refuse(documents[1].Mark(), "a second document starts, expected one");
     return documents.empty() ? YAML::Node() : documents[0];
   } catch (const YAML::Exception& problem) {
-    source.refuse(problem.mark, "not YAML: " + problem.msg);
+    const YamlFault fault = explained(problem, text);
+    source.refuse(fault.mark, fault.what);
   }
 }
 

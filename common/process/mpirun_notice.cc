@@ -41,6 +41,42 @@ constexpr std::array kRules{
          "OMPI_MCA_mca_base_env_list is set, which Open MPI does not take beside -x: unset it"},
     Rule{R"(unable to locate a usable \"srun\" command)", NoticeWeight::kCause,
          "mpirun is to use a Slurm allocation and finds no srun in PATH"},
+    Rule{R"(Two mutually-exclusive MCA variables were specified.*1st MCA variable: (\S+) .*2nd MCA variable: (\S+))",
+         NoticeWeight::kCause, "Open MPI takes one of $1 and $2, and both are set"},
+    Rule{R"(at least one node not present in the allocation: hostfile: (\S+) node: (\S+))", NoticeWeight::kCause,
+         "$2 of the hostfile $1 is not in the batch system's allocation"},
+    // Other hosts and the networks between them.
+    Rule{
+        R"(lost communication with a remote daemon\. HNP daemon ?: .*? on node (\S+) Remote daemon: .*? on node (\S+))",
+        NoticeWeight::kCause, "lost contact with $2: the host, its network, or Open MPI's daemon there has failed"},
+    Rule{R"(unable to complete a TCP connection to another process: Local host: (\S+) Remote host: (\S+))",
+         NoticeWeight::kCause,
+         "$1 cannot open a TCP connection to $2: check the firewall of $2, and which network Open MPI takes "
+         "(oob_tcp_if_include)"},
+    Rule{
+        R"((?:how to route a message|unable to establish a communication connection) to the specified daemon .*my node: (\S+) target node: (\S+))",
+        NoticeWeight::kCause,
+        "$1 has no connection to $2: check the firewalls, and which network Open MPI takes (oob_tcp_if_include)"},
+    Rule{
+        R"(mismatch in versions between two processes.*Local host: (\S+) .*Local Open MPI version: (.+?) Peer host: (\S+) .*Peer Open MPI version: (.+))",
+        NoticeWeight::kCause, "Open MPI is $2 on $1 and $4 on $3: install the same version on all hosts"},
+    Rule{
+        R"(MPI processes are unable to reach each other.*Process 1 \(.*?\) is on host: (\S+) Process 2 \(.*?\) is on host: (\S+))",
+        NoticeWeight::kCause,
+        "the ranks on $1 and $2 have no network in common that Open MPI may use: check btl_tcp_if_include and "
+        "btl_tcp_if_exclude"},
+    Rule{R"(failed to TCP connect to a peer MPI process.*Local host: (\S+) PID: \d+ Message: (.+?) Error: (.+))",
+         NoticeWeight::kWarning,
+         "$1: $2: $3; check the firewalls, and which network Open MPI takes (btl_tcp_if_include)"},
+    Rule{R"(\"plm_rsh_agent\" was set to a path that could not be found: plm_rsh_agent: (.+?) Please)",
+         NoticeWeight::kCause, "mpirun starts ranks on other hosts through ssh, and $1 is not installed here"},
+    // Also of a daemon that had been running. Which host it was is not said.
+    Rule{R"(ORTE was unable to reliably start one or more daemons)", NoticeWeight::kConsequence,
+         "Open MPI's daemon on a host could not be started or was lost: it needs ssh without a password, the same Open MPI "
+         "in PATH there, and a TCP connection back"},
+    Rule{R"(An ORTE daemon has unexpectedly failed after launch)", NoticeWeight::kConsequence,
+         "Open MPI's daemon on a host ended before it had connected back: check the firewalls, and Open MPI there"},
+    Rule{R"(daemons could not be ordered to)", NoticeWeight::kConsequence, "a host could not be told to end its ranks"},
     // Room and limits.
     Rule{
         R"(not enough space for (\S+) \(the shared-memory backing file\).*Local [Hh]ost: (\S+) .*Space Available: (\S+))",
@@ -128,6 +164,28 @@ MpirunNotice read_notice(std::span<const std::string_view> lines) {
   }
   const bool is_warning = block.starts_with("WARN") || block.find("job will continue") != std::string::npos;
   return {is_warning ? NoticeWeight::kWarning : NoticeWeight::kCause, general_text(lines)};
+}
+
+std::string explained_line(std::string_view line) {
+  // Of a key that has changed ssh names the host in the line before.
+  static const std::regex changed_key(R"(Host key for (\S+) has changed and you have requested strict checking\.\s*)");
+  static const std::regex unknown_key(
+      R"(No \S+ host key is known for (\S+) and you have requested strict checking\.\s*)");
+  static const std::regex no_daemon(R"(.*\borted: (?:command )?not found\s*)");
+  std::cmatch match;
+  const char *begin = line.data(), *end = line.data() + line.size();
+  if (line.size() >= kLongestBlock) return std::string(line);
+  if (std::regex_match(begin, end, match, changed_key)) {
+    return "ssh: the host key of " + match.str(1) +
+           " is another than in known_hosts; if that is right, replace it there";
+  }
+  if (std::regex_match(begin, end, match, unknown_key)) {
+    return "ssh: the host key of " + match.str(1) + " is not in known_hosts; log in there once";
+  }
+  if (std::regex_match(begin, end, match, no_daemon)) {
+    return "Open MPI's orted is not in PATH on a host: install the same Open MPI there";
+  }
+  return std::string(line);
 }
 
 bool is_mpirun_chatter(std::string_view line) {

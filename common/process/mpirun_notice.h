@@ -23,6 +23,10 @@ struct MpirunNotice {
 // known is its first sentence, with the lines "Label: value" that follow it.
 MpirunNotice read_notice(std::span<const std::string_view> lines);
 
+// A line that ssh or the shell of another host wrote, with what it means where it does not say so; any other line as it
+// is.
+std::string explained_line(std::string_view line);
+
 // Whether Open MPI wrote the line outside of its blocks: counts, signals, stack traces and its own error log
 // ("[host:pid] ..."), none of which says what to do.
 bool is_mpirun_chatter(std::string_view line);

@@ -52,7 +52,7 @@ class LogReading {
     } else if (is_in_block_) {
       block_.push_back(line);
     } else if (has_letters(line) && !is_news(line)) {
-      (is_mpirun_chatter(line) ? chatter_ : is_logged_at(line, " warning ") ? warning_ : said_) = line;
+      read_said(line);
     }
   }
 
@@ -65,6 +65,18 @@ class LogReading {
   }
 
  private:
+  void read_said(std::string_view line) {
+    // ssh says so after the line that names the host, if there is one.
+    if (line.starts_with("Host key verification failed.") && said_.starts_with("ssh: the host key of ")) return;
+    if (is_mpirun_chatter(line)) {
+      chatter_ = line;
+    } else if (is_logged_at(line, " warning ")) {
+      warning_ = line;
+    } else {
+      said_ = explained_line(line);
+    }
+  }
+
   // The first cause brought about the others.
   void keep(const MpirunNotice& notice) {
     std::string& place = notice.weight == NoticeWeight::kCause     ? cause_
@@ -90,7 +102,7 @@ std::string last_telling_line(std::string_view text) {
   return printable(log.reason());
 }
 
-std::string last_telling_line_of(const std::filesystem::path& file) {
+std::string tail_of(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
   stream.seekg(0, std::ios::end);
   const std::streamoff size = stream.tellg();
@@ -98,8 +110,11 @@ std::string last_telling_line_of(const std::filesystem::path& file) {
   std::string tail(static_cast<std::size_t>(std::min(size, kTailBytes)), '\0');
   stream.seekg(size - static_cast<std::streamoff>(tail.size()));
   stream.read(tail.data(), static_cast<std::streamsize>(tail.size()));
-  return last_telling_line(std::string_view(tail).substr(0, static_cast<std::size_t>(stream.gcount())));
+  tail.resize(static_cast<std::size_t>(stream.gcount()));
+  return tail;
 }
+
+std::string last_telling_line_of(const std::filesystem::path& file) { return last_telling_line(tail_of(file)); }
 
 std::string first_complaint_of(const std::filesystem::path& file, std::string_view program) {
   std::ifstream stream(file, std::ios::binary);

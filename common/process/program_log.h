@@ -12,7 +12,10 @@ namespace equipoise {
 // warning, or what else Open MPI wrote. One line, at most 512 bytes, UTF-8; empty where nothing was said.
 std::string last_telling_line(std::string_view text);
 
-// The same of a file's last 64 KiB; empty where the file is not there.
+// A file's last 64 KiB; empty where the file is not there.
+std::string tail_of(const std::filesystem::path& file);
+
+// last_telling_line of that; empty where the file is not there.
 std::string last_telling_line_of(const std::filesystem::path& file);
 
 // The first line "PROGRAM: reason" of a file, without the name: what the first rank to fail said, before others failed

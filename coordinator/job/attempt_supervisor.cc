@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/config/job_config.h"
 #include "coordinator/job/job_progress.h"
+#include "coordinator/job/missing_ranks.h"
 #include "coordinator/job/training.h"
 
 namespace equipoise::coordinator {
@@ -37,8 +39,16 @@ bool has_attempt(const JobRecord& record) {
 }  // namespace
 
 AttemptSupervisor::AttemptSupervisor(SupervisorSettings settings, JobTable& table, Launcher& launcher, Entropy& entropy)
-    : settings_(settings), table_(table), launcher_(launcher), entropy_(entropy) {
+    : settings_(settings),
+      table_(table),
+      launcher_(launcher),
+      entropy_(entropy),
+      slots_(settings_.hosts, settings_.most_workers) {
   recover();
+}
+
+void AttemptSupervisor::check_fits(int workers) const {
+  if (const std::string why = slots_.why_never(workers); !why.empty()) throw std::invalid_argument(why);
 }
 
 void AttemptSupervisor::recover() {
@@ -67,7 +77,8 @@ void AttemptSupervisor::tick() {
   const SteadyTime now = table_.clock().now();
   forgive_pause(now);
   check_ranks(now);
-  if (!is_shutting_down_) launch_queued();
+  settle_doubts(now);
+  if (!is_shutting_down_) launch_queued(now);
   schedule_ends(now);
   end_due(now);
 }
@@ -78,14 +89,16 @@ void AttemptSupervisor::forgive_pause(SteadyTime now) {
   if (gap <= kLongestTickGap) return;
   for (auto& [sequence, record] : table_.jobs()) {
     if (record.members) record.members->forgive(gap);
+    if (record.register_by) *record.register_by += gap;
   }
 }
 
 void AttemptSupervisor::check_ranks(SteadyTime now) {
   for (auto& [sequence, record] : table_.jobs()) {
     if (!record.members || is_final(record.job.state())) continue;
+    check_start(record, now);
     if (record.job.state() == v1::JOB_STATE_CANCELLING && record.members->all_gone(now)) {
-      table_.apply(record, RanksLeft{});
+      table_.apply(record, RanksLeft{.hosts_in_doubt = hosts_in_doubt(*record.members, record.hosts)});
     }
     const auto silent = record.members->first_silent(now);
     if (!silent) continue;
@@ -94,32 +107,70 @@ void AttemptSupervisor::check_ranks(SteadyTime now) {
   }
 }
 
-void AttemptSupervisor::launch_queued() {
+void AttemptSupervisor::check_start(JobRecord& record, SteadyTime now) {
+  if (!record.register_by) return;
+  if (record.members->all_registered()) {
+    record.register_by.reset();
+  } else if (now > *record.register_by) {
+    table_.apply(record, RanksMissing{.text = missing_ranks_text(*record.members, record.hosts, record.start_timeout)});
+    record.register_by.reset();
+  }
+}
+
+// The oldest job first: a large one that waits for slots is not overtaken by small ones for ever.
+void AttemptSupervisor::launch_queued(SteadyTime now) {
   for (auto& [sequence, record] : table_.jobs()) {
     if (attempts_.size() >= static_cast<std::size_t>(settings_.max_running_jobs)) return;
     if (record.job.state() != v1::JOB_STATE_QUEUED || record.lifecycle.launched_by != LaunchedBy::kCoordinator)
       continue;
-    launch(record);
+    const LaunchConfig config = make_job_config(record.job.spec()).launch;
+    const int workers = config.workers.value_or(1);
+    if (const std::string why = slots_.why_never(workers); !why.empty()) {
+      table_.apply(record, SpecRefused{.why = why});
+      continue;
+    }
+    auto hosts = slots_.take(workers);
+    if (!hosts) {
+      table_.apply(record, SlotsAwaited{.wanted = workers, .free = slots_.free(), .total = slots_.total()});
+      return;
+    }
+    record.register_by = now + config.start_timeout + settings_.register_grace;
+    launch(record, config, std::move(*hosts));
   }
 }
 
-void AttemptSupervisor::launch(JobRecord& record) {
-  const int workers = make_job_config(record.job.spec()).launch.workers.value_or(1);
+void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts) {
+  const int workers = config.workers.value_or(1);
   const AttemptKey key{.job_id = record.job.id(), .generation = record.job.generation() + 1};
   std::string token = entropy_.hex(kTokenBytes);
-  // On disk before there is a process: a crash in between never uses the generation twice.
-  table_.apply(record, AttemptLaunched{.generation = key.generation}, [&](v1::TrainingJob& job) {
-    job.set_generation(key.generation);
-    job.set_world_size(workers);
-    job.set_phase("starting");
-  });
+  // Taken until forget(), whatever happens below.
+  attempts_.emplace(key, LiveAttempt{.hosts = hosts});
+  try {
+    // On disk before there is a process: a crash in between never uses the generation twice.
+    table_.apply(record, AttemptLaunched{.generation = key.generation}, [&](v1::TrainingJob& job) {
+      job.set_generation(key.generation);
+      job.set_world_size(workers);
+      job.set_phase("starting");
+    });
+  } catch (...) {
+    forget(key);
+    throw;
+  }
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);
+  record.hosts = hosts;
+  record.start_timeout = config.start_timeout;
   if (key.generation > 1) table_.metrics().count_restart(key.job_id);
   try {
-    launcher_.start({.attempt = key, .workers = workers, .token = record.attempt_token});
-    attempts_.emplace(key, LiveAttempt{});
+    launcher_.start({.attempt = key,
+                     .workers = workers,
+                     .token = record.attempt_token,
+                     .hosts = std::move(hosts),
+                     .start_timeout = config.start_timeout,
+                     .mpi_options = config.mpi_options,
+                     .environment = config.environment});
   } catch (const PeerError& error) {
+    forget(key);
     table_.apply(record, LaunchRefused{.why = error.what()});
   }
 }
@@ -128,7 +179,9 @@ void AttemptSupervisor::launch(JobRecord& record) {
 std::optional<std::chrono::seconds> AttemptSupervisor::grace_of(const AttemptKey& key) {
   if (is_shutting_down_ || !table_.contains(key.job_id)) return std::chrono::seconds(0);
   const JobRecord& record = table_.find(key.job_id);
-  if (record.job.state() == v1::JOB_STATE_CANCELLING) return std::chrono::seconds(0);
+  if (record.job.state() == v1::JOB_STATE_CANCELLING) {
+    return record.hosts.empty() ? std::chrono::seconds(0) : settings_.told_grace;
+  }
   if (!has_attempt(record)) return settings_.failed_grace;
   if (record.lifecycle.all_ranks_finished) return settings_.finished_grace;
   return std::nullopt;
@@ -136,7 +189,7 @@ std::optional<std::chrono::seconds> AttemptSupervisor::grace_of(const AttemptKey
 
 void AttemptSupervisor::schedule_ends(SteadyTime now) {
   for (auto& [key, attempt] : attempts_) {
-    const auto grace = grace_of(key);
+    const auto grace = attempt.exit ? std::nullopt : grace_of(key);
     if (!grace) continue;
     const SteadyTime terminate_at = now + *grace;
     if (attempt.terminate_at && *attempt.terminate_at <= terminate_at) continue;
@@ -146,7 +199,7 @@ void AttemptSupervisor::schedule_ends(SteadyTime now) {
 
 void AttemptSupervisor::end_due(SteadyTime now) {
   for (auto& [key, attempt] : attempts_) {
-    if (!attempt.terminate_at || now < *attempt.terminate_at) continue;
+    if (attempt.exit || !attempt.terminate_at || now < *attempt.terminate_at) continue;
     if (!attempt.kill_at) {
       spdlog::info("job {}: asking the processes of attempt {} to end", key.job_id, key.generation);
       launcher_.terminate(key);
@@ -154,24 +207,76 @@ void AttemptSupervisor::end_due(SteadyTime now) {
     } else if (now >= *attempt.kill_at) {
       spdlog::warn("job {}: killing the processes of attempt {}", key.job_id, key.generation);
       launcher_.kill(key);
+      attempt.was_killed = true;
       attempt.kill_at = now + settings_.terminate_grace;
     }
   }
 }
 
 void AttemptSupervisor::exited(const LaunchExit& exit) {
-  if (table_.contains(exit.attempt.job_id)) {
-    JobRecord& record = table_.find(exit.attempt.job_id);
-    const RankCounts counts = record.members ? record.members->counts() : RankCounts{};
-    if (record.job.generation() == exit.attempt.generation) {
-      table_.apply(record, LauncherExited{.exit_code = exit.exit_code,
-                                          .last_line = exit.last_line,
-                                          .ranks_finished = counts.finished,
-                                          .world_size = record.job.world_size()});
-      table_.metrics().show_workers(record.job.id(), {.active = 0, .finished = counts.finished});
-    }
+  const auto attempt = attempts_.find(exit.attempt);
+  // A launcher that was killed, or that had lost a host, cannot have ended the ranks there.
+  const bool is_in_doubt =
+      attempt != attempts_.end() && !attempt->second.hosts.empty() && (attempt->second.was_killed || exit.lost_contact);
+  if (!is_in_doubt) {
+    end_job(exit, "");
+    return forget(exit.attempt);
   }
-  attempts_.erase(exit.attempt);
+  const bool is_known = table_.contains(exit.attempt.job_id);
+  const bool may_wait = is_known && table_.find(exit.attempt.job_id).job.state() == v1::JOB_STATE_CANCELLING;
+  if (!may_wait) end_job(exit, "");
+  attempt->second.exit = exit;
+  attempt->second.in_doubt_until = table_.clock().now() + settings_.lease.lease + settings_.lease.exit_grace;
+}
+
+void AttemptSupervisor::settle_doubts(SteadyTime now) {
+  std::vector<AttemptKey> settled;
+  for (auto& [key, attempt] : attempts_) {
+    if (!attempt.exit) continue;
+    const bool is_known = table_.contains(key.job_id) && table_.find(key.job_id).job.generation() == key.generation;
+    JobRecord* const record = is_known ? &table_.find(key.job_id) : nullptr;
+    const bool all_have_said = record != nullptr && record->members && record->members->all_registered() &&
+                               record->members->unconfirmed().empty() && record->members->all_gone(now);
+    if (!all_have_said && now < attempt.in_doubt_until && !is_shutting_down_) continue;
+    if (record != nullptr && record->members) end_in_doubt(*record, attempt);
+    settled.push_back(key);
+  }
+  for (const AttemptKey& key : settled) forget(key);
+}
+
+void AttemptSupervisor::end_in_doubt(JobRecord& record, const LiveAttempt& attempt) {
+  const std::string hosts = hosts_in_doubt(*record.members, attempt.hosts);
+  if (!is_final(record.job.state())) return end_job(*attempt.exit, hosts);
+  if (hosts.empty()) return;
+  add_condition(record.job, "the end of its processes on " + hosts +
+                                " could not be confirmed: they end by themselves without the coordinator");
+  table_.touch(record);
+  table_.store().update_job(record.job);
+}
+
+void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& hosts_in_doubt) {
+  if (!table_.contains(exit.attempt.job_id)) return;
+  JobRecord& record = table_.find(exit.attempt.job_id);
+  if (record.job.generation() != exit.attempt.generation) return;
+  const RankCounts counts = record.members ? record.members->counts() : RankCounts{};
+  // Open MPI does not always say which host or network has failed.
+  const bool names_a_host = std::ranges::any_of(
+      record.hosts, [&](const HostSlots& host) { return exit.last_line.find(host.name) != std::string::npos; });
+  const bool wants_hosts = has_attempt(record) && record.hosts.size() > 1 && !names_a_host;
+  table_.apply(record,
+               LauncherExited{.exit_code = exit.exit_code,
+                              .last_line = exit.last_line + (wants_hosts ? "; hosts: " + host_names(record.hosts) : ""),
+                              .ranks_finished = counts.finished,
+                              .world_size = record.job.world_size(),
+                              .hosts_in_doubt = hosts_in_doubt});
+  table_.metrics().show_workers(record.job.id(), {.active = 0, .finished = counts.finished});
+}
+
+void AttemptSupervisor::forget(const AttemptKey& key) {
+  const auto attempt = attempts_.find(key);
+  if (attempt == attempts_.end()) return;
+  slots_.give_back(attempt->second.hosts);
+  attempts_.erase(attempt);
 }
 
 void AttemptSupervisor::begin_shutdown() {

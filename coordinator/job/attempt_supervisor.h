@@ -5,19 +5,28 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <string>
+#include <vector>
 
+#include "common/config/job_config.h"
 #include "coordinator/job/entropy.h"
 #include "coordinator/job/job_table.h"
+#include "coordinator/job/slot_account.h"
 #include "coordinator/launch/launcher.h"
 
 namespace equipoise::coordinator {
 
 struct SupervisorSettings {
-  int max_running_jobs = 1;  // that the coordinator launches itself
+  int max_running_jobs = 1;           // that the coordinator launches itself
+  std::vector<HostSlots> hosts = {};  // for the ranks; empty: this machine, or what mpirun finds by itself
+  int most_workers = 16384;           // of a job, without hosts
   LeaseSettings lease;
   std::chrono::seconds terminate_grace{10};  // between SIGTERM and SIGKILL
+  std::chrono::seconds told_grace{3};        // for ranks on other hosts to hear from a heartbeat that they must end
   std::chrono::seconds failed_grace{2};      // for the ranks of a failed job to end by themselves
   std::chrono::seconds finished_grace{60};   // for mpirun to end after its ranks have finished
+  // After launch.start_timeout_seconds, for ranks to say themselves what fails.
+  std::chrono::seconds register_grace{10};
 };
 
 // Not thread-safe.
@@ -26,6 +35,8 @@ class AttemptSupervisor {
   // What a crash left STARTING, RUNNING or CANCELLING becomes final here. All outlive it.
   AttemptSupervisor(SupervisorSettings settings, JobTable& table, Launcher& launcher, Entropy& entropy);
 
+  // Throws std::invalid_argument where a job of so many ranks can never be launched.
+  void check_fits(int workers) const;
   // Does what is due by now. Called several times a second, and after calls that may make something due.
   void tick();
   // The processes of an attempt have ended. If the store throws, call it again.
@@ -39,15 +50,26 @@ class AttemptSupervisor {
  private:
   // Of processes that the launcher has not reported as ended. The job may be gone already.
   struct LiveAttempt {
-    std::optional<SteadyTime> terminate_at;
-    std::optional<SteadyTime> kill_at;
+    std::vector<HostSlots> hosts;  // whose slots it has
+    std::optional<SteadyTime> terminate_at = std::nullopt;
+    std::optional<SteadyTime> kill_at = std::nullopt;
+    bool was_killed = false;
+    // mpirun has ended and could not see to it that ranks on other hosts have: until they must have lost their lease,
+    // the slots stay taken, and a job that is being cancelled is not CANCELLED.
+    std::optional<LaunchExit> exit = std::nullopt;
+    SteadyTime in_doubt_until{};
   };
   void recover();
   void read_progress(v1::TrainingJob& job);
   void forgive_pause(SteadyTime now);
   void check_ranks(SteadyTime now);
-  void launch_queued();
-  void launch(JobRecord& record);
+  void check_start(JobRecord& record, SteadyTime now);
+  void launch_queued(SteadyTime now);
+  void launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts);
+  void settle_doubts(SteadyTime now);
+  void end_in_doubt(JobRecord& record, const LiveAttempt& attempt);
+  void end_job(const LaunchExit& exit, const std::string& hosts_in_doubt);
+  void forget(const AttemptKey& key);
   void schedule_ends(SteadyTime now);
   void end_due(SteadyTime now);
   std::optional<std::chrono::seconds> grace_of(const AttemptKey& key);
@@ -56,6 +78,7 @@ class AttemptSupervisor {
   JobTable& table_;
   Launcher& launcher_;
   Entropy& entropy_;
+  SlotAccount slots_;
   std::map<AttemptKey, LiveAttempt> attempts_;
   std::optional<SteadyTime> last_tick_;
   bool is_shutting_down_ = false;

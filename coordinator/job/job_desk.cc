@@ -132,6 +132,7 @@ v1::TrainingJob JobDesk::create(const v1::CreateTrainingJobRequest& request) {
   const std::string digest = message_digest(request.spec());
   if (auto answer = earlier_answer(request, digest)) return std::move(*answer);
   const JobConfig config = make_job_config(request.spec());
+  if (config.launch.mode == LaunchMode::kCoordinator) supervisor_.check_fits(config.launch.workers.value_or(1));
   check_room();
 
   v1::TrainingJob job;

@@ -50,6 +50,19 @@ struct Transition {
                          registered.host);
   }
 
+  JobLifecycle operator()(const SlotsAwaited& slots) const {
+    if (job.state != v1::JOB_STATE_QUEUED) return job;
+    return moved(job, v1::JOB_STATE_QUEUED,
+                 "waiting for " + std::to_string(slots.wanted) + " free slots; " + std::to_string(slots.free) + " of " +
+                     std::to_string(slots.total) + (slots.free == 1 ? " is free" : " are free"),
+                 now);
+  }
+
+  JobLifecycle operator()(const RanksMissing& ranks) const {
+    if (!has_attempt(job)) return job;
+    return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, ranks.text, now);
+  }
+
   JobLifecycle operator()(const LaunchRefused& refused) const {
     if (!has_attempt(job)) return job;
     return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, "mpirun could not be started: " + refused.why, now);
@@ -110,10 +123,17 @@ struct Transition {
     return moved(std::move(after), v1::JOB_STATE_SUCCEEDED, std::move(reason), now);
   }
 
+  JobLifecycle cancelled(const std::string& hosts_in_doubt, const std::string& end) const {
+    const std::string unreached =
+        "its processes on " + hosts_in_doubt + " could not be reached: they end by themselves without the coordinator";
+    return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request; " + (hosts_in_doubt.empty() ? end : unreached),
+                 now);
+  }
+
   JobLifecycle operator()(const LauncherExited& exit) const {
     if (job.launched_by == LaunchedBy::kUser) return job;
     if (job.state == v1::JOB_STATE_CANCELLING) {
-      return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request; its processes have ended", now);
+      return cancelled(exit.hosts_in_doubt, "its processes have ended");
     }
     if (!has_attempt(job)) return job;
     if (exit.exit_code != 0) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, exit_sentence(exit), now);
@@ -132,9 +152,9 @@ struct Transition {
     return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request before it started", now);
   }
 
-  JobLifecycle operator()(const RanksLeft&) const {
+  JobLifecycle operator()(const RanksLeft& ranks) const {
     if (job.state != v1::JOB_STATE_CANCELLING || job.launched_by == LaunchedBy::kCoordinator) return job;
-    return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request; its ranks have left", now);
+    return cancelled(ranks.hosts_in_doubt, "its ranks have left");
   }
 
   JobLifecycle interrupted(const std::string& how) const {

@@ -37,6 +37,14 @@ struct AttemptRegistered {  // rank 0 of workers that the user started
   std::int64_t generation;
   std::string host;
 };
+struct SlotsAwaited {  // fewer are free than the job needs
+  int wanted;
+  int free;
+  int total;
+};
+struct RanksMissing {  // at the end of the time they had to register
+  std::string text;
+};
 struct LaunchRefused {
   std::string why;
 };
@@ -70,16 +78,19 @@ struct LauncherExited {
   int exit_code;          // 128 + n after signal n
   std::string last_line;  // of its log; may be empty
   int ranks_finished;
-  int world_size;  // 0: none had registered
+  int world_size;                   // 0: none had registered
+  std::string hosts_in_doubt = {};  // where ranks may go on, as nobody could reach them; empty: no process is left
 };
 struct CancelRequested {};
-struct RanksLeft {};             // a cancelled attempt that the user had started has no rank left
+struct RanksLeft {                  // a cancelled attempt that the user had started has no rank left
+  std::string hosts_in_doubt = {};  // as LauncherExited
+};
 struct CoordinatorStopped {};    // in order, now
 struct CoordinatorRestarted {};  // and does not know how it ended
 
-using JobEvent = std::variant<AttemptLaunched, AttemptRegistered, LaunchRefused, SpecRefused, TrainingStarted,
-                              RankFailed, RankSilent, DigestsDiffer, RanksFinished, LauncherExited, CancelRequested,
-                              RanksLeft, CoordinatorStopped, CoordinatorRestarted>;
+using JobEvent = std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, LaunchRefused,
+                              SpecRefused, TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished,
+                              LauncherExited, CancelRequested, RanksLeft, CoordinatorStopped, CoordinatorRestarted>;
 
 bool is_final(v1::JobState state);
 // QUEUED, not JOB_STATE_QUEUED.

@@ -1,16 +1,19 @@
 // All jobs, in memory and on disk alike: a change of state is on disk before anybody sees it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "coordinator/job/clock.h"
 #include "coordinator/job/job_lifecycle.h"
 #include "coordinator/job/training.h"
+#include "coordinator/launch/hostfile.h"
 #include "coordinator/membership/membership.h"
 #include "coordinator/metrics/job_metrics.h"
 #include "coordinator/store/job_store.h"
@@ -21,10 +24,13 @@ namespace equipoise::coordinator {
 struct JobRecord {
   std::int64_t sequence = 0;
   v1::TrainingJob job;
-  JobLifecycle lifecycle;             // mirrored into `job`
-  std::string attempt_token;          // of the attempt the coordinator launched
-  std::optional<Membership> members;  // of the newest attempt, since this coordinator started
-  std::optional<Training> training;   // likewise
+  JobLifecycle lifecycle;                 // mirrored into `job`
+  std::string attempt_token;              // of the attempt the coordinator launched
+  std::optional<Membership> members;      // of the newest attempt, since this coordinator started
+  std::vector<HostSlots> hosts;           // of that attempt, which its ranks fill in their order; empty: not known
+  std::chrono::seconds start_timeout{};   // of that attempt
+  std::optional<SteadyTime> register_by;  // when all its ranks must have registered; nullopt: they have
+  std::optional<Training> training;       // likewise
 };
 
 // Not thread-safe.

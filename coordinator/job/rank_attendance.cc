@@ -12,7 +12,6 @@
 namespace equipoise::coordinator {
 namespace {
 
-constexpr int kMostRanks = 16384;
 constexpr std::size_t kLongestHost = 255;
 constexpr std::size_t kLongestDevice = 64;
 constexpr std::size_t kLongestReason = 4096;
@@ -32,8 +31,8 @@ void check_rank(int rank, int world_size) {
 }
 
 void check_introduction(const v1::RegisterWorkerRequest& request) {
-  if (request.world_size() < 1 || request.world_size() > kMostRanks) {
-    refuse("world_size is " + std::to_string(request.world_size()) + ", expected 1 to " + std::to_string(kMostRanks));
+  if (request.world_size() < 1 || request.world_size() > kMostWorkers) {
+    refuse("world_size is " + std::to_string(request.world_size()) + ", expected 1 to " + std::to_string(kMostWorkers));
   }
   check_rank(request.rank(), request.world_size());
   check_text("host", request.host(), kLongestHost);
@@ -92,7 +91,8 @@ v1::RegisterWorkerResponse RankDesk::register_worker(const v1::RegisterWorkerReq
 }
 
 void RankDesk::begin_external_attempt(JobRecord& record, const v1::RegisterWorkerRequest& request) {
-  const auto wanted = make_job_config(record.job.spec()).launch.workers;
+  const LaunchConfig launch = make_job_config(record.job.spec()).launch;
+  const auto wanted = launch.workers;
   if (wanted) check_world_size(record.job, *wanted, request.world_size());
   const std::int64_t generation = record.job.generation() + 1;
   table_.apply(record, AttemptRegistered{.generation = generation, .host = request.host()}, [&](v1::TrainingJob& job) {
@@ -101,6 +101,9 @@ void RankDesk::begin_external_attempt(JobRecord& record, const v1::RegisterWorke
     job.set_phase("starting");
   });
   record.members.emplace(request.world_size(), lease_);
+  record.hosts.clear();
+  record.start_timeout = launch.start_timeout;
+  record.register_by = table_.clock().now() + launch.start_timeout;
 }
 
 void RankDesk::leave(JobRecord& record, int rank) {

@@ -1,9 +1,14 @@
 // Starts and ends the processes of an attempt.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
+#include <vector>
+
+#include "coordinator/launch/hostfile.h"
 
 namespace equipoise::coordinator {
 
@@ -16,13 +21,18 @@ struct AttemptKey {
 struct LaunchRequest {
   AttemptKey attempt;
   int workers = 1;
-  std::string token;  // secret: known to this attempt's ranks alone
+  std::string token;                  // secret: known to this attempt's ranks alone
+  std::vector<HostSlots> hosts = {};  // as many slots as workers; empty: this machine, or the batch system's nodes
+  std::chrono::seconds start_timeout{120};              // for the ranks to reach each other
+  std::map<std::string, std::string> mpi_options = {};  // checked parameters of Open MPI
+  std::vector<std::string> environment = {};            // names of variables that ranks get too
 };
 
 struct LaunchExit {
   AttemptKey attempt;
-  int exit_code = 0;      // 128 + n after signal n
-  std::string last_line;  // of what it wrote that says why; may be empty
+  int exit_code = 0;          // 128 + n after signal n
+  std::string last_line;      // of what it wrote that says why; may be empty
+  bool lost_contact = false;  // with a host, where ranks may go on
 };
 
 class Launcher {

@@ -3,25 +3,51 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
 #include <future>
 #include <iterator>
 #include <utility>
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/network_interfaces.h"
 #include "common/process/program_log.h"
 
 namespace equipoise::coordinator {
 namespace {
+
+std::vector<std::string> interface_names() {
+  std::vector<std::string> names;
+  for (const NetworkInterface& interface : network_interfaces()) names.push_back(interface.name);
+  return names;
+}
+
+// mpirun reads it once, at its start.
+void write_hosts(const std::filesystem::path& file, const std::vector<HostSlots>& hosts) {
+  std::ofstream stream(file);
+  stream << hostfile_text(hosts) << std::flush;
+  if (!stream) throw PeerError(file.string() + " cannot be written");
+}
 
 ProgramStart program_for(const LaunchSettings& settings, const LaunchRequest& request) {
   const auto folder = settings.logs / request.attempt.job_id / std::to_string(request.attempt.generation);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw PeerError(folder.string() + " cannot be made: " + error.message());
-  return {.command = mpirun_command(settings, request, ::geteuid() == 0 ? RunAs::kRoot : RunAs::kUser),
-          .environment = {std::string(kAttemptTokenVariable) + "=" + request.token},
-          .removed = variables_hidden_from_mpirun(settings.allocation),
+  if (!request.hosts.empty()) write_hosts(folder / "hosts", request.hosts);
+  const std::vector<std::string> ours = own_environment();
+  const McaParameters mca = read_mca_parameters(ours, mca_files(ours));
+  RankEnvironment environment = rank_environment(ours, mca, request.environment, settings.allocation);
+  environment.added.push_back(std::string(kAttemptTokenVariable) + "=" + request.token);
+  for (std::string& name : overruled_variables(request)) environment.removed.push_back(std::move(name));
+  return {.command = mpirun_command(settings, request,
+                                    {.hostfile = folder / "hosts",
+                                     .passed = environment.passed,
+                                     .mca = mca,
+                                     .interfaces = interface_names(),
+                                     .run_as = ::geteuid() == 0 ? RunAs::kRoot : RunAs::kUser}),
+          .environment = environment.added,
+          .removed = environment.removed,
           .stdout_file = folder / "stdout.log",
           .stderr_file = folder / "stderr.log"};
 }
@@ -29,6 +55,10 @@ ProgramStart program_for(const LaunchSettings& settings, const LaunchRequest& re
 std::string why_it_ended(const ProgramStart& program) {
   const std::string line = last_telling_line_of(program.stderr_file);
   return line.empty() ? last_telling_line_of(program.stdout_file) : line;
+}
+
+bool tells_of_lost_host(const std::filesystem::path& log) {
+  return tail_of(log).find("has lost communication with a remote daemon") != std::string::npos;
 }
 
 }  // namespace
@@ -62,7 +92,10 @@ void MpirunLauncher::start(const LaunchRequest& request) {
     }
     started.set_value(child);
     const int exit_code = child->wait();
-    on_exit_({.attempt = key, .exit_code = exit_code, .last_line = why_it_ended(program)});
+    on_exit_({.attempt = key,
+              .exit_code = exit_code,
+              .last_line = why_it_ended(program),
+              .lost_contact = tells_of_lost_host(program.stderr_file)});
     *ended = true;
   });
   try {

@@ -59,6 +59,22 @@ std::optional<SilentRank> Membership::first_silent(SteadyTime now) const {
   return std::nullopt;
 }
 
+std::vector<int> Membership::missing() const {
+  std::vector<int> missing;
+  for (int rank = 0; rank < world_size_; ++rank) {
+    if (!has(rank)) missing.push_back(rank);
+  }
+  return missing;
+}
+
+std::vector<SilentRank> Membership::unconfirmed() const {
+  std::vector<SilentRank> ranks;
+  for (const auto& [number, rank] : ranks_) {
+    if (is_active(rank) && !rank.told_to_exit) ranks.push_back({.rank = number, .host = rank.process.host});
+  }
+  return ranks;
+}
+
 bool Membership::all_gone(SteadyTime now) const {
   return std::all_of(ranks_.begin(), ranks_.end(), [&](const auto& entry) {
     const Rank& rank = entry.second;

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "coordinator/job/clock.h"
 
@@ -55,6 +56,8 @@ class Membership {
   };
   // `digest` of the trained parameters. The first rank's is the one that counts.
   FinishResult finish(int rank, const std::string& digest, SteadyTime now);
+  bool all_registered() const { return ranks_.size() == static_cast<std::size_t>(world_size_); }
+  std::vector<int> missing() const;  // ranks that have not registered, ascending
   bool all_finished() const { return counts().finished == world_size_; }
   RankCounts counts() const;
 
@@ -62,6 +65,8 @@ class Membership {
   std::optional<SilentRank> first_silent(SteadyTime now) const;
   // No rank can still be running: each has finished, left, or been silent for long enough.
   bool all_gone(SteadyTime now) const;
+  // Ranks that may still run as far as they have said: neither finished, nor left, nor told to exit.
+  std::vector<SilentRank> unconfirmed() const;
   // The coordinator itself did not run for `pause`: silence during it counts against nobody.
   void forgive(std::chrono::steady_clock::duration pause);
 

@@ -5,7 +5,6 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -36,31 +35,18 @@ void limit(grpc::ServerBuilder& builder) {
                               ": cannot listen there; the port is in use or the host is not this machine");
 }
 
-std::string own_host_name() {
-  constexpr std::size_t kLongestHostName = 256;
-  std::array<char, kLongestHostName> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
-}
-
-// As ranks reach us: a wildcard is no place to connect to.
-std::string address_for_ranks(const ServerSettings& settings, const ListenAddress& bound) {
-  ListenAddress address = bound;
-  if (settings.advertise) {
-    address.host = *settings.advertise;
-  } else if (bound.is_wildcard()) {
-    const bool has_other_hosts = settings.hostfile || settings.allocation == Allocation::kUsed;
-    address.host = has_other_hosts ? own_host_name() : "127.0.0.1";
-  }
-  return address.text();
-}
-
 }  // namespace
+
+RankAddressSettings rank_address_settings(const ServerSettings& settings) {
+  return {.advertise = settings.advertise,
+          .hosts = settings.controller.supervisor.hosts,
+          .allocation = settings.allocation};
+}
 
 CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock& clock, Entropy& entropy)
     : folder_(settings.state), store_(folder_.database()) {
   const LaunchSettings launch{.mpirun = settings.mpirun,
                               .worker = settings.worker,
-                              .hostfile = settings.hostfile,
                               .allocation = settings.allocation,
                               .logs = folder_.logs(),
                               .coordinator_address = ""};
@@ -73,7 +59,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   worker_service_ = std::make_unique<WorkerService>(*shared_, metrics_);
   if (settings.metrics_listen) expose_metrics(*settings.metrics_listen);
   serve(settings.listen);
-  launcher_->set_coordinator_address(address_for_ranks(settings, address_));
+  launcher_->set_coordinator_address(address_for_ranks(rank_address_settings(settings), address_));
   shared_->start_time();
 }
 

@@ -13,6 +13,7 @@
 #include "coordinator/metrics/job_metrics.h"
 #include "coordinator/metrics/metrics_page.h"
 #include "coordinator/service/listen_address.h"
+#include "coordinator/service/rank_address.h"
 #include "coordinator/service/shared_controller.h"
 #include "coordinator/service/training_job_service.h"
 #include "coordinator/service/worker_service.h"
@@ -27,12 +28,13 @@ struct ServerSettings {
   std::filesystem::path state;
   std::filesystem::path mpirun = "mpirun";
   std::filesystem::path worker;
-  std::optional<std::filesystem::path> hostfile;
   Allocation allocation = Allocation::kIgnored;
   std::optional<std::string> advertise;  // host under which ranks on other machines reach us
   ControllerSettings controller;
   int max_watchers = 64;
 };
+
+RankAddressSettings rank_address_settings(const ServerSettings& settings);
 
 class CoordinatorServer {
  public:

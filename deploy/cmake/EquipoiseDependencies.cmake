@@ -51,7 +51,7 @@ add_library(libtorch::headers ALIAS libtorch_headers)
 add_library(libtorch_torch INTERFACE)
 target_link_libraries(libtorch_torch INTERFACE libtorch::headers libtorch::torch_cpu libtorch::c10 Threads::Threads)
 target_link_options(libtorch_torch INTERFACE
-  -Wl,-rpath,${torch_lib} -Wl,-rpath-link,${torch_lib} -Wl,-rpath-link,${cuda_root}/lib)
+  -Wl,--disable-new-dtags -Wl,-rpath,${torch_lib} -Wl,-rpath-link,${torch_lib} -Wl,-rpath-link,${cuda_root}/lib)
 add_library(libtorch::torch ALIAS libtorch_torch)
 
 # CUDA and NCCL, for the one shared library that a machine with a GPU loads.

@@ -131,6 +131,10 @@ class DataFiles(programs.ProgramTest):
                      "--output", self.folder / "pairs.jsonl", "--dtype", "float64", "--set",
                      "data.group_columns=[country]")
         line = runs[0][1][0]
+        for trained, evaluated in runs:  # the policy is the reference still, on any number of ranks
+            self.assertEqual(trained[0]["rewards/accuracies"], 0)
+            self.assertEqual(evaluated[0]["eval_rewards/accuracies"], 0)
+            self.assertEqual(evaluated[0]["eval_rewards/margins"], 0)
         pairs = programs.read_lines(self.folder / "pairs.jsonl")
         for answer in ("chosen", "rejected"):
             values = [pair[f"policy_{answer}_logp"] for pair in pairs]

@@ -1,5 +1,7 @@
 """equipoise evaluate: the numbers of transformers and TRL, on any number of ranks, and what goes wrong in one line."""
 
+import csv
+import io
 import json
 import math
 import os
@@ -143,6 +145,24 @@ class Evaluate(programs.ProgramTest):
             self.assertIn(f"{sum(gain) / len(of):.3f} ±", rows[name])
         worst = max(means, key=means.get)
         self.assertEqual([name for name, row in rows.items() if "worst" in row], [worst])
+
+    def test_formats_put_the_table_alone_on_standard_output(self):
+        self.golden("gemma")
+        lines = self.evaluate("--np", 2, "--dtype", "float64", "--format", "csv", "--max-length", 52)
+        rows = list(csv.DictReader(io.StringIO(self.printed)))
+        scored = [line for line in lines if "loss" in line]
+        self.assertEqual([row["group"] for row in rows][-1], "(all pairs)")
+        self.assertEqual(int(rows[-1]["left_out"]), 16 - len(scored))
+        self.assertAlmostEqual(float(rows[-1]["loss"]), sum(line["loss"] for line in scored) / len(scored), delta=1e-12)
+        self.evaluate("--format", "markdown")
+        self.assertTrue(self.printed.startswith("| group | pairs | "), self.printed)
+        self.evaluate("--format", "latex")
+        self.assertTrue(self.printed.startswith("\\begin{tabular}{"), self.printed)
+
+    def test_groups_may_be_named_for_the_file(self):
+        self.golden("gemma")
+        lines = self.evaluate("--group", "Asia/India", "--group-separator", "/")
+        self.assertEqual({tuple(sorted(line["group"])) for line in lines}, {("Asia", "Asia/India")})
 
     def test_pairs_that_are_left_out_keep_their_line(self):
         golden = self.golden("gemma")

@@ -28,6 +28,8 @@ ENVIRONMENT = dict(
     OMP_NUM_THREADS="1",
     OMP_WAIT_POLICY="passive",
     EQUIPOISE_CACHE=CACHE,
+    # Numbers are compared with those of a CPU, with more ranks than most machines have GPUs.
+    EQUIPOISE_DEVICE=os.environ.get("EQUIPOISE_DEVICE", "cpu"),
 )
 
 

@@ -51,7 +51,8 @@ CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds p
   const auto channel = grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
   if (!channel->WaitForConnected(std::chrono::system_clock::now() + patience)) {
     throw std::invalid_argument("coordinator " + address_ + " did not answer within " +
-                                std::to_string(patience.count()) + " s; is equipoise-coordinator running there?");
+                                std::to_string(patience.count()) +
+                                " s; is equipoise-coordinator running there, and does its firewall admit this host?");
   }
   stub_ = v1::WorkerService::NewStub(channel);
 }

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "common/base/error.h"
+#include "worker/collective/rank_greeting.h"
 
 namespace equipoise {
 namespace {
@@ -80,13 +81,14 @@ class MpiRequest : public PendingSum {
 
 class MpiCollective : public Collective {
  public:
-  MpiCollective(RankInfo info, std::chrono::seconds timeout) : info_(info), timeout_(timeout) {}
+  MpiCollective(MPI_Comm ranks, RankInfo info, std::chrono::seconds timeout)
+      : ranks_(ranks), info_(info), timeout_(timeout) {}
 
   RankInfo info() const override { return info_; }
 
   void all_reduce_sum(std::span<double> values) override {
     MpiRequest request("all_reduce_sum", info_.rank, timeout_);
-    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values.data(), mpi_count(values.size()), MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD,
+    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values.data(), mpi_count(values.size()), MPI_DOUBLE, MPI_SUM, ranks_,
                              request.get()),
               "all_reduce_sum");
     request.wait();
@@ -98,7 +100,7 @@ class MpiCollective : public Collective {
     EQUIPOISE_CHECK(type == MPI_DOUBLE || tensor.scalar_type() == torch::kFloat32);
     auto request = std::make_unique<MpiRequest>("all_reduce_sum of gradients", info_.rank, timeout_);
     const int count = mpi_count(static_cast<std::size_t>(tensor.numel()));
-    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, tensor.data_ptr(), count, type, MPI_SUM, MPI_COMM_WORLD, request->get()),
+    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, tensor.data_ptr(), count, type, MPI_SUM, ranks_, request->get()),
               "all_reduce_sum of gradients");
     request->keep(std::move(tensor));
     return request;
@@ -106,35 +108,51 @@ class MpiCollective : public Collective {
 
   void broadcast(std::span<std::byte> bytes, int root) override {
     MpiRequest request("broadcast", info_.rank, timeout_);
-    check_mpi(MPI_Ibcast(bytes.data(), mpi_count(bytes.size()), MPI_BYTE, root, MPI_COMM_WORLD, request.get()),
-              "broadcast");
+    check_mpi(MPI_Ibcast(bytes.data(), mpi_count(bytes.size()), MPI_BYTE, root, ranks_, request.get()), "broadcast");
     request.wait();
   }
 
  private:
+  MPI_Comm ranks_;
   RankInfo info_;
   std::chrono::seconds timeout_;
 };
 
 }  // namespace
 
-MpiSession::MpiSession() {
+struct MpiSession::HostRanks {
+  MPI_Comm communicator = MPI_COMM_NULL;
+  ~HostRanks() {
+    if (communicator != MPI_COMM_NULL) MPI_Comm_free(&communicator);
+  }
+};
+
+MpiSession::MpiSession(std::chrono::seconds start_timeout) : host_ranks_(std::make_unique<HostRanks>()) {
+  const StartWatch watch(start_timeout);
   int provided = 0;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_SERIALIZED) throw PeerError("this MPI does not allow calls from more than one thread");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   info_ = info_of(MPI_COMM_WORLD);
-  MPI_Comm host;
+  greet_other_ranks(info_, watch);
+  MPI_Comm& host = host_ranks_->communicator;
   check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, info_.rank, MPI_INFO_NULL, &host),
             "MPI_Comm_split_type");
+  MPI_Comm_set_errhandler(host, MPI_ERRORS_RETURN);
   local_ = info_of(host);
-  MPI_Comm_free(&host);
 }
 
-MpiSession::~MpiSession() { MPI_Finalize(); }
+MpiSession::~MpiSession() {
+  host_ranks_.reset();
+  MPI_Finalize();
+}
 
 std::unique_ptr<Collective> make_mpi_collective(const MpiSession& session, std::chrono::seconds timeout) {
-  return std::make_unique<MpiCollective>(session.info(), timeout);
+  return std::make_unique<MpiCollective>(MPI_COMM_WORLD, session.info(), timeout);
+}
+
+std::unique_ptr<Collective> make_host_collective(const MpiSession& session, std::chrono::seconds timeout) {
+  return std::make_unique<MpiCollective>(session.host_ranks_->communicator, session.local(), timeout);
 }
 
 }  // namespace equipoise

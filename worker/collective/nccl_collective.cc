@@ -1,4 +1,5 @@
 // The one file that sees CUDA and NCCL; libequipoise_gpu.so is made of it.
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -6,8 +7,10 @@
 #include <nccl.h>
 #include <torch/types.h>
 
+#include <array>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <string>
 #include <thread>
 
@@ -60,7 +63,11 @@ class Communicator {
     check_nccl(ncclCommInitRankConfig(&communicator_, info.world_size, id, info.rank, &config), "joining");
     settle("joining");
   }
-  ~Communicator() { ncclCommAbort(communicator_); }
+  // While an exception is on its way the peers may be gone, and an abort may wait for them without end: the process
+  // ends soon, and takes the communicator with it.
+  ~Communicator() {
+    if (std::uncaught_exceptions() == 0) ncclCommAbort(communicator_);
+  }
   Communicator(const Communicator&) = delete;
   Communicator& operator=(const Communicator&) = delete;
 
@@ -125,21 +132,19 @@ class NcclSum : public PendingSum {
 
 class NcclCollective : public Collective {
  public:
-  // Two communicators: the few numbers of the group sums never queue behind a gradient bucket.
   NcclCollective(Collective& host, int device, std::chrono::seconds timeout)
       : info_(host.info()),
         guard_(static_cast<c10::DeviceIndex>(device)),
         device_(torch::kCUDA, static_cast<c10::DeviceIndex>(device)),
-        gradients_(shared_id(host), info_, device, timeout),
-        control_(shared_id(host), info_, device, timeout) {}
+        communicator_(shared_id(host), info_, device, timeout) {}
 
   RankInfo info() const override { return info_; }
 
   void all_reduce_sum(std::span<double> values) override {
     torch::Tensor staged = stage(std::as_writable_bytes(values));
-    const c10::cuda::CUDAStreamGuard on_stream(control_.stream());
-    check_nccl(ncclAllReduce(staged.data_ptr(), staged.data_ptr(), values.size(), ncclDouble, ncclSum, control_.get(),
-                             control_.stream().stream()),
+    const c10::cuda::CUDAStreamGuard on_stream(communicator_.stream());
+    check_nccl(ncclAllReduce(staged.data_ptr(), staged.data_ptr(), values.size(), ncclDouble, ncclSum,
+                             communicator_.get(), communicator_.stream().stream()),
                "all_reduce_sum");
     unstage(staged, std::as_writable_bytes(values), "all_reduce_sum");
   }
@@ -150,19 +155,19 @@ class NcclCollective : public Collective {
     EQUIPOISE_CHECK(type == ncclDouble || tensor.scalar_type() == torch::kFloat32);
     Event ready;
     ready.record(c10::cuda::getCurrentCUDAStream(device_.index()));
-    ready.block(gradients_.stream());
+    ready.block(communicator_.stream());
     check_nccl(ncclAllReduce(tensor.data_ptr(), tensor.data_ptr(), static_cast<std::size_t>(tensor.numel()), type,
-                             ncclSum, gradients_.get(), gradients_.stream().stream()),
+                             ncclSum, communicator_.get(), communicator_.stream().stream()),
                "all_reduce_sum of gradients");
-    gradients_.settle("all_reduce_sum of gradients");
-    return std::make_unique<NcclSum>(gradients_, std::move(tensor));
+    communicator_.settle("all_reduce_sum of gradients");
+    return std::make_unique<NcclSum>(communicator_, std::move(tensor));
   }
 
   void broadcast(std::span<std::byte> bytes, int root) override {
     torch::Tensor staged = stage(bytes);
-    const c10::cuda::CUDAStreamGuard on_stream(control_.stream());
-    check_nccl(ncclBroadcast(staged.data_ptr(), staged.data_ptr(), bytes.size(), ncclUint8, root, control_.get(),
-                             control_.stream().stream()),
+    const c10::cuda::CUDAStreamGuard on_stream(communicator_.stream());
+    check_nccl(ncclBroadcast(staged.data_ptr(), staged.data_ptr(), bytes.size(), ncclUint8, root, communicator_.get(),
+                             communicator_.stream().stream()),
                "broadcast");
     unstage(staged, bytes, "broadcast");
   }
@@ -176,7 +181,7 @@ class NcclCollective : public Collective {
   }
 
   torch::Tensor stage(std::span<const std::byte> bytes) {
-    const c10::cuda::CUDAStreamGuard on_stream(control_.stream());
+    const c10::cuda::CUDAStreamGuard on_stream(communicator_.stream());
     const auto size = static_cast<std::int64_t>(bytes.size());
     torch::Tensor host = torch::empty({size}, torch::kUInt8);
     std::memcpy(host.data_ptr(), bytes.data(), bytes.size());
@@ -184,10 +189,10 @@ class NcclCollective : public Collective {
   }
 
   void unstage(const torch::Tensor& staged, std::span<std::byte> bytes, const char* operation) {
-    control_.settle(operation);
+    communicator_.settle(operation);
     Event done;
-    done.record(control_.stream());
-    control_.finish(done, operation);
+    done.record(communicator_.stream());
+    communicator_.finish(done, operation);
     const torch::Tensor host = staged.to(torch::kCPU);
     std::memcpy(bytes.data(), host.data_ptr(), bytes.size());
   }
@@ -195,11 +200,39 @@ class NcclCollective : public Collective {
   RankInfo info_;
   c10::cuda::CUDAGuard guard_;
   torch::Device device_;
-  Communicator gradients_;
-  Communicator control_;
+  Communicator communicator_;
 };
 
 int device_count() { return static_cast<int>(c10::cuda::device_count()); }
+
+GpuVersions versions() {
+  GpuVersions result{.cuda_compiled = CUDART_VERSION, .nccl_compiled = NCCL_VERSION_CODE};
+  // Each stays 0 where it cannot be asked.
+  static_cast<void>(cudaDriverGetVersion(&result.cuda_driver));
+  static_cast<void>(cudaRuntimeGetVersion(&result.cuda_loaded));
+  static_cast<void>(ncclGetVersion(&result.nccl_loaded));
+  const at::CUDAHooksInterface& hooks = at::detail::getCUDAHooks();
+  if (hooks.compiledWithCuDNN()) {
+    result.cudnn_compiled = static_cast<int>(hooks.versionCuDNN());
+    result.cudnn_loaded = static_cast<int>(hooks.versionRuntimeCuDNN());
+  }
+  return result;
+}
+
+bool describe(int device, GpuDevice* result) {
+  cudaDeviceProp properties{};
+  if (cudaGetDeviceProperties(&properties, device) != cudaSuccess) return false;
+  std::snprintf(result->name.data(), result->name.size(), "%s", properties.name);
+  char* end = result->uuid.data();
+  for (const char byte : properties.uuid.bytes) end += std::snprintf(end, 3, "%02x", static_cast<unsigned char>(byte));
+  return true;
+}
+
+std::size_t free_bytes(int device) {
+  const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(device));
+  std::size_t free = 0, total = 0;
+  return cudaMemGetInfo(&free, &total) == cudaSuccess ? free : 0;
+}
 
 Collective* make_nccl_collective(Collective* host, int device, long timeout_seconds, char* error, std::size_t size,
                                  bool* peer_failed) {
@@ -212,17 +245,13 @@ Collective* make_nccl_collective(Collective* host, int device, long timeout_seco
   }
 }
 
-int nccl_version() {
-  int version = 0;
-  ncclGetVersion(&version);
-  return version;
-}
-
 }  // namespace
 }  // namespace equipoise
 
 extern "C" __attribute__((visibility("default"))) const equipoise::GpuLibraryEntry equipoise_gpu_library = {
     .device_count = equipoise::device_count,
+    .versions = equipoise::versions,
+    .describe = equipoise::describe,
+    .free_bytes = equipoise::free_bytes,
     .make_nccl_collective = equipoise::make_nccl_collective,
-    .nccl_version = equipoise::nccl_version,
 };

@@ -24,13 +24,19 @@ Json file_json(const FileReading& reading) {
   Json json{{"file", reading.file},
             {"pairs", counts.pairs},
             {"dropped", counts.dropped},
+            {"shortened", counts.shortened},
+            {"merged_prompts", counts.merged},
+            {"repeated_prompts", counts.repeated},
             {"tokens", counts.tokens},
             {"from_cache", reading.from_cache},
             {"seconds", reading.seconds.count()},
             {"groups", Json::object()}};
   for (std::size_t g = 0; g < counts.group_names.size(); ++g) {
-    json["groups"][counts.group_names[g]] = {
-        {"pairs", counts.kept_K[g]}, {"dropped", counts.dropped_K[g]}, {"shortened", counts.shortened_K[g]}};
+    json["groups"][counts.group_names[g]] = {{"pairs", counts.kept_K[g]},
+                                             {"dropped", counts.dropped_K[g]},
+                                             {"shortened", counts.shortened_K[g]},
+                                             {"merged_prompts", counts.merged_K[g]},
+                                             {"repeated_prompts", counts.repeated_K[g]}};
   }
   return json;
 }
@@ -51,7 +57,14 @@ FileCounts count_file(const EncodedDataset& data) {
                     .group_names = data.group_names,
                     .kept_K = std::vector<std::int64_t>(data.group_names.size()),
                     .dropped_K = data.dropped_count_K,
-                    .shortened_K = data.shortened_count_K};
+                    .shortened_K = data.shortened_count_K,
+                    .merged_K = data.merged_prompt_count_K,
+                    .repeated_K = data.repeated_prompt_count_K,
+                    .shortened = static_cast<std::size_t>(data.num_shortened),
+                    .merged = static_cast<std::size_t>(data.num_merged_prompts),
+                    .repeated = static_cast<std::size_t>(data.num_repeated_prompts)};
+  counts.merged_K.resize(counts.group_names.size());
+  counts.repeated_K.resize(counts.group_names.size());
   for (const EncodedPair pair : data.pairs) {
     counts.tokens += pair.num_tokens();
     for (const Membership& membership : pair.memberships) ++counts.kept_K[membership.group];
@@ -84,6 +97,24 @@ std::vector<std::string> loss_lines(const FileReading& reading, int max_length, 
         " of " + std::to_string(counts.kept_K[g] + counts.dropped_K[g]) + " pairs are left out and " +
         std::to_string(counts.shortened_K[g]) + " are cut to data.max_length = " + std::to_string(max_length));
   }
+  return lines;
+}
+
+std::vector<std::string> prompt_lines(const FileReading& reading) {
+  const FileCounts& counts = reading.counts;
+  std::vector<std::string> lines;
+  const auto add = [&](std::size_t pairs, const std::vector<std::int64_t>& pairs_K, const std::string& what) {
+    if (pairs == 0) return;
+    const auto most = std::ranges::max_element(pairs_K);
+    const auto group = static_cast<std::size_t>(most - pairs_K.begin());
+    lines.push_back(reading.file + ": " + std::to_string(pairs) + " of " + std::to_string(counts.pairs) + " pairs (" +
+                    std::to_string(*most) + " of group " + quoted_text(counts.group_names[group]) + "): " + what);
+  };
+  add(counts.merged, counts.merged_K,
+      "the prompt's end makes other tokens with an answer behind it and is scored as part of the answers; let prompts "
+      "end where a token ends, such as before a space");
+  add(counts.repeated, counts.repeated_K,
+      "the answers begin with the prompt again, so the model sees it twice; remove it from the answers");
   return lines;
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 template <class Number>
 void add_counts(std::vector<Number>& count_K, const std::vector<Number>& more_K) {
-  count_K.resize(more_K.size());
+  count_K.resize(std::max(count_K.size(), more_K.size()));
   for (std::size_t g = 0; g < more_K.size(); ++g) count_K[g] += more_K[g];
 }
 
@@ -26,6 +26,11 @@ void EncodedDataset::append(EncodedDataset more) {
   add_counts(pair_count_K, more.pair_count_K);
   add_counts(dropped_count_K, more.dropped_count_K);
   add_counts(shortened_count_K, more.shortened_count_K);
+  add_counts(merged_prompt_count_K, more.merged_prompt_count_K);
+  add_counts(repeated_prompt_count_K, more.repeated_prompt_count_K);
+  num_shortened += more.num_shortened;
+  num_merged_prompts += more.num_merged_prompts;
+  num_repeated_prompts += more.num_repeated_prompts;
   pairs.append(std::move(more.pairs));
 }
 

@@ -20,6 +20,11 @@ struct EncodedDataset {
   std::vector<std::string> group_names;  // ids as in the memberships
   std::vector<double> pair_count_K;      // N_g = sum_i m[i,g]
   std::vector<std::int64_t> dropped_count_K, shortened_count_K;  // pairs of each group: left out; with tokens cut off
+  // Kept pairs of each group: whose prompt's end became part of the answers' tokens; whose answers begin with the
+  // prompt again (repeated_prompt.h). Empty: none.
+  std::vector<std::int64_t> merged_prompt_count_K = {}, repeated_prompt_count_K = {};
+  // The same three over all groups, each pair once.
+  std::int64_t num_shortened = 0, num_merged_prompts = 0, num_repeated_prompts = 0;
 
   std::size_t size() const { return pairs.size(); }
   EncodedPair pair(std::size_t i) const { return pairs[i]; }
@@ -40,7 +45,8 @@ ModelTokenizer load_model_tokenizer(const std::filesystem::path& folder);
 
 // Tokenises all pairs (pair_texts.h) and cuts them to length (pair_truncation.h). With TRL's tokenisation the prompt
 // ends where the shortest common prefix of its ids with those of prompt+answer ends, and the rest belongs to the
-// answers. Throws std::invalid_argument when no pair is left, or max_length < 1, and what pair_texts() throws.
+// answers; where a token of the prompt itself is lost so, the pair counts in merged_prompt_count_K. Throws
+// std::invalid_argument when no pair is left, or max_length < 1, and what pair_texts() throws.
 EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, const EncodeSettings& settings,
                             int threads);
 EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, int max_length, int threads,

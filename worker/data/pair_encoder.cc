@@ -6,6 +6,7 @@
 
 #include "common/config/job_config.h"
 #include "worker/data/pair_texts.h"
+#include "worker/data/repeated_prompt.h"
 
 namespace equipoise {
 namespace {
@@ -17,15 +18,17 @@ std::size_t common_prefix(std::span<const std::int32_t> a, std::span<const std::
   return static_cast<std::size_t>(end_a - a.begin());
 }
 
-// From the ids of prompt, prompt+chosen and prompt+rejected.
-PairIds without_common_prefix(std::span<Ids> lists) {
+// From the ids of prompt, prompt+chosen and prompt+rejected. That a tokenizer ends every text is no loss of the prompt.
+PairIds without_common_prefix(std::span<Ids> lists, std::int32_t eos_id) {
   std::size_t length = lists[0].size();
   for (const Ids& sequence : lists.subspan(1)) length = std::min(length, common_prefix(lists[0], sequence));
+  const std::size_t lost = lists[0].size() - length;
+  const bool merged = lost > 1 || (lost == 1 && lists[0].back() != eos_id);
   lists[0].resize(length);
   for (Ids& sequence : lists.subspan(1)) {
     sequence.erase(sequence.begin(), sequence.begin() + static_cast<std::ptrdiff_t>(length));
   }
-  PairIds ids{.prompt = std::move(lists[0]), .chosen = std::move(lists[1]), .rejected = {}};
+  PairIds ids{.prompt = std::move(lists[0]), .chosen = std::move(lists[1]), .rejected = {}, .merged = merged};
   if (lists.size() > 2) ids.rejected = std::move(lists[2]);
   return ids;
 }
@@ -54,6 +57,8 @@ void make_room(EncodedDataset& counts, std::size_t num_groups) {
   counts.pair_count_K.resize(num_groups);
   counts.dropped_count_K.resize(num_groups);
   counts.shortened_count_K.resize(num_groups);
+  counts.merged_prompt_count_K.resize(num_groups);
+  counts.repeated_prompt_count_K.resize(num_groups);
 }
 
 }  // namespace
@@ -89,13 +94,14 @@ void PairEncoder::encode_alike(std::span<const PreferencePair> pairs, EncodedPai
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const std::span of_pair = std::span(ids).subspan(i * texts.per_pair, texts.per_pair);
     const bool apart = settings_.tokenization == Tokenization::kAuthors;
-    add(apart ? with_end(of_pair, tokenizer_.eos_id) : without_common_prefix(of_pair), pairs[i], encoded);
+    const std::int32_t eos_id = tokenizer_.eos_id;
+    add(apart ? with_end(of_pair, eos_id) : without_common_prefix(of_pair, eos_id), pairs[i], encoded);
   }
 }
 
 void PairEncoder::add(PairIds ids, const PreferencePair& pair, EncodedPairs& encoded) {
   const Truncated truncated = truncate_pair(settings_, ids);
-  count(truncated, pair);
+  count(truncated, ids.merged, pair);
   if (truncated.dropped) return encoded.add_dropped(pair.memberships, *truncated.dropped);
   const std::span<const std::int32_t> rejected = ids.rejected ? std::span(*ids.rejected) : std::span<std::int32_t>();
   encoded.add({.prompt_ids = ids.prompt,
@@ -105,15 +111,21 @@ void PairEncoder::add(PairIds ids, const PreferencePair& pair, EncodedPairs& enc
                .chosen_share = pair.chosen_share});
 }
 
-void PairEncoder::count(const Truncated& truncated, const PreferencePair& pair) {
+void PairEncoder::count(const Truncated& truncated, bool merged, const PreferencePair& pair) {
+  const bool kept = !truncated.dropped.has_value();
+  const bool repeated = kept && repeats_prompt(pair, settings_.answers);
+  const bool shortened = kept && truncated.shortened;
+  merged = kept && merged;
+  counts_.num_shortened += shortened ? 1 : 0;
+  counts_.num_merged_prompts += merged ? 1 : 0;
+  counts_.num_repeated_prompts += repeated ? 1 : 0;
   for (const auto& [group, weight] : pair.memberships) {
     make_room(counts_, group + 1);
-    if (truncated.dropped) {
-      ++counts_.dropped_count_K[group];
-    } else {
-      counts_.pair_count_K[group] += weight;
-      counts_.shortened_count_K[group] += truncated.shortened ? 1 : 0;
-    }
+    counts_.pair_count_K[group] += kept ? weight : 0;
+    counts_.dropped_count_K[group] += kept ? 0 : 1;
+    counts_.shortened_count_K[group] += shortened ? 1 : 0;
+    counts_.merged_prompt_count_K[group] += merged ? 1 : 0;
+    counts_.repeated_prompt_count_K[group] += repeated ? 1 : 0;
   }
 }
 

@@ -30,7 +30,7 @@ class PairEncoder {
  private:
   void encode_alike(std::span<const PreferencePair> pairs, EncodedPairs& encoded);
   void add(PairIds ids, const PreferencePair& pair, EncodedPairs& encoded);
-  void count(const Truncated& truncated, const PreferencePair& pair);
+  void count(const Truncated& truncated, bool merged, const PreferencePair& pair);
 
   const ModelTokenizer& tokenizer_;
   const EncodeSettings& settings_;

@@ -13,6 +13,7 @@ namespace equipoise {
 struct PairIds {
   std::vector<std::int32_t> prompt, chosen;
   std::optional<std::vector<std::int32_t>> rejected;
+  bool merged = false;  // tokens of the prompt's end are none of it, as they are others with an answer behind them
 
   std::size_t longest_answer() const;
 };

@@ -1,6 +1,7 @@
 #include "worker/data/stored_dataset.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace equipoise {
@@ -128,6 +129,13 @@ void StoredDatasetWriter::commit(const EncodedDataset& dataset) {
   store_.add("pair_count", std::as_bytes(std::span(dataset.pair_count_K)));
   store_.add("dropped_count", std::as_bytes(std::span(dataset.dropped_count_K)));
   store_.add("shortened_count", std::as_bytes(std::span(dataset.shortened_count_K)));
+  auto merged_K = dataset.merged_prompt_count_K, repeated_K = dataset.repeated_prompt_count_K;
+  merged_K.resize(dataset.group_names.size());
+  repeated_K.resize(dataset.group_names.size());
+  store_.add("merged_count", std::as_bytes(std::span(merged_K)));
+  store_.add("repeated_count", std::as_bytes(std::span(repeated_K)));
+  const std::array totals = {dataset.num_shortened, dataset.num_merged_prompts, dataset.num_repeated_prompts};
+  store_.add("totals", std::as_bytes(std::span(totals)));
   store_.commit();
 }
 
@@ -140,6 +148,12 @@ std::optional<EncodedDataset> read_dataset(const std::filesystem::path& path, co
   dataset.pair_count_K = read_counts<double>(*store, "pair_count", K);
   dataset.dropped_count_K = read_counts<std::int64_t>(*store, "dropped_count", K);
   dataset.shortened_count_K = read_counts<std::int64_t>(*store, "shortened_count", K);
+  dataset.merged_prompt_count_K = read_counts<std::int64_t>(*store, "merged_count", K);
+  dataset.repeated_prompt_count_K = read_counts<std::int64_t>(*store, "repeated_count", K);
+  const auto totals = read_counts<std::int64_t>(*store, "totals", 3);
+  dataset.num_shortened = totals[0];
+  dataset.num_merged_prompts = totals[1];
+  dataset.num_repeated_prompts = totals[2];
   dataset.pairs = read_pairs(*std::move(store), K);
   return dataset;
 }

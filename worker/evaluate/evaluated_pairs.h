@@ -26,7 +26,7 @@ struct EvaluatedPairs {
 void write_pairs(const EvaluatedPairs& pairs, const std::filesystem::path& path);
 
 // A JSON object: means and standard errors over all pairs and of each group, how many pairs were left out, and why.
-//   {"pairs": n, "dropped": n, "dropped_reason": text, "all": GROUP, "groups": [GROUP, ...]}
+//   {"pairs": n, "dropped": n, "shortened": n, "dropped_reason": text, "all": GROUP, "groups": [GROUP, ...]}
 //   GROUP: {"name", "pairs", "dropped", "loss", "loss_error", "reward_accuracy", "reward_accuracy_error",
 //           "logp_accuracy", "logp_accuracy_error"}; what there is no number for is left out
 // Throws as write_pairs.

@@ -71,6 +71,7 @@ void write_summary(const EvaluatedPairs& pairs, const std::filesystem::path& pat
   Json summary;
   summary["pairs"] = pairs.data.pairs.size();
   summary["dropped"] = pairs.data.pairs.num_dropped();
+  summary["shortened"] = pairs.data.num_shortened;
   if (pairs.data.pairs.num_dropped() > 0) summary["dropped_reason"] = pairs.data.pairs.dropped(0).cause.text();
   summary["all"] = row_of("all", all_pairs(pairs.data), pairs);
   summary["groups"] = Json::array();

@@ -28,27 +28,34 @@ class TensorsByName {
   }
   // Undefined for the name of nothing.
   torch::Tensor operator[](const std::string& name) const { return name.empty() ? torch::Tensor() : tensors_.at(name); }
-  Linear linear(const LinearShape& shape) const {
+  Linear linear(const LinearShape& shape) {
     const std::string bias = shape.has_bias ? shape.name + ".bias" : "";
     const std::string weight = shape.name + ".weight";
     if (!tensors_.contains(weight + kNf4Code)) return {shape.name, (*this)[weight], (*this)[bias]};
     const Nf4Weight nf4{.code_P = (*this)[weight + kNf4Code],
                         .scale_G = (*this)[weight + kNf4Scale],
+                        .byte_value_B2 = byte_values_of(weight + kNf4Code),
                         .outputs = shape.outputs,
                         .inputs = shape.inputs};
     return {shape.name, nf4, (*this)[bias]};
   }
-  std::vector<Linear> linears(const std::vector<LinearShape>& shapes) const {
+  std::vector<Linear> linears(const std::vector<LinearShape>& shapes) {
     std::vector<Linear> result;
     for (const LinearShape& shape : shapes) result.push_back(linear(shape));
     return result;
   }
 
  private:
+  torch::Tensor byte_values_of(const std::string& code) {
+    if (!byte_value_B2_.defined()) byte_value_B2_ = nf4_byte_values((*this)[code].device());
+    return byte_value_B2_;
+  }
+
   std::unordered_map<std::string, torch::Tensor> tensors_;
+  torch::Tensor byte_value_B2_;  // of all weights at four bits
 };
 
-DecoderLayer make_layer(const LayerLayout& layout, std::size_t kind, const TensorsByName& tensors) {
+DecoderLayer make_layer(const LayerLayout& layout, std::size_t kind, TensorsByName& tensors) {
   return {.kind = kind,
           .attention_norm_H = tensors[layout.attention_norm],
           .attention_result_norm_H = tensors[layout.attention_result_norm],
@@ -66,7 +73,7 @@ DecoderLayer make_layer(const LayerLayout& layout, std::size_t kind, const Tenso
 
 Decoder::Decoder(DecoderConfig config, std::vector<NamedTensor> parameters)
     : config_(std::move(config)), parameters_(std::move(parameters)) {
-  const TensorsByName tensors(parameters_);
+  TensorsByName tensors(parameters_);
   embedding_ = tensors[embedding_name(config_)];
   for (std::int64_t layer = 0; layer < config_.num_layers; ++layer) {
     const std::size_t kind = config_.kind_of_layer[static_cast<std::size_t>(layer)];

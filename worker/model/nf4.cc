@@ -40,22 +40,16 @@ torch::Tensor boundaries(torch::Device device) {
   return torch::tensor(halfway, torch::kFloat32).to(device);
 }
 
-// [256, 2]: the numbers of both codes of a byte.
-torch::Tensor values_of_bytes(torch::Device device) {
-  std::vector<float> values;
-  for (std::size_t byte = 0; byte < 256; ++byte) {
-    values.push_back(kNf4Values[byte >> 4]);
-    values.push_back(kNf4Values[byte & 15]);
-  }
-  return torch::tensor(values, torch::kFloat32).to(device).view({256, 2});
-}
-
 struct LinearOfNf4 : torch::autograd::Function<LinearOfNf4> {
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x_TI, const torch::Tensor& code_P,
-                               const torch::Tensor& scale_G, const std::optional<torch::Tensor>& bias_O,
-                               std::int64_t outputs) {
-    const Nf4Weight weight{.code_P = code_P, .scale_G = scale_G, .outputs = outputs, .inputs = x_TI.size(1)};
-    context->save_for_backward({code_P, scale_G});
+                               const torch::Tensor& scale_G, const torch::Tensor& byte_value_B2,
+                               const std::optional<torch::Tensor>& bias_O, std::int64_t outputs) {
+    const Nf4Weight weight{.code_P = code_P,
+                           .scale_G = scale_G,
+                           .byte_value_B2 = byte_value_B2,
+                           .outputs = outputs,
+                           .inputs = x_TI.size(1)};
+    context->save_for_backward({code_P, scale_G, byte_value_B2});
     context->saved_data["outputs"] = outputs;
     context->saved_data["inputs"] = x_TI.size(1);
     return torch::linear(x_TI, dequantized(weight, x_TI.scalar_type()), bias_O);
@@ -65,17 +59,27 @@ struct LinearOfNf4 : torch::autograd::Function<LinearOfNf4> {
     const auto saved = context->get_saved_variables();
     const Nf4Weight weight{.code_P = saved[0],
                            .scale_G = saved[1],
+                           .byte_value_B2 = saved[2],
                            .outputs = context->saved_data["outputs"].toInt(),
                            .inputs = context->saved_data["inputs"].toInt()};
     torch::Tensor dx_TI;
     if (context->needs_input_grad(0)) {
       dx_TI = torch::mm(gradients[0], dequantized(weight, gradients[0].scalar_type()));
     }
-    return {dx_TI, {}, {}, {}, {}};
+    return {dx_TI, {}, {}, {}, {}, {}};
   }
 };
 
 }  // namespace
+
+torch::Tensor nf4_byte_values(torch::Device device) {
+  std::vector<float> values;
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    values.push_back(kNf4Values[byte >> 4]);
+    values.push_back(kNf4Values[byte & 15]);
+  }
+  return torch::tensor(values, torch::kFloat32).to(device).view({256, 2});
+}
 
 Nf4Weight quantized_nf4(const torch::Tensor& weight_OI) {
   const torch::NoGradGuard no_grad;
@@ -97,6 +101,7 @@ Nf4Weight quantized_nf4(const torch::Tensor& weight_OI) {
   const std::int64_t bytes = padded(count, 2) / 2;
   return {.code_P = packed_P.narrow(0, 0, bytes).clone(),
           .scale_G = scale_G,
+          .byte_value_B2 = nf4_byte_values(weight_OI.device()),
           .outputs = weight_OI.size(0),
           .inputs = weight_OI.size(1)};
 }
@@ -104,18 +109,19 @@ Nf4Weight quantized_nf4(const torch::Tensor& weight_OI) {
 torch::Tensor dequantized(const Nf4Weight& weight, torch::Dtype dtype) {
   const torch::NoGradGuard no_grad;
   const std::int64_t count = weight.outputs * weight.inputs, blocks = weight.scale_G.size(0);
-  torch::Tensor flat =
-      torch::index_select(values_of_bytes(weight.code_P.device()), 0, weight.code_P.to(torch::kInt32)).view({-1});
+  torch::Tensor flat = torch::index_select(weight.byte_value_B2, 0, weight.code_P.to(torch::kInt32)).view({-1});
   const std::int64_t missing = blocks * kNf4Block - flat.size(0);
   if (missing > 0) flat = torch::constant_pad_nd(flat, {0, missing});
-  flat.view({blocks, kNf4Block}).mul_(weight.scale_G.unsqueeze(1));
-  return flat.narrow(0, 0, count).view({weight.outputs, weight.inputs}).to(dtype);
+  // The product is a float32, rounded once where it is written.
+  torch::Tensor result = torch::empty({blocks, kNf4Block}, flat.options().dtype(dtype));
+  torch::mul_out(result, flat.view({blocks, kNf4Block}), weight.scale_G.unsqueeze(1));
+  return result.view({-1}).narrow(0, 0, count).view({weight.outputs, weight.inputs});
 }
 
 torch::Tensor linear_of_nf4(const torch::Tensor& x_TI, const Nf4Weight& weight, const torch::Tensor& bias_O) {
   // An undefined tensor is nothing that a node of the graph may have.
   const auto bias = bias_O.defined() ? std::optional(bias_O) : std::nullopt;
-  return LinearOfNf4::apply(x_TI, weight.code_P, weight.scale_G, bias, weight.outputs);
+  return LinearOfNf4::apply(x_TI, weight.code_P, weight.scale_G, weight.byte_value_B2, bias, weight.outputs);
 }
 
 }  // namespace equipoise

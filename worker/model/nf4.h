@@ -15,10 +15,14 @@ inline constexpr std::int64_t kNf4Block = 64;
 // largest, and 0. Those that bitsandbytes has, in float32.
 extern const std::array<float, 16> kNf4Values;
 
+// [256, 2] float32 on `device`: the numbers of both codes of a byte. One serves all weights of a device.
+torch::Tensor nf4_byte_values(torch::Device device);
+
 // [O, I]. Element i, row after row, is kNf4Values[code of i] times the scale of block i / 64.
 struct Nf4Weight {
-  torch::Tensor code_P;   // [O*I/2, rounded up] uint8, two codes each, the first in the high half
-  torch::Tensor scale_G;  // [O*I/64, rounded up] float32
+  torch::Tensor code_P;         // [O*I/2, rounded up] uint8, two codes each, the first in the high half
+  torch::Tensor scale_G;        // [O*I/64, rounded up] float32
+  torch::Tensor byte_value_B2;  // nf4_byte_values of its device
   std::int64_t outputs = 0, inputs = 0;
 
   bool defined() const { return code_P.defined(); }
@@ -29,7 +33,7 @@ struct Nf4Weight {
 // Throws std::invalid_argument for a number that is not finite.
 Nf4Weight quantized_nf4(const torch::Tensor& weight_OI);
 
-// [O, I], computed in float32 and rounded to `dtype`.
+// [O, I], computed in float32 and rounded to `dtype`. Nothing is copied between host and device.
 torch::Tensor dequantized(const Nf4Weight& weight, torch::Dtype dtype);
 
 // x W^T + b of x [T, I]: [T, O]; without b where it is undefined. Differentiable with respect to x. W is made for the

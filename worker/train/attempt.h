@@ -26,7 +26,7 @@ struct Registration {
 
 struct RankPlace {
   RankInfo info;
-  std::string device;  // "cpu", "cuda:0"
+  std::string device;  // "cpu", "cuda"
 };
 
 // Rank 0 registers first and hands its generation to the others, which then register with it.

@@ -20,9 +20,12 @@ torch::Tensor gather(const std::vector<double>& values_N, std::span<const std::i
 }
 
 PairLogProbs reference_of(const ForwardInputs& inputs, std::span<const std::int64_t> indices,
-                          const PairLogProbs& policy) {
+                          const PairLogProbs& policy, bool has_dropout) {
   if (inputs.reference.chosen_N.empty()) {
     return {.chosen_B = torch::zeros_like(policy.chosen_B), .rejected_B = torch::zeros_like(policy.rejected_B)};
+  }
+  if (inputs.policy_is_reference && !has_dropout) {
+    return {.chosen_B = policy.chosen_B.detach(), .rejected_B = policy.rejected_B.detach()};
   }
   return {.chosen_B = gather(inputs.reference.chosen_N, indices, policy.chosen_B),
           .rejected_B = gather(inputs.reference.rejected_N, indices, policy.rejected_B)};
@@ -76,7 +79,7 @@ PairForward forward_pairs(const ForwardInputs& inputs, std::span<const std::int6
   PairTokenSums token_sums;
   const bool measures = token_numbers == TokenNumbers::kMeasured;
   const PairLogProbs policy = pair_log_probs(inputs.decoder, batch, measures ? &token_sums : nullptr);
-  const PairLogProbs reference = reference_of(inputs, indices, policy);
+  const PairLogProbs reference = reference_of(inputs, indices, policy, dropout.has_value());
   const PairTraits traits{.answer_tokens_B2 = batch.answer_tokens_B2,
                           .label_noise_B = label_noise_of(inputs, indices, policy.chosen_B)};
   const PairLosses losses = pair_losses(inputs.loss, policy, reference, traits);

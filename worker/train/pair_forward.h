@@ -19,6 +19,9 @@ struct ForwardInputs {
   const EncodedPairs& pairs;
   const AnswerLogProbs& reference;  // of all pairs; empty when no reference is used
   const LabelNoise* label_noise = nullptr;
+  // The policy has not moved from the reference: rewards are 0 then, exactly, where two passes over a pair that share
+  // no batch would differ by their rounding and make the larger one look preferred. Passes with dropout do not use it.
+  bool policy_is_reference = false;
 };
 
 // Factor of every pair's loss. SFT with sft_average token: |B| / answer tokens of the batch, so that the mean over

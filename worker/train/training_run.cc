@@ -3,8 +3,10 @@
 #include <chrono>
 #include <memory>
 
+#include "common/config/loss_config.h"
 #include "worker/model/torch_dtype.h"
 #include "worker/train/best_parameters.h"
+#include "worker/train/device_advice.h"
 #include "worker/train/early_stopping.h"
 #include "worker/train/evaluation.h"
 #include "worker/train/gradient_buckets.h"
@@ -26,6 +28,12 @@ constexpr std::size_t kMostLossLines = 10;
 
 // A phase that is over sooner needs no percentage.
 constexpr std::chrono::seconds kBetweenProgress{5};
+
+// Whether the reference has the policy's weights at the start: a new adapter changes nothing yet.
+bool starts_at_reference(const ModelConfig& model) {
+  std::error_code ignored;
+  return !model.reference || (!model.adapter && std::filesystem::equivalent(*model.reference, model.path, ignored));
+}
 
 class TrainingRun {
  public:
@@ -64,14 +72,29 @@ class TrainingRun {
     return load_training_data(config_, context_.threads);
   }
 
+  // One rank of each machine says it: its devices are alike.
+  void advise() const {
+    if (context_.local.info().rank != 0) return;
+    const DeviceCollective& device = *context_.device;
+    const std::string name = device.device.str();
+    if (!device.name.empty()) context_.log.info("device {}: {}", name, device.name);
+    const std::size_t free = free_memory(device, context_.local.info());
+    const MemoryEstimate estimate = estimate_memory(config_, context_.host.info().world_size);
+    for (const std::string& warning :
+         {memory_warning(estimate, free, name, config_), dtype_warning(config_.model.dtype, name)}) {
+      if (!warning.empty()) context_.log.warn("{}", warning);
+    }
+  }
+
   Decoder load_policy() const {
+    advise();
     const ModelConfig& model = config_.model;
     const torch::Dtype dtype = torch_dtype(model.dtype);
-    Decoder policy = Decoder::load(model.path, dtype, context_.device.device, model.quantization);
+    Decoder policy = Decoder::load(model.path, dtype, context_.device->device, model.quantization);
     if (model.lora) {
-      policy.attach(new_adapter(policy.config(), *model.lora, config_.training.seed, dtype, context_.device.device));
+      policy.attach(new_adapter(policy.config(), *model.lora, config_.training.seed, dtype, context_.device->device));
     } else if (model.adapter) {
-      LoraAdapter adapter = load_adapter(*model.adapter, policy.config(), dtype, context_.device.device);
+      LoraAdapter adapter = load_adapter(*model.adapter, policy.config(), dtype, context_.device->device);
       if (is_first() && adapter.settings.dropout != model.adapter_dropout) {
         context_.log.info("the adapter was trained with lora_dropout {}; this job trains it with model.lora.dropout {}",
                           adapter.settings.dropout, model.adapter_dropout);
@@ -86,6 +109,7 @@ class TrainingRun {
     context_.log.info("{}", reading_line(file));
     for (const std::string& note : file.notes) context_.log.warn("{}", note);
     for (const auto& line : loss_lines(file, config_.data.max_length, kMostLossLines)) context_.log.warn("{}", line);
+    for (const auto& line : prompt_lines(file)) context_.log.warn("{}", line);
   }
 
   void log_absence() const {
@@ -115,6 +139,7 @@ class TrainingRun {
       for (const FileReading& file : data_.train_files) log_file(file);
       for (const FileReading& file : data_.validation_files) log_file(file);
       log_absence();
+      for (const std::string& sentence : differences_from_trl(config_.loss)) context_.log.info("{}", sentence);
     }
     check_early_stopping();
     check_same_on_all_ranks(context_.host, dataset_digest(data_.validation), "validation data");
@@ -143,7 +168,7 @@ class TrainingRun {
   }
 
   TrainingEnd train() {
-    GradientBuckets gradients(policy_.trained(), context_.device.collective(context_.host), kBucketBytes);
+    GradientBuckets gradients(policy_.trained(), context_.device->collective(context_.host), kBucketBytes);
     Optimizer optimizer(config_.optimizer, policy_.trained(), plan_.end_step);
     const bool is_unbiased = config_.robust.settings.estimator == Estimator::kUnbiased;
     StepParts parts{.inputs = inputs(data_.train, references_.train),
@@ -164,6 +189,7 @@ class TrainingRun {
     for (std::int64_t step = plan_.first_step; step < end.final_step; ++step) {
       context_.heartbeat.check();
       const StepResult result = train_step(parts, step);
+      if (!result.skipped && result.learning_rate > 0) policy_is_reference_ = parts.inputs.policy_is_reference = false;
       context_.heartbeat.set_step(step + 1);
       if (result.skipped) ++skipped_steps_;
       if (report_) report_->step_done(position(step + 1), result);
@@ -228,7 +254,8 @@ class TrainingRun {
             .loss = config_.loss,
             .pairs = dataset.pairs,
             .reference = reference,
-            .label_noise = &label_noise_};
+            .label_noise = &label_noise_,
+            .policy_is_reference = policy_is_reference_};
   }
 
   LinePosition position(std::int64_t steps_done) const {
@@ -245,6 +272,7 @@ class TrainingRun {
   EvaluationWatch watch_;
   BestParameters best_;  // rank 0
   References references_;
+  bool policy_is_reference_ = starts_at_reference(config_.model);  // until a step moves the policy
   std::int64_t skipped_steps_ = 0;
   std::unique_ptr<RunReport> report_;  // rank 0
 };

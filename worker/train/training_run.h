@@ -13,9 +13,10 @@ struct RunContext {
   spdlog::logger& log;
   Heartbeat& heartbeat;
   const Registration& registration;
-  Collective& host;
-  const DeviceCollective& device;
-  int threads;  // for tokenising
+  Collective& host;                          // all ranks
+  Collective& local;                         // those of this machine
+  int threads;                               // for tokenising
+  const DeviceCollective* device = nullptr;  // language models
 };
 
 // Reads data and model, computes the reference's log-probs, trains, evaluates, saves. Nothing is written before all

@@ -69,6 +69,31 @@ TEST(RunCommand, NamesTheNearestFlag) {
                    "equipoise jobs get: unknown option \"--coordinatr=h:1\", the nearest known one is --coordinator");
 }
 
+TEST(RunCommand, ASettingGivenAsAnOptionIsNamedAsASetting) {
+  expect_complaint({"train", "job.yaml", "--learning_rate", "1e-5"},
+                   "equipoise train: unknown option \"--learning_rate\", a setting of the job is --set "
+                   "optimizer.learning_rate=VALUE");
+  expect_complaint({"submit", "job.yaml", "--lr=1e-5"},
+                   "equipoise submit: unknown option \"--lr=1e-5\", as a setting of the job expected "
+                   "optimizer.learning_rate");
+  EXPECT_THAT(run({"train", "job.yaml", "--report_to", "wandb"}).err, HasSubstr("a job has no such setting: metrics"));
+}
+
+TEST(RunCommand, PrintsAComparisonInTheFormatThatIsAskedFor) {
+  const TemporaryFolder folder;
+  folder.write("a,b/metrics.jsonl", R"({"split": "validation", "step": 0, "group_loss": {"x": 0.5, "y|z": 0.25}})"
+                                    "\n");
+  const std::string path = (folder.path() / "a,b").string();
+  EXPECT_EQ(run({"compare", path, "--format", "csv"}).out,
+            "run,group,steps,loss_before,loss_after,accuracy_before,accuracy_after\n"
+            "\"a,b\",x,0,0.5,0.5,,\n"
+            "\"a,b\",y|z,0,0.25,0.25,,\n");
+  EXPECT_THAT(run({"compare", path, "--format", "markdown"}).out, HasSubstr("\n| y\\|z | "));
+  EXPECT_THAT(run({"compare", path, "--format", "latex"}).out, StartsWith("\\begin{tabular}{"));
+  EXPECT_EQ(run({"compare", path, "--format", "text"}).out, run({"compare", path}).out);
+  EXPECT_THAT(run({"compare", path, "--format", "html"}).err, HasSubstr("--format"));
+}
+
 TEST(RunCommand, SaysWhatIsMissing) {
   expect_complaint({"train"}, "equipoise train: JOB.yaml is required; see equipoise train --help");
   expect_complaint({"jobs"},
@@ -114,7 +139,9 @@ TEST(RunCommand, ChecksAJobsFilesBeforeItStartsAnything) {
   const std::string job = folder.write("job.yaml", kJob).string();
   const std::string at = folder.path().string();
   expect_complaint({"train", job}, "equipoise train: model.path: " + at +
-                                       "/model does not exist, expected a Hugging Face model folder");
+                                       "/model does not exist, expected a Hugging Face model folder; if this is a "
+                                       "model of the Hub, download it first: hf download OWNER/model --local-dir " +
+                                       at + "/model");
   folder.write("model/config.json", "{}");
   expect_complaint({"train", job}, "equipoise train: model.path: " + at + "/model has no tokenizer.json");
   folder.write("model/tokenizer.json", "{}");

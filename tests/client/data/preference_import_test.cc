@@ -137,6 +137,35 @@ TEST_F(PreferenceImport, CheckingCountsWithoutWriting) {
   EXPECT_FALSE(fs::exists(folder_ / "out"));
 }
 
+TEST_F(PreferenceImport, CountsEqualAndEmptyAnswersAndDuplicatesByGroup) {
+  const auto pair = [](const std::string& chosen, const std::string& rejected, const std::string& group) {
+    return R"({"prompt":"p","chosen":)" + chosen + R"(,"rejected":)" + rejected + R"(,"group":")" + group + "\"}\n";
+  };
+  const fs::path file = folder_.write(
+      "a.jsonl", pair(R"("a")", R"("b")", "x") + pair(R"("a")", R"("b")", "y") + pair(R"("a")", R"("b")", "x") +
+                     pair(R"("a")", R"("a")", "y") + pair(R"(" ")", R"("b")", "y") + pair(R"("b")", R"("a")", "x"));
+  const std::vector<fs::path> files = {file, file};
+  const PreferenceCounts once = check_preferences(std::span(files).first(1), {});
+  EXPECT_EQ(once.groups.at(0).duplicates, 1);
+  EXPECT_EQ(once.groups.at(0).equal_answers, 0);
+  EXPECT_EQ(once.groups.at(1).duplicates, 0);
+  EXPECT_EQ(once.groups.at(1).equal_answers, 1);
+  EXPECT_EQ(once.groups.at(1).empty_answers, 1);
+  EXPECT_TRUE(once.all_duplicates_found);
+  EXPECT_EQ(check_preferences(files, {}).groups.at(0).duplicates, 4) << "other files count too";
+}
+
+TEST_F(PreferenceImport, CountsMessagesWithoutContent) {
+  const auto messages = [](const std::string& answer) {
+    return R"({"prompt":[{"role":"user","content":"?"}],"chosen":[{"role":"assistant",)" + answer +
+           R"(}],"rejected":[{"role":"assistant","content":"no"}]})" + "\n";
+  };
+  const std::vector<fs::path> files = {folder_.write(
+      "a.jsonl", messages(R"("content": "")") + messages(R"("content":"","tool_calls":[{"name":"f"}])") +
+                     messages(R"("content":"yes")"))};
+  EXPECT_EQ(check_preferences(files, {}).groups.at(0).empty_answers, 1);
+}
+
 TEST(PreferenceText, IsEscapedAsJsonWantsIt) {
   std::string every = "é☕";
   for (int byte = 0; byte < 0x80; ++byte) every += static_cast<char>(byte);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/config/data_files.h"
 #include "common/config/job_config.h"
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
@@ -58,6 +59,20 @@ TEST_F(EvaluationRequest, FlagsAndSettingsAreFieldsOfAJob) {
   EXPECT_EQ(config.data.max_length, 96);
   EXPECT_EQ(config.data.truncation, Truncation::kDrop);
   EXPECT_EQ(config.training.micro_batch_tokens, 500);
+}
+
+TEST_F(EvaluationRequest, GroupsComeFromFieldsOrAreOneForTheFile) {
+  flags_.groups.group_columns = "country,age";
+  flags_.groups.group_separator = "/";
+  const JobConfig crossed = make_job_config(request());
+  EXPECT_EQ(training_files(crossed.data).front().group_columns, (std::vector<std::string>{"country", "age"}));
+  EXPECT_EQ(crossed.data.group_separator, "/");
+  flags_.groups = {.group = "India", .group_columns = "group", .group_separator = ""};
+  const DataFile file = training_files(make_job_config(request()).data).front();
+  EXPECT_EQ(file.path, flags_.data);
+  EXPECT_EQ(file.group, "India");
+  flags_.output = flags_.data;
+  EXPECT_NE(refusal().find("is the file of --data"), std::string::npos) << refusal();
 }
 
 TEST_F(EvaluationRequest, SftNeedsNoReference) {

@@ -32,6 +32,27 @@ TEST(EvaluationTable, ShowsMeansWithErrorsAndMarksTheWorstGroup) {
   EXPECT_EQ(evaluation_table(summary_of(kSummary), Colors::kOff, Glyphs::kAscii), expected);
 }
 
+TEST(EvaluationTable, CsvHasEveryNumberInAColumnOfItsOwn) {
+  EXPECT_EQ(evaluation_markup(summary_of(kSummary), TableFormat::kCsv),
+            "group,pairs,left_out,loss,loss error,reward accuracy,reward accuracy error,log-prob accuracy,log-prob "
+            "accuracy error\n"
+            "India,4,0,0.5,0.01,0.75,0.25,0.5,0.288675\n"
+            "Peru,1,1,1.125,,0,,0,\n"
+            "(all pairs),5,1,0.625,0.0125,0.6,0.24,0.4,0.24\n");
+}
+
+TEST(EvaluationTable, MarkdownAndLatexSayBelowTheTableWhatIsLeftOut) {
+  const EvaluationSummary summary = summary_of(kSummary);
+  const std::string markdown = evaluation_markup(summary, TableFormat::kMarkdown);
+  EXPECT_TRUE(markdown.ends_with("\n\n1 of 6 pairs are left out; the first: too long\n")) << markdown;
+  EXPECT_NE(markdown.find("| **Peru** | **1** | **1** | **1.1250 \u00b1 \u2013** |"), std::string::npos) << markdown;
+  const std::string latex = evaluation_markup(summary, TableFormat::kLatex);
+  EXPECT_TRUE(latex.ends_with("\\end{tabular}\n% 1 of 6 pairs are left out; the first: too long\n")) << latex;
+  EvaluationSummary shortened = summary;
+  shortened.shortened = 2;
+  EXPECT_EQ(left_out_text(shortened), "1 of 6 pairs are left out; the first: too long\n2 of 5 pairs are shortened");
+}
+
 TEST(EvaluationTable, LeavesOutColumnsWithoutValues) {
   const std::string table =
       evaluation_table(summary_of(R"({"all": {"name": "all", "pairs": 1, "dropped": 0, "loss": 2.5},

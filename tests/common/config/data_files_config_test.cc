@@ -238,7 +238,7 @@ TEST_F(DataFilesYaml, ErrorsNameTheFileByItsPlace) {
       refusal("data:\n  train_files:\n    - {path: a}\n    - {paht: b}\n"),
       "job.yaml:4: unknown key \"data.train_files[1].paht\", the nearest known one is \"data.train_files[1].path\"");
   EXPECT_EQ(refusal("data: {train_files: [a.jsonl]}"),
-            "job.yaml:1: data.train_files[0] is \"a.jsonl\", expected a mapping");
+            "job.yaml:1: data.train_files[0] is \"a.jsonl\", expected a mapping such as {path: a.jsonl}");
   EXPECT_EQ(refusal("data: {train_files: [{path: a, weight: much}]}"),
             "job.yaml:1: data.train_files[0].weight is \"much\", expected a number");
   EXPECT_EQ(refusal("data: {train_files: [{path: a}]}", {"data.train_files.path=b"}),

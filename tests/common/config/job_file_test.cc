@@ -170,12 +170,13 @@ TEST_F(JobFile, WrongTypesNameLineFieldValueAndWhatWouldBeRight) {
   EXPECT_EQ(refusal("loss: {beta: 1e999}"), "job.yaml:1: loss.beta is \"1e999\", expected a number");
   EXPECT_EQ(refusal("loss: {beta: [1]}"), "job.yaml:1: loss.beta is a list, expected one value");
   EXPECT_EQ(refusal("loss: {type: kto}"),
-            "job.yaml:1: loss.type is \"kto\", expected dpo | ipo | sft | hinge | robust");
+            "job.yaml:1: loss.type is \"kto\", expected dpo | ipo | sft | hinge | robust; for kto: this loss is not "
+            "implemented");
   EXPECT_EQ(refusal("loss: {type: unspecified}"),
             "job.yaml:1: loss.type is \"unspecified\", expected dpo | ipo | sft | hinge | robust");
   EXPECT_EQ(refusal("loss: {type: 1}"), "job.yaml:1: loss.type is \"1\", expected dpo | ipo | sft | hinge | robust");
-  EXPECT_EQ(refusal("loss: 3"), "job.yaml:1: loss is \"3\", expected a mapping");
-  EXPECT_EQ(refusal("data: {shuffle: yes}"), "job.yaml:1: data.shuffle is \"yes\", expected true or false");
+  EXPECT_EQ(refusal("loss: 3"), "job.yaml:1: loss is \"3\", expected a mapping such as {type: dpo}");
+  EXPECT_EQ(refusal("data: {shuffle: yes}"), "job.yaml:1: data.shuffle is \"yes\", expected true or false; write true");
   EXPECT_EQ(refusal("data: {max_length: 1.5}"), "job.yaml:1: data.max_length is \"1.5\", expected an integer");
   EXPECT_EQ(refusal("data: {max_length: 3000000000}"),
             "job.yaml:1: data.max_length is \"3000000000\", expected an integer");

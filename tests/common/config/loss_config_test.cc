@@ -9,6 +9,7 @@
 #include "common/config/group_settings.h"
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
+#include "common/config/loss_config.h"
 #include "equipoise/v1/job.pb.h"
 #include "tests/support/refusal.h"
 
@@ -139,6 +140,21 @@ TEST(LossConfig, ResolvesToItself) {
     EXPECT_EQ(resolved.loss().label_noise_size(), changed(change).loss().label_noise_size());
     EXPECT_EQ(resolved.robust().baseline(), changed(change).robust().baseline());
   }
+}
+
+TEST(LossConfig, SaysWhatTrlDoesOtherwise) {
+  LossConfig loss;
+  loss.type = LossType::kIpo;
+  ASSERT_EQ(differences_from_trl(loss).size(), 1U);
+  EXPECT_NE(differences_from_trl(loss)[0].find("loss.length_normalized: true"), std::string::npos);
+  loss.length_normalized = true;
+  EXPECT_TRUE(differences_from_trl(loss).empty());
+  loss = {};
+  EXPECT_TRUE(differences_from_trl(loss).empty());
+  loss.label_smoothing = 0.1;
+  EXPECT_EQ(differences_from_trl(loss).size(), 1U);
+  loss.type = LossType::kRobust;
+  EXPECT_TRUE(differences_from_trl(loss).empty());
 }
 
 }  // namespace

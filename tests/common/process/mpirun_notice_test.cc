@@ -36,6 +36,56 @@ TEST_P(KnownNotice, IsItsCauseInOneLine) {
 INSTANTIATE_TEST_SUITE_P(
     OpenMpi, KnownNotice,
     testing::Values(
+        Case{"ORTE has lost communication with a remote daemon.\n\n"
+             "  HNP daemon   : [[5884,0],0] on node node1\n  Remote daemon: [[5884,0],2] on node node3\n\n"
+             "This is usually due to either a failure of the TCP network\nconnection to the node, or possibly an "
+             "internal"
+             " failure of\nthe daemon itself. We cannot recover from this failure, and\ntherefore will terminate the "
+             "job.\n",
+             NoticeWeight::kCause,
+             "lost contact with node3: the host, its network, or Open MPI's daemon there has failed"},
+        Case{"A process or daemon was unable to complete a TCP connection\nto another process:\n"
+             "  Local host:    node2\n  Remote host:   node1\n"
+             "This is usually caused by a firewall on the remote host. Please\ncheck that any firewall (e.g., "
+             "iptables) has"
+             " been disabled and\ntry again.\n",
+             NoticeWeight::kCause,
+             "node2 cannot open a TCP connection to node1: check the firewall of node1, and which network Open MPI "
+             "takes "
+             "(oob_tcp_if_include)"},
+        Case{"At least one pair of MPI processes are unable to reach each other for\nMPI communications.  This means "
+             "that no"
+             " Open MPI device has indicated\nthat it can be used to communicate between these processes.\n\n"
+             "  Process 1 ([[5499,1],1]) is on host: node3\n  Process 2 ([[5499,1],0]) is on host: node2\n"
+             "  BTLs attempted: self\n\nYour MPI job is now going to abort; sorry.\n",
+             NoticeWeight::kCause,
+             "the ranks on node3 and node2 have no network in common that Open MPI may use: check btl_tcp_if_include "
+             "and "
+             "btl_tcp_if_exclude"},
+        Case{"WARNING: Open MPI failed to TCP connect to a peer MPI process.  This\nshould not happen.\n\n"
+             "Your Open MPI job may now hang or fail.\n\n  Local host: node2\n  PID:        15521\n"
+             "  Message:    connect() to 172.17.0.1:1032 failed\n  Error:      Operation now in progress (115)\n",
+             NoticeWeight::kWarning,
+             "node2: connect() to 172.17.0.1:1032 failed: Operation now in progress (115); check the firewalls, and "
+             "which "
+             "network Open MPI takes (btl_tcp_if_include)"},
+        Case{
+            "Open MPI detected a mismatch in versions between two processes.  This\ntypically means that you executed"
+            " \"mpirun\" (or \"mpiexec\") from one\nversion of Open MPI on on node.\n\n"
+            "  Local host:             node1\n  Local process name:     [[5884,0],0]\n  Local Open MPI version: 4.1.4\n"
+            "  Peer host:              node2\n  Peer process name:      [[5884,0],1]\n  Peer Open MPI version:  "
+            "4.0.3\n",
+            NoticeWeight::kCause,
+            "Open MPI is 4.1.4 on node1 and 4.0.3 on node2: install the same version on all hosts"},
+        Case{"ORTE was unable to reliably start one or more daemons.\nThis usually is caused by:\n\n* not finding the"
+             " required libraries and/or binaries on\n  one or more nodes.\n",
+             NoticeWeight::kConsequence,
+             "Open MPI's daemon on a host could not be started or was lost: it needs ssh without a password, the same "
+             "Open MPI in PATH there, and a TCP connection back"},
+        Case{"The value of the MCA parameter \"plm_rsh_agent\" was set to a path\nthat could not be found:\n\n"
+             "  plm_rsh_agent: ssh : rsh\n\nPlease either unset the parameter, or check that the path is correct\n",
+             NoticeWeight::kCause,
+             "mpirun starts ranks on other hosts through ssh, and ssh : rsh is not installed here"},
         Case{"There are not enough slots available in the system to satisfy the 9\n"
              "slots that were requested by the application:\n\n  hostname\n\n"
              "Either request fewer slots for your application, or make more slots\navailable for use.\n",

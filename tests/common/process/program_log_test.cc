@@ -80,5 +80,28 @@ TEST(ProgramLog, TheFirstComplaintIsTheCauseOfTheOthers) {
   EXPECT_EQ(first_complaint_of(temp / "none", "equipoise-worker"), "");
 }
 
+// ssh says why a host could not be reached; Open MPI's notice behind it only lists what might have been the cause.
+TEST(ProgramLog, SshsLineIsWhatTells) {
+  const std::string frame(74, '-');
+  const std::string notice =
+      frame + "\nORTE was unable to reliably start one or more daemons.\nThis usually is caused by:\n" + frame + "\n";
+  for (const char* line : {"ssh: connect to host node2 port 22: No route to host",
+                           "ssh: Could not resolve hostname node9: Name or service not known",
+                           "root@node2: Permission denied (publickey,password)."}) {
+    EXPECT_EQ(last_telling_line(line + std::string("\n") + notice), line);
+  }
+  EXPECT_EQ(last_telling_line("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\n"
+                              "Host key for node2 has changed and you have requested strict checking.\n"
+                              "Host key verification failed.\n" +
+                              notice),
+            "ssh: the host key of node2 is another than in known_hosts; if that is right, replace it there");
+  EXPECT_EQ(last_telling_line("No ED25519 host key is known for node2 and you have requested strict checking.\r\n"
+                              "Host key verification failed.\r\n" +
+                              notice),
+            "ssh: the host key of node2 is not in known_hosts; log in there once");
+  EXPECT_EQ(last_telling_line("bash: line 1: orted: command not found\n" + notice),
+            "Open MPI's orted is not in PATH on a host: install the same Open MPI there");
+}
+
 }  // namespace
 }  // namespace equipoise

@@ -170,5 +170,171 @@ TEST_F(AttemptSupervisorTest, ShuttingDownFailsWhatRunsAndStartsNothing) {
   EXPECT_EQ(complaint([&] { queued_job(); }).code, Code::kUnavailable);
 }
 
+class OnTwoHosts : public AttemptSupervisorTest {
+ protected:
+  OnTwoHosts() {
+    settings_.supervisor.hosts = {{.name = "node1", .slots = 2}, {.name = "node2", .slots = 1}};
+    settings_.supervisor.max_running_jobs = 10;
+    restart();
+  }
+  std::string queued(int workers) {
+    return people().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, workers))).id();
+  }
+};
+
+TEST_F(OnTwoHosts, NoTwoJobsHaveTheSameSlots) {
+  const auto first = queued(1), second = queued(1), third = queued(2);
+  core_->attempts().tick();
+  ASSERT_THAT(launcher_.started, SizeIs(2));
+  EXPECT_THAT(launcher_.started[0].hosts, ElementsAre(HostSlots{.name = "node1", .slots = 1}));
+  EXPECT_THAT(launcher_.started[1].hosts, ElementsAre(HostSlots{.name = "node1", .slots = 1}));
+  EXPECT_EQ(job(third).state(), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(job(third).state_reason(), "waiting for 2 free slots; 1 of 3 is free");
+  mpirun_exits(second, 1);
+  core_->attempts().tick();
+  ASSERT_THAT(launcher_.started, SizeIs(3));
+  EXPECT_THAT(launcher_.started[2].hosts,
+              ElementsAre(HostSlots{.name = "node1", .slots = 1}, HostSlots{.name = "node2", .slots = 1}));
+}
+
+TEST_F(OnTwoHosts, AJobThatFitsOneHostIsNotSpread) {
+  queued(1), queued(1), queued(1);
+  core_->attempts().tick();
+  mpirun_exits(launcher_.started[0].attempt.job_id, 1);
+  mpirun_exits(launcher_.started[2].attempt.job_id, 1);
+  queued(1);
+  core_->attempts().tick();
+  EXPECT_THAT(launcher_.started.back().hosts, ElementsAre(HostSlots{.name = "node1", .slots = 1}));
+}
+
+TEST_F(OnTwoHosts, ALargeJobIsNotOvertakenBySmallOnes) {
+  queued(2);
+  const auto large = queued(3), small = queued(1);
+  core_->attempts().tick();
+  EXPECT_THAT(launcher_.started, SizeIs(1));
+  EXPECT_EQ(job(large).state(), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(job(small).state(), v1::JOB_STATE_QUEUED);
+}
+
+TEST_F(OnTwoHosts, WhatNeverFitsIsRefusedAtOnce) {
+  EXPECT_EQ(
+      complaint([&] { queued(4); }).text,
+      "launch.workers is 4, expected at most 3: the hostfile has no more slots, on node1, node2 (slots=N behind a "
+      "host's name gives it N)");
+  const auto fits = queued(3);
+  settings_.supervisor.hosts.pop_back();
+  restart();
+  core_->attempts().tick();
+  EXPECT_EQ(job(fits).state(), v1::JOB_STATE_FAILED) << "the hostfile has become shorter";
+}
+
+TEST_F(OnTwoHosts, WhatCannotBeLaunchedGivesItsSlotsBack) {
+  launcher_.refusal = "no";
+  queued(3);
+  core_->attempts().tick();
+  launcher_.refusal.clear();
+  queued(3);
+  core_->attempts().tick();
+  EXPECT_THAT(launcher_.started, SizeIs(1));
+}
+
+TEST_F(OnTwoHosts, RanksThatNeverRegisterAreNamedWithTheirHosts) {
+  const auto id = queued(3);
+  core_->attempts().tick();
+  ranks().register_worker(introduction(id, 0, 3));
+  for (int second = 0; second < 131; ++second) {
+    ranks().heartbeat(heartbeat_request(id, 1, 0));
+    ASSERT_EQ(job(id).state(), v1::JOB_STATE_STARTING) << second;
+    pass(1s);
+  }
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(job(id).failure_kind(), v1::FAILURE_KIND_INFRASTRUCTURE);
+  EXPECT_THAT(job(id).state_reason(),
+              HasSubstr("rank 1 on node1, rank 2 on node2 have not registered within 120 s: all hosts and this one ("));
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("firewalls"));
+}
+
+TEST_F(OnTwoHosts, TheStartMayTakeAsLongAsTheJobSays) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 3);
+  spec.mutable_launch()->set_start_timeout_seconds(10);
+  const auto id = people().create(create_request(spec)).id();
+  core_->attempts().tick();
+  EXPECT_EQ(launcher_.started[0].start_timeout, 10s);
+  pass(20s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  pass(1s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_FAILED);
+}
+
+TEST_F(OnTwoHosts, AFailureBeforeTheRanksRunNamesTheHosts) {
+  const auto id = queued(3);
+  core_->attempts().tick();
+  mpirun_exits(id, 1, "Host key verification failed.");
+  EXPECT_EQ(job(id).state_reason(), "mpirun exited with code 1: Host key verification failed.; hosts: node1, node2");
+}
+
+TEST_F(OnTwoHosts, CancelledNamesTheHostsThatCouldNotBeReached) {
+  const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 3);
+  people().cancel(id);
+  core_->attempts().tick();
+  EXPECT_THAT(launcher_.terminated, IsEmpty()) << "ranks hear of it first";
+  for (const int rank : {0, 1}) ranks().heartbeat(heartbeat_request(id, 1, rank));
+  pass(13s);
+  ASSERT_THAT(launcher_.killed, SizeIs(1)) << "mpirun waits for a host that does not answer";
+  mpirun_exits(id, 137);
+  pass(39s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_CANCELLING) << "rank 2 may have its lease";
+  EXPECT_EQ(job(id).generation(), 1);
+  pass(2s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_CANCELLED);
+  EXPECT_EQ(job(id).state_reason(),
+            "cancelled on request; its processes on host could not be reached: they end by themselves without the "
+            "coordinator");
+}
+
+TEST_F(OnTwoHosts, CancelledAtOnceWhereMpirunHasEndedEverything) {
+  const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 3);
+  people().cancel(id);
+  pass(4s);
+  EXPECT_THAT(launcher_.terminated, SizeIs(1));
+  mpirun_exits(id, 1);
+  EXPECT_EQ(job(id).state_reason(), "cancelled on request; its processes have ended");
+}
+
+TEST_F(OnTwoHosts, SlotsOfALostHostStayTakenUntilItsRanksMustHaveEnded) {
+  const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 3);
+  core_->attempts().exited({.attempt = {.job_id = id, .generation = 1},
+                            .exit_code = 205,
+                            .last_line = "lost contact with node2",
+                            .lost_contact = true});
+  EXPECT_EQ(job(id).state_reason(), "mpirun exited with code 205: lost contact with node2");
+  const auto next = queued(3);
+  pass(39s);
+  EXPECT_EQ(job(next).state(), v1::JOB_STATE_QUEUED);
+  pass(2s);
+  EXPECT_EQ(job(next).state(), v1::JOB_STATE_STARTING);
+  ASSERT_EQ(job(id).conditions_size(), 1);
+  EXPECT_THAT(job(id).conditions(0), HasSubstr("could not be confirmed"));
+}
+
+TEST_F(AttemptSupervisorTest, AMistypedNumberOfRanksForksNothing) {
+  settings_.supervisor.most_workers = 64;
+  restart();
+  EXPECT_EQ(
+      complaint([&] { people().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 16000))); }).text,
+      "launch.workers is 16000, expected at most 64 on one machine; a coordinator with --hostfile uses more");
+}
+
+TEST_F(AttemptSupervisorTest, RanksStartedByHandThatNeverRegisterAreNamed) {
+  const auto id = people().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 3))).id();
+  ranks().register_worker(introduction(id, 0, 3));
+  for (int second = 0; second < 121; ++second) {
+    ranks().heartbeat(heartbeat_request(id, 1, 0));
+    pass(1s);
+  }
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_FAILED);
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("ranks 1 to 2 have not registered within 120 s"));
+}
+
 }  // namespace
 }  // namespace equipoise::coordinator

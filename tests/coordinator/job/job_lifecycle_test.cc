@@ -22,6 +22,8 @@ const std::vector<JobEvent>& all_events() {
   static const std::vector<JobEvent> events = {
       AttemptLaunched{.generation = 1},
       AttemptRegistered{.generation = 1, .host = "h"},
+      SlotsAwaited{.wanted = 2, .free = 1, .total = 3},
+      RanksMissing{.text = "t"},
       LaunchRefused{.why = "w"},
       SpecRefused{.why = "w"},
       TrainingStarted{.total_steps = 5, .world_size = 1},

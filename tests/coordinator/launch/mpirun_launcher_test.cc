@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <future>
@@ -34,7 +35,6 @@ class MpirunLauncherTest : public ::testing::Test {
     ::chmod(file.c_str(), 0755);
     launcher_.emplace(LaunchSettings{.mpirun = file,
                                      .worker = "/bin/equipoise-worker",
-                                     .hostfile = std::nullopt,
                                      .allocation = allocation,
                                      .logs = folder_.path() / "logs",
                                      .coordinator_address = "127.0.0.1:7"},
@@ -72,8 +72,10 @@ TEST_F(MpirunLauncherTest, TheTokenIsInTheEnvironmentAndNotInTheArguments) {
   launcher_->start(request_);
   EXPECT_EQ(exit().exit_code, 0);
   EXPECT_THAT(log("stdout.log"), HasSubstr("token secret\n"));
-  EXPECT_THAT(log("stdout.log"),
-              HasSubstr("-x EQUIPOISE_ATTEMPT_TOKEN /bin/equipoise-worker --coordinator 127.0.0.1:7"));
+  EXPECT_THAT(log("stdout.log"), HasSubstr("-x EQUIPOISE_ATTEMPT_TOKEN"));
+  EXPECT_THAT(log("stdout.log"), HasSubstr("/bin/equipoise-worker --coordinator 127.0.0.1:7"));
+  EXPECT_THAT(log("stdout.log"), HasSubstr("--start-timeout 120"));
+  EXPECT_EQ(log("stdout.log").find("secret"), log("stdout.log").rfind("secret")) << "once, from the environment";
 }
 
 // A job of Slurm over several nodes was handed to mpirun, which looked for srun and failed.
@@ -138,12 +140,9 @@ TEST_F(MpirunLauncherTest, EndingTheLauncherEndsItsProcesses) {
 }
 
 TEST_F(MpirunLauncherTest, AProgramThatIsNotThereIsNamed) {
-  MpirunLauncher launcher({.mpirun = "/no/such/mpirun",
-                           .worker = "/bin/true",
-                           .hostfile = std::nullopt,
-                           .logs = folder_.path() / "logs",
-                           .coordinator_address = ""},
-                          [](const LaunchExit&) { FAIL() << "nothing was started"; });
+  MpirunLauncher launcher(
+      {.mpirun = "/no/such/mpirun", .worker = "/bin/true", .logs = folder_.path() / "logs", .coordinator_address = ""},
+      [](const LaunchExit&) { FAIL() << "nothing was started"; });
   try {
     launcher.start(request_);
     FAIL();
@@ -152,24 +151,93 @@ TEST_F(MpirunLauncherTest, AProgramThatIsNotThereIsNamed) {
   }
 }
 
-TEST(MpirunCommand, NoticesADeadHostSoonAndNeverRecoversInPlace) {
-  const LaunchSettings settings{.mpirun = "mpirun",
-                                .worker = "/bin/equipoise-worker",
-                                .hostfile = "/etc/hosts.mpi",
-                                .logs = {},
-                                .coordinator_address = "head:7443"};
-  LaunchRequest request;
-  request.attempt.job_id = "job";
-  request.workers = 4;
-  request.token = "secret";
-  const auto as_root = mpirun_command(settings, request, RunAs::kRoot);
-  for (const char* argument :
-       {"--oversubscribe", "4", "/etc/hosts.mpi", "oob_tcp_keepalive_time", "--allow-run-as-root"}) {
+TEST_F(MpirunLauncherTest, WritesTheAttemptsOwnHosts) {
+  use_script("while [ \"$1\" != --hostfile ]; do shift; done; cat \"$2\"");
+  LaunchRequest request = request_;
+  request.hosts = {{.name = "node1", .slots = 1}, {.name = "root@node2", .slots = 3}};
+  launcher_->start(request);
+  EXPECT_EQ(exit().exit_code, 0);
+  EXPECT_EQ(log("stdout.log"), "node1 slots=1\nroot@node2 slots=3\n");
+}
+
+// Open MPI refuses this list beside -x: every job failed.
+TEST_F(MpirunLauncherTest, TheOperatorsListOfVariablesIsPassedByName) {
+  ::setenv("OMPI_MCA_mca_base_env_list", "LISTED;GIVEN=7", 1);
+  ::setenv("LISTED", "yes", 1);
+  ::setenv("NCCL_SOCKET_IFNAME", "eth7", 1);
+  use_script("echo \"[$OMPI_MCA_mca_base_env_list] $GIVEN\"; echo \"$@\"");
+  launcher_->start(request_);
+  EXPECT_EQ(exit().exit_code, 0);
+  for (const char* name : {"OMPI_MCA_mca_base_env_list", "LISTED", "NCCL_SOCKET_IFNAME"}) ::unsetenv(name);
+  for (const char* part : {"[] 7\n", "-x GIVEN", "-x LISTED", "-x NCCL_SOCKET_IFNAME"}) {
+    EXPECT_THAT(log("stdout.log"), HasSubstr(part));
+  }
+  EXPECT_THAT(log("stdout.log"), Not(HasSubstr("eth7")));
+}
+
+TEST_F(MpirunLauncherTest, TellsThatAHostWasLost) {
+  use_script("echo 'ORTE has lost communication with a remote daemon.' >&2; exit 205");
+  launcher_->start(request_);
+  EXPECT_TRUE(exit().lost_contact);
+}
+
+class MpirunCommand : public ::testing::Test {
+ protected:
+  MpirunCommand() {
+    request_.attempt.job_id = "job";
+    request_.workers = 4;
+    request_.token = "secret";
+    request_.hosts = {{.name = "node1", .slots = 4}};
+  }
+  std::vector<std::string> command(RunAs run_as = RunAs::kUser) {
+    const LaunchPlace place{
+        .hostfile = "/logs/hosts", .passed = {"NCCL_DEBUG"}, .mca = mca_, .interfaces = interfaces_, .run_as = run_as};
+    return mpirun_command(settings_, request_, place);
+  }
+  // The value of --mca `name`; "" where it is not given.
+  std::string parameter(const std::string& name) {
+    const auto all = command();
+    const auto found = std::ranges::find(all, name);
+    return found == all.end() ? "" : *std::next(found);
+  }
+
+  LaunchSettings settings_{
+      .mpirun = "mpirun", .worker = "/bin/equipoise-worker", .logs = {}, .coordinator_address = "head:7443"};
+  LaunchRequest request_;
+  McaParameters mca_;
+  std::vector<std::string> interfaces_{"docker0", "eth0"};
+};
+
+TEST_F(MpirunCommand, NoticesADeadHostSoonAndNeverRecoversInPlace) {
+  const auto as_root = command(RunAs::kRoot);
+  for (const char* argument : {"--oversubscribe", "4", "/logs/hosts", "--allow-run-as-root", "NCCL_DEBUG"}) {
     EXPECT_THAT(as_root, Contains(argument));
   }
+  EXPECT_EQ(parameter("oob_tcp_keepalive_time"), "10");
   EXPECT_THAT(as_root, Not(Contains("--enable-recovery")));
   EXPECT_THAT(as_root, Not(Contains("secret")));
-  EXPECT_THAT(mpirun_command(settings, request, RunAs::kUser), Not(Contains("--allow-run-as-root")));
+  EXPECT_THAT(command(), Not(Contains("--allow-run-as-root")));
+}
+
+TEST_F(MpirunCommand, LeavesBridgesOutUnlessNetworksAreChosen) {
+  EXPECT_THAT(parameter("btl_tcp_if_exclude"), HasSubstr("127.0.0.0/8,sppp,docker0"));
+  // Without "lo" daemons try this machine's loopback address on the other hosts, and may find themselves there.
+  EXPECT_THAT(parameter("oob_tcp_if_exclude"), HasSubstr("lo,docker0"));
+  request_.mpi_options = {{"btl_tcp_if_include", "eth0"}};
+  EXPECT_EQ(parameter("btl_tcp_if_include"), "eth0");
+  EXPECT_EQ(parameter("btl_tcp_if_exclude"), "");
+  EXPECT_THAT(overruled_variables(request_), Contains("OMPI_MCA_btl_tcp_if_exclude"));
+  mca_.of_environment = {{"oob_tcp_if_include", "eth1"}};
+  EXPECT_EQ(parameter("oob_tcp_if_exclude"), "");
+  request_.hosts.clear();
+  request_.mpi_options.clear();
+  EXPECT_EQ(parameter("btl_tcp_if_exclude"), "") << "on one machine";
+}
+
+// A machine without a network runs its ranks over loopback: left out as well, mpirun would refuse to start.
+TEST_F(MpirunCommand, LeavesNothingOutWhereThereIsNothingElse) {
+  interfaces_ = {"docker0"};
+  EXPECT_EQ(parameter("oob_tcp_if_exclude"), "");
 }
 
 }  // namespace

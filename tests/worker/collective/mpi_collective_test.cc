@@ -37,6 +37,15 @@ TEST(MpiCollective, BroadcastsFromTheRoot) {
   EXPECT_EQ(value, root);
 }
 
+TEST(MpiCollective, SumsOverTheRanksOfThisHost) {
+  const auto local = make_host_collective(*session, kCollectiveTimeout);
+  EXPECT_EQ(local->info().rank, session->local().rank);
+  std::vector<double> values = {1, local->info().rank + 1.0};
+  local->all_reduce_sum(values);
+  const double ranks = session->local().world_size;
+  EXPECT_EQ(values, (std::vector<double>{ranks, ranks * (ranks + 1) / 2}));
+}
+
 TEST(MpiSession, NumbersTheRanksOfThisHost) {
   EXPECT_EQ(session->local().world_size, session->info().world_size);
   EXPECT_EQ(session->local().rank, session->info().rank);

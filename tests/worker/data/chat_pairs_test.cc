@@ -53,6 +53,34 @@ constexpr char kLine[] =
     R"({"prompt": [{"role": "user", "content": "Is tea good?"}], "chosen": [{"role": "assistant", "content": "Yes"}], )"
     R"("rejected": [{"role": "assistant", "content": "No"}], "group": "g"})";
 
+// What a template like Qwen's with <think></think> does: the generation prompt is not what answers are rendered with.
+TEST_F(ChatPairs, CountAGenerationPromptThatAnswersDoNotHave) {
+  folder_.write("chat_template.jinja", kTemplate);
+  EXPECT_EQ(encode(kLine).num_merged_prompts, 0);
+  folder_.write("chat_template.jinja",
+                "{% for m in messages %}{{ m.role }}\n{{ m.content }}{{ eos_token }}{% endfor %}"
+                "{% if add_generation_prompt %}assistant\n<think></think>{% endif %}");
+  const EncodedDataset merged = encode(kLine);
+  EXPECT_EQ(merged.num_merged_prompts, 1);
+  EXPECT_EQ(merged.merged_prompt_count_K, (std::vector<std::int64_t>{1}));
+}
+
+TEST_F(ChatPairs, CountAPromptThatIsRepeatedInsideTheAnswers) {
+  folder_.write("chat_template.jinja", kTemplate);
+  EXPECT_EQ(encode(kLine).num_repeated_prompts, 0);
+  const std::string system = R"({"role": "system", "content": "Be brief."})";
+  const std::string user = R"({"role": "user", "content": "Is tea good?"})";
+  const auto line = [](const std::string& prompt, const std::string& again) {
+    return R"({"prompt": [)" + prompt + R"(], "chosen": [)" + again +
+           R"({"role": "assistant", "content": "Yes"}], "rejected": [)" + again +
+           R"({"role": "assistant", "content": "No"}], "group": "g"})";
+  };
+  EXPECT_EQ(encode(line(user, user + ", ")).num_repeated_prompts, 1);
+  EXPECT_EQ(encode(line(system + ", " + user, system + ", " + user + ", ")).num_repeated_prompts, 1);
+  EXPECT_EQ(encode(line(system + ", " + user, user + ", ")).num_repeated_prompts, 1);
+  EXPECT_EQ(encode(line(system + ", " + user, system + ", ")).num_repeated_prompts, 0);
+}
+
 TEST_F(ChatPairs, AreTheTokensOfTheRenderedTexts) {
   folder_.write("chat_template.jinja", kTemplate);
   const OwnedPair pair = owned(encode(kLine).pair(0));

@@ -23,7 +23,11 @@ EncodedDataset data() {
                          .group_names = {"a", "b", "c"},
                          .pair_count_K = {3, 1, 0},
                          .dropped_count_K = {1, 3, 0},
-                         .shortened_count_K = {2, 0, 0}};
+                         .shortened_count_K = {2, 0, 0},
+                         .merged_prompt_count_K = {2, 1, 0},
+                         .repeated_prompt_count_K = {},
+                         .num_shortened = 2,
+                         .num_merged_prompts = 2};
   for (const std::uint32_t group : {0, 1, 1, 1}) dataset.pairs.add_dropped(std::vector<Membership>{{group, 1}}, {});
   return dataset;
 }
@@ -43,6 +47,19 @@ TEST(DataReport, NamesTheGroupsThatLostMostFirst) {
   EXPECT_EQ(loss_lines(reading(), 64, 1).size(), 1U);
 }
 
+TEST(DataReport, SaysOnceWhatPromptsLost) {
+  EXPECT_THAT(
+      prompt_lines(reading()),
+      ElementsAre(testing::StartsWith("t.jsonl: 2 of 3 pairs (2 of group \"a\"): the prompt's end makes other")));
+  FileReading more = reading();
+  more.counts.merged = 0;
+  EXPECT_THAT(prompt_lines(more), testing::IsEmpty());
+  more.counts.repeated = 3;
+  more.counts.repeated_K = {1, 2, 0};
+  EXPECT_THAT(prompt_lines(more),
+              ElementsAre(testing::StartsWith("t.jsonl: 3 of 3 pairs (2 of group \"b\"): the answers begin with")));
+}
+
 TEST(DataReport, CountsEachGroup) {
   const TempFolder folder;
   write_data_report(folder / "data.json", {reading()}, {});
@@ -51,7 +68,12 @@ TEST(DataReport, CountsEachGroup) {
   EXPECT_EQ(json["train"]["dropped"], 4);
   EXPECT_EQ(json["train"]["tokens"], 15);
   EXPECT_EQ(json["train"]["from_cache"], true);
-  EXPECT_EQ(json["train"]["groups"]["b"], nlohmann::json({{"pairs", 2}, {"dropped", 3}, {"shortened", 0}}));
+  EXPECT_EQ(
+      json["train"]["groups"]["b"],
+      nlohmann::json({{"pairs", 2}, {"dropped", 3}, {"shortened", 0}, {"merged_prompts", 1}, {"repeated_prompts", 0}}));
+  EXPECT_EQ(json["train"]["shortened"], 2);
+  EXPECT_EQ(json["train"]["merged_prompts"], 2);
+  EXPECT_EQ(json["train"]["repeated_prompts"], 0);
   EXPECT_FALSE(json.contains("validation"));
 }
 

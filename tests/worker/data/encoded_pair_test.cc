@@ -135,6 +135,29 @@ TEST(EncodePairs, EndsThePromptWhereTheFirstOfBothAnswersParts) {
   EXPECT_EQ(both.chosen_ids.front(), chosen.prompt_ids.back());
 }
 
+// " good" with its space is one token: a prompt that ends in the space loses it to the answer.
+TEST(EncodePairs, CountsPromptsWhoseEndMergesIntoTheAnswers) {
+  const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
+  PreferenceData data = two_pairs();
+  data.pairs[0] = {"The best response is import", "ed goods", "ant to us", {{0, 1.0}}};
+  data.pairs[1] = {"The best response is:", " good", " bad", {{0, 0.5}, {1, 0.5}}};
+  const EncodedDataset encoded = encode_pairs(data, tokenizer, 100, 1);
+  EXPECT_EQ(encoded.num_merged_prompts, 1);
+  EXPECT_EQ(encoded.merged_prompt_count_K, (std::vector<std::int64_t>{1, 0}));
+  EXPECT_EQ(encoded.num_repeated_prompts, 0);
+}
+
+TEST(EncodePairs, CountsAnswersThatBeginWithThePromptAgain) {
+  const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
+  PreferenceData data = two_pairs();
+  const std::string prompt = "What is the best response?";
+  data.pairs[0] = {prompt, prompt + " Yes", prompt + " No", {{0, 1.0}}};
+  data.pairs[1] = {prompt, prompt + " Yes", "No", {{1, 1.0}}};
+  const EncodedDataset encoded = encode_pairs(data, tokenizer, 100, 1);
+  EXPECT_EQ(encoded.num_repeated_prompts, 1);
+  EXPECT_EQ(encoded.repeated_prompt_count_K, (std::vector<std::int64_t>{1, 0}));
+}
+
 TEST(EncodePairs, RefusesDataWithoutAPairThatFits) {
   const ModelTokenizer tokenizer = load_model_tokenizer(kPolicy);
   EXPECT_THAT([&] { encode_pairs(two_pairs(), tokenizer, 2, 1); },

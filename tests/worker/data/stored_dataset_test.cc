@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 #include <limits>
 #include <sstream>
@@ -31,6 +32,7 @@ struct Columns {
   std::vector<std::uint32_t> name_end = {1, 2};
   std::vector<double> pair_count = {1.25, 1};
   std::vector<std::int64_t> dropped_count = {1, 1}, shortened_count = {0, 1};
+  std::vector<std::int64_t> merged_count = {1, 0}, repeated_count = {0, 0}, totals = {1, 1, 0};
 };
 
 class Stored : public testing::Test {
@@ -49,6 +51,9 @@ class Stored : public testing::Test {
     store.add("pair_count", std::span(columns.pair_count));
     store.add("dropped_count", std::span(columns.dropped_count));
     store.add("shortened_count", std::span(columns.shortened_count));
+    store.add("merged_count", std::span(columns.merged_count));
+    store.add("repeated_count", std::span(columns.repeated_count));
+    store.add("totals", std::span(columns.totals));
     store.commit();
   }
 
@@ -88,6 +93,10 @@ TEST_F(Stored, IsReadAsItWasWritten) {
   EXPECT_THAT(data->group_names, ElementsAre("a", "b"));
   EXPECT_THAT(data->pair_count_K, ElementsAre(1.25, 1));
   EXPECT_THAT(data->shortened_count_K, ElementsAre(0, 1));
+  EXPECT_THAT(data->merged_prompt_count_K, ElementsAre(1, 0));
+  EXPECT_THAT(data->repeated_prompt_count_K, ElementsAre(0, 0));
+  EXPECT_EQ(data->num_merged_prompts, 1);
+  EXPECT_EQ(data->num_shortened, 1);
 }
 
 // Address ranges of this process that are the file's.
@@ -200,11 +209,14 @@ TEST_F(Stored, RefusesGroupsWithoutNamesOrCounts) {
 TEST_F(Stored, RefusesPiecesThatDoNotBelongTogether) {
   TokenStoreWriter store(path_, kKey);
   const std::uint32_t zero = 0;
+  const std::array<std::int64_t, 3> totals = {};
   for (const char* name : {"id", "id", "id_end", "memberships", "chosen_share", "membership", "membership_end",
-                           "dropped", "group_name", "pair_count", "dropped_count", "shortened_count"}) {
+                           "dropped", "group_name", "pair_count", "dropped_count", "shortened_count",
+                           "merged_count", "repeated_count"}) {
     store.add(name, std::span<const std::byte>());
   }
   store.add("group_name_end", std::as_bytes(std::span(&zero, 0)));
+  store.add("totals", std::as_bytes(std::span(totals)));
   store.commit();
   EXPECT_THAT([&] { read_dataset(path_, kKey); },
               testing::ThrowsMessage<std::invalid_argument>(HasSubstr("has pieces of other columns")));

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <optional>
 
 #include "tests/worker/owned_pair.h"
 #include "worker/collective/thread_collective.h"
+#include "worker/reference/answer_log_probs.h"
 
 namespace equipoise {
 namespace {
@@ -61,6 +63,26 @@ void expect_same(const BatchSums& a, const BatchSums& b) {
       expect_near(a.group_error(measure, g), b.group_error(measure, g), m);
     }
   }
+}
+
+// Log-probs of the same weights from passes over other batches differ by rounding, which is no preference.
+TEST(EvaluatePairs, APolicyThatIsTheReferenceStillPrefersNothing) {
+  const std::vector<OwnedPair> owned = some_pairs();
+  const EncodedPairs pairs = encoded(owned);
+  const LossConfig loss{};
+  const Decoder policy = Decoder::load(kPolicy, torch::kFloat64, torch::kCPU);
+  run_ranks(1, [&](Collective& collective) {
+    AnswerLogProbs reference =
+        compute_log_probs(policy, {.pairs = pairs, .token_budget = 24, .ranks = collective, .whose = "the reference"});
+    for (double& value : reference.chosen_N) value -= 1e-9;
+    ForwardInputs inputs{.decoder = policy, .loss = loss, .pairs = pairs, .reference = reference};
+    EXPECT_EQ(evaluate_pairs(inputs, 2, 24, collective).mean(Measure::kCorrect), 1) << "the rounding counts";
+    inputs.policy_is_reference = true;
+    const BatchSums sums = evaluate_pairs(inputs, 2, 24, collective);
+    EXPECT_EQ(sums.mean(Measure::kCorrect), 0);
+    EXPECT_EQ(sums.mean(Measure::kMargin), 0);
+    EXPECT_NEAR(sums.mean(Measure::kLoss), std::log(2), 1e-15);
+  });
 }
 
 // SFT by tokens divides by those of the pairs evaluated: of the file's for the file.

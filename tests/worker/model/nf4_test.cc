@@ -77,6 +77,22 @@ TEST(Nf4, TakesFourAndAHalfBitsANumber) {
   EXPECT_EQ(static_cast<double>(nf4.bytes()) * 8 / (256 * 512), 4.5);
 }
 
+// A product in float32 that is rounded once, as a pass of its own would round it.
+TEST(Nf4, ComesBackInANarrowOrWideTypeAsTheRoundedFloat32) {
+  torch::manual_seed(6);
+  for (const auto& [rows, columns] : {std::pair{32, 128}, {5, 13}, {1, 1}}) {
+    const Nf4Weight nf4 = quantized_nf4(torch::randn({rows, columns}));
+    const torch::Tensor code_N = torch::stack({nf4.code_P.div(16, "floor"), nf4.code_P.remainder(16)}, 1).view({-1});
+    const torch::Tensor value_N =
+        torch::tensor(at::ArrayRef<float>(kNf4Values)).index_select(0, code_N.to(torch::kInt64));
+    const torch::Tensor scale_N = nf4.scale_G.repeat_interleave(kNf4Block).narrow(0, 0, value_N.size(0));
+    const torch::Tensor wanted = (value_N * scale_N).narrow(0, 0, rows * columns).view({rows, columns});
+    for (const torch::Dtype dtype : {torch::kFloat32, torch::kBFloat16, torch::kFloat64}) {
+      EXPECT_TRUE(dequantized(nf4, dtype).equal(wanted.to(dtype))) << dtype;
+    }
+  }
+}
+
 TEST(Nf4, KeepsZerosAndRefusesWhatIsNotFinite) {
   EXPECT_TRUE(dequantized(quantized_nf4(torch::zeros({2, 64})), torch::kFloat32).equal(torch::zeros({2, 64})));
   for (const double value : {std::nan(""), HUGE_VAL}) {

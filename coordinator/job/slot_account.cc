@@ -1,0 +1,58 @@
+#include "coordinator/job/slot_account.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/error.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+int sum_of(const std::vector<HostSlots>& hosts) {
+  int sum = 0;
+  for (const HostSlots& host : hosts) sum += host.slots;
+  return sum;
+}
+
+}  // namespace
+
+SlotAccount::SlotAccount(std::vector<HostSlots> hosts, int most_workers)
+    : hosts_(std::move(hosts)), free_(hosts_), most_workers_(most_workers), total_(sum_of(hosts_)) {}
+
+int SlotAccount::free() const { return sum_of(free_); }
+
+std::string SlotAccount::why_never(int workers) const {
+  const std::string given = "launch.workers is " + std::to_string(workers) + ", expected at most ";
+  if (!hosts_.empty()) {
+    if (workers <= total_) return "";
+    return given + std::to_string(total_) + ": the hostfile has no more slots, on " + host_names(hosts_) +
+           " (slots=N behind a host's name gives it N)";
+  }
+  if (workers <= most_workers_) return "";
+  return given + std::to_string(most_workers_) + " on one machine; a coordinator with --hostfile uses more";
+}
+
+std::optional<std::vector<HostSlots>> SlotAccount::take(int workers) {
+  if (hosts_.empty()) return std::vector<HostSlots>{};
+  if (workers > free()) return std::nullopt;
+  std::vector<HostSlots> taken;
+  const auto whole = std::ranges::find_if(free_, [&](const HostSlots& host) { return host.slots >= workers; });
+  for (auto host = whole == free_.end() ? free_.begin() : whole; workers > 0; ++host) {
+    const int slots = std::min(workers, host->slots);
+    if (slots == 0) continue;
+    taken.push_back({.name = host->name, .slots = slots});
+    host->slots -= slots;
+    workers -= slots;
+  }
+  return taken;
+}
+
+void SlotAccount::give_back(const std::vector<HostSlots>& taken) {
+  for (const HostSlots& slots : taken) {
+    const auto host = std::ranges::find(free_, slots.name, &HostSlots::name);
+    EQUIPOISE_CHECK(host != free_.end());
+    host->slots += slots.slots;
+  }
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,35 @@
+// Which slots of the hosts are taken, so that no two jobs are put onto the same ones.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/launch/hostfile.h"
+
+namespace equipoise::coordinator {
+
+// Not thread-safe.
+class SlotAccount {
+ public:
+  // No hosts: all ranks run on this machine, whose slots are not counted, `most_workers` of a job at most; or on nodes
+  // that mpirun finds by itself.
+  SlotAccount(std::vector<HostSlots> hosts, int most_workers);
+
+  int total() const { return total_; }
+  int free() const;
+  // Why a job of so many ranks can never start; empty: it can.
+  std::string why_never(int workers) const;
+  // Slots for a job's ranks: of one host if there is one with room for all, else of the hosts in their order. nullopt:
+  // too few are free now. Without hosts: an empty list.
+  std::optional<std::vector<HostSlots>> take(int workers);
+  void give_back(const std::vector<HostSlots>& taken);
+
+ private:
+  const std::vector<HostSlots> hosts_;
+  std::vector<HostSlots> free_;  // in the same order; a host may have 0
+  const int most_workers_;
+  int total_ = 0;
+};
+
+}  // namespace equipoise::coordinator

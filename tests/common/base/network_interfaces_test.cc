@@ -1,0 +1,17 @@
+#include "common/base/network_interfaces.h"
+
+#include <gtest/gtest.h>
+
+namespace equipoise {
+namespace {
+
+TEST(NetworkInterfaces, AreNamedWithTheirAddressesOnOneLine) {
+  const std::string text = network_interfaces_text();
+  EXPECT_FALSE(text.empty());
+  EXPECT_EQ(text.find("127.0.0.1"), std::string::npos) << text;
+  EXPECT_EQ(text.find('\n'), std::string::npos);
+  EXPECT_NE(text.find(' '), std::string::npos) << "NAME ADDRESS, or a sentence: " << text;
+}
+
+}  // namespace
+}  // namespace equipoise

@@ -1,0 +1,299 @@
+"""A coordinator and ranks on three hosts (network namespaces): what reaches the ranks, who runs where, and what people
+are told when hosts or networks fail."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import hosts  # noqa: E402
+import programs  # noqa: E402
+
+STATE_WAIT = 150  # seconds
+
+
+class Hosts(programs.ProgramTest):
+
+    @classmethod
+    def setUpClass(cls):
+        hosts.require_tools()
+
+    def setUp(self):
+        super().setUp()
+        self.cluster = hosts.Cluster(self.folder, 3)
+        self.addCleanup(self.cluster.close)
+        self.head, self.second, self.third = self.cluster.hosts
+        self.coordinator = None
+        self.write_data()
+
+    def write_data(self):
+        """Log-linear jobs: ranks start in a second and need no model."""
+        rows = [{"state": [1.0, 0.5], "group": i % 2, "chosen": i % 3, "rejected": 3} for i in range(24)]
+        (self.folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def job_file(self, name, steps=5, **launch):
+        job = {
+            "name": name,
+            "policy": {"log_linear": {"features": "swapped", "actions": 8, "reward": [[1, 3, 1, 3], [3, 1, 3, 1]],
+                                      "initial_theta": [1, 2, 3, 4]}},
+            "data": {"train": "train.jsonl", "shuffle": False},
+            "loss": {"type": "dpo", "beta": 1},
+            "robust": {"mode": "group_robust", "step_size": 0.1},
+            "optimizer": {"type": "sgd", "learning_rate": 0.1},
+            "training": {"max_steps": steps, "global_batch_size": 12},
+            "logging": {"every_steps": 1000},
+            "launch": launch,
+            "output": name,
+        }
+        path = self.folder / f"{name}.yaml"
+        path.write_text(json.dumps(job))
+        return path
+
+    def start_coordinator(self, slots=((1, 1), (2, 2)), listen="0.0.0.0:0", environment=None, arguments=()):
+        """On the first host; `slots` are (host, slots) of the hostfile, where a host is a number or a name."""
+        (self.folder / "hosts").write_text(
+            "".join(f"{host if isinstance(host, str) else f'eqn{host}'} slots={count}\n" for host, count in slots))
+        announce = self.folder / "announce.json"
+        announce.unlink(missing_ok=True)
+        variables = {**programs.ENVIRONMENT, "OMPI_MCA_plm_rsh_agent": str(self.cluster.agent), **(environment or {})}
+        log = open(self.folder / "coordinator.log", "a")
+        self.addCleanup(log.close)
+        self.coordinator = subprocess.Popen(
+            self.head.command(programs.BIN / "equipoise-coordinator", "--listen", listen, "--insecure",
+                              "--metrics-listen", "", "--state", self.folder / "state", "--announce", announce,
+                              "--hostfile", self.folder / "hosts", "--max-running-jobs", "4", *arguments),
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=variables)
+        self.addCleanup(self.stop_coordinator)
+        while not announce.exists():
+            if self.coordinator.poll() is not None:
+                raise RuntimeError("the coordinator ended: " + (self.folder / "coordinator.log").read_text())
+            time.sleep(0.02)
+        self.port = json.loads(announce.read_text())["address"].rsplit(":", 1)[1]
+
+    def stop_coordinator(self):
+        if self.coordinator.poll() is None:
+            self.coordinator.terminate()
+        self.coordinator.wait(timeout=90)
+
+    def equipoise(self, *arguments):
+        return subprocess.run(
+            self.head.command(programs.BIN / "equipoise", *arguments, "--coordinator", f"127.0.0.1:{self.port}"),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=programs.ENVIRONMENT)
+
+    def submit(self, job):
+        result = self.equipoise("submit", job)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        return result.stdout.strip().splitlines()[-1].split()[-1]
+
+    def job(self, job_id):
+        return json.loads(self.equipoise("jobs", "get", job_id, "--json").stdout)
+
+    def wait_for(self, job_id, *states):
+        """The job once it is in one of `states`, or over."""
+        wanted = {f"JOB_STATE_{state}" for state in (*states, "SUCCEEDED", "FAILED", "CANCELLED")}
+        end = time.monotonic() + STATE_WAIT
+        while time.monotonic() < end:
+            job = self.job(job_id)
+            if job["state"] in wanted:
+                return job
+            time.sleep(0.2)
+        self.fail(f"still {job['state']}: {job['state_reason']}\n{(self.folder / 'coordinator.log').read_text()}")
+
+    def finish(self, job_id):
+        job = self.wait_for(job_id)
+        self.assertEqual(job["state"], "JOB_STATE_SUCCEEDED", job.get("state_reason"))
+        return job
+
+    def failure(self, job_id):
+        job = self.wait_for(job_id)
+        self.assertEqual(job["state"], "JOB_STATE_FAILED", job.get("state_reason"))
+        return job["state_reason"]
+
+    def log(self, job_id, name="stderr.log"):
+        return (self.folder / "state/logs" / job_id / "1" / name).read_text()
+
+    def wait_for_ranks(self, host, number):
+        end = time.monotonic() + 60
+        while len(host.processes("equipoise-worker")) < number:
+            self.assertLess(time.monotonic(), end, f"no {number} ranks on {host.name}")
+            time.sleep(0.1)
+        return host.processes("equipoise-worker")
+
+    def variables_of(self, pid):
+        pairs = pathlib.Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+        return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+class WhatReachesTheRanks(Hosts):
+
+    def test_variables_travel_and_the_token_is_in_no_command_line(self):
+        self.start_coordinator(environment={
+            "NCCL_IB_HCA": "=mlx5_0:1", "NCCL_DEBUG": "WARN;x", "EQUIPOISE_CACHE": str(self.folder / "cache"),
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID", "SITE_SETTING": "a b", "NOT_NAMED": "1", "LISTED": "2",
+            "OMPI_MCA_mca_base_env_list": "LISTED;GIVEN=3", "PMIX_RANK": "5", "SLURM_JOB_ID": "77",
+            "SLURM_NODELIST": "node9", "SLURM_TASKS_PER_NODE": "1", "SLURM_NNODES": "1", "OMPI_MCA_plm": "slurm"})
+        job_id = self.submit(self.job_file("travel", steps=1000000, workers=3, environment=["SITE_SETTING", "UNSET"]))
+        rank = self.wait_for_ranks(self.second, 2)[0]
+        variables = self.variables_of(rank)
+        for name, value in {"NCCL_IB_HCA": "=mlx5_0:1", "NCCL_DEBUG": "WARN;x", "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+                            "EQUIPOISE_CACHE": str(self.folder / "cache"), "OMP_NUM_THREADS": "1",
+                            "SITE_SETTING": "a b", "LISTED": "2", "GIVEN": "3"}.items():
+            self.assertEqual(variables.get(name), value, name)
+        self.assertNotIn("NOT_NAMED", variables)
+        self.assertNotIn("UNSET", variables)
+        token = variables["EQUIPOISE_ATTEMPT_TOKEN"]
+        self.assertEqual(self.wait_for(job_id, "RUNNING")["state"], "JOB_STATE_RUNNING")
+        for entry in pathlib.Path("/proc").iterdir():
+            try:
+                command = (entry / "cmdline").read_bytes().decode(errors="replace") if entry.name.isdigit() else ""
+            except OSError:
+                continue
+            self.assertNotIn(token, command)
+        self.assertEqual(self.equipoise("jobs", "cancel", job_id).returncode, 0)
+        self.assertEqual(self.wait_for(job_id)["state"], "JOB_STATE_CANCELLED")
+        self.assertEqual(self.second.processes("equipoise-worker"), [])
+        self.assertEqual(self.head.processes("equipoise-worker"), [])
+        for name in ("stderr.log", "stdout.log"):
+            self.assertNotIn(token, self.log(job_id, name))
+        self.assertNotIn(token, (self.folder / "coordinator.log").read_text())
+
+    def test_bridges_with_the_same_address_everywhere_do_no_harm(self):
+        for host in self.cluster.hosts:
+            host.run("ip", "link", "add", "docker0", "type", "bridge")
+            host.run("ip", "addr", "add", "172.17.0.1/16", "dev", "docker0")
+            host.run("ip", "link", "set", "docker0", "up")
+        self.start_coordinator(slots=((2, 1), (3, 1)))
+        self.finish(self.submit(self.job_file("bridges", workers=2, start_timeout_seconds=30)))
+        # A bridge of another name is left out by the job.
+        for host in self.cluster.hosts:
+            host.run("ip", "link", "set", "docker0", "down")
+            host.run("ip", "link", "set", "docker0", "name", "br-site")
+            host.run("ip", "link", "set", "br-site", "up")
+        options = {"btl_tcp_if_include": "eth0", "oob_tcp_if_include": "10.77.0.0/24"}
+        self.finish(self.submit(self.job_file("chosen", workers=2, start_timeout_seconds=30, mpi_options=options)))
+        reason = self.failure(self.submit(self.job_file("misled", workers=2, start_timeout_seconds=4,
+                                                        mpi_options={"btl_tcp_if_include": "br-site"})))
+        self.assertRegex(reason, r"rank \d on eqn[23] \(.*br-site 172\.17\.0\.1.*\) has waited 4 s for rank \d over MPI")
+
+    def test_hostile_options_are_refused(self):
+        self.start_coordinator()
+        canary = self.folder / "canary"
+        for options in ({"plm_rsh_agent": f"touch {canary}"}, {"orte_launch_agent": f"touch {canary}"},
+                        {"btl_tcp_if_include": f"eth0 --mca orte_launch_agent {canary}"}):
+            result = self.equipoise("submit", self.job_file("hostile", workers=3, mpi_options=options))
+            self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
+            self.assertIn("launch.mpi_options", result.stderr)
+        self.assertFalse(canary.exists())
+
+
+class WhoRunsWhere(Hosts):
+
+    def test_jobs_at_once_have_hosts_of_their_own(self):
+        self.start_coordinator(slots=((2, 1), (3, 1)))
+        first = self.submit(self.job_file("first", steps=1000000, workers=1))
+        second = self.submit(self.job_file("second", steps=1000000, workers=1))
+        third = self.submit(self.job_file("third", workers=2))
+        self.wait_for(first, "RUNNING")
+        self.wait_for(second, "RUNNING")
+        self.assertEqual(len(self.second.processes("equipoise-worker")), 1)
+        self.assertEqual(len(self.third.processes("equipoise-worker")), 1)
+        self.assertEqual(self.job(third)["state_reason"], "waiting for 2 free slots; 0 of 2 are free")
+        result = self.equipoise("submit", self.job_file("never", workers=3))
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("launch.workers is 3, expected at most 2: the hostfile has no more slots, on eqn2, eqn3",
+                      result.stderr)
+        for job_id in (first, second):
+            self.assertEqual(self.equipoise("jobs", "cancel", job_id).returncode, 0)
+        self.finish(third)
+        self.assertEqual(self.log(third, "hosts"), "eqn2 slots=1\neqn3 slots=1\n")
+
+    def test_addresses_that_cannot_work_are_refused_at_the_start(self):
+        for arguments, complaint in (
+                (dict(arguments=("--advertise", "nowhere.invalid")), '--advertise is "nowhere.invalid", which this machine'),
+                (dict(arguments=("--advertise", "eqn1:7443")), "without a port"),
+                (dict(listen="127.0.0.1:0"), "which ranks on eqn2 of --hostfile cannot reach"),
+                (dict(slots=(("eqn2 slots", 1),)), "unknown word")):
+            with self.assertRaises(RuntimeError) as refused:
+                self.start_coordinator(**arguments)
+            self.assertIn(complaint, str(refused.exception))
+            self.assertEqual(self.coordinator.returncode, 2)
+
+
+class WhatPeopleAreTold(Hosts):
+
+    def test_a_firewall_between_the_ranks(self):
+        self.start_coordinator(slots=((2, 1), (3, 1)))
+        self.second.block_all_but_ssh()
+        self.third.block_all_but_ssh()
+        reason = self.failure(self.submit(self.job_file("walled", workers=2, start_timeout_seconds=4)))
+        self.assertRegex(reason, r"rank (0 on eqn2 \(eth0 10\.77\.0\.2\)|1 on eqn3 \(eth0 10\.77\.0\.3\)) has waited 4 s "
+                                 r"for rank [01] over MPI: .*firewalls")
+        # The ports of docs/operations.md are enough.
+        for host in (self.second, self.third):
+            host.admit("50000-50099")
+        options = {"btl_tcp_port_min_v4": "50000", "btl_tcp_port_range_v4": "100"}
+        self.finish(self.submit(self.job_file("gated", workers=2, start_timeout_seconds=30, mpi_options=options)))
+
+    def test_a_firewall_before_the_coordinators_host(self):
+        self.start_coordinator(slots=((2, 1), (3, 1)))
+        self.head.block_all_but_ssh()
+        reason = self.failure(self.submit(self.job_file("shut", workers=2, start_timeout_seconds=3)))
+        self.assertRegex(reason, r"^rank 0 on eqn2, rank 1 on eqn3 have not registered within 3 s: all hosts and this one "
+                                 r"\(eth0 10\.77\.0\.1\).*firewalls")
+        self.head.admit("50100-50199")
+        self.head.admit(self.port)
+        options = {"oob_tcp_dynamic_ipv4_ports": "50100-50199"}
+        self.stop_coordinator()  # the slots of the hosts in doubt would be waited for
+        self.start_coordinator(slots=((2, 1), (3, 1)), listen=f"0.0.0.0:{self.port}")
+        self.finish(self.submit(self.job_file("ajar", workers=2, start_timeout_seconds=30, mpi_options=options)))
+
+    def test_a_host_without_the_worker_and_one_that_is_unknown(self):
+        self.start_coordinator(slots=((2, 1), ("eqn8", 1)))
+        reason = self.failure(self.submit(self.job_file("unknown", workers=2)))
+        self.assertIn("ssh: Could not resolve hostname eqn8: Name or service not known", reason)
+        self.stop_coordinator()
+        self.third.run("mount", "-t", "tmpfs", "none", programs.BIN)
+        self.start_coordinator(slots=((2, 1), (3, 1)))
+        reason = self.failure(self.submit(self.job_file("bare", workers=2)))
+        self.assertRegex(reason, r"equipoise-worker is not on eqn3")
+
+    def test_ssh_that_is_not_answered(self):
+        self.start_coordinator(slots=((2, 1), (3, 1)), environment={
+            "OMPI_MCA_plm_rsh_agent": "ssh -o BatchMode=yes -o ConnectTimeout=3"})
+        self.assertIn("ssh: connect to host eqn", self.failure(self.submit(self.job_file("no-ssh", workers=2))))
+
+    def test_a_daemon_that_is_ended(self):
+        self.start_coordinator(slots=((2, 1), (3, 1)))
+        job_id = self.submit(self.job_file("daemon", steps=1000000, workers=2))
+        self.wait_for(job_id, "RUNNING")
+        for pid in self.third.processes("orted"):
+            os.kill(pid, 9)
+        self.assertRegex(self.failure(job_id), r"Open MPI's daemon on a host .* was lost.*; hosts: eqn2, eqn3")
+
+    def test_a_host_that_is_lost_and_one_lost_before_a_cancel(self):
+        self.start_coordinator(slots=((2, 1), (3, 1)))
+        lost = self.submit(self.job_file("lost", steps=1000000, workers=2))
+        self.wait_for(lost, "RUNNING")
+        self.cluster.cut_off(self.third)
+        self.assertIn("lost contact with eqn3", self.failure(lost))
+        self.cluster.plug_in(self.third)
+        self.stop_coordinator()
+
+        self.start_coordinator(slots=((2, 1), (3, 1)))
+        cancelled = self.submit(self.job_file("cancelled", steps=1000000, workers=2))
+        self.wait_for(cancelled, "RUNNING")
+        self.cluster.cut_off(self.third)
+        self.assertEqual(self.equipoise("jobs", "cancel", cancelled).returncode, 0)
+        job = self.wait_for(cancelled)
+        self.assertEqual(job["state"], "JOB_STATE_CANCELLED")
+        self.assertIn("its processes on eqn3 could not be reached", job["state_reason"])
+        self.assertEqual(self.second.processes("equipoise-worker"), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
