@@ -158,7 +158,8 @@ std::string run_comparison(std::span<const RunMetrics> runs, std::size_t columns
     for (std::size_t i = 0; i < runs.size(); ++i) text += one_table(runs.subspan(i, 1), colors, glyphs) + "\n";
   }
   for (const RunMetrics& run : runs) text += worst_sentence(run, glyphs);
-  for (const RunMetrics& run : runs.subspan(1)) text += difference_sentence(run, runs.front(), glyphs);
+  for (const RunMetrics& run : runs.subspan(std::min<std::size_t>(runs.size(), 1)))
+    text += difference_sentence(run, runs.front(), glyphs);
   return text;
 }
 

@@ -6,6 +6,7 @@
 #include "client/command_line/verb.h"
 #include "client/data/globalopinionqa_file.h"
 #include "client/data/survey_generator.h"
+#include "client/data/survey_pairs.h"
 #include "client/private_service.h"
 #include "client/report/claims_text.h"
 #include "client/reproduce/experiment_folder.h"
