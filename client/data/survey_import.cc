@@ -10,7 +10,7 @@ namespace equipoise {
 namespace {
 
 void write_pairs(DurableFile& file, const PreferenceData& data) {
-  for (const PreferencePair& pair : data.pairs) file.write(preference_line(pair, data.group_names) + "\n");
+  write_lines(data, file);
   file.flush();
 }
 

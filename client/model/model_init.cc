@@ -13,7 +13,7 @@
 #include "client/model/gemma_weights.h"
 #include "common/base/durable_file.h"
 #include "common/base/number_text.h"
-#include "common/dataset/preference_pair.h"
+#include "common/dataset/preference_reader.h"
 #include "common/huggingface/safetensors.h"
 #include "common/huggingface/tokenizer.h"
 
@@ -76,7 +76,9 @@ void add_contents(const Json& messages, std::vector<std::string>& texts) {
 std::vector<std::string> read_texts(const std::vector<std::filesystem::path>& files) {
   std::vector<std::string> texts;
   for (const auto& file : files) {
-    for (PreferencePair& pair : read_preference_file(file, Rejected::kOptional).pairs) {
+    // Whose preferences they are does not matter here.
+    PreferenceReader reader(file, {.rejected = Rejected::kOptional, .group = "all"});
+    for (PreferencePair pair; reader.next(pair);) {
       for (std::string* text : {&pair.prompt, &pair.chosen, &pair.rejected}) {
         if (pair.form == AnswerForm::kText) texts.push_back(std::move(*text));
         if (pair.form == AnswerForm::kMessages && !text->empty()) add_contents(Json::parse(*text), texts);

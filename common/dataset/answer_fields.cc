@@ -3,6 +3,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/quoted_text.h"
@@ -37,7 +38,7 @@ bool is_shallow(const dom::element& value, int levels_left) {
 std::string json_of(std::string_view field, const dom::element& value) {
   if (!is_shallow(value, kDeepest)) refuse_value(field, "nested more than 64 levels deep", "a value of fewer levels");
   std::string json = simdjson::minify(value);
-  if (!is_utf8(json)) refuse_value(field, quoted_text(json), "Unicode text");
+  if (!is_utf8(json)) refuse_half_surrogate(field, json);
   return json;
 }
 
@@ -152,6 +153,20 @@ void read_messages(const AnswerFields& fields, Rejected rejected, PreferencePair
   pair.template_variables = json_of("chat_template_kwargs", *fields.template_variables);
 }
 
+// One message in place of a list of one.
+void refuse_single_message(std::string_view field, const std::optional<dom::element>& value) {
+  if (value && value->is_object()) refuse_value(field, "an object, not in a list", kMessageList);
+}
+
+// Answers that are no list, beside a prompt of messages: it is they that are wrong.
+void check_answers_of_messages(const AnswerFields& fields) {
+  if (!fields.prompt || !fields.prompt->is_array()) return;
+  for (const auto& [field, value] : {std::pair("chosen", fields.chosen), std::pair("rejected", fields.rejected)}) {
+    if (!value || value->is_array()) continue;
+    refuse_value(field, found_text(*value), std::string(kMessageList) + ", as \"prompt\" is one");
+  }
+}
+
 void forget_null(std::optional<dom::element>& field) {
   if (field && field->is_null()) field.reset();
 }
@@ -171,6 +186,11 @@ void read_answers(const AnswerFields& fields, Rejected rejected, PreferencePair&
     text->clear();
   }
   pair.form = AnswerForm::kText;
+  for (const auto& [field, value] : {std::pair("chosen", fields.chosen), std::pair("rejected", fields.rejected),
+                                     std::pair("prompt", fields.prompt)}) {
+    refuse_single_message(field, value);
+  }
+  check_answers_of_messages(fields);
   AnswerFields given = fields;
   if (!given.chosen || !given.chosen->is_array()) return read_texts(given, rejected, pair);
   for (std::optional<dom::element>* field : {&given.prompt, &given.rejected, &given.tools, &given.template_variables}) {

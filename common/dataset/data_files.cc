@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 namespace dom = simdjson::dom;
 using Files = std::vector<fs::path>;
 
-constexpr std::array<std::string_view, 3> kExtensions = {".parquet", ".arrow", ".jsonl"};
+constexpr std::array<std::string_view, 5> kExtensions = {".parquet", ".arrow", ".jsonl", ".jsonl.gz", ".jsonl.zst"};
 // Names of files that are one split of several, where nothing else in the name says so.
 constexpr std::array<std::string_view, 6> kSplits = {"train", "validation", "test", "valid", "dev", "eval"};
 
@@ -38,6 +38,15 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(path, ignored);
 }
 
+// That of kExtensions which the name ends with, else what there is.
+std::string extension_of(const fs::path& file) {
+  const std::string name = file.filename().string();
+  for (const std::string_view extension : kExtensions) {
+    if (name.size() > extension.size() && name.ends_with(extension)) return std::string(extension);
+  }
+  return file.extension().string();
+}
+
 // "train" and 2 of "train-00000-of-00002.parquet".
 struct Shard {
   std::string split;
@@ -46,7 +55,8 @@ struct Shard {
 
 Shard shard_of(const fs::path& file) {
   constexpr std::string_view kPattern = "-00000-of-00000";
-  const std::string stem = file.stem().string();
+  const std::string name = file.filename().string();
+  const std::string stem = name.substr(0, name.size() - extension_of(file).size());
   const bool known = std::ranges::find(kSplits, stem) != kSplits.end();
   if (stem.size() <= kPattern.size()) return {.split = known ? stem : ""};
   const std::string_view end = std::string_view(stem).substr(stem.size() - kPattern.size());
@@ -62,7 +72,7 @@ Files files_in(const fs::path& folder) {
   std::error_code problem;
   for (fs::directory_iterator entry(folder, problem), end; entry != end; entry.increment(problem)) {
     const fs::path& path = entry->path();
-    const bool data = std::ranges::find(kExtensions, path.extension().string()) != kExtensions.end();
+    const bool data = std::ranges::find(kExtensions, extension_of(path)) != kExtensions.end();
     if (data && !path.filename().string().starts_with('.')) files.push_back(path);
     if (problem) break;
   }
@@ -80,7 +90,7 @@ std::string list_of(const fs::path& folder, const std::set<std::string>& splits)
 // Of one folder and one split: all there, all alike.
 const Files& whole(const fs::path& path, const Files& files) {
   for (const fs::path& file : files) {
-    if (file.extension() == files[0].extension()) continue;
+    if (extension_of(file) == extension_of(files[0])) continue;
     refuse(path, "holds " + quoted_text(files[0].filename().string()) + " and " +
                      quoted_text(file.filename().string()) + ", expected files of one kind");
   }
@@ -155,7 +165,9 @@ Files files_of_folder(const fs::path& folder) {
   Files files = files_in(folder);
   if (files.empty() && is_folder(folder / "data")) files = files_in(folder / "data");
   if (files.empty()) {
-    refuse(folder, "holds no data, expected state.json of a saved data set, or files *.parquet, *.arrow or *.jsonl");
+    refuse(folder,
+           "holds no data, expected state.json of a saved data set, or files *.parquet, *.arrow, *.jsonl, "
+           "*.jsonl.gz or *.jsonl.zst");
   }
   std::set<std::string> splits;
   for (const fs::path& file : files) splits.insert(shard_of(file).split);

@@ -1,9 +1,11 @@
 // What a path to data names: one file or the files of a folder, and what is in them.
 //
 // A file is told by how it begins: "PAR1" is Parquet, the bytes FF FF FF FF are an Arrow stream, anything else is
-// JSONL. A folder is one of
+// JSONL, which gzip or Zstandard may have compressed. A folder is one of
 //   state.json           a data set that `datasets` saved (Dataset.save_to_disk), with the Arrow streams that it names
-//   *.parquet, *.arrow or *.jsonl, of one kind, in the order of their names; or data/ with such files
+//   *.parquet, *.arrow, *.jsonl, *.jsonl.gz or *.jsonl.zst, of one kind, in the order of their names; or data/ with
+//   such
+//                        files
 // Shards are "SPLIT-00000-of-00002.parquet". FOLDER/SPLIT names those of one split, or the file SPLIT.parquet, of a
 // folder that holds several.
 #pragma once

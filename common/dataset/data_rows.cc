@@ -37,6 +37,7 @@ class ManyRows : public DataRows {
     return row_place(files_[file], word(), number - begins_[file]);
   }
   std::string_view word() const override { return rows_->word(); }
+  std::vector<std::string> take_unread_columns() override { return rows_->take_unread_columns(); }
 
  private:
   std::vector<std::filesystem::path> files_;

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace equipoise {
 
@@ -27,6 +28,9 @@ class DataRows {
   // Where row `number`, which was read, is.
   virtual std::string place(std::int64_t number) const = 0;
   virtual std::string_view word() const = 0;  // for what it reads: "line", "row"
+  // Columns of files whose columns are apart that are not read, once for each file, with its first row; some of them
+  // where there are very many.
+  virtual std::vector<std::string> take_unread_columns() { return {}; }
 };
 
 // "FILE:12" of a line, "FILE: row 12" of a row.

@@ -6,6 +6,7 @@
 #include "common/base/quoted_text.h"
 #include "common/dataset/answer_fields.h"
 #include "common/dataset/json_field.h"
+#include "common/dataset/pair_numbers.h"
 
 namespace equipoise {
 namespace {
@@ -23,7 +24,7 @@ void check_column(const std::string& column, const std::vector<std::string>& col
   };
   if (column.empty()) refuse("is empty, expected the name of a field");
   if (std::count(columns.begin(), columns.end(), column) > 1) refuse("is given twice");
-  if (AnswerFields().find(column) != nullptr || column == "chosen_share") {
+  if (AnswerFields().find(column) != nullptr || PairNumbers().find(column) != nullptr) {
     refuse("is a field of the answers, expected one that says who answered");
   }
 }
@@ -41,20 +42,9 @@ std::vector<std::string> checked_columns(const PreferenceReadSettings& settings)
 }
 
 void append_scalar(std::string_view column, const dom::element& value, std::string& name) {
-  std::int64_t integer = 0;
-  std::uint64_t large = 0;
-  bool truth = false;
-  if (value.get(integer) == simdjson::SUCCESS) {
-    name += std::to_string(integer);
-  } else if (value.get(large) == simdjson::SUCCESS) {
-    name += std::to_string(large);
-  } else if (value.get(truth) == simdjson::SUCCESS) {
-    name += truth ? "true" : "false";
-  } else {
-    const std::string_view text = text_of(column, value, "text, an integer, true or false");
-    if (text.find_first_not_of(' ') == std::string_view::npos) refuse_value(column, quoted_text(text), "a name");
-    name += text;
-  }
+  const std::string text = scalar_text(column, value, "text, an integer, true or false");
+  if (text.find_first_not_of(' ') == std::string_view::npos) refuse_value(column, quoted_text(text), "a name");
+  name += text;
 }
 
 }  // namespace
@@ -68,6 +58,10 @@ GroupColumns::GroupColumns(const PreferenceReadSettings& settings, GroupTable& g
 }
 
 bool GroupColumns::may_lack() const { return names_.empty() || is_usual(names_); }
+
+std::optional<bool> GroupColumns::has_usual() const {
+  return is_usual(names_) ? std::optional(values_[0].has_value()) : std::nullopt;
+}
 
 std::optional<dom::element>* GroupColumns::find(std::string_view key) {
   for (std::size_t i = 0; i < names_.size(); ++i) {

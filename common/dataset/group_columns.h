@@ -24,6 +24,8 @@ class GroupColumns {
   const std::vector<std::string>& names() const { return names_; }
   // Whether a pair need not say its group.
   bool may_lack() const;
+  // Whether the current line has "group"; nothing where another field, or none, says it.
+  std::optional<bool> has_usual() const;
   // The place for the value of field `key` of the current line; nullptr for another field.
   std::optional<simdjson::dom::element>* find(std::string_view key);
   void clear();  // before the next line

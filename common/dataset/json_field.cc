@@ -1,12 +1,39 @@
 #include "common/dataset/json_field.h"
 
+#include <array>
+#include <cstdio>
 #include <stdexcept>
 
+#include "common/base/number_text.h"
 #include "common/base/quoted_text.h"
 
 namespace equipoise {
 
 namespace dom = simdjson::dom;
+
+namespace {
+
+// Of three bytes that stand for U+D800 to U+DFFF the code point, else 0.
+unsigned surrogate_at(std::string_view text, std::size_t i) {
+  if (i + 2 >= text.size() || text[i] != '\xED' || static_cast<unsigned char>(text[i + 1]) < 0xA0) return 0;
+  return 0xD000U + (static_cast<unsigned char>(text[i + 1]) & 0x3FU) * 64U +
+         (static_cast<unsigned char>(text[i + 2]) & 0x3FU);
+}
+
+}  // namespace
+
+std::string half_surrogate_fault(std::string_view field, unsigned code) {
+  std::array<char, 16> escape{};
+  std::snprintf(escape.data(), escape.size(), "\\u%04x", code);
+  return "field " + quoted_text(field) + " holds " + escape.data() +
+         ", half of a surrogate pair and so no character, expected both halves or the character itself";
+}
+
+void refuse_half_surrogate(std::string_view field, std::string_view text) {
+  std::size_t i = 0;
+  while (i < text.size() && surrogate_at(text, i) == 0) ++i;
+  throw std::invalid_argument(half_surrogate_fault(field, surrogate_at(text, i)));
+}
 
 void refuse_value(std::string_view field, const std::string& found, std::string_view wanted) {
   throw std::invalid_argument("field \"" + std::string(field) + "\" is " + found + ", expected " + std::string(wanted));
@@ -24,16 +51,27 @@ std::string found_text(const dom::element& value) {
       return "null";
     case dom::element_type::BOOL:
       return "true or false";
+    case dom::element_type::DOUBLE:
+      return number_text(value.get_double().value_unsafe());
     default:
       return "a number";
   }
 }
 
+std::string scalar_text(std::string_view field, const dom::element& value, std::string_view wanted) {
+  std::int64_t integer = 0;
+  std::uint64_t large = 0;
+  bool truth = false;
+  if (value.get(integer) == simdjson::SUCCESS) return std::to_string(integer);
+  if (value.get(large) == simdjson::SUCCESS) return std::to_string(large);
+  if (value.get(truth) == simdjson::SUCCESS) return truth ? "true" : "false";
+  return std::string(text_of(field, value, wanted));
+}
+
 std::string_view text_of(std::string_view field, const dom::element& value, std::string_view wanted) {
   std::string_view text;
   if (value.get_string().get(text) != simdjson::SUCCESS) refuse_value(field, found_text(value), wanted);
-  // Escapes can spell half a surrogate pair.
-  if (!simdjson::validate_utf8(text)) refuse_value(field, quoted_text(text), "Unicode text");
+  if (!simdjson::validate_utf8(text)) refuse_half_surrogate(field, text);
   return text;
 }
 

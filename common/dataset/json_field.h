@@ -11,8 +11,17 @@ namespace equipoise {
 // Throws std::invalid_argument: field "FIELD" is FOUND, expected WANTED.
 [[noreturn]] void refuse_value(std::string_view field, const std::string& found, std::string_view wanted);
 
+// What is said of a field whose text has the escape of U+D800 to U+DFFF, half of a surrogate pair.
+std::string half_surrogate_fault(std::string_view field, unsigned code);
+
+// Throws that of a text that holds such a half and is not Unicode therefore.
+[[noreturn]] void refuse_half_surrogate(std::string_view field, std::string_view text);
+
 // A value in a message: a text in quotes, else what kind it is ("a list").
 std::string found_text(const simdjson::dom::element& value);
+
+// A text, an integer, true or false as text. Throws std::invalid_argument for another value, and as text_of().
+std::string scalar_text(std::string_view field, const simdjson::dom::element& value, std::string_view wanted);
 
 // The value's text. Throws std::invalid_argument where it is none or not Unicode.
 std::string_view text_of(std::string_view field, const simdjson::dom::element& value, std::string_view wanted);

@@ -1,7 +1,6 @@
 #include "common/dataset/line_reader.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -15,15 +14,7 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 }  // namespace
 
 LineReader::LineReader(std::filesystem::path path, Limits limits)
-    : path_(std::move(path)), limits_(limits), chunk_(kChunkBytes), line_(limits.padding) {
-  std::error_code problem;
-  const auto status = std::filesystem::status(path_, problem);
-  if (!std::filesystem::exists(status)) throw std::invalid_argument(path_.string() + ": there is no such file");
-  // A pipe or a device could block or never end.
-  if (!std::filesystem::is_regular_file(status)) throw std::invalid_argument(path_.string() + ": is not a file");
-  file_.reset(std::fopen(path_.c_str(), "rbe"));
-  if (!file_) throw std::invalid_argument(path_.string() + ": cannot be read: " + std::strerror(errno));
-}
+    : path_(std::move(path)), limits_(limits), file_(path_), chunk_(kChunkBytes), line_(limits.padding) {}
 
 bool LineReader::next() {
   size_ = 0;
@@ -44,10 +35,7 @@ bool LineReader::next() {
 
 bool LineReader::fill_chunk() {
   chunk_begin_ = 0;
-  chunk_end_ = std::fread(chunk_.data(), 1, chunk_.size(), file_.get());
-  if (chunk_end_ == 0 && std::ferror(file_.get()) != 0) {
-    throw std::invalid_argument(path_.string() + ": cannot be read: " + std::strerror(errno));
-  }
+  chunk_end_ = file_.read(chunk_);
   return chunk_end_ > 0;
 }
 

@@ -1,14 +1,14 @@
-// Lines of a text file, one at a time, in bounded memory.
+// Lines of a text file, which may be compressed, one at a time, in bounded memory.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "common/dataset/text_file.h"
 
 namespace equipoise {
 
@@ -19,7 +19,7 @@ class LineReader {
     std::size_t longest_line;
     std::size_t padding;
   };
-  // Throws std::invalid_argument naming the file if it cannot be opened or is not a regular file.
+  // Throws what TextFile throws.
   LineReader(std::filesystem::path path, Limits limits);
 
   // Moves to the next line; false at the end. A line ends at "\n" or with the file; a byte order mark at the start of
@@ -32,16 +32,13 @@ class LineReader {
   [[noreturn]] void refuse(const std::string& what) const;
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
   bool fill_chunk();
   void append(const char* bytes, std::size_t count);
   void skip_byte_order_mark();
 
   std::filesystem::path path_;
   Limits limits_;
-  std::unique_ptr<std::FILE, Close> file_;
+  TextFile file_;
   std::vector<char> chunk_;
   std::size_t chunk_begin_ = 0, chunk_end_ = 0;
   std::vector<char> line_;  // size_ bytes of the line, then at least `padding` bytes

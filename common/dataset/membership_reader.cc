@@ -36,17 +36,17 @@ const std::vector<Membership>& MembershipReader::read(std::string_view field, co
   memberships_.clear();
   levels_above_.clear();
   if (value.is_array()) {
-    for (const dom::element& name : dom::array(value)) add(field, text_of(field, name, "names in the list"), 1);
+    for (const dom::element& name : dom::array(value)) add(field, scalar_text(field, name, "names in the list"), 1);
   } else if (value.is_object()) {
     for (const auto& [name, weight] : dom::object(value)) add(field, name, membership_weight(field, name, weight));
   } else {
-    add(field, text_of(field, value, "a name, a list of names or an object of memberships"), 1);
+    add(field, scalar_text(field, value, "a name, a list of names or an object of memberships"), 1);
   }
   return sorted(field);
 }
 
 void MembershipReader::add(std::string_view field, std::string_view name, double weight) {
-  if (!simdjson::validate_utf8(name)) refuse_value(field, quoted_text(name), "Unicode text");
+  if (!simdjson::validate_utf8(name)) refuse_half_surrogate(field, name);
   if (!separator_.empty()) add_levels_above(field, name, weight);
   memberships_.push_back({groups_.id(name), weight});
 }

@@ -21,7 +21,7 @@ class MembershipReader {
 
   // Of one group.
   const std::vector<Membership>& read(std::string_view name);
-  // Of a value of `field`: a name, a list of names or an object of memberships.
+  // Of a value of `field`: a name, a list of names or an object of memberships. Integers, true and false are names too.
   const std::vector<Membership>& read(std::string_view field, const simdjson::dom::element& value);
 
  private:

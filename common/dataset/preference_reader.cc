@@ -2,18 +2,18 @@
 
 #include <simdjson.h>
 
-#include <algorithm>
+#include <array>
 #include <optional>
 #include <stdexcept>
 #include <utility>
 
-#include "common/base/number_text.h"
-#include "common/base/quoted_text.h"
 #include "common/dataset/answer_fields.h"
 #include "common/dataset/data_rows.h"
 #include "common/dataset/group_columns.h"
 #include "common/dataset/group_table.h"
+#include "common/dataset/json_fault.h"
 #include "common/dataset/json_field.h"
+#include "common/dataset/pair_numbers.h"
 
 namespace equipoise {
 namespace {
@@ -21,8 +21,9 @@ namespace {
 namespace dom = simdjson::dom;
 
 // Of those that a file may lack the rows say what is missing.
-const std::vector<std::string> kOptionalColumns = {"prompt",       "rejected", "group",
-                                                   "chosen_share", "tools",    "chat_template_kwargs"};
+const std::vector<std::string> kOptionalColumns = {
+    "prompt",           "rejected",           "group", "chosen_share",        "weight",
+    "ref_chosen_logps", "ref_rejected_logps", "tools", "chat_template_kwargs"};
 
 std::vector<std::string> required_columns(const GroupColumns& groups) {
   std::vector<std::string> columns = {"chosen"};
@@ -30,24 +31,14 @@ std::vector<std::string> required_columns(const GroupColumns& groups) {
   return columns;
 }
 
-double chosen_share(const std::optional<dom::element>& value) {
-  if (!value) return 1;
-  double share = 0;
-  const bool number = value->get_double().get(share) == simdjson::SUCCESS;
-  if (number && share > 0 && share <= 1) return share;
-  refuse_value("chosen_share", number ? number_text(share) : found_text(*value), "a number in (0, 1]");
-}
-
 dom::object object_of(dom::parser& parser, std::string_view json) {
   dom::element document;
   const auto problem = parser.parse(json.data(), json.size(), false).get(document);
-  if (problem == simdjson::UTF8_ERROR) throw std::invalid_argument("the line is not UTF-8");
-  if (problem != simdjson::SUCCESS) {
-    throw std::invalid_argument(std::string("the line is not JSON: ") + simdjson::error_message(problem));
-  }
+  if (problem != simdjson::SUCCESS) throw std::invalid_argument(json_fault(json, problem));
   dom::object object;
   if (document.get_object().get(object) != simdjson::SUCCESS) {
-    throw std::invalid_argument("the line is " + found_text(document) + ", expected an object {\"prompt\": ...}");
+    throw std::invalid_argument("the line is " + found_text(document) + ", expected an object {\"prompt\": ...}" +
+                                (document.is_array() ? " a line: jq -c '.[]' turns a list into lines" : ""));
   }
   return object;
 }
@@ -62,11 +53,12 @@ class PreferenceReader::Impl {
         groups_(settings.known_groups),
         columns_(settings, groups_),
         required_(required_columns(columns_)),
-        rows_(open_data_rows(path, {.required = required_, .optional = kOptionalColumns})) {}
+        rows_(open_data_rows(path, {.required = required_, .optional = kOptionalColumns})),
+        is_one_file_(std::filesystem::is_regular_file(path)) {}
 
   bool next(PreferencePair& pair) {
     if (!rows_->next()) {
-      if (first_line_ == 0) throw std::invalid_argument(path_.string() + ": holds no pairs, expected one a line");
+      if (first_row_ == 0) throw std::invalid_argument(path_.string() + ": holds no pairs, expected one a line");
       return false;
     }
     try {
@@ -79,42 +71,62 @@ class PreferenceReader::Impl {
   }
 
   const std::vector<std::string>& group_names() const { return groups_.names(); }
+  const DataFields& fields() const { return checks_.fields(); }
   std::string place(std::int64_t line) const { return rows_->place(line); }
 
  private:
   void read(const dom::object& object, PreferencePair& pair) {
-    std::optional<dom::element> share;
-    const AnswerFields answers = find_fields(object, share);
-    check_prompt(answers.prompt.has_value());
+    PairNumbers numbers;
+    const AnswerFields answers = find_fields(object, numbers);
+    check_fields(answers, numbers);
     read_answers(answers, rejected_, pair);
+    read_numbers(numbers, pair);
     pair.memberships = columns_.memberships();
-    pair.chosen_share = chosen_share(share);
     pair.line = rows_->number();
   }
 
   // The known fields; each may be there once.
-  AnswerFields find_fields(const dom::object& object, std::optional<dom::element>& share) {
+  AnswerFields find_fields(const dom::object& object, PairNumbers& numbers) {
     AnswerFields answers;
     columns_.clear();
     for (const auto& [key, value] : object) {
       std::optional<dom::element>* field = answers.find(key);
-      if (field == nullptr) field = key == "chosen_share" ? &share : columns_.find(key);
-      if (field == nullptr) continue;
+      if (field == nullptr) field = numbers.find(key);
+      if (field == nullptr) field = columns_.find(key);
+      if (field == nullptr) {
+        if (!value.is_null()) checks_.meet_unused(key);
+        continue;
+      }
       if (*field) throw std::invalid_argument("field \"" + std::string(key) + "\" is given twice");
       *field = value;
     }
+    for (const std::string& column : rows_->take_unread_columns()) checks_.meet_unused(column);
     return answers;
   }
 
-  // A file has prompts or it has none: a misspelt key is not to turn one pair's prompt into what its answers share.
-  void check_prompt(bool given) {
-    if (first_line_ == 0) has_prompts_ = given;
-    if (first_line_ == 0) first_line_ = rows_->number();
-    if (given == has_prompts_) return;
-    const std::string word(rows_->word());
-    throw std::invalid_argument(std::string("field \"prompt\" is ") + (given ? "there" : "missing") + ", but not on " +
-                                word + " " + std::to_string(first_line_) + ", expected all " + word +
-                                "s to have one or none");
+  // A misspelt key or a gap is not to turn one pair's prompt into what its answers share, or its group into "all".
+  void check_fields(const AnswerFields& answers, const PairNumbers& numbers) {
+    if (first_row_ == 0) first_row_ = rows_->number();
+    const auto given = [](const std::optional<dom::element>& field) { return field && !field->is_null(); };
+    const bool messages = answers.chosen && answers.chosen->is_array();
+    const std::optional<bool> group = columns_.has_usual();
+    const std::array<FieldPresence, 10> row = {FieldPresence{"prompt", given(answers.prompt), true},
+                                               {"chosen", given(answers.chosen)},
+                                               {"rejected", given(answers.rejected)},
+                                               {group ? "group" : "", group.value_or(false), group.has_value()},
+                                               {"chosen_share", numbers.chosen_share.has_value(), true},
+                                               {"weight", numbers.weight.has_value(), true},
+                                               {"ref_chosen_logps", numbers.reference_chosen.has_value(), true},
+                                               {"ref_rejected_logps", numbers.reference_rejected.has_value(), true},
+                                               {"tools", messages && given(answers.tools)},
+                                               {"chat_template_kwargs", messages && given(answers.template_variables)}};
+    if (!messages && given(answers.tools)) checks_.meet_unused("tools");
+    if (!messages && given(answers.template_variables)) checks_.meet_unused("chat_template_kwargs");
+    checks_.check(row, {.word = rows_->word(), .place = [this] { return place_of_first_row(); }});
+  }
+
+  std::string place_of_first_row() const {
+    return is_one_file_ ? std::string(rows_->word()) + " " + std::to_string(first_row_) : rows_->place(first_row_);
   }
 
   std::filesystem::path path_;
@@ -124,8 +136,9 @@ class PreferenceReader::Impl {
   std::vector<std::string> required_;  // rows_ looks at it
   std::unique_ptr<DataRows> rows_;
   dom::parser parser_;
-  std::int64_t first_line_ = 0;  // 0: none was read
-  bool has_prompts_ = false;
+  bool is_one_file_;
+  FieldChecks checks_;
+  std::int64_t first_row_ = 0;  // 0: none was read
 };
 
 PreferenceReader::PreferenceReader(const std::filesystem::path& path, PreferenceReadSettings settings)
@@ -137,6 +150,8 @@ PreferenceReader::~PreferenceReader() = default;
 bool PreferenceReader::next(PreferencePair& pair) { return impl_->next(pair); }
 
 const std::vector<std::string>& PreferenceReader::group_names() const { return impl_->group_names(); }
+
+const DataFields& PreferenceReader::fields() const { return impl_->fields(); }
 
 std::string PreferenceReader::place(std::int64_t line) const { return impl_->place(line); }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/dataset/data_fields.h"
 #include "common/dataset/data_files.h"
 #include "common/dataset/preference_pair.h"
 
@@ -16,9 +17,9 @@ struct PreferenceReadSettings {
   Rejected rejected = Rejected::kRequired;
   std::vector<std::string> known_groups = {};  // take the first ids
   std::string group_separator = {};            // empty: names have no levels
-  // The fields that say a pair's group. One: a name, a list of names or an object of memberships. Several: a text, an
-  // integer, true or false each, which make one name, with `group_separator` between them, " & " where there is none.
-  // All but "group" alone must be on every line, and may hold numbers, true and false.
+  // The fields that say a pair's group. One: a name, a list of names or an object of memberships; integers, true and
+  // false are names. Several: a text, an integer, true or false each, which make one name, with `group_separator`
+  // between them, " & " where there is none. All but "group" alone must be on every line.
   std::vector<std::string> group_columns = {"group"};
   std::string group = {};  // of all pairs, whatever their fields say; empty: `group_columns` says
 };
@@ -34,12 +35,16 @@ class PreferenceReader {
   PreferenceReader& operator=(PreferenceReader&&) noexcept;
   ~PreferenceReader();
 
-  // Sets all of `pair`, whose memory is used again; false after the last. A file has prompts or it has none: its first
-  // line decides. Throws std::invalid_argument "FILE:LINE: ...", and "FILE: ..." for a file without a pair.
+  // Sets all of `pair`, whose memory is used again; false after the last. A file has prompts, groups, shares, weights
+  // and reference log-probabilities on all rows or on none: its first row decides. Throws std::invalid_argument
+  // "FILE:LINE: ...", and "FILE: ..." for a file without a pair.
   bool next(PreferencePair& pair);
 
   // All groups that were met, after the known ones.
   const std::vector<std::string>& group_names() const;
+
+  // Of all rows until now.
+  const DataFields& fields() const;
 
   // Where the pair with this `line` is, for messages: "FILE:12"; "FILE: row 12" of Parquet and Arrow.
   std::string place(std::int64_t line) const;

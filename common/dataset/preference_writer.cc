@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -98,6 +99,25 @@ void append_groups(const std::vector<Membership>& memberships, std::span<const s
   text += whole ? ']' : '}';
 }
 
+void check_numbers(const PreferencePair& pair) {
+  if (!(pair.chosen_share > 0 && pair.chosen_share <= 1)) {
+    throw std::invalid_argument("field \"chosen_share\" is " + number_text(pair.chosen_share) +
+                                ", expected a number in (0, 1]");
+  }
+  if (pair.weight > 0 && std::isfinite(pair.weight)) return;
+  throw std::invalid_argument("field \"weight\" is " + number_text(pair.weight) + ", expected a number above 0");
+}
+
+void append_numbers(const PreferencePair& pair, std::string& text) {
+  check_numbers(pair);
+  const auto append = [&](const char* field, double number) { text += field + Json(number).dump(); };
+  if (pair.says_share || pair.chosen_share != 1) append(R"(,"chosen_share":)", pair.chosen_share);
+  if (pair.says_weight || pair.weight != 1) append(R"(,"weight":)", pair.weight);
+  if (!pair.reference) return;
+  append(R"(,"ref_chosen_logps":)", pair.reference->chosen);
+  append(R"(,"ref_rejected_logps":)", pair.reference->rejected);
+}
+
 }  // namespace
 
 void append_preference_line(const PreferencePair& pair, std::span<const std::string> group_names, Rejected rejected,
@@ -106,11 +126,7 @@ void append_preference_line(const PreferencePair& pair, std::span<const std::str
   if (pair.form == AnswerForm::kMessages) append_messages(pair, text);
   text += R"(,"group":)";
   append_groups(pair.memberships, group_names, text);
-  if (!(pair.chosen_share > 0 && pair.chosen_share <= 1)) {
-    throw std::invalid_argument("field \"chosen_share\" is " + number_text(pair.chosen_share) +
-                                ", expected a number in (0, 1]");
-  }
-  if (pair.chosen_share != 1) text += R"(,"chosen_share":)" + Json(pair.chosen_share).dump();
+  append_numbers(pair, text);
   text += "}\n";
 }
 
@@ -121,9 +137,20 @@ std::string preference_line(const PreferencePair& pair, std::span<const std::str
   return line;
 }
 
+void write_lines(const PreferenceData& data, DurableFile& file) {
+  // A field is on all lines or on none.
+  const bool shares = std::ranges::any_of(data.pairs, [](const auto& pair) { return pair.chosen_share != 1; });
+  const bool weights = std::ranges::any_of(data.pairs, [](const auto& pair) { return pair.weight != 1; });
+  for (PreferencePair pair : data.pairs) {
+    pair.says_share = pair.says_share || shares;
+    pair.says_weight = pair.says_weight || weights;
+    file.write(preference_line(pair, data.group_names) + "\n");
+  }
+}
+
 void write_preference_file(const PreferenceData& data, const std::filesystem::path& path) {
   DurableFile file(path);
-  for (const PreferencePair& pair : data.pairs) file.write(preference_line(pair, data.group_names) + "\n");
+  write_lines(data, file);
   file.commit();
 }
 

@@ -1,5 +1,7 @@
 #include <simdjson.h>
 
+#include <utility>
+
 #include "common/dataset/data_rows.h"
 #include "common/huggingface/row_file.h"
 
@@ -9,7 +11,9 @@ namespace {
 class TableRows : public DataRows {
  public:
   TableRows(const std::filesystem::path& file, const DataColumns& columns)
-      : path_(file), file_(RowFile::open(file, {.required = columns.required, .optional = columns.optional})) {}
+      : path_(file),
+        file_(RowFile::open(file, {.required = columns.required, .optional = columns.optional})),
+        unread_(file_.unread_columns()) {}
 
   bool next() override {
     if (chunk_.empty()) chunk_ = file_.next();
@@ -24,12 +28,14 @@ class TableRows : public DataRows {
   std::int64_t number() const override { return number_; }
   std::string place(std::int64_t number) const override { return row_place(path_, word(), number); }
   std::string_view word() const override { return "row"; }
+  std::vector<std::string> take_unread_columns() override { return std::exchange(unread_, {}); }
 
  private:
   static_assert(RowFile::kPadding >= simdjson::SIMDJSON_PADDING);
 
   std::filesystem::path path_;
   RowFile file_;
+  std::vector<std::string> unread_;
   std::string_view chunk_, json_;
   std::int64_t number_ = 0;
 };

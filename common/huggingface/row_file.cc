@@ -1,5 +1,7 @@
 #include "common/huggingface/row_file.h"
 
+#include <simdjson.h>
+
 #include <utility>
 #include <vector>
 
@@ -23,6 +25,16 @@ RowFile RowFile::open(const std::filesystem::path& path, const Columns& columns)
   throw_if_failed(eqhf_rows_open(lend(path.native()), lent.data(), lent.size(), columns.required.size(), &handle),
                   path.string() + ": ");
   return RowFile(path, handle);
+}
+
+std::vector<std::string> RowFile::unread_columns() const {
+  simdjson::dom::parser parser;
+  simdjson::dom::array list;
+  std::vector<std::string> names;
+  const std::string json(view(eqhf_rows_unread_columns(static_cast<const eqhf_rows*>(handle_.get()))));
+  if (parser.parse(json).get(list) != simdjson::SUCCESS) return names;
+  for (const simdjson::dom::element name : list) names.emplace_back(name.get_string().value_unsafe());
+  return names;
 }
 
 std::string_view RowFile::next() {

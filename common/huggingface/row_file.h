@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace equipoise {
 
@@ -23,12 +24,16 @@ class RowFile {
   static constexpr std::size_t kPadding = 64;
 
   // Throws std::invalid_argument "FILE: ...": no file, neither kind, damaged, encrypted, a column that is missing or of
-  // a type without a JSON (texts, numbers, booleans, lists, structs, maps and dictionaries have one).
+  // a type without a JSON (texts, numbers, booleans, lists, structs, maps and dictionaries have one). A class label of
+  // `datasets` is its name.
   static RowFile open(const std::filesystem::path& path, const Columns& columns);
 
   RowFile(RowFile&&) noexcept;
   RowFile& operator=(RowFile&&) noexcept;
   ~RowFile();
+
+  // Names of columns that are not read, 64 at most.
+  std::vector<std::string> unread_columns() const;
 
   // The next rows, each the JSON of an object and "\n"; empty after the last. What is null is left out, but of lists.
   // kPadding readable bytes follow. Until the next call. Throws as open() does, and for a row of more than 1 MiB.

@@ -1,9 +1,9 @@
-/* What the Rust library offers to C: Hugging Face's `tokenizers` and `safetensors`, chat templates, and rows of Parquet and
- * Arrow files. Only tokenizer.cc, safetensors.cc, chat_template.cc and row_file.cc include this; everybody else uses their
- * headers.
+/* What the Rust library offers to C: Hugging Face's `tokenizers` and `safetensors`, chat templates, rows of Parquet and
+ * Arrow files, and compressed files. Only tokenizer.cc, safetensors.cc, chat_template.cc, row_file.cc and
+ * compressed_file.cc include this; everybody else uses their headers.
  *
- * A function that can fail returns its message; `data` is NULL where it succeeded. On failure no output is written. No Rust
- * panic leaves the library: it comes back as a message too. Owned values go back through their own free function.
+ * A function that can fail returns its message; `data` is NULL where it succeeded. On failure no output is written. No
+ * Rust panic leaves the library: it comes back as a message too. Owned values go back through their own free function.
  * A handle that is passed as const may be used by several threads at once. */
 #ifndef EQUIPOISE_COMMON_HUGGINGFACE_RUST_BRIDGE_H_
 #define EQUIPOISE_COMMON_HUGGINGFACE_RUST_BRIDGE_H_
@@ -100,9 +100,21 @@ typedef struct eqhf_rows eqhf_rows; /* owned: eqhf_rows_free */
 eqhf_string eqhf_rows_open(eqhf_text path, const eqhf_text* columns, size_t num_columns, size_t num_required,
                            eqhf_rows** rows);
 void eqhf_rows_free(eqhf_rows* rows);
-/* Some rows, each the JSON of an object and "\n", with 64 readable bytes behind all of them; lent until the next call. Empty:
- * there are no more. After a failure there is no next call. */
+/* Some rows, each the JSON of an object and "\n", with 64 readable bytes behind all of them; lent until the next call.
+ * Empty: there are no more. After a failure there is no next call. */
 eqhf_string eqhf_rows_next(eqhf_rows* rows, eqhf_text* json);
+
+/* A JSON list of names of columns that the file has and that are not read; lent for the life of `rows`. */
+eqhf_text eqhf_rows_unread_columns(const eqhf_rows* rows);
+
+/* ---- files compressed with gzip or zstd ---- */
+typedef struct eqhf_compressed eqhf_compressed; /* owned: eqhf_compressed_free */
+
+/* `format` is "gzip" or "zstd". */
+eqhf_string eqhf_compressed_open(eqhf_text path, eqhf_text format, eqhf_compressed** file);
+void eqhf_compressed_free(eqhf_compressed* file);
+/* The next bytes, at most `size` and at least one; 0 at the end. After a failure there is no next call. */
+eqhf_string eqhf_compressed_read(eqhf_compressed* file, char* bytes, size_t size, size_t* count);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
 
 Tables need pyarrow. Inputs that a fuzzer found (crash-…) lie beside them and stay.
 """
+import gzip
 import io
 import json
 import pathlib
@@ -51,7 +52,14 @@ def put_safetensors():
 def put_preferences():
     pair = {"prompt": "Which?\n", "chosen": " A", "rejected": " B"}
     lines = {
-        "plain": [{**pair, "group": "India"}, pair | {"group": "Japan", "chosen_share": 0.75}],
+        "plain": [{**pair, "group": "India"}, pair | {"group": "Japan"}],
+        "numbers-of-pairs": [{**pair, "chosen_share": 0.75, "weight": 2, "ref_chosen_logps": -1.5, "ref_rejected_logps": -3,
+                              "margin": 1}, {**pair, "chosen_share": 1, "weight": 1e-9, "ref_chosen_logps": 0,
+                                             "ref_rejected_logps": -1e300}],
+        "gap": [{**pair, "group": "India"}, pair],
+        "misspelt": [{**pair, "Group": "India"}],
+        "one-message": [{"prompt": "p", "chosen": {"role": "assistant", "content": "c"}, "rejected": "r"}],
+        "half-of-the-numbers": [{**pair, "ref_chosen_logps": -1}],
         "memberships": [{**pair, "group": {"India": 1, "Asia": 0.5}}, {**pair, "group": ["a", "b"]}],
         "levels": [{**pair, "group": "Asia/India"}, {**pair, "group": "Asia/Japan"}],
         "implicit-prompt": [{"chosen": "One two", "rejected": "One three", "group": "é"}],
@@ -70,10 +78,20 @@ def put_preferences():
         "only-chosen": [{"prompt": "p", "chosen": "c"}],
         "wrong-share": [{**pair, "chosen_share": 0}],
         "wrong-group": [{**pair, "group": {"a": 2}}],
-        "numbers": [{**pair, "group": 7}],
+        "numbers": [{**pair, "group": 7}, {**pair, "group": True}, {**pair, "group": [-1, "a"]}],
     }
     for name, objects in lines.items():
         put("preferences", name, "".join(json.dumps(o, ensure_ascii=False) + "\n" for o in objects))
+    text = "".join(json.dumps({**pair, "group": "é"}) + "\n" for _ in range(3)).encode()
+    put("preferences", "gzip", gzip.compress(text, mtime=0))
+    zstd = pyarrow.compress(text, codec="zstd", asbytes=True)
+    put("preferences", "zstd", zstd)
+    put("preferences", "zstd-bomb", b"\x28\xb5\x2f\xfd\x00\x58" + (128 << 13 | 2).to_bytes(3, "little") + b"\n")
+    put("preferences", "utf-16", text.decode().encode("utf-16"))
+    put("preferences", "nan", '{"prompt": "p", "chosen": "c", "rejected": "r", "weight": NaN}\n')
+    put("preferences", "list", '[{"prompt": "p",\n"chosen": "c"}]')
+    put("preferences", "csv", "prompt,chosen,rejected\np,c,r\n")
+    put("preferences", "python", "{'prompt': None}\n")
     put("preferences", "byte-order-mark", "\ufeff" + json.dumps(pair) + "\r\n\r\n" + json.dumps(pair))
     put("preferences", "surrogates", '{"prompt": "\\ud83d\\ude00 \\u0000", "chosen": "a", "rejected": "\\ud83d"}\n')
     put("preferences", "bad-utf8", b'{"prompt": "\xff\xfe", "chosen": "a", "rejected": "b"}\n')
@@ -160,6 +178,11 @@ def put_tables():
         "crossed": pyarrow.table({**texts, "a": [1, 2], "b": [True, None]}),
         "other-types": pyarrow.table({**texts, "chosen_share": pyarrow.array([0.5, 1], pyarrow.float32()),
                                       "when": pyarrow.array([1, 2], pyarrow.timestamp("us"))}),
+        "labels": pyarrow.table({**texts, "group": [1, 0]}).replace_schema_metadata({"huggingface": json.dumps(
+            {"info": {"features": {"group": {"names": ["x", "é"], "_type": "ClassLabel"}}}})}),
+        "labels-too-few": pyarrow.table({**texts, "group": [1, 0]}).replace_schema_metadata({"huggingface": json.dumps(
+            {"info": {"features": {"group": {"names": ["x"], "_type": "ClassLabel"}}}})}),
+        "gap": pyarrow.table({**texts, "group": ["x", None]}),
         "no-rejected": pyarrow.table({"prompt": ["p"], "chosen": ["c"]}),
         "no-rows": pyarrow.table({"prompt": pyarrow.array([], pyarrow.string()),
                                   "chosen": pyarrow.array([], pyarrow.string()),

@@ -17,6 +17,8 @@ void check_pair(const PreferencePair& pair, std::size_t num_groups) {
     promise(i == 0 || pair.memberships[i - 1].group < membership.group, "memberships ascend");
   }
   promise(pair.chosen_share > 0 && pair.chosen_share <= 1, "a share is in (0, 1]");
+  promise(pair.weight > 0 && pair.weight <= 1e9, "a weight is above 0");
+  promise(!pair.reference || (pair.reference->chosen <= 0 && pair.reference->rejected <= 0), "log-probs are at most 0");
 }
 
 bool is_text(const PreferencePair& pair) { return pair.form == AnswerForm::kText; }
@@ -37,6 +39,7 @@ void check_round_trip(const PreferenceData& data) {
     promise(after.prompt == before.prompt && after.chosen == before.chosen && after.rejected == before.rejected,
             "texts are read back");
     promise(after.chosen_share == before.chosen_share, "a share is read back");
+    promise(after.weight == before.weight && after.reference == before.reference, "numbers are read back");
     promise(after.memberships.size() == before.memberships.size(), "memberships are read back");
   }
 }

@@ -17,7 +17,7 @@ datasets.disable_progress_bars()
 
 COUNTRIES = ["India", "Kenya", "Peru"]
 PAIRS = [{"prompt": f"Is \"{i}\" more than 7?\n", "chosen": " Ünïcode 🙂" if i % 2 else " yes", "rejected": " no" * (i % 3),
-          "group": COUNTRIES[i % 3], "age": i % 4, "chosen_share": None if i % 5 else 0.75} for i in range(2500)]
+          "group": COUNTRIES[i % 3], "age": i % 4, "chosen_share": 1 if i % 5 else 0.75} for i in range(2500)]
 
 
 def message(role, content):

@@ -1,9 +1,11 @@
-//! Hugging Face's `tokenizers` and `safetensors`, chat templates, and rows of Parquet and Arrow files, for C. The interface is ../rust_bridge.h.
+//! Hugging Face's `tokenizers` and `safetensors`, chat templates, rows of Parquet and Arrow files, and files compressed with gzip or Zstandard, for C. The interface is ../rust_bridge.h.
 
 mod boundary;
 mod bounded;
 mod chat_rendering;
 mod chat_template;
+mod class_labels;
+mod compressed_file;
 mod gemma_training;
 mod jinja;
 mod name_pattern;

@@ -1,5 +1,6 @@
 //! Record batches of a Parquet file or an Arrow stream: of some columns, some hundred rows at a time.
 
+use crate::class_labels::ClassLabels;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_schema::{DataType, Fields};
@@ -20,6 +21,10 @@ const ROWS_AT_ONCE: usize = 512;
 const MAX_FOOTER_BYTES: u32 = 8 << 20;
 /// Messages with tools have 10.
 const MAX_DEPTH: usize = 64;
+/// Of columns that are not read and yet named.
+const MOST_OTHERS: usize = 64;
+/// Where `datasets` describes its columns, in the metadata of a file.
+const DESCRIPTION: &str = "huggingface";
 const PARQUET: &[u8; 4] = b"PAR1";
 const ARROW_STREAM: &[u8; 4] = b"\xFF\xFF\xFF\xFF";
 
@@ -38,6 +43,11 @@ impl Wanted {
             }
         }
         Ok((0..names.len()).filter(|&place| self.columns.iter().any(|column| column == names[place])).collect())
+    }
+
+    fn others(&self, names: &[&str]) -> Vec<String> {
+        let others = names.iter().filter(|&&name| !self.columns.iter().any(|column| column == name));
+        others.take(MOST_OTHERS).map(|name| name.to_string()).collect()
     }
 }
 
@@ -60,9 +70,16 @@ fn list_of(names: &[&str]) -> String {
     }
 }
 
-pub enum Batches {
+enum Reader {
     Parquet(ParquetRecordBatchReader),
     Stream(Box<StreamReader<BufReader<File>>>),
+}
+
+pub struct Batches {
+    reader: Reader,
+    /// Names of columns that are not read, some of them where there are very many.
+    pub unread: Vec<String>,
+    pub labels: ClassLabels,
 }
 
 impl Batches {
@@ -76,47 +93,52 @@ impl Batches {
         file.read_exact(&mut magic).map_err(|fault| fault.to_string())?;
         file.rewind().map_err(|fault| fault.to_string())?;
         match &magic {
-            PARQUET => Self::open_parquet(file, wanted),
-            ARROW_STREAM => Self::open_stream(file, wanted),
+            PARQUET => Self::open_parquet(path, file, wanted),
+            ARROW_STREAM => Self::open_stream(path, file, wanted),
             _ => Err("begins neither as a Parquet file nor as an Arrow stream".into()),
         }
     }
 
-    fn open_parquet(mut file: File, wanted: &Wanted) -> Result<Self, String> {
+    fn open_parquet(path: &OsStr, mut file: File, wanted: &Wanted) -> Result<Self, String> {
         check_footer(&mut file)?;
         let found = ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|fault| fault.to_string())?;
-        let places = {
+        let (places, unread) = {
             let root = found.file_metadata().schema_descr().root_schema();
             if !is_shallow(root, MAX_DEPTH) {
                 return Err(format!("has columns nested more than {MAX_DEPTH} levels deep"));
             }
-            wanted.places(&root.get_fields().iter().map(|field| field.name()).collect::<Vec<_>>())?
+            let names: Vec<&str> = root.get_fields().iter().map(|field| field.name()).collect();
+            (wanted.places(&names)?, wanted.others(&names))
         };
+        let pairs = found.file_metadata().key_value_metadata().into_iter().flatten();
+        let described = pairs.into_iter().find(|pair| pair.key == DESCRIPTION).and_then(|pair| pair.value.as_deref());
+        let labels = ClassLabels::of_file(described, path);
         let mask = ProjectionMask::roots(found.file_metadata().schema_descr(), places);
         let reader = open_columns(file, found, mask).map_err(|fault| fault.to_string())?;
         check_types(&reader_fields(&reader))?;
-        Ok(Batches::Parquet(reader))
+        Ok(Batches { reader: Reader::Parquet(reader), unread, labels })
     }
 
-    fn open_stream(file: File, wanted: &Wanted) -> Result<Self, String> {
+    fn open_stream(path: &OsStr, file: File, wanted: &Wanted) -> Result<Self, String> {
         let schema = {
             let again = file.try_clone().map_err(|fault| fault.to_string())?;
             StreamReader::try_new_buffered(again, None).map_err(|fault| fault.to_string())?.schema()
         };
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let places = wanted.places(&names)?;
+        let (places, unread) = (wanted.places(&names)?, wanted.others(&names));
+        let labels = ClassLabels::of_file(schema.metadata().get(DESCRIPTION).map(String::as_str), path);
         // Of a reader's own schema the columns that are left out are a part.
         check_types(&places.iter().map(|&place| schema.fields()[place].clone()).collect())?;
         let mut file = file;
         file.rewind().map_err(|fault| fault.to_string())?;
         let reader = StreamReader::try_new_buffered(file, Some(places)).map_err(|fault| fault.to_string())?;
-        Ok(Batches::Stream(Box::new(reader)))
+        Ok(Batches { reader: Reader::Stream(Box::new(reader)), unread, labels })
     }
 
     pub fn next(&mut self) -> Option<Result<RecordBatch, String>> {
-        match self {
-            Batches::Parquet(reader) => reader.next(),
-            Batches::Stream(reader) => reader.next(),
+        match &mut self.reader {
+            Reader::Parquet(reader) => reader.next(),
+            Reader::Stream(reader) => reader.next(),
         }
         .map(|batch| batch.map_err(|fault| fault.to_string()))
     }

@@ -1,5 +1,6 @@
 //! Rows of a record batch as JSON objects. What is null is absent, of an object as of a row.
 
+use crate::class_labels::{integers, ClassLabels, NO_LABEL};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, Int8Type, UInt16Type, UInt32Type,
@@ -25,6 +26,7 @@ enum Values<'a> {
     Truth(&'a BooleanArray),
     Number(Box<dyn Fn(usize, &mut Vec<u8>) + 'a>),
     Text(ByRow<'a, &'a str>),
+    Label(ByRow<'a, i64>, &'a [String]),
     List(ByRow<'a, Range<usize>>, Box<Column<'a>>),
     Object(Vec<Member<'a>>),
     Map(ByRow<'a, Range<usize>>, ByRow<'a, &'a str>, Box<Column<'a>>),
@@ -47,11 +49,16 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Of types that row_batches.rs lets pass.
-    pub fn new(batch: &'a RecordBatch) -> Self {
-        let schema = batch.schema_ref();
-        let members =
-            schema.fields().iter().zip(batch.columns()).map(|(field, column)| member(field.name(), column.as_ref()));
+    /// Of types that row_batches.rs lets pass, with labels that ClassLabels::check lets pass.
+    pub fn new(batch: &'a RecordBatch, labels: &'a ClassLabels) -> Self {
+        let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+        let members = columns.map(|(field, array)| {
+            let mut member = member(field.name(), array.as_ref());
+            if let Some(names) = labels.of(field.name()) {
+                give_names(array.as_ref(), names, &mut member.column);
+            }
+            member
+        });
         Rows { members: members.collect() }
     }
 
@@ -74,6 +81,15 @@ fn member<'a>(name: &str, array: &'a dyn Array) -> Member<'a> {
     Member { key, column: column(array) }
 }
 
+/// In place of class labels, or of those in lists.
+fn give_names<'a>(array: &'a dyn Array, names: &'a [String], column: &mut Column<'a>) {
+    if let Some(labels) = integers(array) {
+        column.values = Values::Label(labels, names);
+    } else if let (DataType::List(_), Values::List(_, items)) = (array.data_type(), &mut column.values) {
+        give_names(array.as_list::<i32>().values().as_ref(), names, items);
+    }
+}
+
 fn column(array: &dyn Array) -> Column<'_> {
     Column { nulls: array.nulls(), values: values(array) }
 }
@@ -89,8 +105,8 @@ fn values(array: &dyn Array) -> Values<'_> {
         DataType::UInt16 => number::<UInt16Type>(array),
         DataType::UInt32 => number::<UInt32Type>(array),
         DataType::UInt64 => number::<UInt64Type>(array),
-        DataType::Float32 => number::<Float32Type>(array),
-        DataType::Float64 => number::<Float64Type>(array),
+        DataType::Float32 => float::<Float32Type>(array),
+        DataType::Float64 => float::<Float64Type>(array),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Values::Text(text(array)),
         DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => list(array),
         DataType::Struct(fields) => {
@@ -113,6 +129,18 @@ where
 {
     let numbers = array.as_primitive::<T>();
     Values::Number(Box::new(move |row, json| append_json(&numbers.value(row), json)))
+}
+
+/// JSON has no number that is not finite: it is a text, which no field of numbers takes for one.
+fn float<T: ArrowPrimitiveType>(array: &dyn Array) -> Values<'_>
+where
+    T::Native: Serialize + Into<f64>,
+{
+    let numbers = array.as_primitive::<T>();
+    Values::Number(Box::new(move |row, json| match Into::<f64>::into(numbers.value(row)) {
+        number if number.is_finite() => append_json(&numbers.value(row), json),
+        number => append_json(number.to_string().as_str(), json),
+    }))
 }
 
 fn text(array: &dyn Array) -> ByRow<'_, &str> {
@@ -171,6 +199,7 @@ impl Column<'_> {
         }
         match &self.values {
             Values::Nothing => true,
+            Values::Label(label, _) => label(row) == NO_LABEL,
             Values::Dictionary(keys, values) => values.is_absent(keys[row]),
             _ => false,
         }
@@ -186,6 +215,10 @@ impl Column<'_> {
             Values::Truth(truth) => append_json(&truth.value(row), json),
             Values::Number(append_number) => append_number(row, json),
             Values::Text(text) => return append_text(text(row), json, most),
+            Values::Label(label, names) => {
+                let name = usize::try_from(label(row)).ok().and_then(|place| names.get(place));
+                return append_text(name.map_or("", String::as_str), json, most);
+            }
             Values::List(range, items) => return append_list(range(row), items, json, most),
             Values::Object(members) => return append_object(members, row, json, most),
             Values::Map(range, key, values) => return append_map(range(row), key, values, json, most),

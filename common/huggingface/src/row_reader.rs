@@ -23,7 +23,8 @@ const TIME: Duration = Duration::from_secs(120);
 const STACK_BYTES: usize = 1 << 30;
 
 enum Message {
-    Opened,
+    /// A JSON list of the columns that are not read.
+    Opened(String),
     Chunk(Vec<u8>),
     End,
     Fault(String),
@@ -59,7 +60,7 @@ impl Producer {
 
     fn produce(&self, path: &OsStr, wanted: &Wanted) -> Result<(), Stop> {
         let mut batches = Batches::open(path, wanted)?;
-        self.send(Message::Opened)?;
+        self.send(Message::Opened(serde_json::to_string(&batches.unread).unwrap_or_default()))?;
         let mut json = Vec::new();
         let mut rows_before = 0;
         while let Some(batch) = batches.next() {
@@ -71,7 +72,11 @@ impl Producer {
                     return Err(Stop::Fault(fault));
                 }
             };
-            let rows = Rows::new(&batch);
+            if let Err(fault) = batches.labels.check(&batch, rows_before) {
+                self.flush(&mut json)?;
+                return Err(Stop::Fault(fault));
+            }
+            let rows = Rows::new(&batch, &batches.labels);
             for row in 0..batch.num_rows() {
                 let begin = json.len();
                 if let Err(TooLong) = rows.append(row, &mut json) {
@@ -113,6 +118,7 @@ pub struct OpenRows {
     returned: Sender<Vec<u8>>,
     lent: Vec<u8>,
     ended: bool,
+    unread: String,
 }
 
 impl OpenRows {
@@ -123,8 +129,11 @@ impl OpenRows {
         let producer = Producer { messages: sender, returned: receiver };
         let thread = BoundedThread::spawn(limits, move || producer.work(&path, &wanted))?;
         match thread.receive(&messages)? {
+            Message::Opened(unread) => {
+                Ok(OpenRows { thread, messages, returned, lent: Vec::new(), ended: false, unread })
+            }
             Message::Fault(fault) => Err(fault),
-            _ => Ok(OpenRows { thread, messages, returned, lent: Vec::new(), ended: false }),
+            _ => Err("the library gave up".into()),
         }
     }
 
@@ -175,4 +184,9 @@ pub unsafe extern "C" fn eqhf_rows_free(rows: *mut OpenRows) {
     if !rows.is_null() {
         guarded_or((), || drop(Box::from_raw(rows)));
     }
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn eqhf_rows_unread_columns(rows: &OpenRows) -> Text {
+    Text::lend(&rows.unread)
 }

@@ -111,15 +111,25 @@ TEST_F(Conversation, NamesWhatIsWrong) {
               HasSubstr(R"(field "tools" is "x", expected a list of tools)"));
   EXPECT_THAT(refusal(line_of(R"("prompt": )" + std::string(kSky) + ", " + answers + R"(, "chat_template_kwargs": 1)")),
               HasSubstr(R"(field "chat_template_kwargs" is a number, expected an object)"));
+  // One message is no list of one; where the prompt is a list, it is the answers that are wrong.
+  const std::string prompt = R"("prompt": )" + std::string(kSky) + ", ",
+                    one = R"({"role": "assistant", "content": "c"})";
+  EXPECT_EQ(refusal(line_of(prompt + R"("chosen": )" + one + R"(, "rejected": )" + one)),
+            R"(field "chosen" is an object, not in a list, expected a list of messages {"role": ..., "content": ...})");
+  EXPECT_THAT(refusal(line_of(R"("prompt": "p", "chosen": "c", "rejected": )" + one)),
+              HasSubstr(R"(field "rejected" is an object, not in a list)"));
+  EXPECT_THAT(refusal(line_of(R"("prompt": )" + one + ", " + answers)), HasSubstr(R"(field "prompt" is an object)"));
+  EXPECT_THAT(refusal(line_of(prompt + R"("chosen": "c", "rejected": "r")")),
+              HasSubstr(R"(field "chosen" is "c", expected a list of messages)"));
   const std::string deep = std::string(100, '[') + std::string(100, ']');
   EXPECT_THAT(refusal(line_of(R"("prompt": [{"role": "user", "content": )" + deep + "}], " + answers)),
               HasSubstr("nested more than 64 levels deep"));
 }
 
-// A misspelt "prompt" would otherwise become what the answers happen to share.
+// A prompt of another name would otherwise become what the answers happen to share.
 TEST_F(Conversation, AllLinesHaveAPromptOrNone) {
   const std::string with = R"({"prompt": "p", "chosen": "c", "rejected": "r"})";
-  const std::string without = R"({"promt": "p", "chosen": "c", "rejected": "r"})";
+  const std::string without = R"({"question": "p", "chosen": "c", "rejected": "r"})";
   EXPECT_EQ(refusal(with + "\n" + without),
             R"(field "prompt" is missing, but not on line 1, expected all lines to have one or none)");
   EXPECT_EQ(refusal(without + "\n\n" + with),

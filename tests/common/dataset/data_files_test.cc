@@ -53,6 +53,20 @@ TEST_F(DataFiles, AFolderIsItsShardsInTheOrderOfTheirNames) {
   EXPECT_THAT(refusal("empty"), HasSubstr("holds no data"));
 }
 
+TEST_F(DataFiles, CompressedLinesAreOfAKindOfTheirOwn) {
+  make("a/train.jsonl.gz");
+  make("a/test.jsonl.gz");
+  EXPECT_THAT(files("a/train"), ElementsAre("a/train.jsonl.gz"));
+  EXPECT_THAT(refusal("a"), HasSubstr("holds several splits"));
+  make("b/1.jsonl.zst");
+  make("b/2.jsonl.zst");
+  EXPECT_THAT(files("b"), ElementsAre("b/1.jsonl.zst", "b/2.jsonl.zst"));
+  make("b/3.jsonl");
+  EXPECT_THAT(refusal("b"), HasSubstr("expected files of one kind"));
+  make("c/train-00000-of-00002.jsonl.gz");
+  EXPECT_THAT(refusal("c"), HasSubstr("holds 1 of the 2 files"));
+}
+
 TEST_F(DataFiles, SplitsAreNeverMixedButMayBeNamed) {
   make("hub/data/train-00001-of-00002.parquet");
   make("hub/data/train-00000-of-00002.parquet");

@@ -55,14 +55,74 @@ TEST_F(PreferenceFile, GivesPairsInTheOrderOfTheFile) {
 }
 
 TEST_F(PreferenceFile, GroupMayBeAListOrMembershipsOrAbsent) {
-  const PreferenceData data = read(with_group(R"(["b", "a"])") + "\n" + with_group(R"({"a": 0.5, "b": 1})") + "\n" +
-                                   R"({"prompt": "p", "chosen": "c", "rejected": "r"})");
-  EXPECT_THAT(data.group_names, ElementsAre("b", "a", "all"));
+  const PreferenceData data = read(with_group(R"(["b", "a"])") + "\n" + with_group(R"({"a": 0.5, "b": 1})"));
+  EXPECT_THAT(data.group_names, ElementsAre("b", "a"));
   ASSERT_EQ(data.pairs[1].memberships.size(), 2u);
   EXPECT_EQ(data.pairs[1].memberships[0].group, 0u);  // ascending by id, not as written
   EXPECT_EQ(data.pairs[1].memberships[0].weight, 1);
   EXPECT_EQ(data.pairs[1].memberships[1].weight, 0.5);
-  EXPECT_EQ(data.pairs[2].memberships[0].group, 2u);
+  EXPECT_THAT(read(R"({"prompt": "p", "chosen": "c", "rejected": "r"})").group_names, ElementsAre("all"));
+}
+
+TEST_F(PreferenceFile, IntegersAndTruthsAreNamesOfGroups) {
+  const PreferenceData data = read(with_group("7") + "\n" + with_group("true") + "\n" + with_group("[7, \"a\", -1]"));
+  EXPECT_THAT(data.group_names, ElementsAre("7", "true", "a", "-1"));
+  EXPECT_EQ(data.pairs[2].memberships.size(), 3u);
+}
+
+// A row without a group once formed a group "all" beside the others: {"group": "A"}, then {"Group": "B"}.
+TEST_F(PreferenceFile, AllRowsHaveAFieldOrNone) {
+  const std::string start = R"({"prompt": "p", "chosen": "c", "rejected": "r")";
+  const std::string plain = start + "}\n";
+  for (const std::string field : {R"("group": "A")", R"("chosen_share": 0.5)", R"("weight": 2)",
+                                  R"("ref_chosen_logps": -1, "ref_rejected_logps": -2)"}) {
+    const std::string given = start + ", " + field + "}\n", name = field.substr(0, field.find(':'));
+    EXPECT_EQ(refusal(given + "\n" + given + plain), "pairs.jsonl:4: field " + name +
+                                                         " is missing, but not on line 1, expected all lines to have "
+                                                         "one or none");
+    EXPECT_EQ(refusal(plain + given),
+              "pairs.jsonl:2: field " + name + " is there, but not on line 1, expected all lines to have one or none");
+    EXPECT_EQ(refusal(given + given), "accepted");
+  }
+}
+
+TEST_F(PreferenceFile, AMisspeltFieldIsNoDefault) {
+  const std::string start = R"({"prompt": "p", "chosen": "c", "rejected": "r", )";
+  EXPECT_THAT(refusal(with_group("\"A\"") + "\n" + start + R"("Group": "B"})"),
+              HasSubstr("pairs.jsonl:2: field \"group\""));
+  EXPECT_EQ(refusal(start + R"("Group": "B"})"),
+            "pairs.jsonl:1: field \"group\" is missing where there is \"Group\", expected that name or another: rename "
+            "it, or name it as a group column");
+  for (const std::string key : {"groups", "gruop", " group", "grup", "Weight", "weights", "chosenShare",
+                                "chosen_shares", "ref_chosen_logp", "Ref-Rejected-Logps"}) {
+    EXPECT_THAT(refusal(start + '"' + key + "\": 1}"), HasSubstr("is missing where there is \"" + key + "\"")) << key;
+  }
+  EXPECT_THAT(refusal(R"({"promt": "p", "chosen": "a b", "rejected": "a c"})"), HasSubstr("there is \"promt\""));
+  EXPECT_THAT(refusal(R"({"prompt": "p", "Chosen": "a b", "rejected": "a c"})"), HasSubstr("there is \"Chosen\""));
+  // Words of their own, and a second field beside the right one.
+  for (const std::string key : {"height", "group_id", "prompt_id", "country", "score"}) {
+    EXPECT_EQ(refusal(start + '"' + key + "\": 1}"), "accepted") << key;
+  }
+  EXPECT_EQ(refusal(start + R"("group": "A", "Group": "B"})"), "accepted");
+}
+
+TEST_F(PreferenceFile, HasWeightsAndTheReferencesLogProbs) {
+  const std::string start = R"({"prompt": "p", "chosen": "c", "rejected": "r", )";
+  const PreferencePair pair =
+      read(start + R"("weight": 0.25, "ref_chosen_logps": -1.5, "ref_rejected_logps": -2})").pairs[0];
+  EXPECT_EQ(pair.weight, 0.25);
+  EXPECT_EQ(pair.reference, (ReferenceLogProbs{.chosen = -1.5, .rejected = -2}));
+  EXPECT_EQ(read(kGood).pairs[0].weight, 1);
+  EXPECT_FALSE(read(kGood).pairs[0].reference);
+  for (const std::string weight : {"0", "-1", "1e10"}) {
+    EXPECT_THAT(refusal(start + R"("weight": )" + weight + "}"),
+                HasSubstr("expected a number above 0 and at most 1e9"));
+  }
+  EXPECT_THAT(refusal(start + R"("weight": "2"})"), HasSubstr("field \"weight\" is \"2\", expected a number"));
+  EXPECT_THAT(refusal(start + R"("weight": null})"), HasSubstr("field \"weight\" is null"));
+  EXPECT_THAT(refusal(start + R"("ref_chosen_logps": 0.5, "ref_rejected_logps": -2})"),
+              HasSubstr("field \"ref_chosen_logps\" is 0.5, expected a log-probability, at most 0"));
+  EXPECT_THAT(refusal(start + R"("ref_chosen_logps": -1})"), HasSubstr("field \"ref_rejected_logps\" is missing"));
 }
 
 TEST_F(PreferenceFile, KnownGroupsKeepTheirIds) {
@@ -95,7 +155,9 @@ TEST_F(PreferenceFile, NamesLineFieldAndValueOfWhatIsWrong) {
             "pairs.jsonl:1: field \"chosen\" is missing, expected text");
   EXPECT_EQ(refusal(R"({"prompt": "p", "prompt": "q", "chosen": "c", "rejected": "r"})"),
             "pairs.jsonl:1: field \"prompt\" is given twice");
-  EXPECT_EQ(refusal("[1]"), "pairs.jsonl:1: the line is a list, expected an object {\"prompt\": ...}");
+  EXPECT_EQ(refusal("[1]"),
+            "pairs.jsonl:1: the line is a list, expected an object {\"prompt\": ...} a line: jq -c '.[]' turns a list "
+            "into lines");
 }
 
 TEST_F(PreferenceFile, SaysHowManyAgreeWhereNotAllDo) {
@@ -110,7 +172,7 @@ TEST_F(PreferenceFile, SaysHowManyAgreeWhereNotAllDo) {
 }
 
 TEST_F(PreferenceFile, RefusesGroupsThatAreNotGroups) {
-  EXPECT_THAT(refusal(with_group("7")), HasSubstr("field \"group\" is a number, expected a name, a list"));
+  EXPECT_THAT(refusal(with_group("7.5")), HasSubstr("field \"group\" is 7.5, expected a name, a list"));
   EXPECT_THAT(refusal(with_group("null")), HasSubstr("is null"));
   EXPECT_THAT(refusal(with_group("[]")), HasSubstr("is empty, expected at least one group"));
   EXPECT_THAT(refusal(with_group("{}")), HasSubstr("is empty, expected at least one group"));
@@ -129,7 +191,10 @@ TEST_F(PreferenceFile, RefusesWhatIsNotJsonOrNotUnicode) {
   EXPECT_THAT(refusal(kGood + "\n{\"prompt\": "), HasSubstr("pairs.jsonl:2: the line is not JSON"));
   EXPECT_THAT(refusal(kGood + " {}"), HasSubstr("pairs.jsonl:1: the line is not JSON"));
   EXPECT_THAT(refusal("{\"prompt\": \"\xC3\x28\"}"), HasSubstr("pairs.jsonl:1: the line is not UTF-8"));
-  EXPECT_THAT(refusal(R"({"prompt": "\udc00", "chosen": "c", "rejected": "r"})"), HasSubstr("pairs.jsonl:1: "));
+  EXPECT_THAT(refusal(R"({"prompt": "a \ud83d", "chosen": "c", "rejected": "r"})"),
+              HasSubstr("pairs.jsonl:1: field \"prompt\" holds \\ud83d, half of a surrogate pair"));
+  EXPECT_THAT(refusal(R"({"prompt": "p", "chosen": "c", "rejected": "r", "group": {"\udc00": 1}})"),
+              HasSubstr("field \"group\" holds \\udc00, half of a surrogate pair"));
   EXPECT_THAT(refusal(std::string(100000, '[')), HasSubstr("the line is not JSON"));
 }
 
@@ -167,12 +232,18 @@ TEST_F(PreferenceFile, WhatIsWrittenReadsBackTheSame) {
   data.group_names = {"India", "Asia \"east\""};
   data.pairs = {
       {"q\n\t\"é\"", "A", "B", {{0, 1}}}, {"", "", "", {{0, 1}, {1, 1}}}, {"p", "c", "r", {{0, 0.1}, {1, 1}}, 1.0 / 3}};
+  data.pairs[1].weight = 1.0 / 7;
+  for (PreferencePair& pair : data.pairs) pair.reference = ReferenceLogProbs{.chosen = -1.0 / 3, .rejected = -1e-300};
   write_preference_file(data, file_);
   const PreferenceData back = read_preference_file(file_, Rejected::kRequired);
   EXPECT_EQ(back.group_names, data.group_names);
   ASSERT_EQ(back.pairs.size(), 3u);
   for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(preference_line(back.pairs[i], back.group_names), preference_line(data.pairs[i], data.group_names));
+    EXPECT_EQ(back.pairs[i].rejected, data.pairs[i].rejected);
+    EXPECT_EQ(back.pairs[i].weight, data.pairs[i].weight);
+    EXPECT_EQ(back.pairs[i].reference, data.pairs[i].reference);
+    // What one pair says all of them say.
+    EXPECT_TRUE(back.pairs[i].says_share && back.pairs[i].says_weight);
   }
   EXPECT_EQ(back.pairs[0].prompt, data.pairs[0].prompt);
   EXPECT_EQ(back.pairs[2].memberships[0].weight, 0.1);

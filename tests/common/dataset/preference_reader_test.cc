@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <stdexcept>
 
 #include "common/dataset/preference_writer.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
@@ -66,7 +68,7 @@ TEST_F(PreferenceReading, GivesOnePairAtATimeAndLeavesNothingOfTheOneBefore) {
       R"({"chosen": [{"role": "user"}, {"role": "a"}], "rejected": [{"role": "user"}, {"role": "b"}], "tools": [1], )"
       R"("chat_template_kwargs": {"x": 1}, "group": ["a", "b"], "chosen_share": 0.5})"
       "\n\n"
-      R"({"chosen": "q yes", "rejected": "q no"})");
+      R"({"chosen": "q yes", "rejected": "q no", "group": "c", "chosen_share": 1})");
   PreferencePair pair;
   ASSERT_TRUE(pairs.next(pair));
   EXPECT_EQ(pair.tools, "[1]");
@@ -74,7 +76,7 @@ TEST_F(PreferenceReading, GivesOnePairAtATimeAndLeavesNothingOfTheOneBefore) {
   EXPECT_THAT(pairs.group_names(), ElementsAre("a", "b"));
   ASSERT_TRUE(pairs.next(pair));
   EXPECT_EQ(preference_line(pair, pairs.group_names()),
-            R"({"prompt":"q","chosen":" yes","rejected":" no","group":"all"})");
+            R"({"prompt":"q","chosen":" yes","rejected":" no","group":"c","chosen_share":1.0})");
   EXPECT_EQ(pair.form, AnswerForm::kText);
   EXPECT_EQ(pair.tools + pair.template_variables, "");
   EXPECT_EQ(pair.line, 3);
@@ -114,7 +116,7 @@ TEST_F(PreferenceReading, CrossedColumnsAreNamedWhereTheyAreWrong) {
             ":2: field \"age\" is missing, expected one on every line: it is a group column");
   EXPECT_THAT(refusal(line(R"("country": null, "age": 3)"), settings), HasSubstr(":1: field \"country\" is null"));
   EXPECT_EQ(refusal(line(R"("country": "India", "age": 3.5)"), settings),
-            ":1: field \"age\" is a number, expected text, an integer, true or false");
+            ":1: field \"age\" is 3.5, expected text, an integer, true or false");
   EXPECT_THAT(refusal(line(R"("country": ["India"], "age": 3)"), settings), HasSubstr("field \"country\" is a list"));
   EXPECT_THAT(refusal(line(R"("country": " ", "age": 3)"), settings), HasSubstr("field \"country\" is \" \""));
   EXPECT_THAT(refusal(line(R"("country": "a", "age": 3, "age": 3)"), settings), HasSubstr("\"age\" is given twice"));
@@ -124,7 +126,10 @@ TEST_F(PreferenceReading, ColumnsThatCannotBeGroupsAreRefused) {
   EXPECT_THAT(refusal(line(""), by({})), HasSubstr("there is no group column"));
   EXPECT_THAT(refusal(line(""), by({"a", ""})), HasSubstr("group column \"\" is empty"));
   EXPECT_THAT(refusal(line(""), by({"a", "a"})), HasSubstr("group column \"a\" is given twice"));
-  EXPECT_THAT(refusal(line(""), by({"prompt"})), HasSubstr("group column \"prompt\" is a field of the answers"));
+  for (const std::string column : {"prompt", "chosen_share", "weight", "ref_chosen_logps"}) {
+    EXPECT_THAT(refusal(line(""), by({column})),
+                HasSubstr("group column \"" + column + "\" is a field of the answers"));
+  }
 }
 
 TEST_F(PreferenceReading, TheFirstLineDecidesWhetherPairsHavePrompts) {
@@ -133,6 +138,43 @@ TEST_F(PreferenceReading, TheFirstLineDecidesWhetherPairsHavePrompts) {
             ":2: field \"prompt\" is missing, but not on line 1, expected all lines to have one or none");
   EXPECT_EQ(refusal(without + "\n" + line(""), {}),
             ":2: field \"prompt\" is there, but not on line 1, expected all lines to have one or none");
+}
+
+TEST_F(PreferenceReading, KnowsWhichFieldsAreUsedAndWhichAreNot) {
+  PreferenceReader pairs = reader(line(R"("group": "a", "margin": 1, "id": 3, "note": null, "tools": [1])") +
+                                  line(R"("group": "a", "id": 4, "system": "s")"));
+  for (PreferencePair pair; pairs.next(pair);) {
+  }
+  EXPECT_THAT(pairs.fields().used, ElementsAre("prompt", "chosen", "rejected", "group"));
+  EXPECT_THAT(pairs.fields().unused, UnorderedElementsAre("margin", "id", "system", "tools"));
+  EXPECT_THAT(
+      field_notes(pairs.fields()),
+      ElementsAre(testing::AllOf(HasSubstr("\"margin\" (of reward models"), HasSubstr("\"id\", "),
+                                 HasSubstr("\"tools\" (of messages alone"), HasSubstr("\"system\" (a system"))));
+  EXPECT_TRUE(field_notes({.used = {"prompt"}, .unused = {}}).empty());
+}
+
+TEST_F(PreferenceReading, NamesABoundedNumberOfUnusedFields) {
+  std::string more;
+  for (int i = 0; i < 1000; ++i) more += (i > 0 ? ", \"x" : "\"x") + std::to_string(i) + "\": 1";
+  PreferenceReader pairs = reader(line(more));
+  PreferencePair pair;
+  ASSERT_TRUE(pairs.next(pair));
+  EXPECT_EQ(pairs.fields().unused.size(), DataFields::kMostUnused);
+}
+
+// With pairs of several files a default of one would stand beside what the others say.
+TEST(SameFields, AreOfAllFilesOrOfNone) {
+  const FileFields with{.file = "a.jsonl", .fields = {.used = {"weight"}, .unused = {}}, .says_group = true};
+  FileFields without{.file = "b.jsonl", .fields = {}, .says_group = true};
+  constexpr std::array<std::string_view, 2> kNames = {"group", "weight"};
+  const auto refusal = [&] { return refusal_of([&] { check_same_fields(std::array{with, without}, kNames); }); };
+  EXPECT_EQ(refusal(),
+            "b.jsonl: field \"weight\" is missing, but a.jsonl has it, expected all files to have it or none");
+  without.says_group = false;
+  EXPECT_THAT(refusal(), HasSubstr("b.jsonl: field \"group\" is missing, but a.jsonl has it"));
+  without = with;
+  EXPECT_EQ(refusal(), "accepted");
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ TEST(TablePairs, HaveMessagesAndMemberships) {
       R"("rejected":[{"role":"assistant"}],"tools":[{"name":"kettle"}],"group":"India","chosen_share":0.75})";
   const std::string second =
       R"({"prompt":[{"role":"user","content":"Rain?"}],"chosen":[{"role":"assistant","content":"No"}],)"
-      R"("rejected":[{"role":"assistant","content":"Yes"}],"group":{"India":0.5,"Asia":1.0}})";
+      R"("rejected":[{"role":"assistant","content":"Yes"}],"group":{"India":0.5,"Asia":1.0},"chosen_share":0.5})";
   EXPECT_THAT(lines("golden/tables/messages.parquet"), ElementsAre(first, second));
 }
 
@@ -57,7 +57,36 @@ TEST(TablePairs, OfASavedDataSetAreThoseOfAllItsFiles) {
   const std::vector<std::string> saved = lines("golden/tables/saved");
   ASSERT_EQ(saved.size(), 2u);
   EXPECT_THAT(saved[0], HasSubstr(R"("content":"Yes")"));
-  EXPECT_THAT(saved[1], HasSubstr(R"("group":{"India":0.5,"Asia":1.0})"));
+  EXPECT_THAT(saved[1], HasSubstr(R"("group":{"India":0.5,"Asia":1.0},"chosen_share":0.5})"));
+}
+
+// A row without a group once formed a group "all" beside the others; null is no value in Parquet and in Arrow.
+TEST(TablePairs, OfWhichOneIsWithoutAGroupAreRefused) {
+  for (const std::string name : {"golden/tables/gap.parquet", "golden/tables/gap"}) {
+    EXPECT_THAT(refusal(name), HasSubstr(": row 2: field \"group\" is missing, but not on "));
+    EXPECT_THAT(refusal(name), HasSubstr("row 1, expected all rows to have one or none"));
+  }
+}
+
+TEST(TablePairs, HaveIntegersAndTheNamesOfClassLabelsAsGroups) {
+  const auto groups = [](const fs::path& path, const std::string& column = "group") {
+    PreferenceReader reader(path, {.group_columns = {column}});
+    for (PreferencePair pair; reader.next(pair);) {
+    }
+    return reader.group_names();
+  };
+  EXPECT_THAT(groups("golden/tables/integers.parquet"), ElementsAre("1", "0"));
+  EXPECT_THAT(groups("golden/tables/labelled.parquet"), ElementsAre("Köln", "India"));
+  EXPECT_THAT(groups("golden/tables/labelled"), ElementsAre("Köln", "India"));
+  EXPECT_THAT(groups("golden/tables/labelled", "groups"), ElementsAre("Köln", "India"));
+  EXPECT_THAT(groups(kTexts, "urban"), ElementsAre("true", "false"));
+}
+
+TEST(TablePairs, NameTheColumnsThatAreNotUsed) {
+  PreferenceReader reader(kTexts, {.group_columns = {"country"}});
+  PreferencePair pair;
+  ASSERT_TRUE(reader.next(pair));
+  EXPECT_THAT(reader.fields().unused, ElementsAre("age", "urban", "photo"));
 }
 
 TEST(TablePairs, AreNamedByFileAndRow) {

@@ -38,6 +38,36 @@ TEST(RowFile, LeavesOutWhatIsNull) {
   EXPECT_EQ(all_rows(kStream, {"group", "chosen_share"}), "{\"group\":{\"India\":1.0},\"chosen_share\":0.75}\n");
 }
 
+// In place of the integers of a ClassLabel, whose names are beside the schema.
+TEST(RowFile, GivesTheNamesOfClassLabels) {
+  const std::string wanted =
+      "{\"group\":\"Köln\",\"groups\":[\"Köln\",\"India\"]}\n{\"group\":\"India\",\"groups\":[\"India\"]}\n";
+  EXPECT_EQ(all_rows("golden/tables/labelled.parquet", {"group", "groups"}), wanted);
+  EXPECT_EQ(all_rows("golden/tables/labelled/data-00000-of-00001.arrow", {"group", "groups"}), wanted);
+  EXPECT_EQ(all_rows("golden/tables/integers.parquet", {"group"}), "{\"group\":1}\n{\"group\":0}\n");
+}
+
+TEST(RowFile, FindsTheNamesBesideAFileThatDoesNotHaveThem) {
+  const TempFolder folder;
+  const std::filesystem::path file = folder.write("a.parquet", read_file("golden/tables/integers.parquet"));
+  folder.write("dataset_info.json", read_file("golden/tables/labelled/dataset_info.json"));
+  EXPECT_EQ(all_rows(file, {"group"}), "{\"group\":\"Köln\"}\n{\"group\":\"India\"}\n");
+  folder.write("dataset_info.json", R"({"features": {"group": {"names": ["one"], "_type": "ClassLabel"}}})");
+  EXPECT_EQ(refusal(file, {"group"}),
+            file.string() + ": row 1: column \"group\" has the class label 1, expected one of its 1 names, from 0");
+  for (const std::string other : {"", "{", "[]", R"({"features": {"group": {"_type": "ClassLabel"}}})",
+                                  R"({"features": {"group": {"names": [1], "_type": "ClassLabel"}}})"}) {
+    folder.write("dataset_info.json", other);
+    EXPECT_EQ(all_rows(file, {"group"}), "{\"group\":1}\n{\"group\":0}\n") << other;
+  }
+}
+
+TEST(RowFile, SaysWhichColumnsAreNotRead) {
+  const std::vector<std::string> wanted = {"prompt", "chosen"};
+  EXPECT_THAT(RowFile::open(kTexts, {.required = wanted, .optional = {}}).unread_columns(),
+              testing::ElementsAre("rejected", "country", "age", "urban", "photo"));
+}
+
 TEST(RowFile, RefusesATypeWithoutAJson) {
   EXPECT_EQ(refusal(kTexts, {"photo"}), kTexts +
                                             ": has a column \"photo\" of type Binary, expected text, numbers, true "

@@ -18,7 +18,7 @@ MESSAGES = [
      "group": {"India": 1.0, "Asia": None}, "chosen_share": 0.75, "tools": '[{"name":"kettle"}]'},
     {"chosen": [{"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "No"}],
      "rejected": [{"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "Yes"}],
-     "group": {"India": 0.5, "Asia": 1.0}, "chosen_share": None, "tools": None},
+     "group": {"India": 0.5, "Asia": 1.0}, "chosen_share": 0.5, "tools": None},
 ]
 
 texts = pa.Table.from_pylist(TEXTS)
@@ -31,3 +31,21 @@ schema = pa.schema([("chosen", message), ("rejected", message), ("group", pa.map
 rows = [{**row, "group": [(name, share) for name, share in row["group"].items()]} for row in MESSAGES]
 pq.write_table(pa.Table.from_pylist(rows, schema=schema), HERE / "messages.parquet", compression="zstd")
 datasets.Dataset.from_list(MESSAGES).save_to_disk(HERE / "saved", num_shards=2)
+
+# Class labels: integers whose names are beside the schema, of a column and of the items of lists.
+label = datasets.ClassLabel(names=["India", "Köln"])
+features = datasets.Features({"prompt": datasets.Value("string"), "chosen": datasets.Value("string"),
+                              "rejected": datasets.Value("string"), "group": label,
+                              "groups": datasets.List(label)})
+LABELLED = [{"prompt": "p", "chosen": "c", "rejected": "r", "group": 1, "groups": [1, 0]},
+            {"prompt": "p", "chosen": "c", "rejected": "r", "group": 0, "groups": [0]}]
+labelled = datasets.Dataset.from_list(LABELLED, features=features)
+labelled.to_parquet(HERE / "labelled.parquet")
+labelled.save_to_disk(HERE / "labelled")
+# The same integers with nothing beside the schema.
+pq.write_table(pa.Table.from_pylist(LABELLED), HERE / "integers.parquet")
+
+# A row without a group beside one with a group.
+GAP = [{"prompt": "p", "chosen": "c", "rejected": "r", "group": group} for group in ("A", None)]
+pq.write_table(pa.Table.from_pylist(GAP), HERE / "gap.parquet")
+datasets.Dataset.from_list(GAP).save_to_disk(HERE / "gap")
