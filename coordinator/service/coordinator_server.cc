@@ -54,7 +54,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   const Surroundings world{
       .clock = clock, .entropy = entropy, .store = store_, .metrics = metrics_, .launcher = *launcher_};
   ControllerSettings controller = settings.controller;
-  const bool is_local = !settings.hostfile && settings.allocation == Allocation::kIgnored;
+  const bool is_local = settings.controller.supervisor.hosts.empty() && settings.allocation == Allocation::kIgnored;
   controller.outputs = {.ranks_run = is_local ? RanksRun::kOnThisMachine : RanksRun::kElsewhere,
                         .state = settings.state};
   controller_ = std::make_unique<JobController>(controller, world);
