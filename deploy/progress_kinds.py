@@ -101,6 +101,9 @@ class Pip(Kind):
         files = [file for file in files_below(self.folder, "") if unpacking != file.endswith(".whl")]
         # pip moves what it has unpacked away at the end.
         self.progress.done = max(self.progress.done, sum(size_of(file) for file in files))
+        if self.progress.total == 0:  # wheels that are not in the folder, such as local ones
+            self.progress.count = f"{self.progress.done / 1e6:.0f} MB" if self.progress.phase else ""
+            return
         # What is wanted is known about; what is there counts.
         self.progress.total = max(self.progress.total, self.progress.done)
         self.progress.count = f"{self.progress.done / 1e6:.0f} of {self.progress.total / 1e6:.0f} MB"
