@@ -12,7 +12,7 @@ test:
 	tests/run
 
 bench:
-	deploy/bootstrap
+	deploy/bootstrap --bench
 	deploy/build equipoise equipoise-coordinator equipoise-worker equipoise_bench equipoise_layouts_bench
 	cd tests && ../build/release/bin/equipoise_bench
 	build/release/bin/equipoise_layouts_bench
@@ -21,12 +21,12 @@ bench:
 # Options of `equipoise reproduce bandits`: make reproduce REPRODUCE="--features flipped --seeds 50"
 reproduce:
 	deploy/bootstrap
-	deploy/build equipoise
+	deploy/build --programs equipoise
 	build/release/bin/equipoise reproduce bandits --output build/reproduce $(REPRODUCE)
 
 build:
 	deploy/bootstrap
-	deploy/build
+	deploy/build --programs
 
 clean:
 	rm -rf build demo
