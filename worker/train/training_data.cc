@@ -11,6 +11,7 @@
 #include "common/config/data_files.h"
 #include "common/config/group_settings.h"
 #include "common/dataset/file_mixture.h"
+#include "common/dataset/preference_reader.h"
 #include "worker/data/dataset_loader.h"
 #include "worker/objective/label_floor.h"
 
@@ -65,6 +66,18 @@ ReadFiles read(DatasetLoader& loader, const std::vector<DataFile>& files, std::v
   }
   for (auto& count_K : read.count_FK) count_K.resize(read.data.group_names.size());
   return read;
+}
+
+// What could say the groups of a file whose pairs all have the same.
+std::string group_hint(const DataFile& file) {
+  constexpr int kRows = 1000;  // enough to meet every field
+  PreferenceReader reader(file.path, {.rejected = Rejected::kOptional});
+  PreferencePair pair;
+  for (int row = 0; row < kRows && reader.next(pair); ++row) continue;
+  std::string columns;
+  for (const std::string& name : reader.fields().unused) columns += (columns.empty() ? "" : ", ") + quoted_text(name);
+  const std::string others = columns.empty() ? "" : " (other fields of the data: " + columns + ")";
+  return "name the columns that say a pair's group in data.group_columns" + others + ", or train with robust.mode none";
 }
 
 std::optional<FileMixture> mixture_of(const std::vector<DataFile>& files, const ReadFiles& read, int max_length) {
@@ -158,9 +171,9 @@ TrainingData load_training_data(const JobConfig& config, int threads) {
   const auto files = training_files(config.data);
   ReadFiles train = read(loader, files, {});
   check_groups_have_pairs(train, config.data.max_length);
-  check_several_groups(config.robust.settings.mode, train.data.group_names,
-                       "give each pair its group (field `group`, "
-                       "or data.group_columns), or train with robust.mode none");
+  if (train.data.group_names.size() == 1) {
+    check_several_groups(config.robust.settings.mode, train.data.group_names, group_hint(files.front()));
+  }
   const auto mixture = mixture_of(files, train, config.data.max_length);
   data.train = std::move(train.data);
   data.train_files = std::move(train.readings);
