@@ -91,7 +91,7 @@ TEST(SamplingConfig, StaysAPermutationWhereTheJobSaysWhatABatchIs) {
             Sampling::kPermutation);
   EXPECT_EQ(with([](auto& job) {
               for (const char* path : {"/data/a.jsonl", "/data/b.jsonl"}) {
-                v1::DataFile& file = *job.mutable_data()->add_train_files();
+                auto& file = *job.mutable_data()->add_train_files();
                 file.set_path(path);
                 file.set_weight(1);
               }
