@@ -273,7 +273,8 @@ void GroupWeights::restore(std::vector<double> log_alpha_K, std::vector<double> 
     refuse("the recorded weights are of " + std::to_string(log_alpha_K.size()) + " groups, expected " +
            std::to_string(log_alpha_K_.size()));
   }
-  if (group_loss_K.empty()) group_loss_K.assign(group_loss_K_.size(), std::numeric_limits<double>::quiet_NaN());
+  if (group_loss_K.empty() && has_control_variate())
+    group_loss_K.assign(group_loss_K_.size(), std::numeric_limits<double>::quiet_NaN());
   if (group_loss_K.size() != group_loss_K_.size()) {
     refuse("the recorded losses are of " + std::to_string(group_loss_K.size()) + " groups, expected " +
            std::to_string(group_loss_K_.size()));

@@ -92,6 +92,10 @@ TEST(GradientCoefficients, AreWeightTimesScaleOrOneOverTheBatch) {
   EXPECT_EQ(coefficient, (std::vector<double>{1.0 / 8, 1.0 / 8}));
   robust.mode = RobustMode::kGroupRobust;
   gradient_coefficients(robust, sums, count_K, 50, weight, coefficient);
+  // Unbiased: N / N_g / |B|, where the groups' shares of the batch are not those of the data.
+  EXPECT_EQ(coefficient, (std::vector<double>{0.25 * (50.0 / 20 / 8), 0.75 * (50.0 / 30 / 8)}));
+  robust.estimator = Estimator::kBatchMean;
+  gradient_coefficients(robust, sums, count_K, 50, weight, coefficient);
   EXPECT_EQ(coefficient, (std::vector<double>{0.25 / 2, 0.75 / 6}));
   robust.estimator = Estimator::kBatchSum;
   gradient_coefficients(robust, sums, count_K, 50, weight, coefficient);

@@ -15,6 +15,7 @@ constexpr double kRounding = 1e-14;  // a few operations in float64 on numbers u
 RobustSettings above(std::vector<double> baseline_K) {
   RobustSettings settings;
   settings.mode = RobustMode::kGroupRobust;
+  settings.estimator = Estimator::kBatchMean;
   settings.step_size = 0.5;
   settings.baseline_K = std::move(baseline_K);
   return settings;

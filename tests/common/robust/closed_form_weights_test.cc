@@ -193,6 +193,7 @@ TEST(ClosedFormWeights, RestoreRefusesWhatIsNoRecordAndChangesNothing) {
   EXPECT_EQ(weights.group_loss_K(), group_loss_K);
   RobustSettings simplex;
   simplex.mode = RobustMode::kGroupRobust;
+  simplex.estimator = Estimator::kBatchMean;
   EXPECT_THROW(GroupWeights(simplex, {1, 1}, 2).restore(log_alpha_K, group_loss_K), std::invalid_argument);
 }
 

@@ -27,11 +27,12 @@ class JobDeskTest : public ControllerFixture {
 };
 
 TEST_F(JobDeskTest, ANewJobIsQueuedUnderAnIdOfItsName) {
-  const auto job = people().create(create_request(spec_));
+  const auto request = create_request(spec_);
+  const auto job = people().create(request);
   EXPECT_THAT(job.id(), MatchesRegex("survey-[0-9a-f]+"));
   EXPECT_EQ(job.state(), v1::JOB_STATE_QUEUED);
   EXPECT_EQ(job.revision(), 1);
-  EXPECT_EQ(job.spec().SerializeAsString(), spec_.SerializeAsString());
+  EXPECT_EQ(job.spec().SerializeAsString(), request.spec().SerializeAsString());
 }
 
 TEST_F(JobDeskTest, ARepeatedRequestIdGetsTheFirstAnswerEvenAfterARestart) {

@@ -75,6 +75,7 @@ TEST(PlanMaker, AMixtureOfFilesHasAsManyStepsAsEverAndFullBatches) {
   JobConfig job;
   job.data.train_files = {{.path = "a", .weight = 1}, {.path = "b", .weight = 3}};
   job.training.epochs = 2;
+  job.training.sampling = Sampling::kPermutation;
   const ShardPlan plan = make_shard_plan(job, {.num_pairs = 100}, 2);
   EXPECT_TRUE(plan.mixed);
   EXPECT_FALSE(plan.stratified);

@@ -12,8 +12,10 @@ v1::JobSpec two_group_spec(v1::LaunchMode mode, int workers) {
   spec.mutable_data()->set_train("/data/train.jsonl");
   spec.mutable_robust()->set_mode(v1::ROBUST_MODE_GROUP_ROBUST);
   spec.mutable_robust()->set_step_size(0.5);
+  spec.mutable_robust()->set_estimator(v1::ESTIMATOR_BATCH_MEAN);  // whose steps are those of the formulas in tests
   spec.mutable_training()->set_max_steps(10);
   spec.mutable_training()->set_global_batch_size(4);
+  spec.mutable_training()->set_sampling(v1::SAMPLING_PERMUTATION);
   spec.mutable_launch()->set_mode(mode);
   spec.mutable_launch()->set_workers(workers);
   spec.set_output((std::filesystem::temp_directory_path() / "equipoise-test-output").string());

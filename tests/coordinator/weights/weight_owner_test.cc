@@ -20,6 +20,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 RobustSettings settings_of(RobustMode mode) {
   RobustSettings settings;
   settings.mode = mode;
+  settings.estimator = Estimator::kBatchMean;
   settings.step_size = 0.5;
   return settings;
 }
