@@ -146,8 +146,12 @@ double largest_alpha_difference(const Trajectory& a, const Trajectory& b) {
   return largest;
 }
 
-const RobustSettings kGroupRobust{
-    .mode = RobustMode::kGroupRobust, .step_size = 0.1, .importance_weight_K = {}, .baseline_K = {}};
+const RobustSettings kGroupRobust{.mode = RobustMode::kGroupRobust,
+                                  .estimator = Estimator::kBatchMean,
+                                  .step_size = 0.1,
+                                  .importance_weight_K = {},
+                                  .baseline_K = {},
+                                  .counted_K = {}};
 
 // Tolerances from golden/lm: the noise of another valid kernel, see tests/golden/README.md.
 void expect_golden(const Trajectory& ours, const std::string& name) {
