@@ -51,10 +51,10 @@ void check_several_groups(RobustMode mode, const std::vector<std::string>& group
                               ", expected two or more; " + hint);
 }
 
-Sampling sampling_for(const TrainingConfig& training, std::size_t num_groups) {
+Sampling sampling_for(const TrainingConfig& training, std::size_t num_groups, std::int64_t num_pairs) {
   if (training.sampling != Sampling::kAutomatic) return training.sampling;
-  return training.global_batch_size >= static_cast<std::int64_t>(num_groups) ? Sampling::kStratified
-                                                                             : Sampling::kPermutation;
+  const bool has_places = training.global_batch_size >= static_cast<std::int64_t>(num_groups);
+  return has_places && training.global_batch_size < num_pairs ? Sampling::kStratified : Sampling::kPermutation;
 }
 
 double population_size(std::span<const double> given_K, std::span<const double> counted_K, double num_pairs) {

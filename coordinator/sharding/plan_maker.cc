@@ -41,15 +41,16 @@ std::int64_t planned_steps(const TrainingConfig& training, DatasetSize dataset) 
 }
 
 ShardPlan make_shard_plan(const JobConfig& job, DatasetSize dataset, int world_size) {
-  return ShardPlan{.seed = job.training.seed,
-                   .shuffle = job.data.shuffle,
-                   .num_pairs = dataset.num_pairs,
-                   .global_batch_size = global_batch_size(job.training, dataset),
-                   .world_size = world_size,
-                   .stratified = sampling_for(job.training, dataset.num_groups) == Sampling::kStratified,
-                   .mixed = is_mixture(job.data),
-                   .first_step = 0,
-                   .end_step = planned_steps(job.training, dataset)};
+  return ShardPlan{
+      .seed = job.training.seed,
+      .shuffle = job.data.shuffle,
+      .num_pairs = dataset.num_pairs,
+      .global_batch_size = global_batch_size(job.training, dataset),
+      .world_size = world_size,
+      .stratified = sampling_for(job.training, dataset.num_groups, dataset.num_pairs) == Sampling::kStratified,
+      .mixed = is_mixture(job.data),
+      .first_step = 0,
+      .end_step = planned_steps(job.training, dataset)};
 }
 
 std::int64_t pairs_done(const ShardPlan& plan, std::int64_t step) {

@@ -106,7 +106,7 @@ class Surroundings(programs.ProgramTest):
         job = self.write_job("run")
         self.succeed("equipoise", "train", job, "--quiet", TMPDIR=str(self.temporary))
         self.assert_nothing_is_left()
-        self.refused("equipoise", "train", job, "--overwrite", "--set", "training.global_batch_size=1000000",
+        self.refused("equipoise", "train", job, "--overwrite", "--set", "data.max_length=1",
                      TMPDIR=str(self.temporary))
         self.assert_nothing_is_left()
         job = self.write_job("long", training={"max_steps": 1000000, "global_batch_size": 16})

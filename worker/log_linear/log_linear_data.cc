@@ -95,7 +95,8 @@ LogLinearData load_log_linear_data(const JobConfig& config) {
                        "give policy.log_linear.reward a row for each group, or train with robust.mode none");
   replace_counts(config.data.group_counts, data);
   data.num_pairs = population_size(data.pair_count_K, data.counted_K, static_cast<double>(data.train.pairs()));
-  if (sampling_for(config.training, data.group_names.size()) == Sampling::kStratified) {
+  if (sampling_for(config.training, data.group_names.size(), static_cast<std::int64_t>(data.train.pairs())) ==
+      Sampling::kStratified) {
     data.strata = make_strata(data.train.group_N, data.group_names, config.training.group_shares);
   }
   return data;

@@ -184,7 +184,8 @@ TrainingData load_training_data(const JobConfig& config, int threads) {
   data.digest = digest_of(data.train, mixture);
   data.train_floor_K = label_floors(data.train, config, mixture);
   if (mixture) data.strata = mixture->strata();
-  if (sampling_for(config.training, data.train.group_names.size()) == Sampling::kStratified) {
+  if (sampling_for(config.training, data.num_groups(), static_cast<std::int64_t>(data.train.size())) ==
+      Sampling::kStratified) {
     data.strata = strata_of(data.train, config.training.group_shares);
   }
   load_validation(loader, config, data);

@@ -66,7 +66,7 @@ Sampling sampling_of(const std::function<void(v1::JobSpec&)>& change, std::size_
   spec.mutable_robust()->set_mode(v1::ROBUST_MODE_GROUP_ROBUST);
   spec.mutable_training()->set_global_batch_size(8);
   change(spec);
-  return sampling_for(make_job_config(spec).training, num_groups);
+  return sampling_for(make_job_config(spec).training, num_groups, 100);
 }
 
 TEST(SamplingConfig, IsStratifiedByItselfWhereABatchHasAPlaceForEveryGroupOfAGroupRobustJob) {
@@ -74,6 +74,13 @@ TEST(SamplingConfig, IsStratifiedByItselfWhereABatchHasAPlaceForEveryGroupOfAGro
   EXPECT_EQ(sampling_of(as_it_is, 2), Sampling::kStratified);
   EXPECT_EQ(sampling_of(as_it_is, 8), Sampling::kStratified);
   EXPECT_EQ(sampling_of(as_it_is, 9), Sampling::kPermutation);
+}
+
+TEST(SamplingConfig, StaysAPermutationWhereABatchIsAllOfTheData) {
+  JobConfig config;
+  config.training.global_batch_size = 100;
+  EXPECT_EQ(sampling_for(config.training, 2, 101), Sampling::kStratified);
+  EXPECT_EQ(sampling_for(config.training, 2, 100), Sampling::kPermutation);
 }
 
 TEST(SamplingConfig, StaysAPermutationWhereTheJobSaysWhatABatchIs) {
