@@ -71,10 +71,10 @@ TEST_F(RunOutputTest, ADeletedFolderOrFileIsFound) {
   put("out/metrics.jsonl", "");
   output->watch("metrics.jsonl");
   output->check_now();
+  put("out/other", "");  // before the removal, or it may get the number of the file that is gone
   fs::remove(temp_ / "out/metrics.jsonl");
   EXPECT_THAT([&] { output->check_now(); },
               ThrowsMessage<std::runtime_error>(HasSubstr("out: metrics.jsonl was deleted during the run")));
-  put("out/other", "");
   fs::rename(temp_ / "out/other", temp_ / "out/metrics.jsonl");
   EXPECT_THAT([&] { output->check_now(); },
               ThrowsMessage<std::runtime_error>(HasSubstr("metrics.jsonl was replaced during the run")));
