@@ -3,13 +3,19 @@ SURVEY ?=
 SHORT ?=
 REPRODUCE ?=
 
-.PHONY: demo test bench reproduce build clean
+.PHONY: demo test test-hosts bench reproduce build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
 
 test:
 	tests/run
+
+# Jobs over three hosts, which are network namespaces of this machine: needs root.
+test-hosts:
+	deploy/bootstrap --tests
+	deploy/build --programs
+	python3 tests/integration/hosts_test.py -v
 
 bench:
 	deploy/bootstrap --bench
