@@ -193,7 +193,7 @@ class Evaluate(programs.ProgramTest):
     def test_bad_input_is_one_line_and_leaves_the_output_alone(self):
         self.golden("gemma")
         text = (self.folder / "data.jsonl").read_text()
-        (self.folder / "data.jsonl").write_text(text + '{"prompt": "Why?", "chosen": "A"}\n')
+        (self.folder / "data.jsonl").write_text(text + '{"prompt": "Why?", "chosen": "A", "group": "Nigeria"}\n')
         message = self.refused(*self.arguments("--np", 2))
         self.assertIn("data.jsonl:17:", message)
         self.assertIn('"rejected"', message)
