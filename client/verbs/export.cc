@@ -61,6 +61,10 @@ fs::path checked_output(const std::string& flag) {
   if (fs::exists(fs::symlink_status(output))) {
     throw std::invalid_argument("--output: " + output.string() + " exists: choose a folder that does not");
   }
+  if (!fs::is_directory(output.parent_path())) {
+    throw std::invalid_argument("--output: " + output.parent_path().string() + " is no folder: make it, or choose " +
+                                "another one");
+  }
   return output;
 }
 

@@ -75,7 +75,7 @@ class LogLinearSampling(SamplingTest):
     def test_group_counts_are_sizes_in_a_population(self):
         """dataset_scaled divides by a group's share of the population, on the ranks and in the coordinator alike."""
         path = self.job({"mode": "group_robust", "step_size": self.STEP_SIZE, "estimator": "dataset_scaled",
-                         "weight_sync": "speculative"}, {"max_steps": 40})
+                         "weight_sync": "speculative"}, {"max_steps": 40, "sampling": "permutation"})
         job = json.loads(path.read_text())
         job["data"]["group_counts"] = {"0": 3000, "1": 1000}
         path.write_text(json.dumps(job))
