@@ -55,12 +55,13 @@ class EqualLosses(EstimatorTest):
 
     def test_batch_mean_takes_the_weight_of_the_rare_group_and_says_so_at_the_start(self):
         job = self.job(1, {"estimator": "batch_mean"}, {"sampling": "permutation"})
-        result = programs.run("equipoise", "train", job, "--overwrite")
-        self.assertEqual(result.returncode, 0, result.stderr)
+        with programs.Coordinator(self.folder / "state") as coordinator:
+            self.succeed("equipoise", "submit", job, "--coordinator", coordinator.address, "--watch", "--overwrite")
+            logs = [path.read_text() for path in (self.folder / "state/logs").rglob("*") if path.is_file()]
         lines = [line for line in programs.read_lines(self.folder / "out/metrics.jsonl") if "split" not in line]
         self.assertLess(lines[-1]["group_weight"]["1"], 0.01)
-        said = [line for line in (result.stdout + result.stderr).splitlines() if "batches will lack" in line]
-        self.assertEqual(len(said), 1, result.stdout + result.stderr)
+        said = [line for line in "\n".join(logs).splitlines() if "batches will lack" in line]
+        self.assertEqual(len(said), 1, logs)
         # 8 of 400 places, 20 members: C(380, 8) / C(400, 8).
         self.assertIn('"1" (66', said[0])
         self.assertIn("robust.estimator unbiased", said[0])
