@@ -198,7 +198,7 @@ class AmbiguitySets(programs.ProgramTest):
                 steps, _ = self.train(
                     robust,
                     data={"train": "train.jsonl", "validation": "train.jsonl", "group_counts": population},
-                    training={"max_steps": 100, "global_batch_size": 5, "seed": 3})
+                    training={"max_steps": 100, "global_batch_size": 5, "seed": 3, "sampling": "permutation"})
                 self.assertGreater(sum("2" not in line["group_loss"] for line in steps), 50)
                 self.assertTrue(any("2" in line["group_loss"] for line in steps))
                 self.assertTrue(any("1" not in line["group_loss"] for line in steps))

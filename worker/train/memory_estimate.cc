@@ -98,7 +98,9 @@ MemoryEstimate estimate_memory(const JobConfig& config, const DecoderConfig& mod
                                const std::optional<LoraSettings>& adapter, int world_size) {
   const torch::Dtype dtype = torch_dtype(config.model.dtype), wide = wide_type(dtype);
   const std::vector<ParameterShape> trained =
-      adapter ? adapter_layout(adapted_projections(model, *adapter, {"target_modules", "target_modules"}), *adapter)
+      adapter ? adapter_layout(
+                    adapted_projections(model, *adapter, {"model.lora.target_modules", "model.lora.target_pattern"}),
+                    *adapter)
               : parameter_layout(model);
   MemoryEstimate estimate{.weights = weight_bytes(config.model, model)};
   for (const ParameterShape& parameter : trained) {
