@@ -127,9 +127,9 @@ class ReferenceCache(programs.ProgramTest):
         self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
         for part in ("model.reference is absent", "by the policy and", str(self.cache)):
             self.assertIn(part, result.stderr)
-        # Nothing of a run: at most the logs of its failure.
-        left = [path.name for path in (self.folder / "forged").glob("*")]
-        self.assertIn(left, ([], ["failure"]), log)
+        # Nothing of a run: at most the logs of its failure, and the lock of a rank that mpirun ended.
+        left = {path.name for path in (self.folder / "forged").glob("*")}
+        self.assertLessEqual(left, {"failure", ".equipoise-lock"}, log)
         # As the message says: without the cache it runs.
         self.train("again", model={"path": "model", "reference_cache": False})
 
