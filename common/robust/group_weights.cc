@@ -86,6 +86,28 @@ void check_recorded(std::span<const double> log_alpha_K, std::span<const double>
 // Far beyond any loss, yet finite and so that sums and differences of two are.
 double saturated(double value) { return std::clamp(value, kLowestLogWeight, -kLowestLogWeight); }
 
+double mean_loss(const GroupSums& sums, std::size_t i) { return saturated(sums.loss_sum[i] / sums.pair_count[i]); }
+
+// N_g and N of what batches are drawn from.
+struct BatchSizes {
+  std::span<const double> pair_count_K;
+  double num_pairs;
+};
+
+BatchSizes batch_sizes(const RobustSettings& settings, std::span<const double> group_pair_count_K, double num_pairs) {
+  if (settings.counted_K.empty()) return {group_pair_count_K, num_pairs};
+  return {settings.counted_K, settings.counted_pairs};
+}
+
+// From the control variates in loss_K to the estimates, k_g + r_g (S_g / n_g - k_g): the mean itself where r_g is 1.
+void add_batch(const GroupSums& sums, const BatchSizes& sizes, std::span<double> loss_K) {
+  for (std::size_t i = 0; i < sums.group.size(); ++i) {
+    double& loss = loss_K[sums.group[i]];
+    const double mean = mean_loss(sums, i), ratio = share_ratio(sums, i, sizes.pair_count_K, sizes.num_pairs);
+    loss = ratio == 1 ? mean : saturated(loss + saturated(ratio) * (mean - loss));
+  }
+}
+
 std::vector<double> initial_log_alpha(const RobustSettings& settings, std::span<const double> group_pair_count_K) {
   std::vector<double> log_alpha_K(group_pair_count_K.size(), 0.0);
   for (std::size_t g = 0; g < log_alpha_K.size(); ++g) {
@@ -159,7 +181,7 @@ inline double GroupWeights::rise(const GroupSums& sums, std::size_t i) const {
   if (factor == 0) return 0;
   const std::uint32_t group = sums.group[i];
   if (settings_.estimator == Estimator::kBatchMean) {
-    const double mean = saturated(sums.loss_sum[i] / sums.pair_count[i]);
+    const double mean = mean_loss(sums, i);
     return saturated(factor * adjusted_loss(saturated(mean - baseline(group)), group));
   }
   // The baseline is one of each pair's loss, so that dataset_scaled stays unbiased.
@@ -189,35 +211,27 @@ std::vector<double> GroupWeights::estimated_loss_K(const GroupSums& sums) const 
   std::vector<double> loss_K(group_loss_K_.size());
   if (sums.group.empty()) return loss_K;
   write_controls(sums, loss_K);
-  const bool is_sample = !settings_.counted_K.empty();
-  const std::vector<double>& counted_K = is_sample ? settings_.counted_K : group_pair_count_K_;
-  const double counted_pairs = is_sample ? settings_.counted_pairs : num_pairs_;
-  for (std::size_t i = 0; i < sums.group.size(); ++i) {
-    double& loss = loss_K[sums.group[i]];
-    const double mean = saturated(sums.loss_sum[i] / sums.pair_count[i]);
-    const double ratio = share_ratio(sums, i, counted_K, counted_pairs);
-    loss = ratio == 1 ? mean : saturated(loss + saturated(ratio) * (mean - loss));
-  }
+  add_batch(sums, batch_sizes(settings_, group_pair_count_K_, num_pairs_), loss_K);
   return loss_K;
 }
 
 void GroupWeights::ascend_all(const GroupSums& sums) {
   if (sums.group.empty()) return;
   constexpr double kPairsOfMean = 16;
-  const std::vector<double> loss_K = estimated_loss_K(sums);
+  std::vector<double> control_K(group_loss_K_.size());
+  write_controls(sums, control_K);
+  std::vector<double> loss_K = control_K;
+  add_batch(sums, batch_sizes(settings_, group_pair_count_K_, num_pairs_), loss_K);
   const double factor = settings_.step_size * settings_.trade_off;
   if (factor != 0) {  // 0 times an infinite loss would be no number
     for (std::size_t g = 0; g < loss_K.size(); ++g)
       log_alpha_K_[g] += saturated(factor * adjusted_loss(saturated(loss_K[g] - baseline(g)), g));
     normalize_log_simplex(log_alpha_K_);
   }
-  std::vector<double> control_K(loss_K.size());
-  write_controls(sums, control_K);
   for (std::size_t i = 0; i < sums.group.size(); ++i) {
-    const double mean = saturated(sums.loss_sum[i] / sums.pair_count[i]);
     const double control = control_K[sums.group[i]];
     group_loss_K_[sums.group[i]] =
-        control + (mean - control) * (sums.pair_count[i] / (sums.pair_count[i] + kPairsOfMean));
+        control + (mean_loss(sums, i) - control) * (sums.pair_count[i] / (sums.pair_count[i] + kPairsOfMean));
   }
 }
 
@@ -225,7 +239,7 @@ void GroupWeights::take_worst(const GroupSums& sums) {
   if (sums.group.empty()) return;  // perhaps no group at all is known yet
   std::vector<double> newest_K = group_loss_K_;
   for (std::size_t i = 0; i < sums.group.size(); ++i) {
-    newest_K[sums.group[i]] = saturated(sums.loss_sum[i] / sums.pair_count[i]);
+    newest_K[sums.group[i]] = mean_loss(sums, i);
   }
   std::vector<double> loss_K = newest_K;
   for (std::size_t g = 0; g < loss_K.size(); ++g) loss_K[g] = saturated(loss_K[g] - baseline(g));

@@ -71,7 +71,10 @@ ReadFiles read(DatasetLoader& loader, const std::vector<DataFile>& files, std::v
 // What could say the groups of a file whose pairs all have the same.
 std::string group_hint(const DataFile& file) {
   constexpr int kRows = 1000;  // enough to meet every field
-  PreferenceReader reader(file.path, {.rejected = Rejected::kOptional});
+  GroupSource source = group_source(file);
+  PreferenceReader reader(file.path, {.rejected = Rejected::kOptional,
+                                      .group_columns = std::move(source.columns),
+                                      .group = std::move(source.constant)});
   PreferencePair pair;
   for (int row = 0; row < kRows && reader.next(pair); ++row) continue;
   std::string columns;
@@ -171,8 +174,9 @@ TrainingData load_training_data(const JobConfig& config, int threads) {
   const auto files = training_files(config.data);
   ReadFiles train = read(loader, files, {});
   check_groups_have_pairs(train, config.data.max_length);
-  if (train.data.group_names.size() == 1) {
-    check_several_groups(config.robust.settings.mode, train.data.group_names, group_hint(files.front()));
+  const RobustMode mode = config.robust.settings.mode;
+  if (mode != RobustMode::kNone && train.data.group_names.size() == 1) {
+    check_several_groups(mode, train.data.group_names, group_hint(files.front()));
   }
   const auto mixture = mixture_of(files, train, config.data.max_length);
   data.train = std::move(train.data);
