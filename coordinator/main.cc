@@ -63,6 +63,11 @@ int serve(const Options& options, const sigset_t& stop_signals) {
   if (options.announce) announce(*options.announce, server);
   spdlog::info("serving on {}, metrics on {}, state in {}", server.address(),
                server.metrics_address().empty() ? "nothing" : server.metrics_address(), options.server.state.string());
+  if (const auto allocation = allocation_text()) {
+    spdlog::info("inside of {}: {}", *allocation,
+                 options.server.allocation == Allocation::kUsed ? "ranks are launched on its nodes"
+                                                                : "not used for ranks; --allocation uses its nodes");
+  }
   int signal = 0;
   sigwait(&stop_signals, &signal);
   spdlog::info("{}: stopping", signal == SIGINT ? "SIGINT" : "SIGTERM");

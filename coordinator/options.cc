@@ -14,6 +14,7 @@ struct Texts {
   std::string announce, mpirun = "mpirun", worker, hostfile, advertise;
   std::string log_level = "info";
   int max_running_jobs = 1;
+  bool allocation = false;
   bool insecure = false;
   bool exit_with_parent = false;
 };
@@ -29,6 +30,10 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--mpirun", texts.mpirun, "Program that launches the ranks")->capture_default_str();
   app.add_option("--worker", texts.worker, "Program of a rank; default: equipoise-worker beside this program");
   app.add_option("--hostfile", texts.hostfile, "mpirun's list of hosts; default: this machine only");
+  app.add_flag(
+      "--allocation", texts.allocation,
+      "Launch ranks on all nodes of the Slurm, PBS, LSF or Grid Engine job that this program runs in; default: "
+      "such a job counts for nothing");
   app.add_option("--advertise", texts.advertise, "Host name under which ranks on other machines reach this one");
   app.add_option("--max-running-jobs", texts.max_running_jobs, "Jobs launched at the same time; others stay QUEUED")
       ->check(CLI::Range(1, 1000))
@@ -56,6 +61,15 @@ ListenAddress listen_address(const std::string& flag, const std::string& text, c
   return address;
 }
 
+Allocation checked_allocation(bool is_wanted) {
+  if (is_wanted && !allocation_text()) {
+    throw std::invalid_argument(
+        "--allocation: this program runs in no job of a batch system, expected one of Slurm, PBS, LSF or Grid Engine "
+        "(SLURM_JOB_ID, PBS_JOBID, LSB_JOBID or PE_HOSTFILE is set there)");
+  }
+  return is_wanted ? Allocation::kUsed : Allocation::kIgnored;
+}
+
 Options options_of(const Texts& texts) {
   Options options;
   options.server.listen = listen_address("--listen", texts.listen, texts);
@@ -67,6 +81,7 @@ Options options_of(const Texts& texts) {
                                                                       : existing_file("--mpirun", texts.mpirun);
   options.server.worker = texts.worker.empty() ? worker_beside_us() : existing_file("--worker", texts.worker);
   if (!texts.hostfile.empty()) options.server.hostfile = existing_file("--hostfile", texts.hostfile);
+  options.server.allocation = checked_allocation(texts.allocation);
   if (!texts.advertise.empty()) options.server.advertise = texts.advertise;
   options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
   if (!texts.announce.empty()) options.announce = texts.announce;

@@ -10,6 +10,7 @@
 #include "client/connection/watched_program.h"
 #include "client/exit_code.h"
 #include "common/base/error.h"
+#include "common/process/batch_system.h"
 #include "common/process/program_log.h"
 
 namespace equipoise {
@@ -23,12 +24,14 @@ ProgramStart mpirun_of(const EvaluationRanks& ranks) {
   std::vector<std::string> command = {"mpirun"};
   if (::geteuid() == 0) command.emplace_back("--allow-run-as-root");
   command.insert(command.end(), {"--bind-to", "none", "--oversubscribe", "-np", std::to_string(ranks.workers)});
+  command.insert(command.end(), {"--mca", "orte_default_hostfile", "none"});  // this machine, whatever is installed
   command.insert(command.end(),
                  {ranks.worker.string(), "evaluate", "--request", (ranks.folder / "request.yaml").string(), "--pairs",
                   ranks.pairs.string(), "--summary", (ranks.folder / "summary.json").string(), "--progress",
                   (ranks.folder / "progress.json").string()});
   return {.command = std::move(command),
           .environment = {},
+          .removed = variables_hidden_from_mpirun(Allocation::kIgnored),
           .stdout_file = ranks.folder / "stdout.log",
           .stderr_file = ranks.folder / "stderr.log"};
 }

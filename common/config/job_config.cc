@@ -9,6 +9,7 @@
 #include "common/config/data_files_config.h"
 #include "common/config/early_stopping_config.h"
 #include "common/config/field_check.h"
+#include "common/config/launch_config.h"
 #include "common/config/log_linear_config.h"
 #include "common/config/loss_config.h"
 #include "common/config/model_config.h"
@@ -18,8 +19,6 @@
 
 namespace equipoise {
 namespace {
-
-constexpr std::int64_t kMaxWorkers = 65536;
 
 bool lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
@@ -63,16 +62,6 @@ LoggingConfig logging_config(const v1::LoggingSpec& spec) {
   for (const std::int64_t step : spec.at_steps()) {
     const std::int64_t lowest = config.at_steps.empty() ? 1 : config.at_steps.back() + 1;  // ascending
     config.at_steps.push_back(checked_integer("logging.at_steps", step, {lowest, kMaxSteps}));
-  }
-  return config;
-}
-
-LaunchConfig launch_config(const v1::LaunchSpec& spec) {
-  LaunchConfig config;
-  set_enum(config.mode, "launch.mode", spec.mode(), v1::LaunchMode_descriptor());
-  if (config.mode == LaunchMode::kCoordinator) config.workers = 1;
-  if (spec.has_workers()) {
-    config.workers = static_cast<int>(checked_integer("launch.workers", spec.workers(), {1, kMaxWorkers}));
   }
   return config;
 }

@@ -1,6 +1,7 @@
 // A job's settings, checked once. Every default stands here, every range in SECTION_config.cc.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -118,7 +119,11 @@ struct LoggingConfig {
 struct LaunchConfig {
   LaunchMode mode = LaunchMode::kCoordinator;
   std::optional<int> workers;
+  std::chrono::seconds start_timeout{120};         // until all ranks have registered
+  std::map<std::string, std::string> mpi_options;  // parameters of Open MPI, checked
+  std::vector<std::string> environment;            // names of variables
 };
+inline constexpr int kMostWorkers = 16384;
 
 struct JobConfig {
   std::string name;

@@ -4,6 +4,7 @@
 #include "common/config/job_config.h"
 #include "common/config/job_enums.h"
 #include "common/config/job_file.h"
+#include "common/config/launch_config.h"
 #include "common/config/model_config.h"
 #include "common/config/optimizer_config.h"
 
@@ -130,8 +131,7 @@ v1::JobSpec resolve_defaults(const v1::JobSpec& spec) {
   resolve_policy(config, resolved);
   resolved.mutable_evaluation()->set_every_steps(config.evaluation_every_steps);
   if (config.logging.at_steps.empty()) resolved.mutable_logging()->set_every_steps(config.logging.every_steps);
-  resolved.mutable_launch()->set_mode(message_enum<v1::LaunchMode>(config.launch.mode));
-  if (config.launch.workers) resolved.mutable_launch()->set_workers(*config.launch.workers);
+  resolve_launch(config.launch, *resolved.mutable_launch());
   resolved.set_overwrite(config.overwrite);
   return resolved;
 }

@@ -100,7 +100,10 @@ class Reader {
 
   void map_entries(const YAML::Node& node, const std::string& path, const FieldDescriptor& known,
                    Message& message) const {
-    if (!node.IsMap()) refuse_value(node, path, "a mapping from group names to numbers");
+    const bool has_texts = known.message_type()->map_value()->cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+    if (!node.IsMap()) {
+      refuse_value(node, path, has_texts ? "a mapping from names to texts" : "a mapping from group names to numbers");
+    }
     std::map<std::string, int> line_of;
     for (const auto& entry : node) {
       if (!entry.first.IsScalar()) refuse_value(entry.first, "a key of " + path, "a name");

@@ -53,14 +53,16 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return result;
 }
 
-// `added` in place of what we have under the same names.
-std::vector<std::string> whole_environment(const std::vector<std::string>& added) {
+// Ours without `removed`, and `added` in place of what we have under the same names.
+std::vector<std::string> whole_environment(const std::vector<std::string>& added,
+                                           const std::vector<std::string>& removed) {
   std::vector<std::string> all = added;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view ours(*entry);
     const std::string_view name = ours.substr(0, ours.find('=') + 1);
     const bool is_replaced = std::ranges::any_of(added, [&](const auto& other) { return other.starts_with(name); });
-    if (!is_replaced) all.emplace_back(ours);
+    const bool is_removed = std::ranges::find(removed, name.substr(0, name.size() - 1)) != removed.end();
+    if (!is_replaced && !is_removed) all.emplace_back(ours);
   }
   return all;
 }
@@ -96,7 +98,7 @@ struct ChildView {
 }  // namespace
 
 ChildProcess::ChildProcess(const ProgramStart& start) {
-  std::vector<std::string> command = start.command, environment = whole_environment(start.environment);
+  std::vector<std::string> command = start.command, environment = whole_environment(start.environment, start.removed);
   const std::vector<char*> arguments = pointers(command), variables = pointers(environment);
   Descriptor in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   Descriptor out(open_log(start.stdout_file)), err(open_log(start.stderr_file));

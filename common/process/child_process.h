@@ -11,8 +11,9 @@
 namespace equipoise {
 
 struct ProgramStart {
-  std::vector<std::string> command;      // [0] is found in PATH if it has no slash
-  std::vector<std::string> environment;  // NAME=value, added to ours
+  std::vector<std::string> command;       // [0] is found in PATH if it has no slash
+  std::vector<std::string> environment;   // NAME=value, added to ours
+  std::vector<std::string> removed = {};  // NAME of ours that it does not get
   std::filesystem::path stdout_file;
   std::filesystem::path stderr_file;
 };

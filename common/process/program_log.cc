@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cctype>
 #include <fstream>
+#include <vector>
+
+#include "common/process/mpirun_notice.h"
 
 namespace equipoise {
 namespace {
@@ -19,36 +22,72 @@ bool has_letters(std::string_view line) {
   return std::ranges::any_of(line, [](unsigned char c) { return std::isalpha(c) != 0; });
 }
 
-// "2026-01-31T12:00:00.000Z info PROGRAM[PID]: ...": what went well is no reason for an end.
-bool is_news(std::string_view line) {
+// "2026-01-31T12:00:00.000Z info PROGRAM[PID]: ..."
+bool is_logged_at(std::string_view line, std::string_view level) {
   constexpr std::size_t kZone = 23;
-  return line.size() > kZone + 1 && line[10] == 'T' && line[kZone] == 'Z' &&
-         line.substr(kZone + 1).starts_with(" info ");
+  return line.size() > kZone + 1 && line[10] == 'T' && line[kZone] == 'Z' && line.substr(kZone + 1).starts_with(level);
 }
 
 // Other bytes would make the message that carries it invalid.
 std::string printable(std::string_view line) {
   std::string text(line.substr(0, kLongestLine));
-  std::ranges::replace_if(text, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  std::ranges::replace_if(
+      text, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
   return text;
 }
+
+// What went well is no reason for an end.
+bool is_news(std::string_view line) {
+  return is_logged_at(line, " info ") || is_logged_at(line, " debug ") || is_logged_at(line, " trace ");
+}
+
+// What a log says, sorted by how well it explains an end.
+class LogReading {
+ public:
+  void read(std::string_view line) {
+    if (is_frame(line)) {
+      if (!block_.empty()) keep(read_notice(block_));
+      block_.clear();
+      is_in_block_ = !is_in_block_;
+    } else if (is_in_block_) {
+      block_.push_back(line);
+    } else if (has_letters(line) && !is_news(line)) {
+      (is_mpirun_chatter(line) ? chatter_ : is_logged_at(line, " warning ") ? warning_ : said_) = line;
+    }
+  }
+
+  std::string reason() {
+    if (!block_.empty()) keep(read_notice(block_));  // its end was cut off
+    for (const std::string* text : {&said_, &cause_, &warning_, &consequence_}) {
+      if (!text->empty()) return *text;
+    }
+    return chatter_;
+  }
+
+ private:
+  // The first cause brought about the others.
+  void keep(const MpirunNotice& notice) {
+    std::string& place = notice.weight == NoticeWeight::kCause     ? cause_
+                         : notice.weight == NoticeWeight::kWarning ? warning_
+                                                                   : consequence_;
+    if (place.empty()) place = notice.text;
+  }
+
+  bool is_in_block_ = false;
+  std::vector<std::string_view> block_;
+  std::string said_, cause_, warning_, consequence_, chatter_;
+};
 
 }  // namespace
 
 std::string last_telling_line(std::string_view text) {
-  std::string_view outside, inside;
-  bool is_in_notice = false;
+  LogReading log;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
+    log.read(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
-    if (is_frame(line)) {
-      is_in_notice = !is_in_notice;
-    } else if (has_letters(line) && !is_news(line)) {
-      (is_in_notice ? inside : outside) = line;
-    }
   }
-  return printable(outside.empty() ? inside : outside);
+  return printable(log.reason());
 }
 
 std::string last_telling_line_of(const std::filesystem::path& file) {

@@ -7,9 +7,9 @@
 
 namespace equipoise {
 
-// The last line with letters in it that is neither news (a line of level info in the form of common/base/log.h) nor
-// part of mpirun's own notices (framed by lines of dashes); failing that, the last one within a notice. At most 512
-// bytes, UTF-8.
+// What says best why the programs ended: the last line that neither Open MPI wrote nor a logger at level info or
+// warning (the form of common/base/log.h); else the first of mpirun's notices that names a cause (mpirun_notice.h), a
+// warning, or what else Open MPI wrote. One line, at most 512 bytes, UTF-8; empty where nothing was said.
 std::string last_telling_line(std::string_view text);
 
 // The same of a file's last 64 KiB; empty where the file is not there.

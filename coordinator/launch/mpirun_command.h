@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/process/batch_system.h"
 #include "coordinator/launch/launcher.h"
 
 namespace equipoise::coordinator {
@@ -15,9 +16,10 @@ inline constexpr const char* kAttemptTokenVariable = "EQUIPOISE_ATTEMPT_TOKEN";
 struct LaunchSettings {
   std::filesystem::path mpirun;                   // absolute, or a name to be found in PATH
   std::filesystem::path worker;                   // absolute
-  std::optional<std::filesystem::path> hostfile;  // of the operator; absent: this machine
-  std::filesystem::path logs;                     // <logs>/<job>/<generation>/{stdout,stderr}.log
-  std::string coordinator_address;                // as ranks reach it
+  std::optional<std::filesystem::path> hostfile;  // of the operator; absent: this machine, or the allocation
+  Allocation allocation = Allocation::kIgnored;
+  std::filesystem::path logs;       // <logs>/<job>/<generation>/{stdout,stderr}.log
+  std::string coordinator_address;  // as ranks reach it
 };
 
 enum class RunAs { kRoot, kUser };

@@ -21,6 +21,7 @@ ProgramStart program_for(const LaunchSettings& settings, const LaunchRequest& re
   if (error) throw PeerError(folder.string() + " cannot be made: " + error.message());
   return {.command = mpirun_command(settings, request, ::geteuid() == 0 ? RunAs::kRoot : RunAs::kUser),
           .environment = {std::string(kAttemptTokenVariable) + "=" + request.token},
+          .removed = variables_hidden_from_mpirun(settings.allocation),
           .stdout_file = folder / "stdout.log",
           .stderr_file = folder / "stderr.log"};
 }

@@ -48,7 +48,8 @@ std::string address_for_ranks(const ServerSettings& settings, const ListenAddres
   if (settings.advertise) {
     address.host = *settings.advertise;
   } else if (bound.is_wildcard()) {
-    address.host = settings.hostfile ? own_host_name() : "127.0.0.1";
+    const bool has_other_hosts = settings.hostfile || settings.allocation == Allocation::kUsed;
+    address.host = has_other_hosts ? own_host_name() : "127.0.0.1";
   }
   return address.text();
 }
@@ -60,6 +61,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   const LaunchSettings launch{.mpirun = settings.mpirun,
                               .worker = settings.worker,
                               .hostfile = settings.hostfile,
+                              .allocation = settings.allocation,
                               .logs = folder_.logs(),
                               .coordinator_address = ""};
   launcher_ = std::make_unique<MpirunLauncher>(launch, [this](const LaunchExit& exit) { shared_->note_exit(exit); });

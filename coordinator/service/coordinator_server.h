@@ -28,6 +28,7 @@ struct ServerSettings {
   std::filesystem::path mpirun = "mpirun";
   std::filesystem::path worker;
   std::optional<std::filesystem::path> hostfile;
+  Allocation allocation = Allocation::kIgnored;
   std::optional<std::string> advertise;  // host under which ranks on other machines reach us
   ControllerSettings controller;
   int max_watchers = 64;

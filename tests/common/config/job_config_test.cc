@@ -146,7 +146,7 @@ TEST(JobConfig, NamesFieldValueAndRangeOfWhatIsOutOfRange) {
       {[](auto& job) { job.mutable_logging()->add_at_steps(3), job.mutable_logging()->add_at_steps(3); },
        "logging.at_steps is 3, expected an integer from 4 to 1000000000000"},
       {[](auto& job) { job.mutable_launch()->set_workers(0); },
-       "launch.workers is 0, expected an integer from 1 to 65536"},
+       "launch.workers is 0, expected an integer from 1 to 16384"},
       {[](auto& job) { job.mutable_loss()->set_type(static_cast<v1::LossType>(99)); },
        "loss.type is 99, expected dpo | ipo | sft | hinge | robust"},
       {[](auto& job) { job.set_output(std::string("a\0b", 3)); },
@@ -212,6 +212,10 @@ std::vector<v1::JobSpec> specs_of_every_kind() {
       changed([](auto& job) { job.mutable_optimizer()->set_type(v1::OPTIMIZER_TYPE_SGD); }),
       changed([](auto& job) { job.mutable_training()->set_max_steps(7), job.mutable_logging()->add_at_steps(3); }),
       changed([](auto& job) { job.mutable_launch()->set_mode(v1::LAUNCH_MODE_EXTERNAL); }),
+      changed([](auto& job) {
+        (*job.mutable_launch()->mutable_mpi_options())["btl_tcp_if_include"] = "eth0";
+        job.mutable_launch()->add_environment("HF_HOME");
+      }),
   };
 }
 
@@ -298,6 +302,7 @@ TEST(ResolveDefaults, StatesWhatWasLeftOut) {
   EXPECT_EQ(resolved.optimizer().betas(1), 0.999);
   EXPECT_EQ(resolved.training().global_batch_size(), 64);
   EXPECT_EQ(resolved.launch().workers(), 1);
+  EXPECT_EQ(resolved.launch().start_timeout_seconds(), 120);
   EXPECT_TRUE(resolved.data().has_shuffle());
   EXPECT_FALSE(resolved.model().has_reference());  // absent means the start itself
 }

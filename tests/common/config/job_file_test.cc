@@ -184,6 +184,8 @@ TEST_F(JobFile, WrongTypesNameLineFieldValueAndWhatWouldBeRight) {
             "job.yaml:1: optimizer.betas is \"0.9\", expected a list such as [a, b]");
   EXPECT_EQ(refusal("data: {group_counts: [1]}"),
             "job.yaml:1: data.group_counts is a list, expected a mapping from group names to numbers");
+  EXPECT_EQ(refusal("launch: {mpi_options: [--mca, btl, tcp]}"),
+            "job.yaml:1: launch.mpi_options is a list, expected a mapping from names to texts");
 }
 
 TEST_F(JobFile, RefusesWhatIsNotOneYamlMapping) {

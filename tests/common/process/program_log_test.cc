@@ -23,10 +23,45 @@ TEST(ProgramLog, ANoticeIsBetterThanNothing) {
 TEST(ProgramLog, NewsAreNotTheReason) {
   const std::string frame(74, '-');
   const std::string news = "2026-01-31T12:00:00.000Z info equipoise-worker[7]: all is well\n";
-  const std::string notice = frame + "\nrank 1 exited on signal 9 (Killed).\n" + frame + "\n";
-  EXPECT_EQ(last_telling_line(news + notice + news), "rank 1 exited on signal 9 (Killed).");
-  const std::string warning = "2026-01-31T12:00:00.000Z warning equipoise-worker[7]: all is lost";
-  EXPECT_EQ(last_telling_line(warning + "\n" + news + notice), warning);
+  const std::string failure = "2026-01-31T12:00:00.000Z error equipoise-worker[7]: all is lost";
+  EXPECT_EQ(last_telling_line(failure + "\n" + news), failure);
+  EXPECT_EQ(last_telling_line(news + frame + "\nThe end came.\n" + frame + "\n" + news), "The end came");
+}
+
+// A run whose rank the system killed was said to have failed because some pairs had been left out.
+TEST(ProgramLog, AWarningIsNotTheReasonWhereANoticeNamesACause) {
+  const std::string frame(74, '-');
+  const std::string warning = "2026-01-31T12:00:00.000Z warning equipoise-worker[7]: 3 pairs are left out";
+  const std::string killed =
+      frame + "\nmpirun noticed that process rank 1 with PID 0 on node a exited on signal 9 (Killed).\n" + frame + "\n";
+  EXPECT_EQ(last_telling_line(warning + "\n" + killed),
+            "rank 1 on a was killed (signal 9): by the system if memory ran out, or by somebody");
+  const std::string ended =
+      frame + "\nPrimary job  terminated normally, but 1 process returned\na non-zero exit code.\n" + frame + "\n";
+  EXPECT_EQ(last_telling_line(warning + "\n" + ended), warning);
+  EXPECT_EQ(last_telling_line(ended), "a rank ended with a non-zero exit code");
+}
+
+TEST(ProgramLog, WhatOpenMpiWritesOutsideOfItsNoticesIsNotTheReason) {
+  const std::string frame(74, '-');
+  const std::string text = frame +
+                           "\nmpirun was unable to launch the specified application as it could not access\n"
+                           "or execute an executable:\n\nExecutable: /opt/worker\nNode: b\n\n"
+                           "while attempting to start process rank 0.\n" +
+                           frame + "\n2 total processes failed to start\n[b:12] 1 more process has sent help message\n";
+  EXPECT_EQ(last_telling_line(text), "/opt/worker is not on b, or may not be executed there");
+  EXPECT_EQ(last_telling_line("[b:12] PMIX ERROR: ERROR in file x.c at line 5\n"),
+            "[b:12] PMIX ERROR: ERROR in file x.c at line 5");
+}
+
+TEST(ProgramLog, TheFirstNoticeThatNamesACauseCounts) {
+  const std::string frame = std::string(74, '-') + "\n";
+  const std::string text = frame + "Open RTE was unable to open the hostfile:\n    /etc/hosts.mpi\nCheck it.\n" +
+                           frame + frame +
+                           "An internal error has occurred in ORTE:\n\n[[1,0],0] FORCE-TERMINATE\n\n"
+                           "This is something that should be reported to the developers.\n" +
+                           frame;
+  EXPECT_EQ(last_telling_line(text), "the hostfile /etc/hosts.mpi cannot be opened");
 }
 
 TEST(ProgramLog, WhateverWasWrittenIsOneShortPrintableLine) {

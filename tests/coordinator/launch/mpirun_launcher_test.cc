@@ -28,13 +28,14 @@ std::string content(const std::filesystem::path& file) {
 // A shell script in the place of mpirun.
 class MpirunLauncherTest : public ::testing::Test {
  protected:
-  void use_script(const std::string& body) {
+  void use_script(const std::string& body, Allocation allocation = Allocation::kIgnored) {
     const auto file = folder_.path() / "mpirun";
     std::ofstream(file) << "#!/bin/sh\n" << body << "\n";
     ::chmod(file.c_str(), 0755);
     launcher_.emplace(LaunchSettings{.mpirun = file,
                                      .worker = "/bin/equipoise-worker",
                                      .hostfile = std::nullopt,
+                                     .allocation = allocation,
                                      .logs = folder_.path() / "logs",
                                      .coordinator_address = "127.0.0.1:7"},
                       [this](const LaunchExit& exit) { exit_.set_value(exit); });
@@ -73,6 +74,24 @@ TEST_F(MpirunLauncherTest, TheTokenIsInTheEnvironmentAndNotInTheArguments) {
   EXPECT_THAT(log("stdout.log"), HasSubstr("token secret\n"));
   EXPECT_THAT(log("stdout.log"),
               HasSubstr("-x EQUIPOISE_ATTEMPT_TOKEN /bin/equipoise-worker --coordinator 127.0.0.1:7"));
+}
+
+// A job of Slurm over several nodes was handed to mpirun, which looked for srun and failed.
+TEST_F(MpirunLauncherTest, AnAllocationIsUsedOnlyIfToldTo) {
+  ::setenv("SLURM_JOBID", "77", 1);
+  use_script("echo \"job $SLURM_JOBID.\"; echo \"$@\"");
+  launcher_->start(request_);
+  EXPECT_EQ(exit().exit_code, 0);
+  EXPECT_THAT(log("stdout.log"), HasSubstr("job .\n"));
+  EXPECT_THAT(log("stdout.log"), HasSubstr("--mca orte_default_hostfile none"));
+
+  exit_ = {};
+  use_script("echo \"now $SLURM_JOBID.\"; echo \"again: $@\"", Allocation::kUsed);
+  launcher_->start(request_);
+  EXPECT_EQ(exit().exit_code, 0);
+  ::unsetenv("SLURM_JOBID");
+  EXPECT_THAT(log("stdout.log"), HasSubstr("now 77.\n"));
+  EXPECT_THAT(log("stdout.log").substr(log("stdout.log").find("again")), Not(HasSubstr("orte_default_hostfile")));
 }
 
 TEST_F(MpirunLauncherTest, RunsInAProcessGroupOfItsOwn) {

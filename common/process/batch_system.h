@@ -1,0 +1,22 @@
+// The variables by which batch systems and launchers tell a program where it runs. mpirun reads them and starts its
+// ranks on the nodes that they name, unless it does not get them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace equipoise {
+
+// The allocation that this process runs in, for people: "job 77 of Slurm". Nothing outside of one.
+std::optional<std::string> allocation_text();
+
+// Whether an mpirun of ours is to start its ranks on the nodes of the allocation that it runs in.
+enum class Allocation { kIgnored, kUsed };
+
+// The names of our variables that such an mpirun must not get: those of an mpirun or srun that started this process,
+// beside which it refuses to start, and, where the allocation is ignored, those of Slurm, PBS and Torque, LSF, Grid
+// Engine, LoadLeveler, Cobalt and ALPS.
+std::vector<std::string> variables_hidden_from_mpirun(Allocation allocation);
+
+}  // namespace equipoise

@@ -1,0 +1,30 @@
+// What Open MPI says of itself when a launch or a rank fails, and which line of it names the cause.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace equipoise {
+
+// How much a notice explains, from little to much.
+enum class NoticeWeight {
+  kConsequence,  // that something ended: "a process returned a non-zero exit code"
+  kWarning,      // of what did not end anything
+  kCause         // why it ended
+};
+
+struct MpirunNotice {
+  NoticeWeight weight = NoticeWeight::kConsequence;
+  std::string text;  // one line: the cause, where it is, and the next move if there is one
+};
+
+// The one line that a block stands for. `lines` are those between two frames (lines of dashes). A block that is not
+// known is its first sentence, with the lines "Label: value" that follow it.
+MpirunNotice read_notice(std::span<const std::string_view> lines);
+
+// Whether Open MPI wrote the line outside of its blocks: counts, signals, stack traces and its own error log
+// ("[host:pid] ..."), none of which says what to do.
+bool is_mpirun_chatter(std::string_view line);
+
+}  // namespace equipoise
