@@ -75,7 +75,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Reader{"chat_template",
                            fuzz_chat_template,
                            {"loop", "generation", "namespace", "macro", "tools", "variables", "date", "methods",
-                            "slices", "tests", "controls", "generation-tags", "long-text", "calls"}}),
+                            "slices", "tests", "controls", "generation-tags", "long-text", "calls", "python-numbers",
+                            "python-texts", "macros", "filters", "objects"}}),
     [](const auto& reader) { return std::string(reader.param.name); });
 
 }  // namespace

@@ -130,6 +130,12 @@ def put_chat_templates():
         "long-loop": "{% for i in range(100000) %}{{ i }}{% endfor %}",
         "recursion": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
         "fault": "{% for m in messages %}{{ m. }}",
+        "python-numbers": "{{ 1e-7|string }}{{ [1e16, -0.0] }}{{ 2 ** 100 }}{{ 7 // -2 }}{{ '%08.3f|%s' % (1.5, [1]) }}",
+        "python-texts": "{{ 'a-b'.rpartition('-') }}{{ 'a b'.rsplit(none, 1) }}{{ '{:>{w}}'.format('a', w=4) }}{{ ['é', 'x'] }}",
+        "macros": "{% macro f(a, b=a) %}{{ varargs }}{{ kwargs }}{{ caller(a) }}{% endmacro %}{% call(x) f(1, 2, 3, k=4) %}{{ x }}{% endcall %}",
+        "filters": "{{ [3, 1]|sort|map('string')|join }}{{ 'a b'|wordwrap(1) }}{{ '<b>'|striptags|e }}{{ {'a': 1}|pprint }}",
+        "objects": "{% set j = joiner() %}{% set c = cycler(1, 2) %}{{ j() }}{{ j() }}{{ c.next() }}{% for i in [[1]] recursive %}{{ loop(i) if i is iterable else i }}{% endfor %}",
+        "wide": "{{ 'a'.center(999999999) }}",
         "calls": loop + "\0" + json.dumps([{"role": "assistant", "content": None, "tool_calls": [
             {"type": "function", "function": {"name": "f", "arguments": {"x": [1, 2.5, "é"]}}}]}]),
     }

@@ -66,6 +66,17 @@ class ChatTemplate(programs.ProgramTest):
         spec.loader.exec_module(make_expected)
         golden = json.loads((GOLDEN / "expected.json").read_text())
         self.assertEqual(make_expected.expected(), golden["texts"])
+        cases = make_expected.cases()
+        self.assertEqual(json.loads(json.dumps(cases)), json.loads((GOLDEN / "expressions.json").read_text()))
+
+    def test_every_construct_prints_what_transformers_prints(self):
+        cases = json.loads((GOLDEN / "expressions.json").read_text())
+        self.assertGreater(len(cases), 800)
+        (self.folder / "cases.json").write_text(json.dumps(cases))
+        self.succeed("equipoise_print_chats", self.folder / "cases.json", self.folder / "texts.json")
+        for case, ours in zip(cases, json.loads((self.folder / "texts.json").read_text()), strict=True):
+            with self.subTest(template=case["template"], messages=case["messages"]):
+                self.assertEqual(ours.get("text"), case["text"], ours.get("refused"))
 
     def test_token_ids_are_those_of_trl(self):
         pairs = pairs_of_golden_chats()

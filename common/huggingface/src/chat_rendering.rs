@@ -12,11 +12,11 @@ const CHATS_AT_ONCE: usize = 16;
 /// Of 16 conversations of the longest kind. All that a template should need is a thousandth of both.
 const HEAP_BYTES: isize = 128 << 20;
 const TIME: Duration = Duration::from_secs(60);
-/// Two bytes of source are at most one level of the syntax tree, which takes less than 512 bytes of stack.
-const COMPILE_STACK_BYTES: usize = 128 << 20;
-/// One level of a value takes 1.4 fuel or more, and less than 700 bytes of stack when it is printed, compared or dropped.
-const RENDER_STACK_BYTES: usize = 16 << 20;
-const STACK_BYTES_OF_FUEL: usize = 512;
+/// Two bytes of source are at most one level of the syntax tree, which takes less than 2 KiB of stack to read or evaluate.
+const COMPILE_STACK_BYTES: usize = 256 << 20;
+/// One level of a value takes 5 fuel or more, and less than 640 bytes of stack when it is printed, compared or dropped.
+const RENDER_STACK_BYTES: usize = 256 << 20;
+const STACK_BYTES_OF_FUEL: usize = 128;
 
 /// JSON texts, of which all but one of the message lists may be empty.
 #[repr(C)]

@@ -1,6 +1,5 @@
 //! The `strftime_now` function of transformers, at a time that the caller names.
 
-use minijinja::{Error, ErrorKind};
 use std::ffi::CString;
 use std::mem::MaybeUninit;
 
@@ -16,9 +15,9 @@ impl Now {
         Now(seconds)
     }
 
-    pub fn format(self, format: &str) -> Result<String, Error> {
-        let refused = || Error::new(ErrorKind::InvalidOperation, format!("strftime_now({format:?}) gives no date"));
-        let c_format = CString::new(format).map_err(|_| refused())?;
+    pub fn format(self, format: &str) -> Result<String, String> {
+        let refused = || format!("strftime_now({format:?}) gives no date");
+        let c_format = CString::new(as_in_python(format)).map_err(|_| refused())?;
         let mut broken_down = MaybeUninit::<libc::tm>::uninit();
         let mut text = [0u8; LONGEST];
         // Safety: localtime_r fills all of `broken_down` or returns null; strftime writes at most LONGEST bytes.
@@ -33,4 +32,27 @@ impl Now {
         }
         Ok(String::from_utf8_lossy(&text[..size]).into_owned())
     }
+}
+
+/// Python's own directives: microseconds, which a day's beginning has none of, and the zone, which a time without one has
+/// not.
+fn as_in_python(format: &str) -> String {
+    let mut result = String::with_capacity(format.len());
+    let mut characters = format.chars();
+    while let Some(c) = characters.next() {
+        match (c, characters.clone().next()) {
+            ('%', Some('f')) => result.push_str("000000"),
+            ('%', Some('z' | 'Z')) => {}
+            ('%', Some(directive)) => {
+                result.push('%');
+                result.push(directive);
+            }
+            (c, _) => {
+                result.push(c);
+                continue;
+            }
+        }
+        characters.next();
+    }
+    result
 }

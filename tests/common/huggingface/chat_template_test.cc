@@ -55,6 +55,36 @@ TEST_P(GoldenChats, AreRenderedAsTransformersDoes) {
 INSTANTIATE_TEST_SUITE_P(Templates, GoldenChats, testing::Values("chatml", "headers", "inst", "language", "turns"),
                          [](const auto& name) { return std::string(name.param); });
 
+// Filters, tests, functions, methods and statements one by one, and templates with the constructs of 35 model families.
+TEST(ChatTemplate, PrintsWhatTransformersPrints) {
+  for (const ordered_json& given : golden("expressions.json")) {
+    const auto text = given["template"].get<std::string>();
+    const std::string messages = given["messages"].dump(), variables = given["variables"].dump();
+    const std::string tools = given["tools"].is_null() ? "" : given["tools"].dump();
+    const auto act = [&] {
+      return template_of(text).render({.messages = messages,
+                                       .tools = tools,
+                                       .variables = variables,
+                                       .add_generation_prompt = given["prompt"].get<bool>()});
+    };
+    if (given["text"].is_null()) {
+      EXPECT_THROW(act(), std::invalid_argument) << text;
+    } else {
+      EXPECT_NO_THROW(EXPECT_EQ(act(), given["text"].get<std::string>()) << text) << text << messages;
+    }
+  }
+}
+
+// Each would take more memory or time than there is.
+TEST(ChatTemplate, PaysForWidthsBeforeTheyAreMade) {
+  for (const std::string text :
+       {"'a'.center(999999999)", "'{:999999999}'.format(1)", "'a'|indent(9999999999)", "'%.99999f' % 1", "2 ** 99999999",
+        "'a'.zfill(9999999999999)", "[1]|batch(999999999, 0)|list", "[1]|slice(999999999)|list", "10 ** 5000",
+        "['x' * 10000] * 99999999", "'%*d' % (999999999, 1)", "'a'|center(99999999)", "'\\t'.expandtabs(999999999)"}) {
+    EXPECT_THROW(render("{{ " + text + " }}"), ChatRefused) << text;
+  }
+}
+
 TEST(ChatTemplate, TakesEveryLinesEnd) { EXPECT_EQ(render("{% if true %}\r\na\r\nb\rc\r\n{% endif %}"), "a\nb\nc\n"); }
 
 TEST(ChatTemplate, JoinsTwoListsOfMessages) {
@@ -94,7 +124,7 @@ TEST(ChatTemplate, FaultsAreOneLineWithTheFileAndItsLine) {
   EXPECT_THAT(
       [] { template_of("a\nb\n{% if %}"); },
       ThrowsMessage<std::invalid_argument>(AllOf(StartsWith("t.jinja: line 3: syntax error"), Not(HasSubstr("\n")))));
-  EXPECT_THAT([] { render("a\n{{ x.y.z }}"); }, ThrowsMessage<ChatRefused>(StartsWith("line 2: undefined value")));
+  EXPECT_THAT([] { render("a\n{{ x.y.z }}"); }, ThrowsMessage<ChatRefused>(StartsWith("line 2: 'x' is undefined")));
   EXPECT_THAT([] { render("{{ messages|nope }}"); }, ThrowsMessage<ChatRefused>(HasSubstr("nope")));
   EXPECT_THAT([] { render("{{ 'a' + 1 }}"); }, ThrowsMessage<ChatRefused>(StartsWith("line 1: ")));
   EXPECT_THAT([] { render("{{ x|tojson }}"); },
@@ -132,16 +162,17 @@ TEST(ChatTemplate, EndsWhatWouldNotEnd) {
   EXPECT_THROW(render("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), ChatRefused);
 }
 
-// Work that takes no fuel. The memory stays lost: its thread stands still where it wanted more.
+// Fuel that a long conversation has is more than memory. The memory stays lost: its thread stands still where it wanted more.
 TEST(ChatTemplate, StopsWhatTakesAllMemory) {
-  const auto too_much = ThrowsMessage<ChatRefused>(HasSubstr("takes more than 128 MiB of memory"));
-  EXPECT_THAT([] { render("{{ ['x' * 10000] * 99999999 }}"); }, too_much);
-  EXPECT_THAT([] { render("{{ (['x' * 10000] * 99999999) ~ '' }}"); }, too_much);
-  const ChatTemplate picky = template_of("{% if n == 37 %}{{ ['x' * 10000] * 99999999 }}{% endif %}");
+  const std::string text(1 << 20, 'x'), twice = "{{ ('a' * 100000000) ~ ('a' * 100000000) }}";
+  const std::string messages = ordered_json{{{"role", "user"}, {"content", text}}}.dump();
+  EXPECT_THAT([&] { render(twice, messages); },
+              ThrowsMessage<ChatRefused>(HasSubstr("takes more than 128 MiB of memory")));
+  const ChatTemplate picky = template_of("{% if n == 37 %}" + twice + "{% endif %}");
   std::vector<std::string> variables;
   for (int i = 0; i < 100; ++i) variables.push_back("{\"n\": " + std::to_string(i) + "}");
   std::vector<Chat> chats;
-  for (const std::string& text : variables) chats.push_back({.messages = "[]", .variables = text});
+  for (const std::string& each : variables) chats.push_back({.messages = messages, .variables = each});
   EXPECT_THAT([&] { picky.render(chats, 2); }, Throws<ChatRefused>(testing::Property(&ChatRefused::chat, 37)));
 }
 
