@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "client/model/folder_contents.h"
 #include "common/dataset/data_files.h"
 
 namespace equipoise {
@@ -15,6 +16,11 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void refuse(const char* field, const fs::path& path, const std::string& what) {
   throw std::invalid_argument(std::string(field) + ": " + path.string() + " " + what);
+}
+
+// `fault` goes on behind the folder's name, with a space or the name of a file in it.
+void refuse_if(const std::string& fault, const char* field, const fs::path& folder) {
+  if (!fault.empty()) throw std::invalid_argument(std::string(field) + ": " + folder.string() + fault);
 }
 
 bool has_safetensors(const fs::path& folder) {
@@ -65,7 +71,8 @@ void check_readable_data(const char* field, const fs::path& path) {
 void check_model_folder(const char* field, const fs::path& folder) {
   std::error_code ignored;
   if (!fs::exists(folder, ignored)) refuse(field, folder, "does not exist, expected a Hugging Face model folder");
-  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder");
+  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder: name the folder that the file lies in");
+  refuse_if(fault_of_model_folder(field, folder), field, folder);
   for (const char* file : {"config.json", "tokenizer.json"}) {
     if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);
   }
@@ -75,7 +82,8 @@ void check_model_folder(const char* field, const fs::path& folder) {
 void check_adapter_folder(const char* field, const fs::path& folder) {
   std::error_code ignored;
   if (!fs::exists(folder, ignored)) refuse(field, folder, "does not exist, expected a folder of a PEFT adapter");
-  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder");
+  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder: name the folder that the file lies in");
+  refuse_if(fault_of_adapter_folder(field, folder), field, folder);
   for (const char* file : {"adapter_config.json", "adapter_model.safetensors"}) {
     if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);
   }

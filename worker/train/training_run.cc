@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 
+#include "worker/model/model_folder.h"
 #include "worker/model/torch_dtype.h"
 #include "worker/train/best_parameters.h"
 #include "worker/train/early_stopping.h"
@@ -217,8 +218,7 @@ class TrainingRun {
       save_model(policy_, config_.model.path, folder);
     }
     if (const auto& file = config_.model.chat_template) {
-      constexpr auto kReplace = std::filesystem::copy_options::overwrite_existing;
-      std::filesystem::copy_file(*file, folder / "chat_template.jinja", kReplace);
+      put_chat_template(*file, folder);
     }
     discard_previous_run(config_);
   }
