@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "client/hub_name.h"
+#include "client/model/folder_contents.h"
 #include "common/base/output_lock.h"
 #include "common/config/output_check.h"
 #include "common/dataset/data_files.h"
@@ -18,6 +19,11 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void refuse(const char* field, const fs::path& path, const std::string& what) {
   throw std::invalid_argument(std::string(field) + ": " + path.string() + " " + what);
+}
+
+// `fault` goes on behind the folder's name, with a space or the name of a file in it.
+void refuse_if(const std::string& fault, const char* field, const fs::path& folder) {
+  if (!fault.empty()) throw std::invalid_argument(std::string(field) + ": " + folder.string() + fault);
 }
 
 bool has_safetensors(const fs::path& folder) {
@@ -60,7 +66,8 @@ void check_model_folder(const char* field, const fs::path& folder) {
   if (!fs::exists(folder, ignored)) {
     refuse(field, folder, "does not exist, expected a Hugging Face model folder" + hub_advice(folder, HubKind::kModel));
   }
-  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder");
+  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder: name the folder that the file lies in");
+  refuse_if(fault_of_model_folder(field, folder), field, folder);
   for (const char* file : {"config.json", "tokenizer.json"}) {
     if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);
   }
@@ -72,7 +79,8 @@ void check_adapter_folder(const char* field, const fs::path& folder) {
   if (!fs::exists(folder, ignored)) {
     refuse(field, folder, "does not exist, expected a folder of a PEFT adapter" + hub_advice(folder, HubKind::kModel));
   }
-  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder");
+  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder: name the folder that the file lies in");
+  refuse_if(fault_of_adapter_folder(field, folder), field, folder);
   for (const char* file : {"adapter_config.json", "adapter_model.safetensors"}) {
     if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);
   }

@@ -69,6 +69,10 @@ void eqhf_chat_template_free(eqhf_chat_template* chat_template);
 eqhf_string eqhf_chat_template_render(const eqhf_chat_template* chat_template, const eqhf_chat* chats, size_t num_chats,
                                       size_t threads, eqhf_string* texts, size_t* failed);
 
+/* ---- names ---- */
+/* `is_match` has room for num_names: 1 where `pattern` matches the whole of a name, else 0. */
+eqhf_string eqhf_match_names(eqhf_text pattern, const eqhf_text* names, size_t num_names, uint8_t* is_match);
+
 /* ---- safetensors ---- */
 typedef struct {
   eqhf_text name;

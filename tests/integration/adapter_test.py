@@ -113,6 +113,96 @@ class Adapter(programs.ProgramTest):
             self.assertEqual(json.loads((final / "adapter_config.json").read_text())["lora_dropout"], 0.2)
             self.assert_same_logits(self.merge(final, f"{name}-merged-after"), final)
 
+    def test_look_around_and_saved_embeddings_of_peft(self):
+        pattern = r"^(?!.*layers\.0).*\.(q|up)_proj$"
+        start = self.peft_adapter("around", r=2, target_modules=pattern)
+        final = self.train("around-run", adapter="around")
+        names = safetensors.torch.load_file(start / "adapter_model.safetensors").keys()
+        self.assertEqual(names, safetensors.torch.load_file(final / "adapter_model.safetensors").keys())
+        self.assertFalse([name for name in names if "layers.0." in name])
+        self.assert_same_logits(self.merge(final, "around-merged"), final)
+        own = self.train("own", lora={"r": 2, "target_pattern": pattern})
+        self.assertEqual(names, safetensors.torch.load_file(own / "adapter_model.safetensors").keys())
+        self.assert_same_logits(self.merge(own, "own-merged"), own)
+        # Copies of embedding and head beside the adapter.
+        saved = self.peft_adapter("saved", r=2, target_modules=["q_proj"])
+        weights = safetensors.torch.load_file(saved / "adapter_model.safetensors")
+        embedding = safetensors.torch.load_file(self.folder / "model/model.safetensors")["model.embed_tokens.weight"]
+        name = "base_model.model.model.embed_tokens.weight"
+        safetensors.torch.save_file({**weights, name: embedding}, saved / "adapter_model.safetensors")
+        self.assert_same_logits(self.merge(saved, "saved-merged"), saved)
+        self.with_peft(self.train("saved-run", adapter="saved"))
+        safetensors.torch.save_file({**weights, name: embedding + 1}, saved / "adapter_model.safetensors")
+        refusal = self.refused("equipoise", "export", "--model", self.folder / "model", "--adapter", saved, "--merge",
+                               "--output", self.folder / "changed")
+        self.assertIn("has a model.embed_tokens.weight of its own that is not the model's", refusal)
+
+    def test_files_of_the_model_travel(self):
+        model = self.folder / "model"
+        files = {"LICENSE": "terms", "NOTICE.txt": "names", "preprocessor_config.json": "{}", "generation_config.json": "{}",
+                 "added_tokens.json": "{}", "chat_template.jinja": "{{ 1 }}", "other.jinja": "{{ 2 }}",
+                 "additional_chat_templates/tool_use.jinja": "{{ 3 }}", "additional_chat_templates/rag.jinja": "{{ 4 }}"}
+        left = {"README.md": "card", "pytorch_model.bin": "x", "trainer_state.json": "{}", ".gitattributes": "x"}
+        for name, text in {**files, **left}.items():
+            (model / name).parent.mkdir(exist_ok=True)
+            (model / name).write_text(text)
+        adapter = self.train("lora-run", lora={"r": 2})
+        for folder in (self.train("whole-run"), adapter, self.merge(adapter, "merged")):
+            for name, text in files.items():
+                self.assertEqual((folder / name).read_text(), text, (folder, name))
+            self.assertEqual([name for name in left if (folder / name).exists()], [], folder)
+        (self.folder / "own.jinja").write_text("{{ 5 }}")
+        own = self.train("own-run", lora={"r": 2}, chat_template="own.jinja")
+        for folder in (own, self.merge(own, "own-merged")):
+            self.assertEqual((folder / "chat_template.jinja").read_text(), "{{ 5 }}")
+            self.assertFalse((folder / "additional_chat_templates").exists())
+
+    def test_says_what_a_folder_is_in_place_of_a_model(self):
+        adapter, model = self.peft_adapter("adapter", r=2, target_modules=["q_proj"]), self.folder / "model"
+
+        def refused(model, adapter=adapter):
+            return self.refused("equipoise", "export", "--model", model, "--adapter", adapter, "--merge", "--output",
+                                self.folder / "none")
+
+        def changed(name, change):
+            shutil.copytree(model, self.folder / name)
+            change(self.folder / name)
+            return refused(self.folder / name)
+
+        def replace(file, content):
+            def change(folder):
+                (folder / file).unlink()
+                content(folder / file)
+            return change
+
+        def shorten(folder):
+            whole = (folder / "model.safetensors").read_bytes()
+            (folder / "model.safetensors").write_bytes(whole[:len(whole) // 2])
+
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n"
+        self.assertIn("is a LoRA adapter, not a model: give it as --adapter", refused(adapter))
+        self.assertIn("is a model, not an adapter: give it as --model", refused(model, model))
+        self.assertIn("model.safetensors is a Git-LFS pointer",
+                      changed("a", replace("model.safetensors", lambda file: file.write_text(pointer))))
+        self.assertIn("tokenizer.json is a Git-LFS pointer",
+                      changed("b", replace("tokenizer.json", lambda file: file.write_text(pointer))))
+        self.assertIn("config.json is a link to ../blobs/1, which is not there",
+                      changed("c", replace("config.json", lambda file: file.symlink_to("../blobs/1"))))
+        self.assertIn("it was cut short, download it again", changed("d", shorten))
+        self.assertIn("holds its weights as a pickle (pytorch_model.bin)", changed(
+            "e", lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin")))
+        self.assertIn("holds a GGUF file (m.gguf)", changed(
+            "f", lambda folder: (folder / "model.safetensors").rename(folder / "m.gguf")))
+        self.assertIn("but no model.safetensors.index.json", changed(
+            "g", lambda folder: (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")))
+        index = json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}})
+
+        def shards(folder):
+            (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+            (folder / "model.safetensors.index.json").write_text(index)
+        self.assertIn("has no model-00002-of-00002.safetensors, which model.safetensors.index.json names", changed("h", shards))
+        self.assertIn("name the folder that the file lies in", refused(model / "model.safetensors"))
+
     def test_dora_of_a_model_with_biases_is_pefts(self):
         tiny_models.make_model(self.folder / "qwen2", "qwen2", {"tie_word_embeddings": True})
         adapter = self.peft_adapter("adapter", model="qwen2", r=3, use_dora=True, target_modules="all-linear")

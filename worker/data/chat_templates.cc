@@ -5,6 +5,7 @@
 #include <iterator>
 #include <stdexcept>
 
+#include "common/base/download_fault.h"
 #include "common/base/quoted_text.h"
 #include "worker/data/json_file.h"
 
@@ -20,6 +21,9 @@ constexpr std::uintmax_t kLargestBytes = 1 << 20;
 
 std::string read_template(const fs::path& path) {
   std::error_code ignored;
+  if (const std::string fault = download_fault(path); !fault.empty()) {
+    throw std::invalid_argument(path.string() + " " + fault);
+  }
   if (!fs::is_regular_file(path, ignored)) throw std::invalid_argument(path.string() + " is not there or not a file");
   if (fs::file_size(path, ignored) > kLargestBytes) {
     throw std::invalid_argument(path.string() + " is larger than 1 MiB, which no chat template is");
@@ -69,8 +73,8 @@ Sources sources_of_list(const fs::path& file, const ordered_json& list) {
                                    .text = entry["template"].get<std::string>(),
                                    .variables = {}};
   }
-  if (sources.standard) return sources;
-  throw std::invalid_argument(file.string() + R"(: chat_template has no template named "default")");
+  if (sources.standard || sources.tool_use) return sources;
+  throw std::invalid_argument(file.string() + R"(: chat_template has no template named "default" or "tool_use")");
 }
 
 Sources sources_of_config(const fs::path& file, const ordered_json& settings) {
@@ -88,12 +92,15 @@ Sources sources_of_config(const fs::path& file, const ordered_json& settings) {
 }
 
 Sources sources_of_folder(const fs::path& folder, const ordered_json& tokenizer_config) {
-  const fs::path own_file = folder / "chat_template.jinja";
-  if (!fs::exists(own_file)) return sources_of_config(folder / "tokenizer_config.json", tokenizer_config);
-  Sources sources{.standard = source_of(own_file), .tool_use = {}};
-  const fs::path tool_use = folder / "additional_chat_templates" / "tool_use.jinja";
-  if (fs::exists(tool_use)) sources.tool_use = source_of(tool_use);
-  return sources;
+  // A link whose file is missing is there and cannot be read.
+  const auto is_there = [](const fs::path& file) { return fs::exists(fs::symlink_status(file)); };
+  const fs::path own_file = folder / "chat_template.jinja", others = folder / "additional_chat_templates";
+  Sources sources;
+  if (is_there(own_file)) sources.standard = source_of(own_file);
+  if (is_there(others / "default.jinja") && !sources.standard) sources.standard = source_of(others / "default.jinja");
+  if (is_there(others / "tool_use.jinja")) sources.tool_use = source_of(others / "tool_use.jinja");
+  if (sources.standard || sources.tool_use) return sources;
+  return sources_of_config(folder / "tokenizer_config.json", tokenizer_config);
 }
 
 }  // namespace
@@ -102,16 +109,18 @@ std::optional<ChatTemplates> ChatTemplates::load(const fs::path& folder, const s
                                                  std::chrono::system_clock::time_point now) {
   const ordered_json config = settings_of(folder / "tokenizer_config.json");
   Sources sources = file ? Sources{.standard = source_of(*file), .tool_use = {}} : sources_of_folder(folder, config);
-  if (!sources.standard) return std::nullopt;
+  if (!sources.standard && !sources.tool_use) return std::nullopt;
   ordered_json variables = ordered_json::object();
   add_special_tokens(config, variables);
   add_special_tokens(settings_of(folder / "special_tokens_map.json"), variables);
-  sources.standard->variables = variables.dump();
-  ChatTemplates templates(ChatTemplate(*sources.standard, start_of_day(now)));
-  if (sources.tool_use) {
-    sources.tool_use->variables = sources.standard->variables;
-    templates.tool_use_.emplace(*sources.tool_use, start_of_day(now));
-  }
+  const auto compiled = [&](std::optional<ChatTemplate::Source>& source) -> std::optional<ChatTemplate> {
+    if (!source) return std::nullopt;
+    source->variables = variables.dump();
+    return ChatTemplate(*source, start_of_day(now));
+  };
+  ChatTemplates templates;
+  templates.standard_ = compiled(sources.standard);
+  templates.tool_use_ = compiled(sources.tool_use);
   return templates;
 }
 

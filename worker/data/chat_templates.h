@@ -10,25 +10,28 @@
 
 namespace equipoise {
 
-// A folder may have a second template for chats with tools.
+// Of several templates a chat with tools takes the one called "tool_use", every other one the "default".
 class ChatTemplates {
  public:
-  // From `file` if it is given, else chat_template.jinja (and additional_chat_templates/tool_use.jinja) of the folder,
-  // else "chat_template" of its tokenizer_config.json: a text, or a list of {"name", "template"} with a "default" and
-  // perhaps a "tool_use". Templates see bos_token, eos_token and the other special tokens that tokenizer_config.json or
+  // From `file` if it is given, else chat_template.jinja and additional_chat_templates/tool_use.jinja of the folder, or
+  // either of them, else "chat_template" of its tokenizer_config.json: a text, or a list of {"name", "template"} with a
+  // "default", a "tool_use" or both, as transformers reads them. Templates see bos_token, eos_token and the other special tokens that tokenizer_config.json or
   // special_tokens_map.json name, and the day of `now`, local time, at 0:00. Nothing where the folder has no template.
   // Throws std::invalid_argument naming the file, and the line of a template's fault.
   static std::optional<ChatTemplates> load(const std::filesystem::path& folder,
                                            const std::optional<std::filesystem::path>& file,
                                            std::chrono::system_clock::time_point now);
 
-  const ChatTemplate& for_chat(bool has_tools) const { return has_tools && tool_use_ ? *tool_use_ : standard_; }
+  // nullptr where the folder has none for it: templates, but no default.
+  const ChatTemplate* for_chat(bool has_tools) const {
+    const auto& chosen = has_tools && tool_use_ ? tool_use_ : standard_;
+    return chosen ? &*chosen : nullptr;
+  }
 
  private:
-  explicit ChatTemplates(ChatTemplate standard) : standard_(std::move(standard)) {}
+  ChatTemplates() = default;
 
-  ChatTemplate standard_;
-  std::optional<ChatTemplate> tool_use_;
+  std::optional<ChatTemplate> standard_, tool_use_;
 };
 
 // The start of the day of `now`, local time. Templates see no finer time: all ranks of a job see the same.

@@ -34,6 +34,7 @@ constexpr const char* kTokenizerFiles[] = {"tokenizer.json",
                                            "config.json",
                                            "generation_config.json",
                                            "chat_template.jinja",
+                                           "additional_chat_templates/default.jinja",
                                            "additional_chat_templates/tool_use.jinja"};
 
 bool names_the_clock(const fs::path& path) {
@@ -49,7 +50,7 @@ bool shows_the_day(const LoaderSettings& settings) {
   if (settings.chat_template) return names_the_clock(*settings.chat_template);
   const auto names = [&](const char* file) { return names_the_clock(settings.model / file); };
   return names("chat_template.jinja") || names("tokenizer_config.json") ||
-         names("additional_chat_templates/tool_use.jinja");
+         names("additional_chat_templates/default.jinja") || names("additional_chat_templates/tool_use.jinja");
 }
 
 using FileState = DatasetLoader::FileState;

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "common/base/download_fault.h"
 #include "common/base/quoted_text.h"
 
 namespace equipoise {
@@ -15,6 +16,9 @@ constexpr int kDeepest = 100;
 
 std::string read_text(const std::filesystem::path& path) {
   std::error_code error;
+  if (const std::string fault = download_fault(path); !fault.empty()) {
+    throw std::invalid_argument(path.string() + " " + fault);
+  }
   if (!std::filesystem::is_regular_file(path, error)) {
     throw std::invalid_argument(path.string() + " is not there or not a file");
   }
@@ -38,7 +42,10 @@ nlohmann::ordered_json read_json_object(const std::filesystem::path& path) {
       return true;
     });
   } catch (const nlohmann::json::parse_error& error) {
-    throw std::invalid_argument(path.string() + ": not JSON at byte " + std::to_string(error.byte));
+    // What is right up to its end was cut short.
+    const bool is_short = error.byte > text.size();
+    throw std::invalid_argument(path.string() + ": not JSON at byte " + std::to_string(error.byte) +
+                                (is_short ? ", where the file ends: it was cut short, download it again" : ""));
   } catch (const nlohmann::json::out_of_range&) {
     throw std::invalid_argument(path.string() + ": holds a number that float64 cannot");
   }

@@ -58,7 +58,7 @@ class ChatRenderer {
   }
 
  private:
-  void render_part(const ChatTemplate& chat_template, bool has_tools, int threads) {
+  void render_part(const ChatTemplate* chat_template, bool has_tools, int threads) {
     std::vector<Chat> part;
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < chats_.size(); ++i) {
@@ -66,8 +66,14 @@ class ChatRenderer {
       part.push_back(chats_[i]);
       places.push_back(i);
     }
+    if (places.empty()) return;
+    if (chat_template == nullptr) {
+      throw PairRefused(pairs_[places.front() * pairs_.size() / chats_.size()],
+                        "holds messages without tools, but the model has a chat template named \"tool_use\" alone and "
+                        "none named \"default\"; model.chat_template may name a file with one");
+    }
     try {
-      std::vector<std::string> rendered = chat_template.render(part, threads);
+      std::vector<std::string> rendered = chat_template->render(part, threads);
       for (std::size_t i = 0; i < places.size(); ++i) texts_[places[i]] = std::move(rendered[i]);
     } catch (const ChatRefused& refused) {
       const std::size_t pair = places[refused.chat()] * pairs_.size() / chats_.size();

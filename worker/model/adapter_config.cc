@@ -1,5 +1,6 @@
 #include "worker/model/adapter_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -46,6 +47,22 @@ void check_start(const Json& object, ConfigFields& fields) {
   fields.refuse("init_lora_weights", "true, false, \"gaussian\" or \"orthogonal\": others change the model itself");
 }
 
+// PEFT keeps copies of the embedding and the head beside an adapter; whether they are the model's own is seen where the
+// model is (Decoder::attach).
+void check_saved_modules(const Json& object, ConfigFields& fields) {
+  fields.ignore({"modules_to_save"});
+  const auto given = object.find("modules_to_save");
+  if (given == object.end() || given->is_null()) return;
+  const auto fits = [](const Json& name) {
+    if (!name.is_string()) return false;
+    const auto text = name.get<std::string>();
+    const std::string last = text.substr(text.rfind('.') + 1);
+    return last == "embed_tokens" || last == "lm_head";
+  };
+  if (given->is_array() && std::ranges::all_of(*given, fits)) return;
+  fields.refuse("modules_to_save", "null, or \"embed_tokens\" and \"lm_head\" as the model has them");
+}
+
 void check_only_plain_lora(const Json& object, ConfigFields& fields) {
   if (fields.text("peft_type") != "LORA") fields.refuse("peft_type", "\"LORA\"");
   fields.only("task_type", "CAUSAL_LM");
@@ -54,6 +71,7 @@ void check_only_plain_lora(const Json& object, ConfigFields& fields) {
     fields.only(switched_off, false);
   }
   check_start(object, fields);
+  check_saved_modules(object, fields);
   fields.ignore({"auto_mapping", "base_model_name_or_path", "inference_mode", "megatron_core", "peft_version",
                  "qalora_group_size", "revision"});
   // rank_pattern: {} and the like say nothing.

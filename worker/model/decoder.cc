@@ -117,8 +117,24 @@ Decoder Decoder::load(const std::filesystem::path& folder, torch::Dtype dtype, t
   return {std::move(config), std::move(parameters)};
 }
 
+namespace {
+
+void check_saved_modules(const LoraAdapter& adapter, const torch::Tensor& embedding, const torch::Tensor& head) {
+  for (const auto& [name, saved] : adapter.saved_modules) {
+    const torch::Tensor& own = name == kHeadName ? head : embedding;
+    if (saved.sizes() == own.sizes() && torch::equal(saved.to(own.device(), own.scalar_type()), own)) continue;
+    throw std::invalid_argument("the adapter has a " + name +
+                                " of its own that is not the model's: it was trained or resized too, which an adapter "
+                                "here cannot be; merge it with PEFT (merge_and_unload) and give the merged model");
+  }
+}
+
+}  // namespace
+
 void Decoder::attach(LoraAdapter adapter) {
   EQUIPOISE_CHECK(!adapter_);
+  check_saved_modules(adapter, embedding_, head_weight_);
+  adapter.saved_modules.clear();
   for (const NamedTensor& parameter : parameters_) parameter.tensor.set_requires_grad(false);
   adapter_ = std::move(adapter);
   std::unordered_map<std::string, Linear*> linear_of;
@@ -146,7 +162,7 @@ Decoder Decoder::frozen_copy() const {
     return copies;
   };
   Decoder copy(config_, copy_of(parameters_));
-  if (adapter_) copy.attach({adapter_->settings, adapter_->adapted, copy_of(adapter_->tensors)});
+  if (adapter_) copy.attach({adapter_->settings, adapter_->adapted, copy_of(adapter_->tensors), {}});
   return copy;
 }
 

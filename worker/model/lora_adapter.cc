@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 #include <stdexcept>
+#include <string_view>
 
 #include "common/base/durable_file.h"
 #include "common/base/quoted_text.h"
@@ -53,14 +54,35 @@ const TensorView& checked_tensor(const SafetensorsFile& file, const ParameterSha
                               " by adapter_config.json and the model");
 }
 
-void check_no_others(const SafetensorsFile& file, const std::vector<ParameterShape>& layout) {
+constexpr std::string_view kPrefix = "base_model.model.";
+
+// "lm_head.weight" of "base_model.model.lm_head.weight" or PEFT's other names for it; empty for what is no embedding or
+// head.
+std::string saved_module_of(const std::string& tensor, const DecoderConfig& config) {
+  if (!tensor.starts_with(kPrefix)) return "";
+  std::string name = tensor.substr(kPrefix.size());
+  for (const std::string_view inner : {".modules_to_save.default", ".modules_to_save", ".base_layer"}) {
+    if (const std::size_t place = name.find(inner); place != std::string::npos) name.erase(place, inner.size());
+  }
+  return name == embedding_name(config) || name == kHeadName ? name : "";
+}
+
+// What is there beside `layout`: copies of embedding and head, and nothing else.
+std::vector<NamedTensor> saved_modules(const SafetensorsFile& file, const std::vector<ParameterShape>& layout,
+                                       const DecoderConfig& config, torch::Dtype dtype) {
   std::set<std::string> names;
   for (const ParameterShape& parameter : layout) names.insert(parameter.name);
+  std::vector<NamedTensor> saved;
   for (const TensorView& tensor : file.tensors()) {
     if (names.contains(tensor.name)) continue;
-    throw std::invalid_argument(file.path().string() + ": tensor " + quoted_text(tensor.name) +
-                                " has no place in the adapter that adapter_config.json describes");
+    const std::string module = saved_module_of(tensor.name, config);
+    if (module.empty()) {
+      throw std::invalid_argument(file.path().string() + ": tensor " + quoted_text(tensor.name) +
+                                  " has no place in the adapter that adapter_config.json describes");
+    }
+    saved.push_back({module, to_torch(tensor, dtype, torch::kCPU)});
   }
+  return saved;
 }
 
 // Whole names in place of a pattern, which in PEFT might match modules that are no projection.
@@ -107,14 +129,20 @@ LoraAdapter load_adapter(const fs::path& folder, const DecoderConfig& config, to
   const fs::path description = folder / kAdapterConfig;
   LoraAdapter adapter{.settings = read_adapter_config(description), .adapted = {}, .tensors = {}};
   const std::string field = description.string() + ": field target_modules";
-  adapter.adapted = adapted_projections(config, adapter.settings, {field, field});
   const SafetensorsFile file = SafetensorsFile::open(folder / kAdapterWeights);
+  if (!adapter.settings.target_pattern.empty()) {
+    std::set<std::string> tensors;
+    for (const TensorView& tensor : file.tensors()) tensors.insert(tensor.name);
+    adapter.adapted = projections_with_tensors(config, tensors);
+  }
+  // A pattern that no tensor follows is named with its fault.
+  if (adapter.adapted.empty()) adapter.adapted = adapted_projections(config, adapter.settings, {field, field});
   const std::vector<ParameterShape> layout = adapter_layout(adapter.adapted, adapter.settings);
   for (const ParameterShape& wanted : layout) {
     const torch::Tensor tensor = to_torch(checked_tensor(file, wanted), dtype, device);
     adapter.tensors.push_back({wanted.name, tensor.requires_grad_()});
   }
-  check_no_others(file, layout);
+  adapter.saved_modules = saved_modules(file, layout, config, dtype);
   return adapter;
 }
 

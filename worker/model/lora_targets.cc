@@ -1,12 +1,11 @@
 #include "worker/model/lora_targets.h"
 
-#include <re2/re2.h>
-
 #include <algorithm>
 #include <set>
 #include <stdexcept>
 
 #include "common/base/quoted_text.h"
+#include "common/huggingface/name_pattern.h"
 
 namespace equipoise {
 namespace {
@@ -44,19 +43,19 @@ std::vector<LinearShape> by_name(const std::vector<LinearShape>& all, const std:
   return chosen;
 }
 
-// RE2: its time and memory have bounds for any pattern.
 std::vector<LinearShape> by_pattern(const std::vector<LinearShape>& all, const std::string& text,
                                     const std::string& field) {
-  RE2::Options options;
-  options.set_log_errors(false);
-  const RE2 pattern(text, options);
-  if (!pattern.ok()) {
-    throw std::invalid_argument(field + " is " + quoted_text(text) +
-                                ", expected a regular expression of RE2: " + pattern.error());
+  std::vector<std::string> names;
+  for (const LinearShape& linear : all) names.push_back(linear.name);
+  std::vector<bool> is_match;
+  try {
+    is_match = matches_whole(text, names);
+  } catch (const std::invalid_argument& problem) {
+    throw std::invalid_argument(field + " is " + quoted_text(text) + ", " + problem.what());
   }
   std::vector<LinearShape> chosen;
-  for (const LinearShape& linear : all) {
-    if (RE2::FullMatch(linear.name, pattern)) chosen.push_back(linear);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (is_match[i]) chosen.push_back(all[i]);
   }
   if (chosen.empty()) refuse_unmatched(field, text, all);
   return chosen;
@@ -82,6 +81,14 @@ std::vector<LinearShape> adapted_projections(const DecoderConfig& config, const 
   if (!settings.target_pattern.empty()) return by_pattern(all, settings.target_pattern, fields.pattern);
   if (!settings.target_modules.empty()) return by_name(all, settings.target_modules, fields.names);
   return all;
+}
+
+std::vector<LinearShape> projections_with_tensors(const DecoderConfig& config, const std::set<std::string>& tensors) {
+  std::vector<LinearShape> chosen;
+  for (const LinearShape& linear : projections(config)) {
+    if (tensors.contains("base_model.model." + linear.name + ".lora_A.weight")) chosen.push_back(linear);
+  }
+  return chosen;
 }
 
 std::vector<ParameterShape> adapter_layout(const std::vector<LinearShape>& adapted, const LoraSettings& settings) {

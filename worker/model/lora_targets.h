@@ -1,6 +1,7 @@
 // The projections of a decoder that a LoRA adapter changes, by PEFT's rules for names.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ struct TargetFields {
 // regular expression.
 std::vector<LinearShape> adapted_projections(const DecoderConfig& config, const LoraSettings& settings,
                                              const TargetFields& fields);
+
+// Those that have a tensor among an adapter's, in that order: what PEFT made of a pattern, which may have matched whole
+// names that begin otherwise.
+std::vector<LinearShape> projections_with_tensors(const DecoderConfig& config, const std::set<std::string>& tensors);
 
 // The tensors of an adapter as PEFT calls them, in that order: A [r, inputs], B [outputs, r] and, with DoRA, the
 // magnitude [outputs] of each projection.

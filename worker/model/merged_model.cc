@@ -44,6 +44,7 @@ class Merge {
  public:
   Merge(const fs::path& model, const fs::path& adapter)
       : model_(model),
+        adapter_folder_(adapter),
         config_(read_decoder_config(model / "config.json")),
         files_(WeightFiles::open(model)),
         views_(files_.select(parameter_layout(config_))),
@@ -54,6 +55,7 @@ class Merge {
   void write(const fs::path& folder) {
     copy_durably(model_ / "config.json", folder / "config.json");
     copy_companions(model_, folder);
+    copy_chat_templates(adapter_folder_, folder);  // the adapter was trained with them
     std::vector<torch::Tensor> merged;
     std::vector<TensorView> views;
     for (const TensorView& view : views_) {
@@ -105,7 +107,7 @@ class Merge {
     return merged_OI.to(dtype);
   }
 
-  fs::path model_;
+  fs::path model_, adapter_folder_;
   DecoderConfig config_;
   WeightFiles files_;
   std::vector<TensorView> views_;

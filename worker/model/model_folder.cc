@@ -2,9 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <fstream>
 #include <iterator>
+#include <span>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 
 #include "common/base/durable_file.h"
@@ -17,17 +21,41 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What Hugging Face programs read beside config.json and the weights.
-constexpr const char* kCompanions[] = {"tokenizer.json",
-                                       "tokenizer_config.json",
-                                       "special_tokens_map.json",
-                                       "added_tokens.json",
-                                       "tokenizer.model",
-                                       "vocab.json",
-                                       "merges.txt",
-                                       "chat_template.jinja",
-                                       "chat_template.json",
-                                       "generation_config.json"};
+constexpr const char* kOtherTemplates = "additional_chat_templates";
+
+// Settings, vocabularies, templates, code that config.json may name, and the terms of use.
+constexpr const char* kCompanionEndings[] = {".json", ".jinja", ".model", ".tiktoken", ".py"};
+constexpr const char* kCompanionBeginnings[] = {"vocab",   "merges",     "license",              "licence", "notice",
+                                                "copying", "use_policy", "acceptable_use_policy"};
+// Of the weights, of an adapter, and of the training that made the model.
+constexpr const char* kOthersJson[] = {"config.json",        "adapter_config.json", "trainer_state.json",
+                                       "all_results.json",   "train_results.json",  "eval_results.json",
+                                       "quantize_config.json"};
+
+bool is_one_of(const std::string& name, std::span<const char* const> names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+bool is_companion(const fs::path& file) {
+  std::string name = file.filename().string();
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (name.starts_with(".") || is_one_of(name, kOthersJson)) return false;
+  if (name.ends_with(".index.json")) return false;
+  const auto begins = [&](const char* word) { return name.starts_with(word); };
+  const auto ends = [&](const char* ending) { return name.ends_with(ending); };
+  return std::ranges::any_of(kCompanionBeginnings, begins) || std::ranges::any_of(kCompanionEndings, ends);
+}
+
+void copy_files(const fs::path& source, const fs::path& target, const auto& is_wanted) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(source, error)) {
+    if (!is_wanted(entry.path()) || !fs::is_regular_file(entry.path(), error)) continue;
+    fs::create_directory(target, error);
+    copy_durably(entry.path(), target / entry.path().filename());
+  }
+}
+
+bool is_template(const fs::path& file) { return file.extension() == ".jinja"; }
 
 const char* config_name(torch::Dtype dtype) {
   switch (dtype) {
@@ -86,10 +114,23 @@ void copy_durably(const fs::path& source, const fs::path& target) {
 }
 
 void copy_companions(const fs::path& source, const fs::path& target) {
-  for (const char* name : kCompanions) {
-    std::error_code error;
-    if (fs::is_regular_file(source / name, error)) copy_durably(source / name, target / name);
-  }
+  copy_files(source, target, is_companion);
+  copy_files(source / kOtherTemplates, target / kOtherTemplates, is_template);
+  std::error_code error;
+  if (fs::exists(target / kOtherTemplates, error)) sync_folder(target / kOtherTemplates);
+}
+
+void copy_chat_templates(const fs::path& source, const fs::path& target) {
+  std::error_code error;
+  if (!fs::exists(source / "chat_template.jinja", error)) return;
+  put_chat_template(source / "chat_template.jinja", target);
+  copy_files(source / kOtherTemplates, target / kOtherTemplates, is_template);
+}
+
+void put_chat_template(const fs::path& file, const fs::path& target) {
+  copy_durably(file, target / "chat_template.jinja");
+  std::error_code error;
+  fs::remove_all(target / kOtherTemplates, error);
 }
 
 void write_tensors(const std::vector<NamedTensor>& tensors, const fs::path& path) {

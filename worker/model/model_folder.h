@@ -29,9 +29,16 @@ class FolderAside {
 // A file's bytes, on disk when it returns. Throws std::invalid_argument if `source` cannot be read.
 void copy_durably(const std::filesystem::path& source, const std::filesystem::path& target);
 
-// The tokenizer's and generation's files that Hugging Face programs read beside config.json and the weights, those
-// that are there.
+// What belongs to a model beside config.json and the weights: files of the tokenizer, of chat templates (also in
+// additional_chat_templates/), of generation and of processors, Python code as text, licences and notices. Not the model
+// card, which describes another model, nor weights in other formats, nor what a training noted about itself.
 void copy_companions(const std::filesystem::path& source, const std::filesystem::path& target);
+
+// The chat templates of `source`, where it has its own, in place of those of `target`.
+void copy_chat_templates(const std::filesystem::path& source, const std::filesystem::path& target);
+
+// `file` as the one chat template of `target`.
+void put_chat_template(const std::filesystem::path& file, const std::filesystem::path& target);
 
 // As a safetensors file, in the order and the types of `tensors`.
 void write_tensors(const std::vector<NamedTensor>& tensors, const std::filesystem::path& path);

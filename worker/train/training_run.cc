@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/config/loss_config.h"
+#include "worker/model/model_folder.h"
 #include "worker/model/torch_dtype.h"
 #include "worker/train/best_parameters.h"
 #include "worker/train/device_advice.h"
@@ -250,8 +251,7 @@ class TrainingRun {
       save_model(policy_, config_.model.path, folder);
     }
     if (const auto& file = config_.model.chat_template) {
-      constexpr auto kReplace = std::filesystem::copy_options::overwrite_existing;
-      std::filesystem::copy_file(*file, folder / "chat_template.jinja", kReplace);
+      put_chat_template(*file, folder);
     }
     output_->watch("final");
     output_->discard_previous();

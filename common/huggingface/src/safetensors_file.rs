@@ -59,7 +59,7 @@ impl OpenFile {
 
 fn read_tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     check_header(bytes)?;
-    let parsed = SafeTensors::deserialize(bytes).map_err(|fault| fault.to_string())?;
+    let parsed = SafeTensors::deserialize(bytes).map_err(|fault| cut_short(bytes).unwrap_or_else(|| fault.to_string()))?;
     let mut tensors = Vec::with_capacity(parsed.len());
     for (name, view) in parsed.iter() {
         let shape: Result<Vec<i64>, _> = view.shape().iter().map(|&size| i64::try_from(size)).collect();
@@ -75,6 +75,17 @@ fn read_tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     Ok(tensors)
 }
 
+/// Where the file ends before its last tensor does.
+fn cut_short(bytes: &[u8]) -> Option<String> {
+    let length = usize::try_from(u64::from_le_bytes(*bytes.first_chunk::<LENGTH_BYTES>()?)).ok()?;
+    let begin = LENGTH_BYTES.checked_add(length)?;
+    let metadata: Metadata = serde_json::from_slice(bytes.get(LENGTH_BYTES..begin)?).ok()?;
+    let end = metadata.tensors().values().map(|tensor| tensor.data_offsets.1).max()?;
+    let wanted = end.checked_add(begin)?;
+    let size = bytes.len();
+    (size < wanted).then(|| format!("has {size} of {wanted} bytes: it was cut short, download it again"))
+}
+
 /// What the library leaves open: a lower limit, a hint at the usual mistake, and names that occur twice (the library keeps the
 /// last one).
 fn check_header(bytes: &[u8]) -> Result<(), String> {
@@ -88,7 +99,8 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
         return Err(format!("says its header has {length} bytes, expected at most {MAX_HEADER_BYTES}"));
     }
     let Some(header) = bytes[LENGTH_BYTES..].get(..length as usize) else {
-        return Err(format!("says its header has {length} bytes, but the file has only {} bytes", bytes.len()));
+        let size = bytes.len();
+        return Err(format!("says its header has {length} bytes, but the file has only {size} bytes: it was cut short, download it again"));
     };
     let UniqueKeys = serde_json::from_slice(header).map_err(|fault| format!("has a header that is not valid: {fault}"))?;
     Ok(())

@@ -176,12 +176,13 @@ TEST_F(AdapterConfig, OfPeftIsRead) {
   EXPECT_EQ(settings.target_modules.size(), 7u);
   config_["lora_dropout"] = 0.1;
   config_["target_modules"] = "all-linear";
+  config_["modules_to_save"] = {"lm_head", "model.embed_tokens"};
   EXPECT_EQ(refused(), "accepted");
 }
 
 TEST_F(AdapterConfig, RefusesByNameWhatItDoesNotDo) {
   const std::vector<std::pair<std::string, nlohmann::json>> changes = {{"lora_dropout", 1.0},
-                                                                       {"modules_to_save", {"lm_head"}},
+                                                                       {"modules_to_save", {"lm_head", "norm"}},
                                                                        {"layers_to_transform", {0}},
                                                                        {"rank_pattern", {{"q_proj", 8}}},
                                                                        {"alpha_pattern", {{"q_proj", 8}}},

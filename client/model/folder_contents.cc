@@ -1,0 +1,152 @@
+#include "client/model/folder_contents.h"
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <stdexcept>
+#include <vector>
+
+#include "common/base/download_fault.h"
+#include "common/huggingface/safetensors.h"
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kIndex = "model.safetensors.index.json";
+constexpr std::uintmax_t kLargestJson = std::uintmax_t{64} << 20;
+
+bool is_there(const fs::path& file) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(file, ignored));
+}
+
+// Ascending, so that messages do not depend on the disk's order.
+std::vector<fs::path> files_of(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) files.push_back(entry.path());
+  std::ranges::sort(files);
+  return files;
+}
+
+fs::path first_with(const std::vector<fs::path>& files, const std::set<std::string>& extensions) {
+  const auto found =
+      std::ranges::find_if(files, [&](const fs::path& file) { return extensions.contains(file.extension().string()); });
+  return found == files.end() ? fs::path() : found->filename();
+}
+
+nlohmann::json read_json(const fs::path& file) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(file, ignored) || fs::file_size(file, ignored) > kLargestJson) return {};
+  std::ifstream stream(file, std::ios::binary);
+  return nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
+}
+
+// "--adapter" of "--model", "model.adapter" of "model.path", and back.
+std::string counterpart_of(const std::string& field, const char* as_flag, const char* in_job) {
+  return field.starts_with("--") ? as_flag : in_job;
+}
+
+std::string base_model_of(const fs::path& adapter) {
+  const nlohmann::json config = read_json(adapter / "adapter_config.json");
+  const auto base = config.is_object() ? config.find("base_model_name_or_path") : config.end();
+  return base != config.end() && base->is_string() && !base->empty() ? " (" + base->get<std::string>() + ")" : "";
+}
+
+// Weights and settings that are read as they are.
+std::string fault_of_files(const std::vector<fs::path>& files) {
+  static const std::set<std::string> kRead = {".json", ".jinja", ".safetensors", ".model"};
+  for (const fs::path& file : files) {
+    if (!kRead.contains(file.extension().string())) continue;
+    if (const std::string fault = download_fault(file); !fault.empty()) return "/" + file.filename().string() + " " + fault;
+  }
+  return "";
+}
+
+std::string fault_of_weights(const fs::path& file) {
+  try {
+    SafetensorsFile::open(file);
+  } catch (const std::invalid_argument& problem) {
+    const std::string text = problem.what();
+    return text.substr(std::min(text.size(), file.parent_path().string().size()));
+  }
+  return "";
+}
+
+std::string fault_of_shards(const fs::path& folder, const std::vector<fs::path>& files) {
+  if (is_there(folder / "model.safetensors")) return fault_of_weights(folder / "model.safetensors");
+  if (!is_there(folder / kIndex)) {
+    const fs::path shard = first_with(files, {".safetensors"});
+    const bool is_shard = shard.string().find("-of-") != std::string::npos;
+    return is_shard ? std::string(" has shards of weights, such as ") + shard.string() + ", but no " + kIndex +
+                          ": the download is not complete"
+                    : "";
+  }
+  const nlohmann::json index = read_json(folder / kIndex);
+  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) return "";
+  std::set<std::string> shards;
+  for (const auto& [tensor, file] : index["weight_map"].items()) {
+    if (file.is_string() && !fs::path(file).has_parent_path()) shards.insert(file.get<std::string>());
+  }
+  for (const std::string& shard : shards) {
+    if (!is_there(folder / shard)) {
+      return std::string(" has no ") + shard + ", which " + kIndex + " names beside " +
+             std::to_string(shards.size() - 1) + " other files: the download is not complete";
+    }
+    if (std::string fault = fault_of_weights(folder / shard); !fault.empty()) return fault;
+  }
+  return "";
+}
+
+// Where config.json or the weights are missing.
+std::string fault_without_model(const fs::path& folder, const std::vector<fs::path>& files) {
+  const bool has_config = is_there(folder / "config.json");
+  if (is_there(folder / "snapshots") && !has_config) {
+    return " is a model's place in the Hub's cache: name the folder in its snapshots/";
+  }
+  if (!first_with(files, {".safetensors"}).empty()) return "";
+  if (const fs::path gguf = first_with(files, {".gguf"}); !gguf.empty()) {
+    return " holds a GGUF file (" + gguf.string() +
+           ") for inference; training wants the model's Hugging Face folder with *.safetensors, from which it was made";
+  }
+  if (const fs::path pickle = first_with(files, {".bin", ".pt", ".pth", ".ckpt", ".pkl"}); !pickle.empty()) {
+    return " holds its weights as a pickle (" + pickle.string() +
+           "), which can run code and is never read; save them as safetensors: transformers' save_pretrained does it";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string fault_of_model_folder(const std::string& field, const fs::path& folder) {
+  const std::vector<fs::path> files = files_of(folder);
+  const bool is_adapter = is_there(folder / "adapter_config.json") || is_there(folder / "adapter_model.safetensors");
+  if (is_adapter && !is_there(folder / "config.json")) {
+    const std::string other = counterpart_of(field, "--adapter", "model.adapter");
+    return " is a LoRA adapter, not a model: give it as " + other + ", and the model that it belongs to" +
+           base_model_of(folder) + " as " + field;
+  }
+  if (std::string fault = fault_of_files(files); !fault.empty()) return fault;
+  if (std::string fault = fault_without_model(folder, files); !fault.empty()) return fault;
+  return fault_of_shards(folder, files);
+}
+
+std::string fault_of_adapter_folder(const std::string& field, const fs::path& folder) {
+  const std::vector<fs::path> files = files_of(folder);
+  if (std::string fault = fault_of_files(files); !fault.empty()) return fault;
+  if (!is_there(folder / "adapter_config.json") && is_there(folder / "config.json")) {
+    return " is a model, not an adapter: give it as " + counterpart_of(field, "--model", "model.path") +
+           ", alone if it is what an adapter was merged into";
+  }
+  if (!is_there(folder / "adapter_model.safetensors") && is_there(folder / "adapter_model.bin")) {
+    return " holds its weights as a pickle (adapter_model.bin), which can run code and is never read; save them as "
+           "safetensors: PEFT's save_pretrained does it";
+  }
+  if (is_there(folder / "adapter_model.safetensors")) return fault_of_weights(folder / "adapter_model.safetensors");
+  return "";
+}
+
+}  // namespace equipoise
