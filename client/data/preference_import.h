@@ -31,6 +31,7 @@ struct PreferenceCounts {
   std::vector<std::int64_t> pairs_of_file;  // one for each file
   std::int64_t train = 0, validation = 0;   // pairs
   std::vector<GroupPairs> groups;           // in the order of first appearance
+  std::vector<std::string> notes;           // what a user should know of the files' fields, a line each
 };
 
 // Reads all files; all pairs count as `train`. Throws what PreferenceReader throws at the first pair that is wrong.
