@@ -102,7 +102,9 @@ void PairEncoder::add(PairIds ids, const PreferencePair& pair, EncodedPairs& enc
                .chosen_ids = ids.chosen,
                .rejected_ids = rejected,
                .memberships = pair.memberships,
-               .chosen_share = pair.chosen_share});
+               .chosen_share = pair.chosen_share,
+               .weight = pair.weight,
+               .reference = pair.reference});
 }
 
 void PairEncoder::count(const Truncated& truncated, const PreferencePair& pair) {
@@ -111,7 +113,7 @@ void PairEncoder::count(const Truncated& truncated, const PreferencePair& pair) 
     if (truncated.dropped) {
       ++counts_.dropped_count_K[group];
     } else {
-      counts_.pair_count_K[group] += weight;
+      counts_.pair_count_K[group] += pair.weight * weight;
       counts_.shortened_count_K[group] += truncated.shortened ? 1 : 0;
     }
   }

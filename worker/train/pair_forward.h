@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "common/config/job_config.h"
@@ -19,6 +20,9 @@ struct ForwardInputs {
   const EncodedPairs& pairs;
   const AnswerLogProbs& reference;  // of all pairs; empty when no reference is used
   const LabelNoise* label_noise = nullptr;
+  std::span<const double> weight_N = {};  // v_i of all pairs (pair_weights.h); empty: all are 1
+
+  double weight(std::int64_t pair) const { return weight_N.empty() ? 1 : weight_N[static_cast<std::size_t>(pair)]; }
 };
 
 // Factor of every pair's loss. SFT with sft_average token: |B| / answer tokens of the batch, so that the mean over
