@@ -80,7 +80,11 @@ PreferenceCounts for_each_pair(std::span<const fs::path> files, const Preference
     counter.meet(batch);
     for (std::size_t i = 0; i < batch.size; ++i) counter.add(batch.pairs[i], use(batch.pairs[i], counter.names()));
   }
-  return counter.counts();
+  PreferenceCounts counts = counter.counts();
+  for (const FileFields& file : stream.fields()) {
+    for (const std::string& note : field_notes(file.fields)) counts.notes.push_back(file.file + ": " + note);
+  }
+  return counts;
 }
 
 class OutputFile {

@@ -39,7 +39,7 @@ struct LoadedDataset {
   std::string file;  // that was read
   bool from_cache = false;
   std::chrono::duration<double> seconds;  // all of it took
-  std::vector<std::string> notes;         // what a user should know of the cache or the template, a line each
+  std::vector<std::string> notes;         // what a user should know of the cache or the fields, a line each
 };
 
 // Not thread-safe. The tokenizer is read when a file has to be tokenised, and only then.

@@ -1,5 +1,6 @@
 #include "worker/train/start_references.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -50,9 +51,12 @@ class Starter {
 
   AnswerLogProbs log_probs(const EncodedDataset& dataset, const std::string& what) {
     if (dataset.pairs.empty()) return {};
-    auto [values, entry] = reference_.log_probs(dataset.pairs, what, start_.on_progress);
-    // One rank is enough, and the first one knows where the numbers came from.
-    if (start_.host.info().rank == 0) compare(dataset, values, what, entry);
+    auto [values, entry, from_data] = reference_.log_probs(dataset.pairs, what, start_.on_progress);
+    // One rank is enough, and the first one knows where the numbers came from. Those of the data have been compared
+    // with the reference, which is the policy where none is named.
+    if (from_data && start_.host.info().rank == 0) warn_of_cut_pairs(dataset, what);
+    const bool is_compared = from_data && !start_.config.model.reference;
+    if (start_.host.info().rank == 0 && !is_compared) compare(dataset, values, what, entry);
     return std::move(values);
   }
 
@@ -73,6 +77,16 @@ class Starter {
     }
   }
 
+  // Whoever computed the data's own log-probs may not have cut the same pairs at the same place.
+  void warn_of_cut_pairs(const EncodedDataset& dataset, const std::string& what) const {
+    const auto& cut_K = dataset.shortened_count_K;
+    if (std::ranges::all_of(cut_K, [](std::int64_t cut) { return cut == 0; })) return;
+    start_.log.warn(
+        "some pairs of the {} are cut to data.max_length: their ref_chosen_logps and ref_rejected_logps must be those "
+        "of the cut answers",
+        what);
+  }
+
   const StartReferences& start_;
   ReferenceModel reference_;
 };
@@ -80,7 +94,13 @@ class Starter {
 }  // namespace
 
 References start_references(const StartReferences& start) {
-  if (!uses_reference(start.config.loss)) return {};
+  if (!uses_reference(start.config.loss)) {
+    const bool has_own = !start.data.train.pairs.empty() && start.data.train.pairs[0].reference;
+    if (has_own && start.host.info().rank == 0) {
+      start.log.warn("fields ref_chosen_logps and ref_rejected_logps are not used: this loss has no reference");
+    }
+    return {};
+  }
   check_vocabulary(start.config.model, start.policy);
   Starter starter(start);
   AnswerLogProbs train = starter.log_probs(start.data.train, "training data");

@@ -118,6 +118,22 @@ TEST(SummaryFile, HasMeansOfEveryGroupAndOfAllPairs) {
   EXPECT_EQ(asia["logp_accuracy"], 0.0);
 }
 
+// (0.7 + 3 * 0.5)/4: means are by weight, pairs are counted.
+TEST(SummaryFile, WeighsPairsAsTheDataSays) {
+  const TempFolder temp;
+  EncodedDataset data = two_of_four();
+  std::vector<OwnedPair> pairs = owned(data.pairs);
+  pairs[1].weight = 3;
+  data.pairs = encoded(pairs);
+  write_summary(evaluated(data), temp / "summary.json");
+  const Json summary = Json::parse(read_file(temp / "summary.json"));
+  EXPECT_DOUBLE_EQ(summary["all"]["loss"], 0.55);
+  EXPECT_DOUBLE_EQ(summary["groups"][0]["loss"], 0.55);
+  EXPECT_EQ(summary["all"]["logp_accuracy"], 0.25);
+  EXPECT_EQ(summary["all"]["pairs"], 2.0);
+  EXPECT_EQ(summary["groups"][1]["pairs"], 0.5);
+}
+
 TEST(SummaryFile, WithoutAReferenceThereIsNoRewardAccuracy) {
   const TempFolder temp;
   const EncodedDataset data = two_of_four();
