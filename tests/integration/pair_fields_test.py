@@ -73,6 +73,13 @@ class PairFields(programs.ProgramTest):
         for one, other in zip(self.lines("own"), self.lines("computed"), strict=True):
             for key in ("loss", "eval_loss", "group_loss"):
                 self.assert_close(one.get(key), other.get(key), key)
+        # What another program's arithmetic explains is used as it is, from the first evaluation on.
+        near = [{**pair, "ref_chosen_logps": pair["ref_chosen_logps"] - 0.01} for pair in own]
+        self.write_lines("near-validation.jsonl", near)
+        data = {"train": "near.jsonl", "validation": "near-validation.jsonl"}
+        code, log = self.train(self.job("near", near, data=data, loss={"type": "dpo", "beta": 0.5}))
+        self.assertEqual(code, 0, log)
+        self.assertAlmostEqual(self.lines("near")[0]["eval_rewards/margins"], 0.5 * 0.01, delta=1e-9)
         for pair in own:
             pair["ref_rejected_logps"] -= 1
         code, log = self.train(self.job("wrong", own))
@@ -93,11 +100,13 @@ class PairFields(programs.ProgramTest):
         self.succeed("equipoise", "train", self.job("named", [], data=data), "--quiet")
 
     def test_what_is_not_used_and_groups_that_differ_are_said_once(self):
-        self.write_lines("validation.jsonl", [{**pair, "group": pair["group"].upper()} for pair in self.validation])
         data = {"train": "odd.jsonl", "validation": "validation.jsonl"}
+        self.write_lines("validation.jsonl", [{**pair, "group": pair["group"].upper(), "margin": 2, "id": 1}
+                                              for pair in self.validation])
         code, log = self.train(self.job("odd", [{**pair, "margin": 1, "id": 7} for pair in self.pairs], data=data), 2)
         self.assertEqual(code, 0, log)
         self.assertEqual(log.count('odd.jsonl: fields that are not used: "margin"'), 1, log)
+        self.assertEqual(log.count('"margin"'), 1, log)
         self.assertIn("the validation has groups that training does not have", log)
         self.assertIn("the validation has no pairs of groups of training", log)
         self.assertIn("differ in spaces or capital letters alone", log)

@@ -1,8 +1,9 @@
 #include "worker/train/start_references.h"
 
-#include <algorithm>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "common/base/cache_folder.h"
@@ -79,12 +80,11 @@ class Starter {
 
   // Whoever computed the data's own log-probs may not have cut the same pairs at the same place.
   void warn_of_cut_pairs(const EncodedDataset& dataset, const std::string& what) const {
-    const auto& cut_K = dataset.shortened_count_K;
-    if (std::ranges::all_of(cut_K, [](std::int64_t cut) { return cut == 0; })) return;
+    if (dataset.num_shortened == 0) return;
     start_.log.warn(
-        "some pairs of the {} are cut to data.max_length: their ref_chosen_logps and ref_rejected_logps must be those "
-        "of the cut answers",
-        what);
+        "pairs of the {} that are cut to data.max_length: {}; their ref_chosen_logps and ref_rejected_logps must be "
+        "those of the cut answers",
+        what, dataset.num_shortened);
   }
 
   const StartReferences& start_;
@@ -93,9 +93,18 @@ class Starter {
 
 }  // namespace
 
+bool starts_at_reference(const ModelConfig& model) {
+  std::error_code ignored;
+  return !model.reference || (!model.adapter && std::filesystem::equivalent(*model.reference, model.path, ignored));
+}
+
+bool has_own_reference(const EncodedDataset& dataset) {
+  return !dataset.pairs.empty() && dataset.pairs[0].reference.has_value();
+}
+
 References start_references(const StartReferences& start) {
   if (!uses_reference(start.config.loss)) {
-    const bool has_own = !start.data.train.pairs.empty() && start.data.train.pairs[0].reference;
+    const bool has_own = has_own_reference(start.data.train) || has_own_reference(start.data.validation);
     if (has_own && start.host.info().rank == 0) {
       start.log.warn("fields ref_chosen_logps and ref_rejected_logps are not used: this loss has no reference");
     }

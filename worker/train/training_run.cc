@@ -30,12 +30,6 @@ constexpr std::size_t kMostLossLines = 10;
 // A phase that is over sooner needs no percentage.
 constexpr std::chrono::seconds kBetweenProgress{5};
 
-// Whether the reference has the policy's weights at the start: a new adapter changes nothing yet.
-bool starts_at_reference(const ModelConfig& model) {
-  std::error_code ignored;
-  return !model.reference || (!model.adapter && std::filesystem::equivalent(*model.reference, model.path, ignored));
-}
-
 class TrainingRun {
  public:
   // `output`: of rank 0; null on the others.
@@ -265,7 +259,7 @@ class TrainingRun {
             .pairs = dataset.pairs,
             .reference = reference,
             .label_noise = &label_noise_,
-            .policy_is_reference = policy_is_reference_,
+            .policy_is_reference = policy_is_reference_ && !has_own_reference(dataset),
             .weight_N = weight_N};
   }
 
