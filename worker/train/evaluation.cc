@@ -11,7 +11,6 @@ namespace {
 struct FilePart {
   std::int64_t end = 0;
   double rescale = 1;
-  double weight = 1;  // makes the mean of the weights of its pairs 1, as that of all pairs is
 };
 
 std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
@@ -20,6 +19,7 @@ std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
   return indices;
 }
 
+// v_i of the pairs.
 std::vector<double> weights_of(const ForwardInputs& inputs, std::span<const std::int64_t> indices) {
   std::vector<double> weight_B;
   for (const std::int64_t index : indices) weight_B.push_back(inputs.weight(index));
@@ -31,11 +31,11 @@ std::vector<FilePart> file_parts(const ForwardInputs& inputs, std::span<const st
   std::int64_t begin = 0;
   for (const std::int64_t pairs : pairs_F) {
     const auto indices = range(begin, begin + pairs);
+    // A mean of 1 in each file, as they have over all pairs.
     std::vector<double> weight_B = weights_of(inputs, indices);
     const double sum = std::accumulate(weight_B.begin(), weight_B.end(), 0.0);
-    const double factor = inputs.weight_N.empty() || pairs == 0 ? 1 : static_cast<double>(pairs) / sum;
-    for (double& weight : weight_B) weight *= factor;
-    parts.push_back({.end = begin + pairs, .rescale = loss_scale(inputs, indices, weight_B) / scale, .weight = factor});
+    for (double& weight : weight_B) weight *= static_cast<double>(pairs) / sum;
+    parts.push_back({.end = begin + pairs, .rescale = loss_scale(inputs, indices, weight_B) / scale});
     begin += pairs;
   }
   return parts;
@@ -55,7 +55,8 @@ EvaluationSums evaluate_files(const ForwardInputs& inputs, std::size_t num_group
   const auto all = range(0, count);
   const double scale = loss_scale(inputs, all, weights_of(inputs, all));
   const auto parts = file_parts(inputs, pairs_F, scale);
-  EvaluationSums sums{.all = BatchSums(num_groups), .files = std::vector(parts.size(), BatchSums(num_groups))};
+  const BatchSums none(num_groups, LossMean::kOverWeights);
+  EvaluationSums sums{.all = none, .files = std::vector(parts.size(), none)};
   const auto mine = rank_part(inputs.pairs, all, host.info());
   for (const auto& indices : split_micro_batches(inputs.pairs, mine, micro_batch_tokens)) {
     const PairForward forward = forward_pairs(inputs, indices, scale, {}, TokenNumbers::kMeasured);
@@ -67,7 +68,7 @@ EvaluationSums evaluate_files(const ForwardInputs& inputs, std::size_t num_group
       if (parts.empty()) continue;
       const std::size_t file = file_of(parts, indices[b]);
       outcome.loss *= parts[file].rescale;
-      sums.files[file].add(outcome, memberships, parts[file].weight * weight);
+      sums.files[file].add(outcome, memberships, weight);
     }
   }
   const auto reduce = [&](BatchSums& each) {

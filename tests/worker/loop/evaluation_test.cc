@@ -135,6 +135,30 @@ TEST(EvaluateFiles, WeighsPairsAsTheDataSays) {
   }
 }
 
+// Losses that are all alike have a mean without error, whatever the pairs weigh: it is a mean by weight.
+TEST(EvaluateFiles, HasErrorsOfMeansByWeight) {
+  std::vector<OwnedPair> pairs = some_pairs();
+  for (std::size_t i = 0; i < pairs.size(); ++i) pairs[i].weight = 1 + static_cast<double>(i);
+  const EncodedPairs data = encoded(pairs);
+  const auto weight_N = pair_weights(data, std::array<std::int64_t, 1>{7}).weight_N;
+  AnswerLogProbs reference{.chosen_N = std::vector<double>(7), .rejected_N = std::vector<double>(7)};
+  const LossConfig dpo{};
+  const Decoder policy = Decoder::load(kPolicy, torch::kFloat64, torch::kCPU);
+  run_ranks(1, [&](Collective& collective) {
+    const ForwardInputs inputs{.decoder = policy,
+                               .loss = dpo,
+                               .pairs = data,
+                               .reference = reference,
+                               .policy_is_reference = true,
+                               .weight_N = weight_N};
+    const EvaluationSums sums = evaluate_files(inputs, 2, 24, std::array<std::int64_t, 2>{3, 4}, collective);
+    for (const BatchSums* each : {&sums.all, &sums.files[0], &sums.files[1]}) {
+      EXPECT_NEAR(each->mean(Measure::kLoss), std::log(2), 1e-12);
+      EXPECT_NEAR(each->error(Measure::kLoss).value(), 0, 1e-12);
+    }
+  });
+}
+
 // In each part the mean is 1, whatever the weights' unit is.
 TEST(PairWeights, HaveNoUnit) {
   std::vector<OwnedPair> pairs = some_pairs();
