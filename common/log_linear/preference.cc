@@ -36,6 +36,7 @@ class PreferenceLines {
 
   bool next(Preference& preference);  // false after the last
   [[noreturn]] void refuse(const std::string& what) const { lines_.refuse(what); }
+  const DataFields& fields() const { return checks_.fields(); }  // of all lines until now
 
  private:
   [[noreturn]] void refuse_field(std::string_view field, const std::string& found, const std::string& expected) const {
@@ -155,12 +156,18 @@ std::string line_of(const Preference& preference, bool says_share) {
 
 }  // namespace
 
-std::vector<Preference> read_preferences(const std::filesystem::path& path, const Problem& problem) {
+NotedPreferences read_noted_preferences(const std::filesystem::path& path, const Problem& problem) {
   PreferenceLines lines(path, problem);
-  std::vector<Preference> preferences;
-  for (Preference preference; lines.next(preference);) preferences.push_back(preference);
-  if (preferences.empty()) throw std::invalid_argument(path.string() + ": has no pairs, expected at least one line");
-  return preferences;
+  NotedPreferences file;
+  for (Preference preference; lines.next(preference);) file.preferences.push_back(preference);
+  if (file.preferences.empty())
+    throw std::invalid_argument(path.string() + ": has no pairs, expected at least one line");
+  file.notes = field_notes(lines.fields());
+  return file;
+}
+
+std::vector<Preference> read_preferences(const std::filesystem::path& path, const Problem& problem) {
+  return read_noted_preferences(path, problem).preferences;
 }
 
 void write_preferences(const std::filesystem::path& path, std::span<const Preference> preferences) {

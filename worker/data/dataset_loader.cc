@@ -133,7 +133,9 @@ LoadedDataset DatasetLoader::load(const fs::path& file, const std::vector<std::s
   } else {
     load_through_cache(source, loaded);
   }
-  for (const std::string& note : field_notes(loaded.data.fields)) loaded.notes.push_back(loaded.file + ": " + note);
+  for (const std::string& note : field_notes(loaded.data.fields)) {
+    if (said_.insert(note).second) loaded.notes.push_back(loaded.file + ": " + note);
+  }
   loaded.seconds = std::chrono::steady_clock::now() - start;
   return loaded;
 }

@@ -46,7 +46,7 @@ void check_files_agree(const JobConfig& config, std::span<const FileFields> trai
   check_same_fields(all, kGroup);
   check_same_fields(train, kNumbers);
   check_same_fields(validation, kNumbers);
-  if (config.robust.baseline == Baseline::kLabelEntropy) check_same_fields(train, kShare);
+  if (config.robust.baseline == Baseline::kLabelEntropy) check_same_fields(all, kShare);
 }
 
 std::vector<std::string> group_notes(const EncodedDataset& train, const EncodedDataset& validation) {

@@ -12,9 +12,9 @@
 
 namespace equipoise {
 
-// Throws std::invalid_argument naming two files: some have groups and others not; of the training files, or of those of
-// the validation, some have weights or the reference's log-probabilities; with robust.baseline label_entropy some have
-// shares.
+// Throws std::invalid_argument naming two files: some have groups and others not, or shares with robust.baseline
+// label_entropy; of the training files, or of those of the validation, some have weights or the reference's
+// log-probabilities.
 void check_files_agree(const JobConfig& config, std::span<const FileFields> train,
                        std::span<const FileFields> validation);
 

@@ -128,6 +128,16 @@ TEST_F(PreferenceFile, RefusesWhatWouldBecomeADefault) {
   EXPECT_THAT(refusal_of(start + R"(, "weight": 2})"), testing::HasSubstr("field \"weight\" is there, expected none"));
 }
 
+TEST_F(PreferenceFile, NamesFieldsThatAreNotUsed) {
+  const std::string start = R"({"state": [0, 0], "group": 0, "chosen": 1, "rejected": 0)";
+  read(start + R"(, "margin": 1})" + "\n" + start + R"(, "margin": 2, "ref_chosen_logps": -1})" + "\n");
+  EXPECT_EQ(read_noted_preferences(path_, kProblem).notes,
+            std::vector<std::string>{"fields that are not used: \"margin\" (of reward models: no loss here has it), "
+                                     "\"ref_chosen_logps\""});
+  read(start + "}\n");
+  EXPECT_TRUE(read_noted_preferences(path_, kProblem).notes.empty());
+}
+
 TEST_F(PreferenceFile, RefusesWhatIsNotJson) {
   for (const char* line : {"", "{", "{\"state\": [NaN, 1]}", "{} {}", "{\"state\": [1e999, 0]}"}) {
     EXPECT_THAT(refusal_of(line), testing::StartsWith("the line is not JSON")) << line;

@@ -87,6 +87,17 @@ TEST(PairsFile, LeavesOutWhatThereIsNot) {
   EXPECT_FALSE(line.contains("policy_rejected_logp") || line.contains("rejected_tokens"));
 }
 
+TEST(PairsFile, HasWeightsWhereTheDataHas) {
+  const TempFolder temp;
+  EncodedDataset data = two_of_four();
+  const auto path = temp.write("pairs.jsonl", "");
+  write_pairs(evaluated(data), path);
+  EXPECT_FALSE(lines_of(read_file(path))[0].contains("weight"));
+  data.fields.used = {"weight"};
+  write_pairs(evaluated(data), path);
+  EXPECT_EQ(lines_of(read_file(path))[0]["weight"], 1.0);
+}
+
 TEST(PairsFile, ADiskThatRefusesIsNamed) {
   const EncodedDataset data = two_of_four();
   EXPECT_THROW(write_pairs(evaluated(data), "/dev/full"), std::runtime_error);
