@@ -255,7 +255,8 @@ TEST(TrainStep, WeighsPairsOfStratifiedBatchesByTheInverseOfHowOftenTheyCome) {
   }
 }
 
-// With all pairs in every step a pair of weight 2 is two pairs, for every objective, in batches by shares too.
+// With all pairs in every step a pair of weight 2 is two pairs, for every objective; in the batches of 12 above too,
+// where a pair weighs what the data says times what makes up for how often it comes.
 TEST(TrainStep, WeighsPairsAsTheDataSays) {
   std::vector<RobustSettings> objectives(5, kGroupRobust);
   objectives[0].mode = RobustMode::kNone;
@@ -263,6 +264,7 @@ TEST(TrainStep, WeighsPairsAsTheDataSays) {
   objectives[1].estimator = Estimator::kBatchSum;
   objectives[2].estimator = Estimator::kDatasetScaled;
   objectives[3].estimator = Estimator::kBatchMean;
+  objectives[4].estimator = Estimator::kUnbiased;
   for (const RobustSettings& robust : objectives) {
     const Recipe twice{.robust = robust,
                        .dtype = torch::kFloat64,
@@ -275,12 +277,19 @@ TEST(TrainStep, WeighsPairsAsTheDataSays) {
     weighed.counted = Counted::kByWeight;
     weighed.micro_batch_tokens = 200;
     weighed.world_size = 2;
-    const Trajectory expected = train(twice), ours = train(weighed);
-    for (std::size_t t = 0; t < ours.loss.size(); ++t) EXPECT_NEAR(ours.loss[t], expected.loss[t], 1e-12);
-    EXPECT_LT(largest_alpha_difference(ours, expected), 1e-12);
-    EXPECT_LT(largest_difference(ours, expected), 1e-10);
-    EXPECT_GT(largest_difference(ours, train({.robust = robust, .dtype = torch::kFloat64, .steps = 4, .uneven = true})),
-              1e-6);
+    Recipe stratified = weighed;
+    stratified.stratified = true;
+    stratified.batch = 12;
+    const Trajectory expected = train(twice);
+    for (const Recipe& recipe : {weighed, stratified}) {
+      const Trajectory ours = train(recipe);
+      for (std::size_t t = 0; t < ours.loss.size(); ++t) EXPECT_NEAR(ours.loss[t], expected.loss[t], 1e-12);
+      EXPECT_LT(largest_alpha_difference(ours, expected), 1e-12);
+      EXPECT_LT(largest_difference(ours, expected), 1e-10);
+    }
+    EXPECT_GT(
+        largest_difference(expected, train({.robust = robust, .dtype = torch::kFloat64, .steps = 4, .uneven = true})),
+        1e-6);
   }
 }
 
