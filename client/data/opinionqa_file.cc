@@ -13,6 +13,7 @@
 #include "common/base/durable_file.h"
 #include "common/base/number_text.h"
 #include "common/base/quoted_text.h"
+#include "common/dataset/json_fault.h"
 #include "common/dataset/line_reader.h"
 
 namespace equipoise {
@@ -146,10 +147,7 @@ class SurveyBuilder {
 dom::element parse(dom::parser& parser, std::string_view line) {
   dom::element document;
   const auto problem = parser.parse(line.data(), line.size(), false).get(document);
-  if (problem == simdjson::UTF8_ERROR) throw std::invalid_argument("the line is not UTF-8");
-  if (problem != simdjson::SUCCESS) {
-    throw std::invalid_argument(std::string("the line is not JSON: ") + simdjson::error_message(problem));
-  }
+  if (problem != simdjson::SUCCESS) throw std::invalid_argument(json_fault(line, problem));
   return document;
 }
 

@@ -1,5 +1,7 @@
 #include "client/data/pair_stream.h"
 
+#include <array>
+#include <string_view>
 #include <utility>
 
 namespace equipoise {
@@ -9,6 +11,9 @@ constexpr std::size_t kPairsAtOnce = 1024;
 constexpr std::size_t kBytesAtOnce = 4 << 20;  // of long pairs fewer
 constexpr std::size_t kBatchesAhead = 4;
 constexpr std::size_t kBytesKept = 8 << 10;  // by a place in a batch for its next pair: some 60 MB for all of them
+
+// What all files have or none has: a default in one would stand beside what another says.
+constexpr std::array<std::string_view, 4> kAlike = {"group", "chosen_share", "weight", "ref_chosen_logps"};
 
 std::size_t memory_of(const PreferencePair& pair) {
   return pair.prompt.capacity() + pair.chosen.capacity() + pair.rejected.capacity() + pair.tools.capacity() +
@@ -85,6 +90,11 @@ bool PairStream::read_file(std::size_t file) {
     if (!hand_over(batch)) return false;
     if (problem) std::rethrow_exception(problem);
   }
+  const bool is_usual = settings_.group.empty() && settings_.group_columns == std::vector<std::string>{"group"};
+  fields_.push_back({.file = files_[file].string(),
+                     .fields = reader.fields(),
+                     .says_group = !is_usual || reader.fields().has("group")});
+  check_same_fields(fields_, kAlike);
   return true;
 }
 

@@ -32,8 +32,11 @@ class PairStream {
   PairStream& operator=(const PairStream&) = delete;
 
   // Swaps `batch` for the next one; false after the last. Throws what PreferenceReader throws, after all that was read
-  // before. From one thread.
+  // before, and where some files have groups, shares, weights or reference log-probs and others not. From one thread.
   bool next(PairBatch& batch);
+
+  // Of the files that were read to their end, once next() has returned false.
+  const std::vector<FileFields>& fields() const { return fields_; }
 
  private:
   void read_all();
@@ -42,6 +45,7 @@ class PairStream {
 
   std::vector<std::filesystem::path> files_;
   PreferenceReadSettings settings_;  // known_groups: all so far
+  std::vector<FileFields> fields_;   // the thread's until ended_
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -1,6 +1,7 @@
 #include "client/data/preference_import.h"
 
 #include <functional>
+#include <set>
 #include <stdexcept>
 #include <system_error>
 
@@ -80,7 +81,14 @@ PreferenceCounts for_each_pair(std::span<const fs::path> files, const Preference
     counter.meet(batch);
     for (std::size_t i = 0; i < batch.size; ++i) counter.add(batch.pairs[i], use(batch.pairs[i], counter.names()));
   }
-  return counter.counts();
+  PreferenceCounts counts = counter.counts();
+  std::set<std::string> said;
+  for (const FileFields& file : stream.fields()) {
+    for (const std::string& note : field_notes(file.fields)) {
+      if (said.insert(note).second) counts.notes.push_back(file.file + ": " + note);
+    }
+  }
+  return counts;
 }
 
 class OutputFile {

@@ -14,6 +14,7 @@ void check(const PreferenceFlags& flags, const Console& console) {
   for (std::size_t i = 0; i < flags.files.size(); ++i) {
     console.out << counts.pairs_of_file[i] << " pairs: " << flags.files[i] << "\n";
   }
+  for (const std::string& note : counts.notes) console.out << note << "\n";
 }
 
 }  // namespace

@@ -142,6 +142,7 @@ void import_preference_files(const PreferenceImportFlags& flags, const Console& 
   console.out << preference_table(counts, console.colors, console.glyphs) << "\n"
               << counts.train << " pairs: " << flags.output << "\n";
   if (output.validation) console.out << counts.validation << " pairs: " << flags.validation << "\n";
+  for (const std::string& note : counts.notes) console.out << note << "\n";
 }
 
 void add_preferences(CLI::App& verb, Action& chosen) {

@@ -1,5 +1,6 @@
 #include "common/dataset/pair_numbers.h"
 
+#include <cmath>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -12,7 +13,8 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr double kLargestWeight = 1e9;
+// Sums of weights, and what is divided by them, are numbers then.
+constexpr double kSmallestWeight = 1e-100, kLargestWeight = 1e9;
 
 // The numbers that a field may be, and how they are called.
 struct Range {
@@ -54,7 +56,8 @@ void read_numbers(const PairNumbers& numbers, PreferencePair& pair) {
     pair.chosen_share = number("chosen_share", *numbers.chosen_share, {0, 1, "a number in (0, 1]"});
   }
   if (numbers.weight) {
-    pair.weight = number("weight", *numbers.weight, {0, kLargestWeight, "a number above 0 and at most 1e9"});
+    const double above = std::nextafter(kSmallestWeight, 0.0);
+    pair.weight = number("weight", *numbers.weight, {above, kLargestWeight, "a number from 1e-100 to 1e9"});
   }
   if (!numbers.reference_chosen && !numbers.reference_rejected) return;
   pair.reference = {.chosen = log_prob("ref_chosen_logps", numbers.reference_chosen),

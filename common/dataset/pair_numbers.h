@@ -18,7 +18,7 @@ struct PairNumbers {
 };
 
 // Sets what comes from these fields of `pair`. Throws std::invalid_argument naming the field, without the file's name:
-// a share outside (0, 1], a weight that is not above 0 or above 1e9, a log-probability above 0 or without the other.
+// a share outside (0, 1], a weight below 1e-100 or above 1e9, a log-probability above 0 or without the other.
 void read_numbers(const PairNumbers& numbers, PreferencePair& pair);
 
 }  // namespace equipoise

@@ -41,8 +41,6 @@ class ShardCursor {
   const std::vector<std::int64_t>& global_batch(std::int64_t step);
   // The contiguous part of it that belongs to `rank`: sizes differ by at most one; may be empty.
   std::vector<std::int64_t> rank_batch(std::int64_t step, int rank);
-  // Whether pairs weigh anything but 1.
-  bool weighs_pairs() const { return plan_.stratified; }
   // What a pair of that batch weighs in sums over it, so that they are of the data: 1 unless stratified.
   double pair_weight(std::int64_t step, std::int64_t pair);
   // The same by the group that is the pair's stratum; of a stratified plan or one without strata.

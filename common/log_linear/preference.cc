@@ -2,8 +2,8 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -12,6 +12,9 @@
 #include "common/base/durable_file.h"
 #include "common/base/number_text.h"
 #include "common/base/quoted_text.h"
+#include "common/dataset/data_fields.h"
+#include "common/dataset/json_fault.h"
+#include "common/dataset/line_reader.h"
 
 namespace equipoise::log_linear {
 namespace {
@@ -26,42 +29,40 @@ std::string shown(const simdjson::dom::element& element) {
 }
 
 // Parses the lines of one file; knows where it is, for the messages.
-class LineReader {
+class PreferenceLines {
  public:
-  LineReader(const std::filesystem::path& path, const Problem& problem) : path_(path), problem_(problem) {}
+  PreferenceLines(const std::filesystem::path& path, const Problem& problem)
+      : problem_(problem), lines_(path, {.longest_line = kLongestLine, .padding = simdjson::SIMDJSON_PADDING}) {}
 
-  Preference read(const std::string& line, std::size_t number);
-  [[noreturn]] void refuse(const std::string& what) const {
-    throw std::invalid_argument(path_.string() + ":" + std::to_string(number_) + ": " + what);
-  }
+  bool next(Preference& preference);  // false after the last
+  [[noreturn]] void refuse(const std::string& what) const { lines_.refuse(what); }
+  const DataFields& fields() const { return checks_.fields(); }  // of all lines until now
 
  private:
   [[noreturn]] void refuse_field(std::string_view field, const std::string& found, const std::string& expected) const {
     refuse("field \"" + std::string(field) + "\" is " + found + ", expected " + expected);
   }
+  void check_fields(const simdjson::dom::object& object);
   std::optional<simdjson::dom::element> find(const simdjson::dom::object& object, std::string_view name) const;
   simdjson::dom::element field(const simdjson::dom::object& object, std::string_view name) const;
   double share(const simdjson::dom::object& object) const;
   std::uint32_t id(const simdjson::dom::object& object, std::string_view name, std::uint64_t bound) const;
   std::vector<double> state(const simdjson::dom::object& object) const;
 
-  const std::filesystem::path& path_;
   const Problem& problem_;
-  std::size_t number_ = 0;
+  LineReader lines_;
+  FieldChecks checks_;
   simdjson::dom::parser parser_;
 };
 
-Preference LineReader::read(const std::string& line, std::size_t number) {
-  number_ = number;
-  if (line.size() > kLongestLine)
-    refuse("the line has " + std::to_string(line.size()) + " bytes, expected at most 1 MiB");
+bool PreferenceLines::next(Preference& preference) {
+  if (!lines_.next()) return false;
+  const std::string_view line = lines_.line();
   simdjson::dom::element root;
-  if (const auto error = parser_.parse(line).get(root)) {
-    refuse(std::string("the line is not JSON (") + simdjson::error_message(error) + "), expected an object");
-  }
+  if (const auto error = parser_.parse(line.data(), line.size(), false).get(root)) refuse(json_fault(line, error));
   simdjson::dom::object object;
   if (root.get(object)) refuse("the line is not a JSON object, expected one");
-  Preference preference;
+  check_fields(object);
   preference.state = state(object);
   preference.group = id(object, "group", problem_.groups());
   preference.chosen = id(object, "chosen", problem_.actions);
@@ -70,11 +71,29 @@ Preference LineReader::read(const std::string& line, std::size_t number) {
     refuse_field("rejected", std::to_string(preference.rejected), "another action than \"chosen\"");
   }
   preference.chosen_share = share(object);
-  return preference;
+  return true;
 }
 
-std::optional<simdjson::dom::element> LineReader::find(const simdjson::dom::object& object,
-                                                       std::string_view name) const {
+// A share on some lines would leave the others with a default, and a weight would be left out of all sums.
+void PreferenceLines::check_fields(const simdjson::dom::object& object) {
+  bool has_share = false;
+  for (const auto& [key, value] : object) {
+    has_share = has_share || key == "chosen_share";
+    if (key == "weight") refuse("field \"weight\" is there, expected none: log-linear policies take all pairs alike");
+    if (key != "state" && key != "group" && key != "chosen" && key != "rejected" && key != "chosen_share") {
+      checks_.meet_unused(key);
+    }
+  }
+  const FieldPresence presence{.name = "chosen_share", .given = has_share, .on_all_rows = true};
+  try {
+    checks_.check(std::span(&presence, 1), {.word = "line", .place = [] { return "line 1"; }});
+  } catch (const std::invalid_argument& problem) {
+    refuse(problem.what());
+  }
+}
+
+std::optional<simdjson::dom::element> PreferenceLines::find(const simdjson::dom::object& object,
+                                                            std::string_view name) const {
   std::optional<simdjson::dom::element> found;
   for (const auto& [key, value] : object) {
     if (key != name) continue;
@@ -84,13 +103,13 @@ std::optional<simdjson::dom::element> LineReader::find(const simdjson::dom::obje
   return found;
 }
 
-simdjson::dom::element LineReader::field(const simdjson::dom::object& object, std::string_view name) const {
+simdjson::dom::element PreferenceLines::field(const simdjson::dom::object& object, std::string_view name) const {
   const auto found = find(object, name);
   if (!found) refuse("field \"" + std::string(name) + "\" is missing");
   return *found;
 }
 
-double LineReader::share(const simdjson::dom::object& object) const {
+double PreferenceLines::share(const simdjson::dom::object& object) const {
   const auto element = find(object, "chosen_share");
   double value = 1;
   if (!element) return value;
@@ -98,14 +117,15 @@ double LineReader::share(const simdjson::dom::object& object) const {
   refuse_field("chosen_share", shown(*element), "a number in (0, 1]");
 }
 
-std::uint32_t LineReader::id(const simdjson::dom::object& object, std::string_view name, std::uint64_t bound) const {
+std::uint32_t PreferenceLines::id(const simdjson::dom::object& object, std::string_view name,
+                                  std::uint64_t bound) const {
   const simdjson::dom::element element = field(object, name);
   std::uint64_t value = 0;
   if (!element.get(value) && value < bound) return static_cast<std::uint32_t>(value);
   refuse_field(name, shown(element), "an integer from 0 to " + std::to_string(bound - 1));
 }
 
-std::vector<double> LineReader::state(const simdjson::dom::object& object) const {
+std::vector<double> PreferenceLines::state(const simdjson::dom::object& object) const {
   const simdjson::dom::element element = field(object, "state");
   const std::string expected = "a list of " + std::to_string(problem_.state_dim()) + " numbers";
   simdjson::dom::array array;
@@ -122,7 +142,7 @@ std::vector<double> LineReader::state(const simdjson::dom::object& object) const
   return values;
 }
 
-std::string line_of(const Preference& preference) {
+std::string line_of(const Preference& preference, bool says_share) {
   std::string line = "{\"state\": [";
   for (std::size_t j = 0; j < preference.state.size(); ++j) {
     if (j > 0) line += ", ";
@@ -130,29 +150,30 @@ std::string line_of(const Preference& preference) {
   }
   line += "], \"group\": " + std::to_string(preference.group) + ", \"chosen\": " + std::to_string(preference.chosen) +
           ", \"rejected\": " + std::to_string(preference.rejected);
-  if (preference.chosen_share != 1) line += ", \"chosen_share\": " + number_text(preference.chosen_share);
+  if (says_share) line += ", \"chosen_share\": " + number_text(preference.chosen_share);
   return line + "}\n";
 }
 
 }  // namespace
 
+NotedPreferences read_noted_preferences(const std::filesystem::path& path, const Problem& problem) {
+  PreferenceLines lines(path, problem);
+  NotedPreferences file;
+  for (Preference preference; lines.next(preference);) file.preferences.push_back(preference);
+  if (file.preferences.empty())
+    throw std::invalid_argument(path.string() + ": has no pairs, expected at least one line");
+  file.notes = field_notes(lines.fields());
+  return file;
+}
+
 std::vector<Preference> read_preferences(const std::filesystem::path& path, const Problem& problem) {
-  std::ifstream file(path);
-  if (!file || std::filesystem::is_directory(path)) {
-    throw std::invalid_argument(path.string() + ": cannot be read, expected a JSONL file");
-  }
-  LineReader reader(path, problem);
-  std::vector<Preference> preferences;
-  std::string line;
-  for (std::size_t number = 1; std::getline(file, line); ++number) preferences.push_back(reader.read(line, number));
-  if (file.bad()) throw std::invalid_argument(path.string() + ": cannot be read to its end");
-  if (preferences.empty()) throw std::invalid_argument(path.string() + ": has no pairs, expected at least one line");
-  return preferences;
+  return read_noted_preferences(path, problem).preferences;
 }
 
 void write_preferences(const std::filesystem::path& path, std::span<const Preference> preferences) {
+  const bool shares = std::ranges::any_of(preferences, [](const auto& one) { return one.chosen_share != 1; });
   std::string text;
-  for (const Preference& preference : preferences) text += line_of(preference);
+  for (const Preference& preference : preferences) text += line_of(preference, shares);
   write_durably(path, text);
 }
 

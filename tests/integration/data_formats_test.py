@@ -1,7 +1,10 @@
 """The same pairs are read alike from JSONL, Parquet, saved data sets and folders of shards, and trained on as they are."""
 
+import bz2
+import gzip
 import json
 import pathlib
+import shutil
 import sys
 import unittest
 
@@ -81,6 +84,73 @@ class DataFormats(programs.ProgramTest):
             wanted = wanted or found
             self.assertEqual(found, wanted, path)
         self.assertEqual(json.loads(wanted.splitlines()[2])["group"], CHATS[2]["group"])
+
+    def test_integers_booleans_and_class_labels_are_groups(self):
+        rows = [{"prompt": "p", "chosen": "c", "rejected": "r", "group": value} for value in (1, 0, 1)]
+        for values, names in (([1, 0, 1], "1 0"), ([True, False, True], "true false")):
+            given = [{**row, "group": value} for row, value in zip(rows, values)]
+            for path in self.all_formats(given):
+                for columns in ([], ["--group-columns", "group"]):
+                    groups = [json.loads(line)["group"] for line in self.imported(path, *columns).splitlines()]
+                    self.assertEqual(groups, [names.split()[0], names.split()[1], names.split()[0]], path)
+            for name in ("saved", "splits", "hub"):
+                shutil.rmtree(self.folder / name)
+        features = datasets.Dataset.from_list(rows).features.copy()
+        features["group"] = datasets.ClassLabel(names=["India", "Köln"])
+        data = datasets.Dataset.from_list(rows, features=features)
+        data.to_parquet(self.folder / "labels.parquet")
+        data.save_to_disk(self.folder / "labels")
+        for path in (self.folder / "labels.parquet", self.folder / "labels"):
+            for columns in ([], ["--group-columns", "group"]):
+                groups = [json.loads(line)["group"] for line in self.imported(path, *columns).splitlines()]
+                self.assertEqual(groups, ["Köln", "India", "Köln"])
+
+    def test_a_row_without_a_group_is_refused_beside_rows_with_one(self):
+        rows = [{"prompt": "p", "chosen": "c", "rejected": "r", "group": group} for group in ("A", "B", None, "C")]
+        for path in self.all_formats(rows):
+            refusal = self.refused("equipoise", "data", "check", path)
+            self.assertIn('field "group" is missing, but not on ', refusal)
+        with_groups, without = self.write_jsonl("a.jsonl", rows[:2]), self.write_jsonl("b.jsonl", rows[2:3])
+        for files in ([with_groups, without], [without, with_groups]):
+            self.assertIn('b.jsonl: field "group" is missing, but', self.refused("equipoise", "data", "check", *files))
+
+    def test_compressed_lines_are_read(self):
+        lines = self.write_jsonl("pairs.jsonl", PAIRS)
+        wanted = self.imported(lines)
+        packed = self.folder / "packed/train.jsonl.gz"
+        packed.parent.mkdir()
+        packed.write_bytes(gzip.compress(lines.read_bytes()))
+        self.assertEqual(self.imported(packed), wanted)
+        self.assertEqual(self.imported(self.folder / "packed"), wanted)
+        self.assertEqual(self.imported(self.folder / "packed/train"), wanted)
+        zstd = self.folder / "pairs.jsonl.zst"
+        zstd.write_bytes(pa.compress(lines.read_bytes(), codec="zstd", asbytes=True))
+        self.assertEqual(self.imported(zstd), wanted)
+        packed.write_bytes(packed.read_bytes()[:-20])
+        self.assertIn("train.jsonl.gz: is compressed with gzip and cut short",
+                      self.refused("equipoise", "data", "check", packed))
+
+    def test_what_is_not_lines_of_json_is_named(self):
+        pair = {"prompt": "p", "chosen": "c", "rejected": "r", "group": "A", "weight": float("nan")}
+        for content, message in (
+                (json.dumps(pair).encode(), 'x.jsonl:1: the line is not JSON: field "weight" is NaN'),
+                (json.dumps([{"prompt": "p"}], indent=1).encode(), "x.jsonl:1: the line is not JSON: a list begins"),
+                (json.dumps(PAIRS[:2]).encode(), "x.jsonl:1: the line is a list, expected an object"),
+                (json.dumps(PAIRS[0], indent=1).encode(), "x.jsonl:1: the line is not JSON: an object goes on over"),
+                (json.dumps(PAIRS[0]).encode("utf-16"), "x.jsonl: is UTF-16, expected UTF-8: iconv"),
+                (b"prompt,chosen,rejected\np,c,r\n", "it looks like the header of CSV"),
+                (bz2.compress(b"{}"), "x.jsonl: is compressed with bzip2"),
+                (repr(PAIRS[0]).encode(), "texts are in single quotes"),
+                (b'{"prompt": "\\ud83d", "chosen": "c", "rejected": "r"}', 'field "prompt" holds \\ud83d, half of a')):
+            (self.folder / "x.jsonl").write_bytes(content)
+            self.assertIn(message, self.refused("equipoise", "data", "check", self.folder / "x.jsonl"))
+
+    def test_fields_that_are_not_used_are_named(self):
+        rows = [{**pair, "margin": 1.5, "id": i} for i, pair in enumerate(PAIRS[:3])]
+        for path in self.all_formats(rows):
+            table = self.succeed("equipoise", "data", "check", path)
+            self.assertIn('fields that are not used: "age", "margin" (of reward models: no loss here has it), "id"',
+                          table, path)
 
     def test_columns_are_crossed_and_counted(self):
         pq.write_table(pa.Table.from_pylist(PAIRS), self.folder / "a.parquet")

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -15,13 +16,17 @@ struct OwnedPair {
   std::vector<std::int32_t> prompt_ids = {}, chosen_ids = {}, rejected_ids = {};
   std::vector<Membership> memberships = {};
   double chosen_share = 1;
+  double weight = 1;
+  std::optional<ReferenceLogProbs> reference = {};
 
   EncodedPair view() const {
     return {.prompt_ids = prompt_ids,
             .chosen_ids = chosen_ids,
             .rejected_ids = rejected_ids,
             .memberships = memberships,
-            .chosen_share = chosen_share};
+            .chosen_share = chosen_share,
+            .weight = weight,
+            .reference = reference};
   }
 };
 
@@ -30,7 +35,9 @@ inline OwnedPair owned(const EncodedPair& pair) {
           .chosen_ids = to_list(pair.chosen_ids),
           .rejected_ids = to_list(pair.rejected_ids),
           .memberships = {pair.memberships.begin(), pair.memberships.end()},
-          .chosen_share = pair.chosen_share};
+          .chosen_share = pair.chosen_share,
+          .weight = pair.weight,
+          .reference = pair.reference};
 }
 
 inline EncodedPairs encoded(const std::vector<OwnedPair>& pairs) {

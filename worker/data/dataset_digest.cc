@@ -45,6 +45,15 @@ class Digester {
   std::size_t size_ = 0;
 };
 
+void add_weights(const EncodedDataset& dataset, Digester& digester) {
+  for (const EncodedPair pair : dataset.pairs) {
+    digester.add_number(pair.weight);
+    digester.add_number(std::uint64_t{pair.reference ? 1U : 0U});
+    digester.add_number(pair.reference ? pair.reference->chosen : 0);
+    digester.add_number(pair.reference ? pair.reference->rejected : 0);
+  }
+}
+
 }  // namespace
 
 std::array<std::byte, 32> dataset_digest(const EncodedDataset& dataset) {
@@ -52,7 +61,7 @@ std::array<std::byte, 32> dataset_digest(const EncodedDataset& dataset) {
   digester.add_number(std::uint64_t{dataset.group_names.size()});
   for (const std::string& name : dataset.group_names) digester.add_list(name);
   digester.add_number(std::uint64_t{dataset.size()});
-  bool is_unanimous = true;
+  bool is_unanimous = true, is_plain = true;
   for (const EncodedPair pair : dataset.pairs) {
     for (const auto ids : {pair.prompt_ids, pair.chosen_ids, pair.rejected_ids}) digester.add_list(ids);
     digester.add_number(std::uint64_t{pair.memberships.size()});
@@ -61,10 +70,12 @@ std::array<std::byte, 32> dataset_digest(const EncodedDataset& dataset) {
       digester.add_number(weight);
     }
     is_unanimous = is_unanimous && pair.chosen_share == 1;
+    is_plain = is_plain && pair.weight == 1 && !pair.reference;
   }
   if (!is_unanimous) {
     for (const EncodedPair pair : dataset.pairs) digester.add_number(pair.chosen_share);
   }
+  if (!is_plain) add_weights(dataset, digester);
   return digester.finish();
 }
 

@@ -134,6 +134,9 @@ LoadedDataset DatasetLoader::load(const fs::path& file, const std::vector<std::s
   } else {
     load_through_cache(source, loaded);
   }
+  for (const std::string& note : field_notes(loaded.data.fields)) {
+    if (said_.insert(note).second) loaded.notes.push_back(loaded.file + ": " + note);
+  }
   loaded.seconds = std::chrono::steady_clock::now() - start;
   return loaded;
 }
@@ -214,7 +217,9 @@ EncodedDataset DatasetLoader::tokenize(const Source& source, int threads, const 
   } catch (const PairRefused& refused) {
     throw std::invalid_argument(chunks.place(refused.line()) + ": " + refused.what());
   }
-  return encoder.finish(chunks.group_names());
+  EncodedDataset counts = encoder.finish(chunks.group_names());
+  counts.fields = chunks.fields();
+  return counts;
 }
 
 // A template that nobody needs may be as wrong as it likes.

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,7 +40,8 @@ struct LoadedDataset {
   std::string file;  // that was read
   bool from_cache = false;
   std::chrono::duration<double> seconds;  // all of it took
-  std::vector<std::string> notes;         // what a user should know of the cache or the template, a line each
+  // What a user should know of the cache or the fields, a line each. Of files with the same fields the first says so.
+  std::vector<std::string> notes;
 };
 
 // Not thread-safe. The tokenizer is read when a file has to be tokenised, and only then.
@@ -89,6 +91,7 @@ class DatasetLoader {
 
   LoaderSettings settings_;
   std::optional<ModelTokenizer> tokenizer_;
+  std::set<std::string> said_;  // of fields
   std::optional<ChatTemplates> chat_templates_;
 };
 

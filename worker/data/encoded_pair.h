@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/dataset/data_fields.h"
 #include "common/dataset/preference_pair.h"
 #include "common/huggingface/tokenizer.h"
 #include "worker/data/encode_settings.h"
@@ -18,13 +19,14 @@ namespace equipoise {
 struct EncodedDataset {
   EncodedPairs pairs;                    // in the order of the file, without the dropped ones, which it knows too
   std::vector<std::string> group_names;  // ids as in the memberships
-  std::vector<double> pair_count_K;      // N_g = sum_i m[i,g]
+  std::vector<double> pair_count_K;      // N_g = sum_i v_i m[i,g]
   std::vector<std::int64_t> dropped_count_K, shortened_count_K;  // pairs of each group: left out; with tokens cut off
   // Kept pairs of each group: whose prompt's end became part of the answers' tokens; whose answers begin with the
   // prompt again (repeated_prompt.h). Empty: none.
   std::vector<std::int64_t> merged_prompt_count_K = {}, repeated_prompt_count_K = {};
   // The same three over all groups, each pair once.
   std::int64_t num_shortened = 0, num_merged_prompts = 0, num_repeated_prompts = 0;
+  DataFields fields = {};  // of the file; append() leaves them alone
 
   std::size_t size() const { return pairs.size(); }
   EncodedPair pair(std::size_t i) const { return pairs[i]; }
@@ -52,8 +54,8 @@ EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& to
 EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, int max_length, int threads,
                             Answers answers = Answers::kBoth);
 
-// SHA-256 over ids, memberships and shares of all pairs, in order, and the group names. Lengths are part of it, so no
-// two data sets run into each other.
+// SHA-256 over ids, memberships, shares, weights and given reference log-probs of all pairs, in order, and group names.
+// Lengths are part of it, so no two data sets run into each other.
 std::array<std::byte, 32> dataset_digest(const EncodedDataset& dataset);
 
 }  // namespace equipoise

@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "common/base/error.h"
+
 namespace equipoise {
 namespace {
 
@@ -39,7 +41,8 @@ std::string DropCause::text() const {
 struct EncodedPairs::Vectors {
   std::vector<std::int32_t> ids;
   std::vector<std::uint32_t> id_end_3N, memberships_N, memberships_end;
-  std::vector<double> chosen_share_N;
+  std::vector<double> chosen_share_N, weight_N;
+  std::vector<ReferenceLogProbs> reference_N;
   std::vector<Membership> memberships;
   std::vector<PairColumns::Dropped> dropped;
   std::unordered_map<std::string, std::uint32_t> number_of;  // of each membership list, by its bytes
@@ -67,6 +70,12 @@ struct EncodedPairs::Vectors {
     return found->second;
   }
 
+  // Of the next pair; the columns begin with the first pair that has something to say.
+  void add_weight(double weight) {
+    if (weight != 1 && weight_N.empty()) weight_N.resize(memberships_N.size(), 1);
+    if (weight != 1 || !weight_N.empty()) weight_N.push_back(weight);
+  }
+
   std::uint32_t num_all() const { return static_cast<std::uint32_t>(memberships_N.size() + dropped.size()); }
   bool is_full() const { return num_all() >= kMostPairs || ids.size() >= kMostIds; }
 
@@ -77,7 +86,9 @@ struct EncodedPairs::Vectors {
             .chosen_share_N = chosen_share_N,
             .memberships = memberships,
             .memberships_end = memberships_end,
-            .dropped = dropped};
+            .dropped = dropped,
+            .weight_N = weight_N,
+            .reference_N = reference_N};
   }
 };
 
@@ -131,7 +142,9 @@ EncodedPair EncodedPairs::pair_of(const Block& block, std::size_t i) {
           .chosen_ids = list(columns.ids, columns.id_end_3N, 3 * n + 1),
           .rejected_ids = list(columns.ids, columns.id_end_3N, 3 * n + 2),
           .memberships = list(columns.memberships, columns.memberships_end, columns.memberships_N[n]),
-          .chosen_share = columns.chosen_share_N[n]};
+          .chosen_share = columns.chosen_share_N[n],
+          .weight = columns.weight_N.empty() ? 1 : columns.weight_N[n],
+          .reference = columns.reference_N.empty() ? std::nullopt : std::optional(columns.reference_N[n])};
 }
 
 DroppedPair EncodedPairs::dropped(std::size_t i) const {
@@ -154,6 +167,11 @@ EncodedPairs::Block& EncodedPairs::open_block() {
 
 void EncodedPairs::add(const EncodedPair& pair) {
   Block& block = open_block();
+  block.own->add_weight(pair.weight);
+  // Of one file, all pairs have them or none.
+  EQUIPOISE_CHECK(pair.reference.has_value() == (block.own->reference_N.size() == block.own->memberships_N.size()) ||
+                  block.own->memberships_N.empty());
+  if (pair.reference) block.own->reference_N.push_back(*pair.reference);
   for (const auto ids : {pair.prompt_ids, pair.chosen_ids, pair.rejected_ids}) block.own->add_ids(ids);
   block.own->memberships_N.push_back(block.own->add_memberships(pair.memberships));
   block.own->chosen_share_N.push_back(pair.chosen_share);

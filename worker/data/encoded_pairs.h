@@ -33,7 +33,8 @@ class EncodedPairs {
   std::size_t num_dropped() const { return num_dropped_; }
   DroppedPair dropped(std::size_t i) const;  // i < num_dropped()
 
-  // Copies of the ids and memberships; the latter are not empty where groups matter.
+  // Copies of the ids and memberships; the latter are not empty where groups matter. All that are added have the
+  // reference's log-probabilities, or none has.
   void add(const EncodedPair& pair);
   void add_dropped(std::span<const Membership> memberships, const DropCause& cause);
   // All of `more` after these.

@@ -29,8 +29,9 @@ class PairChunks {
   // The next pairs, valid until the next call; none after the last. Throws what PreferenceReader::next() throws.
   std::span<const PreferencePair> next();
 
-  // As PreferenceReader has them; names once all pairs are read.
+  // As PreferenceReader has them; names and fields once all pairs are read.
   const std::vector<std::string>& group_names() const { return reader_.group_names(); }
+  const DataFields& fields() const { return reader_.fields(); }
   std::string place(std::int64_t line);
 
  private:

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -17,6 +18,8 @@ struct EncodedPair {
   std::span<const std::int32_t> rejected_ids = {};  // the same; empty when the data has no rejected answer (SFT)
   std::span<const Membership> memberships = {};
   double chosen_share = 1;  // in (0, 1]: the share of people who prefer the chosen answer
+  double weight = 1;        // v_i > 0, as in the data
+  std::optional<ReferenceLogProbs> reference = std::nullopt;  // where the data has them
 
   std::size_t num_tokens() const { return prompt_ids.size() + chosen_ids.size() + rejected_ids.size(); }
 };
@@ -50,6 +53,9 @@ struct PairColumns {
   std::span<const Membership> memberships;         // of all lists
   std::span<const std::uint32_t> memberships_end;  // where each list ends in `memberships`
   std::span<const Dropped> dropped;
+  // [N] each, or empty where no pair has any but 1, or none at all.
+  std::span<const double> weight_N = {};
+  std::span<const ReferenceLogProbs> reference_N = {};
 
   std::size_t size() const { return memberships_N.size(); }
 };

@@ -108,7 +108,9 @@ void PairEncoder::add(PairIds ids, const PreferencePair& pair, EncodedPairs& enc
                .chosen_ids = ids.chosen,
                .rejected_ids = rejected,
                .memberships = pair.memberships,
-               .chosen_share = pair.chosen_share});
+               .chosen_share = pair.chosen_share,
+               .weight = pair.weight,
+               .reference = pair.reference});
 }
 
 void PairEncoder::count(const Truncated& truncated, bool merged, const PreferencePair& pair) {
@@ -121,7 +123,7 @@ void PairEncoder::count(const Truncated& truncated, bool merged, const Preferenc
   counts_.num_repeated_prompts += repeated ? 1 : 0;
   for (const auto& [group, weight] : pair.memberships) {
     make_room(counts_, group + 1);
-    counts_.pair_count_K[group] += kept ? weight : 0;
+    counts_.pair_count_K[group] += kept ? pair.weight * weight : 0;
     counts_.dropped_count_K[group] += kept ? 0 : 1;
     counts_.shortened_count_K[group] += shortened ? 1 : 0;
     counts_.merged_prompt_count_K[group] += merged ? 1 : 0;

@@ -36,6 +36,17 @@ void check(const PairColumns& columns, std::size_t num_groups, const TokenStore&
   if (!are_ends(columns.id_end_3N, columns.ids.size())) store.refuse("has token ids of no pair");
   if (!are_ends(columns.memberships_end, columns.memberships.size())) store.refuse("has memberships of no pair");
   if (!are_memberships(columns, num_groups)) store.refuse("has memberships that no pair can have");
+  const auto is_weight = [](double weight) { return weight > 0 && std::isfinite(weight); };
+  const auto is_log_prob = [](const ReferenceLogProbs& log_probs) {
+    return std::isfinite(log_probs.chosen) && std::isfinite(log_probs.rejected);
+  };
+  const auto is_all_or_none = [&](std::size_t size) { return size == 0 || size == N; };
+  if (!is_all_or_none(columns.weight_N.size()) || !std::ranges::all_of(columns.weight_N, is_weight)) {
+    store.refuse("has weights that no pair can have");
+  }
+  if (!is_all_or_none(columns.reference_N.size()) || !std::ranges::all_of(columns.reference_N, is_log_prob)) {
+    store.refuse("has log-probabilities that no pair can have");
+  }
   const auto is_list = [&](std::uint32_t list) { return list < lists; };
   const auto is_id = [](std::int32_t id) { return id >= 0; };
   if (!std::ranges::all_of(columns.memberships_N, is_list)) store.refuse("has a pair without memberships");
@@ -63,6 +74,8 @@ EncodedPairs read_pairs(TokenStore store, std::size_t num_groups) {
   const auto share = store.columns<double>("chosen_share");
   const auto membership = store.columns<Membership>("membership");
   const auto dropped = store.columns<PairColumns::Dropped>("dropped");
+  const auto weight = store.columns<double>("weight");
+  const auto reference = store.columns<ReferenceLogProbs>("reference");
   EncodedPairs pairs;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const PairColumns columns{.ids = ids[i],
@@ -71,7 +84,9 @@ EncodedPairs read_pairs(TokenStore store, std::size_t num_groups) {
                               .chosen_share_N = nth(share, i, store),
                               .memberships = nth(membership, i, store),
                               .memberships_end = nth(list_end, i, store),
-                              .dropped = nth(dropped, i, store)};
+                              .dropped = nth(dropped, i, store),
+                              .weight_N = nth(weight, i, store),
+                              .reference_N = nth(reference, i, store)};
     check(columns, num_groups, store);
     store.let_go(std::as_bytes(columns.ids));
     pairs.append(columns);
@@ -81,10 +96,10 @@ EncodedPairs read_pairs(TokenStore store, std::size_t num_groups) {
   return pairs;
 }
 
-std::vector<std::string> read_names(const TokenStore& store) {
-  const auto text = store.column<char>("group_name");
-  const auto ends = store.column<std::uint32_t>("group_name_end");
-  if (!are_ends(ends, text.size())) store.refuse("has names of no group");
+std::vector<std::string> read_names(const TokenStore& store, const std::string& what) {
+  const auto text = store.column<char>(what + "_name");
+  const auto ends = store.column<std::uint32_t>(what + "_name_end");
+  if (!are_ends(ends, text.size())) store.refuse("has names of no " + what);
   std::vector<std::string> names;
   std::size_t begin = 0;
   for (const std::size_t end : ends) {
@@ -114,18 +129,26 @@ void StoredDatasetWriter::add(const EncodedPairs& pairs) {
     store_.add("membership", columns.memberships);
     store_.add("membership_end", columns.memberships_end);
     store_.add("dropped", columns.dropped);
+    store_.add("weight", columns.weight_N);
+    store_.add("reference", columns.reference_N);
   }
 }
 
-void StoredDatasetWriter::commit(const EncodedDataset& dataset) {
-  std::string names;
+void StoredDatasetWriter::add_names(const std::string& what, const std::vector<std::string>& names) {
+  std::string text;
   std::vector<std::uint32_t> ends;
-  for (const std::string& name : dataset.group_names) {
-    names += name;
-    ends.push_back(static_cast<std::uint32_t>(names.size()));
+  for (const std::string& name : names) {
+    text += name;
+    ends.push_back(static_cast<std::uint32_t>(text.size()));
   }
-  store_.add("group_name", std::as_bytes(std::span(names)));
-  store_.add("group_name_end", std::as_bytes(std::span(ends)));
+  store_.add(what + "_name", std::as_bytes(std::span(text)));
+  store_.add(what + "_name_end", std::as_bytes(std::span(ends)));
+}
+
+void StoredDatasetWriter::commit(const EncodedDataset& dataset) {
+  add_names("group", dataset.group_names);
+  add_names("used", dataset.fields.used);
+  add_names("unused", dataset.fields.unused);
   store_.add("pair_count", std::as_bytes(std::span(dataset.pair_count_K)));
   store_.add("dropped_count", std::as_bytes(std::span(dataset.dropped_count_K)));
   store_.add("shortened_count", std::as_bytes(std::span(dataset.shortened_count_K)));
@@ -143,7 +166,8 @@ std::optional<EncodedDataset> read_dataset(const std::filesystem::path& path, co
   auto store = TokenStore::open(path, key);
   if (!store) return std::nullopt;
   EncodedDataset dataset;
-  dataset.group_names = read_names(*store);
+  dataset.group_names = read_names(*store, "group");
+  dataset.fields = {.used = read_names(*store, "used"), .unused = read_names(*store, "unused")};
   const std::size_t K = dataset.group_names.size();
   dataset.pair_count_K = read_counts<double>(*store, "pair_count", K);
   dataset.dropped_count_K = read_counts<std::int64_t>(*store, "dropped_count", K);

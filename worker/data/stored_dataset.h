@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "common/base/sha256.h"
 #include "common/dataset/token_store.h"
@@ -11,7 +13,7 @@
 namespace equipoise {
 
 // Part of every key. It changes with what is stored, how it is stored, and how texts become token ids.
-inline constexpr std::string_view kStoredDatasetVersion = "encoded dataset 3";
+inline constexpr std::string_view kStoredDatasetVersion = "encoded dataset 4";
 
 // Writes a data set part by part, so that none of it need be in memory at once.
 class StoredDatasetWriter {
@@ -23,6 +25,8 @@ class StoredDatasetWriter {
   void commit(const EncodedDataset& dataset);
 
  private:
+  void add_names(const std::string& what, const std::vector<std::string>& names);
+
   TokenStoreWriter store_;
 };
 

@@ -69,6 +69,9 @@ class EvaluationRun {
   void run() {
     progress_.tell("reading data", 0);
     const EncodedDataset data = load_evaluation_data(config_, context_.threads);
+    if (is_first()) {
+      for (const std::string& note : field_notes(data.fields)) context_.log.warn("{}", note);
+    }
     check_same_on_all_ranks(context_.host, dataset_digest(data), "data or tokenizer");
     const LabelNoise label_noise(config_.loss, data.group_names);
     EvaluatedPairs pairs{.data = data,
@@ -97,7 +100,12 @@ class EvaluationRun {
 
   // One model is in memory at a time.
   AnswerLogProbs reference_log_probs(const EncodedDataset& data) {
-    if (is_sft() || config_.loss.reference_free) return {};
+    if (is_sft() || config_.loss.reference_free) {
+      if (is_first() && data.fields.has("ref_chosen_logps")) {
+        context_.log.warn("fields ref_chosen_logps and ref_rejected_logps are not used: there is no reference");
+      }
+      return {};
+    }
     ReferenceModel reference({.folder = config_.model.reference.value_or(config_.model.path),
                               .dtype = dtype_,
                               .device = context_.device,

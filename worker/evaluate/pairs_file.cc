@@ -36,6 +36,7 @@ Json scored_line(const EvaluatedPairs& pairs, std::size_t i, std::int64_t index)
   const EncodedPair pair = pairs.data.pairs[i];
   const bool has_rejected = pairs.rejected == RejectedAnswers::kScored;
   Json line = line_start(index, pair.memberships, pairs.data);
+  if (pairs.data.fields.has("weight")) line["weight"] = pair.weight;
   line["policy_chosen_logp"] = pairs.policy.chosen_N[i];
   if (has_rejected) line["policy_rejected_logp"] = pairs.policy.rejected_N[i];
   if (!pairs.reference.chosen_N.empty()) {

@@ -13,7 +13,8 @@ using Json = nlohmann::ordered_json;
 // The pairs of one group, as positions among the scored ones.
 struct Part {
   std::vector<std::size_t> position_n;
-  std::vector<double> weight_n;
+  std::vector<double> weight_n;  // v_i m[i,g]
+  double pairs = 0;              // sum of the memberships
   double dropped = 0;
 };
 
@@ -28,9 +29,7 @@ void add_mean(Json& row, const std::string& name, const Part& part, Value value)
 }
 
 Json row_of(const std::string& name, const Part& part, const EvaluatedPairs& pairs) {
-  double weight = 0;
-  for (const double one : part.weight_n) weight += one;
-  Json row{{"name", name}, {"pairs", weight}, {"dropped", part.dropped}};
+  Json row{{"name", name}, {"pairs", part.pairs}, {"dropped", part.dropped}};
   add_mean(row, "loss", part, [&](std::size_t i) { return pairs.loss_N[i]; });
   if (pairs.rejected == RejectedAnswers::kNone) return row;
   if (!pairs.reference.chosen_N.empty()) {
@@ -44,8 +43,11 @@ Json row_of(const std::string& name, const Part& part, const EvaluatedPairs& pai
 
 Part all_pairs(const EncodedDataset& data) {
   Part part;
-  for (std::size_t i = 0; i < data.pairs.size(); ++i) part.position_n.push_back(i);
-  part.weight_n.assign(data.pairs.size(), 1);
+  for (std::size_t i = 0; i < data.pairs.size(); ++i) {
+    part.position_n.push_back(i);
+    part.weight_n.push_back(data.pairs[i].weight);
+  }
+  part.pairs = static_cast<double>(data.pairs.size());
   part.dropped = static_cast<double>(data.pairs.num_dropped());
   return part;
 }
@@ -53,9 +55,12 @@ Part all_pairs(const EncodedDataset& data) {
 std::vector<Part> pairs_by_group(const EncodedDataset& data) {
   std::vector<Part> parts(data.group_names.size());
   for (std::size_t i = 0; i < data.pairs.size(); ++i) {
-    for (const Membership& membership : data.pairs[i].memberships) {
-      parts[membership.group].position_n.push_back(i);
-      parts[membership.group].weight_n.push_back(membership.weight);
+    const EncodedPair pair = data.pairs[i];
+    for (const Membership& membership : pair.memberships) {
+      Part& part = parts[membership.group];
+      part.position_n.push_back(i);
+      part.weight_n.push_back(pair.weight * membership.weight);
+      part.pairs += membership.weight;
     }
   }
   for (std::size_t i = 0; i < data.pairs.num_dropped(); ++i) {

@@ -41,13 +41,24 @@ void replace_counts(const std::map<std::string, double>& group_counts, LogLinear
   }
 }
 
+// Of files with the same fields the first is noted.
+std::vector<log_linear::Preference> noted(const fs::path& path, const Problem& problem,
+                                          std::vector<std::string>& notes) {
+  log_linear::NotedPreferences file = log_linear::read_noted_preferences(path, problem);
+  for (const std::string& note : file.notes) {
+    const auto says_so = [&](const std::string& said) { return said.ends_with(note); };
+    if (std::ranges::none_of(notes, says_so)) notes.push_back(path.string() + ": " + note);
+  }
+  return std::move(file.preferences);
+}
+
 struct ReadPairs {
   PairMatrix matrix;
   std::vector<double> chosen_share_N;
 };
 
-ReadPairs read_pairs(const fs::path& path, const Problem& problem) {
-  const std::vector<log_linear::Preference> preferences = log_linear::read_preferences(path, problem);
+ReadPairs read_pairs(const fs::path& path, const Problem& problem, std::vector<std::string>& notes) {
+  const std::vector<log_linear::Preference> preferences = noted(path, problem, notes);
   ReadPairs pairs{.matrix = log_linear::make_pair_matrix(problem, preferences), .chosen_share_N = {}};
   for (const log_linear::Preference& preference : preferences) pairs.chosen_share_N.push_back(preference.chosen_share);
   check_every_group_has_pairs(path, pairs.matrix);
@@ -79,16 +90,16 @@ Digest digest_of(const PairMatrix& matrix, std::span<const double> chosen_share_
 LogLinearData load_log_linear_data(const JobConfig& config) {
   const Problem& problem = config.log_linear->problem;
   LogLinearData data;
-  ReadPairs train = read_pairs(config.data.train, problem);
+  ReadPairs train = read_pairs(config.data.train, problem, data.notes);
   data.train_floor_K = floors(config, train);
   data.digest = digest_of(train.matrix, train.chosen_share_N);
   data.train = std::move(train.matrix);
   if (config.data.validation) {
-    ReadPairs validation = read_pairs(*config.data.validation, problem);
+    ReadPairs validation = read_pairs(*config.data.validation, problem, data.notes);
     data.validation_floor_K = floors(config, validation);
     data.validation = std::move(validation.matrix);
   }
-  if (config.data.test) data.test = log_linear::read_preferences(*config.data.test, problem);
+  if (config.data.test) data.test = noted(*config.data.test, problem, data.notes);
   data.counted_K = data.pair_count_K = data.train.group_counts();
   for (std::size_t g = 0; g < problem.groups(); ++g) data.group_names.push_back(std::to_string(g));
   check_several_groups(config.robust.settings.mode, data.group_names,

@@ -24,7 +24,8 @@ struct LogLinearData {
   Digest digest{};                                   // of train
   // With robust.baseline label_entropy: what each group's loss cannot fall below, [K]; else empty.
   std::vector<double> train_floor_K, validation_floor_K;
-  std::optional<Strata> strata;  // of train: its groups, with training.sampling stratified
+  std::optional<Strata> strata;    // of train: its groups, with training.sampling stratified
+  std::vector<std::string> notes;  // on the files' fields, for the log: a line each
 };
 
 // Reads the files named in `config`, a job with config.log_linear.

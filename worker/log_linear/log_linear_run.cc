@@ -102,7 +102,10 @@ class LogLinearRun {
   }
 
   StartedTraining start() {
-    if (is_first()) log_absence();
+    if (is_first()) {
+      for (const std::string& note : data_.notes) context_.log.warn("{}", note);
+      log_absence();
+    }
     const DatasetSummary summary{.group_names = data_.group_names,
                                  .pair_count_K = data_.counted_K,
                                  .num_pairs = static_cast<std::int64_t>(data_.train.pairs()),

@@ -2,10 +2,13 @@
 
 #include <chrono>
 #include <memory>
+#include <stdexcept>
 #include <utility>
 
+#include "common/base/number_text.h"
 #include "worker/collective/same_on_all_ranks.h"
 #include "worker/reference/model_digest.h"
+#include "worker/reference/reference_probe.h"
 
 namespace equipoise {
 namespace {
@@ -18,6 +21,17 @@ void broadcast_values(AnswerLogProbs& values, std::size_t num_pairs, Collective&
 }
 
 std::string weights_of(Quantization quantization) { return quantization == Quantization::kNf4 ? " nf4" : ""; }
+
+// Nothing unless every pair has them.
+std::optional<AnswerLogProbs> given_log_probs(const EncodedPairs& pairs) {
+  AnswerLogProbs given;
+  for (const EncodedPair pair : pairs) {
+    if (!pair.reference) return std::nullopt;
+    given.chosen_N.push_back(pair.reference->chosen);
+    given.rejected_N.push_back(pair.reference->rejected);
+  }
+  return given;
+}
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -34,6 +48,10 @@ ReferenceModel::Answer ReferenceModel::log_probs(const EncodedPairs& pairs, cons
                                                  const std::function<void(std::int64_t)>& on_progress) {
   Answer answer;
   if (pairs.empty()) return answer;
+  if (auto given = given_log_probs(pairs)) {
+    check_given(pairs, *given, what);
+    return {.values = *std::move(given), .entry = {}, .from_data = true};
+  }
   std::optional<ReferenceCacheEntry> entry;
   std::optional<AnswerLogProbs> kept;
   if (is_first() && !settings_.cache.empty()) {
@@ -57,6 +75,25 @@ ReferenceModel::Answer ReferenceModel::log_probs(const EncodedPairs& pairs, cons
   log_.info("reference log-probs of the {}: {} pairs computed in {:.2f} s", what, pairs.size(), seconds_since(start));
   if (entry) keep(*entry, answer.values, what);
   return answer;
+}
+
+void ReferenceModel::check_given(const EncodedPairs& pairs, const AnswerLogProbs& given, const std::string& what) {
+  const Decoder& model = decoder();
+  if (!is_first()) return;
+  const ProbeResult probe = probe_reference(model, pairs, given, settings_.token_budget);
+  if (!probe.is_close) {
+    throw std::invalid_argument(
+        "the fields ref_chosen_logps and ref_rejected_logps of the " + what + " are not of this reference: of pair " +
+        std::to_string(probe.largest_pair + 1) + " they have " + number_text(probe.reference_logp) +
+        " where the model says " + number_text(probe.policy_logp) +
+        "; another model, template, tokenisation or length made them: take them out of the data, or name their model "
+        "in model.reference");
+  }
+  log_.log(
+      probe.is_same ? spdlog::level::info : spdlog::level::warn,
+      "reference log-probs of the {}: all {} pairs have their own, which differ from the model's by at most {:.2g} "
+      "on {} of them",
+      what, pairs.size(), probe.largest_difference, probe.pairs);
 }
 
 ReferenceCacheEntry ReferenceModel::entry_for(const EncodedPairs& pairs) {

@@ -38,14 +38,18 @@ class ReferenceModel {
   struct Answer {
     AnswerLogProbs values;
     std::filesystem::path entry;  // rank 0: the cache entry they were read from, empty if they were computed
+    bool from_data = false;       // they are the data's own, and a few of them were compared with this model's
   };
   // All ranks call it together and get the same. Rank 0 reads and writes the cache, and says in the log which it was;
   // `what` names the pairs: "training data". `on_progress` as in LogProbPass.
-  // Throws std::invalid_argument for a model that cannot be loaded or used, or that is not the same on all ranks.
+  // Pairs that all have a reference's log-probabilities need no pass, once a few of these are what this model says.
+  // Throws std::invalid_argument for a model that cannot be loaded or used, or that is not the same on all ranks, and
+  // for log-probabilities of the data that are another model's.
   Answer log_probs(const EncodedPairs& pairs, const std::string& what,
                    const std::function<void(std::int64_t)>& on_progress = nullptr);
 
  private:
+  void check_given(const EncodedPairs& pairs, const AnswerLogProbs& given, const std::string& what);
   ReferenceCacheEntry entry_for(const EncodedPairs& pairs);
   std::optional<AnswerLogProbs> read(const ReferenceCacheEntry& entry, std::size_t num_pairs, const std::string& what);
   void keep(const ReferenceCacheEntry& entry, const AnswerLogProbs& values, const std::string& what);

@@ -20,8 +20,11 @@ double share_of(double sum, double tokens) { return tokens > 0 ? sum / tokens : 
 
 }  // namespace
 
-BatchSums::BatchSums(std::size_t num_groups)
-    : num_groups_(num_groups), values_(kRows * columns() + 2), spreads_(kNumMeasures * columns()) {}
+BatchSums::BatchSums(std::size_t num_groups, LossMean loss_mean)
+    : num_groups_(num_groups),
+      loss_mean_(loss_mean),
+      values_(kRows * columns() + 2),
+      spreads_(kNumMeasures * columns()) {}
 
 BatchSums::Numbers BatchSums::numbers_of(const PairOutcome& outcome) {
   Numbers numbers{};
@@ -51,7 +54,7 @@ BatchSums::Weights BatchSums::weights_of(const PairOutcome& outcome) {
 }
 
 bool BatchSums::is_of_pairs(Measure measure, std::size_t column) const {
-  return measure == Measure::kLoss && column == num_groups_;
+  return loss_mean_ == LossMean::kOverPairs && measure == Measure::kLoss && column == num_groups_;
 }
 
 std::size_t BatchSums::square_row(Measure measure) { return kNumMeasures + weight_row(measure) - kPairWeight; }

@@ -16,11 +16,16 @@
 
 namespace equipoise {
 
+// What the mean loss of all pairs is divided by. A batch: their number, as its weights are those of a sample. All pairs
+// of a data set: their weights, of which it has all.
+enum class LossMean { kOverPairs, kOverWeights };
+
 class BatchSums {
  public:
-  explicit BatchSums(std::size_t num_groups);
+  explicit BatchSums(std::size_t num_groups, LossMean loss_mean = LossMean::kOverPairs);
 
-  // `weight` is the pair's in every sum but pairs(), tokens() and group_pairs(): ShardCursor::pair_weight.
+  // `weight` is the pair's in every sum but pairs(), tokens() and group_pairs(): its v_i, times
+  // ShardCursor::pair_weight in a batch.
   void add(const PairOutcome& outcome, std::span<const Membership> memberships, double weight = 1);
   // One all-reduce of 18 (K + 1) + 2 float64: means are those of all ranks' pairs then.
   void all_reduce(Collective& collective);
@@ -43,9 +48,9 @@ class BatchSums {
   // Whether there is a mean: something weighs.
   bool has(Measure measure) const { return weight_of(measure, num_groups_) > 0; }
   bool group_has(Measure measure, std::size_t g) const { return weight_of(measure, g) > 0; }
-  // Over all pairs. The loss is divided by their number and the others by their weights, which is the same unless a
-  // batch is without a stratum: then only the former is unbiased, and only the latter keeps a rate below 1. NaN where
-  // there is nothing to divide by.
+  // Over all pairs. With kOverPairs the loss is divided by their number and the others by their weights, which differ
+  // where v_i do, or a batch is without a stratum: then only the former is unbiased, and only the latter keeps a rate
+  // below 1. NaN where there is nothing to divide by.
   double mean(Measure measure) const { return mean_of(measure, num_groups_); }
   double group_mean(Measure measure, std::size_t g) const { return mean_of(measure, g); }
   // weighted_mean.h. The pairs of a batch count as independent of each other.
@@ -74,7 +79,7 @@ class BatchSums {
   static Row weight_row(Measure measure);
 
   void add_to(std::size_t column, const Numbers& numbers, const Weights& weights, double share);
-  // The mean loss of all pairs is one of v_i l_i over their number.
+  // With kOverPairs the mean loss of all pairs is one of v_i l_i over their number.
   bool is_of_pairs(Measure measure, std::size_t column) const;
   static std::size_t square_row(Measure measure);
   std::vector<double> spreads_about_means() const;
@@ -87,6 +92,7 @@ class BatchSums {
   double at(std::size_t row, std::size_t column) const { return values_[row * columns() + column]; }
 
   std::size_t num_groups_;
+  LossMean loss_mean_;
   std::vector<double> values_;                 // [kRows][K + 1], then tokens, sequence tokens
   std::vector<WeightedSpread> spreads_;        // [kNumMeasures][K + 1]  of this rank's pairs
   std::vector<std::optional<double>> errors_;  // the same; empty before reduce_errors()

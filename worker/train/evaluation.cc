@@ -19,11 +19,23 @@ std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
   return indices;
 }
 
+// v_i of the pairs.
+std::vector<double> weights_of(const ForwardInputs& inputs, std::span<const std::int64_t> indices) {
+  std::vector<double> weight_B;
+  for (const std::int64_t index : indices) weight_B.push_back(inputs.weight(index));
+  return weight_B;
+}
+
 std::vector<FilePart> file_parts(const ForwardInputs& inputs, std::span<const std::int64_t> pairs_F, double scale) {
   std::vector<FilePart> parts;
   std::int64_t begin = 0;
   for (const std::int64_t pairs : pairs_F) {
-    parts.push_back({.end = begin + pairs, .rescale = loss_scale(inputs, range(begin, begin + pairs)) / scale});
+    const auto indices = range(begin, begin + pairs);
+    // A mean of 1 in each file, as they have over all pairs.
+    std::vector<double> weight_B = weights_of(inputs, indices);
+    const double sum = std::accumulate(weight_B.begin(), weight_B.end(), 0.0);
+    for (double& weight : weight_B) weight *= static_cast<double>(pairs) / sum;
+    parts.push_back({.end = begin + pairs, .rescale = loss_scale(inputs, indices, weight_B) / scale});
     begin += pairs;
   }
   return parts;
@@ -40,20 +52,23 @@ EvaluationSums evaluate_files(const ForwardInputs& inputs, std::size_t num_group
                               std::span<const std::int64_t> pairs_F, Collective& host) {
   const torch::NoGradGuard no_grad;
   const auto count = static_cast<std::int64_t>(inputs.pairs.size());
-  const double scale = loss_scale(inputs, range(0, count));
+  const auto all = range(0, count);
+  const double scale = loss_scale(inputs, all, weights_of(inputs, all));
   const auto parts = file_parts(inputs, pairs_F, scale);
-  EvaluationSums sums{.all = BatchSums(num_groups), .files = std::vector(parts.size(), BatchSums(num_groups))};
-  const auto mine = rank_part(inputs.pairs, range(0, count), host.info());
+  const BatchSums none(num_groups, LossMean::kOverWeights);
+  EvaluationSums sums{.all = none, .files = std::vector(parts.size(), none)};
+  const auto mine = rank_part(inputs.pairs, all, host.info());
   for (const auto& indices : split_micro_batches(inputs.pairs, mine, micro_batch_tokens)) {
     const PairForward forward = forward_pairs(inputs, indices, scale, {}, TokenNumbers::kMeasured);
     for (std::size_t b = 0; b < indices.size(); ++b) {
       const auto memberships = inputs.pairs[static_cast<std::size_t>(indices[b])].memberships;
       PairOutcome outcome = forward.outcomes[b];
-      sums.all.add(outcome, memberships);
+      const double weight = inputs.weight(indices[b]);
+      sums.all.add(outcome, memberships, weight);
       if (parts.empty()) continue;
       const std::size_t file = file_of(parts, indices[b]);
       outcome.loss *= parts[file].rescale;
-      sums.files[file].add(outcome, memberships);
+      sums.files[file].add(outcome, memberships, weight);
     }
   }
   const auto reduce = [&](BatchSums& each) {

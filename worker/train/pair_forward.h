@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "common/config/job_config.h"
@@ -22,6 +23,9 @@ struct ForwardInputs {
   // The policy has not moved from the reference: rewards are 0 then, exactly, where two passes over a pair that share
   // no batch would differ by their rounding and make the larger one look preferred. Passes with dropout do not use it.
   bool policy_is_reference = false;
+  std::span<const double> weight_N = {};  // v_i of all pairs (pair_weights.h); empty: all are 1
+
+  double weight(std::int64_t pair) const { return weight_N.empty() ? 1 : weight_N[static_cast<std::size_t>(pair)]; }
 };
 
 // Factor of every pair's loss. SFT with sft_average token: |B| / answer tokens of the batch, so that the mean over

@@ -1,7 +1,9 @@
 #include "worker/train/start_references.h"
 
+#include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "common/base/cache_folder.h"
@@ -50,9 +52,12 @@ class Starter {
 
   AnswerLogProbs log_probs(const EncodedDataset& dataset, const std::string& what) {
     if (dataset.pairs.empty()) return {};
-    auto [values, entry] = reference_.log_probs(dataset.pairs, what, start_.on_progress);
-    // One rank is enough, and the first one knows where the numbers came from.
-    if (start_.host.info().rank == 0) compare(dataset, values, what, entry);
+    auto [values, entry, from_data] = reference_.log_probs(dataset.pairs, what, start_.on_progress);
+    // One rank is enough, and the first one knows where the numbers came from. Those of the data have been compared
+    // with the reference, which is the policy where none is named.
+    if (from_data && start_.host.info().rank == 0) warn_of_cut_pairs(dataset, what);
+    const bool is_compared = from_data && !start_.config.model.reference;
+    if (start_.host.info().rank == 0 && !is_compared) compare(dataset, values, what, entry);
     return std::move(values);
   }
 
@@ -73,14 +78,38 @@ class Starter {
     }
   }
 
+  // Whoever computed the data's own log-probs may not have cut the same pairs at the same place.
+  void warn_of_cut_pairs(const EncodedDataset& dataset, const std::string& what) const {
+    if (dataset.num_shortened == 0) return;
+    start_.log.warn(
+        "pairs of the {} that are cut to data.max_length: {}; their ref_chosen_logps and ref_rejected_logps must be "
+        "those of the cut answers",
+        what, dataset.num_shortened);
+  }
+
   const StartReferences& start_;
   ReferenceModel reference_;
 };
 
 }  // namespace
 
+bool starts_at_reference(const ModelConfig& model) {
+  std::error_code ignored;
+  return !model.reference || (!model.adapter && std::filesystem::equivalent(*model.reference, model.path, ignored));
+}
+
+bool has_own_reference(const EncodedDataset& dataset) {
+  return !dataset.pairs.empty() && dataset.pairs[0].reference.has_value();
+}
+
 References start_references(const StartReferences& start) {
-  if (!uses_reference(start.config.loss)) return {};
+  if (!uses_reference(start.config.loss)) {
+    const bool has_own = has_own_reference(start.data.train) || has_own_reference(start.data.validation);
+    if (has_own && start.host.info().rank == 0) {
+      start.log.warn("fields ref_chosen_logps and ref_rejected_logps are not used: this loss has no reference");
+    }
+    return {};
+  }
   check_vocabulary(start.config.model, start.policy);
   Starter starter(start);
   AnswerLogProbs train = starter.log_probs(start.data.train, "training data");

@@ -25,11 +25,12 @@ class Laps {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-// v_i of each pair in `indices`.
-std::vector<double> pair_weights(ShardCursor& cursor, std::int64_t step, std::span<const std::int64_t> indices) {
+// What each pair in `indices` weighs in the batch: its own v_i, times what makes sums over the batch those of the data.
+std::vector<double> pair_weights(StepParts& parts, std::int64_t step, std::span<const std::int64_t> indices) {
   std::vector<double> weight_B(indices.size(), 1);
-  if (!cursor.weighs_pairs()) return weight_B;
-  for (std::size_t b = 0; b < indices.size(); ++b) weight_B[b] = cursor.pair_weight(step, indices[b]);
+  for (std::size_t b = 0; b < indices.size(); ++b) {
+    weight_B[b] = parts.inputs.weight(indices[b]) * parts.cursor.pair_weight(step, indices[b]);
+  }
   return weight_B;
 }
 
@@ -109,16 +110,14 @@ struct RankBatch {
 
 RankBatch rank_batch(StepParts& parts, std::int64_t step) {
   const auto& batch = parts.cursor.global_batch(step);
-  const bool weighs = parts.cursor.weighs_pairs();
-  const double loss_factor =
-      loss_scale(parts.inputs, batch, weighs ? pair_weights(parts.cursor, step, batch) : std::vector<double>());
+  const double loss_factor = loss_scale(parts.inputs, batch, pair_weights(parts, step, batch));
   const auto mine = rank_part(parts.inputs.pairs, batch, parts.host.info());
   RankBatch result{.micro_batches = split_micro_batches(parts.inputs.pairs, mine, parts.micro_batch_tokens),
                    .weights = {},
                    .loss_factor = loss_factor,
                    .token_numbers = is_logged(parts, step) ? TokenNumbers::kMeasured : TokenNumbers::kNone};
   for (const auto& indices : result.micro_batches) {
-    result.weights.push_back(pair_weights(parts.cursor, step, indices));
+    result.weights.push_back(pair_weights(parts, step, indices));
   }
   return result;
 }

@@ -14,6 +14,8 @@
 #include "common/dataset/preference_reader.h"
 #include "worker/data/dataset_loader.h"
 #include "worker/objective/label_floor.h"
+#include "worker/train/file_agreement.h"
+#include "worker/train/pair_weights.h"
 
 namespace equipoise {
 namespace {
@@ -44,7 +46,14 @@ struct ReadFiles {
   std::vector<std::int64_t> pairs_F;
   std::vector<std::vector<double>> count_FK;  // N_g; a file does not know the groups that later ones bring
   std::vector<FileReading> readings;
+  std::vector<FileFields> fields;
+  std::vector<double> weight_N = {};  // v_i; empty: all are 1
 };
+
+FileFields fields_of(const DataFile& file, const EncodedDataset& data) {
+  const bool is_usual = !file.group && file.group_columns == std::vector<std::string>{"group"};
+  return {.file = file.path.string(), .fields = data.fields, .says_group = !is_usual || data.fields.has("group")};
+}
 
 ReadFiles read(DatasetLoader& loader, const std::vector<DataFile>& files, std::vector<std::string> known_groups) {
   ReadFiles read;
@@ -55,6 +64,7 @@ ReadFiles read(DatasetLoader& loader, const std::vector<DataFile>& files, std::v
                              .seconds = loaded.seconds,
                              .notes = std::move(loaded.notes),
                              .counts = count_file(loaded.data)});
+    read.fields.push_back(fields_of(file, loaded.data));
     read.pairs_F.push_back(static_cast<std::int64_t>(loaded.data.size()));
     read.count_FK.push_back(loaded.data.pair_count_K);
     known_groups = loaded.data.group_names;
@@ -81,6 +91,23 @@ std::string group_hint(const DataFile& file) {
   for (const std::string& name : reader.fields().unused) columns += (columns.empty() ? "" : ", ") + quoted_text(name);
   const std::string others = columns.empty() ? "" : " (other fields of the data: " + columns + ")";
   return "name the columns that say a pair's group in data.group_columns" + others + ", or train with robust.mode none";
+}
+
+// Divides weights and what they add up to by their mean: in each file, or over all of them.
+void weigh(ReadFiles& read, bool file_by_file) {
+  const std::vector<std::int64_t> all = {static_cast<std::int64_t>(read.data.size())};
+  PairWeights weights = pair_weights(read.data.pairs, file_by_file ? read.pairs_F : all);
+  read.weight_N = std::move(weights.weight_N);
+  if (read.weight_N.empty()) return;
+  read.readings.front().notes.push_back(read.readings.front().file +
+                                        ": pairs count by their field \"weight\", divided by its mean");
+  std::ranges::fill(read.data.pair_count_K, 0);
+  for (std::size_t f = 0; f < read.count_FK.size(); ++f) {
+    for (std::size_t g = 0; g < read.count_FK[f].size(); ++g) {
+      read.count_FK[f][g] *= weights.factor_P[file_by_file ? f : 0];
+      read.data.pair_count_K[g] += read.count_FK[f][g];
+    }
+  }
 }
 
 std::optional<FileMixture> mixture_of(const std::vector<DataFile>& files, const ReadFiles& read, int max_length) {
@@ -130,16 +157,18 @@ Strata strata_of(const EncodedDataset& train, const std::map<std::string, double
   return make_strata(smallest_groups(memberships_N, train.group_names.size()), train.group_names, group_shares);
 }
 
-// Of pairs that count as often as the mixture says.
-std::vector<double> label_floors(const EncodedDataset& dataset, const JobConfig& config,
-                                 const std::optional<FileMixture>& mixture) {
+// Of pairs that count as often as the mixture says, by their weights.
+std::vector<double> label_floors(const EncodedDataset& dataset, std::span<const double> weight_N,
+                                 const JobConfig& config, const std::optional<FileMixture>& mixture) {
   if (config.robust.baseline != Baseline::kLabelEntropy) return {};
   MeanLabelFloors floors(config.loss, dataset.group_names.size());
   std::size_t file = 0;
   std::int64_t left = mixture ? mixture->pairs_F()[0] : 0;  // pairs of the file to come
+  std::size_t i = 0;
   for (const EncodedPair pair : dataset.pairs) {
     if (mixture && left-- == 0) left = mixture->pairs_F()[++file] - 1;
-    floors.add(pair.chosen_share, pair.memberships, mixture ? mixture->multiplicity(file) : 1);
+    const double weight = weight_N.empty() ? 1 : weight_N[i++];
+    floors.add(pair.chosen_share, pair.memberships, weight * (mixture ? mixture->multiplicity(file) : 1));
   }
   return floors.mean_K();
 }
@@ -153,15 +182,22 @@ std::array<std::byte, 32> digest_of(const EncodedDataset& train, const std::opti
   return sha.finish();
 }
 
-void load_validation(DatasetLoader& loader, const JobConfig& config, TrainingData& data) {
+ReadFiles read_validation(DatasetLoader& loader, const JobConfig& config, const ReadFiles& train) {
   const auto files = validation_files(config.data);
-  if (files.empty()) return;
-  ReadFiles validation = read(loader, files, data.train.group_names);
+  if (files.empty()) return {};
+  ReadFiles validation = read(loader, files, train.data.group_names);
+  weigh(validation, /*file_by_file=*/false);
+  return validation;
+}
+
+void take_validation(ReadFiles validation, const JobConfig& config, TrainingData& data) {
+  if (validation.readings.empty()) return;
   data.validation = std::move(validation.data);
-  data.validation_floor_K = label_floors(data.validation, config, std::nullopt);
+  data.validation_weight_N = std::move(validation.weight_N);
+  data.validation_floor_K = label_floors(data.validation, data.validation_weight_N, config, std::nullopt);
   data.validation_files = std::move(validation.readings);
   if (config.data.validation) return;
-  for (const DataFile& file : files) data.validation_names.push_back(file.name);
+  for (const DataFile& file : validation_files(config.data)) data.validation_names.push_back(file.name);
   data.validation_pairs_F = std::move(validation.pairs_F);
   data.validation_counts_FK = std::move(validation.count_FK);
 }
@@ -173,26 +209,33 @@ TrainingData load_training_data(const JobConfig& config, int threads) {
   DatasetLoader loader = loader_of(config, threads);
   const auto files = training_files(config.data);
   ReadFiles train = read(loader, files, {});
+  ReadFiles validation = read_validation(loader, config, train);
+  check_files_agree(config, train.fields, validation.fields);
   check_groups_have_pairs(train, config.data.max_length);
   const RobustMode mode = config.robust.settings.mode;
   if (mode != RobustMode::kNone && train.data.group_names.size() == 1) {
     check_several_groups(mode, train.data.group_names, group_hint(files.front()));
   }
   const auto mixture = mixture_of(files, train, config.data.max_length);
+  weigh(train, /*file_by_file=*/mixture.has_value());
+  for (std::string& note : group_notes(train.data, validation.data)) {
+    train.readings.front().notes.push_back(std::move(note));
+  }
   data.train = std::move(train.data);
+  data.train_weight_N = std::move(train.weight_N);
   data.train_files = std::move(train.readings);
   if (mixture) data.train.pair_count_K = mixture->group_sizes(train.count_FK);
   data.counted_K = data.train.pair_count_K;
   replace_group_counts(data.train, config.data.group_counts);
   data.num_pairs = population_size(data.train.pair_count_K, data.counted_K, static_cast<double>(data.train.size()));
   data.digest = digest_of(data.train, mixture);
-  data.train_floor_K = label_floors(data.train, config, mixture);
+  data.train_floor_K = label_floors(data.train, data.train_weight_N, config, mixture);
   if (mixture) data.strata = mixture->strata();
   if (sampling_for(config.training, data.num_groups(), static_cast<std::int64_t>(data.train.size())) ==
       Sampling::kStratified) {
     data.strata = strata_of(data.train, config.training.group_shares);
   }
-  load_validation(loader, config, data);
+  take_validation(std::move(validation), config, data);
   return data;
 }
 

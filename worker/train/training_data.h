@@ -20,6 +20,8 @@ struct TrainingData {
   EncodedDataset validation;  // its first groups are train's, with the same ids; further ones are its own
   // N_g > 0 as counted in train; with weights of files those of the mixture (file_mixture.h).
   std::vector<double> counted_K;
+  // v_i of mean 1 (pair_weights.h), of train in each file where files have weights; empty: all are 1.
+  std::vector<double> train_weight_N, validation_weight_N;
   double num_pairs = 0;                // N of what train.pair_count_K are sizes in: common/config/group_settings.h
   std::array<std::byte, 32> digest{};  // of train, and where its files end if they have weights
   // With robust.baseline label_entropy: what each group's loss cannot fall below, by the ids of its data; else empty.
@@ -40,7 +42,7 @@ struct TrainingData {
 // Reads the files named in `config`, as token ids from the cache where it has them (dataset_loader.h); `threads` are
 // for tokenising. data.group_counts replaces the counted N_g. Throws std::invalid_argument naming file, line and field;
 // a group or a file with a weight whose pairs were all dropped; a group count or a share for a group that is not in the
-// data, or none for one that is.
+// data, or none for one that is; files that do not go together (file_agreement.h).
 TrainingData load_training_data(const JobConfig& config, int threads);
 
 // The pairs of data.train alone, as an evaluation reads them: a group may have none. Throws as load_training_data for

@@ -31,12 +31,6 @@ constexpr std::size_t kMostLossLines = 10;
 // A phase that is over sooner needs no percentage.
 constexpr std::chrono::seconds kBetweenProgress{5};
 
-// Whether the reference has the policy's weights at the start: a new adapter changes nothing yet.
-bool starts_at_reference(const ModelConfig& model) {
-  std::error_code ignored;
-  return !model.reference || (!model.adapter && std::filesystem::equivalent(*model.reference, model.path, ignored));
-}
-
 class TrainingRun {
  public:
   // `output`: of rank 0; null on the others.
@@ -177,7 +171,7 @@ class TrainingRun {
     GradientBuckets gradients(policy_.trained(), context_.device->collective(context_.host), kBucketBytes);
     Optimizer optimizer(config_.optimizer, policy_.trained(), plan_.end_step);
     const bool is_unbiased = config_.robust.settings.estimator == Estimator::kUnbiased;
-    StepParts parts{.inputs = inputs(data_.train, references_.train),
+    StepParts parts{.inputs = inputs(data_.train, references_.train, data_.train_weight_N),
                     .robust = config_.robust.settings,
                     .group_pair_count_K = is_unbiased ? data_.counted_K : data_.train.pair_count_K,
                     .micro_batch_tokens = config_.training.micro_batch_tokens,
@@ -228,9 +222,10 @@ class TrainingRun {
   std::optional<v1::EarlyStop> evaluate(std::int64_t steps_done, Optimizer& optimizer) {
     if (data_.validation.pairs.empty()) return std::nullopt;
     context_.heartbeat.set_phase("evaluating");
+    const ForwardInputs validation = inputs(data_.validation, references_.validation, data_.validation_weight_N);
     const EvaluationSums sums =
-        evaluate_files(inputs(data_.validation, references_.validation), data_.validation.group_names.size(),
-                       config_.training.micro_batch_tokens, data_.validation_pairs_F, context_.host);
+        evaluate_files(validation, data_.validation.group_names.size(), config_.training.micro_batch_tokens,
+                       data_.validation_pairs_F, context_.host);
     const EvaluationNumbers numbers = report_ ? report_->evaluated(position(steps_done), sums) : EvaluationNumbers();
     const EvaluationVerdict verdict = watch_.judge(steps_done, numbers);
     optimizer.observe_evaluation(verdict.worst_group_loss);
@@ -257,13 +252,15 @@ class TrainingRun {
     output_->discard_previous();
   }
 
-  ForwardInputs inputs(const EncodedDataset& dataset, const AnswerLogProbs& reference) const {
+  ForwardInputs inputs(const EncodedDataset& dataset, const AnswerLogProbs& reference,
+                       std::span<const double> weight_N) const {
     return {.decoder = policy_,
             .loss = config_.loss,
             .pairs = dataset.pairs,
             .reference = reference,
             .label_noise = &label_noise_,
-            .policy_is_reference = policy_is_reference_};
+            .policy_is_reference = policy_is_reference_ && !has_own_reference(dataset),
+            .weight_N = weight_N};
   }
 
   LinePosition position(std::int64_t steps_done) const {

@@ -114,9 +114,9 @@ TEST_F(PreferenceFile, HasWeightsAndTheReferencesLogProbs) {
   EXPECT_EQ(pair.reference, (ReferenceLogProbs{.chosen = -1.5, .rejected = -2}));
   EXPECT_EQ(read(kGood).pairs[0].weight, 1);
   EXPECT_FALSE(read(kGood).pairs[0].reference);
-  for (const std::string weight : {"0", "-1", "1e10"}) {
-    EXPECT_THAT(refusal(start + R"("weight": )" + weight + "}"),
-                HasSubstr("expected a number above 0 and at most 1e9"));
+  EXPECT_EQ(read(start + R"("weight": 1e-100})").pairs[0].weight, 1e-100);
+  for (const std::string weight : {"0", "-1", "1e-101", "1e10"}) {
+    EXPECT_THAT(refusal(start + R"("weight": )" + weight + "}"), HasSubstr("expected a number from 1e-100 to 1e9"));
   }
   EXPECT_THAT(refusal(start + R"("weight": "2"})"), HasSubstr("field \"weight\" is \"2\", expected a number"));
   EXPECT_THAT(refusal(start + R"("weight": null})"), HasSubstr("field \"weight\" is null"));

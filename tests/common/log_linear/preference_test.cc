@@ -29,9 +29,9 @@ class PreferenceFile : public testing::Test {
     return read_preferences(path_, kProblem);
   }
   // What is said of a file whose second line is this one.
-  std::string refusal_of(const std::string& line) {
+  std::string refusal_of(const std::string& line, const std::string& first = kGoodLine) {
     try {
-      read(std::string(kGoodLine) + "\n" + line + "\n");
+      read(first + "\n" + line + "\n");
       return "";
     } catch (const std::invalid_argument& refused) {
       const std::string where = path_.string() + ":2: ";
@@ -63,7 +63,7 @@ TEST_F(PreferenceFile, KeepsHowManyAgreeWhereNotAllDo) {
   std::getline(file, first);
   std::getline(file, second);
   EXPECT_THAT(first, testing::HasSubstr("\"chosen_share\": 0.333"));
-  EXPECT_THAT(second, testing::Not(testing::HasSubstr("chosen_share")));
+  EXPECT_THAT(second, testing::HasSubstr("\"chosen_share\": 1"));
   const auto back = read_preferences(path_, kProblem);
   EXPECT_EQ(back[0].chosen_share, 1.0 / 3);
   EXPECT_EQ(back[1].chosen_share, 1);
@@ -72,7 +72,8 @@ TEST_F(PreferenceFile, KeepsHowManyAgreeWhereNotAllDo) {
 TEST_F(PreferenceFile, RefusesAShareThatIsNone) {
   const std::string start = R"({"state": [0, 0], "group": 0, "chosen": 1, "rejected": 0, "chosen_share": )";
   for (const std::string share : {"0", "1.5", "-0.1", "\"half\"", "null"}) {
-    EXPECT_EQ(refusal_of(start + share + "}"), "field \"chosen_share\" is " + share + ", expected a number in (0, 1]");
+    EXPECT_EQ(refusal_of(start + share + "}", start + "1}"),
+              "field \"chosen_share\" is " + share + ", expected a number in (0, 1]");
   }
 }
 
@@ -117,11 +118,31 @@ TEST_F(PreferenceFile, NamesLineFieldAndValueOfWhatItRefuses) {
   for (const auto& [line, expected] : refusals) EXPECT_EQ(refusal_of(line), expected) << line;
 }
 
+TEST_F(PreferenceFile, RefusesWhatWouldBecomeADefault) {
+  const std::string start = R"({"state": [0, 0], "group": 0, "chosen": 1, "rejected": 0)";
+  EXPECT_EQ(refusal_of(start + R"(, "chosen_share": 0.5})"),
+            "field \"chosen_share\" is there, but not on line 1, expected all lines to have one or none");
+  EXPECT_EQ(refusal_of(start + "}", start + R"(, "chosen_share": 0.5})"),
+            "field \"chosen_share\" is missing, but not on line 1, expected all lines to have one or none");
+  EXPECT_THAT(refusal_of(start + R"(, "Chosen_share": 0.5})"), testing::HasSubstr("where there is \"Chosen_share\""));
+  EXPECT_THAT(refusal_of(start + R"(, "weight": 2})"), testing::HasSubstr("field \"weight\" is there, expected none"));
+}
+
+TEST_F(PreferenceFile, NamesFieldsThatAreNotUsed) {
+  const std::string start = R"({"state": [0, 0], "group": 0, "chosen": 1, "rejected": 0)";
+  read(start + R"(, "margin": 1})" + "\n" + start + R"(, "margin": 2, "ref_chosen_logps": -1})" + "\n");
+  EXPECT_EQ(read_noted_preferences(path_, kProblem).notes,
+            std::vector<std::string>{"fields that are not used: \"margin\" (of reward models: no loss here has it), "
+                                     "\"ref_chosen_logps\""});
+  read(start + "}\n");
+  EXPECT_TRUE(read_noted_preferences(path_, kProblem).notes.empty());
+}
+
 TEST_F(PreferenceFile, RefusesWhatIsNotJson) {
   for (const char* line : {"", "{", "{\"state\": [NaN, 1]}", "{} {}", "{\"state\": [1e999, 0]}"}) {
     EXPECT_THAT(refusal_of(line), testing::StartsWith("the line is not JSON")) << line;
   }
-  EXPECT_THAT(refusal_of(std::string(1u << 21, ' ')), testing::HasSubstr("at most 1 MiB"));
+  EXPECT_THAT(refusal_of(std::string(1u << 21, ' ')), testing::HasSubstr("longer than 1048576 bytes"));
 }
 
 TEST_F(PreferenceFile, IsRefusedIfItIsEmptyOrNotThere) {

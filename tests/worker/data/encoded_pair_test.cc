@@ -194,6 +194,11 @@ TEST(DatasetDigest, ChangesWithEveryPartOfThePairs) {
   EXPECT_NE(changed([](Pairs& pairs, auto&) { std::swap(pairs[0], pairs[1]); }), digest);
   EXPECT_NE(changed([](Pairs&, auto& names) { names[1] = "c"; }), digest);
   EXPECT_NE(changed([](Pairs& pairs, auto&) { pairs[1].chosen_share = 0.5; }), digest);
+  EXPECT_NE(changed([](Pairs& pairs, auto&) { pairs[1].weight = 0.5; }), digest);
+  EXPECT_NE(changed([](Pairs& pairs, auto&) {
+              for (OwnedPair& pair : pairs) pair.reference = ReferenceLogProbs{};
+            }),
+            digest);
   // A token that moves from the prompt to the answer leaves the same ids in the same order.
   EXPECT_NE(changed([](Pairs& pairs, auto&) {
               pairs[0].chosen_ids.insert(pairs[0].chosen_ids.begin(), pairs[0].prompt_ids.back());

@@ -14,13 +14,15 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::ThrowsMessage;
 
-// Pair i is told from all others by its ids, their lengths, its group and its share.
+// Pair i is told from all others by its ids, their lengths, its group, its share, its weight and its log-probs.
 OwnedPair numbered(std::int32_t i) {
   return {.prompt_ids = std::vector<std::int32_t>(static_cast<std::size_t>(i % 4), i),
           .chosen_ids = {i, i + 1},
           .rejected_ids = std::vector<std::int32_t>(static_cast<std::size_t>(i % 3), i + 2),
           .memberships = {{.group = static_cast<std::uint32_t>(i % 5), .weight = 1.0 / (1 + i % 2)}},
-          .chosen_share = 1.0 / (1 + i)};
+          .chosen_share = 1.0 / (1 + i),
+          .weight = i % 7 == 3 ? 0.5 + i : 1,
+          .reference = ReferenceLogProbs{.chosen = -1.0 * i, .rejected = -2.0 * i}};
 }
 
 void expect_numbered(const EncodedPair& pair, std::int32_t i) {
@@ -32,6 +34,8 @@ void expect_numbered(const EncodedPair& pair, std::int32_t i) {
   ASSERT_EQ(pair.memberships[0].group, expected.memberships[0].group) << i;
   ASSERT_EQ(pair.memberships[0].weight, expected.memberships[0].weight) << i;
   ASSERT_EQ(pair.chosen_share, expected.chosen_share) << i;
+  ASSERT_EQ(pair.weight, expected.weight) << i;
+  ASSERT_EQ(pair.reference, expected.reference) << i;
 }
 
 EncodedPairs numbered_pairs(std::int32_t first, std::int32_t count) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <fstream>
 #include <limits>
 #include <sstream>
@@ -28,6 +29,8 @@ struct Columns {
   std::vector<Membership> membership = {{0, 1.0}, {0, 0.25}, {1, 1.0}};
   std::vector<std::uint32_t> membership_end = {1, 3};
   std::vector<PairColumns::Dropped> dropped = {{.position = 1, .memberships = 1, .what = 2, .tokens = 9, .limit = 8}};
+  std::vector<double> weight = {1, 2.5};
+  std::vector<ReferenceLogProbs> reference = {{.chosen = -1, .rejected = -2}, {.chosen = -3, .rejected = -4}};
   std::string names = "ab";
   std::vector<std::uint32_t> name_end = {1, 2};
   std::vector<double> pair_count = {1.25, 1};
@@ -46,6 +49,12 @@ class Stored : public testing::Test {
     store.add("membership", std::span(columns.membership));
     store.add("membership_end", std::span(columns.membership_end));
     store.add("dropped", std::span(columns.dropped));
+    store.add("weight", std::span(columns.weight));
+    store.add("reference", std::span(columns.reference));
+    for (const char* kind : {"used", "unused"}) {
+      store.add(std::string(kind) + "_name", std::as_bytes(std::span(columns.names)));
+      store.add(std::string(kind) + "_name_end", std::as_bytes(std::span(columns.name_end)));
+    }
     store.add("group_name", std::span(columns.names));
     store.add("group_name_end", std::span(columns.name_end));
     store.add("pair_count", std::span(columns.pair_count));
@@ -87,6 +96,9 @@ TEST_F(Stored, IsReadAsItWasWritten) {
   EXPECT_TRUE(data->pair(1).rejected_ids.empty());
   EXPECT_EQ(data->pair(1).memberships[0].weight, 0.25);
   EXPECT_EQ(data->pair(1).chosen_share, 0.5);
+  EXPECT_EQ(data->pair(1).weight, 2.5);
+  EXPECT_EQ(data->pair(1).reference, (ReferenceLogProbs{.chosen = -3, .rejected = -4}));
+  EXPECT_THAT(data->fields.used, ElementsAre("a", "b"));
   EXPECT_EQ(data->pairs.dropped(0).position, 1);
   EXPECT_EQ(data->pairs.dropped(0).memberships[1].group, 1U);
   EXPECT_EQ(data->pairs.dropped(0).cause.text(), "its 9 tokens are more than max_length = 8");
@@ -206,16 +218,33 @@ TEST_F(Stored, RefusesGroupsWithoutNamesOrCounts) {
   EXPECT_EQ(refusal([](Columns& c) { c.shortened_count.push_back(0); }), "has no right \"shortened_count\"");
 }
 
+TEST_F(Stored, HasWeightsAndLogProbsOfAllPairsOrOfNone) {
+  Columns plain;
+  plain.weight.clear();
+  plain.reference.clear();
+  write(plain);
+  const auto data = read_dataset(path_, kKey);
+  EXPECT_EQ(data->pair(1).weight, 1);
+  EXPECT_FALSE(data->pair(1).reference);
+  EXPECT_EQ(refusal([](Columns& c) { c.weight.pop_back(); }), "has weights that no pair can have");
+  EXPECT_EQ(refusal([](Columns& c) { c.weight[1] = 0; }), "has weights that no pair can have");
+  EXPECT_EQ(refusal([](Columns& c) { c.reference.pop_back(); }), "has log-probabilities that no pair can have");
+  EXPECT_EQ(refusal([](Columns& c) { c.reference[0].chosen = -HUGE_VAL; }),
+            "has log-probabilities that no pair can have");
+}
+
 TEST_F(Stored, RefusesPiecesThatDoNotBelongTogether) {
   TokenStoreWriter store(path_, kKey);
   const std::uint32_t zero = 0;
   const std::array<std::int64_t, 3> totals = {};
   for (const char* name : {"id", "id", "id_end", "memberships", "chosen_share", "membership", "membership_end",
-                           "dropped", "group_name", "pair_count", "dropped_count", "shortened_count",
-                           "merged_count", "repeated_count"}) {
+                           "dropped", "weight", "reference", "group_name", "used_name", "unused_name", "pair_count",
+                           "dropped_count", "shortened_count", "merged_count", "repeated_count"}) {
     store.add(name, std::span<const std::byte>());
   }
-  store.add("group_name_end", std::as_bytes(std::span(&zero, 0)));
+  for (const char* name : {"group_name_end", "used_name_end", "unused_name_end"}) {
+    store.add(name, std::as_bytes(std::span(&zero, 0)));
+  }
   store.add("totals", std::as_bytes(std::span(totals)));
   store.commit();
   EXPECT_THAT([&] { read_dataset(path_, kKey); },

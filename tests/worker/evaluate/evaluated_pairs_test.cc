@@ -87,6 +87,17 @@ TEST(PairsFile, LeavesOutWhatThereIsNot) {
   EXPECT_FALSE(line.contains("policy_rejected_logp") || line.contains("rejected_tokens"));
 }
 
+TEST(PairsFile, HasWeightsWhereTheDataHas) {
+  const TempFolder temp;
+  EncodedDataset data = two_of_four();
+  const auto path = temp.write("pairs.jsonl", "");
+  write_pairs(evaluated(data), path);
+  EXPECT_FALSE(lines_of(read_file(path))[0].contains("weight"));
+  data.fields.used = {"weight"};
+  write_pairs(evaluated(data), path);
+  EXPECT_EQ(lines_of(read_file(path))[0]["weight"], 1.0);
+}
+
 TEST(PairsFile, ADiskThatRefusesIsNamed) {
   const EncodedDataset data = two_of_four();
   EXPECT_THROW(write_pairs(evaluated(data), "/dev/full"), std::runtime_error);
@@ -116,6 +127,22 @@ TEST(SummaryFile, HasMeansOfEveryGroupAndOfAllPairs) {
   EXPECT_DOUBLE_EQ(asia["loss"], 0.5);
   EXPECT_FALSE(asia.contains("loss_error"));  // one pair
   EXPECT_EQ(asia["logp_accuracy"], 0.0);
+}
+
+// (0.7 + 3 * 0.5)/4: means are by weight, pairs are counted.
+TEST(SummaryFile, WeighsPairsAsTheDataSays) {
+  const TempFolder temp;
+  EncodedDataset data = two_of_four();
+  std::vector<OwnedPair> pairs = owned(data.pairs);
+  pairs[1].weight = 3;
+  data.pairs = encoded(pairs);
+  write_summary(evaluated(data), temp / "summary.json");
+  const Json summary = Json::parse(read_file(temp / "summary.json"));
+  EXPECT_DOUBLE_EQ(summary["all"]["loss"], 0.55);
+  EXPECT_DOUBLE_EQ(summary["groups"][0]["loss"], 0.55);
+  EXPECT_EQ(summary["all"]["logp_accuracy"], 0.25);
+  EXPECT_EQ(summary["all"]["pairs"], 2.0);
+  EXPECT_EQ(summary["groups"][1]["pairs"], 0.5);
 }
 
 TEST(SummaryFile, WithoutAReferenceThereIsNoRewardAccuracy) {

@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <optional>
 
 #include "tests/worker/owned_pair.h"
 #include "worker/collective/thread_collective.h"
 #include "worker/reference/answer_log_probs.h"
+#include "worker/train/pair_weights.h"
 
 namespace equipoise {
 namespace {
@@ -33,7 +35,9 @@ EvaluationSums evaluated(const std::vector<OwnedPair>& owned, const LossConfig& 
   const EncodedPairs pairs = encoded(owned);
   run_ranks(world_size, [&](Collective& collective) {
     const Decoder policy = Decoder::load(kPolicy, torch::kFloat64, torch::kCPU);
-    const ForwardInputs inputs{.decoder = policy, .loss = loss, .pairs = pairs, .reference = {}};
+    const std::vector<double> weight_N =
+        pair_weights(pairs, std::array{static_cast<std::int64_t>(pairs.size())}).weight_N;
+    const ForwardInputs inputs{.decoder = policy, .loss = loss, .pairs = pairs, .reference = {}, .weight_N = weight_N};
     EvaluationSums sums = evaluate_files(inputs, 2, 24, pairs_F, collective);
     if (collective.info().rank == 0) result.push_back(std::move(sums));
   });
@@ -101,6 +105,69 @@ TEST(EvaluateFiles, SaysOfEachFileWhatItsOwnEvaluationSays) {
     expect_same(together.files[0], evaluated(first, loss, {}, 1).all);
     expect_same(together.files[1], evaluated(second, loss, {}, 1).all);
   }
+}
+
+// Every third pair counts twice: it is there twice, or has twice the weight of the others. The means are the same, of
+// each file too; standard errors are not, which take two pairs for more than one.
+TEST(EvaluateFiles, WeighsPairsAsTheDataSays) {
+  std::vector<OwnedPair> weighed = some_pairs(), twice;
+  std::vector<std::int64_t> twice_F = {0, 0};
+  for (std::size_t i = 0; i < weighed.size(); ++i) {
+    const int copies = i % 3 == 1 ? 2 : 1;
+    weighed[i].weight = 5 * copies;
+    for (int copy = 0; copy < copies; ++copy) twice.push_back(some_pairs()[i]);
+    twice_F[i < 3 ? 0 : 1] += copies;
+  }
+  LossConfig dpo;
+  dpo.reference_free = true;
+  LossConfig sft;
+  sft.type = LossType::kSft;
+  sft.sft_average = SftAverage::kToken;
+  for (const LossConfig& loss : {dpo, sft}) {
+    const EvaluationSums ours = evaluated(weighed, loss, {3, 4}, 2), expected = evaluated(twice, loss, twice_F, 1);
+    for (const auto& [a, b] : {std::pair(&ours.all, &expected.all), std::pair(&ours.files[0], &expected.files[0]),
+                               std::pair(&ours.files[1], &expected.files[1])}) {
+      for (const Measure measure : {Measure::kLoss, Measure::kChosenLogp, Measure::kLogpCorrect, Measure::kEntropy}) {
+        EXPECT_NEAR(a->mean(measure), b->mean(measure), 1e-12);
+        for (std::size_t g = 0; g < 2; ++g) EXPECT_NEAR(a->group_mean(measure, g), b->group_mean(measure, g), 1e-12);
+      }
+    }
+  }
+}
+
+// Losses that are all alike have a mean without error, whatever the pairs weigh: it is a mean by weight.
+TEST(EvaluateFiles, HasErrorsOfMeansByWeight) {
+  std::vector<OwnedPair> pairs = some_pairs();
+  for (std::size_t i = 0; i < pairs.size(); ++i) pairs[i].weight = 1 + static_cast<double>(i);
+  const EncodedPairs data = encoded(pairs);
+  const auto weight_N = pair_weights(data, std::array<std::int64_t, 1>{7}).weight_N;
+  AnswerLogProbs reference{.chosen_N = std::vector<double>(7), .rejected_N = std::vector<double>(7)};
+  const LossConfig dpo{};
+  const Decoder policy = Decoder::load(kPolicy, torch::kFloat64, torch::kCPU);
+  run_ranks(1, [&](Collective& collective) {
+    const ForwardInputs inputs{.decoder = policy,
+                               .loss = dpo,
+                               .pairs = data,
+                               .reference = reference,
+                               .policy_is_reference = true,
+                               .weight_N = weight_N};
+    const EvaluationSums sums = evaluate_files(inputs, 2, 24, std::array<std::int64_t, 2>{3, 4}, collective);
+    for (const BatchSums* each : {&sums.all, &sums.files[0], &sums.files[1]}) {
+      EXPECT_NEAR(each->mean(Measure::kLoss), std::log(2), 1e-12);
+      EXPECT_NEAR(each->error(Measure::kLoss).value(), 0, 1e-12);
+    }
+  });
+}
+
+// In each part the mean is 1, whatever the weights' unit is.
+TEST(PairWeights, HaveNoUnit) {
+  std::vector<OwnedPair> pairs = some_pairs();
+  EXPECT_TRUE(pair_weights(encoded(pairs), std::array<std::int64_t, 1>{7}).weight_N.empty());
+  for (std::size_t i = 0; i < pairs.size(); ++i)
+    pairs[i].weight = i < 2 ? 100 * (1.0 + 2.0 * static_cast<double>(i)) : 4;
+  const PairWeights weights = pair_weights(encoded(pairs), std::array<std::int64_t, 2>{2, 5});
+  EXPECT_EQ(weights.weight_N, (std::vector<double>{0.5, 1.5, 1, 1, 1, 1, 1}));
+  EXPECT_EQ(weights.factor_P, (std::vector<double>{1.0 / 200, 0.25}));
 }
 
 TEST(EvaluateFiles, IsTheSameOnAnyNumberOfRanks) {

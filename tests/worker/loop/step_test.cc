@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -10,6 +11,7 @@
 
 #include "tests/worker/owned_pair.h"
 #include "worker/collective/thread_collective.h"
+#include "worker/train/pair_weights.h"
 #include "worker/train/training_data.h"
 
 namespace equipoise {
@@ -46,6 +48,28 @@ EncodedDataset uneven_groups(const ModelTokenizer& tokenizer) {
   return data;
 }
 
+enum class Counted { kOnce, kTwice, kByWeight };
+
+// The first half of the pairs counts twice: each is there twice, or has twice the weight of the others.
+void count_first_half(Counted counted, EncodedDataset& data) {
+  std::vector<OwnedPair> pairs = owned(data.pairs);
+  const std::size_t half = pairs.size() / 2;
+  if (counted == Counted::kTwice)
+    pairs.insert(pairs.end(), pairs.begin(), pairs.begin() + static_cast<std::ptrdiff_t>(half));
+  if (counted == Counted::kByWeight) {
+    for (std::size_t i = 0; i < half; ++i) pairs[i].weight = 2;
+  }
+  data.pairs = encoded(pairs);
+}
+
+std::vector<double> sizes_of(const EncodedDataset& data, std::span<const double> weight_N) {
+  std::vector<double> count_K(data.group_names.size());
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    for (const auto& [group, m] : data.pair(i).memberships) count_K[group] += m * (weight_N.empty() ? 1 : weight_N[i]);
+  }
+  return count_K;
+}
+
 Strata strata_of(const EncodedDataset& data) {
   std::vector<std::uint32_t> stratum_N;
   for (const EncodedPair pair : data.pairs) stratum_N.push_back(pair.memberships.front().group);
@@ -62,6 +86,7 @@ struct Recipe {
   bool stratified = false;
   bool uneven = false;  // uneven_groups, all of them in every step
   std::int64_t batch = kBatch;
+  Counted counted = Counted::kOnce;
 };
 
 struct Trajectory {
@@ -75,7 +100,11 @@ struct Trajectory {
 // other ranks ended with the same parameters.
 Trajectory train(const Recipe& run) {
   const ModelTokenizer tokenizer = load_model_tokenizer("golden/lm/models/gemma/policy");
-  const EncodedDataset data = run.uneven ? uneven_groups(tokenizer) : golden_pairs(tokenizer, run.steps);
+  EncodedDataset data = run.uneven ? uneven_groups(tokenizer) : golden_pairs(tokenizer, run.steps);
+  if (run.counted != Counted::kOnce) count_first_half(run.counted, data);
+  const std::vector<double> weight_N =
+      pair_weights(data.pairs, std::array{static_cast<std::int64_t>(data.size())}).weight_N;
+  if (run.counted != Counted::kOnce) data.pair_count_K = sizes_of(data, weight_N);
   Trajectory trajectory;
   std::mutex mutex;
   std::vector<double> sums_of_ranks;
@@ -96,16 +125,19 @@ Trajectory train(const Recipe& run) {
                         .end_step = run.steps},
                        run.stratified ? std::optional(strata_of(data)) : std::nullopt);
     GroupWeights weights(run.robust, data.pair_count_K, static_cast<double>(data.pairs.size()));
-    StepParts parts{
-        .inputs = {.decoder = policy, .loss = run.loss, .pairs = data.pairs, .reference = reference_log_probs},
-        .robust = run.robust,
-        .group_pair_count_K = data.pair_count_K,
-        .micro_batch_tokens = run.micro_batch_tokens,
-        .cursor = cursor,
-        .host = collective,
-        .gradients = gradients,
-        .optimizer = optimizer,
-        .weights = [&](std::int64_t, const GroupSums& sums, const auto&) { return weights.step(sums); }};
+    StepParts parts{.inputs = {.decoder = policy,
+                               .loss = run.loss,
+                               .pairs = data.pairs,
+                               .reference = reference_log_probs,
+                               .weight_N = weight_N},
+                    .robust = run.robust,
+                    .group_pair_count_K = data.pair_count_K,
+                    .micro_batch_tokens = run.micro_batch_tokens,
+                    .cursor = cursor,
+                    .host = collective,
+                    .gradients = gradients,
+                    .optimizer = optimizer,
+                    .weights = [&](std::int64_t, const GroupSums& sums, const auto&) { return weights.step(sums); }};
     const bool is_first = collective.info().rank == 0;
     for (std::int64_t step = 0; step < run.steps; ++step) {
       const StepResult result = train_step(parts, step);
@@ -220,6 +252,44 @@ TEST(TrainStep, WeighsPairsOfStratifiedBatchesByTheInverseOfHowOftenTheyCome) {
     for (std::size_t t = 0; t < ours.loss.size(); ++t) EXPECT_NEAR(ours.loss[t], expected.loss[t], 1e-12);
     EXPECT_LT(largest_alpha_difference(ours, expected), 1e-12);
     EXPECT_LT(largest_difference(ours, expected), 1e-10);
+  }
+}
+
+// With all pairs in every step a pair of weight 2 is two pairs, for every objective; in the batches of 12 above too,
+// where a pair weighs what the data says times what makes up for how often it comes.
+TEST(TrainStep, WeighsPairsAsTheDataSays) {
+  std::vector<RobustSettings> objectives(5, kGroupRobust);
+  objectives[0].mode = RobustMode::kNone;
+  objectives[1].mode = RobustMode::kImportance;
+  objectives[1].estimator = Estimator::kBatchSum;
+  objectives[2].estimator = Estimator::kDatasetScaled;
+  objectives[3].estimator = Estimator::kBatchMean;
+  objectives[4].estimator = Estimator::kUnbiased;
+  for (const RobustSettings& robust : objectives) {
+    const Recipe twice{.robust = robust,
+                       .dtype = torch::kFloat64,
+                       .steps = 4,
+                       .uneven = true,
+                       .batch = 12,
+                       .counted = Counted::kTwice};
+    Recipe weighed = twice;
+    weighed.batch = kBatch;
+    weighed.counted = Counted::kByWeight;
+    weighed.micro_batch_tokens = 200;
+    weighed.world_size = 2;
+    Recipe stratified = weighed;
+    stratified.stratified = true;
+    stratified.batch = 12;
+    const Trajectory expected = train(twice);
+    for (const Recipe& recipe : {weighed, stratified}) {
+      const Trajectory ours = train(recipe);
+      for (std::size_t t = 0; t < ours.loss.size(); ++t) EXPECT_NEAR(ours.loss[t], expected.loss[t], 1e-12);
+      EXPECT_LT(largest_alpha_difference(ours, expected), 1e-12);
+      EXPECT_LT(largest_difference(ours, expected), 1e-10);
+    }
+    EXPECT_GT(
+        largest_difference(expected, train({.robust = robust, .dtype = torch::kFloat64, .steps = 4, .uneven = true})),
+        1e-6);
   }
 }
 

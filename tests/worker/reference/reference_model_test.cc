@@ -124,6 +124,44 @@ TEST(ReferenceModel, GoesOnWhereNothingCanBeKept) {
   EXPECT_NE(outcome.log.find("cannot be kept"), std::string::npos) << outcome.log;
 }
 
+// `golden`: as TRL and transformers computed them, with ref_chosen_logps and ref_rejected_logps in every row.
+EncodedPairs with_own_log_probs(const std::string& whose, double change = 0) {
+  std::vector<OwnedPair> pairs = owned(golden_pairs());
+  const auto golden = read_json(golden_file("pairs.json"))["pairs"];
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    pairs[i].reference = ReferenceLogProbs{.chosen = golden[i][whose + "_chosen_logp"].get<double>() + change,
+                                           .rejected = golden[i][whose + "_rejected_logp"]};
+  }
+  return encoded(pairs);
+}
+
+TEST(ReferenceModel, TakesTheDatasOwnLogProbsWhereTheyAreItsOwn) {
+  const TempFolder temp;
+  const EncodedPairs pairs = with_own_log_probs("reference");
+  for (const int world_size : {1, 3}) {
+    const Outcome given = log_probs({.cache = temp.path(), .world_size = world_size}, pairs);
+    EXPECT_EQ(given.passes, 0);
+    EXPECT_EQ(given.values.chosen_N[3], pairs[3].reference->chosen);
+    EXPECT_EQ(given.values.rejected_N[3], pairs[3].reference->rejected);
+    EXPECT_NE(given.log.find("all 16 pairs have their own"), std::string::npos) << given.log;
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(temp.path()));  // nothing was computed that could be kept
+}
+
+TEST(ReferenceModel, RefusesLogProbsOfAnotherModel) {
+  for (const EncodedPairs& pairs : {with_own_log_probs("policy"), with_own_log_probs("reference", -1)}) {
+    try {
+      log_probs({}, pairs);
+      FAIL() << "accepted";
+    } catch (const std::invalid_argument& refused) {
+      const std::string message = refused.what();
+      EXPECT_NE(message.find("ref_chosen_logps and ref_rejected_logps of the training data are not of this reference"),
+                std::string::npos)
+          << message;
+    }
+  }
+}
+
 TEST(ReferenceProbe, FindsTheSameModelTheSameWhateverItsBatches) {
   const auto pairs = golden_pairs();
   for (const torch::Dtype dtype : {torch::kFloat32, torch::kFloat64}) {
