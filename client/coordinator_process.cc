@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::chrono::seconds kStartPatience{30};
 constexpr std::chrono::seconds kStopPatience{15};
-constexpr std::chrono::milliseconds kBetweenLooks{10};
+constexpr std::chrono::milliseconds kProcessPoll{10};
 
 // Default signals and an own process group for the child, its output in `log`.
 class SpawnSettings {
@@ -125,7 +125,7 @@ void CoordinatorProcess::wait_until_serving(const std::filesystem::path& announc
       throw PeerError("the coordinator did not serve within " + std::to_string(kStartPatience.count()) + " s; see " +
                       log_.string());
     }
-    std::this_thread::sleep_for(kBetweenLooks);
+    std::this_thread::sleep_for(kProcessPoll);
   }
 }
 
@@ -151,7 +151,7 @@ void CoordinatorProcess::stop() noexcept {
   if (has_ended()) return;
   kill(pid_, SIGTERM);
   const auto deadline = std::chrono::steady_clock::now() + kStopPatience;
-  while (!has_ended() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(kBetweenLooks);
+  while (!has_ended() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(kProcessPoll);
   if (has_ended()) return;
   kill(pid_, SIGKILL);
   waitpid(pid_, &wait_status_, 0);

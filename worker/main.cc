@@ -7,11 +7,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "worker/client/heartbeat.h"
+#include "worker/client/warning_sink.h"
 #include "worker/collective/mpi_collective.h"
 #include "worker/collective/rank_threads.h"
 #include "worker/evaluate/evaluation_run.h"
@@ -53,6 +55,7 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
   const Registration registration =
       register_rank(client, options.job, {.info = session.info(), .device = wanted_device()}, *host);
   Heartbeat heartbeat(client, registration.attempt, session.info().rank);
+  log->sinks().push_back(std::make_shared<WarningSink>(heartbeat));
   const auto report = [&](const std::exception& failure) {
     report_failure(client, registration.attempt, session.info().rank, failure);
   };

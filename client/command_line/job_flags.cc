@@ -15,7 +15,7 @@ void JobFlags::add_to(CLI::App& verb) {
   verb.add_option("JOB.yaml", file, "The job: model, data, loss, how robust")->type_name("")->required();
   verb.add_option("--np", workers, "Worker processes (default: launch.workers of the job, else 1)")
       ->type_name("N")
-      ->check(CLI::Range(1, 65536));
+      ->check(CLI::Range(1, kMostWorkers));
   verb.add_option("--set", settings, "Change one setting: --set loss.beta=0.2; may be repeated")
       ->type_name("KEY=VALUE")
       ->expected(1)

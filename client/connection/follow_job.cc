@@ -6,7 +6,7 @@ namespace equipoise {
 namespace {
 
 // Without news, how often the display may show that time passes.
-constexpr std::chrono::milliseconds kBetweenLooks{500};
+constexpr std::chrono::milliseconds kFollowPoll{500};
 
 // Whether to go on following.
 bool heed_interrupt(Connection& connection, const std::string& id, ProgressDisplay& display, OnInterrupt on_interrupt,
@@ -35,7 +35,7 @@ FollowedJob follow_job(Connection& connection, const std::string& id, ProgressDi
   const JobStream stream(connection, id, inbox);
   int heeded = 0;
   while (true) {
-    const JobInbox::News news = inbox.wait(kBetweenLooks);
+    const JobInbox::News news = inbox.wait(kFollowPoll);
     if (news.job) {
       display.show(*news.job, std::chrono::steady_clock::now());
       show_new_conditions(followed.job, *news.job, display);

@@ -18,15 +18,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-enum class Side { kTrain, kValidation };
+enum class Part { kTrain, kValidation };
 
 // Where a prompt goes, whatever comes before it: FNV-1a of its bytes, mixed with the seed.
-Side side_of(const std::string& prompt, const PreferenceOutput& output) {
-  if (!output.validation) return Side::kTrain;
+Part part_of(const std::string& prompt, const PreferenceOutput& output) {
+  if (!output.validation) return Part::kTrain;
   std::uint64_t hash = 0xCBF29CE484222325ULL;
   for (const char byte : prompt) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001B3ULL;
   const double place = SplitMix64(hash ^ SplitMix64(output.seed).next()).uniform();
-  return place < output.train_fraction ? Side::kTrain : Side::kValidation;
+  return place < output.train_fraction ? Part::kTrain : Part::kValidation;
 }
 
 bool is_empty_answer(const PreferencePair& pair, const std::string& answer) {
@@ -46,8 +46,8 @@ class PairCounter {
     counts_.pairs_of_file[batch.file] += static_cast<std::int64_t>(batch.size);
   }
 
-  void add(const PreferencePair& pair, Side side) {
-    const bool train = side == Side::kTrain;
+  void add(const PreferencePair& pair, Part part) {
+    const bool train = part == Part::kTrain;
     const bool compares = rejected_ == Rejected::kRequired || !pair.rejected.empty();
     const bool equal = compares && pair.chosen == pair.rejected;
     const bool empty = is_empty_answer(pair, pair.chosen) || (compares && is_empty_answer(pair, pair.rejected));
@@ -74,7 +74,7 @@ class PairCounter {
 
 // Calls `use` for every pair of the files, in order.
 PreferenceCounts for_each_pair(std::span<const fs::path> files, const PreferenceReadSettings& settings,
-                               const std::function<Side(const PreferencePair&, const std::vector<std::string>&)>& use) {
+                               const std::function<Part(const PreferencePair&, const std::vector<std::string>&)>& use) {
   PairStream stream({files.begin(), files.end()}, settings);
   PairCounter counter(files.size(), settings.rejected);
   for (PairBatch batch; stream.next(batch);) {
@@ -155,7 +155,7 @@ void commit_both(OutputFile& train, OutputFile& validation) {
 }  // namespace
 
 PreferenceCounts check_preferences(std::span<const fs::path> files, const PreferenceReadSettings& settings) {
-  return for_each_pair(files, settings, [](const auto&, const auto&) { return Side::kTrain; });
+  return for_each_pair(files, settings, [](const auto&, const auto&) { return Part::kTrain; });
 }
 
 PreferenceCounts import_preferences(std::span<const fs::path> files, const PreferenceReadSettings& settings,
@@ -165,9 +165,9 @@ PreferenceCounts import_preferences(std::span<const fs::path> files, const Prefe
   std::optional<OutputFile> validation;
   if (output.validation) validation.emplace(*output.validation);
   const auto write = [&](const PreferencePair& pair, const std::vector<std::string>& names) {
-    const Side side = side_of(pair.prompt, output);
-    (side == Side::kTrain ? train : *validation).add(pair, names, settings.rejected);
-    return side;
+    const Part part = part_of(pair.prompt, output);
+    (part == Part::kTrain ? train : *validation).add(pair, names, settings.rejected);
+    return part;
   };
   PreferenceCounts counts = for_each_pair(files, settings, write);
   check_sides(counts, output);

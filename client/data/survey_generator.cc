@@ -43,11 +43,6 @@ std::vector<Area> first_areas(std::size_t count) {
 enum class Stance { kFor, kAgainst };
 enum class Strength { kMild, kStrong };
 
-template <typename T>
-void shuffle(std::vector<T>& values, SplitMix64& random) {
-  for (std::size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[random.below(i)]);
-}
-
 // What is known before anybody is asked.
 struct Town {
   std::vector<Stance> stance;                                   // by theme: what most areas think
@@ -63,10 +58,10 @@ Town draw_town(SplitMix64& random) {
     auto& strength = town.strength.emplace_back();
     for (Strength& topic : strength) topic = random.below(2) == 0 ? Strength::kMild : Strength::kStrong;
   }
-  shuffle(town.stance, random);
+  random.shuffle(town.stance);
   town.contested.resize(themes);
   std::iota(town.contested.begin(), town.contested.end(), 0);
-  shuffle(town.contested, random);
+  random.shuffle(town.contested);
   town.contested.resize(kContestedThemes);
   return town;
 }
@@ -123,7 +118,7 @@ std::vector<Item> draw_items(std::size_t count, SplitMix64& random) {
         items.push_back({theme, topic, wording});
       }
     }
-    shuffle(items, random);
+    random.shuffle(items);
   }
   std::vector<Item> items;
   for (std::size_t i = 0; i < count; ++i) items.push_back(by_theme[i % by_theme.size()][i / by_theme.size()]);
@@ -149,7 +144,7 @@ std::vector<bool> draw_asked(const std::vector<Item>& items, const Town& town, c
     for (std::size_t i = 0; i < items.size(); ++i) {
       if (items[i].theme == theme) of_theme.push_back(i);
     }
-    shuffle(of_theme, random);
+    random.shuffle(of_theme);
     const double share = is_contested(town, theme) ? area.asked_contested : area.asked_other;
     of_theme.resize(static_cast<std::size_t>(std::llround(share * static_cast<double>(of_theme.size()))));
     for (const std::size_t i : of_theme) asked[i] = true;

@@ -65,11 +65,6 @@ std::uint64_t hash_of(std::string_view text) {
   return hash;
 }
 
-template <typename T>
-void shuffle(std::vector<T>& values, SplitMix64& random) {
-  for (std::size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[random.below(i)]);
-}
-
 // How many of `count` go to the training file: both get some where there are two.
 std::size_t train_count(std::size_t count, double train_fraction) {
   const auto rounded = static_cast<std::size_t>(std::llround(static_cast<double>(count) * train_fraction));
@@ -82,7 +77,7 @@ std::set<std::string> training_keys(const Survey& survey, const SurveyPairOption
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   SplitMix64 random(options.seed);
-  shuffle(keys, random);
+  random.shuffle(keys);
   const auto end = keys.begin() + static_cast<std::ptrdiff_t>(train_count(keys.size(), options.train_fraction));
   return {keys.begin(), end};
 }
@@ -178,7 +173,7 @@ class PairMaker {
       });
       return {usable.begin(), usable.end()};
     }
-    shuffle(usable, random);
+    random.shuffle(usable);
     const auto end = usable.begin() + static_cast<std::ptrdiff_t>(train_count(usable.size(), options_.train_fraction));
     return {usable.begin(), end};
   }
@@ -194,7 +189,7 @@ class PairMaker {
     std::vector<std::size_t> others(answer.shares_O.size());
     std::iota(others.begin(), others.end(), 0);
     std::erase(others, chosen);
-    shuffle(others, random);
+    random.shuffle(others);
     others.resize(std::min(others.size(), options_.pairs_per_question));
     const std::string prompt =
         survey_prompt(survey_.questions[answer.question], answer.group, options_.group_in_prompt);

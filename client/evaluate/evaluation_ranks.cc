@@ -16,7 +16,7 @@
 namespace equipoise {
 namespace {
 
-constexpr std::chrono::milliseconds kBetweenLooks{200};
+constexpr std::chrono::milliseconds kEvaluationPoll{200};
 // mpirun itself waits a second or two for its ranks before it kills them.
 constexpr std::chrono::seconds kPatienceAfterInterrupt{10};
 
@@ -60,7 +60,7 @@ void run_evaluation_ranks(const EvaluationRanks& ranks, JobInbox& inbox, Evaluat
   int interrupts = 0;
   std::chrono::steady_clock::time_point interrupted_at;
   for (bool ended = false; !ended;) {
-    const JobInbox::News news = inbox.wait(kBetweenLooks);
+    const JobInbox::News news = inbox.wait(kEvaluationPoll);
     const auto now = std::chrono::steady_clock::now();
     ended = news.ended;
     if (news.interrupts > interrupts) {

@@ -130,7 +130,7 @@ void EvaluationFlags::add_to(CLI::App& verb) {
       ->required();
   verb.add_option("--np", workers, "Worker processes")
       ->type_name("N")
-      ->check(CLI::Range(1, 65536))
+      ->check(CLI::Range(1, kMostWorkers))
       ->capture_default_str();
   verb.add_option("--loss", loss, "Of a pair")
       ->type_name("TYPE")

@@ -12,7 +12,7 @@
 namespace equipoise {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 struct Line {
   std::string file;
@@ -31,7 +31,7 @@ std::string read_text(const std::filesystem::path& file) {
 }
 
 // Null stands for a number that is not finite.
-std::map<std::string, double> numbers_by_group(const Json& record, const char* field, const Line& line) {
+std::map<std::string, double> numbers_by_group(const OrderedJson& record, const char* field, const Line& line) {
   std::map<std::string, double> numbers;
   const auto found = record.find(field);
   if (found == record.end()) return numbers;
@@ -51,7 +51,7 @@ std::optional<double> lookup(const std::map<std::string, double>& numbers, const
   return found == numbers.end() ? std::nullopt : std::optional(found->second);
 }
 
-Evaluation read_evaluation(const Json& record, const Line& line, std::vector<std::string>& group_names) {
+Evaluation read_evaluation(const OrderedJson& record, const Line& line, std::vector<std::string>& group_names) {
   const auto step = record.find("step");
   if (step == record.end() || !step->is_number_integer()) line.refuse("field \"step\" is missing or not an integer");
   const auto loss = numbers_by_group(record, "group_loss", line);
@@ -75,7 +75,7 @@ std::string run_name(const std::filesystem::path& file) {
   return folder.filename().empty() ? folder.string() : folder.filename().string();
 }
 
-bool is_evaluation(const Json& record) {
+bool is_evaluation(const OrderedJson& record) {
   const auto split = record.find("split");
   return split != record.end() && split->is_string() && split->get_ref<const std::string&>() == "validation";
 }
@@ -95,7 +95,7 @@ RunMetrics read_run_metrics(const std::filesystem::path& run) {
     const std::string_view one = rest.substr(0, end);
     rest.remove_prefix(end + 1);
     if (one.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const Json record = Json::parse(one, nullptr, /*allow_exceptions=*/false);
+    const OrderedJson record = OrderedJson::parse(one, nullptr, /*allow_exceptions=*/false);
     if (!record.is_object()) line.refuse("is not a JSON object");
     if (!is_evaluation(record)) continue;
     metrics.after = read_evaluation(record, line, metrics.group_names);

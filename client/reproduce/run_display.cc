@@ -11,7 +11,7 @@
 namespace equipoise::reproduce {
 namespace {
 
-constexpr std::chrono::milliseconds kBetweenDrawings{100};
+constexpr std::chrono::milliseconds kBetweenRunDrawings{100};
 
 class RunDisplay final : public ProgressDisplay {
  public:
@@ -24,7 +24,7 @@ class RunDisplay final : public ProgressDisplay {
 
   void show(const v1::TrainingJob& job, SteadyTime now) override {
     view_ = progress_view(job);
-    if (drawn_ && now - *drawn_ < kBetweenDrawings) return;
+    if (drawn_ && now - *drawn_ < kBetweenRunDrawings) return;
     draw();
     drawn_ = now;
   }

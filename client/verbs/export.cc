@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::milliseconds kBetweenLooks{200};
+constexpr std::chrono::milliseconds kExportPoll{200};
 
 struct ExportFlags {
   std::string model, adapter, output;
@@ -87,7 +87,7 @@ void run_merge(const ExportFlags& flags, const WorkFolder& work) {
        .stdout_file = work.path() / "stdout.log",
        .stderr_file = work.path() / "stderr.log"},
       inbox);
-  while (!inbox.wait(kBetweenLooks).ended) {
+  while (!inbox.wait(kExportPoll).ended) {
     if (inbox.interrupted()) program.signal(SIGKILL);
   }
   if (inbox.interrupted()) throw CommandError(ExitCode::kInterrupted, "interrupted");

@@ -169,7 +169,7 @@ void add_options(CLI::App& verb, OpinionFlags& flags) {
       ->type_name("DIR");
   verb.add_option("--np", flags.workers, "Ranks of a run")
       ->type_name("N")
-      ->check(CLI::Range(1, 65536))
+      ->check(CLI::Range(1, kMostWorkers))
       ->capture_default_str();
   verb.add_flag("--quick", flags.quick, "A few steps of a tiny model, to see that it works");
 }

@@ -46,7 +46,7 @@ void unlock_all(int descriptor) {
   ::fcntl(descriptor, F_OFD_SETLK, &lock);
 }
 
-bool names_open_file(const fs::path& path, int descriptor) {
+bool is_path_of_lock(const fs::path& path, int descriptor) {
   struct stat open_file {
   }, named_file{};
   return ::fstat(descriptor, &open_file) == 0 && ::lstat(path.c_str(), &named_file) == 0 &&
@@ -210,6 +210,6 @@ OutputLock::~OutputLock() {
   ::close(descriptor_);
 }
 
-bool OutputLock::is_in_place() const { return names_open_file(file_, descriptor_); }
+bool OutputLock::is_in_place() const { return is_path_of_lock(file_, descriptor_); }
 
 }  // namespace equipoise

@@ -1,6 +1,7 @@
 // Text from outside as it may stand in a one-line message.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -11,5 +12,8 @@ std::string quoted_text(std::string_view text);
 
 // Whether `text` is well-formed UTF-8 (no surrogates, nothing overlong, nothing above U+10FFFF).
 bool is_utf8(std::string_view text);
+
+// At most `longest` bytes from the beginning of UTF-8 `text`, no character cut in two, control characters as spaces.
+std::string one_line(std::string_view text, std::size_t longest);
 
 }  // namespace equipoise

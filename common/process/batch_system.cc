@@ -1,12 +1,12 @@
 #include "common/process/batch_system.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <span>
 #include <string_view>
-
-extern char** environ;
 
 namespace equipoise {
 namespace {

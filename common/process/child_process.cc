@@ -15,8 +15,6 @@
 
 #include "common/base/error.h"
 
-extern char** environ;
-
 namespace equipoise {
 namespace {
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "common/base/quoted_text.h"
 #include "common/config/job_config.h"
 #include "coordinator/job/entropy.h"
 #include "coordinator/job/finish_check.h"
@@ -17,27 +18,27 @@ constexpr std::size_t kLongestDevice = 64;
 constexpr std::size_t kLongestReason = 4096;
 constexpr std::size_t kDigestBytes = 32;
 
-[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
+[[noreturn]] void refuse_rank(const std::string& what) { throw std::invalid_argument(what); }
 
 void check_text(const char* field, const std::string& text, std::size_t longest) {
   if (!text.empty() && text.size() <= longest) return;
-  refuse(std::string(field) + " has " + std::to_string(text.size()) + " bytes, expected 1 to " +
+  refuse_rank(std::string(field) + " has " + std::to_string(text.size()) + " bytes, expected 1 to " +
          std::to_string(longest));
 }
 
 void check_rank(int rank, int world_size) {
   if (rank >= 0 && rank < world_size) return;
-  refuse("rank is " + std::to_string(rank) + ", expected 0 to " + std::to_string(world_size - 1));
+  refuse_rank("rank is " + std::to_string(rank) + ", expected 0 to " + std::to_string(world_size - 1));
 }
 
 void check_introduction(const v1::RegisterWorkerRequest& request) {
   if (request.world_size() < 1 || request.world_size() > kMostWorkers) {
-    refuse("world_size is " + std::to_string(request.world_size()) + ", expected 1 to " + std::to_string(kMostWorkers));
+    refuse_rank("world_size is " + std::to_string(request.world_size()) + ", expected 1 to " + std::to_string(kMostWorkers));
   }
   check_rank(request.rank(), request.world_size());
   check_text("host", request.host(), kLongestHost);
   check_text("device", request.device(), kLongestDevice);
-  if (request.pid() < 1) refuse("pid is " + std::to_string(request.pid()) + ", expected >= 1");
+  if (request.pid() < 1) refuse_rank("pid is " + std::to_string(request.pid()) + ", expected >= 1");
 }
 
 RankProcess process_of(const v1::RegisterWorkerRequest& request) {
@@ -49,15 +50,6 @@ void check_world_size(const v1::TrainingJob& job, int wanted, int world_size) {
   throw Refusal(Refusal::Code::kFailedPrecondition, "job " + job.id() + ": world_size is " +
                                                         std::to_string(world_size) + ", but the job wants " +
                                                         std::to_string(wanted));
-}
-
-// The beginning of `text`, not cut within a UTF-8 sequence, on one line.
-std::string one_line(const std::string& text, std::size_t longest) {
-  std::size_t length = std::min(text.size(), longest);
-  while (length < text.size() && length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) --length;
-  std::string line = text.substr(0, length);
-  std::ranges::replace_if(line, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
-  return line;
 }
 
 }  // namespace
@@ -120,7 +112,7 @@ void RankDesk::finish_worker(const v1::FinishWorkerRequest& request) {
     refuse_state(record.job, "has no rank " + std::to_string(request.rank()) + " that has registered");
   }
   if (request.state_digest().size() != kDigestBytes) {
-    refuse("state_digest has " + std::to_string(request.state_digest().size()) + " bytes, expected " +
+    refuse_rank("state_digest has " + std::to_string(request.state_digest().size()) + " bytes, expected " +
            std::to_string(kDigestBytes));
   }
   check_finish(record, request);

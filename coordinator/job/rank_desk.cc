@@ -1,11 +1,13 @@
 #include "coordinator/job/rank_desk.h"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "common/base/quoted_text.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/state_check.h"
@@ -14,6 +16,8 @@ namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kLongestPhase = 64;
+constexpr int kMostWarnings = 16;
+constexpr std::size_t kLongestWarning = 1024;
 
 v1::ReportStepResponse answer_of(const StepRecord& record) {
   v1::ReportStepResponse response;
@@ -204,8 +208,25 @@ void RankDesk::report_metrics(const v1::ReportMetricsRequest& request) {
   if (request.split() == v1::SPLIT_VALIDATION) table_.store().update_job(record.job);
 }
 
+void RankDesk::note_warnings(JobRecord& record, const v1::HeartbeatRequest& request) {
+  bool is_new = false;
+  for (const std::string& warning : request.warnings()) {
+    const std::string sentence = one_line(warning, kLongestWarning);
+    if (std::ranges::find(record.job.conditions(), sentence) != record.job.conditions().end()) continue;
+    add_condition(record.job, sentence);
+    is_new = true;
+  }
+  if (!is_new) return;
+  table_.touch(record);
+  table_.store().update_job(record.job);
+}
+
 v1::HeartbeatResponse RankDesk::heartbeat(const v1::HeartbeatRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
+  if (request.warnings_size() > kMostWarnings) {
+    throw std::invalid_argument("warnings has " + std::to_string(request.warnings_size()) +
+                                " sentences, expected at most " + std::to_string(kMostWarnings));
+  }
   if (request.phase().size() > kLongestPhase) {
     throw std::invalid_argument("phase has " + std::to_string(request.phase().size()) + " bytes, expected at most " +
                                 std::to_string(kLongestPhase));
@@ -225,6 +246,7 @@ v1::HeartbeatResponse RankDesk::heartbeat(const v1::HeartbeatRequest& request) {
     record.job.set_phase(request.phase());
     table_.touch(record);
   }
+  note_warnings(record, request);
   return response;
 }
 

@@ -12,7 +12,7 @@
 
 namespace equipoise::coordinator {
 
-// Not thread-safe. Heartbeats and training metrics touch memory only; a step is one commit.
+// Not thread-safe. Heartbeats without warnings and training metrics touch memory only; a step is one commit.
 class RankDesk {
  public:
   RankDesk(JobTable& table, LeaseSettings lease) : table_(table), lease_(lease) {}
@@ -35,6 +35,7 @@ class RankDesk {
   std::optional<StepRecord> known_step(const JobRecord& record, const v1::ReportStepRequest& request);
   void observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps);
   void note_skip(JobRecord& record, const v1::ReportStepRequest& request);
+  void note_warnings(JobRecord& record, const v1::HeartbeatRequest& request);
   void show_step(JobRecord& record, const v1::ReportStepRequest& request);
   void leave(JobRecord& record, int rank);
 

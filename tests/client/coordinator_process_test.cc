@@ -12,7 +12,7 @@
 #include "tests/client/temporary_folder.h"
 
 namespace equipoise {
-namespace {
+namespace coordinator_process_test {
 
 const auto kNeverStop = [] { return false; };
 
@@ -75,5 +75,5 @@ TEST(CoordinatorProcess, GivesUpStartingWhenAsked) {
   }
 }
 
-}  // namespace
+}  // namespace coordinator_process_test
 }  // namespace equipoise

@@ -5,7 +5,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace hub_name_test {
 
 class HubName : public testing::Test {
  protected:
@@ -52,5 +52,5 @@ TEST_F(HubName, IsNotSeenInPathsThatCannotBeOne) {
   EXPECT_EQ(advice("here"), "");
 }
 
-}  // namespace
+}  // namespace hub_name_test
 }  // namespace equipoise

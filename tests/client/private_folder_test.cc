@@ -12,7 +12,7 @@
 #include "tests/client/temporary_folder.h"
 
 namespace equipoise {
-namespace {
+namespace private_folder_test {
 
 using ::testing::HasSubstr;
 
@@ -98,5 +98,5 @@ TEST_F(PrivateFolderTest, LogsArePutWherePeopleFindThem) {
   EXPECT_TRUE(std::filesystem::exists(kept));
 }
 
-}  // namespace
+}  // namespace private_folder_test
 }  // namespace equipoise

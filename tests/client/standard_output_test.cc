@@ -9,7 +9,7 @@
 #include <string>
 
 namespace equipoise {
-namespace {
+namespace standard_output_test {
 
 // Descriptor 1 is another one meanwhile.
 class InPlaceOfStandardOutput {
@@ -72,5 +72,5 @@ TEST(StandardOutput, WritesAllInOrderAndWhatIsLeftAtTheEnd) {
   EXPECT_EQ(read, expected);
 }
 
-}  // namespace
+}  // namespace standard_output_test
 }  // namespace equipoise

@@ -10,7 +10,7 @@
 #include "tests/fuzz/fuzz_target.h"
 
 namespace equipoise {
-namespace {
+namespace fuzz_corpus_test {
 
 namespace fs = std::filesystem;
 
@@ -79,5 +79,5 @@ INSTANTIATE_TEST_SUITE_P(
                             "python-texts", "macros", "filters", "objects"}}),
     [](const auto& reader) { return std::string(reader.param.name); });
 
-}  // namespace
+}  // namespace fuzz_corpus_test
 }  // namespace equipoise

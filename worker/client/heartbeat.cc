@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "common/base/error.h"
+#include "common/base/quoted_text.h"
 
 namespace equipoise {
 namespace {
@@ -17,6 +18,8 @@ constexpr auto kInterval = 2s;
 // Without an answer for this long the coordinator may have given this rank's place to another: it must end.
 constexpr auto kLease = 30s;
 constexpr auto kGrace = 10s;
+constexpr std::size_t kMostWarnings = 16;
+constexpr std::size_t kLongestWarning = 1024;
 constexpr int kExitLeaseLost = 75;
 constexpr int kExitAskedToEnd = 77;
 
@@ -38,7 +41,18 @@ void Heartbeat::set_phase(const std::string& phase) {
   {
     const std::lock_guard lock(mutex_);
     phase_ = phase;
-    phase_is_new_ = true;
+    has_news_ = true;
+  }
+  changed_.notify_all();
+}
+
+void Heartbeat::warn(std::string sentence) {
+  sentence = is_utf8(sentence) ? one_line(sentence, kLongestWarning) : quoted_text(sentence);
+  {
+    const std::lock_guard lock(mutex_);
+    if (warnings_.size() == kMostWarnings) warnings_.pop_front();
+    warnings_.push_back(std::move(sentence));
+    has_news_ = true;
   }
   changed_.notify_all();
 }
@@ -58,7 +72,9 @@ void Heartbeat::beat() {
   {
     const std::lock_guard lock(mutex_);
     request.set_phase(phase_);
-    phase_is_new_ = false;
+    has_news_ = false;
+    request.mutable_warnings()->Add(warnings_.begin(), warnings_.end());
+    warnings_.clear();
   }
   std::string reason;
   try {
@@ -68,10 +84,20 @@ void Heartbeat::beat() {
     reason = ended.what();
   } catch (const std::invalid_argument& refused) {
     reason = refused.what();
+  } catch (const PeerError&) {
+    keep_warnings(request);
+    throw;
   }
   const std::lock_guard lock(mutex_);
   end_reason_ = reason;
   must_end_ = true;
+}
+
+// Those of a heartbeat that did not arrive, before those that came since.
+void Heartbeat::keep_warnings(const v1::HeartbeatRequest& request) {
+  const std::lock_guard lock(mutex_);
+  warnings_.insert(warnings_.begin(), request.warnings().begin(), request.warnings().end());
+  while (warnings_.size() > kMostWarnings) warnings_.pop_front();
 }
 
 void Heartbeat::run() {
@@ -94,7 +120,7 @@ void Heartbeat::run() {
     }
     if (must_end_ && std::chrono::steady_clock::now() - asked_to_end > kGrace) _exit(kExitAskedToEnd);
     lock.lock();
-    changed_.wait_for(lock, kInterval, [this] { return stopping_ || (phase_is_new_ && !must_end_); });
+    changed_.wait_for(lock, kInterval, [this] { return stopping_ || (has_news_ && !must_end_); });
   }
 }
 

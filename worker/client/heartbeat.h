@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -28,6 +29,8 @@ class Heartbeat {
   // What this rank does now; sent at once. Any thread.
   void set_phase(const std::string& phase);
   void set_step(std::int64_t step) { step_ = step; }
+  // A sentence for the job's conditions; sent at once, and again until it has arrived. Any thread. The newest 16 wait.
+  void warn(std::string sentence);
 
   // Throws AttemptEnded when the coordinator has asked this rank to end. Called at every step boundary. A rank that
   // does not come here within 10 s of being asked (it waits for a peer that is gone) is ended by the thread.
@@ -36,6 +39,7 @@ class Heartbeat {
  private:
   void run();
   void beat();
+  void keep_warnings(const v1::HeartbeatRequest& request);
 
   CoordinatorClient& client_;
   const AttemptId attempt_;
@@ -45,7 +49,8 @@ class Heartbeat {
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   std::string phase_ = "starting";
-  bool phase_is_new_ = true;
+  std::deque<std::string> warnings_;  // not yet arrived
+  bool has_news_ = true;
   bool stopping_ = false;
   std::string end_reason_;
   std::thread thread_;

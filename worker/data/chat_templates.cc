@@ -17,7 +17,7 @@ using nlohmann::ordered_json;
 
 constexpr const char* kSpecialTokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                           "pad_token", "cls_token", "mask_token"};
-constexpr std::uintmax_t kLargestBytes = 1 << 20;
+constexpr std::uintmax_t kLargestTemplateBytes = 1 << 20;
 
 std::string read_template(const fs::path& path) {
   std::error_code ignored;
@@ -25,7 +25,7 @@ std::string read_template(const fs::path& path) {
     throw std::invalid_argument(path.string() + " " + fault);
   }
   if (!fs::is_regular_file(path, ignored)) throw std::invalid_argument(path.string() + " is not there or not a file");
-  if (fs::file_size(path, ignored) > kLargestBytes) {
+  if (fs::file_size(path, ignored) > kLargestTemplateBytes) {
     throw std::invalid_argument(path.string() + " is larger than 1 MiB, which no chat template is");
   }
   std::ifstream file(path, std::ios::binary);

@@ -117,9 +117,8 @@ std::vector<double> LogLinearReport::shown_alpha_K() {
 
 void LogLinearReport::step_done(std::int64_t steps_done, const LogLinearStep& step) {
   pairs_total_ += step.group_sums().batch_pairs;
-  if (step.skipped()) {
-    parts_.log.warn("step {}: a loss or gradient is not finite, the update is skipped", steps_done);
-  }
+  // The coordinator makes it a condition of the job, and names the groups.
+  if (step.skipped()) parts_.log.info("step {}: a loss is not finite, the update is skipped", steps_done);
   if (is_logged(parts_.config.logging, steps_done)) write_step(steps_done, step);
   if (Clock::now() - last_report_.time >= kReportInterval) send_training(steps_done, step);
 }

@@ -10,7 +10,7 @@ namespace equipoise {
 namespace {
 
 constexpr char kWorstGroupLoss[] = "worst_group_loss";
-constexpr char kPrefix[] = "eval_";
+constexpr char kEvaluationPrefix[] = "eval_";
 
 [[noreturn]] void refuse_metric(const std::string& metric, const EvaluationNumbers& numbers) {
   std::string names;
@@ -23,8 +23,8 @@ constexpr char kPrefix[] = "eval_";
 
 EvaluationNumbers::const_iterator find_metric(const std::string& metric, const EvaluationNumbers& numbers) {
   const auto found = numbers.find(metric);
-  if (found != numbers.end() || !metric.starts_with(kPrefix)) return found;
-  return numbers.find(metric.substr(sizeof(kPrefix) - 1));
+  if (found != numbers.end() || !metric.starts_with(kEvaluationPrefix)) return found;
+  return numbers.find(metric.substr(sizeof(kEvaluationPrefix) - 1));
 }
 
 // As it travels from rank 0 to the others.

@@ -54,11 +54,21 @@ RunReport::RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId a
       last_line_{.time = Clock::now()},
       last_report_{.time = Clock::now()} {}
 
+// The coordinator itself makes a condition of losses that are not finite, and names the groups.
+void RunReport::log_skip(std::int64_t step, const StepResult& result) {
+  if (!result.skipped) return;
+  if (!result.sums.non_finite_groups().empty()) {
+    log_.info("step {}: a loss is not finite, the update is skipped", step);
+  } else {
+    log_.warn("step {}: the gradient is not finite, the update is skipped", step);
+  }
+}
+
 void RunReport::step_done(LinePosition position, const StepResult& result) {
   pairs_total_ += result.sums.pairs();
   tokens_total_ += result.sums.tokens();
   sequence_tokens_total_ += result.sums.sequence_tokens();
-  if (result.skipped) log_.warn("step {}: a loss or the gradient is not finite, the update is skipped", position.step);
+  log_skip(position.step, result);
   if (is_logged(logging_, position.step)) {
     const double seconds = seconds_since(last_line_.time);
     const Speed speed{.pairs_per_second = (pairs_total_ - last_line_.pairs) / seconds,

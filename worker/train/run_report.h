@@ -30,6 +30,7 @@ class RunReport {
   void finish();
 
  private:
+  void log_skip(std::int64_t step, const StepResult& result);
   void send(v1::ReportMetricsRequest& request);
   void send_training();
   void send_evaluation(LinePosition position, const BatchSums& sums, const std::string& file);

@@ -11,7 +11,7 @@
 #include "tests/client/temporary_folder.h"
 
 namespace equipoise {
-namespace {
+namespace run_command_test {
 
 using testing::HasSubstr;
 using testing::StartsWith;
@@ -180,5 +180,5 @@ TEST(RunCommand, GeneratesImportsAndInitialisesFromNothing) {
   EXPECT_TRUE(std::filesystem::exists(folder.path() / "model/tokenizer.json"));
 }
 
-}  // namespace
+}  // namespace run_command_test
 }  // namespace equipoise

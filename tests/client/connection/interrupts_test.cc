@@ -7,7 +7,7 @@
 #include "client/connection/job_inbox.h"
 
 namespace equipoise {
-namespace {
+namespace interrupts_test {
 
 constexpr std::chrono::minutes kLongAfterTheTest{1};
 
@@ -48,5 +48,5 @@ TEST(JobInbox, GivesTheNewestJobOnceAndThenTheEnd) {
   EXPECT_FALSE(last.job);
 }
 
-}  // namespace
+}  // namespace interrupts_test
 }  // namespace equipoise

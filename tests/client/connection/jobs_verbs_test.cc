@@ -8,7 +8,7 @@
 #include "tests/client/connection/coordinator_fixture.h"
 
 namespace equipoise {
-namespace {
+namespace jobs_verbs_test {
 
 using testing::HasSubstr;
 using testing::MatchesRegex;
@@ -147,5 +147,5 @@ TEST_F(JobsVerbs, ListShowsMoreJobsThanOnePageHolds) {
   EXPECT_EQ(list["jobs"].size(), static_cast<std::size_t>(kJobs));
 }
 
-}  // namespace
+}  // namespace jobs_verbs_test
 }  // namespace equipoise

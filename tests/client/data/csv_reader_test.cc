@@ -8,7 +8,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace csv_reader_test {
 
 using testing::AllOf;
 using testing::ElementsAre;
@@ -73,5 +73,5 @@ TEST(CsvReader, NamesAFileThatIsNotThere) {
               ThrowsMessage<std::invalid_argument>(HasSubstr("/nowhere/table.csv")));
 }
 
-}  // namespace
+}  // namespace csv_reader_test
 }  // namespace equipoise

@@ -10,7 +10,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace globalopinionqa_file_test {
 
 using testing::AllOf;
 using testing::Contains;
@@ -107,5 +107,5 @@ TEST(GlobalOpinionqaFile, HasTheGroupsOfThePaper) {
   EXPECT_THAT(pairs.train.pairs[0].prompt, HasSubstr("Opinion of people in Nigeria on: Would you say that"));
 }
 
-}  // namespace
+}  // namespace globalopinionqa_file_test
 }  // namespace equipoise

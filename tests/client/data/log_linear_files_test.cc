@@ -11,7 +11,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace log_linear_files_test {
 
 using testing::HasSubstr;
 using testing::ThrowsMessage;
@@ -76,5 +76,5 @@ TEST(LogLinearFiles, LeaveAJobThatIsThereAndRefuseBadSizes) {
   EXPECT_FALSE(std::filesystem::exists(folder / "bad"));
 }
 
-}  // namespace
+}  // namespace log_linear_files_test
 }  // namespace equipoise

@@ -7,7 +7,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace opinionqa_file_test {
 
 using testing::AllOf;
 using testing::ElementsAre;
@@ -124,5 +124,5 @@ TEST(OpinionqaFile, NamesAFileThatIsNotThere) {
               ThrowsMessage<std::invalid_argument>(HasSubstr("no/such/file.jsonl")));
 }
 
-}  // namespace
+}  // namespace opinionqa_file_test
 }  // namespace equipoise

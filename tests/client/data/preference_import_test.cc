@@ -11,7 +11,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace preference_import_test {
 
 namespace fs = std::filesystem;
 using testing::ElementsAre;
@@ -180,5 +180,5 @@ TEST(PreferenceText, IsEscapedAsJsonWantsIt) {
   EXPECT_EQ(back.rejected, "\"\\");
 }
 
-}  // namespace
+}  // namespace preference_import_test
 }  // namespace equipoise

@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 namespace equipoise {
-namespace {
+namespace python_literal_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -75,5 +75,5 @@ TEST(PythonLiteral, RefusesEverythingElseAndSaysWhere) {
   }
 }
 
-}  // namespace
+}  // namespace python_literal_test
 }  // namespace equipoise

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise {
-namespace {
+namespace seen_pairs_test {
 
 PreferencePair pair_of(const std::string& prompt, const std::string& chosen, const std::string& rejected) {
   return {.prompt = prompt, .chosen = chosen, .rejected = rejected, .memberships = {{0, 1}}};
@@ -35,5 +35,5 @@ TEST(SeenPairs, RememberNoMoreThanTheyMay) {
   EXPECT_TRUE(seen.meet(pair_of("2", "a", "b"), 0));
 }
 
-}  // namespace
+}  // namespace seen_pairs_test
 }  // namespace equipoise

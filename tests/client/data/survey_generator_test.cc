@@ -12,7 +12,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace survey_generator_test {
 
 using testing::HasSubstr;
 using testing::ThrowsMessage;
@@ -227,5 +227,5 @@ TEST(SurveyGenerator, RefusesOptionsOutOfRange) {
               ThrowsMessage<std::invalid_argument>(HasSubstr("divided is 2")));
 }
 
-}  // namespace
+}  // namespace survey_generator_test
 }  // namespace equipoise

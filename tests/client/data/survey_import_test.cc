@@ -10,7 +10,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace survey_import_test {
 
 using testing::HasSubstr;
 using testing::ThrowsMessage;
@@ -66,5 +66,5 @@ TEST(SurveyImport, NamesAnOutputThatIsAFile) {
   EXPECT_EQ(read_file(file), "something");
 }
 
-}  // namespace
+}  // namespace survey_import_test
 }  // namespace equipoise

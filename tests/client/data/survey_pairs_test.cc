@@ -10,7 +10,7 @@
 #include <stdexcept>
 
 namespace equipoise {
-namespace {
+namespace survey_pairs_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -253,5 +253,5 @@ TEST(SurveyPairs, RefuseAGroupThatOneFileWouldNotHave) {
   EXPECT_NO_THROW(make_survey_pairs(survey, {.groups = {"a"}}));
 }
 
-}  // namespace
+}  // namespace survey_pairs_test
 }  // namespace equipoise

@@ -5,7 +5,7 @@
 #include <sstream>
 
 namespace equipoise {
-namespace {
+namespace evaluation_display_test {
 
 using std::chrono::seconds;
 
@@ -43,5 +43,5 @@ TEST(EvaluationDisplay, LeavesATerminalAsItWas) {
   EXPECT_TRUE(text.ends_with("\r\x1b[2K\x1b[?25h"));
 }
 
-}  // namespace
+}  // namespace evaluation_display_test
 }  // namespace equipoise

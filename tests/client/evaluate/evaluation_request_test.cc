@@ -8,7 +8,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace evaluation_request_test {
 
 class EvaluationRequest : public ::testing::Test {
  protected:
@@ -116,5 +116,5 @@ TEST_F(EvaluationRequest, AValueOutOfRangeNamesTheField) {
   EXPECT_NE(refusal().find("loss.beta is -1"), std::string::npos) << refusal();
 }
 
-}  // namespace
+}  // namespace evaluation_request_test
 }  // namespace equipoise

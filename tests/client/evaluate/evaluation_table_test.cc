@@ -6,7 +6,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace evaluation_table_test {
 
 constexpr const char* kSummary = R"({
   "pairs": 5, "dropped": 1, "dropped_reason": "too long",
@@ -70,5 +70,5 @@ TEST(EvaluationTable, AFileThatIsNoSummaryIsNamed) {
   }
 }
 
-}  // namespace
+}  // namespace evaluation_table_test
 }  // namespace equipoise

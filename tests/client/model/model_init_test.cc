@@ -15,7 +15,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace model_init_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -199,5 +199,5 @@ TEST_F(ModelInit, RefusesSizesThatDoNotFit) {
   expect([](auto& o) { o.folder.clear(); }, "folder");
 }
 
-}  // namespace
+}  // namespace model_init_test
 }  // namespace equipoise

@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 namespace equipoise::plot {
-namespace {
+namespace bar_chart_test {
 
 using testing::HasSubstr;
 
@@ -34,5 +34,5 @@ TEST(BarChart, RefusesWhatHasNoLength) {
   EXPECT_THROW(draw_bar_chart(chart_of({{"a", Ink::kBlue, NAN, 0, 0, ""}})), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace bar_chart_test
 }  // namespace equipoise::plot

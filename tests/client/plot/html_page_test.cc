@@ -6,7 +6,7 @@
 #include "client/plot/palette.h"
 
 namespace equipoise::plot {
-namespace {
+namespace html_page_test {
 
 using testing::HasSubstr;
 
@@ -24,5 +24,5 @@ TEST(HtmlPage, HasColoursForLightAndForDark) {
   }
 }
 
-}  // namespace
+}  // namespace html_page_test
 }  // namespace equipoise::plot

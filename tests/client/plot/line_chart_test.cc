@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 namespace equipoise::plot {
-namespace {
+namespace line_chart_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -66,5 +66,5 @@ TEST(SpreadLabels, KeepsThemApartInTheirOrder) {
 
 TEST(SpreadLabels, MovesThemUpAtTheBottom) { EXPECT_THAT(spread_labels({99, 98}, 12, {0, 100}), ElementsAre(100, 88)); }
 
-}  // namespace
+}  // namespace line_chart_test
 }  // namespace equipoise::plot

@@ -8,7 +8,7 @@
 #include <stdexcept>
 
 namespace equipoise::plot {
-namespace {
+namespace scale_test {
 
 using testing::ElementsAre;
 
@@ -88,5 +88,5 @@ TEST(IntervalOf, OneValueOrNoneCanStillBeDrawn) {
   }
 }
 
-}  // namespace
+}  // namespace scale_test
 }  // namespace equipoise::plot

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise::plot {
-namespace {
+namespace svg_writer_test {
 
 using testing::HasSubstr;
 
@@ -30,5 +30,5 @@ TEST(PixelText, HasAtMostTwoDecimalsAndNoNegativeZero) {
   EXPECT_EQ(pixel_text(100), "100");
 }
 
-}  // namespace
+}  // namespace svg_writer_test
 }  // namespace equipoise::plot

@@ -8,7 +8,7 @@
 #include "tests/client/example_job.h"
 
 namespace equipoise {
-namespace {
+namespace progress_display_test {
 
 using std::chrono::seconds;
 
@@ -106,5 +106,5 @@ TEST(LiveDisplay, DrawsAtMostTenTimesASecondAndTheLastStateAtTheEnd) {
   EXPECT_NE(output.out.str().find("2/1000"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace progress_display_test
 }  // namespace equipoise

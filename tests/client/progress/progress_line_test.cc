@@ -8,7 +8,7 @@
 #include "tests/client/example_job.h"
 
 namespace equipoise {
-namespace {
+namespace progress_line_test {
 
 using std::string;
 
@@ -111,5 +111,5 @@ TEST(ProgressLine, ReportsAnEvaluationByItsWorstGroup) {
             "gr-dpo  evaluation: worst Republican loss 0.6250, accuracy 0.250; mean accuracy over groups 0.500");
 }
 
-}  // namespace
+}  // namespace progress_line_test
 }  // namespace equipoise

@@ -5,7 +5,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace data_notes_test {
 
 std::string notes_of(const std::string& json) {
   const TempFolder folder;
@@ -31,5 +31,5 @@ TEST(DataNotes, SayNothingWhereNothingWasLostOrKnown) {
   EXPECT_EQ(data_notes("no/such/folder"), "");
 }
 
-}  // namespace
+}  // namespace data_notes_test
 }  // namespace equipoise

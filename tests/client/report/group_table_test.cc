@@ -7,7 +7,7 @@
 #include "tests/client/example_job.h"
 
 namespace equipoise {
-namespace {
+namespace group_table_test {
 
 v1::TrainingJob evaluated_job() {
   v1::TrainingJob job = example_job();
@@ -53,5 +53,5 @@ TEST(GroupTable, MarksNothingWithOneGroupAndIsEmptyWithNone) {
   EXPECT_EQ(group_table(v1::TrainingJob(), Colors::kOff, Glyphs::kAscii), "");
 }
 
-}  // namespace
+}  // namespace group_table_test
 }  // namespace equipoise

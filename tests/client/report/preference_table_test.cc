@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise {
-namespace {
+namespace preference_table_test {
 
 TEST(PreferenceTable, HasARowForEachGroup) {
   PreferenceCounts counts{.pairs_of_file = {12}, .train = 12, .validation = 0, .groups = {{"India", 11}, {"Kenya", 1}}};
@@ -32,5 +32,5 @@ TEST(PreferenceTable, HasAColumnForEachSide) {
   EXPECT_NE(table.find("India      9           3"), std::string::npos) << table;
 }
 
-}  // namespace
+}  // namespace preference_table_test
 }  // namespace equipoise

@@ -7,7 +7,7 @@
 #include "tests/client/temporary_folder.h"
 
 namespace equipoise {
-namespace {
+namespace run_comparison_test {
 
 constexpr std::size_t kAnyWidth = std::numeric_limits<std::size_t>::max();
 
@@ -113,5 +113,5 @@ TEST(RunComparison, PutsRunsBelowEachOtherWhereTheTerminalIsNarrow) {
   EXPECT_NE(text.find("0.400 -> 0.700\n\n"), std::string::npos) << text;
 }
 
-}  // namespace
+}  // namespace run_comparison_test
 }  // namespace equipoise

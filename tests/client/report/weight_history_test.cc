@@ -6,7 +6,7 @@
 #include <string>
 
 namespace equipoise {
-namespace {
+namespace weight_history_test {
 
 TEST(WeightHistory, IsACsvWithALinePerStepAndNamesQuoted) {
   v1::ListGroupWeightsResponse history;
@@ -28,5 +28,5 @@ TEST(WeightHistory, IsItsTitlesAloneBeforeTheFirstStep) {
   EXPECT_EQ(weight_history_csv(history), "step,generation,north\n");
 }
 
-}  // namespace
+}  // namespace weight_history_test
 }  // namespace equipoise

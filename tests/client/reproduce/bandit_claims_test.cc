@@ -8,7 +8,7 @@
 #include "client/reproduce/bandit_series.h"
 
 namespace equipoise::reproduce {
-namespace {
+namespace bandit_claims_test {
 
 // Differences of mean -d and standard error 1: -d - sqrt(3), -d, -d + sqrt(3).
 std::vector<double> lower_by(double d) { return {10 - d - std::sqrt(3), 20 - d, 30 - d + std::sqrt(3)}; }
@@ -62,5 +62,5 @@ TEST(Claims, CountLeavesOutWhatIsNotClaimed) {
   EXPECT_EQ(count.judged, 3);
 }
 
-}  // namespace
+}  // namespace bandit_claims_test
 }  // namespace equipoise::reproduce

@@ -9,7 +9,7 @@
 #include "common/log_linear/evaluation.h"
 
 namespace equipoise::reproduce {
-namespace {
+namespace bandit_csv_test {
 
 using Row = std::vector<std::string>;
 
@@ -92,5 +92,5 @@ TEST(BanditCsv, QuotesCellsThatHoldCommasOrQuotes) {
             "claim,rule,scenario,verdict,numbers\n\"a, b\",\"say \"\"c\"\"\",even_imbalanced,holds,1\n");
 }
 
-}  // namespace
+}  // namespace bandit_csv_test
 }  // namespace equipoise::reproduce

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 namespace equipoise::reproduce {
-namespace {
+namespace bandit_experiment_test {
 
 using testing::ElementsAre;
 
@@ -70,5 +70,5 @@ TEST(BanditExperiment, LogSpacedIterationsAscendToTheLast) {
   for (std::size_t i = 1; i < many.size(); ++i) EXPECT_LT(many[i - 1], many[i]);
 }
 
-}  // namespace
+}  // namespace bandit_experiment_test
 }  // namespace equipoise::reproduce

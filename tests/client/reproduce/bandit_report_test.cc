@@ -10,7 +10,7 @@
 #include "tests/client/temporary_folder.h"
 
 namespace equipoise::reproduce {
-namespace {
+namespace bandit_report_test {
 
 using testing::HasSubstr;
 
@@ -63,5 +63,5 @@ TEST_F(BanditReport, FilesAreThoseThatAreAnnounced) {
   EXPECT_EQ(names, bandit_report_names());
 }
 
-}  // namespace
+}  // namespace bandit_report_test
 }  // namespace equipoise::reproduce

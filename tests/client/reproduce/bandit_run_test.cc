@@ -8,7 +8,7 @@
 #include "client/reproduce/bandit_runner.h"
 
 namespace equipoise::reproduce {
-namespace {
+namespace bandit_run_test {
 
 BanditOptions small() { return {.first_seed = 5, .seeds = 2, .most_iterations = 40}; }
 
@@ -67,5 +67,5 @@ TEST(BanditRunner, RefusesSettingsOutOfTheirRange) {
   EXPECT_THROW(run_bandits(small(), 0, nullptr), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace bandit_run_test
 }  // namespace equipoise::reproduce

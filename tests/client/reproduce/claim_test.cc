@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise::reproduce {
-namespace {
+namespace claim_test {
 
 using testing::HasSubstr;
 using testing::Not;
@@ -46,5 +46,5 @@ TEST_F(ClaimTable, CountsFindings) {
   EXPECT_EQ(count_claims(claims_).holding, 2);
 }
 
-}  // namespace
+}  // namespace claim_test
 }  // namespace equipoise::reproduce

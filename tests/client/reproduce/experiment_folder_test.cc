@@ -8,7 +8,7 @@
 #include "tests/client/temporary_folder.h"
 
 namespace equipoise::reproduce {
-namespace {
+namespace experiment_folder_test {
 
 using testing::HasSubstr;
 using testing::ThrowsMessage;
@@ -68,5 +68,5 @@ TEST(ExperimentFolder, KnowsWhatIsFinishedByItsFingerprint) {
   EXPECT_FALSE(is_finished(folder.path(), "abc"));
 }
 
-}  // namespace
+}  // namespace experiment_folder_test
 }  // namespace equipoise::reproduce

@@ -9,7 +9,7 @@
 #include "tests/client/temporary_folder.h"
 
 namespace equipoise::reproduce {
-namespace {
+namespace opinion_jobs_test {
 
 using testing::HasSubstr;
 using testing::ThrowsMessage;
@@ -76,5 +76,5 @@ TEST(OpinionJobs, ExampleOfGrIpoTakesTheAuthorsStepInOurUnits) {
   EXPECT_EQ(example(Method::kIpo).optimizer.learning_rate, 3e-5);
 }
 
-}  // namespace
+}  // namespace opinion_jobs_test
 }  // namespace equipoise::reproduce

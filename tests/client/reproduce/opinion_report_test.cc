@@ -12,7 +12,7 @@
 #include "tests/client/temporary_folder.h"
 
 namespace equipoise::reproduce {
-namespace {
+namespace opinion_report_test {
 
 using testing::HasSubstr;
 using testing::Not;
@@ -85,5 +85,5 @@ TEST(OpinionCsv, WeightsAreThoseOfTheRuns) {
   EXPECT_THAT(opinion_weights_csv(opinion_results()), HasSubstr("\nDPO,4,0,Nigeria,0.3333333333333333\n"));
 }
 
-}  // namespace
+}  // namespace opinion_report_test
 }  // namespace equipoise::reproduce

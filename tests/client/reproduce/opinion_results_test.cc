@@ -10,7 +10,7 @@
 #include "tests/client/temporary_folder.h"
 
 namespace equipoise::reproduce {
-namespace {
+namespace opinion_results_test {
 
 using testing::AllOf;
 using testing::DoubleEq;
@@ -90,5 +90,5 @@ TEST(OpinionSeries, HasThePointsThatAllSeedsHave) {
   EXPECT_THAT(final_values(runs, max_group_loss), ElementsAre(runs[0].evaluations[2].groups_K[1].loss, last));
 }
 
-}  // namespace
+}  // namespace opinion_results_test
 }  // namespace equipoise::reproduce

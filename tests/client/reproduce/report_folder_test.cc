@@ -11,7 +11,7 @@
 #include "tests/client/temporary_folder.h"
 
 namespace equipoise::reproduce {
-namespace {
+namespace report_folder_test {
 
 namespace fs = std::filesystem;
 
@@ -61,5 +61,5 @@ TEST(ReportFolder, StaysAsItWasWhenAFileCannotBeWritten) {
   EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"r"});
 }
 
-}  // namespace
+}  // namespace report_folder_test
 }  // namespace equipoise::reproduce

@@ -5,7 +5,7 @@
 #include "tests/client/temporary_folder.h"
 
 namespace equipoise {
-namespace {
+namespace reproduce_verb_test {
 
 using testing::HasSubstr;
 
@@ -39,5 +39,5 @@ TEST(ReproduceVerb, LooksAtTheOutputFolderBeforeItWorks) {
   EXPECT_THAT(refused.err, HasSubstr("notes.txt"));
 }
 
-}  // namespace
+}  // namespace reproduce_verb_test
 }  // namespace equipoise

@@ -5,7 +5,7 @@
 #include <cmath>
 
 namespace equipoise::reproduce {
-namespace {
+namespace significant_text_test {
 
 TEST(SignificantText, HasThreeDigits) {
   EXPECT_EQ(significant_text(0.47981), "0.480");
@@ -27,5 +27,5 @@ TEST(SignificantText, NamesWhatIsNoNumber) {
   EXPECT_EQ(significant_text(-INFINITY), "−inf");
 }
 
-}  // namespace
+}  // namespace significant_text_test
 }  // namespace equipoise::reproduce

@@ -8,7 +8,7 @@
 #include <vector>
 
 namespace equipoise::reproduce {
-namespace {
+namespace statistics_test {
 
 TEST(Statistics, StandardErrorIsTheSampleDeviationOverTheRootOfTheCount) {
   const std::vector<double> values{2, 4, 4, 6};  // squares around 4: 4 + 0 + 0 + 4
@@ -71,5 +71,5 @@ TEST(Statistics, FittedSlopeIsThatOfTheLine) {
   EXPECT_TRUE(std::isnan(fitted_slope(std::vector<double>{1, 1}, std::vector<double>{0, 1})));
 }
 
-}  // namespace
+}  // namespace statistics_test
 }  // namespace equipoise::reproduce

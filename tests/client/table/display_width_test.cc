@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise {
-namespace {
+namespace display_width_test {
 
 TEST(DisplayWidth, CountsColumnsAndNotBytes) {
   EXPECT_EQ(display_width("Democrat"), 8u);
@@ -28,5 +28,5 @@ TEST(DisplayWidth, ShortensToAtMostTheColumnsGiven) {
   EXPECT_EQ(shorten("日本語", 0), "");
 }
 
-}  // namespace
+}  // namespace display_width_test
 }  // namespace equipoise

@@ -5,7 +5,7 @@
 #include <limits>
 
 namespace equipoise {
-namespace {
+namespace number_format_test {
 
 using std::chrono::seconds;
 
@@ -33,5 +33,5 @@ TEST(NumberFormat, ShowsFractionsOfACountOnlyWhereThereAreAny) {
   EXPECT_EQ(count_text(40.5), "40.5");
 }
 
-}  // namespace
+}  // namespace number_format_test
 }  // namespace equipoise

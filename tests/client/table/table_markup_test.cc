@@ -3,7 +3,7 @@
 #include "client/table/text_table.h"
 
 namespace equipoise {
-namespace {
+namespace table_markup_test {
 
 TextTable awkward_table() {
   TextTable table({{"group"}, {"a|b", Align::kRight, "x_1"}, {"c", Align::kRight, "x_1"}});
@@ -49,5 +49,5 @@ TEST(TableMarkup, ALatexTableWithoutBandsHasOneRowOfTitles) {
             "\\begin{tabular}{ll}\n\\toprule\na & b \\\\\n\\midrule\n{} & 1 \\\\\n\\bottomrule\n\\end{tabular}\n");
 }
 
-}  // namespace
+}  // namespace table_markup_test
 }  // namespace equipoise

@@ -7,7 +7,7 @@
 #include "client/table/display_width.h"
 
 namespace equipoise {
-namespace {
+namespace text_table_test {
 
 TEST(TextTable, AlignsColumnsByDisplayWidth) {
   TextTable table({{"group"}, {"loss", Align::kRight}});
@@ -44,5 +44,5 @@ TEST(TextTable, WritesEscapesOnlyForColoursAndNeverThoseOfACell) {
   EXPECT_NE(table.text(Colors::kOn, Glyphs::kAscii).find("\x1b[1m\uFFFD[31mred\x1b[0m\n"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace text_table_test
 }  // namespace equipoise

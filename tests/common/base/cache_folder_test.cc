@@ -10,7 +10,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace cache_folder_test {
 
 // The three variables as they were, when the test ends.
 class CacheFolder : public ::testing::Test {
@@ -84,5 +84,5 @@ TEST_F(CacheFolder, SaysWhichFolderCannotBeMade) {
   }
 }
 
-}  // namespace
+}  // namespace cache_folder_test
 }  // namespace equipoise

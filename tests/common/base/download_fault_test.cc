@@ -6,7 +6,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace download_fault_test {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -39,5 +39,5 @@ TEST(DownloadFault, SaysNothingOfWhatIsRight) {
   EXPECT_THAT(download_fault(folder / "nothing"), IsEmpty());
 }
 
-}  // namespace
+}  // namespace download_fault_test
 }  // namespace equipoise

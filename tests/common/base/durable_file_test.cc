@@ -9,7 +9,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace durable_file_test {
 
 using testing::HasSubstr;
 using testing::ThrowsMessage;
@@ -49,5 +49,5 @@ TEST(DurableFile, SaysThatTheRenameFailedAndCleansUp) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
-}  // namespace
+}  // namespace durable_file_test
 }  // namespace equipoise

@@ -9,7 +9,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace file_lock_test {
 
 using std::chrono::seconds;
 
@@ -54,5 +54,5 @@ TEST(FileLock, IsNothingWhereItsFileCannotBeMade) {
   EXPECT_FALSE(FileLock::acquire(folder / "no/lock", seconds(60)));
 }
 
-}  // namespace
+}  // namespace file_lock_test
 }  // namespace equipoise

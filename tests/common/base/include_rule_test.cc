@@ -12,7 +12,7 @@
 #include <vector>
 
 namespace equipoise {
-namespace {
+namespace include_rule_test {
 
 const std::filesystem::path kRoot = "..";  // tests run in tests/
 constexpr std::array<std::string_view, 4> kFolders = {"common", "coordinator", "worker", "client"};
@@ -100,5 +100,5 @@ TEST(IncludeRule, SeesIncludesHoweverTheyAreWritten) {
   EXPECT_EQ(included_name("// #include <mpi.h>"), std::nullopt);
 }
 
-}  // namespace
+}  // namespace include_rule_test
 }  // namespace equipoise

@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 namespace equipoise {
-namespace {
+namespace log_test {
 
 std::string lines_at(std::string_view level) {
   testing::internal::CaptureStderr();
@@ -34,5 +34,5 @@ TEST(Log, UnknownLevelNamesTheKnownOnes) {
                   "--log-level is \"loud\", expected trace | debug | info | warning | error"));
 }
 
-}  // namespace
+}  // namespace log_test
 }  // namespace equipoise

@@ -7,7 +7,7 @@
 #include "common/base/quoted_text.h"
 
 namespace equipoise {
-namespace {
+namespace message_text_test {
 
 TEST(NumberText, IsTheShortestThatReadsBack) {
   EXPECT_EQ(number_text(0.1), "0.1");
@@ -43,5 +43,5 @@ TEST(IsUtf8, RefusesOverlongSurrogatesAndWhatIsCutOff) {
   }
 }
 
-}  // namespace
+}  // namespace message_text_test
 }  // namespace equipoise

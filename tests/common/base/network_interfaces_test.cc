@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise {
-namespace {
+namespace network_interfaces_test {
 
 TEST(NetworkInterfaces, AreNamedWithTheirAddressesOnOneLine) {
   const std::string text = network_interfaces_text();
@@ -13,5 +13,5 @@ TEST(NetworkInterfaces, AreNamedWithTheirAddressesOnOneLine) {
   EXPECT_NE(text.find(' '), std::string::npos) << "NAME ADDRESS, or a sentence: " << text;
 }
 
-}  // namespace
+}  // namespace network_interfaces_test
 }  // namespace equipoise

@@ -14,7 +14,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace output_lock_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -177,5 +177,5 @@ TEST_F(OutputLockTest, TheRecordOfOthersIsReadAsItIs) {
   EXPECT_EQ(refusal_of_folder(), "no refusal");
 }
 
-}  // namespace
+}  // namespace output_lock_test
 }  // namespace equipoise

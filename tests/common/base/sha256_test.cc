@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise {
-namespace {
+namespace sha256_test {
 
 std::string sha256_of(std::string_view text) {
   Sha256 sha256;
@@ -25,5 +25,5 @@ TEST(Sha256, DoesNotCareHowTheBytesAreCut) {
   EXPECT_EQ(hex_text(sha256.finish()), sha256_of("abc"));
 }
 
-}  // namespace
+}  // namespace sha256_test
 }  // namespace equipoise

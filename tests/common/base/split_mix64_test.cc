@@ -5,7 +5,7 @@
 #include <array>
 
 namespace equipoise {
-namespace {
+namespace split_mix64_test {
 
 // The published C code (https://prng.di.unimi.it/splitmix64.c) from state 1234567.
 TEST(SplitMix64, GivesThePublishedNumbers) {
@@ -33,5 +33,5 @@ TEST(SplitMix64, StaysBelowOne) {
   }
 }
 
-}  // namespace
+}  // namespace split_mix64_test
 }  // namespace equipoise

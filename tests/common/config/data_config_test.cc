@@ -6,7 +6,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace {
+namespace data_config_test {
 
 v1::JobSpec job() {
   v1::JobSpec job;
@@ -92,5 +92,5 @@ TEST(DataConfig, ResolvesToTheSameTokens) {
   EXPECT_FALSE(resolve_defaults(job()).data().has_max_prompt_length());
 }
 
-}  // namespace
+}  // namespace data_config_test
 }  // namespace equipoise

@@ -12,7 +12,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace {
+namespace data_files_config_test {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -246,5 +246,5 @@ TEST_F(DataFilesYaml, ErrorsNameTheFileByItsPlace) {
   EXPECT_EQ(read(kYaml, {"data.train_files=[{path: c.jsonl}]"}).data().train_files_size(), 1);
 }
 
-}  // namespace
+}  // namespace data_files_config_test
 }  // namespace equipoise

@@ -12,7 +12,7 @@
 #include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
-namespace {
+namespace foreign_names_test {
 
 using google::protobuf::Descriptor;
 using google::protobuf::EnumDescriptor;
@@ -141,5 +141,5 @@ TEST(ForeignNames, EveryFieldOfDpoConfigIsInTheTableOfTheDocs) {
   }
 }
 
-}  // namespace
+}  // namespace foreign_names_test
 }  // namespace equipoise

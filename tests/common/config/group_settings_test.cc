@@ -6,7 +6,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace {
+namespace group_settings_test {
 
 using testing::ElementsAre;
 
@@ -54,5 +54,5 @@ TEST(SeveralGroups, AreNeededWhereGroupsAreWeighedAgainstEachOther) {
   EXPECT_NO_THROW(check_several_groups(RobustMode::kGroupRobust, {"north", "south"}, ""));
 }
 
-}  // namespace
+}  // namespace group_settings_test
 }  // namespace equipoise

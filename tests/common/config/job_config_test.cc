@@ -13,7 +13,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace {
+namespace job_config_test {
 
 using testing::HasSubstr;
 
@@ -323,5 +323,5 @@ TEST(ResolveDefaults, SaysWhichAmbiguitySetTheRunHad) {
   EXPECT_EQ(resolve_defaults(simplex).robust().ambiguity_set(), v1::AMBIGUITY_SET_SIMPLEX);
 }
 
-}  // namespace
+}  // namespace job_config_test
 }  // namespace equipoise

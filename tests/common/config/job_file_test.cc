@@ -13,7 +13,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace {
+namespace job_file_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -255,5 +255,5 @@ TEST_F(JobFile, WrittenJobIsForPeople) {
             "name: opinions\nloss:\n  type: dpo\noptimizer:\n  learning_rate: 1.0e-05\nlogging:\n  at_steps: [1]\n");
 }
 
-}  // namespace
+}  // namespace job_file_test
 }  // namespace equipoise

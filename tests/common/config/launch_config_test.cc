@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 namespace equipoise {
-namespace {
+namespace launch_config_test {
 
 v1::LaunchSpec with_option(const std::string& name, const std::string& value) {
   v1::LaunchSpec spec;
@@ -94,5 +94,5 @@ TEST(LaunchConfig, RanksStartedByHandHaveTheirOwnMpirun) {
   EXPECT_EQ(answer(spec), "launch.environment needs launch.mode coordinator; give them to your mpirun, with -x");
 }
 
-}  // namespace
+}  // namespace launch_config_test
 }  // namespace equipoise

@@ -11,7 +11,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace {
+namespace log_linear_config_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -166,5 +166,5 @@ TEST(LogLinearConfig, ResolvesToItself) {
   }
 }
 
-}  // namespace
+}  // namespace log_linear_config_test
 }  // namespace equipoise

@@ -11,7 +11,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace lora_config_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -158,5 +158,5 @@ TEST(LoraConfig, NamesTheFieldThatIsNotRight) {
               HasSubstr("model has both lora and adapter"));
 }
 
-}  // namespace
+}  // namespace lora_config_test
 }  // namespace equipoise

@@ -14,7 +14,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace {
+namespace loss_config_test {
 
 using Change = std::function<void(v1::JobSpec&)>;
 
@@ -157,5 +157,5 @@ TEST(LossConfig, SaysWhatTrlDoesOtherwise) {
   EXPECT_TRUE(differences_from_trl(loss).empty());
 }
 
-}  // namespace
+}  // namespace loss_config_test
 }  // namespace equipoise

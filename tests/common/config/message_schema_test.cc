@@ -5,7 +5,7 @@
 #include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
-namespace {
+namespace message_schema_test {
 
 TEST(EditDistance, CountsInsertionsDeletionsAndReplacements) {
   EXPECT_EQ(edit_distance("", "abc"), 3u);
@@ -28,5 +28,5 @@ TEST(FindField, KnowsBothSpellings) {
   EXPECT_EQ(find_field(loss, "LabelSmoothing"), nullptr);
 }
 
-}  // namespace
+}  // namespace message_schema_test
 }  // namespace equipoise

@@ -12,7 +12,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace {
+namespace optimizer_config_test {
 
 using Change = std::function<void(v1::JobSpec&)>;
 
@@ -174,5 +174,5 @@ TEST(OptimizerConfig, ResolvedSettingsGiveTheSameJob) {
   }
 }
 
-}  // namespace
+}  // namespace optimizer_config_test
 }  // namespace equipoise

@@ -10,7 +10,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace output_check_test {
 
 using ::testing::HasSubstr;
 
@@ -93,5 +93,5 @@ TEST_F(OutputCheckTest, WhatIsNoFolderIsNoOutput) {
   EXPECT_THAT(refusal(temp_ / "file/out"), HasSubstr("is not a folder"));
 }
 
-}  // namespace
+}  // namespace output_check_test
 }  // namespace equipoise

@@ -11,7 +11,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace {
+namespace sampling_config_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -136,5 +136,5 @@ TEST(SamplingConfig, GroupsOfLogLinearPoliciesHaveNoLevels) {
   EXPECT_EQ(refusal([&](auto& job) { log_linear(job), job.mutable_data()->clear_group_separator(); }), "accepted");
 }
 
-}  // namespace
+}  // namespace sampling_config_test
 }  // namespace equipoise

@@ -9,7 +9,7 @@
 #include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
-namespace {
+namespace yaml_advice_test {
 
 using testing::EndsWith;
 using testing::HasSubstr;
@@ -112,5 +112,5 @@ TEST(YamlAdvice, WhatOthersCallItIsTranslated) {
   EXPECT_THAT(refusal("loss: &l {beta: 1}\ndata:\n  <<: *l\n"), HasSubstr("merge key is not read"));
 }
 
-}  // namespace
+}  // namespace yaml_advice_test
 }  // namespace equipoise

@@ -8,7 +8,7 @@
 #include <stdexcept>
 
 namespace equipoise {
-namespace {
+namespace batch_apportionment_test {
 
 using Places = std::vector<std::int64_t>;
 
@@ -105,5 +105,5 @@ TEST(BatchApportionment, RefusesAShareThatIsNeverDrawn) {
   EXPECT_THROW(BatchApportionment(std::vector<double>{1, 1e-12}, 4, 0), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace batch_apportionment_test
 }  // namespace equipoise

@@ -8,7 +8,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace conversation_test {
 
 using testing::HasSubstr;
 using testing::ThrowsMessage;
@@ -178,5 +178,5 @@ TEST_F(Conversation, TextsWithoutAPromptAreSplitToo) {
   EXPECT_EQ(pair.rejected, " green.");
 }
 
-}  // namespace
+}  // namespace conversation_test
 }  // namespace equipoise

@@ -10,7 +10,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace data_files_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -133,5 +133,5 @@ TEST_F(DataFiles, TheFirstBytesTellTheFormat) {
   EXPECT_THROW(data_format(folder_ / "pipe"), std::invalid_argument);  // and does not wait for it
 }
 
-}  // namespace
+}  // namespace data_files_test
 }  // namespace equipoise

@@ -12,7 +12,7 @@
 #include "common/robust/group_weights.h"
 
 namespace equipoise {
-namespace {
+namespace file_mixture_test {
 
 using testing::DoubleNear;
 using testing::ElementsAre;
@@ -158,5 +158,5 @@ TEST(FileMixture, RefusesAFileWithoutPairs) {
   EXPECT_THROW(FileMixture({3, 0}, std::vector<double>{1, 1}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace file_mixture_test
 }  // namespace equipoise

@@ -10,7 +10,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace group_levels_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -99,5 +99,5 @@ TEST_F(GroupLevels, AGroupNamedTwiceIsRefusedAsEver) {
   EXPECT_THAT(refusal(R"(["Asia/India", "Asia/India"])"), HasSubstr("names \"Asia/India\" twice"));
 }
 
-}  // namespace
+}  // namespace group_levels_test
 }  // namespace equipoise

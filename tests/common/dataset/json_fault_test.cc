@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise {
-namespace {
+namespace json_fault_test {
 
 using testing::AllOf;
 using testing::HasSubstr;
@@ -71,5 +71,5 @@ TEST(JsonFault, SaysSomethingOfAnyLine) {
   }
 }
 
-}  // namespace
+}  // namespace json_fault_test
 }  // namespace equipoise

@@ -12,7 +12,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace {
+namespace preference_file_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -274,5 +274,5 @@ TEST_F(PreferenceFile, WritingABadPairLeavesTheOldFile) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
 }
 
-}  // namespace
+}  // namespace preference_file_test
 }  // namespace equipoise

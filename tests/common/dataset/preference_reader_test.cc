@@ -13,7 +13,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace preference_reader_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -177,5 +177,5 @@ TEST(SameFields, AreOfAllFilesOrOfNone) {
   EXPECT_EQ(refusal(), "accepted");
 }
 
-}  // namespace
+}  // namespace preference_reader_test
 }  // namespace equipoise

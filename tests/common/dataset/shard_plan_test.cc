@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 namespace equipoise {
-namespace {
+namespace shard_plan_test {
 
 ShardPlan plan_of(std::int64_t num_pairs, std::int64_t global_batch_size, int world_size = 1) {
   ShardPlan plan;
@@ -190,5 +190,5 @@ TEST(ShardPlan, RefusesNumbersOutOfRange) {
   EXPECT_THROW(cursor.rank_batch(0, 1), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace shard_plan_test
 }  // namespace equipoise

@@ -6,7 +6,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace {
+namespace strata_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -57,5 +57,5 @@ TEST(Strata, RefuseSharesThatAreNotThoseOfTheData) {
   EXPECT_THAT(refusal({{"Asia/India", 1}, {"Asia/Japan", 1}, {"Mars", 1}}), HasSubstr("names group \"Mars\", which"));
 }
 
-}  // namespace
+}  // namespace strata_test
 }  // namespace equipoise

@@ -10,7 +10,7 @@
 #include "common/robust/group_weights.h"
 
 namespace equipoise {
-namespace {
+namespace stratified_order_test {
 
 // Pairs of three strata, mixed up: 40, 2 and 6 of 48.
 constexpr std::int64_t kPairs = 48;
@@ -188,5 +188,5 @@ TEST(StratifiedOrder, GroupLossesOverWholePassesAverageToThoseOfTheData) {
   }
 }
 
-}  // namespace
+}  // namespace stratified_order_test
 }  // namespace equipoise

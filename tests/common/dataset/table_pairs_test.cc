@@ -10,7 +10,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace table_pairs_test {
 
 namespace fs = std::filesystem;
 using testing::ElementsAre;
@@ -116,5 +116,5 @@ TEST(TablePairs, OfAFileThatIsCutOffAreRefused) {
             file.string() + ": begins as a Parquet file but does not end as one: it is cut off, or encrypted");
 }
 
-}  // namespace
+}  // namespace table_pairs_test
 }  // namespace equipoise

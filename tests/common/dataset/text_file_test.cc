@@ -10,7 +10,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace text_file_test {
 
 using testing::HasSubstr;
 
@@ -62,5 +62,5 @@ TEST_F(Text, SaysTheSameOfWhatIsCompressed) {
   EXPECT_THAT(refusal("\x28\xB5\x2F\xFD"), HasSubstr("is compressed with zstd and cut short"));
 }
 
-}  // namespace
+}  // namespace text_file_test
 }  // namespace equipoise

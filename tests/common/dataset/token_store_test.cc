@@ -9,7 +9,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace token_store_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -188,5 +188,5 @@ TEST_F(Store, ManyWritersAndReadersAgree) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
 }
 
-}  // namespace
+}  // namespace token_store_test
 }  // namespace equipoise

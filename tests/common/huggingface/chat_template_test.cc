@@ -9,7 +9,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace chat_template_test {
 
 using nlohmann::ordered_json;
 using testing::AllOf;
@@ -207,5 +207,5 @@ TEST(ChatTemplate, DeepSourcesFitTheStack) {
   EXPECT_THROW(render("x", repeat("[", 100'000)), ChatRefused);
 }
 
-}  // namespace
+}  // namespace chat_template_test
 }  // namespace equipoise

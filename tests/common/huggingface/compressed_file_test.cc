@@ -10,7 +10,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace compressed_file_test {
 
 using testing::HasSubstr;
 
@@ -95,5 +95,5 @@ TEST(CompressedFile, IsNoFolderAndNoPipe) {
   EXPECT_THAT(refusal(folder / "absent", "zstd"), HasSubstr("absent: "));
 }
 
-}  // namespace
+}  // namespace compressed_file_test
 }  // namespace equipoise

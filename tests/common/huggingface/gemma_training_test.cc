@@ -13,7 +13,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace gemma_training_test {
 
 using testing::HasSubstr;
 using testing::ThrowsMessage;
@@ -161,5 +161,5 @@ TEST(GemmaTraining, RefusesAVocabularyWithoutRoom) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
-}  // namespace
+}  // namespace gemma_training_test
 }  // namespace equipoise

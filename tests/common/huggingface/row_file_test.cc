@@ -10,7 +10,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace row_file_test {
 
 using testing::HasSubstr;
 
@@ -134,5 +134,5 @@ TEST(RowFile, DoesNotTakeTheMemoryThatAFileAsksFor) {
   EXPECT_GT(refused, 10u);
 }
 
-}  // namespace
+}  // namespace row_file_test
 }  // namespace equipoise

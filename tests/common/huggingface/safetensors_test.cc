@@ -11,7 +11,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace safetensors_test {
 
 using testing::AllOf;
 using testing::ElementsAre;
@@ -175,5 +175,5 @@ TEST(Safetensors, LeavesNoTemporaryFileBeside) {
   EXPECT_TRUE(SafetensorsFile::open(folder / "x").tensors().empty());
 }
 
-}  // namespace
+}  // namespace safetensors_test
 }  // namespace equipoise

@@ -10,7 +10,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace tokenizer_test {
 
 using testing::AllOf;
 using testing::HasSubstr;
@@ -117,5 +117,5 @@ TEST(Tokenizer, OutlivesBeingMoved) {
   EXPECT_EQ(second.encode("a b", SpecialTokens::kAdd), ids);
 }
 
-}  // namespace
+}  // namespace tokenizer_test
 }  // namespace equipoise

@@ -8,7 +8,7 @@
 #include "common/log_linear/step_sums.h"
 
 namespace equipoise::log_linear {
-namespace {
+namespace closed_form_test {
 
 const Problem kProblem{FeatureMap::kSwapped, 8, {{1, 3, 1, 3}, {3, 1, 3, 1}}, {}};
 const std::vector<std::uint32_t> kBothGroups = {0, 1};
@@ -87,5 +87,5 @@ TEST(SolvePositiveDefinite, SaysNoToAMatrixThatIsNotPositiveDefinite) {
   EXPECT_FALSE(solve_positive_definite(singular, 2));
 }
 
-}  // namespace
+}  // namespace closed_form_test
 }  // namespace equipoise::log_linear

@@ -12,7 +12,7 @@
 #include "common/log_linear/preference_generator.h"
 
 namespace equipoise::log_linear {
-namespace {
+namespace duality_gap_test {
 
 const Problem kProblem{FeatureMap::kSwapped, 8, {{1, 3, 1, 3}, {3, 1, 3, 1}}, {1, 2, 3, 4}};
 constexpr LossSettings kDpo{PairLoss::kDpo, 1, 0};
@@ -112,5 +112,5 @@ TEST(DualityGap, OfTheAveragedIteratesFallsAsOneOverTheRootOfTheSteps) {
   EXPECT_LE(gaps.back(), gaps.front() / 16);  // 256 times the steps
 }
 
-}  // namespace
+}  // namespace duality_gap_test
 }  // namespace equipoise::log_linear

@@ -10,7 +10,7 @@
 #include "tests/common/log_linear/bandit_case.h"
 
 namespace equipoise::log_linear {
-namespace {
+namespace engine_golden_test {
 
 constexpr double kAgreement = 1e-6;  // over up to 20,000 iterations
 
@@ -95,5 +95,5 @@ TEST(BanditMetrics, AgreeWithTheAuthorsAtTheFinalTheta) {
   }
 }
 
-}  // namespace
+}  // namespace engine_golden_test
 }  // namespace equipoise::log_linear

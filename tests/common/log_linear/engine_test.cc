@@ -10,7 +10,7 @@
 #include "common/log_linear/preference_generator.h"
 
 namespace equipoise::log_linear {
-namespace {
+namespace engine_test {
 
 // Three groups, so that nothing rests on there being two.
 const Problem kProblem{FeatureMap::kSwapped, 8, {{1, 3, 1, 3}, {3, 1, 3, 1}, {2, 2, 2, 2}}, {1, 2, 3, 4}};
@@ -148,5 +148,5 @@ TEST(Engine, RefusesWhatCannotRun) {
   EXPECT_THROW(Engine(training_pairs(), {1, 2}, group_robust_dpo()), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace engine_test
 }  // namespace equipoise::log_linear

@@ -8,7 +8,7 @@
 #include "common/log_linear/preference_generator.h"
 
 namespace equipoise::log_linear {
-namespace {
+namespace evaluation_test {
 
 const Problem kProblem{FeatureMap::kFlipped, 4, {{1, 3}, {3, 1}}, {}};
 
@@ -68,5 +68,5 @@ TEST(GroupLossEvaluator, RefusesAGroupWithoutPairs) {
   EXPECT_THROW(GroupLossEvaluator(make_pair_matrix(kProblem, one), {PairLoss::kDpo, 1, 0}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace evaluation_test
 }  // namespace equipoise::log_linear

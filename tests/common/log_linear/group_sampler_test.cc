@@ -6,7 +6,7 @@
 #include <set>
 
 namespace equipoise::log_linear {
-namespace {
+namespace group_sampler_test {
 
 // Groups of 1, 3 and 6 pairs, mixed.
 const PairMatrix kMatrix{3, 1, std::vector<double>(10, 1.0), {2, 1, 2, 0, 2, 1, 2, 2, 1, 2}};
@@ -49,5 +49,5 @@ TEST(GroupSampler, IsAFunctionOfSeedAndStep) {
   EXPECT_TRUE(differs);
 }
 
-}  // namespace
+}  // namespace group_sampler_test
 }  // namespace equipoise::log_linear

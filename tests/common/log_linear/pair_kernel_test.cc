@@ -12,7 +12,7 @@
 #include "common/base/split_mix64.h"
 
 namespace equipoise::log_linear {
-namespace {
+namespace pair_kernel_test {
 
 constexpr double kUnit = std::numeric_limits<double>::epsilon();
 
@@ -189,5 +189,5 @@ TEST(PairKernel, RefusesSettingsOutOfTheirRange) {
   EXPECT_THROW(check_loss(noisy(PairLoss::kHinge, 1, 0, 0.1)), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace pair_kernel_test
 }  // namespace equipoise::log_linear

@@ -5,7 +5,7 @@
 #include "common/log_linear/preference_generator.h"
 
 namespace equipoise::log_linear {
-namespace {
+namespace pair_matrix_test {
 
 const Problem kProblem{FeatureMap::kFlipped, 8, {{1, 3}, {3, 1}, {1, 1}}, {}};
 
@@ -90,5 +90,5 @@ TEST(GroupedPairs, MayBeEmpty) {
   EXPECT_TRUE(grouped.segments().empty());
 }
 
-}  // namespace
+}  // namespace pair_matrix_test
 }  // namespace equipoise::log_linear

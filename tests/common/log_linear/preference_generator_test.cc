@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 namespace equipoise::log_linear {
-namespace {
+namespace preference_generator_test {
 
 const Problem kProblem{FeatureMap::kSwapped, 8, {{1, 3, 1, 3}, {3, 1, 3, 1}, {2, 2, 2, 2}}, {}};
 
@@ -110,5 +110,5 @@ TEST(DrawTheta, IsUniformBelowTheLimit) {
   EXPECT_NEAR(sum / 10000, 2.5, 5 * 5 / std::sqrt(12.0 * 10000));  // five standard errors
 }
 
-}  // namespace
+}  // namespace preference_generator_test
 }  // namespace equipoise::log_linear

@@ -9,7 +9,7 @@
 #include <string>
 
 namespace equipoise::log_linear {
-namespace {
+namespace preference_test {
 
 const Problem kProblem{FeatureMap::kSame, 8, {{1, 3, 1, 3}, {3, 1, 3, 1}}, {}};
 constexpr const char* kGoodLine = R"({"state": [0.5, 1], "group": 1, "chosen": 7, "rejected": 0})";
@@ -151,5 +151,5 @@ TEST_F(PreferenceFile, IsRefusedIfItIsEmptyOrNotThere) {
   EXPECT_THROW(read_preferences(folder_, kProblem), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace preference_test
 }  // namespace equipoise::log_linear

@@ -9,7 +9,7 @@
 #include <stdexcept>
 
 namespace equipoise::log_linear {
-namespace {
+namespace problem_test {
 
 constexpr double kRounding = 1e-15;
 
@@ -96,5 +96,5 @@ TEST(CheckProblem, NamesTheFieldThatIsWrong) {
   EXPECT_THAT(refusal(bad), testing::HasSubstr("initial_theta is of length 1, expected 4"));
 }
 
-}  // namespace
+}  // namespace problem_test
 }  // namespace equipoise::log_linear

@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 namespace equipoise::log_linear {
-namespace {
+namespace step_schedule_test {
 
 TEST(StepSchedule, ShrinksOnceTheLossHasNotFallenForThePatience) {
   StepSchedule schedule("step", 1, {.factor = 0.5, .patience = 2, .threshold = 0.1});
@@ -50,5 +50,5 @@ TEST(StepSchedule, RefusesSettingsOutOfTheirRange) {
   EXPECT_THROW(StepSchedule("step", 1, {.threshold = 1}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace step_schedule_test
 }  // namespace equipoise::log_linear

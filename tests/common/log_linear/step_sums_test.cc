@@ -7,7 +7,7 @@
 #include "common/log_linear/preference_generator.h"
 
 namespace equipoise::log_linear {
-namespace {
+namespace step_sums_test {
 
 const Problem kProblem{FeatureMap::kSwapped, 8, {{1, 3, 1, 3}, {3, 1, 3, 1}, {1, 1, 1, 1}}, {}};
 const std::vector<double> kTheta = {1, -0.5, 0.25, 2};
@@ -102,5 +102,5 @@ TEST(GradientCoefficients, AreWeightTimesScaleOrOneOverTheBatch) {
   EXPECT_EQ(coefficient, (std::vector<double>{0.25 / 8, 0.75 / 8}));
 }
 
-}  // namespace
+}  // namespace step_sums_test
 }  // namespace equipoise::log_linear

@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 namespace equipoise::log_linear {
-namespace {
+namespace theta_update_test {
 
 // One group of two features whose gradient sum is always that of one IPO pair with x = (1, 0).
 class ThetaUpdateStep : public testing::Test {
@@ -98,5 +98,5 @@ TEST_F(ThetaUpdateStep, IsRefusedWithSettingsOutOfTheirRange) {
   EXPECT_THROW(made({.closed_form = ClosedForm::kObjective}, {PairLoss::kDpo, 1, 0}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace theta_update_test
 }  // namespace equipoise::log_linear

@@ -9,7 +9,7 @@
 #include "common/metrics/metrics_file.h"
 
 namespace equipoise::metrics {
-namespace {
+namespace metric_names_test {
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string_view::npos;
@@ -46,5 +46,5 @@ TEST(MetricsFile, GroupFieldsCarryTheGroupsName) {
   EXPECT_EQ(metrics_file::group_field("India", "loss"), "group/India/loss");
 }
 
-}  // namespace
+}  // namespace metric_names_test
 }  // namespace equipoise::metrics

@@ -9,7 +9,7 @@
 #include <vector>
 
 namespace equipoise {
-namespace {
+namespace batch_system_test {
 
 using ::testing::IsSupersetOf;
 using ::testing::UnorderedElementsAreArray;
@@ -73,5 +73,5 @@ TEST_F(BatchSystemTest, AnAllocationHasAName) {
   EXPECT_EQ(allocation_text(), "job 77 of Slurm");
 }
 
-}  // namespace
+}  // namespace batch_system_test
 }  // namespace equipoise

@@ -7,7 +7,7 @@
 #include <vector>
 
 namespace equipoise {
-namespace {
+namespace mpirun_notice_test {
 
 MpirunNotice notice(std::string_view text) {
   std::vector<std::string_view> lines;
@@ -163,5 +163,5 @@ TEST(MpirunNotice, ChatterIsWhatOpenMpiWritesOutsideOfBlocks) {
   }
 }
 
-}  // namespace
+}  // namespace mpirun_notice_test
 }  // namespace equipoise

@@ -5,7 +5,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace program_log_test {
 
 TEST(ProgramLog, MpirunsOwnNoticesAreNotTheReason) {
   const std::string frame(74, '-');
@@ -115,5 +115,5 @@ TEST(ProgramLog, SshsLineIsWhatTells) {
             "Open MPI's orted is not in PATH on a host: install the same Open MPI there");
 }
 
-}  // namespace
+}  // namespace program_log_test
 }  // namespace equipoise

@@ -12,7 +12,7 @@
 #include "common/base/split_mix64.h"
 
 namespace equipoise {
-namespace {
+namespace ambiguity_sets_test {
 
 constexpr double kRounding = 1e-12;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
@@ -213,5 +213,5 @@ TEST(AmbiguitySets, RefuseParametersOutOfRange) {
   for (const double tau : {0.0, -1.0, kNan, kInfinity}) EXPECT_THROW(kl_weights(groups, tau), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace ambiguity_sets_test
 }  // namespace equipoise

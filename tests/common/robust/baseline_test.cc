@@ -8,7 +8,7 @@
 #include "common/robust/group_weights.h"
 
 namespace equipoise {
-namespace {
+namespace baseline_test {
 
 constexpr double kRounding = 1e-14;  // a few operations in float64 on numbers up to 1
 
@@ -94,5 +94,5 @@ TEST(Baseline, IsRefusedWhereItIsNoNumberForEachGroup) {
   EXPECT_NO_THROW(GroupWeights(above({-3, 0}), {1, 1}, 2));
 }
 
-}  // namespace
+}  // namespace baseline_test
 }  // namespace equipoise

@@ -10,7 +10,7 @@
 #include "common/robust/log_simplex.h"
 
 namespace equipoise {
-namespace {
+namespace closed_form_weights_test {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kRounding = 1e-14;  // a few operations in float64 on numbers up to 1
@@ -250,5 +250,5 @@ TEST(ClosedFormWeights, ServeAMillionGroupsFromSparseSums) {
   expect_near(weights.step(batch({7, 999'999}, {1, 0})), {2.0 / kGroups, 0}, 1e-12);
 }
 
-}  // namespace
+}  // namespace closed_form_weights_test
 }  // namespace equipoise

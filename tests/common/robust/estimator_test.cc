@@ -18,7 +18,7 @@
 #include "common/robust/group_weights.h"
 
 namespace equipoise {
-namespace {
+namespace estimator_test {
 
 using testing::Each;
 using testing::ElementsAre;
@@ -330,5 +330,5 @@ TEST(UnbiasedEstimator, DividesByTheSizesOfTheDataWhereOthersAreGiven) {
   EXPECT_NEAR(of_population.alpha_K()[0], of_data.alpha_K()[0], 1e-12);
 }
 
-}  // namespace
+}  // namespace estimator_test
 }  // namespace equipoise

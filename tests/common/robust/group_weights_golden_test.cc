@@ -9,7 +9,7 @@
 #include "common/robust/group_weights.h"
 
 namespace equipoise {
-namespace {
+namespace group_weights_golden_test {
 
 struct GoldenCase {
   std::string file;
@@ -88,5 +88,5 @@ INSTANTIATE_TEST_SUITE_P(
                     GoldenCase{"is_dpo_total.json", RobustMode::kImportance, Estimator::kDatasetScaled}),
     [](const auto& golden_case) { return golden_case.param.file.substr(0, golden_case.param.file.find('.')); });
 
-}  // namespace
+}  // namespace group_weights_golden_test
 }  // namespace equipoise

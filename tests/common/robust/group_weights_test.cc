@@ -10,7 +10,7 @@
 #include "common/robust/log_simplex.h"
 
 namespace equipoise {
-namespace {
+namespace group_weights_test {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kRounding = 1e-14;  // a few operations in float64 on numbers up to 1
@@ -280,5 +280,5 @@ TEST(EstimateGroupLoss, IsScaleTimesSum) {
   EXPECT_EQ(estimator_scale(sums, Estimator::kDatasetScaled, group_pair_count_K, 10)[0], 10.0 / 2 / 4);
 }
 
-}  // namespace
+}  // namespace group_weights_test
 }  // namespace equipoise

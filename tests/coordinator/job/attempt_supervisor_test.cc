@@ -7,7 +7,7 @@
 #include "tests/coordinator/job/controller_fixture.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace attempt_supervisor_test {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
@@ -336,5 +336,5 @@ TEST_F(AttemptSupervisorTest, RanksStartedByHandThatNeverRegisterAreNamed) {
   EXPECT_THAT(job(id).state_reason(), HasSubstr("ranks 1 to 2 have not registered within 120 s"));
 }
 
-}  // namespace
+}  // namespace attempt_supervisor_test
 }  // namespace equipoise::coordinator

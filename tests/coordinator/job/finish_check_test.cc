@@ -10,7 +10,7 @@
 #include "tests/coordinator/job/controller_fixture.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace finish_check_test {
 
 using ::testing::HasSubstr;
 using Code = Refusal::Code;
@@ -86,5 +86,5 @@ TEST_F(EarlyStop, OnlyAJobWithEarlyStoppingMayStopEarly) {
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
 }
 
-}  // namespace
+}  // namespace finish_check_test
 }  // namespace equipoise::coordinator

@@ -8,7 +8,7 @@
 #include "tests/coordinator/job/controller_fixture.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace job_desk_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -156,5 +156,5 @@ TEST_F(JobDeskTest, AJobThatNeverTrainedHasNoHistory) {
   EXPECT_EQ(people().group_weights(request).records_size(), 0);
 }
 
-}  // namespace
+}  // namespace job_desk_test
 }  // namespace equipoise::coordinator

@@ -6,7 +6,7 @@
 #include <vector>
 
 namespace equipoise::coordinator {
-namespace {
+namespace job_lifecycle_test {
 
 using namespace std::chrono_literals;
 
@@ -115,5 +115,5 @@ TEST(JobLifecycle, ALostCoordinatorFailsWhatRanAndKeepsTheQueue) {
   EXPECT_EQ(job.reason, "the coordinator was lost while the job was RUNNING");
 }
 
-}  // namespace
+}  // namespace job_lifecycle_test
 }  // namespace equipoise::coordinator

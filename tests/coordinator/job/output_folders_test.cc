@@ -7,7 +7,7 @@
 #include "tests/coordinator/job/controller_fixture.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace output_folders_test {
 
 using ::testing::AllOf;
 using ::testing::EndsWith;
@@ -117,5 +117,5 @@ TEST_F(OutputFoldersTest, WhatIsOnlyCheckedTakesNothing) {
   EXPECT_EQ(refusal_of(path("out")).text, "no complaint");
 }
 
-}  // namespace
+}  // namespace output_folders_test
 }  // namespace equipoise::coordinator

@@ -12,7 +12,7 @@
 #include "tests/coordinator/job/controller_fixture.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace rank_desk_test {
 
 using ::testing::DoubleNear;
 using ::testing::ElementsAre;
@@ -139,6 +139,26 @@ TEST_F(RankDeskTest, AnotherGenerationIsFenced) {
     EXPECT_EQ(complaint([&] { ranks().heartbeat(heartbeat_request(id, generation, 0)); }).code,
               Code::kFailedPrecondition);
   }
+}
+
+TEST_F(RankDeskTest, WhatRanksWarnOfIsAConditionOnce) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
+  auto request = heartbeat_request(id, 1, 0);
+  request.add_warnings("memory may\nnot suffice");
+  request.add_warnings("field \"margin\" is not used");
+  ranks().heartbeat(request);
+  ranks().heartbeat(request);  // its answer was lost
+  request.set_rank(1);
+  ranks().heartbeat(request);
+  EXPECT_THAT(job(id).conditions(), ElementsAre("memory may not suffice", "field \"margin\" is not used"));
+  request.clear_warnings();
+  for (int i = 0; i < 17; ++i) request.add_warnings(std::string(1, static_cast<char>('a' + i)));
+  EXPECT_EQ(complaint([&] { ranks().heartbeat(request); }).text, "warnings has 17 sentences, expected at most 16");
+  request.mutable_warnings()->RemoveLast();
+  request.set_warnings(0, std::string(5000, 'x'));
+  ranks().heartbeat(request);
+  EXPECT_EQ(job(id).conditions_size(), 16);
+  EXPECT_EQ(job(id).conditions(0), std::string(1024, 'x'));
 }
 
 TEST_F(RankDeskTest, ASkippedStepIsNamedInTheConditionsAndKeepsAlpha) {
@@ -420,5 +440,5 @@ TEST_F(RankDeskTest, MetricsOfOneValidationFileAreForCurvesOnly) {
             "file is given for another split than SPLIT_VALIDATION");
 }
 
-}  // namespace
+}  // namespace rank_desk_test
 }  // namespace equipoise::coordinator

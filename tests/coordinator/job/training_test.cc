@@ -10,7 +10,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace training_test {
 
 v1::JobSpec spec_with(v1::Baseline baseline) {
   v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
@@ -78,5 +78,5 @@ TEST(WeightOwnerFor, ScalesByThePopulationThatGroupCountsAreOf) {
   EXPECT_NEAR(ascent(spec, start), 0.5 * scaled(4, 4. / 3), 1e-14);
 }
 
-}  // namespace
+}  // namespace training_test
 }  // namespace equipoise::coordinator

@@ -8,7 +8,7 @@
 #include "tests/coordinator/support/temporary_folder.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace hostfile_test {
 
 class Hostfile : public ::testing::Test {
  protected:
@@ -49,5 +49,5 @@ TEST_F(Hostfile, NamesTheLineThatIsWrong) {
   EXPECT_EQ(refusal("# none\n"), " names no host, expected a line such as node1 slots=8");
 }
 
-}  // namespace
+}  // namespace hostfile_test
 }  // namespace equipoise::coordinator

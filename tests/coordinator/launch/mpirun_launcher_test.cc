@@ -14,7 +14,7 @@
 #include "tests/coordinator/support/temporary_folder.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace mpirun_launcher_test {
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
@@ -240,5 +240,5 @@ TEST_F(MpirunCommand, LeavesNothingOutWhereThereIsNothingElse) {
   EXPECT_EQ(parameter("oob_tcp_if_exclude"), "");
 }
 
-}  // namespace
+}  // namespace mpirun_launcher_test
 }  // namespace equipoise::coordinator

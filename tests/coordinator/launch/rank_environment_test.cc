@@ -8,7 +8,7 @@
 #include "tests/coordinator/support/temporary_folder.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace rank_environment_test {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
@@ -56,5 +56,5 @@ TEST(McaParameters, AreThoseOfTheEnvironmentAndOfFiles) {
   EXPECT_FALSE(parameters.is_set("PATH"));
 }
 
-}  // namespace
+}  // namespace rank_environment_test
 }  // namespace equipoise::coordinator

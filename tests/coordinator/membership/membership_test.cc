@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise::coordinator {
-namespace {
+namespace membership_test {
 
 using namespace std::chrono_literals;
 using Finish = Membership::Finish;
@@ -70,5 +70,5 @@ TEST(Membership, APauseOfTheCoordinatorCountsAgainstNobody) {
   EXPECT_TRUE(members.first_silent(kStart + 91s));
 }
 
-}  // namespace
+}  // namespace membership_test
 }  // namespace equipoise::coordinator

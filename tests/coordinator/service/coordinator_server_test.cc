@@ -12,7 +12,7 @@
 #include "tests/coordinator/service/server_fixture.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace coordinator_server_test {
 
 using namespace std::chrono_literals;
 using ::testing::AllOf;
@@ -278,5 +278,5 @@ TEST_F(CoordinatorServerTest, MessagesOverTheLimitAreRefused) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
-}  // namespace
+}  // namespace coordinator_server_test
 }  // namespace equipoise::coordinator

@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 namespace equipoise::coordinator {
-namespace {
+namespace listen_address_test {
 
 TEST(ListenAddress, IsHostAndPort) {
   EXPECT_EQ(parse_listen_address("--listen", "[::1]:80").port, 80);
@@ -23,5 +23,5 @@ TEST(ListenAddress, OnlyLoopbackIsTakenWithoutTls) {
   }
 }
 
-}  // namespace
+}  // namespace listen_address_test
 }  // namespace equipoise::coordinator

@@ -19,7 +19,7 @@
 #include "tests/coordinator/support/temporary_folder.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace program_test {
 
 using ::testing::HasSubstr;
 
@@ -159,5 +159,5 @@ TEST_F(ProgramTest, EndsWithItsParentWhenAsked) {
   EXPECT_EQ(reader.get(), std::ifstream::traits_type::eof());
 }
 
-}  // namespace
+}  // namespace program_test
 }  // namespace equipoise::coordinator

@@ -7,7 +7,7 @@
 #include <vector>
 
 namespace equipoise::coordinator {
-namespace {
+namespace rank_address_test {
 
 using ::testing::HasSubstr;
 
@@ -53,5 +53,5 @@ TEST(RankAddress, LoopbackServesRanksOfThisMachineAlone) {
   EXPECT_NO_THROW(check_reachable({.advertise = std::nullopt, .hosts = elsewhere}, kEverywhere));
 }
 
-}  // namespace
+}  // namespace rank_address_test
 }  // namespace equipoise::coordinator

@@ -11,7 +11,7 @@
 #include "tests/coordinator/support/temporary_folder.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace standard_services_test {
 
 using ::testing::HasSubstr;
 
@@ -99,5 +99,5 @@ TEST_F(StandardServicesTest, ReflectionDescribesOurMessages) {
   EXPECT_THAT(answer, HasSubstr("state_reason"));
 }
 
-}  // namespace
+}  // namespace standard_services_test
 }  // namespace equipoise::coordinator

@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 namespace equipoise::coordinator {
-namespace {
+namespace plan_maker_test {
 
 std::int64_t steps(double epochs, std::int64_t num_pairs, std::int64_t batch) {
   TrainingConfig training;
@@ -92,5 +92,5 @@ TEST(PlanMaker, AJobIsStratifiedWhereSamplingIsAutomaticAndABatchHasAPlaceForEve
   EXPECT_FALSE(make_shard_plan(job, {.num_pairs = 100, .num_groups = 5}, 2).stratified);
 }
 
-}  // namespace
+}  // namespace plan_maker_test
 }  // namespace equipoise::coordinator

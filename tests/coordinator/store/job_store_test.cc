@@ -13,7 +13,7 @@
 #include "tests/coordinator/support/temporary_folder.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace job_store_test {
 
 std::string bits_of(const std::vector<double>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)};
@@ -220,5 +220,5 @@ TEST(StateFolder, CanBeTakenAgainOnceLeft) {
   EXPECT_NO_THROW(StateFolder{folder.path()});
 }
 
-}  // namespace
+}  // namespace job_store_test
 }  // namespace equipoise::coordinator

@@ -10,7 +10,7 @@
 #include "tests/coordinator/support/requests.h"
 
 namespace equipoise::coordinator {
-namespace {
+namespace weight_owner_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -171,5 +171,5 @@ TEST(WeightOwner, GroupsThatAreUnknownUnorderedOrWithoutNumbersAreRefused) {
   EXPECT_THAT(complaint(step_request("j", 1, 3, {})), HasSubstr("group is empty"));
 }
 
-}  // namespace
+}  // namespace weight_owner_test
 }  // namespace equipoise::coordinator

@@ -9,7 +9,7 @@
 #include "worker/collective/thread_collective.h"
 
 namespace equipoise {
-namespace {
+namespace device_choice_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -93,5 +93,5 @@ TEST(DeviceChoice, GathersWhatEveryRankSees) {
   });
 }
 
-}  // namespace
+}  // namespace device_choice_test
 }  // namespace equipoise

@@ -12,7 +12,7 @@
 #include "worker/collective/thread_collective.h"
 
 namespace equipoise {
-namespace {
+namespace gpu_library_test {
 
 const GpuLibraryEntry* load() {
   void* handle = dlopen(EQUIPOISE_GPU_LIBRARY, RTLD_NOW | RTLD_GLOBAL);
@@ -92,5 +92,5 @@ TEST_F(WantedDevice, IsOpenedWithoutCudnnsAttention) {
   EXPECT_FALSE(at::globalContext().userEnabledCuDNNSDP());
 }
 
-}  // namespace
+}  // namespace gpu_library_test
 }  // namespace equipoise

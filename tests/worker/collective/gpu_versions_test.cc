@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise {
-namespace {
+namespace gpu_versions_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -74,5 +74,5 @@ TEST(GpuVersions, BlamesTheVariableThatHidesTheGpus) {
               AllOf(HasSubstr("the NVIDIA driver 580.65"), HasSubstr("sees no GPU"), Not(HasSubstr("VISIBLE"))));
 }
 
-}  // namespace
+}  // namespace gpu_versions_test
 }  // namespace equipoise

@@ -5,7 +5,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace host_memory_test {
 
 constexpr std::size_t kMebibyte = std::size_t{1} << 20;
 
@@ -44,5 +44,5 @@ TEST(HostMemory, IsNotKnownWhereNothingSaysIt) {
   EXPECT_EQ(free_host_memory(root.path()), 0U);
 }
 
-}  // namespace
+}  // namespace host_memory_test
 }  // namespace equipoise

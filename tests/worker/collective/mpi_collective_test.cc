@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise {
-namespace {
+namespace mpi_collective_test {
 
 const MpiSession* session = nullptr;
 
@@ -51,12 +51,12 @@ TEST(MpiSession, NumbersTheRanksOfThisHost) {
   EXPECT_EQ(session->local().rank, session->info().rank);
 }
 
-}  // namespace
+}  // namespace mpi_collective_test
 }  // namespace equipoise
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   const equipoise::MpiSession mpi;
-  equipoise::session = &mpi;
+  equipoise::mpi_collective_test::session = &mpi;
   return RUN_ALL_TESTS();
 }

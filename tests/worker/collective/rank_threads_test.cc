@@ -8,7 +8,7 @@
 #include "worker/collective/thread_collective.h"
 
 namespace equipoise {
-namespace {
+namespace rank_threads_test {
 
 int threads(const std::vector<double>& ranks_C) { return threads_of_shares(ranks_C); }
 
@@ -52,5 +52,5 @@ TEST_F(BoundRanks, CountWhoMayUseTheirCores) {
   });
 }
 
-}  // namespace
+}  // namespace rank_threads_test
 }  // namespace equipoise

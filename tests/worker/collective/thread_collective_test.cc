@@ -8,7 +8,7 @@
 #include "common/base/error.h"
 
 namespace equipoise {
-namespace {
+namespace thread_collective_test {
 
 class ThreadCollective : public testing::TestWithParam<int> {};
 
@@ -63,5 +63,5 @@ TEST(ThreadCollectiveFailure, EndsTheOthersAndIsRethrown) {
   EXPECT_EQ(ended_by_peer, 2);
 }
 
-}  // namespace
+}  // namespace thread_collective_test
 }  // namespace equipoise

@@ -9,7 +9,7 @@
 #include "worker/data/encoded_pair.h"
 
 namespace equipoise {
-namespace {
+namespace chat_pairs_test {
 
 namespace fs = std::filesystem;
 using Ids = std::vector<std::int32_t>;
@@ -131,7 +131,8 @@ TEST_F(ChatPairs, NameTheLineThatATemplateRefuses) {
 }
 
 std::string shown(const std::optional<ChatTemplates>& templates, bool has_tools = false) {
-  return templates.value().for_chat(has_tools).render({.messages = R"([{"role": "user", "content": "hi"}])"});
+  const ChatTemplate* const chosen = templates.value().for_chat(has_tools);
+  return chosen == nullptr ? "none" : chosen->render({.messages = R"([{"role": "user", "content": "hi"}])"});
 }
 
 TEST_F(ChatPairs, TakeTheTemplateThatIsNearest) {
@@ -152,6 +153,23 @@ TEST_F(ChatPairs, HaveATemplateOfTheirOwnForTools) {
   EXPECT_EQ(shown(templates(), true), "tools");
 }
 
+// As transformers 5.24 reads a folder: files of templates, whichever there are, come before tokenizer_config.json.
+TEST_F(ChatPairs, TakeOtherTemplatesOfAFolderWithoutADefault) {
+  folder_.write("tokenizer_config.json", R"({"chat_template": "config"})");
+  std::filesystem::create_directory(folder_.path() / "additional_chat_templates");
+  folder_.write("additional_chat_templates/tool_use.jinja", "tools");
+  EXPECT_EQ(shown(templates(), true), "tools");
+  EXPECT_EQ(shown(templates()), "none");
+  EXPECT_THAT([&] { encode(R"({"prompt": [{"role": "user", "content": "a"}], )"
+                           R"("chosen": [{"role": "assistant", "content": "b"}], )"
+                           R"("rejected": [{"role": "assistant", "content": "c"}]})"); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("pairs.jsonl:1: holds messages without tools, but the "
+                                                             "model has a chat template named \"tool_use\" alone")));
+  folder_.write("chat_template.jinja", "plain");
+  EXPECT_EQ(shown(templates()), "plain");
+  EXPECT_EQ(shown(templates(), true), "tools");
+}
+
 TEST_F(ChatPairs, SeeTheDayOfTheJobAndNoFinerTime) {
   folder_.write("chat_template.jinja", "{{ strftime_now('%d %b %Y %H:%M:%S') }}");
   EXPECT_THAT(shown(templates()), testing::MatchesRegex("2[456] Nov 2026 00:00:00"));
@@ -162,11 +180,11 @@ TEST_F(ChatPairs, NameTheFileOfATemplateThatIsWrong) {
   folder_.write("tokenizer_config.json", R"({"chat_template": "a\n{% if %}"})");
   EXPECT_THAT([&] { templates(); }, refusal("tokenizer_config.json: chat_template: line 2: "));
   folder_.write("tokenizer_config.json", R"({"chat_template": [{"name": "rag", "template": "x"}]})");
-  EXPECT_THAT([&] { templates(); }, refusal(R"(chat_template has no template named "default")"));
+  EXPECT_THAT([&] { templates(); }, refusal(R"(chat_template has no template named "default" or "tool_use")"));
   folder_.write("tokenizer_config.json", R"({"chat_template": 3})");
   EXPECT_THAT([&] { templates(); }, refusal(R"(chat_template is "3", expected a template's text)"));
   EXPECT_THAT([&] { templates(folder_.path() / "none.jinja"); }, refusal("none.jinja is not there or not a file"));
 }
 
-}  // namespace
+}  // namespace chat_pairs_test
 }  // namespace equipoise

@@ -9,7 +9,7 @@
 #include "tests/worker/owned_pair.h"
 
 namespace equipoise {
-namespace {
+namespace data_report_test {
 
 using testing::ElementsAre;
 
@@ -87,5 +87,5 @@ TEST(DataReport, ListsSeveralFiles) {
   EXPECT_EQ(json["validation"]["file"], "v.jsonl");
 }
 
-}  // namespace
+}  // namespace data_report_test
 }  // namespace equipoise

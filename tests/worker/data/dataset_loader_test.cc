@@ -14,7 +14,7 @@
 #include "worker/data/stored_dataset.h"
 
 namespace equipoise {
-namespace {
+namespace dataset_loader_test {
 
 namespace fs = std::filesystem;
 using testing::ElementsAre;
@@ -296,5 +296,5 @@ TEST_F(Loader, NeedsNoTemplateForTexts) {
   EXPECT_EQ(load(chats).data.pairs.size(), 1U);
 }
 
-}  // namespace
+}  // namespace dataset_loader_test
 }  // namespace equipoise

@@ -10,7 +10,7 @@
 #include "tests/worker/owned_pair.h"
 
 namespace equipoise {
-namespace {
+namespace encoded_pair_test {
 
 using ::testing::HasSubstr;
 using ::testing::Property;
@@ -235,5 +235,5 @@ TEST_F(TokenizerFolder, RefusesAnEndOfSequenceThatIsMissingOrUnknown) {
               throws_naming(HasSubstr("tokenizer_config.json: not JSON")));
 }
 
-}  // namespace
+}  // namespace encoded_pair_test
 }  // namespace equipoise

@@ -7,7 +7,7 @@
 #include "worker/data/encoded_pair.h"
 
 namespace equipoise {
-namespace {
+namespace encoded_pairs_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -135,5 +135,5 @@ TEST(EncodedDataset, RefusesAPartWithOtherGroups) {
   EXPECT_EQ(data.size(), 1U);
 }
 
-}  // namespace
+}  // namespace encoded_pairs_test
 }  // namespace equipoise

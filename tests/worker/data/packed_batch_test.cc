@@ -10,7 +10,7 @@
 #include "worker/data/prompt_trees.h"
 
 namespace equipoise {
-namespace {
+namespace packed_batch_test {
 
 using Rows = std::vector<std::int64_t>;
 using ::testing::UnorderedElementsAreArray;
@@ -270,5 +270,5 @@ TEST(TokensOfTrees, AreThoseOfThePackedBatch) {
   EXPECT_EQ(tokens_of_trees(encoded(pairs), indices), pack(pairs, indices).token_T.size(0));
 }
 
-}  // namespace
+}  // namespace packed_batch_test
 }  // namespace equipoise

@@ -6,7 +6,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace pair_chunks_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -67,5 +67,5 @@ TEST_F(Chunks, OfAFileWithoutPairsAreRefused) {
               ThrowsMessage<std::invalid_argument>(HasSubstr("holds no pairs")));
 }
 
-}  // namespace
+}  // namespace pair_chunks_test
 }  // namespace equipoise

@@ -11,7 +11,7 @@
 #include "worker/data/encoded_pair.h"
 
 namespace equipoise {
-namespace {
+namespace pair_truncation_test {
 
 using Ids = std::vector<std::int32_t>;
 using testing::ElementsAre;
@@ -152,5 +152,5 @@ TEST(EncodePairs, CountsWhatEachGroupLoses) {
   EXPECT_THAT(cut.shortened_count_K, ElementsAre(1, 1));
 }
 
-}  // namespace
+}  // namespace pair_truncation_test
 }  // namespace equipoise

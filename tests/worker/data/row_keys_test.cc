@@ -6,7 +6,7 @@
 #include <set>
 
 namespace equipoise {
-namespace {
+namespace row_keys_test {
 
 using Ids = std::vector<std::int32_t>;
 using Keys = std::vector<std::int64_t>;
@@ -51,5 +51,5 @@ TEST(RowKeys, DifferInEverythingThatMakesARow) {
   EXPECT_EQ(keys.size(), rows);
 }
 
-}  // namespace
+}  // namespace row_keys_test
 }  // namespace equipoise

@@ -13,7 +13,7 @@
 #include "tests/worker/owned_pair.h"
 
 namespace equipoise {
-namespace {
+namespace stored_dataset_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -251,5 +251,5 @@ TEST_F(Stored, RefusesPiecesThatDoNotBelongTogether) {
               testing::ThrowsMessage<std::invalid_argument>(HasSubstr("has pieces of other columns")));
 }
 
-}  // namespace
+}  // namespace stored_dataset_test
 }  // namespace equipoise

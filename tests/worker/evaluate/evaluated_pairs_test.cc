@@ -9,7 +9,7 @@
 #include "tests/worker/owned_pair.h"
 
 namespace equipoise {
-namespace {
+namespace evaluated_pairs_test {
 
 using Json = nlohmann::json;
 
@@ -156,5 +156,5 @@ TEST(SummaryFile, WithoutAReferenceThereIsNoRewardAccuracy) {
   EXPECT_TRUE(summary["all"].contains("logp_accuracy"));
 }
 
-}  // namespace
+}  // namespace evaluated_pairs_test
 }  // namespace equipoise

@@ -10,7 +10,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace {
+namespace log_linear_data_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -99,5 +99,5 @@ TEST_F(LogLinearDataTest, OtherPairsHaveAnotherDigest) {
   EXPECT_NE(load_log_linear_data(config_).digest, digest);
 }
 
-}  // namespace
+}  // namespace log_linear_data_test
 }  // namespace equipoise

@@ -9,7 +9,7 @@
 #include <stdexcept>
 
 namespace equipoise {
-namespace {
+namespace report_sender_test {
 
 using testing::HasSubstr;
 
@@ -89,5 +89,5 @@ TEST(ReportSender, WhatIsNotSentIsLeftOutWhenTheRunEnds) {
   EXPECT_LE(coordinator.steps(), 1);
 }
 
-}  // namespace
+}  // namespace report_sender_test
 }  // namespace equipoise

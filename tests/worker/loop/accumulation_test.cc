@@ -6,7 +6,7 @@
 #include "tests/worker/loop/small_training.h"
 
 namespace equipoise {
-namespace {
+namespace accumulation_test {
 
 struct Rule {
   const char* name;
@@ -88,5 +88,5 @@ TEST(Accumulation, LayersThatAreComputedAgainGiveTheSameBits) {
   EXPECT_EQ(largest_distance(kept, again), 0);
 }
 
-}  // namespace
+}  // namespace accumulation_test
 }  // namespace equipoise

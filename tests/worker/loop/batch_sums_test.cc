@@ -8,7 +8,7 @@
 #include "worker/collective/thread_collective.h"
 
 namespace equipoise {
-namespace {
+namespace batch_sums_test {
 
 PairOutcome outcome(double loss, double chosen_reward, double rejected_reward) {
   return {.loss = loss, .chosen_reward = chosen_reward, .rejected_reward = rejected_reward};
@@ -190,5 +190,5 @@ TEST(BatchSums, HasNoMeanOverTokensThatNobodyLookedAt) {
   EXPECT_FALSE(sums.error(Measure::kMargin).has_value()) << "nothing has been settled";
 }
 
-}  // namespace
+}  // namespace batch_sums_test
 }  // namespace equipoise

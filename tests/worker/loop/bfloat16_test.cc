@@ -6,7 +6,7 @@
 #include "tests/worker/loop/small_training.h"
 
 namespace equipoise {
-namespace {
+namespace bfloat16_test {
 
 SmallTraining training(torch::Dtype dtype, double learning_rate) {
   return {.optimizer = {.learning_rate = learning_rate, .weight_decay = 0.01}, .dtype = dtype, .steps = 20};
@@ -67,5 +67,5 @@ TEST(Bfloat16, AccumulatesMicroBatchesInFloat32) {
   for (std::size_t t = 0; t < ours.loss.size(); ++t) EXPECT_NEAR(ours.loss[t], expected.loss[t], std::exp2(-8)) << t;
 }
 
-}  // namespace
+}  // namespace bfloat16_test
 }  // namespace equipoise

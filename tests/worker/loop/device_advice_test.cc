@@ -9,7 +9,7 @@
 #include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
-namespace {
+namespace device_advice_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -94,5 +94,5 @@ TEST(DeviceAdvice, LeavesOtherFailuresAlone) {
   EXPECT_FALSE(out_of_memory_of_evaluation(std::runtime_error("the disk is full")));
 }
 
-}  // namespace
+}  // namespace device_advice_test
 }  // namespace equipoise

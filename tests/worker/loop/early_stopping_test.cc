@@ -9,7 +9,7 @@
 #include "worker/train/best_parameters.h"
 
 namespace equipoise {
-namespace {
+namespace early_stopping_test {
 
 using ::testing::HasSubstr;
 
@@ -136,5 +136,5 @@ TEST(BestParameters, ComeBackAsTheyWereKept) {
   EXPECT_EQ(tensor[0].item<double>(), 3);
 }
 
-}  // namespace
+}  // namespace early_stopping_test
 }  // namespace equipoise

@@ -12,7 +12,7 @@
 #include "worker/train/pair_weights.h"
 
 namespace equipoise {
-namespace {
+namespace evaluation_test {
 
 constexpr char kPolicy[] = "golden/lm/models/gemma/policy";
 
@@ -182,5 +182,5 @@ TEST(EvaluateFiles, IsTheSameOnAnyNumberOfRanks) {
   EXPECT_TRUE(alone.all.error(Measure::kChosenLogp).has_value());
 }
 
-}  // namespace
+}  // namespace evaluation_test
 }  // namespace equipoise

@@ -5,7 +5,7 @@
 #include "worker/collective/thread_collective.h"
 
 namespace equipoise {
-namespace {
+namespace gradient_buckets_test {
 
 std::vector<NamedTensor> three_parameters() {
   std::vector<NamedTensor> parameters;
@@ -66,5 +66,5 @@ TEST(GradientBuckets, SumsWhenOneRankHasNoPairs) {
   });
 }
 
-}  // namespace
+}  // namespace gradient_buckets_test
 }  // namespace equipoise

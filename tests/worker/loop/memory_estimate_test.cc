@@ -10,7 +10,7 @@
 #include "worker/train/optimizer.h"
 
 namespace equipoise {
-namespace {
+namespace memory_estimate_test {
 
 std::int64_t bytes_of(const std::vector<NamedTensor>& tensors) {
   std::int64_t bytes = 0;
@@ -108,5 +108,5 @@ TEST(MemoryEstimate, CountsNoMoreTokensThanABatchOfTheRankCanHave) {
   EXPECT_NEAR(static_cast<double>(estimate_memory(config, 2).activations), 2 * static_cast<double>(small), 2);
 }
 
-}  // namespace
+}  // namespace memory_estimate_test
 }  // namespace equipoise

@@ -9,7 +9,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace metrics_file_test {
 
 BatchSums two_groups(double first_loss, double second_loss) {
   BatchSums sums(2);
@@ -191,5 +191,5 @@ TEST(MetricsFile, KnowsTheNumbersOfEvaluationsBeforeTheFirst) {
   EXPECT_FALSE(expected_numbers(settings, std::vector<double>{7, 0}).contains("eval_group/b/loss"));
 }
 
-}  // namespace
+}  // namespace metrics_file_test
 }  // namespace equipoise

@@ -8,7 +8,7 @@
 #include "worker/objective/group_sums.h"
 
 namespace equipoise {
-namespace {
+namespace objective_error_test {
 
 // 12 pairs in groups of 8 and 4; a pair of `overlapping` data is in both.
 enum class Groups { kDisjoint, kOverlapping };
@@ -143,5 +143,5 @@ TEST(ObjectiveError, IsUnknownWhereAGroupThatWeighsHasASinglePair) {
   });
 }
 
-}  // namespace
+}  // namespace objective_error_test
 }  // namespace equipoise

@@ -9,8 +9,8 @@
 namespace equipoise {
 namespace {
 
-constexpr char kPolicy[] = "golden/lm/models/gemma/policy";
-constexpr char kReference[] = "golden/lm/models/gemma/reference";
+constexpr char kPolicyFolder[] = "golden/lm/models/gemma/policy";
+constexpr char kReferenceFolder[] = "golden/lm/models/gemma/reference";
 constexpr std::int64_t kBatch = 16, kBatches = 4, kGroups = 4, kTokens = 14;
 
 std::vector<std::int32_t> random_ids(torch::Generator& generator, std::int64_t count) {
@@ -47,10 +47,10 @@ SmallResult train(const SmallTraining& training) {
   const EncodedPairs pairs = random_pairs(kBatch * kBatches, training.prompts);
   SmallResult result;
   run_ranks(training.world_size, [&](Collective& collective) {
-    Decoder policy = Decoder::load(kPolicy, training.dtype, torch::kCPU);
+    Decoder policy = Decoder::load(kPolicyFolder, training.dtype, torch::kCPU);
     if (training.lora) policy.attach(new_adapter(policy.config(), *training.lora, 3, training.dtype, torch::kCPU));
     if (training.recomputes_layers) policy.recompute_layers();
-    const Decoder start = Decoder::load(kReference, training.dtype, torch::kCPU);
+    const Decoder start = Decoder::load(kReferenceFolder, training.dtype, torch::kCPU);
     const AnswerLogProbs reference =
         compute_log_probs(start, {.pairs = pairs, .token_budget = 4096, .ranks = collective, .whose = "the reference"});
     GradientBuckets gradients(policy.trained(), collective, 64 << 10);

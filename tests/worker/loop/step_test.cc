@@ -15,7 +15,7 @@
 #include "worker/train/training_data.h"
 
 namespace equipoise {
-namespace {
+namespace step_test {
 
 constexpr std::int64_t kBatch = 8;
 
@@ -337,5 +337,5 @@ TEST(TrainStep, MakesNoUpdateWhenALossIsNotFinite) {
   });
 }
 
-}  // namespace
+}  // namespace step_test
 }  // namespace equipoise

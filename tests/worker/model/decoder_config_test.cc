@@ -9,7 +9,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace decoder_config_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -119,5 +119,5 @@ TEST_F(ConfigFile, RefusesWhatIsNotAnObject) {
       Throws<std::invalid_argument>(Property(&std::invalid_argument::what, HasSubstr("nothing.json is not there"))));
 }
 
-}  // namespace
+}  // namespace decoder_config_test
 }  // namespace equipoise

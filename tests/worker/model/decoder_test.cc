@@ -9,7 +9,7 @@
 #include "tests/worker/golden_model.h"
 
 namespace equipoise {
-namespace {
+namespace decoder_test {
 
 using ::testing::HasSubstr;
 using ::testing::Property;
@@ -262,5 +262,5 @@ TEST(SaveModel, LeavesNothingBehindWhenItFails) {
               Throws<std::invalid_argument>(Property(&std::invalid_argument::what, HasSubstr("cannot write"))));
 }
 
-}  // namespace
+}  // namespace decoder_test
 }  // namespace equipoise

@@ -12,7 +12,7 @@
 #include "worker/model/sequence_log_prob.h"
 
 namespace equipoise {
-namespace {
+namespace dora_test {
 
 constexpr char kInit[] = "golden/lm/models/gemma/dora_init";
 
@@ -170,5 +170,5 @@ TEST(Dora, MergesToTheRowsAtTheirMagnitudes) {
   }
 }
 
-}  // namespace
+}  // namespace dora_test
 }  // namespace equipoise

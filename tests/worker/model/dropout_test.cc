@@ -10,7 +10,7 @@
 #include "worker/model/sequence_log_prob.h"
 
 namespace equipoise {
-namespace {
+namespace dropout_test {
 
 constexpr std::int64_t kRows = 512, kInputs = 512;  // several parts
 
@@ -197,5 +197,5 @@ TEST(Dropout, GradientsAreThoseOfFiniteDifferencesAndOfRecomputedLayers) {
   }
 }
 
-}  // namespace
+}  // namespace dropout_test
 }  // namespace equipoise

@@ -13,7 +13,7 @@
 #include "worker/model/sequence_log_prob.h"
 
 namespace equipoise {
-namespace {
+namespace families_test {
 
 using ::testing::HasSubstr;
 using ::testing::Property;
@@ -227,5 +227,5 @@ TEST(RotaryPositions, AreRefusedWhereTheyWouldDependOnTheBatch) {
                   HasSubstr("a sequence has 11 tokens, but the model's rotary positions (rope_type dynamic)"))));
 }
 
-}  // namespace
+}  // namespace families_test
 }  // namespace equipoise

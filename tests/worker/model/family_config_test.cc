@@ -9,7 +9,7 @@
 #include "worker/model/decoder_config.h"
 
 namespace equipoise {
-namespace {
+namespace family_config_test {
 
 using nlohmann::json;
 using ::testing::ElementsAre;
@@ -183,5 +183,5 @@ TEST(FamilyConfig, RefusesRotaryPositionsThatContradictThemselves) {
                  "field rope_scaling.high_freq_factor is");
 }
 
-}  // namespace
+}  // namespace family_config_test
 }  // namespace equipoise

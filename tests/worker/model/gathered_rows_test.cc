@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise {
-namespace {
+namespace gathered_rows_test {
 
 // Rows 1 to 3 of 5, row 3 three times; a place that nobody looks at holds row 4.
 RowUses some_uses() {
@@ -53,5 +53,5 @@ TEST(GatheredRows, AreTheTensorItselfWhereEveryRowIsInItsPlace) {
   EXPECT_EQ(gathered_rows(x, builder.build(5, torch::kCPU)).data_ptr(), x.data_ptr());
 }
 
-}  // namespace
+}  // namespace gathered_rows_test
 }  // namespace equipoise

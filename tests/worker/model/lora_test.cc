@@ -13,7 +13,7 @@
 #include "worker/model/sequence_log_prob.h"
 
 namespace equipoise {
-namespace {
+namespace lora_test {
 
 using testing::HasSubstr;
 
@@ -276,5 +276,5 @@ TEST(MergeAdapter, LeavesNothingWhereTheResultWouldNotBeTheModelWithItsAdapter) 
   EXPECT_EQ(entries, 3u);  // model, adapter, there
 }
 
-}  // namespace
+}  // namespace lora_test
 }  // namespace equipoise

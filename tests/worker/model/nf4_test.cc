@@ -14,7 +14,7 @@
 #include "worker/model/sequence_log_prob.h"
 
 namespace equipoise {
-namespace {
+namespace nf4_test {
 
 // The x with share p of a normal distribution below it, by halving.
 double normal_quantile(double p) {
@@ -188,5 +188,5 @@ TEST(Nf4, ADecoderKeepsEmbeddingHeadAndNormsAndAnEighthOfItsProjections) {
   EXPECT_EQ(kept, whole.parameters().size() - 14);
 }
 
-}  // namespace
+}  // namespace nf4_test
 }  // namespace equipoise

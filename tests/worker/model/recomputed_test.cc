@@ -7,7 +7,7 @@
 #include "worker/model/sequence_log_prob.h"
 
 namespace equipoise {
-namespace {
+namespace recomputed_test {
 
 // Gradients of the golden model for the sum of all log-probs, and the most memory it took.
 struct Gradients {
@@ -97,5 +97,5 @@ TEST(Recomputed, CallsTheLayerOnceWithoutGradients) {
   EXPECT_EQ(calls, 1);
 }
 
-}  // namespace
+}  // namespace recomputed_test
 }  // namespace equipoise

@@ -5,7 +5,7 @@
 #include "tests/worker/golden_model.h"
 
 namespace equipoise {
-namespace {
+namespace sequence_log_prob_test {
 
 class GoldenLogProbs : public ::testing::TestWithParam<const char*> {};
 
@@ -49,5 +49,5 @@ TEST(PairLogProbs, LeaveOutTheFirstTokenAfterAnEmptyPrompt) {
   EXPECT_EQ(log_probs.rejected_B.item<double>(), 0);
 }
 
-}  // namespace
+}  // namespace sequence_log_prob_test
 }  // namespace equipoise

@@ -5,7 +5,7 @@
 #include "tests/worker/golden_model.h"
 
 namespace equipoise {
-namespace {
+namespace token_log_prob_test {
 
 // So many rows that they make several chunks: 2^24 / V = 512 at a time.
 constexpr std::int64_t kRows = 1100, kVocabulary = 32768, kHidden = 3;
@@ -114,5 +114,5 @@ TEST(TokenLogProbs, TakeNoRows) {
   EXPECT_EQ(head.weight_VH.grad().abs().sum().item<double>(), 0);
 }
 
-}  // namespace
+}  // namespace token_log_prob_test
 }  // namespace equipoise

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace equipoise {
-namespace {
+namespace group_sums_test {
 
 // Pair 0 in group 0; pair 1 in groups 0 (half) and 2; pair 2 in group 2. Group 1 is absent.
 class ThreePairs : public ::testing::Test {
@@ -46,5 +46,5 @@ TEST_F(ThreePairs, GetNoCoefficientFromAGroupThatIsNotInTheSums) {
             (std::vector<double>{0, 0.5, 0.5}));
 }
 
-}  // namespace
+}  // namespace group_sums_test
 }  // namespace equipoise

@@ -6,7 +6,7 @@
 #include <functional>
 
 namespace equipoise {
-namespace {
+namespace label_floor_test {
 
 // The losses once more, as the papers write them.
 double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
@@ -99,5 +99,5 @@ TEST(Baselines, ForTheMetricsAreNamedOrCountedOrNone) {
   EXPECT_EQ(baseline_K(robust, groups, {})[1], 0.5);
 }
 
-}  // namespace
+}  // namespace label_floor_test
 }  // namespace equipoise

@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 namespace equipoise {
-namespace {
+namespace label_noise_test {
 
 const std::vector<std::string> kGroups = {"Asia", "India", "Chad"};
 
@@ -48,5 +48,5 @@ TEST(LabelNoise, OfTheRobustLossIsThatOfAllPairs) {
   EXPECT_EQ(noise_of({.label_smoothing = 0.2}, {{0, 1}}), 0) << "DPO's smoothing is another thing";
 }
 
-}  // namespace
+}  // namespace label_noise_test
 }  // namespace equipoise

@@ -7,7 +7,7 @@
 #include "tests/worker/golden_model.h"
 
 namespace equipoise {
-namespace {
+namespace pair_loss_test {
 
 const LossConfig kDpo{.beta = 0.1};
 const LossConfig kSmoothed{.beta = 0.1, .label_smoothing = 0.1};
@@ -186,5 +186,5 @@ TEST(PairLoss, DividesByNoTokenAsByOne) {
   EXPECT_DOUBLE_EQ(pair_loss(kIpoByToken, of(-1, 0), of(0, 0), none).item<double>(), 36);  // (-1 - 5)^2
 }
 
-}  // namespace
+}  // namespace pair_loss_test
 }  // namespace equipoise

@@ -6,7 +6,7 @@
 #include <vector>
 
 namespace equipoise {
-namespace {
+namespace weighted_mean_test {
 
 TEST(WeightedMean, OfWholePairsIsTheSamplesStandardError) {
   const std::vector<double> value_N = {1, 2, 4, 9}, weight_N(4, 1);
@@ -82,5 +82,5 @@ TEST(WeightedSpread, OfWhatIsNotFiniteGivesNoError) {
   EXPECT_FALSE(standard_error({.weight = 2, .weight_squared = 2, .spread = spread.about(INFINITY)}).has_value());
 }
 
-}  // namespace
+}  // namespace weighted_mean_test
 }  // namespace equipoise

@@ -9,7 +9,7 @@
 #include "worker/collective/thread_collective.h"
 
 namespace equipoise {
-namespace {
+namespace answer_log_probs_test {
 
 // A few pairs each.
 constexpr std::int64_t kBudget = 200;
@@ -134,5 +134,5 @@ TEST(AnswerLogProbs, ANumberThatIsNotFiniteNamesThePair) {
   }
 }
 
-}  // namespace
+}  // namespace answer_log_probs_test
 }  // namespace equipoise

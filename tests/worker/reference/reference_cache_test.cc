@@ -13,7 +13,7 @@
 #include "worker/reference/model_digest.h"
 
 namespace equipoise {
-namespace {
+namespace reference_cache_test {
 
 const LogProbArithmetic kArithmetic{.dtype = "Float", .device = "cpu", .token_budget = 4096};
 
@@ -193,5 +193,5 @@ TEST(ReferenceCache, ReadersAndWritersOfManyProcessesDoNotDisturbEachOther) {
   EXPECT_EQ(std::distance(begin(files), end(files)), 1);
 }
 
-}  // namespace
+}  // namespace reference_cache_test
 }  // namespace equipoise

@@ -13,7 +13,7 @@
 #include "worker/reference/reference_probe.h"
 
 namespace equipoise {
-namespace {
+namespace reference_model_test {
 
 // What all ranks got, what rank 0 logged, and how many forward passes there were.
 struct Outcome {
@@ -200,5 +200,5 @@ TEST(ReferenceProbe, FindsOneWrongNumberAmongThoseItLooksAt) {
   EXPECT_EQ(probe.largest_pair, 4u);
 }
 
-}  // namespace
+}  // namespace reference_model_test
 }  // namespace equipoise

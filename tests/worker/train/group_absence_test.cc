@@ -6,7 +6,7 @@
 #include <vector>
 
 namespace equipoise {
-namespace {
+namespace group_absence_test {
 
 using testing::DoubleNear;
 using testing::ElementsAre;
@@ -45,5 +45,5 @@ TEST(GroupAbsence, IsSaidOfGroupsThatMoreThanOneInAHundredBatchesLackTheMostAbse
   EXPECT_THAT(absence_line(std::vector<std::string>(12, "g"), std::vector<double>(12, 0.5)), HasSubstr(" and 2 more"));
 }
 
-}  // namespace
+}  // namespace group_absence_test
 }  // namespace equipoise

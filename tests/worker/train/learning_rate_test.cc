@@ -8,7 +8,7 @@
 #include "tests/worker/golden_model.h"
 
 namespace equipoise {
-namespace {
+namespace learning_rate_test {
 
 nlohmann::json golden() { return read_json("golden/optimizer/schedules.json"); }
 
@@ -76,5 +76,5 @@ TEST(LearningRate, ContinuesAPlateauFromItsState) {
   EXPECT_LT(second.factor(5), 1);
 }
 
-}  // namespace
+}  // namespace learning_rate_test
 }  // namespace equipoise

@@ -7,7 +7,7 @@
 #include "worker/train/optimizer.h"
 
 namespace equipoise {
-namespace {
+namespace muon_test {
 
 torch::Tensor random_matrix(std::int64_t rows, std::int64_t columns, std::uint64_t seed) {
   torch::Generator generator = at::detail::createCPUGenerator(seed);
@@ -54,5 +54,5 @@ TEST(Muon, TakesTheMatricesOfLayersOnly) {
   EXPECT_FALSE(is_hidden_matrix("model.norm.weight", vector));
 }
 
-}  // namespace
+}  // namespace muon_test
 }  // namespace equipoise

@@ -8,7 +8,7 @@
 #include "worker/train/optimizer.h"
 
 namespace equipoise {
-namespace {
+namespace optimizer_golden_test {
 
 constexpr int kSteps = 12;
 
@@ -90,5 +90,5 @@ TEST(OptimizerGolden, MuonIsTorchsMuonButForItsBfloat16) {
   EXPECT_GT(error, 1e-6);
 }
 
-}  // namespace
+}  // namespace optimizer_golden_test
 }  // namespace equipoise

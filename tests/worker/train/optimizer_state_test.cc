@@ -8,7 +8,7 @@
 #include "worker/train/optimizer.h"
 
 namespace equipoise {
-namespace {
+namespace optimizer_state_test {
 
 using testing::HasSubstr;
 
@@ -133,5 +133,5 @@ TEST(MasterWeights, StayOutOfOtherTypes) {
   }
 }
 
-}  // namespace
+}  // namespace optimizer_state_test
 }  // namespace equipoise

@@ -6,7 +6,7 @@
 #include <limits>
 
 namespace equipoise {
-namespace {
+namespace optimizer_test {
 
 NamedTensor parameter(const std::string& name, double value, torch::Dtype dtype = torch::kFloat64) {
   return {name, torch::full({3}, value, dtype).requires_grad_()};
@@ -100,5 +100,5 @@ TEST(Optimizer, ChangesNothingWhenTheGradientIsNotFinite) {
   EXPECT_NEAR(value(parameters[1]), 0.95 - 0.1, 1e-6);
 }
 
-}  // namespace
+}  // namespace optimizer_test
 }  // namespace equipoise

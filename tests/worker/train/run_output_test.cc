@@ -11,7 +11,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace {
+namespace run_output_test {
 
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
@@ -85,5 +85,5 @@ TEST_F(RunOutputTest, ADeletedFolderOrFileIsFound) {
   EXPECT_FALSE(fs::exists(temp_ / "out"));
 }
 
-}  // namespace
+}  // namespace run_output_test
 }  // namespace equipoise

@@ -9,8 +9,8 @@ namespace {
 
 // From layer max_window_layers on layers slide, where use_sliding_window says so.
 void read_layers(ConfigFields& fields, DecoderConfig& config) {
-  constexpr std::int64_t kDefaultWindow = 4096, kDefaultFirst = 28;
-  auto window = read_window(fields, kDefaultWindow);
+  constexpr std::int64_t kQwenWindow = 4096, kDefaultFirst = 28;
+  auto window = read_window(fields, kQwenWindow);
   const std::int64_t first = fields.count("max_window_layers").value_or(kDefaultFirst);
   if (!fields.flag("use_sliding_window").value_or(false)) window.reset();
   std::vector<bool> slides;
@@ -20,7 +20,7 @@ void read_layers(ConfigFields& fields, DecoderConfig& config) {
   set_layer_kinds(fields, slides, window, rotary, rotary, config);
 }
 
-DecoderConfig read_what_both_share(ConfigFields& fields, Derived derived) {
+DecoderConfig read_any_qwen(ConfigFields& fields, Derived derived) {
   DecoderConfig config;
   read_sizes(fields, derived, config);
   config.attention_scale = usual_attention_scale(config);
@@ -33,14 +33,14 @@ DecoderConfig read_what_both_share(ConfigFields& fields, Derived derived) {
 }  // namespace
 
 DecoderConfig read_qwen2(ConfigFields& fields) {
-  DecoderConfig config = read_what_both_share(fields, Derived::kHeadDim);
+  DecoderConfig config = read_any_qwen(fields, Derived::kHeadDim);
   config.qkv_bias = true;
   fields.only("use_mrope", false);
   return config;
 }
 
 DecoderConfig read_qwen3(ConfigFields& fields) {
-  DecoderConfig config = read_what_both_share(fields, Derived::kNothing);
+  DecoderConfig config = read_any_qwen(fields, Derived::kNothing);
   config.query_key_norm = true;
   config.qkv_bias = config.output_bias = fields.flag("attention_bias").value_or(false);
   return config;

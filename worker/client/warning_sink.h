@@ -1,0 +1,24 @@
+// Hands what a rank's log warns of to people: the warnings become conditions of the job.
+#pragma once
+
+#include <spdlog/sinks/base_sink.h>
+
+#include <mutex>
+
+#include "worker/client/heartbeat.h"
+
+namespace equipoise {
+
+// For lines of level warning and above. `heartbeat` outlives the last line. May be used from several threads.
+class WarningSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit WarningSink(Heartbeat& heartbeat);
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override;
+  void flush_() override {}
+
+  Heartbeat& heartbeat_;
+};
+
+}  // namespace equipoise
