@@ -3,7 +3,7 @@ SURVEY ?=
 SHORT ?=
 REPRODUCE ?=
 
-.PHONY: demo test test-hosts bench reproduce build clean
+.PHONY: demo test test-hosts bench reproduce check-gpu build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -29,6 +29,10 @@ reproduce:
 	deploy/bootstrap
 	deploy/build --programs equipoise
 	build/release/bin/equipoise reproduce bandits --output build/reproduce $(REPRODUCE)
+
+# One archive for a machine with a GPU and Python's torch, and its checks here up to the missing driver.
+check-gpu:
+	deploy/check-gpu
 
 build:
 	deploy/bootstrap

@@ -64,8 +64,10 @@ bool is_path_of_lock(const fs::path& path, int descriptor) {
 
 fs::path resolved(const fs::path& path) {
   std::error_code error;
-  fs::path canonical = fs::weakly_canonical(path, error);
-  if (error) canonical = fs::absolute(path).lexically_normal();
+  // weakly_canonical leaves a relative path of which nothing exists as it is, without a folder around it.
+  const fs::path absolute = fs::absolute(path);
+  fs::path canonical = fs::weakly_canonical(absolute, error);
+  if (error) canonical = absolute.lexically_normal();
   return canonical.has_filename() ? canonical : canonical.parent_path();
 }
 

@@ -114,6 +114,20 @@ TEST_F(OutputLockTest, AFileHasItsLockBesideIt) {
   EXPECT_EQ(refusal_of_folder("other.jsonl"), "no refusal");
 }
 
+// `equipoise data generate survey.jsonl` was refused: "survey.jsonl cannot be made a folder".
+TEST_F(OutputLockTest, APlaceInTheWorkingFolderIsNamedWithoutAFolder) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(temp_.path());
+  {
+    const OutputLock file = OutputLock::beside({.field = "FILE", .path = "pairs.jsonl"}, kFirst);
+    const OutputLock folder = OutputLock::of_folder({.field = "output", .path = "out"}, kFirst);
+    EXPECT_THAT(refusal([&] { OutputLock::beside(out("pairs.jsonl"), kSecond); }), HasSubstr("in use by job a-1"));
+    EXPECT_THAT(refusal_of_folder(), HasSubstr("in use by job a-1"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty("."));
+  std::filesystem::current_path(before);
+}
+
 // Of a process that is no longer there, however it ended.
 TEST_F(OutputLockTest, ALockEndsWithItsProcess) {
   int ready[2];

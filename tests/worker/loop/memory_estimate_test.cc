@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/temp_folder.h"
 #include "tests/worker/golden_model.h"
+#include "tests/worker/memory_meter.h"
 #include "worker/collective/thread_collective.h"
+#include "worker/model/sequence_log_prob.h"
 #include "worker/model/torch_dtype.h"
 #include "worker/train/gradient_buckets.h"
 #include "worker/train/optimizer.h"
@@ -94,6 +97,65 @@ TEST(MemoryEstimate, HasAReferenceOfItsOwnBeforeTrainingAlone) {
   const MemoryEstimate estimate = estimate_memory(config, 1);
   EXPECT_EQ(estimate.reference, estimate.weights);
   EXPECT_EQ(estimate.peak(), std::max(2 * estimate.weights, estimate.training()));
+}
+
+// A model that is wide enough for its activations to be those of the formula and not those of a few odd tensors.
+std::int64_t measured_activations(const JobConfig& config, std::int64_t prompt, std::int64_t answer) {
+  Decoder policy = loaded(config);
+  if (config.training.gradient_checkpointing) policy.recompute_layers();
+  for (const NamedTensor& trained : policy.trained()) {
+    torch::Tensor(trained.tensor).mutable_grad() = torch::zeros_like(trained.tensor);
+  }
+  std::vector<OwnedPair> pairs;
+  for (std::int32_t i = 0; i < 2; ++i) {
+    pairs.push_back({.prompt_ids = std::vector<std::int32_t>(static_cast<std::size_t>(prompt), 3 + i),
+                     .chosen_ids = std::vector<std::int32_t>(static_cast<std::size_t>(answer), 5),
+                     .rejected_ids = std::vector<std::int32_t>(static_cast<std::size_t>(answer), 6)});
+  }
+  const PackedBatch batch = pack_all(pairs);
+  const auto meter = std::make_shared<MemoryMeter>();
+  const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, meter);
+  pair_log_probs(policy, batch).chosen_B.sum().backward();
+  return meter->peak();
+}
+
+TEST(MemoryEstimate, OfActivationsIsWithinAThirdOfWhatAPassTakes) {
+  const TempFolder folder;
+  folder.write("config.json", nlohmann::json{{"model_type", "llama"},
+                                             {"vocab_size", 64},
+                                             {"hidden_size", 256},
+                                             {"intermediate_size", 768},
+                                             {"num_hidden_layers", 6},
+                                             {"num_attention_heads", 8},
+                                             {"num_key_value_heads", 4},
+                                             {"head_dim", 32},
+                                             {"rms_norm_eps", 1e-6},
+                                             {"tie_word_embeddings", false}}
+                                  .dump());
+  std::vector<torch::Tensor> tensors;
+  std::vector<TensorView> views;
+  for (const auto& [name, shape] : parameter_layout(read_decoder_config(folder / "config.json"))) {
+    tensors.push_back(torch::full(shape, 0.01));
+    views.push_back(view_of(name, tensors.back()));
+  }
+  write_safetensors(folder / "model.safetensors", views, {{"format", "pt"}});
+  for (const bool recomputes : {false, true}) {
+    for (const bool has_adapter : {false, true}) {
+      for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+        JobConfig config;
+        config.model.path = folder.path();
+        config.model.dtype = dtype;
+        if (has_adapter) config.model.lora = LoraSettings{.r = 4};
+        config.training.gradient_checkpointing = recomputes;
+        config.training.micro_batch_tokens = 2 * (384 + 2 * 128);
+        config.data.max_length = 512;
+        const double ratio = static_cast<double>(estimate_memory(config, 1).activations) /
+                             static_cast<double>(measured_activations(config, 384, 128));
+        EXPECT_GT(ratio, 0.67) << recomputes << has_adapter << static_cast<int>(dtype);
+        EXPECT_LT(ratio, 1.5) << recomputes << has_adapter << static_cast<int>(dtype);
+      }
+    }
+  }
 }
 
 TEST(MemoryEstimate, CountsNoMoreTokensThanABatchOfTheRankCanHave) {

@@ -8,8 +8,8 @@
 #include "tests/support/temp_folder.h"
 #include "tests/worker/family_configs.h"
 #include "tests/worker/golden_model.h"
+#include "tests/worker/random_model.h"
 #include "tests/worker/separate_sequences.h"
-#include "worker/model/parameter_layout.h"
 #include "worker/model/sequence_log_prob.h"
 
 namespace equipoise {
@@ -18,24 +18,6 @@ namespace families_test {
 using ::testing::HasSubstr;
 using ::testing::Property;
 using ::testing::Throws;
-
-// Large enough that attention is far from uniform and soft-caps bend.
-void write_random_model(const TempFolder& folder, const nlohmann::json& config) {
-  folder.write("config.json", config.dump());
-  torch::manual_seed(1);
-  std::vector<torch::Tensor> tensors;
-  std::vector<TensorView> views;
-  for (const auto& [name, shape] : parameter_layout(read_decoder_config(folder / "config.json"))) {
-    tensors.push_back(torch::randn(shape) * 0.3 + (name.ends_with("norm.weight") ? 0.8 : 0.0));
-    views.push_back(view_of(name, tensors.back()));
-  }
-  write_safetensors(folder / "model.safetensors", views, {{"format", "pt"}});
-}
-
-std::vector<std::int32_t> random_ids(std::int64_t count) {
-  const torch::Tensor ids = torch::randint(64, {count}, torch::kInt32);
-  return {ids.data_ptr<std::int32_t>(), ids.data_ptr<std::int32_t>() + count};
-}
 
 // Prompts and answers shorter and longer than every window and of several classes of lengths. Pairs 0 to 4 share
 // nothing; one answer is not there, one prompt is empty. Then pairs share prompts and answers: opinions of one letter,
