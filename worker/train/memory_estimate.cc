@@ -15,7 +15,7 @@
 namespace equipoise {
 namespace {
 
-std::int64_t numbers_of(const ParameterShape& parameter) {
+std::int64_t num_elements(const ParameterShape& parameter) {
   return std::accumulate(parameter.shape.begin(), parameter.shape.end(), std::int64_t{1}, std::multiplies());
 }
 
@@ -35,7 +35,7 @@ std::int64_t weight_bytes(const ModelConfig& settings, const DecoderConfig& mode
   const std::int64_t each = bytes_of(torch_dtype(settings.dtype));
   std::int64_t bytes = 0;
   for (const ParameterShape& parameter : parameter_layout(model)) {
-    const std::int64_t count = numbers_of(parameter);
+    const std::int64_t count = num_elements(parameter);
     bytes += quantized.contains(parameter.name) ? nf4_bytes(count) : count * each;
   }
   return bytes;
@@ -43,7 +43,7 @@ std::int64_t weight_bytes(const ModelConfig& settings, const DecoderConfig& mode
 
 // What the optimiser keeps of one parameter, a master copy not counted.
 std::int64_t state_bytes(const OptimizerConfig& optimizer, const ParameterShape& parameter, std::int64_t each) {
-  const std::int64_t buffer = numbers_of(parameter) * each;
+  const std::int64_t buffer = num_elements(parameter) * each;
   const bool is_hidden_matrix = parameter.shape.size() == 2 && parameter.name.find(".layers.") != std::string::npos;
   if (optimizer.type == OptimizerType::kSgd) return 0;
   if (optimizer.type == OptimizerType::kRmsProp) return buffer * (optimizer.momentum > 0 ? 2 : 1);
@@ -104,7 +104,7 @@ MemoryEstimate estimate_memory(const JobConfig& config, const DecoderConfig& mod
               : parameter_layout(model);
   MemoryEstimate estimate{.weights = weight_bytes(config.model, model)};
   for (const ParameterShape& parameter : trained) {
-    const std::int64_t count = numbers_of(parameter);
+    const std::int64_t count = num_elements(parameter);
     if (adapter) estimate.weights += count * bytes_of(dtype);
     estimate.gradients += count * bytes_of(wide);
     estimate.optimizer += state_bytes(config.optimizer, parameter, bytes_of(wide));

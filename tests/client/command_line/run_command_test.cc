@@ -147,6 +147,9 @@ TEST(RunCommand, ChecksAJobsFilesBeforeItStartsAnything) {
   folder.write("model/tokenizer.json", "{}");
   expect_complaint({"train", job}, "equipoise train: model.path: " + at + "/model has no *.safetensors");
   folder.write("model/model.safetensors", "");
+  expect_complaint({"train", job},
+                   "equipoise train: model.path: " + at + "/model/model.safetensors is empty: download it again");
+  folder.write("model/model.safetensors", std::string("\2\0\0\0\0\0\0\0{}", 10));  // of no tensors
   expect_complaint({"train", job}, "equipoise train: data.train: " + at + "/train.jsonl does not exist");
   folder.write("train.jsonl", "");
   folder.write("out/metrics.jsonl", "");

@@ -15,8 +15,8 @@ class EvaluationRequest : public ::testing::Test {
   void SetUp() override {
     for (const std::string folder : {"model", "reference"}) {
       std::filesystem::create_directory(temp_ / folder);
-      for (const char* file : {"config.json", "tokenizer.json", "model.safetensors"})
-        temp_.write(folder + "/" + file, "");
+      for (const char* file : {"config.json", "tokenizer.json"}) temp_.write(folder + "/" + file, "{}");
+      temp_.write(folder + "/model.safetensors", std::string("\2\0\0\0\0\0\0\0{}", 10));  // of no tensors
     }
     flags_.model = (temp_ / "model").string();
     flags_.data = temp_.write("pairs.jsonl", "").string();

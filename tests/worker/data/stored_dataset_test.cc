@@ -178,7 +178,8 @@ TEST_F(Stored, RefusesTokenIdsThatDoNotFit) {
               c = {};
               c.ids = {};
               c.id_end = c.memberships_of = {};
-              c.share = {};
+              c.share = c.weight = {};
+              c.reference = {};
               c.dropped = {};
             }),
             "has no pairs");

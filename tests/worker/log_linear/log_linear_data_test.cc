@@ -62,12 +62,17 @@ TEST_F(LogLinearDataTest, CountsOfThePopulationReplaceThoseOfTheFile) {
   EXPECT_THAT(refusal(), HasSubstr("data.group_counts names group \"2\""));
 }
 
+// A pair of group 0 and three of group 1; of the last, `share` agree, of the others all.
+std::string shared_pairs(const std::string& share) {
+  const std::string of_group_1 = R"({"state": [0.3], "group": 1, "chosen": 0, "rejected": 1, "chosen_share": )";
+  return R"({"state": [0.1], "group": 0, "chosen": 1, "rejected": 0, "chosen_share": 1})" + std::string("\n") +
+         of_group_1 + "1}\n" + of_group_1 + "1}\n" + of_group_1 + share + "}\n";
+}
+
 TEST_F(LogLinearDataTest, FloorsAreCountedWhereTheBaselineAsksForThem) {
-  const std::string shared = std::string(kTwoGroups) +
-                             R"({"state": [0.3], "group": 1, "chosen": 0, "rejected": 1, "chosen_share": 0.5})" + "\n";
   const LogLinearData unanimous = load_log_linear_data(config_);
   EXPECT_TRUE(unanimous.train_floor_K.empty());
-  config_.data.train = write("shared.jsonl", shared);
+  config_.data.train = write("shared.jsonl", shared_pairs("0.5"));
   config_.data.validation = write("validation.jsonl", kTwoGroups);
   config_.loss = {.type = LossType::kIpo, .beta = 1};
   config_.robust.baseline = Baseline::kLabelEntropy;
@@ -77,10 +82,9 @@ TEST_F(LogLinearDataTest, FloorsAreCountedWhereTheBaselineAsksForThem) {
 }
 
 TEST_F(LogLinearDataTest, TheDigestCoversHowManyAgree) {
-  const std::string line = R"({"state": [0.1], "group": 1, "chosen": 1, "rejected": 0, "chosen_share": )";
-  config_.data.train = write("one.jsonl", std::string(kTwoGroups) + line + "0.5}\n");
+  config_.data.train = write("one.jsonl", shared_pairs("0.5"));
   const Digest half = load_log_linear_data(config_).digest;
-  config_.data.train = write("other.jsonl", std::string(kTwoGroups) + line + "0.75}\n");
+  config_.data.train = write("other.jsonl", shared_pairs("0.75"));
   EXPECT_NE(load_log_linear_data(config_).digest, half);
 }
 

@@ -54,8 +54,10 @@ enum class Counted { kOnce, kTwice, kByWeight };
 void count_first_half(Counted counted, EncodedDataset& data) {
   std::vector<OwnedPair> pairs = owned(data.pairs);
   const std::size_t half = pairs.size() / 2;
-  if (counted == Counted::kTwice)
-    pairs.insert(pairs.end(), pairs.begin(), pairs.begin() + static_cast<std::ptrdiff_t>(half));
+  if (counted == Counted::kTwice) {
+    const std::vector<OwnedPair> again(pairs.begin(), pairs.begin() + static_cast<std::ptrdiff_t>(half));
+    pairs.insert(pairs.end(), again.begin(), again.end());
+  }
   if (counted == Counted::kByWeight) {
     for (std::size_t i = 0; i < half; ++i) pairs[i].weight = 2;
   }
