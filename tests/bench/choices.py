@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from programs import ROOT, read_lines, run  # noqa: E402
 
 PERMUTATION = ("training.sampling=permutation",)
+CLOSED_FORM = ("robust.mode=group_robust", "training.sampling=stratified")  # no step size
 # Name, the demo's job that is changed, and how.
 CHOICES = [
     ("dpo", "dpo", ()),
@@ -26,9 +27,9 @@ CHOICES = [
     ("batch_mean, permutation", "gr-dpo", ("robust.step_size=0.1", "robust.estimator=batch_mean", *PERMUTATION)),
     ("dataset_scaled, permutation", "gr-dpo",
      ("robust.step_size=0.1", "robust.estimator=dataset_scaled", *PERMUTATION)),
-    ("cvar, κ 0.3", "gr-dpo", ("robust.ambiguity_set=cvar", "robust.kappa=0.3")),
-    ("chi_square, ρ 0.5", "gr-dpo", ("robust.ambiguity_set=chi_square", "robust.rho=0.5")),
-    ("kl, τ 0.3", "gr-dpo", ("robust.ambiguity_set=kl", "robust.tau=0.3")),
+    ("cvar, κ 0.3", "dpo", (*CLOSED_FORM, "robust.ambiguity_set=cvar", "robust.kappa=0.3")),
+    ("chi_square, ρ 0.5", "dpo", (*CLOSED_FORM, "robust.ambiguity_set=chi_square", "robust.rho=0.5")),
+    ("kl, τ 0.3", "dpo", (*CLOSED_FORM, "robust.ambiguity_set=kl", "robust.tau=0.3")),
 ]
 
 
@@ -87,7 +88,8 @@ def main():
         for name, job, settings in CHOICES:
             if options.only and name not in options.only:
                 continue
-            place = "run-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in name.translate(str.maketrans("ηκρτ", "ekrt")))
+            letters = name.translate(str.maketrans("ηκρτ", "ekrt"))
+            place = "run-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in letters)
             outcomes.setdefault(name, []).append(outcome(train(folder, place, job, "sft/final", seed, settings)))
             print(f"seed {seed}  {name:28} loss {outcomes[name][-1][0]:.3f}  accuracy {outcomes[name][-1][1]:.3f}  "
                   f"largest weight {outcomes[name][-1][2]:.2f}", file=sys.stderr, flush=True)
