@@ -104,14 +104,16 @@ std::string number_or_nothing(const std::optional<double>& value) { return value
 // A row for each run and group: numbers alone, in columns of their own.
 std::string numbers_as_csv(std::span<const RunMetrics> runs) {
   TextTable table(
-      {{"run"}, {"group"}, {"steps"}, {"loss_before"}, {"loss_after"}, {"accuracy_before"}, {"accuracy_after"}});
+      {{"run"}, {"group"}, {"steps"}, {"loss_before"}, {"loss_after"}, {"loss_after_error"}, {"accuracy_before"},
+       {"accuracy_after"}, {"accuracy_after_error"}});
   for (const RunMetrics& run : runs) {
     for (const std::string& group : run.group_names) {
       const GroupResult before = result_of(run.before, group);
       const GroupResult after = result_of(run.after, group);
       table.add_row({run.name, group, std::to_string(run.after.step), number_or_nothing(before.loss),
-                     number_or_nothing(after.loss), number_or_nothing(before.accuracy),
-                     number_or_nothing(after.accuracy)});
+                     number_or_nothing(after.loss), number_or_nothing(after.loss_error),
+                     number_or_nothing(before.accuracy), number_or_nothing(after.accuracy),
+                     number_or_nothing(after.accuracy_error)});
     }
   }
   return table.csv();

@@ -24,9 +24,9 @@ constexpr double kSftLearningRate = 1e-3;
 constexpr double kLearningRate = 2e-4;
 constexpr std::int64_t kWarmupSteps = 10;
 constexpr double kBeta = 0.1;  // DPO's usual one; IPO then aims at h = 1/(2 beta) = 5
-constexpr double kDpoAlphaStep = 0.1;
+constexpr double kDpoAlphaStep = 0.3;
 // IPO's losses begin at 1/(4 beta^2) = 25 instead of log 2: 36 times as large, so the step is 36 times as small.
-constexpr double kIpoAlphaStep = 0.1 / 36;
+constexpr double kIpoAlphaStep = 0.3 / 36;
 
 v1::JobSpec common_settings(const Scale& scale, std::int64_t steps, double learning_rate) {
   v1::JobSpec spec;

@@ -81,13 +81,15 @@ TEST(RunCommand, ASettingGivenAsAnOptionIsNamedAsASetting) {
 
 TEST(RunCommand, PrintsAComparisonInTheFormatThatIsAskedFor) {
   const TemporaryFolder folder;
-  folder.write("a,b/metrics.jsonl", R"({"split": "validation", "step": 0, "group_loss": {"x": 0.5, "y|z": 0.25}})"
+  folder.write("a,b/metrics.jsonl", R"({"split": "validation", "step": 0, "group_loss": {"x": 0.5, "y|z": 0.25}, )"
+                                    R"("group_loss_error": {"x": 0.125}})"
                                     "\n");
   const std::string path = (folder.path() / "a,b").string();
   EXPECT_EQ(run({"compare", path, "--format", "csv"}).out,
-            "run,group,steps,loss_before,loss_after,accuracy_before,accuracy_after\n"
-            "\"a,b\",x,0,0.5,0.5,,\n"
-            "\"a,b\",y|z,0,0.25,0.25,,\n");
+            "run,group,steps,loss_before,loss_after,loss_after_error,accuracy_before,accuracy_after,"
+            "accuracy_after_error\n"
+            "\"a,b\",x,0,0.5,0.5,0.125,,,\n"
+            "\"a,b\",y|z,0,0.25,0.25,,,,\n");
   EXPECT_THAT(run({"compare", path, "--format", "markdown"}).out, HasSubstr("\n| y\\|z | "));
   EXPECT_THAT(run({"compare", path, "--format", "latex"}).out, StartsWith("\\begin{tabular}{"));
   EXPECT_EQ(run({"compare", path, "--format", "text"}).out, run({"compare", path}).out);
