@@ -27,10 +27,11 @@ class PairFields(programs.ProgramTest):
                                        "optimizer": {"learning_rate": 1e-3}, **sections})
 
     def train(self, job, ranks=1):
-        """The lines of metrics.jsonl and what was logged."""
+        """The exit code and what rank 0 logged; `self.shown` is what the watching terminal showed."""
         state = programs.Coordinator(self.folder / f"{job.stem}-state")
         self.addCleanup(state.stop)
         result = programs.run("equipoise", "submit", job, "--np", ranks, "--watch", "--coordinator", state.address)
+        self.shown = result.stdout
         log = (self.folder / f"{job.stem}-state/logs" / result.stdout.split()[0] / "1/stderr.log").read_text()
         return result.returncode, log
 
@@ -60,7 +61,7 @@ class PairFields(programs.ProgramTest):
     def test_own_log_probs_take_the_place_of_the_reference_pass(self):
         self.write_lines("plain.jsonl", self.pairs)
         self.succeed("equipoise", "evaluate", "--model", self.folder / "model", "--data", self.folder / "plain.jsonl",
-                     "--output", self.folder / "scores.jsonl", "--set", "model.dtype=float64")
+                     "--output", self.folder / "scores.jsonl", "--dtype", "float64")
         scores = programs.read_lines(self.folder / "scores.jsonl")
         own = [{**pair, "ref_chosen_logps": score["policy_chosen_logp"],
                 "ref_rejected_logps": score["policy_rejected_logp"]} for pair, score in zip(self.pairs, scores)]
@@ -107,6 +108,7 @@ class PairFields(programs.ProgramTest):
         self.assertEqual(code, 0, log)
         self.assertEqual(log.count('odd.jsonl: fields that are not used: "margin"'), 1, log)
         self.assertEqual(log.count('"margin"'), 1, log)
+        self.assertEqual(self.shown.count('odd.jsonl: fields that are not used: "margin"'), 1, self.shown)
         self.assertIn("the validation has groups that training does not have", log)
         self.assertIn("the validation has no pairs of groups of training", log)
         self.assertIn("differ in spaces or capital letters alone", log)
