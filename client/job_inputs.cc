@@ -66,7 +66,8 @@ void check_model_folder(const char* field, const fs::path& folder) {
   if (!fs::exists(folder, ignored)) {
     refuse(field, folder, "does not exist, expected a Hugging Face model folder" + hub_advice(folder, HubKind::kModel));
   }
-  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder: name the folder that the file lies in");
+  if (!fs::is_directory(folder, ignored))
+    refuse(field, folder, "is not a folder: name the folder that the file lies in");
   refuse_if(fault_of_model_folder(field, folder), field, folder);
   for (const char* file : {"config.json", "tokenizer.json"}) {
     if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);
@@ -79,7 +80,8 @@ void check_adapter_folder(const char* field, const fs::path& folder) {
   if (!fs::exists(folder, ignored)) {
     refuse(field, folder, "does not exist, expected a folder of a PEFT adapter" + hub_advice(folder, HubKind::kModel));
   }
-  if (!fs::is_directory(folder, ignored)) refuse(field, folder, "is not a folder: name the folder that the file lies in");
+  if (!fs::is_directory(folder, ignored))
+    refuse(field, folder, "is not a folder: name the folder that the file lies in");
   refuse_if(fault_of_adapter_folder(field, folder), field, folder);
   for (const char* file : {"adapter_config.json", "adapter_model.safetensors"}) {
     if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);

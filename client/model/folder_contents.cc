@@ -61,7 +61,8 @@ std::string fault_of_files(const std::vector<fs::path>& files) {
   static const std::set<std::string> kRead = {".json", ".jinja", ".safetensors", ".model"};
   for (const fs::path& file : files) {
     if (!kRead.contains(file.extension().string())) continue;
-    if (const std::string fault = download_fault(file); !fault.empty()) return "/" + file.filename().string() + " " + fault;
+    if (const std::string fault = download_fault(file); !fault.empty())
+      return "/" + file.filename().string() + " " + fault;
   }
   return "";
 }

@@ -103,9 +103,15 @@ std::string number_or_nothing(const std::optional<double>& value) { return value
 
 // A row for each run and group: numbers alone, in columns of their own.
 std::string numbers_as_csv(std::span<const RunMetrics> runs) {
-  TextTable table(
-      {{"run"}, {"group"}, {"steps"}, {"loss_before"}, {"loss_after"}, {"loss_after_error"}, {"accuracy_before"},
-       {"accuracy_after"}, {"accuracy_after_error"}});
+  TextTable table({{"run"},
+                   {"group"},
+                   {"steps"},
+                   {"loss_before"},
+                   {"loss_after"},
+                   {"loss_after_error"},
+                   {"accuracy_before"},
+                   {"accuracy_after"},
+                   {"accuracy_after_error"}});
   for (const RunMetrics& run : runs) {
     for (const std::string& group : run.group_names) {
       const GroupResult before = result_of(run.before, group);

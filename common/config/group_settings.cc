@@ -43,12 +43,26 @@ RobustSettings robust_settings_for(const RobustConfig& config, const std::vector
   return settings;
 }
 
+namespace {
+
+std::string robust_mode_text(RobustMode mode) {
+  return std::string("robust.mode is ") + (mode == RobustMode::kImportance ? "importance" : "group_robust");
+}
+
+}  // namespace
+
 void check_several_groups(RobustMode mode, const std::vector<std::string>& group_names, const std::string& hint) {
   if (mode == RobustMode::kNone || group_names.size() > 1) return;
-  throw std::invalid_argument("robust.mode is " +
-                              std::string(mode == RobustMode::kImportance ? "importance" : "group_robust") +
-                              ", but the training data has a single group, " + quoted_text(group_names.front()) +
-                              ", expected two or more; " + hint);
+  throw std::invalid_argument(robust_mode_text(mode) + ", but the training data has a single group, " +
+                              quoted_text(group_names.front()) + ", expected two or more; " + hint);
+}
+
+void check_groups_differ(RobustMode mode, const std::vector<std::string>& group_names, bool differ) {
+  if (mode == RobustMode::kNone || differ) return;
+  throw std::invalid_argument(robust_mode_text(mode) + ", but every pair of the training data is in all " +
+                              std::to_string(group_names.size()) + " groups alike (" +
+                              quoted_text(group_names.front()) + ", " + quoted_text(group_names.back()) +
+                              ", ...), so that their losses are one; expected groups of different pairs");
 }
 
 Sampling sampling_for(const TrainingConfig& training, std::size_t num_groups, std::int64_t num_pairs) {

@@ -34,8 +34,12 @@ double population_size(std::span<const double> given_K, std::span<const double> 
 // train the mean loss in silence. `hint` is what the user could do, for the end of the message.
 void check_several_groups(RobustMode mode, const std::vector<std::string>& group_names, const std::string& hint);
 
-// What training.sampling automatic becomes for data of so many pairs and groups: stratified where a batch has a place for
-// each group and is smaller than the data, else permutation. Another sampling is itself.
+// The same where there are several groups and all have the same pairs: `differ` says whether some pair is in one group
+// and not in another, or not to the same degree.
+void check_groups_differ(RobustMode mode, const std::vector<std::string>& group_names, bool differ);
+
+// What training.sampling automatic becomes for data of so many pairs and groups: stratified where a batch has a place
+// for each group and is smaller than the data, else permutation. Another sampling is itself.
 Sampling sampling_for(const TrainingConfig& training, std::size_t num_groups, std::int64_t num_pairs);
 
 }  // namespace equipoise

@@ -19,11 +19,12 @@ namespace {
 void check_risk(const GroupRisk& risk) {
   if (risk.loss_K.empty() || risk.loss_K.size() != risk.share_K.size()) {
     refuse_risk("there are " + std::to_string(risk.loss_K.size()) + " group losses and " +
-           std::to_string(risk.share_K.size()) + " shares, expected one of each for every group");
+                std::to_string(risk.share_K.size()) + " shares, expected one of each for every group");
   }
   for (std::size_t g = 0; g < risk.loss_K.size(); ++g) {
     if (!std::isfinite(risk.loss_K[g])) {
-      refuse_risk("group " + std::to_string(g) + " has loss " + number_text(risk.loss_K[g]) + ", expected a finite one");
+      refuse_risk("group " + std::to_string(g) + " has loss " + number_text(risk.loss_K[g]) +
+                  ", expected a finite one");
     }
     if (!std::isfinite(risk.share_K[g]) || risk.share_K[g] <= 0) {
       refuse_risk("group " + std::to_string(g) + " has share " + number_text(risk.share_K[g]) + ", expected > 0");
@@ -46,6 +47,9 @@ struct Ranking {
   std::vector<Level> levels;  // strictly descending loss
 };
 
+// Losses that differ by no more are equal: sums over the same pairs in another order differ by as much.
+constexpr double kRelativeRounding = 1e-12;
+
 Ranking rank(const GroupRisk& risk) {
   Ranking ranking;
   ranking.groups.resize(risk.loss_K.size());
@@ -54,11 +58,14 @@ Ranking rank(const GroupRisk& risk) {
             [&](std::size_t a, std::size_t b) { return risk.loss_K[a] > risk.loss_K[b]; });
   // In [-1, 0], from halves: then no difference and no square overflows. The weights do not depend on the scale.
   const double worst = risk.loss_K[ranking.groups.front()] / 2;
-  const double spread = worst - risk.loss_K[ranking.groups.back()] / 2;
+  const double best = risk.loss_K[ranking.groups.back()] / 2;
+  const double rounding = kRelativeRounding * std::max(std::abs(worst), std::abs(best));
+  const double spread = worst - best > rounding ? worst - best : 0;
   for (std::size_t i = 0; i < ranking.groups.size(); ++i) {
     const std::size_t g = ranking.groups[i];
     const double loss = spread > 0 ? (risk.loss_K[g] / 2 - worst) / spread : 0;
-    if (ranking.levels.empty() || ranking.levels.back().loss != loss) ranking.levels.push_back({loss, 0, i, i});
+    const bool is_lower = ranking.levels.empty() || (ranking.levels.back().loss - loss) * spread > rounding;
+    if (is_lower) ranking.levels.push_back({loss, 0, i, i});
     ranking.levels.back().share += risk.share_K[g];
     ranking.levels.back().end = i + 1;
   }

@@ -20,19 +20,19 @@ namespace {
 void check_in_range(const char* name, double value, double lowest, double highest) {
   if (value >= lowest && value <= highest) return;  // false for NaN
   refuse_weights(std::string("robust.") + name + " is " + number_text(value) + ", expected a number in [" +
-         number_text(lowest) + ", " + number_text(highest) + "]");
+                 number_text(lowest) + ", " + number_text(highest) + "]");
 }
 
 void check_baseline(std::span<const double> baseline_K, std::size_t num_groups) {
   if (baseline_K.empty()) return;
   if (baseline_K.size() != num_groups) {
     refuse_weights("the baseline has " + std::to_string(baseline_K.size()) + " numbers, expected one for each of the " +
-           std::to_string(num_groups) + " groups");
+                   std::to_string(num_groups) + " groups");
   }
   for (std::size_t g = 0; g < num_groups; ++g) {
     if (std::isfinite(baseline_K[g])) continue;
     refuse_weights("the baseline of group " + std::to_string(g) + " is " + number_text(baseline_K[g]) +
-           ", expected a finite number");
+                   ", expected a finite number");
   }
 }
 
@@ -40,13 +40,15 @@ void check_sizes(std::span<const double> group_pair_count_K, double num_pairs, s
   if (group_pair_count_K.empty()) refuse_weights("there are no groups, expected at least one");
   if (group_pair_count_K.size() != num_groups) {
     refuse_weights("there are sizes of " + std::to_string(group_pair_count_K.size()) + " groups, expected " +
-           std::to_string(num_groups));
+                   std::to_string(num_groups));
   }
   for (std::size_t g = 0; g < group_pair_count_K.size(); ++g) {
     if (std::isfinite(group_pair_count_K[g]) && group_pair_count_K[g] > 0) continue;
-    refuse_weights("group " + std::to_string(g) + " has " + number_text(group_pair_count_K[g]) + " pairs, expected > 0");
+    refuse_weights("group " + std::to_string(g) + " has " + number_text(group_pair_count_K[g]) +
+                   " pairs, expected > 0");
   }
-  if (!std::isfinite(num_pairs) || num_pairs <= 0) refuse_weights("num_pairs is " + number_text(num_pairs) + ", expected > 0");
+  if (!std::isfinite(num_pairs) || num_pairs <= 0)
+    refuse_weights("num_pairs is " + number_text(num_pairs) + ", expected > 0");
 }
 
 void check_settings(const RobustSettings& settings, std::size_t num_groups) {
@@ -61,11 +63,12 @@ void check_settings(const RobustSettings& settings, std::size_t num_groups) {
   if (given_K.empty()) return;
   if (given_K.size() != num_groups) {
     refuse_weights("robust.importance_weights has " + std::to_string(given_K.size()) +
-           " weights, expected one for each of the " + std::to_string(num_groups) + " groups");
+                   " weights, expected one for each of the " + std::to_string(num_groups) + " groups");
   }
   for (std::size_t g = 0; g < num_groups; ++g) {
     if (std::isfinite(given_K[g]) && given_K[g] > 0) continue;
-    refuse_weights("the importance weight of group " + std::to_string(g) + " is " + number_text(given_K[g]) + ", expected > 0");
+    refuse_weights("the importance weight of group " + std::to_string(g) + " is " + number_text(given_K[g]) +
+                   ", expected > 0");
   }
 }
 
@@ -285,13 +288,13 @@ std::vector<double> GroupWeights::alpha_K() const {
 void GroupWeights::restore(std::vector<double> log_alpha_K, std::vector<double> group_loss_K) {
   if (log_alpha_K.size() != log_alpha_K_.size()) {
     refuse_weights("the recorded weights are of " + std::to_string(log_alpha_K.size()) + " groups, expected " +
-           std::to_string(log_alpha_K_.size()));
+                   std::to_string(log_alpha_K_.size()));
   }
   if (group_loss_K.empty() && has_control_variate())
     group_loss_K.assign(group_loss_K_.size(), std::numeric_limits<double>::quiet_NaN());
   if (group_loss_K.size() != group_loss_K_.size()) {
     refuse_weights("the recorded losses are of " + std::to_string(group_loss_K.size()) + " groups, expected " +
-           std::to_string(group_loss_K_.size()));
+                   std::to_string(group_loss_K_.size()));
   }
   check_recorded(log_alpha_K, group_loss_K);
   // As recorded, not normalised again: resuming keeps every bit.

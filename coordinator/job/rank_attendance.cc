@@ -23,7 +23,7 @@ constexpr std::size_t kDigestBytes = 32;
 void check_text(const char* field, const std::string& text, std::size_t longest) {
   if (!text.empty() && text.size() <= longest) return;
   refuse_rank(std::string(field) + " has " + std::to_string(text.size()) + " bytes, expected 1 to " +
-         std::to_string(longest));
+              std::to_string(longest));
 }
 
 void check_rank(int rank, int world_size) {
@@ -33,7 +33,8 @@ void check_rank(int rank, int world_size) {
 
 void check_introduction(const v1::RegisterWorkerRequest& request) {
   if (request.world_size() < 1 || request.world_size() > kMostWorkers) {
-    refuse_rank("world_size is " + std::to_string(request.world_size()) + ", expected 1 to " + std::to_string(kMostWorkers));
+    refuse_rank("world_size is " + std::to_string(request.world_size()) + ", expected 1 to " +
+                std::to_string(kMostWorkers));
   }
   check_rank(request.rank(), request.world_size());
   check_text("host", request.host(), kLongestHost);
@@ -113,7 +114,7 @@ void RankDesk::finish_worker(const v1::FinishWorkerRequest& request) {
   }
   if (request.state_digest().size() != kDigestBytes) {
     refuse_rank("state_digest has " + std::to_string(request.state_digest().size()) + " bytes, expected " +
-           std::to_string(kDigestBytes));
+                std::to_string(kDigestBytes));
   }
   check_finish(record, request);
   const auto result = record.members->finish(request.rank(), request.state_digest(), table_.clock().now());

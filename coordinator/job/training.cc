@@ -28,7 +28,7 @@ void check_names(const v1::StartTrainingRequest& request) {
     const std::string where = "group_names[" + std::to_string(g) + "]";
     if (name.empty() || name.size() > kLongestGroupName) {
       refuse_call(where + " has " + std::to_string(name.size()) + " bytes, expected 1 to " +
-             std::to_string(kLongestGroupName));
+                  std::to_string(kLongestGroupName));
     }
     if (!seen.insert(name).second) refuse_call(where + " is \"" + name + "\", which an earlier group has");
   }
@@ -52,12 +52,12 @@ void check_baselines(const RobustConfig& robust, const std::vector<std::string>&
   const std::size_t wanted = robust.baseline == Baseline::kLabelEntropy ? names.size() : 0;
   if (label_floor_K.size() != wanted) {
     refuse_call("group_baseline has " + std::to_string(label_floor_K.size()) + " values, expected " +
-           std::to_string(wanted) + " with this robust.baseline");
+                std::to_string(wanted) + " with this robust.baseline");
   }
   for (std::size_t g = 0; g < label_floor_K.size(); ++g) {
     if (std::isfinite(label_floor_K[g]) && label_floor_K[g] >= 0) continue;
     refuse_call("group_baseline of group \"" + names[g] + "\" is " + number_text(label_floor_K[g]) +
-           ", expected a finite number >= 0");
+                ", expected a finite number >= 0");
   }
 }
 
@@ -83,23 +83,23 @@ v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weigh
 void check_start_training(const v1::StartTrainingRequest& request) {
   if (request.group_names().empty() || request.group_names_size() > kMostGroups) {
     refuse_call("group_names has " + std::to_string(request.group_names_size()) + " groups, expected 1 to " +
-           std::to_string(kMostGroups));
+                std::to_string(kMostGroups));
   }
   check_names(request);
   if (request.group_pair_count_size() != request.group_names_size()) {
     refuse_call("group_pair_count has " + std::to_string(request.group_pair_count_size()) +
-           " values, expected one for each of " + std::to_string(request.group_names_size()) + " groups");
+                " values, expected one for each of " + std::to_string(request.group_names_size()) + " groups");
   }
   for (int g = 0; g < request.group_pair_count_size(); ++g) {
     const double count = request.group_pair_count(g);
     if (std::isfinite(count) && count > 0) continue;
     refuse_call("group_pair_count of group \"" + request.group_names(g) + "\" is " + number_text(count) +
-           ", expected a finite number > 0");
+                ", expected a finite number > 0");
   }
   if (request.num_pairs() < 1) refuse_call("num_pairs is " + std::to_string(request.num_pairs()) + ", expected >= 1");
   if (request.dataset_digest().size() != kDigestBytes) {
     refuse_call("dataset_digest has " + std::to_string(request.dataset_digest().size()) + " bytes, expected " +
-           std::to_string(kDigestBytes));
+                std::to_string(kDigestBytes));
   }
 }
 

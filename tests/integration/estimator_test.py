@@ -99,6 +99,14 @@ class LanguageModels(EstimatorTest):
                              training={"max_steps": 1, "global_batch_size": 8})
         self.succeed("equipoise", "train", job, "--quiet")
 
+    def test_groups_of_the_same_pairs_are_refused_where_groups_are_weighed(self):
+        pairs = programs.read_lines(self.folder / "data/train.jsonl")
+        for group, data in ((["A", "B"], {}), ("Asia/India", {"group_separator": "/"})):
+            (self.folder / "same.jsonl").write_text(
+                "".join(json.dumps({**pair, "group": group}) + "\n" for pair in pairs))
+            job = self.write_job("out", data={"train": "same.jsonl", **data}, robust={"mode": "group_robust"})
+            self.assertIn("is in all 2 groups alike", self.refused("equipoise", "train", job, "--quiet"))
+
 
 if __name__ == "__main__":
     unittest.main()

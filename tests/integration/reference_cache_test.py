@@ -135,9 +135,9 @@ class ReferenceCache(programs.ProgramTest):
 
     def test_a_named_reference_may_differ_and_the_log_says_by_how_much(self):
         log = self.train("named", ranks=2, model={"path": "model", "reference": "other"})
-        self.assertRegex(log, r"policy and reference differ on 8 pairs of the training data: .* [0-9.e-]+ at most")
+        self.assertRegex(log, r"policy and reference differ on \d+ pairs of the training data: .* [0-9.e-]+ at most")
         same = self.train("same", model={"path": "model", "reference": "model"})
-        self.assertIn("the reference is the policy at the start on 8 pairs of the training data", same)
+        self.assertRegex(same, r"the reference is the policy at the start on \d+ pairs of the training data")
 
     def test_a_cache_that_cannot_be_written_is_no_failure(self):
         self.cache.write_text("not a folder")

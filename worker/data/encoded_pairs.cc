@@ -110,7 +110,7 @@ EncodedPairs& EncodedPairs::operator=(EncodedPairs&& other) noexcept {
 EncodedPairs::~EncodedPairs() = default;
 
 // The last one of those that begin at or before i; empty ones end where they begin.
-const EncodedPairs::Block& EncodedPairs::block_of(std::size_t i, std::size_t Block::* first) const {
+const EncodedPairs::Block& EncodedPairs::block_of(std::size_t i, std::size_t Block::*first) const {
   return *std::prev(std::ranges::upper_bound(blocks_, i, {}, first));
 }
 

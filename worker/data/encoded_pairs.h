@@ -51,7 +51,7 @@ class EncodedPairs {
   struct Block;
   Block& open_block();
   static EncodedPair pair_of(const Block& block, std::size_t i);
-  const Block& block_of(std::size_t i, std::size_t Block::* first) const;
+  const Block& block_of(std::size_t i, std::size_t Block::*first) const;
 
   std::vector<Block> blocks_;
   std::vector<TokenStore> stores_;

@@ -25,11 +25,11 @@ constexpr const char* kOtherTemplates = "additional_chat_templates";
 
 // Settings, vocabularies, templates, code that config.json may name, and the terms of use.
 constexpr const char* kCompanionEndings[] = {".json", ".jinja", ".model", ".tiktoken", ".py"};
-constexpr const char* kCompanionBeginnings[] = {"vocab",   "merges",     "license",              "licence", "notice",
-                                                "copying", "use_policy", "acceptable_use_policy"};
+constexpr const char* kCompanionBeginnings[] = {"vocab",  "merges",  "license",    "licence",
+                                                "notice", "copying", "use_policy", "acceptable_use_policy"};
 // Of the weights, of an adapter, and of the training that made the model.
-constexpr const char* kOthersJson[] = {"config.json",        "adapter_config.json", "trainer_state.json",
-                                       "all_results.json",   "train_results.json",  "eval_results.json",
+constexpr const char* kOthersJson[] = {"config.json",         "adapter_config.json", "trainer_state.json",
+                                       "all_results.json",    "train_results.json",  "eval_results.json",
                                        "quantize_config.json"};
 
 bool is_one_of(const std::string& name, std::span<const char* const> names) {

@@ -30,8 +30,8 @@ class FolderAside {
 void copy_durably(const std::filesystem::path& source, const std::filesystem::path& target);
 
 // What belongs to a model beside config.json and the weights: files of the tokenizer, of chat templates (also in
-// additional_chat_templates/), of generation and of processors, Python code as text, licences and notices. Not the model
-// card, which describes another model, nor weights in other formats, nor what a training noted about itself.
+// additional_chat_templates/), of generation and of processors, Python code as text, licences and notices. Not the
+// model card, which describes another model, nor weights in other formats, nor what a training noted about itself.
 void copy_companions(const std::filesystem::path& source, const std::filesystem::path& target);
 
 // The chat templates of `source`, where it has its own, in place of those of `target`.

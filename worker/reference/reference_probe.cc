@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <set>
 
 #include "common/base/number_text.h"
 #include "worker/model/sequence_log_prob.h"
@@ -19,11 +21,37 @@ double rounding_of(torch::Dtype dtype) {
 // What another program's arithmetic explains: errors of single tokens have any sign, so they add up as their root.
 double foreign_rounding(double tokens, double logp) { return 0.02 * std::sqrt(tokens) + 1e-3 * std::abs(logp); }
 
-std::vector<std::int64_t> spread_positions(std::size_t count) {
-  std::vector<std::int64_t> positions;
-  const std::size_t wanted = std::min(count, kProbePairs);
-  for (std::size_t i = 0; i < wanted; ++i) positions.push_back(static_cast<std::int64_t>(i * count / wanted));
-  return positions;
+// The pairs whose answers have the lowest and the highest log-prob per token: where single numbers are wrong.
+class Extremes {
+ public:
+  void see(std::size_t pair, double logp_per_token) {
+    if (!(logp_per_token >= low_)) low_ = logp_per_token, lowest_ = pair;
+    if (!(logp_per_token <= high_)) high_ = logp_per_token, highest_ = pair;
+  }
+  void add_to(std::set<std::size_t>& pairs) const { pairs.insert({lowest_, highest_}); }
+
+ private:
+  double low_ = std::numeric_limits<double>::infinity(), high_ = -std::numeric_limits<double>::infinity();
+  std::size_t lowest_ = 0, highest_ = 0;
+};
+
+std::vector<std::int64_t> probed_positions(const EncodedPairs& pairs, const AnswerLogProbs& reference) {
+  std::set<std::size_t> positions;
+  const std::size_t wanted = std::min(pairs.size(), kProbePairs);
+  for (std::size_t i = 0; i < wanted; ++i) positions.insert(i * pairs.size() / wanted);
+  Extremes chosen, rejected;
+  const auto per_token = [](double logp, std::size_t tokens) {
+    return logp / static_cast<double>(std::max<std::size_t>(tokens, 1));
+  };
+  std::size_t i = 0;
+  for (const EncodedPair pair : pairs) {
+    chosen.see(i, per_token(reference.chosen_N[i], pair.chosen_ids.size()));
+    rejected.see(i, per_token(reference.rejected_N[i], pair.rejected_ids.size()));
+    ++i;
+  }
+  chosen.add_to(positions);
+  rejected.add_to(positions);
+  return {positions.begin(), positions.end()};
 }
 
 struct Answer {
@@ -55,7 +83,7 @@ ProbeResult probe_reference(const Decoder& policy, const EncodedPairs& pairs, co
   const double rounding = rounding_of(policy.head_weight().scalar_type());
   ProbeResult result;
   std::size_t answers = 0;
-  for (const auto& indices : split_micro_batches(pairs, spread_positions(pairs.size()), token_budget)) {
+  for (const auto& indices : split_micro_batches(pairs, probed_positions(pairs, reference), token_budget)) {
     const PackedBatch batch = pack_pairs(pairs, indices, policy.head_weight().device());
     const PairLogProbs log_probs = pair_log_probs(policy, batch);
     const torch::Tensor chosen_B = log_probs.chosen_B.to(torch::kCPU, torch::kFloat64);

@@ -20,7 +20,8 @@ struct ProbeResult {
   double reference_logp = 0;     // and its log pi_ref
 };
 
-// Compares at most 8 pairs, spread evenly over `pairs`; `reference` is of all of them. One rank is enough.
+// Compares at most 12 pairs: 8 spread evenly over `pairs`, and those whose answers have the lowest and the highest
+// log-prob per token. `reference` is of all of them. One rank is enough.
 // Rounding: 1e-9 (float64), 1e-4 (float32), 2e-2 (narrower types) for each token and each nat of the log-prob; of
 // another program's, if that is more, 0.02 times the root of the number of tokens, and 1e-3 for each nat.
 ProbeResult probe_reference(const Decoder& policy, const EncodedPairs& pairs, const AnswerLogProbs& reference,

@@ -202,6 +202,18 @@ void take_validation(ReadFiles validation, const JobConfig& config, TrainingData
   data.validation_counts_FK = std::move(validation.count_FK);
 }
 
+// Whether some pair is not in every group, or in one more than in another. Most data says so with its first pair.
+bool do_groups_differ(const EncodedDataset& data) {
+  if (data.group_names.size() < 2) return true;
+  for (const EncodedPair pair : data.pairs) {
+    if (pair.memberships.size() < data.group_names.size()) return true;
+    for (const Membership& membership : pair.memberships) {
+      if (membership.weight != pair.memberships.front().weight) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 TrainingData load_training_data(const JobConfig& config, int threads) {
@@ -216,6 +228,7 @@ TrainingData load_training_data(const JobConfig& config, int threads) {
   if (mode != RobustMode::kNone && train.data.group_names.size() == 1) {
     check_several_groups(mode, train.data.group_names, group_hint(files.front()));
   }
+  check_groups_differ(mode, train.data.group_names, do_groups_differ(train.data));
   const auto mixture = mixture_of(files, train, config.data.max_length);
   weigh(train, /*file_by_file=*/mixture.has_value());
   for (std::string& note : group_notes(train.data, validation.data)) {

@@ -141,9 +141,9 @@ TEST_F(PreferenceImport, CountsEqualAndEmptyAnswersAndDuplicatesByGroup) {
   const auto pair = [](const std::string& chosen, const std::string& rejected, const std::string& group) {
     return R"({"prompt":"p","chosen":)" + chosen + R"(,"rejected":)" + rejected + R"(,"group":")" + group + "\"}\n";
   };
-  const fs::path file = folder_.write(
-      "a.jsonl", pair(R"("a")", R"("b")", "x") + pair(R"("a")", R"("b")", "y") + pair(R"("a")", R"("b")", "x") +
-                     pair(R"("a")", R"("a")", "y") + pair(R"(" ")", R"("b")", "y") + pair(R"("b")", R"("a")", "x"));
+  const fs::path file = folder_.write("a.jsonl", pair(R"("a")", R"("b")", "x") + pair(R"("a")", R"("b")", "y") +
+                                                     pair(R"("a")", R"("b")", "x") + pair(R"("a")", R"("a")", "y") +
+                                                     pair(R"(" ")", R"("b")", "y") + pair(R"("b")", R"("a")", "x"));
   const std::vector<fs::path> files = {file, file};
   const PreferenceCounts once = check_preferences(std::span(files).first(1), {});
   EXPECT_EQ(once.groups.at(0).duplicates, 1);
@@ -160,9 +160,9 @@ TEST_F(PreferenceImport, CountsMessagesWithoutContent) {
     return R"({"prompt":[{"role":"user","content":"?"}],"chosen":[{"role":"assistant",)" + answer +
            R"(}],"rejected":[{"role":"assistant","content":"no"}]})" + "\n";
   };
-  const std::vector<fs::path> files = {folder_.write(
-      "a.jsonl", messages(R"("content": "")") + messages(R"("content":"","tool_calls":[{"name":"f"}])") +
-                     messages(R"("content":"yes")"))};
+  const std::vector<fs::path> files = {
+      folder_.write("a.jsonl", messages(R"("content": "")") + messages(R"("content":"","tool_calls":[{"name":"f"}])") +
+                                   messages(R"("content":"yes")"))};
   EXPECT_EQ(check_preferences(files, {}).groups.at(0).empty_answers, 1);
 }
 

@@ -36,9 +36,7 @@ TEST(FileLock, IsHeldByOneAtATime) {
 
 TEST(FileLock, LeavesNothingBehind) {
   const TempFolder folder;
-  {
-    const auto lock = FileLock::acquire(folder / "lock", seconds(0));
-  }
+  { const auto lock = FileLock::acquire(folder / "lock", seconds(0)); }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 

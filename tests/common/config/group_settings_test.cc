@@ -54,5 +54,15 @@ TEST(SeveralGroups, AreNeededWhereGroupsAreWeighedAgainstEachOther) {
   EXPECT_NO_THROW(check_several_groups(RobustMode::kGroupRobust, {"north", "south"}, ""));
 }
 
+TEST(GroupSettings, GroupsOfTheSamePairsAreRefused) {
+  EXPECT_EQ(refusal_of([] {
+              check_groups_differ(RobustMode::kGroupRobust, {"Asia", "Asia/India"}, false);
+            }),
+            "robust.mode is group_robust, but every pair of the training data is in all 2 groups alike (\"Asia\", "
+            "\"Asia/India\", ...), so that their losses are one; expected groups of different pairs");
+  EXPECT_NO_THROW(check_groups_differ(RobustMode::kGroupRobust, {"Asia", "Asia/India"}, true));
+  EXPECT_NO_THROW(check_groups_differ(RobustMode::kNone, {"Asia", "Asia/India"}, false));
+}
+
 }  // namespace group_settings_test
 }  // namespace equipoise

@@ -78,9 +78,13 @@ TEST(LogLinearConfig, NamesWhatIsMissingOrOutOfRange) {
        "policy.log_linear.actions is -1, expected an integer from 2 to 1048576"},
       {[](auto& job) { policy_of(job).clear_reward(); },
        "policy.log_linear.reward is empty, expected a reward vector for each group"},
-      {[](auto& job) { add_reward(policy_of(job), {1, 2, 3, 4}); },
+      {[](auto& job) {
+         add_reward(policy_of(job), {1, 2, 3, 4});
+       },
        "policy.log_linear.reward[2] is of length 4, expected 2 like reward[0]"},
-      {[](auto& job) { add_reward(policy_of(job), {1, NAN}); },
+      {[](auto& job) {
+         add_reward(policy_of(job), {1, NAN});
+       },
        "policy.log_linear.reward[2][1] is not finite, expected a finite number"},
       {[](auto& job) { policy_of(job).add_reward()->add_values()->set_string_value("x"); },
        "policy.log_linear.reward[2] is of length 1, expected 2 like reward[0]"},

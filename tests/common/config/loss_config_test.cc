@@ -1,3 +1,5 @@
+#include "common/config/loss_config.h"
+
 #include <gmock/gmock.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
@@ -9,7 +11,6 @@
 #include "common/config/group_settings.h"
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
-#include "common/config/loss_config.h"
 #include "equipoise/v1/job.pb.h"
 #include "tests/support/refusal.h"
 

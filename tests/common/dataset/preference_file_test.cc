@@ -199,7 +199,8 @@ TEST_F(PreferenceFile, RefusesWhatIsNotJsonOrNotUnicode) {
 }
 
 TEST_F(PreferenceFile, RefusesALineOverOneMebibyteWithoutReadingOn) {
-  std::ofstream(file_) << kGood << "\n" << R"({"prompt": ")";
+  std::ofstream(file_) << kGood << "\n"
+                       << R"({"prompt": ")";
   std::filesystem::resize_file(file_, std::uintmax_t{1} << 28);  // 256 MiB, sparse
   EXPECT_THAT([&] { read_preference_file(file_, Rejected::kRequired); },
               testing::ThrowsMessage<std::invalid_argument>(HasSubstr(":2: the line is longer than 1048576 bytes")));

@@ -81,9 +81,10 @@ TEST(ChatTemplate, PrintsWhatTransformersPrints) {
 // Each would take more memory or time than there is.
 TEST(ChatTemplate, PaysForWidthsBeforeTheyAreMade) {
   for (const std::string text :
-       {"'a'.center(999999999)", "'{:999999999}'.format(1)", "'a'|indent(9999999999)", "'%.99999f' % 1", "2 ** 99999999",
-        "'a'.zfill(9999999999999)", "[1]|batch(999999999, 0)|list", "[1]|slice(999999999)|list", "10 ** 5000",
-        "['x' * 10000] * 99999999", "'%*d' % (999999999, 1)", "'a'|center(99999999)", "'\\t'.expandtabs(999999999)"}) {
+       {"'a'.center(999999999)", "'{:999999999}'.format(1)", "'a'|indent(9999999999)", "'%.99999f' % 1",
+        "2 ** 99999999", "'a'.zfill(9999999999999)", "[1]|batch(999999999, 0)|list", "[1]|slice(999999999)|list",
+        "10 ** 5000", "['x' * 10000] * 99999999", "'%*d' % (999999999, 1)", "'a'|center(99999999)",
+        "'\\t'.expandtabs(999999999)"}) {
     EXPECT_THROW(render("{{ " + text + " }}"), ChatRefused) << text;
   }
 }
@@ -165,7 +166,8 @@ TEST(ChatTemplate, EndsWhatWouldNotEnd) {
   EXPECT_THROW(render("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), ChatRefused);
 }
 
-// Fuel that a long conversation has is more than memory. The memory stays lost: its thread stands still where it wanted more.
+// Fuel that a long conversation has is more than memory. The memory stays lost: its thread stands still where it wanted
+// more.
 TEST(ChatTemplate, StopsWhatTakesAllMemory) {
   const std::string text(1 << 20, 'x'), twice = "{{ ('a' * 100000000) ~ ('a' * 100000000) }}";
   const std::string messages = R"([{"role": "user", "content": ")" + text + R"("}])";

@@ -76,8 +76,11 @@ TEST(Tokenizer, RefusesTextThatIsNotUtf8EvenInABatch) {
 
 TEST(Tokenizer, RefusesNegativeIds) {
   const Tokenizer tokenizer = Tokenizer::from_file("golden/tokenizer/gemma/tokenizer.json");
-  EXPECT_THAT([&] { tokenizer.decode(Ids{5, -3}, Tokenizer::Decode::kKeepSpecial); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("-3")));
+  EXPECT_THAT(
+      [&] {
+        tokenizer.decode(Ids{5, -3}, Tokenizer::Decode::kKeepSpecial);
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("-3")));
 }
 
 TEST(Tokenizer, NamesAFileThatIsNotATokenizer) {

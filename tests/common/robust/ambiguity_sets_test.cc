@@ -163,6 +163,10 @@ TEST_P(AmbiguitySet, FollowsAPermutationAndIgnoresAShiftOfTheLosses) {
 TEST_P(AmbiguitySet, EqualLossesGiveTheShares) {
   const Groups groups{{2, 2}, {0.25, 0.75}};
   EXPECT_NEAR(GetParam().weights_of(groups)[0], 0.25, kRounding);
+  // Sums over the same losses in another order.
+  const double above = std::nextafter(2.0, 3.0);
+  EXPECT_NEAR(GetParam().weights_of(Groups{{2, above}, {0.25, 0.75}})[0], 0.25, kRounding);
+  EXPECT_NEAR(GetParam().weights_of(Groups{{above, 2}, {0.25, 0.75}})[0], 0.25, kRounding);
 }
 
 TEST_P(AmbiguitySet, ReachesFromTheSharesToTheWorstGroup) {

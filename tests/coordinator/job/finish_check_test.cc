@@ -40,7 +40,10 @@ TEST_F(EarlyStop, AJobThatAllRanksStopEarlySucceedsAndSaysWhy) {
   for (int step = 0; step < 4; ++step) ranks().report_step(step_request(id, 1, step, {0.2, 1.0}));
   EXPECT_EQ(complaint([&] { ranks().finish_worker(early_finish(id, 0, 3)); }).code, Code::kFailedPrecondition);
   ranks().finish_worker(early_finish(id, 0, 4));
-  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 4, {0.2, 1.0})); }).code, Code::kOutOfRange)
+  EXPECT_EQ(complaint([&] {
+              ranks().report_step(step_request(id, 1, 4, {0.2, 1.0}));
+            }).code,
+            Code::kOutOfRange)
       << "the plan has ended where the first rank stopped";
   EXPECT_NO_THROW(ranks().finish_worker(early_finish(id, 0, 4))) << "the answer may have been lost";
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);

@@ -42,7 +42,9 @@ TEST_F(RankDeskTest, ARepeatedStepGetsTheStoredAnswerAlsoAfterARestart) {
   restart();
   EXPECT_EQ(bits(ranks().report_step(request)), first);
   EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, 1.1})); }).code, Code::kAborted);
-  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 1, {0.2, 1.1})); }).code,
+  EXPECT_EQ(complaint([&] {
+              ranks().report_step(step_request(id, 1, 1, {0.2, 1.1}));
+            }).code,
             Code::kFailedPrecondition);
 }
 
@@ -57,7 +59,9 @@ TEST_F(RankDeskTest, OtherNumbersForAKnownStepAreRefusedAndChangeNothing) {
 
 TEST_F(RankDeskTest, OnlyTheNextStepOfThePlanIsApplied) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
-  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 1, {0.2, 1.0})); }).text,
+  EXPECT_EQ(complaint([&] {
+              ranks().report_step(step_request(id, 1, 1, {0.2, 1.0}));
+            }).text,
             "job " + id + ": step is 1, expected 0");
   EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, -1, {0.2, 1.0})); }).code, Code::kOutOfRange);
   do_all_steps(id);
@@ -380,7 +384,9 @@ TEST_F(RankDeskTest, TheFirstRankThatFailsSaysWhy) {
   EXPECT_EQ(job(id).state_reason(), "rank 1: out of memory");
   EXPECT_EQ(job(id).failure_kind(), v1::FAILURE_KIND_INFRASTRUCTURE);
   EXPECT_EQ(ranks().heartbeat(heartbeat_request(id, 1, 0)).command(), v1::HeartbeatResponse::COMMAND_EXIT);
-  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, 1.0})); }).code,
+  EXPECT_EQ(complaint([&] {
+              ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+            }).code,
             Code::kFailedPrecondition);
 }
 

@@ -214,9 +214,7 @@ TEST(StateFolder, ASecondHolderIsToldThePidOfTheFirst) {
 
 TEST(StateFolder, CanBeTakenAgainOnceLeft) {
   const TemporaryFolder folder;
-  {
-    const StateFolder first(folder.path());
-  }
+  { const StateFolder first(folder.path()); }
   EXPECT_NO_THROW(StateFolder{folder.path()});
 }
 

@@ -160,11 +160,14 @@ TEST_F(ChatPairs, TakeOtherTemplatesOfAFolderWithoutADefault) {
   folder_.write("additional_chat_templates/tool_use.jinja", "tools");
   EXPECT_EQ(shown(templates(), true), "tools");
   EXPECT_EQ(shown(templates()), "none");
-  EXPECT_THAT([&] { encode(R"({"prompt": [{"role": "user", "content": "a"}], )"
-                           R"("chosen": [{"role": "assistant", "content": "b"}], )"
-                           R"("rejected": [{"role": "assistant", "content": "c"}]})"); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("pairs.jsonl:1: holds messages without tools, but the "
-                                                             "model has a chat template named \"tool_use\" alone")));
+  EXPECT_THAT(
+      [&] {
+        encode(R"({"prompt": [{"role": "user", "content": "a"}], )"
+               R"("chosen": [{"role": "assistant", "content": "b"}], )"
+               R"("rejected": [{"role": "assistant", "content": "c"}]})");
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("pairs.jsonl:1: holds messages without tools, but the "
+                                                     "model has a chat template named \"tool_use\" alone")));
   folder_.write("chat_template.jinja", "plain");
   EXPECT_EQ(shown(templates()), "plain");
   EXPECT_EQ(shown(templates(), true), "tools");

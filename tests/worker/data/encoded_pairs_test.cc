@@ -129,8 +129,11 @@ TEST(EncodedDataset, CountsAPartThatBringsNewGroups) {
 
 TEST(EncodedDataset, RefusesAPartWithOtherGroups) {
   EncodedDataset data = of_groups({"a", "b"}, {1, 1});
-  EXPECT_THAT([&] { data.append(of_groups({"a", "c"}, {1, 1})); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("has no group \"b\" in this place")));
+  EXPECT_THAT(
+      [&] {
+        data.append(of_groups({"a", "c"}, {1, 1}));
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("has no group \"b\" in this place")));
   EXPECT_THROW(data.append(of_groups({"a"}, {1})), std::invalid_argument);
   EXPECT_EQ(data.size(), 1U);
 }

@@ -63,8 +63,11 @@ TEST_F(Chunks, GiveThePairsBeforeALineThatIsWrong) {
 }
 
 TEST_F(Chunks, OfAFileWithoutPairsAreRefused) {
-  EXPECT_THAT([&] { PairChunks({write(0), {}}, {}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("holds no pairs")));
+  EXPECT_THAT(
+      [&] {
+        PairChunks({write(0), {}}, {});
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("holds no pairs")));
 }
 
 }  // namespace pair_chunks_test

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 
+#include <limits>
 #include <mutex>
 #include <sstream>
 
@@ -168,7 +169,8 @@ TEST(ReferenceProbe, FindsTheSameModelTheSameWhateverItsBatches) {
     const Outcome reference = log_probs({.dtype = dtype, .token_budget = 1 << 20, .model = kPolicy}, pairs);
     const ProbeResult probe = probe_reference(golden_decoder(kPolicy, dtype), pairs, reference.values, 100);
     EXPECT_TRUE(probe.is_same) << probe.largest_difference;
-    EXPECT_EQ(probe.pairs, 8u);
+    EXPECT_GE(probe.pairs, 8u);
+    EXPECT_LE(probe.pairs, 12u);
   }
 }
 
@@ -185,7 +187,7 @@ TEST(ReferenceProbe, FindsTheLargestDifferenceOfAnotherModel) {
       largest = std::max(largest, std::abs(policy - golden[i]["reference_" + answer + "_logp"].get<double>()));
     }
   }
-  EXPECT_NEAR(probe.largest_difference, largest, 1e-3);
+  EXPECT_GE(probe.largest_difference, largest - 1e-3);  // other pairs may be looked at too
   EXPECT_LT(probe.mean_difference, probe.largest_difference);
   EXPECT_NEAR(std::abs(probe.policy_logp - probe.reference_logp), probe.largest_difference, 1e-9);
   EXPECT_NE(largest_difference_text(probe).find("by the policy"), std::string::npos);
@@ -198,6 +200,17 @@ TEST(ReferenceProbe, FindsOneWrongNumberAmongThoseItLooksAt) {
   const ProbeResult probe = probe_reference(golden_decoder(kPolicy), pairs, reference.values, 4096);
   EXPECT_FALSE(probe.is_same);
   EXPECT_EQ(probe.largest_pair, 4u);
+}
+
+// Pair 3 is none of the eight.
+TEST(ReferenceProbe, LooksAtTheNumbersThatAreFarFromTheOthers) {
+  const auto pairs = golden_pairs();
+  const Outcome reference = log_probs({.model = kPolicy}, pairs);
+  for (const double wrong : {-1e308, 0.0, std::numeric_limits<double>::quiet_NaN()}) {
+    AnswerLogProbs values = reference.values;
+    values.chosen_N[3] = wrong;
+    EXPECT_FALSE(probe_reference(golden_decoder(kPolicy), pairs, values, 4096).is_close) << wrong;
+  }
 }
 
 }  // namespace reference_model_test
