@@ -74,6 +74,16 @@ class MessageList {
     if (message.at_key("role").get(role) != simdjson::SUCCESS || !role.is_string()) {
       refuse_value(field_, "a list with a message whose \"role\" is no text", kMessageList);
     }
+    if (!is_absent(message, "content") || !is_absent(message, "tool_calls")) return;
+    refuse_value(
+        field_,
+        "a list with a message that has neither \"content\" nor \"tool_calls\", but " + keys_text(dom::object(message)),
+        kMessageList);
+  }
+
+  static bool is_absent(const dom::element& message, std::string_view key) {
+    dom::element value;
+    return message.at_key(key).get(value) != simdjson::SUCCESS || value.is_null();
   }
 
   std::string field_;

@@ -58,6 +58,18 @@ std::string found_text(const dom::element& value) {
   }
 }
 
+std::string keys_text(const dom::object& object) {
+  constexpr std::size_t kMost = 16;
+  std::string keys;
+  std::size_t count = 0;
+  for (const auto& [key, value] : object) {
+    if (count > 0) keys += ", ";
+    if (count++ == kMost) return keys + "...";
+    keys += quoted_text(key) + (value.is_null() ? " (null)" : "");
+  }
+  return keys.empty() ? "none" : keys;
+}
+
 std::string scalar_text(std::string_view field, const dom::element& value, std::string_view wanted) {
   std::int64_t integer = 0;
   std::uint64_t large = 0;

@@ -126,6 +126,22 @@ TEST_F(Conversation, NamesWhatIsWrong) {
               HasSubstr("nested more than 64 levels deep"));
 }
 
+// A mistyped key, or null, once made an empty text.
+TEST_F(Conversation, RefusesAMessageWithoutContentAndToolCalls) {
+  const auto said = [&](const std::string& message) {
+    return refusal(line_of(R"("prompt": )" + std::string(kSky) + R"(, "chosen": [{"role": "assistant")" + message +
+                           R"(}], "rejected": )" + kGreen));
+  };
+  EXPECT_EQ(said(R"(, "contents": "good")"),
+            R"(field "chosen" is a list with a message that has neither "content" nor "tool_calls", but "role", )"
+            R"("contents", expected a list of messages {"role": ..., "content": ...})");
+  EXPECT_THAT(said(R"(, "content": null)"), HasSubstr(R"(nor "tool_calls", but "role", "content" (null), expected)"));
+  EXPECT_THAT(said(""), HasSubstr(R"(nor "tool_calls", but "role", expected)"));
+  EXPECT_EQ(said(R"(, "content": "")"), "");
+  EXPECT_EQ(said(R"(, "content": null, "tool_calls": [{"function": {"name": "f"}}])"), "");
+  EXPECT_EQ(said(R"(, "tool_calls": [{"function": {"name": "f"}}])"), "");
+}
+
 // A prompt of another name would otherwise become what the answers happen to share.
 TEST_F(Conversation, AllLinesHaveAPromptOrNone) {
   const std::string with = R"({"prompt": "p", "chosen": "c", "rejected": "r"})";

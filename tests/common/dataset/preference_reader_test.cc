@@ -64,11 +64,12 @@ class PreferenceReading : public testing::Test {
 };
 
 TEST_F(PreferenceReading, GivesOnePairAtATimeAndLeavesNothingOfTheOneBefore) {
-  PreferenceReader pairs = reader(
-      R"({"chosen": [{"role": "user"}, {"role": "a"}], "rejected": [{"role": "user"}, {"role": "b"}], "tools": [1], )"
-      R"("chat_template_kwargs": {"x": 1}, "group": ["a", "b"], "chosen_share": 0.5})"
-      "\n\n"
-      R"({"chosen": "q yes", "rejected": "q no", "group": "c", "chosen_share": 1})");
+  PreferenceReader pairs =
+      reader(R"({"chosen": [{"role": "user", "content": "q"}, {"role": "a", "content": ""}], )"
+             R"("rejected": [{"role": "user", "content": "q"}, {"role": "b", "content": ""}], "tools": [1], )"
+             R"("chat_template_kwargs": {"x": 1}, "group": ["a", "b"], "chosen_share": 0.5})"
+             "\n\n"
+             R"({"chosen": "q yes", "rejected": "q no", "group": "c", "chosen_share": 1})");
   PreferencePair pair;
   ASSERT_TRUE(pairs.next(pair));
   EXPECT_EQ(pair.tools, "[1]");

@@ -46,7 +46,7 @@ TEST(TablePairs, WithoutAGroupColumnAreInOneGroup) {
 TEST(TablePairs, HaveMessagesAndMemberships) {
   const std::string first =
       R"({"prompt":[{"role":"user","content":"Tea?"}],"chosen":[{"role":"assistant","content":"Yes","thought":"hm"}],)"
-      R"("rejected":[{"role":"assistant"}],"tools":[{"name":"kettle"}],"group":"India","chosen_share":0.75})";
+      R"("rejected":[{"role":"assistant","content":"No"}],"tools":[{"name":"kettle"}],"group":"India","chosen_share":0.75})";
   const std::string second =
       R"({"prompt":[{"role":"user","content":"Rain?"}],"chosen":[{"role":"assistant","content":"No"}],)"
       R"("rejected":[{"role":"assistant","content":"Yes"}],"group":{"India":0.5,"Asia":1.0},"chosen_share":0.5})";
