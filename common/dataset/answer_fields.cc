@@ -1,5 +1,6 @@
 #include "common/dataset/answer_fields.h"
 
+#include <algorithm>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -96,8 +97,32 @@ const dom::element& required(std::string_view field, const std::optional<dom::el
   throw std::invalid_argument("field \"" + std::string(field) + "\" is missing, expected " + std::string(wanted));
 }
 
+bool is_list_of_messages(const std::string& text) {
+  dom::parser parser;
+  dom::array list;
+  dom::element role;
+  if (parser.parse(text).get(list) != simdjson::SUCCESS || list.size() == 0) return false;
+  return std::ranges::all_of(list, [&](const dom::element& message) {
+    return message.is_object() && message.at_key("role").get(role) == simdjson::SUCCESS && role.is_string();
+  });
+}
+
+// Messages as a cell of CSV has them, which would be trained on as the text that they are.
+void refuse_messages_as_text(std::string_view field, std::string_view text) {
+  if (!text.starts_with("[{")) return;
+  const bool is_python = text.starts_with("[{'role':") ||
+                         (text.starts_with("[{'content':") && text.find("'role':") != std::string_view::npos);
+  if (!is_python && !is_list_of_messages(std::string(text))) return;
+  refuse_value(field,
+               is_python ? "a text that holds a Python list of messages" : "a text that holds a list of messages",
+               "the list itself: make it one with " + std::string(is_python ? "ast.literal_eval()" : "json.loads()") +
+                   " and write the data again");
+}
+
 std::string_view required_text(std::string_view field, const std::optional<dom::element>& value) {
-  return text_of(field, required(field, value, "text"), "text");
+  const std::string_view text = text_of(field, required(field, value, "text"), "text");
+  refuse_messages_as_text(field, text);
+  return text;
 }
 
 void read_texts(const AnswerFields& fields, Rejected rejected, PreferencePair& pair) {

@@ -142,6 +142,24 @@ TEST_F(Conversation, RefusesAMessageWithoutContentAndToolCalls) {
   EXPECT_EQ(said(R"(, "tool_calls": [{"function": {"name": "f"}}])"), "");
 }
 
+// CSV has lists as their JSON or their repr(), which was trained on letter by letter.
+TEST_F(Conversation, RefusesAListOfMessagesAsText) {
+  const auto said = [&](const std::string& chosen) {
+    return refusal(line_of(R"("prompt": "p", "rejected": "r", "chosen": ")" + chosen + '"'));
+  };
+  EXPECT_EQ(said(R"([{\"role\": \"assistant\", \"content\": \"x\"}])"),
+            R"(field "chosen" is a text that holds a list of messages, expected the list itself: make it one with )"
+            "json.loads() and write the data again");
+  EXPECT_THAT(
+      said(R"([{'role': 'assistant', 'content': 'x'}])"),
+      HasSubstr("holds a Python list of messages, expected the list itself: make it one with ast.literal_eval"));
+  EXPECT_THAT(said(R"([{'content': 'x', 'role': 'assistant'}])"), HasSubstr("holds a Python list of messages"));
+  for (const std::string text :
+       {R"([{\"name\": \"x\"}])", R"([{\"role\": \"x\"}, 1])", "[{role", "[{'content': 'x'}]", "[]"}) {
+    EXPECT_EQ(said(text), "") << text;
+  }
+}
+
 // A prompt of another name would otherwise become what the answers happen to share.
 TEST_F(Conversation, AllLinesHaveAPromptOrNone) {
   const std::string with = R"({"prompt": "p", "chosen": "c", "rejected": "r"})";
