@@ -80,6 +80,7 @@ class PreferenceReader::Impl {
     const AnswerFields answers = find_fields(object, numbers);
     check_fields(answers, numbers);
     read_answers(answers, rejected_, pair);
+    if (pair.form == AnswerForm::kText && (!answers.prompt || pair.prompt.empty())) checks_.meet_empty_prompt();
     read_numbers(numbers, pair);
     pair.memberships = columns_.memberships();
     pair.line = rows_->number();

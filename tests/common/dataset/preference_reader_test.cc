@@ -155,6 +155,30 @@ TEST_F(PreferenceReading, KnowsWhichFieldsAreUsedAndWhichAreNot) {
   EXPECT_TRUE(field_notes({.used = {"prompt"}, .unused = {}}).empty());
 }
 
+// The question was passed over, and the pairs were trained on without it.
+TEST_F(PreferenceReading, SaysThatPromptsAreEmptyWhereAnotherFieldMayBeMeant) {
+  const auto notes = [&](const std::string& text) {
+    PreferenceReader pairs = reader(text);
+    for (PreferencePair pair; pairs.next(pair);) {
+    }
+    return field_notes(pairs.fields());
+  };
+  const std::string answers = R"("chosen": "c", "rejected": "r"})"
+                              "\n";
+  const std::string said =
+      R"(rows whose "prompt" is absent or empty: 2; perhaps "question" is meant: rename it to "prompt")";
+  for (const std::string prompt : {"", R"("prompt": "", )"}) {
+    const std::string one = "{" + prompt + R"("question": "q", )" + answers;
+    EXPECT_THAT(notes(one + one), ElementsAre(HasSubstr("not used: \"question\""), said)) << prompt;
+  }
+  EXPECT_THAT(notes("{" + answers), testing::IsEmpty());
+  EXPECT_THAT(notes(line(R"("question": "q")")), ElementsAre(HasSubstr("not used")));
+  EXPECT_THAT(
+      notes(R"({"question": "q", "chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": )"
+            R"("c"}], "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "r"}]})"),
+      ElementsAre(HasSubstr("not used")));
+}
+
 TEST_F(PreferenceReading, NamesABoundedNumberOfUnusedFields) {
   std::string more;
   for (int i = 0; i < 1000; ++i) more += (i > 0 ? ", \"x" : "\"x") + std::to_string(i) + "\": 1";
