@@ -21,7 +21,8 @@ TEST(DownloadFault, TellsAPointerOfGitLfs) {
 TEST(DownloadFault, TellsALinkWhoseFileIsMissing) {
   const TempFolder folder;
   std::filesystem::create_symlink("../../blobs/4d7a2146", folder / "tokenizer.json");
-  EXPECT_THAT(download_fault(folder / "tokenizer.json"), HasSubstr("is a link to ../../blobs/4d7a2146, which is not there"));
+  EXPECT_THAT(download_fault(folder / "tokenizer.json"),
+              HasSubstr("is a link to ../../blobs/4d7a2146, which is not there"));
   std::filesystem::create_symlink(folder.write("blob", "{}"), folder / "config.json");
   EXPECT_THAT(download_fault(folder / "config.json"), IsEmpty());
 }
@@ -37,6 +38,7 @@ TEST(DownloadFault, SaysNothingOfWhatIsRight) {
   EXPECT_THAT(download_fault(folder.write("a", "{\"version\": 1}")), IsEmpty());
   EXPECT_THAT(download_fault(folder.path()), IsEmpty());
   EXPECT_THAT(download_fault(folder / "nothing"), IsEmpty());
+  EXPECT_EQ(absent_file_fault(folder / "nothing"), "there is no such file");
 }
 
 }  // namespace download_fault_test

@@ -82,6 +82,14 @@ TEST(TablePairs, HaveIntegersAndTheNamesOfClassLabelsAsGroups) {
   EXPECT_THAT(groups(kTexts, "urban"), ElementsAre("true", "false"));
 }
 
+// Without the names of a label its integers became the groups' names in silence.
+TEST(TablePairs, BesideADescriptionThatIsNotThereAreRefused) {
+  const TempFolder folder;
+  const fs::path file = folder.write("a.parquet", read_file("golden/tables/integers.parquet"));
+  folder.write("dataset_info.json", "version https://git-lfs.github.com/spec/v1\n");
+  EXPECT_THAT(refusal(file), HasSubstr("dataset_info.json: is a Git-LFS pointer"));
+}
+
 TEST(TablePairs, NameTheColumnsThatAreNotUsed) {
   PreferenceReader reader(kTexts, {.group_columns = {"country"}});
   PreferencePair pair;
