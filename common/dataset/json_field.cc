@@ -77,6 +77,11 @@ std::string scalar_text(std::string_view field, const dom::element& value, std::
   if (value.get(integer) == simdjson::SUCCESS) return std::to_string(integer);
   if (value.get(large) == simdjson::SUCCESS) return std::to_string(large);
   if (value.get(truth) == simdjson::SUCCESS) return truth ? "true" : "false";
+  // "1" of 1.0 would look like the integer that is wanted.
+  if (value.is_double()) {
+    refuse_value(field, "the floating-point number " + found_text(value),
+                 std::string(wanted) + ": texts, integers, true and false are names");
+  }
   return std::string(text_of(field, value, wanted));
 }
 

@@ -172,7 +172,8 @@ TEST_F(PreferenceFile, SaysHowManyAgreeWhereNotAllDo) {
 }
 
 TEST_F(PreferenceFile, RefusesGroupsThatAreNotGroups) {
-  EXPECT_THAT(refusal(with_group("7.5")), HasSubstr("field \"group\" is 7.5, expected a name, a list"));
+  EXPECT_THAT(refusal(with_group("7.5")),
+              HasSubstr("field \"group\" is the floating-point number 7.5, expected a name, a list"));
   EXPECT_THAT(refusal(with_group("null")), HasSubstr("is null"));
   EXPECT_THAT(refusal(with_group("[]")), HasSubstr("is empty, expected at least one group"));
   EXPECT_THAT(refusal(with_group("{}")), HasSubstr("is empty, expected at least one group"));
@@ -199,7 +200,8 @@ TEST_F(PreferenceFile, RefusesWhatIsNotJsonOrNotUnicode) {
 }
 
 TEST_F(PreferenceFile, RefusesALineOverOneMebibyteWithoutReadingOn) {
-  std::ofstream(file_) << kGood << "\n" << R"({"prompt": ")";
+  std::ofstream(file_) << kGood << "\n"
+                       << R"({"prompt": ")";
   std::filesystem::resize_file(file_, std::uintmax_t{1} << 28);  // 256 MiB, sparse
   EXPECT_THAT([&] { read_preference_file(file_, Rejected::kRequired); },
               testing::ThrowsMessage<std::invalid_argument>(HasSubstr(":2: the line is longer than 1048576 bytes")));

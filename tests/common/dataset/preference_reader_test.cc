@@ -104,6 +104,14 @@ TEST_F(PreferenceReading, OneColumnOfAnyNameSaysTheGroupAsTheUsualOneDoes) {
               HasSubstr("field \"country\" gives \"India\" the membership 2"));
 }
 
+// Columns of integers with a gap are floating-point ones in pandas: "is 1, expected a name" was said of those.
+TEST_F(PreferenceReading, AFloatingPointNumberIsNoGroup) {
+  EXPECT_EQ(refusal(line(R"("group": 1.0)"), {}),
+            ":1: field \"group\" is the floating-point number 1, expected a name, a list of names or an object of "
+            "memberships: texts, integers, true and false are names");
+  EXPECT_THAT(refusal(line(R"("group": [1.0])"), {}), HasSubstr("is the floating-point number 1, expected names"));
+}
+
 TEST_F(PreferenceReading, SeveralColumnsAreCrossedIntoOneName) {
   const std::string both = line(R"("age": 30, "country": "India", "urban": true)");
   EXPECT_THAT(groups(both, by({"country", "age"})), ElementsAre(Pair("India & 30", 1)));
@@ -116,8 +124,10 @@ TEST_F(PreferenceReading, CrossedColumnsAreNamedWhereTheyAreWrong) {
   EXPECT_EQ(refusal(line(R"("country": "India", "age": 30)") + line(R"("country": "India")"), settings),
             ":2: field \"age\" is missing, expected one on every line: it is a group column");
   EXPECT_THAT(refusal(line(R"("country": null, "age": 3)"), settings), HasSubstr(":1: field \"country\" is null"));
-  EXPECT_EQ(refusal(line(R"("country": "India", "age": 3.5)"), settings),
-            ":1: field \"age\" is 3.5, expected text, an integer, true or false");
+  EXPECT_EQ(
+      refusal(line(R"("country": "India", "age": 3.5)"), settings),
+      ":1: field \"age\" is the floating-point number 3.5, expected text, an integer, true or false: texts, integers, "
+      "true and false are names");
   EXPECT_THAT(refusal(line(R"("country": ["India"], "age": 3)"), settings), HasSubstr("field \"country\" is a list"));
   EXPECT_THAT(refusal(line(R"("country": " ", "age": 3)"), settings), HasSubstr("field \"country\" is \" \""));
   EXPECT_THAT(refusal(line(R"("country": "a", "age": 3, "age": 3)"), settings), HasSubstr("\"age\" is given twice"));
