@@ -234,4 +234,15 @@ void read_answers(const AnswerFields& fields, Rejected rejected, PreferencePair&
   read_messages(given, rejected, pair);
 }
 
+bool has_answer_of_other_role(const AnswerFields& fields) {
+  for (const std::optional<dom::element>& answer : {fields.chosen, fields.rejected}) {
+    dom::array messages;
+    if (!answer || answer->get(messages) != simdjson::SUCCESS) continue;
+    std::string_view role;
+    for (const dom::element& message : messages) role = message.at_key("role").get_string().value_unsafe();
+    if (role != "assistant") return true;
+  }
+  return false;
+}
+
 }  // namespace equipoise

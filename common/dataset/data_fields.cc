@@ -83,6 +83,10 @@ std::vector<std::string> field_notes(const DataFields& fields) {
   if (fields.empty_prompts > 0 && meant != fields.unused.end()) {
     notes.push_back(prompt_note(fields.empty_prompts, *meant));
   }
+  if (fields.other_roles > 0) {
+    notes.push_back("pairs with an answer whose role is not \"assistant\": " + std::to_string(fields.other_roles) +
+                    "; a chat template may render it otherwise or leave it out");
+  }
   return notes;
 }
 

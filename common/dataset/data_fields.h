@@ -16,12 +16,14 @@ struct DataFields {
 
   std::int64_t empty_prompts = 0;  // rows of texts whose prompt is absent or empty
 
+  std::int64_t other_roles = 0;  // pairs of messages with an answer that ends with a role other than "assistant"
+
   static constexpr std::size_t kMostUnused = 64;
   bool has(std::string_view name) const;  // among the used ones
 };
 
 // What a user should know of them, a line each: the unused ones; prompts that are empty while one of those may be
-// meant.
+// meant; answers of other roles.
 std::vector<std::string> field_notes(const DataFields& fields);
 
 // Whether a row has a field. `name` outlives the checks.
@@ -47,6 +49,7 @@ class FieldChecks {
   void check(std::span<const FieldPresence> row, const FirstRow& first_row);
 
   void meet_empty_prompt() { ++fields_.empty_prompts; }
+  void meet_other_role() { ++fields_.other_roles; }
 
   const DataFields& fields() const { return fields_; }
 

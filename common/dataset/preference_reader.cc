@@ -81,6 +81,7 @@ class PreferenceReader::Impl {
     check_fields(answers, numbers);
     read_answers(answers, rejected_, pair);
     if (pair.form == AnswerForm::kText && (!answers.prompt || pair.prompt.empty())) checks_.meet_empty_prompt();
+    if (pair.form == AnswerForm::kMessages && has_answer_of_other_role(answers)) checks_.meet_other_role();
     read_numbers(numbers, pair);
     pair.memberships = columns_.memberships();
     pair.line = rows_->number();

@@ -189,6 +189,20 @@ TEST_F(PreferenceReading, SaysThatPromptsAreEmptyWhereAnotherFieldMayBeMeant) {
       ElementsAre(HasSubstr("not used")));
 }
 
+TEST_F(PreferenceReading, CountsThePairsWhoseAnswersAreNotTheAssistants) {
+  const auto pair_of = [](const std::string& chosen, const std::string& rejected) {
+    const std::string user = R"([{"role": "user", "content": "q"}, )";
+    return R"({"chosen": )" + user + chosen + R"(], "rejected": )" + user + rejected + "]}\n";
+  };
+  const std::string answer = R"({"role": "assistant", "content": "a"})", human = R"({"role": "human", "content": "b"})",
+                    tool = R"({"role": "tool", "content": "t"}, )", large = R"({"role": "Assistant", "content": "b"})";
+  PreferenceReader pairs = reader(pair_of(answer, tool + answer) + pair_of(large, human) + pair_of(answer, human));
+  for (PreferencePair pair; pairs.next(pair);) {
+  }
+  EXPECT_THAT(field_notes(pairs.fields()),
+              ElementsAre(HasSubstr("pairs with an answer whose role is not \"assistant\": 2;")));
+}
+
 TEST_F(PreferenceReading, NamesABoundedNumberOfUnusedFields) {
   std::string more;
   for (int i = 0; i < 1000; ++i) more += (i > 0 ? ", \"x" : "\"x") + std::to_string(i) + "\": 1";
