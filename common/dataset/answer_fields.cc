@@ -72,6 +72,7 @@ class MessageList {
   void check_message(const dom::element& message) const {
     dom::element role;
     if (!message.is_object()) refuse_value(field_, "a list with " + found_text(message), kMessageList);
+    if (is_absent(message, "role")) refuse_without_role(message);
     if (message.at_key("role").get(role) != simdjson::SUCCESS || !role.is_string()) {
       refuse_value(field_, "a list with a message whose \"role\" is no text", kMessageList);
     }
@@ -80,6 +81,15 @@ class MessageList {
         field_,
         "a list with a message that has neither \"content\" nor \"tool_calls\", but " + keys_text(dom::object(message)),
         kMessageList);
+  }
+
+  [[noreturn]] void refuse_without_role(const dom::element& message) const {
+    const bool is_sharegpt = !is_absent(message, "from") && !is_absent(message, "value");
+    refuse_value(field_, "a list with a message that has no \"role\", but " + keys_text(dom::object(message)),
+                 std::string(kMessageList) +
+                     (is_sharegpt ? ": rename ShareGPT's \"from\" to \"role\" (with \"user\" for \"human\" and "
+                                    "\"assistant\" for \"gpt\") and \"value\" to \"content\""
+                                  : ""));
   }
 
   static bool is_absent(const dom::element& message, std::string_view key) {

@@ -102,7 +102,13 @@ TEST_F(Conversation, NamesWhatIsWrong) {
   EXPECT_THAT(refusal(line_of(answers)), HasSubstr("begins with another message"));
   EXPECT_THAT(refusal(line_of(R"("prompt": [], )" + answers)), HasSubstr(R"(field "prompt" is an empty list)"));
   EXPECT_THAT(refusal(line_of(R"("prompt": 1, )" + answers)), HasSubstr(R"(field "prompt" is a number)"));
-  EXPECT_THAT(refusal(line_of(R"("prompt": [{"content": "a"}], )" + answers)), HasSubstr(R"(whose "role" is no text)"));
+  EXPECT_THAT(refusal(line_of(R"("prompt": [{"content": "a"}], )" + answers)),
+              HasSubstr(R"(a message that has no "role", but "content", expected)"));
+  EXPECT_THAT(refusal(line_of(R"("prompt": [{"role": 1, "content": "a"}], )" + answers)),
+              HasSubstr(R"(whose "role" is no text)"));
+  EXPECT_THAT(refusal(line_of(R"("prompt": [{"from": "human", "value": "a"}], )" + answers)),
+              HasSubstr(R"(no "role", but "from", "value", expected a list of messages {"role": ..., "content": ...}: )"
+                        R"(rename ShareGPT's "from" to "role")"));
   EXPECT_THAT(refusal(line_of(R"("chosen": )" + std::string(kBlue) + R"(, "rejected": "r")")),
               HasSubstr(R"(field "rejected" is "r", expected a list of messages)"));
   EXPECT_THAT(refusal(line_of(R"("prompt": "p", "chosen": "c", "rejected": )" + std::string(kGreen))),
