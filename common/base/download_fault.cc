@@ -48,4 +48,9 @@ std::string download_fault(const fs::path& file) {
   return "";
 }
 
+std::string absent_file_fault(const fs::path& file) {
+  const std::string fault = download_fault(file);
+  return fault.empty() ? "there is no such file" : fault;
+}
+
 }  // namespace equipoise

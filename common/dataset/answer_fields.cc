@@ -1,5 +1,6 @@
 #include "common/dataset/answer_fields.h"
 
+#include <algorithm>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -71,9 +72,29 @@ class MessageList {
   void check_message(const dom::element& message) const {
     dom::element role;
     if (!message.is_object()) refuse_value(field_, "a list with " + found_text(message), kMessageList);
+    if (is_absent(message, "role")) refuse_without_role(message);
     if (message.at_key("role").get(role) != simdjson::SUCCESS || !role.is_string()) {
       refuse_value(field_, "a list with a message whose \"role\" is no text", kMessageList);
     }
+    if (!is_absent(message, "content") || !is_absent(message, "tool_calls")) return;
+    refuse_value(
+        field_,
+        "a list with a message that has neither \"content\" nor \"tool_calls\", but " + keys_text(dom::object(message)),
+        kMessageList);
+  }
+
+  [[noreturn]] void refuse_without_role(const dom::element& message) const {
+    const bool is_sharegpt = !is_absent(message, "from") && !is_absent(message, "value");
+    refuse_value(field_, "a list with a message that has no \"role\", but " + keys_text(dom::object(message)),
+                 std::string(kMessageList) +
+                     (is_sharegpt ? ": rename ShareGPT's \"from\" to \"role\" (with \"user\" for \"human\" and "
+                                    "\"assistant\" for \"gpt\") and \"value\" to \"content\""
+                                  : ""));
+  }
+
+  static bool is_absent(const dom::element& message, std::string_view key) {
+    dom::element value;
+    return message.at_key(key).get(value) != simdjson::SUCCESS || value.is_null();
   }
 
   std::string field_;
@@ -86,8 +107,32 @@ const dom::element& required(std::string_view field, const std::optional<dom::el
   throw std::invalid_argument("field \"" + std::string(field) + "\" is missing, expected " + std::string(wanted));
 }
 
+bool is_list_of_messages(const std::string& text) {
+  dom::parser parser;
+  dom::array list;
+  dom::element role;
+  if (parser.parse(text).get(list) != simdjson::SUCCESS || list.size() == 0) return false;
+  return std::ranges::all_of(list, [&](const dom::element& message) {
+    return message.is_object() && message.at_key("role").get(role) == simdjson::SUCCESS && role.is_string();
+  });
+}
+
+// Messages as a cell of CSV has them, which would be trained on as the text that they are.
+void refuse_messages_as_text(std::string_view field, std::string_view text) {
+  if (!text.starts_with("[{")) return;
+  const bool is_python = text.starts_with("[{'role':") ||
+                         (text.starts_with("[{'content':") && text.find("'role':") != std::string_view::npos);
+  if (!is_python && !is_list_of_messages(std::string(text))) return;
+  refuse_value(field,
+               is_python ? "a text that holds a Python list of messages" : "a text that holds a list of messages",
+               "the list itself: make it one with " + std::string(is_python ? "ast.literal_eval()" : "json.loads()") +
+                   " and write the data again");
+}
+
 std::string_view required_text(std::string_view field, const std::optional<dom::element>& value) {
-  return text_of(field, required(field, value, "text"), "text");
+  const std::string_view text = text_of(field, required(field, value, "text"), "text");
+  refuse_messages_as_text(field, text);
+  return text;
 }
 
 void read_texts(const AnswerFields& fields, Rejected rejected, PreferencePair& pair) {
@@ -197,6 +242,17 @@ void read_answers(const AnswerFields& fields, Rejected rejected, PreferencePair&
     forget_null(*field);
   }
   read_messages(given, rejected, pair);
+}
+
+bool has_answer_of_other_role(const AnswerFields& fields) {
+  for (const std::optional<dom::element>& answer : {fields.chosen, fields.rejected}) {
+    dom::array messages;
+    if (!answer || answer->get(messages) != simdjson::SUCCESS) continue;
+    std::string_view role;
+    for (const dom::element& message : messages) role = message.at_key("role").get_string().value_unsafe();
+    if (role != "assistant") return true;
+  }
+  return false;
 }
 
 }  // namespace equipoise

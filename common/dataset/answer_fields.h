@@ -26,4 +26,8 @@ struct AnswerFields {
 // Throws std::invalid_argument naming the field, without the file's name.
 void read_answers(const AnswerFields& fields, Rejected rejected, PreferencePair& pair);
 
+// Whether an answer is messages of which the last has another role than "assistant". Of fields that read_answers()
+// took.
+bool has_answer_of_other_role(const AnswerFields& fields);
+
 }  // namespace equipoise

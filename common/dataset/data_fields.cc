@@ -14,6 +14,9 @@ constexpr std::array<std::string_view, 9> kMeant = {"prompt", "chosen",         
                                                     "group",  "chosen_share",     "tools",
                                                     "weight", "ref_chosen_logps", "ref_rejected_logps"};
 
+// Names that other data sets give to what is a prompt here.
+constexpr std::array<std::string_view, 4> kPromptElsewhere = {"question", "instruction", "input", "query"};
+
 // Of "Ref-Chosen Logps" the letters and digits in lower case, without an "s" at the end.
 std::string skeleton(std::string_view name) {
   std::string letters;
@@ -54,19 +57,37 @@ std::string_view advice(std::string_view name) {
   return "";
 }
 
-}  // namespace
-
-bool DataFields::has(std::string_view name) const { return std::ranges::find(used, name) != used.end(); }
-
-std::vector<std::string> field_notes(const DataFields& fields) {
-  if (fields.unused.empty()) return {};
+std::string unused_note(const DataFields& fields) {
   std::string line = "fields that are not used: ";
   for (const std::string& name : fields.unused) {
     if (&name != &fields.unused.front()) line += ", ";
     line += quoted_text(name);
     line += advice(name);
   }
-  return {line + (fields.unused.size() == DataFields::kMostUnused ? ", and perhaps more" : "")};
+  return line + (fields.unused.size() == DataFields::kMostUnused ? ", and perhaps more" : "");
+}
+
+std::string prompt_note(std::int64_t empty_prompts, std::string_view meant) {
+  return "rows whose \"prompt\" is absent or empty: " + std::to_string(empty_prompts) + "; perhaps " +
+         quoted_text(meant) + " is meant: rename it to \"prompt\"";
+}
+
+}  // namespace
+
+bool DataFields::has(std::string_view name) const { return std::ranges::find(used, name) != used.end(); }
+
+std::vector<std::string> field_notes(const DataFields& fields) {
+  std::vector<std::string> notes;
+  if (!fields.unused.empty()) notes.push_back(unused_note(fields));
+  const auto meant = std::ranges::find_first_of(fields.unused, kPromptElsewhere);
+  if (fields.empty_prompts > 0 && meant != fields.unused.end()) {
+    notes.push_back(prompt_note(fields.empty_prompts, *meant));
+  }
+  if (fields.other_roles > 0) {
+    notes.push_back("pairs with an answer whose role is not \"assistant\": " + std::to_string(fields.other_roles) +
+                    "; a chat template may render it otherwise or leave it out");
+  }
+  return notes;
 }
 
 void FieldChecks::meet_unused(std::string_view name) {

@@ -14,11 +14,16 @@ struct DataFields {
   std::vector<std::string> used;    // that some row has, in the order in which they were met
   std::vector<std::string> unused;  // the same, of fields without a meaning here: the first kMostUnused of them
 
+  std::int64_t empty_prompts = 0;  // rows of texts whose prompt is absent or empty
+
+  std::int64_t other_roles = 0;  // pairs of messages with an answer that ends with a role other than "assistant"
+
   static constexpr std::size_t kMostUnused = 64;
   bool has(std::string_view name) const;  // among the used ones
 };
 
-// What a user should know of them: a line that names the unused ones, none where there are none.
+// What a user should know of them, a line each: the unused ones; prompts that are empty while one of those may be
+// meant; answers of other roles.
 std::vector<std::string> field_notes(const DataFields& fields);
 
 // Whether a row has a field. `name` outlives the checks.
@@ -42,6 +47,9 @@ class FieldChecks {
     std::function<std::string()> place;  // "line 1"
   };
   void check(std::span<const FieldPresence> row, const FirstRow& first_row);
+
+  void meet_empty_prompt() { ++fields_.empty_prompts; }
+  void meet_other_role() { ++fields_.other_roles; }
 
   const DataFields& fields() const { return fields_; }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/download_fault.h"
 #include "common/base/quoted_text.h"
 
 namespace equipoise {
@@ -31,6 +32,12 @@ constexpr std::array<std::string_view, 6> kSplits = {"train", "validation", "tes
 bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
+}
+
+// Also where it is a link to nothing.
+bool is_named(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
 }
 
 bool is_folder(const fs::path& path) {
@@ -113,6 +120,7 @@ Files files_of_split(const fs::path& folder, const std::string& split) {
 dom::element json_in(dom::parser& parser, const fs::path& file) {
   constexpr std::uintmax_t kMost = 16 << 20;
   std::error_code problem;
+  if (const std::string fault = download_fault(file); !fault.empty()) refuse(file, fault);
   if (!fs::is_regular_file(file, problem)) refuse(file, "is not a file");
   if (fs::file_size(file, problem) > kMost) refuse(file, "is larger than 16 MiB");
   dom::element json;
@@ -161,7 +169,7 @@ Files saved_files(const fs::path& folder) {
 
 Files files_of_folder(const fs::path& folder) {
   if (is_there(folder / "dataset_dict.json")) refuse_dict(folder);
-  if (is_there(folder / "state.json")) return saved_files(folder);
+  if (is_named(folder / "state.json")) return saved_files(folder);
   Files files = files_in(folder);
   if (files.empty() && is_folder(folder / "data")) files = files_in(folder / "data");
   if (files.empty()) {
@@ -188,14 +196,14 @@ Files data_files(const fs::path& path) {
     const Files files = files_of_split(folder.empty() ? "." : folder, split);
     if (!files.empty()) return whole(path, files);
   }
-  refuse(path, "there is no such file");
+  refuse(path, absent_file_fault(path));
 }
 
 DataFormat data_format(const fs::path& file) {
   constexpr std::string_view kParquet = "PAR1", kArrowStream = "\xFF\xFF\xFF\xFF";
   std::error_code problem;
   const auto status = fs::status(file, problem);
-  if (!fs::exists(status)) refuse(file, "there is no such file");
+  if (!fs::exists(status)) refuse(file, absent_file_fault(file));
   // A pipe or a device could block or never end.
   if (!fs::is_regular_file(status)) refuse(file, "is not a file");
   std::ifstream stream(file, std::ios::binary);
@@ -204,9 +212,12 @@ DataFormat data_format(const fs::path& file) {
   stream.read(start.data(), start.size());
   const std::string_view magic(start.data(), static_cast<std::size_t>(stream.gcount()));
   if (magic == kParquet || magic == kArrowStream) return DataFormat::kTable;
-  if (file.extension() == ".parquet") refuse(file, "does not begin as a Parquet file");
-  if (file.extension() == ".arrow") refuse(file, "does not begin as an Arrow stream");
-  return DataFormat::kJsonLines;
+  const bool is_parquet = file.extension() == ".parquet";
+  if (!is_parquet && file.extension() != ".arrow") return DataFormat::kJsonLines;
+  const std::string fault = download_fault(file);
+  refuse(file, !fault.empty() ? fault
+               : is_parquet   ? "does not begin as a Parquet file"
+                              : "does not begin as an Arrow stream");
 }
 
 }  // namespace equipoise

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <system_error>
 
@@ -44,13 +47,31 @@ unsigned half_surrogate_in(std::string_view text) {
 }
 
 struct Outside {
-  std::string_view key;   // the last text before the word
-  std::string_view word;  // that is none of JSON's
-  int depth = 0;          // of lists and objects that are open at the end
+  std::string_view key;           // the last text before the word
+  std::string_view word;          // that is none of JSON's
+  std::string_view large_number;  // that is JSON's, where the walk ends then
+  int depth = 0;                  // of lists and objects that are open at the end
   bool text_is_open = false;
   unsigned half_surrogate = 0;    // in a text, where the walk ends then
   bool comma_before_end = false;  // ",}" or ",]"
 };
+
+std::string_view number_at(std::string_view line, std::size_t begin) {
+  return line.substr(begin, line.find_first_not_of("+-.0123456789eE", begin) - begin);
+}
+
+bool is_integer(std::string_view number) { return number.find_first_of(".eE") == std::string_view::npos; }
+
+template <class Integer>
+bool exceeds(std::string_view number) {
+  Integer value = 0;
+  return std::from_chars(number.data(), number.data() + number.size(), value).ec == std::errc::result_out_of_range;
+}
+
+bool is_too_large(std::string_view number) {
+  if (!is_integer(number)) return std::isinf(std::strtod(std::string(number).c_str(), nullptr));
+  return number.front() == '-' ? exceeds<std::int64_t>(number) : exceeds<std::uint64_t>(number);
+}
 
 // Goes over the line up to the first word outside of texts that JSON does not have.
 Outside outside_of(std::string_view line) {
@@ -80,6 +101,13 @@ Outside outside_of(std::string_view line) {
         return found;
       }
       i = end - 1;
+    } else if (c == '-' || (c >= '0' && c <= '9')) {
+      const std::string_view number = number_at(line, i);
+      if (is_too_large(number)) {
+        found.large_number = number;
+        return found;
+      }
+      i += number.size() - 1;
     } else if (c == '{' || c == '[') {
       ++found.depth;
     } else if (c == '}' || c == ']') {
@@ -127,6 +155,15 @@ std::string word_fault(const Outside& outside) {
   return "";
 }
 
+std::string large_number_fault(const Outside& outside) {
+  constexpr std::size_t kMostShown = 40;
+  const std::string_view number = outside.large_number;
+  return (outside.key.empty() ? "a number" : "field " + quoted_text(outside.key)) + " is " +
+         std::string(number.substr(0, kMostShown)) + (number.size() > kMostShown ? "..." : "") + ", which " +
+         (is_integer(number) ? "a 64-bit integer" : "a float64") +
+         " cannot hold, expected a smaller number: write it as text";
+}
+
 }  // namespace
 
 std::string json_fault(std::string_view line, simdjson::error_code problem) {
@@ -146,6 +183,7 @@ std::string json_fault(std::string_view line, simdjson::error_code problem) {
   }
   const Outside outside = outside_of(text);
   if (outside.half_surrogate != 0) return half_surrogate_fault(outside.key, outside.half_surrogate);
+  if (!outside.large_number.empty()) return large_number_fault(outside);
   if (const std::string fault = word_fault(outside); !fault.empty()) return start + fault;
   if (first == '[' && (outside.depth > 0 || outside.text_is_open)) {
     return start + "a list begins here, " + std::string(kOneLine) + ": jq -c '.[]' turns a list into lines";

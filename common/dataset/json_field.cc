@@ -58,6 +58,18 @@ std::string found_text(const dom::element& value) {
   }
 }
 
+std::string keys_text(const dom::object& object) {
+  constexpr std::size_t kMost = 16;
+  std::string keys;
+  std::size_t count = 0;
+  for (const auto& [key, value] : object) {
+    if (count > 0) keys += ", ";
+    if (count++ == kMost) return keys + "...";
+    keys += quoted_text(key) + (value.is_null() ? " (null)" : "");
+  }
+  return keys.empty() ? "none" : keys;
+}
+
 std::string scalar_text(std::string_view field, const dom::element& value, std::string_view wanted) {
   std::int64_t integer = 0;
   std::uint64_t large = 0;
@@ -65,6 +77,11 @@ std::string scalar_text(std::string_view field, const dom::element& value, std::
   if (value.get(integer) == simdjson::SUCCESS) return std::to_string(integer);
   if (value.get(large) == simdjson::SUCCESS) return std::to_string(large);
   if (value.get(truth) == simdjson::SUCCESS) return truth ? "true" : "false";
+  // "1" of 1.0 would look like the integer that is wanted.
+  if (value.is_double()) {
+    refuse_value(field, "the floating-point number " + found_text(value),
+                 std::string(wanted) + ": texts, integers, true and false are names");
+  }
   return std::string(text_of(field, value, wanted));
 }
 

@@ -20,6 +20,9 @@ std::string half_surrogate_fault(std::string_view field, unsigned code);
 // A value in a message: a text in quotes, else what kind it is ("a list").
 std::string found_text(const simdjson::dom::element& value);
 
+// The keys of an object in a message: "role", "content"; the first ones where there are very many.
+std::string keys_text(const simdjson::dom::object& object);
+
 // A text, an integer, true or false as text. Throws std::invalid_argument for another value, and as text_of().
 std::string scalar_text(std::string_view field, const simdjson::dom::element& value, std::string_view wanted);
 

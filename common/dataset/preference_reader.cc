@@ -79,10 +79,20 @@ class PreferenceReader::Impl {
     PairNumbers numbers;
     const AnswerFields answers = find_fields(object, numbers);
     check_fields(answers, numbers);
+    if (!answers.chosen) refuse_without("chosen", object);
+    if (!answers.rejected && rejected_ == Rejected::kRequired) refuse_without("rejected", object);
     read_answers(answers, rejected_, pair);
+    if (pair.form == AnswerForm::kText && (!answers.prompt || pair.prompt.empty())) checks_.meet_empty_prompt();
+    if (pair.form == AnswerForm::kMessages && has_answer_of_other_role(answers)) checks_.meet_other_role();
     read_numbers(numbers, pair);
     pair.memberships = columns_.memberships();
     pair.line = rows_->number();
+  }
+
+  // What the row has instead may be the answer by another name.
+  [[noreturn]] void refuse_without(std::string_view answer, const dom::object& object) const {
+    throw std::invalid_argument("field \"" + std::string(answer) + "\" is missing, expected text or messages; the " +
+                                std::string(rows_->word()) + " has " + keys_text(object));
   }
 
   // The known fields; each may be there once.

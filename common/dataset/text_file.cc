@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "common/base/download_fault.h"
+
 namespace equipoise {
 namespace {
 
@@ -42,7 +44,6 @@ constexpr std::array kOthers = {
     Other{"SQLite format 3"sv, "is an SQLite database, expected JSONL, Parquet or Arrow"},
     Other{"\x80\x04"sv, "is a Python pickle, which is never read, expected JSONL, Parquet or Arrow"},
     Other{"\x80\x05"sv, "is a Python pickle, which is never read, expected JSONL, Parquet or Arrow"},
-    Other{"version https://git-lfs"sv, "is a pointer of Git LFS in place of the file: git lfs pull fetches it"},
 };
 
 void check_start(const std::filesystem::path& path, std::string_view start) {
@@ -64,7 +65,7 @@ std::string_view compression_of(std::string_view start) {
 TextFile::TextFile(std::filesystem::path path) : path_(std::move(path)) {
   std::error_code problem;
   const auto status = std::filesystem::status(path_, problem);
-  if (!std::filesystem::exists(status)) refuse(path_, "there is no such file");
+  if (!std::filesystem::exists(status)) refuse(path_, absent_file_fault(path_));
   // A pipe or a device could block or never end.
   if (!std::filesystem::is_regular_file(status)) refuse(path_, "is not a file");
   file_.reset(std::fopen(path_.c_str(), "rbe"));
@@ -78,6 +79,8 @@ TextFile::TextFile(std::filesystem::path path) : path_(std::move(path)) {
     count = read(bytes);
     compressed_ = CompressedFile::open(path_, compression);
   }
+  // Whoever reads a text without a line says what it lacks.
+  if (const std::string fault = download_fault(path_); count > 0 && !fault.empty()) refuse(path_, fault);
   check_start(path_, {bytes.data(), count});
 }
 

@@ -176,6 +176,22 @@ class DataFormats(programs.ProgramTest):
         self.assertIn("data-00000-of-00001.arrow: row 2042 is longer than 1048576 bytes as JSON", refusal)
         self.assertEqual([path.name for path in self.folder.iterdir() if "out" in path.name], [])
 
+    # A copy that ended between two batches once gave the pairs of the batches that were there.
+    def test_an_arrow_stream_that_is_cut_short_is_refused(self):
+        table, sink = pa.Table.from_pylist(PAIRS), pa.BufferOutputStream()
+        ends = []
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            for batch in table.to_batches(max_chunksize=1000):
+                writer.write_batch(batch)
+                ends.append(sink.tell())
+        whole = sink.getvalue().to_pybytes()
+        path = self.folder / "pairs.arrow"
+        for size in (ends[0], ends[0] + 1000, ends[-1], len(whole) - 1):
+            path.write_bytes(whole[:size])
+            self.assertIn("pairs.arrow: is cut short", self.refused("equipoise", "data", "check", path))
+        path.write_bytes(whole)
+        self.assertIn("2500 pairs", self.succeed("equipoise", "data", "check", path))
+
     def test_splits_are_not_mixed(self):
         data = datasets.Dataset.from_list(PAIRS[:10])
         datasets.DatasetDict({"train": data, "test": data}).save_to_disk(self.folder / "splits")

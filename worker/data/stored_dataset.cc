@@ -157,7 +157,8 @@ void StoredDatasetWriter::commit(const EncodedDataset& dataset) {
   repeated_K.resize(dataset.group_names.size());
   store_.add("merged_count", std::as_bytes(std::span(merged_K)));
   store_.add("repeated_count", std::as_bytes(std::span(repeated_K)));
-  const std::array totals = {dataset.num_shortened, dataset.num_merged_prompts, dataset.num_repeated_prompts};
+  const std::array totals = {dataset.num_shortened, dataset.num_merged_prompts, dataset.num_repeated_prompts,
+                             dataset.fields.empty_prompts, dataset.fields.other_roles};
   store_.add("totals", std::as_bytes(std::span(totals)));
   store_.commit();
 }
@@ -174,10 +175,12 @@ std::optional<EncodedDataset> read_dataset(const std::filesystem::path& path, co
   dataset.shortened_count_K = read_counts<std::int64_t>(*store, "shortened_count", K);
   dataset.merged_prompt_count_K = read_counts<std::int64_t>(*store, "merged_count", K);
   dataset.repeated_prompt_count_K = read_counts<std::int64_t>(*store, "repeated_count", K);
-  const auto totals = read_counts<std::int64_t>(*store, "totals", 3);
+  const auto totals = read_counts<std::int64_t>(*store, "totals", 5);
   dataset.num_shortened = totals[0];
   dataset.num_merged_prompts = totals[1];
   dataset.num_repeated_prompts = totals[2];
+  dataset.fields.empty_prompts = totals[3];
+  dataset.fields.other_roles = totals[4];
   dataset.pairs = read_pairs(*std::move(store), K);
   return dataset;
 }

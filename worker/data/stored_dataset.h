@@ -13,7 +13,7 @@
 namespace equipoise {
 
 // Part of every key. It changes with what is stored, how it is stored, and how texts become token ids.
-inline constexpr std::string_view kStoredDatasetVersion = "encoded dataset 4";
+inline constexpr std::string_view kStoredDatasetVersion = "encoded dataset 5";
 
 // Writes a data set part by part, so that none of it need be in memory at once.
 class StoredDatasetWriter {

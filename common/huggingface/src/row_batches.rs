@@ -3,7 +3,7 @@
 use crate::class_labels::ClassLabels;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
-use arrow_schema::{DataType, Fields};
+use arrow_schema::{ArrowError, DataType, Fields};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
@@ -12,7 +12,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::schema::types::Type;
 use std::ffi::OsStr;
 use std::fs::{metadata, File};
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 /// 512 rows of the longest kind are half the memory that reading may take.
@@ -27,6 +27,9 @@ const MOST_OTHERS: usize = 64;
 const DESCRIPTION: &str = "huggingface";
 const PARQUET: &[u8; 4] = b"PAR1";
 const ARROW_STREAM: &[u8; 4] = b"\xFF\xFF\xFF\xFF";
+
+const CUT_SHORT: &str =
+    "is cut short, an Arrow stream without its end: download it again, or close the writer that makes it";
 
 /// The columns that are read; a file may lack all but the first `required` ones.
 pub struct Wanted {
@@ -70,9 +73,44 @@ fn list_of(names: &[&str]) -> String {
     }
 }
 
+/// A stream says itself where it ends: whoever reads it meets the end of the file only where some of it is missing.
+struct StreamBytes {
+    file: BufReader<File>,
+    at_end: bool,
+}
+
+impl StreamBytes {
+    fn new(file: File) -> Self {
+        StreamBytes { file: BufReader::new(file), at_end: false }
+    }
+}
+
+impl Read for StreamBytes {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(bytes)?;
+        self.at_end |= count == 0 && !bytes.is_empty();
+        Ok(count)
+    }
+}
+
+fn stream_fault(fault: ArrowError) -> String {
+    match &fault {
+        ArrowError::IoError(_, cause) if cause.kind() == ErrorKind::UnexpectedEof => CUT_SHORT.into(),
+        _ => fault.to_string(),
+    }
+}
+
+fn next_of_stream(reader: &mut StreamReader<StreamBytes>) -> Option<Result<RecordBatch, String>> {
+    match reader.next() {
+        // The library takes the end of the file for that of the stream.
+        None if reader.get_ref().at_end => Some(Err(CUT_SHORT.into())),
+        batch => batch.map(|batch| batch.map_err(stream_fault)),
+    }
+}
+
 enum Reader {
     Parquet(ParquetRecordBatchReader),
-    Stream(Box<StreamReader<BufReader<File>>>),
+    Stream(Box<StreamReader<StreamBytes>>),
 }
 
 pub struct Batches {
@@ -122,7 +160,7 @@ impl Batches {
     fn open_stream(path: &OsStr, file: File, wanted: &Wanted) -> Result<Self, String> {
         let schema = {
             let again = file.try_clone().map_err(|fault| fault.to_string())?;
-            StreamReader::try_new_buffered(again, None).map_err(|fault| fault.to_string())?.schema()
+            StreamReader::try_new(StreamBytes::new(again), None).map_err(stream_fault)?.schema()
         };
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         let (places, unread) = (wanted.places(&names)?, wanted.others(&names));
@@ -131,16 +169,16 @@ impl Batches {
         check_types(&places.iter().map(|&place| schema.fields()[place].clone()).collect())?;
         let mut file = file;
         file.rewind().map_err(|fault| fault.to_string())?;
-        let reader = StreamReader::try_new_buffered(file, Some(places)).map_err(|fault| fault.to_string())?;
+        let reader = StreamReader::try_new(StreamBytes::new(file), Some(places)).map_err(stream_fault)?;
         Ok(Batches { reader: Reader::Stream(Box::new(reader)), unread, labels })
     }
 
+    /// After a fault it is not called again.
     pub fn next(&mut self) -> Option<Result<RecordBatch, String>> {
         match &mut self.reader {
-            Reader::Parquet(reader) => reader.next(),
-            Reader::Stream(reader) => reader.next(),
+            Reader::Parquet(reader) => reader.next().map(|batch| batch.map_err(|fault| fault.to_string())),
+            Reader::Stream(reader) => next_of_stream(reader),
         }
-        .map(|batch| batch.map_err(|fault| fault.to_string()))
     }
 }
 

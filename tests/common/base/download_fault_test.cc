@@ -38,6 +38,7 @@ TEST(DownloadFault, SaysNothingOfWhatIsRight) {
   EXPECT_THAT(download_fault(folder.write("a", "{\"version\": 1}")), IsEmpty());
   EXPECT_THAT(download_fault(folder.path()), IsEmpty());
   EXPECT_THAT(download_fault(folder / "nothing"), IsEmpty());
+  EXPECT_EQ(absent_file_fault(folder / "nothing"), "there is no such file");
 }
 
 }  // namespace download_fault_test

@@ -102,7 +102,13 @@ TEST_F(Conversation, NamesWhatIsWrong) {
   EXPECT_THAT(refusal(line_of(answers)), HasSubstr("begins with another message"));
   EXPECT_THAT(refusal(line_of(R"("prompt": [], )" + answers)), HasSubstr(R"(field "prompt" is an empty list)"));
   EXPECT_THAT(refusal(line_of(R"("prompt": 1, )" + answers)), HasSubstr(R"(field "prompt" is a number)"));
-  EXPECT_THAT(refusal(line_of(R"("prompt": [{"content": "a"}], )" + answers)), HasSubstr(R"(whose "role" is no text)"));
+  EXPECT_THAT(refusal(line_of(R"("prompt": [{"content": "a"}], )" + answers)),
+              HasSubstr(R"(a message that has no "role", but "content", expected)"));
+  EXPECT_THAT(refusal(line_of(R"("prompt": [{"role": 1, "content": "a"}], )" + answers)),
+              HasSubstr(R"(whose "role" is no text)"));
+  EXPECT_THAT(refusal(line_of(R"("prompt": [{"from": "human", "value": "a"}], )" + answers)),
+              HasSubstr(R"(no "role", but "from", "value", expected a list of messages {"role": ..., "content": ...}: )"
+                        R"(rename ShareGPT's "from" to "role")"));
   EXPECT_THAT(refusal(line_of(R"("chosen": )" + std::string(kBlue) + R"(, "rejected": "r")")),
               HasSubstr(R"(field "rejected" is "r", expected a list of messages)"));
   EXPECT_THAT(refusal(line_of(R"("prompt": "p", "chosen": "c", "rejected": )" + std::string(kGreen))),
@@ -124,6 +130,40 @@ TEST_F(Conversation, NamesWhatIsWrong) {
   const std::string deep = std::string(100, '[') + std::string(100, ']');
   EXPECT_THAT(refusal(line_of(R"("prompt": [{"role": "user", "content": )" + deep + "}], " + answers)),
               HasSubstr("nested more than 64 levels deep"));
+}
+
+// A mistyped key, or null, once made an empty text.
+TEST_F(Conversation, RefusesAMessageWithoutContentAndToolCalls) {
+  const auto said = [&](const std::string& message) {
+    return refusal(line_of(R"("prompt": )" + std::string(kSky) + R"(, "chosen": [{"role": "assistant")" + message +
+                           R"(}], "rejected": )" + kGreen));
+  };
+  EXPECT_EQ(said(R"(, "contents": "good")"),
+            R"(field "chosen" is a list with a message that has neither "content" nor "tool_calls", but "role", )"
+            R"("contents", expected a list of messages {"role": ..., "content": ...})");
+  EXPECT_THAT(said(R"(, "content": null)"), HasSubstr(R"(nor "tool_calls", but "role", "content" (null), expected)"));
+  EXPECT_THAT(said(""), HasSubstr(R"(nor "tool_calls", but "role", expected)"));
+  EXPECT_EQ(said(R"(, "content": "")"), "");
+  EXPECT_EQ(said(R"(, "content": null, "tool_calls": [{"function": {"name": "f"}}])"), "");
+  EXPECT_EQ(said(R"(, "tool_calls": [{"function": {"name": "f"}}])"), "");
+}
+
+// CSV has lists as their JSON or their repr(), which was trained on letter by letter.
+TEST_F(Conversation, RefusesAListOfMessagesAsText) {
+  const auto said = [&](const std::string& chosen) {
+    return refusal(line_of(R"("prompt": "p", "rejected": "r", "chosen": ")" + chosen + '"'));
+  };
+  EXPECT_EQ(said(R"([{\"role\": \"assistant\", \"content\": \"x\"}])"),
+            R"(field "chosen" is a text that holds a list of messages, expected the list itself: make it one with )"
+            "json.loads() and write the data again");
+  EXPECT_THAT(
+      said(R"([{'role': 'assistant', 'content': 'x'}])"),
+      HasSubstr("holds a Python list of messages, expected the list itself: make it one with ast.literal_eval"));
+  EXPECT_THAT(said(R"([{'content': 'x', 'role': 'assistant'}])"), HasSubstr("holds a Python list of messages"));
+  for (const std::string text :
+       {R"([{\"name\": \"x\"}])", R"([{\"role\": \"x\"}, 1])", "[{role", "[{'content': 'x'}]", "[]"}) {
+    EXPECT_EQ(said(text), "") << text;
+  }
 }
 
 // A prompt of another name would otherwise become what the answers happen to share.

@@ -133,5 +133,31 @@ TEST_F(DataFiles, TheFirstBytesTellTheFormat) {
   EXPECT_THROW(data_format(folder_ / "pipe"), std::invalid_argument);  // and does not wait for it
 }
 
+// "does not begin as a Parquet file" was said of all of these.
+TEST_F(DataFiles, WhatADownloadLeftInPlaceOfAFileIsNamed) {
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n";
+  const auto format_refusal = [&](const std::string& name, const std::string& content) {
+    make(name, content);
+    return refusal_in(folder_.path(), [&] { data_format(folder_ / name); });
+  };
+  EXPECT_THAT(format_refusal("a.parquet", pointer), HasSubstr("a.parquet: is a Git-LFS pointer"));
+  EXPECT_THAT(format_refusal("a.arrow", "<!DOCTYPE html>"), HasSubstr("a.arrow: is a web page"));
+  EXPECT_THAT(format_refusal("b.parquet", ""), HasSubstr("b.parquet: is empty"));
+  make("saved/state.json", pointer);
+  make("saved/a.arrow");
+  EXPECT_THAT(refusal("saved"), HasSubstr("state.json: is a Git-LFS pointer"));
+}
+
+TEST_F(DataFiles, ALinkToNothingIsNamed) {
+  make("folder/a.arrow");
+  for (const std::string name : {"pairs.jsonl", "folder/state.json"}) {
+    std::filesystem::create_symlink("../blobs/4d7a", folder_ / name);
+  }
+  const std::string said = "is a link to ../blobs/4d7a, which is not there";
+  EXPECT_THAT(refusal("pairs.jsonl"), HasSubstr(said));
+  EXPECT_THAT(refusal("folder"), HasSubstr("state.json: " + said));
+  EXPECT_THAT(refusal_of([&] { data_format(folder_ / "pairs.jsonl"); }), HasSubstr(said));
+}
+
 }  // namespace data_files_test
 }  // namespace equipoise

@@ -58,6 +58,19 @@ TEST(JsonFault, NamesHalfASurrogatePair) {
   EXPECT_THAT(said(R"({"prompt": "\ud8"})"), HasSubstr("the line is not JSON: "));
 }
 
+// They are JSON, and so is the line: "Problem while parsing a number" was said of them.
+TEST(JsonFault, NamesANumberThatIsTooLarge) {
+  EXPECT_EQ(fault(R"({"prompt": "p", "id": 123456789012345678901234, "a": 1})"),
+            "field \"id\" is 123456789012345678901234, which a 64-bit integer cannot hold, expected a smaller number: "
+            "write it as text");
+  EXPECT_THAT(fault(R"({"id": -9223372036854775809})"), HasSubstr("field \"id\" is -9223372036854775809, which a 64"));
+  EXPECT_THAT(fault(R"({"score": 1e400})"), HasSubstr("field \"score\" is 1e400, which a float64 cannot hold"));
+  EXPECT_THAT(fault(R"({"score": [0.5, -1E+999]})"), HasSubstr("field \"score\" is -1E+999, which a float64"));
+  EXPECT_THAT(fault("{\"id\": " + std::string(100, '7') + "}"), HasSubstr("is " + std::string(40, '7') + "..., which"));
+  EXPECT_EQ(fault(R"({"a": 18446744073709551615, "b": -9223372036854775808, "c": 1e-400, "d": 1e308})"), "accepted");
+  EXPECT_THAT(fault(R"({"a": 01})"), HasSubstr("the line is not JSON: "));
+}
+
 TEST(JsonFault, SaysWhereALineEndsTooSoon) {
   EXPECT_THAT(fault(R"({"prompt": "Is t)"), HasSubstr("it ends in the middle"));
   EXPECT_THAT(fault(R"({"prompt": "p", "group": "g")"), HasSubstr("it ends in the middle"));

@@ -140,7 +140,10 @@ TEST_F(PreferenceFile, AcceptsByteOrderMarkCarriageReturnsAndBlankLines) {
 TEST_F(PreferenceFile, RejectedMayBeAbsentOnlyWhereItIsOptional) {
   const std::string line = R"({"prompt": "p", "chosen": "c", "group": "g"})";
   EXPECT_EQ(read(line, Rejected::kOptional).pairs[0].rejected, "");
-  EXPECT_EQ(refusal(line), "pairs.jsonl:1: field \"rejected\" is missing, expected text");
+  EXPECT_EQ(
+      refusal(line),
+      "pairs.jsonl:1: field \"rejected\" is missing, expected text or messages; the line has \"prompt\", \"chosen\", "
+      "\"group\"");
 }
 
 TEST_F(PreferenceFile, NamesLineFieldAndValueOfWhatIsWrong) {
@@ -151,8 +154,9 @@ TEST_F(PreferenceFile, NamesLineFieldAndValueOfWhatIsWrong) {
   EXPECT_EQ(refusal(R"({"prompt": "p", "chosen": ["c"], "rejected": "r"})"),
             "pairs.jsonl:1: field \"chosen\" is a list with \"c\", expected a list of messages {\"role\": ..., "
             "\"content\": ...}");
-  EXPECT_EQ(refusal(R"({"prompt": "p", "rejected": "r"})"),
-            "pairs.jsonl:1: field \"chosen\" is missing, expected text");
+  EXPECT_EQ(refusal(R"({"prompt": "p", "accepted": "c", "rejected": "r"})"),
+            "pairs.jsonl:1: field \"chosen\" is missing, expected text or messages; the line has \"prompt\", "
+            "\"accepted\", \"rejected\"");
   EXPECT_EQ(refusal(R"({"prompt": "p", "prompt": "q", "chosen": "c", "rejected": "r"})"),
             "pairs.jsonl:1: field \"prompt\" is given twice");
   EXPECT_EQ(refusal("[1]"),
@@ -172,7 +176,8 @@ TEST_F(PreferenceFile, SaysHowManyAgreeWhereNotAllDo) {
 }
 
 TEST_F(PreferenceFile, RefusesGroupsThatAreNotGroups) {
-  EXPECT_THAT(refusal(with_group("7.5")), HasSubstr("field \"group\" is 7.5, expected a name, a list"));
+  EXPECT_THAT(refusal(with_group("7.5")),
+              HasSubstr("field \"group\" is the floating-point number 7.5, expected a name, a list"));
   EXPECT_THAT(refusal(with_group("null")), HasSubstr("is null"));
   EXPECT_THAT(refusal(with_group("[]")), HasSubstr("is empty, expected at least one group"));
   EXPECT_THAT(refusal(with_group("{}")), HasSubstr("is empty, expected at least one group"));

@@ -64,11 +64,12 @@ class PreferenceReading : public testing::Test {
 };
 
 TEST_F(PreferenceReading, GivesOnePairAtATimeAndLeavesNothingOfTheOneBefore) {
-  PreferenceReader pairs = reader(
-      R"({"chosen": [{"role": "user"}, {"role": "a"}], "rejected": [{"role": "user"}, {"role": "b"}], "tools": [1], )"
-      R"("chat_template_kwargs": {"x": 1}, "group": ["a", "b"], "chosen_share": 0.5})"
-      "\n\n"
-      R"({"chosen": "q yes", "rejected": "q no", "group": "c", "chosen_share": 1})");
+  PreferenceReader pairs =
+      reader(R"({"chosen": [{"role": "user", "content": "q"}, {"role": "a", "content": ""}], )"
+             R"("rejected": [{"role": "user", "content": "q"}, {"role": "b", "content": ""}], "tools": [1], )"
+             R"("chat_template_kwargs": {"x": 1}, "group": ["a", "b"], "chosen_share": 0.5})"
+             "\n\n"
+             R"({"chosen": "q yes", "rejected": "q no", "group": "c", "chosen_share": 1})");
   PreferencePair pair;
   ASSERT_TRUE(pairs.next(pair));
   EXPECT_EQ(pair.tools, "[1]");
@@ -103,6 +104,14 @@ TEST_F(PreferenceReading, OneColumnOfAnyNameSaysTheGroupAsTheUsualOneDoes) {
               HasSubstr("field \"country\" gives \"India\" the membership 2"));
 }
 
+// Columns of integers with a gap are floating-point ones in pandas: "is 1, expected a name" was said of those.
+TEST_F(PreferenceReading, AFloatingPointNumberIsNoGroup) {
+  EXPECT_EQ(refusal(line(R"("group": 1.0)"), {}),
+            ":1: field \"group\" is the floating-point number 1, expected a name, a list of names or an object of "
+            "memberships: texts, integers, true and false are names");
+  EXPECT_THAT(refusal(line(R"("group": [1.0])"), {}), HasSubstr("is the floating-point number 1, expected names"));
+}
+
 TEST_F(PreferenceReading, SeveralColumnsAreCrossedIntoOneName) {
   const std::string both = line(R"("age": 30, "country": "India", "urban": true)");
   EXPECT_THAT(groups(both, by({"country", "age"})), ElementsAre(Pair("India & 30", 1)));
@@ -115,8 +124,10 @@ TEST_F(PreferenceReading, CrossedColumnsAreNamedWhereTheyAreWrong) {
   EXPECT_EQ(refusal(line(R"("country": "India", "age": 30)") + line(R"("country": "India")"), settings),
             ":2: field \"age\" is missing, expected one on every line: it is a group column");
   EXPECT_THAT(refusal(line(R"("country": null, "age": 3)"), settings), HasSubstr(":1: field \"country\" is null"));
-  EXPECT_EQ(refusal(line(R"("country": "India", "age": 3.5)"), settings),
-            ":1: field \"age\" is 3.5, expected text, an integer, true or false");
+  EXPECT_EQ(
+      refusal(line(R"("country": "India", "age": 3.5)"), settings),
+      ":1: field \"age\" is the floating-point number 3.5, expected text, an integer, true or false: texts, integers, "
+      "true and false are names");
   EXPECT_THAT(refusal(line(R"("country": ["India"], "age": 3)"), settings), HasSubstr("field \"country\" is a list"));
   EXPECT_THAT(refusal(line(R"("country": " ", "age": 3)"), settings), HasSubstr("field \"country\" is \" \""));
   EXPECT_THAT(refusal(line(R"("country": "a", "age": 3, "age": 3)"), settings), HasSubstr("\"age\" is given twice"));
@@ -152,6 +163,44 @@ TEST_F(PreferenceReading, KnowsWhichFieldsAreUsedAndWhichAreNot) {
       ElementsAre(testing::AllOf(HasSubstr("\"margin\" (of reward models"), HasSubstr("\"id\", "),
                                  HasSubstr("\"tools\" (of messages alone"), HasSubstr("\"system\" (a system"))));
   EXPECT_TRUE(field_notes({.used = {"prompt"}, .unused = {}}).empty());
+}
+
+// The question was passed over, and the pairs were trained on without it.
+TEST_F(PreferenceReading, SaysThatPromptsAreEmptyWhereAnotherFieldMayBeMeant) {
+  const auto notes = [&](const std::string& text) {
+    PreferenceReader pairs = reader(text);
+    for (PreferencePair pair; pairs.next(pair);) {
+    }
+    return field_notes(pairs.fields());
+  };
+  const std::string answers = R"("chosen": "c", "rejected": "r"})"
+                              "\n";
+  const std::string said =
+      R"(rows whose "prompt" is absent or empty: 2; perhaps "question" is meant: rename it to "prompt")";
+  for (const std::string prompt : {"", R"("prompt": "", )"}) {
+    const std::string one = "{" + prompt + R"("question": "q", )" + answers;
+    EXPECT_THAT(notes(one + one), ElementsAre(HasSubstr("not used: \"question\""), said)) << prompt;
+  }
+  EXPECT_THAT(notes("{" + answers), testing::IsEmpty());
+  EXPECT_THAT(notes(line(R"("question": "q")")), ElementsAre(HasSubstr("not used")));
+  EXPECT_THAT(
+      notes(R"({"question": "q", "chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": )"
+            R"("c"}], "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "r"}]})"),
+      ElementsAre(HasSubstr("not used")));
+}
+
+TEST_F(PreferenceReading, CountsThePairsWhoseAnswersAreNotTheAssistants) {
+  const auto pair_of = [](const std::string& chosen, const std::string& rejected) {
+    const std::string user = R"([{"role": "user", "content": "q"}, )";
+    return R"({"chosen": )" + user + chosen + R"(], "rejected": )" + user + rejected + "]}\n";
+  };
+  const std::string answer = R"({"role": "assistant", "content": "a"})", human = R"({"role": "human", "content": "b"})",
+                    tool = R"({"role": "tool", "content": "t"}, )", large = R"({"role": "Assistant", "content": "b"})";
+  PreferenceReader pairs = reader(pair_of(answer, tool + answer) + pair_of(large, human) + pair_of(answer, human));
+  for (PreferencePair pair; pairs.next(pair);) {
+  }
+  EXPECT_THAT(field_notes(pairs.fields()),
+              ElementsAre(HasSubstr("pairs with an answer whose role is not \"assistant\": 2;")));
 }
 
 TEST_F(PreferenceReading, NamesABoundedNumberOfUnusedFields) {

@@ -46,7 +46,7 @@ TEST(TablePairs, WithoutAGroupColumnAreInOneGroup) {
 TEST(TablePairs, HaveMessagesAndMemberships) {
   const std::string first =
       R"({"prompt":[{"role":"user","content":"Tea?"}],"chosen":[{"role":"assistant","content":"Yes","thought":"hm"}],)"
-      R"("rejected":[{"role":"assistant"}],"tools":[{"name":"kettle"}],"group":"India","chosen_share":0.75})";
+      R"("rejected":[{"role":"assistant","content":"No"}],"tools":[{"name":"kettle"}],"group":"India","chosen_share":0.75})";
   const std::string second =
       R"({"prompt":[{"role":"user","content":"Rain?"}],"chosen":[{"role":"assistant","content":"No"}],)"
       R"("rejected":[{"role":"assistant","content":"Yes"}],"group":{"India":0.5,"Asia":1.0},"chosen_share":0.5})";
@@ -80,6 +80,14 @@ TEST(TablePairs, HaveIntegersAndTheNamesOfClassLabelsAsGroups) {
   EXPECT_THAT(groups("golden/tables/labelled"), ElementsAre("Köln", "India"));
   EXPECT_THAT(groups("golden/tables/labelled", "groups"), ElementsAre("Köln", "India"));
   EXPECT_THAT(groups(kTexts, "urban"), ElementsAre("true", "false"));
+}
+
+// Without the names of a label its integers became the groups' names in silence.
+TEST(TablePairs, BesideADescriptionThatIsNotThereAreRefused) {
+  const TempFolder folder;
+  const fs::path file = folder.write("a.parquet", read_file("golden/tables/integers.parquet"));
+  folder.write("dataset_info.json", "version https://git-lfs.github.com/spec/v1\n");
+  EXPECT_THAT(refusal(file), HasSubstr("dataset_info.json: is a Git-LFS pointer"));
 }
 
 TEST(TablePairs, NameTheColumnsThatAreNotUsed) {

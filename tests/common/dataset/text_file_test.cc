@@ -51,7 +51,8 @@ TEST_F(Text, SaysWhatAFileIsThatIsNoText) {
               HasSubstr("is compressed with xz"));
   EXPECT_THAT(refusal("PK\x03\x04\x14"), HasSubstr("is a zip archive"));
   EXPECT_THAT(refusal("ARROW1\0\0"s), HasSubstr("is an Arrow file (Feather)"));
-  EXPECT_THAT(refusal("version https://git-lfs.github.com/spec/v1\n"), HasSubstr("is a pointer of Git LFS"));
+  EXPECT_THAT(refusal("version https://git-lfs.github.com/spec/v1\n"), HasSubstr("is a Git-LFS pointer"));
+  EXPECT_THAT(refusal("<!DOCTYPE html>\n<html>"), HasSubstr("is a web page, not the file itself"));
   EXPECT_EQ(refusal(""), "accepted");
   EXPECT_EQ(refusal("{"), "accepted");
   EXPECT_EQ(refusal("\xEF\xBB\xBF{}"), "accepted");

@@ -82,6 +82,20 @@ TEST(RowFile, RefusesWhatIsNeitherParquetNorArrow) {
   EXPECT_THAT(refusal(folder / "absent"), HasSubstr("absent: "));
 }
 
+// Where whole batches were missing the others were taken for all.
+TEST(RowFile, RefusesAStreamThatIsCutShort) {
+  const TempFolder folder;
+  const std::string whole = read_file(kStream);
+  const std::size_t end = 8;  // bytes that mark the end of a stream
+  for (const std::size_t size : {whole.size() - end, whole.size() - end - 1, whole.size() - 1, whole.size() - 4,
+                                 whole.size() / 2, std::size_t{100}, std::size_t{4}}) {
+    EXPECT_THAT(refusal(folder.write("a.arrow", whole.substr(0, size))),
+                HasSubstr("a.arrow: is cut short, an Arrow stream without its end: download it again"))
+        << size;
+  }
+  EXPECT_EQ(refusal(folder.write("a.arrow", whole)), "accepted");
+}
+
 // Neither crashes nor hangs, whatever the bytes are.
 TEST(RowFile, SurvivesFilesThatAreCutOffOrChanged) {
   const TempFolder folder;

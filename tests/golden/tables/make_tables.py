@@ -14,7 +14,7 @@ TEXTS = [
 ]
 MESSAGES = [
     {"chosen": [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "Yes", "thought": "hm"}],
-     "rejected": [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": None}],
+     "rejected": [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "No"}],
      "group": {"India": 1.0, "Asia": None}, "chosen_share": 0.75, "tools": '[{"name":"kettle"}]'},
     {"chosen": [{"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "No"}],
      "rejected": [{"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "Yes"}],

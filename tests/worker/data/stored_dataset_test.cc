@@ -35,7 +35,7 @@ struct Columns {
   std::vector<std::uint32_t> name_end = {1, 2};
   std::vector<double> pair_count = {1.25, 1};
   std::vector<std::int64_t> dropped_count = {1, 1}, shortened_count = {0, 1};
-  std::vector<std::int64_t> merged_count = {1, 0}, repeated_count = {0, 0}, totals = {1, 1, 0};
+  std::vector<std::int64_t> merged_count = {1, 0}, repeated_count = {0, 0}, totals = {1, 1, 0, 2, 1};
 };
 
 class Stored : public testing::Test {
@@ -99,6 +99,8 @@ TEST_F(Stored, IsReadAsItWasWritten) {
   EXPECT_EQ(data->pair(1).weight, 2.5);
   EXPECT_EQ(data->pair(1).reference, (ReferenceLogProbs{.chosen = -3, .rejected = -4}));
   EXPECT_THAT(data->fields.used, ElementsAre("a", "b"));
+  EXPECT_EQ(data->fields.empty_prompts, 2);
+  EXPECT_EQ(data->fields.other_roles, 1);
   EXPECT_EQ(data->pairs.dropped(0).position, 1);
   EXPECT_EQ(data->pairs.dropped(0).memberships[1].group, 1U);
   EXPECT_EQ(data->pairs.dropped(0).cause.text(), "its 9 tokens are more than max_length = 8");
@@ -237,7 +239,7 @@ TEST_F(Stored, HasWeightsAndLogProbsOfAllPairsOrOfNone) {
 TEST_F(Stored, RefusesPiecesThatDoNotBelongTogether) {
   TokenStoreWriter store(path_, kKey);
   const std::uint32_t zero = 0;
-  const std::array<std::int64_t, 3> totals = {};
+  const std::array<std::int64_t, 5> totals = {};
   for (const char* name : {"id", "id", "id_end", "memberships", "chosen_share", "membership", "membership_end",
                            "dropped", "weight", "reference", "group_name", "used_name", "unused_name", "pair_count",
                            "dropped_count", "shortened_count", "merged_count", "repeated_count"}) {
