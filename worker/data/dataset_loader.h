@@ -21,7 +21,8 @@ namespace equipoise {
 
 struct LoaderSettings {
   std::filesystem::path model;                         // folder of the tokenizer
-  std::optional<std::filesystem::path> chat_template;  // in place of the folder's
+  std::optional<std::filesystem::path> chat_template;  // in place of the folders'
+  std::optional<std::filesystem::path> adapter = {};   // folder whose chat templates come before the model's
   EncodeSettings encode;                               // chat_templates is filled in by the loader
   std::string group_separator;
   std::filesystem::path cache;  // folder, see common/base/cache_folder.h; empty: nothing is kept

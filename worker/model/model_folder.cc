@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "common/base/durable_file.h"
+#include "worker/data/chat_templates.h"
 #include "worker/data/json_file.h"
 #include "worker/model/decoder.h"
 #include "worker/model/tensor_bytes.h"
@@ -121,10 +122,17 @@ void copy_companions(const fs::path& source, const fs::path& target) {
 }
 
 void copy_chat_templates(const fs::path& source, const fs::path& target) {
+  const ChatTemplateTexts own = chat_template_texts(source);
   std::error_code error;
-  if (!fs::exists(source / "chat_template.jinja", error)) return;
-  put_chat_template(source / "chat_template.jinja", target);
+  const bool has_files = fs::exists(source / "chat_template.jinja", error) || fs::exists(source / kOtherTemplates, error);
+  if (own.empty() || (!has_files && own == chat_template_texts(target))) return;
+  fs::remove(target / "chat_template.jinja", error);
+  fs::remove_all(target / kOtherTemplates, error);
+  if (own.standard) write_durably(target / "chat_template.jinja", *own.standard);
   copy_files(source / kOtherTemplates, target / kOtherTemplates, is_template);
+  if (!own.tool_use || fs::exists(target / kOtherTemplates / "tool_use.jinja", error)) return;
+  fs::create_directory(target / kOtherTemplates, error);
+  write_durably(target / kOtherTemplates / "tool_use.jinja", *own.tool_use);
 }
 
 void put_chat_template(const fs::path& file, const fs::path& target) {

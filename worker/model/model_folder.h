@@ -34,7 +34,8 @@ void copy_durably(const std::filesystem::path& source, const std::filesystem::pa
 // card, which describes another model, nor weights in other formats, nor what a training noted about itself.
 void copy_companions(const std::filesystem::path& source, const std::filesystem::path& target);
 
-// The chat templates of `source`, where it has its own, in place of those of `target`.
+// The chat templates of `source`, where it has its own, in place of those of `target`: as files, which come before those
+// of a tokenizer_config.json. Throws as chat_template_texts().
 void copy_chat_templates(const std::filesystem::path& source, const std::filesystem::path& target);
 
 // `file` as the one chat template of `target`.

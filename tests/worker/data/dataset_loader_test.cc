@@ -250,6 +250,13 @@ TEST_F(Loader, KeyDependsOnAllThatTheTokensDependOn) {
   is_new("a template of the folder");
   folder_.write("model/chat_template.jinja", "{{ messages }}{{ strftime_now('%Y') }}");
   is_new("the day that a template shows");
+  fs::create_directory(folder_ / "adapter");
+  settings_.adapter = folder_ / "adapter";
+  EXPECT_EQ(key(), keys.back()) << "an adapter without a template";
+  folder_.write("adapter/chat_template.jinja", "{{ messages }}");
+  is_new("a template of the adapter");
+  folder_.write("adapter/chat_template.jinja", "{{ messages[1] }}");
+  is_new("the text of the adapter's");
   settings_.chat_template = folder_.write("own.jinja", "{{ messages }}");
   is_new("a template of the job");
   folder_.write("own.jinja", "{{ messages[0] }}");

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "tests/support/temp_folder.h"
+#include "worker/model/model_folder.h"
 #include "tests/worker/golden_model.h"
 
 namespace equipoise {
@@ -252,6 +253,24 @@ TEST(SaveModel, RefusesATargetThatExistsAndLeavesItAlone) {
   EXPECT_THAT([&] { save_model(decoder, kPolicy, folder / "final"); },
               Throws<std::invalid_argument>(Property(&std::invalid_argument::what, HasSubstr("final exists"))));
   EXPECT_TRUE(std::filesystem::is_empty(folder / "final"));
+}
+
+// As an adapter's are put in the place of those of its model.
+TEST(CopyChatTemplates, MakesFilesOfWhatTheSourceUses) {
+  TempFolder folder;
+  for (const char* name : {"source", "target", "target/additional_chat_templates"}) {
+    std::filesystem::create_directory(folder / name);
+  }
+  folder.write("target/chat_template.jinja", "old");
+  folder.write("target/additional_chat_templates/rag.jinja", "old");
+  copy_chat_templates(folder / "source", folder / "target");
+  EXPECT_EQ(read_file(folder / "target/chat_template.jinja"), "old");
+  folder.write("source/tokenizer_config.json", R"({"chat_template": [{"name": "default", "template": "plain"},
+      {"name": "tool_use", "template": "tools"}]})");
+  copy_chat_templates(folder / "source", folder / "target");
+  EXPECT_EQ(read_file(folder / "target/chat_template.jinja"), "plain");
+  EXPECT_EQ(read_file(folder / "target/additional_chat_templates/tool_use.jinja"), "tools");
+  EXPECT_FALSE(std::filesystem::exists(folder / "target/additional_chat_templates/rag.jinja"));
 }
 
 TEST(SaveModel, LeavesNothingBehindWhenItFails) {
