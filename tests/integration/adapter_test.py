@@ -141,7 +141,8 @@ class Adapter(programs.ProgramTest):
         model = self.folder / "model"
         files = {"LICENSE": "terms", "NOTICE.txt": "names", "preprocessor_config.json": "{}", "generation_config.json": "{}",
                  "added_tokens.json": "{}", "chat_template.jinja": "{{ 1 }}", "other.jinja": "{{ 2 }}",
-                 "additional_chat_templates/tool_use.jinja": "{{ 3 }}", "additional_chat_templates/rag.jinja": "{{ 4 }}"}
+                 "additional_chat_templates/tool_use.jinja": "{{ 3 }}", "additional_chat_templates/rag.jinja": "{{ 4 }}",
+                 "custom_generate/generate.py": "pass", "custom_generate/requirements.txt": "numpy", "AUTHORS": "names"}
         left = {"README.md": "card", "pytorch_model.bin": "x", "trainer_state.json": "{}", ".gitattributes": "x"}
         for name, text in {**files, **left}.items():
             (model / name).parent.mkdir(exist_ok=True)
