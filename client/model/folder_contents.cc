@@ -50,6 +50,16 @@ std::string counterpart_of(const std::string& field, const char* as_flag, const 
   return field.starts_with("--") ? as_flag : in_job;
 }
 
+bool is_of_reference(const std::string& field) { return field.ends_with("reference"); }
+
+std::string fault_of_run(const fs::path& folder) {
+  if (is_there(folder / "config.json") || is_there(folder / "adapter_config.json")) return "";
+  const fs::path final = folder / "final";
+  return is_there(final / "config.json") || is_there(final / "adapter_config.json")
+             ? " is a run's output: name its final/"
+             : "";
+}
+
 std::string base_model_of(const fs::path& adapter) {
   const nlohmann::json config = read_json(adapter / "adapter_config.json");
   const auto base = config.is_object() ? config.find("base_model_name_or_path") : config.end();
@@ -123,8 +133,13 @@ std::string fault_without_model(const fs::path& folder, const std::vector<fs::pa
 
 std::string fault_of_model_folder(const std::string& field, const fs::path& folder) {
   const std::vector<fs::path> files = files_of(folder);
+  if (std::string fault = fault_of_run(folder); !fault.empty()) return fault;
   const bool is_adapter = is_there(folder / "adapter_config.json") || is_there(folder / "adapter_model.safetensors");
   if (is_adapter && !is_there(folder / "config.json")) {
+    if (is_of_reference(field)) {
+      return " is a LoRA adapter, and a reference is a model: merge it into the model that it belongs to" +
+             base_model_of(folder) + " with equipoise export --merge, and give the merged folder as " + field;
+    }
     const std::string other = counterpart_of(field, "--adapter", "model.adapter");
     return " is a LoRA adapter, not a model: give it as " + other + ", and the model that it belongs to" +
            base_model_of(folder) + " as " + field;
@@ -136,6 +151,7 @@ std::string fault_of_model_folder(const std::string& field, const fs::path& fold
 
 std::string fault_of_adapter_folder(const std::string& field, const fs::path& folder) {
   const std::vector<fs::path> files = files_of(folder);
+  if (std::string fault = fault_of_run(folder); !fault.empty()) return fault;
   if (std::string fault = fault_of_files(files); !fault.empty()) return fault;
   if (!is_there(folder / "adapter_config.json") && is_there(folder / "config.json")) {
     return " is a model, not an adapter: give it as " + counterpart_of(field, "--model", "model.path") +

@@ -1,0 +1,45 @@
+#include "client/model/folder_contents.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/client/temporary_folder.h"
+
+namespace equipoise {
+namespace folder_contents_test {
+
+class FolderContents : public ::testing::Test {
+ protected:
+  std::filesystem::path at(const std::string& name) const { return temp_.path() / name; }
+  std::string of_model(const std::string& name, const std::string& field = "--model") const {
+    return fault_of_model_folder(field, at(name));
+  }
+  std::string of_adapter(const std::string& name) const { return fault_of_adapter_folder("--adapter", at(name)); }
+
+  const TemporaryFolder temp_;
+};
+
+// --adapter would change the policy, which is compared with the reference.
+TEST_F(FolderContents, AnAdapterIsNoReferenceAndIsToBeMerged) {
+  temp_.write("adapter/adapter_config.json", R"({"base_model_name_or_path": "base"})");
+  EXPECT_EQ(of_model("adapter"),
+            " is a LoRA adapter, not a model: give it as --adapter, and the model that it belongs to (base) as --model");
+  for (const std::string field : {"--reference", "model.reference"}) {
+    EXPECT_EQ(of_model("adapter", field),
+              " is a LoRA adapter, and a reference is a model: merge it into the model that it belongs to (base) with "
+              "equipoise export --merge, and give the merged folder as " +
+                  field);
+  }
+}
+
+TEST_F(FolderContents, ARunIsNamedByItsFinal) {
+  temp_.write("whole/final/config.json", "{}");
+  temp_.write("lora/final/adapter_config.json", "{}");
+  for (const std::string run : {"whole", "lora"}) {
+    EXPECT_EQ(of_model(run), " is a run's output: name its final/");
+    EXPECT_EQ(of_model(run, "model.reference"), " is a run's output: name its final/");
+    EXPECT_EQ(of_adapter(run), " is a run's output: name its final/");
+  }
+}
+
+}  // namespace folder_contents_test
+}  // namespace equipoise
