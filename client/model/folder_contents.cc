@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/download_fault.h"
+#include "common/base/durable_file.h"
 #include "common/huggingface/safetensors.h"
 
 namespace equipoise {
@@ -66,12 +67,26 @@ std::string base_model_of(const fs::path& adapter) {
   return base != config.end() && base->is_string() && !base->empty() ? " (" + base->get<std::string>() + ")" : "";
 }
 
+// Of a settings file: that it cannot be read to its end, or is no file. A file that is not there has no fault.
+std::string fault_of_json(const fs::path& file) {
+  if (const std::string fault = fault_of_destination(file); !fault.empty()) return " " + fault;
+  std::error_code ignored;
+  if (!fs::is_regular_file(file, ignored) || fs::file_size(file, ignored) > kLargestJson) return "";
+  std::ifstream stream(file, std::ios::binary);
+  return nlohmann::json::accept(stream) ? "" : " is cut short or no JSON: download it again";
+}
+
 // Weights and settings that are read as they are.
 std::string fault_of_files(const std::vector<fs::path>& files) {
   static const std::set<std::string> kRead = {".json", ".jinja", ".safetensors", ".model"};
+  static const std::set<std::string> kSettings = {"config.json",           "tokenizer.json",
+                                                  "tokenizer_config.json", "special_tokens_map.json",
+                                                  "adapter_config.json",   kIndex};
   for (const fs::path& file : files) {
     if (!kRead.contains(file.extension().string())) continue;
     if (const std::string fault = download_fault(file); !fault.empty()) return "/" + file.filename().string() + " " + fault;
+    if (!kSettings.contains(file.filename().string())) continue;
+    if (const std::string fault = fault_of_json(file); !fault.empty()) return "/" + file.filename().string() + fault;
   }
   return "";
 }

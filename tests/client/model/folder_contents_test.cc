@@ -1,6 +1,7 @@
 #include "client/model/folder_contents.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "tests/client/temporary_folder.h"
 
@@ -38,6 +39,21 @@ TEST_F(FolderContents, ARunIsNamedByItsFinal) {
     EXPECT_EQ(of_model(run), " is a run's output: name its final/");
     EXPECT_EQ(of_model(run, "model.reference"), " is a run's output: name its final/");
     EXPECT_EQ(of_adapter(run), " is a run's output: name its final/");
+  }
+}
+
+TEST_F(FolderContents, SettingsThatWereCutShortAreToBeDownloadedAgain) {
+  for (const std::string file : {"config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}) {
+    const std::string whole = temp_.write(file + "/" + file, R"({"a": [1, 2]})").parent_path().filename().string();
+    EXPECT_EQ(of_model(whole), "");
+    temp_.write(file + "/" + file, R"({"a": [1, )");
+    EXPECT_EQ(of_model(whole), "/" + file + " is cut short or no JSON: download it again");
+    std::filesystem::remove(at(file) / file);
+    std::filesystem::create_directory(at(file) / file);
+    EXPECT_EQ(of_model(whole), "/" + file + " is a folder, expected a file");
+    std::filesystem::remove(at(file) / file);
+    ASSERT_EQ(::mkfifo((at(file) / file).c_str(), 0600), 0);
+    EXPECT_EQ(of_model(whole), "/" + file + " is a FIFO, expected a file");
   }
 }
 
