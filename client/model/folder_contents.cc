@@ -126,6 +126,33 @@ std::string fault_of_shards(const fs::path& folder, const std::vector<fs::path>&
   return "";
 }
 
+// Files under the names that downloads have until they end.
+fs::path unfinished_weights(const std::vector<fs::path>& files) {
+  const auto found = std::ranges::find_if(files, [](const fs::path& file) {
+    const std::string name = file.filename().string();
+    return name.ends_with(".safetensors.incomplete") || name.ends_with(".safetensors.part");
+  });
+  return found == files.end() ? fs::path() : found->filename();
+}
+
+std::string fault_of_download(const std::vector<fs::path>& files) {
+  const fs::path part = unfinished_weights(files);
+  return part.empty() ? "" : " has " + part.string() + " in place of the weights: the download is not complete";
+}
+
+// Where the tokenizer is there in the form of other programs alone.
+std::string fault_of_tokenizer(const fs::path& folder) {
+  if (is_there(folder / "tokenizer.json")) return "";
+  const bool has_lists = is_there(folder / "vocab.json") && is_there(folder / "merges.txt");
+  const std::string other = is_there(folder / "tokenizer.model") ? "tokenizer.model"
+                            : has_lists                          ? "vocab.json and merges.txt"
+                                                                 : "";
+  if (other.empty()) return "";
+  const std::string name = "'" + folder.string() + "'";
+  return " has no tokenizer.json, but " + other + ", of which transformers makes one: python -c \"from transformers " +
+         "import AutoTokenizer; AutoTokenizer.from_pretrained(" + name + ").save_pretrained(" + name + ")\"";
+}
+
 // Where config.json or the weights are missing.
 std::string fault_without_model(const fs::path& folder, const std::vector<fs::path>& files) {
   const bool has_config = is_there(folder / "config.json");
@@ -133,6 +160,7 @@ std::string fault_without_model(const fs::path& folder, const std::vector<fs::pa
     return " is a model's place in the Hub's cache: name the folder in its snapshots/";
   }
   if (!first_with(files, {".safetensors"}).empty()) return "";
+  if (std::string fault = fault_of_download(files); !fault.empty()) return fault;
   if (const fs::path gguf = first_with(files, {".gguf"}); !gguf.empty()) {
     return " holds a GGUF file (" + gguf.string() +
            ") for inference; training wants the model's Hugging Face folder with *.safetensors, from which it was made";
@@ -161,6 +189,7 @@ std::string fault_of_model_folder(const std::string& field, const fs::path& fold
   }
   if (std::string fault = fault_of_files(files); !fault.empty()) return fault;
   if (std::string fault = fault_without_model(folder, files); !fault.empty()) return fault;
+  if (std::string fault = fault_of_tokenizer(folder); !fault.empty()) return fault;
   return fault_of_shards(folder, files);
 }
 
@@ -177,7 +206,7 @@ std::string fault_of_adapter_folder(const std::string& field, const fs::path& fo
            "safetensors: PEFT's save_pretrained does it";
   }
   if (is_there(folder / "adapter_model.safetensors")) return fault_of_weights(folder / "adapter_model.safetensors");
-  return "";
+  return fault_of_download(files);
 }
 
 }  // namespace equipoise

@@ -57,5 +57,30 @@ TEST_F(FolderContents, SettingsThatWereCutShortAreToBeDownloadedAgain) {
   }
 }
 
+TEST_F(FolderContents, ATokenizerOfAnotherFormIsToBeConverted) {
+  const auto expected = [&](const std::string& folder, const std::string& other) {
+    const std::string name = "'" + at(folder).string() + "'";
+    return " has no tokenizer.json, but " + other + ", of which transformers makes one: python -c \"from transformers " +
+           "import AutoTokenizer; AutoTokenizer.from_pretrained(" + name + ").save_pretrained(" + name + ")\"";
+  };
+  temp_.write("llama/tokenizer.model", "x");
+  EXPECT_EQ(of_model("llama"), expected("llama", "tokenizer.model"));
+  temp_.write("qwen/vocab.json", "{}");
+  EXPECT_EQ(of_model("qwen"), "");
+  temp_.write("qwen/merges.txt", "a b");
+  EXPECT_EQ(of_model("qwen"), expected("qwen", "vocab.json and merges.txt"));
+  temp_.write("qwen/tokenizer.json", "{}");
+  EXPECT_EQ(of_model("qwen"), "");
+}
+
+TEST_F(FolderContents, ADownloadThatHasNotEndedIsNamed) {
+  for (const std::string file : {"model.safetensors.incomplete", "adapter_model.safetensors.part"}) {
+    temp_.write(file + "/" + file, "x");
+    const std::string expected = " has " + file + " in place of the weights: the download is not complete";
+    EXPECT_EQ(of_model(file), expected);
+    EXPECT_EQ(of_adapter(file), expected);
+  }
+}
+
 }  // namespace folder_contents_test
 }  // namespace equipoise
