@@ -39,7 +39,8 @@ LoraAdapter new_adapter(const DecoderConfig& config, const LoraSettings& setting
                         torch::Dtype dtype, torch::Device device);
 
 // Reads adapter_config.json and adapter_model.safetensors. Throws std::invalid_argument naming file and field or
-// tensor: what read_adapter_config refuses; a tensor missing, superfluous or of another shape.
+// tensor: what read_adapter_config refuses; a tensor missing, superfluous, of another shape or with
+// a number that is not finite.
 LoraAdapter load_adapter(const std::filesystem::path& folder, const DecoderConfig& config, torch::Dtype dtype,
                          torch::Device device);
 

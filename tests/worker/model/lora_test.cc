@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <limits>
 
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
@@ -228,6 +229,20 @@ TEST(LoadAdapter, RefusesTensorsOfAnotherModelOrConfiguration) {
   EXPECT_THAT(load(kPolicy), HasSubstr("has no place in the adapter"));
   std::filesystem::remove(folder / "adapter_model.safetensors");
   EXPECT_THAT(load(kPolicy), HasSubstr("adapter_model.safetensors"));
+}
+
+TEST(LoadAdapter, RefusesANumberThatIsNotFinite) {
+  const TempFolder folder;
+  const DecoderConfig config = golden_decoder(kPolicy).config();
+  for (const double number : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+    LoraAdapter adapter = load_adapter(lora_init_of("gemma"), config, torch::kFloat32, torch::kCPU);
+    adapter.tensors[3].tensor.detach().view(-1)[5] = number;
+    const auto target = folder / std::to_string(number);
+    save_adapter(adapter, kPolicy, target);
+    EXPECT_THAT(refusal([&] { load_adapter(target, config, torch::kFloat32, torch::kCPU); }),
+                HasSubstr("adapter_model.safetensors: tensor " + adapter.tensors[3].name +
+                          " has a number that is not finite"));
+  }
 }
 
 TEST(MergeAdapter, GivesAModelOfTheSameFilesTypesAndLogits) {
