@@ -78,7 +78,7 @@ std::string saved_module_of(const std::string& tensor, const DecoderConfig& conf
 
 // What is there beside `layout`: copies of embedding and head, and nothing else.
 std::vector<NamedTensor> saved_modules(const SafetensorsFile& file, const std::vector<ParameterShape>& layout,
-                                       const DecoderConfig& config, torch::Dtype dtype) {
+                                       const DecoderConfig& config) {
   std::set<std::string> names;
   for (const ParameterShape& parameter : layout) names.insert(parameter.name);
   std::vector<NamedTensor> saved;
@@ -89,7 +89,7 @@ std::vector<NamedTensor> saved_modules(const SafetensorsFile& file, const std::v
       throw std::invalid_argument(file.path().string() + ": tensor " + quoted_text(tensor.name) +
                                   " has no place in the adapter that adapter_config.json describes");
     }
-    saved.push_back({module, to_torch(tensor, dtype, torch::kCPU)});
+    saved.push_back({module, to_torch(tensor, torch_dtype_of(tensor), torch::kCPU)});
   }
   return saved;
 }
@@ -151,7 +151,7 @@ LoraAdapter load_adapter(const fs::path& folder, const DecoderConfig& config, to
     const torch::Tensor tensor = finite_tensor(file, checked_tensor(file, wanted), dtype, device);
     adapter.tensors.push_back({wanted.name, tensor.requires_grad_()});
   }
-  adapter.saved_modules = saved_modules(file, layout, config, dtype);
+  adapter.saved_modules = saved_modules(file, layout, config);
   return adapter;
 }
 

@@ -25,7 +25,8 @@ struct LoraAdapter {
   std::vector<LinearShape> adapted;  // in the order of the forward pass
   std::vector<NamedTensor> tensors;  // of each, as adapter_layout; leaves that require grad
 
-  // Copies of the model's embedding and head that PEFT saved beside the adapter, under the model's names.
+  // Copies of the model's embedding and head that PEFT saved beside the adapter, under the model's names and in
+  // the file's types.
   std::vector<NamedTensor> saved_modules = {};
 
   std::size_t tensors_each() const { return settings.dora ? 3 : 2; }
