@@ -84,7 +84,8 @@ std::string fault_of_files(const std::vector<fs::path>& files) {
                                                   "adapter_config.json",   kIndex};
   for (const fs::path& file : files) {
     if (!kRead.contains(file.extension().string())) continue;
-    if (const std::string fault = download_fault(file); !fault.empty()) return "/" + file.filename().string() + " " + fault;
+    if (const std::string fault = download_fault(file); !fault.empty())
+      return "/" + file.filename().string() + " " + fault;
     if (!kSettings.contains(file.filename().string())) continue;
     if (const std::string fault = fault_of_json(file); !fault.empty()) return "/" + file.filename().string() + fault;
   }

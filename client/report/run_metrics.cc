@@ -87,7 +87,8 @@ void check_is_no_part_of_a_run(const std::filesystem::path& folder) {
   if (whole.filename().empty()) whole = whole.parent_path();
   if (std::filesystem::exists(folder / "metrics.jsonl", ignored)) return;
   if (!std::filesystem::exists(whole.parent_path() / "metrics.jsonl", ignored)) return;
-  throw std::invalid_argument(folder.string() + ": is a folder of a run, which has the metrics: name the run's folder, " +
+  throw std::invalid_argument(folder.string() +
+                              ": is a folder of a run, which has the metrics: name the run's folder, " +
                               whole.parent_path().string());
 }
 

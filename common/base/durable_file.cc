@@ -63,8 +63,9 @@ std::string fault_of_destination(const std::filesystem::path& path) {
     default:
       break;
   }
-  return std::filesystem::is_symlink(end_of_links(path), ignored) ? "is a link that leads back to itself, expected a file"
-                                                                  : "";
+  return std::filesystem::is_symlink(end_of_links(path), ignored)
+             ? "is a link that leads back to itself, expected a file"
+             : "";
 }
 
 DurableFile::DurableFile(std::filesystem::path path)

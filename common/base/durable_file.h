@@ -13,8 +13,8 @@ namespace equipoise {
 // expected a file". Empty where a file is there, at the end of links too, or nothing.
 std::string fault_of_destination(const std::filesystem::path& path);
 
-// Not thread-safe. What was at `path` before stays until commit(); without commit() nothing changes. A link stays too: its
-// target is what is written, whether that is there or not.
+// Not thread-safe. What was at `path` before stays until commit(); without commit() nothing changes. A link stays too:
+// its target is what is written, whether that is there or not.
 class DurableFile {
  public:
   // Opens a temporary file beside `path`. Throws std::invalid_argument naming the path and the cause: a folder that is

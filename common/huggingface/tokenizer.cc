@@ -52,8 +52,8 @@ Tokenizer Tokenizer::from_file(const std::filesystem::path& tokenizer_json) {
   const eqhf_string failure = eqhf_tokenizer_from_json(lend(json), &handle);
   simdjson::dom::parser parser;
   const bool is_json = handle != nullptr || parser.parse(json).error() == simdjson::SUCCESS;
-  throw_if_failed(failure, tokenizer_json.string() + (is_json ? ": is not a tokenizer: "
-                                                              : ": is cut short or no JSON: download it again: "));
+  throw_if_failed(failure, tokenizer_json.string() +
+                               (is_json ? ": is not a tokenizer: " : ": is cut short or no JSON: download it again: "));
   return Tokenizer(handle);
 }
 

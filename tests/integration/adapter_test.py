@@ -157,6 +157,12 @@ class Adapter(programs.ProgramTest):
         for folder in (own, self.merge(own, "own-merged")):
             self.assertEqual((folder / "chat_template.jinja").read_text(), "{{ 5 }}")
             self.assertFalse((folder / "additional_chat_templates").exists())
+        # Training goes on with the template that the adapter has, not the model's.
+        (own / "LICENSE-ADAPTER").write_text("more terms")
+        for folder in (self.train("again-run", steps=1, adapter="own-run/final"), self.merge(own, "own-merged-again")):
+            self.assertEqual((folder / "chat_template.jinja").read_text(), "{{ 5 }}")
+            self.assertFalse((folder / "additional_chat_templates").exists())
+            self.assertEqual((folder / "LICENSE-ADAPTER").read_text(), "more terms")
 
     def test_says_what_a_folder_is_in_place_of_a_model(self):
         adapter, model = self.peft_adapter("adapter", r=2, target_modules=["q_proj"]), self.folder / "model"

@@ -121,8 +121,8 @@ std::string chat_template_note(const TemplateFolders& folders) {
   if (!folders.adapter) return "";
   const ChatTemplateTexts own = chat_template_texts(*folders.adapter);
   if (own.empty() || own == chat_template_texts(folders.model)) return "";
-  return "the chat template is the one of the adapter in " + folders.adapter->string() + ", not the one of the model in " +
-         folders.model.string() + ", which differs";
+  return "the chat template is the one of the adapter in " + folders.adapter->string() +
+         ", not the one of the model in " + folders.model.string() + ", which differs";
 }
 
 std::optional<ChatTemplates> ChatTemplates::load(const TemplateFolders& folders, const std::optional<fs::path>& file,

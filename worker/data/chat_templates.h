@@ -39,8 +39,8 @@ class ChatTemplates {
  public:
   // From `file` if it is given, else of folders.of_templates(): its chat_template.jinja and
   // additional_chat_templates/tool_use.jinja, or either of them, else "chat_template" of its tokenizer_config.json: a
-  // text, or a list of {"name", "template"} with a "default", a "tool_use" or both, as transformers reads them. Templates
-  // see bos_token, eos_token and the other special tokens that the model's tokenizer_config.json or
+  // text, or a list of {"name", "template"} with a "default", a "tool_use" or both, as transformers reads them.
+  // Templates see bos_token, eos_token and the other special tokens that the model's tokenizer_config.json or
   // special_tokens_map.json name, and the day of `now`, local time, at 0:00. Nothing where there is no template.
   // Throws std::invalid_argument naming the file, and the line of a template's fault.
   static std::optional<ChatTemplates> load(const TemplateFolders& folders,

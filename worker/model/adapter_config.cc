@@ -72,8 +72,7 @@ void check_variants(const Json& object, ConfigFields& fields) {
   for (const char* name : {"trainable_token_indices", "rank_pattern", "alpha_pattern", "layers_to_transform",
                            "layers_pattern", "exclude_modules", "target_parameters"}) {
     const auto given = object.find(name);
-    const bool says_nothing =
-        given == object.end() || given->is_null() || (given->is_structured() && given->empty());
+    const bool says_nothing = given == object.end() || given->is_null() || (given->is_structured() && given->empty());
     if (!says_nothing) fields.refuse(name, "null" + advice);
   }
 }

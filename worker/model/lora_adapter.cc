@@ -59,8 +59,9 @@ torch::Tensor finite_tensor(const SafetensorsFile& file, const TensorView& view,
                             torch::Device device) {
   const torch::Tensor tensor = to_torch(view, torch_dtype_of(view), torch::kCPU);
   if (torch::isfinite(tensor).all().item<bool>()) return tensor.to(device, dtype);
-  throw std::invalid_argument(file.path().string() + ": tensor " + view.name +
-                              " has a number that is not finite: the training that made it failed, take an earlier one");
+  throw std::invalid_argument(
+      file.path().string() + ": tensor " + view.name +
+      " has a number that is not finite: the training that made it failed, take an earlier one");
 }
 
 constexpr std::string_view kPrefix = "base_model.model.";

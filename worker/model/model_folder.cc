@@ -32,8 +32,8 @@ constexpr const char* kCompanionWords[] = {"requirements"};
 // Of the files that say whose a model is and how it may be used: LICENSE-APACHE, Gemma_Terms.pdf.
 constexpr const char* kTermsWords[] = {"license", "licence", "notice", "terms", "copying", "authors", "use_policy"};
 // Of the weights, of an adapter, and of the training that made the model.
-constexpr const char* kOthersJson[] = {"config.json",        "adapter_config.json", "trainer_state.json",
-                                       "all_results.json",   "train_results.json",  "eval_results.json",
+constexpr const char* kOthersJson[] = {"config.json",         "adapter_config.json", "trainer_state.json",
+                                       "all_results.json",    "train_results.json",  "eval_results.json",
                                        "quantize_config.json"};
 
 bool is_one_of(const std::string& name, std::span<const char* const> names) {
@@ -161,7 +161,8 @@ void copy_adapter_terms(const fs::path& adapter, const fs::path& target) {
 void copy_chat_templates(const fs::path& source, const fs::path& target) {
   const ChatTemplateTexts own = chat_template_texts(source);
   std::error_code error;
-  const bool has_files = fs::exists(source / "chat_template.jinja", error) || fs::exists(source / kOtherTemplates, error);
+  const bool has_files =
+      fs::exists(source / "chat_template.jinja", error) || fs::exists(source / kOtherTemplates, error);
   if (own.empty() || (!has_files && own == chat_template_texts(target))) return;
   fs::remove(target / "chat_template.jinja", error);
   fs::remove_all(target / kOtherTemplates, error);

@@ -253,6 +253,7 @@ class TrainingRun {
     } else if (config_.model.adapter) {
       copy_chat_templates(*config_.model.adapter, folder);
     }
+    if (config_.model.adapter) copy_adapter_terms(*config_.model.adapter, folder);
     output_->watch("final");
     output_->discard_previous();
   }

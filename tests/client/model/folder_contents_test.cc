@@ -22,8 +22,9 @@ class FolderContents : public ::testing::Test {
 // --adapter would change the policy, which is compared with the reference.
 TEST_F(FolderContents, AnAdapterIsNoReferenceAndIsToBeMerged) {
   temp_.write("adapter/adapter_config.json", R"({"base_model_name_or_path": "base"})");
-  EXPECT_EQ(of_model("adapter"),
-            " is a LoRA adapter, not a model: give it as --adapter, and the model that it belongs to (base) as --model");
+  EXPECT_EQ(
+      of_model("adapter"),
+      " is a LoRA adapter, not a model: give it as --adapter, and the model that it belongs to (base) as --model");
   for (const std::string field : {"--reference", "model.reference"}) {
     EXPECT_EQ(of_model("adapter", field),
               " is a LoRA adapter, and a reference is a model: merge it into the model that it belongs to (base) with "
@@ -60,7 +61,8 @@ TEST_F(FolderContents, SettingsThatWereCutShortAreToBeDownloadedAgain) {
 TEST_F(FolderContents, ATokenizerOfAnotherFormIsToBeConverted) {
   const auto expected = [&](const std::string& folder, const std::string& other) {
     const std::string name = "'" + at(folder).string() + "'";
-    return " has no tokenizer.json, but " + other + ", of which transformers makes one: python -c \"from transformers " +
+    return " has no tokenizer.json, but " + other +
+           ", of which transformers makes one: python -c \"from transformers " +
            "import AutoTokenizer; AutoTokenizer.from_pretrained(" + name + ").save_pretrained(" + name + ")\"";
   };
   temp_.write("llama/tokenizer.model", "x");

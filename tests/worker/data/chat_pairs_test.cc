@@ -157,7 +157,8 @@ TEST_F(ChatPairs, TakeTheTemplateOfTheAdapterWhereItHasOne) {
   EXPECT_EQ(chat_template_note(folders), "");
   folder_.write("adapter/tokenizer_config.json", R"({"chat_template": "model"})");
   EXPECT_EQ(chat_template_note(folders), "");
-  folder_.write("adapter/tokenizer_config.json", R"({"bos_token": "<other>", "chat_template": "config {{ bos_token }}"})");
+  folder_.write("adapter/tokenizer_config.json",
+                R"({"bos_token": "<other>", "chat_template": "config {{ bos_token }}"})");
   EXPECT_EQ(used(), "config <b>");
   folder_.write("adapter/chat_template.jinja", "file");
   EXPECT_EQ(used(), "file");

@@ -257,13 +257,16 @@ TEST(SaveModel, RefusesATargetThatExistsAndLeavesItAlone) {
 
 TEST(CopyCompanions, TakesCodeAndTermsWhateverTheyAreCalledAndNoModelCard) {
   TempFolder folder;
-  for (const char* name : {"source", "target", "source/custom_generate"}) std::filesystem::create_directory(folder / name);
-  const std::vector<std::string> wanted = {
-      "requirements.txt", "THIRD_PARTY_NOTICES.txt", "AUTHORS",        "Gemma_Terms.txt",
-      "TERMS_OF_USE.pdf", "LICENSE-APACHE",          "USE_POLICY.md",  "custom_generate/generate.py",
-      "vocab.txt",        "COPYING",                 "modeling_own.py", "custom_generate/requirements.txt"};
-  const std::vector<std::string> left = {"README.md", "model_card.md", ".gitattributes", "adapter_config.json",
-                                         "pytorch_model.bin", "custom_generate/README.md"};
+  for (const char* name : {"source", "target", "source/custom_generate"})
+    std::filesystem::create_directory(folder / name);
+  const std::vector<std::string> wanted = {"requirements.txt", "THIRD_PARTY_NOTICES.txt",
+                                           "AUTHORS",          "Gemma_Terms.txt",
+                                           "TERMS_OF_USE.pdf", "LICENSE-APACHE",
+                                           "USE_POLICY.md",    "custom_generate/generate.py",
+                                           "vocab.txt",        "COPYING",
+                                           "modeling_own.py",  "custom_generate/requirements.txt"};
+  const std::vector<std::string> left = {"README.md",           "model_card.md",     ".gitattributes",
+                                         "adapter_config.json", "pytorch_model.bin", "custom_generate/README.md"};
   for (const auto& names : {wanted, left}) {
     for (const std::string& name : names) folder.write("source/" + name, name);
   }
@@ -275,7 +278,8 @@ TEST(CopyCompanions, TakesCodeAndTermsWhateverTheyAreCalledAndNoModelCard) {
 TEST(CopyAdapterTerms, KeepsThoseOfTheModel) {
   TempFolder folder;
   for (const char* name : {"adapter", "target"}) std::filesystem::create_directory(folder / name);
-  for (const char* name : {"adapter/LICENSE-MIT", "adapter/NOTICE", "adapter/tokenizer.json"}) folder.write(name, "adapter's");
+  for (const char* name : {"adapter/LICENSE-MIT", "adapter/NOTICE", "adapter/tokenizer.json"})
+    folder.write(name, "adapter's");
   folder.write("target/NOTICE", "model's");
   copy_adapter_terms(folder / "adapter", folder / "target");
   EXPECT_EQ(read_file(folder / "target/LICENSE-MIT"), "adapter's");

@@ -234,8 +234,7 @@ TEST(LoadAdapter, TakesACopyOfTheEmbeddingInAnotherType) {
   const torch::Tensor embedding = plain.parameters().front().tensor.detach().clone();
   ASSERT_EQ(plain.parameters().front().name, "model.embed_tokens.weight");
   const auto load = [&](const torch::Tensor& saved, torch::Dtype dtype) {
-    LoraAdapter adapter =
-        load_adapter(lora_init_of("gemma"), plain.config(), torch::kFloat32, torch::kCPU);
+    LoraAdapter adapter = load_adapter(lora_init_of("gemma"), plain.config(), torch::kFloat32, torch::kCPU);
     adapter.tensors.push_back({name, saved});
     std::filesystem::remove_all(folder / "adapter");
     save_adapter(adapter, kPolicy, folder / "adapter");
@@ -244,7 +243,8 @@ TEST(LoadAdapter, TakesACopyOfTheEmbeddingInAnotherType) {
   for (const torch::Dtype model : {torch::kFloat32, torch::kBFloat16}) {
     for (const torch::Dtype saved : {torch::kFloat32, torch::kBFloat16}) {
       EXPECT_EQ(load(embedding.to(saved), model), "accepted") << model << " " << saved;
-      EXPECT_THAT(load((embedding + 1).to(saved), model), HasSubstr("that is not the model's")) << model << " " << saved;
+      EXPECT_THAT(load((embedding + 1).to(saved), model), HasSubstr("that is not the model's"))
+          << model << " " << saved;
     }
   }
 }
@@ -277,9 +277,9 @@ TEST(LoadAdapter, RefusesANumberThatIsNotFinite) {
     adapter.tensors[3].tensor.detach().view(-1)[5] = number;
     const auto target = folder / std::to_string(number);
     save_adapter(adapter, kPolicy, target);
-    EXPECT_THAT(refusal([&] { load_adapter(target, config, torch::kFloat32, torch::kCPU); }),
-                HasSubstr("adapter_model.safetensors: tensor " + adapter.tensors[3].name +
-                          " has a number that is not finite"));
+    EXPECT_THAT(
+        refusal([&] { load_adapter(target, config, torch::kFloat32, torch::kCPU); }),
+        HasSubstr("adapter_model.safetensors: tensor " + adapter.tensors[3].name + " has a number that is not finite"));
   }
 }
 
