@@ -151,6 +151,9 @@ LoadedDataset DatasetLoader::load(const fs::path& file, const std::vector<std::s
   for (const std::string& note : field_notes(loaded.data.fields)) {
     if (said_.insert(note).second) loaded.notes.push_back(loaded.file + ": " + note);
   }
+  const std::string note =
+      settings_.chat_template ? "" : chat_template_note({.model = settings_.model, .adapter = settings_.adapter});
+  if (!note.empty() && said_.insert(note).second) loaded.notes.push_back(note);
   loaded.seconds = std::chrono::steady_clock::now() - start;
   return loaded;
 }

@@ -41,7 +41,7 @@ struct LoadedDataset {
   std::string file;  // that was read
   bool from_cache = false;
   std::chrono::duration<double> seconds;  // all of it took
-  // What a user should know of the cache or the fields, a line each. Of files with the same fields the first says so.
+  // What a user should know of the cache, the template or the fields, a line each. Of files with the same fields the first says so.
   std::vector<std::string> notes;
 };
 
@@ -92,7 +92,7 @@ class DatasetLoader {
 
   LoaderSettings settings_;
   std::optional<ModelTokenizer> tokenizer_;
-  std::set<std::string> said_;  // of fields
+  std::set<std::string> said_;  // of fields and templates
   std::optional<ChatTemplates> chat_templates_;
 };
 

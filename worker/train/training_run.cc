@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "common/config/loss_config.h"
-#include "worker/data/chat_templates.h"
 #include "worker/model/model_folder.h"
 #include "worker/model/torch_dtype.h"
 #include "worker/train/best_parameters.h"
@@ -100,8 +99,6 @@ class TrainingRun {
         context_.log.info("the adapter was trained with lora_dropout {}; this job trains it with model.lora.dropout {}",
                           adapter.settings.dropout, model.adapter_dropout);
       }
-      const std::string note = chat_template_note({.model = model.path, .adapter = model.adapter});
-      if (is_first() && !model.chat_template && !note.empty()) context_.log.warn("{}", note);
       adapter.settings.dropout = model.adapter_dropout;
       policy.attach(std::move(adapter));
     }
@@ -248,12 +245,11 @@ class TrainingRun {
     } else {
       save_model(policy_, config_.model.path, folder);
     }
-    if (const auto& file = config_.model.chat_template) {
-      put_chat_template(*file, folder);
-    } else if (config_.model.adapter) {
-      copy_chat_templates(*config_.model.adapter, folder);
+    if (const auto& adapter = config_.model.adapter) {
+      copy_chat_templates(*adapter, folder);
+      copy_adapter_terms(*adapter, folder);
     }
-    if (config_.model.adapter) copy_adapter_terms(*config_.model.adapter, folder);
+    if (const auto& file = config_.model.chat_template) put_chat_template(*file, folder);
     output_->watch("final");
     output_->discard_previous();
   }

@@ -65,6 +65,19 @@ void expect_same(const EncodedDataset& a, const EncodedDataset& b) {
   }
 }
 
+TEST_F(Loader, SaysOnceThatTheAdaptersTemplateIsUsed) {
+  fs::create_directory(folder_ / "adapter");
+  folder_.write("adapter/chat_template.jinja", "{{ messages }}");
+  settings_.adapter = folder_ / "adapter";
+  DatasetLoader loader(settings_);
+  const std::vector<std::string> notes = loader.load(kData, {}).notes;
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_NE(notes[0].find("the chat template is the one of the adapter in"), std::string::npos) << notes[0];
+  EXPECT_THAT(loader.load("golden/lm/data/validation.jsonl", {}).notes, IsEmpty());
+  settings_.chat_template = folder_.write("own.jinja", "{{ messages }}");
+  EXPECT_THAT(load().notes, IsEmpty());
+}
+
 TEST_F(Loader, ReadsTheSecondTimeWhatItTokenisedTheFirst) {
   settings_.encode.max_length = 60;
   const LoadedDataset first = load();
