@@ -13,4 +13,11 @@ void make_output_folder(const std::filesystem::path& folder) {
   }
 }
 
+void check_output_is_not(const std::filesystem::path& input, const std::filesystem::path& output,
+                         const std::string& of) {
+  std::error_code ignored;
+  if (!std::filesystem::equivalent(input, output, ignored)) return;
+  throw std::invalid_argument(output.string() + ": is the file of " + of + ", which is read: choose another output");
+}
+
 }  // namespace equipoise

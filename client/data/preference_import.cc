@@ -11,6 +11,7 @@
 #include "common/base/durable_file.h"
 #include "common/base/number_text.h"
 #include "common/base/split_mix64.h"
+#include "common/dataset/data_files.h"
 #include "common/dataset/preference_writer.h"
 
 namespace equipoise {
@@ -136,6 +137,20 @@ void check_output(const PreferenceOutput& output) {
   }
 }
 
+// A folder of data is all of its files: one more would be read with them the next time.
+void check_inputs_stay(std::span<const fs::path> inputs, const fs::path& output) {
+  const fs::path around = output.has_parent_path() ? output.parent_path() : fs::path(".");
+  std::error_code ignored;
+  for (const fs::path& input : inputs) {
+    for (const fs::path& file : data_files(input)) {
+      check_output_is_not(file, output, input.string());
+      if (!fs::is_directory(input, ignored) || !fs::equivalent(file.parent_path(), around, ignored)) continue;
+      throw std::invalid_argument(output.string() + ": is in the folder of " + input.string() +
+                                  ", which is read: choose another output");
+    }
+  }
+}
+
 void check_sides(const PreferenceCounts& counts, const PreferenceOutput& output) {
   if (!output.validation || (counts.train > 0 && counts.validation > 0)) return;
   const fs::path& empty = counts.train == 0 ? output.train : *output.validation;
@@ -161,6 +176,8 @@ PreferenceCounts check_preferences(std::span<const fs::path> files, const Prefer
 PreferenceCounts import_preferences(std::span<const fs::path> files, const PreferenceReadSettings& settings,
                                     const PreferenceOutput& output) {
   check_output(output);
+  check_inputs_stay(files, output.train);
+  if (output.validation) check_inputs_stay(files, *output.validation);
   OutputFile train(output.train);
   std::optional<OutputFile> validation;
   if (output.validation) validation.emplace(*output.validation);

@@ -44,7 +44,8 @@ PreferenceCounts check_preferences(std::span<const std::filesystem::path> files,
 
 // Writes their pairs in order, all files of the output or none; folders are made. All pairs of one prompt go to the
 // same side. Throws as check_preferences() and DurableFile do, and std::invalid_argument for a side without pairs, for
-// two outputs that are one file and for a fraction outside (0, 1).
+// two outputs that are one file, for an output that is one of `files` or in a folder of them, and for a fraction
+// outside (0, 1).
 PreferenceCounts import_preferences(std::span<const std::filesystem::path> files,
                                     const PreferenceReadSettings& settings, const PreferenceOutput& output);
 

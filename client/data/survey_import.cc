@@ -14,11 +14,22 @@ void write_pairs(DurableFile& file, const PreferenceData& data) {
   file.flush();
 }
 
+SurveyImport files_in(const std::filesystem::path& output) {
+  return {.train = output / "train.jsonl", .validation = output / "validation.jsonl", .groups = {}};
+}
+
 }  // namespace
 
+void check_survey_output(const std::filesystem::path& survey, const std::filesystem::path& output) {
+  const SurveyImport files = files_in(output);
+  for (const auto& file : {files.train, files.validation}) {
+    check_output_is_not(survey, file, "the survey " + survey.string());
+  }
+}
+
 SurveyImport write_survey_pairs(const SurveyPairs& pairs, const std::filesystem::path& output) {
-  SurveyImport written{
-      .train = output / "train.jsonl", .validation = output / "validation.jsonl", .groups = pairs.groups};
+  SurveyImport written = files_in(output);
+  written.groups = pairs.groups;
   make_output_folder(output);
   DurableFile train(written.train);
   DurableFile validation(written.validation);
@@ -37,6 +48,7 @@ SurveyImport write_survey_pairs(const SurveyPairs& pairs, const std::filesystem:
 
 SurveyImport import_opinionqa(const std::filesystem::path& file, const std::filesystem::path& output,
                               const SurveyPairOptions& options) {
+  check_survey_output(file, output);
   return write_survey_pairs(make_survey_pairs(read_opinionqa(file), options), output);
 }
 

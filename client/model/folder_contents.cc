@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/download_fault.h"
+#include "common/base/durable_file.h"
 #include "common/huggingface/safetensors.h"
 
 namespace equipoise {
@@ -50,19 +51,43 @@ std::string counterpart_of(const std::string& field, const char* as_flag, const 
   return field.starts_with("--") ? as_flag : in_job;
 }
 
+bool is_of_reference(const std::string& field) { return field.ends_with("reference"); }
+
+std::string fault_of_run(const fs::path& folder) {
+  if (is_there(folder / "config.json") || is_there(folder / "adapter_config.json")) return "";
+  const fs::path final = folder / "final";
+  return is_there(final / "config.json") || is_there(final / "adapter_config.json")
+             ? " is a run's output: name its final/"
+             : "";
+}
+
 std::string base_model_of(const fs::path& adapter) {
   const nlohmann::json config = read_json(adapter / "adapter_config.json");
   const auto base = config.is_object() ? config.find("base_model_name_or_path") : config.end();
   return base != config.end() && base->is_string() && !base->empty() ? " (" + base->get<std::string>() + ")" : "";
 }
 
+// Of a settings file: that it cannot be read to its end, or is no file. A file that is not there has no fault.
+std::string fault_of_json(const fs::path& file) {
+  if (const std::string fault = fault_of_destination(file); !fault.empty()) return " " + fault;
+  std::error_code ignored;
+  if (!fs::is_regular_file(file, ignored) || fs::file_size(file, ignored) > kLargestJson) return "";
+  std::ifstream stream(file, std::ios::binary);
+  return nlohmann::json::accept(stream) ? "" : " is cut short or no JSON: download it again";
+}
+
 // Weights and settings that are read as they are.
 std::string fault_of_files(const std::vector<fs::path>& files) {
   static const std::set<std::string> kRead = {".json", ".jinja", ".safetensors", ".model"};
+  static const std::set<std::string> kSettings = {"config.json",           "tokenizer.json",
+                                                  "tokenizer_config.json", "special_tokens_map.json",
+                                                  "adapter_config.json",   kIndex};
   for (const fs::path& file : files) {
     if (!kRead.contains(file.extension().string())) continue;
     if (const std::string fault = download_fault(file); !fault.empty())
       return "/" + file.filename().string() + " " + fault;
+    if (!kSettings.contains(file.filename().string())) continue;
+    if (const std::string fault = fault_of_json(file); !fault.empty()) return "/" + file.filename().string() + fault;
   }
   return "";
 }
@@ -102,6 +127,33 @@ std::string fault_of_shards(const fs::path& folder, const std::vector<fs::path>&
   return "";
 }
 
+// Files under the names that downloads have until they end.
+fs::path unfinished_weights(const std::vector<fs::path>& files) {
+  const auto found = std::ranges::find_if(files, [](const fs::path& file) {
+    const std::string name = file.filename().string();
+    return name.ends_with(".safetensors.incomplete") || name.ends_with(".safetensors.part");
+  });
+  return found == files.end() ? fs::path() : found->filename();
+}
+
+std::string fault_of_download(const std::vector<fs::path>& files) {
+  const fs::path part = unfinished_weights(files);
+  return part.empty() ? "" : " has " + part.string() + " in place of the weights: the download is not complete";
+}
+
+// Where the tokenizer is there in the form of other programs alone.
+std::string fault_of_tokenizer(const fs::path& folder) {
+  if (is_there(folder / "tokenizer.json")) return "";
+  const bool has_lists = is_there(folder / "vocab.json") && is_there(folder / "merges.txt");
+  const std::string other = is_there(folder / "tokenizer.model") ? "tokenizer.model"
+                            : has_lists                          ? "vocab.json and merges.txt"
+                                                                 : "";
+  if (other.empty()) return "";
+  const std::string name = "'" + folder.string() + "'";
+  return " has no tokenizer.json, but " + other + ", of which transformers makes one: python -c \"from transformers " +
+         "import AutoTokenizer; AutoTokenizer.from_pretrained(" + name + ").save_pretrained(" + name + ")\"";
+}
+
 // Where config.json or the weights are missing.
 std::string fault_without_model(const fs::path& folder, const std::vector<fs::path>& files) {
   const bool has_config = is_there(folder / "config.json");
@@ -109,6 +161,7 @@ std::string fault_without_model(const fs::path& folder, const std::vector<fs::pa
     return " is a model's place in the Hub's cache: name the folder in its snapshots/";
   }
   if (!first_with(files, {".safetensors"}).empty()) return "";
+  if (std::string fault = fault_of_download(files); !fault.empty()) return fault;
   if (const fs::path gguf = first_with(files, {".gguf"}); !gguf.empty()) {
     return " holds a GGUF file (" + gguf.string() +
            ") for inference; training wants the model's Hugging Face folder with *.safetensors, from which it was made";
@@ -124,19 +177,26 @@ std::string fault_without_model(const fs::path& folder, const std::vector<fs::pa
 
 std::string fault_of_model_folder(const std::string& field, const fs::path& folder) {
   const std::vector<fs::path> files = files_of(folder);
+  if (std::string fault = fault_of_run(folder); !fault.empty()) return fault;
   const bool is_adapter = is_there(folder / "adapter_config.json") || is_there(folder / "adapter_model.safetensors");
   if (is_adapter && !is_there(folder / "config.json")) {
+    if (is_of_reference(field)) {
+      return " is a LoRA adapter, and a reference is a model: merge it into the model that it belongs to" +
+             base_model_of(folder) + " with equipoise export --merge, and give the merged folder as " + field;
+    }
     const std::string other = counterpart_of(field, "--adapter", "model.adapter");
     return " is a LoRA adapter, not a model: give it as " + other + ", and the model that it belongs to" +
            base_model_of(folder) + " as " + field;
   }
   if (std::string fault = fault_of_files(files); !fault.empty()) return fault;
   if (std::string fault = fault_without_model(folder, files); !fault.empty()) return fault;
+  if (std::string fault = fault_of_tokenizer(folder); !fault.empty()) return fault;
   return fault_of_shards(folder, files);
 }
 
 std::string fault_of_adapter_folder(const std::string& field, const fs::path& folder) {
   const std::vector<fs::path> files = files_of(folder);
+  if (std::string fault = fault_of_run(folder); !fault.empty()) return fault;
   if (std::string fault = fault_of_files(files); !fault.empty()) return fault;
   if (!is_there(folder / "adapter_config.json") && is_there(folder / "config.json")) {
     return " is a model, not an adapter: give it as " + counterpart_of(field, "--model", "model.path") +
@@ -147,7 +207,7 @@ std::string fault_of_adapter_folder(const std::string& field, const fs::path& fo
            "safetensors: PEFT's save_pretrained does it";
   }
   if (is_there(folder / "adapter_model.safetensors")) return fault_of_weights(folder / "adapter_model.safetensors");
-  return "";
+  return fault_of_download(files);
 }
 
 }  // namespace equipoise

@@ -80,11 +80,25 @@ bool is_evaluation(const OrderedJson& record) {
   return split != record.end() && split->is_string() && split->get_ref<const std::string&>() == "validation";
 }
 
+// The model of a run is not the run.
+void check_is_no_part_of_a_run(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
+  if (whole.filename().empty()) whole = whole.parent_path();
+  if (std::filesystem::exists(folder / "metrics.jsonl", ignored)) return;
+  if (!std::filesystem::exists(whole.parent_path() / "metrics.jsonl", ignored)) return;
+  throw std::invalid_argument(folder.string() +
+                              ": is a folder of a run, which has the metrics: name the run's folder, " +
+                              whole.parent_path().string());
+}
+
 }  // namespace
 
 RunMetrics read_run_metrics(const std::filesystem::path& run) {
   std::error_code ignored;
-  const auto file = std::filesystem::is_directory(run, ignored) ? run / "metrics.jsonl" : run;
+  const bool is_folder = std::filesystem::is_directory(run, ignored);
+  if (is_folder) check_is_no_part_of_a_run(run);
+  const auto file = is_folder ? run / "metrics.jsonl" : run;
   const std::string text = read_text(file);
   RunMetrics metrics{run_name(file), {}, {}, {}};
   bool found = false;

@@ -33,7 +33,7 @@ struct RunMetrics {
 
 // `run` is a run's folder or its metrics.jsonl. Reads the lines with split "validation". A last line that is still
 // being written is left out. Throws std::invalid_argument naming file, line and field: not readable, not JSON, a value
-// of the wrong type, no evaluation in it.
+// of the wrong type, no evaluation in it, a run's final/ in place of the run.
 RunMetrics read_run_metrics(const std::filesystem::path& run);
 
 }  // namespace equipoise

@@ -103,6 +103,7 @@ void import_globalopinionqa_file(const ImportFlags& flags, const Console& consol
     throw std::invalid_argument("--all-groups and --group are given, expected one of them");
   }
   if (!flags.all_groups && options.groups.empty()) options.groups = {kPaperCountries.begin(), kPaperCountries.end()};
+  check_survey_output(flags.file, flags.output);
   const OutputLock lock = locked_folder(flags.output);
   const GlobalOpinions opinions = read_globalopinionqa(flags.file);
   report(write_survey_pairs(make_survey_pairs(opinions.survey, options), flags.output), console);

@@ -21,6 +21,25 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
+// Where `path` leads to. Links in a circle end as the link at which the walk stops.
+std::filesystem::path end_of_links(std::filesystem::path path) {
+  constexpr int kMostLinks = 40;  // as the kernel follows
+  std::error_code error;
+  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(path, error); ++i) {
+    const std::filesystem::path target = std::filesystem::read_symlink(path, error);
+    if (error) break;
+    path = folder_of(path) / target;  // the target alone where it is absolute
+  }
+  return path;
+}
+
+std::filesystem::path destination(const std::filesystem::path& path) {
+  if (const std::string fault = fault_of_destination(path); !fault.empty()) {
+    throw std::invalid_argument(path.string() + " " + fault);
+  }
+  return end_of_links(path);
+}
+
 std::filesystem::path name_aside(const std::filesystem::path& path) {
   std::string name = ".";
   name += path.filename().string() + ".partial-" + std::to_string(std::random_device()());
@@ -29,8 +48,28 @@ std::filesystem::path name_aside(const std::filesystem::path& path) {
 
 }  // namespace
 
+std::string fault_of_destination(const std::filesystem::path& path) {
+  std::error_code ignored;
+  switch (std::filesystem::status(path, ignored).type()) {
+    case std::filesystem::file_type::directory:
+      return "is a folder, expected a file";
+    case std::filesystem::file_type::fifo:
+      return "is a FIFO, expected a file";
+    case std::filesystem::file_type::socket:
+      return "is a socket, expected a file";
+    case std::filesystem::file_type::character:
+    case std::filesystem::file_type::block:
+      return "is a device, expected a file";
+    default:
+      break;
+  }
+  return std::filesystem::is_symlink(end_of_links(path), ignored)
+             ? "is a link that leads back to itself, expected a file"
+             : "";
+}
+
 DurableFile::DurableFile(std::filesystem::path path)
-    : path_(std::move(path)),
+    : path_(destination(path)),
       aside_(name_aside(path_)),
       descriptor_(::open(aside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0) throw std::invalid_argument(failure(path_, "cannot be written"));

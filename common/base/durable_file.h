@@ -4,15 +4,21 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace equipoise {
 
-// Not thread-safe. What was at `path` before stays until commit(); without commit() nothing changes.
+// Why no file can take the place of what is at `path`, as the end of a sentence that begins with the path: "is a FIFO,
+// expected a file". Empty where a file is there, at the end of links too, or nothing.
+std::string fault_of_destination(const std::filesystem::path& path);
+
+// Not thread-safe. What was at `path` before stays until commit(); without commit() nothing changes. A link stays too:
+// its target is what is written, whether that is there or not.
 class DurableFile {
  public:
   // Opens a temporary file beside `path`. Throws std::invalid_argument naming the path and the cause: a folder that is
-  // not there or not writable.
+  // not there or not writable, or fault_of_destination().
   explicit DurableFile(std::filesystem::path path);
   ~DurableFile();  // removes the temporary file, unless committed
   DurableFile(const DurableFile&) = delete;

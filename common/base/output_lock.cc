@@ -10,6 +10,8 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/durable_file.h"
+
 namespace equipoise {
 namespace {
 
@@ -181,6 +183,9 @@ OutputLock OutputLock::of_writer(const OutputPlace& place, const OutputOwner& ow
 }
 
 OutputLock OutputLock::beside(const OutputPlace& place, const OutputOwner& owner) {
+  std::error_code ignored;
+  const std::string fault = fault_of_destination(place.path);
+  if (!fault.empty() && !fs::is_directory(place.path, ignored)) refuse(place, fault);
   const fs::path path = resolved(place.path);
   check_free(place);
   std::vector<fs::path> made = make_folders(place, path.parent_path());

@@ -1,5 +1,7 @@
 #include "common/huggingface/tokenizer.h"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <atomic>
 #include <exception>
@@ -47,7 +49,11 @@ void Tokenizer::Deleter::operator()(void* handle) const { eqhf_tokenizer_free(st
 Tokenizer Tokenizer::from_file(const std::filesystem::path& tokenizer_json) {
   const std::string json = read_regular_file(tokenizer_json);
   eqhf_tokenizer* handle = nullptr;
-  throw_if_failed(eqhf_tokenizer_from_json(lend(json), &handle), tokenizer_json.string() + ": is not a tokenizer: ");
+  const eqhf_string failure = eqhf_tokenizer_from_json(lend(json), &handle);
+  simdjson::dom::parser parser;
+  const bool is_json = handle != nullptr || parser.parse(json).error() == simdjson::SUCCESS;
+  throw_if_failed(failure, tokenizer_json.string() +
+                               (is_json ? ": is not a tokenizer: " : ": is cut short or no JSON: download it again: "));
   return Tokenizer(handle);
 }
 

@@ -141,7 +141,8 @@ class Adapter(programs.ProgramTest):
         model = self.folder / "model"
         files = {"LICENSE": "terms", "NOTICE.txt": "names", "preprocessor_config.json": "{}", "generation_config.json": "{}",
                  "added_tokens.json": "{}", "chat_template.jinja": "{{ 1 }}", "other.jinja": "{{ 2 }}",
-                 "additional_chat_templates/tool_use.jinja": "{{ 3 }}", "additional_chat_templates/rag.jinja": "{{ 4 }}"}
+                 "additional_chat_templates/tool_use.jinja": "{{ 3 }}", "additional_chat_templates/rag.jinja": "{{ 4 }}",
+                 "custom_generate/generate.py": "pass", "custom_generate/requirements.txt": "numpy", "AUTHORS": "names"}
         left = {"README.md": "card", "pytorch_model.bin": "x", "trainer_state.json": "{}", ".gitattributes": "x"}
         for name, text in {**files, **left}.items():
             (model / name).parent.mkdir(exist_ok=True)
@@ -156,6 +157,12 @@ class Adapter(programs.ProgramTest):
         for folder in (own, self.merge(own, "own-merged")):
             self.assertEqual((folder / "chat_template.jinja").read_text(), "{{ 5 }}")
             self.assertFalse((folder / "additional_chat_templates").exists())
+        # Training goes on with the template that the adapter has, not the model's.
+        (own / "LICENSE-ADAPTER").write_text("more terms")
+        for folder in (self.train("again-run", steps=1, adapter="own-run/final"), self.merge(own, "own-merged-again")):
+            self.assertEqual((folder / "chat_template.jinja").read_text(), "{{ 5 }}")
+            self.assertFalse((folder / "additional_chat_templates").exists())
+            self.assertEqual((folder / "LICENSE-ADAPTER").read_text(), "more terms")
 
     def test_says_what_a_folder_is_in_place_of_a_model(self):
         adapter, model = self.peft_adapter("adapter", r=2, target_modules=["q_proj"]), self.folder / "model"

@@ -91,7 +91,7 @@ Sources sources_of_config(const fs::path& file, const ordered_json& settings) {
           .tool_use = {}};
 }
 
-Sources sources_of_folder(const fs::path& folder, const ordered_json& tokenizer_config) {
+Sources sources_of_folder(const fs::path& folder) {
   // A link whose file is missing is there and cannot be read.
   const auto is_there = [](const fs::path& file) { return fs::exists(fs::symlink_status(file)); };
   const fs::path own_file = folder / "chat_template.jinja", others = folder / "additional_chat_templates";
@@ -100,19 +100,39 @@ Sources sources_of_folder(const fs::path& folder, const ordered_json& tokenizer_
   if (is_there(others / "default.jinja") && !sources.standard) sources.standard = source_of(others / "default.jinja");
   if (is_there(others / "tool_use.jinja")) sources.tool_use = source_of(others / "tool_use.jinja");
   if (sources.standard || sources.tool_use) return sources;
-  return sources_of_config(folder / "tokenizer_config.json", tokenizer_config);
+  return sources_of_config(folder / "tokenizer_config.json", settings_of(folder / "tokenizer_config.json"));
 }
 
 }  // namespace
 
-std::optional<ChatTemplates> ChatTemplates::load(const fs::path& folder, const std::optional<fs::path>& file,
+const fs::path& TemplateFolders::of_templates() const {
+  return adapter && !chat_template_texts(*adapter).empty() ? *adapter : model;
+}
+
+ChatTemplateTexts chat_template_texts(const fs::path& folder) {
+  const Sources sources = sources_of_folder(folder);
+  ChatTemplateTexts texts;
+  if (sources.standard) texts.standard = sources.standard->text;
+  if (sources.tool_use) texts.tool_use = sources.tool_use->text;
+  return texts;
+}
+
+std::string chat_template_note(const TemplateFolders& folders) {
+  if (!folders.adapter) return "";
+  const ChatTemplateTexts own = chat_template_texts(*folders.adapter);
+  if (own.empty() || own == chat_template_texts(folders.model)) return "";
+  return "the chat template is the one of the adapter in " + folders.adapter->string() +
+         ", not the one of the model in " + folders.model.string() + ", which differs";
+}
+
+std::optional<ChatTemplates> ChatTemplates::load(const TemplateFolders& folders, const std::optional<fs::path>& file,
                                                  std::chrono::system_clock::time_point now) {
-  const ordered_json config = settings_of(folder / "tokenizer_config.json");
-  Sources sources = file ? Sources{.standard = source_of(*file), .tool_use = {}} : sources_of_folder(folder, config);
+  Sources sources =
+      file ? Sources{.standard = source_of(*file), .tool_use = {}} : sources_of_folder(folders.of_templates());
   if (!sources.standard && !sources.tool_use) return std::nullopt;
   ordered_json variables = ordered_json::object();
-  add_special_tokens(config, variables);
-  add_special_tokens(settings_of(folder / "special_tokens_map.json"), variables);
+  add_special_tokens(settings_of(folders.model / "tokenizer_config.json"), variables);
+  add_special_tokens(settings_of(folders.model / "special_tokens_map.json"), variables);
   const auto compiled = [&](std::optional<ChatTemplate::Source>& source) -> std::optional<ChatTemplate> {
     if (!source) return std::nullopt;
     source->variables = variables.dump();

@@ -4,22 +4,46 @@
 #include <chrono>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "common/huggingface/chat_template.h"
 
 namespace equipoise {
 
+// Where templates come from: those of the adapter, with which it was trained, where it has any, else the model's.
+struct TemplateFolders {
+  std::filesystem::path model;
+  std::optional<std::filesystem::path> adapter = {};
+
+  // The one of both whose templates are used. Throws as chat_template_texts().
+  const std::filesystem::path& of_templates() const;
+};
+
+// The templates of a folder, not compiled.
+struct ChatTemplateTexts {
+  std::optional<std::string> standard, tool_use;
+
+  bool empty() const { return !standard && !tool_use; }
+  bool operator==(const ChatTemplateTexts&) const = default;
+};
+
+// Throws std::invalid_argument naming the file that cannot be read or is not as transformers writes it.
+ChatTemplateTexts chat_template_texts(const std::filesystem::path& folder);
+
+// Which templates are used, where those of model and adapter differ; else empty. Throws as chat_template_texts().
+std::string chat_template_note(const TemplateFolders& folders);
+
 // Of several templates a chat with tools takes the one called "tool_use", every other one the "default".
 class ChatTemplates {
  public:
-  // From `file` if it is given, else chat_template.jinja and additional_chat_templates/tool_use.jinja of the folder, or
-  // either of them, else "chat_template" of its tokenizer_config.json: a text, or a list of {"name", "template"} with a
-  // "default", a "tool_use" or both, as transformers reads them. Templates see bos_token, eos_token and the other
-  // special tokens that tokenizer_config.json or special_tokens_map.json name, and the day of `now`, local time, at
-  // 0:00. Nothing where the folder has no template. Throws std::invalid_argument naming the file, and the line of a
-  // template's fault.
-  static std::optional<ChatTemplates> load(const std::filesystem::path& folder,
+  // From `file` if it is given, else of folders.of_templates(): its chat_template.jinja and
+  // additional_chat_templates/tool_use.jinja, or either of them, else "chat_template" of its tokenizer_config.json: a
+  // text, or a list of {"name", "template"} with a "default", a "tool_use" or both, as transformers reads them.
+  // Templates see bos_token, eos_token and the other special tokens that the model's tokenizer_config.json or
+  // special_tokens_map.json name, and the day of `now`, local time, at 0:00. Nothing where there is no template.
+  // Throws std::invalid_argument naming the file, and the line of a template's fault.
+  static std::optional<ChatTemplates> load(const TemplateFolders& folders,
                                            const std::optional<std::filesystem::path>& file,
                                            std::chrono::system_clock::time_point now);
 

@@ -27,6 +27,10 @@ constexpr std::string_view kExtension = "tokens";
 // Longer than tokenising takes; whoever holds the lock longer hangs.
 constexpr std::chrono::minutes kPatience{30};
 
+// All files of a folder that may be or hold its templates.
+constexpr const char* kTemplateFiles[] = {"chat_template.jinja", "tokenizer_config.json",
+                                          "additional_chat_templates/default.jinja",
+                                          "additional_chat_templates/tool_use.jinja"};
 // All files of a model folder that token ids may depend on.
 constexpr const char* kTokenizerFiles[] = {"tokenizer.json",
                                            "tokenizer_config.json",
@@ -45,12 +49,24 @@ bool names_the_clock(const fs::path& path) {
   return text.find("strftime_now") != std::string::npos;
 }
 
-// Of the template that is used; that another one of the folder names the clock does no harm.
-bool shows_the_day(const LoaderSettings& settings) {
-  if (settings.chat_template) return names_the_clock(*settings.chat_template);
-  const auto names = [&](const char* file) { return names_the_clock(settings.model / file); };
-  return names("chat_template.jinja") || names("tokenizer_config.json") ||
-         names("additional_chat_templates/default.jinja") || names("additional_chat_templates/tool_use.jinja");
+// That another template of the same folder names the clock does no harm.
+bool shows_the_day(const fs::path& folder) {
+  return std::ranges::any_of(kTemplateFiles, [&](const char* file) { return names_the_clock(folder / file); });
+}
+
+// The templates that are used, but for those in the model's folder, whose files a key has anyway.
+void add_templates(const LoaderSettings& settings, ContentKey& key) {
+  const std::optional<fs::path>& file = settings.chat_template;
+  const TemplateFolders folders{.model = settings.model, .adapter = settings.adapter};
+  const fs::path folder = file ? fs::path() : folders.of_templates();
+  const bool of_adapter = !file && folder != settings.model;
+  key.add(file ? "own template" : of_adapter ? "the adapter's template" : "the folder's template");
+  if (file) key.add_file(*file);
+  if (of_adapter) {
+    for (const char* name : kTemplateFiles) key.add_file(folder / name);
+  }
+  const bool has_day = file ? names_the_clock(*file) : shows_the_day(folder);
+  if (has_day) key.add(start_of_day(std::chrono::system_clock::now()).time_since_epoch().count());
 }
 
 using FileState = DatasetLoader::FileState;
@@ -107,9 +123,7 @@ Digest DatasetLoader::key(const fs::path& file, const std::vector<std::string>& 
   key.add(static_cast<std::int64_t>(files.size()));
   for (const fs::path& part : files) key.add_file(part);
   for (const char* name : kTokenizerFiles) key.add_file(settings_.model / name);
-  key.add(settings_.chat_template ? "own template" : "the folder's template");
-  if (settings_.chat_template) key.add_file(*settings_.chat_template);
-  if (shows_the_day(settings_)) key.add(start_of_day(std::chrono::system_clock::now()).time_since_epoch().count());
+  add_templates(settings_, key);
   const EncodeSettings& encode = settings_.encode;
   key.add(encode.max_length);
   key.add(encode.max_prompt_length.value_or(-1));
@@ -137,6 +151,9 @@ LoadedDataset DatasetLoader::load(const fs::path& file, const std::vector<std::s
   for (const std::string& note : field_notes(loaded.data.fields)) {
     if (said_.insert(note).second) loaded.notes.push_back(loaded.file + ": " + note);
   }
+  const std::string note =
+      settings_.chat_template ? "" : chat_template_note({.model = settings_.model, .adapter = settings_.adapter});
+  if (!note.empty() && said_.insert(note).second) loaded.notes.push_back(note);
   loaded.seconds = std::chrono::steady_clock::now() - start;
   return loaded;
 }
@@ -226,7 +243,8 @@ EncodedDataset DatasetLoader::tokenize(const Source& source, int threads, const 
 void DatasetLoader::load_template_for(std::span<const PreferencePair> pairs) {
   const auto is_chat = [](const PreferencePair& pair) { return pair.form == AnswerForm::kMessages; };
   if (chat_templates_ || std::ranges::none_of(pairs, is_chat)) return;
-  chat_templates_ = ChatTemplates::load(settings_.model, settings_.chat_template, std::chrono::system_clock::now());
+  chat_templates_ = ChatTemplates::load({.model = settings_.model, .adapter = settings_.adapter},
+                                        settings_.chat_template, std::chrono::system_clock::now());
   if (chat_templates_) settings_.encode.chat_templates = &*chat_templates_;
 }
 

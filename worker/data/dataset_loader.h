@@ -21,7 +21,8 @@ namespace equipoise {
 
 struct LoaderSettings {
   std::filesystem::path model;                         // folder of the tokenizer
-  std::optional<std::filesystem::path> chat_template;  // in place of the folder's
+  std::optional<std::filesystem::path> chat_template;  // in place of the folders'
+  std::optional<std::filesystem::path> adapter = {};   // folder whose chat templates come before the model's
   EncodeSettings encode;                               // chat_templates is filled in by the loader
   std::string group_separator;
   std::filesystem::path cache;  // folder, see common/base/cache_folder.h; empty: nothing is kept
@@ -40,7 +41,7 @@ struct LoadedDataset {
   std::string file;  // that was read
   bool from_cache = false;
   std::chrono::duration<double> seconds;  // all of it took
-  // What a user should know of the cache or the fields, a line each. Of files with the same fields the first says so.
+  // What a user should know of the cache, the template or the fields, a line each. Of files with the same fields the first says so.
   std::vector<std::string> notes;
 };
 
@@ -91,7 +92,7 @@ class DatasetLoader {
 
   LoaderSettings settings_;
   std::optional<ModelTokenizer> tokenizer_;
-  std::set<std::string> said_;  // of fields
+  std::set<std::string> said_;  // of fields and templates
   std::optional<ChatTemplates> chat_templates_;
 };
 

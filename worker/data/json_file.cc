@@ -42,10 +42,8 @@ nlohmann::ordered_json read_json_object(const std::filesystem::path& path) {
       return true;
     });
   } catch (const nlohmann::json::parse_error& error) {
-    // What is right up to its end was cut short.
-    const bool is_short = error.byte > text.size();
-    throw std::invalid_argument(path.string() + ": not JSON at byte " + std::to_string(error.byte) +
-                                (is_short ? ", where the file ends: it was cut short, download it again" : ""));
+    throw std::invalid_argument(path.string() + ": is cut short or no JSON: download it again (byte " +
+                                std::to_string(error.byte) + " of " + std::to_string(text.size()) + ")");
   } catch (const nlohmann::json::out_of_range&) {
     throw std::invalid_argument(path.string() + ": holds a number that float64 cannot");
   }

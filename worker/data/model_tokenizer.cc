@@ -42,8 +42,10 @@ std::string eos_text_of_id(const fs::path& config, const Tokenizer& tokenizer) {
 
 ModelTokenizer load_model_tokenizer(const fs::path& folder) {
   Tokenizer tokenizer = Tokenizer::from_file(folder / "tokenizer.json");
+  const fs::path special_tokens = folder / "special_tokens_map.json";
+  if (fs::exists(special_tokens)) read_json_object(special_tokens);  // a broken one is refused, needed or not
   std::string eos = eos_text(folder / "tokenizer_config.json");
-  if (eos.empty()) eos = eos_text(folder / "special_tokens_map.json");
+  if (eos.empty()) eos = eos_text(special_tokens);
   if (eos.empty()) eos = eos_text_of_id(folder / "config.json", tokenizer);
   if (eos.empty()) {
     throw std::invalid_argument(folder.string() +

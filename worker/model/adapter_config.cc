@@ -63,10 +63,24 @@ void check_saved_modules(const Json& object, ConfigFields& fields) {
   fields.refuse("modules_to_save", "null, or \"embed_tokens\" and \"lm_head\" as the model has them");
 }
 
+// What PEFT can merge into a model but is no A and B of whole projections alike.
+void check_variants(const Json& object, ConfigFields& fields) {
+  const std::string advice = "; or merge the adapter with PEFT (merge_and_unload) and give the merged model";
+  const auto bias = object.find("bias");
+  fields.ignore({"bias"});
+  if (bias != object.end() && !bias->is_null() && *bias != "none") fields.refuse("bias", "\"none\"" + advice);
+  for (const char* name : {"trainable_token_indices", "rank_pattern", "alpha_pattern", "layers_to_transform",
+                           "layers_pattern", "exclude_modules", "target_parameters"}) {
+    const auto given = object.find(name);
+    const bool says_nothing = given == object.end() || given->is_null() || (given->is_structured() && given->empty());
+    if (!says_nothing) fields.refuse(name, "null" + advice);
+  }
+}
+
 void check_only_plain_lora(const Json& object, ConfigFields& fields) {
   if (fields.text("peft_type") != "LORA") fields.refuse("peft_type", "\"LORA\"");
   fields.only("task_type", "CAUSAL_LM");
-  fields.only("bias", "none");
+  check_variants(object, fields);
   for (const char* switched_off : {"fan_in_fan_out", "use_qalora", "lora_bias", "ensure_weight_tying"}) {
     fields.only(switched_off, false);
   }

@@ -119,10 +119,17 @@ Decoder Decoder::load(const std::filesystem::path& folder, torch::Dtype dtype, t
 
 namespace {
 
+// As far as the narrower of both types tells.
+bool is_copy(const torch::Tensor& saved, const torch::Tensor& own) {
+  if (saved.sizes() != own.sizes()) return false;
+  const torch::Tensor there = saved.to(own.device());
+  return torch::equal(there.to(own.scalar_type()), own) || torch::equal(there, own.to(saved.scalar_type()));
+}
+
 void check_saved_modules(const LoraAdapter& adapter, const torch::Tensor& embedding, const torch::Tensor& head) {
   for (const auto& [name, saved] : adapter.saved_modules) {
     const torch::Tensor& own = name == kHeadName ? head : embedding;
-    if (saved.sizes() == own.sizes() && torch::equal(saved.to(own.device(), own.scalar_type()), own)) continue;
+    if (is_copy(saved, own)) continue;
     throw std::invalid_argument("the adapter has a " + name +
                                 " of its own that is not the model's: it was trained or resized too, which an adapter "
                                 "here cannot be; merge it with PEFT (merge_and_unload) and give the merged model");

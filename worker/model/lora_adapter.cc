@@ -54,6 +54,16 @@ const TensorView& checked_tensor(const SafetensorsFile& file, const ParameterSha
                               " by adapter_config.json and the model");
 }
 
+// Converted once it is known that all of it are numbers: a NaN would be in every logit and train nothing.
+torch::Tensor finite_tensor(const SafetensorsFile& file, const TensorView& view, torch::Dtype dtype,
+                            torch::Device device) {
+  const torch::Tensor tensor = to_torch(view, torch_dtype_of(view), torch::kCPU);
+  if (torch::isfinite(tensor).all().item<bool>()) return tensor.to(device, dtype);
+  throw std::invalid_argument(
+      file.path().string() + ": tensor " + view.name +
+      " has a number that is not finite: the training that made it failed, take an earlier one");
+}
+
 constexpr std::string_view kPrefix = "base_model.model.";
 
 // "lm_head.weight" of "base_model.model.lm_head.weight" or PEFT's other names for it; empty for what is no embedding or
@@ -69,7 +79,7 @@ std::string saved_module_of(const std::string& tensor, const DecoderConfig& conf
 
 // What is there beside `layout`: copies of embedding and head, and nothing else.
 std::vector<NamedTensor> saved_modules(const SafetensorsFile& file, const std::vector<ParameterShape>& layout,
-                                       const DecoderConfig& config, torch::Dtype dtype) {
+                                       const DecoderConfig& config) {
   std::set<std::string> names;
   for (const ParameterShape& parameter : layout) names.insert(parameter.name);
   std::vector<NamedTensor> saved;
@@ -80,7 +90,7 @@ std::vector<NamedTensor> saved_modules(const SafetensorsFile& file, const std::v
       throw std::invalid_argument(file.path().string() + ": tensor " + quoted_text(tensor.name) +
                                   " has no place in the adapter that adapter_config.json describes");
     }
-    saved.push_back({module, to_torch(tensor, dtype, torch::kCPU)});
+    saved.push_back({module, to_torch(tensor, torch_dtype_of(tensor), torch::kCPU)});
   }
   return saved;
 }
@@ -139,10 +149,10 @@ LoraAdapter load_adapter(const fs::path& folder, const DecoderConfig& config, to
   if (adapter.adapted.empty()) adapter.adapted = adapted_projections(config, adapter.settings, {field, field});
   const std::vector<ParameterShape> layout = adapter_layout(adapter.adapted, adapter.settings);
   for (const ParameterShape& wanted : layout) {
-    const torch::Tensor tensor = to_torch(checked_tensor(file, wanted), dtype, device);
+    const torch::Tensor tensor = finite_tensor(file, checked_tensor(file, wanted), dtype, device);
     adapter.tensors.push_back({wanted.name, tensor.requires_grad_()});
   }
-  adapter.saved_modules = saved_modules(file, layout, config, dtype);
+  adapter.saved_modules = saved_modules(file, layout, config);
   return adapter;
 }
 

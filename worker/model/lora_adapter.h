@@ -25,7 +25,8 @@ struct LoraAdapter {
   std::vector<LinearShape> adapted;  // in the order of the forward pass
   std::vector<NamedTensor> tensors;  // of each, as adapter_layout; leaves that require grad
 
-  // Copies of the model's embedding and head that PEFT saved beside the adapter, under the model's names.
+  // Copies of the model's embedding and head that PEFT saved beside the adapter, under the model's names and in
+  // the file's types.
   std::vector<NamedTensor> saved_modules = {};
 
   std::size_t tensors_each() const { return settings.dora ? 3 : 2; }
@@ -39,7 +40,8 @@ LoraAdapter new_adapter(const DecoderConfig& config, const LoraSettings& setting
                         torch::Dtype dtype, torch::Device device);
 
 // Reads adapter_config.json and adapter_model.safetensors. Throws std::invalid_argument naming file and field or
-// tensor: what read_adapter_config refuses; a tensor missing, superfluous or of another shape.
+// tensor: what read_adapter_config refuses; a tensor missing, superfluous, of another shape or with
+// a number that is not finite.
 LoraAdapter load_adapter(const std::filesystem::path& folder, const DecoderConfig& config, torch::Dtype dtype,
                          torch::Device device);
 

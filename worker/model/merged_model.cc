@@ -56,6 +56,7 @@ class Merge {
     copy_durably(model_ / "config.json", folder / "config.json");
     copy_companions(model_, folder);
     copy_chat_templates(adapter_folder_, folder);  // the adapter was trained with them
+    copy_adapter_terms(adapter_folder_, folder);
     std::vector<torch::Tensor> merged;
     std::vector<TensorView> views;
     for (const TensorView& view : views_) {

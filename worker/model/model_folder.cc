@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "common/base/durable_file.h"
+#include "worker/data/chat_templates.h"
 #include "worker/data/json_file.h"
 #include "worker/model/decoder.h"
 #include "worker/model/tensor_bytes.h"
@@ -22,11 +23,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kOtherTemplates = "additional_chat_templates";
+constexpr const char* kCustomGenerate = "custom_generate";  // transformers' generate() of a model's own, as code
 
-// Settings, vocabularies, templates, code that config.json may name, and the terms of use.
+// Settings, vocabularies, templates, code that config.json may name and what it needs.
 constexpr const char* kCompanionEndings[] = {".json", ".jinja", ".model", ".tiktoken", ".py"};
-constexpr const char* kCompanionBeginnings[] = {"vocab",  "merges",  "license",    "licence",
-                                                "notice", "copying", "use_policy", "acceptable_use_policy"};
+constexpr const char* kCompanionBeginnings[] = {"vocab", "merges"};
+constexpr const char* kCompanionWords[] = {"requirements"};
+// Of the files that say whose a model is and how it may be used: LICENSE-APACHE, Gemma_Terms.pdf.
+constexpr const char* kTermsWords[] = {"license", "licence", "notice", "terms", "copying", "authors", "use_policy"};
 // Of the weights, of an adapter, and of the training that made the model.
 constexpr const char* kOthersJson[] = {"config.json",         "adapter_config.json", "trainer_state.json",
                                        "all_results.json",    "train_results.json",  "eval_results.json",
@@ -36,14 +40,36 @@ bool is_one_of(const std::string& name, std::span<const char* const> names) {
   return std::ranges::find(names, name) != names.end();
 }
 
-bool is_companion(const fs::path& file) {
+std::string lower_name(const fs::path& file) {
   std::string name = file.filename().string();
   std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name;
+}
+
+bool has_word(const std::string& name, std::span<const char* const> words) {
+  return std::ranges::any_of(words, [&](const char* word) { return name.find(word) != std::string::npos; });
+}
+
+bool is_terms(const fs::path& file) {
+  const std::string name = lower_name(file);
+  return !name.starts_with(".") && has_word(name, kTermsWords);
+}
+
+bool is_companion(const fs::path& file) {
+  const std::string name = lower_name(file);
   if (name.starts_with(".") || is_one_of(name, kOthersJson)) return false;
   if (name.ends_with(".index.json")) return false;
   const auto begins = [&](const char* word) { return name.starts_with(word); };
   const auto ends = [&](const char* ending) { return name.ends_with(ending); };
-  return std::ranges::any_of(kCompanionBeginnings, begins) || std::ranges::any_of(kCompanionEndings, ends);
+  return is_terms(file) || has_word(name, kCompanionWords) || std::ranges::any_of(kCompanionBeginnings, begins) ||
+         std::ranges::any_of(kCompanionEndings, ends);
+}
+
+std::string content_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string content{std::istreambuf_iterator<char>(file), {}};
+  if (!file) throw std::invalid_argument("cannot read " + path.string());
+  return content;
 }
 
 void copy_files(const fs::path& source, const fs::path& target, const auto& is_wanted) {
@@ -106,25 +132,45 @@ void FolderAside::become_target() const {
   sync_folder(target_.parent_path());
 }
 
-void copy_durably(const fs::path& source, const fs::path& target) {
-  std::ifstream file(source, std::ios::binary);
-  const std::string content{std::istreambuf_iterator<char>(file), {}};
-  if (!file) throw std::invalid_argument("cannot read " + source.string());
-  write_durably(target, content);
-}
+void copy_durably(const fs::path& source, const fs::path& target) { write_durably(target, content_of(source)); }
 
 void copy_companions(const fs::path& source, const fs::path& target) {
   copy_files(source, target, is_companion);
   copy_files(source / kOtherTemplates, target / kOtherTemplates, is_template);
+  copy_files(source / kCustomGenerate, target / kCustomGenerate, is_companion);
   std::error_code error;
-  if (fs::exists(target / kOtherTemplates, error)) sync_folder(target / kOtherTemplates);
+  for (const char* folder : {kOtherTemplates, kCustomGenerate}) {
+    if (fs::exists(target / folder, error)) sync_folder(target / folder);
+  }
+}
+
+void copy_adapter_terms(const fs::path& adapter, const fs::path& target) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(adapter, error)) {
+    const fs::path& file = entry.path();
+    if (!is_terms(file) || !fs::is_regular_file(file, error)) continue;
+    const fs::path same_name = target / file.filename();
+    if (!fs::exists(same_name, error)) {
+      copy_durably(file, same_name);
+    } else if (content_of(file) != content_of(same_name)) {
+      copy_durably(file, target / ("adapter-" + file.filename().string()));
+    }
+  }
 }
 
 void copy_chat_templates(const fs::path& source, const fs::path& target) {
+  const ChatTemplateTexts own = chat_template_texts(source);
   std::error_code error;
-  if (!fs::exists(source / "chat_template.jinja", error)) return;
-  put_chat_template(source / "chat_template.jinja", target);
+  const bool has_files =
+      fs::exists(source / "chat_template.jinja", error) || fs::exists(source / kOtherTemplates, error);
+  if (own.empty() || (!has_files && own == chat_template_texts(target))) return;
+  fs::remove(target / "chat_template.jinja", error);
+  fs::remove_all(target / kOtherTemplates, error);
+  if (own.standard) write_durably(target / "chat_template.jinja", *own.standard);
   copy_files(source / kOtherTemplates, target / kOtherTemplates, is_template);
+  if (!own.tool_use || fs::exists(target / kOtherTemplates / "tool_use.jinja", error)) return;
+  fs::create_directory(target / kOtherTemplates, error);
+  write_durably(target / kOtherTemplates / "tool_use.jinja", *own.tool_use);
 }
 
 void put_chat_template(const fs::path& file, const fs::path& target) {

@@ -24,6 +24,7 @@ DatasetLoader loader_of(const JobConfig& config, int threads) {
   const DataConfig& data = config.data;
   return DatasetLoader({.model = config.model.path,
                         .chat_template = config.model.chat_template,
+                        .adapter = config.model.adapter,
                         .encode = {.max_length = data.max_length,
                                    .max_prompt_length = data.max_prompt_length,
                                    .truncation = data.truncation,

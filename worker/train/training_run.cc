@@ -245,9 +245,11 @@ class TrainingRun {
     } else {
       save_model(policy_, config_.model.path, folder);
     }
-    if (const auto& file = config_.model.chat_template) {
-      put_chat_template(*file, folder);
+    if (const auto& adapter = config_.model.adapter) {
+      copy_chat_templates(*adapter, folder);
+      copy_adapter_terms(*adapter, folder);
     }
+    if (const auto& file = config_.model.chat_template) put_chat_template(*file, folder);
     output_->watch("final");
     output_->discard_previous();
   }

@@ -155,6 +155,27 @@ TEST_F(PreferenceImport, CountsEqualAndEmptyAnswersAndDuplicatesByGroup) {
   EXPECT_EQ(check_preferences(files, {}).groups.at(0).duplicates, 4) << "other files count too";
 }
 
+TEST_F(PreferenceImport, NeverWritesOverItsInput) {
+  fs::create_directory(folder_ / "in");
+  const fs::path input = folder_.write("in/a.jsonl", line(1, "India") + "\n");
+  fs::create_symlink(input, folder_ / "link.jsonl");
+  fs::create_hard_link(input, folder_ / "hard.jsonl");
+  const auto refuses = [&](const fs::path& file, const PreferenceOutput& output, const std::string& why) {
+    EXPECT_THAT([&] { import_preferences(std::vector<fs::path>{file}, {}, output); },
+                ThrowsMessage<std::invalid_argument>(HasSubstr(why)));
+  };
+  const std::string same = ": is the file of " + input.string();
+  refuses(input, {.train = input}, input.string() + same);
+  refuses(input, {.train = folder_ / "link.jsonl"}, "link.jsonl" + same);
+  refuses(input, {.train = folder_ / "hard.jsonl"}, "hard.jsonl" + same);
+  refuses(input, {.train = output_, .validation = input}, input.string() + same);
+  refuses(folder_ / "link.jsonl", {.train = input}, ": is the file of " + (folder_ / "link.jsonl").string());
+  refuses(folder_ / "in", {.train = input}, ": is the file of " + (folder_ / "in").string());
+  refuses(folder_ / "in", {.train = folder_ / "in/new.jsonl"}, ": is in the folder of " + (folder_ / "in").string());
+  EXPECT_EQ(read_file(input), line(1, "India") + "\n");
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
 TEST_F(PreferenceImport, CountsMessagesWithoutContent) {
   const auto messages = [](const std::string& answer) {
     return R"({"prompt":[{"role":"user","content":"?"}],"chosen":[{"role":"assistant",)" + answer +

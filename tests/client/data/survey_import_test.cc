@@ -54,7 +54,7 @@ TEST(SurveyImport, WritesBothFilesOrNone) {
   const TempFolder folder;
   std::filesystem::create_directories(folder / "data" / "validation.jsonl" / "in the way");
   const SurveyPairs pairs = make_survey_pairs(generate_survey({.questions = 70}), {});
-  EXPECT_THROW(write_survey_pairs(pairs, folder / "data"), std::runtime_error);
+  EXPECT_THROW(write_survey_pairs(pairs, folder / "data"), std::invalid_argument);
   EXPECT_FALSE(std::filesystem::exists(folder / "data" / "train.jsonl"));
 }
 
@@ -64,6 +64,16 @@ TEST(SurveyImport, NamesAnOutputThatIsAFile) {
   const auto file = folder.write("data", "something");
   EXPECT_THAT([&] { write_survey_pairs(pairs, file); }, ThrowsMessage<std::invalid_argument>(HasSubstr(file.string())));
   EXPECT_EQ(read_file(file), "something");
+}
+
+TEST(SurveyImport, NeverWritesOverItsSurvey) {
+  const TempFolder folder;
+  write_opinionqa(folder / "train.jsonl", generate_survey({.questions = 70}));
+  std::filesystem::create_symlink(folder / "train.jsonl", folder / "survey.jsonl");
+  const std::string survey = read_file(folder / "train.jsonl");
+  EXPECT_THAT([&] { import_opinionqa(folder / "survey.jsonl", folder.path(), {}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("train.jsonl: is the file of the survey")));
+  EXPECT_EQ(read_file(folder / "train.jsonl"), survey);
 }
 
 }  // namespace survey_import_test

@@ -45,6 +45,16 @@ TEST(RunMetrics, ReadsNullAsNoNumber) {
   EXPECT_FALSE(read_run_metrics(file).after.groups.at("a").loss);
 }
 
+TEST(RunMetrics, NamesTheRunOfAFinalModel) {
+  const TemporaryFolder folder;
+  folder.write("dpo/metrics.jsonl", kFirst + "\n");
+  folder.write("dpo/final/config.json", "{}");
+  const std::string final = (folder.path() / "dpo/final").string(), run = (folder.path() / "dpo").string();
+  const std::string why = ": is a folder of a run, which has the metrics: name the run's folder, " + run;
+  EXPECT_EQ(refusal(final), final + why);
+  EXPECT_EQ(refusal(final + "/"), final + "/" + why);
+}
+
 TEST(RunMetrics, NamesFileLineAndField) {
   const TemporaryFolder folder;
   const auto not_json = folder.write("1.jsonl", kFirst + "\nnonsense\n");

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -44,9 +45,47 @@ TEST(DurableFile, NamesAFolderThatIsNotThere) {
 
 TEST(DurableFile, SaysThatTheRenameFailedAndCleansUp) {
   const TempFolder folder;
-  std::filesystem::create_directories(folder / "x" / "y");
-  EXPECT_THAT([&] { write_durably(folder / "x", "text"); }, ThrowsMessage<std::runtime_error>(HasSubstr("renamed")));
+  {
+    DurableFile file(folder / "x");
+    std::filesystem::create_directories(folder / "x" / "y");
+    EXPECT_THAT([&] { file.commit(); }, ThrowsMessage<std::runtime_error>(HasSubstr("renamed")));
+  }
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+}
+
+// As root a rename puts a regular file in the place of /dev/full, of which a FIFO is the harmless kind.
+TEST(DurableFile, RefusesWhatIsNoFileAndLeavesIt) {
+  const TempFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  std::filesystem::create_directory(folder / "data");
+  std::filesystem::create_symlink("pipe", folder / "link");
+  std::filesystem::create_symlink("circle", folder / "circle");
+  const auto refuses = [&](const std::string& name, const std::string& why) {
+    EXPECT_THAT([&] { write_durably(folder / name, "text"); },
+                ThrowsMessage<std::invalid_argument>(HasSubstr("/" + name + " is " + why)));
+  };
+  refuses("pipe", "a FIFO");
+  refuses("link", "a FIFO");
+  refuses("data", "a folder");
+  refuses("circle", "a link that leads back to itself");
+  EXPECT_TRUE(std::filesystem::is_fifo(folder / "pipe"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 4);
+}
+
+TEST(DurableFile, WritesWhereALinkLeads) {
+  const TempFolder folder;
+  std::filesystem::create_directory(folder / "data");
+  const auto old = folder.write("data/old", "old");
+  std::filesystem::create_symlink("data/old", folder / "link");
+  std::filesystem::create_symlink("link", folder / "link of link");
+  std::filesystem::create_symlink(folder / "data" / "new", folder / "dangling");
+  write_durably(folder / "link of link", "text");
+  write_durably(folder / "dangling", "other text");
+  EXPECT_EQ(read_file(old), "text");
+  EXPECT_EQ(read_file(folder / "data/new"), "other text");
+  for (const char* link : {"link", "link of link", "dangling"}) {
+    EXPECT_TRUE(std::filesystem::is_symlink(folder / link)) << link;
+  }
 }
 
 }  // namespace durable_file_test

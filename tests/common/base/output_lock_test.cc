@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -189,6 +190,17 @@ TEST_F(OutputLockTest, TheRecordOfOthersIsReadAsItIs) {
   std::filesystem::create_directory(temp_ / "out");
   std::ofstream(temp_ / "out" / ".equipoise-lock") << "x\x1b[0m\n" << std::string(100000, 'y');
   EXPECT_EQ(refusal_of_folder(), "no refusal");
+}
+
+TEST_F(OutputLockTest, NothingIsMadeBesideADevice) {
+  ASSERT_EQ(::mkfifo((temp_ / "pipe").c_str(), 0600), 0);
+  try {
+    OutputLock::beside(out("pipe"), kFirst);
+    FAIL() << "not refused";
+  } catch (const std::invalid_argument& refused) {
+    EXPECT_EQ(refused.what(), "output: " + (temp_ / "pipe").string() + " is a FIFO, expected a file");
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(temp_.path()), {}), 1);
 }
 
 }  // namespace output_lock_test

@@ -91,6 +91,11 @@ TEST(Tokenizer, NamesAFileThatIsNotATokenizer) {
     const auto path = folder.write("tokenizer.json", content);
     EXPECT_THAT([&] { Tokenizer::from_file(path); }, ThrowsMessage<std::invalid_argument>(HasSubstr(path.string())));
   }
+  EXPECT_THAT(
+      [&] { Tokenizer::from_file(folder.write("half.json", "{\"version\": \"1.0\"")); },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("half.json: is cut short or no JSON: download it again: ")));
+  EXPECT_THAT([&] { Tokenizer::from_file(folder.write("other.json", "{}")); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("other.json: is not a tokenizer: ")));
   EXPECT_THAT([&] { Tokenizer::from_file(folder / "absent.json"); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("absent.json")));
   EXPECT_THAT([&] { Tokenizer::from_file(folder.path()); }, ThrowsMessage<std::invalid_argument>(HasSubstr("file")));

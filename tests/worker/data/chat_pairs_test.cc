@@ -33,7 +33,7 @@ class ChatPairs : public testing::Test {
   }
 
   std::optional<ChatTemplates> templates(std::optional<fs::path> file = {}) {
-    return ChatTemplates::load(folder_.path(), file, kNow);
+    return ChatTemplates::load({.model = folder_.path()}, file, kNow);
   }
 
   EncodedDataset encode(const std::string& lines, EncodeSettings settings = {}) {
@@ -144,6 +144,27 @@ TEST_F(ChatPairs, TakeTheTemplateThatIsNearest) {
   folder_.write("chat_template.jinja", "file {{ pad_token }}{{ eos_token is defined }}");
   EXPECT_EQ(shown(templates()), "file <p>False");
   EXPECT_EQ(shown(templates(folder_.write("own.jinja", "own"))), "own");
+}
+
+// An adapter is used with what it was trained with, which its tokenizer_config.json may hold.
+TEST_F(ChatPairs, TakeTheTemplateOfTheAdapterWhereItHasOne) {
+  folder_.write("tokenizer_config.json", R"({"bos_token": "<b>", "chat_template": "model"})");
+  fs::create_directory(folder_ / "adapter");
+  const TemplateFolders folders{.model = folder_.path(), .adapter = folder_ / "adapter"};
+  const auto used = [&] { return shown(ChatTemplates::load(folders, {}, kNow)); };
+  folder_.write("adapter/tokenizer_config.json", R"({"bos_token": "<other>", "chat_template": null})");
+  EXPECT_EQ(used(), "model");
+  EXPECT_EQ(chat_template_note(folders), "");
+  folder_.write("adapter/tokenizer_config.json", R"({"chat_template": "model"})");
+  EXPECT_EQ(chat_template_note(folders), "");
+  folder_.write("adapter/tokenizer_config.json",
+                R"({"bos_token": "<other>", "chat_template": "config {{ bos_token }}"})");
+  EXPECT_EQ(used(), "config <b>");
+  folder_.write("adapter/chat_template.jinja", "file");
+  EXPECT_EQ(used(), "file");
+  const std::string note = chat_template_note(folders);
+  EXPECT_NE(note.find("the one of the adapter in " + (folder_ / "adapter").string()), std::string::npos) << note;
+  EXPECT_EQ(shown(ChatTemplates::load(folders, folder_.write("own.jinja", "own"), kNow)), "own");
 }
 
 TEST_F(ChatPairs, HaveATemplateOfTheirOwnForTools) {

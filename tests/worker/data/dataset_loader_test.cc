@@ -65,6 +65,19 @@ void expect_same(const EncodedDataset& a, const EncodedDataset& b) {
   }
 }
 
+TEST_F(Loader, SaysOnceThatTheAdaptersTemplateIsUsed) {
+  fs::create_directory(folder_ / "adapter");
+  folder_.write("adapter/chat_template.jinja", "{{ messages }}");
+  settings_.adapter = folder_ / "adapter";
+  DatasetLoader loader(settings_);
+  const std::vector<std::string> notes = loader.load(kData, {}).notes;
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_NE(notes[0].find("the chat template is the one of the adapter in"), std::string::npos) << notes[0];
+  EXPECT_THAT(loader.load("golden/lm/data/validation.jsonl", {}).notes, IsEmpty());
+  settings_.chat_template = folder_.write("own.jinja", "{{ messages }}");
+  EXPECT_THAT(load().notes, IsEmpty());
+}
+
 TEST_F(Loader, ReadsTheSecondTimeWhatItTokenisedTheFirst) {
   settings_.encode.max_length = 60;
   const LoadedDataset first = load();
@@ -250,6 +263,13 @@ TEST_F(Loader, KeyDependsOnAllThatTheTokensDependOn) {
   is_new("a template of the folder");
   folder_.write("model/chat_template.jinja", "{{ messages }}{{ strftime_now('%Y') }}");
   is_new("the day that a template shows");
+  fs::create_directory(folder_ / "adapter");
+  settings_.adapter = folder_ / "adapter";
+  EXPECT_EQ(key(), keys.back()) << "an adapter without a template";
+  folder_.write("adapter/chat_template.jinja", "{{ messages }}");
+  is_new("a template of the adapter");
+  folder_.write("adapter/chat_template.jinja", "{{ messages[1] }}");
+  is_new("the text of the adapter's");
   settings_.chat_template = folder_.write("own.jinja", "{{ messages }}");
   is_new("a template of the job");
   folder_.write("own.jinja", "{{ messages[0] }}");

@@ -232,7 +232,11 @@ TEST_F(TokenizerFolder, RefusesAnEndOfSequenceThatIsMissingOrUnknown) {
   EXPECT_THAT([&] { load_model_tokenizer(folder_.path()); }, throws_naming(HasSubstr("eos_token is \"3\"")));
   folder_.write("tokenizer_config.json", "{");
   EXPECT_THAT([&] { load_model_tokenizer(folder_.path()); },
-              throws_naming(HasSubstr("tokenizer_config.json: not JSON")));
+              throws_naming(HasSubstr("tokenizer_config.json: is cut short or no JSON: download it again (byte")));
+  folder_.write("tokenizer_config.json", R"({"eos_token": "<eos>"})");
+  folder_.write("special_tokens_map.json", R"({"eos_)");
+  EXPECT_THAT([&] { load_model_tokenizer(folder_.path()); },
+              throws_naming(HasSubstr("special_tokens_map.json: is cut short or no JSON")));
 }
 
 }  // namespace encoded_pair_test

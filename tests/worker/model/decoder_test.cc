@@ -7,6 +7,7 @@
 
 #include "tests/support/temp_folder.h"
 #include "tests/worker/golden_model.h"
+#include "worker/model/model_folder.h"
 
 namespace equipoise {
 namespace decoder_test {
@@ -252,6 +253,59 @@ TEST(SaveModel, RefusesATargetThatExistsAndLeavesItAlone) {
   EXPECT_THAT([&] { save_model(decoder, kPolicy, folder / "final"); },
               Throws<std::invalid_argument>(Property(&std::invalid_argument::what, HasSubstr("final exists"))));
   EXPECT_TRUE(std::filesystem::is_empty(folder / "final"));
+}
+
+TEST(CopyCompanions, TakesCodeAndTermsWhateverTheyAreCalledAndNoModelCard) {
+  TempFolder folder;
+  for (const char* name : {"source", "target", "source/custom_generate"})
+    std::filesystem::create_directory(folder / name);
+  const std::vector<std::string> wanted = {"requirements.txt", "THIRD_PARTY_NOTICES.txt",
+                                           "AUTHORS",          "Gemma_Terms.txt",
+                                           "TERMS_OF_USE.pdf", "LICENSE-APACHE",
+                                           "USE_POLICY.md",    "custom_generate/generate.py",
+                                           "vocab.txt",        "COPYING",
+                                           "modeling_own.py",  "custom_generate/requirements.txt"};
+  const std::vector<std::string> left = {"README.md",           "model_card.md",     ".gitattributes",
+                                         "adapter_config.json", "pytorch_model.bin", "custom_generate/README.md"};
+  for (const auto& names : {wanted, left}) {
+    for (const std::string& name : names) folder.write("source/" + name, name);
+  }
+  copy_companions(folder / "source", folder / "target");
+  for (const std::string& name : wanted) EXPECT_EQ(read_file(folder / ("target/" + name)), name);
+  for (const std::string& name : left) EXPECT_FALSE(std::filesystem::exists(folder / ("target/" + name))) << name;
+}
+
+TEST(CopyAdapterTerms, KeepsThoseOfTheModel) {
+  TempFolder folder;
+  for (const char* name : {"adapter", "target"}) std::filesystem::create_directory(folder / name);
+  for (const char* name : {"adapter/LICENSE-MIT", "adapter/NOTICE", "adapter/tokenizer.json"})
+    folder.write(name, "adapter's");
+  folder.write("target/NOTICE", "model's");
+  copy_adapter_terms(folder / "adapter", folder / "target");
+  EXPECT_EQ(read_file(folder / "target/LICENSE-MIT"), "adapter's");
+  EXPECT_EQ(read_file(folder / "target/NOTICE"), "model's");
+  EXPECT_EQ(read_file(folder / "target/adapter-NOTICE"), "adapter's");
+  EXPECT_FALSE(std::filesystem::exists(folder / "target/tokenizer.json"));
+  copy_adapter_terms(folder / "target", folder / "target");
+  EXPECT_FALSE(std::filesystem::exists(folder / "target/adapter-LICENSE-MIT"));
+}
+
+// As an adapter's are put in the place of those of its model.
+TEST(CopyChatTemplates, MakesFilesOfWhatTheSourceUses) {
+  TempFolder folder;
+  for (const char* name : {"source", "target", "target/additional_chat_templates"}) {
+    std::filesystem::create_directory(folder / name);
+  }
+  folder.write("target/chat_template.jinja", "old");
+  folder.write("target/additional_chat_templates/rag.jinja", "old");
+  copy_chat_templates(folder / "source", folder / "target");
+  EXPECT_EQ(read_file(folder / "target/chat_template.jinja"), "old");
+  folder.write("source/tokenizer_config.json", R"({"chat_template": [{"name": "default", "template": "plain"},
+      {"name": "tool_use", "template": "tools"}]})");
+  copy_chat_templates(folder / "source", folder / "target");
+  EXPECT_EQ(read_file(folder / "target/chat_template.jinja"), "plain");
+  EXPECT_EQ(read_file(folder / "target/additional_chat_templates/tool_use.jinja"), "tools");
+  EXPECT_FALSE(std::filesystem::exists(folder / "target/additional_chat_templates/rag.jinja"));
 }
 
 TEST(SaveModel, LeavesNothingBehindWhenItFails) {

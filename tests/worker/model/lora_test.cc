@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <limits>
 
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
@@ -210,6 +211,44 @@ TEST_F(AdapterConfig, RefusesByNameWhatItDoesNotDo) {
   }
 }
 
+TEST_F(AdapterConfig, SaysHowAVariantBecomesAModel) {
+  const nlohmann::json golden = config_;
+  const std::vector<std::pair<std::string, nlohmann::json>> changes = {{"trainable_token_indices", {1}},
+                                                                       {"rank_pattern", {{"q_proj", 8}}},
+                                                                       {"alpha_pattern", {{"q_proj", 8}}},
+                                                                       {"bias", "all"},
+                                                                       {"layers_to_transform", 1}};
+  for (const auto& [name, value] : changes) {
+    config_ = golden;
+    config_[name] = value;
+    EXPECT_THAT(refused(), HasSubstr("; or merge the adapter with PEFT (merge_and_unload) and give the merged model"))
+        << name;
+  }
+}
+
+// As a model of one type has its embedding saved beside an adapter of another.
+TEST(LoadAdapter, TakesACopyOfTheEmbeddingInAnotherType) {
+  const TempFolder folder;
+  const std::string name = "base_model.model.model.embed_tokens.weight";
+  Decoder plain = golden_decoder(kPolicy, torch::kFloat32);
+  const torch::Tensor embedding = plain.parameters().front().tensor.detach().clone();
+  ASSERT_EQ(plain.parameters().front().name, "model.embed_tokens.weight");
+  const auto load = [&](const torch::Tensor& saved, torch::Dtype dtype) {
+    LoraAdapter adapter = load_adapter(lora_init_of("gemma"), plain.config(), torch::kFloat32, torch::kCPU);
+    adapter.tensors.push_back({name, saved});
+    std::filesystem::remove_all(folder / "adapter");
+    save_adapter(adapter, kPolicy, folder / "adapter");
+    return refusal([&] { with_adapter((folder / "adapter").string(), dtype); });
+  };
+  for (const torch::Dtype model : {torch::kFloat32, torch::kBFloat16}) {
+    for (const torch::Dtype saved : {torch::kFloat32, torch::kBFloat16}) {
+      EXPECT_EQ(load(embedding.to(saved), model), "accepted") << model << " " << saved;
+      EXPECT_THAT(load((embedding + 1).to(saved), model), HasSubstr("that is not the model's"))
+          << model << " " << saved;
+    }
+  }
+}
+
 TEST(LoadAdapter, RefusesTensorsOfAnotherModelOrConfiguration) {
   const TempFolder folder;
   const auto load = [&](const std::string& model) {
@@ -228,6 +267,20 @@ TEST(LoadAdapter, RefusesTensorsOfAnotherModelOrConfiguration) {
   EXPECT_THAT(load(kPolicy), HasSubstr("has no place in the adapter"));
   std::filesystem::remove(folder / "adapter_model.safetensors");
   EXPECT_THAT(load(kPolicy), HasSubstr("adapter_model.safetensors"));
+}
+
+TEST(LoadAdapter, RefusesANumberThatIsNotFinite) {
+  const TempFolder folder;
+  const DecoderConfig config = golden_decoder(kPolicy).config();
+  for (const double number : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+    LoraAdapter adapter = load_adapter(lora_init_of("gemma"), config, torch::kFloat32, torch::kCPU);
+    adapter.tensors[3].tensor.detach().view(-1)[5] = number;
+    const auto target = folder / std::to_string(number);
+    save_adapter(adapter, kPolicy, target);
+    EXPECT_THAT(
+        refusal([&] { load_adapter(target, config, torch::kFloat32, torch::kCPU); }),
+        HasSubstr("adapter_model.safetensors: tensor " + adapter.tensors[3].name + " has a number that is not finite"));
+  }
 }
 
 TEST(MergeAdapter, GivesAModelOfTheSameFilesTypesAndLogits) {

@@ -1,0 +1,88 @@
+#include "client/model/folder_contents.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "tests/client/temporary_folder.h"
+
+namespace equipoise {
+namespace folder_contents_test {
+
+class FolderContents : public ::testing::Test {
+ protected:
+  std::filesystem::path at(const std::string& name) const { return temp_.path() / name; }
+  std::string of_model(const std::string& name, const std::string& field = "--model") const {
+    return fault_of_model_folder(field, at(name));
+  }
+  std::string of_adapter(const std::string& name) const { return fault_of_adapter_folder("--adapter", at(name)); }
+
+  const TemporaryFolder temp_;
+};
+
+// --adapter would change the policy, which is compared with the reference.
+TEST_F(FolderContents, AnAdapterIsNoReferenceAndIsToBeMerged) {
+  temp_.write("adapter/adapter_config.json", R"({"base_model_name_or_path": "base"})");
+  EXPECT_EQ(
+      of_model("adapter"),
+      " is a LoRA adapter, not a model: give it as --adapter, and the model that it belongs to (base) as --model");
+  for (const std::string field : {"--reference", "model.reference"}) {
+    EXPECT_EQ(of_model("adapter", field),
+              " is a LoRA adapter, and a reference is a model: merge it into the model that it belongs to (base) with "
+              "equipoise export --merge, and give the merged folder as " +
+                  field);
+  }
+}
+
+TEST_F(FolderContents, ARunIsNamedByItsFinal) {
+  temp_.write("whole/final/config.json", "{}");
+  temp_.write("lora/final/adapter_config.json", "{}");
+  for (const std::string run : {"whole", "lora"}) {
+    EXPECT_EQ(of_model(run), " is a run's output: name its final/");
+    EXPECT_EQ(of_model(run, "model.reference"), " is a run's output: name its final/");
+    EXPECT_EQ(of_adapter(run), " is a run's output: name its final/");
+  }
+}
+
+TEST_F(FolderContents, SettingsThatWereCutShortAreToBeDownloadedAgain) {
+  for (const std::string file : {"config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}) {
+    const std::string whole = temp_.write(file + "/" + file, R"({"a": [1, 2]})").parent_path().filename().string();
+    EXPECT_EQ(of_model(whole), "");
+    temp_.write(file + "/" + file, R"({"a": [1, )");
+    EXPECT_EQ(of_model(whole), "/" + file + " is cut short or no JSON: download it again");
+    std::filesystem::remove(at(file) / file);
+    std::filesystem::create_directory(at(file) / file);
+    EXPECT_EQ(of_model(whole), "/" + file + " is a folder, expected a file");
+    std::filesystem::remove(at(file) / file);
+    ASSERT_EQ(::mkfifo((at(file) / file).c_str(), 0600), 0);
+    EXPECT_EQ(of_model(whole), "/" + file + " is a FIFO, expected a file");
+  }
+}
+
+TEST_F(FolderContents, ATokenizerOfAnotherFormIsToBeConverted) {
+  const auto expected = [&](const std::string& folder, const std::string& other) {
+    const std::string name = "'" + at(folder).string() + "'";
+    return " has no tokenizer.json, but " + other +
+           ", of which transformers makes one: python -c \"from transformers " +
+           "import AutoTokenizer; AutoTokenizer.from_pretrained(" + name + ").save_pretrained(" + name + ")\"";
+  };
+  temp_.write("llama/tokenizer.model", "x");
+  EXPECT_EQ(of_model("llama"), expected("llama", "tokenizer.model"));
+  temp_.write("qwen/vocab.json", "{}");
+  EXPECT_EQ(of_model("qwen"), "");
+  temp_.write("qwen/merges.txt", "a b");
+  EXPECT_EQ(of_model("qwen"), expected("qwen", "vocab.json and merges.txt"));
+  temp_.write("qwen/tokenizer.json", "{}");
+  EXPECT_EQ(of_model("qwen"), "");
+}
+
+TEST_F(FolderContents, ADownloadThatHasNotEndedIsNamed) {
+  for (const std::string file : {"model.safetensors.incomplete", "adapter_model.safetensors.part"}) {
+    temp_.write(file + "/" + file, "x");
+    const std::string expected = " has " + file + " in place of the weights: the download is not complete";
+    EXPECT_EQ(of_model(file), expected);
+    EXPECT_EQ(of_adapter(file), expected);
+  }
+}
+
+}  // namespace folder_contents_test
+}  // namespace equipoise
