@@ -8,7 +8,7 @@
 #include "worker/train/optimizer.h"
 
 namespace equipoise {
-namespace golden_trajectory_test {
+namespace {
 
 constexpr std::int64_t kBatch = 8;
 
@@ -282,5 +282,5 @@ std::vector<GradientCase> gradients_of_every_family() {
 }
 INSTANTIATE_TEST_SUITE_P(Families, GoldenGradient, ::testing::ValuesIn(gradients_of_every_family()), kRecipeName);
 
-}  // namespace golden_trajectory_test
+}  // namespace
 }  // namespace equipoise
