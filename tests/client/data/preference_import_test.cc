@@ -81,11 +81,11 @@ TEST_F(PreferenceImport, LeavesNothingOfAFileWithAFault) {
   EXPECT_EQ(read_file(output_), "before");
 }
 
-TEST_F(PreferenceImport, MayReplaceTheFileThatItReads) {
+TEST_F(PreferenceImport, NeverReplacesAFileThatItReads) {
   const fs::path file = folder_.write("a.jsonl", line(1, "India"));
   const std::vector<fs::path> files = {file};
-  import_preferences(files, {.group = "Asia"}, {.train = file});
-  EXPECT_EQ(read_file(file), line(1, "Asia"));
+  EXPECT_THROW(import_preferences(files, {.group = "Asia"}, {.train = file}), std::invalid_argument);
+  EXPECT_EQ(read_file(file), line(1, "India"));
 }
 
 TEST_F(PreferenceImport, KeepsWholePromptsBack) {
