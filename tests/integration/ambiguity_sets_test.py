@@ -96,6 +96,17 @@ def mean_loss(line, groups=PAIRS):
     return sum(PAIRS[group] * line["group_loss"][group] for group in groups) / sum(PAIRS[group] for group in groups)
 
 
+def leveled(loss):
+    """Losses that differ by rounding alone, as one: docs/algorithm.md."""
+    rounding = 1e-12 * max(map(abs, loss.values()))
+    levels = {}
+    level = math.inf
+    for group in sorted(loss, key=loss.get, reverse=True):
+        level = loss[group] if level - loss[group] > rounding else level
+        levels[group] = level
+    return levels
+
+
 class WeightsByFormula:
     """Follows the group losses of metrics.jsonl with one of the formulas."""
 
@@ -107,7 +118,7 @@ class WeightsByFormula:
         known = sum(self.share[group] for group in self.newest)
         some = next(iter(self.newest.values()))  # about which equal losses have their own value for a mean, to the bit
         mean = some + sum(self.share[group] * (loss - some) for group, loss in self.newest.items()) / known
-        return self.formula({group: self.newest.get(group, mean) for group in self.share}, self.share)
+        return self.formula(leveled({group: self.newest.get(group, mean) for group in self.share}), self.share)
 
 
 class AmbiguitySets(programs.ProgramTest):
