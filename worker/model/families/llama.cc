@@ -6,22 +6,9 @@
 #include "worker/model/families/shared_fields.h"
 
 namespace equipoise {
-namespace {
-
-DecoderConfig read_llama_or_mistral(ConfigFields& fields, Derived derived) {
-  DecoderConfig config;
-  read_sizes(fields, derived, config);
-  config.attention_scale = usual_attention_scale(config);
-  config.activation = read_activation(fields, "hidden_act", Activation::kSilu);
-  config.tied_head = fields.flag("tie_word_embeddings").value_or(false);
-  return config;
-}
-
-}  // namespace
-
 // pretraining_tp says into how many products a matrix product was cut: the same sum.
 DecoderConfig read_llama(ConfigFields& fields) {
-  DecoderConfig config = read_llama_or_mistral(fields, Derived::kHeadDimAndKeyValueHeads);
+  DecoderConfig config = read_gated_silu(fields, Derived::kHeadDimAndKeyValueHeads);
   config.qkv_bias = config.output_bias = fields.flag("attention_bias").value_or(false);
   config.mlp_bias = fields.flag("mlp_bias").value_or(false);
   fields.ignore({"pretraining_tp"});
@@ -31,11 +18,11 @@ DecoderConfig read_llama(ConfigFields& fields) {
 }
 
 DecoderConfig read_mistral(ConfigFields& fields) {
-  constexpr std::int64_t kMistralWindow = 4096;
-  DecoderConfig config = read_llama_or_mistral(fields, Derived::kHeadDim);
+  constexpr std::int64_t kDefaultWindow = 4096;
+  DecoderConfig config = read_gated_silu(fields, Derived::kHeadDim);
   fields.only("attention_bias", false);
   fields.only("mlp_bias", false);
-  set_one_layer_kind(fields, read_window(fields, kMistralWindow), read_rotary(fields, config.head_dim), config);
+  set_one_layer_kind(fields, read_window(fields, kDefaultWindow), read_rotary(fields, config.head_dim), config);
   return config;
 }
 

@@ -9,9 +9,9 @@ namespace {
 
 // From layer max_window_layers on layers slide, where use_sliding_window says so.
 void read_layers(ConfigFields& fields, DecoderConfig& config) {
-  constexpr std::int64_t kQwenWindow = 4096, kDefaultFirst = 28;
-  auto window = read_window(fields, kQwenWindow);
-  const std::int64_t first = fields.count("max_window_layers").value_or(kDefaultFirst);
+  constexpr std::int64_t kWindow = 4096, kFirst = 28;
+  auto window = read_window(fields, kWindow);
+  const std::int64_t first = fields.count("max_window_layers").value_or(kFirst);
   if (!fields.flag("use_sliding_window").value_or(false)) window.reset();
   std::vector<bool> slides;
   for (std::int64_t layer = 0; layer < config.num_layers; ++layer) slides.push_back(window && layer >= first);
@@ -21,11 +21,7 @@ void read_layers(ConfigFields& fields, DecoderConfig& config) {
 }
 
 DecoderConfig read_any_qwen(ConfigFields& fields, Derived derived) {
-  DecoderConfig config;
-  read_sizes(fields, derived, config);
-  config.attention_scale = usual_attention_scale(config);
-  config.activation = read_activation(fields, "hidden_act", Activation::kSilu);
-  config.tied_head = fields.flag("tie_word_embeddings").value_or(false);
+  DecoderConfig config = read_gated_silu(fields, derived);
   read_layers(fields, config);
   return config;
 }

@@ -58,4 +58,13 @@ double usual_attention_scale(const DecoderConfig& config) {
   return 1 / std::sqrt(static_cast<double>(config.head_dim));
 }
 
+DecoderConfig read_gated_silu(ConfigFields& fields, Derived derived) {
+  DecoderConfig config;
+  read_sizes(fields, derived, config);
+  config.attention_scale = usual_attention_scale(config);
+  config.activation = read_activation(fields, "hidden_act", Activation::kSilu);
+  config.tied_head = fields.flag("tie_word_embeddings").value_or(false);
+  return config;
+}
+
 }  // namespace equipoise

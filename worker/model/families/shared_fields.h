@@ -23,4 +23,8 @@ std::optional<double> read_softcap(ConfigFields& fields, std::string_view name, 
 // 1 / sqrt(head_dim).
 double usual_attention_scale(const DecoderConfig& config);
 
+// What Llama, Mistral and Qwen begin with: read_sizes(), hidden_act (silu where absent), tie_word_embeddings (false where
+// absent) and the usual scale.
+DecoderConfig read_gated_silu(ConfigFields& fields, Derived derived);
+
 }  // namespace equipoise
