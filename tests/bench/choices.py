@@ -1,5 +1,5 @@
-"""What does each choice of docs/choosing.md do to the worst held-out group? Makes the demo's survey and reference policy
-for each seed, trains once with each choice, and prints the table of that page:
+"""What does each choice of docs/choosing.md do to the worst held-out group? Runs the demo with each seed, trains from
+its reference policy once with each choice, and prints the table of that page:
 
     python3 tests/bench/choices.py                  # seeds 1 to 3, into build/bench-choices
     python3 tests/bench/choices.py --seeds 7 --only dpo "gr-dpo, η 0.1"
@@ -12,6 +12,7 @@ import statistics
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from demo import run_demo  # noqa: E402
 from programs import ROOT, read_lines, run  # noqa: E402
 
 PERMUTATION = ("training.sampling=permutation",)
@@ -33,35 +34,19 @@ CHOICES = [
 ]
 
 
-def finished(*arguments):
-    result = run(*arguments, timeout=3600)
-    if result.returncode != 0:
-        sys.exit(f"{' '.join(map(str, arguments))}: {result.stderr}")
-
-
-def train(folder, name, job, model, seed, settings):
+def train(folder, name, job, seed, settings):
+    """The demo's job with other settings, from the demo's reference."""
     output = folder / name
     if not (output / "final").is_dir():
         flags = [flag for setting in settings for flag in ("--set", setting)]
-        finished("equipoise", "train", ROOT / f"deploy/demo/{job}.yaml", "--np", 2, "--overwrite", "--quiet",
-                 "--output", output, "--set", f"model.path={folder / model}",
-                 "--set", f"data.train={folder / 'data/train.jsonl'}",
-                 "--set", f"data.validation={folder / 'data/validation.jsonl'}",
-                 "--set", f"training.seed={seed}", *flags)
+        result = run("equipoise", "train", ROOT / f"deploy/demo/{job}.yaml", "--np", 2, "--overwrite", "--quiet",
+                     "--output", output, "--set", f"model.path={folder / 'sft/final'}",
+                     "--set", f"data.train={folder / 'data/train.jsonl'}",
+                     "--set", f"data.validation={folder / 'data/validation.jsonl'}",
+                     "--set", f"training.seed={seed}", *flags, timeout=3600)
+        if result.returncode != 0:
+            sys.exit(f"{name}: {result.stderr}")
     return output
-
-
-def reference(folder, seed):
-    """The demo's data and its reference policy."""
-    if (folder / "sft/final").is_dir():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    finished("equipoise", "data", "generate", folder / "survey.jsonl", "--seed", seed)
-    finished("equipoise", "data", "import", "opinionqa", folder / "survey.jsonl", "--output", folder / "data",
-             "--seed", seed, "--omit-group", "--split-by-question", "--train-fraction", 0.6)
-    finished("equipoise", "model", "init", folder / "base", "--data", folder / "data/train.jsonl", "--seed", seed,
-             "--layers", 3, "--hidden-size", 128, "--intermediate-size", 512, "--head-dim", 32)
-    train(folder, "sft", "sft", "base", seed, ())
 
 
 def outcome(output):
@@ -84,13 +69,14 @@ def main():
     outcomes = {}
     for seed in options.seeds:
         folder = options.output.absolute() / f"seed-{seed}"
-        reference(folder, seed)
+        if not (folder / "sft/final").is_dir():
+            run_demo(seed, folder)
         for name, job, settings in CHOICES:
             if options.only and name not in options.only:
                 continue
             letters = name.translate(str.maketrans("ηκρτ", "ekrt"))
             place = "run-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in letters)
-            outcomes.setdefault(name, []).append(outcome(train(folder, place, job, "sft/final", seed, settings)))
+            outcomes.setdefault(name, []).append(outcome(train(folder, place, job, seed, settings)))
             print(f"seed {seed}  {name:28} loss {outcomes[name][-1][0]:.3f}  accuracy {outcomes[name][-1][1]:.3f}  "
                   f"largest weight {outcomes[name][-1][2]:.2f}", file=sys.stderr, flush=True)
     print("| choice | worst group's loss | its range | lowest accuracy | its range | largest weight at the end |")

@@ -25,6 +25,14 @@ WANTED = 3  # standard errors
 Pair = collections.namedtuple("Pair", "prompt group loss right")
 
 
+def run_demo(seed, folder):
+    """`deploy/demo/run` into `folder`; ends the program where it fails."""
+    demo = subprocess.run([ROOT / "deploy/demo/run"], env={**os.environ, "SEED": str(seed), "DEMO": str(folder)},
+                          capture_output=True, text=True)
+    if demo.returncode != 0:
+        sys.exit(demo.stdout + demo.stderr)
+
+
 def evaluated(folder, method):
     """The validation pairs of a run, from `equipoise evaluate`."""
     validation = folder / "data/validation.jsonl"
@@ -105,10 +113,7 @@ def main():
         folder = options.output.absolute() / f"seed-{seed}"
         shutil.rmtree(folder, ignore_errors=True)
         before = processor_seconds()
-        demo = subprocess.run([ROOT / "deploy/demo/run"], env={**os.environ, "SEED": str(seed), "DEMO": str(folder)},
-                              capture_output=True, text=True)
-        if demo.returncode != 0:
-            sys.exit(demo.stdout + demo.stderr)
+        run_demo(seed, folder)
         print(f"seed {seed}: {processor_seconds() - before:.0f} seconds of processor time")
         dpo, robust = evaluated(folder, "dpo"), evaluated(folder, "gr-dpo")
         for measure in ("loss", "right"):
