@@ -19,23 +19,17 @@ std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
   return indices;
 }
 
-// v_i of the pairs.
-std::vector<double> weights_of(const ForwardInputs& inputs, std::span<const std::int64_t> indices) {
-  std::vector<double> weight_B;
-  for (const std::int64_t index : indices) weight_B.push_back(inputs.weight(index));
-  return weight_B;
-}
-
 std::vector<FilePart> file_parts(const ForwardInputs& inputs, std::span<const std::int64_t> pairs_F, double scale) {
   std::vector<FilePart> parts;
   std::int64_t begin = 0;
   for (const std::int64_t pairs : pairs_F) {
     const auto indices = range(begin, begin + pairs);
     // A mean of 1 in each file, as they have over all pairs.
-    std::vector<double> weight_B = weights_of(inputs, indices);
-    const double sum = std::accumulate(weight_B.begin(), weight_B.end(), 0.0);
-    for (double& weight : weight_B) weight *= static_cast<double>(pairs) / sum;
-    parts.push_back({.end = begin + pairs, .rescale = loss_scale(inputs, indices, weight_B) / scale});
+    double sum = 0;
+    for (const std::int64_t index : indices) sum += inputs.weight(index);
+    const double factor = static_cast<double>(pairs) / sum;
+    const auto weight = [&](std::int64_t index) { return inputs.weight(index) * factor; };
+    parts.push_back({.end = begin + pairs, .rescale = loss_scale(inputs, indices, weight) / scale});
     begin += pairs;
   }
   return parts;
@@ -53,7 +47,7 @@ EvaluationSums evaluate_files(const ForwardInputs& inputs, std::size_t num_group
   const torch::NoGradGuard no_grad;
   const auto count = static_cast<std::int64_t>(inputs.pairs.size());
   const auto all = range(0, count);
-  const double scale = loss_scale(inputs, all, weights_of(inputs, all));
+  const double scale = loss_scale(inputs, all, [&](std::int64_t index) { return inputs.weight(index); });
   const auto parts = file_parts(inputs, pairs_F, scale);
   const BatchSums none(num_groups, LossMean::kOverWeights);
   EvaluationSums sums{.all = none, .files = std::vector(parts.size(), none)};

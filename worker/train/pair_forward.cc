@@ -62,12 +62,12 @@ double sequence_tokens(const EncodedPair& pair) {
 }  // namespace
 
 double loss_scale(const ForwardInputs& inputs, std::span<const std::int64_t> indices,
-                  std::span<const double> weight_B) {
+                  const std::function<double(std::int64_t pair)>& weight) {
   if (inputs.loss.type != LossType::kSft || inputs.loss.sft_average != SftAverage::kToken) return 1;
   double answer_tokens = 0;
-  for (std::size_t b = 0; b < indices.size(); ++b) {
-    const EncodedPair pair = inputs.pairs[static_cast<std::size_t>(indices[b])];
-    answer_tokens += (weight_B.empty() ? 1 : weight_B[b]) * static_cast<double>(pair.chosen_ids.size());
+  for (const std::int64_t index : indices) {
+    const EncodedPair pair = inputs.pairs[static_cast<std::size_t>(index)];
+    answer_tokens += weight(index) * static_cast<double>(pair.chosen_ids.size());
   }
   return answer_tokens > 0 ? static_cast<double>(indices.size()) / answer_tokens : 1;
 }

@@ -1,6 +1,7 @@
 // Forward pass over one micro-batch: log-probs, losses and the numbers to report.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -29,9 +30,10 @@ struct ForwardInputs {
 };
 
 // Factor of every pair's loss. SFT with sft_average token: |B| / answer tokens of the batch, so that the mean over
-// pairs is the mean over tokens; else 1. `indices` are the whole global batch, `weight_B` what each weighs (empty: 1).
+// pairs is the mean over tokens; else 1. `indices` are the whole global batch, `weight` what a pair of it weighs:
+// asked for where it counts alone.
 double loss_scale(const ForwardInputs& inputs, std::span<const std::int64_t> indices,
-                  std::span<const double> weight_B = {});
+                  const std::function<double(std::int64_t pair)>& weight);
 
 struct PairForward {
   torch::Tensor loss_B;  // [B], with graph where gradients are on

@@ -1,7 +1,9 @@
 #include "worker/train/step.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "worker/objective/group_sums.h"
@@ -25,13 +27,9 @@ class Laps {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-// What each pair in `indices` weighs in the batch: its own v_i, times what makes sums over the batch those of the data.
-std::vector<double> pair_weights(StepParts& parts, std::int64_t step, std::span<const std::int64_t> indices) {
-  std::vector<double> weight_B(indices.size(), 1);
-  for (std::size_t b = 0; b < indices.size(); ++b) {
-    weight_B[b] = parts.inputs.weight(indices[b]) * parts.cursor.pair_weight(step, indices[b]);
-  }
-  return weight_B;
+// What a pair weighs in the batch: its own v_i, times what makes sums over the batch those of the data.
+double pair_weight(StepParts& parts, std::int64_t step, std::int64_t index) {
+  return parts.inputs.weight(index) * parts.cursor.pair_weight(step, index);
 }
 
 void add_outcomes(const ForwardInputs& inputs, std::span<const std::int64_t> indices, const PairForward& forward,
@@ -110,14 +108,15 @@ struct RankBatch {
 
 RankBatch rank_batch(StepParts& parts, std::int64_t step) {
   const auto& batch = parts.cursor.global_batch(step);
-  const double loss_factor = loss_scale(parts.inputs, batch, pair_weights(parts, step, batch));
+  const auto weight = [&](std::int64_t index) { return pair_weight(parts, step, index); };
+  const double loss_factor = loss_scale(parts.inputs, batch, weight);
   const auto mine = rank_part(parts.inputs.pairs, batch, parts.host.info());
   RankBatch result{.micro_batches = split_micro_batches(parts.inputs.pairs, mine, parts.micro_batch_tokens),
                    .weights = {},
                    .loss_factor = loss_factor,
                    .token_numbers = is_logged(parts, step) ? TokenNumbers::kMeasured : TokenNumbers::kNone};
   for (const auto& indices : result.micro_batches) {
-    result.weights.push_back(pair_weights(parts, step, indices));
+    std::ranges::transform(indices, std::back_inserter(result.weights.emplace_back()), weight);
   }
   return result;
 }
