@@ -90,10 +90,8 @@ bool PairStream::read_file(std::size_t file) {
     if (!hand_over(batch)) return false;
     if (problem) std::rethrow_exception(problem);
   }
-  const bool is_usual = settings_.group.empty() && settings_.group_columns == std::vector<std::string>{"group"};
-  fields_.push_back({.file = files_[file].string(),
-                     .fields = reader.fields(),
-                     .says_group = !is_usual || reader.fields().has("group")});
+  fields_.push_back(
+      file_fields(files_[file].string(), reader.fields(), settings_.group_columns, !settings_.group.empty()));
   check_same_fields(fields_, kAlike);
   return true;
 }

@@ -132,6 +132,13 @@ void FieldChecks::check_lookalikes(std::span<const FieldPresence> row) const {
   }
 }
 
+FileFields file_fields(std::string file, DataFields fields, const std::vector<std::string>& group_columns,
+                       bool is_one_group) {
+  const bool is_usual = !is_one_group && group_columns == std::vector<std::string>{"group"};
+  const bool says_group = !is_usual || fields.has("group");
+  return {.file = std::move(file), .fields = std::move(fields), .says_group = says_group};
+}
+
 void check_same_fields(std::span<const FileFields> files, std::span<const std::string_view> names) {
   for (const std::string_view name : names) {
     const auto has = [&](const FileFields& file) { return name == "group" ? file.says_group : file.fields.has(name); };

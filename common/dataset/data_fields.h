@@ -72,6 +72,10 @@ struct FileFields {
   bool says_group = false;  // by any field, or all of it is of one group
 };
 
+// `group_columns` as in PreferenceReadSettings; `is_one_group` where all of the file is of one group.
+FileFields file_fields(std::string file, DataFields fields, const std::vector<std::string>& group_columns,
+                       bool is_one_group);
+
 // Throws std::invalid_argument naming two files, one of which has a field of these names and the other not: what is a
 // default in one of them would stand beside what the other says. "group" is FileFields::says_group.
 void check_same_fields(std::span<const FileFields> files, std::span<const std::string_view> names);

@@ -51,11 +51,6 @@ struct ReadFiles {
   std::vector<double> weight_N = {};  // v_i; empty: all are 1
 };
 
-FileFields fields_of(const DataFile& file, const EncodedDataset& data) {
-  const bool is_usual = !file.group && file.group_columns == std::vector<std::string>{"group"};
-  return {.file = file.path.string(), .fields = data.fields, .says_group = !is_usual || data.fields.has("group")};
-}
-
 ReadFiles read(DatasetLoader& loader, const std::vector<DataFile>& files, std::vector<std::string> known_groups) {
   ReadFiles read;
   for (const DataFile& file : files) {
@@ -65,7 +60,8 @@ ReadFiles read(DatasetLoader& loader, const std::vector<DataFile>& files, std::v
                              .seconds = loaded.seconds,
                              .notes = std::move(loaded.notes),
                              .counts = count_file(loaded.data)});
-    read.fields.push_back(fields_of(file, loaded.data));
+    read.fields.push_back(
+        file_fields(file.path.string(), loaded.data.fields, file.group_columns, file.group.has_value()));
     read.pairs_F.push_back(static_cast<std::int64_t>(loaded.data.size()));
     read.count_FK.push_back(loaded.data.pair_count_K);
     known_groups = loaded.data.group_names;
@@ -229,7 +225,7 @@ TrainingData load_training_data(const JobConfig& config, int threads) {
   if (mode != RobustMode::kNone && train.data.group_names.size() == 1) {
     check_several_groups(mode, train.data.group_names, group_hint(files.front()));
   }
-  check_groups_differ(mode, train.data.group_names, do_groups_differ(train.data));
+  check_groups_differ(mode, train.data.group_names, mode == RobustMode::kNone || do_groups_differ(train.data));
   const auto mixture = mixture_of(files, train, config.data.max_length);
   weigh(train, /*file_by_file=*/mixture.has_value());
   for (std::string& note : group_notes(train.data, validation.data)) {
