@@ -89,16 +89,19 @@ TEST(EvaluatePairs, APolicyThatIsTheReferenceStillPrefersNothing) {
   });
 }
 
+std::array<LossConfig, 2> dpo_and_sft_by_tokens() {
+  std::array<LossConfig, 2> losses;
+  losses[0].reference_free = true;
+  losses[1].type = LossType::kSft;
+  losses[1].sft_average = SftAverage::kToken;
+  return losses;
+}
+
 // SFT by tokens divides by those of the pairs evaluated: of the file's for the file.
 TEST(EvaluateFiles, SaysOfEachFileWhatItsOwnEvaluationSays) {
   const std::vector<OwnedPair> pairs = some_pairs();
   const std::vector<OwnedPair> first(pairs.begin(), pairs.begin() + 3), second(pairs.begin() + 3, pairs.end());
-  LossConfig dpo;
-  dpo.reference_free = true;
-  LossConfig sft;
-  sft.type = LossType::kSft;
-  sft.sft_average = SftAverage::kToken;
-  for (const LossConfig& loss : {dpo, sft}) {
+  for (const LossConfig& loss : dpo_and_sft_by_tokens()) {
     const EvaluationSums together = evaluated(pairs, loss, {3, 4}, 2);
     ASSERT_EQ(together.files.size(), 2u);
     expect_same(together.all, evaluated(pairs, loss, {}, 1).all);
@@ -118,12 +121,7 @@ TEST(EvaluateFiles, WeighsPairsAsTheDataSays) {
     for (int copy = 0; copy < copies; ++copy) twice.push_back(some_pairs()[i]);
     twice_F[i < 3 ? 0 : 1] += copies;
   }
-  LossConfig dpo;
-  dpo.reference_free = true;
-  LossConfig sft;
-  sft.type = LossType::kSft;
-  sft.sft_average = SftAverage::kToken;
-  for (const LossConfig& loss : {dpo, sft}) {
+  for (const LossConfig& loss : dpo_and_sft_by_tokens()) {
     const EvaluationSums ours = evaluated(weighed, loss, {3, 4}, 2), expected = evaluated(twice, loss, twice_F, 1);
     for (const auto& [a, b] : {std::pair(&ours.all, &expected.all), std::pair(&ours.files[0], &expected.files[0]),
                                std::pair(&ours.files[1], &expected.files[1])}) {

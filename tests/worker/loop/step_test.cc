@@ -236,15 +236,21 @@ TEST(TrainStep, GivesTheSameForAnyNumberOfRanksAndMicroBatchesOfStratifiedBatche
   EXPECT_LT(largest_difference(ours, expected), 1e-10);
 }
 
-// A batch of 12 that gives each group one half has the small one's pairs three times each: what it estimates is exact,
-// and so every step must be that of all pairs.
-TEST(TrainStep, WeighsPairsOfStratifiedBatchesByTheInverseOfHowOftenTheyCome) {
-  std::vector<RobustSettings> objectives(4, kGroupRobust);
+std::vector<RobustSettings> every_objective() {
+  std::vector<RobustSettings> objectives(5, kGroupRobust);
   objectives[0].mode = RobustMode::kNone;
   objectives[1].mode = RobustMode::kImportance;
   objectives[1].estimator = Estimator::kBatchSum;
   objectives[2].estimator = Estimator::kDatasetScaled;
-  for (const RobustSettings& robust : objectives) {
+  objectives[3].estimator = Estimator::kBatchMean;
+  objectives[4].estimator = Estimator::kUnbiased;
+  return objectives;
+}
+
+// A batch of 12 that gives each group one half has the small one's pairs three times each: what it estimates is exact,
+// and so every step must be that of all pairs.
+TEST(TrainStep, WeighsPairsOfStratifiedBatchesByTheInverseOfHowOftenTheyCome) {
+  for (const RobustSettings& robust : every_objective()) {
     const Recipe whole{.robust = robust, .dtype = torch::kFloat64, .steps = 4, .uneven = true};
     Recipe stratified = whole;
     stratified.stratified = true;
@@ -260,14 +266,7 @@ TEST(TrainStep, WeighsPairsOfStratifiedBatchesByTheInverseOfHowOftenTheyCome) {
 // With all pairs in every step a pair of weight 2 is two pairs, for every objective; in the batches of 12 above too,
 // where a pair weighs what the data says times what makes up for how often it comes.
 TEST(TrainStep, WeighsPairsAsTheDataSays) {
-  std::vector<RobustSettings> objectives(5, kGroupRobust);
-  objectives[0].mode = RobustMode::kNone;
-  objectives[1].mode = RobustMode::kImportance;
-  objectives[1].estimator = Estimator::kBatchSum;
-  objectives[2].estimator = Estimator::kDatasetScaled;
-  objectives[3].estimator = Estimator::kBatchMean;
-  objectives[4].estimator = Estimator::kUnbiased;
-  for (const RobustSettings& robust : objectives) {
+  for (const RobustSettings& robust : every_objective()) {
     const Recipe twice{.robust = robust,
                        .dtype = torch::kFloat64,
                        .steps = 4,
