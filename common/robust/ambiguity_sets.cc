@@ -14,25 +14,25 @@
 namespace equipoise {
 namespace {
 
-[[noreturn]] void refuse_risk(const std::string& what) { throw std::invalid_argument(what); }
-
 void check_risk(const GroupRisk& risk) {
   if (risk.loss_K.empty() || risk.loss_K.size() != risk.share_K.size()) {
-    refuse_risk("there are " + std::to_string(risk.loss_K.size()) + " group losses and " +
-                std::to_string(risk.share_K.size()) + " shares, expected one of each for every group");
+    throw std::invalid_argument("there are " + std::to_string(risk.loss_K.size()) + " group losses and " +
+                                std::to_string(risk.share_K.size()) + " shares, expected one of each for every group");
   }
   for (std::size_t g = 0; g < risk.loss_K.size(); ++g) {
     if (!std::isfinite(risk.loss_K[g])) {
-      refuse_risk("group " + std::to_string(g) + " has loss " + number_text(risk.loss_K[g]) +
-                  ", expected a finite one");
+      throw std::invalid_argument("group " + std::to_string(g) + " has loss " + number_text(risk.loss_K[g]) +
+                                  ", expected a finite one");
     }
     if (!std::isfinite(risk.share_K[g]) || risk.share_K[g] <= 0) {
-      refuse_risk("group " + std::to_string(g) + " has share " + number_text(risk.share_K[g]) + ", expected > 0");
+      throw std::invalid_argument("group " + std::to_string(g) + " has share " + number_text(risk.share_K[g]) +
+                                  ", expected > 0");
     }
   }
   constexpr double kRounding = 1e-6;  // of shares that somebody typed or summed up
   const double total = std::accumulate(risk.share_K.begin(), risk.share_K.end(), 0.0);
-  if (std::abs(total - 1) > kRounding) refuse_risk("the shares sum to " + number_text(total) + ", expected 1");
+  if (std::abs(total - 1) > kRounding)
+    throw std::invalid_argument("the shares sum to " + number_text(total) + ", expected 1");
 }
 
 // Groups of one loss, taken together. `groups` lists them from the worst down.
@@ -114,7 +114,8 @@ double chi_square_threshold(const Ranking& ranking, double rho) {
 
 std::vector<double> cvar_weights(const GroupRisk& risk, double kappa) {
   check_risk(risk);
-  if (!(kappa > 0 && kappa <= 1)) refuse_risk("kappa is " + number_text(kappa) + ", expected a number in (0, 1]");
+  if (!(kappa > 0 && kappa <= 1))
+    throw std::invalid_argument("kappa is " + number_text(kappa) + ", expected a number in (0, 1]");
   const Ranking ranking = rank(risk);
   std::vector<double> weight_K(risk.loss_K.size(), 0.0);
   double left = kappa;  // part of the population still to be filled from the worst down
@@ -130,7 +131,8 @@ std::vector<double> cvar_weights(const GroupRisk& risk, double kappa) {
 
 std::vector<double> chi_square_weights(const GroupRisk& risk, double rho) {
   check_risk(risk);
-  if (!(rho >= 0 && std::isfinite(rho))) refuse_risk("rho is " + number_text(rho) + ", expected a number >= 0");
+  if (!(rho >= 0 && std::isfinite(rho)))
+    throw std::invalid_argument("rho is " + number_text(rho) + ", expected a number >= 0");
   const Ranking ranking = rank(risk);
   std::vector<double> weight_K(risk.loss_K.size(), 0.0);
   const Level& worst = ranking.levels[0];
@@ -149,7 +151,8 @@ std::vector<double> chi_square_weights(const GroupRisk& risk, double rho) {
 
 std::vector<double> kl_weights(const GroupRisk& risk, double tau) {
   check_risk(risk);
-  if (!(tau > 0 && std::isfinite(tau))) refuse_risk("tau is " + number_text(tau) + ", expected a number > 0");
+  if (!(tau > 0 && std::isfinite(tau)))
+    throw std::invalid_argument("tau is " + number_text(tau) + ", expected a number > 0");
   const double worst = *std::max_element(risk.loss_K.begin(), risk.loss_K.end());
   std::vector<double> weight_K(risk.loss_K.size());
   for (std::size_t g = 0; g < weight_K.size(); ++g) {

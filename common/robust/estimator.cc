@@ -9,11 +9,9 @@
 namespace equipoise {
 namespace {
 
-[[noreturn]] void refuse_sums(const std::string& what) { throw std::invalid_argument(what); }
-
 void check_group(const GroupSums& sums, std::size_t i, std::size_t num_groups) {
   const auto refuse_group = [&](const std::string& what) {
-    refuse_sums("group " + std::to_string(sums.group[i]) + what);
+    throw std::invalid_argument("group " + std::to_string(sums.group[i]) + what);
   };
   if (sums.group[i] >= num_groups) refuse_group(" is unknown, expected one below " + std::to_string(num_groups));
   if (i > 0 && sums.group[i] <= sums.group[i - 1]) refuse_group(" is out of order, expected ascending group ids");
@@ -29,20 +27,20 @@ void check_group(const GroupSums& sums, std::size_t i, std::size_t num_groups) {
 
 void check_group_sums(const GroupSums& sums, std::size_t num_groups) {
   if (sums.loss_sum.size() != sums.group.size() || sums.pair_count.size() != sums.group.size()) {
-    refuse_sums("group sums have " + std::to_string(sums.group.size()) + " groups, " +
-                std::to_string(sums.loss_sum.size()) + " loss sums and " + std::to_string(sums.pair_count.size()) +
-                " pair counts, expected one number");
+    throw std::invalid_argument("group sums have " + std::to_string(sums.group.size()) + " groups, " +
+                                std::to_string(sums.loss_sum.size()) + " loss sums and " +
+                                std::to_string(sums.pair_count.size()) + " pair counts, expected one number");
   }
   if (!std::isfinite(sums.batch_pairs) || sums.batch_pairs <= 0) {
-    refuse_sums("batch_pairs is " + number_text(sums.batch_pairs) + ", expected > 0");
+    throw std::invalid_argument("batch_pairs is " + number_text(sums.batch_pairs) + ", expected > 0");
   }
   for (std::size_t i = 0; i < sums.group.size(); ++i) check_group(sums, i, num_groups);
 }
 
 void check_places(const char* name, std::size_t places, const GroupSums& sums) {
   if (places == sums.group.size()) return;
-  refuse_sums(std::string(name) + " has " + std::to_string(places) + " places, expected one for each of the " +
-              std::to_string(sums.group.size()) + " groups");
+  throw std::invalid_argument(std::string(name) + " has " + std::to_string(places) +
+                              " places, expected one for each of the " + std::to_string(sums.group.size()) + " groups");
 }
 
 std::vector<double> estimator_scale(const GroupSums& sums, Estimator estimator,

@@ -15,40 +15,38 @@
 namespace equipoise {
 namespace {
 
-[[noreturn]] void refuse_weights(const std::string& what) { throw std::invalid_argument(what); }
-
 void check_in_range(const char* name, double value, double lowest, double highest) {
   if (value >= lowest && value <= highest) return;  // false for NaN
-  refuse_weights(std::string("robust.") + name + " is " + number_text(value) + ", expected a number in [" +
-                 number_text(lowest) + ", " + number_text(highest) + "]");
+  throw std::invalid_argument(std::string("robust.") + name + " is " + number_text(value) + ", expected a number in [" +
+                              number_text(lowest) + ", " + number_text(highest) + "]");
 }
 
 void check_baseline(std::span<const double> baseline_K, std::size_t num_groups) {
   if (baseline_K.empty()) return;
   if (baseline_K.size() != num_groups) {
-    refuse_weights("the baseline has " + std::to_string(baseline_K.size()) + " numbers, expected one for each of the " +
-                   std::to_string(num_groups) + " groups");
+    throw std::invalid_argument("the baseline has " + std::to_string(baseline_K.size()) +
+                                " numbers, expected one for each of the " + std::to_string(num_groups) + " groups");
   }
   for (std::size_t g = 0; g < num_groups; ++g) {
     if (std::isfinite(baseline_K[g])) continue;
-    refuse_weights("the baseline of group " + std::to_string(g) + " is " + number_text(baseline_K[g]) +
-                   ", expected a finite number");
+    throw std::invalid_argument("the baseline of group " + std::to_string(g) + " is " + number_text(baseline_K[g]) +
+                                ", expected a finite number");
   }
 }
 
 void check_sizes(std::span<const double> group_pair_count_K, double num_pairs, std::size_t num_groups) {
-  if (group_pair_count_K.empty()) refuse_weights("there are no groups, expected at least one");
+  if (group_pair_count_K.empty()) throw std::invalid_argument("there are no groups, expected at least one");
   if (group_pair_count_K.size() != num_groups) {
-    refuse_weights("there are sizes of " + std::to_string(group_pair_count_K.size()) + " groups, expected " +
-                   std::to_string(num_groups));
+    throw std::invalid_argument("there are sizes of " + std::to_string(group_pair_count_K.size()) +
+                                " groups, expected " + std::to_string(num_groups));
   }
   for (std::size_t g = 0; g < group_pair_count_K.size(); ++g) {
     if (std::isfinite(group_pair_count_K[g]) && group_pair_count_K[g] > 0) continue;
-    refuse_weights("group " + std::to_string(g) + " has " + number_text(group_pair_count_K[g]) +
-                   " pairs, expected > 0");
+    throw std::invalid_argument("group " + std::to_string(g) + " has " + number_text(group_pair_count_K[g]) +
+                                " pairs, expected > 0");
   }
   if (!std::isfinite(num_pairs) || num_pairs <= 0)
-    refuse_weights("num_pairs is " + number_text(num_pairs) + ", expected > 0");
+    throw std::invalid_argument("num_pairs is " + number_text(num_pairs) + ", expected > 0");
 }
 
 void check_settings(const RobustSettings& settings, std::size_t num_groups) {
@@ -62,28 +60,29 @@ void check_settings(const RobustSettings& settings, std::size_t num_groups) {
   const auto& given_K = settings.importance_weight_K;
   if (given_K.empty()) return;
   if (given_K.size() != num_groups) {
-    refuse_weights("robust.importance_weights has " + std::to_string(given_K.size()) +
-                   " weights, expected one for each of the " + std::to_string(num_groups) + " groups");
+    throw std::invalid_argument("robust.importance_weights has " + std::to_string(given_K.size()) +
+                                " weights, expected one for each of the " + std::to_string(num_groups) + " groups");
   }
   for (std::size_t g = 0; g < num_groups; ++g) {
     if (std::isfinite(given_K[g]) && given_K[g] > 0) continue;
-    refuse_weights("the importance weight of group " + std::to_string(g) + " is " + number_text(given_K[g]) +
-                   ", expected > 0");
+    throw std::invalid_argument("the importance weight of group " + std::to_string(g) + " is " +
+                                number_text(given_K[g]) + ", expected > 0");
   }
 }
 
 void check_recorded(std::span<const double> log_alpha_K, std::span<const double> group_loss_K) {
   for (std::size_t g = 0; g < log_alpha_K.size(); ++g) {
     if (!std::isfinite(log_alpha_K[g]))
-      refuse_weights("the recorded log weight of group " + std::to_string(g) + " is not finite");
+      throw std::invalid_argument("the recorded log weight of group " + std::to_string(g) + " is not finite");
   }
   for (std::size_t g = 0; g < group_loss_K.size(); ++g) {
-    if (std::isinf(group_loss_K[g])) refuse_weights("the recorded loss of group " + std::to_string(g) + " is infinite");
+    if (std::isinf(group_loss_K[g]))
+      throw std::invalid_argument("the recorded loss of group " + std::to_string(g) + " is infinite");
   }
   constexpr double kRounding = 1e-6;  // far above what summing 1e6 weights leaves, far below a damaged record
   const double log_sum = log_sum_exp(log_alpha_K);
   if (std::abs(log_sum) > kRounding)
-    refuse_weights("the recorded weights sum to " + number_text(std::exp(log_sum)) + ", expected 1");
+    throw std::invalid_argument("the recorded weights sum to " + number_text(std::exp(log_sum)) + ", expected 1");
 }
 
 // Far beyond any loss, yet finite and so that sums and differences of two are.
@@ -287,14 +286,14 @@ std::vector<double> GroupWeights::alpha_K() const {
 
 void GroupWeights::restore(std::vector<double> log_alpha_K, std::vector<double> group_loss_K) {
   if (log_alpha_K.size() != log_alpha_K_.size()) {
-    refuse_weights("the recorded weights are of " + std::to_string(log_alpha_K.size()) + " groups, expected " +
-                   std::to_string(log_alpha_K_.size()));
+    throw std::invalid_argument("the recorded weights are of " + std::to_string(log_alpha_K.size()) +
+                                " groups, expected " + std::to_string(log_alpha_K_.size()));
   }
   if (group_loss_K.empty() && has_control_variate())
     group_loss_K.assign(group_loss_K_.size(), std::numeric_limits<double>::quiet_NaN());
   if (group_loss_K.size() != group_loss_K_.size()) {
-    refuse_weights("the recorded losses are of " + std::to_string(group_loss_K.size()) + " groups, expected " +
-                   std::to_string(group_loss_K_.size()));
+    throw std::invalid_argument("the recorded losses are of " + std::to_string(group_loss_K.size()) +
+                                " groups, expected " + std::to_string(group_loss_K_.size()));
   }
   check_recorded(log_alpha_K, group_loss_K);
   // As recorded, not normalised again: resuming keeps every bit.

@@ -18,28 +18,26 @@ constexpr std::size_t kLongestDevice = 64;
 constexpr std::size_t kLongestReason = 4096;
 constexpr std::size_t kDigestBytes = 32;
 
-[[noreturn]] void refuse_rank(const std::string& what) { throw std::invalid_argument(what); }
-
 void check_text(const char* field, const std::string& text, std::size_t longest) {
   if (!text.empty() && text.size() <= longest) return;
-  refuse_rank(std::string(field) + " has " + std::to_string(text.size()) + " bytes, expected 1 to " +
-              std::to_string(longest));
+  throw std::invalid_argument(std::string(field) + " has " + std::to_string(text.size()) + " bytes, expected 1 to " +
+                              std::to_string(longest));
 }
 
 void check_rank(int rank, int world_size) {
   if (rank >= 0 && rank < world_size) return;
-  refuse_rank("rank is " + std::to_string(rank) + ", expected 0 to " + std::to_string(world_size - 1));
+  throw std::invalid_argument("rank is " + std::to_string(rank) + ", expected 0 to " + std::to_string(world_size - 1));
 }
 
 void check_introduction(const v1::RegisterWorkerRequest& request) {
   if (request.world_size() < 1 || request.world_size() > kMostWorkers) {
-    refuse_rank("world_size is " + std::to_string(request.world_size()) + ", expected 1 to " +
-                std::to_string(kMostWorkers));
+    throw std::invalid_argument("world_size is " + std::to_string(request.world_size()) + ", expected 1 to " +
+                                std::to_string(kMostWorkers));
   }
   check_rank(request.rank(), request.world_size());
   check_text("host", request.host(), kLongestHost);
   check_text("device", request.device(), kLongestDevice);
-  if (request.pid() < 1) refuse_rank("pid is " + std::to_string(request.pid()) + ", expected >= 1");
+  if (request.pid() < 1) throw std::invalid_argument("pid is " + std::to_string(request.pid()) + ", expected >= 1");
 }
 
 RankProcess process_of(const v1::RegisterWorkerRequest& request) {
@@ -113,8 +111,8 @@ void RankDesk::finish_worker(const v1::FinishWorkerRequest& request) {
     refuse_state(record.job, "has no rank " + std::to_string(request.rank()) + " that has registered");
   }
   if (request.state_digest().size() != kDigestBytes) {
-    refuse_rank("state_digest has " + std::to_string(request.state_digest().size()) + " bytes, expected " +
-                std::to_string(kDigestBytes));
+    throw std::invalid_argument("state_digest has " + std::to_string(request.state_digest().size()) +
+                                " bytes, expected " + std::to_string(kDigestBytes));
   }
   check_finish(record, request);
   const auto result = record.members->finish(request.rank(), request.state_digest(), table_.clock().now());

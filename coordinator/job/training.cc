@@ -19,18 +19,17 @@ constexpr int kMostGroups = 4096;
 constexpr std::size_t kLongestGroupName = 256;
 constexpr std::size_t kDigestBytes = 32;
 
-[[noreturn]] void refuse_call(const std::string& what) { throw std::invalid_argument(what); }
-
 void check_names(const v1::StartTrainingRequest& request) {
   std::set<std::string> seen;
   for (int g = 0; g < request.group_names_size(); ++g) {
     const std::string& name = request.group_names(g);
     const std::string where = "group_names[" + std::to_string(g) + "]";
     if (name.empty() || name.size() > kLongestGroupName) {
-      refuse_call(where + " has " + std::to_string(name.size()) + " bytes, expected 1 to " +
-                  std::to_string(kLongestGroupName));
+      throw std::invalid_argument(where + " has " + std::to_string(name.size()) + " bytes, expected 1 to " +
+                                  std::to_string(kLongestGroupName));
     }
-    if (!seen.insert(name).second) refuse_call(where + " is \"" + name + "\", which an earlier group has");
+    if (!seen.insert(name).second)
+      throw std::invalid_argument(where + " is \"" + name + "\", which an earlier group has");
   }
 }
 
@@ -40,7 +39,8 @@ GroupTable group_table(const JobConfig& config, const v1::StartTrainingRequest& 
   for (const auto& [name, count] : config.data.group_counts) {
     const auto group = std::ranges::find(groups.names, name);
     if (group == groups.names.end()) {
-      refuse_call("data.group_counts names group \"" + name + "\", which the training data does not have");
+      throw std::invalid_argument("data.group_counts names group \"" + name +
+                                  "\", which the training data does not have");
     }
     groups.pair_count_K[static_cast<std::size_t>(group - groups.names.begin())] = count;
   }
@@ -51,13 +51,13 @@ void check_baselines(const RobustConfig& robust, const std::vector<std::string>&
                      const std::vector<double>& label_floor_K) {
   const std::size_t wanted = robust.baseline == Baseline::kLabelEntropy ? names.size() : 0;
   if (label_floor_K.size() != wanted) {
-    refuse_call("group_baseline has " + std::to_string(label_floor_K.size()) + " values, expected " +
-                std::to_string(wanted) + " with this robust.baseline");
+    throw std::invalid_argument("group_baseline has " + std::to_string(label_floor_K.size()) + " values, expected " +
+                                std::to_string(wanted) + " with this robust.baseline");
   }
   for (std::size_t g = 0; g < label_floor_K.size(); ++g) {
     if (std::isfinite(label_floor_K[g]) && label_floor_K[g] >= 0) continue;
-    refuse_call("group_baseline of group \"" + names[g] + "\" is " + number_text(label_floor_K[g]) +
-                ", expected a finite number >= 0");
+    throw std::invalid_argument("group_baseline of group \"" + names[g] + "\" is " + number_text(label_floor_K[g]) +
+                                ", expected a finite number >= 0");
   }
 }
 
@@ -82,24 +82,26 @@ v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weigh
 
 void check_start_training(const v1::StartTrainingRequest& request) {
   if (request.group_names().empty() || request.group_names_size() > kMostGroups) {
-    refuse_call("group_names has " + std::to_string(request.group_names_size()) + " groups, expected 1 to " +
-                std::to_string(kMostGroups));
+    throw std::invalid_argument("group_names has " + std::to_string(request.group_names_size()) +
+                                " groups, expected 1 to " + std::to_string(kMostGroups));
   }
   check_names(request);
   if (request.group_pair_count_size() != request.group_names_size()) {
-    refuse_call("group_pair_count has " + std::to_string(request.group_pair_count_size()) +
-                " values, expected one for each of " + std::to_string(request.group_names_size()) + " groups");
+    throw std::invalid_argument("group_pair_count has " + std::to_string(request.group_pair_count_size()) +
+                                " values, expected one for each of " + std::to_string(request.group_names_size()) +
+                                " groups");
   }
   for (int g = 0; g < request.group_pair_count_size(); ++g) {
     const double count = request.group_pair_count(g);
     if (std::isfinite(count) && count > 0) continue;
-    refuse_call("group_pair_count of group \"" + request.group_names(g) + "\" is " + number_text(count) +
-                ", expected a finite number > 0");
+    throw std::invalid_argument("group_pair_count of group \"" + request.group_names(g) + "\" is " +
+                                number_text(count) + ", expected a finite number > 0");
   }
-  if (request.num_pairs() < 1) refuse_call("num_pairs is " + std::to_string(request.num_pairs()) + ", expected >= 1");
+  if (request.num_pairs() < 1)
+    throw std::invalid_argument("num_pairs is " + std::to_string(request.num_pairs()) + ", expected >= 1");
   if (request.dataset_digest().size() != kDigestBytes) {
-    refuse_call("dataset_digest has " + std::to_string(request.dataset_digest().size()) + " bytes, expected " +
-                std::to_string(kDigestBytes));
+    throw std::invalid_argument("dataset_digest has " + std::to_string(request.dataset_digest().size()) +
+                                " bytes, expected " + std::to_string(kDigestBytes));
   }
 }
 
