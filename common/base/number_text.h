@@ -7,4 +7,7 @@ namespace equipoise {
 
 std::string number_text(double value);
 
+// Throws std::invalid_argument "FIELD is VALUE, expected EXPECTED" unless `good`.
+void check_number(bool good, const std::string& field, double value, const char* expected);
+
 }  // namespace equipoise

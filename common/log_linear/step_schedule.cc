@@ -8,23 +8,17 @@
 #include "common/base/number_text.h"
 
 namespace equipoise::log_linear {
-namespace {
-
-void check(bool good, const std::string& field, double value, const char* expected) {
-  if (!good) throw std::invalid_argument(field + " is " + number_text(value) + ", expected " + expected);
-}
-
-}  // namespace
 
 StepSchedule::StepSchedule(const char* field, double step_size, PlateauSettings plateau)
     : plateau_(plateau), state_{.step_size = step_size} {
   const std::string name = field;
-  check(std::isfinite(step_size) && step_size >= 0, name, step_size, "a finite number >= 0");
-  check(plateau.factor > 0 && plateau.factor <= 1, name + ".factor", plateau.factor, "a number in (0, 1]");
-  check(plateau.patience >= 1, name + ".patience", static_cast<double>(plateau.patience), "at least 1");
-  check(plateau.threshold >= 0 && plateau.threshold < 1, name + ".threshold", plateau.threshold, "a number in [0, 1)");
-  check(std::isfinite(plateau.smallest) && plateau.smallest >= 0, name + ".smallest", plateau.smallest,
-        "a finite number >= 0");
+  check_number(std::isfinite(step_size) && step_size >= 0, name, step_size, "a finite number >= 0");
+  check_number(plateau.factor > 0 && plateau.factor <= 1, name + ".factor", plateau.factor, "a number in (0, 1]");
+  check_number(plateau.patience >= 1, name + ".patience", static_cast<double>(plateau.patience), "at least 1");
+  check_number(plateau.threshold >= 0 && plateau.threshold < 1, name + ".threshold", plateau.threshold,
+               "a number in [0, 1)");
+  check_number(std::isfinite(plateau.smallest) && plateau.smallest >= 0, name + ".smallest", plateau.smallest,
+               "a finite number >= 0");
 }
 
 void StepSchedule::observe(double loss) {

@@ -13,17 +13,13 @@
 namespace equipoise::log_linear {
 namespace {
 
-void check_setting(bool good, const std::string& field, double value, const char* expected) {
-  if (!good) throw std::invalid_argument(field + " is " + number_text(value) + ", expected " + expected);
-}
-
 void check_settings(const ThetaSettings& settings, const LossSettings& loss) {
   const auto not_negative = [](double value) { return std::isfinite(value) && value >= 0; };
-  check_setting(std::isfinite(settings.learning_rate) && settings.learning_rate > 0, "optimizer.learning_rate",
-                settings.learning_rate, "a finite number > 0");
-  check_setting(not_negative(settings.projection_radius), "policy.log_linear.projection_radius",
-                settings.projection_radius, "a finite number >= 0 (0: no projection)");
-  check_setting(not_negative(settings.ridge), "policy.log_linear.ridge", settings.ridge, "a finite number >= 0");
+  check_number(std::isfinite(settings.learning_rate) && settings.learning_rate > 0, "optimizer.learning_rate",
+               settings.learning_rate, "a finite number > 0");
+  check_number(not_negative(settings.projection_radius), "policy.log_linear.projection_radius",
+               settings.projection_radius, "a finite number >= 0 (0: no projection)");
+  check_number(not_negative(settings.ridge), "policy.log_linear.ridge", settings.ridge, "a finite number >= 0");
   if (settings.closed_form != ClosedForm::kOff && loss.type != PairLoss::kIpo) {
     throw std::invalid_argument("policy.log_linear.closed_form is true with loss.type dpo, expected loss.type ipo");
   }

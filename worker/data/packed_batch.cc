@@ -12,8 +12,6 @@ namespace {
 
 using Ids = std::span<const std::int32_t>;
 
-std::int64_t length(Ids ids) { return static_cast<std::int64_t>(ids.size()); }
-
 // Answers of one tree that attend in one bundle; ids are views.
 struct Bundle {
   std::size_t tree = 0;
@@ -25,14 +23,14 @@ struct Bundle {
 // and the scores between answers, which nobody sees, stay fewer than those that somebody does.
 std::vector<Bundle> bundles_of(const PromptTree& tree, std::size_t number) {
   constexpr std::int64_t kFewQueries = 16;
-  const std::int64_t most_queries = std::max(kFewQueries, length(tree.prompt_ids) / 2);
+  const std::int64_t most_queries = std::max(kFewQueries, std::ssize(tree.prompt_ids) / 2);
   std::vector<std::size_t> longest_first(tree.answers.size());
   std::iota(longest_first.begin(), longest_first.end(), std::size_t{0});
   std::ranges::stable_sort(longest_first, std::greater(), [&](std::size_t a) { return tree.answers[a].size(); });
 
   std::vector<Bundle> bundles;
   for (const std::size_t a : longest_first) {
-    const std::int64_t tokens = length(tree.answers[a]);
+    const std::int64_t tokens = std::ssize(tree.answers[a]);
     if (tokens == 0) break;
     if (bundles.empty() || bundles.back().num_queries + tokens > most_queries) {
       bundles.push_back({.tree = number, .answers = {}, .num_queries = 0});
@@ -83,7 +81,7 @@ class Packer {
   void append(Ids ids, std::int64_t first_position) {
     token_.insert(token_.end(), ids.begin(), ids.end());
     position_.resize(token_.size());
-    std::iota(position_.end() - length(ids), position_.end(), first_position);
+    std::iota(position_.end() - std::ssize(ids), position_.end(), first_position);
   }
 
   void add_prompts() {
@@ -91,7 +89,7 @@ class Packer {
     std::iota(longest_first.begin(), longest_first.end(), std::size_t{0});
     std::ranges::stable_sort(longest_first, std::greater(), [&](std::size_t t) { return trees_[t].prompt_ids.size(); });
     for (const std::size_t t : longest_first) {
-      prompts_[t] = {.first_row = length_of_rows(), .length = length(trees_[t].prompt_ids)};
+      prompts_[t] = {.first_row = length_of_rows(), .length = std::ssize(trees_[t].prompt_ids)};
       prompt_rows_.push_back(prompts_[t]);
       append(trees_[t].prompt_ids, 0);
       if (row_keys_) row_keys_->add_prompt(trees_[t].prompt_ids);
@@ -116,12 +114,12 @@ class Packer {
   void add_answer(std::size_t tree, std::size_t answer) {
     const Ids ids = trees_[tree].answers[answer];
     const PromptRows prompt = prompts_[tree];
-    for (std::int64_t k = prompt.length == 0 ? 1 : 0; k < length(ids); ++k) {
+    for (std::int64_t k = prompt.length == 0 ? 1 : 0; k < std::ssize(ids); ++k) {
       source_.use(k == 0 ? prompt.first_row + prompt.length - 1 : length_of_rows() + k - 1);
       target_.push_back(ids[static_cast<std::size_t>(k)]);
       answer_.push_back(answer_number({tree, answer}));
     }
-    bundles_.back().lengths.push_back(length(ids));
+    bundles_.back().lengths.push_back(std::ssize(ids));
     append(ids, prompt.length);
     if (row_keys_) row_keys_->add_answer(trees_[tree].prompt_ids, ids);
   }
@@ -155,8 +153,8 @@ PackedBatch pack_pairs(const EncodedPairs& pairs, std::span<const std::int64_t> 
   for (const std::int64_t index : indices) {
     const EncodedPair pair = pairs[static_cast<std::size_t>(index)];
     trees.add(pair);
-    answer_tokens.push_back(length(pair.chosen_ids));
-    answer_tokens.push_back(length(pair.rejected_ids));
+    answer_tokens.push_back(std::ssize(pair.chosen_ids));
+    answer_tokens.push_back(std::ssize(pair.rejected_ids));
   }
   const Packer packer(trees.trees(), dropout);
   PackedBatch batch;

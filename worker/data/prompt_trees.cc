@@ -11,8 +11,6 @@ std::string_view bytes_of(std::span<const std::int32_t> ids) {
   return {reinterpret_cast<const char*>(ids.data()), ids.size_bytes()};
 }
 
-std::int64_t num_tokens(std::span<const std::int32_t> ids) { return static_cast<std::int64_t>(ids.size()); }
-
 }  // namespace
 
 std::int64_t PromptTrees::new_tokens(const EncodedPair& pair) const {
@@ -21,10 +19,10 @@ std::int64_t PromptTrees::new_tokens(const EncodedPair& pair) const {
   const auto is_new = [&](std::span<const std::int32_t> answer) {
     return !is_known || !answers_of_tree_[tree->second].contains(bytes_of(answer));
   };
-  std::int64_t tokens = is_known ? 0 : num_tokens(pair.prompt_ids);
-  if (is_new(pair.chosen_ids)) tokens += num_tokens(pair.chosen_ids);
+  std::int64_t tokens = is_known ? 0 : std::ssize(pair.prompt_ids);
+  if (is_new(pair.chosen_ids)) tokens += std::ssize(pair.chosen_ids);
   const bool are_equal = std::ranges::equal(pair.chosen_ids, pair.rejected_ids);
-  return !are_equal && is_new(pair.rejected_ids) ? tokens + num_tokens(pair.rejected_ids) : tokens;
+  return !are_equal && is_new(pair.rejected_ids) ? tokens + std::ssize(pair.rejected_ids) : tokens;
 }
 
 void PromptTrees::add(const EncodedPair& pair) {

@@ -64,13 +64,11 @@ torch::Tensor finite_tensor(const SafetensorsFile& file, const TensorView& view,
       " has a number that is not finite: the training that made it failed, take an earlier one");
 }
 
-constexpr std::string_view kPrefix = "base_model.model.";
-
 // "lm_head.weight" of "base_model.model.lm_head.weight" or PEFT's other names for it; empty for what is no embedding or
 // head.
 std::string saved_module_of(const std::string& tensor, const DecoderConfig& config) {
-  if (!tensor.starts_with(kPrefix)) return "";
-  std::string name = tensor.substr(kPrefix.size());
+  if (!tensor.starts_with(kPeftPrefix)) return "";
+  std::string name = tensor.substr(kPeftPrefix.size());
   for (const std::string_view inner : {".modules_to_save.default", ".modules_to_save", ".base_layer"}) {
     if (const std::size_t place = name.find(inner); place != std::string::npos) name.erase(place, inner.size());
   }

@@ -61,6 +61,8 @@ std::vector<LinearShape> by_pattern(const std::vector<LinearShape>& all, const s
   return chosen;
 }
 
+std::string adapter_name(const LinearShape& linear) { return std::string(kPeftPrefix) + linear.name; }
+
 }  // namespace
 
 std::vector<LinearShape> projections(const DecoderConfig& config) {
@@ -86,7 +88,7 @@ std::vector<LinearShape> adapted_projections(const DecoderConfig& config, const 
 std::vector<LinearShape> projections_with_tensors(const DecoderConfig& config, const std::set<std::string>& tensors) {
   std::vector<LinearShape> chosen;
   for (const LinearShape& linear : projections(config)) {
-    if (tensors.contains("base_model.model." + linear.name + ".lora_A.weight")) chosen.push_back(linear);
+    if (tensors.contains(adapter_name(linear) + ".lora_A.weight")) chosen.push_back(linear);
   }
   return chosen;
 }
@@ -94,7 +96,7 @@ std::vector<LinearShape> projections_with_tensors(const DecoderConfig& config, c
 std::vector<ParameterShape> adapter_layout(const std::vector<LinearShape>& adapted, const LoraSettings& settings) {
   std::vector<ParameterShape> layout;
   for (const LinearShape& linear : adapted) {
-    const std::string prefix = "base_model.model." + linear.name;
+    const std::string prefix = adapter_name(linear);
     layout.push_back({prefix + ".lora_A.weight", {settings.r, linear.inputs}});
     layout.push_back({prefix + ".lora_B.weight", {linear.outputs, settings.r}});
     if (settings.dora) layout.push_back({prefix + ".lora_magnitude_vector", {linear.outputs}});

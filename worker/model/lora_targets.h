@@ -3,12 +3,16 @@
 
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/config/lora_settings.h"
 #include "worker/model/parameter_layout.h"
 
 namespace equipoise {
+
+// In front of the model's own names in an adapter's file.
+inline constexpr std::string_view kPeftPrefix = "base_model.model.";
 
 // Every projection of every layer, in the order of the forward pass. The head is none of them.
 std::vector<LinearShape> projections(const DecoderConfig& config);

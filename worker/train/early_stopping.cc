@@ -10,7 +10,6 @@ namespace equipoise {
 namespace {
 
 constexpr char kWorstGroupLoss[] = "worst_group_loss";
-constexpr char kEvaluationPrefix[] = "eval_";
 
 [[noreturn]] void refuse_metric(const std::string& metric, const EvaluationNumbers& numbers) {
   std::string names;
@@ -24,7 +23,7 @@ constexpr char kEvaluationPrefix[] = "eval_";
 EvaluationNumbers::const_iterator find_metric(const std::string& metric, const EvaluationNumbers& numbers) {
   const auto found = numbers.find(metric);
   if (found != numbers.end() || !metric.starts_with(kEvaluationPrefix)) return found;
-  return numbers.find(metric.substr(sizeof(kEvaluationPrefix) - 1));
+  return numbers.find(metric.substr(kEvaluationPrefix.size()));
 }
 
 // As it travels from rank 0 to the others.

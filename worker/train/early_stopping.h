@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/config/optimizer_settings.h"
 #include "equipoise/v1/worker.pb.h"
@@ -15,6 +16,8 @@ namespace equipoise {
 
 // The numbers at the top of a validation line of metrics.jsonl.
 using EvaluationNumbers = std::map<std::string, double>;
+// In front of the names of means over all pairs, as TRL has it.
+inline constexpr std::string_view kEvaluationPrefix = "eval_";
 EvaluationNumbers numbers_of(const nlohmann::ordered_json& line);
 
 // Throws std::invalid_argument with the names there are when the metric is none of them; "eval_" may stand in front of

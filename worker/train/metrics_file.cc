@@ -8,14 +8,12 @@
 namespace equipoise {
 namespace {
 
-constexpr char kPrefix[] = "eval_";
-
 // Those without the prefix get the file's name in front: eval_NAME_loss, NAME_worst_group_loss.
 EvaluationNumbers numbers_of_file(const MetricsLine& line, const std::string& file) {
   EvaluationNumbers numbers;
   for (const auto& [name, value] : numbers_of(line)) {
     if (name == "step" || name == "epoch") continue;
-    numbers[name.starts_with(kPrefix) ? name : file + "_" + name] = value;
+    numbers[name.starts_with(kEvaluationPrefix) ? name : file + "_" + name] = value;
   }
   return numbers;
 }

@@ -6,6 +6,7 @@
 #include "worker/model/families/shared_fields.h"
 
 namespace equipoise {
+
 // pretraining_tp says into how many products a matrix product was cut: the same sum.
 DecoderConfig read_llama(ConfigFields& fields) {
   DecoderConfig config = read_gated_silu(fields, Derived::kHeadDimAndKeyValueHeads);
