@@ -93,9 +93,11 @@ class Showing(unittest.TestCase):
             display.show("first", 0)
             display.show("second", 1)
             display.lasting("end")
-            shown = os.read(mine, 4096).decode()
+            shown = b""
+            while not shown.endswith(b"\n"):  # a read gives what has arrived, not all that was written
+                shown += os.read(mine, 4096)
         os.close(mine)
-        self.assertEqual(shown, "\r\033[Kfirst\r\033[Ksecond\r\033[Kend\r\n")
+        self.assertEqual(shown.decode(), "\r\033[Kfirst\r\033[Ksecond\r\033[Kend\r\n")
 
 
 class Ending(unittest.TestCase):
