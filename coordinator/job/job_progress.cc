@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "common/base/quoted_text.h"
-#include "common/config/data_files.h"
+#include "common/config/data_config.h"
 #include "coordinator/sharding/plan_maker.h"
 
 namespace equipoise::coordinator {
