@@ -3,13 +3,19 @@ SURVEY ?=
 SHORT ?=
 REPRODUCE ?=
 
-.PHONY: demo test test-hosts bench reproduce check-gpu build clean
+.PHONY: demo test recipes test-hosts bench reproduce check-gpu build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
 
 test:
 	tests/run
+
+# The recipes of docs/development.md for an example each, compiled.
+recipes:
+	deploy/bootstrap --tests
+	deploy/build --programs
+	tests/recipes/recipes_test.py --compile
 
 # Jobs over three hosts, which are network namespaces of this machine: needs root.
 test-hosts:

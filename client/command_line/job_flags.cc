@@ -3,8 +3,8 @@
 #include <filesystem>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
-#include "common/config/job_config.h"
 #include "common/config/job_file.h"
 
 namespace equipoise {
@@ -24,18 +24,18 @@ void JobFlags::add_to(CLI::App& verb) {
   verb.add_flag("--overwrite", overwrite, "Replace what an earlier run left there");
 }
 
-v1::JobSpec JobFlags::spec() const {
+RequestedJob JobFlags::job() const {
   v1::JobSpec spec = read_job_file(file, settings);
   if (workers) spec.mutable_launch()->set_workers(*workers);
   if (!output.empty()) spec.set_output(fs::absolute(output).lexically_normal().string());
   if (overwrite) spec.set_overwrite(true);
-  const JobConfig job = make_job_config(spec);
+  JobConfig config = make_job_config(spec);
   std::error_code ignored;
-  if (fs::equivalent(file, job.output / "job.yaml", ignored)) {
-    throw std::invalid_argument("output " + job.output.string() + " would replace the job file " + file.string() +
+  if (fs::equivalent(file, config.output / "job.yaml", ignored)) {
+    throw std::invalid_argument("output " + config.output.string() + " would replace the job file " + file.string() +
                                 " itself: choose another folder with --output");
   }
-  return spec;
+  return {.spec = std::move(spec), .config = std::move(config)};
 }
 
 }  // namespace equipoise

@@ -7,9 +7,16 @@
 #include <string>
 #include <vector>
 
+#include "common/config/job_config.h"
 #include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
+
+// A job as it is submitted, and what make_job_config makes of it.
+struct RequestedJob {
+  v1::JobSpec spec;
+  JobConfig config;
+};
 
 struct JobFlags {
   std::filesystem::path file;
@@ -21,7 +28,7 @@ struct JobFlags {
   // JOB.yaml, --np, --set, --output, --overwrite. `this` outlives `verb`.
   void add_to(CLI::App& verb);
   // The file with the flags applied. Throws std::invalid_argument where the file or the settings are not right.
-  v1::JobSpec spec() const;
+  RequestedJob job() const;
 };
 
 }  // namespace equipoise

@@ -21,7 +21,7 @@ struct SubmitFlags {
 
 v1::CreateTrainingJobRequest make_request(const SubmitFlags& flags) {
   v1::CreateTrainingJobRequest request;
-  *request.mutable_spec() = flags.job.spec();
+  *request.mutable_spec() = flags.job.job().spec;
   if (flags.external) request.mutable_spec()->mutable_launch()->set_mode(v1::LAUNCH_MODE_EXTERNAL);
   request.set_request_id(flags.request_id);
   return request;

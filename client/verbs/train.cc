@@ -6,7 +6,6 @@
 #include "client/private_service.h"
 #include "client/report/data_notes.h"
 #include "client/report/group_table.h"
-#include "common/config/job_config.h"
 
 namespace equipoise {
 namespace {
@@ -18,11 +17,11 @@ struct TrainFlags {
 };
 
 v1::JobSpec embedded_spec(const JobFlags& flags) {
-  v1::JobSpec spec = flags.spec();
-  spec.mutable_launch()->set_mode(v1::LAUNCH_MODE_COORDINATOR);
-  if (!spec.launch().has_workers()) spec.mutable_launch()->set_workers(1);
-  check_job_inputs(make_job_config(spec));
-  return spec;
+  RequestedJob job = flags.job();
+  check_job_inputs(job.config);
+  job.spec.mutable_launch()->set_mode(v1::LAUNCH_MODE_COORDINATOR);
+  if (!job.spec.launch().has_workers()) job.spec.mutable_launch()->set_workers(1);
+  return job.spec;
 }
 
 void report(const v1::TrainingJob& job, const Console& console) {

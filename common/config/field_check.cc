@@ -28,6 +28,8 @@ void refuse_field(std::string_view field, std::string_view value, std::string_vi
   throw std::invalid_argument(std::string(field) + " is " + std::string(value) + ", expected " + std::string(wanted));
 }
 
+void refuse_combination(const std::string& what) { throw std::invalid_argument(what); }
+
 double checked_real(std::string_view field, double value, const RealRange& range) {
   const bool above = range.at_lowest == Bound::kIncluded ? value >= range.lowest : value > range.lowest;
   const bool below = range.at_highest == Bound::kIncluded ? value <= range.highest : value < range.highest;
@@ -48,6 +50,10 @@ std::filesystem::path checked_path(std::string_view field, const std::string& va
     refuse_field(field, quoted_text(value), "a path of at most 4096 bytes without NUL");
   }
   return value;
+}
+
+std::string absolute_path(const std::filesystem::path& folder, const std::string& path) {
+  return path.empty() ? path : (folder / path).lexically_normal().string();
 }
 
 std::map<std::string, double> checked_group_numbers(std::string_view field,

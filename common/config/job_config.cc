@@ -3,19 +3,8 @@
 #include <stdexcept>
 
 #include "common/base/quoted_text.h"
-#include "common/config/baseline_config.h"
-#include "common/config/data_config.h"
-#include "common/config/data_files.h"
-#include "common/config/data_files_config.h"
-#include "common/config/early_stopping_config.h"
 #include "common/config/field_check.h"
-#include "common/config/launch_config.h"
-#include "common/config/log_linear_config.h"
-#include "common/config/loss_config.h"
-#include "common/config/model_config.h"
-#include "common/config/optimizer_config.h"
-#include "common/config/robust_config.h"
-#include "common/config/set_enum.h"
+#include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
 namespace {
@@ -33,60 +22,6 @@ std::string checked_name(const std::string& name) {
   return name;
 }
 
-TrainingConfig training_config(const v1::TrainingSpec& spec) {
-  constexpr RealRange kEpochs{.at_lowest = Bound::kExcluded, .highest = 1e6, .at_highest = Bound::kIncluded};
-  TrainingConfig config;
-  if (spec.has_epochs()) config.epochs = checked_real("training.epochs", spec.epochs(), kEpochs);
-  if (spec.has_max_steps()) config.max_steps = checked_integer("training.max_steps", spec.max_steps(), {1, kMaxSteps});
-  if (spec.has_global_batch_size()) {
-    config.global_batch_size = checked_integer("training.global_batch_size", spec.global_batch_size(), {1, kMaxInt32});
-  }
-  if (spec.has_micro_batch_tokens()) {
-    config.micro_batch_tokens =
-        checked_integer("training.micro_batch_tokens", spec.micro_batch_tokens(), {1, kMaxInt32});
-  }
-  if (spec.has_seed()) config.seed = spec.seed();
-  config.full_batch = spec.full_batch();
-  set_enum(config.sampling, "training.sampling", spec.sampling(), v1::Sampling_descriptor());
-  config.group_shares = checked_group_numbers("training.group_shares", spec.group_shares());
-  config.gradient_checkpointing = spec.gradient_checkpointing();
-  config.early_stopping = early_stopping_config(spec);
-  return config;
-}
-
-LoggingConfig logging_config(const v1::LoggingSpec& spec) {
-  LoggingConfig config;
-  if (spec.has_every_steps()) {
-    config.every_steps = checked_integer("logging.every_steps", spec.every_steps(), {1, kMaxSteps});
-  }
-  for (const std::int64_t step : spec.at_steps()) {
-    const std::int64_t lowest = config.at_steps.empty() ? 1 : config.at_steps.back() + 1;  // ascending
-    config.at_steps.push_back(checked_integer("logging.at_steps", step, {lowest, kMaxSteps}));
-  }
-  return config;
-}
-
-// Automatic stays where the number of groups decides.
-void settle_sampling(JobConfig& config) {
-  if (config.training.sampling != Sampling::kAutomatic) return;
-  const bool is_robust = config.robust.settings.mode == RobustMode::kGroupRobust && !config.robust.paper_compat;
-  const bool draws_batches = config.data.shuffle && !config.training.full_batch && !is_mixture(config.data);
-  if (!is_robust || !draws_batches) config.training.sampling = Sampling::kPermutation;
-}
-
-// Settings of the mirror ascent may stay in a job whose robust.mode is another one: the mode is the switch.
-void check_other_combinations(const v1::JobSpec& spec, const JobConfig& config) {
-  if (!config.robust.importance_weights.empty() && config.robust.settings.mode != RobustMode::kImportance) {
-    refuse_combination("robust.importance_weights needs robust.mode importance; remove them or set the mode");
-  }
-  if (config.evaluation_every_steps > 0 && validation_files(config.data).empty()) {
-    refuse_combination("evaluation.every_steps needs data.validation; add it, or set every_steps to 0");
-  }
-  if (!config.logging.at_steps.empty() && spec.logging().has_every_steps()) {
-    refuse_combination("logging has both every_steps and at_steps; remove one of them");
-  }
-}
-
 }  // namespace
 
 JobConfig make_job_config(const v1::JobSpec& spec) {
@@ -102,8 +37,7 @@ JobConfig make_job_config(const v1::JobSpec& spec) {
   config.robust = robust_config(spec.robust());
   config.optimizer = optimizer_config(spec);
   config.training = training_config(spec.training());
-  config.evaluation_every_steps =
-      checked_integer("evaluation.every_steps", spec.evaluation().every_steps(), {0, kMaxSteps});
+  config.evaluation_every_steps = evaluation_every_steps(spec.evaluation());
   config.logging = logging_config(spec.logging());
   config.launch = launch_config(spec.launch());
   config.output = checked_path("output", spec.output());
@@ -112,12 +46,33 @@ JobConfig make_job_config(const v1::JobSpec& spec) {
   check_loss_combinations(spec, config.loss);
   settle_sft_average(config.loss, spec.loss(), config.robust.settings.mode);
   check_optimizer_combinations(spec, config);
-  check_early_stopping_combinations(config);
-  check_baseline_combinations(config);
-  check_data_files_combinations(config);
-  check_other_combinations(spec, config);
+  check_robust_combinations(config);
+  check_data_combinations(config);
+  check_evaluation_combinations(config);
+  check_training_combinations(spec, config);
+  check_logging_combinations(spec.logging());
   check_policy_combinations(spec, config);
   return config;
+}
+
+// From the checked settings back to the message, so that a default is stated once.
+v1::JobSpec resolve_defaults(const v1::JobSpec& spec, const JobConfig& config) {
+  v1::JobSpec resolved = spec;
+  if (config.log_linear) {
+    resolve_log_linear(*config.log_linear, *resolved.mutable_policy()->mutable_log_linear());
+  } else {
+    resolve_model(config, *resolved.mutable_model());
+  }
+  resolve_data(config, *resolved.mutable_data());
+  resolve_loss(config, *resolved.mutable_loss());
+  resolve_robust(config, *resolved.mutable_robust());
+  resolve_optimizer(config.optimizer, *resolved.mutable_optimizer());
+  resolve_training(config, *resolved.mutable_training());
+  resolve_evaluation(config, *resolved.mutable_evaluation());
+  resolve_logging(config.logging, *resolved.mutable_logging());
+  resolve_launch(config.launch, *resolved.mutable_launch());
+  resolved.set_overwrite(config.overwrite);
+  return resolved;
 }
 
 }  // namespace equipoise

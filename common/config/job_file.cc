@@ -3,6 +3,9 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "common/config/data_config.h"
+#include "common/config/field_check.h"
+#include "common/config/model_config.h"
 #include "common/config/yaml_message.h"
 
 namespace equipoise {
@@ -38,29 +41,6 @@ void apply_override(const std::string& assignment, v1::JobSpec& spec) {
                  parse_yaml(source, assignment.substr(equals + 1)), spec);
 }
 
-std::string absolute_path(const std::filesystem::path& folder, const std::string& path) {
-  return path.empty() ? path : (folder / path).lexically_normal().string();
-}
-
-void make_paths_absolute(const std::filesystem::path& folder, v1::JobSpec& spec) {
-  if (spec.has_model()) {
-    v1::ModelSpec& model = *spec.mutable_model();
-    model.set_path(absolute_path(folder, model.path()));
-    if (model.has_reference()) model.set_reference(absolute_path(folder, model.reference()));
-    if (model.has_adapter()) model.set_adapter(absolute_path(folder, model.adapter()));
-    if (model.has_chat_template()) model.set_chat_template(absolute_path(folder, model.chat_template()));
-  }
-  if (spec.has_data()) {
-    v1::DataSpec& data = *spec.mutable_data();
-    data.set_train(absolute_path(folder, data.train()));
-    if (data.has_validation()) data.set_validation(absolute_path(folder, data.validation()));
-    if (data.has_test()) data.set_test(absolute_path(folder, data.test()));
-    for (v1::DataFileSpec& file : *data.mutable_train_files()) file.set_path(absolute_path(folder, file.path()));
-    for (v1::DataFileSpec& file : *data.mutable_validation_files()) file.set_path(absolute_path(folder, file.path()));
-  }
-  spec.set_output(absolute_path(folder, spec.output()));
-}
-
 }  // namespace
 
 v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std::string> overrides) {
@@ -70,7 +50,10 @@ v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std
   if (document.IsNull()) source.refuse(document.Mark(), "the file is empty, expected the settings of a job");
   merge_yaml(source, document, spec);
   for (const std::string& assignment : overrides) apply_override(assignment, spec);
-  make_paths_absolute(std::filesystem::absolute(path).parent_path(), spec);
+  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  if (spec.has_model()) make_paths_absolute(folder, *spec.mutable_model());
+  if (spec.has_data()) make_paths_absolute(folder, *spec.mutable_data());
+  spec.set_output(absolute_path(folder, spec.output()));
   return spec;
 }
 

@@ -20,7 +20,4 @@ v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std
 // reads back to the same bits.
 std::string job_spec_to_yaml(const v1::JobSpec& spec);
 
-// `spec` with every default filled in, for job.yaml of a run. `spec` must pass make_job_config.
-v1::JobSpec resolve_defaults(const v1::JobSpec& spec);
-
 }  // namespace equipoise

@@ -7,9 +7,14 @@
 
 #include "common/base/quoted_text.h"
 #include "common/config/field_check.h"
-#include "common/config/set_enum.h"
+#include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
+
+static_assert(same_enums<v1::LaunchMode, LaunchMode>(v1::LaunchMode_MAX,
+                                                     {{v1::LAUNCH_MODE_COORDINATOR, LaunchMode::kCoordinator},
+                                                      {v1::LAUNCH_MODE_EXTERNAL, LaunchMode::kExternal}}));
+
 namespace {
 
 constexpr std::int64_t kLongestStart = 86400;  // seconds: a day

@@ -1,10 +1,28 @@
-// Section `launch` of a job.
+// Section `launch` of a job: its settings, their defaults, ranges and checks.
 #pragma once
 
-#include "common/config/job_config.h"
-#include "equipoise/v1/job.pb.h"
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace equipoise {
+
+namespace v1 {
+class LaunchSpec;
+}  // namespace v1
+
+enum class LaunchMode { kCoordinator, kExternal };
+
+struct LaunchConfig {
+  LaunchMode mode = LaunchMode::kCoordinator;
+  std::optional<int> workers;
+  std::chrono::seconds start_timeout{120};         // until all ranks have registered
+  std::map<std::string, std::string> mpi_options;  // parameters of Open MPI, checked
+  std::vector<std::string> environment;            // names of variables
+};
+inline constexpr int kMostWorkers = 16384;
 
 // Throws std::invalid_argument as make_job_config. Jobs come from anybody who may submit one, so what reaches mpirun is
 // a parameter of a fixed list with a value that can only be a network, a port or the name of a transport.

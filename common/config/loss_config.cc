@@ -1,10 +1,22 @@
 #include "common/config/loss_config.h"
 
+#include <algorithm>
+
 #include "common/config/field_check.h"
-#include "common/config/set_enum.h"
+#include "common/config/job_config.h"
+#include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
+
+static_assert(kLossTraits.size() == v1::LossType_MAX, "a loss of the message has no row, or the other way round");
+static_assert(std::ranges::all_of(kLossTraits, [](const LossTraits& row) { return &traits_of(row.type) == &row; }));
+static_assert(same_enums<v1::SftAverage, SftAverage>(v1::SftAverage_MAX,
+                                                     {{v1::SFT_AVERAGE_TOKEN, SftAverage::kToken},
+                                                      {v1::SFT_AVERAGE_SEQUENCE, SftAverage::kSequence}}));
+
 namespace {
+
+std::string name_of(LossType type) { return std::string(traits_of(type).name); }
 
 void check_label_noise(const LossConfig& loss) {
   if (loss.label_noise.empty()) return;
@@ -13,8 +25,9 @@ void check_label_noise(const LossConfig& loss) {
         "loss.label_noise does not go with loss.type robust, whose label_smoothing is the noise of all;"
         " set loss.type dpo");
   }
-  if (loss.type != LossType::kDpo && loss.type != LossType::kIpo) {
-    refuse_combination("loss.label_noise needs loss.type dpo or ipo, not " + loss_type_name(loss.type) + "; remove it");
+  if (!traits_of(loss.type).takes_label_noise) {
+    refuse_combination("loss.label_noise needs loss.type " + losses_with(&LossTraits::takes_label_noise) + ", not " +
+                       name_of(loss.type) + "; remove it");
   }
 }
 
@@ -30,8 +43,17 @@ void check_sft_weight(const LossConfig& loss) {
 
 }  // namespace
 
-std::string loss_type_name(LossType type) {
-  return short_enum_name(*v1::LossType_descriptor()->FindValueByNumber(message_enum<v1::LossType>(type)));
+std::string losses_with(bool LossTraits::*trait) {
+  std::vector<std::string_view> names;
+  for (const LossTraits& row : kLossTraits) {
+    if (row.*trait) names.push_back(row.name);
+  }
+  std::string list;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) list += i + 1 == names.size() ? " or " : ", ";
+    list += names[i];
+  }
+  return list;
 }
 
 LossConfig loss_config(const v1::LossSpec& spec) {
@@ -55,8 +77,9 @@ bool corrects_label_noise(const LossConfig& loss) {
 }
 
 void check_loss_combinations(const v1::JobSpec& spec, const LossConfig& loss) {
-  if (loss.label_smoothing != 0 && loss.type != LossType::kDpo && loss.type != LossType::kRobust) {
-    refuse_combination("loss.label_smoothing needs loss.type dpo or robust; remove it, or set it to 0");
+  if (loss.label_smoothing != 0 && !traits_of(loss.type).takes_label_smoothing) {
+    refuse_combination("loss.label_smoothing needs loss.type " + losses_with(&LossTraits::takes_label_smoothing) +
+                       "; remove it, or set it to 0");
   }
   check_label_noise(loss);
   check_sft_weight(loss);
@@ -101,6 +124,19 @@ std::vector<std::string> differences_from_trl(const LossConfig& loss) {
     sentences.emplace_back("loss.label_smoothing changes loss.type dpo; TRL's sigmoid ignores it");
   }
   return sentences;
+}
+
+void resolve_loss(const JobConfig& config, v1::LossSpec& spec) {
+  const LossConfig& loss = config.loss;
+  const bool is_sft = loss.type == LossType::kSft;
+  spec.set_type(message_enum<v1::LossType>(loss.type));
+  if (is_sft) spec.set_sft_average(message_enum<v1::SftAverage>(loss.sft_average));
+  if (!is_sft) spec.set_beta(loss.beta);
+  if (traits_of(loss.type).takes_label_smoothing) spec.set_label_smoothing(loss.label_smoothing);
+  if (config.log_linear) return;
+  spec.set_length_normalized(loss.length_normalized);
+  spec.set_reference_free(loss.reference_free);
+  if (!is_sft) spec.set_sft_weight(loss.sft_weight);
 }
 
 }  // namespace equipoise

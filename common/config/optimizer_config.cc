@@ -1,9 +1,25 @@
 #include "common/config/optimizer_config.h"
 
 #include "common/config/field_check.h"
-#include "common/config/set_enum.h"
+#include "common/config/job_config.h"
+#include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
+
+static_assert(same_enums<v1::OptimizerType, OptimizerType>(v1::OptimizerType_MAX,
+                                                           {{v1::OPTIMIZER_TYPE_ADAMW, OptimizerType::kAdamW},
+                                                            {v1::OPTIMIZER_TYPE_SGD, OptimizerType::kSgd},
+                                                            {v1::OPTIMIZER_TYPE_RMSPROP, OptimizerType::kRmsProp},
+                                                            {v1::OPTIMIZER_TYPE_MUON, OptimizerType::kMuon}}));
+static_assert(same_enums<v1::MuonScale, MuonScale>(v1::MuonScale_MAX,
+                                                   {{v1::MUON_SCALE_MATCH_RMS_ADAMW, MuonScale::kMatchRmsAdamW},
+                                                    {v1::MUON_SCALE_ORIGINAL, MuonScale::kOriginal}}));
+static_assert(same_enums<v1::ScheduleType, ScheduleType>(v1::ScheduleType_MAX,
+                                                         {{v1::SCHEDULE_TYPE_CONSTANT, ScheduleType::kConstant},
+                                                          {v1::SCHEDULE_TYPE_LINEAR, ScheduleType::kLinear},
+                                                          {v1::SCHEDULE_TYPE_COSINE, ScheduleType::kCosine},
+                                                          {v1::SCHEDULE_TYPE_PLATEAU, ScheduleType::kPlateau}}));
+
 namespace {
 
 constexpr RealRange kBelowOne{.highest = 1};

@@ -10,8 +10,6 @@
 #include <string>
 #include <system_error>
 
-#include "common/config/data_files.h"
-
 namespace equipoise {
 namespace {
 

@@ -164,4 +164,18 @@ std::vector<double> kl_weights(const GroupRisk& risk, double tau) {
   return weight_K;
 }
 
+std::vector<double> closed_form_weights(const RobustSettings& settings, const GroupRisk& risk) {
+  switch (settings.ambiguity_set) {
+    case AmbiguitySet::kCvar:
+      return cvar_weights(risk, settings.kappa);
+    case AmbiguitySet::kChiSquare:
+      return chi_square_weights(risk, settings.rho);
+    case AmbiguitySet::kKl:
+      return kl_weights(risk, settings.tau);
+    case AmbiguitySet::kSimplex:
+      break;
+  }
+  throw std::invalid_argument("the ambiguity set has no closed form");
+}
+
 }  // namespace equipoise

@@ -8,6 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "common/robust/robust_settings.h"
+
 namespace equipoise {
 
 struct GroupRisk {
@@ -26,5 +28,9 @@ std::vector<double> chi_square_weights(const GroupRisk& risk, double rho);
 
 // tau > 0, in the unit of the loss: large gives p, small gives all weight to the worst group.
 std::vector<double> kl_weights(const GroupRisk& risk, double tau);
+
+// The weights of settings.ambiguity_set with its parameter. Throws std::invalid_argument for the simplex, which has no
+// closed form.
+std::vector<double> closed_form_weights(const RobustSettings& settings, const GroupRisk& risk);
 
 }  // namespace equipoise

@@ -4,29 +4,10 @@
 #include <cmath>
 #include <cstddef>
 #include <numeric>
-#include <stdexcept>
 
 #include "common/robust/log_simplex.h"
 
 namespace equipoise {
-namespace {
-
-std::vector<double> closed_form_weights(const RobustSettings& settings, const GroupRisk& risk) {
-  switch (settings.ambiguity_set) {
-    case AmbiguitySet::kCvar:
-      return cvar_weights(risk, settings.kappa);
-    case AmbiguitySet::kChiSquare:
-      return chi_square_weights(risk, settings.rho);
-    case AmbiguitySet::kKl:
-      return kl_weights(risk, settings.tau);
-    case AmbiguitySet::kSimplex:
-      break;
-  }
-  throw std::invalid_argument("the ambiguity set has no closed form");
-}
-
-}  // namespace
-
 std::vector<double> group_shares(std::span<const double> group_pair_count_K) {
   const double total = std::accumulate(group_pair_count_K.begin(), group_pair_count_K.end(), 0.0);
   std::vector<double> share_K(group_pair_count_K.begin(), group_pair_count_K.end());

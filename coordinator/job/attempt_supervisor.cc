@@ -22,16 +22,6 @@ constexpr std::chrono::seconds kLongestTickGap{5};
 // Watchers may have seen revisions that were never stored: none of them may come again.
 constexpr std::int64_t kRevisionLeap = 1'000'000;
 
-// What is wrong with a spec; empty: nothing.
-std::string complaint(const v1::JobSpec& spec) {
-  try {
-    make_job_config(spec);
-    return "";
-  } catch (const std::invalid_argument& wrong) {
-    return wrong.what();
-  }
-}
-
 bool has_attempt(const JobRecord& record) {
   return record.job.state() == v1::JOB_STATE_STARTING || record.job.state() == v1::JOB_STATE_RUNNING;
 }
@@ -56,24 +46,22 @@ void AttemptSupervisor::check_fits(int workers) const {
 void AttemptSupervisor::recover() {
   for (auto& [sequence, record] : table_.jobs()) {
     if (is_final(record.job.state())) continue;
-    if (const std::string why = complaint(record.job.spec()); !why.empty()) {
-      table_.apply(record, SpecRefused{.why = why});
-    }
+    if (!record.config) table_.apply(record, SpecRefused{.why = record.spec_refusal});
     table_.apply(record, CoordinatorRestarted{}, [&](v1::TrainingJob& job) {
       job.set_revision(job.revision() + kRevisionLeap);
-      read_progress(job);
+      if (record.config) read_progress(*record.config, job);
     });
-    if (!is_final(record.job.state())) outputs_.take_again(record.job);
+    if (!is_final(record.job.state())) outputs_.take_again(record.job.id(), record.checked_config());
   }
 }
 
 // Steps are stored one by one, the job around them is not.
-void AttemptSupervisor::read_progress(v1::TrainingJob& job) {
+void AttemptSupervisor::read_progress(const JobConfig& config, v1::TrainingJob& job) {
   const auto last = table_.store().last_step(job.id(), job.generation());
   const auto training = table_.store().training(job.id(), job.generation());
-  if (!last || !training || !complaint(job.spec()).empty()) return;
+  if (!last || !training) return;
   job.set_step(last->request.step() + 1);
-  set_weights(job, weight_owner_for(job.spec(), training->request).alpha_at(last->log_alpha_K));
+  set_weights(job, weight_owner_for(config, training->request).alpha_at(last->log_alpha_K));
 }
 
 void AttemptSupervisor::tick() {
@@ -127,7 +115,7 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
     if (attempts_.size() >= static_cast<std::size_t>(settings_.max_running_jobs)) return;
     if (record.job.state() != v1::JOB_STATE_QUEUED || record.lifecycle.launched_by != LaunchedBy::kCoordinator)
       continue;
-    const LaunchConfig config = make_job_config(record.job.spec()).launch;
+    const LaunchConfig& config = record.checked_config().launch;
     const int workers = config.workers.value_or(1);
     if (const std::string why = slots_.why_never(workers); !why.empty()) {
       table_.apply(record, SpecRefused{.why = why});

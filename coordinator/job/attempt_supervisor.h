@@ -62,7 +62,7 @@ class AttemptSupervisor {
     SteadyTime in_doubt_until{};
   };
   void recover();
-  void read_progress(v1::TrainingJob& job);
+  void read_progress(const JobConfig& config, v1::TrainingJob& job);
   void forgive_pause(SteadyTime now);
   void check_ranks(SteadyTime now);
   void check_start(JobRecord& record, SteadyTime now);

@@ -15,7 +15,7 @@ constexpr std::size_t kLongestMetric = 512;
 
 void check_early_stop(const JobRecord& record, const v1::FinishWorkerRequest& request) {
   const v1::EarlyStop& stop = request.stopped_early();
-  if (!record.job.spec().training().has_early_stopping()) {
+  if (!record.checked_config().training.early_stopping) {
     throw std::invalid_argument("stopped_early is given, but the job has no training.early_stopping");
   }
   if (stop.metric().empty() || stop.metric().size() > kLongestMetric) {

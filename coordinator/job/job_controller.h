@@ -3,13 +3,13 @@
 #pragma once
 
 #include "coordinator/job/attempt_supervisor.h"
-#include "coordinator/job/clock.h"
 #include "coordinator/job/entropy.h"
 #include "coordinator/job/job_desk.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
 #include "coordinator/job/rank_desk.h"
 #include "coordinator/launch/launcher.h"
+#include "coordinator/lifecycle/clock.h"
 
 namespace equipoise::coordinator {
 

@@ -133,7 +133,7 @@ v1::TrainingJob JobDesk::create(const v1::CreateTrainingJobRequest& request) {
   }
   const std::string digest = message_digest(request.spec());
   if (auto answer = earlier_answer(request, digest)) return std::move(*answer);
-  const JobConfig config = make_job_config(request.spec());
+  JobConfig config = make_job_config(request.spec());
   if (config.launch.mode == LaunchMode::kCoordinator) supervisor_.check_fits(config.launch.workers.value_or(1));
   check_room();
   outputs_.check(config);
@@ -150,9 +150,9 @@ v1::TrainingJob JobDesk::create(const v1::CreateTrainingJobRequest& request) {
   job.set_revision(1);
   std::optional<AnsweredRequest> answered;
   if (!request.request_id().empty()) answered = {.request_id = request.request_id(), .digest = digest, .answer = job};
-  outputs_.take(job);
+  outputs_.take(job.id(), config);
   try {
-    table_.insert(job, answered);
+    table_.insert(job, std::move(config), answered);
   } catch (...) {
     outputs_.give_back(job.id());
     throw;
@@ -209,7 +209,7 @@ v1::ListGroupWeightsResponse JobDesk::group_weights(const v1::ListGroupWeightsRe
   v1::ListGroupWeightsResponse response;
   const auto training = table_.store().newest_training(request.id());
   if (!training) return response;
-  const WeightOwner weights = weight_owner_for(record.job.spec(), training->request);
+  const WeightOwner weights = weight_owner_for(record.checked_config(), training->request);
   response.mutable_group_names()->CopyFrom(training->request.group_names());
   const auto steps = table_.store().steps(request.id(), first, {.rows = page_size + 1, .bytes = limits_.page_bytes});
   const auto shown = std::min(steps.size(), static_cast<std::size_t>(page_size));

@@ -5,7 +5,6 @@
 #include <stdexcept>
 
 #include "common/base/quoted_text.h"
-#include "common/config/data_files.h"
 #include "coordinator/sharding/plan_maker.h"
 
 namespace equipoise::coordinator {
@@ -35,10 +34,10 @@ void apply_group(v1::GroupStatus& status, const v1::GroupMetrics& group, const v
   if (has_accuracy) status.set_initial_validation_reward_accuracy(group.reward_accuracy());
 }
 
-void check_file(const v1::ReportMetricsRequest& request, const v1::TrainingJob& job) {
+void check_file(const v1::ReportMetricsRequest& request, const DataConfig& data) {
   if (request.file().empty()) return;
   if (request.split() != v1::SPLIT_VALIDATION) refuse("file is given for another split than SPLIT_VALIDATION");
-  for (const DataFile& file : validation_files(make_job_config(job.spec()).data)) {
+  for (const DataFile& file : validation_files(data)) {
     if (file.name == request.file()) return;
   }
   refuse("file is " + quoted_text(request.file()) + ", expected the name of one of data.validation_files");
@@ -60,11 +59,11 @@ void set_weights(v1::TrainingJob& job, const std::vector<double>& alpha_K) {
   for (int g = 0; g < job.groups_size(); ++g) job.mutable_groups(g)->set_weight(alpha_K[static_cast<std::size_t>(g)]);
 }
 
-void check_metrics(const v1::ReportMetricsRequest& request, const v1::TrainingJob& job) {
+void check_metrics(const v1::ReportMetricsRequest& request, const v1::TrainingJob& job, const DataConfig& data) {
   if (request.split() != v1::SPLIT_TRAIN && request.split() != v1::SPLIT_VALIDATION) {
     refuse("split is " + std::to_string(request.split()) + ", expected SPLIT_TRAIN or SPLIT_VALIDATION");
   }
-  check_file(request, job);
+  check_file(request, data);
   if (request.step() < 0 || request.step() > job.total_steps()) {
     refuse("step is " + std::to_string(request.step()) + ", expected 0 to " + std::to_string(job.total_steps()));
   }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/config/data_config.h"
 #include "common/dataset/shard_plan.h"
 #include "coordinator/weights/weight_owner.h"
 #include "equipoise/v1/training.pb.h"
@@ -18,7 +19,7 @@ void set_weights(v1::TrainingJob& job, const std::vector<double>& alpha_K);
 
 // Throws std::invalid_argument naming the field, the value and what would be right: a group or a step outside the job,
 // no split, a file that the job is not evaluated on, a negative total, too many phases.
-void check_metrics(const v1::ReportMetricsRequest& request, const v1::TrainingJob& job);
+void check_metrics(const v1::ReportMetricsRequest& request, const v1::TrainingJob& job, const DataConfig& data);
 // Values that are not finite leave the ones before; those of one validation file change nothing.
 void apply_metrics(v1::TrainingJob& job, const v1::ReportMetricsRequest& request);
 

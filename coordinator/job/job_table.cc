@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
+#include <stdexcept>
 #include <utility>
 
 #include "coordinator/job/refusal.h"
@@ -24,13 +25,17 @@ WallTime wall_time(const Timestamp& time) {
       std::chrono::duration_cast<WallTime::duration>(std::chrono::nanoseconds(TimeUtil::TimestampToNanoseconds(time))));
 }
 
-JobLifecycle lifecycle_of(const v1::TrainingJob& job) {
+LaunchedBy launched_by(const JobConfig& config) {
+  return config.launch.mode == LaunchMode::kExternal ? LaunchedBy::kUser : LaunchedBy::kCoordinator;
+}
+
+JobLifecycle lifecycle_of(const v1::TrainingJob& job, const JobConfig* config) {
   return {.state = job.state(),
           .reason = job.state_reason(),
           .failure_kind = job.failure_kind(),
           .start_time = job.has_start_time() ? wall_time(job.start_time()) : WallTime{},
           .end_time = job.has_end_time() ? wall_time(job.end_time()) : WallTime{},
-          .launched_by = launched_by(job.spec())};
+          .launched_by = config != nullptr ? launched_by(*config) : LaunchedBy::kCoordinator};
 }
 
 void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
@@ -44,24 +49,41 @@ void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
   job.clear_time_left();
 }
 
-JobRecord new_record(std::int64_t sequence, v1::TrainingJob job) {
+JobRecord new_record(std::int64_t sequence, v1::TrainingJob job, JobConfig config) {
   JobRecord record;
   record.sequence = sequence;
-  record.lifecycle = lifecycle_of(job);
+  record.config = std::make_unique<const JobConfig>(std::move(config));
+  record.lifecycle = lifecycle_of(job, record.config.get());
   record.job = std::move(job);
   return record;
 }
 
+JobRecord stored_record(StoredJob stored) {
+  try {
+    JobConfig config = make_job_config(stored.job.spec());
+    return new_record(stored.sequence, std::move(stored.job), std::move(config));
+  } catch (const std::invalid_argument& refusal) {
+    JobRecord record;
+    record.sequence = stored.sequence;
+    record.spec_refusal = refusal.what();
+    record.lifecycle = lifecycle_of(stored.job, nullptr);
+    record.job = std::move(stored.job);
+    return record;
+  }
+}
+
 }  // namespace
 
-LaunchedBy launched_by(const v1::JobSpec& spec) {
-  return spec.launch().mode() == v1::LAUNCH_MODE_EXTERNAL ? LaunchedBy::kUser : LaunchedBy::kCoordinator;
+const JobConfig& JobRecord::checked_config() const {
+  if (config) return *config;
+  throw Refusal(Refusal::Code::kFailedPrecondition,
+                "job " + job.id() + " was stored by another version of the coordinator: " + spec_refusal);
 }
 
 JobTable::JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics)
     : clock_(clock), store_(store), metrics_(metrics) {
   for (StoredJob& stored : store_.jobs()) {
-    JobRecord record = new_record(stored.sequence, std::move(stored.job));
+    JobRecord record = stored_record(std::move(stored));
     metrics_.show_state(record.job.id(), record.job.state());
     sequence_of_[record.job.id()] = record.sequence;
     jobs_.emplace(record.sequence, std::move(record));
@@ -74,9 +96,9 @@ JobRecord& JobTable::find(const std::string& id) {
   throw Refusal(Refusal::Code::kNotFound, "there is no job \"" + id.substr(0, 80) + "\"");
 }
 
-JobRecord& JobTable::insert(v1::TrainingJob job, const std::optional<AnsweredRequest>& request) {
+JobRecord& JobTable::insert(v1::TrainingJob job, JobConfig config, const std::optional<AnsweredRequest>& request) {
   const std::int64_t sequence = store_.insert_job(job, request);
-  JobRecord record = new_record(sequence, std::move(job));
+  JobRecord record = new_record(sequence, std::move(job), std::move(config));
   metrics_.show_state(record.job.id(), record.job.state());
   spdlog::info("job {}: {}, {}", record.job.id(), state_name(record.job.state()), record.job.state_reason());
   sequence_of_[record.job.id()] = sequence;

@@ -5,15 +5,17 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "coordinator/job/clock.h"
-#include "coordinator/job/job_lifecycle.h"
+#include "common/config/job_config.h"
 #include "coordinator/job/training.h"
 #include "coordinator/launch/hostfile.h"
+#include "coordinator/lifecycle/clock.h"
+#include "coordinator/lifecycle/job_lifecycle.h"
 #include "coordinator/membership/membership.h"
 #include "coordinator/metrics/job_metrics.h"
 #include "coordinator/store/job_store.h"
@@ -24,6 +26,9 @@ namespace equipoise::coordinator {
 struct JobRecord {
   std::int64_t sequence = 0;
   v1::TrainingJob job;
+  // job.spec(), read once. None of a job that another version of the program stored and whose spec this one refuses.
+  std::unique_ptr<const JobConfig> config;
+  std::string spec_refusal;               // why there is none; empty where there is one
   JobLifecycle lifecycle;                 // mirrored into `job`
   std::string attempt_token;              // of the attempt the coordinator launched
   std::optional<Membership> members;      // of the newest attempt, since this coordinator started
@@ -31,6 +36,9 @@ struct JobRecord {
   std::chrono::seconds start_timeout{};   // of that attempt
   std::optional<SteadyTime> register_by;  // when all its ranks must have registered; nullopt: they have
   std::optional<Training> training;       // likewise
+
+  // Throws Refusal kFailedPrecondition where there is none.
+  const JobConfig& checked_config() const;
 };
 
 // Not thread-safe.
@@ -48,7 +56,8 @@ class JobTable {
   bool contains(const std::string& id) const { return sequence_of_.contains(id); }
   // Throws Refusal kNotFound.
   JobRecord& find(const std::string& id);
-  JobRecord& insert(v1::TrainingJob job, const std::optional<AnsweredRequest>& request);
+  // `config` is what make_job_config makes of job.spec().
+  JobRecord& insert(v1::TrainingJob job, JobConfig config, const std::optional<AnsweredRequest>& request);
   void erase(const std::string& id);
 
   // The job moved by `event`, and by `edit` if it moves; stored by `save`, then shown. False: the event changes
@@ -68,7 +77,5 @@ class JobTable {
   Jobs jobs_;
   std::unordered_map<std::string, std::int64_t> sequence_of_;
 };
-
-LaunchedBy launched_by(const v1::JobSpec& spec);
 
 }  // namespace equipoise::coordinator

@@ -69,29 +69,29 @@ void OutputFolders::check(const JobConfig& config) const {
   }
 }
 
-void OutputFolders::take(const v1::TrainingJob& job) {
-  Folder folder{.path = resolved(job.spec().output()),
-                .record = own_record({.program = "this coordinator", .job = job.id()}),
+void OutputFolders::take(const std::string& id, const JobConfig& config) {
+  Folder folder{.path = resolved(config.output),
+                .record = own_record({.program = "this coordinator", .job = id}),
                 .lock = std::nullopt};
   const bool is_launched_here =
-      settings_.ranks_run == RanksRun::kOnThisMachine && job.spec().launch().mode() != v1::LAUNCH_MODE_EXTERNAL;
+      settings_.ranks_run == RanksRun::kOnThisMachine && config.launch.mode == LaunchMode::kCoordinator;
   if (is_launched_here) {
     try {
-      folder.lock.emplace(OutputLock::reserve_folder(place_of(job.spec().output()),
-                                                     {.program = "equipoise-coordinator", .job = job.id()}));
+      folder.lock.emplace(
+          OutputLock::reserve_folder(place_of(config.output), {.program = "equipoise-coordinator", .job = id}));
     } catch (const OutputInUse& in_use) {
       throw Refusal(Refusal::Code::kFailedPrecondition, in_use.what());
     }
   }
-  held_.erase(job.id());
-  held_.emplace(job.id(), std::move(folder));
+  held_.erase(id);
+  held_.emplace(id, std::move(folder));
 }
 
-void OutputFolders::take_again(const v1::TrainingJob& job) {
+void OutputFolders::take_again(const std::string& id, const JobConfig& config) {
   try {
-    take(job);
+    take(id, config);
   } catch (const std::exception& taken) {
-    spdlog::warn("job {}: {}", job.id(), taken.what());
+    spdlog::warn("job {}: {}", id, taken.what());
   }
 }
 

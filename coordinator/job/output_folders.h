@@ -10,7 +10,6 @@
 
 #include "common/base/output_lock.h"
 #include "common/config/job_config.h"
-#include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {
 
@@ -28,14 +27,14 @@ class OutputFolders {
  public:
   explicit OutputFolders(OutputSettings settings);
 
-  // For a job that is about to be made: the job as make_job_config read it. Throws std::invalid_argument where a job
+  // For a job that is about to be made. Throws std::invalid_argument where a job
   // may not write there, Refusal kFailedPrecondition, naming the owner, where another job or process has the folder.
   void check(const JobConfig& config) const;
   // After check(). Throws as check() does, and takes nothing then.
-  void take(const v1::TrainingJob& job);
+  void take(const std::string& id, const JobConfig& config);
   // Of a job that an earlier coordinator took. What another process has by now is a line in the log: the ranks of the
   // job will find that out.
-  void take_again(const v1::TrainingJob& job);
+  void take_again(const std::string& id, const JobConfig& config);
   void give_back(const std::string& id) { held_.erase(id); }
   std::vector<std::string> jobs() const;  // ids
 

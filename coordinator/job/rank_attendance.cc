@@ -82,7 +82,7 @@ v1::RegisterWorkerResponse RankDesk::register_worker(const v1::RegisterWorkerReq
 }
 
 void RankDesk::begin_external_attempt(JobRecord& record, const v1::RegisterWorkerRequest& request) {
-  const LaunchConfig launch = make_job_config(record.job.spec()).launch;
+  const LaunchConfig& launch = record.checked_config().launch;
   const auto wanted = launch.workers;
   if (wanted) check_world_size(record.job, *wanted, request.world_size());
   const std::int64_t generation = record.job.generation() + 1;

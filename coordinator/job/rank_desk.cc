@@ -86,7 +86,7 @@ v1::StartTrainingResponse RankDesk::start_training(const v1::StartTrainingReques
   if (earlier && earlier->request.dataset_digest() != request.dataset_digest()) {
     refuse_state(record.job, "was trained on another dataset by an earlier attempt");
   }
-  Training training = begin_training(record.job.spec(), request, record.members->world_size());
+  Training training = begin_training(record.checked_config(), request, record.members->world_size());
   const TrainingStarted started{.total_steps = training.plan.end_step, .world_size = training.plan.world_size};
   const auto edit = [&](v1::TrainingJob& job) {
     job.set_step(training.plan.first_step);
@@ -199,7 +199,7 @@ void RankDesk::report_metrics(const v1::ReportMetricsRequest& request) {
   check_not_cancelled(record.job);
   check_not_final(record.job);
   if (!record.training) refuse_state(record.job, "has not started training");
-  check_metrics(request, record.job);
+  check_metrics(request, record.job, record.checked_config().data);
   apply_metrics(record.job, request);
   set_time_left(record.job, record.training->plan);
   table_.touch(record);

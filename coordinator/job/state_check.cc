@@ -1,7 +1,7 @@
 #include "coordinator/job/state_check.h"
 
-#include "coordinator/job/job_lifecycle.h"
 #include "coordinator/job/refusal.h"
+#include "coordinator/lifecycle/job_lifecycle.h"
 
 namespace equipoise::coordinator {
 

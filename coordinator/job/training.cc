@@ -9,7 +9,6 @@
 
 #include "common/base/number_text.h"
 #include "common/config/group_settings.h"
-#include "common/config/job_config.h"
 #include "coordinator/sharding/plan_maker.h"
 
 namespace equipoise::coordinator {
@@ -105,8 +104,7 @@ void check_start_training(const v1::StartTrainingRequest& request) {
   }
 }
 
-WeightOwner weight_owner_for(const v1::JobSpec& spec, const v1::StartTrainingRequest& request) {
-  const JobConfig config = make_job_config(spec);
+WeightOwner weight_owner_for(const JobConfig& config, const v1::StartTrainingRequest& request) {
   GroupTable groups = group_table(config, request);
   const CountedPairs counted{{request.group_pair_count().data(), groups.pair_count_K.size()},
                              static_cast<double>(request.num_pairs())};
@@ -117,11 +115,11 @@ WeightOwner weight_owner_for(const v1::JobSpec& spec, const v1::StartTrainingReq
           config.robust.step_plateau};
 }
 
-Training begin_training(const v1::JobSpec& spec, const v1::StartTrainingRequest& request, int world_size) {
+Training begin_training(const JobConfig& config, const v1::StartTrainingRequest& request, int world_size) {
   const DatasetSize dataset{.num_pairs = request.num_pairs(),
                             .num_groups = static_cast<std::size_t>(request.group_names_size())};
-  const ShardPlan plan = make_shard_plan(make_job_config(spec), dataset, world_size);
-  WeightOwner weights = weight_owner_for(spec, request);
+  const ShardPlan plan = make_shard_plan(config, dataset, world_size);
+  WeightOwner weights = weight_owner_for(config, request);
   StoredTraining stored{.request = request, .response = answer(plan, weights)};
   return {.plan = plan, .weights = std::move(weights), .stored = std::move(stored)};
 }

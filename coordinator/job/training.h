@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <optional>
 
+#include "common/config/job_config.h"
 #include "common/dataset/shard_plan.h"
 #include "coordinator/store/job_store.h"
 #include "coordinator/weights/weight_owner.h"
-#include "equipoise/v1/job.pb.h"
 #include "equipoise/v1/worker.pb.h"
 
 namespace equipoise::coordinator {
@@ -27,11 +27,11 @@ struct Training {
 // bytes or given twice, more than 4096 groups, counts that are not positive, a digest that is not 32 bytes.
 void check_start_training(const v1::StartTrainingRequest& request);
 
-// The weights before the first step. `request` is checked. Throws std::invalid_argument where spec and groups do not
-// agree.
-WeightOwner weight_owner_for(const v1::JobSpec& spec, const v1::StartTrainingRequest& request);
+// The weights before the first step. `request` is checked. Throws std::invalid_argument where the job and its groups do
+// not agree.
+WeightOwner weight_owner_for(const JobConfig& config, const v1::StartTrainingRequest& request);
 
 // From step 0.
-Training begin_training(const v1::JobSpec& spec, const v1::StartTrainingRequest& request, int world_size);
+Training begin_training(const JobConfig& config, const v1::StartTrainingRequest& request, int world_size);
 
 }  // namespace equipoise::coordinator

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/job/clock.h"
+#include "coordinator/lifecycle/clock.h"
 
 namespace equipoise::coordinator {
 

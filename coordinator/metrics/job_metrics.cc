@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "common/metrics/worse_loss.h"
-#include "coordinator/job/job_lifecycle.h"
+#include "coordinator/lifecycle/job_lifecycle.h"
 
 namespace equipoise::coordinator {
 namespace {

@@ -1,6 +1,6 @@
 #include "coordinator/service/training_job_service.h"
 
-#include "coordinator/job/job_lifecycle.h"
+#include "coordinator/lifecycle/job_lifecycle.h"
 
 namespace equipoise::coordinator {
 namespace {

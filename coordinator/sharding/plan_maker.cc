@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "common/config/data_files.h"
+#include "common/config/data_config.h"
 #include "common/config/group_settings.h"
 
 namespace equipoise::coordinator {

@@ -3,7 +3,7 @@
 #include <bit>
 #include <cstring>
 
-#include "coordinator/job/job_lifecycle.h"
+#include "coordinator/lifecycle/job_lifecycle.h"
 #include "coordinator/store/schema.h"
 
 namespace equipoise::coordinator {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "common/config/lora_settings.h"
+#include "common/config/model_config.h"
 
 namespace equipoise {
 

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "common/config/lora_settings.h"
+#include "common/config/model_config.h"
 #include "worker/model/lora_targets.h"
 #include "worker/model/named_tensor.h"
 

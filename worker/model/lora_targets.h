@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/config/lora_settings.h"
+#include "common/config/model_config.h"
 #include "worker/model/parameter_layout.h"
 
 namespace equipoise {

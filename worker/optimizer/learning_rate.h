@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-#include "common/config/optimizer_settings.h"
+#include "common/config/optimizer_config.h"
 
 namespace equipoise {
 

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <string>
 
-#include "common/config/optimizer_settings.h"
+#include "common/config/optimizer_config.h"
 
 namespace equipoise {
 

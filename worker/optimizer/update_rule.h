@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "common/config/optimizer_settings.h"
+#include "common/config/optimizer_config.h"
 #include "worker/model/decoder.h"
 
 namespace equipoise {

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/config/optimizer_settings.h"
+#include "common/config/training_config.h"
 #include "equipoise/v1/worker.pb.h"
 #include "worker/collective/collective.h"
 

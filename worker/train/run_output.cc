@@ -47,7 +47,7 @@ void RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan) {
     throw std::invalid_argument("output: " + config_.output.string() +
                                 " cannot be cleared of the run before: " + error.message());
   }
-  v1::JobSpec resolved = resolve_defaults(spec);
+  v1::JobSpec resolved = resolve_defaults(spec, config_);
   if (config_.training.sampling == Sampling::kAutomatic) {
     resolved.mutable_training()->set_sampling(plan.stratified ? v1::SAMPLING_STRATIFIED : v1::SAMPLING_PERMUTATION);
   }

@@ -8,7 +8,7 @@
 #include "common/base/cache_folder.h"
 #include "common/base/quoted_text.h"
 #include "common/base/sha256.h"
-#include "common/config/data_files.h"
+#include "common/config/data_config.h"
 #include "common/config/group_settings.h"
 #include "common/dataset/file_mixture.h"
 #include "common/dataset/preference_reader.h"

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "common/config/data_files.h"
+#include "common/config/data_config.h"
 #include "common/config/job_config.h"
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"

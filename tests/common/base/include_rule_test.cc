@@ -1,8 +1,9 @@
-// Dependencies point one way: proto <- common <- {coordinator, worker, client}; LibTorch, CUDA, NCCL and MPI are seen
-// by worker/ alone, gRPC is not seen by common/.
+// Dependencies point one way: proto <- common <- {coordinator, worker, client}, and so do those of the coordinator's
+// folders; LibTorch, CUDA, NCCL and MPI are seen by worker/ alone, gRPC is not seen by common/.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -34,6 +35,19 @@ bool may_include(std::string_view folder, std::string_view name) {
   if (accelerator && folder != "worker") return false;
   const bool rpc = starts_with_any(name, {"grpc"}) || name.ends_with(".grpc.pb.h");
   return !(rpc && folder == "common");
+}
+
+// A folder of the coordinator includes itself and those before it; what stands in no folder includes all.
+constexpr std::array<std::string_view, 9> kCoordinatorFolders = {
+    "lifecycle", "launch", "membership", "sharding", "weights", "metrics", "store", "job", "service"};
+
+bool points_down(std::string_view folder, std::string_view name) {
+  constexpr std::string_view kCoordinator = "coordinator/";
+  if (!name.starts_with(kCoordinator)) return true;
+  name.remove_prefix(kCoordinator.size());
+  const auto* const including = std::ranges::find(kCoordinatorFolders, folder);
+  const auto* const included = std::ranges::find(kCoordinatorFolders, name.substr(0, name.find('/')));
+  return included <= including && (included != kCoordinatorFolders.end() || name.find('/') == name.npos);
 }
 
 std::optional<std::string> included_name(const std::string& line) {
@@ -69,6 +83,26 @@ TEST(IncludeRule, EveryIncludePointsTheRightWay) {
     }
   }
   EXPECT_THAT(broken, testing::IsEmpty());
+}
+
+TEST(IncludeRule, TheCoordinatorsFoldersPointDown) {
+  std::vector<std::string> broken;
+  const std::filesystem::path coordinator = kRoot / "coordinator";
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(coordinator)) {
+    if (!entry.is_regular_file() || !is_source(entry.path())) continue;
+    const std::string folder = entry.path().lexically_relative(coordinator).parent_path().string();
+    std::ifstream text(entry.path());
+    for (std::string line; std::getline(text, line);) {
+      const std::optional<std::string> name = included_name(line);
+      if (name && !points_down(folder, *name)) broken.push_back(entry.path().string() + " includes " + *name);
+    }
+  }
+  EXPECT_THAT(broken, testing::IsEmpty());
+  EXPECT_FALSE(points_down("membership", "coordinator/job/job_table.h"));
+  EXPECT_FALSE(points_down("job", "coordinator/new_folder/thing.h"));
+  EXPECT_TRUE(points_down("job", "coordinator/membership/membership.h"));
+  EXPECT_TRUE(points_down("membership", "common/base/error.h"));
+  EXPECT_TRUE(points_down("", "coordinator/service/coordinator_server.h"));
 }
 
 TEST(IncludeRule, ProgramsDoNotIncludeEachOther) {

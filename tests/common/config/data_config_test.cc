@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "common/config/job_file.h"
+#include "tests/common/config/resolved_job.h"
 #include "tests/support/refusal.h"
 
 namespace equipoise {
@@ -82,14 +83,14 @@ TEST(DataConfig, ResolvesToTheSameTokens) {
   spec.mutable_data()->set_tokenization(v1::TOKENIZATION_AUTHORS);
   spec.mutable_data()->set_truncation(v1::TRUNCATION_KEEP_END);
   spec.mutable_data()->set_token_cache(false);
-  const v1::DataSpec resolved = resolve_defaults(spec).data();
+  const v1::DataSpec resolved = resolved_job(spec).data();
   EXPECT_EQ(resolved.max_length(), 512);
   EXPECT_EQ(resolved.max_prompt_length(), 256);
   EXPECT_EQ(resolved.truncation(), v1::TRUNCATION_KEEP_END);
   EXPECT_EQ(resolved.tokenization(), v1::TOKENIZATION_AUTHORS);
   EXPECT_FALSE(resolved.token_cache());
-  EXPECT_EQ(resolve_defaults(job()).data().truncation(), v1::TRUNCATION_KEEP_START);
-  EXPECT_FALSE(resolve_defaults(job()).data().has_max_prompt_length());
+  EXPECT_EQ(resolved_job(job()).data().truncation(), v1::TRUNCATION_KEEP_START);
+  EXPECT_FALSE(resolved_job(job()).data().has_max_prompt_length());
 }
 
 }  // namespace data_config_test

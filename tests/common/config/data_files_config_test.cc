@@ -7,8 +7,9 @@
 #include <functional>
 #include <stdexcept>
 
-#include "common/config/data_files.h"
+#include "common/config/data_config.h"
 #include "common/config/job_file.h"
+#include "tests/common/config/resolved_job.h"
 #include "tests/support/refusal.h"
 
 namespace equipoise {
@@ -226,10 +227,10 @@ TEST_F(DataFilesYaml, AreAListOfMappingsWithPathsRelativeToTheFile) {
 }
 
 TEST_F(DataFilesYaml, ResolvedJobsReadBackToThemselves) {
-  const v1::JobSpec resolved = resolve_defaults(read(kYaml));
+  const v1::JobSpec resolved = resolved_job(read(kYaml));
   EXPECT_EQ(resolved.data().validation_files(0).name(), "east");
   EXPECT_EQ(read(job_spec_to_yaml(resolved)).SerializeAsString(), resolved.SerializeAsString());
-  EXPECT_THAT(resolve_defaults(read("name: a\nmodel: {path: m}\ndata: {train: t}\noutput: o\n")).data().group_columns(),
+  EXPECT_THAT(resolved_job(read("name: a\nmodel: {path: m}\ndata: {train: t}\noutput: o\n")).data().group_columns(),
               ElementsAre("group"));
 }
 

@@ -10,6 +10,7 @@
 
 #include "common/config/job_file.h"
 #include "equipoise/v1/job.pb.h"
+#include "tests/common/config/resolved_job.h"
 #include "tests/support/refusal.h"
 
 namespace equipoise {
@@ -289,14 +290,14 @@ TEST(ResolveDefaults, IsAcceptedAndResolvesToItself) {
   specs.push_back(with_ambiguity_set(v1::AMBIGUITY_SET_CHI_SQUARE, 0.5));
   specs.push_back(with_ambiguity_set(v1::AMBIGUITY_SET_KL, 2));
   for (const v1::JobSpec& spec : specs) {
-    const v1::JobSpec once = resolve_defaults(spec);
-    const v1::JobSpec twice = resolve_defaults(once);
+    const v1::JobSpec once = resolved_job(spec);
+    const v1::JobSpec twice = resolved_job(once);
     EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(once, twice)) << once.DebugString();
   }
 }
 
 TEST(ResolveDefaults, StatesWhatWasLeftOut) {
-  const v1::JobSpec resolved = resolve_defaults(smallest_spec());
+  const v1::JobSpec resolved = resolved_job(smallest_spec());
   EXPECT_EQ(resolved.loss().type(), v1::LOSS_TYPE_DPO);
   EXPECT_EQ(resolved.loss().beta(), 0.1);
   EXPECT_EQ(resolved.optimizer().betas(1), 0.999);
@@ -309,18 +310,18 @@ TEST(ResolveDefaults, StatesWhatWasLeftOut) {
 
 TEST(ResolveDefaults, LeavesOutWhatTheModeDoesNotUse) {
   auto spec = changed([](auto& job) { job.mutable_robust()->set_step_size(0.5); });
-  EXPECT_FALSE(resolve_defaults(spec).robust().has_step_size());
+  EXPECT_FALSE(resolved_job(spec).robust().has_step_size());
   spec.mutable_robust()->set_mode(v1::ROBUST_MODE_GROUP_ROBUST);
-  EXPECT_EQ(resolve_defaults(spec).robust().step_size(), 0.5);
+  EXPECT_EQ(resolved_job(spec).robust().step_size(), 0.5);
 }
 
 TEST(ResolveDefaults, SaysWhichAmbiguitySetTheRunHad) {
-  const auto robust = resolve_defaults(with_ambiguity_set(v1::AMBIGUITY_SET_CVAR, 0.3)).robust();
+  const auto robust = resolved_job(with_ambiguity_set(v1::AMBIGUITY_SET_CVAR, 0.3)).robust();
   EXPECT_EQ(robust.ambiguity_set(), v1::AMBIGUITY_SET_CVAR);
   EXPECT_EQ(robust.kappa(), 0.3);
   EXPECT_FALSE(robust.has_step_size());
   const auto simplex = changed([](auto& job) { job.mutable_robust()->set_mode(v1::ROBUST_MODE_GROUP_ROBUST); });
-  EXPECT_EQ(resolve_defaults(simplex).robust().ambiguity_set(), v1::AMBIGUITY_SET_SIMPLEX);
+  EXPECT_EQ(resolved_job(simplex).robust().ambiguity_set(), v1::AMBIGUITY_SET_SIMPLEX);
 }
 
 }  // namespace job_config_test

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "common/config/job_config.h"
+#include "tests/common/config/resolved_job.h"
 #include "tests/support/refusal.h"
 
 namespace equipoise {
@@ -102,7 +103,7 @@ TEST_F(JobFile, ReadsALogLinearPolicy) {
 }
 
 TEST_F(JobFile, ALogLinearPolicyReadsBackTheSame) {
-  const v1::JobSpec spec = resolve_defaults(read(kLogLinearJob));
+  const v1::JobSpec spec = resolved_job(read(kLogLinearJob));
   const std::string text = job_spec_to_yaml(spec);
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(read(text), spec)) << text;
   EXPECT_THAT(text, HasSubstr("reward: [[1, 3, 1, 3], [3, 1, 3, 1.5]]"));
@@ -228,7 +229,7 @@ TEST_F(JobFile, BadOverridesSayWhichOneAndWhy) {
 }
 
 TEST_F(JobFile, WrittenJobReadsBackTheSame) {
-  v1::JobSpec spec = resolve_defaults(read(kJob));
+  v1::JobSpec spec = resolved_job(read(kJob));
   spec.mutable_optimizer()->set_learning_rate(0.1 + 0.2);  // needs all 17 digits
   spec.mutable_model()->set_path("/a b/\"q\": #\né");
   (*spec.mutable_data()->mutable_group_counts())["null"] = 1e-7;

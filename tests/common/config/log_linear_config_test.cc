@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "common/config/job_file.h"
+#include "tests/common/config/resolved_job.h"
 #include "tests/support/refusal.h"
 
 namespace equipoise {
@@ -165,8 +166,8 @@ TEST(LogLinearConfig, ResolvesToItself) {
       },
   };
   for (const Change& change : changes) {
-    const v1::JobSpec once = resolve_defaults(changed(change));
-    EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(once, resolve_defaults(once))) << once.DebugString();
+    const v1::JobSpec once = resolved_job(changed(change));
+    EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(once, resolved_job(once))) << once.DebugString();
   }
 }
 

@@ -7,6 +7,7 @@
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
 #include "equipoise/v1/job.pb.h"
+#include "tests/common/config/resolved_job.h"
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
@@ -43,12 +44,12 @@ TEST(LoraConfig, DefaultsAreThoseOfPeftOnEveryProjection) {
   EXPECT_EQ(settings.scaling(), 1);
   EXPECT_TRUE(settings.target_modules.empty());
   // The resolved file states them and means the same.
-  const v1::LoraSpec resolved = resolve_defaults(spec).model().lora();
+  const v1::LoraSpec resolved = resolved_job(spec).model().lora();
   EXPECT_EQ(resolved.r(), 8);
   EXPECT_EQ(resolved.alpha(), 8);
   EXPECT_EQ(resolved.init(), v1::LORA_INIT_KAIMING_UNIFORM);
   EXPECT_THAT(resolved.target_modules(), ElementsAre("all-linear"));
-  EXPECT_TRUE(make_job_config(resolve_defaults(spec)).model.lora->target_modules.empty());
+  EXPECT_TRUE(make_job_config(resolved_job(spec)).model.lora->target_modules.empty());
 }
 
 TEST(LoraConfig, ComesBackFromTheResolvedFile) {
@@ -56,7 +57,7 @@ TEST(LoraConfig, ComesBackFromTheResolvedFile) {
   const auto file = folder.write("job.yaml",
                                  "name: adapter\nmodel:\n  path: m\n  lora: {r: 4, target_modules: [v_proj, q_proj]}\n"
                                  "data: {train: t.jsonl}\noutput: out\n");
-  const auto resolved = folder.write("resolved.yaml", job_spec_to_yaml(resolve_defaults(read_job_file(file, {}))));
+  const auto resolved = folder.write("resolved.yaml", job_spec_to_yaml(resolved_job(read_job_file(file, {}))));
   const LoraSettings settings = *make_job_config(read_job_file(resolved, {})).model.lora;
   EXPECT_EQ(settings.r, 4);
   EXPECT_THAT(settings.target_modules, ElementsAre("q_proj", "v_proj"));
@@ -85,7 +86,7 @@ TEST(LoraConfig, DropoutAndDoraAreOffUnlessAskedFor) {
   EXPECT_FALSE(settings([](auto&) {}).dora);
   EXPECT_EQ(settings([](auto& lora) { lora.set_dropout(0.05); }).dropout, 0.05);
   EXPECT_TRUE(settings([](auto& lora) { lora.set_use_dora(true); }).dora);
-  const auto resolved = resolve_defaults(job([](auto& model) {
+  const auto resolved = resolved_job(job([](auto& model) {
                           model.mutable_lora()->set_dropout(0.05);
                           model.mutable_lora()->set_use_dora(true);
                         }))
@@ -103,7 +104,7 @@ TEST(LoraConfig, NextToAnAdapterSaysDropoutAndNothingElse) {
     });
   };
   const v1::JobSpec spec = with_adapter([](auto& lora) { lora.set_dropout(0.1); });
-  for (const auto& given : {spec, resolve_defaults(spec)}) {
+  for (const auto& given : {spec, resolved_job(spec)}) {
     EXPECT_FALSE(make_job_config(given).model.lora);
     EXPECT_EQ(make_job_config(given).model.adapter_dropout, 0.1);
   }
@@ -124,7 +125,7 @@ TEST(LoraConfig, QuantisesWhatAnAdapterIsTrainedOn) {
   };
   for (const auto& spec : {quantized([](auto& model) { model.mutable_lora(); }),
                            quantized([](auto& model) { model.set_adapter("/adapter"); })}) {
-    EXPECT_EQ(make_job_config(resolve_defaults(spec)).model.quantization, Quantization::kNf4);
+    EXPECT_EQ(make_job_config(resolved_job(spec)).model.quantization, Quantization::kNf4);
   }
   EXPECT_EQ(make_job_config(job([](auto&) {})).model.quantization, Quantization::kNone);
   EXPECT_THROW(make_job_config(quantized([](auto&) {})), std::invalid_argument);

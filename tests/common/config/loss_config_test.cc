@@ -8,10 +8,12 @@
 #include <functional>
 #include <stdexcept>
 
+#include "common/config/field_check.h"
 #include "common/config/group_settings.h"
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
 #include "equipoise/v1/job.pb.h"
+#include "tests/common/config/resolved_job.h"
 #include "tests/support/refusal.h"
 
 namespace equipoise {
@@ -52,6 +54,12 @@ void by_entropy(v1::JobSpec& spec) { spec.mutable_robust()->set_baseline(v1::BAS
 void given(v1::JobSpec& spec) {
   spec.mutable_robust()->set_baseline(v1::BASELINE_GIVEN);
   (*spec.mutable_robust()->mutable_group_baselines())["India"] = -0.25;
+}
+
+TEST(LossConfig, CallsEachLossAsYamlDoes) {
+  for (const LossTraits& row : kLossTraits) {
+    EXPECT_EQ(row.name, config_enum_name(row.type, *v1::LossType_descriptor()));
+  }
 }
 
 TEST(LossConfig, TakesEachLossWithWhatBelongsToIt) {
@@ -136,8 +144,8 @@ TEST(BaselineConfig, BecomesANumberForEachGroupOfTheData) {
 TEST(LossConfig, ResolvesToItself) {
   for (const Change& change : {both(noisy_india, by_entropy), both(loss_type(v1::LOSS_TYPE_ROBUST), smoothed),
                                both(with_sft_term, given), loss_type(v1::LOSS_TYPE_HINGE)}) {
-    const v1::JobSpec resolved = resolve_defaults(changed(change));
-    EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(resolve_defaults(resolved), resolved));
+    const v1::JobSpec resolved = resolved_job(changed(change));
+    EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(resolved_job(resolved), resolved));
     EXPECT_EQ(resolved.loss().label_noise_size(), changed(change).loss().label_noise_size());
     EXPECT_EQ(resolved.robust().baseline(), changed(change).robust().baseline());
   }

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "common/config/job_file.h"
+#include "tests/common/config/resolved_job.h"
 #include "tests/support/refusal.h"
 
 namespace equipoise {
@@ -161,7 +162,7 @@ TEST(OptimizerConfig, ResolvedSettingsGiveTheSameJob) {
         job.mutable_training()->mutable_early_stopping()->set_metric("eval_loss");
         job.mutable_training()->mutable_early_stopping()->set_mode(v1::STOP_MODE_MAX);
       });
-      const v1::JobSpec once = resolve_defaults(spec), twice = resolve_defaults(once);
+      const v1::JobSpec once = resolved_job(spec), twice = resolved_job(once);
       EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(once, twice));
       const JobConfig before = make_job_config(spec), after = make_job_config(once);
       EXPECT_EQ(before.optimizer.plateau.patience, after.optimizer.plateau.patience);

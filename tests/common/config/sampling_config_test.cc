@@ -8,6 +8,7 @@
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
 #include "equipoise/v1/job.pb.h"
+#include "tests/common/config/resolved_job.h"
 #include "tests/support/refusal.h"
 
 namespace equipoise {
@@ -52,7 +53,7 @@ TEST(SamplingConfig, IsEveryPairOnceAnEpochOfGroupsWithoutLevelsUnlessTold) {
 }
 
 TEST(SamplingConfig, IsInTheResolvedJob) {
-  const v1::JobSpec resolved = resolve_defaults(stratified_spec());
+  const v1::JobSpec resolved = resolved_job(stratified_spec());
   EXPECT_EQ(resolved.training().sampling(), v1::SAMPLING_STRATIFIED);
   EXPECT_EQ(resolved.training().group_shares().at("Asia/India"), 0.25);
   EXPECT_EQ(resolved.data().group_separator(), "/");

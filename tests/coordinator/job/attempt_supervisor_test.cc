@@ -157,6 +157,26 @@ TEST_F(AttemptSupervisorTest, ARestartFailsWhatRanAndRunsTheQueue) {
   EXPECT_EQ(job(queued).state(), v1::JOB_STATE_STARTING);
 }
 
+// A job that another version of the program took, and whose spec this one refuses.
+TEST_F(AttemptSupervisorTest, ARestartFailsAQueuedJobThatAnotherVersionStored) {
+  v1::TrainingJob stored;
+  stored.set_id("old-1");
+  *stored.mutable_spec() = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  stored.mutable_spec()->mutable_loss()->set_beta(-1);
+  stored.set_state(v1::JOB_STATE_QUEUED);
+  store_->insert_job(stored, std::nullopt);
+  store_->start_training(stored, {.request = start_request("old-1", 1), .response = {}});
+  restart();
+  EXPECT_EQ(job("old-1").state(), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(job("old-1").state_reason(), "loss.beta is -1, expected a number > 0");
+  v1::ListGroupWeightsRequest weights;
+  weights.set_id("old-1");
+  const Complaint refused = complaint([&] { people().group_weights(weights); });
+  EXPECT_EQ(refused.code, Code::kFailedPrecondition);
+  EXPECT_THAT(refused.text,
+              ::testing::EndsWith("another version of the coordinator: loss.beta is -1, expected a number > 0"));
+}
+
 TEST_F(AttemptSupervisorTest, ShuttingDownFailsWhatRunsAndStartsNothing) {
   const auto ran = running_job(v1::LAUNCH_MODE_COORDINATOR, 1);
   const auto queued = queued_job();

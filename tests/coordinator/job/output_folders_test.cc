@@ -74,17 +74,15 @@ TEST_F(OutputFoldersTest, AnotherCoordinatorOfThisMachineIsRefusedAndToldWho) {
   run_ranks_here();
   const std::string id = submit(path("out")).id();
   OutputFolders other({.ranks_run = RanksRun::kOnThisMachine, .state = path("other")});
-  v1::TrainingJob theirs;
-  theirs.set_id("theirs-1");
-  theirs.mutable_spec()->set_output(path("out").string());
-  const Complaint refused = complaint([&] { other.take(theirs); });
+  const JobConfig theirs{.output = path("out")};
+  const Complaint refused = complaint([&] { other.take("theirs-1", theirs); });
   EXPECT_EQ(refused.code, Code::kFailedPrecondition);
   EXPECT_THAT(refused.text,
               AllOf(HasSubstr("in use by job " + id + " of equipoise-coordinator (pid "), HasSubstr("since 20")));
   people().cancel(id);
   core_->attempts().tick();
   EXPECT_FALSE(std::filesystem::exists(path("out")));
-  EXPECT_NO_THROW(other.take(theirs));
+  EXPECT_NO_THROW(other.take("theirs-1", theirs));
   EXPECT_THAT(refusal_of(path("out")).text, HasSubstr("in use by job theirs-1"));
 }
 

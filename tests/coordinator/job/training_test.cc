@@ -26,12 +26,13 @@ v1::StartTrainingRequest start_with(const std::vector<double>& baseline_K) {
 
 // log alpha of the first group less that of the second, after a step with losses 0.2 and 1.
 double ascent(const v1::JobSpec& spec, const v1::StartTrainingRequest& request) {
-  const StepRecord record = weight_owner_for(spec, request).prepare(step_request("job", 1, 0, {0.2, 1.0}));
+  const StepRecord record =
+      weight_owner_for(make_job_config(spec), request).prepare(step_request("job", 1, 0, {0.2, 1.0}));
   return record.log_alpha_K[0] - record.log_alpha_K[1];
 }
 
 std::string refusal(const v1::JobSpec& spec, const v1::StartTrainingRequest& request) {
-  return refusal_of([&] { weight_owner_for(spec, request); });
+  return refusal_of([&] { weight_owner_for(make_job_config(spec), request); });
 }
 
 TEST(WeightOwnerFor, TakesTheFloorsThatTheWorkerHasCounted) {

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <mutex>
 
-#include "coordinator/job/clock.h"
+#include "coordinator/lifecycle/clock.h"
 
 namespace equipoise::coordinator {
 

@@ -1,4 +1,4 @@
-#include "coordinator/job/job_lifecycle.h"
+#include "coordinator/lifecycle/job_lifecycle.h"
 
 #include <utility>
 

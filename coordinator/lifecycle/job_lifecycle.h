@@ -11,7 +11,7 @@
 #include <string>
 #include <variant>
 
-#include "coordinator/job/clock.h"
+#include "coordinator/lifecycle/clock.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {
