@@ -1,6 +1,5 @@
 #include "coordinator/job/training.h"
 
-#include <algorithm>
 #include <cmath>
 #include <set>
 #include <stdexcept>
@@ -34,16 +33,9 @@ void check_names(const v1::StartTrainingRequest& request) {
 }
 
 GroupTable group_table(const JobConfig& config, const v1::StartTrainingRequest& request) {
-  GroupTable groups{.names = {request.group_names().begin(), request.group_names().end()},
-                    .pair_count_K = {request.group_pair_count().begin(), request.group_pair_count().end()}};
-  for (const auto& [name, count] : config.data.group_counts) {
-    const auto group = std::ranges::find(groups.names, name);
-    if (group == groups.names.end()) {
-      throw std::invalid_argument("data.group_counts names group \"" + name +
-                                  "\", which the training data does not have");
-    }
-    groups.pair_count_K[static_cast<std::size_t>(group - groups.names.begin())] = count;
-  }
+  GroupTable groups{.names = {request.group_names().begin(), request.group_names().end()}, .pair_count_K = {}};
+  const std::vector<double> counted_K(request.group_pair_count().begin(), request.group_pair_count().end());
+  groups.pair_count_K = group_counts_for(config.data, groups.names, counted_K);
   return groups;
 }
 

@@ -313,12 +313,37 @@ TEST_F(RankDeskTest, StartTrainingRefusesGroupsThatMakeNoSense) {
 
 TEST_F(RankDeskTest, GroupCountsOfTheSpecWinOverThoseOfTheFile) {
   auto spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
+  (*spec.mutable_data()->mutable_group_counts())["north"] = 100;
   (*spec.mutable_data()->mutable_group_counts())["south"] = 200;
   const auto id = people().create(create_request(spec)).id();
   ranks().register_worker(register_request(id, 0, 0, 1));
   ranks().start_training(start_request(id, 1));
-  EXPECT_EQ(job(id).groups(0).pair_count(), 4);
+  EXPECT_EQ(job(id).groups(0).pair_count(), 100);
   EXPECT_EQ(job(id).groups(1).pair_count(), 200);
+}
+
+// worker.proto promises INVALID_ARGUMENT. A group that the counts lack kept the size of the file beside sizes of a
+// population.
+TEST_F(RankDeskTest, GroupCountsOfTheSpecMustHaveTheGroupsOfTheData) {
+  auto lacking = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
+  (*lacking.mutable_data()->mutable_group_counts())["south"] = 200;
+  auto another = lacking;
+  (*another.mutable_data()->mutable_group_counts())["north"] = 100;
+  (*another.mutable_data()->mutable_group_counts())["east"] = 1;
+  const auto text_of = [&](const v1::JobSpec& spec) {
+    const auto id = people().create(create_request(spec)).id();
+    ranks().register_worker(register_request(id, 0, 0, 1));
+    try {
+      ranks().start_training(start_request(id, 1));
+    } catch (const std::invalid_argument& refused) {
+      EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+      return std::string(refused.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(text_of(lacking),
+            "data.group_counts has none for group \"north\", expected one for each group of the training data");
+  EXPECT_EQ(text_of(another), "data.group_counts names group \"east\", which the training data does not have");
 }
 
 TEST_F(RankDeskTest, RegisteringIsForOneLiveAttemptOfTheWantedSize) {
