@@ -42,7 +42,7 @@ void check_baseline_combinations(const JobConfig& config) {
     refuse_combination("robust.baseline does not go with robust.paper_compat; remove one of them");
   }
   // The schedule compares losses by their ratio.
-  if (robust.step_plateau.factor < 1 && corrects_label_noise(config.loss)) {
+  if (robust.settings.step_plateau.factor < 1 && corrects_label_noise(config.loss)) {
     refuse_combination(
         "robust.step_factor below 1 needs losses that are not negative, which loss.type robust and"
         " loss.label_noise do not give; remove one of them");

@@ -12,7 +12,6 @@
 #include "common/config/lora_settings.h"
 #include "common/config/optimizer_settings.h"
 #include "common/log_linear/problem.h"
-#include "common/log_linear/step_schedule.h"
 #include "common/robust/robust_settings.h"
 
 namespace equipoise {
@@ -95,7 +94,6 @@ struct RobustConfig {
   std::map<std::string, double> group_baselines;
   bool paper_compat = false;
   WeightOrigin weight_sync = WeightOrigin::kCoordinator;
-  log_linear::PlateauSettings step_plateau;  // of settings.step_size
 };
 
 struct TrainingConfig {

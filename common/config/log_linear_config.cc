@@ -48,7 +48,7 @@ void check_language_model(const v1::JobSpec& spec, const JobConfig& config) {
   if (config.training.sampling == Sampling::kOneGroup) refuse("training.sampling one_group" + needs);
   if (spec.robust().has_paper_compat()) refuse("robust.paper_compat" + needs);
   if (config.robust.weight_sync == WeightOrigin::kSpeculative) refuse("robust.weight_sync speculative" + needs);
-  if (config.robust.step_plateau.factor < 1) refuse("robust.step_factor below 1" + needs);
+  if (config.robust.settings.step_plateau.factor < 1) refuse("robust.step_factor below 1" + needs);
 }
 
 void check_log_linear_optimizer(const JobConfig& config) {

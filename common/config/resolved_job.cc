@@ -23,7 +23,7 @@ void resolve_loss(const LossConfig& config, v1::LossSpec& spec) {
   }
 }
 
-void resolve_step_plateau(const log_linear::PlateauSettings& plateau, v1::RobustSpec& spec) {
+void resolve_step_plateau(const PlateauSettings& plateau, v1::RobustSpec& spec) {
   if (plateau.factor == 1) return;
   spec.set_step_factor(plateau.factor);
   spec.set_step_patience(plateau.patience);
@@ -37,7 +37,7 @@ void resolve_ambiguity_set(const RobustConfig& config, v1::RobustSpec& spec) {
   switch (settings.ambiguity_set) {
     case AmbiguitySet::kSimplex:
       spec.set_step_size(settings.step_size);
-      resolve_step_plateau(config.step_plateau, spec);
+      resolve_step_plateau(settings.step_plateau, spec);
       break;
     case AmbiguitySet::kCvar:
       spec.set_kappa(settings.kappa);

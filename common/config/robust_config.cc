@@ -14,10 +14,10 @@ std::string name_of(AmbiguitySet set) {
   return short_enum_name(*v1::AmbiguitySet_descriptor()->FindValueByNumber(value));
 }
 
-log_linear::PlateauSettings step_plateau(const v1::RobustSpec& spec) {
+PlateauSettings step_plateau(const v1::RobustSpec& spec) {
   constexpr RealRange kFactor{.at_lowest = Bound::kExcluded, .highest = 1, .at_highest = Bound::kIncluded};
   constexpr RealRange kThreshold{.highest = 1};
-  log_linear::PlateauSettings plateau;
+  PlateauSettings plateau;
   if (spec.has_step_factor()) plateau.factor = checked_real("robust.step_factor", spec.step_factor(), kFactor);
   if (spec.has_step_patience()) {
     plateau.patience = checked_integer("robust.step_patience", spec.step_patience(), {1, kMaxSteps});
@@ -86,7 +86,7 @@ RobustConfig robust_config(const v1::RobustSpec& spec) {
   config.importance_weights = checked_group_numbers("robust.importance_weights", spec.importance_weights());
   config.paper_compat = spec.paper_compat();
   set_enum(config.weight_sync, "robust.weight_sync", spec.weight_sync(), v1::WeightSync_descriptor());
-  config.step_plateau = step_plateau(spec);
+  settings.step_plateau = step_plateau(spec);
   set_ambiguity_set(settings, spec);
   check_closed_form(spec, settings);
   set_baseline(config, spec);

@@ -11,7 +11,7 @@
 
 #include "common/log_linear/group_sampler.h"
 #include "common/log_linear/pair_matrix.h"
-#include "common/log_linear/step_schedule.h"
+#include "common/robust/step_schedule.h"
 #include "common/log_linear/step_sums.h"
 #include "common/log_linear/theta_update.h"
 #include "common/robust/group_weights.h"

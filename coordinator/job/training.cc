@@ -67,6 +67,8 @@ v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weigh
   message.set_mixed(plan.mixed);
   response.mutable_log_alpha()->Add(weights.log_alpha_K().begin(), weights.log_alpha_K().end());
   response.mutable_group_loss()->Add(weights.group_loss_K().begin(), weights.group_loss_K().end());
+  const std::vector<double> alpha_K = weights.alpha_K();
+  response.mutable_alpha()->Add(alpha_K.begin(), alpha_K.end());
   return response;
 }
 
@@ -105,8 +107,7 @@ WeightOwner weight_owner_for(const v1::JobSpec& spec, const v1::StartTrainingReq
   const double num_pairs = population_size(groups.pair_count_K, counted.counted_K, counted.num_pairs);
   const std::vector<double> label_floor_K(request.group_baseline().begin(), request.group_baseline().end());
   check_baselines(config.robust, groups.names, label_floor_K);
-  return {robust_settings_for(config.robust, groups.names, label_floor_K, counted), std::move(groups), num_pairs,
-          config.robust.step_plateau};
+  return {robust_settings_for(config.robust, groups.names, label_floor_K, counted), std::move(groups), num_pairs};
 }
 
 Training begin_training(const v1::JobSpec& spec, const v1::StartTrainingRequest& request, int world_size) {

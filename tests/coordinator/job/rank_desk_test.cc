@@ -38,7 +38,9 @@ TEST_F(RankDeskTest, ARepeatedStepGetsTheStoredAnswerAndMovesNothing) {
 TEST_F(RankDeskTest, ARepeatedStepGetsTheStoredAnswerAlsoAfterARestart) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   const auto request = step_request(id, 1, 0, {0.2, 1.0});
-  const auto first = bits(ranks().report_step(request));
+  const auto answer = ranks().report_step(request);
+  const auto first = bits(answer);
+  EXPECT_EQ(answer.alpha_size(), 2);
   restart();
   EXPECT_EQ(bits(ranks().report_step(request)), first);
   EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, 1.1})); }).code, Code::kAborted);
@@ -46,6 +48,25 @@ TEST_F(RankDeskTest, ARepeatedStepGetsTheStoredAnswerAlsoAfterARestart) {
               ranks().report_step(step_request(id, 1, 1, {0.2, 1.1}));
             }).code,
             Code::kFailedPrecondition);
+}
+
+// Ranks write alpha into metrics.jsonl: the answers have it, so that nobody needs to ask again.
+TEST_F(RankDeskTest, EveryAnswerCarriesAlphaOfAllGroups) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  EXPECT_THAT(ranks().start_training(start_request(id, 1)).alpha(), ElementsAre(0.5, 0.5));
+  v1::GetGroupWeightsRequest now;
+  now.set_job_id(id);
+  now.set_generation(1);
+  std::vector<std::string> answers;
+  for (std::int64_t step = 0; step < 3; ++step) {
+    const auto answer = ranks().report_step(step_request(id, 1, step, {0.2, 1.0 + static_cast<double>(step)}));
+    EXPECT_THAT(answer.alpha(), ElementsAreArray(ranks().group_weights(now).alpha())) << step;
+    answers.push_back(bits(answer));
+  }
+  auto of_one_group = step_request(id, 1, 3, {0.9});
+  EXPECT_EQ(ranks().report_step(of_one_group).alpha_size(), 2);
+  // An old step's answer has the alpha of its time.
+  EXPECT_EQ(bits(ranks().report_step(step_request(id, 1, 1, {0.2, 2.0}))), answers[1]);
 }
 
 TEST_F(RankDeskTest, OtherNumbersForAKnownStepAreRefusedAndChangeNothing) {
