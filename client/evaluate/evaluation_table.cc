@@ -1,6 +1,7 @@
 #include "client/evaluate/evaluation_table.h"
 
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -8,16 +9,22 @@
 #include "client/table/number_format.h"
 #include "common/base/error.h"
 #include "common/base/number_text.h"
+#include "common/robust/worst_group.h"
 
 namespace equipoise {
 namespace {
 
 using Json = nlohmann::json;
 
+// Null stands for a number that is not finite.
+double number_of(const Json& value) {
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+}
+
 std::optional<EvaluatedValue> value_of(const Json& row, const std::string& name) {
   if (!row.contains(name)) return std::nullopt;
-  EvaluatedValue value{.mean = row.at(name).get<double>(), .error = std::nullopt};
-  if (row.contains(name + "_error")) value.error = row.at(name + "_error").get<double>();
+  EvaluatedValue value{.mean = number_of(row.at(name)), .error = std::nullopt};
+  if (row.contains(name + "_error")) value.error = number_of(row.at(name + "_error"));
   return value;
 }
 
@@ -56,11 +63,9 @@ std::vector<std::string> row_of(const EvaluatedGroup& group, const std::vector<V
 }
 
 const EvaluatedGroup* worst_of(const std::vector<EvaluatedGroup>& groups) {
-  const EvaluatedGroup* worst = nullptr;
-  for (const EvaluatedGroup& group : groups) {
-    if (group.loss && (worst == nullptr || group.loss->mean > worst->loss->mean)) worst = &group;
-  }
-  return groups.size() > 1 ? worst : nullptr;
+  const auto worst = worst_group(
+      groups, [](const EvaluatedGroup& group) { return group.loss ? std::optional(group.loss->mean) : std::nullopt; });
+  return groups.size() > 1 && worst != groups.end() ? &*worst : nullptr;
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 
 #include "client/table/display_width.h"
 #include "client/table/number_format.h"
-#include "common/metrics/worse_loss.h"
+#include "common/robust/worst_group.h"
 
 namespace equipoise {
 namespace {
@@ -117,13 +117,9 @@ double share_done(const ProgressView& view) {
 }
 
 template <typename Value>
-const v1::GroupStatus* highest(const v1::TrainingJob& job, Value value) {
-  const v1::GroupStatus* best = nullptr;
-  for (const v1::GroupStatus& group : job.groups()) {
-    const std::optional<double> loss = value(group);
-    if (loss && (best == nullptr || worse_loss(*loss, *value(*best)))) best = &group;
-  }
-  return best;
+const v1::GroupStatus* worst_by(const v1::TrainingJob& job, Value value) {
+  const auto worst = worst_group(job.groups(), value);
+  return worst == job.groups().end() ? nullptr : &*worst;
 }
 
 std::optional<double> train_loss(const v1::GroupStatus& group) {
@@ -138,10 +134,10 @@ std::optional<double> validation_loss(const v1::GroupStatus& group) {
 
 std::optional<WorstGroup> worst_group(const v1::TrainingJob& job) {
   if (job.groups_size() < 2) return std::nullopt;
-  if (const auto* group = highest(job, train_loss)) {
+  if (const auto* group = worst_by(job, train_loss)) {
     return WorstGroup{group->name(), group->train_loss(), group->weight()};
   }
-  if (const auto* group = highest(job, validation_loss)) {
+  if (const auto* group = worst_by(job, validation_loss)) {
     return WorstGroup{group->name(), group->validation_loss(), group->weight()};
   }
   return std::nullopt;
@@ -188,7 +184,7 @@ std::string plain_line(const ProgressView& view) {
 }
 
 std::string evaluation_line(const v1::TrainingJob& job) {
-  const v1::GroupStatus* worst = highest(job, validation_loss);
+  const v1::GroupStatus* worst = worst_by(job, validation_loss);
   if (worst == nullptr) return "";
   double accuracy_sum = 0;
   int with_accuracy = 0;

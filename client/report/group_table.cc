@@ -6,7 +6,7 @@
 
 #include "client/table/number_format.h"
 #include "client/table/text_table.h"
-#include "common/metrics/worse_loss.h"
+#include "common/robust/worst_group.h"
 
 namespace equipoise {
 namespace {
@@ -55,11 +55,8 @@ std::vector<ValueColumn> shown_columns(const v1::TrainingJob& job) {
 const v1::GroupStatus* worst_of(const v1::TrainingJob& job) {
   Value loss = EQUIPOISE_GROUP_VALUE(validation_loss);
   if (!any_group_has(job, loss)) loss = EQUIPOISE_GROUP_VALUE(train_loss);
-  const v1::GroupStatus* worst = nullptr;
-  for (const v1::GroupStatus& group : job.groups()) {
-    if (loss(group) && (worst == nullptr || worse_loss(*loss(group), *loss(*worst)))) worst = &group;
-  }
-  return job.groups_size() > 1 ? worst : nullptr;
+  const auto worst = worst_group(job.groups(), loss);
+  return job.groups_size() > 1 && worst != job.groups().end() ? &*worst : nullptr;
 }
 
 #undef EQUIPOISE_GROUP_VALUE

@@ -8,6 +8,7 @@
 #include "client/table/display_width.h"
 #include "client/table/number_format.h"
 #include "common/base/number_text.h"
+#include "common/robust/worst_group.h"
 
 namespace equipoise {
 namespace {
@@ -29,11 +30,12 @@ Measure accuracy_of(const GroupResult& result) { return {result.accuracy, result
 
 Worst worst_of(const Evaluation& evaluation) {
   Worst worst;
+  const auto group = worst_group(evaluation.groups, [](const auto& named) { return named.second.loss; });
+  if (group != evaluation.groups.end()) {
+    worst.group = group->first;
+    worst.loss = loss_of(group->second);
+  }
   for (const auto& [name, result] : evaluation.groups) {
-    if (result.loss && (!worst.loss.value || *result.loss > *worst.loss.value)) {
-      worst.loss = loss_of(result);
-      worst.group = name;
-    }
     if (result.accuracy && (!worst.accuracy.value || *result.accuracy < *worst.accuracy.value)) {
       worst.accuracy = accuracy_of(result);
     }

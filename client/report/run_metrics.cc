@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string_view>
@@ -31,12 +32,16 @@ std::string read_text(const std::filesystem::path& file) {
 }
 
 // Null stands for a number that is not finite.
-std::map<std::string, double> numbers_by_group(const OrderedJson& record, const char* field, const Line& line) {
+enum class Null { kLeftOut, kNaN };
+
+std::map<std::string, double> numbers_by_group(const OrderedJson& record, const char* field, const Line& line,
+                                               Null null = Null::kLeftOut) {
   std::map<std::string, double> numbers;
   const auto found = record.find(field);
   if (found == record.end()) return numbers;
   if (!found->is_object()) line.refuse("field \"" + std::string(field) + "\" is not an object of group names");
   for (const auto& [group, value] : found->items()) {
+    if (value.is_null() && null == Null::kNaN) numbers[group] = std::numeric_limits<double>::quiet_NaN();
     if (value.is_null()) continue;
     if (!value.is_number()) {
       line.refuse("field \"" + std::string(field) + "\" holds no number for group " + quoted_text(group));
@@ -54,7 +59,7 @@ std::optional<double> lookup(const std::map<std::string, double>& numbers, const
 Evaluation read_evaluation(const OrderedJson& record, const Line& line, std::vector<std::string>& group_names) {
   const auto step = record.find("step");
   if (step == record.end() || !step->is_number_integer()) line.refuse("field \"step\" is missing or not an integer");
-  const auto loss = numbers_by_group(record, "group_loss", line);
+  const auto loss = numbers_by_group(record, "group_loss", line, Null::kNaN);  // the worst off
   const auto accuracy = numbers_by_group(record, "group_accuracy", line);
   const auto weight = numbers_by_group(record, "group_weight", line);
   const auto loss_error = numbers_by_group(record, "group_loss_error", line);

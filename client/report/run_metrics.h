@@ -11,7 +11,7 @@
 namespace equipoise {
 
 struct GroupResult {
-  std::optional<double> loss;
+  std::optional<double> loss;      // NaN where the file has null, for a loss that is not finite
   std::optional<double> accuracy;  // chosen reward above rejected
   std::optional<double> weight;
   // Standard errors; none where the file has none, as that of a log-linear job or of a group of one pair.

@@ -7,6 +7,7 @@
 
 #include "common/log_linear/duality_gap.h"
 #include "common/log_linear/evaluation.h"
+#include "common/robust/worst_group.h"
 
 namespace equipoise::reproduce {
 namespace {
@@ -116,9 +117,7 @@ std::vector<Checkpoint> trade_off_ends(const Bench& bench, const Scenario& scena
 
 }  // namespace
 
-double max_validation_loss(const Checkpoint& checkpoint) {
-  return *std::max_element(checkpoint.validation_loss_K.begin(), checkpoint.validation_loss_K.end());
-}
+double max_validation_loss(const Checkpoint& checkpoint) { return worst_group_loss(checkpoint.validation_loss_K); }
 
 double mean_validation_loss(const Checkpoint& checkpoint) {
   const std::vector<double>& loss_K = checkpoint.validation_loss_K;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "client/reproduce/significant_text.h"
+#include "common/robust/worst_group.h"
 
 namespace equipoise::reproduce {
 namespace {
@@ -40,8 +41,7 @@ class Judging {
 
 std::size_t group_with_largest_loss(const OpinionEvaluation& evaluation) {
   const auto& groups = evaluation.groups_K;
-  const auto worst =
-      std::max_element(groups.begin(), groups.end(), [](const auto& a, const auto& b) { return a.loss < b.loss; });
+  const auto worst = worst_group(groups, [](const GroupMeasures& group) { return std::optional(group.loss); });
   return static_cast<std::size_t>(worst - groups.begin());
 }
 

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "common/base/error.h"
+#include "common/robust/worst_group.h"
 
 namespace equipoise::reproduce {
 namespace {
@@ -20,7 +21,6 @@ std::vector<double> losses(const OpinionEvaluation& evaluation) {
 }
 
 double smallest(const std::vector<double>& values) { return *std::min_element(values.begin(), values.end()); }
-double largest(const std::vector<double>& values) { return *std::max_element(values.begin(), values.end()); }
 
 template <typename Value>
 std::vector<double> over_seeds(const std::vector<OpinionRun>& runs, Value value) {
@@ -51,12 +51,12 @@ const std::vector<OpinionRun>& OpinionResults::of(Method method) const {
   return runs[static_cast<std::size_t>(place - kOpinionMethods.begin())];
 }
 
-double max_group_loss(const OpinionEvaluation& evaluation) { return largest(losses(evaluation)); }
+double max_group_loss(const OpinionEvaluation& evaluation) { return worst_group_loss(losses(evaluation)); }
 
 double mean_group_loss(const OpinionEvaluation& evaluation) { return mean(losses(evaluation)); }
 
 double group_loss_spread(const OpinionEvaluation& evaluation) {
-  return largest(losses(evaluation)) - smallest(losses(evaluation));
+  return worst_group_loss(losses(evaluation)) - smallest(losses(evaluation));
 }
 
 double min_reward_accuracy(const OpinionEvaluation& evaluation) {
@@ -92,7 +92,8 @@ std::vector<double> final_weights(const std::vector<OpinionRun>& runs, std::size
 }
 
 Series measure_series(const std::vector<OpinionRun>& runs, const OpinionMeasure& measure) {
-  return series_of(runs, [](const OpinionRun& run) -> const auto& { return run.evaluations; }, measure);
+  return series_of(
+      runs, [](const OpinionRun& run) -> const auto& { return run.evaluations; }, measure);
 }
 
 Series weight_series(const std::vector<OpinionRun>& runs, std::size_t group) {

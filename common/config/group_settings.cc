@@ -17,14 +17,15 @@ std::vector<double> by_group(const std::string& field, const std::map<std::strin
   for (const std::string& name : group_names) {
     const auto number = numbers.find(name);
     if (number == numbers.end()) {
-      throw std::invalid_argument(field + " has none for group \"" + name +
-                                  "\", expected one for each group of the training data");
+      throw std::invalid_argument(field + " has none for group " + quoted_text(name) +
+                                  ", expected one for each group of the training data");
     }
     number_K.push_back(number->second);
   }
   for (const auto& [name, number] : numbers) {
     if (std::ranges::find(group_names, name) != group_names.end()) continue;
-    throw std::invalid_argument(field + " names group \"" + name + "\", which the training data does not have");
+    throw std::invalid_argument(field + " names group " + quoted_text(name) +
+                                ", which the training data does not have");
   }
   return number_K;
 }
@@ -41,6 +42,13 @@ RobustSettings robust_settings_for(const RobustConfig& config, const std::vector
   settings.counted_K.assign(counted.counted_K.begin(), counted.counted_K.end());
   settings.counted_pairs = counted.num_pairs;
   return settings;
+}
+
+std::vector<double> group_counts_for(const DataConfig& data, const std::vector<std::string>& group_names,
+                                     std::span<const double> counted_K) {
+  std::vector<double> count_K = by_group("data.group_counts", data.group_counts, group_names);
+  if (count_K.empty()) count_K.assign(counted_K.begin(), counted_K.end());
+  return count_K;
 }
 
 namespace {

@@ -24,6 +24,11 @@ struct CountedPairs {
 RobustSettings robust_settings_for(const RobustConfig& config, const std::vector<std::string>& group_names,
                                    std::span<const double> label_floor_K = {}, CountedPairs counted = {});
 
+// N_g of each group: data.group_counts where the job gives them, else counted_K, [K]. Throws std::invalid_argument
+// naming a group of the data that they lack or a group that the data has not.
+std::vector<double> group_counts_for(const DataConfig& data, const std::vector<std::string>& group_names,
+                                     std::span<const double> counted_K);
+
 // N that goes with N_g in N / N_g: num_pairs of the data for the N_g that are counted in it. data.group_counts are
 // sizes in a population of which the data is a sample, of N sum_g given_K / sum_g counted_K pairs if pairs there are in
 // as many groups as here. Then (N / N_g) S_g / |B| is unbiased for the population's loss.

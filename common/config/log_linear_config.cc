@@ -54,7 +54,7 @@ void check_language_model(const v1::JobSpec& spec, const JobConfig& config) {
   if (spec.robust().has_paper_compat()) refuse_combination("robust.paper_compat" + needs);
   if (config.robust.weight_sync == WeightOrigin::kSpeculative)
     refuse_combination("robust.weight_sync speculative" + needs);
-  if (config.robust.step_plateau.factor < 1) refuse_combination("robust.step_factor below 1" + needs);
+  if (config.robust.settings.step_plateau.factor < 1) refuse_combination("robust.step_factor below 1" + needs);
 }
 
 void check_log_linear_optimizer(const JobConfig& config) {

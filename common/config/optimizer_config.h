@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "common/log_linear/step_schedule.h"
+#include "common/robust/step_schedule.h"
 
 namespace equipoise {
 
@@ -31,7 +31,7 @@ struct OptimizerConfig {
   ScheduleType schedule = ScheduleType::kConstant;
   // Of the learning rate, observing evaluations. `patience` is one more than the job's: it counts up to the evaluation
   // that shrinks the rate.
-  log_linear::PlateauSettings plateau{.factor = 0.1, .patience = 11, .threshold = 1e-4, .smallest = 0};
+  PlateauSettings plateau{.factor = 0.1, .patience = 11, .threshold = 1e-4, .smallest = 0};
   double momentum = 0.0;    // RMSprop, Muon
   double smoothing = 0.99;  // RMSprop
   MuonScale muon_scale = MuonScale::kMatchRmsAdamW;

@@ -56,10 +56,10 @@ constexpr SetParameter kSetParameters[] = {
 
 std::string name_of(AmbiguitySet set) { return config_enum_name(set, *v1::AmbiguitySet_descriptor()); }
 
-log_linear::PlateauSettings step_plateau(const v1::RobustSpec& spec) {
+PlateauSettings step_plateau(const v1::RobustSpec& spec) {
   constexpr RealRange kFactor{.at_lowest = Bound::kExcluded, .highest = 1, .at_highest = Bound::kIncluded};
   constexpr RealRange kThreshold{.highest = 1};
-  log_linear::PlateauSettings plateau;
+  PlateauSettings plateau;
   if (spec.has_step_factor()) plateau.factor = checked_real("robust.step_factor", spec.step_factor(), kFactor);
   if (spec.has_step_patience()) {
     plateau.patience = checked_integer("robust.step_patience", spec.step_patience(), {1, kMaxSteps});
@@ -132,7 +132,7 @@ void check_has_floor(const LossConfig& loss) {
   }
 }
 
-void resolve_step_plateau(const log_linear::PlateauSettings& plateau, v1::RobustSpec& spec) {
+void resolve_step_plateau(const PlateauSettings& plateau, v1::RobustSpec& spec) {
   if (plateau.factor == 1) return;
   spec.set_step_factor(plateau.factor);
   spec.set_step_patience(plateau.patience);
@@ -148,7 +148,7 @@ void resolve_ambiguity_set(const RobustConfig& config, v1::RobustSpec& spec) {
   }
   if (settings.ambiguity_set != AmbiguitySet::kSimplex) return;
   spec.set_step_size(settings.step_size);
-  resolve_step_plateau(config.step_plateau, spec);
+  resolve_step_plateau(settings.step_plateau, spec);
 }
 
 }  // namespace
@@ -167,7 +167,7 @@ RobustConfig robust_config(const v1::RobustSpec& spec) {
   config.importance_weights = checked_group_numbers("robust.importance_weights", spec.importance_weights());
   config.paper_compat = spec.paper_compat();
   set_enum(config.weight_sync, "robust.weight_sync", spec.weight_sync(), v1::WeightSync_descriptor());
-  config.step_plateau = step_plateau(spec);
+  settings.step_plateau = step_plateau(spec);
   set_ambiguity_set(settings, spec);
   check_closed_form(spec, settings);
   set_baseline(config, spec);
@@ -181,7 +181,7 @@ void check_robust_combinations(const JobConfig& config) {
     refuse_combination("robust.baseline does not go with robust.paper_compat; remove one of them");
   }
   // The schedule compares losses by their ratio.
-  if (robust.step_plateau.factor < 1 && corrects_label_noise(config.loss)) {
+  if (robust.settings.step_plateau.factor < 1 && corrects_label_noise(config.loss)) {
     refuse_combination(
         "robust.step_factor below 1 needs losses that are not negative, which loss.type robust and"
         " loss.label_noise do not give; remove one of them");

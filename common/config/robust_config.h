@@ -5,7 +5,6 @@
 #include <map>
 #include <string>
 
-#include "common/log_linear/step_schedule.h"
 #include "common/robust/robust_settings.h"
 
 namespace equipoise {
@@ -25,7 +24,6 @@ struct RobustConfig {
   std::map<std::string, double> group_baselines;
   bool paper_compat = false;
   WeightOrigin weight_sync = WeightOrigin::kCoordinator;
-  log_linear::PlateauSettings step_plateau;  // of settings.step_size
 };
 
 // Throws std::invalid_argument as make_job_config.

@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/number_text.h"
 #include "common/log_linear/closed_form.h"
+#include "common/robust/worst_group.h"
 
 namespace equipoise::log_linear {
 namespace {
@@ -247,7 +248,7 @@ DualityGap duality_gap(const PairMatrix& matrix, const LossSettings& loss, std::
   const double mean = std::accumulate(loss_K.begin(), loss_K.end(), 0.0) / static_cast<double>(matrix.groups);
   const WeightedMinimum minimum = minimise_weighted_loss(matrix, loss, coefficient_K, radius);
   DualityGap result;
-  result.primal = (1 - trade_off) * mean + trade_off * *std::max_element(loss_K.begin(), loss_K.end());
+  result.primal = (1 - trade_off) * mean + trade_off * worst_group_loss(loss_K);
   result.dual = minimum.lower_bound;
   result.gap = result.primal - result.dual;
   result.converged = minimum.converged;

@@ -1,14 +1,13 @@
 #include "common/log_linear/theta_update.h"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "common/base/error.h"
 #include "common/base/number_text.h"
+#include "common/robust/worst_group.h"
 
 namespace equipoise::log_linear {
 namespace {
@@ -23,13 +22,6 @@ void check_settings(const ThetaSettings& settings, const LossSettings& loss) {
   if (settings.closed_form != ClosedForm::kOff && loss.type != PairLoss::kIpo) {
     throw std::invalid_argument("policy.log_linear.closed_form is true with loss.type dpo, expected loss.type ipo");
   }
-}
-
-double largest_mean_loss(const GroupSums& sums) {
-  double largest = -std::numeric_limits<double>::infinity();
-  for (std::size_t i = 0; i < sums.group.size(); ++i)
-    largest = std::max(largest, sums.loss_sum[i] / sums.pair_count[i]);
-  return largest;
 }
 
 }  // namespace
@@ -58,7 +50,8 @@ void ThetaUpdate::step(const StepSums& sums, const GroupSums& group_sums, Robust
   ++steps_;
   const double share = 1 / static_cast<double>(steps_);
   for (std::size_t j = 0; j < theta_D_.size(); ++j) average_D_[j] += (theta_D_[j] - average_D_[j]) * share;
-  if (settings_.plateau.factor < 1) schedule_.observe(largest_mean_loss(group_sums));
+  if (settings_.plateau.factor == 1) return;
+  if (const auto worst = worst_mean_loss(group_sums.loss_sum, group_sums.pair_count)) schedule_.observe(*worst);
 }
 
 void ThetaUpdate::descend(const StepSums& sums, const GroupSums& group_sums, std::span<const double> coefficient) {

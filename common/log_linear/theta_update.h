@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "common/log_linear/closed_form.h"
-#include "common/log_linear/step_schedule.h"
 #include "common/log_linear/step_sums.h"
+#include "common/robust/step_schedule.h"
 
 namespace equipoise::log_linear {
 

@@ -25,6 +25,25 @@ void check_group(const GroupSums& sums, std::size_t i, std::size_t num_groups) {
 
 }  // namespace
 
+GroupSizes estimator_sizes(Estimator estimator, GroupSizes counted, GroupSizes population) {
+  return estimator == Estimator::kUnbiased && !counted.pair_count_K.empty() ? counted : population;
+}
+
+void check_group_sizes(GroupSizes sizes, std::size_t num_groups) {
+  if (sizes.pair_count_K.empty()) throw std::invalid_argument("there are no groups, expected at least one");
+  if (sizes.pair_count_K.size() != num_groups) {
+    throw std::invalid_argument("there are sizes of " + std::to_string(sizes.pair_count_K.size()) +
+                                " groups, expected " + std::to_string(num_groups));
+  }
+  for (std::size_t g = 0; g < sizes.pair_count_K.size(); ++g) {
+    if (std::isfinite(sizes.pair_count_K[g]) && sizes.pair_count_K[g] > 0) continue;
+    throw std::invalid_argument("group " + std::to_string(g) + " has " + number_text(sizes.pair_count_K[g]) +
+                                " pairs, expected > 0");
+  }
+  if (!std::isfinite(sizes.num_pairs) || sizes.num_pairs <= 0)
+    throw std::invalid_argument("num_pairs is " + number_text(sizes.num_pairs) + ", expected > 0");
+}
+
 void check_group_sums(const GroupSums& sums, std::size_t num_groups) {
   if (sums.loss_sum.size() != sums.group.size() || sums.pair_count.size() != sums.group.size()) {
     throw std::invalid_argument("group sums have " + std::to_string(sums.group.size()) + " groups, " +

@@ -21,6 +21,17 @@ struct GroupSums {
   double batch_pairs = 0;            // |B| > 0
 };
 
+// N_g > 0 and N > 0: what an estimator divides by.
+struct GroupSizes {
+  std::span<const double> pair_count_K;  // [K]  N_g
+  double num_pairs = 0;                  // N
+};
+
+// Which of two sizes an estimator divides by. kUnbiased: those of the data that batches are drawn from, `counted`, as
+// its r_g must have the mean 1. The others: those of the population that the groups' sizes were given of, `population`.
+// An empty `counted` stands for the same.
+GroupSizes estimator_sizes(Estimator estimator, GroupSizes counted, GroupSizes population);
+
 // r_g = (N / N_g) * n_g / |B| of the i-th group in `sums`: its share of the batch over its share of the data. 1 where
 // they differ by rounding only.
 inline double share_ratio(const GroupSums& sums, std::size_t i, std::span<const double> group_pair_count_K,
@@ -61,6 +72,8 @@ inline double estimator_scale(const GroupSums& sums, std::size_t i, Estimator es
   throw std::invalid_argument("the estimator is unknown");
 }
 
+// Throws std::invalid_argument unless there are sizes of so many groups, at least one, all finite and > 0.
+void check_group_sizes(GroupSizes sizes, std::size_t num_groups);
 // Throws std::invalid_argument naming the group and the value if sums are not as described in GroupSums or not finite.
 void check_group_sums(const GroupSums& sums, std::size_t num_groups);
 // Throws std::invalid_argument naming the vector unless it has a place for each group of `sums`.

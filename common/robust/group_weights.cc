@@ -11,64 +11,10 @@
 #include "common/base/number_text.h"
 #include "common/robust/closed_form_weights.h"
 #include "common/robust/log_simplex.h"
+#include "common/robust/worst_group.h"
 
 namespace equipoise {
 namespace {
-
-void check_in_range(const char* name, double value, double lowest, double highest) {
-  if (value >= lowest && value <= highest) return;  // false for NaN
-  throw std::invalid_argument(std::string("robust.") + name + " is " + number_text(value) + ", expected a number in [" +
-                              number_text(lowest) + ", " + number_text(highest) + "]");
-}
-
-void check_baseline(std::span<const double> baseline_K, std::size_t num_groups) {
-  if (baseline_K.empty()) return;
-  if (baseline_K.size() != num_groups) {
-    throw std::invalid_argument("the baseline has " + std::to_string(baseline_K.size()) +
-                                " numbers, expected one for each of the " + std::to_string(num_groups) + " groups");
-  }
-  for (std::size_t g = 0; g < num_groups; ++g) {
-    if (std::isfinite(baseline_K[g])) continue;
-    throw std::invalid_argument("the baseline of group " + std::to_string(g) + " is " + number_text(baseline_K[g]) +
-                                ", expected a finite number");
-  }
-}
-
-void check_sizes(std::span<const double> group_pair_count_K, double num_pairs, std::size_t num_groups) {
-  if (group_pair_count_K.empty()) throw std::invalid_argument("there are no groups, expected at least one");
-  if (group_pair_count_K.size() != num_groups) {
-    throw std::invalid_argument("there are sizes of " + std::to_string(group_pair_count_K.size()) +
-                                " groups, expected " + std::to_string(num_groups));
-  }
-  for (std::size_t g = 0; g < group_pair_count_K.size(); ++g) {
-    if (std::isfinite(group_pair_count_K[g]) && group_pair_count_K[g] > 0) continue;
-    throw std::invalid_argument("group " + std::to_string(g) + " has " + number_text(group_pair_count_K[g]) +
-                                " pairs, expected > 0");
-  }
-  if (!std::isfinite(num_pairs) || num_pairs <= 0)
-    throw std::invalid_argument("num_pairs is " + number_text(num_pairs) + ", expected > 0");
-}
-
-void check_settings(const RobustSettings& settings, std::size_t num_groups) {
-  constexpr double kLargest = 1e300;  // stands for "finite" in the message as well
-  check_in_range("step_size", settings.step_size, 0, kLargest);
-  check_in_range("adjustment", settings.adjustment, 0, kLargest);
-  check_in_range("trade_off", settings.trade_off, 0, 1);
-  check_in_range("min_weight", settings.min_weight, 0, 1 / static_cast<double>(num_groups));
-  check_baseline(settings.baseline_K, num_groups);
-  if (!settings.counted_K.empty()) check_sizes(settings.counted_K, settings.counted_pairs, num_groups);
-  const auto& given_K = settings.importance_weight_K;
-  if (given_K.empty()) return;
-  if (given_K.size() != num_groups) {
-    throw std::invalid_argument("robust.importance_weights has " + std::to_string(given_K.size()) +
-                                " weights, expected one for each of the " + std::to_string(num_groups) + " groups");
-  }
-  for (std::size_t g = 0; g < num_groups; ++g) {
-    if (std::isfinite(given_K[g]) && given_K[g] > 0) continue;
-    throw std::invalid_argument("the importance weight of group " + std::to_string(g) + " is " +
-                                number_text(given_K[g]) + ", expected > 0");
-  }
-}
 
 void check_recorded(std::span<const double> log_alpha_K, std::span<const double> group_loss_K) {
   for (std::size_t g = 0; g < log_alpha_K.size(); ++g) {
@@ -90,24 +36,21 @@ double saturated(double value) { return std::clamp(value, kLowestLogWeight, -kLo
 
 double mean_loss(const GroupSums& sums, std::size_t i) { return saturated(sums.loss_sum[i] / sums.pair_count[i]); }
 
-// N_g and N of what batches are drawn from.
-struct BatchSizes {
-  std::span<const double> pair_count_K;
-  double num_pairs;
-};
-
-BatchSizes batch_sizes(const RobustSettings& settings, std::span<const double> group_pair_count_K, double num_pairs) {
-  if (settings.counted_K.empty()) return {group_pair_count_K, num_pairs};
-  return {settings.counted_K, settings.counted_pairs};
-}
-
 // From the control variates in loss_K to the estimates, k_g + r_g (S_g / n_g - k_g): the mean itself where r_g is 1.
-void add_batch(const GroupSums& sums, const BatchSizes& sizes, std::span<double> loss_K) {
+void add_batch(const GroupSums& sums, const GroupSizes& sizes, std::span<double> loss_K) {
   for (std::size_t i = 0; i < sums.group.size(); ++i) {
     double& loss = loss_K[sums.group[i]];
     const double mean = mean_loss(sums, i), ratio = share_ratio(sums, i, sizes.pair_count_K, sizes.num_pairs);
     loss = ratio == 1 ? mean : saturated(loss + saturated(ratio) * (mean - loss));
   }
+}
+
+// Throws on what GroupWeights does not take.
+StepSchedule checked_step_size(const RobustSettings& settings, std::span<const double> group_pair_count_K,
+                               double num_pairs) {
+  check_group_sizes({group_pair_count_K, num_pairs}, group_pair_count_K.size());
+  check_robust_settings(settings, group_pair_count_K.size());
+  return {"robust.step_size", settings.step_size, settings.step_plateau};
 }
 
 std::vector<double> initial_log_alpha(const RobustSettings& settings, std::span<const double> group_pair_count_K) {
@@ -125,9 +68,10 @@ std::vector<double> initial_log_alpha(const RobustSettings& settings, std::span<
 }  // namespace
 
 GroupWeights::GroupWeights(RobustSettings settings, std::vector<double> group_pair_count_K, double num_pairs)
-    : settings_(std::move(settings)), group_pair_count_K_(std::move(group_pair_count_K)), num_pairs_(num_pairs) {
-  check_sizes(group_pair_count_K_, num_pairs_, group_pair_count_K_.size());
-  check_settings(settings_, group_pair_count_K_.size());
+    : settings_(std::move(settings)),
+      group_pair_count_K_(std::move(group_pair_count_K)),
+      num_pairs_(num_pairs),
+      step_size_(checked_step_size(settings_, group_pair_count_K_, num_pairs_)) {
   if (!has_closed_form()) log_alpha_K_ = initial_log_alpha(settings_, group_pair_count_K_);
   if (!has_closed_form() && !has_control_variate()) return;
   share_K_ = group_shares(group_pair_count_K_);
@@ -167,6 +111,18 @@ void GroupWeights::step(const GroupSums& sums, std::span<double> weight) {
     ascend(sums);
   }
   if (settings_.update == WeightUpdate::kBeforeGradient) write_gradient_weight(sums.group, weight);
+  observe(sums.loss_sum, sums.pair_count);
+}
+
+void GroupWeights::step(const GroupSums& sums, std::span<const std::uint32_t> non_finite, std::span<double> weight) {
+  if (non_finite.empty()) return step(sums, weight);
+  check_places("weight", weight.size(), sums);
+  write_gradient_weight(sums.group, weight);
+}
+
+void GroupWeights::observe(std::span<const double> loss_sum, std::span<const double> pair_count) {
+  if (settings_.step_plateau.factor == 1) return;
+  if (const auto worst = worst_mean_loss(loss_sum, pair_count)) step_size_.observe(*worst);
 }
 
 // Marked inline, as in position-independent code the compiler does not do it by itself.
@@ -179,7 +135,7 @@ inline double GroupWeights::adjusted_loss(double loss, std::size_t group) const 
 
 // eta_alpha * chi * (L_g + C / sqrt(N_g)), saturated so that a weight stays finite in the log domain.
 inline double GroupWeights::rise(const GroupSums& sums, std::size_t i) const {
-  const double factor = settings_.step_size * settings_.trade_off;
+  const double factor = step_size() * settings_.trade_off;
   if (factor == 0) return 0;
   const std::uint32_t group = sums.group[i];
   if (settings_.estimator == Estimator::kBatchMean) {
@@ -209,11 +165,17 @@ void GroupWeights::write_controls(const GroupSums& sums, std::span<double> contr
   }
 }
 
+// Of what batches are drawn from.
+GroupSizes GroupWeights::batch_sizes() const {
+  return estimator_sizes(settings_.estimator, {settings_.counted_K, settings_.counted_pairs},
+                         {group_pair_count_K_, num_pairs_});
+}
+
 std::vector<double> GroupWeights::estimated_loss_K(const GroupSums& sums) const {
   std::vector<double> loss_K(group_loss_K_.size());
   if (sums.group.empty()) return loss_K;
   write_controls(sums, loss_K);
-  add_batch(sums, batch_sizes(settings_, group_pair_count_K_, num_pairs_), loss_K);
+  add_batch(sums, batch_sizes(), loss_K);
   return loss_K;
 }
 
@@ -223,8 +185,8 @@ void GroupWeights::ascend_all(const GroupSums& sums) {
   std::vector<double> control_K(group_loss_K_.size());
   write_controls(sums, control_K);
   std::vector<double> loss_K = control_K;
-  add_batch(sums, batch_sizes(settings_, group_pair_count_K_, num_pairs_), loss_K);
-  const double factor = settings_.step_size * settings_.trade_off;
+  add_batch(sums, batch_sizes(), loss_K);
+  const double factor = step_size() * settings_.trade_off;
   if (factor != 0) {  // 0 times an infinite loss would be no number
     for (std::size_t g = 0; g < loss_K.size(); ++g)
       log_alpha_K_[g] += saturated(factor * adjusted_loss(saturated(loss_K[g] - baseline(g)), g));
@@ -273,8 +235,10 @@ void GroupWeights::write_gradient_weight(std::span<const std::uint32_t> groups, 
 void GroupWeights::set_step_size(double step_size) {
   RobustSettings changed = settings_;
   changed.step_size = step_size;
-  check_settings(changed, log_alpha_K_.size());
-  settings_.step_size = step_size;
+  check_robust_settings(changed, log_alpha_K_.size());
+  ScheduleState state = step_size_.state();
+  state.step_size = step_size;
+  step_size_.restore(state);
 }
 
 std::vector<double> GroupWeights::alpha_K() const {

@@ -18,6 +18,11 @@
 // mean of the others where no batch has had it yet; with a baseline L_g - b_g takes its place. Then the floor and w as
 // above.
 //
+// eta_alpha shrinks on a plateau (step_schedule.h): each step shows it the worst S_g / n_g of the groups in the batch,
+// after alpha has moved. That loss may be negative, as those corrected for label noise can be.
+//
+// A step with a loss or a gradient that is not finite moves nothing: neither alpha nor k_g nor eta_alpha.
+//
 // mode kImportance: alpha fixed, w = alpha. mode kNone: alpha_g = N_g / sum N, w = alpha (the gradient is the
 // mean over the batch whatever w is).
 #pragma once
@@ -30,6 +35,7 @@
 
 #include "common/robust/estimator.h"
 #include "common/robust/robust_settings.h"
+#include "common/robust/step_schedule.h"
 
 namespace equipoise {
 
@@ -51,7 +57,16 @@ class GroupWeights {
   std::vector<double> step(const GroupSums& sums);
   // The same into weight, of the length of sums.group: asks for no memory. Throws also on another length.
   void step(const GroupSums& sums, std::span<double> weight);
+  // The same of a step in which the loss or the gradient of the groups `non_finite` is not finite: with any of them
+  // nothing moves, and the weights are those that alpha gives as it is.
+  void step(const GroupSums& sums, std::span<const std::uint32_t> non_finite, std::span<double> weight);
 
+  // What step() does once alpha has moved: eta_alpha's schedule sees the worst mean loss of the step's groups. For a
+  // step whose alpha comes from a record of it, after restore().
+  //   loss_sum, pair_count  S_g and n_g > 0 of those groups
+  void observe(std::span<const double> loss_sum, std::span<const double> pair_count);
+
+  double step_size() const { return step_size_.step_size(); }  // eta_alpha of the next step
   // eta_alpha from the next step on. Throws std::invalid_argument if it is out of its range; nothing is changed then.
   void set_step_size(double step_size);
 
@@ -81,6 +96,7 @@ class GroupWeights {
   Mixture mixture() const;
   bool has_closed_form() const;
   bool has_control_variate() const;
+  GroupSizes batch_sizes() const;
   void ascend(const GroupSums& sums);
   void ascend_all(const GroupSums& sums);
   void write_controls(const GroupSums& sums, std::span<double> control_K) const;
@@ -93,6 +109,7 @@ class GroupWeights {
   RobustSettings settings_;
   std::vector<double> group_pair_count_K_;
   double num_pairs_;
+  StepSchedule step_size_;  // eta_alpha
   std::vector<double> log_alpha_K_;
   std::vector<double> share_K_, group_loss_K_;  // empty where alpha does not come from group_loss_K
 };

@@ -2,7 +2,10 @@
 // Source: Ramesh et al. 2024 (arXiv:2405.20304), Algorithm 1; Sagawa et al. 2020 for the adjustment.
 #pragma once
 
+#include <cstddef>
 #include <vector>
+
+#include "common/robust/step_schedule.h"
 
 namespace equipoise {
 
@@ -34,6 +37,7 @@ struct RobustSettings {
   double rho = 0.0;                         // kChiSquare: >= 0
   double tau = 1.0;                         // kKl: > 0, in the unit of the loss
   double step_size = 0.01;                  // eta_alpha >= 0, in 1/unit of the loss
+  PlateauSettings step_plateau;             // of step_size, observing the worst mean loss of each step's groups
   double adjustment = 0.0;                  // C >= 0
   double trade_off = 1.0;                   // chi in [0, 1]
   double min_weight = 0.0;                  // in [0, 1/K]
@@ -44,5 +48,8 @@ struct RobustSettings {
   std::vector<double> counted_K;
   double counted_pairs = 0;
 };
+
+// Throws std::invalid_argument naming the setting, its value and its range.
+void check_robust_settings(const RobustSettings& settings, std::size_t num_groups);
 
 }  // namespace equipoise

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/error.h"
 #include "common/base/quoted_text.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/refusal.h"
@@ -19,10 +20,11 @@ constexpr std::size_t kLongestPhase = 64;
 constexpr int kMostWarnings = 16;
 constexpr std::size_t kLongestWarning = 1024;
 
-v1::ReportStepResponse answer_of(const StepRecord& record) {
+v1::ReportStepResponse answer_of(const StepRecord& record, const std::vector<double>& alpha_K) {
   v1::ReportStepResponse response;
   response.set_step(record.request.step());
   response.mutable_weight()->Add(record.weight.begin(), record.weight.end());
+  response.mutable_alpha()->Add(alpha_K.begin(), alpha_K.end());
   return response;
 }
 
@@ -103,7 +105,7 @@ v1::StartTrainingResponse RankDesk::start_training(const v1::StartTrainingReques
 v1::ReportStepResponse RankDesk::report_step(const v1::ReportStepRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
-  if (const auto known = known_step(record, request)) return answer_of(*known);
+  if (const auto known = known_step(record, request)) return answer_of(*known, alpha_after(record, *known));
   check_not_final(record.job);
   if (!record.training) refuse_state(record.job, "has not started training");
   const SteadyTime begin = table_.clock().now();
@@ -116,7 +118,7 @@ v1::ReportStepResponse RankDesk::report_step(const v1::ReportStepRequest& reques
   observe_updates(record, begin, 1);
   note_skip(record, step.request);
   show_step(record, step.request);
-  return answer_of(step);
+  return answer_of(step, weights.alpha_K());
 }
 
 v1::ReportStepsResponse RankDesk::report_steps(const v1::ReportStepsRequest& request) {
@@ -158,6 +160,13 @@ std::optional<StepRecord> RankDesk::known_step(const JobRecord& record, const v1
   if (!known || known->digest == step_digest(request)) return known;
   throw Refusal(Refusal::Code::kAborted, "job " + request.job_id() + ": step " + std::to_string(request.step()) +
                                              " is on record with other numbers than these");
+}
+
+std::vector<double> RankDesk::alpha_after(const JobRecord& record, const StepRecord& step) {
+  if (record.training) return record.training->weights.alpha_at(step.log_alpha_K);
+  const auto training = table_.store().training(record.job.id(), record.job.generation());
+  EQUIPOISE_CHECK(training.has_value());  // it was stored before any step
+  return weight_owner_for(record.job.spec(), training->request).alpha_at(step.log_alpha_K);
 }
 
 // Each step counts the mean of those that came with it.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "coordinator/job/job_table.h"
 #include "equipoise/v1/worker.pb.h"
@@ -33,6 +34,8 @@ class RankDesk {
   void begin_external_attempt(JobRecord& record, const v1::RegisterWorkerRequest& request);
   // The step as it is on record, if it is; throws Refusal kAborted where it has other numbers.
   std::optional<StepRecord> known_step(const JobRecord& record, const v1::ReportStepRequest& request);
+  // alpha as it was after a step on record, also where a restart has left no training in memory.
+  std::vector<double> alpha_after(const JobRecord& record, const StepRecord& step);
   void observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps);
   void note_skip(JobRecord& record, const v1::ReportStepRequest& request);
   void note_warnings(JobRecord& record, const v1::HeartbeatRequest& request);

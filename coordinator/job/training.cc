@@ -1,6 +1,5 @@
 #include "coordinator/job/training.h"
 
-#include <algorithm>
 #include <cmath>
 #include <set>
 #include <stdexcept>
@@ -33,16 +32,9 @@ void check_names(const v1::StartTrainingRequest& request) {
 }
 
 GroupTable group_table(const JobConfig& config, const v1::StartTrainingRequest& request) {
-  GroupTable groups{.names = {request.group_names().begin(), request.group_names().end()},
-                    .pair_count_K = {request.group_pair_count().begin(), request.group_pair_count().end()}};
-  for (const auto& [name, count] : config.data.group_counts) {
-    const auto group = std::ranges::find(groups.names, name);
-    if (group == groups.names.end()) {
-      throw std::invalid_argument("data.group_counts names group \"" + name +
-                                  "\", which the training data does not have");
-    }
-    groups.pair_count_K[static_cast<std::size_t>(group - groups.names.begin())] = count;
-  }
+  GroupTable groups{.names = {request.group_names().begin(), request.group_names().end()}, .pair_count_K = {}};
+  const std::vector<double> counted_K(request.group_pair_count().begin(), request.group_pair_count().end());
+  groups.pair_count_K = group_counts_for(config.data, groups.names, counted_K);
   return groups;
 }
 
@@ -74,6 +66,8 @@ v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weigh
   message.set_mixed(plan.mixed);
   response.mutable_log_alpha()->Add(weights.log_alpha_K().begin(), weights.log_alpha_K().end());
   response.mutable_group_loss()->Add(weights.group_loss_K().begin(), weights.group_loss_K().end());
+  const std::vector<double> alpha_K = weights.alpha_K();
+  response.mutable_alpha()->Add(alpha_K.begin(), alpha_K.end());
   return response;
 }
 
@@ -111,8 +105,7 @@ WeightOwner weight_owner_for(const JobConfig& config, const v1::StartTrainingReq
   const double num_pairs = population_size(groups.pair_count_K, counted.counted_K, counted.num_pairs);
   const std::vector<double> label_floor_K(request.group_baseline().begin(), request.group_baseline().end());
   check_baselines(config.robust, groups.names, label_floor_K);
-  return {robust_settings_for(config.robust, groups.names, label_floor_K, counted), std::move(groups), num_pairs,
-          config.robust.step_plateau};
+  return {robust_settings_for(config.robust, groups.names, label_floor_K, counted), std::move(groups), num_pairs};
 }
 
 Training begin_training(const JobConfig& config, const v1::StartTrainingRequest& request, int world_size) {

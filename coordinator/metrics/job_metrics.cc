@@ -5,7 +5,7 @@
 #include <cmath>
 #include <optional>
 
-#include "common/metrics/worse_loss.h"
+#include "common/robust/worst_group.h"
 #include "coordinator/lifecycle/job_lifecycle.h"
 
 namespace equipoise::coordinator {
@@ -104,18 +104,20 @@ void JobMetrics::show_report(const v1::TrainingJob& job, const v1::ReportMetrics
 
 void JobMetrics::show_groups(const v1::TrainingJob& job, const v1::ReportMetricsRequest& request,
                              const std::string& split) {
-  std::optional<double> worst;
+  // A batch's loss that is not finite is not shown: its step was skipped.
+  const auto shown_loss = [&](const v1::GroupMetrics& group) {
+    const bool is_shown = group.has_loss() && (std::isfinite(group.loss()) || request.split() == v1::SPLIT_VALIDATION);
+    return is_shown ? std::optional(group.loss()) : std::nullopt;
+  };
   for (const auto& group : request.groups()) {
     const std::string& name = job.groups(static_cast<int>(group.group())).name();
-    if (group.has_loss() && (std::isfinite(group.loss()) || request.split() == v1::SPLIT_VALIDATION)) {
-      group_loss_.at({job.id(), name, split}).Set(group.loss());
-      if (!worst || worse_loss(group.loss(), *worst)) worst = group.loss();
-    }
+    if (const auto loss = shown_loss(group)) group_loss_.at({job.id(), name, split}).Set(*loss);
     if (group.has_reward_accuracy() && std::isfinite(group.reward_accuracy())) {
       group_reward_accuracy_.at({job.id(), name, split}).Set(group.reward_accuracy());
     }
   }
-  if (worst) worst_group_loss_.at({job.id(), split}).Set(*worst);
+  const auto worst = worst_group(request.groups(), shown_loss);
+  if (worst != request.groups().end()) worst_group_loss_.at({job.id(), split}).Set(worst->loss());
 }
 
 void JobMetrics::count_trained(const v1::ReportMetricsRequest& request) {

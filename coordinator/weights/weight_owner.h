@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "common/log_linear/step_schedule.h"
 #include "common/robust/group_weights.h"
 #include "coordinator/weights/step_report.h"
 
@@ -30,10 +29,9 @@ struct GroupTable {
 class WeightOwner {
  public:
   // num_pairs is N, of the population that groups.pair_count_K are sizes in: common/config/group_settings.h.
-  // alpha starts as common/robust says; eta_alpha shrinks as `plateau` says, observing the largest mean loss of a
-  // step's groups. Throws std::invalid_argument where settings and groups do not agree.
-  WeightOwner(RobustSettings settings, GroupTable groups, double num_pairs,
-              log_linear::PlateauSettings plateau = {});
+  // alpha starts and moves, and eta_alpha shrinks, as common/robust/group_weights.h says. Throws std::invalid_argument
+  // where settings and groups do not agree.
+  WeightOwner(RobustSettings settings, GroupTable groups, double num_pairs);
 
   // Applies the request to a copy. A skipped step leaves alpha and answers the weights that it gives.
   // Throws std::invalid_argument, as check_step_report does.
@@ -53,7 +51,6 @@ class WeightOwner {
  private:
   GroupTable groups_;
   GroupWeights weights_;
-  log_linear::StepSchedule schedule_;  // of eta_alpha
   std::int64_t next_step_ = 0;
 };
 

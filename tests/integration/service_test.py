@@ -72,6 +72,22 @@ class Service(programs.ProgramTest):
         self.assertIn(f'equipoise_worst_group_loss{{job="{job_id}",split="validation"}}', text)
         self.assertIn("equipoise_weight_update_seconds_count", text)
 
+    def calls(self):
+        """Calls that were answered with OK so far, by method."""
+        found = re.findall(r'^equipoise_rpc_requests_total\{(.*)\} (\S+)$', self.metrics(), re.MULTILINE)
+        labels = [(dict(re.findall(r'(\w+)="([^"]*)"', text)), float(count)) for text, count in found]
+        return {label["method"]: count for label, count in labels if label["code"] == "OK"}
+
+    def test_a_logged_step_makes_one_call(self):
+        # It made two: alpha came with GetGroupWeights, 10 times in these 8 steps and 2 evaluations.
+        job_id = self.submit(self.write_job("counted", logging={"every_steps": 1}), "--np", "2")
+        self.jobs("watch", job_id)
+        lines = programs.read_lines(self.folder / "counted/metrics.jsonl")
+        self.assertEqual(len([line for line in lines if "group_weight" in line]), 10)
+        calls = self.calls()
+        self.assertEqual(calls["ReportStep"], 8)
+        self.assertNotIn("GetGroupWeights", calls)
+
     def test_workers_started_by_hand(self):
         job_id = self.submit(self.write_job("by-hand"), "--external")
         result = programs.run("mpirun", "-np", "2", "--oversubscribe", programs.BIN / "equipoise-worker",

@@ -20,28 +20,35 @@ constexpr std::chrono::milliseconds kLongestPause{2000};
 
 bool may_succeed_later(const grpc::Status& status) { return status.error_code() == grpc::StatusCode::UNAVAILABLE; }
 
-[[noreturn]] void throw_status(const std::string& address, const char* call, const grpc::Status& status,
-                               Clock::duration waited) {
+}  // namespace
+
+// What a call is, but for its content.
+struct CoordinatorClient::Call {
+  // What FAILED_PRECONDITION says in answer to it.
+  enum class Precondition {
+    kOfAttempt,  // this attempt is over
+    kOfContent,  // the coordinator does not take what the call asks for
+  };
+  const char* name;  // in messages
+  Precondition precondition = Precondition::kOfAttempt;
+  std::chrono::seconds patience = kRetryWindow;
+};
+
+void CoordinatorClient::throw_status(const Call& call, const grpc::Status& status, std::chrono::seconds waited) const {
   switch (status.error_code()) {
     case grpc::StatusCode::CANCELLED:
       throw AttemptEnded(status.error_message());
     case grpc::StatusCode::FAILED_PRECONDITION:
-      if (std::string_view(call) != "RegisterWorker" && std::string_view(call) != "StartTraining") {
-        throw AttemptEnded(status.error_message());
-      }
+      if (call.precondition == Call::Precondition::kOfAttempt) throw AttemptEnded(status.error_message());
       throw std::invalid_argument(status.error_message());
     case grpc::StatusCode::INVALID_ARGUMENT:
     case grpc::StatusCode::NOT_FOUND:
       throw std::invalid_argument(status.error_message());
-    default: {
-      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(waited).count();
-      throw PeerError("coordinator " + address + ": " + call + " failed after " + std::to_string(seconds) +
+    default:
+      throw PeerError("coordinator " + address_ + ": " + call.name + " failed after " + std::to_string(waited.count()) +
                       " s: " + status.error_message());
-    }
   }
 }
-
-}  // namespace
 
 CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds patience)
     : address_(std::move(address)) {
@@ -58,8 +65,7 @@ CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds p
 }
 
 template <typename Response, typename Request, typename Method>
-Response CoordinatorClient::call(const char* name, Method method, const Request& request,
-                                 std::chrono::seconds patience) {
+Response CoordinatorClient::make(const Call& call, Method method, const Request& request) {
   const auto start = Clock::now();
   auto pause = kFirstPause;
   while (true) {
@@ -68,8 +74,8 @@ Response CoordinatorClient::call(const char* name, Method method, const Request&
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
     if (status.ok()) return response;
-    if (!may_succeed_later(status) || Clock::now() - start + pause > patience) {
-      throw_status(address_, name, status, Clock::now() - start);
+    if (!may_succeed_later(status) || Clock::now() - start + pause > call.patience) {
+      throw_status(call, status, std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - start));
     }
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, kLongestPause);
@@ -77,44 +83,39 @@ Response CoordinatorClient::call(const char* name, Method method, const Request&
 }
 
 v1::RegisterWorkerResponse CoordinatorClient::register_worker(const v1::RegisterWorkerRequest& request) {
-  return call<v1::RegisterWorkerResponse>("RegisterWorker", &v1::WorkerService::Stub::RegisterWorker, request,
-                                          kRetryWindow);
+  return make<v1::RegisterWorkerResponse>({.name = "RegisterWorker", .precondition = Call::Precondition::kOfContent},
+                                          &v1::WorkerService::Stub::RegisterWorker, request);
 }
 
 v1::StartTrainingResponse CoordinatorClient::start_training(const v1::StartTrainingRequest& request) {
-  return call<v1::StartTrainingResponse>("StartTraining", &v1::WorkerService::Stub::StartTraining, request,
-                                         kRetryWindow);
+  return make<v1::StartTrainingResponse>({.name = "StartTraining", .precondition = Call::Precondition::kOfContent},
+                                         &v1::WorkerService::Stub::StartTraining, request);
 }
 
 v1::ReportStepResponse CoordinatorClient::report_step(const v1::ReportStepRequest& request) {
-  return call<v1::ReportStepResponse>("ReportStep", &v1::WorkerService::Stub::ReportStep, request, kRetryWindow);
+  return make<v1::ReportStepResponse>({.name = "ReportStep"}, &v1::WorkerService::Stub::ReportStep, request);
 }
 
 v1::ReportStepsResponse CoordinatorClient::report_steps(const v1::ReportStepsRequest& request) {
-  return call<v1::ReportStepsResponse>("ReportSteps", &v1::WorkerService::Stub::ReportSteps, request, kRetryWindow);
-}
-
-v1::GetGroupWeightsResponse CoordinatorClient::get_group_weights(const v1::GetGroupWeightsRequest& request) {
-  return call<v1::GetGroupWeightsResponse>("GetGroupWeights", &v1::WorkerService::Stub::GetGroupWeights, request,
-                                           kRetryWindow);
+  return make<v1::ReportStepsResponse>({.name = "ReportSteps"}, &v1::WorkerService::Stub::ReportSteps, request);
 }
 
 void CoordinatorClient::report_metrics(const v1::ReportMetricsRequest& request) {
-  call<v1::ReportMetricsResponse>("ReportMetrics", &v1::WorkerService::Stub::ReportMetrics, request, kRetryWindow);
+  make<v1::ReportMetricsResponse>({.name = "ReportMetrics"}, &v1::WorkerService::Stub::ReportMetrics, request);
 }
 
 v1::HeartbeatResponse CoordinatorClient::heartbeat(const v1::HeartbeatRequest& request) {
-  return call<v1::HeartbeatResponse>("Heartbeat", &v1::WorkerService::Stub::Heartbeat, request,
-                                     std::chrono::seconds(0));
+  return make<v1::HeartbeatResponse>({.name = "Heartbeat", .patience = std::chrono::seconds(0)},
+                                     &v1::WorkerService::Stub::Heartbeat, request);
 }
 
 void CoordinatorClient::finish_worker(const v1::FinishWorkerRequest& request) {
-  call<v1::FinishWorkerResponse>("FinishWorker", &v1::WorkerService::Stub::FinishWorker, request, kRetryWindow);
+  make<v1::FinishWorkerResponse>({.name = "FinishWorker"}, &v1::WorkerService::Stub::FinishWorker, request);
 }
 
 void CoordinatorClient::fail_worker(const v1::FailWorkerRequest& request) noexcept {
   try {
-    call<v1::FailWorkerResponse>("FailWorker", &v1::WorkerService::Stub::FailWorker, request, kRetryWindow);
+    make<v1::FailWorkerResponse>({.name = "FailWorker"}, &v1::WorkerService::Stub::FailWorker, request);
   } catch (const std::exception&) {
     // The launcher still sees the exit code.
   }

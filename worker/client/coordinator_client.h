@@ -19,7 +19,8 @@ class AttemptEnded : public std::runtime_error {
 // Blocking calls, each with a deadline of 30 s; UNAVAILABLE is tried again for 30 s, as every call may be repeated. A
 // heartbeat is tried once: the next one comes soon. Throws AttemptEnded on CANCELLED and on a stale generation,
 // std::invalid_argument where the coordinator refuses the content (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION
-// when registering), PeerError for the rest, with the address and the time waited. May be used from several threads.
+// of RegisterWorker and StartTraining), PeerError for the rest, with the address and the time waited. May be used from
+// several threads.
 class CoordinatorClient {
  public:
   // Waits for the connection. Throws std::invalid_argument when there is none after `patience`: the address is wrong,
@@ -30,7 +31,6 @@ class CoordinatorClient {
   v1::StartTrainingResponse start_training(const v1::StartTrainingRequest& request);
   v1::ReportStepResponse report_step(const v1::ReportStepRequest& request);
   v1::ReportStepsResponse report_steps(const v1::ReportStepsRequest& request);
-  v1::GetGroupWeightsResponse get_group_weights(const v1::GetGroupWeightsRequest& request);
   void report_metrics(const v1::ReportMetricsRequest& request);
   v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
   void finish_worker(const v1::FinishWorkerRequest& request);
@@ -38,8 +38,10 @@ class CoordinatorClient {
   void fail_worker(const v1::FailWorkerRequest& request) noexcept;
 
  private:
+  struct Call;
   template <typename Response, typename Request, typename Method>
-  Response call(const char* name, Method method, const Request& request, std::chrono::seconds patience);
+  Response make(const Call& call, Method method, const Request& request);
+  [[noreturn]] void throw_status(const Call& call, const grpc::Status& status, std::chrono::seconds waited) const;
 
   std::string address_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;

@@ -68,7 +68,7 @@ std::vector<std::size_t> choose_devices(std::span<const VisibleDevices> seen_L) 
   return matching.numbers();
 }
 
-std::vector<VisibleDevices> gathered_devices(const VisibleDevices& mine, Collective& local) {
+std::vector<VisibleDevices> gathered_devices(const VisibleDevices& mine, HostCollective& local) {
   std::vector<VisibleDevices> seen_L;
   const RankInfo info = local.info();
   for (int rank = 0; rank < info.world_size; ++rank) {

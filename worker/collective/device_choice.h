@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/collective/collective.h"
+#include "common/collective/host_collective.h"
 
 namespace equipoise {
 
@@ -19,6 +19,6 @@ using VisibleDevices = std::vector<std::string>;
 std::vector<std::size_t> choose_devices(std::span<const VisibleDevices> seen_L);
 
 // What every rank of `local` sees, in the order of the ranks. All of them call it together.
-std::vector<VisibleDevices> gathered_devices(const VisibleDevices& mine, Collective& local);
+std::vector<VisibleDevices> gathered_devices(const VisibleDevices& mine, HostCollective& local);
 
 }  // namespace equipoise

@@ -1,38 +1,15 @@
-// Collectives over MPI, for tensors in host memory.
+// The ranks of an MpiSession with sums of CPU tensors.
 #pragma once
 
 #include <chrono>
 #include <memory>
 
 #include "worker/collective/collective.h"
+#include "worker/collective/mpi_session.h"
 
 namespace equipoise {
 
-// MPI_Init_thread in the constructor, MPI_Finalize in the destructor. One a process, made before any other thread.
-// Leaving a process without destroying it makes mpirun end the other ranks: that is the way out after an error.
-class MpiSession {
- public:
-  // Returns when all ranks have answered each other over MPI. Throws PeerError, or ends the process where Open MPI does
-  // not return, with a line that names this host, its interfaces and the ranks that have not answered in time.
-  explicit MpiSession(std::chrono::seconds start_timeout = std::chrono::seconds(120));
-  ~MpiSession();
-  MpiSession(const MpiSession&) = delete;
-  MpiSession& operator=(const MpiSession&) = delete;
-
-  RankInfo info() const { return info_; }
-  // Position among, and number of, the ranks on this host.
-  RankInfo local() const { return local_; }
-
- private:
-  friend std::unique_ptr<Collective> make_host_collective(const MpiSession& session, std::chrono::seconds timeout);
-  struct HostRanks;  // MPI's communicator of them
-
-  RankInfo info_;
-  RankInfo local_;
-  std::unique_ptr<HostRanks> host_ranks_;
-};
-
-// `session` outlives it. Sums use MPI_Iallreduce, which for the same world size gives the same bits every time.
+// `session` outlives it.
 std::unique_ptr<Collective> make_mpi_collective(const MpiSession& session, std::chrono::seconds timeout);
 
 // Between the ranks of this host: chooses their devices and their numbers of threads. `session` outlives it.

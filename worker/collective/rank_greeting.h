@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "worker/collective/collective.h"
+#include "common/collective/host_collective.h"
 
 namespace equipoise {
 

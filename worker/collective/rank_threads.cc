@@ -18,7 +18,7 @@ int threads_of_shares(std::span<const double> ranks_C) {
   return std::max(1, static_cast<int>(cores + 1e-6));
 }
 
-int threads_per_rank(Collective& local) {
+int threads_per_rank(HostCollective& local) {
   cpu_set_t cores;
   CPU_ZERO(&cores);
   std::array<double, CPU_SETSIZE> ranks_C{};

@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "worker/collective/collective.h"
+#include "common/collective/host_collective.h"
 
 namespace equipoise {
 
@@ -13,6 +13,6 @@ namespace equipoise {
 int threads_of_shares(std::span<const double> ranks_C);
 
 // The same for this rank; OMP_NUM_THREADS has the last word. All ranks of `local` call it together.
-int threads_per_rank(Collective& local);
+int threads_per_rank(HostCollective& local);
 
 }  // namespace equipoise

@@ -16,7 +16,7 @@ std::string host_name() {
 
 }  // namespace
 
-void check_same_on_all_ranks(Collective& host, Digest digest, const std::string& what) {
+void check_same_on_all_ranks(HostCollective& host, Digest digest, const std::string& what) {
   Digest first = digest;
   host.broadcast(first, 0);
   if (first == digest) return;

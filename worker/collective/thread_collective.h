@@ -1,16 +1,13 @@
-// Ranks as threads of one process: the twin that tests use.
+// thread_ranks.h with sums of CPU tensors.
 #pragma once
 
 #include <functional>
-#include <memory>
-#include <vector>
 
 #include "worker/collective/collective.h"
 
 namespace equipoise {
 
-// Runs body(collective) on `world_size` threads and returns when all have ended. When one throws, the others' waits end
-// with PeerError, and the first exception is rethrown here.
+// As run_host_ranks().
 void run_ranks(int world_size, const std::function<void(Collective&)>& body);
 
 }  // namespace equipoise

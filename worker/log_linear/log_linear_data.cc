@@ -25,22 +25,6 @@ void check_every_group_has_pairs(const fs::path& path, const PairMatrix& matrix)
                               " groups in policy.log_linear.reward");
 }
 
-void replace_counts(const std::map<std::string, double>& group_counts, LogLinearData& data) {
-  if (group_counts.empty()) return;
-  for (std::size_t g = 0; g < data.group_names.size(); ++g) {
-    const auto count = group_counts.find(data.group_names[g]);
-    if (count == group_counts.end()) {
-      throw std::invalid_argument("data.group_counts has no count for group " + quoted_text(data.group_names[g]));
-    }
-    data.pair_count_K[g] = count->second;
-  }
-  for (const auto& [name, count] : group_counts) {
-    if (std::find(data.group_names.begin(), data.group_names.end(), name) != data.group_names.end()) continue;
-    throw std::invalid_argument("data.group_counts names group " + quoted_text(name) +
-                                ", which the training data does not have");
-  }
-}
-
 // Of files with the same fields the first is noted.
 std::vector<log_linear::Preference> noted(const fs::path& path, const Problem& problem,
                                           std::vector<std::string>& notes) {
@@ -100,11 +84,11 @@ LogLinearData load_log_linear_data(const JobConfig& config) {
     data.validation = std::move(validation.matrix);
   }
   if (config.data.test) data.test = noted(*config.data.test, problem, data.notes);
-  data.counted_K = data.pair_count_K = data.train.group_counts();
+  data.counted_K = data.train.group_counts();
   for (std::size_t g = 0; g < problem.groups(); ++g) data.group_names.push_back(std::to_string(g));
   check_several_groups(config.robust.settings.mode, data.group_names,
                        "give policy.log_linear.reward a row for each group, or train with robust.mode none");
-  replace_counts(config.data.group_counts, data);
+  data.pair_count_K = group_counts_for(config.data, data.group_names, data.counted_K);
   data.num_pairs = population_size(data.pair_count_K, data.counted_K, static_cast<double>(data.train.pairs()));
   if (sampling_for(config.training, data.group_names.size(), static_cast<std::int64_t>(data.train.pairs())) ==
       Sampling::kStratified) {

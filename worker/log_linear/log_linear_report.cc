@@ -9,6 +9,7 @@
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/metrics/metrics_file.h"
+#include "common/robust/worst_group.h"
 #include "worker/objective/label_floor.h"
 #include "worker/train/logged_steps.h"
 
@@ -74,7 +75,7 @@ void add_validation_excess(Json& line, const std::vector<std::string>& names, st
   std::vector<double> excess_K;
   for (std::size_t g = 0; g < loss_K.size(); ++g) excess_K.push_back(loss_K[g] - baseline_K[g]);
   set(line, fields::kGroupExcessLoss, named(names, excess_K));
-  set(line, fields::kWorstGroupExcessLoss, *std::max_element(excess_K.begin(), excess_K.end()));
+  set(line, fields::kWorstGroupExcessLoss, worst_group_loss(excess_K));
 }
 
 void add_weights(Json& line, const std::vector<std::string>& names, std::span<const double> alpha_K) {
@@ -159,7 +160,7 @@ EvaluationNumbers LogLinearReport::evaluated(std::int64_t steps_done, const LogL
                                              const ValidationLosses& validation) {
   if (last_report_.steps != steps_done) send_training(steps_done, step);
   const std::vector<std::string>& names = parts_.data.group_names;
-  const auto worst = std::max_element(validation.loss_K.begin(), validation.loss_K.end()) - validation.loss_K.begin();
+  const std::size_t worst = worst_group(validation.loss_K);
   double loss = 0, pairs = 0;
   v1::ReportMetricsRequest request;
   for (std::size_t g = 0; g < names.size(); ++g) {
@@ -177,8 +178,8 @@ EvaluationNumbers LogLinearReport::evaluated(std::int64_t steps_done, const LogL
   set(line, fields::kGroupLoss, named(names, validation.loss_K));
   set(line, fields::kGroupCount, named(names, validation.pair_count_K));
   set(line, fields::kGroupWeight, named(names, shown_alpha_K()));
-  line["worst_group"] = names[static_cast<std::size_t>(worst)];
-  set(line, fields::kWorstGroupLoss, validation.loss_K[static_cast<std::size_t>(worst)]);
+  line["worst_group"] = names[worst];
+  set(line, fields::kWorstGroupLoss, validation.loss_K[worst]);
   add_validation_excess(line, names, validation.loss_K, validation_baseline_K_);
   write_line(file_, path_, line);
 

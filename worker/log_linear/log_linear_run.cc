@@ -117,14 +117,13 @@ class LogLinearRun {
   std::unique_ptr<WeightSync> weight_sync() {
     const AttemptId& attempt = context_.registration.attempt;
     if (config_.robust.weight_sync == WeightOrigin::kCoordinator) {
-      return coordinator_weight_sync(context_.client, attempt, context_.host);
+      return coordinator_weight_sync(context_.client, attempt, context_.host, started_.alpha_K);
     }
     const RobustSettings settings = robust_settings_for(config_.robust, data_.group_names, data_.train_floor_K,
                                                         {data_.counted_K, static_cast<double>(data_.train.pairs())});
-    StartingWeights start{.weights = {settings, data_.pair_count_K, data_.num_pairs},
-                          .step_size = {"robust.step_size", settings.step_size, config_.robust.step_plateau}};
-    start.weights.restore(started_.log_alpha_K, started_.group_loss_K);
-    return speculative_weight_sync(context_.client, attempt, context_.host, std::move(start));
+    GroupWeights weights(settings, data_.pair_count_K, data_.num_pairs);
+    weights.restore(started_.log_alpha_K, started_.group_loss_K);
+    return speculative_weight_sync(context_.client, attempt, context_.host, std::move(weights));
   }
 
   TrainingEnd train(LogLinearStep& step, WeightSync& weights) {

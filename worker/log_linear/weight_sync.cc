@@ -11,45 +11,38 @@ namespace {
 
 class CoordinatorWeightSync : public WeightSync {
  public:
-  CoordinatorWeightSync(CoordinatorClient& client, const AttemptId& attempt, Collective& host)
-      : client_(client), attempt_(attempt), host_(host), weights_(coordinator_weights(client, attempt)) {}
+  CoordinatorWeightSync(CoordinatorClient& client, const AttemptId& attempt, HostCollective& host,
+                        std::vector<double> alpha_K)
+      : host_(host), weights_(client, attempt, std::move(alpha_K)) {}
 
   void step(const ReportedStep& report, std::span<double> weight) override {
     if (host_.info().rank == 0) {
-      const std::vector<double> answer =
-          weights_(report.step, report.sums, {report.non_finite.begin(), report.non_finite.end()});
+      const std::vector<double> answer = weights_.step(report.step, report.sums, report.non_finite);
       std::copy(answer.begin(), answer.end(), weight.begin());
     }
     if (host_.info().world_size > 1) host_.broadcast(std::as_writable_bytes(weight), 0);
   }
 
-  std::vector<double> alpha_K() override { return current_alpha(client_, attempt_); }
+  std::vector<double> alpha_K() override { return weights_.alpha_K(); }
 
  private:
-  CoordinatorClient& client_;
-  const AttemptId& attempt_;
-  Collective& host_;
-  WeightSource weights_;
+  HostCollective& host_;
+  CoordinatorWeights weights_;  // used on rank 0
 };
 
 class SpeculativeWeightSync : public WeightSync {
  public:
-  SpeculativeWeightSync(CoordinatorClient& client, const AttemptId& attempt, Collective& host, StartingWeights start)
-      : host_(host), weights_(std::move(start.weights)), step_size_(std::move(start.step_size)) {
+  SpeculativeWeightSync(CoordinatorClient& client, const AttemptId& attempt, HostCollective& host, GroupWeights weights)
+      : host_(host), weights_(std::move(weights)) {
     if (host.info().rank == 0) sender_ = std::make_unique<ReportSender>(client, attempt);
   }
 
   void step(const ReportedStep& report, std::span<double> weight) override {
-    if (report.non_finite.empty()) {
-      weights_.step(report.sums, weight);
-      follow_plateau(report.sums);
-    } else {
-      for (std::size_t i = 0; i < weight.size(); ++i) weight[i] = weights_.gradient_weight(report.sums.group[i]);
-    }
+    weights_.step(report, weight);
     if (sender_) sender_->add(report, weight);
   }
 
-  std::vector<double> alpha_K() override { return weights_.alpha_K(); }
+  std::vector<double> alpha_K() override { return weights_.weights().alpha_K(); }
 
   void finish() override {
     if (sender_) sender_->finish();
@@ -58,33 +51,21 @@ class SpeculativeWeightSync : public WeightSync {
   }
 
  private:
-  // As the coordinator's WeightOwner does.
-  void follow_plateau(const GroupSums& sums) {
-    double largest = 0;
-    for (std::size_t i = 0; i < sums.group.size(); ++i) {
-      largest = std::max(largest, sums.loss_sum[i] / sums.pair_count[i]);
-    }
-    const double before = step_size_.step_size();
-    step_size_.observe(largest);
-    if (step_size_.step_size() != before) weights_.set_step_size(step_size_.step_size());
-  }
-
-  Collective& host_;
-  GroupWeights weights_;
-  log_linear::StepSchedule step_size_;
+  HostCollective& host_;
+  OwnStepWeights weights_;
   std::unique_ptr<ReportSender> sender_;  // rank 0
 };
 
 }  // namespace
 
 std::unique_ptr<WeightSync> coordinator_weight_sync(CoordinatorClient& client, const AttemptId& attempt,
-                                                    Collective& host) {
-  return std::make_unique<CoordinatorWeightSync>(client, attempt, host);
+                                                    HostCollective& host, std::vector<double> alpha_K) {
+  return std::make_unique<CoordinatorWeightSync>(client, attempt, host, std::move(alpha_K));
 }
 
 std::unique_ptr<WeightSync> speculative_weight_sync(CoordinatorClient& client, const AttemptId& attempt,
-                                                    Collective& host, StartingWeights start) {
-  return std::make_unique<SpeculativeWeightSync>(client, attempt, host, std::move(start));
+                                                    HostCollective& host, GroupWeights weights) {
+  return std::make_unique<SpeculativeWeightSync>(client, attempt, host, std::move(weights));
 }
 
 }  // namespace equipoise

@@ -2,7 +2,7 @@
 //   warm-up   w(t) = t / max(1, W)                       while t < W, W = warmup_steps, t from 0
 //   constant  1          linear  max(0, (T - t) / max(1, T - W))
 //   cosine    max(0, 1/2 (1 + cos(pi (t - W) / max(1, T - W))))
-//   plateau   shrunk by evaluations, common/log_linear/step_schedule.h with torch's ReduceLROnPlateau as the model:
+//   plateau   shrunk by evaluations, common/robust/step_schedule.h with torch's ReduceLROnPlateau as the model:
 //             mode min, threshold_mode rel; there is no cooldown and no smallest change
 // Source: Hugging Face's get_{constant,linear,cosine}_schedule_with_warmup.
 #pragma once
@@ -24,15 +24,15 @@ class LearningRateSchedule {
   // The largest group loss of an evaluation during training; NaN counts as not better. Of use to `plateau` only.
   void observe(double worst_group_loss);
 
-  const log_linear::ScheduleState& state() const { return plateau_.state(); }
-  void restore(const log_linear::ScheduleState& state) { plateau_.restore(state); }
+  const ScheduleState& state() const { return plateau_.state(); }
+  void restore(const ScheduleState& state) { plateau_.restore(state); }
 
  private:
   ScheduleType type_;
   std::int64_t warmup_steps_;
   std::int64_t total_steps_;
   double learning_rate_;
-  log_linear::StepSchedule plateau_;  // of the learning rate
+  StepSchedule plateau_;  // of the learning rate
 };
 
 }  // namespace equipoise

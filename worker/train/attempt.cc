@@ -41,6 +41,13 @@ Request request_of(const AttemptId& attempt) {
   return request;
 }
 
+void check_answer(std::int64_t step, const char* numbers, int size, std::size_t num_groups) {
+  if (static_cast<std::size_t>(size) == num_groups) return;
+  throw PeerError("the coordinator answered step " + std::to_string(step) + " with " + numbers + " of " +
+                  std::to_string(size) + " groups, expected " + std::to_string(num_groups) +
+                  "; are coordinator and worker of one version?");
+}
+
 }  // namespace
 
 Registration register_rank(CoordinatorClient& client, const std::string& job_id, const RankPlace& place,
@@ -98,31 +105,24 @@ StartedTraining start_training(CoordinatorClient& client, const AttemptId& attem
                    .first_step = plan.first_step(),
                    .end_step = plan.end_step()},
           .log_alpha_K = {answer.log_alpha().begin(), answer.log_alpha().end()},
-          .group_loss_K = {answer.group_loss().begin(), answer.group_loss().end()}};
+          .group_loss_K = {answer.group_loss().begin(), answer.group_loss().end()},
+          .alpha_K = {answer.alpha().begin(), answer.alpha().end()}};
 }
 
-WeightSource coordinator_weights(CoordinatorClient& client, const AttemptId& attempt) {
-  return [&client, attempt](std::int64_t step, const GroupSums& sums, const std::vector<std::uint32_t>& non_finite) {
-    auto request = request_of<v1::ReportStepRequest>(attempt);
-    request.set_step(step);
-    request.mutable_group()->Add(sums.group.begin(), sums.group.end());
-    request.mutable_loss_sum()->Add(sums.loss_sum.begin(), sums.loss_sum.end());
-    request.mutable_pair_count()->Add(sums.pair_count.begin(), sums.pair_count.end());
-    request.set_batch_pairs(sums.batch_pairs);
-    request.mutable_non_finite_group()->Add(non_finite.begin(), non_finite.end());
-    const v1::ReportStepResponse response = client.report_step(request);
-    if (static_cast<std::size_t>(response.weight_size()) != sums.group.size()) {
-      throw PeerError("the coordinator answered step " + std::to_string(step) + " with " +
-                      std::to_string(response.weight_size()) + " weights for " + std::to_string(sums.group.size()) +
-                      " groups");
-    }
-    return std::vector<double>(response.weight().begin(), response.weight().end());
-  };
-}
-
-std::vector<double> current_alpha(CoordinatorClient& client, const AttemptId& attempt) {
-  const auto response = client.get_group_weights(request_of<v1::GetGroupWeightsRequest>(attempt));
-  return {response.alpha().begin(), response.alpha().end()};
+std::vector<double> CoordinatorWeights::step(std::int64_t step, const GroupSums& sums,
+                                             std::span<const std::uint32_t> non_finite) {
+  auto request = request_of<v1::ReportStepRequest>(attempt_);
+  request.set_step(step);
+  request.mutable_group()->Add(sums.group.begin(), sums.group.end());
+  request.mutable_loss_sum()->Add(sums.loss_sum.begin(), sums.loss_sum.end());
+  request.mutable_pair_count()->Add(sums.pair_count.begin(), sums.pair_count.end());
+  request.set_batch_pairs(sums.batch_pairs);
+  request.mutable_non_finite_group()->Add(non_finite.begin(), non_finite.end());
+  const v1::ReportStepResponse response = client_.report_step(request);
+  check_answer(step, "weights", response.weight_size(), sums.group.size());
+  check_answer(step, "alpha", response.alpha_size(), alpha_K_.size());
+  alpha_K_.assign(response.alpha().begin(), response.alpha().end());
+  return {response.weight().begin(), response.weight().end()};
 }
 
 void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, const TrainingEnd& end,

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/config/job_config.h"
@@ -47,6 +48,7 @@ struct StartedTraining {
   ShardPlan plan;
   std::vector<double> log_alpha_K;   // of every group before the first step
   std::vector<double> group_loss_K;  // newest of every group, NaN where unknown; empty where alpha is not a closed form
+  std::vector<double> alpha_K;       // of every group before the first step
 };
 
 // Rank 0 tells the coordinator the groups and gets the plan; every rank gets it and checks that its data is rank 0's.
@@ -54,11 +56,24 @@ struct StartedTraining {
 StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const DatasetSummary& data,
                                Collective& host);
 
-// ReportStep of this attempt. `client` outlives it.
-WeightSource coordinator_weights(CoordinatorClient& client, const AttemptId& attempt);
+// ReportStep of this attempt, and alpha as the newest answer says: nobody asks for it again. Rank 0.
+class CoordinatorWeights {
+ public:
+  // `client` outlives it. alpha_K: before the first step, as StartedTraining has it.
+  CoordinatorWeights(CoordinatorClient& client, AttemptId attempt, std::vector<double> alpha_K)
+      : client_(client), attempt_(std::move(attempt)), alpha_K_(std::move(alpha_K)) {}
 
-// alpha of all groups after the last applied step. Rank 0.
-std::vector<double> current_alpha(CoordinatorClient& client, const AttemptId& attempt);
+  // w_g of each group in `sums`; arguments as WeightSource. Throws what the client throws, and PeerError where the
+  // answer is not of these groups.
+  std::vector<double> step(std::int64_t step, const GroupSums& sums, std::span<const std::uint32_t> non_finite);
+
+  const std::vector<double>& alpha_K() const { return alpha_K_; }  // of all groups, after the last step
+
+ private:
+  CoordinatorClient& client_;
+  const AttemptId attempt_;
+  std::vector<double> alpha_K_;
+};
 
 // How training ended on this rank.
 struct TrainingEnd {

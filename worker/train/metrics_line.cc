@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <ranges>
+
+#include "common/robust/worst_group.h"
 
 namespace equipoise {
 namespace {
@@ -104,22 +107,21 @@ void add_flat(MetricsLine& line, const std::string& prefix, const std::vector<st
   }
 }
 
+// None of a group without pairs.
+std::optional<double> loss_of(const BatchSums& sums, std::size_t g) {
+  return sums.group_pairs(g) > 0 ? std::optional(sums.group_loss(g)) : std::nullopt;
+}
+
 void add_worst(MetricsLine& line, const std::vector<std::string>& names, const BatchSums& sums, Rewards rewards) {
-  double worst_loss = -HUGE_VAL, min_accuracy = HUGE_VAL;
-  std::size_t worst = sums.num_groups();
+  double min_accuracy = HUGE_VAL;
   for (std::size_t g = 0; g < sums.num_groups(); ++g) {
-    if (!(sums.group_pairs(g) > 0)) continue;
-    // A loss that is not finite is the worst there is.
-    const double loss = std::isfinite(sums.group_loss(g)) ? sums.group_loss(g) : HUGE_VAL;
-    if (worst == sums.num_groups() || loss > worst_loss) {
-      worst_loss = loss;
-      worst = g;
-    }
-    min_accuracy = std::min(min_accuracy, sums.group_accuracy(g));
+    if (sums.group_pairs(g) > 0) min_accuracy = std::min(min_accuracy, sums.group_accuracy(g));
   }
-  if (worst == sums.num_groups()) return;
-  line["worst_group"] = names[worst];
-  line["worst_group_loss"] = worst_loss;
+  const auto groups = std::views::iota(std::size_t{0}, sums.num_groups());
+  const auto worst = worst_group(groups, [&](std::size_t g) { return loss_of(sums, g); });
+  if (worst == groups.end()) return;
+  line["worst_group"] = names[*worst];
+  line["worst_group_loss"] = sums.group_loss(*worst);
   if (rewards == Rewards::kLogged) line["min_group_accuracy"] = min_accuracy;
 }
 
@@ -128,30 +130,30 @@ void add_excess(MetricsLine& line, const std::string& prefix, const std::vector<
                 const BatchSums& sums, std::span<const double> baseline_K) {
   if (baseline_K.empty()) return;
   MetricsLine excess = MetricsLine::object();
-  double worst = -HUGE_VAL;
+  std::vector<double> excess_losses;
   for (std::size_t g = 0; g < baseline_K.size(); ++g) {
     if (!(sums.group_pairs(g) > 0) || std::isnan(baseline_K[g])) continue;
-    const double of_group = sums.group_loss(g) - baseline_K[g];
-    worst = std::max(worst, std::isfinite(of_group) ? of_group : HUGE_VAL);
-    line[prefix + names[g] + "/excess_loss"] = excess[names[g]] = of_group;
+    excess_losses.push_back(sums.group_loss(g) - baseline_K[g]);
+    line[prefix + names[g] + "/excess_loss"] = excess[names[g]] = excess_losses.back();
   }
   if (excess.empty()) return;
   line["group_excess_loss"] = std::move(excess);
-  line["worst_group_excess_loss"] = worst;
+  line["worst_group_excess_loss"] = worst_group_loss(excess_losses);
 }
 
 // max_g L_g - sum_g alpha_g L_g >= 0: how far alpha is from the exact inner maximum. Needs the loss of every training
 // group; L_g - b_g in its place where there is a baseline.
 std::optional<double> robust_gap(const BatchSums& sums, std::span<const double> alpha_K,
                                  std::span<const double> baseline_K) {
-  double worst = -HUGE_VAL, weighted = 0;
+  std::vector<double> loss_K;
+  double weighted = 0;
   for (std::size_t g = 0; g < alpha_K.size(); ++g) {
     if (!(sums.group_pairs(g) > 0) || !std::isfinite(sums.group_loss(g))) return std::nullopt;
     const double loss = sums.group_loss(g) - (baseline_K.empty() ? 0 : baseline_K[g]);
-    worst = std::max(worst, loss);
+    loss_K.push_back(loss);
     weighted += alpha_K[g] * loss;
   }
-  return worst - weighted;
+  return worst_group_loss(loss_K) - weighted;
 }
 
 // What lines of all validation pairs and of one file's have in common.

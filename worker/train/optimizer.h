@@ -25,7 +25,7 @@ struct OptimizerResult {
 // What a checkpoint keeps of an optimiser, beside the parameters and the step.
 struct OptimizerState {
   std::vector<NamedTensor> tensors;  // PARAMETER.STATE, PARAMETER.master; the optimiser's own memory, not a copy
-  log_linear::ScheduleState schedule;
+  ScheduleState schedule;
 };
 
 // Decay exclusions by parameter name: "norm" and ".bias". Moments are in the parameters' type, float32 for bfloat16.

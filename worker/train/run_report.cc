@@ -42,10 +42,12 @@ LineSettings line_settings(const JobConfig& config, const TrainingData& data) {
 }
 
 RunReport::RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId attempt,
-                     const std::filesystem::path& metrics_path, const JobConfig& config, const TrainingData& data)
+                     const CoordinatorWeights& weights, const std::filesystem::path& metrics_path,
+                     const JobConfig& config, const TrainingData& data)
     : client_(client),
       log_(log),
       attempt_(std::move(attempt)),
+      weights_(weights),
       logging_(config.logging),
       has_rewards_(config.loss.type != LossType::kSft),
       num_groups_(data.num_groups()),
@@ -74,7 +76,7 @@ void RunReport::step_done(LinePosition position, const StepResult& result) {
     const Speed speed{.pairs_per_second = (pairs_total_ - last_line_.pairs) / seconds,
                       .tokens_per_second = (tokens_total_ - last_line_.tokens) / seconds,
                       .num_tokens = sequence_tokens_total_};
-    file_.write_step(position, result, current_alpha(client_, attempt_), speed);
+    file_.write_step(position, result, weights_.alpha_K(), speed);
     last_line_ = {.time = Clock::now(), .pairs = pairs_total_, .tokens = tokens_total_};
   }
   holds_ = true;
@@ -101,7 +103,7 @@ void RunReport::send_training() {
 
 EvaluationNumbers RunReport::evaluated(LinePosition position, const EvaluationSums& sums) {
   if (holds_) send_training();
-  EvaluationNumbers numbers = file_.write_evaluation(position, sums.all, current_alpha(client_, attempt_));
+  EvaluationNumbers numbers = file_.write_evaluation(position, sums.all, weights_.alpha_K());
   send_evaluation(position, sums.all, "");
   for (std::size_t f = 0; f < validation_files_.size(); ++f) {
     numbers.merge(file_.write_file(position, validation_files_[f], sums.files[f]));

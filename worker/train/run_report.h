@@ -19,8 +19,8 @@ LineSettings line_settings(const JobConfig& config, const TrainingData& data);
 // The coordinator gets at most two reports a second, and the last one.
 class RunReport {
  public:
-  // `client` and `log` outlive it. `metrics_path` is made anew.
-  RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId attempt,
+  // `client`, `log` and `weights`, whose alpha the lines have, outlive it. `metrics_path` is made anew.
+  RunReport(CoordinatorClient& client, spdlog::logger& log, AttemptId attempt, const CoordinatorWeights& weights,
             const std::filesystem::path& metrics_path, const JobConfig& config, const TrainingData& data);
 
   void step_done(LinePosition position, const StepResult& result);
@@ -38,6 +38,7 @@ class RunReport {
   CoordinatorClient& client_;
   spdlog::logger& log_;
   const AttemptId attempt_;
+  const CoordinatorWeights& weights_;
   const LoggingConfig logging_;
   const bool has_rewards_;  // SFT has none, and so no accuracy
   const std::size_t num_groups_;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,7 @@ struct StepResult {
 struct StepParts {
   ForwardInputs inputs;
   const RobustSettings& robust;
-  const std::vector<double>& group_pair_count_K;  // N_g; kUnbiased: as counted in the data at hand
+  std::span<const double> group_pair_count_K;  // N_g, as estimator_sizes() takes it
   std::int64_t micro_batch_tokens;
   ShardCursor& cursor;
   Collective& host;  // for the group sums

@@ -119,24 +119,6 @@ std::optional<FileMixture> mixture_of(const std::vector<DataFile>& files, const 
   return FileMixture(read.pairs_F, weight_F);
 }
 
-void replace_group_counts(EncodedDataset& train, const std::map<std::string, double>& group_counts) {
-  if (group_counts.empty()) return;
-  for (std::size_t g = 0; g < train.group_names.size(); ++g) {
-    const auto count = group_counts.find(train.group_names[g]);
-    if (count == group_counts.end()) {
-      throw std::invalid_argument("data.group_counts has no count for group " + quoted_text(train.group_names[g]) +
-                                  " of the training data");
-    }
-    train.pair_count_K[g] = count->second;
-  }
-  if (group_counts.size() == train.group_names.size()) return;
-  for (const auto& [name, count] : group_counts) {
-    if (std::ranges::find(train.group_names, name) != train.group_names.end()) continue;
-    throw std::invalid_argument("data.group_counts names group " + quoted_text(name) +
-                                ", which is not in the training data");
-  }
-}
-
 // The file named is the first that has the group.
 void check_groups_have_pairs(const ReadFiles& read, int max_length) {
   for (std::size_t g = 0; g < read.data.group_names.size(); ++g) {
@@ -236,7 +218,7 @@ TrainingData load_training_data(const JobConfig& config, int threads) {
   data.train_files = std::move(train.readings);
   if (mixture) data.train.pair_count_K = mixture->group_sizes(train.count_FK);
   data.counted_K = data.train.pair_count_K;
-  replace_group_counts(data.train, config.data.group_counts);
+  data.train.pair_count_K = group_counts_for(config.data, data.train.group_names, data.counted_K);
   data.num_pairs = population_size(data.train.pair_count_K, data.counted_K, static_cast<double>(data.train.size()));
   data.digest = digest_of(data.train, mixture);
   data.train_floor_K = label_floors(data.train, data.train_weight_N, config, mixture);

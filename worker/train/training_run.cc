@@ -41,7 +41,8 @@ class TrainingRun {
         data_(load_data()),
         label_noise_(config.loss, data_.train.group_names),
         policy_(load_policy()),
-        plan_(start()),
+        started_(start()),
+        weights_(context.client, context.registration.attempt, started_.alpha_K),
         cursor_(plan_, data_.strata),
         watch_(config.training.early_stopping, context.host) {}
 
@@ -51,7 +52,7 @@ class TrainingRun {
     if (is_first()) {
       output_->prepare(context_.registration.spec, plan_);
       write_data_report(config_.output / "data.json", data_.train_files, data_.validation_files);
-      report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt,
+      report_ = std::make_unique<RunReport>(context_.client, context_.log, context_.registration.attempt, weights_,
                                             config_.output / "metrics.jsonl", config_, data_);
       for (const char* name : {"data.json", "metrics.jsonl"}) output_->watch(name);
     }
@@ -134,7 +135,7 @@ class TrainingRun {
     check_metric(*stopping, numbers);
   }
 
-  ShardPlan start() {
+  StartedTraining start() {
     if (is_first()) {
       for (const FileReading& file : data_.train_files) log_file(file);
       for (const FileReading& file : data_.validation_files) log_file(file);
@@ -145,7 +146,7 @@ class TrainingRun {
     check_same_on_all_ranks(context_.host, dataset_digest(data_.validation), "validation data");
     check_same_on_all_ranks(context_.host, parameter_digest(policy_.parameters()), "model");
     if (policy_.adapter()) check_same_on_all_ranks(context_.host, parameter_digest(policy_.trained()), "adapter");
-    return start_training(context_.client, context_.registration.attempt, summary_of(data_), context_.host).plan;
+    return start_training(context_.client, context_.registration.attempt, summary_of(data_), context_.host);
   }
 
   References compute_references() {
@@ -170,18 +171,23 @@ class TrainingRun {
   TrainingEnd train() {
     GradientBuckets gradients(policy_.trained(), context_.device->collective(context_.host), kBucketBytes);
     Optimizer optimizer(config_.optimizer, policy_.trained(), plan_.end_step);
-    const bool is_unbiased = config_.robust.settings.estimator == Estimator::kUnbiased;
+    const GroupSizes sizes = estimator_sizes(config_.robust.settings.estimator,
+                                             {data_.counted_K, static_cast<double>(data_.train.pairs.size())},
+                                             {data_.train.pair_count_K, data_.num_pairs});
     StepParts parts{.inputs = inputs(data_.train, references_.train, data_.train_weight_N),
                     .robust = config_.robust.settings,
-                    .group_pair_count_K = is_unbiased ? data_.counted_K : data_.train.pair_count_K,
+                    .group_pair_count_K = sizes.pair_count_K,
                     .micro_batch_tokens = config_.training.micro_batch_tokens,
                     .cursor = cursor_,
                     .host = context_.host,
                     .gradients = gradients,
                     .optimizer = optimizer,
-                    .weights = coordinator_weights(context_.client, context_.registration.attempt),
+                    .weights =
+                        [this](std::int64_t step, const GroupSums& sums, const std::vector<std::uint32_t>& non_finite) {
+                          return weights_.step(step, sums, non_finite);
+                        },
                     .is_logged = [this](std::int64_t step) { return is_logged(config_.logging, step + 1); },
-                    .num_pairs = is_unbiased ? 0 : data_.num_pairs,
+                    .num_pairs = sizes.num_pairs,
                     .dropout_seed = dropout_seed()};
     TrainingEnd end{.final_step = plan_.end_step};
     evaluate(plan_.first_step, optimizer);
@@ -275,7 +281,9 @@ class TrainingRun {
   TrainingData data_;
   LabelNoise label_noise_;
   Decoder policy_;
-  ShardPlan plan_;
+  StartedTraining started_;
+  const ShardPlan& plan_ = started_.plan;
+  CoordinatorWeights weights_;  // used on rank 0
   ShardCursor cursor_;
   EvaluationWatch watch_;
   BestParameters best_;  // rank 0

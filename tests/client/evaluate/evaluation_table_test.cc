@@ -64,6 +64,21 @@ TEST(EvaluationTable, LeavesOutColumnsWithoutValues) {
   EXPECT_NE(table.find("2.5000"), std::string::npos);
 }
 
+// A loss that is not finite stands as null in the summary, which was refused as a file that the ranks had not written.
+TEST(EvaluationTable, AGroupWhoseLossIsNullIsTheWorst) {
+  const std::string table =
+      evaluation_table(summary_of(R"({"all": {"name": "all", "pairs": 3, "dropped": 0, "loss": null},
+                     "groups": [{"name": "a", "pairs": 1, "dropped": 0, "loss": 2.5},
+                                {"name": "b", "pairs": 1, "dropped": 0, "loss": null},
+                                {"name": "c", "pairs": 1, "dropped": 0, "loss": 9.5}]})"),
+                       Colors::kOff, Glyphs::kAscii);
+  const std::size_t row = table.find("b ");
+  ASSERT_NE(row, std::string::npos) << table;
+  const std::string of_b = table.substr(row, table.find('\n', row) - row);
+  EXPECT_NE(of_b.find("nan"), std::string::npos) << table;
+  EXPECT_NE(of_b.find("< worst"), std::string::npos) << table;
+}
+
 TEST(EvaluationTable, AFileThatIsNoSummaryIsNamed) {
   for (const char* text : {"", "[]", "{}", R"({"all": {"name": 3}, "groups": []})", "{\"all\""}) {
     EXPECT_THROW(summary_of(text), PeerError) << text;

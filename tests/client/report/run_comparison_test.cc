@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "tests/client/temporary_folder.h"
@@ -38,11 +39,17 @@ TEST(RunMetrics, TakesTheFirstAndTheLastEvaluation) {
   EXPECT_EQ(run.after.groups.at("a").accuracy, 0.7);
 }
 
-TEST(RunMetrics, ReadsNullAsNoNumber) {
+// A loss that is not finite stands as null in the file. It was left out, so that another group was called worst off.
+TEST(RunMetrics, AGroupWhoseLossIsNullIsWorstOff) {
   const TemporaryFolder folder;
-  const auto file = folder.write("m.jsonl", R"({"split": "validation", "step": 0, "group_loss": {"a": null}})"
-                                            "\n");
-  EXPECT_FALSE(read_run_metrics(file).after.groups.at("a").loss);
+  folder.write("dpo/metrics.jsonl", R"({"split": "validation", "step": 0, "group_loss": {"a": 0.5, "b": null},)"
+                                    R"( "group_accuracy": {"a": 0.25, "b": null}})"
+                                    "\n");
+  const std::vector<RunMetrics> runs = {read_run_metrics(folder.path() / "dpo")};
+  EXPECT_TRUE(std::isnan(runs.front().after.groups.at("b").loss.value()));
+  EXPECT_FALSE(runs.front().after.groups.at("b").accuracy);
+  EXPECT_NE(run_comparison(runs, 120, Colors::kOff, Glyphs::kAscii).find("b is worst off, validation loss nan"),
+            std::string::npos);
 }
 
 TEST(RunMetrics, NamesTheRunOfAFinalModel) {

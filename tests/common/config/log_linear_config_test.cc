@@ -66,7 +66,7 @@ TEST(LogLinearConfig, DefaultsAreThoseTheSchemaStates) {
   EXPECT_FALSE(config.training.full_batch);
   EXPECT_EQ(config.training.sampling, Sampling::kPermutation);
   EXPECT_FALSE(config.robust.paper_compat);
-  EXPECT_EQ(config.robust.step_plateau.factor, 1);
+  EXPECT_EQ(config.robust.settings.step_plateau.factor, 1);
 }
 
 TEST(LogLinearConfig, NamesWhatIsMissingOrOutOfRange) {

@@ -1,5 +1,5 @@
 // Every case of golden/bandits: the same data and settings give the theta, alpha, losses and metrics that the authors'
-// program gave, whether the batch is summed in one piece or as three ranks would.
+// program gave, on one rank and on each of three.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 
 #include "common/log_linear/evaluation.h"
 #include "tests/common/log_linear/bandit_case.h"
+#include "worker/collective/thread_ranks.h"
 
 namespace equipoise::log_linear {
 namespace engine_golden_test {
@@ -57,16 +58,20 @@ void follow_trajectory(Engine& engine, const nlohmann::json& golden, const std::
   EXPECT_EQ(engine.skipped_steps(), 0) << what;
 }
 
-class BanditCases : public testing::TestWithParam<std::size_t> {};
+class BanditCases : public testing::TestWithParam<int> {};
 
 TEST_P(BanditCases, FollowTheAuthorsTrajectories) {
   std::size_t cases = 0;
   for (const Case& one : all_cases()) {
     const nlohmann::json golden = read_json(kBandits / one.scenario / (one.method + ".json"));
-    EngineSettings settings = engine_settings(golden.at("settings"));
-    settings.slices = GetParam();
-    Engine engine(read_matrix(one.scenario, "train.jsonl"), read_problem(one.scenario).initial_theta_D, settings);
-    follow_trajectory(engine, golden, one.scenario + "/" + one.method);
+    const EngineSettings settings = engine_settings(golden.at("settings"));
+    const PairMatrix matrix = read_matrix(one.scenario, "train.jsonl");
+    const std::vector<double> initial_theta_D = read_problem(one.scenario).initial_theta_D;
+    run_host_ranks(GetParam(), [&](HostCollective& host) {
+      Engine engine(matrix, initial_theta_D, settings, host);
+      const std::string rank = " rank " + std::to_string(host.info().rank);
+      follow_trajectory(engine, golden, one.scenario + "/" + one.method + rank);
+    });
     ++cases;
   }
   EXPECT_EQ(cases, 60u);  // six scenarios, ten methods

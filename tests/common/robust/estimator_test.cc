@@ -23,6 +23,18 @@ namespace estimator_test {
 using testing::Each;
 using testing::ElementsAre;
 
+TEST(EstimatorSizes, AreOfTheDataForTheUnbiasedOneAndOfThePopulationForTheOthers) {
+  const std::vector<double> counted_K = {4, 6}, population_K = {100, 300};
+  const GroupSizes counted{counted_K, 10}, population{population_K, 400};
+  EXPECT_EQ(estimator_sizes(Estimator::kUnbiased, counted, population).num_pairs, 10);
+  EXPECT_EQ(estimator_sizes(Estimator::kUnbiased, counted, population).pair_count_K[1], 6);
+  for (const Estimator estimator : {Estimator::kBatchMean, Estimator::kDatasetScaled, Estimator::kBatchSum}) {
+    EXPECT_EQ(estimator_sizes(estimator, counted, population).num_pairs, 400);
+    EXPECT_EQ(estimator_sizes(estimator, counted, population).pair_count_K[1], 300);
+  }
+  EXPECT_EQ(estimator_sizes(Estimator::kUnbiased, {}, population).num_pairs, 400) << "the same";
+}
+
 // Pairs with losses that stay as they are, so that every batch is an estimate of one and the same L_g.
 struct Population {
   std::vector<std::vector<Membership>> memberships_N;

@@ -243,6 +243,33 @@ TEST(GroupWeights, AscendByTheNewStepSizeOnceItIsSet) {
   EXPECT_EQ(weights.gradient_weight(0), weight[0]);
 }
 
+TEST(GroupWeights, AStepThatIsNotFiniteSomewhereMovesNothing) {
+  RobustSettings settings = robust_settings(0.5);
+  settings.step_plateau = {.factor = 0.1, .patience = 1};
+  GroupWeights weights(settings, {1, 1}, 2);
+  weights.step(sums_of({0, 1}, {1, 2}, {1, 1}, 2));
+  const std::vector<double> log_alpha_K = weights.log_alpha_K();
+  std::vector<double> weight(2);
+  const std::vector<std::uint32_t> non_finite = {1};
+  weights.step(sums_of({0, 1}, {9, 0}, {1, 1}, 2), non_finite, weight);
+  EXPECT_EQ(weights.log_alpha_K(), log_alpha_K);
+  EXPECT_EQ(weights.step_size(), 0.5);
+  EXPECT_EQ(weight, (std::vector<double>{weights.gradient_weight(0), weights.gradient_weight(1)}));
+}
+
+TEST(GroupWeights, TheirStepSizeShrinksWhereTheWorstLossHasStoppedFalling) {
+  RobustSettings settings = robust_settings(1);
+  settings.step_plateau = {.factor = 0.5, .patience = 2, .threshold = 0};
+  GroupWeights falling(settings, {1, 1}, 2), resting = falling;
+  for (int step = 0; step < 5; ++step) {
+    const double worst = -1.0 - step;  // below 0, as losses corrected for label noise may be
+    falling.step(sums_of({0, 1}, {worst - 1, worst}, {1, 1}, 2));
+    resting.step(sums_of({0, 1}, {-2.0 - step, -1}, {1, 1}, 2));  // the other group's loss does not matter
+  }
+  EXPECT_EQ(falling.step_size(), 1);
+  EXPECT_EQ(resting.step_size(), 0.25);  // the first is the best, then twice two that are not below it
+}
+
 // All batches of 2 out of 5 pairs, each as likely as any other.
 TEST(EstimateGroupLoss, BatchMeanAndDatasetScaledAgreeInExpectation) {
   const std::vector<double> loss = {0.5, 1.5, 4.0, 0.25, 2.25};

@@ -38,7 +38,9 @@ TEST_F(RankDeskTest, ARepeatedStepGetsTheStoredAnswerAndMovesNothing) {
 TEST_F(RankDeskTest, ARepeatedStepGetsTheStoredAnswerAlsoAfterARestart) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   const auto request = step_request(id, 1, 0, {0.2, 1.0});
-  const auto first = bits(ranks().report_step(request));
+  const auto answer = ranks().report_step(request);
+  const auto first = bits(answer);
+  EXPECT_EQ(answer.alpha_size(), 2);
   restart();
   EXPECT_EQ(bits(ranks().report_step(request)), first);
   EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, 1.1})); }).code, Code::kAborted);
@@ -46,6 +48,25 @@ TEST_F(RankDeskTest, ARepeatedStepGetsTheStoredAnswerAlsoAfterARestart) {
               ranks().report_step(step_request(id, 1, 1, {0.2, 1.1}));
             }).code,
             Code::kFailedPrecondition);
+}
+
+// Ranks write alpha into metrics.jsonl: the answers have it, so that nobody needs to ask again.
+TEST_F(RankDeskTest, EveryAnswerCarriesAlphaOfAllGroups) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  EXPECT_THAT(ranks().start_training(start_request(id, 1)).alpha(), ElementsAre(0.5, 0.5));
+  v1::GetGroupWeightsRequest now;
+  now.set_job_id(id);
+  now.set_generation(1);
+  std::vector<std::string> answers;
+  for (std::int64_t step = 0; step < 3; ++step) {
+    const auto answer = ranks().report_step(step_request(id, 1, step, {0.2, 1.0 + static_cast<double>(step)}));
+    EXPECT_THAT(answer.alpha(), ElementsAreArray(ranks().group_weights(now).alpha())) << step;
+    answers.push_back(bits(answer));
+  }
+  auto of_one_group = step_request(id, 1, 3, {0.9});
+  EXPECT_EQ(ranks().report_step(of_one_group).alpha_size(), 2);
+  // An old step's answer has the alpha of its time.
+  EXPECT_EQ(bits(ranks().report_step(step_request(id, 1, 1, {0.2, 2.0}))), answers[1]);
 }
 
 TEST_F(RankDeskTest, OtherNumbersForAKnownStepAreRefusedAndChangeNothing) {
@@ -313,12 +334,37 @@ TEST_F(RankDeskTest, StartTrainingRefusesGroupsThatMakeNoSense) {
 
 TEST_F(RankDeskTest, GroupCountsOfTheSpecWinOverThoseOfTheFile) {
   auto spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
+  (*spec.mutable_data()->mutable_group_counts())["north"] = 100;
   (*spec.mutable_data()->mutable_group_counts())["south"] = 200;
   const auto id = people().create(create_request(spec)).id();
   ranks().register_worker(register_request(id, 0, 0, 1));
   ranks().start_training(start_request(id, 1));
-  EXPECT_EQ(job(id).groups(0).pair_count(), 4);
+  EXPECT_EQ(job(id).groups(0).pair_count(), 100);
   EXPECT_EQ(job(id).groups(1).pair_count(), 200);
+}
+
+// worker.proto promises INVALID_ARGUMENT. A group that the counts lack kept the size of the file beside sizes of a
+// population.
+TEST_F(RankDeskTest, GroupCountsOfTheSpecMustHaveTheGroupsOfTheData) {
+  auto lacking = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
+  (*lacking.mutable_data()->mutable_group_counts())["south"] = 200;
+  auto another = lacking;
+  (*another.mutable_data()->mutable_group_counts())["north"] = 100;
+  (*another.mutable_data()->mutable_group_counts())["east"] = 1;
+  const auto text_of = [&](const v1::JobSpec& spec) {
+    const auto id = people().create(create_request(spec)).id();
+    ranks().register_worker(register_request(id, 0, 0, 1));
+    try {
+      ranks().start_training(start_request(id, 1));
+    } catch (const std::invalid_argument& refused) {
+      EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+      return std::string(refused.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(text_of(lacking),
+            "data.group_counts has none for group \"north\", expected one for each group of the training data");
+  EXPECT_EQ(text_of(another), "data.group_counts names group \"east\", which the training data does not have");
 }
 
 TEST_F(RankDeskTest, RegisteringIsForOneLiveAttemptOfTheWantedSize) {

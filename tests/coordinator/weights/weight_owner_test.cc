@@ -51,8 +51,9 @@ TEST(WeightOwner, AscendsAsTheFormulaSays) {
 }
 
 TEST(WeightOwner, TheStepSizeShrinksWhenTheWorstLossStopsFalling) {
-  const log_linear::PlateauSettings plateau{.factor = 0.1, .patience = 2};
-  WeightOwner owner(settings_of(RobustMode::kGroupRobust), {.names = {"a", "b"}, .pair_count_K = {1, 1}}, 2, plateau);
+  RobustSettings settings = settings_of(RobustMode::kGroupRobust);
+  settings.step_plateau = {.factor = 0.1, .patience = 2};
+  WeightOwner owner(settings, {.names = {"a", "b"}, .pair_count_K = {1, 1}}, 2);
   double log_ratio = 0;  // log alpha_b / alpha_a = sum of eta_alpha * (L_b - L_a)
   const std::vector<double> step_size = {0.5, 0.5, 0.5, 0.05, 0.05};
   for (std::size_t step = 0; step < step_size.size(); ++step) {
@@ -60,6 +61,36 @@ TEST(WeightOwner, TheStepSizeShrinksWhenTheWorstLossStopsFalling) {
     log_ratio += step_size[step] * (1.0 - 0.2);
     EXPECT_NEAR(std::log(owner.alpha_K()[1] / owner.alpha_K()[0]), log_ratio, 1e-14) << step;
   }
+}
+
+// Losses corrected for label noise may be negative. The owner took the largest of them and 0, so that a loss that fell
+// from -0.1 on looked like one that had stopped falling.
+TEST(WeightOwner, TheStepSizeStaysWhileNegativeLossesFall) {
+  RobustSettings settings = settings_of(RobustMode::kGroupRobust);
+  settings.step_plateau = {.factor = 0.1, .patience = 2};
+  WeightOwner owner(settings, {.names = {"a", "b"}, .pair_count_K = {1, 1}}, 2);
+  double log_ratio = 0;
+  for (std::int64_t step = 0; step < 6; ++step) {
+    const double worst = -0.1 * static_cast<double>(step + 1);
+    owner.accept(owner.prepare(step_request("j", 1, step, {worst - 1, worst})));
+    log_ratio += 0.5 * 1;  // eta_alpha (L_b - L_a), the same in every step
+    EXPECT_NEAR(std::log(owner.alpha_K()[1] / owner.alpha_K()[0]), log_ratio, 1e-14) << step;
+  }
+}
+
+// What is read from disk after a restart moves the schedule as the step itself did.
+TEST(WeightOwner, ARecordedStepShrinksTheStepSizeAsItDidWhenItCame) {
+  RobustSettings settings = settings_of(RobustMode::kGroupRobust);
+  settings.step_plateau = {.factor = 0.1, .patience = 1};
+  const GroupTable groups{.names = {"a", "b"}, .pair_count_K = {1, 1}};
+  WeightOwner owner(settings, groups, 2), restored(settings, groups, 2);
+  for (std::int64_t step = 0; step < 4; ++step) {
+    const StepRecord record = owner.prepare(step_request("j", 1, step, {0.2, 1.0}));
+    owner.accept(record);
+    restored.accept(record);
+  }
+  const auto next = step_request("j", 1, 4, {0.3, 0.7});
+  EXPECT_EQ(restored.prepare(next).weight, owner.prepare(next).weight);
 }
 
 TEST(WeightOwner, PreparingChangesNothingAndGivesTheSameBitsAgain) {

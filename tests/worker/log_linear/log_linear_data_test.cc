@@ -57,7 +57,7 @@ TEST_F(LogLinearDataTest, CountsOfThePopulationReplaceThoseOfTheFile) {
   config_.data.group_counts = {{"0", 10}, {"1", 90}};
   EXPECT_THAT(load_log_linear_data(config_).pair_count_K, ElementsAre(10, 90));
   config_.data.group_counts = {{"0", 10}};
-  EXPECT_EQ(refusal(), "data.group_counts has no count for group \"1\"");
+  EXPECT_EQ(refusal(), "data.group_counts has none for group \"1\", expected one for each group of the training data");
   config_.data.group_counts = {{"0", 10}, {"1", 90}, {"2", 5}};
   EXPECT_THAT(refusal(), HasSubstr("data.group_counts names group \"2\""));
 }

@@ -103,6 +103,20 @@ TEST(MetricsFile, LeavesAbsentGroupsOut) {
   EXPECT_FALSE(line.contains("robust_gap"));
 }
 
+TEST(MetricsFile, NamesAGroupWhoseLossIsNoNumberAsTheWorstEvenBesideInfinity) {
+  const TempFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  MetricsFile file(path, {"a", "b"}, {"a", "b"}, Rewards::kLogged);
+  BatchSums sums(2);
+  sums.add({.loss = HUGE_VAL}, std::vector<Membership>{{0, 1.0}});
+  sums.add({.loss = std::nan("")}, std::vector<Membership>{{1, 1.0}});
+  const EvaluationNumbers numbers = file.write_evaluation({}, sums, std::vector<double>{0.5, 0.5});
+  EXPECT_TRUE(std::isnan(numbers.at("worst_group_loss")));
+  const auto line = only_line(path);
+  EXPECT_EQ(line["worst_group"], "b");
+  EXPECT_TRUE(line["worst_group_loss"].is_null());
+}
+
 TEST(MetricsFile, HasNoAccuracyWhereNothingIsCompared) {
   const TempFolder folder;
   const auto path = folder.path() / "metrics.jsonl";

@@ -1,4 +1,4 @@
-#include "common/log_linear/step_schedule.h"
+#include "common/robust/step_schedule.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 
 #include "common/base/number_text.h"
 
-namespace equipoise::log_linear {
+namespace equipoise {
 
 StepSchedule::StepSchedule(const char* field, double step_size, PlateauSettings plateau)
     : plateau_(plateau), state_{.step_size = step_size} {
@@ -33,4 +33,4 @@ void StepSchedule::observe(double loss) {
   state_.step_size = std::max(state_.step_size * plateau_.factor, plateau_.smallest);
 }
 
-}  // namespace equipoise::log_linear
+}  // namespace equipoise

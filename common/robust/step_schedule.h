@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace equipoise::log_linear {
+namespace equipoise {
 
 // After `patience` observations in a row that are not below (1 - threshold) times the best so far, the step size is
 // multiplied by `factor`, and the counting starts again.
@@ -41,4 +41,4 @@ class StepSchedule {
   ScheduleState state_;
 };
 
-}  // namespace equipoise::log_linear
+}  // namespace equipoise

@@ -1,11 +1,11 @@
-#include "common/log_linear/step_schedule.h"
+#include "common/robust/step_schedule.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <stdexcept>
 
-namespace equipoise::log_linear {
+namespace equipoise {
 namespace step_schedule_test {
 
 TEST(StepSchedule, ShrinksOnceTheLossHasNotFallenForThePatience) {
@@ -51,4 +51,4 @@ TEST(StepSchedule, RefusesSettingsOutOfTheirRange) {
 }
 
 }  // namespace step_schedule_test
-}  // namespace equipoise::log_linear
+}  // namespace equipoise

@@ -1,0 +1,158 @@
+#include "worker/collective/mpi_session.h"
+
+#define OMPI_SKIP_MPICXX 1
+#include <mpi.h>
+#include <sched.h>
+
+#include <limits>
+#include <string>
+#include <thread>
+
+#include "common/base/error.h"
+#include "worker/collective/rank_greeting.h"
+
+namespace equipoise {
+namespace {
+
+void check_mpi(int code, const char* operation) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING];
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  throw PeerError(std::string(operation) + " failed: " + std::string(text, static_cast<std::size_t>(length)));
+}
+
+RankInfo info_of(MPI_Comm communicator) {
+  RankInfo info;
+  MPI_Comm_rank(communicator, &info.rank);
+  MPI_Comm_size(communicator, &info.world_size);
+  return info;
+}
+
+int mpi_count(std::size_t count) {
+  if (count > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
+    throw std::invalid_argument("a collective of " + std::to_string(count) + " elements, at most 2^31-1 are possible");
+  }
+  return static_cast<int>(count);
+}
+
+class MpiRequest : public PendingSum {
+ public:
+  MpiRequest(const char* operation, int rank, std::chrono::seconds timeout)
+      : operation_(operation), rank_(rank), timeout_(timeout) {}
+
+  MPI_Request* get() { return &request_; }
+
+  void wait() override {
+    const auto start = std::chrono::steady_clock::now();
+    for (int polls = 0;; ++polls) {
+      int done = 0;
+      check_mpi(MPI_Test(&request_, &done, MPI_STATUS_IGNORE), operation_);
+      if (done != 0) return;
+      back_off(polls);
+      // The clock is read rarely: a collective of a few numbers takes less than a microsecond.
+      if (polls % 256 == 255 && std::chrono::steady_clock::now() - start > timeout_) throw_late();
+    }
+  }
+
+ private:
+  // Ranks may outnumber cores, so a waiting rank gives its core away; after about a millisecond it sleeps.
+  static void back_off(int polls) {
+    if (polls < 200) return;
+    if (polls < 2000) {
+      sched_yield();
+    } else {
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+  }
+
+  [[noreturn]] void throw_late() const {
+    throw PeerError("rank " + std::to_string(rank_) + " waited " + std::to_string(timeout_.count()) +
+                    " s for the other ranks in " + operation_);
+  }
+
+  const char* operation_;
+  int rank_;
+  std::chrono::seconds timeout_;
+  MPI_Request request_ = MPI_REQUEST_NULL;
+};
+
+class MpiRanks : public HostRanks {
+ public:
+  MpiRanks(MPI_Comm ranks, RankInfo info, std::chrono::seconds timeout)
+      : ranks_(ranks), info_(info), timeout_(timeout) {}
+
+  RankInfo info() const override { return info_; }
+
+  void all_reduce_sum(std::span<double> values) override {
+    MpiRequest request("all_reduce_sum", info_.rank, timeout_);
+    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values.data(), mpi_count(values.size()), MPI_DOUBLE, MPI_SUM, ranks_,
+                             request.get()),
+              "all_reduce_sum");
+    request.wait();
+  }
+
+  std::unique_ptr<PendingSum> start_sum(std::span<double> values) override {
+    return start_sum(values.data(), values.size(), MPI_DOUBLE);
+  }
+  std::unique_ptr<PendingSum> start_sum(std::span<float> values) override {
+    return start_sum(values.data(), values.size(), MPI_FLOAT);
+  }
+
+  void broadcast(std::span<std::byte> bytes, int root) override {
+    MpiRequest request("broadcast", info_.rank, timeout_);
+    check_mpi(MPI_Ibcast(bytes.data(), mpi_count(bytes.size()), MPI_BYTE, root, ranks_, request.get()), "broadcast");
+    request.wait();
+  }
+
+ private:
+  std::unique_ptr<PendingSum> start_sum(void* values, std::size_t count, MPI_Datatype type) {
+    auto request = std::make_unique<MpiRequest>("all_reduce_sum of gradients", info_.rank, timeout_);
+    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values, mpi_count(count), type, MPI_SUM, ranks_, request->get()),
+              "all_reduce_sum of gradients");
+    return request;
+  }
+
+  MPI_Comm ranks_;
+  RankInfo info_;
+  std::chrono::seconds timeout_;
+};
+
+}  // namespace
+
+struct MpiSession::LocalRanks {
+  MPI_Comm communicator = MPI_COMM_NULL;
+  ~LocalRanks() {
+    if (communicator != MPI_COMM_NULL) MPI_Comm_free(&communicator);
+  }
+};
+
+MpiSession::MpiSession(std::chrono::seconds start_timeout) : local_ranks_(std::make_unique<LocalRanks>()) {
+  const StartWatch watch(start_timeout);
+  int provided = 0;
+  check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
+  if (provided < MPI_THREAD_SERIALIZED) throw PeerError("this MPI does not allow calls from more than one thread");
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+  info_ = info_of(MPI_COMM_WORLD);
+  greet_other_ranks(info_, watch);
+  MPI_Comm& host = local_ranks_->communicator;
+  check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, info_.rank, MPI_INFO_NULL, &host),
+            "MPI_Comm_split_type");
+  MPI_Comm_set_errhandler(host, MPI_ERRORS_RETURN);
+  local_ = info_of(host);
+}
+
+MpiSession::~MpiSession() {
+  local_ranks_.reset();
+  MPI_Finalize();
+}
+
+std::unique_ptr<HostRanks> make_mpi_ranks(const MpiSession& session, std::chrono::seconds timeout) {
+  return std::make_unique<MpiRanks>(MPI_COMM_WORLD, session.info(), timeout);
+}
+
+std::unique_ptr<HostRanks> make_local_mpi_ranks(const MpiSession& session, std::chrono::seconds timeout) {
+  return std::make_unique<MpiRanks>(session.local_ranks_->communicator, session.local(), timeout);
+}
+
+}  // namespace equipoise
