@@ -1,5 +1,6 @@
 #include "experiments/bandits/duality_gap.h"
 
+#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,7 +10,6 @@
 
 #include "common/base/error.h"
 #include "common/base/number_text.h"
-#include "common/log_linear/closed_form.h"
 
 namespace equipoise::log_linear {
 namespace {
@@ -19,11 +19,10 @@ constexpr int kMostNewtonSteps = 500;
 // rounding.
 constexpr double kQuadratic = 1e-11;
 
-double dot(std::span<const double> a, std::span<const double> b) {
-  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
-}
+using Eigen::VectorXd;
+using VectorView = Eigen::Map<const VectorXd>;
 
-double norm(std::span<const double> a) { return std::sqrt(dot(a, a)); }
+VectorView view(std::span<const double> values) { return {values.data(), static_cast<Eigen::Index>(values.size())}; }
 
 // l, dl/dh and d2l/dh2 of one pair.
 struct Derivatives {
@@ -52,9 +51,7 @@ class NewtonSolver {
       : matrix_(matrix),
         loss_(loss),
         coefficient_K_(coefficient_K),
-        theta_(matrix.dim, 0.0),
-        gradient_(matrix.dim),
-        hessian_(matrix.dim * (matrix.dim + 1)) {
+        theta_(VectorXd::Zero(static_cast<Eigen::Index>(matrix.dim))) {
     evaluate();
   }
 
@@ -70,70 +67,58 @@ class NewtonSolver {
       } else {
         if (decrement2_ > before / 4) return;
         before = decrement2_;
-        for (std::size_t j = 0; j < theta_.size(); ++j) theta_[j] += step_[j];
+        theta_ += step_;
         evaluate();
       }
     }
   }
 
   void scale_to(double radius) {
-    const double factor = radius / norm(theta_);
-    for (double& value : theta_) value *= factor;
+    theta_ *= radius / theta_.norm();
     evaluate();
   }
 
-  std::span<const double> theta() const { return theta_; }
-  std::span<const double> gradient() const { return gradient_; }
+  const VectorXd& theta() const { return theta_; }
+  const VectorXd& gradient() const { return gradient_; }
   double value() const { return value_; }
   double decrement2() const { return decrement2_; }
   int steps() const { return steps_; }
 
  private:
-  double value_at(std::span<const double> theta) const {
+  double value_at(const VectorXd& theta) const {
     double sum = 0;
     for (std::size_t pair = 0; pair < matrix_.pairs(); ++pair) {
       const double c = coefficient_K_[matrix_.group_N[pair]];
-      if (c > 0) sum += c * derivatives(loss_, dot(matrix_.row(pair), theta)).loss;
+      if (c > 0) sum += c * derivatives(loss_, view(matrix_.row(pair)).dot(theta)).loss;
     }
     return sum;
   }
 
   void evaluate() {
     value_ = 0;
-    std::fill(gradient_.begin(), gradient_.end(), 0.0);
-    std::fill(hessian_.begin(), hessian_.end(), 0.0);
-    const std::size_t width = matrix_.dim + 1;
+    gradient_.setZero(theta_.size());
+    hessian_.setZero(theta_.size(), theta_.size());
     for (std::size_t pair = 0; pair < matrix_.pairs(); ++pair) {
       const double c = coefficient_K_[matrix_.group_N[pair]];
       if (c == 0) continue;
-      const std::span<const double> x = matrix_.row(pair);
-      const Derivatives at = derivatives(loss_, dot(x, theta_));
+      const VectorView x = view(matrix_.row(pair));
+      const Derivatives at = derivatives(loss_, x.dot(theta_));
       value_ += c * at.loss;
-      for (std::size_t j = 0; j < x.size(); ++j) {
-        gradient_[j] += c * at.slope * x[j];
-        for (std::size_t k = 0; k <= j; ++k) hessian_[j * width + k] += c * at.curvature * x[j] * x[k];
-      }
+      gradient_ += c * at.slope * x;
+      hessian_.selfadjointView<Eigen::Lower>().rankUpdate(x, c * at.curvature);
     }
   }
 
   // p = -(H + mu I)^-1 (g + mu theta), with a little damping. False if even that is singular.
   bool direction(double mu) {
     constexpr double kDamping = 1e-12;
-    const std::size_t dim = matrix_.dim;
-    system_ = hessian_;
-    double largest = 0;
-    for (std::size_t j = 0; j < dim; ++j) largest = std::max(largest, hessian_[j * (dim + 1) + j]);
-    for (std::size_t j = 0; j < dim; ++j) {
-      system_[j * (dim + 1) + j] += mu + kDamping * largest;
-      system_[j * (dim + 1) + dim] = -(gradient_[j] + mu * theta_[j]);
-    }
-    if (!solve_positive_definite(system_, dim)) return false;
-    step_.resize(dim);
-    decrement2_ = 0;
-    for (std::size_t j = 0; j < dim; ++j) {
-      step_[j] = system_[j * (dim + 1) + dim];
-      decrement2_ -= (gradient_[j] + mu * theta_[j]) * step_[j];
-    }
+    Eigen::MatrixXd damped = hessian_;
+    damped.diagonal().array() += mu + kDamping * hessian_.diagonal().maxCoeff();
+    const Eigen::LLT<Eigen::MatrixXd, Eigen::Lower> cholesky(damped);
+    if (cholesky.info() != Eigen::Success) return false;
+    const VectorXd slope = gradient_ + mu * theta_;
+    step_ = -cholesky.solve(slope);
+    decrement2_ = -slope.dot(step_);
     return std::isfinite(decrement2_);
   }
 
@@ -141,12 +126,12 @@ class NewtonSolver {
   bool move(double mu) {
     constexpr double kSufficient = 1e-4;
     constexpr int kMostHalvings = 40;
-    const std::vector<double> from = theta_;
-    const double start = value_ + mu / 2 * dot(from, from);
+    const VectorXd from = theta_;
+    const double start = value_ + mu / 2 * from.squaredNorm();
     double length = 1;
     for (int halving = 0; halving < kMostHalvings; ++halving, length /= 2) {
-      for (std::size_t j = 0; j < theta_.size(); ++j) theta_[j] = from[j] + length * step_[j];
-      const double reached = value_at(theta_) + mu / 2 * dot(theta_, theta_);
+      theta_ = from + length * step_;
+      const double reached = value_at(theta_) + mu / 2 * theta_.squaredNorm();
       if (reached <= start - kSufficient * length * decrement2_) break;
       if (halving == kMostHalvings - 1) theta_ = from;
     }
@@ -157,12 +142,11 @@ class NewtonSolver {
   const PairMatrix& matrix_;
   const LossSettings& loss_;
   std::span<const double> coefficient_K_;
-  std::vector<double> theta_;
+  VectorXd theta_;
   double value_ = 0;
-  std::vector<double> gradient_;
-  std::vector<double> hessian_;  // [D, D + 1], lower triangle
-  std::vector<double> system_;
-  std::vector<double> step_;
+  VectorXd gradient_;
+  Eigen::MatrixXd hessian_;  // the lower triangle
+  VectorXd step_;
   double decrement2_ = 0;
   int steps_ = 0;
 };
@@ -179,20 +163,20 @@ WeightedMinimum result_of(const NewtonSolver& solver, double below, double toler
 
 // f is convex: f(theta') >= f(theta) + <g, theta' - theta>, and <g, theta'> >= -radius |g| in the ball.
 double distance_below(const NewtonSolver& solver, double radius) {
-  return std::max(0.0, dot(solver.gradient(), solver.theta()) + radius * norm(solver.gradient()));
+  return std::max(0.0, solver.gradient().dot(solver.theta()) + radius * solver.gradient().norm());
 }
 
 WeightedMinimum minimise_in_ball(NewtonSolver& solver, double radius, double tolerance) {
   constexpr double kAsFarAsRoundingLets = 1e-28;
   constexpr double kSmallestShare = 1e-16;  // a multiplier this far below the largest: the minimum is inside
   // |theta(mu)| <= |gradient at 0| / mu, so the multiplier sought is at most:
-  double high = norm(solver.gradient()) / radius;
+  double high = solver.gradient().norm() / radius;
   double low = high * kSmallestShare;
   WeightedMinimum best = result_of(solver, distance_below(solver, radius), tolerance);
   while (!best.converged && solver.steps() < kMostNewtonSteps && high > low * (1 + 1e-15)) {
     const double mu = std::sqrt(low * high);
     solver.minimise(mu, kAsFarAsRoundingLets);
-    const bool outside = norm(solver.theta()) > radius;
+    const bool outside = solver.theta().norm() > radius;
     (outside ? low : high) = mu;
     if (outside) solver.scale_to(radius);
     const WeightedMinimum here = result_of(solver, distance_below(solver, radius), tolerance);
@@ -236,7 +220,7 @@ DualityGap duality_gap(const PairMatrix& matrix, const LossSettings& loss, std::
   const std::vector<double> count_K = matrix.group_counts();
   std::vector<double> loss_K(matrix.groups, 0.0);
   for (std::size_t pair = 0; pair < matrix.pairs(); ++pair) {
-    loss_K[matrix.group_N[pair]] += derivatives(loss, dot(matrix.row(pair), theta_D)).loss;
+    loss_K[matrix.group_N[pair]] += derivatives(loss, view(matrix.row(pair)).dot(view(theta_D))).loss;
   }
   std::vector<double> coefficient_K(weight_K.begin(), weight_K.end());
   for (std::size_t g = 0; g < matrix.groups; ++g) {
