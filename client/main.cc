@@ -1,8 +1,13 @@
 #include "client/command_line/run_command.h"
 #include "client/standard_output.h"
+#include "experiments/reproduce_verb.h"
+
+// The only line of client/ that knows the experiments.
+constexpr equipoise::AddVerb kFurtherVerbs[] = {equipoise::add_reproduce_verb};
 
 int main(int argc, char** argv) {
   equipoise::open_standard_descriptors();
   equipoise::StandardOutput output;
-  return static_cast<int>(equipoise::run_command({argv + 1, argv + argc}, equipoise::standard_console()));
+  return static_cast<int>(
+      equipoise::run_command({argv + 1, argv + argc}, equipoise::standard_console(), kFurtherVerbs));
 }

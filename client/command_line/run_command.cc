@@ -26,7 +26,7 @@ constexpr const char* kFooter =
     "\n"
     "`equipoise VERB --help` says more about a verb.";
 
-std::unique_ptr<CLI::App> make_app(Action& chosen) {
+std::unique_ptr<CLI::App> make_app(Action& chosen, std::span<const AddVerb> further) {
   auto app = std::make_unique<CLI::App>(
       "Trains language models on people's preferences so that no group is left behind.", "equipoise");
   app->require_subcommand(1);
@@ -35,9 +35,11 @@ std::unique_ptr<CLI::App> make_app(Action& chosen) {
   app->get_formatter()->label("SUBCOMMAND", "VERB");
   app->get_formatter()->label("Subcommands", "Verbs");
   for (const auto add : {add_train_verb, add_submit_verb, add_jobs_verb, add_evaluate_verb, add_export_verb,
-                         add_compare_verb, add_data_verb, add_model_verb, add_reproduce_verb, add_version_verb}) {
+                         add_compare_verb, add_data_verb, add_model_verb}) {
     add(*app, chosen);
   }
+  for (const AddVerb add : further) add(*app, chosen);
+  add_version_verb(*app, chosen);
   return app;
 }
 
@@ -143,9 +145,9 @@ ExitCode act(const Action& action, const std::string& name, const Console& conso
 
 }  // namespace
 
-ExitCode run_command(std::vector<std::string> arguments, const Console& console) {
+ExitCode run_command(std::vector<std::string> arguments, const Console& console, std::span<const AddVerb> further) {
   Action chosen;
-  const std::unique_ptr<CLI::App> app = make_app(chosen);
+  const std::unique_ptr<CLI::App> app = make_app(chosen, further);
   // The parser wants the last argument first.
   std::reverse(arguments.begin(), arguments.end());
   try {

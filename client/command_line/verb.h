@@ -22,7 +22,6 @@ void add_model_verb(CLI::App& parent, Action& chosen);
 void add_evaluate_verb(CLI::App& parent, Action& chosen);
 void add_export_verb(CLI::App& parent, Action& chosen);
 void add_compare_verb(CLI::App& parent, Action& chosen);
-void add_reproduce_verb(CLI::App& parent, Action& chosen);
 void add_version_verb(CLI::App& parent, Action& chosen);
 
 // "equipoise 0.1.0 (gRPC ..., Protobuf ...)".
@@ -41,9 +40,5 @@ void add_data_import_verb(CLI::App& parent, Action& chosen);
 void add_data_check_verb(CLI::App& parent, Action& chosen);
 void add_data_generate_verb(CLI::App& parent, Action& chosen);
 void add_data_log_linear_verb(CLI::App& parent, Action& chosen);
-
-// The sub-verbs of `reproduce`.
-void add_reproduce_bandits_verb(CLI::App& parent, Action& chosen);
-void add_reproduce_opinions_verb(CLI::App& parent, Action& chosen);
 
 }  // namespace equipoise

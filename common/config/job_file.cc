@@ -43,12 +43,16 @@ void apply_override(const std::string& assignment, v1::JobSpec& spec) {
 
 }  // namespace
 
-v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std::string> overrides) {
-  const YamlSource source = YamlSource::file(path.string());
-  const YAML::Node document = parse_yaml(source, read_text(path));
-  v1::JobSpec spec;
+void merge_job_text(const std::string& name, const std::string& text, v1::JobSpec& spec) {
+  const YamlSource source = YamlSource::file(name);
+  const YAML::Node document = parse_yaml(source, text);
   if (document.IsNull()) source.refuse(document.Mark(), "the file is empty, expected the settings of a job");
   merge_yaml(source, document, spec);
+}
+
+v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std::string> overrides) {
+  v1::JobSpec spec;
+  merge_job_text(path.string(), read_text(path), spec);
   for (const std::string& assignment : overrides) apply_override(assignment, spec);
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   if (spec.has_model()) make_paths_absolute(folder, *spec.mutable_model());

@@ -16,6 +16,10 @@ namespace equipoise {
 // the nearest known one), a duplicate key or a value of the wrong type.
 v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std::string> overrides);
 
+// Sets the fields that the YAML `text` names, in place of what `spec` has there; paths stay as they are written. `name`
+// stands for the file in messages. Throws as read_job_file does; `spec` is then partly set.
+void merge_job_text(const std::string& name, const std::string& text, v1::JobSpec& spec);
+
 // The same message as YAML text: every field that is set, enum values short, doubles in the shortest form that
 // reads back to the same bits.
 std::string job_spec_to_yaml(const v1::JobSpec& spec);

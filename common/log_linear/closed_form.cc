@@ -1,5 +1,6 @@
 #include "common/log_linear/closed_form.h"
 
+#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -52,29 +53,23 @@ void NormalEquations::solve(std::span<const std::uint32_t> group, std::span<cons
 }
 
 bool solve_positive_definite(std::span<double> system, std::size_t dim) {
-  const std::size_t width = dim + 1;
-  const auto at = [&](std::size_t row, std::size_t column) -> double& { return system[row * width + column]; };
-  for (std::size_t j = 0; j < dim; ++j) {
-    const double diagonal = at(j, j);
-    for (std::size_t row = j; row < dim; ++row) {
-      double sum = at(row, j);
-      for (std::size_t k = 0; k < j; ++k) sum -= at(row, k) * at(j, k);
-      at(row, j) = sum;
-    }
+  using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  using RowStride = Eigen::OuterStride<>;
+  const auto size = static_cast<Eigen::Index>(dim);
+  Eigen::Map<Matrix, 0, RowStride> matrix(system.data(), size, size, RowStride(size + 1));
+  Eigen::Map<Eigen::VectorXd, 0, Eigen::InnerStride<>> right(system.data() + dim, size, Eigen::InnerStride<>(size + 1));
+  // In place: the lower triangle becomes L of A = L L^T.
+  const Eigen::LLT<Eigen::Ref<Matrix, 0, RowStride>, Eigen::Lower> cholesky(matrix);
+  if (cholesky.info() != Eigen::Success) return false;
+  for (Eigen::Index j = 0; j < size; ++j) {
     // What is left of the diagonal is rounding if it is this small beside what it was. False for NaN.
+    const double diagonal = matrix.row(j).head(j + 1).squaredNorm();
     const double rounding = static_cast<double>(dim) * 4 * std::numeric_limits<double>::epsilon() * diagonal;
-    if (!(at(j, j) > rounding) || !std::isfinite(at(j, j))) return false;
-    const double root = std::sqrt(at(j, j));
-    for (std::size_t row = j; row < dim; ++row) at(row, j) /= root;
+    if (!(matrix(j, j) * matrix(j, j) > rounding) || !std::isfinite(matrix(j, j))) return false;
   }
-  for (std::size_t j = 0; j < dim; ++j) {
-    for (std::size_t k = 0; k < j; ++k) at(j, dim) -= at(j, k) * at(k, dim);
-    at(j, dim) /= at(j, j);
-  }
-  for (std::size_t j = dim; j-- > 0;) {
-    for (std::size_t k = j + 1; k < dim; ++k) at(j, dim) -= at(k, j) * at(k, dim);
-    at(j, dim) /= at(j, j);
-  }
+  const auto lower = matrix.triangularView<Eigen::Lower>();
+  lower.solveInPlace(right);
+  lower.transpose().solveInPlace(right);
   return true;
 }
 

@@ -39,7 +39,7 @@ class NormalEquations {
   std::vector<double> system_;  // [D, D + 1]  scratch of solve
 };
 
-// Solves A y = b for a symmetric positive definite A by Cholesky's factorisation, in place.
+// Solves A y = b for a symmetric positive definite A by Eigen's Cholesky factorisation, in place, without memory.
 //   system  [D, D + 1]  row j: A[j, :], then b[j]; only the lower triangle of A is read; b becomes y
 // Returns whether A is positive definite to working precision; if not, `system` is left half done.
 [[nodiscard]] bool solve_positive_definite(std::span<double> system, std::size_t dim);

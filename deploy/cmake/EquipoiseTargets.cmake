@@ -23,6 +23,30 @@ function(equipoise_library name)
   target_link_libraries(equipoise_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
 endfunction()
 
+# equipoise_embed(TARGET HEADER a/b.h NAMESPACE a::b FUNCTION f FILES ...)
+# puts files into the library TARGET: f, which the header declares, gives the content of one by its name without the
+# folder.
+function(equipoise_embed target)
+  cmake_parse_arguments(arg "" "HEADER;NAMESPACE;FUNCTION" "FILES" ${ARGN})
+  set(paths)
+  foreach(file IN LISTS arg_FILES)
+    get_filename_component(path ${file} ABSOLUTE)
+    if(NOT EXISTS ${path})
+      message(FATAL_ERROR "${path} is not there: run deploy/bootstrap first")
+    endif()
+    list(APPEND paths ${path})
+  endforeach()
+  list(JOIN paths "," joined)
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/${arg_FUNCTION}.cc)
+  set(script ${PROJECT_SOURCE_DIR}/deploy/cmake/embed_files.cmake)
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${output} -DHEADER=${arg_HEADER} -DNAMESPACE=${arg_NAMESPACE}
+            -DFUNCTION=${arg_FUNCTION} -DFILES=${joined} -P ${script}
+    DEPENDS ${paths} ${script} COMMENT "Embedding the files of ${arg_FUNCTION}()" VERBATIM)
+  target_sources(${target} PRIVATE ${output})
+  set_source_files_properties(${output} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
 # equipoise_program(NAME SOURCES ... PRIVATE ...) makes build/<preset>/bin/NAME.
 function(equipoise_program name)
   cmake_parse_arguments(arg "" "" "SOURCES;PRIVATE" ${ARGN})

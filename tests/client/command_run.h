@@ -1,6 +1,7 @@
 // One run of the command inside the test's process.
 #pragma once
 
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -15,10 +16,10 @@ struct CommandRun {
   std::string err;
 };
 
-inline CommandRun run(std::vector<std::string> arguments) {
+inline CommandRun run(std::vector<std::string> arguments, std::span<const AddVerb> further = {}) {
   std::ostringstream out;
   std::ostringstream err;
-  const ExitCode code = run_command(std::move(arguments), Console{.out = out, .err = err});
+  const ExitCode code = run_command(std::move(arguments), Console{.out = out, .err = err}, further);
   return {code, out.str(), err.str()};
 }
 

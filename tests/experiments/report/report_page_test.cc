@@ -1,0 +1,59 @@
+#include "experiments/report/report_page.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "experiments/report/report_files.h"
+#include "tests/experiments/report/page_results.h"
+
+namespace equipoise::reproduce {
+namespace report_page_test {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(ReportPage, HoldsItsLibraryStyleAndScriptWhole) {
+  const std::string page = report_page("bandits.html", json::object());
+  for (const char* name : {"report.css", "report.js", "vega.min.js", "vega-lite.min.js"}) {
+    const std::string_view file = report_file(name);
+    EXPECT_GT(file.size(), 1000U) << name;
+    EXPECT_NE(page.find(file), std::string::npos) << name;
+  }
+}
+
+TEST(ReportPage, TheLibraryCannotEndItsScript) {
+  for (const char* name : {"report.js", "vega.min.js", "vega-lite.min.js"}) {
+    EXPECT_EQ(report_file(name).find("</script"), std::string_view::npos) << name;
+  }
+}
+
+// A group may be called so: the text must neither end the script it stands in nor be taken for a place to fill.
+TEST(ReportPage, ATextOfTheResultsCannotEndThem) {
+  const json results{{"name", "</script><script>alert(1)</script> {{report.css}} <!--"}};
+  const std::string page = report_page("opinions.html", results);
+  EXPECT_THAT(page, Not(HasSubstr("<script>alert")));
+  EXPECT_EQ(page_results(page), results);
+}
+
+TEST(ReportPage, ANumberThatIsNotFiniteIsNull) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const json results{{"estimate", estimate_json({.mean = 1, .standard_error = nan, .low = nan, .high = nan})}};
+  const json shown = page_results(report_page("bandits.html", results));
+  EXPECT_EQ(shown["estimate"]["mean"], 1);
+  EXPECT_TRUE(shown["estimate"]["low"].is_null());
+}
+
+TEST(ReportPage, ClaimsKeepWhatIsNotClaimed) {
+  const std::vector<Claim> claims{{"a", "b", {Finding{Verdict::kHolds, "1"}, std::nullopt}}};
+  const json shown = claims_json(claims);
+  EXPECT_EQ(shown[0]["findings"][0], (json{{"holds", true}, {"numbers", "1"}}));
+  EXPECT_TRUE(shown[0]["findings"][1].is_null());
+  EXPECT_EQ(checks_json(claims), (json{{"holding", 1}, {"judged", 1}}));
+}
+
+}  // namespace report_page_test
+}  // namespace equipoise::reproduce
