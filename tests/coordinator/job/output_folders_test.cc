@@ -74,7 +74,8 @@ TEST_F(OutputFoldersTest, AnotherCoordinatorOfThisMachineIsRefusedAndToldWho) {
   run_ranks_here();
   const std::string id = submit(path("out")).id();
   OutputFolders other({.ranks_run = RanksRun::kOnThisMachine, .state = path("other")});
-  const JobConfig theirs{.output = path("out")};
+  JobConfig theirs;
+  theirs.output = path("out");
   const Complaint refused = complaint([&] { other.take("theirs-1", theirs); });
   EXPECT_EQ(refused.code, Code::kFailedPrecondition);
   EXPECT_THAT(refused.text,
