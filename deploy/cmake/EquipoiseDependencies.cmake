@@ -19,7 +19,6 @@ if(EQUIPOISE_TESTS)
   if(NOT GTest_FOUND)
     message(FATAL_ERROR "GoogleTest is not there: run deploy/bootstrap --tests, or build with deploy/build --programs")
   endif()
-  include(GoogleTest)
 endif()
 
 set(wheels ${EQUIPOISE_DEPS_DIR}/python)
