@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -111,12 +110,11 @@ class ChecklistRules(ProgramTest):
 
     def test_a_check_that_hangs_is_ended_with_what_it_started(self):
         checks = check_gpu.GpuChecks(argparse.Namespace(device="cpu", torch=None), self.list, self.folder)
-        begin = time.monotonic()
+        # Long enough for a shell to start on a busy machine.
         found = self.run_checks(
-            Check("hangs", "an end", 0.5, lambda: checks.succeed("sh", "-c", "sleep 30 & echo $! >child; wait")),
+            Check("hangs", "an end", 5, lambda: checks.succeed("sh", "-c", "sleep 600 & echo $! >child; wait")),
             Check("next", "1", 9, lambda: "1"))
         self.assertEqual(found, [("hangs", "FAILED"), ("next", "passed")])
-        self.assertLess(time.monotonic() - begin, 20)
         child = int((self.folder / "child").read_text())
         state = pathlib.Path(f"/proc/{child}/stat")
         self.assertTrue(not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z")
