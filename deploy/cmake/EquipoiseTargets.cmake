@@ -55,8 +55,9 @@ function(equipoise_program name)
   target_link_libraries(${name} PRIVATE ${arg_PRIVATE})
 endfunction()
 
-# equipoise_test(NAME SOURCES ... PRIVATE ...): one GoogleTest program; every TEST is a ctest test of its own.
-# Tests run in the repository's tests/ folder, so golden files are "golden/...".
+# equipoise_test(NAME SOURCES ... PRIVATE ...): one GoogleTest program and one ctest test. Its cases run in one process,
+# which saves LibTorch's start for each; gtest_program.py names and counts them. Tests run in the repository's tests/
+# folder, so golden files are "golden/...".
 function(equipoise_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;PRIVATE" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
@@ -65,6 +66,9 @@ function(equipoise_test name)
   # A unit of GoogleMock takes a third less time to compile than with -O3, and what it tests is in libraries. A precompiled
   # header is only used by units with its own level.
   target_compile_options(${name} PRIVATE $<$<NOT:$<BOOL:$<TARGET_PROPERTY:PRECOMPILE_HEADERS_REUSE_FROM>>>:-O1>)
-  gtest_discover_tests(${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/tests DISCOVERY_MODE PRE_TEST
-                       PROPERTIES TIMEOUT 300)
+  add_test(NAME ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/tests
+           COMMAND ${PROJECT_SOURCE_DIR}/tests/support/gtest_program.py
+             ${PROJECT_BINARY_DIR}/Testing/cases/${name}.json $<TARGET_FILE:${name}>)
+  # gtest_program.py limits the time of each case. Threads of LibTorch that wait leave the core to other tests.
+  set_tests_properties(${name} PROPERTIES TIMEOUT 3600 ENVIRONMENT OMP_WAIT_POLICY=passive)
 endfunction()

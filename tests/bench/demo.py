@@ -93,8 +93,9 @@ def judged(dpo, robust, measure):
     error = error_of_difference(robust, after, dpo, before, measure)
     errors = difference / error * (-1 if measure == "loss" else 1)
     name = "loss" if measure == "loss" else "accuracy"
-    return (f"worst {name:8}  DPO {mean(values[0]):.3f} ± {error_of_mean(values[0]):.3f} ({before}, {len(values[0])} pairs)"
-            f"  GR-DPO {mean(values[1]):.3f} ± {error_of_mean(values[1]):.3f} ({after}, {len(values[1])} pairs)"
+    sides = [f"{mean(value):.3f} ± {error_of_mean(value):.3f} ({group}, {len(value)} pairs)"
+             for value, group in zip(values, (before, after))]
+    return (f"worst {name:8}  DPO {sides[0]}  GR-DPO {sides[1]}"
             f"  difference {difference:+.3f} ± {error:.3f}: {errors:.1f} standard errors", errors >= WANTED)
 
 

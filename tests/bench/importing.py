@@ -1,5 +1,8 @@
-"""Reads N short preference pairs, as JSONL and as Parquet, with `equipoise data check`, `equipoise data import preferences` and
-Hugging Face's `load_dataset` with an empty cache, on the same machine: python tests/bench/importing.py [PAIRS] [--python PYTHON]
+"""Reads N short preference pairs, as JSONL and as Parquet, with `equipoise data check`, `equipoise data import
+preferences` and Hugging Face's `load_dataset` with an empty cache, on the same machine:
+
+    python tests/bench/importing.py [PAIRS] [--python PYTHON]
+
 PYTHON is an interpreter with `datasets` and `pyarrow`, which also makes the Parquet file. Needs the target equipoise."""
 
 import argparse

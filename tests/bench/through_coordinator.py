@@ -1,5 +1,5 @@
-"""Iterations per second of a log-linear job through coordinator and worker, on the paper's problem: 300 pairs, full batch.
-Each number is the difference of a long and a short run, so that starting the programs does not count."""
+"""Iterations per second of a log-linear job through coordinator and worker, on the paper's problem: 300 pairs, full
+batch. Each number is the difference of a long and a short run, so that starting the programs does not count."""
 
 import json
 import pathlib

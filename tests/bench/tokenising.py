@@ -1,6 +1,10 @@
 """Tokenises a data file of N pairs with Equipoise (first start, second start, without a cache) and with Hugging Face's
-`datasets` and `transformers` on the same machine: python tests/bench/tokenising.py [PAIRS] [--short] [--python PYTHON]
-PYTHON is an interpreter that has these packages; without it Equipoise alone is measured. Needs the target equipoise_tokenise."""
+`datasets` and `transformers` on the same machine:
+
+    python tests/bench/tokenising.py [PAIRS] [--short] [--python PYTHON]
+
+PYTHON is an interpreter that has these packages; without it Equipoise alone is measured. Needs the target
+equipoise_tokenise."""
 
 import argparse
 import json

@@ -8,26 +8,19 @@ Exit code 0: all passed; 1: something did not; 2: there is no NVIDIA driver, whi
 """
 
 import argparse
-import importlib.util
 import json
 import math
-import os
 import pathlib
 import platform
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True  # the bundle stays as it was unpacked
-from bundled_programs import BundledPrograms
 from checklist import NOT_RUN, PASSED, Check, Checklist, Failed, Measured, NotHere
+from machine_checks import FIRST_DRIVER, MachineChecks
 
-BUNDLE = pathlib.Path(__file__).resolve().parent
 LIMIT_S = 9.5 * 60  # of all checks, so that the whole takes less than ten minutes
-PROGRAMS = ["equipoise", "equipoise-coordinator", "equipoise-worker", "equipoise-gpu-check", "mpirun"]
-FIRST_DRIVER = 580  # of CUDA 13
 LARGE_BYTES = 8_000_000_000  # of disk, for a model of Gemma 2B's shape
 
 # Checks of equipoise-gpu-check: what is expected, most seconds. Each is a process of its own, so that a crash or an
@@ -61,10 +54,6 @@ STEPS = 3
 CPU = {"EQUIPOISE_DEVICE": "cpu"}
 
 
-def version_numbers(text):
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
-
-
 def largest_difference(wanted, found):
     if len(wanted) != len(found):
         raise Failed(f"{len(found)} numbers, expected {len(wanted)}")
@@ -79,12 +68,10 @@ def within(what, difference, tolerance):
     return Measured(text, {"difference": difference, "tolerance": tolerance})
 
 
-class GpuChecks(BundledPrograms):
+class GpuChecks(MachineChecks):
     def __init__(self, options, checklist, folder):
-        super().__init__(checklist, folder)
-        self.device = options.device
-        self.torch_folder = pathlib.Path(options.torch).resolve() if options.torch else None
-        self.gpus, self.steps = [], {}
+        super().__init__(checklist, folder, pathlib.Path(options.torch).resolve() if options.torch else None)
+        self.device, self.steps = options.device, {}
 
     def refused(self, text, workers, visible):
         """A job on these visible GPUs ends with exit code 2 and one line that has `text`."""
@@ -94,94 +81,6 @@ class GpuChecks(BundledPrograms):
         if done.returncode != 2 or len(lines) != 1 or text not in lines[0]:
             raise Failed(f"exit code {done.returncode} and {len(lines)} lines, the last: {(lines or [''])[-1]}", done.stderr)
         return lines[0]
-
-    # -- the bundle and this machine
-
-    def glibc(self):
-        wanted = json.loads((BUNDLE / "bundle.json").read_text())["glibc"]
-        found = platform.libc_ver()[1]
-        if version_numbers(found) < version_numbers(wanted):
-            raise Failed(f"this machine has glibc {found}, the bundle needs {wanted}: take a newer system")
-        return f"{found}, the bundle needs {wanted}"
-
-    def site_packages(self):
-        """Folders that hold torch/ and nvidia/, which need not be the same."""
-        if self.torch_folder is not None:
-            return [self.torch_folder]
-        folders = []
-        for name in ("torch", "nvidia"):
-            found = importlib.util.find_spec(name)
-            folders += [pathlib.Path(place).parent for place in (found.submodule_search_locations or [] if found else [])]
-        return list(dict.fromkeys(folders))
-
-    def torch(self):
-        sites = self.site_packages()
-        site = next((site for site in sites if (site / "torch/version.py").exists()), None)
-        if site is None:
-            raise Failed(f"{self.torch_folder or sys.executable} has no torch: pip install torch==2.11.0, start the script "
-                         "with that Python, or name the folder that holds torch/ with --torch")
-        text = (site / "torch/version.py").read_text()
-        version = re.search(r"__version__ = '([^']+)'", text)[1]
-        cuda = re.search(r"^cuda[^=]*= '([^']+)'", text, re.MULTILINE)
-        if version_numbers(version) != (2, 11) or cuda is None or version_numbers(cuda[1])[0] != 13:
-            raise Failed(f"torch is {version} for CUDA {cuda[1] if cuda else 'none'}, the bundle was made for 2.11 and CUDA 13")
-        libraries = [BUNDLE / "lib", site / "torch/lib"]
-        for folder in sites:
-            libraries += sorted(folder.glob("nvidia/*/lib"))
-        inherited = [os.environ["LD_LIBRARY_PATH"]] if os.environ.get("LD_LIBRARY_PATH") else []
-        self.environment.update(
-            LD_LIBRARY_PATH=":".join([*map(str, libraries), *inherited]), PATH=f"{BUNDLE / 'bin'}:{os.environ.get('PATH', '')}",
-            OPAL_PREFIX=str(BUNDLE), PMIX_INSTALL_PREFIX=str(BUNDLE), OMPI_ALLOW_RUN_AS_ROOT="1",
-            OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", EQUIPOISE_CACHE=str(self.folder / "cache"))
-        return f"{version}, CUDA {cuda[1]}, in {site}"
-
-    def libraries(self):
-        # With what these need, and that needs, and so on. Open MPI loads its plugins itself.
-        files = [*(BUNDLE / "bin").iterdir(), BUNDLE / "lib/libequipoise_gpu.so", *(BUNDLE / "lib").glob("*/**/*.so")]
-        absent = set()
-        for file in files:
-            for line in self.succeed("ldd", file).splitlines():
-                # The driver's own library comes with the driver.
-                if "not found" in line and not line.strip().startswith("libcuda.so"):
-                    absent.add(f"{file.name}: {line.strip()}")
-        if absent:
-            raise Failed("; ".join(sorted(absent)))
-        return f"all that {len(files)} programs and plugins need"
-
-    def programs(self):
-        for program in PROGRAMS:
-            self.succeed(program, "--help")
-        return self.succeed("equipoise", "--version").split("\n")[0]
-
-    def mpirun(self):
-        # As for one machine, also inside of a batch system's job.
-        one_machine = ("--mca", "plm", "isolated", "--mca", "ras", "^slurm,tm,lsf,gridengine", "--oversubscribe")
-        answers = self.succeed("mpirun", *one_machine, "--bind-to", "none", "-np", 2, "equipoise-coordinator",
-                               "--version").splitlines()
-        if len(answers) != 2:
-            raise Failed(f"{len(answers)} of 2 processes answered: {answers}")
-        return "two processes answered"
-
-    def driver(self):
-        if not pathlib.Path("/dev/nvidiactl").exists():
-            raise NotHere("this machine has no NVIDIA driver: there is no /dev/nvidiactl")
-        try:
-            listed = subprocess.run(
-                ["nvidia-smi", "--query-gpu=uuid,name,memory.total,driver_version", "--format=csv,noheader"],
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
-        except OSError:
-            return "/dev/nvidiactl is there; no nvidia-smi, which would name the GPUs"
-        said = (listed.stdout + listed.stderr).strip().splitlines() or ["nothing"]
-        self.gpus = [[field.strip() for field in line.split(",")] for line in listed.stdout.splitlines() if line.count(",") == 3]
-        if listed.returncode != 0 or not self.gpus:
-            raise NotHere(f"the NVIDIA driver offers no GPU: nvidia-smi says {said[0]}")
-        series = version_numbers(self.gpus[0][3])[0]
-        if series < FIRST_DRIVER:
-            raise NotHere(f"the NVIDIA driver is {self.gpus[0][3]}, CUDA 13 needs {FIRST_DRIVER} or newer: update it")
-        self.checklist.facts["gpus"] = "; ".join(", ".join(gpu) for gpu in self.gpus)
-        return self.checklist.facts["gpus"]
-
-    # -- training
 
     def small_model(self):
         self.succeed("equipoise", "data", "generate", "survey.jsonl", "--questions", "80")

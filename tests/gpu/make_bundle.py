@@ -109,7 +109,7 @@ def make(folder):
     libraries.pop("libequipoise_gpu.so", None)
     for name, path in sorted(libraries.items()):
         install(path, folder / "lib" / name, "$ORIGIN")
-    for module in ("checklist.py", "bundled_programs.py"):
+    for module in ("checklist.py", "bundled_programs.py", "machine_checks.py"):
         shutil.copyfile(ROOT / "tests/gpu" / module, folder / module)
     shutil.copyfile(ROOT / "tests/gpu/check_gpu.py", folder / "check-gpu")
     (folder / "check-gpu").chmod(0o755)

@@ -93,7 +93,7 @@ class Surroundings(programs.ProgramTest):
                 result = programs.run("unshare", "-rm", "sh", "-c", f'{mount} || exit 99; exec "$@"', "sh", *command,
                                       TMPDIR=str(self.temporary))
                 if result.returncode == 99:
-                    self.skipTest("no file system can be mounted here: " + result.stderr)
+                    self.fail("no file system can be mounted here, which this test needs: " + result.stderr)
                 self.assertEqual(result.returncode, 2, result.stderr)
                 self.assertEqual(len(result.stderr.strip().splitlines()), 1, result.stderr)
                 self.assertIn(f"TMPDIR ({self.temporary})", result.stderr)

@@ -54,6 +54,8 @@ class TwoRuns(programs.ProgramTest):
         job = self.long_job()
         first = self.start(job)
         self.wait_for(self.folder / "long/.equipoise-lock", first)
+        while not (self.folder / "long/.equipoise-lock").stat().st_size:  # it is locked before its owner is written
+            time.sleep(0.02)
         # From its first second, long before there are metrics.
         self.assert_owned(self.refused("equipoise", "train", job, "--overwrite"), "long")
         self.wait_for(self.folder / "long/metrics.jsonl", first)

@@ -27,6 +27,8 @@ ENVIRONMENT = dict(
     OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
     OMP_NUM_THREADS="1",
     OMP_WAIT_POLICY="passive",
+    # Ranks that wait leave the core to another test's.
+    OMPI_MCA_mpi_yield_when_idle="1",
     EQUIPOISE_CACHE=CACHE,
     # Numbers are compared with those of a CPU, with more ranks than most machines have GPUs.
     EQUIPOISE_DEVICE=os.environ.get("EQUIPOISE_DEVICE", "cpu"),

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <filesystem>
 
+#include "tests/support/temp_folder.h"
+
 namespace equipoise::coordinator {
 
 v1::JobSpec two_group_spec(v1::LaunchMode mode, int workers) {
@@ -18,7 +20,8 @@ v1::JobSpec two_group_spec(v1::LaunchMode mode, int workers) {
   spec.mutable_training()->set_sampling(v1::SAMPLING_PERMUTATION);
   spec.mutable_launch()->set_mode(mode);
   spec.mutable_launch()->set_workers(workers);
-  spec.set_output((std::filesystem::temp_directory_path() / "equipoise-test-output").string());
+  static const TempFolder folder;  // of this process, for all its jobs
+  spec.set_output((folder / "output").string());
   return spec;
 }
 
