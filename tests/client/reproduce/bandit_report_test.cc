@@ -7,7 +7,7 @@
 
 #include "client/reproduce/bandit_series.h"
 #include "client/reproduce/significant_text.h"
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::reproduce {
 namespace bandit_report_test {
@@ -23,7 +23,7 @@ class BanditReport : public testing::Test {
 BanditResults BanditReport::results_;
 
 TEST_F(BanditReport, IsOneWellFormedFileWithAllSectionsThatFetchesNothing) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string file = folder.write("report.html", bandit_report(results_, judge_bandits(results_)));
   EXPECT_EQ(std::system(("python3 client/reproduce/check_report.py " + file + " bandits").c_str()), 0);
 }

@@ -9,7 +9,7 @@
 #include "client/reproduce/opinion_csv.h"
 #include "client/reproduce/significant_text.h"
 #include "tests/client/reproduce/opinion_fixture.h"
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::reproduce {
 namespace opinion_report_test {
@@ -27,7 +27,7 @@ Verdict verdict_of(const std::vector<Claim>& claims, const std::string& beginnin
 
 TEST(OpinionReport, IsOneWellFormedFileWithAllSectionsThatFetchesNothing) {
   const OpinionResults results = opinion_results();
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string file = folder.write("report.html", opinion_report(results, judge_opinions(results)));
   EXPECT_EQ(std::system(("python3 client/reproduce/check_report.py " + file + " opinions").c_str()), 0);
 }

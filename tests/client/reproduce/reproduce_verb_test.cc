@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/client/command_run.h"
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 namespace reproduce_verb_test {
@@ -10,7 +10,7 @@ namespace reproduce_verb_test {
 using testing::HasSubstr;
 
 TEST(ReproduceVerb, WritesTheReportAndNamesIt) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string output = folder.path() / "report";
   const CommandRun done = run({"reproduce", "bandits", "--output", output, "--seeds", "2", "--iterations", "10",
                                "--jobs", "2", "--features", "flipped"});
@@ -21,7 +21,7 @@ TEST(ReproduceVerb, WritesTheReportAndNamesIt) {
 }
 
 TEST(ReproduceVerb, RefusesBadSettingsInOneLineAndWritesNothing) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string output = folder.path() / "report";
   for (const auto& [flag, value] : {std::pair{"--seeds", "1"}, {"--features", "upside-down"}, {"--jobs", "0"}}) {
     const CommandRun refused = run({"reproduce", "bandits", "--output", output, flag, value});
@@ -32,7 +32,7 @@ TEST(ReproduceVerb, RefusesBadSettingsInOneLineAndWritesNothing) {
 }
 
 TEST(ReproduceVerb, LooksAtTheOutputFolderBeforeItWorks) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   folder.write("notes.txt", "");
   const CommandRun refused = run({"reproduce", "bandits", "--output", folder.path()});
   EXPECT_EQ(refused.code, ExitCode::kBadInput);
