@@ -9,7 +9,7 @@
 
 #include "client/connection/connection.h"
 #include "client/exit_code.h"
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 namespace coordinator_process_test {
@@ -18,7 +18,7 @@ const auto kNeverStop = [] { return false; };
 
 // First, while this process has no threads of gRPC's: it forks.
 TEST(CoordinatorProcess, EndsWithTheProcessThatStartedIt) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   int pipe_ends[2];
   ASSERT_EQ(pipe(pipe_ends), 0);
   const pid_t child = fork();
@@ -39,7 +39,7 @@ TEST(CoordinatorProcess, EndsWithTheProcessThatStartedIt) {
 }
 
 TEST(CoordinatorProcess, ServesUntilItIsStopped) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   CoordinatorProcess process({EQUIPOISE_COORDINATOR_PROGRAM, folder.path(), ""}, kNeverStop);
   Connection connection({process.address(), std::chrono::seconds(30)});
   EXPECT_EQ(connection.list_jobs({}).jobs_size(), 0);
@@ -49,7 +49,7 @@ TEST(CoordinatorProcess, ServesUntilItIsStopped) {
 }
 
 TEST(CoordinatorProcess, SaysWhatItsLogSaysWhereItDoesNotStart) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   folder.write("state", "a file where a folder is needed");
   try {
     const CoordinatorProcess process({EQUIPOISE_COORDINATOR_PROGRAM, folder.path(), ""}, kNeverStop);
@@ -62,12 +62,12 @@ TEST(CoordinatorProcess, SaysWhatItsLogSaysWhereItDoesNotStart) {
 }
 
 TEST(CoordinatorProcess, NamesAProgramThatIsNotThere) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   EXPECT_THROW(CoordinatorProcess({folder.path() / "none", folder.path(), ""}, kNeverStop), std::invalid_argument);
 }
 
 TEST(CoordinatorProcess, GivesUpStartingWhenAsked) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   try {
     const CoordinatorProcess process({EQUIPOISE_COORDINATOR_PROGRAM, folder.path(), ""}, [] { return true; });
   } catch (const CommandError& error) {

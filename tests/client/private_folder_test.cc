@@ -9,7 +9,7 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 namespace private_folder_test {
@@ -38,7 +38,7 @@ class PrivateFolderTest : public ::testing::Test {
   bool is_empty() const { return std::filesystem::is_empty(temporary_.path()); }
 
   const std::string before_ = std::getenv("TMPDIR") == nullptr ? "" : std::getenv("TMPDIR");
-  const TemporaryFolder temporary_;
+  const TempFolder temporary_;
 };
 
 TEST_F(PrivateFolderTest, IsGoneAtTheEnd) {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/client/command_run.h"
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 namespace reproduce_verb_test {
@@ -18,7 +18,7 @@ CommandRun reproduce(std::vector<std::string> arguments) {
 }
 
 TEST(ReproduceVerb, WritesTheReportAndNamesIt) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string output = folder.path() / "report";
   const CommandRun done = reproduce(
       {"bandits", "--output", output, "--seeds", "2", "--iterations", "10", "--jobs", "2", "--features", "flipped"});
@@ -29,7 +29,7 @@ TEST(ReproduceVerb, WritesTheReportAndNamesIt) {
 }
 
 TEST(ReproduceVerb, RefusesBadSettingsInOneLineAndWritesNothing) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string output = folder.path() / "report";
   for (const auto& [flag, value] : {std::pair{"--seeds", "1"}, {"--features", "upside-down"}, {"--jobs", "0"}}) {
     const CommandRun refused = reproduce({"bandits", "--output", output, flag, value});
@@ -40,7 +40,7 @@ TEST(ReproduceVerb, RefusesBadSettingsInOneLineAndWritesNothing) {
 }
 
 TEST(ReproduceVerb, LooksAtTheOutputFolderBeforeItWorks) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   folder.write("notes.txt", "");
   const CommandRun refused = reproduce({"bandits", "--output", folder.path()});
   EXPECT_EQ(refused.code, ExitCode::kBadInput);

@@ -1,8 +1,7 @@
 // A folder of its own for one test, gone with it.
 #pragma once
 
-#include <stdlib.h>
-
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -28,8 +27,9 @@ class TempFolder {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 
-  // Writes a file in the folder and returns its path.
-  std::filesystem::path write(const std::string& name, const std::string& content) const {
+  // Writes a file in the folder, or in one of its folders, which is made, and returns its path.
+  std::filesystem::path write(const std::filesystem::path& name, const std::string& content) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
     std::ofstream file(path_ / name, std::ios::binary);
     file << content;
     return path_ / name;

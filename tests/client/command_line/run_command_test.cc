@@ -8,7 +8,7 @@
 
 #include "client/command_line/nearest.h"
 #include "tests/client/command_run.h"
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 namespace run_command_test {
@@ -80,7 +80,7 @@ TEST(RunCommand, ASettingGivenAsAnOptionIsNamedAsASetting) {
 }
 
 TEST(RunCommand, PrintsAComparisonInTheFormatThatIsAskedFor) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   folder.write("a,b/metrics.jsonl", R"({"split": "validation", "step": 0, "group_loss": {"x": 0.5, "y|z": 0.25}, )"
                                     R"("group_loss_error": {"x": 0.125}})"
                                     "\n");
@@ -137,7 +137,7 @@ const char* kJob =
     "output: out\n";
 
 TEST(RunCommand, ChecksAJobsFilesBeforeItStartsAnything) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string job = folder.write("job.yaml", kJob).string();
   const std::string at = folder.path().string();
   expect_complaint({"train", job}, "equipoise train: model.path: " + at +
@@ -164,7 +164,7 @@ TEST(RunCommand, ChecksAJobsFilesBeforeItStartsAnything) {
 }
 
 TEST(RunCommand, AppliesSettingsFromTheCommandLine) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string job = folder.write("job.yaml", kJob).string();
   const CommandRun result = run({"train", job, "--set", "loss.beta=-1"});
   EXPECT_EQ(result.code, ExitCode::kBadInput);
@@ -172,7 +172,7 @@ TEST(RunCommand, AppliesSettingsFromTheCommandLine) {
 }
 
 TEST(RunCommand, GeneratesImportsAndInitialisesFromNothing) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string at = folder.path().string();
   const CommandRun generated = run({"data", "generate", at + "/survey.jsonl", "--questions", "70"});
   ASSERT_EQ(generated.code, ExitCode::kSuccess) << generated.err;

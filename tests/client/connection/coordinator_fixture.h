@@ -10,7 +10,7 @@
 #include "coordinator/service/coordinator_server.h"
 #include "equipoise/v1/worker.grpc.pb.h"
 #include "tests/client/command_run.h"
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 
@@ -40,7 +40,7 @@ class CoordinatorFixture : public testing::Test {
  protected:
   CoordinatorFixture();
 
-  const TemporaryFolder& folder() const { return folder_; }
+  const TempFolder& folder() const { return folder_; }
   std::string address() const { return server_.address(); }
   std::string job_file() const { return (folder_.path() / "job.yaml").string(); }
   // The command with --coordinator ADDRESS --timeout 5 at its end.
@@ -49,7 +49,7 @@ class CoordinatorFixture : public testing::Test {
   std::string submitted() const;
 
  private:
-  TemporaryFolder folder_;
+  TempFolder folder_;
   coordinator::SystemClock clock_;
   coordinator::SystemEntropy entropy_;
   coordinator::CoordinatorServer server_;

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 namespace folder_contents_test {
@@ -16,7 +16,7 @@ class FolderContents : public ::testing::Test {
   }
   std::string of_adapter(const std::string& name) const { return fault_of_adapter_folder("--adapter", at(name)); }
 
-  const TemporaryFolder temp_;
+  const TempFolder temp_;
 };
 
 // --adapter would change the policy, which is compared with the reference.

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 namespace run_comparison_test {
@@ -28,7 +28,7 @@ std::string refusal(const std::filesystem::path& run) {
 }
 
 TEST(RunMetrics, TakesTheFirstAndTheLastEvaluation) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   folder.write("dpo/metrics.jsonl", kFirst + "\n" + kTrainLine + "\n" + kLast + "\n" + R"({"split": "valid)");
   const RunMetrics run = read_run_metrics(folder.path() / "dpo");
   EXPECT_EQ(run.name, "dpo");
@@ -41,7 +41,7 @@ TEST(RunMetrics, TakesTheFirstAndTheLastEvaluation) {
 
 // A loss that is not finite stands as null in the file. It was left out, so that another group was called worst off.
 TEST(RunMetrics, AGroupWhoseLossIsNullIsWorstOff) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   folder.write("dpo/metrics.jsonl", R"({"split": "validation", "step": 0, "group_loss": {"a": 0.5, "b": null},)"
                                     R"( "group_accuracy": {"a": 0.25, "b": null}})"
                                     "\n");
@@ -53,7 +53,7 @@ TEST(RunMetrics, AGroupWhoseLossIsNullIsWorstOff) {
 }
 
 TEST(RunMetrics, NamesTheRunOfAFinalModel) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   folder.write("dpo/metrics.jsonl", kFirst + "\n");
   folder.write("dpo/final/config.json", "{}");
   const std::string final = (folder.path() / "dpo/final").string(), run = (folder.path() / "dpo").string();
@@ -63,7 +63,7 @@ TEST(RunMetrics, NamesTheRunOfAFinalModel) {
 }
 
 TEST(RunMetrics, NamesFileLineAndField) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto not_json = folder.write("1.jsonl", kFirst + "\nnonsense\n");
   EXPECT_EQ(refusal(not_json), not_json.string() + ":2: is not a JSON object");
   const auto no_loss = folder.write("2.jsonl", R"({"split": "validation", "step": 0})"
@@ -78,7 +78,7 @@ TEST(RunMetrics, NamesFileLineAndField) {
 }
 
 TEST(RunComparison, PutsRunsSideBySideAndMarksEachOnesWorstGroup) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   folder.write("dpo/metrics.jsonl", kFirst + "\n" + kLast + "\n");
   folder.write("gr/metrics.jsonl", kFirst + "\n");
   const std::vector<RunMetrics> runs = {read_run_metrics(folder.path() / "dpo"),
@@ -99,7 +99,7 @@ TEST(RunComparison, PutsRunsSideBySideAndMarksEachOnesWorstGroup) {
 }
 
 TEST(RunComparison, ShowsStandardErrorsOfWhatTheRunsEndWith) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto line = [](const std::string& loss, const std::string& accuracy) {
     return R"({"split": "validation", "step": 9, "group_loss": {"a": )" + loss +
            R"(, "b": 0.25}, "group_loss_error": {"a": 0.03},)" + R"( "group_accuracy": {"a": )" + accuracy +
@@ -122,7 +122,7 @@ TEST(RunComparison, ShowsStandardErrorsOfWhatTheRunsEndWith) {
 }
 
 TEST(RunComparison, PutsRunsBelowEachOtherWhereTheTerminalIsNarrow) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   folder.write("dpo/metrics.jsonl", kFirst + "\n" + kLast + "\n");
   const RunMetrics run = read_run_metrics(folder.path() / "dpo");
   const std::vector<RunMetrics> runs = {run, run};

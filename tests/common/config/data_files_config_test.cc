@@ -1,6 +1,5 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,6 +10,7 @@
 #include "common/config/job_file.h"
 #include "tests/common/config/resolved_job.h"
 #include "tests/support/refusal.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 namespace data_files_config_test {
@@ -185,9 +185,6 @@ TEST(DataFilesConfig, LogLinearPoliciesHaveOneFileWithNumbersForGroups) {
 
 class DataFilesYaml : public testing::Test {
  protected:
-  void SetUp() override { std::filesystem::create_directories(folder_); }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   v1::JobSpec read(const std::string& text, const std::vector<std::string>& overrides = {}) const {
     std::ofstream(folder_ / "job.yaml") << text;
     return read_job_file(folder_ / "job.yaml", overrides);
@@ -196,8 +193,8 @@ class DataFilesYaml : public testing::Test {
     return refusal_in(folder_, [&] { read(text, overrides); });
   }
 
-  const std::filesystem::path folder_ =
-      std::filesystem::path(testing::TempDir()) / ("data_files" + std::to_string(::getpid()));
+  const TempFolder temp_;
+  const std::filesystem::path folder_ = temp_.path();
 };
 
 constexpr char kYaml[] = R"(name: files

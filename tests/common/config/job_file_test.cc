@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include <fstream>
@@ -12,6 +11,7 @@
 #include "common/config/job_config.h"
 #include "tests/common/config/resolved_job.h"
 #include "tests/support/refusal.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 namespace job_file_test {
@@ -22,9 +22,6 @@ using testing::Not;
 
 class JobFile : public testing::Test {
  protected:
-  void SetUp() override { std::filesystem::create_directories(folder_); }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   v1::JobSpec read(const std::string& text, std::vector<std::string> overrides = {}) {
     std::ofstream(file_, std::ios::binary) << text;
     return read_job_file(file_, overrides);
@@ -35,9 +32,8 @@ class JobFile : public testing::Test {
     return refusal_in(folder_, [&] { read(text, std::move(overrides)); });
   }
 
-  const std::filesystem::path folder_ =
-      std::filesystem::path(testing::TempDir()) /
-      (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + std::to_string(::getpid()));
+  const TempFolder temp_;
+  const std::filesystem::path folder_ = temp_.path();
   const std::filesystem::path file_ = folder_ / "job.yaml";
 };
 

@@ -10,6 +10,7 @@
 #include "common/dataset/preference_pair.h"
 #include "common/dataset/preference_writer.h"
 #include "tests/support/refusal.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 namespace preference_file_test {
@@ -19,9 +20,6 @@ using testing::HasSubstr;
 
 class PreferenceFile : public testing::Test {
  protected:
-  void SetUp() override { std::filesystem::create_directories(folder_); }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   PreferenceData read(const std::string& text, Rejected rejected = Rejected::kRequired) {
     std::ofstream(file_, std::ios::binary) << text;
     return read_preference_file(file_, rejected);
@@ -31,9 +29,8 @@ class PreferenceFile : public testing::Test {
     return refusal_in(folder_, [&] { read(text); });
   }
 
-  const std::filesystem::path folder_ = std::filesystem::path(testing::TempDir()) /
-                                        testing::UnitTest::GetInstance()->current_test_info()->name() /
-                                        std::to_string(::getpid());
+  const TempFolder temp_;
+  const std::filesystem::path folder_ = temp_.path();
   const std::filesystem::path file_ = folder_ / "pairs.jsonl";
 };
 

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "tests/support/temp_folder.h"
+
 namespace equipoise::log_linear {
 namespace preference_test {
 
@@ -16,13 +18,6 @@ constexpr const char* kGoodLine = R"({"state": [0.5, 1], "group": 1, "chosen": 7
 
 class PreferenceFile : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::create_directories(folder_);
-    path_ = folder_ / "pairs.jsonl";
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   void write(const std::string& text) { std::ofstream(path_, std::ios::binary) << text; }
   std::vector<Preference> read(const std::string& text) {
     write(text);
@@ -40,8 +35,8 @@ class PreferenceFile : public testing::Test {
     }
   }
 
-  std::filesystem::path folder_;
-  std::filesystem::path path_;
+  const TempFolder folder_;
+  const std::filesystem::path path_ = folder_ / "pairs.jsonl";
 };
 
 TEST_F(PreferenceFile, GivesThePairsInItsOrder) {
@@ -150,7 +145,7 @@ TEST_F(PreferenceFile, RefusesWhatIsNotJson) {
 TEST_F(PreferenceFile, IsRefusedIfItIsEmptyOrNotThere) {
   EXPECT_THROW(read(""), std::invalid_argument);
   EXPECT_THROW(read_preferences(folder_ / "absent.jsonl", kProblem), std::invalid_argument);
-  EXPECT_THROW(read_preferences(folder_, kProblem), std::invalid_argument);
+  EXPECT_THROW(read_preferences(folder_.path(), kProblem), std::invalid_argument);
 }
 
 }  // namespace preference_test

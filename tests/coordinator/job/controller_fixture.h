@@ -14,7 +14,7 @@
 #include "tests/coordinator/support/fake_clock.h"
 #include "tests/coordinator/support/recording_launcher.h"
 #include "tests/coordinator/support/requests.h"
-#include "tests/coordinator/support/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
 
@@ -83,7 +83,7 @@ class ControllerFixture : public ::testing::Test {
     return {.code = std::nullopt, .text = "no complaint"};
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
   FakeClock clock_;
   SystemEntropy entropy_;
   ControllerSettings settings_;

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "tests/coordinator/support/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
 namespace hostfile_test {
@@ -25,7 +25,7 @@ class Hostfile : public ::testing::Test {
       return std::string(wrong.what()).substr(file_.string().size());
     }
   }
-  TemporaryFolder folder_;
+  TempFolder folder_;
   std::filesystem::path file_ = folder_.path() / "hosts";
 };
 

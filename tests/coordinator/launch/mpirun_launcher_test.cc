@@ -11,7 +11,7 @@
 #include <sstream>
 
 #include "common/base/error.h"
-#include "tests/coordinator/support/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
 namespace mpirun_launcher_test {
@@ -47,7 +47,7 @@ class MpirunLauncherTest : public ::testing::Test {
 
   const AttemptKey key_{.job_id = "job", .generation = 3};
   const LaunchRequest request_{.attempt = key_, .workers = 2, .token = "secret"};
-  TemporaryFolder folder_;
+  TempFolder folder_;
   std::filesystem::path ready_ = [this] {
     const auto fifo = folder_.path() / "ready";
     ::mkfifo(fifo.c_str(), 0600);

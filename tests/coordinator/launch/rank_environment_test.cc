@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "tests/coordinator/support/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
 namespace rank_environment_test {
@@ -44,7 +44,7 @@ TEST(RankEnvironment, HidesWhatWouldMakeEveryLaunchFail) {
 }
 
 TEST(McaParameters, AreThoseOfTheEnvironmentAndOfFiles) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   std::ofstream(folder.path() / "one") << "# mine\nbtl_tcp_if_include = eth0 # fast\n";
   std::ofstream(folder.path() / "two") << "btl_tcp_if_include=eth9\noob_tcp_if_include=\"eth1\"\n";
   const std::vector<std::string> variables{"OMPI_MCA_btl=tcp,self", "PATH=/bin"};

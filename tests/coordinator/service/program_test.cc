@@ -16,7 +16,7 @@
 #include "common/process/child_process.h"
 #include "equipoise/v1/training.grpc.pb.h"
 #include "tests/coordinator/support/requests.h"
-#include "tests/coordinator/support/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
 namespace program_test {
@@ -53,7 +53,7 @@ class ProgramTest : public ::testing::Test {
     return v1::TrainingJobService::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
 };
 
 TEST_F(ProgramTest, AnnouncesWhereItServesAndEndsInOrderOnSigterm) {

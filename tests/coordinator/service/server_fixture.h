@@ -13,7 +13,7 @@
 #include "coordinator/service/coordinator_server.h"
 #include "tests/coordinator/support/fake_clock.h"
 #include "tests/coordinator/support/requests.h"
-#include "tests/coordinator/support/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
 
@@ -74,7 +74,7 @@ class ServerFixture : public ::testing::Test {
   std::string http(const std::string& method, const std::string& path);
   std::string metrics_page() { return http("GET", "/metrics"); }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
   FakeClock clock_;
   SystemEntropy entropy_;
   ServerSettings settings_;

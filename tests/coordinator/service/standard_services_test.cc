@@ -8,7 +8,7 @@
 #include <string>
 
 #include "coordinator/service/coordinator_server.h"
-#include "tests/coordinator/support/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
 namespace standard_services_test {
@@ -69,7 +69,7 @@ class StandardServicesTest : public ::testing::Test {
     settings.state = folder / "state";
     return settings;
   }
-  TemporaryFolder folder_;
+  TempFolder folder_;
   SystemClock clock_;
   SystemEntropy entropy_;
   CoordinatorServer server_{settings_in(folder_.path()), clock_, entropy_};

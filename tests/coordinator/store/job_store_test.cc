@@ -10,7 +10,7 @@
 
 #include "coordinator/store/state_folder.h"
 #include "tests/coordinator/support/requests.h"
-#include "tests/coordinator/support/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
 namespace job_store_test {
@@ -39,7 +39,7 @@ class JobStoreTest : public ::testing::Test {
     return owner.prepare(step_request("j", generation, step, {loss, 0.1}));
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
   std::optional<JobStore> store_{file()};
 };
 
@@ -201,7 +201,7 @@ TEST_F(JobStoreTest, AFileThatIsNoDatabaseIsRefusedByName) {
 }
 
 TEST(StateFolder, ASecondHolderIsToldThePidOfTheFirst) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const StateFolder first(folder.path() / "new" / "state");
   try {
     const StateFolder second(folder.path() / "new" / "state");
@@ -213,7 +213,7 @@ TEST(StateFolder, ASecondHolderIsToldThePidOfTheFirst) {
 }
 
 TEST(StateFolder, CanBeTakenAgainOnceLeft) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   { const StateFolder first(folder.path()); }
   EXPECT_NO_THROW(StateFolder{folder.path()});
 }

@@ -6,8 +6,8 @@
 
 #include "experiments/bandits/bandit_series.h"
 #include "experiments/report/report_page.h"
-#include "tests/client/temporary_folder.h"
 #include "tests/experiments/report/page_results.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::reproduce {
 namespace bandit_report_test {
@@ -21,7 +21,7 @@ class BanditReport : public testing::Test {
 BanditResults BanditReport::results_;
 
 TEST_F(BanditReport, ShowsAllSectionsInABrowserAndFetchesNothing) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string file = folder.write("report.html", bandit_report(results_, judge_bandits(results_)));
   EXPECT_EQ(std::system(("python3 experiments/report/check_report.py " + file + " bandits").c_str()), 0);
 }

@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::reproduce {
 namespace experiment_folder_test {
@@ -14,7 +14,7 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 TEST(Fingerprint, DiffersWhereAnythingDiffers) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto file = folder.write("train.jsonl", "one\n");
   const auto text = [&](const std::string& a, const std::string& b) {
     return Fingerprint().add("a", a).add("b", b).add_file("train", file).text();
@@ -28,7 +28,7 @@ TEST(Fingerprint, DiffersWhereAnythingDiffers) {
 }
 
 TEST(Fingerprint, OfAModelReadsWeightsSettingsAndTokenizer) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto model = folder.path() / "model";
   for (const char* name : {"a.safetensors", "b.safetensors", "config.json", "tokenizer.json"}) {
     folder.write(std::filesystem::path("model") / name, name);
@@ -47,7 +47,7 @@ TEST(Fingerprint, OfAModelReadsWeightsSettingsAndTokenizer) {
 }
 
 TEST(ExperimentFolder, GoesOnInAFolderOfItsOwnOnly) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto place = folder.path() / "new" / "opinions";
   EXPECT_EQ(ExperimentFolder(place).run(7, "gr-dpo"), place / "runs" / "seed-7" / "gr-dpo");
   folder.write("new/opinions/runs/seed-7/gr-dpo/metrics.jsonl", "");
@@ -59,7 +59,7 @@ TEST(ExperimentFolder, GoesOnInAFolderOfItsOwnOnly) {
 }
 
 TEST(ExperimentFolder, KnowsWhatIsFinishedByItsFingerprint) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   EXPECT_FALSE(is_finished(folder.path(), "abc"));
   mark_finished(folder.path(), "abc");
   EXPECT_TRUE(is_finished(folder.path(), "abc"));

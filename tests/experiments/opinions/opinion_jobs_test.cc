@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 #include "common/config/job_file.h"
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::reproduce {
 namespace opinion_jobs_test {
@@ -72,7 +72,7 @@ TEST(OpinionJobs, ExamplesAreJobsOfTheirMethods) {
 }
 
 TEST(OpinionJobs, RefusesAJobOfAnotherMethodByItsFile) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   for (const auto& entry : std::filesystem::directory_iterator(kExamples)) {
     std::filesystem::copy(entry.path(), folder.path() / entry.path().filename());
   }

@@ -7,9 +7,9 @@
 
 #include "experiments/opinions/opinion_claims.h"
 #include "experiments/opinions/opinion_csv.h"
-#include "tests/client/temporary_folder.h"
 #include "tests/experiments/opinions/opinion_fixture.h"
 #include "tests/experiments/report/page_results.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::reproduce {
 namespace opinion_report_test {
@@ -26,7 +26,7 @@ Verdict verdict_of(const std::vector<Claim>& claims, const std::string& beginnin
 
 TEST(OpinionReport, ShowsAllSectionsInABrowserAndFetchesNothing) {
   const OpinionResults results = opinion_results();
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string file = folder.write("report.html", opinion_report(results, judge_opinions(results)));
   EXPECT_EQ(std::system(("python3 experiments/report/check_report.py " + file + " opinions").c_str()), 0);
 }

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "tests/client/temporary_folder.h"
 #include "tests/experiments/opinions/opinion_fixture.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::reproduce {
 namespace opinion_results_test {
@@ -30,7 +30,7 @@ constexpr const char* kEnd =
     "\n";
 
 OpinionRun read(const std::string& text) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   return read_opinion_run(folder.write("metrics.jsonl", text), {"B", "A"}, 9);
 }
 

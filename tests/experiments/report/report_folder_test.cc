@@ -8,7 +8,7 @@
 #include <set>
 #include <stdexcept>
 
-#include "tests/client/temporary_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::reproduce {
 namespace report_folder_test {
@@ -27,7 +27,7 @@ std::set<std::string> names_in(const fs::path& folder) {
 }
 
 TEST(ReportFolder, IsMadeWithAllItsFilesAndNothingBeside) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   write_report_folder(folder.path() / "a/b/", {{"x.csv", "1\n"}, {"y.html", "2"}});
   EXPECT_EQ(content_of(folder.path() / "a/b/x.csv"), "1\n");
   EXPECT_EQ(content_of(folder.path() / "a/b/y.html"), "2");
@@ -35,7 +35,7 @@ TEST(ReportFolder, IsMadeWithAllItsFilesAndNothingBeside) {
 }
 
 TEST(ReportFolder, ReplacesAnEarlierReport) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   write_report_folder(folder.path() / "r", {{"x.csv", "old"}, {"y.csv", "old"}});
   write_report_folder(folder.path() / "r", {{"x.csv", "new"}, {"y.csv", "new"}});
   EXPECT_EQ(content_of(folder.path() / "r/x.csv"), "new");
@@ -43,7 +43,7 @@ TEST(ReportFolder, ReplacesAnEarlierReport) {
 }
 
 TEST(ReportFolder, LeavesAloneWhatIsNoReport) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   folder.write("r/thesis.tex", "dear");
   folder.write("file", "dear");
   EXPECT_THROW(write_report_folder(folder.path() / "r", {{"x.csv", ""}}), std::invalid_argument);
@@ -54,7 +54,7 @@ TEST(ReportFolder, LeavesAloneWhatIsNoReport) {
 }
 
 TEST(ReportFolder, StaysAsItWasWhenAFileCannotBeWritten) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   write_report_folder(folder.path() / "r", {{"x.csv", "old"}});
   EXPECT_ANY_THROW(write_report_folder(folder.path() / "r", {{"x.csv", "new"}, {"no/such/folder", ""}}));
   EXPECT_EQ(content_of(folder.path() / "r/x.csv"), "old");

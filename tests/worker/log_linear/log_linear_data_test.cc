@@ -2,12 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <fstream>
 #include <functional>
 
 #include "tests/support/refusal.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 namespace log_linear_data_test {
@@ -24,24 +23,17 @@ constexpr const char* kOneGroup = "{\"state\": [0.1], \"group\": 1, \"chosen\": 
 class LogLinearDataTest : public testing::Test {
  protected:
   LogLinearDataTest() {
-    std::filesystem::create_directories(folder_);
     config_.log_linear =
         LogLinearConfig{.problem = {.actions = 2, .reward_KD = {{1, 2}, {2, 1}}, .initial_theta_D = {0, 0}}};
     config_.data.train = write("train.jsonl", kTwoGroups);
   }
-  ~LogLinearDataTest() override { std::filesystem::remove_all(folder_); }
 
-  std::filesystem::path write(const std::string& name, const std::string& text) {
-    std::ofstream(folder_ / name) << text;
-    return folder_ / name;
-  }
+  std::filesystem::path write(const std::string& name, const std::string& text) { return folder_.write(name, text); }
   std::string refusal() {
     return refusal_of([&] { load_log_linear_data(config_); });
   }
 
-  const std::filesystem::path folder_ =
-      std::filesystem::path(testing::TempDir()) /
-      (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + std::to_string(::getpid()));
+  const TempFolder folder_;
   JobConfig config_;
 };
 
