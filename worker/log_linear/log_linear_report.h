@@ -12,6 +12,7 @@
 
 #include "common/log_linear/evaluation.h"
 #include "worker/log_linear/log_linear_step.h"
+#include "worker/log_linear/weight_sync.h"
 #include "worker/train/early_stopping.h"
 
 namespace equipoise {
