@@ -166,7 +166,7 @@ std::vector<double> RankDesk::alpha_after(const JobRecord& record, const StepRec
   if (record.training) return record.training->weights.alpha_at(step.log_alpha_K);
   const auto training = table_.store().training(record.job.id(), record.job.generation());
   EQUIPOISE_CHECK(training.has_value());  // it was stored before any step
-  return weight_owner_for(record.job.spec(), training->request).alpha_at(step.log_alpha_K);
+  return weight_owner_for(record.checked_config(), training->request).alpha_at(step.log_alpha_K);
 }
 
 // Each step counts the mean of those that came with it.

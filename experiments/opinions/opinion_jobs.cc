@@ -91,6 +91,9 @@ OpinionJobs read_opinion_jobs(const std::filesystem::path& folder) {
 
 JobConfig opinion_job_config(const v1::JobSpec& spec) { return make_job_config(with_paths(spec)); }
 
-v1::JobSpec opinion_job_defaults(const v1::JobSpec& spec) { return resolve_defaults(with_paths(spec)); }
+v1::JobSpec opinion_job_defaults(const v1::JobSpec& spec) {
+  const v1::JobSpec job = with_paths(spec);
+  return resolve_defaults(job, make_job_config(job));
+}
 
 }  // namespace equipoise::reproduce

@@ -12,7 +12,7 @@
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
-namespace lora_config_test {
+namespace model_config_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -159,5 +159,5 @@ TEST(LoraConfig, NamesTheFieldThatIsNotRight) {
               HasSubstr("model has both lora and adapter"));
 }
 
-}  // namespace lora_config_test
+}  // namespace model_config_test
 }  // namespace equipoise

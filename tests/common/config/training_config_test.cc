@@ -12,7 +12,7 @@
 #include "tests/support/refusal.h"
 
 namespace equipoise {
-namespace sampling_config_test {
+namespace training_config_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -137,5 +137,5 @@ TEST(SamplingConfig, GroupsOfLogLinearPoliciesHaveNoLevels) {
   EXPECT_EQ(refusal([&](auto& job) { log_linear(job), job.mutable_data()->clear_group_separator(); }), "accepted");
 }
 
-}  // namespace sampling_config_test
+}  // namespace training_config_test
 }  // namespace equipoise
