@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "client/reproduce/bandit_series.h"
-#include "client/reproduce/csv_text.h"
+#include "client/table/csv_text.h"
 #include "common/base/number_text.h"
 
 namespace equipoise::reproduce {

@@ -3,10 +3,10 @@
 #include <cmath>
 
 #include "client/plot/svg_writer.h"
-#include "client/reproduce/csv_text.h"
 #include "client/reproduce/report_markup.h"
 #include "client/reproduce/significant_text.h"
 #include "client/reproduce/statistics.h"
+#include "client/table/csv_text.h"
 
 namespace equipoise::reproduce {
 namespace {

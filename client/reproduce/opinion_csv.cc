@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "client/reproduce/csv_text.h"
+#include "client/table/csv_text.h"
 #include "common/base/number_text.h"
 
 namespace equipoise::reproduce {

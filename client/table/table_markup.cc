@@ -1,7 +1,7 @@
 // TextTable of text_table.h as Markdown, CSV and LaTeX.
 #include <string_view>
 
-#include "client/reproduce/csv_text.h"
+#include "client/table/csv_text.h"
 #include "client/table/display_width.h"
 #include "client/table/text_table.h"
 
@@ -108,9 +108,9 @@ std::string TextTable::markdown() const {
 
 std::string TextTable::csv() const {
   std::string text;
-  reproduce::add_csv_row(text, full_titles());
+  add_csv_row(text, full_titles());
   for (const Row& row : rows_) {
-    if (!row.cells.empty()) reproduce::add_csv_row(text, row.cells);
+    if (!row.cells.empty()) add_csv_row(text, row.cells);
   }
   return text;
 }

@@ -1,8 +1,8 @@
-#include "client/reproduce/csv_text.h"
+#include "client/table/csv_text.h"
 
 #include <string_view>
 
-namespace equipoise::reproduce {
+namespace equipoise {
 namespace {
 
 std::string csv_cell(std::string_view cell) {
@@ -23,4 +23,4 @@ void add_csv_row(std::string& csv, const std::vector<std::string>& cells) {
   csv += "\n";
 }
 
-}  // namespace equipoise::reproduce
+}  // namespace equipoise

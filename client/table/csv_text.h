@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-namespace equipoise::reproduce {
+namespace equipoise {
 
 // Cells with a comma, a quote or a line end are put into quotes.
 void add_csv_row(std::string& csv, const std::vector<std::string>& cells);
 
-}  // namespace equipoise::reproduce
+}  // namespace equipoise
