@@ -66,14 +66,11 @@ inline constexpr Metric kSkippedSteps{"equipoise_skipped_updates_total",
                                       "1",
                                       "Steps without weight update because a group's loss was not finite",
                                       {kJob, kGroup}};
-inline constexpr Metric kCheckpointSeconds{
-    "equipoise_checkpoint_seconds", Type::kHistogram, "seconds", "Time of writing one checkpoint", {kJob}};
 inline constexpr Metric kRpcRequests{
     "equipoise_rpc_requests_total", Type::kCounter, "1", "RPCs answered", {kMethod, kCode}};
 
-inline constexpr std::array kAll = {
-    kGroupWeight, kGroupLoss,   kGroupRewardAccuracy, kWorstGroupLoss,      kTrainStep,
-    kTrainPairs,  kTrainTokens, kStepSeconds,         kWeightUpdateSeconds, kWorkers,
-    kJobState,    kRestarts,    kSkippedSteps,        kCheckpointSeconds,   kRpcRequests};
+inline constexpr std::array kAll = {kGroupWeight, kGroupLoss,   kGroupRewardAccuracy, kWorstGroupLoss,      kTrainStep,
+                                    kTrainPairs,  kTrainTokens, kStepSeconds,         kWeightUpdateSeconds, kWorkers,
+                                    kJobState,    kRestarts,    kSkippedSteps,        kRpcRequests};
 
 }  // namespace equipoise::metrics
