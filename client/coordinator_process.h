@@ -1,12 +1,12 @@
 // A coordinator of our own on a loopback port, for as long as this object lives.
 #pragma once
 
-#include <sys/types.h>
-
 #include <filesystem>
 #include <functional>
 #include <istream>
 #include <string>
+
+#include "common/process/child_process.h"
 
 namespace equipoise {
 
@@ -20,8 +20,8 @@ struct CoordinatorOptions {
 class CoordinatorProcess {
  public:
   // Returns when it serves. It is in a process group of its own, so that Ctrl-C on the terminal does not reach it, and
-  // it ends with this process. Call from the main thread. Throws std::invalid_argument if the program cannot be
-  // started, PeerError if it ends or does not serve within 30 s, CommandError (interrupted) when `stop` says so.
+  // it ends with this process. Call from the main thread. Throws PeerError if the program cannot be started, ends, or
+  // does not serve within 30 s, CommandError (interrupted) when `stop` says so.
   CoordinatorProcess(const CoordinatorOptions& options, const std::function<bool()>& stop);
   ~CoordinatorProcess();  // stop()
   CoordinatorProcess(const CoordinatorProcess&) = delete;
@@ -38,13 +38,10 @@ class CoordinatorProcess {
  private:
   void wait_until_serving(const std::filesystem::path& announcement, const std::function<bool()>& stop);
   void read_announcement(std::istream& file);
-  bool has_ended();
 
-  pid_t pid_ = -1;
-  bool ended_ = false;
-  int wait_status_ = 0;
   std::string address_;
   std::filesystem::path log_;
+  ChildProcess process_;
 };
 
 // The folder of this executable.

@@ -2,7 +2,12 @@
 
 #include <csignal>
 #include <exception>
+#include <stdexcept>
 #include <utility>
+
+#include "client/exit_code.h"
+#include "common/base/error.h"
+#include "common/process/program_log.h"
 
 namespace equipoise {
 
@@ -31,6 +36,14 @@ void WatchedProgram::watch(const ProgramStart& start) {
   } catch (...) {
     inbox_.fail(std::current_exception());
   }
+}
+
+void check_end(int exit_code, const std::filesystem::path& log, const std::string& program, const std::string& whole) {
+  if (exit_code == 0) return;
+  const std::string complaint = first_complaint_of(log, program);
+  if (!complaint.empty() && exit_code == static_cast<int>(ExitCode::kBadInput)) throw std::invalid_argument(complaint);
+  const std::string reason = complaint.empty() ? last_telling_line_of(log) : complaint;
+  throw PeerError(reason.empty() ? whole + " ended with exit code " + std::to_string(exit_code) : reason);
 }
 
 }  // namespace equipoise

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "client/connection/job_inbox.h"
@@ -33,5 +35,10 @@ class WatchedProgram {
   std::atomic<int> exit_code_ = 0;
   std::thread thread_;  // last: it uses all of the above
 };
+
+// Throws what a program said before it ended with another exit code than 0: std::invalid_argument for the code of bad
+// input, else PeerError. `log`: its standard error, where a complaint reads "PROGRAM: reason"; `whole` is named where
+// there is none.
+void check_end(int exit_code, const std::filesystem::path& log, const std::string& program, const std::string& whole);
 
 }  // namespace equipoise

@@ -1,7 +1,5 @@
 #include "client/evaluate/evaluation_display.h"
 
-#include "client/progress/terminal_codes.h"
-
 namespace equipoise {
 namespace {
 
@@ -20,47 +18,32 @@ ProgressView view_of(const EvaluationState& state) {
 
 }  // namespace
 
-EvaluationDisplay::EvaluationDisplay(const Console& console) : console_(console) {
-  if (console_.kind == OutputKind::kTerminal) console_.out << kHideCursor << std::flush;
+EvaluationDisplay::EvaluationDisplay(const Console& console) : out_(console.out) {
+  if (console.kind == OutputKind::kTerminal) line_.emplace(console, LastLine::kGoes);
 }
 
-EvaluationDisplay::~EvaluationDisplay() { finish(); }
-
 void EvaluationDisplay::show(const EvaluationState& state, std::chrono::steady_clock::time_point now) {
+  if (line_) return line_->show(view_of(state), now);
   if (!is_due(state, now)) return;
   shown_ = state;
   shown_at_ = now;
-  draw();
+  out_ << "evaluate  " << state.activity;
+  if (state.percent > 0) out_ << "  " << state.percent << " %";
+  out_ << std::endl;
 }
 
 bool EvaluationDisplay::is_due(const EvaluationState& state, std::chrono::steady_clock::time_point now) const {
   if (!shown_ || state.activity != shown_->activity) return true;
-  if (state.percent == shown_->percent) return false;
-  return console_.kind == OutputKind::kTerminal || now - shown_at_ >= kLongestSilence;
-}
-
-void EvaluationDisplay::draw() {
-  if (!shown_) return;
-  if (console_.kind == OutputKind::kTerminal) {
-    // The last column stays free: some terminals wrap as soon as it is written.
-    console_.out << kClearLine << bar_line(view_of(*shown_), console_.columns() - 1, console_.glyphs) << std::flush;
-    return;
-  }
-  console_.out << "evaluate  " << shown_->activity;
-  if (shown_->percent > 0) console_.out << "  " << shown_->percent << " %";
-  console_.out << std::endl;
+  return state.percent != shown_->percent && now - shown_at_ >= kLongestSilence;
 }
 
 void EvaluationDisplay::note(const std::string& text) {
-  if (console_.kind == OutputKind::kTerminal) console_.out << kClearLine;
-  console_.out << text << std::endl;
-  if (console_.kind == OutputKind::kTerminal) draw();
+  if (line_) return line_->note(text);
+  out_ << text << std::endl;
 }
 
 void EvaluationDisplay::finish() {
-  if (finished_) return;
-  finished_ = true;
-  if (console_.kind == OutputKind::kTerminal) console_.out << kClearLine << kShowCursor << std::flush;
+  if (line_) line_->finish();
 }
 
 }  // namespace equipoise

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "client/console.h"
-#include "client/progress/progress_line.h"
+#include "client/progress/terminal_line.h"
 
 namespace equipoise {
 
@@ -19,22 +19,18 @@ struct EvaluationState {
 class EvaluationDisplay {
  public:
   explicit EvaluationDisplay(const Console& console);
-  ~EvaluationDisplay();  // finish()
-  EvaluationDisplay(const EvaluationDisplay&) = delete;
-  EvaluationDisplay& operator=(const EvaluationDisplay&) = delete;
 
   void show(const EvaluationState& state, std::chrono::steady_clock::time_point now);
   void note(const std::string& text);  // a sentence that stays
-  void finish();                       // leaves the terminal as it was
+  void finish();                       // leaves the terminal as it was; the destructor does so too
 
  private:
   bool is_due(const EvaluationState& state, std::chrono::steady_clock::time_point now) const;
-  void draw();
 
-  Console console_;
+  std::ostream& out_;
+  std::optional<TerminalLine> line_;  // on a terminal; the rest is for elsewhere
   std::optional<EvaluationState> shown_;
   std::chrono::steady_clock::time_point shown_at_;
-  bool finished_ = false;
 };
 
 }  // namespace equipoise

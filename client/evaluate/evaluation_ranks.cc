@@ -9,9 +9,7 @@
 
 #include "client/connection/watched_program.h"
 #include "client/exit_code.h"
-#include "common/base/error.h"
 #include "common/process/batch_system.h"
-#include "common/process/program_log.h"
 
 namespace equipoise {
 namespace {
@@ -44,15 +42,6 @@ std::optional<EvaluationState> read_progress(const std::filesystem::path& path) 
                          .percent = content.value("percent", std::int64_t{0})};
 }
 
-void check_end(const EvaluationRanks& ranks, int exit_code) {
-  if (exit_code == 0) return;
-  const std::filesystem::path log = ranks.folder / "stderr.log";
-  const std::string complaint = first_complaint_of(log, ranks.worker.filename().string());
-  if (!complaint.empty() && exit_code == static_cast<int>(ExitCode::kBadInput)) throw std::invalid_argument(complaint);
-  const std::string reason = complaint.empty() ? last_telling_line_of(log) : complaint;
-  throw PeerError(reason.empty() ? "the ranks ended with exit code " + std::to_string(exit_code) : reason);
-}
-
 }  // namespace
 
 void run_evaluation_ranks(const EvaluationRanks& ranks, JobInbox& inbox, EvaluationDisplay* display) {
@@ -76,7 +65,7 @@ void run_evaluation_ranks(const EvaluationRanks& ranks, JobInbox& inbox, Evaluat
   }
   if (display != nullptr) display->finish();
   if (interrupts > 0) throw CommandError(ExitCode::kInterrupted, "interrupted");
-  check_end(ranks, mpirun.exit_code());
+  check_end(mpirun.exit_code(), ranks.folder / "stderr.log", ranks.worker.filename().string(), "the ranks");
 }
 
 }  // namespace equipoise

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -12,6 +11,7 @@
 
 #include "client/model/gemma_weights.h"
 #include "common/base/durable_file.h"
+#include "common/base/durable_folder.h"
 #include "common/base/number_text.h"
 #include "common/dataset/preference_reader.h"
 #include "common/huggingface/safetensors.h"
@@ -58,6 +58,7 @@ void check(const ModelInitOptions& options) {
   if (parameters > kMostParameters) {
     refuse("the number of parameters", std::to_string(parameters), "at most " + std::to_string(kMostParameters));
   }
+  if (options.folder.empty()) refuse("folder", "empty", "the path of a new folder");
   if (options.texts.empty()) refuse("texts", "empty", "at least one preference file for the tokenizer to learn from");
 }
 
@@ -152,51 +153,18 @@ void write_weights(const std::filesystem::path& path, const std::vector<NewTenso
   write_safetensors(path, views, {{"format", "pt"}});
 }
 
-// A folder beside the wanted one, which becomes it or goes away.
-class FolderAside {
- public:
-  explicit FolderAside(std::filesystem::path folder) : folder_(std::move(folder)) {
-    if (folder_.filename().empty()) folder_ = folder_.parent_path();  // "models/base/"
-    if (folder_.empty()) refuse("folder", "empty", "the path of a new folder");
-    if (std::filesystem::exists(std::filesystem::symlink_status(folder_))) {
-      throw std::invalid_argument(folder_.string() + ": already exists, expected a new folder");
-    }
-    parent_ = folder_.has_parent_path() ? folder_.parent_path() : std::filesystem::path(".");
-    std::string name = ".";
-    name += folder_.filename().string() + ".partial-" + std::to_string(std::random_device()());
-    aside_ = parent_ / name;
-    std::error_code fault;
-    if (!std::filesystem::create_directories(aside_, fault)) {
-      throw std::invalid_argument(folder_.string() + ": cannot be made: " + fault.message());
-    }
-  }
-  ~FolderAside() {
-    std::error_code ignored;
-    if (!aside_.empty()) std::filesystem::remove_all(aside_, ignored);
-  }
-  FolderAside(const FolderAside&) = delete;
-  FolderAside& operator=(const FolderAside&) = delete;
-
-  std::filesystem::path operator/(const char* name) const { return aside_ / name; }
-
-  void commit() {
-    std::error_code fault;
-    std::filesystem::rename(aside_, folder_, fault);
-    if (fault) throw std::runtime_error(folder_.string() + ": cannot be renamed into place: " + fault.message());
-    aside_.clear();
-    sync_folder(parent_);
-  }
-
- private:
-  std::filesystem::path folder_, parent_, aside_;
-};
+std::filesystem::path parent_of(const std::filesystem::path& folder) {
+  return (folder.filename().empty() ? folder.parent_path() : folder).parent_path();  // "models/base/"
+}
 
 }  // namespace
 
 ModelInitResult init_gemma(const ModelInitOptions& options) {
   check(options);
   const std::vector<std::string> texts = read_texts(options.texts);
-  FolderAside folder(options.folder);
+  std::error_code ignored;  // DurableFolder says what is wrong
+  std::filesystem::create_directories(parent_of(options.folder), ignored);
+  DurableFolder folder(options.folder);
   train_gemma_tokenizer(texts, options.vocab_size, folder / "tokenizer.json");
   const std::size_t vocab_size = Tokenizer::from_file(folder / "tokenizer.json").vocab_size();
   write_json(folder / "tokenizer_config.json", tokenizer_config(options));

@@ -1,27 +1,21 @@
 #include "client/report/weight_history.h"
 
+#include <vector>
+
+#include "client/table/csv_text.h"
 #include "common/base/number_text.h"
 
 namespace equipoise {
-namespace {
-
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
-}  // namespace
 
 std::string weight_history_csv(const v1::ListGroupWeightsResponse& history) {
-  std::string csv = "step,generation";
-  for (const std::string& group : history.group_names()) csv.append(",").append(csv_field(group));
-  csv += "\n";
+  std::vector<std::string> titles = {"step", "generation"};
+  titles.insert(titles.end(), history.group_names().begin(), history.group_names().end());
+  std::string csv;
+  add_csv_row(csv, titles);
   for (const v1::GroupWeightRecord& record : history.records()) {
-    csv.append(std::to_string(record.step())).append(",").append(std::to_string(record.generation()));
-    for (const double alpha : record.alpha()) csv.append(",").append(number_text(alpha));
-    csv += "\n";
+    std::vector<std::string> cells = {std::to_string(record.step()), std::to_string(record.generation())};
+    for (const double alpha : record.alpha()) cells.push_back(number_text(alpha));
+    add_csv_row(csv, cells);
   }
   return csv;
 }

@@ -1,12 +1,9 @@
-#include <unistd.h>
-
 #include <csignal>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 
 #include "client/command_line/verb.h"
 #include "client/connection/interrupts.h"
@@ -14,10 +11,8 @@
 #include "client/coordinator_process.h"
 #include "client/exit_code.h"
 #include "client/job_inputs.h"
-#include "common/base/durable_file.h"
-#include "common/base/error.h"
+#include "common/base/durable_folder.h"
 #include "common/base/output_lock.h"
-#include "common/process/program_log.h"
 
 namespace equipoise {
 namespace {
@@ -30,29 +25,6 @@ struct ExportFlags {
   std::string model, adapter, output;
   bool merge = false;
   bool quiet = false;
-};
-
-// Beside the output, so that a rename makes what is in it the output. Gone at the end, whatever happens.
-class WorkFolder {
- public:
-  explicit WorkFolder(const fs::path& output) : path_(output.string() + ".exporting-" + std::to_string(::getpid())) {
-    std::error_code error;
-    fs::remove_all(path_, error);
-    if (!fs::create_directory(path_, error)) {
-      throw std::invalid_argument("--output: cannot write " + output.string() + ": " + error.message());
-    }
-  }
-  ~WorkFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  WorkFolder(const WorkFolder&) = delete;
-  WorkFolder& operator=(const WorkFolder&) = delete;
-
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
 };
 
 fs::path checked_output(const std::string& flag) {
@@ -68,30 +40,22 @@ fs::path checked_output(const std::string& flag) {
   return output;
 }
 
-void check_end(int exit_code, const fs::path& log, const std::string& program) {
-  if (exit_code == 0) return;
-  const std::string complaint = first_complaint_of(log, program);
-  if (!complaint.empty() && exit_code == static_cast<int>(ExitCode::kBadInput)) throw std::invalid_argument(complaint);
-  const std::string reason = complaint.empty() ? last_telling_line_of(log) : complaint;
-  throw PeerError(reason.empty() ? program + " ended with exit code " + std::to_string(exit_code) : reason);
-}
-
-void run_merge(const ExportFlags& flags, const WorkFolder& work) {
+void run_merge(const ExportFlags& flags, const DurableFolder& work) {
   JobInbox inbox;
   const Interrupts interrupts([&inbox] { inbox.interrupt(); });
   const fs::path worker = program_folder() / "equipoise-worker";
   WatchedProgram program(
       {.command = {worker.string(), "merge", "--model", fs::absolute(flags.model).string(), "--adapter",
-                   fs::absolute(flags.adapter).string(), "--output", (work.path() / "merged").string()},
+                   fs::absolute(flags.adapter).string(), "--output", (work / "merged").string()},
        .environment = {},
-       .stdout_file = work.path() / "stdout.log",
-       .stderr_file = work.path() / "stderr.log"},
+       .stdout_file = work / "stdout.log",
+       .stderr_file = work / "stderr.log"},
       inbox);
   while (!inbox.wait(kExportPoll).ended) {
     if (inbox.interrupted()) program.signal(SIGKILL);
   }
   if (inbox.interrupted()) throw CommandError(ExitCode::kInterrupted, "interrupted");
-  check_end(program.exit_code(), work.path() / "stderr.log", worker.filename().string());
+  check_end(program.exit_code(), work / "stderr.log", "equipoise-worker", "equipoise-worker");
 }
 
 void export_model(const ExportFlags& flags, const Console& console) {
@@ -99,14 +63,11 @@ void export_model(const ExportFlags& flags, const Console& console) {
   check_adapter_folder("--adapter", flags.adapter);
   const fs::path output = checked_output(flags.output);
   const OutputLock lock = OutputLock::beside({.field = "--output", .path = output}, {.program = "equipoise export"});
-  const WorkFolder work(output);
+  DurableFolder work(output);  // the merged model is a folder in it, beside the worker's logs
   run_merge(flags, work);
-  std::error_code error;
-  fs::rename(work.path() / "merged", output, error);
-  if (error) throw std::runtime_error("cannot rename the merged model to " + output.string() + ": " + error.message());
-  sync_folder(output.parent_path());
+  std::ifstream said(work / "stdout.log");
+  work.commit("merged");
   if (flags.quiet) return;
-  std::ifstream said(work.path() / "stdout.log");
   console.out << std::string{std::istreambuf_iterator<char>(said), {}} << "\nmodel: " << output.string() << "\n";
 }
 

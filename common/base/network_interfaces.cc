@@ -4,6 +4,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -36,6 +37,11 @@ std::vector<NetworkInterface> network_interfaces() {
     if (is_network) interfaces.push_back({.name = entry->ifa_name, .address = address_text(*entry->ifa_addr)});
   }
   return interfaces;
+}
+
+std::string host_name(std::string_view unknown) {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : std::string(unknown);
 }
 
 std::string network_interfaces_text() {

@@ -7,6 +7,8 @@
 #include <ctime>
 #include <sstream>
 
+#include "common/base/network_interfaces.h"
+
 namespace equipoise {
 namespace {
 
@@ -20,11 +22,6 @@ std::string time_text() {
   std::array<char, 32> text{};
   std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
   return text.data();
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
 std::string next_line(std::istream& text) {

@@ -2,12 +2,13 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
+#include <fstream>
 #include <stdexcept>
+#include <vector>
 
 namespace equipoise {
 namespace {
-
-EVP_MD_CTX* evp(void* context) { return static_cast<EVP_MD_CTX*>(context); }
 
 void expect_success(int outcome) {
   if (outcome != 1) throw std::runtime_error("OpenSSL refuses to compute SHA-256");
@@ -15,10 +16,17 @@ void expect_success(int outcome) {
 
 }  // namespace
 
-void Sha256::Free::operator()(void* context) const { EVP_MD_CTX_free(evp(context)); }
+struct Sha256::State {
+  struct FreeContext {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  };
+  std::unique_ptr<EVP_MD_CTX, FreeContext> context{EVP_MD_CTX_new()};
+  std::array<std::byte, 1 << 12> gathered;
+  std::size_t size = 0;  // of what is gathered
+};
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  expect_success(context_ ? EVP_DigestInit_ex(evp(context_.get()), EVP_sha256(), nullptr) : 0);
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  expect_success(state_->context ? EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr) : 0);
 }
 
 Sha256::Sha256(Sha256&&) noexcept = default;
@@ -26,13 +34,39 @@ Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 Sha256::~Sha256() = default;
 
 void Sha256::update(std::span<const std::byte> bytes) {
-  expect_success(EVP_DigestUpdate(evp(context_.get()), bytes.data(), bytes.size()));
+  if (bytes.size() > state_->gathered.size() - state_->size) flush();
+  if (bytes.size() > state_->gathered.size()) {
+    return expect_success(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()));
+  }
+  std::ranges::copy(bytes, state_->gathered.begin() + static_cast<std::ptrdiff_t>(state_->size));
+  state_->size += bytes.size();
+}
+
+void Sha256::flush() {
+  expect_success(EVP_DigestUpdate(state_->context.get(), state_->gathered.data(), state_->size));
+  state_->size = 0;
+}
+
+bool Sha256::update_from(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  std::vector<char> piece(1 << 20);
+  while (stream.read(piece.data(), static_cast<std::streamsize>(piece.size())) || stream.gcount() > 0) {
+    update(std::string_view(piece.data(), static_cast<std::size_t>(stream.gcount())));
+  }
+  return stream.eof();
 }
 
 Digest Sha256::finish() {
+  flush();
   Digest digest;
-  expect_success(EVP_DigestFinal_ex(evp(context_.get()), reinterpret_cast<unsigned char*>(digest.data()), nullptr));
+  expect_success(EVP_DigestFinal_ex(state_->context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr));
   return digest;
+}
+
+Digest sha256_of(std::span<const std::byte> bytes) {
+  Sha256 sha256;
+  sha256.update(bytes);
+  return sha256.finish();
 }
 
 std::string hex_text(std::span<const std::byte> bytes) {
@@ -45,5 +79,7 @@ std::string hex_text(std::span<const std::byte> bytes) {
   }
   return text;
 }
+
+std::string byte_text(const Digest& digest) { return {reinterpret_cast<const char*>(digest.data()), digest.size()}; }
 
 }  // namespace equipoise

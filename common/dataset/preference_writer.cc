@@ -148,10 +148,4 @@ void write_lines(const PreferenceData& data, DurableFile& file) {
   }
 }
 
-void write_preference_file(const PreferenceData& data, const std::filesystem::path& path) {
-  DurableFile file(path);
-  write_lines(data, file);
-  file.commit();
-}
-
 }  // namespace equipoise

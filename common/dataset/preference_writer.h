@@ -23,9 +23,4 @@ void append_preference_line(const PreferencePair& pair, std::span<const std::str
 // All pairs, with a share or a weight on every line or on none. Throws as preference_line() and DurableFile::write().
 void write_lines(const PreferenceData& data, DurableFile& file);
 
-// Writes all pairs so; the file is whole or not there. Throws
-// std::invalid_argument naming the path if it cannot be written or a pair is not as PreferencePair says,
-// std::runtime_error if the disk refuses.
-void write_preference_file(const PreferenceData& data, const std::filesystem::path& path);
-
 }  // namespace equipoise

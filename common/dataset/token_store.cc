@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/descriptor.h"
 #include "common/base/error.h"
 
 namespace equipoise {
@@ -37,20 +38,6 @@ struct Footer {
 static_assert(sizeof(Footer) == 88);
 
 std::span<const std::byte> bytes_of_value(const auto& value) { return std::as_bytes(std::span(&value, 1)); }
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 [[noreturn]] void refuse_file(const std::filesystem::path& path, const std::string& what) {
   throw std::invalid_argument(path.string() + " " + what);
@@ -98,13 +85,13 @@ void TokenStoreWriter::align(std::size_t alignment) {
 std::optional<TokenStore> TokenStore::open(const std::filesystem::path& path, const Digest& key) {
   // Not blocking: the name may stand for a pipe.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.number() < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
+  if (file.get() < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
   struct stat status{};
-  if (file.number() < 0 || ::fstat(file.number(), &status) != 0) refuse_file(path, "cannot be read: " + cause());
+  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) refuse_file(path, "cannot be read: " + cause());
   if (!S_ISREG(status.st_mode)) refuse_file(path, "is not a file");
   const auto size = static_cast<std::size_t>(status.st_size);
   if (size < kMagic.size() + sizeof(Footer)) refuse_file(path, "is cut short");
-  void* const mapped = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.number(), 0);
+  void* const mapped = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (mapped == MAP_FAILED) refuse_file(path, "cannot be mapped: " + cause());
   TokenStore store(path, {static_cast<const std::byte*>(mapped), Unmap{size}});
   store.check(key);

@@ -26,7 +26,7 @@ struct PairMatrix {
   std::vector<double> group_counts() const;
 };
 
-// `preferences` as read_preferences checked them for `problem`.
+// `preferences` as read_noted_preferences() checked them for `problem`.
 PairMatrix make_pair_matrix(const Problem& problem, std::span<const Preference> preferences);
 
 // A contiguous range of pairs; sizes of the W slices differ by at most one, and a slice may be empty.

@@ -166,10 +166,6 @@ NotedPreferences read_noted_preferences(const std::filesystem::path& path, const
   return file;
 }
 
-std::vector<Preference> read_preferences(const std::filesystem::path& path, const Problem& problem) {
-  return read_noted_preferences(path, problem).preferences;
-}
-
 void write_preferences(const std::filesystem::path& path, std::span<const Preference> preferences) {
   const bool shares = std::ranges::any_of(preferences, [](const auto& one) { return one.chosen_share != 1; });
   std::string text;

@@ -31,7 +31,6 @@ struct NotedPreferences {
 // typed field, a share on some lines alone, a state of another length or not finite, an unknown group or action, chosen
 // equal to rejected, a share outside (0, 1], a line over 1 MiB.
 NotedPreferences read_noted_preferences(const std::filesystem::path& path, const Problem& problem);
-std::vector<Preference> read_preferences(const std::filesystem::path& path, const Problem& problem);  // without notes
 
 // Writes `path` whole or not at all; numbers come back bit for bit. Throws as DurableFile does.
 void write_preferences(const std::filesystem::path& path, std::span<const Preference> preferences);

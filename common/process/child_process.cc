@@ -13,28 +13,11 @@
 #include <string_view>
 #include <system_error>
 
+#include "common/base/descriptor.h"
 #include "common/base/error.h"
 
 namespace equipoise {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return value_; }
-  void close_now() {
-    ::close(value_);
-    value_ = -1;
-  }
-
- private:
-  int value_;
-};
 
 std::string cause(int error) { return std::generic_category().message(error); }
 
@@ -71,17 +54,19 @@ struct ChildView {
   char* const* environment;
   int in, out, err, report;
   pid_t parent;
+  int signal_at_our_end;
 };
 
 // Between fork and exec of a process with threads: only async-signal-safe calls.
 [[noreturn]] void become(const ChildView& view) {
   ::setsid();
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_PDEATHSIG, view.signal_at_our_end);
   if (::getppid() != view.parent) ::_exit(127);  // the parent was gone before the line above
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
+  // What we ignore, or a shell made us ignore, would stay ignored.
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_DFL);
   ::dup2(view.in, STDIN_FILENO);
   ::dup2(view.out, STDOUT_FILENO);
   ::dup2(view.err, STDERR_FILENO);
@@ -111,7 +96,8 @@ ChildProcess::ChildProcess(const ProgramStart& start) {
                        .out = out.get(),
                        .err = err.get(),
                        .report = write_end.get(),
-                       .parent = ::getpid()};
+                       .parent = ::getpid(),
+                       .signal_at_our_end = start.signal_at_our_end};
   pid_ = ::fork();
   if (pid_ < 0) throw PeerError(command[0] + " cannot be started: " + cause(errno));
   if (pid_ == 0) become(view);
@@ -131,7 +117,16 @@ ChildProcess::~ChildProcess() {
   if (pid_ > 0) wait();
 }
 
+std::optional<int> ChildProcess::poll() {
+  if (exit_code_) return exit_code_;
+  siginfo_t info{};
+  const int options = WEXITED | WNOWAIT | WNOHANG;
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, options) != 0 || info.si_pid == 0) return std::nullopt;
+  return wait();
+}
+
 int ChildProcess::wait() {
+  if (exit_code_) return *exit_code_;
   siginfo_t info{};
   // The dead process keeps its number until it is reaped, so that nobody else's group can be signalled.
   while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
@@ -142,7 +137,8 @@ int ChildProcess::wait() {
   }
   pid_ = -1;
   constexpr int kSignalBase = 128;  // the shell's convention
-  return info.si_code == CLD_EXITED ? info.si_status : kSignalBase + info.si_status;
+  exit_code_ = info.si_code == CLD_EXITED ? info.si_status : kSignalBase + info.si_status;
+  return *exit_code_;
 }
 
 void ChildProcess::signal_group(int signal) {

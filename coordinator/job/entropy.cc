@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "common/base/sha256.h"
+
 namespace equipoise::coordinator {
 
 std::string SystemEntropy::hex(std::size_t num_bytes) {
@@ -13,13 +15,7 @@ std::string SystemEntropy::hex(std::size_t num_bytes) {
   if (RAND_bytes(bytes.data(), static_cast<int>(num_bytes)) != 1) {
     throw std::runtime_error("the system gave no random bytes");
   }
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const unsigned char byte : bytes) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
+  return hex_text(std::as_bytes(std::span(bytes)));
 }
 
 bool equal_secrets(std::string_view left, std::string_view right) {

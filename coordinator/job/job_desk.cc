@@ -3,7 +3,6 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/util/time_util.h>
-#include <openssl/sha.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/base/sha256.h"
 #include "common/config/job_config.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/training.h"
@@ -29,10 +29,7 @@ std::string message_digest(const google::protobuf::Message& message) {
     coded.SetSerializationDeterministic(true);
     message.SerializeToCodedStream(&coded);
   }
-  std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-         reinterpret_cast<unsigned char*>(digest.data()));
-  return digest;
+  return byte_text(sha256_of(std::as_bytes(std::span(bytes))));
 }
 
 struct PageSizes {

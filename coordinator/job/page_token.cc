@@ -7,6 +7,7 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "common/base/sha256.h"
 #include "coordinator/job/entropy.h"
 
 namespace equipoise::coordinator {
@@ -21,13 +22,7 @@ std::string signed_position(const std::string& key, const std::string& list, con
   unsigned int length = 0;
   HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
        text.size(), signature.data(), &length);
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string token = position + "-";
-  for (std::size_t i = 0; i < kSignatureBytes; ++i) {
-    token += kDigits[signature[i] >> 4];
-    token += kDigits[signature[i] & 15];
-  }
-  return token;
+  return position + "-" + hex_text(std::as_bytes(std::span(signature)).first(kSignatureBytes));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "common/base/network_interfaces.h"
 #include "common/base/quoted_text.h"
 
 namespace equipoise::coordinator {
@@ -64,12 +65,6 @@ Route route_to(const std::string& host) {
           .own_address = text_of(own.sin_addr)};
 }
 
-std::string own_host_name() {
-  constexpr std::size_t kLongestHostName = 256;
-  std::array<char, kLongestHostName> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
-}
-
 std::string own_host_towards(std::span<const HostSlots> hosts) {
   bool all_known = true;
   for (const HostSlots& host : hosts.first(std::min(hosts.size(), kMostResolved))) {
@@ -77,7 +72,7 @@ std::string own_host_towards(std::span<const HostSlots> hosts) {
     if (route.is_other) return route.own_address;
     all_known = all_known && route.is_known;
   }
-  return all_known ? "127.0.0.1" : own_host_name();
+  return all_known ? "127.0.0.1" : host_name("localhost");
 }
 
 }  // namespace
@@ -114,7 +109,7 @@ std::string address_for_ranks(const RankAddressSettings& settings, const ListenA
   if (settings.advertise) {
     address.host = *settings.advertise;
   } else if (bound.is_wildcard()) {
-    address.host = settings.allocation == Allocation::kUsed ? own_host_name() : own_host_towards(settings.hosts);
+    address.host = settings.allocation == Allocation::kUsed ? host_name("localhost") : own_host_towards(settings.hosts);
   }
   return address.text();
 }

@@ -1,13 +1,11 @@
 #include "coordinator/weights/step_report.h"
 
-#include <openssl/sha.h>
-
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <stdexcept>
 
 #include "common/base/number_text.h"
+#include "common/base/sha256.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -34,18 +32,15 @@ std::vector<std::uint32_t> check_ids(std::int64_t step, const char* field,
   return {ids.begin(), ids.end()};
 }
 
-void append_bits(std::string& bytes, std::uint64_t value) {
-  for (int shift = 0; shift < 64; shift += 8) bytes += static_cast<char>(value >> shift & 0xff);
-}
-
+// Each number as 64 bits.
 template <typename Numbers>
-void append_list(std::string& bytes, const Numbers& numbers) {
-  append_bits(bytes, static_cast<std::uint64_t>(numbers.size()));
+void add_wide(Sha256& sha256, const Numbers& numbers) {
+  sha256.add_number(static_cast<std::uint64_t>(numbers.size()));
   for (const auto number : numbers) {
     if constexpr (std::is_same_v<decltype(number), const double>) {
-      append_bits(bytes, std::bit_cast<std::uint64_t>(number));
+      sha256.add_number(number);
     } else {
-      append_bits(bytes, number);
+      sha256.add_number(std::uint64_t{number});
     }
   }
 }
@@ -85,17 +80,14 @@ StepReport check_step_report(const v1::ReportStepRequest& request, const std::ve
 }
 
 std::string step_digest(const v1::ReportStepRequest& request) {
-  std::string bytes;
-  append_bits(bytes, static_cast<std::uint64_t>(request.step()));
-  append_list(bytes, request.group());
-  append_list(bytes, request.loss_sum());
-  append_list(bytes, request.pair_count());
-  append_bits(bytes, std::bit_cast<std::uint64_t>(request.batch_pairs()));
-  append_list(bytes, request.non_finite_group());
-  std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-         reinterpret_cast<unsigned char*>(digest.data()));
-  return digest;
+  Sha256 sha256;
+  sha256.add_number(std::int64_t{request.step()});
+  add_wide(sha256, request.group());
+  add_wide(sha256, request.loss_sum());
+  add_wide(sha256, request.pair_count());
+  sha256.add_number(request.batch_pairs());
+  add_wide(sha256, request.non_finite_group());
+  return byte_text(sha256.finish());
 }
 
 }  // namespace equipoise::coordinator

@@ -31,13 +31,8 @@ Fingerprint& Fingerprint::add(std::string_view what, std::string_view text) {
 }
 
 Fingerprint& Fingerprint::add_file(std::string_view what, const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
   Sha256 content;
-  std::vector<char> buffer(1 << 16);
-  while (stream.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || stream.gcount() > 0) {
-    content.update(std::string_view(buffer.data(), static_cast<std::size_t>(stream.gcount())));
-  }
-  if (!stream.eof()) throw std::invalid_argument(file.string() + ": cannot be read");
+  if (!content.update_from(file)) throw std::invalid_argument(file.string() + ": cannot be read");
   return add(what, hex_text(content.finish()));
 }
 

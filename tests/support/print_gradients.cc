@@ -47,7 +47,8 @@ void print(const std::string& model, const std::string& reference_model, const s
   const PairLogProbs policy_log_probs = pair_log_probs(policy, batch);
   const PairLogProbs reference_log_probs = pair_log_probs(reference, batch);
   const LossConfig dpo{.beta = 0.1};
-  const torch::Tensor loss_B = pair_loss(dpo, policy_log_probs, reference_log_probs, batch.answer_tokens_B2);
+  const PairTraits traits{.answer_tokens_B2 = batch.answer_tokens_B2, .label_noise_B = {}};
+  const torch::Tensor loss_B = pair_losses(dpo, policy_log_probs, reference_log_probs, traits).loss_B;
   loss_B.mean().backward();
 
   Output output;

@@ -1,9 +1,10 @@
 #include "worker/collective/device_choice.h"
 
-#include <cstdint>
 #include <map>
 #include <set>
 #include <stdexcept>
+
+#include "worker/collective/broadcast.h"
 
 namespace equipoise {
 namespace {
@@ -76,10 +77,7 @@ std::vector<VisibleDevices> gathered_devices(const VisibleDevices& mine, HostCol
     if (rank == info.rank) {
       for (const std::string& uuid : mine) text += uuid + kSeparator;
     }
-    std::uint64_t size = text.size();
-    local.broadcast(std::as_writable_bytes(std::span(&size, 1)), rank);
-    text.resize(size);
-    local.broadcast(std::as_writable_bytes(std::span(text)), rank);
+    broadcast_text(text, rank, local);
     VisibleDevices devices;
     for (std::size_t begin = 0; begin < text.size();) {
       const std::size_t end = text.find(kSeparator, begin);

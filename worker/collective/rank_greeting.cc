@@ -62,9 +62,7 @@ struct Exchange {
 }  // namespace
 
 std::string not_reached_text(const std::string& rank, const std::string& whom, std::chrono::seconds waited) {
-  std::array<char, 256> host{};
-  gethostname(host.data(), host.size() - 1);
-  return "rank " + rank + " on " + host.data() + " (" + network_interfaces_text() + ") has waited " +
+  return "rank " + rank + " on " + host_name() + " (" + network_interfaces_text() + ") has waited " +
          std::to_string(waited.count()) + " s for " + whom +
          " over MPI: all hosts must reach each other over TCP; check their firewalls, and which network Open MPI takes "
          "(launch.mpi_options: btl_tcp_if_include)";

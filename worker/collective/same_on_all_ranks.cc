@@ -1,21 +1,10 @@
 #include "worker/collective/same_on_all_ranks.h"
 
-#include <unistd.h>
-
-#include <array>
 #include <stdexcept>
 
+#include "common/base/network_interfaces.h"
+
 namespace equipoise {
-namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
-
-}  // namespace
-
 void check_same_on_all_ranks(HostCollective& host, Digest digest, const std::string& what) {
   Digest first = digest;
   host.broadcast(first, 0);

@@ -11,8 +11,8 @@
 
 #include "common/base/cache_folder.h"
 #include "common/base/file_lock.h"
+#include "common/base/sha256.h"
 #include "common/dataset/data_files.h"
-#include "worker/data/content_key.h"
 #include "worker/data/pair_encoder.h"
 #include "worker/data/pair_texts.h"
 #include "worker/data/stored_dataset.h"
@@ -54,19 +54,30 @@ bool shows_the_day(const fs::path& folder) {
   return std::ranges::any_of(kTemplateFiles, [&](const char* file) { return names_the_clock(folder / file); });
 }
 
+void add_number(Sha256& key, std::int64_t number) { key.add_text(std::to_string(number)); }
+
+// The content alone. Nothing where there is no such file; whoever needs it will say so.
+void add_file(Sha256& key, const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return key.add_text("no file");
+  key.add_text("file");
+  add_number(key, static_cast<std::int64_t>(fs::file_size(path, ignored)));
+  key.update_from(path);
+}
+
 // The templates that are used, but for those in the model's folder, whose files a key has anyway.
-void add_templates(const LoaderSettings& settings, ContentKey& key) {
+void add_templates(const LoaderSettings& settings, Sha256& key) {
   const std::optional<fs::path>& file = settings.chat_template;
   const TemplateFolders folders{.model = settings.model, .adapter = settings.adapter};
   const fs::path folder = file ? fs::path() : folders.of_templates();
   const bool of_adapter = !file && folder != settings.model;
-  key.add(file ? "own template" : of_adapter ? "the adapter's template" : "the folder's template");
-  if (file) key.add_file(*file);
+  key.add_text(file ? "own template" : of_adapter ? "the adapter's template" : "the folder's template");
+  if (file) add_file(key, *file);
   if (of_adapter) {
-    for (const char* name : kTemplateFiles) key.add_file(folder / name);
+    for (const char* name : kTemplateFiles) add_file(key, folder / name);
   }
   const bool has_day = file ? names_the_clock(*file) : shows_the_day(folder);
-  if (has_day) key.add(start_of_day(std::chrono::system_clock::now()).time_since_epoch().count());
+  if (has_day) add_number(key, start_of_day(std::chrono::system_clock::now()).time_since_epoch().count());
 }
 
 using FileState = DatasetLoader::FileState;
@@ -117,24 +128,24 @@ std::optional<FileLock> lock_of(const fs::path& entry) {
 
 Digest DatasetLoader::key(const fs::path& file, const std::vector<std::string>& known_groups,
                           const GroupSource& groups) const {
-  ContentKey key;
-  key.add(kStoredDatasetVersion);
+  Sha256 key;
+  key.add_text(kStoredDatasetVersion);
   const auto files = data_files(file);
-  key.add(static_cast<std::int64_t>(files.size()));
-  for (const fs::path& part : files) key.add_file(part);
-  for (const char* name : kTokenizerFiles) key.add_file(settings_.model / name);
+  add_number(key, static_cast<std::int64_t>(files.size()));
+  for (const fs::path& part : files) add_file(key, part);
+  for (const char* name : kTokenizerFiles) add_file(key, settings_.model / name);
   add_templates(settings_, key);
   const EncodeSettings& encode = settings_.encode;
-  key.add(encode.max_length);
-  key.add(encode.max_prompt_length.value_or(-1));
-  key.add(static_cast<std::int64_t>(encode.truncation));
-  key.add(static_cast<std::int64_t>(encode.tokenization));
-  key.add(static_cast<std::int64_t>(encode.answers));
-  key.add(settings_.group_separator);
-  key.add(groups.constant);
-  key.add(static_cast<std::int64_t>(groups.columns.size()));
-  for (const std::string& column : groups.columns) key.add(column);
-  for (const std::string& name : known_groups) key.add(name);
+  add_number(key, encode.max_length);
+  add_number(key, encode.max_prompt_length.value_or(-1));
+  add_number(key, static_cast<std::int64_t>(encode.truncation));
+  add_number(key, static_cast<std::int64_t>(encode.tokenization));
+  add_number(key, static_cast<std::int64_t>(encode.answers));
+  key.add_text(settings_.group_separator);
+  key.add_text(groups.constant);
+  add_number(key, static_cast<std::int64_t>(groups.columns.size()));
+  for (const std::string& column : groups.columns) key.add_text(column);
+  for (const std::string& name : known_groups) key.add_text(name);
   return key.finish();
 }
 

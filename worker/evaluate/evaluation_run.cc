@@ -6,6 +6,7 @@
 #include "common/base/error.h"
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
+#include "worker/collective/broadcast.h"
 #include "worker/collective/same_on_all_ranks.h"
 #include "worker/data/chat_templates.h"
 #include "worker/evaluate/evaluated_pairs.h"
@@ -22,14 +23,9 @@ namespace {
 
 // Rank 0 reads the request, everybody gets it.
 JobConfig shared_request(const EvaluationContext& context) {
-  std::string bytes;
-  if (context.host.info().rank == 0) bytes = read_job_file(context.files.request, {}).SerializeAsString();
-  std::uint64_t size = bytes.size();
-  context.host.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0);
-  bytes.resize(size);
-  context.host.broadcast(std::as_writable_bytes(std::span(bytes)), 0);
   v1::JobSpec spec;
-  EQUIPOISE_CHECK(spec.ParseFromString(bytes));
+  if (context.host.info().rank == 0) spec = read_job_file(context.files.request, {});
+  broadcast_message(spec, 0, context.host);
   return make_job_config(spec);
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "common/base/durable_file.h"
+#include "common/base/durable_folder.h"
 #include "common/base/quoted_text.h"
 #include "common/huggingface/safetensors.h"
 #include "worker/model/adapter_config.h"
@@ -155,12 +156,11 @@ LoraAdapter load_adapter(const fs::path& folder, const DecoderConfig& config, to
 }
 
 void save_adapter(const LoraAdapter& adapter, const fs::path& base_model, const fs::path& target) {
-  const FolderAside aside(target);
-  write_durably(aside.path() / kAdapterConfig,
-                adapter_config_text(adapter.settings, saved_targets(adapter), base_model));
+  DurableFolder aside(target);
+  write_durably(aside / kAdapterConfig, adapter_config_text(adapter.settings, saved_targets(adapter), base_model));
   copy_companions(base_model, aside.path());
-  write_tensors(adapter.tensors, aside.path() / kAdapterWeights);
-  aside.become_target();
+  write_tensors(adapter.tensors, aside / kAdapterWeights);
+  aside.commit();
 }
 
 }  // namespace equipoise

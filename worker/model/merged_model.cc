@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/base/durable_folder.h"
 #include "worker/model/decoder.h"
 #include "worker/model/model_folder.h"
 #include "worker/model/parameter_layout.h"
@@ -122,14 +123,14 @@ class Merge {
 }  // namespace
 
 MergeReport merge_adapter(const fs::path& model, const fs::path& adapter, const fs::path& target) {
-  const FolderAside aside(target);
+  DurableFolder aside(target);
   Merge merge(model, adapter);
   merge.write(aside.path());
   const MergeReport report = merge.compare_with(aside.path());
   if (!(report.largest_difference <= report.allowed_difference)) {
     throw std::invalid_argument("the merged model is not the model with its adapter: " + merge_text(report));
   }
-  aside.become_target();
+  aside.commit();
   return report;
 }
 

@@ -1,7 +1,5 @@
 #include "worker/model/model_folder.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cctype>
 #include <fstream>
@@ -12,6 +10,7 @@
 #include <system_error>
 
 #include "common/base/durable_file.h"
+#include "common/base/durable_folder.h"
 #include "worker/data/chat_templates.h"
 #include "worker/data/json_file.h"
 #include "worker/model/decoder.h"
@@ -106,32 +105,6 @@ void write_config(const fs::path& source, const fs::path& target, torch::Dtype d
 
 }  // namespace
 
-FolderAside::FolderAside(const fs::path& target) : target_(fs::absolute(target).lexically_normal()) {
-  if (target_.filename().empty()) target_ = target_.parent_path();  // "final/" is "final"
-  if (fs::exists(fs::symlink_status(target_))) {
-    throw std::invalid_argument(target.string() + " exists: choose a folder that does not");
-  }
-  path_ = target_.string() + ".writing-" + std::to_string(::getpid());
-  std::error_code error;
-  fs::remove_all(path_, error);
-  if (!fs::create_directory(path_, error)) {
-    throw std::invalid_argument("cannot write " + target_.string() + ": " + error.message());
-  }
-}
-
-FolderAside::~FolderAside() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
-void FolderAside::become_target() const {
-  sync_folder(path_);
-  std::error_code error;
-  fs::rename(path_, target_, error);
-  if (error) throw std::runtime_error("cannot rename " + path_.string() + " to its place: " + error.message());
-  sync_folder(target_.parent_path());
-}
-
 void copy_durably(const fs::path& source, const fs::path& target) { write_durably(target, content_of(source)); }
 
 void copy_companions(const fs::path& source, const fs::path& target) {
@@ -190,11 +163,11 @@ void write_tensors(const std::vector<NamedTensor>& tensors, const fs::path& path
 }
 
 void save_model(const Decoder& decoder, const fs::path& source, const fs::path& target) {
-  const FolderAside aside(target);
-  write_config(source / "config.json", aside.path() / "config.json", decoder.head_weight().scalar_type());
+  DurableFolder aside(target);
+  write_config(source / "config.json", aside / "config.json", decoder.head_weight().scalar_type());
   copy_companions(source, aside.path());
-  write_tensors(decoder.parameters(), aside.path() / "model.safetensors");
-  aside.become_target();
+  write_tensors(decoder.parameters(), aside / "model.safetensors");
+  aside.commit();
 }
 
 }  // namespace equipoise

@@ -6,16 +6,6 @@
 
 namespace equipoise {
 
-std::vector<double> sum_by_group(MembershipsOfPairs memberships_B, std::span<const double> value_B,
-                                 std::size_t num_groups) {
-  EQUIPOISE_CHECK(memberships_B.size() == value_B.size());
-  std::vector<double> sum_K(num_groups);
-  for (std::size_t i = 0; i < value_B.size(); ++i) {
-    for (const Membership& membership : memberships_B[i]) sum_K[membership.group] += membership.weight * value_B[i];
-  }
-  return sum_K;
-}
-
 GroupSums present_groups(std::span<const double> loss_sum_K, std::span<const double> pair_count_K, double batch_pairs) {
   EQUIPOISE_CHECK(loss_sum_K.size() == pair_count_K.size());
   GroupSums sums;

@@ -16,10 +16,6 @@ namespace equipoise {
 // The groups of each pair of a batch: [B], each ascending by group and below K.
 using MembershipsOfPairs = std::span<const std::span<const Membership>>;
 
-// sum_i m[i,g] * value_i of each group: [K], 0 for an absent one. value_B is as long as memberships_B.
-std::vector<double> sum_by_group(MembershipsOfPairs memberships_B, std::span<const double> value_B,
-                                 std::size_t num_groups);
-
 // The groups with n_g > 0 of dense sums, [K] each, over a batch of `batch_pairs` pairs.
 GroupSums present_groups(std::span<const double> loss_sum_K, std::span<const double> pair_count_K, double batch_pairs);
 

@@ -85,11 +85,6 @@ PairLosses pair_losses(const LossConfig& loss, const PairLogProbs& policy, const
   return losses;
 }
 
-torch::Tensor pair_loss(const LossConfig& loss, const PairLogProbs& policy, const PairLogProbs& reference,
-                        const torch::Tensor& answer_tokens_B2) {
-  return pair_losses(loss, policy, reference, {.answer_tokens_B2 = answer_tokens_B2, .label_noise_B = {}}).loss_B;
-}
-
 PairRewards pair_rewards(const LossConfig& loss, const PairLogProbs& policy, const PairLogProbs& reference) {
   return {.chosen_B = reward(loss, policy.chosen_B, reference.chosen_B),
           .rejected_B = reward(loss, policy.rejected_B, reference.rejected_B)};

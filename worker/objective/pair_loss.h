@@ -39,9 +39,6 @@ struct PairLosses {
 // pair's loss has w * nll added.
 PairLosses pair_losses(const LossConfig& loss, const PairLogProbs& policy, const PairLogProbs& reference,
                        const PairTraits& traits);
-// Only the losses.
-torch::Tensor pair_loss(const LossConfig& loss, const PairLogProbs& policy, const PairLogProbs& reference,
-                        const torch::Tensor& answer_tokens_B2);
 
 // beta * (log pi - log pi_ref) of each answer, without graph: TRL's rewards/chosen and rewards/rejected. The reference
 // counts as 0 when loss.reference_free; SFT has no rewards, all are 0.

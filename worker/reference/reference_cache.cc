@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/base/cache_folder.h"
+#include "common/base/descriptor.h"
 #include "common/base/durable_file.h"
 
 namespace equipoise {
@@ -31,34 +32,6 @@ std::size_t entry_bytes(std::size_t num_pairs) {
   return kHeaderBytes + 2 * num_pairs * sizeof(double) + sizeof(Digest);
 }
 
-template <class Number>
-void add_number(Sha256& sha256, Number number) {
-  sha256.update(std::as_bytes(std::span(&number, 1)));
-}
-
-// The lengths are part of it, so no two data sets run into each other.
-template <class Ids>
-void add_ids(Sha256& sha256, const Ids& ids) {
-  add_number(sha256, std::uint64_t{ids.size()});
-  sha256.update(std::as_bytes(std::span(ids)));
-}
-
-class Descriptor {
- public:
-  // No link is followed and no pipe waited for.
-  explicit Descriptor(const std::filesystem::path& path)
-      : value_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) {}
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return value_; }
-
- private:
-  int value_;
-};
-
 bool read_all(int descriptor, std::span<std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t count = ::read(descriptor, bytes.data(), bytes.size());
@@ -67,12 +40,6 @@ bool read_all(int descriptor, std::span<std::byte> bytes) {
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }
   return true;
-}
-
-Digest digest_of(std::span<const std::byte> bytes) {
-  Sha256 sha256;
-  sha256.update(bytes);
-  return sha256.finish();
 }
 
 std::vector<std::byte> header_of(const Digest& key, std::uint64_t num_pairs) {
@@ -102,14 +69,14 @@ Digest reference_key(const Digest& model, const EncodedPairs& pairs, const LogPr
   Sha256 sha256;
   sha256.update(kVersion);
   sha256.update(model);
-  add_ids(sha256, arithmetic.dtype);
-  add_ids(sha256, arithmetic.device);
-  add_number(sha256, arithmetic.token_budget);
-  add_number(sha256, std::uint64_t{pairs.size()});
+  sha256.add_text(arithmetic.dtype);
+  sha256.add_text(arithmetic.device);
+  sha256.add_number(arithmetic.token_budget);
+  sha256.add_number(std::uint64_t{pairs.size()});
   for (const EncodedPair pair : pairs) {
-    add_ids(sha256, pair.prompt_ids);
-    add_ids(sha256, pair.chosen_ids);
-    add_ids(sha256, pair.rejected_ids);
+    sha256.add_list(pair.prompt_ids);
+    sha256.add_list(pair.chosen_ids);
+    sha256.add_list(pair.rejected_ids);
   }
   return sha256.finish();
 }
@@ -118,10 +85,11 @@ ReferenceCacheEntry::ReferenceCacheEntry(const std::filesystem::path& folder, co
     : path_(cache_entry(folder, kKind, key)), key_(key) {}
 
 ReferenceCacheEntry::Found ReferenceCacheEntry::read(std::size_t num_pairs) const {
-  const Descriptor file(path_);
+  // No link is followed and no pipe waited for.
+  const Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (file.get() < 0 && errno == ENOENT) return {};
   if (file.get() < 0) return {.values = {}, .fault = std::generic_category().message(errno)};
-  struct stat status{};
+  struct stat status {};
   std::vector<std::byte> bytes(entry_bytes(num_pairs));
   if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return {.values = {}, .fault = "is not a file"};
   if (static_cast<std::size_t>(status.st_size) != bytes.size() || !read_all(file.get(), bytes)) {
@@ -133,7 +101,7 @@ ReferenceCacheEntry::Found ReferenceCacheEntry::read(std::size_t num_pairs) cons
   if (std::memcmp(content.data(), header.data(), header.size()) != 0) {
     return {.values = {}, .fault = "holds something else"};
   }
-  if (std::memcmp(digest_of(content).data(), checksum.data(), checksum.size()) != 0) {
+  if (std::memcmp(sha256_of(content).data(), checksum.data(), checksum.size()) != 0) {
     return {.values = {}, .fault = "is damaged, its checksum does not match"};
   }
   const auto numbers = content.subspan(kHeaderBytes);
@@ -151,7 +119,7 @@ std::string ReferenceCacheEntry::write(const AnswerLogProbs& values) const {
     const auto raw = std::as_bytes(std::span(*numbers));
     bytes.insert(bytes.end(), raw.begin(), raw.end());
   }
-  const Digest checksum = digest_of(bytes);
+  const Digest checksum = sha256_of(bytes);
   try {
     make_cache_place(path_);
     DurableFile file(path_);

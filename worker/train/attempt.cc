@@ -8,30 +8,11 @@
 #include <cstring>
 
 #include "common/base/error.h"
+#include "common/base/network_interfaces.h"
+#include "worker/collective/broadcast.h"
 
 namespace equipoise {
 namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
-
-std::string as_string(const std::array<std::byte, 32>& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
-}
-
-// Broadcasts a message of any length: first its size, then its bytes.
-template <typename Message>
-void broadcast_message(Message& message, Collective& host) {
-  std::string bytes = message.SerializeAsString();
-  std::uint64_t size = bytes.size();
-  host.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0);
-  bytes.resize(size);
-  host.broadcast(std::as_writable_bytes(std::span(bytes)), 0);
-  EQUIPOISE_CHECK(message.ParseFromString(bytes));
-}
 
 template <typename Request>
 Request request_of(const AttemptId& attempt) {
@@ -90,10 +71,10 @@ StartedTraining start_training(CoordinatorClient& client, const AttemptId& attem
     request.mutable_group_pair_count()->Add(data.pair_count_K.begin(), data.pair_count_K.end());
     request.set_num_pairs(data.num_pairs);
     request.mutable_group_baseline()->Add(data.label_floor_K.begin(), data.label_floor_K.end());
-    request.set_dataset_digest(as_string(data.digest));
+    request.set_dataset_digest(byte_text(data.digest));
     answer = client.start_training(request);
   }
-  broadcast_message(answer, host);
+  broadcast_message(answer, 0, host);
   const v1::ShardPlan& plan = answer.plan();
   return {.plan = {.seed = plan.seed(),
                    .shuffle = plan.shuffle(),
@@ -131,7 +112,7 @@ void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, 
   request.set_rank(rank);
   request.set_final_step(end.final_step);
   if (end.stopped_early) *request.mutable_stopped_early() = *end.stopped_early;
-  request.set_state_digest(as_string(state_digest));
+  request.set_state_digest(byte_text(state_digest));
   client.finish_worker(request);
 }
 

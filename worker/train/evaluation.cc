@@ -74,9 +74,4 @@ EvaluationSums evaluate_files(const ForwardInputs& inputs, std::size_t num_group
   return sums;
 }
 
-BatchSums evaluate_pairs(const ForwardInputs& inputs, std::size_t num_groups, std::int64_t micro_batch_tokens,
-                         Collective& host) {
-  return evaluate_files(inputs, num_groups, micro_batch_tokens, {}, host).all;
-}
-
 }  // namespace equipoise

@@ -21,8 +21,4 @@ struct EvaluationSums {
 EvaluationSums evaluate_files(const ForwardInputs& inputs, std::size_t num_groups, std::int64_t micro_batch_tokens,
                               std::span<const std::int64_t> pairs_F, Collective& host);
 
-// The same of all pairs alone.
-BatchSums evaluate_pairs(const ForwardInputs& inputs, std::size_t num_groups, std::int64_t micro_batch_tokens,
-                         Collective& host);
-
 }  // namespace equipoise

@@ -47,9 +47,12 @@ TEST(LogLinearFiles, HoldTheProblemAndAsManyPairsAsAskedFor) {
   EXPECT_EQ(problem.features, log_linear::FeatureMap::kFlipped);
   EXPECT_EQ(problem.actions, 5u);
   EXPECT_EQ(job.data.train, files.train);
-  EXPECT_EQ(sizes(log_linear::read_preferences(job.data.train, problem), 3), (std::vector<std::size_t>{7, 20, 3}));
-  EXPECT_EQ(sizes(log_linear::read_preferences(*job.data.validation, problem), 3), std::vector<std::size_t>(3, 4));
-  EXPECT_EQ(sizes(log_linear::read_preferences(*job.data.test, problem), 3), std::vector<std::size_t>(3, 4));
+  EXPECT_EQ(sizes(log_linear::read_noted_preferences(job.data.train, problem).preferences, 3),
+            (std::vector<std::size_t>{7, 20, 3}));
+  EXPECT_EQ(sizes(log_linear::read_noted_preferences(*job.data.validation, problem).preferences, 3),
+            std::vector<std::size_t>(3, 4));
+  EXPECT_EQ(sizes(log_linear::read_noted_preferences(*job.data.test, problem).preferences, 3),
+            std::vector<std::size_t>(3, 4));
 }
 
 TEST(LogLinearFiles, AreTheSameForTheSameSeedAndOthersForAnother) {

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "common/dataset/preference_writer.h"
+#include "tests/support/preference_lines.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {

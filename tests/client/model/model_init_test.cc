@@ -161,7 +161,7 @@ TEST_F(ModelInit, GivesTheSameBytesForTheSameSeed) {
 TEST_F(ModelInit, RefusesAFolderThatExists) {
   std::filesystem::create_directory(folder_ / "base");
   EXPECT_THAT([&] { init_gemma(small("base")); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("base: already exists")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("base exists: choose a folder that does not")));
   EXPECT_TRUE(std::filesystem::is_empty(folder_ / "base"));
 }
 

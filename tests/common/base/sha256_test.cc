@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
+#include "tests/support/temp_folder.h"
+
 namespace equipoise {
 namespace sha256_test {
 
@@ -23,6 +27,41 @@ TEST(Sha256, DoesNotCareHowTheBytesAreCut) {
   Sha256 sha256;
   for (const char* piece : {"a", "", "bc"}) sha256.update(piece);
   EXPECT_EQ(hex_text(sha256.finish()), sha256_of("abc"));
+}
+
+// Of Python's hashlib, over 3 "abc", -2, 2 0.5 -1: counts have 64 bits.
+TEST(Sha256, PutsTheLengthBeforeTextsAndLists) {
+  Sha256 sha256;
+  sha256.add_text("abc");
+  sha256.add_number(std::int32_t{-2});
+  sha256.add_list(std::vector<double>{0.5, -1});
+  EXPECT_EQ(hex_text(sha256.finish()), "20b8906b1e3f218f60d7bce45db1bb0f1d17bc09978507790c698fe9a8eb208a");
+  const auto of = [](std::string_view first, std::string_view second) {
+    Sha256 pair;
+    pair.add_text(first);
+    pair.add_text(second);
+    return pair.finish();
+  };
+  EXPECT_NE(of("ab", "c"), of("a", "bc"));
+}
+
+// More than is gathered before it is hashed, in pieces of all sizes.
+TEST(Sha256, DoesNotCareHowManyBytesComeAtOnce) {
+  const std::string text(100'000, 'x');
+  for (const std::size_t piece : {1UL, 4095UL, 4096UL, 4097UL, 100'000UL}) {
+    Sha256 sha256;
+    for (std::size_t i = 0; i < text.size(); i += piece) sha256.update(std::string_view(text).substr(i, piece));
+    EXPECT_EQ(hex_text(sha256.finish()), "d69e68988157833272305aaf21f453c800346e8a3640db6578e260215542e5d4") << piece;
+  }
+}
+
+TEST(Sha256, TakesTheBytesOfAFileAndSaysWhetherItCould) {
+  const TempFolder folder;
+  Sha256 sha256;
+  EXPECT_TRUE(sha256.update_from(folder.write("x", std::string(1 << 20, 'x') + "y")));
+  EXPECT_EQ(hex_text(sha256.finish()), "56c8a5b6a4fb60400890961be33dbd0b282ede8638910aa613fd7678c223aa08");
+  EXPECT_FALSE(Sha256().update_from(folder / "absent"));
+  EXPECT_FALSE(Sha256().update_from(folder.path()));
 }
 
 }  // namespace sha256_test

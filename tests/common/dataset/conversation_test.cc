@@ -5,6 +5,7 @@
 #include "common/dataset/common_prompt.h"
 #include "common/dataset/preference_pair.h"
 #include "common/dataset/preference_writer.h"
+#include "tests/support/preference_lines.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {

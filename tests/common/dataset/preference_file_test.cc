@@ -9,6 +9,7 @@
 
 #include "common/dataset/preference_pair.h"
 #include "common/dataset/preference_writer.h"
+#include "tests/support/preference_lines.h"
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 

@@ -37,7 +37,7 @@ inline Problem read_problem(const std::string& scenario) {
 
 inline PairMatrix read_matrix(const std::string& scenario, const std::string& file) {
   const Problem problem = read_problem(scenario);
-  return make_pair_matrix(problem, read_preferences(kBandits / scenario / file, problem));
+  return make_pair_matrix(problem, read_noted_preferences(kBandits / scenario / file, problem).preferences);
 }
 
 // The settings of a method file; closed form if it says so, the authors' variant if it says `compat`.

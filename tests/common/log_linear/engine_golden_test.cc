@@ -92,7 +92,8 @@ TEST(BanditMetrics, AgreeWithTheAuthorsAtTheFinalTheta) {
     expect_near(loss_K, golden.at("validation_group_loss"), what);
     EXPECT_NEAR(*std::max_element(loss_K.begin(), loss_K.end()), golden.at("max_validation_group_loss"), kAgreement);
     const RewardReport report =
-        RewardEvaluator(problem, read_preferences(kBandits / one.scenario / "test.jsonl", problem)).report(theta_D);
+        RewardEvaluator(problem, read_noted_preferences(kBandits / one.scenario / "test.jsonl", problem).preferences)
+            .report(theta_D);
     expect_near(report.group_reward_K, golden.at("group_reward"), what);
     expect_near(report.optimal_reward_K, golden.at("optimal_reward"), what);
     expect_near(report.reward_error_K, golden.at("reward_error"), what);

@@ -21,7 +21,7 @@ class PreferenceFile : public testing::Test {
   void write(const std::string& text) { std::ofstream(path_, std::ios::binary) << text; }
   std::vector<Preference> read(const std::string& text) {
     write(text);
-    return read_preferences(path_, kProblem);
+    return read_noted_preferences(path_, kProblem).preferences;
   }
   // What is said of a file whose second line is this one.
   std::string refusal_of(const std::string& line, const std::string& first = kGoodLine) {
@@ -59,7 +59,7 @@ TEST_F(PreferenceFile, KeepsHowManyAgreeWhereNotAllDo) {
   std::getline(file, second);
   EXPECT_THAT(first, testing::HasSubstr("\"chosen_share\": 0.333"));
   EXPECT_THAT(second, testing::HasSubstr("\"chosen_share\": 1"));
-  const auto back = read_preferences(path_, kProblem);
+  const auto back = read_noted_preferences(path_, kProblem).preferences;
   EXPECT_EQ(back[0].chosen_share, 1.0 / 3);
   EXPECT_EQ(back[1].chosen_share, 1);
 }
@@ -75,7 +75,7 @@ TEST_F(PreferenceFile, RefusesAShareThatIsNone) {
 TEST_F(PreferenceFile, ReadsBackBitForBit) {
   const std::vector<Preference> pairs = {{{1.0 / 3, 5e-324}, 0, 1, 2}, {{0.1, 1e300}, 1, 7, 0}};
   write_preferences(path_, pairs);
-  const auto again = read_preferences(path_, kProblem);
+  const auto again = read_noted_preferences(path_, kProblem).preferences;
   ASSERT_EQ(again.size(), 2u);
   for (std::size_t i = 0; i < 2; ++i) {
     EXPECT_EQ(again[i].state, pairs[i].state);
@@ -144,8 +144,8 @@ TEST_F(PreferenceFile, RefusesWhatIsNotJson) {
 
 TEST_F(PreferenceFile, IsRefusedIfItIsEmptyOrNotThere) {
   EXPECT_THROW(read(""), std::invalid_argument);
-  EXPECT_THROW(read_preferences(folder_ / "absent.jsonl", kProblem), std::invalid_argument);
-  EXPECT_THROW(read_preferences(folder_.path(), kProblem), std::invalid_argument);
+  EXPECT_THROW(read_noted_preferences(folder_ / "absent.jsonl", kProblem), std::invalid_argument);
+  EXPECT_THROW(read_noted_preferences(folder_.path(), kProblem), std::invalid_argument);
 }
 
 }  // namespace preference_test

@@ -7,6 +7,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "common/base/sha256.h"
 #include "tests/coordinator/support/requests.h"
 
 namespace equipoise::coordinator {
@@ -113,6 +114,13 @@ TEST(WeightOwner, AnotherNumberAnywhereIsAnotherDigest) {
   other = request;
   other.add_non_finite_group(1);
   EXPECT_NE(step_digest(request), step_digest(other));
+}
+
+// It is kept in the coordinator's database, and a step that is reported again is compared with it. Of Python's hashlib.
+TEST(WeightOwner, TheDigestOfAStepStaysWhatItWas) {
+  const std::string digest = step_digest(step_request("j", 1, 0, {0.2, 1.0}));
+  EXPECT_EQ(hex_text(std::as_bytes(std::span(digest))),
+            "d1bce7f5222b66dc1af9dea7927c676fbdeda44b6249d9179dec8429f6e04b12");
 }
 
 TEST(WeightOwner, ASkippedStepKeepsAlphaAndStillAnswersWeights) {

@@ -27,6 +27,14 @@ TEST(Fingerprint, DiffersWhereAnythingDiffers) {
   EXPECT_NE(text("x", "yz"), first);
 }
 
+// It marks what is finished in folders that users have. Of Python's hashlib.
+TEST(Fingerprint, StaysWhatItWas) {
+  const TempFolder folder;
+  const auto file = folder.write("train.jsonl", "one\n");
+  EXPECT_EQ(Fingerprint().add("a", "x").add("b", "yz").add_file("train", file).text(),
+            "f53f59fa7f6ca5857124e243f82fe6602cf7b30b3943161c8986060f4eb6f13c");
+}
+
 TEST(Fingerprint, OfAModelReadsWeightsSettingsAndTokenizer) {
   const TempFolder folder;
   const auto model = folder.path() / "model";

@@ -78,6 +78,13 @@ TEST_F(Loader, SaysOnceThatTheAdaptersTemplateIsUsed) {
   EXPECT_THAT(load().notes, IsEmpty());
 }
 
+// Users have token stores on disk by this name. Of Python's hashlib, over what DatasetLoader::key() names.
+TEST_F(Loader, TheKeyStaysWhatItWas) {
+  const std::string row = R"({"prompt": "p", "chosen": "c", "rejected": "r"})";
+  const fs::path file = folder_.write("pairs.jsonl", row + "\n");
+  EXPECT_EQ(hex_text(key(file, {"known"})), "f39579574d5f9eb53927e1f2c16af34d14639f523a7194b7b5fc3954d38f972e");
+}
+
 TEST_F(Loader, ReadsTheSecondTimeWhatItTokenisedTheFirst) {
   settings_.encode.max_length = 60;
   const LoadedDataset first = load();

@@ -5,7 +5,9 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
+#include "common/base/sha256.h"
 #include "tests/support/temp_folder.h"
 #include "tests/worker/owned_pair.h"
 
@@ -205,6 +207,35 @@ TEST(DatasetDigest, ChangesWithEveryPartOfThePairs) {
               pairs[0].prompt_ids.pop_back();
             }),
             digest);
+}
+
+EncodedDataset dataset_of(std::vector<std::string> group_names, const std::vector<OwnedPair>& pairs) {
+  return {.pairs = encoded(pairs),
+          .group_names = std::move(group_names),
+          .pair_count_K = {},
+          .dropped_count_K = {},
+          .shortened_count_K = {}};
+}
+
+// Coordinators keep it with a job, and ranks of several versions compare it. Of Python's hashlib, over what
+// dataset_digest() names; the third is longer than any buffer.
+TEST(DatasetDigest, StaysWhatItWas) {
+  std::vector<OwnedPair> pairs = {
+      {.prompt_ids = {2, 5, 6}, .chosen_ids = {7, 1}, .rejected_ids = {8, 1}, .memberships = {{0, 1.0}}},
+      {.prompt_ids = {2}, .chosen_ids = {9}, .rejected_ids = {}, .memberships = {{0, 0.5}, {1, 0.25}}}};
+  EXPECT_EQ(hex_text(dataset_digest(dataset_of({"a", "bc"}, pairs))),
+            "8a9dde6b5fd74de6363bc94f6a4f217120a2ab51b6ec0efc21533243b6d86e2d");
+  pairs[1].chosen_share = 0.75;
+  pairs[1].weight = 2;
+  pairs[0].reference = ReferenceLogProbs{.chosen = -1, .rejected = -2};
+  pairs[1].reference = ReferenceLogProbs{.chosen = -3, .rejected = -4};
+  EXPECT_EQ(hex_text(dataset_digest(dataset_of({"a", "bc"}, pairs))),
+            "7bf713525b9c0aff71a0645716ecc1595ec81459fe89d1b0b8f87451dd8f0363");
+  std::vector<std::int32_t> ids(20'000);
+  std::iota(ids.begin(), ids.end(), 0);
+  pairs = {{.prompt_ids = ids, .chosen_ids = {1}, .rejected_ids = {}, .memberships = {{0, 1.0}}}};
+  EXPECT_EQ(hex_text(dataset_digest(dataset_of({"a"}, pairs))),
+            "f4b8b9b3cb620331514c4aed00ad7ba4215186e280fe505e4683e67f45bcfc33");
 }
 
 class TokenizerFolder : public ::testing::Test {

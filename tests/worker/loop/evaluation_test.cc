@@ -70,7 +70,7 @@ void expect_same(const BatchSums& a, const BatchSums& b) {
 }
 
 // Log-probs of the same weights from passes over other batches differ by rounding, which is no preference.
-TEST(EvaluatePairs, APolicyThatIsTheReferenceStillPrefersNothing) {
+TEST(EvaluateFiles, APolicyThatIsTheReferenceStillPrefersNothing) {
   const std::vector<OwnedPair> owned = some_pairs();
   const EncodedPairs pairs = encoded(owned);
   const LossConfig loss{};
@@ -80,9 +80,10 @@ TEST(EvaluatePairs, APolicyThatIsTheReferenceStillPrefersNothing) {
         compute_log_probs(policy, {.pairs = pairs, .token_budget = 24, .ranks = collective, .whose = "the reference"});
     for (double& value : reference.chosen_N) value -= 1e-9;
     ForwardInputs inputs{.decoder = policy, .loss = loss, .pairs = pairs, .reference = reference};
-    EXPECT_EQ(evaluate_pairs(inputs, 2, 24, collective).mean(Measure::kCorrect), 1) << "the rounding counts";
+    const auto all_sums = [&] { return evaluate_files(inputs, 2, 24, {}, collective).all; };
+    EXPECT_EQ(all_sums().mean(Measure::kCorrect), 1) << "the rounding counts";
     inputs.policy_is_reference = true;
-    const BatchSums sums = evaluate_pairs(inputs, 2, 24, collective);
+    const BatchSums sums = all_sums();
     EXPECT_EQ(sums.mean(Measure::kCorrect), 0);
     EXPECT_EQ(sums.mean(Measure::kMargin), 0);
     EXPECT_NEAR(sums.mean(Measure::kLoss), std::log(2), 1e-15);

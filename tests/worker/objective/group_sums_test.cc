@@ -11,17 +11,12 @@ class ThreePairs : public ::testing::Test {
   const std::vector<Membership> first_ = {{0, 1.0}}, second_ = {{0, 0.5}, {2, 1.0}}, third_ = {{2, 1.0}};
   const std::vector<std::span<const Membership>> memberships_B_ = {first_, second_, third_};
   const std::vector<double> loss_B_ = {1, 2, 4};
-  const std::vector<double> ones_B_ = {1, 1, 1};
+  // S_g and n_g, by hand.
+  const std::vector<double> loss_sum_K_ = {1 + 0.5 * 2, 0, 2 + 4}, pair_count_K_ = {1 + 0.5, 0, 1 + 1};
 };
 
-TEST_F(ThreePairs, CountForTheShareOfTheirMembership) {
-  EXPECT_EQ(sum_by_group(memberships_B_, loss_B_, 3), (std::vector<double>{1 + 0.5 * 2, 0, 2 + 4}));
-  EXPECT_EQ(sum_by_group(memberships_B_, ones_B_, 3), (std::vector<double>{1.5, 0, 2}));
-}
-
 TEST_F(ThreePairs, LeaveAnAbsentGroupOut) {
-  const GroupSums sums =
-      present_groups(sum_by_group(memberships_B_, loss_B_, 3), sum_by_group(memberships_B_, ones_B_, 3), 3);
+  const GroupSums sums = present_groups(loss_sum_K_, pair_count_K_, 3);
   EXPECT_EQ(sums.group, (std::vector<std::uint32_t>{0, 2}));
   EXPECT_EQ(sums.loss_sum, (std::vector<double>{2, 6}));
   EXPECT_EQ(sums.pair_count, (std::vector<double>{1.5, 2}));
@@ -29,8 +24,7 @@ TEST_F(ThreePairs, LeaveAnAbsentGroupOut) {
 }
 
 TEST_F(ThreePairs, GetCoefficientsThatGiveBackTheWeightedGroupLosses) {
-  const GroupSums sums =
-      present_groups(sum_by_group(memberships_B_, loss_B_, 3), sum_by_group(memberships_B_, ones_B_, 3), 3);
+  const GroupSums sums = present_groups(loss_sum_K_, pair_count_K_, 3);
   const std::vector<double> weight = {0.25, 0.5}, scale = {1 / 1.5, 1 / 2.0};
   const auto c_B = pair_coefficients(memberships_B_, sums, weight, scale);
   double by_pair = 0, by_group = 0;

@@ -22,6 +22,11 @@ const std::map<std::string, LossConfig> kVariants = {{"dpo", kDpo},
                                                      {"ipo_trl", kIpoByToken},
                                                      {"robust_trl_ls0.1", kRobust}};
 
+torch::Tensor pair_loss(const LossConfig& loss, const PairLogProbs& policy, const PairLogProbs& reference,
+                        const torch::Tensor& answer_tokens_B2) {
+  return pair_losses(loss, policy, reference, {.answer_tokens_B2 = answer_tokens_B2, .label_noise_B = {}}).loss_B;
+}
+
 // Log-probs as pairs.json of each family has them, so that the loss alone is compared.
 class GoldenPairs : public ::testing::TestWithParam<std::string> {
  protected:

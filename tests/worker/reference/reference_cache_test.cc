@@ -58,6 +58,12 @@ TEST(ReferenceKey, IsAnotherForAllThatChangesTheNumbers) {
   add(reference_key(model, encoded(reordered), kArithmetic));
 }
 
+// Entries that users have on disk are found by it. Of Python's hashlib, over the bytes that reference_cache.h names.
+TEST(ReferenceKey, StaysWhatItWas) {
+  EXPECT_EQ(hex_text(reference_key({}, encoded(two_pairs()), kArithmetic)),
+            "6affc001d2e9f2bedbfff67184796fcbaf94965a09e126f24cd973da56af7c78");
+}
+
 TEST(ReferenceKey, IsTheSameForOtherGroups) {
   auto regrouped = two_pairs();
   regrouped[0].memberships = {{3, 0.5}, {4, 0.5}};
@@ -86,6 +92,12 @@ TEST(ModelDigest, IsOfConfigurationAndWeightsWhereverTheyLie) {
   weights.back() = static_cast<char>(weights.back() ^ 1);
   replace_file(temp / "part.safetensors", weights);
   EXPECT_NE(model_digest(temp.path()), before);
+}
+
+// Part of the keys of entries that users have on disk. Of Python's hashlib, json and struct.
+TEST(ModelDigest, StaysWhatItWas) {
+  EXPECT_EQ(hex_text(model_digest("golden/lm/models/gemma/policy")),
+            "9e0b4cb0a50c8a2c06bb8d9d8c8bb1f3d71c4d396de0031a6b1362456a27df01");
 }
 
 TEST(ReferenceCache, ReadsBackTheSameBits) {

@@ -25,6 +25,21 @@ struct Recipe {
   Adapter adapter = Adapter::kNone;
 };
 
+torch::Tensor pair_loss(const LossConfig& loss, const PairLogProbs& policy, const PairLogProbs& reference,
+                        const torch::Tensor& answer_tokens_B2) {
+  return pair_losses(loss, policy, reference, {.answer_tokens_B2 = answer_tokens_B2, .label_noise_B = {}}).loss_B;
+}
+
+// sum_i m[i,g] * value_i of each group.
+std::vector<double> sum_by_group(MembershipsOfPairs memberships_B, const std::vector<double>& value_B,
+                                 std::size_t num_groups) {
+  std::vector<double> sum_K(num_groups);
+  for (std::size_t i = 0; i < value_B.size(); ++i) {
+    for (const Membership& membership : memberships_B[i]) sum_K[membership.group] += membership.weight * value_B[i];
+  }
+  return sum_K;
+}
+
 Decoder starting_policy(const Recipe& recipe) {
   Decoder policy = golden_decoder(policy_of(recipe.family));
   if (recipe.adapter == Adapter::kNone) return policy;
