@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/support/temp_folder.h"
+
 namespace equipoise {
 namespace include_rule_test {
 
@@ -76,16 +78,49 @@ void add_broken(const std::filesystem::path& file, std::string_view folder, std:
   }
 }
 
-TEST(IncludeRule, EveryIncludePointsTheRightWay) {
+struct Findings {
+  std::size_t files = 0;
   std::vector<std::string> broken;
+};
+
+Findings look_through(const std::filesystem::path& root) {
+  Findings found;
   for (const std::string_view folder : kFolders) {
-    ASSERT_TRUE(std::filesystem::is_directory(kRoot / folder)) << "run this from tests/";
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(kRoot / folder)) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder)) {
       const bool build_output = entry.path().string().find("/target/") != std::string::npos;
-      if (entry.is_regular_file() && is_source(entry.path()) && !build_output) add_broken(entry.path(), folder, broken);
+      if (!entry.is_regular_file() || !is_source(entry.path()) || build_output) continue;
+      ++found.files;
+      add_broken(entry.path(), folder, found.broken);
     }
   }
-  EXPECT_THAT(broken, testing::IsEmpty());
+  return found;
+}
+
+TEST(IncludeRule, EveryIncludePointsTheRightWay) {
+  for (const std::string_view folder : kFolders) {
+    ASSERT_TRUE(std::filesystem::is_directory(kRoot / folder)) << "run this from tests/";
+  }
+  const Findings found = look_through(kRoot);
+  EXPECT_THAT(found.broken, testing::IsEmpty());
+  EXPECT_GT(found.files, 100u) << "most sources were not looked at";
+}
+
+TEST(IncludeRule, AWrongIncludeIsFoundInEveryFolderAndKindOfSource) {
+  const TempFolder root;
+  std::vector<std::string> expected;
+  for (const std::string_view folder : kFolders) {
+    const std::string wrong = folder == "worker" ? "client/table/table.h" : "torch/torch.h";
+    const std::string text =
+        "#pragma once\n#include <vector>\n#include \"common/base/error.h\"\n#include <" + wrong + ">\n";
+    for (const char* name : {"a.h", "deep/inside/b.cc", "c.cu", "d.cuh"}) {
+      const auto file = root.write(std::filesystem::path(folder) / name, text);
+      expected.push_back(file.string() + " includes " + wrong);
+    }
+    root.write(std::filesystem::path(folder) / "notes.md", text);
+  }
+  const Findings found = look_through(root.path());
+  EXPECT_EQ(found.files, 16u);
+  EXPECT_THAT(found.broken, testing::UnorderedElementsAreArray(expected));
 }
 
 TEST(IncludeRule, TheCoordinatorsFoldersPointDown) {

@@ -1,90 +1,138 @@
+// Over real gRPC on loopback: a whole coordinator where it gives the answer, and one that is away where it does not.
 #include "worker/client/coordinator_client.h"
 
+#include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
-#include <gtest/gtest.h>
-
-#include <memory>
-#include <string>
 
 #include "common/base/error.h"
+#include "tests/coordinator/service/server_fixture.h"
+#include "tests/support/refusal.h"
 
-namespace equipoise {
+namespace equipoise::coordinator {
 namespace coordinator_client_test {
 
-// Answers every call with one code: how the client tells codes apart is its own business, whatever the coordinator
-// does.
-class RefusingCoordinator final : public v1::WorkerService::Service {
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr std::chrono::seconds kPatience{30};
+
+class CoordinatorClientTest : public ServerFixture {
+ protected:
+  std::string new_job() { return create(v1::LAUNCH_MODE_EXTERNAL, 1).id(); }
+
+  CoordinatorClient client_{server_->address(), kPatience};
+};
+
+TEST_F(CoordinatorClientTest, CarriesARankFromItsIntroductionToItsEnd) {
+  const std::string id = new_job();
+  const auto registered = client_.register_worker(register_request(id, 0, 0, 1));
+  EXPECT_EQ(registered.generation(), 1);
+  EXPECT_EQ(registered.spec().name(), "survey");
+  EXPECT_EQ(client_.start_training(start_request(id, 1)).plan().end_step(), 10);
+  EXPECT_EQ(client_.heartbeat(heartbeat_request(id, 1, 0)).command(), v1::HeartbeatResponse::COMMAND_CONTINUE);
+  EXPECT_EQ(client_.report_step(step_request(id, 1, 0, {0.2, 1.0})).weight_size(), 2);
+  v1::ReportStepsRequest rest;
+  rest.set_job_id(id);
+  rest.set_generation(1);
+  for (int step = 1; step < 10; ++step) *rest.add_steps() = step_request(id, 1, step, {0.2, 1.0});
+  EXPECT_EQ(client_.report_steps(rest).weight_size(), 2 * 9);
+  client_.finish_worker(finish_request(id, 1, 0, 'x'));
+  v1::TrainingJob job;
+  ASSERT_TRUE(get(id, job).ok());
+  EXPECT_EQ(job.state(), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(CoordinatorClientTest, WhatTheCoordinatorRefusesIsABadArgumentInItsWords) {
+  EXPECT_EQ(refusal_of([&] { client_.register_worker(register_request("survey-0", 0, 0, 1)); }),
+            "there is no job \"survey-0\"");
+  const std::string id = new_job();
+  EXPECT_THAT(refusal_of([&] { client_.register_worker(register_request(id, 0, 0, 7)); }), HasSubstr("7"));
+  client_.register_worker(register_request(id, 0, 0, 1));
+  v1::RegisterWorkerRequest other = register_request(id, 0, 0, 1);
+  other.set_pid(77);
+  EXPECT_NE(refusal_of([&] { client_.register_worker(other); }), "accepted") << "FAILED_PRECONDITION when registering";
+}
+
+TEST_F(CoordinatorClientTest, AnAttemptThatIsOverEndsTheRank) {
+  const std::string id = running_external_job();
+  EXPECT_THROW(client_.report_step(step_request(id, 2, 0, {0.2, 1.0})), AttemptEnded) << "another generation";
+  ASSERT_TRUE(cancel(id).ok());
+  EXPECT_THROW(client_.report_step(step_request(id, 1, 0, {0.2, 1.0})), AttemptEnded) << "a cancelled job";
+}
+
+TEST_F(CoordinatorClientTest, OtherFailuresNameTheAddressAndTheCall) {
+  const std::string id = running_external_job();
+  client_.report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  try {
+    client_.report_step(step_request(id, 1, 0, {0.3, 1.0}));
+    FAIL() << "another content for a step that is known";
+  } catch (const PeerError& failure) {
+    EXPECT_THAT(failure.what(), AllOf(HasSubstr("coordinator " + server_->address() + ": ReportStep failed after "),
+                                      HasSubstr("step 0")));
+  }
+}
+
+// Answers UNAVAILABLE so many times, as a coordinator that is starting again.
+class Restarting final : public v1::WorkerService::Service {
  public:
-  explicit RefusingCoordinator(grpc::StatusCode code) : code_(code) {
+  explicit Restarting(int refusals) : left_(refusals) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
   }
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  int calls() const { return calls_; }
 
-  grpc::Status RegisterWorker(grpc::ServerContext*, const v1::RegisterWorkerRequest*,
-                              v1::RegisterWorkerResponse*) override {
-    return refusal();
-  }
-  grpc::Status StartTraining(grpc::ServerContext*, const v1::StartTrainingRequest*,
-                             v1::StartTrainingResponse*) override {
-    return refusal();
-  }
   grpc::Status ReportStep(grpc::ServerContext*, const v1::ReportStepRequest*, v1::ReportStepResponse*) override {
-    return refusal();
-  }
-  grpc::Status ReportSteps(grpc::ServerContext*, const v1::ReportStepsRequest*, v1::ReportStepsResponse*) override {
-    return refusal();
+    return answer();
   }
   grpc::Status Heartbeat(grpc::ServerContext*, const v1::HeartbeatRequest*, v1::HeartbeatResponse*) override {
-    return refusal();
+    return answer();
   }
-  grpc::Status FinishWorker(grpc::ServerContext*, const v1::FinishWorkerRequest*, v1::FinishWorkerResponse*) override {
-    return refusal();
+  grpc::Status FailWorker(grpc::ServerContext*, const v1::FailWorkerRequest*, v1::FailWorkerResponse*) override {
+    ++calls_;
+    return {grpc::StatusCode::INTERNAL, "no"};
   }
-
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
  private:
-  grpc::Status refusal() const { return {code_, "no"}; }
+  grpc::Status answer() {
+    ++calls_;
+    return left_-- > 0 ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "starting") : grpc::Status::OK;
+  }
 
-  const grpc::StatusCode code_;
+  std::atomic<int> left_, calls_ = 0;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 
-constexpr std::chrono::seconds kPatience{30};
-
-TEST(CoordinatorClient, AFailedPreconditionEndsTheAttemptButWhereContentIsRefused) {
-  RefusingCoordinator coordinator(grpc::StatusCode::FAILED_PRECONDITION);
+TEST(CoordinatorClient, TriesAgainWhileTheCoordinatorIsAway) {
+  Restarting coordinator(3);
   CoordinatorClient client(coordinator.address(), kPatience);
-  EXPECT_THROW(client.register_worker({}), std::invalid_argument);
-  EXPECT_THROW(client.start_training({}), std::invalid_argument);
-  EXPECT_THROW(client.report_step({}), AttemptEnded);
-  EXPECT_THROW(client.report_steps({}), AttemptEnded);
-  EXPECT_THROW(client.heartbeat({}), AttemptEnded);
-  EXPECT_THROW(client.finish_worker({}), AttemptEnded);
+  client.report_step({});
+  EXPECT_EQ(coordinator.calls(), 4);
 }
 
-TEST(CoordinatorClient, ACancelledJobEndsTheAttemptWhateverTheCall) {
-  RefusingCoordinator coordinator(grpc::StatusCode::CANCELLED);
+TEST(CoordinatorClient, AHeartbeatIsTriedOnce) {
+  Restarting coordinator(1);
   CoordinatorClient client(coordinator.address(), kPatience);
-  EXPECT_THROW(client.register_worker({}), AttemptEnded);
-  EXPECT_THROW(client.start_training({}), AttemptEnded);
-  EXPECT_THROW(client.report_step({}), AttemptEnded);
+  EXPECT_THROW(client.heartbeat({}), PeerError);
+  EXPECT_EQ(coordinator.calls(), 1);
+  client.heartbeat({});
 }
 
-TEST(CoordinatorClient, NamesTheCallThatFailed) {
-  RefusingCoordinator coordinator(grpc::StatusCode::INTERNAL);
+TEST(CoordinatorClient, AFailureThatCannotBeDeliveredIsLost) {
+  Restarting coordinator(0);
   CoordinatorClient client(coordinator.address(), kPatience);
-  try {
-    client.report_step({});
-    FAIL() << "nothing was thrown";
-  } catch (const PeerError& failure) {
-    EXPECT_EQ(std::string(failure.what()),
-              "coordinator " + coordinator.address() + ": ReportStep failed after 0 s: no");
-  }
+  client.fail_worker({});
+  EXPECT_EQ(coordinator.calls(), 1);
+}
+
+TEST(CoordinatorClient, AnAddressWhereNobodyAnswersIsABadArgument) {
+  const std::string address = [] { return Restarting(0).address(); }();  // free again
+  EXPECT_THAT(refusal_of([&] { CoordinatorClient(address, std::chrono::seconds(0)); }),
+              AllOf(HasSubstr("coordinator " + address + " did not answer within 0 s"), HasSubstr("firewall")));
 }
 
 }  // namespace coordinator_client_test
-}  // namespace equipoise
+}  // namespace equipoise::coordinator
