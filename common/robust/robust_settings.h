@@ -37,7 +37,7 @@ struct RobustSettings {
   double rho = 0.0;                         // kChiSquare: >= 0
   double tau = 1.0;                         // kKl: > 0, in the unit of the loss
   double step_size = 0.01;                  // eta_alpha >= 0, in 1/unit of the loss
-  PlateauSettings step_plateau;             // of step_size, observing the worst mean loss of each step's groups
+  PlateauSettings step_plateau = {};        // of step_size, observing the worst mean loss of each step's groups
   double adjustment = 0.0;                  // C >= 0
   double trade_off = 1.0;                   // chi in [0, 1]
   double min_weight = 0.0;                  // in [0, 1/K]
