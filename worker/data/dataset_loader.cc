@@ -54,19 +54,23 @@ bool shows_the_day(const fs::path& folder) {
   return std::ranges::any_of(kTemplateFiles, [&](const char* file) { return names_the_clock(folder / file); });
 }
 
+void add_day_if(bool shows_it, ContentKey& key) {
+  if (shows_it) key.add(start_of_day(std::chrono::system_clock::now()).time_since_epoch().count());
+}
+
+void add_own_template(const fs::path& file, ContentKey& key) {
+  key.add("own template");
+  key.add_file(file);
+  add_day_if(names_the_clock(file), key);
+}
+
 // The templates that are used, but for those in the model's folder, whose files a key has anyway.
-void add_templates(const LoaderSettings& settings, ContentKey& key) {
-  const std::optional<fs::path>& file = settings.chat_template;
-  const TemplateFolders folders{.model = settings.model, .adapter = settings.adapter};
-  const fs::path folder = file ? fs::path() : folders.of_templates();
-  const bool of_adapter = !file && folder != settings.model;
-  key.add(file ? "own template" : of_adapter ? "the adapter's template" : "the folder's template");
-  if (file) key.add_file(*file);
-  if (of_adapter) {
-    for (const char* name : kTemplateFiles) key.add_file(folder / name);
+void add_templates(const TemplateChoice& choice, ContentKey& key) {
+  key.add(choice.is_of_adapter() ? "the adapter's template" : "the folder's template");
+  if (choice.is_of_adapter()) {
+    for (const char* name : kTemplateFiles) key.add_file(choice.folder() / name);
   }
-  const bool has_day = file ? names_the_clock(*file) : shows_the_day(folder);
-  if (has_day) key.add(start_of_day(std::chrono::system_clock::now()).time_since_epoch().count());
+  add_day_if(shows_the_day(choice.folder()), key);
 }
 
 using FileState = DatasetLoader::FileState;
@@ -123,7 +127,11 @@ Digest DatasetLoader::key(const fs::path& file, const std::vector<std::string>& 
   key.add(static_cast<std::int64_t>(files.size()));
   for (const fs::path& part : files) key.add_file(part);
   for (const char* name : kTokenizerFiles) key.add_file(settings_.model / name);
-  add_templates(settings_, key);
+  if (settings_.chat_template) {
+    add_own_template(*settings_.chat_template, key);
+  } else {
+    add_templates(template_choice(), key);
+  }
   const EncodeSettings& encode = settings_.encode;
   key.add(encode.max_length);
   key.add(encode.max_prompt_length.value_or(-1));
@@ -148,12 +156,9 @@ LoadedDataset DatasetLoader::load(const fs::path& file, const std::vector<std::s
   } else {
     load_through_cache(source, loaded);
   }
-  for (const std::string& note : field_notes(loaded.data.fields)) {
-    if (said_.insert(note).second) loaded.notes.push_back(loaded.file + ": " + note);
+  if (const std::string& note = template_choice().note(); !note.empty() && !std::exchange(has_said_template_, true)) {
+    loaded.notes.push_back(note);
   }
-  const std::string note =
-      settings_.chat_template ? "" : chat_template_note({.model = settings_.model, .adapter = settings_.adapter});
-  if (!note.empty() && said_.insert(note).second) loaded.notes.push_back(note);
   loaded.seconds = std::chrono::steady_clock::now() - start;
   return loaded;
 }
@@ -239,12 +244,20 @@ EncodedDataset DatasetLoader::tokenize(const Source& source, int threads, const 
   return counts;
 }
 
+const TemplateChoice& DatasetLoader::template_choice() const {
+  if (!template_choice_) {
+    // Nobody asks for the adapter's where a file is in their place.
+    const auto& adapter = settings_.chat_template ? std::optional<fs::path>() : settings_.adapter;
+    template_choice_.emplace(TemplateFolders{.model = settings_.model, .adapter = adapter});
+  }
+  return *template_choice_;
+}
+
 // A template that nobody needs may be as wrong as it likes.
 void DatasetLoader::load_template_for(std::span<const PreferencePair> pairs) {
   const auto is_chat = [](const PreferencePair& pair) { return pair.form == AnswerForm::kMessages; };
   if (chat_templates_ || std::ranges::none_of(pairs, is_chat)) return;
-  chat_templates_ = ChatTemplates::load({.model = settings_.model, .adapter = settings_.adapter},
-                                        settings_.chat_template, std::chrono::system_clock::now());
+  chat_templates_ = ChatTemplates::load(template_choice(), settings_.chat_template, std::chrono::system_clock::now());
   if (chat_templates_) settings_.encode.chat_templates = &*chat_templates_;
 }
 
