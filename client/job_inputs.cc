@@ -8,6 +8,8 @@
 
 #include "client/hub_name.h"
 #include "client/model/folder_contents.h"
+#include "common/base/cache_folder.h"
+#include "common/base/device_setting.h"
 #include "common/base/output_lock.h"
 #include "common/config/output_check.h"
 #include "common/dataset/data_files.h"
@@ -88,7 +90,13 @@ void check_adapter_folder(const char* field, const fs::path& folder) {
   }
 }
 
+void check_rank_environment() {
+  cache_folder();
+  device_setting();
+}
+
 void check_job_inputs(const JobConfig& job) {
+  check_rank_environment();
   if (!job.log_linear) check_model_folder("model.path", job.model.path);
   if (job.model.reference) check_model_folder("model.reference", *job.model.reference);
   if (job.model.adapter) check_adapter_folder("model.adapter", *job.model.adapter);

@@ -89,6 +89,7 @@ Options options_of(const Texts& texts) {
   if (!texts.metrics_listen.empty()) {
     options.server.metrics_listen = listen_address("--metrics-listen", texts.metrics_listen, texts);
   }
+  if (texts.state.empty()) throw std::invalid_argument("--state is empty, expected a folder");
   options.server.state = std::filesystem::absolute(texts.state);
   options.server.mpirun = texts.mpirun.find('/') == std::string::npos ? std::filesystem::path(texts.mpirun)
                                                                       : existing_file("--mpirun", texts.mpirun);

@@ -6,10 +6,12 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
 
+#include "common/base/coordinator_address.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "worker/client/heartbeat.h"
@@ -46,20 +48,38 @@ void run_job(RunContext context) {
   run_training(context);
 }
 
+// What EQUIPOISE_DEVICE asks for. A value that is not right is told to the coordinator once the rank is registered,
+// which it is on the CPU until then: only there the job learns that its input is at fault.
+struct WantedDevice {
+  std::string device = "cpu";
+  std::exception_ptr refused;
+};
+
+WantedDevice device_of_rank() {
+  try {
+    return {.device = wanted_device(), .refused = nullptr};
+  } catch (const std::invalid_argument&) {
+    return {.device = "cpu", .refused = std::current_exception()};
+  }
+}
+
 // Why a rank ended goes to the coordinator, if it got that far, and to standard error.
 void run_rank(const WorkerOptions& options, const MpiSession& session) {
+  check_coordinator_address(options.coordinator);
   const auto log = make_logger("equipoise-worker", options.log_level);
   CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds));
   const auto host = make_mpi_collective(session, kCollectiveTimeout);
   const auto local = make_host_collective(session, kCollectiveTimeout);
+  const WantedDevice wanted = device_of_rank();
   const Registration registration =
-      register_rank(client, options.job, {.info = session.info(), .device = wanted_device()}, *host);
+      register_rank(client, options.job, {.info = session.info(), .device = wanted.device}, *host);
   Heartbeat heartbeat(client, registration.attempt, session.info().rank);
   log->sinks().push_back(std::make_shared<WarningSink>(heartbeat));
   const auto report = [&](const std::exception& failure) {
     report_failure(client, registration.attempt, session.info().rank, failure);
   };
   try {
+    if (wanted.refused) std::rethrow_exception(wanted.refused);
     const int threads = threads_per_rank(*local);
     torch::set_num_threads(threads);
     run_job({.client = client,

@@ -1,8 +1,10 @@
 #include "client/command_line/run_command.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <system_error>
 
 #include "client/command_line/nearest.h"
 #include "client/command_line/verb.h"
@@ -121,6 +123,29 @@ std::string complaint(const Reached& reached, const CLI::ParseError& error) {
   return one_line(error.what()) + "; see " + reached.name + " --help";
 }
 
+// An option that was given without a value, as by --output "$UNSET", would count as not given, or as this folder.
+// Levels of group names alone are off by an empty text.
+std::string empty_argument(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    const std::vector<std::string>& given = option->results();
+    const bool is_empty = option->count() > 0 && std::ranges::find(given, "") != given.end();
+    if (!is_empty || option->get_items_expected_max() == 0 || option->check_lname("group-separator")) continue;
+    return option->get_name() + " is empty, expected a value";
+  }
+  return "";
+}
+
+// Whether a path that the user gave is at fault, not the disk or the system.
+bool is_fault_of_path(const std::error_code& fault) {
+  for (const std::errc cause :
+       {std::errc::invalid_argument, std::errc::filename_too_long, std::errc::too_many_symbolic_link_levels,
+        std::errc::not_a_directory, std::errc::is_a_directory, std::errc::no_such_file_or_directory,
+        std::errc::file_exists, std::errc::permission_denied, std::errc::operation_not_permitted}) {
+    if (fault == cause) return true;
+  }
+  return false;
+}
+
 ExitCode fail(const Console& console, const std::string& who, const std::string& what, ExitCode code) {
   console.out << std::flush;
   console.err << who << ": " << one_line(what) << std::endl;
@@ -138,6 +163,9 @@ ExitCode act(const Action& action, const std::string& name, const Console& conso
     return fail(console, name, error.what(), ExitCode::kBadInput);
   } catch (const CoordinatorUnreachable& error) {
     return fail(console, name, error.what(), ExitCode::kBadInput);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(console, name, error.path1().string() + ": " + error.code().message(),
+                is_fault_of_path(error.code()) ? ExitCode::kBadInput : ExitCode::kFailure);
   } catch (const std::exception& error) {
     return fail(console, name, error.what(), ExitCode::kFailure);
   }
@@ -162,7 +190,11 @@ ExitCode run_command(std::vector<std::string> arguments, const Console& console,
     const Reached reached = reached_verb(*app);
     return fail(console, reached.name, complaint(reached, error), ExitCode::kBadInput);
   }
-  return act(chosen, reached_verb(*app).name, console);
+  const Reached reached = reached_verb(*app);
+  if (const std::string what = empty_argument(*reached.app); !what.empty()) {
+    return fail(console, reached.name, what, ExitCode::kBadInput);
+  }
+  return act(chosen, reached.name, console);
 }
 
 }  // namespace equipoise

@@ -3,12 +3,12 @@
 #include <grpcpp/create_channel.h>
 
 #include <algorithm>
-#include <charconv>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 
 #include "client/exit_code.h"
+#include "common/base/coordinator_address.h"
 #include "common/base/quoted_text.h"
 
 namespace equipoise {
@@ -18,24 +18,6 @@ constexpr std::chrono::seconds kAnswerDeadline{10};
 constexpr std::chrono::milliseconds kBetweenStopRequests{100};
 // A job of thousands of groups and a page of weights exceed the library's 4 MiB.
 constexpr int kLargestAnswerBytes = 64 << 20;
-
-void check_address(const std::string& host_port) {
-  const std::size_t colon = host_port.rfind(':');
-  const std::string_view host = std::string_view(host_port).substr(0, colon);
-  const bool bare_ipv6 = host.find(':') != std::string_view::npos && (host.front() != '[' || host.back() != ']');
-  int port = 0;
-  bool good = colon != std::string::npos && !host.empty() && !bare_ipv6;
-  if (good) {
-    const char* end = host_port.data() + host_port.size();
-    const auto parsed = std::from_chars(host_port.data() + colon + 1, end, port);
-    good = parsed.ec == std::errc() && parsed.ptr == end && port >= 1 && port <= 65535;
-  }
-  for (const char c : host) good = good && c > ' ' && c < 0x7f && c != '/';
-  if (!good) {
-    throw std::invalid_argument("the coordinator's address is " + quoted_text(host_port) +
-                                ", expected HOST:PORT such as 127.0.0.1:7443");
-  }
-}
 
 std::shared_ptr<grpc::Channel> make_channel(const std::string& host_port) {
   grpc::ChannelArguments arguments;
@@ -64,7 +46,7 @@ void wait_for(grpc::Channel& channel, const CoordinatorAddress& address, const S
 }  // namespace
 
 Connection::Connection(CoordinatorAddress address, const StopRequest& stop) : address_(std::move(address)) {
-  check_address(address_.host_port);
+  check_coordinator_address(address_.host_port);
   channel_ = make_channel(address_.host_port);
   wait_for(*channel_, address_, stop);
   stub_ = v1::TrainingJobService::NewStub(channel_);

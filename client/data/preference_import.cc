@@ -1,9 +1,10 @@
 #include "client/data/preference_import.h"
 
+#include <algorithm>
 #include <functional>
-#include <set>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "client/data/output_folder.h"
 #include "client/data/pair_stream.h"
@@ -83,12 +84,11 @@ PreferenceCounts for_each_pair(std::span<const fs::path> files, const Preference
     for (std::size_t i = 0; i < batch.size; ++i) counter.add(batch.pairs[i], use(batch.pairs[i], counter.names()));
   }
   PreferenceCounts counts = counter.counts();
-  std::set<std::string> said;
+  std::vector<FileNote> notes;
   for (const FileFields& file : stream.fields()) {
-    for (const std::string& note : field_notes(file.fields)) {
-      if (said.insert(note).second) counts.notes.push_back(file.file + ": " + note);
-    }
+    for (std::string& note : field_notes(file.fields)) notes.push_back({file.file, std::move(note)});
   }
+  counts.notes = notes_of_files(notes);
   return counts;
 }
 
@@ -127,14 +127,13 @@ class OutputFile {
   std::string text_;
 };
 
-void check_output(const PreferenceOutput& output) {
-  if (!(output.train_fraction > 0 && output.train_fraction < 1)) {
-    throw std::invalid_argument("the train fraction is " + number_text(output.train_fraction) +
-                                ", expected a number between 0 and 1");
-  }
-  if (output.validation && fs::weakly_canonical(*output.validation) == fs::weakly_canonical(output.train)) {
-    throw std::invalid_argument(output.train.string() + ": is the output for both train and validation");
-  }
+void check_is_file_name(const fs::path& path) {
+  if (path.has_filename()) return;
+  throw std::invalid_argument(path.string() + ": ends as a folder does, expected the name of a file");
+}
+
+bool is_inside(const fs::path& path, const fs::path& folder) {
+  return std::ranges::mismatch(folder, path).in1 == folder.end();
 }
 
 // A folder of data is all of its files: one more would be read with them the next time.
@@ -169,13 +168,32 @@ void commit_both(OutputFile& train, OutputFile& validation) {
 
 }  // namespace
 
+void check_preference_output(const PreferenceOutput& output) {
+  if (!(output.train_fraction > 0 && output.train_fraction < 1)) {
+    throw std::invalid_argument("the train fraction is " + number_text(output.train_fraction) +
+                                ", expected a number between 0 and 1");
+  }
+  check_is_file_name(output.train);
+  if (!output.validation) return;
+  check_is_file_name(*output.validation);
+  const fs::path train = destination_of(output.train), validation = destination_of(*output.validation);
+  if (train == validation) {
+    throw std::invalid_argument(output.train.string() + ": is the output for both train and validation");
+  }
+  for (const auto& [inner, outer] : {std::pair(train, validation), std::pair(validation, train)}) {
+    if (!is_inside(inner, outer)) continue;
+    throw std::invalid_argument(inner.string() + ": is inside of " + outer.string() +
+                                ", the file for the other pairs: choose another output");
+  }
+}
+
 PreferenceCounts check_preferences(std::span<const fs::path> files, const PreferenceReadSettings& settings) {
   return for_each_pair(files, settings, [](const auto&, const auto&) { return Part::kTrain; });
 }
 
 PreferenceCounts import_preferences(std::span<const fs::path> files, const PreferenceReadSettings& settings,
                                     const PreferenceOutput& output) {
-  check_output(output);
+  check_preference_output(output);
   check_inputs_stay(files, output.train);
   if (output.validation) check_inputs_stay(files, *output.validation);
   OutputFile train(output.train);

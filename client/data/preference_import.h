@@ -38,14 +38,17 @@ struct PreferenceCounts {
   std::vector<std::string> notes = {};      // on the files' fields, a line each, once for those alike
 };
 
+// Throws std::invalid_argument for two outputs that are one file, or one inside of the other, for one without a file's
+// name, and for a fraction outside (0, 1). Changes nothing.
+void check_preference_output(const PreferenceOutput& output);
+
 // Reads all files; all pairs count as `train`. Throws what PreferenceReader throws at the first pair that is wrong.
 PreferenceCounts check_preferences(std::span<const std::filesystem::path> files,
                                    const PreferenceReadSettings& settings);
 
 // Writes their pairs in order, all files of the output or none; folders are made. All pairs of one prompt go to the
-// same side. Throws as check_preferences() and DurableFile do, and std::invalid_argument for a side without pairs, for
-// two outputs that are one file, for an output that is one of `files` or in a folder of them, and for a fraction
-// outside (0, 1).
+// same side. Throws as check_preferences(), check_preference_output() and DurableFile do, and std::invalid_argument for
+// a side without pairs and for an output that is one of `files` or in a folder of them.
 PreferenceCounts import_preferences(std::span<const std::filesystem::path> files,
                                     const PreferenceReadSettings& settings, const PreferenceOutput& output);
 

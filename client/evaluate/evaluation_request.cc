@@ -156,6 +156,7 @@ void EvaluationFlags::add_to(CLI::App& verb) {
 }
 
 v1::JobSpec evaluation_request(const EvaluationFlags& flags, const fs::path& folder) {
+  check_rank_environment();
   for (const std::string& setting : flags.settings) check_setting(setting);
   const fs::path file = folder / "flags.yaml";
   write_durably(file, job_spec_to_yaml(spec_of_flags(flags)));

@@ -133,12 +133,10 @@ void import_preference_files(const PreferenceImportFlags& flags, const Console& 
   PreferenceOutput output = flags.options;
   output.train = flags.output;
   if (!flags.validation.empty()) output.validation = flags.validation;
+  check_preference_output(output);
   const OutputLock train_lock = locked("--output", flags.output);
   std::optional<OutputLock> validation_lock;
-  // One file for both is refused where they are written.
-  const bool is_another = output.validation && std::filesystem::weakly_canonical(*output.validation) !=
-                                                   std::filesystem::weakly_canonical(output.train);
-  if (is_another) validation_lock.emplace(locked("--validation", flags.validation));
+  if (output.validation) validation_lock.emplace(locked("--validation", flags.validation));
   const PreferenceCounts counts = import_preferences(flags.input.paths(), flags.input.settings(), output);
   console.out << preference_table(counts, console.colors, console.glyphs) << "\n"
               << counts.train << " pairs: " << flags.output << "\n";

@@ -8,19 +8,32 @@
 #include <string>
 #include <system_error>
 
+#include "common/base/quoted_text.h"
+
 namespace equipoise {
 namespace {
 
-std::filesystem::path absolute_of(const char* variable) {
+std::filesystem::path path_of(const char* variable) {
   const char* const value = std::getenv(variable);
-  const std::filesystem::path path = value == nullptr ? "" : value;
+  return value == nullptr ? "" : value;
+}
+
+std::filesystem::path absolute_of(const char* variable) {
+  std::filesystem::path path = path_of(variable);
   return path.is_absolute() ? path : std::filesystem::path();
+}
+
+std::filesystem::path own_folder() {
+  std::filesystem::path own = path_of("EQUIPOISE_CACHE");
+  if (own.empty() || own.is_absolute()) return own;
+  throw std::invalid_argument("EQUIPOISE_CACHE is " + quoted_text(own.string()) +
+                              ", expected the absolute path of a folder, such as /var/tmp/equipoise");
 }
 
 }  // namespace
 
 std::filesystem::path cache_folder() {
-  if (const auto own = absolute_of("EQUIPOISE_CACHE"); !own.empty()) return own;
+  if (auto own = own_folder(); !own.empty()) return own;
   if (const auto common = absolute_of("XDG_CACHE_HOME"); !common.empty()) return common / "equipoise";
   if (const auto home = absolute_of("HOME"); !home.empty()) return home / ".cache" / "equipoise";
   return {};

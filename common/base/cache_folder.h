@@ -10,8 +10,9 @@
 
 namespace equipoise {
 
-// EQUIPOISE_CACHE, else XDG_CACHE_HOME/equipoise, else HOME/.cache/equipoise, of which the first that is set and
-// absolute counts; empty where there is none: then nothing is kept. Touches no file.
+// EQUIPOISE_CACHE, else XDG_CACHE_HOME/equipoise, else HOME/.cache/equipoise, of which the first that is set counts,
+// and of the latter two only absolute ones; empty where there is none: then nothing is kept. Touches no file. Throws
+// std::invalid_argument for a relative EQUIPOISE_CACHE: each process may run in a folder of its own.
 std::filesystem::path cache_folder();
 
 // The file of an entry: folder/kind/HEX, or folder/kind/HEX.EXTENSION. `kind` is a plain name ("reference", "tokens").

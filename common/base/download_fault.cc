@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <fstream>
+#include <stdexcept>
 #include <string_view>
 
 namespace equipoise {
@@ -46,6 +47,11 @@ std::string download_fault(const fs::path& file) {
   if (is_web_page(begin)) return "is a web page, not the file itself: download the file, not the page that shows it";
   if (begin.empty() && fs::file_size(file, error) == 0) return "is empty: download it again";
   return "";
+}
+
+void check_download(const fs::path& file) {
+  const std::string fault = download_fault(file);
+  if (!fault.empty()) throw std::invalid_argument(file.string() + ": " + fault);
 }
 
 std::string absent_file_fault(const fs::path& file) {

@@ -11,6 +11,9 @@ namespace equipoise {
 // that kind is, also where there is no such file. Reads its first bytes.
 std::string download_fault(const std::filesystem::path& file);
 
+// Throws std::invalid_argument "FILE: ..." where there is one: what every reader of such a file asks first.
+void check_download(const std::filesystem::path& file);
+
 // What is said of a file that is not there: the same of a link, else "there is no such file".
 std::string absent_file_fault(const std::filesystem::path& file);
 

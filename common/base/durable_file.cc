@@ -1,6 +1,8 @@
 #include "common/base/durable_file.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,11 +23,17 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
-// Where `path` leads to. Links in a circle end as the link at which the walk stops.
+// Whether the link itself is one of the kernel's to an open file: /proc/self/fd/1, to which /dev/stdout leads.
+bool is_open_file(const std::filesystem::path& link) {
+  struct statfs system {};
+  return ::statfs(folder_of(link).c_str(), &system) == 0 && system.f_type == PROC_SUPER_MAGIC;
+}
+
+// Where `path` leads to. Links in a circle, and those to open files, end as the link at which the walk stops.
 std::filesystem::path end_of_links(std::filesystem::path path) {
   constexpr int kMostLinks = 40;  // as the kernel follows
   std::error_code error;
-  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(path, error); ++i) {
+  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(path, error) && !is_open_file(path); ++i) {
     const std::filesystem::path target = std::filesystem::read_symlink(path, error);
     if (error) break;
     path = folder_of(path) / target;  // the target alone where it is absolute
@@ -63,9 +71,19 @@ std::string fault_of_destination(const std::filesystem::path& path) {
     default:
       break;
   }
-  return std::filesystem::is_symlink(end_of_links(path), ignored)
-             ? "is a link that leads back to itself, expected a file"
-             : "";
+  const std::filesystem::path end = end_of_links(path);
+  if (!std::filesystem::is_symlink(end, ignored)) return "";
+  return is_open_file(end)
+             ? "is the name of an open file, such as standard output, expected the name of the file itself"
+             : "is a link that leads back to itself, expected a file";
+}
+
+std::filesystem::path destination_of(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::path end = std::filesystem::absolute(end_of_links(path), error);
+  std::filesystem::path canonical = std::filesystem::weakly_canonical(end, error);
+  if (error) canonical = end.lexically_normal();
+  return canonical.has_filename() ? canonical : canonical.parent_path();
 }
 
 DurableFile::DurableFile(std::filesystem::path path)

@@ -10,8 +10,13 @@
 namespace equipoise {
 
 // Why no file can take the place of what is at `path`, as the end of a sentence that begins with the path: "is a FIFO,
-// expected a file". Empty where a file is there, at the end of links too, or nothing.
+// expected a file". Empty where a file is there, at the end of links too, or nothing. A name of an open file, such as
+// /dev/stdout, is none: a new file would take the place of the one that is open.
 std::string fault_of_destination(const std::filesystem::path& path);
+
+// The file that is written where `path` is: at the end of links, absolute, whether it is there or not. Two paths with
+// the same one are one file. Throws nothing.
+std::filesystem::path destination_of(const std::filesystem::path& path);
 
 // Not thread-safe. What was at `path` before stays until commit(); without commit() nothing changes. A link stays too:
 // its target is what is written, whether that is there or not.

@@ -90,6 +90,19 @@ std::vector<std::string> field_notes(const DataFields& fields) {
   return notes;
 }
 
+std::vector<std::string> notes_of_files(std::span<const FileNote> notes) {
+  std::vector<std::string> lines;
+  for (auto first = notes.begin(); first != notes.end(); ++first) {
+    const auto is_same = [&](const FileNote& other) { return other.note == first->note; };
+    if (std::any_of(notes.begin(), first, is_same)) continue;
+    const auto more = std::count_if(first, notes.end(), is_same) - 1;
+    const std::string others =
+        more == 0 ? "" : " and " + std::to_string(more) + (more == 1 ? " more file" : " more files");
+    lines.push_back(first->file + others + ": " + first->note);
+  }
+  return lines;
+}
+
 void FieldChecks::meet_unused(std::string_view name) {
   if (std::ranges::find(fields_.unused, name) != fields_.unused.end()) return;
   if (fields_.unused.size() == DataFields::kMostUnused) return;

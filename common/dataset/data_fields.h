@@ -26,6 +26,15 @@ struct DataFields {
 // meant; answers of other roles.
 std::vector<std::string> field_notes(const DataFields& fields);
 
+// A note on one of several files.
+struct FileNote {
+  std::string file, note;
+};
+
+// A line each, in the order in which they are met: "a.jsonl: NOTE"; of what is said of several files
+// "a.jsonl and 2 more files: NOTE".
+std::vector<std::string> notes_of_files(std::span<const FileNote> notes);
+
 // Whether a row has a field. `name` outlives the checks.
 struct FieldPresence {
   std::string_view name;

@@ -120,7 +120,7 @@ Files files_of_split(const fs::path& folder, const std::string& split) {
 dom::element json_in(dom::parser& parser, const fs::path& file) {
   constexpr std::uintmax_t kMost = 16 << 20;
   std::error_code problem;
-  if (const std::string fault = download_fault(file); !fault.empty()) refuse(file, fault);
+  check_download(file);
   if (!fs::is_regular_file(file, problem)) refuse(file, "is not a file");
   if (fs::file_size(file, problem) > kMost) refuse(file, "is larger than 16 MiB");
   dom::element json;
@@ -214,10 +214,8 @@ DataFormat data_format(const fs::path& file) {
   if (magic == kParquet || magic == kArrowStream) return DataFormat::kTable;
   const bool is_parquet = file.extension() == ".parquet";
   if (!is_parquet && file.extension() != ".arrow") return DataFormat::kJsonLines;
-  const std::string fault = download_fault(file);
-  refuse(file, !fault.empty() ? fault
-               : is_parquet   ? "does not begin as a Parquet file"
-                              : "does not begin as an Arrow stream");
+  check_download(file);
+  refuse(file, is_parquet ? "does not begin as a Parquet file" : "does not begin as an Arrow stream");
 }
 
 }  // namespace equipoise

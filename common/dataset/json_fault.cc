@@ -1,123 +1,31 @@
 #include "common/dataset/json_fault.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <cstdint>
+#include <array>
+#include <cstdio>
 #include <cstdlib>
-#include <optional>
-#include <system_error>
 
 #include "common/base/quoted_text.h"
+#include "common/dataset/json_break.h"
 #include "common/dataset/json_field.h"
+#include "common/dataset/line_reader.h"
 
 namespace equipoise {
 namespace {
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+using BreakKind = JsonBreak::Kind;
+
+constexpr std::string_view kOneLine = "expected one object {\"prompt\": ...} a line (JSONL)";
+constexpr std::string_view kDumps = ": write lines with json.dumps()";
+constexpr std::string_view kMarkOfByteOrder = "\xEF\xBB\xBF";
 
 std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
+  constexpr std::string_view kSpaces = " \t\r\n";
+  text.remove_prefix(std::min(text.find_first_not_of(kSpaces), text.size()));
+  return text.substr(0, text.find_last_not_of(kSpaces) + 1);
 }
 
-// The four digits after "\\u" at `place`, or nothing.
-std::optional<unsigned> escaped_code(std::string_view text, std::size_t place) {
-  if (place + 6 > text.size() || text[place] != '\\' || text[place + 1] != 'u') return std::nullopt;
-  unsigned code = 0;
-  const char* const begin = text.data() + place + 2;
-  const auto [end, problem] = std::from_chars(begin, begin + 4, code, 16);
-  return problem == std::errc() && end == begin + 4 ? std::optional(code) : std::nullopt;
-}
-
-// The first escape in a text, as it stands in the line, that is half of a surrogate pair; 0: there is none.
-unsigned half_surrogate_in(std::string_view text) {
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\') continue;
-    const unsigned code = escaped_code(text, i).value_or(0);
-    const unsigned next = escaped_code(text, i + 6).value_or(0);
-    const bool is_high = code >= 0xD800 && code < 0xDC00, is_low = code >= 0xDC00 && code < 0xE000;
-    const bool is_pair = is_high && next >= 0xDC00 && next < 0xE000;
-    if ((is_high && !is_pair) || is_low) return code;
-    i += is_pair ? 11 : 1;
-  }
-  return 0;
-}
-
-struct Outside {
-  std::string_view key;           // the last text before the word
-  std::string_view word;          // that is none of JSON's
-  std::string_view large_number;  // that is JSON's, where the walk ends then
-  int depth = 0;                  // of lists and objects that are open at the end
-  bool text_is_open = false;
-  unsigned half_surrogate = 0;    // in a text, where the walk ends then
-  bool comma_before_end = false;  // ",}" or ",]"
-};
-
-std::string_view number_at(std::string_view line, std::size_t begin) {
-  return line.substr(begin, line.find_first_not_of("+-.0123456789eE", begin) - begin);
-}
-
-bool is_integer(std::string_view number) { return number.find_first_of(".eE") == std::string_view::npos; }
-
-template <class Integer>
-bool exceeds(std::string_view number) {
-  Integer value = 0;
-  return std::from_chars(number.data(), number.data() + number.size(), value).ec == std::errc::result_out_of_range;
-}
-
-bool is_too_large(std::string_view number) {
-  if (!is_integer(number)) return std::isinf(std::strtod(std::string(number).c_str(), nullptr));
-  return number.front() == '-' ? exceeds<std::int64_t>(number) : exceeds<std::uint64_t>(number);
-}
-
-// Goes over the line up to the first word outside of texts that JSON does not have.
-Outside outside_of(std::string_view line) {
-  Outside found;
-  char last = 0;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (c == '"') {
-      std::size_t end = i + 1;
-      while (end < line.size() && line[end] != '"') end += line[end] == '\\' ? 2 : 1;
-      if (end >= line.size()) {
-        found.text_is_open = true;
-        return found;
-      }
-      const std::string_view text = line.substr(i + 1, end - i - 1);
-      found.half_surrogate = half_surrogate_in(text);
-      if (found.half_surrogate != 0) return found;
-      found.key = text;
-      i = end;
-    } else if (is_letter(c)) {
-      std::size_t end = i;
-      while (end < line.size() && is_letter(line[end])) ++end;
-      const std::string_view word = line.substr(i, end - i);
-      const bool is_json = word == "true" || word == "false" || word == "null" || word == "e" || word == "E";
-      if (!is_json) {
-        found.word = word;
-        return found;
-      }
-      i = end - 1;
-    } else if (c == '-' || (c >= '0' && c <= '9')) {
-      const std::string_view number = number_at(line, i);
-      if (is_too_large(number)) {
-        found.large_number = number;
-        return found;
-      }
-      i += number.size() - 1;
-    } else if (c == '{' || c == '[') {
-      ++found.depth;
-    } else if (c == '}' || c == ']') {
-      --found.depth;
-      found.comma_before_end = found.comma_before_end || last == ',';
-    }
-    if (!is_space(c)) last = c;
-  }
-  return found;
-}
+std::string shown(std::string_view text) { return quoted_text(text.substr(0, 16)); }
 
 // The header of comma- or tab-separated values: names, among them one of ours.
 bool is_table_header(std::string_view line) {
@@ -137,31 +45,150 @@ bool is_table_header(std::string_view line) {
   return false;
 }
 
-constexpr std::string_view kOneLine = "expected one object {\"prompt\": ...} a line (JSONL)";
+// "field "weight" is", "a value is" before the first key.
+std::string field_of(const JsonBreak& found, std::string_view otherwise) {
+  return found.key.empty() ? std::string(otherwise) : "field " + quoted_text(found.key);
+}
 
-std::string word_fault(const Outside& outside) {
-  const std::string_view word = outside.word;
-  const std::string where = outside.key.empty() ? "" : "field " + quoted_text(outside.key) + " is ";
+std::string list_fault(std::string_view what) {
+  return std::string(what) + ", " + std::string(kOneLine) + ": jq -c '.[]' FILE > NEW turns a list into lines";
+}
+
+std::string single_quotes_fault() { return "texts are in single quotes, expected double ones" + std::string(kDumps); }
+
+std::string word_fault(const JsonBreak& found) {
+  const std::string_view word = found.found;
+  const std::string what = field_of(found, "a value") + " is " + std::string(word.substr(0, 40));
   if (word == "NaN" || word == "nan" || word == "Infinity" || word == "inf" || word == "Inf") {
-    return where + std::string(word) + ", which JSON does not have, expected a number: leave the field or the row out";
+    return what + ", which JSON does not have, expected a number: leave the field or the row out";
   }
   if (word == "None" || word == "True" || word == "False") {
-    return where + std::string(word) + ", which is Python and not JSON, expected " +
+    return what + ", which is Python and not JSON, expected " +
            (word == "None"   ? "null"
             : word == "True" ? "true"
                              : "false") +
-           ": write lines with json.dumps()";
+           std::string(kDumps);
   }
-  return "";
+  return what + ", which JSON does not have, expected a text in double quotes, a number, true, false or null" +
+         std::string(kDumps);
 }
 
-std::string large_number_fault(const Outside& outside) {
+std::string large_number_fault(const JsonBreak& found) {
   constexpr std::size_t kMostShown = 40;
-  const std::string_view number = outside.large_number;
-  return (outside.key.empty() ? "a number" : "field " + quoted_text(outside.key)) + " is " +
-         std::string(number.substr(0, kMostShown)) + (number.size() > kMostShown ? "..." : "") + ", which " +
-         (is_integer(number) ? "a 64-bit integer" : "a float64") +
+  const std::string_view number = found.found;
+  const bool is_integer = number.find_first_of(".eE") == std::string_view::npos;
+  return field_of(found, "a number") + " is " + std::string(number.substr(0, kMostShown)) +
+         (number.size() > kMostShown ? "..." : "") + ", which " + (is_integer ? "a 64-bit integer" : "a float64") +
          " cannot hold, expected a smaller number: write it as text";
+}
+
+std::string control_fault(const JsonBreak& found) {
+  std::array<char, 8> hex{};
+  std::snprintf(hex.data(), hex.size(), "\\u%04x", static_cast<unsigned>(found.found.front()));
+  const char c = found.found.front();
+  const std::string escape = c == '\t' ? "\\t" : c == '\r' ? "\\r" : hex.data();
+  return field_of(found, "a text") + " holds the control character " + hex.data() + " itself, expected " + escape +
+         std::string(kDumps);
+}
+
+// Something behind the line's object.
+std::string behind_fault(const JsonBreak& found) {
+  const std::string_view rest = found.found;
+  if (rest.starts_with(']')) return list_fault("a list ends here");
+  const std::string_view after_comma = rest.starts_with(',') ? trimmed(rest.substr(1)) : "";
+  if (rest == "," || after_comma.starts_with(']')) {
+    return rest == "," ? "a comma stands behind the object, " + std::string(kOneLine) +
+                             ": sed 's/,[[:space:]]*$//' FILE > NEW removes such commas"
+                       : list_fault("a list ends here");
+  }
+  if (after_comma.starts_with('{')) {
+    return "a comma and a second object stand behind the first, " + std::string(kOneLine) +
+           ": (echo [; cat FILE; echo ]) | jq -c '.[]' > NEW makes lines of them";
+  }
+  if (rest.starts_with('{')) {
+    return "a second object begins behind the first, " + std::string(kOneLine) +
+           ": jq -c . FILE > NEW makes lines of them";
+  }
+  return shown(rest) + " stands behind the object, " + std::string(kOneLine) + ": leave it out";
+}
+
+// The line ends too soon.
+std::string end_fault(std::string_view text, const JsonBreak& found) {
+  const bool goes_on = text == "{" || text.back() == ',' || text.back() == '{' || text.back() == '[';
+  if (found.kind == BreakKind::kEnd && goes_on) {
+    return "an object goes on over several lines, " + std::string(kOneLine) +
+           ": jq -c . FILE > NEW makes lines of such";
+  }
+  return "it ends in the middle" + std::string(found.kind == BreakKind::kOpenText ? " of a text, " : ", ") +
+         std::string(kOneLine) +
+         (found.kind == BreakKind::kOpenText ? ": a line's end in a text is written \\n" : ": it was cut short");
+}
+
+// Something else than what JSON has in its place.
+std::string place_fault(const JsonBreak& found) {
+  const std::string_view rest = found.found;
+  if (rest.starts_with('/') || rest.starts_with('#')) {
+    return "a comment stands in it, which JSON does not have: leave it out";
+  }
+  const bool closes = rest.starts_with('}') || rest.starts_with(']');
+  if (closes && found.before.ends_with(',')) {
+    return "a comma stands before the end of a list or an object: leave it out";
+  }
+  if (found.kind != BreakKind::kComma && rest.starts_with('\'')) return single_quotes_fault();
+  switch (found.kind) {
+    case BreakKind::kKey:
+      return shown(rest) + " stands where a key in double quotes is expected" + std::string(kDumps);
+    case BreakKind::kColon:
+      return shown(rest) + " stands behind the key " + quoted_text(found.key) + ", expected a colon" +
+             std::string(kDumps);
+    case BreakKind::kValue:
+      return field_of(found, "a list") + " has no value before " + shown(rest) + std::string(kDumps);
+    default:
+      return shown(rest) + " stands behind the value of " + field_of(found, "a list") +
+             ", expected a comma or the end: a quote inside of a text is written \\\"";
+  }
+}
+
+std::string fault_of_break(std::string_view text, const JsonBreak& found) {
+  const bool is_list = text.front() == '[';
+  switch (found.kind) {
+    case BreakKind::kEnd:
+    case BreakKind::kOpenText:
+    case BreakKind::kBehind:
+      if (is_list) return list_fault("a list begins here");
+      if (text.find('\r') != std::string_view::npos) return std::string(kCarriageReturnsAlone);
+      return found.kind == BreakKind::kBehind ? behind_fault(found) : end_fault(text, found);
+    case BreakKind::kWord:
+      return word_fault(found);
+    case BreakKind::kNumber:
+      return field_of(found, "a value") + " is " + shown(found.found) + ", which is no number of JSON" +
+             std::string(kDumps);
+    case BreakKind::kControl:
+      return control_fault(found);
+    case BreakKind::kEscape:
+      return field_of(found, "a text") + " holds " + std::string(found.found) +
+             ", which is no escape of JSON: a backslash in a text is written \\\\";
+    default:
+      return place_fault(found);
+  }
+}
+
+// Of a line that begins neither as an object nor as a list does.
+std::string start_fault(std::string_view text) {
+  if (is_table_header(text)) {
+    return "it looks like the header of CSV, " + std::string(kOneLine) +
+           ", Parquet or Arrow: pandas.read_csv(...).to_json(..., orient=\"records\", lines=True) writes such lines";
+  }
+  if (text.starts_with(']')) return list_fault("a list ends here");
+  if (text.starts_with(',') && trimmed(text.substr(1)).starts_with('{')) {
+    return "a comma stands before the object, " + std::string(kOneLine) +
+           ": sed 's/^[[:space:]]*,//' FILE > NEW removes such commas";
+  }
+  if (text.starts_with(kMarkOfByteOrder)) {
+    return "it begins with a byte order mark, which may stand at the file's start alone: sed 's/^\\xEF\\xBB\\xBF//' "
+           "FILE > NEW removes it";
+  }
+  return "it begins with " + shown(text) + ", " + std::string(kOneLine);
 }
 
 }  // namespace
@@ -172,30 +199,13 @@ std::string json_fault(std::string_view line, simdjson::error_code problem) {
     return "the line is not UTF-8, expected that encoding: iconv -f latin1 -t utf-8 turns Latin-1 into it";
   }
   if (text.find('\0') != std::string_view::npos) return "the line holds zero bytes, expected text in UTF-8";
-  const std::string start = std::string("the line is not JSON: ");
-  const char first = text.empty() ? '\0' : text.front();
-  if (first != '{' && first != '[') {
-    if (is_table_header(text)) {
-      return start + "it looks like the header of CSV, " + std::string(kOneLine) +
-             ", Parquet or Arrow: pandas.read_csv(...).to_json(..., orient=\"records\", lines=True) writes such lines";
-    }
-    return start + "it begins with " + quoted_text(text.substr(0, 16)) + ", " + std::string(kOneLine);
-  }
-  const Outside outside = outside_of(text);
-  if (outside.half_surrogate != 0) return half_surrogate_fault(outside.key, outside.half_surrogate);
-  if (!outside.large_number.empty()) return large_number_fault(outside);
-  if (const std::string fault = word_fault(outside); !fault.empty()) return start + fault;
-  if (first == '[' && (outside.depth > 0 || outside.text_is_open)) {
-    return start + "a list begins here, " + std::string(kOneLine) + ": jq -c '.[]' turns a list into lines";
-  }
-  if (text == "{" || (outside.depth > 0 && (text.back() == ',' || text.back() == '{' || text.back() == '['))) {
-    return start + "an object goes on over several lines, " + std::string(kOneLine) + ": jq -c . makes lines of such";
-  }
-  if (text.size() > 1 && text[1] == '\'') {
-    return start + "texts are in single quotes, expected double ones: write lines with json.dumps()";
-  }
-  if (outside.text_is_open || outside.depth > 0) return start + "it ends in the middle, " + std::string(kOneLine);
-  if (outside.comma_before_end) return start + "a comma stands before the end of a list or an object";
+  const std::string start = "the line is not JSON: ";
+  if (!text.starts_with('{') && !text.starts_with('[')) return start + start_fault(text);
+  const JsonBreak found = first_json_break(text);
+  if (found.kind == BreakKind::kHalfSurrogate) return half_surrogate_fault(found.key, found.half_surrogate);
+  if (found.kind == BreakKind::kLargeNumber) return large_number_fault(found);
+  if (found.kind != BreakKind::kNone) return start + fault_of_break(text, found);
+  if (problem == simdjson::DEPTH_ERROR) return start + "lists and objects are nested more than 1,000 deep";
   return start + simdjson::error_message(problem);
 }
 

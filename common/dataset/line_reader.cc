@@ -40,13 +40,20 @@ bool LineReader::fill_chunk() {
 }
 
 void LineReader::append(const char* bytes, std::size_t count) {
-  if (size_ + count > limits_.longest_line) {
-    refuse("the line is longer than " + std::to_string(limits_.longest_line) + " bytes");
-  }
+  if (size_ + count > limits_.longest_line) refuse_length();
   const std::size_t needed = size_ + count + limits_.padding;
   if (line_.size() < needed) line_.resize(std::max(needed, 2 * line_.size()));
   std::copy_n(bytes, count, line_.data() + size_);
   size_ += count;
+}
+
+// What was read of the line says why it has no end.
+void LineReader::refuse_length() const {
+  const std::string what = "the line is longer than " + std::to_string(limits_.longest_line) + " bytes";
+  if (line().find('\r') != std::string_view::npos) refuse(what + "; " + std::string(kCarriageReturnsAlone));
+  const std::size_t start = line().find_first_not_of(" \t\xEF\xBB\xBF");
+  const bool is_list = start != std::string_view::npos && line()[start] == '[';
+  refuse(what + (is_list ? " and begins a list: jq -c '.[]' FILE > NEW turns a list into lines" : ""));
 }
 
 void LineReader::skip_byte_order_mark() {

@@ -12,6 +12,10 @@
 
 namespace equipoise {
 
+// What is said of a file whose lines end as on an old Mac, and which is one long line therefore.
+inline constexpr std::string_view kCarriageReturnsAlone =
+    "lines end with a carriage return alone, expected a newline: tr '\\r' '\\n' < FILE > NEW makes lines of them";
+
 class LineReader {
  public:
   // Lines may have `longest_line` bytes without their end; `padding` readable bytes follow each line.
@@ -34,6 +38,7 @@ class LineReader {
  private:
   bool fill_chunk();
   void append(const char* bytes, std::size_t count);
+  [[noreturn]] void refuse_length() const;
   void skip_byte_order_mark();
 
   std::filesystem::path path_;

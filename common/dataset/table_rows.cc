@@ -1,6 +1,5 @@
 #include <simdjson.h>
 
-#include <stdexcept>
 #include <utility>
 
 #include "common/base/download_fault.h"
@@ -9,13 +8,6 @@
 
 namespace equipoise {
 namespace {
-
-// It has the names of groups that are integers in the file; without them the integers would be the names.
-void check_description(const std::filesystem::path& file) {
-  const std::filesystem::path description = file.parent_path() / "dataset_info.json";
-  const std::string fault = download_fault(description);
-  if (!fault.empty()) throw std::invalid_argument(description.string() + ": " + fault);
-}
 
 class TableRows : public DataRows {
  public:
@@ -52,7 +44,8 @@ class TableRows : public DataRows {
 }  // namespace
 
 std::unique_ptr<DataRows> open_table_rows(const std::filesystem::path& file, const DataColumns& columns) {
-  check_description(file);
+  // It has the names of groups that are integers in the file; without them the integers would be the names.
+  check_download(file.parent_path() / "dataset_info.json");
   return std::make_unique<TableRows>(file, columns);
 }
 

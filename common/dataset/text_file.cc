@@ -28,6 +28,11 @@ constexpr std::string_view kUtf16 = "is UTF-16, expected UTF-8: iconv -f utf-16 
 constexpr std::string_view kBzip2 = "is compressed with bzip2, expected gzip, zstd or none: bunzip2 unpacks it";
 constexpr std::string_view kZip =
     "is a zip archive (as .xlsx and .npz are), expected JSONL, Parquet or Arrow: take the data out of it";
+constexpr std::string_view kSevenZip =
+    "is a 7z archive, expected JSONL, Parquet or Arrow: 7z x takes the files out of it";
+constexpr std::string_view kTar =
+    "is a tar archive, expected JSONL, Parquet or Arrow: tar -xf FILE takes the files out of it";
+constexpr std::string_view kParquetStart = "PAR1", kArrowStart = "\xFF\xFF\xFF\xFF";
 constexpr std::array kOthers = {
     Other{"\xFF\xFE\0\0"sv, "is UTF-32, expected UTF-8: iconv -f utf-32 -t utf-8 FILE > NEW turns it into that"},
     Other{"\xFF\xFE"sv, kUtf16},
@@ -39,25 +44,49 @@ constexpr std::array kOthers = {
     Other{"\x04\x22\x4D\x18"sv, "is compressed with lz4, expected gzip, zstd or none: unlz4 unpacks it"},
     Other{"PK\x03\x04"sv, kZip},
     Other{"ARROW1"sv, "is an Arrow file (Feather), expected an Arrow stream, Parquet or JSONL"},
-    Other{"PAR1"sv, "is Parquet, expected text"},
-    Other{"\xFF\xFF\xFF\xFF"sv, "is an Arrow stream, expected text"},
+    Other{"7z\xBC\xAF\x27\x1C"sv, kSevenZip},
+    Other{"\x1F\x9D"sv, "is compressed with compress, expected gzip, zstd or none: uncompress unpacks it"},
+    Other{kParquetStart, "is Parquet, expected text"},
+    Other{kArrowStart, "is an Arrow stream, expected text"},
     Other{"SQLite format 3"sv, "is an SQLite database, expected JSONL, Parquet or Arrow"},
     Other{"\x80\x04"sv, "is a Python pickle, which is never read, expected JSONL, Parquet or Arrow"},
     Other{"\x80\x05"sv, "is a Python pickle, which is never read, expected JSONL, Parquet or Arrow"},
 };
 
-void check_start(const std::filesystem::path& path, std::string_view start) {
+// What a file is that is no text; empty where it may be one.
+std::string_view other_than_text(std::string_view start) {
+  constexpr std::size_t kTarMagic = 257;
   for (const Other& other : kOthers) {
-    if (start.starts_with(other.start)) refuse(path, std::string(other.what));
+    if (start.starts_with(other.start)) return other.what;
   }
+  if (start.size() > kTarMagic && start.substr(kTarMagic).starts_with("ustar")) return kTar;
   // Of two bytes for each letter one is 0, and no text begins with that.
   const bool is_wide = start.size() > 1 && (start[0] == '\0') != (start[1] == '\0');
-  if (is_wide) refuse(path, std::string(kUtf16));
+  return is_wide ? kUtf16 : "";
 }
 
+// Zstandard's first frame may be one that unpacks to nothing.
 std::string_view compression_of(std::string_view start) {
   if (start.starts_with("\x1F\x8B"sv)) return "gzip";
-  return start.starts_with("\x28\xB5\x2F\xFD"sv) ? "zstd" : "";
+  const bool is_skipped = start.size() >= 4 && (start[0] & 0xF0) == 0x50 && start.substr(1).starts_with("\x2A\x4D\x18");
+  return is_skipped || start.starts_with("\x28\xB5\x2F\xFD"sv) ? "zstd" : "";
+}
+
+// The same of what is compressed: it is unpacked once.
+std::string other_than_packed_text(std::string_view start, std::string_view compression) {
+  const std::string_view inside = compression_of(start);
+  const std::string unpack = ": " + std::string(compression) + " -dc FILE > NEW";
+  if (!inside.empty()) {
+    return "is compressed with " + std::string(compression) + ", and what is in it with " + std::string(inside) +
+           (inside == compression ? " again" : "") + ", expected once" + unpack + " takes one of them off";
+  }
+  if (start.starts_with(kParquetStart) || start.starts_with(kArrowStart)) {
+    return "is compressed with " + std::string(compression) + " and " +
+           (start.starts_with(kParquetStart) ? "Parquet" : "an Arrow stream") +
+           " when unpacked, which is read unpacked" + unpack;
+  }
+  const std::string_view what = other_than_text(start);
+  return what.empty() ? "" : "is compressed with " + std::string(compression) + "; unpacked, it " + std::string(what);
 }
 
 }  // namespace
@@ -70,18 +99,31 @@ TextFile::TextFile(std::filesystem::path path) : path_(std::move(path)) {
   if (!std::filesystem::is_regular_file(status)) refuse(path_, "is not a file");
   file_.reset(std::fopen(path_.c_str(), "rbe"));
   if (!file_) refuse(path_, std::string("cannot be read: ") + std::strerror(errno));
-  std::array<char, 32> bytes{};
-  std::size_t count = read(bytes);
-  const std::string_view compression = compression_of({bytes.data(), count});
+  std::array<char, 512> bytes{};
+  const std::string_view start = read_start(bytes);
+  const std::string_view compression = compression_of(start);
   std::rewind(file_.get());
   if (!compression.empty()) {
     compressed_ = CompressedFile::open(path_, compression);
-    count = read(bytes);
+    const std::string fault = other_than_packed_text(read_start(bytes), compression);
+    if (!fault.empty()) refuse(path_, fault);
     compressed_ = CompressedFile::open(path_, compression);
+    return;
   }
   // Whoever reads a text without a line says what it lacks.
-  if (const std::string fault = download_fault(path_); count > 0 && !fault.empty()) refuse(path_, fault);
-  check_start(path_, {bytes.data(), count});
+  if (!start.empty()) check_download(path_);
+  if (const std::string_view what = other_than_text(start); !what.empty()) refuse(path_, std::string(what));
+}
+
+// As many as there are, however few come at once.
+std::string_view TextFile::read_start(std::span<char> bytes) {
+  std::size_t size = 0;
+  while (size < bytes.size()) {
+    const std::size_t count = read(bytes.subspan(size));
+    if (count == 0) break;
+    size += count;
+  }
+  return {bytes.data(), size};
 }
 
 std::size_t TextFile::read(std::span<char> bytes) {

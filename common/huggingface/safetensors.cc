@@ -1,7 +1,6 @@
 #include "common/huggingface/safetensors.h"
 
 #include <algorithm>
-#include <stdexcept>
 #include <utility>
 
 #include "common/base/download_fault.h"
@@ -46,9 +45,7 @@ void SafetensorsFile::Deleter::operator()(void* handle) const {
 }
 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
-  if (const std::string fault = download_fault(path); !fault.empty()) {
-    throw std::invalid_argument(path.string() + ": " + fault);
-  }
+  check_download(path);
   eqhf_safetensors* handle = nullptr;
   throw_if_failed(eqhf_safetensors_open(equipoise::lend(path.native()), &handle), path.string() + ": ");
   return SafetensorsFile(path, handle);

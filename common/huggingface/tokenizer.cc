@@ -24,9 +24,7 @@ constexpr std::size_t kSmallestVocabulary = 300;  // special and byte tokens, an
 const eqhf_tokenizer* as_rust(const void* handle) { return static_cast<const eqhf_tokenizer*>(handle); }
 
 std::string read_regular_file(const std::filesystem::path& path) {
-  if (const std::string what = download_fault(path); !what.empty()) {
-    throw std::invalid_argument(path.string() + ": " + what);
-  }
+  check_download(path);
   std::error_code fault;
   if (!std::filesystem::is_regular_file(path, fault)) {
     throw std::invalid_argument(path.string() + ": is not a file that can be read, expected a tokenizer.json");

@@ -106,12 +106,21 @@ class PairFields(programs.ProgramTest):
                                               for pair in self.validation])
         code, log = self.train(self.job("odd", [{**pair, "margin": 1, "id": 7} for pair in self.pairs], data=data), 2)
         self.assertEqual(code, 0, log)
-        self.assertEqual(log.count('odd.jsonl: fields that are not used: "margin"'), 1, log)
+        self.assertEqual(log.count('odd.jsonl and 1 more file: fields that are not used: "margin"'), 1, log)
         self.assertEqual(log.count('"margin"'), 1, log)
-        self.assertEqual(self.shown.count('odd.jsonl: fields that are not used: "margin"'), 1, self.shown)
+        self.assertEqual(self.shown.count('1 more file: fields that are not used: "margin"'), 1, self.shown)
         self.assertIn("the validation has groups that training does not have", log)
         self.assertIn("the validation has no pairs of groups of training", log)
         self.assertIn("differ in spaces or capital letters alone", log)
+
+    def test_what_is_said_of_several_files_names_how_many(self):
+        for name in "abc":
+            self.write_lines(f"{name}.jsonl", [{**pair, "weight": 2} for pair in self.pairs])
+        data = {"train_files": [{"path": f"{name}.jsonl"} for name in "abc"]}
+        code, log = self.train(self.job("three", [], data=data), 1)
+        self.assertEqual(code, 0, log)
+        self.assertIn('a.jsonl and 2 more files: pairs count by their field "weight", divided by its mean over all files',
+                      log)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ namespace {
 
 void print_tokens(const std::filesystem::path& model, const std::filesystem::path& pairs, const char* out) {
   const ModelTokenizer tokenizer = load_model_tokenizer(model);
-  const auto templates = ChatTemplates::load({.model = model}, {}, std::chrono::system_clock::now());
+  const auto templates = ChatTemplates::load(TemplateChoice({.model = model}), {}, std::chrono::system_clock::now());
   const EncodeSettings settings{.max_length = 1 << 20, .chat_templates = templates ? &*templates : nullptr};
   const EncodedDataset encoded = encode_pairs(read_preference_file(pairs, Rejected::kRequired), tokenizer, settings, 1);
   nlohmann::json json = nlohmann::json::array();

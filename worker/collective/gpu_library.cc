@@ -6,8 +6,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
-#include <string_view>
+#include <string>
 
+#include "common/base/device_setting.h"
 #include "common/base/error.h"
 #include "worker/collective/device_choice.h"
 #include "worker/collective/host_memory.h"
@@ -56,14 +57,10 @@ VisibleDevices visible_devices(const GpuLibraryEntry& library) {
 }  // namespace
 
 std::string wanted_device() {
-  const char* const set = std::getenv("EQUIPOISE_DEVICE");
-  const std::string_view wanted = set == nullptr ? "" : set;
+  const std::string wanted = device_setting();
   const bool has_driver = std::filesystem::exists(kDriverFile);
   if (wanted == "cpu") return "cpu";
   if (wanted.empty()) return has_driver ? "cuda" : "cpu";
-  if (wanted != "cuda") {
-    throw std::invalid_argument("EQUIPOISE_DEVICE is " + std::string(wanted) + ", expected cpu or cuda");
-  }
   if (!has_driver) {
     throw std::invalid_argument("EQUIPOISE_DEVICE is cuda, but this machine has no NVIDIA driver: there is no " +
                                 std::string(kDriverFile));

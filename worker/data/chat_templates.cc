@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <utility>
 
 #include "common/base/download_fault.h"
 #include "common/base/quoted_text.h"
@@ -21,9 +22,7 @@ constexpr std::uintmax_t kLargestTemplateBytes = 1 << 20;
 
 std::string read_template(const fs::path& path) {
   std::error_code ignored;
-  if (const std::string fault = download_fault(path); !fault.empty()) {
-    throw std::invalid_argument(path.string() + " " + fault);
-  }
+  check_download(path);
   if (!fs::is_regular_file(path, ignored)) throw std::invalid_argument(path.string() + " is not there or not a file");
   if (fs::file_size(path, ignored) > kLargestTemplateBytes) {
     throw std::invalid_argument(path.string() + " is larger than 1 MiB, which no chat template is");
@@ -48,17 +47,12 @@ void add_special_tokens(const ordered_json& settings, ordered_json& variables) {
   }
 }
 
-// What templates come from, before they are compiled.
-struct Sources {
-  std::optional<ChatTemplate::Source> standard, tool_use;
-};
-
 ChatTemplate::Source source_of(const fs::path& file) {
   return {.name = file.string(), .text = read_template(file), .variables = {}};
 }
 
-Sources sources_of_list(const fs::path& file, const ordered_json& list) {
-  Sources sources;
+TemplateSources sources_of_list(const fs::path& file, const ordered_json& list) {
+  TemplateSources sources;
   for (const ordered_json& entry : list) {
     const bool named = entry.is_object() && entry.contains("name") && entry["name"].is_string() &&
                        entry.contains("template") && entry["template"].is_string();
@@ -77,7 +71,7 @@ Sources sources_of_list(const fs::path& file, const ordered_json& list) {
   throw std::invalid_argument(file.string() + R"(: chat_template has no template named "default" or "tool_use")");
 }
 
-Sources sources_of_config(const fs::path& file, const ordered_json& settings) {
+TemplateSources sources_of_config(const fs::path& file, const ordered_json& settings) {
   const auto field = settings.find("chat_template");
   if (field == settings.end() || field->is_null()) return {};
   if (field->is_array()) return sources_of_list(file, *field);
@@ -91,11 +85,11 @@ Sources sources_of_config(const fs::path& file, const ordered_json& settings) {
           .tool_use = {}};
 }
 
-Sources sources_of_folder(const fs::path& folder) {
+TemplateSources sources_of_folder(const fs::path& folder) {
   // A link whose file is missing is there and cannot be read.
   const auto is_there = [](const fs::path& file) { return fs::exists(fs::symlink_status(file)); };
   const fs::path own_file = folder / "chat_template.jinja", others = folder / "additional_chat_templates";
-  Sources sources;
+  TemplateSources sources;
   if (is_there(own_file)) sources.standard = source_of(own_file);
   if (is_there(others / "default.jinja") && !sources.standard) sources.standard = source_of(others / "default.jinja");
   if (is_there(others / "tool_use.jinja")) sources.tool_use = source_of(others / "tool_use.jinja");
@@ -103,36 +97,38 @@ Sources sources_of_folder(const fs::path& folder) {
   return sources_of_config(folder / "tokenizer_config.json", settings_of(folder / "tokenizer_config.json"));
 }
 
-}  // namespace
-
-const fs::path& TemplateFolders::of_templates() const {
-  return adapter && !chat_template_texts(*adapter).empty() ? *adapter : model;
-}
-
-ChatTemplateTexts chat_template_texts(const fs::path& folder) {
-  const Sources sources = sources_of_folder(folder);
+ChatTemplateTexts texts_of(const TemplateSources& sources) {
   ChatTemplateTexts texts;
   if (sources.standard) texts.standard = sources.standard->text;
   if (sources.tool_use) texts.tool_use = sources.tool_use->text;
   return texts;
 }
 
-std::string chat_template_note(const TemplateFolders& folders) {
-  if (!folders.adapter) return "";
-  const ChatTemplateTexts own = chat_template_texts(*folders.adapter);
-  if (own.empty() || own == chat_template_texts(folders.model)) return "";
-  return "the chat template is the one of the adapter in " + folders.adapter->string() +
-         ", not the one of the model in " + folders.model.string() + ", which differs";
+}  // namespace
+
+ChatTemplateTexts chat_template_texts(const fs::path& folder) { return texts_of(sources_of_folder(folder)); }
+
+TemplateChoice::TemplateChoice(TemplateFolders folders) : folders_(std::move(folders)) {
+  if (!folders_.adapter) return;
+  TemplateSources own = sources_of_folder(*folders_.adapter);
+  const ChatTemplateTexts texts = texts_of(own);
+  if (texts.empty()) return;
+  of_adapter_ = std::move(own);
+  if (texts == chat_template_texts(folders_.model)) return;
+  note_ = "the chat template is the one of the adapter in " + folders_.adapter->string() +
+          ", not the one of the model in " + folders_.model.string() + ", which differs";
 }
 
-std::optional<ChatTemplates> ChatTemplates::load(const TemplateFolders& folders, const std::optional<fs::path>& file,
+TemplateSources TemplateChoice::sources() const { return of_adapter_ ? *of_adapter_ : sources_of_folder(folder()); }
+
+std::optional<ChatTemplates> ChatTemplates::load(const TemplateChoice& choice, const std::optional<fs::path>& file,
                                                  std::chrono::system_clock::time_point now) {
-  Sources sources =
-      file ? Sources{.standard = source_of(*file), .tool_use = {}} : sources_of_folder(folders.of_templates());
+  TemplateSources sources = file ? TemplateSources{.standard = source_of(*file), .tool_use = {}} : choice.sources();
   if (!sources.standard && !sources.tool_use) return std::nullopt;
+  const fs::path& model = choice.folders().model;
   ordered_json variables = ordered_json::object();
-  add_special_tokens(settings_of(folders.model / "tokenizer_config.json"), variables);
-  add_special_tokens(settings_of(folders.model / "special_tokens_map.json"), variables);
+  add_special_tokens(settings_of(model / "tokenizer_config.json"), variables);
+  add_special_tokens(settings_of(model / "special_tokens_map.json"), variables);
   const auto compiled = [&](std::optional<ChatTemplate::Source>& source) -> std::optional<ChatTemplate> {
     if (!source) return std::nullopt;
     source->variables = variables.dump();

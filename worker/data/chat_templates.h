@@ -11,13 +11,10 @@
 
 namespace equipoise {
 
-// Where templates come from: those of the adapter, with which it was trained, where it has any, else the model's.
+// Where templates may come from.
 struct TemplateFolders {
   std::filesystem::path model;
   std::optional<std::filesystem::path> adapter = {};
-
-  // The one of both whose templates are used. Throws as chat_template_texts().
-  const std::filesystem::path& of_templates() const;
 };
 
 // The templates of a folder, not compiled.
@@ -31,19 +28,41 @@ struct ChatTemplateTexts {
 // Throws std::invalid_argument naming the file that cannot be read or is not as transformers writes it.
 ChatTemplateTexts chat_template_texts(const std::filesystem::path& folder);
 
-// Which templates are used, where those of model and adapter differ; else empty. Throws as chat_template_texts().
-std::string chat_template_note(const TemplateFolders& folders);
+// What templates come from, before they are compiled.
+struct TemplateSources {
+  std::optional<ChatTemplate::Source> standard, tool_use;
+};
+
+// Whose templates are used: those of the adapter, with which it was trained, where it has any, else the model's. The
+// adapter's are read once, here; without an adapter no file is touched. Throws as chat_template_texts().
+class TemplateChoice {
+ public:
+  explicit TemplateChoice(TemplateFolders folders);
+
+  const TemplateFolders& folders() const { return folders_; }
+  bool is_of_adapter() const { return of_adapter_.has_value(); }
+  const std::filesystem::path& folder() const { return is_of_adapter() ? *folders_.adapter : folders_.model; }
+  // What a user should know where those of model and adapter differ; else empty.
+  const std::string& note() const { return note_; }
+  // Of folder(); the model's are read now.
+  TemplateSources sources() const;
+
+ private:
+  TemplateFolders folders_;
+  std::optional<TemplateSources> of_adapter_;
+  std::string note_;
+};
 
 // Of several templates a chat with tools takes the one called "tool_use", every other one the "default".
 class ChatTemplates {
  public:
-  // From `file` if it is given, else of folders.of_templates(): its chat_template.jinja and
+  // From `file` if it is given, else of choice.folder(): its chat_template.jinja and
   // additional_chat_templates/tool_use.jinja, or either of them, else "chat_template" of its tokenizer_config.json: a
   // text, or a list of {"name", "template"} with a "default", a "tool_use" or both, as transformers reads them.
   // Templates see bos_token, eos_token and the other special tokens that the model's tokenizer_config.json or
   // special_tokens_map.json name, and the day of `now`, local time, at 0:00. Nothing where there is no template.
   // Throws std::invalid_argument naming the file, and the line of a template's fault.
-  static std::optional<ChatTemplates> load(const TemplateFolders& folders,
+  static std::optional<ChatTemplates> load(const TemplateChoice& choice,
                                            const std::optional<std::filesystem::path>& file,
                                            std::chrono::system_clock::time_point now);
 

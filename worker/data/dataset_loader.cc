@@ -65,19 +65,23 @@ void add_file(Sha256& key, const fs::path& path) {
   key.update_from(path);
 }
 
+void add_day_if(bool shows_it, Sha256& key) {
+  if (shows_it) add_number(key, start_of_day(std::chrono::system_clock::now()).time_since_epoch().count());
+}
+
+void add_own_template(const fs::path& file, Sha256& key) {
+  key.add_text("own template");
+  add_file(key, file);
+  add_day_if(names_the_clock(file), key);
+}
+
 // The templates that are used, but for those in the model's folder, whose files a key has anyway.
-void add_templates(const LoaderSettings& settings, Sha256& key) {
-  const std::optional<fs::path>& file = settings.chat_template;
-  const TemplateFolders folders{.model = settings.model, .adapter = settings.adapter};
-  const fs::path folder = file ? fs::path() : folders.of_templates();
-  const bool of_adapter = !file && folder != settings.model;
-  key.add_text(file ? "own template" : of_adapter ? "the adapter's template" : "the folder's template");
-  if (file) add_file(key, *file);
-  if (of_adapter) {
-    for (const char* name : kTemplateFiles) add_file(key, folder / name);
+void add_templates(const TemplateChoice& choice, Sha256& key) {
+  key.add_text(choice.is_of_adapter() ? "the adapter's template" : "the folder's template");
+  if (choice.is_of_adapter()) {
+    for (const char* name : kTemplateFiles) add_file(key, choice.folder() / name);
   }
-  const bool has_day = file ? names_the_clock(*file) : shows_the_day(folder);
-  if (has_day) add_number(key, start_of_day(std::chrono::system_clock::now()).time_since_epoch().count());
+  add_day_if(shows_the_day(choice.folder()), key);
 }
 
 using FileState = DatasetLoader::FileState;
@@ -134,7 +138,11 @@ Digest DatasetLoader::key(const fs::path& file, const std::vector<std::string>& 
   add_number(key, static_cast<std::int64_t>(files.size()));
   for (const fs::path& part : files) add_file(key, part);
   for (const char* name : kTokenizerFiles) add_file(key, settings_.model / name);
-  add_templates(settings_, key);
+  if (settings_.chat_template) {
+    add_own_template(*settings_.chat_template, key);
+  } else {
+    add_templates(template_choice(), key);
+  }
   const EncodeSettings& encode = settings_.encode;
   add_number(key, encode.max_length);
   add_number(key, encode.max_prompt_length.value_or(-1));
@@ -159,12 +167,9 @@ LoadedDataset DatasetLoader::load(const fs::path& file, const std::vector<std::s
   } else {
     load_through_cache(source, loaded);
   }
-  for (const std::string& note : field_notes(loaded.data.fields)) {
-    if (said_.insert(note).second) loaded.notes.push_back(loaded.file + ": " + note);
+  if (const std::string& note = template_choice().note(); !note.empty() && !std::exchange(has_said_template_, true)) {
+    loaded.notes.push_back(note);
   }
-  const std::string note =
-      settings_.chat_template ? "" : chat_template_note({.model = settings_.model, .adapter = settings_.adapter});
-  if (!note.empty() && said_.insert(note).second) loaded.notes.push_back(note);
   loaded.seconds = std::chrono::steady_clock::now() - start;
   return loaded;
 }
@@ -250,12 +255,20 @@ EncodedDataset DatasetLoader::tokenize(const Source& source, int threads, const 
   return counts;
 }
 
+const TemplateChoice& DatasetLoader::template_choice() const {
+  if (!template_choice_) {
+    // Nobody asks for the adapter's where a file is in their place.
+    const auto& adapter = settings_.chat_template ? std::optional<fs::path>() : settings_.adapter;
+    template_choice_.emplace(TemplateFolders{.model = settings_.model, .adapter = adapter});
+  }
+  return *template_choice_;
+}
+
 // A template that nobody needs may be as wrong as it likes.
 void DatasetLoader::load_template_for(std::span<const PreferencePair> pairs) {
   const auto is_chat = [](const PreferencePair& pair) { return pair.form == AnswerForm::kMessages; };
   if (chat_templates_ || std::ranges::none_of(pairs, is_chat)) return;
-  chat_templates_ = ChatTemplates::load({.model = settings_.model, .adapter = settings_.adapter},
-                                        settings_.chat_template, std::chrono::system_clock::now());
+  chat_templates_ = ChatTemplates::load(template_choice(), settings_.chat_template, std::chrono::system_clock::now());
   if (chat_templates_) settings_.encode.chat_templates = &*chat_templates_;
 }
 

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,7 +40,7 @@ struct LoadedDataset {
   std::string file;  // that was read
   bool from_cache = false;
   std::chrono::duration<double> seconds;  // all of it took
-  // What a user should know of the cache, the template or the fields, a line each. Of files with the same fields the first says so.
+  // What a user should know of the cache or the template, a line each; of the fields field_notes(data.fields) says it.
   std::vector<std::string> notes;
 };
 
@@ -89,11 +88,13 @@ class DatasetLoader {
   EncodedDataset tokenize(const Source& source, int threads);
   EncodedDataset tokenize(const Source& source, int threads, const TakePairs& take);  // without pairs
   void load_template_for(std::span<const PreferencePair> pairs);
+  const TemplateChoice& template_choice() const;
 
   LoaderSettings settings_;
   std::optional<ModelTokenizer> tokenizer_;
-  std::set<std::string> said_;  // of fields and templates
+  bool has_said_template_ = false;
   std::optional<ChatTemplates> chat_templates_;
+  mutable std::optional<TemplateChoice> template_choice_;  // made once it is asked for
 };
 
 }  // namespace equipoise

@@ -16,9 +16,7 @@ constexpr int kDeepest = 100;
 
 std::string read_text(const std::filesystem::path& path) {
   std::error_code error;
-  if (const std::string fault = download_fault(path); !fault.empty()) {
-    throw std::invalid_argument(path.string() + " " + fault);
-  }
+  check_download(path);
   if (!std::filesystem::is_regular_file(path, error)) {
     throw std::invalid_argument(path.string() + " is not there or not a file");
   }

@@ -8,7 +8,6 @@
 #include "common/config/job_file.h"
 #include "worker/collective/broadcast.h"
 #include "worker/collective/same_on_all_ranks.h"
-#include "worker/data/chat_templates.h"
 #include "worker/evaluate/evaluated_pairs.h"
 #include "worker/evaluate/evaluation_progress.h"
 #include "worker/model/torch_dtype.h"
@@ -65,12 +64,10 @@ class EvaluationRun {
 
   void run() {
     progress_.tell("reading data", 0);
-    const EncodedDataset data = load_evaluation_data(config_, context_.threads);
+    const EvaluationData read = load_evaluation_data(config_, context_.threads);
+    const EncodedDataset& data = read.pairs;
     if (is_first()) {
-      for (const std::string& note : field_notes(data.fields)) context_.log.warn("{}", note);
-      const ModelConfig& model = config_.model;
-      const std::string note = chat_template_note({.model = model.path, .adapter = model.adapter});
-      if (!model.chat_template && !note.empty()) context_.log.warn("{}", note);
+      for (const std::string& note : read.notes) context_.log.warn("{}", note);
     }
     check_same_on_all_ranks(context_.host, dataset_digest(data), "data or tokenizer");
     const LabelNoise label_noise(config_.loss, data.group_names);

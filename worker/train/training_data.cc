@@ -48,13 +48,19 @@ struct ReadFiles {
   std::vector<std::vector<double>> count_FK;  // N_g; a file does not know the groups that later ones bring
   std::vector<FileReading> readings;
   std::vector<FileFields> fields;
+  std::vector<FileNote> notes = {};
   std::vector<double> weight_N = {};  // v_i; empty: all are 1
 };
+
+void note_fields(const LoadedDataset& loaded, std::vector<FileNote>& notes) {
+  for (std::string& note : field_notes(loaded.data.fields)) notes.push_back({loaded.file, std::move(note)});
+}
 
 ReadFiles read(DatasetLoader& loader, const std::vector<DataFile>& files, std::vector<std::string> known_groups) {
   ReadFiles read;
   for (const DataFile& file : files) {
     LoadedDataset loaded = loader.load(file.path, known_groups, group_source(file));
+    note_fields(loaded, read.notes);
     read.readings.push_back({.file = std::move(loaded.file),
                              .from_cache = loaded.from_cache,
                              .seconds = loaded.seconds,
@@ -96,8 +102,10 @@ void weigh(ReadFiles& read, bool file_by_file) {
   PairWeights weights = pair_weights(read.data.pairs, file_by_file ? read.pairs_F : all);
   read.weight_N = std::move(weights.weight_N);
   if (read.weight_N.empty()) return;
-  read.readings.front().notes.push_back(read.readings.front().file +
-                                        ": pairs count by their field \"weight\", divided by its mean");
+  const bool is_over_all = !file_by_file && read.readings.size() > 1;
+  const std::string note = std::string("pairs count by their field \"weight\", divided by its mean") +
+                           (is_over_all ? " over all files" : "");
+  for (const FileReading& file : read.readings) read.notes.push_back({file.file, note});
   std::ranges::fill(read.data.pair_count_K, 0);
   for (std::size_t f = 0; f < read.count_FK.size(); ++f) {
     for (std::size_t g = 0; g < read.count_FK[f].size(); ++g) {
@@ -105,6 +113,13 @@ void weigh(ReadFiles& read, bool file_by_file) {
       read.data.pair_count_K[g] += read.count_FK[f][g];
     }
   }
+}
+
+// What a user should know of the fields of all files stands once, with the first of them.
+void tell_notes(ReadFiles& train, const ReadFiles& validation) {
+  std::vector<FileNote> notes = train.notes;
+  notes.insert(notes.end(), validation.notes.begin(), validation.notes.end());
+  for (std::string& line : notes_of_files(notes)) train.readings.front().notes.push_back(std::move(line));
 }
 
 std::optional<FileMixture> mixture_of(const std::vector<DataFile>& files, const ReadFiles& read, int max_length) {
@@ -210,6 +225,7 @@ TrainingData load_training_data(const JobConfig& config, int threads) {
   check_groups_differ(mode, train.data.group_names, mode == RobustMode::kNone || do_groups_differ(train.data));
   const auto mixture = mixture_of(files, train, config.data.max_length);
   weigh(train, /*file_by_file=*/mixture.has_value());
+  tell_notes(train, validation);
   for (std::string& note : group_notes(train.data, validation.data)) {
     train.readings.front().notes.push_back(std::move(note));
   }
@@ -231,9 +247,14 @@ TrainingData load_training_data(const JobConfig& config, int threads) {
   return data;
 }
 
-EncodedDataset load_evaluation_data(const JobConfig& config, int threads) {
+EvaluationData load_evaluation_data(const JobConfig& config, int threads) {
   const DataFile file = training_files(config.data).front();
-  return loader_of(config, threads).load(file.path, {}, group_source(file)).data;
+  LoadedDataset loaded = loader_of(config, threads).load(file.path, {}, group_source(file));
+  std::vector<FileNote> on_fields;
+  note_fields(loaded, on_fields);
+  EvaluationData data{.pairs = std::move(loaded.data), .notes = notes_of_files(on_fields)};
+  data.notes.insert(data.notes.end(), loaded.notes.begin(), loaded.notes.end());
+  return data;
 }
 
 }  // namespace equipoise

@@ -45,8 +45,12 @@ struct TrainingData {
 // data, or none for one that is; files that do not go together (file_agreement.h).
 TrainingData load_training_data(const JobConfig& config, int threads);
 
-// The pairs of data.train alone, as an evaluation reads them: a group may have none. Throws as load_training_data for
-// what concerns files and pairs.
-EncodedDataset load_evaluation_data(const JobConfig& config, int threads);
+// The pairs of data.train alone, as an evaluation reads them, with what a user should know of them, a line each: a
+// group may have none. Throws as load_training_data for what concerns files and pairs.
+struct EvaluationData {
+  EncodedDataset pairs;
+  std::vector<std::string> notes;
+};
+EvaluationData load_evaluation_data(const JobConfig& config, int threads);
 
 }  // namespace equipoise

@@ -13,5 +13,6 @@ mod python_time;
 mod row_batches;
 mod row_json;
 mod row_reader;
+mod safetensors_fault;
 mod safetensors_file;
 mod tokenizer;

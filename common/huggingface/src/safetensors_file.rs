@@ -1,17 +1,17 @@
 //! Reading a safetensors file in place, and the header of a new one.
 
 use crate::boundary::{guarded, guarded_or, lent_slice, Owned, OwnedText, Text};
+use crate::safetensors_fault::{check_places, other_format, LENGTH_BYTES};
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use safetensors::SafeTensors;
-use serde::de::{Deserializer, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
+use serde::de::IntoDeserializer;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{metadata, File};
 use std::os::unix::ffi::OsStrExt;
 
-const LENGTH_BYTES: usize = 8;
 /// Ten times what the largest published models need.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 const METADATA_KEY: &str = "__metadata__";
@@ -59,7 +59,7 @@ impl OpenFile {
 
 fn read_tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     check_header(bytes)?;
-    let parsed = SafeTensors::deserialize(bytes).map_err(|fault| cut_short(bytes).unwrap_or_else(|| fault.to_string()))?;
+    let parsed = SafeTensors::deserialize(bytes).map_err(|fault| fault.to_string())?;
     let mut tensors = Vec::with_capacity(parsed.len());
     for (name, view) in parsed.iter() {
         let shape: Result<Vec<i64>, _> = view.shape().iter().map(|&size| i64::try_from(size)).collect();
@@ -75,62 +75,29 @@ fn read_tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     Ok(tensors)
 }
 
-/// Where the file ends before its last tensor does.
-fn cut_short(bytes: &[u8]) -> Option<String> {
-    let length = usize::try_from(u64::from_le_bytes(*bytes.first_chunk::<LENGTH_BYTES>()?)).ok()?;
-    let begin = LENGTH_BYTES.checked_add(length)?;
-    let metadata: Metadata = serde_json::from_slice(bytes.get(LENGTH_BYTES..begin)?).ok()?;
-    let end = metadata.tensors().values().map(|tensor| tensor.data_offsets.1).max()?;
-    let wanted = end.checked_add(begin)?;
-    let size = bytes.len();
-    (size < wanted).then(|| format!("has {size} of {wanted} bytes: it was cut short, download it again"))
-}
-
-/// What the library leaves open: a lower limit, a hint at the usual mistake, and names that occur twice (the library keeps the
-/// last one).
+/// What the library leaves open or says in words for programmers.
 fn check_header(bytes: &[u8]) -> Result<(), String> {
+    // The first eight bytes are a length, and may be those with which another format begins.
+    if bytes.get(LENGTH_BYTES) != Some(&b'{') {
+        if let Some(what) = other_format(bytes) {
+            return Err(what);
+        }
+    }
     let Some(length) = bytes.first_chunk::<LENGTH_BYTES>().map(|chunk| u64::from_le_bytes(*chunk)) else {
-        return Err(format!("is {} bytes long, expected at least {LENGTH_BYTES}", bytes.len()));
+        return Err(format!("is {} bytes long, expected at least {LENGTH_BYTES}: download it again", bytes.len()));
     };
-    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
-        return Err("is a pickle or a zip archive, expected safetensors (pickles can run code and are never read)".into());
-    }
     if length > MAX_HEADER_BYTES {
-        return Err(format!("says its header has {length} bytes, expected at most {MAX_HEADER_BYTES}"));
+        return Err(format!(
+            "says its header has {length} bytes, expected at most {MAX_HEADER_BYTES}: it is damaged or no safetensors, \
+             download it again"
+        ));
     }
+    let size = bytes.len() as u64;
     let Some(header) = bytes[LENGTH_BYTES..].get(..length as usize) else {
-        let size = bytes.len();
         return Err(format!("says its header has {length} bytes, but the file has only {size} bytes: it was cut short, download it again"));
     };
-    let UniqueKeys = serde_json::from_slice(header).map_err(|fault| format!("has a header that is not valid: {fault}"))?;
-    Ok(())
-}
-
-/// Accepts a JSON object in which no key occurs twice.
-struct UniqueKeys;
-
-impl<'de> Deserialize<'de> for UniqueKeys {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(UniqueKeys)
-    }
-}
-
-impl<'de> Visitor<'de> for UniqueKeys {
-    type Value = UniqueKeys;
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        formatter.write_str("an object with a key for each tensor")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<UniqueKeys, A::Error> {
-        let mut names = HashSet::new();
-        while let Some((name, _)) = map.next_entry::<String, IgnoredAny>()? {
-            if let Some(name) = names.replace(name) {
-                return Err(serde::de::Error::custom(format!("tensor {name} occurs twice")));
-            }
-        }
-        Ok(UniqueKeys)
-    }
+    let begin = LENGTH_BYTES as u64 + length;
+    check_places(header, begin, size - begin)
 }
 
 #[no_mangle]

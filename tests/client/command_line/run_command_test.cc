@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "client/command_line/nearest.h"
 #include "tests/client/command_run.h"
 #include "tests/support/temp_folder.h"
@@ -105,6 +107,56 @@ TEST(RunCommand, SaysWhatIsMissing) {
   EXPECT_THAT(nothing.err, StartsWith("equipoise: a verb is missing, expected one of: train, submit, "));
 }
 
+// As from --output "$UNSET": it counted as not given, or ended with 1 and the words of the file system's library.
+TEST(RunCommand, RefusesAnEmptyValue) {
+  const std::vector<std::vector<std::string>> commands = {
+      {"data", "import", "preferences", "x.jsonl", "--output", ""},
+      {"data", "import", "preferences", "x.jsonl", "--output", "y", "--validation", ""},
+      {"data", "import", "opinionqa", "x.jsonl", "--output", ""},
+      {"data", "generate", ""},
+      {"data", "log-linear", ""},
+      {"data", "check", ""},
+      {"data", "check", "x.jsonl", "--group", ""},
+      {"model", "init", "", "--data", "x.jsonl"},
+      {"train", "", "--np", "1"},
+      {"train", "job.yaml", "--output", ""},
+      {"evaluate", "--model", "m", "--adapter", "", "--data", "d", "--output", "o"},
+      {"export", "--model", "m", "--adapter", "a", "--merge", "--output", ""},
+      {"compare", ""},
+      {"jobs", "get", "", "--coordinator", "127.0.0.1:1"},
+      {"reproduce", "opinions", "--output", ""}};
+  for (const std::vector<std::string>& command : commands) {
+    const CommandRun result = run(command);
+    EXPECT_EQ(result.code, ExitCode::kBadInput) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(" is empty, expected a value\n"));
+  }
+  EXPECT_THAT(run({"data", "check", "absent", "--group-separator", ""}).err,
+              HasSubstr("absent: there is no such file"));
+}
+
+TEST(RunCommand, CallsOneOutputForTwoSidesABadArgument) {
+  const TemporaryFolder folder;
+  const std::string pairs = folder.write("x.jsonl", R"({"prompt":"p","chosen":"c","rejected":"r"})").string();
+  const std::string at = folder.path().string() + "/";
+  std::filesystem::create_symlink("t", at + "link");
+  for (const std::string other : {"t", "./t", "a/../t", "link"}) {
+    const CommandRun result =
+        run({"data", "import", "preferences", pairs, "--output", at + "t", "--validation", at + other});
+    EXPECT_EQ(result.code, ExitCode::kBadInput);
+    EXPECT_THAT(result.err, HasSubstr("is the output for both train and validation")) << other;
+  }
+  const auto fault = [&](const std::string& train, const std::string& validation) {
+    const CommandRun result =
+        run({"data", "import", "preferences", pairs, "--output", at + train, "--validation", at + validation});
+    EXPECT_EQ(result.code, ExitCode::kBadInput);
+    return result.err;
+  };
+  EXPECT_THAT(fault("t", "t/v"), HasSubstr("t/v: is inside of "));
+  EXPECT_THAT(fault("t/v", "t"), HasSubstr("t/v: is inside of "));
+  EXPECT_THAT(fault("t/", "v"), HasSubstr("t/: ends as a folder does"));
+  EXPECT_FALSE(std::filesystem::exists(at + "t"));
+}
+
 TEST(RunCommand, AnswersHelpForEveryVerb) {
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
            {"--help"}, {"train", "--help"}, {"jobs", "watch", "--help"}, {"data", "import", "opinionqa", "--help"}}) {
@@ -161,6 +213,46 @@ TEST(RunCommand, ChecksAJobsFilesBeforeItStartsAnything) {
           "/out holds a run already (metrics.jsonl): --overwrite (overwrite: true) replaces it, --output names another "
           "folder");
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "out/job.yaml"));
+}
+
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name), before_(std::getenv(name)) { ::setenv(name, value, 1); }
+  ~Variable() {
+    if (before_ == nullptr) {
+      ::unsetenv(name_);
+    } else {
+      ::setenv(name_, text_.c_str(), 1);
+    }
+  }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+  const char* before_;
+  std::string text_ = before_ == nullptr ? "" : before_;
+};
+
+TEST(RunCommand, ChecksTheEnvironmentOfTheRanksBeforeItStartsAnything) {
+  const TemporaryFolder folder;
+  const std::string job = folder.write("job.yaml", kJob).string();
+  const std::vector<std::string> evaluate = {"evaluate", "--model", "m", "--data", "d", "--output", "o"};
+  for (const auto& command : {std::vector<std::string>{"train", job}, evaluate}) {
+    const std::string start = "equipoise " + command.front() + ": ";
+    {
+      const Variable cache("EQUIPOISE_CACHE", "cache");
+      expect_complaint(command, start +
+                                    "EQUIPOISE_CACHE is \"cache\", expected the absolute path of a folder, such as "
+                                    "/var/tmp/equipoise");
+    }
+    const Variable device("EQUIPOISE_DEVICE", "gpu");
+    expect_complaint(command, start + "EQUIPOISE_DEVICE is \"gpu\", expected cpu or cuda");
+  }
+  const Variable coordinator("EQUIPOISE_COORDINATOR", "head");
+  expect_complaint({"jobs", "list"},
+                   "equipoise jobs list: the coordinator's address is \"head\", expected HOST:PORT such as "
+                   "127.0.0.1:7443 (--coordinator or EQUIPOISE_COORDINATOR)");
 }
 
 TEST(RunCommand, AppliesSettingsFromTheCommandLine) {

@@ -177,6 +177,16 @@ TEST_F(PreferenceImport, NeverWritesOverItsInput) {
   EXPECT_FALSE(fs::exists(folder_ / "out"));
 }
 
+TEST_F(PreferenceImport, NamesHowManyFilesANoteIsOf) {
+  const std::string row = R"({"prompt":"p","chosen":"c","rejected":"r","margin":1)";
+  std::vector<fs::path> files;
+  for (const char* name : {"a", "b", "c"}) files.push_back(folder_.write(name, row + "}"));
+  files.push_back(folder_.write("d", row + R"(,"id":1})"));
+  const PreferenceCounts counts = check_preferences(files, {});
+  EXPECT_THAT(counts.notes, ElementsAre(HasSubstr("/a and 2 more files: fields that are not used: \"margin\""),
+                                        HasSubstr("/d: fields that are not used: \"margin\"")));
+}
+
 TEST_F(PreferenceImport, CountsMessagesWithoutContent) {
   const auto messages = [](const std::string& answer) {
     return R"({"prompt":[{"role":"user","content":"?"}],"chosen":[{"role":"assistant",)" + answer +

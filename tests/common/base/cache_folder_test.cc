@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
@@ -54,6 +55,17 @@ TEST_F(CacheFolder, PassesOverWhatIsEmptyOrRelative) {
   set("XDG_CACHE_HOME", "cache");
   set("EQUIPOISE_CACHE", "");
   EXPECT_EQ(cache_folder(), "/home/ada/.cache/equipoise");
+}
+
+// It would be another folder for each process.
+TEST_F(CacheFolder, IsNotARelativeOneOfOurOwn) {
+  set("HOME", "/home/ada");
+  for (const char* relative : {"cache", "./cache", "~/cache", "../cache"}) {
+    set("EQUIPOISE_CACHE", relative);
+    EXPECT_EQ(refusal_of([] { cache_folder(); }), "EQUIPOISE_CACHE is \"" + std::string(relative) +
+                                                      "\", expected the absolute path of a folder, such as "
+                                                      "/var/tmp/equipoise");
+  }
 }
 
 TEST_F(CacheFolder, NamesAnEntryByItsKindAndKey) {

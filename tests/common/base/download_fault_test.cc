@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
@@ -39,6 +40,15 @@ TEST(DownloadFault, SaysNothingOfWhatIsRight) {
   EXPECT_THAT(download_fault(folder.path()), IsEmpty());
   EXPECT_THAT(download_fault(folder / "nothing"), IsEmpty());
   EXPECT_EQ(absent_file_fault(folder / "nothing"), "there is no such file");
+}
+
+TEST(DownloadFault, IsThrownWithTheFilesName) {
+  const TempFolder folder;
+  const auto check = [&](const std::string& text) {
+    return refusal_in(folder.path(), [&] { check_download(folder.write("a", text)); });
+  };
+  EXPECT_EQ(check("{}"), "accepted");
+  EXPECT_EQ(check(""), "a: is empty: download it again");
 }
 
 }  // namespace download_fault_test

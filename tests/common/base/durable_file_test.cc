@@ -1,8 +1,10 @@
 #include "common/base/durable_file.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -86,6 +88,36 @@ TEST(DurableFile, WritesWhereALinkLeads) {
   for (const char* link : {"link", "link of link", "dangling"}) {
     EXPECT_TRUE(std::filesystem::is_symlink(folder / link)) << link;
   }
+}
+
+// A new file in the place of the one that standard output goes to would be lost to whoever redirected it.
+TEST(DurableFile, RefusesTheNameOfAnOpenFile) {
+  const TempFolder folder;
+  const auto path = folder.write("redirected", "old");
+  const int descriptor = ::open(path.c_str(), O_WRONLY);
+  ASSERT_GE(descriptor, 0);
+  const std::string number = std::to_string(descriptor);
+  std::filesystem::create_symlink("/dev/fd/" + number, folder / "link");
+  for (const std::string& name :
+       {"/dev/fd/" + number, "/proc/self/fd/" + number, "/proc/" + std::to_string(::getpid()) + "/fd/" + number,
+        (folder / "link").string()}) {
+    EXPECT_THAT([&] { write_durably(name, "text"); },
+                ThrowsMessage<std::invalid_argument>(HasSubstr(name + " is the name of an open file")));
+  }
+  EXPECT_EQ(read_file(path), "old");
+  ::close(descriptor);
+}
+
+TEST(DurableFile, HasOneDestinationForAllNamesOfAFile) {
+  const TempFolder folder;
+  std::filesystem::create_directory(folder / "a");
+  std::filesystem::create_symlink("a/new", folder / "link");
+  std::filesystem::create_symlink("a", folder / "b");
+  const auto wanted = destination_of(folder / "a" / "new");
+  for (const char* name : {"link", "b/new", "a/./new", "a/../b/new", "a/new/"}) {
+    EXPECT_EQ(destination_of(folder / name), wanted) << name;
+  }
+  EXPECT_NE(destination_of(folder / "new"), wanted);
 }
 
 }  // namespace durable_file_test

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstdlib>
 
 #include "common/dataset/preference_pair.h"
 #include "tests/support/refusal.h"
@@ -61,6 +62,26 @@ TEST_F(Text, SaysWhatAFileIsThatIsNoText) {
 TEST_F(Text, SaysTheSameOfWhatIsCompressed) {
   EXPECT_THAT(refusal(std::string("\x1F\x8B\x08\x00", 4)), HasSubstr("is compressed with gzip and cut short"));
   EXPECT_THAT(refusal("\x28\xB5\x2F\xFD"), HasSubstr("is compressed with zstd and cut short"));
+}
+
+TEST_F(Text, IsUnpackedOnce) {
+  using namespace std::string_literals;
+  // gzip -n and zstd of the two files.
+  const auto packed = [&](const std::string& command) {
+    const std::string file = (folder_ / "packed").string();
+    EXPECT_EQ(std::system((command + " > " + file).c_str()), 0);
+    return read_file(file);
+  };
+  EXPECT_EQ(
+      refusal(packed("gzip -c golden/compressed/pairs.jsonl.gz")),
+      "pairs.jsonl: is compressed with gzip, and what is in it with gzip again, expected once: gzip -dc FILE > NEW "
+      "takes one of them off");
+  EXPECT_THAT(refusal(packed("gzip -c golden/compressed/pairs.jsonl.zst")), HasSubstr("and what is in it with zstd,"));
+  EXPECT_THAT(refusal(packed("printf PAR1 | gzip")), HasSubstr("is compressed with gzip and Parquet when unpacked"));
+  EXPECT_THAT(refusal(packed("tar -cf - golden/compressed/pairs.jsonl | gzip")),
+              HasSubstr("is compressed with gzip; unpacked, it is a tar archive"));
+  EXPECT_THAT(refusal("\x50\x2A\x4D\x18\x04\0\0\0abcd"s + read_file("golden/compressed/pairs.jsonl.zst")),
+              testing::Eq("accepted"));
 }
 
 }  // namespace text_file_test

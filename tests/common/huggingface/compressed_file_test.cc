@@ -42,6 +42,41 @@ TEST(CompressedFile, GivesAllPartsOfAFileOfSeveral) {
   EXPECT_EQ(unpacked(folder.write("b", read_file(kZstd) + read_file(kZstd)), "zstd"), text + text);
 }
 
+// As tape and block tools leave them; Python's gzip reads on behind them.
+TEST(CompressedFile, PassesOverZerosBehindItsParts) {
+  const TempFolder folder;
+  const std::string text = read_file("golden/compressed/pairs.jsonl");
+  for (const auto& [path, format] : {std::pair(kGzip, "gzip"), std::pair(kZstd, "zstd")}) {
+    const std::string part = read_file(path);
+    for (const std::size_t count : {1U, 512U, 100000U}) {
+      const std::string zeros(count, '\0');
+      EXPECT_EQ(unpacked(folder.write("a", part + zeros), format), text);
+      EXPECT_EQ(unpacked(folder.write("b", part + zeros + part), format), text + text);
+    }
+  }
+}
+
+TEST(CompressedFile, RefusesOtherBytesBehindItsParts) {
+  const TempFolder folder;
+  for (const auto& [path, format] : {std::pair(kGzip, "gzip"), std::pair(kZstd, "zstd")}) {
+    const std::string part = read_file(path), end = std::to_string(part.size());
+    for (const std::string& more : {std::string("x"), std::string("trailing"), std::string(9, '\0') + "{}"}) {
+      EXPECT_EQ(refusal_in(folder.path(), [&] { unpacked(folder.write("a", part + more), format); }),
+                "a: holds " + std::to_string(more.size()) + " bytes behind what is compressed with " + format +
+                    " that are not " + format + " themselves, expected none, or zeros: head -c " + end +
+                    " FILE > NEW cuts them off");
+    }
+  }
+}
+
+// pzstd puts one before each frame.
+TEST(CompressedFile, PassesOverFramesThatUnpackToNothing) {
+  const TempFolder folder;
+  const std::string skipped("\x50\x2A\x4D\x18\x04\0\0\0abcd", 12), part = read_file(kZstd);
+  const std::string text = read_file("golden/compressed/pairs.jsonl");
+  EXPECT_EQ(unpacked(folder.write("a", skipped + part + skipped + part + skipped), "zstd"), text + text);
+}
+
 TEST(CompressedFile, IsRefusedWhereItIsCutShort) {
   const TempFolder folder;
   for (const auto& [path, format] : {std::pair(kGzip, "gzip"), std::pair(kZstd, "zstd")}) {

@@ -126,6 +126,50 @@ TEST(Safetensors, RefusesOffsetsThatOverlapLeaveHolesOrPassTheEnd) {
   expect_refused(file_with(first + entry("b", "F32", "[1]", 4, 8) + "}", "123456789"), "");
 }
 
+TEST(Safetensors, SaysWhereTensorsDoNotLieAsTheyShould) {
+  const std::string first = "{" + entry("a", "F32", "[1]", 0, 4) + ",";
+  const auto with_b = [&](int begin, int end, const std::string& data) {
+    return file_with(first + entry("b", "F32", "[1]", begin, end) + "}", data);
+  };
+  expect_refused(with_b(5, 9, "123456789"), "holds 1 bytes before tensor b that belong to no tensor: the program");
+  expect_refused(with_b(2, 6, "123456"), "has tensor b begin before tensor a ends");
+  expect_refused(with_b(4, 8, "1234567"), "it was cut short, download it again");
+  const std::string whole = with_b(4, 8, "12345678");
+  expect_refused(whole + std::string(512, '\0'),
+                 "holds 512 bytes behind its last tensor, expected none: something was "
+                 "appended to it; download it again, or cut them off: head -c " +
+                     std::to_string(whole.size()) + " FILE > NEW");
+  expect_refused(file_with("{" + entry("a", "F32", "[3]", 0, 8) + "}", kEightBytes),
+                 "has tensor a of shape [3] and type F32, which is 12 bytes, in a place from 0 to 8");
+  expect_refused(file_with("{" + entry("a", "Q4_K", "[3]", 0, 8) + "}", kEightBytes),
+                 "tensor a of type Q4_K, expected");
+}
+
+TEST(Safetensors, SaysWhatAFileIsInstead) {
+  const std::string rest(300, '\1');
+  expect_refused("GGUF\3" + rest, "is a GGUF file, which is for inference");
+  expect_refused("\x80\4" + rest, "is a pickle, expected safetensors; pickles can run code");
+  expect_refused("\x1F\x8B\x08" + rest, "is compressed with gzip, expected safetensors: gzip -dc");
+  expect_refused("\x28\xB5\x2F\xFD" + rest, "is compressed with zstd");
+  expect_refused("\x89HDF\r\n\x1A\n" + rest, "is an HDF5 file");
+  expect_refused("\x93NUMPY" + rest, "is a NumPy array");
+  expect_refused("model" + std::string(252, '\0') + "ustar" + rest, "is a tar archive");
+  expect_refused(std::string(400, '\0'), "begins with zeros: the download or the copy is not complete");
+  expect_refused("Entry not found", "is text that begins with \"Entry not found\"");
+  expect_refused("{\"error\": \"no\"}", "is text that begins with");
+}
+
+// 0x0280 bytes of header: a file that begins as a pickle does.
+TEST(Safetensors, AreReadWhateverTheirLengthLooksLike) {
+  const TempFolder folder;
+  for (const std::size_t length : {0x0280U, 0x0480U, 0x8B1FU}) {
+    std::string header = "{" + entry("a", "F32", "[2]", 0, 8) + "}";
+    header.resize(length, ' ');
+    const auto file = SafetensorsFile::open(folder.write("x", file_with(header, kEightBytes)));
+    EXPECT_EQ(file.tensors().size(), 1U);
+  }
+}
+
 TEST(Safetensors, RefusesASizeThatIsNotShapeTimesType) {
   expect_refused(file_with("{" + entry("a", "F64", "[2]", 0, 8) + "}", kEightBytes), "");
   expect_refused(file_with("{" + entry("a", "F32", "[4294967296,4294967296,4294967296]", 0, 8) + "}", kEightBytes), "");

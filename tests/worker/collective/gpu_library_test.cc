@@ -67,9 +67,9 @@ TEST_F(WantedDevice, IsAGpuWhereThereIsADriver) {
 
 TEST_F(WantedDevice, IsRefusedWithoutADriverOrUnderAnotherName) {
   set("gpu");
-  EXPECT_THAT([] { wanted_device(); },
-              testing::Throws<std::invalid_argument>(testing::Property(
-                  &std::invalid_argument::what, testing::HasSubstr("EQUIPOISE_DEVICE is gpu, expected cpu or cuda"))));
+  EXPECT_THAT([] { wanted_device(); }, testing::Throws<std::invalid_argument>(testing::Property(
+                                           &std::invalid_argument::what,
+                                           testing::HasSubstr("EQUIPOISE_DEVICE is \"gpu\", expected cpu or cuda"))));
   set("cuda");
   if (has_driver_) {
     EXPECT_EQ(wanted_device(), "cuda");

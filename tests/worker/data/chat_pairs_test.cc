@@ -33,7 +33,7 @@ class ChatPairs : public testing::Test {
   }
 
   std::optional<ChatTemplates> templates(std::optional<fs::path> file = {}) {
-    return ChatTemplates::load({.model = folder_.path()}, file, kNow);
+    return ChatTemplates::load(TemplateChoice({.model = folder_.path()}), file, kNow);
   }
 
   EncodedDataset encode(const std::string& lines, EncodeSettings settings = {}) {
@@ -151,20 +151,25 @@ TEST_F(ChatPairs, TakeTheTemplateOfTheAdapterWhereItHasOne) {
   folder_.write("tokenizer_config.json", R"({"bos_token": "<b>", "chat_template": "model"})");
   fs::create_directory(folder_ / "adapter");
   const TemplateFolders folders{.model = folder_.path(), .adapter = folder_ / "adapter"};
-  const auto used = [&] { return shown(ChatTemplates::load(folders, {}, kNow)); };
+  const auto used = [&] { return shown(ChatTemplates::load(TemplateChoice(folders), {}, kNow)); };
+  const auto note_of = [&] { return TemplateChoice(folders).note(); };
   folder_.write("adapter/tokenizer_config.json", R"({"bos_token": "<other>", "chat_template": null})");
   EXPECT_EQ(used(), "model");
-  EXPECT_EQ(chat_template_note(folders), "");
+  EXPECT_EQ(note_of(), "");
   folder_.write("adapter/tokenizer_config.json", R"({"chat_template": "model"})");
-  EXPECT_EQ(chat_template_note(folders), "");
+  EXPECT_EQ(note_of(), "");
   folder_.write("adapter/tokenizer_config.json",
                 R"({"bos_token": "<other>", "chat_template": "config {{ bos_token }}"})");
   EXPECT_EQ(used(), "config <b>");
   folder_.write("adapter/chat_template.jinja", "file");
   EXPECT_EQ(used(), "file");
-  const std::string note = chat_template_note(folders);
+  const std::string note = note_of();
   EXPECT_NE(note.find("the one of the adapter in " + (folder_ / "adapter").string()), std::string::npos) << note;
-  EXPECT_EQ(shown(ChatTemplates::load(folders, folder_.write("own.jinja", "own"), kNow)), "own");
+  EXPECT_EQ(shown(ChatTemplates::load(TemplateChoice(folders), folder_.write("own.jinja", "own"), kNow)), "own");
+  // What was read stays, whatever becomes of the file.
+  const TemplateChoice choice(folders);
+  fs::remove(folder_ / "adapter/chat_template.jinja");
+  EXPECT_EQ(shown(ChatTemplates::load(choice, {}, kNow)), "file");
 }
 
 TEST_F(ChatPairs, HaveATemplateOfTheirOwnForTools) {
