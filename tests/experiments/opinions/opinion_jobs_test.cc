@@ -49,7 +49,7 @@ TEST(OpinionJobs, BuiltInOnesAreTheFilesAndQuickOnesChangeTheirLengthAlone) {
   const OpinionJobs reduced = built_in_opinion_jobs(OpinionScale::kReduced);
   const OpinionJobs from_files = read_opinion_jobs("../experiments/opinions/jobs");
   OpinionJobs quick = built_in_opinion_jobs(OpinionScale::kQuick);
-  EXPECT_EQ(reduced.sft.training().max_steps(), 220);
+  EXPECT_EQ(reduced.sft.training().max_steps(), 600);
   EXPECT_EQ(quick.sft.training().max_steps(), 12);
   EXPECT_EQ(reduced.methods[5].robust().step_size(), 0.3 / 36);
   for (std::size_t m = 0; m < kOpinionMethods.size(); ++m) {
