@@ -187,8 +187,10 @@ class JsonScanner {
   void take_number() {
     std::size_t end = place_ + 1;
     if (end < line_.size() && line_[place_] == '-' && is_json_letter(line_[end])) {
-      ++place_;
-      return take_word();
+      const std::size_t sign = place_++;
+      take_word();
+      if (found_.kind == Kind::kNone) stop(Kind::kNumber, line_.substr(sign, place_ - sign));
+      return;
     }
     const auto belongs = [](char c) {
       return is_json_digit(c) || is_json_letter(c) || c == '+' || c == '-' || c == '.';

@@ -122,7 +122,7 @@ TEST(JsonFault, SaysWhereAnObjectLeavesJson) {
   EXPECT_THAT(fault(R"({"a": , "b": 2})"), HasSubstr("field \"a\" has no value before"));
   EXPECT_THAT(fault(R"({"a": 'x'})"), HasSubstr("texts are in single quotes"));
   EXPECT_THAT(fault(R"({"a": undefined})"), HasSubstr("field \"a\" is undefined, which JSON does not have"));
-  for (const std::string number : {"01", "+1", ".5", "1.", "0x10", "1e", "-", "1-2"}) {
+  for (const std::string number : {"01", "+1", ".5", "1.", "0x10", "1e", "-", "1-2", "-true", "-null"}) {
     EXPECT_THAT(fault(R"({"a": )" + number + "}"), HasSubstr("field \"a\" is \"" + number + "\", which is no number"))
         << number;
   }
