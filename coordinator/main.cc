@@ -14,8 +14,8 @@
 #include <optional>
 
 #include "common/base/durable_file.h"
-#include "coordinator/lifecycle/clock.h"
 #include "coordinator/job/entropy.h"
+#include "coordinator/lifecycle/clock.h"
 #include "coordinator/options.h"
 #include "coordinator/service/coordinator_server.h"
 

@@ -86,7 +86,7 @@ std::optional<TokenStore> TokenStore::open(const std::filesystem::path& path, co
   // Not blocking: the name may stand for a pipe.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
-  struct stat status{};
+  struct stat status {};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) refuse_file(path, "cannot be read: " + cause());
   if (!S_ISREG(status.st_mode)) refuse_file(path, "is not a file");
   const auto size = static_cast<std::size_t>(status.st_size);

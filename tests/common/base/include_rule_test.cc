@@ -1,5 +1,5 @@
-// Dependencies point one way: proto <- common <- {coordinator, worker, client}, client <- experiments, and so do those of
-// the coordinator's folders; LibTorch, CUDA, NCCL and MPI are seen by worker/ alone, gRPC is not seen by common/.
+// Dependencies point one way: proto <- common <- {coordinator, worker, client}, client <- experiments, and so do those
+// of the coordinator's folders; LibTorch, CUDA, NCCL and MPI are seen by worker/ alone, gRPC is not seen by common/.
 // client/main.cc alone puts the experiments' verb into the command.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

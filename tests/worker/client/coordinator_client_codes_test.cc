@@ -1,5 +1,3 @@
-#include "worker/client/coordinator_client.h"
-
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +5,7 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "worker/client/coordinator_client.h"
 
 namespace equipoise {
 namespace coordinator_client_codes_test {
