@@ -135,7 +135,7 @@ TEST(RunCommand, RefusesAnEmptyValue) {
 }
 
 TEST(RunCommand, CallsOneOutputForTwoSidesABadArgument) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string pairs = folder.write("x.jsonl", R"({"prompt":"p","chosen":"c","rejected":"r"})").string();
   const std::string at = folder.path().string() + "/";
   std::filesystem::create_symlink("t", at + "link");
@@ -235,7 +235,7 @@ class Variable {
 };
 
 TEST(RunCommand, ChecksTheEnvironmentOfTheRanksBeforeItStartsAnything) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string job = folder.write("job.yaml", kJob).string();
   const std::vector<std::string> evaluate = {"evaluate", "--model", "m", "--data", "d", "--output", "o"};
   for (const auto& command : {std::vector<std::string>{"train", job}, evaluate}) {

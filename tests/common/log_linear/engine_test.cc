@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <stdexcept>
+#include <vector>
 
 #include "common/log_linear/evaluation.h"
 #include "common/log_linear/preference_generator.h"
@@ -61,14 +62,19 @@ TEST(Engine, DoesNotDependOnTheNumberOfRanks) {
 }
 
 TEST(Engine, ARankWithoutPairsTakesPart) {
-  PairMatrix few = training_pairs();
-  const std::size_t kept[] = {0, 20, 40, 120, 160};  // pairs of every group
-  for (std::size_t i = 0; i < 5; ++i) {
-    std::ranges::copy(training_pairs().row(kept[i]), few.x_ND.begin() + static_cast<std::ptrdiff_t>(i * few.dim));
-    few.group_N[i] = training_pairs().group_N[kept[i]];
+  const PairMatrix all = training_pairs();
+  std::vector<std::size_t> kept;  // the first pair of each group, and two more
+  for (std::uint32_t g = 0; g < all.groups; ++g) {
+    kept.push_back(static_cast<std::size_t>(std::ranges::find(all.group_N, g) - all.group_N.begin()));
   }
-  few.x_ND.resize(5 * few.dim);
-  few.group_N.resize(5);
+  kept.insert(kept.end(), {120, 160});
+  PairMatrix few = all;
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    std::ranges::copy(all.row(kept[i]), few.x_ND.begin() + static_cast<std::ptrdiff_t>(i * few.dim));
+    few.group_N[i] = all.group_N[kept[i]];
+  }
+  few.x_ND.resize(kept.size() * few.dim);
+  few.group_N.resize(kept.size());
   const Engine one = run(group_robust_dpo(), 50, few);
   run_host_ranks(7, [&](HostCollective& host) {
     Engine rank(few, kProblem.initial_theta_D, group_robust_dpo(), host);
@@ -175,11 +181,13 @@ TEST(Engine, ShrinksTheStepOfTheWeightsOnAPlateau) {
 // With label noise of 0.4 the losses of a fitted policy are far below 0. The largest of them and 0 was observed, which
 // never fell.
 TEST(Engine, KeepsTheStepOfTheWeightsWhileNegativeLossesFall) {
+  const Problem agreed{FeatureMap::kSame, 8, {{1, 3, 1, 3}, {1, 3, 1, 3}, {1, 3, 1, 3}}, {1, 2, 3, 4}};
+  const GeneratorSettings data{Responses::kEven, Preferring::kDeterministic, {20, 100, 60}, 11};
   EngineSettings settings = group_robust_dpo();
   settings.loss = {.type = PairLoss::kDpo, .beta = 1, .label_noise = 0.4};
   settings.theta.learning_rate = 0.01;
   settings.robust.step_plateau = {.factor = 0.5, .patience = 3, .threshold = 0};
-  Engine engine(training_pairs(), {-40, 40, -40, 40}, settings);
+  Engine engine(make_pair_matrix(agreed, generate_preferences(agreed, data)), {4, 12, 4, 12}, settings);
   int negative = 0;
   double before = std::numeric_limits<double>::infinity();
   for (int step = 0; step < 20; ++step) {
