@@ -39,6 +39,14 @@ TEST(ReproduceVerb, RefusesBadSettingsInOneLineAndWritesNothing) {
   EXPECT_FALSE(std::filesystem::exists(output));
 }
 
+TEST(ReproduceVerb, RefusesAnEmptyValue) {
+  for (const char* experiment : {"bandits", "opinions"}) {
+    const CommandRun refused = reproduce({experiment, "--output", ""});
+    EXPECT_EQ(refused.code, ExitCode::kBadInput);
+    EXPECT_THAT(refused.err, HasSubstr(" is empty, expected a value\n"));
+  }
+}
+
 TEST(ReproduceVerb, LooksAtTheOutputFolderBeforeItWorks) {
   const TempFolder folder;
   folder.write("notes.txt", "");

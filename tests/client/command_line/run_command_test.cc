@@ -123,8 +123,7 @@ TEST(RunCommand, RefusesAnEmptyValue) {
       {"evaluate", "--model", "m", "--adapter", "", "--data", "d", "--output", "o"},
       {"export", "--model", "m", "--adapter", "a", "--merge", "--output", ""},
       {"compare", ""},
-      {"jobs", "get", "", "--coordinator", "127.0.0.1:1"},
-      {"reproduce", "opinions", "--output", ""}};
+      {"jobs", "get", "", "--coordinator", "127.0.0.1:1"}};
   for (const std::vector<std::string>& command : commands) {
     const CommandRun result = run(command);
     EXPECT_EQ(result.code, ExitCode::kBadInput) << result.err;
