@@ -39,8 +39,6 @@ LossOfMargin function_of(LossType type) {
   return nullptr;
 }
 
-bool takes_label_noise(LossType type) { return type == LossType::kDpo || type == LossType::kIpo; }
-
 torch::Tensor tokens_of(const torch::Tensor& answer_tokens_B2, std::int64_t answer, const torch::Tensor& like) {
   return answer_tokens_B2.select(1, answer).clamp_min(1).to(like.scalar_type());
 }
@@ -75,7 +73,7 @@ PairLosses pair_losses(const LossConfig& loss, const PairLogProbs& policy, const
   if (loss.type == LossType::kSft) return {.loss_B = -policy.chosen_B, .nll_B = {}};
   torch::Tensor h_B = log_ratio(loss, policy, traits.answer_tokens_B2);
   if (!loss.reference_free) h_B = h_B - log_ratio(loss, reference, traits.answer_tokens_B2);
-  const bool is_noisy = traits.label_noise_B.defined() && takes_label_noise(loss.type);
+  const bool is_noisy = traits.label_noise_B.defined() && traits_of(loss.type).takes_label_noise;
   PairLosses losses{.loss_B = is_noisy ? loss_of_margin(loss, h_B, traits.label_noise_B) : loss_of_margin(loss, h_B),
                     .nll_B = {}};
   if (loss.sft_weight == 0) return losses;
