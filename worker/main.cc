@@ -19,10 +19,11 @@
 #include "worker/collective/mpi_collective.h"
 #include "worker/collective/rank_threads.h"
 #include "worker/evaluate/evaluation_run.h"
-#include "worker/log_linear/log_linear_run.h"
+#include "worker/language_model/device_advice.h"
+#include "worker/language_model/language_model.h"
+#include "worker/log_linear/log_linear_policy.h"
 #include "worker/model/merged_model.h"
-#include "worker/train/device_advice.h"
-#include "worker/train/training_run.h"
+#include "worker/training/training_run.h"
 
 namespace equipoise {
 namespace {
@@ -40,12 +41,11 @@ struct WorkerOptions {
 };
 
 // A GPU is opened for language models alone: log-linear ones compute on the CPU, however many GPUs there are.
-void run_job(RunContext context) {
-  if (context.registration.spec.has_policy()) return run_log_linear(context);
+void run_job(const RunContext& context) {
+  if (context.config.log_linear) return run_training(context, load_log_linear_policy);
   DeviceCollective device = open_device(context.local, context.host);
   join_gpu_ranks(device, context.host, kCollectiveTimeout);
-  context.device = &device;
-  run_training(context);
+  run_training(context, [&device](const RunContext& job) { return load_language_model(job, device); });
 }
 
 // What EQUIPOISE_DEVICE asks for. A value that is not right is told to the coordinator once the rank is registered,
@@ -78,20 +78,23 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
   const auto report = [&](const std::exception& failure) {
     report_failure(client, registration.attempt, session.info().rank, failure);
   };
+  std::optional<JobConfig> config;
   try {
     if (wanted.refused) std::rethrow_exception(wanted.refused);
+    config = make_job_config(registration.spec);
     const int threads = threads_per_rank(*local);
     torch::set_num_threads(threads);
     run_job({.client = client,
              .log = *log,
              .heartbeat = heartbeat,
              .registration = registration,
+             .config = *config,
              .host = *host,
              .local = *local,
              .threads = threads});
   } catch (const std::exception& failure) {
     // Also after AttemptEnded: the coordinator then knows that this rank has left.
-    if (const auto refused = out_of_memory(failure, registration.spec)) {
+    if (const auto refused = config ? out_of_memory(failure, *config) : std::nullopt) {
       report(*refused);
       throw *refused;
     }

@@ -52,9 +52,6 @@ void check_language_model(const v1::JobSpec& spec, const JobConfig& config) {
   if (config.data.test) refuse_combination("data.test" + needs);
   if (config.training.sampling == Sampling::kOneGroup) refuse_combination("training.sampling one_group" + needs);
   if (spec.robust().has_paper_compat()) refuse_combination("robust.paper_compat" + needs);
-  if (config.robust.weight_sync == WeightOrigin::kSpeculative)
-    refuse_combination("robust.weight_sync speculative" + needs);
-  if (config.robust.settings.step_plateau.factor < 1) refuse_combination("robust.step_factor below 1" + needs);
 }
 
 void check_log_linear_optimizer(const JobConfig& config) {

@@ -10,7 +10,7 @@
 #include <map>
 
 #include "tests/gpu/check.h"
-#include "worker/train/attempt.h"
+#include "worker/training/attempt.h"
 
 namespace equipoise::gpu_check {
 namespace {

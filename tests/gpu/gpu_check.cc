@@ -9,7 +9,7 @@
 #include "common/base/error.h"
 #include "tests/gpu/check.h"
 #include "worker/collective/thread_collective.h"
-#include "worker/train/attempt.h"
+#include "worker/training/attempt.h"
 
 namespace equipoise::gpu_check {
 namespace {

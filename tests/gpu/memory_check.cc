@@ -1,6 +1,6 @@
 #include "equipoise/v1/job.pb.h"
 #include "tests/gpu/check.h"
-#include "worker/train/device_advice.h"
+#include "worker/language_model/device_advice.h"
 
 namespace equipoise::gpu_check {
 

@@ -6,8 +6,8 @@
 #include "tests/gpu/check.h"
 #include "tests/worker/owned_pair.h"
 #include "tests/worker/random_model.h"
-#include "worker/train/memory_estimate.h"
-#include "worker/train/step.h"
+#include "worker/language_model/memory_estimate.h"
+#include "worker/language_model/step.h"
 
 namespace equipoise::gpu_check {
 namespace {
@@ -101,7 +101,7 @@ TrainingResult train(const CheckDevice& device, const TrainingShape& shape, cons
   robust.mode = RobustMode::kGroupRobust;
   robust.step_size = 0.1;
   const std::vector<double> pair_count_K(kGroups, static_cast<double>(pairs.size()) / kGroups);
-  GroupWeights weights(robust, pair_count_K, static_cast<double>(pairs.size()));
+  OwnStepWeights weights(GroupWeights(robust, pair_count_K, static_cast<double>(pairs.size())));
   StepParts parts{.inputs = {.decoder = policy, .loss = job.loss, .pairs = pairs, .reference = reference},
                   .robust = robust,
                   .group_pair_count_K = pair_count_K,
@@ -110,7 +110,7 @@ TrainingResult train(const CheckDevice& device, const TrainingShape& shape, cons
                   .host = device.host,
                   .gradients = gradients,
                   .optimizer = optimizer,
-                  .weights = [&](std::int64_t, const GroupSums& sums, const auto&) { return weights.step(sums); }};
+                  .weights = weights};
   TrainingResult result;
   for (const EncodedPair pair : pairs) {
     result.tokens_per_step += std::ssize(pair.prompt_ids) + std::ssize(pair.chosen_ids) + std::ssize(pair.rejected_ids);
@@ -138,7 +138,7 @@ double median(std::vector<double> values) {
 nlohmann::json phases_of(const TrainingResult& result) {
   std::map<std::string, std::vector<double>> seconds;
   for (const StepResult& step : result.steps) {
-    for (const auto& [phase, value] : step.phase_seconds) seconds[phase].push_back(value);
+    for (const auto& [phase, value] : step.phases) seconds[phase].push_back(value);
   }
   nlohmann::json phases;
   for (const auto& [phase, values] : seconds) phases[phase] = median(values);

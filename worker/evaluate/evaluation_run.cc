@@ -10,12 +10,12 @@
 #include "worker/collective/same_on_all_ranks.h"
 #include "worker/evaluate/evaluated_pairs.h"
 #include "worker/evaluate/evaluation_progress.h"
+#include "worker/language_model/training_data.h"
 #include "worker/model/torch_dtype.h"
 #include "worker/model/wide_type.h"
 #include "worker/objective/label_noise.h"
 #include "worker/objective/pair_loss.h"
 #include "worker/reference/reference_model.h"
-#include "worker/train/training_data.h"
 
 namespace equipoise {
 namespace {

@@ -76,19 +76,18 @@ std::vector<log_linear::LossSettings> group_loss_settings(const LossConfig& loss
 }
 
 LogLinearStep::LogLinearStep(const JobConfig& config, const LogLinearData& data, const ShardPlan& plan,
-                             HostCollective& host, StepWeights& weights)
+                             HostCollective& host)
     : config_(config),
       plan_(plan),
       host_(host),
-      weights_(weights),
       cursor_(plan, data.strata),
       pairs_(pairs_of(config, data, plan, cursor_, host.info())),
       schedule_(config.optimizer, plan.end_step),
       step_(step_settings(config, data), data.train, config.log_linear->problem.initial_theta_D, host) {}
 
-void LogLinearStep::run(std::int64_t step) {
+void LogLinearStep::run(std::int64_t step, StepWeights& weights) {
   step_.set_rate_factor(schedule_.factor(step));
-  step_.run(step, {.pairs = pairs_, .host = host_, .weights = weights_});
+  step_.run(step, {.pairs = pairs_, .host = host_, .weights = weights});
 }
 
 double LogLinearStep::epochs_done(std::int64_t steps) const {

@@ -23,12 +23,11 @@ std::vector<log_linear::LossSettings> group_loss_settings(const LossConfig& loss
 class LogLinearStep {
  public:
   // All that is passed outlives it. In closed form it all-reduces the normal equations.
-  LogLinearStep(const JobConfig& config, const LogLinearData& data, const ShardPlan& plan, HostCollective& host,
-                StepWeights& weights);
+  LogLinearStep(const JobConfig& config, const LogLinearData& data, const ShardPlan& plan, HostCollective& host);
 
   // All ranks call it for the same step, one after the other. A step whose loss or gradient is not finite changes
   // neither theta nor alpha. Throws what its parts throw.
-  void run(std::int64_t step);
+  void run(std::int64_t step, StepWeights& weights);
   // The largest group loss of an evaluation, for the schedule `plateau`; the same on every rank.
   void observe_evaluation(double worst_group_loss) { schedule_.observe(worst_group_loss); }
 
@@ -48,7 +47,6 @@ class LogLinearStep {
   const JobConfig& config_;
   const ShardPlan& plan_;
   HostCollective& host_;
-  StepWeights& weights_;
   ShardCursor cursor_;
   log_linear::RankPairs pairs_;
   LearningRateSchedule schedule_;

@@ -6,8 +6,6 @@
 #include <set>
 #include <string>
 
-#include "common/metrics/metrics_file.h"
-
 namespace equipoise::metrics {
 namespace metric_names_test {
 
@@ -40,10 +38,6 @@ TEST(MetricNames, LabelsAreOnlyTheUsedOnes) {
   EXPECT_EQ(kGroupLoss.labels().size(), 3u);
   EXPECT_EQ(kTrainStep.labels().size(), 1u);
   EXPECT_EQ(kTrainStep.labels()[0], "job");
-}
-
-TEST(MetricsFile, GroupFieldsCarryTheGroupsName) {
-  EXPECT_EQ(metrics_file::group_field("India", "loss"), "group/India/loss");
 }
 
 }  // namespace metric_names_test

@@ -61,13 +61,21 @@ TEST(OpinionRunFile, NamesTheLineAndTheFieldThatIsWrong) {
   refused(kStart, "metrics.jsonl: ", "fewer than two");
   refused(std::string(kStart) + "{\n", "metrics.jsonl:2: ", "not a JSON object");
   refused("{\"split\":\"validation\"}\n", "metrics.jsonl:1: ", "\"step\"");
-  refused(R"({"split":"validation","step":0,"group_loss":{"A":1}})", "metrics.jsonl:1: ", "for group \"B\"");
-  refused(R"({"split":"validation","step":0,"group_loss":{"A":1,"B":"2"}})", "metrics.jsonl:1: ", "for group \"B\"");
+  refused(R"({"split":"validation","step":0,"group_loss":{"A":1}})"
+          "\n",
+          "metrics.jsonl:1: ", "for group \"B\"");
+  refused(R"({"split":"validation","step":0,"group_loss":{"A":1,"B":"2"}})"
+          "\n",
+          "metrics.jsonl:1: ", "for group \"B\"");
 }
 
 TEST(OpinionRunFile, SaysWhichGroupOfWhichStepDiverged) {
-  EXPECT_THAT([] { read(R"({"split":"validation","step":7,"group_loss":{"A":1,"B":null}})"); },
-              ThrowsMessage<std::runtime_error>(AllOf(HasSubstr("after step 7"), HasSubstr("\"B\" is not finite"))));
+  EXPECT_THAT(
+      [] {
+        read(R"({"split":"validation","step":7,"group_loss":{"A":1,"B":null}})"
+             "\n");
+      },
+      ThrowsMessage<std::runtime_error>(AllOf(HasSubstr("after step 7"), HasSubstr("\"B\" is not finite"))));
 }
 
 TEST(OpinionMeasure, IsThatOfTheWorstGroup) {

@@ -1,0 +1,89 @@
+#include "worker/training/run_output.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "tests/support/temp_folder.h"
+
+namespace equipoise {
+namespace run_output_test {
+
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+namespace fs = std::filesystem;
+
+class RunOutputTest : public ::testing::Test {
+ protected:
+  void put(const std::string& name, const std::string& text) const {
+    fs::create_directories((temp_ / name).parent_path());
+    temp_.write(name, text);
+  }
+  RunOutputTest() {
+    spec_.set_name("run");
+    spec_.mutable_model()->set_path((temp_ / "model").string());
+    spec_.mutable_data()->set_train((temp_ / "train.jsonl").string());
+    spec_.set_output((temp_ / "out").string());
+    config_ = make_job_config(spec_);
+  }
+
+  const TempFolder temp_;
+  v1::JobSpec spec_;
+  JobConfig config_;
+};
+
+TEST_F(RunOutputTest, HasOneWriter) {
+  const RunOutput first(config_, "run-1");
+  EXPECT_THAT([&] { RunOutput(config_, "run-2"); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("in use by job run-1 of equipoise-worker")));
+}
+
+TEST_F(RunOutputTest, LeavesNothingBehindWhereItIsRefused) {
+  fs::create_directories(temp_ / "out/final");
+  EXPECT_THROW(RunOutput(config_, "run-1"), std::invalid_argument);
+  EXPECT_FALSE(fs::exists(temp_ / "out/.equipoise-lock"));
+}
+
+TEST_F(RunOutputTest, KeepsTheModelBeforeUntilTheNewOneIsWhole) {
+  config_.overwrite = true;
+  put("out/final/model", "old");
+  put("out/metrics.jsonl", "old");
+  put("out/failure/stderr.log", "old");
+  RunOutput output(config_, "run-1");
+  EXPECT_TRUE(fs::exists(temp_ / "out/metrics.jsonl"));
+  output.prepare(spec_, ShardPlan());
+  EXPECT_FALSE(fs::exists(temp_ / "out/metrics.jsonl"));
+  EXPECT_FALSE(fs::exists(temp_ / "out/failure"));
+  EXPECT_TRUE(fs::exists(temp_ / "out/job.yaml"));
+  EXPECT_TRUE(fs::exists(temp_ / "out/final.previous/model"));
+  output.discard_previous();
+  EXPECT_FALSE(fs::exists(temp_ / "out/final.previous"));
+}
+
+TEST_F(RunOutputTest, ADeletedFolderOrFileIsFound) {
+  std::optional<RunOutput> output(std::in_place, config_, "run-1");
+  output->prepare(spec_, ShardPlan());
+  put("out/metrics.jsonl", "");
+  output->watch("metrics.jsonl");
+  output->check_now();
+  put("out/other", "");  // before the removal, or it may get the number of the file that is gone
+  fs::remove(temp_ / "out/metrics.jsonl");
+  EXPECT_THAT([&] { output->check_now(); },
+              ThrowsMessage<std::runtime_error>(HasSubstr("out: metrics.jsonl was deleted during the run")));
+  fs::rename(temp_ / "out/other", temp_ / "out/metrics.jsonl");
+  EXPECT_THAT([&] { output->check_now(); },
+              ThrowsMessage<std::runtime_error>(HasSubstr("metrics.jsonl was replaced during the run")));
+  fs::remove_all(temp_ / "out");
+  EXPECT_THAT([&] { output->check_now(); },
+              ThrowsMessage<std::runtime_error>(HasSubstr("out was deleted or replaced during the run")));
+  output.reset();
+  EXPECT_FALSE(fs::exists(temp_ / "out"));
+}
+
+}  // namespace run_output_test
+}  // namespace equipoise

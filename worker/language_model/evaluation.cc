@@ -1,0 +1,77 @@
+#include "worker/language_model/evaluation.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace equipoise {
+namespace {
+
+// A file's pairs among all pairs, and what takes the place of the scale that its losses have been given.
+struct FilePart {
+  std::int64_t end = 0;
+  double rescale = 1;
+};
+
+std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(end - begin));
+  std::iota(indices.begin(), indices.end(), begin);
+  return indices;
+}
+
+std::vector<FilePart> file_parts(const ForwardInputs& inputs, std::span<const std::int64_t> pairs_F, double scale) {
+  std::vector<FilePart> parts;
+  std::int64_t begin = 0;
+  for (const std::int64_t pairs : pairs_F) {
+    const auto indices = range(begin, begin + pairs);
+    // A mean of 1 in each file, as they have over all pairs.
+    double sum = 0;
+    for (const std::int64_t index : indices) sum += inputs.weight(index);
+    const double factor = static_cast<double>(pairs) / sum;
+    const auto weight = [&](std::int64_t index) { return inputs.weight(index) * factor; };
+    parts.push_back({.end = begin + pairs, .rescale = loss_scale(inputs, indices, weight) / scale});
+    begin += pairs;
+  }
+  return parts;
+}
+
+std::size_t file_of(std::span<const FilePart> parts, std::int64_t pair) {
+  const auto part = std::ranges::upper_bound(parts, pair, {}, &FilePart::end);
+  return static_cast<std::size_t>(part - parts.begin());
+}
+
+}  // namespace
+
+EvaluationSums evaluate_files(const ForwardInputs& inputs, std::size_t num_groups, std::int64_t micro_batch_tokens,
+                              std::span<const std::int64_t> pairs_F, Collective& host) {
+  const torch::NoGradGuard no_grad;
+  const auto count = static_cast<std::int64_t>(inputs.pairs.size());
+  const auto all = range(0, count);
+  const double scale = loss_scale(inputs, all, [&](std::int64_t index) { return inputs.weight(index); });
+  const auto parts = file_parts(inputs, pairs_F, scale);
+  const BatchSums none(num_groups, LossMean::kOverWeights);
+  EvaluationSums sums{.all = none, .files = std::vector(parts.size(), none)};
+  const auto mine = rank_part(inputs.pairs, all, host.info());
+  for (const auto& indices : split_micro_batches(inputs.pairs, mine, micro_batch_tokens)) {
+    const PairForward forward = forward_pairs(inputs, indices, scale, {}, TokenNumbers::kMeasured);
+    for (std::size_t b = 0; b < indices.size(); ++b) {
+      const auto memberships = inputs.pairs[static_cast<std::size_t>(indices[b])].memberships;
+      PairOutcome outcome = forward.outcomes[b];
+      const double weight = inputs.weight(indices[b]);
+      sums.all.add(outcome, memberships, weight);
+      if (parts.empty()) continue;
+      const std::size_t file = file_of(parts, indices[b]);
+      outcome.loss *= parts[file].rescale;
+      sums.files[file].add(outcome, memberships, weight);
+    }
+  }
+  const auto reduce = [&](BatchSums& each) {
+    each.all_reduce(host);
+    each.reduce_errors(host);
+  };
+  reduce(sums.all);
+  std::ranges::for_each(sums.files, reduce);
+  return sums;
+}
+
+}  // namespace equipoise

@@ -1,0 +1,291 @@
+#include "worker/language_model/language_model.h"
+
+#include <chrono>
+#include <utility>
+
+#include "common/config/loss_config.h"
+#include "worker/collective/same_on_all_ranks.h"
+#include "worker/language_model/best_parameters.h"
+#include "worker/language_model/device_advice.h"
+#include "worker/language_model/evaluation.h"
+#include "worker/language_model/gradient_buckets.h"
+#include "worker/language_model/pair_metrics.h"
+#include "worker/language_model/start_references.h"
+#include "worker/language_model/step.h"
+#include "worker/language_model/training_data.h"
+#include "worker/model/model_folder.h"
+#include "worker/model/torch_dtype.h"
+#include "worker/objective/label_floor.h"
+#include "worker/training/group_absence.h"
+#include "worker/training/logged_steps.h"
+
+namespace equipoise {
+namespace {
+
+// 25 MiB hides the latency of a collective on every network and leaves enough buckets to overlap with the backward
+// pass.
+constexpr std::size_t kBucketBytes = std::size_t{25} << 20;
+
+// More groups than a log should name; data.json has all of them.
+constexpr std::size_t kMostLossLines = 10;
+
+// A phase that is over sooner needs no percentage.
+constexpr std::chrono::seconds kBetweenProgress{5};
+
+TrainingData read_data(const RunContext& context) {
+  context.heartbeat.set_phase("reading data");
+  return load_training_data(context.config, context.threads);
+}
+
+// One rank of each machine says it: its devices are alike.
+void advise(const RunContext& context, const DeviceCollective& device) {
+  if (context.local.info().rank != 0) return;
+  const JobConfig& config = context.config;
+  const std::string name = device.device.str();
+  if (!device.name.empty()) context.log.info("device {}: {}", name, device.name);
+  const std::size_t free = free_memory(device, context.local.info());
+  const MemoryEstimate estimate = estimate_memory(config, context.host.info().world_size);
+  for (const std::string& warning :
+       {memory_warning(estimate, free, name, config), dtype_warning(config.model.dtype, name)}) {
+    if (!warning.empty()) context.log.warn("{}", warning);
+  }
+}
+
+Decoder load_decoder(const RunContext& context, torch::Device device) {
+  const ModelConfig& model = context.config.model;
+  const torch::Dtype dtype = torch_dtype(model.dtype);
+  Decoder decoder = Decoder::load(model.path, dtype, device, model.quantization);
+  if (model.lora) {
+    decoder.attach(new_adapter(decoder.config(), *model.lora, context.config.training.seed, dtype, device));
+  } else if (model.adapter) {
+    LoraAdapter adapter = load_adapter(*model.adapter, decoder.config(), dtype, device);
+    if (context.host.info().rank == 0 && adapter.settings.dropout != model.adapter_dropout) {
+      context.log.info("the adapter was trained with lora_dropout {}; this job trains it with model.lora.dropout {}",
+                       adapter.settings.dropout, model.adapter_dropout);
+    }
+    adapter.settings.dropout = model.adapter_dropout;
+    decoder.attach(std::move(adapter));
+  }
+  return decoder;
+}
+
+PairMetrics pair_metrics(const LossConfig& loss) {
+  return {.has_rewards = loss.type != LossType::kSft, .has_nll = loss.sft_weight > 0};
+}
+
+class LanguageModel final : public TrainedPolicy {
+ public:
+  LanguageModel(const RunContext& context, const DeviceCollective& device)
+      : context_(context),
+        config_(context.config),
+        device_(device),
+        metrics_(pair_metrics(config_.loss)),
+        data_(read_data(context)),
+        baseline_K_(baseline_K(config_.robust, data_.train.group_names, data_.train_floor_K)),
+        validation_baseline_K_(baseline_K(config_.robust, data_.validation.group_names, data_.validation_floor_K)),
+        grouped_(grouped()),
+        label_noise_(config_.loss, data_.train.group_names),
+        decoder_((advise(context, device), load_decoder(context, device.device))) {}
+
+  const GroupedData& data() const override { return grouped_; }
+
+  void announce(spdlog::logger& log) const override {
+    for (const FileReading& file : data_.train_files) log_file(file, log);
+    for (const FileReading& file : data_.validation_files) log_file(file, log);
+    for (const std::string& sentence : differences_from_trl(config_.loss)) log.info("{}", sentence);
+  }
+
+  std::vector<double> absence_K() const override {
+    std::vector<std::span<const Membership>> memberships_N;
+    for (const EncodedPair pair : data_.train.pairs) memberships_N.push_back(pair.memberships);
+    return equipoise::absence_K(memberships_N, data_.strata, config_.training.global_batch_size, data_.num_groups());
+  }
+
+  std::vector<EvaluatedPairs> expected_evaluation() const override {
+    std::vector<EvaluatedPairs> expected;
+    if (data_.validation.pairs.empty()) return expected;
+    const auto& names = data_.validation.group_names;
+    expected.push_back(expected_pairs(metrics_, data_.validation.pair_count_K, names));
+    for (std::size_t f = 0; f < data_.validation_names.size(); ++f) {
+      expected.push_back(expected_pairs(metrics_, data_.validation_counts_FK[f], names, data_.validation_names[f]));
+    }
+    return expected;
+  }
+
+  void check_same_on_all_ranks() override {
+    equipoise::check_same_on_all_ranks(context_.host, dataset_digest(data_.validation), "validation data");
+    equipoise::check_same_on_all_ranks(context_.host, parameter_digest(decoder_.parameters()), "model");
+    if (!decoder_.adapter()) return;
+    equipoise::check_same_on_all_ranks(context_.host, parameter_digest(decoder_.trained()), "adapter");
+  }
+
+  void start(const ShardPlan& plan) override {
+    references_ = compute_references();
+    if (config_.training.gradient_checkpointing) decoder_.recompute_layers();
+    cursor_.emplace(plan, data_.strata);
+    gradients_.emplace(decoder_.trained(), device_.collective(context_.host), kBucketBytes);
+    optimizer_.emplace(config_.optimizer, decoder_.trained(), plan.end_step);
+    inputs_.emplace(inputs(data_.train, references_.train, data_.train_weight_N));
+  }
+
+  bool write_data_report(const std::filesystem::path& file) const override {
+    equipoise::write_data_report(file, data_.train_files, data_.validation_files);
+    return true;
+  }
+
+  StepOutcome step(std::int64_t step, StepWeights& weights) override {
+    StepParts parts = step_parts(weights);
+    last_.emplace(train_step(parts, step));
+    const StepResult& result = *last_;
+    if (!result.skipped && result.learning_rate > 0) policy_is_reference_ = inputs_->policy_is_reference = false;
+    return {.is_loss_finite = result.sums.non_finite_groups().empty(),
+            .is_skipped = result.skipped,
+            .pairs = result.sums.pairs(),
+            .tokens = result.sums.tokens(),
+            .sequence_tokens = result.sums.sequence_tokens(),
+            .phases = result.phases};
+  }
+
+  StepNumbers last_step() const override {
+    return {.loss = last_->loss,
+            .loss_error = last_->loss_error,
+            .grad_norm = last_->grad_norm,
+            .learning_rate = last_->learning_rate,
+            .groups = group_means(metrics_, last_->sums),
+            .further = step_fields(metrics_, last_->sums, data_.train.group_names)};
+  }
+
+  double epochs_done(std::int64_t steps_done) const override { return cursor_->epochs_done(steps_done); }
+
+  std::vector<EvaluatedPairs> evaluate() override {
+    const ForwardInputs validation = inputs(data_.validation, references_.validation, data_.validation_weight_N);
+    const auto& names = data_.validation.group_names;
+    const EvaluationSums sums = evaluate_files(validation, names.size(), config_.training.micro_batch_tokens,
+                                               data_.validation_pairs_F, context_.host);
+    std::vector<EvaluatedPairs> evaluation = {evaluated_pairs(metrics_, sums.all, names)};
+    for (std::size_t f = 0; f < sums.files.size(); ++f) {
+      evaluation.push_back(evaluated_pairs(metrics_, sums.files[f], names, data_.validation_names[f]));
+    }
+    return evaluation;
+  }
+
+  void observe_evaluation(double worst_group_loss) override { optimizer_->observe_evaluation(worst_group_loss); }
+
+  void keep() override { best_.keep(decoder_.trained()); }
+
+  Digest state_digest() const override { return parameter_digest(decoder_.trained()); }
+
+  void save(const std::filesystem::path& folder, std::span<const double> /*alpha_K*/) override {
+    best_.put_back(decoder_.trained());
+    if (decoder_.adapter()) {
+      save_adapter(*decoder_.adapter(), config_.model.path, folder);
+    } else {
+      save_model(decoder_, config_.model.path, folder);
+    }
+    if (const auto& adapter = config_.model.adapter) {
+      copy_chat_templates(*adapter, folder);
+      copy_adapter_terms(*adapter, folder);
+    }
+    if (const auto& file = config_.model.chat_template) put_chat_template(*file, folder);
+  }
+
+  std::optional<MetricsFields> test() const override { return std::nullopt; }
+
+ private:
+  GroupedData grouped() const {
+    const GroupSizes counted{data_.counted_K, static_cast<double>(data_.train.pairs.size())};
+    return {.group_names = data_.train.group_names,
+            .counted = counted,
+            .population = {data_.train.pair_count_K, data_.num_pairs},
+            .digest = data_.digest,
+            .label_floor_K = data_.train_floor_K,
+            .baseline_K = baseline_K_,
+            .validation_names = data_.validation.group_names,
+            .validation_baseline_K = validation_baseline_K_};
+  }
+
+  void log_file(const FileReading& file, spdlog::logger& log) const {
+    log.info("{}", reading_line(file));
+    for (const std::string& note : file.notes) log.warn("{}", note);
+    for (const auto& line : loss_lines(file, config_.data.max_length, kMostLossLines)) log.warn("{}", line);
+    for (const auto& line : prompt_lines(file)) log.warn("{}", line);
+  }
+
+  References compute_references() {
+    const std::string phase = "reference log-probs";
+    context_.heartbeat.set_phase(phase);
+    auto said = std::chrono::steady_clock::now();
+    const auto on_progress = [&](std::int64_t percent) {
+      context_.heartbeat.check();
+      const auto now = std::chrono::steady_clock::now();
+      if (now - said < kBetweenProgress) return;
+      said = now;
+      context_.heartbeat.set_phase(phase + ", " + std::to_string(percent) + " %");
+    };
+    return start_references({.config = config_,
+                             .policy = decoder_,
+                             .data = data_,
+                             .host = context_.host,
+                             .log = context_.log,
+                             .on_progress = on_progress});
+  }
+
+  StepParts step_parts(StepWeights& weights) {
+    const GroupSizes sizes = estimator_sizes(config_.robust.settings.estimator, grouped_.counted, grouped_.population);
+    return {.inputs = *inputs_,
+            .robust = config_.robust.settings,
+            .group_pair_count_K = sizes.pair_count_K,
+            .micro_batch_tokens = config_.training.micro_batch_tokens,
+            .cursor = *cursor_,
+            .host = context_.host,
+            .gradients = *gradients_,
+            .optimizer = *optimizer_,
+            .weights = weights,
+            .is_logged = [this](std::int64_t step) { return is_logged(config_.logging, step + 1); },
+            .num_pairs = sizes.num_pairs,
+            .dropout_seed = dropout_seed()};
+  }
+
+  std::optional<std::uint64_t> dropout_seed() const {
+    if (!decoder_.adapter() || decoder_.adapter()->settings.dropout == 0) return std::nullopt;
+    return config_.training.seed;
+  }
+
+  ForwardInputs inputs(const EncodedDataset& dataset, const AnswerLogProbs& reference,
+                       std::span<const double> weight_N) const {
+    return {.decoder = decoder_,
+            .loss = config_.loss,
+            .pairs = dataset.pairs,
+            .reference = reference,
+            .label_noise = &label_noise_,
+            .policy_is_reference = policy_is_reference_ && !has_own_reference(dataset),
+            .weight_N = weight_N};
+  }
+
+  const RunContext& context_;
+  const JobConfig& config_;
+  const DeviceCollective& device_;
+  const PairMetrics metrics_;
+  const TrainingData data_;
+  const std::vector<double> baseline_K_, validation_baseline_K_;  // empty without robust.baseline
+  const GroupedData grouped_;                                     // views of the above
+  const LabelNoise label_noise_;
+  Decoder decoder_;
+  bool policy_is_reference_ = starts_at_reference(config_.model);  // until a step moves the policy
+  BestParameters best_;                                            // rank 0
+  // From start() on.
+  References references_;
+  std::optional<ShardCursor> cursor_;
+  std::optional<GradientBuckets> gradients_;
+  std::optional<Optimizer> optimizer_;
+  std::optional<ForwardInputs> inputs_;
+  std::optional<StepResult> last_;
+};
+
+}  // namespace
+
+std::unique_ptr<TrainedPolicy> load_language_model(const RunContext& context, const DeviceCollective& device) {
+  return std::make_unique<LanguageModel>(context, device);
+}
+
+}  // namespace equipoise

@@ -1,0 +1,206 @@
+#include "worker/log_linear/log_linear_policy.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "common/base/durable_file.h"
+#include "common/log_linear/evaluation.h"
+#include "worker/log_linear/log_linear_data.h"
+#include "worker/log_linear/log_linear_step.h"
+#include "worker/objective/label_floor.h"
+#include "worker/training/group_absence.h"
+
+namespace equipoise {
+namespace {
+
+namespace schema = metrics_schema;
+
+// Sums over the validation pairs, each rank its part of them.
+class ValidationPairs {
+ public:
+  ValidationPairs(const LogLinearData& data, const LossConfig& loss, HostCollective& host)
+      : host_(host), sums_(group_loss_settings(loss, data.group_names), data.train.dim) {
+    const log_linear::PairMatrix& matrix = *data.validation;
+    const RankInfo rank = host.info();
+    pairs_.assign(matrix, log_linear::slice_of(matrix.pairs(), static_cast<std::size_t>(rank.rank),
+                                               static_cast<std::size_t>(rank.world_size)));
+  }
+
+  EvaluatedPairs evaluate(std::span<const double> theta_D) {
+    sums_.assign(pairs_, theta_D);
+    host_.all_reduce_sum(sums_.values());
+    EvaluatedPairs result;
+    double loss = 0;
+    for (std::size_t g = 0; g < sums_.groups(); ++g) {
+      const GroupMeans group{.group = static_cast<std::uint32_t>(g),
+                             .loss = sums_.loss_sum(g) / sums_.pair_count(g),
+                             .pair_count = sums_.pair_count(g),
+                             .accuracy = {}};
+      loss += group.loss * group.pair_count;
+      result.pairs += group.pair_count;
+      result.groups.push_back(group);
+    }
+    result.loss = loss / result.pairs;
+    result.further.set(schema::kTheta, theta_D);
+    return result;
+  }
+
+ private:
+  HostCollective& host_;
+  log_linear::GroupedPairs pairs_;
+  log_linear::StepSums sums_;
+};
+
+LogLinearData read_data(const RunContext& context) {
+  context.heartbeat.set_phase("reading data");
+  return load_log_linear_data(context.config);
+}
+
+class LogLinearPolicy final : public TrainedPolicy {
+ public:
+  explicit LogLinearPolicy(const RunContext& context)
+      : context_(context),
+        config_(context.config),
+        data_(read_data(context)),
+        baseline_K_(baseline_K(config_.robust, data_.group_names, data_.train_floor_K)),
+        validation_baseline_K_(baseline_K(config_.robust, data_.group_names, data_.validation_floor_K)),
+        grouped_(grouped()) {
+    if (!data_.test.empty()) rewards_.emplace(config_.log_linear->problem, data_.test);
+    if (data_.validation) validation_.emplace(data_, config_.loss, context.host);
+  }
+
+  const GroupedData& data() const override { return grouped_; }
+
+  void announce(spdlog::logger& log) const override {
+    for (const std::string& note : data_.notes) log.warn("{}", note);
+  }
+
+  std::vector<double> absence_K() const override {
+    std::vector<Membership> membership_N;
+    for (const std::uint32_t group : data_.train.group_N) membership_N.push_back({.group = group, .weight = 1});
+    std::vector<std::span<const Membership>> memberships_N;
+    for (const Membership& membership : membership_N) memberships_N.emplace_back(&membership, 1);
+    // One group a step is a batch of one pair as far as presence goes.
+    const bool is_one_group = config_.training.sampling == Sampling::kOneGroup;
+    const std::int64_t batch_size = is_one_group ? 1 : config_.training.global_batch_size;
+    return equipoise::absence_K(memberships_N, data_.strata, batch_size, data_.group_names.size());
+  }
+
+  std::vector<EvaluatedPairs> expected_evaluation() const override {
+    if (!validation_) return {};
+    EvaluatedPairs expected;
+    for (std::size_t g = 0; g < data_.group_names.size(); ++g) {
+      expected.groups.push_back({.group = static_cast<std::uint32_t>(g), .loss = 0, .pair_count = 1, .accuracy = {}});
+    }
+    return {std::move(expected)};
+  }
+
+  void check_same_on_all_ranks() override {}
+
+  void start(const ShardPlan& plan) override { step_.emplace(config_, data_, plan, context_.host); }
+
+  bool write_data_report(const std::filesystem::path& /*file*/) const override { return false; }
+
+  StepOutcome step(std::int64_t step, StepWeights& weights) override {
+    step_->run(step, weights);
+    return {
+        .is_loss_finite = !step_->skipped(), .is_skipped = step_->skipped(), .pairs = step_->group_sums().batch_pairs};
+  }
+
+  StepNumbers last_step() const override {
+    StepNumbers numbers{.loss = step_->loss(),
+                        .loss_error = {},
+                        .grad_norm = step_->grad_norm(),
+                        .learning_rate = step_->theta().learning_rate(),
+                        .groups = {},
+                        .further = {}};
+    const GroupSums& sums = step_->group_sums();
+    for (std::size_t i = 0; i < sums.group.size(); ++i) {
+      numbers.groups.push_back({.group = sums.group[i],
+                                .loss = sums.loss_sum[i] / sums.pair_count[i],
+                                .pair_count = step_->group_pairs()[i],
+                                .accuracy = {}});
+    }
+    numbers.further.set(schema::kTheta, step_->theta().theta_D());
+    return numbers;
+  }
+
+  double epochs_done(std::int64_t steps_done) const override { return step_->epochs_done(steps_done); }
+
+  std::vector<EvaluatedPairs> evaluate() override { return {validation_->evaluate(step_->theta().theta_D())}; }
+
+  void observe_evaluation(double worst_group_loss) override { step_->observe_evaluation(worst_group_loss); }
+
+  // A job that asks for it is refused: common/config/log_linear_config.cc.
+  void keep() override { EQUIPOISE_CHECK(false); }
+
+  Digest state_digest() const override {
+    Sha256 sha;
+    sha.update(std::as_bytes(step_->theta().theta_D()));
+    sha.update(std::as_bytes(std::span<const double>(step_->theta().average_D())));
+    return sha.finish();
+  }
+
+  void save(const std::filesystem::path& folder, std::span<const double> alpha_K) override {
+    const log_linear::ThetaUpdate& theta = step_->theta();
+    const auto list = [](std::span<const double> values) { return std::vector<double>(values.begin(), values.end()); };
+    const MetricsJson parameters = {{"theta", list(theta.theta_D())},
+                                    {"theta_average", list(theta.average_D())},
+                                    {"alpha", list(alpha_K)},
+                                    {"groups", data_.group_names},
+                                    {"steps", theta.steps()}};
+    std::filesystem::create_directories(folder);
+    write_durably(folder / "theta.json", parameters.dump(2) + "\n");
+  }
+
+  std::optional<MetricsFields> test() const override {
+    if (!rewards_) return std::nullopt;
+    const std::span<const double> theta_D = step_->theta().theta_D();
+    const log_linear::RewardReport report = rewards_->report(theta_D);
+    MetricsFields fields;
+    fields.set(schema::kTheta, theta_D);
+    fields.set(schema::kGroupReward, by_group(report.group_reward_K));
+    fields.set(schema::kOptimalReward, by_group(report.optimal_reward_K));
+    fields.set(schema::kRewardError, by_group(report.reward_error_K));
+    fields.set(schema::kMaxRewardError, report.max_reward_error);
+    return fields;
+  }
+
+ private:
+  GroupedData grouped() const {
+    return {.group_names = data_.group_names,
+            .counted = {data_.counted_K, static_cast<double>(data_.train.pairs())},
+            .population = {data_.pair_count_K, data_.num_pairs},
+            .digest = data_.digest,
+            .label_floor_K = data_.train_floor_K,
+            .baseline_K = baseline_K_,
+            .validation_names = data_.group_names,
+            .validation_baseline_K = validation_baseline_K_};
+  }
+
+  std::vector<GroupNumber> by_group(std::span<const double> values_K) const {
+    std::vector<GroupNumber> numbers;
+    for (std::size_t g = 0; g < values_K.size(); ++g) {
+      numbers.push_back({.group = data_.group_names[g], .value = values_K[g]});
+    }
+    return numbers;
+  }
+
+  const RunContext& context_;
+  const JobConfig& config_;
+  const LogLinearData data_;
+  const std::vector<double> baseline_K_, validation_baseline_K_;  // empty without robust.baseline
+  const GroupedData grouped_;                                     // views of the above
+  std::optional<log_linear::RewardEvaluator> rewards_;            // of data.test
+  std::optional<ValidationPairs> validation_;
+  std::optional<LogLinearStep> step_;  // from start() on
+};
+
+}  // namespace
+
+std::unique_ptr<TrainedPolicy> load_log_linear_policy(const RunContext& context) {
+  return std::make_unique<LogLinearPolicy>(context);
+}
+
+}  // namespace equipoise

@@ -1,0 +1,110 @@
+#include "worker/training/attempt.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+
+#include "common/base/error.h"
+#include "common/base/network_interfaces.h"
+#include "worker/collective/broadcast.h"
+#include "worker/collective/same_on_all_ranks.h"
+
+namespace equipoise {
+namespace {
+
+template <typename Request>
+Request request_of(const AttemptId& attempt) {
+  Request request;
+  request.set_job_id(attempt.job_id);
+  request.set_generation(attempt.generation);
+  return request;
+}
+
+}  // namespace
+
+Registration register_rank(CoordinatorClient& client, const std::string& job_id, const RankPlace& place,
+                           HostCollective& host) {
+  v1::RegisterWorkerRequest request;
+  request.set_job_id(job_id);
+  request.set_rank(place.info.rank);
+  request.set_world_size(place.info.world_size);
+  request.set_host(host_name());
+  request.set_pid(getpid());
+  request.set_device(place.device);
+  if (const char* token = std::getenv("EQUIPOISE_ATTEMPT_TOKEN")) request.set_attempt_token(token);
+
+  v1::RegisterWorkerResponse response;
+  if (place.info.rank == 0) response = client.register_worker(request);
+  std::int64_t generation = response.generation();
+  host.broadcast(std::as_writable_bytes(std::span(&generation, 1)), 0);
+  if (place.info.rank != 0) {
+    request.set_generation(generation);
+    response = client.register_worker(request);
+  }
+  return {.attempt = {.job_id = job_id, .generation = generation}, .spec = response.spec()};
+}
+
+StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const GroupedData& data,
+                               HostCollective& host) {
+  check_same_on_all_ranks(host, data.digest, "training data or tokenizer");
+  v1::StartTrainingResponse answer;
+  if (host.info().rank == 0) {
+    auto request = request_of<v1::StartTrainingRequest>(attempt);
+    for (const std::string& name : data.group_names) request.add_group_names(name);
+    const auto& counted_K = data.counted.pair_count_K;
+    request.mutable_group_pair_count()->Add(counted_K.begin(), counted_K.end());
+    request.set_num_pairs(static_cast<std::int64_t>(data.counted.num_pairs));
+    request.mutable_group_baseline()->Add(data.label_floor_K.begin(), data.label_floor_K.end());
+    request.set_dataset_digest(byte_text(data.digest));
+    answer = client.start_training(request);
+  }
+  broadcast_message(answer, 0, host);
+  const v1::ShardPlan& plan = answer.plan();
+  return {.plan = {.seed = plan.seed(),
+                   .shuffle = plan.shuffle(),
+                   .num_pairs = plan.num_pairs(),
+                   .global_batch_size = plan.global_batch_size(),
+                   .world_size = plan.world_size(),
+                   .stratified = plan.stratified(),
+                   .mixed = plan.mixed(),
+                   .first_step = plan.first_step(),
+                   .end_step = plan.end_step()},
+          .log_alpha_K = {answer.log_alpha().begin(), answer.log_alpha().end()},
+          .group_loss_K = {answer.group_loss().begin(), answer.group_loss().end()},
+          .alpha_K = {answer.alpha().begin(), answer.alpha().end()}};
+}
+
+void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, const TrainingEnd& end,
+                 std::array<std::byte, 32> state_digest) {
+  auto request = request_of<v1::FinishWorkerRequest>(attempt);
+  request.set_rank(rank);
+  request.set_final_step(end.final_step);
+  if (end.stopped_early) *request.mutable_stopped_early() = *end.stopped_early;
+  request.set_state_digest(byte_text(state_digest));
+  client.finish_worker(request);
+}
+
+std::string failure_text(const std::exception& failure) {
+  const auto* torch_error = dynamic_cast<const c10::Error*>(&failure);
+  const std::string text = torch_error != nullptr ? torch_error->what_without_backtrace() : failure.what();
+  return text.substr(0, text.find('\n'));
+}
+
+void report_failure(CoordinatorClient& client, const AttemptId& attempt, int rank, const std::exception& failure) {
+  auto request = request_of<v1::FailWorkerRequest>(attempt);
+  request.set_rank(rank);
+  request.set_reason(failure_text(failure));
+  if (dynamic_cast<const std::invalid_argument*>(&failure) != nullptr) {
+    request.set_kind(v1::FAILURE_KIND_INVALID_INPUT);
+  } else if (dynamic_cast<const PeerError*>(&failure) != nullptr) {
+    request.set_kind(v1::FAILURE_KIND_INFRASTRUCTURE);
+  } else {
+    request.set_kind(v1::FAILURE_KIND_PROGRAM);
+  }
+  client.fail_worker(request);
+}
+
+}  // namespace equipoise

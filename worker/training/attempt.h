@@ -1,0 +1,62 @@
+// One rank's part in one attempt of a job, as the coordinator granted it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/config/job_config.h"
+#include "common/dataset/shard_plan.h"
+#include "worker/client/coordinator_client.h"
+#include "worker/client/heartbeat.h"
+#include "worker/collective/host_ranks.h"
+#include "worker/training/trained_policy.h"
+
+namespace equipoise {
+
+struct Registration {
+  AttemptId attempt;
+  v1::JobSpec spec;
+};
+
+struct RankPlace {
+  RankInfo info;
+  std::string device;  // "cpu", "cuda"
+};
+
+// Rank 0 registers first and hands its generation to the others, which then register with it.
+Registration register_rank(CoordinatorClient& client, const std::string& job_id, const RankPlace& place,
+                           HostCollective& host);
+
+struct StartedTraining {
+  ShardPlan plan;
+  std::vector<double> log_alpha_K;   // of every group before the first step
+  std::vector<double> group_loss_K;  // newest of every group, NaN where unknown; empty where alpha is not a closed form
+  std::vector<double> alpha_K;       // of every group before the first step
+};
+
+// Rank 0 tells the coordinator the groups and gets the plan; every rank gets it and checks that its data is rank 0's.
+// Throws std::invalid_argument where a rank read other data than rank 0.
+StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const GroupedData& data,
+                               HostCollective& host);
+
+// How training ended on this rank.
+struct TrainingEnd {
+  std::int64_t final_step = 0;
+  std::optional<v1::EarlyStop> stopped_early = {};  // absent: at the end of the plan
+};
+
+void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, const TrainingEnd& end,
+                 std::array<std::byte, 32> state_digest);
+
+// What went wrong, in one line: LibTorch adds its own stack to the sentence.
+std::string failure_text(const std::exception& failure);
+
+// Tells the coordinator why this rank ends: bad input, a peer, or the program itself, by the kind of exception.
+void report_failure(CoordinatorClient& client, const AttemptId& attempt, int rank, const std::exception& failure);
+
+}  // namespace equipoise

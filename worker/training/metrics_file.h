@@ -1,0 +1,55 @@
+// The writer of a run's metrics.jsonl (common/metrics/metrics_schema.h).
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/training/trained_policy.h"
+
+namespace equipoise {
+
+// The numbers at the top of an evaluation's line by name, but for its step and epoch. Those of one file that have no
+// prefix get its name in front: FILE_worst_group_loss.
+using EvaluationNumbers = std::map<std::string, double>;
+
+struct LinePosition {
+  std::int64_t step = 0;  // optimiser steps done
+  double epoch = 0;
+};
+
+// Speed since the line before, and tokens since the start. Log-linear policies have none.
+struct Speed {
+  double pairs_per_second = 0;
+  std::optional<double> tokens_per_second;
+  double num_tokens = 0;
+};
+
+MetricsJson step_line(const GroupedData& data, LinePosition position, bool is_skipped, const StepNumbers& step,
+                      std::span<const double> alpha_K, const Speed& speed);
+// alpha_K  [K] after the step
+MetricsJson evaluation_line(const GroupedData& data, LinePosition position, const EvaluatedPairs& pairs,
+                            std::span<const double> alpha_K);
+EvaluationNumbers evaluation_numbers(const MetricsJson& line, const std::string& file);
+
+// The names that evaluations have numbers for, so that a metric that none will have is refused before anything is
+// computed. What a group of a single pair lacks is among them.
+EvaluationNumbers expected_numbers(const TrainedPolicy& policy);
+
+class MetricsFile {
+ public:
+  // Starts an empty file. Throws std::invalid_argument if it cannot.
+  explicit MetricsFile(std::filesystem::path path);
+
+  // Throws std::runtime_error when the disk refuses; each line is flushed whole.
+  void write(const MetricsJson& line);
+
+ private:
+  std::filesystem::path path_;
+  std::ofstream file_;
+};
+
+}  // namespace equipoise

@@ -1,0 +1,123 @@
+#include "worker/training/report_sender.h"
+
+#include <bit>
+#include <cstdint>
+#include <stdexcept>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/number_text.h"
+
+namespace equipoise {
+namespace {
+
+// Far below the 4 MiB that a message may have: a step of one group takes about 70 bytes, each further group 20.
+constexpr int kMostSteps = 4096;
+constexpr std::size_t kMostWeights = 65536;
+
+[[noreturn]] void refuse_weight(const v1::ReportStepRequest& step, int i, double here, double there) {
+  throw std::runtime_error(
+      "step " + std::to_string(step.step()) + ": the weight of group " + std::to_string(step.group(i)) + " is " +
+      number_text(here) + " here and " + number_text(there) +
+      " at the coordinator, expected the same bits; with robust.weight_sync coordinator every rank "
+      "takes the coordinator's");
+}
+
+void check_weights(const v1::ReportStepsRequest& request, std::span<const double> here, std::span<const double> there) {
+  if (here.size() != there.size()) {
+    throw PeerError("the coordinator answered " + std::to_string(request.steps_size()) + " steps with " +
+                    std::to_string(there.size()) + " weights, expected " + std::to_string(here.size()));
+  }
+  std::size_t next = 0;
+  for (const v1::ReportStepRequest& step : request.steps()) {
+    for (int i = 0; i < step.group_size(); ++i, ++next) {
+      const bool same = std::bit_cast<std::uint64_t>(here[next]) == std::bit_cast<std::uint64_t>(there[next]);
+      if (!same) refuse_weight(step, i, here[next], there[next]);
+    }
+  }
+}
+
+}  // namespace
+
+v1::ReportStepRequest step_request(const ReportedStep& report) {
+  v1::ReportStepRequest request;
+  request.set_step(report.step);
+  request.mutable_group()->Add(report.sums.group.begin(), report.sums.group.end());
+  request.mutable_loss_sum()->Add(report.sums.loss_sum.begin(), report.sums.loss_sum.end());
+  request.mutable_pair_count()->Add(report.sums.pair_count.begin(), report.sums.pair_count.end());
+  request.set_batch_pairs(report.sums.batch_pairs);
+  request.mutable_non_finite_group()->Add(report.non_finite.begin(), report.non_finite.end());
+  return request;
+}
+
+bool ReportSender::Message::full() const { return request.steps_size() >= kMostSteps || weight.size() >= kMostWeights; }
+
+void ReportSender::Message::clear() {
+  request.clear_steps();
+  weight.clear();
+}
+
+ReportSender::ReportSender(CoordinatorClient& client, AttemptId attempt)
+    : client_(client), attempt_(std::move(attempt)), thread_([this] { run(); }) {}
+
+ReportSender::~ReportSender() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void ReportSender::add(const ReportedStep& report, std::span<const double> weight) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return failure_ || !filling_.full(); });
+  if (failure_) std::rethrow_exception(failure_);
+  const bool was_empty = filling_.weight.empty();
+  *filling_.request.add_steps() = step_request(report);
+  filling_.weight.insert(filling_.weight.end(), weight.begin(), weight.end());
+  const bool must_wake = was_empty && !sending_;
+  lock.unlock();
+  if (must_wake) changed_.notify_all();
+}
+
+void ReportSender::finish() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return failure_ || (!sending_ && filling_.weight.empty()); });
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+void ReportSender::run() {
+  Message message;
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stopping_ || !filling_.weight.empty(); });
+    if (stopping_) return;
+    std::swap(message, filling_);
+    sending_ = true;
+    lock.unlock();
+    changed_.notify_all();
+    std::exception_ptr failure;
+    try {
+      message.request.set_job_id(attempt_.job_id);
+      message.request.set_generation(attempt_.generation);
+      send(message);
+    } catch (...) {
+      failure = std::current_exception();  // for the thread that adds
+    }
+    message.clear();
+    lock.lock();
+    sending_ = false;
+    failure_ = failure;
+    if (failure_ || filling_.weight.empty()) changed_.notify_all();
+    if (failure_) return;
+  }
+}
+
+void ReportSender::send(const Message& message) {
+  const v1::ReportStepsResponse answer = client_.report_steps(message.request);
+  check_weights(message.request, message.weight,
+                {answer.weight().data(), static_cast<std::size_t>(answer.weight_size())});
+}
+
+}  // namespace equipoise

@@ -1,0 +1,58 @@
+// Carries the reports of many steps to the coordinator in one message after the other, while the steps go on.
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "common/robust/step_weights.h"
+#include "worker/training/attempt.h"
+
+namespace equipoise {
+
+// What rank 0 tells the coordinator of one step, without the attempt.
+v1::ReportStepRequest step_request(const ReportedStep& report);
+
+// While a message travels the next one fills, so that messages are as long as the coordinator is slow. Compares the
+// answered weights with those the rank has gone on with. Used by one thread.
+class ReportSender {
+ public:
+  // `client` outlives it.
+  ReportSender(CoordinatorClient& client, AttemptId attempt);
+  // Leaves out what is not sent yet.
+  ~ReportSender();
+  ReportSender(const ReportSender&) = delete;
+  ReportSender& operator=(const ReportSender&) = delete;
+
+  // weight: what this rank computed, in the order of the groups reported. Waits only while the coordinator is thousands
+  // of steps behind. Throws what an earlier message failed with: std::runtime_error where a weight differs in a bit,
+  // and what CoordinatorClient throws.
+  void add(const ReportedStep& report, std::span<const double> weight);
+  // Returns when every answer has come and agreed. Throws as add().
+  void finish();
+
+ private:
+  struct Message {
+    v1::ReportStepsRequest request;
+    std::vector<double> weight;  // expected in the answer
+    bool full() const;
+    void clear();
+  };
+  void run();
+  void send(const Message& message);
+
+  CoordinatorClient& client_;
+  const AttemptId attempt_;
+  std::mutex mutex_;  // guards all below
+  std::condition_variable changed_;
+  Message filling_;
+  bool sending_ = false;
+  bool stopping_ = false;
+  std::exception_ptr failure_;
+  std::thread thread_;
+};
+
+}  // namespace equipoise

@@ -1,0 +1,146 @@
+#include "worker/training/run_report.h"
+
+#include <algorithm>
+
+#include "common/base/error.h"
+#include "common/metrics/metrics_schema.h"
+#include "worker/training/logged_steps.h"
+
+namespace equipoise {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kReportInterval{500};
+
+double seconds_since(Clock::time_point start) {
+  // Never 0: two lines can fall into one tick of the clock.
+  return std::max(std::chrono::duration<double>(Clock::now() - start).count(), 1e-9);
+}
+
+// The coordinator knows the groups of the training data only.
+void add_groups(v1::ReportMetricsRequest& request, const std::vector<GroupMeans>& groups, std::size_t num_groups) {
+  for (const GroupMeans& means : groups) {
+    if (means.group >= num_groups) continue;
+    v1::GroupMetrics& group = *request.add_groups();
+    group.set_group(means.group);
+    group.set_loss(means.loss);
+    if (means.accuracy) group.set_reward_accuracy(*means.accuracy);
+    group.set_pair_count(means.pair_count);
+  }
+}
+
+}  // namespace
+
+RunReport::RunReport(const Parts& parts)
+    : parts_(parts),
+      file_(parts.config.output / metrics_schema::kFileName),
+      last_line_{.time = Clock::now(), .totals = {}},
+      last_report_{.time = Clock::now(), .totals = {}} {}
+
+std::vector<double> RunReport::alpha_K() const {
+  const std::size_t num_groups = parts_.policy.data().group_names.size();
+  const bool is_uniform = parts_.config.log_linear && parts_.config.robust.settings.mode == RobustMode::kNone;
+  if (!is_uniform) return parts_.weights.alpha_K();
+  return std::vector<double>(num_groups, 1 / static_cast<double>(num_groups));
+}
+
+LinePosition RunReport::position(std::int64_t steps_done) const {
+  return {.step = steps_done, .epoch = parts_.policy.epochs_done(steps_done)};
+}
+
+// The coordinator itself makes a condition of losses that are not finite, and names the groups.
+void RunReport::log_skip(std::int64_t steps_done, const StepOutcome& outcome) const {
+  if (!outcome.is_skipped) return;
+  if (!outcome.is_loss_finite) {
+    parts_.log.info("step {}: a loss is not finite, the update is skipped", steps_done);
+  } else {
+    parts_.log.warn("step {}: the gradient is not finite, the update is skipped", steps_done);
+  }
+}
+
+void RunReport::step_done(std::int64_t steps_done, const StepOutcome& outcome) {
+  totals_.pairs += outcome.pairs;
+  totals_.tokens += outcome.tokens;
+  totals_.sequence_tokens += outcome.sequence_tokens;
+  log_skip(steps_done, outcome);
+  if (is_logged(parts_.config.logging, steps_done)) write_step(steps_done, outcome.is_skipped);
+  unreported_step_ = steps_done;
+  for (const auto& [phase, seconds] : outcome.phases) (*held_.mutable_phase_seconds())[phase].add_seconds(seconds);
+  if (Clock::now() - last_report_.time >= kReportInterval) send_training();
+}
+
+void RunReport::write_step(std::int64_t steps_done, bool is_skipped) {
+  const double seconds = seconds_since(last_line_.time);
+  Speed speed{.pairs_per_second = (totals_.pairs - last_line_.totals.pairs) / seconds,
+              .tokens_per_second = {},
+              .num_tokens = totals_.sequence_tokens};
+  if (totals_.tokens > 0) speed.tokens_per_second = (totals_.tokens - last_line_.totals.tokens) / seconds;
+  file_.write(
+      step_line(parts_.policy.data(), position(steps_done), is_skipped, parts_.policy.last_step(), alpha_K(), speed));
+  last_line_ = {.time = Clock::now(), .totals = totals_};
+}
+
+void RunReport::send_training() {
+  const StepNumbers numbers = parts_.policy.last_step();
+  held_.set_step(unreported_step_);
+  held_.set_split(v1::SPLIT_TRAIN);
+  held_.set_loss(numbers.loss);
+  add_groups(held_, numbers.groups, parts_.policy.data().group_names.size());
+  held_.set_pairs_total(static_cast<std::int64_t>(totals_.pairs));
+  held_.set_tokens_total(static_cast<std::int64_t>(totals_.tokens));
+  held_.set_pairs_per_second((totals_.pairs - last_report_.totals.pairs) / seconds_since(last_report_.time));
+  send(held_);
+  held_.Clear();
+  unreported_step_ = 0;
+  last_report_ = {.time = Clock::now(), .totals = totals_};
+}
+
+EvaluationNumbers RunReport::evaluated(std::int64_t steps_done, const std::vector<EvaluatedPairs>& evaluation) {
+  finish();
+  const std::vector<double> alpha = alpha_K();
+  EvaluationNumbers numbers;
+  for (const EvaluatedPairs& pairs : evaluation) {
+    const MetricsJson line = evaluation_line(parts_.policy.data(), position(steps_done), pairs, alpha);
+    file_.write(line);
+    numbers.merge(evaluation_numbers(line, pairs.file));
+    send_evaluation(steps_done, pairs);
+  }
+  // An evaluation is no training time.
+  last_line_.time = last_report_.time = Clock::now();
+  return numbers;
+}
+
+void RunReport::send_evaluation(std::int64_t steps_done, const EvaluatedPairs& pairs) {
+  v1::ReportMetricsRequest request;
+  request.set_step(steps_done);
+  request.set_split(v1::SPLIT_VALIDATION);
+  request.set_file(pairs.file);
+  request.set_loss(pairs.loss);
+  add_groups(request, pairs.groups, parts_.policy.data().group_names.size());
+  send(request);
+}
+
+void RunReport::tested(std::int64_t steps_done, const MetricsFields& test) {
+  MetricsFields fields;
+  fields.set(metrics_schema::kSplit, metrics_schema::kSplitTest);
+  fields.set(metrics_schema::kStep, steps_done);
+  fields.add(test);
+  file_.write(fields.line(metrics_schema::kTestLine, ""));
+}
+
+void RunReport::finish() {
+  if (unreported_step_ > 0) send_training();
+}
+
+void RunReport::send(v1::ReportMetricsRequest& request) {
+  request.set_job_id(parts_.attempt.job_id);
+  request.set_generation(parts_.attempt.generation);
+  try {
+    parts_.client.report_metrics(request);
+  } catch (const PeerError& lost) {
+    // A lost point of a curve is no reason to stop; the next ReportStep finds out whether the coordinator is gone.
+    parts_.log.warn("{}", lost.what());
+  }
+}
+
+}  // namespace equipoise

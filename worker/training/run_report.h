@@ -1,0 +1,70 @@
+// Rank 0's account of a run: metrics.jsonl and the values that the coordinator shows to people.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/config/job_config.h"
+#include "equipoise/v1/worker.pb.h"
+#include "worker/client/coordinator_client.h"
+#include "worker/training/attempt.h"
+#include "worker/training/metrics_file.h"
+#include "worker/training/weight_sync.h"
+
+namespace equipoise {
+
+// The coordinator gets at most two reports a second, and the last one.
+class RunReport {
+ public:
+  struct Parts {
+    CoordinatorClient& client;
+    spdlog::logger& log;
+    const AttemptId& attempt;
+    const JobConfig& config;
+    const TrainedPolicy& policy;
+    const WeightSync& weights;  // whose alpha the lines have
+  };
+  // All parts outlive it. Makes metrics.jsonl in config.output anew. Throws std::invalid_argument if it cannot; the
+  // functions below throw std::runtime_error when the disk refuses.
+  explicit RunReport(const Parts& parts);
+
+  void step_done(std::int64_t steps_done, const StepOutcome& outcome);
+  // Returns the numbers at the top of the lines that it writes.
+  EvaluationNumbers evaluated(std::int64_t steps_done, const std::vector<EvaluatedPairs>& evaluation);
+  // The line of the test of the trained policy.
+  void tested(std::int64_t steps_done, const MetricsFields& test);
+  // Sends what the pace has held back.
+  void finish();
+
+  // As the lines show it. Mode none learns no weights: of a log-linear policy uniform ones are shown, as the paper's
+  // program reports them, else the groups' shares.
+  std::vector<double> alpha_K() const;
+
+ private:
+  LinePosition position(std::int64_t steps_done) const;
+  void log_skip(std::int64_t steps_done, const StepOutcome& outcome) const;
+  void write_step(std::int64_t steps_done, bool is_skipped);
+  void send(v1::ReportMetricsRequest& request);
+  void send_training();
+  void send_evaluation(std::int64_t steps_done, const EvaluatedPairs& pairs);
+
+  Parts parts_;
+  MetricsFile file_;
+  v1::ReportMetricsRequest held_;     // phases of the steps since the last report
+  std::int64_t unreported_step_ = 0;  // 0: none
+  struct Totals {
+    double pairs = 0, tokens = 0, sequence_tokens = 0;
+  };
+  Totals totals_;
+  struct Mark {
+    std::chrono::steady_clock::time_point time;
+    Totals totals;
+  };
+  Mark last_line_, last_report_;
+};
+
+}  // namespace equipoise

@@ -1,0 +1,39 @@
+// Where the group weights of a job's steps come from (robust.weight_sync): the coordinator, or this rank with the
+// coordinator checking it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "common/robust/step_weights.h"
+#include "worker/training/attempt.h"
+
+namespace equipoise {
+
+// step() throws what the coordinator's client and the collective throw.
+class WeightSync : public StepWeights {
+ public:
+  // alpha of every group after the last step, without a call. Rank 0.
+  virtual std::vector<double> alpha_K() const = 0;
+  // Returns on every rank when all steps that were reported are applied and on record.
+  virtual void finish() {}
+};
+
+// Rank 0 waits for the coordinator's answer in every step and hands it to the others. All that is passed outlives it.
+// step() throws PeerError where the answer is not of the step's groups.
+//   alpha_K  before the first step
+std::unique_ptr<WeightSync> coordinator_weight_sync(CoordinatorClient& client, const AttemptId& attempt,
+                                                    HostCollective& host, std::vector<double> alpha_K);
+
+// Every rank computes the update itself and waits for nobody; rank 0 reports the steps meanwhile. step() throws what an
+// earlier report failed with; std::runtime_error where the coordinator's weights differ in a bit. weights: before the
+// first step, as the coordinator has them.
+std::unique_ptr<WeightSync> speculative_weight_sync(CoordinatorClient& client, const AttemptId& attempt,
+                                                    HostCollective& host, GroupWeights weights);
+
+// As the job's robust.weight_sync says, from what the coordinator said at the start. `config` and `data` are the job's.
+std::unique_ptr<WeightSync> make_weight_sync(CoordinatorClient& client, const AttemptId& attempt, HostCollective& host,
+                                             const RobustConfig& config, const GroupedData& data,
+                                             const StartedTraining& started);
+
+}  // namespace equipoise
