@@ -112,7 +112,7 @@ PrivateFolder::~PrivateFolder() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-std::string PrivateFolder::room_advice() const {
+std::string PrivateFolder::disk_space_advice() const {
   const auto room = free_bytes(path_);
   if (!room || *room >= kNeededBytes) return "";
   return "; TMPDIR (" + path_.parent_path().string() + ") has " + std::to_string(*room >> 10) + " kB free";

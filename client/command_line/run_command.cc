@@ -101,7 +101,7 @@ std::optional<std::string> setting_advice(const CLI::App& app, std::string_view 
   return (advice->starts_with("expected") ? ", as a setting of the job " : ": ") + *advice;
 }
 
-std::string complaint(const Reached& reached, const CLI::ParseError& error) {
+std::string usage_error(const Reached& reached, const CLI::ParseError& error) {
   const std::vector<std::string> strangers = reached.app->remaining(true);
   const std::vector<std::string> verbs = known_verbs(*reached.app);
   if (!strangers.empty()) {
@@ -188,7 +188,7 @@ ExitCode run_command(std::vector<std::string> arguments, const Console& console,
     return ExitCode::kSuccess;
   } catch (const CLI::ParseError& error) {
     const Reached reached = reached_verb(*app);
-    return fail(console, reached.name, complaint(reached, error), ExitCode::kBadInput);
+    return fail(console, reached.name, usage_error(reached, error), ExitCode::kBadInput);
   }
   const Reached reached = reached_verb(*app);
   if (const std::string what = empty_argument(*reached.app); !what.empty()) {

@@ -40,7 +40,7 @@ class PairCounter {
  public:
   PairCounter(std::size_t files, Rejected rejected) : rejected_(rejected) { counts_.pairs_of_file.resize(files); }
 
-  void meet(const PairBatch& batch) {
+  void add_batch(const PairBatch& batch) {
     for (const std::string& name : batch.new_groups) {
       names_.push_back(name);
       counts_.groups.push_back({.group = name});
@@ -59,7 +59,7 @@ class PairCounter {
       ++(train ? group.train : group.validation);
       group.equal_answers += equal ? 1 : 0;
       group.empty_answers += empty ? 1 : 0;
-      group.duplicates += seen_.meet(pair, membership.group) ? 1 : 0;
+      group.duplicates += seen_.seen_before(pair, membership.group) ? 1 : 0;
     }
     counts_.all_duplicates_found = !seen_.is_full();
   }
@@ -80,7 +80,7 @@ PreferenceCounts for_each_pair(std::span<const fs::path> files, const Preference
   PairStream stream({files.begin(), files.end()}, settings);
   PairCounter counter(files.size(), settings.rejected);
   for (PairBatch batch; stream.next(batch);) {
-    counter.meet(batch);
+    counter.add_batch(batch);
     for (std::size_t i = 0; i < batch.size; ++i) counter.add(batch.pairs[i], use(batch.pairs[i], counter.names()));
   }
   PreferenceCounts counts = counter.counts();

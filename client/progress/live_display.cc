@@ -7,7 +7,7 @@ namespace {
 
 class LiveDisplay final : public ProgressDisplay {
  public:
-  explicit LiveDisplay(const Console& console) : line_(console, LastLine::kStays) {}
+  explicit LiveDisplay(const Console& console) : line_(console, LastLine::kKeep) {}
 
   void show(const v1::TrainingJob& job, SteadyTime now) override {
     line_.show(progress_view(job), now);

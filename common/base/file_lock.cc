@@ -23,8 +23,8 @@ bool names_open_file(const std::filesystem::path& path, int descriptor) {
 
 }  // namespace
 
-std::optional<FileLock> FileLock::acquire(const std::filesystem::path& path, std::chrono::seconds patience) {
-  const auto end = std::chrono::steady_clock::now() + patience;
+std::optional<FileLock> FileLock::acquire(const std::filesystem::path& path, std::chrono::seconds timeout) {
+  const auto end = std::chrono::steady_clock::now() + timeout;
   while (true) {
     const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
     if (descriptor < 0) return std::nullopt;

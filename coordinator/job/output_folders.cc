@@ -69,7 +69,7 @@ void OutputFolders::check(const JobConfig& config) const {
   }
 }
 
-void OutputFolders::take(const std::string& id, const JobConfig& config) {
+void OutputFolders::acquire(const std::string& id, const JobConfig& config) {
   Folder folder{.path = resolved(config.output),
                 .record = own_record({.program = "this coordinator", .job = id}),
                 .lock = std::nullopt};
@@ -87,9 +87,9 @@ void OutputFolders::take(const std::string& id, const JobConfig& config) {
   held_.emplace(id, std::move(folder));
 }
 
-void OutputFolders::take_again(const std::string& id, const JobConfig& config) {
+void OutputFolders::reacquire(const std::string& id, const JobConfig& config) {
   try {
-    take(id, config);
+    acquire(id, config);
   } catch (const std::exception& taken) {
     spdlog::warn("job {}: {}", id, taken.what());
   }

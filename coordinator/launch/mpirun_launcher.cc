@@ -53,8 +53,8 @@ ProgramStart program_for(const LaunchSettings& settings, const LaunchRequest& re
 }
 
 std::string why_it_ended(const ProgramStart& program) {
-  const std::string line = last_telling_line_of(program.stderr_file);
-  return line.empty() ? last_telling_line_of(program.stdout_file) : line;
+  const std::string line = last_informative_line_of(program.stderr_file);
+  return line.empty() ? last_informative_line_of(program.stdout_file) : line;
 }
 
 bool tells_of_lost_host(const std::filesystem::path& log) {

@@ -123,17 +123,17 @@ struct Transition {
     return moved(std::move(after), v1::JOB_STATE_SUCCEEDED, std::move(reason), now);
   }
 
-  JobLifecycle cancelled(const std::string& hosts_in_doubt, const std::string& end) const {
-    const std::string unreached =
-        "its processes on " + hosts_in_doubt + " could not be reached: they end by themselves without the coordinator";
-    return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request; " + (hosts_in_doubt.empty() ? end : unreached),
+  JobLifecycle cancelled(const std::string& unconfirmed_hosts, const std::string& end) const {
+    const std::string unreached = "its processes on " + unconfirmed_hosts +
+                                  " could not be reached: they end by themselves without the coordinator";
+    return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request; " + (unconfirmed_hosts.empty() ? end : unreached),
                  now);
   }
 
   JobLifecycle operator()(const LauncherExited& exit) const {
     if (job.launched_by == LaunchedBy::kUser) return job;
     if (job.state == v1::JOB_STATE_CANCELLING) {
-      return cancelled(exit.hosts_in_doubt, "its processes have ended");
+      return cancelled(exit.unconfirmed_hosts, "its processes have ended");
     }
     if (!has_attempt(job)) return job;
     if (exit.exit_code != 0) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, exit_sentence(exit), now);
@@ -154,7 +154,7 @@ struct Transition {
 
   JobLifecycle operator()(const RanksLeft& ranks) const {
     if (job.state != v1::JOB_STATE_CANCELLING || job.launched_by == LaunchedBy::kCoordinator) return job;
-    return cancelled(ranks.hosts_in_doubt, "its ranks have left");
+    return cancelled(ranks.unconfirmed_hosts, "its ranks have left");
   }
 
   JobLifecycle interrupted(const std::string& how) const {

@@ -10,7 +10,7 @@ namespace {
 
 class RunDisplay final : public ProgressDisplay {
  public:
-  RunDisplay(const Console& console, std::string prefix) : line_(console, LastLine::kGoes, std::move(prefix)) {}
+  RunDisplay(const Console& console, std::string prefix) : line_(console, LastLine::kErase, std::move(prefix)) {}
 
   void show(const v1::TrainingJob& job, SteadyTime now) override { line_.show(progress_view(job), now); }
   void note(const std::string& text) override { line_.note(text); }
