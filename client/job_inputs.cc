@@ -9,7 +9,7 @@
 #include "client/hub_name.h"
 #include "client/model/folder_contents.h"
 #include "common/base/cache_folder.h"
-#include "common/base/device_setting.h"
+#include "common/base/environment.h"
 #include "common/base/output_lock.h"
 #include "common/config/output_check.h"
 #include "common/dataset/data_files.h"

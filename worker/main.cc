@@ -11,8 +11,8 @@
 #include <memory>
 #include <optional>
 
-#include "common/base/coordinator_address.h"
 #include "common/base/error.h"
+#include "common/base/host_port.h"
 #include "common/base/log.h"
 #include "worker/client/heartbeat.h"
 #include "worker/client/warning_sink.h"

@@ -6,10 +6,10 @@
 #include <optional>
 #include <system_error>
 
-#include "client/command_line/nearest.h"
 #include "client/command_line/verb.h"
 #include "client/connection/connection.h"
 #include "client/table/display_width.h"
+#include "common/base/nearest_name.h"
 #include "common/base/quoted_text.h"
 #include "common/config/foreign_names.h"
 #include "common/config/message_schema.h"
@@ -111,10 +111,10 @@ std::string usage_error(const Reached& reached, const CLI::ParseError& error) {
         return "unknown option " + quoted_text(stranger) + *advice;
       }
       return "unknown option " + quoted_text(stranger) + ", the nearest known one is " +
-             nearest(stranger.substr(0, stranger.find('=')), known_flags(*reached.app));
+             nearest_name(stranger.substr(0, stranger.find('=')), known_flags(*reached.app));
     }
     if (!verbs.empty()) {
-      return "unknown verb " + quoted_text(stranger) + ", the nearest known one is \"" + nearest(stranger, verbs) +
+      return "unknown verb " + quoted_text(stranger) + ", the nearest known one is \"" + nearest_name(stranger, verbs) +
              "\" (there are: " + choice_of(verbs) + ")";
     }
     return "does not know what to do with " + quoted_text(stranger) + "; see " + reached.name + " --help";

@@ -1,6 +1,8 @@
 #include "client/connection/follow_job.h"
 
 #include "client/connection/job_stream.h"
+#include "client/report/data_notes.h"
+#include "client/report/group_table.h"
 
 namespace equipoise {
 namespace {
@@ -68,6 +70,14 @@ void require_success(const FollowedJob& followed, const std::string& advice) {
     default:
       throw CommandError(ExitCode::kInterrupted, "interrupted; the job " + job.id() + " is not at its end");
   }
+}
+
+void show_until_end(Connection& connection, const std::string& id, JobInbox& inbox, const Console& console) {
+  const auto display = make_display(console);
+  const FollowedJob followed = follow_job(connection, id, *display, inbox, OnInterrupt::kLeave);
+  require_success(followed);
+  console.out << "\n" << group_table(followed.job, console.colors, console.glyphs);
+  console.out << data_notes(followed.job.spec().output());  // of a coordinator elsewhere only with a shared folder
 }
 
 }  // namespace equipoise

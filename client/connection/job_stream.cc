@@ -2,16 +2,14 @@
 
 #include <utility>
 
+#include "common/protocol/job_state.h"
+
 namespace equipoise {
 namespace {
 
 constexpr std::chrono::milliseconds kBetweenAttempts{250};
 
 }  // namespace
-
-bool is_final(v1::JobState state) {
-  return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED || state == v1::JOB_STATE_CANCELLED;
-}
 
 JobStream::JobStream(Connection& connection, std::string id, JobInbox& inbox)
     : connection_(connection), id_(std::move(id)), inbox_(inbox), last_update_(std::chrono::steady_clock::now()) {

@@ -13,9 +13,6 @@
 
 namespace equipoise {
 
-// Whether a job in this state never changes again.
-bool is_final(v1::JobState state);
-
 // A stream that breaks is opened again; after the timeout of the connection without an update the inbox fails.
 // `connection` and `inbox` outlive this.
 class JobStream {

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "client/data/fnv_hash.h"
 #include "client/data/output_folder.h"
 #include "client/data/pair_stream.h"
 #include "client/data/seen_pairs.h"
@@ -22,12 +23,10 @@ namespace fs = std::filesystem;
 
 enum class Part { kTrain, kValidation };
 
-// Where a prompt goes, whatever comes before it: FNV-1a of its bytes, mixed with the seed.
+// Where a prompt goes, whatever comes before it: its hash, mixed with the seed.
 Part part_of(const std::string& prompt, const PreferenceOutput& output) {
   if (!output.validation) return Part::kTrain;
-  std::uint64_t hash = 0xCBF29CE484222325ULL;
-  for (const char byte : prompt) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001B3ULL;
-  const double place = SplitMix64(hash ^ SplitMix64(output.seed).next()).uniform();
+  const double place = SplitMix64(fnv1a(prompt) ^ SplitMix64(output.seed).next()).uniform();
   return place < output.train_fraction ? Part::kTrain : Part::kValidation;
 }
 

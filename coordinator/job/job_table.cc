@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/protocol/job_state.h"
 #include "coordinator/job/refusal.h"
 
 namespace equipoise::coordinator {

@@ -12,6 +12,7 @@
 
 #include "common/base/sha256.h"
 #include "common/config/job_config.h"
+#include "common/protocol/job_state.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/training.h"
 

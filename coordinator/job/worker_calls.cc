@@ -9,6 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/base/quoted_text.h"
+#include "common/protocol/heartbeat_limits.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/state_check.h"
@@ -17,8 +18,6 @@ namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kLongestPhase = 64;
-constexpr int kMostWarnings = 16;
-constexpr std::size_t kLongestWarning = 1024;
 
 v1::ReportStepResponse answer_of(const StepRecord& record, const std::vector<double>& alpha_K) {
   v1::ReportStepResponse response;
@@ -232,7 +231,7 @@ void WorkerCalls::note_warnings(JobRecord& record, const v1::HeartbeatRequest& r
 
 v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
-  if (request.warnings_size() > kMostWarnings) {
+  if (static_cast<std::size_t>(request.warnings_size()) > kMostWarnings) {
     throw std::invalid_argument("warnings has " + std::to_string(request.warnings_size()) +
                                 " sentences, expected at most " + std::to_string(kMostWarnings));
   }

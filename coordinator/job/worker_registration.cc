@@ -4,6 +4,7 @@
 
 #include "common/base/quoted_text.h"
 #include "common/config/job_config.h"
+#include "common/protocol/job_state.h"
 #include "coordinator/job/finish_check.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/refusal.h"

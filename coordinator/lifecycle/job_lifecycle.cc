@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/protocol/job_state.h"
+
 namespace equipoise::coordinator {
 namespace {
 
@@ -170,15 +172,6 @@ struct Transition {
 };
 
 }  // namespace
-
-bool is_final(v1::JobState state) {
-  return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED || state == v1::JOB_STATE_CANCELLED;
-}
-
-std::string state_name(v1::JobState state) {
-  constexpr std::size_t kPrefixLength = sizeof("JOB_STATE_") - 1;
-  return v1::JobState_Name(state).substr(kPrefixLength);
-}
 
 JobLifecycle next(const JobLifecycle& job, const JobEvent& event, WallTime now) {
   if (is_final(job.state)) return job;

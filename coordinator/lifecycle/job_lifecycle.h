@@ -92,10 +92,6 @@ using JobEvent = std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, 
                               SpecRefused, TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished,
                               LauncherExited, CancelRequested, RanksLeft, CoordinatorStopped, CoordinatorRestarted>;
 
-bool is_final(v1::JobState state);
-// QUEUED, not JOB_STATE_QUEUED.
-std::string state_name(v1::JobState state);
-
 // The job after `event` at `now`. An event that means nothing in this state leaves it as it is: a report of an attempt
 // may arrive after the job is final.
 JobLifecycle next(const JobLifecycle& job, const JobEvent& event, WallTime now);

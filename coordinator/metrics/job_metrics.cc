@@ -5,8 +5,8 @@
 #include <cmath>
 #include <optional>
 
+#include "common/protocol/job_state.h"
 #include "common/robust/worst_group.h"
-#include "coordinator/lifecycle/job_lifecycle.h"
 
 namespace equipoise::coordinator {
 namespace {

@@ -1,6 +1,6 @@
 #include "coordinator/service/training_job_service.h"
 
-#include "coordinator/lifecycle/job_lifecycle.h"
+#include "common/protocol/job_state.h"
 
 namespace equipoise::coordinator {
 namespace {

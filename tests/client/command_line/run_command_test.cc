@@ -8,7 +8,6 @@
 
 #include <cstdlib>
 
-#include "client/command_line/nearest.h"
 #include "tests/client/command_run.h"
 #include "tests/support/temp_folder.h"
 
@@ -45,13 +44,6 @@ void expect_bad_input(const std::vector<std::string>& arguments, const std::stri
   EXPECT_EQ(result.code, ExitCode::kBadInput);
   EXPECT_EQ(result.err, line + "\n");
   EXPECT_EQ(result.out, "");
-}
-
-TEST(Nearest, IsTheWordWithTheFewestEdits) {
-  const std::vector<std::string> verbs = {"train", "submit", "jobs"};
-  EXPECT_EQ(nearest("trian", verbs), "train");
-  EXPECT_EQ(nearest("sumbit", verbs), "submit");
-  EXPECT_EQ(nearest("x", {}), "");
 }
 
 TEST(RunCommand, NamesTheNearestVerb) {

@@ -1,3 +1,4 @@
+#include "common/protocol/job_state.h"
 #include "coordinator/lifecycle/job_lifecycle.h"
 
 #include <gtest/gtest.h>
