@@ -31,7 +31,7 @@ class JobStream {
   std::string id_;
   JobInbox& inbox_;
   std::chrono::steady_clock::time_point last_update_;  // run()'s thread only
-  bool job_ended_ = false;                           // run()'s thread only
+  bool job_ended_ = false;                             // run()'s thread only
 
   std::mutex mutex_;
   std::condition_variable stop_requested_;

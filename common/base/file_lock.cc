@@ -16,7 +16,8 @@ constexpr auto kPause = std::chrono::milliseconds(20);
 
 // Whether `path` still names the open file: whoever held the lock before may have removed it.
 bool names_open_file(const std::filesystem::path& path, int descriptor) {
-  struct stat open_file{}, named_file{};
+  struct stat open_file {
+  }, named_file{};
   return ::fstat(descriptor, &open_file) == 0 && ::stat(path.c_str(), &named_file) == 0 &&
          open_file.st_ino == named_file.st_ino && open_file.st_dev == named_file.st_dev;
 }

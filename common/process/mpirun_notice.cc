@@ -72,8 +72,8 @@ constexpr std::array kRules{
          NoticeWeight::kCause, "mpirun starts ranks on other hosts through ssh, and $1 is not installed here"},
     // Also of a daemon that had been running. Which host it was is not said.
     Rule{R"(ORTE was unable to reliably start one or more daemons)", NoticeWeight::kConsequence,
-         "Open MPI's daemon on a host could not be started or was lost: it needs ssh without a password, the same Open MPI "
-         "in PATH there, and a TCP connection back"},
+         "Open MPI's daemon on a host could not be started or was lost: it needs ssh without a password, the same Open "
+         "MPI in PATH there, and a TCP connection back"},
     Rule{R"(An ORTE daemon has unexpectedly failed after launch)", NoticeWeight::kConsequence,
          "Open MPI's daemon on a host ended before it had connected back: check the firewalls, and Open MPI there"},
     Rule{R"(daemons could not be ordered to)", NoticeWeight::kConsequence, "a host could not be told to end its ranks"},

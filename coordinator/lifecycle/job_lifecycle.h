@@ -78,11 +78,11 @@ struct LauncherExited {
   int exit_code;          // 128 + n after signal n
   std::string last_line;  // of its log; may be empty
   int ranks_finished;
-  int world_size;                   // 0: none had registered
+  int world_size;                      // 0: none had registered
   std::string unconfirmed_hosts = {};  // where ranks may go on, as nobody could reach them; empty: no process is left
 };
 struct CancelRequested {};
-struct RanksLeft {                  // a cancelled attempt that the user had started has no rank left
+struct RanksLeft {                     // a cancelled attempt that the user had started has no rank left
   std::string unconfirmed_hosts = {};  // as LauncherExited
 };
 struct CoordinatorStopped {};    // in order, now

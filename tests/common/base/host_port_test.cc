@@ -27,8 +27,8 @@ TEST(HostPort, HasAPortOf0To65535) {
 }
 
 TEST(HostPort, IsNothingElse) {
-  for (const char* text : {"", ":", "h", ":80", "::1:80", "[]:80", "[::1:80", "http://h:80", "h h:80", "h\n:80",
-                           "h\xc3\xb6st:80"}) {
+  for (const char* text :
+       {"", ":", "h", ":80", "::1:80", "[]:80", "[::1:80", "http://h:80", "h h:80", "h\n:80", "h\xc3\xb6st:80"}) {
     EXPECT_FALSE(parse_host_port(text)) << text;
   }
 }

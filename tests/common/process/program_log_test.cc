@@ -103,13 +103,13 @@ TEST(ProgramLog, SshsLineIsWhatTells) {
     EXPECT_EQ(last_informative_line(line + std::string("\n") + notice), line);
   }
   EXPECT_EQ(last_informative_line("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\n"
-                              "Host key for node2 has changed and you have requested strict checking.\n"
-                              "Host key verification failed.\n" +
-                              notice),
+                                  "Host key for node2 has changed and you have requested strict checking.\n"
+                                  "Host key verification failed.\n" +
+                                  notice),
             "ssh: the host key of node2 is another than in known_hosts; if that is right, replace it there");
   EXPECT_EQ(last_informative_line("No ED25519 host key is known for node2 and you have requested strict checking.\r\n"
-                              "Host key verification failed.\r\n" +
-                              notice),
+                                  "Host key verification failed.\r\n" +
+                                  notice),
             "ssh: the host key of node2 is not in known_hosts; log in there once");
   EXPECT_EQ(last_informative_line("bash: line 1: orted: command not found\n" + notice),
             "Open MPI's orted is not in PATH on a host: install the same Open MPI there");

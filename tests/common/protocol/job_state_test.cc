@@ -15,8 +15,8 @@ TEST(JobState, IsFinalWhereNothingFollows) {
     const auto state = static_cast<v1::JobState>(states.value(i)->number());
     if (is_final(state)) final_states.push_back(state);
   }
-  EXPECT_THAT(final_states, testing::UnorderedElementsAre(v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_FAILED,
-                                                          v1::JOB_STATE_CANCELLED));
+  EXPECT_THAT(final_states,
+              testing::UnorderedElementsAre(v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_FAILED, v1::JOB_STATE_CANCELLED));
 }
 
 TEST(JobState, HasTheNameThatPeopleWrite) {

@@ -340,9 +340,8 @@ TEST_F(OnTwoHosts, SlotsOfALostHostStayTakenUntilItsRanksMustHaveEnded) {
 TEST_F(AttemptSupervisorTest, AMistypedNumberOfRanksForksNothing) {
   settings_.supervisor.most_workers = 64;
   restart();
-  EXPECT_EQ(
-      error_of([&] { jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 16000))); }).text,
-      "launch.workers is 16000, expected at most 64 on one machine; a coordinator with --hostfile uses more");
+  EXPECT_EQ(error_of([&] { jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 16000))); }).text,
+            "launch.workers is 16000, expected at most 64 on one machine; a coordinator with --hostfile uses more");
 }
 
 TEST_F(AttemptSupervisorTest, RanksStartedByHandThatNeverRegisterAreNamed) {

@@ -29,13 +29,11 @@ class ControllerFixture : public ::testing::Test {
     metrics_.emplace();
     launcher_ = RecordingLauncher();
     store_.emplace(folder_.path() / "test.sqlite3");
-    core_.emplace(
-        settings_,
-        Dependencies{.clock = clock_,
-                     .random_source = random_source_,
-                     .store = *store_,
-                     .metrics = *metrics_,
-                     .launcher = launcher_});
+    core_.emplace(settings_, Dependencies{.clock = clock_,
+                                          .random_source = random_source_,
+                                          .store = *store_,
+                                          .metrics = *metrics_,
+                                          .launcher = launcher_});
   }
   // A job in RUNNING with all its ranks registered, in its first generation.
   std::string running_job(v1::LaunchMode mode, int workers) { return running_job(two_group_spec(mode, workers)); }

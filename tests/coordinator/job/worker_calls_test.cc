@@ -44,10 +44,7 @@ TEST_F(WorkerCallsTest, ARepeatedStepGetsTheStoredAnswerAlsoAfterARestart) {
   restart();
   EXPECT_EQ(bits(calls().report_step(request)), first);
   EXPECT_EQ(error_of([&] { calls().report_step(step_request(id, 1, 0, {0.2, 1.1})); }).code, Code::kAborted);
-  EXPECT_EQ(error_of([&] {
-              calls().report_step(step_request(id, 1, 1, {0.2, 1.1}));
-            }).code,
-            Code::kFailedPrecondition);
+  EXPECT_EQ(error_of([&] { calls().report_step(step_request(id, 1, 1, {0.2, 1.1})); }).code, Code::kFailedPrecondition);
 }
 
 // Ranks write alpha into metrics.jsonl: the answers have it, so that nobody needs to ask again.
@@ -430,10 +427,7 @@ TEST_F(WorkerCallsTest, TheFirstRankThatFailsSaysWhy) {
   EXPECT_EQ(job(id).state_reason(), "rank 1: out of memory");
   EXPECT_EQ(job(id).failure_kind(), v1::FAILURE_KIND_INFRASTRUCTURE);
   EXPECT_EQ(calls().heartbeat(heartbeat_request(id, 1, 0)).command(), v1::HeartbeatResponse::COMMAND_EXIT);
-  EXPECT_EQ(error_of([&] {
-              calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
-            }).code,
-            Code::kFailedPrecondition);
+  EXPECT_EQ(error_of([&] { calls().report_step(step_request(id, 1, 0, {0.2, 1.0})); }).code, Code::kFailedPrecondition);
 }
 
 TEST_F(WorkerCallsTest, MetricsShowGroupsBeforeAndAfterSpeedAndTimeLeft) {

@@ -1,10 +1,11 @@
-#include "common/protocol/job_state.h"
 #include "coordinator/lifecycle/job_lifecycle.h"
 
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <vector>
+
+#include "common/protocol/job_state.h"
 
 namespace equipoise::coordinator {
 namespace job_lifecycle_test {
