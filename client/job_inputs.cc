@@ -93,6 +93,7 @@ void check_adapter_folder(const char* field, const fs::path& folder) {
 void check_rank_environment() {
   cache_folder();
   device_setting();
+  thread_setting();
 }
 
 void check_job_inputs(const JobConfig& job) {

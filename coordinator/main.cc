@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "common/base/durable_file.h"
+#include "common/base/environment.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/lifecycle/clock.h"
 #include "coordinator/options.h"
@@ -63,6 +64,7 @@ void announce(const std::filesystem::path& file, const CoordinatorServer& server
 }
 
 int serve(const Options& options, const sigset_t& stop_signals) {
+  for (const std::string& unknown : unknown_variables()) spdlog::warn("{}", unknown);
   const SystemClock clock;
   SystemRandomSource random_source;
   CoordinatorServer server(options.server, clock, random_source);

@@ -9,6 +9,7 @@
 #include "client/command_line/verb.h"
 #include "client/connection/connection.h"
 #include "client/table/display_width.h"
+#include "common/base/environment.h"
 #include "common/base/nearest_name.h"
 #include "common/base/quoted_text.h"
 #include "common/config/foreign_names.h"
@@ -102,22 +103,22 @@ std::optional<std::string> setting_advice(const CLI::App& app, std::string_view 
 }
 
 std::string usage_error(const Reached& reached, const CLI::ParseError& error) {
-  const std::vector<std::string> strangers = reached.app->remaining(true);
+  const std::vector<std::string> unknown = reached.app->remaining(true);
   const std::vector<std::string> verbs = known_verbs(*reached.app);
-  if (!strangers.empty()) {
-    const std::string& stranger = strangers.front();
-    if (stranger.size() > 1 && stranger.front() == '-') {
-      if (const auto advice = setting_advice(*reached.app, stranger)) {
-        return "unknown option " + quoted_text(stranger) + *advice;
+  if (!unknown.empty()) {
+    const std::string& word = unknown.front();
+    if (word.size() > 1 && word.front() == '-') {
+      if (const auto advice = setting_advice(*reached.app, word)) {
+        return "unknown option " + quoted_text(word) + *advice;
       }
-      return "unknown option " + quoted_text(stranger) + ", the nearest known one is " +
-             nearest_name(stranger.substr(0, stranger.find('=')), known_flags(*reached.app));
+      return "unknown option " + quoted_text(word) + ", the nearest known one is " +
+             nearest_name(word.substr(0, word.find('=')), known_flags(*reached.app));
     }
     if (!verbs.empty()) {
-      return "unknown verb " + quoted_text(stranger) + ", the nearest known one is \"" + nearest_name(stranger, verbs) +
+      return "unknown verb " + quoted_text(word) + ", the nearest known one is \"" + nearest_name(word, verbs) +
              "\" (there are: " + choice_of(verbs) + ")";
     }
-    return "does not know what to do with " + quoted_text(stranger) + "; see " + reached.name + " --help";
+    return "does not know what to do with " + quoted_text(word) + "; see " + reached.name + " --help";
   }
   if (!verbs.empty()) return "a verb is missing, expected one of: " + choice_of(verbs);
   return one_line(error.what()) + "; see " + reached.name + " --help";
@@ -194,6 +195,7 @@ ExitCode run_command(std::vector<std::string> arguments, const Console& console,
   if (const std::string what = empty_argument(*reached.app); !what.empty()) {
     return fail(console, reached.name, what, ExitCode::kBadInput);
   }
+  for (const std::string& unknown : unknown_variables()) console.err << "equipoise: warning: " << unknown << std::endl;
   return act(chosen, reached.name, console);
 }
 

@@ -12,7 +12,8 @@ namespace {
 bool lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
 std::string checked_name(const std::string& name) {
-  bool good = !name.empty() && name.size() <= 63 && name.front() >= 'a' && name.front() <= 'z' && name.back() != '-';
+  bool good = !name.empty() && name.size() <= kLongestJobName && name.front() >= 'a' && name.front() <= 'z' &&
+              name.back() != '-';
   for (const char c : name) good = good && (lower_or_digit(c) || c == '-');
   if (name.empty()) throw std::invalid_argument("name is missing, expected one such as opinions-gr-dpo");
   if (!good) {

@@ -10,6 +10,8 @@
 #include <string>
 #include <system_error>
 
+#include "common/base/output_lock.h"
+
 namespace equipoise {
 namespace {
 
@@ -27,21 +29,26 @@ bool is_there(const fs::path& path) {
   return fs::exists(fs::symlink_status(path, ignored));
 }
 
-fs::path resolved(const fs::path& path) {
-  std::error_code error;
-  fs::path canonical = fs::weakly_canonical(path, error);
-  if (error) canonical = fs::absolute(path).lexically_normal();
-  return canonical.has_filename() ? canonical : canonical.parent_path();
-}
-
 bool is_within(const fs::path& path, const fs::path& folder) {
   return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
+}
+
+// The system's word on a place that can never be made, such as a name of 300 letters. What is missing, no folder or
+// without permission is told by check_writable().
+void check_name(const JobConfig& config) {
+  std::error_code error;
+  static_cast<void>(fs::symlink_status(config.output / "metrics.jsonl", error));  // the longest name in it
+  for (const std::errc told_later :
+       {std::errc::no_such_file_or_directory, std::errc::not_a_directory, std::errc::permission_denied}) {
+    if (error == told_later) return;
+  }
+  if (error) refuse(config, "cannot be made: " + error.message());
 }
 
 // Nothing that the job reads may be what it replaces.
 void check_input(const JobConfig& config, const char* field, const fs::path& input) {
   for (const char* part : kRunParts) {
-    if (!is_within(resolved(input), resolved(config.output / part))) continue;
+    if (!is_within(resolved_output(input), resolved_output(config.output / part))) continue;
     refuse(config, "would replace " + std::string(field) + " " + input.string() + ": choose another folder");
   }
 }
@@ -50,7 +57,7 @@ void check_input(const JobConfig& config, const char* field, const fs::path& inp
 void check_model(const JobConfig& config, const char* field, const std::optional<fs::path>& folder) {
   if (!folder || folder->empty()) return;
   check_input(config, field, *folder);
-  if (!is_within(resolved(config.output), resolved(*folder))) return;
+  if (!is_within(resolved_output(config.output), resolved_output(*folder))) return;
   refuse(config, "is in the folder of " + std::string(field) + " " + folder->string() + ": choose another folder");
 }
 
@@ -58,7 +65,7 @@ void check_model(const JobConfig& config, const char* field, const std::optional
 void check_data(const JobConfig& config, const char* field, const std::optional<fs::path>& data) {
   if (!data || data->empty()) return;
   check_input(config, field, *data);
-  const fs::path output = resolved(config.output), input = resolved(*data);
+  const fs::path output = resolved_output(config.output), input = resolved_output(*data);
   std::error_code ignored;
   const bool is_folder = fs::is_directory(input, ignored);
   if (is_folder ? !is_within(output, input) : output != input.parent_path()) return;
@@ -66,7 +73,7 @@ void check_data(const JobConfig& config, const char* field, const std::optional<
 }
 
 void check_system(const JobConfig& config) {
-  const fs::path output = resolved(config.output);
+  const fs::path output = resolved_output(config.output);
   if (!output.has_relative_path()) refuse(config, "is the root of the file system: choose a folder of its own");
   for (const char* folder : kSystemFolders) {
     if (is_within(output, folder)) refuse(config, "is in " + std::string(folder) + ", which holds no files of users");
@@ -89,6 +96,7 @@ void check_writable(const JobConfig& config) {
 }  // namespace
 
 void check_output_place(const JobConfig& config) {
+  check_name(config);
   check_system(config);
   check_writable(config);
   if (!config.log_linear) check_model(config, "model.path", config.model.path);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <stdexcept>
-#include <system_error>
 #include <utility>
 
 #include "common/config/output_check.h"
@@ -30,9 +29,8 @@ OutputPlace place_of(const fs::path& output) { return {.field = "output", .path 
 OutputFolders::OutputFolders(OutputSettings settings) : settings_(std::move(settings)) {}
 
 fs::path OutputFolders::resolved(const fs::path& path) const {
-  std::error_code error;
-  fs::path plain = path.lexically_normal();
-  if (settings_.ranks_run == RanksRun::kOnThisMachine) plain = fs::weakly_canonical(fs::absolute(path), error);
+  if (settings_.ranks_run == RanksRun::kOnThisMachine) return resolved_output(path);
+  const fs::path plain = path.lexically_normal();
   return plain.has_filename() ? plain : plain.parent_path();
 }
 

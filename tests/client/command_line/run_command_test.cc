@@ -225,6 +225,16 @@ class Variable {
   std::string text_ = before_ == nullptr ? "" : before_;
 };
 
+// A mistyped name had no effect, and nobody said so.
+TEST(RunCommand, WarnsOnceOfAVariableThatNoProgramReads) {
+  const Variable mistyped("EQUIPOISE_DEVCE", "cpu");
+  const CommandRun result = run({"version"});
+  EXPECT_EQ(result.code, ExitCode::kSuccess);
+  EXPECT_EQ(result.err,
+            "equipoise: warning: the environment variable \"EQUIPOISE_DEVCE\" has no effect, the nearest known name is "
+            "EQUIPOISE_DEVICE\n");
+}
+
 TEST(RunCommand, ChecksTheEnvironmentOfTheRanksBeforeItStartsAnything) {
   const TempFolder folder;
   const std::string job = folder.write("job.yaml", kJob).string();
@@ -236,6 +246,12 @@ TEST(RunCommand, ChecksTheEnvironmentOfTheRanksBeforeItStartsAnything) {
       expect_bad_input(command, start +
                                     "EQUIPOISE_CACHE is \"cache\", expected the absolute path of a folder, such as "
                                     "/var/tmp/equipoise");
+    }
+    {
+      const Variable threads("OMP_NUM_THREADS", "all");
+      expect_bad_input(command, start +
+                                    "OMP_NUM_THREADS is \"all\", expected a whole number of threads from 1 on, or "
+                                    "nothing");
     }
     const Variable device("EQUIPOISE_DEVICE", "gpu");
     expect_bad_input(command, start + "EQUIPOISE_DEVICE is \"gpu\", expected cpu or cuda");

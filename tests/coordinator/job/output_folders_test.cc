@@ -99,6 +99,10 @@ TEST_F(OutputFoldersTest, AJobMayNotWriteIntoTheRootOrTheStateFolder) {
   EXPECT_THAT(refusal_of("/").text, HasSubstr("output: / is the root of the file system"));
   std::filesystem::create_directory_symlink("/", path("root"));
   EXPECT_THAT(refusal_of(path("root")).text, HasSubstr("is the root of the file system"));
+  // Once taken for the root, as the system could not follow them.
+  EXPECT_THAT(refusal_of(path(std::string(300, 'a'))).text, HasSubstr("cannot be made: File name too long"));
+  std::filesystem::create_symlink("circle", path("circle"));
+  EXPECT_THAT(refusal_of(path("circle/out")).text, HasSubstr("Too many levels of symbolic links"));
   EXPECT_THAT(refusal_of(path("state")).text, HasSubstr("is in the coordinator's state folder"));
   EXPECT_THAT(refusal_of(path("state/logs/x")).text, HasSubstr("is in the coordinator's state folder"));
   settings_.outputs.state = path("runs/final/state");

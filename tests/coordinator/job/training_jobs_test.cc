@@ -50,6 +50,10 @@ TEST_F(TrainingJobsTest, ABadSpecIsRefusedByItsFieldAndStoresNothing) {
   spec_.mutable_loss()->set_beta(-1);
   EXPECT_THAT(error_of([&] { jobs().create(create_request(spec_)); }).text, HasSubstr("loss.beta is -1"));
   EXPECT_THAT(error_of([&] { jobs().create({}); }).text, HasSubstr("spec is absent"));
+  v1::JobSpec nameless = spec_;
+  nameless.mutable_loss()->set_beta(0.1);
+  nameless.clear_name();
+  EXPECT_THAT(error_of([&] { jobs().create(create_request(nameless)); }).text, HasSubstr("name is missing"));
   EXPECT_EQ(jobs().list({}).jobs_size(), 0);
 }
 
