@@ -1,6 +1,5 @@
 #include "client/data/preference_import.h"
 
-#include <algorithm>
 #include <functional>
 #include <stdexcept>
 #include <system_error>
@@ -12,6 +11,7 @@
 #include "client/data/seen_pairs.h"
 #include "common/base/durable_file.h"
 #include "common/base/number_text.h"
+#include "common/base/path_check.h"
 #include "common/base/split_mix64.h"
 #include "common/dataset/data_files.h"
 #include "common/dataset/preference_writer.h"
@@ -104,10 +104,8 @@ class OutputFile {
     file_.flush();
   }
   void commit() { file_.commit(); }
-  void remove() const {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
+  // Both files, or neither.
+  void commit_with(OutputFile& other) { commit_both(file_, path_, other.file_); }
 
  private:
   static constexpr std::size_t kBytesAtOnce = 1 << 20;
@@ -131,10 +129,6 @@ void check_is_file_name(const fs::path& path) {
   throw std::invalid_argument(path.string() + ": ends as a folder does, expected the name of a file");
 }
 
-bool is_inside(const fs::path& path, const fs::path& folder) {
-  return std::ranges::mismatch(folder, path).in1 == folder.end();
-}
-
 // A folder of data is all of its files: one more would be read with them the next time.
 void check_inputs_stay(std::span<const fs::path> inputs, const fs::path& output) {
   const fs::path around = output.has_parent_path() ? output.parent_path() : fs::path(".");
@@ -155,16 +149,6 @@ void check_sides(const PreferenceCounts& counts, const PreferenceOutput& output)
   throw std::invalid_argument(empty.string() + ": no pairs are left for it, expected another seed or train fraction");
 }
 
-void commit_both(OutputFile& train, OutputFile& validation) {
-  train.commit();
-  try {
-    validation.commit();
-  } catch (...) {
-    train.remove();
-    throw;
-  }
-}
-
 }  // namespace
 
 void check_preference_output(const PreferenceOutput& output) {
@@ -180,7 +164,7 @@ void check_preference_output(const PreferenceOutput& output) {
     throw std::invalid_argument(output.train.string() + ": is the output for both train and validation");
   }
   for (const auto& [inner, outer] : {std::pair(train, validation), std::pair(validation, train)}) {
-    if (!is_inside(inner, outer)) continue;
+    if (!is_within(inner, outer)) continue;
     throw std::invalid_argument(inner.string() + ": is inside of " + outer.string() +
                                 ", the file for the other pairs: choose another output");
   }
@@ -211,7 +195,7 @@ PreferenceCounts import_preferences(std::span<const fs::path> files, const Prefe
     return counts;
   }
   validation->flush();
-  commit_both(train, *validation);
+  train.commit_with(*validation);
   return counts;
 }
 

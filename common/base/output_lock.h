@@ -19,10 +19,6 @@ struct OutputPlace {
   std::filesystem::path path;
 };
 
-// An output's one name, so that two can be compared: absolute, links resolved as far as they are there, without a slash
-// at the end. Where the system refuses to say (a name that is too long, links in a circle) links stay. Throws nothing.
-std::filesystem::path resolved_output(const std::filesystem::path& path);
-
 // Somebody else has the output. The message names the owner.
 class OutputInUse : public std::invalid_argument {
  public:

@@ -23,10 +23,6 @@ constexpr std::chrono::seconds kLongestTickGap{5};
 // Watchers may have seen revisions that were never stored: none of them may come again.
 constexpr std::int64_t kRevisionLeap = 1'000'000;
 
-bool has_attempt(const JobRecord& record) {
-  return record.job.state() == v1::JOB_STATE_STARTING || record.job.state() == v1::JOB_STATE_RUNNING;
-}
-
 }  // namespace
 
 AttemptSupervisor::AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs,
@@ -175,7 +171,7 @@ std::optional<std::chrono::seconds> AttemptSupervisor::grace_of(const AttemptKey
   if (record.job.state() == v1::JOB_STATE_CANCELLING) {
     return record.hosts.empty() ? std::chrono::seconds(0) : settings_.heartbeat_grace;
   }
-  if (!has_attempt(record)) return settings_.failed_grace;
+  if (!has_attempt(record.job.state())) return settings_.failed_grace;
   if (record.lifecycle.all_ranks_finished) return settings_.finished_grace;
   return std::nullopt;
 }
@@ -266,7 +262,7 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
   // Open MPI does not always say which host or network has failed.
   const bool names_a_host = std::ranges::any_of(
       record.hosts, [&](const HostSlots& host) { return exit.last_line.find(host.name) != std::string::npos; });
-  const bool wants_hosts = has_attempt(record) && record.hosts.size() > 1 && !names_a_host;
+  const bool wants_hosts = has_attempt(record.job.state()) && record.hosts.size() > 1 && !names_a_host;
   table_.apply(record,
                LauncherExited{.exit_code = exit.exit_code,
                               .last_line = exit.last_line + (wants_hosts ? "; hosts: " + host_names(record.hosts) : ""),

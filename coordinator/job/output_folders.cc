@@ -2,10 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
+#include "common/base/path_check.h"
 #include "common/config/output_check.h"
 #include "coordinator/job/refusal.h"
 
@@ -13,10 +13,6 @@ namespace equipoise::coordinator {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_within(const fs::path& path, const fs::path& folder) {
-  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
-}
 
 [[noreturn]] void refuse_place(const fs::path& output, const std::string& what) {
   throw std::invalid_argument("output: " + output.string() + " " + what + ": choose another folder");
@@ -29,7 +25,7 @@ OutputPlace place_of(const fs::path& output) { return {.field = "output", .path 
 OutputFolders::OutputFolders(OutputSettings settings) : settings_(std::move(settings)) {}
 
 fs::path OutputFolders::resolved(const fs::path& path) const {
-  if (settings_.ranks_run == RanksRun::kOnThisMachine) return resolved_output(path);
+  if (settings_.ranks_run == RanksRun::kOnThisMachine) return resolved_path(path);
   const fs::path plain = path.lexically_normal();
   return plain.has_filename() ? plain : plain.parent_path();
 }

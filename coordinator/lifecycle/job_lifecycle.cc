@@ -19,10 +19,6 @@ JobLifecycle failed(JobLifecycle job, v1::FailureKind kind, std::string reason, 
   return moved(std::move(job), v1::JOB_STATE_FAILED, std::move(reason), now);
 }
 
-bool has_attempt(const JobLifecycle& job) {
-  return job.state == v1::JOB_STATE_STARTING || job.state == v1::JOB_STATE_RUNNING;
-}
-
 std::string exit_sentence(const LauncherExited& exit) {
   std::string text = "mpirun exited with code " + std::to_string(exit.exit_code);
   if (!exit.last_line.empty()) text += ": " + exit.last_line;
@@ -61,12 +57,12 @@ struct Transition {
   }
 
   JobLifecycle operator()(const RanksMissing& ranks) const {
-    if (!has_attempt(job)) return job;
+    if (!has_attempt(job.state)) return job;
     return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, ranks.text, now);
   }
 
   JobLifecycle operator()(const LaunchRefused& refused) const {
-    if (!has_attempt(job)) return job;
+    if (!has_attempt(job.state)) return job;
     return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, "mpirun could not be started: " + refused.why, now);
   }
 
@@ -84,13 +80,13 @@ struct Transition {
   }
 
   JobLifecycle operator()(const RankFailed& rank) const {
-    if (!has_attempt(job)) return job;
+    if (!has_attempt(job.state)) return job;
     const auto kind = rank.kind == v1::FAILURE_KIND_UNSPECIFIED ? v1::FAILURE_KIND_PROGRAM : rank.kind;
     return failed(job, kind, "rank " + std::to_string(rank.rank) + ": " + rank.reason, now);
   }
 
   JobLifecycle operator()(const RankSilent& rank) const {
-    if (!has_attempt(job)) return job;
+    if (!has_attempt(job.state)) return job;
     return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE,
                   "rank " + std::to_string(rank.rank) + " on " + rank.host + " has not been heard of for " +
                       std::to_string(rank.seconds) + " s",
@@ -98,7 +94,7 @@ struct Transition {
   }
 
   JobLifecycle operator()(const DigestsDiffer& ranks) const {
-    if (!has_attempt(job)) return job;
+    if (!has_attempt(job.state)) return job;
     return failed(job, v1::FAILURE_KIND_PROGRAM,
                   "the parameters of rank " + std::to_string(ranks.rank) + " differ from those of rank " +
                       std::to_string(ranks.other_rank) + " after step " + std::to_string(ranks.step),
@@ -137,7 +133,7 @@ struct Transition {
     if (job.state == v1::JOB_STATE_CANCELLING) {
       return cancelled(exit.unconfirmed_hosts, "its processes have ended");
     }
-    if (!has_attempt(job)) return job;
+    if (!has_attempt(job.state)) return job;
     if (exit.exit_code != 0) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, exit_sentence(exit), now);
     if (job.all_ranks_finished) return succeeded(job, exit.world_size);
     return failed(job, v1::FAILURE_KIND_PROGRAM,
@@ -148,7 +144,7 @@ struct Transition {
 
   JobLifecycle operator()(const CancelRequested&) const {
     if (job.state == v1::JOB_STATE_CANCELLING) return job;
-    if (has_attempt(job)) {
+    if (has_attempt(job.state)) {
       return moved(job, v1::JOB_STATE_CANCELLING, "cancelled on request; its processes are ending", now);
     }
     return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request before it started", now);
@@ -172,6 +168,8 @@ struct Transition {
 };
 
 }  // namespace
+
+bool has_attempt(v1::JobState state) { return state == v1::JOB_STATE_STARTING || state == v1::JOB_STATE_RUNNING; }
 
 JobLifecycle next(const JobLifecycle& job, const JobEvent& event, WallTime now) {
   if (is_final(job.state)) return job;

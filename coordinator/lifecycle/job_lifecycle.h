@@ -92,6 +92,9 @@ using JobEvent = std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, 
                               SpecRefused, TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished,
                               LauncherExited, CancelRequested, RanksLeft, CoordinatorStopped, CoordinatorRestarted>;
 
+// STARTING or RUNNING: ranks are there, or on their way, and are to go on.
+bool has_attempt(v1::JobState state);
+
 // The job after `event` at `now`. An event that means nothing in this state leaves it as it is: a report of an attempt
 // may arrive after the job is final.
 JobLifecycle next(const JobLifecycle& job, const JobEvent& event, WallTime now);
