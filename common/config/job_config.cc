@@ -43,9 +43,9 @@ JobConfig make_job_config(const v1::JobSpec& spec) {
   config.launch = launch_config(spec.launch());
   config.output = checked_path("output", spec.output());
   if (spec.has_overwrite()) config.overwrite = spec.overwrite();
-  settle_sampling(config);
+  set_default_sampling(config);
   check_loss_combinations(spec, config.loss);
-  settle_sft_average(config.loss, spec.loss(), config.robust.settings.mode);
+  set_default_sft_average(config.loss, spec.loss(), config.robust.settings.mode);
   check_optimizer_combinations(spec, config);
   check_robust_combinations(config);
   check_data_combinations(config);

@@ -86,8 +86,8 @@ TrainingJobs::TrainingJobs(JobLimits limits, JobTable& table, OutputFolders& out
       random_source_(random_source),
       tokens_(table.store().signing_key()) {}
 
-std::optional<v1::TrainingJob> TrainingJobs::earlier_answer(const v1::CreateTrainingJobRequest& request,
-                                                            const std::string& digest) {
+std::optional<v1::TrainingJob> TrainingJobs::stored_answer(const v1::CreateTrainingJobRequest& request,
+                                                           const std::string& digest) {
   if (request.request_id().size() > kLongestRequestId) {
     throw std::invalid_argument("request_id has " + std::to_string(request.request_id().size()) +
                                 " bytes, expected at most " + std::to_string(kLongestRequestId));
@@ -100,7 +100,7 @@ std::optional<v1::TrainingJob> TrainingJobs::earlier_answer(const v1::CreateTrai
                               earlier->answer.id() + "); use a new one");
 }
 
-void TrainingJobs::check_room() {
+void TrainingJobs::check_limits() {
   if (supervisor_.is_shutting_down()) throw Refusal(Refusal::Code::kUnavailable, "the coordinator is shutting down");
   const auto& jobs = table_.jobs();
   if (jobs.size() >= limits_.jobs) {
@@ -130,10 +130,10 @@ v1::TrainingJob TrainingJobs::create(const v1::CreateTrainingJobRequest& request
                                 " bytes, expected at most " + std::to_string(limits_.spec_bytes));
   }
   const std::string digest = message_digest(request.spec());
-  if (auto answer = earlier_answer(request, digest)) return std::move(*answer);
+  if (auto answer = stored_answer(request, digest)) return std::move(*answer);
   JobConfig config = make_job_config(request.spec());
   if (config.launch.mode == LaunchMode::kCoordinator) supervisor_.check_fits(config.launch.workers.value_or(1));
-  check_room();
+  check_limits();
   outputs_.check(config);
 
   v1::TrainingJob job;

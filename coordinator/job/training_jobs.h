@@ -37,8 +37,8 @@ class TrainingJobs {
   v1::ListGroupWeightsResponse group_weights(const v1::ListGroupWeightsRequest& request);
 
  private:
-  std::optional<v1::TrainingJob> earlier_answer(const v1::CreateTrainingJobRequest& request, const std::string& digest);
-  void check_room();
+  std::optional<v1::TrainingJob> stored_answer(const v1::CreateTrainingJobRequest& request, const std::string& digest);
+  void check_limits();
   std::string new_id(const std::string& name);
 
   const JobLimits limits_;
