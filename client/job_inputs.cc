@@ -9,7 +9,7 @@
 #include "client/hub_name.h"
 #include "client/model/folder_contents.h"
 #include "common/base/cache_folder.h"
-#include "common/base/device_setting.h"
+#include "common/base/environment.h"
 #include "common/base/output_lock.h"
 #include "common/config/output_check.h"
 #include "common/dataset/data_files.h"
@@ -93,6 +93,7 @@ void check_adapter_folder(const char* field, const fs::path& folder) {
 void check_rank_environment() {
   cache_folder();
   device_setting();
+  thread_setting();
 }
 
 void check_job_inputs(const JobConfig& job) {

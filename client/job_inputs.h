@@ -10,7 +10,8 @@ namespace equipoise {
 // Throws std::invalid_argument naming the field, the path and what is missing.
 void check_job_inputs(const JobConfig& job);
 
-// Throws std::invalid_argument for an EQUIPOISE_CACHE or EQUIPOISE_DEVICE that the ranks on this machine would refuse.
+// Throws std::invalid_argument for an EQUIPOISE_CACHE, EQUIPOISE_DEVICE or OMP_NUM_THREADS that the ranks on this
+// machine would refuse.
 void check_rank_environment();
 
 // The same for one model folder or file, which `field` names: "model.path", "--model".

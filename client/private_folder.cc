@@ -67,7 +67,7 @@ void remove_abandoned(const fs::path& parent) {
 }
 
 // Quotas are not in what the file system says of itself.
-void check_room(const fs::path& folder) {
+void check_disk_space(const fs::path& folder) {
   const auto room = free_bytes(folder);
   if (room && *room < kNeededBytes) {
     if (*room == 0) refuse("is full");
@@ -92,7 +92,7 @@ PrivateFolder::PrivateFolder() {
   if (mkdtemp(pattern.data()) == nullptr) refuse("takes no new folder: " + std::string(std::strerror(errno)));
   path_ = pattern;
   try {
-    check_room(path_);
+    check_disk_space(path_);
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(path_, ignored);
@@ -112,7 +112,7 @@ PrivateFolder::~PrivateFolder() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-std::string PrivateFolder::room_advice() const {
+std::string PrivateFolder::disk_space_advice() const {
   const auto room = free_bytes(path_);
   if (!room || *room >= kNeededBytes) return "";
   return "; TMPDIR (" + path_.parent_path().string() + ") has " + std::to_string(*room >> 10) + " kB free";

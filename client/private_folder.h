@@ -18,7 +18,7 @@ class PrivateFolder {
 
   const std::filesystem::path& path() const { return path_; }
   // "; TMPDIR (/tmp) has 12 kB free": what may be behind a failure. Empty where there is room.
-  std::string room_advice() const;
+  std::string disk_space_advice() const;
   // Mpirun's own files go here too: NAME=value for its environment.
   std::string mpirun_setting() const { return "OMPI_MCA_orte_tmpdir_base=" + path_.string(); }
   // Copies `files`, as far as they are there, into the folder `target`, where people find them once this one is gone,

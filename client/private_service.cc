@@ -58,7 +58,7 @@ v1::TrainingJob PrivateService::run(const v1::JobSpec& spec, ProgressDisplay& di
   const v1::TrainingJob& job = followed.job;
   const bool log_helps = job.state() == v1::JOB_STATE_FAILED && job.failure_kind() != v1::FAILURE_KIND_INVALID_INPUT;
   require_success(followed,
-                  log_helps ? "log: " + keep_logs(spec.output(), job.id()).string() + folder_.room_advice() : "");
+                  log_helps ? "log: " + keep_logs(spec.output(), job.id()).string() + folder_.disk_space_advice() : "");
   return job;
 }
 
@@ -74,7 +74,7 @@ FollowedJob PrivateService::follow(const v1::JobSpec& spec, JobInbox& inbox, Pro
     const std::string end = coordinator_.end();
     throw PeerError(std::string("the private coordinator ") +
                     (end.empty() ? "does not answer" : "ended (" + end + ")") +
-                    "; log: " + keep_logs(spec.output(), "").string() + folder_.room_advice());
+                    "; log: " + keep_logs(spec.output(), "").string() + folder_.disk_space_advice());
   }
 }
 

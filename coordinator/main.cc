@@ -14,7 +14,8 @@
 #include <optional>
 
 #include "common/base/durable_file.h"
-#include "coordinator/job/entropy.h"
+#include "common/base/environment.h"
+#include "coordinator/job/random_source.h"
 #include "coordinator/lifecycle/clock.h"
 #include "coordinator/options.h"
 #include "coordinator/service/coordinator_server.h"
@@ -63,9 +64,10 @@ void announce(const std::filesystem::path& file, const CoordinatorServer& server
 }
 
 int serve(const Options& options, const sigset_t& stop_signals) {
+  for (const std::string& unknown : unknown_variables()) spdlog::warn("{}", unknown);
   const SystemClock clock;
-  SystemEntropy entropy;
-  CoordinatorServer server(options.server, clock, entropy);
+  SystemRandomSource random_source;
+  CoordinatorServer server(options.server, clock, random_source);
   if (options.announce) announce(*options.announce, server);
   spdlog::info("serving on {}, metrics on {}, state in {}", server.address(),
                server.metrics_address().empty() ? "nothing" : server.metrics_address(), options.server.state.string());

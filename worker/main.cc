@@ -11,8 +11,9 @@
 #include <memory>
 #include <optional>
 
-#include "common/base/coordinator_address.h"
+#include "common/base/environment.h"
 #include "common/base/error.h"
+#include "common/base/host_port.h"
 #include "common/base/log.h"
 #include "worker/client/heartbeat.h"
 #include "worker/client/warning_sink.h"
@@ -63,6 +64,12 @@ WantedDevice device_of_rank() {
   }
 }
 
+// By the first rank alone: the others of a job are started alike.
+void warn_of_unknown_variables(spdlog::logger& log, const MpiSession& session) {
+  if (session.info().rank != 0) return;
+  for (const std::string& unknown : unknown_variables()) log.warn("{}", unknown);
+}
+
 // Why a rank ended goes to the coordinator, if it got that far, and to standard error.
 void run_rank(const WorkerOptions& options, const MpiSession& session) {
   check_coordinator_address(options.coordinator);
@@ -75,6 +82,7 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
       register_rank(client, options.job, {.info = session.info(), .device = wanted.device}, *host);
   Heartbeat heartbeat(client, registration.attempt, session.info().rank);
   log->sinks().push_back(std::make_shared<WarningSink>(heartbeat));
+  warn_of_unknown_variables(*log, session);
   const auto report = [&](const std::exception& failure) {
     report_failure(client, registration.attempt, session.info().rank, failure);
   };
@@ -105,6 +113,7 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
 
 void run_evaluation_rank(const EvaluationFiles& files, const MpiSession& session) {
   const auto log = make_logger("equipoise-worker", "info");
+  warn_of_unknown_variables(*log, session);
   const auto host = make_mpi_collective(session, kCollectiveTimeout);
   const auto local = make_host_collective(session, kCollectiveTimeout);
   const DeviceCollective device = open_device(*local, *host);

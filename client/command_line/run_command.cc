@@ -6,10 +6,11 @@
 #include <optional>
 #include <system_error>
 
-#include "client/command_line/nearest.h"
 #include "client/command_line/verb.h"
 #include "client/connection/connection.h"
 #include "client/table/display_width.h"
+#include "common/base/environment.h"
+#include "common/base/nearest_name.h"
 #include "common/base/quoted_text.h"
 #include "common/config/foreign_names.h"
 #include "common/config/message_schema.h"
@@ -101,23 +102,23 @@ std::optional<std::string> setting_advice(const CLI::App& app, std::string_view 
   return (advice->starts_with("expected") ? ", as a setting of the job " : ": ") + *advice;
 }
 
-std::string complaint(const Reached& reached, const CLI::ParseError& error) {
-  const std::vector<std::string> strangers = reached.app->remaining(true);
+std::string usage_error(const Reached& reached, const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = reached.app->remaining(true);
   const std::vector<std::string> verbs = known_verbs(*reached.app);
-  if (!strangers.empty()) {
-    const std::string& stranger = strangers.front();
-    if (stranger.size() > 1 && stranger.front() == '-') {
-      if (const auto advice = setting_advice(*reached.app, stranger)) {
-        return "unknown option " + quoted_text(stranger) + *advice;
+  if (!unknown.empty()) {
+    const std::string& word = unknown.front();
+    if (word.size() > 1 && word.front() == '-') {
+      if (const auto advice = setting_advice(*reached.app, word)) {
+        return "unknown option " + quoted_text(word) + *advice;
       }
-      return "unknown option " + quoted_text(stranger) + ", the nearest known one is " +
-             nearest(stranger.substr(0, stranger.find('=')), known_flags(*reached.app));
+      return "unknown option " + quoted_text(word) + ", the nearest known one is " +
+             nearest_name(word.substr(0, word.find('=')), known_flags(*reached.app));
     }
     if (!verbs.empty()) {
-      return "unknown verb " + quoted_text(stranger) + ", the nearest known one is \"" + nearest(stranger, verbs) +
+      return "unknown verb " + quoted_text(word) + ", the nearest known one is \"" + nearest_name(word, verbs) +
              "\" (there are: " + choice_of(verbs) + ")";
     }
-    return "does not know what to do with " + quoted_text(stranger) + "; see " + reached.name + " --help";
+    return "does not know what to do with " + quoted_text(word) + "; see " + reached.name + " --help";
   }
   if (!verbs.empty()) return "a verb is missing, expected one of: " + choice_of(verbs);
   return one_line(error.what()) + "; see " + reached.name + " --help";
@@ -188,12 +189,13 @@ ExitCode run_command(std::vector<std::string> arguments, const Console& console,
     return ExitCode::kSuccess;
   } catch (const CLI::ParseError& error) {
     const Reached reached = reached_verb(*app);
-    return fail(console, reached.name, complaint(reached, error), ExitCode::kBadInput);
+    return fail(console, reached.name, usage_error(reached, error), ExitCode::kBadInput);
   }
   const Reached reached = reached_verb(*app);
   if (const std::string what = empty_argument(*reached.app); !what.empty()) {
     return fail(console, reached.name, what, ExitCode::kBadInput);
   }
+  for (const std::string& unknown : unknown_variables()) console.err << "equipoise: warning: " << unknown << std::endl;
   return act(chosen, reached.name, console);
 }
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "client/exit_code.h"
-#include "common/base/coordinator_address.h"
+#include "common/base/host_port.h"
 #include "common/base/quoted_text.h"
 
 namespace equipoise {

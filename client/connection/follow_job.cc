@@ -1,16 +1,18 @@
 #include "client/connection/follow_job.h"
 
 #include "client/connection/job_stream.h"
+#include "client/report/data_notes.h"
+#include "client/report/group_table.h"
 
 namespace equipoise {
 namespace {
 
-// Without news, how often the display may show that time passes.
+// Without an update, how often the display may show that time passes.
 constexpr std::chrono::milliseconds kFollowPoll{500};
 
 // Whether to go on following.
-bool heed_interrupt(Connection& connection, const std::string& id, ProgressDisplay& display, OnInterrupt on_interrupt,
-                    int interrupts) {
+bool handle_interrupt(Connection& connection, const std::string& id, ProgressDisplay& display, OnInterrupt on_interrupt,
+                      int interrupts) {
   if (on_interrupt == OnInterrupt::kLeave || interrupts > 1) return false;
   if (connection.cancel_unless_ended(id)) display.note("cancelling; press Ctrl-C again to leave at once");
   return true;
@@ -33,19 +35,19 @@ FollowedJob follow_job(Connection& connection, const std::string& id, ProgressDi
                        OnInterrupt on_interrupt) {
   FollowedJob followed;
   const JobStream stream(connection, id, inbox);
-  int heeded = 0;
+  int handled_interrupts = 0;
   while (true) {
-    const JobInbox::News news = inbox.wait(kFollowPoll);
-    if (news.job) {
-      display.show(*news.job, std::chrono::steady_clock::now());
-      show_new_conditions(followed.job, *news.job, display);
-      followed.job = *news.job;
+    const JobInbox::Update update = inbox.wait(kFollowPoll);
+    if (update.job) {
+      display.show(*update.job, std::chrono::steady_clock::now());
+      show_new_conditions(followed.job, *update.job, display);
+      followed.job = *update.job;
     }
-    if (news.ended && !news.job) break;
-    if (news.interrupts == heeded) continue;
-    heeded = news.interrupts;
+    if (update.ended && !update.job) break;
+    if (update.interrupts == handled_interrupts) continue;
+    handled_interrupts = update.interrupts;
     followed.interrupted = true;
-    if (!heed_interrupt(connection, id, display, on_interrupt, heeded)) break;
+    if (!handle_interrupt(connection, id, display, on_interrupt, handled_interrupts)) break;
   }
   display.finish();
   return followed;
@@ -68,6 +70,14 @@ void require_success(const FollowedJob& followed, const std::string& advice) {
     default:
       throw CommandError(ExitCode::kInterrupted, "interrupted; the job " + job.id() + " is not at its end");
   }
+}
+
+void show_until_end(Connection& connection, const std::string& id, JobInbox& inbox, const Console& console) {
+  const auto display = make_display(console);
+  const FollowedJob followed = follow_job(connection, id, *display, inbox, OnInterrupt::kLeave);
+  require_success(followed);
+  console.out << "\n" << group_table(followed.job, console.colors, console.glyphs);
+  console.out << data_notes(followed.job.spec().output());  // of a coordinator elsewhere only with a shared folder
 }
 
 }  // namespace equipoise

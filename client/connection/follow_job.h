@@ -1,10 +1,11 @@
-// Follows a job until it ends, shows it, and heeds Ctrl-C.
+// Follows a job until it ends, shows it, and handles Ctrl-C.
 #pragma once
 
 #include <string>
 
 #include "client/connection/connection.h"
 #include "client/connection/job_inbox.h"
+#include "client/console.h"
 #include "client/exit_code.h"
 #include "client/progress/progress_display.h"
 
@@ -28,5 +29,9 @@ FollowedJob follow_job(Connection& connection, const std::string& id, ProgressDi
 // The end of a command that followed a job: returns if it has succeeded; else throws CommandError with the code for
 // the shell and a sentence, followed by `advice` if there is some.
 void require_success(const FollowedJob& followed, const std::string& advice = "");
+
+// Follows a job of a service, which goes on after Ctrl-C, and writes the table of its groups at the end. Throws as the
+// two above.
+void show_until_end(Connection& connection, const std::string& id, JobInbox& inbox, const Console& console);
 
 }  // namespace equipoise

@@ -28,9 +28,9 @@ void JobInbox::interrupt() {
   changed_.notify_one();
 }
 
-JobInbox::News JobInbox::wait(std::chrono::milliseconds patience) {
+JobInbox::Update JobInbox::wait(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, patience, [this] { return job_ || ended_ || failure_ || interrupts_ > seen_interrupts_; });
+  changed_.wait_for(lock, timeout, [this] { return job_ || ended_ || failure_ || interrupts_ > seen_interrupts_; });
   if (failure_) std::rethrow_exception(failure_);
   seen_interrupts_ = interrupts_;
   return {std::exchange(job_, std::nullopt), ended_, interrupts_};

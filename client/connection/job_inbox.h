@@ -1,4 +1,5 @@
-// Where news come together for the one who follows a job: from the stream's thread and from the signals' thread.
+// What the one who follows a job waits for: updates of the job, from the stream's thread, and interrupts, from the
+// signals' thread.
 #pragma once
 
 #include <chrono>
@@ -14,7 +15,7 @@ namespace equipoise {
 // May be used from several threads.
 class JobInbox {
  public:
-  struct News {
+  struct Update {
     std::optional<v1::TrainingJob> job;  // the newest since the call before
     bool ended = false;                  // no more will come
     int interrupts = 0;                  // so far
@@ -25,8 +26,8 @@ class JobInbox {
   void fail(std::exception_ptr cause);  // ends with an exception for the reader
   void interrupt();
 
-  // Returns at once with what is new, or after `patience` without. Throws what `fail` was given.
-  News wait(std::chrono::milliseconds patience);
+  // Returns at once with what is new, or after `timeout` without. Throws what `fail` was given.
+  Update wait(std::chrono::milliseconds timeout);
   bool interrupted() const;
 
  private:

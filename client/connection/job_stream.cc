@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/protocol/job_state.h"
+
 namespace equipoise {
 namespace {
 
@@ -9,12 +11,8 @@ constexpr std::chrono::milliseconds kBetweenAttempts{250};
 
 }  // namespace
 
-bool is_final(v1::JobState state) {
-  return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED || state == v1::JOB_STATE_CANCELLED;
-}
-
 JobStream::JobStream(Connection& connection, std::string id, JobInbox& inbox)
-    : connection_(connection), id_(std::move(id)), inbox_(inbox), last_news_(std::chrono::steady_clock::now()) {
+    : connection_(connection), id_(std::move(id)), inbox_(inbox), last_update_(std::chrono::steady_clock::now()) {
   reader_ = std::thread([this] { run(); });
 }
 
@@ -37,10 +35,10 @@ void JobStream::run() {
   while (true) {
     const grpc::Status status = read_until_break();
     if (job_ended_) return inbox_.end();
-    const bool may_return = status.ok() || status.error_code() == grpc::StatusCode::UNAVAILABLE;
-    const bool patient = std::chrono::steady_clock::now() - last_news_ < connection_.address().timeout;
+    const bool may_reconnect = status.ok() || status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    const bool is_in_time = std::chrono::steady_clock::now() - last_update_ < connection_.address().timeout;
     if (stopped_within(kBetweenAttempts)) return;
-    if (may_return && patient) continue;
+    if (may_reconnect && is_in_time) continue;
     const grpc::Status cause =
         status.ok() ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream ended before the job did") : status;
     // An exception of this thread belongs to the thread that reads the inbox.
@@ -62,7 +60,7 @@ grpc::Status JobStream::read_until_break() {
   }
   v1::TrainingJob job;
   while (reader->Read(&job)) {
-    last_news_ = std::chrono::steady_clock::now();
+    last_update_ = std::chrono::steady_clock::now();
     job_ended_ = is_final(job.state());
     inbox_.put(job);
   }

@@ -13,11 +13,8 @@
 
 namespace equipoise {
 
-// Whether a job in this state never changes again.
-bool is_final(v1::JobState state);
-
-// A stream that breaks is opened again; after the connection's timeout without news the inbox fails. `connection` and
-// `inbox` outlive this.
+// A stream that breaks is opened again; after the timeout of the connection without an update the inbox fails.
+// `connection` and `inbox` outlive this.
 class JobStream {
  public:
   JobStream(Connection& connection, std::string id, JobInbox& inbox);
@@ -33,8 +30,8 @@ class JobStream {
   Connection& connection_;
   std::string id_;
   JobInbox& inbox_;
-  std::chrono::steady_clock::time_point last_news_;  // run()'s thread only
-  bool job_ended_ = false;                           // run()'s thread only
+  std::chrono::steady_clock::time_point last_update_;  // run()'s thread only
+  bool job_ended_ = false;                             // run()'s thread only
 
   std::mutex mutex_;
   std::condition_variable stop_requested_;

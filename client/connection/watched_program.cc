@@ -40,9 +40,9 @@ void WatchedProgram::watch(const ProgramStart& start) {
 
 void check_end(int exit_code, const std::filesystem::path& log, const std::string& program, const std::string& whole) {
   if (exit_code == 0) return;
-  const std::string complaint = first_complaint_of(log, program);
-  if (!complaint.empty() && exit_code == static_cast<int>(ExitCode::kBadInput)) throw std::invalid_argument(complaint);
-  const std::string reason = complaint.empty() ? last_telling_line_of(log) : complaint;
+  const std::string error = first_error_of(log, program);
+  if (!error.empty() && exit_code == static_cast<int>(ExitCode::kBadInput)) throw std::invalid_argument(error);
+  const std::string reason = error.empty() ? last_informative_line_of(log) : error;
   throw PeerError(reason.empty() ? whole + " ended with exit code " + std::to_string(exit_code) : reason);
 }
 

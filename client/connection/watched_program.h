@@ -1,4 +1,4 @@
-// A program that runs beside the command's own work, and whose end is news.
+// A program that runs beside the command's own work, and whose end the inbox reports.
 #pragma once
 
 #include <atomic>
@@ -37,7 +37,7 @@ class WatchedProgram {
 };
 
 // Throws what a program said before it ended with another exit code than 0: std::invalid_argument for the code of bad
-// input, else PeerError. `log`: its standard error, where a complaint reads "PROGRAM: reason"; `whole` is named where
+// input, else PeerError. `log`: its standard error, where an error reads "PROGRAM: reason"; `whole` is named where
 // there is none.
 void check_end(int exit_code, const std::filesystem::path& log, const std::string& program, const std::string& whole);
 

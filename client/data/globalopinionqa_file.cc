@@ -36,7 +36,7 @@ std::size_t column(const CsvReader& reader, const std::string& name) {
 
 bool is_blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
 
-// Runs read() and says which column a complaint is about.
+// Runs read() and says which column an error is about.
 template <typename Read>
 auto in_column(const CsvReader& reader, const std::string& name, Read read) {
   try {

@@ -13,6 +13,17 @@ void make_output_folder(const std::filesystem::path& folder) {
   }
 }
 
+void commit_both(DurableFile& first, const std::filesystem::path& first_path, DurableFile& second) {
+  first.commit();
+  try {
+    second.commit();
+  } catch (...) {
+    std::error_code ignored;
+    std::filesystem::remove(first_path, ignored);
+    throw;
+  }
+}
+
 void check_output_is_not(const std::filesystem::path& input, const std::filesystem::path& output,
                          const std::string& of) {
   std::error_code ignored;

@@ -87,7 +87,7 @@ bool PairStream::read_file(std::size_t file) {
     const std::vector<std::string>& names = reader.group_names();
     batch.new_groups.assign(names.begin() + static_cast<std::ptrdiff_t>(known.size()), names.end());
     known.insert(known.end(), batch.new_groups.begin(), batch.new_groups.end());
-    if (!hand_over(batch)) return false;
+    if (!push(batch)) return false;
     if (problem) std::rethrow_exception(problem);
   }
   fields_.push_back(
@@ -96,7 +96,7 @@ bool PairStream::read_file(std::size_t file) {
   return true;
 }
 
-bool PairStream::hand_over(PairBatch& batch) {
+bool PairStream::push(PairBatch& batch) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return ready_.size() < kBatchesAhead || stopped_; });
   if (stopped_) return false;

@@ -41,7 +41,7 @@ class PairStream {
  private:
   void read_all();
   bool read_file(std::size_t file);  // false: nobody reads any more
-  bool hand_over(PairBatch& batch);  // likewise
+  bool push(PairBatch& batch);       // likewise
 
   std::vector<std::filesystem::path> files_;
   PreferenceReadSettings settings_;  // known_groups: all so far

@@ -1,16 +1,17 @@
 #include "client/data/preference_import.h"
 
-#include <algorithm>
 #include <functional>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
 
+#include "client/data/fnv_hash.h"
 #include "client/data/output_folder.h"
 #include "client/data/pair_stream.h"
 #include "client/data/seen_pairs.h"
 #include "common/base/durable_file.h"
 #include "common/base/number_text.h"
+#include "common/base/path_check.h"
 #include "common/base/split_mix64.h"
 #include "common/dataset/data_files.h"
 #include "common/dataset/preference_writer.h"
@@ -22,12 +23,10 @@ namespace fs = std::filesystem;
 
 enum class Part { kTrain, kValidation };
 
-// Where a prompt goes, whatever comes before it: FNV-1a of its bytes, mixed with the seed.
+// Where a prompt goes, whatever comes before it: its hash, mixed with the seed.
 Part part_of(const std::string& prompt, const PreferenceOutput& output) {
   if (!output.validation) return Part::kTrain;
-  std::uint64_t hash = 0xCBF29CE484222325ULL;
-  for (const char byte : prompt) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001B3ULL;
-  const double place = SplitMix64(hash ^ SplitMix64(output.seed).next()).uniform();
+  const double place = SplitMix64(fnv1a(prompt) ^ SplitMix64(output.seed).next()).uniform();
   return place < output.train_fraction ? Part::kTrain : Part::kValidation;
 }
 
@@ -40,7 +39,7 @@ class PairCounter {
  public:
   PairCounter(std::size_t files, Rejected rejected) : rejected_(rejected) { counts_.pairs_of_file.resize(files); }
 
-  void meet(const PairBatch& batch) {
+  void add_batch(const PairBatch& batch) {
     for (const std::string& name : batch.new_groups) {
       names_.push_back(name);
       counts_.groups.push_back({.group = name});
@@ -59,7 +58,7 @@ class PairCounter {
       ++(train ? group.train : group.validation);
       group.equal_answers += equal ? 1 : 0;
       group.empty_answers += empty ? 1 : 0;
-      group.duplicates += seen_.meet(pair, membership.group) ? 1 : 0;
+      group.duplicates += seen_.seen_before(pair, membership.group) ? 1 : 0;
     }
     counts_.all_duplicates_found = !seen_.is_full();
   }
@@ -80,7 +79,7 @@ PreferenceCounts for_each_pair(std::span<const fs::path> files, const Preference
   PairStream stream({files.begin(), files.end()}, settings);
   PairCounter counter(files.size(), settings.rejected);
   for (PairBatch batch; stream.next(batch);) {
-    counter.meet(batch);
+    counter.add_batch(batch);
     for (std::size_t i = 0; i < batch.size; ++i) counter.add(batch.pairs[i], use(batch.pairs[i], counter.names()));
   }
   PreferenceCounts counts = counter.counts();
@@ -105,10 +104,8 @@ class OutputFile {
     file_.flush();
   }
   void commit() { file_.commit(); }
-  void remove() const {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
+  // Both files, or neither.
+  void commit_with(OutputFile& other) { commit_both(file_, path_, other.file_); }
 
  private:
   static constexpr std::size_t kBytesAtOnce = 1 << 20;
@@ -132,10 +129,6 @@ void check_is_file_name(const fs::path& path) {
   throw std::invalid_argument(path.string() + ": ends as a folder does, expected the name of a file");
 }
 
-bool is_inside(const fs::path& path, const fs::path& folder) {
-  return std::ranges::mismatch(folder, path).in1 == folder.end();
-}
-
 // A folder of data is all of its files: one more would be read with them the next time.
 void check_inputs_stay(std::span<const fs::path> inputs, const fs::path& output) {
   const fs::path around = output.has_parent_path() ? output.parent_path() : fs::path(".");
@@ -156,16 +149,6 @@ void check_sides(const PreferenceCounts& counts, const PreferenceOutput& output)
   throw std::invalid_argument(empty.string() + ": no pairs are left for it, expected another seed or train fraction");
 }
 
-void commit_both(OutputFile& train, OutputFile& validation) {
-  train.commit();
-  try {
-    validation.commit();
-  } catch (...) {
-    train.remove();
-    throw;
-  }
-}
-
 }  // namespace
 
 void check_preference_output(const PreferenceOutput& output) {
@@ -181,7 +164,7 @@ void check_preference_output(const PreferenceOutput& output) {
     throw std::invalid_argument(output.train.string() + ": is the output for both train and validation");
   }
   for (const auto& [inner, outer] : {std::pair(train, validation), std::pair(validation, train)}) {
-    if (!is_inside(inner, outer)) continue;
+    if (!is_within(inner, outer)) continue;
     throw std::invalid_argument(inner.string() + ": is inside of " + outer.string() +
                                 ", the file for the other pairs: choose another output");
   }
@@ -212,7 +195,7 @@ PreferenceCounts import_preferences(std::span<const fs::path> files, const Prefe
     return counts;
   }
   validation->flush();
-  commit_both(train, *validation);
+  train.commit_with(*validation);
   return counts;
 }
 

@@ -21,7 +21,7 @@ std::uint64_t key_of(const PreferencePair& pair, std::uint32_t group) {
 
 }  // namespace
 
-bool SeenPairs::meet(const PreferencePair& pair, std::uint32_t group) {
+bool SeenPairs::seen_before(const PreferencePair& pair, std::uint32_t group) {
   if (2 * (size_ + 1) > slots_.size() && !is_full()) grow();
   const std::uint64_t key = key_of(pair, group);
   std::uint64_t& slot = slots_[slot_of(key)];

@@ -17,7 +17,7 @@ class SeenPairs {
 
   // True if the group had a pair with the same prompt and answers before. Once `most` are known, new ones are compared
   // with those and not remembered.
-  bool meet(const PreferencePair& pair, std::uint32_t group);
+  bool seen_before(const PreferencePair& pair, std::uint32_t group);
   bool is_full() const { return size_ == most_; }
 
  private:

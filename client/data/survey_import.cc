@@ -1,7 +1,5 @@
 #include "client/data/survey_import.h"
 
-#include <system_error>
-
 #include "client/data/output_folder.h"
 #include "common/base/durable_file.h"
 #include "common/dataset/preference_writer.h"
@@ -35,14 +33,7 @@ SurveyImport write_survey_pairs(const SurveyPairs& pairs, const std::filesystem:
   DurableFile validation(written.validation);
   write_pairs(train, pairs.train);
   write_pairs(validation, pairs.validation);
-  train.commit();
-  try {
-    validation.commit();
-  } catch (...) {
-    std::error_code ignored;
-    std::filesystem::remove(written.train, ignored);
-    throw;
-  }
+  commit_both(train, written.train, validation);
   return written;
 }
 

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "client/data/fnv_hash.h"
 #include "common/base/number_text.h"
 #include "common/base/quoted_text.h"
 #include "common/base/split_mix64.h"
@@ -56,13 +57,6 @@ std::vector<std::optional<std::size_t>> overall_top(const Survey& survey) {
     if (!shares_O.empty()) top[q] = top_option(shares_O);
   }
   return top;
-}
-
-// FNV-1a: a group's random numbers follow from its name, wherever it stands in the file.
-std::uint64_t hash_of(std::string_view text) {
-  std::uint64_t hash = 0xCBF29CE484222325ULL;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
-  return hash;
 }
 
 // How many of `count` go to the training file: both get some where there are two.
@@ -148,7 +142,8 @@ class PairMaker {
   };
   std::vector<MadePairs> make(const GroupAnswers& group, std::uint32_t group_id, SurveyGroupSummary& summary) {
     summary.group = group.group;
-    SplitMix64 random(options_.seed ^ hash_of(group.group));
+    // A group's random numbers follow from its name, wherever it stands in the file.
+    SplitMix64 random(options_.seed ^ fnv1a(group.group));
     std::vector<std::size_t> usable;
     for (const std::size_t answer : group.answers) {
       if (is_usable(survey_.answers[answer])) usable.push_back(answer);

@@ -19,7 +19,7 @@ ProgressView view_of(const EvaluationState& state) {
 }  // namespace
 
 EvaluationDisplay::EvaluationDisplay(const Console& console) : out_(console.out) {
-  if (console.kind == OutputKind::kTerminal) line_.emplace(console, LastLine::kGoes);
+  if (console.kind == OutputKind::kTerminal) line_.emplace(console, LastLine::kErase);
 }
 
 void EvaluationDisplay::show(const EvaluationState& state, std::chrono::steady_clock::time_point now) {

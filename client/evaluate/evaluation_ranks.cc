@@ -49,14 +49,14 @@ void run_evaluation_ranks(const EvaluationRanks& ranks, JobInbox& inbox, Evaluat
   int interrupts = 0;
   std::chrono::steady_clock::time_point interrupted_at;
   for (bool ended = false; !ended;) {
-    const JobInbox::News news = inbox.wait(kEvaluationPoll);
+    const JobInbox::Update update = inbox.wait(kEvaluationPoll);
     const auto now = std::chrono::steady_clock::now();
-    ended = news.ended;
-    if (news.interrupts > interrupts) {
+    ended = update.ended;
+    if (update.interrupts > interrupts) {
       mpirun.signal(interrupts == 0 ? SIGTERM : SIGKILL);
       if (interrupts == 0) interrupted_at = now;
       if (interrupts == 0 && display != nullptr) display->note("stopping; press Ctrl-C again to end at once");
-      interrupts = news.interrupts;
+      interrupts = update.interrupts;
     } else if (interrupts > 0 && now - interrupted_at > kPatienceAfterInterrupt) {
       mpirun.signal(SIGKILL);
     }

@@ -11,6 +11,7 @@
 
 #include "common/base/download_fault.h"
 #include "common/base/durable_file.h"
+#include "common/base/path_check.h"
 #include "common/huggingface/safetensors.h"
 
 namespace equipoise {
@@ -20,11 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr std::uintmax_t kLargestJson = std::uintmax_t{64} << 20;
-
-bool is_there(const fs::path& file) {
-  std::error_code ignored;
-  return fs::exists(fs::symlink_status(file, ignored));
-}
 
 // Ascending, so that messages do not depend on the disk's order.
 std::vector<fs::path> files_of(const fs::path& folder) {
@@ -56,9 +52,9 @@ std::string counterpart_of(const std::string& field, const char* as_flag, const 
 bool is_of_reference(const std::string& field) { return field.ends_with("reference"); }
 
 std::string fault_of_run(const fs::path& folder) {
-  if (is_there(folder / "config.json") || is_there(folder / "adapter_config.json")) return "";
+  if (entry_exists(folder / "config.json") || entry_exists(folder / "adapter_config.json")) return "";
   const fs::path final = folder / "final";
-  return is_there(final / "config.json") || is_there(final / "adapter_config.json")
+  return entry_exists(final / "config.json") || entry_exists(final / "adapter_config.json")
              ? " is a run's output: name its final/"
              : "";
 }
@@ -113,8 +109,8 @@ std::string fault_of_weights(const fs::path& file) {
 }
 
 std::string fault_of_shards(const fs::path& folder, const std::vector<fs::path>& files) {
-  if (is_there(folder / "model.safetensors")) return fault_of_weights(folder / "model.safetensors");
-  if (!is_there(folder / kIndex)) {
+  if (entry_exists(folder / "model.safetensors")) return fault_of_weights(folder / "model.safetensors");
+  if (!entry_exists(folder / kIndex)) {
     const fs::path shard = first_with(files, {".safetensors"});
     const bool is_shard = shard.string().find("-of-") != std::string::npos;
     return is_shard ? std::string(" has shards of weights, such as ") + shard.string() + ", but no " + kIndex +
@@ -128,7 +124,7 @@ std::string fault_of_shards(const fs::path& folder, const std::vector<fs::path>&
     if (file.is_string() && !fs::path(file).has_parent_path()) shards.insert(file.get<std::string>());
   }
   for (const std::string& shard : shards) {
-    if (!is_there(folder / shard)) {
+    if (!entry_exists(folder / shard)) {
       return std::string(" has no ") + shard + ", which " + kIndex + " names beside " +
              std::to_string(shards.size() - 1) + " other files: the download is not complete";
     }
@@ -153,11 +149,11 @@ std::string fault_of_download(const std::vector<fs::path>& files) {
 
 // Where the tokenizer is there in the form of other programs alone.
 std::string fault_of_tokenizer(const fs::path& folder) {
-  if (is_there(folder / "tokenizer.json")) return "";
-  const bool has_lists = is_there(folder / "vocab.json") && is_there(folder / "merges.txt");
-  const std::string other = is_there(folder / "tokenizer.model") ? "tokenizer.model"
-                            : has_lists                          ? "vocab.json and merges.txt"
-                                                                 : "";
+  if (entry_exists(folder / "tokenizer.json")) return "";
+  const bool has_lists = entry_exists(folder / "vocab.json") && entry_exists(folder / "merges.txt");
+  const std::string other = entry_exists(folder / "tokenizer.model") ? "tokenizer.model"
+                            : has_lists                              ? "vocab.json and merges.txt"
+                                                                     : "";
   if (other.empty()) return "";
   const std::string name = "'" + folder.string() + "'";
   return " has no tokenizer.json, but " + other + ", of which transformers makes one: python -c \"from transformers " +
@@ -166,8 +162,8 @@ std::string fault_of_tokenizer(const fs::path& folder) {
 
 // Where config.json or the weights are missing.
 std::string fault_without_model(const fs::path& folder, const std::vector<fs::path>& files) {
-  const bool has_config = is_there(folder / "config.json");
-  if (is_there(folder / "snapshots") && !has_config) {
+  const bool has_config = entry_exists(folder / "config.json");
+  if (entry_exists(folder / "snapshots") && !has_config) {
     return " is a model's place in the Hub's cache: name the folder in its snapshots/";
   }
   if (!first_with(files, {".safetensors"}).empty()) return "";
@@ -188,8 +184,9 @@ std::string fault_without_model(const fs::path& folder, const std::vector<fs::pa
 std::string fault_of_model_folder(const std::string& field, const fs::path& folder) {
   const std::vector<fs::path> files = files_of(folder);
   if (std::string fault = fault_of_run(folder); !fault.empty()) return fault;
-  const bool is_adapter = is_there(folder / "adapter_config.json") || is_there(folder / "adapter_model.safetensors");
-  if (is_adapter && !is_there(folder / "config.json")) {
+  const bool is_adapter =
+      entry_exists(folder / "adapter_config.json") || entry_exists(folder / "adapter_model.safetensors");
+  if (is_adapter && !entry_exists(folder / "config.json")) {
     if (is_of_reference(field)) {
       return " is a LoRA adapter, and a reference is a model: merge it into the model that it belongs to" +
              base_model_of(folder) + " with equipoise export --merge, and give the merged folder as " + field;
@@ -208,15 +205,15 @@ std::string fault_of_adapter_folder(const std::string& field, const fs::path& fo
   const std::vector<fs::path> files = files_of(folder);
   if (std::string fault = fault_of_run(folder); !fault.empty()) return fault;
   if (std::string fault = fault_of_files(files); !fault.empty()) return fault;
-  if (!is_there(folder / "adapter_config.json") && is_there(folder / "config.json")) {
+  if (!entry_exists(folder / "adapter_config.json") && entry_exists(folder / "config.json")) {
     return " is a model, not an adapter: give it as " + counterpart_of(field, "--model", "model.path") +
            ", alone if it is what an adapter was merged into";
   }
-  if (!is_there(folder / "adapter_model.safetensors") && is_there(folder / "adapter_model.bin")) {
+  if (!entry_exists(folder / "adapter_model.safetensors") && entry_exists(folder / "adapter_model.bin")) {
     return " holds its weights as a pickle (adapter_model.bin), which can run code and is never read; save them as "
            "safetensors: PEFT's save_pretrained does it";
   }
-  if (is_there(folder / "adapter_model.safetensors")) return fault_of_weights(folder / "adapter_model.safetensors");
+  if (entry_exists(folder / "adapter_model.safetensors")) return fault_of_weights(folder / "adapter_model.safetensors");
   return fault_of_download(files);
 }
 

@@ -39,6 +39,10 @@ std::unique_ptr<ProgressDisplay> make_silent_display();
 // Live on a terminal, plain elsewhere.
 std::unique_ptr<ProgressDisplay> make_display(const Console& console);
 
+// Of one run among many: live on a terminal, with `prefix` ("5/21  ") before the line, without evaluations; finish()
+// erases the line, and what is to stay is for the caller to write. Nothing elsewhere.
+std::unique_ptr<ProgressDisplay> make_display_among_many(const Console& console, std::string prefix);
+
 // Tells a new evaluation from one that was seen.
 class EvaluationMemory {
  public:

@@ -36,7 +36,7 @@ void TerminalLine::note(const std::string& text) {
 void TerminalLine::finish() {
   if (finished_) return;
   finished_ = true;
-  if (last_ == LastLine::kStays) {
+  if (last_ == LastLine::kKeep) {
     draw();
     console_.out << (view_ ? "\n" : "");
   } else {

@@ -11,7 +11,7 @@
 namespace equipoise {
 
 // What becomes of the line at the end.
-enum class LastLine { kStays, kGoes };
+enum class LastLine { kKeep, kErase };
 
 // Hides the cursor while it lives. Not thread-safe.
 class TerminalLine {

@@ -13,6 +13,7 @@
 #include "client/table/number_format.h"
 #include "client/table/text_table.h"
 #include "common/base/error.h"
+#include "common/protocol/job_state.h"
 
 namespace equipoise {
 namespace {
@@ -46,7 +47,7 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
   const ProgressView view = progress_view(job);
   std::vector<Property> list = {
       {"id", job.id()},
-      {"state", state_text(job.state())},
+      {"state", state_name(job.state())},
       {"because", job.state_reason()},
       {"phase", job.phase()},
       {"steps", steps_text(job)},
@@ -67,12 +68,6 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
 
 }  // namespace
 
-std::string state_text(v1::JobState state) {
-  constexpr std::string_view kPrefix = "JOB_STATE_";
-  const std::string& name = v1::JobState_Name(state);
-  return name.empty() ? std::to_string(static_cast<int>(state)) : name.substr(kPrefix.size());
-}
-
 std::string json_text(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;
@@ -87,7 +82,7 @@ std::string json_text(const google::protobuf::Message& message) {
 std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors, Glyphs glyphs) {
   TextTable table({{"id"}, {"state"}, {"steps", Align::kRight}, {"loss", Align::kRight}, {"worst group"}, {"created"}});
   for (const v1::TrainingJob& job : jobs) {
-    table.add_row({job.id(), state_text(job.state()), steps_text(job), job.has_loss() ? loss_text(job.loss()) : "",
+    table.add_row({job.id(), state_name(job.state()), steps_text(job), job.has_loss() ? loss_text(job.loss()) : "",
                    worst_text(job, kLongestGroupInList), local_time(job.create_time())});
   }
   return table.text(colors, glyphs);

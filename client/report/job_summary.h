@@ -11,9 +11,6 @@
 
 namespace equipoise {
 
-// "RUNNING".
-std::string state_text(v1::JobState state);
-
 // Protobuf's JSON mapping with the names of the proto files, zeros included (int64 as text); ends with a newline.
 std::string json_text(const google::protobuf::Message& message);
 

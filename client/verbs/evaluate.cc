@@ -51,7 +51,7 @@ void evaluate(const EvaluationFlags& flags, const Console& console) {
   } catch (const PeerError& failure) {
     const std::filesystem::path logs =
         folder.keep_logs(request.output() + ".failure", {folder.path() / "stderr.log", folder.path() / "stdout.log"});
-    throw PeerError(failure.what() + ("; log: " + (logs / "stderr.log").string()) + folder.room_advice());
+    throw PeerError(failure.what() + ("; log: " + (logs / "stderr.log").string()) + folder.disk_space_advice());
   }
   const EvaluationSummary summary = read_evaluation_summary(folder.path() / "summary.json");
   output.commit();

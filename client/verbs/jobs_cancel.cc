@@ -3,6 +3,7 @@
 #include "client/command_line/coordinator_flags.h"
 #include "client/command_line/verb.h"
 #include "client/report/job_summary.h"
+#include "common/protocol/job_state.h"
 
 namespace equipoise {
 namespace {
@@ -15,7 +16,7 @@ struct CancelFlags {
 void cancel_job(const CancelFlags& flags, const Console& console) {
   Connection connection = flags.coordinator.connect();
   const v1::TrainingJob job = connection.cancel_job(flags.id);
-  console.out << job.id() << " is " << state_text(job.state()) << "\n";
+  console.out << job.id() << " is " << state_name(job.state()) << "\n";
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "client/command_line/coordinator_flags.h"
 #include "client/command_line/verb.h"
 #include "client/report/job_summary.h"
+#include "common/protocol/job_state.h"
 
 namespace equipoise {
 namespace {
@@ -35,7 +36,7 @@ std::vector<std::string> state_names() {
   std::vector<std::string> names;
   const auto* states = v1::JobState_descriptor();
   for (int i = 1; i < states->value_count(); ++i) {
-    names.push_back(state_text(static_cast<v1::JobState>(states->value(i)->number())));
+    names.push_back(state_name(static_cast<v1::JobState>(states->value(i)->number())));
   }
   return names;
 }

@@ -4,8 +4,6 @@
 #include "client/command_line/verb.h"
 #include "client/connection/follow_job.h"
 #include "client/connection/interrupts.h"
-#include "client/report/data_notes.h"
-#include "client/report/group_table.h"
 
 namespace equipoise {
 namespace {
@@ -20,11 +18,7 @@ void watch_job(const WatchFlags& flags, const Console& console) {
   const Interrupts interrupts([&inbox] { inbox.interrupt(); });
   Connection connection = flags.coordinator.connect([&inbox] { return inbox.interrupted(); });
   const v1::TrainingJob job = connection.get_job(flags.id);
-  const auto display = make_display(console);
-  const FollowedJob followed = follow_job(connection, job.id(), *display, inbox, OnInterrupt::kLeave);
-  require_success(followed);
-  console.out << "\n" << group_table(followed.job, console.colors, console.glyphs);
-  console.out << data_notes(followed.job.spec().output());  // of a coordinator elsewhere only with a shared folder
+  show_until_end(connection, job.id(), inbox, console);
 }
 
 }  // namespace

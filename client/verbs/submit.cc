@@ -5,8 +5,6 @@
 #include "client/command_line/verb.h"
 #include "client/connection/follow_job.h"
 #include "client/connection/interrupts.h"
-#include "client/report/data_notes.h"
-#include "client/report/group_table.h"
 
 namespace equipoise {
 namespace {
@@ -53,11 +51,7 @@ void submit(const SubmitFlags& flags, const Console& console) {
   const v1::TrainingJob job = connection.create_job(request);
   console.out << job.id() << std::endl;
   advise(flags, job, console);
-  const auto display = make_display(console);
-  const FollowedJob followed = follow_job(connection, job.id(), *display, inbox, OnInterrupt::kLeave);
-  require_success(followed);
-  console.out << "\n" << group_table(followed.job, console.colors, console.glyphs);
-  console.out << data_notes(followed.job.spec().output());  // of a coordinator elsewhere only with a shared folder
+  show_until_end(connection, job.id(), inbox, console);
 }
 
 }  // namespace

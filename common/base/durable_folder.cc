@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "common/base/durable_file.h"
+#include "common/base/path_check.h"
 
 namespace equipoise {
 namespace {
@@ -18,11 +19,6 @@ namespace fs = std::filesystem;
 fs::path without_slash(const fs::path& folder) {
   const fs::path plain = fs::absolute(folder).lexically_normal();
   return plain.has_filename() ? plain : plain.parent_path();
-}
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(fs::symlink_status(path, ignored));
 }
 
 [[noreturn]] void refuse_rename(const fs::path& target, int cause) {
@@ -54,7 +50,7 @@ void exchange(const fs::path& from, const fs::path& target) {
 
 DurableFolder::DurableFolder(const fs::path& target, Earlier earlier)
     : target_(without_slash(target)), earlier_(earlier) {
-  if (earlier == Earlier::kRefused && is_there(target_)) {
+  if (earlier == Earlier::kRefused && entry_exists(target_)) {
     throw std::invalid_argument(target.string() + " exists: choose a folder that does not");
   }
   std::string name = ".";
@@ -74,7 +70,7 @@ DurableFolder::~DurableFolder() {
 void DurableFolder::commit(const fs::path& part) {
   const fs::path whole = part.empty() ? aside_ : aside_ / part;
   sync_folder(whole);
-  if (earlier_ == Earlier::kReplaced && is_there(target_)) {
+  if (earlier_ == Earlier::kReplaced && entry_exists(target_)) {
     exchange(whole, target_);
   } else {
     put(whole, target_);

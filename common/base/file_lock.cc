@@ -16,15 +16,16 @@ constexpr auto kPause = std::chrono::milliseconds(20);
 
 // Whether `path` still names the open file: whoever held the lock before may have removed it.
 bool names_open_file(const std::filesystem::path& path, int descriptor) {
-  struct stat open_file{}, named_file{};
+  struct stat open_file {
+  }, named_file{};
   return ::fstat(descriptor, &open_file) == 0 && ::stat(path.c_str(), &named_file) == 0 &&
          open_file.st_ino == named_file.st_ino && open_file.st_dev == named_file.st_dev;
 }
 
 }  // namespace
 
-std::optional<FileLock> FileLock::acquire(const std::filesystem::path& path, std::chrono::seconds patience) {
-  const auto end = std::chrono::steady_clock::now() + patience;
+std::optional<FileLock> FileLock::acquire(const std::filesystem::path& path, std::chrono::seconds timeout) {
+  const auto end = std::chrono::steady_clock::now() + timeout;
   while (true) {
     const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
     if (descriptor < 0) return std::nullopt;

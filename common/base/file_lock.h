@@ -10,9 +10,9 @@ namespace equipoise {
 // Held until it is destroyed or the process ends.
 class FileLock {
  public:
-  // Makes `path` and waits for its lock. Nothing where the file system has no locks or `patience` is over: the caller
+  // Makes `path` and waits for its lock. Nothing where the file system has no locks or `timeout` is over: the caller
   // then does the work itself, so a lock may save work but nothing may depend on it.
-  static std::optional<FileLock> acquire(const std::filesystem::path& path, std::chrono::seconds patience);
+  static std::optional<FileLock> acquire(const std::filesystem::path& path, std::chrono::seconds timeout);
 
   FileLock(FileLock&& other) noexcept;
   FileLock& operator=(FileLock&&) = delete;

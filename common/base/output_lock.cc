@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/base/durable_file.h"
+#include "common/base/path_check.h"
 
 namespace equipoise {
 namespace {
@@ -62,15 +63,6 @@ bool is_path_of_lock(const fs::path& path, int descriptor) {
 [[noreturn]] void refuse_in_use(const OutputPlace& place, const std::string& where, const OutputRecord& record) {
   throw OutputInUse(place.field + ": " + place.path.string() + " is " + where + "in use by " + owner_text(record) +
                     "; wait until that has ended, or choose another output");
-}
-
-fs::path resolved(const fs::path& path) {
-  std::error_code error;
-  // weakly_canonical leaves a relative path of which nothing exists as it is, without a folder around it.
-  const fs::path absolute = fs::absolute(path);
-  fs::path canonical = fs::weakly_canonical(absolute, error);
-  if (error) canonical = absolute.lexically_normal();
-  return canonical.has_filename() ? canonical : canonical.parent_path();
 }
 
 fs::path file_beside(const fs::path& path) {
@@ -155,7 +147,7 @@ OutputLock OutputLock::take(const OutputPlace& place, const fs::path& file, cons
 }
 
 OutputLock OutputLock::take_folder(const OutputPlace& place, const OutputOwner& owner, Bytes bytes) {
-  const fs::path folder = resolved(place.path);
+  const fs::path folder = resolved_path(place.path);
   check_surroundings(place, folder);
   std::vector<fs::path> made = make_folders(place, folder);
   OutputLock lock = take(place, folder / kOutputLockName, owner, bytes);
@@ -172,7 +164,7 @@ OutputLock OutputLock::reserve_folder(const OutputPlace& place, const OutputOwne
 }
 
 OutputLock OutputLock::of_writer(const OutputPlace& place, const OutputOwner& owner) {
-  const fs::path folder = resolved(place.path);
+  const fs::path folder = resolved_path(place.path);
   const auto reserved = owner_of(folder / kOutputLockName);
   if (reserved && reserved->owner.job == owner.job && !owner.job.empty()) {
     check_surroundings(place, folder);
@@ -186,7 +178,7 @@ OutputLock OutputLock::beside(const OutputPlace& place, const OutputOwner& owner
   std::error_code ignored;
   const std::string fault = fault_of_destination(place.path);
   if (!fault.empty() && !fs::is_directory(place.path, ignored)) refuse(place, fault);
-  const fs::path path = resolved(place.path);
+  const fs::path path = resolved_path(place.path);
   check_free(place);
   std::vector<fs::path> made = make_folders(place, path.parent_path());
   OutputLock lock = take(place, file_beside(path), owner, Bytes::kBoth);
@@ -195,7 +187,7 @@ OutputLock OutputLock::beside(const OutputPlace& place, const OutputOwner& owner
 }
 
 void OutputLock::check_free(const OutputPlace& place) {
-  const fs::path path = resolved(place.path);
+  const fs::path path = resolved_path(place.path);
   check_surroundings(place, path);
   if (const auto owner = owner_of(path / kOutputLockName)) refuse_in_use(place, "", *owner);
 }

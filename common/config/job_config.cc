@@ -12,7 +12,8 @@ namespace {
 bool lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
 std::string checked_name(const std::string& name) {
-  bool good = !name.empty() && name.size() <= 63 && name.front() >= 'a' && name.front() <= 'z' && name.back() != '-';
+  bool good = !name.empty() && name.size() <= kLongestJobName && name.front() >= 'a' && name.front() <= 'z' &&
+              name.back() != '-';
   for (const char c : name) good = good && (lower_or_digit(c) || c == '-');
   if (name.empty()) throw std::invalid_argument("name is missing, expected one such as opinions-gr-dpo");
   if (!good) {
@@ -42,9 +43,9 @@ JobConfig make_job_config(const v1::JobSpec& spec) {
   config.launch = launch_config(spec.launch());
   config.output = checked_path("output", spec.output());
   if (spec.has_overwrite()) config.overwrite = spec.overwrite();
-  settle_sampling(config);
+  set_default_sampling(config);
   check_loss_combinations(spec, config.loss);
-  settle_sft_average(config.loss, spec.loss(), config.robust.settings.mode);
+  set_default_sft_average(config.loss, spec.loss(), config.robust.settings.mode);
   check_optimizer_combinations(spec, config);
   check_robust_combinations(config);
   check_data_combinations(config);

@@ -24,6 +24,8 @@ namespace v1 {
 class JobSpec;
 }  // namespace v1
 
+inline constexpr std::size_t kLongestJobName = 63;
+
 struct JobConfig {
   std::string name;
   std::optional<LogLinearConfig> log_linear;  // the policy, in place of `model`

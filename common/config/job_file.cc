@@ -1,10 +1,12 @@
 #include "common/config/job_file.h"
 
+#include <algorithm>
 #include <fstream>
 #include <stdexcept>
 
 #include "common/config/data_config.h"
 #include "common/config/field_check.h"
+#include "common/config/job_config.h"
 #include "common/config/model_config.h"
 #include "common/config/yaml_message.h"
 
@@ -41,6 +43,22 @@ void apply_override(const std::string& assignment, v1::JobSpec& spec) {
                  parse_yaml(source, assignment.substr(equals + 1)), spec);
 }
 
+// What a job is called that does not say: its file's name without the ending, as far as that can be a name
+// ("GR_DPO.yaml" is gr-dpo); empty where nothing of it can.
+std::string name_from(const std::filesystem::path& file) {
+  std::string name;
+  for (const char c : file.stem().string()) {
+    const bool is_upper = c >= 'A' && c <= 'Z';
+    const bool is_letter = is_upper || (c >= 'a' && c <= 'z');
+    if (name.empty() && !is_letter) continue;
+    const bool is_kept = is_letter || (c >= '0' && c <= '9');
+    name += is_upper ? static_cast<char>(c - 'A' + 'a') : is_kept ? c : '-';
+  }
+  name.resize(std::min(name.size(), kLongestJobName));
+  while (name.ends_with('-')) name.pop_back();
+  return name;
+}
+
 }  // namespace
 
 void merge_job_text(const std::string& name, const std::string& text, v1::JobSpec& spec) {
@@ -54,6 +72,7 @@ v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std
   v1::JobSpec spec;
   merge_job_text(path.string(), read_text(path), spec);
   for (const std::string& assignment : overrides) apply_override(assignment, spec);
+  if (spec.name().empty()) spec.set_name(name_from(path));
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   if (spec.has_model()) make_paths_absolute(folder, *spec.mutable_model());
   if (spec.has_data()) make_paths_absolute(folder, *spec.mutable_data());

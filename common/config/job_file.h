@@ -11,7 +11,7 @@
 namespace equipoise {
 
 // Reads `path`, applies `overrides` ("loss.beta=0.2", the value in YAML) and makes relative file paths absolute,
-// based on the folder of `path`.
+// based on the folder of `path`. A job without a name has that of its file, as far as it can be one.
 // Throws std::invalid_argument "FILE:LINE: ..." for a file that cannot be read, bad YAML, an unknown key (with
 // the nearest known one), a duplicate key or a value of the wrong type.
 v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std::string> overrides);

@@ -105,7 +105,7 @@ void check_loss_combinations(const v1::JobSpec& spec, const LossConfig& loss) {
 }
 
 // A group's loss is a mean over its pairs, so a token mean over the batch cannot be split into group losses.
-void settle_sft_average(LossConfig& loss, const v1::LossSpec& spec, RobustMode mode) {
+void set_default_sft_average(LossConfig& loss, const v1::LossSpec& spec, RobustMode mode) {
   if (loss.type != LossType::kSft || mode == RobustMode::kNone) return;
   if (spec.sft_average() == v1::SFT_AVERAGE_TOKEN) {
     refuse_combination("loss.sft_average is token, expected sequence, as robust.mode is not none");

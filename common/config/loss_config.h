@@ -80,7 +80,7 @@ void check_loss_combinations(const v1::JobSpec& spec, const LossConfig& loss);
 std::vector<std::string> differences_from_trl(const LossConfig& loss);
 
 // The default of sft_average depends on the mode.
-void settle_sft_average(LossConfig& loss, const v1::LossSpec& spec, RobustMode mode);
+void set_default_sft_average(LossConfig& loss, const v1::LossSpec& spec, RobustMode mode);
 
 // Back to the message, every default filled in.
 void resolve_loss(const JobConfig& config, v1::LossSpec& spec);

@@ -1,8 +1,6 @@
 #include "common/config/message_schema.h"
 
-#include <algorithm>
-#include <numeric>
-#include <vector>
+#include "common/base/nearest_name.h"
 
 namespace equipoise {
 
@@ -46,19 +44,5 @@ std::string nearest_key(const Descriptor& root, const Descriptor& message, std::
 }
 
 bool is_known_elsewhere(const Descriptor& root, std::string_view key) { return !path_of(root, key).empty(); }
-
-std::size_t edit_distance(std::string_view from, std::string_view to) {
-  std::vector<std::size_t> distance(to.size() + 1);  // of the part of `from` seen so far to each start of `to`
-  std::iota(distance.begin(), distance.end(), std::size_t{0});
-  for (std::size_t i = 0; i < from.size(); ++i) {
-    std::size_t diagonal = distance[0]++;
-    for (std::size_t j = 0; j < to.size(); ++j) {
-      const std::size_t replaced = diagonal + (from[i] == to[j] ? 0 : 1);
-      diagonal = distance[j + 1];
-      distance[j + 1] = std::min({replaced, diagonal + 1, distance[j] + 1});
-    }
-  }
-  return distance.back();
-}
 
 }  // namespace equipoise

@@ -19,7 +19,4 @@ std::string nearest_key(const google::protobuf::Descriptor& root, const google::
 // Whether `root` or a section below it has a field of just this name.
 bool is_known_elsewhere(const google::protobuf::Descriptor& root, std::string_view key);
 
-// Least number of insertions, deletions and replacements of a byte that turn one into the other.
-std::size_t edit_distance(std::string_view from, std::string_view to);
-
 }  // namespace equipoise

@@ -2,13 +2,14 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+
+#include "common/base/path_check.h"
 
 namespace equipoise {
 namespace {
@@ -22,26 +23,22 @@ constexpr const char* kStateDatabase = "coordinator.sqlite3";
   throw std::invalid_argument("output: " + config.output.string() + " " + what);
 }
 
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(fs::symlink_status(path, ignored));
-}
-
-fs::path resolved(const fs::path& path) {
+// The system's word on a place that can never be made, such as a name of 300 letters. What is missing, no folder or
+// without permission is told by check_writable().
+void check_name(const JobConfig& config) {
   std::error_code error;
-  fs::path canonical = fs::weakly_canonical(path, error);
-  if (error) canonical = fs::absolute(path).lexically_normal();
-  return canonical.has_filename() ? canonical : canonical.parent_path();
-}
-
-bool is_within(const fs::path& path, const fs::path& folder) {
-  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
+  static_cast<void>(fs::symlink_status(config.output / "metrics.jsonl", error));  // the longest name in it
+  for (const std::errc told_later :
+       {std::errc::no_such_file_or_directory, std::errc::not_a_directory, std::errc::permission_denied}) {
+    if (error == told_later) return;
+  }
+  if (error) refuse(config, "cannot be made: " + error.message());
 }
 
 // Nothing that the job reads may be what it replaces.
 void check_input(const JobConfig& config, const char* field, const fs::path& input) {
   for (const char* part : kRunParts) {
-    if (!is_within(resolved(input), resolved(config.output / part))) continue;
+    if (!is_within(resolved_path(input), resolved_path(config.output / part))) continue;
     refuse(config, "would replace " + std::string(field) + " " + input.string() + ": choose another folder");
   }
 }
@@ -50,7 +47,7 @@ void check_input(const JobConfig& config, const char* field, const fs::path& inp
 void check_model(const JobConfig& config, const char* field, const std::optional<fs::path>& folder) {
   if (!folder || folder->empty()) return;
   check_input(config, field, *folder);
-  if (!is_within(resolved(config.output), resolved(*folder))) return;
+  if (!is_within(resolved_path(config.output), resolved_path(*folder))) return;
   refuse(config, "is in the folder of " + std::string(field) + " " + folder->string() + ": choose another folder");
 }
 
@@ -58,7 +55,7 @@ void check_model(const JobConfig& config, const char* field, const std::optional
 void check_data(const JobConfig& config, const char* field, const std::optional<fs::path>& data) {
   if (!data || data->empty()) return;
   check_input(config, field, *data);
-  const fs::path output = resolved(config.output), input = resolved(*data);
+  const fs::path output = resolved_path(config.output), input = resolved_path(*data);
   std::error_code ignored;
   const bool is_folder = fs::is_directory(input, ignored);
   if (is_folder ? !is_within(output, input) : output != input.parent_path()) return;
@@ -66,20 +63,20 @@ void check_data(const JobConfig& config, const char* field, const std::optional<
 }
 
 void check_system(const JobConfig& config) {
-  const fs::path output = resolved(config.output);
+  const fs::path output = resolved_path(config.output);
   if (!output.has_relative_path()) refuse(config, "is the root of the file system: choose a folder of its own");
   for (const char* folder : kSystemFolders) {
     if (is_within(output, folder)) refuse(config, "is in " + std::string(folder) + ", which holds no files of users");
   }
   for (fs::path outer = output; outer.has_relative_path(); outer = outer.parent_path()) {
-    if (!is_there(outer / kStateDatabase)) continue;
+    if (!entry_exists(outer / kStateDatabase)) continue;
     refuse(config, "is in " + outer.string() + ", the state folder of a coordinator: choose another folder");
   }
 }
 
 void check_writable(const JobConfig& config) {
   fs::path folder = fs::absolute(config.output);
-  while (!is_there(folder) && folder.has_relative_path()) folder = folder.parent_path();
+  while (!entry_exists(folder) && folder.has_relative_path()) folder = folder.parent_path();
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) refuse(config, "cannot be made: " + folder.string() + " is not a folder");
   if (access(folder.c_str(), W_OK | X_OK) != 0)
@@ -89,6 +86,7 @@ void check_writable(const JobConfig& config) {
 }  // namespace
 
 void check_output_place(const JobConfig& config) {
+  check_name(config);
   check_system(config);
   check_writable(config);
   if (!config.log_linear) check_model(config, "model.path", config.model.path);
@@ -103,7 +101,7 @@ void check_output_place(const JobConfig& config) {
 void check_output_free(const JobConfig& config) {
   if (config.overwrite) return;
   for (const char* part : kRunParts) {
-    if (!is_there(config.output / part)) continue;
+    if (!entry_exists(config.output / part)) continue;
     refuse(config, "holds a run already (" + std::string(part) +
                        "): --overwrite (overwrite: true) replaces it, --output names another folder");
   }

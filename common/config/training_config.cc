@@ -78,7 +78,7 @@ TrainingConfig training_config(const v1::TrainingSpec& spec) {
   return config;
 }
 
-void settle_sampling(JobConfig& config) {
+void set_default_sampling(JobConfig& config) {
   if (config.training.sampling != Sampling::kAutomatic) return;
   const bool is_robust = config.robust.settings.mode == RobustMode::kGroupRobust && !config.robust.paper_compat;
   const bool draws_batches = config.data.shuffle && !config.training.full_batch && !is_mixture(config.data);

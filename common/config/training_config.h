@@ -43,7 +43,7 @@ struct TrainingConfig {
 TrainingConfig training_config(const v1::TrainingSpec& spec);
 
 // Automatic stays where the number of groups decides.
-void settle_sampling(JobConfig& config);
+void set_default_sampling(JobConfig& config);
 
 // Settings of batches that contradict each other, and early stopping where nothing is evaluated while the job trains.
 void check_training_combinations(const v1::JobSpec& spec, const JobConfig& config);

@@ -212,7 +212,7 @@ void check_answers_of_messages(const AnswerFields& fields) {
   }
 }
 
-void forget_null(std::optional<dom::element>& field) {
+void drop_null(std::optional<dom::element>& field) {
   if (field && field->is_null()) field.reset();
 }
 
@@ -239,7 +239,7 @@ void read_answers(const AnswerFields& fields, Rejected rejected, PreferencePair&
   AnswerFields given = fields;
   if (!given.chosen || !given.chosen->is_array()) return read_texts(given, rejected, pair);
   for (std::optional<dom::element>* field : {&given.prompt, &given.rejected, &given.tools, &given.template_variables}) {
-    forget_null(*field);
+    drop_null(*field);
   }
   read_messages(given, rejected, pair);
 }

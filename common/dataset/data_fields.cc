@@ -103,7 +103,7 @@ std::vector<std::string> notes_of_files(std::span<const FileNote> notes) {
   return lines;
 }
 
-void FieldChecks::meet_unused(std::string_view name) {
+void FieldChecks::note_unused(std::string_view name) {
   if (std::ranges::find(fields_.unused, name) != fields_.unused.end()) return;
   if (fields_.unused.size() == DataFields::kMostUnused) return;
   fields_.unused.emplace_back(name);

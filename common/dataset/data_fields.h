@@ -46,7 +46,7 @@ struct FieldPresence {
 class FieldChecks {
  public:
   // A field without a meaning; again for every row or once.
-  void meet_unused(std::string_view name);
+  void note_unused(std::string_view name);
 
   // The fields of the next row, always the same names in the same order. Throws std::invalid_argument, without the
   // file's name: a field that is to be on all rows or none and is on some; an absent field while an unused one looks
@@ -57,8 +57,8 @@ class FieldChecks {
   };
   void check(std::span<const FieldPresence> row, const FirstRow& first_row);
 
-  void meet_empty_prompt() { ++fields_.empty_prompts; }
-  void meet_other_role() { ++fields_.other_roles; }
+  void count_empty_prompt() { ++fields_.empty_prompts; }
+  void count_other_role() { ++fields_.other_roles; }
 
   const DataFields& fields() const { return fields_; }
 

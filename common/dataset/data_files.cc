@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "common/base/download_fault.h"
+#include "common/base/path_check.h"
 #include "common/base/quoted_text.h"
 
 namespace equipoise {
@@ -32,12 +33,6 @@ constexpr std::array<std::string_view, 6> kSplits = {"train", "validation", "tes
 bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
-}
-
-// Also where it is a link to nothing.
-bool is_named(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(fs::symlink_status(path, ignored));
 }
 
 bool is_folder(const fs::path& path) {
@@ -169,7 +164,7 @@ Files saved_files(const fs::path& folder) {
 
 Files files_of_folder(const fs::path& folder) {
   if (is_there(folder / "dataset_dict.json")) refuse_dict(folder);
-  if (is_named(folder / "state.json")) return saved_files(folder);
+  if (entry_exists(folder / "state.json")) return saved_files(folder);
   Files files = files_in(folder);
   if (files.empty() && is_folder(folder / "data")) files = files_in(folder / "data");
   if (files.empty()) {

@@ -82,8 +82,8 @@ class PreferenceReader::Impl {
     if (!answers.chosen) refuse_without("chosen", object);
     if (!answers.rejected && rejected_ == Rejected::kRequired) refuse_without("rejected", object);
     read_answers(answers, rejected_, pair);
-    if (pair.form == AnswerForm::kText && (!answers.prompt || pair.prompt.empty())) checks_.meet_empty_prompt();
-    if (pair.form == AnswerForm::kMessages && has_answer_of_other_role(answers)) checks_.meet_other_role();
+    if (pair.form == AnswerForm::kText && (!answers.prompt || pair.prompt.empty())) checks_.count_empty_prompt();
+    if (pair.form == AnswerForm::kMessages && has_answer_of_other_role(answers)) checks_.count_other_role();
     read_numbers(numbers, pair);
     pair.memberships = columns_.memberships();
     pair.line = rows_->number();
@@ -104,13 +104,13 @@ class PreferenceReader::Impl {
       if (field == nullptr) field = numbers.find(key);
       if (field == nullptr) field = columns_.find(key);
       if (field == nullptr) {
-        if (!value.is_null()) checks_.meet_unused(key);
+        if (!value.is_null()) checks_.note_unused(key);
         continue;
       }
       if (*field) throw std::invalid_argument("field \"" + std::string(key) + "\" is given twice");
       *field = value;
     }
-    for (const std::string& column : rows_->take_unread_columns()) checks_.meet_unused(column);
+    for (const std::string& column : rows_->take_unread_columns()) checks_.note_unused(column);
     return answers;
   }
 
@@ -130,8 +130,8 @@ class PreferenceReader::Impl {
                                                {"ref_rejected_logps", numbers.reference_rejected.has_value(), true},
                                                {"tools", messages && given(answers.tools)},
                                                {"chat_template_kwargs", messages && given(answers.template_variables)}};
-    if (!messages && given(answers.tools)) checks_.meet_unused("tools");
-    if (!messages && given(answers.template_variables)) checks_.meet_unused("chat_template_kwargs");
+    if (!messages && given(answers.tools)) checks_.note_unused("tools");
+    if (!messages && given(answers.template_variables)) checks_.note_unused("chat_template_kwargs");
     checks_.check(row, {.word = rows_->word(), .place = [this] { return place_of_first_row(); }});
   }
 

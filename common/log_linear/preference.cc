@@ -81,7 +81,7 @@ void PreferenceLines::check_fields(const simdjson::dom::object& object) {
     has_share = has_share || key == "chosen_share";
     if (key == "weight") refuse("field \"weight\" is there, expected none: log-linear policies take all pairs alike");
     if (key != "state" && key != "group" && key != "chosen" && key != "rejected" && key != "chosen_share") {
-      checks_.meet_unused(key);
+      checks_.note_unused(key);
     }
   }
   const FieldPresence presence{.name = "chosen_share", .given = has_share, .on_all_rows = true};

@@ -72,8 +72,8 @@ constexpr std::array kRules{
          NoticeWeight::kCause, "mpirun starts ranks on other hosts through ssh, and $1 is not installed here"},
     // Also of a daemon that had been running. Which host it was is not said.
     Rule{R"(ORTE was unable to reliably start one or more daemons)", NoticeWeight::kConsequence,
-         "Open MPI's daemon on a host could not be started or was lost: it needs ssh without a password, the same Open MPI "
-         "in PATH there, and a TCP connection back"},
+         "Open MPI's daemon on a host could not be started or was lost: it needs ssh without a password, the same Open "
+         "MPI in PATH there, and a TCP connection back"},
     Rule{R"(An ORTE daemon has unexpectedly failed after launch)", NoticeWeight::kConsequence,
          "Open MPI's daemon on a host ended before it had connected back: check the firewalls, and Open MPI there"},
     Rule{R"(daemons could not be ordered to)", NoticeWeight::kConsequence, "a host could not be told to end its ranks"},
@@ -168,8 +168,8 @@ MpirunNotice read_notice(std::span<const std::string_view> lines) {
   return {is_warning ? NoticeWeight::kWarning : NoticeWeight::kCause, general_text(lines)};
 }
 
-bool is_lack_of_room(std::string_view line) {
-  return is_mpirun_chatter(line) && line.find("OUT-OF-RESOURCE") != std::string_view::npos;
+bool is_disk_full_line(std::string_view line) {
+  return is_mpirun_log_line(line) && line.find("OUT-OF-RESOURCE") != std::string_view::npos;
 }
 
 std::string explained_line(std::string_view line) {
@@ -194,13 +194,13 @@ std::string explained_line(std::string_view line) {
   return std::string(line);
 }
 
-bool is_mpirun_chatter(std::string_view line) {
-  static const std::regex chatter(
+bool is_mpirun_log_line(std::string_view line) {
+  static const std::regex log_line(
       R"(\[[^\s\]]+:\d+\] .*)"  // "[host:pid] ...", its error log and the stack of a rank that crashed
       R"(|\d+ total process(?:es)? (?:failed to start|killed).*)"
       R"(|mpirun: (?:Forwarding signal|abort is already in progress|killing job).*)"
       R"(|\*+ *)");
-  return line.size() < kLongestBlock && std::regex_match(line.begin(), line.end(), chatter);
+  return line.size() < kLongestBlock && std::regex_match(line.begin(), line.end(), log_line);
 }
 
 }  // namespace equipoise

@@ -29,8 +29,8 @@ std::string explained_line(std::string_view line);
 
 // Whether Open MPI wrote the line outside of its blocks: counts, signals, stack traces and its own error log
 // ("[host:pid] ..."), none of which says what to do.
-bool is_mpirun_chatter(std::string_view line);
-// Chatter that comes of a full file system. Ranks may run all the same.
-bool is_lack_of_room(std::string_view line);
+bool is_mpirun_log_line(std::string_view line);
+// Such a line that comes of a full file system. Ranks may run all the same.
+bool is_disk_full_line(std::string_view line);
 
 }  // namespace equipoise

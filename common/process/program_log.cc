@@ -51,7 +51,7 @@ class LogReading {
       is_in_block_ = !is_in_block_;
     } else if (is_in_block_) {
       block_.push_back(line);
-    } else if (is_lack_of_room(line)) {
+    } else if (is_disk_full_line(line)) {
       room_ = "mpirun found no room for its files: free some in TMPDIR, or set it to another folder";
     } else if (has_letters(line) && !is_news(line)) {
       read_said(line);
@@ -63,15 +63,15 @@ class LogReading {
     for (const std::string* text : {&said_, &cause_, &room_, &warning_, &consequence_}) {
       if (!text->empty()) return *text;
     }
-    return chatter_;
+    return log_line_;
   }
 
  private:
   void read_said(std::string_view line) {
     // ssh says so after the line that names the host, if there is one.
     if (line.starts_with("Host key verification failed.") && said_.starts_with("ssh: the host key of ")) return;
-    if (is_mpirun_chatter(line)) {
-      chatter_ = line;
+    if (is_mpirun_log_line(line)) {
+      log_line_ = line;
     } else if (is_logged_at(line, " warning ")) {
       warning_ = line;
     } else {
@@ -89,12 +89,12 @@ class LogReading {
 
   bool is_in_block_ = false;
   std::vector<std::string_view> block_;
-  std::string said_, cause_, room_, warning_, consequence_, chatter_;
+  std::string said_, cause_, room_, warning_, consequence_, log_line_;
 };
 
 }  // namespace
 
-std::string last_telling_line(std::string_view text) {
+std::string last_informative_line(std::string_view text) {
   LogReading log;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
@@ -116,9 +116,9 @@ std::string tail_of(const std::filesystem::path& file) {
   return tail;
 }
 
-std::string last_telling_line_of(const std::filesystem::path& file) { return last_telling_line(tail_of(file)); }
+std::string last_informative_line_of(const std::filesystem::path& file) { return last_informative_line(tail_of(file)); }
 
-std::string first_complaint_of(const std::filesystem::path& file, std::string_view program) {
+std::string first_error_of(const std::filesystem::path& file, std::string_view program) {
   std::ifstream stream(file, std::ios::binary);
   const std::string start = std::string(program).append(": ");
   for (std::string line; std::getline(stream, line);) {

@@ -104,7 +104,7 @@ void GroupWeights::step(const GroupSums& sums, std::span<double> weight) {
   if (!moves || settings_.update == WeightUpdate::kAfterGradient) write_gradient_weight(sums.group, weight);
   if (!moves) return;
   if (has_closed_form()) {
-    take_worst(sums);
+    set_worst_weights(sums);
   } else if (has_control_variate()) {
     ascend_all(sums);
   } else {
@@ -199,7 +199,7 @@ void GroupWeights::ascend_all(const GroupSums& sums) {
   }
 }
 
-void GroupWeights::take_worst(const GroupSums& sums) {
+void GroupWeights::set_worst_weights(const GroupSums& sums) {
   if (sums.group.empty()) return;  // perhaps no group at all is known yet
   std::vector<double> newest_K = group_loss_K_;
   for (std::size_t i = 0; i < sums.group.size(); ++i) {

@@ -100,7 +100,7 @@ class GroupWeights {
   void ascend(const GroupSums& sums);
   void ascend_all(const GroupSums& sums);
   void write_controls(const GroupSums& sums, std::span<double> control_K) const;
-  void take_worst(const GroupSums& sums);
+  void set_worst_weights(const GroupSums& sums);
   double rise(const GroupSums& sums, std::size_t i) const;
   double baseline(std::size_t group) const { return settings_.baseline_K.empty() ? 0 : settings_.baseline_K[group]; }
   double adjusted_loss(double loss, std::size_t group) const;

@@ -9,6 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/config/job_config.h"
+#include "common/protocol/job_state.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/missing_ranks.h"
 #include "coordinator/job/training.h"
@@ -22,25 +23,21 @@ constexpr std::chrono::seconds kLongestTickGap{5};
 // Watchers may have seen revisions that were never stored: none of them may come again.
 constexpr std::int64_t kRevisionLeap = 1'000'000;
 
-bool has_attempt(const JobRecord& record) {
-  return record.job.state() == v1::JOB_STATE_STARTING || record.job.state() == v1::JOB_STATE_RUNNING;
-}
-
 }  // namespace
 
 AttemptSupervisor::AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs,
-                                     Launcher& launcher, Entropy& entropy)
+                                     Launcher& launcher, RandomSource& random_source)
     : settings_(settings),
       table_(table),
       outputs_(outputs),
       launcher_(launcher),
-      entropy_(entropy),
+      random_source_(random_source),
       slots_(settings_.hosts, settings_.most_workers) {
   recover();
 }
 
 void AttemptSupervisor::check_fits(int workers) const {
-  if (const std::string why = slots_.why_never(workers); !why.empty()) throw std::invalid_argument(why);
+  if (const std::string why = slots_.unschedulable_reason(workers); !why.empty()) throw std::invalid_argument(why);
 }
 
 void AttemptSupervisor::recover() {
@@ -51,7 +48,7 @@ void AttemptSupervisor::recover() {
       job.set_revision(job.revision() + kRevisionLeap);
       if (record.config) read_progress(*record.config, job);
     });
-    if (!is_final(record.job.state())) outputs_.take_again(record.job.id(), record.checked_config());
+    if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
   }
 }
 
@@ -66,21 +63,21 @@ void AttemptSupervisor::read_progress(const JobConfig& config, v1::TrainingJob& 
 
 void AttemptSupervisor::tick() {
   const SteadyTime now = table_.clock().now();
-  forgive_pause(now);
+  renew_leases_after_pause(now);
   check_ranks(now);
-  settle_doubts(now);
+  settle_unconfirmed(now);
   if (!is_shutting_down_) launch_queued(now);
-  schedule_ends(now);
-  end_due(now);
-  give_back_outputs();
+  schedule_termination(now);
+  terminate_due(now);
+  release_outputs();
 }
 
-void AttemptSupervisor::forgive_pause(SteadyTime now) {
+void AttemptSupervisor::renew_leases_after_pause(SteadyTime now) {
   const auto gap = last_tick_ ? now - *last_tick_ : SteadyTime::duration::zero();
   last_tick_ = now;
   if (gap <= kLongestTickGap) return;
   for (auto& [sequence, record] : table_.jobs()) {
-    if (record.members) record.members->forgive(gap);
+    if (record.members) record.members->renew_leases(gap);
     if (record.register_by) *record.register_by += gap;
   }
 }
@@ -89,8 +86,8 @@ void AttemptSupervisor::check_ranks(SteadyTime now) {
   for (auto& [sequence, record] : table_.jobs()) {
     if (!record.members || is_final(record.job.state())) continue;
     check_start(record, now);
-    if (record.job.state() == v1::JOB_STATE_CANCELLING && record.members->all_gone(now)) {
-      table_.apply(record, RanksLeft{.hosts_in_doubt = hosts_in_doubt(*record.members, record.hosts)});
+    if (record.job.state() == v1::JOB_STATE_CANCELLING && record.members->none_running(now)) {
+      table_.apply(record, RanksLeft{.unconfirmed_hosts = unconfirmed_hosts(*record.members, record.hosts)});
     }
     const auto silent = record.members->first_silent(now);
     if (!silent) continue;
@@ -117,11 +114,11 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
       continue;
     const LaunchConfig& config = record.checked_config().launch;
     const int workers = config.workers.value_or(1);
-    if (const std::string why = slots_.why_never(workers); !why.empty()) {
+    if (const std::string why = slots_.unschedulable_reason(workers); !why.empty()) {
       table_.apply(record, SpecRefused{.why = why});
       continue;
     }
-    auto hosts = slots_.take(workers);
+    auto hosts = slots_.allocate(workers);
     if (!hosts) {
       table_.apply(record, SlotsAwaited{.wanted = workers, .free = slots_.free(), .total = slots_.total()});
       return;
@@ -134,8 +131,8 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
 void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts) {
   const int workers = config.workers.value_or(1);
   const AttemptKey key{.job_id = record.job.id(), .generation = record.job.generation() + 1};
-  std::string token = entropy_.hex(kTokenBytes);
-  // Taken until forget(), whatever happens below.
+  std::string token = random_source_.hex(kTokenBytes);
+  // Taken until remove_attempt(), whatever happens below.
   attempts_.emplace(key, LiveAttempt{.hosts = hosts});
   try {
     // On disk before there is a process: a crash in between never uses the generation twice.
@@ -145,7 +142,7 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
       job.set_phase("starting");
     });
   } catch (...) {
-    forget(key);
+    remove_attempt(key);
     throw;
   }
   record.members.emplace(workers, settings_.lease);
@@ -162,7 +159,7 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
                      .mpi_options = config.mpi_options,
                      .environment = config.environment});
   } catch (const PeerError& error) {
-    forget(key);
+    remove_attempt(key);
     table_.apply(record, LaunchRefused{.why = error.what()});
   }
 }
@@ -172,14 +169,14 @@ std::optional<std::chrono::seconds> AttemptSupervisor::grace_of(const AttemptKey
   if (is_shutting_down_ || !table_.contains(key.job_id)) return std::chrono::seconds(0);
   const JobRecord& record = table_.find(key.job_id);
   if (record.job.state() == v1::JOB_STATE_CANCELLING) {
-    return record.hosts.empty() ? std::chrono::seconds(0) : settings_.told_grace;
+    return record.hosts.empty() ? std::chrono::seconds(0) : settings_.heartbeat_grace;
   }
-  if (!has_attempt(record)) return settings_.failed_grace;
+  if (!has_attempt(record.job.state())) return settings_.failed_grace;
   if (record.lifecycle.all_ranks_finished) return settings_.finished_grace;
   return std::nullopt;
 }
 
-void AttemptSupervisor::schedule_ends(SteadyTime now) {
+void AttemptSupervisor::schedule_termination(SteadyTime now) {
   for (auto& [key, attempt] : attempts_) {
     const auto grace = attempt.exit ? std::nullopt : grace_of(key);
     if (!grace) continue;
@@ -189,7 +186,7 @@ void AttemptSupervisor::schedule_ends(SteadyTime now) {
   }
 }
 
-void AttemptSupervisor::end_due(SteadyTime now) {
+void AttemptSupervisor::terminate_due(SteadyTime now) {
   for (auto& [key, attempt] : attempts_) {
     if (attempt.exit || !attempt.terminate_at || now < *attempt.terminate_at) continue;
     if (!attempt.kill_at) {
@@ -206,58 +203,58 @@ void AttemptSupervisor::end_due(SteadyTime now) {
 }
 
 // A job that has succeeded has written all; of another one the processes may still write.
-void AttemptSupervisor::give_back_outputs() {
+void AttemptSupervisor::release_outputs() {
   for (const std::string& id : outputs_.jobs()) {
     const bool is_known = table_.contains(id);
     if (is_known && !is_final(table_.find(id).job.state())) continue;
     const bool is_whole = is_known && table_.find(id).job.state() == v1::JOB_STATE_SUCCEEDED;
     const bool is_written = std::ranges::any_of(attempts_, [&](const auto& entry) { return entry.first.job_id == id; });
-    if (is_whole || !is_written) outputs_.give_back(id);
+    if (is_whole || !is_written) outputs_.release(id);
   }
 }
 
-void AttemptSupervisor::exited(const LaunchExit& exit) {
+void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
   const auto attempt = attempts_.find(exit.attempt);
   // A launcher that was killed, or that had lost a host, cannot have ended the ranks there.
-  const bool is_in_doubt =
+  const bool is_unconfirmed =
       attempt != attempts_.end() && !attempt->second.hosts.empty() && (attempt->second.was_killed || exit.lost_contact);
-  if (!is_in_doubt) {
+  if (!is_unconfirmed) {
     end_job(exit, "");
-    return forget(exit.attempt);
+    return remove_attempt(exit.attempt);
   }
   const bool is_known = table_.contains(exit.attempt.job_id);
   const bool may_wait = is_known && table_.find(exit.attempt.job_id).job.state() == v1::JOB_STATE_CANCELLING;
   if (!may_wait) end_job(exit, "");
   attempt->second.exit = exit;
-  attempt->second.in_doubt_until = table_.clock().now() + settings_.lease.lease + settings_.lease.exit_grace;
+  attempt->second.unconfirmed_until = table_.clock().now() + settings_.lease.lease + settings_.lease.exit_grace;
 }
 
-void AttemptSupervisor::settle_doubts(SteadyTime now) {
+void AttemptSupervisor::settle_unconfirmed(SteadyTime now) {
   std::vector<AttemptKey> settled;
   for (auto& [key, attempt] : attempts_) {
     if (!attempt.exit) continue;
     const bool is_known = table_.contains(key.job_id) && table_.find(key.job_id).job.generation() == key.generation;
     JobRecord* const record = is_known ? &table_.find(key.job_id) : nullptr;
-    const bool all_have_said = record != nullptr && record->members && record->members->all_registered() &&
-                               record->members->unconfirmed().empty() && record->members->all_gone(now);
-    if (!all_have_said && now < attempt.in_doubt_until && !is_shutting_down_) continue;
-    if (record != nullptr && record->members) end_in_doubt(*record, attempt);
+    const bool all_have_exited = record != nullptr && record->members && record->members->all_registered() &&
+                                 record->members->unconfirmed().empty() && record->members->none_running(now);
+    if (!all_have_exited && now < attempt.unconfirmed_until && !is_shutting_down_) continue;
+    if (record != nullptr && record->members) end_unconfirmed(*record, attempt);
     settled.push_back(key);
   }
-  for (const AttemptKey& key : settled) forget(key);
+  for (const AttemptKey& key : settled) remove_attempt(key);
 }
 
-void AttemptSupervisor::end_in_doubt(JobRecord& record, const LiveAttempt& attempt) {
-  const std::string hosts = hosts_in_doubt(*record.members, attempt.hosts);
+void AttemptSupervisor::end_unconfirmed(JobRecord& record, const LiveAttempt& attempt) {
+  const std::string hosts = unconfirmed_hosts(*record.members, attempt.hosts);
   if (!is_final(record.job.state())) return end_job(*attempt.exit, hosts);
   if (hosts.empty()) return;
   add_condition(record.job, "the end of its processes on " + hosts +
                                 " could not be confirmed: they end by themselves without the coordinator");
-  table_.touch(record);
+  table_.bump_revision(record);
   table_.store().update_job(record.job);
 }
 
-void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& hosts_in_doubt) {
+void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts) {
   if (!table_.contains(exit.attempt.job_id)) return;
   JobRecord& record = table_.find(exit.attempt.job_id);
   if (record.job.generation() != exit.attempt.generation) return;
@@ -265,20 +262,20 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& hosts
   // Open MPI does not always say which host or network has failed.
   const bool names_a_host = std::ranges::any_of(
       record.hosts, [&](const HostSlots& host) { return exit.last_line.find(host.name) != std::string::npos; });
-  const bool wants_hosts = has_attempt(record) && record.hosts.size() > 1 && !names_a_host;
+  const bool wants_hosts = has_attempt(record.job.state()) && record.hosts.size() > 1 && !names_a_host;
   table_.apply(record,
                LauncherExited{.exit_code = exit.exit_code,
                               .last_line = exit.last_line + (wants_hosts ? "; hosts: " + host_names(record.hosts) : ""),
                               .ranks_finished = counts.finished,
                               .world_size = record.job.world_size(),
-                              .hosts_in_doubt = hosts_in_doubt});
+                              .unconfirmed_hosts = unconfirmed_hosts});
   table_.metrics().show_workers(record.job.id(), {.active = 0, .finished = counts.finished});
 }
 
-void AttemptSupervisor::forget(const AttemptKey& key) {
+void AttemptSupervisor::remove_attempt(const AttemptKey& key) {
   const auto attempt = attempts_.find(key);
   if (attempt == attempts_.end()) return;
-  slots_.give_back(attempt->second.hosts);
+  slots_.release(attempt->second.hosts);
   attempts_.erase(attempt);
 }
 

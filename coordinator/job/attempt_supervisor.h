@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "common/config/job_config.h"
-#include "coordinator/job/entropy.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
-#include "coordinator/job/slot_account.h"
+#include "coordinator/job/random_source.h"
+#include "coordinator/job/slot_pool.h"
 #include "coordinator/launch/launcher.h"
 
 namespace equipoise::coordinator {
@@ -23,7 +23,7 @@ struct SupervisorSettings {
   int most_workers = 16384;           // of a job, without hosts
   LeaseSettings lease;
   std::chrono::seconds terminate_grace{10};  // between SIGTERM and SIGKILL
-  std::chrono::seconds told_grace{3};        // for ranks on other hosts to hear from a heartbeat that they must end
+  std::chrono::seconds heartbeat_grace{3};   // for ranks on other hosts to be told to exit by a heartbeat's answer
   std::chrono::seconds failed_grace{2};      // for the ranks of a failed job to end by themselves
   std::chrono::seconds finished_grace{60};   // for mpirun to end after its ranks have finished
   // After launch.start_timeout_seconds, for ranks to say themselves what fails.
@@ -35,14 +35,14 @@ class AttemptSupervisor {
  public:
   // What a crash left STARTING, RUNNING or CANCELLING becomes final here. All outlive it.
   AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs, Launcher& launcher,
-                    Entropy& entropy);
+                    RandomSource& random_source);
 
   // Throws std::invalid_argument where a job of so many ranks can never be launched.
   void check_fits(int workers) const;
   // Does what is due by now. Called several times a second, and after calls that may make something due.
   void tick();
   // The processes of an attempt have ended. If the store throws, call it again.
-  void exited(const LaunchExit& exit);
+  void handle_exit(const LaunchExit& exit);
 
   // No job starts any more; jobs with an attempt fail, and their processes are asked to end.
   void begin_shutdown();
@@ -59,30 +59,30 @@ class AttemptSupervisor {
     // mpirun has ended and could not see to it that ranks on other hosts have: until they must have lost their lease,
     // the slots stay taken, and a job that is being cancelled is not CANCELLED.
     std::optional<LaunchExit> exit = std::nullopt;
-    SteadyTime in_doubt_until{};
+    SteadyTime unconfirmed_until{};
   };
   void recover();
   void read_progress(const JobConfig& config, v1::TrainingJob& job);
-  void forgive_pause(SteadyTime now);
+  void renew_leases_after_pause(SteadyTime now);
   void check_ranks(SteadyTime now);
   void check_start(JobRecord& record, SteadyTime now);
   void launch_queued(SteadyTime now);
   void launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts);
-  void settle_doubts(SteadyTime now);
-  void end_in_doubt(JobRecord& record, const LiveAttempt& attempt);
-  void end_job(const LaunchExit& exit, const std::string& hosts_in_doubt);
-  void forget(const AttemptKey& key);
-  void schedule_ends(SteadyTime now);
-  void end_due(SteadyTime now);
-  void give_back_outputs();
+  void settle_unconfirmed(SteadyTime now);
+  void end_unconfirmed(JobRecord& record, const LiveAttempt& attempt);
+  void end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts);
+  void remove_attempt(const AttemptKey& key);
+  void schedule_termination(SteadyTime now);
+  void terminate_due(SteadyTime now);
+  void release_outputs();
   std::optional<std::chrono::seconds> grace_of(const AttemptKey& key);
 
   const SupervisorSettings settings_;
   JobTable& table_;
   OutputFolders& outputs_;
   Launcher& launcher_;
-  Entropy& entropy_;
-  SlotAccount slots_;
+  RandomSource& random_source_;
+  SlotPool slots_;
   std::map<AttemptKey, LiveAttempt> attempts_;
   std::optional<SteadyTime> last_tick_;
   bool is_shutting_down_ = false;

@@ -3,11 +3,11 @@
 #pragma once
 
 #include "coordinator/job/attempt_supervisor.h"
-#include "coordinator/job/entropy.h"
-#include "coordinator/job/job_desk.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
-#include "coordinator/job/rank_desk.h"
+#include "coordinator/job/random_source.h"
+#include "coordinator/job/training_jobs.h"
+#include "coordinator/job/worker_calls.h"
 #include "coordinator/launch/launcher.h"
 #include "coordinator/lifecycle/clock.h"
 
@@ -19,10 +19,10 @@ struct ControllerSettings {
   OutputSettings outputs;
 };
 
-// What the core needs of the world; all of it outlives the core.
-struct Surroundings {
+// What is passed in, and outlives the core: time, randomness, storage, metrics, processes.
+struct Dependencies {
   const Clock& clock;
-  Entropy& entropy;
+  RandomSource& random_source;
   JobStore& store;
   JobMetrics& metrics;
   Launcher& launcher;
@@ -32,23 +32,23 @@ struct Surroundings {
 class JobController {
  public:
   // Reads the jobs, and ends those whose attempt was lost with an earlier coordinator.
-  JobController(const ControllerSettings& settings, const Surroundings& world)
-      : table_(world.clock, world.store, world.metrics),
+  JobController(const ControllerSettings& settings, const Dependencies& dependencies)
+      : table_(dependencies.clock, dependencies.store, dependencies.metrics),
         outputs_(settings.outputs),
-        attempts_(settings.supervisor, table_, outputs_, world.launcher, world.entropy),
-        people_(settings.limits, table_, outputs_, attempts_, world.entropy),
-        ranks_(table_, settings.supervisor.lease) {}
+        attempts_(settings.supervisor, table_, outputs_, dependencies.launcher, dependencies.random_source),
+        training_jobs_(settings.limits, table_, outputs_, attempts_, dependencies.random_source),
+        worker_calls_(table_, settings.supervisor.lease) {}
 
-  JobDesk& people() { return people_; }
-  RankDesk& ranks() { return ranks_; }
+  TrainingJobs& training_jobs() { return training_jobs_; }
+  WorkerCalls& worker_calls() { return worker_calls_; }
   AttemptSupervisor& attempts() { return attempts_; }
 
  private:
   JobTable table_;
   OutputFolders outputs_;
   AttemptSupervisor attempts_;
-  JobDesk people_;
-  RankDesk ranks_;
+  TrainingJobs training_jobs_;
+  WorkerCalls worker_calls_;
 };
 
 }  // namespace equipoise::coordinator

@@ -26,7 +26,7 @@ void apply_metrics(v1::TrainingJob& job, const v1::ReportMetricsRequest& request
 // Pairs that remain, divided by the newest speed; none while no speed is known.
 void set_time_left(v1::TrainingJob& job, const ShardPlan& plan);
 
-// Newest last; of more than 16 the oldest is forgotten.
+// Newest last; of more than 16 the oldest is dropped.
 void add_condition(v1::TrainingJob& job, std::string sentence);
 
 }  // namespace equipoise::coordinator

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/protocol/job_state.h"
 #include "coordinator/job/refusal.h"
 
 namespace equipoise::coordinator {
@@ -108,7 +109,7 @@ JobRecord& JobTable::insert(v1::TrainingJob job, JobConfig config, const std::op
 void JobTable::erase(const std::string& id) {
   const std::int64_t sequence = find(id).sequence;
   store_.delete_job(id);
-  metrics_.forget_job(id);
+  metrics_.remove_job(id);
   sequence_of_.erase(id);
   jobs_.erase(sequence);
 }

@@ -66,7 +66,7 @@ class JobTable {
   using Save = std::function<void(const v1::TrainingJob&)>;
   bool apply(JobRecord& record, const JobEvent& event, const Edit& edit = {}, const Save& save = {});
   // `record.job` was changed in memory only.
-  void touch(JobRecord& record) { record.job.set_revision(record.job.revision() + 1); }
+  void bump_revision(JobRecord& record) { record.job.set_revision(record.job.revision() + 1); }
 
  private:
   void show(JobRecord& record, const JobLifecycle& before);

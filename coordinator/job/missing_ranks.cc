@@ -65,7 +65,7 @@ std::string missing_ranks_text(const Membership& members, const std::vector<Host
          "slowly, raise launch.start_timeout_seconds";
 }
 
-std::string hosts_in_doubt(const Membership& members, const std::vector<HostSlots>& hosts) {
+std::string unconfirmed_hosts(const Membership& members, const std::vector<HostSlots>& hosts) {
   std::vector<std::string> names;
   for (const SilentRank& rank : members.unconfirmed()) names.push_back(rank.host);
   for (const int rank : members.missing()) names.push_back(host_of_rank(hosts, rank));

@@ -18,6 +18,6 @@ std::string missing_ranks_text(const Membership& members, const std::vector<Host
                                std::chrono::seconds waited);
 
 // Hosts on which ranks may still run, when nobody could ask: "node1, node2". Empty: none.
-std::string hosts_in_doubt(const Membership& members, const std::vector<HostSlots>& hosts);
+std::string unconfirmed_hosts(const Membership& members, const std::vector<HostSlots>& hosts);
 
 }  // namespace equipoise::coordinator

@@ -2,11 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <stdexcept>
-#include <system_error>
 #include <utility>
 
+#include "common/base/path_check.h"
 #include "common/config/output_check.h"
 #include "coordinator/job/refusal.h"
 
@@ -14,10 +13,6 @@ namespace equipoise::coordinator {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_within(const fs::path& path, const fs::path& folder) {
-  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
-}
 
 [[noreturn]] void refuse_place(const fs::path& output, const std::string& what) {
   throw std::invalid_argument("output: " + output.string() + " " + what + ": choose another folder");
@@ -30,9 +25,8 @@ OutputPlace place_of(const fs::path& output) { return {.field = "output", .path 
 OutputFolders::OutputFolders(OutputSettings settings) : settings_(std::move(settings)) {}
 
 fs::path OutputFolders::resolved(const fs::path& path) const {
-  std::error_code error;
-  fs::path plain = path.lexically_normal();
-  if (settings_.ranks_run == RanksRun::kOnThisMachine) plain = fs::weakly_canonical(fs::absolute(path), error);
+  if (settings_.ranks_run == RanksRun::kOnThisMachine) return resolved_path(path);
+  const fs::path plain = path.lexically_normal();
   return plain.has_filename() ? plain : plain.parent_path();
 }
 
@@ -69,7 +63,7 @@ void OutputFolders::check(const JobConfig& config) const {
   }
 }
 
-void OutputFolders::take(const std::string& id, const JobConfig& config) {
+void OutputFolders::acquire(const std::string& id, const JobConfig& config) {
   Folder folder{.path = resolved(config.output),
                 .record = own_record({.program = "this coordinator", .job = id}),
                 .lock = std::nullopt};
@@ -87,9 +81,9 @@ void OutputFolders::take(const std::string& id, const JobConfig& config) {
   held_.emplace(id, std::move(folder));
 }
 
-void OutputFolders::take_again(const std::string& id, const JobConfig& config) {
+void OutputFolders::reacquire(const std::string& id, const JobConfig& config) {
   try {
-    take(id, config);
+    acquire(id, config);
   } catch (const std::exception& taken) {
     spdlog::warn("job {}: {}", id, taken.what());
   }

@@ -31,11 +31,11 @@ class OutputFolders {
   // may not write there, Refusal kFailedPrecondition, naming the owner, where another job or process has the folder.
   void check(const JobConfig& config) const;
   // After check(). Throws as check() does, and takes nothing then.
-  void take(const std::string& id, const JobConfig& config);
+  void acquire(const std::string& id, const JobConfig& config);
   // Of a job that an earlier coordinator took. What another process has by now is a line in the log: the ranks of the
   // job will find that out.
-  void take_again(const std::string& id, const JobConfig& config);
-  void give_back(const std::string& id) { held_.erase(id); }
+  void reacquire(const std::string& id, const JobConfig& config);
+  void release(const std::string& id) { held_.erase(id); }
   std::vector<std::string> jobs() const;  // ids
 
  private:

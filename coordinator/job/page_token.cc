@@ -8,7 +8,7 @@
 #include <stdexcept>
 
 #include "common/base/sha256.h"
-#include "coordinator/job/entropy.h"
+#include "coordinator/job/random_source.h"
 
 namespace equipoise::coordinator {
 namespace {

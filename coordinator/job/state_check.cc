@@ -1,7 +1,7 @@
 #include "coordinator/job/state_check.h"
 
+#include "common/protocol/job_state.h"
 #include "coordinator/job/refusal.h"
-#include "coordinator/lifecycle/job_lifecycle.h"
 
 namespace equipoise::coordinator {
 

@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t kLongestLine = 1024;
 constexpr std::size_t kMostNames = 8;
 
-// Where a complaint is about: "hosts:3: ".
+// Where an error is about: "hosts:3: ".
 struct Line {
   const std::filesystem::path& file;
   int number;

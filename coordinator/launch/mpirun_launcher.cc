@@ -53,8 +53,8 @@ ProgramStart program_for(const LaunchSettings& settings, const LaunchRequest& re
 }
 
 std::string why_it_ended(const ProgramStart& program) {
-  const std::string line = last_telling_line_of(program.stderr_file);
-  return line.empty() ? last_telling_line_of(program.stdout_file) : line;
+  const std::string line = last_informative_line_of(program.stderr_file);
+  return line.empty() ? last_informative_line_of(program.stdout_file) : line;
 }
 
 bool tells_of_lost_host(const std::filesystem::path& log) {
@@ -77,7 +77,7 @@ MpirunLauncher::~MpirunLauncher() {
 }
 
 void MpirunLauncher::start(const LaunchRequest& request) {
-  forget_ended();
+  remove_ended();
   ProgramStart program = program_for(settings_, request);
   std::promise<std::shared_ptr<ChildProcess>> started;
   auto process = started.get_future();
@@ -116,7 +116,7 @@ void MpirunLauncher::signal(const AttemptKey& attempt, int signal) {
   if (const auto known = attempts_.find(attempt); known != attempts_.end()) known->second.process->signal_group(signal);
 }
 
-void MpirunLauncher::forget_ended() {
+void MpirunLauncher::remove_ended() {
   std::vector<std::thread> threads;
   {
     const std::lock_guard lock(mutex_);

@@ -36,7 +36,7 @@ class MpirunLauncher final : public Launcher {
     std::thread thread;
   };
   void signal(const AttemptKey& attempt, int signal);
-  void forget_ended();
+  void remove_ended();
 
   LaunchSettings settings_;
   const OnExit on_exit_;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/protocol/job_state.h"
+
 namespace equipoise::coordinator {
 namespace {
 
@@ -15,10 +17,6 @@ JobLifecycle moved(JobLifecycle job, v1::JobState state, std::string reason, Wal
 JobLifecycle failed(JobLifecycle job, v1::FailureKind kind, std::string reason, WallTime now) {
   job.failure_kind = kind;
   return moved(std::move(job), v1::JOB_STATE_FAILED, std::move(reason), now);
-}
-
-bool has_attempt(const JobLifecycle& job) {
-  return job.state == v1::JOB_STATE_STARTING || job.state == v1::JOB_STATE_RUNNING;
 }
 
 std::string exit_sentence(const LauncherExited& exit) {
@@ -59,12 +57,12 @@ struct Transition {
   }
 
   JobLifecycle operator()(const RanksMissing& ranks) const {
-    if (!has_attempt(job)) return job;
+    if (!has_attempt(job.state)) return job;
     return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, ranks.text, now);
   }
 
   JobLifecycle operator()(const LaunchRefused& refused) const {
-    if (!has_attempt(job)) return job;
+    if (!has_attempt(job.state)) return job;
     return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, "mpirun could not be started: " + refused.why, now);
   }
 
@@ -82,13 +80,13 @@ struct Transition {
   }
 
   JobLifecycle operator()(const RankFailed& rank) const {
-    if (!has_attempt(job)) return job;
+    if (!has_attempt(job.state)) return job;
     const auto kind = rank.kind == v1::FAILURE_KIND_UNSPECIFIED ? v1::FAILURE_KIND_PROGRAM : rank.kind;
     return failed(job, kind, "rank " + std::to_string(rank.rank) + ": " + rank.reason, now);
   }
 
   JobLifecycle operator()(const RankSilent& rank) const {
-    if (!has_attempt(job)) return job;
+    if (!has_attempt(job.state)) return job;
     return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE,
                   "rank " + std::to_string(rank.rank) + " on " + rank.host + " has not been heard of for " +
                       std::to_string(rank.seconds) + " s",
@@ -96,7 +94,7 @@ struct Transition {
   }
 
   JobLifecycle operator()(const DigestsDiffer& ranks) const {
-    if (!has_attempt(job)) return job;
+    if (!has_attempt(job.state)) return job;
     return failed(job, v1::FAILURE_KIND_PROGRAM,
                   "the parameters of rank " + std::to_string(ranks.rank) + " differ from those of rank " +
                       std::to_string(ranks.other_rank) + " after step " + std::to_string(ranks.step),
@@ -123,19 +121,19 @@ struct Transition {
     return moved(std::move(after), v1::JOB_STATE_SUCCEEDED, std::move(reason), now);
   }
 
-  JobLifecycle cancelled(const std::string& hosts_in_doubt, const std::string& end) const {
-    const std::string unreached =
-        "its processes on " + hosts_in_doubt + " could not be reached: they end by themselves without the coordinator";
-    return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request; " + (hosts_in_doubt.empty() ? end : unreached),
+  JobLifecycle cancelled(const std::string& unconfirmed_hosts, const std::string& end) const {
+    const std::string unreached = "its processes on " + unconfirmed_hosts +
+                                  " could not be reached: they end by themselves without the coordinator";
+    return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request; " + (unconfirmed_hosts.empty() ? end : unreached),
                  now);
   }
 
   JobLifecycle operator()(const LauncherExited& exit) const {
     if (job.launched_by == LaunchedBy::kUser) return job;
     if (job.state == v1::JOB_STATE_CANCELLING) {
-      return cancelled(exit.hosts_in_doubt, "its processes have ended");
+      return cancelled(exit.unconfirmed_hosts, "its processes have ended");
     }
-    if (!has_attempt(job)) return job;
+    if (!has_attempt(job.state)) return job;
     if (exit.exit_code != 0) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, exit_sentence(exit), now);
     if (job.all_ranks_finished) return succeeded(job, exit.world_size);
     return failed(job, v1::FAILURE_KIND_PROGRAM,
@@ -146,7 +144,7 @@ struct Transition {
 
   JobLifecycle operator()(const CancelRequested&) const {
     if (job.state == v1::JOB_STATE_CANCELLING) return job;
-    if (has_attempt(job)) {
+    if (has_attempt(job.state)) {
       return moved(job, v1::JOB_STATE_CANCELLING, "cancelled on request; its processes are ending", now);
     }
     return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request before it started", now);
@@ -154,7 +152,7 @@ struct Transition {
 
   JobLifecycle operator()(const RanksLeft& ranks) const {
     if (job.state != v1::JOB_STATE_CANCELLING || job.launched_by == LaunchedBy::kCoordinator) return job;
-    return cancelled(ranks.hosts_in_doubt, "its ranks have left");
+    return cancelled(ranks.unconfirmed_hosts, "its ranks have left");
   }
 
   JobLifecycle interrupted(const std::string& how) const {
@@ -171,14 +169,7 @@ struct Transition {
 
 }  // namespace
 
-bool is_final(v1::JobState state) {
-  return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED || state == v1::JOB_STATE_CANCELLED;
-}
-
-std::string state_name(v1::JobState state) {
-  constexpr std::size_t kPrefixLength = sizeof("JOB_STATE_") - 1;
-  return v1::JobState_Name(state).substr(kPrefixLength);
-}
+bool has_attempt(v1::JobState state) { return state == v1::JOB_STATE_STARTING || state == v1::JOB_STATE_RUNNING; }
 
 JobLifecycle next(const JobLifecycle& job, const JobEvent& event, WallTime now) {
   if (is_final(job.state)) return job;

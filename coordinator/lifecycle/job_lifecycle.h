@@ -78,12 +78,12 @@ struct LauncherExited {
   int exit_code;          // 128 + n after signal n
   std::string last_line;  // of its log; may be empty
   int ranks_finished;
-  int world_size;                   // 0: none had registered
-  std::string hosts_in_doubt = {};  // where ranks may go on, as nobody could reach them; empty: no process is left
+  int world_size;                      // 0: none had registered
+  std::string unconfirmed_hosts = {};  // where ranks may go on, as nobody could reach them; empty: no process is left
 };
 struct CancelRequested {};
-struct RanksLeft {                  // a cancelled attempt that the user had started has no rank left
-  std::string hosts_in_doubt = {};  // as LauncherExited
+struct RanksLeft {                     // a cancelled attempt that the user had started has no rank left
+  std::string unconfirmed_hosts = {};  // as LauncherExited
 };
 struct CoordinatorStopped {};    // in order, now
 struct CoordinatorRestarted {};  // and does not know how it ended
@@ -92,11 +92,10 @@ using JobEvent = std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, 
                               SpecRefused, TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished,
                               LauncherExited, CancelRequested, RanksLeft, CoordinatorStopped, CoordinatorRestarted>;
 
-bool is_final(v1::JobState state);
-// QUEUED, not JOB_STATE_QUEUED.
-std::string state_name(v1::JobState state);
+// STARTING or RUNNING: ranks are there, or on their way, and are to go on.
+bool has_attempt(v1::JobState state);
 
-// The job after `event` at `now`. An event that means nothing in this state leaves it as it is: an attempt's last words
+// The job after `event` at `now`. An event that means nothing in this state leaves it as it is: a report of an attempt
 // may arrive after the job is final.
 JobLifecycle next(const JobLifecycle& job, const JobEvent& event, WallTime now);
 

@@ -22,11 +22,11 @@ bool Membership::add(int rank, const RankProcess& process, SteadyTime now) {
   return true;
 }
 
-void Membership::heard(int rank, SteadyTime now) { ranks_.at(rank).last_heard = now; }
+void Membership::renew_lease(int rank, SteadyTime now) { ranks_.at(rank).last_heard = now; }
 
-void Membership::told_to_exit(int rank) { ranks_.at(rank).told_to_exit = true; }
+void Membership::set_told_to_exit(int rank) { ranks_.at(rank).told_to_exit = true; }
 
-void Membership::left(int rank) { ranks_.at(rank).left = true; }
+void Membership::set_left(int rank) { ranks_.at(rank).left = true; }
 
 Membership::FinishResult Membership::finish(int rank, const std::string& digest, SteadyTime now) {
   Rank& self = ranks_.at(rank);
@@ -75,7 +75,7 @@ std::vector<SilentRank> Membership::unconfirmed() const {
   return ranks;
 }
 
-bool Membership::all_gone(SteadyTime now) const {
+bool Membership::none_running(SteadyTime now) const {
   return std::all_of(ranks_.begin(), ranks_.end(), [&](const auto& entry) {
     const Rank& rank = entry.second;
     const auto patience = rank.told_to_exit ? std::min(settings_.exit_grace, settings_.lease) : settings_.lease;
@@ -83,7 +83,7 @@ bool Membership::all_gone(SteadyTime now) const {
   });
 }
 
-void Membership::forgive(std::chrono::steady_clock::duration pause) {
+void Membership::renew_leases(std::chrono::steady_clock::duration pause) {
   for (auto& [number, rank] : ranks_) rank.last_heard += pause;
 }
 

@@ -45,9 +45,9 @@ class Membership {
   // False, and nothing changed, if another process holds the rank.
   bool add(int rank, const RankProcess& process, SteadyTime now);
   // Renews the lease of a rank that is registered.
-  void heard(int rank, SteadyTime now);
-  void told_to_exit(int rank);
-  void left(int rank);  // said itself that it ends
+  void renew_lease(int rank, SteadyTime now);
+  void set_told_to_exit(int rank);
+  void set_left(int rank);  // the rank itself said that it ends
 
   enum class Finish { kAccepted, kRepeated, kDiffersFromItself, kDiffersFromOther };
   struct FinishResult {
@@ -64,11 +64,11 @@ class Membership {
   // The first rank that is silent for longer than its lease. Ranks that finished or left need not be heard.
   std::optional<SilentRank> first_silent(SteadyTime now) const;
   // No rank can still be running: each has finished, left, or been silent for long enough.
-  bool all_gone(SteadyTime now) const;
+  bool none_running(SteadyTime now) const;
   // Ranks that may still run as far as they have said: neither finished, nor left, nor told to exit.
   std::vector<SilentRank> unconfirmed() const;
   // The coordinator itself did not run for `pause`: silence during it counts against nobody.
-  void forgive(std::chrono::steady_clock::duration pause);
+  void renew_leases(std::chrono::steady_clock::duration pause);
 
  private:
   struct Rank {

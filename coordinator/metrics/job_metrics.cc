@@ -5,8 +5,8 @@
 #include <cmath>
 #include <optional>
 
+#include "common/protocol/job_state.h"
 #include "common/robust/worst_group.h"
-#include "coordinator/lifecycle/job_lifecycle.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -143,13 +143,13 @@ void JobMetrics::count_rpc(const std::string& method, const std::string& code) {
   rpc_requests_.Add(labels_of(names::kRpcRequests, {method, code})).Increment();
 }
 
-void JobMetrics::forget_job(const std::string& job_id) {
+void JobMetrics::remove_job(const std::string& job_id) {
   for (auto* series : {&group_weight_, &group_loss_, &group_reward_accuracy_, &worst_group_loss_, &train_step_,
                        &workers_, &job_state_}) {
-    series->forget_job(job_id);
+    series->remove_job(job_id);
   }
-  for (auto* series : {&train_pairs_, &train_tokens_, &restarts_, &skipped_steps_}) series->forget_job(job_id);
-  for (auto* series : {&step_seconds_, &weight_update_seconds_}) series->forget_job(job_id);
+  for (auto* series : {&train_pairs_, &train_tokens_, &restarts_, &skipped_steps_}) series->remove_job(job_id);
+  for (auto* series : {&step_seconds_, &weight_update_seconds_}) series->remove_job(job_id);
   weight_gauges_.erase(job_id);
   totals_.erase(job_id);
 }

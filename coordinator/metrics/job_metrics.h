@@ -36,7 +36,7 @@ class JobMetrics {
   void count_rpc(const std::string& method, const std::string& code);
 
   // Removes every series of a job.
-  void forget_job(const std::string& job_id);
+  void remove_job(const std::string& job_id);
 
  private:
   struct Totals {

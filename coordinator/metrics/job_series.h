@@ -36,7 +36,7 @@ class JobSeries {
     return series;
   }
 
-  void forget_job(const std::string& job) {
+  void remove_job(const std::string& job) {
     const auto known = series_of_job_.find(job);
     if (known == series_of_job_.end()) return;
     for (T* series : known->second) family_.Remove(series);

@@ -43,28 +43,28 @@ RankAddressSettings rank_address_settings(const ServerSettings& settings) {
           .allocation = settings.allocation};
 }
 
-CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock& clock, Entropy& entropy)
+CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock& clock, RandomSource& random_source)
     : folder_(settings.state), store_(folder_.database()) {
   const LaunchSettings launch{.mpirun = settings.mpirun,
                               .worker = settings.worker,
                               .allocation = settings.allocation,
                               .logs = folder_.logs(),
                               .coordinator_address = ""};
-  launcher_ = std::make_unique<MpirunLauncher>(launch, [this](const LaunchExit& exit) { shared_->note_exit(exit); });
-  const Surroundings world{
-      .clock = clock, .entropy = entropy, .store = store_, .metrics = metrics_, .launcher = *launcher_};
+  launcher_ = std::make_unique<MpirunLauncher>(launch, [this](const LaunchExit& exit) { shared_->queue_exit(exit); });
+  const Dependencies dependencies{
+      .clock = clock, .random_source = random_source, .store = store_, .metrics = metrics_, .launcher = *launcher_};
   ControllerSettings controller = settings.controller;
   const bool is_local = settings.controller.supervisor.hosts.empty() && settings.allocation == Allocation::kIgnored;
   controller.outputs = {.ranks_run = is_local ? RanksRun::kOnThisMachine : RanksRun::kElsewhere,
                         .state = settings.state};
-  controller_ = std::make_unique<JobController>(controller, world);
+  controller_ = std::make_unique<JobController>(controller, dependencies);
   shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);
   job_service_ = std::make_unique<TrainingJobService>(*shared_, metrics_);
   worker_service_ = std::make_unique<WorkerService>(*shared_, metrics_);
   if (settings.metrics_listen) expose_metrics(*settings.metrics_listen);
   serve(settings.listen);
   launcher_->set_coordinator_address(address_for_ranks(rank_address_settings(settings), address_));
-  shared_->start_time();
+  shared_->start_timer();
 }
 
 CoordinatorServer::~CoordinatorServer() { shut_down(); }

@@ -39,8 +39,8 @@ RankAddressSettings rank_address_settings(const ServerSettings& settings);
 class CoordinatorServer {
  public:
   // Serves when it returns. Throws std::invalid_argument naming an address that cannot be listened on or a state folder
-  // that cannot be used, StoreError for a database that cannot. `clock` and `entropy` outlive it.
-  CoordinatorServer(const ServerSettings& settings, const Clock& clock, Entropy& entropy);
+  // that cannot be used, StoreError for a database that cannot. `clock` and `random_source` outlive it.
+  CoordinatorServer(const ServerSettings& settings, const Clock& clock, RandomSource& random_source);
   ~CoordinatorServer();
   CoordinatorServer(const CoordinatorServer&) = delete;
   CoordinatorServer& operator=(const CoordinatorServer&) = delete;

@@ -13,8 +13,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kTickInterval = 100ms;
 constexpr auto kLongestWatchWait = 500ms;  // how late a client that has left is noticed
-constexpr auto kGatherTime = 50ms;
-constexpr auto kLongestGoodbye = 5s;
+constexpr auto kWatchBatchDelay = 50ms;
+constexpr auto kWatcherDrainTimeout = 5s;
 
 }  // namespace
 
@@ -30,11 +30,11 @@ SharedController::~SharedController() {
   if (thread_.joinable()) thread_.join();
 }
 
-void SharedController::start_time() {
-  thread_ = std::thread([this] { keep_time(); });
+void SharedController::start_timer() {
+  thread_ = std::thread([this] { run_timer(); });
 }
 
-void SharedController::kick() {
+void SharedController::wake() {
   {
     const std::lock_guard lock(timer_mutex_);
     is_due_ = true;
@@ -42,7 +42,7 @@ void SharedController::kick() {
   due_.notify_all();
 }
 
-void SharedController::note_exit(const LaunchExit& exit) {
+void SharedController::queue_exit(const LaunchExit& exit) {
   {
     const std::lock_guard lock(timer_mutex_);
     exits_.push_back(exit);
@@ -51,7 +51,7 @@ void SharedController::note_exit(const LaunchExit& exit) {
   due_.notify_all();
 }
 
-void SharedController::keep_time() {
+void SharedController::run_timer() {
   while (true) {
     {
       std::unique_lock lock(timer_mutex_);
@@ -82,7 +82,7 @@ void SharedController::take_exits() {
       if (exits_.empty()) return;
       exit = exits_.front();
     }
-    controller_.attempts().exited(exit);  // if it throws, the exit is still in the queue
+    controller_.attempts().handle_exit(exit);  // if it throws, the exit is still in the queue
     const std::lock_guard lock(timer_mutex_);
     exits_.pop_front();
   }
@@ -107,16 +107,16 @@ SharedController::Watcher::~Watcher() {
 
 std::optional<v1::TrainingJob> SharedController::Watcher::next(const std::string& id, std::int64_t seen) {
   std::unique_lock lock(shared_.mutex_);
-  const auto revision = [&] { return shared_.controller_.people().get(id).revision(); };
+  const auto revision = [&] { return shared_.controller_.training_jobs().get(id).revision(); };
   shared_.changed_.wait_for(lock, kLongestWatchWait, [&] { return shared_.is_closing_ || revision() != seen; });
-  if (revision() != seen) return shared_.controller_.people().get(id);
+  if (revision() != seen) return shared_.controller_.training_jobs().get(id);
   if (!shared_.is_closing_) return std::nullopt;
   throw Refusal(Refusal::Code::kUnavailable, "the coordinator is shutting down");
 }
 
 void SharedController::Watcher::pause() {
   std::unique_lock lock(shared_.mutex_);
-  shared_.changed_.wait_for(lock, kGatherTime, [&] { return shared_.is_closing_; });
+  shared_.changed_.wait_for(lock, kWatchBatchDelay, [&] { return shared_.is_closing_; });
 }
 
 void SharedController::end_attempts() {
@@ -130,7 +130,7 @@ void SharedController::close_watchers() {
   std::unique_lock lock(mutex_);
   is_closing_ = true;
   changed_.notify_all();
-  changed_.wait_for(lock, kLongestGoodbye, [this] { return watchers_ == 0; });
+  changed_.wait_for(lock, kWatcherDrainTimeout, [this] { return watchers_ == 0; });
 }
 
 }  // namespace equipoise::coordinator

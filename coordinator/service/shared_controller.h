@@ -24,9 +24,9 @@ class SharedController {
   SharedController& operator=(const SharedController&) = delete;
 
   // Starts the thread: from now on queued jobs are launched. Once.
-  void start_time();
+  void start_timer();
 
-  // Runs `call` on the core, alone, then lets watchers look.
+  // Runs `call` on the core, alone, then wakes the watchers.
   template <typename Call>
   auto run(const Call& call) {
     const Announcement announcement(changed_);
@@ -35,15 +35,15 @@ class SharedController {
   }
   // As run(), for calls that change nothing.
   template <typename Call>
-  auto look(const Call& call) {
+  auto read(const Call& call) {
     const std::lock_guard lock(mutex_);
     return call(controller_);
   }
-  // Something is due: the thread looks at once.
-  void kick();
+  // Something may be due: the thread does it at once.
+  void wake();
 
-  // For OnExit of a launcher: takes note and returns.
-  void note_exit(const LaunchExit& exit);
+  // For OnExit of a launcher: the thread handles it; returns at once.
+  void queue_exit(const LaunchExit& exit);
   // Does what is due, here and now; the thread does the same ten times a second.
   void tick();
 
@@ -77,7 +77,7 @@ class SharedController {
     Announcement& operator=(const Announcement&) = delete;
     std::condition_variable& condition_;
   };
-  void keep_time();
+  void run_timer();
   void take_exits();
 
   JobController& controller_;

@@ -1,6 +1,6 @@
 #include "coordinator/service/training_job_service.h"
 
-#include "coordinator/lifecycle/job_lifecycle.h"
+#include "common/protocol/job_state.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -28,15 +28,15 @@ grpc::Status TrainingJobService::CreateTrainingJob(grpc::ServerContext* /*contex
                                                    const v1::CreateTrainingJobRequest* request,
                                                    v1::TrainingJob* response) {
   return boundary_.answer("CreateTrainingJob", [&] {
-    *response = shared_.run([&](JobController& core) { return core.people().create(*request); });
-    shared_.kick();
+    *response = shared_.run([&](JobController& core) { return core.training_jobs().create(*request); });
+    shared_.wake();
   });
 }
 
 grpc::Status TrainingJobService::GetTrainingJob(grpc::ServerContext* /*context*/,
                                                 const v1::GetTrainingJobRequest* request, v1::TrainingJob* response) {
   return boundary_.answer("GetTrainingJob", [&] {
-    *response = shared_.look([&](JobController& core) { return core.people().get(request->id()); });
+    *response = shared_.read([&](JobController& core) { return core.training_jobs().get(request->id()); });
   });
 }
 
@@ -44,7 +44,7 @@ grpc::Status TrainingJobService::ListTrainingJobs(grpc::ServerContext* /*context
                                                   const v1::ListTrainingJobsRequest* request,
                                                   v1::ListTrainingJobsResponse* response) {
   return boundary_.answer("ListTrainingJobs", [&] {
-    *response = shared_.look([&](JobController& core) { return core.people().list(*request); });
+    *response = shared_.read([&](JobController& core) { return core.training_jobs().list(*request); });
   });
 }
 
@@ -58,23 +58,24 @@ grpc::Status TrainingJobService::CancelTrainingJob(grpc::ServerContext* /*contex
                                                    const v1::CancelTrainingJobRequest* request,
                                                    v1::TrainingJob* response) {
   return boundary_.answer("CancelTrainingJob", [&] {
-    *response = shared_.run([&](JobController& core) { return core.people().cancel(request->id()); });
-    shared_.kick();
+    *response = shared_.run([&](JobController& core) { return core.training_jobs().cancel(request->id()); });
+    shared_.wake();
   });
 }
 
 grpc::Status TrainingJobService::DeleteTrainingJob(grpc::ServerContext* /*context*/,
                                                    const v1::DeleteTrainingJobRequest* request,
                                                    google::protobuf::Empty* /*response*/) {
-  return boundary_.answer("DeleteTrainingJob",
-                          [&] { shared_.run([&](JobController& core) { core.people().remove(request->id()); }); });
+  return boundary_.answer("DeleteTrainingJob", [&] {
+    shared_.run([&](JobController& core) { core.training_jobs().remove(request->id()); });
+  });
 }
 
 grpc::Status TrainingJobService::ListGroupWeights(grpc::ServerContext* /*context*/,
                                                   const v1::ListGroupWeightsRequest* request,
                                                   v1::ListGroupWeightsResponse* response) {
   return boundary_.answer("ListGroupWeights", [&] {
-    *response = shared_.look([&](JobController& core) { return core.people().group_weights(*request); });
+    *response = shared_.read([&](JobController& core) { return core.training_jobs().group_weights(*request); });
   });
 }
 

@@ -3,7 +3,7 @@
 #include <bit>
 #include <cstring>
 
-#include "coordinator/lifecycle/job_lifecycle.h"
+#include "common/protocol/job_state.h"
 #include "coordinator/store/schema.h"
 
 namespace equipoise::coordinator {

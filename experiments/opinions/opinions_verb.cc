@@ -16,7 +16,6 @@
 #include "experiments/opinions/opinion_claims.h"
 #include "experiments/opinions/opinion_report.h"
 #include "experiments/opinions/opinion_runner.h"
-#include "experiments/opinions/run_display.h"
 #include "experiments/report/claim.h"
 
 namespace equipoise {
@@ -127,7 +126,7 @@ reproduce::OpinionResults run_all(const OpinionFlags& flags, const Console& cons
   const reproduce::OpinionOptions options = options_of(flags);
   PrivateService service("");
   const auto run_job = [&](const v1::JobSpec& spec, const OpinionStanding& standing) {
-    const auto display = reproduce::make_run_display(console, position_text(standing));
+    const auto display = make_display_among_many(console, position_text(standing));
     service.run(spec, *display);
   };
   const auto run_done = [&](const OpinionStanding& standing, const OpinionRun& run,

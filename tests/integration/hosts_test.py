@@ -248,7 +248,7 @@ class WhatPeopleAreTold(Hosts):
         self.head.admit("50100-50199")
         self.head.admit(self.port)
         options = {"oob_tcp_dynamic_ipv4_ports": "50100-50199"}
-        self.stop_coordinator()  # the slots of the hosts in doubt would be waited for
+        self.stop_coordinator()  # the slots of the hosts that could not be reached would be waited for
         self.start_coordinator(slots=((2, 1), (3, 1)), listen=f"0.0.0.0:{self.port}")
         self.finish(self.submit(self.job_file("ajar", workers=2, start_timeout_seconds=30, mpi_options=options)))
 

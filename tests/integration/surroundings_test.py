@@ -102,6 +102,14 @@ class Surroundings(programs.ProgramTest):
             line = self.refused("equipoise", "train", job, TMPDIR=str(folder))
             self.assertIn(f"TMPDIR ({folder}) takes no new folder", line)
 
+    def test_each_program_warns_once_of_a_variable_that_none_reads(self):
+        job = self.write_job("run", training={"max_steps": 1, "global_batch_size": 8})
+        result = programs.run("equipoise", "train", job, "--np", "2", EQUIPOISE_DEVCE="cpu")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        warning = 'the environment variable "EQUIPOISE_DEVCE" has no effect, the nearest known name is EQUIPOISE_DEVICE'
+        self.assertEqual(result.stderr, f"equipoise: warning: {warning}\n")
+        self.assertEqual(result.stdout.count(warning), 1, result.stdout)  # of the ranks one alone, as a condition
+
     def test_nothing_is_left_in_tmpdir(self):
         job = self.write_job("run")
         self.succeed("equipoise", "train", job, "--quiet", TMPDIR=str(self.temporary))

@@ -51,13 +51,16 @@ class WeightSync(programs.ProgramTest):
 
     def test_the_coordinator_has_every_step_on_record(self):
         self.small_model()
-        job = self.write_job("kept", robust={"mode": "group_robust", "step_size": 0.5, "weight_sync": "speculative"},
-                             training={"max_steps": self.STEPS, "global_batch_size": 8}, model={"path": "model"})
+        job = self.write_job("kept", robust={"mode": "group_robust", "step_size": 0.5, "weight_sync": "speculative"})
         with programs.Coordinator(self.folder / "state") as coordinator:
             at = ("--coordinator", coordinator.address)
-            submitted = self.succeed("equipoise", "submit", job, *at, "--follow")
-            steps = json.loads(self.succeed("equipoise", "jobs", "weights", submitted.stdout.split()[0], *at, "--json"))
-        print(steps)
+            job_id = self.succeed("equipoise", "submit", job, "--np", 2, *at).split()[-1]
+            self.succeed("equipoise", "jobs", "watch", job_id, *at)
+            kept = json.loads(self.succeed("equipoise", "jobs", "weights", job_id, "--json", *at))
+        lines = [line for line in programs.read_lines(self.folder / "kept/metrics.jsonl") if "split" not in line]
+        self.assertEqual(len(lines), 8)
+        self.assertEqual([record["alpha"] for record in kept["records"]],
+                         [[line["group_weight"][name] for name in kept["group_names"]] for line in lines])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 
 #include "common/base/error.h"
 #include "common/base/quoted_text.h"
+#include "common/protocol/heartbeat_limits.h"
 
 namespace equipoise {
 namespace {
@@ -18,8 +19,6 @@ constexpr auto kInterval = 2s;
 // Without an answer for this long the coordinator may have given this rank's place to another: it must end.
 constexpr auto kLease = 30s;
 constexpr auto kGrace = 10s;
-constexpr std::size_t kMostWarnings = 16;
-constexpr std::size_t kLongestWarning = 1024;
 constexpr int kExitLeaseLost = 75;
 constexpr int kExitAskedToEnd = 77;
 

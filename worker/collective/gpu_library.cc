@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "common/base/device_setting.h"
+#include "common/base/environment.h"
 #include "common/base/error.h"
 #include "worker/collective/device_choice.h"
 #include "worker/collective/host_memory.h"

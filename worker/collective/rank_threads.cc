@@ -5,7 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
+
+#include "common/base/environment.h"
 
 namespace equipoise {
 
@@ -27,8 +28,7 @@ int threads_per_rank(HostCollective& local) {
   const std::array<double, CPU_SETSIZE> mine_C = ranks_C;
   local.all_reduce_sum(ranks_C);
   for (std::size_t core = 0; core < ranks_C.size(); ++core) ranks_C[core] *= mine_C[core];
-  if (std::getenv("OMP_NUM_THREADS") != nullptr) return torch::get_num_threads();
-  return threads_of_shares(ranks_C);
+  return thread_setting() ? torch::get_num_threads() : threads_of_shares(ranks_C);
 }
 
 }  // namespace equipoise

@@ -12,7 +12,8 @@ namespace equipoise {
 //   ranks_C  [C] how many ranks of this host may use a core, itself included; 0 for a core that it may not use
 int threads_of_shares(std::span<const double> ranks_C);
 
-// The same for this rank; OMP_NUM_THREADS has the last word. All ranks of `local` call it together.
+// The same for this rank; OMP_NUM_THREADS has the last word. All ranks of `local` call it together. Throws
+// std::invalid_argument for an OMP_NUM_THREADS that is no number of threads.
 int threads_per_rank(HostCollective& local);
 
 }  // namespace equipoise

@@ -8,7 +8,6 @@
 
 #include <cstdlib>
 
-#include "client/command_line/nearest.h"
 #include "tests/client/command_run.h"
 #include "tests/support/temp_folder.h"
 
@@ -40,42 +39,35 @@ class SilentPort {
   std::string text_;
 };
 
-void expect_complaint(const std::vector<std::string>& arguments, const std::string& line) {
+void expect_bad_input(const std::vector<std::string>& arguments, const std::string& line) {
   const CommandRun result = run(arguments);
   EXPECT_EQ(result.code, ExitCode::kBadInput);
   EXPECT_EQ(result.err, line + "\n");
   EXPECT_EQ(result.out, "");
 }
 
-TEST(Nearest, IsTheWordWithTheFewestEdits) {
-  const std::vector<std::string> verbs = {"train", "submit", "jobs"};
-  EXPECT_EQ(nearest("trian", verbs), "train");
-  EXPECT_EQ(nearest("sumbit", verbs), "submit");
-  EXPECT_EQ(nearest("x", {}), "");
-}
-
 TEST(RunCommand, NamesTheNearestVerb) {
   const CommandRun result = run({"trian", "job.yaml"});
   EXPECT_EQ(result.code, ExitCode::kBadInput);
   EXPECT_THAT(result.err, StartsWith("equipoise: unknown verb \"trian\", the nearest known one is \"train\""));
-  expect_complaint(
+  expect_bad_input(
       {"jobs", "lst"},
       "equipoise jobs: unknown verb \"lst\", the nearest known one is \"list\" (there are: list, get, watch, "
       "cancel, delete, weights)");
 }
 
 TEST(RunCommand, NamesTheNearestFlag) {
-  expect_complaint({"train", "--nq", "2", "job.yaml"},
+  expect_bad_input({"train", "--nq", "2", "job.yaml"},
                    "equipoise train: unknown option \"--nq\", the nearest known one is --np");
-  expect_complaint({"jobs", "get", "x", "--coordinatr=h:1"},
+  expect_bad_input({"jobs", "get", "x", "--coordinatr=h:1"},
                    "equipoise jobs get: unknown option \"--coordinatr=h:1\", the nearest known one is --coordinator");
 }
 
 TEST(RunCommand, ASettingGivenAsAnOptionIsNamedAsASetting) {
-  expect_complaint({"train", "job.yaml", "--learning_rate", "1e-5"},
+  expect_bad_input({"train", "job.yaml", "--learning_rate", "1e-5"},
                    "equipoise train: unknown option \"--learning_rate\", a setting of the job is --set "
                    "optimizer.learning_rate=VALUE");
-  expect_complaint({"submit", "job.yaml", "--lr=1e-5"},
+  expect_bad_input({"submit", "job.yaml", "--lr=1e-5"},
                    "equipoise submit: unknown option \"--lr=1e-5\", as a setting of the job expected "
                    "optimizer.learning_rate");
   EXPECT_THAT(run({"train", "job.yaml", "--report_to", "wandb"}).err, HasSubstr("a job has no such setting: metrics"));
@@ -99,8 +91,8 @@ TEST(RunCommand, PrintsAComparisonInTheFormatThatIsAskedFor) {
 }
 
 TEST(RunCommand, SaysWhatIsMissing) {
-  expect_complaint({"train"}, "equipoise train: JOB.yaml is required; see equipoise train --help");
-  expect_complaint({"jobs"},
+  expect_bad_input({"train"}, "equipoise train: JOB.yaml is required; see equipoise train --help");
+  expect_bad_input({"jobs"},
                    "equipoise jobs: a verb is missing, expected one of: list, get, watch, cancel, delete, weights");
   const CommandRun nothing = run({});
   EXPECT_EQ(nothing.code, ExitCode::kBadInput);
@@ -176,7 +168,7 @@ TEST(RunCommand, RefusesAnAddressThatIsNotHostAndPort) {
 
 TEST(RunCommand, SaysWhereNoCoordinatorAnsweredAndHowLongItWaited) {
   const SilentPort port;
-  expect_complaint({"jobs", "list", "--coordinator", port.text(), "--timeout", "1"},
+  expect_bad_input({"jobs", "list", "--coordinator", port.text(), "--timeout", "1"},
                    "equipoise jobs list: no coordinator answered at " + port.text() +
                        " within 1 s; is equipoise-coordinator running there?");
 }
@@ -191,22 +183,22 @@ TEST(RunCommand, ChecksAJobsFilesBeforeItStartsAnything) {
   const TempFolder folder;
   const std::string job = folder.write("job.yaml", kJob).string();
   const std::string at = folder.path().string();
-  expect_complaint({"train", job}, "equipoise train: model.path: " + at +
+  expect_bad_input({"train", job}, "equipoise train: model.path: " + at +
                                        "/model does not exist, expected a Hugging Face model folder; if this is a "
                                        "model of the Hub, download it first: hf download OWNER/model --local-dir " +
                                        at + "/model");
   folder.write("model/config.json", "{}");
-  expect_complaint({"train", job}, "equipoise train: model.path: " + at + "/model has no tokenizer.json");
+  expect_bad_input({"train", job}, "equipoise train: model.path: " + at + "/model has no tokenizer.json");
   folder.write("model/tokenizer.json", "{}");
-  expect_complaint({"train", job}, "equipoise train: model.path: " + at + "/model has no *.safetensors");
+  expect_bad_input({"train", job}, "equipoise train: model.path: " + at + "/model has no *.safetensors");
   folder.write("model/model.safetensors", "");
-  expect_complaint({"train", job},
+  expect_bad_input({"train", job},
                    "equipoise train: model.path: " + at + "/model/model.safetensors is empty: download it again");
   folder.write("model/model.safetensors", std::string("\2\0\0\0\0\0\0\0{}", 10));  // of no tensors
-  expect_complaint({"train", job}, "equipoise train: data.train: " + at + "/train.jsonl does not exist");
+  expect_bad_input({"train", job}, "equipoise train: data.train: " + at + "/train.jsonl does not exist");
   folder.write("train.jsonl", "");
   folder.write("out/metrics.jsonl", "");
-  expect_complaint(
+  expect_bad_input(
       {"train", job},
       "equipoise train: output: " + at +
           "/out holds a run already (metrics.jsonl): --overwrite (overwrite: true) replaces it, --output names another "
@@ -233,6 +225,16 @@ class Variable {
   std::string text_ = before_ == nullptr ? "" : before_;
 };
 
+// A mistyped name had no effect, and nobody said so.
+TEST(RunCommand, WarnsOnceOfAVariableThatNoProgramReads) {
+  const Variable mistyped("EQUIPOISE_DEVCE", "cpu");
+  const CommandRun result = run({"version"});
+  EXPECT_EQ(result.code, ExitCode::kSuccess);
+  EXPECT_EQ(result.err,
+            "equipoise: warning: the environment variable \"EQUIPOISE_DEVCE\" has no effect, the nearest known name is "
+            "EQUIPOISE_DEVICE\n");
+}
+
 TEST(RunCommand, ChecksTheEnvironmentOfTheRanksBeforeItStartsAnything) {
   const TempFolder folder;
   const std::string job = folder.write("job.yaml", kJob).string();
@@ -241,15 +243,21 @@ TEST(RunCommand, ChecksTheEnvironmentOfTheRanksBeforeItStartsAnything) {
     const std::string start = "equipoise " + command.front() + ": ";
     {
       const Variable cache("EQUIPOISE_CACHE", "cache");
-      expect_complaint(command, start +
+      expect_bad_input(command, start +
                                     "EQUIPOISE_CACHE is \"cache\", expected the absolute path of a folder, such as "
                                     "/var/tmp/equipoise");
     }
+    {
+      const Variable threads("OMP_NUM_THREADS", "all");
+      expect_bad_input(command, start +
+                                    "OMP_NUM_THREADS is \"all\", expected a whole number of threads from 1 on, or "
+                                    "nothing");
+    }
     const Variable device("EQUIPOISE_DEVICE", "gpu");
-    expect_complaint(command, start + "EQUIPOISE_DEVICE is \"gpu\", expected cpu or cuda");
+    expect_bad_input(command, start + "EQUIPOISE_DEVICE is \"gpu\", expected cpu or cuda");
   }
   const Variable coordinator("EQUIPOISE_COORDINATOR", "head");
-  expect_complaint({"jobs", "list"},
+  expect_bad_input({"jobs", "list"},
                    "equipoise jobs list: the coordinator's address is \"head\", expected HOST:PORT such as "
                    "127.0.0.1:7443 (--coordinator or EQUIPOISE_COORDINATOR)");
 }

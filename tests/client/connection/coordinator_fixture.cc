@@ -99,7 +99,7 @@ void RankByHand::fail(const std::string& reason, v1::FailureKind kind) {
   call<v1::FailWorkerResponse>(&v1::WorkerService::Stub::FailWorker, failure);
 }
 
-CoordinatorFixture::CoordinatorFixture() : server_(settings_in(folder_.path()), clock_, entropy_) {
+CoordinatorFixture::CoordinatorFixture() : server_(settings_in(folder_.path()), clock_, random_source_) {
   folder_.write("job.yaml", kJob);
 }
 

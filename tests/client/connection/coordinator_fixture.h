@@ -51,7 +51,7 @@ class CoordinatorFixture : public testing::Test {
  private:
   TempFolder folder_;
   coordinator::SystemClock clock_;
-  coordinator::SystemEntropy entropy_;
+  coordinator::SystemRandomSource random_source_;
   coordinator::CoordinatorServer server_;
 };
 

@@ -43,7 +43,7 @@ TEST(JobInbox, GivesTheNewestJobOnceAndThenTheEnd) {
   inbox.put(job);
   EXPECT_EQ(inbox.wait(kLongAfterTheTest).job->step(), 2);
   inbox.end();
-  const JobInbox::News last = inbox.wait(kLongAfterTheTest);
+  const JobInbox::Update last = inbox.wait(kLongAfterTheTest);
   EXPECT_TRUE(last.ended);
   EXPECT_FALSE(last.job);
 }

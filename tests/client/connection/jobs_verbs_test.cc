@@ -127,7 +127,7 @@ TEST_F(JobsVerbs, CancelThenDeleteLeavesNoJob) {
   const CommandRun watched = run_here({"jobs", "watch", id});
   EXPECT_EQ(watched.code, ExitCode::kFailure);
   EXPECT_THAT(watched.err, HasSubstr("cancelled"));
-  EXPECT_EQ(run_here({"jobs", "delete", id}).out, id + " is forgotten\n");
+  EXPECT_EQ(run_here({"jobs", "delete", id}).out, id + " is deleted\n");
   EXPECT_EQ(run_here({"jobs", "list"}).out, "no jobs\n");
 }
 

@@ -12,27 +12,27 @@ PreferencePair pair_of(const std::string& prompt, const std::string& chosen, con
 TEST(SeenPairs, KnowEveryPairOfAGroupAgain) {
   SeenPairs seen;
   for (int round = 0; round < 2; ++round) {
-    for (int i = 0; i < 5000; ++i) EXPECT_EQ(seen.meet(pair_of(std::to_string(i), "a", "b"), i % 3), round == 1);
+    for (int i = 0; i < 5000; ++i) EXPECT_EQ(seen.seen_before(pair_of(std::to_string(i), "a", "b"), i % 3), round == 1);
   }
-  EXPECT_FALSE(seen.meet(pair_of("0", "a", "b"), 1)) << "another group";
+  EXPECT_FALSE(seen.seen_before(pair_of("0", "a", "b"), 1)) << "another group";
 }
 
 TEST(SeenPairs, AreNotTheSameWhereTheTextsEndElsewhere) {
   SeenPairs seen;
-  EXPECT_FALSE(seen.meet(pair_of("ab", "c", "d"), 0));
-  EXPECT_FALSE(seen.meet(pair_of("a", "bc", "d"), 0));
-  EXPECT_FALSE(seen.meet(pair_of("ab", "d", "c"), 0));
+  EXPECT_FALSE(seen.seen_before(pair_of("ab", "c", "d"), 0));
+  EXPECT_FALSE(seen.seen_before(pair_of("a", "bc", "d"), 0));
+  EXPECT_FALSE(seen.seen_before(pair_of("ab", "d", "c"), 0));
 }
 
 TEST(SeenPairs, RememberNoMoreThanTheyMay) {
   SeenPairs seen(2);
-  EXPECT_FALSE(seen.meet(pair_of("1", "a", "b"), 0));
+  EXPECT_FALSE(seen.seen_before(pair_of("1", "a", "b"), 0));
   EXPECT_FALSE(seen.is_full());
-  EXPECT_FALSE(seen.meet(pair_of("2", "a", "b"), 0));
+  EXPECT_FALSE(seen.seen_before(pair_of("2", "a", "b"), 0));
   EXPECT_TRUE(seen.is_full());
-  EXPECT_FALSE(seen.meet(pair_of("3", "a", "b"), 0));
-  EXPECT_FALSE(seen.meet(pair_of("3", "a", "b"), 0)) << "it was not remembered";
-  EXPECT_TRUE(seen.meet(pair_of("2", "a", "b"), 0));
+  EXPECT_FALSE(seen.seen_before(pair_of("3", "a", "b"), 0));
+  EXPECT_FALSE(seen.seen_before(pair_of("3", "a", "b"), 0)) << "it was not remembered";
+  EXPECT_TRUE(seen.seen_before(pair_of("2", "a", "b"), 0));
 }
 
 }  // namespace seen_pairs_test

@@ -30,6 +30,24 @@ v1::TrainingJob job_at(std::int64_t step) {
   return job;
 }
 
+// `reproduce opinions` shows 21 runs, one after the other, and writes a line of its own about each.
+TEST(DisplayAmongMany, LeavesNothingOnATerminal) {
+  Output output;
+  output.console.kind = OutputKind::kTerminal;
+  const auto display = make_display_among_many(output.console, "5/21  ");
+  display->show(job_at(7), SteadyTime());
+  EXPECT_NE(output.out.str().find("5/21  "), std::string::npos);
+  display->finish();
+  EXPECT_EQ(output.lines(), 0);
+  EXPECT_TRUE(output.out.str().ends_with("\r\x1b[2K\x1b[?25h")) << "the line is erased, and the cursor is back";
+}
+
+TEST(DisplayAmongMany, WritesNothingElsewhere) {
+  Output output;
+  make_display_among_many(output.console, "5/21  ")->show(job_at(7), SteadyTime());
+  EXPECT_EQ(output.out.str(), "");
+}
+
 TEST(PlainDisplay, WritesALineForEachFivePercent) {
   Output output;
   const auto display = make_plain_display(output.console);

@@ -202,6 +202,21 @@ TEST_F(JobFile, RefusesWhatIsNotAFile) {
   EXPECT_THROW(read_job_file(folder_, {}), std::invalid_argument);
 }
 
+TEST_F(JobFile, WithoutANameIsCalledAsTheFile) {
+  EXPECT_EQ(read("output: out").name(), "job");
+  EXPECT_EQ(read("{name: , output: out}").name(), "job");
+  EXPECT_EQ(read("output: out", {"name=given"}).name(), "given");
+  const std::vector<std::pair<std::string, std::string>> names = {
+      {"gr-dpo.yaml", "gr-dpo"},
+      {"GR_DPO.v2.yml", "gr-dpo-v2"},
+      {"2nd run-.yaml", "nd-run"},
+      {std::string(70, 'x') + ".yaml", std::string(63, 'x')}};
+  for (const auto& [file, name] : names) {
+    EXPECT_EQ(read_job_file(temp_.write(file, "output: out"), {}).name(), name) << file;
+  }
+  EXPECT_EQ(read_job_file(temp_.write("42.yaml", "output: out"), {}).name(), "") << "make_job_config() refuses it";
+}
+
 TEST_F(JobFile, OverridesReplaceWhatTheFileSays) {
   const v1::JobSpec spec = read(kJob, {"loss.beta=0.2", "optimizer.betas=[0.5, 0.6]", "data.group_counts.India=5",
                                        "robust.minWeight=1e-3", "data.validation=", "output=/else"});

@@ -7,13 +7,6 @@
 namespace equipoise {
 namespace message_schema_test {
 
-TEST(EditDistance, CountsInsertionsDeletionsAndReplacements) {
-  EXPECT_EQ(edit_distance("", "abc"), 3u);
-  EXPECT_EQ(edit_distance("abc", ""), 3u);
-  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
-  EXPECT_EQ(edit_distance("beta", "beta"), 0u);
-}
-
 TEST(NearestKey, PrefersTheSameNameInAnotherPlace) {
   const auto& job = *v1::JobSpec::descriptor();
   EXPECT_EQ(nearest_key(job, job, "warmup_steps"), "optimizer.schedule.warmup_steps");

@@ -88,6 +88,15 @@ TEST_F(OutputCheckTest, ARunIsReplacedOnlyIfThatIsWanted) {
   EXPECT_EQ(refusal(temp_ / "run"), "no refusal");
 }
 
+// A coordinator took such a name for the root of the file system.
+TEST_F(OutputCheckTest, ANameThatTheSystemRefusesIsToldAsThat) {
+  const std::string long_name(300, 'a');
+  EXPECT_THAT(refusal(temp_ / long_name), HasSubstr("cannot be made: File name too long"));
+  EXPECT_THAT(refusal(temp_ / (long_name + "/out")), HasSubstr("cannot be made: File name too long"));
+  fs::create_symlink("circle", temp_ / "circle");
+  EXPECT_THAT(refusal(temp_ / "circle/out"), HasSubstr("cannot be made: Too many levels of symbolic links"));
+}
+
 TEST_F(OutputCheckTest, WhatIsNoFolderIsNoOutput) {
   put("file", "");
   EXPECT_THAT(refusal(temp_ / "file/out"), HasSubstr("is not a folder"));

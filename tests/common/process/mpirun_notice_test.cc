@@ -155,11 +155,11 @@ TEST(MpirunNotice, ChatterIsWhatOpenMpiWritesOutsideOfBlocks) {
         "[a:09062] *** Process received signal ***", "[a:09062] Signal: Segmentation fault (11)",
         "[a:1] Set MCA parameter \"orte_base_help_aggregate\" to 0 to see all help / error messages",
         "mpirun: Forwarding signal 18 to job"}) {
-    EXPECT_TRUE(is_mpirun_chatter(line)) << line;
+    EXPECT_TRUE(is_mpirun_log_line(line)) << line;
   }
   for (const char* line : {"equipoise-worker: train.jsonl:3: field \"group\" is empty",
                            "ssh: Could not resolve hostname b: Name or service not known", "[3] is not a group"}) {
-    EXPECT_FALSE(is_mpirun_chatter(line)) << line;
+    EXPECT_FALSE(is_mpirun_log_line(line)) << line;
   }
 }
 

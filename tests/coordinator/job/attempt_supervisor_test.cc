@@ -19,7 +19,7 @@ using Code = Refusal::Code;
 class AttemptSupervisorTest : public ControllerFixture {
  protected:
   std::string queued_job(v1::LaunchMode mode = v1::LAUNCH_MODE_COORDINATOR) {
-    return people().create(create_request(two_group_spec(mode, 2))).id();
+    return jobs().create(create_request(two_group_spec(mode, 2))).id();
   }
 };
 
@@ -47,13 +47,13 @@ TEST_F(AttemptSupervisorTest, AFailedJobKeepsItsPlaceUntilItsProcessesHaveEnded)
   failure.set_generation(1);
   failure.set_reason("bad data");
   failure.set_kind(v1::FAILURE_KIND_INVALID_INPUT);
-  ranks().fail_worker(failure);
-  people().remove(first);
+  calls().fail_worker(failure);
+  jobs().remove(first);
   pass(13s);
   EXPECT_THAT(launcher_.started, SizeIs(1));
   EXPECT_THAT(launcher_.terminated, SizeIs(1));
   EXPECT_THAT(launcher_.killed, SizeIs(1));
-  core_->attempts().exited({.attempt = launcher_.started[0].attempt, .exit_code = 137, .last_line = ""});
+  core_->attempts().handle_exit({.attempt = launcher_.started[0].attempt, .exit_code = 137, .last_line = ""});
   core_->attempts().tick();
   EXPECT_THAT(launcher_.started, SizeIs(2));
 }
@@ -61,8 +61,8 @@ TEST_F(AttemptSupervisorTest, AFailedJobKeepsItsPlaceUntilItsProcessesHaveEnded)
 TEST_F(AttemptSupervisorTest, SuccessNeedsMpirunsZeroAndEveryRanksEnd) {
   const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 2);
   do_all_steps(id);
-  ranks().finish_worker(finish_request(id, 1, 0, 'x'));
-  ranks().finish_worker(finish_request(id, 1, 1, 'x'));
+  calls().finish_worker(finish_request(id, 1, 0, 'x'));
+  calls().finish_worker(finish_request(id, 1, 1, 'x'));
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
   mpirun_exits(id, 0);
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
@@ -71,7 +71,7 @@ TEST_F(AttemptSupervisorTest, SuccessNeedsMpirunsZeroAndEveryRanksEnd) {
 TEST_F(AttemptSupervisorTest, ZeroWithoutEveryRanksEndIsAFailure) {
   const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 2);
   do_all_steps(id);
-  ranks().finish_worker(finish_request(id, 1, 0, 'x'));
+  calls().finish_worker(finish_request(id, 1, 0, 'x'));
   mpirun_exits(id, 0);
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_FAILED);
   EXPECT_THAT(job(id).state_reason(), HasSubstr("1 of 2 ranks had finished"));
@@ -89,7 +89,7 @@ TEST_F(AttemptSupervisorTest, WhatCannotBeLaunchedFailsWithTheReason) {
 TEST_F(AttemptSupervisorTest, ASilentRankFailsTheJobAfterItsLease) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
   for (int i = 0; i < 31; ++i) {
-    ranks().heartbeat(heartbeat_request(id, 1, 0));
+    calls().heartbeat(heartbeat_request(id, 1, 0));
     EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING) << i;
     pass(1s);
   }
@@ -110,11 +110,11 @@ TEST_F(AttemptSupervisorTest, AFrozenMachineCostsNoRankItsLease) {
 
 TEST_F(AttemptSupervisorTest, CancelStopsALaunchedJobByTermThenKill) {
   const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 1);
-  EXPECT_EQ(people().cancel(id).state(), v1::JOB_STATE_CANCELLING);
+  EXPECT_EQ(jobs().cancel(id).state(), v1::JOB_STATE_CANCELLING);
   core_->attempts().tick();
   EXPECT_THAT(launcher_.terminated, ElementsAre(AttemptKey{.job_id = id, .generation = 1}));
-  EXPECT_EQ(ranks().heartbeat(heartbeat_request(id, 1, 0)).command(), v1::HeartbeatResponse::COMMAND_EXIT);
-  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, 1.0})); }).code, Code::kCancelled);
+  EXPECT_EQ(calls().heartbeat(heartbeat_request(id, 1, 0)).command(), v1::HeartbeatResponse::COMMAND_EXIT);
+  EXPECT_EQ(error_of([&] { calls().report_step(step_request(id, 1, 0, {0.2, 1.0})); }).code, Code::kCancelled);
   pass(9s);
   EXPECT_THAT(launcher_.killed, IsEmpty());
   pass(1s);
@@ -122,30 +122,30 @@ TEST_F(AttemptSupervisorTest, CancelStopsALaunchedJobByTermThenKill) {
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_CANCELLING);
   mpirun_exits(id, 137);
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_CANCELLED);
-  EXPECT_EQ(people().cancel(id).state(), v1::JOB_STATE_CANCELLED) << "again is no complaint";
+  EXPECT_EQ(jobs().cancel(id).state(), v1::JOB_STATE_CANCELLED) << "again is no error";
 }
 
 TEST_F(AttemptSupervisorTest, CancelOfAnExternalJobWaitsForItsRanks) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
-  people().cancel(id);
+  jobs().cancel(id);
   core_->attempts().tick();
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_CANCELLING);
   v1::FailWorkerRequest leaving;
   leaving.set_job_id(id);
   leaving.set_generation(1);
-  ranks().fail_worker(leaving);
-  EXPECT_EQ(ranks().heartbeat(heartbeat_request(id, 1, 1)).command(), v1::HeartbeatResponse::COMMAND_EXIT);
+  calls().fail_worker(leaving);
+  EXPECT_EQ(calls().heartbeat(heartbeat_request(id, 1, 1)).command(), v1::HeartbeatResponse::COMMAND_EXIT);
   pass(10s);
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_CANCELLING);
   pass(1s);
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_CANCELLED);
-  EXPECT_EQ(complaint([&] { ranks().register_worker(register_request(id, 0, 0, 2)); }).code, Code::kCancelled);
+  EXPECT_EQ(error_of([&] { calls().register_worker(register_request(id, 0, 0, 2)); }).code, Code::kCancelled);
 }
 
 TEST_F(AttemptSupervisorTest, ARestartFailsWhatRanAndRunsTheQueue) {
   const auto ran = running_job(v1::LAUNCH_MODE_COORDINATOR, 1);
   const auto queued = queued_job();
-  ranks().report_step(step_request(ran, 1, 0, {0.2, 1.0}));
+  calls().report_step(step_request(ran, 1, 0, {0.2, 1.0}));
   const auto seen = job(ran);
   restart();
   EXPECT_EQ(job(ran).state(), v1::JOB_STATE_FAILED);
@@ -171,7 +171,7 @@ TEST_F(AttemptSupervisorTest, ARestartFailsAQueuedJobThatAnotherVersionStored) {
   EXPECT_EQ(job("old-1").state_reason(), "loss.beta is -1, expected a number > 0");
   v1::ListGroupWeightsRequest weights;
   weights.set_id("old-1");
-  const Complaint refused = complaint([&] { people().group_weights(weights); });
+  const CallError refused = error_of([&] { jobs().group_weights(weights); });
   EXPECT_EQ(refused.code, Code::kFailedPrecondition);
   EXPECT_THAT(refused.text,
               ::testing::EndsWith("another version of the coordinator: loss.beta is -1, expected a number > 0"));
@@ -187,7 +187,7 @@ TEST_F(AttemptSupervisorTest, ShuttingDownFailsWhatRunsAndStartsNothing) {
   core_->attempts().tick();
   EXPECT_FALSE(core_->attempts().has_live_attempts());
   EXPECT_EQ(job(queued).state(), v1::JOB_STATE_QUEUED);
-  EXPECT_EQ(complaint([&] { queued_job(); }).code, Code::kUnavailable);
+  EXPECT_EQ(error_of([&] { queued_job(); }).code, Code::kUnavailable);
 }
 
 class OnTwoHosts : public AttemptSupervisorTest {
@@ -198,7 +198,7 @@ class OnTwoHosts : public AttemptSupervisorTest {
     restart();
   }
   std::string queued(int workers) {
-    return people().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, workers))).id();
+    return jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, workers))).id();
   }
 };
 
@@ -238,7 +238,7 @@ TEST_F(OnTwoHosts, ALargeJobIsNotOvertakenBySmallOnes) {
 
 TEST_F(OnTwoHosts, WhatNeverFitsIsRefusedAtOnce) {
   EXPECT_EQ(
-      complaint([&] { queued(4); }).text,
+      error_of([&] { queued(4); }).text,
       "launch.workers is 4, expected at most 3: the hostfile has no more slots, on node1, node2 (slots=N behind a "
       "host's name gives it N)");
   const auto fits = queued(3);
@@ -261,9 +261,9 @@ TEST_F(OnTwoHosts, WhatCannotBeLaunchedGivesItsSlotsBack) {
 TEST_F(OnTwoHosts, RanksThatNeverRegisterAreNamedWithTheirHosts) {
   const auto id = queued(3);
   core_->attempts().tick();
-  ranks().register_worker(introduction(id, 0, 3));
+  calls().register_worker(registration(id, 0, 3));
   for (int second = 0; second < 131; ++second) {
-    ranks().heartbeat(heartbeat_request(id, 1, 0));
+    calls().heartbeat(heartbeat_request(id, 1, 0));
     ASSERT_EQ(job(id).state(), v1::JOB_STATE_STARTING) << second;
     pass(1s);
   }
@@ -277,7 +277,7 @@ TEST_F(OnTwoHosts, RanksThatNeverRegisterAreNamedWithTheirHosts) {
 TEST_F(OnTwoHosts, TheStartMayTakeAsLongAsTheJobSays) {
   v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 3);
   spec.mutable_launch()->set_start_timeout_seconds(10);
-  const auto id = people().create(create_request(spec)).id();
+  const auto id = jobs().create(create_request(spec)).id();
   core_->attempts().tick();
   EXPECT_EQ(launcher_.started[0].start_timeout, 10s);
   pass(20s);
@@ -295,10 +295,10 @@ TEST_F(OnTwoHosts, AFailureBeforeTheRanksRunNamesTheHosts) {
 
 TEST_F(OnTwoHosts, CancelledNamesTheHostsThatCouldNotBeReached) {
   const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 3);
-  people().cancel(id);
+  jobs().cancel(id);
   core_->attempts().tick();
   EXPECT_THAT(launcher_.terminated, IsEmpty()) << "ranks hear of it first";
-  for (const int rank : {0, 1}) ranks().heartbeat(heartbeat_request(id, 1, rank));
+  for (const int rank : {0, 1}) calls().heartbeat(heartbeat_request(id, 1, rank));
   pass(13s);
   ASSERT_THAT(launcher_.killed, SizeIs(1)) << "mpirun waits for a host that does not answer";
   mpirun_exits(id, 137);
@@ -314,7 +314,7 @@ TEST_F(OnTwoHosts, CancelledNamesTheHostsThatCouldNotBeReached) {
 
 TEST_F(OnTwoHosts, CancelledAtOnceWhereMpirunHasEndedEverything) {
   const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 3);
-  people().cancel(id);
+  jobs().cancel(id);
   pass(4s);
   EXPECT_THAT(launcher_.terminated, SizeIs(1));
   mpirun_exits(id, 1);
@@ -323,10 +323,10 @@ TEST_F(OnTwoHosts, CancelledAtOnceWhereMpirunHasEndedEverything) {
 
 TEST_F(OnTwoHosts, SlotsOfALostHostStayTakenUntilItsRanksMustHaveEnded) {
   const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 3);
-  core_->attempts().exited({.attempt = {.job_id = id, .generation = 1},
-                            .exit_code = 205,
-                            .last_line = "lost contact with node2",
-                            .lost_contact = true});
+  core_->attempts().handle_exit({.attempt = {.job_id = id, .generation = 1},
+                                 .exit_code = 205,
+                                 .last_line = "lost contact with node2",
+                                 .lost_contact = true});
   EXPECT_EQ(job(id).state_reason(), "mpirun exited with code 205: lost contact with node2");
   const auto next = queued(3);
   pass(39s);
@@ -340,16 +340,15 @@ TEST_F(OnTwoHosts, SlotsOfALostHostStayTakenUntilItsRanksMustHaveEnded) {
 TEST_F(AttemptSupervisorTest, AMistypedNumberOfRanksForksNothing) {
   settings_.supervisor.most_workers = 64;
   restart();
-  EXPECT_EQ(
-      complaint([&] { people().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 16000))); }).text,
-      "launch.workers is 16000, expected at most 64 on one machine; a coordinator with --hostfile uses more");
+  EXPECT_EQ(error_of([&] { jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 16000))); }).text,
+            "launch.workers is 16000, expected at most 64 on one machine; a coordinator with --hostfile uses more");
 }
 
 TEST_F(AttemptSupervisorTest, RanksStartedByHandThatNeverRegisterAreNamed) {
-  const auto id = people().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 3))).id();
-  ranks().register_worker(introduction(id, 0, 3));
+  const auto id = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 3))).id();
+  calls().register_worker(registration(id, 0, 3));
   for (int second = 0; second < 121; ++second) {
-    ranks().heartbeat(heartbeat_request(id, 1, 0));
+    calls().heartbeat(heartbeat_request(id, 1, 0));
     pass(1s);
   }
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_FAILED);

@@ -29,31 +29,32 @@ class ControllerFixture : public ::testing::Test {
     metrics_.emplace();
     launcher_ = RecordingLauncher();
     store_.emplace(folder_.path() / "test.sqlite3");
-    core_.emplace(
-        settings_,
-        Surroundings{
-            .clock = clock_, .entropy = entropy_, .store = *store_, .metrics = *metrics_, .launcher = launcher_});
+    core_.emplace(settings_, Dependencies{.clock = clock_,
+                                          .random_source = random_source_,
+                                          .store = *store_,
+                                          .metrics = *metrics_,
+                                          .launcher = launcher_});
   }
   // A job in RUNNING with all its ranks registered, in its first generation.
   std::string running_job(v1::LaunchMode mode, int workers) { return running_job(two_group_spec(mode, workers)); }
   std::string running_job(const v1::JobSpec& spec) {
     const int workers = spec.launch().workers();
-    const std::string id = people().create(create_request(spec)).id();
+    const std::string id = jobs().create(create_request(spec)).id();
     core_->attempts().tick();
-    for (int rank = 0; rank < workers; ++rank) ranks().register_worker(introduction(id, rank, workers));
-    ranks().start_training(start_request(id, 1));
+    for (int rank = 0; rank < workers; ++rank) calls().register_worker(registration(id, rank, workers));
+    calls().start_training(start_request(id, 1));
     return id;
   }
-  v1::RegisterWorkerRequest introduction(const std::string& id, int rank, int world_size) {
+  v1::RegisterWorkerRequest registration(const std::string& id, int rank, int world_size) {
     auto request = register_request(id, rank == 0 ? 0 : 1, rank, world_size);
     if (!launcher_.started.empty()) request.set_attempt_token(launcher_.started.back().token);
     return request;
   }
   void do_all_steps(const std::string& id) {
-    for (int step = 0; step < 10; ++step) ranks().report_step(step_request(id, 1, step, {0.2, 1.0}));
+    for (int step = 0; step < 10; ++step) calls().report_step(step_request(id, 1, step, {0.2, 1.0}));
   }
   void mpirun_exits(const std::string& id, int code, const std::string& line = "") {
-    core_->attempts().exited(
+    core_->attempts().handle_exit(
         {.attempt = {.job_id = id, .generation = job(id).generation()}, .exit_code = code, .last_line = line});
   }
   // Second by second, as a coordinator that keeps running sees it.
@@ -63,16 +64,16 @@ class ControllerFixture : public ::testing::Test {
       core_->attempts().tick();
     }
   }
-  JobDesk& people() { return core_->people(); }
-  RankDesk& ranks() { return core_->ranks(); }
-  const v1::TrainingJob& job(const std::string& id) { return people().get(id); }
+  TrainingJobs& jobs() { return core_->training_jobs(); }
+  WorkerCalls& calls() { return core_->worker_calls(); }
+  const v1::TrainingJob& job(const std::string& id) { return jobs().get(id); }
 
   // The code and text of what `call` throws; nullopt code: std::invalid_argument.
-  struct Complaint {
+  struct CallError {
     std::optional<Refusal::Code> code;
     std::string text;
   };
-  static Complaint complaint(const std::function<void()>& call) {
+  static CallError error_of(const std::function<void()>& call) {
     try {
       call();
     } catch (const Refusal& refusal) {
@@ -80,12 +81,12 @@ class ControllerFixture : public ::testing::Test {
     } catch (const std::invalid_argument& wrong) {
       return {.code = std::nullopt, .text = wrong.what()};
     }
-    return {.code = std::nullopt, .text = "no complaint"};
+    return {.code = std::nullopt, .text = "no error"};
   }
 
   TempFolder folder_;
   FakeClock clock_;
-  SystemEntropy entropy_;
+  SystemRandomSource random_source_;
   ControllerSettings settings_;
   RecordingLauncher launcher_;
   std::optional<JobStore> store_;

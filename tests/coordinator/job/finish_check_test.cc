@@ -37,17 +37,17 @@ v1::FinishWorkerRequest early_finish(const std::string& job, int rank, std::int6
 
 TEST_F(EarlyStop, AJobThatAllRanksStopEarlySucceedsAndSaysWhy) {
   const auto id = running_job(early_stopping_spec(v1::LAUNCH_MODE_EXTERNAL, 2));
-  for (int step = 0; step < 4; ++step) ranks().report_step(step_request(id, 1, step, {0.2, 1.0}));
-  EXPECT_EQ(complaint([&] { ranks().finish_worker(early_finish(id, 0, 3)); }).code, Code::kFailedPrecondition);
-  ranks().finish_worker(early_finish(id, 0, 4));
-  EXPECT_EQ(complaint([&] {
-              ranks().report_step(step_request(id, 1, 4, {0.2, 1.0}));
+  for (int step = 0; step < 4; ++step) calls().report_step(step_request(id, 1, step, {0.2, 1.0}));
+  EXPECT_EQ(error_of([&] { calls().finish_worker(early_finish(id, 0, 3)); }).code, Code::kFailedPrecondition);
+  calls().finish_worker(early_finish(id, 0, 4));
+  EXPECT_EQ(error_of([&] {
+              calls().report_step(step_request(id, 1, 4, {0.2, 1.0}));
             }).code,
             Code::kOutOfRange)
       << "the plan has ended where the first rank stopped";
-  EXPECT_NO_THROW(ranks().finish_worker(early_finish(id, 0, 4))) << "the answer may have been lost";
+  EXPECT_NO_THROW(calls().finish_worker(early_finish(id, 0, 4))) << "the answer may have been lost";
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
-  ranks().finish_worker(early_finish(id, 1, 4));
+  calls().finish_worker(early_finish(id, 1, 4));
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
   EXPECT_EQ(job(id).step(), 4);
   EXPECT_EQ(job(id).total_steps(), 10);
@@ -59,33 +59,33 @@ TEST_F(EarlyStop, AJobThatAllRanksStopEarlySucceedsAndSaysWhy) {
 
 TEST_F(EarlyStop, RanksThatDoNotStopAlikeAreRefused) {
   const auto id = running_job(early_stopping_spec(v1::LAUNCH_MODE_EXTERNAL, 2));
-  for (int step = 0; step < 4; ++step) ranks().report_step(step_request(id, 1, step, {0.2, 1.0}));
-  ranks().finish_worker(early_finish(id, 0, 4));
+  for (int step = 0; step < 4; ++step) calls().report_step(step_request(id, 1, step, {0.2, 1.0}));
+  calls().finish_worker(early_finish(id, 0, 4));
   auto request = finish_request(id, 1, 1, 'x');
-  EXPECT_EQ(complaint([&] { ranks().finish_worker(request); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(error_of([&] { calls().finish_worker(request); }).code, Code::kFailedPrecondition);
   request = early_finish(id, 1, 4);
   request.mutable_stopped_early()->set_best_step(2);
-  EXPECT_EQ(complaint([&] { ranks().finish_worker(request); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(error_of([&] { calls().finish_worker(request); }).code, Code::kFailedPrecondition);
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
 }
 
 TEST_F(EarlyStop, OnlyAJobWithEarlyStoppingMayStopEarly) {
   const auto plain = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
-  ranks().report_step(step_request(plain, 1, 0, {0.2, 1.0}));
-  EXPECT_THAT(complaint([&] { ranks().finish_worker(early_finish(plain, 0, 1)); }).text,
+  calls().report_step(step_request(plain, 1, 0, {0.2, 1.0}));
+  EXPECT_THAT(error_of([&] { calls().finish_worker(early_finish(plain, 0, 1)); }).text,
               HasSubstr("the job has no training.early_stopping"));
   const auto id = running_job(early_stopping_spec(v1::LAUNCH_MODE_EXTERNAL, 1));
-  ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
   const auto refused = [&](const std::function<void(v1::FinishWorkerRequest&)>& change) {
     auto request = early_finish(id, 0, 1);
     change(request);
-    return complaint([&] { ranks().finish_worker(request); }).text;
+    return error_of([&] { calls().finish_worker(request); }).text;
   };
   EXPECT_THAT(refused([](auto& r) { r.mutable_stopped_early()->set_best(std::nan("")); }), HasSubstr("best is nan"));
   EXPECT_THAT(refused([](auto& r) { r.mutable_stopped_early()->set_best_step(2); }), HasSubstr("best_step is 2"));
   EXPECT_THAT(refused([](auto& r) { r.mutable_stopped_early()->clear_metric(); }), HasSubstr("metric has 0 bytes"));
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
-  EXPECT_EQ(refused([](auto&) {}), "no complaint");
+  EXPECT_EQ(refused([](auto&) {}), "no error");
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
 }
 

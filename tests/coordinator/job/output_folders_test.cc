@@ -26,10 +26,10 @@ class OutputFoldersTest : public ControllerFixture {
     v1::JobSpec spec = two_group_spec(mode, 1);
     spec.set_output(output.string());
     spec.set_overwrite(true);
-    return people().create(create_request(spec, "request-" + std::to_string(++requests_)));
+    return jobs().create(create_request(spec, "request-" + std::to_string(++requests_)));
   }
-  Complaint refusal_of(const std::filesystem::path& output) {
-    return complaint([&] { submit(output); });
+  CallError refusal_of(const std::filesystem::path& output) {
+    return error_of([&] { submit(output); });
   }
   std::filesystem::path path(const std::string& name) const { return folder_.path() / name; }
 
@@ -40,7 +40,7 @@ class OutputFoldersTest : public ControllerFixture {
 TEST_F(OutputFoldersTest, ASecondJobIsRefusedAtOnceWhetherTheFirstIsQueuedOrRuns) {
   const std::string id = submit("/data/out").id();
   for (int round = 0; round < 2; ++round) {
-    const Complaint refused = refusal_of("/data/out");
+    const CallError refused = refusal_of("/data/out");
     EXPECT_EQ(refused.code, Code::kFailedPrecondition);
     EXPECT_THAT(refused.text, StartsWith("output: /data/out is in use by job " + id + " of this coordinator (pid "));
     EXPECT_THAT(refused.text, EndsWith("Z); wait until that has ended, cancel it, or choose another output"));
@@ -50,18 +50,18 @@ TEST_F(OutputFoldersTest, ASecondJobIsRefusedAtOnceWhetherTheFirstIsQueuedOrRuns
   EXPECT_EQ(refusal_of("/data/./x/../out/").code, Code::kFailedPrecondition);
   EXPECT_THAT(refusal_of("/data/out/final/more").text, HasSubstr("inside of /data/out, in use by job " + id));
   EXPECT_THAT(refusal_of("/data").text, HasSubstr("around /data/out, in use by job " + id));
-  EXPECT_EQ(refusal_of("/data/outer").text, "no complaint");
+  EXPECT_EQ(refusal_of("/data/outer").text, "no error");
 }
 
 TEST_F(OutputFoldersTest, AFolderIsFreeOnceItsJobHasEndedAndItsProcessesToo) {
   const std::string id = submit("/data/out").id();
   core_->attempts().tick();
-  people().cancel(id);
+  jobs().cancel(id);
   core_->attempts().tick();
   EXPECT_THAT(refusal_of("/data/out").text, HasSubstr("in use by job " + id));
   mpirun_exits(id, 1);
   core_->attempts().tick();
-  EXPECT_EQ(refusal_of("/data/out").text, "no complaint");
+  EXPECT_EQ(refusal_of("/data/out").text, "no error");
 }
 
 TEST_F(OutputFoldersTest, AQueuedJobKeepsItsFolderOverARestart) {
@@ -76,14 +76,14 @@ TEST_F(OutputFoldersTest, AnotherCoordinatorOfThisMachineIsRefusedAndToldWho) {
   OutputFolders other({.ranks_run = RanksRun::kOnThisMachine, .state = path("other")});
   JobConfig theirs;
   theirs.output = path("out");
-  const Complaint refused = complaint([&] { other.take("theirs-1", theirs); });
+  const CallError refused = error_of([&] { other.acquire("theirs-1", theirs); });
   EXPECT_EQ(refused.code, Code::kFailedPrecondition);
   EXPECT_THAT(refused.text,
               AllOf(HasSubstr("in use by job " + id + " of equipoise-coordinator (pid "), HasSubstr("since 20")));
-  people().cancel(id);
+  jobs().cancel(id);
   core_->attempts().tick();
   EXPECT_FALSE(std::filesystem::exists(path("out")));
-  EXPECT_NO_THROW(other.take("theirs-1", theirs));
+  EXPECT_NO_THROW(other.acquire("theirs-1", theirs));
   EXPECT_THAT(refusal_of(path("out")).text, HasSubstr("in use by job theirs-1"));
 }
 
@@ -99,6 +99,10 @@ TEST_F(OutputFoldersTest, AJobMayNotWriteIntoTheRootOrTheStateFolder) {
   EXPECT_THAT(refusal_of("/").text, HasSubstr("output: / is the root of the file system"));
   std::filesystem::create_directory_symlink("/", path("root"));
   EXPECT_THAT(refusal_of(path("root")).text, HasSubstr("is the root of the file system"));
+  // Once taken for the root, as the system could not follow them.
+  EXPECT_THAT(refusal_of(path(std::string(300, 'a'))).text, HasSubstr("cannot be made: File name too long"));
+  std::filesystem::create_symlink("circle", path("circle"));
+  EXPECT_THAT(refusal_of(path("circle/out")).text, HasSubstr("Too many levels of symbolic links"));
   EXPECT_THAT(refusal_of(path("state")).text, HasSubstr("is in the coordinator's state folder"));
   EXPECT_THAT(refusal_of(path("state/logs/x")).text, HasSubstr("is in the coordinator's state folder"));
   settings_.outputs.state = path("runs/final/state");
@@ -111,9 +115,9 @@ TEST_F(OutputFoldersTest, WhatIsOnlyCheckedTakesNothing) {
   v1::CreateTrainingJobRequest request = create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1), "check");
   request.mutable_spec()->set_output(path("out").string());
   request.set_validate_only(true);
-  people().create(request);
+  jobs().create(request);
   EXPECT_FALSE(std::filesystem::exists(path("out")));
-  EXPECT_EQ(refusal_of(path("out")).text, "no complaint");
+  EXPECT_EQ(refusal_of(path("out")).text, "no error");
 }
 
 }  // namespace output_folders_test

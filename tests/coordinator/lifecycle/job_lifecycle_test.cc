@@ -5,6 +5,8 @@
 #include <chrono>
 #include <vector>
 
+#include "common/protocol/job_state.h"
+
 namespace equipoise::coordinator {
 namespace job_lifecycle_test {
 

@@ -27,7 +27,7 @@ TEST(Membership, TheSameProcessMayRegisterAgainButNotAnother) {
 
 TEST(Membership, ARankIsGivenUpOnlyAfterItsLease) {
   Membership members = of_ranks(2);
-  members.heard(0, kStart + 20s);
+  members.renew_lease(0, kStart + 20s);
   EXPECT_FALSE(members.first_silent(kStart + 30s));
   const auto silent = members.first_silent(kStart + 30s + 1ms);
   ASSERT_TRUE(silent);
@@ -57,15 +57,15 @@ TEST(Membership, AllHaveFinishedWhenEveryRankHasWithOneDigest) {
 
 TEST(Membership, RanksThatWereToldToExitAreGoneSoonerThanByTheirLease) {
   Membership members = of_ranks(2);
-  members.told_to_exit(0);
-  members.left(1);
-  EXPECT_FALSE(members.all_gone(kStart + 10s));
-  EXPECT_TRUE(members.all_gone(kStart + 10s + 1ms));
+  members.set_told_to_exit(0);
+  members.set_left(1);
+  EXPECT_FALSE(members.none_running(kStart + 10s));
+  EXPECT_TRUE(members.none_running(kStart + 10s + 1ms));
 }
 
 TEST(Membership, APauseOfTheCoordinatorCountsAgainstNobody) {
   Membership members = of_ranks(1);
-  members.forgive(60s);
+  members.renew_leases(60s);
   EXPECT_FALSE(members.first_silent(kStart + 90s));
   EXPECT_TRUE(members.first_silent(kStart + 91s));
 }

@@ -32,7 +32,7 @@ TEST_F(CoordinatorServerTest, ErrorsCarryTheirCodeAndTheFieldsName) {
   EXPECT_EQ(status.error_message(), "there is no job \"survey-00000000\"");
   auto spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
   spec.mutable_loss()->set_beta(-1);
-  status = call(&v1::TrainingJobService::Stub::CreateTrainingJob, *people_, create_request(spec), job);
+  status = call(&v1::TrainingJobService::Stub::CreateTrainingJob, *training_jobs_, create_request(spec), job);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("loss.beta"));
 }
@@ -67,7 +67,7 @@ TEST_F(CoordinatorServerTest, AStepIsAnsweredBitForBitAfterARestart) {
 TEST_F(CoordinatorServerTest, AClosedFormTravelsWithTheLossesItComesFrom) {
   v1::TrainingJob job;
   const auto spec = two_group_cvar_spec(v1::LAUNCH_MODE_EXTERNAL, 1, 0.8);
-  ASSERT_TRUE(call(&v1::TrainingJobService::Stub::CreateTrainingJob, *people_, create_request(spec), job).ok());
+  ASSERT_TRUE(call(&v1::TrainingJobService::Stub::CreateTrainingJob, *training_jobs_, create_request(spec), job).ok());
   v1::RegisterWorkerResponse registered;
   const auto introduction = register_request(job.id(), 0, 0, 1);
   ASSERT_TRUE(call(&v1::WorkerService::Stub::RegisterWorker, *ranks_, introduction, registered).ok());
@@ -84,7 +84,7 @@ TEST_F(CoordinatorServerTest, AClosedFormTravelsWithTheLossesItComesFrom) {
   v1::ListGroupWeightsRequest request;
   request.set_id(job.id());
   v1::ListGroupWeightsResponse history;
-  ASSERT_TRUE(call(&v1::TrainingJobService::Stub::ListGroupWeights, *people_, request, history).ok());
+  ASSERT_TRUE(call(&v1::TrainingJobService::Stub::ListGroupWeights, *training_jobs_, request, history).ok());
   ASSERT_EQ(history.records_size(), 2);
   EXPECT_THAT(history.records(0).group_loss(), ElementsAre(0.2, IsNan()));
   EXPECT_THAT(history.records(1).group_loss(), ElementsAre(0.3, 1.0));
@@ -118,11 +118,11 @@ TEST_F(CoordinatorServerTest, WatchersAreLimitedAndStarveNobody) {
   v1::TrainingJob job;
   for (int i = 0; i < settings_.max_watchers; ++i) {
     contexts.push_back(std::make_unique<grpc::ClientContext>());
-    readers.push_back(people_->WatchTrainingJob(contexts.back().get(), request));
+    readers.push_back(training_jobs_->WatchTrainingJob(contexts.back().get(), request));
     ASSERT_TRUE(readers.back()->Read(&job));
   }
   grpc::ClientContext one_too_many;
-  auto refused = people_->WatchTrainingJob(&one_too_many, request);
+  auto refused = training_jobs_->WatchTrainingJob(&one_too_many, request);
   EXPECT_FALSE(refused->Read(&job));
   EXPECT_EQ(refused->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_TRUE(get(id, job).ok());
@@ -140,7 +140,7 @@ TEST_F(CoordinatorServerTest, ShuttingDownClosesStreamsAndKeepsTheQueue) {
   v1::WatchTrainingJobRequest request;
   request.set_id(id);
   grpc::ClientContext context;
-  const auto reader = people_->WatchTrainingJob(&context, request);
+  const auto reader = training_jobs_->WatchTrainingJob(&context, request);
   v1::TrainingJob job;
   ASSERT_TRUE(reader->Read(&job));
   server_->shut_down();
@@ -223,7 +223,7 @@ TEST_F(CoordinatorServerTest, PrometheusSeesTheJobUntilItIsDeleted) {
   v1::DeleteTrainingJobRequest request;
   request.set_id(id);
   google::protobuf::Empty nothing;
-  const auto status = call(&v1::TrainingJobService::Stub::DeleteTrainingJob, *people_, request, nothing);
+  const auto status = call(&v1::TrainingJobService::Stub::DeleteTrainingJob, *training_jobs_, request, nothing);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_THAT(metrics_page(), Not(HasSubstr(id)));
 }
@@ -252,7 +252,7 @@ TEST_F(CoordinatorServerTest, APortInUseIsRefusedByItsFlag) {
   second.state = folder_.path() / "other";
   second.listen = parse_listen_address("--listen", server_->address());
   try {
-    const CoordinatorServer other(second, clock_, entropy_);
+    const CoordinatorServer other(second, clock_, random_source_);
     FAIL();
   } catch (const std::invalid_argument& refused) {
     EXPECT_THAT(refused.what(), HasSubstr("--listen " + server_->address() + ": cannot listen there"));
@@ -260,7 +260,7 @@ TEST_F(CoordinatorServerTest, APortInUseIsRefusedByItsFlag) {
   second.listen.port = 0;
   second.metrics_listen = parse_listen_address("--metrics-listen", server_->metrics_address());
   try {
-    const CoordinatorServer other(second, clock_, entropy_);
+    const CoordinatorServer other(second, clock_, random_source_);
     FAIL();
   } catch (const std::invalid_argument& refused) {
     EXPECT_THAT(refused.what(), HasSubstr("--metrics-listen " + server_->metrics_address()));
@@ -271,10 +271,10 @@ TEST_F(CoordinatorServerTest, MessagesOverTheLimitAreRefused) {
   auto spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
   spec.mutable_model()->set_path(std::string(300 * 1024, 'x'));
   v1::TrainingJob job;
-  auto status = call(&v1::TrainingJobService::Stub::CreateTrainingJob, *people_, create_request(spec), job);
+  auto status = call(&v1::TrainingJobService::Stub::CreateTrainingJob, *training_jobs_, create_request(spec), job);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   spec.mutable_model()->set_path(std::string(5 * 1024 * 1024, 'x'));
-  status = call(&v1::TrainingJobService::Stub::CreateTrainingJob, *people_, create_request(spec), job);
+  status = call(&v1::TrainingJobService::Stub::CreateTrainingJob, *training_jobs_, create_request(spec), job);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 

@@ -9,7 +9,8 @@ namespace listen_address_test {
 
 TEST(ListenAddress, IsHostAndPort) {
   EXPECT_EQ(parse_listen_address("--listen", "[::1]:80").port, 80);
-  for (const char* bad : {"", "host", "host:", ":80", "host:65536", "host:8x", "::1:80", "host:-1"}) {
+  for (const char* bad :
+       {"", "host", "host:", ":80", "host:65536", "host:8x", "::1:80", "host:-1", "http://host:80", "ho st:80"}) {
     EXPECT_THROW(parse_listen_address("--listen", bad), std::invalid_argument) << bad;
   }
 }

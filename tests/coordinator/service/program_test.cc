@@ -65,6 +65,17 @@ TEST_F(ProgramTest, AnnouncesWhereItServesAndEndsInOrderOnSigterm) {
   EXPECT_EQ(coordinator.wait(), 0);
 }
 
+TEST_F(ProgramTest, WarnsOfAVariableThatNoProgramReads) {
+  ProgramStart start = with(serving("a"), "first");
+  start.environment = {"EQUIPOISE_DEVCE=cpu"};
+  ChildProcess coordinator(start);
+  announced("a.json");
+  coordinator.signal_group(SIGTERM);
+  EXPECT_EQ(coordinator.wait(), 0);
+  EXPECT_THAT(content("first.err"),
+              HasSubstr("\"EQUIPOISE_DEVCE\" has no effect, the nearest known name is EQUIPOISE_DEVICE"));
+}
+
 TEST_F(ProgramTest, ASecondOneOnTheSameStateNamesTheFirst) {
   ChildProcess first(with(serving("a"), "first"));
   const auto announcement = announced("a.json");

@@ -33,7 +33,7 @@ std::vector<v1::TrainingJob> ServerFixture::watch_to_the_end(const std::string& 
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
   v1::WatchTrainingJobRequest request;
   request.set_id(id);
-  const auto reader = people_->WatchTrainingJob(&context, request);
+  const auto reader = training_jobs_->WatchTrainingJob(&context, request);
   std::vector<v1::TrainingJob> seen;
   v1::TrainingJob job;
   while (reader->Read(&job)) seen.push_back(job);

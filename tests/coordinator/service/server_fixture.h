@@ -27,9 +27,9 @@ class ServerFixture : public ::testing::Test {
     start();
   }
   void start() {
-    server_.emplace(settings_, clock_, entropy_);
+    server_.emplace(settings_, clock_, random_source_);
     channel_ = grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials());
-    people_ = v1::TrainingJobService::NewStub(channel_);
+    training_jobs_ = v1::TrainingJobService::NewStub(channel_);
     ranks_ = v1::WorkerService::NewStub(channel_);
   }
   void restart() {
@@ -51,7 +51,7 @@ class ServerFixture : public ::testing::Test {
   }
   v1::TrainingJob create(v1::LaunchMode mode, int workers) {
     v1::TrainingJob job;
-    const auto status = call(&v1::TrainingJobService::Stub::CreateTrainingJob, *people_,
+    const auto status = call(&v1::TrainingJobService::Stub::CreateTrainingJob, *training_jobs_,
                              create_request(two_group_spec(mode, workers)), job);
     EXPECT_TRUE(status.ok()) << status.error_message();
     return job;
@@ -59,13 +59,13 @@ class ServerFixture : public ::testing::Test {
   grpc::Status get(const std::string& id, v1::TrainingJob& job) {
     v1::GetTrainingJobRequest request;
     request.set_id(id);
-    return call(&v1::TrainingJobService::Stub::GetTrainingJob, *people_, request, job);
+    return call(&v1::TrainingJobService::Stub::GetTrainingJob, *training_jobs_, request, job);
   }
   grpc::Status cancel(const std::string& id) {
     v1::CancelTrainingJobRequest request;
     request.set_id(id);
     v1::TrainingJob job;
-    return call(&v1::TrainingJobService::Stub::CancelTrainingJob, *people_, request, job);
+    return call(&v1::TrainingJobService::Stub::CancelTrainingJob, *training_jobs_, request, job);
   }
   std::string running_external_job();
   // Follows the job until the stream ends.
@@ -76,11 +76,11 @@ class ServerFixture : public ::testing::Test {
 
   TempFolder folder_;
   FakeClock clock_;
-  SystemEntropy entropy_;
+  SystemRandomSource random_source_;
   ServerSettings settings_;
   std::optional<CoordinatorServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::TrainingJobService::Stub> people_;
+  std::unique_ptr<v1::TrainingJobService::Stub> training_jobs_;
   std::unique_ptr<v1::WorkerService::Stub> ranks_;
 };
 

@@ -71,8 +71,8 @@ class StandardServicesTest : public ::testing::Test {
   }
   TempFolder folder_;
   SystemClock clock_;
-  SystemEntropy entropy_;
-  CoordinatorServer server_{settings_in(folder_.path()), clock_, entropy_};
+  SystemRandomSource random_source_;
+  CoordinatorServer server_{settings_in(folder_.path()), clock_, random_source_};
 };
 
 TEST_F(StandardServicesTest, HealthSaysServingForTheWholeAndForEachService) {

@@ -30,7 +30,7 @@ WeightOwner two_groups(RobustSettings settings = settings_of(RobustMode::kGroupR
   return {settings, {.names = {"north", "south"}, .pair_count_K = {4, 2}}, 6};
 }
 
-std::string complaint(const v1::ReportStepRequest& request) {
+std::string error_of(const v1::ReportStepRequest& request) {
   try {
     two_groups().prepare(request);
     return "none";
@@ -188,26 +188,26 @@ TEST(WeightOwner, PreparingAStepOfAClosedFormChangesNothing) {
 }
 
 TEST(WeightOwner, BadNumbersAreRefusedByFieldGroupNameAndValue) {
-  EXPECT_EQ(complaint(step_request("j", 1, 3, {0.2, kNaN})),
+  EXPECT_EQ(error_of(step_request("j", 1, 3, {0.2, kNaN})),
             "step 3: loss_sum of group \"south\" is nan, expected a finite number or the group in non_finite_group");
   auto request = step_request("j", 1, 3, {0.2, 0.1});
   request.set_pair_count(0, -1);
-  EXPECT_EQ(complaint(request), "step 3: pair_count of group \"north\" is -1, expected a finite number > 0");
+  EXPECT_EQ(error_of(request), "step 3: pair_count of group \"north\" is -1, expected a finite number > 0");
   request = step_request("j", 1, 3, {0.2, 0.1});
   request.set_batch_pairs(0);
-  EXPECT_EQ(complaint(request), "step 3: batch_pairs is 0, expected a finite number > 0");
+  EXPECT_EQ(error_of(request), "step 3: batch_pairs is 0, expected a finite number > 0");
 }
 
 TEST(WeightOwner, GroupsThatAreUnknownUnorderedOrWithoutNumbersAreRefused) {
-  EXPECT_THAT(complaint(step_request("j", 1, 3, {0.2, 0.1, 0.3})),
+  EXPECT_THAT(error_of(step_request("j", 1, 3, {0.2, 0.1, 0.3})),
               HasSubstr("group[2] is 2, expected a group id below 2"));
   auto request = step_request("j", 1, 3, {0.2, 0.1});
   request.set_group(0, 1);
-  EXPECT_THAT(complaint(request), HasSubstr("group[1] is 1, expected group ids in ascending order"));
+  EXPECT_THAT(error_of(request), HasSubstr("group[1] is 1, expected group ids in ascending order"));
   request = step_request("j", 1, 3, {0.2, 0.1});
   request.add_loss_sum(0.4);
-  EXPECT_THAT(complaint(request), HasSubstr("loss_sum has 3 values, expected one for each of the 2 groups"));
-  EXPECT_THAT(complaint(step_request("j", 1, 3, {})), HasSubstr("group is empty"));
+  EXPECT_THAT(error_of(request), HasSubstr("loss_sum has 3 values, expected one for each of the 2 groups"));
+  EXPECT_THAT(error_of(step_request("j", 1, 3, {})), HasSubstr("group is empty"));
 }
 
 }  // namespace weight_owner_test

@@ -38,7 +38,7 @@ class HeartbeatTest : public ServerFixture {
     grpc::ClientContext context;
     v1::WatchTrainingJobRequest request;
     request.set_id(id_);
-    const auto reader = people_->WatchTrainingJob(&context, request);
+    const auto reader = training_jobs_->WatchTrainingJob(&context, request);
     v1::TrainingJob job;
     while (reader->Read(&job) && !is_so(job)) {
     }

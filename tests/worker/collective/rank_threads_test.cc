@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <cstdlib>
+#include <stdexcept>
 
 #include "worker/collective/thread_collective.h"
 
@@ -50,6 +51,15 @@ TEST_F(BoundRanks, CountWhoMayUseTheirCores) {
     ASSERT_EQ(sched_setaffinity(0, sizeof(mine), &mine), 0);
     EXPECT_EQ(threads_per_rank(local), 1);
   });
+}
+
+// OpenMP passes over such a value, and each rank then took all cores.
+TEST_F(BoundRanks, RefuseAVariableThatIsNoNumberOfThreads) {
+  setenv("OMP_NUM_THREADS", "four", 1);
+  run_ranks(2, [](Collective& local) { EXPECT_THROW(threads_per_rank(local), std::invalid_argument); });
+  setenv("OMP_NUM_THREADS", "", 1);
+  run_ranks(1, [](Collective& local) { EXPECT_GE(threads_per_rank(local), 1); });
+  unsetenv("OMP_NUM_THREADS");
 }
 
 }  // namespace rank_threads_test

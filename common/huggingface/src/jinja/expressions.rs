@@ -135,7 +135,7 @@ impl Parser {
             Kind::Operator(">") => Comparison::Gt,
             Kind::Operator(">=") => Comparison::Ge,
             Kind::Name(name) if name == "in" => Comparison::In,
-            Kind::Name(name) if name == "not" && matches!(self.look(), Kind::Name(name) if name == "in") => {
+            Kind::Name(name) if name == "not" && matches!(self.peek(), Kind::Name(name) if name == "in") => {
                 self.next();
                 Comparison::NotIn
             }
@@ -360,7 +360,7 @@ impl Parser {
 
     fn argument(&mut self, arguments: &mut CallArguments) -> Res<()> {
         let has_rest = arguments.rest.is_some() || arguments.named_rest.is_some();
-        let is_named = matches!(self.kind(), Kind::Name(_)) && matches!(self.look(), Kind::Operator("="));
+        let is_named = matches!(self.kind(), Kind::Name(_)) && matches!(self.peek(), Kind::Operator("="));
         let fits = if self.is_operator("**") || is_named {
             arguments.named_rest.is_none()
         } else {

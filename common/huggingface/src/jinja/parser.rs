@@ -42,7 +42,7 @@ impl Parser {
         &self.tokens[self.at].kind
     }
 
-    pub(super) fn look(&self) -> &Kind {
+    pub(super) fn peek(&self) -> &Kind {
         &self.tokens[(self.at + 1).min(self.tokens.len() - 1)].kind
     }
 

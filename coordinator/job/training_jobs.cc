@@ -1,4 +1,4 @@
-#include "coordinator/job/job_desk.h"
+#include "coordinator/job/training_jobs.h"
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
@@ -12,6 +12,7 @@
 
 #include "common/base/sha256.h"
 #include "common/config/job_config.h"
+#include "common/protocol/job_state.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/training.h"
 
@@ -76,17 +77,17 @@ v1::GroupWeightRecord history_record(const StepRecord& step, const WeightOwner& 
 
 }  // namespace
 
-JobDesk::JobDesk(JobLimits limits, JobTable& table, OutputFolders& outputs, const AttemptSupervisor& supervisor,
-                 Entropy& entropy)
+TrainingJobs::TrainingJobs(JobLimits limits, JobTable& table, OutputFolders& outputs,
+                           const AttemptSupervisor& supervisor, RandomSource& random_source)
     : limits_(limits),
       table_(table),
       outputs_(outputs),
       supervisor_(supervisor),
-      entropy_(entropy),
+      random_source_(random_source),
       tokens_(table.store().signing_key()) {}
 
-std::optional<v1::TrainingJob> JobDesk::earlier_answer(const v1::CreateTrainingJobRequest& request,
-                                                       const std::string& digest) {
+std::optional<v1::TrainingJob> TrainingJobs::stored_answer(const v1::CreateTrainingJobRequest& request,
+                                                           const std::string& digest) {
   if (request.request_id().size() > kLongestRequestId) {
     throw std::invalid_argument("request_id has " + std::to_string(request.request_id().size()) +
                                 " bytes, expected at most " + std::to_string(kLongestRequestId));
@@ -99,7 +100,7 @@ std::optional<v1::TrainingJob> JobDesk::earlier_answer(const v1::CreateTrainingJ
                               earlier->answer.id() + "); use a new one");
 }
 
-void JobDesk::check_room() {
+void TrainingJobs::check_limits() {
   if (supervisor_.is_shutting_down()) throw Refusal(Refusal::Code::kUnavailable, "the coordinator is shutting down");
   const auto& jobs = table_.jobs();
   if (jobs.size() >= limits_.jobs) {
@@ -113,26 +114,26 @@ void JobDesk::check_room() {
                 "there are " + std::to_string(queued) + " jobs in the queue, as many as there may be");
 }
 
-std::string JobDesk::new_id(const std::string& name) {
+std::string TrainingJobs::new_id(const std::string& name) {
   constexpr std::size_t kIdBytes = 4;
   std::string id;
   do {
-    id = name + "-" + entropy_.hex(kIdBytes);
+    id = name + "-" + random_source_.hex(kIdBytes);
   } while (table_.contains(id));
   return id;
 }
 
-v1::TrainingJob JobDesk::create(const v1::CreateTrainingJobRequest& request) {
+v1::TrainingJob TrainingJobs::create(const v1::CreateTrainingJobRequest& request) {
   if (!request.has_spec()) throw std::invalid_argument("spec is absent, expected a JobSpec");
   if (request.spec().ByteSizeLong() > limits_.spec_bytes) {
     throw std::invalid_argument("spec has " + std::to_string(request.spec().ByteSizeLong()) +
                                 " bytes, expected at most " + std::to_string(limits_.spec_bytes));
   }
   const std::string digest = message_digest(request.spec());
-  if (auto answer = earlier_answer(request, digest)) return std::move(*answer);
+  if (auto answer = stored_answer(request, digest)) return std::move(*answer);
   JobConfig config = make_job_config(request.spec());
   if (config.launch.mode == LaunchMode::kCoordinator) supervisor_.check_fits(config.launch.workers.value_or(1));
-  check_room();
+  check_limits();
   outputs_.check(config);
 
   v1::TrainingJob job;
@@ -147,17 +148,17 @@ v1::TrainingJob JobDesk::create(const v1::CreateTrainingJobRequest& request) {
   job.set_revision(1);
   std::optional<AnsweredRequest> answered;
   if (!request.request_id().empty()) answered = {.request_id = request.request_id(), .digest = digest, .answer = job};
-  outputs_.take(job.id(), config);
+  outputs_.acquire(job.id(), config);
   try {
     table_.insert(job, std::move(config), answered);
   } catch (...) {
-    outputs_.give_back(job.id());
+    outputs_.release(job.id());
     throw;
   }
   return job;
 }
 
-v1::ListTrainingJobsResponse JobDesk::list(const v1::ListTrainingJobsRequest& request) {
+v1::ListTrainingJobsResponse TrainingJobs::list(const v1::ListTrainingJobsRequest& request) {
   const int page_size = checked_page_size(request.page_size(), {.absent = 50, .largest = 1000});
   const std::set<int> states = checked_states(request);
   const auto begin = tokens_.position(list_name(states), request.page_token());
@@ -179,7 +180,7 @@ v1::ListTrainingJobsResponse JobDesk::list(const v1::ListTrainingJobsRequest& re
   return response;
 }
 
-v1::TrainingJob JobDesk::cancel(const std::string& id) {
+v1::TrainingJob TrainingJobs::cancel(const std::string& id) {
   JobRecord& record = table_.find(id);
   if (is_final(record.job.state()) && record.job.state() != v1::JOB_STATE_CANCELLED) {
     throw Refusal(Refusal::Code::kFailedPrecondition,
@@ -189,7 +190,7 @@ v1::TrainingJob JobDesk::cancel(const std::string& id) {
   return record.job;
 }
 
-void JobDesk::remove(const std::string& id) {
+void TrainingJobs::remove(const std::string& id) {
   const JobRecord& record = table_.find(id);
   if (!is_final(record.job.state())) {
     throw Refusal(Refusal::Code::kFailedPrecondition,
@@ -198,7 +199,7 @@ void JobDesk::remove(const std::string& id) {
   table_.erase(id);
 }
 
-v1::ListGroupWeightsResponse JobDesk::group_weights(const v1::ListGroupWeightsRequest& request) {
+v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeightsRequest& request) {
   const int page_size = checked_page_size(request.page_size(), {.absent = 1000, .largest = 10000});
   const JobRecord& record = table_.find(request.id());
   const std::string list = "weights " + request.id();

@@ -14,9 +14,9 @@
 namespace equipoise::coordinator {
 
 // Not thread-safe. Heartbeats without warnings and training metrics touch memory only; a step is one commit.
-class RankDesk {
+class WorkerCalls {
  public:
-  RankDesk(JobTable& table, LeaseSettings lease) : table_(table), lease_(lease) {}
+  WorkerCalls(JobTable& table, LeaseSettings lease) : table_(table), lease_(lease) {}
 
   v1::RegisterWorkerResponse register_worker(const v1::RegisterWorkerRequest& request);
   v1::StartTrainingResponse start_training(const v1::StartTrainingRequest& request);
@@ -40,7 +40,7 @@ class RankDesk {
   void note_skip(JobRecord& record, const v1::ReportStepRequest& request);
   void note_warnings(JobRecord& record, const v1::HeartbeatRequest& request);
   void show_step(JobRecord& record, const v1::ReportStepRequest& request);
-  void leave(JobRecord& record, int rank);
+  void mark_left(JobRecord& record, int rank);
 
   JobTable& table_;
   const LeaseSettings lease_;

@@ -7,15 +7,15 @@
 
 namespace equipoise::coordinator {
 
-class Entropy {
+class RandomSource {
  public:
-  virtual ~Entropy() = default;
+  virtual ~RandomSource() = default;
   // `num_bytes` random bytes as lower-case hexadecimal digits, two a byte.
   virtual std::string hex(std::size_t num_bytes) = 0;
 };
 
 // From OpenSSL's generator. Throws std::runtime_error where the system has no randomness to give.
-class SystemEntropy final : public Entropy {
+class SystemRandomSource final : public RandomSource {
  public:
   std::string hex(std::size_t num_bytes) override;
 };

@@ -1,5 +1,5 @@
 // Steps, finishing and failing, as ranks see them.
-#include "coordinator/job/rank_desk.h"
+#include "coordinator/job/worker_calls.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include "tests/coordinator/job/controller_fixture.h"
 
 namespace equipoise::coordinator {
-namespace rank_desk_test {
+namespace worker_calls_test {
 
 using ::testing::DoubleNear;
 using ::testing::ElementsAre;
@@ -21,72 +21,69 @@ using ::testing::HasSubstr;
 using ::testing::IsNan;
 using Code = Refusal::Code;
 
-class RankDeskTest : public ControllerFixture {};
+class WorkerCallsTest : public ControllerFixture {};
 
 std::string bits(const v1::ReportStepResponse& response) { return response.SerializeAsString(); }
 
-TEST_F(RankDeskTest, ARepeatedStepGetsTheStoredAnswerAndMovesNothing) {
+TEST_F(WorkerCallsTest, ARepeatedStepGetsTheStoredAnswerAndMovesNothing) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
-  const auto first = bits(ranks().report_step(step_request(id, 1, 0, {0.2, 1.0})));
-  ranks().report_step(step_request(id, 1, 1, {0.3, 0.9}));
+  const auto first = bits(calls().report_step(step_request(id, 1, 0, {0.2, 1.0})));
+  calls().report_step(step_request(id, 1, 1, {0.3, 0.9}));
   const auto revision = job(id).revision();
-  EXPECT_EQ(bits(ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}))), first);
+  EXPECT_EQ(bits(calls().report_step(step_request(id, 1, 0, {0.2, 1.0}))), first);
   EXPECT_EQ(job(id).revision(), revision);
   EXPECT_EQ(job(id).step(), 2);
 }
 
-TEST_F(RankDeskTest, ARepeatedStepGetsTheStoredAnswerAlsoAfterARestart) {
+TEST_F(WorkerCallsTest, ARepeatedStepGetsTheStoredAnswerAlsoAfterARestart) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   const auto request = step_request(id, 1, 0, {0.2, 1.0});
-  const auto answer = ranks().report_step(request);
+  const auto answer = calls().report_step(request);
   const auto first = bits(answer);
   EXPECT_EQ(answer.alpha_size(), 2);
   restart();
-  EXPECT_EQ(bits(ranks().report_step(request)), first);
-  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, 1.1})); }).code, Code::kAborted);
-  EXPECT_EQ(complaint([&] {
-              ranks().report_step(step_request(id, 1, 1, {0.2, 1.1}));
-            }).code,
-            Code::kFailedPrecondition);
+  EXPECT_EQ(bits(calls().report_step(request)), first);
+  EXPECT_EQ(error_of([&] { calls().report_step(step_request(id, 1, 0, {0.2, 1.1})); }).code, Code::kAborted);
+  EXPECT_EQ(error_of([&] { calls().report_step(step_request(id, 1, 1, {0.2, 1.1})); }).code, Code::kFailedPrecondition);
 }
 
 // Ranks write alpha into metrics.jsonl: the answers have it, so that nobody needs to ask again.
-TEST_F(RankDeskTest, EveryAnswerCarriesAlphaOfAllGroups) {
+TEST_F(WorkerCallsTest, EveryAnswerCarriesAlphaOfAllGroups) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
-  EXPECT_THAT(ranks().start_training(start_request(id, 1)).alpha(), ElementsAre(0.5, 0.5));
+  EXPECT_THAT(calls().start_training(start_request(id, 1)).alpha(), ElementsAre(0.5, 0.5));
   v1::GetGroupWeightsRequest now;
   now.set_job_id(id);
   now.set_generation(1);
   std::vector<std::string> answers;
   for (std::int64_t step = 0; step < 3; ++step) {
-    const auto answer = ranks().report_step(step_request(id, 1, step, {0.2, 1.0 + static_cast<double>(step)}));
-    EXPECT_THAT(answer.alpha(), ElementsAreArray(ranks().group_weights(now).alpha())) << step;
+    const auto answer = calls().report_step(step_request(id, 1, step, {0.2, 1.0 + static_cast<double>(step)}));
+    EXPECT_THAT(answer.alpha(), ElementsAreArray(calls().group_weights(now).alpha())) << step;
     answers.push_back(bits(answer));
   }
   auto of_one_group = step_request(id, 1, 3, {0.9});
-  EXPECT_EQ(ranks().report_step(of_one_group).alpha_size(), 2);
+  EXPECT_EQ(calls().report_step(of_one_group).alpha_size(), 2);
   // An old step's answer has the alpha of its time.
-  EXPECT_EQ(bits(ranks().report_step(step_request(id, 1, 1, {0.2, 2.0}))), answers[1]);
+  EXPECT_EQ(bits(calls().report_step(step_request(id, 1, 1, {0.2, 2.0}))), answers[1]);
 }
 
-TEST_F(RankDeskTest, OtherNumbersForAKnownStepAreRefusedAndChangeNothing) {
+TEST_F(WorkerCallsTest, OtherNumbersForAKnownStepAreRefusedAndChangeNothing) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
-  ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
   const double weight = job(id).groups(0).weight();
-  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, 1.5})); }).code, Code::kAborted);
+  EXPECT_EQ(error_of([&] { calls().report_step(step_request(id, 1, 0, {0.2, 1.5})); }).code, Code::kAborted);
   EXPECT_EQ(job(id).groups(0).weight(), weight);
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
 }
 
-TEST_F(RankDeskTest, OnlyTheNextStepOfThePlanIsApplied) {
+TEST_F(WorkerCallsTest, OnlyTheNextStepOfThePlanIsApplied) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
-  EXPECT_EQ(complaint([&] {
-              ranks().report_step(step_request(id, 1, 1, {0.2, 1.0}));
+  EXPECT_EQ(error_of([&] {
+              calls().report_step(step_request(id, 1, 1, {0.2, 1.0}));
             }).text,
             "job " + id + ": step is 1, expected 0");
-  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, -1, {0.2, 1.0})); }).code, Code::kOutOfRange);
+  EXPECT_EQ(error_of([&] { calls().report_step(step_request(id, 1, -1, {0.2, 1.0})); }).code, Code::kOutOfRange);
   do_all_steps(id);
-  EXPECT_EQ(complaint([&] { ranks().report_step(step_request(id, 1, 10, {0.2, 1.0})); }).code, Code::kOutOfRange);
+  EXPECT_EQ(error_of([&] { calls().report_step(step_request(id, 1, 10, {0.2, 1.0})); }).code, Code::kOutOfRange);
 }
 
 // Losses that differ from step to step.
@@ -100,97 +97,97 @@ v1::ReportStepsRequest steps_request(const std::string& job, int first, int end)
   return request;
 }
 
-TEST_F(RankDeskTest, ManyStepsInOneMessageAreTheStepsOneByOne) {
+TEST_F(WorkerCallsTest, ManyStepsInOneMessageAreTheStepsOneByOne) {
   const auto one_by_one = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   const auto at_once = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   std::vector<double> weight;
   for (int step = 0; step < 7; ++step) {
-    const auto answer = ranks().report_step(step_request(one_by_one, 1, step, losses_of(step)));
+    const auto answer = calls().report_step(step_request(one_by_one, 1, step, losses_of(step)));
     weight.insert(weight.end(), answer.weight().begin(), answer.weight().end());
   }
-  EXPECT_THAT(ranks().report_steps(steps_request(at_once, 0, 7)).weight(), ::testing::ElementsAreArray(weight));
+  EXPECT_THAT(calls().report_steps(steps_request(at_once, 0, 7)).weight(), ::testing::ElementsAreArray(weight));
   EXPECT_EQ(job(at_once).step(), 7);
   EXPECT_EQ(job(at_once).groups(0).weight(), job(one_by_one).groups(0).weight());
   for (int step = 0; step < 7; ++step) {  // and on record one by one
-    EXPECT_EQ(ranks().report_step(step_request(at_once, 1, step, losses_of(step))).weight(0),
+    EXPECT_EQ(calls().report_step(step_request(at_once, 1, step, losses_of(step))).weight(0),
               weight[2 * static_cast<std::size_t>(step)]);
   }
 }
 
-TEST_F(RankDeskTest, StepsThatAreKnownAtTheStartOfAMessageAreNotAppliedAgain) {
+TEST_F(WorkerCallsTest, StepsThatAreKnownAtTheStartOfAMessageAreNotAppliedAgain) {
   const auto once = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   const auto twice = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
-  const auto whole = ranks().report_steps(steps_request(once, 0, 7)).SerializeAsString();
-  ranks().report_steps(steps_request(twice, 0, 4));
-  EXPECT_EQ(ranks().report_steps(steps_request(twice, 0, 7)).SerializeAsString(), whole);
-  EXPECT_EQ(ranks().report_steps(steps_request(twice, 0, 7)).SerializeAsString(), whole);
+  const auto whole = calls().report_steps(steps_request(once, 0, 7)).SerializeAsString();
+  calls().report_steps(steps_request(twice, 0, 4));
+  EXPECT_EQ(calls().report_steps(steps_request(twice, 0, 7)).SerializeAsString(), whole);
+  EXPECT_EQ(calls().report_steps(steps_request(twice, 0, 7)).SerializeAsString(), whole);
   EXPECT_EQ(job(twice).step(), 7);
   restart();
-  EXPECT_EQ(ranks().report_steps(steps_request(twice, 0, 7)).SerializeAsString(), whole);
+  EXPECT_EQ(calls().report_steps(steps_request(twice, 0, 7)).SerializeAsString(), whole);
 }
 
-TEST_F(RankDeskTest, OneRefusedStepOfAMessageLeavesAllOfThemOut) {
+TEST_F(WorkerCallsTest, OneRefusedStepOfAMessageLeavesAllOfThemOut) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   auto request = steps_request(id, 0, 5);
   request.mutable_steps(4)->set_loss_sum(0, std::numeric_limits<double>::infinity());
-  EXPECT_THAT(complaint([&] { ranks().report_steps(request); }).text, HasSubstr("step 4: loss_sum of group"));
+  EXPECT_THAT(error_of([&] { calls().report_steps(request); }).text, HasSubstr("step 4: loss_sum of group"));
   EXPECT_EQ(job(id).step(), 0);
-  EXPECT_EQ(complaint([&] { ranks().report_steps(steps_request(id, 0, 11)); }).code, Code::kOutOfRange);
-  EXPECT_EQ(complaint([&] { ranks().report_steps(steps_request(id, 1, 2)); }).code, Code::kOutOfRange);
+  EXPECT_EQ(error_of([&] { calls().report_steps(steps_request(id, 0, 11)); }).code, Code::kOutOfRange);
+  EXPECT_EQ(error_of([&] { calls().report_steps(steps_request(id, 1, 2)); }).code, Code::kOutOfRange);
   request = steps_request(id, 0, 5);
   request.mutable_steps(3)->set_step(2);
-  EXPECT_EQ(complaint([&] { ranks().report_steps(request); }).text, "steps[3].step is 2, expected 3");
-  EXPECT_EQ(complaint([&] { ranks().report_steps(steps_request(id, 0, 0)); }).text,
+  EXPECT_EQ(error_of([&] { calls().report_steps(request); }).text, "steps[3].step is 2, expected 3");
+  EXPECT_EQ(error_of([&] { calls().report_steps(steps_request(id, 0, 0)); }).text,
             "steps has 0 steps, expected 1 to 65536");
   EXPECT_EQ(job(id).step(), 0);
   EXPECT_EQ(job(id).groups(0).weight(), 0.5);
 }
 
-TEST_F(RankDeskTest, OtherNumbersInAMessageOfKnownStepsAreRefused) {
+TEST_F(WorkerCallsTest, OtherNumbersInAMessageOfKnownStepsAreRefused) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
-  ranks().report_steps(steps_request(id, 0, 3));
+  calls().report_steps(steps_request(id, 0, 3));
   auto request = steps_request(id, 0, 5);
   request.mutable_steps(1)->set_loss_sum(0, 9);
-  EXPECT_EQ(complaint([&] { ranks().report_steps(request); }).code, Code::kAborted);
+  EXPECT_EQ(error_of([&] { calls().report_steps(request); }).code, Code::kAborted);
   EXPECT_EQ(job(id).step(), 3);
 }
 
-TEST_F(RankDeskTest, AnotherGenerationIsFenced) {
+TEST_F(WorkerCallsTest, AnotherGenerationIsFenced) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   for (const std::int64_t generation : {0, 2}) {
-    const auto refused = complaint([&] { ranks().report_step(step_request(id, generation, 0, {0.2, 1.0})); });
+    const auto refused = error_of([&] { calls().report_step(step_request(id, generation, 0, {0.2, 1.0})); });
     EXPECT_EQ(refused.code, Code::kFailedPrecondition);
     EXPECT_THAT(refused.text, HasSubstr("its newest is 1"));
-    EXPECT_EQ(complaint([&] { ranks().heartbeat(heartbeat_request(id, generation, 0)); }).code,
+    EXPECT_EQ(error_of([&] { calls().heartbeat(heartbeat_request(id, generation, 0)); }).code,
               Code::kFailedPrecondition);
   }
 }
 
-TEST_F(RankDeskTest, WhatRanksWarnOfIsAConditionOnce) {
+TEST_F(WorkerCallsTest, WhatRanksWarnOfIsAConditionOnce) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
   auto request = heartbeat_request(id, 1, 0);
   request.add_warnings("memory may\nnot suffice");
   request.add_warnings("field \"margin\" is not used");
-  ranks().heartbeat(request);
-  ranks().heartbeat(request);  // its answer was lost
+  calls().heartbeat(request);
+  calls().heartbeat(request);  // its answer was lost
   request.set_rank(1);
-  ranks().heartbeat(request);
+  calls().heartbeat(request);
   EXPECT_THAT(job(id).conditions(), ElementsAre("memory may not suffice", "field \"margin\" is not used"));
   request.clear_warnings();
   for (int i = 0; i < 17; ++i) request.add_warnings(std::string(1, static_cast<char>('a' + i)));
-  EXPECT_EQ(complaint([&] { ranks().heartbeat(request); }).text, "warnings has 17 sentences, expected at most 16");
+  EXPECT_EQ(error_of([&] { calls().heartbeat(request); }).text, "warnings has 17 sentences, expected at most 16");
   request.mutable_warnings()->RemoveLast();
   request.set_warnings(0, std::string(5000, 'x'));
-  ranks().heartbeat(request);
+  calls().heartbeat(request);
   EXPECT_EQ(job(id).conditions_size(), 16);
   EXPECT_EQ(job(id).conditions(0), std::string(1024, 'x'));
 }
 
-TEST_F(RankDeskTest, ASkippedStepIsNamedInTheConditionsAndKeepsAlpha) {
+TEST_F(WorkerCallsTest, ASkippedStepIsNamedInTheConditionsAndKeepsAlpha) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   auto request = step_request(id, 1, 0, {0.2, std::numeric_limits<double>::quiet_NaN()});
   request.add_non_finite_group(1);
-  EXPECT_THAT(ranks().report_step(request).weight(), ElementsAre(0.5, 0.5));
+  EXPECT_THAT(calls().report_step(request).weight(), ElementsAre(0.5, 0.5));
   EXPECT_EQ(job(id).step(), 1);
   EXPECT_EQ(job(id).groups(1).weight(), 0.5);
   ASSERT_EQ(job(id).conditions_size(), 1);
@@ -198,11 +195,11 @@ TEST_F(RankDeskTest, ASkippedStepIsNamedInTheConditionsAndKeepsAlpha) {
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
 }
 
-TEST_F(RankDeskTest, BadNumbersNameTheGroupAndLeaveTheStepOpen) {
+TEST_F(WorkerCallsTest, BadNumbersNameTheGroupAndLeaveTheStepOpen) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
-  const auto refused = complaint([&] { ranks().report_step(step_request(id, 1, 0, {0.2, INFINITY})); });
+  const auto refused = error_of([&] { calls().report_step(step_request(id, 1, 0, {0.2, INFINITY})); });
   EXPECT_THAT(refused.text, HasSubstr("group \"south\""));
-  EXPECT_NO_THROW(ranks().report_step(step_request(id, 1, 0, {0.2, 1.0})));
+  EXPECT_NO_THROW(calls().report_step(step_request(id, 1, 0, {0.2, 1.0})));
 }
 
 // Files cannot grow while it lives: for a write, the same as a full disk.
@@ -222,84 +219,84 @@ class FullDisk {
   rlimit before_{};
 };
 
-TEST_F(RankDeskTest, AStepThatCannotBeStoredIsNotAppliedAndCanBeReportedAgain) {
+TEST_F(WorkerCallsTest, AStepThatCannotBeStoredIsNotAppliedAndCanBeReportedAgain) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
-  ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
   const auto before = job(id).SerializeAsString();
   bool is_refused = false;
   {
     const FullDisk full;
     try {
-      ranks().report_step(step_request(id, 1, 1, {0.2, 1.0}));
+      calls().report_step(step_request(id, 1, 1, {0.2, 1.0}));
     } catch (const StoreError&) {
       is_refused = true;
     }
   }
   EXPECT_TRUE(is_refused);
   EXPECT_EQ(job(id).SerializeAsString(), before);
-  const auto answer = ranks().report_step(step_request(id, 1, 1, {0.2, 1.0}));
+  const auto answer = calls().report_step(step_request(id, 1, 1, {0.2, 1.0}));
   // Two steps applied, each once.
   EXPECT_NEAR(std::log(answer.weight(1) / answer.weight(0)), 2 * 0.4, 1e-12);
 }
 
-TEST_F(RankDeskTest, StartTrainingGivesThePlanAndTheSameAnswerAgain) {
+TEST_F(WorkerCallsTest, StartTrainingGivesThePlanAndTheSameAnswerAgain) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
-  const auto answer = ranks().start_training(start_request(id, 1));
+  const auto answer = calls().start_training(start_request(id, 1));
   EXPECT_EQ(answer.plan().end_step(), 10);
   EXPECT_EQ(answer.plan().world_size(), 2);
   EXPECT_EQ(answer.plan().global_batch_size(), 4);
   EXPECT_THAT(answer.log_alpha(), ElementsAre(std::log(0.5), std::log(0.5)));
-  ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
-  EXPECT_EQ(ranks().start_training(start_request(id, 1)).SerializeAsString(), answer.SerializeAsString());
+  calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  EXPECT_EQ(calls().start_training(start_request(id, 1)).SerializeAsString(), answer.SerializeAsString());
   auto other = start_request(id, 1);
   other.set_dataset_digest(std::string(32, 'e'));
-  EXPECT_EQ(complaint([&] { ranks().start_training(other); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(error_of([&] { calls().start_training(other); }).code, Code::kFailedPrecondition);
 }
 
 // Shares 2/3 and 1/3.
-TEST_F(RankDeskTest, AClosedFormFollowsTheNewestLossesOfAllGroups) {
+TEST_F(WorkerCallsTest, AClosedFormFollowsTheNewestLossesOfAllGroups) {
   const auto id = running_job(two_group_cvar_spec(v1::LAUNCH_MODE_EXTERNAL, 1, 0.8));
-  const auto start = ranks().start_training(start_request(id, 1));
+  const auto start = calls().start_training(start_request(id, 1));
   EXPECT_THAT(start.log_alpha(), ElementsAre(DoubleNear(std::log(2 / 3.), 1e-15), DoubleNear(std::log(1 / 3.), 1e-15)));
   EXPECT_THAT(start.group_loss(), ElementsAre(IsNan(), IsNan()));
   const double most_of_south = 1 / 3. / 0.8;
-  EXPECT_THAT(ranks().report_step(step_request(id, 1, 0, {0.2, 1.0})).weight(),
+  EXPECT_THAT(calls().report_step(step_request(id, 1, 0, {0.2, 1.0})).weight(),
               ElementsAre(DoubleNear(1 - most_of_south, 1e-15), DoubleNear(most_of_south, 1e-15)));
   // North alone, now the better one still: south keeps its loss of 1.0 and its weight.
-  EXPECT_THAT(ranks().report_step(step_request(id, 1, 1, {0.9})).weight(),
+  EXPECT_THAT(calls().report_step(step_request(id, 1, 1, {0.9})).weight(),
               ElementsAre(DoubleNear(1 - most_of_south, 1e-15)));
   // And now the worse one.
   const double most_of_north = 2 / 3. / 0.8;
-  EXPECT_THAT(ranks().report_step(step_request(id, 1, 2, {1.1})).weight(),
+  EXPECT_THAT(calls().report_step(step_request(id, 1, 2, {1.1})).weight(),
               ElementsAre(DoubleNear(most_of_north, 1e-15)));
 }
 
-TEST_F(RankDeskTest, ASkippedStepOfAClosedFormMovesNeitherWeightsNorLosses) {
+TEST_F(WorkerCallsTest, ASkippedStepOfAClosedFormMovesNeitherWeightsNorLosses) {
   const auto id = running_job(two_group_cvar_spec(v1::LAUNCH_MODE_EXTERNAL, 1, 0.8));
-  const auto before = ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  const auto before = calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
   auto skipped = step_request(id, 1, 1, {7.0, std::nan("")});
   skipped.add_non_finite_group(1);
-  EXPECT_THAT(ranks().report_step(skipped).weight(), ElementsAreArray(before.weight()));
+  EXPECT_THAT(calls().report_step(skipped).weight(), ElementsAreArray(before.weight()));
   // South's loss is still 1.0 and north's 0.2.
-  EXPECT_THAT(ranks().report_step(step_request(id, 1, 2, {0.9})).weight(), ElementsAre(before.weight(0)));
+  EXPECT_THAT(calls().report_step(step_request(id, 1, 2, {0.9})).weight(), ElementsAre(before.weight(0)));
 }
 
-TEST_F(RankDeskTest, StepsOfAClosedFormAreOnRecordWithTheirLosses) {
+TEST_F(WorkerCallsTest, StepsOfAClosedFormAreOnRecordWithTheirLosses) {
   const auto id = running_job(two_group_cvar_spec(v1::LAUNCH_MODE_EXTERNAL, 1, 0.8));
   const auto all_groups = step_request(id, 1, 1, {0.3, 1.0});
-  ranks().report_step(step_request(id, 1, 0, {0.2}));
-  const auto answer = bits(ranks().report_step(all_groups));
+  calls().report_step(step_request(id, 1, 0, {0.2}));
+  const auto answer = bits(calls().report_step(all_groups));
   restart();
-  EXPECT_EQ(bits(ranks().report_step(all_groups)), answer);
+  EXPECT_EQ(bits(calls().report_step(all_groups)), answer);
   v1::ListGroupWeightsRequest request;
   request.set_id(id);
-  const auto history = people().group_weights(request);
+  const auto history = jobs().group_weights(request);
   ASSERT_EQ(history.records_size(), 2);
   EXPECT_THAT(history.records(0).group_loss(), ElementsAre(0.2, IsNan()));
   EXPECT_THAT(history.records(1).group_loss(), ElementsAre(0.3, 1.0));
 }
 
-TEST_F(RankDeskTest, ManyStepsOfAClosedFormInOneMessageAreTheStepsOneByOne) {
+TEST_F(WorkerCallsTest, ManyStepsOfAClosedFormInOneMessageAreTheStepsOneByOne) {
   const auto spec = two_group_cvar_spec(v1::LAUNCH_MODE_EXTERNAL, 1, 0.8);
   const auto one_by_one = running_job(spec), at_once = running_job(spec);
   std::vector<double> weight;
@@ -308,54 +305,54 @@ TEST_F(RankDeskTest, ManyStepsOfAClosedFormInOneMessageAreTheStepsOneByOne) {
   request.set_generation(1);
   for (int step = 0; step < 7; ++step) {
     const std::vector<double> losses = step % 2 == 0 ? std::vector{0.1 * step} : std::vector{0.1 * step, 0.4};
-    const auto answer = ranks().report_step(step_request(one_by_one, 1, step, losses));
+    const auto answer = calls().report_step(step_request(one_by_one, 1, step, losses));
     weight.insert(weight.end(), answer.weight().begin(), answer.weight().end());
     *request.add_steps() = step_request("", 0, step, losses);
   }
-  EXPECT_THAT(ranks().report_steps(request).weight(), ElementsAreArray(weight));
+  EXPECT_THAT(calls().report_steps(request).weight(), ElementsAreArray(weight));
 }
 
-TEST_F(RankDeskTest, StartTrainingRefusesGroupsThatMakeNoSense) {
-  const auto id = people().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
-  ranks().register_worker(register_request(id, 0, 0, 1));
+TEST_F(WorkerCallsTest, StartTrainingRefusesGroupsThatMakeNoSense) {
+  const auto id = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
+  calls().register_worker(register_request(id, 0, 0, 1));
   auto request = start_request(id, 1);
   request.set_group_names(1, "north");
-  EXPECT_EQ(complaint([&] { ranks().start_training(request); }).text,
+  EXPECT_EQ(error_of([&] { calls().start_training(request); }).text,
             "group_names[1] is \"north\", which an earlier group has");
   request = start_request(id, 1);
   request.set_group_pair_count(1, 0);
-  EXPECT_EQ(complaint([&] { ranks().start_training(request); }).text,
+  EXPECT_EQ(error_of([&] { calls().start_training(request); }).text,
             "group_pair_count of group \"south\" is 0, expected a finite number > 0");
   request = start_request(id, 1);
   request.set_dataset_digest("short");
-  EXPECT_THAT(complaint([&] { ranks().start_training(request); }).text, HasSubstr("dataset_digest has 5 bytes"));
+  EXPECT_THAT(error_of([&] { calls().start_training(request); }).text, HasSubstr("dataset_digest has 5 bytes"));
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
 }
 
-TEST_F(RankDeskTest, GroupCountsOfTheSpecWinOverThoseOfTheFile) {
+TEST_F(WorkerCallsTest, GroupCountsOfTheSpecWinOverThoseOfTheFile) {
   auto spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
   (*spec.mutable_data()->mutable_group_counts())["north"] = 100;
   (*spec.mutable_data()->mutable_group_counts())["south"] = 200;
-  const auto id = people().create(create_request(spec)).id();
-  ranks().register_worker(register_request(id, 0, 0, 1));
-  ranks().start_training(start_request(id, 1));
+  const auto id = jobs().create(create_request(spec)).id();
+  calls().register_worker(register_request(id, 0, 0, 1));
+  calls().start_training(start_request(id, 1));
   EXPECT_EQ(job(id).groups(0).pair_count(), 100);
   EXPECT_EQ(job(id).groups(1).pair_count(), 200);
 }
 
 // worker.proto promises INVALID_ARGUMENT. A group that the counts lack kept the size of the file beside sizes of a
 // population.
-TEST_F(RankDeskTest, GroupCountsOfTheSpecMustHaveTheGroupsOfTheData) {
+TEST_F(WorkerCallsTest, GroupCountsOfTheSpecMustHaveTheGroupsOfTheData) {
   auto lacking = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
   (*lacking.mutable_data()->mutable_group_counts())["south"] = 200;
   auto another = lacking;
   (*another.mutable_data()->mutable_group_counts())["north"] = 100;
   (*another.mutable_data()->mutable_group_counts())["east"] = 1;
   const auto text_of = [&](const v1::JobSpec& spec) {
-    const auto id = people().create(create_request(spec)).id();
-    ranks().register_worker(register_request(id, 0, 0, 1));
+    const auto id = jobs().create(create_request(spec)).id();
+    calls().register_worker(register_request(id, 0, 0, 1));
     try {
-      ranks().start_training(start_request(id, 1));
+      calls().start_training(start_request(id, 1));
     } catch (const std::invalid_argument& refused) {
       EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
       return std::string(refused.what());
@@ -367,55 +364,55 @@ TEST_F(RankDeskTest, GroupCountsOfTheSpecMustHaveTheGroupsOfTheData) {
   EXPECT_EQ(text_of(another), "data.group_counts names group \"east\", which the training data does not have");
 }
 
-TEST_F(RankDeskTest, RegisteringIsForOneLiveAttemptOfTheWantedSize) {
-  const auto id = people().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 2))).id();
-  EXPECT_THAT(complaint([&] { ranks().register_worker(register_request(id, 0, 0, 3)); }).text,
+TEST_F(WorkerCallsTest, RegisteringIsForOneLiveAttemptOfTheWantedSize) {
+  const auto id = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 2))).id();
+  EXPECT_THAT(error_of([&] { calls().register_worker(register_request(id, 0, 0, 3)); }).text,
               HasSubstr("world_size is 3, but the job wants 2"));
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_QUEUED);
-  EXPECT_EQ(ranks().register_worker(register_request(id, 0, 0, 2)).generation(), 1);
-  EXPECT_EQ(ranks().register_worker(register_request(id, 0, 0, 2)).generation(), 1) << "a retry is the same attempt";
+  EXPECT_EQ(calls().register_worker(register_request(id, 0, 0, 2)).generation(), 1);
+  EXPECT_EQ(calls().register_worker(register_request(id, 0, 0, 2)).generation(), 1) << "a retry is the same attempt";
   auto other = register_request(id, 0, 0, 2);
   other.set_pid(4711);
-  EXPECT_EQ(complaint([&] { ranks().register_worker(other); }).code, Code::kFailedPrecondition);
-  EXPECT_EQ(complaint([&] { ranks().register_worker(register_request(id, 0, 1, 2)); }).code, Code::kFailedPrecondition);
-  EXPECT_EQ(ranks().register_worker(register_request(id, 1, 1, 2)).spec().name(), "survey");
+  EXPECT_EQ(error_of([&] { calls().register_worker(other); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(error_of([&] { calls().register_worker(register_request(id, 0, 1, 2)); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(calls().register_worker(register_request(id, 1, 1, 2)).spec().name(), "survey");
 }
 
-TEST_F(RankDeskTest, ALaunchedJobTakesOnlyRanksThatKnowItsToken) {
-  const auto id = people().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1))).id();
-  EXPECT_EQ(complaint([&] { ranks().register_worker(register_request(id, 0, 0, 1)); }).code, Code::kPermissionDenied);
+TEST_F(WorkerCallsTest, ALaunchedJobTakesOnlyRanksThatKnowItsToken) {
+  const auto id = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1))).id();
+  EXPECT_EQ(error_of([&] { calls().register_worker(register_request(id, 0, 0, 1)); }).code, Code::kPermissionDenied);
   core_->attempts().tick();
   auto request = register_request(id, 0, 0, 1);
-  EXPECT_EQ(complaint([&] { ranks().register_worker(request); }).code, Code::kPermissionDenied);
+  EXPECT_EQ(error_of([&] { calls().register_worker(request); }).code, Code::kPermissionDenied);
   request.set_attempt_token(std::string(64, '0'));
-  EXPECT_EQ(complaint([&] { ranks().register_worker(request); }).code, Code::kPermissionDenied);
+  EXPECT_EQ(error_of([&] { calls().register_worker(request); }).code, Code::kPermissionDenied);
   request.set_attempt_token(launcher_.started.back().token);
-  EXPECT_EQ(ranks().register_worker(request).generation(), 1);
+  EXPECT_EQ(calls().register_worker(request).generation(), 1);
 }
 
-TEST_F(RankDeskTest, AnExternalJobSucceedsWhenAllRanksFinishAlike) {
+TEST_F(WorkerCallsTest, AnExternalJobSucceedsWhenAllRanksFinishAlike) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
-  EXPECT_EQ(complaint([&] { ranks().finish_worker(finish_request(id, 1, 0, 'x')); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(error_of([&] { calls().finish_worker(finish_request(id, 1, 0, 'x')); }).code, Code::kFailedPrecondition);
   do_all_steps(id);
-  ranks().finish_worker(finish_request(id, 1, 1, 'x'));
+  calls().finish_worker(finish_request(id, 1, 1, 'x'));
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
-  ranks().finish_worker(finish_request(id, 1, 0, 'x'));
+  calls().finish_worker(finish_request(id, 1, 0, 'x'));
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
-  EXPECT_NO_THROW(ranks().finish_worker(finish_request(id, 1, 0, 'x'))) << "the answer may have been lost";
-  EXPECT_EQ(ranks().heartbeat(heartbeat_request(id, 1, 0)).command(), v1::HeartbeatResponse::COMMAND_CONTINUE);
+  EXPECT_NO_THROW(calls().finish_worker(finish_request(id, 1, 0, 'x'))) << "the answer may have been lost";
+  EXPECT_EQ(calls().heartbeat(heartbeat_request(id, 1, 0)).command(), v1::HeartbeatResponse::COMMAND_CONTINUE);
 }
 
-TEST_F(RankDeskTest, RanksThatEndWithOtherParametersFailTheJob) {
+TEST_F(WorkerCallsTest, RanksThatEndWithOtherParametersFailTheJob) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
   do_all_steps(id);
-  ranks().finish_worker(finish_request(id, 1, 0, 'x'));
-  EXPECT_EQ(complaint([&] { ranks().finish_worker(finish_request(id, 1, 1, 'y')); }).code, Code::kAborted);
+  calls().finish_worker(finish_request(id, 1, 0, 'x'));
+  EXPECT_EQ(error_of([&] { calls().finish_worker(finish_request(id, 1, 1, 'y')); }).code, Code::kAborted);
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_FAILED);
   EXPECT_EQ(job(id).failure_kind(), v1::FAILURE_KIND_PROGRAM);
   EXPECT_EQ(job(id).state_reason(), "the parameters of rank 1 differ from those of rank 0 after step 10");
 }
 
-TEST_F(RankDeskTest, TheFirstRankThatFailsSaysWhy) {
+TEST_F(WorkerCallsTest, TheFirstRankThatFailsSaysWhy) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
   v1::FailWorkerRequest request;
   request.set_job_id(id);
@@ -423,20 +420,17 @@ TEST_F(RankDeskTest, TheFirstRankThatFailsSaysWhy) {
   request.set_rank(1);
   request.set_reason("out of\nmemory");
   request.set_kind(v1::FAILURE_KIND_INFRASTRUCTURE);
-  ranks().fail_worker(request);
+  calls().fail_worker(request);
   request.set_rank(0);
   request.set_reason("peer lost");
-  EXPECT_NO_THROW(ranks().fail_worker(request));
+  EXPECT_NO_THROW(calls().fail_worker(request));
   EXPECT_EQ(job(id).state_reason(), "rank 1: out of memory");
   EXPECT_EQ(job(id).failure_kind(), v1::FAILURE_KIND_INFRASTRUCTURE);
-  EXPECT_EQ(ranks().heartbeat(heartbeat_request(id, 1, 0)).command(), v1::HeartbeatResponse::COMMAND_EXIT);
-  EXPECT_EQ(complaint([&] {
-              ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
-            }).code,
-            Code::kFailedPrecondition);
+  EXPECT_EQ(calls().heartbeat(heartbeat_request(id, 1, 0)).command(), v1::HeartbeatResponse::COMMAND_EXIT);
+  EXPECT_EQ(error_of([&] { calls().report_step(step_request(id, 1, 0, {0.2, 1.0})); }).code, Code::kFailedPrecondition);
 }
 
-TEST_F(RankDeskTest, MetricsShowGroupsBeforeAndAfterSpeedAndTimeLeft) {
+TEST_F(WorkerCallsTest, MetricsShowGroupsBeforeAndAfterSpeedAndTimeLeft) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   v1::ReportMetricsRequest request;
   request.set_job_id(id);
@@ -445,35 +439,35 @@ TEST_F(RankDeskTest, MetricsShowGroupsBeforeAndAfterSpeedAndTimeLeft) {
   request.add_groups()->set_group(1);
   request.mutable_groups(0)->set_loss(0.7);
   request.mutable_groups(0)->set_reward_accuracy(0.4);
-  ranks().report_metrics(request);
-  ranks().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  calls().report_metrics(request);
+  calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
   request.set_step(1);
   request.mutable_groups(0)->set_loss(0.5);
   request.mutable_groups(0)->set_reward_accuracy(std::nan(""));
-  ranks().report_metrics(request);
+  calls().report_metrics(request);
   EXPECT_EQ(job(id).groups(1).initial_validation_loss(), 0.7);
   EXPECT_EQ(job(id).groups(1).validation_loss(), 0.5);
   EXPECT_EQ(job(id).groups(1).validation_reward_accuracy(), 0.4) << "what is not finite leaves the value before";
   request.mutable_groups(0)->set_loss(std::nan(""));
-  ranks().report_metrics(request);
+  calls().report_metrics(request);
   EXPECT_TRUE(std::isnan(job(id).groups(1).validation_loss())) << "but for the loss: the group is the worst off";
   request.set_split(v1::SPLIT_TRAIN);
   request.set_pairs_per_second(2);
-  ranks().report_metrics(request);
+  calls().report_metrics(request);
   // 10 steps of 4 and 2 pairs in turn are 30; 4 are done.
   EXPECT_EQ(job(id).time_left().seconds(), (30 - 4) / 2);
   restart();
   EXPECT_EQ(job(id).groups(1).initial_validation_loss(), 0.7) << "evaluations are kept";
 }
 
-TEST_F(RankDeskTest, MetricsOfOneValidationFileAreForCurvesOnly) {
+TEST_F(WorkerCallsTest, MetricsOfOneValidationFileAreForCurvesOnly) {
   auto spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
   for (const char* path : {"/data/east.jsonl", "/data/west.jsonl"}) {
     spec.mutable_data()->add_validation_files()->set_path(path);
   }
-  const auto id = people().create(create_request(spec)).id();
-  ranks().register_worker(register_request(id, 0, 0, 1));
-  ranks().start_training(start_request(id, 1));
+  const auto id = jobs().create(create_request(spec)).id();
+  calls().register_worker(register_request(id, 0, 0, 1));
+  calls().start_training(start_request(id, 1));
   v1::ReportMetricsRequest request;
   request.set_job_id(id);
   request.set_generation(1);
@@ -481,16 +475,16 @@ TEST_F(RankDeskTest, MetricsOfOneValidationFileAreForCurvesOnly) {
   request.set_file("west");
   request.add_groups()->set_group(1);
   request.mutable_groups(0)->set_loss(0.7);
-  ranks().report_metrics(request);
+  calls().report_metrics(request);
   EXPECT_FALSE(job(id).groups(1).has_validation_loss());
   request.set_file("north");
-  EXPECT_EQ(complaint([&] { ranks().report_metrics(request); }).text,
+  EXPECT_EQ(error_of([&] { calls().report_metrics(request); }).text,
             "file is \"north\", expected the name of one of data.validation_files");
   request.set_file("west");
   request.set_split(v1::SPLIT_TRAIN);
-  EXPECT_EQ(complaint([&] { ranks().report_metrics(request); }).text,
+  EXPECT_EQ(error_of([&] { calls().report_metrics(request); }).text,
             "file is given for another split than SPLIT_VALIDATION");
 }
 
-}  // namespace rank_desk_test
+}  // namespace worker_calls_test
 }  // namespace equipoise::coordinator

@@ -1,4 +1,4 @@
-#include "coordinator/job/entropy.h"
+#include "coordinator/job/random_source.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -10,7 +10,7 @@
 
 namespace equipoise::coordinator {
 
-std::string SystemEntropy::hex(std::size_t num_bytes) {
+std::string SystemRandomSource::hex(std::size_t num_bytes) {
   std::vector<unsigned char> bytes(num_bytes);
   if (RAND_bytes(bytes.data(), static_cast<int>(num_bytes)) != 1) {
     throw std::runtime_error("the system gave no random bytes");

@@ -4,11 +4,12 @@
 
 #include "common/base/quoted_text.h"
 #include "common/config/job_config.h"
-#include "coordinator/job/entropy.h"
+#include "common/protocol/job_state.h"
 #include "coordinator/job/finish_check.h"
-#include "coordinator/job/rank_desk.h"
+#include "coordinator/job/random_source.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/state_check.h"
+#include "coordinator/job/worker_calls.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -29,7 +30,7 @@ void check_rank(int rank, int world_size) {
   throw std::invalid_argument("rank is " + std::to_string(rank) + ", expected 0 to " + std::to_string(world_size - 1));
 }
 
-void check_introduction(const v1::RegisterWorkerRequest& request) {
+void check_registration(const v1::RegisterWorkerRequest& request) {
   if (request.world_size() < 1 || request.world_size() > kMostWorkers) {
     throw std::invalid_argument("world_size is " + std::to_string(request.world_size()) + ", expected 1 to " +
                                 std::to_string(kMostWorkers));
@@ -53,11 +54,11 @@ void check_world_size(const v1::TrainingJob& job, int wanted, int world_size) {
 
 }  // namespace
 
-v1::RegisterWorkerResponse RankDesk::register_worker(const v1::RegisterWorkerRequest& request) {
+v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorkerRequest& request) {
   JobRecord& record = table_.find(request.job_id());
   check_not_cancelled(record.job);
   check_not_final(record.job);
-  check_introduction(request);
+  check_registration(request);
   const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
   const bool knows_token =
       !record.attempt_token.empty() && equal_secrets(record.attempt_token, request.attempt_token());
@@ -81,7 +82,7 @@ v1::RegisterWorkerResponse RankDesk::register_worker(const v1::RegisterWorkerReq
   return response;
 }
 
-void RankDesk::begin_external_attempt(JobRecord& record, const v1::RegisterWorkerRequest& request) {
+void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWorkerRequest& request) {
   const LaunchConfig& launch = record.checked_config().launch;
   const auto wanted = launch.workers;
   if (wanted) check_world_size(record.job, *wanted, request.world_size());
@@ -97,13 +98,15 @@ void RankDesk::begin_external_attempt(JobRecord& record, const v1::RegisterWorke
   record.register_by = table_.clock().now() + launch.start_timeout;
 }
 
-void RankDesk::leave(JobRecord& record, int rank) {
-  if (record.members && record.members->has(rank)) record.members->left(rank);
+void WorkerCalls::mark_left(JobRecord& record, int rank) {
+  if (record.members && record.members->has(rank)) record.members->set_left(rank);
 }
 
-void RankDesk::finish_worker(const v1::FinishWorkerRequest& request) {
+void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
-  if (must_exit(record.job.state()) && record.job.state() != v1::JOB_STATE_FAILED) return leave(record, request.rank());
+  if (must_exit(record.job.state()) && record.job.state() != v1::JOB_STATE_FAILED) {
+    return mark_left(record, request.rank());
+  }
   if (record.job.state() != v1::JOB_STATE_SUCCEEDED) check_not_final(record.job);
   if (!record.training || !record.members) refuse_state(record.job, "is not training");
   check_rank(request.rank(), record.members->world_size());
@@ -132,9 +135,9 @@ void RankDesk::finish_worker(const v1::FinishWorkerRequest& request) {
                                      .stopped_early = early_stop_sentence(*record.training)});
 }
 
-void RankDesk::fail_worker(const v1::FailWorkerRequest& request) {
+void WorkerCalls::fail_worker(const v1::FailWorkerRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
-  leave(record, request.rank());
+  mark_left(record, request.rank());
   if (record.job.state() == v1::JOB_STATE_CANCELLING || is_final(record.job.state())) return;
   if (record.members) check_rank(request.rank(), record.members->world_size());
   const std::string reason = one_line(request.reason(), kLongestReason);

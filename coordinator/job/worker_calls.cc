@@ -1,4 +1,4 @@
-#include "coordinator/job/rank_desk.h"
+#include "coordinator/job/worker_calls.h"
 
 #include <algorithm>
 #include <chrono>
@@ -9,6 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/base/quoted_text.h"
+#include "common/protocol/heartbeat_limits.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/state_check.h"
@@ -17,8 +18,6 @@ namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kLongestPhase = 64;
-constexpr int kMostWarnings = 16;
-constexpr std::size_t kLongestWarning = 1024;
 
 v1::ReportStepResponse answer_of(const StepRecord& record, const std::vector<double>& alpha_K) {
   v1::ReportStepResponse response;
@@ -68,13 +67,13 @@ WeightOwner weights_to_move(const JobRecord& record) {
 
 }  // namespace
 
-JobRecord& RankDesk::fenced(const std::string& job_id, std::int64_t generation) {
+JobRecord& WorkerCalls::fenced(const std::string& job_id, std::int64_t generation) {
   JobRecord& record = table_.find(job_id);
   check_generation(record.job, generation);
   return record;
 }
 
-v1::StartTrainingResponse RankDesk::start_training(const v1::StartTrainingRequest& request) {
+v1::StartTrainingResponse WorkerCalls::start_training(const v1::StartTrainingRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
   if (record.training && record.training->stored.request.SerializeAsString() == request.SerializeAsString()) {
@@ -102,7 +101,7 @@ v1::StartTrainingResponse RankDesk::start_training(const v1::StartTrainingReques
   return record.training->stored.response;
 }
 
-v1::ReportStepResponse RankDesk::report_step(const v1::ReportStepRequest& request) {
+v1::ReportStepResponse WorkerCalls::report_step(const v1::ReportStepRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
   if (const auto known = known_step(record, request)) return answer_of(*known, alpha_after(record, *known));
@@ -121,7 +120,7 @@ v1::ReportStepResponse RankDesk::report_step(const v1::ReportStepRequest& reques
   return answer_of(step, weights.alpha_K());
 }
 
-v1::ReportStepsResponse RankDesk::report_steps(const v1::ReportStepsRequest& request) {
+v1::ReportStepsResponse WorkerCalls::report_steps(const v1::ReportStepsRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
   check_steps_follow(request);
@@ -151,7 +150,7 @@ v1::ReportStepsResponse RankDesk::report_steps(const v1::ReportStepsRequest& req
   return response;
 }
 
-std::optional<StepRecord> RankDesk::known_step(const JobRecord& record, const v1::ReportStepRequest& request) {
+std::optional<StepRecord> WorkerCalls::known_step(const JobRecord& record, const v1::ReportStepRequest& request) {
   // A job that a restart has ended has no training in memory, but its steps are on record all the same.
   const bool may_be_known = !record.training || request.step() < record.training->weights.next_step();
   if (!may_be_known) return std::nullopt;
@@ -162,7 +161,7 @@ std::optional<StepRecord> RankDesk::known_step(const JobRecord& record, const v1
                                              " is on record with other numbers than these");
 }
 
-std::vector<double> RankDesk::alpha_after(const JobRecord& record, const StepRecord& step) {
+std::vector<double> WorkerCalls::alpha_after(const JobRecord& record, const StepRecord& step) {
   if (record.training) return record.training->weights.alpha_at(step.log_alpha_K);
   const auto training = table_.store().training(record.job.id(), record.job.generation());
   EQUIPOISE_CHECK(training.has_value());  // it was stored before any step
@@ -170,28 +169,28 @@ std::vector<double> RankDesk::alpha_after(const JobRecord& record, const StepRec
 }
 
 // Each step counts the mean of those that came with it.
-void RankDesk::observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps) {
+void WorkerCalls::observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps) {
   const std::chrono::duration<double> taken = table_.clock().now() - begin;
   for (std::size_t i = 0; i < steps; ++i) {
     table_.metrics().observe_weight_update(record.job.id(), taken.count() / static_cast<double>(steps));
   }
 }
 
-void RankDesk::note_skip(JobRecord& record, const v1::ReportStepRequest& request) {
+void WorkerCalls::note_skip(JobRecord& record, const v1::ReportStepRequest& request) {
   if (request.non_finite_group().empty()) return;
   add_condition(record.job, sentence_of_skip(record.job, request));
   table_.metrics().count_skipped(record.job, request);
 }
 
-void RankDesk::show_step(JobRecord& record, const v1::ReportStepRequest& request) {
+void WorkerCalls::show_step(JobRecord& record, const v1::ReportStepRequest& request) {
   record.job.set_step(request.step() + 1);
   set_weights(record.job, record.training->weights.alpha_K());
   set_time_left(record.job, record.training->plan);
-  table_.touch(record);
+  table_.bump_revision(record);
   table_.metrics().show_step(record.job);
 }
 
-v1::GetGroupWeightsResponse RankDesk::group_weights(const v1::GetGroupWeightsRequest& request) {
+v1::GetGroupWeightsResponse WorkerCalls::group_weights(const v1::GetGroupWeightsRequest& request) {
   const JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
   check_not_final(record.job);
@@ -203,7 +202,7 @@ v1::GetGroupWeightsResponse RankDesk::group_weights(const v1::GetGroupWeightsReq
   return response;
 }
 
-void RankDesk::report_metrics(const v1::ReportMetricsRequest& request) {
+void WorkerCalls::report_metrics(const v1::ReportMetricsRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
   check_not_final(record.job);
@@ -211,13 +210,13 @@ void RankDesk::report_metrics(const v1::ReportMetricsRequest& request) {
   check_metrics(request, record.job, record.checked_config().data);
   apply_metrics(record.job, request);
   set_time_left(record.job, record.training->plan);
-  table_.touch(record);
+  table_.bump_revision(record);
   table_.metrics().show_report(record.job, request);
   // Evaluations are few, and people compare them after the job has ended.
   if (request.split() == v1::SPLIT_VALIDATION) table_.store().update_job(record.job);
 }
 
-void RankDesk::note_warnings(JobRecord& record, const v1::HeartbeatRequest& request) {
+void WorkerCalls::note_warnings(JobRecord& record, const v1::HeartbeatRequest& request) {
   bool is_new = false;
   for (const std::string& warning : request.warnings()) {
     const std::string sentence = one_line(warning, kLongestWarning);
@@ -226,13 +225,13 @@ void RankDesk::note_warnings(JobRecord& record, const v1::HeartbeatRequest& requ
     is_new = true;
   }
   if (!is_new) return;
-  table_.touch(record);
+  table_.bump_revision(record);
   table_.store().update_job(record.job);
 }
 
-v1::HeartbeatResponse RankDesk::heartbeat(const v1::HeartbeatRequest& request) {
+v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
-  if (request.warnings_size() > kMostWarnings) {
+  if (static_cast<std::size_t>(request.warnings_size()) > kMostWarnings) {
     throw std::invalid_argument("warnings has " + std::to_string(request.warnings_size()) +
                                 " sentences, expected at most " + std::to_string(kMostWarnings));
   }
@@ -241,11 +240,11 @@ v1::HeartbeatResponse RankDesk::heartbeat(const v1::HeartbeatRequest& request) {
                                 std::to_string(kLongestPhase));
   }
   const bool is_member = record.members && record.members->has(request.rank());
-  if (is_member) record.members->heard(request.rank(), table_.clock().now());
+  if (is_member) record.members->renew_lease(request.rank(), table_.clock().now());
   v1::HeartbeatResponse response;
   response.set_command(v1::HeartbeatResponse::COMMAND_CONTINUE);
   if (must_exit(record.job.state())) {
-    if (is_member) record.members->told_to_exit(request.rank());
+    if (is_member) record.members->set_told_to_exit(request.rank());
     response.set_command(v1::HeartbeatResponse::COMMAND_EXIT);
     return response;
   }
@@ -253,7 +252,7 @@ v1::HeartbeatResponse RankDesk::heartbeat(const v1::HeartbeatRequest& request) {
   if (!is_member) refuse_state(record.job, "has no rank " + std::to_string(request.rank()) + " that has registered");
   if (request.rank() == 0 && !request.phase().empty() && request.phase() != record.job.phase()) {
     record.job.set_phase(request.phase());
-    table_.touch(record);
+    table_.bump_revision(record);
   }
   note_warnings(record, request);
   return response;

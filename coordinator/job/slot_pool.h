@@ -10,20 +10,20 @@
 namespace equipoise::coordinator {
 
 // Not thread-safe.
-class SlotAccount {
+class SlotPool {
  public:
   // No hosts: all ranks run on this machine, whose slots are not counted, `most_workers` of a job at most; or on nodes
   // that mpirun finds by itself.
-  SlotAccount(std::vector<HostSlots> hosts, int most_workers);
+  SlotPool(std::vector<HostSlots> hosts, int most_workers);
 
   int total() const { return total_; }
   int free() const;
   // Why a job of so many ranks can never start; empty: it can.
-  std::string why_never(int workers) const;
+  std::string unschedulable_reason(int workers) const;
   // Slots for a job's ranks: of one host if there is one with room for all, else of the hosts in their order. nullopt:
   // too few are free now. Without hosts: an empty list.
-  std::optional<std::vector<HostSlots>> take(int workers);
-  void give_back(const std::vector<HostSlots>& taken);
+  std::optional<std::vector<HostSlots>> allocate(int workers);
+  void release(const std::vector<HostSlots>& taken);
 
  private:
   const std::vector<HostSlots> hosts_;

@@ -1,4 +1,4 @@
-// What people ask of the coordinator: make, look at, cancel and forget jobs.
+// What people ask of the coordinator: create, read, cancel and delete jobs.
 #pragma once
 
 #include <cstddef>
@@ -6,10 +6,10 @@
 #include <string>
 
 #include "coordinator/job/attempt_supervisor.h"
-#include "coordinator/job/entropy.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
 #include "coordinator/job/page_token.h"
+#include "coordinator/job/random_source.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {
@@ -24,10 +24,10 @@ struct JobLimits {
 // One function for each RPC of TrainingJobService but Watch; the codes are those of training.proto, as
 // std::invalid_argument, Refusal and StoreError. What a call makes due is done by the supervisor's next tick(). Not
 // thread-safe.
-class JobDesk {
+class TrainingJobs {
  public:
-  JobDesk(JobLimits limits, JobTable& table, OutputFolders& outputs, const AttemptSupervisor& supervisor,
-          Entropy& entropy);
+  TrainingJobs(JobLimits limits, JobTable& table, OutputFolders& outputs, const AttemptSupervisor& supervisor,
+               RandomSource& random_source);
 
   v1::TrainingJob create(const v1::CreateTrainingJobRequest& request);
   const v1::TrainingJob& get(const std::string& id) { return table_.find(id).job; }
@@ -37,15 +37,15 @@ class JobDesk {
   v1::ListGroupWeightsResponse group_weights(const v1::ListGroupWeightsRequest& request);
 
  private:
-  std::optional<v1::TrainingJob> earlier_answer(const v1::CreateTrainingJobRequest& request, const std::string& digest);
-  void check_room();
+  std::optional<v1::TrainingJob> stored_answer(const v1::CreateTrainingJobRequest& request, const std::string& digest);
+  void check_limits();
   std::string new_id(const std::string& name);
 
   const JobLimits limits_;
   JobTable& table_;
   OutputFolders& outputs_;
   const AttemptSupervisor& supervisor_;
-  Entropy& entropy_;
+  RandomSource& random_source_;
   const PageTokens tokens_;
 };
 

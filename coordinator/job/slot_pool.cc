@@ -1,4 +1,4 @@
-#include "coordinator/job/slot_account.h"
+#include "coordinator/job/slot_pool.h"
 
 #include <algorithm>
 #include <utility>
@@ -16,12 +16,12 @@ int sum_of(const std::vector<HostSlots>& hosts) {
 
 }  // namespace
 
-SlotAccount::SlotAccount(std::vector<HostSlots> hosts, int most_workers)
+SlotPool::SlotPool(std::vector<HostSlots> hosts, int most_workers)
     : hosts_(std::move(hosts)), free_(hosts_), most_workers_(most_workers), total_(sum_of(hosts_)) {}
 
-int SlotAccount::free() const { return sum_of(free_); }
+int SlotPool::free() const { return sum_of(free_); }
 
-std::string SlotAccount::why_never(int workers) const {
+std::string SlotPool::unschedulable_reason(int workers) const {
   const std::string given = "launch.workers is " + std::to_string(workers) + ", expected at most ";
   if (!hosts_.empty()) {
     if (workers <= total_) return "";
@@ -32,7 +32,7 @@ std::string SlotAccount::why_never(int workers) const {
   return given + std::to_string(most_workers_) + " on one machine; a coordinator with --hostfile uses more";
 }
 
-std::optional<std::vector<HostSlots>> SlotAccount::take(int workers) {
+std::optional<std::vector<HostSlots>> SlotPool::allocate(int workers) {
   if (hosts_.empty()) return std::vector<HostSlots>{};
   if (workers > free()) return std::nullopt;
   std::vector<HostSlots> taken;
@@ -47,7 +47,7 @@ std::optional<std::vector<HostSlots>> SlotAccount::take(int workers) {
   return taken;
 }
 
-void SlotAccount::give_back(const std::vector<HostSlots>& taken) {
+void SlotPool::release(const std::vector<HostSlots>& taken) {
   for (const HostSlots& slots : taken) {
     const auto host = std::ranges::find(free_, slots.name, &HostSlots::name);
     EQUIPOISE_CHECK(host != free_.end());

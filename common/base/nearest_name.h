@@ -1,0 +1,18 @@
+// Which known name was probably meant.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace equipoise {
+
+// Least number of insertions, deletions and replacements of a byte that turn one into the other. Takes time by the
+// product of the lengths.
+std::size_t edit_distance(std::string_view from, std::string_view to);
+
+// The one of `known` with the smallest edit distance to `name`, the first of equals; empty if `known` is.
+std::string nearest_name(std::string_view name, std::span<const std::string> known);
+
+}  // namespace equipoise
