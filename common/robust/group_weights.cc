@@ -36,13 +36,10 @@ double saturated(double value) { return std::clamp(value, kLowestLogWeight, -kLo
 
 double mean_loss(const GroupSums& sums, std::size_t i) { return saturated(sums.loss_sum[i] / sums.pair_count[i]); }
 
-// From the control variates in loss_K to the estimates, k_g + r_g (S_g / n_g - k_g): the mean itself where r_g is 1.
-void add_batch(const GroupSums& sums, const GroupSizes& sizes, std::span<double> loss_K) {
-  for (std::size_t i = 0; i < sums.group.size(); ++i) {
-    double& loss = loss_K[sums.group[i]];
-    const double mean = mean_loss(sums, i), ratio = share_ratio(sums, i, sizes.pair_count_K, sizes.num_pairs);
-    loss = ratio == 1 ? mean : saturated(loss + saturated(ratio) * (mean - loss));
-  }
+// k_g + r_g (S_g / n_g - k_g) of the i-th group of a batch, `control` being its k_g: the mean itself where r_g is 1.
+double unbiased_loss(const GroupSums& sums, std::size_t i, const GroupSizes& sizes, double control) {
+  const double mean = mean_loss(sums, i), ratio = share_ratio(sums, i, sizes.pair_count_K, sizes.num_pairs);
+  return ratio == 1 ? mean : saturated(control + saturated(ratio) * (mean - control));
 }
 
 // Throws on what GroupWeights does not take.
@@ -153,16 +150,12 @@ void GroupWeights::ascend(const GroupSums& sums) {
   normalize_log_simplex(log_alpha_K_);
 }
 
-// k_g before the batch.
-void GroupWeights::write_controls(const GroupSums& sums, std::span<double> control_K) const {
-  std::ranges::copy(group_loss_K_, control_K.begin());
-  if (std::ranges::none_of(group_loss_K_, [](double loss) { return std::isnan(loss); })) return;
+// k_g of the groups that no batch has had yet; with none of them a number that means nothing.
+double GroupWeights::control_of_unseen(const GroupSums& sums) const {
+  if (std::ranges::none_of(group_loss_K_, [](double loss) { return std::isnan(loss); })) return 0;
   const double loss_sum = std::accumulate(sums.loss_sum.begin(), sums.loss_sum.end(), 0.0);
   const double pair_count = std::accumulate(sums.pair_count.begin(), sums.pair_count.end(), 0.0);
-  const double unseen = mean_of_known(group_loss_K_, share_K_).value_or(saturated(loss_sum / pair_count));
-  for (double& control : control_K) {
-    if (std::isnan(control)) control = unseen;
-  }
+  return mean_of_known(group_loss_K_, share_K_).value_or(saturated(loss_sum / pair_count));
 }
 
 // Of what batches are drawn from.
@@ -174,28 +167,35 @@ GroupSizes GroupWeights::batch_sizes() const {
 std::vector<double> GroupWeights::estimated_loss_K(const GroupSums& sums) const {
   std::vector<double> loss_K(group_loss_K_.size());
   if (sums.group.empty()) return loss_K;
-  write_controls(sums, loss_K);
-  add_batch(sums, batch_sizes(), loss_K);
+  const double unseen = control_of_unseen(sums);
+  const GroupSizes sizes = batch_sizes();
+  for (std::size_t g = 0, i = 0; g < loss_K.size(); ++g) {
+    loss_K[g] = control(g, unseen);
+    if (i == sums.group.size() || sums.group[i] != g) continue;
+    loss_K[g] = unbiased_loss(sums, i++, sizes, loss_K[g]);
+  }
   return loss_K;
 }
 
 void GroupWeights::ascend_all(const GroupSums& sums) {
   if (sums.group.empty()) return;
   constexpr double kPairsOfMean = 16;
-  std::vector<double> control_K(group_loss_K_.size());
-  write_controls(sums, control_K);
-  std::vector<double> loss_K = control_K;
-  add_batch(sums, batch_sizes(), loss_K);
+  const double unseen = control_of_unseen(sums);
   const double factor = step_size() * settings_.trade_off;
   if (factor != 0) {  // 0 times an infinite loss would be no number
-    for (std::size_t g = 0; g < loss_K.size(); ++g)
-      log_alpha_K_[g] += saturated(factor * adjusted_loss(saturated(loss_K[g] - baseline(g)), g));
+    const GroupSizes sizes = batch_sizes();
+    // In one pass and without a vector of estimates: for a million groups that halves the time.
+    for (std::size_t g = 0, i = 0; g < log_alpha_K_.size(); ++g) {
+      double loss = control(g, unseen);
+      if (i < sums.group.size() && sums.group[i] == g) loss = unbiased_loss(sums, i++, sizes, loss);
+      log_alpha_K_[g] += saturated(factor * adjusted_loss(saturated(loss - baseline(g)), g));
+    }
     normalize_log_simplex(log_alpha_K_);
   }
   for (std::size_t i = 0; i < sums.group.size(); ++i) {
-    const double control = control_K[sums.group[i]];
+    const double before = control(sums.group[i], unseen);
     group_loss_K_[sums.group[i]] =
-        control + (mean_loss(sums, i) - control) * (sums.pair_count[i] / (sums.pair_count[i] + kPairsOfMean));
+        before + (mean_loss(sums, i) - before) * (sums.pair_count[i] / (sums.pair_count[i] + kPairsOfMean));
   }
 }
 

@@ -99,7 +99,11 @@ class GroupWeights {
   GroupSizes batch_sizes() const;
   void ascend(const GroupSums& sums);
   void ascend_all(const GroupSums& sums);
-  void write_controls(const GroupSums& sums, std::span<double> control_K) const;
+  double control_of_unseen(const GroupSums& sums) const;
+  // k_g before the batch.
+  double control(std::size_t group, double unseen) const {
+    return std::isnan(group_loss_K_[group]) ? unseen : group_loss_K_[group];
+  }
   void set_worst_weights(const GroupSums& sums);
   double rise(const GroupSums& sums, std::size_t i) const;
   double baseline(std::size_t group) const { return settings_.baseline_K.empty() ? 0 : settings_.baseline_K[group]; }
