@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/durable_file.h"
+#include "common/base/error.h"
 #include "common/log_linear/evaluation.h"
 #include "worker/log_linear/log_linear_data.h"
 #include "worker/log_linear/log_linear_step.h"

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "common/collective/host_collective.h"
 #include "common/config/training_config.h"
 #include "equipoise/v1/worker.pb.h"
 #include "worker/training/metrics_file.h"

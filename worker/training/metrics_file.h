@@ -24,7 +24,7 @@ struct LinePosition {
 // Speed since the line before, and tokens since the start. Log-linear policies have none.
 struct Speed {
   double pairs_per_second = 0;
-  std::optional<double> tokens_per_second;
+  std::optional<double> tokens_per_second = {};
   double num_tokens = 0;
 };
 

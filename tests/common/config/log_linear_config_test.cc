@@ -148,10 +148,6 @@ TEST(LogLinearConfig, ALanguageModelHasNoneOfItsSettings) {
               HasSubstr("training.sampling one_group needs policy"));
   EXPECT_THAT(model([](auto& job) { job.mutable_robust()->set_paper_compat(true); }),
               HasSubstr("robust.paper_compat needs policy"));
-  EXPECT_THAT(model([](auto& job) { job.mutable_robust()->set_weight_sync(v1::WEIGHT_SYNC_SPECULATIVE); }),
-              HasSubstr("robust.weight_sync speculative needs policy"));
-  EXPECT_THAT(model([](auto& job) { job.mutable_robust()->set_step_factor(0.5); }),
-              HasSubstr("robust.step_factor below 1 needs policy"));
 }
 
 TEST(LogLinearConfig, ResolvesToItself) {
