@@ -111,7 +111,7 @@ inline constexpr Field kRewardError{"reward_error", Type::kByGroup, "share", kTe
 // Over the groups.
 inline constexpr Field kWorstGroup{"worst_group", Type::kText, "1", kEvaluationLine};
 inline constexpr Field kWorstGroupLoss{"worst_group_loss", Type::kNumber, "loss", kEvaluationLine};
-inline constexpr Field kWorstGroupExcessLoss{"worst_group_excess_loss", Type::kNumber, "loss", kEvaluationLine};
+inline constexpr Field kWorstGroupExcessLoss{"worst_group_excess_loss", Type::kNumber, "loss", kMeans};
 inline constexpr Field kMinGroupAccuracy{"min_group_accuracy", Type::kNumber, "share", kEvaluationLine};
 inline constexpr Field kRobustGap{"robust_gap", Type::kNumber, "loss", kEvaluationLine};
 inline constexpr Field kMaxRewardError{"max_reward_error", Type::kNumber, "share", kTestLine};

@@ -15,7 +15,7 @@ Finding check_out_of_memory(const CheckDevice& device) {
     torch::empty({std::int64_t{1} << 50}, torch::TensorOptions(torch::kUInt8).device(device.device()));
     finding.expect(false, "a petabyte was there");
   } catch (const std::exception& failure) {
-    const auto refusal = out_of_memory(failure, spec);
+    const auto refusal = out_of_memory(failure, make_job_config(spec));
     finding.summary = refusal ? refusal->what() : failure.what();
     finding.expect(refusal.has_value(), "is not recognised: " + finding.summary.substr(0, finding.summary.find('\n')));
     for (const char* name : {"training.micro_batch_tokens", "training.gradient_checkpointing", "model.dtype"}) {

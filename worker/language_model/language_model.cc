@@ -101,13 +101,13 @@ class LanguageModel final : public TrainedPolicy {
     return equipoise::absence_K(memberships_N, data_.strata, config_.training.global_batch_size, data_.num_groups());
   }
 
-  std::vector<EvaluatedPairs> expected_evaluation() const override {
-    std::vector<EvaluatedPairs> expected;
+  std::vector<ValidationMeans> expected_evaluation() const override {
+    std::vector<ValidationMeans> expected;
     if (data_.validation.pairs.empty()) return expected;
     const auto& names = data_.validation.group_names;
-    expected.push_back(expected_pairs(metrics_, data_.validation.pair_count_K, names));
+    expected.push_back(expected_means(metrics_, data_.validation.pair_count_K, names));
     for (std::size_t f = 0; f < data_.validation_names.size(); ++f) {
-      expected.push_back(expected_pairs(metrics_, data_.validation_counts_FK[f], names, data_.validation_names[f]));
+      expected.push_back(expected_means(metrics_, data_.validation_counts_FK[f], names, data_.validation_names[f]));
     }
     return expected;
   }
@@ -157,14 +157,14 @@ class LanguageModel final : public TrainedPolicy {
 
   double epochs_done(std::int64_t steps_done) const override { return cursor_->epochs_done(steps_done); }
 
-  std::vector<EvaluatedPairs> evaluate() override {
+  std::vector<ValidationMeans> evaluate() override {
     const ForwardInputs validation = inputs(data_.validation, references_.validation, data_.validation_weight_N);
     const auto& names = data_.validation.group_names;
     const EvaluationSums sums = evaluate_files(validation, names.size(), config_.training.micro_batch_tokens,
                                                data_.validation_pairs_F, context_.host);
-    std::vector<EvaluatedPairs> evaluation = {evaluated_pairs(metrics_, sums.all, names)};
+    std::vector<ValidationMeans> evaluation = {validation_means(metrics_, sums.all, names)};
     for (std::size_t f = 0; f < sums.files.size(); ++f) {
-      evaluation.push_back(evaluated_pairs(metrics_, sums.files[f], names, data_.validation_names[f]));
+      evaluation.push_back(validation_means(metrics_, sums.files[f], names, data_.validation_names[f]));
     }
     return evaluation;
   }

@@ -110,22 +110,22 @@ MetricsFields step_fields(const PairMetrics& metrics, const BatchSums& sums, std
   return fields;
 }
 
-EvaluatedPairs evaluated_pairs(const PairMetrics& metrics, const BatchSums& sums, std::span<const std::string> names,
-                               const std::string& file) {
-  EvaluatedPairs result{.file = file,
-                        .loss = sums.loss(),
-                        .loss_error = sums.error(Measure::kLoss),
-                        .pairs = sums.pairs(),
-                        .groups = group_means(metrics, sums),
-                        .further = step_fields(metrics, sums, names)};
+ValidationMeans validation_means(const PairMetrics& metrics, const BatchSums& sums, std::span<const std::string> names,
+                                 const std::string& file) {
+  ValidationMeans result{.file = file,
+                         .loss = sums.loss(),
+                         .loss_error = sums.error(Measure::kLoss),
+                         .pairs = sums.pairs(),
+                         .groups = group_means(metrics, sums),
+                         .further = step_fields(metrics, sums, names)};
   add_by_group(result.further, sums, kEvaluatedByGroup, names);
   if (metrics.has_rewards) add_by_group(result.further, sums, kEvaluatedComparedByGroup, names);
   return result;
 }
 
-EvaluatedPairs expected_pairs(const PairMetrics& metrics, std::span<const double> count_K,
-                              std::span<const std::string> names, const std::string& file) {
-  return evaluated_pairs(metrics, sums_of_groups(count_K), names, file);
+ValidationMeans expected_means(const PairMetrics& metrics, std::span<const double> count_K,
+                               std::span<const std::string> names, const std::string& file) {
+  return validation_means(metrics, sums_of_groups(count_K), names, file);
 }
 
 }  // namespace equipoise

@@ -25,12 +25,12 @@ std::vector<GroupMeans> group_means(const PairMetrics& metrics, const BatchSums&
 MetricsFields step_fields(const PairMetrics& metrics, const BatchSums& sums, std::span<const std::string> group_names);
 
 // Of all validation pairs, or of those of the file of this name.
-EvaluatedPairs evaluated_pairs(const PairMetrics& metrics, const BatchSums& sums,
-                               std::span<const std::string> group_names, const std::string& file = "");
+ValidationMeans validation_means(const PairMetrics& metrics, const BatchSums& sums,
+                                 std::span<const std::string> group_names, const std::string& file = "");
 
-// What evaluated_pairs() has for pairs of these groups, with numbers that mean nothing.
+// What validation_means() has for pairs of these groups, with numbers that mean nothing.
 //   count_K  [K] over group_names, > 0 for a group that has pairs
-EvaluatedPairs expected_pairs(const PairMetrics& metrics, std::span<const double> count_K,
-                              std::span<const std::string> group_names, const std::string& file = "");
+ValidationMeans expected_means(const PairMetrics& metrics, std::span<const double> count_K,
+                               std::span<const std::string> group_names, const std::string& file = "");
 
 }  // namespace equipoise

@@ -28,10 +28,10 @@ class ValidationPairs {
                                                static_cast<std::size_t>(rank.world_size)));
   }
 
-  EvaluatedPairs evaluate(std::span<const double> theta_D) {
+  ValidationMeans evaluate(std::span<const double> theta_D) {
     sums_.assign(pairs_, theta_D);
     host_.all_reduce_sum(sums_.values());
-    EvaluatedPairs result;
+    ValidationMeans result;
     double loss = 0;
     for (std::size_t g = 0; g < sums_.groups(); ++g) {
       const GroupMeans group{.group = static_cast<std::uint32_t>(g),
@@ -88,9 +88,9 @@ class LogLinearPolicy final : public TrainedPolicy {
     return equipoise::absence_K(memberships_N, data_.strata, batch_size, data_.group_names.size());
   }
 
-  std::vector<EvaluatedPairs> expected_evaluation() const override {
+  std::vector<ValidationMeans> expected_evaluation() const override {
     if (!validation_) return {};
-    EvaluatedPairs expected;
+    ValidationMeans expected;
     for (std::size_t g = 0; g < data_.group_names.size(); ++g) {
       expected.groups.push_back({.group = static_cast<std::uint32_t>(g), .loss = 0, .pair_count = 1, .accuracy = {}});
     }
@@ -129,7 +129,7 @@ class LogLinearPolicy final : public TrainedPolicy {
 
   double epochs_done(std::int64_t steps_done) const override { return step_->epochs_done(steps_done); }
 
-  std::vector<EvaluatedPairs> evaluate() override { return {validation_->evaluate(step_->theta().theta_D())}; }
+  std::vector<ValidationMeans> evaluate() override { return {validation_->evaluate(step_->theta().theta_D())}; }
 
   void observe_evaluation(double worst_group_loss) override { step_->observe_evaluation(worst_group_loss); }
 

@@ -58,17 +58,18 @@ std::vector<GroupMeans> excess_of(std::span<const GroupMeans> groups, std::span<
   return excess;
 }
 
+const GroupMeans* worst_of(std::span<const GroupMeans> groups) {
+  const auto worst = worst_group(groups, [](const GroupMeans& group) { return std::optional(group.loss); });
+  return worst == groups.end() ? nullptr : &*worst;
+}
+
 void add_excess(MetricsFields& fields, std::span<const std::string> names, std::span<const GroupMeans> excess) {
   if (excess.empty()) return;
   fields.set(schema::kGroupExcessLoss, numbers(names, excess, loss_of));
   for (const GroupMeans& group : excess) {
     fields.set_flat(schema::kFlatExcessLoss, names[group.group], group.loss);
   }
-}
-
-const GroupMeans* worst_of(std::span<const GroupMeans> groups) {
-  const auto worst = worst_group(groups, [](const GroupMeans& group) { return std::optional(group.loss); });
-  return worst == groups.end() ? nullptr : &*worst;
+  fields.set(schema::kWorstGroupExcessLoss, worst_of(excess)->loss);
 }
 
 void add_worst(MetricsFields& fields, std::span<const std::string> names, std::span<const GroupMeans> groups) {
@@ -129,7 +130,7 @@ MetricsJson step_line(const GroupedData& data, LinePosition position, bool is_sk
   return fields.line(schema::kStepLine, "");
 }
 
-MetricsJson evaluation_line(const GroupedData& data, LinePosition position, const EvaluatedPairs& pairs,
+MetricsJson evaluation_line(const GroupedData& data, LinePosition position, const ValidationMeans& pairs,
                             std::span<const double> alpha_K) {
   const auto names = data.validation_names;
   const std::string split = std::string(schema::kSplitValidation) + (pairs.file.empty() ? "" : "/" + pairs.file);
@@ -147,9 +148,7 @@ MetricsJson evaluation_line(const GroupedData& data, LinePosition position, cons
     fields.set(schema::kGroupWeight, weights(data.group_names, alpha_K));
     const auto& baseline_K = data.validation_baseline_K;
     if (const auto gap = robust_gap(pairs.groups, alpha_K, baseline_K)) fields.set(schema::kRobustGap, *gap);
-    const auto excess = excess_of(pairs.groups, baseline_K);
-    add_excess(fields, names, excess);
-    if (const GroupMeans* const worst = worst_of(excess)) fields.set(schema::kWorstGroupExcessLoss, worst->loss);
+    add_excess(fields, names, excess_of(pairs.groups, baseline_K));
   }
   return fields.line(schema::kEvaluationLine, prefix_of(pairs.file));
 }
@@ -168,7 +167,7 @@ EvaluationNumbers expected_numbers(const TrainedPolicy& policy) {
   const GroupedData& data = policy.data();
   const std::vector<double> alpha_K(data.group_names.size());
   EvaluationNumbers numbers;
-  for (const EvaluatedPairs& pairs : policy.expected_evaluation()) {
+  for (const ValidationMeans& pairs : policy.expected_evaluation()) {
     numbers.merge(evaluation_numbers(evaluation_line(data, {}, pairs, alpha_K), pairs.file));
   }
   return numbers;

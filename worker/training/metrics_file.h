@@ -31,7 +31,7 @@ struct Speed {
 MetricsJson step_line(const GroupedData& data, LinePosition position, bool is_skipped, const StepNumbers& step,
                       std::span<const double> alpha_K, const Speed& speed);
 // alpha_K  [K] after the step
-MetricsJson evaluation_line(const GroupedData& data, LinePosition position, const EvaluatedPairs& pairs,
+MetricsJson evaluation_line(const GroupedData& data, LinePosition position, const ValidationMeans& pairs,
                             std::span<const double> alpha_K);
 EvaluationNumbers evaluation_numbers(const MetricsJson& line, const std::string& file);
 

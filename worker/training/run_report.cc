@@ -95,11 +95,11 @@ void RunReport::send_training() {
   last_report_ = {.time = Clock::now(), .totals = totals_};
 }
 
-EvaluationNumbers RunReport::evaluated(std::int64_t steps_done, const std::vector<EvaluatedPairs>& evaluation) {
+EvaluationNumbers RunReport::evaluated(std::int64_t steps_done, const std::vector<ValidationMeans>& evaluation) {
   finish();
   const std::vector<double> alpha = alpha_K();
   EvaluationNumbers numbers;
-  for (const EvaluatedPairs& pairs : evaluation) {
+  for (const ValidationMeans& pairs : evaluation) {
     const MetricsJson line = evaluation_line(parts_.policy.data(), position(steps_done), pairs, alpha);
     file_.write(line);
     numbers.merge(evaluation_numbers(line, pairs.file));
@@ -110,7 +110,7 @@ EvaluationNumbers RunReport::evaluated(std::int64_t steps_done, const std::vecto
   return numbers;
 }
 
-void RunReport::send_evaluation(std::int64_t steps_done, const EvaluatedPairs& pairs) {
+void RunReport::send_evaluation(std::int64_t steps_done, const ValidationMeans& pairs) {
   v1::ReportMetricsRequest request;
   request.set_step(steps_done);
   request.set_split(v1::SPLIT_VALIDATION);

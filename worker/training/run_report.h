@@ -34,7 +34,7 @@ class RunReport {
 
   void step_done(std::int64_t steps_done, const StepOutcome& outcome);
   // Returns the numbers at the top of the lines that it writes.
-  EvaluationNumbers evaluated(std::int64_t steps_done, const std::vector<EvaluatedPairs>& evaluation);
+  EvaluationNumbers evaluated(std::int64_t steps_done, const std::vector<ValidationMeans>& evaluation);
   // The line of the test of the trained policy.
   void tested(std::int64_t steps_done, const MetricsFields& test);
   // Sends what the pace has held back.
@@ -50,7 +50,7 @@ class RunReport {
   void write_step(std::int64_t steps_done, bool is_skipped);
   void send(v1::ReportMetricsRequest& request);
   void send_training();
-  void send_evaluation(std::int64_t steps_done, const EvaluatedPairs& pairs);
+  void send_evaluation(std::int64_t steps_done, const ValidationMeans& pairs);
 
   Parts parts_;
   MetricsFile file_;

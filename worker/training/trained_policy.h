@@ -64,7 +64,7 @@ struct StepNumbers {
 };
 
 // Means over all validation pairs, or over those of one file.
-struct EvaluatedPairs {
+struct ValidationMeans {
   std::string file;  // its name; empty: all pairs
   double loss = 0;
   std::optional<double> loss_error;
@@ -85,7 +85,7 @@ class TrainedPolicy {
   // Probability that a batch lacks the group, [K] (group_absence.h).
   virtual std::vector<double> absence_K() const = 0;
   // What evaluate() will return, with numbers that mean nothing; empty without validation pairs.
-  virtual std::vector<EvaluatedPairs> expected_evaluation() const = 0;
+  virtual std::vector<ValidationMeans> expected_evaluation() const = 0;
   // Throws std::invalid_argument where a rank has read other validation data, model or adapter than rank 0.
   virtual void check_same_on_all_ranks() = 0;
 
@@ -102,7 +102,7 @@ class TrainedPolicy {
   virtual double epochs_done(std::int64_t steps_done) const = 0;
 
   // Over the validation pairs: all of them, then each file's where data.validation_files names several.
-  virtual std::vector<EvaluatedPairs> evaluate() = 0;
+  virtual std::vector<ValidationMeans> evaluate() = 0;
   // The largest group loss of an evaluation, for the learning rate's schedule `plateau`; the same on every rank.
   virtual void observe_evaluation(double worst_group_loss) = 0;
   // These are the parameters to save, unless it is called again. Rank 0.

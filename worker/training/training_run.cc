@@ -112,7 +112,7 @@ class TrainingRun {
   std::optional<v1::EarlyStop> evaluate(std::int64_t steps_done) {
     if (!has_evaluations_) return std::nullopt;
     context_.heartbeat.set_phase("evaluating");
-    const std::vector<EvaluatedPairs> evaluation = policy_->evaluate();
+    const std::vector<ValidationMeans> evaluation = policy_->evaluate();
     const EvaluationNumbers numbers = report_ ? report_->evaluated(steps_done, evaluation) : EvaluationNumbers();
     const EvaluationVerdict verdict = watch_.judge(steps_done, numbers);
     policy_->observe_evaluation(verdict.worst_group_loss);

@@ -14,7 +14,7 @@ const std::vector<std::string> kNames = {"a", "b"};
 const GroupedData kData{.group_names = kNames, .counted = {}, .population = {}, .validation_names = kNames};
 
 MetricsJson evaluated(const BatchSums& sums, const PairMetrics& metrics = {}, const std::string& file = "") {
-  return evaluation_line(kData, {}, evaluated_pairs(metrics, sums, kNames, file), std::vector<double>{0.5, 0.5});
+  return evaluation_line(kData, {}, validation_means(metrics, sums, kNames, file), std::vector<double>{0.5, 0.5});
 }
 
 BatchSums two_groups(double first_loss, double second_loss) {
@@ -117,7 +117,7 @@ TEST(PairMetrics, OfOneFileHaveItsNameInThePrefix) {
   EXPECT_EQ(numbers.at("far west_worst_group_loss"), 2);
 }
 
-std::vector<std::string> names(const EvaluatedPairs& pairs) {
+std::vector<std::string> names(const ValidationMeans& pairs) {
   std::vector<std::string> result;
   const MetricsJson line = evaluation_line(kData, {}, pairs, std::vector<double>{0.5, 0.5});
   for (const auto& [name, value] : evaluation_numbers(line, pairs.file)) result.push_back(name);
@@ -132,9 +132,9 @@ TEST(PairMetrics, KnowTheNumbersOfEvaluationsBeforeTheFirst) {
   sums.settle_errors();
   const std::vector<double> count_K = {7, 5};
   for (const std::string file : {"", "f"}) {
-    EXPECT_EQ(names(expected_pairs({}, count_K, kNames, file)), names(evaluated_pairs({}, sums, kNames, file)));
+    EXPECT_EQ(names(expected_means({}, count_K, kNames, file)), names(validation_means({}, sums, kNames, file)));
   }
-  EXPECT_THAT(names(expected_pairs({}, std::vector<double>{7, 0}, kNames)),
+  EXPECT_THAT(names(expected_means({}, std::vector<double>{7, 0}, kNames)),
               ::testing::Not(::testing::Contains("eval_group/b/loss")));
 }
 

@@ -28,7 +28,7 @@ std::vector<GroupMeans> two_groups(double first_loss, double second_loss) {
           {.group = 1, .loss = second_loss, .pair_count = 1, .accuracy = {}}};
 }
 
-EvaluatedPairs evaluated(std::vector<GroupMeans> groups) {
+ValidationMeans evaluated(std::vector<GroupMeans> groups) {
   return {.file = {}, .loss = 1, .loss_error = {}, .pairs = 3, .groups = std::move(groups), .further = {}};
 }
 
