@@ -25,9 +25,11 @@ test-hosts:
 
 bench:
 	deploy/bootstrap --bench
-	deploy/build equipoise equipoise-coordinator equipoise-worker equipoise_bench equipoise_layouts_bench
+	deploy/build equipoise equipoise-coordinator equipoise-worker equipoise_bench equipoise_layouts_bench \
+	  equipoise_step_bench
 	cd tests && ../build/release/bin/equipoise_bench
 	build/release/bin/equipoise_layouts_bench
+	build/release/bin/equipoise_step_bench
 	python3 tests/bench/through_coordinator.py
 
 # Options of `equipoise reproduce bandits`: make reproduce REPRODUCE="--features flipped --seeds 50"

@@ -59,14 +59,14 @@ inline PackedBatch separate_sequences(const EncodedPairs& pairs, std::span<const
   }
   batch.token_T = torch::tensor(token, torch::kInt64);
   batch.position_T = torch::tensor(position, torch::kInt64);
-  batch.source_C = source.build(static_cast<std::int64_t>(token.size()), torch::kCPU);
+  batch.source_C = source.build(static_cast<std::int64_t>(token.size()));
   batch.target_C = torch::tensor(target, torch::kInt64);
   batch.answer_C = torch::tensor(answer, torch::kInt64);
   batch.num_pairs = static_cast<std::int64_t>(indices.size());
   batch.num_answers = 2 * batch.num_pairs;
   batch.answer_of_pair_B2 = torch::arange(batch.num_answers, torch::kInt64).view({-1, 2});
   batch.answer_tokens_B2 = torch::tensor(answer_tokens, torch::kInt64).view({-1, 2});
-  batch.attention = attention_layout(rows, {}, torch::kCPU);
+  batch.attention = attention_layout(rows, {});
   batch.largest_token = token.empty() ? 0 : *std::ranges::max_element(token);
   batch.largest_position = position.empty() ? 0 : *std::ranges::max_element(position);
   return batch;

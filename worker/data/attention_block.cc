@@ -9,8 +9,6 @@ namespace {
 
 class LayoutBuilder {
  public:
-  explicit LayoutBuilder(torch::Device device) : device_(device) {}
-
   void add(std::span<const PromptRows> block) {
     const std::int64_t longest = block.front().length;
     layout_.prompts.push_back({.num_prompts = static_cast<std::int64_t>(block.size()), .longest = longest});
@@ -50,9 +48,9 @@ class LayoutBuilder {
   }
 
   AttentionLayout take() && {
-    layout_.queries = queries_.build(num_rows_, device_);
-    layout_.keys = keys_.build(num_rows_, device_);
-    layout_.outputs = outputs_.build(queries_.num_places(), device_);
+    layout_.queries = queries_.build(num_rows_);
+    layout_.keys = keys_.build(num_rows_);
+    layout_.outputs = outputs_.build(queries_.num_places());
     return std::move(layout_);
   }
 
@@ -90,11 +88,10 @@ class LayoutBuilder {
     num_rows_ += count;
   }
 
-  torch::Tensor tensor(const std::vector<std::int64_t>& values, std::int64_t D) const {
-    return torch::tensor(values, torch::kInt64).view({D, -1}).to(device_);
+  static torch::Tensor tensor(const std::vector<std::int64_t>& values, std::int64_t D) {
+    return torch::tensor(values, torch::kInt64).view({D, -1});
   }
 
-  torch::Device device_;
   AttentionLayout layout_;
   RowUsesBuilder queries_, keys_, outputs_;
   std::int64_t num_rows_ = 0;
@@ -120,9 +117,8 @@ int length_class(std::int64_t length) {
   return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(std::max(length, kShort) - 1)));
 }
 
-AttentionLayout attention_layout(std::span<const PromptRows> prompts, std::span<const AnswerBundle> bundles,
-                                 torch::Device device) {
-  LayoutBuilder builder(device);
+AttentionLayout attention_layout(std::span<const PromptRows> prompts, std::span<const AnswerBundle> bundles) {
+  LayoutBuilder builder;
   const auto is_empty = [](const PromptRows& prompt) { return prompt.length == 0; };
   const auto with_tokens =
       prompts.first(static_cast<std::size_t>(std::ranges::find_if(prompts, is_empty) - prompts.begin()));

@@ -56,8 +56,8 @@ struct AnswerBundle {
 int length_class(std::int64_t length);
 
 // Prompts are in the order of their rows and of descending length, bundles in the order of their rows; those of one
-// class of queries and of keys follow each other. All prompts come before all bundles; T rows in all.
-AttentionLayout attention_layout(std::span<const PromptRows> prompts, std::span<const AnswerBundle> bundles,
-                                 torch::Device device);
+// class of queries and of keys follow each other. All prompts come before all bundles; T rows in all. The tensors
+// are on the CPU.
+AttentionLayout attention_layout(std::span<const PromptRows> prompts, std::span<const AnswerBundle> bundles);
 
 }  // namespace equipoise

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <numeric>
+#include <utility>
 
 #include "common/base/error.h"
-#include "worker/data/prompt_trees.h"
 
 namespace equipoise {
 namespace {
@@ -55,27 +56,41 @@ class Packer {
     add_bundles();
   }
 
-  std::int64_t answer_number(PromptTrees::Place place) const {
-    return first_answer_[place.tree] + static_cast<std::int64_t>(place.answer);
-  }
-
-  void move_to(PackedBatch& batch, torch::Device device) const {
-    const auto tensor = [&](const std::vector<std::int64_t>& values) {
-      return torch::tensor(values, torch::kInt64).to(device);
-    };
+  // On the CPU; without pairs.
+  PackedBatch batch() const {
+    const auto tensor = [](const std::vector<std::int64_t>& values) { return torch::tensor(values, torch::kInt64); };
+    PackedBatch batch;
     batch.token_T = tensor(token_);
     batch.position_T = tensor(position_);
-    batch.source_C = source_.build(length_of_rows(), device);
+    batch.source_C = source_.build(length_of_rows());
     batch.target_C = tensor(target_);
     batch.answer_C = tensor(answer_);
-    batch.attention = attention_layout(prompt_rows_, bundles_, device);
+    batch.attention = attention_layout(prompt_rows_, bundles_);
     batch.num_answers = num_answers_;
     if (row_keys_) batch.row_key_T = tensor(row_keys_->values());
     batch.largest_token = token_.empty() ? 0 : *std::ranges::max_element(token_);
     batch.largest_position = position_.empty() ? 0 : *std::ranges::max_element(position_);
+    return batch;
+  }
+
+  void add_pairs(std::span<const std::array<PromptTrees::Place, 2>> places, PackedBatch& batch) const {
+    std::vector<std::int64_t> answer_of_pair, answer_tokens;
+    for (const auto& pair : places) {
+      for (const PromptTrees::Place place : pair) {
+        answer_of_pair.push_back(answer_number(place));
+        answer_tokens.push_back(std::ssize(trees_[place.tree].answers[place.answer]));
+      }
+    }
+    batch.answer_of_pair_B2 = torch::tensor(answer_of_pair, torch::kInt64).view({-1, 2});
+    batch.answer_tokens_B2 = torch::tensor(answer_tokens, torch::kInt64).view({-1, 2});
+    batch.num_pairs = std::ssize(places);
   }
 
  private:
+  std::int64_t answer_number(PromptTrees::Place place) const {
+    return first_answer_[place.tree] + static_cast<std::int64_t>(place.answer);
+  }
+
   std::int64_t length_of_rows() const { return static_cast<std::int64_t>(token_.size()); }
 
   void append(Ids ids, std::int64_t first_position) {
@@ -143,58 +158,84 @@ std::span<const std::int64_t> first_group(const EncodedPairs& pairs, std::span<c
   return indices.first(static_cast<std::size_t>(end - indices.begin()));
 }
 
+// All that are there.
+std::vector<torch::Tensor*> tensors_of(PackedBatch& batch) {
+  std::vector<torch::Tensor*> tensors = {&batch.token_T,  &batch.position_T,        &batch.target_C,
+                                         &batch.answer_C, &batch.answer_of_pair_B2, &batch.answer_tokens_B2,
+                                         &batch.row_key_T};
+  for (RowUses* uses : {&batch.source_C, &batch.attention.queries, &batch.attention.keys, &batch.attention.outputs}) {
+    tensors.push_back(&uses->row_N);
+    for (RowUses::Round& round : uses->rounds) tensors.insert(tensors.end(), {&round.row_R, &round.place_R});
+  }
+  for (AnswerBlock& block : batch.attention.answers) {
+    tensors.insert(tensors.end(),
+                   {&block.query_answer_DQ, &block.query_position_DQ, &block.key_answer_DK, &block.key_position_DK});
+  }
+  std::erase_if(tensors, [](const torch::Tensor* tensor) { return !tensor->defined(); });
+  return tensors;
+}
+
 }  // namespace
 
-PackedBatch pack_pairs(const EncodedPairs& pairs, std::span<const std::int64_t> indices, torch::Device device,
-                       const std::optional<DropoutDraw>& dropout) {
-  EQUIPOISE_CHECK(!indices.empty());
-  PromptTrees trees;
-  std::vector<std::int64_t> answer_tokens;
-  for (const std::int64_t index : indices) {
-    const EncodedPair pair = pairs[static_cast<std::size_t>(index)];
-    trees.add(pair);
-    answer_tokens.push_back(std::ssize(pair.chosen_ids));
-    answer_tokens.push_back(std::ssize(pair.rejected_ids));
-  }
+PackedBatch pack_trees(const PromptTrees& trees, torch::Device device, const std::optional<DropoutDraw>& dropout) {
+  EQUIPOISE_CHECK(!trees.places().empty());
   const Packer packer(trees.trees(), dropout);
-  PackedBatch batch;
-  packer.move_to(batch, device);
-  std::vector<std::int64_t> answer_of_pair;
-  for (const auto& [chosen, rejected] : trees.places()) {
-    answer_of_pair.push_back(packer.answer_number(chosen));
-    answer_of_pair.push_back(packer.answer_number(rejected));
-  }
-  batch.answer_of_pair_B2 = torch::tensor(answer_of_pair, torch::kInt64).view({-1, 2}).to(device);
-  batch.answer_tokens_B2 = torch::tensor(answer_tokens, torch::kInt64).view({-1, 2}).to(device);
-  batch.num_pairs = static_cast<std::int64_t>(indices.size());
+  PackedBatch batch = packer.batch();
+  packer.add_pairs(trees.places(), batch);
+  if (!device.is_cpu()) move_to(device, batch);
   return batch;
 }
 
-std::vector<std::vector<std::int64_t>> split_micro_batches(const EncodedPairs& pairs,
-                                                           std::span<const std::int64_t> indices,
-                                                           std::int64_t token_budget) {
-  std::vector<std::vector<std::int64_t>> micro_batches;
-  PromptTrees trees;  // of the last micro-batch
-  std::int64_t tokens_left = 0;
-  const auto open = [&] {
-    micro_batches.emplace_back();
-    trees = {};
-    tokens_left = token_budget;
+PackedBatch pack_pairs(const EncodedPairs& pairs, std::span<const std::int64_t> indices, torch::Device device,
+                       const std::optional<DropoutDraw>& dropout) {
+  return pack_trees(trees_of(pairs, indices), device, dropout);
+}
+
+void move_to(torch::Device device, PackedBatch& batch) {
+  const std::vector<torch::Tensor*> tensors = tensors_of(batch);
+  std::vector<torch::Tensor> lists;
+  for (const torch::Tensor* tensor : tensors) lists.push_back(tensor->flatten());
+  const torch::Tensor moved = torch::cat(lists).to(device);
+  std::int64_t begin = 0;
+  for (torch::Tensor* tensor : tensors) {
+    const std::int64_t count = tensor->numel();
+    *tensor = moved.narrow(0, begin, count).view(tensor->sizes());
+    begin += count;
+  }
+}
+
+void for_each_micro_batch(const EncodedPairs& pairs, std::span<const std::int64_t> ordered, std::int64_t token_budget,
+                          const std::function<void(MicroBatch)>& take) {
+  MicroBatch next;
+  const auto tokens_left = [&] { return token_budget - next.trees.num_tokens(); };
+  const auto close = [&] {
+    if (!next.indices.empty()) take(std::exchange(next, MicroBatch{}));
   };
-  const std::vector<std::int64_t> ordered = by_prompt(pairs, indices);
   for (std::span<const std::int64_t> rest = ordered; !rest.empty();) {
     const auto group = first_group(pairs, rest);
-    const std::int64_t group_tokens = tokens_of_trees(pairs, group);
-    if (micro_batches.empty() || (group_tokens > tokens_left && group_tokens <= token_budget)) open();
-    for (const std::int64_t index : group) {
-      const EncodedPair pair = pairs[static_cast<std::size_t>(index)];
-      if (trees.new_tokens(pair) > tokens_left && !micro_batches.back().empty()) open();
-      tokens_left -= trees.new_tokens(pair);
-      trees.add(pair);
-      micro_batches.back().push_back(index);
+    PromptTrees trees = trees_of(pairs, group);
+    if (trees.num_tokens() > tokens_left() && trees.num_tokens() <= token_budget) close();
+    if (trees.num_tokens() <= tokens_left()) {
+      next.trees.append(std::move(trees));
+      next.indices.insert(next.indices.end(), group.begin(), group.end());
+    } else {
+      for (const std::int64_t index : group) {
+        const EncodedPair pair = pairs[static_cast<std::size_t>(index)];
+        if (next.trees.new_tokens(pair) > tokens_left()) close();
+        next.trees.add(pair);
+        next.indices.push_back(index);
+      }
     }
     rest = rest.subspan(group.size());
   }
+  close();
+}
+
+std::vector<MicroBatch> split_micro_batches(const EncodedPairs& pairs, std::span<const std::int64_t> ordered,
+                                            std::int64_t token_budget) {
+  std::vector<MicroBatch> micro_batches;
+  for_each_micro_batch(pairs, ordered, token_budget,
+                       [&](MicroBatch next) { micro_batches.push_back(std::move(next)); });
   return micro_batches;
 }
 

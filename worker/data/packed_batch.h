@@ -5,12 +5,14 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "worker/data/attention_block.h"
 #include "worker/data/encoded_pair.h"
+#include "worker/data/prompt_trees.h"
 #include "worker/data/row_keys.h"
 
 namespace equipoise {
@@ -32,17 +34,32 @@ struct PackedBatch {
   std::int64_t largest_position = 0;  // in position_T
 };
 
-// `indices` are positions in `pairs`, not empty; pair b of the batch is pairs[indices[b]]. The first token of an answer
-// to an empty prompt has nothing that predicts it and is not scored. The tensors are on `device`. With `dropout` the
-// batch has row keys.
+// Pair b of the batch is the b-th that was added to `trees`, which are not empty. The first token of an answer to an
+// empty prompt has nothing that predicts it and is not scored. The tensors are on `device`, where they go in one copy.
+// With `dropout` the batch has row keys.
+PackedBatch pack_trees(const PromptTrees& trees, torch::Device device, const std::optional<DropoutDraw>& dropout = {});
+
+// The same of the pairs at `indices` in `pairs`.
 PackedBatch pack_pairs(const EncodedPairs& pairs, std::span<const std::int64_t> indices, torch::Device device,
                        const std::optional<DropoutDraw>& dropout = {});
 
-// Splits `indices` into micro-batches of at most `token_budget` packed tokens each (a pair that is longer alone gets
-// one of its own), in the order of by_prompt(). Pairs that share a prompt are split up only if together they are more
-// than the budget. An empty list gives no micro-batch.
-std::vector<std::vector<std::int64_t>> split_micro_batches(const EncodedPairs& pairs,
-                                                           std::span<const std::int64_t> indices,
-                                                           std::int64_t token_budget);
+// Sends all tensors of a batch on the CPU to `device` in one copy; there they are parts of one list of int64.
+void move_to(torch::Device device, PackedBatch& batch);
+
+// The pairs of one forward pass.
+struct MicroBatch {
+  std::vector<std::int64_t> indices;  // positions of the pairs
+  PromptTrees trees;                  // of these pairs, in this order
+};
+
+// Calls `take` with one micro-batch after the other, of at most `token_budget` packed tokens each (a pair that is
+// longer alone gets one of its own), in the order of `ordered`: positions in `pairs` as by_prompt() puts them. Pairs
+// that share a prompt are split up only if together they are more than the budget. An empty list gives no micro-batch.
+void for_each_micro_batch(const EncodedPairs& pairs, std::span<const std::int64_t> ordered, std::int64_t token_budget,
+                          const std::function<void(MicroBatch)>& take);
+
+// All of them. Their trees take several times the memory of the ids' positions: not for a whole data set.
+std::vector<MicroBatch> split_micro_batches(const EncodedPairs& pairs, std::span<const std::int64_t> ordered,
+                                            std::int64_t token_budget);
 
 }  // namespace equipoise

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <numeric>
+#include <utility>
 
 namespace equipoise {
 namespace {
@@ -31,28 +33,38 @@ void PromptTrees::add(const EncodedPair& pair) {
   if (is_new) {
     trees_.push_back({.prompt_ids = pair.prompt_ids, .answers = {}});
     answers_of_tree_.emplace_back();
+    num_tokens_ += std::ssize(pair.prompt_ids);
   }
   const std::size_t chosen = answer_number(tree, pair.chosen_ids);
   const std::size_t rejected = answer_number(tree, pair.rejected_ids);
   places_.push_back({Place{tree, chosen}, Place{tree, rejected}});
 }
 
+void PromptTrees::append(PromptTrees more) {
+  const std::size_t first = trees_.size();
+  for (const auto& [prompt, tree] : more.tree_of_prompt_) tree_of_prompt_.emplace(prompt, first + tree);
+  for (const auto& [chosen, rejected] : more.places_) {
+    places_.push_back({Place{first + chosen.tree, chosen.answer}, Place{first + rejected.tree, rejected.answer}});
+  }
+  std::ranges::move(more.trees_, std::back_inserter(trees_));
+  std::ranges::move(more.answers_of_tree_, std::back_inserter(answers_of_tree_));
+  num_tokens_ += more.num_tokens_;
+}
+
 std::size_t PromptTrees::answer_number(std::size_t tree, std::span<const std::int32_t> ids) {
   auto& answers = trees_[tree].answers;
   const auto [entry, is_new] = answers_of_tree_[tree].emplace(bytes_of(ids), answers.size());
-  if (is_new) answers.push_back(ids);
+  if (is_new) {
+    answers.push_back(ids);
+    num_tokens_ += std::ssize(ids);
+  }
   return entry->second;
 }
 
-std::int64_t tokens_of_trees(const EncodedPairs& pairs, std::span<const std::int64_t> indices) {
+PromptTrees trees_of(const EncodedPairs& pairs, std::span<const std::int64_t> indices) {
   PromptTrees trees;
-  std::int64_t tokens = 0;
-  for (const std::int64_t index : indices) {
-    const EncodedPair pair = pairs[static_cast<std::size_t>(index)];
-    tokens += trees.new_tokens(pair);
-    trees.add(pair);
-  }
-  return tokens;
+  for (const std::int64_t index : indices) trees.add(pairs[static_cast<std::size_t>(index)]);
+  return trees;
 }
 
 std::vector<std::int64_t> by_prompt(const EncodedPairs& pairs, std::span<const std::int64_t> indices) {

@@ -24,6 +24,8 @@ class PromptTrees {
   // Tokens that add() would add: those of the pair's prompt and answers that are not there yet.
   std::int64_t new_tokens(const EncodedPair& pair) const;
   void add(const EncodedPair& pair);
+  // The pairs of `more` after these. A prompt that is in both keeps two trees: it is computed twice.
+  void append(PromptTrees more);
 
   struct Place {
     std::size_t tree, answer;
@@ -31,6 +33,8 @@ class PromptTrees {
   const std::vector<PromptTree>& trees() const { return trees_; }
   // Where chosen and rejected of each pair are, in the order of add().
   const std::vector<std::array<Place, 2>>& places() const { return places_; }
+  // That are computed for all pairs together.
+  std::int64_t num_tokens() const { return num_tokens_; }
 
  private:
   using Numbers = std::unordered_map<std::string_view, std::size_t>;  // by the bytes of the ids
@@ -40,10 +44,11 @@ class PromptTrees {
   std::vector<std::array<Place, 2>> places_;
   Numbers tree_of_prompt_;
   std::vector<Numbers> answers_of_tree_;
+  std::int64_t num_tokens_ = 0;
 };
 
-// Tokens that are computed for these pairs together.
-std::int64_t tokens_of_trees(const EncodedPairs& pairs, std::span<const std::int64_t> indices);
+// Of the pairs at these positions, in this order.
+PromptTrees trees_of(const EncodedPairs& pairs, std::span<const std::int64_t> indices);
 
 // `indices` such that those with equal prompts follow each other, where the first of them is. What shares nothing stays
 // in order.

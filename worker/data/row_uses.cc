@@ -15,10 +15,8 @@ void RowUsesBuilder::pad(std::int64_t row, std::int64_t count) {
   row_.insert(row_.end(), static_cast<std::size_t>(count), row);
 }
 
-RowUses RowUsesBuilder::build(std::int64_t num_rows, torch::Device device) const {
-  const auto on_device = [&](const std::vector<std::int64_t>& values) {
-    return torch::tensor(values, torch::kInt64).to(device);
-  };
+RowUses RowUsesBuilder::build(std::int64_t num_rows) const {
+  const auto tensor = [](const std::vector<std::int64_t>& values) { return torch::tensor(values, torch::kInt64); };
   RowUses uses{.row_N = {}, .num_rows = num_rows, .rounds = {}};
   std::vector<std::int64_t> own_place(static_cast<std::size_t>(num_rows));
   std::iota(own_place.begin(), own_place.end(), std::int64_t{0});
@@ -37,9 +35,9 @@ RowUses RowUsesBuilder::build(std::int64_t num_rows, torch::Device device) const
       places[round].push_back(places_of_row[row][round]);
     }
   }
-  uses.row_N = on_device(row_);
+  uses.row_N = tensor(row_);
   for (std::size_t round = 0; round < num_rounds; ++round) {
-    uses.rounds.push_back({.row_R = on_device(rows[round]), .place_R = on_device(places[round])});
+    uses.rounds.push_back({.row_R = tensor(rows[round]), .place_R = tensor(places[round])});
   }
   return uses;
 }

@@ -28,7 +28,7 @@ class RowUsesBuilder {
   void pad(std::int64_t row, std::int64_t count);
 
   std::int64_t num_places() const { return static_cast<std::int64_t>(row_.size()); }
-  RowUses build(std::int64_t num_rows, torch::Device device) const;
+  RowUses build(std::int64_t num_rows) const;  // on the CPU
 
  private:
   std::vector<std::int64_t> row_;    // of each place

@@ -51,20 +51,21 @@ EvaluationSums evaluate_files(const ForwardInputs& inputs, std::size_t num_group
   const auto parts = file_parts(inputs, pairs_F, scale);
   const BatchSums none(num_groups, LossMean::kOverWeights);
   EvaluationSums sums{.all = none, .files = std::vector(parts.size(), none)};
+  const auto add = [&](std::int64_t index, PairOutcome outcome) {
+    const auto memberships = inputs.pairs[static_cast<std::size_t>(index)].memberships;
+    const double weight = inputs.weight(index);
+    sums.all.add(outcome, memberships, weight);
+    if (parts.empty()) return;
+    const std::size_t file = file_of(parts, index);
+    outcome.loss *= parts[file].rescale;
+    sums.files[file].add(outcome, memberships, weight);
+  };
   const auto mine = rank_part(inputs.pairs, all, host.info());
-  for (const auto& indices : split_micro_batches(inputs.pairs, mine, micro_batch_tokens)) {
-    const PairForward forward = forward_pairs(inputs, indices, scale, {}, TokenNumbers::kMeasured);
-    for (std::size_t b = 0; b < indices.size(); ++b) {
-      const auto memberships = inputs.pairs[static_cast<std::size_t>(indices[b])].memberships;
-      PairOutcome outcome = forward.outcomes[b];
-      const double weight = inputs.weight(indices[b]);
-      sums.all.add(outcome, memberships, weight);
-      if (parts.empty()) continue;
-      const std::size_t file = file_of(parts, indices[b]);
-      outcome.loss *= parts[file].rescale;
-      sums.files[file].add(outcome, memberships, weight);
-    }
-  }
+  for_each_micro_batch(inputs.pairs, mine, micro_batch_tokens, [&](MicroBatch pairs) {
+    const PairBatch batch = make_pair_batch(inputs, std::move(pairs));
+    const PairForward forward = forward_pairs(inputs, batch, scale, TokenNumbers::kMeasured);
+    for (std::size_t b = 0; b < batch.indices.size(); ++b) add(batch.indices[b], forward.outcomes[b]);
+  });
   const auto reduce = [&](BatchSums& each) {
     each.all_reduce(host);
     each.reduce_errors(host);

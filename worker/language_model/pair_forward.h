@@ -1,4 +1,4 @@
-// Forward pass over one micro-batch: log-probs, losses and the numbers to report.
+// Forward passes over one micro-batch: log-probs, losses and the numbers to report.
 #pragma once
 
 #include <functional>
@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "common/config/job_config.h"
+#include "worker/data/packed_batch.h"
 #include "worker/language_model/batch_sums.h"
 #include "worker/model/decoder.h"
+#include "worker/model/sequence_log_prob.h"
 #include "worker/objective/label_noise.h"
 #include "worker/reference/answer_log_probs.h"
 
@@ -35,6 +37,23 @@ struct ForwardInputs {
 double loss_scale(const ForwardInputs& inputs, std::span<const std::int64_t> indices,
                   const std::function<double(std::int64_t pair)>& weight);
 
+// The type and the device of losses, and of all that is computed with them.
+torch::TensorOptions loss_options(const Decoder& decoder);
+
+// B pairs and all that every pass over them reads beside ForwardInputs, on the decoder's device: made once, whatever
+// number of passes there is. Ids and layouts are small beside the activations of one pass.
+struct PairBatch {
+  std::vector<std::int64_t> indices;  // positions in ForwardInputs::pairs
+  PackedBatch packed;
+  PairLogProbs reference;       // [B] each; undefined where none is used, or the policy's own are taken
+  torch::Tensor label_noise_B;  // [B]  undefined: none is corrected
+};
+
+// One copy to the device of what is packed, one of the pairs' numbers. With `dropout` the decoder's adapter drops
+// inputs, in every pass the same: training steps only.
+PairBatch make_pair_batch(const ForwardInputs& inputs, MicroBatch pairs,
+                          const std::optional<DropoutDraw>& dropout = {});
+
 struct PairForward {
   torch::Tensor loss_B;  // [B], with graph where gradients are on
   std::vector<PairOutcome> outcomes;
@@ -43,14 +62,15 @@ struct PairForward {
 // Whether outcomes have what the answers' tokens show (TokenSums): a few more passes over each chunk of logits.
 enum class TokenNumbers { kNone, kMeasured };
 
-// `indices` are positions in inputs.pairs; every loss is multiplied by `scale`. With `dropout` the decoder's adapter
-// drops inputs: training steps only.
-PairForward forward_pairs(const ForwardInputs& inputs, std::span<const std::int64_t> indices, double scale,
-                          const std::optional<DropoutDraw>& dropout = {},
+// `batch` is made of `inputs`; every loss is multiplied by `scale`. All numbers come to the host in one copy.
+PairForward forward_pairs(const ForwardInputs& inputs, const PairBatch& batch, double scale,
                           TokenNumbers token_numbers = TokenNumbers::kNone);
 
-// The part of `indices` that belongs to a rank; sizes differ by at most one. It is contiguous in by_prompt(): pairs
-// that share a prompt are on one rank where they can be.
+// The losses of forward_pairs() alone, [B], for their gradient: nothing comes to the host.
+torch::Tensor forward_losses(const ForwardInputs& inputs, const PairBatch& batch, double scale);
+
+// The part of `indices` that belongs to a rank; sizes differ by at most one. It is contiguous in by_prompt(), and in
+// its order: pairs that share a prompt are on one rank where they can be.
 std::vector<std::int64_t> rank_part(const EncodedPairs& pairs, std::span<const std::int64_t> indices, RankInfo info);
 
 }  // namespace equipoise

@@ -60,20 +60,16 @@ std::vector<double> weights_of_step(StepParts& parts, std::int64_t step, const B
   return weight;
 }
 
-// c_i = v_i sum_g w_g m[i,g] scale_g of each pair in `indices`, on the device and in the type of `like`.
-torch::Tensor coefficients(const StepParts& parts, const StepResult& result, const std::vector<double>& scale,
-                           std::span<const std::int64_t> indices, std::span<const double> weight_B,
-                           const torch::Tensor& like) {
-  std::vector<double> c_B(indices.size(), 1 / result.sums.pairs());
+// c_i = v_i sum_g w_g m[i,g] scale_g of each pair of this rank, one micro-batch after the other; where their losses
+// are.
+torch::Tensor coefficients(const StepParts& parts, const RankLosses& losses, const StepResult& result,
+                           const std::vector<double>& scale) {
+  std::vector<double> c_B(losses.weight_B.size(), 1 / result.sums.pairs());
   if (parts.robust.mode != RobustMode::kNone) {
-    std::vector<std::span<const Membership>> memberships_B;
-    for (const std::int64_t index : indices) {
-      memberships_B.emplace_back(parts.inputs.pairs[static_cast<std::size_t>(index)].memberships);
-    }
-    c_B = pair_coefficients(memberships_B, result.sums.group_sums(), result.weight, scale);
+    c_B = pair_coefficients(losses.memberships_B, result.sums.group_sums(), result.weight, scale);
   }
-  for (std::size_t b = 0; b < c_B.size(); ++b) c_B[b] *= weight_B[b];
-  return torch::tensor(c_B, torch::kFloat64).to(like.device(), like.scalar_type());
+  for (std::size_t b = 0; b < c_B.size(); ++b) c_B[b] *= losses.weight_B[b];
+  return torch::tensor(c_B, torch::kFloat64).to(loss_options(parts.inputs.decoder));
 }
 
 double objective(const StepParts& parts, const StepResult& result, const std::vector<double>& scale) {
@@ -92,9 +88,9 @@ std::optional<DropoutDraw> dropout(const StepParts& parts, std::int64_t step) {
 
 bool is_logged(const StepParts& parts, std::int64_t step) { return parts.is_logged && parts.is_logged(step); }
 
-// The pairs of this rank, cut to the token budget, and what every forward pass over them needs.
+// The pairs of this rank, cut to the token budget, and what every forward pass over them needs: packed once.
 struct RankBatch {
-  std::vector<std::vector<std::int64_t>> micro_batches;
+  std::vector<PairBatch> micro_batches;
   std::vector<std::vector<double>> weights;  // v_i, of each
   double loss_factor;
   TokenNumbers token_numbers;  // of the first pass
@@ -109,24 +105,26 @@ RankBatch rank_batch(StepParts& parts, std::int64_t step) {
   const auto weight = [&](std::int64_t index) { return pair_weight(parts, step, index); };
   const double loss_factor = loss_scale(parts.inputs, batch, weight);
   const auto mine = rank_part(parts.inputs.pairs, batch, parts.host.info());
-  RankBatch result{.micro_batches = split_micro_batches(parts.inputs.pairs, mine, parts.micro_batch_tokens),
+  RankBatch result{.micro_batches = {},
                    .weights = {},
                    .loss_factor = loss_factor,
                    .token_numbers = is_logged(parts, step) ? TokenNumbers::kMeasured : TokenNumbers::kNone};
-  for (const auto& indices : result.micro_batches) {
-    std::ranges::transform(indices, std::back_inserter(result.weights.emplace_back()), weight);
-  }
+  const auto draw = dropout(parts, step);
+  for_each_micro_batch(parts.inputs.pairs, mine, parts.micro_batch_tokens, [&](MicroBatch pairs) {
+    std::ranges::transform(pairs.indices, std::back_inserter(result.weights.emplace_back()), weight);
+    result.micro_batches.push_back(make_pair_batch(parts.inputs, std::move(pairs), draw));
+  });
   return result;
 }
 
 // Adds the losses of this rank's pairs to `sums` and `losses`; gives the last micro-batch's, with its graph where that
 // is kept.
-PairForward forward(StepParts& parts, std::int64_t step, const RankBatch& batch, BatchSums& sums, RankLosses& losses) {
+PairForward forward(StepParts& parts, const RankBatch& batch, BatchSums& sums, RankLosses& losses) {
   PairForward last;
   for (std::size_t m = 0; m < batch.micro_batches.size(); ++m) {
-    const auto& indices = batch.micro_batches[m];
+    const auto& indices = batch.micro_batches[m].indices;
     const torch::AutoGradMode grad_mode(batch.keeps_graph());
-    last = forward_pairs(parts.inputs, indices, batch.loss_factor, dropout(parts, step), batch.token_numbers);
+    last = forward_pairs(parts.inputs, batch.micro_batches[m], batch.loss_factor, batch.token_numbers);
     add_outcomes(parts.inputs, indices, last, batch.weights[m], sums);
     add_losses(parts.inputs, indices, last, batch.weights[m], losses);
   }
@@ -140,16 +138,16 @@ void measure_errors(StepParts& parts, const RankLosses& losses, const std::vecto
                                       {.weight = result.weight, .scale = scale}, parts.host);
 }
 
-// Leaves the gradient, summed over ranks, in the parameters.
-void backward(StepParts& parts, std::int64_t step, const RankBatch& batch, PairForward kept, const StepResult& result,
-              const std::vector<double>& scale) {
+// Leaves the gradient, summed over ranks, in the parameters. `c_B` are the coefficients of this rank's pairs, `loss_B`
+// the losses whose graph was kept.
+void backward(StepParts& parts, const RankBatch& batch, const torch::Tensor& c_B, torch::Tensor loss_B) {
   parts.gradients.zero();
+  std::int64_t done = 0;
   for (std::size_t m = 0; m < batch.micro_batches.size(); ++m) {
-    const auto& indices = batch.micro_batches[m];
-    if (!batch.keeps_graph()) kept = forward_pairs(parts.inputs, indices, batch.loss_factor, dropout(parts, step));
-    const auto c_B = coefficients(parts, result, scale, indices, batch.weights[m], kept.loss_B);
+    if (!batch.keeps_graph()) loss_B = forward_losses(parts.inputs, batch.micro_batches[m], batch.loss_factor);
     if (m + 1 == batch.micro_batches.size()) parts.gradients.sum_during_backward();
-    (c_B * kept.loss_B).sum().backward();
+    (c_B.narrow(0, done, loss_B.size(0)) * loss_B).sum().backward();
+    done += loss_B.size(0);
   }
   parts.gradients.finish();
 }
@@ -161,7 +159,7 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
   Laps laps(result.phases);
   const RankBatch batch = rank_batch(parts, step);
   RankLosses losses;
-  PairForward kept = forward(parts, step, batch, result.sums, losses);
+  PairForward kept = forward(parts, batch, result.sums, losses);
   laps.end("forward");
   result.sums.all_reduce(parts.host);
   laps.end("group_sums");
@@ -177,7 +175,7 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
       estimator_scale(result.sums.group_sums(), parts.robust.estimator, parts.group_pair_count_K, num_pairs);
   result.loss = objective(parts, result, scale);
   if (is_logged(parts, step)) measure_errors(parts, losses, scale, result);
-  backward(parts, step, batch, std::move(kept), result, scale);
+  backward(parts, batch, coefficients(parts, losses, result, scale), std::move(kept.loss_B));
   laps.end("backward");
 
   const OptimizerResult update = parts.optimizer.step(step);

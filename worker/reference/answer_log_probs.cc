@@ -1,11 +1,14 @@
 #include "worker/reference/answer_log_probs.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 #include "worker/data/prompt_trees.h"
+#include "worker/model/host_numbers.h"
 #include "worker/model/sequence_log_prob.h"
 
 namespace equipoise {
@@ -14,12 +17,25 @@ namespace {
 // Larger forward passes are no faster on any device.
 constexpr std::int64_t kMostTokens = 4096;
 
-using MicroBatches = std::span<const std::vector<std::int64_t>>;
+void scatter(std::span<const double> value_B, std::span<const std::int64_t> indices, std::vector<double>& values_N) {
+  for (std::size_t b = 0; b < indices.size(); ++b) values_N[static_cast<std::size_t>(indices[b])] = value_B[b];
+}
 
-void scatter(const torch::Tensor& values_B, const std::vector<std::int64_t>& indices, std::vector<double>& values_N) {
-  const torch::Tensor host_B = values_B.to(torch::kCPU, torch::kFloat64).contiguous();
-  const double* const value = host_B.const_data_ptr<double>();
-  for (std::size_t b = 0; b < indices.size(); ++b) values_N[static_cast<std::size_t>(indices[b])] = value[b];
+// Of a whole data set: without trees, which would be larger than its ids. A rank makes those of its own again.
+struct DataSetSplit {
+  std::vector<std::vector<std::int64_t>> indices_M;
+  std::vector<std::int64_t> tokens_M;
+};
+
+DataSetSplit split_of(const LogProbPass& pass) {
+  std::vector<std::int64_t> all(pass.pairs.size());
+  std::iota(all.begin(), all.end(), std::int64_t{0});
+  DataSetSplit split;
+  for_each_micro_batch(pass.pairs, by_prompt(pass.pairs, all), pass.token_budget, [&](MicroBatch micro_batch) {
+    split.tokens_M.push_back(micro_batch.trees.num_tokens());
+    split.indices_M.push_back(std::move(micro_batch.indices));
+  });
+  return split;
 }
 
 void check_finite(const AnswerLogProbs& values, const std::string& whose) {
@@ -36,36 +52,34 @@ std::int64_t log_prob_token_budget(std::int64_t micro_batch_tokens) {
   return std::min(micro_batch_tokens, kMostTokens);
 }
 
-MicroBatches part_of_rank(MicroBatches micro_batches, const EncodedPairs& pairs, RankInfo info) {
-  std::vector<std::int64_t> tokens;
-  for (const auto& indices : micro_batches) tokens.push_back(tokens_of_trees(pairs, indices));
-  const std::int64_t total = std::accumulate(tokens.begin(), tokens.end(), std::int64_t{0});
+MicroBatchRange part_of_rank(std::span<const std::int64_t> tokens_M, RankInfo info) {
+  const std::int64_t total = std::accumulate(tokens_M.begin(), tokens_M.end(), std::int64_t{0});
   // A micro-batch belongs to the rank in whose share of the tokens its middle lies.
-  std::size_t first = 0, count = 0;
+  MicroBatchRange mine;
   std::int64_t before = 0;
-  for (std::size_t m = 0; m < tokens.size(); ++m) {
-    const std::int64_t owner = (2 * before + tokens[m]) * info.world_size / std::max<std::int64_t>(2 * total, 1);
-    before += tokens[m];
-    if (owner < info.rank) first = m + 1;
-    if (owner == info.rank) ++count;
+  for (std::size_t m = 0; m < tokens_M.size(); ++m) {
+    const std::int64_t owner = (2 * before + tokens_M[m]) * info.world_size / std::max<std::int64_t>(2 * total, 1);
+    before += tokens_M[m];
+    if (owner < info.rank) mine.first = m + 1;
+    if (owner == info.rank) ++mine.count;
   }
-  return micro_batches.subspan(first, count);
+  return mine;
 }
 
 AnswerLogProbs compute_log_probs(const Decoder& decoder, const LogProbPass& pass) {
   const torch::NoGradGuard no_grad;
   AnswerLogProbs result{.chosen_N = std::vector<double>(pass.pairs.size()),
                         .rejected_N = std::vector<double>(pass.pairs.size())};
-  std::vector<std::int64_t> all(pass.pairs.size());
-  std::iota(all.begin(), all.end(), std::int64_t{0});
-  const auto micro_batches = split_micro_batches(pass.pairs, all, pass.token_budget);
-  const MicroBatches mine = part_of_rank(micro_batches, pass.pairs, pass.ranks.info());
-  for (std::size_t m = 0; m < mine.size(); ++m) {
-    const PackedBatch batch = pack_pairs(pass.pairs, mine[m], decoder.head_weight().device());
+  const DataSetSplit split = split_of(pass);
+  const MicroBatchRange mine = part_of_rank(split.tokens_M, pass.ranks.info());
+  for (std::size_t done = 0; done < mine.count; ++done) {
+    const std::vector<std::int64_t>& indices = split.indices_M[mine.first + done];
+    const PackedBatch batch = pack_pairs(pass.pairs, indices, decoder.head_weight().device());
     const PairLogProbs log_probs = pair_log_probs(decoder, batch);
-    scatter(log_probs.chosen_B, mine[m], result.chosen_N);
-    scatter(log_probs.rejected_B, mine[m], result.rejected_N);
-    if (pass.on_progress) pass.on_progress(static_cast<std::int64_t>(100 * (m + 1) / mine.size()));
+    const auto [chosen_B, rejected_B] = on_host(std::array{log_probs.chosen_B, log_probs.rejected_B});
+    scatter(chosen_B, indices, result.chosen_N);
+    scatter(rejected_B, indices, result.rejected_N);
+    if (pass.on_progress) pass.on_progress(static_cast<std::int64_t>(100 * (done + 1) / mine.count));
   }
   pass.ranks.all_reduce_sum(result.chosen_N);
   pass.ranks.all_reduce_sum(result.rejected_N);

@@ -38,8 +38,11 @@ AnswerLogProbs compute_log_probs(const Decoder& decoder, const LogProbPass& pass
 // the same for all jobs with 4096 or more, so that they get the same bits.
 std::int64_t log_prob_token_budget(std::int64_t micro_batch_tokens);
 
-// The micro-batches of a rank: a contiguous part, which may be empty. Exposed for its test.
-std::span<const std::vector<std::int64_t>> part_of_rank(std::span<const std::vector<std::int64_t>> micro_batches,
-                                                        const EncodedPairs& pairs, RankInfo info);
+// The micro-batches of a rank, which follow each other; perhaps none. `tokens_M` are those of each of all M. Exposed
+// for its test.
+struct MicroBatchRange {
+  std::size_t first = 0, count = 0;
+};
+MicroBatchRange part_of_rank(std::span<const std::int64_t> tokens_M, RankInfo info);
 
 }  // namespace equipoise

@@ -1,11 +1,14 @@
 #include "worker/reference/reference_probe.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <set>
 
 #include "common/base/number_text.h"
+#include "worker/data/prompt_trees.h"
+#include "worker/model/host_numbers.h"
 #include "worker/model/sequence_log_prob.h"
 
 namespace equipoise {
@@ -83,17 +86,14 @@ ProbeResult probe_reference(const Decoder& policy, const EncodedPairs& pairs, co
   const double rounding = rounding_of(policy.head_weight().scalar_type());
   ProbeResult result;
   std::size_t answers = 0;
-  for (const auto& indices : split_micro_batches(pairs, probed_positions(pairs, reference), token_budget)) {
-    const PackedBatch batch = pack_pairs(pairs, indices, policy.head_weight().device());
-    const PairLogProbs log_probs = pair_log_probs(policy, batch);
-    const torch::Tensor chosen_B = log_probs.chosen_B.to(torch::kCPU, torch::kFloat64);
-    const torch::Tensor rejected_B = log_probs.rejected_B.to(torch::kCPU, torch::kFloat64);
+  const auto probed = by_prompt(pairs, probed_positions(pairs, reference));
+  for (const auto& [indices, trees] : split_micro_batches(pairs, probed, token_budget)) {
+    const PairLogProbs log_probs = pair_log_probs(policy, pack_trees(trees, policy.head_weight().device()));
+    const auto [chosen_B, rejected_B] = on_host(std::array{log_probs.chosen_B, log_probs.rejected_B});
     for (std::size_t b = 0; b < indices.size(); ++b) {
       const auto i = static_cast<std::size_t>(indices[b]);
-      const auto row = static_cast<std::int64_t>(b);
-      compare({i, pairs[i].chosen_ids.size(), chosen_B[row].item<double>(), reference.chosen_N[i]}, rounding, result);
-      compare({i, pairs[i].rejected_ids.size(), rejected_B[row].item<double>(), reference.rejected_N[i]}, rounding,
-              result);
+      compare({i, pairs[i].chosen_ids.size(), chosen_B[b], reference.chosen_N[i]}, rounding, result);
+      compare({i, pairs[i].rejected_ids.size(), rejected_B[b], reference.rejected_N[i]}, rounding, result);
       answers += 2;
     }
     result.pairs += indices.size();

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <set>
+#include <string>
 
 #include "tests/worker/owned_pair.h"
 #include "worker/data/prompt_trees.h"
@@ -34,6 +35,50 @@ OwnedPair pair(std::vector<std::int32_t> prompt, std::vector<std::int32_t> chose
 
 PackedBatch pack(const std::vector<OwnedPair>& pairs, const Rows& indices) {
   return pack_pairs(encoded(pairs), indices, torch::kCPU);
+}
+
+// Every tensor of a batch by its name, and their shapes.
+using NamedTensors = std::map<std::string, torch::Tensor>;
+
+void add_uses(const std::string& name, const RowUses& uses, NamedTensors& tensors) {
+  if (uses.row_N.defined()) tensors[name] = uses.row_N;
+  for (std::size_t round = 0; round < uses.rounds.size(); ++round) {
+    tensors[name + ".row." + std::to_string(round)] = uses.rounds[round].row_R;
+    tensors[name + ".place." + std::to_string(round)] = uses.rounds[round].place_R;
+  }
+}
+
+NamedTensors tensors_of(const PackedBatch& batch) {
+  NamedTensors tensors = {{"token", batch.token_T},
+                          {"position", batch.position_T},
+                          {"target", batch.target_C},
+                          {"answer", batch.answer_C},
+                          {"answer_of_pair", batch.answer_of_pair_B2},
+                          {"answer_tokens", batch.answer_tokens_B2}};
+  if (batch.row_key_T.defined()) tensors["row_key"] = batch.row_key_T;
+  add_uses("source", batch.source_C, tensors);
+  add_uses("queries", batch.attention.queries, tensors);
+  add_uses("keys", batch.attention.keys, tensors);
+  add_uses("outputs", batch.attention.outputs, tensors);
+  for (std::size_t i = 0; i < batch.attention.answers.size(); ++i) {
+    const AnswerBlock& block = batch.attention.answers[i];
+    const std::string name = "block." + std::to_string(i);
+    tensors[name + ".query_answer"] = block.query_answer_DQ;
+    tensors[name + ".query_position"] = block.query_position_DQ;
+    tensors[name + ".key_answer"] = block.key_answer_DK;
+    tensors[name + ".key_position"] = block.key_position_DK;
+  }
+  return tensors;
+}
+
+void expect_same(const PackedBatch& a, const PackedBatch& b) {
+  const NamedTensors ours = tensors_of(a), theirs = tensors_of(b);
+  ASSERT_EQ(ours.size(), theirs.size());
+  for (const auto& [name, tensor] : ours) EXPECT_TRUE(tensor.equal(theirs.at(name))) << name;
+  EXPECT_EQ(a.num_pairs, b.num_pairs);
+  EXPECT_EQ(a.num_answers, b.num_answers);
+  EXPECT_EQ(a.largest_token, b.largest_token);
+  EXPECT_EQ(a.largest_position, b.largest_position);
 }
 
 TEST(PackPairs, StoresThePromptOnceAndBothAnswersContinueItsPositions) {
@@ -198,13 +243,40 @@ TEST(PackPairs, BundlesShortAnswersBehindALongPromptAndKeepsLongOnesApart) {
   EXPECT_EQ(apart.attention.answers[0].num_keys, 61);
 }
 
+// To a CPU too: what a GPU gets is the same list.
+TEST(MoveTo, SendsAllTensorsAsPartsOfOneListOfTheSameNumbersAndShapes) {
+  const auto pairs = many_pairs();
+  const EncodedPairs data = encoded(pairs);
+  const PackedBatch batch = pack_pairs(data, all_of(pairs), torch::kCPU, DropoutDraw{.seed = 1, .step = 2});
+  PackedBatch moved = batch;
+  move_to(torch::kCPU, moved);
+  expect_same(moved, batch);
+  const NamedTensors before = tensors_of(batch), after = tensors_of(moved);
+  EXPECT_GT(after.size(), 20u);
+  std::int64_t numbers = 0;
+  for (const auto& [name, tensor] : after) {
+    EXPECT_EQ(tensor.sizes(), before.at(name).sizes()) << name;
+    EXPECT_TRUE(tensor.is_contiguous()) << name;
+    EXPECT_EQ(tensor.storage().data(), moved.token_T.storage().data()) << name;
+    numbers += tensor.numel();
+  }
+  EXPECT_EQ(moved.token_T.storage().nbytes(), sizeof(std::int64_t) * static_cast<std::size_t>(numbers));
+}
+
+// Without memory of its own the device has the shapes alone; nothing stays behind on the CPU.
+TEST(PackPairs, LeavesNoTensorOnTheCpuWhereTheDeviceIsAnother) {
+  const auto pairs = many_pairs();
+  const PackedBatch batch = pack_pairs(encoded(pairs), all_of(pairs), torch::kMeta, DropoutDraw{.seed = 1, .step = 2});
+  for (const auto& [name, tensor] : tensors_of(batch)) EXPECT_TRUE(tensor.is_meta()) << name;
+}
+
 TEST(RowUses, NameEveryUseInARoundInWhichItsRowIsAlone) {
   RowUsesBuilder builder;
   builder.use(2, 2);
   builder.pad(0, 3);
   builder.use(1, 3);
   builder.use(3);
-  const RowUses uses = builder.build(5, torch::kCPU);
+  const RowUses uses = builder.build(5);
   EXPECT_EQ(values(uses.row_N), (Rows{2, 3, 0, 0, 0, 1, 2, 3, 3}));
   ASSERT_EQ(uses.rounds.size(), 3u);
   EXPECT_EQ(values(uses.rounds[0].row_R), (Rows{1, 2, 3}));
@@ -218,37 +290,47 @@ TEST(RowUses, NameEveryUseInARoundInWhichItsRowIsAlone) {
 TEST(RowUses, SayNothingWhereEveryRowIsInItsPlace) {
   RowUsesBuilder builder;
   builder.use(0, 3);
-  EXPECT_FALSE(builder.build(3, torch::kCPU).row_N.defined());
-  EXPECT_TRUE(builder.build(4, torch::kCPU).row_N.defined());
+  EXPECT_FALSE(builder.build(3).row_N.defined());
+  EXPECT_TRUE(builder.build(4).row_N.defined());
 }
 
 using Split = std::vector<Rows>;
 
+// The pairs of each micro-batch, whose trees are those of its pairs.
+Split split_up(const EncodedPairs& pairs, const Rows& indices, std::int64_t token_budget) {
+  Split split;
+  for (const auto& [own, trees] : split_micro_batches(pairs, by_prompt(pairs, indices), token_budget)) {
+    expect_same(pack_trees(trees, torch::kCPU), pack_pairs(pairs, own, torch::kCPU));
+    split.push_back(own);
+  }
+  return split;
+}
+
 TEST(SplitMicroBatches, FillsEachUpToTheBudgetInOrder) {
   const EncodedPairs pairs =
       encoded({pair({1}, {2}, {3}), pair({4}, {2}, {}), pair({1, 1, 1, 1}, {2}, {3}), pair({5}, {}, {})});
-  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2, 3}, 5), (Split{{0, 1}, {2}, {3}}));
-  EXPECT_EQ(split_micro_batches(pairs, Rows{3, 2, 1, 0}, 100), (Split{{3, 2, 1, 0}}));
-  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 2}, 1), (Split{{0}, {2}}));
-  EXPECT_EQ(split_micro_batches(pairs, Rows{}, 5), Split{});
+  EXPECT_EQ(split_up(pairs, Rows{0, 1, 2, 3}, 5), (Split{{0, 1}, {2}, {3}}));
+  EXPECT_EQ(split_up(pairs, Rows{3, 2, 1, 0}, 100), (Split{{3, 2, 1, 0}}));
+  EXPECT_EQ(split_up(pairs, Rows{0, 2}, 1), (Split{{0}, {2}}));
+  EXPECT_EQ(split_up(pairs, Rows{}, 5), Split{});
 }
 
 TEST(SplitMicroBatches, CountsAPromptAndAnAnswerOnce) {
   const EncodedPairs pairs = encoded({pair({1, 1, 1}, {2}, {3}), pair({1, 1, 1}, {2}, {4}), pair({1, 1, 1}, {4}, {3})});
-  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2}, 6), (Split{{0, 1, 2}}));
-  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2}, 5), (Split{{0}, {1}, {2}}));
-  EXPECT_EQ(split_micro_batches(pairs, Rows{2, 2, 0}, 5), (Split{{2, 2}, {0}}));
+  EXPECT_EQ(split_up(pairs, Rows{0, 1, 2}, 6), (Split{{0, 1, 2}}));
+  EXPECT_EQ(split_up(pairs, Rows{0, 1, 2}, 5), (Split{{0}, {1}, {2}}));
+  EXPECT_EQ(split_up(pairs, Rows{2, 2, 0}, 5), (Split{{2, 2}, {0}}));
 }
 
 TEST(SplitMicroBatches, BringsPairsOfOnePromptTogether) {
   const EncodedPairs pairs = encoded({pair({1}, {2}, {3}), pair({4}, {2}, {3}), pair({1}, {5}, {6}),
                                       pair({4}, {5}, {6}), pair({7}, {5}, {6}), pair({1}, {7}, {8})});
-  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2, 3, 4, 5}, 100), (Split{{0, 2, 5, 1, 3, 4}}));
-  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2, 3, 4, 5}, 8), (Split{{0, 2, 5}, {1, 3, 4}}));
+  EXPECT_EQ(split_up(pairs, Rows{0, 1, 2, 3, 4, 5}, 100), (Split{{0, 2, 5, 1, 3, 4}}));
+  EXPECT_EQ(split_up(pairs, Rows{0, 1, 2, 3, 4, 5}, 8), (Split{{0, 2, 5}, {1, 3, 4}}));
   // {4}'s two pairs have 5 tokens: more than are left beside {1}'s 7 of 9.
-  EXPECT_EQ(split_micro_batches(pairs, Rows{0, 1, 2, 3, 4, 5}, 9), (Split{{0, 2, 5}, {1, 3, 4}}));
+  EXPECT_EQ(split_up(pairs, Rows{0, 1, 2, 3, 4, 5}, 9), (Split{{0, 2, 5}, {1, 3, 4}}));
   // {1}'s three pairs do not fit into any: they fill one after the other.
-  EXPECT_EQ(split_micro_batches(pairs, Rows{4, 0, 2, 5}, 6), (Split{{4, 0}, {2, 5}}));
+  EXPECT_EQ(split_up(pairs, Rows{4, 0, 2, 5}, 6), (Split{{4, 0}, {2, 5}}));
 }
 
 TEST(ByPrompt, KeepsTheOrderOfWhatSharesNothing) {
@@ -263,11 +345,31 @@ TEST(ByPrompt, MovesAPairBehindTheFirstWithItsPrompt) {
   EXPECT_EQ(by_prompt(pairs, Rows{3, 2, 1, 0, 2}), (Rows{3, 1, 2, 0, 2}));
 }
 
-TEST(TokensOfTrees, AreThoseOfThePackedBatch) {
+TEST(PromptTrees, HaveTheTokensOfThePackedBatch) {
   const auto pairs = many_pairs();
   Rows indices = all_of(pairs);
   indices.insert(indices.end(), {3, 5, 3});
-  EXPECT_EQ(tokens_of_trees(encoded(pairs), indices), pack(pairs, indices).token_T.size(0));
+  EXPECT_EQ(trees_of(encoded(pairs), indices).num_tokens(), pack(pairs, indices).token_T.size(0));
+}
+
+TEST(PromptTrees, AppendedAreThoseOfAllPairsInOrder) {
+  const EncodedPairs pairs = encoded({pair({1}, {2}, {3}), pair({4}, {2}, {3}), pair({4}, {3}, {5})});
+  PromptTrees trees = trees_of(pairs, Rows{0});
+  trees.append(trees_of(pairs, Rows{1}));
+  EXPECT_EQ(trees.new_tokens(pairs[2]), 1) << "prompt {4} and answer {3} are there";
+  trees.add(pairs[2]);
+  expect_same(pack_trees(trees, torch::kCPU), pack_pairs(pairs, Rows{0, 1, 2}, torch::kCPU));
+  EXPECT_EQ(trees.num_tokens(), 7);
+}
+
+TEST(PromptTrees, AppendedKeepAPromptOfTheirOwnThatIsThereAlready) {
+  const EncodedPairs pairs = encoded({pair({1}, {2}, {3}), pair({1}, {2}, {4})});
+  PromptTrees trees = trees_of(pairs, Rows{0});
+  trees.append(trees_of(pairs, Rows{1}));
+  EXPECT_EQ(trees.num_tokens(), 6);
+  const PackedBatch batch = pack_trees(trees, torch::kCPU);
+  EXPECT_EQ(values(batch.token_T), (Rows{1, 1, 2, 3, 2, 4}));
+  EXPECT_EQ(values(batch.answer_of_pair_B2), (Rows{0, 1, 2, 3}));
 }
 
 }  // namespace packed_batch_test

@@ -12,7 +12,7 @@ RowUses some_uses() {
   builder.use(3);
   builder.pad(4, 1);
   builder.use(2, 2);
-  return builder.build(5, torch::kCPU);
+  return builder.build(5);
 }
 
 torch::Tensor gradient_of(const torch::Tensor& x, const torch::Tensor& y, const torch::Tensor& upstream) {
@@ -41,7 +41,7 @@ TEST(GatheredRows, AddUpNarrowGradientsInFloat32) {
   const torch::Tensor x = torch::zeros({2, 1}, torch::kBFloat16).requires_grad_();
   torch::Tensor upstream = torch::ones({10, 1}, torch::kBFloat16);
   upstream[1] = 256;
-  const torch::Tensor gradient = gradient_of(x, gathered_rows(x, builder.build(2, torch::kCPU)), upstream);
+  const torch::Tensor gradient = gradient_of(x, gathered_rows(x, builder.build(2)), upstream);
   EXPECT_EQ(gradient.scalar_type(), torch::kBFloat16);
   EXPECT_EQ(gradient[1].item<float>(), 264);
 }
@@ -50,7 +50,7 @@ TEST(GatheredRows, AreTheTensorItselfWhereEveryRowIsInItsPlace) {
   RowUsesBuilder builder;
   builder.use(0, 5);
   const torch::Tensor x = torch::randn({5, 3});
-  EXPECT_EQ(gathered_rows(x, builder.build(5, torch::kCPU)).data_ptr(), x.data_ptr());
+  EXPECT_EQ(gathered_rows(x, builder.build(5)).data_ptr(), x.data_ptr());
 }
 
 }  // namespace gathered_rows_test

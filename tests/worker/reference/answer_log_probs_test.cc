@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <mutex>
+#include <numeric>
 
 #include "tests/worker/golden_model.h"
 #include "worker/collective/thread_collective.h"
+#include "worker/data/prompt_trees.h"
 
 namespace equipoise {
 namespace answer_log_probs_test {
@@ -74,25 +76,22 @@ TEST(AnswerLogProbs, OfPairsThatShareAPromptAreThoseOfEachAlone) {
 
 TEST(AnswerLogProbs, RanksShareMicroBatchesByTheirTokensInOrder) {
   const auto pairs = golden_pairs();
-  const auto micro_batches = split_micro_batches(pairs, all_of(pairs), kBudget);
-  const std::span<const std::vector<std::int64_t>> all(micro_batches);
-  ASSERT_GT(all.size(), 4u);
+  const auto micro_batches = split_micro_batches(pairs, by_prompt(pairs, all_of(pairs)), kBudget);
+  std::vector<std::int64_t> tokens_M;
+  for (const MicroBatch& each : micro_batches) tokens_M.push_back(each.trees.num_tokens());
+  ASSERT_GT(tokens_M.size(), 4u);
   for (const int world_size : {1, 2, 3, 7, 24}) {
-    std::vector<std::vector<std::int64_t>> together;
+    std::size_t together = 0;
     std::int64_t largest = 0;
     for (int rank = 0; rank < world_size; ++rank) {
-      const auto part = part_of_rank(all, pairs, {.rank = rank, .world_size = world_size});
-      together.insert(together.end(), part.begin(), part.end());
-      std::int64_t tokens = 0;
-      for (const auto& indices : part) {
-        for (const auto i : indices)
-          tokens += static_cast<std::int64_t>(pairs[static_cast<std::size_t>(i)].num_tokens());
-      }
-      largest = std::max(largest, tokens);
+      const MicroBatchRange part = part_of_rank(tokens_M, {.rank = rank, .world_size = world_size});
+      EXPECT_TRUE(part.count == 0 || part.first == together) << rank << " of " << world_size;
+      together += part.count;
+      const std::int64_t* const first = tokens_M.data() + part.first;
+      largest = std::max(largest, std::accumulate(first, first + part.count, std::int64_t{0}));
     }
-    EXPECT_EQ(together, micro_batches) << world_size;
-    std::int64_t total = 0;
-    for (const auto& pair : pairs) total += static_cast<std::int64_t>(pair.num_tokens());
+    EXPECT_EQ(together, tokens_M.size()) << world_size;
+    const std::int64_t total = std::accumulate(tokens_M.begin(), tokens_M.end(), std::int64_t{0});
     // No rank has more than its share and one micro-batch, of 243 tokens at most (a pair that is longer than the
     // budget).
     EXPECT_LE(largest, total / world_size + 2 * 243) << world_size;
