@@ -64,6 +64,18 @@ std::vector<double> initial_log_alpha(const RobustSettings& settings, std::span<
 
 }  // namespace
 
+bool weights_precede_losses(const RobustSettings& settings) {
+  return settings.mode != RobustMode::kGroupRobust || settings.update == WeightUpdate::kAfterGradient;
+}
+
+void gradient_weights(const RobustSettings& settings, std::span<const double> alpha_K,
+                      std::span<const std::uint32_t> groups, std::span<double> weight) {
+  const bool is_mixed = settings.mode == RobustMode::kGroupRobust;
+  const double uniform = is_mixed ? (1 - settings.trade_off) * (1 / static_cast<double>(alpha_K.size())) : 0;
+  const double chi = is_mixed ? settings.trade_off : 1;
+  for (std::size_t i = 0; i < weight.size(); ++i) weight[i] = uniform + chi * alpha_K[groups[i]];
+}
+
 GroupWeights::GroupWeights(RobustSettings settings, std::vector<double> group_pair_count_K, double num_pairs)
     : settings_(std::move(settings)),
       group_pair_count_K_(std::move(group_pair_count_K)),

@@ -39,6 +39,14 @@
 
 namespace equipoise {
 
+// Whether the weights of a step's gradient are known before its losses: those of fixed weights, and of a group-robust
+// job with kAfterGradient.
+bool weights_precede_losses(const RobustSettings& settings);
+
+// w_g of `groups` from the alpha of all groups, as GroupWeights::alpha_K() has it: the bits of GroupWeights.
+void gradient_weights(const RobustSettings& settings, std::span<const double> alpha_K,
+                      std::span<const std::uint32_t> groups, std::span<double> weight);
+
 // A point on the probability simplex over K groups. Kept as log(alpha), so a weight that has shrunk to almost
 // nothing can still grow back. Pure arithmetic in float64; the same calls give the same bits.
 // Not thread-safe.
@@ -74,8 +82,10 @@ class GroupWeights {
   // simplex.
   std::vector<double> estimated_loss_K(const GroupSums& sums) const;
 
-  std::vector<double> alpha_K() const;                                     // [K], sums to 1
-  double gradient_weight(std::size_t group) const;                         // w_g as it stands; group in [0, K)
+  std::vector<double> alpha_K() const;              // [K], sums to 1
+  double gradient_weight(std::size_t group) const;  // w_g as it stands; group in [0, K)
+  // w_g of `groups` as it stands, into weight, of their length.
+  void write_gradient_weight(std::span<const std::uint32_t> groups, std::span<double> weight) const;
   const std::vector<double>& log_alpha_K() const { return log_alpha_K_; }  // [K], normalised, floor not applied
   // What the batches so far say of each group's loss, which the next alpha comes from besides the settings: the newest
   // L_g for a closed form, k_g for kUnbiased on the simplex. NaN where no batch has had the group yet. [K], or empty
@@ -108,7 +118,6 @@ class GroupWeights {
   double rise(const GroupSums& sums, std::size_t i) const;
   double baseline(std::size_t group) const { return settings_.baseline_K.empty() ? 0 : settings_.baseline_K[group]; }
   double adjusted_loss(double loss, std::size_t group) const;
-  void write_gradient_weight(std::span<const std::uint32_t> groups, std::span<double> weight) const;
 
   RobustSettings settings_;
   std::vector<double> group_pair_count_K_;

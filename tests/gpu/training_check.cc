@@ -138,7 +138,7 @@ double median(std::vector<double> values) {
 nlohmann::json phases_of(const TrainingResult& result) {
   std::map<std::string, std::vector<double>> seconds;
   for (const StepResult& step : result.steps) {
-    for (const auto& [phase, value] : step.phases) seconds[phase].push_back(value);
+    for (const auto& [phase, value] : step.phases) seconds[std::string(phase)].push_back(value);
   }
   nlohmann::json phases;
   for (const auto& [phase, values] : seconds) phases[phase] = median(values);

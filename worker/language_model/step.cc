@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <iterator>
+#include <string_view>
 #include <utility>
 
 #include "worker/language_model/objective_error.h"
@@ -12,14 +13,20 @@
 namespace equipoise {
 namespace {
 
-// Seconds since the last call, under a name.
+// Seconds since the last call, added up by name.
 class Laps {
  public:
   explicit Laps(std::vector<PhaseSeconds>& phases) : phases_(phases) {}
-  void end(const char* phase) {
+  void end(std::string_view phase) {
     const auto now = std::chrono::steady_clock::now();
-    phases_.push_back({.phase = phase, .seconds = std::chrono::duration<double>(now - last_).count()});
+    const double seconds = std::chrono::duration<double>(now - last_).count();
     last_ = now;
+    const auto same = std::ranges::find(phases_, phase, &PhaseSeconds::phase);
+    if (same == phases_.end()) {
+      phases_.push_back({.phase = phase, .seconds = seconds});
+    } else {
+      same->seconds += seconds;
+    }
   }
 
  private:
@@ -60,16 +67,10 @@ std::vector<double> weights_of_step(StepParts& parts, std::int64_t step, const B
   return weight;
 }
 
-// c_i = v_i sum_g w_g m[i,g] scale_g of each pair of this rank, one micro-batch after the other; where their losses
-// are.
-torch::Tensor coefficients(const StepParts& parts, const RankLosses& losses, const StepResult& result,
-                           const std::vector<double>& scale) {
-  std::vector<double> c_B(losses.weight_B.size(), 1 / result.sums.pairs());
-  if (parts.robust.mode != RobustMode::kNone) {
-    c_B = pair_coefficients(losses.memberships_B, result.sums.group_sums(), result.weight, scale);
-  }
-  for (std::size_t b = 0; b < c_B.size(); ++b) c_B[b] *= losses.weight_B[b];
-  return torch::tensor(c_B, torch::kFloat64).to(loss_options(parts.inputs.decoder));
+// scale_g of the groups of a batch, whose sizes are in `sums`.
+std::vector<double> scale_of(const StepParts& parts, const GroupSums& sums) {
+  const double num_pairs = parts.num_pairs > 0 ? parts.num_pairs : static_cast<double>(parts.inputs.pairs.size());
+  return estimator_scale(sums, parts.robust.estimator, parts.group_pair_count_K, num_pairs);
 }
 
 double objective(const StepParts& parts, const StepResult& result, const std::vector<double>& scale) {
@@ -93,11 +94,7 @@ struct RankBatch {
   std::vector<PairBatch> micro_batches;
   std::vector<std::vector<double>> weights;  // v_i, of each
   double loss_factor;
-  TokenNumbers token_numbers;  // of the first pass
-
-  // The weights depend on every loss of the batch: with one micro-batch its graph is kept, with more of them the losses
-  // come from a pass without graph and each micro-batch is computed again for its gradient.
-  bool keeps_graph() const { return micro_batches.size() == 1; }
+  TokenNumbers token_numbers;  // of the pass whose numbers are reported
 };
 
 RankBatch rank_batch(StepParts& parts, std::int64_t step) {
@@ -117,18 +114,34 @@ RankBatch rank_batch(StepParts& parts, std::int64_t step) {
   return result;
 }
 
-// Adds the losses of this rank's pairs to `sums` and `losses`; gives the last micro-batch's, with its graph where that
-// is kept.
-PairForward forward(StepParts& parts, const RankBatch& batch, BatchSums& sums, RankLosses& losses) {
-  PairForward last;
+// c_i = v_i sum_g w_g m[i,g] scale_g of each pair of this rank, one micro-batch after the other; where their losses
+// are. `sums` has the sizes of the global batch and its groups, whose weights are `weight`.
+torch::Tensor coefficients(const StepParts& parts, const RankBatch& batch, const GroupSums& sums,
+                           std::span<const double> weight) {
+  std::vector<std::span<const Membership>> memberships_B;
+  std::vector<double> weight_B;
   for (std::size_t m = 0; m < batch.micro_batches.size(); ++m) {
-    const auto& indices = batch.micro_batches[m].indices;
-    const torch::AutoGradMode grad_mode(batch.keeps_graph());
-    last = forward_pairs(parts.inputs, batch.micro_batches[m], batch.loss_factor, batch.token_numbers);
-    add_outcomes(parts.inputs, indices, last, batch.weights[m], sums);
-    add_losses(parts.inputs, indices, last, batch.weights[m], losses);
+    for (const std::int64_t index : batch.micro_batches[m].indices) {
+      memberships_B.emplace_back(parts.inputs.pairs[static_cast<std::size_t>(index)].memberships);
+    }
+    weight_B.insert(weight_B.end(), batch.weights[m].begin(), batch.weights[m].end());
   }
-  return last;
+  std::vector<double> c_B(weight_B.size(), 1 / sums.batch_pairs);
+  if (parts.robust.mode != RobustMode::kNone) {
+    c_B = pair_coefficients(memberships_B, sums, weight, scale_of(parts, sums));
+  }
+  for (std::size_t b = 0; b < c_B.size(); ++b) c_B[b] *= weight_B[b];
+  return torch::tensor(c_B, torch::kFloat64).to(loss_options(parts.inputs.decoder));
+}
+
+// Adds this rank's pairs of the m-th micro-batch to `sums` and `losses`; gives their losses, with their graph where
+// gradients are on.
+torch::Tensor forward(StepParts& parts, const RankBatch& batch, std::size_t m, BatchSums& sums, RankLosses& losses) {
+  const auto& indices = batch.micro_batches[m].indices;
+  PairForward forward = forward_pairs(parts.inputs, batch.micro_batches[m], batch.loss_factor, batch.token_numbers);
+  add_outcomes(parts.inputs, indices, forward, batch.weights[m], sums);
+  add_losses(parts.inputs, indices, forward, batch.weights[m], losses);
+  return std::move(forward.loss_B);
 }
 
 // Everything that a step's line has besides means.
@@ -138,18 +151,108 @@ void measure_errors(StepParts& parts, const RankLosses& losses, const std::vecto
                                       {.weight = result.weight, .scale = scale}, parts.host);
 }
 
-// Leaves the gradient, summed over ranks, in the parameters. `c_B` are the coefficients of this rank's pairs, `loss_B`
-// the losses whose graph was kept.
-void backward(StepParts& parts, const RankBatch& batch, const torch::Tensor& c_B, torch::Tensor loss_B) {
-  parts.gradients.zero();
-  std::int64_t done = 0;
+// Adds the gradient of sum c_i l_i over a micro-batch, the last of which sums it over the ranks meanwhile. `c_B` are
+// the coefficients of all pairs of this rank; the micro-batch's begin at `begin`.
+void backward(StepParts& parts, const torch::Tensor& c_B, std::int64_t begin, const torch::Tensor& loss_B) {
+  if (begin + loss_B.size(0) == c_B.size(0)) parts.gradients.sum_during_backward();
+  (c_B.narrow(0, begin, loss_B.size(0)) * loss_B).sum().backward();
+}
+
+// What the step does with the weights: the value of its objective and, where a line is written, its errors.
+void set_objective(StepParts& parts, std::int64_t step, const RankLosses& losses, StepResult& result) {
+  const auto scale = scale_of(parts, result.sums.group_sums());
+  result.loss = objective(parts, result, scale);
+  if (is_logged(parts, step)) measure_errors(parts, losses, scale, result);
+}
+
+// True, and the step ends, where a loss is not finite.
+bool skip(StepResult& result) {
+  if (result.sums.non_finite_groups().empty()) return false;
+  result.loss = result.sums.loss();
+  return result.skipped = true;
+}
+
+// The weights depend on every loss of the batch: with one micro-batch its graph is kept, with more of them the losses
+// come from a pass without graph and each micro-batch is computed again for its gradient. True if there is a gradient.
+bool gradient_after_weights(StepParts& parts, std::int64_t step, const RankBatch& batch, StepResult& result,
+                            Laps& laps) {
+  RankLosses losses;
+  torch::Tensor loss_B;
+  const bool keeps_graph = batch.micro_batches.size() == 1;
   for (std::size_t m = 0; m < batch.micro_batches.size(); ++m) {
-    if (!batch.keeps_graph()) loss_B = forward_losses(parts.inputs, batch.micro_batches[m], batch.loss_factor);
-    if (m + 1 == batch.micro_batches.size()) parts.gradients.sum_during_backward();
-    (c_B.narrow(0, done, loss_B.size(0)) * loss_B).sum().backward();
-    done += loss_B.size(0);
+    const torch::AutoGradMode grad_mode(keeps_graph);
+    loss_B = forward(parts, batch, m, result.sums, losses);
+  }
+  laps.end("forward");
+  result.sums.all_reduce(parts.host);
+  laps.end("group_sums");
+  result.weight = weights_of_step(parts, step, result.sums);
+  laps.end("weight_update");
+  if (skip(result)) return false;
+  set_objective(parts, step, losses, result);
+  const torch::Tensor c_B = coefficients(parts, batch, result.sums.group_sums(), result.weight);
+  parts.gradients.zero();
+  std::int64_t begin = 0;
+  for (const PairBatch& micro_batch : batch.micro_batches) {
+    if (!keeps_graph) loss_B = forward_losses(parts.inputs, micro_batch, batch.loss_factor);
+    backward(parts, c_B, begin, loss_B);
+    begin += loss_B.size(0);
   }
   parts.gradients.finish();
+  laps.end("backward");
+  return true;
+}
+
+// n_g and |B| of the global batch: all that the coefficients of the gradient need besides weights.
+GroupSums batch_sizes(StepParts& parts, const RankBatch& batch) {
+  const std::size_t num_groups = parts.group_pair_count_K.size();
+  std::vector<double> count(num_groups + 1);
+  for (std::size_t m = 0; m < batch.micro_batches.size(); ++m) {
+    const auto& indices = batch.micro_batches[m].indices;
+    for (std::size_t b = 0; b < indices.size(); ++b) {
+      for (const auto& [group, share] : parts.inputs.pairs[static_cast<std::size_t>(indices[b])].memberships) {
+        count[group] += batch.weights[m][b] * share;
+      }
+    }
+    count[num_groups] += static_cast<double>(indices.size());
+  }
+  parts.host.all_reduce_sum(count);
+  const std::vector<double> no_loss_K(num_groups);
+  return present_groups(no_loss_K, std::span(count).first(num_groups), count[num_groups]);
+}
+
+// The weights do not wait for the losses: each micro-batch is computed once, and its gradient taken at once. The owner
+// of alpha hears of the losses while the step goes on.
+bool gradient_before_sums(StepParts& parts, std::int64_t step, const RankBatch& batch, StepResult& result, Laps& laps) {
+  const GroupSums sizes = batch_sizes(parts, batch);
+  laps.end("group_sums");
+  RankLosses losses;
+  torch::Tensor loss_B, c_B;
+  parts.gradients.zero();
+  std::int64_t begin = 0;
+  for (std::size_t m = 0; m < std::max<std::size_t>(batch.micro_batches.size(), 1); ++m) {
+    if (!batch.micro_batches.empty()) loss_B = forward(parts, batch, m, result.sums, losses);
+    laps.end("forward");
+    if (m == 0) {  // as late as can be: the answer to the step before may still be on its way
+      std::vector<double> weight(sizes.group.size());
+      parts.weights.weights_of_next_step(sizes.group, weight);
+      c_B = coefficients(parts, batch, sizes, weight);
+      laps.end("weight_update");
+    }
+    if (batch.micro_batches.empty()) break;
+    backward(parts, c_B, begin, loss_B);
+    begin += loss_B.size(0);
+    laps.end("backward");
+  }
+  parts.gradients.finish();
+  laps.end("backward");
+  result.sums.all_reduce(parts.host);
+  laps.end("group_sums");
+  result.weight = weights_of_step(parts, step, result.sums);
+  laps.end("weight_update");
+  if (skip(result)) return false;
+  set_objective(parts, step, losses, result);
+  return true;
 }
 
 }  // namespace
@@ -158,26 +261,8 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
   StepResult result{.sums = BatchSums(parts.group_pair_count_K.size()), .weight = {}, .phases = {}};
   Laps laps(result.phases);
   const RankBatch batch = rank_batch(parts, step);
-  RankLosses losses;
-  PairForward kept = forward(parts, batch, result.sums, losses);
-  laps.end("forward");
-  result.sums.all_reduce(parts.host);
-  laps.end("group_sums");
-  result.weight = weights_of_step(parts, step, result.sums);
-  laps.end("weight_update");
-  if (!result.sums.non_finite_groups().empty()) {
-    result.loss = result.sums.loss();
-    result.skipped = true;
-    return result;
-  }
-  const double num_pairs = parts.num_pairs > 0 ? parts.num_pairs : static_cast<double>(parts.inputs.pairs.size());
-  const auto scale =
-      estimator_scale(result.sums.group_sums(), parts.robust.estimator, parts.group_pair_count_K, num_pairs);
-  result.loss = objective(parts, result, scale);
-  if (is_logged(parts, step)) measure_errors(parts, losses, scale, result);
-  backward(parts, batch, coefficients(parts, losses, result, scale), std::move(kept.loss_B));
-  laps.end("backward");
-
+  const auto take_gradient = weights_precede_losses(parts.robust) ? gradient_before_sums : gradient_after_weights;
+  if (!take_gradient(parts, step, batch, result, laps)) return result;
   const OptimizerResult update = parts.optimizer.step(step);
   result.grad_norm = update.grad_norm;
   result.learning_rate = update.learning_rate;

@@ -15,14 +15,6 @@ namespace {
 constexpr int kMostSteps = 4096;
 constexpr std::size_t kMostWeights = 65536;
 
-[[noreturn]] void refuse_weight(const v1::ReportStepRequest& step, int i, double here, double there) {
-  throw std::runtime_error(
-      "step " + std::to_string(step.step()) + ": the weight of group " + std::to_string(step.group(i)) + " is " +
-      number_text(here) + " here and " + number_text(there) +
-      " at the coordinator, expected the same bits; with robust.weight_sync coordinator every rank "
-      "takes the coordinator's");
-}
-
 void check_weights(const v1::ReportStepsRequest& request, std::span<const double> here, std::span<const double> there) {
   if (here.size() != there.size()) {
     throw PeerError("the coordinator answered " + std::to_string(request.steps_size()) + " steps with " +
@@ -30,10 +22,7 @@ void check_weights(const v1::ReportStepsRequest& request, std::span<const double
   }
   std::size_t next = 0;
   for (const v1::ReportStepRequest& step : request.steps()) {
-    for (int i = 0; i < step.group_size(); ++i, ++next) {
-      const bool same = std::bit_cast<std::uint64_t>(here[next]) == std::bit_cast<std::uint64_t>(there[next]);
-      if (!same) refuse_weight(step, i, here[next], there[next]);
-    }
+    for (int i = 0; i < step.group_size(); ++i, ++next) check_same_weight(step, i, here[next], there[next]);
   }
 }
 
@@ -48,6 +37,15 @@ v1::ReportStepRequest step_request(const ReportedStep& report) {
   request.set_batch_pairs(report.sums.batch_pairs);
   request.mutable_non_finite_group()->Add(report.non_finite.begin(), report.non_finite.end());
   return request;
+}
+
+void check_same_weight(const v1::ReportStepRequest& step, int i, double here, double there) {
+  if (std::bit_cast<std::uint64_t>(here) == std::bit_cast<std::uint64_t>(there)) return;
+  throw std::runtime_error("step " + std::to_string(step.step()) + ": the weight of group " +
+                           std::to_string(step.group(i)) + " is " + number_text(here) + " here and " +
+                           number_text(there) +
+                           " at the coordinator, expected the same bits; are coordinator and "
+                           "worker of one version, and their machines of one kind?");
 }
 
 bool ReportSender::Message::full() const { return request.steps_size() >= kMostSteps || weight.size() >= kMostWeights; }

@@ -16,6 +16,10 @@ namespace equipoise {
 // What rank 0 tells the coordinator of one step, without the attempt.
 v1::ReportStepRequest step_request(const ReportedStep& report);
 
+// Throws std::runtime_error unless the weight of the i-th group of `step` is the same here as at the coordinator, bit
+// by bit.
+void check_same_weight(const v1::ReportStepRequest& step, int i, double here, double there);
+
 // While a message travels the next one fills, so that messages are as long as the coordinator is slow. Compares the
 // answered weights with those the rank has gone on with. Used by one thread.
 class ReportSender {

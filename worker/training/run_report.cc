@@ -37,7 +37,7 @@ RunReport::RunReport(const Parts& parts)
       last_line_{.time = Clock::now(), .totals = {}},
       last_report_{.time = Clock::now(), .totals = {}} {}
 
-std::vector<double> RunReport::alpha_K() const {
+std::vector<double> RunReport::alpha_K() {
   const std::size_t num_groups = parts_.policy.data().group_names.size();
   const bool is_uniform = parts_.config.log_linear && parts_.config.robust.settings.mode == RobustMode::kNone;
   if (!is_uniform) return parts_.weights.alpha_K();
@@ -65,7 +65,8 @@ void RunReport::step_done(std::int64_t steps_done, const StepOutcome& outcome) {
   log_skip(steps_done, outcome);
   if (is_logged(parts_.config.logging, steps_done)) write_step(steps_done, outcome.is_skipped);
   unreported_step_ = steps_done;
-  for (const auto& [phase, seconds] : outcome.phases) (*held_.mutable_phase_seconds())[phase].add_seconds(seconds);
+  for (const auto& [phase, seconds] : outcome.phases)
+    (*held_.mutable_phase_seconds())[std::string(phase)].add_seconds(seconds);
   if (Clock::now() - last_report_.time >= kReportInterval) send_training();
 }
 

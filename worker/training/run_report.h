@@ -26,7 +26,7 @@ class RunReport {
     const AttemptId& attempt;
     const JobConfig& config;
     const TrainedPolicy& policy;
-    const WeightSync& weights;  // whose alpha the lines have
+    WeightSync& weights;  // whose alpha the lines have
   };
   // All parts outlive it. Makes metrics.jsonl in config.output anew. Throws std::invalid_argument if it cannot; the
   // functions below throw std::runtime_error when the disk refuses.
@@ -42,7 +42,7 @@ class RunReport {
 
   // As the lines show it. Mode none learns no weights: of a log-linear policy uniform ones are shown, as the paper's
   // program reports them, else the groups' shares.
-  std::vector<double> alpha_K() const;
+  std::vector<double> alpha_K();
 
  private:
   LinePosition position(std::int64_t steps_done) const;

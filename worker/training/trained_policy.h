@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/sha256.h"
@@ -39,7 +40,7 @@ struct GroupMeans {
 };
 
 struct PhaseSeconds {
-  const char* phase;
+  std::string_view phase;  // a literal
   double seconds = 0;
 };
 

@@ -13,17 +13,21 @@ namespace equipoise {
 // step() throws what the coordinator's client and the collective throw.
 class WeightSync : public StepWeights {
  public:
-  // alpha of every group after the last step, without a call. Rank 0.
-  virtual std::vector<double> alpha_K() const = 0;
+  // alpha of every group after the last step. Rank 0. Throws as step().
+  virtual std::vector<double> alpha_K() = 0;
   // Returns on every rank when all steps that were reported are applied and on record.
   virtual void finish() {}
 };
 
-// Rank 0 waits for the coordinator's answer in every step and hands it to the others. All that is passed outlives it.
-// step() throws PeerError where the answer is not of the step's groups.
+// Rank 0 waits for the coordinator's answer in every step and hands it to the others. Where the weights do not depend
+// on the step's losses (weights_precede_losses) it goes on meanwhile and waits for the answer only when alpha is
+// needed: in the next step, or for a line of metrics.jsonl. All that is passed outlives it. Throws PeerError where an
+// answer is not of the step's groups, std::runtime_error where its weights differ in a bit from those a step has gone
+// on with.
 //   alpha_K  before the first step
 std::unique_ptr<WeightSync> coordinator_weight_sync(CoordinatorClient& client, const AttemptId& attempt,
-                                                    HostCollective& host, std::vector<double> alpha_K);
+                                                    HostCollective& host, const RobustSettings& settings,
+                                                    std::vector<double> alpha_K);
 
 // Every rank computes the update itself and waits for nobody; rank 0 reports the steps meanwhile. step() throws what an
 // earlier report failed with; std::runtime_error where the coordinator's weights differ in a bit. weights: before the

@@ -141,6 +141,24 @@ TEST(GroupWeights, AfterGradientUsesTheAlphaOfTheStepBefore) {
   EXPECT_EQ(before.step(sums), after.step(sums));
 }
 
+// Who has alpha alone, as rank 0 has the coordinator's, computes the same weights as who owns it.
+TEST(GroupWeights, FollowFromAlphaBitByBit) {
+  for (const RobustMode mode : {RobustMode::kNone, RobustMode::kImportance, RobustMode::kGroupRobust}) {
+    RobustSettings settings;
+    settings.mode = mode;
+    settings.trade_off = 0.7;
+    settings.min_weight = 0.05;
+    settings.update = WeightUpdate::kAfterGradient;
+    GroupWeights weights(settings, {96, 48, 24, 12}, 180);
+    const GroupSums sums = sums_of({0, 2, 3}, {0.3, 1.7, 0.9}, {3, 2, 1}, 6);
+    for (int step = 0; step < 5; ++step) {
+      std::vector<double> weight(3);
+      gradient_weights(settings, weights.alpha_K(), sums.group, weight);
+      EXPECT_EQ(weight, weights.step(sums)) << "step " << step;
+    }
+  }
+}
+
 TEST(GroupWeights, ImportanceIsInverseToTheGroupSizeAndFixed) {
   RobustSettings settings;
   settings.mode = RobustMode::kImportance;

@@ -33,6 +33,25 @@ TEST(Accumulation, OneTimes16IsFourTimesFourIsFourRanksTimesFour) {
   }
 }
 
+// Each micro-batch's gradient is taken before the losses of the others are known.
+TEST(Accumulation, IsTheSameStepWithTheWeightsOfTheStepBefore) {
+  const OptimizerConfig& adamw = kRules[0].config;
+  constexpr WeightUpdate kAfter = WeightUpdate::kAfterGradient;
+  const SmallResult before = train({.optimizer = adamw, .micro_batch_pairs = 16});
+  const SmallResult whole = train({.optimizer = adamw, .micro_batch_pairs = 16, .update = kAfter});
+  const SmallResult split = train({.optimizer = adamw, .micro_batch_pairs = 4, .update = kAfter});
+  // Of three ranks with six, five and five pairs; of 20, of which four have none.
+  const SmallResult three =
+      train({.optimizer = adamw, .world_size = 3, .micro_batch_pairs = 1, .prompts = 5, .update = kAfter});
+  const SmallResult many =
+      train({.optimizer = adamw, .world_size = 20, .micro_batch_pairs = 1, .prompts = 5, .update = kAfter});
+  const SmallResult one = train({.optimizer = adamw, .micro_batch_pairs = 16, .prompts = 5, .update = kAfter});
+  EXPECT_LT(largest_distance(whole, split), 1e-8);
+  EXPECT_LT(largest_distance(one, three), 1e-8);
+  EXPECT_LT(largest_distance(one, many), 1e-8);
+  EXPECT_GT(largest_distance(whole, before), 1e-6) << "weights of another step";
+}
+
 // Five prompts in each batch: what shares one comes together, on other ranks and in other micro-batches each time.
 TEST(Accumulation, IsTheSameStepWherePairsSharePrompts) {
   const OptimizerConfig& adamw = kRules[0].config;

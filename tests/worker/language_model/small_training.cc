@@ -64,6 +64,7 @@ SmallResult train(const SmallTraining& training) {
     RobustSettings robust;
     robust.mode = RobustMode::kGroupRobust;
     robust.step_size = 0.1;
+    robust.update = training.update;
     const std::vector<double> pair_count_K(kGroups, static_cast<double>(pairs.size()) / kGroups);
     OwnStepWeights weights(GroupWeights(robust, pair_count_K, static_cast<double>(pairs.size())));
     const LossConfig loss;

@@ -21,6 +21,7 @@ struct SmallTraining {
   bool recomputes_layers = false;
   std::int64_t prompts = 64;              // that the 64 pairs have, one after the other
   std::optional<LoraSettings> lora = {};  // train a new adapter, with its dropout
+  WeightUpdate update = WeightUpdate::kBeforeGradient;
 };
 
 struct SmallResult {

@@ -25,8 +25,8 @@ OperatorCounts counts_of(SmallTraining training, std::int64_t steps) {
 }
 
 // Of one step of 16 pairs in float32: what a training of three has more than one of two, which are alike before.
-StepCost cost_of_step(std::int64_t micro_batch_pairs) {
-  const SmallTraining training{.dtype = torch::kFloat32, .micro_batch_pairs = micro_batch_pairs};
+StepCost cost_of_step(std::int64_t micro_batch_pairs, WeightUpdate update = WeightUpdate::kBeforeGradient) {
+  const SmallTraining training{.dtype = torch::kFloat32, .micro_batch_pairs = micro_batch_pairs, .update = update};
   const OperatorCounts two = counts_of(training, 2), three = counts_of(training, 3);
   const StepCost cost{
       .passes = std::ssize(three.token_lists) - std::ssize(two.token_lists),
@@ -54,6 +54,16 @@ TEST(TrainStep, PacksEachMicroBatchOnce) {
   EXPECT_EQ(eight.token_lists, 8);
   EXPECT_EQ(one.passes, 1);
   EXPECT_EQ(one.token_lists, 1);
+}
+
+// Weights that do not wait for the losses leave one pass.
+TEST(TrainStep, ComputesEachMicroBatchOnceAfterGradient) {
+  for (const std::int64_t micro_batches : {1, 4, 8}) {
+    const StepCost cost = cost_of_step(16 / micro_batches, WeightUpdate::kAfterGradient);
+    EXPECT_EQ(cost.passes, micro_batches);
+    EXPECT_EQ(cost.token_lists, micro_batches);
+    EXPECT_EQ(cost.floats_to_host, micro_batches);
+  }
 }
 
 // The coefficients of all pairs are one copy more.

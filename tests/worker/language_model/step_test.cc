@@ -312,6 +312,9 @@ class ToldWeights final : public StepWeights {
     non_finite.assign(report.non_finite.begin(), report.non_finite.end());
     std::ranges::fill(weight, 0.25);
   }
+  void weights_of_next_step(std::span<const std::uint32_t> /*groups*/, std::span<double> weight) override {
+    std::ranges::fill(weight, 0.25);
+  }
   std::vector<double> loss_sum;
   std::vector<std::uint32_t> non_finite;
 };

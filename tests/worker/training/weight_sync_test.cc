@@ -1,0 +1,130 @@
+#include "worker/training/weight_sync.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <condition_variable>
+#include <mutex>
+
+namespace equipoise {
+namespace weight_sync_test {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+RobustSettings settings_with(WeightUpdate update) {
+  RobustSettings settings;
+  settings.mode = RobustMode::kGroupRobust;
+  settings.step_size = 0.5;
+  settings.update = update;
+  return settings;
+}
+
+GroupWeights weights_with(WeightUpdate update) { return {settings_with(update), {8, 8}, 16}; }
+
+// The coordinator's arithmetic, and an answer that comes when it is asked for.
+class HeldCoordinator final : public v1::WorkerService::Service {
+ public:
+  explicit HeldCoordinator(WeightUpdate update) : weights_(weights_with(update)) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+
+  grpc::Status ReportStep(grpc::ServerContext* /*context*/, const v1::ReportStepRequest* request,
+                          v1::ReportStepResponse* response) override {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return answers_; });
+    const GroupSums sums{.group = {request->group().begin(), request->group().end()},
+                         .loss_sum = {request->loss_sum().begin(), request->loss_sum().end()},
+                         .pair_count = {request->pair_count().begin(), request->pair_count().end()},
+                         .batch_pairs = request->batch_pairs()};
+    for (const double weight : weights_.step(sums)) response->add_weight(weight * error_);
+    for (const double alpha : weights_.alpha_K()) response->add_alpha(alpha);
+    return grpc::Status::OK;
+  }
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  void hold_answers() {
+    set([this] { answers_ = false; });
+  }
+  void answer() {
+    set([this] { answers_ = true; });
+  }
+  void answer_wrong() {
+    set([this] { error_ = std::nextafter(1.0, 2.0); });
+  }
+
+ private:
+  template <typename Change>
+  void set(Change change) {
+    const std::lock_guard lock(mutex_);
+    change();
+    changed_.notify_all();
+  }
+
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+  std::mutex mutex_;  // guards all below
+  std::condition_variable changed_;
+  bool answers_ = true;
+  double error_ = 1;
+  GroupWeights weights_;
+};
+
+const GroupSums kSums{.group = {0, 1}, .loss_sum = {3, 1}, .pair_count = {2, 2}, .batch_pairs = 4};
+
+struct Rank0 {
+  explicit Rank0(WeightUpdate update)
+      : settings(settings_with(update)), coordinator(update), client(coordinator.address(), std::chrono::seconds(30)) {}
+
+  std::vector<double> step(std::int64_t step) {
+    std::vector<double> weight(2);
+    sync->step({.step = step, .sums = kSums}, weight);
+    return weight;
+  }
+
+  RobustSettings settings;
+  HeldCoordinator coordinator;
+  CoordinatorClient client;
+  SingleRank host;
+  std::unique_ptr<WeightSync> sync =
+      coordinator_weight_sync(client, {.job_id = "j", .generation = 1}, host, settings, {0.5, 0.5});
+};
+
+TEST(CoordinatorWeightSync, WaitsForTheWeightsOfTheStepItself) {
+  Rank0 rank(WeightUpdate::kBeforeGradient);
+  GroupWeights expected = weights_with(WeightUpdate::kBeforeGradient);
+  for (std::int64_t step = 0; step < 3; ++step) EXPECT_EQ(rank.step(step), expected.step(kSums));
+  EXPECT_EQ(rank.sync->alpha_K(), expected.alpha_K());
+}
+
+TEST(CoordinatorWeightSync, AfterGradientGoesOnWhileTheAnswerIsOnItsWay) {
+  Rank0 rank(WeightUpdate::kAfterGradient);
+  GroupWeights expected = weights_with(WeightUpdate::kAfterGradient);
+  for (std::int64_t step = 0; step < 3; ++step) {
+    std::vector<double> ahead(2);
+    rank.sync->weights_of_next_step(kSums.group, ahead);
+    rank.coordinator.hold_answers();
+    const std::vector<double> weight = rank.step(step);  // returns, though nobody answers
+    EXPECT_EQ(weight, expected.step(kSums));
+    EXPECT_EQ(weight, ahead);
+    rank.coordinator.answer();
+    EXPECT_EQ(rank.sync->alpha_K(), expected.alpha_K());
+  }
+  EXPECT_GT(expected.alpha_K()[0], 0.6) << "the test is about weights that move";
+}
+
+TEST(CoordinatorWeightSync, AfterGradientNoticesWeightsThatDifferInABit) {
+  Rank0 rank(WeightUpdate::kAfterGradient);
+  rank.coordinator.answer_wrong();
+  rank.step(7);
+  EXPECT_THAT([&] { rank.sync->finish(); },
+              ThrowsMessage<std::runtime_error>(HasSubstr("step 7: the weight of group 0 is 0.5 here and 0.50000")));
+}
+
+}  // namespace weight_sync_test
+}  // namespace equipoise
