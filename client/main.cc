@@ -1,5 +1,5 @@
 #include "client/command_line/run_command.h"
-#include "client/standard_output.h"
+#include "client/console/console.h"
 #include "experiments/reproduce_verb.h"
 
 // The only line of client/ that knows the experiments.

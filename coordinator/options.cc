@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "coordinator/launch/hostfile.h"
-#include "coordinator/service/rank_address.h"
+#include "coordinator/service/listen_address.h"
 
 namespace equipoise::coordinator {
 namespace {

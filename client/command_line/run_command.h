@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "client/console.h"
-#include "client/exit_code.h"
+#include "client/console/console.h"
 
 namespace CLI {
 class App;

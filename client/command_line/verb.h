@@ -6,7 +6,7 @@
 #include <functional>
 #include <string>
 
-#include "client/console.h"
+#include "client/console/console.h"
 
 namespace equipoise {
 

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <utility>
 
-#include "client/exit_code.h"
+#include "client/console/console.h"
 #include "common/base/host_port.h"
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
 namespace {

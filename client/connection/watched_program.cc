@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "client/exit_code.h"
+#include "client/console/console.h"
 #include "common/base/error.h"
 #include "common/process/program_log.h"
 

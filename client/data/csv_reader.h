@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/dataset/line_reader.h"
+#include "common/dataset/text_file.h"
 
 namespace equipoise {
 

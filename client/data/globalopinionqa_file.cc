@@ -10,8 +10,7 @@
 
 #include "client/data/csv_reader.h"
 #include "client/data/python_literal.h"
-#include "common/base/number_text.h"
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
 namespace {

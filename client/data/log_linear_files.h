@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "common/log_linear/preference_generator.h"
+#include "client/data/preference_generator.h"
 #include "common/log_linear/problem.h"
 
 namespace equipoise {

@@ -8,13 +8,12 @@
 #include "client/data/fnv_hash.h"
 #include "client/data/output_folder.h"
 #include "client/data/pair_stream.h"
-#include "client/data/seen_pairs.h"
+#include "client/data/preference_writer.h"
 #include "common/base/durable_file.h"
-#include "common/base/number_text.h"
+#include "common/base/message_text.h"
 #include "common/base/path_check.h"
 #include "common/base/split_mix64.h"
 #include "common/dataset/data_files.h"
-#include "common/dataset/preference_writer.h"
 
 namespace equipoise {
 namespace {

@@ -7,7 +7,7 @@
 #include <set>
 #include <stdexcept>
 
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
 namespace {

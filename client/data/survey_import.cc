@@ -1,8 +1,8 @@
 #include "client/data/survey_import.h"
 
 #include "client/data/output_folder.h"
+#include "client/data/preference_writer.h"
 #include "common/base/durable_file.h"
-#include "common/dataset/preference_writer.h"
 
 namespace equipoise {
 namespace {

@@ -10,8 +10,7 @@
 #include <utility>
 
 #include "client/data/fnv_hash.h"
-#include "common/base/number_text.h"
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/base/split_mix64.h"
 
 namespace equipoise {

@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "client/command_line/format_flag.h"
-#include "client/job_inputs.h"
+#include "client/command_line/job_inputs.h"
+#include "client/command_line/shared_flags.h"
 #include "common/base/durable_file.h"
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "client/command_line/preference_flags.h"
+#include "client/command_line/shared_flags.h"
 #include "client/table/text_table.h"
 #include "equipoise/v1/job.pb.h"
 

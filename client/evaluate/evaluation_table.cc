@@ -8,7 +8,7 @@
 #include "client/table/display_width.h"
 #include "client/table/number_format.h"
 #include "common/base/error.h"
-#include "common/base/number_text.h"
+#include "common/base/message_text.h"
 #include "common/robust/worst_group.h"
 
 namespace equipoise {

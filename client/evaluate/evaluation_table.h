@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "client/console.h"
+#include "client/console/console.h"
 #include "client/table/text_table.h"
 
 namespace equipoise {

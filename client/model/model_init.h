@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 namespace equipoise {
@@ -35,5 +36,18 @@ struct ModelInitResult {
 // Throws std::invalid_argument naming the option, its value and what would be right, a folder that exists, or what
 // is wrong with a text file.
 ModelInitResult init_gemma(const ModelInitOptions& options);
+
+// Names, shapes and random values of a Gemma's tensors.
+struct NewTensor {
+  std::string name;                 // as transformers names it
+  std::vector<std::int64_t> shape;  // [out, in] of a matrix, [size] of a norm
+  std::vector<float> values;        // row-major
+};
+
+// All of them. Tied to the embedding, the output matrix is not stored.
+std::vector<NewTensor> draw_gemma_weights(const ModelInitOptions& options, std::size_t vocab_size);
+
+// How many numbers draw_gemma_weights makes.
+std::int64_t count_gemma_parameters(const ModelInitOptions& options, std::size_t vocab_size);
 
 }  // namespace equipoise

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "client/console.h"
+#include "client/console/console.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise {

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kShortestBar = 8;
 constexpr std::size_t kLongestBar = 30;
 constexpr std::size_t kLongestName = 24;
-constexpr const char* kGap = "  ";
+constexpr const char* kLineGap = "  ";
 
 // The phase comes with a heartbeat and may be two seconds old: once steps are done it is not "reading data" any more.
 std::string running_activity(const v1::TrainingJob& job) {
@@ -71,7 +71,7 @@ std::string joined(const std::vector<std::string>& parts) {
   std::string line;
   for (const std::string& part : parts) {
     if (part.empty()) continue;
-    if (!line.empty()) line += kGap;
+    if (!line.empty()) line += kLineGap;
     line += part;
   }
   return line;
@@ -170,7 +170,7 @@ std::string bar_line(const ProgressView& view, std::size_t columns, Glyphs glyph
       if (display_width(bare) <= columns) return bare;
       continue;
     }
-    const std::size_t taken = display_width(bare) + display_width(kGap) + frame;
+    const std::size_t taken = display_width(bare) + display_width(kLineGap) + frame;
     if (taken + kShortestBar > columns) continue;
     const std::size_t cells = std::min(kLongestBar, columns - taken);
     return line_with(view, detail, bar(share_done(view), cells, glyphs), steps);
@@ -193,12 +193,59 @@ std::string evaluation_line(const v1::TrainingJob& job) {
     accuracy_sum += group.validation_reward_accuracy();
     ++with_accuracy;
   }
-  std::string line = shorten(job.spec().name(), kLongestName) + kGap + "evaluation" +
+  std::string line = shorten(job.spec().name(), kLongestName) + kLineGap + "evaluation" +
                      (job.step() == 0 ? " before the first step" : "") + ": worst " +
                      shorten(worst->name(), kLongestName) + " loss " + loss_text(worst->validation_loss());
   if (worst->has_validation_reward_accuracy()) line += ", accuracy " + share_text(worst->validation_reward_accuracy());
   if (with_accuracy > 0) line += "; mean accuracy over groups " + share_text(accuracy_sum / with_accuracy);
   return line;
+}
+
+namespace {
+
+constexpr std::chrono::milliseconds kBetweenDrawings{100};
+constexpr const char* kHideCursor = "\x1b[?25l";
+constexpr const char* kShowCursor = "\x1b[?25h";
+constexpr const char* kClearLine = "\r\x1b[2K";
+
+}  // namespace
+
+TerminalLine::TerminalLine(const Console& console, LastLine last, std::string prefix)
+    : console_(console), last_(last), prefix_(std::move(prefix)) {
+  console_.out << kHideCursor << std::flush;
+}
+
+TerminalLine::~TerminalLine() { finish(); }
+
+void TerminalLine::show(ProgressView view, std::chrono::steady_clock::time_point now) {
+  view_ = std::move(view);
+  if (drawn_ && now - *drawn_ < kBetweenDrawings) return;
+  draw();
+  drawn_ = now;
+}
+
+void TerminalLine::note(const std::string& text) {
+  console_.out << kClearLine << text << "\n";
+  draw();
+}
+
+void TerminalLine::finish() {
+  if (finished_) return;
+  finished_ = true;
+  if (last_ == LastLine::kKeep) {
+    draw();
+    console_.out << (view_ ? "\n" : "");
+  } else {
+    console_.out << kClearLine;
+  }
+  console_.out << kShowCursor << std::flush;
+}
+
+void TerminalLine::draw() {
+  // The last column stays free: some terminals wrap as soon as it is written.
+  const std::size_t columns = console_.columns() - 1, used = display_width(prefix_);
+  if (!view_ || used >= columns) return;
+  console_.out << kClearLine << prefix_ << bar_line(*view_, columns - used, console_.glyphs) << std::flush;
 }
 
 }  // namespace equipoise

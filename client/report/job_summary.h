@@ -3,10 +3,11 @@
 
 #include <google/protobuf/message.h>
 
+#include <filesystem>
 #include <span>
 #include <string>
 
-#include "client/console.h"
+#include "client/console/console.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise {
@@ -19,5 +20,12 @@ std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors,
 
 // A line per property, then the table of groups.
 std::string job_description(const v1::TrainingJob& job, Colors colors, Glyphs glyphs);
+
+// What a run's data lost on the way to its batches, from data.json in its output.
+
+// A line for each split that lost something: "3 of 183 training pairs are left out and 12 are shortened; data.json says
+// of which groups". Lines for prompts that merge into answers or are repeated in them follow. Empty where nothing was
+// lost, or there is no such file that can be read: it is a note, and no result.
+std::string data_notes(const std::filesystem::path& output);
 
 }  // namespace equipoise

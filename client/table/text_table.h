@@ -1,13 +1,19 @@
-// A table of aligned columns for people: columns two spaces apart, a rule under the titles, no trailing spaces.
+// A table of aligned columns for people, two spaces apart, a rule under the titles, no trailing spaces; and as
+// Markdown, HTML or CSV.
 #pragma once
 
 #include <cstddef>
 #include <string>
 #include <vector>
 
-#include "client/console.h"
+#include "client/console/console.h"
 
 namespace equipoise {
+
+// Rows of the CSV files of a report, as RFC 4180 has it but with "\n".
+
+// Cells with a comma, a quote or a line end are put into quotes.
+void add_csv_row(std::string& csv, const std::vector<std::string>& cells);
 
 enum class Align { kLeft, kRight };
 
@@ -36,7 +42,7 @@ class TextTable {
   std::string text(Colors colors, Glyphs glyphs) const;
 
   // Whatever a cell holds shows as it is. A band's title stands above its columns in LaTeX, before each of them
-  // elsewhere; marked rows are bold. table_markup.cc.
+  // elsewhere; marked rows are bold. text_table.cc.
   std::string markdown() const;
   std::string csv() const;
   std::string latex() const;

@@ -2,7 +2,7 @@
 #include <limits>
 #include <memory>
 
-#include "client/command_line/format_flag.h"
+#include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
 #include "client/report/run_comparison.h"
 

@@ -1,13 +1,12 @@
 #include <memory>
 #include <optional>
 
-#include "client/command_line/preference_flags.h"
+#include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
 #include "client/data/globalopinionqa_file.h"
 #include "client/data/preference_import.h"
 #include "client/data/survey_import.h"
-#include "client/report/preference_table.h"
-#include "client/report/survey_table.h"
+#include "client/report/group_tables.h"
 #include "common/base/output_lock.h"
 
 namespace equipoise {

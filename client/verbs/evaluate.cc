@@ -3,11 +3,11 @@
 
 #include "client/command_line/verb.h"
 #include "client/connection/interrupts.h"
-#include "client/coordinator_process.h"
+#include "client/connection/private_folder.h"
+#include "client/connection/private_service.h"
 #include "client/evaluate/evaluation_ranks.h"
 #include "client/evaluate/evaluation_request.h"
 #include "client/evaluate/evaluation_table.h"
-#include "client/private_folder.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/output_lock.h"

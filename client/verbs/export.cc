@@ -5,13 +5,13 @@
 #include <stdexcept>
 #include <string>
 
+#include "client/command_line/job_inputs.h"
 #include "client/command_line/verb.h"
 #include "client/connection/interrupts.h"
+#include "client/connection/private_service.h"
 #include "client/connection/watched_program.h"
-#include "client/coordinator_process.h"
-#include "client/exit_code.h"
-#include "client/job_inputs.h"
-#include "common/base/durable_folder.h"
+#include "client/console/console.h"
+#include "common/base/durable_file.h"
 #include "common/base/output_lock.h"
 
 namespace equipoise {

@@ -1,7 +1,6 @@
 #include <memory>
 
-#include "client/command_line/coordinator_flags.h"
-#include "client/command_line/job_flags.h"
+#include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
 #include "client/connection/follow_job.h"
 #include "client/connection/interrupts.h"

@@ -1,11 +1,11 @@
 #include <memory>
 
-#include "client/command_line/job_flags.h"
+#include "client/command_line/job_inputs.h"
+#include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
-#include "client/job_inputs.h"
-#include "client/private_service.h"
-#include "client/report/data_notes.h"
-#include "client/report/group_table.h"
+#include "client/connection/private_service.h"
+#include "client/report/group_tables.h"
+#include "client/report/job_summary.h"
 
 namespace equipoise {
 namespace {

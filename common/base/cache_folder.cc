@@ -8,7 +8,7 @@
 #include <string>
 #include <system_error>
 
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
 namespace {

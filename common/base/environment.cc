@@ -10,8 +10,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "common/base/message_text.h"
 #include "common/base/nearest_name.h"
-#include "common/base/quoted_text.h"
 
 namespace equipoise {
 namespace {

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <stdexcept>
 
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
 namespace {

@@ -48,7 +48,7 @@ struct DataConfig {
 std::vector<DataFile> training_files(const DataConfig& config);
 std::vector<DataFile> validation_files(const DataConfig& config);
 
-// Whether the training files have weights: common/dataset/file_mixture.h.
+// Whether the training files have weights: worker/data/file_mixture.h.
 bool is_mixture(const DataConfig& config);
 
 // Throws std::invalid_argument as make_job_config.

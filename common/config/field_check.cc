@@ -5,8 +5,7 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "common/base/number_text.h"
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
 namespace {

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <string_view>
 
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/config/field_check.h"
 #include "equipoise/v1/job.pb.h"
 

@@ -28,7 +28,7 @@ struct LossTraits {
   std::string_view name;               // as YAML writes it
   bool takes_label_smoothing = false;  // loss.label_smoothing
   bool takes_label_noise = false;      // loss.label_noise
-  bool has_label_floor = false;        // robust.baseline label_entropy: worker/objective/label_floor.h has its floor
+  bool has_label_floor = false;        // robust.baseline label_entropy: worker/objective/labels.h has its floor
   bool has_log_linear_kernel = false;  // policy.log_linear: common/log_linear/pair_kernel.h has it
 };
 // A row for each LossType, in its order.

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/config/field_check.h"
 #include "common/config/job_config.h"
 #include "equipoise/v1/job.pb.h"

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/dataset/common_prompt.h"
 #include "common/dataset/json_field.h"
 

@@ -12,8 +12,8 @@
 #include <string_view>
 
 #include "common/base/download_fault.h"
+#include "common/base/message_text.h"
 #include "common/base/path_check.h"
-#include "common/base/quoted_text.h"
 
 namespace equipoise {
 namespace {

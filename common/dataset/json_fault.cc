@@ -5,10 +5,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/dataset/json_break.h"
 #include "common/dataset/json_field.h"
-#include "common/dataset/line_reader.h"
+#include "common/dataset/text_file.h"
 
 namespace equipoise {
 namespace {

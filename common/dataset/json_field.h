@@ -1,10 +1,14 @@
-// Fields of one JSON line, and what is said of one that is wrong.
+// Fields of one JSON line, the numbers that a row may have beside prompt and answers, and what is said of one that is
+// wrong.
 #pragma once
 
 #include <simdjson.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "common/dataset/preference_pair.h"
 
 namespace equipoise {
 
@@ -28,5 +32,16 @@ std::string scalar_text(std::string_view field, const simdjson::dom::element& va
 
 // The value's text. Throws std::invalid_argument where it is none or not Unicode.
 std::string_view text_of(std::string_view field, const simdjson::dom::element& value, std::string_view wanted);
+
+struct PairNumbers {
+  std::optional<simdjson::dom::element> chosen_share, weight, reference_chosen, reference_rejected;
+
+  // The field of this key, nullptr for another: "chosen_share", "weight", "ref_chosen_logps", "ref_rejected_logps".
+  std::optional<simdjson::dom::element>* find(std::string_view key);
+};
+
+// Sets what comes from these fields of `pair`. Throws std::invalid_argument naming the field, without the file's name:
+// a share outside (0, 1], a weight below 1e-100 or above 1e9, a log-probability above 0 or without the other.
+void read_numbers(const PairNumbers& numbers, PreferencePair& pair);
 
 }  // namespace equipoise

@@ -52,7 +52,7 @@ struct PreferenceData {
 
 // Reads JSONL: {"prompt": text, "chosen": text, "rejected": text, "group": NAME | [NAME, ...] | {NAME: m, ...}}.
 // Without "prompt" on any line it is what both answers begin with; instead of texts there may be lists of messages, see
-// answer_fields.h. "chosen_share", "weight" and the reference's log-probabilities may be there too, see pair_numbers.h.
+// answer_fields.h. "chosen_share", "weight" and the reference's log-probabilities may be there too, see json_field.h.
 // Of these and of "group" all lines have one or none has; without "group" all pairs are in the group "all". Other keys
 // are ignored, unless they look like one that is missing, as are blank lines and a byte order mark. Names in
 // `known_groups` take its ids, so that train and validation share them; further names are appended. With a

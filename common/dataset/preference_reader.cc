@@ -10,10 +10,9 @@
 #include "common/dataset/answer_fields.h"
 #include "common/dataset/data_rows.h"
 #include "common/dataset/group_columns.h"
-#include "common/dataset/group_table.h"
 #include "common/dataset/json_fault.h"
 #include "common/dataset/json_field.h"
-#include "common/dataset/pair_numbers.h"
+#include "common/dataset/preference_pair.h"
 
 namespace equipoise {
 namespace {
@@ -164,5 +163,17 @@ const std::vector<std::string>& PreferenceReader::group_names() const { return i
 const DataFields& PreferenceReader::fields() const { return impl_->fields(); }
 
 std::string PreferenceReader::place(std::int64_t line) const { return impl_->place(line); }
+
+PreferenceData read_preference_file(const std::filesystem::path& path, Rejected rejected,
+                                    std::vector<std::string> known_groups, std::string_view group_separator) {
+  PreferenceReader reader(
+      path,
+      {.rejected = rejected, .known_groups = std::move(known_groups), .group_separator = std::string(group_separator)});
+  PreferenceData data;
+  for (PreferencePair pair; reader.next(pair);) data.pairs.push_back(pair);
+  data.group_names = reader.group_names();
+  data.source = path.string();
+  return data;
+}
 
 }  // namespace equipoise

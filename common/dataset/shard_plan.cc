@@ -9,7 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/base/split_mix64.h"
-#include "common/dataset/seeded_shuffle.h"
+#include "common/dataset/stratified_order.h"
 
 namespace equipoise {
 namespace {

@@ -16,7 +16,7 @@ struct ShardPlan {
   std::int64_t global_batch_size = 0;  // B > 0
   int world_size = 1;                  // W > 0
   bool stratified = false;             // batches as stratified_order.h says: of B pairs each
-  bool mixed = false;                  // the same, as file_mixture.h says; not both
+  bool mixed = false;                  // the same, as worker/data/file_mixture.h says; not both
   std::int64_t first_step = 0;
   std::int64_t end_step = 0;
 };

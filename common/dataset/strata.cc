@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
 namespace {

@@ -1,5 +1,6 @@
 #include "common/dataset/text_file.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -15,7 +16,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& what) {
+[[noreturn]] void refuse_text(const std::filesystem::path& path, const std::string& what) {
   throw std::invalid_argument(path.string() + ": " + what);
 }
 
@@ -94,11 +95,11 @@ std::string other_than_packed_text(std::string_view start, std::string_view comp
 TextFile::TextFile(std::filesystem::path path) : path_(std::move(path)) {
   std::error_code problem;
   const auto status = std::filesystem::status(path_, problem);
-  if (!std::filesystem::exists(status)) refuse(path_, absent_file_fault(path_));
+  if (!std::filesystem::exists(status)) refuse_text(path_, absent_file_fault(path_));
   // A pipe or a device could block or never end.
-  if (!std::filesystem::is_regular_file(status)) refuse(path_, "is not a file");
+  if (!std::filesystem::is_regular_file(status)) refuse_text(path_, "is not a file");
   file_.reset(std::fopen(path_.c_str(), "rbe"));
-  if (!file_) refuse(path_, std::string("cannot be read: ") + std::strerror(errno));
+  if (!file_) refuse_text(path_, std::string("cannot be read: ") + std::strerror(errno));
   std::array<char, 512> bytes{};
   const std::string_view start = read_start(bytes);
   const std::string_view compression = compression_of(start);
@@ -106,13 +107,13 @@ TextFile::TextFile(std::filesystem::path path) : path_(std::move(path)) {
   if (!compression.empty()) {
     compressed_ = CompressedFile::open(path_, compression);
     const std::string fault = other_than_packed_text(read_start(bytes), compression);
-    if (!fault.empty()) refuse(path_, fault);
+    if (!fault.empty()) refuse_text(path_, fault);
     compressed_ = CompressedFile::open(path_, compression);
     return;
   }
   // Whoever reads a text without a line says what it lacks.
   if (!start.empty()) check_download(path_);
-  if (const std::string_view what = other_than_text(start); !what.empty()) refuse(path_, std::string(what));
+  if (const std::string_view what = other_than_text(start); !what.empty()) refuse_text(path_, std::string(what));
 }
 
 // As many as there are, however few come at once.
@@ -130,8 +131,68 @@ std::size_t TextFile::read(std::span<char> bytes) {
   if (compressed_) return compressed_->read(bytes);
   const std::size_t count = std::fread(bytes.data(), 1, bytes.size(), file_.get());
   if (count == 0 && std::ferror(file_.get()) != 0)
-    refuse(path_, std::string("cannot be read: ") + std::strerror(errno));
+    refuse_text(path_, std::string("cannot be read: ") + std::strerror(errno));
   return count;
+}
+
+namespace {
+
+constexpr std::size_t kChunkBytes = 1 << 16;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+}  // namespace
+
+LineReader::LineReader(std::filesystem::path path, Limits limits)
+    : path_(std::move(path)), limits_(limits), file_(path_), chunk_(kChunkBytes), line_(limits.padding) {}
+
+bool LineReader::next() {
+  size_ = 0;
+  if (chunk_begin_ == chunk_end_ && !fill_chunk()) return false;
+  ++line_number_;
+  while (chunk_begin_ < chunk_end_ || fill_chunk()) {
+    const char* begin = chunk_.data() + chunk_begin_;
+    const std::size_t available = chunk_end_ - chunk_begin_;
+    const auto* end = static_cast<const char*>(std::memchr(begin, '\n', available));
+    const std::size_t count = end == nullptr ? available : static_cast<std::size_t>(end - begin);
+    append(begin, count);
+    chunk_begin_ += count + (end == nullptr ? 0 : 1);
+    if (end != nullptr) break;
+  }
+  if (line_number_ == 1) skip_byte_order_mark();
+  return true;
+}
+
+bool LineReader::fill_chunk() {
+  chunk_begin_ = 0;
+  chunk_end_ = file_.read(chunk_);
+  return chunk_end_ > 0;
+}
+
+void LineReader::append(const char* bytes, std::size_t count) {
+  if (size_ + count > limits_.longest_line) refuse_length();
+  const std::size_t needed = size_ + count + limits_.padding;
+  if (line_.size() < needed) line_.resize(std::max(needed, 2 * line_.size()));
+  std::copy_n(bytes, count, line_.data() + size_);
+  size_ += count;
+}
+
+// What was read of the line says why it has no end.
+void LineReader::refuse_length() const {
+  const std::string what = "the line is longer than " + std::to_string(limits_.longest_line) + " bytes";
+  if (line().find('\r') != std::string_view::npos) refuse(what + "; " + std::string(kCarriageReturnsAlone));
+  const std::size_t start = line().find_first_not_of(" \t\xEF\xBB\xBF");
+  const bool is_list = start != std::string_view::npos && line()[start] == '[';
+  refuse(what + (is_list ? " and begins a list: jq -c '.[]' FILE > NEW turns a list into lines" : ""));
+}
+
+void LineReader::skip_byte_order_mark() {
+  if (!line().starts_with(kByteOrderMark)) return;
+  std::copy(line_.begin() + kByteOrderMark.size(), line_.begin() + static_cast<std::ptrdiff_t>(size_), line_.begin());
+  size_ -= kByteOrderMark.size();
+}
+
+void LineReader::refuse(const std::string& what) const {
+  throw std::invalid_argument(path_.string() + ":" + std::to_string(line_number_) + ": " + what);
 }
 
 }  // namespace equipoise

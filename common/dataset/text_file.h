@@ -1,13 +1,17 @@
-// The bytes of a text file: as they are, or decompressed where it begins as gzip or Zstandard do, whatever its name.
+// A text file, as it is or decompressed where it begins as gzip or Zstandard do, whatever its name: its bytes, and its
+// lines one at a time in bounded memory.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/huggingface/compressed_file.h"
 
@@ -32,6 +36,45 @@ class TextFile {
   std::filesystem::path path_;
   std::unique_ptr<std::FILE, Close> file_;
   std::optional<CompressedFile> compressed_;
+};
+
+// What is said of a file whose lines end as on an old Mac, and which is one long line therefore.
+inline constexpr std::string_view kCarriageReturnsAlone =
+    "lines end with a carriage return alone, expected a newline: tr '\\r' '\\n' < FILE > NEW makes lines of them";
+
+class LineReader {
+ public:
+  // Lines may have `longest_line` bytes without their end; `padding` readable bytes follow each line.
+  struct Limits {
+    std::size_t longest_line;
+    std::size_t padding;
+  };
+  // Throws what TextFile throws.
+  LineReader(std::filesystem::path path, Limits limits);
+
+  // Moves to the next line; false at the end. A line ends at "\n" or with the file; a byte order mark at the start of
+  // the file is skipped, a "\r" before the end is part of the line. Throws std::invalid_argument "FILE:LINE: ..." for
+  // a line that is too long, without reading the rest of it.
+  bool next();
+  std::string_view line() const { return {line_.data(), size_}; }  // until the next call
+  std::int64_t line_number() const { return line_number_; }        // from 1
+  // Throws std::invalid_argument "FILE:LINE: what" for the current line.
+  [[noreturn]] void refuse(const std::string& what) const;
+
+ private:
+  bool fill_chunk();
+  void append(const char* bytes, std::size_t count);
+  [[noreturn]] void refuse_length() const;
+  void skip_byte_order_mark();
+
+  std::filesystem::path path_;
+  Limits limits_;
+  TextFile file_;
+  std::vector<char> chunk_;
+  std::size_t chunk_begin_ = 0, chunk_end_ = 0;
+  std::vector<char> line_;  // size_ bytes of the line, then at least `padding` bytes
+  std::size_t size_ = 0;
+  std::int64_t line_number_ = 0;
 };
 
 }  // namespace equipoise

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "common/base/number_text.h"
+#include "common/base/message_text.h"
 
 // Vectors wider than the baseline's registers never cross a call that is not inlined.
 #pragma GCC diagnostic ignored "-Wpsabi"

@@ -10,11 +10,10 @@
 #include <string_view>
 
 #include "common/base/durable_file.h"
-#include "common/base/number_text.h"
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/dataset/data_fields.h"
 #include "common/dataset/json_fault.h"
-#include "common/dataset/line_reader.h"
+#include "common/dataset/text_file.h"
 
 namespace equipoise::log_linear {
 namespace {

@@ -25,7 +25,7 @@ struct NotedPreferences {
   std::vector<std::string> notes;       // what a user should know of its fields, a line each: those that are not used
 };
 
-// "weight" is refused, other keys are noted; empty lines are not allowed. The file may be compressed as line_reader.h
+// "weight" is refused, other keys are noted; empty lines are not allowed. The file may be compressed as text_file.h
 // says. Throws std::invalid_argument "FILE:LINE: ..." naming the field, the value and
 // what would be right: a file that cannot be read or has no pairs, malformed JSON, a missing, duplicate or wrongly
 // typed field, a share on some lines alone, a state of another length or not finite, an unknown group or action, chosen

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/base/error.h"
-#include "common/base/number_text.h"
+#include "common/base/message_text.h"
 #include "common/robust/worst_group.h"
 
 namespace equipoise::log_linear {

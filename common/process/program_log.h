@@ -8,7 +8,7 @@
 namespace equipoise {
 
 // What says best why the programs ended: the last line that neither Open MPI wrote nor a logger at level info or
-// warning (the form of common/base/log.h); else the first of mpirun's notices that names a cause (mpirun_notice.h), a
+// warning (the form of worker/log.h); else the first of mpirun's notices that names a cause (mpirun_notice.h), a
 // warning, or what else Open MPI wrote. One line, at most 512 bytes, UTF-8; empty where nothing was said.
 std::string last_informative_line(std::string_view text);
 

@@ -8,10 +8,72 @@
 #include <stdexcept>
 #include <string>
 
-#include "common/base/number_text.h"
-#include "common/robust/log_simplex.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
+namespace {
+
+// log(sum exp(log_weight - shift)) where shift is the largest: between 0 and log K.
+double log_sum_above(std::span<const double> log_weight_K, double shift) {
+  constexpr double kNegligible = -700;  // exp of less is near or below the slow subnormal numbers
+  double sum = 0;
+  for (const double log_weight : log_weight_K) {
+    const double below = log_weight - shift;
+    if (below > kNegligible) sum += std::exp(below);
+  }
+  return std::log(sum);
+}
+
+double largest(std::span<const double> log_weight_K) {
+  return *std::max_element(log_weight_K.begin(), log_weight_K.end());
+}
+
+}  // namespace
+
+double log_sum_exp(std::span<const double> log_weight_K) {
+  const double shift = largest(log_weight_K);
+  return shift + log_sum_above(log_weight_K, shift);
+}
+
+void normalize_log_simplex(std::span<double> log_weight_K) {
+  const double shift = largest(log_weight_K);
+  const double log_sum = log_sum_above(log_weight_K, shift);
+  // Two subtractions: log_sum would be rounded away next to a huge shift.
+  for (double& log_weight : log_weight_K) log_weight = std::max(log_weight - shift - log_sum, kLowestLogWeight);
+}
+
+std::vector<double> group_shares(std::span<const double> group_pair_count_K) {
+  const double total = std::accumulate(group_pair_count_K.begin(), group_pair_count_K.end(), 0.0);
+  std::vector<double> share_K(group_pair_count_K.begin(), group_pair_count_K.end());
+  for (double& share : share_K) share /= total;
+  return share_K;
+}
+
+std::optional<double> mean_of_known(std::span<const double> loss_K, std::span<const double> share_K) {
+  double mean = 0, known_share = 0;
+  for (std::size_t g = 0; g < loss_K.size(); ++g) {
+    if (std::isnan(loss_K[g])) continue;
+    known_share += share_K[g];
+    mean += (loss_K[g] - mean) * (share_K[g] / known_share);
+  }
+  return known_share > 0 ? std::optional(mean) : std::nullopt;
+}
+
+std::vector<double> with_unknown_at_mean(std::span<const double> loss_K, std::span<const double> share_K) {
+  const double mean = mean_of_known(loss_K, share_K).value_or(0);
+  std::vector<double> filled_K(loss_K.begin(), loss_K.end());
+  for (double& loss : filled_K) {
+    if (std::isnan(loss)) loss = mean;
+  }
+  return filled_K;
+}
+
+std::vector<double> closed_form_log_weights(const RobustSettings& settings, const GroupRisk& risk) {
+  std::vector<double> weight_K = closed_form_weights(settings, risk);
+  for (double& weight : weight_K) weight = std::max(std::log(weight), kLowestLogWeight);  // log 0 is -infinity
+  return weight_K;
+}
+
 namespace {
 
 void check_risk(const GroupRisk& risk) {

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "common/base/number_text.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
 namespace {

@@ -8,9 +8,8 @@
 #include <string>
 #include <utility>
 
-#include "common/base/number_text.h"
-#include "common/robust/closed_form_weights.h"
-#include "common/robust/log_simplex.h"
+#include "common/base/message_text.h"
+#include "common/robust/ambiguity_sets.h"
 #include "common/robust/worst_group.h"
 
 namespace equipoise {

@@ -11,7 +11,6 @@
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
 #include "coordinator/job/job_progress.h"
-#include "coordinator/job/missing_ranks.h"
 #include "coordinator/job/training.h"
 
 namespace equipoise::coordinator {

@@ -1,17 +1,33 @@
-// What people see of a job while it trains: group weights and losses, speed, time left, conditions.
+// What people are told of a job: group weights and losses, speed, time left and conditions while it trains, and in one
+// sentence why an attempt did not come together in time.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "common/config/data_config.h"
 #include "common/dataset/shard_plan.h"
+#include "coordinator/launch/hostfile.h"
+#include "coordinator/membership/membership.h"
 #include "coordinator/weights/weight_owner.h"
 #include "equipoise/v1/training.pb.h"
 #include "equipoise/v1/worker.pb.h"
 
 namespace equipoise::coordinator {
+
+// Why an attempt did not come together in time, in one sentence for people.
+
+// The host of each rank in `hosts`, which ranks fill in their order; empty where hosts are not known.
+std::string host_of_rank(const std::vector<HostSlots>& hosts, int rank);
+
+// "rank 0 on node1 and ranks 1 to 8 on node2 have not registered within 120 s: ...". At least one is missing.
+std::string missing_ranks_text(const Membership& members, const std::vector<HostSlots>& hosts,
+                               std::chrono::seconds waited);
+
+// Hosts on which ranks may still run, when nobody could ask: "node1, node2". Empty: none.
+std::string unconfirmed_hosts(const Membership& members, const std::vector<HostSlots>& hosts);
 
 // The job's groups, without losses yet.
 void set_groups(v1::TrainingJob& job, const GroupTable& groups, const std::vector<double>& alpha_K);

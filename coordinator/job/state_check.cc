@@ -1,9 +1,59 @@
 #include "coordinator/job/state_check.h"
 
+#include <cmath>
+#include <stdexcept>
+
+#include "common/base/message_text.h"
 #include "common/protocol/job_state.h"
 #include "coordinator/job/refusal.h"
 
 namespace equipoise::coordinator {
+namespace {
+
+constexpr std::size_t kLongestMetric = 512;
+
+void check_early_stop(const JobRecord& record, const v1::FinishWorkerRequest& request) {
+  const v1::EarlyStop& stop = request.stopped_early();
+  if (!record.checked_config().training.early_stopping) {
+    throw std::invalid_argument("stopped_early is given, but the job has no training.early_stopping");
+  }
+  if (stop.metric().empty() || stop.metric().size() > kLongestMetric) {
+    throw std::invalid_argument("stopped_early.metric has " + std::to_string(stop.metric().size()) +
+                                " bytes, expected 1 to " + std::to_string(kLongestMetric));
+  }
+  if (!std::isfinite(stop.best())) {
+    throw std::invalid_argument("stopped_early.best is " + number_text(stop.best()) + ", expected a finite number");
+  }
+  if (stop.best_step() < 0 || stop.best_step() > request.final_step()) {
+    throw std::invalid_argument("stopped_early.best_step is " + std::to_string(stop.best_step()) +
+                                ", expected 0 to final_step " + std::to_string(request.final_step()));
+  }
+}
+
+}  // namespace
+
+void check_finish(const JobRecord& record, const v1::FinishWorkerRequest& request) {
+  const Training& training = *record.training;
+  const std::int64_t done = training.weights.next_step(), end_step = training.plan.end_step;
+  const std::string rank = "rank " + std::to_string(request.rank());
+  if (request.has_stopped_early()) check_early_stop(record, request);
+  const bool ends_early = request.has_stopped_early() && request.final_step() < end_step;
+  if (request.final_step() != done || (!ends_early && done != end_step)) {
+    refuse_state(record.job, rank + " has finished at step " + std::to_string(request.final_step()) + " with " +
+                                 std::to_string(done) + " steps on record, expected " + std::to_string(end_step));
+  }
+  if (!training.stopped_early) return;
+  if (training.stopped_early->SerializeAsString() == request.stopped_early().SerializeAsString()) return;
+  refuse_state(record.job, rank + " has stopped early for another reason than the rank before it");
+}
+
+std::string early_stop_sentence(const Training& training) {
+  if (!training.stopped_early) return "";
+  const v1::EarlyStop& stop = *training.stopped_early;
+  return "stopped early at step " + std::to_string(training.weights.next_step()) + " of " +
+         std::to_string(training.plan.end_step) + ": " + quoted_text(stop.metric()) + " has not become better than " +
+         number_text(stop.best()) + " of step " + std::to_string(stop.best_step());
+}
 
 void refuse_state(const v1::TrainingJob& job, const std::string& what) {
   throw Refusal(Refusal::Code::kFailedPrecondition,

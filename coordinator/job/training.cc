@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "common/base/number_text.h"
+#include "common/base/message_text.h"
 #include "common/config/group_settings.h"
 #include "coordinator/sharding/plan_maker.h"
 
@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kMostGroups = 4096;
 constexpr std::size_t kLongestGroupName = 256;
-constexpr std::size_t kDigestBytes = 32;
+constexpr std::size_t kDatasetDigestBytes = 32;
 
 void check_names(const v1::StartTrainingRequest& request) {
   std::set<std::string> seen;
@@ -92,9 +92,9 @@ void check_start_training(const v1::StartTrainingRequest& request) {
   }
   if (request.num_pairs() < 1)
     throw std::invalid_argument("num_pairs is " + std::to_string(request.num_pairs()) + ", expected >= 1");
-  if (request.dataset_digest().size() != kDigestBytes) {
+  if (request.dataset_digest().size() != kDatasetDigestBytes) {
     throw std::invalid_argument("dataset_digest has " + std::to_string(request.dataset_digest().size()) +
-                                " bytes, expected " + std::to_string(kDigestBytes));
+                                " bytes, expected " + std::to_string(kDatasetDigestBytes));
   }
 }
 

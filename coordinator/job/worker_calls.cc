@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/base/error.h"
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/protocol/heartbeat_limits.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/refusal.h"

@@ -2,10 +2,9 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
-#include "coordinator/job/finish_check.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/state_check.h"

@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/config/job_config.h"
 
 namespace equipoise::coordinator {

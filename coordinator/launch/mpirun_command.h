@@ -1,16 +1,51 @@
-// The command line that starts an attempt's ranks.
+// The command line that starts an attempt's ranks, and the environment that mpirun and the ranks get.
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "common/process/batch_system.h"
 #include "coordinator/launch/launcher.h"
-#include "coordinator/launch/mca_parameters.h"
-#include "coordinator/launch/rank_environment.h"
 
 namespace equipoise::coordinator {
+
+// What the operator has set for Open MPI beside the command line: variables OMPI_MCA_NAME and files "NAME = VALUE".
+struct McaParameters {
+  std::map<std::string, std::string> of_environment;
+  std::map<std::string, std::string> of_files;
+
+  bool is_set(const std::string& name) const { return of_environment.contains(name) || of_files.contains(name); }
+};
+
+// `environment` has "NAME=value"; of several files that set a parameter the first counts. One that cannot be read sets
+// nothing.
+McaParameters read_mca_parameters(std::span<const std::string> environment,
+                                  std::span<const std::filesystem::path> files);
+
+// The files that mpirun reads: of the user whose home is in `environment`, then of the machine.
+std::vector<std::filesystem::path> mca_files(std::span<const std::string> environment);
+
+// This process's, as "NAME=value".
+std::vector<std::string> own_environment();
+
+// Which of the coordinator's variables mpirun and the ranks get. mpirun has all of them but `removed`; ranks on other
+// hosts have what is passed to them by name.
+inline constexpr const char* kAttemptTokenVariable = "EQUIPOISE_ATTEMPT_TOKEN";
+
+struct RankEnvironment {
+  std::vector<std::string> passed;   // names, for mpirun -x; the token's is among them
+  std::vector<std::string> added;    // NAME=value, in mpirun's environment
+  std::vector<std::string> removed;  // names that mpirun does not get
+};
+
+// Passed are NCCL_*, EQUIPOISE_*, CUDA_*, OMP_*, `named` (launch.environment) and what the operator has put into
+// OMPI_MCA_mca_base_env_list, as far as `environment` ("NAME=value") has them. Open MPI refuses that list beside -x, so
+// it is taken apart here.
+RankEnvironment rank_environment(std::span<const std::string> environment, const McaParameters& mca,
+                                 std::span<const std::string> named, Allocation allocation);
 
 struct LaunchSettings {
   std::filesystem::path mpirun;  // absolute, or a name to be found in PATH

@@ -12,11 +12,9 @@
 #include "coordinator/launch/mpirun_launcher.h"
 #include "coordinator/metrics/job_metrics.h"
 #include "coordinator/metrics/metrics_page.h"
+#include "coordinator/service/grpc_services.h"
 #include "coordinator/service/listen_address.h"
-#include "coordinator/service/rank_address.h"
 #include "coordinator/service/shared_controller.h"
-#include "coordinator/service/training_job_service.h"
-#include "coordinator/service/worker_service.h"
 #include "coordinator/store/job_store.h"
 #include "coordinator/store/state_folder.h"
 

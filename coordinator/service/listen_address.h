@@ -1,7 +1,12 @@
-// HOST:PORT of a socket to listen on.
+// Where the coordinator listens, HOST:PORT, and the address under which ranks reach it there.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string>
+
+#include "common/process/batch_system.h"
+#include "coordinator/launch/hostfile.h"
 
 namespace equipoise::coordinator {
 
@@ -21,5 +26,25 @@ ListenAddress parse_listen_address(const std::string& flag, const std::string& t
 
 // Without TLS whoever reaches the address may do everything. Throws std::invalid_argument naming the flag.
 void check_loopback(const std::string& flag, const ListenAddress& address);
+
+// The address under which ranks reach the coordinator.
+
+// --advertise as a host. Throws std::invalid_argument for one with a port, or that this machine cannot resolve.
+std::string checked_advertise(const std::string& text);
+
+// Where the coordinator runs its ranks and what it was told of its own address.
+struct RankAddressSettings {
+  std::optional<std::string> advertise;
+  std::span<const HostSlots> hosts;
+  Allocation allocation = Allocation::kIgnored;
+};
+
+// `listen` is a loopback address and a host is another machine. Throws std::invalid_argument naming both.
+void check_reachable(const RankAddressSettings& settings, const ListenAddress& listen);
+
+// HOST:PORT: --advertise, else the host that is listened on; where that is every interface: this machine's address
+// towards the first host that is another machine, its name where no host can be resolved or a batch system has them,
+// and 127.0.0.1 where there is no other host.
+std::string address_for_ranks(const RankAddressSettings& settings, const ListenAddress& bound);
 
 }  // namespace equipoise::coordinator

@@ -1,4 +1,4 @@
-// SQLite, one class per handle.
+// The coordinator's database: SQLite with one class per handle, its tables and their version.
 #pragma once
 
 #include <cstdint>
@@ -102,5 +102,11 @@ class Transaction {
   Database& database_;
   bool is_open_ = true;
 };
+
+// The tables of the coordinator's database, and their version.
+
+// Makes the tables in a new database, and brings those of an older program up to date, whole or not at all. Throws
+// std::invalid_argument where a newer program made the file.
+Database with_schema(Database database);
 
 }  // namespace equipoise::coordinator

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "common/protocol/job_state.h"
-#include "coordinator/store/schema.h"
+#include "coordinator/store/database.h"
 
 namespace equipoise::coordinator {
 namespace {

@@ -1,11 +1,98 @@
 #include "coordinator/weights/weight_owner.h"
 
+#include <algorithm>
+#include <cmath>
 #include <span>
+#include <stdexcept>
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/message_text.h"
+#include "common/base/sha256.h"
 
 namespace equipoise::coordinator {
+namespace {
+
+[[noreturn]] void refuse(std::int64_t step, const std::string& what) {
+  throw std::invalid_argument("step " + std::to_string(step) + ": " + what);
+}
+
+void check_length(const v1::ReportStepRequest& request, const char* field, int length) {
+  if (length == request.group_size()) return;
+  refuse(request.step(), std::string(field) + " has " + std::to_string(length) +
+                             " values, expected one for each of the " + std::to_string(request.group_size()) +
+                             " groups in group");
+}
+
+std::vector<std::uint32_t> check_ids(std::int64_t step, const char* field,
+                                     const google::protobuf::RepeatedField<std::uint32_t>& ids,
+                                     std::size_t num_groups) {
+  for (int i = 0; i < ids.size(); ++i) {
+    const std::string where = std::string(field) + "[" + std::to_string(i) + "] is " + std::to_string(ids[i]);
+    if (ids[i] >= num_groups) refuse(step, where + ", expected a group id below " + std::to_string(num_groups));
+    if (i > 0 && ids[i] <= ids[i - 1]) refuse(step, where + ", expected group ids in ascending order, each once");
+  }
+  return {ids.begin(), ids.end()};
+}
+
+// Each number as 64 bits.
+template <typename Numbers>
+void add_wide(Sha256& sha256, const Numbers& numbers) {
+  sha256.add_number(static_cast<std::uint64_t>(numbers.size()));
+  for (const auto number : numbers) {
+    if constexpr (std::is_same_v<decltype(number), const double>) {
+      sha256.add_number(number);
+    } else {
+      sha256.add_number(std::uint64_t{number});
+    }
+  }
+}
+
+}  // namespace
+
+StepReport check_step_report(const v1::ReportStepRequest& request, const std::vector<std::string>& group_names) {
+  const std::int64_t step = request.step();
+  check_length(request, "loss_sum", request.loss_sum_size());
+  check_length(request, "pair_count", request.pair_count_size());
+  StepReport report;
+  report.sums.group = check_ids(step, "group", request.group(), group_names.size());
+  report.non_finite_group = check_ids(step, "non_finite_group", request.non_finite_group(), group_names.size());
+  if (report.sums.group.empty() && report.non_finite_group.empty())
+    refuse(step, "group is empty, expected at least one");
+
+  for (int i = 0; i < request.group_size(); ++i) {
+    const std::string of_group = " of group \"" + group_names[request.group(i)] + "\" is ";
+    const double pair_count = request.pair_count(i);
+    const bool is_finite_group = !std::ranges::binary_search(report.non_finite_group, request.group(i));
+    const double loss_sum = is_finite_group ? request.loss_sum(i) : 0.0;
+    if (!std::isfinite(loss_sum)) {
+      refuse(step, "loss_sum" + of_group + number_text(loss_sum) +
+                       ", expected a finite number or the group in non_finite_group");
+    }
+    if (!std::isfinite(pair_count) || pair_count <= 0) {
+      refuse(step, "pair_count" + of_group + number_text(pair_count) + ", expected a finite number > 0");
+    }
+    report.sums.loss_sum.push_back(loss_sum);
+    report.sums.pair_count.push_back(pair_count);
+  }
+  report.sums.batch_pairs = request.batch_pairs();
+  if (!std::isfinite(report.sums.batch_pairs) || report.sums.batch_pairs <= 0) {
+    refuse(step, "batch_pairs is " + number_text(report.sums.batch_pairs) + ", expected a finite number > 0");
+  }
+  return report;
+}
+
+std::string step_digest(const v1::ReportStepRequest& request) {
+  Sha256 sha256;
+  sha256.add_number(std::int64_t{request.step()});
+  add_wide(sha256, request.group());
+  add_wide(sha256, request.loss_sum());
+  add_wide(sha256, request.pair_count());
+  sha256.add_number(request.batch_pairs());
+  add_wide(sha256, request.non_finite_group());
+  return byte_text(sha256.finish());
+}
+
 namespace {
 
 template <typename Numbers>

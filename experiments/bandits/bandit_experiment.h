@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "common/log_linear/engine.h"
-#include "common/log_linear/preference_generator.h"
+#include "client/data/preference_generator.h"
+#include "experiments/bandits/engine.h"
 #include "experiments/report/method.h"
 
 namespace equipoise::reproduce {

@@ -1,7 +1,9 @@
-// One data set and everything that is run on it.
+// The data sets of the experiment, all that is run on each, and all of them on several threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "common/log_linear/problem.h"
@@ -49,5 +51,18 @@ struct BanditRun {
 // Throws std::invalid_argument if the data cannot be solved, and std::runtime_error naming scenario, method and seed if
 // a loss stops being finite.
 BanditRun run_bandit(const Scenario& scenario, const BanditOptions& options, std::uint64_t seed);
+
+// All data sets of the experiment, on several threads.
+struct BanditResults {
+  BanditOptions options;
+  std::vector<std::vector<BanditRun>> runs;  // [paper_scenarios()][seeds]
+};
+
+// Called after each data set, by one thread at a time.
+using Progress = std::function<void(std::size_t done, std::size_t all)>;
+
+// The results do not depend on `threads` (>= 1). The first failure ends the experiment and is thrown as it was.
+// Throws std::invalid_argument on fewer than 2 or more than 10,000 seeds, a negative number of iterations or no thread.
+BanditResults run_bandits(const BanditOptions& options, std::size_t threads, const Progress& progress);
 
 }  // namespace equipoise::reproduce

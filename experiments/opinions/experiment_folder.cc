@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "common/base/durable_file.h"
+#include "common/base/message_text.h"
 #include "common/base/output_lock.h"
-#include "common/base/quoted_text.h"
 
 namespace equipoise::reproduce {
 namespace {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/robust/worst_group.h"
-#include "experiments/report/significant_text.h"
+#include "experiments/report/statistics.h"
 
 namespace equipoise::reproduce {
 namespace {

@@ -4,7 +4,6 @@
 
 #include "common/base/error.h"
 #include "common/config/job_file.h"
-#include "experiments/opinions/built_in_job_file.h"
 
 namespace equipoise::reproduce {
 namespace {

@@ -4,12 +4,18 @@
 #include <array>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "common/config/job_config.h"
 #include "equipoise/v1/job.pb.h"
 #include "experiments/report/method.h"
 
 namespace equipoise::reproduce {
+
+// The job files that the build puts into the program: experiments/opinions/jobs.
+
+// `name`: one of those in CMakeLists.txt, such as "gr-dpo.yaml"; any other is our bug.
+std::string_view built_in_job_file(std::string_view name);
 
 // In the order of reports.
 inline constexpr std::array kOpinionMethods{Method::kDpo, Method::kIsDpo, Method::kGrDpo,

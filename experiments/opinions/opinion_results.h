@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "experiments/opinions/opinion_jobs.h"
-#include "experiments/report/series.h"
+#include "experiments/report/statistics.h"
 
 namespace equipoise::reproduce {
 

@@ -7,7 +7,7 @@
 #include "common/config/job_file.h"
 #include "experiments/opinions/experiment_folder.h"
 #include "experiments/opinions/opinion_report.h"
-#include "experiments/report/significant_text.h"
+#include "experiments/report/statistics.h"
 
 namespace equipoise::reproduce {
 namespace {

@@ -5,13 +5,13 @@
 #include <memory>
 #include <thread>
 
+#include "client/connection/private_service.h"
 #include "client/data/globalopinionqa_file.h"
 #include "client/data/survey_generator.h"
 #include "client/data/survey_pairs.h"
-#include "client/private_service.h"
 #include "client/table/number_format.h"
+#include "common/base/message_text.h"
 #include "common/base/output_lock.h"
-#include "common/base/quoted_text.h"
 #include "experiments/opinions/experiment_folder.h"
 #include "experiments/opinions/opinion_claims.h"
 #include "experiments/opinions/opinion_report.h"

@@ -2,8 +2,7 @@
 
 #include <cmath>
 
-#include "client/table/csv_text.h"
-#include "experiments/report/significant_text.h"
+#include "client/table/text_table.h"
 #include "experiments/report/statistics.h"
 
 namespace equipoise::reproduce {

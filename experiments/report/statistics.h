@@ -1,7 +1,9 @@
-// The statistics of the reports: means over seeds and how sure they are.
+// The statistics of the reports: means over seeds and how sure they are, and numbers as the tables show them.
 #pragma once
 
 #include <span>
+#include <string>
+#include <vector>
 
 namespace equipoise::reproduce {
 
@@ -37,5 +39,21 @@ PairedDifference paired_difference(std::span<const double> a, std::span<const do
 
 // Of the least-squares line through (x, y). NaN for fewer than two different x.
 double fitted_slope(std::span<const double> x, std::span<const double> y);
+
+// A quantity over training: its mean over seeds and how sure that is.
+
+// Both of the same length.
+struct Series {
+  std::vector<double> iteration;
+  std::vector<Estimate> over_seeds;
+};
+
+// Numbers as a report's tables show them.
+
+// Rounded to three significant digits, with trailing zeros: "0.480", "17.6", "−0.00123", "1.23e-05" below 1e-4,
+// "123000". What is not finite as "nan", "inf", "−inf".
+std::string significant_text(double value);
+// The same with `digits` significant digits, 1 to 15.
+std::string significant_text(double value, int digits);
 
 }  // namespace equipoise::reproduce

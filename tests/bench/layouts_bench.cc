@@ -9,12 +9,12 @@
 #include <string>
 
 #include "tests/support/temp_folder.h"
-#include "tests/worker/family_configs.h"
-#include "tests/worker/owned_pair.h"
-#include "tests/worker/separate_sequences.h"
-#include "worker/model/parameter_layout.h"
-#include "worker/model/sequence_log_prob.h"
+#include "tests/worker/support/family_configs.h"
+#include "tests/worker/support/owned_pair.h"
+#include "tests/worker/support/separate_sequences.h"
+#include "worker/model/log_prob.h"
 #include "worker/model/tensor_bytes.h"
+#include "worker/model/weight_files.h"
 
 namespace equipoise {
 namespace {

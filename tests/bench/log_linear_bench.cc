@@ -1,9 +1,9 @@
 // Full-batch iterations per second of the log-linear engine on the paper's problem: 300 pairs, 2 groups, 4 features.
 #include <benchmark/benchmark.h>
 
-#include "common/log_linear/engine.h"
+#include "client/data/preference_generator.h"
 #include "common/log_linear/evaluation.h"
-#include "common/log_linear/preference_generator.h"
+#include "experiments/bandits/engine.h"
 
 namespace equipoise::log_linear {
 namespace {

@@ -7,11 +7,11 @@
 #include <cstdlib>
 #include <random>
 
-#include "tests/worker/family_configs.h"
-#include "tests/worker/operator_counts.h"
-#include "tests/worker/owned_pair.h"
-#include "tests/worker/random_model.h"
-#include "worker/collective/thread_collective.h"
+#include "tests/worker/support/family_configs.h"
+#include "tests/worker/support/operator_counts.h"
+#include "tests/worker/support/owned_pair.h"
+#include "tests/worker/support/random_model.h"
+#include "worker/collective/cpu_collective.h"
 #include "worker/language_model/step.h"
 
 namespace equipoise {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/client/command_run.h"
+#include "tests/client/support/command_run.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {

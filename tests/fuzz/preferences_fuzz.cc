@@ -1,7 +1,7 @@
 #include <string>
 
+#include "client/data/preference_writer.h"
 #include "common/dataset/preference_pair.h"
-#include "common/dataset/preference_writer.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/fuzz/hostile_input.h"
 

@@ -2,13 +2,13 @@
 
 #include "common/config/job_config.h"
 #include "tests/gpu/check.h"
-#include "tests/worker/family_configs.h"
-#include "tests/worker/owned_pair.h"
-#include "tests/worker/random_model.h"
+#include "tests/worker/support/family_configs.h"
+#include "tests/worker/support/owned_pair.h"
+#include "tests/worker/support/random_model.h"
 #include "worker/model/decoder.h"
 #include "worker/model/dropout.h"
+#include "worker/model/log_prob.h"
 #include "worker/model/nf4.h"
-#include "worker/model/sequence_log_prob.h"
 
 namespace equipoise::gpu_check {
 namespace {

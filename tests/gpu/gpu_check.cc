@@ -8,7 +8,7 @@
 
 #include "common/base/error.h"
 #include "tests/gpu/check.h"
-#include "worker/collective/thread_collective.h"
+#include "worker/collective/cpu_collective.h"
 #include "worker/training/attempt.h"
 
 namespace equipoise::gpu_check {

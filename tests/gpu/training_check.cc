@@ -4,9 +4,9 @@
 
 #include "common/base/sha256.h"
 #include "tests/gpu/check.h"
-#include "tests/worker/owned_pair.h"
-#include "tests/worker/random_model.h"
-#include "worker/language_model/memory_estimate.h"
+#include "tests/worker/support/owned_pair.h"
+#include "tests/worker/support/random_model.h"
+#include "worker/language_model/device_advice.h"
 #include "worker/language_model/step.h"
 
 namespace equipoise::gpu_check {

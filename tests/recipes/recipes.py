@@ -92,7 +92,7 @@ DecoderConfig read_olmo(ConfigFields& fields) {
 '''),
     ('worker/model/families/family.h', '\nstruct Family {', 'DecoderConfig read_olmo(ConfigFields& fields);\n'),
     ('worker/model/families/family.h', '};\n\n// Takes the fields of any family', ', {"olmo", read_olmo}'),
-    ('worker/model/CMakeLists.txt', 'families/phi3.cc', 'families/olmo.cc '),
+    ('worker/model/families/CMakeLists.txt', 'phi3.cc', 'olmo.cc '),
 ])
 
 ALL = (SETTING, PAIR_LOSS, AMBIGUITY_SET, FAMILY)

@@ -118,6 +118,10 @@ class Compiler:
         text = (self.folder / folder / 'CMakeLists.txt').read_text()
         block = re.search(rf'equipoise_library\({library}\s+SOURCES(.*?)(?:PUBLIC|PRIVATE)', text, re.DOTALL).group(1)
         sources = [f'{folder}/{name}' for name in re.findall(r'[\w/]+\.cc', block)]
+        for below in sorted((self.folder / folder).glob('*/CMakeLists.txt')):
+            more = re.search(rf'target_sources\(equipoise_{library}\s+PRIVATE(.*?)\)', below.read_text(), re.DOTALL)
+            if more:
+                sources += [f'{folder}/{below.parent.name}/{name}' for name in re.findall(r'[\w/]+\.cc', more.group(1))]
         most = 12  # sources of a unit, as in the build
         return [self.object_of(f'equipoise_{library}', f'{library}{i}', sources[i:i + most])
                 for i in range(0, len(sources), most)]

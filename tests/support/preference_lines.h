@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "common/dataset/preference_writer.h"
+#include "client/data/preference_writer.h"
 
 namespace equipoise {
 

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "common/huggingface/safetensors.h"
-#include "worker/data/encoded_pair.h"
+#include "worker/data/encoded_dataset.h"
 #include "worker/model/decoder.h"
 #include "worker/objective/pair_loss.h"
 

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/huggingface/safetensors.h"
-#include "worker/data/encoded_pair.h"
+#include "worker/data/encoded_dataset.h"
 #include "worker/model/decoder.h"
 
 namespace {

@@ -8,7 +8,7 @@
 
 #include "common/dataset/preference_pair.h"
 #include "worker/data/chat_templates.h"
-#include "worker/data/encoded_pair.h"
+#include "worker/data/encoded_dataset.h"
 
 namespace equipoise {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "common/base/error.h"
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/protocol/heartbeat_limits.h"
 
 namespace equipoise {

@@ -1,6 +1,8 @@
 // Tells the coordinator every 2 s that this rank lives and what it does, from a thread of its own.
 #pragma once
 
+#include <spdlog/sinks/base_sink.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -54,6 +56,22 @@ class Heartbeat {
   bool stopping_ = false;
   std::string end_reason_;
   std::thread thread_;
+};
+
+// Hands what a rank's log warns of to people: the warnings become conditions of the job.
+
+// For lines of level warning and above. `heartbeat` outlives the last line. May be used from several threads.
+class WarningSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit WarningSink(Heartbeat& heartbeat) : heartbeat_(heartbeat) { set_level(spdlog::level::warn); }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    heartbeat_.warn(std::string(message.payload.data(), message.payload.size()));
+  }
+  void flush_() override {}
+
+  Heartbeat& heartbeat_;
 };
 
 }  // namespace equipoise

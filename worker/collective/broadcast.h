@@ -1,9 +1,11 @@
-// Texts and messages whose length only their sender knows, from one rank to all.
+// Texts and messages whose length only their sender knows, from one rank to all; and whether all have the same data and
+// models.
 #pragma once
 
 #include <string>
 
 #include "common/base/error.h"
+#include "common/base/sha256.h"
 #include "common/collective/host_collective.h"
 
 namespace equipoise {
@@ -19,5 +21,8 @@ void broadcast_message(Message& message, int root, HostCollective& ranks) {
   broadcast_text(bytes, root, ranks);
   EQUIPOISE_CHECK(message.ParseFromString(bytes));
 }
+
+// Throws std::invalid_argument on a rank whose digest is not rank 0's. `what` names the thing: "training data".
+void check_same_on_all_ranks(HostCollective& host, Digest digest, const std::string& what);
 
 }  // namespace equipoise

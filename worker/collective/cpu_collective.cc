@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "worker/collective/host_ranks.h"
 
 namespace equipoise {
 namespace {
@@ -31,6 +32,21 @@ std::unique_ptr<PendingSum> CpuCollective::start_all_reduce_sum(torch::Tensor te
   EQUIPOISE_CHECK(is_double || tensor.scalar_type() == torch::kFloat32);
   auto sum = is_double ? ranks_.start_sum(numbers_of<double>(tensor)) : ranks_.start_sum(numbers_of<float>(tensor));
   return std::make_unique<TensorSum>(std::move(tensor), std::move(sum));
+}
+
+std::unique_ptr<Collective> make_mpi_collective(const MpiSession& session, std::chrono::seconds timeout) {
+  return std::make_unique<CpuCollective>(make_mpi_ranks(session, timeout));
+}
+
+std::unique_ptr<Collective> make_host_collective(const MpiSession& session, std::chrono::seconds timeout) {
+  return std::make_unique<CpuCollective>(make_local_mpi_ranks(session, timeout));
+}
+
+void run_ranks(int world_size, const std::function<void(Collective&)>& body) {
+  run_host_ranks(world_size, [&](HostRanks& ranks) {
+    CpuCollective collective(ranks);
+    body(collective);
+  });
 }
 
 }  // namespace equipoise

@@ -1,10 +1,13 @@
-// Sums of CPU tensors, over any ranks whose numbers are in host memory.
+// Sums of CPU tensors, over any ranks whose numbers are in host memory: MPI, or the threads of one process.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <span>
 
 #include "worker/collective/collective.h"
+#include "worker/collective/mpi_session.h"
 
 namespace equipoise {
 
@@ -23,5 +26,14 @@ class CpuCollective final : public Collective {
   std::unique_ptr<HostRanks> owned_;
   HostRanks& ranks_;
 };
+
+// `session` outlives it.
+std::unique_ptr<Collective> make_mpi_collective(const MpiSession& session, std::chrono::seconds timeout);
+
+// Between the ranks of this host: chooses their devices and their numbers of threads. `session` outlives it.
+std::unique_ptr<Collective> make_host_collective(const MpiSession& session, std::chrono::seconds timeout);
+
+// As run_host_ranks().
+void run_ranks(int world_size, const std::function<void(Collective&)>& body);
 
 }  // namespace equipoise

@@ -11,7 +11,7 @@
 #include "common/base/environment.h"
 #include "common/base/error.h"
 #include "worker/collective/device_choice.h"
-#include "worker/collective/host_memory.h"
+#include "worker/collective/host_resources.h"
 
 namespace equipoise {
 namespace {

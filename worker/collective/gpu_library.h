@@ -9,7 +9,7 @@
 #include <string>
 
 #include "worker/collective/collective.h"
-#include "worker/collective/gpu_versions.h"
+#include "worker/collective/device_choice.h"
 
 namespace equipoise {
 

@@ -2,6 +2,7 @@
 // tensors is made of. Knows nothing of LibTorch.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -24,5 +25,11 @@ class HostRanks : public HostCollective {
   virtual std::unique_ptr<PendingSum> start_sum(std::span<double> values) = 0;
   virtual std::unique_ptr<PendingSum> start_sum(std::span<float> values) = 0;
 };
+
+// Ranks as threads of one process: the twin that tests use.
+
+// Runs body(ranks) on `world_size` threads and returns when all have ended. When one throws, the others' waits end with
+// PeerError, and the first exception is rethrown here.
+void run_host_ranks(int world_size, const std::function<void(HostRanks&)>& body);
 
 }  // namespace equipoise

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "common/base/download_fault.h"
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "worker/data/json_file.h"
 
 namespace equipoise {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/durable_file.h"
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/data/encoded_pair.h"
+#include "worker/data/encoded_dataset.h"
 
 namespace equipoise {
 

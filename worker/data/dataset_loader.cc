@@ -10,9 +10,9 @@
 #include <utility>
 
 #include "common/base/cache_folder.h"
-#include "common/base/file_lock.h"
 #include "common/base/sha256.h"
 #include "common/dataset/data_files.h"
+#include "worker/data/file_lock.h"
 #include "worker/data/pair_encoder.h"
 #include "worker/data/pair_texts.h"
 #include "worker/data/stored_dataset.h"

@@ -13,7 +13,7 @@
 
 #include "common/base/sha256.h"
 #include "worker/data/chat_templates.h"
-#include "worker/data/encoded_pair.h"
+#include "worker/data/encoded_dataset.h"
 #include "worker/data/pair_chunks.h"
 
 namespace equipoise {

@@ -1,61 +1,63 @@
-// Preference pairs as token ids, the way TRL 1.16 or the authors' code makes them.
+// One pair as token ids, one that was left out, and columns of many.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
-#include <vector>
 
-#include "common/dataset/data_fields.h"
 #include "common/dataset/preference_pair.h"
-#include "common/huggingface/tokenizer.h"
-#include "worker/data/encode_settings.h"
-#include "worker/data/encoded_pairs.h"
 
 namespace equipoise {
 
-struct EncodedDataset {
-  EncodedPairs pairs;                    // in the order of the file, without the dropped ones, which it knows too
-  std::vector<std::string> group_names;  // ids as in the memberships
-  std::vector<double> pair_count_K;      // N_g = sum_i v_i m[i,g]
-  std::vector<std::int64_t> dropped_count_K, shortened_count_K;  // pairs of each group: left out; with tokens cut off
-  // Kept pairs of each group: whose prompt's end became part of the answers' tokens; whose answers begin with the
-  // prompt again (repeated_prompt.h). Empty: none.
-  std::vector<std::int64_t> merged_prompt_count_K = {}, repeated_prompt_count_K = {};
-  // The same three over all groups, each pair once.
-  std::int64_t num_shortened = 0, num_merged_prompts = 0, num_repeated_prompts = 0;
-  DataFields fields = {};  // of the file; append() leaves them alone
+// A view, valid as long as what it was made from: EncodedPairs, or anybody's lists.
+struct EncodedPair {
+  std::span<const std::int32_t> prompt_ids = {};    // with BOS if the tokenizer adds one
+  std::span<const std::int32_t> chosen_ids = {};    // with EOS, unless cut off
+  std::span<const std::int32_t> rejected_ids = {};  // the same; empty when the data has no rejected answer (SFT)
+  std::span<const Membership> memberships = {};
+  double chosen_share = 1;  // in (0, 1]: the share of people who prefer the chosen answer
+  double weight = 1;        // v_i > 0, as in the data
+  std::optional<ReferenceLogProbs> reference = std::nullopt;  // where the data has them
 
-  std::size_t size() const { return pairs.size(); }
-  EncodedPair pair(std::size_t i) const { return pairs[i]; }
-  // All pairs of `more` after these. Its first groups are these, with the same ids; further ones are added. Throws
-  // std::invalid_argument naming the first group that is another.
-  void append(EncodedDataset more);
+  std::size_t num_tokens() const { return prompt_ids.size() + chosen_ids.size() + rejected_ids.size(); }
 };
 
-// A tokenizer with its end-of-sequence token, from a Hugging Face folder. EOS is the first found of eos_token in
-// tokenizer_config.json or special_tokens_map.json and eos_token_id in config.json.
-// Throws std::invalid_argument naming the file that is missing or wrong.
-struct ModelTokenizer {
-  Tokenizer tokenizer;
-  std::string eos_token;
-  std::int32_t eos_id = 0;
+// Why a pair is not trained on.
+struct DropCause {
+  enum class What : std::uint32_t { kNoRoom, kLongPrompt, kLongPair };
+  static constexpr std::uint32_t kLast = static_cast<std::uint32_t>(What::kLongPair);
+  What what = What::kNoRoom;
+  std::uint32_t tokens = 0;  // of its prompt; kLongPair: of all of it
+  std::uint32_t limit = 0;   // max_length; kLongPrompt: max_prompt_length
+
+  std::string text() const;  // "its prompt of 70 tokens leaves no room for an answer within max_length = 64"
 };
-ModelTokenizer load_model_tokenizer(const std::filesystem::path& folder);
 
-// Tokenises all pairs (pair_texts.h) and cuts them to length (pair_truncation.h). With TRL's tokenisation the prompt
-// ends where the shortest common prefix of its ids with those of prompt+answer ends, and the rest belongs to the
-// answers; where a token of the prompt itself is lost so, the pair counts in merged_prompt_count_K. Throws
-// std::invalid_argument when no pair is left, or max_length < 1, and what pair_texts() throws.
-EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, const EncodeSettings& settings,
-                            int threads);
-EncodedDataset encode_pairs(const PreferenceData& data, const ModelTokenizer& tokenizer, int max_length, int threads,
-                            Answers answers = Answers::kBoth);
+struct DroppedPair {
+  std::int64_t position = 0;  // among all pairs of the data, dropped ones too, from 0
+  std::span<const Membership> memberships;
+  DropCause cause;
+};
 
-// SHA-256 over ids, memberships, shares, weights and given reference log-probs of all pairs, in order, and group names.
-// Lengths are part of it, so no two data sets run into each other.
-std::array<std::byte, 32> dataset_digest(const EncodedDataset& dataset);
+// Some consecutive pairs of the data. N of them are kept. Equal membership lists are there once.
+struct PairColumns {
+  struct Dropped {
+    std::uint32_t position, memberships, what, tokens, limit;  // position in these columns; the number of a list
+  };
+  std::span<const std::int32_t> ids;               // prompt, chosen, rejected of each pair
+  std::span<const std::uint32_t> id_end_3N;        // where each of these lists ends in `ids`
+  std::span<const std::uint32_t> memberships_N;    // the number of each pair's list
+  std::span<const double> chosen_share_N;          // [N]
+  std::span<const Membership> memberships;         // of all lists
+  std::span<const std::uint32_t> memberships_end;  // where each list ends in `memberships`
+  std::span<const Dropped> dropped;
+  // [N] each, or empty where no pair has any but 1, or none at all.
+  std::span<const double> weight_N = {};
+  std::span<const ReferenceLogProbs> reference_N = {};
+
+  std::size_t size() const { return memberships_N.size(); }
+};
 
 }  // namespace equipoise

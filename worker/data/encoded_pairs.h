@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "common/dataset/token_store.h"
-#include "worker/data/pair_columns.h"
+#include "worker/data/encoded_pair.h"
+#include "worker/data/token_store.h"
 
 namespace equipoise {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common/base/download_fault.h"
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
 namespace {

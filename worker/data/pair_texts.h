@@ -8,8 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "common/dataset/preference_pair.h"
 #include "worker/data/encode_settings.h"
-#include "worker/data/encoded_pair.h"
+#include "worker/data/encoded_dataset.h"
 
 namespace equipoise {
 
@@ -37,5 +38,11 @@ class PairRefused : public std::invalid_argument {
 // `pairs` are all texts or all messages. Throws PairRefused: messages without a template, or which it refuses.
 PairTexts pair_texts(std::span<const PreferencePair> pairs, const ModelTokenizer& tokenizer,
                      const EncodeSettings& settings, int threads);
+
+// Answers that hold the prompt once more.
+
+// Whether every answer begins with the prompt, which stands before it anyhow: of messages with all of the prompt's or
+// its last ones, of texts with all of it where it has 16 bytes or more.
+bool repeats_prompt(const PreferencePair& pair, Answers answers);
 
 }  // namespace equipoise

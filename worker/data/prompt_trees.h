@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "worker/data/encoded_pair.h"
+#include "worker/data/encoded_dataset.h"
 
 namespace equipoise {
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "common/base/sha256.h"
-#include "common/dataset/token_store.h"
-#include "worker/data/encoded_pair.h"
+#include "worker/data/encoded_dataset.h"
+#include "worker/data/token_store.h"
 
 namespace equipoise {
 

@@ -1,13 +1,34 @@
 // What an evaluation found about every pair of a file, and the two files it is written to.
 #pragma once
 
+#include <cstdio>
 #include <filesystem>
+#include <memory>
+#include <string_view>
 #include <vector>
 
-#include "worker/data/encoded_pair.h"
+#include "worker/data/encoded_dataset.h"
 #include "worker/reference/answer_log_probs.h"
 
 namespace equipoise {
+
+// A file that another process has made, filled with text.
+class TextSink {
+ public:
+  // Writes over what is there. All of these throw std::runtime_error naming the path and the cause.
+  explicit TextSink(std::filesystem::path path);
+  void write(std::string_view text);
+  void close();  // all text has left the program
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  [[noreturn]] void fail() const;
+
+  std::filesystem::path path_;
+  std::unique_ptr<std::FILE, Close> file_;
+};
 
 enum class RejectedAnswers { kScored, kNone };  // kNone: loss.type sft, whose data need not have any
 

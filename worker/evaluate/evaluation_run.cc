@@ -1,5 +1,8 @@
 #include "worker/evaluate/evaluation_run.h"
 
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 #include "common/base/cache_folder.h"
@@ -7,17 +10,31 @@
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
 #include "worker/collective/broadcast.h"
-#include "worker/collective/same_on_all_ranks.h"
 #include "worker/evaluate/evaluated_pairs.h"
-#include "worker/evaluate/evaluation_progress.h"
 #include "worker/language_model/training_data.h"
 #include "worker/model/torch_dtype.h"
 #include "worker/model/wide_type.h"
-#include "worker/objective/label_noise.h"
+#include "worker/objective/labels.h"
 #include "worker/objective/pair_loss.h"
 #include "worker/reference/reference_model.h"
 
 namespace equipoise {
+
+void EvaluationProgress::tell(const std::string& activity, std::int64_t percent) {
+  constexpr std::chrono::milliseconds kBetween{200};
+  const auto now = std::chrono::steady_clock::now();
+  if (path_.empty() || (activity == activity_ && now - told_ < kBetween)) return;
+  activity_ = activity;
+  told_ = now;
+  // Renamed into place, so that no half of it is read. Not by DurableFile: that waits for the disk, here five times a
+  // second, for a file that nobody needs after a crash.
+  std::filesystem::path aside = path_;
+  aside += ".new";
+  std::ofstream(aside) << nlohmann::json{{"activity", activity}, {"percent", percent}} << '\n';
+  std::error_code ignored;
+  std::filesystem::rename(aside, path_, ignored);
+}
+
 namespace {
 
 // Rank 0 reads the request, everybody gets it.

@@ -12,7 +12,7 @@
 #include "common/robust/group_weights.h"
 #include "worker/collective/collective.h"
 #include "worker/language_model/pair_outcome.h"
-#include "worker/objective/weighted_mean.h"
+#include "worker/objective/group_sums.h"
 
 namespace equipoise {
 
@@ -53,7 +53,7 @@ class BatchSums {
   // below 1. NaN where there is nothing to divide by.
   double mean(Measure measure) const { return mean_of(measure, num_groups_); }
   double group_mean(Measure measure, std::size_t g) const { return mean_of(measure, g); }
-  // weighted_mean.h. The pairs of a batch count as independent of each other.
+  // group_sums.h. The pairs of a batch count as independent of each other.
   std::optional<double> error(Measure measure) const { return error_of(measure, num_groups_); }
   std::optional<double> group_error(Measure measure, std::size_t g) const { return error_of(measure, g); }
 

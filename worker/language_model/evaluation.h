@@ -1,4 +1,5 @@
-// Means over the validation pairs, of every group, and of each file's pairs alone.
+// Means over the validation pairs, of every group, and of each file's pairs alone; and the parameters of the best
+// evaluation so far.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +7,21 @@
 #include <vector>
 
 #include "worker/language_model/pair_forward.h"
+#include "worker/model/decoder.h"
 
 namespace equipoise {
+
+// The parameters of the best evaluation so far, in the host's memory.
+class BestParameters {
+ public:
+  // Copies them in place of those kept before.
+  void keep(const std::vector<NamedTensor>& parameters);
+  // Writes what is kept, if anything is, into the same parameters.
+  void put_back(const std::vector<NamedTensor>& parameters) const;
+
+ private:
+  std::vector<torch::Tensor> kept_;
+};
 
 struct EvaluationSums {
   BatchSums all;                 // of all pairs

@@ -8,7 +8,7 @@
 
 #include "common/config/job_config.h"
 #include "common/dataset/data_fields.h"
-#include "worker/data/encoded_pair.h"
+#include "worker/data/encoded_dataset.h"
 
 namespace equipoise {
 

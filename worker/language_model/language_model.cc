@@ -4,8 +4,7 @@
 #include <utility>
 
 #include "common/config/loss_config.h"
-#include "worker/collective/same_on_all_ranks.h"
-#include "worker/language_model/best_parameters.h"
+#include "worker/collective/broadcast.h"
 #include "worker/language_model/device_advice.h"
 #include "worker/language_model/evaluation.h"
 #include "worker/language_model/gradient_buckets.h"
@@ -15,9 +14,9 @@
 #include "worker/language_model/training_data.h"
 #include "worker/model/model_folder.h"
 #include "worker/model/torch_dtype.h"
-#include "worker/objective/label_floor.h"
+#include "worker/objective/labels.h"
 #include "worker/training/group_absence.h"
-#include "worker/training/logged_steps.h"
+#include "worker/training/metrics_fields.h"
 
 namespace equipoise {
 namespace {

@@ -10,8 +10,8 @@
 #include "worker/data/packed_batch.h"
 #include "worker/language_model/batch_sums.h"
 #include "worker/model/decoder.h"
-#include "worker/model/sequence_log_prob.h"
-#include "worker/objective/label_noise.h"
+#include "worker/model/log_prob.h"
+#include "worker/objective/labels.h"
 #include "worker/reference/answer_log_probs.h"
 
 namespace equipoise {

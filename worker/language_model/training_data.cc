@@ -6,16 +6,16 @@
 #include <utility>
 
 #include "common/base/cache_folder.h"
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/base/sha256.h"
 #include "common/config/data_config.h"
 #include "common/config/group_settings.h"
-#include "common/dataset/file_mixture.h"
 #include "common/dataset/preference_reader.h"
 #include "worker/data/dataset_loader.h"
+#include "worker/data/file_mixture.h"
 #include "worker/language_model/file_agreement.h"
 #include "worker/language_model/pair_weights.h"
-#include "worker/objective/label_floor.h"
+#include "worker/objective/labels.h"
 
 namespace equipoise {
 namespace {

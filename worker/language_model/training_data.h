@@ -11,14 +11,14 @@
 #include "common/config/job_config.h"
 #include "common/dataset/strata.h"
 #include "worker/data/data_report.h"
-#include "worker/data/encoded_pair.h"
+#include "worker/data/encoded_dataset.h"
 
 namespace equipoise {
 
 struct TrainingData {
   EncodedDataset train;       // pair_count_K: N_g, by data.group_counts where that is given
   EncodedDataset validation;  // its first groups are train's, with the same ids; further ones are its own
-  // N_g > 0 as counted in train; with weights of files those of the mixture (file_mixture.h).
+  // N_g > 0 as counted in train; with weights of files those of the mixture (worker/data/file_mixture.h).
   std::vector<double> counted_K;
   // v_i of mean 1 (pair_weights.h), of train in each file where files have weights; empty: all are 1.
   std::vector<double> train_weight_N, validation_weight_N;

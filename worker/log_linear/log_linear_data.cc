@@ -5,9 +5,9 @@
 #include <stdexcept>
 #include <utility>
 
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/config/group_settings.h"
-#include "worker/objective/label_floor.h"
+#include "worker/objective/labels.h"
 
 namespace equipoise {
 namespace {

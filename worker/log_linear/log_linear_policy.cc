@@ -9,7 +9,7 @@
 #include "common/log_linear/evaluation.h"
 #include "worker/log_linear/log_linear_data.h"
 #include "worker/log_linear/log_linear_step.h"
-#include "worker/objective/label_floor.h"
+#include "worker/objective/labels.h"
 #include "worker/training/group_absence.h"
 
 namespace equipoise {

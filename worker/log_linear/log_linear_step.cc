@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-#include "worker/objective/label_noise.h"
+#include "worker/objective/labels.h"
 
 namespace equipoise {
 namespace {

@@ -8,12 +8,11 @@
 #include "common/base/error.h"
 #include "common/base/sha256.h"
 #include "common/config/job_config.h"
-#include "worker/model/lora_targets.h"
-#include "worker/model/parameter_layout.h"
+#include "worker/model/adapter_config.h"
+#include "worker/model/decoder_layer.h"
+#include "worker/model/log_prob.h"
 #include "worker/model/recomputed.h"
-#include "worker/model/rms_norm.h"
 #include "worker/model/tensor_bytes.h"
-#include "worker/model/token_log_prob.h"
 #include "worker/model/weight_files.h"
 
 namespace equipoise {

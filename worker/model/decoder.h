@@ -14,7 +14,7 @@
 #include "worker/model/decoder_config.h"
 #include "worker/model/decoder_layer.h"
 #include "worker/model/lora_adapter.h"
-#include "worker/model/named_tensor.h"
+#include "worker/model/tensor_bytes.h"
 
 namespace equipoise {
 

@@ -12,6 +12,12 @@
 
 namespace equipoise {
 
+// Root-mean-square norm. Source: Zhang, Sennrich 2019 (arXiv:1910.07467).
+
+// x / rms(x) over the last dimension, scaled as config.norm_scale says. Computed in float32 for narrower types.
+//   x  [..., W]   weight_W  [W]
+torch::Tensor rms_norm(const DecoderConfig& config, const torch::Tensor& x, const torch::Tensor& weight_W);
+
 // Norms that a family does not have are undefined.
 struct DecoderLayer {
   std::size_t kind = 0;  // position in config.kinds

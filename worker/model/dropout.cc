@@ -6,7 +6,7 @@
 #include <bit>
 #include <vector>
 
-#include "common/base/mixed_bits.h"
+#include "common/base/split_mix64.h"
 #include "worker/model/wide_type.h"
 
 namespace equipoise {

@@ -3,7 +3,7 @@
 
 #include <torch/types.h>
 
-#include "worker/data/row_uses.h"
+#include "worker/data/attention_block.h"
 
 namespace equipoise {
 

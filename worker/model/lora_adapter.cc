@@ -8,8 +8,7 @@
 #include <string_view>
 
 #include "common/base/durable_file.h"
-#include "common/base/durable_folder.h"
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 #include "common/huggingface/safetensors.h"
 #include "worker/model/adapter_config.h"
 #include "worker/model/model_folder.h"

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "common/config/model_config.h"
-#include "worker/model/lora_targets.h"
-#include "worker/model/named_tensor.h"
+#include "worker/model/adapter_config.h"
+#include "worker/model/tensor_bytes.h"
 
 namespace equipoise {
 

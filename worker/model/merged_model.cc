@@ -6,10 +6,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "common/base/durable_folder.h"
+#include "common/base/durable_file.h"
 #include "worker/model/decoder.h"
 #include "worker/model/model_folder.h"
-#include "worker/model/parameter_layout.h"
 #include "worker/model/tensor_bytes.h"
 #include "worker/model/weight_files.h"
 

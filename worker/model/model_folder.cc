@@ -10,7 +10,6 @@
 #include <system_error>
 
 #include "common/base/durable_file.h"
-#include "common/base/durable_folder.h"
 #include "worker/data/chat_templates.h"
 #include "worker/data/json_file.h"
 #include "worker/model/decoder.h"

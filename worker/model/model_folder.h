@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "worker/model/named_tensor.h"
+#include "worker/model/tensor_bytes.h"
 
 namespace equipoise {
 

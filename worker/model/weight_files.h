@@ -1,15 +1,49 @@
-// The tensors of a Hugging Face folder: model.safetensors, or the files that model.safetensors.index.json names.
+// Names and shapes of a decoder's parameters, as Hugging Face writes them, and the files of a folder that hold them:
+// model.safetensors, or those that model.safetensors.index.json names.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "common/huggingface/safetensors.h"
-#include "worker/model/parameter_layout.h"
+#include "worker/model/decoder_config.h"
 
 namespace equipoise {
+
+struct ParameterShape {
+  std::string name;
+  std::vector<std::int64_t> shape;
+};
+
+// A linear projection by the name of its module, "model.layers.0.self_attn.q_proj": its tensors are NAME.weight
+// [outputs, inputs] and, where it has one, NAME.bias [outputs].
+struct LinearShape {
+  std::string name;
+  std::int64_t outputs = 0, inputs = 0;
+  bool has_bias = false;
+};
+
+// One layer in the order of the forward pass. Norms are names of tensors, empty where there is none.
+struct LayerLayout {
+  std::string attention_norm, attention_result_norm;  // [H]
+  std::vector<LinearShape> query_key_value;           // three, or one that is fused
+  std::string query_norm, key_norm;                   // [head_dim]
+  LinearShape attention_output;
+  std::string mlp_norm, mlp_result_norm;  // [H]
+  std::vector<LinearShape> gate_up;       // two, or one that is fused
+  LinearShape down;
+};
+LayerLayout layer_layout(const DecoderConfig& config, std::int64_t layer);
+
+std::string embedding_name(const DecoderConfig& config);
+std::string final_norm_name(const DecoderConfig& config);
+inline constexpr char kHeadName[] = "lm_head.weight";
+
+// Each trained tensor once, in the order of the forward pass, the embedding first. A tied head is the embedding.
+std::vector<ParameterShape> parameter_layout(const DecoderConfig& config);
 
 class WeightFiles {
  public:

@@ -15,7 +15,7 @@
 #include <torch/types.h>
 
 #include "common/config/job_config.h"
-#include "worker/model/sequence_log_prob.h"
+#include "worker/model/log_prob.h"
 
 namespace equipoise {
 

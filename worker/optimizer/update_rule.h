@@ -1,4 +1,4 @@
-// How one optimiser moves parameters along their gradients. One interface, one file for each rule.
+// How one optimiser moves parameters along their gradients. One interface; Muon has a file of its own.
 //   decay of every rule  p <- p - lr decay p, before the step, decoupled from the gradient    Loshchilov, Hutter 2019
 #pragma once
 

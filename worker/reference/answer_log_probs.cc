@@ -9,7 +9,7 @@
 
 #include "worker/data/prompt_trees.h"
 #include "worker/model/host_numbers.h"
-#include "worker/model/sequence_log_prob.h"
+#include "worker/model/log_prob.h"
 
 namespace equipoise {
 namespace {

@@ -5,9 +5,9 @@
 #include <stdexcept>
 #include <utility>
 
-#include "common/base/number_text.h"
-#include "worker/collective/same_on_all_ranks.h"
-#include "worker/reference/model_digest.h"
+#include "common/base/message_text.h"
+#include "worker/collective/broadcast.h"
+#include "worker/reference/reference_cache.h"
 #include "worker/reference/reference_probe.h"
 
 namespace equipoise {

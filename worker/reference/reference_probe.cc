@@ -6,10 +6,10 @@
 #include <limits>
 #include <set>
 
-#include "common/base/number_text.h"
+#include "common/base/message_text.h"
 #include "worker/data/prompt_trees.h"
 #include "worker/model/host_numbers.h"
-#include "worker/model/sequence_log_prob.h"
+#include "worker/model/log_prob.h"
 
 namespace equipoise {
 namespace {

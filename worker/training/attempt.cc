@@ -10,7 +10,6 @@
 #include "common/base/error.h"
 #include "common/base/network_interfaces.h"
 #include "worker/collective/broadcast.h"
-#include "worker/collective/same_on_all_ranks.h"
 
 namespace equipoise {
 namespace {

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <utility>
 
-#include "common/base/quoted_text.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
 namespace {

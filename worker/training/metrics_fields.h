@@ -1,6 +1,9 @@
-// Values of fields of metrics.jsonl, in the order in which they stand on a line (common/metrics/metrics_schema.h).
+// Values of fields of metrics.jsonl, in the order in which they stand on a line (common/metrics/metrics_schema.h), and
+// which steps have a line.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
@@ -8,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/config/job_config.h"
 #include "common/metrics/metrics_schema.h"
 
 namespace equipoise {
@@ -57,5 +61,11 @@ class MetricsFields {
 
   std::vector<Entry> entries_;
 };
+
+// steps_done >= 1: the step that has just been done.
+inline bool is_logged(const LoggingConfig& logging, std::int64_t steps_done) {
+  if (logging.at_steps.empty()) return steps_done % logging.every_steps == 0;
+  return std::ranges::binary_search(logging.at_steps, steps_done);
+}
 
 }  // namespace equipoise

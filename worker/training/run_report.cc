@@ -4,7 +4,7 @@
 
 #include "common/base/error.h"
 #include "common/metrics/metrics_schema.h"
-#include "worker/training/logged_steps.h"
+#include "worker/training/metrics_fields.h"
 
 namespace equipoise {
 namespace {

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "worker/collective/same_on_all_ranks.h"
+#include "worker/collective/broadcast.h"
 #include "worker/training/early_stopping.h"
 #include "worker/training/group_absence.h"
 #include "worker/training/run_output.h"

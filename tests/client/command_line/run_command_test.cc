@@ -8,7 +8,7 @@
 
 #include <cstdlib>
 
-#include "tests/client/command_run.h"
+#include "tests/client/support/command_run.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {

@@ -7,7 +7,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "common/dataset/preference_writer.h"
+#include "client/data/preference_writer.h"
 #include "tests/support/preference_lines.h"
 #include "tests/support/temp_folder.h"
 

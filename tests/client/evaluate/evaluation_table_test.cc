@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "client/exit_code.h"
+#include "client/console/console.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {

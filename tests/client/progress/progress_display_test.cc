@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "tests/client/example_job.h"
+#include "tests/client/support/example_job.h"
 
 namespace equipoise {
 namespace progress_display_test {

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "client/table/display_width.h"
-#include "tests/client/example_job.h"
+#include "tests/client/support/example_job.h"
 
 namespace equipoise {
 namespace progress_line_test {

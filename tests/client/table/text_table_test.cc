@@ -44,5 +44,49 @@ TEST(TextTable, WritesEscapesOnlyForColoursAndNeverThoseOfACell) {
   EXPECT_NE(table.text(Colors::kOn, Glyphs::kAscii).find("\x1b[1m\uFFFD[31mred\x1b[0m\n"), std::string::npos);
 }
 
+TextTable awkward_table() {
+  TextTable table({{"group"}, {"a|b", Align::kRight, "x_1"}, {"c", Align::kRight, "x_1"}});
+  table.add_row({"50 % & \"more\", *all*", "0.5", ""});
+  table.add_rule();
+  table.add_row({"a\nb", "", "1 \u00b1 2"}, RowStyle::kMarked);
+  return table;
+}
+
+TEST(TableMarkup, MarkdownEscapesWhatIsMarkupAndKeepsARowInItsLine) {
+  EXPECT_EQ(awkward_table().markdown(),
+            "| group | x\\_1: a\\|b | x\\_1: c |\n"
+            "| --- | ---: | ---: |\n"
+            "| 50 % \\& \"more\", \\*all\\* | 0.5 |  |\n"
+            "| **a\uFFFDb** |  | **1 \u00b1 2** |\n");
+  EXPECT_EQ(markdown_text("<b>`x`</b> [y](z) \\ #1 ~a~"), "\\<b\\>\\`x\\`\\</b\\> \\[y\\](z) \\\\ \\#1 \\~a\\~");
+}
+
+TEST(TableMarkup, CsvPutsCommasQuotesAndLineEndsIntoQuotes) {
+  EXPECT_EQ(awkward_table().csv(),
+            "group,x_1: a|b,x_1: c\n"
+            "\"50 % & \"\"more\"\", *all*\",0.5,\n"
+            "\"a\nb\",,1 \u00b1 2\n");
+}
+
+TEST(TableMarkup, LatexEscapesEachSpecialCharacter) {
+  EXPECT_EQ(awkward_table().latex(),
+            "\\begin{tabular}{lrr}\n\\toprule\n"
+            "\\multicolumn{1}{c}{} & \\multicolumn{2}{c}{x\\_1} \\\\\n"
+            "group & a\\textbar{}b & c \\\\\n\\midrule\n"
+            "50 \\% \\& \"more\", *all* & 0.5 &  \\\\\n\\midrule\n"
+            "\\textbf{a\uFFFDb} &  & \\textbf{1 $\\pm$ 2} \\\\\n"
+            "\\bottomrule\n\\end{tabular}\n");
+  EXPECT_EQ(latex_text("\\ {} #$^~<> [1] a -- b"),
+            "\\textbackslash{} \\{\\} \\#\\$\\textasciicircum{}\\textasciitilde{}\\textless{}\\textgreater{} {[}1{]} a "
+            "-{}- b");
+}
+
+TEST(TableMarkup, ALatexTableWithoutBandsHasOneRowOfTitles) {
+  TextTable table({{"a"}, {"b"}});
+  table.add_row({"", "1"});
+  EXPECT_EQ(table.latex(),
+            "\\begin{tabular}{ll}\n\\toprule\na & b \\\\\n\\midrule\n{} & 1 \\\\\n\\bottomrule\n\\end{tabular}\n");
+}
+
 }  // namespace text_table_test
 }  // namespace equipoise

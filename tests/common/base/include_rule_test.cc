@@ -1,6 +1,6 @@
-// Dependencies point one way: proto <- common <- {coordinator, worker, client}, client <- experiments, and so do those
-// of the coordinator's folders; LibTorch, CUDA, NCCL and MPI are seen by worker/ alone, gRPC is not seen by common/.
-// client/main.cc alone puts the experiments' verb into the command.
+// Dependencies point one way: proto <- common <- {coordinator, worker, client}, client <- experiments, and those
+// between folders are the arrows of docs/architecture.md; LibTorch, CUDA, NCCL and MPI are seen by worker/ alone, gRPC
+// is not seen by common/. client/main.cc alone puts the experiments' verb into the command.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,7 +8,12 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <optional>
+#include <regex>
+#include <set>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,19 +44,6 @@ bool may_include(std::string_view folder, std::string_view name) {
   if (accelerator && folder != "worker") return false;
   const bool rpc = starts_with_any(name, {"grpc"}) || name.ends_with(".grpc.pb.h");
   return !(rpc && folder == "common");
-}
-
-// A folder of the coordinator includes itself and those before it; what stands in no folder includes all.
-constexpr std::array<std::string_view, 9> kCoordinatorFolders = {
-    "lifecycle", "launch", "membership", "sharding", "weights", "metrics", "store", "job", "service"};
-
-bool points_down(std::string_view folder, std::string_view name) {
-  constexpr std::string_view kCoordinator = "coordinator/";
-  if (!name.starts_with(kCoordinator)) return true;
-  name.remove_prefix(kCoordinator.size());
-  const auto* const including = std::ranges::find(kCoordinatorFolders, folder);
-  const auto* const included = std::ranges::find(kCoordinatorFolders, name.substr(0, name.find('/')));
-  return included <= including && (included != kCoordinatorFolders.end() || name.find('/') == name.npos);
 }
 
 std::optional<std::string> included_name(const std::string& line) {
@@ -123,24 +115,148 @@ TEST(IncludeRule, AWrongIncludeIsFoundInEveryFolderAndKindOfSource) {
   EXPECT_THAT(found.broken, testing::UnorderedElementsAreArray(expected));
 }
 
-TEST(IncludeRule, TheCoordinatorsFoldersPointDown) {
-  std::vector<std::string> broken;
-  const std::filesystem::path coordinator = kRoot / "coordinator";
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(coordinator)) {
-    if (!entry.is_regular_file() || !is_source(entry.path())) continue;
-    const std::string folder = entry.path().lexically_relative(coordinator).parent_path().string();
-    std::ifstream text(entry.path());
-    for (std::string line; std::getline(text, line);) {
-      const std::optional<std::string> name = included_name(line);
-      if (name && !points_down(folder, *name)) broken.push_back(entry.path().string() + " includes " + *name);
+// Arrows from a folder, "common/base" or "proto", to others.
+using Arrows = std::map<std::string, std::set<std::string>>;
+
+// The folder that a header or source stands in; nothing for one that is in no folder of a program.
+std::optional<std::string> folder_of(std::string_view path) {
+  if (path.starts_with("equipoise/v1/")) return "proto";
+  const std::size_t first = path.find('/'), second = path.find('/', first + 1);
+  if (second == path.npos || std::ranges::find(kFolders, path.substr(0, first)) == kFolders.end()) return {};
+  return std::string(path.substr(0, second));
+}
+
+Arrows includes_between_folders(const std::filesystem::path& root) {
+  Arrows arrows;
+  for (const std::string_view top : kFolders) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root / top)) {
+      const auto folder = folder_of(entry.path().lexically_relative(root).generic_string());
+      if (!entry.is_regular_file() || !is_source(entry.path()) || !folder) continue;
+      std::set<std::string>& included = arrows[*folder];
+      std::ifstream text(entry.path());
+      for (std::string line; std::getline(text, line);) {
+        const auto name = included_name(line);
+        const auto other = name ? folder_of(*name) : std::nullopt;
+        if (other && *other != *folder) included.insert(*other);
+      }
     }
   }
-  EXPECT_THAT(broken, testing::IsEmpty());
-  EXPECT_FALSE(points_down("membership", "coordinator/job/job_table.h"));
-  EXPECT_FALSE(points_down("job", "coordinator/new_folder/thing.h"));
-  EXPECT_TRUE(points_down("job", "coordinator/membership/membership.h"));
-  EXPECT_TRUE(points_down("membership", "common/base/error.h"));
-  EXPECT_TRUE(points_down("", "coordinator/service/coordinator_server.h"));
+  return arrows;
+}
+
+// "client_command_line" of the diagram: "client/command_line".
+std::string folder_of_box(std::string box) {
+  const std::size_t first = box.find('_');
+  if (first != box.npos) box[first] = '/';
+  return box;
+}
+
+// The boxes of the diagram, each with the arrows that leave it.
+Arrows diagram(std::istream& page) {
+  Arrows arrows;
+  std::string line;
+  while (std::getline(page, line) && line != "```mermaid") continue;
+  while (std::getline(page, line) && line != "```") {
+    std::istringstream words(line);
+    std::string first, word;
+    words >> first >> word;
+    if (first == "subgraph" || first == "end" || first == "flowchart") continue;
+    std::set<std::string>& targets = arrows[folder_of_box(first.substr(0, first.find('[')))];
+    while (words >> word) {
+      if (word != "&") targets.insert(folder_of_box(word));
+    }
+  }
+  return arrows;
+}
+
+// Where the arrows lead from `folder`, one after the other.
+std::set<std::string> reachable(const Arrows& arrows, const std::string& folder) {
+  std::set<std::string> found;
+  std::vector<std::string> todo = {folder};
+  while (!todo.empty()) {
+    const auto from = arrows.find(todo.back());
+    todo.pop_back();
+    if (from == arrows.end()) continue;
+    for (const std::string& next : from->second) {
+      if (found.insert(next).second) todo.push_back(next);
+    }
+  }
+  return found;
+}
+
+// What the diagram says otherwise than the sources.
+std::vector<std::string> differences(const Arrows& drawn, const Arrows& included) {
+  std::vector<std::string> found;
+  for (const auto& [folder, others] : included) {
+    if (!drawn.contains(folder)) found.push_back(folder + " has no box");
+    const std::set<std::string> implied = reachable(drawn, folder);
+    if (implied.contains(folder)) found.push_back(folder + " depends on itself");
+    for (const std::string& other : others) {
+      if (!implied.contains(other)) found.push_back(folder + " includes " + other + ", and no arrow leads there");
+    }
+  }
+  for (const auto& [folder, others] : drawn) {
+    if (folder != "proto" && !included.contains(folder)) found.push_back(folder + " is drawn and not there");
+    for (const std::string& other : others) {
+      const auto from = included.find(folder);
+      if (from == included.end() || !from->second.contains(other)) {
+        found.push_back(folder + " has an arrow to " + other + " and includes nothing of it");
+      }
+    }
+  }
+  return found;
+}
+
+TEST(ArchitectureDiagram, IsWhatTheFoldersInclude) {
+  std::ifstream page(kRoot / "docs/architecture.md");
+  const Arrows drawn = diagram(page);
+  EXPECT_GT(drawn.size(), 30u) << "the diagram was not found";
+  EXPECT_THAT(differences(drawn, includes_between_folders(kRoot)), testing::IsEmpty());
+}
+
+TEST(ArchitectureDiagram, DiffersByABoxAnArrowTooManyOrTooFewAndACircle) {
+  const TempFolder root;
+  root.write("worker/model/a.h", "#include \"worker/data/b.h\"\n#include \"equipoise/v1/job.pb.h\"\n");
+  root.write("worker/data/b.h", "#include \"common/base/error.h\"\n");
+  root.write("common/base/error.h", "");
+  for (const char* program : {"coordinator", "client", "experiments"}) {
+    root.write(std::string(program) + "/main.cc", "#include \"worker/data/b.h\"\n");
+  }
+  const Arrows included = includes_between_folders(root.path());
+  const auto found = [&](const std::string& lines) {
+    std::istringstream page("text\n```mermaid\nflowchart TB\n" + lines + "```\n");
+    return differences(diagram(page), included);
+  };
+  const std::string boxes =
+      "  subgraph worker\n    worker_model[\"model\"]\n    worker_data[\"data\"]\n  end\n  common_base[\"base\"]\n  "
+      "proto\n";
+  const std::string arrows = "  worker_model --> worker_data & proto\n  worker_data --> common_base\n";
+  EXPECT_THAT(found(boxes + arrows), testing::IsEmpty());
+  EXPECT_THAT(found(boxes + "  worker_model --> worker_data\n  worker_data --> common_base\n"),
+              testing::ElementsAre("worker/model includes proto, and no arrow leads there"));
+  EXPECT_THAT(found(boxes + arrows + "  worker_model --> common_base\n"),
+              testing::ElementsAre("worker/model has an arrow to common/base and includes nothing of it"));
+  EXPECT_THAT(found(boxes + "  worker_gone[\"gone\"]\n" + arrows),
+              testing::ElementsAre("worker/gone is drawn and not there"));
+  EXPECT_THAT(found(boxes + arrows + "  worker_data --> worker_model\n"),
+              testing::Contains("worker/data depends on itself"));
+}
+
+// "3. `worker/data/pair_encoder.cc`: `PairEncoder::encode` makes token ids" of a walk through the code.
+TEST(ArchitectureWalk, EveryStopIsAFunctionOfItsFile) {
+  std::ifstream page(kRoot / "docs/architecture.md");
+  const std::regex stop("[0-9]+\\. `([^`]+)`: `([^`]+)`.*");
+  std::size_t stops = 0;
+  std::smatch found;
+  for (std::string line; std::getline(page, line);) {
+    if (!std::regex_match(line, found, stop)) continue;
+    ++stops;
+    std::ifstream file(kRoot / found[1].str());
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    const std::string function = found[2].str().substr(found[2].str().rfind(':') + 1);
+    EXPECT_TRUE(text.find(" " + function + "(") != text.npos || text.find("::" + function + "(") != text.npos) << line;
+  }
+  EXPECT_EQ(stops, 24u);
 }
 
 TEST(IncludeRule, ProgramsDoNotIncludeEachOther) {

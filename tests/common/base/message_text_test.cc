@@ -1,10 +1,9 @@
+#include "common/base/message_text.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
-
-#include "common/base/number_text.h"
-#include "common/base/quoted_text.h"
 
 namespace equipoise {
 namespace message_text_test {

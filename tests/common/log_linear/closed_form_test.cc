@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-#include "common/log_linear/preference_generator.h"
+#include "client/data/preference_generator.h"
 #include "common/log_linear/step_sums.h"
 
 namespace equipoise::log_linear {

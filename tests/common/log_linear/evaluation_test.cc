@@ -5,7 +5,7 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "common/log_linear/preference_generator.h"
+#include "client/data/preference_generator.h"
 
 namespace equipoise::log_linear {
 namespace evaluation_test {

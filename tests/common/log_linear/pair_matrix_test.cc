@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "common/log_linear/preference_generator.h"
+#include "client/data/preference_generator.h"
 
 namespace equipoise::log_linear {
 namespace pair_matrix_test {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "common/log_linear/preference_generator.h"
+#include "client/data/preference_generator.h"
 
 namespace equipoise::log_linear {
 namespace step_sums_test {

@@ -13,9 +13,9 @@
 #include <random>
 #include <vector>
 
-#include "common/dataset/file_mixture.h"
 #include "common/dataset/shard_plan.h"
 #include "common/robust/group_weights.h"
+#include "worker/data/file_mixture.h"
 
 namespace equipoise {
 namespace estimator_test {

@@ -3,11 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
-#include "common/robust/log_simplex.h"
+#include "common/robust/ambiguity_sets.h"
 
 namespace equipoise {
 namespace group_weights_test {
@@ -326,4 +330,175 @@ TEST(EstimateGroupLoss, IsScaleTimesSum) {
 }
 
 }  // namespace group_weights_test
+
+// Trajectories of the authors' update of alpha, as tests/golden/README.md says where from.
+
+namespace group_weights_golden_test {
+
+struct GoldenCase {
+  std::string file;
+  RobustMode mode;
+  Estimator estimator;
+};
+
+// The golden alpha is float32 and multiplied up over 20 steps: 20 roundings of 6e-8.
+constexpr double kAlphaTolerance = 2e-6;
+
+nlohmann::json golden(const std::string& file) {
+  return nlohmann::json::parse(std::ifstream("golden/group_weights/" + file));
+}
+
+// The authors' group loss of *_total is ours times the batch size, so their step size is ours divided by it.
+GroupWeights weights_of(const nlohmann::json& run, const GoldenCase& golden_case) {
+  RobustSettings settings;
+  settings.mode = golden_case.mode;
+  settings.estimator = golden_case.estimator;
+  const double authors_factor = golden_case.estimator == Estimator::kDatasetScaled ? run["batch"].get<double>() : 1.0;
+  settings.step_size = run["eta"].get<double>() * authors_factor;
+  return GroupWeights(settings, run["N_g"].get<std::vector<double>>(), run["N"]);
+}
+
+GroupSums sums_of(const nlohmann::json& step, double batch_pairs) {
+  GroupSums sums;
+  sums.batch_pairs = batch_pairs;
+  for (std::uint32_t g = 0; g < step["group_count"].size(); ++g) {
+    if (step["group_count"][g] == 0) continue;
+    sums.group.push_back(g);
+    sums.loss_sum.push_back(step["group_loss_sum"][g]);
+    sums.pair_count.push_back(step["group_count"][g]);
+  }
+  return sums;
+}
+
+class GroupWeightsGolden : public testing::TestWithParam<GoldenCase> {};
+
+TEST_P(GroupWeightsGolden, FollowsTheTrajectoryOfAlpha) {
+  const nlohmann::json run = golden(GetParam().file);
+  GroupWeights weights = weights_of(run, GetParam());
+  for (const nlohmann::json& step : run["steps"]) {
+    const auto before_K = step["alpha_before"].get<std::vector<double>>();
+    for (std::size_t g = 0; g < before_K.size(); ++g) EXPECT_NEAR(weights.alpha_K()[g], before_K[g], kAlphaTolerance);
+    weights.step(sums_of(step, run["batch"]));
+    const auto after_K = step["alpha"].get<std::vector<double>>();
+    for (std::size_t g = 0; g < after_K.size(); ++g) EXPECT_NEAR(weights.alpha_K()[g], after_K[g], kAlphaTolerance);
+  }
+}
+
+TEST_P(GroupWeightsGolden, WeightsTimesEstimatesAreTheBackpropagatedLoss) {
+  const nlohmann::json run = golden(GetParam().file);
+  GroupWeights weights = weights_of(run, GetParam());
+  const auto group_pair_count_K = run["N_g"].get<std::vector<double>>();
+  const double batch_pairs = run["batch"];
+  const double authors_factor = GetParam().estimator == Estimator::kDatasetScaled ? batch_pairs : 1.0;
+  for (const nlohmann::json& step : run["steps"]) {
+    const GroupSums sums = sums_of(step, batch_pairs);
+    const std::vector<double> weight = weights.step(sums);
+    const std::vector<double> estimate = estimate_group_loss(sums, GetParam().estimator, group_pair_count_K, run["N"]);
+    double loss = 0;
+    for (std::size_t i = 0; i < weight.size(); ++i) {
+      EXPECT_NEAR(estimate[i] * authors_factor / step["group_loss"][sums.group[i]].get<double>(), 1, 1e-6);
+      loss += weight[i] * estimate[i] * authors_factor;
+    }
+    EXPECT_NEAR(loss / step["loss"].get<double>(), 1, 1e-5);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Runs, GroupWeightsGolden,
+    testing::Values(GoldenCase{"gr_dpo_mean.json", RobustMode::kGroupRobust, Estimator::kBatchMean},
+                    GoldenCase{"gr_dpo_total.json", RobustMode::kGroupRobust, Estimator::kDatasetScaled},
+                    GoldenCase{"gr_ipo_mean.json", RobustMode::kGroupRobust, Estimator::kBatchMean},
+                    GoldenCase{"is_dpo_mean.json", RobustMode::kImportance, Estimator::kBatchMean},
+                    GoldenCase{"is_dpo_total.json", RobustMode::kImportance, Estimator::kDatasetScaled}),
+    [](const auto& golden_case) { return golden_case.param.file.substr(0, golden_case.param.file.find('.')); });
+
+}  // namespace group_weights_golden_test
+
+namespace baseline_test {
+
+constexpr double kRounding = 1e-14;  // a few operations in float64 on numbers up to 1
+
+RobustSettings above(std::vector<double> baseline_K) {
+  RobustSettings settings;
+  settings.mode = RobustMode::kGroupRobust;
+  settings.estimator = Estimator::kBatchMean;
+  settings.step_size = 0.5;
+  settings.baseline_K = std::move(baseline_K);
+  return settings;
+}
+
+void expect_near(const std::vector<double>& found, const std::vector<double>& expected) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t g = 0; g < found.size(); ++g) EXPECT_NEAR(found[g], expected[g], kRounding) << "group " << g;
+}
+
+TEST(Baseline, WeightsFollowTheLossAboveIt) {
+  GroupWeights weights(above({0.6, 0.1}), {4, 4}, 8);
+  weights.step({.group = {0, 1}, .loss_sum = {2 * 0.7, 3 * 0.4}, .pair_count = {2, 3}, .batch_pairs = 5});
+  const double first = std::exp(0.5 * 0.1), second = std::exp(0.5 * 0.3);
+  expect_near(weights.alpha_K(), {first / (first + second), second / (first + second)});
+}
+
+TEST(Baseline, AGroupThatIsAtItNeitherRisesNorFalls) {
+  GroupWeights weights(above({0.7, 0.7, 0.2}), {1, 1, 1}, 3);
+  for (int step = 0; step < 50; ++step) {
+    weights.step({.group = {0, 1, 2}, .loss_sum = {0.7, 0.7, 0.2}, .pair_count = {1, 1, 1}, .batch_pairs = 3});
+  }
+  expect_near(weights.alpha_K(), {1.0 / 3, 1.0 / 3, 1.0 / 3});
+}
+
+TEST(Baseline, OneForAllIsTheSameAsNone) {
+  GroupWeights with(above({0.3, 0.3}), {3, 1}, 4), without(above({}), {3, 1}, 4);
+  const GroupSums sums{.group = {0, 1}, .loss_sum = {1.5, 0.9}, .pair_count = {3, 1}, .batch_pairs = 4};
+  with.step(sums);
+  without.step(sums);
+  expect_near(with.alpha_K(), without.alpha_K());
+}
+
+TEST(Baseline, ZerosGiveTheSameBitsAsNone) {
+  GroupWeights with(above({0, 0}), {3, 1}, 4), without(above({}), {3, 1}, 4);
+  for (int step = 1; step < 20; ++step) {
+    const GroupSums sums{.group = {0, 1}, .loss_sum = {1.5 / step, 0.9}, .pair_count = {3, 1}, .batch_pairs = 4};
+    with.step(sums);
+    without.step(sums);
+  }
+  EXPECT_EQ(with.log_alpha_K(), without.log_alpha_K());
+}
+
+// Over all pairs as batches of one, dataset_scaled adds up to L_g - b_g of each group, though one is absent each time.
+TEST(Baseline, DatasetScaledStaysUnbiased) {
+  const std::vector<double> loss = {0.5, 1.5, 4.0, 0.25, 2.25}, baseline_K = {0.4, 0.9};
+  const std::vector<std::uint32_t> group = {0, 0, 0, 1, 1};
+  RobustSettings settings = above(baseline_K);
+  settings.estimator = Estimator::kDatasetScaled;
+  GroupWeights weights(settings, {3, 2}, 5);
+  for (std::size_t i = 0; i < loss.size(); ++i) {
+    weights.step({.group = {group[i]}, .loss_sum = {loss[i]}, .pair_count = {1}, .batch_pairs = 1});
+  }
+  const double first = 6.0 / 3 - baseline_K[0], second = 2.5 / 2 - baseline_K[1];
+  const double ratio = std::exp(0.5 * 5 * (first - second));
+  expect_near(weights.alpha_K(), {ratio / (1 + ratio), 1 / (1 + ratio)});
+}
+
+TEST(Baseline, HoldsForClosedFormsToo) {
+  RobustSettings settings = above({0.6, 0.1, 0.2});
+  settings.ambiguity_set = AmbiguitySet::kKl;
+  settings.tau = 0.5;
+  GroupWeights weights(settings, {1, 1, 2}, 4);
+  // Group 2 is not known yet: it counts as the mean of the others' excess, 0.1 and 0.3.
+  weights.step({.group = {0, 1}, .loss_sum = {0.7, 0.4}, .pair_count = {1, 1}, .batch_pairs = 2});
+  const std::vector<double> raw = {std::exp(0.1 / 0.5), std::exp(0.3 / 0.5), 2 * std::exp(0.2 / 0.5)};
+  const double total = raw[0] + raw[1] + raw[2];
+  expect_near(weights.alpha_K(), {raw[0] / total, raw[1] / total, raw[2] / total});
+  EXPECT_NEAR(weights.group_loss_K()[0], 0.7, kRounding) << "what is recorded is the loss itself";
+}
+
+TEST(Baseline, IsRefusedWhereItIsNoNumberForEachGroup) {
+  EXPECT_THROW(GroupWeights(above({0.1}), {1, 1}, 2), std::invalid_argument);
+  EXPECT_THROW(GroupWeights(above({0.1, std::nan("")}), {1, 1}, 2), std::invalid_argument);
+  EXPECT_THROW(GroupWeights(above({0.1, std::numeric_limits<double>::infinity()}), {1, 1}, 2), std::invalid_argument);
+  EXPECT_NO_THROW(GroupWeights(above({-3, 0}), {1, 1}, 2));
+}
+
+}  // namespace baseline_test
 }  // namespace equipoise

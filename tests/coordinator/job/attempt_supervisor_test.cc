@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/coordinator/job/controller_fixture.h"
+#include "tests/coordinator/support/controller_fixture.h"
 
 namespace equipoise::coordinator {
 namespace attempt_supervisor_test {

@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "tests/coordinator/job/controller_fixture.h"
+#include "tests/coordinator/support/controller_fixture.h"
 
 namespace equipoise::coordinator {
 namespace output_folders_test {

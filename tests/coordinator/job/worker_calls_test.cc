@@ -9,7 +9,7 @@
 #include <csignal>
 #include <limits>
 
-#include "tests/coordinator/job/controller_fixture.h"
+#include "tests/coordinator/support/controller_fixture.h"
 
 namespace equipoise::coordinator {
 namespace worker_calls_test {

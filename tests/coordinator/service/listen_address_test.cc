@@ -1,8 +1,10 @@
 #include "coordinator/service/listen_address.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <stdexcept>
+#include <vector>
 
 namespace equipoise::coordinator {
 namespace listen_address_test {
@@ -22,6 +24,50 @@ TEST(ListenAddress, OnlyLoopbackIsTakenWithoutTls) {
   for (const char* text : {"0.0.0.0:1", "[::]:1", "192.168.0.1:1", "example.org:1"}) {
     EXPECT_THROW(check_loopback("--listen", parse_listen_address("--listen", text)), std::invalid_argument);
   }
+}
+
+using ::testing::HasSubstr;
+
+std::string advertised(const std::string& text) {
+  try {
+    return checked_advertise(text);
+  } catch (const std::invalid_argument& wrong) {
+    return wrong.what();
+  }
+}
+
+const ListenAddress kEverywhere{.host = "0.0.0.0", .port = 7443};
+
+TEST(RankAddress, AnAdvertisedNameIsOneThatThisMachineKnows) {
+  EXPECT_EQ(advertised("localhost"), "localhost");
+  EXPECT_EQ(advertised("10.1.2.3"), "10.1.2.3");
+  EXPECT_EQ(advertised("fd00::1"), "[fd00::1]");
+  EXPECT_EQ(advertised("[fd00::1]"), "[fd00::1]");
+  EXPECT_THAT(advertised("nowhere.invalid"),
+              HasSubstr("--advertise is \"nowhere.invalid\", which this machine does not know"));
+  EXPECT_THAT(advertised("localhost:7443"), HasSubstr("without a port"));
+}
+
+TEST(RankAddress, IsTheAdvertisedOneOrTheOneListenedOn) {
+  EXPECT_EQ(address_for_ranks({.advertise = "head", .hosts = {}}, kEverywhere), "head:7443");
+  EXPECT_EQ(address_for_ranks({.advertise = std::nullopt, .hosts = {}}, {.host = "10.0.0.7", .port = 1}), "10.0.0.7:1");
+}
+
+TEST(RankAddress, OfEveryInterfaceIsTheOneTowardsTheHosts) {
+  const std::vector<HostSlots> here{{.name = "localhost"}, {.name = "me@127.0.0.1"}};
+  EXPECT_EQ(address_for_ranks({.advertise = std::nullopt, .hosts = here}, kEverywhere), "127.0.0.1:7443");
+  EXPECT_EQ(address_for_ranks({.advertise = std::nullopt, .hosts = {}}, kEverywhere), "127.0.0.1:7443");
+  const std::vector<HostSlots> unknown{{.name = "nowhere.invalid"}};
+  EXPECT_NE(address_for_ranks({.advertise = std::nullopt, .hosts = unknown}, kEverywhere), "127.0.0.1:7443")
+      << "its own name, which may be known there";
+}
+
+TEST(RankAddress, LoopbackServesRanksOfThisMachineAlone) {
+  const std::vector<HostSlots> here{{.name = "localhost"}};
+  EXPECT_NO_THROW(check_reachable({.advertise = std::nullopt, .hosts = here}, {.host = "127.0.0.1", .port = 1}));
+  const std::vector<HostSlots> elsewhere{{.name = "192.0.2.9"}};
+  EXPECT_NO_THROW(check_reachable({.advertise = "head", .hosts = elsewhere}, {.host = "127.0.0.1", .port = 1}));
+  EXPECT_NO_THROW(check_reachable({.advertise = std::nullopt, .hosts = elsewhere}, kEverywhere));
 }
 
 }  // namespace listen_address_test

@@ -5,8 +5,6 @@
 #include <cmath>
 #include <limits>
 
-#include "experiments/bandits/bandit_series.h"
-
 namespace equipoise::reproduce {
 namespace bandit_claims_test {
 

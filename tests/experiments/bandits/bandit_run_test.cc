@@ -5,7 +5,6 @@
 #include <stdexcept>
 
 #include "experiments/bandits/bandit_report.h"
-#include "experiments/bandits/bandit_runner.h"
 
 namespace equipoise::reproduce {
 namespace bandit_run_test {

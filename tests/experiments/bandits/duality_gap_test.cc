@@ -6,10 +6,10 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "client/data/preference_generator.h"
 #include "common/base/split_mix64.h"
 #include "common/log_linear/closed_form.h"
-#include "common/log_linear/engine.h"
-#include "common/log_linear/preference_generator.h"
+#include "experiments/bandits/engine.h"
 
 namespace equipoise::log_linear {
 namespace duality_gap_test {

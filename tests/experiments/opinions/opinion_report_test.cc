@@ -6,7 +6,6 @@
 #include <cstdlib>
 
 #include "experiments/opinions/opinion_claims.h"
-#include "experiments/opinions/opinion_csv.h"
 #include "tests/experiments/opinions/opinion_fixture.h"
 #include "tests/experiments/report/page_results.h"
 #include "tests/support/temp_folder.h"

@@ -6,7 +6,7 @@
 
 #include <thread>
 
-#include "tests/coordinator/service/server_fixture.h"
+#include "tests/coordinator/support/server_fixture.h"
 
 namespace equipoise::coordinator {
 namespace heartbeat_test {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "equipoise/v1/job.pb.h"
-#include "worker/collective/thread_collective.h"
+#include "worker/collective/cpu_collective.h"
 
 namespace equipoise {
 namespace broadcast_test {

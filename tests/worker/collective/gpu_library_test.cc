@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "worker/collective/thread_collective.h"
+#include "worker/collective/cpu_collective.h"
 
 namespace equipoise {
 namespace gpu_library_test {

@@ -6,8 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "worker/collective/thread_ranks.h"
-
 namespace equipoise {
 namespace host_ranks_test {
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/temp_folder.h"
-#include "tests/worker/owned_pair.h"
+#include "tests/worker/support/owned_pair.h"
 
 namespace equipoise {
 namespace data_report_test {

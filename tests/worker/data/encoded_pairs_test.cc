@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/worker/owned_pair.h"
-#include "worker/data/encoded_pair.h"
+#include "tests/worker/support/owned_pair.h"
+#include "worker/data/encoded_dataset.h"
 
 namespace equipoise {
 namespace encoded_pairs_test {

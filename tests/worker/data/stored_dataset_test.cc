@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "tests/support/temp_folder.h"
-#include "tests/worker/owned_pair.h"
+#include "tests/worker/support/owned_pair.h"
 
 namespace equipoise {
 namespace stored_dataset_test {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "worker/collective/thread_collective.h"
+#include "worker/collective/cpu_collective.h"
 
 namespace equipoise {
 namespace batch_sums_test {

@@ -1,13 +1,14 @@
 #include "worker/language_model/evaluation.h"
 
 #include <gtest/gtest.h>
+#include <torch/types.h>
 
 #include <array>
 #include <cmath>
 #include <optional>
 
-#include "tests/worker/owned_pair.h"
-#include "worker/collective/thread_collective.h"
+#include "tests/worker/support/owned_pair.h"
+#include "worker/collective/cpu_collective.h"
 #include "worker/language_model/pair_weights.h"
 #include "worker/reference/answer_log_probs.h"
 
@@ -179,6 +180,23 @@ TEST(EvaluateFiles, IsTheSameOnAnyNumberOfRanks) {
     expect_same(shared.files[1], alone.files[1]);
   }
   EXPECT_TRUE(alone.all.error(Measure::kChosenLogp).has_value());
+}
+
+TEST(BestParameters, ComeBackAsTheyWereKept) {
+  const std::vector<NamedTensor> parameters = {{"a", torch::ones({3}).requires_grad_()}};
+  torch::Tensor tensor = parameters[0].tensor;
+  BestParameters best;
+  best.put_back(parameters);  // nothing is kept: nothing changes
+  EXPECT_EQ(tensor[0].item<double>(), 1);
+  best.keep(parameters);
+  tensor.data().fill_(2);
+  best.put_back(parameters);
+  EXPECT_EQ(tensor[0].item<double>(), 1);
+  tensor.data().fill_(3);
+  best.keep(parameters);
+  tensor.data().fill_(4);
+  best.put_back(parameters);
+  EXPECT_EQ(tensor[0].item<double>(), 3);
 }
 
 }  // namespace evaluation_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "worker/collective/thread_collective.h"
+#include "worker/collective/cpu_collective.h"
 
 namespace equipoise {
 namespace gradient_buckets_test {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "worker/collective/thread_collective.h"
+#include "worker/collective/cpu_collective.h"
 #include "worker/objective/group_sums.h"
 
 namespace equipoise {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/worker/golden_model.h"
+#include "tests/worker/support/golden_model.h"
 #include "worker/data/prompt_trees.h"
 
 namespace equipoise {

@@ -2,8 +2,8 @@
 
 #include <stdexcept>
 
-#include "tests/worker/owned_pair.h"
-#include "worker/collective/thread_collective.h"
+#include "tests/worker/support/owned_pair.h"
+#include "worker/collective/cpu_collective.h"
 #include "worker/language_model/step.h"
 
 namespace equipoise {

@@ -3,10 +3,10 @@
 
 #include <cstdio>
 
-#include "tests/worker/golden_model.h"
 #include "tests/worker/language_model/small_training.h"
-#include "tests/worker/operator_counts.h"
-#include "worker/collective/thread_collective.h"
+#include "tests/worker/support/golden_model.h"
+#include "tests/worker/support/operator_counts.h"
+#include "worker/collective/cpu_collective.h"
 #include "worker/data/prompt_trees.h"
 #include "worker/language_model/evaluation.h"
 

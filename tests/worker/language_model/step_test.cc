@@ -10,8 +10,8 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
-#include "tests/worker/owned_pair.h"
-#include "worker/collective/thread_collective.h"
+#include "tests/worker/support/owned_pair.h"
+#include "worker/collective/cpu_collective.h"
 #include "worker/language_model/pair_weights.h"
 #include "worker/language_model/training_data.h"
 

@@ -8,7 +8,7 @@
 
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
-#include "tests/worker/golden_model.h"
+#include "tests/worker/support/golden_model.h"
 
 namespace equipoise {
 namespace adapter_config_test {

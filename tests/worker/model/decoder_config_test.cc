@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/temp_folder.h"
+#include "tests/worker/support/family_configs.h"
 
 namespace equipoise {
 namespace decoder_config_test {
@@ -117,6 +118,180 @@ TEST_F(ConfigFile, RefusesWhatIsNotAnObject) {
   EXPECT_THAT(
       [&] { read_decoder_config(folder_ / "nothing.json"); },
       Throws<std::invalid_argument>(Property(&std::invalid_argument::what, HasSubstr("nothing.json is not there"))));
+}
+
+// What each family's config.json means, in the key layouts of transformers 4 and 5.
+
+using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Property;
+using ::testing::Throws;
+
+DecoderConfig read(const json& config) {
+  const TempFolder folder;
+  return read_decoder_config(folder.write("config.json", config.dump()));
+}
+
+void expect_refused(const json& config, const std::string& message) {
+  EXPECT_THAT([&] { read(config); },
+              Throws<std::invalid_argument>(Property(&std::invalid_argument::what, HasSubstr(message))))
+      << config;
+}
+
+std::vector<std::int64_t> windows(const DecoderConfig& config) {
+  std::vector<std::int64_t> result;
+  for (const std::size_t kind : config.kind_of_layer) result.push_back(config.kinds[kind].window);
+  return result;
+}
+
+TEST(FamilyConfig, IsReadForEveryFamily) {
+  for (const FamilyConfig& family : family_configs()) {
+    const DecoderConfig config = read(family.config);
+    EXPECT_EQ(config.model_type, family.config["model_type"]) << family.name;
+    EXPECT_EQ(config.head_dim, 16) << family.name;
+    EXPECT_EQ(config.kind_of_layer.size(), 3u) << family.name;
+  }
+}
+
+TEST(FamilyConfig, RefusesAnUnknownFieldForEveryFamily) {
+  for (FamilyConfig family : family_configs()) {
+    family.config["residual_multiplier"] = 0.5;
+    expect_refused(family.config, "field residual_multiplier is \"0.5\", expected no such field");
+  }
+}
+
+TEST(FamilyConfig, LetsGemma2AlternateAndCap) {
+  json four = tiny_config("gemma2", {{"sliding_window", 7}, {"query_pre_attn_scalar", 64}});
+  const DecoderConfig config = read(four);
+  EXPECT_THAT(windows(config), ElementsAre(7, 0, 7));
+  EXPECT_EQ(config.attention_softcap, 50);
+  EXPECT_EQ(config.logit_softcap, 30);
+  EXPECT_EQ(config.attention_scale, 0.125);
+  EXPECT_EQ(config.norm_placement, NormPlacement::kInputAndResult);
+  four.update({{"attn_logit_softcapping", nullptr},
+               {"final_logit_softcapping", nullptr},
+               {"layer_types", {"full_attention", "full_attention", "sliding_attention"}}});
+  EXPECT_THAT(windows(read(four)), ElementsAre(0, 0, 7));
+  EXPECT_EQ(read(four).attention_softcap, std::nullopt);
+  EXPECT_EQ(read(four).logit_softcap, std::nullopt);
+}
+
+TEST(FamilyConfig, GivesGemma3AThetaForEachKindOfLayerInBothLayouts) {
+  const json four = tiny_config("gemma3_text", {{"num_hidden_layers", 4},
+                                                {"sliding_window", 9},
+                                                {"sliding_window_pattern", 2},
+                                                {"rope_theta", 5e5},
+                                                {"rope_local_base_freq", 2e4},
+                                                {"rope_scaling", {{"rope_type", "linear"}, {"factor", 8}}}});
+  const json five = tiny_config(
+      "gemma3_text", {{"num_hidden_layers", 4},
+                      {"sliding_window", 9},
+                      {"layer_types", {"sliding_attention", "full_attention", "sliding_attention", "full_attention"}},
+                      {"rope_parameters",
+                       {{"full_attention", {{"rope_type", "linear"}, {"factor", 8}, {"rope_theta", 5e5}}},
+                        {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 2e4}}}}}});
+  for (const DecoderConfig& config : {read(four), read(five)}) {
+    EXPECT_THAT(windows(config), ElementsAre(9, 0, 9, 0));
+    const RotaryTable &sliding = config.kinds[0].rotary, &full = config.kinds[1].rotary;
+    EXPECT_EQ(sliding.theta, 2e4);
+    EXPECT_EQ(sliding.divisor, 1);
+    EXPECT_EQ(full.theta, 5e5);
+    EXPECT_EQ(full.divisor, 8);
+    EXPECT_TRUE(config.query_key_norm);
+  }
+}
+
+TEST(FamilyConfig, TellsAnAbsentWindowFromNone) {
+  json config = tiny_config("mistral");
+  EXPECT_THAT(windows(read(config)), ElementsAre(4096, 4096, 4096));
+  config["sliding_window"] = nullptr;
+  EXPECT_THAT(windows(read(config)), ElementsAre(0, 0, 0));
+}
+
+TEST(FamilyConfig, LetsQwenSlideFromALayerOnIfItSaysSo) {
+  json config = tiny_config("qwen2", {{"sliding_window", 8}, {"max_window_layers", 2}, {"use_sliding_window", true}});
+  EXPECT_THAT(windows(read(config)), ElementsAre(0, 0, 8));
+  config["max_window_layers"] = 0;
+  EXPECT_THAT(windows(read(config)), ElementsAre(8, 8, 8));
+  config["use_sliding_window"] = false;
+  EXPECT_THAT(windows(read(config)), ElementsAre(0, 0, 0));
+  config["layer_types"] = {"sliding_attention", "full_attention", "full_attention"};
+  expect_refused(config, "field sliding_window is \"8\", expected a whole number of 1 or more: some layers slide");
+}
+
+TEST(FamilyConfig, BiasesQueriesKeysAndValuesOfQwen2Alone) {
+  const DecoderConfig config = read(tiny_config("qwen2", {{"use_mrope", false}}));
+  EXPECT_TRUE(config.qkv_bias);
+  EXPECT_FALSE(config.output_bias);
+  EXPECT_FALSE(config.query_key_norm);
+}
+
+TEST(FamilyConfig, DerivesWhatOlderLlamasLeaveOut) {
+  json config = tiny_config("llama");
+  config.erase("head_dim");
+  config.erase("num_key_value_heads");
+  EXPECT_EQ(read(config).head_dim, 8);
+  EXPECT_EQ(read(config).num_kv_heads, 4);
+  config["hidden_size"] = 30;
+  expect_refused(config, "field head_dim is absent");
+}
+
+// Phi-3: magnitude sqrt(1 + log(256 / 64) / log(64)) = sqrt(1 + 1/3).
+TEST(FamilyConfig, TakesPhi3sShortFactorsAndMagnitude) {
+  const json scaling = {
+      {"type", "su"}, {"short_factor", {1, 2, 3, 4, 5, 6, 7, 8}}, {"long_factor", std::vector<int>(8, 9)}};
+  json config = tiny_config("phi3", {{"rope_scaling", scaling}, {"original_max_position_embeddings", 64}});
+  const RotaryTable rotary = read(config).kinds.at(0).rotary;
+  EXPECT_THAT(rotary.divisor_F, ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));
+  EXPECT_NEAR(rotary.magnitude, std::sqrt(4.0 / 3), 1e-15);
+  EXPECT_EQ(rotary.longest_sequence, 64);
+  config["rope_scaling"]["attention_factor"] = 1.5;
+  EXPECT_EQ(read(config).kinds.at(0).rotary.magnitude, 1.5);
+  config["rope_scaling"]["long_factor"] = {1};
+  expect_refused(config, "field rope_scaling.long_factor is \"[1]\", expected a list of 8 numbers above 0");
+  config["rope_scaling"] = {{"type", "yarn"}};
+  expect_refused(config, "field rope_scaling.type is \"\"yarn\"\", expected one of: default, longrope, su");
+}
+
+TEST(FamilyConfig, TurnsAPartOfEachHeadInPhi3Only) {
+  EXPECT_EQ(read(tiny_config("phi3", {{"partial_rotary_factor", 0.75}})).kinds.at(0).rotary.dim, 12);
+  EXPECT_EQ(read(tiny_config("phi3", {{"rope_parameters", {{"partial_rotary_factor", 0.5}}}})).kinds.at(0).rotary.dim,
+            8);
+  expect_refused(tiny_config("phi3", {{"partial_rotary_factor", 0.2}}), "field partial_rotary_factor is \"0.2\"");
+  expect_refused(tiny_config("llama", {{"partial_rotary_factor", 0.5}}),
+                 "field partial_rotary_factor is \"0.5\", expected 1");
+}
+
+TEST(FamilyConfig, RefusesWhatAFamilyDoesNotMean) {
+  expect_refused(tiny_config("gemma3"), "expected one of: gemma, gemma2, gemma3_text");
+  expect_refused(tiny_config("gemma3_text", {{"attn_logit_softcapping", 50.0}}), "field attn_logit_softcapping is");
+  expect_refused(tiny_config("gemma2", {{"hidden_act", "silu"}}), "field hidden_act is");
+  expect_refused(tiny_config("llama", {{"hidden_act", "relu"}}), "field hidden_act is \"\"relu\"\", expected one of");
+  expect_refused(tiny_config("llama", {{"sliding_window", 5}}), "field sliding_window is \"5\"");
+  expect_refused(tiny_config("llama", {{"rope_interleaved", true}}), "field rope_interleaved is");
+  expect_refused(tiny_config("mistral", {{"layer_types", std::vector<std::string>(3, "full_attention")}}),
+                 "field layer_types is");
+  expect_refused(tiny_config("qwen3", {{"layer_types", {"full_attention"}}}), "expected one for each of the 3 layers");
+  expect_refused(tiny_config("qwen3", {{"layer_types", {"full_attention", "chunked_attention", "full_attention"}}}),
+                 "expected full_attention and sliding_attention only");
+  expect_refused(tiny_config("qwen2", {{"use_mrope", true}}), "field use_mrope is");
+  expect_refused(tiny_config("qwen2", {{"use_bidirectional_attention", true}}), "field use_bidirectional_attention is");
+}
+
+TEST(FamilyConfig, RefusesRotaryPositionsThatContradictThemselves) {
+  const auto with = [](const json& changes) { return tiny_config("llama", changes); };
+  expect_refused(with({{"rope_scaling", {{"type", "linear"}, {"rope_type", "llama3"}, {"factor", 2}}}}),
+                 "field rope_scaling.type is");
+  expect_refused(with({{"rope_scaling", {{"type", "linear"}}}}), "field rope_scaling.factor is absent");
+  expect_refused(with({{"rope_scaling", {{"type", "linear"}, {"factor", 2}, {"beta_fast", 2}}}}),
+                 "field rope_scaling.beta_fast is");
+  expect_refused(with({{"rope_theta", 5}, {"rope_parameters", {{"rope_theta", 6}}}}), "field rope_theta is");
+  expect_refused(with({{"rope_scaling", {{"type", "default"}}}, {"rope_parameters", {{"rope_theta", 6}}}}),
+                 "field rope_scaling is");
+  expect_refused(with({{"rope_scaling",
+                        {{"rope_type", "llama3"}, {"factor", 8}, {"low_freq_factor", 4}, {"high_freq_factor", 4}}}}),
+                 "field rope_scaling.high_freq_factor is");
 }
 
 }  // namespace decoder_config_test

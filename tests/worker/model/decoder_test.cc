@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "tests/support/temp_folder.h"
-#include "tests/worker/golden_model.h"
+#include "tests/worker/support/golden_model.h"
 #include "worker/model/model_folder.h"
 
 namespace equipoise {

@@ -6,11 +6,11 @@
 #include <cmath>
 
 #include "tests/support/temp_folder.h"
-#include "tests/worker/family_configs.h"
-#include "tests/worker/golden_model.h"
-#include "tests/worker/random_model.h"
-#include "tests/worker/separate_sequences.h"
-#include "worker/model/sequence_log_prob.h"
+#include "tests/worker/support/family_configs.h"
+#include "tests/worker/support/golden_model.h"
+#include "tests/worker/support/random_model.h"
+#include "tests/worker/support/separate_sequences.h"
+#include "worker/model/log_prob.h"
 
 namespace equipoise {
 namespace families_test {

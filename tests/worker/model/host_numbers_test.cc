@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/worker/operator_counts.h"
+#include "tests/worker/support/operator_counts.h"
 
 namespace equipoise {
 namespace host_numbers_test {

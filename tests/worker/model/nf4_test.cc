@@ -9,9 +9,9 @@
 #include <numbers>
 
 #include "common/config/job_config.h"
-#include "tests/worker/golden_model.h"
-#include "tests/worker/memory_meter.h"
-#include "worker/model/sequence_log_prob.h"
+#include "tests/worker/support/golden_model.h"
+#include "tests/worker/support/memory_meter.h"
+#include "worker/model/log_prob.h"
 
 namespace equipoise {
 namespace nf4_test {

@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/worker/golden_model.h"
-#include "tests/worker/memory_meter.h"
-#include "worker/model/sequence_log_prob.h"
+#include "tests/worker/support/golden_model.h"
+#include "tests/worker/support/memory_meter.h"
+#include "worker/model/log_prob.h"
 
 namespace equipoise {
 namespace recomputed_test {

@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "tests/worker/golden_model.h"
+#include "tests/worker/support/golden_model.h"
 
 namespace equipoise {
 namespace pair_loss_test {

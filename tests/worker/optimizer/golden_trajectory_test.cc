@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "common/robust/group_weights.h"
-#include "tests/worker/golden_model.h"
+#include "tests/worker/support/golden_model.h"
 #include "worker/objective/group_sums.h"
 #include "worker/objective/pair_loss.h"
 #include "worker/optimizer/optimizer.h"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/worker/golden_model.h"
+#include "tests/worker/support/golden_model.h"
 
 namespace equipoise {
 namespace learning_rate_test {

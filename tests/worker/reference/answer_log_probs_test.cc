@@ -6,8 +6,8 @@
 #include <mutex>
 #include <numeric>
 
-#include "tests/worker/golden_model.h"
-#include "worker/collective/thread_collective.h"
+#include "tests/worker/support/golden_model.h"
+#include "worker/collective/cpu_collective.h"
 #include "worker/data/prompt_trees.h"
 
 namespace equipoise {

@@ -9,8 +9,7 @@
 
 #include "common/huggingface/safetensors.h"
 #include "tests/support/temp_folder.h"
-#include "tests/worker/owned_pair.h"
-#include "worker/reference/model_digest.h"
+#include "tests/worker/support/owned_pair.h"
 
 namespace equipoise {
 namespace reference_cache_test {

@@ -9,8 +9,8 @@
 #include <sstream>
 
 #include "tests/support/temp_folder.h"
-#include "tests/worker/golden_model.h"
-#include "worker/collective/thread_collective.h"
+#include "tests/worker/support/golden_model.h"
+#include "worker/collective/cpu_collective.h"
 #include "worker/reference/reference_probe.h"
 
 namespace equipoise {

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "worker/collective/thread_collective.h"
+#include "worker/collective/cpu_collective.h"
 
 namespace equipoise {
 namespace early_stopping_test {

@@ -2,7 +2,6 @@
 #include <cmath>
 
 #include "worker/model/families/family.h"
-#include "worker/model/families/layer_types.h"
 #include "worker/model/families/rotary_fields.h"
 #include "worker/model/families/shared_fields.h"
 

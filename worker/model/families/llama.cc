@@ -1,7 +1,6 @@
 // Llama (2, 3, 3.x and what shares its model_type) and Mistral.
 // Source: transformers 5.24, models/llama/modeling_llama.py, models/mistral/modeling_mistral.py.
 #include "worker/model/families/family.h"
-#include "worker/model/families/layer_types.h"
 #include "worker/model/families/rotary_fields.h"
 #include "worker/model/families/shared_fields.h"
 

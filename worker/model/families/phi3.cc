@@ -1,6 +1,5 @@
 // Phi-3, Phi-3.5 and Phi-4 (mini). Source: transformers 5.24, models/phi3/modeling_phi3.py.
 #include "worker/model/families/family.h"
-#include "worker/model/families/layer_types.h"
 #include "worker/model/families/rotary_fields.h"
 #include "worker/model/families/shared_fields.h"
 

@@ -1,6 +1,5 @@
 // Qwen 2, 2.5 and 3. Source: transformers 5.24, models/qwen2/modeling_qwen2.py, models/qwen3/modeling_qwen3.py.
 #include "worker/model/families/family.h"
-#include "worker/model/families/layer_types.h"
 #include "worker/model/families/rotary_fields.h"
 #include "worker/model/families/shared_fields.h"
 

@@ -1,7 +1,8 @@
-// What several families say in the same fields.
+// What several families say in the same fields, which layers see a sliding window among them.
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "worker/model/config_fields.h"
 #include "worker/model/decoder_config.h"
@@ -23,8 +24,26 @@ std::optional<double> read_softcap(ConfigFields& fields, std::string_view name, 
 // 1 / sqrt(head_dim).
 double usual_attention_scale(const DecoderConfig& config);
 
-// What Llama, Mistral and Qwen begin with: read_sizes(), hidden_act (silu where absent), tie_word_embeddings (false where
-// absent) and the usual scale.
+// What Llama, Mistral and Qwen begin with: read_sizes(), hidden_act (silu where absent), tie_word_embeddings (false
+// where absent) and the usual scale.
 DecoderConfig read_gated_silu(ConfigFields& fields, Derived derived);
+
+// Which layers see everything before a token and which a sliding window of it.
+
+// sliding_window; `fallback` if absent, none if null.
+std::optional<std::int64_t> read_window(ConfigFields& fields, std::optional<std::int64_t> fallback);
+
+// layer_types, or `by_default` where it is absent. kAsDefault: a family that has its layers otherwise, so that the
+// list may be there but not differ.
+enum class LayerTypes { kFree, kAsDefault };
+std::vector<bool> read_sliding_layers(ConfigFields& fields, std::vector<bool> by_default, LayerTypes types);
+
+// Fills config.kinds and config.kind_of_layer. Throws if a layer slides and there is no window.
+void set_layer_kinds(const ConfigFields& fields, const std::vector<bool>& slides, std::optional<std::int64_t> window,
+                     const RotaryTable& full, const RotaryTable& sliding, DecoderConfig& config);
+
+// All layers alike.
+void set_one_layer_kind(ConfigFields& fields, std::optional<std::int64_t> window, const RotaryTable& rotary,
+                        DecoderConfig& config);
 
 }  // namespace equipoise

@@ -1,0 +1,125 @@
+#include "client/command_line/shared_flags.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "common/config/job_file.h"
+
+namespace equipoise {
+
+void CoordinatorFlags::add_to(CLI::App& verb) {
+  verb.add_option("--coordinator", address, "Where the coordinator listens")
+      ->type_name("HOST:PORT")
+      ->envname("EQUIPOISE_COORDINATOR");
+  verb.add_option("--timeout", timeout_seconds, "How long to wait for it")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str();
+}
+
+Connection CoordinatorFlags::connect(const StopRequest& stop) const {
+  if (address.empty()) {
+    throw std::invalid_argument("which coordinator? --coordinator HOST:PORT or EQUIPOISE_COORDINATOR says it");
+  }
+  return Connection({address, std::chrono::seconds(timeout_seconds)}, stop);
+}
+
+namespace {
+
+constexpr std::array<std::pair<const char*, TableFormat>, 4> kFormats = {{{"text", TableFormat::kText},
+                                                                          {"markdown", TableFormat::kMarkdown},
+                                                                          {"csv", TableFormat::kCsv},
+                                                                          {"latex", TableFormat::kLatex}}};
+
+}  // namespace
+
+void add_format_flag(CLI::App& verb, TableFormat& format) {
+  std::vector<std::string> names;
+  for (const auto& known : kFormats) names.emplace_back(known.first);
+  const auto set = [&format](const std::string& name) {
+    format = std::ranges::find(kFormats, name, [](const auto& known) { return std::string(known.first); })->second;
+  };
+  verb.add_option_function<std::string>("--format", set,
+                                        "Of the table: text, markdown, csv or latex; the table alone goes to standard "
+                                        "output then (default: text)")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember(names));
+}
+
+namespace fs = std::filesystem;
+
+void JobFlags::add_to(CLI::App& verb) {
+  verb.add_option("JOB.yaml", file, "The job: model, data, loss, how robust")->type_name("")->required();
+  verb.add_option("--np", workers, "Worker processes (default: launch.workers of the job, else 1)")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMostWorkers));
+  verb.add_option("--set", settings, "Change one setting: --set loss.beta=0.2; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  verb.add_option("--output", output, "Folder of the run, instead of the job's `output`")->type_name("DIR");
+  verb.add_flag("--overwrite", overwrite, "Replace what an earlier run left there");
+}
+
+RequestedJob JobFlags::job() const {
+  v1::JobSpec spec = read_job_file(file, settings);
+  if (workers) spec.mutable_launch()->set_workers(*workers);
+  if (!output.empty()) spec.set_output(fs::absolute(output).lexically_normal().string());
+  if (overwrite) spec.set_overwrite(true);
+  JobConfig config = make_job_config(spec);
+  std::error_code ignored;
+  if (fs::equivalent(file, config.output / "job.yaml", ignored)) {
+    throw std::invalid_argument("output " + config.output.string() + " would replace the job file " + file.string() +
+                                " itself: choose another folder with --output");
+  }
+  return {.spec = std::move(spec), .config = std::move(config)};
+}
+
+namespace {
+
+std::vector<std::string> parts_of(const std::string& list) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  for (std::size_t end; (end = list.find(',', begin)) != std::string::npos; begin = end + 1) {
+    parts.push_back(list.substr(begin, end - begin));
+  }
+  parts.push_back(list.substr(begin));
+  return parts;
+}
+
+}  // namespace
+
+std::vector<std::string> GroupFlags::columns() const { return parts_of(group_columns); }
+
+void add_group_flags(CLI::App& verb, GroupFlags& flags) {
+  verb.add_option("--group", flags.group, "The group of all pairs, whatever the files say")->type_name("NAME");
+  verb.add_option("--group-columns", flags.group_columns, "Fields that say the group; several are crossed")
+      ->type_name("NAME,...")
+      ->capture_default_str();
+  verb.add_option("--group-separator", flags.group_separator, "Levels of group names: \"/\" puts A/B into A as well")
+      ->type_name("TEXT");
+}
+
+PreferenceReadSettings PreferenceFlags::settings() const {
+  return {.rejected = sft ? Rejected::kOptional : Rejected::kRequired,
+          .group_separator = groups.group_separator,
+          .group_columns = groups.columns(),
+          .group = groups.group};
+}
+
+void add_preference_flags(CLI::App& verb, PreferenceFlags& flags) {
+  verb.add_option("FILE", flags.files,
+                  "JSONL, Parquet, an Arrow stream, or a folder that `datasets` saved; FOLDER/SPLIT")
+      ->type_name("")
+      ->required();
+  add_group_flags(verb, flags.groups);
+  verb.add_flag("--sft", flags.sft, "Pairs may lack \"rejected\"");
+}
+
+}  // namespace equipoise

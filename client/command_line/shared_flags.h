@@ -1,0 +1,74 @@
+// The flags that several verbs have: of a coordinator, of a job file, of files of preferences, of the format of a
+// table.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/connection/connection.h"
+#include "client/table/text_table.h"
+#include "common/config/job_config.h"
+#include "common/dataset/preference_reader.h"
+#include "equipoise/v1/job.pb.h"
+
+namespace equipoise {
+
+struct CoordinatorFlags {
+  std::string address;
+  int timeout_seconds = 10;
+
+  // --coordinator HOST:PORT (or EQUIPOISE_COORDINATOR), --timeout SECONDS. `this` outlives `verb`.
+  void add_to(CLI::App& verb);
+  Connection connect(const StopRequest& stop = nullptr) const;
+};
+
+// Declares it on `verb`. `format` outlives the verb and keeps its value where the flag is absent.
+void add_format_flag(CLI::App& verb, TableFormat& format);
+
+// A job as it is submitted, and what make_job_config makes of it.
+struct RequestedJob {
+  v1::JobSpec spec;
+  JobConfig config;
+};
+
+struct JobFlags {
+  std::filesystem::path file;
+  std::vector<std::string> settings;
+  std::optional<int> workers;
+  std::string output;
+  bool overwrite = false;
+
+  // JOB.yaml, --np, --set, --output, --overwrite. `this` outlives `verb`.
+  void add_to(CLI::App& verb);
+  // The file with the flags applied. Throws std::invalid_argument where the file or the settings are not right.
+  RequestedJob job() const;
+};
+
+// Who says the group of a pair.
+struct GroupFlags {
+  std::string group;
+  std::string group_columns = "group";  // with commas between them
+  std::string group_separator;
+
+  std::vector<std::string> columns() const;
+};
+
+// Declares --group, --group-columns and --group-separator on `verb`. `flags` outlives it.
+void add_group_flags(CLI::App& verb, GroupFlags& flags);
+
+struct PreferenceFlags {
+  std::vector<std::string> files;
+  GroupFlags groups;
+  bool sft = false;
+
+  std::vector<std::filesystem::path> paths() const { return {files.begin(), files.end()}; }
+  PreferenceReadSettings settings() const;
+};
+
+// Declares FILE... and the options on `verb`. `flags` outlives it.
+void add_preference_flags(CLI::App& verb, PreferenceFlags& flags);
+
+}  // namespace equipoise

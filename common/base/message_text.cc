@@ -1,0 +1,82 @@
+#include "common/base/message_text.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+
+namespace equipoise {
+namespace {
+
+unsigned char byte_at(std::string_view text, std::size_t i) { return static_cast<unsigned char>(text[i]); }
+
+// Length of the well-formed character at the start of `text`, 0 if there is none. Unicode 15, table 3-7.
+std::size_t character_length(std::string_view text) {
+  const unsigned char first = byte_at(text, 0);
+  if (first < 0x80) return 1;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  const std::size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  if (text.size() < length) return 0;
+  const unsigned char lowest = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+  const unsigned char highest = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+  if (byte_at(text, 1) < lowest || byte_at(text, 1) > highest) return 0;
+  for (std::size_t i = 2; i < length; ++i) {
+    if ((byte_at(text, i) & 0xC0) != 0x80) return 0;
+  }
+  return length;
+}
+
+void append_escaped(std::string& result, unsigned char byte) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  result += "\\x";
+  result += kDigits[byte >> 4];
+  result += kDigits[byte & 15];
+}
+
+}  // namespace
+
+std::string quoted_text(std::string_view text) {
+  constexpr std::size_t kLongest = 80;
+  std::string result = "\"";
+  std::size_t i = 0;
+  while (i < text.size() && i < kLongest) {
+    const std::size_t length = character_length(text.substr(i));
+    const bool control = byte_at(text, i) < 0x20 || byte_at(text, i) == 0x7F;
+    if (length == 0 || control) append_escaped(result, byte_at(text, i));
+    if (length > 0 && !control) result += text.substr(i, length);
+    i += std::max<std::size_t>(length, 1);
+  }
+  return result + (i < text.size() ? "...\"" : "\"");
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = character_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+std::string one_line(std::string_view text, std::size_t longest) {
+  std::size_t length = std::min(text.size(), longest);
+  while (length < text.size() && length > 0 && (byte_at(text, length) & 0xC0) == 0x80) --length;
+  std::string line(text.substr(0, length));
+  std::ranges::replace_if(
+      line, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  return line;
+}
+
+std::string number_text(double value) {
+  std::array<char, 32> buffer;  // the longest shortest form of a float64 has 24 characters
+  const auto [end, status] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  return std::string(buffer.data(), end);
+}
+
+void check_number(bool good, const std::string& field, double value, const char* expected) {
+  if (!good) throw std::invalid_argument(field + " is " + number_text(value) + ", expected " + expected);
+}
+
+}  // namespace equipoise

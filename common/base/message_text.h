@@ -1,0 +1,25 @@
+// Text from outside and numbers as they may stand in a one-line message.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace equipoise {
+
+// `text` in double quotes: control characters and bytes that are not UTF-8 as \xNN, cut after 80 bytes with "...".
+std::string quoted_text(std::string_view text);
+
+// Whether `text` is well-formed UTF-8 (no surrogates, nothing overlong, nothing above U+10FFFF).
+bool is_utf8(std::string_view text);
+
+// At most `longest` bytes from the beginning of UTF-8 `text`, no character cut in two, control characters as spaces.
+std::string one_line(std::string_view text, std::size_t longest);
+
+// A float64 as text: the shortest decimal that reads back to the same bits ("0.1", "1e-05", "nan").
+std::string number_text(double value);
+
+// Throws std::invalid_argument "FIELD is VALUE, expected EXPECTED" unless `good`.
+void check_number(bool good, const std::string& field, double value, const char* expected);
+
+}  // namespace equipoise

@@ -1,0 +1,151 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/client/support/coordinator_fixture.h"
+
+namespace equipoise {
+namespace jobs_test {
+
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+class JobsVerbs : public CoordinatorFixture {};
+
+TEST_F(JobsVerbs, SubmitPrintsTheIdAloneAndListShowsTheJob) {
+  EXPECT_EQ(run_here({"jobs", "list"}).out, "no jobs\n");
+  const CommandRun result = run_here({"submit", job_file(), "--external"});
+  EXPECT_EQ(result.code, ExitCode::kSuccess) << result.err;
+  EXPECT_THAT(result.out, MatchesRegex("by-hand-[0-9a-f]+\n"));
+  const std::string id = result.out.substr(0, result.out.size() - 1);
+  EXPECT_THAT(run_here({"jobs", "list"}).out, HasSubstr(id + "  QUEUED"));
+  EXPECT_EQ(run_here({"jobs", "list", "--state", "running"}).out, "no jobs\n");
+}
+
+TEST_F(JobsVerbs, SubmittingAgainWithTheSameRequestIdGivesTheSameJob) {
+  const CommandRun first = run_here({"submit", job_file(), "--external", "--request-id", "r1"});
+  const CommandRun again = run_here({"submit", job_file(), "--external", "--request-id", "r1"});
+  EXPECT_EQ(first.out, again.out);
+  const CommandRun other =
+      run_here({"submit", job_file(), "--external", "--request-id", "r1", "--set", "loss.beta=0.3"});
+  EXPECT_EQ(other.code, ExitCode::kBadInput);
+  EXPECT_EQ(std::count(other.err.begin(), other.err.end(), '\n'), 1) << other.err;
+}
+
+TEST_F(JobsVerbs, GetShowsGroupsForPeopleAndEverythingForPrograms) {
+  const std::string id = submitted();
+  RankByHand rank(address(), id);
+  rank.start();
+  rank.report_evaluation(0, 0.75, 0.75);
+  rank.step();
+  rank.report_evaluation(1, 0.5, 0.625);
+  const std::string text = run_here({"jobs", "get", id}).out;
+  EXPECT_THAT(text, HasSubstr("RUNNING"));
+  EXPECT_THAT(text, HasSubstr("1/2 (50 %)"));
+  EXPECT_THAT(text, HasSubstr("0.7500   0.6250"));
+  const auto json = nlohmann::json::parse(run_here({"jobs", "get", id, "--json"}).out);
+  EXPECT_EQ(json["id"], id);
+  EXPECT_EQ(json["state"], "JOB_STATE_RUNNING");
+  EXPECT_EQ(json["groups"][1]["name"], "south");
+  EXPECT_EQ(json["groups"][1]["validation_loss"], 0.625);
+  const auto list = nlohmann::json::parse(run_here({"jobs", "list", "--json"}).out);
+  EXPECT_EQ(list["jobs"][0]["id"], id);
+}
+
+TEST_F(JobsVerbs, WeightsAreTheWholeHistoryOfAlpha) {
+  const std::string id = submitted();
+  RankByHand rank(address(), id);
+  rank.start();
+  rank.step();
+  rank.step();
+  const auto history = nlohmann::json::parse(run_here({"jobs", "weights", id, "--json"}).out);
+  ASSERT_EQ(history["records"].size(), 2u);
+  EXPECT_EQ(history["group_names"], (std::vector<std::string>{"north", "south"}));
+  // Losses 0.5 and 1, step size 0.5: log(alpha_south / alpha_north) grows by 0.25 a step.
+  for (const int step : {0, 1}) {
+    const auto& record = history["records"][step];
+    EXPECT_EQ(record["step"], std::to_string(step));
+    const double ratio = record["alpha"][1].get<double>() / record["alpha"][0].get<double>();
+    EXPECT_NEAR(std::log(ratio), 0.25 * (step + 1), 1e-12);
+  }
+  std::istringstream csv(run_here({"jobs", "weights", id}).out);
+  std::string line;
+  std::getline(csv, line);
+  EXPECT_EQ(line, "step,generation,north,south");
+  int lines = 0;
+  while (std::getline(csv, line)) ++lines;
+  EXPECT_EQ(lines, 2);
+}
+
+TEST_F(JobsVerbs, WatchFollowsUntilTheJobHasSucceeded) {
+  const std::string id = submitted();
+  std::thread training([&] {
+    RankByHand rank(address(), id);
+    rank.start();
+    rank.report_evaluation(0, 0.75, 0.75);
+    rank.step();
+    rank.step();
+    rank.report_evaluation(2, 0.5, 0.625);
+    rank.finish();
+  });
+  const CommandRun result = run_here({"jobs", "watch", id});
+  training.join();
+  EXPECT_EQ(result.code, ExitCode::kSuccess) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("step 2/2  100 %"));
+  EXPECT_THAT(result.out, HasSubstr("worst"));
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.out.find('\x1b'), std::string::npos);
+}
+
+TEST_F(JobsVerbs, WatchTellsTheUsersFaultFromTheMachines) {
+  const struct {
+    v1::FailureKind kind;
+    ExitCode code;
+  } cases[] = {{v1::FAILURE_KIND_INVALID_INPUT, ExitCode::kBadInput},
+               {v1::FAILURE_KIND_INFRASTRUCTURE, ExitCode::kFailure},
+               {v1::FAILURE_KIND_PROGRAM, ExitCode::kFailure}};
+  for (const auto& [kind, code] : cases) {
+    const std::string id = submitted();
+    RankByHand rank(address(), id);
+    rank.start();
+    rank.fail("train.jsonl:3: field \"group\" is empty", kind);
+    const CommandRun result = run_here({"jobs", "watch", id});
+    EXPECT_EQ(result.code, code);
+    EXPECT_THAT(result.err, HasSubstr("train.jsonl:3: field \"group\" is empty"));
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  }
+}
+
+TEST_F(JobsVerbs, CancelThenDeleteLeavesNoJob) {
+  const std::string id = submitted();
+  const CommandRun early = run_here({"jobs", "delete", id});
+  EXPECT_EQ(early.code, ExitCode::kBadInput);
+  EXPECT_EQ(run_here({"jobs", "cancel", id}).out, id + " is CANCELLED\n");
+  const CommandRun watched = run_here({"jobs", "watch", id});
+  EXPECT_EQ(watched.code, ExitCode::kFailure);
+  EXPECT_THAT(watched.err, HasSubstr("cancelled"));
+  EXPECT_EQ(run_here({"jobs", "delete", id}).out, id + " is deleted\n");
+  EXPECT_EQ(run_here({"jobs", "list"}).out, "no jobs\n");
+}
+
+TEST_F(JobsVerbs, AnUnknownJobIsOneLineAndExitCodeTwo) {
+  for (const std::string verb : {"get", "watch", "cancel", "delete", "weights"}) {
+    const CommandRun result = run_here({"jobs", verb, "no-such-job"});
+    EXPECT_EQ(result.code, ExitCode::kBadInput) << verb;
+    EXPECT_THAT(result.err, HasSubstr("no-such-job")) << verb;
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  }
+}
+
+TEST_F(JobsVerbs, ListShowsMoreJobsThanOnePageHolds) {
+  constexpr int kJobs = 60;  // a page holds 50 unless asked otherwise
+  for (int i = 0; i < kJobs; ++i) submitted();
+  const auto list = nlohmann::json::parse(run_here({"jobs", "list", "--json"}).out);
+  EXPECT_EQ(list["jobs"].size(), static_cast<std::size_t>(kJobs));
+}
+
+}  // namespace jobs_test
+}  // namespace equipoise

@@ -1,0 +1,60 @@
+#include "coordinator/launch/mpirun_command.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/support/temp_folder.h"
+
+namespace equipoise::coordinator {
+namespace mpirun_command_test {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::Not;
+
+RankEnvironment environment_of(const std::vector<std::string>& variables, const std::vector<std::string>& named = {}) {
+  return rank_environment(variables, read_mca_parameters(variables, {}), named, Allocation::kIgnored);
+}
+
+TEST(RankEnvironment, PassesWhatConcernsRanksAndWhatTheJobNames) {
+  EXPECT_THAT(environment_of({"NCCL_IB_HCA==mlx5_0", "EQUIPOISE_CACHE=/c", "CUDA_DEVICE_ORDER=x", "OMP_NUM_THREADS=2",
+                              "HF_HOME=/h", "AWS_SECRET_ACCESS_KEY=s", "OMPI_MCA_btl=tcp", "BASH_FUNC_x%%=()"},
+                             {"HF_HOME", "NOT_SET"})
+                  .passed,
+              ElementsAre("CUDA_DEVICE_ORDER", "EQUIPOISE_ATTEMPT_TOKEN", "EQUIPOISE_CACHE", "HF_HOME", "NCCL_IB_HCA",
+                          "OMP_NUM_THREADS"));
+}
+
+TEST(RankEnvironment, TakesTheOperatorsListApart) {
+  const auto result =
+      environment_of({"OMPI_MCA_mca_base_env_list=A,B=2,,C", "OMPI_MCA_mca_base_env_list_delimiter=,", "A=1", "D=4"});
+  EXPECT_THAT(result.passed, ElementsAre("A", "B", "EQUIPOISE_ATTEMPT_TOKEN"));
+  EXPECT_THAT(result.added, ElementsAre("B=2"));
+  EXPECT_THAT(result.removed, Contains("OMPI_MCA_mca_base_env_list"));
+  EXPECT_THAT(result.removed, Contains("OMPI_MCA_mca_base_env_list_delimiter"));
+}
+
+TEST(RankEnvironment, HidesWhatWouldMakeEveryLaunchFail) {
+  const auto result = environment_of({"OMPI_MCA_plm=slurm", "OMPI_MCA_btl=tcp,self"});
+  EXPECT_THAT(result.removed, Contains("OMPI_MCA_plm"));
+  EXPECT_THAT(result.removed, Contains("OMPI_MCA_orte_enable_recovery"));
+  EXPECT_THAT(result.removed, Not(Contains("OMPI_MCA_btl")));
+}
+
+TEST(McaParameters, AreThoseOfTheEnvironmentAndOfFiles) {
+  const TempFolder folder;
+  std::ofstream(folder.path() / "one") << "# mine\nbtl_tcp_if_include = eth0 # fast\n";
+  std::ofstream(folder.path() / "two") << "btl_tcp_if_include=eth9\noob_tcp_if_include=\"eth1\"\n";
+  const std::vector<std::string> variables{"OMPI_MCA_btl=tcp,self", "PATH=/bin"};
+  const std::vector<std::filesystem::path> files{folder.path() / "none", folder.path() / "one", folder.path() / "two"};
+  const McaParameters parameters = read_mca_parameters(variables, files);
+  EXPECT_EQ(parameters.of_environment.at("btl"), "tcp,self");
+  EXPECT_EQ(parameters.of_files.at("btl_tcp_if_include"), "eth0");
+  EXPECT_EQ(parameters.of_files.at("oob_tcp_if_include"), "eth1");
+  EXPECT_FALSE(parameters.is_set("PATH"));
+}
+
+}  // namespace mpirun_command_test
+}  // namespace equipoise::coordinator
