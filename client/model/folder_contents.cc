@@ -3,12 +3,12 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 #include <vector>
 
+#include "common/base/bounded_file.h"
 #include "common/base/download_fault.h"
 #include "common/base/durable_file.h"
 #include "common/base/path_check.h"
@@ -40,8 +40,7 @@ fs::path first_with(const std::vector<fs::path>& files, const std::set<std::stri
 nlohmann::json read_json(const fs::path& file) {
   std::error_code ignored;
   if (!fs::is_regular_file(file, ignored) || fs::file_size(file, ignored) > kLargestJson) return {};
-  std::ifstream stream(file, std::ios::binary);
-  return nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  return nlohmann::json::parse(read_bounded_file(file, kLargestJson, "settings"), nullptr, /*allow_exceptions=*/false);
 }
 
 // "--adapter" of "--model", "model.adapter" of "model.path", and back.
@@ -70,8 +69,7 @@ std::string base_model_of(const fs::path& adapter) {
 bool is_json(const fs::path& file) {
   simdjson::dom::parser parser;
   if (parser.load(file.string()).error() == simdjson::SUCCESS) return true;
-  std::ifstream stream(file, std::ios::binary);
-  return nlohmann::json::accept(stream);
+  return nlohmann::json::accept(read_bounded_file(file, kLargestJson, "settings"));
 }
 
 // Of a settings file: that it cannot be read to its end, or is no file. A file that is not there has no fault.

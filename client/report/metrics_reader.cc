@@ -53,6 +53,10 @@ std::vector<std::pair<std::string, double>> MetricsRecord::numbers_of(const std:
 }
 
 void read_metrics(const std::filesystem::path& file, const std::function<void(const MetricsRecord& record)>& use) {
+  std::error_code ignored;
+  if (std::filesystem::exists(file, ignored) && !std::filesystem::is_regular_file(file, ignored)) {
+    throw std::invalid_argument(file.string() + ": is not a file");  // a pipe or a device could block or never end
+  }
   std::ifstream stream(file, std::ios::binary);
   std::string text;
   for (std::size_t number = 1; std::getline(stream, text) && !stream.eof(); ++number) {

@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <cctype>
-#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "common/base/bounded_file.h"
 #include "common/base/error.h"
 #include "common/base/message_text.h"
 #include "common/config/data_config.h"
@@ -22,23 +22,7 @@ namespace equipoise {
 namespace {
 
 std::string read_text(const std::filesystem::path& path) {
-  constexpr std::uintmax_t kLargestFile = 1 << 20;  // settings, not data
-  std::error_code problem;
-  const auto status = std::filesystem::status(path, problem);
-  if (!std::filesystem::exists(status)) throw std::invalid_argument(path.string() + ": there is no such file");
-  if (!std::filesystem::is_regular_file(status)) throw std::invalid_argument(path.string() + ": is not a file");
-  const std::uintmax_t size = std::filesystem::file_size(path, problem);
-  if (problem) throw std::invalid_argument(path.string() + ": cannot be read: " + problem.message());
-  if (size > kLargestFile) {
-    throw std::invalid_argument(path.string() + ": has " + std::to_string(size) + " bytes, expected at most " +
-                                std::to_string(kLargestFile));
-  }
-  std::string text(size, '\0');
-  std::ifstream file(path, std::ios::binary);
-  if (!file.read(text.data(), static_cast<std::streamsize>(size))) {
-    throw std::invalid_argument(path.string() + ": cannot be read");
-  }
-  return text;
+  return read_bounded_file(path, 1 << 20, "a job file");  // settings, not data
 }
 
 void apply_override(const std::string& assignment, v1::JobSpec& spec) {

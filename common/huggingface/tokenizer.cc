@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
 
+#include "common/base/bounded_file.h"
 #include "common/base/download_fault.h"
 #include "common/base/durable_file.h"
 #include "common/huggingface/rust_bridge.h"
@@ -19,21 +18,10 @@
 namespace equipoise {
 namespace {
 
+constexpr std::uintmax_t kLargestTokenizer = std::uintmax_t{256} << 20;  // those of 256,000 tokens have 35 MB
 constexpr std::size_t kSmallestVocabulary = 300;  // special and byte tokens, and some room for letters
 
 const eqhf_tokenizer* as_rust(const void* handle) { return static_cast<const eqhf_tokenizer*>(handle); }
-
-std::string read_regular_file(const std::filesystem::path& path) {
-  check_download(path);
-  std::error_code fault;
-  if (!std::filesystem::is_regular_file(path, fault)) {
-    throw std::invalid_argument(path.string() + ": is not a file that can be read, expected a tokenizer.json");
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string content{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) throw std::invalid_argument(path.string() + ": cannot be read");
-  return content;
-}
 
 }  // namespace
 
@@ -45,7 +33,8 @@ Tokenizer::~Tokenizer() = default;
 void Tokenizer::Deleter::operator()(void* handle) const { eqhf_tokenizer_free(static_cast<eqhf_tokenizer*>(handle)); }
 
 Tokenizer Tokenizer::from_file(const std::filesystem::path& tokenizer_json) {
-  const std::string json = read_regular_file(tokenizer_json);
+  check_download(tokenizer_json);
+  const std::string json = read_bounded_file(tokenizer_json, kLargestTokenizer, "a tokenizer.json");
   eqhf_tokenizer* handle = nullptr;
   const eqhf_string failure = eqhf_tokenizer_from_json(lend(json), &handle);
   simdjson::dom::parser parser;

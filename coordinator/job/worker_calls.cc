@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/message_text.h"
 #include "common/protocol/heartbeat_limits.h"
+#include "common/protocol/report_limits.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/state_check.h"
@@ -35,11 +36,13 @@ std::string sentence_of_skip(const v1::TrainingJob& job, const v1::ReportStepReq
   return text + " was not finite";
 }
 
-void check_steps_follow(const v1::ReportStepsRequest& request) {
-  constexpr int kMostSteps = 65536;
-  if (request.steps().empty() || request.steps_size() > kMostSteps) {
+// num_groups  of the job; 1 where its weights are not in memory, and so only steps on record are asked for
+void check_steps_follow(const v1::ReportStepsRequest& request, std::size_t num_groups) {
+  const std::size_t most = most_reported_steps(num_groups);
+  if (request.steps().empty() || static_cast<std::size_t>(request.steps_size()) > most) {
     throw std::invalid_argument("steps has " + std::to_string(request.steps_size()) + " steps, expected 1 to " +
-                                std::to_string(kMostSteps));
+                                std::to_string(most) +
+                                (num_groups > 1 ? " with " + std::to_string(num_groups) + " groups" : ""));
   }
   for (int i = 1; i < request.steps_size(); ++i) {
     const std::int64_t wanted = request.steps(i - 1).step() + 1;
@@ -123,7 +126,7 @@ v1::ReportStepResponse WorkerCalls::report_step(const v1::ReportStepRequest& req
 v1::ReportStepsResponse WorkerCalls::report_steps(const v1::ReportStepsRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
-  check_steps_follow(request);
+  check_steps_follow(request, record.training ? record.training->weights.groups().names.size() : 1);
   v1::ReportStepsResponse response;
   std::vector<StepRecord> fresh;
   std::optional<WeightOwner> ahead;  // the weights as they will be

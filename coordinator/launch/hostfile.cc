@@ -3,19 +3,20 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <fstream>
 #include <iterator>
 #include <regex>
 #include <sstream>
 #include <stdexcept>
 #include <string_view>
 
+#include "common/base/bounded_file.h"
 #include "common/base/message_text.h"
 #include "common/config/job_config.h"
 
 namespace equipoise::coordinator {
 namespace {
 
+constexpr std::uintmax_t kLargestFile = 1 << 20;
 constexpr std::size_t kLongestLine = 1024;
 constexpr std::size_t kMostNames = 8;
 
@@ -73,8 +74,7 @@ HostSlots host_of(const Line& line, std::string text) {
 }  // namespace
 
 std::vector<HostSlots> read_hostfile(const std::filesystem::path& file) {
-  std::ifstream stream(file);
-  if (!stream) throw std::invalid_argument(file.string() + " cannot be read");
+  std::istringstream stream(read_bounded_file(file, kLargestFile, "a hostfile"));
   std::vector<HostSlots> hosts;
   Line line{.file = file, .number = 0};
   for (std::string text; std::getline(stream, text);) {

@@ -5,15 +5,18 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <fstream>
 #include <set>
+#include <sstream>
 #include <string_view>
+
+#include "common/base/bounded_file.h"
 
 extern char** environ;
 
 namespace equipoise::coordinator {
 namespace {
 
+constexpr std::uintmax_t kLargestMcaFile = 1 << 20;
 constexpr std::string_view kPrefix = "OMPI_MCA_";
 
 std::string trimmed(std::string_view text) {
@@ -23,7 +26,9 @@ std::string trimmed(std::string_view text) {
 }
 
 void read_file(const std::filesystem::path& file, std::map<std::string, std::string>& parameters) {
-  std::ifstream stream(file);
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return;  // as most are
+  std::istringstream stream(read_bounded_file(file, kLargestMcaFile, "a file of MCA parameters"));
   for (std::string line; std::getline(stream, line);) {
     line.erase(std::min(line.find('#'), line.size()));
     const std::size_t equals = line.find('=');

@@ -1,11 +1,10 @@
 #include "worker/data/chat_templates.h"
 
 #include <ctime>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 #include <utility>
 
+#include "common/base/bounded_file.h"
 #include "common/base/download_fault.h"
 #include "common/base/message_text.h"
 #include "worker/data/json_file.h"
@@ -21,16 +20,8 @@ constexpr const char* kSpecialTokens[] = {"bos_token", "eos_token", "unk_token",
 constexpr std::uintmax_t kLargestTemplateBytes = 1 << 20;
 
 std::string read_template(const fs::path& path) {
-  std::error_code ignored;
   check_download(path);
-  if (!fs::is_regular_file(path, ignored)) throw std::invalid_argument(path.string() + " is not there or not a file");
-  if (fs::file_size(path, ignored) > kLargestTemplateBytes) {
-    throw std::invalid_argument(path.string() + " is larger than 1 MiB, which no chat template is");
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) throw std::invalid_argument(path.string() + " cannot be read");
-  return text;
+  return read_bounded_file(path, kLargestTemplateBytes, "a chat template");
 }
 
 ordered_json settings_of(const fs::path& file) {

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <fstream>
 #include <stdexcept>
 #include <utility>
 
+#include "common/base/bounded_file.h"
 #include "common/base/cache_folder.h"
 #include "common/base/sha256.h"
 #include "common/dataset/data_files.h"
@@ -26,6 +26,7 @@ constexpr std::string_view kKind = "tokens";
 constexpr std::string_view kExtension = "tokens";
 // Longer than tokenising takes; whoever holds the lock longer hangs.
 constexpr std::chrono::minutes kPatience{30};
+constexpr std::uintmax_t kLargestSettings = std::uintmax_t{256} << 20;
 
 // All files of a folder that may be or hold its templates.
 constexpr const char* kTemplateFiles[] = {"chat_template.jinja", "tokenizer_config.json",
@@ -44,9 +45,8 @@ constexpr const char* kTokenizerFiles[] = {"tokenizer.json",
 bool names_the_clock(const fs::path& path) {
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored)) return false;
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  return text.find("strftime_now") != std::string::npos;
+  if (fs::file_size(path, ignored) > kLargestSettings) return false;  // whoever reads it will refuse it
+  return read_bounded_file(path, kLargestSettings, "settings").find("strftime_now") != std::string::npos;
 }
 
 // That another template of the same folder names the clock does no harm.

@@ -1,9 +1,9 @@
 #include "worker/data/json_file.h"
 
-#include <fstream>
 #include <stdexcept>
 #include <string>
 
+#include "common/base/bounded_file.h"
 #include "common/base/download_fault.h"
 #include "common/base/message_text.h"
 
@@ -14,25 +14,11 @@ constexpr std::uintmax_t kLargestBytes = std::uintmax_t{64} << 20;
 // Deeper than any settings file; reading and printing values recurses.
 constexpr int kDeepest = 100;
 
-std::string read_text(const std::filesystem::path& path) {
-  std::error_code error;
-  check_download(path);
-  if (!std::filesystem::is_regular_file(path, error)) {
-    throw std::invalid_argument(path.string() + " is not there or not a file");
-  }
-  if (std::filesystem::file_size(path, error) > kLargestBytes) {
-    throw std::invalid_argument(path.string() + " is larger than 64 MiB, which no settings file is");
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) throw std::invalid_argument(path.string() + " cannot be read");
-  return text;
-}
-
 }  // namespace
 
 nlohmann::ordered_json read_json_object(const std::filesystem::path& path) {
-  const std::string text = read_text(path);
+  check_download(path);
+  const std::string text = read_bounded_file(path, kLargestBytes, "settings");
   nlohmann::ordered_json json;
   try {
     json = nlohmann::ordered_json::parse(text, [&](int depth, auto, auto&) {

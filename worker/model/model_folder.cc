@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cctype>
-#include <fstream>
-#include <iterator>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 
+#include "common/base/bounded_file.h"
 #include "common/base/durable_file.h"
 #include "worker/data/chat_templates.h"
 #include "worker/data/json_file.h"
@@ -20,6 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Of the files that go with a model beside its weights.
+constexpr std::uintmax_t kLargestCompanion = std::uintmax_t{256} << 20;
+constexpr const char* kCompanion = "a file that goes with a model";
 constexpr const char* kOtherTemplates = "additional_chat_templates";
 constexpr const char* kCustomGenerate = "custom_generate";  // transformers' generate() of a model's own, as code
 
@@ -63,13 +65,6 @@ bool is_companion(const fs::path& file) {
          std::ranges::any_of(kCompanionEndings, ends);
 }
 
-std::string content_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string content{std::istreambuf_iterator<char>(file), {}};
-  if (!file) throw std::invalid_argument("cannot read " + path.string());
-  return content;
-}
-
 void copy_files(const fs::path& source, const fs::path& target, const auto& is_wanted) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(source, error)) {
@@ -104,7 +99,9 @@ void write_config(const fs::path& source, const fs::path& target, torch::Dtype d
 
 }  // namespace
 
-void copy_durably(const fs::path& source, const fs::path& target) { write_durably(target, content_of(source)); }
+void copy_durably(const fs::path& source, const fs::path& target) {
+  write_durably(target, read_bounded_file(source, kLargestCompanion, kCompanion));
+}
 
 void copy_companions(const fs::path& source, const fs::path& target) {
   copy_files(source, target, is_companion);
@@ -124,7 +121,8 @@ void copy_adapter_terms(const fs::path& adapter, const fs::path& target) {
     const fs::path same_name = target / file.filename();
     if (!fs::exists(same_name, error)) {
       copy_durably(file, same_name);
-    } else if (content_of(file) != content_of(same_name)) {
+    } else if (read_bounded_file(file, kLargestCompanion, kCompanion) !=
+               read_bounded_file(same_name, kLargestCompanion, kCompanion)) {
       copy_durably(file, target / ("adapter-" + file.filename().string()));
     }
   }

@@ -1,5 +1,6 @@
 #include "worker/training/report_sender.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <stdexcept>
@@ -7,12 +8,13 @@
 
 #include "common/base/error.h"
 #include "common/base/message_text.h"
+#include "common/protocol/report_limits.h"
 
 namespace equipoise {
 namespace {
 
 // Far below the 4 MiB that a message may have: a step of one group takes about 70 bytes, each further group 20.
-constexpr int kMostSteps = 4096;
+constexpr std::size_t kMostSteps = 4096;
 constexpr std::size_t kMostWeights = 65536;
 
 void check_weights(const v1::ReportStepsRequest& request, std::span<const double> here, std::span<const double> there) {
@@ -48,15 +50,20 @@ void check_same_weight(const v1::ReportStepRequest& step, int i, double here, do
                            "worker of one version, and their machines of one kind?");
 }
 
-bool ReportSender::Message::full() const { return request.steps_size() >= kMostSteps || weight.size() >= kMostWeights; }
+bool ReportSender::Message::full(std::size_t most_steps) const {
+  return static_cast<std::size_t>(request.steps_size()) >= most_steps || weight.size() >= kMostWeights;
+}
 
 void ReportSender::Message::clear() {
   request.clear_steps();
   weight.clear();
 }
 
-ReportSender::ReportSender(CoordinatorClient& client, AttemptId attempt)
-    : client_(client), attempt_(std::move(attempt)), thread_([this] { run(); }) {}
+ReportSender::ReportSender(CoordinatorClient& client, AttemptId attempt, std::size_t num_groups)
+    : client_(client),
+      attempt_(std::move(attempt)),
+      most_steps_(std::min(kMostSteps, most_reported_steps(num_groups))),
+      thread_([this] { run(); }) {}
 
 ReportSender::~ReportSender() {
   {
@@ -69,7 +76,7 @@ ReportSender::~ReportSender() {
 
 void ReportSender::add(const ReportedStep& report, std::span<const double> weight) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return failure_ || !filling_.full(); });
+  changed_.wait(lock, [this] { return failure_ || !filling_.full(most_steps_); });
   if (failure_) std::rethrow_exception(failure_);
   const bool was_empty = filling_.weight.empty();
   *filling_.request.add_steps() = step_request(report);

@@ -24,8 +24,8 @@ void check_same_weight(const v1::ReportStepRequest& step, int i, double here, do
 // answered weights with those the rank has gone on with. Used by one thread.
 class ReportSender {
  public:
-  // `client` outlives it.
-  ReportSender(CoordinatorClient& client, AttemptId attempt);
+  // `client` outlives it. num_groups  K, of the job
+  ReportSender(CoordinatorClient& client, AttemptId attempt, std::size_t num_groups);
   // Leaves out what is not sent yet.
   ~ReportSender();
   ReportSender(const ReportSender&) = delete;
@@ -42,7 +42,7 @@ class ReportSender {
   struct Message {
     v1::ReportStepsRequest request;
     std::vector<double> weight;  // expected in the answer
-    bool full() const;
+    bool full(std::size_t most_steps) const;
     void clear();
   };
   void run();
@@ -50,7 +50,8 @@ class ReportSender {
 
   CoordinatorClient& client_;
   const AttemptId attempt_;
-  std::mutex mutex_;  // guards all below
+  const std::size_t most_steps_;  // of a message
+  std::mutex mutex_;              // guards all below
   std::condition_variable changed_;
   Message filling_;
   bool sending_ = false;

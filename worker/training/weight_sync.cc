@@ -102,7 +102,9 @@ class SpeculativeWeightSync final : public WeightSync {
  public:
   SpeculativeWeightSync(CoordinatorClient& client, const AttemptId& attempt, HostCollective& host, GroupWeights weights)
       : host_(host), weights_(std::move(weights)) {
-    if (host.info().rank == 0) sender_ = std::make_unique<ReportSender>(client, attempt);
+    if (host.info().rank == 0) {
+      sender_ = std::make_unique<ReportSender>(client, attempt, weights_.weights().log_alpha_K().size());
+    }
   }
 
   void step(const ReportedStep& report, std::span<double> weight) override {

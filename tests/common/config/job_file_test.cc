@@ -194,7 +194,7 @@ TEST_F(JobFile, RefusesWhatIsNotOneYamlMapping) {
   EXPECT_THAT(refusal("name: a\n---\nname: b\n"), HasSubstr("a second document starts"));
   EXPECT_THAT(refusal("name: \xFF\n"), HasSubstr("not UTF-8"));
   EXPECT_THAT(refusal("data: " + std::string(100000, '[')), HasSubstr("not YAML"));
-  EXPECT_THAT(refusal(std::string((1 << 20) + 1, ' ')), HasSubstr("expected at most 1048576"));
+  EXPECT_THAT(refusal(std::string((1 << 20) + 1, ' ')), HasSubstr("has more than 1048576 bytes"));
 }
 
 TEST_F(JobFile, RefusesWhatIsNotAFile) {

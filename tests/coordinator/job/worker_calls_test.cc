@@ -138,9 +138,29 @@ TEST_F(WorkerCallsTest, OneRefusedStepOfAMessageLeavesAllOfThemOut) {
   request.mutable_steps(3)->set_step(2);
   EXPECT_EQ(error_of([&] { calls().report_steps(request); }).text, "steps[3].step is 2, expected 3");
   EXPECT_EQ(error_of([&] { calls().report_steps(steps_request(id, 0, 0)); }).text,
-            "steps has 0 steps, expected 1 to 65536");
+            "steps has 0 steps, expected 1 to 65536 with 2 groups");
   EXPECT_EQ(job(id).step(), 0);
   EXPECT_EQ(job(id).groups(0).weight(), 0.5);
+}
+
+// Of each step the weights of all groups are computed, kept and stored.
+TEST_F(WorkerCallsTest, AMessageForManyGroupsHasFewSteps) {
+  const auto id = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
+  calls().register_worker(registration(id, 0, 1));
+  auto start = start_request(id, 1);
+  start.clear_group_names();
+  start.clear_group_pair_count();
+  for (int g = 0; g < 4096; ++g) {
+    start.add_group_names("g" + std::to_string(g));
+    start.add_group_pair_count(1);
+  }
+  start.set_num_pairs(4096);
+  calls().start_training(start);
+  EXPECT_EQ(error_of([&] { calls().report_steps(steps_request(id, 0, 257)); }).text,
+            "steps has 257 steps, expected 1 to 256 with 4096 groups");
+  EXPECT_EQ(job(id).step(), 0);
+  calls().report_steps(steps_request(id, 0, 3));
+  EXPECT_EQ(job(id).step(), 3);
 }
 
 TEST_F(WorkerCallsTest, OtherNumbersInAMessageOfKnownStepsAreRefused) {

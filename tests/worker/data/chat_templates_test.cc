@@ -213,7 +213,7 @@ TEST_F(ChatPairs, NameTheFileOfATemplateThatIsWrong) {
   EXPECT_THAT([&] { templates(); }, refusal(R"(chat_template has no template named "default" or "tool_use")"));
   folder_.write("tokenizer_config.json", R"({"chat_template": 3})");
   EXPECT_THAT([&] { templates(); }, refusal(R"(chat_template is "3", expected a template's text)"));
-  EXPECT_THAT([&] { templates(folder_.path() / "none.jinja"); }, refusal("none.jinja is not there or not a file"));
+  EXPECT_THAT([&] { templates(folder_.path() / "none.jinja"); }, refusal("none.jinja: there is no such file"));
 }
 
 }  // namespace chat_templates_test

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <condition_variable>
 #include <fstream>
@@ -18,6 +19,7 @@ namespace report_sender_test {
 using testing::HasSubstr;
 
 constexpr double kWeight = 0.3;
+constexpr std::size_t kGroups = 6;
 
 // Answers kWeight for every group, but for one step: what a coordinator with another arithmetic would do, which the
 // real one never does.
@@ -36,6 +38,7 @@ class OtherCoordinator final : public v1::WorkerService::Service {
     asked_ = true;
     changed_.notify_all();
     changed_.wait(lock, [this] { return answers_; });
+    longest_ = std::max(longest_, request->steps_size());
     for (const v1::ReportStepRequest& step : request->steps()) {
       if (step.step() != next_step_++) return {grpc::StatusCode::OUT_OF_RANGE, "not the next step"};
       const double weight = step.step() == other_step_ ? std::nextafter(kWeight, 1.0) : kWeight;
@@ -48,6 +51,10 @@ class OtherCoordinator final : public v1::WorkerService::Service {
   std::int64_t steps() {
     const std::lock_guard lock(mutex_);
     return next_step_;
+  }
+  int longest_message() {
+    const std::lock_guard lock(mutex_);
+    return longest_;
   }
   // Answers no message until answer(), and none is looked at before.
   void hold_answers() {
@@ -72,6 +79,7 @@ class OtherCoordinator final : public v1::WorkerService::Service {
   std::condition_variable changed_;
   bool asked_ = false, answers_ = true;
   std::int64_t next_step_ = 0;
+  int longest_ = 0;
 };
 
 void add_steps(ReportSender& sender, std::int64_t steps) {
@@ -84,15 +92,25 @@ void add_steps(ReportSender& sender, std::int64_t steps) {
 TEST(ReportSender, EveryStepArrivesOnceAndInOrder) {
   OtherCoordinator coordinator(-1);
   CoordinatorClient client(coordinator.address(), std::chrono::seconds(30));
-  ReportSender sender(client, {.job_id = "j", .generation = 1});
+  ReportSender sender(client, {.job_id = "j", .generation = 1}, kGroups);
   add_steps(sender, 20000);
   EXPECT_EQ(coordinator.steps(), 20000);
+}
+
+// Each step on record has numbers of all groups.
+TEST(ReportSender, MessagesOfManyGroupsHaveFewSteps) {
+  OtherCoordinator coordinator(-1);
+  CoordinatorClient client(coordinator.address(), std::chrono::seconds(30));
+  ReportSender sender(client, {.job_id = "j", .generation = 1}, 4096);
+  add_steps(sender, 2000);
+  EXPECT_EQ(coordinator.steps(), 2000);
+  EXPECT_LE(coordinator.longest_message(), 256);
 }
 
 TEST(ReportSender, OneBitOfDifferenceIsNamedByStepAndGroup) {
   OtherCoordinator coordinator(777);
   CoordinatorClient client(coordinator.address(), std::chrono::seconds(30));
-  ReportSender sender(client, {.job_id = "j", .generation = 1});
+  ReportSender sender(client, {.job_id = "j", .generation = 1}, kGroups);
   try {
     add_steps(sender, 20000);
     FAIL() << "the difference was not noticed";
@@ -115,7 +133,7 @@ TEST(ReportSender, WhatIsNotSentIsLeftOutWhenTheRunEnds) {
   const GroupSums sums{.group = {0}, .loss_sum = {1}, .pair_count = {1}, .batch_pairs = 1};
   std::jthread answering;
   {
-    ReportSender sender(client, {.job_id = "j", .generation = 1});
+    ReportSender sender(client, {.job_id = "j", .generation = 1}, kGroups);
     sender.add({.step = 0, .sums = sums}, std::vector<double>{kWeight});
     coordinator.wait_until_asked();
     // These wait while the first is under way.

@@ -1,0 +1,55 @@
+#include "common/base/bounded_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+#include "common/base/descriptor.h"
+#include "common/base/download_fault.h"
+
+namespace equipoise {
+namespace {
+
+[[noreturn]] void refuse_file(const std::filesystem::path& file, const std::string& what) {
+  throw std::invalid_argument(file.string() + ": " + what);
+}
+
+[[noreturn]] void refuse_errno(const std::filesystem::path& file) {
+  if (errno == ENOENT) refuse_file(file, absent_file_fault(file));
+  refuse_file(file, std::string("cannot be read: ") + std::strerror(errno));
+}
+
+[[noreturn]] void refuse_size(const std::filesystem::path& file, std::uintmax_t most_bytes, const char* what) {
+  refuse_file(file, "has more than " + std::to_string(most_bytes) + " bytes, expected at most that of " + what);
+}
+
+}  // namespace
+
+std::string read_bounded_file(const std::filesystem::path& file, std::uintmax_t most_bytes, const char* what) {
+  // A pipe without a writer does not keep this waiting; what was opened is what is looked at.
+  const Descriptor opened(::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  struct stat found {};
+  if (opened.get() < 0 || ::fstat(opened.get(), &found) != 0) refuse_errno(file);
+  if (!S_ISREG(found.st_mode)) refuse_file(file, "is not a file");
+  if (static_cast<std::uintmax_t>(found.st_size) > most_bytes) refuse_size(file, most_bytes, what);
+  // One byte more shows the end, or that the file has grown.
+  std::string content(static_cast<std::size_t>(found.st_size) + 1, '\0');
+  std::size_t size = 0;
+  while (true) {
+    const ssize_t count = ::read(opened.get(), content.data() + size, content.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) refuse_errno(file);
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+    if (size > most_bytes) refuse_size(file, most_bytes, what);
+    if (size == content.size()) content.resize(2 * size);
+  }
+  content.resize(size);
+  return content;
+}
+
+}  // namespace equipoise

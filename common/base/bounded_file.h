@@ -1,0 +1,15 @@
+// A file of others, read whole: whatever stands at its name, no more than so many bytes are read, and nothing waits.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace equipoise {
+
+// Throws std::invalid_argument "FILE: ...": there is none (download_fault.h says why), it is no regular file (a pipe or
+// a device could block or never end), has more bytes, or cannot be read.
+//   what  for the message of one that is too large: "settings", "a chat template"
+std::string read_bounded_file(const std::filesystem::path& file, std::uintmax_t most_bytes, const char* what);
+
+}  // namespace equipoise
