@@ -193,9 +193,10 @@ std::string evaluation_line(const v1::TrainingJob& job) {
     accuracy_sum += group.validation_reward_accuracy();
     ++with_accuracy;
   }
-  std::string line = shorten(job.spec().name(), kLongestName) + kLineGap + "evaluation" +
-                     (job.step() == 0 ? " before the first step" : "") + ": worst " +
-                     shorten(worst->name(), kLongestName) + " loss " + loss_text(worst->validation_loss());
+  std::string line =
+      shorten(job.spec().name(), kLongestName) + kLineGap + "evaluation" +
+      (job.validation_step() == 0 ? " before the first step" : " after step " + std::to_string(job.validation_step())) +
+      ": worst " + shorten(worst->name(), kLongestName) + " loss " + loss_text(worst->validation_loss());
   if (worst->has_validation_reward_accuracy()) line += ", accuracy " + share_text(worst->validation_reward_accuracy());
   if (with_accuracy > 0) line += "; mean accuracy over groups " + share_text(accuracy_sum / with_accuracy);
   return line;

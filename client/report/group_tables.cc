@@ -44,11 +44,14 @@ bool any_group_has(const v1::TrainingJob& job, GroupValue value) {
   return false;
 }
 
-// Validation tells more than the last batch, which is shown only where there is no validation.
+// Validation tells more than the last batch, which is shown only where there is no validation. "After" is an evaluation
+// that is not the one before the first step.
 std::vector<GroupValueColumn> shown_columns(const v1::TrainingJob& job) {
   const bool evaluated = any_group_has(job, EQUIPOISE_GROUP_VALUE(validation_loss));
+  const bool only_before = job.has_validation_step() && job.validation_step() == 0;
   std::vector<GroupValueColumn> shown;
   for (const GroupValueColumn& column : value_columns()) {
+    if (only_before && column.column.title == "after") continue;
     const bool of_batch = column.column.band == "last batch";
     if (of_batch != evaluated && any_group_has(job, column.value)) shown.push_back(column);
   }

@@ -208,10 +208,16 @@ std::size_t table_width(const std::string& table) {
   return width;
 }
 
+std::string steps_text(std::int64_t steps) { return std::to_string(steps) + (steps == 1 ? " step " : " steps "); }
+
 std::string worst_sentence(const RunMetrics& run, Glyphs glyphs) {
   const Worst worst = worst_of(run.after);
-  return printable(run.name) + ": after " + std::to_string(run.after.step) + " steps " + printable(worst.group) +
-         " is worst off, validation loss " +
+  const std::string name = printable(run.name) + ": ";
+  if (run.after.step == 0) {
+    return name + "not evaluated since it began; before the first step " + printable(worst.group) +
+           " is worst off, validation loss " + loss_text(worst.loss.value) + "\n";
+  }
+  return name + "after " + steps_text(run.after.step) + printable(worst.group) + " is worst off, validation loss " +
          change(loss_of(result_of(run.before, worst.group)), worst.loss, loss_text, glyphs) + "\n";
 }
 

@@ -180,12 +180,6 @@ void check_robust_combinations(const JobConfig& config) {
   if (robust.baseline != Baseline::kNone && robust.paper_compat) {
     refuse_combination("robust.baseline does not go with robust.paper_compat; remove one of them");
   }
-  // The schedule compares losses by their ratio.
-  if (robust.settings.step_plateau.factor < 1 && corrects_label_noise(config.loss)) {
-    refuse_combination(
-        "robust.step_factor below 1 needs losses that are not negative, which loss.type robust and"
-        " loss.label_noise do not give; remove one of them");
-  }
   if (!robust.importance_weights.empty() && robust.settings.mode != RobustMode::kImportance) {
     refuse_combination("robust.importance_weights needs robust.mode importance; remove them or set the mode");
   }

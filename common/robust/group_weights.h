@@ -21,7 +21,7 @@
 // eta_alpha shrinks on a plateau (step_schedule.h): each step shows it the worst S_g / n_g of the groups in the batch,
 // after alpha has moved. That loss may be negative, as those corrected for label noise can be.
 //
-// A step with a loss or a gradient that is not finite moves nothing: neither alpha nor k_g nor eta_alpha.
+// A step that is reported with groups that are not finite moves nothing: neither alpha nor k_g nor eta_alpha.
 //
 // mode kImportance: alpha fixed, w = alpha. mode kNone: alpha_g = N_g / sum N, w = alpha (the gradient is the
 // mean over the batch whatever w is).

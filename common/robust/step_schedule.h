@@ -6,7 +6,7 @@
 
 namespace equipoise {
 
-// After `patience` observations in a row that are not below (1 - threshold) times the best so far, the step size is
+// After `patience` observations in a row that are not below best - threshold |best|, the best so far, the step size is
 // multiplied by `factor`, and the counting starts again.
 struct PlateauSettings {
   double factor = 1.0;        // step_factor, in (0, 1]; 1: constant step size

@@ -22,9 +22,9 @@ class StepWeights {
   // w_g of each group in the sums, in its order. Throws what GroupWeights and, where another process has alpha, the way
   // to it throw.
   virtual void step(const ReportedStep& report, std::span<double> weight) = 0;
-  // The same of `groups` for the gradient of the next step, before its losses are known: those that step() will give
-  // then. Where weights do not wait for losses (weights_precede_losses in group_weights.h). Throws as step().
-  virtual void weights_of_next_step(std::span<const std::uint32_t> groups, std::span<double> weight) = 0;
+  // The same of `groups`, those of the step under way, before its losses are known: what step() will give then. Where
+  // weights do not wait for losses (weights_precede_losses in group_weights.h). Throws as step().
+  virtual void weights_before_losses(std::span<const std::uint32_t> groups, std::span<double> weight) = 0;
 };
 
 // Computes alpha itself: the same sums give the same bits on every rank. Asks for no memory.
@@ -35,7 +35,7 @@ class OwnStepWeights final : public StepWeights {
   void step(const ReportedStep& report, std::span<double> weight) override {
     weights_.step(report.sums, report.non_finite, weight);
   }
-  void weights_of_next_step(std::span<const std::uint32_t> groups, std::span<double> weight) override {
+  void weights_before_losses(std::span<const std::uint32_t> groups, std::span<double> weight) override {
     weights_.write_gradient_weight(groups, weight);
   }
   const GroupWeights& weights() const { return weights_; }

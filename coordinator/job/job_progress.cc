@@ -162,6 +162,7 @@ void apply_metrics(v1::TrainingJob& job, const v1::ReportMetricsRequest& request
   for (const auto& group : request.groups()) {
     apply_group(*job.mutable_groups(static_cast<int>(group.group())), group, request);
   }
+  if (request.split() == v1::SPLIT_VALIDATION) job.set_validation_step(request.step());
   if (request.split() != v1::SPLIT_TRAIN) return;
   if (std::isfinite(request.loss())) job.set_loss(request.loss());
   if (std::isfinite(request.pairs_per_second()) && request.pairs_per_second() >= 0) {

@@ -60,7 +60,7 @@ class Reading(unittest.TestCase):
     def test_ninja_counts_steps_and_names_the_source(self):
         ninja = kind("ninja")
         self.assertFalse(ninja.feed("[112/333] Building CXX object worker/train/CMakeFiles/equipoise_training.dir/step.cc.o"))
-        self.assertEqual((ninja.progress.count, ninja.progress.activity), ("[112/333]", "worker/language_model/step.cc"))
+        self.assertEqual((ninja.progress.count, ninja.progress.activity), ("[112/333]", "worker/train/step.cc"))
         self.assertTrue(ninja.feed("step.cc:3:1: error: expected ';'"))
 
     def test_pip_measures_the_files_it_writes(self):

@@ -143,8 +143,8 @@ class LogLinearSchedules(programs.ProgramTest):
         result = programs.run("equipoise", "train", self.write_bandit("unknown", training={
             "max_steps": 40, "full_batch": True, "early_stopping": {"metric": "eval_lozz", "mode": "min"}}), "--quiet")
         self.assertNotEqual(result.returncode, 0)
-        self.assertIn('training.early_stopping.metric is "eval_lozz", expected one of: eval_loss, eval_pairs, '
-                      "worst_group_loss", result.stderr)
+        self.assertIn('training.early_stopping.metric is "eval_lozz", expected one of: eval_group/0/loss, '
+                      "eval_group/1/loss, eval_loss, eval_pairs, robust_gap, worst_group_loss", result.stderr)
         self.assertFalse((self.folder / "unknown").exists())
 
 

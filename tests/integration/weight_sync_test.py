@@ -49,6 +49,22 @@ class WeightSync(programs.ProgramTest):
         constant, _ = self.train("constant", 2, {**robust, "step_factor": 1})
         self.assertNotEqual(shrinking[-1], [line["group_weight"] for line in constant if "split" not in line][-1])
 
+    # Most steps are not logged: nobody asks for alpha but the next step.
+    def test_so_it_does_where_only_some_steps_are_logged(self):
+        self.small_model()
+        robust = {"update": "after_gradient"}
+        found = {origin: self.train(f"some-{origin}", 2, {**robust, "weight_sync": origin}, logging={"every_steps": 5})
+                 for origin in ("coordinator", "speculative")}
+        self.assertEqual(found["coordinator"], found["speculative"])
+        every, model = self.train("every", 2, robust)
+        self.assertEqual(found["coordinator"][1], model)
+        lines = {line["step"]: line for line in every if "split" not in line}
+        some = [line for line in found["coordinator"][0] if "split" not in line]
+        self.assertEqual([line["step"] for line in some], [5, 10])
+        for line in some:
+            self.assertEqual(line["group_weight"], lines[line["step"]]["group_weight"])
+            self.assertEqual(line["group_loss"], lines[line["step"]]["group_loss"])
+
     def test_the_coordinator_has_every_step_on_record(self):
         self.small_model()
         job = self.write_job("kept", robust={"mode": "group_robust", "step_size": 0.5, "weight_sync": "speculative"})

@@ -91,7 +91,7 @@ class LanguageModel final : public TrainedPolicy {
   void announce(spdlog::logger& log) const override {
     for (const FileReading& file : data_.train_files) log_file(file, log);
     for (const FileReading& file : data_.validation_files) log_file(file, log);
-    for (const std::string& sentence : differences_from_trl(config_.loss)) log.info("{}", sentence);
+    for (const std::string& sentence : differences_from_trl(config_.loss)) log.warn("{}", sentence);
   }
 
   std::vector<double> absence_K() const override {
@@ -175,6 +175,9 @@ class LanguageModel final : public TrainedPolicy {
   Digest state_digest() const override { return parameter_digest(decoder_.trained()); }
 
   void save(const std::filesystem::path& folder, std::span<const double> /*alpha_K*/) override {
+    // What only steps need leaves its memory to the writing.
+    optimizer_.reset();
+    gradients_.reset();
     best_.put_back(decoder_.trained());
     if (decoder_.adapter()) {
       save_adapter(*decoder_.adapter(), config_.model.path, folder);

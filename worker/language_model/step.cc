@@ -55,13 +55,15 @@ void add_losses(const ForwardInputs& inputs, std::span<const std::int64_t> indic
   }
 }
 
-// The owner of alpha is told 0 in place of a sum that is not finite, and of which groups it is.
-std::vector<double> weights_of_step(StepParts& parts, std::int64_t step, const BatchSums& sums) {
+// The owner of alpha is told which groups have a sum that is not finite, and 0 in place of it: all of the batch where
+// the gradient is not finite.
+std::vector<double> weights_of_step(StepParts& parts, std::int64_t step, const BatchSums& sums,
+                                    bool gradient_is_finite = true) {
   GroupSums group_sums = sums.group_sums();
   for (double& loss_sum : group_sums.loss_sum) {
-    if (!std::isfinite(loss_sum)) loss_sum = 0;
+    if (!std::isfinite(loss_sum) || !gradient_is_finite) loss_sum = 0;
   }
-  const std::vector<std::uint32_t> non_finite = sums.non_finite_groups();
+  const std::vector<std::uint32_t> non_finite = gradient_is_finite ? sums.non_finite_groups() : group_sums.group;
   std::vector<double> weight(group_sums.group.size());
   parts.weights.step({.step = step, .sums = group_sums, .non_finite = non_finite}, weight);
   return weight;
@@ -165,6 +167,15 @@ void set_objective(StepParts& parts, std::int64_t step, const RankLosses& losses
   if (is_logged(parts, step)) measure_errors(parts, losses, scale, result);
 }
 
+// Clips and moves the parameters, unless the gradient is not finite.
+void update(StepParts& parts, std::int64_t step, StepResult& result, Laps& laps) {
+  const OptimizerResult done = parts.optimizer.step(step);
+  result.grad_norm = done.grad_norm;
+  result.learning_rate = done.learning_rate;
+  result.skipped = !std::isfinite(done.grad_norm);
+  laps.end("optimizer");
+}
+
 // True, and the step ends, where a loss is not finite.
 bool skip(StepResult& result) {
   if (result.sums.non_finite_groups().empty()) return false;
@@ -173,9 +184,8 @@ bool skip(StepResult& result) {
 }
 
 // The weights depend on every loss of the batch: with one micro-batch its graph is kept, with more of them the losses
-// come from a pass without graph and each micro-batch is computed again for its gradient. True if there is a gradient.
-bool gradient_after_weights(StepParts& parts, std::int64_t step, const RankBatch& batch, StepResult& result,
-                            Laps& laps) {
+// come from a pass without graph and each micro-batch is computed again for its gradient.
+void step_after_report(StepParts& parts, std::int64_t step, const RankBatch& batch, StepResult& result, Laps& laps) {
   RankLosses losses;
   torch::Tensor loss_B;
   const bool keeps_graph = batch.micro_batches.size() == 1;
@@ -188,7 +198,7 @@ bool gradient_after_weights(StepParts& parts, std::int64_t step, const RankBatch
   laps.end("group_sums");
   result.weight = weights_of_step(parts, step, result.sums);
   laps.end("weight_update");
-  if (skip(result)) return false;
+  if (skip(result)) return;
   set_objective(parts, step, losses, result);
   const torch::Tensor c_B = coefficients(parts, batch, result.sums.group_sums(), result.weight);
   parts.gradients.zero();
@@ -200,42 +210,38 @@ bool gradient_after_weights(StepParts& parts, std::int64_t step, const RankBatch
   }
   parts.gradients.finish();
   laps.end("backward");
-  return true;
+  update(parts, step, result, laps);
 }
 
-// n_g and |B| of the global batch: all that the coefficients of the gradient need besides weights.
-GroupSums batch_sizes(StepParts& parts, const RankBatch& batch) {
+// n_g and |B| of the global batch, which every rank knows: all that the coefficients of the gradient need besides
+// weights.
+GroupSums batch_sizes(StepParts& parts, std::int64_t step) {
   const std::size_t num_groups = parts.group_pair_count_K.size();
-  std::vector<double> count(num_groups + 1);
-  for (std::size_t m = 0; m < batch.micro_batches.size(); ++m) {
-    const auto& indices = batch.micro_batches[m].indices;
-    for (std::size_t b = 0; b < indices.size(); ++b) {
-      for (const auto& [group, share] : parts.inputs.pairs[static_cast<std::size_t>(indices[b])].memberships) {
-        count[group] += batch.weights[m][b] * share;
-      }
+  std::vector<double> count_K(num_groups);
+  const auto& batch = parts.cursor.global_batch(step);
+  for (const std::int64_t index : batch) {
+    const double weight = pair_weight(parts, step, index);
+    for (const auto& [group, share] : parts.inputs.pairs[static_cast<std::size_t>(index)].memberships) {
+      count_K[group] += weight * share;
     }
-    count[num_groups] += static_cast<double>(indices.size());
   }
-  parts.host.all_reduce_sum(count);
   const std::vector<double> no_loss_K(num_groups);
-  return present_groups(no_loss_K, std::span(count).first(num_groups), count[num_groups]);
+  return present_groups(no_loss_K, count_K, static_cast<double>(batch.size()));
 }
 
-// The weights do not wait for the losses: each micro-batch is computed once, and its gradient taken at once. The owner
-// of alpha hears of the losses while the step goes on.
-bool gradient_before_sums(StepParts& parts, std::int64_t step, const RankBatch& batch, StepResult& result, Laps& laps) {
-  const GroupSums sizes = batch_sizes(parts, batch);
-  laps.end("group_sums");
-  RankLosses losses;
+// Each micro-batch is computed once, and its gradient taken at once.
+void take_gradient(StepParts& parts, std::int64_t step, const RankBatch& batch, BatchSums& sums, RankLosses& losses,
+                   Laps& laps) {
+  const GroupSums sizes = batch_sizes(parts, step);
   torch::Tensor loss_B, c_B;
   parts.gradients.zero();
   std::int64_t begin = 0;
   for (std::size_t m = 0; m < std::max<std::size_t>(batch.micro_batches.size(), 1); ++m) {
-    if (!batch.micro_batches.empty()) loss_B = forward(parts, batch, m, result.sums, losses);
+    if (!batch.micro_batches.empty()) loss_B = forward(parts, batch, m, sums, losses);
     laps.end("forward");
     if (m == 0) {  // as late as can be: the answer to the step before may still be on its way
       std::vector<double> weight(sizes.group.size());
-      parts.weights.weights_of_next_step(sizes.group, weight);
+      parts.weights.weights_before_losses(sizes.group, weight);
       c_B = coefficients(parts, batch, sizes, weight);
       laps.end("weight_update");
     }
@@ -246,13 +252,19 @@ bool gradient_before_sums(StepParts& parts, std::int64_t step, const RankBatch& 
   }
   parts.gradients.finish();
   laps.end("backward");
+}
+
+// The weights do not wait for the losses, so the owner of alpha is told last, and answers while the next step begins:
+// of a loss that is not finite, or of a gradient, with which no group's loss counts.
+void step_before_report(StepParts& parts, std::int64_t step, const RankBatch& batch, StepResult& result, Laps& laps) {
+  RankLosses losses;
+  take_gradient(parts, step, batch, result.sums, losses, laps);
   result.sums.all_reduce(parts.host);
   laps.end("group_sums");
-  result.weight = weights_of_step(parts, step, result.sums);
+  if (result.sums.non_finite_groups().empty()) update(parts, step, result, laps);
+  result.weight = weights_of_step(parts, step, result.sums, /*gradient_is_finite=*/std::isfinite(result.grad_norm));
   laps.end("weight_update");
-  if (skip(result)) return false;
-  set_objective(parts, step, losses, result);
-  return true;
+  if (!skip(result)) set_objective(parts, step, losses, result);
 }
 
 }  // namespace
@@ -261,13 +273,8 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
   StepResult result{.sums = BatchSums(parts.group_pair_count_K.size()), .weight = {}, .phases = {}};
   Laps laps(result.phases);
   const RankBatch batch = rank_batch(parts, step);
-  const auto take_gradient = weights_precede_losses(parts.robust) ? gradient_before_sums : gradient_after_weights;
-  if (!take_gradient(parts, step, batch, result, laps)) return result;
-  const OptimizerResult update = parts.optimizer.step(step);
-  result.grad_norm = update.grad_norm;
-  result.learning_rate = update.learning_rate;
-  result.skipped = !std::isfinite(update.grad_norm);
-  laps.end("optimizer");
+  const auto& step_by = weights_precede_losses(parts.robust) ? step_before_report : step_after_report;
+  step_by(parts, step, batch, result, laps);
   return result;
 }
 

@@ -29,7 +29,7 @@ struct StepResult {
   std::vector<PhaseSeconds> phases;
 };
 
-// What a step works on; all of it outlives the TrainStep.
+// What a step works on; all of it outlives the step.
 struct StepParts {
   ForwardInputs inputs;
   const RobustSettings& robust;

@@ -81,6 +81,7 @@ LogLinearData load_log_linear_data(const JobConfig& config) {
   if (config.data.validation) {
     ReadPairs validation = read_pairs(*config.data.validation, problem, data.notes);
     data.validation_floor_K = floors(config, validation);
+    data.validation_digest = digest_of(validation.matrix, validation.chosen_share_N);
     data.validation = std::move(validation.matrix);
   }
   if (config.data.test) data.test = noted(*config.data.test, problem, data.notes);

@@ -22,6 +22,7 @@ struct LogLinearData {
   std::vector<double> pair_count_K;                  // N_g > 0, by data.group_counts where that is given
   double num_pairs = 0;                              // N of what pair_count_K are sizes in: group_settings.h
   Digest digest{};                                   // of train
+  Digest validation_digest{};                        // of validation; zeros: there is none
   // With robust.baseline label_entropy: what each group's loss cannot fall below, [K]; else empty.
   std::vector<double> train_floor_K, validation_floor_K;
   std::optional<Strata> strata;    // of train: its groups, with training.sampling stratified

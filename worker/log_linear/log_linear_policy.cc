@@ -1,5 +1,7 @@
 #include "worker/log_linear/log_linear_policy.h"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -7,6 +9,7 @@
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/log_linear/evaluation.h"
+#include "worker/collective/broadcast.h"
 #include "worker/log_linear/log_linear_data.h"
 #include "worker/log_linear/log_linear_step.h"
 #include "worker/objective/labels.h"
@@ -97,7 +100,9 @@ class LogLinearPolicy final : public TrainedPolicy {
     return {std::move(expected)};
   }
 
-  void check_same_on_all_ranks() override {}
+  void check_same_on_all_ranks() override {
+    equipoise::check_same_on_all_ranks(context_.host, data_.validation_digest, "validation data");
+  }
 
   void start(const ShardPlan& plan) override { step_.emplace(config_, data_, plan, context_.host); }
 
@@ -169,6 +174,12 @@ class LogLinearPolicy final : public TrainedPolicy {
   }
 
  private:
+  bool is_loss_finite() const {
+    if (!step_->skipped()) return true;
+    const auto is_finite = [this](std::uint32_t group) { return std::isfinite(step_->sums().loss_sum(group)); };
+    return std::ranges::all_of(step_->group_sums().group, is_finite);
+  }
+
   GroupedData grouped() const {
     return {.group_names = data_.group_names,
             .counted = {data_.counted_K, static_cast<double>(data_.train.pairs())},

@@ -1,5 +1,6 @@
 #include "worker/training/attempt.h"
 
+#include <c10/util/Exception.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -61,6 +62,11 @@ StartedTraining start_training(CoordinatorClient& client, const AttemptId& attem
     answer = client.start_training(request);
   }
   broadcast_message(answer, 0, host);
+  if (static_cast<std::size_t>(answer.alpha_size()) != data.group_names.size()) {
+    throw PeerError("the coordinator started the training with alpha of " + std::to_string(answer.alpha_size()) +
+                    " groups, expected " + std::to_string(data.group_names.size()) +
+                    "; are coordinator and worker of one version?");
+  }
   const v1::ShardPlan& plan = answer.plan();
   return {.plan = {.seed = plan.seed(),
                    .shuffle = plan.shuffle(),

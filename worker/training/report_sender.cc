@@ -78,7 +78,7 @@ void ReportSender::add(const ReportedStep& report, std::span<const double> weigh
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return failure_ || !filling_.full(most_steps_); });
   if (failure_) std::rethrow_exception(failure_);
-  const bool was_empty = filling_.weight.empty();
+  const bool was_empty = filling_.request.steps().empty();
   *filling_.request.add_steps() = step_request(report);
   filling_.weight.insert(filling_.weight.end(), weight.begin(), weight.end());
   const bool must_wake = was_empty && !sending_;
@@ -88,7 +88,7 @@ void ReportSender::add(const ReportedStep& report, std::span<const double> weigh
 
 void ReportSender::finish() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return failure_ || (!sending_ && filling_.weight.empty()); });
+  changed_.wait(lock, [this] { return failure_ || (!sending_ && filling_.request.steps().empty()); });
   if (failure_) std::rethrow_exception(failure_);
 }
 
@@ -96,7 +96,7 @@ void ReportSender::run() {
   Message message;
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return stopping_ || !filling_.weight.empty(); });
+    changed_.wait(lock, [this] { return stopping_ || !filling_.request.steps().empty(); });
     if (stopping_) return;
     std::swap(message, filling_);
     sending_ = true;
@@ -114,7 +114,7 @@ void ReportSender::run() {
     lock.lock();
     sending_ = false;
     failure_ = failure;
-    if (failure_ || filling_.weight.empty()) changed_.notify_all();
+    if (failure_ || filling_.request.steps().empty()) changed_.notify_all();
     if (failure_) return;
   }
 }

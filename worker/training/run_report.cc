@@ -37,10 +37,10 @@ RunReport::RunReport(const Parts& parts)
       last_line_{.time = Clock::now(), .totals = {}},
       last_report_{.time = Clock::now(), .totals = {}} {}
 
-std::vector<double> RunReport::alpha_K() {
+std::vector<double> RunReport::alpha_K() const {
   const std::size_t num_groups = parts_.policy.data().group_names.size();
   const bool is_uniform = parts_.config.log_linear && parts_.config.robust.settings.mode == RobustMode::kNone;
-  if (!is_uniform) return parts_.weights.alpha_K();
+  if (!is_uniform) return parts_.weights.known_alpha_K();
   return std::vector<double>(num_groups, 1 / static_cast<double>(num_groups));
 }
 
@@ -63,22 +63,34 @@ void RunReport::step_done(std::int64_t steps_done, const StepOutcome& outcome) {
   totals_.tokens += outcome.tokens;
   totals_.sequence_tokens += outcome.sequence_tokens;
   log_skip(steps_done, outcome);
-  if (is_logged(parts_.config.logging, steps_done)) write_step(steps_done, outcome.is_skipped);
+  if (held_line_) write_held_line();
+  if (is_logged(parts_.config.logging, steps_done)) hold_line(steps_done, outcome);
   unreported_step_ = steps_done;
   for (const auto& [phase, seconds] : outcome.phases)
     (*held_.mutable_phase_seconds())[std::string(phase)].add_seconds(seconds);
   if (Clock::now() - last_report_.time >= kReportInterval) send_training();
 }
 
-void RunReport::write_step(std::int64_t steps_done, bool is_skipped) {
+void RunReport::hold_line(std::int64_t steps_done, const StepOutcome& outcome) {
   const double seconds = seconds_since(last_line_.time);
   Speed speed{.pairs_per_second = (totals_.pairs - last_line_.totals.pairs) / seconds,
               .tokens_per_second = {},
               .num_tokens = totals_.sequence_tokens};
   if (totals_.tokens > 0) speed.tokens_per_second = (totals_.tokens - last_line_.totals.tokens) / seconds;
-  file_.write(
-      step_line(parts_.policy.data(), position(steps_done), is_skipped, parts_.policy.last_step(), alpha_K(), speed));
+  held_line_.emplace(HeldLine{.position = position(steps_done),
+                              .is_skipped = outcome.is_skipped,
+                              .numbers = parts_.policy.last_step(),
+                              .speed = speed});
   last_line_ = {.time = Clock::now(), .totals = totals_};
+  if (parts_.weights.known_steps() == steps_done) write_held_line();
+}
+
+// alpha is known for the line's step, and for no later one.
+void RunReport::write_held_line() {
+  EQUIPOISE_CHECK(parts_.weights.known_steps() == held_line_->position.step);
+  file_.write(step_line(parts_.policy.data(), held_line_->position, held_line_->is_skipped, held_line_->numbers,
+                        alpha_K(), held_line_->speed));
+  held_line_.reset();
 }
 
 void RunReport::send_training() {
@@ -130,6 +142,8 @@ void RunReport::tested(std::int64_t steps_done, const MetricsFields& test) {
 }
 
 void RunReport::finish() {
+  parts_.weights.wait();
+  if (held_line_) write_held_line();
   if (unreported_step_ > 0) send_training();
 }
 

@@ -4,7 +4,7 @@
 #include <spdlog/logger.h>
 
 #include <chrono>
-#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,17 +37,18 @@ class RunReport {
   EvaluationNumbers evaluated(std::int64_t steps_done, const std::vector<ValidationMeans>& evaluation);
   // The line of the test of the trained policy.
   void tested(std::int64_t steps_done, const MetricsFields& test);
-  // Sends what the pace has held back.
+  // Writes and sends what waits for alpha or for the pace.
   void finish();
 
-  // As the lines show it. Mode none learns no weights: of a log-linear policy uniform ones are shown, as the paper's
-  // program reports them, else the groups' shares.
-  std::vector<double> alpha_K();
+  // As the lines show it, after the last step whose alpha is known. Mode none learns no weights: of a log-linear policy
+  // uniform ones are shown, as the paper's program reports them, else the groups' shares.
+  std::vector<double> alpha_K() const;
 
  private:
   LinePosition position(std::int64_t steps_done) const;
   void log_skip(std::int64_t steps_done, const StepOutcome& outcome) const;
-  void write_step(std::int64_t steps_done, bool is_skipped);
+  void hold_line(std::int64_t steps_done, const StepOutcome& outcome);
+  void write_held_line();
   void send(v1::ReportMetricsRequest& request);
   void send_training();
   void send_evaluation(std::int64_t steps_done, const ValidationMeans& pairs);
@@ -65,6 +66,14 @@ class RunReport {
     Totals totals;
   };
   Mark last_line_, last_report_;
+  // A step's line waits until alpha after the step is known, so that no step waits for a line.
+  struct HeldLine {
+    LinePosition position;
+    bool is_skipped = false;
+    StepNumbers numbers;
+    Speed speed;
+  };
+  std::optional<HeldLine> held_line_;
 };
 
 }  // namespace equipoise

@@ -74,8 +74,8 @@ struct ValidationMeans {
   MetricsFields further;
 };
 
-// Made from its job's files and settings, on every rank. All functions but the const ones are called on all ranks, in
-// the same order, and throw what the collectives do. Not thread-safe.
+// Made from its job's files and settings, on every rank. Those called on rank 0 alone say so; all ranks call the
+// others, in the same order, and these throw what the collectives do. Not thread-safe.
 class TrainedPolicy {
  public:
   virtual ~TrainedPolicy() = default;
@@ -91,7 +91,7 @@ class TrainedPolicy {
   virtual void check_same_on_all_ranks() = 0;
 
   // Once, before the first step: what the steps of `plan` need besides, as the reference's log-probabilities. `plan`
-  // outlives the policy. Throws std::invalid_argument for what turns out to be wrong with the input.
+  // is not used after save(). Throws std::invalid_argument for what turns out to be wrong with the input.
   virtual void start(const ShardPlan& plan) = 0;
   // Writes what was read of each file as JSON; false where there is nothing to say. Rank 0.
   virtual bool write_data_report(const std::filesystem::path& file) const = 0;

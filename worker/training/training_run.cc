@@ -108,7 +108,7 @@ class TrainingRun {
     return config_.evaluation_every_steps > 0 && steps_done % config_.evaluation_every_steps == 0;
   }
 
-  // Set: training ends here.
+  // Why training ends with this evaluation, if it does.
   std::optional<v1::EarlyStop> evaluate(std::int64_t steps_done) {
     if (!has_evaluations_) return std::nullopt;
     context_.heartbeat.set_phase("evaluating");

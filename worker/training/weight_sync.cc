@@ -21,46 +21,61 @@ void check_answer(std::int64_t step, const char* numbers, int size, std::size_t 
                   "; are coordinator and worker of one version?");
 }
 
-void check_same_weights(const v1::ReportStepRequest& step, std::span<const double> here,
-                        const v1::ReportStepResponse& answer) {
-  for (int i = 0; i < answer.weight_size(); ++i)
-    check_same_weight(step, i, here[static_cast<std::size_t>(i)], answer.weight(i));
+// No rank leaves before the last step is on record.
+void wait_for_rank_0(HostCollective& host) {
+  std::array<std::byte, 1> done{};
+  host.broadcast(done, 0);
 }
 
 class CoordinatorWeightSync final : public WeightSync {
  public:
   CoordinatorWeightSync(CoordinatorClient& client, AttemptId attempt, HostCollective& host,
-                        const RobustSettings& settings, std::vector<double> alpha_K)
-      : client_(client), attempt_(std::move(attempt)), host_(host), settings_(settings), alpha_K_(std::move(alpha_K)) {}
+                        const RobustSettings& settings, std::vector<double> alpha_K, std::int64_t first_step)
+      : client_(client),
+        attempt_(std::move(attempt)),
+        host_(host),
+        settings_(settings),
+        known_steps_(first_step),
+        alpha_K_(std::move(alpha_K)) {}
 
   void step(const ReportedStep& report, std::span<double> weight) override {
     if (weights_precede_losses(settings_)) {
-      weights_of_next_step(report.sums.group, weight);
+      if (shared_groups_ != report.sums.group) share_weights_of(report.sums.group);
+      std::ranges::copy(shared_weight_, weight.begin());
+      shared_groups_.clear();  // alpha moves
       if (is_first()) send(report, weight);
       return;
     }
     if (is_first()) {
       send(report, weight);
-      const v1::ReportStepResponse answer = receive();
-      std::ranges::copy(answer.weight(), weight.begin());
+      std::ranges::copy(receive().weight(), weight.begin());
     }
     share(weight);
   }
 
-  void weights_of_next_step(std::span<const std::uint32_t> groups, std::span<double> weight) override {
-    if (is_first()) gradient_weights(settings_, alpha_K(), groups, weight);
-    share(weight);
+  void weights_before_losses(std::span<const std::uint32_t> groups, std::span<double> weight) override {
+    share_weights_of(groups);
+    std::ranges::copy(shared_weight_, weight.begin());
   }
 
-  std::vector<double> alpha_K() override {
-    if (answer_.valid()) check_same_weights(sent_, sent_weight_, receive());
-    return alpha_K_;
+  // Fixed weights are known for every step.
+  std::int64_t known_steps() const override {
+    return settings_.mode == RobustMode::kGroupRobust || !answer_.valid() ? known_steps_ : sent_.step() + 1;
+  }
+
+  std::vector<double> known_alpha_K() const override { return alpha_K_; }
+
+  void wait() override {
+    if (!answer_.valid()) return;
+    const v1::ReportStepResponse answer = receive();
+    for (int i = 0; i < answer.weight_size(); ++i) {
+      check_same_weight(sent_, i, sent_weight_[static_cast<std::size_t>(i)], answer.weight(i));
+    }
   }
 
   void finish() override {
-    if (is_first()) alpha_K();
-    std::array<std::byte, 1> done{};
-    host_.broadcast(done, 0);  // no rank leaves before the last step is on record
+    if (is_first()) wait();
+    wait_for_rank_0(host_);
   }
 
  private:
@@ -68,6 +83,16 @@ class CoordinatorWeightSync final : public WeightSync {
 
   void share(std::span<double> weight) {
     if (host_.info().world_size > 1) host_.broadcast(std::as_writable_bytes(weight), 0);
+  }
+
+  void share_weights_of(std::span<const std::uint32_t> groups) {
+    shared_groups_.assign(groups.begin(), groups.end());
+    shared_weight_.resize(groups.size());
+    if (is_first()) {
+      wait();
+      gradient_weights(settings_, alpha_K_, groups, shared_weight_);
+    }
+    share(shared_weight_);
   }
 
   void send(const ReportedStep& report, std::span<const double> weight) {
@@ -84,6 +109,7 @@ class CoordinatorWeightSync final : public WeightSync {
     check_answer(sent_.step(), "weights", answer.weight_size(), sent_weight_.size());
     check_answer(sent_.step(), "alpha", answer.alpha_size(), alpha_K_.size());
     alpha_K_.assign(answer.alpha().begin(), answer.alpha().end());
+    known_steps_ = sent_.step() + 1;
     return answer;
   }
 
@@ -91,7 +117,11 @@ class CoordinatorWeightSync final : public WeightSync {
   const AttemptId attempt_;
   HostCollective& host_;
   const RobustSettings& settings_;
+  // Weights that all ranks have got for the step under way, before its losses.
+  std::vector<std::uint32_t> shared_groups_;
+  std::vector<double> shared_weight_;
   // Of rank 0: alpha as the newest answer says, and the report whose answer is still to come.
+  std::int64_t known_steps_;
   std::vector<double> alpha_K_;
   v1::ReportStepRequest sent_;
   std::vector<double> sent_weight_;
@@ -100,8 +130,9 @@ class CoordinatorWeightSync final : public WeightSync {
 
 class SpeculativeWeightSync final : public WeightSync {
  public:
-  SpeculativeWeightSync(CoordinatorClient& client, const AttemptId& attempt, HostCollective& host, GroupWeights weights)
-      : host_(host), weights_(std::move(weights)) {
+  SpeculativeWeightSync(CoordinatorClient& client, const AttemptId& attempt, HostCollective& host, GroupWeights weights,
+                        std::int64_t first_step)
+      : host_(host), weights_(std::move(weights)), known_steps_(first_step) {
     if (host.info().rank == 0) {
       sender_ = std::make_unique<ReportSender>(client, attempt, weights_.weights().log_alpha_K().size());
     }
@@ -109,24 +140,26 @@ class SpeculativeWeightSync final : public WeightSync {
 
   void step(const ReportedStep& report, std::span<double> weight) override {
     weights_.step(report, weight);
+    known_steps_ = report.step + 1;
     if (sender_) sender_->add(report, weight);
   }
 
-  void weights_of_next_step(std::span<const std::uint32_t> groups, std::span<double> weight) override {
-    weights_.weights_of_next_step(groups, weight);
+  void weights_before_losses(std::span<const std::uint32_t> groups, std::span<double> weight) override {
+    weights_.weights_before_losses(groups, weight);
   }
 
-  std::vector<double> alpha_K() override { return weights_.weights().alpha_K(); }
+  std::int64_t known_steps() const override { return known_steps_; }
+  std::vector<double> known_alpha_K() const override { return weights_.weights().alpha_K(); }
 
   void finish() override {
     if (sender_) sender_->finish();
-    std::array<std::byte, 1> done{};
-    host_.broadcast(done, 0);  // no rank leaves before the last step is on record
+    wait_for_rank_0(host_);
   }
 
  private:
   HostCollective& host_;
   OwnStepWeights weights_;
+  std::int64_t known_steps_;
   std::unique_ptr<ReportSender> sender_;  // rank 0
 };
 
@@ -134,20 +167,21 @@ class SpeculativeWeightSync final : public WeightSync {
 
 std::unique_ptr<WeightSync> coordinator_weight_sync(CoordinatorClient& client, const AttemptId& attempt,
                                                     HostCollective& host, const RobustSettings& settings,
-                                                    std::vector<double> alpha_K) {
-  return std::make_unique<CoordinatorWeightSync>(client, attempt, host, settings, std::move(alpha_K));
+                                                    std::vector<double> alpha_K, std::int64_t first_step) {
+  return std::make_unique<CoordinatorWeightSync>(client, attempt, host, settings, std::move(alpha_K), first_step);
 }
 
 std::unique_ptr<WeightSync> speculative_weight_sync(CoordinatorClient& client, const AttemptId& attempt,
-                                                    HostCollective& host, GroupWeights weights) {
-  return std::make_unique<SpeculativeWeightSync>(client, attempt, host, std::move(weights));
+                                                    HostCollective& host, GroupWeights weights,
+                                                    std::int64_t first_step) {
+  return std::make_unique<SpeculativeWeightSync>(client, attempt, host, std::move(weights), first_step);
 }
 
 std::unique_ptr<WeightSync> make_weight_sync(CoordinatorClient& client, const AttemptId& attempt, HostCollective& host,
                                              const RobustConfig& config, const GroupedData& data,
                                              const StartedTraining& started) {
   if (config.weight_sync == WeightOrigin::kCoordinator) {
-    return coordinator_weight_sync(client, attempt, host, config.settings, started.alpha_K);
+    return coordinator_weight_sync(client, attempt, host, config.settings, started.alpha_K, started.plan.first_step);
   }
   const std::vector<std::string> group_names(data.group_names.begin(), data.group_names.end());
   RobustSettings settings =
@@ -155,7 +189,7 @@ std::unique_ptr<WeightSync> make_weight_sync(CoordinatorClient& client, const At
   const auto& sizes_K = data.population.pair_count_K;
   GroupWeights weights(std::move(settings), {sizes_K.begin(), sizes_K.end()}, data.population.num_pairs);
   weights.restore(started.log_alpha_K, started.group_loss_K);
-  return speculative_weight_sync(client, attempt, host, std::move(weights));
+  return speculative_weight_sync(client, attempt, host, std::move(weights), started.plan.first_step);
 }
 
 }  // namespace equipoise

@@ -1,5 +1,6 @@
 #include "client/progress/progress_line.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -107,8 +108,13 @@ TEST(ProgressLine, ReportsAnEvaluationByItsWorstGroup) {
   job.mutable_groups(0)->set_validation_reward_accuracy(0.75);
   job.mutable_groups(1)->set_validation_loss(0.625);
   job.mutable_groups(1)->set_validation_reward_accuracy(0.25);
+  job.set_validation_step(40);
+  job.set_step(50);
   EXPECT_EQ(evaluation_line(job),
-            "gr-dpo  evaluation: worst Republican loss 0.6250, accuracy 0.250; mean accuracy over groups 0.500");
+            "gr-dpo  evaluation after step 40: worst Republican loss 0.6250, accuracy 0.250; mean accuracy over groups "
+            "0.500");
+  job.set_validation_step(0);
+  EXPECT_THAT(evaluation_line(job), ::testing::StartsWith("gr-dpo  evaluation before the first step: worst"));
 }
 
 }  // namespace progress_line_test

@@ -94,7 +94,7 @@ TEST(RunComparison, PutsRunsSideBySideAndMarksEachOnesWorstGroup) {
             "worst  0.7000 -> 0.5000    0.400 -> 0.700  0.7000 -> 0.7000    0.400 -> 0.400\n"
             "\n"
             "dpo: after 9 steps a is worst off, validation loss 0.6000 -> 0.5000\n"
-            "gr: after 0 steps b is worst off, validation loss 0.7000 -> 0.7000\n"
+            "gr: not evaluated since it began; before the first step b is worst off, validation loss 0.7000\n"
             "gr against dpo: worst loss +0.2000, worst accuracy -0.300\n");
 }
 

@@ -312,42 +312,97 @@ class ToldWeights final : public StepWeights {
     non_finite.assign(report.non_finite.begin(), report.non_finite.end());
     std::ranges::fill(weight, 0.25);
   }
-  void weights_of_next_step(std::span<const std::uint32_t> /*groups*/, std::span<double> weight) override {
+  void weights_before_losses(std::span<const std::uint32_t> /*groups*/, std::span<double> weight) override {
     std::ranges::fill(weight, 0.25);
   }
   std::vector<double> loss_sum;
   std::vector<std::uint32_t> non_finite;
 };
 
-TEST(TrainStep, MakesNoUpdateWhenALossIsNotFinite) {
+// A step of 8 golden pairs on two ranks, then a good one.
+void expect_no_update(WeightUpdate update, double spoiled_reference) {
   const ModelTokenizer tokenizer = load_model_tokenizer("golden/lm/models/gemma/policy");
-  const EncodedDataset data = golden_pairs(tokenizer, 1);
+  const EncodedDataset data = golden_pairs(tokenizer, 2);
   run_ranks(2, [&](Collective& collective) {
     const Decoder policy = Decoder::load("golden/lm/models/gemma/policy", torch::kFloat64, torch::kCPU);
-    const torch::Tensor before = policy.parameters().front().tensor.detach().clone();
+    const torch::Tensor first = policy.parameters().front().tensor;
+    const torch::Tensor before = first.detach().clone();
     AnswerLogProbs reference = compute_log_probs(
         policy, {.pairs = data.pairs, .token_budget = 4096, .ranks = collective, .whose = "the reference"});
-    reference.chosen_N[3] = std::numeric_limits<double>::quiet_NaN();
+    reference.chosen_N[3] = spoiled_reference;
     GradientBuckets gradients(policy.parameters(), collective, 1 << 20);
     Optimizer optimizer({.learning_rate = 1e-3}, policy.parameters());
     ShardCursor cursor(
-        {.shuffle = false, .num_pairs = kBatch, .global_batch_size = kBatch, .world_size = 2, .end_step = 1});
+        {.shuffle = false, .num_pairs = 2 * kBatch, .global_batch_size = kBatch, .world_size = 2, .end_step = 2});
     ToldWeights weights;
     const LossConfig loss;
+    RobustSettings robust = kGroupRobust;
+    robust.update = update;
     StepParts parts{.inputs = {.decoder = policy, .loss = loss, .pairs = data.pairs, .reference = reference},
-                    .robust = kGroupRobust,
+                    .robust = robust,
                     .group_pair_count_K = data.pair_count_K,
-                    .micro_batch_tokens = 4096,
+                    .micro_batch_tokens = 100,
                     .cursor = cursor,
                     .host = collective,
                     .gradients = gradients,
                     .optimizer = optimizer,
                     .weights = weights};
-    EXPECT_TRUE(train_step(parts, 0).skipped);
-    EXPECT_TRUE(policy.parameters().front().tensor.detach().equal(before));
+    const StepResult spoiled = train_step(parts, 0);
+    EXPECT_TRUE(spoiled.skipped);
+    EXPECT_TRUE(first.detach().equal(before));
     EXPECT_EQ(weights.non_finite, std::vector<std::uint32_t>{data.pairs[3].memberships.front().group});
     EXPECT_TRUE(std::ranges::all_of(weights.loss_sum, [](double sum) { return std::isfinite(sum); }));
+    EXPECT_FALSE(train_step(parts, 1).skipped);
+    EXPECT_TRUE(weights.non_finite.empty());
+    EXPECT_FALSE(first.detach().equal(before)) << "nothing of the spoiled gradient may be left";
+    EXPECT_TRUE(first.detach().isfinite().all().item<bool>());
   });
+}
+
+TEST(TrainStep, MakesNoUpdateWhenALossIsNotFinite) {
+  for (const WeightUpdate update : {WeightUpdate::kBeforeGradient, WeightUpdate::kAfterGradient}) {
+    expect_no_update(update, std::numeric_limits<double>::quiet_NaN());
+  }
+}
+
+// A loss that is finite with a gradient that is not: the pair's weight overflows.
+TEST(TrainStep, TellsTheOwnerOfAlphaOfAGradientThatIsNotFiniteWhereItIsKnownInTime) {
+  const ModelTokenizer tokenizer = load_model_tokenizer("golden/lm/models/gemma/policy");
+  const EncodedDataset data = golden_pairs(tokenizer, 1);
+  for (const WeightUpdate update : {WeightUpdate::kBeforeGradient, WeightUpdate::kAfterGradient}) {
+    run_ranks(1, [&](Collective& collective) {
+      const Decoder policy = Decoder::load("golden/lm/models/gemma/policy", torch::kFloat32, torch::kCPU);
+      const AnswerLogProbs reference = compute_log_probs(
+          policy, {.pairs = data.pairs, .token_budget = 4096, .ranks = collective, .whose = "the reference"});
+      GradientBuckets gradients(policy.parameters(), collective, 1 << 20);
+      Optimizer optimizer({.learning_rate = 1e-3}, policy.parameters());
+      ShardCursor cursor(
+          {.shuffle = false, .num_pairs = kBatch, .global_batch_size = kBatch, .world_size = 1, .end_step = 1});
+      ToldWeights weights;
+      const LossConfig loss{.beta = 1e38};  // float32: the loss of equal log-probs is log 2, its slope beta / 2
+      RobustSettings robust = kGroupRobust;
+      robust.update = update;
+      StepParts parts{.inputs = {.decoder = policy,
+                                 .loss = loss,
+                                 .pairs = data.pairs,
+                                 .reference = reference,
+                                 .policy_is_reference = true},
+                      .robust = robust,
+                      .group_pair_count_K = data.pair_count_K,
+                      .micro_batch_tokens = 4096,
+                      .cursor = cursor,
+                      .host = collective,
+                      .gradients = gradients,
+                      .optimizer = optimizer,
+                      .weights = weights};
+      const StepResult result = train_step(parts, 0);
+      ASSERT_TRUE(result.sums.non_finite_groups().empty());
+      ASSERT_FALSE(std::isfinite(result.grad_norm));
+      EXPECT_TRUE(result.skipped);
+      const bool is_known = update == WeightUpdate::kAfterGradient;
+      EXPECT_EQ(weights.non_finite, is_known ? result.sums.group_sums().group : std::vector<std::uint32_t>());
+    });
+  }
 }
 
 }  // namespace step_test

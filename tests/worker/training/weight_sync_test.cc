@@ -8,6 +8,8 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "worker/collective/cpu_collective.h"
+
 namespace equipoise {
 namespace weight_sync_test {
 
@@ -32,6 +34,11 @@ class HeldCoordinator final : public v1::WorkerService::Service {
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
+  }
+
+  ~HeldCoordinator() override {
+    answer();
+    server_->Shutdown();
   }
 
   grpc::Status ReportStep(grpc::ServerContext* /*context*/, const v1::ReportStepRequest* request,
@@ -92,30 +99,69 @@ struct Rank0 {
   CoordinatorClient client;
   SingleRank host;
   std::unique_ptr<WeightSync> sync =
-      coordinator_weight_sync(client, {.job_id = "j", .generation = 1}, host, settings, {0.5, 0.5});
+      coordinator_weight_sync(client, {.job_id = "j", .generation = 1}, host, settings, {0.5, 0.5}, 0);
 };
 
 TEST(CoordinatorWeightSync, WaitsForTheWeightsOfTheStepItself) {
   Rank0 rank(WeightUpdate::kBeforeGradient);
   GroupWeights expected = weights_with(WeightUpdate::kBeforeGradient);
-  for (std::int64_t step = 0; step < 3; ++step) EXPECT_EQ(rank.step(step), expected.step(kSums));
-  EXPECT_EQ(rank.sync->alpha_K(), expected.alpha_K());
+  for (std::int64_t step = 0; step < 3; ++step) {
+    EXPECT_EQ(rank.step(step), expected.step(kSums));
+    EXPECT_EQ(rank.sync->known_steps(), step + 1);
+    EXPECT_EQ(rank.sync->known_alpha_K(), expected.alpha_K());
+  }
 }
 
 TEST(CoordinatorWeightSync, AfterGradientGoesOnWhileTheAnswerIsOnItsWay) {
   Rank0 rank(WeightUpdate::kAfterGradient);
   GroupWeights expected = weights_with(WeightUpdate::kAfterGradient);
+  std::vector<double> known_K = expected.alpha_K();
   for (std::int64_t step = 0; step < 3; ++step) {
     std::vector<double> ahead(2);
-    rank.sync->weights_of_next_step(kSums.group, ahead);
+    rank.sync->weights_before_losses(kSums.group, ahead);  // waits for the answer to the step before
     rank.coordinator.hold_answers();
     const std::vector<double> weight = rank.step(step);  // returns, though nobody answers
-    EXPECT_EQ(weight, expected.step(kSums));
+    EXPECT_EQ(rank.sync->known_steps(), step);
+    EXPECT_EQ(rank.sync->known_alpha_K(), known_K);
+    EXPECT_EQ(weight, expected.step(kSums)) << "step " << step;
     EXPECT_EQ(weight, ahead);
+    known_K = expected.alpha_K();
     rank.coordinator.answer();
-    EXPECT_EQ(rank.sync->alpha_K(), expected.alpha_K());
   }
-  EXPECT_GT(expected.alpha_K()[0], 0.6) << "the test is about weights that move";
+  rank.sync->wait();
+  EXPECT_EQ(rank.sync->known_steps(), 3);
+  EXPECT_EQ(rank.sync->known_alpha_K(), known_K);
+  EXPECT_GT(known_K[0], 0.6) << "the test is about weights that move";
+}
+
+// As a log-linear step, which has its losses when it asks.
+TEST(CoordinatorWeightSync, AfterGradientNeedsNoQuestionBefore) {
+  Rank0 rank(WeightUpdate::kAfterGradient);
+  GroupWeights expected = weights_with(WeightUpdate::kAfterGradient);
+  for (std::int64_t step = 0; step < 4; ++step) EXPECT_EQ(rank.step(step), expected.step(kSums)) << "step " << step;
+  rank.sync->finish();
+  EXPECT_EQ(rank.sync->known_alpha_K(), expected.alpha_K());
+}
+
+// All ranks take the same weights, and none leaves before rank 0 has the last answer.
+TEST(CoordinatorWeightSync, GivesRank0sWeightsToAll) {
+  for (const WeightUpdate update : {WeightUpdate::kBeforeGradient, WeightUpdate::kAfterGradient}) {
+    HeldCoordinator coordinator(update);
+    CoordinatorClient client(coordinator.address(), std::chrono::seconds(30));
+    const RobustSettings settings = settings_with(update);
+    run_ranks(3, [&](Collective& host) {
+      const auto sync =
+          coordinator_weight_sync(client, {.job_id = "j", .generation = 1}, host, settings, {0.5, 0.5}, 0);
+      GroupWeights expected = weights_with(update);
+      for (std::int64_t step = 0; step < 3; ++step) {
+        std::vector<double> weight(2);
+        if (update == WeightUpdate::kAfterGradient) sync->weights_before_losses(kSums.group, weight);
+        sync->step({.step = step, .sums = kSums}, weight);
+        EXPECT_EQ(weight, expected.step(kSums)) << "step " << step << " on rank " << host.info().rank;
+      }
+      sync->finish();
+    });
+  }
 }
 
 TEST(CoordinatorWeightSync, AfterGradientNoticesWeightsThatDifferInABit) {
