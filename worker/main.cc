@@ -75,11 +75,17 @@ std::chrono::seconds collective_timeout(const WorkerOptions& options) {
   return kCollectiveTimeout + std::chrono::seconds(options.wait_seconds);
 }
 
+// Of a job that the coordinator launched; else empty.
+std::string attempt_token() {
+  const char* const token = std::getenv("EQUIPOISE_ATTEMPT_TOKEN");
+  return token == nullptr ? "" : token;
+}
+
 // Why a rank ended goes to the coordinator, if it got that far, and to standard error.
 void run_rank(const WorkerOptions& options, const MpiSession& session) {
   check_coordinator_address(options.coordinator);
   const auto log = make_logger("equipoise-worker", options.log_level);
-  CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds));
+  CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds), attempt_token());
   const auto host = make_mpi_collective(session, collective_timeout(options));
   const auto local = make_host_collective(session, collective_timeout(options));
   const WantedDevice wanted = device_of_rank();

@@ -51,7 +51,23 @@ void check_world_size(const v1::TrainingJob& job, int wanted, int world_size) {
                                                         std::to_string(wanted));
 }
 
+bool knows_token(const JobRecord& record, const std::string& token) {
+  return !record.attempt_token.empty() && equal_secrets(record.attempt_token, token);
+}
+
+[[noreturn]] void refuse_token(const v1::TrainingJob& job) {
+  throw Refusal(Refusal::Code::kPermissionDenied,
+                "job " + job.id() + " is launched by the coordinator, and attempt_token is not that of its attempt");
+}
+
 }  // namespace
+
+void WorkerCalls::check_token(const std::string& job_id, const std::string& token) {
+  const JobRecord& record = table_.find(job_id);
+  const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
+  const bool has_ended_before = record.attempt_token.empty() && is_final(record.job.state());
+  if (is_launched && !has_ended_before && !knows_token(record, token)) refuse_token(record.job);
+}
 
 v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorkerRequest& request) {
   JobRecord& record = table_.find(request.job_id());
@@ -59,13 +75,7 @@ v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorker
   check_not_final(record.job);
   check_registration(request);
   const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
-  const bool knows_token =
-      !record.attempt_token.empty() && equal_secrets(record.attempt_token, request.attempt_token());
-  if (is_launched && !knows_token) {
-    throw Refusal(
-        Refusal::Code::kPermissionDenied,
-        "job " + record.job.id() + " is launched by the coordinator, and attempt_token is not that of its attempt");
-  }
+  if (is_launched && !knows_token(record, request.attempt_token())) refuse_token(record.job);
   const bool is_first_call = request.rank() == 0 && request.generation() == 0;
   if (is_first_call && record.job.state() == v1::JOB_STATE_QUEUED) begin_external_attempt(record, request);
   if (!is_first_call) check_generation(record.job, request.generation());

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/protocol/attempt_token.h"
 #include "common/protocol/reconnection.h"
 
 namespace equipoise {
@@ -41,7 +42,7 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& address) {
 
 // What a call is, but for its content.
 struct CoordinatorClient::Call {
-  // What FAILED_PRECONDITION says in answer to it.
+  // What FAILED_PRECONDITION and PERMISSION_DENIED say in answer to it.
   enum class Precondition {
     kOfAttempt,  // this attempt is over
     kOfContent,  // the coordinator does not take what the call asks for
@@ -56,6 +57,9 @@ void CoordinatorClient::throw_status(const Call& call, const grpc::Status& statu
   switch (status.error_code()) {
     case grpc::StatusCode::CANCELLED:
       throw AttemptEnded(status.error_message());
+    case grpc::StatusCode::PERMISSION_DENIED:
+      if (call.precondition == Call::Precondition::kOfAttempt) throw AttemptEnded(status.error_message());
+      throw PeerError("coordinator " + address_ + ": " + call.name + " was refused: " + status.error_message());
     case grpc::StatusCode::FAILED_PRECONDITION:
       if (call.precondition == Call::Precondition::kOfAttempt) throw AttemptEnded(status.error_message());
       throw std::invalid_argument(status.error_message());
@@ -71,8 +75,8 @@ void CoordinatorClient::throw_status(const Call& call, const grpc::Status& statu
   }
 }
 
-CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds patience)
-    : address_(std::move(address)), patience_(patience) {
+CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds patience, std::string attempt_token)
+    : address_(std::move(address)), patience_(patience), attempt_token_(std::move(attempt_token)) {
   const auto channel = make_channel(address_);
   if (!channel->WaitForConnected(std::chrono::system_clock::now() + patience_)) {
     throw std::invalid_argument("coordinator " + address_ + " did not answer within " +
@@ -94,6 +98,7 @@ Response CoordinatorClient::make(const Call& call, Method method, const Request&
     context.set_wait_for_ready(!is_tried_once);
     context.set_deadline(std::chrono::system_clock::now() +
                          std::min<Clock::duration>(kCallDeadline, end - Clock::now()));
+    if (!attempt_token_.empty()) context.AddMetadata(kAttemptTokenMetadata, attempt_token_);
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
     if (status.ok()) return response;

@@ -19,6 +19,15 @@ void ServerFixture::launch_with(const std::string& script) {
   restart();
 }
 
+ServerFixture::LaunchedJob ServerFixture::launched_job() {
+  const auto given = folder_.path() / "token";
+  EXPECT_EQ(::mkfifo(given.c_str(), 0600), 0);
+  launch_with("echo \"$EQUIPOISE_ATTEMPT_TOKEN\" > " + given.string() + "; exec sleep 1000");
+  LaunchedJob job{.id = create(v1::LAUNCH_MODE_COORDINATOR, 1).id(), .token = ""};
+  std::ifstream(given) >> job.token;
+  return job;
+}
+
 std::string ServerFixture::running_external_job() {
   const std::string id = create(v1::LAUNCH_MODE_EXTERNAL, 1).id();
   v1::RegisterWorkerResponse registered;

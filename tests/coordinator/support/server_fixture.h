@@ -68,6 +68,11 @@ class ServerFixture : public ::testing::Test {
     return call(&v1::TrainingJobService::Stub::CancelTrainingJob, *training_jobs_, request, job);
   }
   std::string running_external_job();
+  // A job of one rank whose processes are a script that waits, and the token that it was given.
+  struct LaunchedJob {
+    std::string id, token;
+  };
+  LaunchedJob launched_job();
   // Follows the job until the stream ends.
   std::vector<v1::TrainingJob> watch_to_the_end(const std::string& id, grpc::Status& status);
   // The whole answer of the metrics' port to a request without a body.

@@ -67,6 +67,18 @@ TEST_F(CoordinatorClientTest, AnAttemptThatIsOverEndsTheRank) {
   EXPECT_THROW(client_.report_step(step_request(id, 1, 0, {0.2, 1.0})), AttemptEnded) << "a cancelled job";
 }
 
+TEST_F(CoordinatorClientTest, ARankOfALaunchedJobSignsItsCalls) {
+  const LaunchedJob job = launched_job();
+  CoordinatorClient knows(server_->address(), kPatience, job.token), does_not(server_->address(), kPatience);
+  auto introduction = register_request(job.id, 0, 0, 1);
+  introduction.set_attempt_token(job.token);
+  knows.register_worker(introduction);
+  EXPECT_THROW(does_not.start_training(start_request(job.id, 1)), PeerError);
+  knows.start_training(start_request(job.id, 1));
+  EXPECT_THROW(does_not.report_step(step_request(job.id, 1, 0, {0.2, 1.0})), AttemptEnded);
+  EXPECT_EQ(knows.report_step(step_request(job.id, 1, 0, {0.2, 1.0})).weight_size(), 2);
+}
+
 TEST_F(CoordinatorClientTest, OtherFailuresNameTheAddressAndTheCall) {
   const std::string id = running_external_job();
   client_.report_step(step_request(id, 1, 0, {0.2, 1.0}));
