@@ -18,6 +18,8 @@ namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kLongestPhase = 64;
+constexpr int kMostNamedGroups = 8;
+constexpr std::size_t kLongestNamedGroup = 80;
 
 v1::ReportStepResponse answer_of(const StepRecord& record, const std::vector<double>& alpha_K) {
   v1::ReportStepResponse response;
@@ -28,11 +30,14 @@ v1::ReportStepResponse answer_of(const StepRecord& record, const std::vector<dou
 }
 
 std::string sentence_of_skip(const v1::TrainingJob& job, const v1::ReportStepRequest& request) {
+  const int named = std::min(request.non_finite_group_size(), kMostNamedGroups);
   std::string text = "step " + std::to_string(request.step()) + " was skipped: the loss of group";
-  for (int i = 0; i < request.non_finite_group_size(); ++i) {
-    text += (i == 0 ? " \"" : ", \"") + job.groups(static_cast<int>(request.non_finite_group(i))).name() + "\"";
+  for (int i = 0; i < named; ++i) {
+    const std::string& name = job.groups(static_cast<int>(request.non_finite_group(i))).name();
+    text += (i == 0 ? " \"" : ", \"") + one_line(name, kLongestNamedGroup) + "\"";
   }
-  return text + " was not finite";
+  const int others = request.non_finite_group_size() - named;
+  return text + (others > 0 ? " and of " + std::to_string(others) + " others" : "") + " was not finite";
 }
 
 void check_steps_follow(const v1::ReportStepsRequest& request) {

@@ -48,8 +48,8 @@ struct PageLimit {
 class JobStore {
  public:
   // Opens or makes the database, and brings an older program's up to date. Throws std::invalid_argument where a newer
-  // program made it.
-  explicit JobStore(const std::filesystem::path& file);
+  // program made it. `most_requests`: answered requests that are kept, and up to 1 % more.
+  explicit JobStore(const std::filesystem::path& file, std::int64_t most_requests = 10'000);
 
   std::vector<StoredJob> jobs();  // ascending sequence
   // Returns its sequence. `request`: absent when the caller gave no request id.
@@ -57,7 +57,7 @@ class JobStore {
   void update_job(const v1::TrainingJob& job);
   // With its steps and trainings; answered requests stay.
   void delete_job(const std::string& id);
-  // Kept for 30 days.
+  // Kept for 30 days, the newest ones where there are too many.
   std::optional<AnsweredRequest> answered_request(const std::string& request_id);
 
   // The job's new state together with what it trains on.
@@ -78,9 +78,14 @@ class JobStore {
   std::string signing_key();
 
  private:
+  // Within a transaction, before one more comes.
+  void prune_requests();
+
+  const std::int64_t most_requests_;
+  std::int64_t requests_until_pruning_ = 0;
   Database database_;
   Statement select_jobs_, insert_job_, update_job_, delete_job_, delete_trainings_, delete_steps_;
-  Statement select_request_, insert_request_;
+  Statement select_request_, insert_request_, delete_old_requests_, delete_excess_requests_;
   Statement select_training_, select_newest_training_, insert_training_;
   Statement insert_step_, select_step_, select_last_step_, select_steps_, select_key_;
 };
