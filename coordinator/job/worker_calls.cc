@@ -64,6 +64,16 @@ void check_is_next(const JobRecord& record, std::int64_t step, const WeightOwner
                 "job " + record.job.id() + ": step is " + std::to_string(step) + ", " + expected);
 }
 
+// Rank 0 starts once all ranks have read the same data: a rank that is missing is none of this job's.
+void check_all_registered(const JobRecord& record) {
+  const auto missing = record.members->missing();
+  if (missing.empty()) return;
+  const int world_size = record.members->world_size();
+  refuse_state(record.job, "has " + std::to_string(static_cast<std::size_t>(world_size) - missing.size()) + " of " +
+                               std::to_string(world_size) + " ranks that have registered; the first that has not is " +
+                               std::to_string(missing.front()));
+}
+
 WeightOwner weights_to_move(const JobRecord& record) {
   check_not_final(record.job);
   if (!record.training) refuse_state(record.job, "has not started training");
@@ -88,6 +98,7 @@ v1::StartTrainingResponse WorkerCalls::start_training(const v1::StartTrainingReq
   check_start_training(request);
   if (record.training) refuse_state(record.job, "is training on another dataset already");
   if (!record.members || !record.members->has(0)) refuse_state(record.job, "has no rank 0 that has registered");
+  check_all_registered(record);
   const auto earlier = table_.store().newest_training(record.job.id());
   if (earlier && earlier->request.dataset_digest() != request.dataset_digest()) {
     refuse_state(record.job, "was trained on another dataset by an earlier attempt");

@@ -547,5 +547,17 @@ TEST_F(WorkerCallsTest, ConditionsAreBoundedInBytes) {
   EXPECT_THAT(job(id).conditions(0), HasSubstr("and of 991 others was not finite"));
 }
 
+TEST_F(WorkerCallsTest, TrainingStartsOnceAllRanksHaveRegistered) {
+  const auto id = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 2))).id();
+  calls().register_worker(register_request(id, 0, 0, 2));
+  const auto refused = error_of([&] { calls().start_training(start_request(id, 1)); });
+  EXPECT_EQ(refused.code, Code::kFailedPrecondition);
+  EXPECT_THAT(refused.text, HasSubstr("has 1 of 2 ranks that have registered; the first that has not is 1"));
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  calls().register_worker(register_request(id, 1, 1, 2));
+  calls().start_training(start_request(id, 1));
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
+}
+
 }  // namespace worker_calls_test
 }  // namespace equipoise::coordinator
