@@ -266,8 +266,9 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
   }
   if (record.job.state() == v1::JOB_STATE_SUCCEEDED) return response;
   if (!is_member) refuse_state(record.job, "has no rank " + std::to_string(request.rank()) + " that has registered");
-  if (request.rank() == 0 && !request.phase().empty() && request.phase() != record.job.phase()) {
-    record.job.set_phase(request.phase());
+  const std::string phase = one_line(request.phase(), kLongestPhase);
+  if (request.rank() == 0 && !phase.empty() && phase != record.job.phase()) {
+    record.job.set_phase(phase);
     table_.bump_revision(record);
   }
   note_warnings(record, request);

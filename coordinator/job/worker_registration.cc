@@ -40,8 +40,11 @@ void check_registration(const v1::RegisterWorkerRequest& request) {
   if (request.pid() < 1) throw std::invalid_argument("pid is " + std::to_string(request.pid()) + ", expected >= 1");
 }
 
+// Host and device reach logs and screens.
 RankProcess process_of(const v1::RegisterWorkerRequest& request) {
-  return {.host = request.host(), .pid = request.pid(), .device = request.device()};
+  return {.host = one_line(request.host(), kLongestHost),
+          .pid = request.pid(),
+          .device = one_line(request.device(), kLongestDevice)};
 }
 
 void check_world_size(const v1::TrainingJob& job, int wanted, int world_size) {
@@ -96,11 +99,12 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   const auto wanted = launch.workers;
   if (wanted) check_world_size(record.job, *wanted, request.world_size());
   const std::int64_t generation = record.job.generation() + 1;
-  table_.apply(record, AttemptRegistered{.generation = generation, .host = request.host()}, [&](v1::TrainingJob& job) {
-    job.set_generation(generation);
-    job.set_world_size(request.world_size());
-    job.set_phase("starting");
-  });
+  table_.apply(record, AttemptRegistered{.generation = generation, .host = process_of(request).host},
+               [&](v1::TrainingJob& job) {
+                 job.set_generation(generation);
+                 job.set_world_size(request.world_size());
+                 job.set_phase("starting");
+               });
   record.members.emplace(request.world_size(), lease_);
   record.hosts.clear();
   record.start_timeout = launch.start_timeout;

@@ -559,5 +559,19 @@ TEST_F(WorkerCallsTest, TrainingStartsOnceAllRanksHaveRegistered) {
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
 }
 
+// They reached the log and the screens of people: ESC ] 0 ; sets the title of a terminal.
+TEST_F(WorkerCallsTest, HostAndPhaseHaveNoControlCharacters) {
+  const auto id = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
+  auto introduction = register_request(id, 0, 0, 1);
+  introduction.set_host("node\x1B]0;x\a\n1");
+  calls().register_worker(introduction);
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("node ]0;x  1"));
+  EXPECT_EQ(calls().register_worker(introduction).generation(), 1) << "the same process again";
+  auto heartbeat = heartbeat_request(id, 1, 0);
+  heartbeat.set_phase("reading\x1B[31m\ndata");
+  calls().heartbeat(heartbeat);
+  EXPECT_EQ(job(id).phase(), "reading [31m data");
+}
+
 }  // namespace worker_calls_test
 }  // namespace equipoise::coordinator
