@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
@@ -342,6 +343,26 @@ TEST_F(CoordinatorServerTest, TheMetricsPageAnswersEachMethodWithItsCode) {
     EXPECT_THAT(http("HEAD", path), StartsWith("HTTP/1.1 404 ")) << path;
   }
   EXPECT_THAT(metrics_page(), HasSubstr("# HELP"));
+}
+
+// Two of them kept everybody from /metrics for 30 s.
+TEST_F(CoordinatorServerTest, HalvesOfRequestsKeepNobodyFromTheMetricsPage) {
+  std::vector<int> halves(10);
+  for (int& half : halves) half = begin_http("GET /metrics HTTP/1.1\r\n");
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THAT(metrics_page(), HasSubstr("# HELP"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
+  for (const int half : halves) ::close(half);
+}
+
+// More of them than threads: each is given up after 3 s.
+TEST_F(CoordinatorServerTest, HalvesOfRequestsAreGivenUp) {
+  std::vector<int> halves(24);
+  for (int& half : halves) half = begin_http("GET /metrics HTTP/1.1\r\n");
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THAT(metrics_page(), HasSubstr("# HELP"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 15s);
+  for (const int half : halves) ::close(half);
 }
 
 TEST_F(CoordinatorServerTest, APortInUseIsRefusedByItsFlag) {
