@@ -64,9 +64,8 @@ std::size_t size_of(const StepRecord& record) {
 
 }  // namespace
 
-JobStore::JobStore(const std::filesystem::path& file, std::int64_t most_requests)
-    : most_requests_(most_requests),
-      database_(with_schema(Database(file))),
+JobStore::JobStore(const std::filesystem::path& file)
+    : database_(with_schema(Database(file))),
       select_jobs_(database_, "SELECT sequence, job FROM jobs ORDER BY sequence"),
       insert_job_(database_, "INSERT INTO jobs(id, state, job) VALUES (?, ?, ?) RETURNING sequence"),
       update_job_(database_, "UPDATE jobs SET state = ?2, job = ?3 WHERE id = ?1"),
@@ -97,7 +96,7 @@ JobStore::JobStore(const std::filesystem::path& file, std::int64_t most_requests
                     "SELECT request, digest, weight, log_alpha, group_loss, max(generation) FROM steps "
                     "WHERE job_id = ? AND step >= ? GROUP BY step ORDER BY step LIMIT ?"),
       select_key_(database_, "SELECT key FROM signing_key") {
-  delete_old_requests_.run();
+  database_.execute("DELETE FROM requests WHERE created_at < unixepoch() - 30 * 86400");
 }
 
 std::vector<StoredJob> JobStore::jobs() {

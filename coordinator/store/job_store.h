@@ -48,8 +48,8 @@ struct PageLimit {
 class JobStore {
  public:
   // Opens or makes the database, and brings an older program's up to date. Throws std::invalid_argument where a newer
-  // program made it. `most_requests`: answered requests that are kept, and up to 1 % more.
-  explicit JobStore(const std::filesystem::path& file, std::int64_t most_requests = 10'000);
+  // program made it.
+  explicit JobStore(const std::filesystem::path& file);
 
   std::vector<StoredJob> jobs();  // ascending sequence
   // Returns its sequence. `request`: absent when the caller gave no request id.
@@ -59,6 +59,8 @@ class JobStore {
   void delete_job(const std::string& id);
   // Kept for 30 days, the newest ones where there are too many.
   std::optional<AnsweredRequest> answered_request(const std::string& request_id);
+  // How many answered requests are kept, and up to 1 % more; 10,000 unless this says otherwise.
+  void set_most_requests(std::int64_t most) { most_requests_ = most; }
 
   // The job's new state together with what it trains on.
   void start_training(const v1::TrainingJob& job, const StoredTraining& training);
@@ -81,7 +83,7 @@ class JobStore {
   // Within a transaction, before one more comes.
   void prune_requests();
 
-  const std::int64_t most_requests_;
+  std::int64_t most_requests_ = 10'000;
   std::int64_t requests_until_pruning_ = 0;
   Database database_;
   Statement select_jobs_, insert_job_, update_job_, delete_job_, delete_trainings_, delete_steps_;

@@ -74,7 +74,7 @@ TEST_F(JobStoreTest, AnAnsweredRequestOutlivesItsJob) {
 TEST_F(JobStoreTest, OldRequestsAreForgottenWhileItIsOpen) {
   store_->insert_job(job("a"), AnsweredRequest{.request_id = "old", .digest = "d", .answer = job("a")});
   Database(file()).execute("UPDATE requests SET created_at = created_at - 31 * 86400");
-  store_.emplace(file(), 100);  // which looks at each new request
+  reopen();
   Database(file()).execute("INSERT INTO requests VALUES ('older', x'00', x'', unixepoch() - 31 * 86400)");
   store_->insert_job(job("b"), AnsweredRequest{.request_id = "new", .digest = "d", .answer = job("b")});
   EXPECT_FALSE(store_->answered_request("old"));
@@ -84,7 +84,7 @@ TEST_F(JobStoreTest, OldRequestsAreForgottenWhileItIsOpen) {
 
 TEST_F(JobStoreTest, KeepsTheNewestRequestsUpToALimit) {
   constexpr std::int64_t kMost = 3;
-  store_.emplace(file(), kMost);
+  store_->set_most_requests(kMost);
   for (int i = 0; i < 10; ++i) {
     const std::string id = std::to_string(i);
     store_->insert_job(job(id), AnsweredRequest{.request_id = id, .digest = "d", .answer = job(id)});
