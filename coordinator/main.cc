@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -19,6 +20,7 @@
 #include "coordinator/lifecycle/clock.h"
 #include "coordinator/options.h"
 #include "coordinator/service/coordinator_server.h"
+#include "coordinator/service/log_format.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -27,7 +29,7 @@ constexpr int kCannotBegin = 2;
 
 void set_up_log(const std::string& level) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("coordinator"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
+  spdlog::set_formatter(std::make_unique<OneLineFormatter>("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v"));
   spdlog::set_level(spdlog::level::from_str(level));
   // gRPC's own lines are for those who look into gRPC.
   gpr_set_log_function([](gpr_log_func_args* line) { spdlog::debug("grpc: {}", line->message); });

@@ -14,6 +14,7 @@
 #include "common/base/environment.h"
 #include "common/base/error.h"
 #include "common/base/host_port.h"
+#include "common/protocol/reconnection.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/cpu_collective.h"
 #include "worker/collective/host_resources.h"
@@ -69,13 +70,24 @@ void warn_of_unknown_variables(spdlog::logger& log, const MpiSession& session) {
   for (const std::string& unknown : unknown_variables()) log.warn("{}", unknown);
 }
 
+// Ranks wait in a collective for the one that waits for the coordinator.
+std::chrono::seconds collective_timeout(const WorkerOptions& options) {
+  return kCollectiveTimeout + std::chrono::seconds(options.wait_seconds);
+}
+
+// Of a job that the coordinator launched; else empty.
+std::string attempt_token() {
+  const char* const token = std::getenv("EQUIPOISE_ATTEMPT_TOKEN");
+  return token == nullptr ? "" : token;
+}
+
 // Why a rank ended goes to the coordinator, if it got that far, and to standard error.
 void run_rank(const WorkerOptions& options, const MpiSession& session) {
   check_coordinator_address(options.coordinator);
   const auto log = make_logger("equipoise-worker", options.log_level);
-  CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds));
-  const auto host = make_mpi_collective(session, kCollectiveTimeout);
-  const auto local = make_host_collective(session, kCollectiveTimeout);
+  CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds), attempt_token());
+  const auto host = make_mpi_collective(session, collective_timeout(options));
+  const auto local = make_host_collective(session, collective_timeout(options));
   const WantedDevice wanted = device_of_rank();
   const Registration registration =
       register_rank(client, options.job, {.info = session.info(), .device = wanted.device}, *host);
@@ -178,6 +190,8 @@ int main(int argc, char** argv) {
   // Nor does it end because nobody reads its log any more.
   signal(SIGPIPE, SIG_IGN);
 
+  equipoise::find_coordinators_again_soon();
+
   equipoise::WorkerOptions options;
   equipoise::EvaluationFiles files;
   equipoise::MergeFiles merged;
@@ -187,7 +201,8 @@ int main(int argc, char** argv) {
   app.add_option("--coordinator", options.coordinator, "HOST:PORT of equipoise-coordinator; required")
       ->envname("EQUIPOISE_COORDINATOR");
   app.add_option("--job", options.job, "id of the job, as `equipoise submit` printed it; required");
-  app.add_option("--wait", options.wait_seconds, "seconds to wait for the coordinator")
+  app.add_option("--wait", options.wait_seconds,
+                 "seconds to wait for the coordinator, at the start and whenever it is away")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   app.add_option("--start-timeout", options.start_timeout_seconds, "seconds to wait for the other ranks at the start")

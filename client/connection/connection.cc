@@ -5,17 +5,20 @@
 #include <algorithm>
 #include <stdexcept>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "client/console/console.h"
 #include "common/base/host_port.h"
 #include "common/base/message_text.h"
+#include "common/protocol/reconnection.h"
 
 namespace equipoise {
 namespace {
 
 constexpr std::chrono::seconds kAnswerDeadline{10};
 constexpr std::chrono::milliseconds kBetweenStopRequests{100};
+constexpr std::chrono::milliseconds kBetweenTries{100};
 // A job of thousands of groups and a page of weights exceed the library's 4 MiB.
 constexpr int kLargestAnswerBytes = 64 << 20;
 
@@ -23,11 +26,11 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& host_port) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kLargestAnswerBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  // A coordinator that starts a moment later is found a moment later.
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectPauseMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLongestReconnectPauseMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveAnswerMs);
   return grpc::CreateCustomChannel("dns:///" + host_port, grpc::InsecureChannelCredentials(), arguments);
 }
 
@@ -72,30 +75,46 @@ void Connection::check(const grpc::Status& status) const {
   }
 }
 
+bool Connection::is_connected(std::chrono::milliseconds wait) {
+  return channel_->WaitForConnected(std::chrono::system_clock::now() + wait);
+}
+
 template <typename Response, typename Request, typename Method>
-Response Connection::call(Method method, const Request& request) {
-  grpc::ClientContext context;
-  context.set_wait_for_ready(true);
-  context.set_deadline(std::chrono::system_clock::now() + kAnswerDeadline);
-  Response response;
-  check((stub_.get()->*method)(&context, request, &response));
-  return response;
+Response Connection::call(Repeat repeat, Method method, const Request& request) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto deadline = std::chrono::system_clock::now() + address_.timeout + kAnswerDeadline;
+  while (true) {
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    context.set_deadline(deadline);
+    Response response;
+    const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
+    const bool went_away = status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    const bool is_in_time = std::chrono::steady_clock::now() - start < address_.timeout;
+    if (!went_away || !is_in_time || repeat == Repeat::kUnsafe) {
+      check(status);
+      return response;
+    }
+    std::this_thread::sleep_for(kBetweenTries);
+  }
 }
 
 v1::TrainingJob Connection::create_job(const v1::CreateTrainingJobRequest& request) {
-  return call<v1::TrainingJob>(&v1::TrainingJobService::Stub::CreateTrainingJob, request);
+  // With a request id the same request again gives the same job.
+  const Repeat repeat = request.request_id().empty() ? Repeat::kUnsafe : Repeat::kSafe;
+  return call<v1::TrainingJob>(repeat, &v1::TrainingJobService::Stub::CreateTrainingJob, request);
 }
 
 v1::TrainingJob Connection::get_job(const std::string& id) {
   v1::GetTrainingJobRequest request;
   request.set_id(id);
-  return call<v1::TrainingJob>(&v1::TrainingJobService::Stub::GetTrainingJob, request);
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::GetTrainingJob, request);
 }
 
 v1::TrainingJob Connection::cancel_job(const std::string& id) {
   v1::CancelTrainingJobRequest request;
   request.set_id(id);
-  return call<v1::TrainingJob>(&v1::TrainingJobService::Stub::CancelTrainingJob, request);
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::CancelTrainingJob, request);
 }
 
 bool Connection::cancel_unless_ended(const std::string& id) {
@@ -113,15 +132,15 @@ bool Connection::cancel_unless_ended(const std::string& id) {
 void Connection::delete_job(const std::string& id) {
   v1::DeleteTrainingJobRequest request;
   request.set_id(id);
-  call<google::protobuf::Empty>(&v1::TrainingJobService::Stub::DeleteTrainingJob, request);
+  call<google::protobuf::Empty>(Repeat::kUnsafe, &v1::TrainingJobService::Stub::DeleteTrainingJob, request);
 }
 
 v1::ListTrainingJobsResponse Connection::list_jobs(const v1::ListTrainingJobsRequest& request) {
-  return call<v1::ListTrainingJobsResponse>(&v1::TrainingJobService::Stub::ListTrainingJobs, request);
+  return call<v1::ListTrainingJobsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListTrainingJobs, request);
 }
 
 v1::ListGroupWeightsResponse Connection::list_group_weights(const v1::ListGroupWeightsRequest& request) {
-  return call<v1::ListGroupWeightsResponse>(&v1::TrainingJobService::Stub::ListGroupWeights, request);
+  return call<v1::ListGroupWeightsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListGroupWeights, request);
 }
 
 std::unique_ptr<grpc::ClientReader<v1::TrainingJob>> Connection::watch_job(grpc::ClientContext& context,

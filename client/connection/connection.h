@@ -25,10 +25,10 @@ struct CoordinatorAddress {
 // Asked several times a second during a wait; true ends it.
 using StopRequest = std::function<bool()>;
 
-// Every call waits at most for the connection and then 10 s for the answer. Throws std::invalid_argument where the
-// coordinator refuses the request (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, ALREADY_EXISTS, OUT_OF_RANGE),
-// CoordinatorUnreachable on UNAVAILABLE and DEADLINE_EXCEEDED, PeerError for the rest. May be used from several
-// threads.
+// Every call waits at most the timeout for a coordinator that is away, and 10 s for the answer; one that may be
+// repeated is, where the coordinator went away meanwhile. Throws std::invalid_argument where the coordinator refuses
+// the request (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, ALREADY_EXISTS, OUT_OF_RANGE), CoordinatorUnreachable
+// on UNAVAILABLE and DEADLINE_EXCEEDED, PeerError for the rest. May be used from several threads.
 class Connection {
  public:
   // Returns when the coordinator is there. Throws std::invalid_argument for an address that is not HOST:PORT,
@@ -43,16 +43,21 @@ class Connection {
   v1::ListTrainingJobsResponse list_jobs(const v1::ListTrainingJobsRequest& request);
   v1::ListGroupWeightsResponse list_group_weights(const v1::ListGroupWeightsRequest& request);
 
-  // The stream is open until `context` is cancelled or the job is in a final state.
+  // The stream is open until `context` is cancelled or the job is in a final state. Breaks at once where the
+  // coordinator is away.
   std::unique_ptr<grpc::ClientReader<v1::TrainingJob>> watch_job(grpc::ClientContext& context, const std::string& id);
+
+  // Whether the coordinator can be reached, or can be within `wait`.
+  bool is_connected(std::chrono::milliseconds wait);
 
   const CoordinatorAddress& address() const { return address_; }
   // Throws for a status that is not OK, as described above.
   void check(const grpc::Status& status) const;
 
  private:
+  enum class Repeat { kSafe, kUnsafe };
   template <typename Response, typename Request, typename Method>
-  Response call(Method method, const Request& request);
+  Response call(Repeat repeat, Method method, const Request& request);
 
   CoordinatorAddress address_;
   std::shared_ptr<grpc::Channel> channel_;

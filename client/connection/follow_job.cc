@@ -9,12 +9,30 @@
 namespace equipoise {
 namespace {
 
+using SteadyClock = std::chrono::steady_clock;
+
 constexpr std::chrono::milliseconds kBetweenAttempts{250};
+// A coordinator that is started again is back sooner.
+constexpr std::chrono::seconds kQuietAbsence{2};
 
 }  // namespace
 
+void Absence::has_contact(SteadyTime now) {
+  last_contact_ = now;
+  is_told_ = false;
+}
+
+bool Absence::must_be_told(SteadyTime now) {
+  if (is_told_ || now - last_contact_ <= kQuietAbsence) return false;
+  is_told_ = true;
+  return true;
+}
+
 JobStream::JobStream(Connection& connection, std::string id, JobInbox& inbox)
-    : connection_(connection), id_(std::move(id)), inbox_(inbox), last_update_(std::chrono::steady_clock::now()) {
+    : connection_(connection),
+      id_(std::move(id)),
+      inbox_(inbox),
+      absence_(connection.address().timeout, SteadyClock::now()) {
   reader_ = std::thread([this] { run(); });
 }
 
@@ -34,22 +52,35 @@ bool JobStream::stopped_within(std::chrono::milliseconds pause) {
 }
 
 void JobStream::run() {
+  // An exception of this thread belongs to the thread that reads the inbox.
+  try {
+    follow();
+  } catch (...) {
+    inbox_.fail(std::current_exception());
+  }
+}
+
+void JobStream::follow() {
   while (true) {
     const grpc::Status status = read_until_break();
     if (job_ended_) return inbox_.end();
-    const bool may_reconnect = status.ok() || status.error_code() == grpc::StatusCode::UNAVAILABLE;
-    const bool is_in_time = std::chrono::steady_clock::now() - last_update_ < connection_.address().timeout;
-    if (stopped_within(kBetweenAttempts)) return;
-    if (may_reconnect && is_in_time) continue;
-    const grpc::Status cause =
-        status.ok() ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream ended before the job did") : status;
-    // An exception of this thread belongs to the thread that reads the inbox.
-    try {
-      connection_.check(cause);
-    } catch (...) {
-      return inbox_.fail(std::current_exception());
-    }
+    if (!may_open_again(status)) return;
   }
+}
+
+// False: nobody follows any more.
+bool JobStream::may_open_again(const grpc::Status& status) {
+  const grpc::Status cause =
+      status.ok() ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream ended before the job did") : status;
+  do {
+    if (stopped_within(kBetweenAttempts)) return false;
+    const bool may_come_back = cause.error_code() == grpc::StatusCode::UNAVAILABLE;
+    if (!may_come_back || absence_.is_too_long(SteadyClock::now())) connection_.check(cause);  // throws
+    if (absence_.must_be_told(SteadyClock::now())) {
+      inbox_.note("waiting for the coordinator at " + connection_.address().host_port + " ...");
+    }
+  } while (!connection_.is_connected(kBetweenAttempts));
+  return true;
 }
 
 grpc::Status JobStream::read_until_break() {
@@ -60,13 +91,23 @@ grpc::Status JobStream::read_until_break() {
     context_ = std::make_unique<grpc::ClientContext>();
     reader = connection_.watch_job(*context_, id_);
   }
+  read(*reader);
+  return reader->Finish();
+}
+
+// The coordinator begins each stream with the job as it is, so that a stream without a message was no contact.
+void JobStream::read(grpc::ClientReader<v1::TrainingJob>& reader) {
   v1::TrainingJob job;
-  while (reader->Read(&job)) {
-    last_update_ = std::chrono::steady_clock::now();
+  bool has_message = false;
+  while (reader.Read(&job)) {
+    has_message = true;
+    absence_.has_contact(SteadyClock::now());
+    if (job.revision() == seen_revision_) continue;
+    seen_revision_ = job.revision();
     job_ended_ = is_final(job.state());
     inbox_.put(job);
   }
-  return reader->Finish();
+  if (has_message) absence_.has_contact(SteadyClock::now());
 }
 
 namespace {
@@ -102,6 +143,7 @@ FollowedJob follow_job(Connection& connection, const std::string& id, ProgressDi
   int handled_interrupts = 0;
   while (true) {
     const JobInbox::Update update = inbox.wait(kFollowPoll);
+    for (const std::string& note : update.notes) display.note(note);
     if (update.job) {
       display.show(*update.job, std::chrono::steady_clock::now());
       show_new_conditions(followed.job, *update.job, display);

@@ -1,7 +1,9 @@
 // Follows a job until it ends, shows it, and handles Ctrl-C.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,10 +17,28 @@
 
 namespace equipoise {
 
+// How long a coordinator that was there has been away. Keeps no clock.
+class Absence {
+ public:
+  // `patience`: the longest absence that is waited for.
+  Absence(std::chrono::seconds patience, SteadyTime now) : patience_(patience), last_contact_(now) {}
+
+  void has_contact(SteadyTime now);
+  bool is_too_long(SteadyTime now) const { return now - last_contact_ >= patience_; }
+  // Once in an absence of over 2 s: people are told that the command waits.
+  bool must_be_told(SteadyTime now);
+
+ private:
+  std::chrono::seconds patience_;
+  SteadyTime last_contact_;
+  bool is_told_ = false;
+};
+
 // A job's changes, delivered to an inbox from a thread of its own until the job has ended.
 
-// A stream that breaks is opened again; after the timeout of the connection without an update the inbox fails.
-// `connection` and `inbox` outlive this.
+// A stream that breaks is opened again and goes on after the revision that was seen last; the inbox gets a note where
+// that takes over 2 s, and fails where the coordinator is away for the timeout of the connection. A job that says
+// nothing is no absence. `connection` and `inbox` outlive this.
 class JobStream {
  public:
   JobStream(Connection& connection, std::string id, JobInbox& inbox);
@@ -28,14 +48,19 @@ class JobStream {
 
  private:
   void run();
+  void follow();
   grpc::Status read_until_break();
+  void read(grpc::ClientReader<v1::TrainingJob>& reader);
+  bool may_open_again(const grpc::Status& status);
   bool stopped_within(std::chrono::milliseconds pause);
 
   Connection& connection_;
   std::string id_;
   JobInbox& inbox_;
-  std::chrono::steady_clock::time_point last_update_;  // run()'s thread only
-  bool job_ended_ = false;                             // run()'s thread only
+  // Of run()'s thread only:
+  Absence absence_;
+  std::int64_t seen_revision_ = 0;
+  bool job_ended_ = false;
 
   std::mutex mutex_;
   std::condition_variable stop_requested_;

@@ -10,6 +10,12 @@ void JobInbox::put(const v1::TrainingJob& job) {
   changed_.notify_one();
 }
 
+void JobInbox::note(std::string sentence) {
+  const std::lock_guard lock(mutex_);
+  notes_.push_back(std::move(sentence));
+  changed_.notify_one();
+}
+
 void JobInbox::end() {
   const std::lock_guard lock(mutex_);
   ended_ = true;
@@ -30,10 +36,14 @@ void JobInbox::interrupt() {
 
 JobInbox::Update JobInbox::wait(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, timeout, [this] { return job_ || ended_ || failure_ || interrupts_ > seen_interrupts_; });
+  changed_.wait_for(lock, timeout,
+                    [this] { return job_ || ended_ || failure_ || interrupts_ > seen_interrupts_ || !notes_.empty(); });
   if (failure_) std::rethrow_exception(failure_);
   seen_interrupts_ = interrupts_;
-  return {std::exchange(job_, std::nullopt), ended_, interrupts_};
+  return {.job = std::exchange(job_, std::nullopt),
+          .ended = ended_,
+          .interrupts = interrupts_,
+          .notes = std::exchange(notes_, {})};
 }
 
 bool JobInbox::interrupted() const {

@@ -7,6 +7,8 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "equipoise/v1/training.pb.h"
 
@@ -19,9 +21,11 @@ class JobInbox {
     std::optional<v1::TrainingJob> job;  // the newest since the call before
     bool ended = false;                  // no more will come
     int interrupts = 0;                  // so far
+    std::vector<std::string> notes;      // sentences for people, since the call before
   };
 
   void put(const v1::TrainingJob& job);
+  void note(std::string sentence);
   void end();
   void fail(std::exception_ptr cause);  // ends with an exception for the reader
   void interrupt();
@@ -35,6 +39,7 @@ class JobInbox {
   std::condition_variable changed_;
   // Under mutex_:
   std::optional<v1::TrainingJob> job_;
+  std::vector<std::string> notes_;
   std::exception_ptr failure_;
   bool ended_ = false;
   int interrupts_ = 0;

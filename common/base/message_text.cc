@@ -28,6 +28,11 @@ std::size_t character_length(std::string_view text) {
   return length;
 }
 
+// Terminals take U+0080 to U+009F for controls too: U+009B begins a command as ESC [ does.
+bool is_late_control(std::string_view text) {
+  return text.size() > 1 && byte_at(text, 0) == 0xC2 && byte_at(text, 1) >= 0x80 && byte_at(text, 1) < 0xA0;
+}
+
 void append_escaped(std::string& result, unsigned char byte) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   result += "\\x";
@@ -42,7 +47,8 @@ std::string quoted_text(std::string_view text) {
   std::string result = "\"";
   std::size_t i = 0;
   while (i < text.size() && i < kLongest) {
-    const std::size_t length = character_length(text.substr(i));
+    const std::string_view rest = text.substr(i);
+    const std::size_t length = is_late_control(rest) ? 0 : character_length(rest);
     const bool control = byte_at(text, i) < 0x20 || byte_at(text, i) == 0x7F;
     if (length == 0 || control) append_escaped(result, byte_at(text, i));
     if (length > 0 && !control) result += text.substr(i, length);
@@ -66,6 +72,9 @@ std::string one_line(std::string_view text, std::size_t longest) {
   std::string line(text.substr(0, length));
   std::ranges::replace_if(
       line, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  for (std::size_t i = line.find('\xC2'); i != std::string::npos; i = line.find('\xC2', i + 1)) {
+    if (is_late_control(std::string_view(line).substr(i))) line.replace(i, 2, " ");
+  }
   return line;
 }
 

@@ -84,6 +84,7 @@ std::string unconfirmed_hosts(const Membership& members, const std::vector<HostS
 namespace {
 
 constexpr int kMostConditions = 16;
+constexpr std::size_t kLongestCondition = 1024;  // bytes
 constexpr std::size_t kMostPhases = 32;
 constexpr std::size_t kLongestPhaseName = 64;
 constexpr double kNanosPerSecond = 1e9;
@@ -140,6 +141,10 @@ void check_metrics(const v1::ReportMetricsRequest& request, const v1::TrainingJo
   if (request.step() < 0 || request.step() > job.total_steps()) {
     refuse("step is " + std::to_string(request.step()) + ", expected 0 to " + std::to_string(job.total_steps()));
   }
+  if (request.groups_size() > job.groups_size()) {
+    refuse("groups has " + std::to_string(request.groups_size()) + " entries, expected at most " +
+           std::to_string(job.groups_size()) + ", one for each group of the job");
+  }
   for (int i = 0; i < request.groups_size(); ++i) {
     if (request.groups(i).group() < static_cast<std::uint32_t>(job.groups_size())) continue;
     refuse("groups[" + std::to_string(i) + "].group is " + std::to_string(request.groups(i).group()) +
@@ -180,9 +185,9 @@ void set_time_left(v1::TrainingJob& job, const ShardPlan& plan) {
   job.mutable_time_left()->set_nanos(static_cast<std::int32_t>((seconds - whole) * kNanosPerSecond));
 }
 
-void add_condition(v1::TrainingJob& job, std::string sentence) {
+void add_condition(v1::TrainingJob& job, const std::string& sentence) {
   if (job.conditions_size() == kMostConditions) job.mutable_conditions()->DeleteSubrange(0, 1);
-  job.add_conditions(std::move(sentence));
+  job.add_conditions(one_line(sentence, kLongestCondition));
 }
 
 }  // namespace equipoise::coordinator

@@ -34,7 +34,7 @@ void set_groups(v1::TrainingJob& job, const GroupTable& groups, const std::vecto
 void set_weights(v1::TrainingJob& job, const std::vector<double>& alpha_K);
 
 // Throws std::invalid_argument naming the field, the value and what would be right: a group or a step outside the job,
-// no split, a file that the job is not evaluated on, a negative total, too many phases.
+// no split, a file that the job is not evaluated on, a negative total, too many groups or phases.
 void check_metrics(const v1::ReportMetricsRequest& request, const v1::TrainingJob& job, const DataConfig& data);
 // Values that are not finite leave the ones before; those of one validation file change nothing.
 void apply_metrics(v1::TrainingJob& job, const v1::ReportMetricsRequest& request);
@@ -42,7 +42,7 @@ void apply_metrics(v1::TrainingJob& job, const v1::ReportMetricsRequest& request
 // Pairs that remain, divided by the newest speed; none while no speed is known.
 void set_time_left(v1::TrainingJob& job, const ShardPlan& plan);
 
-// Newest last; of more than 16 the oldest is dropped.
-void add_condition(v1::TrainingJob& job, std::string sentence);
+// Newest last; of more than 16 the oldest is dropped. One line of at most 1024 bytes; what is longer is cut off.
+void add_condition(v1::TrainingJob& job, const std::string& sentence);
 
 }  // namespace equipoise::coordinator

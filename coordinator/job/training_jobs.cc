@@ -133,7 +133,10 @@ std::optional<v1::TrainingJob> TrainingJobs::stored_answer(const v1::CreateTrain
   if (request.request_id().empty()) return std::nullopt;
   auto earlier = table_.store().answered_request(request.request_id());
   if (!earlier) return std::nullopt;
-  if (earlier->digest == digest) return std::move(earlier->answer);
+  if (earlier->digest == digest) {
+    *earlier->answer.mutable_spec() = request.spec();  // stored without: it is most of the bytes
+    return std::move(earlier->answer);
+  }
   throw std::invalid_argument("request_id \"" + request.request_id() + "\" was used for another spec (job " +
                               earlier->answer.id() + "); use a new one");
 }
@@ -185,7 +188,10 @@ v1::TrainingJob TrainingJobs::create(const v1::CreateTrainingJobRequest& request
   job.set_id(new_id(config.name));
   job.set_revision(1);
   std::optional<AnsweredRequest> answered;
-  if (!request.request_id().empty()) answered = {.request_id = request.request_id(), .digest = digest, .answer = job};
+  if (!request.request_id().empty()) {
+    answered = {.request_id = request.request_id(), .digest = digest, .answer = job};
+    answered->answer.clear_spec();
+  }
   outputs_.acquire(job.id(), config);
   try {
     table_.insert(job, std::move(config), answered);

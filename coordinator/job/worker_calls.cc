@@ -19,6 +19,8 @@ namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kLongestPhase = 64;
+constexpr int kMostNamedGroups = 8;
+constexpr std::size_t kLongestNamedGroup = 80;
 
 v1::ReportStepResponse answer_of(const StepRecord& record, const std::vector<double>& alpha_K) {
   v1::ReportStepResponse response;
@@ -29,11 +31,14 @@ v1::ReportStepResponse answer_of(const StepRecord& record, const std::vector<dou
 }
 
 std::string sentence_of_skip(const v1::TrainingJob& job, const v1::ReportStepRequest& request) {
+  const int named = std::min(request.non_finite_group_size(), kMostNamedGroups);
   std::string text = "step " + std::to_string(request.step()) + " was skipped: the loss of group";
-  for (int i = 0; i < request.non_finite_group_size(); ++i) {
-    text += (i == 0 ? " \"" : ", \"") + job.groups(static_cast<int>(request.non_finite_group(i))).name() + "\"";
+  for (int i = 0; i < named; ++i) {
+    const std::string& name = job.groups(static_cast<int>(request.non_finite_group(i))).name();
+    text += (i == 0 ? " \"" : ", \"") + one_line(name, kLongestNamedGroup) + "\"";
   }
-  return text + " was not finite";
+  const int others = request.non_finite_group_size() - named;
+  return text + (others > 0 ? " and of " + std::to_string(others) + " others" : "") + " was not finite";
 }
 
 // num_groups  of the job; 1 where its weights are not in memory, and so only steps on record are asked for
@@ -62,6 +67,16 @@ void check_is_next(const JobRecord& record, std::int64_t step, const WeightOwner
                 "job " + record.job.id() + ": step is " + std::to_string(step) + ", " + expected);
 }
 
+// Rank 0 starts once all ranks have read the same data: a rank that is missing is none of this job's.
+void check_all_registered(const JobRecord& record) {
+  const auto missing = record.members->missing();
+  if (missing.empty()) return;
+  const int world_size = record.members->world_size();
+  refuse_state(record.job, "has " + std::to_string(static_cast<std::size_t>(world_size) - missing.size()) + " of " +
+                               std::to_string(world_size) + " ranks that have registered; the first that has not is " +
+                               std::to_string(missing.front()));
+}
+
 WeightOwner weights_to_move(const JobRecord& record) {
   check_not_final(record.job);
   if (!record.training) refuse_state(record.job, "has not started training");
@@ -86,6 +101,7 @@ v1::StartTrainingResponse WorkerCalls::start_training(const v1::StartTrainingReq
   check_start_training(request);
   if (record.training) refuse_state(record.job, "is training on another dataset already");
   if (!record.members || !record.members->has(0)) refuse_state(record.job, "has no rank 0 that has registered");
+  check_all_registered(record);
   const auto earlier = table_.store().newest_training(record.job.id());
   if (earlier && earlier->request.dataset_digest() != request.dataset_digest()) {
     refuse_state(record.job, "was trained on another dataset by an earlier attempt");
@@ -253,8 +269,9 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
   }
   if (record.job.state() == v1::JOB_STATE_SUCCEEDED) return response;
   if (!is_member) refuse_state(record.job, "has no rank " + std::to_string(request.rank()) + " that has registered");
-  if (request.rank() == 0 && !request.phase().empty() && request.phase() != record.job.phase()) {
-    record.job.set_phase(request.phase());
+  const std::string phase = one_line(request.phase(), kLongestPhase);
+  if (request.rank() == 0 && !phase.empty() && phase != record.job.phase()) {
+    record.job.set_phase(phase);
     table_.bump_revision(record);
   }
   note_warnings(record, request);

@@ -18,6 +18,11 @@ class WorkerCalls {
  public:
   WorkerCalls(JobTable& table, LeaseSettings lease) : table_(table), lease_(lease) {}
 
+  // Before every other call: throws Refusal kPermissionDenied where the coordinator launched the job and `token` is not
+  // that of its attempt. A job of an earlier life of this coordinator has ended and has no token any more: what its
+  // ranks say changes nothing, and they are told to end.
+  void check_token(const std::string& job_id, const std::string& token);
+
   v1::RegisterWorkerResponse register_worker(const v1::RegisterWorkerRequest& request);
   v1::StartTrainingResponse start_training(const v1::StartTrainingRequest& request);
   v1::ReportStepResponse report_step(const v1::ReportStepRequest& request);

@@ -40,8 +40,11 @@ void check_registration(const v1::RegisterWorkerRequest& request) {
   if (request.pid() < 1) throw std::invalid_argument("pid is " + std::to_string(request.pid()) + ", expected >= 1");
 }
 
+// Host and device reach logs and screens.
 RankProcess process_of(const v1::RegisterWorkerRequest& request) {
-  return {.host = request.host(), .pid = request.pid(), .device = request.device()};
+  return {.host = one_line(request.host(), kLongestHost),
+          .pid = request.pid(),
+          .device = one_line(request.device(), kLongestDevice)};
 }
 
 void check_world_size(const v1::TrainingJob& job, int wanted, int world_size) {
@@ -51,7 +54,23 @@ void check_world_size(const v1::TrainingJob& job, int wanted, int world_size) {
                                                         std::to_string(wanted));
 }
 
+bool knows_token(const JobRecord& record, const std::string& token) {
+  return !record.attempt_token.empty() && equal_secrets(record.attempt_token, token);
+}
+
+[[noreturn]] void refuse_token(const v1::TrainingJob& job) {
+  throw Refusal(Refusal::Code::kPermissionDenied,
+                "job " + job.id() + " is launched by the coordinator, and attempt_token is not that of its attempt");
+}
+
 }  // namespace
+
+void WorkerCalls::check_token(const std::string& job_id, const std::string& token) {
+  const JobRecord& record = table_.find(job_id);
+  const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
+  const bool has_ended_before = record.attempt_token.empty() && is_final(record.job.state());
+  if (is_launched && !has_ended_before && !knows_token(record, token)) refuse_token(record.job);
+}
 
 v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorkerRequest& request) {
   JobRecord& record = table_.find(request.job_id());
@@ -59,13 +78,7 @@ v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorker
   check_not_final(record.job);
   check_registration(request);
   const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
-  const bool knows_token =
-      !record.attempt_token.empty() && equal_secrets(record.attempt_token, request.attempt_token());
-  if (is_launched && !knows_token) {
-    throw Refusal(
-        Refusal::Code::kPermissionDenied,
-        "job " + record.job.id() + " is launched by the coordinator, and attempt_token is not that of its attempt");
-  }
+  if (is_launched && !knows_token(record, request.attempt_token())) refuse_token(record.job);
   const bool is_first_call = request.rank() == 0 && request.generation() == 0;
   if (is_first_call && record.job.state() == v1::JOB_STATE_QUEUED) begin_external_attempt(record, request);
   if (!is_first_call) check_generation(record.job, request.generation());
@@ -86,11 +99,12 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   const auto wanted = launch.workers;
   if (wanted) check_world_size(record.job, *wanted, request.world_size());
   const std::int64_t generation = record.job.generation() + 1;
-  table_.apply(record, AttemptRegistered{.generation = generation, .host = request.host()}, [&](v1::TrainingJob& job) {
-    job.set_generation(generation);
-    job.set_world_size(request.world_size());
-    job.set_phase("starting");
-  });
+  table_.apply(record, AttemptRegistered{.generation = generation, .host = process_of(request).host},
+               [&](v1::TrainingJob& job) {
+                 job.set_generation(generation);
+                 job.set_world_size(request.world_size());
+                 job.set_phase("starting");
+               });
   record.members.emplace(request.world_size(), lease_);
   record.hosts.clear();
   record.start_timeout = launch.start_timeout;

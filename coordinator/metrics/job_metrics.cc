@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "common/protocol/job_state.h"
+#include "common/protocol/step_phases.h"
 #include "common/robust/worst_group.h"
 
 namespace equipoise::coordinator {
@@ -95,7 +96,7 @@ void JobMetrics::show_report(const v1::TrainingJob& job, const v1::ReportMetrics
   if (request.split() != v1::SPLIT_TRAIN) return;
   count_trained(request);
   for (const auto& [phase, observed] : request.phase_seconds()) {
-    auto& histogram = step_seconds_.at({job.id(), phase}, step_buckets());
+    auto& histogram = step_seconds_.at({job.id(), std::string(step_phase_label(phase))}, step_buckets());
     for (const double seconds : observed.seconds()) {
       if (std::isfinite(seconds) && seconds >= 0) histogram.Observe(seconds);
     }

@@ -27,7 +27,7 @@ inline constexpr std::string_view kJob = "job";      // TrainingJob.id
 inline constexpr std::string_view kGroup = "group";  // name of a group in the data
 inline constexpr std::string_view kSplit = "split";  // "train", "validation", or "validation/NAME" of one file
 inline constexpr std::string_view kState = "state";  // of a job or a worker, in lower case
-inline constexpr std::string_view kPhase = "phase";  // of a step: "forward", "reduce", "weights", "backward", ...
+inline constexpr std::string_view kPhase = "phase";  // of a step: one of common/protocol/step_phases.h, or "other"
 inline constexpr std::string_view kMethod = "method";
 inline constexpr std::string_view kCode = "code";  // gRPC status code: "OK", "NOT_FOUND", ...
 

@@ -10,11 +10,14 @@
 #include <stop_token>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 namespace equipoise::coordinator {
 namespace {
 
-constexpr std::size_t kThreads = 2;
+// A request that does not end takes a thread for as long as one may take.
+constexpr const char* kThreads = "16";
+constexpr const char* kLongestRequestMs = "3000";
 constexpr std::string_view kPath = "/metrics";
 constexpr int kAnsweredHere = 1, kAnsweredByHandler = 0;  // what civetweb makes of a callback's result
 
@@ -62,7 +65,9 @@ MetricsPage::MetricsPage(const std::string& address, const std::shared_ptr<prome
     : host_(address.substr(0, address.rfind(':'))),
       exposer_([&] {
         const CivetCallbacks callbacks = make_callbacks();
-        return std::make_unique<prometheus::Exposer>(address, kThreads, &callbacks);
+        const std::vector<std::string> options = {"listening_ports",    address,          "num_threads", kThreads,
+                                                  "request_timeout_ms", kLongestRequestMs};
+        return std::make_unique<prometheus::Exposer>(options, &callbacks);
       }()),
       port_(exposer_->GetListeningPorts().front()) {
   exposer_->RegisterCollectable(registry);

@@ -9,6 +9,7 @@
 
 namespace equipoise::coordinator {
 
+// Sixteen connections at a time, of which each has 3 s for its request: whoever sends half of one keeps nobody out.
 class MetricsPage {
  public:
   // `address` is HOST:PORT with port 0 for any free one. Throws std::runtime_error when it cannot be listened on.

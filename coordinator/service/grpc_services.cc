@@ -1,5 +1,6 @@
 #include "coordinator/service/grpc_services.h"
 
+#include "common/protocol/attempt_token.h"
 #include "common/protocol/job_state.h"
 
 namespace equipoise::coordinator {
@@ -17,6 +18,22 @@ void stream_changes(SharedController& shared, const std::string& id, const grpc:
     seen = job->revision();
     watcher.pause();
   }
+}
+
+std::string attempt_token_of(const grpc::ServerContext& context) {
+  const auto token = context.client_metadata().find(kAttemptTokenMetadata);
+  return token == context.client_metadata().end() ? "" : std::string(token->second.data(), token->second.size());
+}
+
+// A call of a rank, alone on the core; refused before anything is looked at where its token is not that of the attempt.
+template <typename Request, typename Call>
+auto run_for_rank(SharedController& shared, const grpc::ServerContext& context, const Request& request,
+                  const Call& call) {
+  const std::string token = attempt_token_of(context);
+  return shared.run([&](JobController& core) {
+    core.worker_calls().check_token(request.job_id(), token);
+    return call(core.worker_calls());
+  });
 }
 
 }  // namespace
@@ -89,60 +106,65 @@ grpc::Status WorkerService::RegisterWorker(grpc::ServerContext* /*context*/, con
   });
 }
 
-grpc::Status WorkerService::StartTraining(grpc::ServerContext* /*context*/, const v1::StartTrainingRequest* request,
+grpc::Status WorkerService::StartTraining(grpc::ServerContext* context, const v1::StartTrainingRequest* request,
                                           v1::StartTrainingResponse* response) {
   return boundary_.answer("StartTraining", [&] {
-    *response = shared_.run([&](JobController& core) { return core.worker_calls().start_training(*request); });
+    *response =
+        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.start_training(*request); });
   });
 }
 
-grpc::Status WorkerService::ReportStep(grpc::ServerContext* /*context*/, const v1::ReportStepRequest* request,
+grpc::Status WorkerService::ReportStep(grpc::ServerContext* context, const v1::ReportStepRequest* request,
                                        v1::ReportStepResponse* response) {
   return boundary_.answer("ReportStep", [&] {
-    *response = shared_.run([&](JobController& core) { return core.worker_calls().report_step(*request); });
+    *response =
+        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.report_step(*request); });
   });
 }
 
-grpc::Status WorkerService::ReportSteps(grpc::ServerContext* /*context*/, const v1::ReportStepsRequest* request,
+grpc::Status WorkerService::ReportSteps(grpc::ServerContext* context, const v1::ReportStepsRequest* request,
                                         v1::ReportStepsResponse* response) {
   return boundary_.answer("ReportSteps", [&] {
-    *response = shared_.run([&](JobController& core) { return core.worker_calls().report_steps(*request); });
+    *response =
+        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.report_steps(*request); });
   });
 }
 
-grpc::Status WorkerService::GetGroupWeights(grpc::ServerContext* /*context*/, const v1::GetGroupWeightsRequest* request,
+grpc::Status WorkerService::GetGroupWeights(grpc::ServerContext* context, const v1::GetGroupWeightsRequest* request,
                                             v1::GetGroupWeightsResponse* response) {
   return boundary_.answer("GetGroupWeights", [&] {
-    *response = shared_.read([&](JobController& core) { return core.worker_calls().group_weights(*request); });
+    *response =
+        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.group_weights(*request); });
   });
 }
 
-grpc::Status WorkerService::ReportMetrics(grpc::ServerContext* /*context*/, const v1::ReportMetricsRequest* request,
+grpc::Status WorkerService::ReportMetrics(grpc::ServerContext* context, const v1::ReportMetricsRequest* request,
                                           v1::ReportMetricsResponse* /*response*/) {
   return boundary_.answer("ReportMetrics", [&] {
-    shared_.run([&](JobController& core) { core.worker_calls().report_metrics(*request); });
+    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
   });
 }
 
-grpc::Status WorkerService::Heartbeat(grpc::ServerContext* /*context*/, const v1::HeartbeatRequest* request,
+grpc::Status WorkerService::Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,
                                       v1::HeartbeatResponse* response) {
   return boundary_.answer("Heartbeat", [&] {
-    *response = shared_.run([&](JobController& core) { return core.worker_calls().heartbeat(*request); });
+    *response =
+        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.heartbeat(*request); });
   });
 }
 
-grpc::Status WorkerService::FinishWorker(grpc::ServerContext* /*context*/, const v1::FinishWorkerRequest* request,
+grpc::Status WorkerService::FinishWorker(grpc::ServerContext* context, const v1::FinishWorkerRequest* request,
                                          v1::FinishWorkerResponse* /*response*/) {
   return boundary_.answer("FinishWorker", [&] {
-    shared_.run([&](JobController& core) { core.worker_calls().finish_worker(*request); });
+    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.finish_worker(*request); });
     shared_.wake();
   });
 }
 
-grpc::Status WorkerService::FailWorker(grpc::ServerContext* /*context*/, const v1::FailWorkerRequest* request,
+grpc::Status WorkerService::FailWorker(grpc::ServerContext* context, const v1::FailWorkerRequest* request,
                                        v1::FailWorkerResponse* /*response*/) {
   return boundary_.answer("FailWorker", [&] {
-    shared_.run([&](JobController& core) { core.worker_calls().fail_worker(*request); });
+    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.fail_worker(*request); });
     shared_.wake();
   });
 }

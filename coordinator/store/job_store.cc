@@ -1,5 +1,6 @@
 #include "coordinator/store/job_store.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -73,6 +74,10 @@ JobStore::JobStore(const std::filesystem::path& file)
       delete_steps_(database_, "DELETE FROM steps WHERE job_id = ?"),
       select_request_(database_, "SELECT digest, answer FROM requests WHERE request_id = ?"),
       insert_request_(database_, "INSERT INTO requests(request_id, digest, answer) VALUES (?, ?, ?)"),
+      delete_old_requests_(database_, "DELETE FROM requests WHERE created_at < unixepoch() - 30 * 86400"),
+      delete_excess_requests_(database_,
+                              "DELETE FROM requests WHERE request_id IN "
+                              "(SELECT request_id FROM requests ORDER BY created_at DESC LIMIT -1 OFFSET ?)"),
       select_training_(database_, "SELECT request, response FROM trainings WHERE job_id = ? AND generation = ?"),
       select_newest_training_(
           database_, "SELECT request, response FROM trainings WHERE job_id = ? ORDER BY generation DESC LIMIT 1"),
@@ -110,10 +115,20 @@ std::int64_t JobStore::insert_job(const v1::TrainingJob& job, const std::optiona
   const std::int64_t sequence = insert_job_.integer(0);
   insert_job_.reset();
   if (request) {
+    prune_requests();
     insert_request_.run(request->request_id, Blob{request->digest}, Blob{request->answer.SerializeAsString()});
   }
   transaction.commit();
   return sequence;
+}
+
+// Both look at every row, which is too much for each new job.
+void JobStore::prune_requests() {
+  constexpr std::int64_t kPart = 100;
+  if (--requests_until_pruning_ > 0) return;
+  delete_old_requests_.run();
+  delete_excess_requests_.run(most_requests_ - 1);
+  requests_until_pruning_ = std::max<std::int64_t>(1, most_requests_ / kPart);
 }
 
 void JobStore::update_job(const v1::TrainingJob& job) {

@@ -57,8 +57,10 @@ class JobStore {
   void update_job(const v1::TrainingJob& job);
   // With its steps and trainings; answered requests stay.
   void delete_job(const std::string& id);
-  // Kept for 30 days.
+  // Kept for 30 days, the newest ones where there are too many.
   std::optional<AnsweredRequest> answered_request(const std::string& request_id);
+  // How many answered requests are kept, and up to 1 % more; 10,000 unless this says otherwise.
+  void set_most_requests(std::int64_t most) { most_requests_ = most; }
 
   // The job's new state together with what it trains on.
   void start_training(const v1::TrainingJob& job, const StoredTraining& training);
@@ -78,9 +80,14 @@ class JobStore {
   std::string signing_key();
 
  private:
+  // Within a transaction, before one more comes.
+  void prune_requests();
+
+  std::int64_t most_requests_ = 10'000;
+  std::int64_t requests_until_pruning_ = 0;
   Database database_;
   Statement select_jobs_, insert_job_, update_job_, delete_job_, delete_trainings_, delete_steps_;
-  Statement select_request_, insert_request_;
+  Statement select_request_, insert_request_, delete_old_requests_, delete_excess_requests_;
   Statement select_training_, select_newest_training_, insert_training_;
   Statement insert_step_, select_step_, select_last_step_, select_steps_, select_key_;
 };

@@ -97,6 +97,23 @@ class Service(programs.ProgramTest):
         job = self.job(job_id)
         self.assertEqual((job["state"], job["world_size"]), ("JOB_STATE_SUCCEEDED", 2))
 
+    def test_watch_outlives_a_coordinator_that_is_killed(self):
+        job_id = self.submit(self.write_job("outlived"), "--external")
+        with subprocess.Popen([str(programs.BIN / "equipoise"), "jobs", "watch", job_id, "--coordinator",
+                               self.coordinator.address], stdout=subprocess.PIPE, text=True,
+                              env=programs.ENVIRONMENT) as watch:
+            watch.stdout.readline()
+            self.coordinator.process.kill()
+            self.coordinator.stop()
+            self.coordinator = programs.Coordinator(self.folder / "state", listen=self.coordinator.address)
+            self.addCleanup(self.coordinator.stop)
+            result = programs.run("mpirun", "-np", "2", "--oversubscribe", programs.BIN / "equipoise-worker",
+                                  "--coordinator", self.coordinator.address, "--job", job_id)
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            said = watch.stdout.read()
+            self.assertEqual(watch.wait(timeout=60), 0, said)
+        self.assertIn("8/8", said)
+
     def test_cancel_stops_the_workers(self):
         job_id = self.submit(self.write_job("long", training={"max_steps": 1000000, "global_batch_size": 16}), "--np", "2")
         with subprocess.Popen([str(programs.BIN / "equipoise"), "jobs", "watch", job_id, "--coordinator",

@@ -50,15 +50,15 @@ def read_lines(path):
 
 
 class Coordinator:
-    """A coordinator of its own on free ports; `address` and `metrics` are where it listens."""
+    """A coordinator of its own, on free ports unless `listen` says which; it listens at `address` and `metrics`."""
 
-    def __init__(self, state, *arguments):
+    def __init__(self, state, *arguments, listen="127.0.0.1:0"):
         self.state = pathlib.Path(state)
         announce = self.state.parent / (self.state.name + ".announce.json")
         announce.unlink(missing_ok=True)
         self.log = open(self.state.parent / (self.state.name + ".log"), "a+")
         self.process = subprocess.Popen(
-            [str(BIN / "equipoise-coordinator"), "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
+            [str(BIN / "equipoise-coordinator"), "--listen", listen, "--metrics-listen", "127.0.0.1:0",
              "--state", str(self.state), "--announce", str(announce), *arguments],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=ENVIRONMENT)
         while not announce.exists():

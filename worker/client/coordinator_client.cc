@@ -2,63 +2,85 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/protocol/attempt_token.h"
+#include "common/protocol/reconnection.h"
 
 namespace equipoise {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Of one try.
 constexpr std::chrono::seconds kCallDeadline{30};
-constexpr std::chrono::seconds kRetryWindow{30};
 // A coordinator that restarts is back within a second or two: first retries are quick, later ones spare it.
 constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kLongestPause{2000};
 
-bool may_succeed_later(const grpc::Status& status) { return status.error_code() == grpc::StatusCode::UNAVAILABLE; }
+bool may_succeed_later(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+}
+
+std::shared_ptr<grpc::Channel> make_channel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  // The coordinator is on this cluster, whatever proxy the environment names for the web.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectPauseMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLongestReconnectPauseMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveAnswerMs);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
 
 }  // namespace
 
 // What a call is, but for its content.
 struct CoordinatorClient::Call {
-  // What FAILED_PRECONDITION says in answer to it.
+  // What FAILED_PRECONDITION and PERMISSION_DENIED say in answer to it.
   enum class Precondition {
     kOfAttempt,  // this attempt is over
     kOfContent,  // the coordinator does not take what the call asks for
   };
+  enum class Tries { kForTheWindow, kOne };
   const char* name;  // in messages
   Precondition precondition = Precondition::kOfAttempt;
-  std::chrono::seconds patience = kRetryWindow;
+  Tries tries = Tries::kForTheWindow;
 };
 
 void CoordinatorClient::throw_status(const Call& call, const grpc::Status& status, std::chrono::seconds waited) const {
   switch (status.error_code()) {
     case grpc::StatusCode::CANCELLED:
       throw AttemptEnded(status.error_message());
+    case grpc::StatusCode::PERMISSION_DENIED:
+      if (call.precondition == Call::Precondition::kOfAttempt) throw AttemptEnded(status.error_message());
+      throw PeerError("coordinator " + address_ + ": " + call.name + " was refused: " + status.error_message());
     case grpc::StatusCode::FAILED_PRECONDITION:
       if (call.precondition == Call::Precondition::kOfAttempt) throw AttemptEnded(status.error_message());
       throw std::invalid_argument(status.error_message());
     case grpc::StatusCode::INVALID_ARGUMENT:
     case grpc::StatusCode::NOT_FOUND:
       throw std::invalid_argument(status.error_message());
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      throw PeerError("coordinator " + address_ + ": " + call.name + " had no answer for " +
+                      std::to_string(waited.count()) + " s");
     default:
       throw PeerError("coordinator " + address_ + ": " + call.name + " failed after " + std::to_string(waited.count()) +
                       " s: " + status.error_message());
   }
 }
 
-CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds patience)
-    : address_(std::move(address)) {
-  grpc::ChannelArguments arguments;
-  // The coordinator is on this cluster, whatever proxy the environment names for the web.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  const auto channel = grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
-  if (!channel->WaitForConnected(std::chrono::system_clock::now() + patience)) {
+CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds patience, std::string attempt_token)
+    : address_(std::move(address)), patience_(patience), attempt_token_(std::move(attempt_token)) {
+  const auto channel = make_channel(address_);
+  if (!channel->WaitForConnected(std::chrono::system_clock::now() + patience_)) {
     throw std::invalid_argument("coordinator " + address_ + " did not answer within " +
-                                std::to_string(patience.count()) +
+                                std::to_string(patience_.count()) +
                                 " s; is equipoise-coordinator running there, and does its firewall admit this host?");
   }
   stub_ = v1::WorkerService::NewStub(channel);
@@ -67,14 +89,21 @@ CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds p
 template <typename Response, typename Request, typename Method>
 Response CoordinatorClient::make(const Call& call, Method method, const Request& request) {
   const auto start = Clock::now();
+  const auto end = start + patience_;
+  const bool is_tried_once = call.tries == Call::Tries::kOne;
   auto pause = kFirstPause;
   while (true) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kCallDeadline);
+    // gRPC connects again at once only while a call waits for it.
+    context.set_wait_for_ready(!is_tried_once);
+    context.set_deadline(std::chrono::system_clock::now() +
+                         std::min<Clock::duration>(kCallDeadline, end - Clock::now()));
+    if (!attempt_token_.empty()) context.AddMetadata(kAttemptTokenMetadata, attempt_token_);
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
     if (status.ok()) return response;
-    if (!may_succeed_later(status) || Clock::now() - start + pause > call.patience) {
+    const bool is_last = is_tried_once || Clock::now() + pause > end;
+    if (is_last || !may_succeed_later(status)) {
       throw_status(call, status, std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - start));
     }
     std::this_thread::sleep_for(pause);
@@ -105,7 +134,7 @@ void CoordinatorClient::report_metrics(const v1::ReportMetricsRequest& request) 
 }
 
 v1::HeartbeatResponse CoordinatorClient::heartbeat(const v1::HeartbeatRequest& request) {
-  return make<v1::HeartbeatResponse>({.name = "Heartbeat", .patience = std::chrono::seconds(0)},
+  return make<v1::HeartbeatResponse>({.name = "Heartbeat", .tries = Call::Tries::kOne},
                                      &v1::WorkerService::Stub::Heartbeat, request);
 }
 

@@ -16,16 +16,20 @@ class AttemptEnded : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Blocking calls, each with a deadline of 30 s; UNAVAILABLE is tried again for 30 s, as every call may be repeated. A
-// heartbeat is tried once: the next one comes soon. Throws AttemptEnded on CANCELLED and on a stale generation,
-// std::invalid_argument where the coordinator refuses the content (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION
-// of RegisterWorker and StartTraining), PeerError for the rest, with the address and the time waited. May be used from
-// several threads.
+// Blocking calls. One window for all of them, `patience`: the first connection may take that long, and a call is tried
+// again that long where the coordinator is away (UNAVAILABLE) or does not answer within 30 s, as every call may be
+// repeated. A heartbeat is tried once: the next one comes soon. Throws AttemptEnded on CANCELLED and on a stale
+// generation or token, std::invalid_argument where the coordinator refuses the content (INVALID_ARGUMENT, NOT_FOUND,
+// FAILED_PRECONDITION of RegisterWorker and StartTraining), PeerError for the rest, with the address and the time
+// waited. May be used from several threads.
 class CoordinatorClient {
  public:
-  // Waits for the connection. Throws std::invalid_argument when there is none after `patience`: the address is wrong,
-  // or nobody has started the coordinator.
-  CoordinatorClient(std::string address, std::chrono::seconds patience);
+  // Waits for the connection. `attempt_token` goes with every call; empty: of a job that somebody else launched. Throws
+  // std::invalid_argument when there is none after `patience`: the address is wrong, or nobody has started the
+  // coordinator.
+  CoordinatorClient(std::string address, std::chrono::seconds patience, std::string attempt_token = "");
+
+  std::chrono::seconds patience() const { return patience_; }
 
   v1::RegisterWorkerResponse register_worker(const v1::RegisterWorkerRequest& request);
   v1::StartTrainingResponse start_training(const v1::StartTrainingRequest& request);
@@ -43,7 +47,9 @@ class CoordinatorClient {
   Response make(const Call& call, Method method, const Request& request);
   [[noreturn]] void throw_status(const Call& call, const grpc::Status& status, std::chrono::seconds waited) const;
 
-  std::string address_;
+  const std::string address_;
+  const std::chrono::seconds patience_;
+  const std::string attempt_token_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
 };
 

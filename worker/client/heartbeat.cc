@@ -16,8 +16,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kInterval = 2s;
-// Without an answer for this long the coordinator may have given this rank's place to another: it must end.
-constexpr auto kLease = 30s;
 constexpr auto kGrace = 10s;
 constexpr int kExitLeaseLost = 75;
 constexpr int kExitAskedToEnd = 77;
@@ -109,8 +107,9 @@ void Heartbeat::run() {
       if (!must_end_) beat();
       last_answer = std::chrono::steady_clock::now();
     } catch (const PeerError& failure) {
-      if (std::chrono::steady_clock::now() - last_answer > kLease) {
-        std::fprintf(stderr, "rank %d: %s; no answer for 30 s, this rank ends\n", rank_, failure.what());
+      if (std::chrono::steady_clock::now() - last_answer > client_.patience()) {
+        std::fprintf(stderr, "rank %d: %s; no answer for %lld s, this rank ends\n", rank_, failure.what(),
+                     static_cast<long long>(client_.patience().count()));
         _exit(kExitLeaseLost);
       }
     }

@@ -22,7 +22,8 @@ struct AttemptId {
 
 class Heartbeat {
  public:
-  // `client` outlives it.
+  // `client` outlives it. Without an answer for the patience of `client` the process ends with exit code 75: by then
+  // nobody may count on this rank.
   Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank);
   ~Heartbeat();
   Heartbeat(const Heartbeat&) = delete;

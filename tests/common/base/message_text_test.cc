@@ -23,6 +23,17 @@ TEST(QuotedText, KeepsAMessageOnOneLine) {
   EXPECT_EQ(quoted_text("é\xFF"), "\"é\\xff\"");
 }
 
+// U+009B, which terminals take for ESC [.
+TEST(MessageText, HasNoControlOfTheUpperHalf) {
+  EXPECT_EQ(quoted_text("a\xC2\x9B"
+                        "31m\xC2\xA0"),
+            "\"a\\xc2\\x9b31m\xC2\xA0\"");
+  EXPECT_EQ(one_line("a\xC2\x9B"
+                     "31m\xC2\x80\xC2\x9F\xC2\xA0é",
+                     80),
+            "a 31m  \xC2\xA0é");
+}
+
 TEST(QuotedText, IsCutAtTheEndOfACharacter) {
   EXPECT_EQ(quoted_text(std::string(80, 'a')), '"' + std::string(80, 'a') + '"');
   EXPECT_EQ(quoted_text(std::string(79, 'a') + "éx"), '"' + std::string(79, 'a') + "é...\"");

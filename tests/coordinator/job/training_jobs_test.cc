@@ -87,6 +87,14 @@ TEST_F(TrainingJobsTest, ARepeatedRequestIdGetsTheFirstAnswerEvenAfterARestart) 
               HasSubstr("request_id \"r1\" was used for another spec (job " + first.id()));
 }
 
+// Each answer was kept for 30 days with its spec of up to 256 KiB.
+TEST_F(TrainingJobsTest, AnAnsweredRequestIsKeptWithoutItsSpec) {
+  spec_.mutable_model()->set_path("/" + std::string(100'000, 'x'));
+  const auto first = jobs().create(create_request(spec_, "r1"));
+  EXPECT_LT(store_->answered_request("r1")->answer.ByteSizeLong(), 1000u);
+  EXPECT_EQ(jobs().create(create_request(spec_, "r1")).SerializeAsString(), first.SerializeAsString());
+}
+
 TEST_F(TrainingJobsTest, ABadSpecIsRefusedByItsFieldAndStoresNothing) {
   spec_.mutable_loss()->set_beta(-1);
   EXPECT_THAT(error_of([&] { jobs().create(create_request(spec_)); }).text, HasSubstr("loss.beta is -1"));

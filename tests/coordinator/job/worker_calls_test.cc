@@ -506,5 +506,92 @@ TEST_F(WorkerCallsTest, MetricsOfOneValidationFileAreForCurvesOnly) {
             "file is given for another split than SPLIT_VALIDATION");
 }
 
+// One message made 608 time series of invented phases, the next one 608 more.
+TEST_F(WorkerCallsTest, InventedPhasesAreOneTimeSeries) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  const auto series = [&] {
+    for (const auto& family : metrics_->registry()->Collect()) {
+      if (family.name == "equipoise_step_seconds") return family.metric.size();
+    }
+    return std::size_t{0};
+  };
+  v1::ReportMetricsRequest request;
+  request.set_job_id(id);
+  request.set_generation(1);
+  request.set_split(v1::SPLIT_TRAIN);
+  for (int message = 0; message < 3; ++message) {
+    request.clear_phase_seconds();
+    for (int i = 0; i < 30; ++i) {
+      const std::string name = "phase " + std::to_string(message * 30 + i);
+      (*request.mutable_phase_seconds())[name].add_seconds(0.1);
+    }
+    calls().report_metrics(request);
+  }
+  EXPECT_EQ(series(), 1u);
+  request.clear_phase_seconds();
+  (*request.mutable_phase_seconds())["forward"].add_seconds(0.1);
+  calls().report_metrics(request);
+  EXPECT_EQ(series(), 2u);
+}
+
+TEST_F(WorkerCallsTest, MetricsNameAtMostTheGroupsOfTheJob) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  v1::ReportMetricsRequest request;
+  request.set_job_id(id);
+  request.set_generation(1);
+  request.set_split(v1::SPLIT_TRAIN);
+  for (int i = 0; i < 3; ++i) request.add_groups()->set_group(1);
+  EXPECT_EQ(error_of([&] { calls().report_metrics(request); }).text,
+            "groups has 3 entries, expected at most 2, one for each group of the job");
+}
+
+// Conditions that named thousands of groups made a job of 18 MB.
+TEST_F(WorkerCallsTest, ConditionsAreBoundedInBytes) {
+  constexpr int kGroups = 1000;
+  const auto id = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
+  calls().register_worker(register_request(id, 0, 0, 1));
+  auto start = start_request(id, 1);
+  for (int g = 2; g < kGroups; ++g) {
+    start.add_group_names(std::string(240, 'x') + std::to_string(g));
+    start.add_group_pair_count(1);
+  }
+  calls().start_training(start);
+  for (int step = 0; step < 9; ++step) {
+    auto skipped = step_request(id, 1, step, {0.2, 1.0});
+    for (std::uint32_t g = 1; g < kGroups; ++g) skipped.add_non_finite_group(g);
+    calls().report_step(skipped);
+  }
+  ASSERT_EQ(job(id).conditions_size(), 9);
+  for (const std::string& condition : job(id).conditions()) EXPECT_LE(condition.size(), 1024u);
+  EXPECT_THAT(job(id).conditions(0), HasSubstr("\"south\""));
+  EXPECT_THAT(job(id).conditions(0), HasSubstr("and of 991 others was not finite"));
+}
+
+TEST_F(WorkerCallsTest, TrainingStartsOnceAllRanksHaveRegistered) {
+  const auto id = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 2))).id();
+  calls().register_worker(register_request(id, 0, 0, 2));
+  const auto refused = error_of([&] { calls().start_training(start_request(id, 1)); });
+  EXPECT_EQ(refused.code, Code::kFailedPrecondition);
+  EXPECT_THAT(refused.text, HasSubstr("has 1 of 2 ranks that have registered; the first that has not is 1"));
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  calls().register_worker(register_request(id, 1, 1, 2));
+  calls().start_training(start_request(id, 1));
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
+}
+
+// They reached the log and the screens of people: ESC ] 0 ; sets the title of a terminal.
+TEST_F(WorkerCallsTest, HostAndPhaseHaveNoControlCharacters) {
+  const auto id = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
+  auto introduction = register_request(id, 0, 0, 1);
+  introduction.set_host("node\x1B]0;x\a\n1");
+  calls().register_worker(introduction);
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("node ]0;x  1"));
+  EXPECT_EQ(calls().register_worker(introduction).generation(), 1) << "the same process again";
+  auto heartbeat = heartbeat_request(id, 1, 0);
+  heartbeat.set_phase("reading\x1B[31m\ndata");
+  calls().heartbeat(heartbeat);
+  EXPECT_EQ(job(id).phase(), "reading [31m data");
+}
+
 }  // namespace worker_calls_test
 }  // namespace equipoise::coordinator

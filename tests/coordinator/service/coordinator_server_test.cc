@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
@@ -205,6 +206,99 @@ TEST_F(CoordinatorServerTest, AnExternalJobWhoseRankFallsSilentFails) {
   EXPECT_THAT(job.state_reason(), HasSubstr("rank 0 on host has not been heard of for 30 s"));
 }
 
+// Anybody could report steps of a launched job, finish it and fail it: alpha = [1, 0], the job FAILED.
+class LaunchedRanks : public ServerFixture {
+ protected:
+  template <typename Request, typename Response>
+  grpc::StatusCode code_with(const std::string& token, const Request& request,
+                             grpc::Status (v1::WorkerService::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                                             Response*)) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    if (!token.empty()) context.AddMetadata("equipoise-attempt-token", token);
+    Response response;
+    return (*ranks_.*method)(&context, request, &response).error_code();
+  }
+  template <typename Request>
+  Request of_attempt(Request request) const {
+    request.set_job_id(job_.id);
+    request.set_generation(1);
+    return request;
+  }
+  v1::ReportStepsRequest two_steps() const {
+    v1::ReportStepsRequest request;
+    for (const int step : {1, 2}) *request.add_steps() = step_request(job_.id, 1, step, {0.2, 1.0});
+    return of_attempt(request);
+  }
+  v1::ReportMetricsRequest metrics() const {
+    v1::ReportMetricsRequest request;
+    request.set_split(v1::SPLIT_TRAIN);
+    request.set_loss(0.5);
+    return of_attempt(request);
+  }
+  // Of all calls but RegisterWorker and StartTraining.
+  std::vector<grpc::StatusCode> codes_with(const std::string& token) {
+    using Stub = v1::WorkerService::Stub;
+    return {code_with(token, step_request(job_.id, 1, 0, {0.2, 1.0}), &Stub::ReportStep),
+            code_with(token, two_steps(), &Stub::ReportSteps),
+            code_with(token, of_attempt(v1::GetGroupWeightsRequest()), &Stub::GetGroupWeights),
+            code_with(token, metrics(), &Stub::ReportMetrics),
+            code_with(token, heartbeat_request(job_.id, 1, 0), &Stub::Heartbeat),
+            code_with(token, finish_request(job_.id, 1, 0, 'x'), &Stub::FinishWorker),
+            code_with(token, of_attempt(v1::FailWorkerRequest()), &Stub::FailWorker)};
+  }
+  std::string job_bytes() {
+    v1::TrainingJob job;
+    EXPECT_TRUE(get(job_.id, job).ok());
+    return job.SerializeAsString();
+  }
+  grpc::StatusCode registered_with(const std::string& token) {
+    auto request = register_request(job_.id, 0, 0, 1);
+    request.set_attempt_token(token);
+    return code_with("", request, &v1::WorkerService::Stub::RegisterWorker);
+  }
+  grpc::StatusCode started_with(const std::string& token) {
+    return code_with(token, start_request(job_.id, 1), &v1::WorkerService::Stub::StartTraining);
+  }
+
+  const LaunchedJob job_ = launched_job();
+  const std::string other_ = std::string(64, '0');
+};
+
+TEST_F(LaunchedRanks, SignEveryCallWithTheTokenOfTheirAttempt) {
+  constexpr auto kDenied = grpc::StatusCode::PERMISSION_DENIED;
+  const int calls = v1::ReportStepRequest::descriptor()->file()->service(0)->method_count();
+  ASSERT_EQ(calls, 9) << "a new call is tried here too";
+  for (const std::string& token : {std::string(), other_}) {
+    EXPECT_EQ(registered_with(token), kDenied);
+    EXPECT_EQ(started_with(token), kDenied);
+  }
+  ASSERT_EQ(registered_with(job_.token), grpc::StatusCode::OK);
+  EXPECT_EQ(started_with(""), kDenied);
+  EXPECT_EQ(started_with(other_), kDenied);
+  ASSERT_EQ(started_with(job_.token), grpc::StatusCode::OK);
+  const std::string before = job_bytes();
+  for (const std::string& token : {std::string(), other_}) {
+    EXPECT_THAT(codes_with(token), ::testing::Each(kDenied));
+  }
+  EXPECT_EQ(job_bytes(), before);
+  const auto codes = codes_with(job_.token);
+  EXPECT_EQ(codes[5], grpc::StatusCode::FAILED_PRECONDITION) << "not all steps are done";
+  for (const std::size_t accepted : {0, 1, 2, 3, 4, 6}) EXPECT_EQ(codes[accepted], grpc::StatusCode::OK) << accepted;
+}
+
+TEST_F(LaunchedRanks, OfAnEarlierLifeOfTheCoordinatorAreToldToEnd) {
+  ASSERT_EQ(registered_with(job_.token), grpc::StatusCode::OK);
+  restart();
+  const std::string before = job_bytes();
+  v1::HeartbeatResponse answer;
+  ASSERT_TRUE(call(&v1::WorkerService::Stub::Heartbeat, *ranks_, heartbeat_request(job_.id, 1, 0), answer).ok());
+  EXPECT_EQ(answer.command(), v1::HeartbeatResponse::COMMAND_EXIT);
+  EXPECT_EQ(code_with("", of_attempt(v1::FailWorkerRequest()), &v1::WorkerService::Stub::FailWorker),
+            grpc::StatusCode::OK);
+  EXPECT_EQ(job_bytes(), before);
+}
+
 TEST_F(CoordinatorServerTest, PrometheusSeesTheJobUntilItIsDeleted) {
   const auto id = running_external_job();
   v1::ReportStepResponse answer;
@@ -249,6 +343,26 @@ TEST_F(CoordinatorServerTest, TheMetricsPageAnswersEachMethodWithItsCode) {
     EXPECT_THAT(http("HEAD", path), StartsWith("HTTP/1.1 404 ")) << path;
   }
   EXPECT_THAT(metrics_page(), HasSubstr("# HELP"));
+}
+
+// Two of them kept everybody from /metrics for 30 s.
+TEST_F(CoordinatorServerTest, HalvesOfRequestsKeepNobodyFromTheMetricsPage) {
+  std::vector<int> halves(10);
+  for (int& half : halves) half = begin_http("GET /metrics HTTP/1.1\r\n");
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THAT(metrics_page(), HasSubstr("# HELP"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
+  for (const int half : halves) ::close(half);
+}
+
+// More of them than threads: each is given up after 3 s.
+TEST_F(CoordinatorServerTest, HalvesOfRequestsAreGivenUp) {
+  std::vector<int> halves(24);
+  for (int& half : halves) half = begin_http("GET /metrics HTTP/1.1\r\n");
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THAT(metrics_page(), HasSubstr("# HELP"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 15s);
+  for (const int half : halves) ::close(half);
 }
 
 TEST_F(CoordinatorServerTest, APortInUseIsRefusedByItsFlag) {

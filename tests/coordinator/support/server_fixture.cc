@@ -19,6 +19,15 @@ void ServerFixture::launch_with(const std::string& script) {
   restart();
 }
 
+ServerFixture::LaunchedJob ServerFixture::launched_job() {
+  const auto given = folder_.path() / "token";
+  EXPECT_EQ(::mkfifo(given.c_str(), 0600), 0);
+  launch_with("echo \"$EQUIPOISE_ATTEMPT_TOKEN\" > " + given.string() + "; exec sleep 1000");
+  LaunchedJob job{.id = create(v1::LAUNCH_MODE_COORDINATOR, 1).id(), .token = ""};
+  std::ifstream(given) >> job.token;
+  return job;
+}
+
 std::string ServerFixture::running_external_job() {
   const std::string id = create(v1::LAUNCH_MODE_EXTERNAL, 1).id();
   v1::RegisterWorkerResponse registered;
@@ -41,7 +50,7 @@ std::vector<v1::TrainingJob> ServerFixture::watch_to_the_end(const std::string& 
   return seen;
 }
 
-std::string ServerFixture::http(const std::string& method, const std::string& path) {
+int ServerFixture::begin_http(const std::string& beginning) {
   const ListenAddress address = parse_listen_address("metrics", server_->metrics_address());
   sockaddr_in remote{};
   remote.sin_family = AF_INET;
@@ -49,8 +58,12 @@ std::string ServerFixture::http(const std::string& method, const std::string& pa
   ::inet_pton(AF_INET, address.host.c_str(), &remote.sin_addr);
   const int connection = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   EXPECT_EQ(::connect(connection, reinterpret_cast<sockaddr*>(&remote), sizeof(remote)), 0);
-  const std::string request = method + " " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-  EXPECT_EQ(::send(connection, request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
+  EXPECT_EQ(::send(connection, beginning.data(), beginning.size(), 0), static_cast<ssize_t>(beginning.size()));
+  return connection;
+}
+
+std::string ServerFixture::http(const std::string& method, const std::string& path) {
+  const int connection = begin_http(method + " " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   std::string page;
   std::array<char, 4096> part{};
   for (ssize_t n = 0; (n = ::recv(connection, part.data(), part.size(), 0)) > 0;)

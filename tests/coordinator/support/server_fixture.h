@@ -68,8 +68,15 @@ class ServerFixture : public ::testing::Test {
     return call(&v1::TrainingJobService::Stub::CancelTrainingJob, *training_jobs_, request, job);
   }
   std::string running_external_job();
+  // A job of one rank whose processes are a script that waits, and the token that it was given.
+  struct LaunchedJob {
+    std::string id, token;
+  };
+  LaunchedJob launched_job();
   // Follows the job until the stream ends.
   std::vector<v1::TrainingJob> watch_to_the_end(const std::string& id, grpc::Status& status);
+  // A connection to the metrics' port on which `beginning` of a request was sent; for the caller to close.
+  int begin_http(const std::string& beginning);
   // The whole answer of the metrics' port to a request without a body.
   std::string http(const std::string& method, const std::string& path);
   std::string metrics_page() { return http("GET", "/metrics"); }

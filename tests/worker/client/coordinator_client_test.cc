@@ -5,6 +5,8 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
 #include <memory>
 #include <string>
 
@@ -16,6 +18,7 @@ namespace equipoise::coordinator {
 namespace coordinator_client_test {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 constexpr std::chrono::seconds kPatience{30};
@@ -64,6 +67,18 @@ TEST_F(CoordinatorClientTest, AnAttemptThatIsOverEndsTheRank) {
   EXPECT_THROW(client_.report_step(step_request(id, 1, 0, {0.2, 1.0})), AttemptEnded) << "a cancelled job";
 }
 
+TEST_F(CoordinatorClientTest, ARankOfALaunchedJobSignsItsCalls) {
+  const LaunchedJob job = launched_job();
+  CoordinatorClient knows(server_->address(), kPatience, job.token), does_not(server_->address(), kPatience);
+  auto introduction = register_request(job.id, 0, 0, 1);
+  introduction.set_attempt_token(job.token);
+  knows.register_worker(introduction);
+  EXPECT_THROW(does_not.start_training(start_request(job.id, 1)), PeerError);
+  knows.start_training(start_request(job.id, 1));
+  EXPECT_THROW(does_not.report_step(step_request(job.id, 1, 0, {0.2, 1.0})), AttemptEnded);
+  EXPECT_EQ(knows.report_step(step_request(job.id, 1, 0, {0.2, 1.0})).weight_size(), 2);
+}
+
 TEST_F(CoordinatorClientTest, OtherFailuresNameTheAddressAndTheCall) {
   const std::string id = running_external_job();
   client_.report_step(step_request(id, 1, 0, {0.2, 1.0}));
@@ -79,13 +94,17 @@ TEST_F(CoordinatorClientTest, OtherFailuresNameTheAddressAndTheCall) {
 // Answers UNAVAILABLE so many times, as a coordinator that is starting again.
 class Restarting final : public v1::WorkerService::Service {
  public:
-  explicit Restarting(int refusals) : left_(refusals) {
+  // `port` 0: a free one.
+  explicit Restarting(int refusals, int port = 0) : left_(refusals) {
     grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
   }
+  // A client that is connected and idle does not answer gRPC's goodbye.
+  ~Restarting() override { server_->Shutdown(std::chrono::system_clock::now()); }
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  int port() const { return port_; }
   int calls() const { return calls_; }
 
   grpc::Status ReportStep(grpc::ServerContext*, const v1::ReportStepRequest*, v1::ReportStepResponse*) override {
@@ -115,6 +134,35 @@ TEST(CoordinatorClient, TriesAgainWhileTheCoordinatorIsAway) {
   CoordinatorClient client(coordinator.address(), kPatience);
   client.report_step({});
   EXPECT_EQ(coordinator.calls(), 4);
+}
+
+// A rank with --wait 120 ended after 34 s: only the first connection knew of --wait.
+TEST(CoordinatorClient, ACallIsTriedAsLongAsTheFirstConnectionMayTake) {
+  Restarting coordinator(1'000'000);
+  CoordinatorClient client(coordinator.address(), std::chrono::seconds(1));
+  EXPECT_EQ(client.patience(), std::chrono::seconds(1));
+  try {
+    client.report_step({});
+    FAIL() << "the coordinator is away";
+  } catch (const PeerError& failure) {
+    // The last pause would have ended after the window.
+    EXPECT_THAT(failure.what(), AnyOf(HasSubstr("failed after 0 s"), HasSubstr("failed after 1 s")));
+  }
+  EXPECT_GT(coordinator.calls(), 1);
+}
+
+TEST(CoordinatorClient, ACallWaitsForACoordinatorThatIsStoppedAndStartedOnItsPort) {
+  auto coordinator = std::make_unique<Restarting>(0);
+  const int port = coordinator->port();
+  CoordinatorClient client(coordinator->address(), kPatience);
+  client.report_step({});
+  coordinator.reset();
+  EXPECT_THROW(client.heartbeat({}), PeerError) << "nobody is there";
+  auto step = std::async(std::launch::async, [&client] { client.report_step({}); });
+  Restarting next(0, port);
+  EXPECT_NO_THROW(step.get());
+  EXPECT_EQ(next.calls(), 1);
+  client.heartbeat({});
 }
 
 TEST(CoordinatorClient, AHeartbeatIsTriedOnce) {

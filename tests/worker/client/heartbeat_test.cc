@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -121,6 +122,19 @@ class LosesSome final : public v1::WorkerService::Service {
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
+
+// With the patience of the client, which was 30 s whatever --wait said.
+TEST(HeartbeatDeathTest, ARankWithoutAnAnswerForThePatienceOfItsClientEnds) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto wait_for_an_answer = [] {
+    LosesSome coordinator(1'000'000);
+    CoordinatorClient client(coordinator.address(), std::chrono::seconds(1));
+    Heartbeat heartbeat(client, {.job_id = "j", .generation = 1}, 3);
+    heartbeat.warn("each heartbeat with it is lost");
+    while (true) pause();
+  };
+  EXPECT_EXIT(wait_for_an_answer(), ::testing::ExitedWithCode(75), "rank 3: .* no answer for 1 s, this rank ends");
+}
 
 TEST(Heartbeat, AWarningIsSentUntilItHasArrivedAndThenNoMore) {
   LosesSome coordinator(1);

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "common/protocol/step_phases.h"
 #include "tests/worker/support/owned_pair.h"
 #include "worker/collective/cpu_collective.h"
 #include "worker/language_model/pair_weights.h"
@@ -144,6 +145,8 @@ Trajectory train(const Recipe& run) {
     const bool is_first = collective.info().rank == 0;
     for (std::int64_t step = 0; step < run.steps; ++step) {
       const StepResult result = train_step(parts, step);
+      // The coordinator counts all others as one.
+      for (const PhaseSeconds& taken : result.phases) EXPECT_EQ(step_phase_label(taken.phase), taken.phase);
       if (!is_first) continue;
       trajectory.loss.push_back(result.loss);
       trajectory.grad_norm.push_back(result.grad_norm);
