@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
+#include <string_view>
 
 #include "common/base/descriptor.h"
 #include "common/base/download_fault.h"
@@ -14,17 +15,23 @@
 namespace equipoise {
 namespace {
 
-[[noreturn]] void refuse_file(const std::filesystem::path& file, const std::string& what) {
-  throw std::invalid_argument(file.string() + ": " + what);
+[[noreturn]] void refuse_file(const std::filesystem::path& file, std::string_view what, std::string_view more = "") {
+  std::string text = file.string();
+  text += ": ";
+  text += what;
+  text += more;
+  throw std::invalid_argument(text);
 }
 
 [[noreturn]] void refuse_errno(const std::filesystem::path& file) {
   if (errno == ENOENT) refuse_file(file, absent_file_fault(file));
-  refuse_file(file, std::string("cannot be read: ") + std::strerror(errno));
+  refuse_file(file, "cannot be read: ", std::strerror(errno));
 }
 
 [[noreturn]] void refuse_size(const std::filesystem::path& file, std::uintmax_t most_bytes, const char* what) {
-  refuse_file(file, "has more than " + std::to_string(most_bytes) + " bytes, expected at most that of " + what);
+  std::string size = std::to_string(most_bytes);
+  size += " bytes, expected at most that of ";
+  refuse_file(file, "has more than ", size += what);
 }
 
 }  // namespace

@@ -73,7 +73,9 @@ std::string one_line(std::string_view text, std::size_t longest) {
   std::ranges::replace_if(
       line, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   for (std::size_t i = line.find('\xC2'); i != std::string::npos; i = line.find('\xC2', i + 1)) {
-    if (is_late_control(std::string_view(line).substr(i))) line.replace(i, 2, " ");
+    if (!is_late_control(std::string_view(line).substr(i))) continue;
+    line.erase(i, 1);
+    line[i] = ' ';
   }
   return line;
 }

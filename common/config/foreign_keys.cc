@@ -186,6 +186,10 @@ constexpr std::array kKeys = {
                "",
                "evaluation.every_steps is all there is; there is always one before the first step and one after the "
                "last"},
+    ForeignKey{"use_logits_to_keep use_num_logits_to_keep", "", "logits are computed at scored tokens alone, always"},
+    ForeignKey{"tools", "", "the tools of a conversation stand in the data, beside its messages"},
+    ForeignKey{"base_model_attribute_name", "", "the layers of a model are known by its family"},
+    ForeignKey{"dpo_alpha", "", kNotImplemented},
     ForeignKey{"generate_during_eval do_sample temperature top_p num_beams predict_with_generate", "", kGeneration},
     ForeignKey{"logging_steps logging_strategy log_every log_interval log_steps", "logging.every_steps", ""},
     ForeignKey{"logging_first_step", "", "the first step is always logged, with logging.every_steps: 1"},

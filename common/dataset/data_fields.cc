@@ -10,9 +10,12 @@ namespace equipoise {
 namespace {
 
 // Fields that a misspelt one may mean.
-constexpr std::array<std::string_view, 9> kMeant = {"prompt", "chosen",           "rejected",
-                                                    "group",  "chosen_share",     "tools",
-                                                    "weight", "ref_chosen_logps", "ref_rejected_logps"};
+constexpr std::array<std::string_view, 10> kMeant = {
+    "prompt", "chosen",           "rejected",          "group", "chosen_share", "tools", "chat_template_kwargs",
+    "weight", "ref_chosen_logps", "ref_rejected_logps"};
+
+// Words of their own, one letter from a field.
+constexpr std::array<std::string_view, 2> kOtherWords = {"height", "eight"};
 
 // Names that other data sets give to what is a prompt here.
 constexpr std::array<std::string_view, 4> kPromptElsewhere = {"question", "instruction", "input", "query"};
@@ -42,8 +45,8 @@ bool is_one_edit_away(std::string_view a, std::string_view b) {
 
 bool looks_like(const std::string& found, std::string_view meant) {
   const std::string wanted = skeleton(meant);
-  // "height" is a word of its own.
-  return found == wanted || (meant != "weight" && is_one_edit_away(found, wanted));
+  const bool is_other = std::ranges::find(kOtherWords, found) != kOtherWords.end();
+  return found == wanted || (!is_other && is_one_edit_away(found, wanted));
 }
 
 // Why a field that other programs know has no meaning here.
@@ -51,6 +54,8 @@ std::string_view advice(std::string_view name) {
   if (name == "margin" || name == "score_chosen" || name == "score_rejected") {
     return " (of reward models: no loss here has it)";
   }
+  if (name == "reference_chosen_logps") return " (perhaps \"ref_chosen_logps\" is meant: rename it)";
+  if (name == "reference_rejected_logps") return " (perhaps \"ref_rejected_logps\" is meant: rename it)";
   if (name == "system") return " (a system message is the first of the messages in \"prompt\")";
   if (name == "images" || name == "image" || name == "videos") return " (models of text alone are trained)";
   if (name == "tools" || name == "chat_template_kwargs") return " (of messages alone, and here are texts)";

@@ -21,9 +21,9 @@ constexpr std::array kBatchSystems{BatchSystem{"Slurm", "SLURM_JOB_ID"},  BatchS
                                    BatchSystem{"Cobalt", "COBALT_JOBID"}, BatchSystem{"LoadLeveler", "LOADL_STEP_ID"}};
 
 // Beginnings of names. A name without an underscore at its end is whole.
-constexpr std::array<std::string_view, 13> kOfBatchSystems = {
+constexpr std::array<std::string_view, 14> kOfBatchSystems = {
     "SLURM_",  "SLURMD_", "PBS_",   "LSB_",  "LS_JOBPID",          "LSF_PM_", "PE_HOSTFILE",
-    "COBALT_", "LOADL_",  "BASIL_", "ALPS_", "BATCH_PARTITION_ID", "JSM_"};
+    "COBALT_", "LOADL_",  "BASIL_", "ALPS_", "BATCH_PARTITION_ID", "JSM_",    "FLUX_"};
 constexpr std::array<std::string_view, 3> kOfAnyLauncher = {"PMIX_", "PMI_", "MPI_LOCALRANKID"};
 // These count only beside OMPI_COMM_WORLD_RANK: some may be a user's own settings otherwise.
 constexpr std::array<std::string_view, 14> kOfMpirun = {"OMPI_COMM_",
@@ -63,8 +63,9 @@ std::vector<std::string> variables_hidden_from_mpirun(Allocation allocation) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view variable(*entry);
     const std::string_view name = variable.substr(0, variable.find('='));
-    const bool is_hidden = is_of(name, kOfAnyLauncher) || (is_below_mpirun && is_of(name, kOfMpirun)) ||
-                           (allocation == Allocation::kIgnored && is_of(name, kOfBatchSystems));
+    const bool is_hidden =
+        is_of(name, kOfAnyLauncher) || (is_below_mpirun && is_of(name, kOfMpirun)) ||
+        (allocation == Allocation::kIgnored && (is_of(name, kOfBatchSystems) || is_of(name, kWaysOfBatchSystems)));
     if (is_hidden) names.emplace_back(name);
   }
   return names;

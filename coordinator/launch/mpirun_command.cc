@@ -132,9 +132,9 @@ RankEnvironment rank_environment(std::span<const std::string> environment, const
   remove_list(mca, result);
   // With it mpirun goes on without a rank that has died, and ends with 0.
   result.removed.emplace_back("OMPI_MCA_orte_enable_recovery");
-  if (allocation == Allocation::kUsed) return result;
-  // A batch system's ways to find and start ranks, which fail outside of its jobs.
-  for (const char* name : {"OMPI_MCA_ess", "OMPI_MCA_plm", "OMPI_MCA_ras"}) result.removed.emplace_back(name);
+  if (allocation == Allocation::kIgnored) {
+    result.removed.insert(result.removed.end(), kWaysOfBatchSystems.begin(), kWaysOfBatchSystems.end());
+  }
   return result;
 }
 

@@ -307,14 +307,14 @@ TEST_F(PreferenceFile, AMisspeltFieldIsNoDefault) {
   EXPECT_EQ(refusal(start + R"("Group": "B"})"),
             "pairs.jsonl:1: field \"group\" is missing where there is \"Group\", expected that name or another: rename "
             "it, or name it as a group column");
-  for (const std::string key : {"groups", "gruop", " group", "grup", "Weight", "weights", "chosenShare",
-                                "chosen_shares", "ref_chosen_logp", "Ref-Rejected-Logps"}) {
+  for (const std::string key : {"groups", "gruop", " group", "grup", "Weight", "weights", "weigth", "wieght",
+                                "chosenShare", "chosen_shares", "ref_chosen_logp", "Ref-Rejected-Logps"}) {
     EXPECT_THAT(refusal(start + '"' + key + "\": 1}"), HasSubstr("is missing where there is \"" + key + "\"")) << key;
   }
   EXPECT_THAT(refusal(R"({"promt": "p", "chosen": "a b", "rejected": "a c"})"), HasSubstr("there is \"promt\""));
   EXPECT_THAT(refusal(R"({"prompt": "p", "Chosen": "a b", "rejected": "a c"})"), HasSubstr("there is \"Chosen\""));
   // Words of their own, and a second field beside the right one.
-  for (const std::string key : {"height", "group_id", "prompt_id", "country", "score"}) {
+  for (const std::string key : {"height", "eight", "group_id", "prompt_id", "country", "score"}) {
     EXPECT_EQ(refusal(start + '"' + key + "\": 1}"), "accepted") << key;
   }
   EXPECT_EQ(refusal(start + R"("group": "A", "Group": "B"})"), "accepted");

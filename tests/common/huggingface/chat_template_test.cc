@@ -3,7 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <random>
+#include <sstream>
 
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
@@ -79,6 +85,34 @@ TEST(ChatTemplate, PrintsWhatTransformersPrints) {
 }
 
 // Each would take more memory or time than there is.
+// Python prints the shortest digits that give a float back, of those the nearest, and of two as near the even one.
+TEST(ChatTemplate, PrintsFloatsOfTheDataAsPythonDoes) {
+  std::mt19937_64 random(1);
+  std::string variables = R"({"numbers": [0.09470803828730423, 1000000000000000.25, 1125899906842624.75)";
+  std::vector<double> numbers = {0.09470803828730423, 1000000000000000.25, 1125899906842624.75};
+  while (numbers.size() < 10000) {
+    const double number = std::bit_cast<double>(random());
+    if (!std::isfinite(number)) continue;
+    numbers.push_back(number);
+    std::array<char, 32> text{};
+    variables += ", " + std::string(text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr);
+  }
+  std::istringstream printed(template_of("{% for n in numbers %}{{ n }} {% endfor %}", variables + "]}")
+                                 .render({.messages = R"([{"role": "user", "content": "hi"}])"}));
+  std::string text;
+  for (const double number : numbers) {
+    ASSERT_TRUE(printed >> text);
+    double read = 0;
+    std::from_chars(text.data(), text.data() + text.size(), read);
+    EXPECT_EQ(read, number) << text;
+  }
+  EXPECT_EQ(
+      render("{{ 0.09470803828730423 }} {{ 1000000000000000.25 }} {{ 1e15 + 0.3 }} {{ 1125899906842624.75 }} "
+             "{{ 5e-324 }} {{ -0.0 }} {{ 100.0 }} {{ 1e22 }} {{ 123456789012345680.0 }} {{ 0.0001 }} {{ 0.00001 }}"),
+      "0.09470803828730423 1000000000000000.2 1000000000000000.2 1125899906842624.8 "
+      "5e-324 -0.0 100.0 1e+22 1.2345678901234568e+17 0.0001 1e-05");
+}
+
 TEST(ChatTemplate, PaysForWidthsBeforeTheyAreMade) {
   for (const std::string text :
        {"'a'.center(999999999)", "'{:999999999}'.format(1)", "'a'|indent(9999999999)", "'%.99999f' % 1",

@@ -43,7 +43,8 @@ TEST_F(BatchSystemTest, OutsideOfAllNothingIsHidden) {
 TEST_F(BatchSystemTest, AnAllocationIsHiddenUnlessItIsUsed) {
   const std::vector<std::string> names = {
       "SLURM_JOBID", "SLURM_NODELIST", "SLURM_TASKS_PER_NODE", "PBS_NODEFILE",      "PBS_JOBID",   "PBS_ENVIRONMENT",
-      "LSB_JOBID",   "LSB_HOSTS",      "LSB_MCPU_HOSTS",       "LSB_DJOB_HOSTFILE", "PE_HOSTFILE", "COBALT_NODEFILE"};
+      "LSB_JOBID",   "LSB_HOSTS",      "LSB_MCPU_HOSTS",       "LSB_DJOB_HOSTFILE", "PE_HOSTFILE", "COBALT_NODEFILE",
+      "FLUX_JOB_ID", "OMPI_MCA_plm",   "OMPI_MCA_ras"};
   for (const std::string& name : names) set(name);
   EXPECT_THAT(variables_hidden_from_mpirun(Allocation::kIgnored), IsSupersetOf(names));
   EXPECT_EQ(variables_hidden_from_mpirun(Allocation::kUsed).size(), 0u);

@@ -114,6 +114,15 @@ pub fn is_printable(c: char) -> bool {
     std::str::from_utf8(&bytes[..=size]).is_ok_and(|text| !text.escape_debug().any(|escaped| escaped == '\\'))
 }
 
+/// Of the texts of the fewest digits that give `number` back, the one nearest to it, half to even as in Python: Rust takes
+/// the upper one of two that are as near. "-1.25e-7", without ".0".
+fn shortest_digits(number: f64) -> String {
+    let shortest = format!("{number:e}");
+    let digits = shortest.split_once('e').map_or(0, |(mantissa, _)| mantissa.bytes().filter(u8::is_ascii_digit).count());
+    let nearest = format!("{number:.*e}", digits.saturating_sub(1));
+    if nearest.parse() == Ok(number) { nearest } else { shortest }
+}
+
 /// Python's `repr` of a float: the shortest digits that give it back.
 pub fn float_text(number: f64) -> String {
     if number.is_nan() {
@@ -122,11 +131,23 @@ pub fn float_text(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { "inf" } else { "-inf" }.into();
     }
-    let text = format!("{number:?}");
-    let Some((digits, exponent)) = text.split_once('e') else { return text };
+    let text = shortest_digits(number);
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{}e{sign}{:02}", digits.strip_suffix(".0").unwrap_or(digits), exponent.abs())
+    let (minus, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let digits = mantissa.replace('.', "");
+    if !(-4..16).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{minus}{mantissa}e{sign}{:02}", exponent.abs());
+    }
+    if exponent < 0 {
+        return format!("{minus}0.{}{digits}", "0".repeat(exponent.unsigned_abs() as usize - 1));
+    }
+    let whole = exponent as usize + 1;
+    if digits.len() <= whole {
+        return format!("{minus}{digits}{}.0", "0".repeat(whole - digits.len()));
+    }
+    format!("{minus}{}.{}", &digits[..whole], &digits[whole..])
 }
 
 pub fn char_len(text: &str) -> usize {
