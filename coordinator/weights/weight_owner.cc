@@ -117,6 +117,11 @@ StepRecord WeightOwner::prepare(const v1::ReportStepRequest& request) const {
   after.step(report.sums, report.non_finite_group, record.weight);
   record.log_alpha_K = after.log_alpha_K();
   record.group_loss_K = after.group_loss_K();
+  // What is stored can be loaded: a record that restore() refuses would be found at the next start only.
+  if (const std::string fault = weights_.restore_fault(record.log_alpha_K, record.group_loss_K); !fault.empty()) {
+    refuse(request.step(),
+           "loss_sum, pair_count and batch_pairs are too extreme for weights to follow from them: " + fault);
+  }
   return record;
 }
 

@@ -46,7 +46,7 @@ class WeightOwner {
   WeightOwner(RobustSettings settings, GroupTable groups, double num_pairs);
 
   // Applies the request to a copy. A skipped step leaves alpha and answers the weights that it gives.
-  // Throws std::invalid_argument, as check_step_report does.
+  // Throws std::invalid_argument, as check_step_report does, and where the record could not be read back.
   StepRecord prepare(const v1::ReportStepRequest& request) const;
   // `record` is prepare()'s, or read from disk in order of step.
   void accept(const StepRecord& record);
