@@ -11,6 +11,7 @@
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
 #include "coordinator/job/job_progress.h"
+#include "coordinator/job/record_check.h"
 #include "coordinator/job/training.h"
 
 namespace equipoise::coordinator {
@@ -21,6 +22,8 @@ constexpr std::size_t kTokenBytes = 32;
 constexpr std::chrono::seconds kLongestTickGap{5};
 // Watchers may have seen revisions that were never stored: none of them may come again.
 constexpr std::int64_t kRevisionLeap = 1'000'000;
+
+void leap_revision(v1::TrainingJob& job) { job.set_revision(job.revision() + kRevisionLeap); }
 
 }  // namespace
 
@@ -43,8 +46,11 @@ void AttemptSupervisor::recover() {
   for (auto& [sequence, record] : table_.jobs()) {
     if (is_final(record.job.state())) continue;
     if (!record.config) table_.apply(record, SpecRefused{.why = record.spec_refusal});
+    const std::string fault =
+        record.config ? newest_attempt_fault(table_.store(), *record.config, record.job) : std::string();
+    if (!fault.empty()) table_.apply(record, SetAside{.why = fault}, leap_revision);
     table_.apply(record, CoordinatorRestarted{}, [&](v1::TrainingJob& job) {
-      job.set_revision(job.revision() + kRevisionLeap);
+      leap_revision(job);
       if (record.config) read_progress(*record.config, job);
     });
     if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());

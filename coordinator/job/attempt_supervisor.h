@@ -33,7 +33,8 @@ struct SupervisorSettings {
 // Not thread-safe.
 class AttemptSupervisor {
  public:
-  // What a crash left STARTING, RUNNING or CANCELLING becomes final here. All outlive it.
+  // What a crash left STARTING, RUNNING or CANCELLING becomes final here, as does a job whose attempt cannot be loaded.
+  // All outlive it.
   AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs, Launcher& launcher,
                     RandomSource& random_source);
 

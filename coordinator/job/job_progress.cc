@@ -181,7 +181,7 @@ void set_time_left(v1::TrainingJob& job, const ShardPlan& plan) {
 
 void add_condition(v1::TrainingJob& job, std::string sentence) {
   if (job.conditions_size() == kMostConditions) job.mutable_conditions()->DeleteSubrange(0, 1);
-  job.add_conditions(std::move(sentence));
+  job.add_conditions(utf8_text(std::move(sentence)));
 }
 
 }  // namespace equipoise::coordinator

@@ -7,7 +7,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/base/message_text.h"
 #include "common/protocol/job_state.h"
+#include "coordinator/job/record_check.h"
 #include "coordinator/job/refusal.h"
 
 namespace equipoise::coordinator {
@@ -41,7 +43,7 @@ JobLifecycle lifecycle_of(const v1::TrainingJob& job, const JobConfig* config) {
 
 void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
   job.set_state(lifecycle.state);
-  job.set_state_reason(lifecycle.reason);
+  job.set_state_reason(utf8_text(lifecycle.reason));
   job.set_failure_kind(lifecycle.failure_kind);
   if (lifecycle.start_time != WallTime{}) *job.mutable_start_time() = timestamp(lifecycle.start_time);
   if (lifecycle.end_time != WallTime{}) *job.mutable_end_time() = timestamp(lifecycle.end_time);
@@ -59,7 +61,23 @@ JobRecord new_record(std::int64_t sequence, v1::TrainingJob job, JobConfig confi
   return record;
 }
 
-JobRecord stored_record(StoredJob stored) {
+// What people see of a job whose record tells nothing.
+JobRecord damaged_record(StoredJob stored, std::string fault, WallTime now) {
+  JobRecord record;
+  record.sequence = stored.sequence;
+  record.job.set_id(stored.job.id());
+  *record.job.mutable_spec() = std::move(*stored.job.mutable_spec());
+  record.lifecycle = next(lifecycle_of(record.job, nullptr), SetAside{.why = fault}, now);
+  write_lifecycle(record.lifecycle, record.job);
+  record.spec_refusal = fault;
+  record.damage = std::move(fault);
+  spdlog::error("job {}: {}", record.job.id(), record.job.state_reason());
+  return record;
+}
+
+JobRecord stored_record(StoredJob stored, WallTime now) {
+  if (std::string fault = job_fault(stored); !fault.empty())
+    return damaged_record(std::move(stored), std::move(fault), now);
   try {
     JobConfig config = make_job_config(stored.job.spec());
     return new_record(stored.sequence, std::move(stored.job), std::move(config));
@@ -77,6 +95,9 @@ JobRecord stored_record(StoredJob stored) {
 
 const JobConfig& JobRecord::checked_config() const {
   if (config) return *config;
+  if (!damage.empty()) {
+    throw Refusal(Refusal::Code::kFailedPrecondition, "job " + job.id() + " is set aside: " + damage);
+  }
   throw Refusal(Refusal::Code::kFailedPrecondition,
                 "job " + job.id() + " was stored by another version of the coordinator: " + spec_refusal);
 }
@@ -84,7 +105,7 @@ const JobConfig& JobRecord::checked_config() const {
 JobTable::JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics)
     : clock_(clock), store_(store), metrics_(metrics) {
   for (StoredJob& stored : store_.jobs()) {
-    JobRecord record = stored_record(std::move(stored));
+    JobRecord record = stored_record(std::move(stored), clock.wall());
     metrics_.show_state(record.job.id(), record.job.state());
     sequence_of_[record.job.id()] = record.sequence;
     jobs_.emplace(record.sequence, std::move(record));

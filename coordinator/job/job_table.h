@@ -29,6 +29,7 @@ struct JobRecord {
   // job.spec(), read once. None of a job that another version of the program stored and whose spec this one refuses.
   std::unique_ptr<const JobConfig> config;
   std::string spec_refusal;               // why there is none; empty where there is one
+  std::string damage;                     // why nothing can be made of its record: `job` is FAILED, in memory only
   JobLifecycle lifecycle;                 // mirrored into `job`
   std::string attempt_token;              // of the attempt the coordinator launched
   std::optional<Membership> members;      // of the newest attempt, since this coordinator started
@@ -44,7 +45,8 @@ struct JobRecord {
 // Not thread-safe.
 class JobTable {
  public:
-  // Reads all jobs from `store`. All three outlive it.
+  // Reads all jobs from `store`; one that cannot be read is set aside, and its record left as it is. All three outlive
+  // it.
   JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics);
 
   using Jobs = std::map<std::int64_t, JobRecord>;  // by sequence: oldest first

@@ -10,12 +10,22 @@
 namespace equipoise::coordinator {
 namespace {
 
+StoreError::Cause cause_of(int code) {
+  switch (code & 0xff) {  // the rest is the extended code
+    case SQLITE_FULL:
+      return StoreError::Cause::kFull;
+    case SQLITE_BUSY:
+      return StoreError::Cause::kBusy;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return StoreError::Cause::kDamaged;
+    default:
+      return StoreError::Cause::kOther;
+  }
+}
+
 StoreError error_of(const std::filesystem::path& path, sqlite3* handle) {
-  const int primary = sqlite3_errcode(handle) & 0xff;  // the rest is the extended code
-  const auto cause = primary == SQLITE_FULL   ? StoreError::Cause::kFull
-                     : primary == SQLITE_BUSY ? StoreError::Cause::kBusy
-                                              : StoreError::Cause::kOther;
-  return {cause, path.string() + ": " + sqlite3_errmsg(handle)};
+  return {cause_of(sqlite3_errcode(handle)), path.string() + ": " + sqlite3_errmsg(handle)};
 }
 
 }  // namespace

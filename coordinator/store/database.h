@@ -17,7 +17,12 @@ namespace equipoise::coordinator {
 // The disk or the file refused. Nothing of the transaction is stored.
 class StoreError : public std::runtime_error {
  public:
-  enum class Cause { kFull, kBusy, kOther };
+  enum class Cause {
+    kFull,
+    kBusy,
+    kDamaged,  // what is stored cannot be read: trying again does not help
+    kOther
+  };
   StoreError(Cause cause, const std::string& what) : std::runtime_error(what), cause_(cause) {}
   Cause cause() const { return cause_; }
 

@@ -50,6 +50,8 @@ class WeightOwner {
   StepRecord prepare(const v1::ReportStepRequest& request) const;
   // `record` is prepare()'s, or read from disk in order of step.
   void accept(const StepRecord& record);
+  // Why accept() would not take a record that was read from disk, in one sentence; empty where it would.
+  std::string record_fault(const StepRecord& record) const;
 
   std::int64_t next_step() const { return next_step_; }
   std::vector<double> alpha_K() const { return weights_.alpha_K(); }
