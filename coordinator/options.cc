@@ -22,6 +22,8 @@ struct Texts {
   bool allocation = false;
   bool insecure = false;
   bool exit_with_parent = false;
+  bool check = false;
+  bool quarantine = false;
 };
 
 void declare(CLI::App& app, Texts& texts) {
@@ -47,6 +49,13 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_flag("--exit-with-parent", texts.exit_with_parent, "Stop when the process that started this one ends");
   app.add_option("--private-folder", texts.private_folder,
                  "Folder to remove at the end if the process that started this one has ended before");
+  CLI::Option* const check =
+      app.add_flag("--check", texts.check,
+                   "Say which jobs of the state folder are damaged, change nothing, and end: exit code "
+                   "0, or 1 where there are any");
+  app.add_flag("--quarantine", texts.quarantine,
+               "With --check: set those jobs aside, so that they are not read any more; what is stored of them stays")
+      ->needs(check);
   app.add_option("--log-level", texts.log_level, "What to log to standard error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
@@ -108,6 +117,7 @@ Options options_of(const Texts& texts) {
   if (!texts.private_folder.empty()) options.private_folder = std::filesystem::absolute(texts.private_folder);
   options.exit_with_parent = texts.exit_with_parent;
   options.log_level = texts.log_level;
+  if (texts.check) options.state_check = texts.quarantine ? StateCheck::kQuarantine : StateCheck::kCheck;
   return options;
 }
 

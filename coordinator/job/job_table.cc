@@ -9,6 +9,7 @@
 
 #include "common/base/message_text.h"
 #include "common/protocol/job_state.h"
+#include "coordinator/job/job_progress.h"
 #include "coordinator/job/record_check.h"
 #include "coordinator/job/refusal.h"
 
@@ -61,14 +62,11 @@ JobRecord new_record(std::int64_t sequence, v1::TrainingJob job, JobConfig confi
   return record;
 }
 
-// What people see of a job whose record tells nothing.
-JobRecord damaged_record(StoredJob stored, std::string fault, WallTime now) {
+JobRecord damaged_record(const StoredJob& stored, std::string fault, WallTime now) {
   JobRecord record;
   record.sequence = stored.sequence;
-  record.job.set_id(stored.job.id());
-  *record.job.mutable_spec() = std::move(*stored.job.mutable_spec());
-  record.lifecycle = next(lifecycle_of(record.job, nullptr), SetAside{.why = fault}, now);
-  write_lifecycle(record.lifecycle, record.job);
+  record.job = set_aside(readable_part(stored), fault, now);
+  record.lifecycle = lifecycle_of(record.job, nullptr);
   record.spec_refusal = fault;
   record.damage = std::move(fault);
   spdlog::error("job {}: {}", record.job.id(), record.job.state_reason());
@@ -76,8 +74,7 @@ JobRecord damaged_record(StoredJob stored, std::string fault, WallTime now) {
 }
 
 JobRecord stored_record(StoredJob stored, WallTime now) {
-  if (std::string fault = job_fault(stored); !fault.empty())
-    return damaged_record(std::move(stored), std::move(fault), now);
+  if (std::string fault = job_fault(stored); !fault.empty()) return damaged_record(stored, std::move(fault), now);
   try {
     JobConfig config = make_job_config(stored.job.spec());
     return new_record(stored.sequence, std::move(stored.job), std::move(config));
@@ -92,6 +89,23 @@ JobRecord stored_record(StoredJob stored, WallTime now) {
 }
 
 }  // namespace
+
+v1::TrainingJob readable_part(const StoredJob& stored) {
+  v1::TrainingJob job;
+  job.set_id(stored.job.id());
+  if (stored.job.has_spec()) *job.mutable_spec() = stored.job.spec();
+  return job;
+}
+
+v1::TrainingJob set_aside(v1::TrainingJob job, const std::string& why, WallTime now) {
+  if (is_final(job.state())) {
+    add_condition(job, "set aside: " + why);
+  } else {
+    write_lifecycle(next(lifecycle_of(job, nullptr), SetAside{.why = why}, now), job);
+  }
+  job.set_revision(job.revision() + 1);
+  return job;
+}
 
 const JobConfig& JobRecord::checked_config() const {
   if (config) return *config;

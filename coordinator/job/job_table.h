@@ -42,6 +42,11 @@ struct JobRecord {
   const JobConfig& checked_config() const;
 };
 
+// The job as people see it once it is set aside: FAILED, or as it was with a condition where it was final.
+v1::TrainingJob set_aside(v1::TrainingJob job, const std::string& why, WallTime now);
+// What may be told of a job whose record is damaged.
+v1::TrainingJob readable_part(const StoredJob& stored);
+
 // Not thread-safe.
 class JobTable {
  public:

@@ -1,6 +1,6 @@
 #include "coordinator/job/record_check.h"
 
-#include <google/protobuf/util/time_util.h>
+#include <google/protobuf/timestamp.pb.h>
 
 #include <cstdint>
 #include <functional>
@@ -13,7 +13,6 @@ namespace equipoise::coordinator {
 namespace {
 
 using google::protobuf::Timestamp;
-using google::protobuf::util::TimeUtil;
 
 constexpr std::int64_t kMostCounted = std::int64_t{1} << 62;  // far above any, and one can still be added
 

@@ -89,8 +89,8 @@ std::size_t size_of(const StepRecord& record) {
 
 }  // namespace
 
-JobStore::JobStore(const std::filesystem::path& file)
-    : database_(with_schema(Database(file))),
+JobStore::JobStore(const std::filesystem::path& file, Access access)
+    : database_(access == Access::kReadOnly ? with_newest_schema(Database(file, access)) : with_schema(Database(file))),
       select_jobs_(database_, "SELECT sequence, id, job FROM jobs ORDER BY sequence"),
       insert_job_(database_, "INSERT INTO jobs(id, state, job) VALUES (?, ?, ?) RETURNING sequence"),
       update_job_(database_, "UPDATE jobs SET state = ?2, job = ?3 WHERE id = ?1"),
@@ -122,6 +122,7 @@ JobStore::JobStore(const std::filesystem::path& file)
                     "SELECT request, digest, weight, log_alpha, group_loss, max(generation) FROM steps "
                     "WHERE job_id = ? AND step >= ? GROUP BY step ORDER BY step LIMIT ?"),
       select_key_(database_, "SELECT key FROM signing_key") {
+  if (access == Access::kReadOnly) return;
   database_.execute("DELETE FROM requests WHERE created_at < unixepoch() - 30 * 86400");
 }
 
@@ -155,6 +156,41 @@ void JobStore::delete_job(const std::string& id) {
   delete_trainings_.run(id);
   delete_job_.run(id);
   transaction.commit();
+}
+
+void JobStore::set_aside(const v1::TrainingJob& job, const std::string& why) {
+  Transaction transaction(database_);
+  database_.execute(
+      "CREATE TABLE IF NOT EXISTS set_aside(job_id TEXT PRIMARY KEY, why TEXT NOT NULL, job BLOB NOT NULL, "
+      "created_at INTEGER NOT NULL DEFAULT (unixepoch())) STRICT, WITHOUT ROWID");
+  Statement(database_, "INSERT OR REPLACE INTO set_aside(job_id, why, job) SELECT id, ?2, job FROM jobs WHERE id = ?1")
+      .run(job.id(), why);
+  update_job(job);
+  transaction.commit();
+}
+
+std::map<std::string, std::string> JobStore::jobs_set_aside() {
+  std::map<std::string, std::string> why_of;
+  Statement table(database_, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'set_aside'");
+  table.begin();
+  if (!table.next()) return why_of;
+  Statement select(database_, "SELECT job_id, why FROM set_aside");
+  for (select.begin(); select.next();) why_of[select.bytes(0)] = select.bytes(1);
+  return why_of;
+}
+
+std::vector<std::string> JobStore::file_faults() {
+  std::vector<std::string> faults;
+  try {
+    Statement check(database_, "PRAGMA integrity_check(20)");
+    for (check.begin(); check.next();) {
+      if (const std::string line = check.bytes(0); line != "ok") faults.push_back(line);
+    }
+  } catch (const StoreError& error) {
+    if (error.cause() != StoreError::Cause::kDamaged) throw;
+    faults.emplace_back(error.what());
+  }
+  return faults;
 }
 
 std::optional<AnsweredRequest> JobStore::answered_request(const std::string& request_id) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -56,8 +57,8 @@ struct PageLimit {
 class JobStore {
  public:
   // Opens or makes the database, and brings an older program's up to date. Throws std::invalid_argument where a newer
-  // program made it.
-  explicit JobStore(const std::filesystem::path& file);
+  // program made it. kReadOnly changes nothing, and everything below that writes throws.
+  explicit JobStore(const std::filesystem::path& file, Access access = Access::kReadWrite);
 
   std::vector<StoredJob> jobs();  // ascending sequence; a damaged one is among them
   // Returns its sequence. `request`: absent when the caller gave no request id.
@@ -65,6 +66,11 @@ class JobStore {
   void update_job(const v1::TrainingJob& job);
   // With its steps and trainings; answered requests stay.
   void delete_job(const std::string& id);
+  // In place of the record of job.id(), which is kept beside it with `why`.
+  void set_aside(const v1::TrainingJob& job, const std::string& why);
+  std::map<std::string, std::string> jobs_set_aside();  // why, by id; also of jobs that are deleted
+  // What SQLite finds wrong with the file itself; empty where it is whole.
+  std::vector<std::string> file_faults();
   // Kept for 30 days.
   std::optional<AnsweredRequest> answered_request(const std::string& request_id);
 

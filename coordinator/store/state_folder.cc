@@ -13,6 +13,9 @@
 namespace equipoise::coordinator {
 namespace {
 
+constexpr const char* kLock = "lock";
+constexpr const char* kDatabase = "coordinator.sqlite3";
+
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
   throw std::invalid_argument("state folder " + path.string() + ": " + why);
 }
@@ -30,13 +33,9 @@ StateFolder::StateFolder(std::filesystem::path path) : path_(std::move(path)) {
   std::error_code error;
   std::filesystem::create_directories(path_, error);
   if (error) refuse(path_, "cannot be made: " + error.message());
-  lock_ = ::open((path_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  lock_ = ::open((path_ / kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_ < 0) refuse(path_, "cannot be written: " + std::generic_category().message(errno));
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    const std::string holder = first_line(lock_);
-    ::close(lock_);
-    refuse(path_, "in use by the equipoise-coordinator with pid " + (holder.empty() ? "unknown" : holder));
-  }
+  take_lock();
   const std::string pid = std::to_string(::getpid()) + "\n";
   const bool is_written = ::ftruncate(lock_, 0) == 0 && ::pwrite(lock_, pid.data(), pid.size(), 0) > 0;
   if (!is_written) {
@@ -46,6 +45,27 @@ StateFolder::StateFolder(std::filesystem::path path) : path_(std::move(path)) {
   }
 }
 
-StateFolder::~StateFolder() { ::close(lock_); }
+StateFolder::StateFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) { take_lock(); }
+
+StateFolder StateFolder::existing(std::filesystem::path path) {
+  const std::filesystem::path database = path / kDatabase;
+  if (!std::filesystem::exists(database)) refuse(path, std::string("has no ") + kDatabase);
+  const int lock = ::open((path / kLock).c_str(), O_RDONLY | O_CLOEXEC);
+  if (lock < 0 && errno != ENOENT) refuse(path, "cannot be read: " + std::generic_category().message(errno));
+  return {std::move(path), lock};
+}
+
+std::filesystem::path StateFolder::database() const { return path_ / kDatabase; }
+
+void StateFolder::take_lock() {
+  if (lock_ < 0 || ::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  const std::string holder = first_line(lock_);
+  ::close(std::exchange(lock_, -1));
+  refuse(path_, "in use by the equipoise-coordinator with pid " + (holder.empty() ? "unknown" : holder));
+}
+
+StateFolder::~StateFolder() {
+  if (lock_ >= 0) ::close(lock_);
+}
 
 }  // namespace equipoise::coordinator

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 namespace equipoise::coordinator {
 
@@ -12,15 +13,21 @@ class StateFolder {
   // Makes the folder where it is not there and locks it until destruction or the end of the process.
   // Throws std::invalid_argument naming the folder and, where another coordinator has it, that one's pid.
   explicit StateFolder(std::filesystem::path path);
+  // The same of a folder in which nothing is changed: throws where it has no database, too.
+  static StateFolder existing(std::filesystem::path path);
   ~StateFolder();
+  StateFolder(StateFolder&& other) noexcept : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
   StateFolder(const StateFolder&) = delete;
   StateFolder& operator=(const StateFolder&) = delete;
 
-  std::filesystem::path database() const { return path_ / "coordinator.sqlite3"; }
+  std::filesystem::path database() const;
   // Where an attempt's output goes: logs/<job>/<generation>.
   std::filesystem::path logs() const { return path_ / "logs"; }
 
  private:
+  StateFolder(std::filesystem::path path, int lock);
+  void take_lock();  // of the file that is open, if one is
+
   std::filesystem::path path_;
   int lock_ = -1;
 };

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/job/state_audit.h"
 #include "coordinator/store/database.h"
 #include "tests/coordinator/support/controller_fixture.h"
 
@@ -36,6 +37,14 @@ class DamagedRecords : public ControllerFixture {
     Statement count(database, "SELECT count(*) FROM " + table + " WHERE job_id = ?");
     count.begin(damaged_);
     return count.next() ? count.integer(0) : 0;
+  }
+  StateAudit audit() const {
+    JobStore store(folder_.path() / "test.sqlite3", Access::kReadOnly);
+    return audit_state(store);
+  }
+  void set_damaged_aside() {
+    JobStore store(folder_.path() / "test.sqlite3");
+    quarantine(store, audit_state(store), clock_.wall());
   }
   void expect_set_aside(const std::string& why) {
     EXPECT_EQ(job(damaged_).state(), v1::JOB_STATE_FAILED) << why;
@@ -79,6 +88,26 @@ std::string step_set(const std::string& column, const std::string& value) {
   return "UPDATE steps SET " + column + " = " + value + " WHERE step = 2";
 }
 
+TEST_P(EachDamage, IsFoundByAnAuditUntilTheJobIsSetAside) {
+  damage(GetParam().sql);
+  const StateAudit found = audit();
+  EXPECT_EQ(found.jobs, 2u);
+  EXPECT_TRUE(found.file_faults.empty());
+  ASSERT_EQ(found.damaged.size(), 1u);
+  EXPECT_EQ(found.damaged[0].job.id(), damaged_);
+  EXPECT_THAT(found.damaged[0].why, HasSubstr(GetParam().why));
+
+  set_damaged_aside();
+  EXPECT_TRUE(audit().damaged.empty());
+  ASSERT_EQ(audit().set_aside.size(), 1u);
+  EXPECT_EQ(audit().set_aside[0].why, found.damaged[0].why);
+  EXPECT_EQ(rows("set_aside"), 1) << "with the job's record as it was";
+  EXPECT_EQ(rows("steps"), GetParam().steps);
+  restart();
+  expect_set_aside(GetParam().why);
+  expect_the_other_runs();
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Rows, EachDamage,
     ::testing::Values(
@@ -104,6 +133,27 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{.sql = "DELETE FROM trainings", .why = "the training of attempt 1 is missing", .trainings = 0},
         Damage{.sql = "UPDATE trainings SET request = x'ff'", .why = "a training is damaged"},
         Damage{.sql = "UPDATE trainings SET request = x''", .why = "group_names has 0 groups"}));
+
+TEST_F(DamagedRecords, OfWholeJobsAnAuditFindsNone) {
+  core_.reset();
+  store_.reset();
+  EXPECT_EQ(audit().jobs, 2u);
+  EXPECT_TRUE(audit().damaged.empty());
+  EXPECT_TRUE(audit().set_aside.empty());
+}
+
+TEST_F(DamagedRecords, AJobThatHadEndedKeepsItsStateAndGetsACondition) {
+  restart();  // it ends
+  const std::string reason = job(damaged_).state_reason();
+  damage(step_set("log_alpha", kNaNs));
+  ASSERT_EQ(audit().damaged.size(), 1u);
+  set_damaged_aside();
+  restart();
+  EXPECT_EQ(job(damaged_).state_reason(), reason);
+  ASSERT_EQ(job(damaged_).conditions_size(), 1);
+  EXPECT_EQ(job(damaged_).conditions(0),
+            "set aside: step 2 of attempt 1: the recorded log weight of group 0 is not finite");
+}
 
 TEST_F(DamagedRecords, AJobInAStateThatIsNoneIsSetAside) {
   v1::TrainingJob none = job(damaged_);
