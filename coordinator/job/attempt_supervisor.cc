@@ -71,7 +71,7 @@ void AttemptSupervisor::tick() {
   renew_leases_after_pause(now);
   check_ranks(now);
   settle_unconfirmed(now);
-  if (!is_shutting_down_) launch_queued(now);
+  if (!is_shutting_down_ && !are_launches_held_) launch_queued(now);
   schedule_termination(now);
   terminate_due(now);
   release_outputs();

@@ -45,6 +45,8 @@ class AttemptSupervisor {
   // The processes of an attempt have ended. If the store throws, call it again.
   void handle_exit(const LaunchExit& exit);
 
+  // No job starts any more, and those that run go on.
+  void hold_launches() { are_launches_held_ = true; }
   // No job starts any more; jobs with an attempt fail, and their processes are asked to end.
   void begin_shutdown();
   bool is_shutting_down() const { return is_shutting_down_; }
@@ -86,6 +88,7 @@ class AttemptSupervisor {
   SlotPool slots_;
   std::map<AttemptKey, LiveAttempt> attempts_;
   std::optional<SteadyTime> last_tick_;
+  bool are_launches_held_ = false;
   bool is_shutting_down_ = false;
 };
 

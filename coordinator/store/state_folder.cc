@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -62,6 +63,29 @@ void StateFolder::take_lock() {
   const std::string holder = first_line(lock_);
   ::close(std::exchange(lock_, -1));
   refuse(path_, "in use by the equipoise-coordinator with pid " + (holder.empty() ? "unknown" : holder));
+}
+
+void StateFolder::remember_files() {
+  opened_.clear();
+  for (const std::string& name : {std::string(kLock), std::string(kDatabase), std::string(kDatabase) + "-wal"}) {
+    struct stat file {};
+    if (::stat((path_ / name).c_str(), &file) != 0) continue;
+    opened_.push_back({.name = name, .device = file.st_dev, .inode = file.st_ino});
+  }
+}
+
+std::string StateFolder::loss() const {
+  for (const OpenedFile& opened : opened_) {
+    struct stat file {};
+    const bool is_there = ::stat((path_ / opened.name).c_str(), &file) == 0;
+    // Another reason, such as a network that fails for a moment, says nothing of the file.
+    const bool is_gone = !is_there && (errno == ENOENT || errno == ENOTDIR);
+    const bool is_other = is_there && (file.st_dev != opened.device || file.st_ino != opened.inode);
+    if (!is_gone && !is_other) continue;
+    return "state folder " + path_.string() + ": " + opened.name + " was " + (is_gone ? "deleted" : "replaced") +
+           " while this coordinator had it open";
+  }
+  return "";
 }
 
 StateFolder::~StateFolder() {

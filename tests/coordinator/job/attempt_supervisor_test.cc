@@ -39,6 +39,18 @@ TEST_F(AttemptSupervisorTest, LaunchesTheOldestJobAndTheNextWhenThereIsRoom) {
   EXPECT_EQ(job(first).state_reason(), "mpirun exited with code 1: no such host");
 }
 
+TEST_F(AttemptSupervisorTest, LaunchesNothingOnceLaunchesAreHeldAndStillEndsAttempts) {
+  const auto first = running_job(v1::LAUNCH_MODE_COORDINATOR, 2), second = queued_job();
+  core_->attempts().hold_launches();
+  jobs().cancel(first);
+  core_->attempts().tick();
+  EXPECT_THAT(launcher_.terminated, SizeIs(1));
+  mpirun_exits(first, 143);
+  core_->attempts().tick();
+  EXPECT_THAT(launcher_.started, SizeIs(1));
+  EXPECT_EQ(job(second).state(), v1::JOB_STATE_QUEUED);
+}
+
 TEST_F(AttemptSupervisorTest, AFailedJobKeepsItsPlaceUntilItsProcessesHaveEnded) {
   const auto first = running_job(v1::LAUNCH_MODE_COORDINATOR, 2);
   queued_job();

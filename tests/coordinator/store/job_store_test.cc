@@ -212,6 +212,24 @@ TEST(StateFolder, ASecondHolderIsToldThePidOfTheFirst) {
   }
 }
 
+TEST(StateFolder, SaysWhichFileWasDeletedOrReplacedSinceItWasOpened) {
+  const TempFolder folder;
+  StateFolder state(folder.path());
+  const JobStore store(state.database());
+  state.remember_files();
+  EXPECT_EQ(state.loss(), "");
+  const std::string begin = "state folder " + folder.path().string() + ": coordinator.sqlite3-wal was ";
+  std::filesystem::rename(state.database().string() + "-wal", folder.path() / "aside");
+  EXPECT_EQ(state.loss(), begin + "deleted while this coordinator had it open");
+  std::ofstream(state.database().string() + "-wal") << "another";
+  EXPECT_EQ(state.loss(), begin + "replaced while this coordinator had it open");
+  std::filesystem::rename(folder.path() / "aside", state.database().string() + "-wal");
+  EXPECT_EQ(state.loss(), "");
+  std::filesystem::rename(folder.path() / "lock", folder.path() / "aside");
+  EXPECT_EQ(state.loss(),
+            "state folder " + folder.path().string() + ": lock was deleted while this coordinator had it open");
+}
+
 TEST(StateFolder, CanBeTakenAgainOnceLeft) {
   const TempFolder folder;
   { const StateFolder first(folder.path()); }
