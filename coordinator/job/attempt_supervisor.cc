@@ -20,10 +20,8 @@ namespace {
 constexpr std::size_t kTokenBytes = 32;
 // Ticks come several times a second: a gap this long means that this process, or the machine, was stopped.
 constexpr std::chrono::seconds kLongestTickGap{5};
-// Watchers may have seen revisions that were never stored: none of them may come again.
-constexpr std::int64_t kRevisionLeap = 1'000'000;
 
-void leap_revision(v1::TrainingJob& job) { job.set_revision(job.revision() + kRevisionLeap); }
+void leap_revision(v1::TrainingJob& job) { job.set_revision(revision_after_restart(job.revision())); }
 
 }  // namespace
 

@@ -62,6 +62,10 @@ JobRecord new_record(std::int64_t sequence, v1::TrainingJob job, JobConfig confi
   return record;
 }
 
+constexpr int kChangeBits = 40;  // 10^12 changes between two restarts
+// Above that of any job that ran, and room for changes above it.
+constexpr std::int64_t kRevisionOfDamaged = std::int64_t{1} << 61;
+
 JobRecord damaged_record(const StoredJob& stored, std::string fault, WallTime now) {
   JobRecord record;
   record.sequence = stored.sequence;
@@ -90,9 +94,12 @@ JobRecord stored_record(StoredJob stored, WallTime now) {
 
 }  // namespace
 
+std::int64_t revision_after_restart(std::int64_t stored) { return ((stored >> kChangeBits) + 1) << kChangeBits; }
+
 v1::TrainingJob readable_part(const StoredJob& stored) {
   v1::TrainingJob job;
   job.set_id(stored.job.id());
+  job.set_revision(kRevisionOfDamaged);
   if (stored.job.has_spec()) *job.mutable_spec() = stored.job.spec();
   return job;
 }

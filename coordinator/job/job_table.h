@@ -42,6 +42,10 @@ struct JobRecord {
   const JobConfig& checked_config() const;
 };
 
+// A revision above all that an earlier coordinator can have shown of a job whose newest stored one this is: watchers
+// see many that are never stored. Its upper bits count the restarts, its lower 40 the changes since.
+std::int64_t revision_after_restart(std::int64_t stored);
+
 // The job as people see it once it is set aside: FAILED, or as it was with a condition where it was final.
 v1::TrainingJob set_aside(v1::TrainingJob job, const std::string& why, WallTime now);
 // What may be told of a job whose record is damaged.

@@ -70,9 +70,12 @@ struct Damage {
 class EachDamage : public DamagedRecords, public ::testing::WithParamInterface<Damage> {};
 
 TEST_P(EachDamage, SetsTheJobAsideAndLeavesItsRecordsAndTheOtherJobs) {
+  std::int64_t revision = job(damaged_).revision();
   damage(GetParam().sql);
   for (int start = 0; start < 2; ++start) {
     restart();
+    EXPECT_GE(job(damaged_).revision(), revision);
+    revision = job(damaged_).revision();
     expect_set_aside(GetParam().why);
     EXPECT_EQ(rows("steps"), GetParam().steps);
     EXPECT_EQ(rows("trainings"), GetParam().trainings);
