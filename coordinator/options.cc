@@ -1,11 +1,10 @@
 #include "coordinator/options.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <stdexcept>
-#include <thread>
 
+#include "common/process/machine_ranks.h"
 #include "coordinator/launch/hostfile.h"
 #include "coordinator/service/listen_address.h"
 
@@ -86,12 +85,6 @@ Allocation checked_allocation(bool is_wanted) {
   return is_wanted ? Allocation::kUsed : Allocation::kIgnored;
 }
 
-// Many more ranks than cores only get into each other's way; a mistyped number must not fork thousands of them.
-int most_workers_of_one_machine() {
-  constexpr unsigned kAlways = 64, kRanksPerCore = 4;
-  return static_cast<int>(std::max(kAlways, kRanksPerCore * std::thread::hardware_concurrency()));
-}
-
 Options options_of(const Texts& texts) {
   Options options;
   options.server.listen = listen_address("--listen", texts.listen, texts);
@@ -108,7 +101,7 @@ Options options_of(const Texts& texts) {
   }
   options.server.allocation = checked_allocation(texts.allocation);
   if (options.server.allocation == Allocation::kIgnored && texts.hostfile.empty()) {
-    options.server.controller.supervisor.most_workers = most_workers_of_one_machine();
+    options.server.controller.supervisor.most_workers = most_ranks_of_this_machine();
   }
   if (!texts.advertise.empty()) options.server.advertise = checked_advertise(texts.advertise);
   check_reachable(rank_address_settings(options.server), options.server.listen);

@@ -20,7 +20,7 @@ namespace equipoise::coordinator {
 struct SupervisorSettings {
   int max_running_jobs = 1;           // that the coordinator launches itself
   std::vector<HostSlots> hosts = {};  // for the ranks; empty: this machine, or what mpirun finds by itself
-  int most_workers = 16384;           // of a job, without hosts
+  int most_workers = kMostWorkers;    // of a job, without hosts
   LeaseSettings lease;
   std::chrono::seconds terminate_grace{10};  // between SIGTERM and SIGKILL
   std::chrono::seconds heartbeat_grace{3};   // for ranks on other hosts to be told to exit by a heartbeat's answer

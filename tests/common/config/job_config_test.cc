@@ -150,6 +150,8 @@ TEST(JobConfig, NamesFieldValueAndRangeOfWhatIsOutOfRange) {
        "logging.at_steps is 3, expected an integer from 4 to 1000000000000"},
       {[](auto& job) { job.mutable_launch()->set_workers(0); },
        "launch.workers is 0, expected an integer from 1 to 16384"},
+      {[](auto& job) { job.mutable_launch()->set_workers(17000); },
+       "launch.workers is 17000, expected an integer from 1 to 16384"},
       {[](auto& job) { job.mutable_loss()->set_type(static_cast<v1::LossType>(99)); },
        "loss.type is 99, expected dpo | ipo | sft | hinge | robust"},
       {[](auto& job) { job.set_output(std::string("a\0b", 3)); },
