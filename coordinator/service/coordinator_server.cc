@@ -97,7 +97,8 @@ void CoordinatorServer::serve(const ListenAddress& listen) {
 void CoordinatorServer::watch_state() {
   folder_.remember_files();
   shared_->watch_state({.loss = [this] { return folder_.loss(); },
-                        .on_loss = [this] { server_->GetHealthCheckService()->SetServingStatus(false); }});
+                        .on_loss = [this] { server_->GetHealthCheckService()->SetServingStatus(false); },
+                        .touch = [this] { folder_.touch(); }});
 }
 
 void CoordinatorServer::shut_down() {

@@ -13,7 +13,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kTickInterval = 100ms;
-constexpr auto kLongestWatchWait = 500ms;  // how late a client that has left is noticed
+constexpr int kTicksBetweenTouches = 36'000;  // an hour, or less where calls wake the thread
+constexpr auto kLongestWatchWait = 500ms;     // how late a client that has left is noticed
 constexpr auto kWatchBatchDelay = 50ms;
 constexpr auto kWatcherDrainTimeout = 5s;
 
@@ -84,8 +85,12 @@ void SharedController::look_for_loss() {
   refuse_if_lost();
 }
 
-void SharedController::tell_of_loss() {
+void SharedController::keep_state() {
   if (loss_.empty() && state_.loss) loss_ = state_.loss();
+  if (loss_.empty() && state_.touch && ++ticks_ >= kTicksBetweenTouches) {
+    state_.touch();
+    ticks_ = 0;
+  }
   if (loss_.empty() || is_loss_told_) return;
   is_loss_told_ = true;
   spdlog::error(
@@ -98,7 +103,7 @@ void SharedController::tell_of_loss() {
 
 void SharedController::tick() {
   run_always([this](JobController& controller) {
-    tell_of_loss();
+    keep_state();
     take_exits();
     controller.attempts().tick();
   });

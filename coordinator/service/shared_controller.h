@@ -20,6 +20,7 @@ namespace equipoise::coordinator {
 struct StateWatch {
   std::function<std::string()> loss = {};  // why it has none, in one sentence; empty: it has. From any thread
   std::function<void()> on_loss = {};      // called once, from the timer's thread
+  std::function<void()> touch = {};        // called once an hour at least, while nothing is lost
 };
 
 // May be used from any thread.
@@ -109,7 +110,7 @@ class SharedController {
   // The caller has mutex_.
   void refuse_if_lost() const;
   void look_for_loss();  // and refuses
-  void tell_of_loss();
+  void keep_state();     // from the timer's thread
 
   JobController& controller_;
   const int max_watchers_;
@@ -120,6 +121,7 @@ class SharedController {
   StateWatch state_;
   std::string loss_;  // empty: none
   bool is_loss_told_ = false;
+  int ticks_ = 0;           // since the last touch
   std::mutex timer_mutex_;  // guards all below; taken after mutex_ where both are held
   std::condition_variable due_;
   std::deque<LaunchExit> exits_;

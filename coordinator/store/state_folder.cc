@@ -88,6 +88,10 @@ std::string StateFolder::loss() const {
   return "";
 }
 
+void StateFolder::touch() const {
+  for (const OpenedFile& opened : opened_) ::utimensat(AT_FDCWD, (path_ / opened.name).c_str(), nullptr, 0);
+}
+
 StateFolder::~StateFolder() {
   if (lock_ >= 0) ::close(lock_);
 }

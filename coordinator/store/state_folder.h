@@ -29,6 +29,9 @@ class StateFolder {
   // Which of the lock, the database and its write-ahead log is not the file that was opened any more: what is written
   // goes to a file that has no name then. One sentence; empty while all are there. May be asked from any thread.
   std::string loss() const;
+  // Makes those files as young as if they had just been written: what cleans a folder for temporary files looks at
+  // that, and the lock of a coordinator that serves for weeks is never written again.
+  void touch() const;
   // Where an attempt's output goes: logs/<job>/<generation>.
   std::filesystem::path logs() const { return path_ / "logs"; }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -228,6 +229,21 @@ TEST(StateFolder, SaysWhichFileWasDeletedOrReplacedSinceItWasOpened) {
   std::filesystem::rename(folder.path() / "lock", folder.path() / "aside");
   EXPECT_EQ(state.loss(),
             "state folder " + folder.path().string() + ": lock was deleted while this coordinator had it open");
+}
+
+// Programs that clean /tmp delete what nobody has written for days, and the lock is written once.
+TEST(StateFolder, CanBeKeptYoung) {
+  const TempFolder folder;
+  StateFolder state(folder.path());
+  const JobStore store(state.database());
+  state.remember_files();
+  const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(24 * 30);
+  const std::vector<std::filesystem::path> files = {folder.path() / "lock", state.database()};
+  for (const auto& file : files) std::filesystem::last_write_time(file, long_ago);
+  state.touch();
+  for (const auto& file : files) {
+    EXPECT_GT(std::filesystem::last_write_time(file), long_ago + std::chrono::hours(24 * 29)) << file;
+  }
 }
 
 TEST(StateFolder, CanBeTakenAgainOnceLeft) {
