@@ -4,7 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
-#include <stdexcept>
+#include <exception>
 #include <utility>
 
 #include "common/base/message_text.h"
@@ -82,7 +82,7 @@ JobRecord stored_record(StoredJob stored, WallTime now) {
   try {
     JobConfig config = make_job_config(stored.job.spec());
     return new_record(stored.sequence, std::move(stored.job), std::move(config));
-  } catch (const std::invalid_argument& refusal) {
+  } catch (const std::exception& refusal) {  // whatever it is: the other jobs are to run
     JobRecord record;
     record.sequence = stored.sequence;
     record.spec_refusal = refusal.what();

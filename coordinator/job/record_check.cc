@@ -3,9 +3,9 @@
 #include <google/protobuf/timestamp.pb.h>
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <optional>
-#include <stdexcept>
 
 #include "coordinator/job/training.h"
 
@@ -36,14 +36,15 @@ std::string fault_found_by(const std::function<std::string()>& read) {
   } catch (const StoreError& error) {
     if (error.cause() != StoreError::Cause::kDamaged) throw;
     return error.what();
-  } catch (const std::invalid_argument& refusal) {
+  } catch (const std::exception& refusal) {  // whatever it is: the other jobs are to run
     return refusal.what();
   }
 }
 
-std::string training_fault(const StoredTraining& training, const v1::TrainingJob& job) {
+std::string training_fault(const StoredTraining& training, const v1::TrainingJob& job, std::int64_t generation) {
+  if (training.request.generation() != generation) return "its training is that of another attempt";
   const int num_groups = training.request.group_names_size();
-  const bool is_newest = training.request.generation() == job.generation();
+  const bool is_newest = generation == job.generation();
   if (is_newest && job.groups_size() != num_groups) {
     return "it has " + std::to_string(job.groups_size()) + " groups, but its training has " +
            std::to_string(num_groups);
@@ -83,7 +84,7 @@ std::string attempt_fault(JobStore& store, const JobConfig& config, const v1::Tr
   if (!training) return has_begun ? "the training of attempt " + std::to_string(generation) + " is missing" : "";
   check_start_training(training->request);
   const WeightOwner weights = weight_owner_for(config, training->request);
-  if (const std::string fault = training_fault(*training, job); !fault.empty()) return fault;
+  if (const std::string fault = training_fault(*training, job, generation); !fault.empty()) return fault;
   const std::int64_t first_step = training->response.plan().first_step();
   if (const std::string fault = range_fault(range, generation, first_step); !fault.empty()) return fault;
   const std::int64_t next_step = range.count > 0 ? range.last + 1 : first_step;

@@ -1,8 +1,8 @@
 #include "coordinator/job/state_audit.h"
 
+#include <exception>
 #include <map>
 #include <optional>
-#include <stdexcept>
 #include <utility>
 
 #include "common/config/job_config.h"
@@ -16,7 +16,7 @@ namespace {
 std::optional<JobConfig> config_of(const v1::TrainingJob& job) {
   try {
     return make_job_config(job.spec());
-  } catch (const std::invalid_argument&) {
+  } catch (const std::exception&) {
     return std::nullopt;
   }
 }
