@@ -3,6 +3,7 @@
 #include <exception>
 #include <map>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "common/config/job_config.h"
@@ -30,11 +31,7 @@ std::optional<DamagedJob> damage_of(JobStore& store, const StoredJob& stored) {
   return DamagedJob{.job = stored.job, .why = std::move(why)};
 }
 
-}  // namespace
-
-StateAudit audit_state(JobStore& store) {
-  StateAudit audit;
-  audit.file_faults = store.file_faults();
+void audit_jobs(JobStore& store, StateAudit& audit) {
   const std::map<std::string, std::string> set_aside = store.jobs_set_aside();
   for (const StoredJob& stored : store.jobs()) {
     ++audit.jobs;
@@ -44,6 +41,19 @@ StateAudit audit_state(JobStore& store) {
     } else if (auto damaged = damage_of(store, stored)) {
       audit.damaged.push_back(std::move(*damaged));
     }
+  }
+}
+
+}  // namespace
+
+StateAudit audit_state(JobStore& store) {
+  StateAudit audit;
+  audit.file_faults = store.file_faults();
+  try {
+    audit_jobs(store, audit);
+  } catch (const StoreError& error) {
+    if (error.cause() != StoreError::Cause::kDamaged) throw;
+    audit.file_faults.push_back("the jobs cannot be listed: " + std::string(error.what()));
   }
   return audit;
 }

@@ -176,6 +176,23 @@ TEST_F(ProgramTest, ChecksAStateFolderAndSetsDamagedJobsAside) {
             "job survey-1: set aside before: its record cannot be read\n1 jobs checked, 0 damaged\n");
 }
 
+TEST_F(ProgramTest, SaysThatTheFileItselfIsDamaged) {
+  std::filesystem::create_directory(path("a"));
+  const std::filesystem::path file = path("a") + "/coordinator.sqlite3";
+  JobStore(file).signing_key();  // a new one
+  {
+    constexpr std::uintmax_t kPageBytes = 4096;
+    const std::string garbage(std::filesystem::file_size(file) - kPageBytes, '\xff');
+    std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(kPageBytes);
+    bytes << garbage;
+  }
+  EXPECT_EQ(run({"--check", "--state", path("a")}, "damaged"), 1);
+  EXPECT_THAT(content("damaged.out"), HasSubstr("database: "));
+  EXPECT_THAT(content("damaged.out"), HasSubstr("the jobs cannot be listed: "));
+  EXPECT_THAT(content("damaged.out"), HasSubstr("0 jobs checked, 0 damaged\n"));
+}
+
 TEST_F(ProgramTest, ChecksNoStateFolderThatIsServedOrIsNotThere) {
   EXPECT_EQ(run({"--check", "--state", path("none")}, "none"), 2);
   EXPECT_EQ(content("none.err"),
