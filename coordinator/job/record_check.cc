@@ -21,8 +21,8 @@ bool is_count(std::int64_t number) { return number >= 0 && number < kMostCounted
 bool is_time(const Timestamp& time) {
   // As nanoseconds it must fit 64 bits: the years 1970 to 2262.
   constexpr std::int64_t kMostSeconds = 9'223'372'036;
-  constexpr std::int32_t kNanosPerSecond = 1'000'000'000;
-  return time.seconds() >= 0 && time.seconds() < kMostSeconds && time.nanos() >= 0 && time.nanos() < kNanosPerSecond;
+  constexpr std::int32_t kMostNanos = 999'999'999;
+  return time.seconds() >= 0 && time.seconds() < kMostSeconds && time.nanos() >= 0 && time.nanos() <= kMostNanos;
 }
 
 std::string step_text(std::int64_t generation, std::int64_t step) {

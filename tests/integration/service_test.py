@@ -156,7 +156,8 @@ class Service(programs.ProgramTest):
 
     def test_state_folder_deleted_while_a_job_trains(self):
         # It went on acknowledging steps and jobs into files without a name, and called itself SERVING.
-        job_id = self.submit(self.write_job("long", training={"max_steps": 1000000, "global_batch_size": 16}), "--np", "2")
+        long = self.write_job("long", training={"max_steps": 1000000, "global_batch_size": 16})
+        job_id = self.submit(long, "--np", "2")
         with subprocess.Popen([str(programs.BIN / "equipoise"), "jobs", "watch", job_id, "--coordinator",
                                self.coordinator.address], stdout=subprocess.PIPE, text=True,
                               env=programs.ENVIRONMENT) as watch:
