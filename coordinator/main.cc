@@ -1,5 +1,5 @@
 // equipoise-coordinator: serves until SIGTERM or SIGINT. Exit code 0; 2 when it cannot begin, with one line that says
-// why.
+// why. With --check: 1 where a job is damaged.
 #include <grpc/support/log.h>
 #include <pthread.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -13,18 +13,24 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "common/base/durable_file.h"
 #include "common/base/environment.h"
 #include "coordinator/job/random_source.h"
+#include "coordinator/job/state_audit.h"
 #include "coordinator/lifecycle/clock.h"
 #include "coordinator/options.h"
 #include "coordinator/service/coordinator_server.h"
 #include "coordinator/service/log_format.h"
+#include "coordinator/store/job_store.h"
+#include "coordinator/store/state_folder.h"
 
 namespace equipoise::coordinator {
 namespace {
 
+constexpr int kDamaged = 1;
 constexpr int kCannotBegin = 2;
 
 void set_up_log(const std::string& level) {
@@ -65,6 +71,26 @@ void announce(const std::filesystem::path& file, const CoordinatorServer& server
   write_durably(file, content.dump() + "\n");
 }
 
+void print_jobs(const std::vector<DamagedJob>& jobs, const char* what) {
+  for (const DamagedJob& damaged : jobs) {
+    std::printf("job %s: %s%s\n", damaged.job.id().c_str(), what, damaged.why.c_str());
+  }
+}
+
+int check_state_folder(const Options& options) {
+  const bool sets_aside = options.state_check == StateCheck::kQuarantine;
+  const StateFolder folder = StateFolder::existing(options.server.state);
+  JobStore store(folder.database(), sets_aside ? Access::kReadWrite : Access::kReadOnly);
+  const StateAudit audit = audit_state(store);
+  if (sets_aside) quarantine(store, audit, SystemClock().wall());
+  for (const std::string& fault : audit.file_faults) std::printf("database: %s\n", fault.c_str());
+  print_jobs(audit.set_aside, "set aside before: ");
+  print_jobs(audit.damaged, sets_aside ? "set aside: " : "");
+  std::printf("%zu jobs checked, %zu damaged\n", audit.jobs, audit.damaged.size());
+  const bool is_whole = audit.file_faults.empty() && (sets_aside || audit.damaged.empty());
+  return is_whole ? 0 : kDamaged;
+}
+
 int serve(const Options& options, const sigset_t& stop_signals) {
   for (const std::string& unknown : unknown_variables()) spdlog::warn("{}", unknown);
   const SystemClock clock;
@@ -94,6 +120,7 @@ int main(int argc, char** argv) {
   try {
     const std::optional<Options> options = parse_options(argc, argv);
     if (!options) return 0;
+    if (options->state_check != StateCheck::kNone) return check_state_folder(*options);
     const sigset_t stop_signals = block_stop_signals();
     set_up_log(options->log_level);
     if (options->exit_with_parent && !follow_parent(parent)) return 0;

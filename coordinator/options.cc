@@ -1,11 +1,10 @@
 #include "coordinator/options.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <stdexcept>
-#include <thread>
 
+#include "common/process/machine_ranks.h"
 #include "coordinator/launch/hostfile.h"
 #include "coordinator/service/listen_address.h"
 
@@ -22,6 +21,8 @@ struct Texts {
   bool allocation = false;
   bool insecure = false;
   bool exit_with_parent = false;
+  bool check = false;
+  bool quarantine = false;
 };
 
 void declare(CLI::App& app, Texts& texts) {
@@ -47,6 +48,13 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_flag("--exit-with-parent", texts.exit_with_parent, "Stop when the process that started this one ends");
   app.add_option("--private-folder", texts.private_folder,
                  "Folder to remove at the end if the process that started this one has ended before");
+  CLI::Option* const check =
+      app.add_flag("--check", texts.check,
+                   "Say which jobs of the state folder are damaged, change nothing, and end: exit code "
+                   "0, or 1 where there are any");
+  app.add_flag("--quarantine", texts.quarantine,
+               "With --check: set those jobs aside, so that they are not read any more; what is stored of them stays")
+      ->needs(check);
   app.add_option("--log-level", texts.log_level, "What to log to standard error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
@@ -77,12 +85,6 @@ Allocation checked_allocation(bool is_wanted) {
   return is_wanted ? Allocation::kUsed : Allocation::kIgnored;
 }
 
-// Many more ranks than cores only get into each other's way; a mistyped number must not fork thousands of them.
-int most_workers_of_one_machine() {
-  constexpr unsigned kAlways = 64, kRanksPerCore = 4;
-  return static_cast<int>(std::max(kAlways, kRanksPerCore * std::thread::hardware_concurrency()));
-}
-
 Options options_of(const Texts& texts) {
   Options options;
   options.server.listen = listen_address("--listen", texts.listen, texts);
@@ -99,7 +101,7 @@ Options options_of(const Texts& texts) {
   }
   options.server.allocation = checked_allocation(texts.allocation);
   if (options.server.allocation == Allocation::kIgnored && texts.hostfile.empty()) {
-    options.server.controller.supervisor.most_workers = most_workers_of_one_machine();
+    options.server.controller.supervisor.most_workers = most_ranks_of_this_machine();
   }
   if (!texts.advertise.empty()) options.server.advertise = checked_advertise(texts.advertise);
   check_reachable(rank_address_settings(options.server), options.server.listen);
@@ -108,6 +110,7 @@ Options options_of(const Texts& texts) {
   if (!texts.private_folder.empty()) options.private_folder = std::filesystem::absolute(texts.private_folder);
   options.exit_with_parent = texts.exit_with_parent;
   options.log_level = texts.log_level;
+  if (texts.check) options.state_check = texts.quarantine ? StateCheck::kQuarantine : StateCheck::kCheck;
   return options;
 }
 

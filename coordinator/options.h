@@ -9,11 +9,15 @@
 
 namespace equipoise::coordinator {
 
+// What the program does in place of serving.
+enum class StateCheck { kNone, kCheck, kQuarantine };
+
 struct Options {
   ServerSettings server;
   std::optional<std::filesystem::path> announce;
   std::optional<std::filesystem::path> private_folder;  // to be removed by an orphan
   bool exit_with_parent = false;
+  StateCheck state_check = StateCheck::kNone;
   std::string log_level = "info";
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 
 #include "client/command_line/job_inputs.h"
@@ -11,6 +12,7 @@
 #include "common/base/durable_file.h"
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
+#include "common/process/machine_ranks.h"
 
 namespace equipoise {
 namespace {
@@ -21,6 +23,14 @@ namespace fs = std::filesystem;
 constexpr std::array<std::string_view, 9> kNotHere = {
     "data.train",   "data.train_files",  "data.validation",     "data.validation_files", "data.test",
     "data.shuffle", "data.group_counts", "loss.reference_free", "loss.sft_average"};
+
+// All ranks of an evaluation run on this machine.
+void check_workers(int workers) {
+  const int most = most_ranks_of_this_machine();
+  if (workers <= most) return;
+  throw std::invalid_argument("--np is " + std::to_string(workers) + ", expected at most " + std::to_string(most) +
+                              " on this machine");
+}
 
 // "dpo" of LOSS_TYPE_DPO: what YAML calls it.
 std::vector<std::string> short_names(const google::protobuf::EnumDescriptor& descriptor) {
@@ -157,6 +167,7 @@ void EvaluationFlags::add_to(CLI::App& verb) {
 
 v1::JobSpec evaluation_request(const EvaluationFlags& flags, const fs::path& folder) {
   check_rank_environment();
+  check_workers(flags.workers);
   for (const std::string& setting : flags.settings) check_setting(setting);
   const fs::path file = folder / "flags.yaml";
   write_durably(file, job_spec_to_yaml(spec_of_flags(flags)));

@@ -66,6 +66,13 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+std::string utf8_text(std::string text) {
+  if (is_utf8(text)) return text;
+  std::ranges::replace_if(
+      text, [](unsigned char c) { return c >= 0x80; }, '?');
+  return text;
+}
+
 std::string one_line(std::string_view text, std::size_t longest) {
   std::size_t length = std::min(text.size(), longest);
   while (length < text.size() && length > 0 && (byte_at(text, length) & 0xC0) == 0x80) --length;

@@ -13,6 +13,10 @@ std::string quoted_text(std::string_view text);
 // Whether `text` is well-formed UTF-8 (no surrogates, nothing overlong, nothing above U+10FFFF).
 bool is_utf8(std::string_view text);
 
+// `text` where it is UTF-8, else with "?" in place of each byte that is not ASCII: a message with other text in it can
+// be stored, but not read again.
+std::string utf8_text(std::string text);
+
 // At most `longest` bytes from the beginning of UTF-8 `text`, no character cut in two, control characters as spaces.
 std::string one_line(std::string_view text, std::size_t longest);
 

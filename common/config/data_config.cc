@@ -132,6 +132,9 @@ void set_data_files(DataConfig& config, const v1::DataSpec& spec) {
   config.group_columns = checked_columns("data.group_columns", spec.group_columns());
 }
 
+// What is divided by them, and what they are divided by, is a number then.
+constexpr RealRange kGroupCounts{.lowest = 1e-100, .highest = 1e100, .at_highest = Bound::kIncluded};
+
 // The limits of the authors' code, whose prompts may fill half of the room.
 constexpr int kAuthorsMaxLength = 512;
 
@@ -166,7 +169,7 @@ DataConfig data_config(const v1::DataSpec& spec) {
   set_lengths(config, spec);
   if (spec.has_token_cache()) config.token_cache = spec.token_cache();
   if (spec.has_shuffle()) config.shuffle = spec.shuffle();
-  config.group_counts = checked_group_numbers("data.group_counts", spec.group_counts());
+  config.group_counts = checked_group_numbers("data.group_counts", spec.group_counts(), kGroupCounts);
   if (spec.has_group_separator()) config.group_separator = checked_separator(spec.group_separator());
   return config;
 }

@@ -45,10 +45,10 @@ namespace dom = simdjson::dom;
 double membership_weight(std::string_view field, std::string_view group, const dom::element& value) {
   double weight = 0;
   const bool number = value.get_double().get(weight) == simdjson::SUCCESS;
-  if (!number || !(weight > 0 && weight <= 1)) {
+  if (!number || !(weight >= kSmallestMembership && weight <= 1)) {
     throw std::invalid_argument("field \"" + std::string(field) + "\" gives " + quoted_text(group) +
                                 " the membership " + (number ? number_text(weight) : found_text(value)) +
-                                ", expected one in (0, 1]");
+                                ", expected a number from 1e-6 to 1");
   }
   return weight;
 }

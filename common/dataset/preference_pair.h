@@ -11,9 +11,12 @@
 
 namespace equipoise {
 
+// Means of a group divide by sums of memberships: what is smaller says that a pair is in no group.
+inline constexpr double kSmallestMembership = 1e-6;
+
 struct Membership {
   std::uint32_t group;  // position in PreferenceData::group_names
-  double weight;        // m[i,g] in (0, 1]
+  double weight;        // m[i,g] from kSmallestMembership to 1
 };
 
 // What prompt, chosen and rejected hold.
@@ -60,7 +63,8 @@ struct PreferenceData {
 // weights a level is given so, the largest counts. Rejected::kOptional (SFT): "rejected" may be absent and is then
 // empty. Throws std::invalid_argument "FILE:LINE: ..." naming the field, the value and what would be right: a file that
 // cannot be read or has no pairs, malformed JSON or UTF-8, a missing or wrongly typed field, an empty group name or
-// level of one, a membership or a share outside (0, 1], a duplicate key, a line over 1 MiB, more than 4096 groups.
+// level of one, a share outside (0, 1], a membership that is none, a duplicate key, a line over 1 MiB, more than 4096
+// groups.
 enum class Rejected { kRequired, kOptional };
 PreferenceData read_preference_file(const std::filesystem::path& path, Rejected rejected,
                                     std::vector<std::string> known_groups = {}, std::string_view group_separator = {});

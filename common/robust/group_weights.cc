@@ -15,19 +15,19 @@
 namespace equipoise {
 namespace {
 
-void check_recorded(std::span<const double> log_alpha_K, std::span<const double> group_loss_K) {
+// Why a record of these is none of weights; empty where it is one.
+std::string fault_of_record(std::span<const double> log_alpha_K, std::span<const double> group_loss_K) {
   for (std::size_t g = 0; g < log_alpha_K.size(); ++g) {
     if (!std::isfinite(log_alpha_K[g]))
-      throw std::invalid_argument("the recorded log weight of group " + std::to_string(g) + " is not finite");
+      return "the recorded log weight of group " + std::to_string(g) + " is not finite";
   }
   for (std::size_t g = 0; g < group_loss_K.size(); ++g) {
-    if (std::isinf(group_loss_K[g]))
-      throw std::invalid_argument("the recorded loss of group " + std::to_string(g) + " is infinite");
+    if (std::isinf(group_loss_K[g])) return "the recorded loss of group " + std::to_string(g) + " is infinite";
   }
   constexpr double kRounding = 1e-6;  // far above what summing 1e6 weights leaves, far below a damaged record
   const double log_sum = log_sum_exp(log_alpha_K);
-  if (std::abs(log_sum) > kRounding)
-    throw std::invalid_argument("the recorded weights sum to " + number_text(std::exp(log_sum)) + ", expected 1");
+  if (std::abs(log_sum) <= kRounding) return "";
+  return "the recorded weights sum to " + number_text(std::exp(log_sum)) + ", expected 1";
 }
 
 // Far beyond any loss, yet finite and so that sums and differences of two are.
@@ -152,7 +152,9 @@ inline double GroupWeights::rise(const GroupSums& sums, std::size_t i) const {
   }
   // The baseline is one of each pair's loss, so that dataset_scaled stays unbiased.
   const double loss_sum = sums.loss_sum[i] - sums.pair_count[i] * baseline(group);
-  const double loss = estimator_scale(sums, i, settings_.estimator, group_pair_count_K_, num_pairs_) * loss_sum;
+  const double scale = estimator_scale(sums, i, settings_.estimator, group_pair_count_K_, num_pairs_);
+  // An infinite scale, of a size near the smallest float64, times no loss would be no number.
+  const double loss = saturated(saturated(scale) * saturated(loss_sum));
   return saturated(factor * adjusted_loss(loss, group));
 }
 
@@ -259,18 +261,24 @@ std::vector<double> GroupWeights::alpha_K() const {
   return result_K;
 }
 
-void GroupWeights::restore(std::vector<double> log_alpha_K, std::vector<double> group_loss_K) {
+std::string GroupWeights::restore_fault(std::span<const double> log_alpha_K,
+                                        std::span<const double> group_loss_K) const {
   if (log_alpha_K.size() != log_alpha_K_.size()) {
-    throw std::invalid_argument("the recorded weights are of " + std::to_string(log_alpha_K.size()) +
-                                " groups, expected " + std::to_string(log_alpha_K_.size()));
+    return "the recorded weights are of " + std::to_string(log_alpha_K.size()) + " groups, expected " +
+           std::to_string(log_alpha_K_.size());
   }
-  if (group_loss_K.empty() && has_control_variate())
-    group_loss_K.assign(group_loss_K_.size(), std::numeric_limits<double>::quiet_NaN());
-  if (group_loss_K.size() != group_loss_K_.size()) {
-    throw std::invalid_argument("the recorded losses are of " + std::to_string(group_loss_K.size()) +
-                                " groups, expected " + std::to_string(group_loss_K_.size()));
+  const bool stands_for_unknown = group_loss_K.empty() && has_control_variate();
+  if (!stands_for_unknown && group_loss_K.size() != group_loss_K_.size()) {
+    return "the recorded losses are of " + std::to_string(group_loss_K.size()) + " groups, expected " +
+           std::to_string(group_loss_K_.size());
   }
-  check_recorded(log_alpha_K, group_loss_K);
+  return fault_of_record(log_alpha_K, group_loss_K);
+}
+
+void GroupWeights::restore(std::vector<double> log_alpha_K, std::vector<double> group_loss_K) {
+  if (const std::string fault = restore_fault(log_alpha_K, group_loss_K); !fault.empty())
+    throw std::invalid_argument(fault);
+  if (group_loss_K.empty()) group_loss_K.assign(group_loss_K_.size(), std::numeric_limits<double>::quiet_NaN());
   // As recorded, not normalised again: resuming keeps every bit.
   log_alpha_K_ = std::move(log_alpha_K);
   group_loss_K_ = std::move(group_loss_K);

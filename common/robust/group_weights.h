@@ -31,6 +31,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "common/robust/estimator.h"
@@ -95,6 +96,8 @@ class GroupWeights {
   // losses that are not known. Throws std::invalid_argument on a wrong length, a value that is not finite (but for a
   // NaN in group_loss_K) or weights that do not sum to 1; nothing is changed then.
   void restore(std::vector<double> log_alpha_K, std::vector<double> group_loss_K = {});
+  // Why restore() would refuse these, in one sentence; empty where it takes them.
+  std::string restore_fault(std::span<const double> log_alpha_K, std::span<const double> group_loss_K) const;
 
  private:
   struct Mixture {

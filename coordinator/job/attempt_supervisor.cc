@@ -11,6 +11,7 @@
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
 #include "coordinator/job/job_progress.h"
+#include "coordinator/job/record_check.h"
 #include "coordinator/job/training.h"
 
 namespace equipoise::coordinator {
@@ -19,8 +20,8 @@ namespace {
 constexpr std::size_t kTokenBytes = 32;
 // Ticks come several times a second: a gap this long means that this process, or the machine, was stopped.
 constexpr std::chrono::seconds kLongestTickGap{5};
-// Watchers may have seen revisions that were never stored: none of them may come again.
-constexpr std::int64_t kRevisionLeap = 1'000'000;
+
+void leap_revision(v1::TrainingJob& job) { job.set_revision(revision_after_restart(job.revision())); }
 
 }  // namespace
 
@@ -43,8 +44,11 @@ void AttemptSupervisor::recover() {
   for (auto& [sequence, record] : table_.jobs()) {
     if (is_final(record.job.state())) continue;
     if (!record.config) table_.apply(record, SpecRefused{.why = record.spec_refusal});
+    const std::string fault =
+        record.config ? newest_attempt_fault(table_.store(), *record.config, record.job) : std::string();
+    if (!fault.empty()) table_.apply(record, SetAside{.why = fault}, leap_revision);
     table_.apply(record, CoordinatorRestarted{}, [&](v1::TrainingJob& job) {
-      job.set_revision(job.revision() + kRevisionLeap);
+      leap_revision(job);
       if (record.config) read_progress(*record.config, job);
     });
     if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
@@ -65,7 +69,7 @@ void AttemptSupervisor::tick() {
   renew_leases_after_pause(now);
   check_ranks(now);
   settle_unconfirmed(now);
-  if (!is_shutting_down_) launch_queued(now);
+  if (!is_shutting_down_ && !are_launches_held_) launch_queued(now);
   schedule_termination(now);
   terminate_due(now);
   release_outputs();

@@ -20,7 +20,7 @@ namespace equipoise::coordinator {
 struct SupervisorSettings {
   int max_running_jobs = 1;           // that the coordinator launches itself
   std::vector<HostSlots> hosts = {};  // for the ranks; empty: this machine, or what mpirun finds by itself
-  int most_workers = 16384;           // of a job, without hosts
+  int most_workers = kMostWorkers;    // of a job, without hosts
   LeaseSettings lease;
   std::chrono::seconds terminate_grace{10};  // between SIGTERM and SIGKILL
   std::chrono::seconds heartbeat_grace{3};   // for ranks on other hosts to be told to exit by a heartbeat's answer
@@ -33,7 +33,8 @@ struct SupervisorSettings {
 // Not thread-safe.
 class AttemptSupervisor {
  public:
-  // What a crash left STARTING, RUNNING or CANCELLING becomes final here. All outlive it.
+  // What a crash left STARTING, RUNNING or CANCELLING becomes final here, as does a job whose attempt cannot be loaded.
+  // All outlive it.
   AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs, Launcher& launcher,
                     RandomSource& random_source);
 
@@ -44,6 +45,8 @@ class AttemptSupervisor {
   // The processes of an attempt have ended. If the store throws, call it again.
   void handle_exit(const LaunchExit& exit);
 
+  // No job starts any more, and those that run go on.
+  void hold_launches() { are_launches_held_ = true; }
   // No job starts any more; jobs with an attempt fail, and their processes are asked to end.
   void begin_shutdown();
   bool is_shutting_down() const { return is_shutting_down_; }
@@ -85,6 +88,7 @@ class AttemptSupervisor {
   SlotPool slots_;
   std::map<AttemptKey, LiveAttempt> attempts_;
   std::optional<SteadyTime> last_tick_;
+  bool are_launches_held_ = false;
   bool is_shutting_down_ = false;
 };
 

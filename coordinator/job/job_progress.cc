@@ -187,7 +187,7 @@ void set_time_left(v1::TrainingJob& job, const ShardPlan& plan) {
 
 void add_condition(v1::TrainingJob& job, const std::string& sentence) {
   if (job.conditions_size() == kMostConditions) job.mutable_conditions()->DeleteSubrange(0, 1);
-  job.add_conditions(one_line(sentence, kLongestCondition));
+  job.add_conditions(one_line(utf8_text(sentence), kLongestCondition));
 }
 
 }  // namespace equipoise::coordinator

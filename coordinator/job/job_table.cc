@@ -4,10 +4,13 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
-#include <stdexcept>
+#include <exception>
 #include <utility>
 
+#include "common/base/message_text.h"
 #include "common/protocol/job_state.h"
+#include "coordinator/job/job_progress.h"
+#include "coordinator/job/record_check.h"
 #include "coordinator/job/refusal.h"
 
 namespace equipoise::coordinator {
@@ -41,7 +44,7 @@ JobLifecycle lifecycle_of(const v1::TrainingJob& job, const JobConfig* config) {
 
 void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
   job.set_state(lifecycle.state);
-  job.set_state_reason(lifecycle.reason);
+  job.set_state_reason(utf8_text(lifecycle.reason));
   job.set_failure_kind(lifecycle.failure_kind);
   if (lifecycle.start_time != WallTime{}) *job.mutable_start_time() = timestamp(lifecycle.start_time);
   if (lifecycle.end_time != WallTime{}) *job.mutable_end_time() = timestamp(lifecycle.end_time);
@@ -59,11 +62,27 @@ JobRecord new_record(std::int64_t sequence, v1::TrainingJob job, JobConfig confi
   return record;
 }
 
-JobRecord stored_record(StoredJob stored) {
+constexpr int kChangeBits = 40;  // 10^12 changes between two restarts
+// Above that of any job that ran, and room for changes above it.
+constexpr std::int64_t kRevisionOfDamaged = std::int64_t{1} << 61;
+
+JobRecord damaged_record(const StoredJob& stored, std::string fault, WallTime now) {
+  JobRecord record;
+  record.sequence = stored.sequence;
+  record.job = set_aside(readable_part(stored), fault, now);
+  record.lifecycle = lifecycle_of(record.job, nullptr);
+  record.spec_refusal = fault;
+  record.damage = std::move(fault);
+  spdlog::error("job {}: {}", record.job.id(), record.job.state_reason());
+  return record;
+}
+
+JobRecord stored_record(StoredJob stored, WallTime now) {
+  if (std::string fault = job_fault(stored); !fault.empty()) return damaged_record(stored, std::move(fault), now);
   try {
     JobConfig config = make_job_config(stored.job.spec());
     return new_record(stored.sequence, std::move(stored.job), std::move(config));
-  } catch (const std::invalid_argument& refusal) {
+  } catch (const std::exception& refusal) {  // whatever it is: the other jobs are to run
     JobRecord record;
     record.sequence = stored.sequence;
     record.spec_refusal = refusal.what();
@@ -75,8 +94,31 @@ JobRecord stored_record(StoredJob stored) {
 
 }  // namespace
 
+std::int64_t revision_after_restart(std::int64_t stored) { return ((stored >> kChangeBits) + 1) << kChangeBits; }
+
+v1::TrainingJob readable_part(const StoredJob& stored) {
+  v1::TrainingJob job;
+  job.set_id(stored.job.id());
+  job.set_revision(kRevisionOfDamaged);
+  if (stored.job.has_spec()) *job.mutable_spec() = stored.job.spec();
+  return job;
+}
+
+v1::TrainingJob set_aside(v1::TrainingJob job, const std::string& why, WallTime now) {
+  if (is_final(job.state())) {
+    add_condition(job, "set aside: " + why);
+  } else {
+    write_lifecycle(next(lifecycle_of(job, nullptr), SetAside{.why = why}, now), job);
+  }
+  job.set_revision(job.revision() + 1);
+  return job;
+}
+
 const JobConfig& JobRecord::checked_config() const {
   if (config) return *config;
+  if (!damage.empty()) {
+    throw Refusal(Refusal::Code::kFailedPrecondition, "job " + job.id() + " is set aside: " + damage);
+  }
   throw Refusal(Refusal::Code::kFailedPrecondition,
                 "job " + job.id() + " was stored by another version of the coordinator: " + spec_refusal);
 }
@@ -84,7 +126,7 @@ const JobConfig& JobRecord::checked_config() const {
 JobTable::JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics)
     : clock_(clock), store_(store), metrics_(metrics) {
   for (StoredJob& stored : store_.jobs()) {
-    JobRecord record = stored_record(std::move(stored));
+    JobRecord record = stored_record(std::move(stored), clock.wall());
     metrics_.show_state(record.job.id(), record.job.state());
     sequence_of_[record.job.id()] = record.sequence;
     jobs_.emplace(record.sequence, std::move(record));

@@ -29,6 +29,7 @@ struct JobRecord {
   // job.spec(), read once. None of a job that another version of the program stored and whose spec this one refuses.
   std::unique_ptr<const JobConfig> config;
   std::string spec_refusal;               // why there is none; empty where there is one
+  std::string damage;                     // why nothing can be made of its record: `job` is FAILED, in memory only
   JobLifecycle lifecycle;                 // mirrored into `job`
   std::string attempt_token;              // of the attempt the coordinator launched
   std::optional<Membership> members;      // of the newest attempt, since this coordinator started
@@ -41,10 +42,20 @@ struct JobRecord {
   const JobConfig& checked_config() const;
 };
 
+// A revision above all that an earlier coordinator can have shown of a job whose newest stored one this is: watchers
+// see many that are never stored. Its upper bits count the restarts, its lower 40 the changes since.
+std::int64_t revision_after_restart(std::int64_t stored);
+
+// The job as people see it once it is set aside: FAILED, or as it was with a condition where it was final.
+v1::TrainingJob set_aside(v1::TrainingJob job, const std::string& why, WallTime now);
+// What may be told of a job whose record is damaged.
+v1::TrainingJob readable_part(const StoredJob& stored);
+
 // Not thread-safe.
 class JobTable {
  public:
-  // Reads all jobs from `store`. All three outlive it.
+  // Reads all jobs from `store`; one that cannot be read is set aside, and its record left as it is. All three outlive
+  // it.
   JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics);
 
   using Jobs = std::map<std::int64_t, JobRecord>;  // by sequence: oldest first

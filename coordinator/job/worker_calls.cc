@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "common/base/error.h"
 #include "common/base/message_text.h"
 #include "common/protocol/heartbeat_limits.h"
 #include "common/protocol/report_limits.h"
@@ -183,7 +182,9 @@ std::optional<StepRecord> WorkerCalls::known_step(const JobRecord& record, const
 std::vector<double> WorkerCalls::alpha_after(const JobRecord& record, const StepRecord& step) {
   if (record.training) return record.training->weights.alpha_at(step.log_alpha_K);
   const auto training = table_.store().training(record.job.id(), record.job.generation());
-  EQUIPOISE_CHECK(training.has_value());  // it was stored before any step
+  if (!training) {  // it was stored before any step
+    throw StoreError(StoreError::Cause::kDamaged, "job " + record.job.id() + ": the training of its steps is missing");
+  }
   return weight_owner_for(record.checked_config(), training->request).alpha_at(step.log_alpha_K);
 }
 

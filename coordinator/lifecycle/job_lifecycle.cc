@@ -25,6 +25,11 @@ std::string exit_sentence(const LauncherExited& exit) {
   return text;
 }
 
+std::string set_aside_text(const std::string& why) {
+  return "set aside, as what is stored of it is damaged: " + why +
+         "; its records are kept, equipoise-coordinator --check tells of all";
+}
+
 // One overload for each event; `job` is not final.
 struct Transition {
   const JobLifecycle& job;
@@ -69,6 +74,10 @@ struct Transition {
   JobLifecycle operator()(const SpecRefused& refused) const {
     if (job.state != v1::JOB_STATE_QUEUED) return job;
     return failed(job, v1::FAILURE_KIND_INVALID_INPUT, refused.why, now);
+  }
+
+  JobLifecycle operator()(const SetAside& aside) const {
+    return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, set_aside_text(aside.why), now);
   }
 
   JobLifecycle operator()(const TrainingStarted& started) const {

@@ -51,6 +51,9 @@ struct LaunchRefused {
 struct SpecRefused {  // stored by another version of the program, whose rules were others
   std::string why;
 };
+struct SetAside {  // what is stored of it cannot be loaded
+  std::string why;
+};
 struct TrainingStarted {
   std::int64_t total_steps;
   int world_size;
@@ -88,9 +91,10 @@ struct RanksLeft {                     // a cancelled attempt that the user had 
 struct CoordinatorStopped {};    // in order, now
 struct CoordinatorRestarted {};  // and does not know how it ended
 
-using JobEvent = std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, LaunchRefused,
-                              SpecRefused, TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished,
-                              LauncherExited, CancelRequested, RanksLeft, CoordinatorStopped, CoordinatorRestarted>;
+using JobEvent =
+    std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, LaunchRefused, SpecRefused, SetAside,
+                 TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished, LauncherExited, CancelRequested,
+                 RanksLeft, CoordinatorStopped, CoordinatorRestarted>;
 
 // STARTING or RUNNING: ranks are there, or on their way, and are to go on.
 bool has_attempt(v1::JobState state);

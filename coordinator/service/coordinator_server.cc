@@ -63,6 +63,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   worker_service_ = std::make_unique<WorkerService>(*shared_, metrics_);
   if (settings.metrics_listen) expose_metrics(*settings.metrics_listen);
   serve(settings.listen);
+  watch_state();
   launcher_->set_coordinator_address(address_for_ranks(rank_address_settings(settings), address_));
   shared_->start_timer();
 }
@@ -93,8 +94,16 @@ void CoordinatorServer::serve(const ListenAddress& listen) {
   for (const char* service : kServices) server_->GetHealthCheckService()->SetServingStatus(service, true);
 }
 
+void CoordinatorServer::watch_state() {
+  folder_.remember_files();
+  shared_->watch_state({.loss = [this] { return folder_.loss(); },
+                        .on_loss = [this] { server_->GetHealthCheckService()->SetServingStatus(false); },
+                        .touch = [this] { folder_.touch(); }});
+}
+
 void CoordinatorServer::shut_down() {
   if (server_ == nullptr) return;
+  shared_->watch_state({.loss = [this] { return folder_.loss(); }, .on_loss = {}});  // server_ goes
   server_->GetHealthCheckService()->SetServingStatus(false);
   shared_->end_attempts();
   shared_->close_watchers();

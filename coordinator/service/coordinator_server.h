@@ -36,8 +36,10 @@ RankAddressSettings rank_address_settings(const ServerSettings& settings);
 
 class CoordinatorServer {
  public:
-  // Serves when it returns. Throws std::invalid_argument naming an address that cannot be listened on or a state folder
-  // that cannot be used, StoreError for a database that cannot. `clock` and `random_source` outlive it.
+  // Serves when it returns. Where the files of the state folder are deleted or replaced meanwhile, health says
+  // NOT_SERVING, and every call that changes anything is UNAVAILABLE. Throws std::invalid_argument naming an address
+  // that cannot be listened on or a state folder that cannot be used, StoreError for a database that cannot. `clock`
+  // and `random_source` outlive it.
   CoordinatorServer(const ServerSettings& settings, const Clock& clock, RandomSource& random_source);
   ~CoordinatorServer();
   CoordinatorServer(const CoordinatorServer&) = delete;
@@ -52,6 +54,7 @@ class CoordinatorServer {
 
  private:
   void serve(const ListenAddress& listen);
+  void watch_state();
   void expose_metrics(const ListenAddress& listen);
 
   StateFolder folder_;

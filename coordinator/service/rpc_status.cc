@@ -37,6 +37,8 @@ grpc::StatusCode code_of(StoreError::Cause cause) {
   switch (cause) {
     case StoreError::Cause::kFull:
       return grpc::StatusCode::RESOURCE_EXHAUSTED;
+    case StoreError::Cause::kDamaged:
+      return grpc::StatusCode::DATA_LOSS;
     case StoreError::Cause::kBusy:
     case StoreError::Cause::kOther:
       return grpc::StatusCode::UNAVAILABLE;

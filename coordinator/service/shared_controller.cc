@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <exception>
+#include <utility>
 
 #include "coordinator/job/refusal.h"
 
@@ -12,7 +13,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kTickInterval = 100ms;
-constexpr auto kLongestWatchWait = 500ms;  // how late a client that has left is noticed
+constexpr int kTicksBetweenTouches = 36'000;  // an hour, or less where calls wake the thread
+constexpr auto kLongestWatchWait = 500ms;     // how late a client that has left is noticed
 constexpr auto kWatchBatchDelay = 50ms;
 constexpr auto kWatcherDrainTimeout = 5s;
 
@@ -67,8 +69,41 @@ void SharedController::run_timer() {
   }
 }
 
+void SharedController::watch_state(StateWatch watch) {
+  const std::lock_guard lock(mutex_);
+  state_ = std::move(watch);
+}
+
+void SharedController::refuse_if_lost() const {
+  if (loss_.empty()) return;
+  throw Refusal(Refusal::Code::kUnavailable,
+                loss_ + ": nothing is taken any more, as it would be lost; stop the coordinator, and start it again");
+}
+
+void SharedController::look_for_loss() {
+  if (loss_.empty() && state_.loss) loss_ = state_.loss();
+  refuse_if_lost();
+}
+
+void SharedController::keep_state() {
+  if (loss_.empty() && state_.loss) loss_ = state_.loss();
+  if (loss_.empty() && state_.touch && ++ticks_ >= kTicksBetweenTouches) {
+    state_.touch();
+    ticks_ = 0;
+  }
+  if (loss_.empty() || is_loss_told_) return;
+  is_loss_told_ = true;
+  spdlog::error(
+      "{}: no call that changes anything is taken any more, and no job is started; stop this coordinator, "
+      "which ends its jobs' processes, and start it again",
+      loss_);
+  controller_.attempts().hold_launches();
+  if (state_.on_loss) state_.on_loss();
+}
+
 void SharedController::tick() {
-  run([this](JobController& controller) {
+  run_always([this](JobController& controller) {
+    keep_state();
     take_exits();
     controller.attempts().tick();
   });
@@ -120,7 +155,7 @@ void SharedController::Watcher::pause() {
 }
 
 void SharedController::end_attempts() {
-  run([](JobController& controller) { controller.attempts().begin_shutdown(); });
+  run_always([](JobController& controller) { controller.attempts().begin_shutdown(); });
   std::unique_lock lock(mutex_);
   // The supervisor kills what does not end in time, so this ends.
   changed_.wait(lock, [this] { return !controller_.attempts().has_live_attempts(); });

@@ -5,14 +5,23 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <type_traits>
 
 #include "coordinator/job/job_controller.h"
 
 namespace equipoise::coordinator {
+
+// Whether what is stored still has a name on the disk.
+struct StateWatch {
+  std::function<std::string()> loss = {};  // why it has none, in one sentence; empty: it has. From any thread
+  std::function<void()> on_loss = {};      // called once, from the timer's thread
+  std::function<void()> touch = {};        // called once an hour at least, while nothing is lost
+};
 
 // May be used from any thread.
 class SharedController {
@@ -26,12 +35,24 @@ class SharedController {
   // Starts the thread: from now on queued jobs are launched. Once.
   void start_timer();
 
-  // Runs `call` on the core, alone, then wakes the watchers.
+  // From now on run() acknowledges nothing once the state is lost.
+  void watch_state(StateWatch watch);
+
+  // Runs `call` on the core, alone, then wakes the watchers. Throws Refusal kUnavailable where the state is lost by
+  // then: what the call has done would not outlive this process.
   template <typename Call>
   auto run(const Call& call) {
     const Announcement announcement(changed_);
     const std::lock_guard lock(mutex_);
-    return call(controller_);
+    refuse_if_lost();
+    if constexpr (std::is_void_v<decltype(call(controller_))>) {
+      call(controller_);
+      look_for_loss();
+    } else {
+      auto answer = call(controller_);
+      look_for_loss();
+      return answer;
+    }
   }
   // As run(), for calls that change nothing.
   template <typename Call>
@@ -77,8 +98,19 @@ class SharedController {
     Announcement& operator=(const Announcement&) = delete;
     std::condition_variable& condition_;
   };
+  // As run(), for what has to be done all the same.
+  template <typename Call>
+  void run_always(const Call& call) {
+    const Announcement announcement(changed_);
+    const std::lock_guard lock(mutex_);
+    call(controller_);
+  }
   void run_timer();
   void take_exits();
+  // The caller has mutex_.
+  void refuse_if_lost() const;
+  void look_for_loss();  // and refuses
+  void keep_state();     // from the timer's thread
 
   JobController& controller_;
   const int max_watchers_;
@@ -86,6 +118,10 @@ class SharedController {
   std::condition_variable changed_;
   int watchers_ = 0;
   bool is_closing_ = false;
+  StateWatch state_;
+  std::string loss_;  // empty: none
+  bool is_loss_told_ = false;
+  int ticks_ = 0;           // since the last touch
   std::mutex timer_mutex_;  // guards all below; taken after mutex_ where both are held
   std::condition_variable due_;
   std::deque<LaunchExit> exits_;

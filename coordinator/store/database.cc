@@ -10,26 +10,37 @@
 namespace equipoise::coordinator {
 namespace {
 
+StoreError::Cause cause_of(int code) {
+  switch (code & 0xff) {  // the rest is the extended code
+    case SQLITE_FULL:
+      return StoreError::Cause::kFull;
+    case SQLITE_BUSY:
+      return StoreError::Cause::kBusy;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return StoreError::Cause::kDamaged;
+    default:
+      return StoreError::Cause::kOther;
+  }
+}
+
 StoreError error_of(const std::filesystem::path& path, sqlite3* handle) {
-  const int primary = sqlite3_errcode(handle) & 0xff;  // the rest is the extended code
-  const auto cause = primary == SQLITE_FULL   ? StoreError::Cause::kFull
-                     : primary == SQLITE_BUSY ? StoreError::Cause::kBusy
-                                              : StoreError::Cause::kOther;
-  return {cause, path.string() + ": " + sqlite3_errmsg(handle)};
+  return {cause_of(sqlite3_errcode(handle)), path.string() + ": " + sqlite3_errmsg(handle)};
 }
 
 }  // namespace
 
 void Database::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
 
-Database::Database(std::filesystem::path path) : path_(std::move(path)) {
+Database::Database(std::filesystem::path path, Access access) : path_(std::move(path)) {
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(path_.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  const int flags = access == Access::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int code = sqlite3_open_v2(path_.c_str(), &handle, flags, nullptr);
   handle_.reset(handle);
   if (code != SQLITE_OK) throw error_of(path_, handle);
   constexpr int kBusyMs = 5000;  // somebody may be looking at the file with the sqlite3 tool
   sqlite3_busy_timeout(handle, kBusyMs);
-  execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
+  if (access == Access::kReadWrite) execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
 }
 
 void Database::execute(const std::string& sql) {
@@ -140,15 +151,27 @@ std::int64_t schema_version(Database& database) {
   return version.integer(0);
 }
 
+void check_not_newer(const Database& database, std::int64_t version) {
+  if (version <= kSchemaVersion) return;
+  throw std::invalid_argument(database.path().string() + " has schema " + std::to_string(version) +
+                              ", expected at most " + std::to_string(kSchemaVersion) +
+                              "; a newer equipoise-coordinator made it");
+}
+
 }  // namespace
+
+Database with_newest_schema(Database database) {
+  const std::int64_t version = schema_version(database);
+  check_not_newer(database, version);
+  if (version == kSchemaVersion) return database;
+  throw std::invalid_argument(database.path().string() + " has schema " + std::to_string(version) + ", expected " +
+                              std::to_string(kSchemaVersion) +
+                              "; a coordinator that starts on it brings it up to date");
+}
 
 Database with_schema(Database database) {
   const std::int64_t version = schema_version(database);
-  if (version > kSchemaVersion) {
-    throw std::invalid_argument(database.path().string() + " has schema " + std::to_string(version) +
-                                ", expected at most " + std::to_string(kSchemaVersion) +
-                                "; a newer equipoise-coordinator made it");
-  }
+  check_not_newer(database, version);
   if (version == kSchemaVersion) return database;
   Transaction transaction(database);
   for (std::int64_t from = version; from < kSchemaVersion; ++from) {

@@ -17,7 +17,12 @@ namespace equipoise::coordinator {
 // The disk or the file refused. Nothing of the transaction is stored.
 class StoreError : public std::runtime_error {
  public:
-  enum class Cause { kFull, kBusy, kOther };
+  enum class Cause {
+    kFull,
+    kBusy,
+    kDamaged,  // what is stored cannot be read: trying again does not help
+    kOther
+  };
   StoreError(Cause cause, const std::string& what) : std::runtime_error(what), cause_(cause) {}
   Cause cause() const { return cause_; }
 
@@ -25,11 +30,13 @@ class StoreError : public std::runtime_error {
   Cause cause_;
 };
 
+enum class Access { kReadWrite, kReadOnly };
+
 // Write-ahead log, every commit fsynced. Not thread-safe.
 class Database {
  public:
-  // Opens or makes the file. Throws StoreError naming it.
-  explicit Database(std::filesystem::path path);
+  // Opens the file; kReadWrite makes it where it is not there. Throws StoreError naming it.
+  explicit Database(std::filesystem::path path, Access access = Access::kReadWrite);
 
   // Statements without parameters. Throws StoreError.
   void execute(const std::string& sql);
@@ -108,5 +115,7 @@ class Transaction {
 // Makes the tables in a new database, and brings those of an older program up to date, whole or not at all. Throws
 // std::invalid_argument where a newer program made the file.
 Database with_schema(Database database);
+// The same of a database that is only read: throws std::invalid_argument where an older program made it, too.
+Database with_newest_schema(Database database);
 
 }  // namespace equipoise::coordinator

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "common/base/message_text.h"
 #include "common/protocol/job_state.h"
 #include "coordinator/store/database.h"
 
@@ -17,7 +18,7 @@ Blob blob_of(const std::vector<double>& values) {
 }
 
 [[noreturn]] void fail_damaged(const Database& database, const std::string& what) {
-  throw StoreError(StoreError::Cause::kOther, database.path().string() + ": " + what + " is damaged");
+  throw StoreError(StoreError::Cause::kDamaged, database.path().string() + ": " + what + " is damaged");
 }
 
 std::vector<double> doubles_of(const Database& database, const std::string& bytes) {
@@ -43,19 +44,44 @@ StepRecord step_of(const Database& database, const Statement& row) {
           .group_loss_K = doubles_of(database, row.bytes(4))};
 }
 
+// Ends the reading of a row that turns out to be damaged, too.
+class ResetAtEnd {
+ public:
+  explicit ResetAtEnd(Statement& statement) : statement_(statement) {}
+  ~ResetAtEnd() { statement_.reset(); }
+  ResetAtEnd(const ResetAtEnd&) = delete;
+  ResetAtEnd& operator=(const ResetAtEnd&) = delete;
+
+ private:
+  Statement& statement_;
+};
+
 std::optional<StepRecord> first_step(const Database& database, Statement& row) {
+  const ResetAtEnd reset(row);
   if (!row.next()) return std::nullopt;
-  StepRecord record = step_of(database, row);
-  row.reset();
-  return record;
+  return step_of(database, row);
 }
 
 std::optional<StoredTraining> first_training(const Database& database, Statement& row) {
+  const ResetAtEnd reset(row);
   if (!row.next()) return std::nullopt;
-  StoredTraining training{.request = message_of<v1::StartTrainingRequest>(database, row.bytes(0), "a training"),
-                          .response = message_of<v1::StartTrainingResponse>(database, row.bytes(1), "a training")};
-  row.reset();
-  return training;
+  return StoredTraining{.request = message_of<v1::StartTrainingRequest>(database, row.bytes(0), "a training"),
+                        .response = message_of<v1::StartTrainingResponse>(database, row.bytes(1), "a training")};
+}
+
+// Columns: sequence, id, job.
+StoredJob job_of(const Statement& row) {
+  StoredJob stored{.sequence = row.integer(0), .job = {}};
+  const std::string id = row.bytes(1);
+  if (!stored.job.ParseFromString(row.bytes(2))) {
+    stored.damage = "its record cannot be read";
+  } else if (stored.job.id() != id) {
+    stored.damage = "its record is that of job " + quoted_text(stored.job.id());
+  }
+  if (stored.damage.empty()) return stored;
+  stored.job.Clear();
+  stored.job.set_id(id);
+  return stored;
 }
 
 std::size_t size_of(const StepRecord& record) {
@@ -64,9 +90,9 @@ std::size_t size_of(const StepRecord& record) {
 
 }  // namespace
 
-JobStore::JobStore(const std::filesystem::path& file)
-    : database_(with_schema(Database(file))),
-      select_jobs_(database_, "SELECT sequence, job FROM jobs ORDER BY sequence"),
+JobStore::JobStore(const std::filesystem::path& file, Access access)
+    : database_(access == Access::kReadOnly ? with_newest_schema(Database(file, access)) : with_schema(Database(file))),
+      select_jobs_(database_, "SELECT sequence, id, job FROM jobs ORDER BY sequence"),
       insert_job_(database_, "INSERT INTO jobs(id, state, job) VALUES (?, ?, ?) RETURNING sequence"),
       update_job_(database_, "UPDATE jobs SET state = ?2, job = ?3 WHERE id = ?1"),
       delete_job_(database_, "DELETE FROM jobs WHERE id = ?"),
@@ -82,12 +108,17 @@ JobStore::JobStore(const std::filesystem::path& file)
       select_newest_training_(
           database_, "SELECT request, response FROM trainings WHERE job_id = ? ORDER BY generation DESC LIMIT 1"),
       insert_training_(database_, "INSERT INTO trainings(job_id, generation, request, response) VALUES (?, ?, ?, ?)"),
+      select_generations_(database_,
+                          "SELECT generation FROM trainings WHERE job_id = ?1 "
+                          "UNION SELECT generation FROM steps WHERE job_id = ?1 ORDER BY generation"),
       insert_step_(database_,
                    "INSERT INTO steps(job_id, generation, step, request, digest, weight, log_alpha, group_loss) "
                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
       select_step_(database_,
                    "SELECT request, digest, weight, log_alpha, group_loss FROM steps "
                    "WHERE job_id = ? AND generation = ? AND step = ?"),
+      select_step_range_(database_,
+                         "SELECT min(step), max(step), count(*) FROM steps WHERE job_id = ? AND generation = ?"),
       select_last_step_(database_,
                         "SELECT request, digest, weight, log_alpha, group_loss FROM steps "
                         "WHERE job_id = ? AND generation = ? ORDER BY step DESC LIMIT 1"),
@@ -96,15 +127,14 @@ JobStore::JobStore(const std::filesystem::path& file)
                     "SELECT request, digest, weight, log_alpha, group_loss, max(generation) FROM steps "
                     "WHERE job_id = ? AND step >= ? GROUP BY step ORDER BY step LIMIT ?"),
       select_key_(database_, "SELECT key FROM signing_key") {
+  if (access == Access::kReadOnly) return;
   database_.execute("DELETE FROM requests WHERE created_at < unixepoch() - 30 * 86400");
 }
 
 std::vector<StoredJob> JobStore::jobs() {
   std::vector<StoredJob> jobs;
-  for (select_jobs_.begin(); select_jobs_.next();) {
-    jobs.push_back({.sequence = select_jobs_.integer(0),
-                    .job = message_of<v1::TrainingJob>(database_, select_jobs_.bytes(1), "a job")});
-  }
+  const ResetAtEnd reset(select_jobs_);
+  for (select_jobs_.begin(); select_jobs_.next();) jobs.push_back(job_of(select_jobs_));
   return jobs;
 }
 
@@ -143,15 +173,49 @@ void JobStore::delete_job(const std::string& id) {
   transaction.commit();
 }
 
+void JobStore::set_aside(const v1::TrainingJob& job, const std::string& why) {
+  Transaction transaction(database_);
+  database_.execute(
+      "CREATE TABLE IF NOT EXISTS set_aside(job_id TEXT PRIMARY KEY, why TEXT NOT NULL, job BLOB NOT NULL, "
+      "created_at INTEGER NOT NULL DEFAULT (unixepoch())) STRICT, WITHOUT ROWID");
+  Statement(database_, "INSERT OR REPLACE INTO set_aside(job_id, why, job) SELECT id, ?2, job FROM jobs WHERE id = ?1")
+      .run(job.id(), why);
+  update_job(job);
+  transaction.commit();
+}
+
+std::map<std::string, std::string> JobStore::jobs_set_aside() {
+  std::map<std::string, std::string> why_of;
+  Statement table(database_, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'set_aside'");
+  table.begin();
+  if (!table.next()) return why_of;
+  Statement select(database_, "SELECT job_id, why FROM set_aside");
+  for (select.begin(); select.next();) why_of[select.bytes(0)] = select.bytes(1);
+  return why_of;
+}
+
+std::vector<std::string> JobStore::file_faults() {
+  std::vector<std::string> faults;
+  try {
+    Statement check(database_, "PRAGMA integrity_check(20)");
+    for (check.begin(); check.next();) {
+      if (const std::string line = check.bytes(0); line != "ok") faults.push_back(line);
+    }
+  } catch (const StoreError& error) {
+    if (error.cause() != StoreError::Cause::kDamaged) throw;
+    faults.emplace_back(error.what());
+  }
+  return faults;
+}
+
 std::optional<AnsweredRequest> JobStore::answered_request(const std::string& request_id) {
+  const ResetAtEnd reset(select_request_);
   select_request_.begin(request_id);
   if (!select_request_.next()) return std::nullopt;
-  AnsweredRequest request{
+  return AnsweredRequest{
       .request_id = request_id,
       .digest = select_request_.bytes(0),
       .answer = message_of<v1::TrainingJob>(database_, select_request_.bytes(1), "an answered request")};
-  select_request_.reset();
-  return request;
 }
 
 void JobStore::start_training(const v1::TrainingJob& job, const StoredTraining& training) {
@@ -191,6 +255,24 @@ std::optional<StepRecord> JobStore::step(const StepKey& key) {
   return first_step(database_, select_step_);
 }
 
+std::vector<std::int64_t> JobStore::generations(const std::string& job_id) {
+  std::vector<std::int64_t> generations;
+  const ResetAtEnd reset(select_generations_);
+  for (select_generations_.begin(job_id); select_generations_.next();) {
+    generations.push_back(select_generations_.integer(0));
+  }
+  return generations;
+}
+
+StepRange JobStore::step_range(const std::string& job_id, std::int64_t generation) {
+  const ResetAtEnd reset(select_step_range_);
+  select_step_range_.begin(job_id, generation);
+  select_step_range_.next();
+  return {.first = select_step_range_.integer(0),
+          .last = select_step_range_.integer(1),
+          .count = select_step_range_.integer(2)};
+}
+
 std::optional<StepRecord> JobStore::last_step(const std::string& job_id, std::int64_t generation) {
   select_last_step_.begin(job_id, generation);
   return first_step(database_, select_last_step_);
@@ -199,13 +281,13 @@ std::optional<StepRecord> JobStore::last_step(const std::string& job_id, std::in
 std::vector<StepRecord> JobStore::steps(const std::string& job_id, std::int64_t first, PageLimit limit) {
   std::vector<StepRecord> records;
   std::size_t bytes = 0;
+  const ResetAtEnd reset(select_steps_);
   for (select_steps_.begin(job_id, first, limit.rows); select_steps_.next();) {
     StepRecord record = step_of(database_, select_steps_);
     bytes += size_of(record);
     if (!records.empty() && bytes > limit.bytes) break;
     records.push_back(std::move(record));
   }
-  select_steps_.reset();
   return records;
 }
 

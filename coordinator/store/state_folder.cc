@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,6 +13,9 @@
 
 namespace equipoise::coordinator {
 namespace {
+
+constexpr const char* kLock = "lock";
+constexpr const char* kDatabase = "coordinator.sqlite3";
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
   throw std::invalid_argument("state folder " + path.string() + ": " + why);
@@ -30,13 +34,9 @@ StateFolder::StateFolder(std::filesystem::path path) : path_(std::move(path)) {
   std::error_code error;
   std::filesystem::create_directories(path_, error);
   if (error) refuse(path_, "cannot be made: " + error.message());
-  lock_ = ::open((path_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  lock_ = ::open((path_ / kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_ < 0) refuse(path_, "cannot be written: " + std::generic_category().message(errno));
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    const std::string holder = first_line(lock_);
-    ::close(lock_);
-    refuse(path_, "in use by the equipoise-coordinator with pid " + (holder.empty() ? "unknown" : holder));
-  }
+  take_lock();
   const std::string pid = std::to_string(::getpid()) + "\n";
   const bool is_written = ::ftruncate(lock_, 0) == 0 && ::pwrite(lock_, pid.data(), pid.size(), 0) > 0;
   if (!is_written) {
@@ -46,6 +46,54 @@ StateFolder::StateFolder(std::filesystem::path path) : path_(std::move(path)) {
   }
 }
 
-StateFolder::~StateFolder() { ::close(lock_); }
+StateFolder::StateFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) { take_lock(); }
+
+StateFolder StateFolder::existing(std::filesystem::path path) {
+  const std::filesystem::path database = path / kDatabase;
+  if (!std::filesystem::exists(database)) refuse(path, std::string("has no ") + kDatabase);
+  const int lock = ::open((path / kLock).c_str(), O_RDONLY | O_CLOEXEC);
+  if (lock < 0 && errno != ENOENT) refuse(path, "cannot be read: " + std::generic_category().message(errno));
+  return {std::move(path), lock};
+}
+
+std::filesystem::path StateFolder::database() const { return path_ / kDatabase; }
+
+void StateFolder::take_lock() {
+  if (lock_ < 0 || ::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  const std::string holder = first_line(lock_);
+  ::close(std::exchange(lock_, -1));
+  refuse(path_, "in use by the equipoise-coordinator with pid " + (holder.empty() ? "unknown" : holder));
+}
+
+void StateFolder::remember_files() {
+  opened_.clear();
+  for (const std::string& name : {std::string(kLock), std::string(kDatabase), std::string(kDatabase) + "-wal"}) {
+    struct stat file {};
+    if (::stat((path_ / name).c_str(), &file) != 0) continue;
+    opened_.push_back({.name = name, .device = file.st_dev, .inode = file.st_ino});
+  }
+}
+
+std::string StateFolder::loss() const {
+  for (const OpenedFile& opened : opened_) {
+    struct stat file {};
+    const bool is_there = ::stat((path_ / opened.name).c_str(), &file) == 0;
+    // Another reason, such as a network that fails for a moment, says nothing of the file.
+    const bool is_gone = !is_there && (errno == ENOENT || errno == ENOTDIR);
+    const bool is_other = is_there && (file.st_dev != opened.device || file.st_ino != opened.inode);
+    if (!is_gone && !is_other) continue;
+    return "state folder " + path_.string() + ": " + opened.name + " was " + (is_gone ? "deleted" : "replaced") +
+           " while this coordinator had it open";
+  }
+  return "";
+}
+
+void StateFolder::touch() const {
+  for (const OpenedFile& opened : opened_) ::utimensat(AT_FDCWD, (path_ / opened.name).c_str(), nullptr, 0);
+}
+
+StateFolder::~StateFolder() {
+  if (lock_ >= 0) ::close(lock_);
+}
 
 }  // namespace equipoise::coordinator

@@ -117,6 +117,11 @@ StepRecord WeightOwner::prepare(const v1::ReportStepRequest& request) const {
   after.step(report.sums, report.non_finite_group, record.weight);
   record.log_alpha_K = after.log_alpha_K();
   record.group_loss_K = after.group_loss_K();
+  // What is stored can be loaded: a record that restore() refuses would be found at the next start only.
+  if (const std::string fault = record_fault(record); !fault.empty()) {
+    refuse(request.step(),
+           "loss_sum, pair_count and batch_pairs are too extreme for weights to follow from them: " + fault);
+  }
   return record;
 }
 
@@ -126,6 +131,16 @@ void WeightOwner::accept(const StepRecord& record) {
   next_step_ = record.request.step() + 1;
   if (!record.request.non_finite_group().empty()) return;
   weights_.observe(span_of(record.request.loss_sum()), span_of(record.request.pair_count()));
+}
+
+std::string WeightOwner::record_fault(const StepRecord& record) const {
+  if (record.weight.size() != static_cast<std::size_t>(record.request.group_size())) {
+    return "it has " + std::to_string(record.weight.size()) + " weights of " +
+           std::to_string(record.request.group_size()) + " groups";
+  }
+  if (!std::ranges::all_of(record.weight, [](double weight) { return std::isfinite(weight); }))
+    return "one of its weights is not finite";
+  return weights_.restore_fault(record.log_alpha_K, record.group_loss_K);
 }
 
 std::vector<double> WeightOwner::alpha_at(const std::vector<double>& log_alpha_K) const {

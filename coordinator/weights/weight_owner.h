@@ -46,10 +46,12 @@ class WeightOwner {
   WeightOwner(RobustSettings settings, GroupTable groups, double num_pairs);
 
   // Applies the request to a copy. A skipped step leaves alpha and answers the weights that it gives.
-  // Throws std::invalid_argument, as check_step_report does.
+  // Throws std::invalid_argument, as check_step_report does, and where the record could not be read back.
   StepRecord prepare(const v1::ReportStepRequest& request) const;
   // `record` is prepare()'s, or read from disk in order of step.
   void accept(const StepRecord& record);
+  // Why accept() would not take a record that was read from disk, in one sentence; empty where it would.
+  std::string record_fault(const StepRecord& record) const;
 
   std::int64_t next_step() const { return next_step_; }
   std::vector<double> alpha_K() const { return weights_.alpha_K(); }

@@ -13,7 +13,7 @@ void check_pair(const PreferencePair& pair, std::size_t num_groups) {
   for (std::size_t i = 0; i < pair.memberships.size(); ++i) {
     const Membership& membership = pair.memberships[i];
     promise(membership.group < num_groups, "a group id is one of the names'");
-    promise(membership.weight > 0 && membership.weight <= 1, "a membership is in (0, 1]");
+    promise(membership.weight >= kSmallestMembership && membership.weight <= 1, "a membership is from 1e-6 to 1");
     promise(i == 0 || pair.memberships[i - 1].group < membership.group, "memberships ascend");
   }
   promise(pair.chosen_share > 0 && pair.chosen_share <= 1, "a share is in (0, 1]");

@@ -3,8 +3,10 @@
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import time
 import unittest
 import urllib.request
 
@@ -164,6 +166,42 @@ class Service(programs.ProgramTest):
             answer = next(iter(reflection.ServerReflectionInfo(iter([request]), timeout=30)))
             names = [service.name for service in answer.list_services_response.service]
             self.assertLessEqual({*services, "grpc.health.v1.Health"}, set(names))
+
+    def health(self, address):
+        with grpc.insecure_channel(address) as channel:
+            return health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30).status
+
+    def test_state_folder_deleted_while_a_job_trains(self):
+        # It went on acknowledging steps and jobs into files without a name, and called itself SERVING.
+        long = self.write_job("long", training={"max_steps": 1000000, "global_batch_size": 16})
+        job_id = self.submit(long, "--np", "2")
+        with subprocess.Popen([str(programs.BIN / "equipoise"), "jobs", "watch", job_id, "--coordinator",
+                               self.coordinator.address], stdout=subprocess.PIPE, text=True,
+                              env=programs.ENVIRONMENT) as watch:
+            self.wait_until_it_trains(watch)
+            watch.terminate()
+        shutil.rmtree(self.coordinator.state)
+        deadline = time.monotonic() + 30
+        while self.health(self.coordinator.address) == health_pb2.HealthCheckResponse.SERVING:
+            self.assertLess(time.monotonic(), deadline, "health says SERVING")
+            time.sleep(0.02)
+        before = self.calls().get("ReportStep", 0)
+        result = programs.run("equipoise", "submit", self.write_job("refused"), "--coordinator",
+                              self.coordinator.address)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("was deleted while this coordinator had it open", result.stderr)
+        self.assertEqual(self.calls().get("ReportStep", 0), before, "a step is acknowledged")
+
+        with programs.Coordinator(self.coordinator.state) as second:
+            self.assertEqual(self.health(second.address), health_pb2.HealthCheckResponse.SERVING)
+            self.assertEqual(self.coordinator.stop(), 0)  # and ends its ranks
+            left = subprocess.run(["pgrep", "-f", f"equipoise-worker.*{job_id}"], capture_output=True, text=True)
+            self.assertEqual(left.stdout, "")
+            kept = self.succeed("equipoise", "submit", self.write_job("kept"), "--external", "--coordinator",
+                                second.address)
+        self.assertTrue(kept)
+        said = (self.folder / "state.log").read_text().count("no call that changes anything is taken any more")
+        self.assertEqual(said, 1)
 
     def test_ends_cleanly_when_asked(self):
         self.assertEqual(self.coordinator.stop(), 0)

@@ -13,6 +13,8 @@ bool are_ends(std::span<const std::uint32_t> ends, std::size_t size) {
 
 bool is_share(double value) { return value > 0 && value <= 1; }
 
+bool is_membership(double value) { return value >= kSmallestMembership && value <= 1; }
+
 // Groups ascend, and each list has one at least.
 bool are_memberships(const PairColumns& columns, std::size_t num_groups) {
   std::size_t begin = 0;
@@ -21,7 +23,7 @@ bool are_memberships(const PairColumns& columns, std::size_t num_groups) {
     for (std::size_t i = begin; i < end; ++i) {
       const Membership& membership = columns.memberships[i];
       const bool ascends = i == begin || columns.memberships[i - 1].group < membership.group;
-      if (!ascends || membership.group >= num_groups || !is_share(membership.weight)) return false;
+      if (!ascends || membership.group >= num_groups || !is_membership(membership.weight)) return false;
     }
     begin = end;
   }

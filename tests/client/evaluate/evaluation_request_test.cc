@@ -4,6 +4,7 @@
 
 #include "common/config/data_config.h"
 #include "common/config/job_config.h"
+#include "common/process/machine_ranks.h"
 #include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 
@@ -39,6 +40,12 @@ TEST_F(EvaluationRequest, WithoutAReferenceTheLossHasNone) {
   EXPECT_EQ(spec.output(), flags_.output);
   EXPECT_FALSE(spec.model().has_reference());
   EXPECT_TRUE(make_job_config(spec).loss.reference_free);
+}
+
+TEST_F(EvaluationRequest, AMistypedNumberOfRanksForksNothing) {
+  flags_.workers = 16'000;
+  EXPECT_EQ(refusal(),
+            "--np is 16000, expected at most " + std::to_string(most_ranks_of_this_machine()) + " on this machine");
 }
 
 TEST_F(EvaluationRequest, FlagsAndSettingsAreFieldsOfAJob) {

@@ -53,5 +53,10 @@ TEST(IsUtf8, RefusesOverlongSurrogatesAndWhatIsCutOff) {
   }
 }
 
+TEST(Utf8Text, KeepsUtf8AndMakesTheRestAscii) {
+  EXPECT_EQ(utf8_text("Zürich"), "Zürich");
+  EXPECT_EQ(utf8_text("Z\xFCrich"), "Z?rich");
+}
+
 }  // namespace message_text_test
 }  // namespace equipoise

@@ -398,12 +398,22 @@ TEST_F(PreferenceFile, RefusesGroupsThatAreNotGroups) {
   EXPECT_THAT(refusal(with_group(R"(["a", "a"])")), HasSubstr("names \"a\" twice"));
   EXPECT_THAT(refusal(with_group(R"({"a": 1, "a": 1})")), HasSubstr("names \"a\" twice"));
   EXPECT_THAT(refusal(with_group(R"({"a": 0})")),
-              HasSubstr("field \"group\" gives \"a\" the membership 0, expected one in (0, 1]"));
+              HasSubstr("field \"group\" gives \"a\" the membership 0, expected a number from 1e-6 to 1"));
   EXPECT_THAT(refusal(with_group(R"({"a\nb": 2})")), HasSubstr("gives \"a\\x0ab\" the membership 2"));
   EXPECT_THAT(refusal(with_group(R"({"a": 1.5})")), HasSubstr("the membership 1.5"));
   EXPECT_THAT(refusal(with_group(R"({"a": "1"})")), HasSubstr("the membership \"1\""));
   EXPECT_THAT(refusal(with_group("\"a\\u0000b\"")), HasSubstr("control characters"));
   EXPECT_THAT(refusal(with_group('"' + std::string(257, 'g') + '"')), HasSubstr("256 bytes"));
+}
+
+// One of 1e-310 gave its group all weight in the first step: the mean of its loss was infinite.
+TEST_F(PreferenceFile, RefusesAMembershipSoSmallThatMeansAreNoNumbers) {
+  for (const std::string weight : {"1e-310", "5e-324", "1e-7", "9.99e-7", "-1"}) {
+    EXPECT_THAT(refusal(kGood + "\n" + with_group(R"({"a": 1, "b": )" + weight + "}")),
+                HasSubstr("pairs.jsonl:2: field \"group\" gives \"b\" the membership "))
+        << weight;
+  }
+  EXPECT_EQ(read(with_group(R"({"a": 1e-6})")).pairs[0].memberships[0].weight, 1e-6);
 }
 
 TEST_F(PreferenceFile, RefusesWhatIsNotJsonOrNotUnicode) {

@@ -39,6 +39,52 @@ TEST_F(AttemptSupervisorTest, LaunchesTheOldestJobAndTheNextWhenThereIsRoom) {
   EXPECT_EQ(job(first).state_reason(), "mpirun exited with code 1: no such host");
 }
 
+// It fell from 1,003,503 to 1,000,004: only states and evaluations are stored, and a restart added a million.
+TEST_F(AttemptSupervisorTest, ARevisionDoesNotFallOverARestartAfterOverAMillionChanges) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1), queued = queued_job();
+  auto heartbeat = heartbeat_request(id, 1, 0);
+  const auto begin = job(id).revision();
+  for (int change = 0; change < 1'100'000; ++change) {
+    heartbeat.set_phase(change % 2 == 0 ? "saving" : "training");
+    calls().heartbeat(heartbeat);
+  }
+  const auto seen = job(id).revision();
+  EXPECT_EQ(seen, begin + 1'100'000);
+  auto last = seen, last_queued = job(queued).revision();
+  for (int start = 0; start < 3; ++start) {
+    restart();
+    EXPECT_GT(job(id).revision(), seen);
+    EXPECT_GE(job(id).revision(), last);
+    EXPECT_GE(job(queued).revision(), last_queued);
+    last = job(id).revision();
+    core_->attempts().tick();  // launched, and lost at the next start
+    last_queued = job(queued).revision();
+  }
+  EXPECT_EQ(job(queued).state(), v1::JOB_STATE_FAILED);
+}
+
+TEST_F(AttemptSupervisorTest, ARevisionAfterARestartIsAboveAllThatCanHaveBeenSeen) {
+  std::int64_t stored = 4;
+  for (int start = 0; start < 10; ++start) {
+    constexpr std::int64_t kMostChanges = (std::int64_t{1} << 40) - 1;
+    const std::int64_t after = revision_after_restart(stored);
+    EXPECT_GT(after, stored + kMostChanges - stored % (kMostChanges + 1));
+    stored = after + 1;
+  }
+}
+
+TEST_F(AttemptSupervisorTest, LaunchesNothingOnceLaunchesAreHeldAndStillEndsAttempts) {
+  const auto first = running_job(v1::LAUNCH_MODE_COORDINATOR, 2), second = queued_job();
+  core_->attempts().hold_launches();
+  jobs().cancel(first);
+  core_->attempts().tick();
+  EXPECT_THAT(launcher_.terminated, SizeIs(1));
+  mpirun_exits(first, 143);
+  core_->attempts().tick();
+  EXPECT_THAT(launcher_.started, SizeIs(1));
+  EXPECT_EQ(job(second).state(), v1::JOB_STATE_QUEUED);
+}
+
 TEST_F(AttemptSupervisorTest, AFailedJobKeepsItsPlaceUntilItsProcessesHaveEnded) {
   const auto first = running_job(v1::LAUNCH_MODE_COORDINATOR, 2);
   queued_job();

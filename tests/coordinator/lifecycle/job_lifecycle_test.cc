@@ -28,6 +28,7 @@ const std::vector<JobEvent>& all_events() {
       RanksMissing{.text = "t"},
       LaunchRefused{.why = "w"},
       SpecRefused{.why = "w"},
+      SetAside{.why = "w"},
       TrainingStarted{.total_steps = 5, .world_size = 1},
       RankFailed{.rank = 0, .reason = "r", .kind = v1::FAILURE_KIND_PROGRAM},
       RankSilent{.rank = 0, .host = "h", .seconds = 30},

@@ -468,6 +468,58 @@ TEST_F(StandardServicesTest, HealthSaysServingForTheWholeAndForEachService) {
   }
 }
 
+// 201 steps and a job were acknowledged into files that had no name any more, and a second coordinator started.
+class LostStateTest : public ServerFixture {
+ protected:
+  LostStateTest() {
+    id_ = running_external_job();
+    EXPECT_TRUE(report(step_request(id_, 1, 0, {0.2, 1.0}), response_).ok());
+  }
+  grpc::Status report_next() { return report(step_request(id_, 1, 1, {0.2, 1.0}), response_); }
+  std::string health() {
+    server_->shared().tick();  // what the timer does ten times a second
+    return raw_call(server_->address(), "/grpc.health.v1.Health/Check", field(1, ""));
+  }
+
+  std::string id_;
+  v1::ReportStepResponse response_;
+};
+
+class LostFile : public LostStateTest, public ::testing::WithParamInterface<std::string> {};
+
+constexpr const char* kServing = "\x08\x01";
+constexpr const char* kNotServing = "\x08\x02";
+
+TEST_P(LostFile, NothingIsAcknowledgedIntoFilesThatAreDeletedOrReplaced) {
+  EXPECT_EQ(health(), kServing);
+  const std::filesystem::path lost = settings_.state / GetParam();
+  std::filesystem::remove_all(lost);
+  if (!GetParam().empty()) std::ofstream(lost) << "another";
+  const grpc::Status refused = report_next();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(refused.error_message(), HasSubstr("while this coordinator had it open: nothing is taken any more"));
+  EXPECT_EQ(cancel(id_).error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(health(), kNotServing);
+  v1::TrainingJob job;
+  EXPECT_TRUE(get(id_, job).ok()) << "what is known can still be read";
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, LostFile,
+                         ::testing::Values("", "lock", "coordinator.sqlite3", "coordinator.sqlite3-wal"));
+
+TEST_F(LostStateTest, ASecondCoordinatorMayTakeTheFolderAndKeepsItsState) {
+  std::filesystem::remove_all(settings_.state);
+  std::optional<CoordinatorServer> second;
+  second.emplace(settings_, clock_, random_source_);
+  EXPECT_EQ(report_next().error_code(), grpc::StatusCode::UNAVAILABLE);
+  server_.reset();  // its end takes nothing of the second's
+  const auto people =
+      v1::TrainingJobService::NewStub(grpc::CreateChannel(second->address(), grpc::InsecureChannelCredentials()));
+  v1::TrainingJob job;
+  const auto request = create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1));
+  EXPECT_TRUE(call(&v1::TrainingJobService::Stub::CreateTrainingJob, *people, request, job).ok());
+}
+
 TEST_F(StandardServicesTest, ReflectionListsTheServices) {
   constexpr int kListServices = 7;
   const std::string answer = raw_call(

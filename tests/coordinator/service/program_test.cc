@@ -10,10 +10,13 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <thread>
 
 #include "common/process/child_process.h"
+#include "coordinator/store/database.h"
+#include "coordinator/store/job_store.h"
 #include "equipoise/v1/training.grpc.pb.h"
 #include "tests/coordinator/support/requests.h"
 #include "tests/support/temp_folder.h"
@@ -151,6 +154,58 @@ TEST_F(ProgramTest, KillingItEndsItsJobsProcessesAndTheNextOneSaysSo) {
   EXPECT_EQ(job.state_reason(), "the coordinator was lost while the job was STARTING");
   second.signal_group(SIGTERM);
   EXPECT_EQ(second.wait(), 0);
+}
+
+TEST_F(ProgramTest, ChecksAStateFolderAndSetsDamagedJobsAside) {
+  std::filesystem::create_directory(path("a"));
+  const std::filesystem::path file = path("a") + "/coordinator.sqlite3";
+  v1::TrainingJob job;
+  job.set_id("survey-1");
+  job.set_state(v1::JOB_STATE_QUEUED);
+  JobStore(file).insert_job(job, std::nullopt);
+  EXPECT_EQ(run({"--check", "--state", path("a")}, "whole"), 0);
+  EXPECT_EQ(content("whole.out"), "1 jobs checked, 0 damaged\n");
+
+  Database(file).execute("UPDATE jobs SET job = x'ff'");
+  EXPECT_EQ(run({"--check", "--state", path("a")}, "damaged"), 1);
+  EXPECT_EQ(content("damaged.out"), "job survey-1: its record cannot be read\n1 jobs checked, 1 damaged\n");
+  EXPECT_EQ(run({"--check", "--quarantine", "--state", path("a")}, "aside"), 0);
+  EXPECT_EQ(content("aside.out"), "job survey-1: set aside: its record cannot be read\n1 jobs checked, 1 damaged\n");
+  EXPECT_EQ(run({"--check", "--state", path("a")}, "again"), 0);
+  EXPECT_EQ(content("again.out"),
+            "job survey-1: set aside before: its record cannot be read\n1 jobs checked, 0 damaged\n");
+}
+
+TEST_F(ProgramTest, SaysThatTheFileItselfIsDamaged) {
+  std::filesystem::create_directory(path("a"));
+  const std::filesystem::path file = path("a") + "/coordinator.sqlite3";
+  JobStore(file).signing_key();  // a new one
+  {
+    constexpr std::uintmax_t kPageBytes = 4096;
+    const std::string garbage(std::filesystem::file_size(file) - kPageBytes, '\xff');
+    std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(kPageBytes);
+    bytes << garbage;
+  }
+  EXPECT_EQ(run({"--check", "--state", path("a")}, "damaged"), 1);
+  EXPECT_THAT(content("damaged.out"), HasSubstr("database: "));
+  EXPECT_THAT(content("damaged.out"), HasSubstr("the jobs cannot be listed: "));
+  EXPECT_THAT(content("damaged.out"), HasSubstr("0 jobs checked, 0 damaged\n"));
+}
+
+TEST_F(ProgramTest, ChecksNoStateFolderThatIsServedOrIsNotThere) {
+  EXPECT_EQ(run({"--check", "--state", path("none")}, "none"), 2);
+  EXPECT_EQ(content("none.err"),
+            "equipoise-coordinator: state folder " + path("none") + ": has no coordinator.sqlite3\n");
+  EXPECT_FALSE(std::filesystem::exists(path("none")));
+  EXPECT_EQ(run({"--quarantine", "--state", path("none")}, "alone"), 2) << "without --check";
+
+  ChildProcess coordinator(with(serving("a"), "first"));
+  announced("a.json");
+  EXPECT_EQ(run({"--check", "--state", path("a")}, "served"), 2);
+  EXPECT_THAT(content("served.err"), HasSubstr("in use by the equipoise-coordinator with pid "));
+  coordinator.signal_group(SIGTERM);
+  EXPECT_EQ(coordinator.wait(), 0);
 }
 
 TEST_F(ProgramTest, EndsWithItsParentWhenAsked) {

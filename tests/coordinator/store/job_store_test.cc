@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -233,6 +234,39 @@ TEST(StateFolder, ASecondHolderIsToldThePidOfTheFirst) {
   } catch (const std::invalid_argument& refused) {
     EXPECT_EQ(refused.what(), "state folder " + (folder.path() / "new" / "state").string() +
                                   ": in use by the equipoise-coordinator with pid " + std::to_string(::getpid()));
+  }
+}
+
+TEST(StateFolder, SaysWhichFileWasDeletedOrReplacedSinceItWasOpened) {
+  const TempFolder folder;
+  StateFolder state(folder.path());
+  const JobStore store(state.database());
+  state.remember_files();
+  EXPECT_EQ(state.loss(), "");
+  const std::string begin = "state folder " + folder.path().string() + ": coordinator.sqlite3-wal was ";
+  std::filesystem::rename(state.database().string() + "-wal", folder.path() / "aside");
+  EXPECT_EQ(state.loss(), begin + "deleted while this coordinator had it open");
+  std::ofstream(state.database().string() + "-wal") << "another";
+  EXPECT_EQ(state.loss(), begin + "replaced while this coordinator had it open");
+  std::filesystem::rename(folder.path() / "aside", state.database().string() + "-wal");
+  EXPECT_EQ(state.loss(), "");
+  std::filesystem::rename(folder.path() / "lock", folder.path() / "aside");
+  EXPECT_EQ(state.loss(),
+            "state folder " + folder.path().string() + ": lock was deleted while this coordinator had it open");
+}
+
+// Programs that clean /tmp delete what nobody has written for days, and the lock is written once.
+TEST(StateFolder, CanBeKeptYoung) {
+  const TempFolder folder;
+  StateFolder state(folder.path());
+  const JobStore store(state.database());
+  state.remember_files();
+  const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(24 * 30);
+  const std::vector<std::filesystem::path> files = {folder.path() / "lock", state.database()};
+  for (const auto& file : files) std::filesystem::last_write_time(file, long_ago);
+  state.touch();
+  for (const auto& file : files) {
+    EXPECT_GT(std::filesystem::last_write_time(file), long_ago + std::chrono::hours(24 * 29)) << file;
   }
 }
 

@@ -198,6 +198,7 @@ TEST_F(Stored, RefusesMembershipsThatNoPairCanHave) {
   EXPECT_EQ(refusal([](Columns& c) { c.membership[2].group = 2; }), "has memberships that no pair can have");
   EXPECT_EQ(refusal([](Columns& c) { c.membership[2].group = 0; }), "has memberships that no pair can have");
   EXPECT_EQ(refusal([](Columns& c) { c.membership[0].weight = 0; }), "has memberships that no pair can have");
+  EXPECT_EQ(refusal([](Columns& c) { c.membership[0].weight = 1e-7; }), "has memberships that no pair can have");
   EXPECT_EQ(refusal([](Columns& c) { c.membership[0].weight = std::numeric_limits<double>::quiet_NaN(); }),
             "has memberships that no pair can have");
   EXPECT_EQ(refusal([](Columns& c) { c.share[0] = 1.5; }), "has a share outside of (0, 1]");

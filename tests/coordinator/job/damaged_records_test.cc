@@ -1,0 +1,272 @@
+// One damaged job never keeps the service from starting: it is set aside, its records stay, and all others run.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <exception>
+#include <filesystem>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "coordinator/job/state_audit.h"
+#include "coordinator/store/database.h"
+#include "tests/coordinator/support/controller_fixture.h"
+
+namespace equipoise::coordinator {
+namespace damaged_records_test {
+
+using ::testing::HasSubstr;
+
+constexpr std::int64_t kSteps = 3;
+
+// A job that has done some steps when the coordinator is lost, and one that waits.
+class DamagedRecords : public ControllerFixture {
+ protected:
+  DamagedRecords() {
+    damaged_ = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+    for (int step = 0; step < kSteps; ++step) calls().report_step(step_request(damaged_, 1, step, {0.2, 1.0}));
+    waiting_ = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1))).id();
+  }
+  // With no coordinator about.
+  void damage(const std::string& sql) {
+    core_.reset();
+    store_.reset();
+    Database(folder_.path() / "test.sqlite3").execute(sql);
+  }
+  std::int64_t rows(const std::string& table) {
+    Database database(folder_.path() / "test.sqlite3");
+    Statement count(database, "SELECT count(*) FROM " + table + " WHERE job_id = ?");
+    count.begin(damaged_);
+    return count.next() ? count.integer(0) : 0;
+  }
+  StateAudit audit() const {
+    JobStore store(folder_.path() / "test.sqlite3", Access::kReadOnly);
+    return audit_state(store);
+  }
+  void set_damaged_aside() {
+    JobStore store(folder_.path() / "test.sqlite3");
+    quarantine(store, audit_state(store), clock_.wall());
+  }
+  void expect_set_aside(const std::string& why) {
+    EXPECT_EQ(job(damaged_).state(), v1::JOB_STATE_FAILED) << why;
+    EXPECT_EQ(job(damaged_).failure_kind(), v1::FAILURE_KIND_INFRASTRUCTURE) << why;
+    EXPECT_THAT(job(damaged_).state_reason(), HasSubstr("set aside, as what is stored of it is damaged: "));
+    EXPECT_THAT(job(damaged_).state_reason(), HasSubstr(why));
+    EXPECT_EQ(jobs().list({}).jobs_size(), 2) << why;
+  }
+  void expect_the_other_runs() {
+    core_->attempts().tick();
+    ASSERT_EQ(launcher_.started.size(), 1u) << "the damaged one never runs again";
+    EXPECT_EQ(launcher_.started[0].attempt.job_id, waiting_);
+  }
+
+  std::string damaged_, waiting_;
+};
+
+struct Damage {
+  std::string sql, why;
+  std::int64_t steps = kSteps, trainings = 1;  // that are left
+};
+
+class EachDamage : public DamagedRecords, public ::testing::WithParamInterface<Damage> {};
+
+TEST_P(EachDamage, SetsTheJobAsideAndLeavesItsRecordsAndTheOtherJobs) {
+  std::int64_t revision = job(damaged_).revision();
+  damage(GetParam().sql);
+  for (int start = 0; start < 2; ++start) {
+    restart();
+    EXPECT_GE(job(damaged_).revision(), revision);
+    revision = job(damaged_).revision();
+    expect_set_aside(GetParam().why);
+    EXPECT_EQ(rows("steps"), GetParam().steps);
+    EXPECT_EQ(rows("trainings"), GetParam().trainings);
+  }
+  expect_the_other_runs();
+}
+
+// Two float64 each, little endian.
+constexpr const char* kNaNs = "x'000000000000f87f000000000000f87f'";
+constexpr const char* kZeros = "x'00000000000000000000000000000000'";
+
+std::string step_set(const std::string& column, const std::string& value) {
+  return "UPDATE steps SET " + column + " = " + value + " WHERE step = 2";
+}
+
+TEST_P(EachDamage, IsFoundByAnAuditUntilTheJobIsSetAside) {
+  damage(GetParam().sql);
+  const StateAudit found = audit();
+  EXPECT_EQ(found.jobs, 2u);
+  EXPECT_TRUE(found.file_faults.empty());
+  ASSERT_EQ(found.damaged.size(), 1u);
+  EXPECT_EQ(found.damaged[0].job.id(), damaged_);
+  EXPECT_THAT(found.damaged[0].why, HasSubstr(GetParam().why));
+
+  set_damaged_aside();
+  EXPECT_TRUE(audit().damaged.empty());
+  ASSERT_EQ(audit().set_aside.size(), 1u);
+  EXPECT_EQ(audit().set_aside[0].why, found.damaged[0].why);
+  EXPECT_EQ(rows("set_aside"), 1) << "with the job's record as it was";
+  EXPECT_EQ(rows("steps"), GetParam().steps);
+  restart();
+  expect_set_aside(GetParam().why);
+  expect_the_other_runs();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rows, EachDamage,
+    ::testing::Values(
+        Damage{.sql = "UPDATE jobs SET job = substr(job, 1, length(job) - 1) WHERE sequence = 1",
+               .why = "its record cannot be read"},
+        Damage{.sql = "UPDATE jobs SET job = x'ff' WHERE sequence = 1", .why = "its record cannot be read"},
+        Damage{.sql = "UPDATE jobs SET job = (SELECT job FROM jobs WHERE sequence = 2) WHERE sequence = 1",
+               .why = "its record is that of job \"survey-"},
+        Damage{.sql = step_set("log_alpha", kNaNs),
+               .why = "step 2 of attempt 1: the recorded log weight of group 0 is not finite"},
+        Damage{.sql = step_set("log_alpha", kZeros), .why = "step 2 of attempt 1: the recorded weights sum to "},
+        Damage{.sql = step_set("log_alpha", "substr(log_alpha, 1, 8)"),
+               .why = "step 2 of attempt 1: the recorded weights are of 1 groups, expected 2"},
+        Damage{.sql = step_set("log_alpha", "substr(log_alpha, 1, 15)"), .why = "a vector of a step is damaged"},
+        Damage{.sql = step_set("request", "x'ff'"), .why = "a step is damaged"},
+        Damage{.sql = step_set("request", "(SELECT request FROM steps WHERE step = 1)"),
+               .why = "step 2 of attempt 1: it is the record of another step"},
+        Damage{.sql = step_set("digest", "x'00'"),
+               .why = "step 2 of attempt 1: its numbers are not those that were stored"},
+        Damage{.sql = "DELETE FROM steps WHERE step = 1", .why = "1 steps of attempt 1 are missing", .steps = 2},
+        Damage{.sql = "DELETE FROM steps WHERE step = 0", .why = "step 0 of attempt 1 is missing", .steps = 2},
+        Damage{.sql = "UPDATE steps SET step = 9223372036854775807 WHERE step = 2", .why = "has a step that is none"},
+        Damage{.sql = "DELETE FROM trainings", .why = "the training of attempt 1 is missing", .trainings = 0},
+        Damage{.sql = "UPDATE trainings SET generation = 2", .why = "the training of attempt 1 is missing"},
+        Damage{.sql = "UPDATE trainings SET request = x'ff'", .why = "a training is damaged"},
+        Damage{.sql = "UPDATE trainings SET request = x''", .why = "group_names has 0 groups"}));
+
+// Bytes changed, cut off or put in at random, in any record of the job.
+class RandomDamage : public DamagedRecords {
+ protected:
+  RandomDamage() {
+    core_.reset();
+    store_.reset();  // closed in order: all is in one file
+    std::filesystem::copy_file(file(), whole());
+  }
+  std::filesystem::path file() const { return folder_.path() / "test.sqlite3"; }
+  std::filesystem::path whole() const { return folder_.path() / "whole.sqlite3"; }
+  void make_whole() {
+    core_.reset();
+    store_.reset();
+    std::filesystem::copy_file(whole(), file(), std::filesystem::copy_options::overwrite_existing);
+  }
+  std::string changed(std::string bytes) {
+    const std::size_t place = bytes.empty() ? 0 : random_() % bytes.size();
+    switch (random_() % 4) {
+      case 0:
+        return bytes.substr(0, place);
+      case 1:
+        return bytes.insert(place, 1 + random_() % 8, static_cast<char>(random_()));
+      default:
+        for (std::uint64_t i = 0, changes = 1 + random_() % 4; i < changes && !bytes.empty(); ++i) {
+          bytes[random_() % bytes.size()] = static_cast<char>(random_());
+        }
+        return bytes;
+    }
+  }
+  void damage_somewhere() {
+    struct Column {
+      std::string table, name, row;
+    };
+    static const std::vector<Column> columns = {
+        {"jobs", "job", "sequence = 1"},    {"jobs", "job", "sequence = 1"},  {"trainings", "request", "true"},
+        {"trainings", "response", "true"},  {"steps", "request", "step = 2"}, {"steps", "weight", "step = 2"},
+        {"steps", "log_alpha", "step = 2"}, {"steps", "digest", "step = 2"},  {"steps", "group_loss", "step = 2"}};
+    const Column& column = columns[random_() % columns.size()];
+    Database database(file());
+    Statement select(database, "SELECT " + column.name + " FROM " + column.table + " WHERE " + column.row);
+    select.begin();
+    ASSERT_TRUE(select.next());
+    const std::string bytes = changed(select.bytes(0));
+    select.reset();
+    Statement(database, "UPDATE " + column.table + " SET " + column.name + " = ? WHERE " + column.row).run(Blob{bytes});
+  }
+
+  std::mt19937_64 random_{6};
+};
+
+TEST_F(RandomDamage, OfOneJobLeavesTheServiceAndTheOtherJob) {
+  for (int i = 0; i < 200; ++i) {
+    make_whole();
+    damage_somewhere();
+    EXPECT_EQ(audit().jobs, 2u) << i;
+    restart();
+    ASSERT_EQ(jobs().list({}).jobs_size(), 2) << i;
+    ASSERT_EQ(job(waiting_).state(), v1::JOB_STATE_QUEUED) << i;
+    v1::ListGroupWeightsRequest history;
+    history.set_id(damaged_);
+    try {
+      jobs().group_weights(history);
+    } catch (const std::exception&) {  // says so, and ends nothing
+      continue;
+    }
+  }
+}
+
+TEST_F(DamagedRecords, OfWholeJobsAnAuditFindsNone) {
+  core_.reset();
+  store_.reset();
+  EXPECT_EQ(audit().jobs, 2u);
+  EXPECT_TRUE(audit().damaged.empty());
+  EXPECT_TRUE(audit().set_aside.empty());
+}
+
+TEST_F(DamagedRecords, AJobThatHadEndedKeepsItsStateAndGetsACondition) {
+  restart();  // it ends
+  const std::string reason = job(damaged_).state_reason();
+  damage(step_set("log_alpha", kNaNs));
+  ASSERT_EQ(audit().damaged.size(), 1u);
+  set_damaged_aside();
+  restart();
+  EXPECT_EQ(job(damaged_).state_reason(), reason);
+  ASSERT_EQ(job(damaged_).conditions_size(), 1);
+  EXPECT_EQ(job(damaged_).conditions(0),
+            "set aside: step 2 of attempt 1: the recorded log weight of group 0 is not finite");
+}
+
+TEST_F(DamagedRecords, AJobInAStateThatIsNoneIsSetAside) {
+  v1::TrainingJob none = job(damaged_);
+  none.set_state(static_cast<v1::JobState>(77));
+  store_->update_job(none);
+  restart();
+  expect_set_aside("its record has state 77, which is none");
+  EXPECT_EQ(job(damaged_).spec().name(), "survey");
+  expect_the_other_runs();
+}
+
+TEST_F(DamagedRecords, CallsOfItsRanksAreRefusedAndEndNothing) {
+  damage("DELETE FROM trainings");
+  restart();
+  EXPECT_THROW(calls().report_step(step_request(damaged_, 1, 2, {0.2, 1.0})), StoreError);
+  EXPECT_EQ(error_of([&] {
+              calls().report_step(step_request(damaged_, 1, 3, {0.2, 1.0}));
+            }).code,
+            Refusal::Code::kFailedPrecondition);
+}
+
+TEST_F(DamagedRecords, TheJobCanBeDeleted) {
+  damage("UPDATE jobs SET job = x'ff' WHERE sequence = 1");
+  restart();
+  jobs().remove(damaged_);
+  EXPECT_EQ(rows("steps"), 0);
+  restart();
+  EXPECT_EQ(jobs().list({}).jobs_size(), 1);
+}
+
+// A state's reason came from a file or a program, and a message with other text than UTF-8 is stored but not read.
+TEST_F(DamagedRecords, TextThatIsNotUtf8DamagesNoRecord) {
+  launcher_.refusal = "cannot run /opt/\xff/mpirun";
+  core_->attempts().tick();
+  EXPECT_EQ(job(waiting_).state_reason(), "mpirun could not be started: cannot run /opt/?/mpirun");
+  const std::string reason = job(waiting_).state_reason();
+  restart();
+  EXPECT_EQ(job(waiting_).state_reason(), reason);
+}
+
+}  // namespace damaged_records_test
+}  // namespace equipoise::coordinator
