@@ -1,5 +1,5 @@
-// equipoise_print_chats CASES.json OUT.json: what chat templates make of conversations, for tests that compare them with
-// another library's. A case is {"template", "messages"} and perhaps "tools", "variables" and "prompt" (whether an
+// equipoise_print_chats CASES.json OUT.json: what chat templates make of conversations, for tests that compare them
+// with another library's. A case is {"template", "messages"} and perhaps "tools", "variables" and "prompt" (whether an
 // answer begins); what comes out is {"text"} or {"refused"}.
 #include <chrono>
 #include <cstdio>
