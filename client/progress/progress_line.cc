@@ -27,7 +27,7 @@ std::string running_activity(const v1::TrainingJob& job) {
 std::string state_activity(const v1::TrainingJob& job) {
   switch (job.state()) {
     case v1::JOB_STATE_QUEUED:
-      return "waiting";
+      return job.state_reason().empty() ? "waiting" : printable(job.state_reason());  // for what
     case v1::JOB_STATE_STARTING:
       return job.phase().empty() ? "starting" : job.phase();
     case v1::JOB_STATE_RECOVERING:

@@ -1,5 +1,7 @@
 #include "common/config/message_schema.h"
 
+#include <algorithm>
+
 #include "common/base/nearest_name.h"
 
 namespace equipoise {
@@ -40,7 +42,8 @@ std::string nearest_key(const Descriptor& root, const Descriptor& message, std::
     const std::string& name = message.field(i)->name();
     if (nearest.empty() || edit_distance(key, name) < edit_distance(key, nearest)) nearest = name;
   }
-  return nearest;
+  const bool is_near = edit_distance(key, nearest) <= std::max<std::size_t>(1, key.size() / 2);
+  return is_near || nearest.starts_with(key) || key.starts_with(nearest) ? nearest : "";
 }
 
 bool is_known_elsewhere(const Descriptor& root, std::string_view key) { return !path_of(root, key).empty(); }

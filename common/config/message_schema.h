@@ -12,7 +12,8 @@ namespace equipoise {
 const google::protobuf::FieldDescriptor* find_field(const google::protobuf::Descriptor& message, std::string_view key);
 
 // The known key nearest to `key`: a field of `message` by edit distance, or, when `root` has a field of just this name
-// in another place, the whole path of that ("loss.beta").
+// in another place, the whole path of that ("loss.beta"). Empty where none is near: as many letters are other ones as
+// are the same.
 std::string nearest_key(const google::protobuf::Descriptor& root, const google::protobuf::Descriptor& message,
                         std::string_view key);
 

@@ -25,6 +25,13 @@ using google::protobuf::Message;
 
 namespace {
 
+// "r, alpha, dropout"
+std::string names_of_fields(const google::protobuf::Descriptor& message) {
+  std::string names;
+  for (int i = 0; i < message.field_count(); ++i) names += (i > 0 ? ", " : "") + message.field(i)->name();
+  return names;
+}
+
 template <class Number>
 std::optional<Number> whole_number(std::string_view text) {
   if (text.starts_with('+')) text.remove_prefix(1);
@@ -164,14 +171,14 @@ class Reader {
     if (const auto advice = advice_for_key(name); advice && !is_known_elsewhere(root_, name)) {
       source_.refuse(key.Mark(), what + (advice->starts_with("expected") ? ", " : ": ") + *advice);
     }
-    source_.refuse(key.Mark(),
-                   what + ", the nearest known one is " + suggestion(name, prefix, message) + key_advice(name));
+    source_.refuse(key.Mark(), what + ", " + suggestion(name, prefix, message) + key_advice(name));
   }
 
   std::string suggestion(const std::string& key, const std::string& prefix, const Descriptor& message) const {
     const std::string nearest = nearest_key(root_, message, key);
+    if (nearest.empty()) return "expected one of " + names_of_fields(message);
     const bool sibling = find_field(message, nearest) != nullptr;
-    return quoted_text((sibling ? prefix : "") + nearest);
+    return "the nearest known one is " + quoted_text((sibling ? prefix : "") + nearest);
   }
 
   void list(const YAML::Node& node, const std::string& path, const FieldDescriptor& known, Message& message) const {

@@ -80,7 +80,10 @@ TEST(ProgressLine, SaysWhatIsDoneBeforeTheFirstStep) {
   EXPECT_EQ(plain_line(progress_view(job)), "gr-dpo  reading data");
   job.set_state(v1::JOB_STATE_QUEUED);
   job.clear_phase();
+  job.clear_state_reason();
   EXPECT_EQ(plain_line(progress_view(job)), "gr-dpo  waiting");
+  job.set_state_reason("waiting for a free place");
+  EXPECT_EQ(plain_line(progress_view(job)), "gr-dpo  waiting for a free place");
 }
 
 TEST(ProgressLine, ForgetsAPhaseThatIsOverOnceStepsAreDone) {

@@ -152,6 +152,15 @@ TEST_F(JobFile, UnknownKeyNamesTheNearestKnownOne) {
                                                                           "\"optimizer.schedule.warmup\""));
 }
 
+// A key with which none has much in common would be a riddle.
+TEST_F(JobFile, UnknownKeyThatIsNearToNoneNamesThemAll) {
+  EXPECT_EQ(refusal("early_stopping: {}\ntraining: {early_stopping: {fizzbuzz: 1}}\n"),
+            "job.yaml:1: unknown key \"early_stopping\", the nearest known one is \"training.early_stopping\"");
+  EXPECT_EQ(refusal("training: {early_stopping: {fizzbuzz: 1}}\n"),
+            "job.yaml:1: unknown key \"training.early_stopping.fizzbuzz\", expected one of metric, mode, patience, "
+            "min_delta, keep_best");
+}
+
 TEST_F(JobFile, KeyGivenTwiceNamesBothLines) {
   EXPECT_EQ(refusal("name: a\nloss: {beta: 1}\nname: b\n"), "job.yaml:3: name is given twice, first on line 1");
   EXPECT_EQ(refusal("data:\n  maxLength: 4\n  max_length: 5\n"),
