@@ -156,8 +156,8 @@ TEST_F(ExtremeSteps, ThatWouldLeaveNoWeightsAreRefusedAndChangeNothing) {
     FAIL() << "the sums of losses and of pairs are both " << kInfinity;
   } catch (const std::invalid_argument& refused) {
     EXPECT_EQ(std::string(refused.what()),
-              "step 0: loss_sum, pair_count and batch_pairs are too extreme for weights to follow from them: the "
-              "recorded log weight of group 0 is not finite");
+              "step 0: loss_sum, pair_count and batch_pairs are too extreme for weights to follow from them: one "
+              "of its weights is not finite");
   }
   EXPECT_EQ(owner.next_step(), 0);
   EXPECT_EQ(owner.alpha_K(), (std::vector<double>(3, 1.0 / 3)));

@@ -117,7 +117,7 @@ TEST_F(ConfigFile, RefusesWhatIsNotAnObject) {
   expect_refused(nlohmann::json::array({1}), "holds \"[1]\", expected an object");
   EXPECT_THAT(
       [&] { read_decoder_config(folder_ / "nothing.json"); },
-      Throws<std::invalid_argument>(Property(&std::invalid_argument::what, HasSubstr("nothing.json is not there"))));
+      Throws<std::invalid_argument>(Property(&std::invalid_argument::what, HasSubstr("nothing.json: there is no such file"))));
 }
 
 // What each family's config.json means, in the key layouts of transformers 4 and 5.
