@@ -108,7 +108,7 @@ TEST(YamlAdvice, WhatOthersCallItIsTranslated) {
   EXPECT_EQ(refusal("optimizer:\n  lr: 1e-5\n"),
             "job.yaml:2: unknown key \"optimizer.lr\", expected optimizer.learning_rate");
   EXPECT_EQ(refusal("training: {save_steps: 5}\n").find("the nearest"), std::string::npos);
-  EXPECT_THAT(refusal("a: &b {c: 1}\n"), HasSubstr("the nearest known one"));
+  EXPECT_THAT(refusal("a: &b {c: 1}\n"), HasSubstr("unknown key \"a\", expected one of name, model, data"));
   EXPECT_THAT(refusal("loss: &l {beta: 1}\ndata:\n  <<: *l\n"), HasSubstr("merge key is not read"));
 }
 
