@@ -115,9 +115,9 @@ TEST_F(ConfigFile, RefusesSizesThatAreMissingOrOutOfRange) {
 
 TEST_F(ConfigFile, RefusesWhatIsNotAnObject) {
   expect_refused(nlohmann::json::array({1}), "holds \"[1]\", expected an object");
-  EXPECT_THAT(
-      [&] { read_decoder_config(folder_ / "nothing.json"); },
-      Throws<std::invalid_argument>(Property(&std::invalid_argument::what, HasSubstr("nothing.json: there is no such file"))));
+  EXPECT_THAT([&] { read_decoder_config(folder_ / "nothing.json"); },
+              Throws<std::invalid_argument>(
+                  Property(&std::invalid_argument::what, HasSubstr("nothing.json: there is no such file"))));
 }
 
 // What each family's config.json means, in the key layouts of transformers 4 and 5.
