@@ -8,40 +8,15 @@
 #include <random>
 #include <string>
 
-#include "tests/support/temp_folder.h"
-#include "tests/worker/support/family_configs.h"
+#include "tests/bench/bench_decoder.h"
 #include "tests/worker/support/owned_pair.h"
 #include "tests/worker/support/separate_sequences.h"
 #include "worker/model/log_prob.h"
-#include "worker/model/tensor_bytes.h"
-#include "worker/model/weight_files.h"
 
 namespace equipoise {
 namespace {
 
-constexpr std::int32_t kVocabulary = 4096, kEnd = 1, kFirstWord = 1000;
-
-Decoder random_decoder() {
-  const TempFolder folder;
-  folder.write("config.json", tiny_config("llama", {{"vocab_size", kVocabulary},
-                                                    {"hidden_size", 256},
-                                                    {"intermediate_size", 704},
-                                                    {"num_hidden_layers", 4},
-                                                    {"num_attention_heads", 8},
-                                                    {"num_key_value_heads", 4},
-                                                    {"head_dim", 32},
-                                                    {"max_position_embeddings", 1024}})
-                                  .dump());
-  torch::manual_seed(1);
-  std::vector<torch::Tensor> tensors;
-  std::vector<TensorView> views;
-  for (const auto& [name, shape] : parameter_layout(read_decoder_config(folder / "config.json"))) {
-    tensors.push_back(torch::randn(shape) * 0.05);
-    views.push_back(view_of(name, tensors.back()));
-  }
-  write_safetensors(folder / "model.safetensors", views, {});
-  return Decoder::load(folder.path(), torch::kFloat32, torch::kCPU);
-}
+constexpr std::int32_t kVocabulary = kBenchVocabulary, kEnd = 1, kFirstWord = 1000;
 
 class RandomTexts {
  public:
@@ -150,7 +125,7 @@ void compare(const Decoder& decoder, const std::string& what, const std::vector<
 int main(int argc, char** argv) {
   using namespace equipoise;
   const int rounds = argc > 1 ? std::max(1, std::atoi(argv[1])) : 7;
-  const Decoder decoder = random_decoder();
+  const Decoder decoder = bench_decoder();
   compare(decoder, "survey-like", survey(), rounds);
   compare(decoder, "chat-like", chat(), rounds);
 }

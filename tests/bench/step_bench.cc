@@ -7,10 +7,9 @@
 #include <cstdlib>
 #include <random>
 
-#include "tests/worker/support/family_configs.h"
+#include "tests/bench/bench_decoder.h"
 #include "tests/worker/support/operator_counts.h"
 #include "tests/worker/support/owned_pair.h"
-#include "tests/worker/support/random_model.h"
 #include "worker/collective/cpu_collective.h"
 #include "worker/language_model/step.h"
 
@@ -19,21 +18,8 @@ namespace {
 
 constexpr std::int64_t kPairs = 24, kGroups = 4, kPromptTokens = 60, kAnswerTokens = 20;
 constexpr std::int64_t kPairTokens = kPromptTokens + 2 * kAnswerTokens;
-constexpr std::int32_t kVocabulary = 4096;
+constexpr std::int32_t kVocabulary = kBenchVocabulary;
 constexpr std::array<std::int64_t, 3> kMicroBatches = {1, 4, 12};
-
-Decoder random_decoder() {
-  const TempFolder folder;
-  write_large_model(folder, tiny_config("llama", {{"vocab_size", kVocabulary},
-                                                  {"hidden_size", 256},
-                                                  {"intermediate_size", 704},
-                                                  {"num_hidden_layers", 4},
-                                                  {"num_attention_heads", 8},
-                                                  {"num_key_value_heads", 4},
-                                                  {"head_dim", 32},
-                                                  {"max_position_embeddings", 1024}}));
-  return Decoder::load(folder.path(), torch::kFloat32, torch::kCPU);
-}
 
 // No two share anything.
 EncodedPairs random_pairs() {
@@ -58,7 +44,7 @@ class StepBench {
   explicit StepBench(int rounds) : rounds_(rounds) {}
 
   void run(Collective& ranks) {
-    const Decoder policy = random_decoder();
+    const Decoder policy = bench_decoder();
     const EncodedPairs pairs = random_pairs();
     const AnswerLogProbs reference =
         compute_log_probs(policy, {.pairs = pairs, .token_budget = 4096, .ranks = ranks, .whose = "the reference"});
