@@ -116,7 +116,11 @@ bool CheckpointWriter::is_due(std::int64_t steps_done) {
 // The folder's name has the attempt in it: what an earlier one left is nobody else's.
 fs::path CheckpointWriter::aside(std::int64_t step) const {
   const fs::path folder = checkpoint_folder(parts_.config.output, step);
-  return folder.parent_path() / ("." + folder.filename().string() + "." + std::to_string(parts_.attempt.generation));
+  std::string name = ".";
+  name += folder.filename().string();
+  name += '.';
+  name += std::to_string(parts_.attempt.generation);
+  return folder.parent_path() / name;
 }
 
 // Why it cannot be made; empty: it is there, empty.
