@@ -76,7 +76,7 @@ void SharedController::watch_state(StateWatch watch) {
 
 void SharedController::refuse_if_lost() const {
   if (loss_.empty()) return;
-  throw Refusal(Refusal::Code::kUnavailable,
+  throw Refusal(Refusal::Code::kUnavailable, ErrorReason::kStateLost,
                 loss_ + ": nothing is taken any more, as it would be lost; stop the coordinator, and start it again");
 }
 

@@ -92,6 +92,9 @@ class JobStore {
   // From `first` on, ascending, each step of the newest generation that reached it; at least one row if there is any.
   std::vector<StepRecord> steps(const std::string& job_id, std::int64_t first, PageLimit limit);
 
+  // Writes to the disk and changes nothing: whether anything can be stored.
+  void probe();
+
   // 32 random bytes made with the database; signs page tokens.
   std::string signing_key();
 
