@@ -86,6 +86,7 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
   check_coordinator_address(options.coordinator);
   const auto log = make_logger("equipoise-worker", options.log_level);
   CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds), attempt_token());
+  client.set_on_hold([&log](const std::string& sentence) { log->info("{}", sentence); });
   const auto host = make_mpi_collective(session, collective_timeout(options));
   const auto local = make_host_collective(session, collective_timeout(options));
   const WantedDevice wanted = device_of_rank();

@@ -47,9 +47,7 @@ std::optional<DiskSpace> disk_space(const std::filesystem::path& path) {
   return DiskSpace{.free_bytes = has_no_files_left ? 0 : blocks * space.f_frsize, .total_bytes = total};
 }
 
-bool is_nearly_full(const DiskSpace& space) {
-  return space.free_bytes < std::max(kAlarmBytes, space.total_bytes / kAlarmPart);
-}
+std::uint64_t alarm_bytes(const DiskSpace& space) { return std::max(kAlarmBytes, space.total_bytes / kAlarmPart); }
 
 std::string space_text(const DiskSpace& space) {
   return bytes_text(space.free_bytes) + " free of " + bytes_text(space.total_bytes);

@@ -17,8 +17,8 @@ struct DiskSpace {
 // Of the file system that `path` is on; nullopt where it does not say.
 std::optional<DiskSpace> disk_space(const std::filesystem::path& path);
 
-// Below max(64 MiB, 2 % of the disk): soon nothing can be stored.
-bool is_nearly_full(const DiskSpace& space);
+// max(64 MiB, 2 % of the disk): with less free, soon nothing can be stored.
+std::uint64_t alarm_bytes(const DiskSpace& space);
 
 // "12.3 MiB free of 1.0 GiB".
 std::string space_text(const DiskSpace& space);
