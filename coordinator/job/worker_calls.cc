@@ -268,6 +268,7 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
   if (is_member) record.members->renew_lease(request.rank(), table_.clock().now());
   v1::HeartbeatResponse response;
   response.set_command(v1::HeartbeatResponse::COMMAND_CONTINUE);
+  response.set_is_held(table_.is_held());
   if (must_exit(record.intended().state)) {
     if (is_member) record.members->set_told_to_exit(request.rank());
     response.set_command(v1::HeartbeatResponse::COMMAND_EXIT);
