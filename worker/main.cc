@@ -14,6 +14,7 @@
 #include "common/base/environment.h"
 #include "common/base/error.h"
 #include "common/base/host_port.h"
+#include "common/base/standard_streams.h"
 #include "common/protocol/reconnection.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/cpu_collective.h"
@@ -189,6 +190,7 @@ int run(const std::function<void()>& work) {
 }  // namespace equipoise
 
 int main(int argc, char** argv) {
+  equipoise::open_standard_streams();
   // A rank never outlives the launcher that started it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   // Nor does it end because nobody reads its log any more.
