@@ -40,9 +40,10 @@ class AttemptSupervisor {
 
   // Throws std::invalid_argument where a job of so many ranks can never be launched.
   void check_fits(int workers) const;
-  // Does what is due by now. Called several times a second, and after calls that may make something due.
+  // Does what is due by now. Called several times a second, and after calls that may make something due. What cannot be
+  // stored keeps nothing from being done: each job is tried by itself, and JobTable::take_failure() tells of it.
   void tick();
-  // The processes of an attempt have ended. If the store throws, call it again.
+  // The processes of an attempt have ended.
   void handle_exit(const LaunchExit& exit);
 
   // No job starts any more, and those that run go on.
@@ -69,8 +70,10 @@ class AttemptSupervisor {
   void read_progress(const JobConfig& config, v1::TrainingJob& job);
   void renew_leases_after_pause(SteadyTime now);
   void check_ranks(SteadyTime now);
+  void check_ranks(JobRecord& record, SteadyTime now);
   void check_start(JobRecord& record, SteadyTime now);
   void launch_queued(SteadyTime now);
+  bool launch_if_it_fits(JobRecord& record, SteadyTime now);
   void launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts);
   void settle_unconfirmed(SteadyTime now);
   void end_unconfirmed(JobRecord& record, const LiveAttempt& attempt);

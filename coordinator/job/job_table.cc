@@ -62,6 +62,15 @@ JobRecord new_record(std::int64_t sequence, v1::TrainingJob job, JobConfig confi
   return record;
 }
 
+bool is_same(const JobLifecycle& one, const JobLifecycle& other) {
+  return one.state == other.state && one.reason == other.reason;
+}
+
+// Of what is stored with the last bytes that are free: after it the job needs no more room.
+bool is_ending(const JobLifecycle& job) {
+  return is_final(job.state) || job.state == v1::JOB_STATE_CANCELLING || job.all_ranks_finished;
+}
+
 constexpr int kChangeBits = 40;  // 10^12 changes between two restarts
 // Above that of any job that ran, and room for changes above it.
 constexpr std::int64_t kRevisionOfDamaged = std::int64_t{1} << 61;
@@ -119,7 +128,8 @@ v1::TrainingJob set_aside(v1::TrainingJob job, const std::string& why, WallTime 
 const JobConfig& JobRecord::checked_config() const {
   if (config) return *config;
   if (!damage.empty()) {
-    throw Refusal(Refusal::Code::kFailedPrecondition, "job " + job.id() + " is set aside: " + damage);
+    throw Refusal(Refusal::Code::kFailedPrecondition, ErrorReason::kRecordDamaged,
+                  "job " + job.id() + " is set aside: " + damage);
   }
   throw Refusal(Refusal::Code::kFailedPrecondition,
                 "job " + job.id() + " was stored by another version of the coordinator: " + spec_refusal);
@@ -143,6 +153,7 @@ JobRecord& JobTable::find(const std::string& id) {
 }
 
 JobRecord& JobTable::insert(v1::TrainingJob job, JobConfig config, const std::optional<AnsweredRequest>& request) {
+  check_room();
   const std::int64_t sequence = store_.insert_job(job, request);
   JobRecord record = new_record(sequence, std::move(job), std::move(config));
   metrics_.show_state(record.job.id(), record.job.state());
@@ -160,8 +171,59 @@ void JobTable::erase(const std::string& id) {
 }
 
 bool JobTable::apply(JobRecord& record, const JobEvent& event, const Edit& edit, const Save& save) {
-  JobLifecycle after = next(record.lifecycle, event, clock_.wall());
-  if (after.state == record.lifecycle.state && after.reason == record.lifecycle.reason) return false;
+  JobLifecycle after = next(record.intended(), event, clock_.wall());
+  if (is_same(after, record.intended())) return false;
+  store(record, std::move(after), edit, save);
+  return true;
+}
+
+void JobTable::settle(JobRecord& record, const JobEvent& event) {
+  JobLifecycle after = next(record.intended(), event, clock_.wall());
+  if (is_same(after, record.intended())) return;
+  record.unstored = std::move(after);
+  try {
+    store_unstored(record);
+  } catch (const StoreError& failure) {
+    note_failure(failure);
+    const std::string what = state_name(record.unstored->state) + ", " + record.unstored->reason;
+    spdlog::warn("job {}: {}; this is to be stored as soon as it can be: {}", record.job.id(), what, failure.what());
+    add_condition(record.job, "could not be stored yet: " + what);
+    bump_revision(record);
+  }
+}
+
+void JobTable::store_unstored(JobRecord& record) {
+  if (record.unstored) store(record, JobLifecycle(*record.unstored), {}, {});
+}
+
+void JobTable::store_unstored() {
+  for (auto& [sequence, record] : jobs_) {
+    const bool has_news = record.has_news && !is_held();
+    if (!record.unstored && !has_news) continue;
+    try {
+      store_unstored(record);
+      if (has_news && record.has_news) store_.update_job(record.job);
+      if (has_news) record.has_news = false;
+    } catch (const StoreError& failure) {
+      note_failure(failure);
+      if (failure.cause() == StoreError::Cause::kBusy) return;  // which each of them waits for anew
+    }
+  }
+}
+
+void JobTable::store_soon(JobRecord& record) {
+  record.has_news = true;
+  if (is_held()) return;
+  try {
+    store_.update_job(record.job);
+    record.has_news = false;
+  } catch (const StoreError& failure) {
+    note_failure(failure);
+  }
+}
+
+void JobTable::store(JobRecord& record, JobLifecycle after, const Edit& edit, const Save& save) {
+  if (!is_ending(after)) check_room();
   v1::TrainingJob job = record.job;
   write_lifecycle(after, job);
   if (edit) edit(job);
@@ -172,9 +234,33 @@ bool JobTable::apply(JobRecord& record, const JobEvent& event, const Edit& edit,
     store_.update_job(job);
   }
   record.job = std::move(job);
+  record.unstored.reset();
+  record.has_news = false;
   const JobLifecycle before = std::exchange(record.lifecycle, std::move(after));
   show(record, before);
-  return true;
+}
+
+void JobTable::hold(const std::string& why) {
+  held_because_ = why;
+  tell_running("waits at its next step, as nothing can be stored: " + why);
+}
+
+void JobTable::release() {
+  held_because_.clear();
+  tell_running("goes on: what is stored can be written again");
+}
+
+void JobTable::check_room() const {
+  if (is_held()) throw StoreError(StoreError::Cause::kFull, held_because_);
+}
+
+void JobTable::tell_running(const std::string& sentence) {
+  for (auto& [sequence, record] : jobs_) {
+    if (!has_attempt(record.intended().state)) continue;
+    add_condition(record.job, sentence);
+    bump_revision(record);
+    store_soon(record);
+  }
 }
 
 void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {

@@ -28,5 +28,7 @@ void check_not_final(const v1::TrainingJob& job);      // kFailedPrecondition
 
 // Whether ranks that are still there have to end.
 bool must_exit(v1::JobState state);
+// Throws Refusal (kJobEnded, kJobCancelled) where they have to, and it could only not be stored yet.
+void check_goes_on(const JobRecord& record);
 
 }  // namespace equipoise::coordinator

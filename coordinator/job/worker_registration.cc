@@ -137,9 +137,9 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
                   "rank " + std::to_string(request.rank()) + " has finished before, with another state_digest");
   }
   if (result.outcome == Membership::Finish::kDiffersFromOther) {
-    table_.apply(record,
-                 DigestsDiffer{.rank = request.rank(), .other_rank = result.other_rank, .step = request.final_step()});
-    throw Refusal(Refusal::Code::kAborted, record.job.state_reason());
+    table_.settle(record,
+                  DigestsDiffer{.rank = request.rank(), .other_rank = result.other_rank, .step = request.final_step()});
+    throw Refusal(Refusal::Code::kAborted, record.intended().reason);
   }
   if (request.has_stopped_early()) record.training->stopped_early = request.stopped_early();
   table_.metrics().show_workers(record.job.id(), record.members->counts());
@@ -151,12 +151,13 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
 void WorkerCalls::fail_worker(const v1::FailWorkerRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   mark_left(record, request.rank());
-  if (record.job.state() == v1::JOB_STATE_CANCELLING || is_final(record.job.state())) return;
+  if (record.intended().state == v1::JOB_STATE_CANCELLING || is_final(record.intended().state)) return;
   if (record.members) check_rank(request.rank(), record.members->world_size());
   const std::string reason = one_line(request.reason(), kLongestReason);
   const auto kind = v1::FailureKind_IsValid(request.kind()) ? request.kind() : v1::FAILURE_KIND_UNSPECIFIED;
-  table_.apply(record,
-               RankFailed{.rank = request.rank(), .reason = reason.empty() ? "gave no reason" : reason, .kind = kind});
+  // Kept also where it cannot be stored: of a job that is lost meanwhile nobody asks for the reason.
+  table_.settle(record,
+                RankFailed{.rank = request.rank(), .reason = reason.empty() ? "gave no reason" : reason, .kind = kind});
 }
 
 }  // namespace equipoise::coordinator

@@ -119,6 +119,7 @@ v1::StartTrainingResponse WorkerCalls::start_training(const v1::StartTrainingReq
     return record.training->stored.response;
   }
   check_not_final(record.job);
+  check_goes_on(record);
   check_start_training(request);
   if (record.training) refuse_state(record.job, "is training on another dataset already");
   if (!record.members || !record.members->has(0)) refuse_state(record.job, "has no rank 0 that has registered");
@@ -147,9 +148,11 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
   check_not_final(record.job);
+  check_goes_on(record);
   check_commit(request);
   if (!record.training) refuse_state(record.job, "has not started training");
   check_is_on_record(record, request.step());
+  table_.check_room();
   v1::TrainingJob job = record.job;
   const bool is_new = !job.has_checkpoint_step() || job.checkpoint_step() < request.step();
   table_.store().commit_checkpoint(request.job_id(), {.step = request.step(),

@@ -37,6 +37,15 @@ std::string split_label(const v1::ReportMetricsRequest& request) {
   return request.file().empty() ? "validation" : "validation/" + request.file();
 }
 
+// Of the coordinator itself, without labels.
+Gauge& plain_gauge(prometheus::Registry& registry, const names::Metric& metric) {
+  return prometheus::BuildGauge()
+      .Name(std::string(metric.name))
+      .Help(std::string(metric.help))
+      .Register(registry)
+      .Add({});
+}
+
 double growth(std::int64_t total, std::int64_t before) {
   return static_cast<double>(total >= before ? total - before : total);  // smaller: a new attempt counts from 0
 }
@@ -67,10 +76,14 @@ JobMetrics::JobMetrics()
       checkpoints_(*registry_, names::kCheckpoints, prometheus::BuildCounter),
       restarts_(*registry_, names::kRestarts, prometheus::BuildCounter),
       skipped_steps_(*registry_, names::kSkippedSteps, prometheus::BuildCounter),
+      state_writable_(plain_gauge(*registry_, names::kStateWritable)),
+      state_free_bytes_(plain_gauge(*registry_, names::kStateFreeBytes)),
       rpc_requests_(prometheus::BuildCounter()
                         .Name(std::string(names::kRpcRequests.name))
                         .Help(std::string(names::kRpcRequests.help))
-                        .Register(*registry_)) {}
+                        .Register(*registry_)) {
+  show_state_writable(true);
+}
 
 void JobMetrics::show_state(const std::string& job_id, v1::JobState state) {
   for (int value = v1::JobState_MIN + 1; value <= v1::JobState_MAX; ++value) {

@@ -73,12 +73,19 @@ inline constexpr Metric kSkippedSteps{"equipoise_skipped_updates_total",
                                       "1",
                                       "Steps without weight update because a group's loss was not finite",
                                       {kJob, kGroup}};
+inline constexpr Metric kStateWritable{"equipoise_state_writable",
+                                       Type::kGauge,
+                                       "1",
+                                       "1 while the state can be stored, 0 since a write failed until one works again",
+                                       {}};
+inline constexpr Metric kStateFreeBytes{
+    "equipoise_state_free_bytes", Type::kGauge, "bytes", "Free bytes of the disk of the state folder", {}};
 inline constexpr Metric kRpcRequests{
     "equipoise_rpc_requests_total", Type::kCounter, "1", "RPCs answered", {kMethod, kCode}};
 
 inline constexpr std::array kAll = {
-    kGroupWeight,    kGroupLoss,   kGroupRewardAccuracy, kWorstGroupLoss, kTrainStep, kTrainPairs,
-    kTrainTokens,    kStepSeconds, kWeightUpdateSeconds, kWorkers,        kJobState,  kCheckpoints,
-    kCheckpointStep, kRestarts,    kSkippedSteps,        kRpcRequests};
+    kGroupWeight,    kGroupLoss,   kGroupRewardAccuracy, kWorstGroupLoss, kTrainStep,      kTrainPairs,
+    kTrainTokens,    kStepSeconds, kWeightUpdateSeconds, kWorkers,        kJobState,       kCheckpoints,
+    kCheckpointStep, kRestarts,    kSkippedSteps,        kStateWritable,  kStateFreeBytes, kRpcRequests};
 
 }  // namespace equipoise::metrics
