@@ -41,7 +41,9 @@ struct JobRecord {
   std::vector<HostSlots> hosts;               // of that attempt, which its ranks fill in their order; empty: not known
   std::chrono::seconds start_timeout{};       // of that attempt
   std::optional<SteadyTime> register_by;      // when all its ranks must have registered; nullopt: they have
-  std::optional<Training> training;           // likewise
+  // RECOVERING, its processes have ended: when it may start again.
+  std::optional<SteadyTime> restart_at;
+  std::optional<Training> training;  // likewise
 
   // Where the job is, stored or not: what is done with its processes follows from this.
   const JobLifecycle& intended() const { return unstored ? *unstored : lifecycle; }
@@ -114,7 +116,9 @@ class JobTable {
   void bump_revision(JobRecord& record) { record.job.set_revision(record.job.revision() + 1); }
 
  private:
+  JobLifecycle moved_by(const JobRecord& record, const JobEvent& event) const;
   void store(JobRecord& record, JobLifecycle after, const Edit& edit, const Save& save);
+  void write(const JobRecord& record, const JobLifecycle& after, const v1::TrainingJob& job);
   void show(JobRecord& record, const JobLifecycle& before);
 
   const Clock& clock_;

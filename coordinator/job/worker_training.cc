@@ -168,6 +168,7 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
   job.set_revision(job.revision() + 1);
   table_.store().update_job(job);
   record.job = std::move(job);
+  record.lifecycle.failures.clear();  // what was lost before is paid for
   table_.metrics().show_checkpoint(record.job);
   table_.metrics().count_checkpoint(record.job.id());
 }
