@@ -42,7 +42,9 @@ std::string causes_before_last(const std::vector<AttemptFailure>& failures) {
   std::string text;
   for (std::size_t i = 1; i < failures.size(); ++i) {
     if (i > kMostCausesTold) return text + "; and " + std::to_string(failures.size() - i) + " more";
-    text += (i == 1 ? "; before: " : "; ") + failures[failures.size() - 1 - i].cause;
+    const std::string& cause = failures[failures.size() - 1 - i].cause;
+    text += i == 1 ? "; before: " : "; ";
+    text += cause == failures.back().cause ? "the same" : cause;
   }
   return text;
 }

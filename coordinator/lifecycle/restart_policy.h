@@ -31,7 +31,7 @@ std::chrono::seconds restart_delay(const std::vector<AttemptFailure>& failures);
 // its processes does not count.
 bool is_crash_loop(const std::vector<AttemptFailure>& failures);
 
-// "; before: A; B; and 3 more", newest first; empty where there is one failure only.
+// "; before: A; the same; and 3 more", newest first, beside the last one; empty where there is one failure only.
 std::string causes_before_last(const std::vector<AttemptFailure>& failures);
 
 }  // namespace equipoise::coordinator

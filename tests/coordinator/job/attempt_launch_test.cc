@@ -478,8 +478,7 @@ TEST_F(Restarts, AJobThatIsWithItsCoordinatorWhenItIsLostAgainAndAgainFails) {
   EXPECT_EQ(state(id), v1::JOB_STATE_FAILED);
   EXPECT_EQ(reason(id),
             "failed after 2 restarts without a checkpoint between; last: the coordinator was lost while the job was "
-            "STARTING; before: the coordinator was lost while the job was STARTING; the coordinator was lost while the "
-            "job was RUNNING");
+            "STARTING; before: the same; the coordinator was lost while the job was RUNNING");
 }
 
 TEST_F(Restarts, WhatAnEarlierCoordinatorSawOfFailuresCounts) {

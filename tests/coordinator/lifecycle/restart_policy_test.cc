@@ -44,6 +44,7 @@ TEST(CrashLoop, DoesNotLookAtProcessIds) {
 TEST(CausesBeforeLast, AreToldNewestFirst) {
   EXPECT_EQ(causes_before_last({{.cause = "a"}}), "");
   EXPECT_EQ(causes_before_last({{.cause = "a"}, {.cause = "b"}, {.cause = "c"}}), "; before: b; a");
+  EXPECT_EQ(causes_before_last({{.cause = "a"}, {.cause = "b"}, {.cause = "b"}}), "; before: the same; a");
   Failures many;
   for (const char* cause : {"a", "b", "c", "d", "e", "f", "g"}) many.push_back({.cause = cause});
   EXPECT_EQ(causes_before_last(many), "; before: f; e; d; c; and 2 more");
