@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <utility>
@@ -253,11 +254,22 @@ void JobTable::check_room() const {
 
 void JobTable::tell_running(const std::string& sentence) {
   for (auto& [sequence, record] : jobs_) {
-    if (!has_attempt(record.intended().state)) continue;
-    add_condition(record.job, sentence);
-    bump_revision(record);
-    store_soon(record);
+    if (has_attempt(record.intended().state)) tell(record, sentence);
   }
+}
+
+void JobTable::warn_running(const std::string& sentence) {
+  for (auto& [sequence, record] : jobs_) {
+    const auto& known = record.job.conditions();
+    const bool is_new = std::find(known.begin(), known.end(), sentence) == known.end();
+    if (is_new && has_attempt(record.intended().state)) tell(record, sentence);
+  }
+}
+
+void JobTable::tell(JobRecord& record, const std::string& sentence) {
+  add_condition(record.job, sentence);
+  bump_revision(record);
+  store_soon(record);
 }
 
 void JobTable::show(JobRecord& record, const JobLifecycle& before) {
