@@ -3,7 +3,6 @@
 #include <google/protobuf/util/time_util.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <utility>
@@ -260,9 +259,7 @@ void JobTable::tell_running(const std::string& sentence) {
 
 void JobTable::warn_running(const std::string& sentence) {
   for (auto& [sequence, record] : jobs_) {
-    const auto& known = record.job.conditions();
-    const bool is_new = std::find(known.begin(), known.end(), sentence) == known.end();
-    if (is_new && has_attempt(record.intended().state)) tell(record, sentence);
+    if (has_attempt(record.intended().state) && !has_condition(record.job, sentence)) tell(record, sentence);
   }
 }
 

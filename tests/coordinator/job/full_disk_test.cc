@@ -205,6 +205,16 @@ TEST_F(FullDisk, AJobThatHasTrainedSucceedsWhileHeld) {
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
 }
 
+TEST_F(FullDisk, AWarningIsToldToEachJobThatTrainsOnce) {
+  const auto first = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  const std::string sentence = "the disk is nearly full " + std::string(2000, 'x');  // conditions are shorter
+  core_->table().warn_running(sentence);
+  const auto second = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  core_->table().warn_running(sentence);
+  core_->table().warn_running(sentence);
+  for (const auto& id : {first, second}) EXPECT_THAT(job(id).conditions(), SizeIs(1));
+}
+
 TEST_F(FullDisk, AProbeSaysWhetherAnythingCanBeStored) {
   EXPECT_NO_THROW(core_->table().store().probe());
   {
