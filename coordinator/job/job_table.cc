@@ -285,11 +285,20 @@ void JobTable::check_room() const {
 
 void JobTable::tell_running(const std::string& sentence) {
   for (auto& [sequence, record] : jobs_) {
-    if (!has_attempt(record.intended().state)) continue;
-    add_condition(record.job, sentence);
-    bump_revision(record);
-    store_soon(record);
+    if (has_attempt(record.intended().state)) tell(record, sentence);
   }
+}
+
+void JobTable::warn_running(const std::string& sentence) {
+  for (auto& [sequence, record] : jobs_) {
+    if (has_attempt(record.intended().state) && !has_condition(record.job, sentence)) tell(record, sentence);
+  }
+}
+
+void JobTable::tell(JobRecord& record, const std::string& sentence) {
+  add_condition(record.job, sentence);
+  bump_revision(record);
+  store_soon(record);
 }
 
 void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
