@@ -280,9 +280,8 @@ struct Transition {
     }
     if (!has_attempt(job.state) || job.max_restarts == 0) return interrupted("the coordinator was lost");
     std::string when;
-    if (restarted.host_delay.count() > 0) {
-      when = "starts in " + std::to_string(restarted.host_delay.count()) +
-             " s, when ranks that it left on other hosts must have ended";
+    if (restarted.delay.count() > 0) {
+      when = "starts in " + std::to_string(restarted.delay.count()) + " s, when ranks that it left must have ended";
     }
     return lost(failure_of(while_it_was("the coordinator was lost")), RestartCause::kCoordinator, when);
   }
