@@ -214,6 +214,7 @@ struct Transition {
   // No rank has said why.
   JobLifecycle lost_by(const LauncherExited& exit) const {
     AttemptFailure failure = failure_of(exit_sentence(exit));
+    failure.exit_code = exit.exit_code;
     failure.is_of_the_job = exit.exit_code != kKilled && exit.exit_code != kTerminated;
     return lost(std::move(failure),
                 exit.exit_code == kTerminated ? RestartCause::kPreemption : RestartCause::kInfrastructure);

@@ -138,6 +138,7 @@ TEST_F(Restarts, AJobWhoseRankWasKilledGoesOnFromItsCheckpointAndAppliesEachStep
   ASSERT_EQ(attempts.size(), 2u);
   EXPECT_EQ(attempts[0].state, "FAILED");
   EXPECT_EQ(attempts[0].cause, "mpirun exited with code 137: rank 1 was killed");
+  EXPECT_EQ(attempts[0].exit_code, 137);
   EXPECT_EQ(attempts[0].start_step, 0);
   EXPECT_EQ(attempts[1].state, "SUCCEEDED");
   EXPECT_EQ(attempts[1].start_step, 4);
