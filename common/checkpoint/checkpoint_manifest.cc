@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kFormat = 1;
 constexpr std::uintmax_t kLargestManifest = std::uintmax_t{256} << 20;
 constexpr std::size_t kMostFiles = 65536;
+constexpr int kDeepest = 64;               // levels; to write a very deep one again would exhaust the stack
 constexpr const char* kDigest = "sha256";  // of the file without this field
 
 constexpr const char* kNaN = "NaN";
@@ -141,7 +142,13 @@ CheckpointManifest manifest_of(const CheckpointJson& content) {
 }
 
 CheckpointManifest manifest_of_text(const std::string& text) {
-  CheckpointJson content = CheckpointJson::parse(text, nullptr, false);
+  bool is_deep = false;
+  const auto keep = [&is_deep](int depth, CheckpointJson::parse_event_t /*event*/, CheckpointJson& /*value*/) {
+    is_deep = is_deep || depth > kDeepest;
+    return !is_deep;
+  };
+  CheckpointJson content = CheckpointJson::parse(text, keep, false);
+  if (is_deep) throw std::invalid_argument("it is nested deeper than a manifest");
   if (!content.is_object()) throw std::invalid_argument("it is no JSON object, as a file is that was cut short");
   if (const std::int64_t format = integer_at(content, "format"); format != kFormat) {
     throw std::invalid_argument("its format is " + std::to_string(format) + ", expected " + std::to_string(kFormat) +
