@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "tests/client/support/example_checkpoint.h"
 
 namespace equipoise {
@@ -45,6 +48,23 @@ TEST(CheckpointTable, JsonHasTheSame) {
       {"files", 2},    {"generation", 2},          {"job_id", "gr-dpo-0123abcd"},    {"ranks", 3},
       {"newest", true}};
   EXPECT_EQ(all["checkpoints"][1], expected);
+}
+
+TEST(CheckpointFormat, NamesEveryFieldOfAManifest) {
+  std::ifstream file("../docs/formats.md");
+  std::string page{std::istreambuf_iterator<char>(file), {}};
+  page.erase(0, page.find("\n### Checkpoints\n"));
+  page.erase(page.find("\n### ", 1));
+  CheckpointManifest manifest = example_manifest(60);
+  manifest.files.push_back({.name = "theta.safetensors", .bytes = 1, .sha256 = {}});
+  const auto content = CheckpointJson::parse(manifest_text(manifest));
+  std::vector<CheckpointJson> objects = {content, content.at("plan"), content.at("metrics"), content.at("weights"),
+                                         content.at("files").at(0)};
+  for (const CheckpointJson& object : objects) {
+    for (const auto& [name, value] : object.items()) {
+      EXPECT_NE(page.find("`" + name + "`"), page.npos) << name;
+    }
+  }
 }
 
 TEST(DescribedCheckpoint, IsCalledByItsFolderOrItsManifest) {
