@@ -82,8 +82,10 @@ CheckpointJson json_of(const CheckpointFile& file) {
 CheckpointFile file_of(const CheckpointJson& object) {
   CheckpointFile file{
       .name = text_at(object, "name"), .bytes = integer_at(object, "bytes"), .sha256 = digest_at(object, "sha256")};
-  const bool is_plain = !file.name.empty() && file.name.find('/') == std::string::npos && file.name.front() != '.';
-  if (!is_plain || file.bytes < 0) refuse_at("files", "names of files in the checkpoint's folder");
+  const fs::path path(file.name);
+  const auto is_plain = [](const fs::path& part) { return !part.empty() && part.string().front() != '.'; };
+  const bool is_below = !path.empty() && path.is_relative() && std::ranges::all_of(path, is_plain);
+  if (!is_below || file.bytes < 0) refuse_at("files", "names of files below the checkpoint's folder");
   return file;
 }
 
@@ -141,7 +143,9 @@ CheckpointManifest manifest_of(const CheckpointJson& content) {
   return manifest;
 }
 
-CheckpointManifest manifest_of_text(const std::string& text) {
+}  // namespace
+
+CheckpointManifest parse_manifest(const std::string& text) {
   bool is_deep = false;
   const auto keep = [&is_deep](int depth, CheckpointJson::parse_event_t /*event*/, CheckpointJson& /*value*/) {
     is_deep = is_deep || depth > kDeepest;
@@ -158,8 +162,6 @@ CheckpointManifest manifest_of_text(const std::string& text) {
   if (text_of(content) != text) throw std::invalid_argument("it is not what was written: its digest is another one");
   return manifest_of(content);
 }
-
-}  // namespace
 
 std::int64_t CheckpointManifest::bytes() const {
   std::int64_t sum = 0;
@@ -237,7 +239,7 @@ CheckpointManifest read_manifest(const fs::path& folder) {
   const fs::path file = folder / kManifestName;
   const std::string text = read_bounded_file(file, kLargestManifest, "the manifest of a checkpoint");
   try {
-    return manifest_of_text(text);
+    return parse_manifest(text);
   } catch (const std::invalid_argument& fault) {
     throw std::invalid_argument(file.string() + ": " + fault.what());
   }
