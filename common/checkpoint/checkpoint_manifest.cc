@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kFormat = 1;
 constexpr std::uintmax_t kLargestManifest = std::uintmax_t{256} << 20;
 constexpr std::size_t kMostFiles = 65536;
+constexpr std::int64_t kLargestFile = std::int64_t{1} << 46;  // the sum of so many is an int64
 constexpr int kDeepest = 64;               // levels; to write a very deep one again would exhaust the stack
 constexpr const char* kDigest = "sha256";  // of the file without this field
 
@@ -85,7 +86,8 @@ CheckpointFile file_of(const CheckpointJson& object) {
   const fs::path path(file.name);
   const auto is_plain = [](const fs::path& part) { return !part.empty() && part.string().front() != '.'; };
   const bool is_below = !path.empty() && path.is_relative() && std::ranges::all_of(path, is_plain);
-  if (!is_below || file.bytes < 0) refuse_at("files", "names of files below the checkpoint's folder");
+  if (!is_below || file.bytes < 0 || file.bytes > kLargestFile)
+    refuse_at("files", "names of files below the checkpoint's folder");
   return file;
 }
 

@@ -62,6 +62,16 @@ TEST_F(JobFlagsTest, ResumeIsCalledAsInTrlToo) {
   EXPECT_EQ(resumed_from({given[0], given[1], given[2], "--resume-from-checkpoint=False"}), "");
 }
 
+TEST_F(JobFlagsTest, AJobMaySayItAsInTrlToo) {
+  const auto resumed = [&](const std::string& value) {
+    const std::string setting = "training.resume_from_checkpoint=" + value;
+    return job_of({file_, "--set", setting, "--set", "overwrite=false"}).config.training.resume_from_checkpoint;
+  };
+  for (const std::string latest : {"latest", "true", "True", "TRUE"}) EXPECT_EQ(resumed(latest), "latest") << latest;
+  for (const std::string none : {"false", "False", "FALSE"}) EXPECT_EQ(resumed(none), std::nullopt) << none;
+  EXPECT_EQ(resumed("a/b"), at_ + "/a/b");
+}
+
 // A file that says `overwrite: true` of a run from the start is no reason to lose the run that is to go on.
 TEST_F(JobFlagsTest, ARunThatGoesOnReplacesNothing) {
   EXPECT_TRUE(job_of({file_}).config.overwrite);

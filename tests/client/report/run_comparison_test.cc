@@ -74,6 +74,8 @@ TEST(RunMetrics, NamesTheRunOfAFinalModel) {
   const std::string why = ": is a folder of a run, which has the metrics: name the run's folder, " + run;
   EXPECT_EQ(refusal(final), final + why);
   EXPECT_EQ(refusal(final + "/"), final + "/" + why);
+  folder.write("dpo/checkpoints/step-5/config.json", "{}");
+  EXPECT_EQ(refusal(run + "/checkpoints/step-5"), run + "/checkpoints/step-5" + why);
 }
 
 TEST(RunMetrics, NamesFileLineAndField) {
