@@ -88,8 +88,9 @@ std::optional<ResumePoint> latest_of(const fs::path& output) {
     }
   }
   if (entries.empty()) return std::nullopt;
-  throw std::invalid_argument(std::string(kResumeField) + ": no checkpoint of " + output.string() + " can be read: " +
-                              first_fault + "; --overwrite in place of --resume starts at the beginning");
+  throw std::invalid_argument(std::string(kResumeField) + ": no checkpoint in " + checkpoints_folder(output).string() +
+                              " is whole: " + first_fault +
+                              "; --overwrite in place of --resume starts at the beginning");
 }
 
 }  // namespace

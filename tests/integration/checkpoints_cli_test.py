@@ -182,10 +182,14 @@ class CheckpointsTest(ProgramTest):
         self.assertTrue(text.startswith(f"goes on from step 10 of {out}/checkpoints/step-10\n"), text)
         self.assertEqual(json.loads((other / "final/theta.json").read_text()),
                          json.loads((out / "final/theta.json").read_text()))
+        self.assertEqual(without_speeds(read_lines(other / "metrics.jsonl")), metrics)
         self.assertLessEqual({5, 10, 15, 20}, set(self.steps(out)))
         text = self.train(job, "--resume_from_checkpoint", 15)
         self.assertTrue(text.startswith(f"goes on from step 15 of {out}/checkpoints/step-15\n"), text)
         self.assertEqual(without_speeds(read_lines(out / "metrics.jsonl")), metrics)
+        text = self.train(out, "--resume", "--set", f"training.max_steps={STEPS + 10}")
+        self.assertTrue(text.startswith(f"goes on from step 20 of {out}/checkpoints/step-20\n"), text)
+        self.assertEqual(read_lines(out / "metrics.jsonl")[-1]["step"], STEPS + 10)
 
     def test_without_a_checkpoint_training_starts_at_the_beginning(self):
         job = self.write_bandit(every=0)
@@ -195,6 +199,11 @@ class CheckpointsTest(ProgramTest):
         self.assertEqual(read_lines(self.folder / "out/metrics.jsonl")[-1]["step"], STEPS)
         listed = self.succeed("equipoise", "checkpoints", "list", self.folder / "out")
         self.assertEqual(listed, f"no checkpoints in {self.folder}/out\n")
+        # A run that is done is not done again by the command that was repeated until it is; one that is not, is.
+        self.assertIn(" holds a run already ", self.refused("equipoise", "train", job, "--resume"))
+        shutil.rmtree(self.folder / "out/final")
+        text = self.train(job, "--resume")
+        self.assertTrue(text.startswith("there is no checkpoint in "), text)
 
     def test_what_cannot_be_gone_on_from_is_refused_in_one_line(self):
         job = self.write_bandit()

@@ -62,8 +62,8 @@ TEST_F(ResumePointTest, ARunWhoseCheckpointsAreAllDamagedIsRefused) {
   write_checkpoint(folder_, "run", 60);
   folder_.write("run/checkpoints/step-60/manifest.json", "");
   const std::string fault = fault_of("latest");
-  EXPECT_TRUE(fault.starts_with("training.resume_from_checkpoint: no checkpoint of " + run_.string() +
-                                " can be read: " + (run_ / "checkpoints/step-60/manifest.json").string() + ": "))
+  EXPECT_TRUE(fault.starts_with("training.resume_from_checkpoint: no checkpoint in " + (run_ / "checkpoints").string() +
+                                " is whole: " + (run_ / "checkpoints/step-60/manifest.json").string() + ": "))
       << fault;
   EXPECT_TRUE(fault.ends_with("; --overwrite in place of --resume starts at the beginning")) << fault;
   EXPECT_FALSE(newest_checkpoint(run_));
