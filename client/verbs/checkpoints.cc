@@ -93,7 +93,8 @@ struct VerifiedCheckpoint {
 // Those of each run, and single ones. `console` is told of a run that has none.
 std::vector<VerifiedCheckpoint> chosen_checkpoints(const VerifyFlags& flags, const Console& console) {
   std::vector<VerifiedCheckpoint> chosen;
-  for (const fs::path given : flags.folders) {
+  for (const std::string& name : flags.folders) {
+    const fs::path given(name);
     const std::string prefix = flags.folders.size() > 1 ? given.string() + ": " : "";
     const fs::path folder = given.has_filename() ? given : given.parent_path();
     if (entry_exists(folder / kManifestName) || (step_of_checkpoint(folder) >= 0 && fs::is_directory(folder))) {

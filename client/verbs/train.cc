@@ -74,10 +74,13 @@ v1::TrainingJob run_job(const TrainFlags& flags, const RequestedJob& job, Privat
   try {
     return service.run(job.spec, display);
   } catch (const CommandError& error) {
-    if (error.code() == ExitCode::kBadInput) throw;
-    throw CommandError(error.code(), error.what() + advice_to_resume(flags.job, job.config, before));
+    const std::string advice = advice_to_resume(flags.job, job.config, before);
+    if (advice.empty() || error.code() == ExitCode::kBadInput) throw;
+    throw CommandError(error.code(), error.what() + advice);
   } catch (const PeerError& error) {
-    throw PeerError(error.what() + advice_to_resume(flags.job, job.config, before));
+    const std::string advice = advice_to_resume(flags.job, job.config, before);
+    if (advice.empty()) throw;
+    throw PeerError(error.what() + advice);
   }
 }
 
