@@ -163,6 +163,9 @@ class JobStore {
   std::vector<StepRecord> steps(const std::string& job_id, std::int64_t first, PageLimit limit);
   std::optional<StepRecord> lineage_step(const std::string& job_id, std::int64_t step);
 
+  // Writes to the disk and changes nothing: whether anything can be stored.
+  void probe();
+
   // 32 random bytes made with the database; signs page tokens.
   std::string signing_key();
 
