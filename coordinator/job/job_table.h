@@ -109,14 +109,16 @@ class JobTable {
   // The newest write that failed since the last call, of those of which nobody was told.
   std::optional<StoreError> take_failure() { return std::exchange(failure_, std::nullopt); }
   void note_failure(const StoreError& failure) { failure_ = failure; }
-  // A condition for each job with an attempt.
-  void tell_running(const std::string& sentence);
+  // A condition for each job with an attempt, that does not have it yet.
+  void warn_running(const std::string& sentence);
 
   // `record.job` was changed in memory only.
   void bump_revision(JobRecord& record) { record.job.set_revision(record.job.revision() + 1); }
 
  private:
   JobLifecycle moved_by(const JobRecord& record, const JobEvent& event) const;
+  void tell_running(const std::string& sentence);
+  void tell(JobRecord& record, const std::string& sentence);
   void store(JobRecord& record, JobLifecycle after, const Edit& edit, const Save& save);
   void write(const JobRecord& record, const JobLifecycle& after, const v1::TrainingJob& job);
   void show(JobRecord& record, const JobLifecycle& before);

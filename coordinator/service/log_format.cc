@@ -9,7 +9,7 @@
 namespace equipoise::coordinator {
 namespace {
 
-constexpr std::size_t kLongestLine = 3500;  // with the time before it less than 4 KiB, which a pipe takes whole
+constexpr std::size_t kLongestLogLine = 3500;  // with the time before it less than 4 KiB, which a pipe takes whole
 
 }  // namespace
 
@@ -17,7 +17,7 @@ OneLineFormatter::OneLineFormatter(std::string pattern) : pattern_(std::move(pat
 
 void OneLineFormatter::format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& destination) {
   const std::string_view text(message.payload.data(), message.payload.size());
-  const std::string line = one_line(text, std::min(text.size(), kLongestLine));
+  const std::string line = one_line(text, std::min(text.size(), kLongestLogLine));
   spdlog::details::log_msg clean = message;
   clean.payload = line;
   formatter_.format(clean, destination);

@@ -74,7 +74,7 @@ void SharedController::run_timer() {
 void SharedController::watch_state(StateWatch watch) {
   const std::lock_guard lock(mutex_);
   state_ = std::move(watch);
-  if (state_.room == nullptr || controller_.table().is_held()) return;
+  if (state_.room == nullptr || !loss_.empty() || controller_.table().is_held()) return;
   look_at_space();
   // Without it ends of jobs could not be stored later, so nothing else is stored from the beginning.
   if (!state_.room->make_reserve()) {
@@ -133,15 +133,13 @@ void SharedController::look_at_space() {
   JobTable& table = controller_.table();
   table.metrics().show_state_free(space->free_bytes);
   const std::uint64_t alarm = alarm_bytes(*space);
-  if (is_nearly_full_) {
-    is_nearly_full_ = space->free_bytes < alarm + alarm / 8;  // not again for every file that comes and goes
-    return;
+  // Not again for every file that comes and goes.
+  if (space->free_bytes >= alarm + alarm / 8) nearly_full_.clear();
+  if (nearly_full_.empty() && space->free_bytes < alarm) {
+    nearly_full_ = "the disk of the coordinator's state is nearly full" + state_.room->space_sentence();
+    spdlog::warn("{}: once it is full, ranks wait until there is room", nearly_full_);
   }
-  if (space->free_bytes >= alarm) return;
-  is_nearly_full_ = true;
-  const std::string sentence = "the disk of the coordinator's state is nearly full" + state_.room->space_sentence();
-  spdlog::warn("{}: once it is full, ranks wait until there is room", sentence);
-  table.tell_running(sentence);
+  if (!nearly_full_.empty()) table.warn_running(nearly_full_);  // also jobs that have begun since
 }
 
 void SharedController::refuse_if_lost() const {

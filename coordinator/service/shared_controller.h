@@ -143,9 +143,9 @@ class SharedController {
   bool is_loss_told_ = false;
   int ticks_ = 0;  // since the last touch
   int ticks_since_look_ = 0;
-  bool is_nearly_full_ = false;  // and people were told
-  std::string damage_;           // likewise
-  std::mutex timer_mutex_;       // guards all below; taken after mutex_ where both are held
+  std::string nearly_full_;  // what people are told of the disk; empty: there is room
+  std::string damage_;       // the newest that was logged
+  std::mutex timer_mutex_;   // guards all below; taken after mutex_ where both are held
   std::condition_variable due_;
   std::deque<LaunchExit> exits_;
   bool is_due_ = false;
