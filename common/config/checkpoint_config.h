@@ -14,8 +14,6 @@ struct CheckpointConfig {
   std::int64_t every_steps = 0;     // 0: none by steps
   std::chrono::seconds every{600};  // 0: none by time
   int keep = 2;
-
-  bool is_on() const { return every_steps > 0 || every.count() > 0; }
 };
 
 // Throws std::invalid_argument as make_job_config.

@@ -290,6 +290,12 @@ void JobTable::tell_running(const std::string& sentence) {
   }
 }
 
+void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
+  if (is_final(record.job.state())) return;
+  record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
+  metrics_.show_state(record.job.id(), record.job.state());
+}
+
 void JobTable::warn_running(const std::string& sentence) {
   for (auto& [sequence, record] : jobs_) {
     if (has_attempt(record.intended().state) && !has_condition(record.job, sentence)) tell(record, sentence);
@@ -300,12 +306,6 @@ void JobTable::tell(JobRecord& record, const std::string& sentence) {
   add_condition(record.job, sentence);
   bump_revision(record);
   store_soon(record);
-}
-
-void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
-  if (is_final(record.job.state())) return;
-  record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
-  metrics_.show_state(record.job.id(), record.job.state());
 }
 
 void JobTable::show(JobRecord& record, const JobLifecycle& before) {

@@ -74,7 +74,7 @@ void SharedController::run_timer() {
 void SharedController::watch_state(StateWatch watch) {
   const std::lock_guard lock(mutex_);
   state_ = std::move(watch);
-  if (state_.room == nullptr || controller_.table().is_held()) return;
+  if (state_.room == nullptr || !loss_.empty() || controller_.table().is_held()) return;
   look_at_space();
   // Without it ends of jobs could not be stored later, so nothing else is stored from the beginning.
   if (!state_.room->make_reserve()) {

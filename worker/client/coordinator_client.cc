@@ -192,6 +192,10 @@ void CoordinatorClient::finish_worker(const v1::FinishWorkerRequest& request) {
   make<v1::FinishWorkerResponse>({.name = "FinishWorker"}, &v1::WorkerService::Stub::FinishWorker, request);
 }
 
+void CoordinatorClient::leave_worker(const v1::LeaveWorkerRequest& request) {
+  make<v1::LeaveWorkerResponse>({.name = "LeaveWorker"}, &v1::WorkerService::Stub::LeaveWorker, request);
+}
+
 void CoordinatorClient::fail_worker(const v1::FailWorkerRequest& request) noexcept {
   try {
     make<v1::FailWorkerResponse>({.name = "FailWorker"}, &v1::WorkerService::Stub::FailWorker, request);

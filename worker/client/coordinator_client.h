@@ -47,6 +47,7 @@ class CoordinatorClient {
   void report_metrics(const v1::ReportMetricsRequest& request);
   v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
   void finish_worker(const v1::FinishWorkerRequest& request);
+  void leave_worker(const v1::LeaveWorkerRequest& request);
   // Never throws: what cannot be delivered is lost.
   void fail_worker(const v1::FailWorkerRequest& request) noexcept;
 

@@ -56,6 +56,16 @@ void Heartbeat::warn(std::string sentence) {
   changed_.notify_all();
 }
 
+void Heartbeat::pause_failed(std::string sentence) {
+  {
+    const std::lock_guard lock(mutex_);
+    pause_failure_ = is_utf8(sentence) ? one_line(sentence, kLongestWarning) : quoted_text(sentence);
+    has_news_ = true;
+    wants_pause_ = false;
+  }
+  changed_.notify_all();
+}
+
 void Heartbeat::check() const {
   if (!must_end_) return;
   const std::lock_guard lock(mutex_);
@@ -74,11 +84,15 @@ void Heartbeat::beat() {
     has_news_ = false;
     request.mutable_warnings()->Add(warnings_.begin(), warnings_.end());
     warnings_.clear();
+    request.set_pause_failure(pause_failure_);
+    pause_failure_.clear();
   }
   std::string reason;
   try {
     const v1::HeartbeatResponse answer = client_.heartbeat(request);
     if (answer.is_held() && on_held_) on_held_();
+    wanted_checkpoints_ = answer.checkpoint_requests();
+    set_wants_pause(answer.command() == v1::HeartbeatResponse::COMMAND_PAUSE);
     if (answer.command() != v1::HeartbeatResponse::COMMAND_EXIT) return;
     reason = "the coordinator asked this rank to end";
   } catch (const AttemptEnded& ended) {
@@ -99,6 +113,13 @@ void Heartbeat::keep_warnings(const v1::HeartbeatRequest& request) {
   const std::lock_guard lock(mutex_);
   warnings_.insert(warnings_.begin(), request.warnings().begin(), request.warnings().end());
   while (warnings_.size() > kMostWarnings) warnings_.pop_front();
+  if (pause_failure_.empty()) pause_failure_ = request.pause_failure();
+}
+
+// An answer to a heartbeat that did not tell yet that the pause has failed asks for no other one.
+void Heartbeat::set_wants_pause(bool wants_pause) {
+  const std::lock_guard lock(mutex_);
+  wants_pause_ = wants_pause && pause_failure_.empty();
 }
 
 void Heartbeat::run() {

@@ -37,6 +37,15 @@ class Heartbeat {
   // A sentence for the job's conditions; sent at once, and again until it has arrived. Any thread. The newest 16 wait.
   void warn(std::string sentence);
 
+  // Whether the coordinator wants this rank to make a checkpoint and leave. Any thread.
+  bool wants_pause() const { return wants_pause_; }
+  // Whether it wants a checkpoint that was not made yet. Any thread.
+  bool wants_checkpoint() const { return wanted_checkpoints_ > made_checkpoints_; }
+  // One is being made: later wishes are for another one.
+  void checkpoint_begins() { made_checkpoints_ = wanted_checkpoints_.load(); }
+  // The pause has failed: the coordinator is told, sent at once and again until it has arrived. Rank 0.
+  void pause_failed(std::string sentence);
+
   // Throws AttemptEnded when the coordinator has asked this rank to end. Called at every step boundary. A rank that
   // does not come here within 10 s of being asked (it waits for a peer that is gone) is ended by the thread.
   void check() const;
@@ -44,6 +53,7 @@ class Heartbeat {
  private:
   void run();
   void beat();
+  void set_wants_pause(bool wants_pause);
   void keep_warnings(const v1::HeartbeatRequest& request);
 
   CoordinatorClient& client_;
@@ -52,10 +62,13 @@ class Heartbeat {
   const std::function<void()> on_held_;
   std::atomic<std::int64_t> step_ = 0;
   std::atomic<bool> must_end_ = false;
+  std::atomic<bool> wants_pause_ = false;
+  std::atomic<std::int64_t> wanted_checkpoints_ = 0, made_checkpoints_ = 0;
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   std::string phase_ = "starting";
   std::deque<std::string> warnings_;  // not yet arrived
+  std::string pause_failure_;         // not yet arrived
   bool has_news_ = true;
   bool stopping_ = false;
   std::string end_reason_;

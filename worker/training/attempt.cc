@@ -148,6 +148,13 @@ void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, 
   client.finish_worker(request);
 }
 
+void leave_attempt(CoordinatorClient& client, const AttemptId& attempt, int rank, std::int64_t steps_done) {
+  auto request = request_of<v1::LeaveWorkerRequest>(attempt);
+  request.set_rank(rank);
+  request.set_step(steps_done);
+  client.leave_worker(request);
+}
+
 std::string failure_text(const std::exception& failure) {
   const auto* torch_error = dynamic_cast<const c10::Error*>(&failure);
   const std::string text = torch_error != nullptr ? torch_error->what_without_backtrace() : failure.what();

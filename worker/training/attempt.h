@@ -54,10 +54,14 @@ GroupWeightsState weights_at_coordinator(CoordinatorClient& client, const Attemp
 struct TrainingEnd {
   std::int64_t final_step = 0;
   std::optional<v1::EarlyStop> stopped_early = {};  // absent: at the end of the plan
+  bool has_left = false;                            // before it, to go on from a checkpoint of final_step
 };
 
 void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, const TrainingEnd& end,
                  std::array<std::byte, 32> state_digest);
+
+// This rank has made a checkpoint of all its steps, and leaves.
+void leave_attempt(CoordinatorClient& client, const AttemptId& attempt, int rank, std::int64_t steps_done);
 
 // What went wrong, in one line: LibTorch adds its own stack to the sentence.
 std::string failure_text(const std::exception& failure);

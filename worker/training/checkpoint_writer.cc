@@ -85,7 +85,6 @@ CheckpointShare share_of_rank(const std::vector<int>& writers, int rank) {
 }  // namespace
 
 CheckpointWriter::CheckpointWriter(const Parts& parts) : parts_(parts), made_at_(std::chrono::steady_clock::now()) {
-  if (!parts_.config.checkpoint.is_on()) return;
   writers_ = ranks_of_first_machine(parts_.host, parts_.local);
   share_ = share_of_rank(writers_, parts_.host.info().rank);
 }
@@ -97,20 +96,12 @@ CheckpointWriter::~CheckpointWriter() {
 
 bool CheckpointWriter::is_late() const {
   const auto every = parts_.config.checkpoint.every;
-  return is_first() && every.count() > 0 && std::chrono::steady_clock::now() - made_at_ >= every;
+  return every.count() > 0 && std::chrono::steady_clock::now() - made_at_ >= every;
 }
 
-bool CheckpointWriter::is_due(std::int64_t steps_done) {
-  const CheckpointConfig& config = parts_.config.checkpoint;
-  if (!config.is_on()) return false;
-  const bool is_due_by_steps = config.every_steps > 0 && steps_done % config.every_steps == 0;
-  const bool talks = steps_done % parts_.policy.steps_between_talks() == 0;
-  if (!talks) return is_due_by_steps;
-  if (is_writing_) settle(false);
-  if (is_due_by_steps || config.every.count() == 0) return is_due_by_steps;
-  std::array<double, 1> late{is_late() ? 1.0 : 0.0};
-  parts_.host.all_reduce_sum(late);
-  return late[0] > 0;
+bool CheckpointWriter::is_due(std::int64_t steps_done) const {
+  const std::int64_t every_steps = parts_.config.checkpoint.every_steps;
+  return every_steps > 0 && steps_done % every_steps == 0;
 }
 
 // The folder's name has the attempt in it: what an earlier one left is nobody else's.
@@ -134,12 +125,12 @@ std::string CheckpointWriter::make_folder(std::int64_t step) {
 
 void CheckpointWriter::make(CheckpointManifest manifest) {
   settle(true);
-  if (is_first() && committing_.valid()) committing_.get();
+  if (is_first() && committing_.valid()) is_whole_ = committing_.get();
   std::int64_t step = manifest.step;
   std::string fault;
   if (is_first()) {
     fault = make_folder(step);
-    if (!fault.empty()) give_up(step, fault);
+    if (!fault.empty()) is_whole_ = give_up(step, fault);
     made_at_ = std::chrono::steady_clock::now();
     manifest_ = std::move(manifest);
     if (!fault.empty()) step = -1;
@@ -206,7 +197,7 @@ void CheckpointWriter::settle(bool waits) {
   is_writing_ = false;
   if (!is_first()) return;
   committing_ = std::async(std::launch::async, [this, manifest = std::move(manifest_), shares]() mutable {
-    commit_or_tell(std::move(manifest), shares);
+    return commit_or_tell(std::move(manifest), shares);
   });
 }
 
@@ -254,17 +245,18 @@ CheckpointWriter::WrittenShare CheckpointWriter::share_of(const std::string& tex
   return share;
 }
 
-void CheckpointWriter::commit_or_tell(CheckpointManifest manifest, const std::vector<WrittenShare>& shares) {
+bool CheckpointWriter::commit_or_tell(CheckpointManifest manifest, const std::vector<WrittenShare>& shares) {
   const std::int64_t step = manifest.step;
   for (const WrittenShare& share : shares) {
     if (!share.fault.empty()) return give_up(step, share.fault);
   }
   try {
     commit(std::move(manifest), shares);
+    return true;
   } catch (const AttemptEnded&) {
-    // The next heartbeat tells the steps.
+    return false;  // the next heartbeat tells the steps
   } catch (const std::exception& failure) {
-    give_up(step, failure.what());
+    return give_up(step, failure.what());
   }
 }
 
@@ -308,15 +300,19 @@ void CheckpointWriter::tell_coordinator(const CheckpointManifest& manifest,
   parts_.client.commit_checkpoint(request);
 }
 
-void CheckpointWriter::give_up(std::int64_t step, const std::string& fault) const {
+bool CheckpointWriter::give_up(std::int64_t step, const std::string& fault) const {
   std::error_code ignored;
   fs::remove_all(aside(step), ignored);
   parts_.log.warn("the checkpoint of step {} is given up, and training goes on: {}", step, fault);
+  return false;
 }
 
-void CheckpointWriter::finish() {
+bool CheckpointWriter::finish() {
   settle(true);
-  if (committing_.valid()) committing_.get();
+  if (committing_.valid()) is_whole_ = committing_.get();
+  std::int64_t is_whole = is_whole_ ? 1 : 0;
+  parts_.host.broadcast(std::as_writable_bytes(std::span(&is_whole, 1)), 0);
+  return is_whole != 0;
 }
 
 }  // namespace equipoise

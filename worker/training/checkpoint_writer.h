@@ -40,14 +40,18 @@ class CheckpointWriter {
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  // At the end of a step: whether one is to be made now. Finishes the one before, if its files are written.
-  bool is_due(std::int64_t steps_done);
+  // At the end of a step: whether one is to be made now by checkpoint.every_steps; whether by every_seconds, on rank 0
+  // alone.
+  bool is_due(std::int64_t steps_done) const;
+  bool is_late() const;
+  // Gathers what the ranks have written, if all have.
+  void poll() { settle(false); }
   // Makes it. Returns when the tensors are copied; where the one before is still being written, it waits for that.
   //   manifest  of rank 0: all of it but the files and the time
   void make(CheckpointManifest manifest);
-  // Returns when the last one is whole or given up. One that cannot be written is told to the log, and training goes
-  // on: the one before is still there.
-  void finish();
+  // Returns when the last one is whole, or false where it is given up. One that cannot be written is told to the log,
+  // and training goes on: the one before is still there.
+  bool finish();
 
  private:
   struct WrittenFile {
@@ -64,7 +68,6 @@ class CheckpointWriter {
   static WrittenShare share_of(const std::string& text);
 
   bool is_first() const { return parts_.host.info().rank == 0; }
-  bool is_late() const;
   std::filesystem::path aside(std::int64_t step) const;
   std::string make_folder(std::int64_t step);
   std::future<WrittenShare> start_writing(const std::filesystem::path& folder) const;
@@ -74,9 +77,10 @@ class CheckpointWriter {
   void settle(bool waits);
   std::vector<WrittenShare> gather();
   void commit(CheckpointManifest manifest, const std::vector<WrittenShare>& shares);
-  void commit_or_tell(CheckpointManifest manifest, const std::vector<WrittenShare>& shares);
+  // Whether it is whole now.
+  bool commit_or_tell(CheckpointManifest manifest, const std::vector<WrittenShare>& shares);
   void tell_coordinator(const CheckpointManifest& manifest, const std::vector<std::int64_t>& removed) const;
-  void give_up(std::int64_t step, const std::string& fault) const;
+  bool give_up(std::int64_t step, const std::string& fault) const;  // false
 
   const Parts parts_;
   std::vector<int> writers_;  // ranks of rank 0's machine, ascending
@@ -86,7 +90,8 @@ class CheckpointWriter {
   bool is_writing_ = false;
   std::future<WrittenShare> writing_;  // of the writers
   CheckpointManifest manifest_;        // of rank 0
-  std::future<void> committing_;       // of rank 0
+  std::future<bool> committing_;       // of rank 0
+  bool is_whole_ = false;              // the last one; of rank 0, where nothing is under way
 };
 
 }  // namespace equipoise

@@ -1,5 +1,9 @@
 #include "worker/training/training_run.h"
 
+#include <signal.h>
+
+#include <array>
+#include <csignal>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -17,6 +21,29 @@
 
 namespace equipoise {
 namespace {
+
+// While it lives, SIGTERM asks this process to leave at the end of a step: a batch system that takes its nodes back.
+class CatchTerminations {
+ public:
+  CatchTerminations() {
+    forget();
+    struct sigaction caught {};
+    caught.sa_handler = [](int) { is_asked_ = 1; };
+    caught.sa_flags = SA_RESTART;
+    ::sigaction(SIGTERM, &caught, &before_);
+  }
+  ~CatchTerminations() { ::sigaction(SIGTERM, &before_, nullptr); }
+  CatchTerminations(const CatchTerminations&) = delete;
+  CatchTerminations& operator=(const CatchTerminations&) = delete;
+
+  static bool was_asked() { return is_asked_ != 0; }
+  static void forget() { is_asked_ = 0; }
+
+ private:
+  static volatile std::sig_atomic_t is_asked_;
+  struct sigaction before_ {};
+};
+volatile std::sig_atomic_t CatchTerminations::is_asked_ = 0;
 
 class TrainingRun {
  public:
@@ -46,6 +73,7 @@ class TrainingRun {
     if (checkpoint_) go_on_from_checkpoint();
     open_output();
     const TrainingEnd end = train();
+    if (end.has_left) return leave(end.final_step);
     // Before anything is saved: ranks that have drifted apart have trained no model.
     const Digest digest = policy_->state_digest();
     check_same_on_all_ranks(context_.host, digest, "set of trained parameters");
@@ -129,6 +157,7 @@ class TrainingRun {
       end = {.final_step = plan_.first_step, .stopped_early = stopped};
     }
     context_.heartbeat.set_phase("training");
+    const CatchTerminations catching;
     for (std::int64_t step = plan_.first_step; step < end.final_step; ++step) {
       context_.heartbeat.check();
       const StepOutcome outcome = policy_->step(step, *weights_);
@@ -141,15 +170,51 @@ class TrainingRun {
         if (stop && step + 1 < plan_.end_step) end = {.final_step = step + 1, .stopped_early = stop};
         context_.heartbeat.set_phase("training");
       }
-      if (writer_.is_due(step + 1)) make_checkpoint(step + 1);
+      const StepEnd what = end_of_step(step + 1);
+      if (what.makes_checkpoint) make_checkpoint(step + 1);
+      if (what.leaves && step + 1 < end.final_step && checkpoint_is_whole())
+        end = {.final_step = step + 1, .has_left = true};
     }
     weights_->finish();
     if (report_) report_->finish();
-    check_applied(applied_, end.final_step);
+    if (!end.has_left) check_applied(applied_, end.final_step);
     return end;
   }
 
+  // What all ranks do after a step: what one of them wishes.
+  struct StepEnd {
+    bool makes_checkpoint = false;
+    bool leaves = false;  // after the checkpoint
+  };
+  StepEnd end_of_step(std::int64_t steps_done) {
+    const bool is_due = writer_.is_due(steps_done);
+    if (steps_done % policy_->steps_between_talks() != 0) return {.makes_checkpoint = is_due};
+    writer_.poll();
+    const bool wants_checkpoint = is_first() && (writer_.is_late() || context_.heartbeat.wants_checkpoint());
+    const bool wants_to_leave = context_.heartbeat.wants_pause() || CatchTerminations::was_asked();
+    std::array<double, 2> wishes{wants_checkpoint ? 1.0 : 0.0, wants_to_leave ? 1.0 : 0.0};
+    context_.host.all_reduce_sum(wishes);
+    return {.makes_checkpoint = is_due || wishes[0] > 0 || wishes[1] > 0, .leaves = wishes[1] > 0};
+  }
+
+  // Of the last step: ranks leave only where all that they have done is kept.
+  bool checkpoint_is_whole() {
+    context_.heartbeat.set_phase("saving checkpoint");
+    if (writer_.finish()) return true;
+    CatchTerminations::forget();
+    if (is_first()) context_.heartbeat.pause_failed("its checkpoint could not be written");
+    context_.heartbeat.set_phase("training");
+    return false;
+  }
+
+  void leave(std::int64_t steps_done) {
+    output_.reset();
+    context_.log.info("leaves after step {}, of which there is a checkpoint", steps_done);
+    leave_attempt(context_.client, context_.registration.attempt, context_.host.info().rank, steps_done);
+  }
+
   void make_checkpoint(std::int64_t steps_done) {
+    context_.heartbeat.checkpoint_begins();
     CheckpointManifest manifest;
     if (is_first()) {
       report_->finish();
