@@ -114,7 +114,8 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
                              .config = *config,
                              .host = *host,
                              .local = *local,
-                             .threads = threads};
+                             .threads = threads,
+                             .program = "equipoise-worker " EQUIPOISE_VERSION};
     run_job(context, reason);
   } catch (const std::exception& failure) {
     // Also after AttemptEnded: the coordinator then knows that this rank has left.

@@ -90,7 +90,9 @@ JobRecord stored_record(StoredJob stored, WallTime now) {
   if (std::string fault = job_fault(stored); !fault.empty()) return damaged_record(stored, std::move(fault), now);
   try {
     JobConfig config = make_job_config(stored.job.spec());
-    return new_record(stored.sequence, std::move(stored.job), std::move(config));
+    JobRecord record = new_record(stored.sequence, std::move(stored.job), std::move(config));
+    record.desired = stored.desired;
+    return record;
   } catch (const std::exception& refusal) {  // whatever it is: the other jobs are to run
     JobRecord record;
     record.sequence = stored.sequence;
@@ -119,7 +121,7 @@ v1::TrainingJob set_aside(v1::TrainingJob job, const std::string& why, WallTime 
   } else {
     write_lifecycle(next(lifecycle_of(job, nullptr), SetAside{.why = why}, now), job);
   }
-  job.set_revision(job.revision() + 1);
+  job.set_revision(revision_after_restart(job.revision()));
   return job;
 }
 
@@ -141,6 +143,7 @@ JobTable::JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics)
     sequence_of_[record.job.id()] = record.sequence;
     jobs_.emplace(record.sequence, std::move(record));
   }
+  for (const std::string& range : store_.unread()) spdlog::error("{}", range);
 }
 
 JobRecord& JobTable::find(const std::string& id) {
@@ -267,6 +270,12 @@ void JobTable::tell(JobRecord& record, const std::string& sentence) {
   add_condition(record.job, sentence);
   bump_revision(record);
   store_soon(record);
+}
+
+void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
+  if (is_final(record.job.state())) return;
+  record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
+  metrics_.show_state(record.job.id(), record.job.state());
 }
 
 void JobTable::show(JobRecord& record, const JobLifecycle& before) {
