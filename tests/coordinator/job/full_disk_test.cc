@@ -205,6 +205,28 @@ TEST_F(FullDisk, AJobThatHasTrainedSucceedsWhileHeld) {
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
 }
 
+TEST_F(FullDisk, ACheckpointIsCommittedOnceThereIsRoom) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  step(id, 0);
+  v1::CommitCheckpointRequest commit;
+  commit.set_job_id(id);
+  commit.set_generation(1);
+  commit.set_step(1);
+  commit.set_manifest_digest(std::string(32, 'd'));
+  commit.set_bytes(1);
+  core_->table().hold("the disk is full");
+  EXPECT_THROW(calls().commit_checkpoint(commit), StoreError);
+  EXPECT_FALSE(job(id).has_checkpoint_step());
+  core_->table().release();
+  {
+    const RefusingDisk full;
+    EXPECT_THROW(calls().commit_checkpoint(commit), StoreError);
+    EXPECT_FALSE(job(id).has_checkpoint_step());
+  }
+  calls().commit_checkpoint(commit);
+  EXPECT_EQ(job(id).checkpoint_step(), 1);
+}
+
 TEST_F(FullDisk, AWarningIsToldToEachJobThatTrainsOnce) {
   const auto first = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   const std::string sentence = "the disk is nearly full " + std::string(2000, 'x');  // conditions are shorter
