@@ -157,6 +157,7 @@ class FullState(FullDisk):
         another = programs.run("equipoise", "submit", self.job_file("another", 1), "--coordinator",
                                self.coordinator.address)
         self.assertNotEqual(another.returncode, 0)
+        self.assertIn("cannot store anything at the moment: ", another.stderr)
         self.assertIn("database or disk is full", another.stderr)
 
         self.disk.drain()
