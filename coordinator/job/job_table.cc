@@ -12,6 +12,7 @@
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/record_check.h"
 #include "coordinator/job/refusal.h"
+#include "coordinator/job/restart_history.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -39,7 +40,9 @@ JobLifecycle lifecycle_of(const v1::TrainingJob& job, const JobConfig* config) {
           .failure_kind = job.failure_kind(),
           .start_time = job.has_start_time() ? wall_time(job.start_time()) : WallTime{},
           .end_time = job.has_end_time() ? wall_time(job.end_time()) : WallTime{},
-          .launched_by = config != nullptr ? launched_by(*config) : LaunchedBy::kCoordinator};
+          .launched_by = config != nullptr ? launched_by(*config) : LaunchedBy::kCoordinator,
+          .max_restarts = config != nullptr ? config->launch.max_restarts : 0,
+          .has_trained = job.total_steps() > 0};
 }
 
 void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
@@ -48,7 +51,7 @@ void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
   job.set_failure_kind(lifecycle.failure_kind);
   if (lifecycle.start_time != WallTime{}) *job.mutable_start_time() = timestamp(lifecycle.start_time);
   if (lifecycle.end_time != WallTime{}) *job.mutable_end_time() = timestamp(lifecycle.end_time);
-  if (!is_final(lifecycle.state)) return;
+  if (!is_final(lifecycle.state) && lifecycle.state != v1::JOB_STATE_RECOVERING) return;
   job.clear_phase();
   job.clear_time_left();
 }
@@ -61,6 +64,8 @@ JobRecord new_record(std::int64_t sequence, v1::TrainingJob job, JobConfig confi
   record.job = std::move(job);
   return record;
 }
+
+bool may_have_processes(v1::JobState state) { return has_attempt(state) || state == v1::JOB_STATE_CANCELLING; }
 
 bool is_same(const JobLifecycle& one, const JobLifecycle& other) {
   return one.state == other.state && one.reason == other.reason;
@@ -170,15 +175,22 @@ void JobTable::erase(const std::string& id) {
   jobs_.erase(sequence);
 }
 
+JobLifecycle JobTable::moved_by(const JobRecord& record, const JobEvent& event) const {
+  JobLifecycle job = record.intended();
+  job.generation = record.job.generation();
+  job.step = record.job.step();
+  return next(job, event, clock_.wall());
+}
+
 bool JobTable::apply(JobRecord& record, const JobEvent& event, const Edit& edit, const Save& save) {
-  JobLifecycle after = next(record.intended(), event, clock_.wall());
+  JobLifecycle after = moved_by(record, event);
   if (is_same(after, record.intended())) return false;
   store(record, std::move(after), edit, save);
   return true;
 }
 
 void JobTable::settle(JobRecord& record, const JobEvent& event) {
-  JobLifecycle after = next(record.intended(), event, clock_.wall());
+  JobLifecycle after = moved_by(record, event);
   if (is_same(after, record.intended())) return;
   record.unstored = std::move(after);
   try {
@@ -231,13 +243,30 @@ void JobTable::store(JobRecord& record, JobLifecycle after, const Edit& edit, co
   if (save) {
     save(job);
   } else {
-    store_.update_job(job);
+    write(record, after, job);
   }
   record.job = std::move(job);
   record.unstored.reset();
   record.has_news = false;
   const JobLifecycle before = std::exchange(record.lifecycle, std::move(after));
   show(record, before);
+}
+
+// With the end of the attempt that the job had before.
+void JobTable::write(const JobRecord& record, const JobLifecycle& after, const v1::TrainingJob& job) {
+  const bool ends_attempt = may_have_processes(record.lifecycle.state) && !may_have_processes(after.state);
+  if (!ends_attempt || job.generation() == 0) return store_.update_job(job);
+  const bool is_failure = after.failures.size() > record.lifecycle.failures.size();
+  std::string end = state_name(after.state);
+  if (after.state == v1::JOB_STATE_RECOVERING) {
+    end = !is_failure                                         ? kAttemptStopped
+          : after.restart_cause == RestartCause::kCoordinator ? kAttemptLost
+                                                              : kAttemptFailed;
+  }
+  store_.end_attempt(job, {.generation = job.generation(),
+                           .state = std::move(end),
+                           .cause = is_failure ? after.failures.back().cause : after.reason,
+                           .ended_at = std::chrono::system_clock::to_time_t(clock_.wall())});
 }
 
 void JobTable::hold(const std::string& why) {
@@ -260,6 +289,12 @@ void JobTable::tell_running(const std::string& sentence) {
   }
 }
 
+void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
+  if (is_final(record.job.state())) return;
+  record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
+  metrics_.show_state(record.job.id(), record.job.state());
+}
+
 void JobTable::warn_running(const std::string& sentence) {
   for (auto& [sequence, record] : jobs_) {
     if (has_attempt(record.intended().state) && !has_condition(record.job, sentence)) tell(record, sentence);
@@ -270,12 +305,6 @@ void JobTable::tell(JobRecord& record, const std::string& sentence) {
   add_condition(record.job, sentence);
   bump_revision(record);
   store_soon(record);
-}
-
-void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
-  if (is_final(record.job.state())) return;
-  record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
-  metrics_.show_state(record.job.id(), record.job.state());
 }
 
 void JobTable::show(JobRecord& record, const JobLifecycle& before) {

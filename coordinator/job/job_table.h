@@ -41,7 +41,9 @@ struct JobRecord {
   std::vector<HostSlots> hosts;               // of that attempt, which its ranks fill in their order; empty: not known
   std::chrono::seconds start_timeout{};       // of that attempt
   std::optional<SteadyTime> register_by;      // when all its ranks must have registered; nullopt: they have
-  std::optional<Training> training;           // likewise
+  // RECOVERING, its processes have ended: when it may start again.
+  std::optional<SteadyTime> restart_at;
+  std::optional<Training> training;  // likewise
 
   // Where the job is, stored or not: what is done with its processes follows from this.
   const JobLifecycle& intended() const { return unstored ? *unstored : lifecycle; }
@@ -84,6 +86,8 @@ class JobTable {
   using Edit = std::function<void(v1::TrainingJob&)>;
   using Save = std::function<void(const v1::TrainingJob&)>;
   bool apply(JobRecord& record, const JobEvent& event, const Edit& edit = {}, const Save& save = {});
+  // In memory only, of a job whose records turn out to be damaged; a final one stays as it is.
+  void set_aside_for_now(JobRecord& record, const std::string& why);
   // As apply(), for what has happened whether it can be stored or not. Where it cannot, the job is as people have seen
   // it, record.intended() says how it is, and store_unstored() tries again. Throws nothing of the store.
   void settle(JobRecord& record, const JobEvent& event);
@@ -108,15 +112,15 @@ class JobTable {
   // A condition for each job with an attempt, that does not have it yet.
   void warn_running(const std::string& sentence);
 
-  // In memory only, of a job whose records turn out to be damaged; a final one stays as it is.
-  void set_aside_for_now(JobRecord& record, const std::string& why);
   // `record.job` was changed in memory only.
   void bump_revision(JobRecord& record) { record.job.set_revision(record.job.revision() + 1); }
 
  private:
+  JobLifecycle moved_by(const JobRecord& record, const JobEvent& event) const;
   void tell_running(const std::string& sentence);
   void tell(JobRecord& record, const std::string& sentence);
   void store(JobRecord& record, JobLifecycle after, const Edit& edit, const Save& save);
+  void write(const JobRecord& record, const JobLifecycle& after, const v1::TrainingJob& job);
   void show(JobRecord& record, const JobLifecycle& before);
 
   const Clock& clock_;

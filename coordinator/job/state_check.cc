@@ -74,8 +74,10 @@ void check_not_cancelled(const v1::TrainingJob& job) {
 }
 
 void check_not_final(const v1::TrainingJob& job) {
-  if (!is_final(job.state())) return;
-  throw Refusal(Refusal::Code::kFailedPrecondition, ErrorReason::kJobEnded,
+  const bool is_recovering = job.state() == v1::JOB_STATE_RECOVERING;
+  if (!is_final(job.state()) && !is_recovering) return;
+  throw Refusal(Refusal::Code::kFailedPrecondition,
+                is_recovering ? ErrorReason::kStaleGeneration : ErrorReason::kJobEnded,
                 "job " + job.id() + " is " + state_name(job.state()) + ": " + job.state_reason());
 }
 
@@ -90,7 +92,8 @@ void check_goes_on(const JobRecord& record) {
 }
 
 bool must_exit(v1::JobState state) {
-  return state == v1::JOB_STATE_CANCELLING || state == v1::JOB_STATE_CANCELLED || state == v1::JOB_STATE_FAILED;
+  return state == v1::JOB_STATE_CANCELLING || state == v1::JOB_STATE_CANCELLED || state == v1::JOB_STATE_FAILED ||
+         state == v1::JOB_STATE_RECOVERING;
 }
 
 }  // namespace equipoise::coordinator

@@ -46,6 +46,18 @@ Gauge& plain_gauge(prometheus::Registry& registry, const names::Metric& metric) 
       .Add({});
 }
 
+std::string cause_label(RestartCause cause) {
+  switch (cause) {
+    case RestartCause::kPreemption:
+      return "preemption";
+    case RestartCause::kInfrastructure:
+      return "infrastructure";
+    case RestartCause::kCoordinator:
+      return "coordinator";
+  }
+  return "infrastructure";
+}
+
 double growth(std::int64_t total, std::int64_t before) {
   return static_cast<double>(total >= before ? total - before : total);  // smaller: a new attempt counts from 0
 }
@@ -150,7 +162,9 @@ void JobMetrics::show_checkpoint(const v1::TrainingJob& job) {
 
 void JobMetrics::count_checkpoint(const std::string& job_id) { checkpoints_.at({job_id}).Increment(); }
 
-void JobMetrics::count_restart(const std::string& job_id) { restarts_.at({job_id}).Increment(); }
+void JobMetrics::count_restart(const std::string& job_id, RestartCause cause) {
+  restarts_.at({job_id, cause_label(cause)}).Increment();
+}
 
 void JobMetrics::count_skipped(const v1::TrainingJob& job, const v1::ReportStepRequest& request) {
   for (const std::uint32_t group : request.non_finite_group()) {

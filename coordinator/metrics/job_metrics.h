@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "coordinator/lifecycle/restart_policy.h"
 #include "coordinator/membership/membership.h"
 #include "coordinator/metrics/metric_names.h"
 #include "equipoise/v1/training.pb.h"
@@ -72,7 +73,7 @@ class JobMetrics {
   // The newest checkpoint of `job`; no series while there is none.
   void show_checkpoint(const v1::TrainingJob& job);
   void count_checkpoint(const std::string& job_id);
-  void count_restart(const std::string& job_id);
+  void count_restart(const std::string& job_id, RestartCause cause);
   void count_skipped(const v1::TrainingJob& job, const v1::ReportStepRequest& request);
   void observe_weight_update(const std::string& job_id, double seconds);
   void show_state_writable(bool is_writable) { state_writable_.Set(is_writable ? 1 : 0); }
