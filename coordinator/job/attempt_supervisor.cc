@@ -65,21 +65,19 @@ void AttemptSupervisor::recover(JobRecord& record) {
   // It was wanted before the coordinator was lost, and perhaps nothing has come of it yet.
   if (record.desired == DesiredState::kCancel) table_.apply(record, CancelRequested{}, leap_revision);
   if (record.config) record.lifecycle.failures = failures_on_record(table_.store(), record.job.id());
-  const bool had_attempt = has_attempt(record.job.state());
-  table_.apply(record, CoordinatorRestarted{.host_delay = host_delay()}, [&](v1::TrainingJob& job) {
+  table_.apply(record, CoordinatorRestarted{.delay = orphan_delay()}, [&](v1::TrainingJob& job) {
     leap_revision(job);
     if (record.config) read_progress(*record.config, job);
   });
-  const bool waits_for_hosts = had_attempt && host_delay().count() > 0;
-  if (record.job.state() == v1::JOB_STATE_RECOVERING && waits_for_hosts) {
-    record.restart_at = table_.clock().now() + host_delay();
+  if (record.job.state() == v1::JOB_STATE_RECOVERING && !was_stopped(table_.store(), record.job.id())) {
+    record.restart_at = table_.clock().now() + orphan_delay();
   }
   if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
 }
 
-// Ranks on this machine have ended with mpirun, which ends with its coordinator; of others nobody can say.
-std::chrono::seconds AttemptSupervisor::host_delay() const {
-  return settings_.hosts.empty() ? std::chrono::seconds(0) : settings_.lease.lease + settings_.lease.exit_grace;
+// Ranks on this machine end with mpirun, which ends with its coordinator; of others nobody can say.
+std::chrono::seconds AttemptSupervisor::orphan_delay() const {
+  return settings_.hosts.empty() ? settings_.orphan_grace : settings_.lease.lease + settings_.lease.exit_grace;
 }
 
 // Steps are stored one by one, the job around them is not.

@@ -268,6 +268,7 @@ void JobTable::write(const JobRecord& record, const JobLifecycle& after, const v
   store_.end_attempt(job, {.generation = job.generation(),
                            .state = std::move(end),
                            .cause = is_failure ? after.failures.back().cause : after.reason,
+                           .exit_code = is_failure ? after.failures.back().exit_code : std::nullopt,
                            .ended_at = std::chrono::system_clock::to_time_t(clock_.wall())});
 }
 

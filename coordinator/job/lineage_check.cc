@@ -4,6 +4,8 @@
 #include <bit>
 #include <cmath>
 #include <optional>
+#include <span>
+#include <stdexcept>
 #include <utility>
 
 #include "common/base/message_text.h"
@@ -66,12 +68,13 @@ class RecordedWeights {
     if (!training) damaged("the training of attempt " + std::to_string(segment.generation));
     WeightOwner weights = weight_owner_for(config_, training->request);
     // Programs before checkpoints began every attempt at step 0 and did not say with which eta_alpha.
-    if (training->response.has_step_size()) weights.restore(start_of(*training));
+    if (training->response.has_step_size()) restore_start(*training, weights);
     // The schedule of eta_alpha is on record as the losses that it has seen.
     const bool is_adaptive = config_.robust.settings.step_plateau.factor < 1;
     for (std::int64_t step = is_adaptive ? segment.first : std::max(segment.first, steps - 1); step < steps; ++step) {
       const auto record = store_.step({.job_id = job_.id(), .generation = segment.generation, .step = step});
-      if (!record) damaged("step " + std::to_string(step) + " of attempt " + std::to_string(segment.generation));
+      const bool is_whole = record && record->request.step() == step && weights.record_fault(*record).empty();
+      if (!is_whole) damaged("step " + std::to_string(step) + " of attempt " + std::to_string(segment.generation));
       weights.accept(*record);
     }
     return weights.state();
@@ -81,7 +84,14 @@ class RecordedWeights {
 
  private:
   [[noreturn]] void damaged(const std::string& what) const {
-    throw StoreError(StoreError::Cause::kDamaged, "job " + job_.id() + ": " + what + " is missing");
+    throw StoreError(StoreError::Cause::kDamaged, "job " + job_.id() + ": " + what + " is missing or damaged");
+  }
+  void restore_start(const StoredTraining& training, WeightOwner& weights) const {
+    try {
+      weights.restore(start_of(training));
+    } catch (const std::invalid_argument&) {
+      damaged("the training of attempt " + std::to_string(training.request.generation()));
+    }
   }
   static v1::WeightState start_of(const StoredTraining& training) {
     v1::WeightState state;

@@ -18,4 +18,9 @@ std::vector<AttemptFailure> failures_on_record(JobStore& store, const std::strin
   return failures;
 }
 
+bool was_stopped(JobStore& store, const std::string& job_id) {
+  const std::vector<StoredAttempt> attempts = store.attempts(job_id);
+  return !attempts.empty() && attempts.back().state == kAttemptStopped;
+}
+
 }  // namespace equipoise::coordinator
