@@ -71,9 +71,11 @@ bool is_same(const JobLifecycle& one, const JobLifecycle& other) {
   return one.state == other.state && one.reason == other.reason;
 }
 
-// Of what is stored with the last bytes that are free: after it the job needs no more room.
+// Of what is stored with the last bytes that are free: the end of a job or of its attempt, after which it needs no more
+// room.
 bool is_ending(const JobLifecycle& job) {
-  return is_final(job.state) || job.state == v1::JOB_STATE_CANCELLING || job.all_ranks_finished;
+  return is_final(job.state) || job.state == v1::JOB_STATE_CANCELLING || job.state == v1::JOB_STATE_RECOVERING ||
+         job.all_ranks_finished;
 }
 
 constexpr int kChangeBits = 40;  // 10^12 changes between two restarts

@@ -78,11 +78,11 @@ void SharedController::watch_state(StateWatch watch) {
   look_at_space();
   // Without it ends of jobs could not be stored later, so nothing else is stored from the beginning.
   if (!state_.room->make_reserve()) {
-    has_made_room(StoreError(StoreError::Cause::kFull, "there is no room for the reserve"));
+    hold_writes(StoreError(StoreError::Cause::kFull, "there is no room for the reserve"));
   }
 }
 
-bool SharedController::has_made_room(const StoreError& failure) {
+bool SharedController::hold_writes(const StoreError& failure) {
   JobTable& table = controller_.table();
   if (failure.cause() == StoreError::Cause::kDamaged || table.is_held()) return false;
   const std::string why = failure.what() + (state_.room != nullptr ? state_.room->space_sentence() : "");
@@ -102,7 +102,7 @@ void SharedController::take_failures() {
   const auto failure = controller_.table().take_failure();
   const bool is_damaged = failure && failure->cause() == StoreError::Cause::kDamaged;
   if (is_damaged && failure->what() != damage_) spdlog::error("{}", damage_ = failure->what());
-  if (failure && has_made_room(*failure)) controller_.table().store_unstored();
+  if (failure && hold_writes(*failure)) controller_.table().store_unstored();
 }
 
 void SharedController::keep_room() {

@@ -23,7 +23,6 @@ StoreError::Cause cause_of(int code) {
     case SQLITE_NOTADB:
     // What is stored contradicts what is written, or has not its form: of one job, and no fault of the disk.
     case SQLITE_CONSTRAINT:
-    case SQLITE_ERROR:
     case SQLITE_MISMATCH:
     case SQLITE_TOOBIG:
       return StoreError::Cause::kDamaged;
