@@ -109,7 +109,7 @@ void RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan) {
 
 std::string RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan, const FoundCheckpoint& checkpoint) {
   check_now();
-  const bool is_here = is_within(resolved_path(checkpoint.folder), resolved_path(config_.output));
+  const bool is_here = holds(checkpoint);
   if (!is_here) prepare(spec, plan);
   std::error_code error;
   if (is_here) put_final_aside(error);
@@ -118,9 +118,16 @@ std::string RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan, c
     throw std::invalid_argument("output: " + config_.output.string() + " cannot be written: " + error.message());
   const std::string kept = prepare_metrics(checkpoint);
   if (!is_here) return kept;
-  abandon_checkpoints_after(config_.output, checkpoint.manifest.step);
   write_job(spec, plan);
   return kept;
+}
+
+bool RunOutput::holds(const FoundCheckpoint& checkpoint) const {
+  return is_within(resolved_path(checkpoint.folder), resolved_path(config_.output));
+}
+
+void RunOutput::abandon_later_checkpoints(const FoundCheckpoint& checkpoint) const {
+  if (holds(checkpoint)) abandon_checkpoints_after(config_.output, checkpoint.manifest.step);
 }
 
 // Where the lines are: beside the folder of checkpoints, in the output that the checkpoint was made in.
