@@ -14,12 +14,12 @@ use tokenizers::normalizers::{NormalizerWrapper, Replace};
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::tokenizer::pattern::{Invert, Pattern};
-use tokenizers::{DecoderWrapper, ModelWrapper, PostProcessorWrapper, TokenizerImpl};
+use tokenizers::{DecoderWrapper, Encoding, ModelWrapper, PostProcessor, PostProcessorWrapper, TokenizerImpl};
 use tokenizers::{NormalizedString, Normalizer, Offsets, PreTokenizedString, PreTokenizer, SplitDelimiterBehavior};
 
 /// A tokenizer.json, read.
 pub type Encoder =
-    TokenizerImpl<ModelWrapper, BoundedNormalizer, BoundedPreTokenizer, PostProcessorWrapper, DecoderWrapper>;
+    TokenizerImpl<ModelWrapper, BoundedNormalizer, BoundedPreTokenizer, WatchedPostProcessor, DecoderWrapper>;
 
 /// Of one search. A pattern that finds nothing in 1 MiB of text takes some steps for each byte of it.
 const STEPS_BACK: usize = 16 << 20;
@@ -34,11 +34,13 @@ const SHOWN_CHARS: usize = 80;
 const ELSEWHERE: usize = 0;
 const NORMALIZER: usize = 1;
 const PRE_TOKENIZER: usize = 2;
+const POST_PROCESSOR: usize = 3;
 
 pub fn part_name(place: usize) -> &'static str {
     match place {
         NORMALIZER => "normalizer",
         PRE_TOKENIZER => "pre_tokenizer",
+        POST_PROCESSOR => "post_processor",
         _ => "model",
     }
 }
@@ -51,6 +53,10 @@ thread_local! {
 /// What the library passed over.
 pub fn take_fault() -> Option<String> {
     FAULT.take()
+}
+
+fn has_failed() -> bool {
+    FAULT.with_borrow(Option::is_some)
 }
 
 fn noted(fault: tokenizers::Error) -> tokenizers::Error {
@@ -147,6 +153,9 @@ impl BoundedNormalizer {
 
 impl Normalizer for BoundedNormalizer {
     fn normalize(&self, text: &mut NormalizedString) -> tokenizers::Result<()> {
+        if has_failed() {
+            return Ok(()); // of an earlier piece of the text, which is refused anyhow
+        }
         enter(NORMALIZER);
         let bound = Bound { text_bytes: text.len_original() };
         let result = self.apply(text, bound).map_err(noted);
@@ -208,6 +217,9 @@ impl BoundedPreTokenizer {
 
 impl PreTokenizer for BoundedPreTokenizer {
     fn pre_tokenize(&self, text: &mut PreTokenizedString) -> tokenizers::Result<()> {
+        if has_failed() {
+            return Err("its normalizer has failed".into());
+        }
         enter(PRE_TOKENIZER);
         let result = self.apply(text).map_err(noted);
         enter(ELSEWHERE);
@@ -238,5 +250,23 @@ impl TryFrom<PreTokenizerWrapper> for BoundedPreTokenizer {
 impl<'de> Deserialize<'de> for BoundedPreTokenizer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         PreTokenizerWrapper::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
+    }
+}
+
+/// The library's own: it may repeat a text as often as it likes, which takes memory and time alone.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct WatchedPostProcessor(PostProcessorWrapper);
+
+impl PostProcessor for WatchedPostProcessor {
+    fn added_tokens(&self, is_pair: bool) -> usize {
+        self.0.added_tokens(is_pair)
+    }
+
+    fn process_encodings(&self, encodings: Vec<Encoding>, add_special_tokens: bool) -> tokenizers::Result<Vec<Encoding>> {
+        enter(POST_PROCESSOR);
+        let result = self.0.process_encodings(encodings, add_special_tokens);
+        enter(ELSEWHERE);
+        result
     }
 }
