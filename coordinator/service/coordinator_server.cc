@@ -72,7 +72,7 @@ CoordinatorServer::~CoordinatorServer() { shut_down(); }
 
 void CoordinatorServer::expose_metrics(const ListenAddress& listen) {
   try {
-    metrics_page_ = std::make_unique<MetricsPage>(listen.text(), metrics_.registry());
+    metrics_page_ = std::make_unique<MetricsPage>(listen.text(), metrics_.collectable());
   } catch (const std::exception&) {  // civetweb says no more than "null context"
     refuse_address("--metrics-listen", listen);
   }
