@@ -211,9 +211,12 @@ void AttemptSupervisor::release_outputs() {
     const bool is_known = table_.contains(id);
     if (is_known && !is_final(table_.find(id).job.state())) continue;
     const bool is_whole = is_known && table_.find(id).job.state() == v1::JOB_STATE_SUCCEEDED;
-    const bool is_written = std::ranges::any_of(attempts_, [&](const auto& entry) { return entry.first.job_id == id; });
-    if (is_whole || !is_written) outputs_.release(id);
+    if (is_whole || !has_processes(id)) outputs_.release(id);
   }
+}
+
+bool AttemptSupervisor::has_processes(const std::string& job_id) const {
+  return std::ranges::any_of(attempts_, [&](const auto& entry) { return entry.first.job_id == job_id; });
 }
 
 void AttemptSupervisor::handle_exit(const LaunchExit& exit) {

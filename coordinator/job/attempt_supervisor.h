@@ -51,6 +51,7 @@ class AttemptSupervisor {
   void begin_shutdown();
   bool is_shutting_down() const { return is_shutting_down_; }
   bool has_live_attempts() const { return !attempts_.empty(); }
+  bool has_processes(const std::string& job_id) const;  // whose processes may still write
 
  private:
   // Of processes that the launcher has not reported as ended. The job may be gone already.

@@ -160,7 +160,7 @@ std::string TrainingJobs::new_id(const std::string& name) {
   std::string id;
   do {
     id = name + "-" + random_source_.hex(kIdBytes);
-  } while (table_.contains(id));
+  } while (table_.contains(id) || table_.store().deleted().contains(id));
   return id;
 }
 

@@ -57,6 +57,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   const bool is_local = settings.controller.supervisor.hosts.empty() && settings.allocation == Allocation::kIgnored;
   controller.outputs = {.ranks_run = is_local ? RanksRun::kOnThisMachine : RanksRun::kElsewhere,
                         .state = settings.state};
+  controller.cleaner.logs = folder_.logs();
   controller_ = std::make_unique<JobController>(controller, dependencies);
   shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);
   job_service_ = std::make_unique<TrainingJobService>(*shared_, metrics_);

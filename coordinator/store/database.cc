@@ -7,6 +7,9 @@
 #include <string>
 #include <utility>
 
+#include "coordinator/store/deleted_jobs.h"
+#include "coordinator/store/free_pages.h"
+
 namespace equipoise::coordinator {
 namespace {
 
@@ -40,7 +43,9 @@ Database::Database(std::filesystem::path path, Access access) : path_(std::move(
   if (code != SQLITE_OK) throw error_of(path_, handle);
   constexpr int kBusyMs = 5000;  // somebody may be looking at the file with the sqlite3 tool
   sqlite3_busy_timeout(handle, kBusyMs);
-  if (access == Access::kReadWrite) execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
+  // auto_vacuum: of a new file alone, and before anything is written to it.
+  constexpr const char* kSettings = "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;";
+  if (access == Access::kReadWrite) execute(kSettings);
 }
 
 void Database::execute(const std::string& sql) {
@@ -141,8 +146,8 @@ INSERT INTO signing_key VALUES (randomblob(32));
 constexpr const char* kGroupLosses = "ALTER TABLE steps ADD COLUMN group_loss BLOB NOT NULL DEFAULT x''";
 
 // The statements that lead from each version to the next; a new database goes through all of them.
-constexpr std::array kMigrations = {kFirstTables, kGroupLosses};
-constexpr std::int64_t kSchemaVersion = kMigrations.size();
+const std::array kMigrations = {kFirstTables, kGroupLosses, kDeletedJobsTable};
+constexpr std::int64_t kSchemaVersion = 3;
 
 std::int64_t schema_version(Database& database) {
   Statement version(database, "PRAGMA user_version");
@@ -179,6 +184,7 @@ Database with_schema(Database database) {
   }
   database.execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   transaction.commit();
+  make_shrinkable(database);
   return database;
 }
 

@@ -6,7 +6,7 @@
 
 #include "common/base/message_text.h"
 #include "common/protocol/job_state.h"
-#include "coordinator/store/database.h"
+#include "coordinator/store/free_pages.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -92,12 +92,11 @@ std::size_t size_of(const StepRecord& record) {
 
 JobStore::JobStore(const std::filesystem::path& file, Access access)
     : database_(access == Access::kReadOnly ? with_newest_schema(Database(file, access)) : with_schema(Database(file))),
+      deleted_(database_),
       select_jobs_(database_, "SELECT sequence, id, job FROM jobs ORDER BY sequence"),
       insert_job_(database_, "INSERT INTO jobs(id, state, job) VALUES (?, ?, ?) RETURNING sequence"),
       update_job_(database_, "UPDATE jobs SET state = ?2, job = ?3 WHERE id = ?1"),
       delete_job_(database_, "DELETE FROM jobs WHERE id = ?"),
-      delete_trainings_(database_, "DELETE FROM trainings WHERE job_id = ?"),
-      delete_steps_(database_, "DELETE FROM steps WHERE job_id = ?"),
       select_request_(database_, "SELECT digest, answer FROM requests WHERE request_id = ?"),
       insert_request_(database_, "INSERT INTO requests(request_id, digest, answer) VALUES (?, ?, ?)"),
       delete_old_requests_(database_, "DELETE FROM requests WHERE created_at < unixepoch() - 30 * 86400"),
@@ -167,10 +166,14 @@ void JobStore::update_job(const v1::TrainingJob& job) {
 
 void JobStore::delete_job(const std::string& id) {
   Transaction transaction(database_);
-  delete_steps_.run(id);
-  delete_trainings_.run(id);
+  deleted_.add(id);
   delete_job_.run(id);
   transaction.commit();
+}
+
+bool JobStore::shrink_file() {
+  constexpr std::int64_t kPages = 256;
+  return release_free_pages(database_, kPages);
 }
 
 void JobStore::set_aside(const v1::TrainingJob& job, const std::string& why) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "coordinator/store/database.h"
+#include "coordinator/store/deleted_jobs.h"
 #include "coordinator/weights/weight_owner.h"
 #include "equipoise/v1/training.pb.h"
 #include "equipoise/v1/worker.pb.h"
@@ -64,8 +65,12 @@ class JobStore {
   // Returns its sequence. `request`: absent when the caller gave no request id.
   std::int64_t insert_job(const v1::TrainingJob& job, const std::optional<AnsweredRequest>& request);
   void update_job(const v1::TrainingJob& job);
-  // With its steps and trainings; answered requests stay.
+  // People do not see it any more, whatever it holds; what it has left goes through deleted(). Answered requests stay:
+  // a repeat gets the first answer, not a second job.
   void delete_job(const std::string& id);
+  DeletedJobs& deleted() { return deleted_; }
+  // Makes the file smaller by up to 1 MiB where much of it holds nothing; false where it does not.
+  bool shrink_file();
   // In place of the record of job.id(), which is kept beside it with `why`.
   void set_aside(const v1::TrainingJob& job, const std::string& why);
   std::map<std::string, std::string> jobs_set_aside();  // why, by id; also of jobs that are deleted
@@ -102,7 +107,8 @@ class JobStore {
   std::int64_t most_requests_ = 10'000;
   std::int64_t requests_until_pruning_ = 0;
   Database database_;
-  Statement select_jobs_, insert_job_, update_job_, delete_job_, delete_trainings_, delete_steps_;
+  DeletedJobs deleted_;
+  Statement select_jobs_, insert_job_, update_job_, delete_job_;
   Statement select_request_, insert_request_, delete_old_requests_, delete_excess_requests_;
   Statement select_training_, select_newest_training_, insert_training_, select_generations_;
   Statement insert_step_, select_step_, select_step_range_, select_last_step_, select_steps_, select_key_;
