@@ -24,6 +24,7 @@
 #include "coordinator/options.h"
 #include "coordinator/service/coordinator_server.h"
 #include "coordinator/service/log_format.h"
+#include "coordinator/store/database.h"
 #include "coordinator/store/job_store.h"
 #include "coordinator/store/state_folder.h"
 
@@ -32,6 +33,10 @@ namespace {
 
 constexpr int kDamaged = 1;
 constexpr int kCannotBegin = 2;
+constexpr const char* kDamagedHint =
+    "; --check tells what is damaged, --check --quarantine keeps what can be read; where neither can open the "
+    "database, "
+    "restore a backup";
 
 void set_up_log(const std::string& level) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("coordinator"));
@@ -82,8 +87,10 @@ int check_state_folder(const Options& options) {
   const StateFolder folder = StateFolder::existing(options.server.state);
   JobStore store(folder.database(), sets_aside ? Access::kReadWrite : Access::kReadOnly);
   const StateAudit audit = audit_state(store);
-  if (sets_aside) quarantine(store, audit, SystemClock().wall());
+  const std::vector<std::string> replaced =
+      sets_aside ? quarantine(store, audit, SystemClock().wall()) : std::vector<std::string>();
   for (const std::string& fault : audit.file_faults) std::printf("database: %s\n", fault.c_str());
+  for (const std::string& table : replaced) std::printf("database: %s\n", table.c_str());
   print_jobs(audit.set_aside, "set aside before: ");
   print_jobs(audit.damaged, sets_aside ? "set aside: " : "");
   std::printf("%zu jobs checked, %zu damaged\n", audit.jobs, audit.damaged.size());
@@ -127,6 +134,10 @@ int main(int argc, char** argv) {
     const int code = serve(*options, stop_signals);
     if (options->private_folder && getppid() != parent) remove_quietly(*options->private_folder);
     return code;
+  } catch (const StoreError& error) {
+    const bool is_damaged = error.cause() == StoreError::Cause::kDamaged;
+    std::fprintf(stderr, "equipoise-coordinator: %s%s\n", error.what(), is_damaged ? kDamagedHint : "");
+    return kCannotBegin;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "equipoise-coordinator: %s\n", error.what());
     return kCannotBegin;

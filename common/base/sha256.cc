@@ -56,6 +56,13 @@ bool Sha256::update_from(const std::filesystem::path& file) {
   return stream.eof();
 }
 
+Digest Sha256::so_far() {
+  flush();
+  Sha256 copy;
+  expect_success(EVP_MD_CTX_copy_ex(copy.state_->context.get(), state_->context.get()));
+  return copy.finish();
+}
+
 Digest Sha256::finish() {
   flush();
   Digest digest;
@@ -67,6 +74,21 @@ Digest sha256_of(std::span<const std::byte> bytes) {
   Sha256 sha256;
   sha256.update(bytes);
   return sha256.finish();
+}
+
+std::optional<Digest> digest_of_hex(std::string_view text) {
+  Digest digest;
+  if (text.size() != 2 * digest.size()) return std::nullopt;
+  for (std::size_t i = 0; i < digest.size(); ++i) {
+    unsigned byte = 0;
+    for (const char digit : text.substr(2 * i, 2)) {
+      const bool is_letter = digit >= 'a' && digit <= 'f';
+      if (!is_letter && (digit < '0' || digit > '9')) return std::nullopt;
+      byte = byte * 16 + static_cast<unsigned>(is_letter ? digit - 'a' + 10 : digit - '0');
+    }
+    digest[i] = static_cast<std::byte>(byte);
+  }
+  return digest;
 }
 
 std::string hex_text(std::span<const std::byte> bytes) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,6 +48,7 @@ class Sha256 {
   // All bytes of a file alone. False where it cannot be read to its end.
   bool update_from(const std::filesystem::path& file);
 
+  Digest so_far();  // of what was added until now; more may follow
   Digest finish();  // once, after all that is added
 
  private:
@@ -59,6 +61,8 @@ class Sha256 {
 Digest sha256_of(std::span<const std::byte> bytes);
 
 std::string hex_text(std::span<const std::byte> bytes);  // lower case, two digits a byte
-std::string byte_text(const Digest& digest);             // the 32 bytes themselves, as messages and databases hold them
+// The digest that hex_text() made the text of; nothing where it is none.
+std::optional<Digest> digest_of_hex(std::string_view text);
+std::string byte_text(const Digest& digest);  // the 32 bytes themselves, as messages and databases hold them
 
 }  // namespace equipoise

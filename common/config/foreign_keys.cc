@@ -12,9 +12,8 @@ constexpr std::string_view kBatch =
 constexpr std::string_view kTracker =
     "metrics.jsonl in the output and the coordinator's /metrics have every number, for any tracker to read";
 constexpr std::string_view kCheckpoints =
-    "there are no checkpoints, final/ is saved at the end; training.early_stopping.keep_best saves the best "
-    "evaluation's "
-    "parameters";
+    "a checkpoint has all that the steps after it need, and stands in checkpoints/ of the output; "
+    "training.early_stopping.keep_best saves the best evaluation's parameters";
 constexpr std::string_view kAllRanks = "ranks are given by launch.workers, and MPI or NCCL joins them";
 constexpr std::string_view kNoSharding =
     "every rank holds the whole model; model.lora, model.quantization and "
@@ -206,11 +205,15 @@ constexpr std::array kKeys = {
     // Output.
     ForeignKey{"output_dir save_dir output_path out_dir run_dir", "output", ""},
     ForeignKey{"overwrite_output_dir force", "overwrite", ""},
-    ForeignKey{"save_steps save_strategy save_total_limit save_only_model saves_per_epoch save_on_each_node "
-               "save_safetensors resume_from_checkpoint resume restore_callback_states_from_checkpoint "
-               "enable_jit_checkpoint auto_resume_from_checkpoints save_first_step checkpoint_every "
-               "checkpointing_steps save_interval",
-               "", kCheckpoints},
+    ForeignKey{"save_steps checkpoint_every checkpointing_steps save_interval save_every saves_per_epoch",
+               "checkpoint.every_steps", "optimiser steps"},
+    ForeignKey{"save_total_limit keep_last_n_checkpoints", "checkpoint.keep", "how many of the newest stay"},
+    ForeignKey{"resume_from_checkpoint resume auto_resume_from_checkpoints ckpt_path",
+               "training.resume_from_checkpoint", "latest or a folder; equipoise train --resume sets it"},
+    ForeignKey{
+        "save_strategy save_only_model save_on_each_node save_safetensors restore_callback_states_from_checkpoint "
+        "enable_jit_checkpoint save_first_step",
+        "checkpoint.every_steps", kCheckpoints},
     ForeignKey{"push_to_hub hub_model_id hub_strategy hub_token hub_private_repo hub_always_push "
                "push_to_hub_model_id push_to_hub_organization export_hub_model_id hf_use_auth_token",
                "", kHub},

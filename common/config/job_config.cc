@@ -41,6 +41,7 @@ JobConfig make_job_config(const v1::JobSpec& spec) {
   config.evaluation_every_steps = evaluation_every_steps(spec.evaluation());
   config.logging = logging_config(spec.logging());
   config.launch = launch_config(spec.launch());
+  config.checkpoint = checkpoint_config(spec.checkpoint());
   config.output = checked_path("output", spec.output());
   if (spec.has_overwrite()) config.overwrite = spec.overwrite();
   set_default_sampling(config);
@@ -72,6 +73,7 @@ v1::JobSpec resolve_defaults(const v1::JobSpec& spec, const JobConfig& config) {
   resolve_evaluation(config, *resolved.mutable_evaluation());
   resolve_logging(config.logging, *resolved.mutable_logging());
   resolve_launch(config.launch, *resolved.mutable_launch());
+  resolve_checkpoint(config.checkpoint, *resolved.mutable_checkpoint());
   resolved.set_overwrite(config.overwrite);
   return resolved;
 }

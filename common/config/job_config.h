@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "common/config/checkpoint_config.h"
 #include "common/config/data_config.h"
 #include "common/config/evaluation_config.h"
 #include "common/config/launch_config.h"
@@ -38,6 +39,7 @@ struct JobConfig {
   std::int64_t evaluation_every_steps = 0;
   LoggingConfig logging;
   LaunchConfig launch;
+  CheckpointConfig checkpoint;
   std::filesystem::path output;
   bool overwrite = false;
 };

@@ -68,6 +68,7 @@ v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   if (spec.has_model()) make_paths_absolute(folder, *spec.mutable_model());
   if (spec.has_data()) make_paths_absolute(folder, *spec.mutable_data());
+  if (spec.has_training()) make_paths_absolute(folder, *spec.mutable_training());
   spec.set_output(absolute_path(folder, spec.output()));
   return spec;
 }

@@ -18,6 +18,7 @@ static_assert(same_enums<v1::LaunchMode, LaunchMode>(v1::LaunchMode_MAX,
 namespace {
 
 constexpr std::int64_t kLongestStart = 86400;  // seconds: a day
+constexpr std::int64_t kMostRestarts = 1000;
 constexpr std::size_t kLongestValue = 1024;
 constexpr int kMostVariables = 256;
 constexpr int kLargestPort = 65535;
@@ -156,9 +157,17 @@ LaunchConfig launch_config(const v1::LaunchSpec& spec) {
     config.start_timeout = std::chrono::seconds(
         checked_integer("launch.start_timeout_seconds", spec.start_timeout_seconds(), {1, kLongestStart}));
   }
+  if (spec.has_max_restarts()) {
+    config.max_restarts =
+        static_cast<int>(checked_integer("launch.max_restarts", spec.max_restarts(), {0, kMostRestarts}));
+  }
   config.mpi_options = checked_options(spec.mpi_options());
   config.environment = checked_variables(spec.environment());
   if (config.mode == LaunchMode::kCoordinator) return config;
+  if (spec.has_max_restarts()) {
+    refuse_combination("launch.max_restarts needs launch.mode coordinator; whoever starts your mpirun starts it again");
+  }
+  config.max_restarts = 0;
   if (!config.mpi_options.empty()) {
     refuse_combination("launch.mpi_options needs launch.mode coordinator; give them to your mpirun, with --mca");
   }
@@ -172,6 +181,7 @@ void resolve_launch(const LaunchConfig& config, v1::LaunchSpec& spec) {
   spec.set_mode(message_enum<v1::LaunchMode>(config.mode));
   if (config.workers) spec.set_workers(*config.workers);
   spec.set_start_timeout_seconds(static_cast<std::int32_t>(config.start_timeout.count()));
+  if (config.mode == LaunchMode::kCoordinator) spec.set_max_restarts(config.max_restarts);
 }
 
 }  // namespace equipoise

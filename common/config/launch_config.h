@@ -21,6 +21,7 @@ struct LaunchConfig {
   std::chrono::seconds start_timeout{120};         // until all ranks have registered
   std::map<std::string, std::string> mpi_options;  // parameters of Open MPI, checked
   std::vector<std::string> environment;            // names of variables
+  int max_restarts = 3;                            // without a checkpoint between; 0 with mode external
 };
 inline constexpr int kMostWorkers = 16384;
 

@@ -83,6 +83,16 @@ void check_writable(const JobConfig& config) {
     refuse(config, "cannot be written: no permission in " + folder.string());
 }
 
+// Whether the folder that the job writes into holds the checkpoint that it goes on from.
+bool goes_on_in_output(const JobConfig& config) {
+  const auto& checkpoint = config.training.resume_from_checkpoint;
+  if (!checkpoint) return false;
+  const fs::path folder = resolved_path(config.output / kCheckpoints);
+  std::error_code ignored;
+  if (*checkpoint == kLatestCheckpoint) return fs::is_directory(folder, ignored);
+  return is_within(resolved_path(*checkpoint), folder);
+}
+
 }  // namespace
 
 void check_output_place(const JobConfig& config) {
@@ -99,11 +109,13 @@ void check_output_place(const JobConfig& config) {
 }
 
 void check_output_free(const JobConfig& config) {
-  if (config.overwrite) return;
+  if (config.overwrite || goes_on_in_output(config)) return;
   for (const char* part : kRunParts) {
     if (!entry_exists(config.output / part)) continue;
-    refuse(config, "holds a run already (" + std::string(part) +
-                       "): --overwrite (overwrite: true) replaces it, --output names another folder");
+    refuse(config,
+           "holds a run already (" + std::string(part) +
+               "): --overwrite (overwrite: true) replaces it, --output names another folder" +
+               (entry_exists(config.output / kCheckpoints) ? ", --resume goes on from its newest checkpoint" : ""));
   }
 }
 

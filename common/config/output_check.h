@@ -6,14 +6,17 @@
 namespace equipoise {
 
 // What a run leaves in its folder, and a run over it replaces.
-inline constexpr const char* kRunParts[] = {"metrics.jsonl", "job.yaml", "data.json", "report.html", "final"};
+inline constexpr const char* kCheckpoints = "checkpoints";
+inline constexpr const char* kRunOwner = ".equipoise-run";  // a line with the id of the job whose run this is
+inline constexpr const char* kRunParts[] = {"metrics.jsonl", "job.yaml",   "data.json", "report.html",
+                                            "final",         kCheckpoints, kRunOwner};
 
 // Both throw std::invalid_argument, and change nothing.
 // Whether config.output is a place of its own: a folder, or to be made one, that can be written; not the root of the
 // file system, a coordinator's state folder, the job's model folders or data, or inside of those; nothing that the job
 // reads may be what it replaces.
 void check_output_place(const JobConfig& config);
-// Whether it holds no run, or may be overwritten.
+// Whether it holds no run, or may be overwritten, or has a checkpoint that the job goes on from.
 void check_output_free(const JobConfig& config);
 
 }  // namespace equipoise

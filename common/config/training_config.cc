@@ -47,6 +47,18 @@ std::optional<EarlyStoppingConfig> early_stopping_config(const v1::TrainingSpec&
   return config;
 }
 
+// The words are those of trainers that take `true` for the newest one.
+bool is_checkpoint_folder(const std::string& text) {
+  return text != kLatestCheckpoint && text != "true" && text != "false";
+}
+
+std::optional<std::filesystem::path> resume_from_checkpoint(const v1::TrainingSpec& spec) {
+  const std::string& text = spec.resume_from_checkpoint();
+  if (!spec.has_resume_from_checkpoint() || text == "false") return std::nullopt;
+  if (!is_checkpoint_folder(text)) return kLatestCheckpoint;
+  return checked_path("training.resume_from_checkpoint", text);
+}
+
 void resolve_early_stopping(const EarlyStoppingConfig& config, v1::EarlyStoppingSpec& spec) {
   spec.set_metric(config.metric);
   spec.set_mode(message_enum<v1::StopMode>(config.mode));
@@ -75,7 +87,13 @@ TrainingConfig training_config(const v1::TrainingSpec& spec) {
   config.group_shares = checked_group_numbers("training.group_shares", spec.group_shares());
   config.gradient_checkpointing = spec.gradient_checkpointing();
   config.early_stopping = early_stopping_config(spec);
+  config.resume_from_checkpoint = resume_from_checkpoint(spec);
   return config;
+}
+
+void make_paths_absolute(const std::filesystem::path& folder, v1::TrainingSpec& spec) {
+  if (!spec.has_resume_from_checkpoint() || !is_checkpoint_folder(spec.resume_from_checkpoint())) return;
+  spec.set_resume_from_checkpoint(absolute_path(folder, spec.resume_from_checkpoint()));
 }
 
 void set_default_sampling(JobConfig& config) {
@@ -96,6 +114,11 @@ void check_training_combinations(const v1::JobSpec& spec, const JobConfig& confi
   if (training.full_batch && training.sampling != Sampling::kPermutation) {
     refuse_combination("training.sampling is " + config_enum_name(training.sampling, *v1::Sampling_descriptor()) +
                        " with full_batch true, expected one of them; remove full_batch");
+  }
+  if (config.overwrite && training.resume_from_checkpoint == kLatestCheckpoint) {
+    refuse_combination(
+        "training.resume_from_checkpoint goes on with the run in output, and overwrite replaces it; remove "
+        "one of them");
   }
   if (!training.group_shares.empty() && training.sampling != Sampling::kStratified) {
     refuse_combination("training.group_shares needs training.sampling stratified; remove them or set the sampling");

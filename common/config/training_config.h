@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,11 +37,18 @@ struct TrainingConfig {
   std::map<std::string, double> group_shares;  // kStratified; empty: equal
   bool gradient_checkpointing = false;
   std::optional<EarlyStoppingConfig> early_stopping;
+  // The checkpoint to go on from: a folder, or kLatestCheckpoint.
+  std::optional<std::filesystem::path> resume_from_checkpoint;
 };
+// The newest whole one of the output.
+inline constexpr char kLatestCheckpoint[] = "latest";
 
 // Throws std::invalid_argument as make_job_config. Whether the metric of early_stopping exists is known when the data
 // has been read.
 TrainingConfig training_config(const v1::TrainingSpec& spec);
+
+// `spec` with an absolute path in place of a relative one, based on the folder of its job file.
+void make_paths_absolute(const std::filesystem::path& folder, v1::TrainingSpec& spec);
 
 // Automatic stays where the number of groups decides.
 void set_default_sampling(JobConfig& config);

@@ -284,4 +284,16 @@ void GroupWeights::restore(std::vector<double> log_alpha_K, std::vector<double> 
   group_loss_K_ = std::move(group_loss_K);
 }
 
+void GroupWeights::restore(const GroupWeightsState& state) {
+  const ScheduleState& schedule = state.step_size;
+  if (!std::isfinite(schedule.step_size) || schedule.step_size < 0 || std::isnan(schedule.best) ||
+      schedule.waited < 0) {
+    throw std::invalid_argument("the state of eta_alpha is none: step size " + number_text(schedule.step_size) +
+                                ", best loss " + number_text(schedule.best) + ", waited " +
+                                std::to_string(schedule.waited));
+  }
+  restore(state.log_alpha_K, state.group_loss_K);
+  step_size_.restore(schedule);
+}
+
 }  // namespace equipoise

@@ -48,6 +48,13 @@ bool weights_precede_losses(const RobustSettings& settings);
 void gradient_weights(const RobustSettings& settings, std::span<const double> alpha_K,
                       std::span<const std::uint32_t> groups, std::span<double> weight);
 
+// All that the steps after this one depend on, besides the settings.
+struct GroupWeightsState {
+  std::vector<double> log_alpha_K;   // [K]
+  std::vector<double> group_loss_K;  // [K], or empty: GroupWeights::group_loss_K()
+  ScheduleState step_size;           // eta_alpha
+};
+
 // A point on the probability simplex over K groups. Kept as log(alpha), so a weight that has shrunk to almost
 // nothing can still grow back. Pure arithmetic in float64; the same calls give the same bits.
 // Not thread-safe.
@@ -96,6 +103,9 @@ class GroupWeights {
   // losses that are not known. Throws std::invalid_argument on a wrong length, a value that is not finite (but for a
   // NaN in group_loss_K) or weights that do not sum to 1; nothing is changed then.
   void restore(std::vector<double> log_alpha_K, std::vector<double> group_loss_K = {});
+  GroupWeightsState state() const { return {log_alpha_K_, group_loss_K_, step_size_.state()}; }
+  // The same with eta_alpha. Throws also where its step size is negative or not finite.
+  void restore(const GroupWeightsState& state);
   // Why restore() would refuse these, in one sentence; empty where it takes them.
   std::string restore_fault(std::span<const double> log_alpha_K, std::span<const double> group_loss_K) const;
 

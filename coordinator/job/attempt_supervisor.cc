@@ -40,19 +40,31 @@ void AttemptSupervisor::check_fits(int workers) const {
   if (const std::string why = slots_.unschedulable_reason(workers); !why.empty()) throw std::invalid_argument(why);
 }
 
+// Job by job: one whose rows are damaged, or share a damaged page, keeps no other from running.
 void AttemptSupervisor::recover() {
   for (auto& [sequence, record] : table_.jobs()) {
-    if (is_final(record.job.state())) continue;
-    if (!record.config) table_.apply(record, SpecRefused{.why = record.spec_refusal});
-    const std::string fault =
-        record.config ? newest_attempt_fault(table_.store(), *record.config, record.job) : std::string();
-    if (!fault.empty()) table_.apply(record, SetAside{.why = fault}, leap_revision);
-    table_.apply(record, CoordinatorRestarted{}, [&](v1::TrainingJob& job) {
-      leap_revision(job);
-      if (record.config) read_progress(*record.config, job);
-    });
-    if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
+    try {
+      recover(record);
+    } catch (const StoreError& error) {
+      if (error.cause() != StoreError::Cause::kDamaged) throw;
+      table_.set_aside_for_now(record, error.what());
+    }
   }
+}
+
+void AttemptSupervisor::recover(JobRecord& record) {
+  if (is_final(record.job.state())) return;
+  if (!record.config) table_.apply(record, SpecRefused{.why = record.spec_refusal});
+  const std::string fault =
+      record.config ? newest_attempt_fault(table_.store(), *record.config, record.job) : std::string();
+  if (!fault.empty()) table_.apply(record, SetAside{.why = fault}, leap_revision);
+  // It was wanted before the coordinator was lost, and perhaps nothing has come of it yet.
+  if (record.desired == DesiredState::kCancel) table_.apply(record, CancelRequested{}, leap_revision);
+  table_.apply(record, CoordinatorRestarted{}, [&](v1::TrainingJob& job) {
+    leap_revision(job);
+    if (record.config) read_progress(*record.config, job);
+  });
+  if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
 }
 
 // Steps are stored one by one, the job around them is not.

@@ -66,6 +66,7 @@ class AttemptSupervisor {
     SteadyTime unconfirmed_until{};
   };
   void recover();
+  void recover(JobRecord& record);
   void read_progress(const JobConfig& config, v1::TrainingJob& job);
   void renew_leases_after_pause(SteadyTime now);
   void check_ranks(SteadyTime now);

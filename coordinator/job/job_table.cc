@@ -85,7 +85,9 @@ JobRecord stored_record(StoredJob stored, WallTime now) {
   if (std::string fault = job_fault(stored); !fault.empty()) return damaged_record(stored, std::move(fault), now);
   try {
     JobConfig config = make_job_config(stored.job.spec());
-    return new_record(stored.sequence, std::move(stored.job), std::move(config));
+    JobRecord record = new_record(stored.sequence, std::move(stored.job), std::move(config));
+    record.desired = stored.desired;
+    return record;
   } catch (const std::exception& refusal) {  // whatever it is: the other jobs are to run
     JobRecord record;
     record.sequence = stored.sequence;
@@ -114,7 +116,7 @@ v1::TrainingJob set_aside(v1::TrainingJob job, const std::string& why, WallTime 
   } else {
     write_lifecycle(next(lifecycle_of(job, nullptr), SetAside{.why = why}, now), job);
   }
-  job.set_revision(job.revision() + 1);
+  job.set_revision(revision_after_restart(job.revision()));
   return job;
 }
 
@@ -134,6 +136,7 @@ JobTable::JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics)
     sequence_of_[record.job.id()] = record.sequence;
     jobs_.emplace(record.sequence, std::move(record));
   }
+  for (const std::string& range : store_.unread()) spdlog::error("{}", range);
   show_stored();
 }
 
@@ -197,6 +200,12 @@ bool JobTable::apply(JobRecord& record, const JobEvent& event, const Edit& edit,
   const JobLifecycle before = std::exchange(record.lifecycle, std::move(after));
   show(record, before);
   return true;
+}
+
+void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
+  if (is_final(record.job.state())) return;
+  record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
+  metrics_.show_state(record.job.id(), record.job.state());
 }
 
 void JobTable::show(JobRecord& record, const JobLifecycle& before) {

@@ -29,15 +29,16 @@ struct JobRecord {
   v1::TrainingJob job;
   // job.spec(), read once. None of a job that another version of the program stored and whose spec this one refuses.
   std::unique_ptr<const JobConfig> config;
-  std::string spec_refusal;               // why there is none; empty where there is one
-  std::string damage;                     // why nothing can be made of its record: `job` is FAILED, in memory only
-  JobLifecycle lifecycle;                 // mirrored into `job`
-  std::string attempt_token;              // of the attempt the coordinator launched
-  std::optional<Membership> members;      // of the newest attempt, since this coordinator started
-  std::vector<HostSlots> hosts;           // of that attempt, which its ranks fill in their order; empty: not known
-  std::chrono::seconds start_timeout{};   // of that attempt
-  std::optional<SteadyTime> register_by;  // when all its ranks must have registered; nullopt: they have
-  std::optional<Training> training;       // likewise
+  std::string spec_refusal;                   // why there is none; empty where there is one
+  std::string damage;                         // why nothing can be made of its record: `job` is FAILED, in memory only
+  DesiredState desired = DesiredState::kRun;  // as it was stored when the coordinator started
+  JobLifecycle lifecycle;                     // mirrored into `job`
+  std::string attempt_token;                  // of the attempt the coordinator launched
+  std::optional<Membership> members;          // of the newest attempt, since this coordinator started
+  std::vector<HostSlots> hosts;               // of that attempt, which its ranks fill in their order; empty: not known
+  std::chrono::seconds start_timeout{};       // of that attempt
+  std::optional<SteadyTime> register_by;      // when all its ranks must have registered; nullopt: they have
+  std::optional<Training> training;           // likewise
 
   // Throws Refusal kFailedPrecondition where there is none.
   const JobConfig& checked_config() const;
@@ -47,7 +48,8 @@ struct JobRecord {
 // see many that are never stored. Its upper bits count the restarts, its lower 40 the changes since.
 std::int64_t revision_after_restart(std::int64_t stored);
 
-// The job as people see it once it is set aside: FAILED, or as it was with a condition where it was final.
+// The job as people see it once it is set aside: FAILED, or as it was with a condition where it was final. Its revision
+// is above all that was shown of it.
 v1::TrainingJob set_aside(v1::TrainingJob job, const std::string& why, WallTime now);
 // What may be told of a job whose record is damaged.
 v1::TrainingJob readable_part(const StoredJob& stored);
@@ -80,6 +82,8 @@ class JobTable {
   using Edit = std::function<void(v1::TrainingJob&)>;
   using Save = std::function<void(const v1::TrainingJob&)>;
   bool apply(JobRecord& record, const JobEvent& event, const Edit& edit = {}, const Save& save = {});
+  // In memory only, of a job whose records turn out to be damaged; a final one stays as it is.
+  void set_aside_for_now(JobRecord& record, const std::string& why);
   // `record.job` was changed in memory only.
   void bump_revision(JobRecord& record) { record.job.set_revision(record.job.revision() + 1); }
 

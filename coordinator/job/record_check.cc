@@ -73,10 +73,31 @@ std::string step_fault(const StepRecord& record, std::int64_t generation, std::i
   return fault.empty() ? "" : where + fault;
 }
 
+// Where the steps begin that the attempt had to go on from: at most one past the newest step before it.
+std::string start_fault(JobStore& store, const v1::TrainingJob& job, std::int64_t generation, std::int64_t first_step) {
+  const std::string attempt = "attempt " + std::to_string(generation);
+  std::optional<StoredAttempt> own, before;
+  for (StoredAttempt& stored : store.attempts(job.id())) {
+    if (stored.generation == generation) own = stored;
+    if (stored.generation < generation && stored.start_step) before = std::move(stored);
+  }
+  if (!own || !own->start_step) return "the start of " + attempt + " is missing";
+  if (*own->start_step != first_step) {
+    return attempt + " starts at step " + std::to_string(*own->start_step) + ", but its plan at step " +
+           std::to_string(first_step);
+  }
+  const StepRange range = before ? store.step_range(job.id(), before->generation) : StepRange{};
+  const std::int64_t end = !before ? 0 : range.count > 0 ? range.last + 1 : *before->start_step;
+  if (first_step <= end) return "";
+  return attempt + " starts at step " + std::to_string(first_step) + ", but the steps before it end at step " +
+         std::to_string(end);
+}
+
 enum class StepsToRead { kLast, kAll };
 
 std::string attempt_fault(JobStore& store, const JobConfig& config, const v1::TrainingJob& job, std::int64_t generation,
                           StepsToRead which) {
+  if (generation == 0 && job.state() == v1::JOB_STATE_QUEUED) return "";  // whatever is damaged is none of its rows
   const std::optional<StoredTraining> training = store.training(job.id(), generation);
   const StepRange range = store.step_range(job.id(), generation);
   const bool is_newest = generation == job.generation();
@@ -86,6 +107,7 @@ std::string attempt_fault(JobStore& store, const JobConfig& config, const v1::Tr
   const WeightOwner weights = weight_owner_for(config, training->request);
   if (const std::string fault = training_fault(*training, job, generation); !fault.empty()) return fault;
   const std::int64_t first_step = training->response.plan().first_step();
+  if (const std::string fault = start_fault(store, job, generation, first_step); !fault.empty()) return fault;
   if (const std::string fault = range_fault(range, generation, first_step); !fault.empty()) return fault;
   const std::int64_t next_step = range.count > 0 ? range.last + 1 : first_step;
   if (is_newest && job.step() > next_step) return step_text(generation, job.step() - 1) + " is missing";

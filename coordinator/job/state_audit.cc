@@ -31,8 +31,21 @@ std::optional<DamagedJob> damage_of(JobStore& store, const StoredJob& stored) {
   return DamagedJob{.job = stored.job, .why = std::move(why)};
 }
 
-void audit_jobs(JobStore& store, StateAudit& audit) {
-  const std::map<std::string, std::string> set_aside = store.jobs_set_aside();
+std::map<std::string, std::string> jobs_set_aside(JobStore& store) {
+  try {
+    return store.jobs_set_aside();
+  } catch (const StoreError& error) {  // they are looked at again
+    if (error.cause() != StoreError::Cause::kDamaged) throw;
+    return {};
+  }
+}
+
+}  // namespace
+
+StateAudit audit_state(JobStore& store) {
+  StateAudit audit;
+  audit.file_faults = store.file_faults();
+  const std::map<std::string, std::string> set_aside = jobs_set_aside(store);
   for (const StoredJob& stored : store.jobs()) {
     ++audit.jobs;
     const auto earlier = set_aside.find(stored.job.id());
@@ -42,26 +55,17 @@ void audit_jobs(JobStore& store, StateAudit& audit) {
       audit.damaged.push_back(std::move(*damaged));
     }
   }
-}
-
-}  // namespace
-
-StateAudit audit_state(JobStore& store) {
-  StateAudit audit;
-  audit.file_faults = store.file_faults();
-  try {
-    audit_jobs(store, audit);
-  } catch (const StoreError& error) {
-    if (error.cause() != StoreError::Cause::kDamaged) throw;
-    audit.file_faults.push_back("the jobs cannot be listed: " + std::string(error.what()));
-  }
+  audit.file_faults.insert(audit.file_faults.end(), store.unread().begin(), store.unread().end());
   return audit;
 }
 
-void quarantine(JobStore& store, const StateAudit& audit, WallTime now) {
+std::vector<std::string> quarantine(JobStore& store, const StateAudit& audit, WallTime now) {
+  std::vector<std::string> replaced;
+  if (!audit.file_faults.empty()) replaced = store.replace_damaged_tables();
   for (const DamagedJob& damaged : audit.damaged) {
     store.set_aside(set_aside(damaged.job, damaged.why, now), damaged.why);
   }
+  return replaced;
 }
 
 }  // namespace equipoise::coordinator

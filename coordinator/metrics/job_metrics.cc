@@ -64,6 +64,8 @@ JobMetrics::All::All()
       weight_update_seconds(names::kWeightUpdateSeconds),
       workers(names::kWorkers),
       job_state(names::kJobState),
+      checkpoint_step(names::kCheckpointStep),
+      checkpoints(names::kCheckpoints),
       restarts(names::kRestarts),
       skipped_steps(names::kSkippedSteps),
       rpc_requests(prometheus::BuildCounter()
@@ -75,7 +77,8 @@ std::vector<prometheus::MetricFamily> JobMetrics::All::Collect() const {
   std::vector<prometheus::MetricFamily> families = registry.Collect();
   for (const prometheus::Collectable* series : std::initializer_list<const prometheus::Collectable*>{
            &group_weight, &group_loss, &group_reward_accuracy, &worst_group_loss, &train_step, &train_pairs,
-           &train_tokens, &step_seconds, &weight_update_seconds, &workers, &job_state, &restarts, &skipped_steps}) {
+           &train_tokens, &step_seconds, &weight_update_seconds, &workers, &job_state, &checkpoint_step, &checkpoints,
+           &restarts, &skipped_steps}) {
     std::ranges::move(series->Collect(), std::back_inserter(families));
   }
   return families;
@@ -141,6 +144,13 @@ void JobMetrics::count_trained(const v1::ReportMetricsRequest& request) {
   before = {.pairs = request.pairs_total(), .tokens = request.tokens_total()};
 }
 
+void JobMetrics::show_checkpoint(const v1::TrainingJob& job) {
+  if (!job.has_checkpoint_step()) return all_->checkpoint_step.remove_job(job.id());
+  all_->checkpoint_step.at({job.id()}).Set(static_cast<double>(job.checkpoint_step()));
+}
+
+void JobMetrics::count_checkpoint(const std::string& job_id) { all_->checkpoints.at({job_id}).Increment(); }
+
 void JobMetrics::count_restart(const std::string& job_id) { all_->restarts.at({job_id}).Increment(); }
 
 void JobMetrics::count_skipped(const v1::TrainingJob& job, const v1::ReportStepRequest& request) {
@@ -159,10 +169,11 @@ void JobMetrics::count_rpc(const std::string& method, const std::string& code) {
 
 void JobMetrics::remove_job(const std::string& job_id) {
   for (auto* series : {&all_->group_weight, &all_->group_loss, &all_->group_reward_accuracy, &all_->worst_group_loss,
-                       &all_->train_step, &all_->workers, &all_->job_state}) {
+                       &all_->train_step, &all_->workers, &all_->job_state, &all_->checkpoint_step}) {
     series->remove_job(job_id);
   }
-  for (auto* series : {&all_->train_pairs, &all_->train_tokens, &all_->restarts, &all_->skipped_steps})
+  for (auto* series :
+       {&all_->train_pairs, &all_->train_tokens, &all_->checkpoints, &all_->restarts, &all_->skipped_steps})
     series->remove_job(job_id);
   for (auto* series : {&all_->step_seconds, &all_->weight_update_seconds}) series->remove_job(job_id);
   weight_gauges_.erase(job_id);

@@ -31,6 +31,9 @@ class JobMetrics {
   // Step and group weights of `job`.
   void show_step(const v1::TrainingJob& job);
   void show_report(const v1::TrainingJob& job, const v1::ReportMetricsRequest& request);
+  // The newest checkpoint of `job`; no series while there is none.
+  void show_checkpoint(const v1::TrainingJob& job);
+  void count_checkpoint(const std::string& job_id);
   void count_restart(const std::string& job_id);
   void count_skipped(const v1::TrainingJob& job, const v1::ReportStepRequest& request);
   void observe_weight_update(const std::string& job_id, double seconds);
@@ -56,8 +59,8 @@ class JobMetrics {
     JobSeries<prometheus::Gauge> group_weight, group_loss, group_reward_accuracy, worst_group_loss, train_step;
     JobSeries<prometheus::Counter> train_pairs, train_tokens;
     JobSeries<prometheus::Histogram> step_seconds, weight_update_seconds;
-    JobSeries<prometheus::Gauge> workers, job_state;
-    JobSeries<prometheus::Counter> restarts, skipped_steps;
+    JobSeries<prometheus::Gauge> workers, job_state, checkpoint_step;
+    JobSeries<prometheus::Counter> checkpoints, restarts, skipped_steps;
     prometheus::Registry registry;
     prometheus::Family<prometheus::Counter>& rpc_requests;
   };

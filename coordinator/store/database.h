@@ -82,13 +82,15 @@ class Statement {
   void reset();
 
   std::int64_t integer(int column) const;
-  std::string bytes(int column) const;  // of text, too
+  std::optional<std::int64_t> optional_integer(int column) const;  // none of NULL
+  std::string bytes(int column) const;                             // of text, too
 
  private:
   struct Finalize {
     void operator()(sqlite3_stmt* handle) const;
   };
   void bind(int index, std::int64_t value);
+  void bind(int index, const std::optional<std::int64_t>& value);
   void bind(int index, const std::string& text);
   void bind(int index, const Blob& blob);
 

@@ -1,6 +1,5 @@
 #include "coordinator/store/deleted_jobs.h"
 
-#include <array>
 #include <utility>
 
 namespace equipoise::coordinator {
@@ -19,23 +18,17 @@ namespace {
 
 constexpr std::int64_t kNothing = 0, kLogs = 1;  // kRowsAndLogs is 2
 
-struct TableQueries {
-  const char* select;  // two columns of the key and the bytes of each row, of a job, from the first on
-  const char* remove;
-};
-
-constexpr std::array kTablesOfJobs = {
-    TableQueries{"SELECT step, generation, length(digest) + length(request) + length(weight) + length(log_alpha) + "
-                 "length(group_loss) FROM steps WHERE job_id = ? ORDER BY step, generation LIMIT ?",
-                 "DELETE FROM steps WHERE job_id = ? AND step = ? AND generation = ?"},
-    TableQueries{"SELECT generation, 0, length(request) + length(response) FROM trainings WHERE job_id = ? "
-                 "ORDER BY generation LIMIT ?",
-                 "DELETE FROM trainings WHERE job_id = ?1 AND generation = ?2 AND ?3 = 0"},
-};
-
-struct RowKey {
-  std::int64_t first, second;
-};
+// Tables with rows of jobs: all with a job_id but set_aside, which outlives its jobs, and tables put aside as damaged.
+// Of each the columns of its key behind the job's id, and what says how many bytes a row has.
+constexpr const char* kTablesOfJobs = R"sql(
+SELECT t.name,
+       ifnull(group_concat(c.name, ', ') FILTER (WHERE c.pk > 0 AND c.name != 'job_id'), ''),
+       group_concat('ifnull(length(' || c.name || '), 0)', ' + ')
+FROM sqlite_master t, pragma_table_info(t.name) c
+WHERE t.type = 'table' AND t.name != 'set_aside' AND t.name NOT GLOB 'damaged_*'
+  AND EXISTS (SELECT 1 FROM pragma_table_info(t.name) WHERE name = 'job_id')
+GROUP BY t.name ORDER BY t.name
+)sql";
 
 }  // namespace
 
@@ -51,9 +44,17 @@ DeletedJobs::DeletedJobs(Database& database)
                       "SELECT sequence, id FROM deleted_jobs WHERE remains = 1 AND remains > 0 AND sequence > ? "
                       "ORDER BY sequence LIMIT 1"),
       set_remains_(database, "UPDATE deleted_jobs SET remains = ?2 WHERE sequence = ?1") {
-  for (const TableQueries& queries : kTablesOfJobs) {
-    tables_.push_back({.select = Statement(database, queries.select), .remove = Statement(database, queries.remove)});
-  }
+  Statement select(database, kTablesOfJobs);
+  for (select.begin(); select.next();) add_table(select.bytes(0), select.bytes(1), select.bytes(2));
+}
+
+// Both statements take rows in the order of the key.
+void DeletedJobs::add_table(const std::string& name, const std::string& key, const std::string& bytes) {
+  const std::string rows = " FROM " + name + " WHERE job_id = ?1";
+  const std::string first = (key.empty() ? "" : " ORDER BY " + key) + " LIMIT ?2";
+  const std::string among = key.empty() ? "?2 > 0" : "(" + key + ") IN (SELECT " + key + rows + first + ")";
+  tables_.push_back({.select = Statement(database_, "SELECT " + bytes + rows + first),
+                     .remove = Statement(database_, "DELETE" + rows + " AND " + among)});
 }
 
 void DeletedJobs::add(const std::string& id) { insert_.run(id); }
@@ -93,17 +94,17 @@ DeletedPiece DeletedJobs::remove_rows(const DeletedJob& job, PieceLimit limit) {
 
 // Up to the row that reaches a limit.
 void DeletedJobs::remove_rows_of(Table& table, const std::string& id, PieceLimit limit, DeletedPiece& piece) {
-  std::vector<RowKey> keys;
   const auto has_room = [&] { return piece.rows < limit.rows && piece.bytes < limit.bytes; };
   if (!has_room()) return;
+  std::int64_t rows = 0;
   table.select.begin(id, limit.rows - piece.rows);
   while (has_room() && table.select.next()) {
-    keys.push_back({.first = table.select.integer(0), .second = table.select.integer(1)});
-    piece.bytes += table.select.integer(2);
+    piece.bytes += table.select.integer(0);
     ++piece.rows;
+    ++rows;
   }
   table.select.reset();
-  for (const RowKey& key : keys) table.remove.run(id, key.first, key.second);
+  if (rows > 0) table.remove.run(id, rows);
 }
 
 void DeletedJobs::logs_are_gone(const DeletedJob& job) { set_remains_.run(job.sequence, kNothing); }

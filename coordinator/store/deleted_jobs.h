@@ -52,10 +52,11 @@ class DeletedJobs {
   void logs_are_gone(const DeletedJob& job);
 
  private:
-  // Rows of one table, by the two columns that follow the job's id in its key.
+  // Of one table the bytes of each of a job's first rows, and their removal.
   struct Table {
     Statement select, remove;
   };
+  void add_table(const std::string& name, const std::string& key, const std::string& bytes);
   void remove_rows_of(Table& table, const std::string& id, PieceLimit limit, DeletedPiece& piece);
 
   Database& database_;

@@ -69,20 +69,38 @@ std::optional<StoredTraining> first_training(const Database& database, Statement
                         .response = message_of<v1::StartTrainingResponse>(database, row.bytes(1), "a training")};
 }
 
-// Columns: sequence, id, job.
-StoredJob job_of(const Statement& row) {
-  StoredJob stored{.sequence = row.integer(0), .job = {}};
-  const std::string id = row.bytes(1);
-  if (!stored.job.ParseFromString(row.bytes(2))) {
-    stored.damage = "its record cannot be read";
-  } else if (stored.job.id() != id) {
-    stored.damage = "its record is that of job " + quoted_text(stored.job.id());
+std::optional<DesiredState> desired_of(const std::string& name) {
+  for (const DesiredState desired : {DesiredState::kRun, DesiredState::kPause, DesiredState::kCancel}) {
+    if (desired_name(desired) == name) return desired;
   }
+  return std::nullopt;
+}
+
+std::string row_damage(const JobRow& row, const v1::TrainingJob& job, bool is_message) {
+  if (!row.damage.empty()) return "its record cannot be read: " + row.damage;
+  if (!is_message || row.job.empty()) return "its record cannot be read";
+  if (job.id() != row.id) return "its record is that of job " + quoted_text(job.id());
+  if (row.checksum != row_checksum(row)) return "its record is not as it was stored: the checksum is of another";
+  return desired_of(row.desired) ? "" : "what is wanted of it is " + quoted_text(row.desired) + ", which is none";
+}
+
+StoredJob job_of(const JobRow& row) {
+  StoredJob stored{.sequence = row.sequence, .job = {}};
+  const bool is_message = row.damage.empty() && stored.job.ParseFromString(row.job);
+  stored.damage = row_damage(row, stored.job, is_message);
+  stored.desired = desired_of(row.desired).value_or(DesiredState::kRun);
   if (stored.damage.empty()) return stored;
   stored.job.Clear();
-  stored.job.set_id(id);
+  stored.job.set_id(row.id);
   return stored;
 }
+
+constexpr std::int64_t kMostEvents = 1'000;  // of a job
+
+// Which steps are of the lineage.
+constexpr const char* kInLineage =
+    " AND NOT EXISTS (SELECT 1 FROM attempts later WHERE later.job_id = steps.job_id "
+    "AND later.generation > steps.generation AND later.start_step <= steps.step) ";
 
 std::size_t size_of(const StepRecord& record) {
   return record.request.ByteSizeLong() + (record.log_alpha_K.size() + record.group_loss_K.size()) * sizeof(double);
@@ -93,16 +111,51 @@ std::size_t size_of(const StepRecord& record) {
 JobStore::JobStore(const std::filesystem::path& file, Access access)
     : database_(access == Access::kReadOnly ? with_newest_schema(Database(file, access)) : with_schema(Database(file))),
       deleted_(database_),
-      select_jobs_(database_, "SELECT sequence, id, job FROM jobs ORDER BY sequence"),
-      insert_job_(database_, "INSERT INTO jobs(id, state, job) VALUES (?, ?, ?) RETURNING sequence"),
-      update_job_(database_, "UPDATE jobs SET state = ?2, job = ?3 WHERE id = ?1"),
+      insert_job_(database_,
+                  "INSERT INTO jobs(id, state, job, desired, checksum) VALUES (?, ?, ?, ?, ?) RETURNING sequence"),
+      select_state_(database_, "SELECT state, desired FROM jobs WHERE id = ?"),
+      update_job_(database_, "UPDATE jobs SET state = ?2, job = ?3, desired = ?4, checksum = ?5 WHERE id = ?1"),
       delete_job_(database_, "DELETE FROM jobs WHERE id = ?"),
+      insert_event_(database_, "INSERT OR REPLACE INTO events(job_id, revision, kind, text) VALUES (?, ?, 'STATE', ?)"),
+      delete_old_events_(database_,
+                         "DELETE FROM events WHERE job_id = ?1 AND revision < "
+                         "(SELECT revision FROM events WHERE job_id = ?1 ORDER BY revision DESC LIMIT 1 OFFSET ?2)"),
+      select_events_(database_,
+                     "SELECT revision, time, kind, text FROM events WHERE job_id = ? AND revision > ? "
+                     "ORDER BY revision, kind LIMIT ?"),
       select_request_(database_, "SELECT digest, answer FROM requests WHERE request_id = ?"),
       insert_request_(database_, "INSERT INTO requests(request_id, digest, answer) VALUES (?, ?, ?)"),
       delete_old_requests_(database_, "DELETE FROM requests WHERE created_at < unixepoch() - 30 * 86400"),
       delete_excess_requests_(database_,
                               "DELETE FROM requests WHERE request_id IN "
                               "(SELECT request_id FROM requests ORDER BY created_at DESC LIMIT -1 OFFSET ?)"),
+      insert_attempt_(database_,
+                      "INSERT INTO attempts(job_id, generation, state, start_step, start_checkpoint, token_hash, "
+                      "launcher, hosts, cause, exit_code, started_at, ended_at) "
+                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      end_attempt_(database_,
+                   "INSERT INTO attempts(job_id, generation, state, cause, exit_code, started_at, ended_at, launcher, "
+                   "hosts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state, "
+                   "cause = excluded.cause, exit_code = excluded.exit_code, ended_at = excluded.ended_at, "
+                   "launcher = iif(excluded.launcher = '', launcher, excluded.launcher), "
+                   "hosts = iif(excluded.hosts = '', hosts, excluded.hosts)"),
+      set_start_(database_,
+                 "INSERT INTO attempts(job_id, generation, state, start_step, start_checkpoint) VALUES (?, ?, ?, ?, ?) "
+                 "ON CONFLICT DO UPDATE SET state = excluded.state, start_step = excluded.start_step, "
+                 "start_checkpoint = excluded.start_checkpoint"),
+      set_launcher_(database_, "UPDATE attempts SET launcher = ?3 WHERE job_id = ?1 AND generation = ?2"),
+      select_attempts_(database_,
+                       "SELECT generation, state, start_step, start_checkpoint, token_hash, launcher, hosts, cause, "
+                       "exit_code, started_at, ended_at FROM attempts WHERE job_id = ? ORDER BY generation"),
+      insert_checkpoint_(database_,
+                         "INSERT OR REPLACE INTO checkpoints(job_id, step, generation, folder, manifest_digest, bytes, "
+                         "state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, iif(?8 = 0, unixepoch(), ?8))"),
+      delete_checkpoint_(database_,
+                         "UPDATE checkpoints SET state = 'DELETED' "
+                         "WHERE job_id = ? AND step = ? AND (?3 IS NULL OR generation = ?3)"),
+      select_checkpoints_(database_,
+                          "SELECT step, generation, folder, manifest_digest, bytes, state, created_at FROM checkpoints "
+                          "WHERE job_id = ? ORDER BY step, generation"),
       select_training_(database_, "SELECT request, response FROM trainings WHERE job_id = ? AND generation = ?"),
       select_newest_training_(
           database_, "SELECT request, response FROM trainings WHERE job_id = ? ORDER BY generation DESC LIMIT 1"),
@@ -123,26 +176,40 @@ JobStore::JobStore(const std::filesystem::path& file, Access access)
                         "WHERE job_id = ? AND generation = ? ORDER BY step DESC LIMIT 1"),
       // With max() SQLite takes the other columns from the row that has it.
       select_steps_(database_,
-                    "SELECT request, digest, weight, log_alpha, group_loss, max(generation) FROM steps "
-                    "WHERE job_id = ? AND step >= ? GROUP BY step ORDER BY step LIMIT ?"),
+                    std::string("SELECT request, digest, weight, log_alpha, group_loss, max(generation) FROM steps "
+                                "WHERE job_id = ? AND step >= ?") +
+                        kInLineage + "GROUP BY step ORDER BY step LIMIT ?"),
+      select_lineage_step_(database_, std::string("SELECT request, digest, weight, log_alpha, group_loss FROM steps "
+                                                  "WHERE job_id = ? AND step = ?") +
+                                          kInLineage + "ORDER BY generation DESC LIMIT 1"),
       select_key_(database_, "SELECT key FROM signing_key") {
   if (access == Access::kReadOnly) return;
-  database_.execute("DELETE FROM requests WHERE created_at < unixepoch() - 30 * 86400");
+  try {
+    delete_old_requests_.run();
+  } catch (const StoreError& error) {  // a damaged table of answered requests keeps no job from running
+    if (error.cause() != StoreError::Cause::kDamaged) throw;
+  }
 }
 
 std::vector<StoredJob> JobStore::jobs() {
+  JobRows read = read_job_rows(database_, JobColumns::kNewest);
+  unread_ = std::move(read.unread);
   std::vector<StoredJob> jobs;
-  const ResetAtEnd reset(select_jobs_);
-  for (select_jobs_.begin(); select_jobs_.next();) jobs.push_back(job_of(select_jobs_));
+  for (const JobRow& row : read.rows) jobs.push_back(job_of(row));
   return jobs;
 }
 
 std::int64_t JobStore::insert_job(const v1::TrainingJob& job, const std::optional<AnsweredRequest>& request) {
+  const JobRow row{.id = job.id(), .state = state_name(job.state()), .job = job.SerializeAsString()};
   Transaction transaction(database_);
-  insert_job_.begin(job.id(), state_name(job.state()), Blob{job.SerializeAsString()});
-  insert_job_.next();
-  const std::int64_t sequence = insert_job_.integer(0);
-  insert_job_.reset();
+  std::int64_t sequence = 0;
+  {
+    const ResetAtEnd reset(insert_job_);
+    insert_job_.begin(row.id, row.state, Blob{row.job}, row.desired, Blob{row_checksum(row)});
+    insert_job_.next();
+    sequence = insert_job_.integer(0);
+  }
+  write_event(job);
   if (request) {
     prune_requests();
     insert_request_.run(request->request_id, Blob{request->digest}, Blob{request->answer.SerializeAsString()});
@@ -160,8 +227,50 @@ void JobStore::prune_requests() {
   requests_until_pruning_ = std::max<std::int64_t>(1, most_requests_ / kPart);
 }
 
+void JobStore::write_event(const v1::TrainingJob& job) {
+  insert_event_.run(job.id(), job.revision(), state_name(job.state()) + ": " + job.state_reason());
+  delete_old_events_.run(job.id(), kMostEvents - 1);
+}
+
+void JobStore::write_job(const v1::TrainingJob& job, std::optional<DesiredState> desired) {
+  JobRow row{.id = job.id(), .state = state_name(job.state()), .job = job.SerializeAsString()};
+  std::string state_before;
+  {
+    const ResetAtEnd reset(select_state_);
+    select_state_.begin(row.id);
+    if (!select_state_.next()) return;
+    state_before = select_state_.bytes(0);
+    row.desired = select_state_.bytes(1);
+  }
+  const bool is_cancelled = job.state() == v1::JOB_STATE_CANCELLING || job.state() == v1::JOB_STATE_CANCELLED;
+  if (is_cancelled) desired = DesiredState::kCancel;
+  if (desired) row.desired = desired_name(*desired);
+  update_job_.run(row.id, row.state, Blob{row.job}, row.desired, Blob{row_checksum(row)});
+  if (row.state != state_before) write_event(job);
+}
+
 void JobStore::update_job(const v1::TrainingJob& job) {
-  update_job_.run(job.id(), state_name(job.state()), Blob{job.SerializeAsString()});
+  Transaction transaction(database_);
+  write_job(job);
+  transaction.commit();
+}
+
+void JobStore::update_job(const v1::TrainingJob& job, DesiredState desired) {
+  Transaction transaction(database_);
+  write_job(job, desired);
+  transaction.commit();
+}
+
+std::vector<StoredEvent> JobStore::events(const std::string& job_id, std::int64_t after, std::int64_t limit) {
+  std::vector<StoredEvent> events;
+  const ResetAtEnd reset(select_events_);
+  for (select_events_.begin(job_id, after, limit); select_events_.next();) {
+    events.push_back({.revision = select_events_.integer(0),
+                      .time = select_events_.integer(1),
+                      .kind = select_events_.bytes(2),
+                      .text = select_events_.bytes(3)});
+  }
+  return events;
 }
 
 void JobStore::delete_job(const std::string& id) {
@@ -178,29 +287,26 @@ bool JobStore::shrink_file() {
 
 void JobStore::set_aside(const v1::TrainingJob& job, const std::string& why) {
   Transaction transaction(database_);
-  database_.execute(
-      "CREATE TABLE IF NOT EXISTS set_aside(job_id TEXT PRIMARY KEY, why TEXT NOT NULL, job BLOB NOT NULL, "
-      "created_at INTEGER NOT NULL DEFAULT (unixepoch())) STRICT, WITHOUT ROWID");
   Statement(database_, "INSERT OR REPLACE INTO set_aside(job_id, why, job) SELECT id, ?2, job FROM jobs WHERE id = ?1")
       .run(job.id(), why);
-  update_job(job);
+  write_job(job);
   transaction.commit();
 }
 
 std::map<std::string, std::string> JobStore::jobs_set_aside() {
   std::map<std::string, std::string> why_of;
-  Statement table(database_, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'set_aside'");
-  table.begin();
-  if (!table.next()) return why_of;
   Statement select(database_, "SELECT job_id, why FROM set_aside");
   for (select.begin(); select.next();) why_of[select.bytes(0)] = select.bytes(1);
   return why_of;
 }
 
-std::vector<std::string> JobStore::file_faults() {
+namespace {
+
+// What SQLite finds wrong, by `pragma`; empty where it is whole.
+std::vector<std::string> faults_found_by(Database& database, const std::string& pragma) {
   std::vector<std::string> faults;
   try {
-    Statement check(database_, "PRAGMA integrity_check(20)");
+    Statement check(database, pragma);
     for (check.begin(); check.next();) {
       if (const std::string line = check.bytes(0); line != "ok") faults.push_back(line);
     }
@@ -209,6 +315,73 @@ std::vector<std::string> JobStore::file_faults() {
     faults.emplace_back(error.what());
   }
   return faults;
+}
+
+}  // namespace
+
+// With a table put aside, each of the others: what is wrong with the whole file stays as it was.
+std::vector<std::string> JobStore::file_faults() {
+  std::vector<std::string> tables;
+  bool has_table_aside = false;
+  try {
+    Statement select(database_, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name");
+    for (select.begin(); select.next();) tables.push_back(select.bytes(0));
+  } catch (const StoreError& error) {
+    if (error.cause() != StoreError::Cause::kDamaged) throw;
+  }
+  has_table_aside = std::erase_if(tables, [](const std::string& name) { return name.starts_with("damaged_"); }) > 0;
+  if (!has_table_aside) return faults_found_by(database_, "PRAGMA integrity_check(20)");
+  std::vector<std::string> faults;
+  for (const std::string& table : tables) {
+    for (const std::string& fault : faults_found_by(database_, "PRAGMA integrity_check('" + table + "')")) {
+      faults.push_back(fault);
+    }
+  }
+  return faults;
+}
+
+bool JobStore::is_whole(const std::string& table) {
+  return faults_found_by(database_, "PRAGMA integrity_check('" + table + "')").empty();
+}
+
+std::vector<std::string> JobStore::replace_damaged_tables() {
+  std::vector<std::string> done;
+  if (!is_whole("jobs")) replace_damaged_jobs(done);
+  for (const char* table : {"requests", "events", "signing_key"}) {
+    if (!is_whole(table)) replace_by_empty(table, done);
+  }
+  return done;
+}
+
+namespace {
+
+std::string sql_of_table(Database& database, const std::string& table) {
+  Statement select(database, "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?");
+  select.begin(table);
+  if (!select.next()) fail_damaged(database, "the schema");
+  return select.bytes(0);
+}
+
+}  // namespace
+
+void JobStore::replace_damaged_jobs(std::vector<std::string>& done) {
+  const JobRows read = read_job_rows(database_, JobColumns::kNewest);
+  const std::string create = sql_of_table(database_, "jobs");
+  Transaction transaction(database_);
+  const std::string kept = replace_jobs_table(database_, read.rows, create);
+  transaction.commit();
+  done.push_back("table jobs is made anew from what could be read; the damaged one is kept as " + kept);
+  done.insert(done.end(), read.unread.begin(), read.unread.end());
+}
+
+void JobStore::replace_by_empty(const std::string& table, std::vector<std::string>& done) {
+  const std::string create = sql_of_table(database_, table);
+  Transaction transaction(database_);
+  const std::string kept = rename_aside(database_, table);
+  database_.execute(create);
+  if (table == "signing_key") database_.execute("INSERT INTO signing_key VALUES (randomblob(32))");
+  transaction.commit();
+  done.push_back("table " + table + " is made anew, without what it had; the damaged one is kept as " + kept);
 }
 
 std::optional<AnsweredRequest> JobStore::answered_request(const std::string& request_id) {
@@ -221,11 +394,88 @@ std::optional<AnsweredRequest> JobStore::answered_request(const std::string& req
       .answer = message_of<v1::TrainingJob>(database_, select_request_.bytes(1), "an answered request")};
 }
 
-void JobStore::start_training(const v1::TrainingJob& job, const StoredTraining& training) {
+void JobStore::begin_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt) {
+  Transaction transaction(database_);
+  insert_attempt_.run(job.id(), attempt.generation, attempt.state, attempt.start_step, attempt.start_checkpoint,
+                      Blob{attempt.token_hash}, attempt.launcher, attempt.hosts, attempt.cause,
+                      std::optional<std::int64_t>(attempt.exit_code), attempt.started_at, attempt.ended_at);
+  write_job(job);
+  transaction.commit();
+}
+
+void JobStore::end_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt) {
+  Transaction transaction(database_);
+  end_attempt_.run(job.id(), attempt.generation, attempt.state, attempt.cause,
+                   std::optional<std::int64_t>(attempt.exit_code), attempt.started_at, attempt.ended_at,
+                   attempt.launcher, attempt.hosts);
+  write_job(job);
+  transaction.commit();
+}
+
+void JobStore::set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher) {
+  set_launcher_.run(job_id, generation, launcher);
+}
+
+std::vector<StoredAttempt> JobStore::attempts(const std::string& job_id) {
+  std::vector<StoredAttempt> attempts;
+  const ResetAtEnd reset(select_attempts_);
+  const Statement& row = select_attempts_;
+  for (select_attempts_.begin(job_id); select_attempts_.next();) {
+    const auto exit_code = row.optional_integer(8);
+    attempts.push_back({.generation = row.integer(0),
+                        .start_step = row.optional_integer(2),
+                        .start_checkpoint = row.bytes(3),
+                        .token_hash = row.bytes(4),
+                        .state = row.bytes(1),
+                        .cause = row.bytes(7),
+                        .exit_code = exit_code ? std::optional<int>(static_cast<int>(*exit_code)) : std::nullopt,
+                        .started_at = row.integer(9),
+                        .ended_at = row.integer(10),
+                        .launcher = row.bytes(5),
+                        .hosts = row.bytes(6)});
+  }
+  return attempts;
+}
+
+void JobStore::commit_checkpoint(const std::string& job_id, const StoredCheckpoint& checkpoint) {
+  insert_checkpoint_.run(job_id, checkpoint.step, checkpoint.generation, checkpoint.folder,
+                         Blob{checkpoint.manifest_digest}, checkpoint.bytes, checkpoint.state, checkpoint.created_at);
+}
+
+void JobStore::mark_checkpoints_deleted(const std::string& job_id, const std::vector<std::int64_t>& steps) {
+  Transaction transaction(database_);
+  for (const std::int64_t step : steps) delete_checkpoint_.run(job_id, step, std::optional<std::int64_t>());
+  transaction.commit();
+}
+
+void JobStore::mark_checkpoint_deleted(const std::string& job_id, std::int64_t step, std::int64_t generation) {
+  delete_checkpoint_.run(job_id, step, std::optional<std::int64_t>(generation));
+}
+
+std::vector<StoredCheckpoint> JobStore::checkpoints(const std::string& job_id) {
+  std::vector<StoredCheckpoint> checkpoints;
+  const ResetAtEnd reset(select_checkpoints_);
+  const Statement& row = select_checkpoints_;
+  for (select_checkpoints_.begin(job_id); select_checkpoints_.next();) {
+    checkpoints.push_back({.step = row.integer(0),
+                           .generation = row.integer(1),
+                           .folder = row.bytes(2),
+                           .manifest_digest = row.bytes(3),
+                           .bytes = row.integer(4),
+                           .state = row.bytes(5),
+                           .created_at = row.integer(6)});
+  }
+  return checkpoints;
+}
+
+void JobStore::start_training(const v1::TrainingJob& job, const StoredTraining& training,
+                              const std::string& start_checkpoint) {
   Transaction transaction(database_);
   insert_training_.run(job.id(), job.generation(), Blob{training.request.SerializeAsString()},
                        Blob{training.response.SerializeAsString()});
-  update_job_.run(job.id(), state_name(job.state()), Blob{job.SerializeAsString()});
+  set_start_.run(job.id(), job.generation(), state_name(job.state()),
+                 std::int64_t{training.response.plan().first_step()}, start_checkpoint);
+  write_job(job);
   transaction.commit();
 }
 
@@ -292,6 +542,11 @@ std::vector<StepRecord> JobStore::steps(const std::string& job_id, std::int64_t 
     records.push_back(std::move(record));
   }
   return records;
+}
+
+std::optional<StepRecord> JobStore::lineage_step(const std::string& job_id, std::int64_t step) {
+  select_lineage_step_.begin(job_id, step);
+  return first_step(database_, select_lineage_step_);
 }
 
 std::string JobStore::signing_key() {

@@ -143,6 +143,27 @@ std::string WeightOwner::record_fault(const StepRecord& record) const {
   return weights_.restore_fault(record.log_alpha_K, record.group_loss_K);
 }
 
+v1::WeightState WeightOwner::state() const {
+  const GroupWeightsState now = weights_.state();
+  v1::WeightState state;
+  state.set_steps(next_step_);
+  state.mutable_log_alpha()->Add(now.log_alpha_K.begin(), now.log_alpha_K.end());
+  state.mutable_group_loss()->Add(now.group_loss_K.begin(), now.group_loss_K.end());
+  state.mutable_step_size()->set_step_size(now.step_size.step_size);
+  state.mutable_step_size()->set_best(now.step_size.best);
+  state.mutable_step_size()->set_waited(now.step_size.waited);
+  return state;
+}
+
+void WeightOwner::restore(const v1::WeightState& state) {
+  weights_.restore(GroupWeightsState{.log_alpha_K = {state.log_alpha().begin(), state.log_alpha().end()},
+                                     .group_loss_K = {state.group_loss().begin(), state.group_loss().end()},
+                                     .step_size = {.step_size = state.step_size().step_size(),
+                                                   .best = state.step_size().best(),
+                                                   .waited = state.step_size().waited()}});
+  next_step_ = state.steps();
+}
+
 std::vector<double> WeightOwner::alpha_at(const std::vector<double>& log_alpha_K) const {
   GroupWeights then = weights_;
   then.restore(log_alpha_K, weights_.group_loss_K());

@@ -53,6 +53,11 @@ class WeightOwner {
   // Why accept() would not take a record that was read from disk, in one sentence; empty where it would.
   std::string record_fault(const StepRecord& record) const;
 
+  // All that the steps from next_step() on depend on, and going on from it, bit by bit. restore() throws
+  // std::invalid_argument where it is not of these groups and settings; nothing is changed then.
+  v1::WeightState state() const;
+  void restore(const v1::WeightState& state);
+
   std::int64_t next_step() const { return next_step_; }
   std::vector<double> alpha_K() const { return weights_.alpha_K(); }
   const std::vector<double>& log_alpha_K() const { return weights_.log_alpha_K(); }

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "common/config/job_config.h"
+#include "coordinator/job/record_check.h"
 #include "coordinator/job/state_audit.h"
 #include "coordinator/store/database.h"
 #include "tests/coordinator/support/controller_fixture.h"
@@ -121,6 +123,13 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{.sql = "UPDATE jobs SET job = x'ff' WHERE sequence = 1", .why = "its record cannot be read"},
         Damage{.sql = "UPDATE jobs SET job = (SELECT job FROM jobs WHERE sequence = 2) WHERE sequence = 1",
                .why = "its record is that of job \"survey-"},
+        Damage{.sql = "UPDATE jobs SET state = 'QUEUED' WHERE sequence = 1",
+               .why = "its record is not as it was stored: the checksum is of another"},
+        Damage{.sql = "UPDATE jobs SET checksum = x'' WHERE sequence = 1", .why = "the checksum is of another"},
+        Damage{.sql = "DELETE FROM attempts", .why = "the start of attempt 1 is missing"},
+        Damage{.sql = "UPDATE attempts SET start_step = NULL", .why = "the start of attempt 1 is missing"},
+        Damage{.sql = "UPDATE attempts SET start_step = 1",
+               .why = "attempt 1 starts at step 1, but its plan at step 0"},
         Damage{.sql = step_set("log_alpha", kNaNs),
                .why = "step 2 of attempt 1: the recorded log weight of group 0 is not finite"},
         Damage{.sql = step_set("log_alpha", kZeros), .why = "step 2 of attempt 1: the recorded weights sum to "},
@@ -237,6 +246,65 @@ TEST_F(DamagedRecords, AJobInAStateThatIsNoneIsSetAside) {
   expect_set_aside("its record has state 77, which is none");
   EXPECT_EQ(job(damaged_).spec().name(), "survey");
   expect_the_other_runs();
+}
+
+// An attempt that goes on from a checkpoint starts where the steps before it end, or below.
+TEST_F(DamagedRecords, AnAttemptMayStartAtMostOnePastTheStepsBeforeIt) {
+  v1::TrainingJob next = job(damaged_);
+  next.set_generation(2);
+  const auto fault_of_start = [&](std::int64_t first_step) {
+    StoredTraining training{.request = start_request(damaged_, 2), .response = {}};
+    training.response.mutable_plan()->set_first_step(first_step);
+    training.response.mutable_plan()->set_end_step(10);
+    training.response.mutable_plan()->set_num_pairs(6);
+    next.set_step(first_step);
+    store_->start_training(next, training, "checkpoints/here");
+    const std::string fault = newest_attempt_fault(*store_, make_job_config(next.spec()), next);
+    Database(folder_.path() / "test.sqlite3").execute("DELETE FROM trainings WHERE generation = 2");
+    return fault;
+  };
+  EXPECT_EQ(fault_of_start(0), "");
+  EXPECT_EQ(fault_of_start(kSteps - 1), "");
+  EXPECT_EQ(fault_of_start(kSteps), "");
+  EXPECT_EQ(fault_of_start(kSteps + 1), "attempt 2 starts at step 4, but the steps before it end at step 3");
+}
+
+// The service was lost between the request and what would have come of it.
+TEST_F(DamagedRecords, AJobThatWasToBeCancelledIsCancelledAtTheNextStart) {
+  store_->update_job(job(waiting_), DesiredState::kCancel);
+  store_->update_job(job(damaged_), DesiredState::kCancel);
+  restart();
+  EXPECT_EQ(job(waiting_).state(), v1::JOB_STATE_CANCELLED);
+  EXPECT_EQ(job(waiting_).state_reason(), "cancelled on request before it started");
+  EXPECT_EQ(job(damaged_).state(), v1::JOB_STATE_CANCELLED);
+  EXPECT_EQ(job(damaged_).state_reason(), "cancelled on request; the coordinator was lost");
+  core_->attempts().tick();
+  EXPECT_TRUE(launcher_.started.empty());
+}
+
+// Watchers see revisions that are never stored, and a quarantine took the one after the stored one.
+TEST_F(DamagedRecords, TheRevisionOfAJobThatIsSetAsideDoesNotFall) {
+  for (int step = kSteps; step < 9; ++step) calls().report_step(step_request(damaged_, 1, step, {0.2, 1.0}));
+  const std::int64_t seen = job(damaged_).revision();
+  damage(step_set("log_alpha", kNaNs));
+  set_damaged_aside();
+  restart();
+  EXPECT_EQ(job(damaged_).state(), v1::JOB_STATE_FAILED);
+  EXPECT_GT(job(damaged_).revision(), seen);
+}
+
+TEST_F(DamagedRecords, EachChangeOfStateIsAnEvent) {
+  restart();
+  std::vector<std::string> texts;
+  std::int64_t last = 0;
+  for (const StoredEvent& event : store_->events(damaged_, 0, 100)) {
+    texts.push_back(event.text);
+    EXPECT_GT(event.revision, last);
+    last = event.revision;
+  }
+  EXPECT_EQ(last, job(damaged_).revision());
+  EXPECT_THAT(texts, ::testing::ElementsAre(HasSubstr("QUEUED: "), HasSubstr("STARTING: "), HasSubstr("RUNNING: "),
+                                            "FAILED: the coordinator was lost while the job was RUNNING"));
 }
 
 TEST_F(DamagedRecords, CallsOfItsRanksAreRefusedAndEndNothing) {

@@ -18,6 +18,7 @@
 #include "coordinator/store/database.h"
 #include "coordinator/store/job_store.h"
 #include "equipoise/v1/training.grpc.pb.h"
+#include "tests/coordinator/support/damaged_pages.h"
 #include "tests/coordinator/support/requests.h"
 #include "tests/support/temp_folder.h"
 
@@ -189,8 +190,48 @@ TEST_F(ProgramTest, SaysThatTheFileItselfIsDamaged) {
   }
   EXPECT_EQ(run({"--check", "--state", path("a")}, "damaged"), 1);
   EXPECT_THAT(content("damaged.out"), HasSubstr("database: "));
-  EXPECT_THAT(content("damaged.out"), HasSubstr("the jobs cannot be listed: "));
+  EXPECT_THAT(content("damaged.out"), HasSubstr("database: how many rows table jobs had is not known"));
   EXPECT_THAT(content("damaged.out"), HasSubstr("0 jobs checked, 0 damaged\n"));
+}
+
+// It ended with code 2 at every start, and nothing but a backup helped.
+TEST_F(ProgramTest, ServesAndRepairsWhatIsLeftOfADamagedTableOfJobs) {
+  std::filesystem::create_directory(path("a"));
+  const std::filesystem::path file = path("a") + "/coordinator.sqlite3";
+  {
+    JobStore store(file);
+    for (int i = 0; i < 40; ++i) {
+      v1::TrainingJob job;
+      job.set_id("survey-" + std::to_string(i));
+      job.set_state(v1::JOB_STATE_SUCCEEDED);
+      job.set_state_reason(std::string(1'000, 'x'));  // some three of them a page
+      store.insert_job(job, std::nullopt);
+    }
+  }
+  destroy_leaf(file, "jobs", 4);
+  EXPECT_EQ(run({"--check", "--state", path("a")}, "damaged"), 1);
+  EXPECT_THAT(content("damaged.out"), HasSubstr(": its record cannot be read: "));
+  EXPECT_THAT(content("damaged.out"), HasSubstr("database: "));
+
+  {
+    ChildProcess coordinator(with(serving("a"), "first"));
+    const auto people = stub(announced("a.json").at("address"));
+    grpc::ClientContext context;
+    v1::ListTrainingJobsResponse listed;
+    ASSERT_TRUE(people->ListTrainingJobs(&context, {}, &listed).ok());
+    EXPECT_EQ(listed.jobs_size(), 40);
+    const auto failed = std::ranges::count_if(
+        listed.jobs(), [](const v1::TrainingJob& job) { return job.state() == v1::JOB_STATE_FAILED; });
+    EXPECT_GE(failed, 1);
+    EXPECT_LE(failed, 5);
+    coordinator.signal_group(SIGTERM);
+    EXPECT_EQ(coordinator.wait(), 0);
+  }
+
+  EXPECT_EQ(run({"--check", "--quarantine", "--state", path("a")}, "aside"), 1) << "the database was damaged";
+  EXPECT_THAT(content("aside.out"), HasSubstr("database: table jobs is made anew from what could be read"));
+  EXPECT_EQ(run({"--check", "--state", path("a")}, "again"), 0) << content("again.out");
+  EXPECT_THAT(content("again.out"), HasSubstr("40 jobs checked, 0 damaged\n"));
 }
 
 TEST_F(ProgramTest, ChecksNoStateFolderThatIsServedOrIsNotThere) {

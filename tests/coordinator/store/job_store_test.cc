@@ -1,5 +1,6 @@
 #include "coordinator/store/job_store.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -10,11 +11,16 @@
 #include <optional>
 
 #include "coordinator/store/state_folder.h"
+#include "tests/coordinator/support/damaged_pages.h"
+#include "tests/coordinator/support/earlier_schemas.h"
 #include "tests/coordinator/support/requests.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
 namespace job_store_test {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 std::string bits_of(const std::vector<double>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)};
@@ -27,11 +33,42 @@ class JobStoreTest : public ::testing::Test {
     store_.reset();
     store_.emplace(file());
   }
+  // A second connection, as that of somebody with the sqlite3 tool.
+  Database& database_of(const std::filesystem::path& path) {
+    other_.emplace(path);
+    return *other_;
+  }
   static v1::TrainingJob job(const std::string& id) {
     v1::TrainingJob job;
     job.set_id(id);
     job.set_state(v1::JOB_STATE_QUEUED);
     return job;
+  }
+  static v1::TrainingJob job(const std::string& id, v1::JobState state, std::int64_t revision) {
+    v1::TrainingJob changed = job(id);
+    changed.set_state(state);
+    changed.set_revision(revision);
+    changed.set_state_reason("revision " + std::to_string(revision));
+    return changed;
+  }
+  // An attempt that begins at a step, and takes some from there on.
+  void train(const std::string& id, std::int64_t generation, std::int64_t first_step, std::int64_t end_step) {
+    v1::TrainingJob running = job(id);
+    running.set_generation(generation);
+    StoredTraining training{.request = start_request(id, generation), .response = {}};
+    training.response.mutable_plan()->set_first_step(first_step);
+    store_->start_training(running, training, first_step > 0 ? "checkpoints/" + std::to_string(first_step) : "");
+    for (std::int64_t step = first_step; step < end_step; ++step) {
+      store_->insert_step({.job_id = id, .generation = generation, .step = step}, record(generation, step, 0.3));
+    }
+  }
+  // Its steps as generation.step
+  std::vector<std::string> lineage(const std::string& id) {
+    std::vector<std::string> texts;
+    for (const StepRecord& step : store_->steps(id, 0, {.rows = 100, .bytes = 1 << 20})) {
+      texts.push_back(std::to_string(step.request.generation()) + "." + std::to_string(step.request.step()));
+    }
+    return texts;
   }
   StepRecord record(std::int64_t generation, std::int64_t step, double loss) {
     RobustSettings settings;
@@ -42,6 +79,7 @@ class JobStoreTest : public ::testing::Test {
 
   TempFolder folder_;
   std::optional<JobStore> store_{file()};
+  std::optional<Database> other_;
 };
 
 TEST_F(JobStoreTest, JobsComeBackInTheOrderTheyWereMade) {
@@ -125,28 +163,12 @@ TEST_F(JobStoreTest, AStepMayHaveNoGroupsAtAll) {
   EXPECT_TRUE(store_->step(key)->weight.empty());
 }
 
-// What the first version of the program made.
-constexpr const char* kFirstVersion = R"sql(
-CREATE TABLE jobs(sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
-  job BLOB NOT NULL) STRICT;
-CREATE TABLE requests(request_id TEXT PRIMARY KEY, digest BLOB NOT NULL, answer BLOB NOT NULL,
-  created_at INTEGER NOT NULL DEFAULT (unixepoch())) STRICT, WITHOUT ROWID;
-CREATE TABLE trainings(job_id TEXT NOT NULL, generation INTEGER NOT NULL, request BLOB NOT NULL, response BLOB NOT NULL,
-  PRIMARY KEY(job_id, generation)) STRICT, WITHOUT ROWID;
-CREATE TABLE steps(job_id TEXT NOT NULL, step INTEGER NOT NULL, generation INTEGER NOT NULL, digest BLOB NOT NULL,
-  request BLOB NOT NULL, weight BLOB NOT NULL, log_alpha BLOB NOT NULL,
-  PRIMARY KEY(job_id, step, generation)) STRICT, WITHOUT ROWID;
-CREATE TABLE signing_key(key BLOB NOT NULL) STRICT;
-INSERT INTO signing_key VALUES (x'0102');
-PRAGMA user_version = 1;
-)sql";
-
 TEST_F(JobStoreTest, ADatabaseOfTheFirstVersionGoesOn) {
   const auto old_file = folder_.path() / "old.sqlite3";
   const StepRecord old_step = record(1, 0, 0.3);
   {
     Database old(old_file);
-    old.execute(kFirstVersion);
+    old.execute(schema_sql(1));
     const std::string bits(reinterpret_cast<const char*>(old_step.log_alpha_K.data()), 2 * sizeof(double));
     Statement(old, "INSERT INTO steps VALUES ('j', 0, 1, ?, ?, ?, ?)")
         .run(Blob{old_step.digest}, Blob{old_step.request.SerializeAsString()}, Blob{bits}, Blob{bits});
@@ -170,7 +192,7 @@ TEST_F(JobStoreTest, ADatabaseOfTheFirstVersionGoesOn) {
 
 TEST_F(JobStoreTest, AnUpdateThatFailsLeavesTheDatabaseOfTheOlderProgram) {
   const auto old_file = folder_.path() / "old.sqlite3";
-  Database(old_file).execute(std::string(kFirstVersion) + "DROP TABLE steps;");
+  Database(old_file).execute(schema_sql(1) + "DROP TABLE steps;");
   EXPECT_THROW(JobStore{old_file}, StoreError);
   Database old(old_file);
   Statement version(old, "PRAGMA user_version");
@@ -186,18 +208,277 @@ TEST_F(JobStoreTest, ASecondRecordOfAStepIsRefusedAndTheFirstStays) {
   EXPECT_EQ(store_->step(key)->digest, record(1, 0, 0.3).digest);
 }
 
-TEST_F(JobStoreTest, HistoryShowsTheNewestGenerationThatReachedEachStep) {
-  for (const std::int64_t step : {0, 1, 2}) {
-    store_->insert_step({.job_id = "j", .generation = 1, .step = step}, record(1, step, 0.3));
+// The newest generation of each step was shown: after a rewind that mixed two lines, as the step 4 of attempt 1 does
+// not follow step 3 of attempt 2.
+TEST_F(JobStoreTest, AHistoryIsTheStepsBelowEveryLaterStart) {
+  train("j", 1, 0, 5);
+  EXPECT_THAT(lineage("j"), ElementsAre("1.0", "1.1", "1.2", "1.3", "1.4"));
+  train("j", 2, 2, 4);
+  EXPECT_THAT(lineage("j"), ElementsAre("1.0", "1.1", "2.2", "2.3"));
+  train("j", 3, 3, 3);
+  EXPECT_THAT(lineage("j"), ElementsAre("1.0", "1.1", "2.2"));
+  EXPECT_EQ(store_->lineage_step("j", 1)->request.generation(), 1);
+  EXPECT_EQ(store_->lineage_step("j", 2)->request.generation(), 2);
+  EXPECT_FALSE(store_->lineage_step("j", 3));
+  EXPECT_EQ(store_->steps("j", 2, {.rows = 100, .bytes = 1 << 20}).size(), 1u);
+  train("j", 4, 0, 1);
+  EXPECT_THAT(lineage("j"), ElementsAre("4.0"));
+  EXPECT_EQ(store_->last_step("j", 1)->request.step(), 4) << "what an attempt did stays on record";
+}
+
+TEST_F(JobStoreTest, AnAttemptCutsTheHistoryOnlyOnceItsTrainingHasStarted) {
+  store_->insert_job(job("j"), std::nullopt);
+  train("j", 1, 0, 3);
+  store_->begin_attempt(job("j"), {.generation = 2});
+  EXPECT_EQ(lineage("j").size(), 3u);
+  train("j", 2, 1, 1);
+  EXPECT_THAT(lineage("j"), ElementsAre("1.0"));
+}
+
+TEST_F(JobStoreTest, AnAttemptIsStoredWithTheStateOfItsJob) {
+  store_->insert_job(job("j", v1::JOB_STATE_QUEUED, 1), std::nullopt);
+  const std::string hash(32, '\x01');
+  store_->begin_attempt(job("j", v1::JOB_STATE_STARTING, 2), {.generation = 1,
+                                                              .token_hash = hash,
+                                                              .state = "STARTING",
+                                                              .started_at = 1'000,
+                                                              .launcher = "mpirun",
+                                                              .hosts = "a, b"});
+  store_->set_launcher("j", 1, "pid 7");
+  train("j", 1, 4, 4);
+  reopen();
+  StoredAttempt attempt = store_->attempts("j").at(0);
+  EXPECT_EQ(attempt.start_step, 4);
+  EXPECT_EQ(attempt.start_checkpoint, "checkpoints/4");
+  EXPECT_EQ(attempt.token_hash, hash);
+  EXPECT_EQ(attempt.launcher, "pid 7");
+  EXPECT_EQ(attempt.started_at, 1'000);
+  EXPECT_FALSE(attempt.exit_code);
+
+  store_->end_attempt(job("j", v1::JOB_STATE_FAILED, 3),
+                      {.generation = 1, .state = "ENDED", .cause = "rank 1", .exit_code = 137, .ended_at = 2'000});
+  attempt = store_->attempts("j").at(0);
+  EXPECT_EQ(attempt.state, "ENDED");
+  EXPECT_EQ(attempt.cause, "rank 1");
+  EXPECT_EQ(attempt.exit_code, 137);
+  EXPECT_EQ(attempt.ended_at, 2'000);
+  EXPECT_EQ(attempt.started_at, 1'000) << "and all that was known before";
+  EXPECT_EQ(attempt.start_step, 4);
+  EXPECT_EQ(attempt.hosts, "a, b");
+  EXPECT_EQ(store_->jobs()[0].job.state(), v1::JOB_STATE_FAILED);
+}
+
+TEST_F(JobStoreTest, AGenerationIsBegunOnce) {
+  store_->insert_job(job("j", v1::JOB_STATE_QUEUED, 1), std::nullopt);
+  store_->begin_attempt(job("j", v1::JOB_STATE_STARTING, 2), {.generation = 1, .cause = "first"});
+  EXPECT_THROW(store_->begin_attempt(job("j", v1::JOB_STATE_RUNNING, 3), {.generation = 1}), StoreError);
+  EXPECT_EQ(store_->jobs()[0].job.revision(), 2);
+  EXPECT_EQ(store_->attempts("j").at(0).cause, "first");
+  EXPECT_EQ(store_->events("j", 0, 100).size(), 2u);
+}
+
+TEST_F(JobStoreTest, CheckpointsAreCommittedAndDeletedByStep) {
+  const StoredCheckpoint first{.step = 10,
+                               .generation = 1,
+                               .folder = "g1/step-10",
+                               .manifest_digest = std::string(32, '\xff'),
+                               .bytes = 7'000'000'000,
+                               .created_at = 1'000};
+  store_->commit_checkpoint("j", first);
+  store_->commit_checkpoint("j", first);  // a commit whose answer was lost
+  store_->commit_checkpoint("j", {.step = 10, .generation = 2, .folder = "g2/step-10"});
+  store_->commit_checkpoint("j", {.step = 20, .generation = 2, .folder = "g2/step-20"});
+  reopen();
+  auto checkpoints = store_->checkpoints("j");
+  ASSERT_EQ(checkpoints.size(), 3u);
+  EXPECT_EQ(checkpoints[0].folder, "g1/step-10");
+  EXPECT_EQ(checkpoints[0].manifest_digest, first.manifest_digest);
+  EXPECT_EQ(checkpoints[0].bytes, 7'000'000'000);
+  EXPECT_EQ(checkpoints[0].created_at, 1'000);
+  EXPECT_GT(checkpoints[1].created_at, 1'700'000'000) << "now";
+  const auto states = [&] {
+    std::vector<std::string> all;
+    for (const StoredCheckpoint& checkpoint : store_->checkpoints("j")) all.push_back(checkpoint.state);
+    return all;
+  };
+  store_->mark_checkpoint_deleted("j", 10, 1);
+  EXPECT_THAT(states(), ElementsAre("DELETED", "COMMITTED", "COMMITTED"));
+  store_->mark_checkpoints_deleted("j", {10, 30});
+  EXPECT_THAT(states(), ElementsAre("DELETED", "DELETED", "COMMITTED"));
+  EXPECT_TRUE(store_->checkpoints("other").empty());
+}
+
+TEST_F(JobStoreTest, EachChangeOfStateIsAnEventAndTheNewestThousandAreKept) {
+  store_->insert_job(job("j", v1::JOB_STATE_QUEUED, 1), std::nullopt);
+  store_->update_job(job("j", v1::JOB_STATE_QUEUED, 2));  // another reason in the same state
+  store_->update_job(job("j", v1::JOB_STATE_RUNNING, 3));
+  const auto events = store_->events("j", 0, 100);
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].text, "QUEUED: revision 1");
+  EXPECT_EQ(events[1].text, "RUNNING: revision 3");
+  EXPECT_EQ(events[1].kind, "STATE");
+  EXPECT_EQ(events[1].revision, 3);
+  EXPECT_GT(events[1].time, 1'700'000'000);
+  EXPECT_EQ(store_->events("j", 1, 100).size(), 1u);
+
+  store_->insert_job(job("other", v1::JOB_STATE_QUEUED, 1), std::nullopt);
+  Database(file()).execute(
+      "WITH RECURSIVE n(i) AS (VALUES (10) UNION ALL SELECT i + 1 FROM n WHERE i < 1500) "
+      "INSERT INTO events(job_id, revision, kind, text) SELECT 'j', i, 'STATE', '' FROM n");
+  store_->update_job(job("j", v1::JOB_STATE_FAILED, 2'000));
+  EXPECT_EQ(store_->events("j", 0, 10'000).size(), 1'000u);
+  EXPECT_EQ(store_->events("j", 0, 1)[0].revision, 502);  // 2,000, and 1,500 down to 502
+  EXPECT_EQ(store_->events("other", 0, 10'000).size(), 1u);
+}
+
+TEST_F(JobStoreTest, WhatIsWantedOfAJobIsStoredWithItsState) {
+  store_->insert_job(job("a"), std::nullopt);
+  store_->insert_job(job("b"), std::nullopt);
+  store_->update_job(job("a"), DesiredState::kPause);
+  store_->update_job(job("a"));  // anything else leaves it
+  store_->update_job(job("b", v1::JOB_STATE_CANCELLING, 2));
+  reopen();
+  EXPECT_EQ(store_->jobs()[0].desired, DesiredState::kPause);
+  EXPECT_EQ(store_->jobs()[1].desired, DesiredState::kCancel);
+  store_->update_job(job("a"), DesiredState::kRun);
+  EXPECT_EQ(store_->jobs()[0].desired, DesiredState::kRun);
+  EXPECT_EQ(store_->jobs()[0].damage, "");
+}
+
+TEST_F(JobStoreTest, AChangedBitOfAJobsRowIsFound) {
+  store_->insert_job(job("a", v1::JOB_STATE_QUEUED, 256), std::nullopt);
+  store_->insert_job(job("b"), std::nullopt);
+  const std::string whole = job("a", v1::JOB_STATE_QUEUED, 256).SerializeAsString();
+  const std::string other = job("a", v1::JOB_STATE_QUEUED, 257).SerializeAsString();
+  Statement(database_of(file()), "UPDATE jobs SET job = ? WHERE id = 'a'").run(Blob{other});
+  EXPECT_EQ(store_->jobs()[0].damage, "its record is not as it was stored: the checksum is of another");
+  EXPECT_EQ(store_->jobs()[0].job.id(), "a");
+  EXPECT_EQ(store_->jobs()[1].damage, "");
+  Statement(database_of(file()), "UPDATE jobs SET job = ? WHERE id = 'a'").run(Blob{whole});
+  EXPECT_EQ(store_->jobs()[0].damage, "");
+  for (const char* change : {"state = 'RUNNING'", "desired = 'CANCEL'", "checksum = x''"}) {
+    store_->update_job(job("a"));
+    Database(file()).execute(std::string("UPDATE jobs SET ") + change + " WHERE id = 'a'");
+    EXPECT_THAT(store_->jobs()[0].damage, HasSubstr("the checksum is of another")) << change;
   }
-  store_->insert_step({.job_id = "j", .generation = 2, .step = 1}, record(2, 1, 0.4));
-  const auto steps = store_->steps("j", 0, {.rows = 100, .bytes = 1 << 20});
-  ASSERT_EQ(steps.size(), 3u);
-  EXPECT_EQ(steps[0].request.generation(), 1);
-  EXPECT_EQ(steps[1].request.generation(), 2);
-  EXPECT_EQ(steps[1].request.loss_sum(0), 0.4);
-  EXPECT_EQ(steps[2].request.generation(), 1);
-  EXPECT_EQ(store_->last_step("j", 2)->request.step(), 1);
+}
+
+TEST_F(JobStoreTest, ADeletedJobLeavesNothing) {
+  store_->insert_job(job("j"), std::nullopt);
+  train("j", 1, 0, 2);
+  store_->commit_checkpoint("j", {.step = 1, .generation = 1, .folder = "f"});
+  store_->delete_job("j");
+  EXPECT_TRUE(store_->attempts("j").empty());
+  EXPECT_TRUE(store_->checkpoints("j").empty());
+  EXPECT_TRUE(store_->events("j", 0, 10).empty());
+  EXPECT_TRUE(lineage("j").empty());
+  EXPECT_FALSE(store_->training("j", 1));
+}
+
+// A page of table jobs that cannot be read ended every start with code 2.
+class DamagedPages : public JobStoreTest {
+ protected:
+  static constexpr int kJobs = 40;
+  // About three jobs a page.
+  DamagedPages() {
+    for (int i = 0; i < kJobs; ++i) {
+      v1::TrainingJob large = job(id(i));
+      large.set_state_reason(std::string(1'000, 'x'));
+      store_->insert_job(large, std::nullopt);
+    }
+    store_.reset();
+  }
+  static std::string id(int i) { return "job-" + std::to_string(100 + i); }
+  std::vector<std::string> damaged() {
+    std::vector<std::string> ids;
+    for (const StoredJob& stored : store_->jobs()) {
+      if (!stored.damage.empty()) ids.push_back(stored.job.id());
+    }
+    return ids;
+  }
+};
+
+TEST_F(DamagedPages, OfJobsLeaveTheOthersAndTheNamesOfThoseThatAreLost) {
+  destroy_leaf(file(), "jobs", 2);
+  destroy_leaf(file(), "jobs", 5);
+  store_.emplace(file());
+  const std::vector<std::string> lost = damaged();
+  EXPECT_EQ(store_->jobs().size(), std::size_t{kJobs});
+  EXPECT_GE(lost.size(), 2u);
+  EXPECT_LE(lost.size(), 8u);
+  EXPECT_TRUE(store_->unread().empty());
+  for (const StoredJob& stored : store_->jobs()) {
+    EXPECT_EQ(stored.job.id(), id(static_cast<int>(stored.sequence) - 1));
+    if (stored.damage.empty()) continue;
+    EXPECT_THAT(stored.damage, HasSubstr("database disk image is malformed"));
+  }
+  EXPECT_FALSE(store_->file_faults().empty());
+}
+
+TEST_F(DamagedPages, OfJobsAndTheirIndexLeaveTheOthersAndSayWhichRowsAreLost) {
+  destroy_leaf(file(), "jobs", 3);
+  destroy_leaf(file(), "sqlite_autoindex_jobs_1", 0);
+  store_.emplace(file());
+  const std::size_t read = store_->jobs().size();
+  EXPECT_LT(read, std::size_t{kJobs});
+  EXPECT_GE(read, std::size_t{kJobs} - 5);
+  EXPECT_TRUE(damaged().empty());
+  ASSERT_EQ(store_->unread().size(), 1u);
+  EXPECT_THAT(store_->unread()[0], HasSubstr(" of table jobs cannot be read"));
+}
+
+TEST_F(DamagedPages, OfAnOlderProgramLeaveTheOthers) {
+  const auto old_file = folder_.path() / "old.sqlite3";
+  copy_to_earlier_schema(file(), old_file, 2);
+  destroy_leaf(old_file, "jobs", 2);
+  store_.emplace(old_file);
+  EXPECT_EQ(store_->jobs().size(), std::size_t{kJobs});
+  const std::vector<std::string> lost = damaged();
+  EXPECT_GE(lost.size(), 1u);
+  EXPECT_LE(lost.size(), 4u);
+  EXPECT_TRUE(store_->file_faults().empty()) << "the damaged table is kept aside";
+  Database old(old_file);
+  Statement kept(old, "SELECT 1 FROM sqlite_master WHERE name = 'damaged_jobs_1'");
+  kept.begin();
+  EXPECT_TRUE(kept.next());
+}
+
+TEST_F(DamagedPages, OfTheIndexAloneLeaveEveryJob) {
+  destroy_leaf(file(), "sqlite_autoindex_jobs_1", 0);
+  store_.emplace(file());
+  EXPECT_EQ(store_->jobs().size(), std::size_t{kJobs});
+  EXPECT_TRUE(damaged().empty());
+}
+
+TEST_F(DamagedPages, ATableMadeAnewTakesJobsAgain) {
+  destroy_leaf(file(), "jobs", 2);
+  store_.emplace(file());
+  const std::vector<std::string> lost = damaged();
+  ASSERT_FALSE(lost.empty());
+  const auto done = store_->replace_damaged_tables();
+  ASSERT_EQ(done.size(), 1u);
+  EXPECT_EQ(done[0], "table jobs is made anew from what could be read; the damaged one is kept as damaged_jobs_1");
+  EXPECT_TRUE(store_->file_faults().empty());
+  EXPECT_EQ(damaged(), lost) << "until they are set aside";
+  for (const std::string& name : lost) store_->set_aside(job(name, v1::JOB_STATE_FAILED, 2), "its page is damaged");
+  EXPECT_TRUE(damaged().empty());
+  EXPECT_EQ(store_->jobs_set_aside().size(), lost.size());
+  EXPECT_EQ(store_->insert_job(job("new"), std::nullopt), kJobs + 1);
+  store_->update_job(job(id(0), v1::JOB_STATE_FAILED, 2));
+  reopen();
+  EXPECT_EQ(store_->jobs().size(), std::size_t{kJobs} + 1);
+  EXPECT_TRUE(store_->replace_damaged_tables().empty()) << "once";
+}
+
+TEST_F(DamagedPages, OfAnswersAndTheSigningKeyAreReplacedToo) {
+  destroy_leaf(file(), "requests", 0);
+  destroy_leaf(file(), "signing_key", 0);
+  store_.emplace(file());  // old answers are forgotten at a start
+  EXPECT_TRUE(damaged().empty());
+  EXPECT_THROW(store_->signing_key(), StoreError);
+  EXPECT_EQ(store_->replace_damaged_tables().size(), 2u);
+  EXPECT_EQ(store_->signing_key().size(), 32u);
+  EXPECT_FALSE(store_->answered_request("r"));
 }
 
 TEST_F(JobStoreTest, APageOfHistoryIsBoundedInRowsAndBytesButNeverEmpty) {
