@@ -38,13 +38,9 @@ void JobCleaner::tick() {
 
 void JobCleaner::remove_piece() {
   const auto job = next_with_rows();
-  if (!job) {
-    if (std::exchange(has_free_pages_, false)) has_free_pages_ = table_.store().shrink_file();
-    return;
-  }
+  if (!job) return;
   try {
     const DeletedPiece piece = table_.store().deleted().remove_rows(*job, settings_.piece);
-    has_free_pages_ = true;
     if (piece.is_last) spdlog::info("job {}: deleted, nothing of it is left in the database", job->id);
   } catch (const StoreError& error) {
     if (error.cause() != StoreError::Cause::kDamaged) throw;

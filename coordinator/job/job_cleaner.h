@@ -25,8 +25,8 @@ class JobCleaner {
   JobCleaner(CleanerSettings settings, JobTable& table, const AttemptSupervisor& attempts)
       : settings_(std::move(settings)), table_(table), attempts_(attempts) {}
 
-  // One piece of rows, or of the file's free pages, or nothing; and series of jobs that ended long ago. What the disk
-  // refuses is tried again after 10 s; rows that cannot be read stay where they are.
+  // One piece of rows, or nothing; and series of jobs that ended long ago. What the disk refuses is tried again after
+  // 10 s; rows that cannot be read stay where they are.
   void tick();
 
   // Logs of a job whose rows and processes are gone. Files take their time: whoever removes them holds no lock.
@@ -50,7 +50,6 @@ class JobCleaner {
   JobTable& table_;
   const AttemptSupervisor& attempts_;
   std::set<std::int64_t> damaged_, left_;  // sequences whose rows, or logs, stay
-  bool has_free_pages_ = true;             // as far as is known
   SteadyTime not_before_{};
 };
 

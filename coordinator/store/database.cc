@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "coordinator/store/deleted_jobs.h"
-#include "coordinator/store/free_pages.h"
 #include "coordinator/store/job_rows.h"
 
 namespace equipoise::coordinator {
@@ -45,9 +44,7 @@ Database::Database(std::filesystem::path path, Access access) : path_(std::move(
   if (code != SQLITE_OK) throw error_of(path_, handle);
   constexpr int kBusyMs = 5000;  // somebody may be looking at the file with the sqlite3 tool
   sqlite3_busy_timeout(handle, kBusyMs);
-  // auto_vacuum: of a new file alone, and before anything is written to it.
-  constexpr const char* kSettings = "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;";
-  if (access == Access::kReadWrite) execute(kSettings);
+  if (access == Access::kReadWrite) execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
 }
 
 void Database::execute(const std::string& sql) {
@@ -300,7 +297,6 @@ Database with_schema(Database database) {
   for (std::int64_t from = version; from < kSchemaVersion; ++from) migrate(database, from, earlier);
   database.execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   transaction.commit();
-  make_shrinkable(database);
   return database;
 }
 

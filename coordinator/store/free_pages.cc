@@ -5,11 +5,10 @@
 namespace equipoise::coordinator {
 namespace {
 
-constexpr std::int64_t kIncremental = 2;  // of PRAGMA auto_vacuum
-constexpr std::int64_t kLargestToWriteAnew = std::int64_t{64} << 20;
-constexpr std::int64_t kKeptBytes = std::int64_t{16} << 20;  // running jobs take them soon
+constexpr std::int64_t kLeastBytes = std::int64_t{16} << 20;
+constexpr std::int64_t kMostToWrite = std::int64_t{256} << 20;
 
-std::int64_t pragma(Database& database, const char* name) {
+std::int64_t file_pragma(Database& database, const char* name) {
   Statement statement(database, std::string("PRAGMA ") + name);
   statement.begin();
   const std::int64_t value = statement.next() ? statement.integer(0) : 0;
@@ -19,22 +18,16 @@ std::int64_t pragma(Database& database, const char* name) {
 
 }  // namespace
 
-void make_shrinkable(Database& database) {
-  if (pragma(database, "auto_vacuum") == kIncremental) return;
-  if (pragma(database, "page_count") * pragma(database, "page_size") > kLargestToWriteAnew) return;
+Database without_free_pages(Database database) {
+  const std::int64_t page = file_pragma(database, "page_size");
+  const std::int64_t free = page * file_pragma(database, "freelist_count");
+  const std::int64_t rest = page * file_pragma(database, "page_count") - free;
+  if (free < kLeastBytes || free < rest || rest > kMostToWrite) return database;
   try {
-    database.execute("PRAGMA auto_vacuum = INCREMENTAL; VACUUM");
-  } catch (const StoreError&) {  // nothing has changed, and nothing is lost but disk space
+    database.execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+  } catch (const StoreError&) {  // nothing has changed, and nothing but disk space is lost
   }
-}
-
-bool release_free_pages(Database& database, std::int64_t most) {
-  if (pragma(database, "auto_vacuum") != kIncremental) return false;
-  const std::int64_t kept = kKeptBytes / pragma(database, "page_size");
-  const std::int64_t excess = pragma(database, "freelist_count") - kept;
-  if (excess <= 0) return false;
-  database.execute("PRAGMA incremental_vacuum(" + std::to_string(excess < most ? excess : most) + ")");
-  return excess > most;
+  return database;
 }
 
 }  // namespace equipoise::coordinator

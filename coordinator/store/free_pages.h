@@ -1,19 +1,16 @@
-// Pages of the database's file that hold nothing any more: how it gets smaller again.
+// Pages of the database's file that hold nothing any more.
 #pragma once
-
-#include <cstdint>
 
 #include "coordinator/store/database.h"
 
 namespace equipoise::coordinator {
 
-// A database that an older program made keeps free pages for what comes, and its file never gets smaller, unless it is
-// written anew. This does so where that is no matter of more than a second (64 MiB); a larger one stays as it is, and
-// so does one that is damaged or has no room. A new database needs it never.
-void make_shrinkable(Database& database);
-
-// Gives up to `most` free pages back to the file system, as long as over 16 MiB of them are free. False: there is
-// nothing to give back. Throws StoreError.
-bool release_free_pages(Database& database, std::int64_t most);
+// Rows that are deleted leave pages that later rows take: the file gets no smaller by itself. Here it is written anew
+// without them, where they are over half of it and 16 MiB, and what is left is no matter of more than a second or two
+// (256 MiB). A file that is damaged or has no room beside it stays as it is. For the start, when nobody waits.
+//
+// SQLite's own way, auto_vacuum, moves pages about whenever a table is made, and so refuses to make one beside a
+// damaged page: damaged tables could not be made anew (JobStore::replace_damaged_tables).
+Database without_free_pages(Database database);
 
 }  // namespace equipoise::coordinator

@@ -109,7 +109,8 @@ std::size_t size_of(const StepRecord& record) {
 }  // namespace
 
 JobStore::JobStore(const std::filesystem::path& file, Access access)
-    : database_(access == Access::kReadOnly ? with_newest_schema(Database(file, access)) : with_schema(Database(file))),
+    : database_(access == Access::kReadOnly ? with_newest_schema(Database(file, access))
+                                            : without_free_pages(with_schema(Database(file)))),
       deleted_(database_),
       insert_job_(database_,
                   "INSERT INTO jobs(id, state, job, desired, checksum) VALUES (?, ?, ?, ?, ?) RETURNING sequence"),
@@ -278,11 +279,6 @@ void JobStore::delete_job(const std::string& id) {
   deleted_.add(id);
   delete_job_.run(id);
   transaction.commit();
-}
-
-bool JobStore::shrink_file() {
-  constexpr std::int64_t kPages = 256;
-  return release_free_pages(database_, kPages);
 }
 
 void JobStore::set_aside(const v1::TrainingJob& job, const std::string& why) {

@@ -93,7 +93,8 @@ struct PageLimit {
 class JobStore {
  public:
   // Opens or makes the database, and brings an older program's up to date. Throws std::invalid_argument where a newer
-  // program made it. kReadOnly changes nothing, and everything below that writes throws.
+  // program made it. Makes the file smaller where most of it is free (free_pages.h). kReadOnly changes nothing, and
+  // everything below that writes throws.
   explicit JobStore(const std::filesystem::path& file, Access access = Access::kReadWrite);
 
   // Ascending sequence; a damaged one is among them, also where its page is. What has no name any more: unread().
@@ -109,8 +110,6 @@ class JobStore {
   // a repeat gets the first answer, not a second job.
   void delete_job(const std::string& id);
   DeletedJobs& deleted() { return deleted_; }
-  // Makes the file smaller by up to 1 MiB where much of it holds nothing; false where it does not.
-  bool shrink_file();
   // Ascending revision, those after `after`. Of each job the newest 1,000 are kept.
   std::vector<StoredEvent> events(const std::string& job_id, std::int64_t after, std::int64_t limit);
   // In place of the record of job.id(), which is kept beside it with `why`.
