@@ -50,8 +50,12 @@ void JobCleaner::remove_piece() {
 }
 
 std::optional<DeletedJob> JobCleaner::next_with_rows() {
-  auto job = table_.store().deleted().next_with_rows(0);
-  while (job && damaged_.contains(job->sequence)) job = table_.store().deleted().next_with_rows(job->sequence);
+  DeletedJobs& deleted = table_.store().deleted();
+  auto job = deleted.next_with_rows(0);
+  // The end of an attempt is stored, too.
+  while (job && (damaged_.contains(job->sequence) || attempts_.has_processes(job->id))) {
+    job = deleted.next_with_rows(job->sequence);
+  }
   return job;
 }
 
@@ -64,7 +68,7 @@ std::optional<JobCleaner::Logs> JobCleaner::logs_to_remove() {
 std::optional<JobCleaner::Logs> JobCleaner::next_with_logs() {
   DeletedJobs& deleted = table_.store().deleted();
   for (auto job = deleted.next_with_logs(0); job; job = deleted.next_with_logs(job->sequence)) {
-    if (left_.contains(job->sequence) || attempts_.has_processes(job->id)) continue;
+    if (left_.contains(job->sequence)) continue;
     if (!settings_.logs.empty() && is_folder_name(job->id))
       return Logs{.job = *job, .folder = settings_.logs / job->id};
     deleted.logs_are_gone(*job);

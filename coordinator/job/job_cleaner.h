@@ -29,7 +29,8 @@ class JobCleaner {
   // 10 s; rows that cannot be read stay where they are.
   void tick();
 
-  // Logs of a job whose rows and processes are gone. Files take their time: whoever removes them holds no lock.
+  // Logs of a job whose processes and rows are gone, in this order. Files take their time: whoever removes them holds
+  // no lock.
   struct Logs {
     DeletedJob job;
     std::filesystem::path folder;

@@ -368,6 +368,9 @@ TEST_F(JobStoreTest, ADeletedJobLeavesNothing) {
   train("j", 1, 0, 2);
   store_->commit_checkpoint("j", {.step = 1, .generation = 1, .folder = "f"});
   store_->delete_job("j");
+  const auto deleted = store_->deleted().next_with_rows(0);
+  ASSERT_TRUE(deleted);
+  EXPECT_TRUE(store_->deleted().remove_rows(*deleted, {}).is_last);
   EXPECT_TRUE(store_->attempts("j").empty());
   EXPECT_TRUE(store_->checkpoints("j").empty());
   EXPECT_TRUE(store_->events("j", 0, 10).empty());
