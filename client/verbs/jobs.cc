@@ -51,7 +51,7 @@ void delete_job(const DeleteFlags& flags, const Console& console) {
 
 void add_jobs_delete_verb(CLI::App& parent, Action& chosen) {
   auto flags = std::make_shared<DeleteFlags>();
-  CLI::App* verb = parent.add_subcommand("delete", "Delete a job that has ended; files it wrote stay");
+  CLI::App* verb = parent.add_subcommand("delete", "Delete a job that has ended, with its history and logs; its output stays");
   verb->add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   flags->coordinator.add_to(*verb);
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { delete_job(*flags, console); }; });
