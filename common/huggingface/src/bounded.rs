@@ -24,8 +24,11 @@ pub struct Limits {
 
 /// How often a waiting thread looks whether another was stopped.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Five minutes in which a thread has had no time at all: it waits for a disk that is gone, or for one that was stopped.
+const MOST_IDLE_PAUSES: usize = 15_000;
 
 /// What a bounded thread says of itself. It alone writes, whoever waits for it reads.
+#[repr(align(128))] // nothing that other threads write is beside it
 struct Account {
     heap_bytes: AtomicIsize,
     heap_left: AtomicIsize,
@@ -139,6 +142,7 @@ impl BoundedThread {
     pub fn receive<T>(&self, receiver: &Receiver<T>) -> Result<T, String> {
         let mut task = self.account.tasks.load(Ordering::Relaxed);
         let mut begin = self.processor_time();
+        let (mut seen, mut idle_pauses) = (begin, 0);
         loop {
             match receiver.recv_timeout(PAUSE) {
                 Ok(value) => return Ok(value),
@@ -150,6 +154,11 @@ impl BoundedThread {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = self.processor_time();
+            idle_pauses = if now == seen { idle_pauses + 1 } else { 0 };
+            seen = now;
+            if idle_pauses >= MOST_IDLE_PAUSES {
+                return Err("stands still".into());
+            }
             let newest = self.account.tasks.load(Ordering::Relaxed);
             if newest != task {
                 (task, begin) = (newest, now);
