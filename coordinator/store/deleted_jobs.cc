@@ -60,10 +60,15 @@ void DeletedJobs::add_table(const std::string& name, const std::string& key, con
 void DeletedJobs::add(const std::string& id) { insert_.run(id); }
 
 bool DeletedJobs::contains(const std::string& id) {
-  select_.begin(id);
-  const bool is_there = select_.next();
-  select_.reset();
-  return is_there;
+  try {
+    select_.begin(id);
+    const bool is_there = select_.next();
+    select_.reset();
+    return is_there;
+  } catch (const StoreError& error) {
+    if (error.cause() != StoreError::Cause::kDamaged) throw;
+    return false;
+  }
 }
 
 namespace {

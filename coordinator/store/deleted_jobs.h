@@ -40,6 +40,7 @@ class DeletedJobs {
 
   // Within a transaction of the caller, beside the removal from `jobs`. Nothing where there is no such job.
   void add(const std::string& id);
+  // False where that cannot be read: ids are random, and a damaged page keeps nobody from making jobs.
   bool contains(const std::string& id);
 
   // The first deleted job of a higher sequence than `after` of which rows are left, or whose rows are gone and whose

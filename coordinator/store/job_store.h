@@ -119,7 +119,8 @@ class JobStore {
   // aside are not looked at.
   std::vector<std::string> file_faults();
   // Makes tables of which a page is damaged anew: that of jobs from what can be read, those of answered requests,
-  // events and the signing key without a row. The damaged ones are kept under another name. A sentence for each.
+  // events, deleted jobs and the signing key without a row. The damaged ones are kept under another name. A sentence
+  // for each.
   std::vector<std::string> replace_damaged_tables();
   // Kept for 30 days, the newest ones where there are too many.
   std::optional<AnsweredRequest> answered_request(const std::string& request_id);

@@ -17,8 +17,10 @@
 namespace equipoise::coordinator {
 namespace deleted_jobs_test {
 
+using ::testing::Contains;
 using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::Le;
 
 class DeletedJobsTest : public ::testing::Test {
@@ -194,6 +196,20 @@ TEST_F(DeletedJobsTest, RowsThatCannotBeReadStayAndAreSaidToBeDamaged) {
   }
   job_with_steps("b", 1);  // nothing is left of the transaction
   EXPECT_EQ(deleted().next_with_rows(0)->id, "a");
+}
+
+TEST_F(DeletedJobsTest, ADamagedPageOfTheirTableKeepsNobodyFromMakingJobs) {
+  job_with_steps("a", 1);
+  store_->delete_job("a");
+  store_.reset();
+  destroy_leaf(file(), "sqlite_autoindex_deleted_jobs_1", 0);
+  store_.emplace(file());
+  EXPECT_FALSE(deleted().contains("a"));
+  job_with_steps("b", 1);
+  EXPECT_THAT(store_->replace_damaged_tables(),
+              Contains(HasSubstr("table deleted_jobs is made anew, without what it had")));
+  store_->delete_job("b");
+  EXPECT_TRUE(deleted().contains("b"));
 }
 
 // 4.2 GB of a deleted job would be the file's for ever.
