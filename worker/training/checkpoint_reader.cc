@@ -21,8 +21,6 @@ namespace equipoise {
 namespace {
 
 namespace fs = std::filesystem;
-using google::protobuf::FieldDescriptor;
-using google::protobuf::Message;
 
 // Of a message of the collective.
 constexpr std::size_t kPieceBytes = std::size_t{64} << 20;
@@ -54,14 +52,23 @@ class FirstDifference : public google::protobuf::util::MessageDifferencer::Repor
  public:
   using Path = std::vector<google::protobuf::util::MessageDifferencer::SpecificField>;
 
-  void ReportAdded(const Message& before, const Message& now, const Path& path) override { note(before, now, path); }
-  void ReportDeleted(const Message& before, const Message& now, const Path& path) override { note(before, now, path); }
-  void ReportModified(const Message& before, const Message& now, const Path& path) override { note(before, now, path); }
+  void ReportAdded(const google::protobuf::Message& before, const google::protobuf::Message& now,
+                   const Path& path) override {
+    note(before, now, path);
+  }
+  void ReportDeleted(const google::protobuf::Message& before, const google::protobuf::Message& now,
+                     const Path& path) override {
+    note(before, now, path);
+  }
+  void ReportModified(const google::protobuf::Message& before, const google::protobuf::Message& now,
+                      const Path& path) override {
+    note(before, now, path);
+  }
 
   const std::string& field() const { return field_; }
 
  private:
-  void note(const Message& /*before*/, const Message& /*now*/, const Path& path) {
+  void note(const google::protobuf::Message& /*before*/, const google::protobuf::Message& /*now*/, const Path& path) {
     if (!field_.empty()) return;
     for (const auto& part : path) {
       if (part.field == nullptr || part.field->containing_type()->options().map_entry()) continue;
@@ -75,17 +82,17 @@ class FirstDifference : public google::protobuf::util::MessageDifferencer::Repor
 bool is_free(std::string_view field) { return std::ranges::find(kFreeSettings, field) != std::end(kFreeSettings); }
 
 // Clears the free settings of a message and of those inside it.
-void clear_free_settings(Message& message, const std::string& prefix) {
+void clear_free_settings(google::protobuf::Message& message, const std::string& prefix) {
   const auto& reflection = *message.GetReflection();
-  std::vector<const FieldDescriptor*> fields;
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
-  for (const FieldDescriptor* field : fields) {
+  for (const google::protobuf::FieldDescriptor* field : fields) {
     const std::string name = prefix + field->name();
     if (is_free(name)) {
       reflection.ClearField(&message, field);
       continue;
     }
-    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE || field->is_map()) continue;
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE || field->is_map()) continue;
     if (!field->is_repeated()) {
       clear_free_settings(*reflection.MutableMessage(&message, field), name + ".");
       continue;
@@ -103,14 +110,15 @@ v1::JobSpec without_free_settings(v1::JobSpec spec) {
 
 // What the field is in the job's YAML; empty where it has none.
 std::string value_text(const v1::JobSpec& spec, const std::string& field) {
-  const Message* message = &spec;
+  const google::protobuf::Message* message = &spec;
   std::size_t begin = 0;
   while (true) {
     const std::size_t point = field.find('.', begin);
-    const FieldDescriptor* const part = message->GetDescriptor()->FindFieldByName(field.substr(begin, point - begin));
+    const google::protobuf::FieldDescriptor* const part =
+        message->GetDescriptor()->FindFieldByName(field.substr(begin, point - begin));
     if (part == nullptr) return "";
     const auto& reflection = *message->GetReflection();
-    const bool is_message = part->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+    const bool is_message = part->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE;
     if (part->is_repeated() || (point == std::string::npos && is_message)) return "another list or section";
     if (!is_message) {
       if (!reflection.HasField(*message, part)) return "not given";
