@@ -37,7 +37,7 @@ class JobController {
         outputs_(settings.outputs),
         attempts_(settings.supervisor, table_, outputs_, dependencies.launcher, dependencies.random_source),
         training_jobs_(settings.limits, table_, outputs_, attempts_, dependencies.random_source),
-        worker_calls_(table_, settings.supervisor.lease) {}
+        worker_calls_(table_, settings.supervisor.lease, settings.limits.history_bytes) {}
 
   TrainingJobs& training_jobs() { return training_jobs_; }
   WorkerCalls& worker_calls() { return worker_calls_; }
