@@ -12,7 +12,7 @@
 #include "common/protocol/job_state.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/record_check.h"
-#include "coordinator/job/training.h"
+#include "coordinator/job/step_history.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -70,10 +70,10 @@ void AttemptSupervisor::recover(JobRecord& record) {
 // Steps are stored one by one, the job around them is not.
 void AttemptSupervisor::read_progress(const JobConfig& config, v1::TrainingJob& job) {
   const auto last = table_.store().last_step(job.id(), job.generation());
-  const auto training = table_.store().training(job.id(), job.generation());
-  if (!last || !training) return;
+  if (!last) return;
+  StepHistory history(table_.store(), config, job.id());
   job.set_step(last->request.step() + 1);
-  set_weights(job, weight_owner_for(config, training->request).alpha_at(last->log_alpha_K));
+  set_weights(job, history.alpha_after(history.whole(*last)));
 }
 
 void AttemptSupervisor::tick() {

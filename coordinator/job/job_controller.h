@@ -39,7 +39,7 @@ class JobController {
         outputs_(settings.outputs),
         attempts_(settings.supervisor, table_, outputs_, dependencies.launcher, dependencies.random_source),
         training_jobs_(settings.limits, table_, outputs_, attempts_, dependencies.random_source),
-        worker_calls_(table_, settings.supervisor.lease),
+        worker_calls_(table_, settings.supervisor.lease, settings.limits.history_bytes),
         cleaner_(settings.cleaner, table_, attempts_) {}
 
   TrainingJobs& training_jobs() { return training_jobs_; }

@@ -204,6 +204,24 @@ CREATE TABLE IF NOT EXISTS set_aside(
   created_at INTEGER NOT NULL DEFAULT (unixepoch())) STRICT, WITHOUT ROWID;
 )sql";
 
+// A step has its report as coordinator/weights/report_format.h says where result_digest is not empty, and then neither
+// weight nor log_alpha nor group_loss: they follow from the newest state before it.
+constexpr const char* kCompactSteps = R"sql(
+ALTER TABLE steps ADD COLUMN result_digest BLOB NOT NULL DEFAULT x'';
+CREATE TABLE weight_states(
+  job_id TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  steps INTEGER NOT NULL,
+  state BLOB NOT NULL,
+  PRIMARY KEY(job_id, steps, generation)) STRICT, WITHOUT ROWID;
+CREATE TABLE histories(
+  job_id TEXT PRIMARY KEY,
+  bytes INTEGER NOT NULL DEFAULT 0,
+  thinned_end INTEGER NOT NULL DEFAULT 0,
+  spacing INTEGER NOT NULL DEFAULT 1,
+  next_step INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+)sql";
+
 struct TrainingKey {
   std::string job_id;
   std::int64_t generation;
@@ -256,12 +274,14 @@ void migrate(Database& database, std::int64_t from, const EarlierRows& earlier) 
       return database.execute(kGroupLosses);
     case 2:
       return add_lineage(database, earlier);
+    case 3:
+      return database.execute(kCompactSteps);
     default:
       return database.execute(kDeletedJobsTable);
   }
 }
 
-constexpr std::int64_t kSchemaVersion = 4;
+constexpr std::int64_t kSchemaVersion = 5;
 
 std::int64_t schema_version(Database& database) {
   Statement version(database, "PRAGMA user_version");

@@ -1,66 +1,15 @@
 #include "coordinator/store/job_store.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
+#include <utility>
 
 #include "common/base/message_text.h"
 #include "common/protocol/job_state.h"
 #include "coordinator/store/free_pages.h"
+#include "coordinator/store/row_reading.h"
 
 namespace equipoise::coordinator {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "vectors are stored as they lie in memory");
-
-Blob blob_of(const std::vector<double>& values) {
-  return {std::string_view(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double))};
-}
-
-[[noreturn]] void fail_damaged(const Database& database, const std::string& what) {
-  throw StoreError(StoreError::Cause::kDamaged, database.path().string() + ": " + what + " is damaged");
-}
-
-std::vector<double> doubles_of(const Database& database, const std::string& bytes) {
-  if (bytes.size() % sizeof(double) != 0) fail_damaged(database, "a vector of a step");
-  std::vector<double> values(bytes.size() / sizeof(double));
-  if (!bytes.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
-  return values;
-}
-
-template <typename Message>
-Message message_of(const Database& database, const std::string& bytes, const char* what) {
-  Message message;
-  if (!message.ParseFromString(bytes)) fail_damaged(database, what);
-  return message;
-}
-
-// Columns: request, digest, weight, log_alpha, group_loss.
-StepRecord step_of(const Database& database, const Statement& row) {
-  return {.request = message_of<v1::ReportStepRequest>(database, row.bytes(0), "a step"),
-          .digest = row.bytes(1),
-          .weight = doubles_of(database, row.bytes(2)),
-          .log_alpha_K = doubles_of(database, row.bytes(3)),
-          .group_loss_K = doubles_of(database, row.bytes(4))};
-}
-
-// Ends the reading of a row that turns out to be damaged, too.
-class ResetAtEnd {
- public:
-  explicit ResetAtEnd(Statement& statement) : statement_(statement) {}
-  ~ResetAtEnd() { statement_.reset(); }
-  ResetAtEnd(const ResetAtEnd&) = delete;
-  ResetAtEnd& operator=(const ResetAtEnd&) = delete;
-
- private:
-  Statement& statement_;
-};
-
-std::optional<StepRecord> first_step(const Database& database, Statement& row) {
-  const ResetAtEnd reset(row);
-  if (!row.next()) return std::nullopt;
-  return step_of(database, row);
-}
 
 std::optional<StoredTraining> first_training(const Database& database, Statement& row) {
   const ResetAtEnd reset(row);
@@ -97,21 +46,13 @@ StoredJob job_of(const JobRow& row) {
 
 constexpr std::int64_t kMostEvents = 1'000;  // of a job
 
-// Which steps are of the lineage.
-constexpr const char* kInLineage =
-    " AND NOT EXISTS (SELECT 1 FROM attempts later WHERE later.job_id = steps.job_id "
-    "AND later.generation > steps.generation AND later.start_step <= steps.step) ";
-
-std::size_t size_of(const StepRecord& record) {
-  return record.request.ByteSizeLong() + (record.log_alpha_K.size() + record.group_loss_K.size()) * sizeof(double);
-}
-
 }  // namespace
 
 JobStore::JobStore(const std::filesystem::path& file, Access access)
     : database_(access == Access::kReadOnly ? with_newest_schema(Database(file, access))
                                             : without_free_pages(with_schema(Database(file)))),
       deleted_(database_),
+      steps_(database_),
       insert_job_(database_,
                   "INSERT INTO jobs(id, state, job, desired, checksum) VALUES (?, ?, ?, ?, ?) RETURNING sequence"),
       select_state_(database_, "SELECT state, desired FROM jobs WHERE id = ?"),
@@ -164,25 +105,6 @@ JobStore::JobStore(const std::filesystem::path& file, Access access)
       select_generations_(database_,
                           "SELECT generation FROM trainings WHERE job_id = ?1 "
                           "UNION SELECT generation FROM steps WHERE job_id = ?1 ORDER BY generation"),
-      insert_step_(database_,
-                   "INSERT INTO steps(job_id, generation, step, request, digest, weight, log_alpha, group_loss) "
-                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
-      select_step_(database_,
-                   "SELECT request, digest, weight, log_alpha, group_loss FROM steps "
-                   "WHERE job_id = ? AND generation = ? AND step = ?"),
-      select_step_range_(database_,
-                         "SELECT min(step), max(step), count(*) FROM steps WHERE job_id = ? AND generation = ?"),
-      select_last_step_(database_,
-                        "SELECT request, digest, weight, log_alpha, group_loss FROM steps "
-                        "WHERE job_id = ? AND generation = ? ORDER BY step DESC LIMIT 1"),
-      // With max() SQLite takes the other columns from the row that has it.
-      select_steps_(database_,
-                    std::string("SELECT request, digest, weight, log_alpha, group_loss, max(generation) FROM steps "
-                                "WHERE job_id = ? AND step >= ?") +
-                        kInLineage + "GROUP BY step ORDER BY step LIMIT ?"),
-      select_lineage_step_(database_, std::string("SELECT request, digest, weight, log_alpha, group_loss FROM steps "
-                                                  "WHERE job_id = ? AND step = ?") +
-                                          kInLineage + "ORDER BY generation DESC LIMIT 1"),
       select_key_(database_, "SELECT key FROM signing_key") {
   if (access == Access::kReadOnly) return;
   try {
@@ -279,6 +201,7 @@ void JobStore::delete_job(const std::string& id) {
   deleted_.add(id);
   delete_job_.run(id);
   transaction.commit();
+  steps_.forget(id);
 }
 
 void JobStore::set_aside(const v1::TrainingJob& job, const std::string& why) {
@@ -485,25 +408,6 @@ std::optional<StoredTraining> JobStore::newest_training(const std::string& job_i
   return first_training(database_, select_newest_training_);
 }
 
-void JobStore::insert_step(const StepKey& key, const StepRecord& record) {
-  insert_step_.run(key.job_id, key.generation, key.step, Blob{record.request.SerializeAsString()}, Blob{record.digest},
-                   blob_of(record.weight), blob_of(record.log_alpha_K), blob_of(record.group_loss_K));
-}
-
-void JobStore::insert_steps(const std::string& job_id, std::int64_t generation,
-                            const std::vector<StepRecord>& records) {
-  Transaction transaction(database_);
-  for (const StepRecord& record : records) {
-    insert_step({.job_id = job_id, .generation = generation, .step = record.request.step()}, record);
-  }
-  transaction.commit();
-}
-
-std::optional<StepRecord> JobStore::step(const StepKey& key) {
-  select_step_.begin(key.job_id, key.generation, key.step);
-  return first_step(database_, select_step_);
-}
-
 std::vector<std::int64_t> JobStore::generations(const std::string& job_id) {
   std::vector<std::int64_t> generations;
   const ResetAtEnd reset(select_generations_);
@@ -511,38 +415,6 @@ std::vector<std::int64_t> JobStore::generations(const std::string& job_id) {
     generations.push_back(select_generations_.integer(0));
   }
   return generations;
-}
-
-StepRange JobStore::step_range(const std::string& job_id, std::int64_t generation) {
-  const ResetAtEnd reset(select_step_range_);
-  select_step_range_.begin(job_id, generation);
-  select_step_range_.next();
-  return {.first = select_step_range_.integer(0),
-          .last = select_step_range_.integer(1),
-          .count = select_step_range_.integer(2)};
-}
-
-std::optional<StepRecord> JobStore::last_step(const std::string& job_id, std::int64_t generation) {
-  select_last_step_.begin(job_id, generation);
-  return first_step(database_, select_last_step_);
-}
-
-std::vector<StepRecord> JobStore::steps(const std::string& job_id, std::int64_t first, PageLimit limit) {
-  std::vector<StepRecord> records;
-  std::size_t bytes = 0;
-  const ResetAtEnd reset(select_steps_);
-  for (select_steps_.begin(job_id, first, limit.rows); select_steps_.next();) {
-    StepRecord record = step_of(database_, select_steps_);
-    bytes += size_of(record);
-    if (!records.empty() && bytes > limit.bytes) break;
-    records.push_back(std::move(record));
-  }
-  return records;
-}
-
-std::optional<StepRecord> JobStore::lineage_step(const std::string& job_id, std::int64_t step) {
-  select_lineage_step_.begin(job_id, step);
-  return first_step(database_, select_lineage_step_);
 }
 
 std::string JobStore::signing_key() {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include "coordinator/store/database.h"
 #include "coordinator/store/deleted_jobs.h"
 #include "coordinator/store/job_rows.h"
+#include "coordinator/store/step_rows.h"
 #include "coordinator/weights/weight_owner.h"
 #include "equipoise/v1/training.pb.h"
 #include "equipoise/v1/worker.pb.h"
@@ -67,25 +69,6 @@ struct StoredEvent {
   std::int64_t time = 0;      // unix seconds
   std::string kind = {};      // STATE
   std::string text = {};      // one sentence
-};
-
-// Where a step stands: the key of its record.
-struct StepKey {
-  std::string job_id;
-  std::int64_t generation = 0;
-  std::int64_t step = 0;
-};
-
-// Of the steps of an attempt: without gaps `count` is last - first + 1.
-struct StepRange {
-  std::int64_t first = 0;
-  std::int64_t last = 0;
-  std::int64_t count = 0;  // 0: none
-};
-
-struct PageLimit {
-  std::int64_t rows = 0;
-  std::size_t bytes = 0;
 };
 
 // Every function is one transaction: when it returns, what it wrote is on the disk. All throw StoreError, and have then
@@ -150,23 +133,37 @@ class JobStore {
   // Of the newest generation that started training.
   std::optional<StoredTraining> newest_training(const std::string& job_id);
 
-  void insert_step(const StepKey& key, const StepRecord& record);
-  // All of them or none.
-  void insert_steps(const std::string& job_id, std::int64_t generation, const std::vector<StepRecord>& records);
-  std::optional<StepRecord> step(const StepKey& key);
+  // The steps of one attempt. What is read of a step is what step_rows.h says: coordinator/job/step_history.h has the
+  // weights, too.
+
+  void insert_step(const StepKey& key, const StepRecord& record) {
+    steps_.insert(key.job_id, key.generation, {&record, 1});
+  }
+  // All of them or none, with the states that are among them.
+  void insert_steps(const std::string& job_id, std::int64_t generation, const std::vector<StepRecord>& records) {
+    steps_.insert(job_id, generation, records);
+  }
+  std::optional<StepRecord> step(const StepKey& key) { return steps_.step(key); }
   std::vector<std::int64_t> generations(const std::string& job_id);  // that have a training or steps, ascending
-
-  // The steps of one attempt.
-
-  StepRange step_range(const std::string& job_id, std::int64_t generation);
-  std::optional<StepRecord> last_step(const std::string& job_id, std::int64_t generation);
+  StepRange step_range(const std::string& job_id, std::int64_t generation) {
+    return steps_.range(job_id, generation, std::numeric_limits<std::int64_t>::min());
+  }
+  std::optional<StepRecord> last_step(const std::string& job_id, std::int64_t generation) {
+    return steps_.last(job_id, generation);
+  }
 
   // The lineage of a job: a step of a generation belongs to it as long as no later generation has started at or below
   // it. Each step is there once.
 
   // From `first` on, ascending; at least one row if there is any.
-  std::vector<StepRecord> steps(const std::string& job_id, std::int64_t first, PageLimit limit);
-  std::optional<StepRecord> lineage_step(const std::string& job_id, std::int64_t step);
+  std::vector<StepRecord> steps(const std::string& job_id, std::int64_t first, PageLimit limit) {
+    return steps_.lineage(job_id, first, limit);
+  }
+  std::optional<StepRecord> lineage_step(const std::string& job_id, std::int64_t step) {
+    return steps_.lineage_step(job_id, step);
+  }
+  // Everything else of the steps.
+  StepRows& step_rows() { return steps_; }
 
   // 32 random bytes made with the database; signs page tokens.
   std::string signing_key();
@@ -185,13 +182,12 @@ class JobStore {
   std::vector<std::string> unread_;
   Database database_;
   DeletedJobs deleted_;
+  StepRows steps_;
   Statement insert_job_, select_state_, update_job_, delete_job_, insert_event_, delete_old_events_, select_events_;
   Statement select_request_, insert_request_, delete_old_requests_, delete_excess_requests_;
   Statement insert_attempt_, end_attempt_, set_start_, set_launcher_, select_attempts_;
   Statement insert_checkpoint_, delete_checkpoint_, select_checkpoints_;
-  Statement select_training_, select_newest_training_, insert_training_, select_generations_;
-  Statement insert_step_, select_step_, select_step_range_, select_last_step_;
-  Statement select_steps_, select_lineage_step_, select_key_;
+  Statement select_training_, select_newest_training_, insert_training_, select_generations_, select_key_;
 };
 
 }  // namespace equipoise::coordinator

@@ -116,9 +116,18 @@ class ExtremeSteps : public ::testing::Test {
     WeightOwner restored = owner_of(one);
     const auto stored = store_.steps(job, 0, {.rows = steps, .bytes = std::size_t{1} << 30});
     ASSERT_EQ(static_cast<std::int64_t>(stored.size()), steps) << job;
-    for (const StepRecord& record : stored) restored.accept(record);
+    for (const StepRecord& record : stored) restored.replay(record);  // gives the bits that are on record
     EXPECT_EQ(bits_of(restored.log_alpha_K()), bits_of(owner.log_alpha_K())) << job;
     EXPECT_EQ(bits_of(restored.group_loss_K()), bits_of(owner.group_loss_K())) << job;
+    // The same from the newest state, with a few steps after it.
+    const auto state = store_.step_rows().state(job, 1, steps);
+    ASSERT_TRUE(state) << job;
+    EXPECT_LE(steps - state->steps(), kMostReplayedSteps) << job;
+    restored.restore(*state);
+    for (std::int64_t step = state->steps(); step < steps; ++step) {
+      restored.replay(stored[static_cast<std::size_t>(step)]);
+    }
+    EXPECT_EQ(restored.state().SerializeAsString(), owner.state().SerializeAsString()) << job;
   }
 
   TempFolder folder_;

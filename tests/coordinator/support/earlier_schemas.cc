@@ -1,5 +1,7 @@
 #include "tests/coordinator/support/earlier_schemas.h"
 
+#include <cstdint>
+
 #include "coordinator/store/database.h"
 
 namespace equipoise::coordinator {
@@ -52,21 +54,38 @@ CREATE TABLE steps(
 PRAGMA user_version = 2;
 )sql";
 
+std::string bytes_of(const std::vector<double>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)};
+}
+
+void insert_step(Database& database, int version, const std::string& job_id, const StepRecord& record) {
+  const std::string columns = "job_id, step, generation, digest, request, weight, log_alpha";
+  const std::string request = record.request.SerializeAsString(), weight = bytes_of(record.weight);
+  const std::string log_alpha = bytes_of(record.log_alpha_K), group_loss = bytes_of(record.group_loss_K);
+  const std::int64_t step = record.request.step();
+  if (version == 1) {
+    Statement(database, "INSERT INTO steps(" + columns + ") VALUES (?, ?, 1, ?, ?, ?, ?)")
+        .run(job_id, step, Blob{record.digest}, Blob{request}, Blob{weight}, Blob{log_alpha});
+  } else {
+    Statement(database, "INSERT INTO steps(" + columns + ", group_loss) VALUES (?, ?, 1, ?, ?, ?, ?, ?)")
+        .run(job_id, step, Blob{record.digest}, Blob{request}, Blob{weight}, Blob{log_alpha}, Blob{group_loss});
+  }
+}
+
 }  // namespace
 
 std::string schema_sql(int version) { return std::string(kCommonTables) + (version == 1 ? kStepsOf1 : kStepsOf2); }
 
-void copy_to_earlier_schema(const std::filesystem::path& newest, const std::filesystem::path& earlier, int version) {
+void copy_to_earlier_schema(const std::filesystem::path& newest, const std::filesystem::path& earlier, int version,
+                            const EarlierSteps& steps) {
   Database database(earlier);
   database.execute(schema_sql(version));
   database.execute("ATTACH '" + newest.string() + "' AS newest");
-  const std::string steps = "job_id, step, generation, digest, request, weight, log_alpha";
-  for (const std::string& columns :
-       {std::string("jobs sequence, id, state, job"), std::string("trainings job_id, generation, request, response"),
-        "steps " + steps + (version == 1 ? "" : ", group_loss")}) {
-    const std::string table = columns.substr(0, columns.find(' ')), names = columns.substr(columns.find(' ') + 1);
-    database.execute("INSERT INTO main." + table + "(" + names + ") SELECT " + names + " FROM newest." + table);
-  }
+  database.execute("INSERT INTO jobs(sequence, id, state, job) SELECT sequence, id, state, job FROM newest.jobs");
+  database.execute(
+      "INSERT INTO trainings(job_id, generation, request, response) "
+      "SELECT job_id, generation, request, response FROM newest.trainings");
+  for (const StepRecord& record : steps.records) insert_step(database, version, steps.job_id, record);
 }
 
 }  // namespace equipoise::coordinator
