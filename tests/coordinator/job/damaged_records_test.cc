@@ -327,6 +327,7 @@ TEST_F(DamagedRecords, TheJobCanBeDeleted) {
   damage("UPDATE jobs SET job = x'ff' WHERE sequence = 1");
   restart();
   jobs().remove(damaged_);
+  core_->cleaner().tick();
   EXPECT_EQ(rows("steps"), 0);
   restart();
   EXPECT_EQ(jobs().list({}).jobs_size(), 1);
