@@ -110,7 +110,8 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
              .config = *config,
              .host = *host,
              .local = *local,
-             .threads = threads});
+             .threads = threads,
+             .program = "equipoise-worker " EQUIPOISE_VERSION});
   } catch (const std::exception& failure) {
     // Also after AttemptEnded: the coordinator then knows that this rank has left.
     if (const auto refused = config ? out_of_memory(failure, *config) : std::nullopt) {

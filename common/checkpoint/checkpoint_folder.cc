@@ -57,7 +57,10 @@ bool is_whole(const CheckpointEntry& entry) { return fault_of_checkpoint(entry.f
 
 // By a name that nobody takes for a checkpoint first: what is left of it after a crash is no half of one.
 void remove_checkpoint(const fs::path& folder) {
-  const fs::path aside = folder.parent_path() / ("." + folder.filename().string() + ".removed");
+  std::string name = ".";
+  name += folder.filename().string();
+  name += ".removed";
+  const fs::path aside = folder.parent_path() / name;
   std::error_code error;
   fs::remove_all(aside, error);
   if (!error) fs::rename(folder, aside, error);

@@ -81,8 +81,10 @@ CheckpointJson json_of(const CheckpointFile& file) {
 CheckpointFile file_of(const CheckpointJson& object) {
   CheckpointFile file{
       .name = text_at(object, "name"), .bytes = integer_at(object, "bytes"), .sha256 = digest_at(object, "sha256")};
-  const bool is_plain = !file.name.empty() && file.name.find('/') == std::string::npos && file.name.front() != '.';
-  if (!is_plain || file.bytes < 0) refuse_at("files", "names of files in the checkpoint's folder");
+  const fs::path path(file.name);
+  const auto is_plain = [](const fs::path& part) { return !part.empty() && part.string().front() != '.'; };
+  const bool is_below = !path.empty() && path.is_relative() && std::ranges::all_of(path, is_plain);
+  if (!is_below || file.bytes < 0) refuse_at("files", "names of files below the checkpoint's folder");
   return file;
 }
 
@@ -140,7 +142,9 @@ CheckpointManifest manifest_of(const CheckpointJson& content) {
   return manifest;
 }
 
-CheckpointManifest manifest_of_text(const std::string& text) {
+}  // namespace
+
+CheckpointManifest parse_manifest(const std::string& text) {
   CheckpointJson content = CheckpointJson::parse(text, nullptr, false);
   if (!content.is_object()) throw std::invalid_argument("it is no JSON object, as a file is that was cut short");
   if (const std::int64_t format = integer_at(content, "format"); format != kFormat) {
@@ -151,8 +155,6 @@ CheckpointManifest manifest_of_text(const std::string& text) {
   if (text_of(content) != text) throw std::invalid_argument("it is not what was written: its digest is another one");
   return manifest_of(content);
 }
-
-}  // namespace
 
 std::int64_t CheckpointManifest::bytes() const {
   std::int64_t sum = 0;
@@ -230,7 +232,7 @@ CheckpointManifest read_manifest(const fs::path& folder) {
   const fs::path file = folder / kManifestName;
   const std::string text = read_bounded_file(file, kLargestManifest, "the manifest of a checkpoint");
   try {
-    return manifest_of_text(text);
+    return parse_manifest(text);
   } catch (const std::invalid_argument& fault) {
     throw std::invalid_argument(file.string() + ": " + fault.what());
   }

@@ -20,7 +20,7 @@ inline constexpr char kManifestName[] = "manifest.json";
 using CheckpointJson = nlohmann::ordered_json;
 
 struct CheckpointFile {
-  std::string name;  // in the checkpoint's folder, without folders of its own
+  std::string name;  // relative to the checkpoint's folder, below which it is
   std::int64_t bytes = 0;
   Digest sha256{};
 };
@@ -64,6 +64,8 @@ std::string manifest_text(const CheckpointManifest& manifest);
 // SHA-256 of that text: by which one checkpoint is told from another.
 Digest manifest_digest(const CheckpointManifest& manifest);
 
+// Throws std::invalid_argument as read_manifest(), without the file's name.
+CheckpointManifest parse_manifest(const std::string& text);
 // Of the checkpoint in `folder`. Throws std::invalid_argument "FOLDER/manifest.json: ..." where it is not there, is not
 // what was written, or a newer program wrote it.
 CheckpointManifest read_manifest(const std::filesystem::path& folder);

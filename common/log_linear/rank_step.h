@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "common/collective/host_collective.h"
@@ -56,6 +57,8 @@ class RankStep {
   double grad_norm() const;  // of sum_g c_g G_g
   // After it.
   const ThetaUpdate& theta() const { return theta_; }
+  // Continues from a recorded state, bit by bit. Throws as ThetaUpdate.
+  void restore(ThetaState state) { theta_.restore(std::move(state)); }
 
  private:
   void sum_batch(std::int64_t step, const StepParts& parts);

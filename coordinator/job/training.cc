@@ -16,6 +16,8 @@ namespace {
 constexpr int kMostGroups = 4096;
 constexpr std::size_t kLongestGroupName = 256;
 constexpr std::size_t kDatasetDigestBytes = 32;
+constexpr std::size_t kManifestDigestBytes = 32;
+constexpr std::size_t kLongestJobId = 128;
 
 void check_names(const v1::StartTrainingRequest& request) {
   std::set<std::string> seen;
@@ -52,6 +54,79 @@ void check_baselines(const RobustConfig& robust, const std::vector<std::string>&
   }
 }
 
+void check_step_size(const v1::WeightState& weights) {
+  if (!weights.has_step_size()) throw std::invalid_argument("resume.weights.step_size is absent, expected eta_alpha");
+  const v1::StepSizeState& state = weights.step_size();
+  const std::string field = "resume.weights.step_size";
+  check_number(std::isfinite(state.step_size()) && state.step_size() >= 0, field + ".step_size", state.step_size(),
+               "a finite number >= 0");
+  check_number(!std::isnan(state.best()), field + ".best", state.best(), "a number, or infinity where there is none");
+  if (state.waited() >= 0) return;
+  throw std::invalid_argument(field + ".waited is " + std::to_string(state.waited()) + ", expected >= 0");
+}
+
+void check_length(const char* field, int length, int num_groups) {
+  if (length == num_groups) return;
+  throw std::invalid_argument(std::string(field) + " has " + std::to_string(length) +
+                              " values, expected one for each of " + std::to_string(num_groups) + " groups");
+}
+
+void check_weights(const v1::StartTrainingRequest& request) {
+  const v1::WeightState& weights = request.resume().weights();
+  if (weights.steps() < 0) {
+    throw std::invalid_argument("resume.weights.steps is " + std::to_string(weights.steps()) + ", expected >= 0");
+  }
+  check_length("resume.weights.log_alpha", weights.log_alpha_size(), request.group_names_size());
+  if (weights.group_loss_size() != 0) {
+    check_length("resume.weights.group_loss", weights.group_loss_size(), request.group_names_size());
+  }
+  for (int g = 0; g < request.group_names_size(); ++g) {
+    const std::string of_group = " of group \"" + request.group_names(g) + "\"";
+    check_number(std::isfinite(weights.log_alpha(g)), "resume.weights.log_alpha" + of_group, weights.log_alpha(g),
+                 "a finite number");
+    const double loss = weights.group_loss_size() == 0 ? 0 : weights.group_loss(g);
+    check_number(!std::isinf(loss), "resume.weights.group_loss" + of_group, loss,
+                 "a finite number, or NaN where it is not known");
+  }
+  check_step_size(weights);
+}
+
+void check_resume(const v1::StartTrainingRequest& request) {
+  if (!request.has_resume()) return;
+  const v1::ResumePoint& resume = request.resume();
+  if (resume.job_id().empty() || resume.job_id().size() > kLongestJobId) {
+    throw std::invalid_argument("resume.job_id has " + std::to_string(resume.job_id().size()) +
+                                " bytes, expected 1 to " + std::to_string(kLongestJobId));
+  }
+  if (resume.generation() < 1) {
+    throw std::invalid_argument("resume.generation is " + std::to_string(resume.generation()) + ", expected >= 1");
+  }
+  if (resume.manifest_digest().size() != kManifestDigestBytes) {
+    throw std::invalid_argument("resume.manifest_digest has " + std::to_string(resume.manifest_digest().size()) +
+                                " bytes, expected " + std::to_string(kManifestDigestBytes));
+  }
+  if (!resume.has_weights()) throw std::invalid_argument("resume.weights is absent, expected those of the checkpoint");
+  check_weights(request);
+}
+
+// `weights` as the checkpoint has them.
+void restore_weights(const v1::WeightState& state, const ShardPlan& plan, WeightOwner& weights) {
+  if (state.steps() > plan.end_step) {
+    throw std::invalid_argument("resume.weights.steps is " + std::to_string(state.steps()) + ", expected 0 to " +
+                                std::to_string(plan.end_step) + ", the end of the plan");
+  }
+  const auto num_losses = static_cast<int>(weights.group_loss_K().size());
+  if (state.group_loss_size() != num_losses) {
+    throw std::invalid_argument("resume.weights.group_loss has " + std::to_string(state.group_loss_size()) +
+                                " values, expected " + std::to_string(num_losses) + " with these robust settings");
+  }
+  try {
+    weights.restore(state);
+  } catch (const std::invalid_argument& wrong) {
+    throw std::invalid_argument(std::string("resume.weights: ") + wrong.what());
+  }
+}
+
 v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weights) {
   v1::StartTrainingResponse response;
   v1::ShardPlan& message = *response.mutable_plan();
@@ -68,6 +143,7 @@ v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weigh
   response.mutable_group_loss()->Add(weights.group_loss_K().begin(), weights.group_loss_K().end());
   const std::vector<double> alpha_K = weights.alpha_K();
   response.mutable_alpha()->Add(alpha_K.begin(), alpha_K.end());
+  *response.mutable_step_size() = weights.state().step_size();
   return response;
 }
 
@@ -96,6 +172,7 @@ void check_start_training(const v1::StartTrainingRequest& request) {
     throw std::invalid_argument("dataset_digest has " + std::to_string(request.dataset_digest().size()) +
                                 " bytes, expected " + std::to_string(kDatasetDigestBytes));
   }
+  check_resume(request);
 }
 
 WeightOwner weight_owner_for(const JobConfig& config, const v1::StartTrainingRequest& request) {
@@ -111,8 +188,10 @@ WeightOwner weight_owner_for(const JobConfig& config, const v1::StartTrainingReq
 Training begin_training(const JobConfig& config, const v1::StartTrainingRequest& request, int world_size) {
   const DatasetSize dataset{.num_pairs = request.num_pairs(),
                             .num_groups = static_cast<std::size_t>(request.group_names_size())};
-  const ShardPlan plan = make_shard_plan(config, dataset, world_size);
+  ShardPlan plan = make_shard_plan(config, dataset, world_size);
   WeightOwner weights = weight_owner_for(config, request);
+  if (request.has_resume()) restore_weights(request.resume().weights(), plan, weights);
+  plan.first_step = weights.next_step();
   StoredTraining stored{.request = request, .response = answer(plan, weights)};
   return {.plan = plan, .weights = std::move(weights), .stored = std::move(stored)};
 }

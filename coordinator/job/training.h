@@ -24,14 +24,17 @@ struct Training {
 };
 
 // Throws std::invalid_argument naming the field, the value and what would be right: names that are empty, over 256
-// bytes or given twice, more than 4096 groups, counts that are not positive, a digest that is not 32 bytes.
+// bytes or given twice, more than 4096 groups, counts that are not positive, a digest that is not 32 bytes, a
+// checkpoint without an origin or with weights of other groups.
 void check_start_training(const v1::StartTrainingRequest& request);
 
 // The weights before the first step. `request` is checked. Throws std::invalid_argument where the job and its groups do
 // not agree.
 WeightOwner weight_owner_for(const JobConfig& config, const v1::StartTrainingRequest& request);
 
-// From step 0.
+// From step 0, or from where the checkpoint of `request` ends, with the weights that it has. `request` is checked.
+// Throws std::invalid_argument as weight_owner_for, and where the checkpoint ends after the plan or its weights are
+// none.
 Training begin_training(const JobConfig& config, const v1::StartTrainingRequest& request, int world_size);
 
 }  // namespace equipoise::coordinator

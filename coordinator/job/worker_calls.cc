@@ -68,16 +68,6 @@ void check_is_next(const JobRecord& record, std::int64_t step, const WeightOwner
                 "job " + record.job.id() + ": step is " + std::to_string(step) + ", " + expected);
 }
 
-// Rank 0 starts once all ranks have read the same data: a rank that is missing is none of this job's.
-void check_all_registered(const JobRecord& record) {
-  const auto missing = record.members->missing();
-  if (missing.empty()) return;
-  const int world_size = record.members->world_size();
-  refuse_state(record.job, "has " + std::to_string(static_cast<std::size_t>(world_size) - missing.size()) + " of " +
-                               std::to_string(world_size) + " ranks that have registered; the first that has not is " +
-                               std::to_string(missing.front()));
-}
-
 WeightOwner weights_to_move(const JobRecord& record) {
   check_not_final(record.job);
   if (!record.training) refuse_state(record.job, "has not started training");
@@ -90,35 +80,6 @@ JobRecord& WorkerCalls::fenced(const std::string& job_id, std::int64_t generatio
   JobRecord& record = table_.find(job_id);
   check_generation(record.job, generation);
   return record;
-}
-
-v1::StartTrainingResponse WorkerCalls::start_training(const v1::StartTrainingRequest& request) {
-  JobRecord& record = fenced(request.job_id(), request.generation());
-  check_not_cancelled(record.job);
-  if (record.training && record.training->stored.request.SerializeAsString() == request.SerializeAsString()) {
-    return record.training->stored.response;
-  }
-  check_not_final(record.job);
-  check_start_training(request);
-  if (record.training) refuse_state(record.job, "is training on another dataset already");
-  if (!record.members || !record.members->has(0)) refuse_state(record.job, "has no rank 0 that has registered");
-  check_all_registered(record);
-  const auto earlier = table_.store().newest_training(record.job.id());
-  if (earlier && earlier->request.dataset_digest() != request.dataset_digest()) {
-    refuse_state(record.job, "was trained on another dataset by an earlier attempt");
-  }
-  Training training = begin_training(record.checked_config(), request, record.members->world_size());
-  const TrainingStarted started{.total_steps = training.plan.end_step, .world_size = training.plan.world_size};
-  const auto edit = [&](v1::TrainingJob& job) {
-    job.set_step(training.plan.first_step);
-    job.set_total_steps(training.plan.end_step);
-    set_groups(job, training.weights.groups(), training.weights.alpha_K());
-  };
-  const auto save = [&](const v1::TrainingJob& job) { table_.store().start_training(job, training.stored); };
-  table_.apply(record, started, edit, save);
-  record.training.emplace(std::move(training));
-  table_.metrics().show_step(record.job);
-  return record.training->stored.response;
 }
 
 v1::ReportStepResponse WorkerCalls::report_step(const v1::ReportStepRequest& request) {
@@ -208,6 +169,7 @@ void WorkerCalls::bound_history(JobRecord& record, std::size_t added) {
   const WeightOwner& weights = record.training->weights;
   std::int64_t keep_from =
       weights.next_step() - static_cast<std::int64_t>(most_reported_steps(weights.groups().names.size()));
+  if (record.job.has_checkpoint_step()) keep_from = std::min(keep_from, record.job.checkpoint_step());
   for (const StoredCheckpoint& checkpoint : table_.store().checkpoints(record.job.id())) {
     if (checkpoint.state != "DELETED") keep_from = std::min(keep_from, checkpoint.step);
   }
@@ -242,18 +204,6 @@ void WorkerCalls::show_step(JobRecord& record, const v1::ReportStepRequest& requ
   set_time_left(record.job, record.training->plan);
   table_.bump_revision(record);
   table_.metrics().show_step(record.job);
-}
-
-v1::GetGroupWeightsResponse WorkerCalls::group_weights(const v1::GetGroupWeightsRequest& request) {
-  const JobRecord& record = fenced(request.job_id(), request.generation());
-  check_not_cancelled(record.job);
-  check_not_final(record.job);
-  if (!record.training) refuse_state(record.job, "has not started training");
-  v1::GetGroupWeightsResponse response;
-  response.set_steps(record.training->weights.next_step());
-  const auto alpha_K = record.training->weights.alpha_K();
-  response.mutable_alpha()->Add(alpha_K.begin(), alpha_K.end());
-  return response;
 }
 
 void WorkerCalls::report_metrics(const v1::ReportMetricsRequest& request) {

@@ -82,10 +82,10 @@ struct Transition {
 
   JobLifecycle operator()(const TrainingStarted& started) const {
     if (job.state != v1::JOB_STATE_STARTING) return job;
-    return moved(job, v1::JOB_STATE_RUNNING,
-                 "training " + std::to_string(started.total_steps) + " steps on " + std::to_string(started.world_size) +
-                     (started.world_size == 1 ? " rank" : " ranks"),
-                 now);
+    std::string reason = "training " + std::to_string(started.total_steps) + " steps on " +
+                         std::to_string(started.world_size) + (started.world_size == 1 ? " rank" : " ranks");
+    if (started.first_step > 0) reason += ", from the checkpoint of step " + std::to_string(started.first_step);
+    return moved(job, v1::JOB_STATE_RUNNING, std::move(reason), now);
   }
 
   JobLifecycle operator()(const RankFailed& rank) const {

@@ -57,6 +57,7 @@ struct SetAside {  // what is stored of it cannot be loaded
 struct TrainingStarted {
   std::int64_t total_steps;
   int world_size;
+  std::int64_t first_step = 0;  // after 0: from a checkpoint
 };
 struct RankFailed {
   int rank;

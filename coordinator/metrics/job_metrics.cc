@@ -63,6 +63,8 @@ JobMetrics::JobMetrics()
       weight_update_seconds_(*registry_, names::kWeightUpdateSeconds, prometheus::BuildHistogram),
       workers_(*registry_, names::kWorkers, prometheus::BuildGauge),
       job_state_(*registry_, names::kJobState, prometheus::BuildGauge),
+      checkpoint_step_(*registry_, names::kCheckpointStep, prometheus::BuildGauge),
+      checkpoints_(*registry_, names::kCheckpoints, prometheus::BuildCounter),
       restarts_(*registry_, names::kRestarts, prometheus::BuildCounter),
       skipped_steps_(*registry_, names::kSkippedSteps, prometheus::BuildCounter),
       rpc_requests_(prometheus::BuildCounter()
@@ -128,6 +130,13 @@ void JobMetrics::count_trained(const v1::ReportMetricsRequest& request) {
   before = {.pairs = request.pairs_total(), .tokens = request.tokens_total()};
 }
 
+void JobMetrics::show_checkpoint(const v1::TrainingJob& job) {
+  if (!job.has_checkpoint_step()) return checkpoint_step_.remove_job(job.id());
+  checkpoint_step_.at({job.id()}).Set(static_cast<double>(job.checkpoint_step()));
+}
+
+void JobMetrics::count_checkpoint(const std::string& job_id) { checkpoints_.at({job_id}).Increment(); }
+
 void JobMetrics::count_restart(const std::string& job_id) { restarts_.at({job_id}).Increment(); }
 
 void JobMetrics::count_skipped(const v1::TrainingJob& job, const v1::ReportStepRequest& request) {
@@ -146,10 +155,11 @@ void JobMetrics::count_rpc(const std::string& method, const std::string& code) {
 
 void JobMetrics::remove_job(const std::string& job_id) {
   for (auto* series : {&group_weight_, &group_loss_, &group_reward_accuracy_, &worst_group_loss_, &train_step_,
-                       &workers_, &job_state_}) {
+                       &workers_, &job_state_, &checkpoint_step_}) {
     series->remove_job(job_id);
   }
-  for (auto* series : {&train_pairs_, &train_tokens_, &restarts_, &skipped_steps_}) series->remove_job(job_id);
+  for (auto* series : {&train_pairs_, &train_tokens_, &checkpoints_, &restarts_, &skipped_steps_})
+    series->remove_job(job_id);
   for (auto* series : {&step_seconds_, &weight_update_seconds_}) series->remove_job(job_id);
   weight_gauges_.erase(job_id);
   totals_.erase(job_id);

@@ -68,6 +68,9 @@ class JobMetrics {
   // Step and group weights of `job`.
   void show_step(const v1::TrainingJob& job);
   void show_report(const v1::TrainingJob& job, const v1::ReportMetricsRequest& request);
+  // The newest checkpoint of `job`; no series while there is none.
+  void show_checkpoint(const v1::TrainingJob& job);
+  void count_checkpoint(const std::string& job_id);
   void count_restart(const std::string& job_id);
   void count_skipped(const v1::TrainingJob& job, const v1::ReportStepRequest& request);
   void observe_weight_update(const std::string& job_id, double seconds);
@@ -89,8 +92,8 @@ class JobMetrics {
   JobSeries<prometheus::Gauge> group_weight_, group_loss_, group_reward_accuracy_, worst_group_loss_, train_step_;
   JobSeries<prometheus::Counter> train_pairs_, train_tokens_;
   JobSeries<prometheus::Histogram> step_seconds_, weight_update_seconds_;
-  JobSeries<prometheus::Gauge> workers_, job_state_;
-  JobSeries<prometheus::Counter> restarts_, skipped_steps_;
+  JobSeries<prometheus::Gauge> workers_, job_state_, checkpoint_step_;
+  JobSeries<prometheus::Counter> checkpoints_, restarts_, skipped_steps_;
   prometheus::Family<prometheus::Counter>& rpc_requests_;
   std::unordered_map<std::string, std::vector<prometheus::Gauge*>> weight_gauges_;  // of a job, by group id
   std::unordered_map<std::string, Totals> totals_;                                  // as last reported

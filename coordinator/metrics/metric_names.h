@@ -59,6 +59,13 @@ inline constexpr Metric kWeightUpdateSeconds{"equipoise_weight_update_seconds",
 inline constexpr Metric kWorkers{"equipoise_workers", Type::kGauge, "1", "Workers by state", {kJob, kState}};
 inline constexpr Metric kJobState{
     "equipoise_job_state", Type::kGauge, "1", "1 for the state a job is in, 0 for the others", {kJob, kState}};
+inline constexpr Metric kCheckpoints{
+    "equipoise_checkpoints_total", Type::kCounter, "1", "Checkpoints that ranks have written", {kJob}};
+inline constexpr Metric kCheckpointStep{"equipoise_checkpoint_step",
+                                        Type::kGauge,
+                                        "1",
+                                        "Steps done at the newest checkpoint, from which a restart would go on",
+                                        {kJob}};
 inline constexpr Metric kRestarts{
     "equipoise_restarts_total", Type::kCounter, "1", "Attempts started after the first one", {kJob}};
 inline constexpr Metric kSkippedSteps{"equipoise_skipped_updates_total",
@@ -69,8 +76,9 @@ inline constexpr Metric kSkippedSteps{"equipoise_skipped_updates_total",
 inline constexpr Metric kRpcRequests{
     "equipoise_rpc_requests_total", Type::kCounter, "1", "RPCs answered", {kMethod, kCode}};
 
-inline constexpr std::array kAll = {kGroupWeight, kGroupLoss,   kGroupRewardAccuracy, kWorstGroupLoss,      kTrainStep,
-                                    kTrainPairs,  kTrainTokens, kStepSeconds,         kWeightUpdateSeconds, kWorkers,
-                                    kJobState,    kRestarts,    kSkippedSteps,        kRpcRequests};
+inline constexpr std::array kAll = {
+    kGroupWeight,    kGroupLoss,   kGroupRewardAccuracy, kWorstGroupLoss, kTrainStep, kTrainPairs,
+    kTrainTokens,    kStepSeconds, kWeightUpdateSeconds, kWorkers,        kJobState,  kCheckpoints,
+    kCheckpointStep, kRestarts,    kSkippedSteps,        kRpcRequests};
 
 }  // namespace equipoise::metrics

@@ -145,6 +145,13 @@ grpc::Status WorkerService::ReportMetrics(grpc::ServerContext* context, const v1
   });
 }
 
+grpc::Status WorkerService::CommitCheckpoint(grpc::ServerContext* context, const v1::CommitCheckpointRequest* request,
+                                             v1::CommitCheckpointResponse* /*response*/) {
+  return boundary_.answer("CommitCheckpoint", [&] {
+    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.commit_checkpoint(*request); });
+  });
+}
+
 grpc::Status WorkerService::Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,
                                       v1::HeartbeatResponse* response) {
   return boundary_.answer("Heartbeat", [&] {

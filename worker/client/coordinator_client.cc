@@ -129,6 +129,15 @@ v1::ReportStepsResponse CoordinatorClient::report_steps(const v1::ReportStepsReq
   return make<v1::ReportStepsResponse>({.name = "ReportSteps"}, &v1::WorkerService::Stub::ReportSteps, request);
 }
 
+v1::GetGroupWeightsResponse CoordinatorClient::group_weights(const v1::GetGroupWeightsRequest& request) {
+  return make<v1::GetGroupWeightsResponse>({.name = "GetGroupWeights"}, &v1::WorkerService::Stub::GetGroupWeights,
+                                           request);
+}
+
+void CoordinatorClient::commit_checkpoint(const v1::CommitCheckpointRequest& request) {
+  make<v1::CommitCheckpointResponse>({.name = "CommitCheckpoint"}, &v1::WorkerService::Stub::CommitCheckpoint, request);
+}
+
 void CoordinatorClient::report_metrics(const v1::ReportMetricsRequest& request) {
   make<v1::ReportMetricsResponse>({.name = "ReportMetrics"}, &v1::WorkerService::Stub::ReportMetrics, request);
 }

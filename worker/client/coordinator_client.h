@@ -35,6 +35,8 @@ class CoordinatorClient {
   v1::StartTrainingResponse start_training(const v1::StartTrainingRequest& request);
   v1::ReportStepResponse report_step(const v1::ReportStepRequest& request);
   v1::ReportStepsResponse report_steps(const v1::ReportStepsRequest& request);
+  v1::GetGroupWeightsResponse group_weights(const v1::GetGroupWeightsRequest& request);
+  void commit_checkpoint(const v1::CommitCheckpointRequest& request);
   void report_metrics(const v1::ReportMetricsRequest& request);
   v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
   void finish_worker(const v1::FinishWorkerRequest& request);

@@ -18,6 +18,12 @@ void BestParameters::keep(const std::vector<NamedTensor>& parameters) {
   for (std::size_t i = 0; i < parameters.size(); ++i) kept_[i].copy_(parameters[i].tensor);
 }
 
+std::vector<NamedTensor> BestParameters::kept(const std::vector<NamedTensor>& parameters) const {
+  std::vector<NamedTensor> named;
+  for (std::size_t i = 0; i < kept_.size(); ++i) named.push_back({parameters[i].name, kept_[i]});
+  return named;
+}
+
 void BestParameters::put_back(const std::vector<NamedTensor>& parameters) const {
   if (kept_.empty()) return;
   EQUIPOISE_CHECK(kept_.size() == parameters.size());

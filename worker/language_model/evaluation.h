@@ -19,6 +19,9 @@ class BestParameters {
   // Writes what is kept, if anything is, into the same parameters.
   void put_back(const std::vector<NamedTensor>& parameters) const;
 
+  // What is kept, in host memory, under the names of `parameters`; empty where nothing is.
+  std::vector<NamedTensor> kept(const std::vector<NamedTensor>& parameters) const;
+
  private:
   std::vector<torch::Tensor> kept_;
 };

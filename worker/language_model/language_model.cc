@@ -5,6 +5,7 @@
 
 #include "common/config/loss_config.h"
 #include "worker/collective/broadcast.h"
+#include "worker/language_model/checkpoint_tensors.h"
 #include "worker/language_model/device_advice.h"
 #include "worker/language_model/evaluation.h"
 #include "worker/language_model/gradient_buckets.h"
@@ -20,6 +21,12 @@
 
 namespace equipoise {
 namespace {
+
+// Parts of a checkpoint. The first two are called as Hugging Face programs call their files.
+constexpr const char* kModelPart = "model";
+constexpr const char* kAdapterPart = "adapter_model";
+constexpr const char* kOptimizerPart = "optimizer";
+constexpr const char* kBestPart = "best";
 
 // 25 MiB hides the latency of a collective on every network and leaves enough buckets to overlap with the backward
 // pass.
@@ -112,10 +119,11 @@ class LanguageModel final : public TrainedPolicy {
   }
 
   void check_same_on_all_ranks() override {
+    model_digest_ = parameter_digest(decoder_.parameters());
+    trained_digest_ = decoder_.adapter() ? parameter_digest(decoder_.trained()) : model_digest_;
     equipoise::check_same_on_all_ranks(context_.host, dataset_digest(data_.validation), "validation data");
-    equipoise::check_same_on_all_ranks(context_.host, parameter_digest(decoder_.parameters()), "model");
-    if (!decoder_.adapter()) return;
-    equipoise::check_same_on_all_ranks(context_.host, parameter_digest(decoder_.trained()), "adapter");
+    equipoise::check_same_on_all_ranks(context_.host, model_digest_, "model");
+    equipoise::check_same_on_all_ranks(context_.host, trained_digest_, "adapter");
   }
 
   void start(const ShardPlan& plan) override {
@@ -174,6 +182,56 @@ class LanguageModel final : public TrainedPolicy {
 
   Digest state_digest() const override { return parameter_digest(decoder_.trained()); }
 
+  PolicySnapshot snapshot(CheckpointShare share) const override {
+    CheckpointSnapshot snapshot(share);
+    if (decoder_.adapter()) {
+      snapshot.add_whole(kAdapterPart, decoder_.trained());
+    } else {
+      snapshot.add_sharded(kModelPart, decoder_.trained());
+    }
+    snapshot.add_sharded(kOptimizerPart, optimizer_->state().tensors);
+    snapshot.add_whole(kBestPart, best_.kept(decoder_.trained()));
+    return snapshot.finish();
+  }
+
+  CheckpointJson checkpoint_state() const override {
+    return {{"model_sha256", hex_text(model_digest_)},
+            {"start_sha256", hex_text(trained_digest_)},
+            {"is_reference", policy_is_reference_},
+            {"learning_rate", json_of(optimizer_->state().schedule)},
+            {"has_best", !best_.kept(decoder_.trained()).empty()}};
+  }
+
+  void write_companions(const std::filesystem::path& folder) const override {
+    if (decoder_.adapter()) {
+      write_adapter_files(*decoder_.adapter(), config_.model.path, folder);
+    } else {
+      write_model_files(decoder_, config_.model.path, folder);
+    }
+    add_own_files(folder);
+  }
+
+  void restore(const CheckpointReader& checkpoint) override {
+    const CheckpointJson& state = checkpoint.manifest().policy;
+    if (digest_at(state, "model_sha256") != model_digest_ || digest_at(state, "start_sha256") != trained_digest_) {
+      throw std::invalid_argument(
+          "model.path, or the adapter on it, is not the one that the training of the checkpoint began with: put it "
+          "back");
+    }
+    read_tensors(checkpoint, decoder_.adapter() ? kAdapterPart : kModelPart, decoder_.trained());
+    OptimizerState optimizer = optimizer_->state();
+    read_tensors(checkpoint, kOptimizerPart, optimizer.tensors);
+    optimizer.schedule = schedule_at(state, "learning_rate");
+    optimizer_->restore(optimizer);
+    if (flag_at(state, "has_best")) {
+      // Like them in shape and type, until they are read.
+      best_.keep(decoder_.trained());
+      read_tensors(checkpoint, kBestPart, best_.kept(decoder_.trained()));
+    }
+    policy_is_reference_ = inputs_->policy_is_reference = flag_at(state, "is_reference");
+    inputs_.emplace(inputs(data_.train, references_.train, data_.train_weight_N));
+  }
+
   void save(const std::filesystem::path& folder, std::span<const double> /*alpha_K*/) override {
     // What only steps need leaves its memory to the writing.
     optimizer_.reset();
@@ -184,6 +242,14 @@ class LanguageModel final : public TrainedPolicy {
     } else {
       save_model(decoder_, config_.model.path, folder);
     }
+    add_own_files(folder);
+  }
+
+  std::optional<MetricsFields> test() const override { return std::nullopt; }
+
+ private:
+  // What the job itself brings to a model's folder.
+  void add_own_files(const std::filesystem::path& folder) const {
     if (const auto& adapter = config_.model.adapter) {
       copy_chat_templates(*adapter, folder);
       copy_adapter_terms(*adapter, folder);
@@ -191,9 +257,6 @@ class LanguageModel final : public TrainedPolicy {
     if (const auto& file = config_.model.chat_template) put_chat_template(*file, folder);
   }
 
-  std::optional<MetricsFields> test() const override { return std::nullopt; }
-
- private:
   GroupedData grouped() const {
     const GroupSizes counted{data_.counted_K, static_cast<double>(data_.train.pairs.size())};
     return {.group_names = data_.train.group_names,
@@ -273,6 +336,7 @@ class LanguageModel final : public TrainedPolicy {
   const GroupedData grouped_;                                     // views of the above
   const LabelNoise label_noise_;
   Decoder decoder_;
+  Digest model_digest_{}, trained_digest_{};                       // at the start: of all, of what is trained
   bool policy_is_reference_ = starts_at_reference(config_.model);  // until a step moves the policy
   BestParameters best_;                                            // rank 0
   // From start() on.

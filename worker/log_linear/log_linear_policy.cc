@@ -56,6 +56,18 @@ class ValidationPairs {
   log_linear::StepSums sums_;
 };
 
+// The part of a checkpoint, and its tensors.
+constexpr const char* kThetaPart = "theta";
+constexpr const char* kTheta = "theta";
+constexpr const char* kThetaAverage = "theta_average";
+
+TensorView view_of(const char* name, const std::vector<double>& values) {
+  return {.name = name,
+          .dtype = "F64",
+          .shape = {static_cast<std::int64_t>(values.size())},
+          .bytes = std::as_bytes(std::span(values))};
+}
+
 LogLinearData read_data(const RunContext& context) {
   context.heartbeat.set_phase("reading data");
   return load_log_linear_data(context.config);
@@ -146,6 +158,39 @@ class LogLinearPolicy final : public TrainedPolicy {
     sha.update(std::as_bytes(step_->theta().theta_D()));
     sha.update(std::as_bytes(std::span<const double>(step_->theta().average_D())));
     return sha.finish();
+  }
+
+  // Thousands of steps a second.
+  std::int64_t steps_between_talks() const override { return 1024; }
+
+  // Small enough for one rank.
+  PolicySnapshot snapshot(CheckpointShare share) const override {
+    if (share.index != 0) return {};
+    const auto state = std::make_shared<const log_linear::ThetaState>(step_->theta().state());
+    CheckpointPart part{.name = kThetaPart,
+                        .is_sharded = false,
+                        .tensors = {view_of(kTheta, state->theta_D), view_of(kThetaAverage, state->average_D)}};
+    return {.parts = {std::move(part)}, .memory = {state}};
+  }
+
+  CheckpointJson checkpoint_state() const override {
+    const log_linear::ThetaState state = step_->theta().state();
+    return {{"steps", state.steps},
+            {"theta_schedule", json_of(state.schedule)},
+            {"learning_rate", json_of(step_->schedule())}};
+  }
+
+  void write_companions(const std::filesystem::path& /*folder*/) const override {}
+
+  void restore(const CheckpointReader& checkpoint) override {
+    log_linear::ThetaState theta = step_->theta().state();
+    for (const auto& [name, values] : {std::pair(kTheta, &theta.theta_D), std::pair(kThetaAverage, &theta.average_D)}) {
+      checkpoint.read(kThetaPart, view_of(name, *values), std::as_writable_bytes(std::span(*values)));
+    }
+    const CheckpointJson& state = checkpoint.manifest().policy;
+    theta.steps = integer_at(state, "steps");
+    theta.schedule = schedule_at(state, "theta_schedule");
+    step_->restore(std::move(theta), schedule_at(state, "learning_rate"));
   }
 
   void save(const std::filesystem::path& folder, std::span<const double> alpha_K) override {

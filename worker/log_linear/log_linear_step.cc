@@ -90,6 +90,11 @@ void LogLinearStep::run(std::int64_t step, StepWeights& weights) {
   step_.run(step, {.pairs = pairs_, .host = host_, .weights = weights});
 }
 
+void LogLinearStep::restore(log_linear::ThetaState theta, const ScheduleState& schedule) {
+  step_.restore(std::move(theta));
+  schedule_.restore(schedule);
+}
+
 double LogLinearStep::epochs_done(std::int64_t steps) const {
   if (config_.training.sampling != Sampling::kOneGroup) return cursor_.epochs_done(steps);
   return static_cast<double>(steps) * static_cast<double>(plan_.global_batch_size) /

@@ -43,6 +43,11 @@ class LogLinearStep {
   const log_linear::ThetaUpdate& theta() const { return step_.theta(); }
   double epochs_done(std::int64_t steps) const;
 
+  // What a checkpoint keeps of the schedule; theta().state() is the rest.
+  const ScheduleState& schedule() const { return schedule_.state(); }
+  // Continues from both, bit by bit. Throws as ThetaUpdate.
+  void restore(log_linear::ThetaState theta, const ScheduleState& schedule);
+
  private:
   const JobConfig& config_;
   const ShardPlan& plan_;

@@ -85,6 +85,10 @@ class Decoder {
 // does not take it, std::runtime_error if the disk refuses.
 void save_model(const Decoder& decoder, const std::filesystem::path& source, const std::filesystem::path& target);
 
+// Of that folder what is beside the parameters, into `folder`, which is there.
+void write_model_files(const Decoder& decoder, const std::filesystem::path& source,
+                       const std::filesystem::path& folder);
+
 // SHA-256 over the bytes of all parameters, in order.
 std::array<std::byte, 32> parameter_digest(const std::vector<NamedTensor>& parameters);
 

@@ -154,10 +154,14 @@ LoraAdapter load_adapter(const fs::path& folder, const DecoderConfig& config, to
   return adapter;
 }
 
+void write_adapter_files(const LoraAdapter& adapter, const fs::path& base_model, const fs::path& folder) {
+  write_durably(folder / kAdapterConfig, adapter_config_text(adapter.settings, saved_targets(adapter), base_model));
+  copy_companions(base_model, folder);
+}
+
 void save_adapter(const LoraAdapter& adapter, const fs::path& base_model, const fs::path& target) {
   DurableFolder aside(target);
-  write_durably(aside / kAdapterConfig, adapter_config_text(adapter.settings, saved_targets(adapter), base_model));
-  copy_companions(base_model, aside.path());
+  write_adapter_files(adapter, base_model, aside.path());
   write_tensors(adapter.tensors, aside / kAdapterWeights);
   aside.commit();
 }

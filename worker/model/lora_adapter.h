@@ -50,4 +50,8 @@ LoraAdapter load_adapter(const std::filesystem::path& folder, const DecoderConfi
 void save_adapter(const LoraAdapter& adapter, const std::filesystem::path& base_model,
                   const std::filesystem::path& target);
 
+// Of that folder what is beside the tensors, into `folder`, which is there.
+void write_adapter_files(const LoraAdapter& adapter, const std::filesystem::path& base_model,
+                         const std::filesystem::path& folder);
+
 }  // namespace equipoise

@@ -159,10 +159,14 @@ void write_tensors(const std::vector<NamedTensor>& tensors, const fs::path& path
   write_safetensors(path, views, {{"format", "pt"}});
 }
 
+void write_model_files(const Decoder& decoder, const fs::path& source, const fs::path& folder) {
+  write_config(source / "config.json", folder / "config.json", decoder.head_weight().scalar_type());
+  copy_companions(source, folder);
+}
+
 void save_model(const Decoder& decoder, const fs::path& source, const fs::path& target) {
   DurableFolder aside(target);
-  write_config(source / "config.json", aside / "config.json", decoder.head_weight().scalar_type());
-  copy_companions(source, aside.path());
+  write_model_files(decoder, source, aside.path());
   write_tensors(decoder.parameters(), aside / "model.safetensors");
   aside.commit();
 }

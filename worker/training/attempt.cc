@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <tuple>
 
 #include "common/base/error.h"
 #include "common/base/network_interfaces.h"
@@ -21,6 +22,43 @@ Request request_of(const AttemptId& attempt) {
   request.set_job_id(attempt.job_id);
   request.set_generation(attempt.generation);
   return request;
+}
+
+void set_resume(const CheckpointManifest& checkpoint, v1::StartTrainingRequest& request) {
+  v1::ResumePoint& resume = *request.mutable_resume();
+  v1::WeightState& weights = *resume.mutable_weights();
+  weights.set_steps(checkpoint.step);
+  weights.mutable_log_alpha()->Add(checkpoint.weights.log_alpha_K.begin(), checkpoint.weights.log_alpha_K.end());
+  weights.mutable_group_loss()->Add(checkpoint.weights.group_loss_K.begin(), checkpoint.weights.group_loss_K.end());
+  v1::StepSizeState& step_size = *weights.mutable_step_size();
+  step_size.set_step_size(checkpoint.weights.step_size.step_size);
+  step_size.set_best(checkpoint.weights.step_size.best);
+  step_size.set_waited(checkpoint.weights.step_size.waited);
+  resume.set_job_id(checkpoint.job_id);
+  resume.set_generation(checkpoint.generation);
+  resume.set_manifest_digest(byte_text(manifest_digest(checkpoint)));
+}
+
+ScheduleState schedule_of(const v1::StepSizeState& state) {
+  return {.step_size = state.step_size(), .best = state.best(), .waited = state.waited()};
+}
+
+void check_same_data(const GroupedData& data, const CheckpointManifest& checkpoint) {
+  if (data.digest == checkpoint.dataset) return;
+  throw std::invalid_argument("the training data or the tokenizer are not those that the checkpoint of step " +
+                              std::to_string(checkpoint.step) +
+                              " was trained with: put back the files of data.train and model.path");
+}
+
+// What decides the order of the pairs; the number of ranks does not.
+void check_same_order(const ShardPlan& plan, const CheckpointManifest& checkpoint) {
+  const auto order = [](const ShardPlan& p) {
+    return std::tuple(p.seed, p.shuffle, p.num_pairs, p.global_batch_size, p.stratified, p.mixed);
+  };
+  if (order(plan) == order(checkpoint.plan) && plan.first_step == checkpoint.step) return;
+  throw PeerError("the coordinator started the training at step " + std::to_string(plan.first_step) +
+                  " or in another order of pairs than that of the checkpoint of step " +
+                  std::to_string(checkpoint.step) + "; are coordinator and worker of one version?");
 }
 
 }  // namespace
@@ -48,8 +86,9 @@ Registration register_rank(CoordinatorClient& client, const std::string& job_id,
 }
 
 StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const GroupedData& data,
-                               HostCollective& host) {
+                               HostCollective& host, const CheckpointManifest* checkpoint) {
   check_same_on_all_ranks(host, data.digest, "training data or tokenizer");
+  if (checkpoint != nullptr) check_same_data(data, *checkpoint);
   v1::StartTrainingResponse answer;
   if (host.info().rank == 0) {
     auto request = request_of<v1::StartTrainingRequest>(attempt);
@@ -59,6 +98,7 @@ StartedTraining start_training(CoordinatorClient& client, const AttemptId& attem
     request.set_num_pairs(static_cast<std::int64_t>(data.counted.num_pairs));
     request.mutable_group_baseline()->Add(data.label_floor_K.begin(), data.label_floor_K.end());
     request.set_dataset_digest(byte_text(data.digest));
+    if (checkpoint != nullptr) set_resume(*checkpoint, request);
     answer = client.start_training(request);
   }
   broadcast_message(answer, 0, host);
@@ -68,18 +108,34 @@ StartedTraining start_training(CoordinatorClient& client, const AttemptId& attem
                     "; are coordinator and worker of one version?");
   }
   const v1::ShardPlan& plan = answer.plan();
-  return {.plan = {.seed = plan.seed(),
-                   .shuffle = plan.shuffle(),
-                   .num_pairs = plan.num_pairs(),
-                   .global_batch_size = plan.global_batch_size(),
-                   .world_size = plan.world_size(),
-                   .stratified = plan.stratified(),
-                   .mixed = plan.mixed(),
-                   .first_step = plan.first_step(),
-                   .end_step = plan.end_step()},
-          .log_alpha_K = {answer.log_alpha().begin(), answer.log_alpha().end()},
-          .group_loss_K = {answer.group_loss().begin(), answer.group_loss().end()},
-          .alpha_K = {answer.alpha().begin(), answer.alpha().end()}};
+  StartedTraining started{.plan = {.seed = plan.seed(),
+                                   .shuffle = plan.shuffle(),
+                                   .num_pairs = plan.num_pairs(),
+                                   .global_batch_size = plan.global_batch_size(),
+                                   .world_size = plan.world_size(),
+                                   .stratified = plan.stratified(),
+                                   .mixed = plan.mixed(),
+                                   .first_step = plan.first_step(),
+                                   .end_step = plan.end_step()},
+                          .log_alpha_K = {answer.log_alpha().begin(), answer.log_alpha().end()},
+                          .group_loss_K = {answer.group_loss().begin(), answer.group_loss().end()},
+                          .alpha_K = {answer.alpha().begin(), answer.alpha().end()},
+                          .step_size = {}};
+  if (answer.has_step_size()) started.step_size = schedule_of(answer.step_size());
+  if (checkpoint != nullptr) check_same_order(started.plan, *checkpoint);
+  return started;
+}
+
+GroupWeightsState weights_at_coordinator(CoordinatorClient& client, const AttemptId& attempt, std::int64_t steps_done) {
+  const v1::GetGroupWeightsResponse answer = client.group_weights(request_of<v1::GetGroupWeightsRequest>(attempt));
+  const v1::WeightState& state = answer.state();
+  if (!answer.has_state() || state.steps() != steps_done) {
+    throw PeerError("the coordinator has the weights of step " + std::to_string(state.steps()) + ", expected step " +
+                    std::to_string(steps_done) + "; are coordinator and worker of one version?");
+  }
+  return {.log_alpha_K = {state.log_alpha().begin(), state.log_alpha().end()},
+          .group_loss_K = {state.group_loss().begin(), state.group_loss().end()},
+          .step_size = schedule_of(state.step_size())};
 }
 
 void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, const TrainingEnd& end,

@@ -37,12 +37,18 @@ struct StartedTraining {
   std::vector<double> log_alpha_K;   // of every group before the first step
   std::vector<double> group_loss_K;  // newest of every group, NaN where unknown; empty where alpha is not a closed form
   std::vector<double> alpha_K;       // of every group before the first step
+  std::optional<ScheduleState> step_size;  // eta_alpha before the first step
 };
 
 // Rank 0 tells the coordinator the groups and gets the plan; every rank gets it and checks that its data is rank 0's.
-// Throws std::invalid_argument where a rank read other data than rank 0.
+// Throws std::invalid_argument where a rank read other data than rank 0, or the data is not what the checkpoint was
+// trained on.
+//   checkpoint  that the training goes on from; null: from the start
 StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const GroupedData& data,
-                               HostCollective& host);
+                               HostCollective& host, const CheckpointManifest* checkpoint = nullptr);
+
+// The weights after the last step that the coordinator has applied. Rank 0.
+GroupWeightsState weights_at_coordinator(CoordinatorClient& client, const AttemptId& attempt, std::int64_t steps_done);
 
 // How training ended on this rank.
 struct TrainingEnd {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "common/checkpoint/checkpoint_manifest.h"
 #include "common/collective/host_collective.h"
 #include "common/config/training_config.h"
 #include "equipoise/v1/worker.pb.h"
@@ -25,17 +26,24 @@ class EarlyStopping {
   // one lacks the metric; where a later one does, as a loss that is not finite leaves no gap, there is no value.
   bool observe(std::int64_t steps_done, const EvaluationNumbers& numbers);
   // `patience` evaluations in a row were not better than the best. Never before there was a finite value.
-  bool should_stop() const { return has_best_ && waited_ >= config_.patience; }
+  bool should_stop() const { return state_.has_best && state_.waited >= config_.patience; }
   // Has a meaning once an evaluation was finite.
   v1::EarlyStop best() const;
 
+  // What a checkpoint keeps.
+  struct State {
+    bool has_seen = false;
+    bool has_best = false;
+    double best = 0;
+    std::int64_t best_step = 0;
+    std::int64_t waited = 0;
+  };
+  const State& state() const { return state_; }
+  void restore(const State& state) { state_ = state; }
+
  private:
   EarlyStoppingConfig config_;
-  bool has_seen_ = false;
-  bool has_best_ = false;
-  double best_ = 0;
-  std::int64_t best_step_ = 0;
-  std::int64_t waited_ = 0;
+  State state_;
 };
 
 // What every rank does after an evaluation.
@@ -52,8 +60,17 @@ class EvaluationWatch {
   EvaluationWatch(const std::optional<EarlyStoppingConfig>& config, HostCollective& host);
   // Every rank calls it; `numbers` are looked at on rank 0.
   EvaluationVerdict judge(std::int64_t steps_done, const EvaluationNumbers& numbers);
+  // What the last evaluation of a run means that goes on from a checkpoint: whether training ends. Every rank calls it.
+  std::optional<v1::EarlyStop> stop();
+
+  // What a checkpoint keeps. Rank 0.
+  CheckpointJson state() const;
+  // Throws std::invalid_argument where `state` is none.
+  void restore(const CheckpointJson& state);
 
  private:
+  std::optional<v1::EarlyStop> share(EvaluationVerdict& verdict);
+
   std::optional<EarlyStopping> early_stopping_;
   HostCollective& host_;
 };

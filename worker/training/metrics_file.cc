@@ -4,7 +4,10 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <stdexcept>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "common/robust/worst_group.h"
@@ -173,13 +176,50 @@ EvaluationNumbers expected_numbers(const TrainedPolicy& policy) {
   return numbers;
 }
 
-MetricsFile::MetricsFile(std::filesystem::path path) : path_(std::move(path)), file_(path_, std::ios::trunc) {
-  if (!file_) throw std::invalid_argument("cannot write " + path_.string() + ": " + std::strerror(errno));
+namespace {
+
+// The digest of the first `bytes` so far, in `sha256`. False where there are fewer.
+bool add_beginning(const std::filesystem::path& file, std::int64_t bytes, Sha256& sha256) {
+  std::ifstream stream(file, std::ios::binary);
+  std::vector<char> piece(std::size_t{1} << 20);
+  while (bytes > 0) {
+    stream.read(piece.data(), static_cast<std::streamsize>(std::min<std::int64_t>(bytes, std::ssize(piece))));
+    if (stream.gcount() == 0) return false;
+    sha256.update(std::string_view(piece.data(), static_cast<std::size_t>(stream.gcount())));
+    bytes -= stream.gcount();
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<Digest> digest_of_beginning(const std::filesystem::path& file, std::int64_t bytes) {
+  Sha256 sha256;
+  if (!add_beginning(file, bytes, sha256)) return std::nullopt;
+  return sha256.finish();
+}
+
+MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t kept_bytes)
+    : path_(std::move(path)), bytes_(kept_bytes) {
+  std::error_code error;
+  if (kept_bytes > 0 && add_beginning(path_, kept_bytes, sha256_)) {
+    std::filesystem::resize_file(path_, static_cast<std::uintmax_t>(kept_bytes), error);
+  } else if (kept_bytes > 0) {
+    throw std::invalid_argument(path_.string() + " has fewer than " + std::to_string(kept_bytes) + " bytes");
+  }
+  if (!error) file_.open(path_, kept_bytes > 0 ? std::ios::app : std::ios::trunc);
+  if (error || !file_) {
+    throw std::invalid_argument("cannot write " + path_.string() + ": " +
+                                (error ? error.message() : std::strerror(errno)));
+  }
 }
 
 // Doubles are written so that reading gives the same bits.
 void MetricsFile::write(const MetricsJson& line) {
-  file_ << line.dump(-1, ' ', false, MetricsJson::error_handler_t::replace) << '\n' << std::flush;
+  const std::string text = line.dump(-1, ' ', false, MetricsJson::error_handler_t::replace) + '\n';
+  file_ << text << std::flush;
+  bytes_ += std::ssize(text);
+  sha256_.update(text);
   if (!file_) throw std::runtime_error("cannot write " + path_.string() + ": " + std::strerror(errno));
 }
 

@@ -1,6 +1,7 @@
 // The writer of a run's metrics.jsonl (common/metrics/metrics_schema.h).
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/sha256.h"
 #include "worker/training/trained_policy.h"
 
 namespace equipoise {
@@ -39,17 +41,27 @@ EvaluationNumbers evaluation_numbers(const MetricsJson& line, const std::string&
 // computed. What a group of a single pair lacks is among them.
 EvaluationNumbers expected_numbers(const TrainedPolicy& policy);
 
+// SHA-256 of the first `bytes` of a file; nothing where it has fewer or cannot be read.
+std::optional<Digest> digest_of_beginning(const std::filesystem::path& file, std::int64_t bytes);
+
 class MetricsFile {
  public:
-  // Starts an empty file. Throws std::invalid_argument if it cannot.
-  explicit MetricsFile(std::filesystem::path path);
+  // Starts an empty file, or goes on after the first `kept_bytes` of the one that is there, which is cut off after
+  // them. Throws std::invalid_argument if it cannot.
+  explicit MetricsFile(std::filesystem::path path, std::int64_t kept_bytes = 0);
 
   // Throws std::runtime_error when the disk refuses; each line is flushed whole.
   void write(const MetricsJson& line);
 
+  // Of what is in it now.
+  std::int64_t bytes() const { return bytes_; }
+  Digest sha256() { return sha256_.so_far(); }
+
  private:
   std::filesystem::path path_;
   std::ofstream file_;
+  std::int64_t bytes_ = 0;
+  Sha256 sha256_;
 };
 
 }  // namespace equipoise

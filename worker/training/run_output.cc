@@ -2,12 +2,21 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "common/base/durable_file.h"
+#include "common/base/path_check.h"
+#include "common/checkpoint/checkpoint_folder.h"
 #include "common/config/job_file.h"
 #include "common/config/output_check.h"
+#include "common/metrics/metrics_schema.h"
+#include "worker/training/metrics_file.h"
 
 namespace equipoise {
 namespace {
@@ -18,27 +27,54 @@ constexpr const char* kPreviousFinal = "final.previous";
 constexpr const char* kFailure = "failure";  // logs of a run that failed
 constexpr std::chrono::seconds kBetweenChecks{1};
 
+// The first `bytes` of `source`, which has them.
+void copy_beginning(const fs::path& source, std::int64_t bytes, const fs::path& target) {
+  std::ifstream stream(source, std::ios::binary);
+  DurableFile file(target);
+  std::vector<char> piece(std::size_t{1} << 20);
+  while (bytes > 0 && stream) {
+    stream.read(piece.data(), static_cast<std::streamsize>(std::min<std::int64_t>(bytes, std::ssize(piece))));
+    file.write(std::string_view(piece.data(), static_cast<std::size_t>(stream.gcount())));
+    bytes -= stream.gcount();
+  }
+  file.commit();
+}
+
+// Whose run the output holds: a line with the job's id.
+bool is_run_of(const fs::path& output, const std::string& job_id) {
+  std::ifstream file(output / kRunOwner);
+  std::string line;
+  return std::getline(file, line) && line == job_id;
+}
+
 // What earlier runs left is looked at only once nobody else can be writing there.
 OutputLock locked_output(const JobConfig& config, const std::string& job_id) {
   check_output_place(config);
   OutputLock lock =
       OutputLock::of_writer({.field = "output", .path = config.output}, {.program = "equipoise-worker", .job = job_id});
-  check_output_free(config);
+  if (!is_run_of(config.output, job_id)) check_output_free(config);
   return lock;
 }
 
 }  // namespace
 
 RunOutput::RunOutput(const JobConfig& config, const std::string& job_id)
-    : config_(config), lock_(locked_output(config, job_id)), checked_at_(std::chrono::steady_clock::now()) {}
+    : config_(config),
+      job_id_(job_id),
+      lock_(locked_output(config, job_id)),
+      checked_at_(std::chrono::steady_clock::now()) {}
+
+void RunOutput::put_final_aside(std::error_code& error) const {
+  std::error_code ignored;
+  if (!fs::exists(fs::symlink_status(config_.output / "final", ignored))) return;
+  fs::remove_all(config_.output / kPreviousFinal, error);
+  if (!error) fs::rename(config_.output / "final", config_.output / kPreviousFinal, error);
+}
 
 void RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan) {
   check_now();
-  std::error_code error, ignored;
-  if (fs::exists(fs::symlink_status(config_.output / "final", ignored))) {
-    fs::remove_all(config_.output / kPreviousFinal, error);
-    if (!error) fs::rename(config_.output / "final", config_.output / kPreviousFinal, error);
-  }
+  std::error_code error;
+  put_final_aside(error);
   for (const char* part : kRunParts) {
     if (!error) fs::remove_all(config_.output / part, error);
   }
@@ -47,10 +83,48 @@ void RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan) {
     throw std::invalid_argument("output: " + config_.output.string() +
                                 " cannot be cleared of the run before: " + error.message());
   }
+  write_job(spec, plan);
+}
+
+std::string RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan, const FoundCheckpoint& checkpoint) {
+  check_now();
+  const bool is_here = is_within(resolved_path(checkpoint.folder), resolved_path(config_.output));
+  if (!is_here) prepare(spec, plan);
+  std::error_code error;
+  if (is_here) put_final_aside(error);
+  if (is_here && !error) fs::remove_all(config_.output / kFailure, error);
+  if (error)
+    throw std::invalid_argument("output: " + config_.output.string() + " cannot be written: " + error.message());
+  const std::string kept = prepare_metrics(checkpoint);
+  if (!is_here) return kept;
+  abandon_checkpoints_after(config_.output, checkpoint.manifest.step);
+  write_job(spec, plan);
+  return kept;
+}
+
+// Where the lines are: beside the folder of checkpoints, in the output that the checkpoint was made in.
+std::string RunOutput::prepare_metrics(const FoundCheckpoint& checkpoint) const {
+  const fs::path file = config_.output / metrics_schema::kFileName;
+  const fs::path source = checkpoint.folder.parent_path().parent_path() / metrics_schema::kFileName;
+  const std::int64_t bytes = checkpoint.manifest.metrics_bytes;
+  std::error_code ignored;
+  if (digest_of_beginning(source, bytes) == checkpoint.manifest.metrics_sha256) {
+    if (!fs::equivalent(source, file, ignored)) copy_beginning(source, bytes, file);
+    return "";
+  }
+  if (!entry_exists(file)) return std::string(metrics_schema::kFileName);
+  std::string kept =
+      std::string(metrics_schema::kFileName) + ".before-step-" + std::to_string(checkpoint.manifest.step);
+  fs::rename(file, config_.output / kept);
+  return kept;
+}
+
+void RunOutput::write_job(const v1::JobSpec& spec, const ShardPlan& plan) {
   v1::JobSpec resolved = resolve_defaults(spec, config_);
   if (config_.training.sampling == Sampling::kAutomatic) {
     resolved.mutable_training()->set_sampling(plan.stratified ? v1::SAMPLING_STRATIFIED : v1::SAMPLING_PERMUTATION);
   }
+  write_durably(config_.output / kRunOwner, job_id_ + "\n");
   write_durably(config_.output / "job.yaml", job_spec_to_yaml(resolved));
   watch("job.yaml");
 }

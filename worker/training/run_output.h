@@ -7,11 +7,13 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <system_error>
 
 #include "common/base/output_lock.h"
 #include "common/config/job_config.h"
 #include "common/dataset/shard_plan.h"
 #include "equipoise/v1/job.pb.h"
+#include "worker/training/checkpoint_reader.h"
 
 namespace equipoise {
 
@@ -20,13 +22,18 @@ class RunOutput {
  public:
   // Takes the folder, which is made if it is not there, and changes nothing in it. Throws std::invalid_argument if
   // config.output cannot be a run's folder (common/config/output_check.h) or is another run's now
-  // (common/base/output_lock.h). `config` outlives it.
+  // (common/base/output_lock.h). What an earlier attempt of the same job left is no other run. `config` outlives it.
   RunOutput(const JobConfig& config, const std::string& job_id);
 
   // Writes job.yaml, every default of `spec` and the sampling of `plan` filled in. Removes what an earlier run left
   // there; its final/ is kept as final.previous/ until discard_previous(). Throws std::invalid_argument if the folder
   // cannot be written.
   void prepare(const v1::JobSpec& spec, const ShardPlan& plan);
+  // The same for a run that goes on from a checkpoint, of this output or of another one's: what belongs to the steps
+  // before stays, checkpoints of later ones are renamed. metrics.jsonl has the lines up to the checkpoint; one that is
+  // not as the checkpoint knew it is kept beside, under the name that is returned, and a new one begins. Returns an
+  // empty name where the lines are there.
+  std::string prepare(const v1::JobSpec& spec, const ShardPlan& plan, const FoundCheckpoint& checkpoint);
   // From now on the file has to stay where it is. Throws std::runtime_error if it is not there.
   void watch(const std::string& name);
   // Throws std::runtime_error if the folder, job.yaml or a watched file was deleted or replaced. Looks at most once a
@@ -43,8 +50,12 @@ class RunOutput {
     auto operator<=>(const Identity&) const = default;
   };
   static Identity identity_of(const std::filesystem::path& file);
+  void put_final_aside(std::error_code& error) const;
+  void write_job(const v1::JobSpec& spec, const ShardPlan& plan);
+  std::string prepare_metrics(const FoundCheckpoint& checkpoint) const;
 
   const JobConfig& config_;
+  const std::string job_id_;
   OutputLock lock_;
   std::map<std::string, Identity> watched_;
   std::chrono::steady_clock::time_point checked_at_;

@@ -31,11 +31,22 @@ void add_groups(v1::ReportMetricsRequest& request, const std::vector<GroupMeans>
 
 }  // namespace
 
-RunReport::RunReport(const Parts& parts)
+RunReport::RunReport(const Parts& parts, std::int64_t kept_bytes)
     : parts_(parts),
-      file_(parts.config.output / metrics_schema::kFileName),
+      file_(parts.config.output / metrics_schema::kFileName, kept_bytes),
       last_line_{.time = Clock::now(), .totals = {}},
       last_report_{.time = Clock::now(), .totals = {}} {}
+
+CheckpointJson RunReport::state() const {
+  return {{"pairs", totals_.pairs}, {"tokens", totals_.tokens}, {"sequence_tokens", totals_.sequence_tokens}};
+}
+
+void RunReport::restore(const CheckpointJson& state) {
+  totals_ = {.pairs = double_at(state, "pairs"),
+             .tokens = double_at(state, "tokens"),
+             .sequence_tokens = double_at(state, "sequence_tokens")};
+  last_line_.totals = last_report_.totals = totals_;
+}
 
 std::vector<double> RunReport::alpha_K() const {
   const std::size_t num_groups = parts_.policy.data().group_names.size();

@@ -28,9 +28,15 @@ class RunReport {
     const TrainedPolicy& policy;
     WeightSync& weights;  // whose alpha the lines have
   };
-  // All parts outlive it. Makes metrics.jsonl in config.output anew. Throws std::invalid_argument if it cannot; the
-  // functions below throw std::runtime_error when the disk refuses.
-  explicit RunReport(const Parts& parts);
+  // All parts outlive it. Makes metrics.jsonl in config.output anew, or goes on after its first `kept_bytes`. Throws
+  // std::invalid_argument if it cannot; the functions below throw std::runtime_error when the disk refuses.
+  explicit RunReport(const Parts& parts, std::int64_t kept_bytes = 0);
+
+  // What a checkpoint keeps of it, once finish() has been called, beside metrics.jsonl.
+  CheckpointJson state() const;
+  // Throws std::invalid_argument where `state` is none.
+  void restore(const CheckpointJson& state);
+  MetricsFile& file() { return file_; }
 
   void step_done(std::int64_t steps_done, const StepOutcome& outcome);
   // Returns the numbers at the top of the lines that it writes.

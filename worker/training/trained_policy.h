@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,9 +13,12 @@
 #include <vector>
 
 #include "common/base/sha256.h"
+#include "common/checkpoint/checkpoint_manifest.h"
 #include "common/dataset/shard_plan.h"
+#include "common/huggingface/safetensors.h"
 #include "common/robust/estimator.h"
 #include "common/robust/step_weights.h"
+#include "worker/training/checkpoint_reader.h"
 #include "worker/training/metrics_fields.h"
 
 namespace equipoise {
@@ -74,6 +78,23 @@ struct ValidationMeans {
   MetricsFields further;
 };
 
+// Which part of the tensors a rank writes: every `count`-th or so.
+struct CheckpointShare {
+  int index = 0;
+  int count = 1;
+};
+
+// Tensors of a checkpoint, copies in host memory. Each part has files of its own.
+struct CheckpointPart {
+  std::string name;        // "model", "optimizer": of the files
+  bool is_sharded = true;  // each share has some of the tensors; else the first share has all
+  std::vector<TensorView> tensors;
+};
+struct PolicySnapshot {
+  std::vector<CheckpointPart> parts;
+  std::vector<std::shared_ptr<const void>> memory;  // that the views are of
+};
+
 // Made from its job's files and settings, on every rank. Those called on rank 0 alone say so; all ranks call the
 // others, in the same order, and these throw what the collectives do. Not thread-safe.
 class TrainedPolicy {
@@ -96,6 +117,10 @@ class TrainedPolicy {
   // Writes what was read of each file as JSON; false where there is nothing to say. Rank 0.
   virtual bool write_data_report(const std::filesystem::path& file) const = 0;
 
+  // After so many steps ranks talk about what is none of a step: whether to make a checkpoint. Many where steps are
+  // short.
+  virtual std::int64_t steps_between_talks() const { return 1; }
+
   // One step of the optimiser, with the group weights that `weights` gives for the sums of its batch.
   virtual StepOutcome step(std::int64_t step, StepWeights& weights) = 0;
   // Of the last step. Rank 0.
@@ -108,6 +133,16 @@ class TrainedPolicy {
   virtual void observe_evaluation(double worst_group_loss) = 0;
   // These are the parameters to save, unless it is called again. Rank 0.
   virtual void keep() = 0;
+
+  // A rank's share of all that the steps after the last one depend on, copied, so that the next step may begin.
+  virtual PolicySnapshot snapshot(CheckpointShare share) const = 0;
+  // What of it is no tensor. Rank 0.
+  virtual CheckpointJson checkpoint_state() const = 0;
+  // The files that make a checkpoint's folder one that programs load: configuration and tokenizer. May be called from
+  // another thread, while steps go on. Rank 0.
+  virtual void write_companions(const std::filesystem::path& folder) const = 0;
+  // After start(): goes on from a checkpoint, bit by bit. Throws std::invalid_argument where it is of another policy.
+  virtual void restore(const CheckpointReader& checkpoint) = 0;
 
   // Of what is trained: the same on every rank, or the ranks have drifted apart.
   virtual Digest state_digest() const = 0;

@@ -1,10 +1,14 @@
 #include "worker/training/training_run.h"
 
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
+#include "common/config/job_file.h"
 #include "worker/collective/broadcast.h"
+#include "worker/training/checkpoint_reader.h"
+#include "worker/training/checkpoint_writer.h"
 #include "worker/training/early_stopping.h"
 #include "worker/training/group_absence.h"
 #include "worker/training/run_output.h"
@@ -16,31 +20,50 @@ namespace {
 
 class TrainingRun {
  public:
-  // `output`: of rank 0; null on the others.
-  TrainingRun(const RunContext& context, std::unique_ptr<TrainedPolicy> policy, std::unique_ptr<RunOutput> output)
+  // `output`, `found`: of rank 0; null on the others.
+  TrainingRun(const RunContext& context, std::unique_ptr<TrainedPolicy> policy, std::unique_ptr<RunOutput> output,
+              std::optional<FoundCheckpoint> found)
       : context_(context),
         config_(context.config),
         output_(std::move(output)),
+        found_(std::move(found)),
         policy_(std::move(policy)),
+        checkpoint_(checkpoint_of_rank_0()),
         started_(start()),
         weights_(make_weight_sync(context.client, context.registration.attempt, context.host, config_.robust,
                                   policy_->data(), started_)),
-        watch_(config_.training.early_stopping, context.host) {}
+        watch_(config_.training.early_stopping, context.host),
+        writer_({.client = context.client,
+                 .log = context.log,
+                 .attempt = context.registration.attempt,
+                 .config = config_,
+                 .policy = *policy_,
+                 .host = context.host,
+                 .local = context.local}) {}
 
   void run() {
     policy_->start(plan_);
+    if (checkpoint_) go_on_from_checkpoint();
     open_output();
     const TrainingEnd end = train();
     // Before anything is saved: ranks that have drifted apart have trained no model.
     const Digest digest = policy_->state_digest();
     check_same_on_all_ranks(context_.host, digest, "set of trained parameters");
     save(end.final_step);
+    writer_.finish();
     output_.reset();
     finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest);
   }
 
  private:
   bool is_first() const { return context_.host.info().rank == 0; }
+
+  // Every rank calls it; all get what rank 0 has found.
+  std::unique_ptr<CheckpointReader> checkpoint_of_rank_0() {
+    std::int64_t has_found = found_ ? 1 : 0;
+    context_.host.broadcast(std::as_writable_bytes(std::span(&has_found, 1)), 0);
+    return has_found == 0 ? nullptr : std::make_unique<CheckpointReader>(found_, context_.host);
+  }
 
   void log_absence() const {
     if (!suffers_from_absence(config_.robust.settings, config_.training)) return;
@@ -57,12 +80,34 @@ class TrainingRun {
     has_evaluations_ = !expected.empty();
     if (config_.training.early_stopping && has_evaluations_) check_metric(*config_.training.early_stopping, expected);
     policy_->check_same_on_all_ranks();
-    return start_training(context_.client, context_.registration.attempt, policy_->data(), context_.host);
+    return start_training(context_.client, context_.registration.attempt, policy_->data(), context_.host,
+                          checkpoint_ ? &checkpoint_->manifest() : nullptr);
+  }
+
+  void go_on_from_checkpoint() {
+    const CheckpointManifest& manifest = checkpoint_->manifest();
+    context_.heartbeat.set_phase("reading checkpoint");
+    policy_->restore(*checkpoint_);
+    applied_ = integer_at(manifest.training, "applied_steps");
+    if (!is_first()) return;
+    if (config_.training.early_stopping) watch_.restore(manifest.training.at("early_stopping"));
+    context_.log.info("goes on from step {} of {}", manifest.step, found_->folder.string());
   }
 
   void open_output() {
     if (!is_first()) return;
-    output_->prepare(context_.registration.spec, plan_);
+    const v1::JobSpec& spec = context_.registration.spec;
+    std::int64_t kept_bytes = 0;
+    if (!found_) {
+      output_->prepare(spec, plan_);
+    } else if (const std::string before = output_->prepare(spec, plan_, *found_); before.empty()) {
+      kept_bytes = found_->manifest.metrics_bytes;
+    } else {
+      context_.log.warn(
+          "metrics.jsonl is not as the checkpoint of step {} knew it, and begins again there; lines before "
+          "are in {}",
+          found_->manifest.step, before);
+    }
     const bool has_report = policy_->write_data_report(config_.output / "data.json");
     if (has_report) output_->watch("data.json");
     report_ = std::make_unique<RunReport>(RunReport::Parts{.client = context_.client,
@@ -70,31 +115,62 @@ class TrainingRun {
                                                            .attempt = context_.registration.attempt,
                                                            .config = config_,
                                                            .policy = *policy_,
-                                                           .weights = *weights_});
+                                                           .weights = *weights_},
+                                          kept_bytes);
+    if (found_) report_->restore(found_->manifest.training.at("totals"));
     output_->watch(std::string(metrics_schema::kFileName));
   }
 
   TrainingEnd train() {
     TrainingEnd end{.final_step = plan_.end_step};
-    evaluate(plan_.first_step);
+    // The evaluation of a checkpoint's step was before it.
+    const auto stopped = checkpoint_ ? watch_.stop() : evaluate(plan_.first_step);
+    if (checkpoint_ && stopped && plan_.first_step < plan_.end_step) {
+      end = {.final_step = plan_.first_step, .stopped_early = stopped};
+    }
     context_.heartbeat.set_phase("training");
-    std::int64_t applied = 0;
     for (std::int64_t step = plan_.first_step; step < end.final_step; ++step) {
       context_.heartbeat.check();
       const StepOutcome outcome = policy_->step(step, *weights_);
       context_.heartbeat.set_step(step + 1);
-      if (!outcome.is_skipped) ++applied;
+      if (!outcome.is_skipped) ++applied_;
       if (report_) report_->step_done(step + 1, outcome);
       if (output_) output_->check();
-      if (!is_evaluation_step(step + 1)) continue;
-      const auto stop = evaluate(step + 1);
-      if (stop && step + 1 < plan_.end_step) end = {.final_step = step + 1, .stopped_early = stop};
-      context_.heartbeat.set_phase("training");
+      if (is_evaluation_step(step + 1)) {
+        const auto stop = evaluate(step + 1);
+        if (stop && step + 1 < plan_.end_step) end = {.final_step = step + 1, .stopped_early = stop};
+        context_.heartbeat.set_phase("training");
+      }
+      if (writer_.is_due(step + 1)) make_checkpoint(step + 1);
     }
     weights_->finish();
     if (report_) report_->finish();
-    check_applied(applied, end.final_step - plan_.first_step);
+    check_applied(applied_, end.final_step);
     return end;
+  }
+
+  void make_checkpoint(std::int64_t steps_done) {
+    CheckpointManifest manifest;
+    if (is_first()) {
+      report_->finish();
+      weights_->settle();
+      manifest = {
+          .program = std::string(context_.program),
+          .job_id = context_.registration.attempt.job_id,
+          .generation = context_.registration.attempt.generation,
+          .step = steps_done,
+          .time = {},
+          .job = job_spec_to_yaml(resolve_defaults(context_.registration.spec, config_)),
+          .plan = plan_,
+          .dataset = policy_->data().digest,
+          .weights = weights_at_coordinator(context_.client, context_.registration.attempt, steps_done),
+          .training = {{"applied_steps", applied_}, {"totals", report_->state()}, {"early_stopping", watch_.state()}},
+          .policy = policy_->checkpoint_state(),
+          .metrics_bytes = report_->file().bytes(),
+          .metrics_sha256 = report_->file().sha256(),
+          .files = {}};
+    }
+    writer_.make(std::move(manifest));
   }
 
   static void check_applied(std::int64_t applied, std::int64_t steps) {
@@ -133,25 +209,42 @@ class TrainingRun {
 
   const RunContext& context_;
   const JobConfig& config_;
-  std::unique_ptr<RunOutput> output_;  // rank 0
+  std::unique_ptr<RunOutput> output_;     // rank 0
+  std::optional<FoundCheckpoint> found_;  // rank 0
   std::unique_ptr<TrainedPolicy> policy_;
+  std::unique_ptr<CheckpointReader> checkpoint_;  // that it goes on from; null: from the start
+  std::int64_t applied_ = 0;                      // steps that were not skipped
   bool has_evaluations_ = false;
   StartedTraining started_;
   const ShardPlan& plan_ = started_.plan;
   std::unique_ptr<WeightSync> weights_;
   EvaluationWatch watch_;
   std::unique_ptr<RunReport> report_;  // rank 0
+  CheckpointWriter writer_;
 };
+
+std::optional<FoundCheckpoint> find_checkpoint_of(const RunContext& context) {
+  const Registration& registration = context.registration;
+  const auto show_progress = [&](int percent) {
+    context.heartbeat.check();
+    context.heartbeat.set_phase("verifying checkpoint, " + std::to_string(percent) + " %");
+  };
+  return find_checkpoint(context.config, resolve_defaults(registration.spec, context.config),
+                         {.job_id = registration.attempt.job_id, .generation = registration.attempt.generation},
+                         context.log, show_progress);
+}
 
 }  // namespace
 
 void run_training(const RunContext& context, const PolicyLoader& load_policy) {
   // The folder is taken before anything is read.
   std::unique_ptr<RunOutput> output;
+  std::optional<FoundCheckpoint> found;
   if (context.host.info().rank == 0) {
     output = std::make_unique<RunOutput>(context.config, context.registration.attempt.job_id);
+    found = find_checkpoint_of(context);
   }
-  TrainingRun(context, load_policy(context), std::move(output)).run();
+  TrainingRun(context, load_policy(context), std::move(output), std::move(found)).run();
 }
 
 }  // namespace equipoise

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <string_view>
 
 #include "common/config/job_config.h"
 #include "worker/client/heartbeat.h"
@@ -19,10 +20,11 @@ struct RunContext {
   spdlog::logger& log;
   Heartbeat& heartbeat;
   const Registration& registration;
-  const JobConfig& config;  // of registration.spec
-  Collective& host;         // all ranks
-  Collective& local;        // those of this machine
-  int threads;              // for tokenising
+  const JobConfig& config;                        // of registration.spec
+  Collective& host;                               // all ranks
+  Collective& local;                              // those of this machine
+  int threads;                                    // for tokenising
+  std::string_view program = "equipoise-worker";  // with its version
 };
 
 // Reads the job's files; the policy is as it is before the first step.

@@ -151,8 +151,12 @@ class SpeculativeWeightSync final : public WeightSync {
   std::int64_t known_steps() const override { return known_steps_; }
   std::vector<double> known_alpha_K() const override { return weights_.weights().alpha_K(); }
 
-  void finish() override {
+  void settle() override {
     if (sender_) sender_->finish();
+  }
+
+  void finish() override {
+    settle();
     wait_for_rank_0(host_);
   }
 
@@ -189,6 +193,9 @@ std::unique_ptr<WeightSync> make_weight_sync(CoordinatorClient& client, const At
   const auto& sizes_K = data.population.pair_count_K;
   GroupWeights weights(std::move(settings), {sizes_K.begin(), sizes_K.end()}, data.population.num_pairs);
   weights.restore(started.log_alpha_K, started.group_loss_K);
+  if (started.step_size) {
+    weights.restore(GroupWeightsState{weights.log_alpha_K(), weights.group_loss_K(), *started.step_size});
+  }
   return speculative_weight_sync(client, attempt, host, std::move(weights), started.plan.first_step);
 }
 

@@ -18,6 +18,9 @@ class WeightSync : public StepWeights {
   virtual std::vector<double> known_alpha_K() const = 0;
   // Returns when that is the last step. Rank 0. Throws as step().
   virtual void wait() {}
+  // Returns when the coordinator has all steps that were reported, and no report is under way. Rank 0. Throws as
+  // step().
+  virtual void settle() { wait(); }
   // Returns on every rank when all steps that were reported are applied and on record.
   virtual void finish() {}
 };

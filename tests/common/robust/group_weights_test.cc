@@ -194,6 +194,34 @@ TEST(GroupWeights, RestoreContinuesBitByBit) {
   EXPECT_EQ(resumed.log_alpha_K(), original.log_alpha_K());
 }
 
+// eta_alpha's plateau is part of it: the schedule's best loss and the steps that it has waited.
+TEST(GroupWeights, RestoreOfTheWholeStateContinuesAStepSizeThatShrinks) {
+  RobustSettings settings = robust_settings();
+  settings.step_plateau = {.factor = 0.5, .patience = 2, .threshold = 0, .smallest = 0};
+  const std::vector<double> losses = {0.9, 0.8, 0.85, 0.83, 0.7, 0.75, 0.71, 0.9, 0.95, 0.3};
+  for (std::size_t cut = 0; cut <= losses.size(); ++cut) {
+    GroupWeights original(settings, {4, 2, 1}, 7), resumed(settings, {4, 2, 1}, 7);
+    for (std::size_t step = 0; step < losses.size(); ++step) {
+      if (step == cut) resumed.restore(original.state());
+      const GroupSums sums = sums_of({0, 2}, {losses[step], 0.1}, {1, 2}, 3);
+      const std::vector<double> weight = original.step(sums);
+      if (step < cut) continue;
+      EXPECT_EQ(resumed.step(sums), weight) << "cut " << cut << ", step " << step;
+      EXPECT_EQ(resumed.step_size(), original.step_size());
+    }
+    EXPECT_LT(original.step_size(), settings.step_size);
+  }
+}
+
+TEST(GroupWeights, RestoreRefusesAStepSizeThatIsNone) {
+  GroupWeights weights(robust_settings(), {1, 1}, 2);
+  for (const ScheduleState& state :
+       {ScheduleState{.step_size = -1}, ScheduleState{.step_size = NAN}, ScheduleState{.step_size = 1, .best = NAN},
+        ScheduleState{.step_size = 1, .waited = -1}}) {
+    EXPECT_THROW(weights.restore(GroupWeightsState{weights.log_alpha_K(), {}, state}), std::invalid_argument);
+  }
+}
+
 TEST(GroupWeights, RestoreRefusesWhatIsNotADistribution) {
   GroupWeights weights(robust_settings(), {1, 1}, 2);
   EXPECT_THROW(weights.restore({0}), std::invalid_argument);

@@ -67,6 +67,25 @@ v1::StartTrainingRequest start_request(const std::string& job, std::int64_t gene
   return request;
 }
 
+v1::ResumePoint resume_point(const std::string& job, std::int64_t generation, const v1::WeightState& weights) {
+  v1::ResumePoint point;
+  *point.mutable_weights() = weights;
+  point.set_job_id(job);
+  point.set_generation(generation);
+  point.set_manifest_digest(std::string(32, 'm'));
+  return point;
+}
+
+v1::CommitCheckpointRequest commit_request(const std::string& job, std::int64_t generation, std::int64_t step) {
+  v1::CommitCheckpointRequest request;
+  request.set_job_id(job);
+  request.set_generation(generation);
+  request.set_step(step);
+  request.set_manifest_digest(std::string(32, 'm'));
+  request.set_bytes(100);
+  return request;
+}
+
 v1::ReportStepRequest step_request(const std::string& job, std::int64_t generation, std::int64_t step,
                                    std::vector<double> loss_sum) {
   v1::ReportStepRequest request;

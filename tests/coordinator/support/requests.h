@@ -21,6 +21,10 @@ v1::CreateTrainingJobRequest create_request(const v1::JobSpec& spec, const std::
 v1::RegisterWorkerRequest register_request(const std::string& job, std::int64_t generation, int rank, int world_size);
 // Groups "north" (4 pairs) and "south" (2 pairs).
 v1::StartTrainingRequest start_request(const std::string& job, std::int64_t generation);
+// A checkpoint with these weights.
+v1::ResumePoint resume_point(const std::string& job, std::int64_t generation, const v1::WeightState& weights);
+// Of 100 bytes, after `step` steps.
+v1::CommitCheckpointRequest commit_request(const std::string& job, std::int64_t generation, std::int64_t step);
 // One pair of each group, with these losses.
 v1::ReportStepRequest step_request(const std::string& job, std::int64_t generation, std::int64_t step,
                                    std::vector<double> loss_sum);

@@ -100,6 +100,40 @@ TEST(EvaluationWatch, LetsAllRanksDoTheSame) {
   });
 }
 
+// As a run that goes on from a checkpoint: after any evaluation the rest is judged as it would have been.
+TEST(EvaluationWatch, GoesOnFromARecordedState) {
+  const std::vector<double> values = {1, INFINITY, 0.5, 0.75, 0.4, 0.6, 0.5};
+  for (std::size_t cut = 0; cut <= values.size(); ++cut) {
+    run_ranks(2, [&](Collective& host) {
+      EvaluationWatch whole(kSmaller, host), first(kSmaller, host), second(kSmaller, host);
+      std::string verdicts, others;
+      const auto judge = [&](EvaluationWatch& watch, std::size_t step) {
+        const EvaluationVerdict verdict =
+            watch.judge(static_cast<std::int64_t>(step), {{"worst_group_loss", values[step]}});
+        return std::to_string(verdict.is_best) + (verdict.stop ? verdict.stop->ShortDebugString() : "");
+      };
+      for (std::size_t step = 0; step < values.size(); ++step) {
+        verdicts += judge(whole, step);
+        if (step == cut) second.restore(CheckpointJson::parse(first.state().dump()));
+        others += judge(step < cut ? first : second, step);
+      }
+      EXPECT_EQ(verdicts, others);
+    });
+  }
+}
+
+TEST(EvaluationWatch, SaysOfARecordedStateThatTrainingEnds) {
+  run_ranks(2, [](Collective& host) {
+    EvaluationWatch watch(kSmaller, host);
+    EXPECT_FALSE(watch.stop());
+    for (const double value : {0.5, 1.0, 1.0}) watch.judge(0, {{"worst_group_loss", value}});
+    EvaluationWatch resumed(kSmaller, host);
+    if (host.info().rank == 0) resumed.restore(watch.state());
+    ASSERT_TRUE(resumed.stop());
+    EXPECT_EQ(resumed.stop()->best(), 0.5);
+  });
+}
+
 TEST(EvaluationWatch, WithoutEarlyStoppingTellsTheWorstLossAlone) {
   run_ranks(2, [](Collective& host) {
     EvaluationWatch watch(std::nullopt, host);

@@ -132,6 +132,35 @@ TEST(MetricsFile, WritesANumberThatIsNotFiniteAsNull) {
   EXPECT_EQ(line["worst_group"], "b");
 }
 
+TEST(MetricsFile, GoesOnAfterTheLinesThatAreKept) {
+  const TempFolder temp;
+  const std::filesystem::path path = temp / "metrics.jsonl";
+  std::int64_t bytes = 0;
+  Digest sha256{};
+  std::string kept;
+  {
+    MetricsFile file(path);
+    file.write({{"step", 1}});
+    bytes = file.bytes();
+    sha256 = file.sha256();
+    kept = read_file(path);
+    file.write({{"step", 2}});
+  }
+  EXPECT_EQ(bytes, std::ssize(kept));
+  EXPECT_EQ(digest_of_beginning(path, bytes), sha256);
+  {
+    MetricsFile file(path, bytes);
+    EXPECT_EQ(read_file(path), kept);
+    EXPECT_EQ(file.sha256(), sha256);
+    file.write({{"step", 3}});
+    EXPECT_EQ(read_file(path), kept + "{\"step\":3}\n");
+    EXPECT_EQ(digest_of_beginning(path, file.bytes()), file.sha256());
+    EXPECT_EQ(digest_of_beginning(path, file.bytes() + 1), std::nullopt);
+  }
+  EXPECT_THROW(MetricsFile(path, 1000), std::invalid_argument);
+  EXPECT_EQ(digest_of_beginning(temp / "none", 1), std::nullopt);
+}
+
 TEST(MetricsFields, GiveAPrefixAndASuffixToTheFieldsThatHaveThem) {
   namespace schema = metrics_schema;
   MetricsFields fields;

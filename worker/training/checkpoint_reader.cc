@@ -1,0 +1,284 @@
+#include "worker/training/checkpoint_reader.h"
+
+#include <google/protobuf/descriptor.pb.h>
+#include <google/protobuf/text_format.h>
+#include <google/protobuf/util/message_differencer.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/message_text.h"
+#include "common/base/path_check.h"
+#include "common/config/job_file.h"
+#include "worker/collective/broadcast.h"
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Of a message of the collective.
+constexpr std::size_t kPieceBytes = std::size_t{64} << 20;
+
+// Settings that no number of a step depends on, and paths, whose content is compared by its digest.
+constexpr std::string_view kFreeSettings[] = {"name",
+                                              "output",
+                                              "overwrite",
+                                              "launch",
+                                              "logging",
+                                              "checkpoint",
+                                              "training.epochs",
+                                              "training.max_steps",
+                                              "training.resume_from_checkpoint",
+                                              "model.path",
+                                              "model.reference",
+                                              "model.adapter",
+                                              "model.reference_cache",
+                                              "model.chat_template",
+                                              "data.train",
+                                              "data.validation",
+                                              "data.test",
+                                              "data.token_cache",
+                                              "data.train_files.path",
+                                              "data.validation_files.path"};
+
+// Finds the first field that differs, "robust.step_size" with both values.
+class FirstDifference : public google::protobuf::util::MessageDifferencer::Reporter {
+ public:
+  using Path = std::vector<google::protobuf::util::MessageDifferencer::SpecificField>;
+
+  void ReportAdded(const google::protobuf::Message& before, const google::protobuf::Message& now,
+                   const Path& path) override {
+    note(before, now, path);
+  }
+  void ReportDeleted(const google::protobuf::Message& before, const google::protobuf::Message& now,
+                     const Path& path) override {
+    note(before, now, path);
+  }
+  void ReportModified(const google::protobuf::Message& before, const google::protobuf::Message& now,
+                      const Path& path) override {
+    note(before, now, path);
+  }
+
+  const std::string& field() const { return field_; }
+
+ private:
+  void note(const google::protobuf::Message& /*before*/, const google::protobuf::Message& /*now*/, const Path& path) {
+    if (!field_.empty()) return;
+    for (const auto& part : path) {
+      if (part.field == nullptr || part.field->containing_type()->options().map_entry()) continue;
+      field_ += (field_.empty() ? "" : ".") + part.field->name();
+    }
+  }
+
+  std::string field_;
+};
+
+bool is_free(std::string_view field) { return std::ranges::find(kFreeSettings, field) != std::end(kFreeSettings); }
+
+// Clears the free settings of a message and of those inside it.
+void clear_free_settings(google::protobuf::Message& message, const std::string& prefix) {
+  const auto& reflection = *message.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const google::protobuf::FieldDescriptor* field : fields) {
+    const std::string name = prefix + field->name();
+    if (is_free(name)) {
+      reflection.ClearField(&message, field);
+      continue;
+    }
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE || field->is_map()) continue;
+    if (!field->is_repeated()) {
+      clear_free_settings(*reflection.MutableMessage(&message, field), name + ".");
+      continue;
+    }
+    for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
+      clear_free_settings(*reflection.MutableRepeatedMessage(&message, field, i), name + ".");
+    }
+  }
+}
+
+v1::JobSpec without_free_settings(v1::JobSpec spec) {
+  clear_free_settings(spec, "");
+  return spec;
+}
+
+// What the field is in the job's YAML; empty where it has none.
+std::string value_text(const v1::JobSpec& spec, const std::string& field) {
+  const google::protobuf::Message* message = &spec;
+  std::size_t begin = 0;
+  while (true) {
+    const std::size_t point = field.find('.', begin);
+    const google::protobuf::FieldDescriptor* const part =
+        message->GetDescriptor()->FindFieldByName(field.substr(begin, point - begin));
+    if (part == nullptr) return "";
+    const auto& reflection = *message->GetReflection();
+    const bool is_message = part->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE;
+    if (part->is_repeated() || (point == std::string::npos && is_message)) return "another list or section";
+    if (!is_message) {
+      if (!reflection.HasField(*message, part)) return "not given";
+      std::string text;
+      google::protobuf::TextFormat::PrintFieldValueToString(*message, part, -1, &text);
+      return text;
+    }
+    message = &reflection.GetMessage(*message, part);
+    begin = point + 1;
+  }
+}
+
+// Damaged ones are told, as people should look at their disk.
+class CheckpointSearch {
+ public:
+  CheckpointSearch(spdlog::logger& log, const std::function<void(int)>& on_progress)
+      : log_(log), on_progress_(on_progress) {}
+
+  // Nothing, and why() says it, where it is not whole.
+  std::optional<FoundCheckpoint> whole(const fs::path& folder) {
+    try {
+      FoundCheckpoint found{.folder = folder, .manifest = read_manifest(folder)};
+      const std::int64_t named = step_of_checkpoint(folder);
+      if (named >= 0 && named != found.manifest.step) {
+        return damaged(folder.string() + " holds the checkpoint of step " + std::to_string(found.manifest.step));
+      }
+      const std::string fault = fault_of_files(folder, found.manifest, counter(found.manifest.bytes()));
+      if (!fault.empty()) return damaged(fault);
+      return found;
+    } catch (const std::invalid_argument& fault) {
+      return damaged(fault.what());
+    }
+  }
+
+  std::optional<FoundCheckpoint> newest(const fs::path& output, const CheckpointOwner* owner) {
+    for (const CheckpointEntry& entry : list_checkpoints(output)) {
+      auto found = whole(entry.folder);
+      if (!found) {
+        log_.warn("{}; an older checkpoint is looked for", why_);
+        continue;
+      }
+      const bool is_own = owner == nullptr ||
+                          (found->manifest.job_id == owner->job_id && found->manifest.generation < owner->generation);
+      if (is_own) return found;
+      others_ += 1;
+    }
+    return std::nullopt;
+  }
+
+  const std::string& why() const { return why_; }
+  int num_damaged() const { return damaged_; }
+
+ private:
+  std::nullopt_t damaged(const std::string& why) {
+    why_ = why;
+    ++damaged_;
+    return std::nullopt;
+  }
+
+  std::function<void(std::int64_t)> counter(std::int64_t bytes) {
+    return [this, bytes, read = std::int64_t{0}, told = 0](std::int64_t more) mutable {
+      read += more;
+      const int percent = static_cast<int>(read * 100 / std::max<std::int64_t>(bytes, 1));
+      if (on_progress_ && percent > told) on_progress_(told = percent);
+    };
+  }
+
+  spdlog::logger& log_;
+  const std::function<void(int)>& on_progress_;
+  std::string why_;
+  int damaged_ = 0;
+  int others_ = 0;
+};
+
+// "model" of model.safetensors and of model-00001-of-00002.safetensors.
+std::string part_of(const std::string& file) {
+  std::string part = fs::path(file).stem().string();
+  const std::size_t dash = part.find('-');
+  return dash == std::string::npos ? part : part.substr(0, dash);
+}
+
+}  // namespace
+
+void check_same_settings(const v1::JobSpec& resolved, const CheckpointManifest& manifest) {
+  v1::JobSpec before;
+  merge_job_text("the job of the checkpoint", manifest.job, before);
+  v1::JobSpec now = resolved;
+  // Which of the others automatic becomes is known with the data: the order of the pairs is compared then.
+  if (before.training().sampling() == v1::SAMPLING_AUTOMATIC || now.training().sampling() == v1::SAMPLING_AUTOMATIC) {
+    before.mutable_training()->clear_sampling();
+    now.mutable_training()->clear_sampling();
+  }
+  FirstDifference difference;
+  google::protobuf::util::MessageDifferencer differencer;
+  differencer.ReportDifferencesTo(&difference);
+  if (differencer.Compare(without_free_settings(before), without_free_settings(now))) return;
+  const std::string& field = difference.field();
+  throw std::invalid_argument(field + " is " + value_text(resolved, field) + ", but " + value_text(before, field) +
+                              " in the job of the checkpoint of step " + std::to_string(manifest.step) +
+                              "; a run goes on with the settings it has, or starts from model.path of a checkpoint");
+}
+
+std::optional<FoundCheckpoint> find_checkpoint(const JobConfig& config, const v1::JobSpec& resolved,
+                                               const CheckpointOwner& owner, spdlog::logger& log,
+                                               const std::function<void(int)>& on_progress) {
+  const auto& wanted = config.training.resume_from_checkpoint;
+  CheckpointSearch search(log, on_progress);
+  std::optional<FoundCheckpoint> found;
+  if (owner.generation > 1) found = search.newest(config.output, &owner);
+  if (!found && wanted) {
+    found = *wanted == kLatestCheckpoint ? search.newest(config.output, nullptr) : search.whole(*wanted);
+    if (!found && *wanted != kLatestCheckpoint) {
+      throw std::invalid_argument("training.resume_from_checkpoint: " + search.why());
+    }
+  }
+  if (!found && search.num_damaged() > 0) {
+    throw std::invalid_argument("no checkpoint in " + checkpoints_folder(config.output).string() +
+                                " is whole, and training does not begin again by itself: " + search.why());
+  }
+  if (found) check_same_settings(resolved, found->manifest);
+  return found;
+}
+
+CheckpointReader::CheckpointReader(const std::optional<FoundCheckpoint>& found, HostCollective& host) : host_(host) {
+  std::string text;
+  if (found) {
+    folder_ = found->folder;
+    manifest_ = found->manifest;
+    text = manifest_text(manifest_);
+    for (const CheckpointFile& file : manifest_.files) {
+      if (!file.name.ends_with(".safetensors")) continue;
+      files_.emplace(part_of(file.name), SafetensorsFile::open(folder_ / file.name));
+    }
+  }
+  broadcast_text(text, 0, host_);
+  if (!found) manifest_ = parse_manifest(text);
+}
+
+const TensorView& CheckpointReader::find(const std::string& part, const TensorView& wanted) const {
+  const auto [first, last] = files_.equal_range(part);
+  for (auto file = first; file != last; ++file) {
+    const TensorView* const tensor = file->second.find(wanted.name);
+    if (tensor == nullptr) continue;
+    if (tensor->dtype == wanted.dtype && tensor->shape == wanted.shape) return *tensor;
+    throw std::invalid_argument(file->second.path().string() + ": tensor " + wanted.name +
+                                " has another type or shape than the job's");
+  }
+  throw std::invalid_argument(folder_.string() + " has no tensor " + wanted.name + " of " + part);
+}
+
+void CheckpointReader::read(const std::string& part, const TensorView& wanted, std::span<std::byte> bytes) const {
+  if (host_.info().rank == 0) {
+    const TensorView& tensor = find(part, wanted);
+    EQUIPOISE_CHECK(tensor.bytes.size() == bytes.size());
+    if (!bytes.empty()) std::memcpy(bytes.data(), tensor.bytes.data(), bytes.size());
+  }
+  if (host_.info().world_size == 1) return;
+  for (std::size_t begin = 0; begin < bytes.size(); begin += kPieceBytes) {
+    host_.broadcast(bytes.subspan(begin, std::min(kPieceBytes, bytes.size() - begin)), 0);
+  }
+}
+
+}  // namespace equipoise
