@@ -169,6 +169,7 @@ void WorkerCalls::bound_history(JobRecord& record, std::size_t added) {
   const WeightOwner& weights = record.training->weights;
   std::int64_t keep_from =
       weights.next_step() - static_cast<std::int64_t>(most_reported_steps(weights.groups().names.size()));
+  if (record.job.has_checkpoint_step()) keep_from = std::min(keep_from, record.job.checkpoint_step());
   for (const StoredCheckpoint& checkpoint : table_.store().checkpoints(record.job.id())) {
     if (checkpoint.state != "DELETED") keep_from = std::min(keep_from, checkpoint.step);
   }

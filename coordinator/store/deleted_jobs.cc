@@ -1,6 +1,7 @@
 #include "coordinator/store/deleted_jobs.h"
 
-#include <utility>
+#include <map>
+#include <string>
 
 namespace equipoise::coordinator {
 
@@ -18,17 +19,32 @@ namespace {
 
 constexpr std::int64_t kNothing = 0, kLogs = 1;  // kRowsAndLogs is 2
 
-// Tables with rows of jobs: all with a job_id but set_aside, which outlives its jobs, and tables put aside as damaged.
-// Of each the columns of its key behind the job's id, and what says how many bytes a row has.
-constexpr const char* kTablesOfJobs = R"sql(
-SELECT t.name,
-       ifnull(group_concat(c.name, ', ') FILTER (WHERE c.pk > 0 AND c.name != 'job_id'), ''),
-       group_concat('ifnull(length(' || c.name || '), 0)', ' + ')
-FROM sqlite_master t, pragma_table_info(t.name) c
+// Columns of the tables with rows of jobs, in the order of their keys: of all that have a job_id but set_aside, which
+// outlives its jobs, and those put aside as damaged. Columns: table, column, its place in the key or 0.
+constexpr const char* kColumnsOfTables = R"sql(
+SELECT t.name, c.name, c.pk FROM sqlite_master t, pragma_table_info(t.name) c
 WHERE t.type = 'table' AND t.name != 'set_aside' AND t.name NOT GLOB 'damaged_*'
   AND EXISTS (SELECT 1 FROM pragma_table_info(t.name) WHERE name = 'job_id')
-GROUP BY t.name ORDER BY t.name
+ORDER BY t.name, c.pk
 )sql";
+
+struct ColumnsOfTable {
+  std::string key;    // "step, generation": behind the job's id
+  std::string bytes;  // of a row, as SQL
+};
+
+std::map<std::string, ColumnsOfTable> tables_of_jobs(Database& database) {
+  std::map<std::string, ColumnsOfTable> tables;
+  Statement select(database, kColumnsOfTables);
+  for (select.begin(); select.next();) {
+    ColumnsOfTable& table = tables[select.bytes(0)];
+    const std::string column = select.bytes(1);
+    const bool is_key = select.integer(2) > 0 && column != "job_id";
+    if (is_key) table.key.append(table.key.empty() ? "" : ", ").append(column);
+    table.bytes.append(table.bytes.empty() ? "" : " + ").append("ifnull(length(").append(column).append("), 0)");
+  }
+  return tables;
+}
 
 }  // namespace
 
@@ -44,8 +60,7 @@ DeletedJobs::DeletedJobs(Database& database)
                       "SELECT sequence, id FROM deleted_jobs WHERE remains = 1 AND remains > 0 AND sequence > ? "
                       "ORDER BY sequence LIMIT 1"),
       set_remains_(database, "UPDATE deleted_jobs SET remains = ?2 WHERE sequence = ?1") {
-  Statement select(database, kTablesOfJobs);
-  for (select.begin(); select.next();) add_table(select.bytes(0), select.bytes(1), select.bytes(2));
+  for (const auto& [name, table] : tables_of_jobs(database)) add_table(name, table.key, table.bytes);
 }
 
 // Both statements take rows in the order of the key.

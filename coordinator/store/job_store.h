@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/store/attempt_rows.h"
 #include "coordinator/store/database.h"
 #include "coordinator/store/deleted_jobs.h"
 #include "coordinator/store/job_rows.h"
@@ -32,35 +33,6 @@ struct AnsweredRequest {
   std::string request_id;
   std::string digest;
   v1::TrainingJob answer;
-};
-
-struct StoredTraining {
-  v1::StartTrainingRequest request;
-  v1::StartTrainingResponse response;
-};
-
-// One generation of a job's ranks. Times are unix seconds, 0 where not yet.
-struct StoredAttempt {
-  std::int64_t generation = 0;
-  std::optional<std::int64_t> start_step = {};  // none until training has started
-  std::string start_checkpoint = {};            // empty: from the beginning
-  std::string token_hash = {};                  // SHA-256, or empty
-  std::string state = {};
-  std::string cause = {};  // of its end
-  std::optional<int> exit_code = {};
-  std::int64_t started_at = 0;
-  std::int64_t ended_at = 0;
-  std::string launcher = {};  // free text: what is needed to find its processes again
-  std::string hosts = {};
-};
-
-struct StoredCheckpoint {
-  std::int64_t step = 0, generation = 0;
-  std::string folder = {};
-  std::string manifest_digest = {};
-  std::int64_t bytes = 0;
-  std::string state = "COMMITTED";  // or DELETED
-  std::int64_t created_at = 0;      // unix seconds; 0: now
 };
 
 // Something that people want to know of later, such as a change of state.
@@ -115,23 +87,32 @@ class JobStore {
   void begin_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt);
   void end_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt);
   // Where the processes of a running attempt are, once that is known.
-  void set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher);
-  std::vector<StoredAttempt> attempts(const std::string& job_id);  // ascending generation
+  void set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher) {
+    attempts_.set_launcher(job_id, generation, launcher);
+  }
+  std::vector<StoredAttempt> attempts(const std::string& job_id) { return attempts_.attempts(job_id); }  // oldest first
 
   // A second commit of one step and generation takes the place of the first.
-  void commit_checkpoint(const std::string& job_id, const StoredCheckpoint& checkpoint);
+  void commit_checkpoint(const std::string& job_id, const StoredCheckpoint& checkpoint) {
+    attempts_.commit_checkpoint(job_id, checkpoint);
+  }
   // Those of all generations at these steps; mark_checkpoint_deleted(): of one.
   void mark_checkpoints_deleted(const std::string& job_id, const std::vector<std::int64_t>& steps);
-  void mark_checkpoint_deleted(const std::string& job_id, std::int64_t step, std::int64_t generation);
-  std::vector<StoredCheckpoint> checkpoints(const std::string& job_id);  // ascending step, then generation
+  void mark_checkpoint_deleted(const std::string& job_id, std::int64_t step, std::int64_t generation) {
+    attempts_.mark_deleted(job_id, step, generation);
+  }
+  // Ascending step, then generation.
+  std::vector<StoredCheckpoint> checkpoints(const std::string& job_id) { return attempts_.checkpoints(job_id); }
 
   // The job's new state together with what it trains on, and with where its attempt starts: at the first step of the
   // plan that was answered, from `start_checkpoint`.
   void start_training(const v1::TrainingJob& job, const StoredTraining& training,
                       const std::string& start_checkpoint = {});
-  std::optional<StoredTraining> training(const std::string& job_id, std::int64_t generation);
+  std::optional<StoredTraining> training(const std::string& job_id, std::int64_t generation) {
+    return attempts_.training(job_id, generation);
+  }
   // Of the newest generation that started training.
-  std::optional<StoredTraining> newest_training(const std::string& job_id);
+  std::optional<StoredTraining> newest_training(const std::string& job_id) { return attempts_.newest_training(job_id); }
 
   // The steps of one attempt. What is read of a step is what step_rows.h says: coordinator/job/step_history.h has the
   // weights, too.
@@ -144,7 +125,8 @@ class JobStore {
     steps_.insert(job_id, generation, records);
   }
   std::optional<StepRecord> step(const StepKey& key) { return steps_.step(key); }
-  std::vector<std::int64_t> generations(const std::string& job_id);  // that have a training or steps, ascending
+  // That have a training or steps, ascending.
+  std::vector<std::int64_t> generations(const std::string& job_id) { return attempts_.generations(job_id); }
   StepRange step_range(const std::string& job_id, std::int64_t generation) {
     return steps_.range(job_id, generation, std::numeric_limits<std::int64_t>::min());
   }
@@ -182,12 +164,11 @@ class JobStore {
   std::vector<std::string> unread_;
   Database database_;
   DeletedJobs deleted_;
+  AttemptRows attempts_;
   StepRows steps_;
   Statement insert_job_, select_state_, update_job_, delete_job_, insert_event_, delete_old_events_, select_events_;
   Statement select_request_, insert_request_, delete_old_requests_, delete_excess_requests_;
-  Statement insert_attempt_, end_attempt_, set_start_, set_launcher_, select_attempts_;
-  Statement insert_checkpoint_, delete_checkpoint_, select_checkpoints_;
-  Statement select_training_, select_newest_training_, insert_training_, select_generations_, select_key_;
+  Statement select_key_;
 };
 
 }  // namespace equipoise::coordinator

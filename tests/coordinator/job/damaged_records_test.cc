@@ -15,8 +15,10 @@
 #include "coordinator/job/record_check.h"
 #include "coordinator/job/state_audit.h"
 #include "coordinator/store/database.h"
+#include "coordinator/store/job_rows.h"
 #include "coordinator/weights/report_format.h"
 #include "tests/coordinator/support/controller_fixture.h"
+#include "tests/coordinator/support/fuzz_records.h"
 
 namespace equipoise::coordinator {
 namespace damaged_records_test {
@@ -221,6 +223,41 @@ TEST_F(RandomDamage, OfOneJobLeavesTheServiceAndTheOtherJob) {
     } catch (const std::exception&) {  // says so, and ends nothing
       continue;
     }
+  }
+}
+
+// Records whose checksum is right, so that all that reads them does: as another program, or a bug, could write them.
+TEST_F(RandomDamage, OfManyJobsAtOnceLeavesTheServiceAndTheOtherJobs) {
+  constexpr int kAtOnce = 2'000;
+  restart();  // the job that was training has ended
+  v1::TrainingJob base = job(damaged_);
+  for (int made = 0; made < fuzz_records(kAtOnce); made += kAtOnce) {
+    make_whole();
+    {
+      Database database(file());
+      database.execute("PRAGMA synchronous = OFF");
+      Statement insert(database, "INSERT INTO jobs(id, state, job, desired, checksum) VALUES (?, ?, ?, ?, ?)");
+      Transaction transaction(database);
+      for (int i = 0; i < kAtOnce; ++i) {
+        base.set_id("made-up-" + std::to_string(i));
+        JobRow row{.id = base.id(), .state = "FAILED", .job = changed(base.SerializeAsString())};
+        row.checksum = row_checksum(row);
+        insert.run(row.id, row.state, Blob{row.job}, row.desired, Blob{row.checksum});
+      }
+      transaction.commit();
+    }
+    EXPECT_EQ(audit().jobs, 2u + kAtOnce);
+    restart();
+    int listed = 0;
+    v1::ListTrainingJobsRequest request;
+    request.set_page_size(1'000);
+    do {
+      const auto page = jobs().list(request);
+      listed += page.jobs_size();
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    ASSERT_EQ(listed, 2 + kAtOnce);
+    ASSERT_EQ(job(waiting_).state(), v1::JOB_STATE_QUEUED);
   }
 }
 

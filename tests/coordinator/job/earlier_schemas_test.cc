@@ -148,7 +148,7 @@ TEST_P(EarlierSchema, NoSequenceIsUsedTwice) {
   EXPECT_EQ(store.insert_job(job, std::nullopt), newest + 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, EarlierSchema, ::testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(Versions, EarlierSchema, ::testing::Values(1, 2, 3));
 
 }  // namespace earlier_schemas_test
 }  // namespace equipoise::coordinator

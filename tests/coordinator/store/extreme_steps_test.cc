@@ -15,6 +15,7 @@
 
 #include "coordinator/store/job_store.h"
 #include "coordinator/weights/weight_owner.h"
+#include "tests/coordinator/support/fuzz_records.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
@@ -137,10 +138,10 @@ class ExtremeSteps : public ::testing::Test {
 
 TEST_F(ExtremeSteps, AreRefusedOrCanBeLoaded) {
   const std::vector<Case> cases = every_case();
-  constexpr int kReports = 7'000;  // of each of the 15 cases: over 100,000
+  const int reports = fuzz_records(300'000) / static_cast<int>(cases.size());  // of each
   for (std::size_t i = 0; i < cases.size(); ++i) {
     WeightOwner owner = owner_of(cases[i]);
-    const std::vector<StepRecord> records = taken(owner, kReports);
+    const std::vector<StepRecord> records = taken(owner, reports);
     ASSERT_GT(records.size(), 500u) << "case " << i << " refuses nearly all";
     const std::string job = "case " + std::to_string(i);
     store_.insert_steps(job, 1, records);

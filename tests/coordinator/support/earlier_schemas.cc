@@ -7,12 +7,61 @@
 namespace equipoise::coordinator {
 namespace {
 
-constexpr const char* kCommonTables = R"sql(
+constexpr const char* kJobsOf2 = R"sql(
 CREATE TABLE jobs(
   sequence INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
   state TEXT NOT NULL,
   job BLOB NOT NULL) STRICT;
+)sql";
+
+constexpr const char* kJobsOf3 = R"sql(
+CREATE TABLE jobs(
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  state TEXT NOT NULL,
+  job BLOB NOT NULL,
+  desired TEXT NOT NULL,
+  checksum BLOB NOT NULL) STRICT;
+CREATE TABLE attempts(
+  job_id TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  start_step INTEGER,
+  start_checkpoint TEXT NOT NULL DEFAULT '',
+  token_hash BLOB NOT NULL DEFAULT x'',
+  launcher TEXT NOT NULL DEFAULT '',
+  hosts TEXT NOT NULL DEFAULT '',
+  cause TEXT NOT NULL DEFAULT '',
+  exit_code INTEGER,
+  started_at INTEGER NOT NULL DEFAULT 0,
+  ended_at INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY(job_id, generation)) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoints(
+  job_id TEXT NOT NULL,
+  step INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  folder TEXT NOT NULL,
+  manifest_digest BLOB NOT NULL,
+  bytes INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY(job_id, step, generation)) STRICT, WITHOUT ROWID;
+CREATE TABLE events(
+  job_id TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  time INTEGER NOT NULL DEFAULT (unixepoch()),
+  kind TEXT NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY(job_id, revision, kind)) STRICT, WITHOUT ROWID;
+CREATE TABLE set_aside(
+  job_id TEXT PRIMARY KEY,
+  why TEXT NOT NULL,
+  job BLOB NOT NULL,
+  created_at INTEGER NOT NULL DEFAULT (unixepoch())) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr const char* kCommonTables = R"sql(
 CREATE TABLE requests(
   request_id TEXT PRIMARY KEY,
   digest BLOB NOT NULL,
@@ -38,7 +87,6 @@ CREATE TABLE steps(
   weight BLOB NOT NULL,
   log_alpha BLOB NOT NULL,
   PRIMARY KEY(job_id, step, generation)) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 1;
 )sql";
 
 constexpr const char* kStepsOf2 = R"sql(
@@ -51,7 +99,6 @@ CREATE TABLE steps(
   weight BLOB NOT NULL,
   log_alpha BLOB NOT NULL, group_loss BLOB NOT NULL DEFAULT x'',
   PRIMARY KEY(job_id, step, generation)) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 2;
 )sql";
 
 std::string bytes_of(const std::vector<double>& values) {
@@ -74,14 +121,24 @@ void insert_step(Database& database, int version, const std::string& job_id, con
 
 }  // namespace
 
-std::string schema_sql(int version) { return std::string(kCommonTables) + (version == 1 ? kStepsOf1 : kStepsOf2); }
+std::string schema_sql(int version) {
+  std::string sql = version < 3 ? kJobsOf2 : kJobsOf3;
+  sql += kCommonTables;
+  sql += version == 1 ? kStepsOf1 : kStepsOf2;
+  return sql + "PRAGMA user_version = " + std::to_string(version) + ";";
+}
 
 void copy_to_earlier_schema(const std::filesystem::path& newest, const std::filesystem::path& earlier, int version,
                             const EarlierSteps& steps) {
   Database database(earlier);
   database.execute(schema_sql(version));
   database.execute("ATTACH '" + newest.string() + "' AS newest");
-  database.execute("INSERT INTO jobs(sequence, id, state, job) SELECT sequence, id, state, job FROM newest.jobs");
+  const std::string columns = std::string("sequence, id, state, job") + (version < 3 ? "" : ", desired, checksum");
+  database.execute("INSERT INTO jobs(" + columns + ") SELECT " + columns + " FROM newest.jobs");
+  if (version == 3) {
+    database.execute(
+        "INSERT INTO attempts SELECT * FROM newest.attempts; INSERT INTO events SELECT * FROM newest.events");
+  }
   database.execute(
       "INSERT INTO trainings(job_id, generation, request, response) "
       "SELECT job_id, generation, request, response FROM newest.trainings");

@@ -9,7 +9,7 @@
 
 namespace equipoise::coordinator {
 
-// The statements that made a database of schema 1 or 2, with its user_version. The signing key is 0102.
+// The statements that made a database of schema 1, 2 or 3, with its user_version. The signing key is 0102.
 std::string schema_sql(int version);
 
 // Steps of attempt 1 of a job, whole: as an earlier program stored them.
