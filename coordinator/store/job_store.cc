@@ -298,6 +298,7 @@ void JobStore::start_training(const v1::TrainingJob& job, const StoredTraining& 
                               const std::string& start_checkpoint) {
   Transaction transaction(database_);
   attempts_.start(job, training, start_checkpoint);
+  steps_.rewind(job.id(), training.response.plan().first_step());
   write_job(job);
   transaction.commit();
 }

@@ -128,7 +128,8 @@ class JobStore {
   // That have a training or steps, ascending.
   std::vector<std::int64_t> generations(const std::string& job_id) { return attempts_.generations(job_id); }
   StepRange step_range(const std::string& job_id, std::int64_t generation) {
-    return steps_.range(job_id, generation, std::numeric_limits<std::int64_t>::min());
+    using Limits = std::numeric_limits<std::int64_t>;
+    return steps_.range(job_id, generation, Limits::min(), Limits::max());
   }
   std::optional<StepRecord> last_step(const std::string& job_id, std::int64_t generation) {
     return steps_.last(job_id, generation);

@@ -72,9 +72,9 @@ StepRows::StepRows(Database& database)
               "result_digest) VALUES (?, ?, ?, ?, ?, x'', x'', x'', ?)"),
       insert_state_(database_, "INSERT INTO weight_states(job_id, generation, steps, state) VALUES (?, ?, ?, ?)"),
       select_(database_, std::string(kStepColumns) + "WHERE job_id = ? AND generation = ? AND step = ?"),
-      select_range_(
-          database_,
-          "SELECT min(step), max(step), count(*) FROM steps WHERE job_id = ? AND generation = ? AND step >= ?"),
+      select_range_(database_,
+                    "SELECT min(step), max(step), count(*) FROM steps WHERE job_id = ? AND generation = ? "
+                    "AND step >= ? AND step <= ?"),
       select_last_(database_,
                    std::string(kStepColumns) + "WHERE job_id = ? AND generation = ? ORDER BY step DESC LIMIT 1"),
       select_between_(database_, std::string(kStepColumns) +
@@ -126,9 +126,9 @@ std::optional<StepRecord> StepRows::step(const StepKey& key) {
   return first_step(database_, select_);
 }
 
-StepRange StepRows::range(const std::string& job_id, std::int64_t generation, std::int64_t from) {
+StepRange StepRows::range(const std::string& job_id, std::int64_t generation, std::int64_t first, std::int64_t last) {
   const ResetAtEnd reset(select_range_);
-  select_range_.begin(job_id, generation, from);
+  select_range_.begin(job_id, generation, first, last);
   select_range_.next();
   return {.first = select_range_.integer(0), .last = select_range_.integer(1), .count = select_range_.integer(2)};
 }
@@ -194,6 +194,15 @@ void StepRows::store_extent(const std::string& job_id, const HistoryExtent& exte
   store_extent_.run(job_id, extent.bytes, extent.thinned_end, extent.spacing, extent.next_step);
 }
 
+void StepRows::rewind(const std::string& job_id, std::int64_t first_step) {
+  HistoryExtent extent = known_extent(job_id);
+  if (extent.thinned_end <= first_step) return;
+  extent.thinned_end = first_step;
+  extent.next_step = std::min(extent.next_step, first_step);
+  store_extent(job_id, extent);
+  forget(job_id);  // read again, as the transaction may fail
+}
+
 void StepRows::forget(const std::string& job_id) { extents_.erase(job_id); }
 
 // Of each block of `spacing` steps the first that has the state after it.
@@ -232,19 +241,25 @@ void StepRows::remove_between(const std::string& job_id, std::int64_t first, std
       .run(job_id, first, end);
 }
 
+// What follows the steps that are thinned goes on from a state of the line, which stays: `which` is min or max of those
+// after more than `from` steps and at most `to`.
+std::optional<std::int64_t> StepRows::state_of_line(const std::string& job_id, const std::string& which,
+                                                    std::int64_t from, std::int64_t to) {
+  Statement select(database_, "SELECT " + which +
+                                  "(steps) FROM weight_states states WHERE job_id = ?1 AND steps > ?2 AND steps <= ?3 "
+                                  "AND NOT EXISTS (SELECT 1 FROM attempts later WHERE later.job_id = ?1 "
+                                  "AND later.generation > states.generation AND later.start_step <= states.steps)");
+  select.begin(job_id, from, to);
+  return select.next() ? select.optional_integer(0) : std::nullopt;
+}
+
 bool StepRows::thin(const std::string& job_id, std::int64_t keep_from) {
   HistoryExtent extent = known_extent(job_id);
   if (extent.spacing < kCoarser) extent.spacing = kCoarser;
-  // What follows goes on from a state of the line, which stays.
-  Statement newest(database_,
-                   "SELECT max(steps) FROM weight_states states WHERE job_id = ?1 AND steps > ?2 AND steps <= ?3 "
-                   "AND NOT EXISTS (SELECT 1 FROM attempts later WHERE later.job_id = ?1 "
-                   "AND later.generation > states.generation AND later.start_step <= states.steps)");
-  const std::int64_t furthest =
-      std::min(keep_from, extent.next_step + std::max(kThinnedAtOnce, kCoarser * extent.spacing));
-  newest.begin(job_id, extent.next_step, furthest);
-  const std::optional<std::int64_t> end = newest.next() ? newest.optional_integer(0) : std::nullopt;
-  newest.reset();
+  const std::int64_t near = extent.next_step + std::max(kThinnedAtOnce, kCoarser * extent.spacing);
+  std::optional<std::int64_t> end = state_of_line(job_id, "max", extent.next_step, std::min(keep_from, near));
+  // None where the job begins at a later step, as one that goes on from another's checkpoint.
+  if (!end) end = state_of_line(job_id, "min", extent.next_step, keep_from);
   if (!end) {
     const bool is_done = extent.next_step == 0 || extent.spacing >= std::min(kCoarsest, keep_from);
     if (is_done) return false;

@@ -50,8 +50,8 @@ class StepRows {
 
   void insert(const std::string& job_id, std::int64_t generation, std::span<const StepRecord> records);
   std::optional<StepRecord> step(const StepKey& key);
-  // Of those from `from` on.
-  StepRange range(const std::string& job_id, std::int64_t generation, std::int64_t from);
+  // Of those from `first` to `last`, both inclusive.
+  StepRange range(const std::string& job_id, std::int64_t generation, std::int64_t first, std::int64_t last);
   std::optional<StepRecord> last(const std::string& job_id, std::int64_t generation);
   // [first, end) of one attempt, as many as there are.
   std::vector<StepRecord> between(const std::string& job_id, std::int64_t generation, std::int64_t first,
@@ -65,6 +65,8 @@ class StepRows {
   HistoryExtent extent(const std::string& job_id);
   // Thins the oldest steps below `keep_from` that can still be thinned, a thousand or so. False where there are none.
   bool thin(const std::string& job_id, std::int64_t keep_from);
+  // An attempt starts at `first_step`: what it does is whole, also where what was before has been thinned.
+  void rewind(const std::string& job_id, std::int64_t first_step);
   void forget(const std::string& job_id);  // the job is deleted
 
  private:
@@ -75,6 +77,8 @@ class StepRows {
   void insert_row(const StepKey& key, const StepRecord& record);
   HistoryExtent& known_extent(const std::string& job_id);
   void store_extent(const std::string& job_id, const HistoryExtent& extent);
+  std::optional<std::int64_t> state_of_line(const std::string& job_id, const std::string& which, std::int64_t from,
+                                            std::int64_t to);
   std::vector<Kept> kept_of(const std::string& job_id, const HistoryExtent& extent, std::int64_t end);
   std::int64_t bytes_between(const std::string& job_id, std::int64_t first, std::int64_t end);
   void remove_between(const std::string& job_id, std::int64_t first, std::int64_t end);
