@@ -42,6 +42,7 @@ class JobController {
   TrainingJobs& training_jobs() { return training_jobs_; }
   WorkerCalls& worker_calls() { return worker_calls_; }
   AttemptSupervisor& attempts() { return attempts_; }
+  JobTable& table() { return table_; }
 
  private:
   JobTable table_;

@@ -1,4 +1,4 @@
-// What Prometheus sees of jobs; names and meanings are in coordinator/metrics/metric_names.h.
+// What Prometheus sees of jobs and of the coordinator; names and meanings are in coordinator/metrics/metric_names.h.
 #pragma once
 
 #include <prometheus/counter.h>
@@ -7,6 +7,7 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "coordinator/lifecycle/restart_policy.h"
 #include "coordinator/membership/membership.h"
 #include "coordinator/metrics/metric_names.h"
 #include "equipoise/v1/training.pb.h"
@@ -71,9 +73,11 @@ class JobMetrics {
   // The newest checkpoint of `job`; no series while there is none.
   void show_checkpoint(const v1::TrainingJob& job);
   void count_checkpoint(const std::string& job_id);
-  void count_restart(const std::string& job_id);
+  void count_restart(const std::string& job_id, RestartCause cause);
   void count_skipped(const v1::TrainingJob& job, const v1::ReportStepRequest& request);
   void observe_weight_update(const std::string& job_id, double seconds);
+  void show_state_writable(bool is_writable) { state_writable_.Set(is_writable ? 1 : 0); }
+  void show_state_free(std::uint64_t bytes) { state_free_bytes_.Set(static_cast<double>(bytes)); }
   // From any thread. `code` is a gRPC status name.
   void count_rpc(const std::string& method, const std::string& code);
 
@@ -94,6 +98,8 @@ class JobMetrics {
   JobSeries<prometheus::Histogram> step_seconds_, weight_update_seconds_;
   JobSeries<prometheus::Gauge> workers_, job_state_, checkpoint_step_;
   JobSeries<prometheus::Counter> checkpoints_, restarts_, skipped_steps_;
+  prometheus::Gauge& state_writable_;
+  prometheus::Gauge& state_free_bytes_;
   prometheus::Family<prometheus::Counter>& rpc_requests_;
   std::unordered_map<std::string, std::vector<prometheus::Gauge*>> weight_gauges_;  // of a job, by group id
   std::unordered_map<std::string, Totals> totals_;                                  // as last reported
