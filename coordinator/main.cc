@@ -2,7 +2,6 @@
 // why. With --check: 1 where a job is damaged.
 #include <grpc/support/log.h>
 #include <pthread.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -18,12 +17,14 @@
 
 #include "common/base/durable_file.h"
 #include "common/base/environment.h"
+#include "common/base/standard_streams.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/state_audit.h"
 #include "coordinator/lifecycle/clock.h"
 #include "coordinator/options.h"
 #include "coordinator/service/coordinator_server.h"
 #include "coordinator/service/log_format.h"
+#include "coordinator/service/log_sink.h"
 #include "coordinator/store/database.h"
 #include "coordinator/store/job_store.h"
 #include "coordinator/store/state_folder.h"
@@ -39,7 +40,7 @@ constexpr const char* kDamagedHint =
     "restore a backup";
 
 void set_up_log(const std::string& level) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("coordinator"));
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("coordinator", std::make_shared<ErrorStreamSink>()));
   spdlog::set_formatter(std::make_unique<OneLineFormatter>("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v"));
   spdlog::set_level(spdlog::level::from_str(level));
   // gRPC's own lines are for those who look into gRPC.
@@ -123,6 +124,7 @@ int serve(const Options& options, const sigset_t& stop_signals) {
 
 int main(int argc, char** argv) {
   using namespace equipoise::coordinator;
+  equipoise::open_standard_streams();
   const pid_t parent = getppid();
   try {
     const std::optional<Options> options = parse_options(argc, argv);

@@ -117,6 +117,7 @@ Options options_of(const Texts& texts) {
   options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;
   if (!texts.announce.empty()) options.announce = texts.announce;
   if (!texts.private_folder.empty()) options.private_folder = std::filesystem::absolute(texts.private_folder);
+  options.server.controller.supervisor.is_last = options.private_folder.has_value();
   options.exit_with_parent = texts.exit_with_parent;
   options.log_level = texts.log_level;
   if (texts.check) options.state_check = texts.quarantine ? StateCheck::kQuarantine : StateCheck::kCheck;

@@ -14,6 +14,7 @@
 #include "common/base/environment.h"
 #include "common/base/error.h"
 #include "common/base/host_port.h"
+#include "common/base/standard_streams.h"
 #include "common/protocol/reconnection.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/cpu_collective.h"
@@ -42,10 +43,10 @@ struct WorkerOptions {
 };
 
 // A GPU is opened for language models alone: log-linear ones compute on the CPU, however many GPUs there are.
-void run_job(const RunContext& context) {
+void run_job(const RunContext& context, const WaitReason& reason) {
   if (context.config.log_linear) return run_training(context, load_log_linear_policy);
   DeviceCollective device = open_device(context.local, context.host);
-  join_gpu_ranks(device, context.host, kCollectiveTimeout);
+  join_gpu_ranks(device, context.host, {kCollectiveTimeout, &reason});
   run_training(context, [&device](const RunContext& job) { return load_language_model(job, device); });
 }
 
@@ -86,12 +87,15 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
   check_coordinator_address(options.coordinator);
   const auto log = make_logger("equipoise-worker", options.log_level);
   CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds), attempt_token());
-  const auto host = make_mpi_collective(session, collective_timeout(options));
-  const auto local = make_host_collective(session, collective_timeout(options));
+  client.set_on_hold([&log](const std::string& sentence) { log->info("{}", sentence); });
+  WaitReason reason;
+  const WaitLimit limit(collective_timeout(options), &reason);
+  const auto host = make_mpi_collective(session, limit);
+  const auto local = make_host_collective(session, limit);
   const WantedDevice wanted = device_of_rank();
   const Registration registration =
       register_rank(client, options.job, {.info = session.info(), .device = wanted.device}, *host);
-  Heartbeat heartbeat(client, registration.attempt, session.info().rank);
+  Heartbeat heartbeat(client, registration.attempt, session.info().rank, [&reason] { reason.renew(); });
   log->sinks().push_back(std::make_shared<WarningSink>(heartbeat));
   warn_of_unknown_variables(*log, session);
   const auto report = [&](const std::exception& failure) {
@@ -103,15 +107,16 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
     config = make_job_config(registration.spec);
     const int threads = threads_per_rank(*local);
     torch::set_num_threads(threads);
-    run_job({.client = client,
-             .log = *log,
-             .heartbeat = heartbeat,
-             .registration = registration,
-             .config = *config,
-             .host = *host,
-             .local = *local,
-             .threads = threads,
-             .program = "equipoise-worker " EQUIPOISE_VERSION});
+    const RunContext context{.client = client,
+                             .log = *log,
+                             .heartbeat = heartbeat,
+                             .registration = registration,
+                             .config = *config,
+                             .host = *host,
+                             .local = *local,
+                             .threads = threads,
+                             .program = "equipoise-worker " EQUIPOISE_VERSION};
+    run_job(context, reason);
   } catch (const std::exception& failure) {
     // Also after AttemptEnded: the coordinator then knows that this rank has left.
     if (const auto refused = config ? out_of_memory(failure, *config) : std::nullopt) {
@@ -186,6 +191,7 @@ int run(const std::function<void()>& work) {
 }  // namespace equipoise
 
 int main(int argc, char** argv) {
+  equipoise::open_standard_streams();
   // A rank never outlives the launcher that started it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   // Nor does it end because nobody reads its log any more.

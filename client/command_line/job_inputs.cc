@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "client/command_line/resume_point.h"
 #include "client/model/folder_contents.h"
 #include "common/base/cache_folder.h"
 #include "common/base/environment.h"
@@ -107,14 +108,6 @@ void refuse_if(const std::string& fault, const char* field, const fs::path& fold
   if (!fault.empty()) throw std::invalid_argument(std::string(field) + ": " + folder.string() + fault);
 }
 
-bool has_safetensors(const fs::path& folder) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ".safetensors") return true;
-  }
-  return false;
-}
-
 void check_data_files(const std::string& field, const std::vector<DataFile>& files) {
   for (std::size_t i = 0; i < files.size(); ++i) {
     check_readable_data((field + "[" + std::to_string(i) + "].path").c_str(), files[i].path);
@@ -153,7 +146,7 @@ void check_model_folder(const char* field, const fs::path& folder) {
   for (const char* file : {"config.json", "tokenizer.json"}) {
     if (!fs::is_regular_file(folder / file, ignored)) refuse(field, folder, std::string("has no ") + file);
   }
-  if (!has_safetensors(folder)) refuse(field, folder, "has no *.safetensors");
+  if (!has_weights(folder)) refuse(field, folder, "has no *.safetensors");
 }
 
 void check_adapter_folder(const char* field, const fs::path& folder) {
@@ -187,6 +180,7 @@ void check_job_inputs(const JobConfig& job) {
   if (job.data.validation) check_data("data.validation", *job.data.validation);
   check_data_files("data.validation_files", job.data.validation_files);
   if (job.data.test) check_readable_file("data.test", *job.data.test);
+  static_cast<void>(resume_point(job));  // whether it is there
   OutputLock::check_free({.field = "output", .path = job.output});
   check_output_place(job);
   check_output_free(job);

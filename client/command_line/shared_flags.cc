@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/command_line/resume_point.h"
 #include "common/config/job_file.h"
 
 namespace equipoise {
@@ -54,8 +55,44 @@ void add_format_flag(CLI::App& verb, TableFormat& format) {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr const char* kJobFile = "job.yaml";
+
+// A run's folder has the job in it.
+fs::path job_file_of(const fs::path& given, bool resumes) {
+  std::error_code ignored;
+  if (!fs::is_directory(given, ignored)) return given;
+  if (!fs::exists(given / kJobFile, ignored)) {
+    throw std::invalid_argument(given.string() + " is a folder without a job.yaml, expected a job file");
+  }
+  if (!resumes) {
+    throw std::invalid_argument(given.string() +
+                                " is the output of a run, expected a job file; --resume goes on with "
+                                "the run");
+  }
+  return given / kJobFile;
+}
+
+// Sets what --resume says. What the job's file says of a run from the start does not hold for one that goes on.
+void set_resume(const JobFlags& flags, v1::JobSpec& spec) {
+  spec.mutable_training()->set_resume_from_checkpoint(resume_setting(*flags.resume, spec.output()));
+  JobConfig place;
+  place.output = spec.output();
+  place.training.resume_from_checkpoint = spec.training().resume_from_checkpoint();
+  if (!goes_on_in_own_output(place)) return;
+  if (flags.overwrite) {
+    throw std::invalid_argument("--resume goes on with the run in " + spec.output() +
+                                ", and --overwrite replaces it: give one of them");
+  }
+  spec.set_overwrite(false);
+}
+
+}  // namespace
+
 void JobFlags::add_to(CLI::App& verb) {
-  verb.add_option("JOB.yaml", file, "The job: model, data, loss, how robust")->type_name("")->required();
+  CLI::Option* const job =
+      verb.add_option("JOB.yaml", file, "The job: model, data, loss, how robust")->type_name("")->required();
   verb.add_option("--np", workers, "Worker processes (default: launch.workers of the job, else 1)")
       ->type_name("N")
       ->check(CLI::Range(1, kMostWorkers));
@@ -65,18 +102,42 @@ void JobFlags::add_to(CLI::App& verb) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   verb.add_option("--output", output, "Folder of the run, instead of the job's `output`")->type_name("DIR");
   verb.add_flag("--overwrite", overwrite, "Replace what an earlier run left there");
+  // A job file that follows --resume is the job, not its value.
+  const auto take_resume = [this, job](const std::string& value) {
+    const bool is_job = job->count() == 0 && !names_own_checkpoint(value);
+    resume = is_job ? kLatestCheckpoint : value;
+    if (!is_job) return;
+    file = value;
+    job->required(false);
+  };
+  verb.add_option_function<std::string>("--resume,--resume-from-checkpoint,--resume_from_checkpoint", take_resume,
+                                        "Go on from a checkpoint: the newest of the output, one of its steps, or a "
+                                        "folder. In place of JOB.yaml the run's folder will do")
+      ->type_name("latest|STEP|FOLDER")
+      ->expected(0, 1)
+      ->default_str(kLatestCheckpoint);
 }
 
 RequestedJob JobFlags::job() const {
-  v1::JobSpec spec = read_job_file(file, settings);
+  const bool resumes = resume && resume_setting(*resume, "") != "false";
+  const fs::path job_file = job_file_of(file, resumes);
+  v1::JobSpec spec = read_job_file(job_file, settings);
+  if (job_file != file) spec.set_output(resume_setting((file / ".").string(), ""));
   if (workers) spec.mutable_launch()->set_workers(*workers);
+  if (job_file != file && !output.empty()) {
+    throw std::invalid_argument("--output: a run goes on in its own folder " + spec.output() + "; " +
+                                job_file.string() +
+                                " with --resume FOLDER goes on from a checkpoint of it in another one");
+  }
   if (!output.empty()) spec.set_output(fs::absolute(output).lexically_normal().string());
   if (overwrite) spec.set_overwrite(true);
+  if (resumes) set_resume(*this, spec);
+  if (resume && !resumes && spec.has_training()) spec.mutable_training()->clear_resume_from_checkpoint();
   JobConfig config = make_job_config(spec);
   std::error_code ignored;
-  if (fs::equivalent(file, config.output / "job.yaml", ignored)) {
-    throw std::invalid_argument("output " + config.output.string() + " would replace the job file " + file.string() +
-                                " itself: choose another folder with --output");
+  if (!goes_on_in_own_output(config) && fs::equivalent(job_file, config.output / kJobFile, ignored)) {
+    throw std::invalid_argument("output " + config.output.string() + " would replace the job file " +
+                                job_file.string() + " itself: choose another folder with --output");
   }
   return {.spec = std::move(spec), .config = std::move(config)};
 }

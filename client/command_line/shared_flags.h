@@ -40,10 +40,12 @@ struct JobFlags {
   std::optional<int> workers;
   std::string output;
   bool overwrite = false;
+  std::optional<std::string> resume = {};  // the value of --resume
 
-  // JOB.yaml, --np, --set, --output, --overwrite. `this` outlives `verb`.
+  // JOB.yaml, --np, --set, --output, --overwrite, --resume. `this` outlives `verb`.
   void add_to(CLI::App& verb);
-  // The file with the flags applied. Throws std::invalid_argument where the file or the settings are not right.
+  // The file with the flags applied; with --resume a run's folder stands for its job.yaml and is the output. Throws
+  // std::invalid_argument where the file or the settings are not right.
   RequestedJob job() const;
 };
 

@@ -11,6 +11,7 @@
 #include "client/console/console.h"
 #include "common/base/host_port.h"
 #include "common/base/message_text.h"
+#include "common/protocol/error_reason.h"
 #include "common/protocol/reconnection.h"
 
 namespace equipoise {
@@ -56,6 +57,10 @@ Connection::Connection(CoordinatorAddress address, const StopRequest& stop) : ad
 }
 
 void Connection::check(const grpc::Status& status) const {
+  if (reason_in(status.error_details()) == ErrorReason::kStateNotStored) {
+    throw PeerError("the coordinator at " + address_.host_port +
+                    " cannot store anything at the moment: " + status.error_message());
+  }
   switch (status.error_code()) {
     case grpc::StatusCode::OK:
       return;

@@ -4,6 +4,7 @@
 
 #include "client/report/group_tables.h"
 #include "client/report/job_summary.h"
+#include "client/table/display_width.h"
 #include "common/protocol/job_state.h"
 
 namespace equipoise {
@@ -134,6 +135,13 @@ void show_new_conditions(const v1::TrainingJob& before, const v1::TrainingJob& n
   }
 }
 
+// Why its ranks are started again. The job as it was seen first may be there already.
+void show_recovery(const v1::TrainingJob& before, const v1::TrainingJob& now, ProgressDisplay& display) {
+  if (now.state() != v1::JOB_STATE_RECOVERING || now.state_reason().empty()) return;
+  const bool is_told = before.state() == now.state() && before.state_reason() == now.state_reason();
+  if (!is_told) display.note("recovering: " + printable(now.state_reason()));
+}
+
 }  // namespace
 
 FollowedJob follow_job(Connection& connection, const std::string& id, ProgressDisplay& display, JobInbox& inbox,
@@ -146,6 +154,7 @@ FollowedJob follow_job(Connection& connection, const std::string& id, ProgressDi
     for (const std::string& note : update.notes) display.note(note);
     if (update.job) {
       display.show(*update.job, std::chrono::steady_clock::now());
+      show_recovery(followed.job, *update.job, display);
       show_new_conditions(followed.job, *update.job, display);
       followed.job = *update.job;
     }

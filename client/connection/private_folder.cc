@@ -25,8 +25,8 @@ namespace fs = std::filesystem;
 constexpr std::string_view kPrefix = "equipoise-";
 constexpr std::string_view kPattern = "equipoise-XXXXXX";
 constexpr const char* kLockName = "in-use";
-// What a command needs at most: the coordinator's database with its log, mpirun's own files, some logs.
-constexpr std::uint64_t kNeededBytes = std::uint64_t{8} << 20;
+// What a command needs at most: the coordinator's database with its log and its reserve, mpirun's own files, some logs.
+constexpr std::uint64_t kNeededBytes = std::uint64_t{12} << 20;
 
 fs::path temporary_folder() {
   const char* base = std::getenv("TMPDIR");

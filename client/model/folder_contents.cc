@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
@@ -12,6 +13,7 @@
 #include "common/base/download_fault.h"
 #include "common/base/durable_file.h"
 #include "common/base/path_check.h"
+#include "common/checkpoint/checkpoint_folder.h"
 #include "common/huggingface/safetensors.h"
 
 namespace equipoise {
@@ -50,12 +52,33 @@ std::string counterpart_of(const std::string& field, const char* as_flag, const 
 
 bool is_of_reference(const std::string& field) { return field.ends_with("reference"); }
 
+bool has_config(const fs::path& folder) {
+  return entry_exists(folder / "config.json") || entry_exists(folder / "adapter_config.json");
+}
+
 std::string fault_of_run(const fs::path& folder) {
-  if (entry_exists(folder / "config.json") || entry_exists(folder / "adapter_config.json")) return "";
-  const fs::path final = folder / "final";
-  return entry_exists(final / "config.json") || entry_exists(final / "adapter_config.json")
-             ? " is a run's output: name its final/"
-             : "";
+  if (has_config(folder)) return "";
+  if (has_config(folder / "final")) return " is a run's output: name its final/";
+  for (const CheckpointEntry& entry : list_checkpoints(folder)) {
+    if (!has_config(entry.folder)) continue;
+    return " is the output of a run without a final/: name one of its checkpoints, the newest is " +
+           entry.folder.lexically_relative(folder).string();
+  }
+  const bool is_log_linear = entry_exists(folder / kManifestName) && entry_exists(folder / "theta.safetensors");
+  return is_log_linear ? " is a checkpoint of a log-linear policy, not a model" : "";
+}
+
+// Of a checkpoint the optimiser's tensors, and the parameters of the best evaluation, are no model's.
+bool is_training_state(const fs::path& file) {
+  const std::string name = file.filename().string();
+  return std::ranges::any_of(std::array{"optimizer.", "optimizer-", "best.", "best-"},
+                             [&](const char* beginning) { return name.starts_with(beginning); });
+}
+
+fs::path first_weights(const std::vector<fs::path>& files) {
+  const auto found = std::ranges::find_if(
+      files, [](const fs::path& file) { return file.extension() == ".safetensors" && !is_training_state(file); });
+  return found == files.end() ? fs::path() : found->filename();
 }
 
 std::string base_model_of(const fs::path& adapter) {
@@ -109,7 +132,7 @@ std::string fault_of_weights(const fs::path& file) {
 std::string fault_of_shards(const fs::path& folder, const std::vector<fs::path>& files) {
   if (entry_exists(folder / "model.safetensors")) return fault_of_weights(folder / "model.safetensors");
   if (!entry_exists(folder / kIndex)) {
-    const fs::path shard = first_with(files, {".safetensors"});
+    const fs::path shard = first_weights(files);
     const bool is_shard = shard.string().find("-of-") != std::string::npos;
     return is_shard ? std::string(" has shards of weights, such as ") + shard.string() + ", but no " + kIndex +
                           ": the download is not complete"
@@ -160,11 +183,10 @@ std::string fault_of_tokenizer(const fs::path& folder) {
 
 // Where config.json or the weights are missing.
 std::string fault_without_model(const fs::path& folder, const std::vector<fs::path>& files) {
-  const bool has_config = entry_exists(folder / "config.json");
-  if (entry_exists(folder / "snapshots") && !has_config) {
+  if (entry_exists(folder / "snapshots") && !entry_exists(folder / "config.json")) {
     return " is a model's place in the Hub's cache: name the folder in its snapshots/";
   }
-  if (!first_with(files, {".safetensors"}).empty()) return "";
+  if (!first_weights(files).empty()) return "";
   if (std::string fault = fault_of_download(files); !fault.empty()) return fault;
   if (const fs::path gguf = first_with(files, {".gguf"}); !gguf.empty()) {
     return " holds a GGUF file (" + gguf.string() +
@@ -178,6 +200,8 @@ std::string fault_without_model(const fs::path& folder, const std::vector<fs::pa
 }
 
 }  // namespace
+
+bool has_weights(const fs::path& folder) { return !first_weights(files_of(folder)).empty(); }
 
 std::string fault_of_model_folder(const std::string& field, const fs::path& folder) {
   const std::vector<fs::path> files = files_of(folder);

@@ -104,6 +104,7 @@ std::string line_with(const ProgressView& view, const Detail& detail, const std:
       steps,
       steps.empty() ? "" : std::to_string(percent_done(view)) + " %",
       printable(view.activity),
+      detail.speed ? restarts_text(view.restarts) : "",
       detail.speed && view.pairs_per_second ? speed_text(*view.pairs_per_second) + " pairs/s" : "",
       view.time_left ? duration_text(*view.time_left) + " left" : "",
       detail.loss && view.loss ? "loss " + loss_text(view.loss) : "",
@@ -143,6 +144,11 @@ std::optional<WorstGroup> worst_group(const v1::TrainingJob& job) {
   return std::nullopt;
 }
 
+std::string restarts_text(int restarts) {
+  if (restarts <= 0) return "";
+  return restarts == 1 ? "restarted once" : "restarted " + std::to_string(restarts) + " times";
+}
+
 ProgressView progress_view(const v1::TrainingJob& job) {
   ProgressView view{.label = job.spec().name(),
                     .activity = state_activity(job),
@@ -151,7 +157,8 @@ ProgressView progress_view(const v1::TrainingJob& job) {
                     .pairs_per_second = {},
                     .time_left = {},
                     .loss = {},
-                    .worst = worst_group(job)};
+                    .worst = worst_group(job),
+                    .restarts = job.restarts()};
   if (job.has_pairs_per_second()) view.pairs_per_second = job.pairs_per_second();
   if (job.has_loss()) view.loss = job.loss();
   const bool stepping = job.step() > 0 && job.step() < job.total_steps();

@@ -28,10 +28,14 @@ struct ProgressView {
   std::optional<std::chrono::seconds> time_left;
   std::optional<double> loss;
   std::optional<WorstGroup> worst;
+  int restarts = 0;
 };
 
 // Highest loss in the newest batch; where no group has one, in the newest evaluation; nothing with a single group.
 std::optional<WorstGroup> worst_group(const v1::TrainingJob& job);
+
+// "restarted once", "restarted 2 times"; empty for a job that was not.
+std::string restarts_text(int restarts);
 
 ProgressView progress_view(const v1::TrainingJob& job);
 
@@ -39,7 +43,7 @@ ProgressView progress_view(const v1::TrainingJob& job);
 int percent_done(const ProgressView& view);
 
 // For a terminal: a bar and as much text as fits in `columns`, never wider. What matters less is left out first:
-// the label, the speed, the loss, the bar, then the worst group's weight.
+// the label, the speed and the restarts, the loss, the bar, then the worst group's weight.
 std::string bar_line(const ProgressView& view, std::size_t columns, Glyphs glyphs);
 
 // For a file or a pipe: everything, without a bar; "step 50/200" once steps are done.

@@ -45,6 +45,13 @@ std::string worst_text(const v1::TrainingJob& job, std::size_t columns) {
   return shorten(worst->name, columns) + " " + loss_text(worst->loss) + " (weight " + share_text(worst->weight) + ")";
 }
 
+// "3, restarted 2 times".
+std::string attempt_text(const v1::TrainingJob& job) {
+  if (job.generation() == 0) return "";
+  const std::string restarts = restarts_text(job.restarts());
+  return std::to_string(job.generation()) + (restarts.empty() ? "" : ", " + restarts);
+}
+
 using Property = std::pair<std::string, std::string>;
 
 std::vector<Property> properties(const v1::TrainingJob& job) {
@@ -60,7 +67,8 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"loss", view.loss ? loss_text(view.loss) : ""},
       {"worst group", worst_text(job, std::string::npos)},
       {"ranks", job.world_size() > 0 ? std::to_string(job.world_size()) : ""},
-      {"attempt", job.generation() > 0 ? std::to_string(job.generation()) : ""},
+      {"attempt", attempt_text(job)},
+      {"checkpoint", job.has_checkpoint_step() ? "step " + std::to_string(job.checkpoint_step()) : ""},
       {"created", job.has_create_time() ? local_time(job.create_time()) : ""},
       {"started", job.has_start_time() ? local_time(job.start_time()) : ""},
       {"ended", job.has_end_time() ? local_time(job.end_time()) : ""},
@@ -84,12 +92,28 @@ std::string json_text(const google::protobuf::Message& message) {
 }
 
 std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors, Glyphs glyphs) {
-  TextTable table({{"id"}, {"state"}, {"steps", Align::kRight}, {"loss", Align::kRight}, {"worst group"}, {"created"}});
-  for (const v1::TrainingJob& job : jobs) {
-    table.add_row({job.id(), state_name(job.state()), steps_text(job), job.has_loss() ? loss_text(job.loss()) : "",
-                   worst_text(job, kLongestGroupInList), local_time(job.create_time())});
+  const bool has_checkpoint = std::ranges::any_of(jobs, &v1::TrainingJob::has_checkpoint_step);
+  const bool has_restart = std::ranges::any_of(jobs, [](const v1::TrainingJob& job) { return job.restarts() > 0; });
+  std::vector<Column> columns = {{"id"}, {"state"}, {"steps", Align::kRight}};
+  if (has_checkpoint) columns.push_back({"checkpoint", Align::kRight});
+  if (has_restart) columns.push_back({"restarts", Align::kRight});
+  for (const Column& column : {Column{"loss", Align::kRight}, Column{"worst group"}, Column{"created"}}) {
+    columns.push_back(column);
   }
-  return table.text(colors, glyphs);
+  TextTable table(std::move(columns));
+  std::string reasons;
+  for (const v1::TrainingJob& job : jobs) {
+    std::vector<std::string> row = {job.id(), state_name(job.state()), steps_text(job)};
+    if (has_checkpoint) row.push_back(job.has_checkpoint_step() ? std::to_string(job.checkpoint_step()) : "");
+    if (has_restart) row.push_back(job.restarts() > 0 ? std::to_string(job.restarts()) : "");
+    row.push_back(job.has_loss() ? loss_text(job.loss()) : "");
+    row.push_back(worst_text(job, kLongestGroupInList));
+    row.push_back(local_time(job.create_time()));
+    table.add_row(std::move(row));
+    if (job.state() != v1::JOB_STATE_RECOVERING || job.state_reason().empty()) continue;
+    reasons += job.id() + " is recovering: " + printable(job.state_reason()) + "\n";
+  }
+  return table.text(colors, glyphs) + reasons;
 }
 
 std::string job_description(const v1::TrainingJob& job, Colors colors, Glyphs glyphs) {

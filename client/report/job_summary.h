@@ -15,7 +15,8 @@ namespace equipoise {
 // Protobuf's JSON mapping with the names of the proto files, zeros included (int64 as text); ends with a newline.
 std::string json_text(const google::protobuf::Message& message);
 
-// One row per job: id, state, steps, loss, worst group, when it was created (local time).
+// One row per job: id, state, steps, loss, worst group, when it was created (local time); the step of the newest
+// checkpoint and the number of restarts where a job has some. A line below for each job that is recovering says why.
 std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors, Glyphs glyphs);
 
 // A line per property, then the table of groups.

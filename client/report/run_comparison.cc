@@ -54,16 +54,17 @@ std::string run_name(const std::filesystem::path& file) {
   return folder.filename().empty() ? folder.string() : folder.filename().string();
 }
 
-// The model of a run is not the run.
+// A run's model or a checkpoint is not the run.
 void check_is_no_part_of_a_run(const std::filesystem::path& folder) {
   std::error_code ignored;
   std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
   if (whole.filename().empty()) whole = whole.parent_path();
   if (std::filesystem::exists(folder / schema::kFileName, ignored)) return;
-  if (!std::filesystem::exists(whole.parent_path() / schema::kFileName, ignored)) return;
-  throw std::invalid_argument(folder.string() +
-                              ": is a folder of a run, which has the metrics: name the run's folder, " +
-                              whole.parent_path().string());
+  for (const std::filesystem::path& run : {whole.parent_path(), whole.parent_path().parent_path()}) {
+    if (!std::filesystem::exists(run / schema::kFileName, ignored)) continue;
+    throw std::invalid_argument(
+        folder.string() + ": is a folder of a run, which has the metrics: name the run's folder, " + run.string());
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "client/table/number_format.h"
 
+#include <array>
 #include <cmath>
 #include <cstdio>
 
@@ -33,6 +34,17 @@ std::string count_text(double value) {
 std::string speed_text(double value) {
   if (value >= 99.5) return formatted("%.0f", value);
   return value >= 1 ? formatted("%.1f", value) : formatted("%.2f", value);
+}
+
+std::string size_text(std::int64_t bytes) {
+  constexpr std::array kUnits = {"kB", "MB", "GB", "TB", "PB", "EB"};
+  if (bytes < 1000) return std::to_string(bytes) + " B";
+  double size = static_cast<double>(bytes) / 1000;
+  std::size_t unit = 0;
+  for (; size >= 999.5 && unit + 1 < kUnits.size(); ++unit) size /= 1000;
+  // Three digits.
+  const char* const format = size < 9.995 ? "%.2f " : size < 99.95 ? "%.1f " : "%.0f ";
+  return formatted(format, size) + kUnits[unit];
 }
 
 std::string duration_text(std::chrono::seconds duration) {

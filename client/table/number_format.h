@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -15,6 +16,8 @@ std::string share_text(std::optional<double> value);
 std::string count_text(double value);
 // Speeds: "0.31", "9.4", "118".
 std::string speed_text(double value);
+// Bytes: "812 B", "12.3 kB", "1.24 GB"; decimal units.
+std::string size_text(std::int64_t bytes);
 // "0:42", "12:03", "1:02:03", "3 d 4 h".
 std::string duration_text(std::chrono::seconds duration);
 

@@ -1,5 +1,9 @@
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 
+#include "client/command_line/resume_point.h"
 #include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
 #include "client/connection/follow_job.h"
@@ -16,17 +20,31 @@ struct SubmitFlags {
   std::string request_id;
 };
 
-v1::CreateTrainingJobRequest make_request(const SubmitFlags& flags) {
+v1::CreateTrainingJobRequest make_request(const SubmitFlags& flags, RequestedJob job) {
   v1::CreateTrainingJobRequest request;
-  *request.mutable_spec() = flags.job.job().spec;
+  *request.mutable_spec() = std::move(job.spec);
   if (flags.external) request.mutable_spec()->mutable_launch()->set_mode(v1::LAUNCH_MODE_EXTERNAL);
   request.set_request_id(flags.request_id);
   return request;
 }
 
+// The output may be on the ranks' machines alone, which find the checkpoint themselves.
+std::string start_text(const JobConfig& job) {
+  const auto& checkpoint = job.training.resume_from_checkpoint;
+  if (!checkpoint) return "";
+  const bool is_latest = *checkpoint == kLatestCheckpoint;
+  if (const auto newest = is_latest ? newest_checkpoint(job.output) : std::nullopt) {
+    return "goes on from step " + std::to_string(newest->step) + " of " + newest->folder.string() + "\n";
+  }
+  return "goes on from " +
+         (is_latest ? "the newest checkpoint of " + job.output.string() + ", if there is one" : checkpoint->string()) +
+         "\n";
+}
+
 // For people only: a script reads the id alone.
-void advise(const SubmitFlags& flags, const v1::TrainingJob& job, const Console& console) {
+void advise(const SubmitFlags& flags, const v1::TrainingJob& job, const std::string& start, const Console& console) {
   if (console.kind != OutputKind::kTerminal) return;
+  console.out << start;
   if (flags.external) {
     console.out << "start its ranks: mpirun -np " << std::max(1, job.spec().launch().workers())
                 << " equipoise-worker --coordinator " << flags.coordinator.address << " --job " << job.id() << "\n";
@@ -37,19 +55,21 @@ void advise(const SubmitFlags& flags, const v1::TrainingJob& job, const Console&
 }
 
 void submit(const SubmitFlags& flags, const Console& console) {
-  const v1::CreateTrainingJobRequest request = make_request(flags);
+  RequestedJob requested = flags.job.job();
+  const std::string start = start_text(requested.config);
+  const v1::CreateTrainingJobRequest request = make_request(flags, std::move(requested));
   if (!flags.watch) {
     Connection connection = flags.coordinator.connect();
     const v1::TrainingJob job = connection.create_job(request);
     console.out << job.id() << std::endl;
-    return advise(flags, job, console);
+    return advise(flags, job, start, console);
   }
   JobInbox inbox;
   const Interrupts interrupts([&inbox] { inbox.interrupt(); });
   Connection connection = flags.coordinator.connect([&inbox] { return inbox.interrupted(); });
   const v1::TrainingJob job = connection.create_job(request);
   console.out << job.id() << std::endl;
-  advise(flags, job, console);
+  advise(flags, job, start, console);
   show_until_end(connection, job.id(), inbox, console);
 }
 
@@ -68,6 +88,7 @@ void add_submit_verb(CLI::App& parent, Action& chosen) {
       "Files of the job are read by the workers: their paths must be right there.\n"
       "\n"
       "  equipoise submit job.yaml --coordinator head:7443 --np 8 --watch\n"
+      "  equipoise submit job.yaml --coordinator head:7443 --np 8 --resume\n"
       "  id=$(equipoise submit job.yaml --coordinator head:7443 --external)\n"
       "  mpirun -np 8 equipoise-worker --coordinator head:7443 --job $id");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { submit(*flags, console); }; });

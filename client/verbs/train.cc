@@ -1,6 +1,12 @@
+#include <algorithm>
+#include <cctype>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "client/command_line/job_inputs.h"
+#include "client/command_line/resume_point.h"
 #include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
 #include "client/connection/private_service.h"
@@ -16,12 +22,12 @@ struct TrainFlags {
   std::string log_level;
 };
 
-v1::JobSpec embedded_spec(const JobFlags& flags) {
+RequestedJob embedded_job(const JobFlags& flags) {
   RequestedJob job = flags.job();
   check_job_inputs(job.config);
   job.spec.mutable_launch()->set_mode(v1::LAUNCH_MODE_COORDINATOR);
   if (!job.spec.launch().has_workers()) job.spec.mutable_launch()->set_workers(1);
-  return job.spec;
+  return job;
 }
 
 void report(const v1::TrainingJob& job, const Console& console) {
@@ -34,11 +40,57 @@ void report(const v1::TrainingJob& job, const Console& console) {
   console.out << "\nmodel: " << job.spec().output() << "/final\n";
 }
 
+// As a shell reads it.
+std::string shell_word(const std::string& text) {
+  const auto is_plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::string_view("_-./+,:@").find(static_cast<char>(c)) != std::string_view::npos;
+  };
+  if (std::ranges::all_of(text, is_plain)) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
+// "; equipoise train job.yaml --resume goes on from step 120"; empty where the run has left no checkpoint. With further
+// flags it is the run's folder that has all settings.
+//   before  the newest checkpoint in the output when the run began, where the run was not to go on from there
+std::string advice_to_resume(const JobFlags& flags, const JobConfig& config, const std::optional<std::string>& before) {
+  const auto newest = newest_checkpoint(config.output);
+  if (!newest || newest->identity == before) return "";
+  const bool is_changed = !flags.settings.empty() || flags.workers || !flags.output.empty();
+  return "; equipoise train " + shell_word(is_changed ? config.output.string() : flags.file.string()) +
+         " --resume goes on from step " + std::to_string(newest->step);
+}
+
+// What a run that this one replaces has left.
+std::optional<std::string> replaced_checkpoint(const JobConfig& config) {
+  const auto newest = config.overwrite ? newest_checkpoint(config.output) : std::nullopt;
+  return newest ? std::optional(newest->identity) : std::nullopt;
+}
+
+v1::TrainingJob run_job(const TrainFlags& flags, const RequestedJob& job, PrivateService& service,
+                        ProgressDisplay& display) {
+  const auto before = replaced_checkpoint(job.config);
+  try {
+    return service.run(job.spec, display);
+  } catch (const CommandError& error) {
+    const std::string advice = advice_to_resume(flags.job, job.config, before);
+    if (advice.empty() || error.code() == ExitCode::kBadInput) throw;
+    throw CommandError(error.code(), error.what() + advice);
+  } catch (const PeerError& error) {
+    const std::string advice = advice_to_resume(flags.job, job.config, before);
+    if (advice.empty()) throw;
+    throw PeerError(error.what() + advice);
+  }
+}
+
 void train(const TrainFlags& flags, const Console& console) {
-  const v1::JobSpec spec = embedded_spec(flags.job);
+  const RequestedJob requested = embedded_job(flags.job);
+  const std::string start = resume_text(requested.config);
+  if (!flags.quiet && !start.empty()) console.out << start << std::endl;
   PrivateService service(flags.log_level);
   const auto display = flags.quiet ? make_silent_display() : make_display(console);
-  const v1::TrainingJob job = service.run(spec, *display);
+  const v1::TrainingJob job = run_job(flags, requested, service, *display);
   if (!flags.quiet) report(job, console);
 }
 
@@ -53,10 +105,12 @@ void add_train_verb(CLI::App& parent, Action& chosen) {
       ->type_name("LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}));
   verb->footer(
-      "The run's folder receives metrics.jsonl, job.yaml and the model in final/. Ctrl-C cancels the job.\n"
+      "The run's folder receives metrics.jsonl, job.yaml and the model in final/. Ctrl-C cancels the job;\n"
+      "--resume goes on from its newest checkpoint.\n"
       "Exit code: 0 done, 2 the input is not right, 1 anything else failed, 130 interrupted.\n"
       "\n"
-      "  equipoise train job.yaml --np 2 --set robust.step_size=0.1 --output runs/faster");
+      "  equipoise train job.yaml --np 2 --set robust.step_size=0.1 --output runs/faster\n"
+      "  equipoise train job.yaml --resume");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { train(*flags, console); }; });
 }
 

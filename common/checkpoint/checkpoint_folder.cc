@@ -81,14 +81,15 @@ std::int64_t step_of_leftover(std::string name) {
   return step_of_checkpoint(name);
 }
 
-void remove_leftovers(const fs::path& output, std::int64_t newest) {
+std::vector<fs::path> leftovers_below(const fs::path& output, std::int64_t newest) {
   std::error_code ignored;
   std::vector<fs::path> leftovers;
   for (const auto& entry : fs::directory_iterator(checkpoints_folder(output), ignored)) {
     const std::int64_t step = step_of_leftover(entry.path().filename().string());
     if (step >= 0 && step < newest) leftovers.push_back(entry.path());
   }
-  for (const fs::path& leftover : leftovers) fs::remove_all(leftover, ignored);
+  std::ranges::sort(leftovers);
+  return leftovers;
 }
 
 }  // namespace
@@ -143,25 +144,38 @@ std::string fault_of_checkpoint(const fs::path& folder, const std::function<void
   }
 }
 
-std::vector<std::int64_t> prune_checkpoints(const fs::path& output, int keep, std::int64_t whole_step) {
+PrunePlan plan_pruning(const fs::path& output, int keep, std::int64_t whole_step) {
   const std::vector<CheckpointEntry> entries = list_checkpoints(output);
   const auto kept = std::min(entries.size(), static_cast<std::size_t>(keep));
-  std::vector<std::int64_t> removed;
-  if (entries.empty()) return removed;
-  remove_leftovers(output, entries.front().step);
-  if (entries.size() == kept) return removed;
+  PrunePlan plan;
+  if (entries.empty()) return plan;
+  plan.leftovers = leftovers_below(output, entries.front().step);
+  if (entries.size() == kept) return plan;
   const std::span<const CheckpointEntry> staying(entries.data(), kept);
   bool has_whole = std::ranges::find(staying, whole_step, &CheckpointEntry::step) != staying.end() ||
                    std::ranges::any_of(staying, is_whole);
   for (std::size_t i = kept; i < entries.size(); ++i) {
     if (!has_whole && is_whole(entries[i])) {
       has_whole = true;
-      continue;
+    } else {
+      plan.checkpoints.push_back(entries[i]);
     }
-    remove_checkpoint(entries[i].folder);
-    removed.push_back(entries[i].step);
   }
-  sync_folder(checkpoints_folder(output));
+  return plan;
+}
+
+void remove_planned(const fs::path& output, const PrunePlan& plan) {
+  std::error_code ignored;
+  for (const fs::path& leftover : plan.leftovers) fs::remove_all(leftover, ignored);
+  for (const CheckpointEntry& checkpoint : plan.checkpoints) remove_checkpoint(checkpoint.folder);
+  if (!plan.checkpoints.empty()) sync_folder(checkpoints_folder(output));
+}
+
+std::vector<std::int64_t> prune_checkpoints(const fs::path& output, int keep, std::int64_t whole_step) {
+  const PrunePlan plan = plan_pruning(output, keep, whole_step);
+  remove_planned(output, plan);
+  std::vector<std::int64_t> removed;
+  for (const CheckpointEntry& checkpoint : plan.checkpoints) removed.push_back(checkpoint.step);
   return removed;
 }
 

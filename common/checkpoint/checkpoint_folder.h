@@ -35,10 +35,18 @@ std::string fault_of_files(const std::filesystem::path& folder, const Checkpoint
 std::string fault_of_checkpoint(const std::filesystem::path& folder,
                                 const std::function<void(std::int64_t)>& on_bytes = {});
 
-// Removes all but the newest `keep` of `output`, and what was left half written or abandoned of steps below the newest
-// one. Of those that are kept one at least is whole: where none of them is, the newest whole one stays too. Returns the
-// steps of those removed. Throws std::runtime_error where one cannot be removed.
+// What goes where the newest `keep` of `output` stay: older ones, newest first, and what was left half written or
+// abandoned of steps below the newest one. Of those that are kept one at least is whole: where none of them is, the
+// newest whole one stays too.
 //   whole_step  of one that is known to be whole; -1: none, so that those that are kept are read
+struct PrunePlan {
+  std::vector<CheckpointEntry> checkpoints;
+  std::vector<std::filesystem::path> leftovers;
+};
+PrunePlan plan_pruning(const std::filesystem::path& output, int keep, std::int64_t whole_step = -1);
+// Throws std::runtime_error where a checkpoint cannot be removed.
+void remove_planned(const std::filesystem::path& output, const PrunePlan& plan);
+// Both. Returns the steps of the checkpoints that were removed.
 std::vector<std::int64_t> prune_checkpoints(const std::filesystem::path& output, int keep,
                                             std::int64_t whole_step = -1);
 

@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kFormat = 1;
 constexpr std::uintmax_t kLargestManifest = std::uintmax_t{256} << 20;
 constexpr std::size_t kMostFiles = 65536;
+constexpr std::int64_t kLargestFile = std::int64_t{1} << 46;  // the sum of so many is an int64
+constexpr int kDeepest = 64;               // levels; to write a very deep one again would exhaust the stack
 constexpr const char* kDigest = "sha256";  // of the file without this field
 
 constexpr const char* kNaN = "NaN";
@@ -84,7 +86,8 @@ CheckpointFile file_of(const CheckpointJson& object) {
   const fs::path path(file.name);
   const auto is_plain = [](const fs::path& part) { return !part.empty() && part.string().front() != '.'; };
   const bool is_below = !path.empty() && path.is_relative() && std::ranges::all_of(path, is_plain);
-  if (!is_below || file.bytes < 0) refuse_at("files", "names of files below the checkpoint's folder");
+  if (!is_below || file.bytes < 0 || file.bytes > kLargestFile)
+    refuse_at("files", "names of files below the checkpoint's folder");
   return file;
 }
 
@@ -145,7 +148,13 @@ CheckpointManifest manifest_of(const CheckpointJson& content) {
 }  // namespace
 
 CheckpointManifest parse_manifest(const std::string& text) {
-  CheckpointJson content = CheckpointJson::parse(text, nullptr, false);
+  bool is_deep = false;
+  const auto keep = [&is_deep](int depth, CheckpointJson::parse_event_t /*event*/, CheckpointJson& /*value*/) {
+    is_deep = is_deep || depth > kDeepest;
+    return !is_deep;
+  };
+  CheckpointJson content = CheckpointJson::parse(text, keep, false);
+  if (is_deep) throw std::invalid_argument("it is nested deeper than a manifest");
   if (!content.is_object()) throw std::invalid_argument("it is no JSON object, as a file is that was cut short");
   if (const std::int64_t format = integer_at(content, "format"); format != kFormat) {
     throw std::invalid_argument("its format is " + std::to_string(format) + ", expected " + std::to_string(kFormat) +

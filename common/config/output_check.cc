@@ -83,13 +83,22 @@ void check_writable(const JobConfig& config) {
     refuse(config, "cannot be written: no permission in " + folder.string());
 }
 
-// Whether the folder that the job writes into holds the checkpoint that it goes on from.
+// A run that did not come to its end, such as one that failed before its first checkpoint.
+bool is_unfinished_run(const fs::path& output) {
+  return entry_exists(output / kRunOwner) && !entry_exists(output / "final");
+}
+
+// Whether the folder that the job writes into holds the checkpoint that it goes on from. Without one `latest` begins an
+// unfinished run again, so that the same command can be repeated until the run is done.
 bool goes_on_in_output(const JobConfig& config) {
   const auto& checkpoint = config.training.resume_from_checkpoint;
   if (!checkpoint) return false;
   const fs::path folder = resolved_path(config.output / kCheckpoints);
   std::error_code ignored;
-  if (*checkpoint == kLatestCheckpoint) return fs::is_directory(folder, ignored);
+  if (*checkpoint == kLatestCheckpoint) {
+    const bool has_checkpoint = fs::is_directory(folder, ignored) && !fs::is_empty(folder, ignored);
+    return has_checkpoint || is_unfinished_run(config.output);
+  }
   return is_within(resolved_path(*checkpoint), folder);
 }
 

@@ -16,7 +16,8 @@ inline constexpr const char* kRunParts[] = {"metrics.jsonl", "job.yaml",   "data
 // file system, a coordinator's state folder, the job's model folders or data, or inside of those; nothing that the job
 // reads may be what it replaces.
 void check_output_place(const JobConfig& config);
-// Whether it holds no run, or may be overwritten, or has a checkpoint that the job goes on from.
+// Whether it holds no run, or may be overwritten, or has a checkpoint that the job goes on from, or with `latest` a run
+// that did not come to its end.
 void check_output_free(const JobConfig& config);
 
 }  // namespace equipoise

@@ -1,5 +1,7 @@
 #include "common/config/training_config.h"
 
+#include <algorithm>
+#include <initializer_list>
 #include <string>
 
 #include "common/base/message_text.h"
@@ -47,14 +49,18 @@ std::optional<EarlyStoppingConfig> early_stopping_config(const v1::TrainingSpec&
   return config;
 }
 
-// The words are those of trainers that take `true` for the newest one.
+// The words are those of trainers that take `true` for the newest one, also as Python and YAML write it.
+bool is_any_word(const std::string& text, std::initializer_list<const char*> words) {
+  return std::ranges::find(words, text) != words.end();
+}
+bool is_off(const std::string& text) { return is_any_word(text, {"false", "False", "FALSE"}); }
 bool is_checkpoint_folder(const std::string& text) {
-  return text != kLatestCheckpoint && text != "true" && text != "false";
+  return !is_off(text) && !is_any_word(text, {kLatestCheckpoint, "true", "True", "TRUE"});
 }
 
 std::optional<std::filesystem::path> resume_from_checkpoint(const v1::TrainingSpec& spec) {
   const std::string& text = spec.resume_from_checkpoint();
-  if (!spec.has_resume_from_checkpoint() || text == "false") return std::nullopt;
+  if (!spec.has_resume_from_checkpoint() || is_off(text)) return std::nullopt;
   if (!is_checkpoint_folder(text)) return kLatestCheckpoint;
   return checked_path("training.resume_from_checkpoint", text);
 }

@@ -12,12 +12,12 @@
 #include "common/protocol/job_state.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/record_check.h"
+#include "coordinator/job/restart_history.h"
 #include "coordinator/job/step_history.h"
 
 namespace equipoise::coordinator {
 namespace {
 
-constexpr std::size_t kTokenBytes = 32;
 // Ticks come several times a second: a gap this long means that this process, or the machine, was stopped.
 constexpr std::chrono::seconds kLongestTickGap{5};
 
@@ -34,6 +34,10 @@ AttemptSupervisor::AttemptSupervisor(SupervisorSettings settings, JobTable& tabl
       random_source_(random_source),
       slots_(settings_.hosts, settings_.most_workers) {
   recover();
+}
+
+bool AttemptSupervisor::has_processes(const std::string& job_id) const {
+  return std::ranges::any_of(attempts_, [&](const auto& entry) { return entry.first.job_id == job_id; });
 }
 
 void AttemptSupervisor::check_fits(int workers) const {
@@ -60,11 +64,22 @@ void AttemptSupervisor::recover(JobRecord& record) {
   if (!fault.empty()) table_.apply(record, SetAside{.why = fault}, leap_revision);
   // It was wanted before the coordinator was lost, and perhaps nothing has come of it yet.
   if (record.desired == DesiredState::kCancel) table_.apply(record, CancelRequested{}, leap_revision);
-  table_.apply(record, CoordinatorRestarted{}, [&](v1::TrainingJob& job) {
+  if (record.config) record.lifecycle.failures = failures_on_record(table_.store(), record.job.id());
+  const bool had_attempt = has_attempt(record.job.state());
+  table_.apply(record, CoordinatorRestarted{.host_delay = host_delay()}, [&](v1::TrainingJob& job) {
     leap_revision(job);
     if (record.config) read_progress(*record.config, job);
   });
+  const bool waits_for_hosts = had_attempt && host_delay().count() > 0;
+  if (record.job.state() == v1::JOB_STATE_RECOVERING && waits_for_hosts) {
+    record.restart_at = table_.clock().now() + host_delay();
+  }
   if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
+}
+
+// Ranks on this machine have ended with mpirun, which ends with its coordinator; of others nobody can say.
+std::chrono::seconds AttemptSupervisor::host_delay() const {
+  return settings_.hosts.empty() ? std::chrono::seconds(0) : settings_.lease.lease + settings_.lease.exit_grace;
 }
 
 // Steps are stored one by one, the job around them is not.
@@ -79,9 +94,11 @@ void AttemptSupervisor::read_progress(const JobConfig& config, v1::TrainingJob& 
 void AttemptSupervisor::tick() {
   const SteadyTime now = table_.clock().now();
   renew_leases_after_pause(now);
+  table_.store_unstored();
   check_ranks(now);
   settle_unconfirmed(now);
-  if (!is_shutting_down_ && !are_launches_held_) launch_queued(now);
+  schedule_restarts(now);
+  if (!is_shutting_down_ && !are_launches_held_ && !table_.is_held()) launch_queued(now);
   schedule_termination(now);
   terminate_due(now);
   release_outputs();
@@ -99,16 +116,19 @@ void AttemptSupervisor::renew_leases_after_pause(SteadyTime now) {
 
 void AttemptSupervisor::check_ranks(SteadyTime now) {
   for (auto& [sequence, record] : table_.jobs()) {
-    if (!record.members || is_final(record.job.state())) continue;
-    check_start(record, now);
-    if (record.job.state() == v1::JOB_STATE_CANCELLING && record.members->none_running(now)) {
-      table_.apply(record, RanksLeft{.unconfirmed_hosts = unconfirmed_hosts(*record.members, record.hosts)});
-    }
-    const auto silent = record.members->first_silent(now);
-    if (!silent) continue;
-    table_.apply(record,
-                 RankSilent{.rank = silent->rank, .host = silent->host, .seconds = settings_.lease.lease.count()});
+    if (record.members && !is_final(record.intended().state)) check_ranks(record, now);
   }
+}
+
+void AttemptSupervisor::check_ranks(JobRecord& record, SteadyTime now) {
+  check_start(record, now);
+  if (record.intended().state == v1::JOB_STATE_CANCELLING && record.members->none_running(now)) {
+    table_.settle(record, RanksLeft{.unconfirmed_hosts = unconfirmed_hosts(*record.members, record.hosts)});
+  }
+  const auto silent = record.members->first_silent(now);
+  if (!silent) return;
+  table_.settle(record,
+                RankSilent{.rank = silent->rank, .host = silent->host, .seconds = settings_.lease.lease.count()});
 }
 
 void AttemptSupervisor::check_start(JobRecord& record, SteadyTime now) {
@@ -116,66 +136,9 @@ void AttemptSupervisor::check_start(JobRecord& record, SteadyTime now) {
   if (record.members->all_registered()) {
     record.register_by.reset();
   } else if (now > *record.register_by) {
-    table_.apply(record, RanksMissing{.text = missing_ranks_text(*record.members, record.hosts, record.start_timeout)});
+    table_.settle(record,
+                  RanksMissing{.text = missing_ranks_text(*record.members, record.hosts, record.start_timeout)});
     record.register_by.reset();
-  }
-}
-
-// The oldest job first: a large one that waits for slots is not overtaken by small ones for ever.
-void AttemptSupervisor::launch_queued(SteadyTime now) {
-  for (auto& [sequence, record] : table_.jobs()) {
-    if (attempts_.size() >= static_cast<std::size_t>(settings_.max_running_jobs)) return;
-    if (record.job.state() != v1::JOB_STATE_QUEUED || record.lifecycle.launched_by != LaunchedBy::kCoordinator)
-      continue;
-    const LaunchConfig& config = record.checked_config().launch;
-    const int workers = config.workers.value_or(1);
-    if (const std::string why = slots_.unschedulable_reason(workers); !why.empty()) {
-      table_.apply(record, SpecRefused{.why = why});
-      continue;
-    }
-    auto hosts = slots_.allocate(workers);
-    if (!hosts) {
-      table_.apply(record, SlotsAwaited{.wanted = workers, .free = slots_.free(), .total = slots_.total()});
-      return;
-    }
-    record.register_by = now + config.start_timeout + settings_.register_grace;
-    launch(record, config, std::move(*hosts));
-  }
-}
-
-void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts) {
-  const int workers = config.workers.value_or(1);
-  const AttemptKey key{.job_id = record.job.id(), .generation = record.job.generation() + 1};
-  std::string token = random_source_.hex(kTokenBytes);
-  // Taken until remove_attempt(), whatever happens below.
-  attempts_.emplace(key, LiveAttempt{.hosts = hosts});
-  try {
-    // On disk before there is a process: a crash in between never uses the generation twice.
-    table_.apply(record, AttemptLaunched{.generation = key.generation}, [&](v1::TrainingJob& job) {
-      job.set_generation(key.generation);
-      job.set_world_size(workers);
-      job.set_phase("starting");
-    });
-  } catch (...) {
-    remove_attempt(key);
-    throw;
-  }
-  record.members.emplace(workers, settings_.lease);
-  record.attempt_token = std::move(token);
-  record.hosts = hosts;
-  record.start_timeout = config.start_timeout;
-  if (key.generation > 1) table_.metrics().count_restart(key.job_id);
-  try {
-    launcher_.start({.attempt = key,
-                     .workers = workers,
-                     .token = record.attempt_token,
-                     .hosts = std::move(hosts),
-                     .start_timeout = config.start_timeout,
-                     .mpi_options = config.mpi_options,
-                     .environment = config.environment});
-  } catch (const PeerError& error) {
-    remove_attempt(key);
-    table_.apply(record, LaunchRefused{.why = error.what()});
   }
 }
 
@@ -183,11 +146,12 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
 std::optional<std::chrono::seconds> AttemptSupervisor::grace_of(const AttemptKey& key) {
   if (is_shutting_down_ || !table_.contains(key.job_id)) return std::chrono::seconds(0);
   const JobRecord& record = table_.find(key.job_id);
-  if (record.job.state() == v1::JOB_STATE_CANCELLING) {
+  const JobLifecycle& job = record.intended();
+  if (job.state == v1::JOB_STATE_CANCELLING) {
     return record.hosts.empty() ? std::chrono::seconds(0) : settings_.heartbeat_grace;
   }
-  if (!has_attempt(record.job.state())) return settings_.failed_grace;
-  if (record.lifecycle.all_ranks_finished) return settings_.finished_grace;
+  if (!has_attempt(job.state)) return settings_.failed_grace;
+  if (job.all_ranks_finished) return settings_.finished_grace;
   return std::nullopt;
 }
 
@@ -227,10 +191,6 @@ void AttemptSupervisor::release_outputs() {
   }
 }
 
-bool AttemptSupervisor::has_processes(const std::string& job_id) const {
-  return std::ranges::any_of(attempts_, [&](const auto& entry) { return entry.first.job_id == job_id; });
-}
-
 void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
   const auto attempt = attempts_.find(exit.attempt);
   // A launcher that was killed, or that had lost a host, cannot have ended the ranks there.
@@ -241,10 +201,16 @@ void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
     return remove_attempt(exit.attempt);
   }
   const bool is_known = table_.contains(exit.attempt.job_id);
-  const bool may_wait = is_known && table_.find(exit.attempt.job_id).job.state() == v1::JOB_STATE_CANCELLING;
+  const bool may_wait = is_known && table_.find(exit.attempt.job_id).intended().state == v1::JOB_STATE_CANCELLING;
   if (!may_wait) end_job(exit, "");
+  if (is_known) await_hosts(table_.find(exit.attempt.job_id), attempt->second);
   attempt->second.exit = exit;
   attempt->second.unconfirmed_until = table_.clock().now() + settings_.lease.lease + settings_.lease.exit_grace;
+}
+
+void AttemptSupervisor::await_hosts(JobRecord& record, const LiveAttempt& attempt) {
+  const std::string silent = record.members ? unconfirmed_hosts(*record.members, attempt.hosts) : "";
+  table_.settle(record, HostsAwaited{.hosts = silent.empty() ? host_names(attempt.hosts) : silent});
 }
 
 void AttemptSupervisor::settle_unconfirmed(SteadyTime now) {
@@ -264,12 +230,13 @@ void AttemptSupervisor::settle_unconfirmed(SteadyTime now) {
 
 void AttemptSupervisor::end_unconfirmed(JobRecord& record, const LiveAttempt& attempt) {
   const std::string hosts = unconfirmed_hosts(*record.members, attempt.hosts);
-  if (!is_final(record.job.state())) return end_job(*attempt.exit, hosts);
+  const v1::JobState state = record.intended().state;
+  if (!is_final(state) && state != v1::JOB_STATE_RECOVERING) return end_job(*attempt.exit, hosts);
   if (hosts.empty()) return;
   add_condition(record.job, "the end of its processes on " + hosts +
                                 " could not be confirmed: they end by themselves without the coordinator");
   table_.bump_revision(record);
-  table_.store().update_job(record.job);
+  table_.store_soon(record);
 }
 
 void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts) {
@@ -280,13 +247,13 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
   // Open MPI does not always say which host or network has failed.
   const bool names_a_host = std::ranges::any_of(
       record.hosts, [&](const HostSlots& host) { return exit.last_line.find(host.name) != std::string::npos; });
-  const bool wants_hosts = has_attempt(record.job.state()) && record.hosts.size() > 1 && !names_a_host;
-  table_.apply(record,
-               LauncherExited{.exit_code = exit.exit_code,
-                              .last_line = exit.last_line + (wants_hosts ? "; hosts: " + host_names(record.hosts) : ""),
-                              .ranks_finished = counts.finished,
-                              .world_size = record.job.world_size(),
-                              .unconfirmed_hosts = unconfirmed_hosts});
+  const bool wants_hosts = has_attempt(record.intended().state) && record.hosts.size() > 1 && !names_a_host;
+  table_.settle(
+      record, LauncherExited{.exit_code = exit.exit_code,
+                             .last_line = exit.last_line + (wants_hosts ? "; hosts: " + host_names(record.hosts) : ""),
+                             .ranks_finished = counts.finished,
+                             .world_size = record.job.world_size(),
+                             .unconfirmed_hosts = unconfirmed_hosts});
   table_.metrics().show_workers(record.job.id(), {.active = 0, .finished = counts.finished});
 }
 
@@ -302,8 +269,8 @@ void AttemptSupervisor::begin_shutdown() {
   for (auto& [sequence, record] : table_.jobs()) {
     // A job that is being cancelled ends with its processes, as always; if they are the user's, nobody waits for them.
     const bool ends_with_processes = attempts_.contains({record.job.id(), record.job.generation()}) &&
-                                     record.job.state() == v1::JOB_STATE_CANCELLING;
-    if (!ends_with_processes) table_.apply(record, CoordinatorStopped{});
+                                     record.intended().state == v1::JOB_STATE_CANCELLING;
+    if (!ends_with_processes) table_.settle(record, CoordinatorStopped{.for_good = settings_.is_last});
   }
   tick();
 }

@@ -28,30 +28,35 @@ struct SupervisorSettings {
   std::chrono::seconds finished_grace{60};   // for mpirun to end after its ranks have finished
   // After launch.start_timeout_seconds, for ranks to say themselves what fails.
   std::chrono::seconds register_grace{10};
+  bool is_last = false;  // no other coordinator goes on with the jobs of this one
 };
 
 // Not thread-safe.
 class AttemptSupervisor {
  public:
-  // What a crash left STARTING, RUNNING or CANCELLING becomes final here, as does a job whose attempt cannot be loaded.
+  // What a crash left STARTING or RUNNING is RECOVERING from here on where it may start again, and final where not, as
+  // is a job that was CANCELLING or whose attempt cannot be loaded.
   // All outlive it.
   AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs, Launcher& launcher,
                     RandomSource& random_source);
 
   // Throws std::invalid_argument where a job of so many ranks can never be launched.
   void check_fits(int workers) const;
-  // Does what is due by now. Called several times a second, and after calls that may make something due.
+  // Does what is due by now. Called several times a second, and after calls that may make something due. What cannot be
+  // stored keeps nothing from being done: each job is tried by itself, and JobTable::take_failure() tells of it.
   void tick();
-  // The processes of an attempt have ended. If the store throws, call it again.
+  // The processes of an attempt have ended.
   void handle_exit(const LaunchExit& exit);
 
   // No job starts any more, and those that run go on.
   void hold_launches() { are_launches_held_ = true; }
-  // No job starts any more; jobs with an attempt fail, and their processes are asked to end.
+  // No job starts any more; the processes of jobs with an attempt are asked to end, and the jobs are left RECOVERING,
+  // for the next coordinator, or fail where they may not start again.
   void begin_shutdown();
   bool is_shutting_down() const { return is_shutting_down_; }
   bool has_live_attempts() const { return !attempts_.empty(); }
-  bool has_processes(const std::string& job_id) const;  // whose processes may still write
+  // Of any attempt of the job, or there may be some on a host that cannot be asked.
+  bool has_processes(const std::string& job_id) const;
 
  private:
   // Of processes that the launcher has not reported as ended. The job may be gone already.
@@ -67,12 +72,19 @@ class AttemptSupervisor {
   };
   void recover();
   void recover(JobRecord& record);
+  std::chrono::seconds host_delay() const;
   void read_progress(const JobConfig& config, v1::TrainingJob& job);
   void renew_leases_after_pause(SteadyTime now);
   void check_ranks(SteadyTime now);
+  void check_ranks(JobRecord& record, SteadyTime now);
   void check_start(JobRecord& record, SteadyTime now);
+  void schedule_restarts(SteadyTime now);
+  SteadyTime::duration drawn_delay(std::chrono::seconds delay);
   void launch_queued(SteadyTime now);
+  // `kept` of the free slots are those of older jobs.
+  bool launch_if_it_fits(JobRecord& record, int kept, SteadyTime now);
   void launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts);
+  void await_hosts(JobRecord& record, const LiveAttempt& attempt);
   void settle_unconfirmed(SteadyTime now);
   void end_unconfirmed(JobRecord& record, const LiveAttempt& attempt);
   void end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts);

@@ -38,7 +38,7 @@ void JobCleaner::tick() {
 
 void JobCleaner::remove_piece() {
   const auto job = next_with_rows();
-  if (!job) return;
+  if (!job || table_.is_held()) return;  // on a full disk the last bytes are for ends of jobs
   try {
     const DeletedPiece piece = table_.store().deleted().remove_rows(*job, settings_.piece);
     if (piece.is_last) spdlog::info("job {}: deleted, nothing of it is left in the database", job->id);

@@ -46,6 +46,7 @@ class JobController {
   WorkerCalls& worker_calls() { return worker_calls_; }
   AttemptSupervisor& attempts() { return attempts_; }
   JobCleaner& cleaner() { return cleaner_; }
+  JobTable& table() { return table_; }
 
  private:
   JobTable table_;

@@ -190,4 +190,9 @@ void add_condition(v1::TrainingJob& job, const std::string& sentence) {
   job.add_conditions(one_line(utf8_text(sentence), kLongestCondition));
 }
 
+bool has_condition(const v1::TrainingJob& job, const std::string& sentence) {
+  const std::string text = one_line(utf8_text(sentence), kLongestCondition);
+  return std::find(job.conditions().begin(), job.conditions().end(), text) != job.conditions().end();
+}
+
 }  // namespace equipoise::coordinator

@@ -44,5 +44,7 @@ void set_time_left(v1::TrainingJob& job, const ShardPlan& plan);
 
 // Newest last; of more than 16 the oldest is dropped. One line of at most 1024 bytes; what is longer is cut off.
 void add_condition(v1::TrainingJob& job, const std::string& sentence);
+// Whether it is among them, as add_condition() has put it there.
+bool has_condition(const v1::TrainingJob& job, const std::string& sentence);
 
 }  // namespace equipoise::coordinator

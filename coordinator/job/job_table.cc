@@ -13,6 +13,7 @@
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/record_check.h"
 #include "coordinator/job/refusal.h"
+#include "coordinator/job/restart_history.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -40,7 +41,9 @@ JobLifecycle lifecycle_of(const v1::TrainingJob& job, const JobConfig* config) {
           .failure_kind = job.failure_kind(),
           .start_time = job.has_start_time() ? wall_time(job.start_time()) : WallTime{},
           .end_time = job.has_end_time() ? wall_time(job.end_time()) : WallTime{},
-          .launched_by = config != nullptr ? launched_by(*config) : LaunchedBy::kCoordinator};
+          .launched_by = config != nullptr ? launched_by(*config) : LaunchedBy::kCoordinator,
+          .max_restarts = config != nullptr ? config->launch.max_restarts : 0,
+          .has_trained = job.total_steps() > 0};
 }
 
 void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
@@ -49,7 +52,7 @@ void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
   job.set_failure_kind(lifecycle.failure_kind);
   if (lifecycle.start_time != WallTime{}) *job.mutable_start_time() = timestamp(lifecycle.start_time);
   if (lifecycle.end_time != WallTime{}) *job.mutable_end_time() = timestamp(lifecycle.end_time);
-  if (!is_final(lifecycle.state)) return;
+  if (!is_final(lifecycle.state) && lifecycle.state != v1::JOB_STATE_RECOVERING) return;
   job.clear_phase();
   job.clear_time_left();
 }
@@ -61,6 +64,17 @@ JobRecord new_record(std::int64_t sequence, v1::TrainingJob job, JobConfig confi
   record.lifecycle = lifecycle_of(job, record.config.get());
   record.job = std::move(job);
   return record;
+}
+
+bool may_have_processes(v1::JobState state) { return has_attempt(state) || state == v1::JOB_STATE_CANCELLING; }
+
+bool is_same(const JobLifecycle& one, const JobLifecycle& other) {
+  return one.state == other.state && one.reason == other.reason;
+}
+
+// Of what is stored with the last bytes that are free: after it the job needs no more room.
+bool is_ending(const JobLifecycle& job) {
+  return is_final(job.state) || job.state == v1::JOB_STATE_CANCELLING || job.all_ranks_finished;
 }
 
 constexpr std::chrono::minutes kShownAfterEnd{15};  // many scrapes, and evaluations of alerts
@@ -123,7 +137,8 @@ v1::TrainingJob set_aside(v1::TrainingJob job, const std::string& why, WallTime 
 const JobConfig& JobRecord::checked_config() const {
   if (config) return *config;
   if (!damage.empty()) {
-    throw Refusal(Refusal::Code::kFailedPrecondition, "job " + job.id() + " is set aside: " + damage);
+    throw Refusal(Refusal::Code::kFailedPrecondition, ErrorReason::kRecordDamaged,
+                  "job " + job.id() + " is set aside: " + damage);
   }
   throw Refusal(Refusal::Code::kFailedPrecondition,
                 "job " + job.id() + " was stored by another version of the coordinator: " + spec_refusal);
@@ -168,6 +183,7 @@ JobRecord& JobTable::find(const std::string& id) {
 }
 
 JobRecord& JobTable::insert(v1::TrainingJob job, JobConfig config, const std::optional<AnsweredRequest>& request) {
+  check_room();
   const std::int64_t sequence = store_.insert_job(job, request);
   JobRecord record = new_record(sequence, std::move(job), std::move(config));
   metrics_.show_state(record.job.id(), record.job.state());
@@ -184,9 +200,67 @@ void JobTable::erase(const std::string& id) {
   jobs_.erase(sequence);
 }
 
+JobLifecycle JobTable::moved_by(const JobRecord& record, const JobEvent& event) const {
+  JobLifecycle job = record.intended();
+  job.generation = record.job.generation();
+  job.step = record.job.step();
+  return next(job, event, clock_.wall());
+}
+
 bool JobTable::apply(JobRecord& record, const JobEvent& event, const Edit& edit, const Save& save) {
-  JobLifecycle after = next(record.lifecycle, event, clock_.wall());
-  if (after.state == record.lifecycle.state && after.reason == record.lifecycle.reason) return false;
+  JobLifecycle after = moved_by(record, event);
+  if (is_same(after, record.intended())) return false;
+  store(record, std::move(after), edit, save);
+  return true;
+}
+
+void JobTable::settle(JobRecord& record, const JobEvent& event) {
+  JobLifecycle after = moved_by(record, event);
+  if (is_same(after, record.intended())) return;
+  record.unstored = std::move(after);
+  try {
+    store_unstored(record);
+  } catch (const StoreError& failure) {
+    note_failure(failure);
+    const std::string what = state_name(record.unstored->state) + ", " + record.unstored->reason;
+    spdlog::warn("job {}: {}; this is to be stored as soon as it can be: {}", record.job.id(), what, failure.what());
+    add_condition(record.job, "could not be stored yet: " + what);
+    bump_revision(record);
+  }
+}
+
+void JobTable::store_unstored(JobRecord& record) {
+  if (record.unstored) store(record, JobLifecycle(*record.unstored), {}, {});
+}
+
+void JobTable::store_unstored() {
+  for (auto& [sequence, record] : jobs_) {
+    const bool has_news = record.has_news && !is_held();
+    if (!record.unstored && !has_news) continue;
+    try {
+      store_unstored(record);
+      if (has_news && record.has_news) store_.update_job(record.job);
+      if (has_news) record.has_news = false;
+    } catch (const StoreError& failure) {
+      note_failure(failure);
+      if (failure.cause() == StoreError::Cause::kBusy) return;  // which each of them waits for anew
+    }
+  }
+}
+
+void JobTable::store_soon(JobRecord& record) {
+  record.has_news = true;
+  if (is_held()) return;
+  try {
+    store_.update_job(record.job);
+    record.has_news = false;
+  } catch (const StoreError& failure) {
+    note_failure(failure);
+  }
+}
+
+void JobTable::store(JobRecord& record, JobLifecycle after, const Edit& edit, const Save& save) {
+  if (!is_ending(after)) check_room();
   v1::TrainingJob job = record.job;
   write_lifecycle(after, job);
   if (edit) edit(job);
@@ -194,18 +268,69 @@ bool JobTable::apply(JobRecord& record, const JobEvent& event, const Edit& edit,
   if (save) {
     save(job);
   } else {
-    store_.update_job(job);
+    write(record, after, job);
   }
   record.job = std::move(job);
+  record.unstored.reset();
+  record.has_news = false;
   const JobLifecycle before = std::exchange(record.lifecycle, std::move(after));
   show(record, before);
-  return true;
+}
+
+// With the end of the attempt that the job had before.
+void JobTable::write(const JobRecord& record, const JobLifecycle& after, const v1::TrainingJob& job) {
+  const bool ends_attempt = may_have_processes(record.lifecycle.state) && !may_have_processes(after.state);
+  if (!ends_attempt || job.generation() == 0) return store_.update_job(job);
+  const bool is_failure = after.failures.size() > record.lifecycle.failures.size();
+  std::string end = state_name(after.state);
+  if (after.state == v1::JOB_STATE_RECOVERING) {
+    end = !is_failure                                         ? kAttemptStopped
+          : after.restart_cause == RestartCause::kCoordinator ? kAttemptLost
+                                                              : kAttemptFailed;
+  }
+  store_.end_attempt(job, {.generation = job.generation(),
+                           .state = std::move(end),
+                           .cause = is_failure ? after.failures.back().cause : after.reason,
+                           .ended_at = std::chrono::system_clock::to_time_t(clock_.wall())});
+}
+
+void JobTable::hold(const std::string& why) {
+  held_because_ = why;
+  tell_running("waits at its next step, as nothing can be stored: " + why);
+}
+
+void JobTable::release() {
+  held_because_.clear();
+  tell_running("goes on: what is stored can be written again");
+}
+
+void JobTable::check_room() const {
+  if (is_held()) throw StoreError(StoreError::Cause::kFull, held_because_);
+}
+
+void JobTable::tell_running(const std::string& sentence) {
+  for (auto& [sequence, record] : jobs_) {
+    if (has_attempt(record.intended().state)) tell(record, sentence);
+  }
 }
 
 void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
   if (is_final(record.job.state())) return;
   record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
   metrics_.show_state(record.job.id(), record.job.state());
+  ended_.push_back({.time = clock_.now(), .id = record.job.id()});
+}
+
+void JobTable::warn_running(const std::string& sentence) {
+  for (auto& [sequence, record] : jobs_) {
+    if (has_attempt(record.intended().state) && !has_condition(record.job, sentence)) tell(record, sentence);
+  }
+}
+
+void JobTable::tell(JobRecord& record, const std::string& sentence) {
+  add_condition(record.job, sentence);
+  bump_revision(record);
+  store_soon(record);
 }
 
 void JobTable::show(JobRecord& record, const JobLifecycle& before) {

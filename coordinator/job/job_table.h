@@ -1,4 +1,5 @@
-// All jobs, in memory and on disk alike: a change of state is on disk before anybody sees it.
+// All jobs, in memory and on disk alike: a change of state is on disk before anybody sees it. What happens to a job
+// whether it can be stored or not, such as the end of its processes, is kept and stored as soon as that can be done.
 #pragma once
 
 #include <chrono>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "common/config/job_config.h"
@@ -33,13 +35,19 @@ struct JobRecord {
   std::string damage;                         // why nothing can be made of its record: `job` is FAILED, in memory only
   DesiredState desired = DesiredState::kRun;  // as it was stored when the coordinator started
   JobLifecycle lifecycle;                     // mirrored into `job`
+  std::optional<JobLifecycle> unstored;       // where the job is since then, which could not be stored yet
+  bool has_news = false;                      // `job` says more than what is stored of it
   std::string attempt_token;                  // of the attempt the coordinator launched
   std::optional<Membership> members;          // of the newest attempt, since this coordinator started
   std::vector<HostSlots> hosts;               // of that attempt, which its ranks fill in their order; empty: not known
   std::chrono::seconds start_timeout{};       // of that attempt
   std::optional<SteadyTime> register_by;      // when all its ranks must have registered; nullopt: they have
-  std::optional<Training> training;           // likewise
+  // RECOVERING, its processes have ended: when it may start again.
+  std::optional<SteadyTime> restart_at;
+  std::optional<Training> training;  // likewise
 
+  // Where the job is, stored or not: what is done with its processes follows from this.
+  const JobLifecycle& intended() const { return unstored ? *unstored : lifecycle; }
   // Throws Refusal kFailedPrecondition where there is none.
   const JobConfig& checked_config() const;
 };
@@ -84,10 +92,39 @@ class JobTable {
   bool apply(JobRecord& record, const JobEvent& event, const Edit& edit = {}, const Save& save = {});
   // In memory only, of a job whose records turn out to be damaged; a final one stays as it is.
   void set_aside_for_now(JobRecord& record, const std::string& why);
+  // As apply(), for what has happened whether it can be stored or not. Where it cannot, the job is as people have seen
+  // it, record.intended() says how it is, and store_unstored() tries again. Throws nothing of the store.
+  void settle(JobRecord& record, const JobEvent& event);
+  // `record.job` was changed in memory: it is stored now, or with a later store_unstored(). Throws nothing of the
+  // store.
+  void store_soon(JobRecord& record);
+  // Throws StoreError where what settle() left cannot be stored now either.
+  void store_unstored(JobRecord& record);
+  // The same of all jobs, each by itself, and of what store_soon() left. Throws nothing of the store.
+  void store_unstored();
+
+  // Until release(), nothing is stored that needs room but ends of jobs, and cancels and deletes: StoreError with
+  // `why`. Jobs with an attempt are told, as their ranks wait.
+  void hold(const std::string& why);
+  void release();
+  bool is_held() const { return !held_because_.empty(); }
+  // Before anything else is stored, apart from jobs: throws StoreError while held.
+  void check_room() const;
+  // The newest write that failed since the last call, of those of which nobody was told.
+  std::optional<StoreError> take_failure() { return std::exchange(failure_, std::nullopt); }
+  void note_failure(const StoreError& failure) { failure_ = failure; }
+  // A condition for each job with an attempt, that does not have it yet.
+  void warn_running(const std::string& sentence);
+
   // `record.job` was changed in memory only.
   void bump_revision(JobRecord& record) { record.job.set_revision(record.job.revision() + 1); }
 
  private:
+  JobLifecycle moved_by(const JobRecord& record, const JobEvent& event) const;
+  void tell_running(const std::string& sentence);
+  void tell(JobRecord& record, const std::string& sentence);
+  void store(JobRecord& record, JobLifecycle after, const Edit& edit, const Save& save);
+  void write(const JobRecord& record, const JobLifecycle& after, const v1::TrainingJob& job);
   void show(JobRecord& record, const JobLifecycle& before);
   void show_stored();
 
@@ -99,6 +136,8 @@ class JobTable {
   JobStore& store_;
   JobMetrics& metrics_;
   Jobs jobs_;
+  std::string held_because_;
+  std::optional<StoreError> failure_;
   std::unordered_map<std::string, std::int64_t> sequence_of_;
   std::deque<EndedJob> ended_;  // with series, the first to end first
 };

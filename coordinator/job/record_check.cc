@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <optional>
 
 #include "coordinator/job/step_history.h"
@@ -75,8 +76,10 @@ std::string step_fault(const StepRecord& record, std::int64_t generation, std::i
   return fault.empty() ? "" : where + fault;
 }
 
-// Where the steps begin that the attempt had to go on from: at most one past the newest step before it.
-std::string start_fault(JobStore& store, const v1::TrainingJob& job, std::int64_t generation, std::int64_t first_step) {
+// Where the steps begin that the attempt had to go on from: at most one past the newest step before it. The checkpoint
+// of another job may be of any step.
+std::string start_fault(JobStore& store, const v1::TrainingJob& job, const StoredTraining& training) {
+  const std::int64_t generation = training.request.generation(), first_step = training.response.plan().first_step();
   const std::string attempt = "attempt " + std::to_string(generation);
   std::optional<StoredAttempt> own, before;
   for (StoredAttempt& stored : store.attempts(job.id())) {
@@ -88,12 +91,22 @@ std::string start_fault(JobStore& store, const v1::TrainingJob& job, std::int64_
     return attempt + " starts at step " + std::to_string(*own->start_step) + ", but its plan at step " +
            std::to_string(first_step);
   }
+  if (training.request.has_resume() && training.request.resume().job_id() != job.id()) return "";
   const StepRange range = before ? store.step_range(job.id(), before->generation) : StepRange{};
   const std::int64_t thinned_end = store.step_rows().extent(job.id()).thinned_end;
   const std::int64_t end = std::max(!before ? 0 : range.count > 0 ? range.last + 1 : *before->start_step, thinned_end);
   if (first_step <= end) return "";
   return attempt + " starts at step " + std::to_string(first_step) + ", but the steps before it end at step " +
          std::to_string(end);
+}
+
+// What an attempt did from the start of a later one on is no longer of the line, and nothing reads it.
+std::int64_t last_of_line(JobStore& store, const v1::TrainingJob& job, std::int64_t generation) {
+  std::int64_t last = std::numeric_limits<std::int64_t>::max();
+  for (const StoredAttempt& later : store.attempts(job.id())) {
+    if (later.generation > generation && later.start_step) last = std::min(last, *later.start_step - 1);
+  }
+  return last;
 }
 
 enum class StepsToRead { kLast, kAll };
@@ -103,8 +116,8 @@ std::string attempt_fault(JobStore& store, const JobConfig& config, const v1::Tr
   if (generation == 0 && job.state() == v1::JOB_STATE_QUEUED) return "";  // whatever is damaged is none of its rows
   const std::optional<StoredTraining> training = store.training(job.id(), generation);
   const std::int64_t thinned_end = store.step_rows().extent(job.id()).thinned_end;
-  const StepRange range = thinned_end > 0 ? store.step_rows().range(job.id(), generation, thinned_end)
-                                          : store.step_range(job.id(), generation);
+  const std::int64_t from = thinned_end > 0 ? thinned_end : std::numeric_limits<std::int64_t>::min();
+  const StepRange range = store.step_rows().range(job.id(), generation, from, last_of_line(store, job, generation));
   const bool is_newest = generation == job.generation();
   const bool has_begun = range.count > 0 || (is_newest && job.state() == v1::JOB_STATE_RUNNING);
   if (!training) return has_begun ? "the training of attempt " + std::to_string(generation) + " is missing" : "";
@@ -112,16 +125,11 @@ std::string attempt_fault(JobStore& store, const JobConfig& config, const v1::Tr
   const WeightOwner weights = weight_owner_for(config, training->request);
   if (const std::string fault = training_fault(*training, job, generation); !fault.empty()) return fault;
   const std::int64_t first_step = training->response.plan().first_step();
-  if (const std::string fault = start_fault(store, job, generation, first_step); !fault.empty()) return fault;
+  if (const std::string fault = start_fault(store, job, *training); !fault.empty()) return fault;
   const std::int64_t first_whole = std::max(first_step, thinned_end);
   if (const std::string fault = range_fault(range, generation, first_whole); !fault.empty()) return fault;
   const std::int64_t next_step = range.count > 0 ? range.last + 1 : first_whole;
   if (is_newest && job.step() > next_step) return step_text(generation, job.step() - 1) + " is missing";
-  if (!is_newest && first_step < thinned_end) {
-    const auto base = store.step_rows().state(job.id(), generation, thinned_end);
-    // What it did is no longer of the line, and the steps that it goes on from have been thinned.
-    if (!base || base->steps() != thinned_end) return "";
-  }
   StepHistory history(store, config, job.id());
   const std::int64_t first = which == StepsToRead::kAll ? range.first : range.last;
   for (std::int64_t step = first; range.count > 0 && step <= range.last; ++step) {

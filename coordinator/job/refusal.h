@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "common/protocol/error_reason.h"
+
 namespace equipoise::coordinator {
 
 class Refusal : public std::runtime_error {
@@ -15,16 +17,43 @@ class Refusal : public std::runtime_error {
     kPermissionDenied,
     kAborted,            // contradicts what is on record
     kOutOfRange,         // not the next step
-    kResourceExhausted,  // a limit, or the disk is full
+    kResourceExhausted,  // a limit
     kCancelled,          // the job is being cancelled
     kUnavailable,        // try again later
   };
 
-  Refusal(Code code, const std::string& reason) : std::runtime_error(reason), code_(code) {}
+  // With the reason that `code` mostly has.
+  Refusal(Code code, const std::string& text) : Refusal(code, usual_reason(code), text) {}
+  Refusal(Code code, ErrorReason reason, const std::string& text)
+      : std::runtime_error(text), code_(code), reason_(reason) {}
   Code code() const { return code_; }
+  ErrorReason reason() const { return reason_; }  // for programs
 
  private:
+  static constexpr ErrorReason usual_reason(Code code) {
+    switch (code) {
+      case Code::kNotFound:
+        return ErrorReason::kJobNotFound;
+      case Code::kFailedPrecondition:
+        return ErrorReason::kWrongState;
+      case Code::kPermissionDenied:
+        return ErrorReason::kWrongToken;
+      case Code::kAborted:
+        return ErrorReason::kOtherContent;
+      case Code::kOutOfRange:
+        return ErrorReason::kStepOutOfOrder;
+      case Code::kResourceExhausted:
+        return ErrorReason::kLimitReached;
+      case Code::kCancelled:
+        return ErrorReason::kJobCancelled;
+      case Code::kUnavailable:
+        return ErrorReason::kShuttingDown;
+    }
+    return ErrorReason::kInternal;
+  }
+
   Code code_;
+  ErrorReason reason_;
 };
 
 }  // namespace equipoise::coordinator

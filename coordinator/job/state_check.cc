@@ -64,7 +64,7 @@ void check_generation(const v1::TrainingJob& job, std::int64_t generation) {
   if (generation == job.generation() && generation > 0) return;
   const std::string newest =
       job.generation() == 0 ? "it has none yet" : "its newest is " + std::to_string(job.generation());
-  throw Refusal(Refusal::Code::kFailedPrecondition,
+  throw Refusal(Refusal::Code::kFailedPrecondition, ErrorReason::kStaleGeneration,
                 "job " + job.id() + ": generation is " + std::to_string(generation) + ", but " + newest);
 }
 
@@ -74,13 +74,26 @@ void check_not_cancelled(const v1::TrainingJob& job) {
 }
 
 void check_not_final(const v1::TrainingJob& job) {
-  if (!is_final(job.state())) return;
+  const bool is_recovering = job.state() == v1::JOB_STATE_RECOVERING;
+  if (!is_final(job.state()) && !is_recovering) return;
   throw Refusal(Refusal::Code::kFailedPrecondition,
+                is_recovering ? ErrorReason::kStaleGeneration : ErrorReason::kJobEnded,
                 "job " + job.id() + " is " + state_name(job.state()) + ": " + job.state_reason());
 }
 
+void check_goes_on(const JobRecord& record) {
+  if (!record.unstored || !must_exit(record.unstored->state)) return;
+  v1::TrainingJob job;
+  job.set_id(record.job.id());
+  job.set_state(record.unstored->state);
+  job.set_state_reason(record.unstored->reason);
+  check_not_cancelled(job);
+  check_not_final(job);
+}
+
 bool must_exit(v1::JobState state) {
-  return state == v1::JOB_STATE_CANCELLING || state == v1::JOB_STATE_CANCELLED || state == v1::JOB_STATE_FAILED;
+  return state == v1::JOB_STATE_CANCELLING || state == v1::JOB_STATE_CANCELLED || state == v1::JOB_STATE_FAILED ||
+         state == v1::JOB_STATE_RECOVERING;
 }
 
 }  // namespace equipoise::coordinator

@@ -24,9 +24,11 @@ std::string early_stop_sentence(const Training& training);
 void check_generation(const v1::TrainingJob& job,
                       std::int64_t generation);        // kFailedPrecondition unless it is the newest
 void check_not_cancelled(const v1::TrainingJob& job);  // kCancelled if it is or is being
-void check_not_final(const v1::TrainingJob& job);      // kFailedPrecondition
+void check_not_final(const v1::TrainingJob& job);      // kFailedPrecondition; also where its attempt has failed
 
 // Whether ranks that are still there have to end.
 bool must_exit(v1::JobState state);
+// Throws Refusal (kJobEnded, kJobCancelled) where they have to, and it could only not be stored yet.
+void check_goes_on(const JobRecord& record);
 
 }  // namespace equipoise::coordinator

@@ -229,7 +229,9 @@ v1::TrainingJob TrainingJobs::cancel(const std::string& id) {
     throw Refusal(Refusal::Code::kFailedPrecondition,
                   "job " + id + " is " + state_name(record.job.state()) + "; a job that has ended cannot be cancelled");
   }
-  table_.apply(record, CancelRequested{});
+  // Its processes are ended also where this cannot be stored, and is not acknowledged therefore.
+  table_.settle(record, CancelRequested{.has_processes = supervisor_.has_processes(id)});
+  table_.store_unstored(record);
   return record.job;
 }
 

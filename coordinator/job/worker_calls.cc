@@ -93,6 +93,8 @@ v1::ReportStepResponse WorkerCalls::report_step(const v1::ReportStepRequest& req
   WeightOwner& weights = record.training->weights;
   check_is_next(record, request.step(), weights);
   const StepRecord step = weights.prepare(request);
+  check_goes_on(record);
+  table_.check_room();
   table_.store().insert_step({.job_id = request.job_id(), .generation = request.generation(), .step = request.step()},
                              step);
   weights.accept(step);
@@ -126,6 +128,8 @@ v1::ReportStepsResponse WorkerCalls::report_steps(const v1::ReportStepsRequest& 
     response.mutable_weight()->Add(answer->weight.begin(), answer->weight.end());
   }
   if (fresh.empty()) return response;
+  check_goes_on(record);
+  table_.check_room();
   table_.store().insert_steps(request.job_id(), request.generation(), fresh);
   record.training->weights = std::move(*ahead);
   observe_updates(record, begin, fresh.size());
@@ -217,7 +221,7 @@ void WorkerCalls::report_metrics(const v1::ReportMetricsRequest& request) {
   table_.bump_revision(record);
   table_.metrics().show_report(record.job, request);
   // Evaluations are few, and people compare them after the job has ended.
-  if (request.split() == v1::SPLIT_VALIDATION) table_.store().update_job(record.job);
+  if (request.split() == v1::SPLIT_VALIDATION) table_.store_soon(record);
 }
 
 void WorkerCalls::note_warnings(JobRecord& record, const v1::HeartbeatRequest& request) {
@@ -230,7 +234,7 @@ void WorkerCalls::note_warnings(JobRecord& record, const v1::HeartbeatRequest& r
   }
   if (!is_new) return;
   table_.bump_revision(record);
-  table_.store().update_job(record.job);
+  table_.store_soon(record);
 }
 
 v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request) {
@@ -247,7 +251,8 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
   if (is_member) record.members->renew_lease(request.rank(), table_.clock().now());
   v1::HeartbeatResponse response;
   response.set_command(v1::HeartbeatResponse::COMMAND_CONTINUE);
-  if (must_exit(record.job.state())) {
+  response.set_is_held(table_.is_held());
+  if (must_exit(record.intended().state)) {
     if (is_member) record.members->set_told_to_exit(request.rank());
     response.set_command(v1::HeartbeatResponse::COMMAND_EXIT);
     return response;

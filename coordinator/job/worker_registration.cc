@@ -1,5 +1,6 @@
 // How ranks come and go: RegisterWorker, FinishWorker, FailWorker.
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
 
 #include "common/base/message_text.h"
@@ -68,7 +69,8 @@ bool knows_token(const JobRecord& record, const std::string& token) {
 void WorkerCalls::check_token(const std::string& job_id, const std::string& token) {
   const JobRecord& record = table_.find(job_id);
   const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
-  const bool has_ended_before = record.attempt_token.empty() && is_final(record.job.state());
+  const bool has_ended = is_final(record.job.state()) || record.job.state() == v1::JOB_STATE_RECOVERING;
+  const bool has_ended_before = record.attempt_token.empty() && has_ended;
   if (is_launched && !has_ended_before && !knows_token(record, token)) refuse_token(record.job);
 }
 
@@ -99,12 +101,18 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   const auto wanted = launch.workers;
   if (wanted) check_world_size(record.job, *wanted, request.world_size());
   const std::int64_t generation = record.job.generation() + 1;
-  table_.apply(record, AttemptRegistered{.generation = generation, .host = process_of(request).host},
-               [&](v1::TrainingJob& job) {
-                 job.set_generation(generation);
-                 job.set_world_size(request.world_size());
-                 job.set_phase("starting");
-               });
+  const auto edit = [&](v1::TrainingJob& job) {
+    job.set_generation(generation);
+    job.set_world_size(request.world_size());
+    job.set_phase("starting");
+  };
+  const auto save = [&](const v1::TrainingJob& job) {
+    table_.store().begin_attempt(job, {.generation = generation,
+                                       .state = state_name(job.state()),
+                                       .started_at = std::chrono::system_clock::to_time_t(table_.clock().wall()),
+                                       .hosts = process_of(request).host});
+  };
+  table_.apply(record, AttemptRegistered{.generation = generation, .host = process_of(request).host}, edit, save);
   record.members.emplace(request.world_size(), lease_);
   record.hosts.clear();
   record.start_timeout = launch.start_timeout;
@@ -117,9 +125,9 @@ void WorkerCalls::mark_left(JobRecord& record, int rank) {
 
 void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
-  if (must_exit(record.job.state()) && record.job.state() != v1::JOB_STATE_FAILED) {
-    return mark_left(record, request.rank());
-  }
+  const bool is_cancelled =
+      record.job.state() == v1::JOB_STATE_CANCELLING || record.job.state() == v1::JOB_STATE_CANCELLED;
+  if (is_cancelled) return mark_left(record, request.rank());
   if (record.job.state() != v1::JOB_STATE_SUCCEEDED) check_not_final(record.job);
   if (!record.training || !record.members) refuse_state(record.job, "is not training");
   check_rank(request.rank(), record.members->world_size());
@@ -137,9 +145,9 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
                   "rank " + std::to_string(request.rank()) + " has finished before, with another state_digest");
   }
   if (result.outcome == Membership::Finish::kDiffersFromOther) {
-    table_.apply(record,
-                 DigestsDiffer{.rank = request.rank(), .other_rank = result.other_rank, .step = request.final_step()});
-    throw Refusal(Refusal::Code::kAborted, record.job.state_reason());
+    table_.settle(record,
+                  DigestsDiffer{.rank = request.rank(), .other_rank = result.other_rank, .step = request.final_step()});
+    throw Refusal(Refusal::Code::kAborted, record.intended().reason);
   }
   if (request.has_stopped_early()) record.training->stopped_early = request.stopped_early();
   table_.metrics().show_workers(record.job.id(), record.members->counts());
@@ -151,12 +159,15 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
 void WorkerCalls::fail_worker(const v1::FailWorkerRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   mark_left(record, request.rank());
-  if (record.job.state() == v1::JOB_STATE_CANCELLING || is_final(record.job.state())) return;
+  if (record.intended().state == v1::JOB_STATE_CANCELLING || is_final(record.intended().state)) return;
+  // Of an attempt of an earlier coordinator, whose ranks nobody can tell from others: its end is known.
+  if (record.intended().state == v1::JOB_STATE_RECOVERING && !record.members) return;
   if (record.members) check_rank(request.rank(), record.members->world_size());
   const std::string reason = one_line(request.reason(), kLongestReason);
   const auto kind = v1::FailureKind_IsValid(request.kind()) ? request.kind() : v1::FAILURE_KIND_UNSPECIFIED;
-  table_.apply(record,
-               RankFailed{.rank = request.rank(), .reason = reason.empty() ? "gave no reason" : reason, .kind = kind});
+  // Kept also where it cannot be stored: of a job that is lost meanwhile nobody asks for the reason.
+  table_.settle(record,
+                RankFailed{.rank = request.rank(), .reason = reason.empty() ? "gave no reason" : reason, .kind = kind});
 }
 
 }  // namespace equipoise::coordinator

@@ -30,13 +30,37 @@ std::string set_aside_text(const std::string& why) {
          "; its records are kept, equipoise-coordinator --check tells of all";
 }
 
+constexpr int kKilled = 137, kTerminated = 143;  // 128 + SIGKILL, SIGTERM
+
+std::string restarts_text(std::size_t count) { return std::to_string(count) + (count == 1 ? " restart" : " restarts"); }
+
+// "attempt 2 ..., restart 1 of 3 without a checkpoint between".
+std::string next_attempt_text(const JobLifecycle& job, const std::string& what) {
+  std::string text = "attempt " + std::to_string(job.generation + 1) + " " + what;
+  if (job.failures.empty()) return text;
+  return text + ", restart " + std::to_string(job.failures.size()) + " of " + std::to_string(job.max_restarts) +
+         " without a checkpoint between";
+}
+
+// With why there is a next attempt at all.
+std::string recovering_text(const JobLifecycle& job, const std::string& what) {
+  const std::string why = job.failures.empty() ? "the coordinator was stopped" : job.failures.back().cause;
+  return why + "; " + next_attempt_text(job, what);
+}
+
+std::string starts_within(std::chrono::seconds delay) {
+  return "starts within " + std::to_string(delay.count()) + " s";
+}
+
 // One overload for each event; `job` is not final.
 struct Transition {
   const JobLifecycle& job;
   WallTime now;
 
+  bool is_waiting() const { return job.state == v1::JOB_STATE_QUEUED || job.state == v1::JOB_STATE_RECOVERING; }
+
   JobLifecycle begin_attempt(std::string reason) const {
-    if (job.state != v1::JOB_STATE_QUEUED) return job;
+    if (!is_waiting()) return job;
     JobLifecycle after = moved(job, v1::JOB_STATE_STARTING, std::move(reason), now);
     after.start_time = now;
     after.all_ranks_finished = false;
@@ -54,25 +78,68 @@ struct Transition {
   }
 
   JobLifecycle operator()(const SlotsAwaited& slots) const {
-    if (job.state != v1::JOB_STATE_QUEUED) return job;
-    return moved(job, v1::JOB_STATE_QUEUED,
-                 "waiting for " + std::to_string(slots.wanted) + " free slots; " + std::to_string(slots.free) + " of " +
-                     std::to_string(slots.total) + (slots.free == 1 ? " is free" : " are free"),
-                 now);
+    if (!is_waiting()) return job;
+    const std::string free = std::to_string(slots.free) + " of " + std::to_string(slots.total) +
+                             (slots.free == 1 ? " is free" : " are free");
+    const std::string wanted = std::to_string(slots.wanted) + " free slots; ";
+    if (job.state == v1::JOB_STATE_QUEUED) return moved(job, job.state, "waiting for " + wanted + free, now);
+    return moved(job, job.state, recovering_text(job, "waits for " + wanted + free), now);
   }
 
+  JobLifecycle operator()(const HostsAwaited& unconfirmed) const {
+    if (job.state != v1::JOB_STATE_RECOVERING) return job;
+    const std::string what = "waits until the ranks of attempt " + std::to_string(job.generation) + " on " +
+                             unconfirmed.hosts + ", which could not be reached, must have ended";
+    return moved(job, job.state, recovering_text(job, what), now);
+  }
+
+  // The attempt has ended through no fault of the job's: another one follows, if there may be one.
+  JobLifecycle lost(AttemptFailure failure, RestartCause cause, const std::string& when = "") const {
+    if (job.max_restarts == 0) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, failure.cause, now);
+    JobLifecycle after = job;
+    after.all_ranks_finished = false;
+    after.stopped_early.clear();
+    after.restart_cause = cause;
+    after.failures.push_back(std::move(failure));
+    const std::string& last = after.failures.back().cause;
+    const std::string before = causes_before_last(after.failures);
+    if (is_crash_loop(after.failures)) {
+      std::string reason =
+          "failed twice in a row at step " + std::to_string(job.step) + ", alike; last: " + last + before;
+      return failed(std::move(after), v1::FAILURE_KIND_PROGRAM, std::move(reason), now);
+    }
+    const std::size_t restarts = after.failures.size() - 1;
+    if (restarts >= static_cast<std::size_t>(job.max_restarts)) {
+      std::string reason =
+          "failed after " + restarts_text(restarts) + " without a checkpoint between; last: " + last + before;
+      return failed(std::move(after), v1::FAILURE_KIND_INFRASTRUCTURE, std::move(reason), now);
+    }
+    std::string reason = recovering_text(after, when.empty() ? starts_within(restart_delay(after.failures)) : when);
+    return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
+  }
+
+  AttemptFailure failure_of(std::string cause) const { return {.cause = std::move(cause), .step = job.step}; }
+  AttemptFailure failure_of_job(std::string cause) const {
+    return {.cause = std::move(cause), .step = job.step, .is_of_the_job = true};
+  }
+
+  // Before a first start that went well, a host that cannot be reached is a mistake of whoever set up the hosts.
   JobLifecycle operator()(const RanksMissing& ranks) const {
     if (!has_attempt(job.state)) return job;
-    return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, ranks.text, now);
+    if (!job.has_trained) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, ranks.text, now);
+    return lost(failure_of(ranks.text), RestartCause::kInfrastructure);
   }
 
+  // What could be started before may be started again: memory or processes were short.
   JobLifecycle operator()(const LaunchRefused& refused) const {
     if (!has_attempt(job.state)) return job;
-    return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, "mpirun could not be started: " + refused.why, now);
+    const std::string cause = "mpirun could not be started: " + refused.why;
+    if (job.generation <= 1) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, cause, now);
+    return lost(failure_of(cause), RestartCause::kInfrastructure);
   }
 
   JobLifecycle operator()(const SpecRefused& refused) const {
-    if (job.state != v1::JOB_STATE_QUEUED) return job;
+    if (!is_waiting()) return job;
     return failed(job, v1::FAILURE_KIND_INVALID_INPUT, refused.why, now);
   }
 
@@ -85,21 +152,28 @@ struct Transition {
     std::string reason = "training " + std::to_string(started.total_steps) + " steps on " +
                          std::to_string(started.world_size) + (started.world_size == 1 ? " rank" : " ranks");
     if (started.first_step > 0) reason += ", from the checkpoint of step " + std::to_string(started.first_step);
-    return moved(job, v1::JOB_STATE_RUNNING, std::move(reason), now);
+    JobLifecycle after = moved(job, v1::JOB_STATE_RUNNING, std::move(reason), now);
+    after.has_trained = true;
+    return after;
   }
 
   JobLifecycle operator()(const RankFailed& rank) const {
-    if (!has_attempt(job.state)) return job;
     const auto kind = rank.kind == v1::FAILURE_KIND_UNSPECIFIED ? v1::FAILURE_KIND_PROGRAM : rank.kind;
-    return failed(job, kind, "rank " + std::to_string(rank.rank) + ": " + rank.reason, now);
+    const std::string cause = "rank " + std::to_string(rank.rank) + ": " + rank.reason;
+    if (kind != v1::FAILURE_KIND_INFRASTRUCTURE) {
+      // Others may have told of what followed from it already: that it is the job's own failure counts.
+      const bool is_known_as_lost = job.state == v1::JOB_STATE_RECOVERING;
+      return has_attempt(job.state) || is_known_as_lost ? failed(job, kind, cause, now) : job;
+    }
+    if (!has_attempt(job.state)) return job;
+    return lost(failure_of_job(cause), RestartCause::kInfrastructure);
   }
 
   JobLifecycle operator()(const RankSilent& rank) const {
     if (!has_attempt(job.state)) return job;
-    return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE,
-                  "rank " + std::to_string(rank.rank) + " on " + rank.host + " has not been heard of for " +
-                      std::to_string(rank.seconds) + " s",
-                  now);
+    return lost(failure_of("rank " + std::to_string(rank.rank) + " on " + rank.host + " has not been heard of for " +
+                           std::to_string(rank.seconds) + " s"),
+                RestartCause::kInfrastructure);
   }
 
   JobLifecycle operator()(const DigestsDiffer& ranks) const {
@@ -137,13 +211,21 @@ struct Transition {
                  now);
   }
 
+  // No rank has said why.
+  JobLifecycle lost_by(const LauncherExited& exit) const {
+    AttemptFailure failure = failure_of(exit_sentence(exit));
+    failure.is_of_the_job = exit.exit_code != kKilled && exit.exit_code != kTerminated;
+    return lost(std::move(failure),
+                exit.exit_code == kTerminated ? RestartCause::kPreemption : RestartCause::kInfrastructure);
+  }
+
   JobLifecycle operator()(const LauncherExited& exit) const {
     if (job.launched_by == LaunchedBy::kUser) return job;
     if (job.state == v1::JOB_STATE_CANCELLING) {
       return cancelled(exit.unconfirmed_hosts, "its processes have ended");
     }
     if (!has_attempt(job.state)) return job;
-    if (exit.exit_code != 0) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, exit_sentence(exit), now);
+    if (exit.exit_code != 0) return lost_by(exit);
     if (job.all_ranks_finished) return succeeded(job, exit.world_size);
     return failed(job, v1::FAILURE_KIND_PROGRAM,
                   "mpirun exited with code 0, but " + std::to_string(exit.ranks_finished) + " of " +
@@ -151,9 +233,14 @@ struct Transition {
                   now);
   }
 
-  JobLifecycle operator()(const CancelRequested&) const {
+  JobLifecycle operator()(const CancelRequested& cancel) const {
     if (job.state == v1::JOB_STATE_CANCELLING) return job;
-    if (has_attempt(job.state)) {
+    const bool is_recovering = job.state == v1::JOB_STATE_RECOVERING;
+    if (is_recovering && !cancel.has_processes) {
+      return moved(job, v1::JOB_STATE_CANCELLED,
+                   "cancelled on request before attempt " + std::to_string(job.generation + 1) + " started", now);
+    }
+    if (has_attempt(job.state) || is_recovering) {
       return moved(job, v1::JOB_STATE_CANCELLING, "cancelled on request; its processes are ending", now);
     }
     return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request before it started", now);
@@ -169,11 +256,36 @@ struct Transition {
       return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request; " + how, now);
     }
     if (job.state == v1::JOB_STATE_QUEUED) return job;
-    return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, how + " while the job was " + state_name(job.state), now);
+    return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, while_it_was(how), now);
+  }
+  std::string while_it_was(const std::string& how) const { return how + " while the job was " + state_name(job.state); }
+
+  JobLifecycle operator()(const CoordinatorStopped& stopped) const {
+    const bool has_started = has_attempt(job.state) || job.state == v1::JOB_STATE_RECOVERING;
+    if (!has_started || job.max_restarts == 0 || stopped.for_good) return interrupted("the coordinator was stopped");
+    JobLifecycle after = job;
+    after.all_ranks_finished = false;
+    after.stopped_early.clear();
+    after.restart_cause = RestartCause::kCoordinator;
+    return moved(std::move(after), v1::JOB_STATE_RECOVERING,
+                 "the coordinator was stopped; the job goes on when one starts", now);
   }
 
-  JobLifecycle operator()(const CoordinatorStopped&) const { return interrupted("the coordinator was stopped"); }
-  JobLifecycle operator()(const CoordinatorRestarted&) const { return interrupted("the coordinator was lost"); }
+  JobLifecycle operator()(const CoordinatorRestarted& restarted) const {
+    if (job.state == v1::JOB_STATE_RECOVERING) {
+      JobLifecycle after = job;
+      after.restart_cause = RestartCause::kCoordinator;
+      std::string reason = recovering_text(after, "starts when there is room");
+      return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
+    }
+    if (!has_attempt(job.state) || job.max_restarts == 0) return interrupted("the coordinator was lost");
+    std::string when;
+    if (restarted.host_delay.count() > 0) {
+      when = "starts in " + std::to_string(restarted.host_delay.count()) +
+             " s, when ranks that it left on other hosts must have ended";
+    }
+    return lost(failure_of(while_it_was("the coordinator was lost")), RestartCause::kCoordinator, when);
+  }
 };
 
 }  // namespace

@@ -1,17 +1,22 @@
 // The states of a job and what moves it between them: one pure function.
 //
 //   QUEUED -> STARTING -> RUNNING -> SUCCEEDED
-//   QUEUED -> CANCELLED;   STARTING | RUNNING -> CANCELLING -> CANCELLED;   any state that is not final -> FAILED
+//   STARTING | RUNNING -> RECOVERING -> STARTING          by itself, as often as launch.max_restarts says
+//   QUEUED -> CANCELLED;   STARTING | RUNNING | RECOVERING -> CANCELLING -> CANCELLED
+//   any state that is not final -> FAILED
 //
-// SUCCEEDED, FAILED and CANCELLED are final: nothing changes them. RECOVERING, PAUSING and PAUSED exist in the
-// protocol and are not entered yet.
+// SUCCEEDED, FAILED and CANCELLED are final: nothing changes them. PAUSING and PAUSED exist in the protocol and are not
+// entered yet.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "coordinator/lifecycle/clock.h"
+#include "coordinator/lifecycle/restart_policy.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {
@@ -27,7 +32,13 @@ struct JobLifecycle {
   WallTime end_time{};    // epoch: not final
   LaunchedBy launched_by = LaunchedBy::kCoordinator;
   bool all_ranks_finished = false;
-  std::string stopped_early = {};  // with all_ranks_finished: why they did not go on to the end of the plan
+  std::string stopped_early = {};             // with all_ranks_finished: why they did not go on to the end of the plan
+  int max_restarts = 0;                       // without a checkpoint between; 0: every failure is the job's end
+  std::int64_t generation = 0;                // of the newest attempt
+  std::int64_t step = 0;                      // steps done
+  bool has_trained = false;                   // an attempt had read its data and begun
+  std::vector<AttemptFailure> failures = {};  // since the newest checkpoint, oldest first
+  RestartCause restart_cause = RestartCause::kInfrastructure;  // RECOVERING: why
 };
 
 struct AttemptLaunched {  // mpirun is about to be started
@@ -85,17 +96,27 @@ struct LauncherExited {
   int world_size;                      // 0: none had registered
   std::string unconfirmed_hosts = {};  // where ranks may go on, as nobody could reach them; empty: no process is left
 };
-struct CancelRequested {};
+struct CancelRequested {
+  bool has_processes = false;  // of an attempt that has failed
+};
 struct RanksLeft {                     // a cancelled attempt that the user had started has no rank left
   std::string unconfirmed_hosts = {};  // as LauncherExited
 };
-struct CoordinatorStopped {};    // in order, now
-struct CoordinatorRestarted {};  // and does not know how it ended
+struct HostsAwaited {  // of a failed attempt: its ranks there may still run
+  std::string hosts;
+};
+struct CoordinatorStopped {  // in order, now
+  bool for_good = false;     // no other one will go on with its jobs
+};
+// And does not know how the attempt ended.
+struct CoordinatorRestarted {
+  std::chrono::seconds host_delay{};  // until ranks that are left on other hosts must have ended
+};
 
 using JobEvent =
     std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, LaunchRefused, SpecRefused, SetAside,
                  TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished, LauncherExited, CancelRequested,
-                 RanksLeft, CoordinatorStopped, CoordinatorRestarted>;
+                 RanksLeft, HostsAwaited, CoordinatorStopped, CoordinatorRestarted>;
 
 // STARTING or RUNNING: ranks are there, or on their way, and are to go on.
 bool has_attempt(v1::JobState state);

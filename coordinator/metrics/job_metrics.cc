@@ -39,6 +39,27 @@ std::string split_label(const v1::ReportMetricsRequest& request) {
   return request.file().empty() ? "validation" : "validation/" + request.file();
 }
 
+// Of the coordinator itself, without labels.
+Gauge& plain_gauge(prometheus::Registry& registry, const names::Metric& metric) {
+  return prometheus::BuildGauge()
+      .Name(std::string(metric.name))
+      .Help(std::string(metric.help))
+      .Register(registry)
+      .Add({});
+}
+
+std::string cause_label(RestartCause cause) {
+  switch (cause) {
+    case RestartCause::kPreemption:
+      return "preemption";
+    case RestartCause::kInfrastructure:
+      return "infrastructure";
+    case RestartCause::kCoordinator:
+      return "coordinator";
+  }
+  return "infrastructure";
+}
+
 double growth(std::int64_t total, std::int64_t before) {
   return static_cast<double>(total >= before ? total - before : total);  // smaller: a new attempt counts from 0
 }
@@ -68,6 +89,8 @@ JobMetrics::All::All()
       checkpoints(names::kCheckpoints),
       restarts(names::kRestarts),
       skipped_steps(names::kSkippedSteps),
+      state_writable(plain_gauge(registry, names::kStateWritable)),
+      state_free_bytes(plain_gauge(registry, names::kStateFreeBytes)),
       rpc_requests(prometheus::BuildCounter()
                        .Name(std::string(names::kRpcRequests.name))
                        .Help(std::string(names::kRpcRequests.help))
@@ -84,7 +107,7 @@ std::vector<prometheus::MetricFamily> JobMetrics::All::Collect() const {
   return families;
 }
 
-JobMetrics::JobMetrics() : all_(std::make_shared<All>()) {}
+JobMetrics::JobMetrics() : all_(std::make_shared<All>()) { show_state_writable(true); }
 
 void JobMetrics::show_state(const std::string& job_id, v1::JobState state) {
   for (int value = v1::JobState_MIN + 1; value <= v1::JobState_MAX; ++value) {
@@ -151,7 +174,9 @@ void JobMetrics::show_checkpoint(const v1::TrainingJob& job) {
 
 void JobMetrics::count_checkpoint(const std::string& job_id) { all_->checkpoints.at({job_id}).Increment(); }
 
-void JobMetrics::count_restart(const std::string& job_id) { all_->restarts.at({job_id}).Increment(); }
+void JobMetrics::count_restart(const std::string& job_id, RestartCause cause) {
+  all_->restarts.at({job_id, cause_label(cause)}).Increment();
+}
 
 void JobMetrics::count_skipped(const v1::TrainingJob& job, const v1::ReportStepRequest& request) {
   for (const std::uint32_t group : request.non_finite_group()) {

@@ -1,4 +1,4 @@
-// What Prometheus sees of jobs; names and meanings are in coordinator/metrics/metric_names.h.
+// What Prometheus sees of jobs and of the coordinator; names and meanings are in coordinator/metrics/metric_names.h.
 #pragma once
 
 #include <prometheus/collectable.h>
@@ -8,11 +8,13 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "coordinator/lifecycle/restart_policy.h"
 #include "coordinator/membership/membership.h"
 #include "coordinator/metrics/job_series.h"
 #include "equipoise/v1/training.pb.h"
@@ -34,9 +36,11 @@ class JobMetrics {
   // The newest checkpoint of `job`; no series while there is none.
   void show_checkpoint(const v1::TrainingJob& job);
   void count_checkpoint(const std::string& job_id);
-  void count_restart(const std::string& job_id);
+  void count_restart(const std::string& job_id, RestartCause cause);
   void count_skipped(const v1::TrainingJob& job, const v1::ReportStepRequest& request);
   void observe_weight_update(const std::string& job_id, double seconds);
+  void show_state_writable(bool is_writable) { all_->state_writable.Set(is_writable ? 1 : 0); }
+  void show_state_free(std::uint64_t bytes) { all_->state_free_bytes.Set(static_cast<double>(bytes)); }
   // From any thread. `code` is a gRPC status name.
   void count_rpc(const std::string& method, const std::string& code);
 
@@ -62,6 +66,8 @@ class JobMetrics {
     JobSeries<prometheus::Gauge> workers, job_state, checkpoint_step;
     JobSeries<prometheus::Counter> checkpoints, restarts, skipped_steps;
     prometheus::Registry registry;
+    prometheus::Gauge& state_writable;
+    prometheus::Gauge& state_free_bytes;
     prometheus::Family<prometheus::Counter>& rpc_requests;
   };
   const std::shared_ptr<All> all_;

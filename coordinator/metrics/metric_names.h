@@ -28,6 +28,7 @@ inline constexpr std::string_view kGroup = "group";  // name of a group in the d
 inline constexpr std::string_view kSplit = "split";  // "train", "validation", or "validation/NAME" of one file
 inline constexpr std::string_view kState = "state";  // of a job or a worker, in lower case
 inline constexpr std::string_view kPhase = "phase";  // of a step: one of common/protocol/step_phases.h, or "other"
+inline constexpr std::string_view kCause = "cause";  // of a restart: "preemption", "infrastructure", "coordinator"
 inline constexpr std::string_view kMethod = "method";
 inline constexpr std::string_view kCode = "code";  // gRPC status code: "OK", "NOT_FOUND", ...
 
@@ -67,18 +68,25 @@ inline constexpr Metric kCheckpointStep{"equipoise_checkpoint_step",
                                         "Steps done at the newest checkpoint, from which a restart would go on",
                                         {kJob}};
 inline constexpr Metric kRestarts{
-    "equipoise_restarts_total", Type::kCounter, "1", "Attempts started after the first one", {kJob}};
+    "equipoise_restarts_total", Type::kCounter, "1", "Attempts started after the first one", {kJob, kCause}};
 inline constexpr Metric kSkippedSteps{"equipoise_skipped_updates_total",
                                       Type::kCounter,
                                       "1",
                                       "Steps without weight update because a group's loss was not finite",
                                       {kJob, kGroup}};
+inline constexpr Metric kStateWritable{"equipoise_state_writable",
+                                       Type::kGauge,
+                                       "1",
+                                       "1 while the state can be stored, 0 since a write failed until one works again",
+                                       {}};
+inline constexpr Metric kStateFreeBytes{
+    "equipoise_state_free_bytes", Type::kGauge, "bytes", "Free bytes of the disk of the state folder", {}};
 inline constexpr Metric kRpcRequests{
     "equipoise_rpc_requests_total", Type::kCounter, "1", "RPCs answered", {kMethod, kCode}};
 
 inline constexpr std::array kAll = {
-    kGroupWeight,    kGroupLoss,   kGroupRewardAccuracy, kWorstGroupLoss, kTrainStep, kTrainPairs,
-    kTrainTokens,    kStepSeconds, kWeightUpdateSeconds, kWorkers,        kJobState,  kCheckpoints,
-    kCheckpointStep, kRestarts,    kSkippedSteps,        kRpcRequests};
+    kGroupWeight,    kGroupLoss,   kGroupRewardAccuracy, kWorstGroupLoss, kTrainStep,      kTrainPairs,
+    kTrainTokens,    kStepSeconds, kWeightUpdateSeconds, kWorkers,        kJobState,       kCheckpoints,
+    kCheckpointStep, kRestarts,    kSkippedSteps,        kStateWritable,  kStateFreeBytes, kRpcRequests};
 
 }  // namespace equipoise::metrics

@@ -30,6 +30,22 @@ void limit(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
+// What `make` makes, on a full disk with the bytes of the reserve that an earlier coordinator has left.
+template <typename Make>
+auto with_room(StateRoom& room, const Make& make) {
+  try {
+    return make();
+  } catch (const StoreError& failure) {
+    if (failure.cause() == StoreError::Cause::kDamaged) throw;
+    room.release_reserve();
+  }
+  try {
+    return make();
+  } catch (const StoreError& failure) {
+    throw StoreError(failure.cause(), failure.what() + room.space_sentence());
+  }
+}
+
 [[noreturn]] void refuse_address(const char* flag, const ListenAddress& listen) {
   throw std::invalid_argument(std::string(flag) + " " + listen.text() +
                               ": cannot listen there; the port is in use or the host is not this machine");
@@ -44,7 +60,9 @@ RankAddressSettings rank_address_settings(const ServerSettings& settings) {
 }
 
 CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock& clock, RandomSource& random_source)
-    : folder_(settings.state), store_(folder_.database()) {
+    : folder_(settings.state),
+      room_(settings.state),
+      store_(with_room(room_, [this] { return JobStore(folder_.database()); })) {
   const LaunchSettings launch{.mpirun = settings.mpirun,
                               .worker = settings.worker,
                               .allocation = settings.allocation,
@@ -58,7 +76,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   controller.outputs = {.ranks_run = is_local ? RanksRun::kOnThisMachine : RanksRun::kElsewhere,
                         .state = settings.state};
   controller.cleaner.logs = folder_.logs();
-  controller_ = std::make_unique<JobController>(controller, dependencies);
+  controller_ = with_room(room_, [&] { return std::make_unique<JobController>(controller, dependencies); });
   shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);
   job_service_ = std::make_unique<TrainingJobService>(*shared_, metrics_);
   worker_service_ = std::make_unique<WorkerService>(*shared_, metrics_);
@@ -97,14 +115,17 @@ void CoordinatorServer::serve(const ListenAddress& listen) {
 
 void CoordinatorServer::watch_state() {
   folder_.remember_files();
-  shared_->watch_state({.loss = [this] { return folder_.loss(); },
-                        .on_loss = [this] { server_->GetHealthCheckService()->SetServingStatus(false); },
-                        .touch = [this] { folder_.touch(); }});
+  shared_->watch_state(
+      {.loss = [this] { return folder_.loss(); },
+       .on_loss = [this] { server_->GetHealthCheckService()->SetServingStatus(false); },
+       .touch = [this] { folder_.touch(); },
+       .room = &room_,
+       .on_writable = [this](bool is_writable) { server_->GetHealthCheckService()->SetServingStatus(is_writable); }});
 }
 
 void CoordinatorServer::shut_down() {
   if (server_ == nullptr) return;
-  shared_->watch_state({.loss = [this] { return folder_.loss(); }, .on_loss = {}});  // server_ goes
+  shared_->watch_state({.loss = [this] { return folder_.loss(); }, .on_loss = {}, .room = &room_});  // server_ goes
   server_->GetHealthCheckService()->SetServingStatus(false);
   shared_->end_attempts();
   shared_->close_watchers();

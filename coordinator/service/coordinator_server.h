@@ -17,6 +17,7 @@
 #include "coordinator/service/shared_controller.h"
 #include "coordinator/store/job_store.h"
 #include "coordinator/store/state_folder.h"
+#include "coordinator/store/state_room.h"
 
 namespace equipoise::coordinator {
 
@@ -37,9 +38,10 @@ RankAddressSettings rank_address_settings(const ServerSettings& settings);
 class CoordinatorServer {
  public:
   // Serves when it returns. Where the files of the state folder are deleted or replaced meanwhile, health says
-  // NOT_SERVING, and every call that changes anything is UNAVAILABLE. Throws std::invalid_argument naming an address
-  // that cannot be listened on or a state folder that cannot be used, StoreError for a database that cannot. `clock`
-  // and `random_source` outlive it.
+  // NOT_SERVING, and every call that changes anything is UNAVAILABLE. While nothing can be stored, as on a full disk,
+  // health says NOT_SERVING too, and SERVING again after a write has worked. Throws std::invalid_argument naming an
+  // address that cannot be listened on or a state folder that cannot be used, StoreError for a database that cannot.
+  // `clock` and `random_source` outlive it.
   CoordinatorServer(const ServerSettings& settings, const Clock& clock, RandomSource& random_source);
   ~CoordinatorServer();
   CoordinatorServer(const CoordinatorServer&) = delete;
@@ -58,6 +60,7 @@ class CoordinatorServer {
   void expose_metrics(const ListenAddress& listen);
 
   StateFolder folder_;
+  StateRoom room_;
   JobStore store_;
   JobMetrics metrics_;
   std::unique_ptr<MetricsPage> metrics_page_;

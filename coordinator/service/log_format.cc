@@ -1,17 +1,23 @@
 #include "coordinator/service/log_format.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
 #include "common/base/message_text.h"
 
 namespace equipoise::coordinator {
+namespace {
+
+constexpr std::size_t kLongestLogLine = 3500;  // with the time before it less than 4 KiB, which a pipe takes whole
+
+}  // namespace
 
 OneLineFormatter::OneLineFormatter(std::string pattern) : pattern_(std::move(pattern)), formatter_(pattern_) {}
 
 void OneLineFormatter::format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& destination) {
-  const std::string line =
-      one_line(std::string_view(message.payload.data(), message.payload.size()), message.payload.size());
+  const std::string_view text(message.payload.data(), message.payload.size());
+  const std::string line = one_line(text, std::min(text.size(), kLongestLogLine));
   spdlog::details::log_msg clean = message;
   clean.payload = line;
   formatter_.format(clean, destination);

@@ -10,7 +10,7 @@
 namespace equipoise::coordinator {
 
 // As spdlog's own for `pattern`, with control characters of the text as spaces: they could forge lines, and command the
-// terminal that shows the log.
+// terminal that shows the log. Of a text the first 3500 bytes.
 class OneLineFormatter final : public spdlog::formatter {
  public:
   explicit OneLineFormatter(std::string pattern);

@@ -5,6 +5,8 @@
 #include <array>
 #include <stdexcept>
 
+#include "common/base/message_text.h"
+#include "common/protocol/error_reason.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/store/database.h"
 
@@ -46,21 +48,31 @@ grpc::StatusCode code_of(StoreError::Cause cause) {
   return grpc::StatusCode::INTERNAL;
 }
 
+// A client takes 8 KiB of headers, in which the message stands already: its copy in the details is cut.
+constexpr std::size_t kLongestCopy = 256;
+
+grpc::Status status_with(grpc::StatusCode code, ErrorReason reason, const std::string& text) {
+  const ErrorText copy{.code = static_cast<int>(code), .message = one_line(utf8_text(text), kLongestCopy)};
+  return {code, text, error_details(copy, reason)};
+}
+
 }  // namespace
 
 grpc::Status status_of(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
   } catch (const std::invalid_argument& wrong) {
-    return {grpc::StatusCode::INVALID_ARGUMENT, wrong.what()};
+    return status_with(grpc::StatusCode::INVALID_ARGUMENT, ErrorReason::kInvalidArgument, wrong.what());
   } catch (const Refusal& refusal) {
-    return {code_of(refusal.code()), refusal.what()};
+    return status_with(code_of(refusal.code()), refusal.reason(), refusal.what());
   } catch (const StoreError& error) {
-    spdlog::error("{}", error.what());
-    return {code_of(error.cause()), error.what()};
+    const bool is_damaged = error.cause() == StoreError::Cause::kDamaged;
+    if (is_damaged) spdlog::error("{}", error.what());  // others: SharedController, once
+    return status_with(code_of(error.cause()), is_damaged ? ErrorReason::kRecordDamaged : ErrorReason::kStateNotStored,
+                       error.what());
   } catch (const std::exception& bug) {
     spdlog::error("internal: {}", bug.what());
-    return {grpc::StatusCode::INTERNAL, bug.what()};
+    return status_with(grpc::StatusCode::INTERNAL, ErrorReason::kInternal, bug.what());
   }
 }
 

@@ -12,7 +12,7 @@
 namespace equipoise::coordinator {
 
 // What a caller is told about `failure`: std::invalid_argument, Refusal, StoreError; anything else is INTERNAL and
-// logged.
+// logged. Its details carry an ErrorReason.
 grpc::Status status_of(const std::exception_ptr& failure);
 
 // "INVALID_ARGUMENT".

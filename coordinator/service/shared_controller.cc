@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "common/protocol/job_state.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/store/log_folder.h"
 
@@ -16,6 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kTickInterval = 100ms;
 constexpr int kTicksBetweenTouches = 36'000;  // an hour, or less where calls wake the thread
+constexpr int kTicksBetweenLooks = 10;        // at the disk: a second, or less
 constexpr auto kLongestWatchWait = 500ms;     // how late a client that has left is noticed
 constexpr auto kWatchBatchDelay = 50ms;
 constexpr auto kWatcherDrainTimeout = 5s;
@@ -65,7 +67,7 @@ void SharedController::run_timer() {
     }
     try {
       tick();
-    } catch (const std::exception& error) {  // a full disk: what is due stays due
+    } catch (const std::exception& error) {  // what is due stays due
       spdlog::error("{}; trying again", error.what());
     }
     clean();
@@ -75,11 +77,77 @@ void SharedController::run_timer() {
 void SharedController::watch_state(StateWatch watch) {
   const std::lock_guard lock(mutex_);
   state_ = std::move(watch);
+  if (state_.room == nullptr || !loss_.empty() || controller_.table().is_held()) return;
+  look_at_space();
+  // Without it ends of jobs could not be stored later, so nothing else is stored from the beginning.
+  if (!state_.room->make_reserve()) {
+    has_made_room(StoreError(StoreError::Cause::kFull, "there is no room for the reserve"));
+  }
+}
+
+bool SharedController::has_made_room(const StoreError& failure) {
+  JobTable& table = controller_.table();
+  if (failure.cause() == StoreError::Cause::kDamaged || table.is_held()) return false;
+  const std::string why = failure.what() + (state_.room != nullptr ? state_.room->space_sentence() : "");
+  spdlog::error("{}: until there is room, nothing is stored but ends of jobs, cancels and deletes, and ranks wait",
+                why);
+  table.hold(why);
+  table.metrics().show_state_writable(false);
+  if (state_.on_writable) state_.on_writable(false);
+  ticks_since_look_ = 0;
+  if (state_.room == nullptr || failure.cause() == StoreError::Cause::kBusy) return false;
+  if (!loss_.empty()) return false;  // the folder may be another coordinator's by now
+  state_.room->release_reserve();
+  return true;
+}
+
+void SharedController::take_failures() {
+  const auto failure = controller_.table().take_failure();
+  const bool is_damaged = failure && failure->cause() == StoreError::Cause::kDamaged;
+  if (is_damaged && failure->what() != damage_) spdlog::error("{}", damage_ = failure->what());
+  if (failure && has_made_room(*failure)) controller_.table().store_unstored();
+}
+
+void SharedController::keep_room() {
+  if (!loss_.empty() || ++ticks_since_look_ < kTicksBetweenLooks) return;
+  ticks_since_look_ = 0;
+  if (controller_.table().is_held()) try_to_go_on();
+  if (state_.room != nullptr) look_at_space();
+}
+
+void SharedController::try_to_go_on() {
+  if (state_.room != nullptr && !state_.room->make_reserve()) return;
+  JobTable& table = controller_.table();
+  try {
+    table.store().probe();
+  } catch (const StoreError&) {  // said when the first write failed
+    if (state_.room != nullptr) state_.room->release_reserve();
+    return;
+  }
+  spdlog::info("what is stored can be written again: all calls are taken, and ranks go on");
+  table.release();
+  table.metrics().show_state_writable(true);
+  if (loss_.empty() && state_.on_writable) state_.on_writable(true);
+}
+
+void SharedController::look_at_space() {
+  const auto space = state_.room->space();
+  if (!space) return;
+  JobTable& table = controller_.table();
+  table.metrics().show_state_free(space->free_bytes);
+  const std::uint64_t alarm = alarm_bytes(*space);
+  // Not again for every file that comes and goes.
+  if (space->free_bytes >= alarm + alarm / 8) nearly_full_.clear();
+  if (nearly_full_.empty() && space->free_bytes < alarm) {
+    nearly_full_ = "the disk of the coordinator's state is nearly full" + state_.room->space_sentence();
+    spdlog::warn("{}: once it is full, ranks wait until there is room", nearly_full_);
+  }
+  if (!nearly_full_.empty()) table.warn_running(nearly_full_);  // also jobs that have begun since
 }
 
 void SharedController::refuse_if_lost() const {
   if (loss_.empty()) return;
-  throw Refusal(Refusal::Code::kUnavailable,
+  throw Refusal(Refusal::Code::kUnavailable, ErrorReason::kStateLost,
                 loss_ + ": nothing is taken any more, as it would be lost; stop the coordinator, and start it again");
 }
 
@@ -109,6 +177,8 @@ void SharedController::tick() {
     keep_state();
     take_exits();
     controller.attempts().tick();
+    take_failures();
+    keep_room();
   });
 }
 
@@ -144,7 +214,7 @@ void SharedController::take_exits() {
       if (exits_.empty()) return;
       exit = exits_.front();
     }
-    controller_.attempts().handle_exit(exit);  // if it throws, the exit is still in the queue
+    controller_.attempts().handle_exit(exit);
     const std::lock_guard lock(timer_mutex_);
     exits_.pop_front();
   }
@@ -182,10 +252,20 @@ void SharedController::Watcher::pause() {
 }
 
 void SharedController::end_attempts() {
-  run_always([](JobController& controller) { controller.attempts().begin_shutdown(); });
+  run_always([this](JobController& controller) {
+    controller.attempts().begin_shutdown();
+    take_failures();
+  });
   std::unique_lock lock(mutex_);
   // The supervisor kills what does not end in time, so this ends.
   changed_.wait(lock, [this] { return !controller_.attempts().has_live_attempts(); });
+  controller_.table().store_unstored();
+  take_failures();
+  for (const auto& [sequence, record] : controller_.table().jobs()) {
+    if (!record.unstored) continue;
+    spdlog::warn("job {}: {} is not stored; the next start finds it {} and ends it", record.job.id(),
+                 record.unstored->reason, state_name(record.job.state()));
+  }
 }
 
 void SharedController::close_watchers() {

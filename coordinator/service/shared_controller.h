@@ -13,14 +13,17 @@
 #include <type_traits>
 
 #include "coordinator/job/job_controller.h"
+#include "coordinator/store/state_room.h"
 
 namespace equipoise::coordinator {
 
-// Whether what is stored still has a name on the disk.
+// Whether what is stored still has a name on the disk, and whether anything can be stored.
 struct StateWatch {
   std::function<std::string()> loss = {};  // why it has none, in one sentence; empty: it has. From any thread
   std::function<void()> on_loss = {};      // called once, from the timer's thread
   std::function<void()> touch = {};        // called once an hour at least, while nothing is lost
+  StateRoom* room = nullptr;               // of the disk; null: there is no reserve, and nobody looks at what is free
+  std::function<void(bool)> on_writable = {};  // called where it changes, under the lock: it returns soon
 };
 
 // May be used from any thread.
@@ -35,24 +38,24 @@ class SharedController {
   // Starts the thread: from now on queued jobs are launched. Once.
   void start_timer();
 
-  // From now on run() acknowledges nothing once the state is lost.
+  // From now on run() acknowledges nothing once the state is lost. Makes the reserve of `watch.room`.
   void watch_state(StateWatch watch);
 
   // Runs `call` on the core, alone, then wakes the watchers. Throws Refusal kUnavailable where the state is lost by
-  // then: what the call has done would not outlive this process.
+  // then: what the call has done would not outlive this process. Where it throws StoreError, as on a full disk, the
+  // core is held until a write works again (JobTable::hold()); the first such call is made again with the bytes of the
+  // reserve, so it may be made twice.
   template <typename Call>
   auto run(const Call& call) {
     const Announcement announcement(changed_);
     const std::lock_guard lock(mutex_);
     refuse_if_lost();
-    if constexpr (std::is_void_v<decltype(call(controller_))>) {
-      call(controller_);
-      look_for_loss();
-    } else {
-      auto answer = call(controller_);
-      look_for_loss();
-      return answer;
+    try {
+      return answered(call);
+    } catch (const StoreError& failure) {
+      if (!has_made_room(failure)) throw;
     }
+    return answered(call);
   }
   // As run(), for calls that change nothing.
   template <typename Call>
@@ -107,12 +110,29 @@ class SharedController {
     const std::lock_guard lock(mutex_);
     call(controller_);
   }
+  template <typename Call>
+  auto answered(const Call& call) {
+    if constexpr (std::is_void_v<decltype(call(controller_))>) {
+      call(controller_);
+      look_for_loss();
+    } else {
+      auto answer = call(controller_);
+      look_for_loss();
+      return answer;
+    }
+  }
   void run_timer();
   void take_exits();
   // The caller has mutex_.
   void refuse_if_lost() const;
   void look_for_loss();  // and refuses
   void keep_state();     // from the timer's thread
+  // Holds the core after a write that failed. True where the reserve was there for what is tried again.
+  bool has_made_room(const StoreError& failure);
+  void take_failures();  // of what was tried without anybody waiting for it
+  void keep_room();
+  void try_to_go_on();
+  void look_at_space();
 
   JobController& controller_;
   const int max_watchers_;
@@ -123,8 +143,11 @@ class SharedController {
   StateWatch state_;
   std::string loss_;  // empty: none
   bool is_loss_told_ = false;
-  int ticks_ = 0;           // since the last touch
-  std::mutex timer_mutex_;  // guards all below; taken after mutex_ where both are held
+  int ticks_ = 0;  // since the last touch
+  int ticks_since_look_ = 0;
+  std::string nearly_full_;  // what people are told of the disk; empty: there is room
+  std::string damage_;       // the newest that was logged
+  std::mutex timer_mutex_;   // guards all below; taken after mutex_ where both are held
   std::condition_variable due_;
   std::deque<LaunchExit> exits_;
   bool is_due_ = false;

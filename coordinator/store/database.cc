@@ -17,6 +17,11 @@ StoreError::Cause cause_of(int code) {
       return StoreError::Cause::kBusy;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+    // What is stored contradicts what is written, or has not its form: of one job, and no fault of the disk.
+    case SQLITE_CONSTRAINT:
+    case SQLITE_ERROR:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
       return StoreError::Cause::kDamaged;
     default:
       return StoreError::Cause::kOther;

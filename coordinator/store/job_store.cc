@@ -303,6 +303,16 @@ void JobStore::start_training(const v1::TrainingJob& job, const StoredTraining& 
   transaction.commit();
 }
 
+// The version in the file's header is written even where it stays the same.
+void JobStore::probe() {
+  Statement version(database_, "PRAGMA user_version");
+  version.begin();
+  version.next();
+  const std::int64_t same = version.integer(0);
+  version.reset();
+  database_.execute("PRAGMA user_version = " + std::to_string(same));
+}
+
 std::string JobStore::signing_key() {
   select_key_.begin();
   if (!select_key_.next()) fail_damaged(database_, "the signing key");

@@ -148,6 +148,9 @@ class JobStore {
   // Everything else of the steps.
   StepRows& step_rows() { return steps_; }
 
+  // Writes to the disk and changes nothing: whether anything can be stored.
+  void probe();
+
   // 32 random bytes made with the database; signs page tokens.
   std::string signing_key();
 

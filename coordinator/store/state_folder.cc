@@ -38,7 +38,9 @@ StateFolder::StateFolder(std::filesystem::path path) : path_(std::move(path)) {
   if (lock_ < 0) refuse(path_, "cannot be written: " + std::generic_category().message(errno));
   take_lock();
   const std::string pid = std::to_string(::getpid()) + "\n";
-  const bool is_written = ::ftruncate(lock_, 0) == 0 && ::pwrite(lock_, pid.data(), pid.size(), 0) > 0;
+  // In this order a full disk takes it too, where the file has had bytes before.
+  const bool is_written =
+      ::pwrite(lock_, pid.data(), pid.size(), 0) > 0 && ::ftruncate(lock_, static_cast<off_t>(pid.size())) == 0;
   if (!is_written) {
     const std::string why = std::generic_category().message(errno);
     ::close(lock_);

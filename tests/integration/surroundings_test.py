@@ -134,7 +134,7 @@ class Surroundings(programs.ProgramTest):
 
     def test_a_failure_leaves_its_logs_with_the_run(self):
         job = self.write_job("long", training={"max_steps": 1000000, "global_batch_size": 16})
-        process = self.start("equipoise", "train", job, "--np", "2")
+        process = self.start("equipoise", "train", job, "--np", "2", "--set", "launch.max_restarts=0")
         self.wait_until_it_trains(process)
         ranks = [int(path.name) for path in pathlib.Path("/proc").iterdir() if path.name.isdigit()
                  and b"equipoise-worker" in self.command_of(path) and str(self.temporary).encode() in

@@ -8,6 +8,7 @@
 
 #include "common/base/error.h"
 #include "common/protocol/attempt_token.h"
+#include "common/protocol/error_reason.h"
 #include "common/protocol/reconnection.h"
 
 namespace equipoise {
@@ -20,6 +21,10 @@ constexpr std::chrono::seconds kCallDeadline{30};
 // A coordinator that restarts is back within a second or two: first retries are quick, later ones spare it.
 constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kLongestPause{2000};
+
+bool is_not_stored(const grpc::Status& status) {
+  return reason_in(status.error_details()) == ErrorReason::kStateNotStored;
+}
 
 bool may_succeed_later(const grpc::Status& status) {
   return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
@@ -42,7 +47,7 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& address) {
 
 // What a call is, but for its content.
 struct CoordinatorClient::Call {
-  // What FAILED_PRECONDITION and PERMISSION_DENIED say in answer to it.
+  // What FAILED_PRECONDITION and PERMISSION_DENIED say in answer to it, where no reason says more.
   enum class Precondition {
     kOfAttempt,  // this attempt is over
     kOfContent,  // the coordinator does not take what the call asks for
@@ -51,17 +56,35 @@ struct CoordinatorClient::Call {
   const char* name;  // in messages
   Precondition precondition = Precondition::kOfAttempt;
   Tries tries = Tries::kForTheWindow;
+
+  // Whether this rank has to end after such an answer.
+  bool is_of_over_attempt(const grpc::Status& status) const;
 };
 
+bool CoordinatorClient::Call::is_of_over_attempt(const grpc::Status& status) const {
+  switch (reason_in(status.error_details()).value_or(ErrorReason::kInternal)) {
+    case ErrorReason::kStaleGeneration:
+    case ErrorReason::kJobCancelled:
+      return true;
+    case ErrorReason::kWrongState:  // a heartbeat of a rank that the coordinator does not know has nothing else to say
+      return precondition == Precondition::kOfAttempt && tries == Tries::kOne;
+    default:
+      break;
+  }
+  if (status.error_code() == grpc::StatusCode::CANCELLED) return true;
+  const bool may_be_over = status.error_code() == grpc::StatusCode::FAILED_PRECONDITION ||
+                           status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
+  return may_be_over && precondition == Precondition::kOfAttempt;
+}
+
 void CoordinatorClient::throw_status(const Call& call, const grpc::Status& status, std::chrono::seconds waited) const {
+  if (call.is_of_over_attempt(status)) throw AttemptEnded(status.error_message());
+  const std::string refused = "coordinator " + address_ + ": " + call.name + " was refused: " + status.error_message();
   switch (status.error_code()) {
-    case grpc::StatusCode::CANCELLED:
-      throw AttemptEnded(status.error_message());
     case grpc::StatusCode::PERMISSION_DENIED:
-      if (call.precondition == Call::Precondition::kOfAttempt) throw AttemptEnded(status.error_message());
-      throw PeerError("coordinator " + address_ + ": " + call.name + " was refused: " + status.error_message());
+      throw PeerError(refused);
     case grpc::StatusCode::FAILED_PRECONDITION:
-      if (call.precondition == Call::Precondition::kOfAttempt) throw AttemptEnded(status.error_message());
+      if (call.precondition == Call::Precondition::kOfAttempt) throw PeerError(refused);
       throw std::invalid_argument(status.error_message());
     case grpc::StatusCode::INVALID_ARGUMENT:
     case grpc::StatusCode::NOT_FOUND:
@@ -89,9 +112,10 @@ CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds p
 template <typename Response, typename Request, typename Method>
 Response CoordinatorClient::make(const Call& call, Method method, const Request& request) {
   const auto start = Clock::now();
-  const auto end = start + patience_;
+  auto end = start + patience_;
   const bool is_tried_once = call.tries == Call::Tries::kOne;
   auto pause = kFirstPause;
+  bool was_held = false;
   while (true) {
     grpc::ClientContext context;
     // gRPC connects again at once only while a call waits for it.
@@ -101,14 +125,31 @@ Response CoordinatorClient::make(const Call& call, Method method, const Request&
     if (!attempt_token_.empty()) context.AddMetadata(kAttemptTokenMetadata, attempt_token_);
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
-    if (status.ok()) return response;
-    const bool is_last = is_tried_once || Clock::now() + pause > end;
-    if (is_last || !may_succeed_later(status)) {
+    if (status.ok()) {
+      if (was_held) go_on();
+      return response;
+    }
+    const bool is_held = !is_tried_once && is_not_stored(status);
+    if (is_held) hold(call, status);
+    was_held = was_held || is_held;
+    const bool is_last = is_tried_once || (!is_held && Clock::now() + pause > end);
+    if (is_last || !(is_held || may_succeed_later(status))) {
       throw_status(call, status, std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - start));
     }
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, kLongestPause);
+    // It has answered, so that its absence begins later, if it does.
+    if (is_held) end = Clock::now() + patience_;
   }
+}
+
+void CoordinatorClient::hold(const Call& call, const grpc::Status& status) {
+  if (is_held_.exchange(true) || !on_hold_) return;
+  on_hold_(std::string(call.name) + " waits until the coordinator can store it: " + status.error_message());
+}
+
+void CoordinatorClient::go_on() {
+  if (is_held_.exchange(false) && on_hold_) on_hold_("the coordinator can store again: this rank goes on");
 }
 
 v1::RegisterWorkerResponse CoordinatorClient::register_worker(const v1::RegisterWorkerRequest& request) {

@@ -1,10 +1,13 @@
 // The coordinator as a rank sees it.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "equipoise/v1/worker.grpc.pb.h"
 
@@ -18,10 +21,12 @@ class AttemptEnded : public std::runtime_error {
 
 // Blocking calls. One window for all of them, `patience`: the first connection may take that long, and a call is tried
 // again that long where the coordinator is away (UNAVAILABLE) or does not answer within 30 s, as every call may be
-// repeated. A heartbeat is tried once: the next one comes soon. Throws AttemptEnded on CANCELLED and on a stale
-// generation or token, std::invalid_argument where the coordinator refuses the content (INVALID_ARGUMENT, NOT_FOUND,
-// FAILED_PRECONDITION of RegisterWorker and StartTraining), PeerError for the rest, with the address and the time
-// waited. May be used from several threads.
+// repeated. Where it answers that it cannot store anything at the moment, as on a full disk, the window begins anew
+// with each such answer: the rank waits for as long as the coordinator is there. A heartbeat is tried once: the next
+// one comes soon. Throws AttemptEnded where this attempt is over, std::invalid_argument where the coordinator refuses
+// the content (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION of RegisterWorker and StartTraining), PeerError for the
+// rest, with the address and the time waited. What is over, or to be tried again, is said by the ErrorReason of a
+// status, and by its code where it has none. May be used from several threads.
 class CoordinatorClient {
  public:
   // Waits for the connection. `attempt_token` goes with every call; empty: of a job that somebody else launched. Throws
@@ -30,6 +35,8 @@ class CoordinatorClient {
   CoordinatorClient(std::string address, std::chrono::seconds patience, std::string attempt_token = "");
 
   std::chrono::seconds patience() const { return patience_; }
+  // Told once when calls begin to wait because nothing can be stored, and once when they go on. Before the first call.
+  void set_on_hold(std::function<void(const std::string& sentence)> on_hold) { on_hold_ = std::move(on_hold); }
 
   v1::RegisterWorkerResponse register_worker(const v1::RegisterWorkerRequest& request);
   v1::StartTrainingResponse start_training(const v1::StartTrainingRequest& request);
@@ -47,12 +54,16 @@ class CoordinatorClient {
   struct Call;
   template <typename Response, typename Request, typename Method>
   Response make(const Call& call, Method method, const Request& request);
+  void hold(const Call& call, const grpc::Status& status);
+  void go_on();
   [[noreturn]] void throw_status(const Call& call, const grpc::Status& status, std::chrono::seconds waited) const;
 
   const std::string address_;
   const std::chrono::seconds patience_;
   const std::string attempt_token_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
+  std::function<void(const std::string&)> on_hold_;
+  std::atomic<bool> is_held_ = false;
 };
 
 }  // namespace equipoise

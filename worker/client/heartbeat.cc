@@ -22,8 +22,10 @@ constexpr int kExitAskedToEnd = 77;
 
 }  // namespace
 
-Heartbeat::Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank)
-    : client_(client), attempt_(std::move(attempt)), rank_(rank), thread_([this] { run(); }) {}
+Heartbeat::Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank, std::function<void()> on_held)
+    : client_(client), attempt_(std::move(attempt)), rank_(rank), on_held_(std::move(on_held)), thread_([this] {
+        run();
+      }) {}
 
 Heartbeat::~Heartbeat() {
   {
@@ -75,7 +77,9 @@ void Heartbeat::beat() {
   }
   std::string reason;
   try {
-    if (client_.heartbeat(request).command() != v1::HeartbeatResponse::COMMAND_EXIT) return;
+    const v1::HeartbeatResponse answer = client_.heartbeat(request);
+    if (answer.is_held() && on_held_) on_held_();
+    if (answer.command() != v1::HeartbeatResponse::COMMAND_EXIT) return;
     reason = "the coordinator asked this rank to end";
   } catch (const AttemptEnded& ended) {
     reason = ended.what();

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -23,8 +24,9 @@ struct AttemptId {
 class Heartbeat {
  public:
   // `client` outlives it. Without an answer for the patience of `client` the process ends with exit code 75: by then
-  // nobody may count on this rank.
-  Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank);
+  // nobody may count on this rank. `on_held` is called with each answer that says that ranks wait because nothing can
+  // be stored, from the thread.
+  Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank, std::function<void()> on_held = {});
   ~Heartbeat();
   Heartbeat(const Heartbeat&) = delete;
   Heartbeat& operator=(const Heartbeat&) = delete;
@@ -47,6 +49,7 @@ class Heartbeat {
   CoordinatorClient& client_;
   const AttemptId attempt_;
   const int rank_;
+  const std::function<void()> on_held_;
   std::atomic<std::int64_t> step_ = 0;
   std::atomic<bool> must_end_ = false;
   mutable std::mutex mutex_;  // guards all below

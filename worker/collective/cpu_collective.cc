@@ -34,12 +34,12 @@ std::unique_ptr<PendingSum> CpuCollective::start_all_reduce_sum(torch::Tensor te
   return std::make_unique<TensorSum>(std::move(tensor), std::move(sum));
 }
 
-std::unique_ptr<Collective> make_mpi_collective(const MpiSession& session, std::chrono::seconds timeout) {
-  return std::make_unique<CpuCollective>(make_mpi_ranks(session, timeout));
+std::unique_ptr<Collective> make_mpi_collective(const MpiSession& session, WaitLimit limit) {
+  return std::make_unique<CpuCollective>(make_mpi_ranks(session, limit));
 }
 
-std::unique_ptr<Collective> make_host_collective(const MpiSession& session, std::chrono::seconds timeout) {
-  return std::make_unique<CpuCollective>(make_local_mpi_ranks(session, timeout));
+std::unique_ptr<Collective> make_host_collective(const MpiSession& session, WaitLimit limit) {
+  return std::make_unique<CpuCollective>(make_local_mpi_ranks(session, limit));
 }
 
 void run_ranks(int world_size, const std::function<void(Collective&)>& body) {

@@ -28,10 +28,10 @@ class CpuCollective final : public Collective {
 };
 
 // `session` outlives it.
-std::unique_ptr<Collective> make_mpi_collective(const MpiSession& session, std::chrono::seconds timeout);
+std::unique_ptr<Collective> make_mpi_collective(const MpiSession& session, WaitLimit limit);
 
 // Between the ranks of this host: chooses their devices and their numbers of threads. `session` outlives it.
-std::unique_ptr<Collective> make_host_collective(const MpiSession& session, std::chrono::seconds timeout);
+std::unique_ptr<Collective> make_host_collective(const MpiSession& session, WaitLimit limit);
 
 // As run_host_ranks().
 void run_ranks(int world_size, const std::function<void(Collective&)>& body);

@@ -92,12 +92,12 @@ DeviceCollective open_device(Collective& local, Collective& host) {
   return result;
 }
 
-void join_gpu_ranks(DeviceCollective& device, Collective& host, std::chrono::seconds timeout) {
+void join_gpu_ranks(DeviceCollective& device, Collective& host, WaitLimit limit) {
   if (device.library == nullptr) return;
   std::array<char, 1024> error{};
   bool peer_failed = false;
-  Collective* collective = device.library->make_nccl_collective(
-      &host, device.device.index(), static_cast<long>(timeout.count()), error.data(), error.size(), &peer_failed);
+  Collective* collective = device.library->make_nccl_collective(&host, device.device.index(), &limit, error.data(),
+                                                                error.size(), &peer_failed);
   if (collective == nullptr && peer_failed) throw PeerError(error.data());
   if (collective == nullptr) throw std::invalid_argument(device.device.str() + ": " + error.data());
   device.over_gpu.reset(collective);

@@ -10,6 +10,7 @@
 
 #include "worker/collective/collective.h"
 #include "worker/collective/device_choice.h"
+#include "worker/collective/wait_limit.h"
 
 namespace equipoise {
 
@@ -38,7 +39,7 @@ std::string wanted_device();
 DeviceCollective open_device(Collective& local, Collective& host);
 
 // Gives `device` a collective over all ranks' GPUs; on the CPU nothing. All ranks call it together.
-void join_gpu_ranks(DeviceCollective& device, Collective& host, std::chrono::seconds timeout);
+void join_gpu_ranks(DeviceCollective& device, Collective& host, WaitLimit limit);
 
 // Bytes that this rank may still take: its GPU's, or its part of what this machine or its control group has left.
 // 0: not known.
@@ -56,10 +57,10 @@ struct GpuLibraryEntry {
   // False where the device does not answer. Makes no context on it.
   bool (*describe)(int device, GpuDevice* result);
   std::size_t (*free_bytes)(int device);  // 0: not known
-  // On failure returns null and writes a sentence of at most `size` bytes, with its zero, to `error`.
-  // *peer_failed says whether it was a peer's fault.
-  Collective* (*make_nccl_collective)(Collective* host, int device, long timeout_seconds, char* error, std::size_t size,
-                                      bool* peer_failed);
+  // `limit` is copied. On failure returns null and writes a sentence of at most `size` bytes, with its zero, to
+  // `error`. *peer_failed says whether it was a peer's fault.
+  Collective* (*make_nccl_collective)(Collective* host, int device, const WaitLimit* limit, char* error,
+                                      std::size_t size, bool* peer_failed);
 };
 inline constexpr const char* kGpuLibraryFile = "libequipoise_gpu.so";
 inline constexpr const char* kGpuLibraryEntry = "equipoise_gpu_library";

@@ -139,8 +139,7 @@ int mpi_count(std::size_t count) {
 
 class MpiRequest : public PendingSum {
  public:
-  MpiRequest(const char* operation, int rank, std::chrono::seconds timeout)
-      : operation_(operation), rank_(rank), timeout_(timeout) {}
+  MpiRequest(const char* operation, int rank, WaitLimit limit) : operation_(operation), rank_(rank), limit_(limit) {}
 
   MPI_Request* get() { return &request_; }
 
@@ -152,7 +151,7 @@ class MpiRequest : public PendingSum {
       if (done != 0) return;
       back_off(polls);
       // The clock is read rarely: a collective of a few numbers takes less than a microsecond.
-      if (polls % 256 == 255 && std::chrono::steady_clock::now() - start > timeout_) throw_late();
+      if (polls % 256 == 255 && limit_.is_over(start)) throw_late();
     }
   }
 
@@ -168,25 +167,24 @@ class MpiRequest : public PendingSum {
   }
 
   [[noreturn]] void throw_late() const {
-    throw PeerError("rank " + std::to_string(rank_) + " waited " + std::to_string(timeout_.count()) +
+    throw PeerError("rank " + std::to_string(rank_) + " waited " + std::to_string(limit_.usual().count()) +
                     " s for the other ranks in " + operation_);
   }
 
   const char* operation_;
   int rank_;
-  std::chrono::seconds timeout_;
+  WaitLimit limit_;
   MPI_Request request_ = MPI_REQUEST_NULL;
 };
 
 class MpiRanks : public HostRanks {
  public:
-  MpiRanks(MPI_Comm ranks, RankInfo info, std::chrono::seconds timeout)
-      : ranks_(ranks), info_(info), timeout_(timeout) {}
+  MpiRanks(MPI_Comm ranks, RankInfo info, WaitLimit limit) : ranks_(ranks), info_(info), limit_(limit) {}
 
   RankInfo info() const override { return info_; }
 
   void all_reduce_sum(std::span<double> values) override {
-    MpiRequest request("all_reduce_sum", info_.rank, timeout_);
+    MpiRequest request("all_reduce_sum", info_.rank, limit_);
     check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values.data(), mpi_count(values.size()), MPI_DOUBLE, MPI_SUM, ranks_,
                              request.get()),
               "all_reduce_sum");
@@ -201,14 +199,14 @@ class MpiRanks : public HostRanks {
   }
 
   void broadcast(std::span<std::byte> bytes, int root) override {
-    MpiRequest request("broadcast", info_.rank, timeout_);
+    MpiRequest request("broadcast", info_.rank, limit_);
     check_mpi(MPI_Ibcast(bytes.data(), mpi_count(bytes.size()), MPI_BYTE, root, ranks_, request.get()), "broadcast");
     request.wait();
   }
 
  private:
   std::unique_ptr<PendingSum> start_sum(void* values, std::size_t count, MPI_Datatype type) {
-    auto request = std::make_unique<MpiRequest>("all_reduce_sum of gradients", info_.rank, timeout_);
+    auto request = std::make_unique<MpiRequest>("all_reduce_sum of gradients", info_.rank, limit_);
     check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values, mpi_count(count), type, MPI_SUM, ranks_, request->get()),
               "all_reduce_sum of gradients");
     return request;
@@ -216,7 +214,7 @@ class MpiRanks : public HostRanks {
 
   MPI_Comm ranks_;
   RankInfo info_;
-  std::chrono::seconds timeout_;
+  WaitLimit limit_;
 };
 
 }  // namespace
@@ -248,12 +246,12 @@ MpiSession::~MpiSession() {
   MPI_Finalize();
 }
 
-std::unique_ptr<HostRanks> make_mpi_ranks(const MpiSession& session, std::chrono::seconds timeout) {
-  return std::make_unique<MpiRanks>(MPI_COMM_WORLD, session.info(), timeout);
+std::unique_ptr<HostRanks> make_mpi_ranks(const MpiSession& session, WaitLimit limit) {
+  return std::make_unique<MpiRanks>(MPI_COMM_WORLD, session.info(), limit);
 }
 
-std::unique_ptr<HostRanks> make_local_mpi_ranks(const MpiSession& session, std::chrono::seconds timeout) {
-  return std::make_unique<MpiRanks>(session.local_ranks_->communicator, session.local(), timeout);
+std::unique_ptr<HostRanks> make_local_mpi_ranks(const MpiSession& session, WaitLimit limit) {
+  return std::make_unique<MpiRanks>(session.local_ranks_->communicator, session.local(), limit);
 }
 
 }  // namespace equipoise

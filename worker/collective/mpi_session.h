@@ -10,6 +10,7 @@
 
 #include "common/collective/host_collective.h"
 #include "worker/collective/host_ranks.h"
+#include "worker/collective/wait_limit.h"
 
 namespace equipoise {
 
@@ -63,7 +64,7 @@ class MpiSession {
   RankInfo local() const { return local_; }
 
  private:
-  friend std::unique_ptr<HostRanks> make_local_mpi_ranks(const MpiSession& session, std::chrono::seconds timeout);
+  friend std::unique_ptr<HostRanks> make_local_mpi_ranks(const MpiSession& session, WaitLimit limit);
   struct LocalRanks;  // MPI's communicator of the ranks on this host
 
   RankInfo info_;
@@ -72,9 +73,9 @@ class MpiSession {
 };
 
 // `session` outlives it. Sums use MPI_Iallreduce, which for the same world size gives the same bits every time.
-std::unique_ptr<HostRanks> make_mpi_ranks(const MpiSession& session, std::chrono::seconds timeout);
+std::unique_ptr<HostRanks> make_mpi_ranks(const MpiSession& session, WaitLimit limit);
 
 // Between the ranks of this host. `session` outlives it.
-std::unique_ptr<HostRanks> make_local_mpi_ranks(const MpiSession& session, std::chrono::seconds timeout);
+std::unique_ptr<HostRanks> make_local_mpi_ranks(const MpiSession& session, WaitLimit limit);
 
 }  // namespace equipoise

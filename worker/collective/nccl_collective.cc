@@ -54,10 +54,8 @@ class Event {
 // A communicator and its stream. Non-blocking, so that a peer that is gone is seen at a deadline and not never.
 class Communicator {
  public:
-  Communicator(const ncclUniqueId& id, RankInfo info, int device, std::chrono::seconds timeout)
-      : info_(info),
-        timeout_(timeout),
-        stream_(c10::cuda::getStreamFromPool(true, static_cast<c10::DeviceIndex>(device))) {
+  Communicator(const ncclUniqueId& id, RankInfo info, int device, WaitLimit limit)
+      : info_(info), limit_(limit), stream_(c10::cuda::getStreamFromPool(true, static_cast<c10::DeviceIndex>(device))) {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
     check_nccl(ncclCommInitRankConfig(&communicator_, info.world_size, id, info.rank, &config), "joining");
@@ -100,15 +98,15 @@ class Communicator {
     const auto start = std::chrono::steady_clock::now();
     while (!done()) {
       std::this_thread::yield();
-      if (std::chrono::steady_clock::now() - start > timeout_) {
-        throw PeerError("rank " + std::to_string(info_.rank) + " waited " + std::to_string(timeout_.count()) +
+      if (limit_.is_over(start)) {
+        throw PeerError("rank " + std::to_string(info_.rank) + " waited " + std::to_string(limit_.usual().count()) +
                         " s for the other ranks in " + operation + " over NCCL");
       }
     }
   }
 
   RankInfo info_;
-  std::chrono::seconds timeout_;
+  WaitLimit limit_;
   c10::cuda::CUDAStream stream_;
   ncclComm_t communicator_ = nullptr;
 };
@@ -132,11 +130,11 @@ class NcclSum : public PendingSum {
 
 class NcclCollective : public Collective {
  public:
-  NcclCollective(Collective& host, int device, std::chrono::seconds timeout)
+  NcclCollective(Collective& host, int device, WaitLimit limit)
       : info_(host.info()),
         guard_(static_cast<c10::DeviceIndex>(device)),
         device_(torch::kCUDA, static_cast<c10::DeviceIndex>(device)),
-        communicator_(shared_id(host), info_, device, timeout) {}
+        communicator_(shared_id(host), info_, device, limit) {}
 
   RankInfo info() const override { return info_; }
 
@@ -234,10 +232,10 @@ std::size_t free_bytes(int device) {
   return cudaMemGetInfo(&free, &total) == cudaSuccess ? free : 0;
 }
 
-Collective* make_nccl_collective(Collective* host, int device, long timeout_seconds, char* error, std::size_t size,
+Collective* make_nccl_collective(Collective* host, int device, const WaitLimit* limit, char* error, std::size_t size,
                                  bool* peer_failed) {
   try {
-    return new NcclCollective(*host, device, std::chrono::seconds(timeout_seconds));
+    return new NcclCollective(*host, device, *limit);
   } catch (const std::exception& failure) {
     *peer_failed = dynamic_cast<const PeerError*>(&failure) != nullptr;
     std::snprintf(error, size, "%s", failure.what());

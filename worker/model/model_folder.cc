@@ -31,10 +31,10 @@ constexpr const char* kCompanionBeginnings[] = {"vocab", "merges"};
 constexpr const char* kCompanionWords[] = {"requirements"};
 // Of the files that say whose a model is and how it may be used: LICENSE-APACHE, Gemma_Terms.pdf.
 constexpr const char* kTermsWords[] = {"license", "licence", "notice", "terms", "copying", "authors", "use_policy"};
-// Of the weights, of an adapter, and of the training that made the model.
-constexpr const char* kOthersJson[] = {"config.json",         "adapter_config.json", "trainer_state.json",
-                                       "all_results.json",    "train_results.json",  "eval_results.json",
-                                       "quantize_config.json"};
+// Of the weights, of an adapter, and of the training that made the model: its checkpoint's manifest too.
+constexpr const char* kOthersJson[] = {"config.json",          "adapter_config.json", "trainer_state.json",
+                                       "all_results.json",     "train_results.json",  "eval_results.json",
+                                       "quantize_config.json", "manifest.json"};
 
 bool is_one_of(const std::string& name, std::span<const char* const> names) {
   return std::ranges::find(names, name) != names.end();

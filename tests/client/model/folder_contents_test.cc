@@ -43,6 +43,41 @@ TEST_F(FolderContents, ARunIsNamedByItsFinal) {
   }
 }
 
+TEST_F(FolderContents, ARunThatHasNotEndedIsNamedByItsNewestCheckpoint) {
+  temp_.write("run/checkpoints/step-60/config.json", "{}");
+  temp_.write("run/checkpoints/step-120/config.json", "{}");
+  temp_.write("run/checkpoints/step-180.abandoned/config.json", "{}");
+  temp_.write("lora/checkpoints/step-5/adapter_config.json", "{}");
+  EXPECT_EQ(of_model("run"),
+            " is the output of a run without a final/: name one of its checkpoints, the newest is "
+            "checkpoints/step-120");
+  EXPECT_EQ(of_adapter("lora"),
+            " is the output of a run without a final/: name one of its checkpoints, the newest is checkpoints/step-5");
+  temp_.write("run/final/config.json", "{}");
+  EXPECT_EQ(of_model("run"), " is a run's output: name its final/");
+}
+
+// Its optimiser's tensors are no weights, in one file or in several.
+TEST_F(FolderContents, ACheckpointIsAModelOfItsOwnFiles) {
+  const std::string no_tensors("\2\0\0\0\0\0\0\0{}", 10);
+  for (const char* file : {"config.json", "tokenizer.json", "manifest.json"}) {
+    temp_.write(std::string("step-5/") + file, "{}");
+  }
+  for (const char* file :
+       {"optimizer-00001-of-00002.safetensors", "optimizer-00002-of-00002.safetensors", "best.safetensors"}) {
+    temp_.write(std::string("step-5/") + file, no_tensors);
+  }
+  EXPECT_EQ(of_model("step-5"), "");
+  EXPECT_FALSE(has_weights(at("step-5")));
+  temp_.write("step-5/model.safetensors", no_tensors);
+  EXPECT_EQ(of_model("step-5"), "");
+  EXPECT_TRUE(has_weights(at("step-5")));
+  temp_.write("bandit/manifest.json", "{}");
+  temp_.write("bandit/theta.safetensors", no_tensors);
+  EXPECT_EQ(of_model("bandit"), " is a checkpoint of a log-linear policy, not a model");
+  EXPECT_EQ(of_adapter("bandit"), " is a checkpoint of a log-linear policy, not a model");
+}
+
 TEST_F(FolderContents, SettingsThatWereCutShortAreToBeDownloadedAgain) {
   for (const std::string file : {"config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}) {
     const std::string whole = temp_.write(file + "/" + file, R"({"a": [1, 2]})").parent_path().filename().string();

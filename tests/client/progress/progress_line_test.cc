@@ -94,6 +94,18 @@ TEST(ProgressLine, ForgetsAPhaseThatIsOverOnceStepsAreDone) {
   EXPECT_EQ(progress_view(job).activity, "evaluating");
 }
 
+TEST(ProgressLine, SaysThatAJobRecoversAndHowOftenItWasRestarted) {
+  v1::TrainingJob job = example_job();
+  job.set_state(v1::JOB_STATE_RECOVERING);
+  job.set_restarts(1);
+  EXPECT_THAT(plain_line(progress_view(job)), ::testing::HasSubstr("  recovering  restarted once  "));
+  job.set_state(v1::JOB_STATE_RUNNING);
+  job.set_restarts(2);
+  const string wide = bar_line(progress_view(job), 160, Glyphs::kAscii);
+  EXPECT_TRUE(contains(wide, "25 %  restarted 2 times  118 pairs/s")) << wide;
+  EXPECT_FALSE(contains(bar_line(progress_view(job), 60, Glyphs::kAscii), "restarted"));
+}
+
 TEST(ProgressLine, CallsTheGroupWithTheHighestLossWorstAndOnlyIfThereAreTwo) {
   v1::TrainingJob job = example_job();
   job.mutable_groups(0)->set_train_loss(0.9);

@@ -1,7 +1,9 @@
 #include "client/report/job_summary.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/client/support/example_job.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
@@ -29,6 +31,45 @@ TEST(DataNotes, SayNothingWhereNothingWasLostOrKnown) {
     EXPECT_EQ(notes_of(text), "") << text;
   }
   EXPECT_EQ(data_notes("no/such/folder"), "");
+}
+
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(JobDescription, SaysHowOftenAJobWasRestartedAndItsNewestCheckpoint) {
+  v1::TrainingJob job = example_job();
+  job.set_generation(1);
+  EXPECT_THAT(job_description(job, Colors::kOff, Glyphs::kAscii), Not(HasSubstr("restarted")));
+  EXPECT_THAT(job_description(job, Colors::kOff, Glyphs::kAscii), Not(HasSubstr("checkpoint")));
+  job.set_generation(3);
+  job.set_restarts(2);
+  job.set_checkpoint_step(40);
+  job.set_state(v1::JOB_STATE_RECOVERING);
+  job.set_state_reason("rank 1 on node2 was killed by signal 9");
+  const std::string text = job_description(job, Colors::kOff, Glyphs::kAscii);
+  EXPECT_THAT(text, HasSubstr("state        RECOVERING\n"));
+  EXPECT_THAT(text, HasSubstr("because      rank 1 on node2 was killed by signal 9\n"));
+  EXPECT_THAT(text, HasSubstr("attempt      3, restarted 2 times\n"));
+  EXPECT_THAT(text, HasSubstr("checkpoint   step 40\n"));
+}
+
+TEST(JobListTable, HasColumnsForWhatJobsHave) {
+  const v1::TrainingJob plain = example_job();
+  const auto text_of = [](const std::vector<v1::TrainingJob>& jobs) {
+    return job_list_table(jobs, Colors::kOff, Glyphs::kAscii);
+  };
+  EXPECT_THAT(text_of({plain}), HasSubstr("state            steps    loss  worst group"));
+  EXPECT_THAT(text_of({plain}), Not(HasSubstr("restarts")));
+  v1::TrainingJob recovering = plain;
+  recovering.set_id("gr-dpo-89abcdef");
+  recovering.set_state(v1::JOB_STATE_RECOVERING);
+  recovering.set_state_reason("lost contact with node2");
+  recovering.set_restarts(2);
+  recovering.set_checkpoint_step(40);
+  const std::string both = text_of({plain, recovering});
+  EXPECT_THAT(both, HasSubstr("state               steps  checkpoint  restarts    loss  worst group"));
+  EXPECT_THAT(both, HasSubstr("RECOVERING  50/200 (25 %)          40         2  0.6250  Republican"));
+  EXPECT_THAT(both, HasSubstr("\ngr-dpo-89abcdef is recovering: lost contact with node2\n"));
 }
 
 }  // namespace job_summary_test

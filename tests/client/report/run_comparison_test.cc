@@ -39,6 +39,20 @@ TEST(RunMetrics, TakesTheFirstAndTheLastEvaluation) {
   EXPECT_EQ(run.after.groups.at("a").accuracy, 0.7);
 }
 
+// As a crash leaves it: anywhere in its last line, also as a block of zeros that was never written.
+TEST(RunMetrics, LeaveOutALastLineThatWasCut) {
+  const TempFolder folder;
+  const std::string whole = kFirst + "\n" + kTrainLine + "\n";
+  for (std::size_t length = 0; length <= kLast.size(); ++length) {
+    folder.write("dpo/metrics.jsonl", whole + kLast.substr(0, length));
+    EXPECT_EQ(read_run_metrics(folder.path() / "dpo").after.step, 0) << length;
+  }
+  folder.write("dpo/metrics.jsonl", whole + kLast.substr(0, 40) + std::string(4096, '\0'));
+  EXPECT_EQ(read_run_metrics(folder.path() / "dpo").after.step, 0);
+  folder.write("dpo/metrics.jsonl", whole + kLast + "\n");
+  EXPECT_EQ(read_run_metrics(folder.path() / "dpo").after.step, 9);
+}
+
 // A loss that is not finite stands as null in the file. It was left out, so that another group was called worst off.
 TEST(RunMetrics, AGroupWhoseLossIsNullIsWorstOff) {
   const TempFolder folder;
@@ -60,6 +74,8 @@ TEST(RunMetrics, NamesTheRunOfAFinalModel) {
   const std::string why = ": is a folder of a run, which has the metrics: name the run's folder, " + run;
   EXPECT_EQ(refusal(final), final + why);
   EXPECT_EQ(refusal(final + "/"), final + "/" + why);
+  folder.write("dpo/checkpoints/step-5/config.json", "{}");
+  EXPECT_EQ(refusal(run + "/checkpoints/step-5"), run + "/checkpoints/step-5" + why);
 }
 
 TEST(RunMetrics, NamesFileLineAndField) {

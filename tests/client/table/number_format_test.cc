@@ -33,5 +33,16 @@ TEST(NumberFormat, ShowsFractionsOfACountOnlyWhereThereAreAny) {
   EXPECT_EQ(count_text(40.5), "40.5");
 }
 
+TEST(NumberFormat, ShowsThreeDigitsOfASize) {
+  EXPECT_EQ(size_text(0), "0 B");
+  EXPECT_EQ(size_text(999), "999 B");
+  EXPECT_EQ(size_text(1000), "1.00 kB");
+  EXPECT_EQ(size_text(12'345'678), "12.3 MB");
+  EXPECT_EQ(size_text(999'600), "1.00 MB");
+  EXPECT_EQ(size_text(999'499), "999 kB");
+  EXPECT_EQ(size_text(1'240'000'000), "1.24 GB");
+  EXPECT_EQ(size_text(std::numeric_limits<std::int64_t>::max()), "9.22 EB");
+}
+
 }  // namespace number_format_test
 }  // namespace equipoise

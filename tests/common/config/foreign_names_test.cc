@@ -111,7 +111,10 @@ TEST(ForeignNames, StandOnceInTheTables) {
 TEST(ForeignNames, SayTheKeyOrWhyThereIsNone) {
   EXPECT_THAT(advice("bf16"), StartsWith("expected model.dtype: bfloat16 ("));
   EXPECT_THAT(advice("report_to"), StartsWith("a job has no such setting: metrics.jsonl"));
-  EXPECT_THAT(advice("save_steps"), StartsWith("a job has no such setting: there are no checkpoints"));
+  EXPECT_EQ(advice("save_steps"), "expected checkpoint.every_steps (optimiser steps)");
+  EXPECT_EQ(advice("save_total_limit"), "expected checkpoint.keep (how many of the newest stay)");
+  EXPECT_THAT(advice("resume_from_checkpoint"), StartsWith("expected training.resume_from_checkpoint (latest or a"));
+  EXPECT_THAT(advice("save_only_model"), StartsWith("expected checkpoint.every_steps (a checkpoint has all"));
   EXPECT_EQ(advice("warmup_ratio"), "expected optimizer.schedule.warmup_steps (the ratio times the number of steps)");
   EXPECT_THAT(advice("gradient_accumulation_steps"), StartsWith("expected training.global_batch_size ("));
   EXPECT_EQ(advice("lr"), "expected optimizer.learning_rate");

@@ -20,6 +20,14 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
+TEST(ExampleJobs, OfALongRunIsAJob) {
+  const JobConfig job = make_job_config(read_job_file("../deploy/examples/long-run.yaml", {}));
+  EXPECT_EQ(job.checkpoint.every, std::chrono::seconds(900));
+  EXPECT_EQ(job.checkpoint.every_steps, 0);
+  EXPECT_EQ(job.checkpoint.keep, 3);
+  EXPECT_EQ(job.launch.max_restarts, 10);
+}
+
 class JobFile : public testing::Test {
  protected:
   v1::JobSpec read(const std::string& text, std::vector<std::string> overrides = {}) {

@@ -50,6 +50,32 @@ TEST_F(OutputCheckTest, AFolderOfItsOwnIsRightAlsoBesideTheData) {
   EXPECT_EQ(refusal(temp_ / "a/b/c"), "no refusal");
 }
 
+TEST_F(OutputCheckTest, AJobGoesOnWhereItsCheckpointIs) {
+  put("out/metrics.jsonl", "{}\n");
+  put("out/checkpoints/step-5/manifest.json", "{}");
+  const std::string hint = "--output names another folder, --resume goes on from its newest checkpoint";
+  EXPECT_THAT(refusal(temp_ / "out"), HasSubstr(hint));
+  for (const fs::path& checkpoint : {fs::path("latest"), temp_ / "out/checkpoints/step-5"}) {
+    config_.training.resume_from_checkpoint = checkpoint;
+    EXPECT_EQ(refusal(temp_ / "out"), "no refusal") << checkpoint;
+  }
+  config_.training.resume_from_checkpoint = temp_ / "other/checkpoints/step-5";
+  EXPECT_THAT(refusal(temp_ / "out"), HasSubstr(hint));
+}
+
+// A command that is repeated until the run is done was refused for ever where the first run failed early.
+TEST_F(OutputCheckTest, WithoutACheckpointAnUnfinishedRunBeginsAgain) {
+  config_.training.resume_from_checkpoint = "latest";
+  put("out/metrics.jsonl", "{}\n");
+  EXPECT_THAT(refusal(temp_ / "out"), HasSubstr("holds a run already (metrics.jsonl)"));
+  put("out/.equipoise-run", "job-1a2b3c4d\n");
+  EXPECT_EQ(refusal(temp_ / "out"), "no refusal");
+  fs::create_directory(temp_ / "out/checkpoints");
+  EXPECT_EQ(refusal(temp_ / "out"), "no refusal");
+  put("out/final/config.json", "{}");
+  EXPECT_THAT(refusal(temp_ / "out"), HasSubstr("holds a run already (metrics.jsonl)"));
+}
+
 TEST_F(OutputCheckTest, TheRootAndTheSystemsFoldersAreNoOutput) {
   for (const char* path : {"/", "//", "/tmp/..", "/./"}) EXPECT_THAT(refusal(path), HasSubstr("is the root")) << path;
   fs::create_directory_symlink("/", temp_ / "root");

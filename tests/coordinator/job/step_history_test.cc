@@ -221,6 +221,35 @@ TEST_F(StepHistoryTest, ThinningKeepsTheLineAndDropsWhatIsNoLongerOfIt) {
   EXPECT_EQ(history_fault(*store_, *config_, next), "");
 }
 
+// It begins below what has been thinned: its own steps are whole again.
+TEST_F(StepHistoryTest, AnAttemptFromTheBeginningFollowsAThinnedOne) {
+  while (store_->step_rows().thin(id_, 50) && store_->step_rows().extent(id_).thinned_end < 40) continue;
+  ASSERT_GT(store_->step_rows().extent(id_).thinned_end, 0);
+  WeightOwner owner = weight_owner_for(*config_, start_request(id_, 2));
+  v1::TrainingJob next = job(id_);
+  next.set_generation(2);
+  next.set_step(0);
+  StoredTraining training{.request = start_request(id_, 2), .response = {}};
+  training.response.mutable_plan()->set_end_step(kSteps + 10);
+  training.response.mutable_plan()->set_num_pairs(6);
+  store_->start_training(next, training);
+  EXPECT_EQ(store_->step_rows().extent(id_).thinned_end, 0);
+  std::vector<StepRecord> records;
+  for (std::int64_t step = 0; step < 20; ++step) {
+    records.push_back(owner.prepare(step_request(id_, 2, step, losses_of(step))));
+    owner.accept(records.back());
+  }
+  store_->insert_steps(id_, 2, records);
+  StepHistory fresh = history();
+  for (std::int64_t step = 0; step < 20; ++step) {
+    const auto read = fresh.step(2, step);
+    ASSERT_TRUE(read) << step;
+    EXPECT_EQ(read->weight, records[static_cast<std::size_t>(step)].weight) << step;
+  }
+  EXPECT_EQ(newest_attempt_fault(*store_, *config_, next), "");
+  EXPECT_EQ(history_fault(*store_, *config_, next), "");
+}
+
 // Of 4,096 groups a rank may report 256 steps again, and no more are needed.
 class ManyGroups : public ControllerFixture {
  protected:

@@ -3,13 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
 #include <cmath>
-#include <csignal>
 #include <limits>
 
 #include "tests/coordinator/support/controller_fixture.h"
+#include "tests/coordinator/support/full_disk.h"
 
 namespace equipoise::coordinator {
 namespace worker_calls_test {
@@ -222,30 +221,13 @@ TEST_F(WorkerCallsTest, BadNumbersNameTheGroupAndLeaveTheStepOpen) {
   EXPECT_NO_THROW(calls().report_step(step_request(id, 1, 0, {0.2, 1.0})));
 }
 
-// Files cannot grow while it lives: for a write, the same as a full disk.
-class FullDisk {
- public:
-  FullDisk() {
-    ::signal(SIGXFSZ, SIG_IGN);
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit none{.rlim_cur = 1, .rlim_max = before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &none);
-  }
-  ~FullDisk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
-  FullDisk(const FullDisk&) = delete;
-  FullDisk& operator=(const FullDisk&) = delete;
-
- private:
-  rlimit before_{};
-};
-
 TEST_F(WorkerCallsTest, AStepThatCannotBeStoredIsNotAppliedAndCanBeReportedAgain) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
   const auto before = job(id).SerializeAsString();
   bool is_refused = false;
   {
-    const FullDisk full;
+    const RefusingDisk full;
     try {
       calls().report_step(step_request(id, 1, 1, {0.2, 1.0}));
     } catch (const StoreError&) {

@@ -69,6 +69,15 @@ TEST_F(Resume, ARankThatHasMissedAStepDoesNotFinish) {
               HasSubstr("rank 0 has finished at step 10 with 9 steps on record, expected 10"));
 }
 
+// Nothing before step 6 is on record of this job, and nothing is missing.
+TEST_F(Resume, AJobThatBeganWithTheCheckpointOfAnotherIsNotDamaged) {
+  const auto id = resumed_job(6);
+  for (int step = 6; step < 8; ++step) calls().report_step(step_request(id, 1, step, {0.2, 1.0}));
+  restart();
+  EXPECT_EQ(job(id).state_reason(), "the coordinator was lost while the job was RUNNING");
+  EXPECT_EQ(job(id).step(), 8);
+}
+
 // The checkpoint was made after the last step: what is left is saving.
 TEST_F(Resume, AJobWhoseCheckpointIsOfItsLastStepOnlyFinishes) {
   const auto id = resumed_job(10, 2);
@@ -134,6 +143,15 @@ TEST_F(Checkpoints, ACheckpointOfStepsOnRecordIsTheJobsNewest) {
   calls().commit_checkpoint(next);
   EXPECT_EQ(job(id).checkpoint_step(), 5);
   EXPECT_GT(job(id).revision(), revision);
+  const auto stored = store_->checkpoints(id);
+  ASSERT_EQ(stored.size(), 2u);
+  EXPECT_EQ(stored[0].step, 3);
+  EXPECT_EQ(stored[0].state, "DELETED");
+  EXPECT_EQ(stored[1].step, 5);
+  EXPECT_EQ(stored[1].state, "COMMITTED");
+  EXPECT_EQ(stored[1].generation, 1);
+  EXPECT_EQ(stored[1].bytes, 100);
+  EXPECT_EQ(stored[1].manifest_digest, std::string(32, 'm'));
   restart();
   EXPECT_EQ(job(id).checkpoint_step(), 5);
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <vector>
 
@@ -38,6 +39,7 @@ const std::vector<JobEvent>& all_events() {
       LauncherExited{.exit_code = 1, .last_line = "", .ranks_finished = 1, .world_size = 1},
       CancelRequested{},
       RanksLeft{},
+      HostsAwaited{.hosts = "h"},
       CoordinatorStopped{},
       CoordinatorRestarted{}};
   return events;
@@ -116,6 +118,120 @@ TEST(JobLifecycle, ALostCoordinatorFailsWhatRanAndKeepsTheQueue) {
   const auto job = next(job_in(v1::JOB_STATE_RUNNING), CoordinatorRestarted{}, kNow);
   EXPECT_EQ(job.state, v1::JOB_STATE_FAILED);
   EXPECT_EQ(job.reason, "the coordinator was lost while the job was RUNNING");
+}
+
+constexpr auto kQueued = v1::JOB_STATE_QUEUED, kStarting = v1::JOB_STATE_STARTING, kRunning = v1::JOB_STATE_RUNNING,
+               kRecovering = v1::JOB_STATE_RECOVERING, kCancelling = v1::JOB_STATE_CANCELLING,
+               kCancelled = v1::JOB_STATE_CANCELLED, kFailed = v1::JOB_STATE_FAILED;
+
+// That may start again, and whose second attempt it is.
+JobLifecycle recoverable_job_in(v1::JobState state) {
+  JobLifecycle job = job_in(state);
+  job.max_restarts = 3;
+  job.generation = 2;
+  job.has_trained = true;
+  return job;
+}
+
+RankFailed failure_of_kind(v1::FailureKind kind) { return {.rank = 0, .reason = "r", .kind = kind}; }
+LauncherExited exit_with(int code) {
+  return {.exit_code = code, .last_line = "", .ranks_finished = 0, .world_size = 1};
+}
+
+TEST(JobRecovery, EveryEventInEveryState) {
+  struct Row {
+    JobEvent event;
+    // From QUEUED, STARTING, RUNNING, RECOVERING, CANCELLING.
+    std::array<v1::JobState, 5> after;
+  };
+  const std::array<v1::JobState, 5> unmoved = {kQueued, kStarting, kRunning, kRecovering, kCancelling};
+  const std::array<v1::JobState, 5> started_again = {kQueued, kRecovering, kRecovering, kRecovering, kCancelling};
+  const std::array<v1::JobState, 5> ended = {kQueued, kFailed, kFailed, kFailed, kCancelling};
+  const std::vector<Row> rows = {
+      {AttemptLaunched{.generation = 3}, {kStarting, kStarting, kRunning, kStarting, kCancelling}},
+      {SlotsAwaited{.wanted = 2, .free = 1, .total = 3}, unmoved},
+      {HostsAwaited{.hosts = "h"}, unmoved},
+      {RanksMissing{.text = "t"}, started_again},
+      {LaunchRefused{.why = "w"}, started_again},
+      {SpecRefused{.why = "w"}, {kFailed, kStarting, kRunning, kFailed, kCancelling}},
+      {SetAside{.why = "w"}, {kFailed, kFailed, kFailed, kFailed, kFailed}},
+      {TrainingStarted{.total_steps = 5, .world_size = 1}, {kQueued, kRunning, kRunning, kRecovering, kCancelling}},
+      {failure_of_kind(v1::FAILURE_KIND_INFRASTRUCTURE), started_again},
+      {failure_of_kind(v1::FAILURE_KIND_INVALID_INPUT), ended},
+      {failure_of_kind(v1::FAILURE_KIND_PROGRAM), ended},
+      {failure_of_kind(v1::FAILURE_KIND_UNSPECIFIED), ended},
+      {RankSilent{.rank = 0, .host = "h", .seconds = 30}, started_again},
+      {DigestsDiffer{.rank = 0, .other_rank = 1, .step = 5}, {kQueued, kFailed, kFailed, kRecovering, kCancelling}},
+      {RanksFinished{.world_size = 1}, unmoved},
+      {exit_with(0), {kQueued, kFailed, kFailed, kRecovering, kCancelled}},
+      {exit_with(1), {kQueued, kRecovering, kRecovering, kRecovering, kCancelled}},
+      {CancelRequested{}, {kCancelled, kCancelling, kCancelling, kCancelled, kCancelling}},
+      {CancelRequested{.has_processes = true}, {kCancelled, kCancelling, kCancelling, kCancelling, kCancelling}},
+      {RanksLeft{}, unmoved},
+      {CoordinatorStopped{}, {kQueued, kRecovering, kRecovering, kRecovering, kCancelled}},
+      {CoordinatorStopped{.for_good = true}, {kQueued, kFailed, kFailed, kFailed, kCancelled}},
+      {CoordinatorRestarted{}, {kQueued, kRecovering, kRecovering, kRecovering, kCancelled}},
+  };
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < unmoved.size(); ++i) {
+      const JobLifecycle after = next(recoverable_job_in(unmoved[i]), row.event, kNow);
+      EXPECT_EQ(after.state, row.after[i]) << "event " << row.event.index() << " in " << state_name(unmoved[i]);
+      EXPECT_EQ(after.end_time == kNow, is_final(after.state));
+      EXPECT_EQ(after.failure_kind != v1::FAILURE_KIND_UNSPECIFIED, after.state == kFailed);
+      EXPECT_TRUE(after.state == unmoved[i] || after.reason != "as it was");
+    }
+  }
+}
+
+// launch.max_restarts 0, and every job whose ranks the user starts.
+TEST(JobRecovery, AJobWithoutRestartsEndsWithItsFirstFailure) {
+  JobLifecycle job = recoverable_job_in(kRunning);
+  job.max_restarts = 0;
+  const auto lost =
+      next(job, LauncherExited{.exit_code = 137, .last_line = "killed", .ranks_finished = 0, .world_size = 1}, kNow);
+  EXPECT_EQ(lost.state, kFailed);
+  EXPECT_EQ(lost.reason, "mpirun exited with code 137: killed");
+  EXPECT_EQ(lost.failure_kind, v1::FAILURE_KIND_INFRASTRUCTURE);
+  EXPECT_EQ(next(job, CoordinatorStopped{}, kNow).reason, "the coordinator was stopped while the job was RUNNING");
+  EXPECT_EQ(next(job, CoordinatorRestarted{}, kNow).reason, "the coordinator was lost while the job was RUNNING");
+}
+
+TEST(JobRecovery, WhatNeverWorkedIsNotTriedAgain) {
+  JobLifecycle job = recoverable_job_in(kStarting);
+  job.generation = 1;
+  EXPECT_EQ(state_after(job, LaunchRefused{.why = "no such file"}), kFailed);
+  job.has_trained = false;
+  EXPECT_EQ(state_after(job, RanksMissing{.text = "t"}), kFailed);
+}
+
+TEST(JobRecovery, AnAttemptThatHadFinishedIsDoneAgain) {
+  JobLifecycle job = next(recoverable_job_in(kRunning), RanksFinished{.world_size = 1}, kNow);
+  ASSERT_TRUE(job.all_ranks_finished);
+  job = next(job, exit_with(139), kNow);
+  EXPECT_EQ(job.state, kRecovering);
+  EXPECT_FALSE(job.all_ranks_finished);
+}
+
+TEST(JobRecovery, TheCauseIsToldApart) {
+  const JobLifecycle job = recoverable_job_in(kRunning);
+  EXPECT_EQ(next(job, exit_with(143), kNow).restart_cause, RestartCause::kPreemption);
+  EXPECT_EQ(next(job, exit_with(137), kNow).restart_cause, RestartCause::kInfrastructure);
+  EXPECT_EQ(next(job, CoordinatorRestarted{}, kNow).restart_cause, RestartCause::kCoordinator);
+  EXPECT_EQ(next(job, CoordinatorStopped{}, kNow).restart_cause, RestartCause::kCoordinator);
+}
+
+// However often it comes in order, it uses up no restart.
+TEST(JobRecovery, AStopInOrderIsNoFailure) {
+  const JobLifecycle stopped = next(recoverable_job_in(kRunning), CoordinatorStopped{}, kNow);
+  EXPECT_TRUE(stopped.failures.empty());
+  EXPECT_EQ(next(recoverable_job_in(kRunning), CoordinatorRestarted{}, kNow).failures.size(), 1u);
+}
+
+TEST(JobRecovery, WhatItWaitsForIsSaidWithWhyThereIsANextAttempt) {
+  const JobLifecycle job = next(recoverable_job_in(kRunning), exit_with(1), kNow);
+  EXPECT_EQ(next(job, SlotsAwaited{.wanted = 2, .free = 1, .total = 3}, kNow).reason,
+            "mpirun exited with code 1; attempt 3 waits for 2 free slots; 1 of 3 is free, restart 1 of 3 without a "
+            "checkpoint between");
 }
 
 }  // namespace job_lifecycle_test

@@ -2,7 +2,6 @@
 #include "coordinator/service/coordinator_server.h"
 
 #include <gmock/gmock.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "tests/coordinator/support/raw_call.h"
 #include "tests/coordinator/support/server_fixture.h"
 #include "tests/support/temp_folder.h"
 
@@ -415,56 +415,7 @@ TEST_F(CoordinatorServerTest, MessagesOverTheLimitAreRefused) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
-// What every gRPC tool expects to find: grpc.health.v1 and server reflection. Their messages are written out as bytes,
-// as their protocol files are not installed with gRPC.
-
-using ::testing::HasSubstr;
-
-grpc::ByteBuffer buffer_of(const std::string& bytes) {
-  const grpc::Slice slice(bytes);
-  return {&slice, 1};
-}
-
-std::string bytes_of(const grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  if (!buffer.Valid() || !buffer.Dump(&slices).ok()) return "";
-  std::string bytes;
-  for (const auto& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  return bytes;
-}
-
-// Sends one message and returns the first that comes back.
-std::string raw_call(const std::string& address, const std::string& method, const std::string& message) {
-  grpc::GenericStub stub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
-  grpc::CompletionQueue queue;
-  const auto wait = [&queue] {
-    void* tag = nullptr;
-    bool ok = false;
-    queue.Next(&tag, &ok);
-  };
-  const auto call = stub.PrepareCall(&context, method, &queue);
-  call->StartCall(nullptr);
-  wait();
-  call->Write(buffer_of(message), nullptr);
-  wait();
-  call->WritesDone(nullptr);
-  wait();
-  grpc::ByteBuffer answer;
-  call->Read(&answer, nullptr);
-  wait();
-  grpc::Status status;
-  call->Finish(&status, nullptr);
-  wait();
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return bytes_of(answer);
-}
-
-// Field `number` of length-delimited type.
-std::string field(int number, const std::string& value) {
-  return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(value.size())} + value;
-}
+// What every gRPC tool expects to find: grpc.health.v1 and server reflection.
 
 class StandardServicesTest : public ::testing::Test {
  protected:
@@ -481,9 +432,8 @@ class StandardServicesTest : public ::testing::Test {
 };
 
 TEST_F(StandardServicesTest, HealthSaysServingForTheWholeAndForEachService) {
-  const std::string serving = "\x08\x01";  // HealthCheckResponse{status: SERVING}
   for (const char* service : {"", "equipoise.v1.TrainingJobService", "equipoise.v1.WorkerService"}) {
-    EXPECT_EQ(raw_call(server_.address(), "/grpc.health.v1.Health/Check", field(1, service)), serving) << service;
+    EXPECT_EQ(health_of(server_.address(), service), kServing) << service;
   }
 }
 
@@ -497,7 +447,7 @@ class LostStateTest : public ServerFixture {
   grpc::Status report_next() { return report(step_request(id_, 1, 1, {0.2, 1.0}), response_); }
   std::string health() {
     server_->shared().tick();  // what the timer does ten times a second
-    return raw_call(server_->address(), "/grpc.health.v1.Health/Check", field(1, ""));
+    return health_of(server_->address());
   }
 
   std::string id_;
@@ -505,9 +455,6 @@ class LostStateTest : public ServerFixture {
 };
 
 class LostFile : public LostStateTest, public ::testing::WithParamInterface<std::string> {};
-
-constexpr const char* kServing = "\x08\x01";
-constexpr const char* kNotServing = "\x08\x02";
 
 TEST_P(LostFile, NothingIsAcknowledgedIntoFilesThatAreDeletedOrReplaced) {
   EXPECT_EQ(health(), kServing);

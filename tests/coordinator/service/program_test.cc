@@ -69,6 +69,18 @@ TEST_F(ProgramTest, AnnouncesWhereItServesAndEndsInOrderOnSigterm) {
   EXPECT_EQ(coordinator.wait(), 0);
 }
 
+TEST_F(ProgramTest, ServesWithoutStandardStreamsAndLogsIntoNoFileOfItsOwn) {
+  ProgramStart start = with(serving("a"), "first");
+  start.command.insert(start.command.begin(), {"/bin/sh", "-c", "exec \"$0\" \"$@\" <&- >&- 2>&-"});
+  ChildProcess coordinator(start);
+  const auto pid = announced("a.json").at("pid").get<int>();
+  EXPECT_EQ(content("a/lock"), std::to_string(pid) + "\n");
+  EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/fd/2"), "/dev/null");
+  coordinator.signal_group(SIGTERM);
+  EXPECT_EQ(coordinator.wait(), 0);
+  EXPECT_EQ(content("a/lock"), std::to_string(pid) + "\n");
+}
+
 TEST_F(ProgramTest, WarnsOfAVariableThatNoProgramReads) {
   ProgramStart start = with(serving("a"), "first");
   start.environment = {"EQUIPOISE_DEVCE=cpu"};

@@ -20,6 +20,7 @@ v1::JobSpec two_group_spec(v1::LaunchMode mode, int workers) {
   spec.mutable_training()->set_sampling(v1::SAMPLING_PERMUTATION);
   spec.mutable_launch()->set_mode(mode);
   spec.mutable_launch()->set_workers(workers);
+  if (mode == v1::LAUNCH_MODE_COORDINATOR) spec.mutable_launch()->set_max_restarts(0);
   static const TempFolder folder;  // of this process, for all its jobs
   spec.set_output((folder / "output").string());
   return spec;

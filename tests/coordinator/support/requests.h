@@ -10,7 +10,7 @@
 
 namespace equipoise::coordinator {
 
-// GR-DPO, step size 0.5, 10 steps of 4 pairs over 6, `workers` ranks.
+// GR-DPO, step size 0.5, 10 steps of 4 pairs over 6, `workers` ranks; a failure is its end.
 v1::JobSpec two_group_spec(v1::LaunchMode mode, int workers);
 
 // The same with robust.ambiguity_set cvar: no group weighs more than its share / kappa.

@@ -5,12 +5,16 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/error.h"
+#include "common/protocol/error_reason.h"
 #include "tests/coordinator/support/server_fixture.h"
 #include "tests/support/refusal.h"
 
@@ -19,6 +23,7 @@ namespace coordinator_client_test {
 
 using ::testing::AllOf;
 using ::testing::AnyOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr std::chrono::seconds kPatience{30};
@@ -173,6 +178,59 @@ TEST(CoordinatorClient, AHeartbeatIsTriedOnce) {
   client.heartbeat({});
 }
 
+// Answers that nothing can be stored so many times, as a coordinator whose disk is full.
+class Full final : public v1::WorkerService::Service {
+ public:
+  explicit Full(int refusals) : left_(refusals) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~Full() override { server_->Shutdown(std::chrono::system_clock::now()); }
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  int calls() const { return calls_; }
+
+  grpc::Status ReportStep(grpc::ServerContext*, const v1::ReportStepRequest*, v1::ReportStepResponse*) override {
+    return answer();
+  }
+  grpc::Status Heartbeat(grpc::ServerContext*, const v1::HeartbeatRequest*, v1::HeartbeatResponse*) override {
+    return answer();
+  }
+
+ private:
+  grpc::Status answer() {
+    ++calls_;
+    if (left_-- <= 0) return grpc::Status::OK;
+    constexpr auto kCode = grpc::StatusCode::RESOURCE_EXHAUSTED;
+    return {kCode, "the disk is full", error_details({.code = kCode, .message = ""}, ErrorReason::kStateNotStored)};
+  }
+
+  std::atomic<int> left_, calls_ = 0;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+// RESOURCE_EXHAUSTED ended a rank at once, and with it the job.
+TEST(CoordinatorClient, WaitsLongerThanItsPatienceWhileNothingCanBeStored) {
+  constexpr int kRefusals = 6;  // 3 s with the pauses between tries
+  Full coordinator(kRefusals);
+  CoordinatorClient client(coordinator.address(), std::chrono::seconds(1));
+  std::vector<std::string> told;
+  client.set_on_hold([&told](const std::string& sentence) { told.push_back(sentence); });
+  EXPECT_NO_THROW(client.report_step({}));
+  EXPECT_EQ(coordinator.calls(), kRefusals + 1);
+  EXPECT_THAT(
+      told, ElementsAre("ReportStep waits until the coordinator can store it: the disk is full", HasSubstr("goes on")));
+}
+
+TEST(CoordinatorClient, AHeartbeatIsTriedOnceAlsoWhereNothingCanBeStored) {
+  Full coordinator(1);
+  CoordinatorClient client(coordinator.address(), kPatience);
+  EXPECT_THROW(client.heartbeat({}), PeerError);
+  EXPECT_EQ(coordinator.calls(), 1);
+}
+
 TEST(CoordinatorClient, AFailureThatCannotBeDeliveredIsLost) {
   Restarting coordinator(0);
   CoordinatorClient client(coordinator.address(), kPatience);
@@ -192,11 +250,12 @@ TEST(CoordinatorClient, AnAddressWhereNobodyAnswersIsABadArgument) {
 namespace equipoise {
 namespace coordinator_client_codes_test {
 
-// Answers every call with one code: how the client tells codes apart is its own business, whatever the coordinator
-// does.
+// Answers every call with one code and, if one is given, one reason: how the client tells them apart is its own
+// business, whatever the coordinator does.
 class RefusingCoordinator final : public v1::WorkerService::Service {
  public:
-  explicit RefusingCoordinator(grpc::StatusCode code) : code_(code) {
+  explicit RefusingCoordinator(grpc::StatusCode code, std::optional<ErrorReason> reason = std::nullopt)
+      : code_(code), reason_(reason) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(this);
@@ -227,9 +286,12 @@ class RefusingCoordinator final : public v1::WorkerService::Service {
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
  private:
-  grpc::Status refusal() const { return {code_, "no"}; }
+  grpc::Status refusal() const {
+    return {code_, "no", reason_ ? error_details({.code = code_, .message = "no"}, *reason_) : ""};
+  }
 
   const grpc::StatusCode code_;
+  const std::optional<ErrorReason> reason_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -253,6 +315,26 @@ TEST(CoordinatorClientCodes, ACancelledJobEndsTheAttemptWhateverTheCall) {
   EXPECT_THROW(client.register_worker({}), AttemptEnded);
   EXPECT_THROW(client.start_training({}), AttemptEnded);
   EXPECT_THROW(client.report_step({}), AttemptEnded);
+}
+
+// Every FAILED_PRECONDITION ended the attempt without a word: also where a rank had called what it may not.
+TEST(CoordinatorClientCodes, AReasonSaysMoreThanTheCode) {
+  constexpr auto kCode = grpc::StatusCode::FAILED_PRECONDITION;
+  RefusingCoordinator stale(kCode, ErrorReason::kStaleGeneration), state(kCode, ErrorReason::kWrongState);
+  CoordinatorClient of_stale(stale.address(), kPatience), of_state(state.address(), kPatience);
+  EXPECT_THROW(of_stale.register_worker({}), AttemptEnded);
+  EXPECT_THROW(of_stale.start_training({}), AttemptEnded);
+  EXPECT_THROW(of_stale.report_step({}), AttemptEnded);
+  EXPECT_THROW(of_state.start_training({}), std::invalid_argument);
+  EXPECT_THROW(of_state.report_step({}), PeerError);
+  EXPECT_THROW(of_state.finish_worker({}), PeerError);
+  EXPECT_THROW(of_state.heartbeat({}), AttemptEnded) << "the coordinator does not know this rank";
+}
+
+TEST(CoordinatorClientCodes, AnExhaustedLimitIsNoReasonToWait) {
+  RefusingCoordinator coordinator(grpc::StatusCode::RESOURCE_EXHAUSTED, ErrorReason::kLimitReached);
+  CoordinatorClient client(coordinator.address(), kPatience);
+  EXPECT_THROW(client.report_step({}), PeerError);
 }
 
 TEST(CoordinatorClientCodes, NamesTheCallThatFailed) {

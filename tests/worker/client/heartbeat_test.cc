@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "tests/coordinator/support/server_fixture.h"
@@ -148,6 +149,56 @@ TEST(Heartbeat, AWarningIsSentUntilItHasArrivedAndThenNoMore) {
   EXPECT_EQ(coordinator.step(), 41);
   heartbeat.warn("third");
   EXPECT_THAT(coordinator.warnings(3), ElementsAre("first", "second", "third"));
+}
+
+// Says of the first answers that ranks wait because nothing can be stored.
+class HoldsRanks final : public v1::WorkerService::Service {
+ public:
+  explicit HoldsRanks(int held) : left_(held) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  grpc::Status Heartbeat(grpc::ServerContext*, const v1::HeartbeatRequest* request,
+                         v1::HeartbeatResponse* response) override {
+    response->set_command(v1::HeartbeatResponse::COMMAND_CONTINUE);
+    response->set_is_held(left_-- > 0);
+    const std::lock_guard lock(mutex_);
+    phase_ = request->phase();
+    changed_.notify_all();
+    return grpc::Status::OK;
+  }
+  void wait_for_phase(const std::string& phase) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return phase_ == phase; });
+  }
+
+ private:
+  std::atomic<int> left_;
+  std::mutex mutex_;  // guards phase_
+  std::condition_variable changed_;
+  std::string phase_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST(Heartbeat, TellsOfEachAnswerThatRanksWait) {
+  constexpr int kHeld = 2;
+  HoldsRanks coordinator(kHeld);
+  CoordinatorClient client(coordinator.address(), kPatience);
+  std::atomic<int> told = 0;
+  {
+    Heartbeat heartbeat(client, {.job_id = "j", .generation = 1}, 1, [&told] { ++told; });
+    for (const char* phase : {"reading data", "training", "evaluating", "saving"}) {  // each is sent at once
+      heartbeat.set_phase(phase);
+      coordinator.wait_for_phase(phase);
+    }
+    heartbeat.check();
+  }
+  EXPECT_EQ(told, kHeld);
 }
 
 TEST(Heartbeat, AWarningIsOneLineOfBoundedLength) {

@@ -266,7 +266,8 @@ TEST(CopyCompanions, TakesCodeAndTermsWhateverTheyAreCalledAndNoModelCard) {
                                            "vocab.txt",        "COPYING",
                                            "modeling_own.py",  "custom_generate/requirements.txt"};
   const std::vector<std::string> left = {"README.md",           "model_card.md",     ".gitattributes",
-                                         "adapter_config.json", "pytorch_model.bin", "custom_generate/README.md"};
+                                         "adapter_config.json", "pytorch_model.bin", "custom_generate/README.md",
+                                         "manifest.json"};
   for (const auto& names : {wanted, left}) {
     for (const std::string& name : names) folder.write("source/" + name, name);
   }

@@ -1,0 +1,47 @@
+// Why a call was refused, for programs: the reason of the ErrorInfo that comes with every status (error.proto). One
+// code stands for several reasons, and whoever made the call does something else after each.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace equipoise {
+
+enum class ErrorReason {
+  // This rank's attempt is over, and the rank ends.
+  kStaleGeneration,  // the call is of another attempt than the job's newest
+  kJobEnded,         // the job is in a final state
+  kJobCancelled,     // or is being cancelled
+  kWrongToken,       // the call is not signed with the token of the job's attempt
+  // What the call asks for may be granted later, without any change of the call.
+  kStateNotStored,  // nothing can be stored at the moment, as on a full disk; nothing has changed
+  kStateLost,       // what is stored would be lost: files of the state folder were deleted or replaced
+  kShuttingDown,
+  // The call itself does not fit.
+  kInvalidArgument,
+  kJobNotFound,
+  kWrongState,    // of the job, or of what it needs
+  kOtherContent,  // than what is on record for the same step or rank
+  kStepOutOfOrder,
+  kLimitReached,
+  kRecordDamaged,  // what is stored of the job cannot be read
+  kInternal,
+};
+
+// "STATE_NOT_STORED".
+std::string_view reason_name(ErrorReason reason);
+
+struct ErrorText {
+  int code;  // of the status
+  std::string message;
+};
+
+// The bytes of google.rpc.Status for a status of `text`.
+std::string error_details(const ErrorText& text, ErrorReason reason);
+
+// The reason in those bytes; nullopt where there is none, or one of another service, or one that only a newer program
+// knows.
+std::optional<ErrorReason> reason_in(const std::string& details);
+
+}  // namespace equipoise

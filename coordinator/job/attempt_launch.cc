@@ -1,0 +1,129 @@
+// How attempts start: the first of a queued job, and the next of one whose attempt has failed.
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "common/base/sha256.h"
+#include "common/config/job_config.h"
+#include "common/protocol/job_state.h"
+#include "coordinator/job/attempt_supervisor.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+constexpr std::size_t kTokenBytes = 32;
+
+}  // namespace
+
+// Jobs whose processes have ended, from then on.
+void AttemptSupervisor::schedule_restarts(SteadyTime now) {
+  for (auto& [sequence, record] : table_.jobs()) {
+    const bool is_recovering = record.intended().state == v1::JOB_STATE_RECOVERING;
+    if (!is_recovering || record.restart_at || has_processes(record.job.id())) continue;
+    record.restart_at = now + drawn_delay(restart_delay(record.intended().failures));
+  }
+}
+
+// From the upper half of `delay`, so that many jobs that have lost the same host do not start at once.
+SteadyTime::duration AttemptSupervisor::drawn_delay(std::chrono::seconds delay) {
+  constexpr std::size_t kBytes = 4;
+  constexpr double kHighest = 4294967296.0;  // 256^kBytes
+  const double drawn = static_cast<double>(std::stoull(random_source_.hex(kBytes), nullptr, 16)) / kHighest;
+  return std::chrono::duration_cast<SteadyTime::duration>(std::chrono::duration<double>(delay) * (0.5 + 0.5 * drawn));
+}
+
+// The oldest job first: a large one that waits for slots is not overtaken by small ones for ever, and one that is about
+// to start again keeps its place.
+void AttemptSupervisor::launch_queued(SteadyTime now) {
+  std::size_t places_kept = 0;
+  int slots_kept = 0;
+  for (auto& [sequence, record] : table_.jobs()) {
+    const v1::JobState state = record.intended().state;
+    const bool is_recovering = state == v1::JOB_STATE_RECOVERING;
+    const bool waits = state == v1::JOB_STATE_QUEUED || (is_recovering && !has_processes(record.job.id()));
+    if (!waits || record.lifecycle.launched_by != LaunchedBy::kCoordinator) continue;
+    if (attempts_.size() + places_kept >= static_cast<std::size_t>(settings_.max_running_jobs)) return;
+    if (is_recovering && (!record.restart_at || now < *record.restart_at || record.unstored)) {
+      ++places_kept;
+      slots_kept += record.checked_config().launch.workers.value_or(1);
+      continue;
+    }
+    try {
+      if (!launch_if_it_fits(record, slots_kept, now)) return;
+    } catch (const StoreError& failure) {  // nothing of it has begun
+      table_.note_failure(failure);
+    }
+  }
+}
+
+// False: it waits for slots.
+bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, int kept, SteadyTime now) {
+  const LaunchConfig& config = record.checked_config().launch;
+  const int workers = config.workers.value_or(1);
+  if (const std::string why = slots_.unschedulable_reason(workers); !why.empty()) {
+    table_.settle(record, SpecRefused{.why = why});
+    return true;
+  }
+  const bool counts_slots = slots_.total() > 0;
+  const int free = slots_.free() - kept;
+  auto hosts = counts_slots && free < workers ? std::nullopt : slots_.allocate(workers);
+  if (!hosts) {
+    table_.apply(record, SlotsAwaited{.wanted = workers, .free = std::max(free, 0), .total = slots_.total()});
+    return false;
+  }
+  record.register_by = now + config.start_timeout + settings_.register_grace;
+  launch(record, config, std::move(*hosts));
+  return true;
+}
+
+void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts) {
+  const int workers = config.workers.value_or(1);
+  const AttemptKey key{.job_id = record.job.id(), .generation = record.job.generation() + 1};
+  std::string token = random_source_.hex(kTokenBytes);
+  // Taken until remove_attempt(), whatever happens below.
+  attempts_.emplace(key, LiveAttempt{.hosts = hosts});
+  try {
+    // On disk before there is a process: a crash in between never uses the generation twice.
+    const auto edit = [&](v1::TrainingJob& job) {
+      job.set_generation(key.generation);
+      job.set_world_size(workers);
+      job.set_phase("starting");
+      if (key.generation > 1) job.set_restarts(job.restarts() + 1);
+    };
+    const auto save = [&](const v1::TrainingJob& job) {
+      table_.store().begin_attempt(job, {.generation = key.generation,
+                                         .token_hash = byte_text(sha256_of(std::as_bytes(std::span(token)))),
+                                         .state = state_name(job.state()),
+                                         .started_at = std::chrono::system_clock::to_time_t(table_.clock().wall()),
+                                         .hosts = host_names(hosts)});
+    };
+    table_.apply(record, AttemptLaunched{.generation = key.generation}, edit, save);
+  } catch (...) {
+    remove_attempt(key);
+    throw;
+  }
+  record.training.reset();
+  record.restart_at.reset();
+  record.members.emplace(workers, settings_.lease);
+  record.attempt_token = std::move(token);
+  record.hosts = hosts;
+  record.start_timeout = config.start_timeout;
+  if (key.generation > 1) table_.metrics().count_restart(key.job_id, record.lifecycle.restart_cause);
+  try {
+    launcher_.start({.attempt = key,
+                     .workers = workers,
+                     .token = record.attempt_token,
+                     .hosts = std::move(hosts),
+                     .start_timeout = config.start_timeout,
+                     .mpi_options = config.mpi_options,
+                     .environment = config.environment});
+  } catch (const std::exception& error) {  // whatever it is: there are no processes, and nobody will say that they end
+    remove_attempt(key);
+    table_.settle(record, LaunchRefused{.why = error.what()});
+  }
+}
+
+}  // namespace equipoise::coordinator
