@@ -13,7 +13,7 @@
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/record_check.h"
 #include "coordinator/job/restart_history.h"
-#include "coordinator/job/training.h"
+#include "coordinator/job/step_history.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -83,10 +83,10 @@ std::chrono::seconds AttemptSupervisor::orphan_delay() const {
 // Steps are stored one by one, the job around them is not.
 void AttemptSupervisor::read_progress(const JobConfig& config, v1::TrainingJob& job) {
   const auto last = table_.store().last_step(job.id(), job.generation());
-  const auto training = table_.store().training(job.id(), job.generation());
-  if (!last || !training) return;
+  if (!last) return;
+  StepHistory history(table_.store(), config, job.id());
   job.set_step(last->request.step() + 1);
-  set_weights(job, weight_owner_for(config, training->request).alpha_at(last->log_alpha_K));
+  set_weights(job, history.alpha_after(history.whole(*last)));
 }
 
 void AttemptSupervisor::tick() {
@@ -185,8 +185,7 @@ void AttemptSupervisor::release_outputs() {
     const bool is_known = table_.contains(id);
     if (is_known && !is_final(table_.find(id).job.state())) continue;
     const bool is_whole = is_known && table_.find(id).job.state() == v1::JOB_STATE_SUCCEEDED;
-    const bool is_written = std::ranges::any_of(attempts_, [&](const auto& entry) { return entry.first.job_id == id; });
-    if (is_whole || !is_written) outputs_.release(id);
+    if (is_whole || !has_processes(id)) outputs_.release(id);
   }
 }
 

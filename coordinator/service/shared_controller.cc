@@ -3,10 +3,12 @@
 #include <spdlog/spdlog.h>
 
 #include <exception>
+#include <filesystem>
 #include <utility>
 
 #include "common/protocol/job_state.h"
 #include "coordinator/job/refusal.h"
+#include "coordinator/store/log_folder.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -68,6 +70,7 @@ void SharedController::run_timer() {
     } catch (const std::exception& error) {  // what is due stays due
       spdlog::error("{}; trying again", error.what());
     }
+    clean();
   }
 }
 
@@ -177,6 +180,30 @@ void SharedController::tick() {
     take_failures();
     keep_room();
   });
+}
+
+// Watchers need not look: nobody sees any of it.
+void SharedController::clean() {
+  std::optional<JobCleaner::Logs> logs;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!loss_.empty()) return;
+    controller_.cleaner().tick();
+    logs = controller_.cleaner().logs_to_remove();
+  }
+  if (!logs) return;
+  std::string refusal;
+  try {
+    if (!remove_some(logs->folder)) return;
+  } catch (const std::filesystem::filesystem_error& error) {
+    refusal = error.what();
+  }
+  const std::lock_guard lock(mutex_);
+  if (refusal.empty()) {
+    controller_.cleaner().logs_are_gone(*logs);
+  } else {
+    controller_.cleaner().leave_logs(*logs, refusal);
+  }
 }
 
 void SharedController::take_exits() {

@@ -70,6 +70,8 @@ class SharedController {
   void queue_exit(const LaunchExit& exit);
   // Does what is due, here and now; the thread does the same ten times a second.
   void tick();
+  // One piece of what deleted jobs have left; the thread does the same. From one thread at a time.
+  void clean();
 
   // A place among the watchers. Throws Refusal kResourceExhausted when all are taken.
   class Watcher {

@@ -541,7 +541,7 @@ TEST_F(Restarts, TheMetricSaysWhy) {
   lose(id, 143);
   lose(id, 137);
   std::map<std::string, double> counts;
-  for (const auto& family : metrics_->registry()->Collect()) {
+  for (const auto& family : metrics_->collectable()->Collect()) {
     if (family.name != "equipoise_restarts_total") continue;
     for (const auto& metric : family.metric) {
       for (const auto& label : metric.label) {

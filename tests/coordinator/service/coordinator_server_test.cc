@@ -356,6 +356,25 @@ TEST_F(CoordinatorServerTest, PrometheusSeesTheJobUntilItIsDeleted) {
   EXPECT_THAT(metrics_page(), Not(HasSubstr(id)));
 }
 
+TEST_F(CoordinatorServerTest, WhatADeletedJobHasLeftGoesByItself) {
+  v1::TrainingJob job = create(v1::LAUNCH_MODE_EXTERNAL, 1);
+  const auto logs = settings_.state / "logs" / job.id();
+  folder_.write("state/logs/" + job.id() + "/1/stdout.log", "text");
+  folder_.write("state/logs/" + job.id() + "/2/stdout.log", "text");
+  ASSERT_TRUE(cancel(job.id()).ok());
+  EXPECT_TRUE(std::filesystem::exists(logs / "1/stdout.log"));
+  v1::DeleteTrainingJobRequest request;
+  request.set_id(job.id());
+  google::protobuf::Empty nothing;
+  ASSERT_TRUE(call(&v1::TrainingJobService::Stub::DeleteTrainingJob, *training_jobs_, request, nothing).ok());
+  EXPECT_EQ(get(job.id(), job).error_code(), grpc::StatusCode::NOT_FOUND);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (std::filesystem::exists(logs) && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the coordinator's thread works ten times a second
+  }
+  EXPECT_FALSE(std::filesystem::exists(logs));
+}
+
 // HEAD, which probes of load balancers send, was answered with 404.
 TEST_F(CoordinatorServerTest, TheMetricsPageAnswersEachMethodWithItsCode) {
   const std::string page = metrics_page(), head = http("HEAD", "/metrics");
