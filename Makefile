@@ -29,7 +29,8 @@ fuzz:
 	deploy/bootstrap --tests
 	deploy/build coordinator_core_test
 	cd tests && FUZZ_RECORDS=$(FUZZ_RECORDS) ../build/release/bin/coordinator_core_test \
-	  --gtest_filter='ExtremeSteps.*:RandomDamage.*:ReportFormat.*' > ../build/fuzz.log || { tail -40 ../build/fuzz.log; exit 1; }
+	  --gtest_filter='ExtremeSteps.*:RandomDamage.*:ReportFormat.*' > ../build/fuzz.log || \
+	  { tail -40 ../build/fuzz.log; exit 1; }
 	tail -3 build/fuzz.log
 
 bench:
