@@ -55,6 +55,9 @@ WeightOwner& StepHistory::owner_before(std::int64_t generation, std::int64_t ste
   for (const StepRecord& record : store_.step_rows().between(job_id_, generation, known.now.next_step(), step)) {
     if (record.request.step() != known.now.next_step()) break;
     if (record.result_digest.empty()) {
+      if (record.digest != step_digest(record.request)) {
+        fail(name_of_step(generation, record.request.step()) + ": its numbers are not those that were stored");
+      }
       known.now.accept(record);
     } else {
       known.now.advance(record.request);

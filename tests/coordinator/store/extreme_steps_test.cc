@@ -138,7 +138,7 @@ class ExtremeSteps : public ::testing::Test {
 
 TEST_F(ExtremeSteps, AreRefusedOrCanBeLoaded) {
   const std::vector<Case> cases = every_case();
-  const int reports = fuzz_records(300'000) / static_cast<int>(cases.size());  // of each
+  const int reports = fuzz_records(200'000) / static_cast<int>(cases.size());  // of each
   for (std::size_t i = 0; i < cases.size(); ++i) {
     WeightOwner owner = owner_of(cases[i]);
     const std::vector<StepRecord> records = taken(owner, reports);
