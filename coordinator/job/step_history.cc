@@ -39,7 +39,8 @@ StepHistory::Attempt& StepHistory::attempt(std::int64_t generation) {
   WeightOwner owner = weight_owner_for(config_, training->request);
   // Programs before checkpoints began every attempt at step 0 and did not say with which eta_alpha.
   if (training->response.has_step_size()) owner.restore(state_at_start(training->response));
-  return attempts_.emplace(generation, Attempt{.at_start = owner, .now = std::move(owner)}).first->second;
+  WeightOwner now = owner;
+  return attempts_.emplace(generation, Attempt{.at_start = std::move(owner), .now = std::move(now)}).first->second;
 }
 
 WeightOwner& StepHistory::owner_before(std::int64_t generation, std::int64_t step) {
