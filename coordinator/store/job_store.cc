@@ -248,13 +248,7 @@ void JobStore::write_job(const v1::TrainingJob& job, std::optional<DesiredState>
   if (row.state != state_before) write_event(job);
 }
 
-void JobStore::update_job(const v1::TrainingJob& job) {
-  Transaction transaction(database_);
-  write_job(job);
-  transaction.commit();
-}
-
-void JobStore::update_job(const v1::TrainingJob& job, DesiredState desired) {
+void JobStore::update_job(const v1::TrainingJob& job, std::optional<DesiredState> desired) {
   Transaction transaction(database_);
   write_job(job, desired);
   transaction.commit();
@@ -399,12 +393,13 @@ void JobStore::begin_attempt(const v1::TrainingJob& job, const StoredAttempt& at
   transaction.commit();
 }
 
-void JobStore::end_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt) {
+void JobStore::end_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt,
+                           std::optional<DesiredState> desired) {
   Transaction transaction(database_);
   end_attempt_.run(job.id(), attempt.generation, attempt.state, attempt.cause,
                    std::optional<std::int64_t>(attempt.exit_code), attempt.started_at, attempt.ended_at,
                    attempt.launcher, attempt.hosts);
-  write_job(job);
+  write_job(job, desired);
   transaction.commit();
 }
 
