@@ -23,7 +23,10 @@ void AttemptSupervisor::schedule_restarts(SteadyTime now) {
   for (auto& [sequence, record] : table_.jobs()) {
     const bool is_recovering = record.intended().state == v1::JOB_STATE_RECOVERING;
     if (!is_recovering || record.restart_at || has_processes(record.job.id())) continue;
-    record.restart_at = now + drawn_delay(restart_delay(record.intended().failures));
+    const JobLifecycle& job = record.intended();
+    record.restart_at =
+        now + drawn_delay(job.restart_cause == RestartCause::kPreemption ? preemption_delay(job.failures)
+                                                                         : restart_delay(job.failures));
   }
 }
 
@@ -43,10 +46,12 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
   for (auto& [sequence, record] : table_.jobs()) {
     const v1::JobState state = record.intended().state;
     const bool is_recovering = state == v1::JOB_STATE_RECOVERING;
-    const bool waits = state == v1::JOB_STATE_QUEUED || (is_recovering && !has_processes(record.job.id()));
+    const bool is_waiting = state == v1::JOB_STATE_QUEUED || is_recovering;
+    const bool waits = is_waiting && !has_processes(record.job.id());
     if (!waits || record.lifecycle.launched_by != LaunchedBy::kCoordinator) continue;
     if (attempts_.size() + places_kept >= static_cast<std::size_t>(settings_.max_running_jobs)) return;
-    if (is_recovering && (!record.restart_at || now < *record.restart_at || record.unstored)) {
+    const bool is_too_early = record.restart_at ? now < *record.restart_at : is_recovering;
+    if (is_too_early || (is_recovering && record.unstored)) {
       ++places_kept;
       slots_kept += record.checked_config().launch.workers.value_or(1);
       continue;
@@ -87,13 +92,14 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
   std::string token = random_source_.hex(kTokenBytes);
   // Taken until remove_attempt(), whatever happens below.
   attempts_.emplace(key, LiveAttempt{.hosts = hosts});
+  const bool is_restart = record.intended().state == v1::JOB_STATE_RECOVERING;  // and was not paused by people
   try {
     // On disk before there is a process: a crash in between never uses the generation twice.
     const auto edit = [&](v1::TrainingJob& job) {
       job.set_generation(key.generation);
       job.set_world_size(workers);
       job.set_phase("starting");
-      if (key.generation > 1) job.set_restarts(job.restarts() + 1);
+      if (is_restart) job.set_restarts(job.restarts() + 1);
     };
     const auto save = [&](const v1::TrainingJob& job) {
       table_.store().begin_attempt(job, {.generation = key.generation,
@@ -109,11 +115,13 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
   }
   record.training.reset();
   record.restart_at.reset();
+  record.must_leave = false;
+  record.checkpoint_requests = 0;
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);
   record.hosts = hosts;
   record.start_timeout = config.start_timeout;
-  if (key.generation > 1) table_.metrics().count_restart(key.job_id, record.lifecycle.restart_cause);
+  if (is_restart) table_.metrics().count_restart(key.job_id, record.lifecycle.restart_cause);
   try {
     launcher_.start({.attempt = key,
                      .workers = workers,

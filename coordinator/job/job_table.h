@@ -43,8 +43,11 @@ struct JobRecord {
   std::chrono::seconds start_timeout{};       // of that attempt
   std::optional<SteadyTime> register_by;      // when all its ranks must have registered; nullopt: they have
   // RECOVERING, its processes have ended: when it may start again.
+  // Or QUEUED, and its last attempt may have left ranks on other hosts.
   std::optional<SteadyTime> restart_at;
-  std::optional<Training> training;  // likewise
+  bool must_leave = false;               // RUNNING: its ranks are to make a checkpoint and leave, for a reason of ours
+  std::int64_t checkpoint_requests = 0;  // of people, since its newest attempt began
+  std::optional<Training> training;      // likewise
 
   // Where the job is, stored or not: what is done with its processes follows from this.
   const JobLifecycle& intended() const { return unstored ? *unstored : lifecycle; }

@@ -13,6 +13,7 @@ namespace equipoise::coordinator {
 inline constexpr char kAttemptFailed[] = "FAILED";    // and used up a restart
 inline constexpr char kAttemptLost[] = "LOST";        // likewise: its coordinator was
 inline constexpr char kAttemptStopped[] = "STOPPED";  // with its coordinator, in order
+inline constexpr char kAttemptLeft[] = "LEFT";        // of itself, with a checkpoint or before it had begun to train
 
 // Of the attempts since the one that made the newest checkpoint, oldest first. None of them is said to be of the job
 // itself: at which step each ended, and who ended it, is not on record.

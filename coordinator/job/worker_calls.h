@@ -34,6 +34,7 @@ class WorkerCalls {
   void report_metrics(const v1::ReportMetricsRequest& request);
   v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
   void finish_worker(const v1::FinishWorkerRequest& request);
+  void leave_worker(const v1::LeaveWorkerRequest& request);
   void fail_worker(const v1::FailWorkerRequest& request);
 
  private:
@@ -49,6 +50,7 @@ class WorkerCalls {
   void bound_history(JobRecord& record, std::size_t added);
   void observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps);
   void note_skip(JobRecord& record, const v1::ReportStepRequest& request);
+  void note_pause_failure(JobRecord& record, const v1::HeartbeatRequest& request);
   void note_warnings(JobRecord& record, const v1::HeartbeatRequest& request);
   void show_step(JobRecord& record, const v1::ReportStepRequest& request);
   void mark_left(JobRecord& record, int rank);

@@ -133,13 +133,7 @@ void JobStore::write_job(const v1::TrainingJob& job, std::optional<DesiredState>
   if (row.state != state_before) write_event(job);
 }
 
-void JobStore::update_job(const v1::TrainingJob& job) {
-  Transaction transaction(database_);
-  write_job(job);
-  transaction.commit();
-}
-
-void JobStore::update_job(const v1::TrainingJob& job, DesiredState desired) {
+void JobStore::update_job(const v1::TrainingJob& job, std::optional<DesiredState> desired) {
   Transaction transaction(database_);
   write_job(job, desired);
   transaction.commit();
@@ -281,10 +275,11 @@ void JobStore::begin_attempt(const v1::TrainingJob& job, const StoredAttempt& at
   transaction.commit();
 }
 
-void JobStore::end_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt) {
+void JobStore::end_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt,
+                           std::optional<DesiredState> desired) {
   Transaction transaction(database_);
   attempts_.end(job.id(), attempt);
-  write_job(job);
+  write_job(job, desired);
   transaction.commit();
 }
 
