@@ -60,6 +60,7 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
       if (!launch_if_it_fits(record, slots_kept, now)) return;
     } catch (const StoreError& failure) {  // nothing of it has begun
       table_.note_failure(failure);
+      if (failure.cause() == StoreError::Cause::kDamaged) table_.set_aside_for_now(record, failure.what());
     }
   }
 }

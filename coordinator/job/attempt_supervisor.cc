@@ -68,20 +68,27 @@ void AttemptSupervisor::recover(JobRecord& record) {
   record.lifecycle.resumes =
       record.job.state() == v1::JOB_STATE_PAUSING && record.desired == DesiredState::kRun && !record.unstored;
   if (record.config) record.lifecycle.failures = failures_on_record(table_.store(), record.job.id());
-  const bool had_attempt = may_have_left_ranks(record);
-  table_.apply(record, CoordinatorRestarted{.delay = orphan_delay()}, [&](v1::TrainingJob& job) {
+  const auto delay = delay_of_ranks_left(record);
+  const CoordinatorRestarted restarted{.delay = orphan_delay(),
+                                       .was_stopped = was_stopped(table_.store(), record.job.id())};
+  table_.apply(record, restarted, [&](v1::TrainingJob& job) {
     leap_revision(job);
     if (record.config) read_progress(*record.config, job);
   });
-  if (!is_final(record.job.state()) && had_attempt) record.restart_at = table_.clock().now() + orphan_delay();
+  if (!is_final(record.job.state()) && delay.count() > 0) record.restart_at = table_.clock().now() + delay;
   if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
 }
 
-// Of an attempt that did not end with its coordinator, in order.
-bool AttemptSupervisor::may_have_left_ranks(const JobRecord& record) {
-  const v1::JobState state = record.job.state();
-  if (state == v1::JOB_STATE_RECOVERING) return !was_stopped(table_.store(), record.job.id());
-  return has_attempt(state) || state == v1::JOB_STATE_PAUSING;
+// How long ranks of the newest attempt may still run. Where it ended in order, when is on record; of another, nobody can
+// say whether its processes had ended with it.
+std::chrono::seconds AttemptSupervisor::delay_of_ranks_left(const JobRecord& record) {
+  const auto newest = newest_attempt(table_.store(), record.job.id());
+  if (!newest) return std::chrono::seconds(0);
+  const bool ended_in_order = newest->state == kAttemptStopped || newest->state == kAttemptLeft ||
+                              newest->state == state_name(v1::JOB_STATE_PAUSED);
+  if (!ended_in_order) return orphan_delay();
+  const std::chrono::seconds since(std::chrono::system_clock::to_time_t(table_.clock().wall()) - newest->ended_at);
+  return std::clamp(orphan_delay() - since, std::chrono::seconds(0), orphan_delay());
 }
 
 // Ranks on this machine end with mpirun, which ends with its coordinator; of others nobody can say.

@@ -78,7 +78,7 @@ class AttemptSupervisor {
   };
   void recover();
   void recover(JobRecord& record);
-  bool may_have_left_ranks(const JobRecord& record);
+  std::chrono::seconds delay_of_ranks_left(const JobRecord& record);
   std::chrono::seconds orphan_delay() const;
   void read_progress(const JobConfig& config, v1::TrainingJob& job);
   void renew_leases_after_pause(SteadyTime now);

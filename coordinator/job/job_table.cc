@@ -268,6 +268,8 @@ void JobTable::store_unstored() {
       if (has_news) record.has_news = false;
     } catch (const StoreError& failure) {
       note_failure(failure);
+      // Trying again does not help, and what waits for it would wait for ever.
+      if (failure.cause() == StoreError::Cause::kDamaged) set_aside_for_now(record, failure.what());
       if (failure.cause() == StoreError::Cause::kBusy) return;  // which each of them waits for anew
     }
   }
@@ -337,7 +339,15 @@ void JobTable::tell_running(const std::string& sentence) {
   }
 }
 
+// Damage is of one job, and said once; what else keeps writes from the disk is of all, and is acted on.
+void JobTable::note_failure(const StoreError& failure) {
+  const bool is_damage = failure.cause() == StoreError::Cause::kDamaged;
+  if (is_damage && failure_ && failure_->cause() != StoreError::Cause::kDamaged) return;
+  failure_ = failure;
+}
+
 void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
+  record.has_news = false;
   if (is_final(record.job.state())) return;
   record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
   metrics_.show_state(record.job.id(), record.job.state());

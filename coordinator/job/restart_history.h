@@ -1,6 +1,7 @@
 // What is on record of a job's restarts, for a coordinator that has not seen them itself.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ inline constexpr char kAttemptLeft[] = "LEFT";        // of itself, with a check
 // itself: at which step each ended, and who ended it, is not on record.
 std::vector<AttemptFailure> failures_on_record(JobStore& store, const std::string& job_id);
 
+std::optional<StoredAttempt> newest_attempt(JobStore& store, const std::string& job_id);
 // Whether the newest attempt was ended with its coordinator, in order.
 bool was_stopped(JobStore& store, const std::string& job_id);
 

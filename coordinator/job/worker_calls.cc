@@ -156,6 +156,17 @@ std::optional<StepRecord> WorkerCalls::known_step(const JobRecord& record, const
   return history->step(request.generation(), request.step());
 }
 
+// Of checkpoints only as many are there as the job keeps, whether or not the deletion of older ones was told.
+std::int64_t WorkerCalls::first_step_to_keep(const JobRecord& record) {
+  constexpr std::int64_t kKeptWithoutCheckpoint = 65'536;
+  const WeightOwner& weights = record.training->weights;
+  const auto reported = static_cast<std::int64_t>(most_reported_steps(weights.groups().names.size()));
+  const auto checkpoints =
+      table_.store().kept_checkpoints(record.job.id(), std::max(1, record.checked_config().checkpoint.keep));
+  if (checkpoints.empty()) return weights.next_step() - std::max(reported, kKeptWithoutCheckpoint);
+  return std::min(weights.next_step() - reported, checkpoints.back().step);
+}
+
 // What is needed of it stays: the steps that a checkpoint goes on from, and those that a rank may report again.
 void WorkerCalls::bound_history(JobRecord& record, std::size_t added) {
   constexpr double kWarned = 0.8;
@@ -171,13 +182,7 @@ void WorkerCalls::bound_history(JobRecord& record, std::size_t added) {
     spdlog::warn("job {}: {}", record.job.id(), sentence);
   }
   if (bytes <= most_history_bytes_) return;
-  const WeightOwner& weights = record.training->weights;
-  std::int64_t keep_from =
-      weights.next_step() - static_cast<std::int64_t>(most_reported_steps(weights.groups().names.size()));
-  if (record.job.has_checkpoint_step()) keep_from = std::min(keep_from, record.job.checkpoint_step());
-  for (const StoredCheckpoint& checkpoint : table_.store().checkpoints(record.job.id())) {
-    if (checkpoint.state != "DELETED") keep_from = std::min(keep_from, checkpoint.step);
-  }
+  const std::int64_t keep_from = first_step_to_keep(record);
   constexpr std::size_t kAddedPerPiece = 512;
   try {
     for (std::size_t piece = 0; piece <= added / kAddedPerPiece; ++piece) {

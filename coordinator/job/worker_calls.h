@@ -47,6 +47,7 @@ class WorkerCalls {
                                        std::optional<StepHistory>& history);
   // Warns of a history that grows long, and thins the oldest part of one that is too long: some steps for each that was
   // added.
+  std::int64_t first_step_to_keep(const JobRecord& record);
   void bound_history(JobRecord& record, std::size_t added);
   void observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps);
   void note_skip(JobRecord& record, const v1::ReportStepRequest& request);

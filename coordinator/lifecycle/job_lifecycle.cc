@@ -439,7 +439,9 @@ struct Transition {
     if (job.state == v1::JOB_STATE_RECOVERING) {
       JobLifecycle after = job;
       after.restart_cause = RestartCause::kCoordinator;
-      std::string reason = recovering_text(after, "starts when there is room");
+      std::string reason = restarted.was_stopped
+                               ? "the coordinator was stopped; " + next_attempt_text(job, "starts when there is room")
+                               : recovering_text(after, "starts when there is room");
       return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
     }
     if (!has_attempt(job.state) || job.max_restarts == 0) return interrupted("the coordinator was lost");

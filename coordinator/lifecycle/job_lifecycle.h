@@ -129,6 +129,7 @@ struct CoordinatorStopped {  // in order, now
 // And does not know how the attempt ended.
 struct CoordinatorRestarted {
   std::chrono::seconds delay{};  // until ranks that are left must have ended
+  bool was_stopped = false;      // RECOVERING: the coordinator before, in order, which ended the newest attempt
 };
 
 using JobEvent =

@@ -67,10 +67,10 @@ void SharedController::run_timer() {
     }
     try {
       tick();
+      clean();
     } catch (const std::exception& error) {  // what is due stays due
       spdlog::error("{}; trying again", error.what());
     }
-    clean();
   }
 }
 
@@ -285,8 +285,9 @@ void SharedController::end_attempts() {
   take_failures();
   for (const auto& [sequence, record] : controller_.table().jobs()) {
     if (!record.unstored) continue;
-    spdlog::warn("job {}: {} is not stored; the next start finds it {} and ends it", record.job.id(),
-                 record.unstored->reason, state_name(record.job.state()));
+    spdlog::warn("job {}: {}, {}, is not stored; the next start finds it {}, as if this coordinator had been lost",
+                 record.job.id(), state_name(record.unstored->state), record.unstored->reason,
+                 state_name(record.job.state()));
   }
 }
 

@@ -101,7 +101,10 @@ class JobStore {
   void mark_checkpoint_deleted(const std::string& job_id, std::int64_t step, std::int64_t generation) {
     attempts_.mark_deleted(job_id, step, generation);
   }
-  // Ascending step, then generation.
+  std::vector<StoredCheckpoint> kept_checkpoints(const std::string& job_id, int most) {
+    return attempts_.kept_checkpoints(job_id, most);
+  }
+  // Ascending step, then generation; kept_checkpoints(): the newest of those that are not deleted, the newest first.
   std::vector<StoredCheckpoint> checkpoints(const std::string& job_id) { return attempts_.checkpoints(job_id); }
 
   // The job's new state together with what it trains on, and with where its attempt starts: at the first step of the
@@ -125,7 +128,10 @@ class JobStore {
     steps_.insert(job_id, generation, records);
   }
   std::optional<StepRecord> step(const StepKey& key) { return steps_.step(key); }
-  // That have a training or steps, ascending.
+  std::vector<std::int64_t> trained_generations(const std::string& job_id) {  // that have a training, ascending
+    return attempts_.trained_generations(job_id);
+  }
+  // That have a training or steps, ascending; reads all steps.
   std::vector<std::int64_t> generations(const std::string& job_id) { return attempts_.generations(job_id); }
   StepRange step_range(const std::string& job_id, std::int64_t generation) {
     using Limits = std::numeric_limits<std::int64_t>;
