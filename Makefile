@@ -2,8 +2,9 @@
 SURVEY ?=
 SHORT ?=
 REPRODUCE ?=
+FUZZ_RECORDS ?= 1000000
 
-.PHONY: demo test recipes test-hosts bench reproduce check-gpu build clean
+.PHONY: demo test recipes test-hosts fuzz bench reproduce check-gpu build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -22,6 +23,15 @@ test-hosts:
 	deploy/bootstrap --tests
 	deploy/build --programs
 	python3 tests/integration/hosts_test.py -v
+
+# A million made-up reports and records through the coordinator's database: whatever is stored can be loaded.
+fuzz:
+	deploy/bootstrap --tests
+	deploy/build coordinator_core_test
+	cd tests && FUZZ_RECORDS=$(FUZZ_RECORDS) ../build/release/bin/coordinator_core_test \
+	  --gtest_filter='ExtremeSteps.*:RandomDamage.*:ReportFormat.*' --gtest_output=json:../build/fuzz.json \
+	  > /dev/null || { grep -A 3 '"failure"' ../build/fuzz.json; exit 1; }
+	@echo "no record did harm"
 
 bench:
 	deploy/bootstrap --bench

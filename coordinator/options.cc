@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <stdexcept>
 
@@ -12,6 +13,8 @@
 namespace equipoise::coordinator {
 namespace {
 
+constexpr std::int64_t kBytesOfMiB = 1024 * 1024;
+
 struct Texts {
   std::string listen = "127.0.0.1:7443";
   std::string metrics_listen = "127.0.0.1:9464";
@@ -20,6 +23,7 @@ struct Texts {
   std::string log_level = "info";
   int max_running_jobs = 1;
   int shutdown_grace = 20;
+  std::int64_t max_history = 1024;
   bool allocation = false;
   bool insecure = false;
   bool exit_with_parent = false;
@@ -49,6 +53,10 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--shutdown-grace", texts.shutdown_grace,
                  "Seconds at SIGTERM for ranks that train to leave with a checkpoint; 0: they are ended at once")
       ->check(CLI::Range(0, 86'400))
+      ->capture_default_str();
+  app.add_option("--max-history", texts.max_history,
+                 "MiB that the steps of a job may take in the database; beyond, one in 16 of the oldest stays")
+      ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   app.add_flag("--insecure", texts.insecure, "Listen where other machines can connect, without TLS");
   app.add_flag("--exit-with-parent", texts.exit_with_parent, "Stop when the process that started this one ends");
@@ -113,6 +121,7 @@ Options options_of(const Texts& texts) {
   check_reachable(rank_address_settings(options.server), options.server.listen);
   options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
   options.server.shutdown_grace = std::chrono::seconds(texts.shutdown_grace);
+  options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;
   if (!texts.announce.empty()) options.announce = texts.announce;
   if (!texts.private_folder.empty()) options.private_folder = std::filesystem::absolute(texts.private_folder);
   options.server.controller.supervisor.is_last = options.private_folder.has_value();

@@ -56,7 +56,7 @@ void delete_job(const DeleteFlags& flags, const Console& console) {
 
 void add_jobs_delete_verb(CLI::App& parent, Action& chosen) {
   auto flags = std::make_shared<DeleteFlags>();
-  CLI::App* verb = parent.add_subcommand("delete", "Delete a job that has ended; files it wrote stay");
+  CLI::App* verb = parent.add_subcommand("delete", "Delete a job that has ended, with its history and logs; its output stays");
   verb->add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   flags->coordinator.add_to(*verb);
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { delete_job(*flags, console); }; });
@@ -300,6 +300,8 @@ v1::ListGroupWeightsResponse whole_history(Connection& connection, const std::st
     v1::ListGroupWeightsResponse page = connection.list_group_weights(request);
     request.set_page_token(page.next_page_token());
     if (all.group_names().empty()) all.mutable_group_names()->Swap(page.mutable_group_names());
+    all.set_thinned_end(page.thinned_end());
+    all.set_thinned_spacing(page.thinned_spacing());
     for (v1::GroupWeightRecord& record : *page.mutable_records()) *all.add_records() = std::move(record);
   } while (!request.page_token().empty());
   return all;
@@ -308,6 +310,10 @@ v1::ListGroupWeightsResponse whole_history(Connection& connection, const std::st
 void print_weights(const WeightsFlags& flags, const Console& console) {
   Connection connection = flags.coordinator.connect();
   const v1::ListGroupWeightsResponse history = whole_history(connection, flags.id);
+  if (history.thinned_end() > 0) {
+    console.err << "equipoise: of the steps below " << history.thinned_end() << " about one in "
+                << history.thinned_spacing() << " is left, as the job had more than the coordinator keeps\n";
+  }
   console.out << (flags.json ? json_text(history) : weight_history_csv(history));
 }
 

@@ -124,7 +124,8 @@ bool is_path_of_lock(const fs::path& path, int descriptor) {
 
 [[noreturn]] void refuse_in_use(const OutputPlace& place, const std::string& where, const OutputRecord& record) {
   throw OutputInUse(place.field + ": " + place.path.string() + " is " + where + "in use by " + owner_text(record) +
-                    "; wait until that has ended, or choose another output");
+                        "; wait until that has ended, or choose another output",
+                    record.owner.job);
 }
 
 fs::path file_beside(const fs::path& path) {

@@ -43,7 +43,11 @@ struct OutputPlace {
 // Somebody else has the output. The message names the owner.
 class OutputInUse : public std::invalid_argument {
  public:
-  using std::invalid_argument::invalid_argument;
+  OutputInUse(const std::string& text, std::string job) : std::invalid_argument(text), job_(std::move(job)) {}
+  const std::string& job() const { return job_; }  // of the owner; empty: no job
+
+ private:
+  std::string job_;
 };
 
 // A lock on two bytes of a file: .equipoise-lock in a folder; .NAME.equipoise-lock beside an output that appears by a

@@ -223,6 +223,10 @@ class Reader {
 
   void scalar(const YAML::Node& node, const std::string& path, const FieldDescriptor& known, Message& message) const {
     if (!node.IsScalar()) refuse_value(node, path, "one value" + single_value_advice(path));
+    if (++num_values_ > kMostValues) {
+      source_.refuse(node.Mark(), path + " has more values than the whole job may have, " +
+                                      std::to_string(kMostValues) + "; an alias counts for all that it stands for");
+    }
     const std::string wanted = set_scalar(message, known, node.Scalar());
     if (!wanted.empty()) refuse_value(node, path, wanted + value_advice(known, node.Scalar()));
   }
@@ -235,8 +239,12 @@ class Reader {
     source_.refuse(key.Mark(), path + " is given twice, first on line " + std::to_string(earlier_line));
   }
 
+  // More than a job file has room for, unless aliases multiply them.
+  static constexpr std::size_t kMostValues = std::size_t{1} << 20;
+
   const YamlSource& source_;
   const Descriptor& root_;
+  mutable std::size_t num_values_ = 0;
 };
 
 }  // namespace

@@ -2,12 +2,8 @@
 
 #include <simdjson.h>
 
-#include <algorithm>
-#include <atomic>
-#include <exception>
-#include <mutex>
 #include <stdexcept>
-#include <thread>
+#include <utility>
 
 #include "common/base/bounded_file.h"
 #include "common/base/download_fault.h"
@@ -25,14 +21,16 @@ const eqhf_tokenizer* as_rust(const void* handle) { return static_cast<const eqh
 
 }  // namespace
 
-Tokenizer::Tokenizer(void* handle) : handle_(handle) {}
+Tokenizer::Tokenizer(std::string name, std::chrono::milliseconds longest_encoding, void* handle)
+    : name_(std::move(name)), longest_encoding_(longest_encoding), handle_(handle) {}
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
 void Tokenizer::Deleter::operator()(void* handle) const { eqhf_tokenizer_free(static_cast<eqhf_tokenizer*>(handle)); }
 
-Tokenizer Tokenizer::from_file(const std::filesystem::path& tokenizer_json) {
+Tokenizer Tokenizer::from_file(const std::filesystem::path& tokenizer_json,
+                               std::chrono::milliseconds longest_encoding) {
   check_download(tokenizer_json);
   const std::string json = read_bounded_file(tokenizer_json, kLargestTokenizer, "a tokenizer.json");
   eqhf_tokenizer* handle = nullptr;
@@ -41,39 +39,29 @@ Tokenizer Tokenizer::from_file(const std::filesystem::path& tokenizer_json) {
   const bool is_json = handle != nullptr || parser.parse(json).error() == simdjson::SUCCESS;
   throw_if_failed(failure, tokenizer_json.string() +
                                (is_json ? ": is not a tokenizer: " : ": is cut short or no JSON: download it again: "));
-  return Tokenizer(handle);
+  return Tokenizer(tokenizer_json.string(), longest_encoding, handle);
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, SpecialTokens special) const {
-  eqhf_ids ids{};
-  throw_if_failed(eqhf_tokenizer_encode(as_rust(handle_.get()), lend(text), special == SpecialTokens::kAdd, &ids),
-                  "tokenizer: ");
-  const OwnedIds owned(ids);
-  return owned.copy();
+  const std::string own(text);
+  return std::move(encode_batch(std::span(&own, 1), special, 1).front());
 }
 
 std::vector<std::vector<std::int32_t>> Tokenizer::encode_batch(std::span<const std::string> texts,
                                                                SpecialTokens special, int threads) const {
   if (threads < 1) throw std::invalid_argument("threads is " + std::to_string(threads) + ", expected at least 1");
-  std::vector<std::vector<std::int32_t>> ids(texts.size());
-  std::atomic<std::size_t> next = 0;
-  std::mutex mutex;
-  std::exception_ptr failure;  // guarded by mutex
-  const auto work = [&] {
-    try {
-      for (std::size_t i = next++; i < texts.size(); i = next++) ids[i] = encode(texts[i], special);
-    } catch (...) {
-      next = texts.size();
-      const std::lock_guard lock(mutex);
-      failure = std::current_exception();
-    }
-  };
-  {
-    std::vector<std::jthread> workers;
-    const std::size_t useful = std::min(static_cast<std::size_t>(threads), texts.size());
-    for (std::size_t i = 0; i < useful; ++i) workers.emplace_back(work);
-  }
-  if (failure) std::rethrow_exception(failure);
+  std::vector<eqhf_text> lent;
+  lent.reserve(texts.size());
+  for (const std::string& text : texts) lent.push_back(lend(text));
+  std::vector<eqhf_ids> lists(texts.size());
+  std::size_t failed = 0;
+  const OwnedText failure(eqhf_tokenizer_encode(
+      as_rust(handle_.get()), lent.data(), lent.size(), special == SpecialTokens::kAdd ? 1 : 0,
+      static_cast<std::size_t>(threads), static_cast<std::uint64_t>(longest_encoding_.count()), lists.data(), &failed));
+  if (!failure.is_none()) throw TextRefused(failed, name_ + ": " + std::string(failure.view()));
+  std::vector<std::vector<std::int32_t>> ids;
+  ids.reserve(lists.size());
+  for (const eqhf_ids list : lists) ids.push_back(OwnedIds(list).copy());
   return ids;
 }
 
@@ -81,7 +69,7 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, Decode decode) 
   eqhf_string text{};
   throw_if_failed(
       eqhf_tokenizer_decode(as_rust(handle_.get()), ids.data(), ids.size(), decode == Decode::kSkipSpecial, &text),
-      "tokenizer: ");
+      name_ + ": ");
   const OwnedText owned(text);
   return std::string(owned.view());
 }

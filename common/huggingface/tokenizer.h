@@ -1,11 +1,18 @@
 // Hugging Face's own `tokenizers` library behind RAII. tokenizer.json in, token ids out.
+//
+// A tokenizer.json is not trusted: what it makes of a text is bounded. A search of a pattern takes at most 2^24 steps
+// back, a normalised text is at most 64 KiB and 32 times as long as the text, and one text has 512 MiB of memory (and
+// 1 KiB for each of its bytes) and so much of a processor's time. Reading the file is bounded alike.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,20 +21,33 @@ namespace equipoise {
 
 enum class SpecialTokens { kAdd, kOmit };
 
+// A text that is not UTF-8, or takes a tokenizer more than it may: "TOKENIZER.JSON: its Split of ... takes ...".
+class TextRefused : public std::invalid_argument {
+ public:
+  TextRefused(std::size_t text, const std::string& what) : std::invalid_argument(what), text_(text) {}
+  std::size_t text() const { return text_; }  // its place among those that were given
+
+ private:
+  std::size_t text_;
+};
+
 class Tokenizer {
  public:
   // Throws std::invalid_argument naming the file and what the library found wrong.
-  static Tokenizer from_file(const std::filesystem::path& tokenizer_json);
+  //   longest_encoding   of a processor, for one text; 1 MiB takes a second
+  static Tokenizer from_file(const std::filesystem::path& tokenizer_json,
+                             std::chrono::milliseconds longest_encoding = std::chrono::minutes(1));
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
   // kAdd runs the post-processor (BOS and the like). Special-token text inside `text` is parsed as such.
-  // Throws std::invalid_argument on text that is not UTF-8. May be called from several threads at once.
+  // Throws TextRefused. May be called from several threads at once.
   std::vector<std::int32_t> encode(std::string_view text, SpecialTokens special) const;
-  // encode() of every text, on `threads` new threads, in order. The library remembers words for each thread (10 000 at
-  // most) until the thread ends, even when the tokenizer is gone: prefer this one for many texts.
+  // encode() of every text, on `threads` new threads, in order: prefer this one for many texts. The library remembers
+  // words for each thread (10 000 at most) until the thread ends. After TextRefused a thread may go on until the
+  // process ends.
   std::vector<std::vector<std::int32_t>> encode_batch(std::span<const std::string> texts, SpecialTokens special,
                                                       int threads) const;
   enum class Decode { kKeepSpecial, kSkipSpecial };
@@ -39,7 +59,9 @@ class Tokenizer {
   struct Deleter {
     void operator()(void* handle) const;
   };
-  explicit Tokenizer(void* handle);
+  Tokenizer(std::string name, std::chrono::milliseconds longest_encoding, void* handle);
+  std::string name_;  // for messages
+  std::chrono::milliseconds longest_encoding_;
   std::unique_ptr<void, Deleter> handle_;
 };
 

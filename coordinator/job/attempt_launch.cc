@@ -79,6 +79,8 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, int kept, SteadyTim
     table_.apply(record, SlotsAwaited{.wanted = workers, .free = std::max(free, 0), .total = slots_.total()});
     return false;
   }
+  // When this coordinator started, ranks of the one before may have had the folder yet.
+  if (!outputs_.holds(record.job.id())) outputs_.reacquire(record.job.id(), record.checked_config());
   record.register_by = now + config.start_timeout + settings_.register_grace;
   launch(record, config, std::move(*hosts));
   return true;

@@ -13,7 +13,7 @@
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/record_check.h"
 #include "coordinator/job/restart_history.h"
-#include "coordinator/job/training.h"
+#include "coordinator/job/step_history.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -68,28 +68,28 @@ void AttemptSupervisor::recover(JobRecord& record) {
   record.lifecycle.resumes =
       record.job.state() == v1::JOB_STATE_PAUSING && record.desired == DesiredState::kRun && !record.unstored;
   if (record.config) record.lifecycle.failures = failures_on_record(table_.store(), record.job.id());
-  const bool had_attempt = has_attempt(record.job.state()) || record.job.state() == v1::JOB_STATE_PAUSING;
-  table_.apply(record, CoordinatorRestarted{.host_delay = host_delay()}, [&](v1::TrainingJob& job) {
+  const bool was_pausing = record.job.state() == v1::JOB_STATE_PAUSING;
+  table_.apply(record, CoordinatorRestarted{.delay = orphan_delay()}, [&](v1::TrainingJob& job) {
     leap_revision(job);
     if (record.config) read_progress(*record.config, job);
   });
-  const bool waits_for_hosts = had_attempt && host_delay().count() > 0;
-  if (!is_final(record.job.state()) && waits_for_hosts) record.restart_at = table_.clock().now() + host_delay();
+  const bool was_lost = record.job.state() == v1::JOB_STATE_RECOVERING && !was_stopped(table_.store(), record.job.id());
+  if (was_lost || was_pausing) record.restart_at = table_.clock().now() + orphan_delay();
   if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
 }
 
-// Ranks on this machine have ended with mpirun, which ends with its coordinator; of others nobody can say.
-std::chrono::seconds AttemptSupervisor::host_delay() const {
-  return settings_.hosts.empty() ? std::chrono::seconds(0) : settings_.lease.lease + settings_.lease.exit_grace;
+// Ranks on this machine end with mpirun, which ends with its coordinator; of others nobody can say.
+std::chrono::seconds AttemptSupervisor::orphan_delay() const {
+  return settings_.hosts.empty() ? settings_.orphan_grace : settings_.lease.lease + settings_.lease.exit_grace;
 }
 
 // Steps are stored one by one, the job around them is not.
 void AttemptSupervisor::read_progress(const JobConfig& config, v1::TrainingJob& job) {
   const auto last = table_.store().last_step(job.id(), job.generation());
-  const auto training = table_.store().training(job.id(), job.generation());
-  if (!last || !training) return;
+  if (!last) return;
+  StepHistory history(table_.store(), config, job.id());
   job.set_step(last->request.step() + 1);
-  set_weights(job, weight_owner_for(config, training->request).alpha_at(last->log_alpha_K));
+  set_weights(job, history.alpha_after(history.whole(*last)));
 }
 
 void AttemptSupervisor::tick() {
@@ -190,8 +190,7 @@ void AttemptSupervisor::release_outputs() {
     const bool is_known = table_.contains(id);
     if (is_known && !is_final(table_.find(id).job.state())) continue;
     const bool is_whole = is_known && table_.find(id).job.state() == v1::JOB_STATE_SUCCEEDED;
-    const bool is_written = std::ranges::any_of(attempts_, [&](const auto& entry) { return entry.first.job_id == id; });
-    if (is_whole || !is_written) outputs_.release(id);
+    if (is_whole || !has_processes(id)) outputs_.release(id);
   }
 }
 

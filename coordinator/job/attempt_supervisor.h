@@ -28,7 +28,8 @@ struct SupervisorSettings {
   std::chrono::seconds finished_grace{60};   // for mpirun to end after its ranks have finished
   // After launch.start_timeout_seconds, for ranks to say themselves what fails.
   std::chrono::seconds register_grace{10};
-  bool is_last = false;  // no other coordinator goes on with the jobs of this one
+  std::chrono::seconds orphan_grace{3};  // for ranks on this machine to end after their coordinator, and mpirun, have
+  bool is_last = false;                  // no other coordinator goes on with the jobs of this one
 };
 
 // Not thread-safe.
@@ -77,7 +78,7 @@ class AttemptSupervisor {
   };
   void recover();
   void recover(JobRecord& record);
-  std::chrono::seconds host_delay() const;
+  std::chrono::seconds orphan_delay() const;
   void read_progress(const JobConfig& config, v1::TrainingJob& job);
   void renew_leases_after_pause(SteadyTime now);
   void check_ranks(SteadyTime now);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "coordinator/job/attempt_supervisor.h"
+#include "coordinator/job/job_cleaner.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
 #include "coordinator/job/random_source.h"
@@ -17,6 +18,7 @@ struct ControllerSettings {
   JobLimits limits;
   SupervisorSettings supervisor;
   OutputSettings outputs;
+  CleanerSettings cleaner;
 };
 
 // What is passed in, and outlives the core: time, randomness, storage, metrics, processes.
@@ -37,11 +39,13 @@ class JobController {
         outputs_(settings.outputs),
         attempts_(settings.supervisor, table_, outputs_, dependencies.launcher, dependencies.random_source),
         training_jobs_(settings.limits, table_, outputs_, attempts_, dependencies.random_source),
-        worker_calls_(table_, settings.supervisor.lease) {}
+        worker_calls_(table_, settings.supervisor.lease, settings.limits.history_bytes),
+        cleaner_(settings.cleaner, table_, attempts_) {}
 
   TrainingJobs& training_jobs() { return training_jobs_; }
   WorkerCalls& worker_calls() { return worker_calls_; }
   AttemptSupervisor& attempts() { return attempts_; }
+  JobCleaner& cleaner() { return cleaner_; }
   JobTable& table() { return table_; }
 
  private:
@@ -50,6 +54,7 @@ class JobController {
   AttemptSupervisor attempts_;
   TrainingJobs training_jobs_;
   WorkerCalls worker_calls_;
+  JobCleaner cleaner_;
 };
 
 }  // namespace equipoise::coordinator

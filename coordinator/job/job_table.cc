@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <utility>
@@ -94,11 +95,15 @@ std::string end_of_attempt(const JobLifecycle& before, const JobLifecycle& after
                                                                                             : kAttemptStopped;
 }
 
-// Of what is stored with the last bytes that are free: after it the job needs no more room.
+// Of what is stored with the last bytes that are free: the end of a job or of its attempt, after which it needs no more
+// room.
 bool is_ending(const JobLifecycle& job) {
-  return is_final(job.state) || job.state == v1::JOB_STATE_CANCELLING || job.state == v1::JOB_STATE_PAUSED ||
-         job.all_ranks_finished || job.left_at_step;
+  return is_final(job.state) || job.state == v1::JOB_STATE_CANCELLING || job.state == v1::JOB_STATE_RECOVERING ||
+         job.state == v1::JOB_STATE_PAUSED || job.all_ranks_finished || job.left_at_step;
 }
+
+constexpr std::chrono::minutes kShownAfterEnd{15};  // many scrapes, and evaluations of alerts
+constexpr std::size_t kMostShownAfterEnd = 100;
 
 constexpr int kChangeBits = 40;  // 10^12 changes between two restarts
 // Above that of any job that ran, and room for changes above it.
@@ -168,11 +173,32 @@ JobTable::JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics)
     : clock_(clock), store_(store), metrics_(metrics) {
   for (StoredJob& stored : store_.jobs()) {
     JobRecord record = stored_record(std::move(stored), clock.wall());
-    metrics_.show_state(record.job.id(), record.job.state());
     sequence_of_[record.job.id()] = record.sequence;
     jobs_.emplace(record.sequence, std::move(record));
   }
   for (const std::string& range : store_.unread()) spdlog::error("{}", range);
+  show_stored();
+}
+
+// As if they had been shown all the time.
+void JobTable::show_stored() {
+  for (const auto& [sequence, record] : jobs_) {
+    if (is_final(record.job.state())) {
+      const auto age = record.job.has_end_time() ? clock_.wall() - wall_time(record.job.end_time()) : kShownAfterEnd;
+      if (age >= kShownAfterEnd) continue;
+      ended_.push_back({.time = clock_.now() - std::max<SteadyTime::duration>(age, {}), .id = record.job.id()});
+    }
+    metrics_.show_state(record.job.id(), record.job.state());
+  }
+  std::ranges::stable_sort(ended_, {}, &EndedJob::time);
+}
+
+void JobTable::remove_old_series() {
+  const SteadyTime now = clock_.now();
+  while (!ended_.empty() && (ended_.size() > kMostShownAfterEnd || now - ended_.front().time >= kShownAfterEnd)) {
+    metrics_.remove_job(ended_.front().id);
+    ended_.pop_front();
+  }
 }
 
 JobRecord& JobTable::find(const std::string& id) {
@@ -286,6 +312,7 @@ void JobTable::write(const JobRecord& record, const JobLifecycle& after, const v
                      {.generation = job.generation(),
                       .state = end_of_attempt(record.lifecycle, after),
                       .cause = is_failure ? after.failures.back().cause : after.reason,
+                      .exit_code = is_failure ? after.failures.back().exit_code : std::nullopt,
                       .ended_at = std::chrono::system_clock::to_time_t(clock_.wall())},
                      desired);
 }
@@ -314,6 +341,7 @@ void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
   if (is_final(record.job.state())) return;
   record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
   metrics_.show_state(record.job.id(), record.job.state());
+  ended_.push_back({.time = clock_.now(), .id = record.job.id()});
 }
 
 void JobTable::warn_running(const std::string& sentence) {
@@ -333,6 +361,9 @@ void JobTable::show(JobRecord& record, const JobLifecycle& before) {
   spdlog::log(level, "job {}: {} -> {}, {}", record.job.id(), state_name(before.state), state_name(record.job.state()),
               record.job.state_reason());
   metrics_.show_state(record.job.id(), record.job.state());
+  if (!is_final(before.state) && is_final(record.job.state())) {
+    ended_.push_back({.time = clock_.now(), .id = record.job.id()});
+  }
 }
 
 }  // namespace equipoise::coordinator

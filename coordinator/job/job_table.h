@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -82,7 +83,10 @@ class JobTable {
   JobRecord& find(const std::string& id);
   // `config` is what make_job_config makes of job.spec().
   JobRecord& insert(v1::TrainingJob job, JobConfig config, const std::optional<AnsweredRequest>& request);
+  // People do not see it any more; what it has left goes later (JobCleaner).
   void erase(const std::string& id);
+  // Metrics have jobs that have not ended, and those that ended in the last 15 minutes, the last 100 of them.
+  void remove_old_series();
 
   // The job moved by `event`, and by `edit` if it moves; stored by `save`, then shown. False: the event changes
   // nothing. Throws StoreError, and has then changed nothing.
@@ -125,7 +129,12 @@ class JobTable {
   void store(JobRecord& record, JobLifecycle after, const Edit& edit, const Save& save);
   void write(const JobRecord& record, const JobLifecycle& after, const v1::TrainingJob& job);
   void show(JobRecord& record, const JobLifecycle& before);
+  void show_stored();
 
+  struct EndedJob {
+    SteadyTime time;
+    std::string id;
+  };
   const Clock& clock_;
   JobStore& store_;
   JobMetrics& metrics_;
@@ -133,6 +142,7 @@ class JobTable {
   std::string held_because_;
   std::optional<StoreError> failure_;
   std::unordered_map<std::string, std::int64_t> sequence_of_;
+  std::deque<EndedJob> ended_;  // with series, the first to end first
 };
 
 }  // namespace equipoise::coordinator

@@ -4,12 +4,14 @@
 #include <bit>
 #include <cmath>
 #include <optional>
+#include <span>
+#include <stdexcept>
 #include <utility>
 
 #include "common/base/message_text.h"
 #include "common/base/sha256.h"
 #include "coordinator/job/refusal.h"
-#include "coordinator/job/training.h"
+#include "coordinator/job/step_history.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -54,48 +56,8 @@ std::string data_difference(const v1::StartTrainingRequest& now, const v1::Start
          short_hex(before.dataset_digest());
 }
 
-// What is on record of alpha.
-class RecordedWeights {
- public:
-  RecordedWeights(JobStore& store, const JobConfig& config, const v1::TrainingJob& job)
-      : store_(store), config_(config), job_(job) {}
-
-  // After step `steps` - 1 of `segment`, or where it begins.
-  v1::WeightState after(const LineageSegment& segment, std::int64_t steps) const {
-    const auto training = store_.training(job_.id(), segment.generation);
-    if (!training) damaged("the training of attempt " + std::to_string(segment.generation));
-    WeightOwner weights = weight_owner_for(config_, training->request);
-    // Programs before checkpoints began every attempt at step 0 and did not say with which eta_alpha.
-    if (training->response.has_step_size()) weights.restore(start_of(*training));
-    // The schedule of eta_alpha is on record as the losses that it has seen.
-    const bool is_adaptive = config_.robust.settings.step_plateau.factor < 1;
-    for (std::int64_t step = is_adaptive ? segment.first : std::max(segment.first, steps - 1); step < steps; ++step) {
-      const auto record = store_.step({.job_id = job_.id(), .generation = segment.generation, .step = step});
-      if (!record) damaged("step " + std::to_string(step) + " of attempt " + std::to_string(segment.generation));
-      weights.accept(*record);
-    }
-    return weights.state();
-  }
-
-  bool has_schedule() const { return config_.robust.settings.step_plateau.factor < 1; }
-
- private:
-  [[noreturn]] void damaged(const std::string& what) const {
-    throw StoreError(StoreError::Cause::kDamaged, "job " + job_.id() + ": " + what + " is missing");
-  }
-  static v1::WeightState start_of(const StoredTraining& training) {
-    v1::WeightState state;
-    state.set_steps(training.response.plan().first_step());
-    *state.mutable_log_alpha() = training.response.log_alpha();
-    *state.mutable_group_loss() = training.response.group_loss();
-    *state.mutable_step_size() = training.response.step_size();
-    return state;
-  }
-
-  JobStore& store_;
-  const JobConfig& config_;
-  const v1::TrainingJob& job_;
-};
+// Whether what eta_alpha has seen so far decides of its next steps.
+bool has_plateau(const JobConfig& config) { return config.robust.settings.step_plateau.factor < 1; }
 
 std::string number_difference(const std::string& what, double found, double recorded) {
   return what + " is " + number_text(found) + ", on record " + number_text(recorded);
@@ -130,7 +92,7 @@ std::string difference_of(const v1::WeightState& found, const v1::WeightState& r
 std::string steps_text(std::int64_t steps) { return std::to_string(steps) + (steps == 1 ? " step" : " steps"); }
 
 // `start` is where the attempt begins; the line is not empty.
-void check_start_on_record(const RecordedWeights& recorded, const v1::TrainingJob& job,
+void check_start_on_record(JobStore& store, const JobConfig& config, const v1::TrainingJob& job,
                            const v1::StartTrainingRequest& request, const std::vector<LineageSegment>& line) {
   const v1::WeightState& weights = request.resume().weights();
   const std::int64_t steps = weights.steps();
@@ -142,8 +104,9 @@ void check_start_on_record(const RecordedWeights& recorded, const v1::TrainingJo
     refuse_start(job, "its checkpoint is of " + steps_text(steps) + ", but the steps on record end at " +
                           std::to_string(line.back().end));
   }
-  const v1::WeightState known = recorded.after(is_start_of_line ? line.front() : *segment, steps);
-  const std::string difference = difference_of(weights, known, recorded.has_schedule(), request);
+  const std::int64_t generation = is_start_of_line ? line.front().generation : segment->generation;
+  const v1::WeightState known = StepHistory(store, config, job.id()).weights_after(generation, steps);
+  const std::string difference = difference_of(weights, known, has_plateau(config), request);
   if (difference.empty()) return;
   refuse_start(job,
                "the weights in its checkpoint are not those on record after " + steps_text(steps) + ": " + difference);
@@ -196,7 +159,7 @@ void check_lineage(JobStore& store, const JobConfig& config, const v1::TrainingJ
   const std::int64_t start = request.has_resume() ? request.resume().weights().steps() : 0;
   const bool is_own = request.has_resume() && request.resume().job_id() == job.id();
   const bool begins_before_all = start < line.front().first || !request.has_resume();
-  if (!begins_before_all) return check_start_on_record({store, config, job}, job, request, line);
+  if (!begins_before_all) return check_start_on_record(store, config, job, request, line);
   if (is_own) {
     refuse_start(job, "its checkpoint is of " + steps_text(start) + ", but the steps on record begin at " +
                           std::to_string(line.front().first));

@@ -35,6 +35,7 @@ class OutputFolders {
   // Of a job that an earlier coordinator took. What another process has by now is a line in the log: the ranks of the
   // job will find that out.
   void reacquire(const std::string& id, const JobConfig& config);
+  bool holds(const std::string& id) const { return held_.contains(id); }
   void release(const std::string& id) { held_.erase(id); }
   std::vector<std::string> jobs() const;  // ids
 

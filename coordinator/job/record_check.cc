@@ -2,11 +2,14 @@
 
 #include <google/protobuf/timestamp.pb.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <optional>
 
+#include "coordinator/job/step_history.h"
 #include "coordinator/job/training.h"
 
 namespace equipoise::coordinator {
@@ -63,13 +66,13 @@ std::string range_fault(const StepRange& range, std::int64_t generation, std::in
   return std::to_string(steps - range.count) + " steps of attempt " + std::to_string(generation) + " are missing";
 }
 
-std::string step_fault(const StepRecord& record, std::int64_t generation, std::int64_t step,
-                       const WeightOwner& weights) {
+std::string step_fault(const StepRecord& record, std::int64_t generation, std::int64_t step, const WeightOwner& weights,
+                       StepHistory& history) {
   const std::string where = step_text(generation, step) + ": ";
   const v1::ReportStepRequest& request = record.request;
   if (request.step() != step || request.generation() != generation) return where + "it is the record of another step";
   if (record.digest != step_digest(request)) return where + "its numbers are not those that were stored";
-  const std::string fault = weights.record_fault(record);
+  const std::string fault = weights.record_fault(history.whole(record));
   return fault.empty() ? "" : where + fault;
 }
 
@@ -90,10 +93,20 @@ std::string start_fault(JobStore& store, const v1::TrainingJob& job, const Store
   }
   if (training.request.has_resume() && training.request.resume().job_id() != job.id()) return "";
   const StepRange range = before ? store.step_range(job.id(), before->generation) : StepRange{};
-  const std::int64_t end = !before ? 0 : range.count > 0 ? range.last + 1 : *before->start_step;
+  const std::int64_t thinned_end = store.step_rows().extent(job.id()).thinned_end;
+  const std::int64_t end = std::max(!before ? 0 : range.count > 0 ? range.last + 1 : *before->start_step, thinned_end);
   if (first_step <= end) return "";
   return attempt + " starts at step " + std::to_string(first_step) + ", but the steps before it end at step " +
          std::to_string(end);
+}
+
+// What an attempt did from the start of a later one on is no longer of the line, and nothing reads it.
+std::int64_t last_of_line(JobStore& store, const v1::TrainingJob& job, std::int64_t generation) {
+  std::int64_t last = std::numeric_limits<std::int64_t>::max();
+  for (const StoredAttempt& later : store.attempts(job.id())) {
+    if (later.generation > generation && later.start_step) last = std::min(last, *later.start_step - 1);
+  }
+  return last;
 }
 
 enum class StepsToRead { kLast, kAll };
@@ -102,7 +115,9 @@ std::string attempt_fault(JobStore& store, const JobConfig& config, const v1::Tr
                           StepsToRead which) {
   if (generation == 0 && job.state() == v1::JOB_STATE_QUEUED) return "";  // whatever is damaged is none of its rows
   const std::optional<StoredTraining> training = store.training(job.id(), generation);
-  const StepRange range = store.step_range(job.id(), generation);
+  const std::int64_t thinned_end = store.step_rows().extent(job.id()).thinned_end;
+  const std::int64_t from = thinned_end > 0 ? thinned_end : std::numeric_limits<std::int64_t>::min();
+  const StepRange range = store.step_rows().range(job.id(), generation, from, last_of_line(store, job, generation));
   const bool is_newest = generation == job.generation();
   const bool has_begun = range.count > 0 || (is_newest && job.state() == v1::JOB_STATE_RUNNING);
   if (!training) return has_begun ? "the training of attempt " + std::to_string(generation) + " is missing" : "";
@@ -111,14 +126,16 @@ std::string attempt_fault(JobStore& store, const JobConfig& config, const v1::Tr
   if (const std::string fault = training_fault(*training, job, generation); !fault.empty()) return fault;
   const std::int64_t first_step = training->response.plan().first_step();
   if (const std::string fault = start_fault(store, job, *training); !fault.empty()) return fault;
-  if (const std::string fault = range_fault(range, generation, first_step); !fault.empty()) return fault;
-  const std::int64_t next_step = range.count > 0 ? range.last + 1 : first_step;
+  const std::int64_t first_whole = std::max(first_step, thinned_end);
+  if (const std::string fault = range_fault(range, generation, first_whole); !fault.empty()) return fault;
+  const std::int64_t next_step = range.count > 0 ? range.last + 1 : first_whole;
   if (is_newest && job.step() > next_step) return step_text(generation, job.step() - 1) + " is missing";
+  StepHistory history(store, config, job.id());
   const std::int64_t first = which == StepsToRead::kAll ? range.first : range.last;
   for (std::int64_t step = first; range.count > 0 && step <= range.last; ++step) {
     const auto record = store.step({.job_id = job.id(), .generation = generation, .step = step});
     if (!record) return step_text(generation, step) + " is missing";
-    if (const std::string fault = step_fault(*record, generation, step, weights); !fault.empty()) return fault;
+    if (const std::string fault = step_fault(*record, generation, step, weights, history); !fault.empty()) return fault;
   }
   return "";
 }

@@ -18,4 +18,10 @@ std::vector<AttemptFailure> failures_on_record(JobStore& store, const std::strin
   return failures;
 }
 
+bool was_stopped(JobStore& store, const std::string& job_id) {
+  const std::vector<StoredAttempt> attempts = store.attempts(job_id);
+  if (attempts.empty()) return false;
+  return attempts.back().state == kAttemptStopped || attempts.back().state == kAttemptLeft;
+}
+
 }  // namespace equipoise::coordinator

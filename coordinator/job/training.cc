@@ -65,7 +65,7 @@ void check_step_size(const v1::WeightState& weights) {
   throw std::invalid_argument(field + ".waited is " + std::to_string(state.waited()) + ", expected >= 0");
 }
 
-void check_length(const char* field, int length, int num_groups) {
+void check_one_for_each_group(const char* field, int length, int num_groups) {
   if (length == num_groups) return;
   throw std::invalid_argument(std::string(field) + " has " + std::to_string(length) +
                               " values, expected one for each of " + std::to_string(num_groups) + " groups");
@@ -76,9 +76,9 @@ void check_weights(const v1::StartTrainingRequest& request) {
   if (weights.steps() < 0) {
     throw std::invalid_argument("resume.weights.steps is " + std::to_string(weights.steps()) + ", expected >= 0");
   }
-  check_length("resume.weights.log_alpha", weights.log_alpha_size(), request.group_names_size());
+  check_one_for_each_group("resume.weights.log_alpha", weights.log_alpha_size(), request.group_names_size());
   if (weights.group_loss_size() != 0) {
-    check_length("resume.weights.group_loss", weights.group_loss_size(), request.group_names_size());
+    check_one_for_each_group("resume.weights.group_loss", weights.group_loss_size(), request.group_names_size());
   }
   for (int g = 0; g < request.group_names_size(); ++g) {
     const std::string of_group = " of group \"" + request.group_names(g) + "\"";

@@ -19,7 +19,7 @@
 #include "common/protocol/job_state.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/refusal.h"
-#include "coordinator/job/training.h"
+#include "coordinator/job/step_history.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -100,14 +100,13 @@ std::string list_name(const std::set<int>& states) {
   return name;
 }
 
-v1::GroupWeightRecord history_record(const StepRecord& step, const WeightOwner& weights) {
+v1::GroupWeightRecord history_record(const StepRecord& step, const std::vector<double>& alpha_K) {
   v1::GroupWeightRecord record;
   record.set_step(step.request.step());
   record.set_generation(step.request.generation());
   *record.mutable_group() = step.request.group();
   *record.mutable_loss_sum() = step.request.loss_sum();
   *record.mutable_pair_count() = step.request.pair_count();
-  const std::vector<double> alpha_K = weights.alpha_at(step.log_alpha_K);
   record.mutable_alpha()->Add(alpha_K.begin(), alpha_K.end());
   record.mutable_group_loss()->Add(step.group_loss_K.begin(), step.group_loss_K.end());
   return record;
@@ -160,7 +159,7 @@ std::string TrainingJobs::new_id(const std::string& name) {
   std::string id;
   do {
     id = name + "-" + random_source_.hex(kIdBytes);
-  } while (table_.contains(id));
+  } while (table_.contains(id) || table_.store().deleted().contains(id));
   return id;
 }
 
@@ -298,11 +297,25 @@ v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeig
   v1::ListGroupWeightsResponse response;
   const auto training = table_.store().newest_training(request.id());
   if (!training) return response;
-  const WeightOwner weights = weight_owner_for(record.checked_config(), training->request);
   response.mutable_group_names()->CopyFrom(training->request.group_names());
-  const auto steps = table_.store().steps(request.id(), first, {.rows = page_size + 1, .bytes = limits_.page_bytes});
-  const auto shown = std::min(steps.size(), static_cast<std::size_t>(page_size));
-  for (std::size_t i = 0; i < shown; ++i) *response.add_records() = history_record(steps[i], weights);
+  StepHistory history(table_.store(), record.checked_config(), request.id());
+  const HistoryExtent extent = table_.store().step_rows().extent(request.id());
+  if (extent.thinned_end > 0) {
+    response.set_thinned_end(extent.thinned_end);
+    response.set_thinned_spacing(extent.spacing);
+  }
+  // Of each step the answer has alpha, and perhaps a loss, of every group.
+  const auto num_groups = static_cast<std::size_t>(std::max(1, training->request.group_names_size()));
+  const auto most = static_cast<std::int64_t>(1 + limits_.page_bytes / (num_groups * sizeof(double)));
+  const PageLimit limit{.rows = std::min<std::int64_t>(page_size, most) + 1, .bytes = limits_.page_bytes};
+  const auto steps = table_.store().steps(request.id(), first, limit);
+  std::size_t bytes = 0, shown = 0;
+  for (; shown < std::min(steps.size(), static_cast<std::size_t>(page_size)) && bytes <= limits_.page_bytes; ++shown) {
+    const StepRecord whole = history.whole(steps[shown]);
+    v1::GroupWeightRecord& added = *response.add_records();
+    added = history_record(whole, history.alpha_after(whole));
+    bytes += added.ByteSizeLong();
+  }
   const bool may_have_more = !steps.empty() && steps.back().request.step() + 1 < record.job.step();
   if (shown < steps.size() || may_have_more) {
     response.set_next_page_token(tokens_.make(list, steps[shown - 1].request.step() + 1));

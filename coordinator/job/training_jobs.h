@@ -10,6 +10,7 @@
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
 #include "coordinator/job/random_source.h"
+#include "coordinator/job/step_history.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {
@@ -33,7 +34,8 @@ struct JobLimits {
   std::size_t jobs = 10'000;
   std::size_t queued = 1'000;
   std::size_t spec_bytes = 256 * 1024;
-  std::size_t page_bytes = 2 * 1024 * 1024;  // half of what a gRPC client takes unless told otherwise
+  std::size_t page_bytes = 2 * 1024 * 1024;        // half of what a gRPC client takes unless told otherwise
+  std::int64_t history_bytes = kMostHistoryBytes;  // of the steps of one job
 };
 
 // One function for each RPC of TrainingJobService but Watch; the codes are those of training.proto, as

@@ -1,5 +1,7 @@
 #include "coordinator/job/worker_calls.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
 #include <optional>
@@ -84,7 +86,8 @@ JobRecord& WorkerCalls::fenced(const std::string& job_id, std::int64_t generatio
 v1::ReportStepResponse WorkerCalls::report_step(const v1::ReportStepRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
-  if (const auto known = known_step(record, request)) return answer_of(*known, alpha_after(record, *known));
+  std::optional<StepHistory> history;
+  if (const auto known = known_step(record, request, history)) return answer_of(*known, history->alpha_after(*known));
   check_not_final(record.job);
   if (!record.training) refuse_state(record.job, "has not started training");
   const SteadyTime begin = table_.clock().now();
@@ -98,6 +101,7 @@ v1::ReportStepResponse WorkerCalls::report_step(const v1::ReportStepRequest& req
   weights.accept(step);
   observe_updates(record, begin, 1);
   note_skip(record, step.request);
+  bound_history(record, 1);
   show_step(record, step.request);
   return answer_of(step, weights.alpha_K());
 }
@@ -109,12 +113,13 @@ v1::ReportStepsResponse WorkerCalls::report_steps(const v1::ReportStepsRequest& 
   v1::ReportStepsResponse response;
   std::vector<StepRecord> fresh;
   std::optional<WeightOwner> ahead;  // the weights as they will be
+  std::optional<StepHistory> history;
   const SteadyTime begin = table_.clock().now();
   for (v1::ReportStepRequest step : request.steps()) {
     step.set_job_id(request.job_id());
     step.set_generation(request.generation());
     std::optional<StepRecord> answer;
-    if (!ahead) answer = known_step(record, step);
+    if (!ahead) answer = known_step(record, step, history);
     if (!answer) {
       if (!ahead) ahead = weights_to_move(record);
       check_is_next(record, step.step(), *ahead);
@@ -130,28 +135,58 @@ v1::ReportStepsResponse WorkerCalls::report_steps(const v1::ReportStepsRequest& 
   record.training->weights = std::move(*ahead);
   observe_updates(record, begin, fresh.size());
   for (const StepRecord& step : fresh) note_skip(record, step.request);
+  bound_history(record, fresh.size());
   show_step(record, fresh.back().request);
   return response;
 }
 
-std::optional<StepRecord> WorkerCalls::known_step(const JobRecord& record, const v1::ReportStepRequest& request) {
+std::optional<StepRecord> WorkerCalls::known_step(const JobRecord& record, const v1::ReportStepRequest& request,
+                                                  std::optional<StepHistory>& history) {
   // A job that a restart has ended has no training in memory, but its steps are on record all the same.
   const bool may_be_known = !record.training || request.step() < record.training->weights.next_step();
   if (!may_be_known) return std::nullopt;
-  auto known =
+  const auto known =
       table_.store().step({.job_id = request.job_id(), .generation = request.generation(), .step = request.step()});
-  if (!known || known->digest == step_digest(request)) return known;
-  throw Refusal(Refusal::Code::kAborted, "job " + request.job_id() + ": step " + std::to_string(request.step()) +
-                                             " is on record with other numbers than these");
+  if (!known) return std::nullopt;
+  if (known->digest != step_digest(request)) {
+    throw Refusal(Refusal::Code::kAborted, "job " + request.job_id() + ": step " + std::to_string(request.step()) +
+                                               " is on record with other numbers than these");
+  }
+  if (!history) history.emplace(table_.store(), record.checked_config(), request.job_id());
+  return history->step(request.generation(), request.step());
 }
 
-std::vector<double> WorkerCalls::alpha_after(const JobRecord& record, const StepRecord& step) {
-  if (record.training) return record.training->weights.alpha_at(step.log_alpha_K);
-  const auto training = table_.store().training(record.job.id(), record.job.generation());
-  if (!training) {  // it was stored before any step
-    throw StoreError(StoreError::Cause::kDamaged, "job " + record.job.id() + ": the training of its steps is missing");
+// What is needed of it stays: the steps that a checkpoint goes on from, and those that a rank may report again.
+void WorkerCalls::bound_history(JobRecord& record, std::size_t added) {
+  constexpr double kWarned = 0.8;
+  constexpr std::int64_t kMiB = 1 << 20;
+  StepRows& rows = table_.store().step_rows();
+  const std::int64_t bytes = rows.extent(record.job.id()).bytes;
+  if (static_cast<double>(bytes) < kWarned * static_cast<double>(most_history_bytes_)) return;
+  const std::string sentence =
+      "the history of its steps takes 80 % of the " + std::to_string(most_history_bytes_ / kMiB) +
+      " MiB that it may (--max-history): beyond that one step in 16 of the oldest stays; export it now if you need all";
+  if (std::ranges::find(record.job.conditions(), sentence) == record.job.conditions().end()) {
+    add_condition(record.job, sentence);
+    spdlog::warn("job {}: {}", record.job.id(), sentence);
   }
-  return weight_owner_for(record.checked_config(), training->request).alpha_at(step.log_alpha_K);
+  if (bytes <= most_history_bytes_) return;
+  const WeightOwner& weights = record.training->weights;
+  std::int64_t keep_from =
+      weights.next_step() - static_cast<std::int64_t>(most_reported_steps(weights.groups().names.size()));
+  if (record.job.has_checkpoint_step()) keep_from = std::min(keep_from, record.job.checkpoint_step());
+  for (const StoredCheckpoint& checkpoint : table_.store().checkpoints(record.job.id())) {
+    if (checkpoint.state != "DELETED") keep_from = std::min(keep_from, checkpoint.step);
+  }
+  constexpr std::size_t kAddedPerPiece = 512;
+  try {
+    for (std::size_t piece = 0; piece <= added / kAddedPerPiece; ++piece) {
+      const bool may_be_left = rows.thin(record.job.id(), keep_from);
+      if (!may_be_left || rows.extent(record.job.id()).bytes <= most_history_bytes_) return;
+    }
+  } catch (const StoreError& error) {  // the step is stored, and that is what was asked
+    spdlog::warn("job {}: its history could not be thinned: {}", record.job.id(), error.what());
+  }
 }
 
 // Each step counts the mean of those that came with it.

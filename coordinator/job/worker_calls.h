@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "coordinator/job/job_table.h"
+#include "coordinator/job/step_history.h"
 #include "equipoise/v1/worker.pb.h"
 
 namespace equipoise::coordinator {
@@ -16,7 +17,8 @@ namespace equipoise::coordinator {
 // Not thread-safe. Heartbeats without warnings and training metrics touch memory only; a step is one commit.
 class WorkerCalls {
  public:
-  WorkerCalls(JobTable& table, LeaseSettings lease) : table_(table), lease_(lease) {}
+  WorkerCalls(JobTable& table, LeaseSettings lease, std::int64_t most_history_bytes = kMostHistoryBytes)
+      : table_(table), lease_(lease), most_history_bytes_(most_history_bytes) {}
 
   // Before every other call: throws Refusal kPermissionDenied where the coordinator launched the job and `token` is not
   // that of its attempt. A job of an earlier life of this coordinator has ended and has no token any more: what its
@@ -39,10 +41,13 @@ class WorkerCalls {
   // The job, if `generation` is its newest; throws Refusal kFailedPrecondition otherwise.
   JobRecord& fenced(const std::string& job_id, std::int64_t generation);
   void begin_external_attempt(JobRecord& record, const v1::RegisterWorkerRequest& request);
-  // The step as it is on record, if it is; throws Refusal kAborted where it has other numbers.
-  std::optional<StepRecord> known_step(const JobRecord& record, const v1::ReportStepRequest& request);
-  // alpha as it was after a step on record, also where a restart has left no training in memory.
-  std::vector<double> alpha_after(const JobRecord& record, const StepRecord& step);
+  // The step as it is on record, if it is; throws Refusal kAborted where it has other numbers. `history`: for all steps
+  // of one call, made with the first that is on record.
+  std::optional<StepRecord> known_step(const JobRecord& record, const v1::ReportStepRequest& request,
+                                       std::optional<StepHistory>& history);
+  // Warns of a history that grows long, and thins the oldest part of one that is too long: some steps for each that was
+  // added.
+  void bound_history(JobRecord& record, std::size_t added);
   void observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps);
   void note_skip(JobRecord& record, const v1::ReportStepRequest& request);
   void note_pause_failure(JobRecord& record, const v1::HeartbeatRequest& request);
@@ -52,6 +57,7 @@ class WorkerCalls {
 
   JobTable& table_;
   const LeaseSettings lease_;
+  const std::int64_t most_history_bytes_;  // of the steps of one job
 };
 
 }  // namespace equipoise::coordinator

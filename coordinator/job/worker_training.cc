@@ -166,6 +166,8 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
   if (!is_new) return;  // its answer was lost
   job.set_checkpoint_step(request.step());
   job.set_revision(job.revision() + 1);
+  check_goes_on(record);
+  table_.check_room();
   table_.store().update_job(job);
   record.job = std::move(job);
   record.lifecycle.failures.clear();  // what was lost before is paid for

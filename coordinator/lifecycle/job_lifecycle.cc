@@ -262,6 +262,7 @@ struct Transition {
   // No rank has said why.
   JobLifecycle lost_by(const LauncherExited& exit) const {
     AttemptFailure failure = failure_of(exit_sentence(exit));
+    failure.exit_code = exit.exit_code;
     failure.is_of_the_job = exit.exit_code != kKilled && exit.exit_code != kTerminated;
     return lost(std::move(failure),
                 exit.exit_code == kTerminated ? RestartCause::kPreemption : RestartCause::kInfrastructure);
@@ -443,9 +444,8 @@ struct Transition {
     }
     if (!has_attempt(job.state) || job.max_restarts == 0) return interrupted("the coordinator was lost");
     std::string when;
-    if (restarted.host_delay.count() > 0) {
-      when = "starts in " + std::to_string(restarted.host_delay.count()) +
-             " s, when ranks that it left on other hosts must have ended";
+    if (restarted.delay.count() > 0) {
+      when = "starts in " + std::to_string(restarted.delay.count()) + " s, when ranks that it left must have ended";
     }
     return lost(failure_of(while_it_was("the coordinator was lost")), RestartCause::kCoordinator, when);
   }

@@ -128,7 +128,7 @@ struct CoordinatorStopped {  // in order, now
 };
 // And does not know how the attempt ended.
 struct CoordinatorRestarted {
-  std::chrono::seconds host_delay{};  // until ranks that are left on other hosts must have ended
+  std::chrono::seconds delay{};  // until ranks that are left must have ended
 };
 
 using JobEvent =

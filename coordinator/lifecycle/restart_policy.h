@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct AttemptFailure {
   // Whether the same failure at the same step, twice in a row, is one of the job itself: not where somebody from
   // outside may have ended its processes.
   bool is_of_the_job = false;
+  std::optional<int> exit_code = std::nullopt;  // of mpirun, where it was that which told of the end
 };
 
 // All of `failures` are of one job, oldest first, without a checkpoint between.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <initializer_list>
+#include <iterator>
 #include <optional>
 
 #include "common/protocol/job_state.h"
@@ -71,49 +73,59 @@ prometheus::Labels labels_of(const metrics::Metric& metric, const std::vector<st
   return labels;
 }
 
-JobMetrics::JobMetrics()
-    : registry_(std::make_shared<prometheus::Registry>()),
-      group_weight_(*registry_, names::kGroupWeight, prometheus::BuildGauge),
-      group_loss_(*registry_, names::kGroupLoss, prometheus::BuildGauge),
-      group_reward_accuracy_(*registry_, names::kGroupRewardAccuracy, prometheus::BuildGauge),
-      worst_group_loss_(*registry_, names::kWorstGroupLoss, prometheus::BuildGauge),
-      train_step_(*registry_, names::kTrainStep, prometheus::BuildGauge),
-      train_pairs_(*registry_, names::kTrainPairs, prometheus::BuildCounter),
-      train_tokens_(*registry_, names::kTrainTokens, prometheus::BuildCounter),
-      step_seconds_(*registry_, names::kStepSeconds, prometheus::BuildHistogram),
-      weight_update_seconds_(*registry_, names::kWeightUpdateSeconds, prometheus::BuildHistogram),
-      workers_(*registry_, names::kWorkers, prometheus::BuildGauge),
-      job_state_(*registry_, names::kJobState, prometheus::BuildGauge),
-      checkpoint_step_(*registry_, names::kCheckpointStep, prometheus::BuildGauge),
-      checkpoints_(*registry_, names::kCheckpoints, prometheus::BuildCounter),
-      restarts_(*registry_, names::kRestarts, prometheus::BuildCounter),
-      skipped_steps_(*registry_, names::kSkippedSteps, prometheus::BuildCounter),
-      state_writable_(plain_gauge(*registry_, names::kStateWritable)),
-      state_free_bytes_(plain_gauge(*registry_, names::kStateFreeBytes)),
-      rpc_requests_(prometheus::BuildCounter()
-                        .Name(std::string(names::kRpcRequests.name))
-                        .Help(std::string(names::kRpcRequests.help))
-                        .Register(*registry_)) {
-  show_state_writable(true);
+JobMetrics::All::All()
+    : group_weight(names::kGroupWeight),
+      group_loss(names::kGroupLoss),
+      group_reward_accuracy(names::kGroupRewardAccuracy),
+      worst_group_loss(names::kWorstGroupLoss),
+      train_step(names::kTrainStep),
+      train_pairs(names::kTrainPairs),
+      train_tokens(names::kTrainTokens),
+      step_seconds(names::kStepSeconds),
+      weight_update_seconds(names::kWeightUpdateSeconds),
+      workers(names::kWorkers),
+      job_state(names::kJobState),
+      checkpoint_step(names::kCheckpointStep),
+      checkpoints(names::kCheckpoints),
+      restarts(names::kRestarts),
+      skipped_steps(names::kSkippedSteps),
+      state_writable(plain_gauge(registry, names::kStateWritable)),
+      state_free_bytes(plain_gauge(registry, names::kStateFreeBytes)),
+      rpc_requests(prometheus::BuildCounter()
+                       .Name(std::string(names::kRpcRequests.name))
+                       .Help(std::string(names::kRpcRequests.help))
+                       .Register(registry)) {}
+
+std::vector<prometheus::MetricFamily> JobMetrics::All::Collect() const {
+  std::vector<prometheus::MetricFamily> families = registry.Collect();
+  for (const prometheus::Collectable* series : std::initializer_list<const prometheus::Collectable*>{
+           &group_weight, &group_loss, &group_reward_accuracy, &worst_group_loss, &train_step, &train_pairs,
+           &train_tokens, &step_seconds, &weight_update_seconds, &workers, &job_state, &checkpoint_step, &checkpoints,
+           &restarts, &skipped_steps}) {
+    std::ranges::move(series->Collect(), std::back_inserter(families));
+  }
+  return families;
 }
+
+JobMetrics::JobMetrics() : all_(std::make_shared<All>()) { show_state_writable(true); }
 
 void JobMetrics::show_state(const std::string& job_id, v1::JobState state) {
   for (int value = v1::JobState_MIN + 1; value <= v1::JobState_MAX; ++value) {
     const auto each = static_cast<v1::JobState>(value);
-    job_state_.at({job_id, lower(state_name(each))}).Set(each == state ? 1 : 0);
+    all_->job_state.at({job_id, lower(state_name(each))}).Set(each == state ? 1 : 0);
   }
 }
 
 void JobMetrics::show_workers(const std::string& job_id, RankCounts counts) {
-  workers_.at({job_id, "active"}).Set(counts.active);
-  workers_.at({job_id, "finished"}).Set(counts.finished);
+  all_->workers.at({job_id, "active"}).Set(counts.active);
+  all_->workers.at({job_id, "finished"}).Set(counts.finished);
 }
 
 void JobMetrics::show_step(const v1::TrainingJob& job) {
-  train_step_.at({job.id()}).Set(static_cast<double>(job.step()));
+  all_->train_step.at({job.id()}).Set(static_cast<double>(job.step()));
   auto& gauges = weight_gauges_[job.id()];
   for (int g = static_cast<int>(gauges.size()); g < job.groups_size(); ++g) {
-    gauges.push_back(&group_weight_.at({job.id(), job.groups(g).name()}));
+    gauges.push_back(&all_->group_weight.at({job.id(), job.groups(g).name()}));
   }
   for (int g = 0; g < job.groups_size(); ++g) gauges[static_cast<std::size_t>(g)]->Set(job.groups(g).weight());
 }
@@ -123,7 +135,7 @@ void JobMetrics::show_report(const v1::TrainingJob& job, const v1::ReportMetrics
   if (request.split() != v1::SPLIT_TRAIN) return;
   count_trained(request);
   for (const auto& [phase, observed] : request.phase_seconds()) {
-    auto& histogram = step_seconds_.at({job.id(), std::string(step_phase_label(phase))}, step_buckets());
+    auto& histogram = all_->step_seconds.at({job.id(), std::string(step_phase_label(phase))}, step_buckets());
     for (const double seconds : observed.seconds()) {
       if (std::isfinite(seconds) && seconds >= 0) histogram.Observe(seconds);
     }
@@ -139,55 +151,56 @@ void JobMetrics::show_groups(const v1::TrainingJob& job, const v1::ReportMetrics
   };
   for (const auto& group : request.groups()) {
     const std::string& name = job.groups(static_cast<int>(group.group())).name();
-    if (const auto loss = shown_loss(group)) group_loss_.at({job.id(), name, split}).Set(*loss);
+    if (const auto loss = shown_loss(group)) all_->group_loss.at({job.id(), name, split}).Set(*loss);
     if (group.has_reward_accuracy() && std::isfinite(group.reward_accuracy())) {
-      group_reward_accuracy_.at({job.id(), name, split}).Set(group.reward_accuracy());
+      all_->group_reward_accuracy.at({job.id(), name, split}).Set(group.reward_accuracy());
     }
   }
   const auto worst = worst_group(request.groups(), shown_loss);
-  if (worst != request.groups().end()) worst_group_loss_.at({job.id(), split}).Set(worst->loss());
+  if (worst != request.groups().end()) all_->worst_group_loss.at({job.id(), split}).Set(worst->loss());
 }
 
 void JobMetrics::count_trained(const v1::ReportMetricsRequest& request) {
   Totals& before = totals_[request.job_id()];
-  train_pairs_.at({request.job_id()}).Increment(growth(request.pairs_total(), before.pairs));
-  train_tokens_.at({request.job_id()}).Increment(growth(request.tokens_total(), before.tokens));
+  all_->train_pairs.at({request.job_id()}).Increment(growth(request.pairs_total(), before.pairs));
+  all_->train_tokens.at({request.job_id()}).Increment(growth(request.tokens_total(), before.tokens));
   before = {.pairs = request.pairs_total(), .tokens = request.tokens_total()};
 }
 
 void JobMetrics::show_checkpoint(const v1::TrainingJob& job) {
-  if (!job.has_checkpoint_step()) return checkpoint_step_.remove_job(job.id());
-  checkpoint_step_.at({job.id()}).Set(static_cast<double>(job.checkpoint_step()));
+  if (!job.has_checkpoint_step()) return all_->checkpoint_step.remove_job(job.id());
+  all_->checkpoint_step.at({job.id()}).Set(static_cast<double>(job.checkpoint_step()));
 }
 
-void JobMetrics::count_checkpoint(const std::string& job_id) { checkpoints_.at({job_id}).Increment(); }
+void JobMetrics::count_checkpoint(const std::string& job_id) { all_->checkpoints.at({job_id}).Increment(); }
 
 void JobMetrics::count_restart(const std::string& job_id, RestartCause cause) {
-  restarts_.at({job_id, cause_label(cause)}).Increment();
+  all_->restarts.at({job_id, cause_label(cause)}).Increment();
 }
 
 void JobMetrics::count_skipped(const v1::TrainingJob& job, const v1::ReportStepRequest& request) {
   for (const std::uint32_t group : request.non_finite_group()) {
-    skipped_steps_.at({job.id(), job.groups(static_cast<int>(group)).name()}).Increment();
+    all_->skipped_steps.at({job.id(), job.groups(static_cast<int>(group)).name()}).Increment();
   }
 }
 
 void JobMetrics::observe_weight_update(const std::string& job_id, double seconds) {
-  weight_update_seconds_.at({job_id}, commit_buckets()).Observe(seconds);
+  all_->weight_update_seconds.at({job_id}, commit_buckets()).Observe(seconds);
 }
 
 void JobMetrics::count_rpc(const std::string& method, const std::string& code) {
-  rpc_requests_.Add(labels_of(names::kRpcRequests, {method, code})).Increment();
+  all_->rpc_requests.Add(labels_of(names::kRpcRequests, {method, code})).Increment();
 }
 
 void JobMetrics::remove_job(const std::string& job_id) {
-  for (auto* series : {&group_weight_, &group_loss_, &group_reward_accuracy_, &worst_group_loss_, &train_step_,
-                       &workers_, &job_state_, &checkpoint_step_}) {
+  for (auto* series : {&all_->group_weight, &all_->group_loss, &all_->group_reward_accuracy, &all_->worst_group_loss,
+                       &all_->train_step, &all_->workers, &all_->job_state, &all_->checkpoint_step}) {
     series->remove_job(job_id);
   }
-  for (auto* series : {&train_pairs_, &train_tokens_, &checkpoints_, &restarts_, &skipped_steps_})
+  for (auto* series :
+       {&all_->train_pairs, &all_->train_tokens, &all_->checkpoints, &all_->restarts, &all_->skipped_steps})
     series->remove_job(job_id);
-  for (auto* series : {&step_seconds_, &weight_update_seconds_}) series->remove_job(job_id);
+  for (auto* series : {&all_->step_seconds, &all_->weight_update_seconds}) series->remove_job(job_id);
   weight_gauges_.erase(job_id);
   totals_.erase(job_id);
 }

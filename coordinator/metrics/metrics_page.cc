@@ -61,7 +61,7 @@ void connect_once(const std::string& host, int port) {
 
 }  // namespace
 
-MetricsPage::MetricsPage(const std::string& address, const std::shared_ptr<prometheus::Registry>& registry)
+MetricsPage::MetricsPage(const std::string& address, const std::shared_ptr<prometheus::Collectable>& collectable)
     : host_(address.substr(0, address.rfind(':'))),
       exposer_([&] {
         const CivetCallbacks callbacks = make_callbacks();
@@ -70,7 +70,7 @@ MetricsPage::MetricsPage(const std::string& address, const std::shared_ptr<prome
         return std::make_unique<prometheus::Exposer>(options, &callbacks);
       }()),
       port_(exposer_->GetListeningPorts().front()) {
-  exposer_->RegisterCollectable(registry);
+  exposer_->RegisterCollectable(collectable);
 }
 
 // civetweb looks up from its socket every 2 s only, or when somebody connects.

@@ -1,8 +1,8 @@
 // /metrics over HTTP, for Prometheus to read.
 #pragma once
 
+#include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
-#include <prometheus/registry.h>
 
 #include <memory>
 #include <string>
@@ -13,7 +13,7 @@ namespace equipoise::coordinator {
 class MetricsPage {
  public:
   // `address` is HOST:PORT with port 0 for any free one. Throws std::runtime_error when it cannot be listened on.
-  MetricsPage(const std::string& address, const std::shared_ptr<prometheus::Registry>& registry);
+  MetricsPage(const std::string& address, const std::shared_ptr<prometheus::Collectable>& collectable);
   ~MetricsPage();
   MetricsPage(const MetricsPage&) = delete;
   MetricsPage& operator=(const MetricsPage&) = delete;

@@ -76,6 +76,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   const bool is_local = settings.controller.supervisor.hosts.empty() && settings.allocation == Allocation::kIgnored;
   controller.outputs = {.ranks_run = is_local ? RanksRun::kOnThisMachine : RanksRun::kElsewhere,
                         .state = settings.state};
+  controller.cleaner.logs = folder_.logs();
   controller_ = with_room(room_, [&] { return std::make_unique<JobController>(controller, dependencies); });
   shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);
   job_service_ = std::make_unique<TrainingJobService>(*shared_, metrics_);
@@ -91,7 +92,7 @@ CoordinatorServer::~CoordinatorServer() { shut_down(); }
 
 void CoordinatorServer::expose_metrics(const ListenAddress& listen) {
   try {
-    metrics_page_ = std::make_unique<MetricsPage>(listen.text(), metrics_.registry());
+    metrics_page_ = std::make_unique<MetricsPage>(listen.text(), metrics_.collectable());
   } catch (const std::exception&) {  // civetweb says no more than "null context"
     refuse_address("--metrics-listen", listen);
   }

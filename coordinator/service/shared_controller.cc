@@ -3,10 +3,12 @@
 #include <spdlog/spdlog.h>
 
 #include <exception>
+#include <filesystem>
 #include <utility>
 
 #include "common/protocol/job_state.h"
 #include "coordinator/job/refusal.h"
+#include "coordinator/store/log_folder.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -68,6 +70,7 @@ void SharedController::run_timer() {
     } catch (const std::exception& error) {  // what is due stays due
       spdlog::error("{}; trying again", error.what());
     }
+    clean();
   }
 }
 
@@ -78,11 +81,11 @@ void SharedController::watch_state(StateWatch watch) {
   look_at_space();
   // Without it ends of jobs could not be stored later, so nothing else is stored from the beginning.
   if (!state_.room->make_reserve()) {
-    has_made_room(StoreError(StoreError::Cause::kFull, "there is no room for the reserve"));
+    hold_writes(StoreError(StoreError::Cause::kFull, "there is no room for the reserve"));
   }
 }
 
-bool SharedController::has_made_room(const StoreError& failure) {
+bool SharedController::hold_writes(const StoreError& failure) {
   JobTable& table = controller_.table();
   if (failure.cause() == StoreError::Cause::kDamaged || table.is_held()) return false;
   const std::string why = failure.what() + (state_.room != nullptr ? state_.room->space_sentence() : "");
@@ -102,7 +105,7 @@ void SharedController::take_failures() {
   const auto failure = controller_.table().take_failure();
   const bool is_damaged = failure && failure->cause() == StoreError::Cause::kDamaged;
   if (is_damaged && failure->what() != damage_) spdlog::error("{}", damage_ = failure->what());
-  if (failure && has_made_room(*failure)) controller_.table().store_unstored();
+  if (failure && hold_writes(*failure)) controller_.table().store_unstored();
 }
 
 void SharedController::keep_room() {
@@ -177,6 +180,30 @@ void SharedController::tick() {
     take_failures();
     keep_room();
   });
+}
+
+// Watchers need not look: nobody sees any of it.
+void SharedController::clean() {
+  std::optional<JobCleaner::Logs> logs;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!loss_.empty()) return;
+    controller_.cleaner().tick();
+    logs = controller_.cleaner().logs_to_remove();
+  }
+  if (!logs) return;
+  std::string refusal;
+  try {
+    if (!remove_some(logs->folder)) return;
+  } catch (const std::filesystem::filesystem_error& error) {
+    refusal = error.what();
+  }
+  const std::lock_guard lock(mutex_);
+  if (refusal.empty()) {
+    controller_.cleaner().logs_are_gone(*logs);
+  } else {
+    controller_.cleaner().leave_logs(*logs, refusal);
+  }
 }
 
 void SharedController::take_exits() {

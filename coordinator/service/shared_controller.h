@@ -53,7 +53,7 @@ class SharedController {
     try {
       return answered(call);
     } catch (const StoreError& failure) {
-      if (!has_made_room(failure)) throw;
+      if (!hold_writes(failure)) throw;
     }
     return answered(call);
   }
@@ -70,6 +70,8 @@ class SharedController {
   void queue_exit(const LaunchExit& exit);
   // Does what is due, here and now; the thread does the same ten times a second.
   void tick();
+  // One piece of what deleted jobs have left; the thread does the same. From one thread at a time.
+  void clean();
 
   // A place among the watchers. Throws Refusal kResourceExhausted when all are taken.
   class Watcher {
@@ -129,8 +131,8 @@ class SharedController {
   void refuse_if_lost() const;
   void look_for_loss();  // and refuses
   void keep_state();     // from the timer's thread
-  // Holds the core after a write that failed. True where the reserve was there for what is tried again.
-  bool has_made_room(const StoreError& failure);
+  // Holds the core after a write that failed. True where the bytes of the reserve are free now, for another try.
+  bool hold_writes(const StoreError& failure);
   void take_failures();  // of what was tried without anybody waiting for it
   void keep_room();
   void try_to_go_on();

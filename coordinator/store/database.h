@@ -1,4 +1,4 @@
-// The coordinator's database: SQLite with one class per handle, its tables and their version.
+// SQLite with one class per handle.
 #pragma once
 
 #include <cstdint>
@@ -111,13 +111,5 @@ class Transaction {
   Database& database_;
   bool is_open_ = true;
 };
-
-// The tables of the coordinator's database, and their version.
-
-// Makes the tables in a new database, and brings those of an older program up to date, whole or not at all. Throws
-// std::invalid_argument where a newer program made the file.
-Database with_schema(Database database);
-// The same of a database that is only read: throws std::invalid_argument where an older program made it, too.
-Database with_newest_schema(Database database);
 
 }  // namespace equipoise::coordinator

@@ -1,73 +1,16 @@
 #include "coordinator/store/job_store.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
+#include <utility>
 
 #include "common/base/message_text.h"
 #include "common/protocol/job_state.h"
-#include "coordinator/store/database.h"
+#include "coordinator/store/free_pages.h"
+#include "coordinator/store/row_reading.h"
+#include "coordinator/store/schema.h"
 
 namespace equipoise::coordinator {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "vectors are stored as they lie in memory");
-
-Blob blob_of(const std::vector<double>& values) {
-  return {std::string_view(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double))};
-}
-
-[[noreturn]] void fail_damaged(const Database& database, const std::string& what) {
-  throw StoreError(StoreError::Cause::kDamaged, database.path().string() + ": " + what + " is damaged");
-}
-
-std::vector<double> doubles_of(const Database& database, const std::string& bytes) {
-  if (bytes.size() % sizeof(double) != 0) fail_damaged(database, "a vector of a step");
-  std::vector<double> values(bytes.size() / sizeof(double));
-  if (!bytes.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
-  return values;
-}
-
-template <typename Message>
-Message message_of(const Database& database, const std::string& bytes, const char* what) {
-  Message message;
-  if (!message.ParseFromString(bytes)) fail_damaged(database, what);
-  return message;
-}
-
-// Columns: request, digest, weight, log_alpha, group_loss.
-StepRecord step_of(const Database& database, const Statement& row) {
-  return {.request = message_of<v1::ReportStepRequest>(database, row.bytes(0), "a step"),
-          .digest = row.bytes(1),
-          .weight = doubles_of(database, row.bytes(2)),
-          .log_alpha_K = doubles_of(database, row.bytes(3)),
-          .group_loss_K = doubles_of(database, row.bytes(4))};
-}
-
-// Ends the reading of a row that turns out to be damaged, too.
-class ResetAtEnd {
- public:
-  explicit ResetAtEnd(Statement& statement) : statement_(statement) {}
-  ~ResetAtEnd() { statement_.reset(); }
-  ResetAtEnd(const ResetAtEnd&) = delete;
-  ResetAtEnd& operator=(const ResetAtEnd&) = delete;
-
- private:
-  Statement& statement_;
-};
-
-std::optional<StepRecord> first_step(const Database& database, Statement& row) {
-  const ResetAtEnd reset(row);
-  if (!row.next()) return std::nullopt;
-  return step_of(database, row);
-}
-
-std::optional<StoredTraining> first_training(const Database& database, Statement& row) {
-  const ResetAtEnd reset(row);
-  if (!row.next()) return std::nullopt;
-  return StoredTraining{.request = message_of<v1::StartTrainingRequest>(database, row.bytes(0), "a training"),
-                        .response = message_of<v1::StartTrainingResponse>(database, row.bytes(1), "a training")};
-}
 
 std::optional<DesiredState> desired_of(const std::string& name) {
   for (const DesiredState desired : {DesiredState::kRun, DesiredState::kPause, DesiredState::kCancel}) {
@@ -97,19 +40,14 @@ StoredJob job_of(const JobRow& row) {
 
 constexpr std::int64_t kMostEvents = 1'000;  // of a job
 
-// Which steps are of the lineage.
-constexpr const char* kInLineage =
-    " AND NOT EXISTS (SELECT 1 FROM attempts later WHERE later.job_id = steps.job_id "
-    "AND later.generation > steps.generation AND later.start_step <= steps.step) ";
-
-std::size_t size_of(const StepRecord& record) {
-  return record.request.ByteSizeLong() + (record.log_alpha_K.size() + record.group_loss_K.size()) * sizeof(double);
-}
-
 }  // namespace
 
 JobStore::JobStore(const std::filesystem::path& file, Access access)
-    : database_(access == Access::kReadOnly ? with_newest_schema(Database(file, access)) : with_schema(Database(file))),
+    : database_(access == Access::kReadOnly ? with_newest_schema(Database(file, access))
+                                            : without_free_pages(with_schema(Database(file)))),
+      deleted_(database_),
+      attempts_(database_),
+      steps_(database_),
       insert_job_(database_,
                   "INSERT INTO jobs(id, state, job, desired, checksum) VALUES (?, ?, ?, ?, ?) RETURNING sequence"),
       select_state_(database_, "SELECT state, desired FROM jobs WHERE id = ?"),
@@ -128,59 +66,6 @@ JobStore::JobStore(const std::filesystem::path& file, Access access)
       delete_excess_requests_(database_,
                               "DELETE FROM requests WHERE request_id IN "
                               "(SELECT request_id FROM requests ORDER BY created_at DESC LIMIT -1 OFFSET ?)"),
-      insert_attempt_(database_,
-                      "INSERT INTO attempts(job_id, generation, state, start_step, start_checkpoint, token_hash, "
-                      "launcher, hosts, cause, exit_code, started_at, ended_at) "
-                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-      end_attempt_(database_,
-                   "INSERT INTO attempts(job_id, generation, state, cause, exit_code, started_at, ended_at, launcher, "
-                   "hosts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state, "
-                   "cause = excluded.cause, exit_code = excluded.exit_code, ended_at = excluded.ended_at, "
-                   "launcher = iif(excluded.launcher = '', launcher, excluded.launcher), "
-                   "hosts = iif(excluded.hosts = '', hosts, excluded.hosts)"),
-      set_start_(database_,
-                 "INSERT INTO attempts(job_id, generation, state, start_step, start_checkpoint) VALUES (?, ?, ?, ?, ?) "
-                 "ON CONFLICT DO UPDATE SET state = excluded.state, start_step = excluded.start_step, "
-                 "start_checkpoint = excluded.start_checkpoint"),
-      set_launcher_(database_, "UPDATE attempts SET launcher = ?3 WHERE job_id = ?1 AND generation = ?2"),
-      select_attempts_(database_,
-                       "SELECT generation, state, start_step, start_checkpoint, token_hash, launcher, hosts, cause, "
-                       "exit_code, started_at, ended_at FROM attempts WHERE job_id = ? ORDER BY generation"),
-      insert_checkpoint_(database_,
-                         "INSERT OR REPLACE INTO checkpoints(job_id, step, generation, folder, manifest_digest, bytes, "
-                         "state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, iif(?8 = 0, unixepoch(), ?8))"),
-      delete_checkpoint_(database_,
-                         "UPDATE checkpoints SET state = 'DELETED' "
-                         "WHERE job_id = ? AND step = ? AND (?3 IS NULL OR generation = ?3)"),
-      select_checkpoints_(database_,
-                          "SELECT step, generation, folder, manifest_digest, bytes, state, created_at FROM checkpoints "
-                          "WHERE job_id = ? ORDER BY step, generation"),
-      select_training_(database_, "SELECT request, response FROM trainings WHERE job_id = ? AND generation = ?"),
-      select_newest_training_(
-          database_, "SELECT request, response FROM trainings WHERE job_id = ? ORDER BY generation DESC LIMIT 1"),
-      insert_training_(database_, "INSERT INTO trainings(job_id, generation, request, response) VALUES (?, ?, ?, ?)"),
-      select_generations_(database_,
-                          "SELECT generation FROM trainings WHERE job_id = ?1 "
-                          "UNION SELECT generation FROM steps WHERE job_id = ?1 ORDER BY generation"),
-      insert_step_(database_,
-                   "INSERT INTO steps(job_id, generation, step, request, digest, weight, log_alpha, group_loss) "
-                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
-      select_step_(database_,
-                   "SELECT request, digest, weight, log_alpha, group_loss FROM steps "
-                   "WHERE job_id = ? AND generation = ? AND step = ?"),
-      select_step_range_(database_,
-                         "SELECT min(step), max(step), count(*) FROM steps WHERE job_id = ? AND generation = ?"),
-      select_last_step_(database_,
-                        "SELECT request, digest, weight, log_alpha, group_loss FROM steps "
-                        "WHERE job_id = ? AND generation = ? ORDER BY step DESC LIMIT 1"),
-      // With max() SQLite takes the other columns from the row that has it.
-      select_steps_(database_,
-                    std::string("SELECT request, digest, weight, log_alpha, group_loss, max(generation) FROM steps "
-                                "WHERE job_id = ? AND step >= ?") +
-                        kInLineage + "GROUP BY step ORDER BY step LIMIT ?"),
-      select_lineage_step_(database_, std::string("SELECT request, digest, weight, log_alpha, group_loss FROM steps "
-                                                  "WHERE job_id = ? AND step = ?") +
-                                          kInLineage + "ORDER BY generation DESC LIMIT 1"),
       select_key_(database_, "SELECT key FROM signing_key") {
   if (access == Access::kReadOnly) return;
   try {
@@ -268,11 +153,10 @@ std::vector<StoredEvent> JobStore::events(const std::string& job_id, std::int64_
 
 void JobStore::delete_job(const std::string& id) {
   Transaction transaction(database_);
-  for (const char* table : {"steps", "trainings", "attempts", "checkpoints", "events"}) {
-    Statement(database_, std::string("DELETE FROM ") + table + " WHERE job_id = ?").run(id);
-  }
+  deleted_.add(id);
   delete_job_.run(id);
   transaction.commit();
+  steps_.forget(id);
 }
 
 void JobStore::set_aside(const v1::TrainingJob& job, const std::string& why) {
@@ -337,7 +221,7 @@ bool JobStore::is_whole(const std::string& table) {
 std::vector<std::string> JobStore::replace_damaged_tables() {
   std::vector<std::string> done;
   if (!is_whole("jobs")) replace_damaged_jobs(done);
-  for (const char* table : {"requests", "events", "signing_key"}) {
+  for (const char* table : {"requests", "events", "signing_key", "deleted_jobs"}) {
     if (!is_whole(table)) replace_by_empty(table, done);
   }
   return done;
@@ -386,9 +270,7 @@ std::optional<AnsweredRequest> JobStore::answered_request(const std::string& req
 
 void JobStore::begin_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt) {
   Transaction transaction(database_);
-  insert_attempt_.run(job.id(), attempt.generation, attempt.state, attempt.start_step, attempt.start_checkpoint,
-                      Blob{attempt.token_hash}, attempt.launcher, attempt.hosts, attempt.cause,
-                      std::optional<std::int64_t>(attempt.exit_code), attempt.started_at, attempt.ended_at);
+  attempts_.begin(job.id(), attempt);
   write_job(job);
   transaction.commit();
 }
@@ -396,148 +278,24 @@ void JobStore::begin_attempt(const v1::TrainingJob& job, const StoredAttempt& at
 void JobStore::end_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt,
                            std::optional<DesiredState> desired) {
   Transaction transaction(database_);
-  end_attempt_.run(job.id(), attempt.generation, attempt.state, attempt.cause,
-                   std::optional<std::int64_t>(attempt.exit_code), attempt.started_at, attempt.ended_at,
-                   attempt.launcher, attempt.hosts);
+  attempts_.end(job.id(), attempt);
   write_job(job, desired);
   transaction.commit();
 }
 
-void JobStore::set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher) {
-  set_launcher_.run(job_id, generation, launcher);
-}
-
-std::vector<StoredAttempt> JobStore::attempts(const std::string& job_id) {
-  std::vector<StoredAttempt> attempts;
-  const ResetAtEnd reset(select_attempts_);
-  const Statement& row = select_attempts_;
-  for (select_attempts_.begin(job_id); select_attempts_.next();) {
-    const auto exit_code = row.optional_integer(8);
-    attempts.push_back({.generation = row.integer(0),
-                        .start_step = row.optional_integer(2),
-                        .start_checkpoint = row.bytes(3),
-                        .token_hash = row.bytes(4),
-                        .state = row.bytes(1),
-                        .cause = row.bytes(7),
-                        .exit_code = exit_code ? std::optional<int>(static_cast<int>(*exit_code)) : std::nullopt,
-                        .started_at = row.integer(9),
-                        .ended_at = row.integer(10),
-                        .launcher = row.bytes(5),
-                        .hosts = row.bytes(6)});
-  }
-  return attempts;
-}
-
-void JobStore::commit_checkpoint(const std::string& job_id, const StoredCheckpoint& checkpoint) {
-  insert_checkpoint_.run(job_id, checkpoint.step, checkpoint.generation, checkpoint.folder,
-                         Blob{checkpoint.manifest_digest}, checkpoint.bytes, checkpoint.state, checkpoint.created_at);
-}
-
 void JobStore::mark_checkpoints_deleted(const std::string& job_id, const std::vector<std::int64_t>& steps) {
   Transaction transaction(database_);
-  for (const std::int64_t step : steps) delete_checkpoint_.run(job_id, step, std::optional<std::int64_t>());
+  for (const std::int64_t step : steps) attempts_.mark_deleted(job_id, step, std::nullopt);
   transaction.commit();
-}
-
-void JobStore::mark_checkpoint_deleted(const std::string& job_id, std::int64_t step, std::int64_t generation) {
-  delete_checkpoint_.run(job_id, step, std::optional<std::int64_t>(generation));
-}
-
-std::vector<StoredCheckpoint> JobStore::checkpoints(const std::string& job_id) {
-  std::vector<StoredCheckpoint> checkpoints;
-  const ResetAtEnd reset(select_checkpoints_);
-  const Statement& row = select_checkpoints_;
-  for (select_checkpoints_.begin(job_id); select_checkpoints_.next();) {
-    checkpoints.push_back({.step = row.integer(0),
-                           .generation = row.integer(1),
-                           .folder = row.bytes(2),
-                           .manifest_digest = row.bytes(3),
-                           .bytes = row.integer(4),
-                           .state = row.bytes(5),
-                           .created_at = row.integer(6)});
-  }
-  return checkpoints;
 }
 
 void JobStore::start_training(const v1::TrainingJob& job, const StoredTraining& training,
                               const std::string& start_checkpoint) {
   Transaction transaction(database_);
-  insert_training_.run(job.id(), job.generation(), Blob{training.request.SerializeAsString()},
-                       Blob{training.response.SerializeAsString()});
-  set_start_.run(job.id(), job.generation(), state_name(job.state()),
-                 std::int64_t{training.response.plan().first_step()}, start_checkpoint);
+  attempts_.start(job, training, start_checkpoint);
+  steps_.rewind(job.id(), training.response.plan().first_step());
   write_job(job);
   transaction.commit();
-}
-
-std::optional<StoredTraining> JobStore::training(const std::string& job_id, std::int64_t generation) {
-  select_training_.begin(job_id, generation);
-  return first_training(database_, select_training_);
-}
-
-std::optional<StoredTraining> JobStore::newest_training(const std::string& job_id) {
-  select_newest_training_.begin(job_id);
-  return first_training(database_, select_newest_training_);
-}
-
-void JobStore::insert_step(const StepKey& key, const StepRecord& record) {
-  insert_step_.run(key.job_id, key.generation, key.step, Blob{record.request.SerializeAsString()}, Blob{record.digest},
-                   blob_of(record.weight), blob_of(record.log_alpha_K), blob_of(record.group_loss_K));
-}
-
-void JobStore::insert_steps(const std::string& job_id, std::int64_t generation,
-                            const std::vector<StepRecord>& records) {
-  Transaction transaction(database_);
-  for (const StepRecord& record : records) {
-    insert_step({.job_id = job_id, .generation = generation, .step = record.request.step()}, record);
-  }
-  transaction.commit();
-}
-
-std::optional<StepRecord> JobStore::step(const StepKey& key) {
-  select_step_.begin(key.job_id, key.generation, key.step);
-  return first_step(database_, select_step_);
-}
-
-std::vector<std::int64_t> JobStore::generations(const std::string& job_id) {
-  std::vector<std::int64_t> generations;
-  const ResetAtEnd reset(select_generations_);
-  for (select_generations_.begin(job_id); select_generations_.next();) {
-    generations.push_back(select_generations_.integer(0));
-  }
-  return generations;
-}
-
-StepRange JobStore::step_range(const std::string& job_id, std::int64_t generation) {
-  const ResetAtEnd reset(select_step_range_);
-  select_step_range_.begin(job_id, generation);
-  select_step_range_.next();
-  return {.first = select_step_range_.integer(0),
-          .last = select_step_range_.integer(1),
-          .count = select_step_range_.integer(2)};
-}
-
-std::optional<StepRecord> JobStore::last_step(const std::string& job_id, std::int64_t generation) {
-  select_last_step_.begin(job_id, generation);
-  return first_step(database_, select_last_step_);
-}
-
-std::vector<StepRecord> JobStore::steps(const std::string& job_id, std::int64_t first, PageLimit limit) {
-  std::vector<StepRecord> records;
-  std::size_t bytes = 0;
-  const ResetAtEnd reset(select_steps_);
-  for (select_steps_.begin(job_id, first, limit.rows); select_steps_.next();) {
-    StepRecord record = step_of(database_, select_steps_);
-    bytes += size_of(record);
-    if (!records.empty() && bytes > limit.bytes) break;
-    records.push_back(std::move(record));
-  }
-  return records;
-}
-
-std::optional<StepRecord> JobStore::lineage_step(const std::string& job_id, std::int64_t step) {
-  select_lineage_step_.begin(job_id, step);
-  return first_step(database_, select_lineage_step_);
 }
 
 // The version in the file's header is written even where it stays the same.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/message_text.h"
 #include "common/base/sha256.h"
+#include "coordinator/weights/report_format.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -95,6 +97,35 @@ std::string step_digest(const v1::ReportStepRequest& request) {
 
 namespace {
 
+constexpr double kUnknownLoss = std::numeric_limits<double>::quiet_NaN();
+constexpr std::size_t kResultDigestBytes = 16;
+constexpr std::size_t kRowBytes = 110;               // of a step, besides its report
+constexpr std::size_t kBytesPerState = 4;            // of steps, for one byte of state
+constexpr std::size_t kStateBytesBesideGroups = 70;  // of the state's own row
+
+std::string result_digest_of(const GroupWeightsState& state, const std::vector<double>& weight) {
+  Sha256 sha256;
+  sha256.add_list(weight);
+  sha256.add_list(state.log_alpha_K);
+  // Which bits a NaN has is nobody's choice.
+  for (const double loss : state.group_loss_K) sha256.add_number(std::isnan(loss) ? kUnknownLoss : loss);
+  sha256.add_number(state.step_size.step_size);
+  sha256.add_number(state.step_size.best);
+  sha256.add_number(std::int64_t{state.step_size.waited});
+  return byte_text(sha256.finish()).substr(0, kResultDigestBytes);
+}
+
+v1::WeightState message_of_state(const GroupWeightsState& now, std::int64_t steps) {
+  v1::WeightState state;
+  state.set_steps(steps);
+  state.mutable_log_alpha()->Add(now.log_alpha_K.begin(), now.log_alpha_K.end());
+  state.mutable_group_loss()->Add(now.group_loss_K.begin(), now.group_loss_K.end());
+  state.mutable_step_size()->set_step_size(now.step_size.step_size);
+  state.mutable_step_size()->set_best(now.step_size.best);
+  state.mutable_step_size()->set_waited(now.step_size.waited);
+  return state;
+}
+
 template <typename Numbers>
 std::span<const double> span_of(const Numbers& numbers) {
   return {numbers.data(), static_cast<std::size_t>(numbers.size())};
@@ -115,8 +146,11 @@ StepRecord WeightOwner::prepare(const v1::ReportStepRequest& request) const {
   record.request.clear_job_id();
   GroupWeights after = weights_;
   after.step(report.sums, report.non_finite_group, record.weight);
-  record.log_alpha_K = after.log_alpha_K();
-  record.group_loss_K = after.group_loss_K();
+  GroupWeightsState state = after.state();
+  record.result_digest = result_digest_of(state, record.weight);
+  if (is_state_due(record.request)) record.state = message_of_state(state, request.step() + 1).SerializeAsString();
+  record.log_alpha_K = std::move(state.log_alpha_K);
+  record.group_loss_K = std::move(state.group_loss_K);
   // What is stored can be loaded: a record that restore() refuses would be found at the next start only.
   if (const std::string fault = record_fault(record); !fault.empty()) {
     refuse(request.step(),
@@ -125,10 +159,26 @@ StepRecord WeightOwner::prepare(const v1::ReportStepRequest& request) const {
   return record;
 }
 
+bool WeightOwner::is_state_due(const v1::ReportStepRequest& request) const {
+  const std::int64_t steps = steps_to_replay_ + 1;
+  if (steps < kFewestReplayedSteps) return false;
+  if (steps >= kMostReplayedSteps) return true;
+  const std::size_t numbers = weights_.log_alpha_K().size() + weights_.group_loss_K().size();
+  const std::size_t state_bytes = kStateBytesBesideGroups + numbers * sizeof(double);
+  return bytes_to_replay_ + kRowBytes + encoded_report(request).size() >= kBytesPerState * state_bytes;
+}
+
+void WeightOwner::move_past(const StepRecord& record) {
+  next_step_ = record.request.step() + 1;
+  const bool has_state = !record.state.empty();
+  steps_to_replay_ = has_state ? 0 : steps_to_replay_ + 1;
+  bytes_to_replay_ = has_state ? 0 : bytes_to_replay_ + kRowBytes + encoded_report(record.request).size();
+}
+
 void WeightOwner::accept(const StepRecord& record) {
   EQUIPOISE_CHECK(record.request.step() >= next_step_);
   weights_.restore(record.log_alpha_K, record.group_loss_K);
-  next_step_ = record.request.step() + 1;
+  move_past(record);
   if (!record.request.non_finite_group().empty()) return;
   weights_.observe(span_of(record.request.loss_sum()), span_of(record.request.pair_count()));
 }
@@ -143,17 +193,7 @@ std::string WeightOwner::record_fault(const StepRecord& record) const {
   return weights_.restore_fault(record.log_alpha_K, record.group_loss_K);
 }
 
-v1::WeightState WeightOwner::state() const {
-  const GroupWeightsState now = weights_.state();
-  v1::WeightState state;
-  state.set_steps(next_step_);
-  state.mutable_log_alpha()->Add(now.log_alpha_K.begin(), now.log_alpha_K.end());
-  state.mutable_group_loss()->Add(now.group_loss_K.begin(), now.group_loss_K.end());
-  state.mutable_step_size()->set_step_size(now.step_size.step_size);
-  state.mutable_step_size()->set_best(now.step_size.best);
-  state.mutable_step_size()->set_waited(now.step_size.waited);
-  return state;
-}
+v1::WeightState WeightOwner::state() const { return message_of_state(weights_.state(), next_step_); }
 
 void WeightOwner::restore(const v1::WeightState& state) {
   weights_.restore(GroupWeightsState{.log_alpha_K = {state.log_alpha().begin(), state.log_alpha().end()},
@@ -162,6 +202,29 @@ void WeightOwner::restore(const v1::WeightState& state) {
                                                    .best = state.step_size().best(),
                                                    .waited = state.step_size().waited()}});
   next_step_ = state.steps();
+  steps_to_replay_ = 0;
+  bytes_to_replay_ = 0;
+}
+
+void WeightOwner::advance(const v1::ReportStepRequest& request) {
+  replay({.request = request, .digest = {}, .weight = {}, .log_alpha_K = {}, .group_loss_K = {}});
+}
+
+StepRecord WeightOwner::replay(StepRecord record) {
+  if (record.request.step() != next_step_) {
+    refuse(record.request.step(), "it is on record where step " + std::to_string(next_step_) + " is to be");
+  }
+  const StepReport report = check_step_report(record.request, groups_.names);
+  record.weight.resize(report.sums.group.size());
+  weights_.step(report.sums, report.non_finite_group, record.weight);
+  move_past(record);
+  if (record.result_digest.empty()) return record;
+  record.log_alpha_K = weights_.log_alpha_K();
+  record.group_loss_K = weights_.group_loss_K();
+  if (result_digest_of(weights_.state(), record.weight) == record.result_digest) return record;
+  refuse(record.request.step(),
+         "its report gives other weights than those on record: the record is damaged, or another machine or version of "
+         "the program made it");
 }
 
 std::vector<double> WeightOwner::alpha_at(const std::vector<double>& log_alpha_K) const {

@@ -23,19 +23,27 @@ StepReport check_step_report(const v1::ReportStepRequest& request, const std::ve
 // SHA-256, 32 bytes, over the step and every number of the report, bit by bit.
 std::string step_digest(const v1::ReportStepRequest& request);
 
-// What is on disk of one step: key (job, generation, step).
+// One step: key (job, generation, step). On disk are the report and the two digests; the answer and the weights follow
+// from the ones before, and so from the newest state on record: WeightOwner::replay().
 struct StepRecord {
   v1::ReportStepRequest request;     // as it came, without the job's id
   std::string digest;                // step_digest(request)
   std::vector<double> weight;        // the answer: w_g of each group of the request, in its order
   std::vector<double> log_alpha_K;   // [K] after the step
   std::vector<double> group_loss_K;  // [K] after the step, NaN where unknown; empty where alpha is not a closed form
+  std::string result_digest = {};    // of the answer and all that the next step depends on, 16 bytes
+  std::string state = {};            // a v1::WeightState after the step, where one is to be stored; mostly empty
 };
 
 struct GroupTable {
   std::vector<std::string> names;    // [K]
   std::vector<double> pair_count_K;  // [K]  N_g > 0
 };
+
+// A state is stored every 16 to 256 steps: as soon as the steps since the one before take four times its bytes. So it
+// is a fifth of what is stored or less, but for jobs of thousands of groups, and a replay is some milliseconds.
+inline constexpr std::int64_t kFewestReplayedSteps = 16;
+inline constexpr std::int64_t kMostReplayedSteps = 256;
 
 // Not thread-safe.
 class WeightOwner {
@@ -58,6 +66,13 @@ class WeightOwner {
   v1::WeightState state() const;
   void restore(const v1::WeightState& state);
 
+  // The step next_step() once more, as it is on record: advance() makes it the state, replay() says also what was
+  // answered and how the weights were after it. Throw std::invalid_argument where the report is none; replay() also
+  // where these weights have other bits than those on record: the record is damaged, or another machine's or program's
+  // exp() and log() made it. The owner is of no use then.
+  void advance(const v1::ReportStepRequest& request);
+  StepRecord replay(StepRecord record);
+
   std::int64_t next_step() const { return next_step_; }
   std::vector<double> alpha_K() const { return weights_.alpha_K(); }
   const std::vector<double>& log_alpha_K() const { return weights_.log_alpha_K(); }
@@ -68,9 +83,15 @@ class WeightOwner {
   std::vector<double> alpha_at(const std::vector<double>& log_alpha_K) const;
 
  private:
+  bool is_state_due(const v1::ReportStepRequest& request) const;
+  void move_past(const StepRecord& record);
+
   GroupTable groups_;
   GroupWeights weights_;
   std::int64_t next_step_ = 0;
+  // Since the newest state on record.
+  std::int64_t steps_to_replay_ = 0;
+  std::size_t bytes_to_replay_ = 0;
 };
 
 }  // namespace equipoise::coordinator

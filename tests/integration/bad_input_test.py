@@ -140,6 +140,45 @@ class BadInput(programs.ProgramTest):
             path.write_text(f'{good}, "rms_norm_eps": {value}}}')
             self.assertIn("model/config.json", self.refused_training(self.write_job("run")))
 
+    def change_tokenizer(self, part, value):
+        path = self.folder / "model/tokenizer.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), part: value}))
+
+    def test_tokenizer_that_makes_gigabytes_of_a_text(self):
+        # Four Es of line 4 would become 4e12.
+        self.break_line(4, lambda pair: json.dumps({**pair, "prompt": pair["prompt"] + " \u00c9\u00c9\u00c9\u00c9"}))
+        tenfold = {"type": "Replace", "pattern": {"String": "\u00c9"}, "content": "\u00c9" * 10}
+        self.change_tokenizer("normalizer", {"type": "Sequence", "normalizers": [tenfold] * 12})
+        message = self.refused_training(self.write_job("run"), "--np", "2")
+        self.assertIn("data/train.jsonl:4: ", message)
+        self.assertRegex(message, 'model/tokenizer.json: its Replace of "\u00c9" makes [0-9]+ bytes of a text of [0-9]+, '
+                                  'expected at most')
+
+    def test_tokenizer_that_searches_for_ever(self):
+        self.break_line(9, lambda pair: json.dumps({**pair, "chosen": "z" * 200}))
+        split = {"type": "Split", "pattern": {"Regex": r"(?:z|zz)+(?!z|\z)"}, "behavior": "Isolated", "invert": False}
+        self.change_tokenizer("pre_tokenizer", split)
+        message = self.refused_training(self.write_job("run"))
+        self.assertIn("data/train.jsonl:9: ", message)
+        self.assertIn("model/tokenizer.json: its Split of ", message)
+        self.assertIn("takes too much work: one search may take 16777216 steps back", message)
+
+    def test_tokenizer_that_repeats_a_text_until_memory_ends(self):
+        whole = {"Sequence": {"id": "A", "type_id": 0}}
+        self.break_line(2, lambda pair: json.dumps({**pair, "prompt": "Q x " * 5000}))
+        processor = json.loads((self.folder / "model/tokenizer.json").read_text())["post_processor"]
+        self.change_tokenizer("post_processor", {**processor, "single": [whole] * 5000})
+        message = self.refused_training(self.write_job("run"))
+        self.assertIn("data/train.jsonl:2: ", message)
+        self.assertRegex(message, "model/tokenizer.json: its post_processor takes more than 5[0-9]{2} MiB of memory")
+
+    def test_aliases_of_a_job_file_multiply_nothing(self):
+        rows = "&row [" + ", ".join("0" * 100000) + "]" + ", *row" * 100000
+        path = self.folder / "run.yaml"
+        path.write_text("name: run\npolicy: {log_linear: {reward: [" + rows + "]}}\noutput: run\n")
+        message = self.refused_training(path)
+        self.assertIn("run.yaml:2: policy.log_linear.reward[10] has more values than the whole job may have", message)
+
     def test_output_that_cannot_be_made(self):
         (self.folder / "file").write_text("not a folder")
         message = self.refused("equipoise", "train", self.write_job("run", output="file/run"))

@@ -157,6 +157,7 @@ class FullState(FullDisk):
         another = programs.run("equipoise", "submit", self.job_file("another", 1), "--coordinator",
                                self.coordinator.address)
         self.assertNotEqual(another.returncode, 0)
+        self.assertIn("cannot store anything at the moment: ", another.stderr)
         self.assertIn("database or disk is full", another.stderr)
 
         self.disk.drain()
@@ -198,7 +199,7 @@ class FullState(FullDisk):
         self.wait("health says SERVING", self.is_serving)
 
     def test_sigterm_ends_everything_where_nothing_can_be_stored(self):
-        job_id = self.training_job(self.job_file("stopped", 1000000))
+        job_id = self.training_job(self.job_file("stopped", 1000000, launch={"max_restarts": 0}))
         self.fill_until_held()
         self.disk.fill()  # with what was kept for ends of jobs
         self.assertEqual(self.coordinator.stop(), 0)
@@ -210,7 +211,7 @@ class FullState(FullDisk):
         self.assertRegex(job["state_reason"], "the coordinator was (lost|stopped) while the job was RUNNING")
 
     def test_a_silent_rank_is_given_up_where_nothing_can_be_stored(self):
-        job_id = self.training_job(self.job_file("silent", 1000000))
+        job_id = self.training_job(self.job_file("silent", 1000000, launch={"max_restarts": 0}))
         self.fill_until_held()
         self.disk.fill()
         os.kill(self.ranks(job_id)[-1], signal.SIGSTOP)

@@ -1,9 +1,11 @@
 """A coordinator as a service: jobs over the network, workers started by it or by hand, health, reflection, metrics."""
 
+import contextlib
 import json
 import pathlib
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -115,6 +117,36 @@ class Service(programs.ProgramTest):
             said = watch.stdout.read()
             self.assertEqual(watch.wait(timeout=60), 0, said)
         self.assertIn("8/8", said)
+
+    def rows_of(self, job_id):
+        """How many rows of a job each table has that has some, but for the row that keeps its id from others."""
+        with contextlib.closing(sqlite3.connect(self.coordinator.state / "coordinator.sqlite3")) as database:
+            names = [name for name, in database.execute(
+                "SELECT DISTINCT t.name FROM sqlite_master t, pragma_table_info(t.name) c "
+                "WHERE t.type = 'table' AND c.name = 'job_id'")]
+            rows = {name: database.execute(f"SELECT count(*) FROM {name} WHERE job_id = ?", (job_id,)).fetchone()[0]
+                    for name in names}
+        return {name: count for name, count in rows.items() if count}
+
+    def test_deleted_job_leaves_nothing_even_where_the_coordinator_is_killed(self):
+        job_id = self.submit(self.write_job("gone"), "--np", "2")
+        self.jobs("watch", job_id)
+        self.assertEqual(self.job(job_id)["state"], "JOB_STATE_SUCCEEDED")
+        logs = self.coordinator.state / "logs" / job_id
+        self.assertTrue(logs.exists())
+        self.assertIn("steps", self.rows_of(job_id))
+        self.jobs("delete", job_id)
+        self.coordinator.process.kill()
+        self.coordinator.stop()
+        self.coordinator = programs.Coordinator(self.folder / "state")
+        self.addCleanup(self.coordinator.stop)
+        self.assertNotIn(job_id, self.jobs("list"))
+        self.assertNotIn(job_id, self.metrics())
+        deadline = time.monotonic() + 60
+        while logs.exists() or self.rows_of(job_id):
+            self.assertLess(time.monotonic(), deadline, f"{self.rows_of(job_id)} are left, logs: {logs.exists()}")
+            time.sleep(0.05)
+        self.assertTrue((self.folder / "gone/final").exists())  # what the job has made
 
     def test_cancel_stops_the_workers(self):
         job_id = self.submit(self.write_job("long", training={"max_steps": 1000000, "global_batch_size": 16}), "--np", "2")

@@ -178,12 +178,21 @@ EncodedDataset PairEncoder::finish(std::vector<std::string> group_names) {
 
 void PairEncoder::encode_alike(std::span<const PreferencePair> pairs, EncodedPairs& encoded) {
   const PairTexts texts = pair_texts(pairs, tokenizer_, settings_, threads_);
-  auto ids = tokenizer_.tokenizer.encode_batch(texts.texts, texts.special, threads_);
+  auto ids = ids_of(texts, pairs);
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const std::span of_pair = std::span(ids).subspan(i * texts.per_pair, texts.per_pair);
     const bool apart = settings_.tokenization == Tokenization::kAuthors;
     const std::int32_t eos_id = tokenizer_.eos_id;
     add(apart ? with_end(of_pair, eos_id) : without_common_prefix(of_pair, eos_id), pairs[i], encoded);
+  }
+}
+
+std::vector<std::vector<std::int32_t>> PairEncoder::ids_of(const PairTexts& texts,
+                                                           std::span<const PreferencePair> pairs) const {
+  try {
+    return tokenizer_.tokenizer.encode_batch(texts.texts, texts.special, threads_);
+  } catch (const TextRefused& refused) {
+    throw PairRefused(pairs[refused.text() / texts.per_pair], refused.what());
   }
 }
 

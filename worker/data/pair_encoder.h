@@ -14,6 +14,8 @@
 
 namespace equipoise {
 
+struct PairTexts;
+
 struct PairIds {
   std::vector<std::int32_t> prompt, chosen;
   std::optional<std::vector<std::int32_t>> rejected;
@@ -54,6 +56,7 @@ class PairEncoder {
 
  private:
   void encode_alike(std::span<const PreferencePair> pairs, EncodedPairs& encoded);
+  std::vector<std::vector<std::int32_t>> ids_of(const PairTexts& texts, std::span<const PreferencePair> pairs) const;
   void add(PairIds ids, const PreferencePair& pair, EncodedPairs& encoded);
   void count(const Truncated& truncated, bool merged, const PreferencePair& pair);
 

@@ -130,16 +130,29 @@ bool may_share_messages(std::string_view prompt, std::string_view answer) {
   return !start.empty() && prompt.find(start.substr(0, start.find('}'))) != prompt.npos;
 }
 
-// Whether the answer's messages begin with the prompt's last ones, from some message on.
-bool begins_with_end_of(const ChatJson& prompt, const ChatJson& answer) {
-  for (std::size_t first = 0; first < prompt.size(); ++first) {
-    const std::size_t count = prompt.size() - first;
-    if (count > answer.size()) continue;
-    bool same = true;
-    for (std::size_t i = 0; i < count && same; ++i) same = prompt[first + i] == answer[i];
-    if (same) return true;
+// How many of the first `length` messages begin the list again at its end, for each length: the longest, but not all.
+std::vector<std::size_t> borders_of(const ChatJson& messages) {
+  std::vector<std::size_t> border(messages.size() + 1, 0);
+  for (std::size_t i = 1, same = 0; i < messages.size(); ++i) {
+    while (same > 0 && messages[same] != messages[i]) same = border[same];
+    if (messages[same] == messages[i]) ++same;
+    border[i + 1] = same;
   }
-  return false;
+  return border;
+}
+
+// Whether the answer's messages begin with the prompt's last ones, from some message on. Knuth, Morris and Pratt: each
+// message is compared twice or less, where thousands of equal ones would be compared with each other.
+bool begins_with_end_of(const ChatJson& prompt, const ChatJson& answer) {
+  if (answer.empty()) return false;
+  const std::vector<std::size_t> border = borders_of(answer);
+  std::size_t same = 0;
+  for (const ChatJson& message : prompt) {
+    if (same == answer.size()) same = border[same];
+    while (same > 0 && answer[same] != message) same = border[same];
+    if (answer[same] == message) ++same;
+  }
+  return same > 0;
 }
 
 bool repeats_messages(const std::string& prompt, const std::string& answer) {

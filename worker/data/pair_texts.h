@@ -25,7 +25,7 @@ struct PairTexts {
   std::size_t per_pair;
 };
 
-// A pair that has no texts; who reads the file knows where it is.
+// A pair that has no texts, or texts that the tokenizer refuses; who reads the file knows where it is.
 class PairRefused : public std::invalid_argument {
  public:
   PairRefused(const PreferencePair& pair, const std::string& what) : std::invalid_argument(what), line_(pair.line) {}

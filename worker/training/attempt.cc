@@ -167,7 +167,9 @@ void report_failure(CoordinatorClient& client, const AttemptId& attempt, int ran
   request.set_reason(failure_text(failure));
   if (dynamic_cast<const std::invalid_argument*>(&failure) != nullptr) {
     request.set_kind(v1::FAILURE_KIND_INVALID_INPUT);
-  } else if (dynamic_cast<const PeerError*>(&failure) != nullptr) {
+  } else if (dynamic_cast<const PeerError*>(&failure) != nullptr ||
+             dynamic_cast<const AttemptEnded*>(&failure) != nullptr) {
+    // A rank that was told to end has no fault of its own.
     request.set_kind(v1::FAILURE_KIND_INFRASTRUCTURE);
   } else {
     request.set_kind(v1::FAILURE_KIND_PROGRAM);

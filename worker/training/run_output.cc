@@ -3,14 +3,17 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include "common/base/durable_file.h"
+#include "common/base/error.h"
 #include "common/base/path_check.h"
 #include "common/checkpoint/checkpoint_folder.h"
 #include "common/config/job_file.h"
@@ -47,11 +50,29 @@ bool is_run_of(const fs::path& output, const std::string& job_id) {
   return std::getline(file, line) && line == job_id;
 }
 
+// A rank of an earlier attempt of the job, whose mpirun has ended, ends by itself a moment later.
+OutputLock lock_after_earlier_attempts(const JobConfig& config, const std::string& job_id) {
+  constexpr std::chrono::seconds kPatience{15};
+  constexpr std::chrono::milliseconds kBetweenTries{50};
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (true) {
+    try {
+      return OutputLock::of_writer({.field = "output", .path = config.output},
+                                   {.program = "equipoise-worker", .job = job_id});
+    } catch (const OutputInUse& in_use) {
+      if (in_use.job() != job_id) throw;
+      if (std::chrono::steady_clock::now() >= deadline) {
+        throw PeerError(std::string(in_use.what()) + "; that is an earlier attempt of this job, which does not end");
+      }
+    }
+    std::this_thread::sleep_for(kBetweenTries);
+  }
+}
+
 // What earlier runs left is looked at only once nobody else can be writing there.
 OutputLock locked_output(const JobConfig& config, const std::string& job_id) {
   check_output_place(config);
-  OutputLock lock =
-      OutputLock::of_writer({.field = "output", .path = config.output}, {.program = "equipoise-worker", .job = job_id});
+  OutputLock lock = lock_after_earlier_attempts(config, job_id);
   if (!is_run_of(config.output, job_id)) check_output_free(config);
   return lock;
 }
@@ -88,7 +109,7 @@ void RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan) {
 
 std::string RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan, const FoundCheckpoint& checkpoint) {
   check_now();
-  const bool is_here = is_within(resolved_path(checkpoint.folder), resolved_path(config_.output));
+  const bool is_here = holds(checkpoint);
   if (!is_here) prepare(spec, plan);
   std::error_code error;
   if (is_here) put_final_aside(error);
@@ -97,9 +118,16 @@ std::string RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan, c
     throw std::invalid_argument("output: " + config_.output.string() + " cannot be written: " + error.message());
   const std::string kept = prepare_metrics(checkpoint);
   if (!is_here) return kept;
-  abandon_checkpoints_after(config_.output, checkpoint.manifest.step);
   write_job(spec, plan);
   return kept;
+}
+
+bool RunOutput::holds(const FoundCheckpoint& checkpoint) const {
+  return is_within(resolved_path(checkpoint.folder), resolved_path(config_.output));
+}
+
+void RunOutput::abandon_later_checkpoints(const FoundCheckpoint& checkpoint) const {
+  if (holds(checkpoint)) abandon_checkpoints_after(config_.output, checkpoint.manifest.step);
 }
 
 // Where the lines are: beside the folder of checkpoints, in the output that the checkpoint was made in.

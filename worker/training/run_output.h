@@ -30,10 +30,13 @@ class RunOutput {
   // cannot be written.
   void prepare(const v1::JobSpec& spec, const ShardPlan& plan);
   // The same for a run that goes on from a checkpoint, of this output or of another one's: what belongs to the steps
-  // before stays, checkpoints of later ones are renamed. metrics.jsonl has the lines up to the checkpoint; one that is
+  // before stays. metrics.jsonl has the lines up to the checkpoint; one that is
   // not as the checkpoint knew it is kept beside, under the name that is returned, and a new one begins. Returns an
   // empty name where the lines are there.
   std::string prepare(const v1::JobSpec& spec, const ShardPlan& plan, const FoundCheckpoint& checkpoint);
+  // Once the coordinator has agreed that the run goes on from there: no later attempt may take a checkpoint of the steps
+  // that it goes back over, which are then of another line. They are renamed.
+  void abandon_later_checkpoints(const FoundCheckpoint& checkpoint) const;
   // From now on the file has to stay where it is. Throws std::runtime_error if it is not there.
   void watch(const std::string& name);
   // Throws std::runtime_error if the folder, job.yaml or a watched file was deleted or replaced. Looks at most once a
@@ -52,6 +55,7 @@ class RunOutput {
   static Identity identity_of(const std::filesystem::path& file);
   void put_final_aside(std::error_code& error) const;
   void write_job(const v1::JobSpec& spec, const ShardPlan& plan);
+  bool holds(const FoundCheckpoint& checkpoint) const;
   std::string prepare_metrics(const FoundCheckpoint& checkpoint) const;
 
   const JobConfig& config_;

@@ -108,8 +108,10 @@ class TrainingRun {
     has_evaluations_ = !expected.empty();
     if (config_.training.early_stopping && has_evaluations_) check_metric(*config_.training.early_stopping, expected);
     policy_->check_same_on_all_ranks();
-    return start_training(context_.client, context_.registration.attempt, policy_->data(), context_.host,
-                          checkpoint_ ? &checkpoint_->manifest() : nullptr);
+    StartedTraining started = start_training(context_.client, context_.registration.attempt, policy_->data(),
+                                             context_.host, checkpoint_ ? &checkpoint_->manifest() : nullptr);
+    if (found_) output_->abandon_later_checkpoints(*found_);
+    return started;
   }
 
   void go_on_from_checkpoint() {

@@ -13,6 +13,9 @@ pub struct Text {
     size: usize,
 }
 
+// Safety: what it points to is lent for reading.
+unsafe impl Sync for Text {}
+
 impl Text {
     pub fn lend(text: &str) -> Self {
         Self::lend_bytes(text.as_bytes())
@@ -87,13 +90,16 @@ pub unsafe extern "C" fn eqhf_ids_free(ids: Owned<i32>) {
 
 /// Runs `work`; its error or its panic becomes the message for the caller, none where it succeeds.
 pub fn guarded(work: impl FnOnce() -> Result<(), String>) -> OwnedText {
+    match caught(work).and_then(|result| result) {
+        Ok(()) => Owned::none(),
+        Err(message) => Owned::new(one_line(&message).into_bytes()),
+    }
+}
+
+/// What `work` gives, or the words of its panic.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     silence_panics();
-    let message = match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(())) => return Owned::none(),
-        Ok(Err(message)) => message,
-        Err(panic) => format!("the library gave up: {}", panic_text(panic.as_ref())),
-    };
-    Owned::new(one_line(&message).into_bytes())
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| format!("the library gave up: {}", panic_text(panic.as_ref())))
 }
 
 /// What may be shown of a text that a file or a template made.

@@ -28,9 +28,6 @@ pub struct LentChat {
     add_generation_prompt: i32,
 }
 
-// Safety: what the texts point to is lent for reading.
-unsafe impl Sync for LentChat {}
-
 impl LentChat {
     /// # Safety
     /// The texts are lent for the length of the call.

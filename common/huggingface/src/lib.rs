@@ -15,4 +15,6 @@ mod row_json;
 mod row_reader;
 mod safetensors_fault;
 mod safetensors_file;
+mod token_encoding;
 mod tokenizer;
+mod tokenizer_parts;

@@ -128,6 +128,16 @@ TEST_F(JobFile, AListInAListNamesTheRowThatIsWrong) {
             "\"policy.log_linear.reward\"");
 }
 
+// 1 MiB of text would stand for 26 billion numbers.
+TEST_F(JobFile, AliasesMultiplyNoValuesWithoutBound) {
+  std::string row = "0", rows;
+  for (int i = 1; i < 10000; ++i) row += ", 0";
+  for (int i = 1; i < 200; ++i) rows += ", *row";
+  EXPECT_EQ(refusal("policy: {log_linear: {reward: [&row [" + row + "]" + rows + "]}}"),
+            "job.yaml:1: policy.log_linear.reward[104] has more values than the whole job may have, 1048576; an alias "
+            "counts for all that it stands for");
+}
+
 TEST_F(JobFile, PathsAreRelativeToTheFile) {
   const v1::JobSpec spec = read(kJob);
   EXPECT_EQ(spec.model().path(), (folder_ / "models/gemma").string());

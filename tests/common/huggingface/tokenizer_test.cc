@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <thread>
@@ -126,6 +127,121 @@ TEST(Tokenizer, OutlivesBeingMoved) {
   const Ids ids = first.encode("a b", SpecialTokens::kAdd);
   Tokenizer second = std::move(first);
   EXPECT_EQ(second.encode("a b", SpecialTokens::kAdd), ids);
+}
+
+// A tokenizer.json comes with a model from somewhere. What it may make of a text is bounded.
+class HostileTokenizer : public testing::Test {
+ protected:
+  // Gemma's with a part of its own.
+  Tokenizer gemma_with(const std::string& part, const nlohmann::json& value) {
+    auto json = nlohmann::json::parse(read_file("golden/tokenizer/gemma/tokenizer.json"));
+    json[part] = value;
+    return Tokenizer::from_file(folder_.write("tokenizer.json", json.dump()));
+  }
+  // The message behind the file's name; the text is one of three.
+  std::string refusal(const Tokenizer& tokenizer, const std::string& text) {
+    const std::vector<std::string> texts = {"", text, ""};
+    try {
+      tokenizer.encode_batch(texts, SpecialTokens::kAdd, 2);
+    } catch (const TextRefused& refused) {
+      EXPECT_EQ(refused.text(), 1U);
+      const std::string name = (folder_ / "tokenizer.json").string() + ": ";
+      EXPECT_THAT(refused.what(), testing::StartsWith(name));
+      return std::string(refused.what()).substr(name.size());
+    }
+    return "no refusal";
+  }
+
+  const TempFolder folder_;
+};
+
+nlohmann::json replace(const nlohmann::json& pattern, const std::string& content) {
+  return {{"type", "Replace"}, {"pattern", pattern}, {"content", content}};
+}
+
+TEST_F(HostileTokenizer, MayNotMakeALongTextOfAShortOne) {
+  // Each makes ten letters of one: of the text's four the fifth would make 400,000, the last 4 TB.
+  nlohmann::json parts = nlohmann::json::array();
+  for (int i = 0; i < 12; ++i) parts.push_back(replace({{"String", "z"}}, std::string(10, 'z')));
+  EXPECT_EQ(refusal(gemma_with("normalizer", {{"type", "Sequence"}, {"normalizers", parts}}), "zzzz"),
+            "its Replace of \"z\" makes 400000 bytes of a text of 4, expected at most 65664");
+  // 1 MiB at each of 101 places, at once.
+  const Tokenizer everywhere = gemma_with("normalizer", replace({{"Regex", ""}}, std::string(1 << 20, 'y')));
+  EXPECT_THAT(
+      refusal(everywhere, std::string(100, 'z')),
+      testing::StartsWith("its Replace of \"\" makes 105906276 bytes of a text of 100, expected at most 68736"));
+  const Tokenizer before = gemma_with("normalizer", {{"type", "Prepend"}, {"prepend", std::string(1 << 20, 'y')}});
+  EXPECT_EQ(refusal(before, "z"), "its normalizer makes 1048577 bytes of a text of 1, expected at most 65568");
+}
+
+// The library takes a search that gives up for one that finds nothing: other ids, without a word.
+TEST_F(HostileTokenizer, MayNotSearchForEver) {
+  const nlohmann::json pattern = {{"Regex", R"raw((?:z|zz)+(?!z|\z))raw"}};
+  const std::string told =
+      R"raw(of "(?:z|zz)+(?!z|\\z)" takes too much work: one search may take 16777216 steps back)raw";
+  const std::string text(100, 'z');
+  const nlohmann::json split = {{"type", "Split"}, {"pattern", pattern}, {"behavior", "Isolated"}, {"invert", false}};
+  const nlohmann::json sequence = {{"type", "Sequence"}, {"pretokenizers", nlohmann::json::array({split})}};
+  EXPECT_THAT(refusal(gemma_with("pre_tokenizer", split), text), testing::StartsWith("its Split " + told));
+  EXPECT_THAT(refusal(gemma_with("pre_tokenizer", sequence), text), testing::StartsWith("its Split " + told));
+  EXPECT_THAT(refusal(gemma_with("normalizer", replace(pattern, "")), text),
+              testing::StartsWith("its Replace " + told));
+}
+
+TEST_F(HostileTokenizer, MayNotTakeAllMemory) {
+  // The text 20,000 times.
+  const nlohmann::json whole = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+  nlohmann::json post_processor =
+      nlohmann::json::parse(read_file("golden/tokenizer/gemma/tokenizer.json"))["post_processor"];
+  post_processor["single"] = nlohmann::json(std::size_t{20000}, whole);
+  EXPECT_EQ(refusal(gemma_with("post_processor", post_processor), std::string(10240, 'Z')),
+            "its post_processor takes more than 522 MiB of memory for this text");
+}
+
+TEST_F(HostileTokenizer, MayNotTakeAProcessorForEver) {
+  // All starts times all ends of a word: a quarter of a minute.
+  const nlohmann::json model = {{"type", "WordPiece"},
+                                {"unk_token", "[UNK]"},
+                                {"continuing_subword_prefix", "##"},
+                                {"max_input_chars_per_word", 1000000000},
+                                {"vocab", {{"[UNK]", 0}, {"a", 1}, {"##a", 2}}}};
+  const nlohmann::json json = {{"version", "1.0"}, {"added_tokens", nlohmann::json::array()}, {"model", model}};
+  const auto path = folder_.write("tokenizer.json", json.dump());
+  const Tokenizer tokenizer = Tokenizer::from_file(path, std::chrono::milliseconds(250));
+  EXPECT_EQ(tokenizer.encode("aaa", SpecialTokens::kAdd), (Ids{1, 2, 2}));
+  EXPECT_EQ(refusal(tokenizer, std::string(9000, 'a')), "its model takes longer than 0.25 s for this text");
+}
+
+TEST_F(HostileTokenizer, IsRefusedWhereItCannotBeRead) {
+  const nlohmann::json pattern = {{"Regex", "(?:(?:z{1000}){1000}){1000}"}};  // 1e9 states
+  EXPECT_THAT([&] { gemma_with("normalizer", replace(pattern, "")); },
+              ThrowsMessage<std::invalid_argument>(
+                  AllOf(HasSubstr("tokenizer.json: is not a tokenizer: "), testing::Not(HasSubstr("\n")))));
+}
+
+// Patterns of GPT-2, Llama 3 and Qwen 2 split a line alike wherever it stands: a long text has the ids of its lines.
+TEST_F(HostileTokenizer, BoundsLeaveLongTextsAsTheyAre) {
+  const auto golden = nlohmann::json::parse(read_file("golden/tokenizer/llama/tokenizer.json"));
+  const nlohmann::json bytes = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
+  nlohmann::json gpt2 = bytes;
+  gpt2["use_regex"] = true;
+  nlohmann::json qwen2 = golden["pre_tokenizer"];
+  qwen2["pretokenizers"][0]["pattern"]["Regex"] =
+      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  for (const nlohmann::json& pre_tokenizer : {golden["pre_tokenizer"], gpt2, qwen2}) {
+    nlohmann::json json = golden;
+    json["pre_tokenizer"] = pre_tokenizer;
+    const Tokenizer tokenizer = Tokenizer::from_file(folder_.write("tokenizer.json", json.dump()));
+    const std::string line = "It's 2024: \u6c34   and\t\u00e9t\u00e9, they'LL say 'why?!' x\n";
+    const Ids ids = tokenizer.encode(line, SpecialTokens::kOmit);
+    const std::size_t num_lines = (1 << 20) / line.size();
+    std::string text;
+    for (std::size_t i = 0; i < num_lines; ++i) text += line;
+    const Ids all = tokenizer.encode(text, SpecialTokens::kOmit);
+    ASSERT_EQ(all.size(), num_lines * ids.size());
+    for (std::size_t i = 0; i < all.size(); ++i) ASSERT_EQ(all[i], ids[i % ids.size()]) << i;
+  }
 }
 
 // train_gemma_tokenizer: what a new tokenizer.json looks like, and that the same texts give the same bytes.

@@ -6,14 +6,19 @@
 #include <exception>
 #include <filesystem>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "common/base/sha256.h"
 #include "common/config/job_config.h"
 #include "coordinator/job/record_check.h"
 #include "coordinator/job/state_audit.h"
 #include "coordinator/store/database.h"
+#include "coordinator/store/job_rows.h"
+#include "coordinator/weights/report_format.h"
 #include "tests/coordinator/support/controller_fixture.h"
+#include "tests/coordinator/support/fuzz_records.h"
 
 namespace equipoise::coordinator {
 namespace damaged_records_test {
@@ -87,9 +92,11 @@ TEST_P(EachDamage, SetsTheJobAsideAndLeavesItsRecordsAndTheOtherJobs) {
   expect_the_other_runs();
 }
 
-// Two float64 each, little endian.
-constexpr const char* kNaNs = "x'000000000000f87f000000000000f87f'";
-constexpr const char* kZeros = "x'00000000000000000000000000000000'";
+// Another loss of the second group than was reported.
+std::string other_report() {
+  const std::string report = encoded_report(step_request("", 1, 2, {0.2, 1.1}));
+  return "x'" + hex_text(std::as_bytes(std::span(report))) + "'";
+}
 
 std::string step_set(const std::string& column, const std::string& value) {
   return "UPDATE steps SET " + column + " = " + value + " WHERE step = 2";
@@ -130,17 +137,19 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{.sql = "UPDATE attempts SET start_step = NULL", .why = "the start of attempt 1 is missing"},
         Damage{.sql = "UPDATE attempts SET start_step = 1",
                .why = "attempt 1 starts at step 1, but its plan at step 0"},
-        Damage{.sql = step_set("log_alpha", kNaNs),
-               .why = "step 2 of attempt 1: the recorded log weight of group 0 is not finite"},
-        Damage{.sql = step_set("log_alpha", kZeros), .why = "step 2 of attempt 1: the recorded weights sum to "},
-        Damage{.sql = step_set("log_alpha", "substr(log_alpha, 1, 8)"),
-               .why = "step 2 of attempt 1: the recorded weights are of 1 groups, expected 2"},
-        Damage{.sql = step_set("log_alpha", "substr(log_alpha, 1, 15)"), .why = "a vector of a step is damaged"},
+        Damage{.sql = step_set("log_alpha", "zeroblob(16)"), .why = "a step is damaged"},
+        Damage{.sql = step_set("weight", "zeroblob(15)"), .why = "a vector of a step is damaged"},
         Damage{.sql = step_set("request", "x'ff'"), .why = "a step is damaged"},
-        Damage{.sql = step_set("request", "(SELECT request FROM steps WHERE step = 1)"),
-               .why = "step 2 of attempt 1: it is the record of another step"},
+        Damage{.sql = step_set("request", "substr(request, 1, length(request) - 1)"), .why = "a step is damaged"},
+        Damage{.sql = step_set("request", other_report()),
+               .why = "step 2 of attempt 1: its numbers are not those that were stored"},
         Damage{.sql = step_set("digest", "x'00'"),
                .why = "step 2 of attempt 1: its numbers are not those that were stored"},
+        Damage{.sql = step_set("digest", "(SELECT digest FROM steps WHERE step = 1)"),
+               .why = "step 2 of attempt 1: its numbers are not those that were stored"},
+        Damage{.sql = step_set("result_digest", "zeroblob(16)"),
+               .why = "its report gives other weights than those on record"},
+        Damage{.sql = step_set("result_digest", "x''"), .why = "a step is damaged"},
         Damage{.sql = "DELETE FROM steps WHERE step = 1", .why = "1 steps of attempt 1 are missing", .steps = 2},
         Damage{.sql = "DELETE FROM steps WHERE step = 0", .why = "step 0 of attempt 1 is missing", .steps = 2},
         Damage{.sql = "UPDATE steps SET step = 9223372036854775807 WHERE step = 2", .why = "has a step that is none"},
@@ -183,9 +192,9 @@ class RandomDamage : public DamagedRecords {
       std::string table, name, row;
     };
     static const std::vector<Column> columns = {
-        {"jobs", "job", "sequence = 1"},    {"jobs", "job", "sequence = 1"},  {"trainings", "request", "true"},
-        {"trainings", "response", "true"},  {"steps", "request", "step = 2"}, {"steps", "weight", "step = 2"},
-        {"steps", "log_alpha", "step = 2"}, {"steps", "digest", "step = 2"},  {"steps", "group_loss", "step = 2"}};
+        {"jobs", "job", "sequence = 1"},   {"jobs", "job", "sequence = 1"},  {"trainings", "request", "true"},
+        {"trainings", "response", "true"}, {"steps", "request", "step = 2"}, {"steps", "result_digest", "step = 2"},
+        {"steps", "request", "step = 1"},  {"steps", "digest", "step = 2"}};
     const Column& column = columns[random_() % columns.size()];
     Database database(file());
     Statement select(database, "SELECT " + column.name + " FROM " + column.table + " WHERE " + column.row);
@@ -217,6 +226,41 @@ TEST_F(RandomDamage, OfOneJobLeavesTheServiceAndTheOtherJob) {
   }
 }
 
+// Records whose checksum is right, so that all that reads them does: as another program, or a bug, could write them.
+TEST_F(RandomDamage, OfManyJobsAtOnceLeavesTheServiceAndTheOtherJobs) {
+  constexpr int kAtOnce = 2'000;
+  restart();  // the job that was training has ended
+  v1::TrainingJob base = job(damaged_);
+  for (int made = 0; made < fuzz_records(kAtOnce); made += kAtOnce) {
+    make_whole();
+    {
+      Database database(file());
+      database.execute("PRAGMA synchronous = OFF");
+      Statement insert(database, "INSERT INTO jobs(id, state, job, desired, checksum) VALUES (?, ?, ?, ?, ?)");
+      Transaction transaction(database);
+      for (int i = 0; i < kAtOnce; ++i) {
+        base.set_id("made-up-" + std::to_string(i));
+        JobRow row{.id = base.id(), .state = "FAILED", .job = changed(base.SerializeAsString())};
+        row.checksum = row_checksum(row);
+        insert.run(row.id, row.state, Blob{row.job}, row.desired, Blob{row.checksum});
+      }
+      transaction.commit();
+    }
+    EXPECT_EQ(audit().jobs, 2u + kAtOnce);
+    restart();
+    int listed = 0;
+    v1::ListTrainingJobsRequest request;
+    request.set_page_size(1'000);
+    do {
+      const auto page = jobs().list(request);
+      listed += page.jobs_size();
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    ASSERT_EQ(listed, 2 + kAtOnce);
+    ASSERT_EQ(job(waiting_).state(), v1::JOB_STATE_QUEUED);
+  }
+}
+
 TEST_F(DamagedRecords, OfWholeJobsAnAuditFindsNone) {
   core_.reset();
   store_.reset();
@@ -228,14 +272,13 @@ TEST_F(DamagedRecords, OfWholeJobsAnAuditFindsNone) {
 TEST_F(DamagedRecords, AJobThatHadEndedKeepsItsStateAndGetsACondition) {
   restart();  // it ends
   const std::string reason = job(damaged_).state_reason();
-  damage(step_set("log_alpha", kNaNs));
+  damage(step_set("digest", "x'00'"));
   ASSERT_EQ(audit().damaged.size(), 1u);
   set_damaged_aside();
   restart();
   EXPECT_EQ(job(damaged_).state_reason(), reason);
   ASSERT_EQ(job(damaged_).conditions_size(), 1);
-  EXPECT_EQ(job(damaged_).conditions(0),
-            "set aside: step 2 of attempt 1: the recorded log weight of group 0 is not finite");
+  EXPECT_EQ(job(damaged_).conditions(0), "set aside: step 2 of attempt 1: its numbers are not those that were stored");
 }
 
 TEST_F(DamagedRecords, AJobInAStateThatIsNoneIsSetAside) {
@@ -286,7 +329,7 @@ TEST_F(DamagedRecords, AJobThatWasToBeCancelledIsCancelledAtTheNextStart) {
 TEST_F(DamagedRecords, TheRevisionOfAJobThatIsSetAsideDoesNotFall) {
   for (int step = kSteps; step < 9; ++step) calls().report_step(step_request(damaged_, 1, step, {0.2, 1.0}));
   const std::int64_t seen = job(damaged_).revision();
-  damage(step_set("log_alpha", kNaNs));
+  damage(step_set("digest", "x'00'"));
   set_damaged_aside();
   restart();
   EXPECT_EQ(job(damaged_).state(), v1::JOB_STATE_FAILED);
@@ -321,6 +364,7 @@ TEST_F(DamagedRecords, TheJobCanBeDeleted) {
   damage("UPDATE jobs SET job = x'ff' WHERE sequence = 1");
   restart();
   jobs().remove(damaged_);
+  core_->cleaner().tick();
   EXPECT_EQ(rows("steps"), 0);
   restart();
   EXPECT_EQ(jobs().list({}).jobs_size(), 1);

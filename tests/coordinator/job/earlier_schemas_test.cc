@@ -7,7 +7,11 @@
 #include <filesystem>
 #include <string>
 
+#include "common/config/job_config.h"
 #include "coordinator/job/state_audit.h"
+#include "coordinator/job/step_history.h"
+#include "coordinator/job/training.h"
+#include "coordinator/store/database.h"
 #include "tests/coordinator/support/controller_fixture.h"
 #include "tests/coordinator/support/damaged_pages.h"
 
@@ -28,6 +32,10 @@ class EarlierSchema : public ControllerFixture, public ::testing::WithParamInter
     jobs().cancel(cancelled_);
     waiting_ = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1))).id();
     history_ = history();
+    steps_.job_id = trained_;
+    const JobConfig config = make_job_config(job(trained_).spec());
+    StepHistory whole(*store_, config, trained_);
+    for (int step = 0; step < kSteps; ++step) steps_.records.push_back(whole.step(1, step).value());
   }
   v1::ListGroupWeightsResponse history() {
     v1::ListGroupWeightsRequest request;
@@ -39,13 +47,14 @@ class EarlierSchema : public ControllerFixture, public ::testing::WithParamInter
     core_.reset();
     store_.reset();
     const std::filesystem::path earlier = folder_.path() / "earlier.sqlite3";
-    copy_to_earlier_schema(file(), earlier, GetParam());
+    copy_to_earlier_schema(file(), earlier, GetParam(), steps_);
     for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(file().string() + end);
     std::filesystem::rename(earlier, file());
   }
 
   std::string trained_, cancelled_, waiting_;
   v1::ListGroupWeightsResponse history_;
+  EarlierSteps steps_;
 };
 
 TEST_P(EarlierSchema, KeepsJobsStepsAndHistory) {
@@ -86,6 +95,36 @@ TEST_P(EarlierSchema, AJobThatWaitsIsLaunchedAndTrains) {
   EXPECT_EQ(store_->attempts(waiting_).at(0).start_step, 0);
 }
 
+TEST_P(EarlierSchema, AStepThatCannotBeLoadedSetsItsJobAside) {
+  go_back_to_earlier_schema();
+  // Two float64 each, little endian.
+  Database(file()).execute("UPDATE steps SET log_alpha = x'000000000000f87f000000000000f87f' WHERE step = 3");
+  restart();
+  EXPECT_THAT(job(trained_).state_reason(),
+              HasSubstr("step 3 of attempt 1: the recorded log weight of group 0 is not finite"));
+  Database(file()).execute("UPDATE steps SET log_alpha = substr(log_alpha, 1, 15) WHERE step = 3");
+  JobStore store(file(), Access::kReadOnly);
+  ASSERT_EQ(audit_state(store).damaged.size(), 1u);
+  EXPECT_THAT(audit_state(store).damaged[0].why, HasSubstr("a vector of a step is damaged"));
+}
+
+// The last step of one attempt by an earlier program, and an attempt of this one that goes on from it.
+TEST_P(EarlierSchema, StepsOfThisProgramFollowThoseOfTheEarlierOne) {
+  go_back_to_earlier_schema();
+  restart();
+  const JobConfig config = make_job_config(job(trained_).spec());
+  StepHistory history(*store_, config, trained_);
+  const v1::WeightState state = history.weights_after(1, kSteps);
+  EXPECT_EQ(state.steps(), kSteps);
+  WeightOwner next = weight_owner_for(config, start_request(trained_, 2));
+  next.restore(state);
+  const StepRecord fresh = next.prepare(step_request(trained_, 1, kSteps, {0.4, 0.3}));
+  store_->insert_step({.job_id = trained_, .generation = 1, .step = kSteps}, fresh);
+  const StepRecord read = history.whole(store_->step({.job_id = trained_, .generation = 1, .step = kSteps}).value());
+  EXPECT_EQ(read.log_alpha_K, fresh.log_alpha_K);
+  EXPECT_EQ(read.weight, fresh.weight);
+}
+
 TEST_P(EarlierSchema, OfADamagedPageOfTrainingsOnlyThoseJobsAreSetAside) {
   go_back_to_earlier_schema();
   destroy_leaf(file(), "trainings", 0);
@@ -109,7 +148,7 @@ TEST_P(EarlierSchema, NoSequenceIsUsedTwice) {
   EXPECT_EQ(store.insert_job(job, std::nullopt), newest + 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, EarlierSchema, ::testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(Versions, EarlierSchema, ::testing::Values(1, 2, 3));
 
 }  // namespace earlier_schemas_test
 }  // namespace equipoise::coordinator

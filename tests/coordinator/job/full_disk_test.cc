@@ -205,6 +205,52 @@ TEST_F(FullDisk, AJobThatHasTrainedSucceedsWhileHeld) {
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
 }
 
+TEST_F(FullDisk, AnAttemptThatIsLostIsFollowedByAnotherOnceThereIsRoom) {
+  auto spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_launch()->set_max_restarts(3);
+  const auto id = running_job(spec);
+  {
+    const RefusingDisk full;
+    pass(35s);
+    EXPECT_THAT(launcher_.terminated, SizeIs(1));
+    mpirun_exits(id, 143);
+    pass(120s);  // longer than any pause between two attempts
+    EXPECT_THAT(launcher_.started, SizeIs(1));
+    EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING) << "people see what is stored";
+  }
+  core_->table().hold("the disk is full");
+  pass(120s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RECOVERING) << "the end of an attempt is stored while held";
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("has not been heard of for 30 s"));
+  EXPECT_THAT(launcher_.started, SizeIs(1)) << "and the next one is not";
+  core_->table().release();
+  pass(120s);
+  ASSERT_THAT(launcher_.started, SizeIs(2));
+  EXPECT_EQ(launcher_.started.back().attempt.generation, 2);
+}
+
+TEST_F(FullDisk, ACheckpointIsCommittedOnceThereIsRoom) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  step(id, 0);
+  v1::CommitCheckpointRequest commit;
+  commit.set_job_id(id);
+  commit.set_generation(1);
+  commit.set_step(1);
+  commit.set_manifest_digest(std::string(32, 'd'));
+  commit.set_bytes(1);
+  core_->table().hold("the disk is full");
+  EXPECT_THROW(calls().commit_checkpoint(commit), StoreError);
+  EXPECT_FALSE(job(id).has_checkpoint_step());
+  core_->table().release();
+  {
+    const RefusingDisk full;
+    EXPECT_THROW(calls().commit_checkpoint(commit), StoreError);
+    EXPECT_FALSE(job(id).has_checkpoint_step());
+  }
+  calls().commit_checkpoint(commit);
+  EXPECT_EQ(job(id).checkpoint_step(), 1);
+}
+
 TEST_F(FullDisk, AWarningIsToldToEachJobThatTrainsOnce) {
   const auto first = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   const std::string sentence = "the disk is nearly full " + std::string(2000, 'x');  // conditions are shorter

@@ -142,6 +142,23 @@ TEST_F(LineageCheck, ACheckpointIsOfAnEarlierAttempt) {
   }
 }
 
+TEST_F(LineageCheck, ADamagedRecordIsDataLossAndNoAnswer) {
+  attempt(6);
+  begin_attempt();
+  const StepRecord other = *store_.step({.job_id = job_.id(), .generation = 1, .step = 0});
+  // The record of step 0 in the place of that of step 3.
+  Database database(folder_.path() / "test.sqlite3");
+  Statement(database, "UPDATE steps SET request = ? WHERE step = 3").run(Blob{other.request.SerializeAsString()});
+  try {
+    check_lineage(store_, config_, job_, request_for(checkpoint(1, 4)));
+    ADD_FAILURE() << "accepted";
+  } catch (const StoreError& error) {
+    EXPECT_EQ(error.cause(), StoreError::Cause::kDamaged);
+    EXPECT_THAT(error.what(), HasSubstr("step 3 of attempt 1 is missing or damaged"));
+  }
+  EXPECT_EQ(answer_to(checkpoint(1, 3)), "accepted");
+}
+
 // Attempt 1 did 8 steps; attempt 2 did steps 4 to 6 again, with other losses.
 TEST_F(LineageCheck, StepsThatALaterAttemptTookBackAreNoLongerOfTheLine) {
   attempt(8);

@@ -492,7 +492,7 @@ TEST_F(WorkerCallsTest, MetricsOfOneValidationFileAreForCurvesOnly) {
 TEST_F(WorkerCallsTest, InventedPhasesAreOneTimeSeries) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   const auto series = [&] {
-    for (const auto& family : metrics_->registry()->Collect()) {
+    for (const auto& family : metrics_->collectable()->Collect()) {
       if (family.name == "equipoise_step_seconds") return family.metric.size();
     }
     return std::size_t{0};

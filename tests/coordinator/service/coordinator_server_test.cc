@@ -168,6 +168,35 @@ TEST_F(CoordinatorServerTest, ALaunchedJobFailsWithWhatItsProcessesWrote) {
   EXPECT_TRUE(std::filesystem::exists(settings_.state / "logs" / id / "1" / "stderr.log"));
 }
 
+TEST_F(CoordinatorServerTest, ALaunchedJobIsStartedAgainUntilItFailsAlike) {
+  launch_with("echo 'libmpi.so: cannot be opened' >&2; exit 127");
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_launch()->set_max_restarts(3);
+  v1::TrainingJob job;
+  ASSERT_TRUE(call(&v1::TrainingJobService::Stub::CreateTrainingJob, *training_jobs_, create_request(spec), job).ok());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + 60s);
+  v1::WatchTrainingJobRequest request;
+  request.set_id(job.id());
+  const auto reader = training_jobs_->WatchTrainingJob(&context, request);
+  int times = 0;
+  while (reader->Read(&job)) {
+    if (job.state() != v1::JOB_STATE_RECOVERING) continue;
+    ++times;
+    clock_.advance(2s);
+  }
+  ASSERT_TRUE(reader->Finish().ok());
+  EXPECT_GE(times, 1);
+  EXPECT_EQ(job.state(), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(job.state_reason(),
+            "failed twice in a row at step 0, alike; last: mpirun exited with code 127: libmpi.so: cannot be opened; "
+            "before: the same");
+  EXPECT_EQ(job.generation(), 2);
+  for (const char* attempt : {"1", "2"}) {
+    EXPECT_TRUE(std::filesystem::exists(settings_.state / "logs" / job.id() / attempt / "stderr.log")) << attempt;
+  }
+}
+
 TEST_F(CoordinatorServerTest, CancelEndsTheProcessesOfALaunchedJob) {
   const auto ready = folder_.path() / "ready";
   ::mkfifo(ready.c_str(), 0600);
@@ -243,6 +272,7 @@ class LaunchedRanks : public ServerFixture {
             code_with(token, two_steps(), &Stub::ReportSteps),
             code_with(token, of_attempt(v1::GetGroupWeightsRequest()), &Stub::GetGroupWeights),
             code_with(token, metrics(), &Stub::ReportMetrics),
+            code_with(token, commit_request(job_.id, 1, 1), &Stub::CommitCheckpoint),
             code_with(token, heartbeat_request(job_.id, 1, 0), &Stub::Heartbeat),
             code_with(token, finish_request(job_.id, 1, 0, 'x'), &Stub::FinishWorker),
             code_with(token, of_attempt(v1::FailWorkerRequest()), &Stub::FailWorker)};
@@ -268,7 +298,7 @@ class LaunchedRanks : public ServerFixture {
 TEST_F(LaunchedRanks, SignEveryCallWithTheTokenOfTheirAttempt) {
   constexpr auto kDenied = grpc::StatusCode::PERMISSION_DENIED;
   const int calls = v1::ReportStepRequest::descriptor()->file()->service(0)->method_count();
-  ASSERT_EQ(calls, 9) << "a new call is tried here too";
+  ASSERT_EQ(calls, 10) << "a new call is tried here too";
   for (const std::string& token : {std::string(), other_}) {
     EXPECT_EQ(registered_with(token), kDenied);
     EXPECT_EQ(started_with(token), kDenied);
@@ -283,8 +313,8 @@ TEST_F(LaunchedRanks, SignEveryCallWithTheTokenOfTheirAttempt) {
   }
   EXPECT_EQ(job_bytes(), before);
   const auto codes = codes_with(job_.token);
-  EXPECT_EQ(codes[5], grpc::StatusCode::FAILED_PRECONDITION) << "not all steps are done";
-  for (const std::size_t accepted : {0, 1, 2, 3, 4, 6}) EXPECT_EQ(codes[accepted], grpc::StatusCode::OK) << accepted;
+  EXPECT_EQ(codes[6], grpc::StatusCode::FAILED_PRECONDITION) << "not all steps are done";
+  for (const std::size_t accepted : {0, 1, 2, 3, 4, 5, 7}) EXPECT_EQ(codes[accepted], grpc::StatusCode::OK) << accepted;
 }
 
 TEST_F(LaunchedRanks, OfAnEarlierLifeOfTheCoordinatorAreToldToEnd) {
@@ -324,6 +354,25 @@ TEST_F(CoordinatorServerTest, PrometheusSeesTheJobUntilItIsDeleted) {
   const auto status = call(&v1::TrainingJobService::Stub::DeleteTrainingJob, *training_jobs_, request, nothing);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_THAT(metrics_page(), Not(HasSubstr(id)));
+}
+
+TEST_F(CoordinatorServerTest, WhatADeletedJobHasLeftGoesByItself) {
+  v1::TrainingJob job = create(v1::LAUNCH_MODE_EXTERNAL, 1);
+  const auto logs = settings_.state / "logs" / job.id();
+  folder_.write("state/logs/" + job.id() + "/1/stdout.log", "text");
+  folder_.write("state/logs/" + job.id() + "/2/stdout.log", "text");
+  ASSERT_TRUE(cancel(job.id()).ok());
+  EXPECT_TRUE(std::filesystem::exists(logs / "1/stdout.log"));
+  v1::DeleteTrainingJobRequest request;
+  request.set_id(job.id());
+  google::protobuf::Empty nothing;
+  ASSERT_TRUE(call(&v1::TrainingJobService::Stub::DeleteTrainingJob, *training_jobs_, request, nothing).ok());
+  EXPECT_EQ(get(job.id(), job).error_code(), grpc::StatusCode::NOT_FOUND);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (std::filesystem::exists(logs) && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the coordinator's thread works ten times a second
+  }
+  EXPECT_FALSE(std::filesystem::exists(logs));
 }
 
 // HEAD, which probes of load balancers send, was answered with 404.

@@ -15,6 +15,7 @@
 
 #include "coordinator/store/job_store.h"
 #include "coordinator/weights/weight_owner.h"
+#include "tests/coordinator/support/fuzz_records.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
@@ -116,9 +117,18 @@ class ExtremeSteps : public ::testing::Test {
     WeightOwner restored = owner_of(one);
     const auto stored = store_.steps(job, 0, {.rows = steps, .bytes = std::size_t{1} << 30});
     ASSERT_EQ(static_cast<std::int64_t>(stored.size()), steps) << job;
-    for (const StepRecord& record : stored) restored.accept(record);
+    for (const StepRecord& record : stored) restored.replay(record);  // gives the bits that are on record
     EXPECT_EQ(bits_of(restored.log_alpha_K()), bits_of(owner.log_alpha_K())) << job;
     EXPECT_EQ(bits_of(restored.group_loss_K()), bits_of(owner.group_loss_K())) << job;
+    // The same from the newest state, with a few steps after it.
+    const auto state = store_.step_rows().state(job, 1, steps);
+    ASSERT_TRUE(state) << job;
+    EXPECT_LE(steps - state->steps(), kMostReplayedSteps) << job;
+    restored.restore(*state);
+    for (std::int64_t step = state->steps(); step < steps; ++step) {
+      restored.replay(stored[static_cast<std::size_t>(step)]);
+    }
+    EXPECT_EQ(restored.state().SerializeAsString(), owner.state().SerializeAsString()) << job;
   }
 
   TempFolder folder_;
@@ -128,10 +138,10 @@ class ExtremeSteps : public ::testing::Test {
 
 TEST_F(ExtremeSteps, AreRefusedOrCanBeLoaded) {
   const std::vector<Case> cases = every_case();
-  constexpr int kReports = 7'000;  // of each of the 15 cases: over 100,000
+  const int reports = fuzz_records(200'000) / static_cast<int>(cases.size());  // of each
   for (std::size_t i = 0; i < cases.size(); ++i) {
     WeightOwner owner = owner_of(cases[i]);
-    const std::vector<StepRecord> records = taken(owner, kReports);
+    const std::vector<StepRecord> records = taken(owner, reports);
     ASSERT_GT(records.size(), 500u) << "case " << i << " refuses nearly all";
     const std::string job = "case " + std::to_string(i);
     store_.insert_steps(job, 1, records);

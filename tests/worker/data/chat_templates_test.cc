@@ -80,6 +80,11 @@ TEST_F(ChatPairs, CountAPromptThatIsRepeatedInsideTheAnswers) {
   EXPECT_EQ(encode(line(system + ", " + user, system + ", " + user + ", ")).num_repeated_prompts, 1);
   EXPECT_EQ(encode(line(system + ", " + user, user + ", ")).num_repeated_prompts, 1);
   EXPECT_EQ(encode(line(system + ", " + user, system + ", ")).num_repeated_prompts, 0);
+  const std::string other = R"({"role": "user", "content": "And coffee?"})";
+  const std::string twice = user + ", " + user;
+  EXPECT_EQ(encode(line(user + ", " + other + ", " + user, user + ", " + other + ", ")).num_repeated_prompts, 1);
+  EXPECT_EQ(encode(line(twice + ", " + other, twice + ", ")).num_repeated_prompts, 0);
+  EXPECT_EQ(encode(line(twice + ", " + twice, twice + ", " + user + ", ")).num_repeated_prompts, 1);
 }
 
 TEST_F(ChatPairs, AreTheTokensOfTheRenderedTexts) {

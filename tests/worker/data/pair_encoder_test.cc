@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "common/config/job_config.h"
+#include "tests/support/refusal.h"
 #include "tests/support/temp_folder.h"
 #include "tests/worker/support/owned_pair.h"
 #include "worker/data/encoded_dataset.h"
@@ -150,6 +152,23 @@ TEST(EncodePairs, CountsWhatEachGroupLoses) {
   const EncodedDataset cut = encode_pairs(data, tokenizer, prompt, 1);
   EXPECT_THAT(cut.dropped_count_K, ElementsAre(1, 0));
   EXPECT_THAT(cut.shortened_count_K, ElementsAre(1, 1));
+}
+
+TEST(EncodePairs, NamesTheLineOfATextThatTheTokenizerRefuses) {
+  const TempFolder folder;
+  std::filesystem::copy("golden/lm/models/gemma/policy", folder / "model", std::filesystem::copy_options::recursive);
+  auto json = nlohmann::json::parse(read_file(folder / "model/tokenizer.json"));
+  json["normalizer"] = {{"type", "Replace"}, {"pattern", {{"String", "Z"}}}, {"content", std::string(1 << 20, 'y')}};
+  std::filesystem::remove(folder / "model/tokenizer.json");
+  folder.write("model/tokenizer.json", json.dump());
+  const auto file = folder.write("pairs.jsonl", R"({"prompt": "a", "chosen": "b", "rejected": "c", "group": "g"}
+{"prompt": "a", "chosen": "Z", "rejected": "c", "group": "g"}
+)");
+  const std::string refusal = refusal_in(folder.path(), [&] {
+    encode_pairs(read_preference_file(file, Rejected::kRequired), load_model_tokenizer(folder / "model"), 100, 2);
+  });
+  EXPECT_THAT(refusal, testing::StartsWith("pairs.jsonl:2: " + (folder / "model/tokenizer.json").string() +
+                                           ": its Replace of \"Z\" makes "));
 }
 
 }  // namespace pair_encoder_test

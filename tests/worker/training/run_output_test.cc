@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <fstream>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "tests/support/temp_folder.h"
 
@@ -41,6 +44,17 @@ TEST_F(RunOutputTest, HasOneWriter) {
   const RunOutput first(config_, "run-1");
   EXPECT_THAT([&] { RunOutput(config_, "run-2"); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("in use by job run-1 of equipoise-worker")));
+}
+
+// Its mpirun has ended, and it has not noticed yet.
+TEST_F(RunOutputTest, WaitsForARankOfAnEarlierAttemptToEnd) {
+  std::optional<RunOutput> earlier(std::in_place, config_, "run-1");
+  std::thread end([&earlier] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // the one below has found it in use by then
+    earlier.reset();
+  });
+  EXPECT_NO_THROW(RunOutput(config_, "run-1"));
+  end.join();
 }
 
 TEST_F(RunOutputTest, LeavesNothingBehindWhereItIsRefused) {
