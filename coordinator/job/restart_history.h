@@ -19,7 +19,7 @@ inline constexpr char kAttemptLeft[] = "LEFT";        // of itself, with a check
 // itself: at which step each ended, and who ended it, is not on record.
 std::vector<AttemptFailure> failures_on_record(JobStore& store, const std::string& job_id);
 
-// Whether the newest attempt was ended with its coordinator, in order.
+// Whether the newest attempt has ended in order: with its coordinator, or of itself with a checkpoint.
 bool was_stopped(JobStore& store, const std::string& job_id);
 
 }  // namespace equipoise::coordinator
