@@ -22,8 +22,8 @@ struct Texts {
   std::string announce, mpirun = "mpirun", worker, hostfile, advertise, private_folder;
   std::string log_level = "info";
   int max_running_jobs = 1;
-  std::int64_t max_history = 1024;
   int shutdown_grace = 20;
+  std::int64_t max_history = 1024;
   bool allocation = false;
   bool insecure = false;
   bool exit_with_parent = false;
@@ -50,13 +50,13 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--max-running-jobs", texts.max_running_jobs, "Jobs launched at the same time; others stay QUEUED")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--max-history", texts.max_history,
-                 "MiB that the steps of a job may take in the database; beyond, one in 16 of the oldest stays")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
   app.add_option("--shutdown-grace", texts.shutdown_grace,
                  "Seconds at SIGTERM for ranks that train to leave with a checkpoint; 0: they are ended at once")
       ->check(CLI::Range(0, 86'400))
+      ->capture_default_str();
+  app.add_option("--max-history", texts.max_history,
+                 "MiB that the steps of a job may take in the database; beyond, one in 16 of the oldest stays")
+      ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   app.add_flag("--insecure", texts.insecure, "Listen where other machines can connect, without TLS");
   app.add_flag("--exit-with-parent", texts.exit_with_parent, "Stop when the process that started this one ends");
@@ -120,8 +120,8 @@ Options options_of(const Texts& texts) {
   if (!texts.advertise.empty()) options.server.advertise = checked_advertise(texts.advertise);
   check_reachable(rank_address_settings(options.server), options.server.listen);
   options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
-  options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;
   options.server.shutdown_grace = std::chrono::seconds(texts.shutdown_grace);
+  options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;
   if (!texts.announce.empty()) options.announce = texts.announce;
   if (!texts.private_folder.empty()) options.private_folder = std::filesystem::absolute(texts.private_folder);
   options.server.controller.supervisor.is_last = options.private_folder.has_value();

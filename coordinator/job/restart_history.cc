@@ -26,7 +26,7 @@ std::optional<StoredAttempt> newest_attempt(JobStore& store, const std::string& 
 
 bool was_stopped(JobStore& store, const std::string& job_id) {
   const auto newest = newest_attempt(store, job_id);
-  return newest && newest->state == kAttemptStopped;
+  return newest && (newest->state == kAttemptStopped || newest->state == kAttemptLeft);
 }
 
 }  // namespace equipoise::coordinator

@@ -21,7 +21,7 @@ inline constexpr char kAttemptLeft[] = "LEFT";        // of itself, with a check
 std::vector<AttemptFailure> failures_on_record(JobStore& store, const std::string& job_id);
 
 std::optional<StoredAttempt> newest_attempt(JobStore& store, const std::string& job_id);
-// Whether the newest attempt was ended with its coordinator, in order.
+// Whether the newest attempt has ended in order: with its coordinator, or of itself with a checkpoint.
 bool was_stopped(JobStore& store, const std::string& job_id);
 
 }  // namespace equipoise::coordinator
