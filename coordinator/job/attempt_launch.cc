@@ -1,4 +1,6 @@
 // How attempts start: the first of a queued job, and the next of one whose attempt has failed.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
 #include <exception>
@@ -10,11 +12,13 @@
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
 #include "coordinator/job/attempt_supervisor.h"
+#include "coordinator/job/job_progress.h"
 
 namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kTokenBytes = 32;
+constexpr std::chrono::seconds kOutputInterval{1};  // between two looks at a folder that is not free
 
 }  // namespace
 
@@ -73,6 +77,13 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, int kept, SteadyTim
     table_.settle(record, SpecRefused{.why = why});
     return true;
   }
+  // When this coordinator started, ranks of the one before may have had the folder yet.
+  if (!outputs_.holds(record.job.id())) {
+    if (const std::string why = outputs_.reacquire(record.job.id(), record.checked_config()); !why.empty()) {
+      await_output(record, why, now);
+      return true;
+    }
+  }
   const bool counts_slots = slots_.total() > 0;
   const int free = slots_.free() - kept;
   auto hosts = counts_slots && free < workers ? std::nullopt : slots_.allocate(workers);
@@ -80,11 +91,20 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, int kept, SteadyTim
     table_.apply(record, SlotsAwaited{.wanted = workers, .free = std::max(free, 0), .total = slots_.total()});
     return false;
   }
-  // When this coordinator started, ranks of the one before may have had the folder yet.
-  if (!outputs_.holds(record.job.id())) outputs_.reacquire(record.job.id(), record.checked_config());
   record.register_by = now + config.start_timeout + settings_.register_grace;
   launch(record, config, std::move(*hosts));
   return true;
+}
+
+// Two attempts in one folder would destroy each other's checkpoints.
+void AttemptSupervisor::await_output(JobRecord& record, const std::string& why, SteadyTime now) {
+  record.restart_at = now + kOutputInterval;
+  const std::string sentence = "waits to start until its output folder is free: " + why;
+  if (has_condition(record.job, sentence)) return;
+  spdlog::warn("job {}: {}", record.job.id(), sentence);
+  add_condition(record.job, sentence);
+  table_.bump_revision(record);
+  table_.store_soon(record);
 }
 
 void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts) {

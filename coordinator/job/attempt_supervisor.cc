@@ -58,7 +58,7 @@ void AttemptSupervisor::recover() {
 
 void AttemptSupervisor::recover(JobRecord& record) {
   if (is_final(record.job.state())) return;
-  if (!record.config) table_.apply(record, SpecRefused{.why = record.spec_refusal});
+  if (!record.config) table_.apply(record, SpecRefused{.why = record.spec_refusal}, leap_revision);
   const std::string fault =
       record.config ? newest_attempt_fault(table_.store(), *record.config, record.job) : std::string();
   if (!fault.empty()) table_.apply(record, SetAside{.why = fault}, leap_revision);
@@ -79,11 +79,11 @@ void AttemptSupervisor::recover(JobRecord& record) {
   if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
 }
 
-// How long ranks of the newest attempt may still run. Where it ended in order, when is on record; of another, nobody can
-// say whether its processes had ended with it.
+// How long ranks of the newest attempt may still run. Where it ended in order, when is on record; of another, nobody
+// can say whether its processes had ended with it.
 std::chrono::seconds AttemptSupervisor::delay_of_ranks_left(const JobRecord& record) {
   const auto newest = newest_attempt(table_.store(), record.job.id());
-  if (!newest) return std::chrono::seconds(0);
+  if (!newest) return record.job.generation() > 0 ? orphan_delay() : std::chrono::seconds(0);
   const bool ended_in_order = newest->state == kAttemptStopped || newest->state == kAttemptLeft ||
                               newest->state == state_name(v1::JOB_STATE_PAUSED);
   if (!ended_in_order) return orphan_delay();
@@ -272,13 +272,15 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
   const bool names_a_host = std::ranges::any_of(
       record.hosts, [&](const HostSlots& host) { return exit.last_line.find(host.name) != std::string::npos; });
   const bool wants_hosts = has_attempt(record.intended().state) && record.hosts.size() > 1 && !names_a_host;
+  const auto attempt = attempts_.find(exit.attempt);
   table_.settle(
       record, LauncherExited{.exit_code = exit.exit_code,
                              .last_line = exit.last_line + (wants_hosts ? "; hosts: " + host_names(record.hosts) : ""),
                              .ranks_finished = counts.finished,
                              .world_size = record.job.world_size(),
                              .unconfirmed_hosts = unconfirmed_hosts,
-                             .leaves_processes = leaves_processes});
+                             .leaves_processes = leaves_processes,
+                             .was_asked_to_end = attempt != attempts_.end() && attempt->second.kill_at.has_value()});
   table_.metrics().show_workers(record.job.id(), {.active = 0, .finished = counts.finished});
 }
 

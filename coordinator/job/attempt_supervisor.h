@@ -90,6 +90,7 @@ class AttemptSupervisor {
   void launch_queued(SteadyTime now);
   // `kept` of the free slots are those of older jobs.
   bool launch_if_it_fits(JobRecord& record, int kept, SteadyTime now);
+  void await_output(JobRecord& record, const std::string& why, SteadyTime now);
   void launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts);
   void await_hosts(JobRecord& record, const LiveAttempt& attempt);
   void settle_unconfirmed(SteadyTime now);

@@ -273,6 +273,11 @@ struct Transition {
     if (job.state == v1::JOB_STATE_CANCELLING) {
       return cancelled(exit.unconfirmed_hosts, "its processes have ended");
     }
+    if (job.all_ranks_finished && exit.exit_code != 0 && exit.was_asked_to_end) {
+      return failed(without_wishes(), v1::FAILURE_KIND_INFRASTRUCTURE,
+                    "all ranks have finished, but mpirun did not end by itself and was ended: " + exit_sentence(exit),
+                    now);
+    }
     if (is_pausing() && has_paused_by(exit)) {
       const JobLifecycle after = job.left_at_step ? ending() : pausing_without_checkpoint(exit_sentence(exit));
       return exit.leaves_processes ? after : Transition{.job = after, .now = now}(ProcessesEnded{});

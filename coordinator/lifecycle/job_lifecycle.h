@@ -102,6 +102,7 @@ struct LauncherExited {
   int world_size;                      // 0: none had registered
   std::string unconfirmed_hosts = {};  // where ranks may go on, as nobody could reach them; empty: no process is left
   bool leaves_processes = false;       // on a host that could not be reached, and they may still run
+  bool was_asked_to_end = false;       // by the coordinator: it had not ended by itself
 };
 struct CancelRequested {
   bool has_processes = false;  // of an attempt that has failed

@@ -96,7 +96,7 @@ class Pauses : public ControllerFixture {
     return DesiredState::kRun;
   }
   double restarts_by(const std::string& cause) {
-    for (const auto& family : metrics_->registry()->Collect()) {
+    for (const auto& family : metrics_->collectable()->Collect()) {
       if (family.name != "equipoise_restarts_total") continue;
       for (const auto& metric : family.metric) {
         for (const auto& label : metric.label) {
