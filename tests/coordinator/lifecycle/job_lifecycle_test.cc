@@ -4,6 +4,9 @@
 
 #include <array>
 #include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "common/protocol/job_state.h"
@@ -146,12 +149,13 @@ LauncherExited exit_with(int code) {
 }
 
 TEST(JobRecovery, EveryEventInEveryState) {
-  struct Row {
-    JobEvent event;
-    // From QUEUED, STARTING, RUNNING, RECOVERING, PAUSING, PAUSED, CANCELLING.
-    std::array<v1::JobState, 7> after;
-  };
   using States = std::array<v1::JobState, 7>;
+  // With a constructor: a list of aggregates of variants takes GCC 12 very long.
+  struct Row {
+    Row(JobEvent that, const States& then) : event(std::move(that)), after(then) {}
+    JobEvent event;
+    States after;  // from QUEUED, STARTING, RUNNING, RECOVERING, PAUSING, PAUSED, CANCELLING
+  };
   const States unmoved = {kQueued, kStarting, kRunning, kRecovering, kPausing, kPaused, kCancelling};
   const States started_again = {kQueued, kRecovering, kRecovering, kRecovering, kPausing, kPaused, kCancelling};
   const States ended = {kQueued, kFailed, kFailed, kFailed, kFailed, kPaused, kCancelling};
