@@ -89,7 +89,7 @@ std::string end_of_attempt(const JobLifecycle& before, const JobLifecycle& after
   const bool goes_on = after.state == v1::JOB_STATE_RECOVERING || after.state == v1::JOB_STATE_QUEUED;
   if (!goes_on) return state_name(after.state);
   if (after.failures.size() > before.failures.size()) {
-    return after.restart_cause == RestartCause::kCoordinator ? kAttemptLost : kAttemptFailed;
+    return std::string(attempt_state_of(after.failures.back().restart_cause));
   }
   return before.left_at_step || after.left_at_step || before.state == v1::JOB_STATE_PAUSING ? kAttemptLeft
                                                                                             : kAttemptStopped;

@@ -6,6 +6,18 @@
 
 namespace equipoise::coordinator {
 
+const char* attempt_state_of(RestartCause cause) {
+  switch (cause) {
+    case RestartCause::kPreemption:
+      return kAttemptPreempted;
+    case RestartCause::kCoordinator:
+      return kAttemptLost;
+    case RestartCause::kInfrastructure:
+      break;
+  }
+  return kAttemptFailed;
+}
+
 std::vector<AttemptFailure> failures_on_record(JobStore& store, const std::string& job_id) {
   std::int64_t newest_maker = 0;
   for (const StoredCheckpoint& checkpoint : store.checkpoints(job_id)) {
@@ -13,8 +25,11 @@ std::vector<AttemptFailure> failures_on_record(JobStore& store, const std::strin
   }
   std::vector<AttemptFailure> failures;
   for (const StoredAttempt& attempt : store.attempts(job_id)) {
-    const bool counts = attempt.state == kAttemptFailed || attempt.state == kAttemptLost;
-    if (counts && attempt.generation >= newest_maker) failures.push_back({.cause = attempt.cause});
+    if (attempt.generation < newest_maker) continue;
+    for (const auto cause : {RestartCause::kInfrastructure, RestartCause::kCoordinator, RestartCause::kPreemption}) {
+      if (attempt.state != attempt_state_of(cause)) continue;
+      failures.push_back({.cause = attempt.cause, .exit_code = attempt.exit_code, .restart_cause = cause});
+    }
   }
   return failures;
 }

@@ -11,10 +11,14 @@
 namespace equipoise::coordinator {
 
 // How an attempt is said to have ended, besides by the final state of its job.
-inline constexpr char kAttemptFailed[] = "FAILED";    // and used up a restart
-inline constexpr char kAttemptLost[] = "LOST";        // likewise: its coordinator was
-inline constexpr char kAttemptStopped[] = "STOPPED";  // with its coordinator, in order
-inline constexpr char kAttemptLeft[] = "LEFT";        // of itself, with a checkpoint or before it had begun to train
+inline constexpr char kAttemptFailed[] = "FAILED";        // and used up a restart
+inline constexpr char kAttemptLost[] = "LOST";            // its coordinator was
+inline constexpr char kAttemptPreempted[] = "PREEMPTED";  // by SIGTERM from outside
+inline constexpr char kAttemptStopped[] = "STOPPED";      // with its coordinator, in order
+inline constexpr char kAttemptLeft[] = "LEFT";  // of itself, with a checkpoint or before it had begun to train
+
+// FAILED, LOST or PREEMPTED.
+const char* attempt_state_of(RestartCause cause);
 
 // Of the attempts since the one that made the newest checkpoint, oldest first. None of them is said to be of the job
 // itself: at which step each ended, and who ended it, is not on record.

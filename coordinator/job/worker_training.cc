@@ -53,27 +53,6 @@ void show_start(v1::TrainingJob& job, const Training& training) {
   }
 }
 
-// Checkpoints of steps that the attempt does again are no longer of the line. The one that it goes on from may not have
-// been told of, when its attempt ended too early.
-void keep_checkpoints_of_line(JobStore& store, const Training& training) {
-  const v1::StartTrainingRequest& request = training.stored.request;
-  const v1::ResumePoint& resume = request.resume();
-  const bool is_own = request.has_resume() && resume.job_id() == request.job_id();
-  bool is_known = false;
-  for (const StoredCheckpoint& checkpoint : store.checkpoints(request.job_id())) {
-    if (checkpoint.step > training.plan.first_step) {
-      store.mark_checkpoint_deleted(request.job_id(), checkpoint.step, checkpoint.generation);
-    }
-    const bool is_that_one =
-        checkpoint.step == resume.weights().steps() && checkpoint.generation == resume.generation();
-    if (is_that_one && checkpoint.state == "COMMITTED") is_known = true;
-  }
-  if (!is_own || is_known) return;
-  store.commit_checkpoint(request.job_id(), {.step = resume.weights().steps(),
-                                             .generation = resume.generation(),
-                                             .manifest_digest = resume.manifest_digest()});
-}
-
 void check_commit(const v1::CommitCheckpointRequest& request) {
   if (request.step() < 0) {
     throw std::invalid_argument("step is " + std::to_string(request.step()) + ", expected >= 0");
@@ -138,7 +117,6 @@ v1::StartTrainingResponse WorkerCalls::start_training(const v1::StartTrainingReq
   };
   table_.apply(record, started, edit, save);
   record.training.emplace(std::move(training));
-  keep_checkpoints_of_line(table_.store(), *record.training);
   table_.metrics().show_step(record.job);
   table_.metrics().show_checkpoint(record.job);
   return record.training->stored.response;
@@ -155,20 +133,17 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
   table_.check_room();
   v1::TrainingJob job = record.job;
   const bool is_new = !job.has_checkpoint_step() || job.checkpoint_step() < request.step();
-  table_.store().commit_checkpoint(request.job_id(), {.step = request.step(),
-                                                      .generation = request.generation(),
-                                                      .manifest_digest = request.manifest_digest(),
-                                                      .bytes = request.bytes()});
-  if (!request.removed_steps().empty()) {
-    table_.store().mark_checkpoints_deleted(request.job_id(),
-                                            {request.removed_steps().begin(), request.removed_steps().end()});
+  if (is_new) {
+    job.set_checkpoint_step(request.step());
+    job.set_revision(job.revision() + 1);
   }
+  table_.store().commit_checkpoint(job,
+                                   {.step = request.step(),
+                                    .generation = request.generation(),
+                                    .manifest_digest = request.manifest_digest(),
+                                    .bytes = request.bytes()},
+                                   {request.removed_steps().begin(), request.removed_steps().end()});
   if (!is_new) return;  // its answer was lost
-  job.set_checkpoint_step(request.step());
-  job.set_revision(job.revision() + 1);
-  check_goes_on(record);
-  table_.check_room();
-  table_.store().update_job(job);
   record.job = std::move(job);
   record.lifecycle.failures.clear();  // what was lost before is paid for
   table_.metrics().show_checkpoint(record.job);

@@ -37,8 +37,9 @@ std::string restarts_text(std::size_t count) { return std::to_string(count) + (c
 // "attempt 2 ..., restart 1 of 3 without a checkpoint between".
 std::string next_attempt_text(const JobLifecycle& job, const std::string& what) {
   std::string text = "attempt " + std::to_string(job.generation + 1) + " " + what;
-  if (job.failures.empty()) return text;
-  return text + ", restart " + std::to_string(job.failures.size()) + " of " + std::to_string(job.max_restarts) +
+  const std::size_t restarts = failures_by(job.failures, RestartCause::kInfrastructure);
+  if (restarts == 0) return text;
+  return text + ", restart " + std::to_string(restarts) + " of " + std::to_string(job.max_restarts) +
          " without a checkpoint between";
 }
 
@@ -114,7 +115,7 @@ struct Transition {
   JobLifecycle lost(AttemptFailure failure, RestartCause cause, const std::string& when = "") const {
     if (job.max_restarts == 0) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, failure.cause, now);
     JobLifecycle after = without_end(job);
-    after.restart_cause = cause;
+    after.restart_cause = failure.restart_cause = cause;
     after.failures.push_back(std::move(failure));
     const std::string& last = after.failures.back().cause;
     const std::string before = causes_before_last(after.failures);
@@ -123,10 +124,15 @@ struct Transition {
           "failed twice in a row at step " + std::to_string(job.step) + ", alike; last: " + last + before;
       return failed(std::move(after), v1::FAILURE_KIND_PROGRAM, std::move(reason), now);
     }
-    const std::size_t restarts = after.failures.size() - 1;
-    if (restarts >= static_cast<std::size_t>(job.max_restarts)) {
+    const std::size_t failures = failures_by(after.failures, cause);
+    if (cause == RestartCause::kCoordinator && failures > kMostCoordinatorLosses) {
+      std::string reason = "the coordinator was lost " + std::to_string(failures) +
+                           " times without a checkpoint between; last: " + last + before;
+      return failed(std::move(after), v1::FAILURE_KIND_INFRASTRUCTURE, std::move(reason), now);
+    }
+    if (cause == RestartCause::kInfrastructure && failures > static_cast<std::size_t>(job.max_restarts)) {
       std::string reason =
-          "failed after " + restarts_text(restarts) + " without a checkpoint between; last: " + last + before;
+          "failed after " + restarts_text(failures - 1) + " without a checkpoint between; last: " + last + before;
       return failed(std::move(after), v1::FAILURE_KIND_INFRASTRUCTURE, std::move(reason), now);
     }
     std::string reason = recovering_text(after, when.empty() ? starts_within(restart_delay(after.failures)) : when);

@@ -33,12 +33,13 @@ struct JobLifecycle {
   WallTime end_time{};    // epoch: not final
   LaunchedBy launched_by = LaunchedBy::kCoordinator;
   bool all_ranks_finished = false;
-  std::string stopped_early = {};             // with all_ranks_finished: why they did not go on to the end of the plan
-  int max_restarts = 0;                       // without a checkpoint between; 0: every failure is the job's end
-  std::int64_t generation = 0;                // of the newest attempt
-  std::int64_t step = 0;                      // steps done
-  bool has_trained = false;                   // an attempt had read its data and begun
-  std::vector<AttemptFailure> failures = {};  // since the newest checkpoint, oldest first
+  std::string stopped_early = {};  // with all_ranks_finished: why they did not go on to the end of the plan
+  // After failures of the infrastructure, without a checkpoint between; 0: every failure is the job's end.
+  int max_restarts = 0;
+  std::int64_t generation = 0;                                 // of the newest attempt
+  std::int64_t step = 0;                                       // steps done
+  bool has_trained = false;                                    // an attempt had read its data and begun
+  std::vector<AttemptFailure> failures = {};                   // since the newest checkpoint, oldest first
   RestartCause restart_cause = RestartCause::kInfrastructure;  // RECOVERING: why
   // Steps done when all ranks of the newest attempt had left with a checkpoint, to go on from there.
   std::optional<std::int64_t> left_at_step = std::nullopt;

@@ -25,6 +25,10 @@ std::string without_process_ids(std::string_view text) {
 
 }  // namespace
 
+std::size_t failures_by(const std::vector<AttemptFailure>& failures, RestartCause cause) {
+  return static_cast<std::size_t>(std::ranges::count(failures, cause, &AttemptFailure::restart_cause));
+}
+
 std::chrono::seconds restart_delay(const std::vector<AttemptFailure>& failures) {
   if (failures.empty()) return std::chrono::seconds(0);  // the coordinator was stopped in order
   const std::size_t doublings = std::min(failures.size() - 1, kMostDoublings);

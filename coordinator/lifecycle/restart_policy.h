@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,9 +21,15 @@ struct AttemptFailure {
   // outside may have ended its processes.
   bool is_of_the_job = false;
   std::optional<int> exit_code = std::nullopt;  // of mpirun, where it was that which told of the end
+  RestartCause restart_cause = RestartCause::kInfrastructure;
 };
 
 // All of `failures` are of one job, oldest first, without a checkpoint between.
+
+// How many of them are of `cause`. Those of the infrastructure use up launch.max_restarts; a preemption is no failure
+// however often it comes; a coordinator that is lost with the job again and again may be lost because of it.
+std::size_t failures_by(const std::vector<AttemptFailure>& failures, RestartCause cause);
+inline constexpr std::size_t kMostCoordinatorLosses = 10;
 
 // How long the job waits once the processes of its last attempt have ended: 1 s, and twice as long with each further
 // failure, up to 60 s. Of that the coordinator draws a part from the upper half, so that many jobs do not start at

@@ -64,6 +64,12 @@ AttemptRows::AttemptRows(Database& database)
       select_kept_(database_,
                    "SELECT step, generation, folder, manifest_digest, bytes, state, created_at FROM checkpoints "
                    "WHERE job_id = ? AND state <> 'DELETED' ORDER BY step DESC, generation DESC LIMIT ?"),
+      delete_later_(database_, "UPDATE checkpoints SET state = 'DELETED' WHERE job_id = ? AND step > ?"),
+      commit_start_(database_,
+                    "INSERT INTO checkpoints(job_id, step, generation, folder, manifest_digest, bytes, state, "
+                    "created_at) VALUES (?, ?, ?, '', ?, 0, 'COMMITTED', unixepoch()) "
+                    "ON CONFLICT DO UPDATE SET state = 'COMMITTED', manifest_digest = excluded.manifest_digest "
+                    "WHERE state <> 'COMMITTED'"),
       select_training_(database_, "SELECT request, response FROM trainings WHERE job_id = ? AND generation = ?"),
       select_newest_training_(
           database_, "SELECT request, response FROM trainings WHERE job_id = ? ORDER BY generation DESC LIMIT 1"),
@@ -91,6 +97,15 @@ void AttemptRows::start(const v1::TrainingJob& job, const StoredTraining& traini
                        Blob{training.response.SerializeAsString()});
   set_start_.run(job.id(), job.generation(), state_name(job.state()),
                  std::int64_t{training.response.plan().first_step()}, start_checkpoint);
+}
+
+void AttemptRows::keep_line(const StoredTraining& training) {
+  const v1::StartTrainingRequest& request = training.request;
+  const v1::ResumePoint& resume = request.resume();
+  delete_later_.run(request.job_id(), std::int64_t{training.response.plan().first_step()});
+  if (!request.has_resume() || resume.job_id() != request.job_id()) return;
+  commit_start_.run(request.job_id(), std::int64_t{resume.weights().steps()}, std::int64_t{resume.generation()},
+                    Blob{resume.manifest_digest()});
 }
 
 void AttemptRows::set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher) {

@@ -49,6 +49,7 @@ class AttemptRows {
   void begin(const std::string& job_id, const StoredAttempt& attempt);
   void end(const std::string& job_id, const StoredAttempt& attempt);
   void start(const v1::TrainingJob& job, const StoredTraining& training, const std::string& start_checkpoint);
+  void keep_line(const StoredTraining& training);
   void set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher);
   std::vector<StoredAttempt> attempts(const std::string& job_id);
 
@@ -67,6 +68,7 @@ class AttemptRows {
   Database& database_;
   Statement insert_attempt_, end_attempt_, set_start_, set_launcher_, select_attempts_;
   Statement insert_checkpoint_, delete_checkpoint_, select_checkpoints_, select_kept_;
+  Statement delete_later_, commit_start_;
   Statement select_training_, select_newest_training_, insert_training_, select_generations_, select_trained_;
 };
 

@@ -299,6 +299,15 @@ void JobStore::end_attempt(const v1::TrainingJob& job, const StoredAttempt& atte
   transaction.commit();
 }
 
+void JobStore::commit_checkpoint(const v1::TrainingJob& job, const StoredCheckpoint& checkpoint,
+                                 const std::vector<std::int64_t>& removed) {
+  Transaction transaction(database_);
+  attempts_.commit_checkpoint(job.id(), checkpoint);
+  for (const std::int64_t step : removed) attempts_.mark_deleted(job.id(), step, std::nullopt);
+  write_job(job);
+  transaction.commit();
+}
+
 void JobStore::mark_checkpoints_deleted(const std::string& job_id, const std::vector<std::int64_t>& steps) {
   Transaction transaction(database_);
   for (const std::int64_t step : steps) attempts_.mark_deleted(job_id, step, std::nullopt);
@@ -309,6 +318,7 @@ void JobStore::start_training(const v1::TrainingJob& job, const StoredTraining& 
                               const std::string& start_checkpoint) {
   Transaction transaction(database_);
   attempts_.start(job, training, start_checkpoint);
+  attempts_.keep_line(training);
   steps_.rewind(job.id(), training.response.plan().first_step());
   write_job(job);
   transaction.commit();

@@ -96,6 +96,9 @@ class JobStore {
   void commit_checkpoint(const std::string& job_id, const StoredCheckpoint& checkpoint) {
     attempts_.commit_checkpoint(job_id, checkpoint);
   }
+  // The same with the job's new state, and those at `removed` deleted.
+  void commit_checkpoint(const v1::TrainingJob& job, const StoredCheckpoint& checkpoint,
+                         const std::vector<std::int64_t>& removed);
   // Those of all generations at these steps; mark_checkpoint_deleted(): of one.
   void mark_checkpoints_deleted(const std::string& job_id, const std::vector<std::int64_t>& steps);
   void mark_checkpoint_deleted(const std::string& job_id, std::int64_t step, std::int64_t generation) {
@@ -108,7 +111,8 @@ class JobStore {
   std::vector<StoredCheckpoint> checkpoints(const std::string& job_id) { return attempts_.checkpoints(job_id); }
 
   // The job's new state together with what it trains on, and with where its attempt starts: at the first step of the
-  // plan that was answered, from `start_checkpoint`.
+  // plan that was answered, from `start_checkpoint`. Checkpoints of steps that it does again are DELETED, and that of
+  // the job from which it goes on is COMMITTED: nobody may have been told of it, when its attempt ended too early.
   void start_training(const v1::TrainingJob& job, const StoredTraining& training,
                       const std::string& start_checkpoint = {});
   std::optional<StoredTraining> training(const std::string& job_id, std::int64_t generation) {

@@ -241,6 +241,17 @@ TEST(JobRecovery, TheCauseIsToldApart) {
   EXPECT_EQ(next(job, CoordinatorStopped{}, kNow).restart_cause, RestartCause::kCoordinator);
 }
 
+TEST(JobRecovery, APreemptionUsesUpNoRestart) {
+  JobLifecycle job = recoverable_job_in(kRunning);
+  for (int i = 0; i < 20; ++i) {
+    job = next(job, exit_with(143), kNow);
+    ASSERT_EQ(job.state, kRecovering) << i;
+    job.state = kRunning;
+  }
+  job = next(job, exit_with(137), kNow);
+  EXPECT_NE(job.reason.find("restart 1 of 3 without a checkpoint between"), std::string::npos) << job.reason;
+}
+
 // However often it comes in order, it uses up no restart.
 TEST(JobRecovery, AStopInOrderIsNoFailure) {
   const JobLifecycle stopped = next(recoverable_job_in(kRunning), CoordinatorStopped{}, kNow);
