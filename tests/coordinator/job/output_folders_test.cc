@@ -87,6 +87,27 @@ TEST_F(OutputFoldersTest, AnotherCoordinatorOfThisMachineIsRefusedAndToldWho) {
   EXPECT_THAT(refusal_of(path("out")).text, HasSubstr("in use by job theirs-1"));
 }
 
+// While no coordinator had it: the job's ranks and theirs would have written there together.
+TEST_F(OutputFoldersTest, AJobWaitsForItsFolderWhereAnotherProcessHasItByNow) {
+  run_ranks_here();
+  const std::string id = submit(path("out")).id();
+  core_.reset();
+  OutputFolders other({.ranks_run = RanksRun::kOnThisMachine, .state = path("other")});
+  JobConfig theirs;
+  theirs.output = path("out");
+  other.acquire("theirs-1", theirs);
+  restart();
+  pass(std::chrono::seconds(3));
+  EXPECT_THAT(launcher_.started, ::testing::IsEmpty());
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_QUEUED);
+  EXPECT_THAT(job(id).conditions(),
+              ::testing::ElementsAre(AllOf(HasSubstr("waits to start until its output folder is free: "),
+                                           HasSubstr("in use by job theirs-1"))));
+  other.release("theirs-1");
+  pass(std::chrono::seconds(2));
+  EXPECT_THAT(launcher_.started, ::testing::SizeIs(1));
+}
+
 TEST_F(OutputFoldersTest, ASymbolicLinkIsTheFolderItNames) {
   run_ranks_here();
   const std::string id = submit(path("out")).id();
