@@ -1,18 +1,21 @@
-// equipoise-coordinator: serves until SIGTERM or SIGINT. Exit code 0; 2 when it cannot begin, with one line that says
-// why. With --check: 1 where a job is damaged.
+// equipoise-coordinator: serves until SIGTERM or SIGINT; a second one ends what the first still waits for. Exit code 0;
+// 2 when it cannot begin, with one line that says why. With --check: 1 where a job is damaged.
 #include <grpc/support/log.h>
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <exception>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/base/durable_file.h"
@@ -99,6 +102,33 @@ int check_state_folder(const Options& options) {
   return is_whole ? 0 : kDamaged;
 }
 
+// While it lives, another stop signal ends the wait for ranks that leave.
+class SecondSignal {
+ public:
+  SecondSignal(const sigset_t& signals, CoordinatorServer& server)
+      : thread_([this, signals, &server] { listen(signals, server); }) {}
+  ~SecondSignal() {
+    is_over_ = true;
+    thread_.join();
+  }
+  SecondSignal(const SecondSignal&) = delete;
+  SecondSignal& operator=(const SecondSignal&) = delete;
+
+ private:
+  void listen(const sigset_t& signals, CoordinatorServer& server) const {
+    constexpr timespec kPoll{.tv_sec = 0, .tv_nsec = 50'000'000};
+    while (!is_over_) {
+      const int signal = sigtimedwait(&signals, nullptr, &kPoll);
+      if (signal < 0) continue;
+      spdlog::info("{} again: not waiting for ranks that leave", signal == SIGINT ? "SIGINT" : "SIGTERM");
+      server.hurry();
+    }
+  }
+
+  std::atomic<bool> is_over_ = false;
+  std::thread thread_;
+};
+
 int serve(const Options& options, const sigset_t& stop_signals) {
   for (const std::string& unknown : unknown_variables()) spdlog::warn("{}", unknown);
   const SystemClock clock;
@@ -115,6 +145,7 @@ int serve(const Options& options, const sigset_t& stop_signals) {
   int signal = 0;
   sigwait(&stop_signals, &signal);
   spdlog::info("{}: stopping", signal == SIGINT ? "SIGINT" : "SIGTERM");
+  const SecondSignal second(stop_signals, server);
   server.shut_down();
   return 0;
 }

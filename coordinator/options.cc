@@ -1,6 +1,7 @@
 #include "coordinator/options.h"
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <stdexcept>
@@ -21,6 +22,7 @@ struct Texts {
   std::string announce, mpirun = "mpirun", worker, hostfile, advertise, private_folder;
   std::string log_level = "info";
   int max_running_jobs = 1;
+  int shutdown_grace = 20;
   std::int64_t max_history = 1024;
   bool allocation = false;
   bool insecure = false;
@@ -47,6 +49,10 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--advertise", texts.advertise, "Host name under which ranks on other machines reach this one");
   app.add_option("--max-running-jobs", texts.max_running_jobs, "Jobs launched at the same time; others stay QUEUED")
       ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--shutdown-grace", texts.shutdown_grace,
+                 "Seconds at SIGTERM for ranks that train to leave with a checkpoint; 0: they are ended at once")
+      ->check(CLI::Range(0, 86'400))
       ->capture_default_str();
   app.add_option("--max-history", texts.max_history,
                  "MiB that the steps of a job may take in the database; beyond, one in 16 of the oldest stays")
@@ -114,6 +120,7 @@ Options options_of(const Texts& texts) {
   if (!texts.advertise.empty()) options.server.advertise = checked_advertise(texts.advertise);
   check_reachable(rank_address_settings(options.server), options.server.listen);
   options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
+  options.server.shutdown_grace = std::chrono::seconds(texts.shutdown_grace);
   options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;
   if (!texts.announce.empty()) options.announce = texts.announce;
   if (!texts.private_folder.empty()) options.private_folder = std::filesystem::absolute(texts.private_folder);

@@ -122,16 +122,45 @@ v1::TrainingJob Connection::cancel_job(const std::string& id) {
   return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::CancelTrainingJob, request);
 }
 
-bool Connection::cancel_unless_ended(const std::string& id) {
+// Without waiting for a coordinator that is away. nullopt: not in the job's state.
+template <typename Request, typename Method>
+std::optional<v1::TrainingJob> Connection::ask_once(Method method, const std::string& id) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kAnswerDeadline);
-  v1::CancelTrainingJobRequest request;
+  Request request;
   request.set_id(id);
   v1::TrainingJob job;
-  const grpc::Status status = stub_->CancelTrainingJob(&context, request, &job);
-  if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) return false;
+  const grpc::Status status = (stub_.get()->*method)(&context, request, &job);
+  if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) return std::nullopt;
   check(status);
-  return true;
+  return job;
+}
+
+bool Connection::cancel_unless_ended(const std::string& id) {
+  return ask_once<v1::CancelTrainingJobRequest>(&v1::TrainingJobService::Stub::CancelTrainingJob, id).has_value();
+}
+
+std::optional<v1::TrainingJob> Connection::pause_unless_ended(const std::string& id) {
+  return ask_once<v1::PauseTrainingJobRequest>(&v1::TrainingJobService::Stub::PauseTrainingJob, id);
+}
+
+v1::TrainingJob Connection::pause_job(const std::string& id) {
+  v1::PauseTrainingJobRequest request;
+  request.set_id(id);
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::PauseTrainingJob, request);
+}
+
+v1::TrainingJob Connection::resume_job(const std::string& id) {
+  v1::ResumeTrainingJobRequest request;
+  request.set_id(id);
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::ResumeTrainingJob, request);
+}
+
+// A second one is a second checkpoint, which harms nobody.
+v1::TrainingJob Connection::checkpoint_job(const std::string& id) {
+  v1::CheckpointTrainingJobRequest request;
+  request.set_id(id);
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::CheckpointTrainingJob, request);
 }
 
 void Connection::delete_job(const std::string& id) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/base/error.h"
@@ -40,6 +41,11 @@ class Connection {
   v1::TrainingJob get_job(const std::string& id);
   v1::TrainingJob cancel_job(const std::string& id);
   bool cancel_unless_ended(const std::string& id);  // false: the job had ended by itself
+  v1::TrainingJob pause_job(const std::string& id);
+  // As it is then; nullopt: the job had ended, or is about to.
+  std::optional<v1::TrainingJob> pause_unless_ended(const std::string& id);
+  v1::TrainingJob resume_job(const std::string& id);
+  v1::TrainingJob checkpoint_job(const std::string& id);
   void delete_job(const std::string& id);
   v1::ListTrainingJobsResponse list_jobs(const v1::ListTrainingJobsRequest& request);
   v1::ListGroupWeightsResponse list_group_weights(const v1::ListGroupWeightsRequest& request);
@@ -59,6 +65,8 @@ class Connection {
   enum class Repeat { kSafe, kUnsafe };
   template <typename Response, typename Request, typename Method>
   Response call(Repeat repeat, Method method, const Request& request);
+  template <typename Request, typename Method>
+  std::optional<v1::TrainingJob> ask_once(Method method, const std::string& id);
 
   CoordinatorAddress address_;
   std::shared_ptr<grpc::Channel> channel_;

@@ -1,5 +1,6 @@
 #include "client/connection/follow_job.h"
 
+#include <csignal>
 #include <utility>
 
 #include "client/report/group_tables.h"
@@ -116,13 +117,54 @@ namespace {
 // Without an update, how often the display may show that time passes.
 constexpr std::chrono::milliseconds kFollowPoll{500};
 
-// Whether to go on following.
-bool handle_interrupt(Connection& connection, const std::string& id, ProgressDisplay& display, OnInterrupt on_interrupt,
-                      int interrupts) {
-  if (on_interrupt == OnInterrupt::kLeave || interrupts > 1) return false;
-  if (connection.cancel_unless_ended(id)) display.note("cancelling; press Ctrl-C again to leave at once");
-  return true;
-}
+// What the one who follows does about interrupts.
+class InterruptHandler {
+ public:
+  InterruptHandler(Connection& connection, const std::string& id, ProgressDisplay& display, OnInterrupt on_interrupt)
+      : connection_(connection), id_(id), display_(display), on_interrupt_(on_interrupt) {}
+
+  // Whether to go on following.
+  bool handle(const JobInbox::Update& update) {
+    if (update.interrupts == handled_) return true;
+    const bool is_first = handled_ == 0;
+    handled_ = update.interrupts;
+    if (on_interrupt_ == OnInterrupt::kLeave) return false;
+    // Batch systems may send it more than once.
+    if (update.last_signal == SIGTERM && (is_first || paused_)) {
+      if (is_first) pause();
+      return true;
+    }
+    if (update.interrupts > 1 && !paused_) return false;
+    cancel();
+    return true;
+  }
+
+  // After a change of the job. Whether it has left, as it was asked to.
+  bool has_left(const v1::TrainingJob& job) {
+    if (!paused_ || job.revision() < paused_->revision()) return false;
+    // The checkpoint could not be written: whoever asked will not wait for another one.
+    if (job.state() == v1::JOB_STATE_RUNNING) cancel();
+    return job.state() == v1::JOB_STATE_PAUSED;
+  }
+  bool was_interrupted() const { return handled_ > 0; }
+
+ private:
+  void pause() {
+    paused_ = connection_.pause_unless_ended(id_);
+    if (paused_) display_.note("leaving with a checkpoint; Ctrl-C cancels");
+  }
+  void cancel() {
+    paused_.reset();
+    if (connection_.cancel_unless_ended(id_)) display_.note("cancelling; press Ctrl-C again to leave at once");
+  }
+
+  Connection& connection_;
+  const std::string& id_;
+  ProgressDisplay& display_;
+  const OnInterrupt on_interrupt_;
+  int handled_ = 0;
+  std::optional<v1::TrainingJob> paused_;  // as it was when it was asked to leave, and is to do so
+};
 
 void show_new_conditions(const v1::TrainingJob& before, const v1::TrainingJob& now, ProgressDisplay& display) {
   // At most 16 are kept, so a full list is compared by its newest.
@@ -135,35 +177,35 @@ void show_new_conditions(const v1::TrainingJob& before, const v1::TrainingJob& n
   }
 }
 
-// Why its ranks are started again. The job as it was seen first may be there already.
-void show_recovery(const v1::TrainingJob& before, const v1::TrainingJob& now, ProgressDisplay& display) {
-  if (now.state() != v1::JOB_STATE_RECOVERING || now.state_reason().empty()) return;
+// Why its ranks are started again, or not at all. The job as it was seen first may be there already.
+void show_interruption(const v1::TrainingJob& before, const v1::TrainingJob& now, ProgressDisplay& display) {
   const bool is_told = before.state() == now.state() && before.state_reason() == now.state_reason();
-  if (!is_told) display.note("recovering: " + printable(now.state_reason()));
+  if (is_told || now.state_reason().empty()) return;
+  if (now.state() == v1::JOB_STATE_RECOVERING) display.note("recovering: " + printable(now.state_reason()));
+  if (now.state() == v1::JOB_STATE_PAUSED) display.note(printable(now.state_reason()));
 }
 
 }  // namespace
 
 FollowedJob follow_job(Connection& connection, const std::string& id, ProgressDisplay& display, JobInbox& inbox,
-                       OnInterrupt on_interrupt) {
+                       OnInterrupt on_interrupt, const JobCondition& is_reached) {
   FollowedJob followed;
+  InterruptHandler interrupts(connection, id, display, on_interrupt);
   const JobStream stream(connection, id, inbox);
-  int handled_interrupts = 0;
   while (true) {
     const JobInbox::Update update = inbox.wait(kFollowPoll);
     for (const std::string& note : update.notes) display.note(note);
     if (update.job) {
       display.show(*update.job, std::chrono::steady_clock::now());
-      show_recovery(followed.job, *update.job, display);
+      show_interruption(followed.job, *update.job, display);
       show_new_conditions(followed.job, *update.job, display);
       followed.job = *update.job;
     }
     if (update.ended && !update.job) break;
-    if (update.interrupts == handled_interrupts) continue;
-    handled_interrupts = update.interrupts;
-    followed.interrupted = true;
-    if (!handle_interrupt(connection, id, display, on_interrupt, handled_interrupts)) break;
+    if (update.job && (interrupts.has_left(*update.job) || (is_reached && is_reached(*update.job)))) break;
+    if (!interrupts.handle(update)) break;
   }
+  followed.interrupted = interrupts.was_interrupted();
   display.finish();
   return followed;
 }
@@ -182,9 +224,24 @@ void require_success(const FollowedJob& followed, const std::string& advice) {
     case v1::JOB_STATE_CANCELLED:
       if (followed.interrupted) throw CommandError(ExitCode::kInterrupted, "cancelled");
       throw CommandError(ExitCode::kFailure, "the job was cancelled: " + reason);
+    case v1::JOB_STATE_PAUSED:
+      if (followed.interrupted) throw CommandError(ExitCode::kInterrupted, "interrupted; " + reason);
+      [[fallthrough]];
     default:
       throw CommandError(ExitCode::kInterrupted, "interrupted; the job " + job.id() + " is not at its end");
   }
+}
+
+void follow_until(Connection& connection, const std::string& id, JobInbox& inbox, const Console& console,
+                  const JobCondition& is_reached) {
+  const auto display = make_display(console);
+  const FollowedJob followed = follow_job(connection, id, *display, inbox, OnInterrupt::kLeave, is_reached);
+  if (is_reached(followed.job)) return;
+  if (followed.interrupted) {
+    throw CommandError(ExitCode::kInterrupted, "interrupted; what was asked for goes on without this command");
+  }
+  throw CommandError(ExitCode::kFailure,
+                     "the job is " + state_name(followed.job.state()) + ": " + followed.job.state_reason());
 }
 
 void show_until_end(Connection& connection, const std::string& id, JobInbox& inbox, const Console& console) {

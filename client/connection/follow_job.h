@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -73,8 +74,10 @@ class JobStream {
 
 // What Ctrl-C means to the one who follows.
 enum class OnInterrupt {
-  kCancelJob,  // cancels the job and stays until it has ended; a second one leaves at once
-  kLeave       // the job goes on without a watcher
+  // Cancels the job and stays until it has ended; a second one leaves at once. SIGTERM pauses it first, and cancels it
+  // where that cannot be.
+  kCancelJob,
+  kLeave  // the job goes on without a watcher
 };
 
 struct FollowedJob {
@@ -82,13 +85,20 @@ struct FollowedJob {
   bool interrupted = false;
 };
 
-// Returns when the job is in a final state, or earlier after an interrupt in `inbox`. Throws what Connection throws.
+// Returns when the job is in a final state or `is_reached`, PAUSED after SIGTERM with kCancelJob, or earlier after an
+// interrupt in `inbox`. Throws what Connection throws.
+using JobCondition = std::function<bool(const v1::TrainingJob&)>;
 FollowedJob follow_job(Connection& connection, const std::string& id, ProgressDisplay& display, JobInbox& inbox,
-                       OnInterrupt on_interrupt);
+                       OnInterrupt on_interrupt, const JobCondition& is_reached = {});
 
 // The end of a command that followed a job: returns if it has succeeded; else throws CommandError with the code for
 // the shell and a sentence, followed by `advice` if there is some.
 void require_success(const FollowedJob& followed, const std::string& advice = "");
+
+// Follows a job until it is as it was asked to be, or final, with progress; Ctrl-C leaves. Throws CommandError where it
+// is not reached.
+void follow_until(Connection& connection, const std::string& id, JobInbox& inbox, const Console& console,
+                  const JobCondition& is_reached);
 
 // Follows a job of a service, which goes on after Ctrl-C, and writes the table of its groups at the end. Throws as the
 // two above.

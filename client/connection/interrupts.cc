@@ -12,7 +12,7 @@
 
 namespace equipoise {
 
-Interrupts::Interrupts(std::function<void()> on_signal) : on_signal_(std::move(on_signal)) {
+Interrupts::Interrupts(std::function<void(int)> on_signal) : on_signal_(std::move(on_signal)) {
   sigset_t caught;
   sigemptyset(&caught);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&caught, signal);
@@ -38,7 +38,7 @@ void Interrupts::listen() {
     if (poll(waited, 2, -1) < 0) continue;
     if ((waited[0].revents & POLLIN) != 0) return;
     signalfd_siginfo signal;
-    if (read(signal_events_, &signal, sizeof signal) == sizeof signal) on_signal_();
+    if (read(signal_events_, &signal, sizeof signal) == sizeof signal) on_signal_(static_cast<int>(signal.ssi_signo));
   }
 }
 

@@ -8,10 +8,11 @@
 namespace equipoise {
 
 // While this lives, the three signals are blocked in the thread that made it and in every thread started since, and
-// each one that arrives calls `on_signal` from a thread of its own. Make it before anything that starts threads.
+// each one that arrives calls `on_signal` with its number from a thread of its own. Make it before anything that starts
+// threads.
 class Interrupts {
  public:
-  explicit Interrupts(std::function<void()> on_signal);
+  explicit Interrupts(std::function<void(int)> on_signal);
   ~Interrupts();
   Interrupts(const Interrupts&) = delete;
   Interrupts& operator=(const Interrupts&) = delete;
@@ -19,7 +20,7 @@ class Interrupts {
  private:
   void listen();
 
-  std::function<void()> on_signal_;
+  std::function<void(int)> on_signal_;
   sigset_t previous_mask_;
   int stop_event_;
   int signal_events_;

@@ -28,9 +28,10 @@ void JobInbox::fail(std::exception_ptr cause) {
   changed_.notify_one();
 }
 
-void JobInbox::interrupt() {
+void JobInbox::interrupt(int signal) {
   const std::lock_guard lock(mutex_);
   ++interrupts_;
+  last_signal_ = signal;
   changed_.notify_one();
 }
 
@@ -43,6 +44,7 @@ JobInbox::Update JobInbox::wait(std::chrono::milliseconds timeout) {
   return {.job = std::exchange(job_, std::nullopt),
           .ended = ended_,
           .interrupts = interrupts_,
+          .last_signal = last_signal_,
           .notes = std::exchange(notes_, {})};
 }
 

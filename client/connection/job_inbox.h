@@ -21,6 +21,7 @@ class JobInbox {
     std::optional<v1::TrainingJob> job;  // the newest since the call before
     bool ended = false;                  // no more will come
     int interrupts = 0;                  // so far
+    int last_signal = 0;                 // that of the newest interrupt; 0: there was none
     std::vector<std::string> notes;      // sentences for people, since the call before
   };
 
@@ -28,7 +29,7 @@ class JobInbox {
   void note(std::string sentence);
   void end();
   void fail(std::exception_ptr cause);  // ends with an exception for the reader
-  void interrupt();
+  void interrupt(int signal);
 
   // Returns at once with what is new, or after `timeout` without. Throws what `fail` was given.
   Update wait(std::chrono::milliseconds timeout);
@@ -43,6 +44,7 @@ class JobInbox {
   std::exception_ptr failure_;
   bool ended_ = false;
   int interrupts_ = 0;
+  int last_signal_ = 0;
   int seen_interrupts_ = 0;
 };
 

@@ -19,18 +19,12 @@ constexpr std::chrono::milliseconds kProcessPoll{10};
 constexpr const char* kAnnouncement = "announcement.json";
 
 std::vector<std::string> arguments(const CoordinatorOptions& options, const std::filesystem::path& announcement) {
-  std::vector<std::string> words = {options.program.string(),
-                                    "--listen",
-                                    "127.0.0.1:0",
-                                    "--metrics-listen",
-                                    "127.0.0.1:0",
-                                    "--state",
-                                    (options.folder / "state").string(),
-                                    "--announce",
-                                    announcement.string(),
-                                    "--exit-with-parent",
-                                    "--private-folder",
-                                    options.folder.string()};
+  std::vector<std::string> words = {options.program.string(), "--listen", "127.0.0.1:0", "--metrics-listen",
+                                    "127.0.0.1:0", "--state", (options.folder / "state").string(), "--announce",
+                                    announcement.string(), "--exit-with-parent", "--private-folder",
+                                    options.folder.string(),
+                                    // Less than is waited for in stop(), with what its end takes.
+                                    "--shutdown-grace", "10"};
   if (!options.log_level.empty()) words.insert(words.end(), {"--log-level", options.log_level});
   return words;
 }
@@ -129,7 +123,7 @@ class PrivateService::Listening {
   Listening(PrivateService& service, JobInbox& inbox) : service_(service) {
     const std::lock_guard lock(service_.mutex_);
     service_.inbox_ = &inbox;
-    if (service_.interrupted_) inbox.interrupt();
+    if (service_.signal_ != 0) inbox.interrupt(service_.signal_);
   }
   ~Listening() {
     const std::lock_guard lock(service_.mutex_);
@@ -143,22 +137,22 @@ class PrivateService::Listening {
 };
 
 PrivateService::PrivateService(const std::string& log_level)
-    : interrupts_([this] { interrupt(); }),
+    : interrupts_([this](int signal) { interrupt(signal); }),
       coordinator_({.program = program_folder() / "equipoise-coordinator",
                     .folder = folder_.path(),
                     .log_level = log_level,
                     .setting = folder_.mpirun_setting()},
                    [this] { return interrupted(); }) {}
 
-void PrivateService::interrupt() {
+void PrivateService::interrupt(int signal) {
   const std::lock_guard lock(mutex_);
-  interrupted_ = true;
-  if (inbox_ != nullptr) inbox_->interrupt();
+  signal_ = signal;
+  if (inbox_ != nullptr) inbox_->interrupt(signal);
 }
 
 bool PrivateService::interrupted() {
   const std::lock_guard lock(mutex_);
-  return interrupted_;
+  return signal_ != 0;
 }
 
 v1::TrainingJob PrivateService::run(const v1::JobSpec& spec, ProgressDisplay& display) {

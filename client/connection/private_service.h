@@ -57,7 +57,8 @@ std::filesystem::path program_folder();
 // The last line of a text file that is not blank; empty if there is none.
 std::string last_line(const std::filesystem::path& file);
 
-// While it lives, Ctrl-C reaches the job that runs, or the next one: it is cancelled. Not thread-safe. Make it before
+// While it lives, Ctrl-C reaches the job that runs, or the next one: it is cancelled. SIGTERM lets it leave with a
+// checkpoint. Not thread-safe. Make it before
 // anything that starts threads.
 class PrivateService {
  public:
@@ -73,7 +74,7 @@ class PrivateService {
   // Where Ctrl-C is heard while a job runs.
   class Listening;
 
-  void interrupt();
+  void interrupt(int signal);
   bool interrupted();
   // Beside what the run has left; all jobs' logs if `job_id` is empty.
   std::filesystem::path keep_logs(const std::filesystem::path& output, const std::string& job_id);
@@ -81,7 +82,7 @@ class PrivateService {
 
   std::mutex mutex_;
   JobInbox* inbox_ = nullptr;  // under mutex_; of the job that runs
-  bool interrupted_ = false;   // under mutex_
+  int signal_ = 0;             // under mutex_; the newest that has come
   Interrupts interrupts_;
   PrivateFolder folder_;
   CoordinatorProcess coordinator_;

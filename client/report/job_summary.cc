@@ -52,6 +52,20 @@ std::string attempt_text(const v1::TrainingJob& job) {
   return std::to_string(job.generation()) + (restarts.empty() ? "" : ", " + restarts);
 }
 
+// Of a job that does not train at the moment, and will.
+std::string interruption_of(v1::JobState state) {
+  switch (state) {
+    case v1::JOB_STATE_RECOVERING:
+      return "recovering";
+    case v1::JOB_STATE_PAUSING:
+      return "pausing";
+    case v1::JOB_STATE_PAUSED:
+      return "paused";
+    default:
+      return "";
+  }
+}
+
 using Property = std::pair<std::string, std::string>;
 
 std::vector<Property> properties(const v1::TrainingJob& job) {
@@ -110,8 +124,9 @@ std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors,
     row.push_back(worst_text(job, kLongestGroupInList));
     row.push_back(local_time(job.create_time()));
     table.add_row(std::move(row));
-    if (job.state() != v1::JOB_STATE_RECOVERING || job.state_reason().empty()) continue;
-    reasons += job.id() + " is recovering: " + printable(job.state_reason()) + "\n";
+    const std::string activity = interruption_of(job.state());
+    if (activity.empty() || job.state_reason().empty()) continue;
+    reasons += job.id() + " is " + activity + ": " + printable(job.state_reason()) + "\n";
   }
   return table.text(colors, glyphs) + reasons;
 }

@@ -122,7 +122,7 @@ std::string whole_text(const CheckpointManifest& manifest) {
 void verify_runs(const VerifyFlags& flags, const Console& console) {
   const std::vector<VerifiedCheckpoint> chosen = chosen_checkpoints(flags, console);
   std::atomic<bool> is_interrupted = false;
-  const Interrupts interrupts([&is_interrupted] { is_interrupted = true; });
+  const Interrupts interrupts([&is_interrupted](int) { is_interrupted = true; });
   ReadProgress progress(console, "verify", bytes_of(chosen), std::chrono::steady_clock::now());
   const auto on_bytes = [&](std::int64_t bytes) {
     if (is_interrupted) throw CommandError(ExitCode::kInterrupted, "interrupted");

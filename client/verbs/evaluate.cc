@@ -31,7 +31,7 @@ Console progress_console(const EvaluationFlags& flags, const Console& console) {
 
 void evaluate(const EvaluationFlags& flags, const Console& console) {
   JobInbox inbox;
-  const Interrupts interrupts([&inbox] { inbox.interrupt(); });
+  const Interrupts interrupts([&inbox](int signal) { inbox.interrupt(signal); });
   PrivateFolder folder;
   const v1::JobSpec request = evaluation_request(flags, folder.path());
   write_durably(folder.path() / "request.yaml", job_spec_to_yaml(request));

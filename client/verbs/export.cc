@@ -42,7 +42,7 @@ fs::path checked_output(const std::string& flag) {
 
 void run_merge(const ExportFlags& flags, const DurableFolder& work) {
   JobInbox inbox;
-  const Interrupts interrupts([&inbox] { inbox.interrupt(); });
+  const Interrupts interrupts([&inbox](int signal) { inbox.interrupt(signal); });
   const fs::path worker = program_folder() / "equipoise-worker";
   WatchedProgram program(
       {.command = {worker.string(), "merge", "--model", fs::absolute(flags.model).string(), "--adapter",

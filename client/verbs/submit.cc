@@ -65,7 +65,7 @@ void submit(const SubmitFlags& flags, const Console& console) {
     return advise(flags, job, start, console);
   }
   JobInbox inbox;
-  const Interrupts interrupts([&inbox] { inbox.interrupt(); });
+  const Interrupts interrupts([&inbox](int signal) { inbox.interrupt(signal); });
   Connection connection = flags.coordinator.connect([&inbox] { return inbox.interrupted(); });
   const v1::TrainingJob job = connection.create_job(request);
   console.out << job.id() << std::endl;

@@ -106,7 +106,7 @@ void add_train_verb(CLI::App& parent, Action& chosen) {
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}));
   verb->footer(
       "The run's folder receives metrics.jsonl, job.yaml and the model in final/. Ctrl-C cancels the job;\n"
-      "--resume goes on from its newest checkpoint.\n"
+      "SIGTERM, as of a batch system, lets it make a checkpoint first. --resume goes on from its newest checkpoint.\n"
       "Exit code: 0 done, 2 the input is not right, 1 anything else failed, 130 interrupted.\n"
       "\n"
       "  equipoise train job.yaml --np 2 --set robust.step_size=0.1 --output runs/faster\n"

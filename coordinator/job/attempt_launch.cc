@@ -1,4 +1,6 @@
 // How attempts start: the first of a queued job, and the next of one whose attempt has failed.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
 #include <exception>
@@ -10,11 +12,13 @@
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
 #include "coordinator/job/attempt_supervisor.h"
+#include "coordinator/job/job_progress.h"
 
 namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kTokenBytes = 32;
+constexpr std::chrono::seconds kOutputInterval{1};  // between two looks at a folder that is not free
 
 }  // namespace
 
@@ -23,7 +27,10 @@ void AttemptSupervisor::schedule_restarts(SteadyTime now) {
   for (auto& [sequence, record] : table_.jobs()) {
     const bool is_recovering = record.intended().state == v1::JOB_STATE_RECOVERING;
     if (!is_recovering || record.restart_at || has_processes(record.job.id())) continue;
-    record.restart_at = now + drawn_delay(restart_delay(record.intended().failures));
+    const JobLifecycle& job = record.intended();
+    record.restart_at =
+        now + drawn_delay(job.restart_cause == RestartCause::kPreemption ? preemption_delay(job.failures)
+                                                                         : restart_delay(job.failures));
   }
 }
 
@@ -43,10 +50,12 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
   for (auto& [sequence, record] : table_.jobs()) {
     const v1::JobState state = record.intended().state;
     const bool is_recovering = state == v1::JOB_STATE_RECOVERING;
-    const bool waits = state == v1::JOB_STATE_QUEUED || (is_recovering && !has_processes(record.job.id()));
+    const bool is_waiting = state == v1::JOB_STATE_QUEUED || is_recovering;
+    const bool waits = is_waiting && !has_processes(record.job.id());
     if (!waits || record.lifecycle.launched_by != LaunchedBy::kCoordinator) continue;
     if (attempts_.size() + places_kept >= static_cast<std::size_t>(settings_.max_running_jobs)) return;
-    if (is_recovering && (!record.restart_at || now < *record.restart_at || record.unstored)) {
+    const bool is_too_early = record.restart_at ? now < *record.restart_at : is_recovering;
+    if (is_too_early || (is_recovering && record.unstored)) {
       ++places_kept;
       slots_kept += record.checked_config().launch.workers.value_or(1);
       continue;
@@ -55,6 +64,7 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
       if (!launch_if_it_fits(record, slots_kept, now)) return;
     } catch (const StoreError& failure) {  // nothing of it has begun
       table_.note_failure(failure);
+      if (failure.cause() == StoreError::Cause::kDamaged) table_.set_aside_for_now(record, failure.what());
     }
   }
 }
@@ -67,6 +77,13 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, int kept, SteadyTim
     table_.settle(record, SpecRefused{.why = why});
     return true;
   }
+  // When this coordinator started, ranks of the one before may have had the folder yet.
+  if (!outputs_.holds(record.job.id())) {
+    if (const std::string why = outputs_.reacquire(record.job.id(), record.checked_config()); !why.empty()) {
+      await_output(record, why, now);
+      return true;
+    }
+  }
   const bool counts_slots = slots_.total() > 0;
   const int free = slots_.free() - kept;
   auto hosts = counts_slots && free < workers ? std::nullopt : slots_.allocate(workers);
@@ -74,11 +91,20 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, int kept, SteadyTim
     table_.apply(record, SlotsAwaited{.wanted = workers, .free = std::max(free, 0), .total = slots_.total()});
     return false;
   }
-  // When this coordinator started, ranks of the one before may have had the folder yet.
-  if (!outputs_.holds(record.job.id())) outputs_.reacquire(record.job.id(), record.checked_config());
   record.register_by = now + config.start_timeout + settings_.register_grace;
   launch(record, config, std::move(*hosts));
   return true;
+}
+
+// Two attempts in one folder would destroy each other's checkpoints.
+void AttemptSupervisor::await_output(JobRecord& record, const std::string& why, SteadyTime now) {
+  record.restart_at = now + kOutputInterval;
+  const std::string sentence = "waits to start until its output folder is free: " + why;
+  if (has_condition(record.job, sentence)) return;
+  spdlog::warn("job {}: {}", record.job.id(), sentence);
+  add_condition(record.job, sentence);
+  table_.bump_revision(record);
+  table_.store_soon(record);
 }
 
 void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts) {
@@ -87,13 +113,14 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
   std::string token = random_source_.hex(kTokenBytes);
   // Taken until remove_attempt(), whatever happens below.
   attempts_.emplace(key, LiveAttempt{.hosts = hosts});
+  const bool is_restart = record.intended().state == v1::JOB_STATE_RECOVERING;  // and was not paused by people
   try {
     // On disk before there is a process: a crash in between never uses the generation twice.
     const auto edit = [&](v1::TrainingJob& job) {
       job.set_generation(key.generation);
       job.set_world_size(workers);
       job.set_phase("starting");
-      if (key.generation > 1) job.set_restarts(job.restarts() + 1);
+      if (is_restart) job.set_restarts(job.restarts() + 1);
     };
     const auto save = [&](const v1::TrainingJob& job) {
       table_.store().begin_attempt(job, {.generation = key.generation,
@@ -109,11 +136,13 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
   }
   record.training.reset();
   record.restart_at.reset();
+  record.must_leave = false;
+  record.checkpoint_requests = 0;
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);
   record.hosts = hosts;
   record.start_timeout = config.start_timeout;
-  if (key.generation > 1) table_.metrics().count_restart(key.job_id, record.lifecycle.restart_cause);
+  if (is_restart) table_.metrics().count_restart(key.job_id, record.lifecycle.restart_cause);
   try {
     launcher_.start({.attempt = key,
                      .workers = workers,

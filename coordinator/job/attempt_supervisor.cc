@@ -58,21 +58,37 @@ void AttemptSupervisor::recover() {
 
 void AttemptSupervisor::recover(JobRecord& record) {
   if (is_final(record.job.state())) return;
-  if (!record.config) table_.apply(record, SpecRefused{.why = record.spec_refusal});
+  if (!record.config) table_.apply(record, SpecRefused{.why = record.spec_refusal}, leap_revision);
   const std::string fault =
       record.config ? newest_attempt_fault(table_.store(), *record.config, record.job) : std::string();
   if (!fault.empty()) table_.apply(record, SetAside{.why = fault}, leap_revision);
   // It was wanted before the coordinator was lost, and perhaps nothing has come of it yet.
   if (record.desired == DesiredState::kCancel) table_.apply(record, CancelRequested{}, leap_revision);
+  if (record.desired == DesiredState::kPause) table_.apply(record, PauseRequested{}, leap_revision);
+  record.lifecycle.resumes =
+      record.job.state() == v1::JOB_STATE_PAUSING && record.desired == DesiredState::kRun && !record.unstored;
   if (record.config) record.lifecycle.failures = failures_on_record(table_.store(), record.job.id());
-  table_.apply(record, CoordinatorRestarted{.delay = orphan_delay()}, [&](v1::TrainingJob& job) {
+  const auto delay = delay_of_ranks_left(record);
+  const CoordinatorRestarted restarted{.delay = orphan_delay(),
+                                       .was_stopped = was_stopped(table_.store(), record.job.id())};
+  table_.apply(record, restarted, [&](v1::TrainingJob& job) {
     leap_revision(job);
     if (record.config) read_progress(*record.config, job);
   });
-  if (record.job.state() == v1::JOB_STATE_RECOVERING && !was_stopped(table_.store(), record.job.id())) {
-    record.restart_at = table_.clock().now() + orphan_delay();
-  }
+  if (!is_final(record.job.state()) && delay.count() > 0) record.restart_at = table_.clock().now() + delay;
   if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
+}
+
+// How long ranks of the newest attempt may still run. Where it ended in order, when is on record; of another, nobody
+// can say whether its processes had ended with it.
+std::chrono::seconds AttemptSupervisor::delay_of_ranks_left(const JobRecord& record) {
+  const auto newest = newest_attempt(table_.store(), record.job.id());
+  if (!newest) return record.job.generation() > 0 ? orphan_delay() : std::chrono::seconds(0);
+  const bool ended_in_order = newest->state == kAttemptStopped || newest->state == kAttemptLeft ||
+                              newest->state == state_name(v1::JOB_STATE_PAUSED);
+  if (!ended_in_order) return orphan_delay();
+  const std::chrono::seconds since(std::chrono::system_clock::to_time_t(table_.clock().wall()) - newest->ended_at);
+  return std::clamp(orphan_delay() - since, std::chrono::seconds(0), orphan_delay());
 }
 
 // Ranks on this machine end with mpirun, which ends with its coordinator; of others nobody can say.
@@ -95,6 +111,7 @@ void AttemptSupervisor::tick() {
   table_.store_unstored();
   check_ranks(now);
   settle_unconfirmed(now);
+  settle_pauses();
   schedule_restarts(now);
   if (!is_shutting_down_ && !are_launches_held_ && !table_.is_held()) launch_queued(now);
   schedule_termination(now);
@@ -148,8 +165,9 @@ std::optional<std::chrono::seconds> AttemptSupervisor::grace_of(const AttemptKey
   if (job.state == v1::JOB_STATE_CANCELLING) {
     return record.hosts.empty() ? std::chrono::seconds(0) : settings_.heartbeat_grace;
   }
-  if (!has_attempt(job.state)) return settings_.failed_grace;
-  if (job.all_ranks_finished) return settings_.finished_grace;
+  const bool awaits_ranks = job.state == v1::JOB_STATE_PAUSING && !job.ends_processes;
+  if (!has_attempt(job.state) && !awaits_ranks) return settings_.failed_grace;
+  if (job.all_ranks_finished || job.left_at_step) return settings_.finished_grace;
   return std::nullopt;
 }
 
@@ -195,12 +213,12 @@ void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
   const bool is_unconfirmed =
       attempt != attempts_.end() && !attempt->second.hosts.empty() && (attempt->second.was_killed || exit.lost_contact);
   if (!is_unconfirmed) {
-    end_job(exit, "");
+    end_job(exit, "", false);
     return remove_attempt(exit.attempt);
   }
   const bool is_known = table_.contains(exit.attempt.job_id);
   const bool may_wait = is_known && table_.find(exit.attempt.job_id).intended().state == v1::JOB_STATE_CANCELLING;
-  if (!may_wait) end_job(exit, "");
+  if (!may_wait) end_job(exit, "", true);
   if (is_known) await_hosts(table_.find(exit.attempt.job_id), attempt->second);
   attempt->second.exit = exit;
   attempt->second.unconfirmed_until = table_.clock().now() + settings_.lease.lease + settings_.lease.exit_grace;
@@ -229,7 +247,7 @@ void AttemptSupervisor::settle_unconfirmed(SteadyTime now) {
 void AttemptSupervisor::end_unconfirmed(JobRecord& record, const LiveAttempt& attempt) {
   const std::string hosts = unconfirmed_hosts(*record.members, attempt.hosts);
   const v1::JobState state = record.intended().state;
-  if (!is_final(state) && state != v1::JOB_STATE_RECOVERING) return end_job(*attempt.exit, hosts);
+  if (state == v1::JOB_STATE_CANCELLING) return end_job(*attempt.exit, hosts, false);
   if (hosts.empty()) return;
   add_condition(record.job, "the end of its processes on " + hosts +
                                 " could not be confirmed: they end by themselves without the coordinator");
@@ -237,7 +255,15 @@ void AttemptSupervisor::end_unconfirmed(JobRecord& record, const LiveAttempt& at
   table_.store_soon(record);
 }
 
-void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts) {
+// Of jobs that wait for nothing but the end of their processes.
+void AttemptSupervisor::settle_pauses() {
+  for (auto& [sequence, record] : table_.jobs()) {
+    const bool is_pausing = record.intended().state == v1::JOB_STATE_PAUSING;
+    if (is_pausing && !has_processes(record.job.id())) table_.settle(record, ProcessesEnded{});
+  }
+}
+
+void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts, bool leaves_processes) {
   if (!table_.contains(exit.attempt.job_id)) return;
   JobRecord& record = table_.find(exit.attempt.job_id);
   if (record.job.generation() != exit.attempt.generation) return;
@@ -246,12 +272,15 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
   const bool names_a_host = std::ranges::any_of(
       record.hosts, [&](const HostSlots& host) { return exit.last_line.find(host.name) != std::string::npos; });
   const bool wants_hosts = has_attempt(record.intended().state) && record.hosts.size() > 1 && !names_a_host;
+  const auto attempt = attempts_.find(exit.attempt);
   table_.settle(
       record, LauncherExited{.exit_code = exit.exit_code,
                              .last_line = exit.last_line + (wants_hosts ? "; hosts: " + host_names(record.hosts) : ""),
                              .ranks_finished = counts.finished,
                              .world_size = record.job.world_size(),
-                             .unconfirmed_hosts = unconfirmed_hosts});
+                             .unconfirmed_hosts = unconfirmed_hosts,
+                             .leaves_processes = leaves_processes,
+                             .was_asked_to_end = attempt != attempts_.end() && attempt->second.kill_at.has_value()});
   table_.metrics().show_workers(record.job.id(), {.active = 0, .finished = counts.finished});
 }
 
@@ -260,6 +289,25 @@ void AttemptSupervisor::remove_attempt(const AttemptKey& key) {
   if (attempt == attempts_.end()) return;
   slots_.release(attempt->second.hosts);
   attempts_.erase(attempt);
+}
+
+void AttemptSupervisor::begin_leaving() {
+  is_leaving_ = true;
+  hold_launches();
+  for (auto& [sequence, record] : table_.jobs()) {
+    const v1::JobState state = record.intended().state;
+    if (state == v1::JOB_STATE_STARTING) table_.settle(record, CoordinatorStopped{.for_good = settings_.is_last});
+    if (state == v1::JOB_STATE_RUNNING) record.must_leave = true;
+  }
+  tick();
+}
+
+bool AttemptSupervisor::are_leaving() {
+  return std::ranges::any_of(table_.jobs(), [](const auto& entry) {
+    const JobLifecycle& job = entry.second.intended();
+    const bool is_leaving = job.state == v1::JOB_STATE_RUNNING && entry.second.must_leave;
+    return is_leaving || (job.state == v1::JOB_STATE_PAUSING && !job.ends_processes);
+  });
 }
 
 void AttemptSupervisor::begin_shutdown() {

@@ -51,10 +51,15 @@ class AttemptSupervisor {
 
   // No job starts any more, and those that run go on.
   void hold_launches() { are_launches_held_ = true; }
+  // No job starts any more; ranks that train are asked to make a checkpoint and leave, and what has not begun to train
+  // is left RECOVERING, as begin_shutdown() does.
+  void begin_leaving();
+  // Whether ranks that were asked to leave are still there.
+  bool are_leaving();
   // No job starts any more; the processes of jobs with an attempt are asked to end, and the jobs are left RECOVERING,
   // for the next coordinator, or fail where they may not start again.
   void begin_shutdown();
-  bool is_shutting_down() const { return is_shutting_down_; }
+  bool is_shutting_down() const { return is_leaving_ || is_shutting_down_; }
   bool has_live_attempts() const { return !attempts_.empty(); }
   // Of any attempt of the job, or there may be some on a host that cannot be asked.
   bool has_processes(const std::string& job_id) const;
@@ -73,6 +78,7 @@ class AttemptSupervisor {
   };
   void recover();
   void recover(JobRecord& record);
+  std::chrono::seconds delay_of_ranks_left(const JobRecord& record);
   std::chrono::seconds orphan_delay() const;
   void read_progress(const JobConfig& config, v1::TrainingJob& job);
   void renew_leases_after_pause(SteadyTime now);
@@ -84,11 +90,13 @@ class AttemptSupervisor {
   void launch_queued(SteadyTime now);
   // `kept` of the free slots are those of older jobs.
   bool launch_if_it_fits(JobRecord& record, int kept, SteadyTime now);
+  void await_output(JobRecord& record, const std::string& why, SteadyTime now);
   void launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts);
   void await_hosts(JobRecord& record, const LiveAttempt& attempt);
   void settle_unconfirmed(SteadyTime now);
+  void settle_pauses();
   void end_unconfirmed(JobRecord& record, const LiveAttempt& attempt);
-  void end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts);
+  void end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts, bool leaves_processes);
   void remove_attempt(const AttemptKey& key);
   void schedule_termination(SteadyTime now);
   void terminate_due(SteadyTime now);
@@ -104,6 +112,7 @@ class AttemptSupervisor {
   std::map<AttemptKey, LiveAttempt> attempts_;
   std::optional<SteadyTime> last_tick_;
   bool are_launches_held_ = false;
+  bool is_leaving_ = false;
   bool is_shutting_down_ = false;
 };
 

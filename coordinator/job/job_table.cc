@@ -52,7 +52,9 @@ void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
   job.set_failure_kind(lifecycle.failure_kind);
   if (lifecycle.start_time != WallTime{}) *job.mutable_start_time() = timestamp(lifecycle.start_time);
   if (lifecycle.end_time != WallTime{}) *job.mutable_end_time() = timestamp(lifecycle.end_time);
-  if (!is_final(lifecycle.state) && lifecycle.state != v1::JOB_STATE_RECOVERING) return;
+  const bool is_waiting = lifecycle.state == v1::JOB_STATE_QUEUED || lifecycle.state == v1::JOB_STATE_RECOVERING ||
+                          lifecycle.state == v1::JOB_STATE_PAUSED;
+  if (!is_final(lifecycle.state) && !is_waiting) return;
   job.clear_phase();
   job.clear_time_left();
 }
@@ -66,17 +68,38 @@ JobRecord new_record(std::int64_t sequence, v1::TrainingJob job, JobConfig confi
   return record;
 }
 
-bool may_have_processes(v1::JobState state) { return has_attempt(state) || state == v1::JOB_STATE_CANCELLING; }
+bool may_have_processes(v1::JobState state) {
+  return has_attempt(state) || state == v1::JOB_STATE_PAUSING || state == v1::JOB_STATE_CANCELLING;
+}
 
 bool is_same(const JobLifecycle& one, const JobLifecycle& other) {
-  return one.state == other.state && one.reason == other.reason;
+  return one.state == other.state && one.reason == other.reason && one.resumes == other.resumes;
+}
+
+// What is wanted of a job that is there; of one that is final, what was wanted before.
+std::optional<DesiredState> desired_by(const JobLifecycle& job) {
+  if (is_final(job.state)) return std::nullopt;
+  if (job.state == v1::JOB_STATE_CANCELLING) return DesiredState::kCancel;
+  const bool is_pausing = job.state == v1::JOB_STATE_PAUSING && !job.resumes;
+  return is_pausing || job.state == v1::JOB_STATE_PAUSED ? DesiredState::kPause : DesiredState::kRun;
+}
+
+// How an attempt ended whose job has moved from `before` to `after`.
+std::string end_of_attempt(const JobLifecycle& before, const JobLifecycle& after) {
+  const bool goes_on = after.state == v1::JOB_STATE_RECOVERING || after.state == v1::JOB_STATE_QUEUED;
+  if (!goes_on) return state_name(after.state);
+  if (after.failures.size() > before.failures.size()) {
+    return after.restart_cause == RestartCause::kCoordinator ? kAttemptLost : kAttemptFailed;
+  }
+  return before.left_at_step || after.left_at_step || before.state == v1::JOB_STATE_PAUSING ? kAttemptLeft
+                                                                                            : kAttemptStopped;
 }
 
 // Of what is stored with the last bytes that are free: the end of a job or of its attempt, after which it needs no more
 // room.
 bool is_ending(const JobLifecycle& job) {
   return is_final(job.state) || job.state == v1::JOB_STATE_CANCELLING || job.state == v1::JOB_STATE_RECOVERING ||
-         job.all_ranks_finished;
+         job.state == v1::JOB_STATE_PAUSED || job.all_ranks_finished || job.left_at_step;
 }
 
 constexpr std::chrono::minutes kShownAfterEnd{15};  // many scrapes, and evaluations of alerts
@@ -245,6 +268,8 @@ void JobTable::store_unstored() {
       if (has_news) record.has_news = false;
     } catch (const StoreError& failure) {
       note_failure(failure);
+      // Trying again does not help, and what waits for it would wait for ever.
+      if (failure.cause() == StoreError::Cause::kDamaged) set_aside_for_now(record, failure.what());
       if (failure.cause() == StoreError::Cause::kBusy) return;  // which each of them waits for anew
     }
   }
@@ -282,19 +307,16 @@ void JobTable::store(JobRecord& record, JobLifecycle after, const Edit& edit, co
 // With the end of the attempt that the job had before.
 void JobTable::write(const JobRecord& record, const JobLifecycle& after, const v1::TrainingJob& job) {
   const bool ends_attempt = may_have_processes(record.lifecycle.state) && !may_have_processes(after.state);
-  if (!ends_attempt || job.generation() == 0) return store_.update_job(job);
+  const std::optional<DesiredState> desired = desired_by(after);
+  if (!ends_attempt || job.generation() == 0) return store_.update_job(job, desired);
   const bool is_failure = after.failures.size() > record.lifecycle.failures.size();
-  std::string end = state_name(after.state);
-  if (after.state == v1::JOB_STATE_RECOVERING) {
-    end = !is_failure                                         ? kAttemptStopped
-          : after.restart_cause == RestartCause::kCoordinator ? kAttemptLost
-                                                              : kAttemptFailed;
-  }
-  store_.end_attempt(job, {.generation = job.generation(),
-                           .state = std::move(end),
-                           .cause = is_failure ? after.failures.back().cause : after.reason,
-                           .exit_code = is_failure ? after.failures.back().exit_code : std::nullopt,
-                           .ended_at = std::chrono::system_clock::to_time_t(clock_.wall())});
+  store_.end_attempt(job,
+                     {.generation = job.generation(),
+                      .state = end_of_attempt(record.lifecycle, after),
+                      .cause = is_failure ? after.failures.back().cause : after.reason,
+                      .exit_code = is_failure ? after.failures.back().exit_code : std::nullopt,
+                      .ended_at = std::chrono::system_clock::to_time_t(clock_.wall())},
+                     desired);
 }
 
 void JobTable::hold(const std::string& why) {
@@ -317,7 +339,15 @@ void JobTable::tell_running(const std::string& sentence) {
   }
 }
 
+// Damage is of one job, and said once; what else keeps writes from the disk is of all, and is acted on.
+void JobTable::note_failure(const StoreError& failure) {
+  const bool is_damage = failure.cause() == StoreError::Cause::kDamaged;
+  if (is_damage && failure_ && failure_->cause() != StoreError::Cause::kDamaged) return;
+  failure_ = failure;
+}
+
 void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
+  record.has_news = false;
   if (is_final(record.job.state())) return;
   record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
   metrics_.show_state(record.job.id(), record.job.state());

@@ -43,8 +43,11 @@ struct JobRecord {
   std::chrono::seconds start_timeout{};       // of that attempt
   std::optional<SteadyTime> register_by;      // when all its ranks must have registered; nullopt: they have
   // RECOVERING, its processes have ended: when it may start again.
+  // Or QUEUED, and its last attempt may have left ranks on other hosts.
   std::optional<SteadyTime> restart_at;
-  std::optional<Training> training;  // likewise
+  bool must_leave = false;               // RUNNING: its ranks are to make a checkpoint and leave, for a reason of ours
+  std::int64_t checkpoint_requests = 0;  // of people, since its newest attempt began
+  std::optional<Training> training;      // likewise
 
   // Where the job is, stored or not: what is done with its processes follows from this.
   const JobLifecycle& intended() const { return unstored ? *unstored : lifecycle; }
@@ -90,7 +93,8 @@ class JobTable {
   using Edit = std::function<void(v1::TrainingJob&)>;
   using Save = std::function<void(const v1::TrainingJob&)>;
   bool apply(JobRecord& record, const JobEvent& event, const Edit& edit = {}, const Save& save = {});
-  // In memory only, of a job whose records turn out to be damaged; a final one stays as it is.
+  // In memory only, of a job whose records turn out to be damaged; a final one stays as it is. What could not be stored
+  // of it never is.
   void set_aside_for_now(JobRecord& record, const std::string& why);
   // As apply(), for what has happened whether it can be stored or not. Where it cannot, the job is as people have seen
   // it, record.intended() says how it is, and store_unstored() tries again. Throws nothing of the store.
@@ -100,7 +104,8 @@ class JobTable {
   void store_soon(JobRecord& record);
   // Throws StoreError where what settle() left cannot be stored now either.
   void store_unstored(JobRecord& record);
-  // The same of all jobs, each by itself, and of what store_soon() left. Throws nothing of the store.
+  // The same of all jobs, each by itself, and of what store_soon() left; one whose records turn out to be damaged is set
+  // aside for now. Throws nothing of the store.
   void store_unstored();
 
   // Until release(), nothing is stored that needs room but ends of jobs, and cancels and deletes: StoreError with
@@ -110,9 +115,9 @@ class JobTable {
   bool is_held() const { return !held_because_.empty(); }
   // Before anything else is stored, apart from jobs: throws StoreError while held.
   void check_room() const;
-  // The newest write that failed since the last call, of those of which nobody was told.
+  // The newest write that failed since the last call, of those of which nobody was told; of damage where all are.
   std::optional<StoreError> take_failure() { return std::exchange(failure_, std::nullopt); }
-  void note_failure(const StoreError& failure) { failure_ = failure; }
+  void note_failure(const StoreError& failure);
   // A condition for each job with an attempt, that does not have it yet.
   void warn_running(const std::string& sentence);
 

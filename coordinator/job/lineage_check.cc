@@ -115,7 +115,7 @@ void check_start_on_record(JobStore& store, const JobConfig& config, const v1::T
 void check_origin(JobStore& store, const v1::TrainingJob& job, const v1::ResumePoint& resume,
                   const std::vector<LineageSegment>& line) {
   if (resume.job_id() != job.id()) return;
-  const std::vector<std::int64_t> trained = store.generations(job.id());
+  const std::vector<std::int64_t> trained = store.trained_generations(job.id());
   const bool is_known =
       resume.generation() < job.generation() && std::ranges::find(trained, resume.generation()) != trained.end();
   if (!is_known) {
@@ -130,15 +130,19 @@ void check_origin(JobStore& store, const v1::TrainingJob& job, const v1::ResumeP
 
 std::vector<LineageSegment> lineage_of(JobStore& store, const std::string& job_id) {
   std::vector<LineageSegment> line;
-  for (const std::int64_t generation : store.generations(job_id)) {
+  for (const std::int64_t generation : store.trained_generations(job_id)) {
     const auto training = store.training(job_id, generation);
     if (!training) continue;
     const std::int64_t first = training->response.plan().first_step();
-    for (LineageSegment& earlier : line) earlier.end = std::min(earlier.end, std::max(earlier.first, first));
     std::erase_if(line, [&](const LineageSegment& earlier) { return earlier.first >= first; });
-    const auto last = store.last_step(job_id, generation);
-    line.push_back({.generation = generation, .first = first, .end = last ? last->request.step() + 1 : first});
+    // It could only begin at a step that the attempt before it had reached.
+    if (!line.empty()) line.back().end = first;
+    line.push_back({.generation = generation, .first = first, .end = first});
   }
+  if (line.empty()) return line;
+  LineageSegment& newest = line.back();
+  const auto last = store.step_rows().last_number(job_id, newest.generation, newest.first);
+  if (last) newest.end = *last + 1;
   return line;
 }
 
@@ -158,18 +162,20 @@ void check_lineage(JobStore& store, const JobConfig& config, const v1::TrainingJ
   if (line.empty()) return;
   const std::int64_t start = request.has_resume() ? request.resume().weights().steps() : 0;
   const bool is_own = request.has_resume() && request.resume().job_id() == job.id();
+  // The same checkpoint of another job that the first attempt began with, too.
+  if (!is_own && job.has_checkpoint_step()) {
+    refuse_start(job, "it has a checkpoint of step " + std::to_string(job.checkpoint_step()) +
+                          " on record, but attempt " + std::to_string(job.generation()) + " begins at step " +
+                          std::to_string(start) +
+                          ": the steps after the checkpoint would be done from the beginning again; give the job its "
+                          "checkpoint back, or submit a new one");
+  }
   const bool begins_before_all = start < line.front().first || !request.has_resume();
   if (!begins_before_all) return check_start_on_record(store, config, job, request, line);
   if (is_own) {
     refuse_start(job, "its checkpoint is of " + steps_text(start) + ", but the steps on record begin at " +
                           std::to_string(line.front().first));
   }
-  if (!job.has_checkpoint_step()) return;
-  refuse_start(job, "it has a checkpoint of step " + std::to_string(job.checkpoint_step()) +
-                        " on record, but attempt " + std::to_string(job.generation()) + " begins at step " +
-                        std::to_string(start) +
-                        ": the steps after the checkpoint would be done from the beginning again; give the job its "
-                        "checkpoint back, or submit a new one");
 }
 
 }  // namespace equipoise::coordinator

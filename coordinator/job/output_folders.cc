@@ -81,12 +81,15 @@ void OutputFolders::acquire(const std::string& id, const JobConfig& config) {
   held_.emplace(id, std::move(folder));
 }
 
-void OutputFolders::reacquire(const std::string& id, const JobConfig& config) {
+std::string OutputFolders::reacquire(const std::string& id, const JobConfig& config) {
   try {
     acquire(id, config);
-  } catch (const std::exception& taken) {
-    spdlog::warn("job {}: {}", id, taken.what());
+  } catch (const Refusal& taken) {
+    return taken.what();
+  } catch (const std::exception& wrong) {
+    spdlog::warn("job {}: {}", id, wrong.what());
   }
+  return "";
 }
 
 std::vector<std::string> OutputFolders::jobs() const {

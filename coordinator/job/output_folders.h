@@ -32,9 +32,9 @@ class OutputFolders {
   void check(const JobConfig& config) const;
   // After check(). Throws as check() does, and takes nothing then.
   void acquire(const std::string& id, const JobConfig& config);
-  // Of a job that an earlier coordinator took. What another process has by now is a line in the log: the ranks of the
-  // job will find that out.
-  void reacquire(const std::string& id, const JobConfig& config);
+  // Of a job that an earlier coordinator took. Returns why it cannot be taken yet where another job or process has it,
+  // such as ranks of the earlier coordinator; of anything else that is wrong with it the job's ranks will tell.
+  std::string reacquire(const std::string& id, const JobConfig& config);
   bool holds(const std::string& id) const { return held_.contains(id); }
   void release(const std::string& id) { held_.erase(id); }
   std::vector<std::string> jobs() const;  // ids

@@ -92,9 +92,11 @@ std::string start_fault(JobStore& store, const v1::TrainingJob& job, const Store
            std::to_string(first_step);
   }
   if (training.request.has_resume() && training.request.resume().job_id() != job.id()) return "";
-  const StepRange range = before ? store.step_range(job.id(), before->generation) : StepRange{};
-  const std::int64_t thinned_end = store.step_rows().extent(job.id()).thinned_end;
-  const std::int64_t end = std::max(!before ? 0 : range.count > 0 ? range.last + 1 : *before->start_step, thinned_end);
+  std::int64_t end = store.step_rows().extent(job.id()).thinned_end;
+  if (before) {
+    const auto last = store.step_rows().last_number(job.id(), before->generation, *before->start_step);
+    end = std::max(end, last ? *last + 1 : *before->start_step);
+  }
   if (first_step <= end) return "";
   return attempt + " starts at step " + std::to_string(first_step) + ", but the steps before it end at step " +
          std::to_string(end);

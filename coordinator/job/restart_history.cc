@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace equipoise::coordinator {
 
@@ -18,9 +19,14 @@ std::vector<AttemptFailure> failures_on_record(JobStore& store, const std::strin
   return failures;
 }
 
+std::optional<StoredAttempt> newest_attempt(JobStore& store, const std::string& job_id) {
+  std::vector<StoredAttempt> attempts = store.attempts(job_id);
+  return attempts.empty() ? std::nullopt : std::optional(std::move(attempts.back()));
+}
+
 bool was_stopped(JobStore& store, const std::string& job_id) {
-  const std::vector<StoredAttempt> attempts = store.attempts(job_id);
-  return !attempts.empty() && attempts.back().state == kAttemptStopped;
+  const auto newest = newest_attempt(store, job_id);
+  return newest && (newest->state == kAttemptStopped || newest->state == kAttemptLeft);
 }
 
 }  // namespace equipoise::coordinator

@@ -74,26 +74,37 @@ void check_not_cancelled(const v1::TrainingJob& job) {
 }
 
 void check_not_final(const v1::TrainingJob& job) {
-  const bool is_recovering = job.state() == v1::JOB_STATE_RECOVERING;
-  if (!is_final(job.state()) && !is_recovering) return;
-  throw Refusal(Refusal::Code::kFailedPrecondition,
-                is_recovering ? ErrorReason::kStaleGeneration : ErrorReason::kJobEnded,
+  const bool goes_on = job.state() == v1::JOB_STATE_RECOVERING || job.state() == v1::JOB_STATE_PAUSED;
+  if (!is_final(job.state()) && !goes_on) return;
+  throw Refusal(Refusal::Code::kFailedPrecondition, goes_on ? ErrorReason::kStaleGeneration : ErrorReason::kJobEnded,
                 "job " + job.id() + " is " + state_name(job.state()) + ": " + job.state_reason());
 }
 
 void check_goes_on(const JobRecord& record) {
-  if (!record.unstored || !must_exit(record.unstored->state)) return;
+  if (!must_exit(record.intended())) return;
   v1::TrainingJob job;
   job.set_id(record.job.id());
-  job.set_state(record.unstored->state);
-  job.set_state_reason(record.unstored->reason);
+  job.set_state(record.intended().state);
+  job.set_state_reason(record.intended().reason);
   check_not_cancelled(job);
   check_not_final(job);
+  throw Refusal(Refusal::Code::kFailedPrecondition, ErrorReason::kStaleGeneration,
+                "job " + job.id() + " is " + state_name(job.state()) + ": " + job.state_reason());
 }
 
-bool must_exit(v1::JobState state) {
-  return state == v1::JOB_STATE_CANCELLING || state == v1::JOB_STATE_CANCELLED || state == v1::JOB_STATE_FAILED ||
-         state == v1::JOB_STATE_RECOVERING;
+bool must_exit(const JobLifecycle& job) {
+  switch (job.state) {
+    case v1::JOB_STATE_CANCELLING:
+    case v1::JOB_STATE_CANCELLED:
+    case v1::JOB_STATE_FAILED:
+    case v1::JOB_STATE_RECOVERING:
+    case v1::JOB_STATE_PAUSED:
+      return true;
+    case v1::JOB_STATE_PAUSING:
+      return job.ends_processes;
+    default:
+      return false;
+  }
 }
 
 }  // namespace equipoise::coordinator

@@ -26,9 +26,10 @@ void check_generation(const v1::TrainingJob& job,
 void check_not_cancelled(const v1::TrainingJob& job);  // kCancelled if it is or is being
 void check_not_final(const v1::TrainingJob& job);      // kFailedPrecondition; also where its attempt has failed
 
-// Whether ranks that are still there have to end.
-bool must_exit(v1::JobState state);
-// Throws Refusal (kJobEnded, kJobCancelled) where they have to, and it could only not be stored yet.
+// Whether ranks that are still there have to end, with nothing that they may still save.
+bool must_exit(const JobLifecycle& job);
+// Throws Refusal (kStaleGeneration, kJobEnded, kJobCancelled) where they have to, also where that could not be stored
+// yet.
 void check_goes_on(const JobRecord& record);
 
 }  // namespace equipoise::coordinator

@@ -235,6 +235,51 @@ v1::TrainingJob TrainingJobs::cancel(const std::string& id) {
   return record.job;
 }
 
+namespace {
+
+[[noreturn]] void refuse_wish(const JobRecord& record, const std::string& why) {
+  throw Refusal(Refusal::Code::kFailedPrecondition,
+                "job " + record.job.id() + " is " + state_name(record.intended().state) + "; " + why);
+}
+
+// `wish`: "paused".
+void check_goes_on_at_all(const JobRecord& record, const std::string& wish) {
+  const v1::JobState state = record.intended().state;
+  if (is_final(state)) refuse_wish(record, "a job that has ended cannot be " + wish);
+  if (state == v1::JOB_STATE_CANCELLING) refuse_wish(record, "a job that is being cancelled cannot be " + wish);
+}
+
+}  // namespace
+
+v1::TrainingJob TrainingJobs::pause(const std::string& id) {
+  JobRecord& record = table_.find(id);
+  check_goes_on_at_all(record, "paused");
+  if (record.lifecycle.launched_by == LaunchedBy::kUser) {
+    throw Refusal(Refusal::Code::kFailedPrecondition,
+                  "job " + id +
+                      " has launch.mode external, so that only whoever started its workers can end them: SIGTERM "
+                      "to one of them makes all leave with a checkpoint");
+  }
+  table_.apply(record, PauseRequested{.has_processes = supervisor_.has_processes(id)});
+  return record.job;
+}
+
+v1::TrainingJob TrainingJobs::resume(const std::string& id) {
+  JobRecord& record = table_.find(id);
+  check_goes_on_at_all(record, "resumed");
+  table_.apply(record, ResumeRequested{});
+  return record.job;
+}
+
+v1::TrainingJob TrainingJobs::checkpoint(const std::string& id) {
+  JobRecord& record = table_.find(id);
+  const JobLifecycle& job = record.intended();
+  if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can make a checkpoint");
+  if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
+  ++record.checkpoint_requests;
+  return record.job;
+}
+
 void TrainingJobs::remove(const std::string& id) {
   const JobRecord& record = table_.find(id);
   if (!is_final(record.job.state())) {

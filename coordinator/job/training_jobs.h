@@ -1,4 +1,4 @@
-// What people ask of the coordinator: create, read, cancel and delete jobs.
+// What people ask of the coordinator: create, read, pause, resume, cancel and delete jobs.
 #pragma once
 
 #include <cstddef>
@@ -50,6 +50,9 @@ class TrainingJobs {
   const v1::TrainingJob& get(const std::string& id) { return table_.find(id).job; }
   v1::ListTrainingJobsResponse list(const v1::ListTrainingJobsRequest& request);
   v1::TrainingJob cancel(const std::string& id);
+  v1::TrainingJob pause(const std::string& id);
+  v1::TrainingJob resume(const std::string& id);
+  v1::TrainingJob checkpoint(const std::string& id);
   void remove(const std::string& id);
   v1::ListGroupWeightsResponse group_weights(const v1::ListGroupWeightsRequest& request);
 

@@ -20,6 +20,7 @@ namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kLongestPhase = 64;
+constexpr std::size_t kLongestPauseFailure = 1024;
 constexpr int kMostNamedGroups = 8;
 constexpr std::size_t kLongestNamedGroup = 80;
 
@@ -155,6 +156,17 @@ std::optional<StepRecord> WorkerCalls::known_step(const JobRecord& record, const
   return history->step(request.generation(), request.step());
 }
 
+// Of checkpoints only as many are there as the job keeps, whether or not the deletion of older ones was told.
+std::int64_t WorkerCalls::first_step_to_keep(const JobRecord& record) {
+  constexpr std::int64_t kKeptWithoutCheckpoint = 65'536;
+  const WeightOwner& weights = record.training->weights;
+  const auto reported = static_cast<std::int64_t>(most_reported_steps(weights.groups().names.size()));
+  const auto checkpoints =
+      table_.store().kept_checkpoints(record.job.id(), std::max(1, record.checked_config().checkpoint.keep));
+  if (checkpoints.empty()) return weights.next_step() - std::max(reported, kKeptWithoutCheckpoint);
+  return std::min(weights.next_step() - reported, checkpoints.back().step);
+}
+
 // What is needed of it stays: the steps that a checkpoint goes on from, and those that a rank may report again.
 void WorkerCalls::bound_history(JobRecord& record, std::size_t added) {
   constexpr double kWarned = 0.8;
@@ -170,13 +182,7 @@ void WorkerCalls::bound_history(JobRecord& record, std::size_t added) {
     spdlog::warn("job {}: {}", record.job.id(), sentence);
   }
   if (bytes <= most_history_bytes_) return;
-  const WeightOwner& weights = record.training->weights;
-  std::int64_t keep_from =
-      weights.next_step() - static_cast<std::int64_t>(most_reported_steps(weights.groups().names.size()));
-  if (record.job.has_checkpoint_step()) keep_from = std::min(keep_from, record.job.checkpoint_step());
-  for (const StoredCheckpoint& checkpoint : table_.store().checkpoints(record.job.id())) {
-    if (checkpoint.state != "DELETED") keep_from = std::min(keep_from, checkpoint.step);
-  }
+  const std::int64_t keep_from = first_step_to_keep(record);
   constexpr std::size_t kAddedPerPiece = 512;
   try {
     for (std::size_t piece = 0; piece <= added / kAddedPerPiece; ++piece) {
@@ -237,6 +243,31 @@ void WorkerCalls::note_warnings(JobRecord& record, const v1::HeartbeatRequest& r
   table_.store_soon(record);
 }
 
+// The ranks go on, whoever had asked them to leave.
+void WorkerCalls::note_pause_failure(JobRecord& record, const v1::HeartbeatRequest& request) {
+  if (request.rank() != 0 || request.pause_failure().empty()) return;
+  record.must_leave = false;
+  const std::string why = one_line(request.pause_failure(), kLongestPauseFailure);
+  const bool was_asked = awaits_checkpoint(record.intended());
+  table_.settle(record, PauseFailed{.why = why});
+  const std::string sentence = (was_asked ? "could not pause after step " : "could not leave after step ") +
+                               std::to_string(record.job.step()) + ": " + why;
+  if (has_condition(record.job, sentence)) return;
+  add_condition(record.job, sentence);
+  table_.bump_revision(record);
+  table_.store_soon(record);
+}
+
+namespace {
+
+bool is_asked_to_leave(const JobRecord& record) {
+  const JobLifecycle& job = record.intended();
+  const bool is_ours = job.state == v1::JOB_STATE_RUNNING && record.must_leave;
+  return awaits_checkpoint(job) || (is_ours && !job.left_at_step && !job.all_ranks_finished);
+}
+
+}  // namespace
+
 v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   if (static_cast<std::size_t>(request.warnings_size()) > kMostWarnings) {
@@ -252,7 +283,7 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
   v1::HeartbeatResponse response;
   response.set_command(v1::HeartbeatResponse::COMMAND_CONTINUE);
   response.set_is_held(table_.is_held());
-  if (must_exit(record.intended().state)) {
+  if (must_exit(record.intended())) {
     if (is_member) record.members->set_told_to_exit(request.rank());
     response.set_command(v1::HeartbeatResponse::COMMAND_EXIT);
     return response;
@@ -265,6 +296,9 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
     table_.bump_revision(record);
   }
   note_warnings(record, request);
+  note_pause_failure(record, request);
+  if (is_asked_to_leave(record)) response.set_command(v1::HeartbeatResponse::COMMAND_PAUSE);
+  response.set_checkpoint_requests(record.checkpoint_requests);
   return response;
 }
 

@@ -34,6 +34,7 @@ class WorkerCalls {
   void report_metrics(const v1::ReportMetricsRequest& request);
   v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
   void finish_worker(const v1::FinishWorkerRequest& request);
+  void leave_worker(const v1::LeaveWorkerRequest& request);
   void fail_worker(const v1::FailWorkerRequest& request);
 
  private:
@@ -46,9 +47,11 @@ class WorkerCalls {
                                        std::optional<StepHistory>& history);
   // Warns of a history that grows long, and thins the oldest part of one that is too long: some steps for each that was
   // added.
+  std::int64_t first_step_to_keep(const JobRecord& record);
   void bound_history(JobRecord& record, std::size_t added);
   void observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps);
   void note_skip(JobRecord& record, const v1::ReportStepRequest& request);
+  void note_pause_failure(JobRecord& record, const v1::HeartbeatRequest& request);
   void note_warnings(JobRecord& record, const v1::HeartbeatRequest& request);
   void show_step(JobRecord& record, const v1::ReportStepRequest& request);
   void mark_left(JobRecord& record, int rank);

@@ -1,4 +1,4 @@
-// How ranks come and go: RegisterWorker, FinishWorker, FailWorker.
+// How ranks come and go: RegisterWorker, FinishWorker, LeaveWorker, FailWorker.
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
@@ -69,7 +69,8 @@ bool knows_token(const JobRecord& record, const std::string& token) {
 void WorkerCalls::check_token(const std::string& job_id, const std::string& token) {
   const JobRecord& record = table_.find(job_id);
   const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
-  const bool has_ended = is_final(record.job.state()) || record.job.state() == v1::JOB_STATE_RECOVERING;
+  const v1::JobState state = record.job.state();
+  const bool has_ended = is_final(state) || state == v1::JOB_STATE_RECOVERING || state == v1::JOB_STATE_PAUSED;
   const bool has_ended_before = record.attempt_token.empty() && has_ended;
   if (is_launched && !has_ended_before && !knows_token(record, token)) refuse_token(record.job);
 }
@@ -78,6 +79,7 @@ v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorker
   JobRecord& record = table_.find(request.job_id());
   check_not_cancelled(record.job);
   check_not_final(record.job);
+  check_goes_on(record);
   check_registration(request);
   const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
   if (is_launched && !knows_token(record, request.attempt_token())) refuse_token(record.job);
@@ -105,6 +107,7 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
     job.set_generation(generation);
     job.set_world_size(request.world_size());
     job.set_phase("starting");
+    if (generation > 1) job.set_restarts(job.restarts() + 1);
   };
   const auto save = [&](const v1::TrainingJob& job) {
     table_.store().begin_attempt(job, {.generation = generation,
@@ -114,6 +117,10 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   };
   table_.apply(record, AttemptRegistered{.generation = generation, .host = process_of(request).host}, edit, save);
   record.members.emplace(request.world_size(), lease_);
+  record.training.reset();
+  record.must_leave = false;
+  record.checkpoint_requests = 0;
+  if (generation > 1) table_.metrics().count_restart(record.job.id(), record.lifecycle.restart_cause);
   record.hosts.clear();
   record.start_timeout = launch.start_timeout;
   record.register_by = table_.clock().now() + launch.start_timeout;
@@ -154,6 +161,31 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
   if (!record.members->all_finished()) return;
   table_.apply(record, RanksFinished{.world_size = record.members->world_size(),
                                      .stopped_early = early_stop_sentence(*record.training)});
+}
+
+void WorkerCalls::leave_worker(const v1::LeaveWorkerRequest& request) {
+  JobRecord& record = fenced(request.job_id(), request.generation());
+  const v1::JobState state = record.intended().state;
+  if (state == v1::JOB_STATE_CANCELLING || state == v1::JOB_STATE_CANCELLED) return mark_left(record, request.rank());
+  const bool is_member = record.members && record.members->has(request.rank());
+  if (is_member && record.members->has_left_with_checkpoint(request.rank())) return;  // its answer was lost
+  check_not_final(record.job);
+  check_goes_on(record);
+  if (!record.training || !record.members) refuse_state(record.job, "is not training");
+  check_rank(request.rank(), record.members->world_size());
+  const std::string rank = "rank " + std::to_string(request.rank());
+  if (!is_member) refuse_state(record.job, "has no " + rank + " that has registered");
+  const std::int64_t done = record.training->weights.next_step();
+  const bool has_checkpoint = record.job.has_checkpoint_step() && record.job.checkpoint_step() == request.step();
+  if (request.step() != done || !has_checkpoint) {
+    refuse_state(record.job, rank + " leaves after step " + std::to_string(request.step()) + " with " +
+                                 std::to_string(done) +
+                                 " steps on record, expected all of them, and a checkpoint of them");
+  }
+  record.members->set_left_with_checkpoint(request.rank());
+  table_.metrics().show_workers(record.job.id(), record.members->counts());
+  // Kept also where it cannot be stored: the ranks are on their way out.
+  if (record.members->all_have_left_with_checkpoint()) table_.settle(record, RanksPaused{.step = request.step()});
 }
 
 void WorkerCalls::fail_worker(const v1::FailWorkerRequest& request) {

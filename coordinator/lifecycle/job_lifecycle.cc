@@ -44,7 +44,11 @@ std::string next_attempt_text(const JobLifecycle& job, const std::string& what) 
 
 // With why there is a next attempt at all.
 std::string recovering_text(const JobLifecycle& job, const std::string& what) {
-  const std::string why = job.failures.empty() ? "the coordinator was stopped" : job.failures.back().cause;
+  std::string why = job.failures.empty() ? "the coordinator was stopped" : job.failures.back().cause;
+  if (job.left_at_step) {
+    why = "its ranks left at step " + std::to_string(*job.left_at_step) +
+          " with a checkpoint, as one of them was asked to end";
+  }
   return why + "; " + next_attempt_text(job, what);
 }
 
@@ -58,13 +62,25 @@ struct Transition {
   WallTime now;
 
   bool is_waiting() const { return job.state == v1::JOB_STATE_QUEUED || job.state == v1::JOB_STATE_RECOVERING; }
+  bool is_pausing() const { return job.state == v1::JOB_STATE_PAUSING; }
+  bool is_paused() const { return job.state == v1::JOB_STATE_PAUSED; }
+  bool is_of_user() const { return job.launched_by == LaunchedBy::kUser; }
 
   JobLifecycle begin_attempt(std::string reason) const {
     if (!is_waiting()) return job;
     JobLifecycle after = moved(job, v1::JOB_STATE_STARTING, std::move(reason), now);
     after.start_time = now;
+    return without_end(std::move(after));
+  }
+
+  // How the attempt before has ended is of no concern any more.
+  static JobLifecycle without_end(JobLifecycle after) {
     after.all_ranks_finished = false;
     after.stopped_early.clear();
+    after.left_at_step.reset();
+    after.ends_processes = false;
+    after.pause_trouble.clear();
+    after.resumes = false;
     return after;
   }
 
@@ -87,18 +103,17 @@ struct Transition {
   }
 
   JobLifecycle operator()(const HostsAwaited& unconfirmed) const {
-    if (job.state != v1::JOB_STATE_RECOVERING) return job;
+    if (job.state != v1::JOB_STATE_RECOVERING && !(is_pausing() && job.ends_processes)) return job;
     const std::string what = "waits until the ranks of attempt " + std::to_string(job.generation) + " on " +
                              unconfirmed.hosts + ", which could not be reached, must have ended";
+    if (is_pausing()) return moved(job, job.state, "pausing on request; " + what + goes_on_text(), now);
     return moved(job, job.state, recovering_text(job, what), now);
   }
 
   // The attempt has ended through no fault of the job's: another one follows, if there may be one.
   JobLifecycle lost(AttemptFailure failure, RestartCause cause, const std::string& when = "") const {
     if (job.max_restarts == 0) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, failure.cause, now);
-    JobLifecycle after = job;
-    after.all_ranks_finished = false;
-    after.stopped_early.clear();
+    JobLifecycle after = without_end(job);
     after.restart_cause = cause;
     after.failures.push_back(std::move(failure));
     const std::string& last = after.failures.back().cause;
@@ -116,6 +131,37 @@ struct Transition {
     }
     std::string reason = recovering_text(after, when.empty() ? starts_within(restart_delay(after.failures)) : when);
     return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
+  }
+
+  std::string goes_on_text() const { return job.resumes ? "; the job goes on once it is PAUSED" : ""; }
+
+  // PAUSING: its ranks were lost before they had left, through no fault of the job's.
+  JobLifecycle pausing_without_checkpoint(const std::string& cause) const {
+    if (job.ends_processes || job.left_at_step) return job;
+    JobLifecycle after = without_end(job);
+    after.ends_processes = true;
+    after.pause_trouble = cause;
+    after.resumes = job.resumes;
+    return moved(std::move(after), job.state,
+                 "pausing on request; " + cause +
+                     "; its processes are ending, and it goes on from its newest checkpoint" + goes_on_text(),
+                 now);
+  }
+
+  // Of a job of which no process is left.
+  JobLifecycle paused(const std::string& how) const {
+    JobLifecycle after = without_end(job);
+    if (!job.resumes) return moved(std::move(after), v1::JOB_STATE_PAUSED, how, now);
+    return moved(std::move(after), v1::JOB_STATE_QUEUED, how + ", and resumed; " + waiting_text(), now);
+  }
+  std::string paused_text() const {
+    if (job.left_at_step) return "paused at step " + std::to_string(*job.left_at_step) + " with a checkpoint";
+    if (!job.has_trained) return "paused before it had begun to train";
+    return "paused; " + (job.pause_trouble.empty() ? "" : job.pause_trouble + "; ") +
+           "it goes on from its newest checkpoint";
+  }
+  std::string waiting_text() const {
+    return is_of_user() ? "waiting for its workers to register" : "waiting for a free place";
   }
 
   AttemptFailure failure_of(std::string cause) const { return {.cause = std::move(cause), .step = job.step}; }
@@ -139,7 +185,7 @@ struct Transition {
   }
 
   JobLifecycle operator()(const SpecRefused& refused) const {
-    if (!is_waiting()) return job;
+    if (!is_waiting() && !is_pausing() && !is_paused()) return job;
     return failed(job, v1::FAILURE_KIND_INVALID_INPUT, refused.why, now);
   }
 
@@ -163,21 +209,23 @@ struct Transition {
     if (kind != v1::FAILURE_KIND_INFRASTRUCTURE) {
       // Others may have told of what followed from it already: that it is the job's own failure counts.
       const bool is_known_as_lost = job.state == v1::JOB_STATE_RECOVERING;
-      return has_attempt(job.state) || is_known_as_lost ? failed(job, kind, cause, now) : job;
+      return has_attempt(job.state) || is_pausing() || is_known_as_lost ? failed(job, kind, cause, now) : job;
     }
-    if (!has_attempt(job.state)) return job;
+    if (is_pausing()) return pausing_without_checkpoint(cause);
+    if (!has_attempt(job.state) || job.left_at_step) return job;
     return lost(failure_of_job(cause), RestartCause::kInfrastructure);
   }
 
   JobLifecycle operator()(const RankSilent& rank) const {
-    if (!has_attempt(job.state)) return job;
-    return lost(failure_of("rank " + std::to_string(rank.rank) + " on " + rank.host + " has not been heard of for " +
-                           std::to_string(rank.seconds) + " s"),
-                RestartCause::kInfrastructure);
+    const std::string cause = "rank " + std::to_string(rank.rank) + " on " + rank.host + " has not been heard of for " +
+                              std::to_string(rank.seconds) + " s";
+    if (is_pausing()) return pausing_without_checkpoint(cause);
+    if (!has_attempt(job.state) || job.left_at_step) return job;
+    return lost(failure_of(cause), RestartCause::kInfrastructure);
   }
 
   JobLifecycle operator()(const DigestsDiffer& ranks) const {
-    if (!has_attempt(job.state)) return job;
+    if (!has_attempt(job.state) && !is_pausing()) return job;
     return failed(job, v1::FAILURE_KIND_PROGRAM,
                   "the parameters of rank " + std::to_string(ranks.rank) + " differ from those of rank " +
                       std::to_string(ranks.other_rank) + " after step " + std::to_string(ranks.step),
@@ -185,7 +233,7 @@ struct Transition {
   }
 
   JobLifecycle operator()(const RanksFinished& ranks) const {
-    if (job.state != v1::JOB_STATE_RUNNING) return job;
+    if (job.state != v1::JOB_STATE_RUNNING && !(is_pausing() && !job.ends_processes)) return job;
     JobLifecycle after = job;
     after.all_ranks_finished = true;
     after.stopped_early = ranks.stopped_early;
@@ -225,9 +273,19 @@ struct Transition {
     if (job.state == v1::JOB_STATE_CANCELLING) {
       return cancelled(exit.unconfirmed_hosts, "its processes have ended");
     }
-    if (!has_attempt(job.state)) return job;
+    if (job.all_ranks_finished && exit.exit_code != 0 && exit.was_asked_to_end) {
+      return failed(without_wishes(), v1::FAILURE_KIND_INFRASTRUCTURE,
+                    "all ranks have finished, but mpirun did not end by itself and was ended: " + exit_sentence(exit),
+                    now);
+    }
+    if (is_pausing() && has_paused_by(exit)) {
+      const JobLifecycle after = job.left_at_step ? ending() : pausing_without_checkpoint(exit_sentence(exit));
+      return exit.leaves_processes ? after : Transition{.job = after, .now = now}(ProcessesEnded{});
+    }
+    if (!has_attempt(job.state) && !is_pausing()) return job;
+    if (job.left_at_step) return restarts_after_leaving();
     if (exit.exit_code != 0) return lost_by(exit);
-    if (job.all_ranks_finished) return succeeded(job, exit.world_size);
+    if (job.all_ranks_finished) return succeeded(without_wishes(), exit.world_size);
     return failed(job, v1::FAILURE_KIND_PROGRAM,
                   "mpirun exited with code 0, but " + std::to_string(exit.ranks_finished) + " of " +
                       std::to_string(exit.world_size) + " ranks had finished training",
@@ -237,14 +295,119 @@ struct Transition {
   JobLifecycle operator()(const CancelRequested& cancel) const {
     if (job.state == v1::JOB_STATE_CANCELLING) return job;
     const bool is_recovering = job.state == v1::JOB_STATE_RECOVERING;
+    if (is_paused()) return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request while it was paused", now);
     if (is_recovering && !cancel.has_processes) {
       return moved(job, v1::JOB_STATE_CANCELLED,
                    "cancelled on request before attempt " + std::to_string(job.generation + 1) + " started", now);
     }
-    if (has_attempt(job.state) || is_recovering) {
+    if (has_attempt(job.state) || is_recovering || is_pausing()) {
       return moved(job, v1::JOB_STATE_CANCELLING, "cancelled on request; its processes are ending", now);
     }
-    return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request before it started", now);
+    const std::string what =
+        job.generation == 0 ? "it started" : "attempt " + std::to_string(job.generation + 1) + " started";
+    return moved(job, v1::JOB_STATE_CANCELLED, "cancelled on request before " + what, now);
+  }
+
+  JobLifecycle operator()(const PauseRequested& pause) const {
+    const std::string next = "attempt " + std::to_string(job.generation + 1);
+    switch (job.state) {
+      case v1::JOB_STATE_QUEUED:
+        return paused("paused before " + (job.generation == 0 ? std::string("it started") : next + " started"));
+      case v1::JOB_STATE_RECOVERING:
+        if (!pause.has_processes) return paused("paused before " + next + " started");
+        return ending_on_request("what is left of attempt " + std::to_string(job.generation) + " is ending");
+      case v1::JOB_STATE_STARTING:
+        return ending_on_request("it has not begun to train, and its processes are ending");
+      case v1::JOB_STATE_RUNNING:
+        return moved(job, v1::JOB_STATE_PAUSING, pausing_text(), now);
+      case v1::JOB_STATE_PAUSING:
+        return job.resumes ? with_wish(false) : job;
+      default:
+        return job;
+    }
+  }
+
+  std::string pausing_text() const {
+    if (job.all_ranks_finished) return "pausing on request, but all ranks have finished; waiting for mpirun to exit";
+    if (job.left_at_step) return left_text() + "; waiting for mpirun to exit";
+    if (job.ends_processes) return "pausing on request; its processes are ending";
+    return "pausing on request; its ranks make a checkpoint and leave";
+  }
+  std::string left_text() const {
+    return "its ranks have left at step " + std::to_string(*job.left_at_step) + " with a checkpoint";
+  }
+
+  // PAUSING: whether it is to go on once it is PAUSED.
+  JobLifecycle with_wish(bool resumes) const {
+    JobLifecycle after = job;
+    after.resumes = resumes;
+    const Transition pausing{.job = after, .now = now};
+    std::string reason = pausing.pausing_text() + pausing.goes_on_text();
+    return moved(JobLifecycle(after), job.state, std::move(reason), now);
+  }
+  JobLifecycle without_wishes() const {
+    JobLifecycle after = job;
+    after.resumes = false;
+    return after;
+  }
+
+  // Nothing is to be saved.
+  JobLifecycle ending_on_request(const std::string& what) const {
+    JobLifecycle after = job;
+    after.ends_processes = true;
+    return moved(std::move(after), v1::JOB_STATE_PAUSING, "pausing on request; " + what, now);
+  }
+  JobLifecycle ending() const {
+    JobLifecycle after = job;
+    after.ends_processes = true;
+    return moved(std::move(after), job.state, left_text() + "; its processes are ending" + goes_on_text(), now);
+  }
+
+  // PAUSING: whether nothing keeps it from being PAUSED but processes that may be left.
+  bool has_paused_by(const LauncherExited& exit) const {
+    return job.ends_processes || job.left_at_step || exit.exit_code != 0;
+  }
+
+  JobLifecycle operator()(const ResumeRequested&) const {
+    if (is_pausing() && !job.resumes) return with_wish(true);
+    if (!is_paused()) return job;
+    return moved(job, v1::JOB_STATE_QUEUED, "resumed on request; " + waiting_text(), now);
+  }
+
+  // Asked to, or because somebody else, such as a batch system, has asked one of them to end.
+  JobLifecycle operator()(const RanksPaused& ranks) const {
+    if (job.state != v1::JOB_STATE_RUNNING && !(is_pausing() && !job.ends_processes)) return job;
+    JobLifecycle after = job;
+    after.left_at_step = ranks.step;
+    if (is_of_user()) {
+      after.restart_cause = RestartCause::kPreemption;
+      return moved(std::move(after), v1::JOB_STATE_QUEUED,
+                   "left at step " + std::to_string(ranks.step) +
+                       " with a checkpoint; waiting for its workers to register again",
+                   now);
+    }
+    const Transition left{.job = after, .now = now};
+    std::string reason = left.left_text() + "; waiting for mpirun to exit" + goes_on_text();
+    return moved(JobLifecycle(after), job.state, std::move(reason), now);
+  }
+
+  // However often: all that was done is kept, so nothing is lost.
+  JobLifecycle restarts_after_leaving() const {
+    JobLifecycle after = without_end(job);
+    after.left_at_step = job.left_at_step;
+    after.restart_cause = RestartCause::kPreemption;
+    std::string reason = recovering_text(after, starts_within(preemption_delay(after.failures)));
+    return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
+  }
+
+  JobLifecycle operator()(const PauseFailed& failure) const {
+    if (!awaits_checkpoint(job)) return job;
+    return moved(without_wishes(), v1::JOB_STATE_RUNNING,
+                 "training goes on, as the job could not be paused: " + failure.why, now);
+  }
+
+  JobLifecycle operator()(const ProcessesEnded&) const {
+    return is_pausing() && (job.ends_processes || job.left_at_step) ? paused(paused_text()) : job;
   }
 
   JobLifecycle operator()(const RanksLeft& ranks) const {
@@ -262,21 +425,28 @@ struct Transition {
   std::string while_it_was(const std::string& how) const { return how + " while the job was " + state_name(job.state); }
 
   JobLifecycle operator()(const CoordinatorStopped& stopped) const {
+    if (is_paused()) return job;
+    if (is_pausing()) return paused(paused_text());
     const bool has_started = has_attempt(job.state) || job.state == v1::JOB_STATE_RECOVERING;
-    if (!has_started || job.max_restarts == 0 || stopped.for_good) return interrupted("the coordinator was stopped");
-    JobLifecycle after = job;
-    after.all_ranks_finished = false;
-    after.stopped_early.clear();
+    const bool may_go_on = job.max_restarts > 0 || job.left_at_step;
+    if (!has_started || !may_go_on || stopped.for_good) return interrupted("the coordinator was stopped");
+    JobLifecycle after = without_end(job);
     after.restart_cause = RestartCause::kCoordinator;
+    const std::string from =
+        job.left_at_step ? "from the checkpoint of step " + std::to_string(*job.left_at_step) + " " : "";
     return moved(std::move(after), v1::JOB_STATE_RECOVERING,
-                 "the coordinator was stopped; the job goes on when one starts", now);
+                 "the coordinator was stopped; the job goes on " + from + "when one starts", now);
   }
 
   JobLifecycle operator()(const CoordinatorRestarted& restarted) const {
+    if (is_paused()) return job;
+    if (is_pausing()) return paused(paused_text());
     if (job.state == v1::JOB_STATE_RECOVERING) {
       JobLifecycle after = job;
       after.restart_cause = RestartCause::kCoordinator;
-      std::string reason = recovering_text(after, "starts when there is room");
+      std::string reason = restarted.was_stopped
+                               ? "the coordinator was stopped; " + next_attempt_text(job, "starts when there is room")
+                               : recovering_text(after, "starts when there is room");
       return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
     }
     if (!has_attempt(job.state) || job.max_restarts == 0) return interrupted("the coordinator was lost");
@@ -289,6 +459,10 @@ struct Transition {
 };
 
 }  // namespace
+
+bool awaits_checkpoint(const JobLifecycle& job) {
+  return job.state == v1::JOB_STATE_PAUSING && !job.ends_processes && !job.left_at_step && !job.all_ranks_finished;
+}
 
 bool has_attempt(v1::JobState state) { return state == v1::JOB_STATE_STARTING || state == v1::JOB_STATE_RUNNING; }
 

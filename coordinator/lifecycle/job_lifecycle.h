@@ -2,15 +2,16 @@
 //
 //   QUEUED -> STARTING -> RUNNING -> SUCCEEDED
 //   STARTING | RUNNING -> RECOVERING -> STARTING          by itself, as often as launch.max_restarts says
-//   QUEUED -> CANCELLED;   STARTING | RUNNING | RECOVERING -> CANCELLING -> CANCELLED
+//   RUNNING -> PAUSING -> PAUSED -> QUEUED                 on request; what has no ranks that train is PAUSED sooner
+//   QUEUED | PAUSED -> CANCELLED;   STARTING | RUNNING | RECOVERING | PAUSING -> CANCELLING -> CANCELLED
 //   any state that is not final -> FAILED
 //
-// SUCCEEDED, FAILED and CANCELLED are final: nothing changes them. PAUSING and PAUSED exist in the protocol and are not
-// entered yet.
+// SUCCEEDED, FAILED and CANCELLED are final: nothing changes them.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -39,6 +40,11 @@ struct JobLifecycle {
   bool has_trained = false;                   // an attempt had read its data and begun
   std::vector<AttemptFailure> failures = {};  // since the newest checkpoint, oldest first
   RestartCause restart_cause = RestartCause::kInfrastructure;  // RECOVERING: why
+  // Steps done when all ranks of the newest attempt had left with a checkpoint, to go on from there.
+  std::optional<std::int64_t> left_at_step = std::nullopt;
+  bool ends_processes = false;     // PAUSING: nothing is waited for but the end of its processes
+  std::string pause_trouble = {};  // PAUSING: why its ranks were lost before they had left; empty mostly
+  bool resumes = false;            // PAUSING: it is to go on once it is PAUSED
 };
 
 struct AttemptLaunched {  // mpirun is about to be started
@@ -95,10 +101,23 @@ struct LauncherExited {
   int ranks_finished;
   int world_size;                      // 0: none had registered
   std::string unconfirmed_hosts = {};  // where ranks may go on, as nobody could reach them; empty: no process is left
+  bool leaves_processes = false;       // on a host that could not be reached, and they may still run
+  bool was_asked_to_end = false;       // by the coordinator: it had not ended by itself
 };
 struct CancelRequested {
   bool has_processes = false;  // of an attempt that has failed
 };
+struct PauseRequested {
+  bool has_processes = false;  // as CancelRequested
+};
+struct ResumeRequested {};
+struct RanksPaused {  // every rank has left, with a checkpoint of all steps done
+  std::int64_t step;
+};
+struct PauseFailed {  // the checkpoint could not be written, and the ranks go on
+  std::string why;
+};
+struct ProcessesEnded {};              // of a job that is PAUSING and waits for nothing else
 struct RanksLeft {                     // a cancelled attempt that the user had started has no rank left
   std::string unconfirmed_hosts = {};  // as LauncherExited
 };
@@ -111,15 +130,20 @@ struct CoordinatorStopped {  // in order, now
 // And does not know how the attempt ended.
 struct CoordinatorRestarted {
   std::chrono::seconds delay{};  // until ranks that are left must have ended
+  bool was_stopped = false;      // RECOVERING: the coordinator before, in order, which ended the newest attempt
 };
 
 using JobEvent =
     std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, LaunchRefused, SpecRefused, SetAside,
                  TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished, LauncherExited, CancelRequested,
-                 RanksLeft, HostsAwaited, CoordinatorStopped, CoordinatorRestarted>;
+                 RanksLeft, HostsAwaited, PauseRequested, ResumeRequested, RanksPaused, PauseFailed, ProcessesEnded,
+                 CoordinatorStopped, CoordinatorRestarted>;
 
 // STARTING or RUNNING: ranks are there, or on their way, and are to go on.
 bool has_attempt(v1::JobState state);
+
+// PAUSING, and its ranks are to make a checkpoint and leave, which they have not done yet.
+bool awaits_checkpoint(const JobLifecycle& job);
 
 // The job after `event` at `now`. An event that means nothing in this state leaves it as it is: a report of an attempt
 // may arrive after the job is final.

@@ -31,6 +31,10 @@ std::chrono::seconds restart_delay(const std::vector<AttemptFailure>& failures) 
   return std::min(kLongestDelay, kShortestDelay * (std::int64_t{1} << doublings));
 }
 
+std::chrono::seconds preemption_delay(const std::vector<AttemptFailure>& failures) {
+  return std::max(kShortestDelay, restart_delay(failures));
+}
+
 bool is_crash_loop(const std::vector<AttemptFailure>& failures) {
   if (failures.size() < 2) return false;
   const AttemptFailure &last = failures.back(), &before = failures[failures.size() - 2];

@@ -29,6 +29,9 @@ struct AttemptFailure {
 // once.
 std::chrono::seconds restart_delay(const std::vector<AttemptFailure>& failures);
 
+// The same of a job whose ranks have left with a checkpoint: at least 1 s.
+std::chrono::seconds preemption_delay(const std::vector<AttemptFailure>& failures);
+
 // The last two failures are one and the same, at the same step: a third attempt would end there, too. What mpirun calls
 // its processes does not count.
 bool is_crash_loop(const std::vector<AttemptFailure>& failures);

@@ -28,6 +28,16 @@ void Membership::set_told_to_exit(int rank) { ranks_.at(rank).told_to_exit = tru
 
 void Membership::set_left(int rank) { ranks_.at(rank).left = true; }
 
+void Membership::set_left_with_checkpoint(int rank) {
+  Rank& self = ranks_.at(rank);
+  self.left = self.left_with_checkpoint = true;
+}
+
+bool Membership::all_have_left_with_checkpoint() const {
+  return all_registered() &&
+         std::ranges::all_of(ranks_, [](const auto& entry) { return entry.second.left_with_checkpoint; });
+}
+
 Membership::FinishResult Membership::finish(int rank, const std::string& digest, SteadyTime now) {
   Rank& self = ranks_.at(rank);
   self.last_heard = now;

@@ -48,6 +48,10 @@ class Membership {
   void renew_lease(int rank, SteadyTime now);
   void set_told_to_exit(int rank);
   void set_left(int rank);  // the rank itself said that it ends
+  // It said so once a checkpoint of all that it has done was whole.
+  void set_left_with_checkpoint(int rank);
+  bool has_left_with_checkpoint(int rank) const { return ranks_.at(rank).left_with_checkpoint; }
+  bool all_have_left_with_checkpoint() const;
 
   enum class Finish { kAccepted, kRepeated, kDiffersFromItself, kDiffersFromOther };
   struct FinishResult {
@@ -76,6 +80,7 @@ class Membership {
     SteadyTime last_heard;
     bool told_to_exit = false;
     bool left = false;
+    bool left_with_checkpoint = false;  // and `left`
     std::optional<std::string> digest;  // set: finished
   };
   bool is_active(const Rank& rank) const { return !rank.left && !rank.digest; }

@@ -67,8 +67,11 @@ inline constexpr Metric kCheckpointStep{"equipoise_checkpoint_step",
                                         "1",
                                         "Steps done at the newest checkpoint, from which a restart would go on",
                                         {kJob}};
-inline constexpr Metric kRestarts{
-    "equipoise_restarts_total", Type::kCounter, "1", "Attempts started after the first one", {kJob, kCause}};
+inline constexpr Metric kRestarts{"equipoise_restarts_total",
+                                  Type::kCounter,
+                                  "1",
+                                  "Attempts started after the first one, resumes of people aside",
+                                  {kJob, kCause}};
 inline constexpr Metric kSkippedSteps{"equipoise_skipped_updates_total",
                                       Type::kCounter,
                                       "1",

@@ -60,7 +60,8 @@ RankAddressSettings rank_address_settings(const ServerSettings& settings) {
 }
 
 CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock& clock, RandomSource& random_source)
-    : folder_(settings.state),
+    : shutdown_grace_(settings.shutdown_grace),
+      folder_(settings.state),
       room_(settings.state),
       store_(with_room(room_, [this] { return JobStore(folder_.database()); })) {
   const LaunchSettings launch{.mpirun = settings.mpirun,
@@ -127,6 +128,7 @@ void CoordinatorServer::shut_down() {
   if (server_ == nullptr) return;
   shared_->watch_state({.loss = [this] { return folder_.loss(); }, .on_loss = {}, .room = &room_});  // server_ goes
   server_->GetHealthCheckService()->SetServingStatus(false);
+  shared_->let_leave(shutdown_grace_);
   shared_->end_attempts();
   shared_->close_watchers();
   server_->Shutdown(std::chrono::system_clock::now() + kCallGrace);

@@ -3,6 +3,7 @@
 
 #include <grpcpp/server.h>
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -31,6 +32,7 @@ struct ServerSettings {
   std::optional<std::string> advertise;  // host under which ranks on other machines reach us
   ControllerSettings controller;
   int max_watchers = 64;
+  std::chrono::seconds shutdown_grace{0};  // for ranks to leave with a checkpoint before they are ended
 };
 
 RankAddressSettings rank_address_settings(const ServerSettings& settings);
@@ -51,14 +53,18 @@ class CoordinatorServer {
   std::string metrics_address() const { return metrics_address_ ? metrics_address_->text() : ""; }
   SharedController& shared() { return *shared_; }
 
-  // Health says NOT_SERVING, attempts are ended, streams closed, the port given back. Once; the destructor does it too.
+  // Health says NOT_SERVING, ranks leave with a checkpoint where there is a grace for that, attempts are ended, streams
+  // closed, the port given back. Once; the destructor does it too.
   void shut_down();
+  // shut_down() waits for no rank to leave any more. From any thread, before it returns.
+  void hurry() { shared_->hurry(); }
 
  private:
   void serve(const ListenAddress& listen);
   void watch_state();
   void expose_metrics(const ListenAddress& listen);
 
+  const std::chrono::seconds shutdown_grace_;
   StateFolder folder_;
   StateRoom room_;
   JobStore store_;

@@ -80,6 +80,33 @@ grpc::Status TrainingJobService::CancelTrainingJob(grpc::ServerContext* /*contex
   });
 }
 
+grpc::Status TrainingJobService::PauseTrainingJob(grpc::ServerContext* /*context*/,
+                                                  const v1::PauseTrainingJobRequest* request,
+                                                  v1::TrainingJob* response) {
+  return boundary_.answer("PauseTrainingJob", [&] {
+    *response = shared_.run([&](JobController& core) { return core.training_jobs().pause(request->id()); });
+    shared_.wake();
+  });
+}
+
+grpc::Status TrainingJobService::ResumeTrainingJob(grpc::ServerContext* /*context*/,
+                                                   const v1::ResumeTrainingJobRequest* request,
+                                                   v1::TrainingJob* response) {
+  return boundary_.answer("ResumeTrainingJob", [&] {
+    *response = shared_.run([&](JobController& core) { return core.training_jobs().resume(request->id()); });
+    shared_.wake();
+  });
+}
+
+grpc::Status TrainingJobService::CheckpointTrainingJob(grpc::ServerContext* /*context*/,
+                                                       const v1::CheckpointTrainingJobRequest* request,
+                                                       v1::TrainingJob* response) {
+  return boundary_.answer("CheckpointTrainingJob", [&] {
+    *response = shared_.run([&](JobController& core) { return core.training_jobs().checkpoint(request->id()); });
+    shared_.wake();
+  });
+}
+
 grpc::Status TrainingJobService::DeleteTrainingJob(grpc::ServerContext* /*context*/,
                                                    const v1::DeleteTrainingJobRequest* request,
                                                    google::protobuf::Empty* /*response*/) {
@@ -164,6 +191,14 @@ grpc::Status WorkerService::FinishWorker(grpc::ServerContext* context, const v1:
                                          v1::FinishWorkerResponse* /*response*/) {
   return boundary_.answer("FinishWorker", [&] {
     run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.finish_worker(*request); });
+    shared_.wake();
+  });
+}
+
+grpc::Status WorkerService::LeaveWorker(grpc::ServerContext* context, const v1::LeaveWorkerRequest* request,
+                                        v1::LeaveWorkerResponse* /*response*/) {
+  return boundary_.answer("LeaveWorker", [&] {
+    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.leave_worker(*request); });
     shared_.wake();
   });
 }

@@ -23,6 +23,12 @@ class TrainingJobService final : public v1::TrainingJobService::Service {
                                 grpc::ServerWriter<v1::TrainingJob>* writer) override;
   grpc::Status CancelTrainingJob(grpc::ServerContext* context, const v1::CancelTrainingJobRequest* request,
                                  v1::TrainingJob* response) override;
+  grpc::Status PauseTrainingJob(grpc::ServerContext* context, const v1::PauseTrainingJobRequest* request,
+                                v1::TrainingJob* response) override;
+  grpc::Status ResumeTrainingJob(grpc::ServerContext* context, const v1::ResumeTrainingJobRequest* request,
+                                 v1::TrainingJob* response) override;
+  grpc::Status CheckpointTrainingJob(grpc::ServerContext* context, const v1::CheckpointTrainingJobRequest* request,
+                                     v1::TrainingJob* response) override;
   grpc::Status DeleteTrainingJob(grpc::ServerContext* context, const v1::DeleteTrainingJobRequest* request,
                                  google::protobuf::Empty* response) override;
   grpc::Status ListGroupWeights(grpc::ServerContext* context, const v1::ListGroupWeightsRequest* request,
@@ -56,6 +62,8 @@ class WorkerService final : public v1::WorkerService::Service {
                          v1::HeartbeatResponse* response) override;
   grpc::Status FinishWorker(grpc::ServerContext* context, const v1::FinishWorkerRequest* request,
                             v1::FinishWorkerResponse* response) override;
+  grpc::Status LeaveWorker(grpc::ServerContext* context, const v1::LeaveWorkerRequest* request,
+                           v1::LeaveWorkerResponse* response) override;
   grpc::Status FailWorker(grpc::ServerContext* context, const v1::FailWorkerRequest* request,
                           v1::FailWorkerResponse* response) override;
 

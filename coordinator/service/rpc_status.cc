@@ -48,12 +48,12 @@ grpc::StatusCode code_of(StoreError::Cause cause) {
   return grpc::StatusCode::INTERNAL;
 }
 
-// A client takes 8 KiB of headers, in which the message stands already: its copy in the details is cut.
-constexpr std::size_t kLongestCopy = 256;
+// A client takes 8 KiB of headers, in which a byte of the message may take three: its copy in the details is cut.
+constexpr std::size_t kLongestMessage = 2048, kLongestCopy = 256;
 
 grpc::Status status_with(grpc::StatusCode code, ErrorReason reason, const std::string& text) {
   const ErrorText copy{.code = static_cast<int>(code), .message = one_line(utf8_text(text), kLongestCopy)};
-  return {code, text, error_details(copy, reason)};
+  return {code, one_line(utf8_text(text), kLongestMessage), error_details(copy, reason)};
 }
 
 }  // namespace

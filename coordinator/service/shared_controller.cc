@@ -67,10 +67,10 @@ void SharedController::run_timer() {
     }
     try {
       tick();
+      clean();
     } catch (const std::exception& error) {  // what is due stays due
       spdlog::error("{}; trying again", error.what());
     }
-    clean();
   }
 }
 
@@ -251,6 +251,28 @@ void SharedController::Watcher::pause() {
   shared_.changed_.wait_for(lock, kWatchBatchDelay, [&] { return shared_.is_closing_; });
 }
 
+void SharedController::let_leave(std::chrono::seconds grace) {
+  if (grace.count() == 0) return;
+  run_always([this](JobController& controller) {
+    controller.attempts().begin_leaving();
+    take_failures();
+  });
+  std::unique_lock lock(mutex_);
+  // Where nothing can be stored, no checkpoint can be told of either.
+  changed_.wait_for(lock, grace, [this] {
+    const bool is_useless = !loss_.empty() || controller_.table().is_held();
+    return is_in_hurry_ || is_useless || !controller_.attempts().are_leaving();
+  });
+  if (!controller_.attempts().are_leaving()) return;
+  spdlog::warn("ranks have not left yet: they are ended, and their jobs go on from the newest checkpoint");
+}
+
+void SharedController::hurry() {
+  const Announcement announcement(changed_);
+  const std::lock_guard lock(mutex_);
+  is_in_hurry_ = true;
+}
+
 void SharedController::end_attempts() {
   run_always([this](JobController& controller) {
     controller.attempts().begin_shutdown();
@@ -263,8 +285,9 @@ void SharedController::end_attempts() {
   take_failures();
   for (const auto& [sequence, record] : controller_.table().jobs()) {
     if (!record.unstored) continue;
-    spdlog::warn("job {}: {} is not stored; the next start finds it {} and ends it", record.job.id(),
-                 record.unstored->reason, state_name(record.job.state()));
+    spdlog::warn("job {}: {}, {}, is not stored; the next start finds it {}, as if this coordinator had been lost",
+                 record.job.id(), state_name(record.unstored->state), record.unstored->reason,
+                 state_name(record.job.state()));
   }
 }
 

@@ -90,7 +90,11 @@ class SharedController {
     SharedController& shared_;
   };
 
-  // Jobs with an attempt fail, their processes are ended; returns when none is left.
+  // Ranks that train are asked to leave with a checkpoint; returns when they have, after `grace`, or once hurry() was
+  // called. At once with a grace of 0.
+  void let_leave(std::chrono::seconds grace);
+  void hurry();
+  // Jobs with an attempt end it, and their processes are ended; returns when none is left.
   void end_attempts();
   // Tells every watcher that the service ends, and waits for them to go, but not for one that does not read for 5 s.
   void close_watchers();
@@ -140,6 +144,7 @@ class SharedController {
   std::condition_variable changed_;
   int watchers_ = 0;
   bool is_closing_ = false;
+  bool is_in_hurry_ = false;
   StateWatch state_;
   std::string loss_;  // empty: none
   bool is_loss_told_ = false;

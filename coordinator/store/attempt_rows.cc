@@ -13,6 +13,23 @@ std::optional<StoredTraining> first_training(const Database& database, Statement
                         .response = message_of<v1::StartTrainingResponse>(database, row.bytes(1), "a training")};
 }
 
+StoredCheckpoint checkpoint_of(const Statement& row) {
+  return {.step = row.integer(0),
+          .generation = row.integer(1),
+          .folder = row.bytes(2),
+          .manifest_digest = row.bytes(3),
+          .bytes = row.integer(4),
+          .state = row.bytes(5),
+          .created_at = row.integer(6)};
+}
+
+std::vector<std::int64_t> numbers_of(Statement& select, const std::string& job_id) {
+  std::vector<std::int64_t> numbers;
+  const ResetAtEnd reset(select);
+  for (select.begin(job_id); select.next();) numbers.push_back(select.integer(0));
+  return numbers;
+}
+
 }  // namespace
 
 AttemptRows::AttemptRows(Database& database)
@@ -44,13 +61,17 @@ AttemptRows::AttemptRows(Database& database)
       select_checkpoints_(database_,
                           "SELECT step, generation, folder, manifest_digest, bytes, state, created_at FROM checkpoints "
                           "WHERE job_id = ? ORDER BY step, generation"),
+      select_kept_(database_,
+                   "SELECT step, generation, folder, manifest_digest, bytes, state, created_at FROM checkpoints "
+                   "WHERE job_id = ? AND state <> 'DELETED' ORDER BY step DESC, generation DESC LIMIT ?"),
       select_training_(database_, "SELECT request, response FROM trainings WHERE job_id = ? AND generation = ?"),
       select_newest_training_(
           database_, "SELECT request, response FROM trainings WHERE job_id = ? ORDER BY generation DESC LIMIT 1"),
       insert_training_(database_, "INSERT INTO trainings(job_id, generation, request, response) VALUES (?, ?, ?, ?)"),
       select_generations_(database_,
                           "SELECT generation FROM trainings WHERE job_id = ?1 "
-                          "UNION SELECT generation FROM steps WHERE job_id = ?1 ORDER BY generation") {}
+                          "UNION SELECT generation FROM steps WHERE job_id = ?1 ORDER BY generation"),
+      select_trained_(database_, "SELECT generation FROM trainings WHERE job_id = ? ORDER BY generation") {}
 
 void AttemptRows::begin(const std::string& job_id, const StoredAttempt& attempt) {
   insert_attempt_.run(job_id, attempt.generation, attempt.state, attempt.start_step, attempt.start_checkpoint,
@@ -109,15 +130,17 @@ void AttemptRows::mark_deleted(const std::string& job_id, std::int64_t step, std
 std::vector<StoredCheckpoint> AttemptRows::checkpoints(const std::string& job_id) {
   std::vector<StoredCheckpoint> checkpoints;
   const ResetAtEnd reset(select_checkpoints_);
-  const Statement& row = select_checkpoints_;
   for (select_checkpoints_.begin(job_id); select_checkpoints_.next();) {
-    checkpoints.push_back({.step = row.integer(0),
-                           .generation = row.integer(1),
-                           .folder = row.bytes(2),
-                           .manifest_digest = row.bytes(3),
-                           .bytes = row.integer(4),
-                           .state = row.bytes(5),
-                           .created_at = row.integer(6)});
+    checkpoints.push_back(checkpoint_of(select_checkpoints_));
+  }
+  return checkpoints;
+}
+
+std::vector<StoredCheckpoint> AttemptRows::kept_checkpoints(const std::string& job_id, int most) {
+  std::vector<StoredCheckpoint> checkpoints;
+  const ResetAtEnd reset(select_kept_);
+  for (select_kept_.begin(job_id, std::int64_t{most}); select_kept_.next();) {
+    checkpoints.push_back(checkpoint_of(select_kept_));
   }
   return checkpoints;
 }
@@ -133,12 +156,11 @@ std::optional<StoredTraining> AttemptRows::newest_training(const std::string& jo
 }
 
 std::vector<std::int64_t> AttemptRows::generations(const std::string& job_id) {
-  std::vector<std::int64_t> generations;
-  const ResetAtEnd reset(select_generations_);
-  for (select_generations_.begin(job_id); select_generations_.next();) {
-    generations.push_back(select_generations_.integer(0));
-  }
-  return generations;
+  return numbers_of(select_generations_, job_id);
+}
+
+std::vector<std::int64_t> AttemptRows::trained_generations(const std::string& job_id) {
+  return numbers_of(select_trained_, job_id);
 }
 
 }  // namespace equipoise::coordinator

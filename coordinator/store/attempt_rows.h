@@ -56,16 +56,18 @@ class AttemptRows {
   // generation: nullopt for all
   void mark_deleted(const std::string& job_id, std::int64_t step, std::optional<std::int64_t> generation);
   std::vector<StoredCheckpoint> checkpoints(const std::string& job_id);
+  std::vector<StoredCheckpoint> kept_checkpoints(const std::string& job_id, int most);
 
   std::optional<StoredTraining> training(const std::string& job_id, std::int64_t generation);
   std::optional<StoredTraining> newest_training(const std::string& job_id);
   std::vector<std::int64_t> generations(const std::string& job_id);
+  std::vector<std::int64_t> trained_generations(const std::string& job_id);
 
  private:
   Database& database_;
   Statement insert_attempt_, end_attempt_, set_start_, set_launcher_, select_attempts_;
-  Statement insert_checkpoint_, delete_checkpoint_, select_checkpoints_;
-  Statement select_training_, select_newest_training_, insert_training_, select_generations_;
+  Statement insert_checkpoint_, delete_checkpoint_, select_checkpoints_, select_kept_;
+  Statement select_training_, select_newest_training_, insert_training_, select_generations_, select_trained_;
 };
 
 }  // namespace equipoise::coordinator

@@ -9,8 +9,18 @@
 namespace equipoise::coordinator {
 namespace {
 
+// `code` is an extended one.
 StoreError::Cause cause_of(int code) {
-  switch (code & 0xff) {  // the rest is the extended code
+  switch (code) {
+    // The disk has lost what it was to keep; that nothing can be read for now is not told apart from it.
+    case SQLITE_IOERR_READ:
+    case SQLITE_IOERR_SHORT_READ:
+    case SQLITE_IOERR_CORRUPTFS:
+      return StoreError::Cause::kDamaged;
+    default:
+      break;
+  }
+  switch (code & 0xff) {
     case SQLITE_FULL:
       return StoreError::Cause::kFull;
     case SQLITE_BUSY:
@@ -28,7 +38,7 @@ StoreError::Cause cause_of(int code) {
 }
 
 StoreError error_of(const std::filesystem::path& path, sqlite3* handle) {
-  return {cause_of(sqlite3_errcode(handle)), path.string() + ": " + sqlite3_errmsg(handle)};
+  return {cause_of(sqlite3_extended_errcode(handle)), path.string() + ": " + sqlite3_errmsg(handle)};
 }
 
 }  // namespace

@@ -133,13 +133,7 @@ void JobStore::write_job(const v1::TrainingJob& job, std::optional<DesiredState>
   if (row.state != state_before) write_event(job);
 }
 
-void JobStore::update_job(const v1::TrainingJob& job) {
-  Transaction transaction(database_);
-  write_job(job);
-  transaction.commit();
-}
-
-void JobStore::update_job(const v1::TrainingJob& job, DesiredState desired) {
+void JobStore::update_job(const v1::TrainingJob& job, std::optional<DesiredState> desired) {
   Transaction transaction(database_);
   write_job(job, desired);
   transaction.commit();
@@ -235,6 +229,15 @@ std::vector<std::string> JobStore::replace_damaged_tables() {
 
 namespace {
 
+// Of those that were made by themselves.
+std::vector<std::pair<std::string, std::string>> indexes_of(Database& database, const std::string& table) {
+  std::vector<std::pair<std::string, std::string>> indexes;  // name, sql
+  Statement select(database,
+                   "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL");
+  for (select.begin(table); select.next();) indexes.emplace_back(select.bytes(0), select.bytes(1));
+  return indexes;
+}
+
 std::string sql_of_table(Database& database, const std::string& table) {
   Statement select(database, "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?");
   select.begin(table);
@@ -256,9 +259,16 @@ void JobStore::replace_damaged_jobs(std::vector<std::string>& done) {
 
 void JobStore::replace_by_empty(const std::string& table, std::vector<std::string>& done) {
   const std::string create = sql_of_table(database_, table);
+  const auto indexes = indexes_of(database_, table);
   Transaction transaction(database_);
   const std::string kept = rename_aside(database_, table);
   database_.execute(create);
+  // The damaged table keeps its own under their names.
+  for (const auto& [name, sql] : indexes) {
+    std::string anew = sql;
+    anew.replace(anew.find(name), name.size(), name + kept.substr(kept.rfind('_')));
+    database_.execute(anew);
+  }
   if (table == "signing_key") database_.execute("INSERT INTO signing_key VALUES (randomblob(32))");
   transaction.commit();
   done.push_back("table " + table + " is made anew, without what it had; the damaged one is kept as " + kept);
@@ -281,10 +291,11 @@ void JobStore::begin_attempt(const v1::TrainingJob& job, const StoredAttempt& at
   transaction.commit();
 }
 
-void JobStore::end_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt) {
+void JobStore::end_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt,
+                           std::optional<DesiredState> desired) {
   Transaction transaction(database_);
   attempts_.end(job.id(), attempt);
-  write_job(job);
+  write_job(job, desired);
   transaction.commit();
 }
 

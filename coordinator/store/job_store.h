@@ -58,9 +58,8 @@ class JobStore {
   // Returns its sequence. `request`: absent when the caller gave no request id.
   std::int64_t insert_job(const v1::TrainingJob& job, const std::optional<AnsweredRequest>& request);
   // A change of state is an event, too; that to CANCELLING or CANCELLED makes the desired state CANCEL.
-  void update_job(const v1::TrainingJob& job);
-  // The same together with what is wanted of the job from now on.
-  void update_job(const v1::TrainingJob& job, DesiredState desired);
+  // desired  what is wanted of the job from now on; nullopt: what was wanted before
+  void update_job(const v1::TrainingJob& job, std::optional<DesiredState> desired = std::nullopt);
   // People do not see it any more, whatever it holds; what it has left goes through deleted(). Answered requests stay:
   // a repeat gets the first answer, not a second job.
   void delete_job(const std::string& id);
@@ -85,7 +84,8 @@ class JobStore {
   // The job's new state together with that of its attempt. begin_attempt() throws where the generation was used before;
   // end_attempt() stores state, cause, exit code, end and, where they are not empty, launcher and hosts.
   void begin_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt);
-  void end_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt);
+  void end_attempt(const v1::TrainingJob& job, const StoredAttempt& attempt,
+                   std::optional<DesiredState> desired = std::nullopt);  // as update_job()
   // Where the processes of a running attempt are, once that is known.
   void set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher) {
     attempts_.set_launcher(job_id, generation, launcher);
@@ -101,7 +101,10 @@ class JobStore {
   void mark_checkpoint_deleted(const std::string& job_id, std::int64_t step, std::int64_t generation) {
     attempts_.mark_deleted(job_id, step, generation);
   }
-  // Ascending step, then generation.
+  std::vector<StoredCheckpoint> kept_checkpoints(const std::string& job_id, int most) {
+    return attempts_.kept_checkpoints(job_id, most);
+  }
+  // Ascending step, then generation; kept_checkpoints(): the newest of those that are not deleted, the newest first.
   std::vector<StoredCheckpoint> checkpoints(const std::string& job_id) { return attempts_.checkpoints(job_id); }
 
   // The job's new state together with what it trains on, and with where its attempt starts: at the first step of the
@@ -125,7 +128,10 @@ class JobStore {
     steps_.insert(job_id, generation, records);
   }
   std::optional<StepRecord> step(const StepKey& key) { return steps_.step(key); }
-  // That have a training or steps, ascending.
+  std::vector<std::int64_t> trained_generations(const std::string& job_id) {  // that have a training, ascending
+    return attempts_.trained_generations(job_id);
+  }
+  // That have a training or steps, ascending; reads all steps.
   std::vector<std::int64_t> generations(const std::string& job_id) { return attempts_.generations(job_id); }
   StepRange step_range(const std::string& job_id, std::int64_t generation) {
     using Limits = std::numeric_limits<std::int64_t>;

@@ -77,6 +77,9 @@ StepRows::StepRows(Database& database)
                     "AND step >= ? AND step <= ?"),
       select_last_(database_,
                    std::string(kStepColumns) + "WHERE job_id = ? AND generation = ? ORDER BY step DESC LIMIT 1"),
+      select_last_number_(database_,
+                          "SELECT step FROM steps WHERE job_id = ? AND generation = ? AND step >= ? "
+                          "ORDER BY step DESC LIMIT 1"),
       select_between_(database_, std::string(kStepColumns) +
                                      "WHERE job_id = ? AND generation = ? AND step >= ? AND step < ? ORDER BY step"),
       select_state_(database_,
@@ -136,6 +139,13 @@ StepRange StepRows::range(const std::string& job_id, std::int64_t generation, st
 std::optional<StepRecord> StepRows::last(const std::string& job_id, std::int64_t generation) {
   select_last_.begin(job_id, generation);
   return first_step(database_, select_last_);
+}
+
+std::optional<std::int64_t> StepRows::last_number(const std::string& job_id, std::int64_t generation,
+                                                  std::int64_t first) {
+  const ResetAtEnd reset(select_last_number_);
+  select_last_number_.begin(job_id, generation, first);
+  return select_last_number_.next() ? std::optional(select_last_number_.integer(0)) : std::nullopt;
 }
 
 std::vector<StepRecord> StepRows::between(const std::string& job_id, std::int64_t generation, std::int64_t first,

@@ -57,6 +57,8 @@ class StepRows {
   std::vector<StepRecord> between(const std::string& job_id, std::int64_t generation, std::int64_t first,
                                   std::int64_t end);
   // The newest state of an attempt after at most `steps` steps; none before the first that was stored.
+  // The newest step from `first` on; reads nothing before it.
+  std::optional<std::int64_t> last_number(const std::string& job_id, std::int64_t generation, std::int64_t first);
   std::optional<v1::WeightState> state(const std::string& job_id, std::int64_t generation, std::int64_t steps);
 
   std::vector<StepRecord> lineage(const std::string& job_id, std::int64_t first, PageLimit limit);
@@ -84,7 +86,7 @@ class StepRows {
   void remove_between(const std::string& job_id, std::int64_t first, std::int64_t end);
 
   Database& database_;
-  Statement insert_, insert_state_, select_, select_range_, select_last_, select_between_, select_state_;
+  Statement insert_, insert_state_, select_, select_range_, select_last_, select_last_number_, select_between_, select_state_;
   Statement select_lineage_, select_lineage_step_, select_extent_, store_extent_;
   std::map<std::string, HistoryExtent> extents_;  // as stored, and the bytes since the newest state
 };

@@ -13,11 +13,13 @@ constexpr std::chrono::minutes kLongAfterTheTest{1};
 
 TEST(Interrupts, ReachTheInboxInsteadOfEndingTheProcess) {
   JobInbox inbox;
-  const Interrupts interrupts([&inbox] { inbox.interrupt(); });
+  const Interrupts interrupts([&inbox](int signal) { inbox.interrupt(signal); });
   int seen = 0;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     ASSERT_EQ(kill(getpid(), signal), 0);
-    EXPECT_EQ(inbox.wait(kLongAfterTheTest).interrupts, ++seen);
+    const JobInbox::Update update = inbox.wait(kLongAfterTheTest);
+    EXPECT_EQ(update.interrupts, ++seen);
+    EXPECT_EQ(update.last_signal, signal);
   }
 }
 
@@ -26,7 +28,7 @@ TEST(Interrupts, LeaveTheSignalsAsTheyWere) {
   sigset_t after;
   pthread_sigmask(SIG_SETMASK, nullptr, &before);
   {
-    const Interrupts interrupts([] {});
+    const Interrupts interrupts([](int) {});
   }
   pthread_sigmask(SIG_SETMASK, nullptr, &after);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {

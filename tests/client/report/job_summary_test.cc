@@ -70,6 +70,10 @@ TEST(JobListTable, HasColumnsForWhatJobsHave) {
   EXPECT_THAT(both, HasSubstr("state               steps  checkpoint  restarts    loss  worst group"));
   EXPECT_THAT(both, HasSubstr("RECOVERING  50/200 (25 %)          40         2  0.6250  Republican"));
   EXPECT_THAT(both, HasSubstr("\ngr-dpo-89abcdef is recovering: lost contact with node2\n"));
+  v1::TrainingJob paused = recovering;
+  paused.set_state(v1::JOB_STATE_PAUSED);
+  paused.set_state_reason("paused at step 40 with a checkpoint");
+  EXPECT_THAT(text_of({paused}), HasSubstr("\ngr-dpo-89abcdef is paused: paused at step 40 with a checkpoint\n"));
 }
 
 }  // namespace job_summary_test

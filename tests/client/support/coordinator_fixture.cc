@@ -85,6 +85,18 @@ void RankByHand::report_evaluation(std::int64_t steps_done, double north_loss, d
   call<v1::ReportMetricsResponse>(&v1::WorkerService::Stub::ReportMetrics, report);
 }
 
+std::int64_t RankByHand::wanted_checkpoints() {
+  return call<v1::HeartbeatResponse>(&v1::WorkerService::Stub::Heartbeat, v1::HeartbeatRequest()).checkpoint_requests();
+}
+
+void RankByHand::commit_checkpoint() {
+  v1::CommitCheckpointRequest checkpoint;
+  checkpoint.set_step(next_step_);
+  checkpoint.set_manifest_digest(std::string(32, 'm'));
+  checkpoint.set_bytes(100);
+  call<v1::CommitCheckpointResponse>(&v1::WorkerService::Stub::CommitCheckpoint, checkpoint);
+}
+
 void RankByHand::finish() {
   v1::FinishWorkerRequest end;
   end.set_final_step(next_step_);

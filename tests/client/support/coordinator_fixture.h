@@ -23,6 +23,10 @@ class RankByHand {
   // Reports the next step; south's loss is the higher one.
   void step();
   void report_evaluation(std::int64_t steps_done, double north_loss, double south_loss);
+  // How many checkpoints people have asked for, as a heartbeat's answer says.
+  std::int64_t wanted_checkpoints();
+  // Of all steps so far.
+  void commit_checkpoint();
   void finish();
   void fail(const std::string& reason, v1::FailureKind kind);
 

@@ -1,9 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "tests/client/support/coordinator_fixture.h"
 
@@ -131,8 +133,46 @@ TEST_F(JobsVerbs, CancelThenDeleteLeavesNoJob) {
   EXPECT_EQ(run_here({"jobs", "list"}).out, "no jobs\n");
 }
 
+TEST_F(JobsVerbs, CheckpointWaitsUntilOneIsWhole) {
+  const std::string id = submitted();
+  EXPECT_THAT(run_here({"jobs", "checkpoint", id}).err, HasSubstr("is QUEUED; only a RUNNING job"));
+  RankByHand rank(address(), id);
+  rank.start();
+  rank.step();
+  EXPECT_THAT(run_here({"jobs", "checkpoint", id}).out, HasSubstr(id + " is RUNNING: training 2 steps"));
+  ASSERT_EQ(rank.wanted_checkpoints(), 1);
+  std::thread training([&] {
+    while (rank.wanted_checkpoints() < 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    rank.commit_checkpoint();
+  });
+  const CommandRun result = run_here({"jobs", "checkpoint", id, "--wait"});
+  training.join();
+  EXPECT_EQ(result.code, ExitCode::kSuccess) << result.err;
+  EXPECT_THAT(result.out, HasSubstr(id + " has a checkpoint of step 1\n"));
+}
+
+TEST_F(JobsVerbs, CheckpointDoesNotWaitForAJobThatHasEnded) {
+  const std::string id = submitted();
+  RankByHand rank(address(), id);
+  rank.start();
+  std::thread training([&] {
+    while (rank.wanted_checkpoints() < 1) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    rank.fail("no", v1::FAILURE_KIND_PROGRAM);
+  });
+  const CommandRun result = run_here({"jobs", "checkpoint", id, "--wait"});
+  training.join();
+  EXPECT_EQ(result.code, ExitCode::kFailure);
+  EXPECT_THAT(result.err, HasSubstr("no checkpoint was made: the job is FAILED"));
+}
+
+TEST_F(JobsVerbs, WorkersOfTheUserArePausedByTheUser) {
+  const CommandRun result = run_here({"jobs", "pause", submitted(), "--wait"});
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, HasSubstr("SIGTERM to one of them makes all leave with a checkpoint"));
+}
+
 TEST_F(JobsVerbs, AnUnknownJobIsOneLineAndExitCodeTwo) {
-  for (const std::string verb : {"get", "watch", "cancel", "delete", "weights"}) {
+  for (const std::string verb : {"get", "watch", "pause", "resume", "checkpoint", "cancel", "delete", "weights"}) {
     const CommandRun result = run_here({"jobs", verb, "no-such-job"});
     EXPECT_EQ(result.code, ExitCode::kBadInput) << verb;
     EXPECT_THAT(result.err, HasSubstr("no-such-job")) << verb;

@@ -520,6 +520,44 @@ TEST_F(Restarts, AStoppedCoordinatorLeavesItsJobsToTheNext) {
   EXPECT_EQ(state(id), v1::JOB_STATE_RECOVERING) << "its one restart was not used up";
 }
 
+// Its processes were asked to end, and nobody has seen whether they have.
+TEST_F(Restarts, ACoordinatorThatStartsAtOnceWaitsForRanksOfTheOneThatStopped) {
+  const auto id = running(1, 1);
+  core_->attempts().begin_shutdown();
+  pass(1s);
+  restart();
+  core_->attempts().tick();
+  EXPECT_EQ(state(id), v1::JOB_STATE_RECOVERING);
+  EXPECT_THAT(launcher_.started, IsEmpty());
+  pass(1s);
+  EXPECT_THAT(launcher_.started, IsEmpty());
+  pass(1s);
+  EXPECT_THAT(launcher_.started, SizeIs(1)) << "3 s after the stop";
+}
+
+TEST_F(Restarts, AStopAfterAFailureIsSaid) {
+  const auto id = running(1, 3);
+  mpirun_exits(id, 137, "killed");
+  pass(3s);
+  ASSERT_EQ(state(id), v1::JOB_STATE_STARTING);
+  core_->attempts().begin_shutdown();
+  restart();
+  EXPECT_EQ(reason(id),
+            "the coordinator was stopped; attempt 3 starts when there is room, restart 1 of 3 without a checkpoint "
+            "between");
+}
+
+TEST_F(Restarts, AJobWhoseRanksHaveFinishedIsNotDoneAgainAsMpirunHangs) {
+  const auto id = running(1, 3);
+  steps(id, 0, 10);
+  calls().finish_worker(finish_request(id, 1, 0, 'x'));
+  pass(61s);
+  ASSERT_THAT(launcher_.terminated, SizeIs(1));
+  mpirun_exits(id, 143);
+  EXPECT_EQ(state(id), v1::JOB_STATE_FAILED);
+  EXPECT_THAT(reason(id), HasSubstr("all ranks have finished, but mpirun did not end by itself and was ended"));
+}
+
 TEST_F(Restarts, ACoordinatorThatNoOtherFollowsEndsItsJobs) {
   settings_.supervisor.is_last = true;
   restart();

@@ -158,6 +158,56 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{.sql = "UPDATE trainings SET request = x'ff'", .why = "a training is damaged"},
         Damage{.sql = "UPDATE trainings SET request = x''", .why = "group_names has 0 groups"}));
 
+// What is stored of it refuses every write, and is found only while it runs.
+class RefusedRecords : public ControllerFixture {
+ protected:
+  std::string queued() {
+    v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+    spec.mutable_launch()->set_max_restarts(3);
+    return jobs().create(create_request(spec)).id();
+  }
+  void refuse_writes_of(const std::string& id) {
+    std::string sql = "CREATE TRIGGER refusal BEFORE UPDATE ON jobs WHEN old.id = '";
+    sql += id + "' BEGIN SELECT RAISE(ABORT, 'damaged'); END";
+    Database(folder_.path() / "test.sqlite3").execute(sql);
+  }
+  void expect_set_aside(const std::string& id) {
+    EXPECT_EQ(job(id).state(), v1::JOB_STATE_FAILED);
+    EXPECT_THAT(job(id).state_reason(), HasSubstr("set aside, as what is stored of it is damaged: "));
+  }
+};
+
+TEST_F(RefusedRecords, OfAJobThatRecoversKeepNoPlaceFromYoungerJobs) {
+  const auto refused = queued(), younger = queued();
+  core_->attempts().tick();
+  ASSERT_EQ(launcher_.started.size(), 1u);
+  refuse_writes_of(refused);
+  mpirun_exits(refused, 137);
+  core_->attempts().tick();
+  expect_set_aside(refused);
+  ASSERT_EQ(launcher_.started.size(), 2u);
+  EXPECT_EQ(launcher_.started[1].attempt.job_id, younger);
+  EXPECT_TRUE(core_->table().take_failure()) << "it is said";
+  core_->attempts().tick();
+  EXPECT_FALSE(core_->table().take_failure()) << "and not tried again";
+}
+
+TEST_F(RefusedRecords, OfAJobThatIsToStartAreTriedOnce) {
+  const auto refused = queued(), younger = queued();
+  refuse_writes_of(refused);
+  core_->attempts().tick();
+  expect_set_aside(refused);
+  ASSERT_EQ(launcher_.started.size(), 1u);
+  EXPECT_EQ(launcher_.started[0].attempt.job_id, younger);
+}
+
+TEST_F(RefusedRecords, DoNotHideThatTheDiskIsFull) {
+  JobTable& table = core_->table();
+  table.note_failure(StoreError(StoreError::Cause::kFull, "full"));
+  table.note_failure(StoreError(StoreError::Cause::kDamaged, "damaged"));
+  EXPECT_EQ(table.take_failure()->cause(), StoreError::Cause::kFull);
+}
+
 // Bytes changed, cut off or put in at random, in any record of the job.
 class RandomDamage : public DamagedRecords {
  protected:

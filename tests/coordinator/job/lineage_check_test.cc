@@ -246,7 +246,8 @@ TEST_F(ForeignCheckpoint, AnOlderOneOrNoneIsTakenOnlyWhileTheJobHasNoneOfItsOwn)
   job_.set_checkpoint_step(6);
   EXPECT_THAT(answer_to(older), HasSubstr("it has a checkpoint of step 6 on record, but attempt 2 begins at step 2"));
   EXPECT_THAT(answer_to(std::nullopt), HasSubstr("begins at step 0"));
-  EXPECT_EQ(answer_to(other_), "accepted");
+  EXPECT_THAT(answer_to(other_), HasSubstr("it has a checkpoint of step 6 on record, but attempt 2 begins at step 4"))
+      << "from which its line began";
 }
 
 TEST_F(LineageCheck, OtherDataIsNamed) {

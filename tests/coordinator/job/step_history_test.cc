@@ -283,6 +283,8 @@ TEST_F(ManyGroups, AHistoryStaysWithinItsBoundWithAWarningBefore) {
     const auto request = steps_from(message * kAtOnce);
     const auto answer = calls().report_steps(request);
     EXPECT_EQ(calls().report_steps(request).SerializeAsString(), answer.SerializeAsString()) << "a lost answer";
+    store_->mark_checkpoints_deleted(id_, {std::int64_t{message} * kAtOnce});
+    store_->commit_checkpoint(id_, {.step = std::int64_t{message + 1} * kAtOnce, .generation = 1});
   }
   const HistoryExtent extent = store_->step_rows().extent(id_);
   EXPECT_GT(extent.thinned_end, 0);
@@ -300,9 +302,18 @@ TEST_F(ManyGroups, NothingIsThinnedThatACheckpointNeeds) {
   store_->commit_checkpoint(id_, {.step = 10, .generation = 1, .folder = "step-10"});
   for (int message = 1; message < kMessages; ++message) calls().report_steps(steps_from(message * kAtOnce));
   EXPECT_EQ(store_->step_rows().extent(id_).thinned_end, 0);
-  store_->mark_checkpoints_deleted(id_, {10});
+  // The two that the job keeps; that the oldest is gone was never told.
+  for (const std::int64_t newer : {1, 0}) {
+    store_->commit_checkpoint(id_, {.step = kMessages * kAtOnce - newer, .generation = 1, .folder = "newer"});
+  }
   calls().report_steps(steps_from(kMessages * kAtOnce));
   EXPECT_GT(store_->step_rows().extent(id_).thinned_end, 0);
+}
+
+TEST_F(ManyGroups, WithoutACheckpointManySteps) {
+  for (int message = 0; message < kMessages; ++message) calls().report_steps(steps_from(message * kAtOnce));
+  EXPECT_GT(store_->step_rows().extent(id_).bytes, kMostBytes);
+  EXPECT_EQ(store_->step_rows().extent(id_).thinned_end, 0);
 }
 
 }  // namespace step_history_test

@@ -4,6 +4,9 @@
 
 #include <array>
 #include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "common/protocol/job_state.h"
@@ -40,6 +43,12 @@ const std::vector<JobEvent>& all_events() {
       CancelRequested{},
       RanksLeft{},
       HostsAwaited{.hosts = "h"},
+      PauseRequested{},
+      PauseRequested{.has_processes = true},
+      ResumeRequested{},
+      RanksPaused{.step = 5},
+      PauseFailed{.why = "w"},
+      ProcessesEnded{},
       CoordinatorStopped{},
       CoordinatorRestarted{}};
   return events;
@@ -63,8 +72,8 @@ TEST(JobLifecycle, EveryMoveSaysWhyAndEveryEndSaysWhen) {
     for (const auto& event : all_events()) {
       const JobLifecycle after = next(job_in(state), event, kNow);
       const bool waits = state == v1::JOB_STATE_QUEUED && std::holds_alternative<SlotsAwaited>(event);
-      EXPECT_EQ(after.reason == "as it was", after.state == state && !after.all_ranks_finished && !waits)
-          << state << event.index();
+      const bool has_ended = after.all_ranks_finished || after.left_at_step;
+      EXPECT_EQ(after.reason == "as it was", after.state == state && !has_ended && !waits) << state << event.index();
       EXPECT_EQ(after.end_time == kNow, is_final(after.state)) << state << event.index();
       EXPECT_EQ(after.failure_kind != v1::FAILURE_KIND_UNSPECIFIED, after.state == v1::JOB_STATE_FAILED);
     }
@@ -122,7 +131,8 @@ TEST(JobLifecycle, ALostCoordinatorFailsWhatRanAndKeepsTheQueue) {
 
 constexpr auto kQueued = v1::JOB_STATE_QUEUED, kStarting = v1::JOB_STATE_STARTING, kRunning = v1::JOB_STATE_RUNNING,
                kRecovering = v1::JOB_STATE_RECOVERING, kCancelling = v1::JOB_STATE_CANCELLING,
-               kCancelled = v1::JOB_STATE_CANCELLED, kFailed = v1::JOB_STATE_FAILED;
+               kCancelled = v1::JOB_STATE_CANCELLED, kFailed = v1::JOB_STATE_FAILED, kPausing = v1::JOB_STATE_PAUSING,
+               kPaused = v1::JOB_STATE_PAUSED, kSucceeded = v1::JOB_STATE_SUCCEEDED;
 
 // That may start again, and whose second attempt it is.
 JobLifecycle recoverable_job_in(v1::JobState state) {
@@ -139,38 +149,49 @@ LauncherExited exit_with(int code) {
 }
 
 TEST(JobRecovery, EveryEventInEveryState) {
+  using States = std::array<v1::JobState, 7>;
+  // With a constructor: a list of aggregates of variants takes GCC 12 very long.
   struct Row {
+    Row(JobEvent that, const States& then) : event(std::move(that)), after(then) {}
     JobEvent event;
-    // From QUEUED, STARTING, RUNNING, RECOVERING, CANCELLING.
-    std::array<v1::JobState, 5> after;
+    States after;  // from QUEUED, STARTING, RUNNING, RECOVERING, PAUSING, PAUSED, CANCELLING
   };
-  const std::array<v1::JobState, 5> unmoved = {kQueued, kStarting, kRunning, kRecovering, kCancelling};
-  const std::array<v1::JobState, 5> started_again = {kQueued, kRecovering, kRecovering, kRecovering, kCancelling};
-  const std::array<v1::JobState, 5> ended = {kQueued, kFailed, kFailed, kFailed, kCancelling};
+  const States unmoved = {kQueued, kStarting, kRunning, kRecovering, kPausing, kPaused, kCancelling};
+  const States started_again = {kQueued, kRecovering, kRecovering, kRecovering, kPausing, kPaused, kCancelling};
+  const States ended = {kQueued, kFailed, kFailed, kFailed, kFailed, kPaused, kCancelling};
   const std::vector<Row> rows = {
-      {AttemptLaunched{.generation = 3}, {kStarting, kStarting, kRunning, kStarting, kCancelling}},
+      {AttemptLaunched{.generation = 3}, {kStarting, kStarting, kRunning, kStarting, kPausing, kPaused, kCancelling}},
       {SlotsAwaited{.wanted = 2, .free = 1, .total = 3}, unmoved},
       {HostsAwaited{.hosts = "h"}, unmoved},
       {RanksMissing{.text = "t"}, started_again},
       {LaunchRefused{.why = "w"}, started_again},
-      {SpecRefused{.why = "w"}, {kFailed, kStarting, kRunning, kFailed, kCancelling}},
-      {SetAside{.why = "w"}, {kFailed, kFailed, kFailed, kFailed, kFailed}},
-      {TrainingStarted{.total_steps = 5, .world_size = 1}, {kQueued, kRunning, kRunning, kRecovering, kCancelling}},
+      {SpecRefused{.why = "w"}, {kFailed, kStarting, kRunning, kFailed, kFailed, kFailed, kCancelling}},
+      {SetAside{.why = "w"}, {kFailed, kFailed, kFailed, kFailed, kFailed, kFailed, kFailed}},
+      {TrainingStarted{.total_steps = 5, .world_size = 1},
+       {kQueued, kRunning, kRunning, kRecovering, kPausing, kPaused, kCancelling}},
       {failure_of_kind(v1::FAILURE_KIND_INFRASTRUCTURE), started_again},
       {failure_of_kind(v1::FAILURE_KIND_INVALID_INPUT), ended},
       {failure_of_kind(v1::FAILURE_KIND_PROGRAM), ended},
       {failure_of_kind(v1::FAILURE_KIND_UNSPECIFIED), ended},
       {RankSilent{.rank = 0, .host = "h", .seconds = 30}, started_again},
-      {DigestsDiffer{.rank = 0, .other_rank = 1, .step = 5}, {kQueued, kFailed, kFailed, kRecovering, kCancelling}},
+      {DigestsDiffer{.rank = 0, .other_rank = 1, .step = 5},
+       {kQueued, kFailed, kFailed, kRecovering, kFailed, kPaused, kCancelling}},
       {RanksFinished{.world_size = 1}, unmoved},
-      {exit_with(0), {kQueued, kFailed, kFailed, kRecovering, kCancelled}},
-      {exit_with(1), {kQueued, kRecovering, kRecovering, kRecovering, kCancelled}},
-      {CancelRequested{}, {kCancelled, kCancelling, kCancelling, kCancelled, kCancelling}},
-      {CancelRequested{.has_processes = true}, {kCancelled, kCancelling, kCancelling, kCancelling, kCancelling}},
+      {exit_with(0), {kQueued, kFailed, kFailed, kRecovering, kFailed, kPaused, kCancelled}},
+      {exit_with(1), {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled}},
+      {CancelRequested{}, {kCancelled, kCancelling, kCancelling, kCancelled, kCancelling, kCancelled, kCancelling}},
+      {CancelRequested{.has_processes = true},
+       {kCancelled, kCancelling, kCancelling, kCancelling, kCancelling, kCancelled, kCancelling}},
+      {PauseRequested{}, {kPaused, kPausing, kPausing, kPaused, kPausing, kPaused, kCancelling}},
+      {PauseRequested{.has_processes = true}, {kPaused, kPausing, kPausing, kPausing, kPausing, kPaused, kCancelling}},
+      {ResumeRequested{}, {kQueued, kStarting, kRunning, kRecovering, kPausing, kQueued, kCancelling}},
+      {RanksPaused{.step = 5}, unmoved},
+      {PauseFailed{.why = "w"}, {kQueued, kStarting, kRunning, kRecovering, kRunning, kPaused, kCancelling}},
+      {ProcessesEnded{}, unmoved},
       {RanksLeft{}, unmoved},
-      {CoordinatorStopped{}, {kQueued, kRecovering, kRecovering, kRecovering, kCancelled}},
-      {CoordinatorStopped{.for_good = true}, {kQueued, kFailed, kFailed, kFailed, kCancelled}},
-      {CoordinatorRestarted{}, {kQueued, kRecovering, kRecovering, kRecovering, kCancelled}},
+      {CoordinatorStopped{}, {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled}},
+      {CoordinatorStopped{.for_good = true}, {kQueued, kFailed, kFailed, kFailed, kPaused, kPaused, kCancelled}},
+      {CoordinatorRestarted{}, {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled}},
   };
   for (const Row& row : rows) {
     for (std::size_t i = 0; i < unmoved.size(); ++i) {
@@ -232,6 +253,127 @@ TEST(JobRecovery, WhatItWaitsForIsSaidWithWhyThereIsANextAttempt) {
   EXPECT_EQ(next(job, SlotsAwaited{.wanted = 2, .free = 1, .total = 3}, kNow).reason,
             "mpirun exited with code 1; attempt 3 waits for 2 free slots; 1 of 3 is free, restart 1 of 3 without a "
             "checkpoint between");
+}
+
+JobLifecycle pausing_job() { return next(recoverable_job_in(kRunning), PauseRequested{}, kNow); }
+JobLifecycle after_all(JobLifecycle job, const std::vector<JobEvent>& events) {
+  for (const JobEvent& event : events) job = next(job, event, kNow);
+  return job;
+}
+
+TEST(JobPause, IsDoneOnceAllRanksHaveLeftAndMpirunHasExited) {
+  JobLifecycle job = pausing_job();
+  EXPECT_EQ(job.reason, "pausing on request; its ranks make a checkpoint and leave");
+  EXPECT_TRUE(awaits_checkpoint(job));
+  job = next(job, RanksPaused{.step = 7}, kNow);
+  EXPECT_EQ(job.state, kPausing);
+  EXPECT_EQ(job.reason, "its ranks have left at step 7 with a checkpoint; waiting for mpirun to exit");
+  EXPECT_FALSE(awaits_checkpoint(job));
+  for (const int code : {0, 1, 137}) {  // nothing that happens now takes anything away
+    const JobLifecycle paused = next(job, exit_with(code), kNow);
+    EXPECT_EQ(paused.state, kPaused) << code;
+    EXPECT_EQ(paused.reason, "paused at step 7 with a checkpoint");
+    EXPECT_TRUE(paused.failures.empty());
+    EXPECT_FALSE(paused.left_at_step);
+  }
+}
+
+TEST(JobPause, OfWhatHasNotBegunToTrainEndsItsProcesses) {
+  JobLifecycle starting = recoverable_job_in(kStarting);
+  starting.has_trained = false;
+  const JobLifecycle job = next(starting, PauseRequested{.has_processes = true}, kNow);
+  EXPECT_TRUE(job.ends_processes);
+  EXPECT_FALSE(awaits_checkpoint(job));
+  EXPECT_EQ(next(job, TrainingStarted{.total_steps = 5, .world_size = 1}, kNow).state, kPausing);
+  for (const int code : {0, 1, 143}) {
+    EXPECT_EQ(next(job, exit_with(code), kNow).state, kPaused) << code;
+    EXPECT_EQ(next(job, exit_with(code), kNow).reason, "paused before it had begun to train");
+  }
+  EXPECT_EQ(next(job, ProcessesEnded{}, kNow).state, kPaused);
+}
+
+TEST(JobPause, ThroughNoFaultOfTheJobsItGoesOnFromItsNewestCheckpoint) {
+  const JobLifecycle lost = next(pausing_job(), failure_of_kind(v1::FAILURE_KIND_INFRASTRUCTURE), kNow);
+  EXPECT_EQ(lost.state, kPausing);
+  EXPECT_TRUE(lost.ends_processes);
+  const JobLifecycle paused = next(lost, exit_with(1), kNow);
+  EXPECT_EQ(paused.state, kPaused);
+  EXPECT_EQ(paused.reason, "paused; rank 0: r; it goes on from its newest checkpoint");
+  EXPECT_TRUE(paused.failures.empty());
+  EXPECT_EQ(after_all(pausing_job(), {RankSilent{.rank = 0, .host = "h", .seconds = 30}, ProcessesEnded{}}).state,
+            kPaused);
+}
+
+TEST(JobPause, WaitsForHostsThatCouldNotBeReached) {
+  LauncherExited exit = exit_with(205);
+  exit.leaves_processes = true;
+  const JobLifecycle job = after_all(pausing_job(), {exit, HostsAwaited{.hosts = "h"}});
+  EXPECT_EQ(job.state, kPausing);
+  EXPECT_EQ(next(job, ProcessesEnded{}, kNow).state, kPaused);
+  const JobLifecycle left = after_all(pausing_job(), {RanksPaused{.step = 7}, exit});
+  EXPECT_EQ(left.state, kPausing);
+  EXPECT_EQ(next(left, ProcessesEnded{}, kNow).reason, "paused at step 7 with a checkpoint");
+}
+
+TEST(JobPause, TrainingThatEndsFirstSucceeds) {
+  JobLifecycle job = next(pausing_job(), RanksFinished{.world_size = 1}, kNow);
+  EXPECT_FALSE(awaits_checkpoint(job));
+  job = next(job, LauncherExited{.exit_code = 0, .last_line = "", .ranks_finished = 1, .world_size = 1}, kNow);
+  EXPECT_EQ(job.state, kSucceeded);
+}
+
+TEST(JobPause, ThatFailsLetsTheJobGoOn) {
+  const JobLifecycle job = next(pausing_job(), PauseFailed{.why = "no room"}, kNow);
+  EXPECT_EQ(job.state, kRunning);
+  EXPECT_EQ(job.reason, "training goes on, as the job could not be paused: no room");
+  EXPECT_EQ(next(next(pausing_job(), RanksPaused{.step = 5}, kNow), PauseFailed{.why = "w"}, kNow).state, kPausing);
+}
+
+TEST(JobPause, AResumeMeanwhileIsHonouredAfterwards) {
+  JobLifecycle job = next(pausing_job(), ResumeRequested{}, kNow);
+  EXPECT_EQ(job.state, kPausing);
+  EXPECT_TRUE(job.resumes);
+  EXPECT_EQ(job.reason, "pausing on request; its ranks make a checkpoint and leave; the job goes on once it is PAUSED");
+  EXPECT_FALSE(next(job, PauseRequested{}, kNow).resumes);
+  EXPECT_EQ(next(job, CoordinatorRestarted{}, kNow).state, kQueued);
+  EXPECT_EQ(next(job, CoordinatorStopped{}, kNow).state, kQueued);
+  job = after_all(job, {RanksPaused{.step = 7}, exit_with(0)});
+  EXPECT_EQ(job.state, kQueued);
+  EXPECT_EQ(job.reason, "paused at step 7 with a checkpoint, and resumed; waiting for a free place");
+  EXPECT_FALSE(job.resumes);
+}
+
+// Somebody else has asked a rank to end.
+TEST(JobLeave, IsNoFailureHoweverOftenItComes) {
+  JobLifecycle job = recoverable_job_in(kRunning);
+  job.max_restarts = 0;
+  for (std::int64_t step = 7; step < 20; ++step) {
+    job = after_all(job, {RanksPaused{.step = step}, exit_with(step % 2 == 0 ? 0 : 143)});
+    ASSERT_EQ(job.state, kRecovering);
+    EXPECT_EQ(job.restart_cause, RestartCause::kPreemption);
+    EXPECT_TRUE(job.failures.empty());
+    job = after_all(job, {AttemptLaunched{.generation = step}, TrainingStarted{.total_steps = 50, .world_size = 1}});
+    ASSERT_EQ(job.state, kRunning);
+    EXPECT_FALSE(job.left_at_step);
+  }
+}
+
+TEST(JobLeave, SaysFromWhereItGoesOn) {
+  const JobLifecycle left = next(recoverable_job_in(kRunning), RanksPaused{.step = 7}, kNow);
+  EXPECT_EQ(next(left, exit_with(0), kNow).reason,
+            "its ranks left at step 7 with a checkpoint, as one of them was asked to end; attempt 3 starts within 1 s");
+  EXPECT_EQ(next(left, failure_of_kind(v1::FAILURE_KIND_INFRASTRUCTURE), kNow).state, kRunning) << "they have left";
+  const std::string stopped =
+      "the coordinator was stopped; the job goes on from the checkpoint of step 7 when one starts";
+  EXPECT_EQ(next(left, CoordinatorStopped{}, kNow).reason, stopped);
+  EXPECT_EQ(next(next(left, exit_with(0), kNow), CoordinatorStopped{}, kNow).reason, stopped);
+}
+
+TEST(JobLeave, WorkersOfTheUserMayRegisterAgain) {
+  const JobLifecycle job = next(job_in(kRunning, LaunchedBy::kUser), RanksPaused{.step = 7}, kNow);
+  EXPECT_EQ(job.state, kQueued);
+  EXPECT_EQ(job.reason, "left at step 7 with a checkpoint; waiting for its workers to register again");
+  EXPECT_EQ(next(job, AttemptRegistered{.generation = 2, .host = "h"}, kNow).state, kStarting);
 }
 
 }  // namespace job_lifecycle_test

@@ -210,6 +210,13 @@ TEST_F(DeletedJobsTest, ADamagedPageOfTheirTableKeepsNobodyFromMakingJobs) {
               Contains(HasSubstr("table deleted_jobs is made anew, without what it had")));
   store_->delete_job("b");
   EXPECT_TRUE(deleted().contains("b"));
+  Database database(file());
+  Statement indexes(database,
+                    "SELECT count(*) FROM sqlite_master WHERE tbl_name = 'deleted_jobs' AND type = 'index' "
+                    "AND sql LIKE '%WHERE remains > 0'");
+  indexes.begin();
+  ASSERT_TRUE(indexes.next());
+  EXPECT_EQ(indexes.integer(0), 1) << "what is left to do is found without reading all";
 }
 
 // 4.2 GB of a deleted job would be the file's for ever.

@@ -1,0 +1,372 @@
+// Jobs that are paused and resumed, and jobs whose ranks leave with a checkpoint because somebody else wants it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/coordinator/support/controller_fixture.h"
+
+namespace equipoise::coordinator {
+namespace pause_test {
+
+using namespace std::chrono_literals;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using Code = Refusal::Code;
+
+constexpr auto kContinue = v1::HeartbeatResponse::COMMAND_CONTINUE, kExit = v1::HeartbeatResponse::COMMAND_EXIT,
+               kPause = v1::HeartbeatResponse::COMMAND_PAUSE;
+
+class Pauses : public ControllerFixture {
+ protected:
+  std::string queued(int workers = 1, int max_restarts = 1) {
+    v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, workers);
+    spec.mutable_launch()->set_max_restarts(max_restarts);
+    return jobs().create(create_request(spec)).id();
+  }
+  // The newest attempt, which was launched or is the user's, trains.
+  void train(const std::string& id, const std::optional<v1::ResumePoint>& resume = std::nullopt) {
+    const int workers = job(id).spec().launch().workers();
+    for (int rank = 0; rank < workers; ++rank) {
+      auto request = register_request(id, rank == 0 ? 0 : job(id).generation(), rank, workers);
+      if (!launcher_.started.empty()) request.set_attempt_token(launcher_.started.back().token);
+      calls().register_worker(request);
+    }
+    auto request = start_request(id, job(id).generation());
+    if (resume) *request.mutable_resume() = *resume;
+    calls().start_training(request);
+  }
+  std::string running(int workers = 1, int max_restarts = 1) {
+    const std::string id = queued(workers, max_restarts);
+    core_->attempts().tick();
+    train(id);
+    return id;
+  }
+  void steps(const std::string& id, int first, int end) {
+    for (int step = first; step < end; ++step) {
+      calls().report_step(step_request(id, job(id).generation(), step, {0.2, 1.0}));
+    }
+  }
+  v1::ResumePoint checkpoint(const std::string& id) {
+    v1::GetGroupWeightsRequest request;
+    request.set_job_id(id);
+    request.set_generation(job(id).generation());
+    const v1::WeightState weights = calls().group_weights(request).state();
+    calls().commit_checkpoint(commit_request(id, job(id).generation(), weights.steps()));
+    return resume_point(id, job(id).generation(), weights);
+  }
+  void leave(const std::string& id, int rank, std::int64_t step) {
+    v1::LeaveWorkerRequest request;
+    request.set_job_id(id);
+    request.set_generation(job(id).generation());
+    request.set_rank(rank);
+    request.set_step(step);
+    calls().leave_worker(request);
+  }
+  // All ranks have left, and so has mpirun.
+  v1::ResumePoint leave_all(const std::string& id) {
+    const auto point = checkpoint(id);
+    for (int rank = 0; rank < job(id).world_size(); ++rank) leave(id, rank, job(id).step());
+    return point;
+  }
+  v1::HeartbeatResponse beat(const std::string& id, int rank = 0, const std::string& pause_failure = "") {
+    auto request = heartbeat_request(id, job(id).generation(), rank);
+    request.set_pause_failure(pause_failure);
+    return calls().heartbeat(request);
+  }
+  void fail(const std::string& id, v1::FailureKind kind) {
+    v1::FailWorkerRequest request;
+    request.set_job_id(id);
+    request.set_generation(job(id).generation());
+    request.set_kind(kind);
+    request.set_reason("no");
+    calls().fail_worker(request);
+  }
+  v1::JobState state(const std::string& id) { return job(id).state(); }
+  std::string reason(const std::string& id) { return job(id).state_reason(); }
+  DesiredState desired(const std::string& id) {
+    for (const StoredJob& stored : store_->jobs()) {
+      if (stored.job.id() == id) return stored.desired;
+    }
+    return DesiredState::kRun;
+  }
+  double restarts_by(const std::string& cause) {
+    for (const auto& family : metrics_->collectable()->Collect()) {
+      if (family.name != "equipoise_restarts_total") continue;
+      for (const auto& metric : family.metric) {
+        for (const auto& label : metric.label) {
+          if (label.name == "cause" && label.value == cause) return metric.counter.value;
+        }
+      }
+    }
+    return 0;
+  }
+};
+
+TEST_F(Pauses, RanksLeaveWithACheckpointAndTheJobGoesOnFromThere) {
+  const auto id = running(2);
+  steps(id, 0, 4);
+  EXPECT_EQ(beat(id).command(), kContinue);
+  EXPECT_EQ(jobs().pause(id).state(), v1::JOB_STATE_PAUSING);
+  EXPECT_EQ(desired(id), DesiredState::kPause) << "before anything acts";
+  const auto revision = job(id).revision();
+  EXPECT_EQ(jobs().pause(id).revision(), revision) << "again: unchanged";
+  for (const int rank : {0, 1}) EXPECT_EQ(beat(id, rank).command(), kPause);
+  steps(id, 4, 5);  // that was under way
+  const auto point = checkpoint(id);
+  leave(id, 1, 5);
+  leave(id, 1, 5);  // its answer was lost
+  EXPECT_EQ(state(id), v1::JOB_STATE_PAUSING);
+  EXPECT_EQ(beat(id, 0).command(), kPause);
+  leave(id, 0, 5);
+  EXPECT_EQ(reason(id), "its ranks have left at step 5 with a checkpoint; waiting for mpirun to exit");
+  EXPECT_EQ(beat(id, 0).command(), kContinue);
+  core_->attempts().tick();
+  EXPECT_THAT(launcher_.terminated, IsEmpty());
+  mpirun_exits(id, 0);
+  EXPECT_EQ(state(id), v1::JOB_STATE_PAUSED);
+  EXPECT_EQ(reason(id), "paused at step 5 with a checkpoint");
+  EXPECT_EQ(store_->attempts(id).at(0).state, "PAUSED");
+  EXPECT_FALSE(core_->attempts().has_live_attempts());
+  pass(120s);
+  EXPECT_EQ(state(id), v1::JOB_STATE_PAUSED);
+  EXPECT_THAT(launcher_.started, SizeIs(1));
+
+  EXPECT_EQ(jobs().resume(id).state(), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(desired(id), DesiredState::kRun);
+  core_->attempts().tick();
+  ASSERT_THAT(launcher_.started, SizeIs(2));
+  train(id, point);
+  EXPECT_EQ(job(id).step(), 5);
+  EXPECT_EQ(job(id).restarts(), 0) << "people paused it";
+  steps(id, 5, 10);
+  for (const int rank : {0, 1}) calls().finish_worker(finish_request(id, 2, rank, 'x'));
+  mpirun_exits(id, 0);
+  EXPECT_EQ(state(id), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(Pauses, WhatIsNotThereCannotLeave) {
+  const auto id = running(1);
+  steps(id, 0, 4);
+  EXPECT_THAT(error_of([&] { leave(id, 0, 4); }).text, HasSubstr("and a checkpoint of them"));
+  checkpoint(id);
+  EXPECT_THAT(error_of([&] { leave(id, 0, 3); }).text, HasSubstr("leaves after step 3 with 4 steps on record"));
+  EXPECT_EQ(error_of([&] { leave(id, 1, 4); }).code, std::nullopt) << "no such rank";
+  EXPECT_EQ(state(id), v1::JOB_STATE_RUNNING);
+}
+
+TEST_F(Pauses, AJobWithoutRanksIsPausedAtOnce) {
+  const auto id = queued();
+  EXPECT_EQ(jobs().pause(id).state(), v1::JOB_STATE_PAUSED);
+  core_->attempts().tick();
+  EXPECT_THAT(launcher_.started, IsEmpty());
+  jobs().resume(id);
+  core_->attempts().tick();
+  EXPECT_EQ(state(id), v1::JOB_STATE_STARTING);
+}
+
+TEST_F(Pauses, OfAJobThatHasNotBegunToTrainEndsItsProcesses) {
+  const auto id = queued(1);
+  core_->attempts().tick();
+  calls().register_worker(registration(id, 0, 1));
+  EXPECT_EQ(jobs().pause(id).state(), v1::JOB_STATE_PAUSING);
+  EXPECT_EQ(beat(id).command(), kExit);
+  EXPECT_EQ(error_of([&] { calls().start_training(start_request(id, 1)); }).code, Code::kFailedPrecondition);
+  pass(5s);
+  EXPECT_THAT(launcher_.terminated, SizeIs(1));
+  mpirun_exits(id, 143);
+  EXPECT_EQ(state(id), v1::JOB_STATE_PAUSED);
+  EXPECT_EQ(reason(id), "paused before it had begun to train");
+}
+
+TEST_F(Pauses, AJobThatRecoversIsPausedOnceNoProcessIsLeft) {
+  const auto id = running(1);
+  fail(id, v1::FAILURE_KIND_INFRASTRUCTURE);
+  ASSERT_EQ(state(id), v1::JOB_STATE_RECOVERING);
+  EXPECT_EQ(jobs().pause(id).state(), v1::JOB_STATE_PAUSING);
+  mpirun_exits(id, 1);
+  EXPECT_EQ(state(id), v1::JOB_STATE_PAUSED);
+  pass(60s);
+  EXPECT_EQ(state(id), v1::JOB_STATE_PAUSED);
+}
+
+TEST_F(Pauses, AFailureOfTheJobItselfIsItsEnd) {
+  const auto id = running(1);
+  jobs().pause(id);
+  fail(id, v1::FAILURE_KIND_INVALID_INPUT);
+  EXPECT_EQ(state(id), v1::JOB_STATE_FAILED);
+}
+
+TEST_F(Pauses, ALostRankLeavesTheJobPausedAtItsNewestCheckpoint) {
+  const auto id = running(1);
+  jobs().pause(id);
+  mpirun_exits(id, 137, "killed");
+  EXPECT_EQ(state(id), v1::JOB_STATE_PAUSED);
+  EXPECT_EQ(reason(id), "paused; mpirun exited with code 137: killed; it goes on from its newest checkpoint");
+}
+
+TEST_F(Pauses, ThatCannotBeWrittenLetsTheJobGoOn) {
+  const auto id = running(1);
+  jobs().pause(id);
+  EXPECT_EQ(beat(id).command(), kPause);
+  EXPECT_EQ(beat(id, 0, "its checkpoint could not be written").command(), kContinue);
+  EXPECT_EQ(state(id), v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(desired(id), DesiredState::kRun);
+  EXPECT_THAT(job(id).conditions(), Contains("could not pause after step 0: its checkpoint could not be written"));
+  EXPECT_EQ(beat(id, 0, "").command(), kContinue);
+}
+
+TEST_F(Pauses, AResumeThatComesTooEarlyIsKept) {
+  const auto id = running(1);
+  steps(id, 0, 2);
+  jobs().pause(id);
+  EXPECT_EQ(jobs().resume(id).state(), v1::JOB_STATE_PAUSING);
+  EXPECT_EQ(desired(id), DesiredState::kRun);
+  leave_all(id);
+  mpirun_exits(id, 0);
+  EXPECT_EQ(state(id), v1::JOB_STATE_QUEUED);
+  core_->attempts().tick();
+  EXPECT_EQ(state(id), v1::JOB_STATE_STARTING);
+}
+
+TEST_F(Pauses, AreCancelled) {
+  const auto paused = queued();
+  jobs().pause(paused);
+  EXPECT_EQ(jobs().cancel(paused).state(), v1::JOB_STATE_CANCELLED);
+  const auto pausing = running(1);
+  jobs().pause(pausing);
+  EXPECT_EQ(jobs().cancel(pausing).state(), v1::JOB_STATE_CANCELLING);
+  EXPECT_EQ(beat(pausing).command(), kExit);
+  leave(pausing, 0, 0);  // on its way out already
+  mpirun_exits(pausing, 0);
+  EXPECT_EQ(state(pausing), v1::JOB_STATE_CANCELLED);
+}
+
+TEST_F(Pauses, AreRefusedWhereNothingGoesOn) {
+  const auto cancelling = running(1);
+  jobs().cancel(cancelling);
+  const auto ended = queued();
+  jobs().cancel(ended);
+  for (const auto& id : {cancelling, ended}) {
+    EXPECT_EQ(error_of([&] { jobs().pause(id); }).code, Code::kFailedPrecondition);
+    EXPECT_EQ(error_of([&] { jobs().resume(id); }).code, Code::kFailedPrecondition);
+    EXPECT_EQ(error_of([&] { jobs().checkpoint(id); }).code, Code::kFailedPrecondition);
+  }
+  const auto external = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
+  EXPECT_THAT(error_of([&] { jobs().pause(external); }).text, HasSubstr("launch.mode external"));
+  EXPECT_EQ(error_of([&] { jobs().pause("none"); }).code, Code::kNotFound);
+}
+
+TEST_F(Pauses, SurviveTheCoordinator) {
+  const auto paused = queued();
+  jobs().pause(paused);
+  settings_.supervisor.max_running_jobs = 10;
+  restart();
+  EXPECT_EQ(state(paused), v1::JOB_STATE_PAUSED);
+  const auto pausing = running(1), resumed = running(1);
+  jobs().pause(pausing);
+  jobs().pause(resumed);
+  jobs().resume(resumed);
+  restart();
+  EXPECT_EQ(state(paused), v1::JOB_STATE_PAUSED);
+  EXPECT_EQ(state(pausing), v1::JOB_STATE_PAUSED);
+  EXPECT_EQ(state(resumed), v1::JOB_STATE_QUEUED);
+  pass(10s);  // until ranks that the lost coordinator has left must have ended
+  EXPECT_EQ(state(pausing), v1::JOB_STATE_PAUSED);
+  EXPECT_EQ(state(resumed), v1::JOB_STATE_STARTING);
+}
+
+TEST_F(Pauses, ACheckpointIsAskedForByCount) {
+  const auto id = running(1);
+  EXPECT_EQ(beat(id).checkpoint_requests(), 0);
+  jobs().checkpoint(id);
+  jobs().checkpoint(id);
+  EXPECT_EQ(beat(id).checkpoint_requests(), 2);
+  EXPECT_EQ(beat(id).command(), kContinue);
+  const auto waiting = queued();
+  EXPECT_THAT(error_of([&] { jobs().checkpoint(waiting); }).text, HasSubstr("only a RUNNING job"));
+}
+
+// A batch system that takes its nodes back sends SIGTERM.
+TEST_F(Pauses, RanksThatLeaveUnaskedStartAgainWithoutUsingUpARestart) {
+  const auto id = running(2, 1);
+  v1::ResumePoint point;
+  for (int round = 0; round < 3; ++round) {
+    steps(id, static_cast<int>(job(id).step()), static_cast<int>(job(id).step()) + 2);
+    point = leave_all(id);
+    EXPECT_EQ(state(id), v1::JOB_STATE_RUNNING);
+    mpirun_exits(id, 0);
+    ASSERT_EQ(state(id), v1::JOB_STATE_RECOVERING);
+    EXPECT_EQ(store_->attempts(id).back().state, "LEFT");
+    core_->attempts().tick();
+    EXPECT_EQ(state(id), v1::JOB_STATE_RECOVERING) << "after 1 s";
+    pass(1s);
+    ASSERT_EQ(state(id), v1::JOB_STATE_STARTING);
+    train(id, point);
+  }
+  EXPECT_EQ(restarts_by("preemption"), 3);
+  EXPECT_EQ(job(id).restarts(), 3);
+  mpirun_exits(id, 137);
+  EXPECT_EQ(state(id), v1::JOB_STATE_RECOVERING) << "its one restart is still there";
+}
+
+TEST_F(Pauses, WorkersOfTheUserThatLeaveMayRegisterAgain) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
+  steps(id, 0, 3);
+  const auto point = leave_all(id);
+  EXPECT_EQ(state(id), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(reason(id), "left at step 3 with a checkpoint; waiting for its workers to register again");
+  leave(id, 1, 3);  // its answer was lost
+  pass(60s);
+  EXPECT_EQ(state(id), v1::JOB_STATE_QUEUED);
+  train(id, point);
+  EXPECT_EQ(job(id).generation(), 2);
+  EXPECT_EQ(job(id).step(), 3);
+  steps(id, 3, 10);
+  for (const int rank : {0, 1}) calls().finish_worker(finish_request(id, 2, rank, 'x'));
+  EXPECT_EQ(state(id), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(Pauses, ACoordinatorThatStopsLetsRanksLeaveFirst) {
+  settings_.supervisor.max_running_jobs = 10;
+  restart();
+  const auto trains = running(1);
+  steps(trains, 0, 3);
+  const auto starts = queued();
+  core_->attempts().tick();
+  core_->attempts().begin_leaving();
+  EXPECT_TRUE(core_->attempts().are_leaving());
+  EXPECT_EQ(state(starts), v1::JOB_STATE_RECOVERING);
+  EXPECT_EQ(beat(trains).command(), kPause);
+  EXPECT_EQ(error_of([&] { queued(); }).code, Code::kUnavailable);
+  leave_all(trains);
+  EXPECT_TRUE(core_->attempts().are_leaving()) << "until mpirun has ended";
+  mpirun_exits(trains, 0);
+  EXPECT_FALSE(core_->attempts().are_leaving());
+  pass(10s);
+  EXPECT_EQ(state(trains), v1::JOB_STATE_RECOVERING) << "with the next one";
+  core_->attempts().begin_shutdown();
+  EXPECT_EQ(reason(trains),
+            "the coordinator was stopped; the job goes on from the checkpoint of step 3 when one starts");
+  restart();
+  core_->attempts().tick();
+  EXPECT_EQ(state(trains), v1::JOB_STATE_STARTING);
+}
+
+TEST_F(Pauses, ACoordinatorThatStopsDoesNotWaitForACheckpointThatCannotBeWritten) {
+  const auto id = running(1);
+  core_->attempts().begin_leaving();
+  EXPECT_EQ(beat(id, 0, "no room").command(), kContinue);
+  EXPECT_FALSE(core_->attempts().are_leaving());
+  EXPECT_THAT(job(id).conditions(), Contains("could not leave after step 0: no room"));
+  core_->attempts().begin_shutdown();
+  EXPECT_EQ(state(id), v1::JOB_STATE_RECOVERING);
+}
+
+}  // namespace pause_test
+}  // namespace equipoise::coordinator
