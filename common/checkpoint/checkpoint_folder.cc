@@ -113,10 +113,14 @@ std::int64_t step_of_checkpoint(const fs::path& folder) {
 
 std::vector<CheckpointEntry> list_checkpoints(const fs::path& output) {
   std::vector<CheckpointEntry> entries;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(checkpoints_folder(output), ignored)) {
-    const std::int64_t step = step_of_checkpoint(entry.path());
-    if (step >= 0) entries.push_back({.folder = entry.path(), .step = step});
+  const fs::path folder = checkpoints_folder(output);
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::int64_t step = step_of_checkpoint(entry->path());
+    if (step >= 0) entries.push_back({.folder = entry->path(), .step = step});
+  }
+  if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory) {
+    throw std::runtime_error(folder.string() + " cannot be read: " + error.message());
   }
   std::ranges::sort(entries, std::greater{}, &CheckpointEntry::step);
   return entries;
@@ -179,6 +183,16 @@ std::vector<std::int64_t> prune_checkpoints(const fs::path& output, int keep, st
   return removed;
 }
 
+void remove_unfinished_checkpoints(const fs::path& output) {
+  std::error_code ignored;
+  std::vector<fs::path> unfinished;
+  for (const auto& entry : fs::directory_iterator(checkpoints_folder(output), ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(".") && step_of_leftover(name) >= 0) unfinished.push_back(entry.path());
+  }
+  for (const fs::path& folder : unfinished) fs::remove_all(folder, ignored);
+}
+
 void abandon_checkpoints_after(const fs::path& output, std::int64_t step) {
   for (const CheckpointEntry& entry : list_checkpoints(output)) {
     if (entry.step <= step) continue;
@@ -188,6 +202,7 @@ void abandon_checkpoints_after(const fs::path& output, std::int64_t step) {
     fs::remove_all(aside, error);
     if (!error) fs::rename(entry.folder, aside, error);
     if (error) throw std::runtime_error(entry.folder.string() + " cannot be renamed: " + error.message());
+    sync_folder(checkpoints_folder(output));
   }
 }
 

@@ -23,7 +23,8 @@ std::filesystem::path checkpoint_folder(const std::filesystem::path& output, std
 // Its step by its name; -1: it is not called as a checkpoint.
 std::int64_t step_of_checkpoint(const std::filesystem::path& folder);
 
-// Those that stand in `output`, newest first, looked at by their names alone.
+// Those that stand in `output`, newest first, looked at by their names alone. Throws std::runtime_error where the
+// folder cannot be read: that is not the same as none.
 std::vector<CheckpointEntry> list_checkpoints(const std::filesystem::path& output);
 
 // What is wrong with its files, "FILE: ..." of the first; empty where each has the size and the SHA-256 that the
@@ -49,6 +50,9 @@ void remove_planned(const std::filesystem::path& output, const PrunePlan& plan);
 // Both. Returns the steps of the checkpoints that were removed.
 std::vector<std::int64_t> prune_checkpoints(const std::filesystem::path& output, int keep,
                                             std::int64_t whole_step = -1);
+
+// Removes what was left half written. For who has the output alone.
+void remove_unfinished_checkpoints(const std::filesystem::path& output);
 
 // Checkpoints of later steps than `step` do not belong to a run that goes on from there: they are renamed.
 void abandon_checkpoints_after(const std::filesystem::path& output, std::int64_t step);

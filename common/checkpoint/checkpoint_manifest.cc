@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kFormat = 1;
-constexpr std::uintmax_t kLargestManifest = std::uintmax_t{256} << 20;
+constexpr std::uintmax_t kLargestManifest = std::uintmax_t{32} << 20;
 constexpr std::size_t kMostFiles = 65536;
 constexpr std::int64_t kLargestFile = std::int64_t{1} << 46;  // the sum of so many is an int64
 constexpr int kDeepest = 64;               // levels; to write a very deep one again would exhaust the stack
@@ -192,9 +192,14 @@ double double_at(const CheckpointJson& object, const char* field) {
 }
 
 std::int64_t integer_at(const CheckpointJson& object, const char* field) {
-  const CheckpointJson& value = value_at(object, field, "an integer");
-  if (!value.is_number_integer()) refuse_at(field, "an integer");
+  const CheckpointJson& value = value_at(object, field, "an integer >= 0");
+  const auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most) refuse_at(field, "an integer >= 0");
   return value.get<std::int64_t>();
+}
+
+const CheckpointJson& object_at(const CheckpointJson& object, const char* field) {
+  return value_at(object, field, "an object");
 }
 
 bool flag_at(const CheckpointJson& object, const char* field) {

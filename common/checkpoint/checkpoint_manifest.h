@@ -52,7 +52,8 @@ CheckpointJson json_of(const std::vector<double>& values);
 CheckpointJson json_of(const ScheduleState& state);
 // Throw std::invalid_argument "FIELD ..." where the object has no such field or it is of another type.
 double double_at(const CheckpointJson& object, const char* field);
-std::int64_t integer_at(const CheckpointJson& object, const char* field);
+std::int64_t integer_at(const CheckpointJson& object, const char* field);          // >= 0
+const CheckpointJson& object_at(const CheckpointJson& object, const char* field);  // whatever it is
 bool flag_at(const CheckpointJson& object, const char* field);
 std::string text_at(const CheckpointJson& object, const char* field);
 std::vector<double> doubles_at(const CheckpointJson& object, const char* field);

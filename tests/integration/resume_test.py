@@ -313,6 +313,12 @@ class Interrupted(ResumeTest):
         (self.folder / "data/train.jsonl").write_text("".join(lines[1:] + lines[:1]))
         self.assertIn("training data", self.refused("equipoise", "train", job, *resume))
         (self.folder / "data/train.jsonl").write_text("".join(lines))
+        held = (self.folder / "data/validation.jsonl").read_text().splitlines(keepends=True)
+        (self.folder / "data/validation.jsonl").write_text("".join(held[1:]))
+        self.assertIn("validation data", self.refused("equipoise", "train", job, *resume))
+        (self.folder / "data/validation.jsonl").write_text("".join(held))
+        self.assertIn("training.max_steps is 5", self.refused("equipoise", "train", job, *resume, "--set",
+                                                              "training.max_steps=5"))
         model = self.folder / "model/model.safetensors"
         content = bytearray(model.read_bytes())
         content[-1] ^= 1

@@ -197,6 +197,7 @@ class LanguageModel final : public TrainedPolicy {
   CheckpointJson checkpoint_state() const override {
     return {{"model_sha256", hex_text(model_digest_)},
             {"start_sha256", hex_text(trained_digest_)},
+            {"validation_sha256", hex_text(dataset_digest(data_.validation))},
             {"is_reference", policy_is_reference_},
             {"learning_rate", json_of(optimizer_->state().schedule)},
             {"has_best", !best_.kept(decoder_.trained()).empty()}};
@@ -218,15 +219,20 @@ class LanguageModel final : public TrainedPolicy {
           "model.path, or the adapter on it, is not the one that the training of the checkpoint began with: put it "
           "back");
     }
+    if (digest_at(state, "validation_sha256") != dataset_digest(data_.validation)) {
+      throw std::invalid_argument("the validation data are not those of the checkpoint: put back data.validation");
+    }
     read_tensors(checkpoint, decoder_.adapter() ? kAdapterPart : kModelPart, decoder_.trained());
     OptimizerState optimizer = optimizer_->state();
     read_tensors(checkpoint, kOptimizerPart, optimizer.tensors);
     optimizer.schedule = schedule_at(state, "learning_rate");
     optimizer_->restore(optimizer);
     if (flag_at(state, "has_best")) {
-      // Like them in shape and type, until they are read.
-      best_.keep(decoder_.trained());
-      read_tensors(checkpoint, kBestPart, best_.kept(decoder_.trained()));
+      // Rank 0's; what the others read goes.
+      BestParameters others;
+      BestParameters& best = context_.host.info().rank == 0 ? best_ : others;
+      best.keep(decoder_.trained());  // like them in shape and type, until they are read
+      read_tensors(checkpoint, kBestPart, best.kept(decoder_.trained()));
     }
     policy_is_reference_ = inputs_->policy_is_reference = flag_at(state, "is_reference");
     inputs_.emplace(inputs(data_.train, references_.train, data_.train_weight_N));

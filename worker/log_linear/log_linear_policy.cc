@@ -160,8 +160,8 @@ class LogLinearPolicy final : public TrainedPolicy {
     return sha.finish();
   }
 
-  // Thousands of steps a second.
-  std::int64_t steps_between_talks() const override { return 1024; }
+  // Steps may take a microsecond.
+  std::int64_t most_steps_between_talks() const override { return 1 << 16; }
 
   // Small enough for one rank.
   PolicySnapshot snapshot(CheckpointShare share) const override {
@@ -176,6 +176,7 @@ class LogLinearPolicy final : public TrainedPolicy {
   CheckpointJson checkpoint_state() const override {
     const log_linear::ThetaState state = step_->theta().state();
     return {{"steps", state.steps},
+            {"validation_sha256", hex_text(data_.validation_digest)},
             {"theta_schedule", json_of(state.schedule)},
             {"learning_rate", json_of(step_->schedule())}};
   }
@@ -183,6 +184,9 @@ class LogLinearPolicy final : public TrainedPolicy {
   void write_companions(const std::filesystem::path& /*folder*/) const override {}
 
   void restore(const CheckpointReader& checkpoint) override {
+    if (digest_at(checkpoint.manifest().policy, "validation_sha256") != data_.validation_digest) {
+      throw std::invalid_argument("the validation data are not those of the checkpoint: put back data.validation");
+    }
     log_linear::ThetaState theta = step_->theta().state();
     for (const auto& [name, values] : {std::pair(kTheta, &theta.theta_D), std::pair(kThetaAverage, &theta.average_D)}) {
       checkpoint.read(kThetaPart, view_of(name, *values), std::as_writable_bytes(std::span(*values)));

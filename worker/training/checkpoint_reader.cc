@@ -35,8 +35,10 @@ constexpr std::string_view kFreeSettings[] = {"name",
                                               "training.epochs",
                                               "training.max_steps",
                                               "training.resume_from_checkpoint",
+                                              "training.micro_batch_tokens",
+                                              "training.gradient_checkpointing",
+                                              "robust.weight_sync",
                                               "model.path",
-                                              "model.reference",
                                               "model.adapter",
                                               "model.reference_cache",
                                               "model.chat_template",
@@ -119,7 +121,7 @@ std::string value_text(const v1::JobSpec& spec, const std::string& field) {
     if (part == nullptr) return "";
     const auto& reflection = *message->GetReflection();
     const bool is_message = part->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE;
-    if (part->is_repeated() || (point == std::string::npos && is_message)) return "another list or section";
+    if (part->is_repeated() || (point == std::string::npos && is_message)) return "";
     if (!is_message) {
       if (!reflection.HasField(*message, part)) return "not given";
       std::string text;
@@ -139,43 +141,54 @@ class CheckpointSearch {
 
   // Nothing, and why() says it, where it is not whole.
   std::optional<FoundCheckpoint> whole(const fs::path& folder) {
-    try {
-      FoundCheckpoint found{.folder = folder, .manifest = read_manifest(folder)};
-      const std::int64_t named = step_of_checkpoint(folder);
-      if (named >= 0 && named != found.manifest.step) {
-        return damaged(folder.string() + " holds the checkpoint of step " + std::to_string(found.manifest.step));
-      }
-      const std::string fault = fault_of_files(folder, found.manifest, counter(found.manifest.bytes()));
-      if (!fault.empty()) return damaged(fault);
-      return found;
-    } catch (const std::invalid_argument& fault) {
-      return damaged(fault.what());
-    }
+    auto found = described(folder);
+    return found && is_whole(*found) ? found : std::nullopt;
   }
 
+  // `owner`: whose it has to be; null: anybody's. Those of others are not read.
   std::optional<FoundCheckpoint> newest(const fs::path& output, const CheckpointOwner* owner) {
     for (const CheckpointEntry& entry : list_checkpoints(output)) {
-      auto found = whole(entry.folder);
-      if (!found) {
-        log_.warn("{}; an older checkpoint is looked for", why_);
-        continue;
-      }
-      const bool is_own = owner == nullptr ||
-                          (found->manifest.job_id == owner->job_id && found->manifest.generation < owner->generation);
-      if (is_own) return found;
-      others_ += 1;
+      auto found = described(entry.folder);
+      const bool is_others =
+          found && owner != nullptr &&
+          (found->manifest.job_id != owner->job_id || found->manifest.generation >= owner->generation);
+      if (is_others) continue;
+      if (found && is_whole(*found)) return found;
+      log_.warn("{}; an older checkpoint is looked for", why_);
     }
     return std::nullopt;
   }
 
   const std::string& why() const { return why_; }
-  int num_damaged() const { return damaged_; }
+  void refuse_damage(const fs::path& output) const {
+    if (damaged_ == 0) return;
+    throw std::invalid_argument("no checkpoint in " + checkpoints_folder(output).string() +
+                                " is whole, and training does not begin again by itself: " + why_);
+  }
 
  private:
-  std::nullopt_t damaged(const std::string& why) {
+  // By its manifest.
+  std::optional<FoundCheckpoint> described(const fs::path& folder) {
+    try {
+      FoundCheckpoint found{.folder = folder, .manifest = read_manifest(folder)};
+      const std::int64_t named = step_of_checkpoint(folder);
+      if (named < 0 || named == found.manifest.step) return found;
+      note_damage(folder.string() + " holds the checkpoint of step " + std::to_string(found.manifest.step));
+    } catch (const std::invalid_argument& fault) {
+      note_damage(fault.what());
+    }
+    return std::nullopt;
+  }
+
+  bool is_whole(const FoundCheckpoint& found) {
+    const std::string fault = fault_of_files(found.folder, found.manifest, counter(found.manifest.bytes()));
+    if (!fault.empty()) note_damage(fault);
+    return fault.empty();
+  }
+
+  void note_damage(const std::string& why) {
     why_ = why;
     ++damaged_;
-    return std::nullopt;
   }
 
   std::function<void(std::int64_t)> counter(std::int64_t bytes) {
@@ -190,7 +203,6 @@ class CheckpointSearch {
   const std::function<void(int)>& on_progress_;
   std::string why_;
   int damaged_ = 0;
-  int others_ = 0;
 };
 
 // "model" of model.safetensors and of model-00001-of-00002.safetensors.
@@ -202,12 +214,34 @@ std::string part_of(const std::string& file) {
 
 }  // namespace
 
+namespace {
+
+// With the defaults of settings that the program which wrote it did not have.
+v1::JobSpec job_of(const CheckpointManifest& manifest) {
+  v1::JobSpec job;
+  merge_job_text("the job of the checkpoint", manifest.job, job);
+  return resolve_defaults(job, make_job_config(job));
+}
+
+// Settings that may change and yet change the last digits.
+void warn_of_other_bits(const v1::JobSpec& resolved, const CheckpointManifest& manifest, spdlog::logger& log) {
+  const auto before = job_of(manifest).training().micro_batch_tokens(), now = resolved.training().micro_batch_tokens();
+  if (before == now) return;
+  log.warn("training.micro_batch_tokens is {}, {} before the checkpoint: numbers agree to rounding, not bit by bit",
+           now, before);
+}
+
+}  // namespace
+
 void check_same_settings(const v1::JobSpec& resolved, const CheckpointManifest& manifest) {
-  v1::JobSpec before;
-  merge_job_text("the job of the checkpoint", manifest.job, before);
+  v1::JobSpec before = job_of(manifest);
   v1::JobSpec now = resolved;
   // Which of the others automatic becomes is known with the data: the order of the pairs is compared then.
-  if (before.training().sampling() == v1::SAMPLING_AUTOMATIC || now.training().sampling() == v1::SAMPLING_AUTOMATIC) {
+  const bool is_one_group =
+      before.training().sampling() == v1::SAMPLING_ONE_GROUP || now.training().sampling() == v1::SAMPLING_ONE_GROUP;
+  const bool is_automatic =
+      before.training().sampling() == v1::SAMPLING_AUTOMATIC || now.training().sampling() == v1::SAMPLING_AUTOMATIC;
+  if (is_automatic && !is_one_group) {
     before.mutable_training()->clear_sampling();
     now.mutable_training()->clear_sampling();
   }
@@ -216,7 +250,9 @@ void check_same_settings(const v1::JobSpec& resolved, const CheckpointManifest& 
   differencer.ReportDifferencesTo(&difference);
   if (differencer.Compare(without_free_settings(before), without_free_settings(now))) return;
   const std::string& field = difference.field();
-  throw std::invalid_argument(field + " is " + value_text(resolved, field) + ", but " + value_text(before, field) +
+  const std::string value = value_text(now, field), value_before = value_text(before, field);
+  const bool has_values = !value.empty() && !value_before.empty();
+  throw std::invalid_argument(field + (has_values ? " is " + value + ", but " + value_before : " is not what it is") +
                               " in the job of the checkpoint of step " + std::to_string(manifest.step) +
                               "; a run goes on with the settings it has, or starts from model.path of a checkpoint");
 }
@@ -228,17 +264,23 @@ std::optional<FoundCheckpoint> find_checkpoint(const JobConfig& config, const v1
   CheckpointSearch search(log, on_progress);
   std::optional<FoundCheckpoint> found;
   if (owner.generation > 1) found = search.newest(config.output, &owner);
+  // What the job has done itself counts, before what it was begun with.
+  if (!found) search.refuse_damage(config.output);
   if (!found && wanted) {
-    found = *wanted == kLatestCheckpoint ? search.newest(config.output, nullptr) : search.whole(*wanted);
+    found = *wanted == kLatestCheckpoint ? search.newest(config.output, nullptr) : search.whole(resolved_path(*wanted));
     if (!found && *wanted != kLatestCheckpoint) {
       throw std::invalid_argument("training.resume_from_checkpoint: " + search.why());
     }
   }
-  if (!found && search.num_damaged() > 0) {
-    throw std::invalid_argument("no checkpoint in " + checkpoints_folder(config.output).string() +
-                                " is whole, and training does not begin again by itself: " + search.why());
+  if (!found) search.refuse_damage(config.output);
+  if (!found) return found;
+  check_same_settings(resolved, found->manifest);
+  const auto& max_steps = config.training.max_steps;
+  if (max_steps && *max_steps < found->manifest.step) {
+    throw std::invalid_argument("training.max_steps is " + std::to_string(*max_steps) +
+                                ", expected at least the checkpoint's step " + std::to_string(found->manifest.step));
   }
-  if (found) check_same_settings(resolved, found->manifest);
+  warn_of_other_bits(resolved, found->manifest, log);
   return found;
 }
 

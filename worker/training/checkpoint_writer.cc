@@ -128,7 +128,7 @@ std::string CheckpointWriter::make_folder(std::int64_t step) {
 }
 
 void CheckpointWriter::make(CheckpointManifest manifest) {
-  settle(true);
+  wait_for_writing();
   if (is_first() && committing_.valid()) is_whole_ = committing_.get();
   std::int64_t step = manifest.step;
   std::string fault;
@@ -142,7 +142,7 @@ void CheckpointWriter::make(CheckpointManifest manifest) {
   // Nobody writes before the folder is there.
   parts_.host.broadcast(std::as_writable_bytes(std::span(&step, 1)), 0);
   if (step < 0) return;
-  is_writing_ = true;
+  is_under_way_ = has_begun_any_ = true;
   if (share_.count > 0) writing_ = start_writing(aside(step));
 }
 
@@ -191,26 +191,29 @@ void CheckpointWriter::write_companions(const fs::path& folder, WrittenShare& sh
   }
 }
 
-// Once every writer has written: gathers what they say, and rank 0 makes a checkpoint of it.
-void CheckpointWriter::settle(bool waits) {
-  if (!is_writing_) return;
-  while (!all_have_written()) {
-    if (!waits) return;
-    std::this_thread::sleep_for(kBetweenLooks);
-  }
-  const std::vector<WrittenShare> shares = gather();
-  is_writing_ = false;
-  if (!is_first()) return;
-  committing_ = std::async(std::launch::async, [this, manifest = std::move(manifest_), shares]() mutable {
-    return commit_or_tell(std::move(manifest), shares);
-  });
+bool CheckpointWriter::is_writing() const {
+  return writing_.valid() && writing_.wait_for(std::chrono::seconds(0)) != std::future_status::ready;
 }
 
-bool CheckpointWriter::all_have_written() const {
-  const bool has_written = !writing_.valid() || writing_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
-  std::array<double, 1> pending{has_written ? 0.0 : 1.0};
-  parts_.host.all_reduce_sum(pending);
-  return pending[0] == 0;
+void CheckpointWriter::wait_for_writing() {
+  if (!is_under_way_) return;
+  while (true) {
+    std::array<double, 1> pending{is_writing() ? 1.0 : 0.0};
+    parts_.host.all_reduce_sum(pending);
+    if (pending[0] == 0) return gather_written();
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+}
+
+void CheckpointWriter::gather_written() {
+  if (!is_under_way_) return;
+  const std::vector<WrittenShare> shares = gather();
+  is_under_way_ = false;
+  if (!is_first()) return;
+  committing_ = std::async(std::launch::async, [this, manifest = std::move(manifest_), shares]() mutable {
+    give_way();
+    return commit_or_tell(std::move(manifest), shares);
+  });
 }
 
 std::vector<CheckpointWriter::WrittenShare> CheckpointWriter::gather() {
@@ -256,16 +259,31 @@ bool CheckpointWriter::commit_or_tell(CheckpointManifest manifest, const std::ve
     if (!share.fault.empty()) return give_up(step, share.fault);
   }
   try {
-    commit(std::move(manifest), shares);
-    return true;
-  } catch (const AttemptEnded&) {
-    return false;  // the next heartbeat tells the steps
+    commit(manifest, shares);
   } catch (const std::exception& failure) {
     return give_up(step, failure.what());
   }
+  // It is whole, whatever fails now.
+  try {
+    tell_coordinator(manifest, prune(step));
+  } catch (const AttemptEnded&) {
+    // The next heartbeat tells the steps.
+  } catch (const std::exception& failure) {
+    parts_.log.warn("the coordinator could not be told of the checkpoint of step {}: {}", step, failure.what());
+  }
+  return true;
 }
 
-void CheckpointWriter::commit(CheckpointManifest manifest, const std::vector<WrittenShare>& shares) {
+std::vector<std::int64_t> CheckpointWriter::prune(std::int64_t whole_step) const {
+  try {
+    return prune_checkpoints(parts_.config.output, parts_.config.checkpoint.keep, whole_step);
+  } catch (const std::exception& failure) {
+    parts_.log.warn("{}", failure.what());
+    return {};
+  }
+}
+
+void CheckpointWriter::commit(CheckpointManifest& manifest, const std::vector<WrittenShare>& shares) {
   const fs::path folder = aside(manifest.step);
   CheckpointJson file_of = CheckpointJson::object();
   std::int64_t indexed_bytes = 0;
@@ -285,12 +303,12 @@ void CheckpointWriter::commit(CheckpointManifest manifest, const std::vector<Wri
   std::ranges::sort(manifest.files, {}, &CheckpointFile::name);
   manifest.time = utc_now();
   sync_file(parts_.config.output / metrics_schema::kFileName);
+  sync_folder(parts_.config.output);  // which has the names of that file and of the folder of checkpoints
   write_durably(folder / kManifestName, manifest_text(manifest));
   const fs::path target = checkpoint_folder(parts_.config.output, manifest.step);
   fs::remove_all(target);  // of a line of steps that was given up, or damaged
   fs::rename(folder, target);
   sync_folder(target.parent_path());
-  tell_coordinator(manifest, prune_checkpoints(parts_.config.output, parts_.config.checkpoint.keep, manifest.step));
 }
 
 void CheckpointWriter::tell_coordinator(const CheckpointManifest& manifest,
@@ -313,7 +331,7 @@ bool CheckpointWriter::give_up(std::int64_t step, const std::string& fault) cons
 }
 
 bool CheckpointWriter::finish() {
-  settle(true);
+  wait_for_writing();
   if (committing_.valid()) is_whole_ = committing_.get();
   std::int64_t is_whole = is_whole_ ? 1 : 0;
   parts_.host.broadcast(std::as_writable_bytes(std::span(&is_whole, 1)), 0);

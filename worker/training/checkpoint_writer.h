@@ -44,8 +44,12 @@ class CheckpointWriter {
   // alone.
   bool is_due(std::int64_t steps_done) const;
   bool is_late() const;
-  // Gathers what the ranks have written, if all have.
-  void poll() { settle(false); }
+  // Whether this rank still writes its share of the last one.
+  bool is_writing() const;
+  // Once none does: gathers what they have written, from which rank 0 makes the checkpoint.
+  void gather_written();
+  // Whether one was begun. The same on all ranks.
+  bool has_begun_any() const { return has_begun_any_; }
   // Makes it. Returns when the tensors are copied; where the one before is still being written, it waits for that.
   //   manifest  of rank 0: all of it but the files and the time
   void make(CheckpointManifest manifest);
@@ -73,12 +77,12 @@ class CheckpointWriter {
   std::future<WrittenShare> start_writing(const std::filesystem::path& folder) const;
   WrittenShare write_share(const std::filesystem::path& folder, const PolicySnapshot& snapshot) const;
   void write_companions(const std::filesystem::path& folder, WrittenShare& share) const;
-  bool all_have_written() const;
-  void settle(bool waits);
+  void wait_for_writing();
   std::vector<WrittenShare> gather();
-  void commit(CheckpointManifest manifest, const std::vector<WrittenShare>& shares);
+  void commit(CheckpointManifest& manifest, const std::vector<WrittenShare>& shares);
   // Whether it is whole now.
   bool commit_or_tell(CheckpointManifest manifest, const std::vector<WrittenShare>& shares);
+  std::vector<std::int64_t> prune(std::int64_t whole_step) const;
   void tell_coordinator(const CheckpointManifest& manifest, const std::vector<std::int64_t>& removed) const;
   bool give_up(std::int64_t step, const std::string& fault) const;  // false
 
@@ -87,7 +91,8 @@ class CheckpointWriter {
   CheckpointShare share_;     // of this rank; count 0: none
   std::chrono::steady_clock::time_point made_at_;
   // Of the one that is being written, on every rank.
-  bool is_writing_ = false;
+  bool is_under_way_ = false;
+  bool has_begun_any_ = false;
   std::future<WrittenShare> writing_;  // of the writers
   CheckpointManifest manifest_;        // of rank 0
   std::future<bool> committing_;       // of rank 0

@@ -127,7 +127,9 @@ bool RunOutput::holds(const FoundCheckpoint& checkpoint) const {
 }
 
 void RunOutput::abandon_later_checkpoints(const FoundCheckpoint& checkpoint) const {
-  if (holds(checkpoint)) abandon_checkpoints_after(config_.output, checkpoint.manifest.step);
+  if (!holds(checkpoint)) return;
+  remove_unfinished_checkpoints(config_.output);
+  abandon_checkpoints_after(config_.output, checkpoint.manifest.step);
 }
 
 // Where the lines are: beside the folder of checkpoints, in the output that the checkpoint was made in.
@@ -141,8 +143,10 @@ std::string RunOutput::prepare_metrics(const FoundCheckpoint& checkpoint) const 
     return "";
   }
   if (!entry_exists(file)) return std::string(metrics_schema::kFileName);
-  std::string kept =
+  const std::string name =
       std::string(metrics_schema::kFileName) + ".before-step-" + std::to_string(checkpoint.manifest.step);
+  std::string kept = name;
+  for (int i = 2; entry_exists(config_.output / kept); ++i) kept = name + "." + std::to_string(i);
   fs::rename(file, config_.output / kept);
   return kept;
 }

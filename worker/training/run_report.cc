@@ -152,9 +152,13 @@ void RunReport::tested(std::int64_t steps_done, const MetricsFields& test) {
   file_.write(fields.line(metrics_schema::kTestLine, ""));
 }
 
-void RunReport::finish() {
+void RunReport::write_lines() {
   parts_.weights.wait();
   if (held_line_) write_held_line();
+}
+
+void RunReport::finish() {
+  write_lines();
   if (unreported_step_ > 0) send_training();
 }
 

@@ -32,7 +32,7 @@ class RunReport {
   // std::invalid_argument if it cannot; the functions below throw std::runtime_error when the disk refuses.
   explicit RunReport(const Parts& parts, std::int64_t kept_bytes = 0);
 
-  // What a checkpoint keeps of it, once finish() has been called, beside metrics.jsonl.
+  // What a checkpoint keeps of it, once write_lines() has been called, beside metrics.jsonl.
   CheckpointJson state() const;
   // Throws std::invalid_argument where `state` is none.
   void restore(const CheckpointJson& state);
@@ -45,6 +45,8 @@ class RunReport {
   void tested(std::int64_t steps_done, const MetricsFields& test);
   // Writes and sends what waits for alpha or for the pace.
   void finish();
+  // Writes what waits for alpha.
+  void write_lines();
 
   // As the lines show it, after the last step whose alpha is known. Mode none learns no weights: of a log-linear policy
   // uniform ones are shown, as the paper's program reports them, else the groups' shares.

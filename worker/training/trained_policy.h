@@ -117,9 +117,9 @@ class TrainedPolicy {
   // Writes what was read of each file as JSON; false where there is nothing to say. Rank 0.
   virtual bool write_data_report(const std::filesystem::path& file) const = 0;
 
-  // After so many steps ranks talk about what is none of a step: whether to make a checkpoint. Many where steps are
-  // short.
-  virtual std::int64_t steps_between_talks() const { return 1; }
+  // After at most so many steps ranks talk about what is none of a step: whether to make a checkpoint, or to leave.
+  // Many where steps may be short.
+  virtual std::int64_t most_steps_between_talks() const { return 1; }
 
   // One step of the optimiser, with the group weights that `weights` gives for the sums of its batch.
   virtual StepOutcome step(std::int64_t step, StepWeights& weights) = 0;

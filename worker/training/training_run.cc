@@ -2,11 +2,16 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <csignal>
+#include <functional>
+#include <future>
 #include <optional>
 #include <span>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "common/config/job_file.h"
@@ -72,6 +77,8 @@ class TrainingRun {
     policy_->start(plan_);
     if (checkpoint_) go_on_from_checkpoint();
     open_output();
+    // Its files, which may be removed from now on.
+    checkpoint_.reset();
     const TrainingEnd end = train();
     if (end.has_left) return leave(end.final_step);
     // Before anything is saved: ranks that have drifted apart have trained no model.
@@ -118,9 +125,10 @@ class TrainingRun {
     const CheckpointManifest& manifest = checkpoint_->manifest();
     context_.heartbeat.set_phase("reading checkpoint");
     policy_->restore(*checkpoint_);
+    is_resumed_ = true;
     applied_ = integer_at(manifest.training, "applied_steps");
     if (!is_first()) return;
-    if (config_.training.early_stopping) watch_.restore(manifest.training.at("early_stopping"));
+    if (config_.training.early_stopping) watch_.restore(object_at(manifest.training, "early_stopping"));
     context_.log.info("goes on from step {} of {}", manifest.step, found_->folder.string());
   }
 
@@ -147,15 +155,15 @@ class TrainingRun {
                                                            .policy = *policy_,
                                                            .weights = *weights_},
                                           kept_bytes);
-    if (found_) report_->restore(found_->manifest.training.at("totals"));
+    if (found_) report_->restore(object_at(found_->manifest.training, "totals"));
     output_->watch(std::string(metrics_schema::kFileName));
   }
 
   TrainingEnd train() {
     TrainingEnd end{.final_step = plan_.end_step};
     // The evaluation of a checkpoint's step was before it.
-    const auto stopped = checkpoint_ ? watch_.stop() : evaluate(plan_.first_step);
-    if (checkpoint_ && stopped && plan_.first_step < plan_.end_step) {
+    const auto stopped = is_resumed_ ? watch_.stop() : evaluate(plan_.first_step);
+    if (is_resumed_ && stopped && plan_.first_step < plan_.end_step) {
       end = {.final_step = plan_.first_step, .stopped_early = stopped};
     }
     context_.heartbeat.set_phase("training");
@@ -172,7 +180,7 @@ class TrainingRun {
         if (stop && step + 1 < plan_.end_step) end = {.final_step = step + 1, .stopped_early = stop};
         context_.heartbeat.set_phase("training");
       }
-      const StepEnd what = end_of_step(step + 1);
+      const StepEnd what = end_of_step(step + 1, step + 1 == end.final_step);
       if (what.makes_checkpoint) make_checkpoint(step + 1);
       if (what.leaves && step + 1 < end.final_step && checkpoint_is_whole())
         end = {.final_step = step + 1, .has_left = true};
@@ -188,15 +196,30 @@ class TrainingRun {
     bool makes_checkpoint = false;
     bool leaves = false;  // after the checkpoint
   };
-  StepEnd end_of_step(std::int64_t steps_done) {
-    const bool is_due = writer_.is_due(steps_done);
-    if (steps_done % policy_->steps_between_talks() != 0) return {.makes_checkpoint = is_due};
-    writer_.poll();
+  StepEnd end_of_step(std::int64_t steps_done, bool is_last) {
+    // A run that has made some ends with one, from which more steps can follow.
+    const bool is_due = writer_.is_due(steps_done) || (is_last && writer_.has_begun_any());
+    if (steps_done < next_talk_) return {.makes_checkpoint = is_due};
     const bool wants_checkpoint = is_first() && (writer_.is_late() || context_.heartbeat.wants_checkpoint());
-    const bool wants_to_leave = context_.heartbeat.wants_pause() || CatchTerminations::was_asked();
-    std::array<double, 2> wishes{wants_checkpoint ? 1.0 : 0.0, wants_to_leave ? 1.0 : 0.0};
+    const bool wants_to_leave = (is_first() && context_.heartbeat.wants_pause()) || CatchTerminations::was_asked();
+    std::array<double, 4> wishes{wants_checkpoint ? 1.0 : 0.0, wants_to_leave ? 1.0 : 0.0,
+                                 writer_.is_writing() ? 1.0 : 0.0,
+                                 is_first() ? static_cast<double>(next_interval()) : 0.0};
     context_.host.all_reduce_sum(wishes);
+    talk_interval_ = static_cast<std::int64_t>(wishes[3]);
+    next_talk_ = steps_done + talk_interval_;
+    if (wishes[2] == 0) writer_.gather_written();
     return {.makes_checkpoint = is_due || wishes[0] > 0 || wishes[1] > 0, .leaves = wishes[1] > 0};
+  }
+
+  // Steps until ranks talk again: those of a fifth of a second, as rank 0 has seen them.
+  std::int64_t next_interval() {
+    constexpr double kWanted = 0.2;
+    const auto now = std::chrono::steady_clock::now();
+    const double seconds = std::max(std::chrono::duration<double>(now - talked_at_).count(), 1e-6);
+    talked_at_ = now;
+    const double most = static_cast<double>(std::min(policy_->most_steps_between_talks(), 2 * talk_interval_));
+    return static_cast<std::int64_t>(std::clamp(static_cast<double>(talk_interval_) * kWanted / seconds, 1.0, most));
   }
 
   // Of the last step: ranks leave only where all that they have done is kept.
@@ -219,7 +242,7 @@ class TrainingRun {
     context_.heartbeat.checkpoint_begins();
     CheckpointManifest manifest;
     if (is_first()) {
-      report_->finish();
+      report_->write_lines();
       weights_->settle();
       manifest = {
           .program = std::string(context_.program),
@@ -280,7 +303,11 @@ class TrainingRun {
   std::optional<FoundCheckpoint> found_;  // rank 0
   std::unique_ptr<TrainedPolicy> policy_;
   std::unique_ptr<CheckpointReader> checkpoint_;  // that it goes on from; null: from the start
-  std::int64_t applied_ = 0;                      // steps that were not skipped
+  bool is_resumed_ = false;
+  std::int64_t applied_ = 0;    // steps that were not skipped
+  std::int64_t next_talk_ = 0;  // steps done
+  std::int64_t talk_interval_ = 1;
+  std::chrono::steady_clock::time_point talked_at_ = std::chrono::steady_clock::now();
   bool has_evaluations_ = false;
   StartedTraining started_;
   const ShardPlan& plan_ = started_.plan;
@@ -301,16 +328,29 @@ std::optional<FoundCheckpoint> find_checkpoint_of(const RunContext& context) {
                          context.log, show_progress);
 }
 
+// Reading a large checkpoint may take longer than ranks wait for each other: meanwhile they hear of each other.
+std::optional<FoundCheckpoint> find_while_ranks_wait(const RunContext& context) {
+  constexpr std::chrono::milliseconds kBetweenTalks{20};
+  std::future<std::optional<FoundCheckpoint>> finding;
+  if (context.host.info().rank == 0) finding = std::async(std::launch::async, find_checkpoint_of, std::cref(context));
+  while (true) {
+    const bool is_found = !finding.valid() || finding.wait_for(kBetweenTalks) == std::future_status::ready;
+    std::array<double, 1> pending{is_found ? 0.0 : 1.0};
+    context.host.all_reduce_sum(pending);
+    if (pending[0] == 0) break;
+  }
+  return finding.valid() ? finding.get() : std::nullopt;
+}
+
 }  // namespace
 
 void run_training(const RunContext& context, const PolicyLoader& load_policy) {
   // The folder is taken before anything is read.
   std::unique_ptr<RunOutput> output;
-  std::optional<FoundCheckpoint> found;
   if (context.host.info().rank == 0) {
     output = std::make_unique<RunOutput>(context.config, context.registration.attempt.job_id);
-    found = find_checkpoint_of(context);
   }
+  std::optional<FoundCheckpoint> found = find_while_ranks_wait(context);
   TrainingRun(context, load_policy(context), std::move(output), std::move(found)).run();
 }
 
