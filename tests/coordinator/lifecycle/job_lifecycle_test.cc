@@ -148,60 +148,60 @@ LauncherExited exit_with(int code) {
   return {.exit_code = code, .last_line = "", .ranks_finished = 0, .world_size = 1};
 }
 
+using States = std::array<v1::JobState, 7>;  // from QUEUED, STARTING, RUNNING, RECOVERING, PAUSING, PAUSED, CANCELLING
+
+// One call an event: a list of so many variants takes GCC 12 gigabytes.
+void expect_states(const JobEvent& event, const States& after_each) {
+  const States before = {kQueued, kStarting, kRunning, kRecovering, kPausing, kPaused, kCancelling};
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const JobLifecycle after = next(recoverable_job_in(before[i]), event, kNow);
+    EXPECT_EQ(after.state, after_each[i]) << "event " << event.index() << " in " << state_name(before[i]);
+    EXPECT_EQ(after.end_time == kNow, is_final(after.state));
+    EXPECT_EQ(after.failure_kind != v1::FAILURE_KIND_UNSPECIFIED, after.state == kFailed);
+    EXPECT_TRUE(after.state == before[i] || after.reason != "as it was");
+  }
+}
+
 TEST(JobRecovery, EveryEventInEveryState) {
-  using States = std::array<v1::JobState, 7>;
-  // With a constructor: a list of aggregates of variants takes GCC 12 very long.
-  struct Row {
-    Row(JobEvent that, const States& then) : event(std::move(that)), after(then) {}
-    JobEvent event;
-    States after;  // from QUEUED, STARTING, RUNNING, RECOVERING, PAUSING, PAUSED, CANCELLING
-  };
   const States unmoved = {kQueued, kStarting, kRunning, kRecovering, kPausing, kPaused, kCancelling};
   const States started_again = {kQueued, kRecovering, kRecovering, kRecovering, kPausing, kPaused, kCancelling};
   const States ended = {kQueued, kFailed, kFailed, kFailed, kFailed, kPaused, kCancelling};
-  const std::vector<Row> rows = {
-      {AttemptLaunched{.generation = 3}, {kStarting, kStarting, kRunning, kStarting, kPausing, kPaused, kCancelling}},
-      {SlotsAwaited{.wanted = 2, .free = 1, .total = 3}, unmoved},
-      {HostsAwaited{.hosts = "h"}, unmoved},
-      {RanksMissing{.text = "t"}, started_again},
-      {LaunchRefused{.why = "w"}, started_again},
-      {SpecRefused{.why = "w"}, {kFailed, kStarting, kRunning, kFailed, kFailed, kFailed, kCancelling}},
-      {SetAside{.why = "w"}, {kFailed, kFailed, kFailed, kFailed, kFailed, kFailed, kFailed}},
-      {TrainingStarted{.total_steps = 5, .world_size = 1},
-       {kQueued, kRunning, kRunning, kRecovering, kPausing, kPaused, kCancelling}},
-      {failure_of_kind(v1::FAILURE_KIND_INFRASTRUCTURE), started_again},
-      {failure_of_kind(v1::FAILURE_KIND_INVALID_INPUT), ended},
-      {failure_of_kind(v1::FAILURE_KIND_PROGRAM), ended},
-      {failure_of_kind(v1::FAILURE_KIND_UNSPECIFIED), ended},
-      {RankSilent{.rank = 0, .host = "h", .seconds = 30}, started_again},
-      {DigestsDiffer{.rank = 0, .other_rank = 1, .step = 5},
-       {kQueued, kFailed, kFailed, kRecovering, kFailed, kPaused, kCancelling}},
-      {RanksFinished{.world_size = 1}, unmoved},
-      {exit_with(0), {kQueued, kFailed, kFailed, kRecovering, kFailed, kPaused, kCancelled}},
-      {exit_with(1), {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled}},
-      {CancelRequested{}, {kCancelled, kCancelling, kCancelling, kCancelled, kCancelling, kCancelled, kCancelling}},
-      {CancelRequested{.has_processes = true},
-       {kCancelled, kCancelling, kCancelling, kCancelling, kCancelling, kCancelled, kCancelling}},
-      {PauseRequested{}, {kPaused, kPausing, kPausing, kPaused, kPausing, kPaused, kCancelling}},
-      {PauseRequested{.has_processes = true}, {kPaused, kPausing, kPausing, kPausing, kPausing, kPaused, kCancelling}},
-      {ResumeRequested{}, {kQueued, kStarting, kRunning, kRecovering, kPausing, kQueued, kCancelling}},
-      {RanksPaused{.step = 5}, unmoved},
-      {PauseFailed{.why = "w"}, {kQueued, kStarting, kRunning, kRecovering, kRunning, kPaused, kCancelling}},
-      {ProcessesEnded{}, unmoved},
-      {RanksLeft{}, unmoved},
-      {CoordinatorStopped{}, {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled}},
-      {CoordinatorStopped{.for_good = true}, {kQueued, kFailed, kFailed, kFailed, kPaused, kPaused, kCancelled}},
-      {CoordinatorRestarted{}, {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled}},
-  };
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < unmoved.size(); ++i) {
-      const JobLifecycle after = next(recoverable_job_in(unmoved[i]), row.event, kNow);
-      EXPECT_EQ(after.state, row.after[i]) << "event " << row.event.index() << " in " << state_name(unmoved[i]);
-      EXPECT_EQ(after.end_time == kNow, is_final(after.state));
-      EXPECT_EQ(after.failure_kind != v1::FAILURE_KIND_UNSPECIFIED, after.state == kFailed);
-      EXPECT_TRUE(after.state == unmoved[i] || after.reason != "as it was");
-    }
-  }
+  expect_states(AttemptLaunched{.generation = 3},
+                {kStarting, kStarting, kRunning, kStarting, kPausing, kPaused, kCancelling});
+  expect_states(SlotsAwaited{.wanted = 2, .free = 1, .total = 3}, unmoved);
+  expect_states(HostsAwaited{.hosts = "h"}, unmoved);
+  expect_states(RanksMissing{.text = "t"}, started_again);
+  expect_states(LaunchRefused{.why = "w"}, started_again);
+  expect_states(SpecRefused{.why = "w"}, {kFailed, kStarting, kRunning, kFailed, kFailed, kFailed, kCancelling});
+  expect_states(SetAside{.why = "w"}, {kFailed, kFailed, kFailed, kFailed, kFailed, kFailed, kFailed});
+  expect_states(TrainingStarted{.total_steps = 5, .world_size = 1},
+                {kQueued, kRunning, kRunning, kRecovering, kPausing, kPaused, kCancelling});
+  expect_states(failure_of_kind(v1::FAILURE_KIND_INFRASTRUCTURE), started_again);
+  expect_states(failure_of_kind(v1::FAILURE_KIND_INVALID_INPUT), ended);
+  expect_states(failure_of_kind(v1::FAILURE_KIND_PROGRAM), ended);
+  expect_states(failure_of_kind(v1::FAILURE_KIND_UNSPECIFIED), ended);
+  expect_states(RankSilent{.rank = 0, .host = "h", .seconds = 30}, started_again);
+  expect_states(DigestsDiffer{.rank = 0, .other_rank = 1, .step = 5},
+                {kQueued, kFailed, kFailed, kRecovering, kFailed, kPaused, kCancelling});
+  expect_states(RanksFinished{.world_size = 1}, unmoved);
+  expect_states(exit_with(0), {kQueued, kFailed, kFailed, kRecovering, kFailed, kPaused, kCancelled});
+  expect_states(exit_with(1), {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled});
+  expect_states(CancelRequested{},
+                {kCancelled, kCancelling, kCancelling, kCancelled, kCancelling, kCancelled, kCancelling});
+  expect_states(CancelRequested{.has_processes = true},
+                {kCancelled, kCancelling, kCancelling, kCancelling, kCancelling, kCancelled, kCancelling});
+  expect_states(PauseRequested{}, {kPaused, kPausing, kPausing, kPaused, kPausing, kPaused, kCancelling});
+  expect_states(PauseRequested{.has_processes = true},
+                {kPaused, kPausing, kPausing, kPausing, kPausing, kPaused, kCancelling});
+  expect_states(ResumeRequested{}, {kQueued, kStarting, kRunning, kRecovering, kPausing, kQueued, kCancelling});
+  expect_states(RanksPaused{.step = 5}, unmoved);
+  expect_states(PauseFailed{.why = "w"}, {kQueued, kStarting, kRunning, kRecovering, kRunning, kPaused, kCancelling});
+  expect_states(ProcessesEnded{}, unmoved);
+  expect_states(RanksLeft{}, unmoved);
+  expect_states(CoordinatorStopped{}, {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled});
+  expect_states(CoordinatorStopped{.for_good = true},
+                {kQueued, kFailed, kFailed, kFailed, kPaused, kPaused, kCancelled});
+  expect_states(CoordinatorRestarted{}, {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled});
 }
 
 // launch.max_restarts 0, and every job whose ranks the user starts.
