@@ -24,33 +24,34 @@ JobLifecycle job_in(v1::JobState state, LaunchedBy launched_by = LaunchedBy::kCo
 
 v1::JobState state_after(const JobLifecycle& job, const JobEvent& event) { return next(job, event, kNow).state; }
 
-const std::vector<JobEvent>& all_events() {
-  static const std::vector<JobEvent> events = {
-      AttemptLaunched{.generation = 1},
-      AttemptRegistered{.generation = 1, .host = "h"},
-      SlotsAwaited{.wanted = 2, .free = 1, .total = 3},
-      RanksMissing{.text = "t"},
-      LaunchRefused{.why = "w"},
-      SpecRefused{.why = "w"},
-      SetAside{.why = "w"},
-      TrainingStarted{.total_steps = 5, .world_size = 1},
-      RankFailed{.rank = 0, .reason = "r", .kind = v1::FAILURE_KIND_PROGRAM},
-      RankSilent{.rank = 0, .host = "h", .seconds = 30},
-      DigestsDiffer{.rank = 0, .other_rank = 1, .step = 5},
-      RanksFinished{.world_size = 1},
-      LauncherExited{.exit_code = 0, .last_line = "", .ranks_finished = 1, .world_size = 1},
-      LauncherExited{.exit_code = 1, .last_line = "", .ranks_finished = 1, .world_size = 1},
-      CancelRequested{},
-      RanksLeft{},
-      HostsAwaited{.hosts = "h"},
-      PauseRequested{},
-      PauseRequested{.has_processes = true},
-      ResumeRequested{},
-      RanksPaused{.step = 5},
-      PauseFailed{.why = "w"},
-      ProcessesEnded{},
-      CoordinatorStopped{},
-      CoordinatorRestarted{}};
+// One by one: a list of so many variants takes GCC 12 gigabytes.
+std::vector<JobEvent> all_events() {
+  std::vector<JobEvent> events;
+  events.emplace_back(AttemptLaunched{.generation = 1});
+  events.emplace_back(AttemptRegistered{.generation = 1, .host = "h"});
+  events.emplace_back(SlotsAwaited{.wanted = 2, .free = 1, .total = 3});
+  events.emplace_back(RanksMissing{.text = "t"});
+  events.emplace_back(LaunchRefused{.why = "w"});
+  events.emplace_back(SpecRefused{.why = "w"});
+  events.emplace_back(SetAside{.why = "w"});
+  events.emplace_back(TrainingStarted{.total_steps = 5, .world_size = 1});
+  events.emplace_back(RankFailed{.rank = 0, .reason = "r", .kind = v1::FAILURE_KIND_PROGRAM});
+  events.emplace_back(RankSilent{.rank = 0, .host = "h", .seconds = 30});
+  events.emplace_back(DigestsDiffer{.rank = 0, .other_rank = 1, .step = 5});
+  events.emplace_back(RanksFinished{.world_size = 1});
+  events.emplace_back(LauncherExited{.exit_code = 0, .last_line = "", .ranks_finished = 1, .world_size = 1});
+  events.emplace_back(LauncherExited{.exit_code = 1, .last_line = "", .ranks_finished = 1, .world_size = 1});
+  events.emplace_back(CancelRequested{});
+  events.emplace_back(RanksLeft{});
+  events.emplace_back(HostsAwaited{.hosts = "h"});
+  events.emplace_back(PauseRequested{});
+  events.emplace_back(PauseRequested{.has_processes = true});
+  events.emplace_back(ResumeRequested{});
+  events.emplace_back(RanksPaused{.step = 5});
+  events.emplace_back(PauseFailed{.why = "w"});
+  events.emplace_back(ProcessesEnded{});
+  events.emplace_back(CoordinatorStopped{});
+  events.emplace_back(CoordinatorRestarted{});
   return events;
 }
 
