@@ -194,7 +194,9 @@ double double_at(const CheckpointJson& object, const char* field) {
 std::int64_t integer_at(const CheckpointJson& object, const char* field) {
   const CheckpointJson& value = value_at(object, field, "an integer >= 0");
   const auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most) refuse_at(field, "an integer >= 0");
+  // Numbers that were not read from a text may be of the signed kind.
+  const bool is_too_large = value.is_number_unsigned() && value.get<std::uint64_t>() > most;
+  if (!value.is_number_integer() || is_too_large || value.get<std::int64_t>() < 0) refuse_at(field, "an integer >= 0");
   return value.get<std::int64_t>();
 }
 
