@@ -39,8 +39,8 @@ typedef struct eqhf_tokenizer eqhf_tokenizer; /* owned: eqhf_tokenizer_free */
 /* `json` is the content of a tokenizer.json. Its truncation and padding are switched off: callers do those. */
 eqhf_string eqhf_tokenizer_from_json(eqhf_text json, eqhf_tokenizer** tokenizer);
 void eqhf_tokenizer_free(eqhf_tokenizer* tokenizer);
-/* `ids` has room for num_texts. `time_ms`: of a processor, for one text. On failure `failed` is the place of the text that
- * the message is about; a thread that worked on it too long goes on until the process ends. */
+/* `ids` has room for num_texts. `time_ms`: of a processor, for one text. On failure `failed` is the place of the text
+ * that the message is about; a thread that worked on it too long goes on until the process ends. */
 eqhf_string eqhf_tokenizer_encode(const eqhf_tokenizer* tokenizer, const eqhf_text* texts, size_t num_texts,
                                   int add_special_tokens, size_t threads, uint64_t time_ms, eqhf_ids* ids,
                                   size_t* failed);

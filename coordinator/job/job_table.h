@@ -104,8 +104,8 @@ class JobTable {
   void store_soon(JobRecord& record);
   // Throws StoreError where what settle() left cannot be stored now either.
   void store_unstored(JobRecord& record);
-  // The same of all jobs, each by itself, and of what store_soon() left; one whose records turn out to be damaged is set
-  // aside for now. Throws nothing of the store.
+  // The same of all jobs, each by itself, and of what store_soon() left; one whose records turn out to be damaged is
+  // set aside for now. Throws nothing of the store.
   void store_unstored();
 
   // Until release(), nothing is stored that needs room but ends of jobs, and cancels and deletes: StoreError with

@@ -86,7 +86,8 @@ class StepRows {
   void remove_between(const std::string& job_id, std::int64_t first, std::int64_t end);
 
   Database& database_;
-  Statement insert_, insert_state_, select_, select_range_, select_last_, select_last_number_, select_between_, select_state_;
+  Statement insert_, insert_state_, select_, select_range_, select_last_, select_last_number_, select_between_,
+      select_state_;
   Statement select_lineage_, select_lineage_step_, select_extent_, store_extent_;
   std::map<std::string, HistoryExtent> extents_;  // as stored, and the bytes since the newest state
 };

@@ -66,8 +66,8 @@ void leave_attempt(CoordinatorClient& client, const AttemptId& attempt, int rank
 // What went wrong, in one line: LibTorch adds its own stack to the sentence.
 std::string failure_text(const std::exception& failure);
 
-// Tells the coordinator why this rank ends: bad input, a peer or the attempt's end, or the program itself, by the kind of
-// exception.
+// Tells the coordinator why this rank ends: bad input, a peer or the attempt's end, or the program itself, by the kind
+// of exception.
 void report_failure(CoordinatorClient& client, const AttemptId& attempt, int rank, const std::exception& failure);
 
 }  // namespace equipoise

@@ -34,8 +34,8 @@ class RunOutput {
   // not as the checkpoint knew it is kept beside, under the name that is returned, and a new one begins. Returns an
   // empty name where the lines are there.
   std::string prepare(const v1::JobSpec& spec, const ShardPlan& plan, const FoundCheckpoint& checkpoint);
-  // Once the coordinator has agreed that the run goes on from there: no later attempt may take a checkpoint of the steps
-  // that it goes back over, which are then of another line. They are renamed.
+  // Once the coordinator has agreed that the run goes on from there: no later attempt may take a checkpoint of the
+  // steps that it goes back over, which are then of another line. They are renamed.
   void abandon_later_checkpoints(const FoundCheckpoint& checkpoint) const;
   // From now on the file has to stay where it is. Throws std::runtime_error if it is not there.
   void watch(const std::string& name);
