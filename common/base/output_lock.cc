@@ -17,21 +17,13 @@
 #include "common/base/durable_file.h"
 #include "common/base/network_interfaces.h"
 #include "common/base/path_check.h"
+#include "common/base/utc_time.h"
 
 namespace equipoise {
 namespace {
 
 constexpr std::size_t kLongestRecord = 4096;
 constexpr const char* kRunsInside = "runs inside";
-
-std::string time_text() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text.data();
-}
 
 std::string next_line(std::istream& text) {
   std::string line;
@@ -44,7 +36,7 @@ std::string next_line(std::istream& text) {
 }  // namespace
 
 OutputRecord own_record(const OutputOwner& owner) {
-  return {.owner = owner, .pid = std::to_string(::getpid()), .host = host_name(), .since = time_text()};
+  return {.owner = owner, .pid = std::to_string(::getpid()), .host = host_name(), .since = utc_time_text()};
 }
 
 void write_record(int descriptor, const OutputOwner& owner) {

@@ -81,12 +81,14 @@ std::int64_t step_of_leftover(std::string name) {
   return step_of_checkpoint(name);
 }
 
-std::vector<fs::path> leftovers_below(const fs::path& output, std::int64_t newest) {
+// Half written or abandoned ones, by name, that `is_wanted` (name, step) takes.
+std::vector<fs::path> leftovers_of(const fs::path& output, const auto& is_wanted) {
   std::error_code ignored;
   std::vector<fs::path> leftovers;
   for (const auto& entry : fs::directory_iterator(checkpoints_folder(output), ignored)) {
-    const std::int64_t step = step_of_leftover(entry.path().filename().string());
-    if (step >= 0 && step < newest) leftovers.push_back(entry.path());
+    const std::string name = entry.path().filename().string();
+    const std::int64_t step = step_of_leftover(name);
+    if (step >= 0 && is_wanted(name, step)) leftovers.push_back(entry.path());
   }
   std::ranges::sort(leftovers);
   return leftovers;
@@ -126,6 +128,13 @@ std::vector<CheckpointEntry> list_checkpoints(const fs::path& output) {
   return entries;
 }
 
+CheckpointManifest read_checkpoint_manifest(const fs::path& folder) {
+  CheckpointManifest manifest = read_manifest(folder);
+  const std::int64_t named = step_of_checkpoint(folder);
+  if (named < 0 || named == manifest.step) return manifest;
+  throw std::invalid_argument(folder.string() + " holds the checkpoint of step " + std::to_string(manifest.step));
+}
+
 std::string fault_of_files(const fs::path& folder, const CheckpointManifest& manifest,
                            const std::function<void(std::int64_t)>& on_bytes) {
   for (const CheckpointFile& file : manifest.files) {
@@ -137,12 +146,7 @@ std::string fault_of_files(const fs::path& folder, const CheckpointManifest& man
 
 std::string fault_of_checkpoint(const fs::path& folder, const std::function<void(std::int64_t)>& on_bytes) {
   try {
-    const CheckpointManifest manifest = read_manifest(folder);
-    const std::int64_t named = step_of_checkpoint(folder);
-    if (named >= 0 && named != manifest.step) {
-      return folder.string() + " holds the checkpoint of step " + std::to_string(manifest.step);
-    }
-    return fault_of_files(folder, manifest, on_bytes);
+    return fault_of_files(folder, read_checkpoint_manifest(folder), on_bytes);
   } catch (const std::invalid_argument& fault) {
     return fault.what();
   }
@@ -153,7 +157,8 @@ PrunePlan plan_pruning(const fs::path& output, int keep, std::int64_t whole_step
   const auto kept = std::min(entries.size(), static_cast<std::size_t>(keep));
   PrunePlan plan;
   if (entries.empty()) return plan;
-  plan.leftovers = leftovers_below(output, entries.front().step);
+  const std::int64_t newest = entries.front().step;
+  plan.leftovers = leftovers_of(output, [&](const std::string&, std::int64_t step) { return step < newest; });
   if (entries.size() == kept) return plan;
   const std::span<const CheckpointEntry> staying(entries.data(), kept);
   bool has_whole = std::ranges::find(staying, whole_step, &CheckpointEntry::step) != staying.end() ||
@@ -184,13 +189,9 @@ std::vector<std::int64_t> prune_checkpoints(const fs::path& output, int keep, st
 }
 
 void remove_unfinished_checkpoints(const fs::path& output) {
+  const auto is_unfinished = [](const std::string& name, std::int64_t) { return name.starts_with("."); };
   std::error_code ignored;
-  std::vector<fs::path> unfinished;
-  for (const auto& entry : fs::directory_iterator(checkpoints_folder(output), ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(".") && step_of_leftover(name) >= 0) unfinished.push_back(entry.path());
-  }
-  for (const fs::path& folder : unfinished) fs::remove_all(folder, ignored);
+  for (const fs::path& folder : leftovers_of(output, is_unfinished)) fs::remove_all(folder, ignored);
 }
 
 void abandon_checkpoints_after(const fs::path& output, std::int64_t step) {

@@ -27,6 +27,9 @@ std::int64_t step_of_checkpoint(const std::filesystem::path& folder);
 // folder cannot be read: that is not the same as none.
 std::vector<CheckpointEntry> list_checkpoints(const std::filesystem::path& output);
 
+// Its manifest. Throws std::invalid_argument as read_manifest(), and where its folder is called as another step's.
+CheckpointManifest read_checkpoint_manifest(const std::filesystem::path& folder);
+
 // What is wrong with its files, "FILE: ..." of the first; empty where each has the size and the SHA-256 that the
 // manifest says. Every byte is read.
 //   on_bytes  bytes read since the call before

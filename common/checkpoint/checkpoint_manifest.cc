@@ -86,8 +86,7 @@ CheckpointFile file_of(const CheckpointJson& object) {
   const fs::path path(file.name);
   const auto is_plain = [](const fs::path& part) { return !part.empty() && part.string().front() != '.'; };
   const bool is_below = !path.empty() && path.is_relative() && std::ranges::all_of(path, is_plain);
-  if (!is_below || file.bytes < 0 || file.bytes > kLargestFile)
-    refuse_at("files", "names of files below the checkpoint's folder");
+  if (!is_below || file.bytes > kLargestFile) refuse_at("files", "names of files below the checkpoint's folder");
   return file;
 }
 

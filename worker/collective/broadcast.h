@@ -1,7 +1,8 @@
-// Texts and messages whose length only their sender knows, from one rank to all; and whether all have the same data and
-// models.
+// Texts and messages whose length only their sender knows, from one rank to all; whether all have the same data and
+// models; and whether all have done something.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "common/base/error.h"
@@ -21,6 +22,10 @@ void broadcast_message(Message& message, int root, HostCollective& ranks) {
   broadcast_text(bytes, root, ranks);
   EQUIPOISE_CHECK(message.ParseFromString(bytes));
 }
+
+// Returns on every rank once is_done() was true on all: however long one takes, no wait for another passes its deadline
+// meanwhile.
+void wait_until_all(HostCollective& host, const std::function<bool()>& is_done);
 
 // Throws std::invalid_argument on a rank whose digest is not rank 0's. `what` names the thing: "training data".
 void check_same_on_all_ranks(HostCollective& host, Digest digest, const std::string& what);

@@ -121,7 +121,8 @@ class LanguageModel final : public TrainedPolicy {
   void check_same_on_all_ranks() override {
     model_digest_ = parameter_digest(decoder_.parameters());
     trained_digest_ = decoder_.adapter() ? parameter_digest(decoder_.trained()) : model_digest_;
-    equipoise::check_same_on_all_ranks(context_.host, dataset_digest(data_.validation), "validation data");
+    validation_digest_ = dataset_digest(data_.validation);
+    equipoise::check_same_on_all_ranks(context_.host, validation_digest_, "validation data");
     equipoise::check_same_on_all_ranks(context_.host, model_digest_, "model");
     equipoise::check_same_on_all_ranks(context_.host, trained_digest_, "adapter");
   }
@@ -197,7 +198,7 @@ class LanguageModel final : public TrainedPolicy {
   CheckpointJson checkpoint_state() const override {
     return {{"model_sha256", hex_text(model_digest_)},
             {"start_sha256", hex_text(trained_digest_)},
-            {"validation_sha256", hex_text(dataset_digest(data_.validation))},
+            {"validation_sha256", hex_text(validation_digest_)},
             {"is_reference", policy_is_reference_},
             {"learning_rate", json_of(optimizer_->state().schedule)},
             {"has_best", !best_.kept(decoder_.trained()).empty()}};
@@ -219,7 +220,7 @@ class LanguageModel final : public TrainedPolicy {
           "model.path, or the adapter on it, is not the one that the training of the checkpoint began with: put it "
           "back");
     }
-    if (digest_at(state, "validation_sha256") != dataset_digest(data_.validation)) {
+    if (digest_at(state, "validation_sha256") != validation_digest_) {
       throw std::invalid_argument("the validation data are not those of the checkpoint: put back data.validation");
     }
     read_tensors(checkpoint, decoder_.adapter() ? kAdapterPart : kModelPart, decoder_.trained());
@@ -342,6 +343,7 @@ class LanguageModel final : public TrainedPolicy {
   const GroupedData grouped_;                                     // views of the above
   const LabelNoise label_noise_;
   Decoder decoder_;
+  Digest validation_digest_{};
   Digest model_digest_{}, trained_digest_{};                       // at the start: of all, of what is trained
   bool policy_is_reference_ = starts_at_reference(config_.model);  // until a step moves the policy
   BestParameters best_;                                            // rank 0

@@ -170,14 +170,11 @@ class CheckpointSearch {
   // By its manifest.
   std::optional<FoundCheckpoint> described(const fs::path& folder) {
     try {
-      FoundCheckpoint found{.folder = folder, .manifest = read_manifest(folder)};
-      const std::int64_t named = step_of_checkpoint(folder);
-      if (named < 0 || named == found.manifest.step) return found;
-      note_damage(folder.string() + " holds the checkpoint of step " + std::to_string(found.manifest.step));
+      return FoundCheckpoint{.folder = folder, .manifest = read_checkpoint_manifest(folder)};
     } catch (const std::invalid_argument& fault) {
       note_damage(fault.what());
+      return std::nullopt;
     }
-    return std::nullopt;
   }
 
   bool is_whole(const FoundCheckpoint& found) {

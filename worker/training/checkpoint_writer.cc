@@ -11,13 +11,13 @@
 #include <span>
 #include <stdexcept>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include "common/base/descriptor.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/message_text.h"
+#include "common/base/utc_time.h"
 #include "common/checkpoint/checkpoint_folder.h"
 #include "common/metrics/metrics_schema.h"
 #include "worker/collective/broadcast.h"
@@ -28,7 +28,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kIndexedPart = "model";  // transformers finds its files by an index
-constexpr std::chrono::milliseconds kBetweenLooks{5};
 constexpr const char* kIndexName = "model.safetensors.index.json";
 
 std::string file_name(const CheckpointPart& part, CheckpointShare share) {
@@ -36,15 +35,6 @@ std::string file_name(const CheckpointPart& part, CheckpointShare share) {
   std::array<char, 64> numbers{};
   std::snprintf(numbers.data(), numbers.size(), "-%05d-of-%05d.safetensors", share.index + 1, share.count);
   return part.name + numbers.data();
-}
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text.data();
 }
 
 // The calling thread gives way to those that train, on a machine whose processors are all busy.
@@ -197,12 +187,8 @@ bool CheckpointWriter::is_writing() const {
 
 void CheckpointWriter::wait_for_writing() {
   if (!is_under_way_) return;
-  while (true) {
-    std::array<double, 1> pending{is_writing() ? 1.0 : 0.0};
-    parts_.host.all_reduce_sum(pending);
-    if (pending[0] == 0) return gather_written();
-    std::this_thread::sleep_for(kBetweenLooks);
-  }
+  wait_until_all(parts_.host, [this] { return !is_writing(); });
+  gather_written();
 }
 
 void CheckpointWriter::gather_written() {
@@ -301,7 +287,7 @@ void CheckpointWriter::commit(CheckpointManifest& manifest, const std::vector<Wr
     manifest.files.push_back(measured(folder / kIndexName));
   }
   std::ranges::sort(manifest.files, {}, &CheckpointFile::name);
-  manifest.time = utc_now();
+  manifest.time = utc_time_text();
   sync_file(parts_.config.output / metrics_schema::kFileName);
   sync_folder(parts_.config.output);  // which has the names of that file and of the folder of checkpoints
   write_durably(folder / kManifestName, manifest_text(manifest));

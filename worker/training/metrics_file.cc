@@ -176,33 +176,30 @@ EvaluationNumbers expected_numbers(const TrainedPolicy& policy) {
   return numbers;
 }
 
-namespace {
-
-// The digest of the first `bytes` so far, in `sha256`. False where there are fewer.
-bool add_beginning(const std::filesystem::path& file, std::int64_t bytes, Sha256& sha256) {
+bool read_beginning(const std::filesystem::path& file, std::int64_t bytes,
+                    const std::function<void(std::string_view)>& use) {
   std::ifstream stream(file, std::ios::binary);
   std::vector<char> piece(std::size_t{1} << 20);
   while (bytes > 0) {
     stream.read(piece.data(), static_cast<std::streamsize>(std::min<std::int64_t>(bytes, std::ssize(piece))));
     if (stream.gcount() == 0) return false;
-    sha256.update(std::string_view(piece.data(), static_cast<std::size_t>(stream.gcount())));
+    use(std::string_view(piece.data(), static_cast<std::size_t>(stream.gcount())));
     bytes -= stream.gcount();
   }
   return true;
 }
 
-}  // namespace
-
 std::optional<Digest> digest_of_beginning(const std::filesystem::path& file, std::int64_t bytes) {
   Sha256 sha256;
-  if (!add_beginning(file, bytes, sha256)) return std::nullopt;
+  if (!read_beginning(file, bytes, [&](std::string_view piece) { sha256.update(piece); })) return std::nullopt;
   return sha256.finish();
 }
 
 MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t kept_bytes)
     : path_(std::move(path)), bytes_(kept_bytes) {
   std::error_code error;
-  if (kept_bytes > 0 && add_beginning(path_, kept_bytes, sha256_)) {
+  const auto add = [this](std::string_view piece) { sha256_.update(piece); };
+  if (kept_bytes > 0 && read_beginning(path_, kept_bytes, add)) {
     std::filesystem::resize_file(path_, static_cast<std::uintmax_t>(kept_bytes), error);
   } else if (kept_bytes > 0) {
     throw std::invalid_argument(path_.string() + " has fewer than " + std::to_string(kept_bytes) + " bytes");

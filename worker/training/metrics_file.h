@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/sha256.h"
@@ -41,6 +43,9 @@ EvaluationNumbers evaluation_numbers(const MetricsJson& line, const std::string&
 // computed. What a group of a single pair lacks is among them.
 EvaluationNumbers expected_numbers(const TrainedPolicy& policy);
 
+// Hands the first `bytes` of a file to `use`, in pieces. False where it has fewer or cannot be read.
+bool read_beginning(const std::filesystem::path& file, std::int64_t bytes,
+                    const std::function<void(std::string_view)>& use);
 // SHA-256 of the first `bytes` of a file; nothing where it has fewer or cannot be read.
 std::optional<Digest> digest_of_beginning(const std::filesystem::path& file, std::int64_t bytes);
 

@@ -32,14 +32,8 @@ constexpr std::chrono::seconds kBetweenChecks{1};
 
 // The first `bytes` of `source`, which has them.
 void copy_beginning(const fs::path& source, std::int64_t bytes, const fs::path& target) {
-  std::ifstream stream(source, std::ios::binary);
   DurableFile file(target);
-  std::vector<char> piece(std::size_t{1} << 20);
-  while (bytes > 0 && stream) {
-    stream.read(piece.data(), static_cast<std::streamsize>(std::min<std::int64_t>(bytes, std::ssize(piece))));
-    file.write(std::string_view(piece.data(), static_cast<std::size_t>(stream.gcount())));
-    bytes -= stream.gcount();
-  }
+  read_beginning(source, bytes, [&file](std::string_view piece) { file.write(piece); });
   file.commit();
 }
 

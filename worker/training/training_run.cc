@@ -11,7 +11,6 @@
 #include <optional>
 #include <span>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 
 #include "common/config/job_file.h"
@@ -250,7 +249,7 @@ class TrainingRun {
           .generation = context_.registration.attempt.generation,
           .step = steps_done,
           .time = {},
-          .job = job_spec_to_yaml(resolve_defaults(context_.registration.spec, config_)),
+          .job = resolved_job_,
           .plan = plan_,
           .dataset = policy_->data().digest,
           .weights = weights_at_coordinator(context_.client, context_.registration.attempt, steps_done),
@@ -299,6 +298,7 @@ class TrainingRun {
 
   const RunContext& context_;
   const JobConfig& config_;
+  const std::string resolved_job_ = job_spec_to_yaml(resolve_defaults(context_.registration.spec, config_));
   std::unique_ptr<RunOutput> output_;     // rank 0
   std::optional<FoundCheckpoint> found_;  // rank 0
   std::unique_ptr<TrainedPolicy> policy_;
@@ -330,15 +330,11 @@ std::optional<FoundCheckpoint> find_checkpoint_of(const RunContext& context) {
 
 // Reading a large checkpoint may take longer than ranks wait for each other: meanwhile they hear of each other.
 std::optional<FoundCheckpoint> find_while_ranks_wait(const RunContext& context) {
-  constexpr std::chrono::milliseconds kBetweenTalks{20};
   std::future<std::optional<FoundCheckpoint>> finding;
   if (context.host.info().rank == 0) finding = std::async(std::launch::async, find_checkpoint_of, std::cref(context));
-  while (true) {
-    const bool is_found = !finding.valid() || finding.wait_for(kBetweenTalks) == std::future_status::ready;
-    std::array<double, 1> pending{is_found ? 0.0 : 1.0};
-    context.host.all_reduce_sum(pending);
-    if (pending[0] == 0) break;
-  }
+  wait_until_all(context.host, [&finding] {
+    return !finding.valid() || finding.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  });
   return finding.valid() ? finding.get() : std::nullopt;
 }
 
