@@ -336,12 +336,12 @@ TEST_F(CoordinatorServerTest, PrometheusSeesTheJobUntilItIsDeleted) {
   v1::ReportStepResponse answer;
   ASSERT_TRUE(report(step_request(id, 1, 0, {0.5, 0.5}), answer).ok());
   const std::string page = metrics_page();
-  EXPECT_THAT(page, HasSubstr("equipoise_group_weight{group=\"south\",job=\"" + id + "\"} 0.5\n"));
-  EXPECT_THAT(page, HasSubstr("equipoise_train_step{job=\"" + id + "\"} 1\n"));
-  EXPECT_THAT(page, HasSubstr("equipoise_job_state{job=\"" + id + "\",state=\"running\"} 1\n"));
-  EXPECT_THAT(page, HasSubstr("equipoise_job_state{job=\"" + id + "\",state=\"queued\"} 0\n"));
-  EXPECT_THAT(page, HasSubstr("equipoise_workers{job=\"" + id + "\",state=\"active\"} 1\n"));
-  EXPECT_THAT(page, HasSubstr("equipoise_weight_update_seconds_count{job=\"" + id + "\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("equipoise_group_weight{group=\"south\",training_job=\"" + id + "\"} 0.5\n"));
+  EXPECT_THAT(page, HasSubstr("equipoise_train_step{training_job=\"" + id + "\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("equipoise_job_state{state=\"running\",training_job=\"" + id + "\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("equipoise_job_state{state=\"queued\",training_job=\"" + id + "\"} 0\n"));
+  EXPECT_THAT(page, HasSubstr("equipoise_workers{state=\"active\",training_job=\"" + id + "\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("equipoise_weight_update_seconds_count{training_job=\"" + id + "\"} 1\n"));
   EXPECT_THAT(page, HasSubstr("equipoise_rpc_requests_total{code=\"OK\",method=\"WorkerService/ReportStep\"} 1\n"));
   ASSERT_TRUE(cancel(id).ok());
   v1::FailWorkerRequest leaving;
