@@ -223,6 +223,7 @@ void JobTable::erase(const std::string& id) {
   metrics_.remove_job(id);
   sequence_of_.erase(id);
   jobs_.erase(sequence);
+  note_change(id);
 }
 
 JobLifecycle JobTable::moved_by(const JobRecord& record, const JobEvent& event) const {
@@ -298,6 +299,7 @@ void JobTable::store(JobRecord& record, JobLifecycle after, const Edit& edit, co
     write(record, after, job);
   }
   record.job = std::move(job);
+  note_change(record.job.id());
   record.unstored.reset();
   record.has_news = false;
   const JobLifecycle before = std::exchange(record.lifecycle, std::move(after));
@@ -350,6 +352,7 @@ void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
   record.has_news = false;
   if (is_final(record.job.state())) return;
   record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
+  note_change(record.job.id());
   metrics_.show_state(record.job.id(), record.job.state());
   ended_.push_back({.time = clock_.now(), .id = record.job.id()});
 }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -122,7 +123,14 @@ class JobTable {
   void warn_running(const std::string& sentence);
 
   // `record.job` was changed in memory only.
-  void bump_revision(JobRecord& record) { record.job.set_revision(record.job.revision() + 1); }
+  void bump_revision(JobRecord& record) {
+    record.job.set_revision(record.job.revision() + 1);
+    note_change(record.job.id());
+  }
+  // People see another job than before, or none.
+  void note_change(const std::string& id) { changed_.insert(id); }
+  // Those of which this was said since the last call.
+  std::unordered_set<std::string> take_changed() { return std::exchange(changed_, {}); }
 
  private:
   JobLifecycle moved_by(const JobRecord& record, const JobEvent& event) const;
@@ -144,6 +152,7 @@ class JobTable {
   std::string held_because_;
   std::optional<StoreError> failure_;
   std::unordered_map<std::string, std::int64_t> sequence_of_;
+  std::unordered_set<std::string> changed_;
   std::deque<EndedJob> ended_;  // with series, the first to end first
 };
 
