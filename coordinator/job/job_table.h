@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/config/job_config.h"
+#include "coordinator/job/job_etag.h"
 #include "coordinator/job/training.h"
 #include "coordinator/launch/hostfile.h"
 #include "coordinator/lifecycle/clock.h"
@@ -30,6 +31,7 @@ namespace equipoise::coordinator {
 struct JobRecord {
   std::int64_t sequence = 0;
   v1::TrainingJob job;
+  EtagBasis etag_basis = {};  // of `job`, when its etag was made
   // job.spec(), read once. None of a job that another version of the program stored and whose spec this one refuses.
   std::unique_ptr<const JobConfig> config;
   std::string spec_refusal;                   // why there is none; empty where there is one
@@ -83,7 +85,7 @@ class JobTable {
   // Throws Refusal kNotFound.
   JobRecord& find(const std::string& id);
   // `config` is what make_job_config makes of job.spec().
-  JobRecord& insert(v1::TrainingJob job, JobConfig config, const std::optional<AnsweredRequest>& request);
+  JobRecord& insert(v1::TrainingJob job, JobConfig config);
   // People do not see it any more; what it has left goes later (JobCleaner).
   void erase(const std::string& id);
   // Metrics have jobs that have not ended, and those that ended in the last 15 minutes, the last 100 of them.
@@ -125,6 +127,8 @@ class JobTable {
   // `record.job` was changed in memory only.
   void bump_revision(JobRecord& record) {
     record.job.set_revision(record.job.revision() + 1);
+    renew_etag(record.etag_basis, record.job);
+    record.etag_basis = etag_basis(record.job);
     note_change(record.job.id());
   }
   // People see another job than before, or none.

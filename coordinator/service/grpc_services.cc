@@ -95,35 +95,35 @@ grpc::ServerUnaryReactor* TrainingJobService::CancelTrainingJob(grpc::CallbackSe
                                                                 const v1::CancelTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
   return change(*context, "CancelTrainingJob", *response,
-                [request](TrainingJobs& jobs) { return jobs.cancel(request->id()); });
+                [request](TrainingJobs& jobs) { return jobs.cancel(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::PauseTrainingJob(grpc::CallbackServerContext* context,
                                                                const v1::PauseTrainingJobRequest* request,
                                                                v1::TrainingJob* response) {
   return change(*context, "PauseTrainingJob", *response,
-                [request](TrainingJobs& jobs) { return jobs.pause(request->id()); });
+                [request](TrainingJobs& jobs) { return jobs.pause(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ResumeTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::ResumeTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
   return change(*context, "ResumeTrainingJob", *response,
-                [request](TrainingJobs& jobs) { return jobs.resume(request->id()); });
+                [request](TrainingJobs& jobs) { return jobs.resume(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::CheckpointTrainingJob(grpc::CallbackServerContext* context,
                                                                     const v1::CheckpointTrainingJobRequest* request,
                                                                     v1::TrainingJob* response) {
   return change(*context, "CheckpointTrainingJob", *response,
-                [request](TrainingJobs& jobs) { return jobs.checkpoint(request->id()); });
+                [request](TrainingJobs& jobs) { return jobs.checkpoint(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::DeleteTrainingJobRequest* request,
                                                                 google::protobuf::Empty* response) {
   return change(*context, "DeleteTrainingJob", *response, [request](TrainingJobs& jobs) {
-    jobs.remove(request->id());
+    jobs.remove(*request);
     return google::protobuf::Empty();
   });
 }

@@ -15,6 +15,8 @@ namespace {
 
 grpc::StatusCode code_of(Refusal::Code code) {
   switch (code) {
+    case Refusal::Code::kInvalidArgument:
+      return grpc::StatusCode::INVALID_ARGUMENT;
     case Refusal::Code::kNotFound:
       return grpc::StatusCode::NOT_FOUND;
     case Refusal::Code::kFailedPrecondition:
