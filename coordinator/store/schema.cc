@@ -116,6 +116,9 @@ CREATE TABLE histories(
   next_step INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 )sql";
 
+// Of events that are there already it is not known.
+constexpr const char* kEventGenerations = "ALTER TABLE events ADD COLUMN generation INTEGER NOT NULL DEFAULT 0";
+
 struct TrainingKey {
   std::string job_id;
   std::int64_t generation;
@@ -170,12 +173,14 @@ void migrate(Database& database, std::int64_t from, const EarlierRows& earlier) 
       return add_lineage(database, earlier);
     case 3:
       return database.execute(kCompactSteps);
-    default:
+    case 4:
       return database.execute(kDeletedJobsTable);
+    default:
+      return database.execute(kEventGenerations);
   }
 }
 
-constexpr std::int64_t kSchemaVersion = 5;
+constexpr std::int64_t kSchemaVersion = 6;
 
 std::int64_t schema_version(Database& database) {
   Statement version(database, "PRAGMA user_version");
