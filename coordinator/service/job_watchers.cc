@@ -16,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kBatchDelay = 50ms;
+constexpr int kWatchersAtATime = 32;
 
 std::shared_ptr<const JobSnapshot> snapshot_of(const v1::TrainingJob& job) {
   auto snapshot = std::make_shared<JobSnapshot>();
@@ -126,11 +127,20 @@ bool JobWatchers::is_news(const v1::TrainingJob& job) {
           std::ranges::any_of(topic->second.seen, [&](const auto& entry) { return entry.second < job.revision(); }));
 }
 
+// Some at a time, so that calls that tell of a change need not wait for all.
 void JobWatchers::show(const std::string& id, const std::shared_ptr<const JobSnapshot>& job) {
+  for (JobWatcher* last = nullptr; show_some(id, job, last);) std::this_thread::yield();
+}
+
+bool JobWatchers::show_some(const std::string& id, const std::shared_ptr<const JobSnapshot>& job, JobWatcher*& last) {
   const std::lock_guard lock(mutex_);
   const auto topic = topics_.find(id);
-  if (topic == topics_.end()) return;
-  for (auto& [watcher, seen] : topic->second.seen) {
+  if (topic == topics_.end()) return false;
+  auto& watchers = topic->second.seen;
+  auto next = watchers.upper_bound(last);
+  for (int shown = 0; shown < kWatchersAtATime && next != watchers.end(); ++shown, ++next) {
+    auto& [watcher, seen] = *next;
+    last = watcher;
     if (job->revision > seen) {
       seen = job->revision;
       watcher->show(job);
@@ -138,6 +148,7 @@ void JobWatchers::show(const std::string& id, const std::shared_ptr<const JobSna
       watcher->end(grpc::Status::OK);
     }
   }
+  return next != watchers.end();
 }
 
 void JobWatchers::end(const std::string& id, const grpc::Status& status) {

@@ -73,6 +73,8 @@ class JobWatchers {
   void serve(const std::string& id);
   bool is_news(const v1::TrainingJob& job);
   void show(const std::string& id, const std::shared_ptr<const JobSnapshot>& job);
+  // Those behind `last`; false: there is none behind them.
+  bool show_some(const std::string& id, const std::shared_ptr<const JobSnapshot>& job, JobWatcher*& last);
   void end(const std::string& id, const grpc::Status& status);
   // The caller has mutex_.
   void queue(const std::string& id, Topic& topic, Time due);
