@@ -15,6 +15,8 @@ namespace {
 
 grpc::StatusCode code_of(Refusal::Code code) {
   switch (code) {
+    case Refusal::Code::kInvalidArgument:
+      return grpc::StatusCode::INVALID_ARGUMENT;
     case Refusal::Code::kNotFound:
       return grpc::StatusCode::NOT_FOUND;
     case Refusal::Code::kFailedPrecondition:
@@ -92,10 +94,16 @@ grpc::Status RpcBoundary::answer(const char* method, const std::function<void()>
     body();
   } catch (...) {
     status = status_of(std::current_exception());
+  }
+  count(method, status);
+  return status;
+}
+
+void RpcBoundary::count(const char* method, const grpc::Status& status) const {
+  if (!status.ok()) {
     spdlog::debug("{}/{}: {}: {}", service_, method, code_name(status.error_code()), status.error_message());
   }
   metrics_.count_rpc(service_ + "/" + method, code_name(status.error_code()));
-  return status;
 }
 
 }  // namespace equipoise::coordinator

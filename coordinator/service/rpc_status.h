@@ -23,6 +23,8 @@ class RpcBoundary {
  public:
   RpcBoundary(JobMetrics& metrics, std::string service) : metrics_(metrics), service_(std::move(service)) {}
   grpc::Status answer(const char* method, const std::function<void()>& body) const;
+  // Counts the end of a call that did not end with its handler.
+  void count(const char* method, const grpc::Status& status) const;
 
  private:
   JobMetrics& metrics_;
