@@ -112,6 +112,7 @@ void AttemptSupervisor::tick() {
   check_ranks(now);
   settle_unconfirmed(now);
   settle_pauses();
+  check_leaving(now);
   schedule_restarts(now);
   if (!is_shutting_down_ && !are_launches_held_ && !table_.is_held()) launch_queued(now);
   schedule_termination(now);

@@ -45,9 +45,11 @@ struct JobRecord {
   // RECOVERING, its processes have ended: when it may start again.
   // Or QUEUED, and its last attempt may have left ranks on other hosts.
   std::optional<SteadyTime> restart_at;
-  bool must_leave = false;               // RUNNING: its ranks are to make a checkpoint and leave, for a reason of ours
-  std::int64_t checkpoint_requests = 0;  // of people, since its newest attempt began
-  std::optional<Training> training;      // likewise
+  bool must_leave = false;                // RUNNING: its ranks are to make a checkpoint and leave, for a reason of ours
+  std::optional<SteadyTime> leave_by;     // with must_leave, for a job of a higher priority: when they are ended
+  std::optional<SteadyTime> stays_until;  // its ranks could not leave: when they may be asked again
+  std::int64_t checkpoint_requests = 0;   // of people, since its newest attempt began
+  std::optional<Training> training;       // likewise
 
   // Where the job is, stored or not: what is done with its processes follows from this.
   const JobLifecycle& intended() const { return unstored ? *unstored : lifecycle; }

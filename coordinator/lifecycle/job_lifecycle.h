@@ -3,6 +3,7 @@
 //   QUEUED -> STARTING -> RUNNING -> SUCCEEDED
 //   STARTING | RUNNING -> RECOVERING -> STARTING          by itself, as often as launch.max_restarts says
 //   RUNNING -> PAUSING -> PAUSED -> QUEUED                 on request; what has no ranks that train is PAUSED sooner
+//   RUNNING -> QUEUED                                      when a job of a higher priority needs the room
 //   QUEUED | PAUSED -> CANCELLED;   STARTING | RUNNING | RECOVERING | PAUSING -> CANCELLING -> CANCELLED
 //   any state that is not final -> FAILED
 //
@@ -46,6 +47,8 @@ struct JobLifecycle {
   bool ends_processes = false;     // PAUSING: nothing is waited for but the end of its processes
   std::string pause_trouble = {};  // PAUSING: why its ranks were lost before they had left; empty mostly
   bool resumes = false;            // PAUSING: it is to go on once it is PAUSED
+  std::string preempted_by = {};   // RUNNING: the job that needs its room; empty: none
+  std::string preemption = {};     // QUEUED: how its last attempt has made room; empty: it has not
 };
 
 struct AttemptLaunched {  // mpirun is about to be started
@@ -59,6 +62,15 @@ struct SlotsAwaited {  // fewer are free than the job needs
   int wanted;
   int free;
   int total;
+};
+struct RoomAwaited {  // that running jobs make
+  std::string jobs;   // their ids
+};
+struct Preempted {  // a job of a higher priority needs its room: its ranks are to make a checkpoint and leave
+  std::string by;
+};
+struct PreemptionOverdue {  // they have not left in time
+  std::int64_t seconds;
 };
 struct RanksMissing {  // at the end of the time they had to register
   std::string text;
@@ -138,7 +150,7 @@ using JobEvent =
     std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, LaunchRefused, SpecRefused, SetAside,
                  TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished, LauncherExited, CancelRequested,
                  RanksLeft, HostsAwaited, PauseRequested, ResumeRequested, RanksPaused, PauseFailed, ProcessesEnded,
-                 CoordinatorStopped, CoordinatorRestarted>;
+                 CoordinatorStopped, CoordinatorRestarted, RoomAwaited, Preempted, PreemptionOverdue>;
 
 // STARTING or RUNNING: ranks are there, or on their way, and are to go on.
 bool has_attempt(v1::JobState state);

@@ -1,0 +1,48 @@
+"""Several jobs and few places: one of a higher priority takes the place of another, which goes on afterwards. They end
+like runs that nobody disturbed."""
+
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import pause_test  # noqa: E402
+
+STEPS = pause_test.STEPS
+
+
+class Queue(pause_test.LeavingJobs):
+    def listed(self):
+        return self.succeed("equipoise", "jobs", "list", "--coordinator", self.coordinator.address)
+
+
+class Priorities(Queue):
+    def test_a_job_of_a_higher_priority_takes_the_place_of_a_running_one(self):
+        self.train("whole", 2, **self.SECTIONS)
+        self.start_coordinator()
+        low = self.submit("low")
+        self.wait_for(low, lambda job: int(job["step"]) >= 50)
+        self.assertNotIn("priority", self.listed())
+        equal = self.submit("equal")
+        high = self.submit("high", "--set", "launch.priority=5")
+        self.assertIn("priority", self.listed())
+        queued = self.wait_for_state(low, "QUEUED")
+        self.assertRegex(queued["state_reason"],
+                         rf"^preempted at step \d+ by job {high} of a higher priority, with a checkpoint; waiting")
+        step = int(queued["step"])
+        self.assertEqual(int(queued["checkpoint_step"]), step)
+        self.assertIn(step, self.steps_of_checkpoints("low"))
+        self.assertEqual(int(self.finished(high)["generation"]), 1)
+        # Older than the other one of its priority.
+        self.wait_for_state(low, "RUNNING")
+        self.assertEqual(self.job(equal)["state"], "JOB_STATE_QUEUED")
+        job = self.finished(low)
+        self.assertEqual((int(job["generation"]), job["restarts"], int(job["step"])), (2, 1, STEPS))
+        self.assertEqual(self.metric("equipoise_restarts_total", job=low, cause="preemption"), 1)
+        self.assertEqual(int(self.finished(equal)["generation"]), 1)
+        for name in ("low", "high", "equal"):
+            self.same_run("whole", name)
+
+
+if __name__ == "__main__":
+    unittest.main()
