@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <ctime>
 #include <fstream>
@@ -81,6 +82,8 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"speed", view.pairs_per_second ? speed_text(*view.pairs_per_second) + " pairs/s" : ""},
       {"loss", view.loss ? loss_text(view.loss) : ""},
       {"worst group", worst_text(job, std::string::npos)},
+      {"running",
+       job.running_time().seconds() > 0 ? duration_text(std::chrono::seconds(job.running_time().seconds())) : ""},
       {"ranks", job.world_size() > 0 ? std::to_string(job.world_size()) : ""},
       {"attempt", attempt_text(job)},
       {"checkpoint", job.has_checkpoint_step() ? "step " + std::to_string(job.checkpoint_step()) : ""},

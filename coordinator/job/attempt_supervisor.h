@@ -80,6 +80,7 @@ class AttemptSupervisor {
   };
   void recover();
   void recover(JobRecord& record);
+  static std::string time_limit_text(const JobRecord& record);
   std::chrono::seconds delay_of_ranks_left(const JobRecord& record);
   std::chrono::seconds orphan_delay() const;
   void read_progress(const JobConfig& config, v1::TrainingJob& job);
@@ -98,6 +99,8 @@ class AttemptSupervisor {
   // Asks running jobs of a lower priority to leave, where that makes enough room. False: none leaves for this one.
   bool make_room(JobRecord& wanted, const Room& needed, const Room& kept, SteadyTime now);
   void check_leaving(SteadyTime now);
+  void count_running_time(SteadyTime now);
+  void end_running_time(JobRecord& record, std::chrono::seconds limit, SteadyTime now);
   void await_output(JobRecord& record, const std::string& why, SteadyTime now);
   void launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts);
   void await_hosts(JobRecord& record, const LiveAttempt& attempt);

@@ -82,6 +82,7 @@ struct Transition {
     after.ends_processes = false;
     after.pause_trouble.clear();
     after.resumes = false;
+    after.pause_cause.clear();
     after.preempted_by.clear();
     after.preemption.clear();
     return after;
@@ -152,7 +153,7 @@ struct Transition {
     if (job.state != v1::JOB_STATE_RECOVERING && !(is_pausing() && job.ends_processes)) return job;
     const std::string what = "waits until the ranks of attempt " + std::to_string(job.generation) + " on " +
                              unconfirmed.hosts + ", which could not be reached, must have ended";
-    if (is_pausing()) return moved(job, job.state, "pausing on request; " + what + goes_on_text(), now);
+    if (is_pausing()) return moved(job, job.state, why_pausing() + "; " + what + goes_on_text(), now);
     return moved(job, job.state, recovering_text(job, what), now);
   }
 
@@ -184,6 +185,9 @@ struct Transition {
     return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
   }
 
+  std::string why_pausing() const {
+    return job.pause_cause.empty() ? "pausing on request" : "pausing, as " + job.pause_cause;
+  }
   std::string goes_on_text() const { return job.resumes ? "; the job goes on once it is PAUSED" : ""; }
 
   // PAUSING: its ranks were lost before they had left, through no fault of the job's.
@@ -193,8 +197,9 @@ struct Transition {
     after.ends_processes = true;
     after.pause_trouble = cause;
     after.resumes = job.resumes;
+    after.pause_cause = job.pause_cause;
     return moved(std::move(after), job.state,
-                 "pausing on request; " + cause +
+                 why_pausing() + "; " + cause +
                      "; its processes are ending, and it goes on from its newest checkpoint" + goes_on_text(),
                  now);
   }
@@ -202,7 +207,9 @@ struct Transition {
   // Of a job of which no process is left.
   JobLifecycle paused(const std::string& how) const {
     JobLifecycle after = without_end(job);
-    if (!job.resumes) return moved(std::move(after), v1::JOB_STATE_PAUSED, how, now);
+    const std::string cause =
+        job.pause_cause.empty() ? "" : "; " + job.pause_cause + ", and a resume gives it as much again";
+    if (!job.resumes) return moved(std::move(after), v1::JOB_STATE_PAUSED, how + cause, now);
     return moved(std::move(after), v1::JOB_STATE_QUEUED, how + ", and resumed; " + waiting_text(), now);
   }
   std::string paused_text() const {
@@ -378,11 +385,20 @@ struct Transition {
     }
   }
 
+  JobLifecycle operator()(const TimeLimitReached& limit) const {
+    if (job.state != v1::JOB_STATE_RUNNING || job.left_at_step || job.all_ranks_finished) return job;
+    JobLifecycle after = job;
+    after.preempted_by.clear();  // it leaves anyhow
+    after.pause_cause = time_limit_sentence(limit.seconds);
+    std::string reason = Transition{.job = after, .now = now}.pausing_text();
+    return moved(std::move(after), v1::JOB_STATE_PAUSING, std::move(reason), now);
+  }
+
   std::string pausing_text() const {
-    if (job.all_ranks_finished) return "pausing on request, but all ranks have finished; waiting for mpirun to exit";
+    if (job.all_ranks_finished) return why_pausing() + ", but all ranks have finished; waiting for mpirun to exit";
     if (job.left_at_step) return left_text() + "; waiting for mpirun to exit";
-    if (job.ends_processes) return "pausing on request; its processes are ending";
-    return "pausing on request; its ranks make a checkpoint and leave";
+    if (job.ends_processes) return why_pausing() + "; its processes are ending";
+    return why_pausing() + "; its ranks make a checkpoint and leave";
   }
   std::string left_text() const {
     return "its ranks have left at step " + std::to_string(*job.left_at_step) + " with a checkpoint";
@@ -399,6 +415,7 @@ struct Transition {
   JobLifecycle without_wishes() const {
     JobLifecycle after = job;
     after.resumes = false;
+    after.pause_cause.clear();
     return after;
   }
 
@@ -430,6 +447,10 @@ struct Transition {
     if (job.state != v1::JOB_STATE_RUNNING && !(is_pausing() && !job.ends_processes)) return job;
     JobLifecycle after = job;
     after.left_at_step = ranks.step;
+    if (is_of_user() && is_pausing()) {
+      const Transition left{.job = after, .now = now};
+      return left.paused(left.paused_text());
+    }
     if (is_of_user()) {
       after.restart_cause = RestartCause::kPreemption;
       return moved(std::move(after), v1::JOB_STATE_QUEUED,
@@ -514,6 +535,10 @@ struct Transition {
 };
 
 }  // namespace
+
+std::string time_limit_sentence(std::int64_t seconds) {
+  return "it has been RUNNING for the " + std::to_string(seconds) + " s of its time limit";
+}
 
 bool awaits_checkpoint(const JobLifecycle& job) {
   return job.state == v1::JOB_STATE_PAUSING && !job.ends_processes && !job.left_at_step && !job.all_ranks_finished;

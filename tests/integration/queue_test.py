@@ -7,6 +7,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import pause_test  # noqa: E402
+import programs  # noqa: E402
 
 STEPS = pause_test.STEPS
 
@@ -42,6 +43,36 @@ class Priorities(Queue):
         self.assertEqual(int(self.finished(equal)["generation"]), 1)
         for name in ("low", "high", "equal"):
             self.same_run("whole", name)
+
+
+class TimeLimits(Queue):
+    def test_a_job_is_paused_at_the_end_of_its_time_and_a_resume_gives_it_as_much_again(self):
+        self.train("whole", 2, **self.SECTIONS)
+        self.start_coordinator()
+        job_id = self.submit("limited", "--set", "launch.time_limit_seconds=1")
+        job = self.wait_for_state(job_id, "PAUSED")
+        self.assertRegex(job["state_reason"], r"^paused at step \d+ with a checkpoint; it has been RUNNING for the 1 s of "
+                                              r"its time limit, and a resume gives it as much again$")
+        self.assertGreaterEqual(float(job["running_time"].removesuffix("s")), 1)
+        self.assertLess(int(job["step"]), STEPS)
+        self.assertEqual(self.coordinator.stop(), 0)
+        self.start_coordinator()
+        resumes = 0
+        while job["state"] == "JOB_STATE_PAUSED":
+            before = float(job["running_time"].removesuffix("s"))
+            self.jobs("resume", job_id)
+            resumes += 1
+            job = self.wait_for(job_id, lambda now: now["state"] in ("JOB_STATE_PAUSED", "JOB_STATE_SUCCEEDED"))
+            self.assertGreater(float(job["running_time"].removesuffix("s")), before)
+        self.assertEqual((job["state"], int(job["generation"])), ("JOB_STATE_SUCCEEDED", resumes + 1))
+        self.same_run("whole", "limited")
+
+    def test_a_run_without_a_service_ends_with_its_time(self):
+        job = self.write_job("alone", **self.SECTIONS, launch={"time_limit_seconds": 1})
+        result = programs.run("equipoise", "train", job, "--np", "2", "--quiet")
+        self.assertEqual(result.returncode, 130, result.stderr)
+        self.assertRegex(result.stderr, r"of its time limit, and a resume gives it as much again; equipoise train \S+ "
+                                        r"--resume goes on from step \d+")
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ std::vector<JobEvent> all_events() {
   events.emplace_back(RoomAwaited{.jobs = "a, b"});
   events.emplace_back(Preempted{.by = "b"});
   events.emplace_back(PreemptionOverdue{.seconds = 120});
+  events.emplace_back(TimeLimitReached{.seconds = 60});
   return events;
 }
 
@@ -178,6 +179,8 @@ TEST(JobRecovery, EveryEventInEveryState) {
   expect_states(RoomAwaited{.jobs = "a"}, unmoved);
   expect_states(Preempted{.by = "b"}, unmoved);
   expect_states(PreemptionOverdue{.seconds = 120}, unmoved);
+  expect_states(TimeLimitReached{.seconds = 60},
+                {kQueued, kStarting, kPausing, kRecovering, kPausing, kPaused, kCancelling});
   expect_states(RanksMissing{.text = "t"}, started_again);
   expect_states(LaunchRefused{.why = "w"}, started_again);
   expect_states(SpecRefused{.why = "w"}, {kFailed, kStarting, kRunning, kFailed, kFailed, kFailed, kCancelling});
@@ -256,6 +259,40 @@ TEST(JobPreemption, IsOffWhereTheCheckpointCannotBeWrittenOrThePauseIsOfPeople) 
   JobLifecycle paused = next(asked, PauseRequested{}, kNow);
   paused = next(paused, RanksPaused{.step = 5}, kNow);
   EXPECT_EQ(state_after(paused, exit_with(0)), kPaused);
+}
+
+TEST(JobTimeLimit, PausesAJobAndSaysWhyUntilItIsResumed) {
+  const JobLifecycle pausing = next(recoverable_job_in(kRunning), TimeLimitReached{.seconds = 60}, kNow);
+  EXPECT_EQ(pausing.reason,
+            "pausing, as it has been RUNNING for the 60 s of its time limit; its ranks make a checkpoint and leave");
+  EXPECT_TRUE(awaits_checkpoint(pausing));
+  const JobLifecycle paused = next(next(pausing, RanksPaused{.step = 5}, kNow), exit_with(0), kNow);
+  EXPECT_EQ(paused.state, kPaused);
+  EXPECT_EQ(
+      paused.reason,
+      "paused at step 5 with a checkpoint; it has been RUNNING for the 60 s of its time limit, and a resume gives "
+      "it as much again");
+  EXPECT_EQ(next(paused, ResumeRequested{}, kNow).state, kQueued);
+  EXPECT_TRUE(paused.pause_cause.empty());
+  const JobLifecycle lost = next(pausing, exit_with(137), kNow);
+  EXPECT_EQ(lost.state, kPaused);
+  EXPECT_NE(lost.reason.find("of its time limit"), std::string::npos) << lost.reason;
+  const JobLifecycle goes_on = next(pausing, PauseFailed{.why = "no room"}, kNow);
+  EXPECT_EQ(goes_on.state, kRunning);
+  EXPECT_TRUE(goes_on.pause_cause.empty());
+}
+
+// Whoever starts its ranks starts them again once it is resumed.
+TEST(JobTimeLimit, PausesAJobOfTheUsersWorkersToo) {
+  JobLifecycle job = next(job_in(kRunning, LaunchedBy::kUser), TimeLimitReached{.seconds = 60}, kNow);
+  EXPECT_EQ(job.state, kPausing);
+  job = next(job, RanksPaused{.step = 5}, kNow);
+  EXPECT_EQ(job.state, kPaused);
+  EXPECT_EQ(
+      job.reason,
+      "paused at step 5 with a checkpoint; it has been RUNNING for the 60 s of its time limit, and a resume gives "
+      "it as much again");
+  EXPECT_EQ(next(job, ResumeRequested{}, kNow).reason, "resumed on request; waiting for its workers to register");
 }
 
 // launch.max_restarts 0, and every job whose ranks the user starts.
