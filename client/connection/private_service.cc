@@ -174,7 +174,9 @@ FollowedJob PrivateService::follow(const v1::JobSpec& spec, JobInbox& inbox, Pro
     v1::CreateTrainingJobRequest request;
     *request.mutable_spec() = spec;
     const v1::TrainingJob job = connection.create_job(request);
-    return follow_job(connection, job.id(), display, inbox, OnInterrupt::kCancelJob);
+    // Nobody else can resume it.
+    const auto is_paused = [](const v1::TrainingJob& now) { return now.state() == v1::JOB_STATE_PAUSED; };
+    return follow_job(connection, job.id(), display, inbox, OnInterrupt::kCancelJob, is_paused);
   } catch (const CoordinatorUnreachable& error) {
     // It is ours: that it is gone is no fault of the user's.
     const std::string end = coordinator_.end();

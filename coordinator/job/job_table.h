@@ -28,6 +28,12 @@
 
 namespace equipoise::coordinator {
 
+// Of a job that is RUNNING: until when its time is counted and stored, and the running time at which it is to leave.
+struct RunningAccount {
+  SteadyTime counted, stored;
+  std::chrono::milliseconds end{};  // with launch.time_limit_seconds
+};
+
 struct JobRecord {
   std::int64_t sequence = 0;
   v1::TrainingJob job;
@@ -48,7 +54,10 @@ struct JobRecord {
   // RECOVERING, its processes have ended: when it may start again.
   // Or QUEUED, and its last attempt may have left ranks on other hosts.
   std::optional<SteadyTime> restart_at;
-  bool must_leave = false;               // RUNNING: its ranks are to make a checkpoint and leave, for a reason of ours
+  bool must_leave = false;                // RUNNING: its ranks are to make a checkpoint and leave, for a reason of ours
+  std::optional<SteadyTime> leave_by;     // with must_leave, for a job of a higher priority: when they are ended
+  std::optional<SteadyTime> stays_until;  // its ranks could not leave: when they may be asked again
+  std::optional<RunningAccount> running;
   std::int64_t checkpoint_requests = 0;  // of people, since its newest attempt began
   std::optional<Training> training;      // likewise
 

@@ -145,6 +145,7 @@ v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& re
   v1::TrainingJob job;
   *job.mutable_spec() = request.spec();
   job.set_state(v1::JOB_STATE_QUEUED);
+  job.set_priority(config.launch.priority);
   job.set_state_reason(config.launch.mode == LaunchMode::kExternal ? "waiting for its workers to register"
                                                                    : "waiting for a free place");
   *job.mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(

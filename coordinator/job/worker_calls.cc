@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::size_t kLongestPhase = 64;
 constexpr std::size_t kLongestPauseFailure = 1024;
+constexpr std::chrono::seconds kTimeBetweenTries{60};  // of ours to make ranks leave
 constexpr int kMostNamedGroups = 8;
 constexpr std::size_t kLongestNamedGroup = 80;
 
@@ -247,6 +248,8 @@ void WorkerCalls::note_warnings(JobRecord& record, const v1::HeartbeatRequest& r
 void WorkerCalls::note_pause_failure(JobRecord& record, const v1::HeartbeatRequest& request) {
   if (request.rank() != 0 || request.pause_failure().empty()) return;
   record.must_leave = false;
+  record.leave_by.reset();
+  record.stays_until = table_.clock().now() + kTimeBetweenTries;
   const std::string why = one_line(request.pause_failure(), kLongestPauseFailure);
   const bool was_asked = awaits_checkpoint(record.intended());
   table_.settle(record, PauseFailed{.why = why});
