@@ -23,6 +23,7 @@ struct Texts {
   std::string log_level = "info";
   int max_running_jobs = 1;
   int shutdown_grace = 20;
+  int stall_timeout = 30;
   std::int64_t max_history = 1024;
   bool allocation = false;
   bool insecure = false;
@@ -53,6 +54,11 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--shutdown-grace", texts.shutdown_grace,
                  "Seconds at SIGTERM for ranks that train to leave with a checkpoint; 0: they are ended at once")
       ->check(CLI::Range(0, 86'400))
+      ->capture_default_str();
+  app.add_option("--stall-timeout", texts.stall_timeout,
+                 "Seconds that a rank may stand still in a step before its attempt has failed; ten of the job's own "
+                 "steps where those take longer")
+      ->check(CLI::Range(1, 86'400))
       ->capture_default_str();
   app.add_option("--max-history", texts.max_history,
                  "MiB that the steps of a job may take in the database; beyond, one in 16 of the oldest stays")
@@ -120,6 +126,7 @@ Options options_of(const Texts& texts) {
   if (!texts.advertise.empty()) options.server.advertise = checked_advertise(texts.advertise);
   check_reachable(rank_address_settings(options.server), options.server.listen);
   options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
+  options.server.controller.supervisor.deadlines.training = std::chrono::seconds(texts.stall_timeout);
   options.server.shutdown_grace = std::chrono::seconds(texts.shutdown_grace);
   options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;
   if (!texts.announce.empty()) options.announce = texts.announce;

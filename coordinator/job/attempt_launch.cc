@@ -135,6 +135,7 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
     throw;
   }
   record.training.reset();
+  record.step_times.interrupt();
   record.restart_at.reset();
   record.must_leave = false;
   record.checkpoint_requests = 0;

@@ -55,6 +55,7 @@ class TrainingJobs {
   v1::TrainingJob checkpoint(const std::string& id);
   void remove(const std::string& id);
   v1::ListGroupWeightsResponse group_weights(const v1::ListGroupWeightsRequest& request);
+  v1::ListRanksResponse ranks(const v1::ListRanksRequest& request);
 
  private:
   std::optional<v1::TrainingJob> stored_answer(const v1::CreateTrainingJobRequest& request, const std::string& digest);

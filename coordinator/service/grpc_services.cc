@@ -123,6 +123,13 @@ grpc::Status TrainingJobService::ListGroupWeights(grpc::ServerContext* /*context
   });
 }
 
+grpc::Status TrainingJobService::ListRanks(grpc::ServerContext* /*context*/, const v1::ListRanksRequest* request,
+                                           v1::ListRanksResponse* response) {
+  return boundary_.answer("ListRanks", [&] {
+    *response = shared_.read([&](JobController& core) { return core.training_jobs().ranks(*request); });
+  });
+}
+
 WorkerService::WorkerService(SharedController& shared, JobMetrics& metrics)
     : shared_(shared), boundary_(metrics, "WorkerService") {}
 

@@ -33,6 +33,8 @@ class TrainingJobService final : public v1::TrainingJobService::Service {
                                  google::protobuf::Empty* response) override;
   grpc::Status ListGroupWeights(grpc::ServerContext* context, const v1::ListGroupWeightsRequest* request,
                                 v1::ListGroupWeightsResponse* response) override;
+  grpc::Status ListRanks(grpc::ServerContext* context, const v1::ListRanksRequest* request,
+                         v1::ListRanksResponse* response) override;
 
  private:
   SharedController& shared_;

@@ -22,10 +22,14 @@ constexpr int kExitAskedToEnd = 77;
 
 }  // namespace
 
-Heartbeat::Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank, std::function<void()> on_held)
-    : client_(client), attempt_(std::move(attempt)), rank_(rank), on_held_(std::move(on_held)), thread_([this] {
-        run();
-      }) {}
+Heartbeat::Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank, std::function<void()> on_held,
+                     RankProgress* progress)
+    : client_(client),
+      attempt_(std::move(attempt)),
+      rank_(rank),
+      on_held_(std::move(on_held)),
+      progress_(progress != nullptr ? *progress : own_progress_),
+      thread_([this] { run(); }) {}
 
 Heartbeat::~Heartbeat() {
   {
@@ -36,10 +40,10 @@ Heartbeat::~Heartbeat() {
   thread_.join();
 }
 
-void Heartbeat::set_phase(const std::string& phase) {
+void Heartbeat::set_phase(v1::RankPhase phase, std::string text) {
+  progress_.set_phase(phase, std::move(text));
   {
     const std::lock_guard lock(mutex_);
-    phase_ = phase;
     has_news_ = true;
   }
   changed_.notify_all();
@@ -80,13 +84,18 @@ void Heartbeat::beat() {
   request.set_step(step_);
   {
     const std::lock_guard lock(mutex_);
-    request.set_phase(phase_);
     has_news_ = false;
     request.mutable_warnings()->Add(warnings_.begin(), warnings_.end());
     warnings_.clear();
     request.set_pause_failure(pause_failure_);
     pause_failure_.clear();
   }
+  const RankProgress::Reading progress = progress_.read();
+  request.set_phase(progress.phase_text);
+  request.set_rank_phase(progress.phase);
+  request.set_progress(progress.counter);
+  request.set_last_collective(progress.last_collective);
+  request.set_is_in_collective(progress.is_in_collective);
   std::string reason;
   try {
     const v1::HeartbeatResponse answer = client_.heartbeat(request);

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "worker/client/coordinator_client.h"
+#include "worker/client/rank_progress.h"
 
 namespace equipoise {
 
@@ -23,17 +24,23 @@ struct AttemptId {
 
 class Heartbeat {
  public:
-  // `client` outlives it. Without an answer for the patience of `client` the process ends with exit code 75: by then
-  // nobody may count on this rank. `on_held` is called with each answer that says that ranks wait because nothing can
-  // be stored, from the thread.
-  Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank, std::function<void()> on_held = {});
+  // `client` and `progress` outlive it; null: a progress of its own. Without an answer for the patience of `client` the
+  // process ends with exit code 75, wherever its other threads are: by then nobody may count on this rank. `on_held` is
+  // called with each answer that says that ranks wait because nothing can be stored, from the thread.
+  Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank, std::function<void()> on_held = {},
+            RankProgress* progress = nullptr);
   ~Heartbeat();
   Heartbeat(const Heartbeat&) = delete;
   Heartbeat& operator=(const Heartbeat&) = delete;
 
-  // What this rank does now; sent at once. Any thread.
-  void set_phase(const std::string& phase);
-  void set_step(std::int64_t step) { step_ = step; }
+  // What this rank does; all that is told of it is sent with the next heartbeat.
+  RankProgress& progress() { return progress_; }
+  // progress().set_phase(), sent at once. Any thread.
+  void set_phase(v1::RankPhase phase, std::string text = "");
+  void set_step(std::int64_t step) {
+    step_ = step;
+    progress_.advance();
+  }
   // A sentence for the job's conditions; sent at once, and again until it has arrived. Any thread. The newest 16 wait.
   void warn(std::string sentence);
 
@@ -60,13 +67,14 @@ class Heartbeat {
   const AttemptId attempt_;
   const int rank_;
   const std::function<void()> on_held_;
+  RankProgress own_progress_;
+  RankProgress& progress_;
   std::atomic<std::int64_t> step_ = 0;
   std::atomic<bool> must_end_ = false;
   std::atomic<bool> wants_pause_ = false;
   std::atomic<std::int64_t> wanted_checkpoints_ = 0, made_checkpoints_ = 0;
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
-  std::string phase_ = "starting";
   std::deque<std::string> warnings_;  // not yet arrived
   std::string pause_failure_;         // not yet arrived
   bool has_news_ = true;

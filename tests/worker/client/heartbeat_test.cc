@@ -54,7 +54,7 @@ class HeartbeatTest : public ServerFixture {
 
 TEST_F(HeartbeatTest, TellsAtOnceWhatTheRankDoesAndWhatItWarnsOf) {
   Heartbeat heartbeat(client_, {.job_id = id_, .generation = 1}, 0);
-  heartbeat.set_phase("reading the data");
+  heartbeat.set_phase(v1::RANK_PHASE_READING_DATA, "reading the data");
   EXPECT_EQ(job_when([](const auto& job) { return job.phase() == "reading the data"; }).phase(), "reading the data");
   heartbeat.warn("the disk is nearly full\nfree some");
   const auto is_warned = [](const auto& job) { return job.conditions_size() > 0; };
@@ -62,10 +62,27 @@ TEST_F(HeartbeatTest, TellsAtOnceWhatTheRankDoesAndWhatItWarnsOf) {
   heartbeat.check();  // it goes on
 }
 
+TEST_F(HeartbeatTest, TellsWhatTheRankDoesAsTheCoordinatorListsIt) {
+  Heartbeat heartbeat(client_, {.job_id = id_, .generation = 1}, 0);
+  heartbeat.set_step(7);
+  { const RankProgress::InCollective inside(heartbeat.progress(), "broadcast"); }
+  heartbeat.set_phase(v1::RANK_PHASE_EVALUATING);
+  job_when([](const auto& job) { return job.phase() == "evaluating"; });
+  grpc::ClientContext context;
+  v1::ListRanksRequest request;
+  request.set_id(id_);
+  v1::ListRanksResponse ranks;
+  ASSERT_TRUE(training_jobs_->ListRanks(&context, request, &ranks).ok());
+  ASSERT_GT(ranks.ranks_size(), 0);
+  EXPECT_EQ(ranks.ranks(0).phase(), v1::RANK_PHASE_EVALUATING);
+  EXPECT_EQ(ranks.ranks(0).step(), 7);
+  EXPECT_EQ(ranks.ranks(0).last_collective(), "broadcast");
+}
+
 TEST_F(HeartbeatTest, ACancelledJobEndsTheRankAtItsNextStep) {
   Heartbeat heartbeat(client_, {.job_id = id_, .generation = 1}, 0);
   ASSERT_TRUE(cancel(id_).ok());
-  heartbeat.set_phase("training");
+  heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
   EXPECT_EQ(end_reason(heartbeat), "the coordinator asked this rank to end");
 }
 
@@ -192,9 +209,10 @@ TEST(Heartbeat, TellsOfEachAnswerThatRanksWait) {
   std::atomic<int> told = 0;
   {
     Heartbeat heartbeat(client, {.job_id = "j", .generation = 1}, 1, [&told] { ++told; });
-    for (const char* phase : {"reading data", "training", "evaluating", "saving"}) {  // each is sent at once
+    for (const auto phase : {v1::RANK_PHASE_READING_DATA, v1::RANK_PHASE_TRAINING, v1::RANK_PHASE_EVALUATING,
+                             v1::RANK_PHASE_SAVING}) {  // each is sent at once
       heartbeat.set_phase(phase);
-      coordinator.wait_for_phase(phase);
+      coordinator.wait_for_phase(phase_name(phase));
     }
     heartbeat.check();
   }
