@@ -219,6 +219,96 @@ TEST(Heartbeat, TellsOfEachAnswerThatRanksWait) {
   EXPECT_EQ(told, kHeld);
 }
 
+// Answers heartbeats, or is away, as the test says.
+class ComesAndGoes final : public v1::WorkerService::Service {
+ public:
+  ComesAndGoes() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  grpc::Status Heartbeat(grpc::ServerContext*, const v1::HeartbeatRequest*, v1::HeartbeatResponse* response) override {
+    response->set_command(v1::HeartbeatResponse::COMMAND_CONTINUE);
+    const std::lock_guard lock(mutex_);
+    if (!is_away_) return grpc::Status::OK;
+    ++lost_;
+    changed_.notify_all();
+    return {grpc::StatusCode::UNAVAILABLE, "away"};
+  }
+  void go() {
+    const std::lock_guard lock(mutex_);
+    is_away_ = true;
+  }
+  void come_back() {
+    const std::lock_guard lock(mutex_);
+    is_away_ = false;
+  }
+  void wait_for_lost(int more) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this, wanted = lost_ + more] { return lost_ >= wanted; });
+  }
+
+ private:
+  std::mutex mutex_;  // guards is_away_, lost_
+  std::condition_variable changed_;
+  bool is_away_ = false;
+  int lost_ = 0;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+// The coordinator may have given it up: another attempt may be about to train.
+TEST(Heartbeat, ARankWithoutAnswersStopsAtAStepAndGoesOnWithTheNextAnswer) {
+  constexpr HeartbeatTimes kTimes{.interval = std::chrono::milliseconds(20), .fresh = std::chrono::milliseconds(100)};
+  ComesAndGoes coordinator;
+  CoordinatorClient client(coordinator.address(), std::chrono::seconds(600));
+  Heartbeat heartbeat(client, {.job_id = "j", .generation = 1}, 0, {}, nullptr, kTimes);
+  std::atomic<bool> is_over = false;
+  std::atomic<long> steps = 0;
+  std::thread training([&] {
+    while (!is_over) {
+      heartbeat.check();
+      ++steps;
+    }
+  });
+  while (steps < 3) std::this_thread::yield();
+  coordinator.go();
+  coordinator.wait_for_lost(20);  // 20 ms apart at least: the last answer is not fresh any more
+  const long done = steps;
+  coordinator.wait_for_lost(20);
+  EXPECT_LE(steps, done + 1);
+  coordinator.come_back();
+  while (steps < done + 3) std::this_thread::yield();
+  is_over = true;
+  training.join();
+}
+
+TEST(HeartbeatDeathTest, ARankThatIsAskedToEndAndHangsIsEnded) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto hang = [] {
+    class Ends final : public v1::WorkerService::Service {
+      grpc::Status Heartbeat(grpc::ServerContext*, const v1::HeartbeatRequest*,
+                             v1::HeartbeatResponse* response) override {
+        response->set_command(v1::HeartbeatResponse::COMMAND_EXIT);
+        return grpc::Status::OK;
+      }
+    } service;
+    int port = 0;
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(&service);
+    const auto server = builder.BuildAndStart();
+    CoordinatorClient client("127.0.0.1:" + std::to_string(port), kPatience);
+    const Heartbeat heartbeat(client, {.job_id = "j", .generation = 1}, 3, {}, nullptr,
+                              {.grace = std::chrono::milliseconds(50)});
+    while (true) pause();
+  };
+  EXPECT_EXIT(hang(), ::testing::ExitedWithCode(77), "");
+}
+
 TEST(Heartbeat, AWarningIsOneLineOfBoundedLength) {
   LosesSome coordinator(0);
   CoordinatorClient client(coordinator.address(), kPatience);
