@@ -24,6 +24,7 @@ struct Texts {
   int max_running_jobs = 1;
   int shutdown_grace = 20;
   int preemption_grace = 120;
+  int stall_timeout = 30;
   std::int64_t max_history = 1024;
   bool allocation = false;
   bool insecure = false;
@@ -58,6 +59,11 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--preemption-grace", texts.preemption_grace,
                  "Seconds for the ranks of a job to leave with a checkpoint, where one of a higher priority needs the "
                  "room; then they are ended")
+      ->check(CLI::Range(1, 86'400))
+      ->capture_default_str();
+  app.add_option("--stall-timeout", texts.stall_timeout,
+                 "Seconds that a rank may stand still in a step before its attempt has failed; ten of the job's own "
+                 "steps where those take longer")
       ->check(CLI::Range(1, 86'400))
       ->capture_default_str();
   app.add_option("--max-history", texts.max_history,
@@ -127,6 +133,7 @@ Options options_of(const Texts& texts) {
   check_reachable(rank_address_settings(options.server), options.server.listen);
   options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
   options.server.controller.supervisor.preemption_grace = std::chrono::seconds(texts.preemption_grace);
+  options.server.controller.supervisor.deadlines.training = std::chrono::seconds(texts.stall_timeout);
   options.server.shutdown_grace = std::chrono::seconds(texts.shutdown_grace);
   options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;
   if (!texts.announce.empty()) options.announce = texts.announce;

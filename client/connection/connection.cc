@@ -177,6 +177,10 @@ v1::ListGroupWeightsResponse Connection::list_group_weights(const v1::ListGroupW
   return call<v1::ListGroupWeightsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListGroupWeights, request);
 }
 
+v1::ListRanksResponse Connection::list_ranks(const v1::ListRanksRequest& request) {
+  return call<v1::ListRanksResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListRanks, request);
+}
+
 std::unique_ptr<grpc::ClientReader<v1::TrainingJob>> Connection::watch_job(grpc::ClientContext& context,
                                                                            const std::string& id) {
   v1::WatchTrainingJobRequest request;

@@ -49,6 +49,7 @@ class Connection {
   void delete_job(const std::string& id);
   v1::ListTrainingJobsResponse list_jobs(const v1::ListTrainingJobsRequest& request);
   v1::ListGroupWeightsResponse list_group_weights(const v1::ListGroupWeightsRequest& request);
+  v1::ListRanksResponse list_ranks(const v1::ListRanksRequest& request);
 
   // The stream is open until `context` is cancelled or the job is in a final state. Breaks at once where the
   // coordinator is away.

@@ -137,6 +137,7 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
     throw;
   }
   record.training.reset();
+  record.step_times.interrupt();
   record.restart_at.reset();
   record.must_leave = false;
   record.leave_by.reset();

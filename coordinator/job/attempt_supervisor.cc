@@ -137,6 +137,7 @@ void AttemptSupervisor::renew_leases_after_pause(SteadyTime now) {
   if (gap <= kLongestTickGap) return;
   for (auto& [sequence, record] : table_.jobs()) {
     if (record.members) record.members->renew_leases(gap);
+    record.step_times.interrupt();
     if (record.register_by) *record.register_by += gap;
   }
 }
@@ -153,7 +154,7 @@ void AttemptSupervisor::check_ranks(JobRecord& record, SteadyTime now) {
     table_.settle(record, RanksLeft{.unconfirmed_hosts = unconfirmed_hosts(*record.members, record.hosts)});
   }
   const auto silent = record.members->first_silent(now);
-  if (!silent) return;
+  if (!silent) return check_progress(record, now);
   table_.settle(record,
                 RankSilent{.rank = silent->rank, .host = silent->host, .seconds = settings_.lease.lease.count()});
 }
@@ -167,6 +168,34 @@ void AttemptSupervisor::check_start(JobRecord& record, SteadyTime now) {
                   RanksMissing{.text = missing_ranks_text(*record.members, record.hosts, record.start_timeout)});
     record.register_by.reset();
   }
+}
+
+namespace {
+
+// Ten of the job's own steps. The first step of an attempt is not like the others: devices and connections are made
+// ready with it.
+PhaseDeadlines deadlines_of(const JobRecord& record, PhaseDeadlines deadlines) {
+  constexpr int kSteps = 10;
+  const bool has_stepped = record.training && record.training->weights.next_step() > record.training->plan.first_step;
+  if (!has_stepped || record.step_times.empty()) deadlines.training = std::max(deadlines.training, deadlines.computing);
+  if (record.step_times.empty()) return deadlines;
+  const auto of_steps = std::chrono::ceil<std::chrono::seconds>(kSteps * record.step_times.p99());
+  deadlines.training = std::max(deadlines.training, of_steps);
+  return deadlines;
+}
+
+}  // namespace
+
+// A rank that is heard of, and does not go on.
+void AttemptSupervisor::check_progress(JobRecord& record, SteadyTime now) {
+  const v1::JobState state = record.intended().state;
+  if (!has_attempt(state) && state != v1::JOB_STATE_PAUSING) return;
+  if (table_.is_held()) {  // rank 0 waits for the disk, and the others for it
+    record.step_times.interrupt();
+    return record.members->renew_progress(now);
+  }
+  const auto stalled = record.members->first_stalled(now, deadlines_of(record, settings_.deadlines));
+  if (stalled) table_.settle(record, RankStalled{.rank = stalled->rank, .text = stall_text(*stalled)});
 }
 
 // How long the processes of an attempt may still run by themselves; nullopt: as long as they want.

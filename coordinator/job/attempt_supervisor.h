@@ -23,6 +23,7 @@ struct SupervisorSettings {
   std::vector<HostSlots> hosts = {};  // for the ranks; empty: this machine, or what mpirun finds by itself
   int most_workers = kMostWorkers;    // of a job, without hosts
   LeaseSettings lease;
+  PhaseDeadlines deadlines;                  // of `training` the least: it is more where steps take long
   std::chrono::seconds terminate_grace{10};  // between SIGTERM and SIGKILL
   std::chrono::seconds heartbeat_grace{3};   // for ranks on other hosts to be told to exit by a heartbeat's answer
   std::chrono::seconds failed_grace{2};      // for the ranks of a failed job to end by themselves
@@ -88,6 +89,7 @@ class AttemptSupervisor {
   void check_ranks(SteadyTime now);
   void check_ranks(JobRecord& record, SteadyTime now);
   void check_start(JobRecord& record, SteadyTime now);
+  void check_progress(JobRecord& record, SteadyTime now);
   void schedule_restarts(SteadyTime now);
   SteadyTime::duration drawn_delay(std::chrono::seconds delay);
   void launch_queued(SteadyTime now);

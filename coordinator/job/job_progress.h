@@ -26,6 +26,9 @@ std::string host_of_rank(const std::vector<HostSlots>& hosts, int rank);
 std::string missing_ranks_text(const Membership& members, const std::vector<HostSlots>& hosts,
                                std::chrono::seconds waited);
 
+// "rank 1 on node1 has stood still for 31 s in training, after step 41, and has not been heard of for 31 s".
+std::string stall_text(const StalledRank& stalled);
+
 // Hosts on which ranks may still run, when nobody could ask: "node1, node2". Empty: none.
 std::string unconfirmed_hosts(const Membership& members, const std::vector<HostSlots>& hosts);
 

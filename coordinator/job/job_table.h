@@ -22,6 +22,7 @@
 #include "coordinator/lifecycle/clock.h"
 #include "coordinator/lifecycle/job_lifecycle.h"
 #include "coordinator/membership/membership.h"
+#include "coordinator/membership/step_times.h"
 #include "coordinator/metrics/job_metrics.h"
 #include "coordinator/store/job_store.h"
 #include "equipoise/v1/training.pb.h"
@@ -60,6 +61,7 @@ struct JobRecord {
   std::optional<RunningAccount> running;
   std::int64_t checkpoint_requests = 0;  // of people, since its newest attempt began
   std::optional<Training> training;      // likewise
+  StepTimes step_times;                  // of all attempts since this coordinator started
 
   // Where the job is, stored or not: what is done with its processes follows from this.
   const JobLifecycle& intended() const { return unstored ? *unstored : lifecycle; }

@@ -293,4 +293,46 @@ v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeig
   return response;
 }
 
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+google::protobuf::Duration protobuf_duration(std::chrono::steady_clock::duration duration) {
+  return TimeUtil::MillisecondsToDuration(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+}
+
+v1::RankStatus rank_status(const RankView& rank) {
+  v1::RankStatus status;
+  status.set_rank(rank.rank);
+  status.set_host(rank.process.host);
+  status.set_pid(rank.process.pid);
+  status.set_phase(rank.report.phase);
+  status.set_step(rank.report.step);
+  *status.mutable_silent_for() = protobuf_duration(rank.silent_for);
+  *status.mutable_stalled_for() = protobuf_duration(rank.stalled_for);
+  status.set_last_collective(rank.report.last_collective);
+  return status;
+}
+
+}  // namespace
+
+v1::ListRanksResponse TrainingJobs::ranks(const v1::ListRanksRequest& request) {
+  const int page_size = checked_page_size(request.page_size(), {.absent = 100, .largest = 1000});
+  const JobRecord& record = table_.find(request.id());
+  // Not of another attempt: its ranks are others.
+  const std::string list = "ranks " + request.id() + " " + std::to_string(record.job.generation());
+  const auto first = tokens_.position(list, request.page_token());
+  v1::ListRanksResponse response;
+  const v1::JobState state = record.intended().state;
+  const bool is_live = has_attempt(state) || state == v1::JOB_STATE_PAUSING || state == v1::JOB_STATE_CANCELLING;
+  if (!record.members || !is_live) return response;
+  const SteadyTime now = table_.clock().now();
+  auto rank = record.members->next_rank(static_cast<int>(first.value_or(0)));
+  for (; rank && response.ranks_size() < page_size; rank = record.members->next_rank(*rank + 1)) {
+    *response.add_ranks() = rank_status(record.members->view(*rank, now));
+  }
+  if (rank) response.set_next_page_token(tokens_.make(list, *rank));
+  return response;
+}
+
 }  // namespace equipoise::coordinator

@@ -73,6 +73,7 @@ class TrainingJobs {
   v1::TrainingJob checkpoint(const std::string& id);
   void remove(const std::string& id);
   v1::ListGroupWeightsResponse group_weights(const v1::ListGroupWeightsRequest& request);
+  v1::ListRanksResponse ranks(const v1::ListRanksRequest& request);
 
  private:
   v1::TrainingJob create_anew(const v1::CreateTrainingJobRequest& request);

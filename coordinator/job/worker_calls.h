@@ -52,6 +52,7 @@ class WorkerCalls {
   void observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps);
   void note_skip(JobRecord& record, const v1::ReportStepRequest& request);
   void note_pause_failure(JobRecord& record, const v1::HeartbeatRequest& request);
+  void note_progress(JobRecord& record, const v1::HeartbeatRequest& request);
   void note_warnings(JobRecord& record, const v1::HeartbeatRequest& request);
   void show_step(JobRecord& record, const v1::ReportStepRequest& request);
   void mark_left(JobRecord& record, int rank);

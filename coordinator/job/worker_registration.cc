@@ -118,6 +118,7 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   table_.apply(record, AttemptRegistered{.generation = generation, .host = process_of(request).host}, edit, save);
   record.members.emplace(request.world_size(), lease_);
   record.training.reset();
+  record.step_times.interrupt();
   record.must_leave = false;
   record.checkpoint_requests = 0;
   if (generation > 1) table_.metrics().count_restart(record.job.id(), record.lifecycle.restart_cause);

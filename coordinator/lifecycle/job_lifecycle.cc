@@ -275,8 +275,13 @@ struct Transition {
   }
 
   JobLifecycle operator()(const RankSilent& rank) const {
-    const std::string cause = "rank " + std::to_string(rank.rank) + " on " + rank.host + " has not been heard of for " +
-                              std::to_string(rank.seconds) + " s";
+    return lost_rank("rank " + std::to_string(rank.rank) + " on " + rank.host + " has not been heard of for " +
+                     std::to_string(rank.seconds) + " s");
+  }
+
+  JobLifecycle operator()(const RankStalled& stalled) const { return lost_rank(stalled.text); }
+
+  JobLifecycle lost_rank(const std::string& cause) const {
     if (is_pausing()) return pausing_without_checkpoint(cause);
     if (!has_attempt(job.state) || job.left_at_step) return job;
     return lost(failure_of(cause), RestartCause::kInfrastructure);

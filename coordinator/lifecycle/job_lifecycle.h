@@ -104,6 +104,10 @@ struct RankSilent {
   std::string host;
   std::int64_t seconds;
 };
+struct RankStalled {
+  std::optional<int> rank;  // none: all wait for each other
+  std::string text;
+};
 struct DigestsDiffer {
   int rank;
   int other_rank;
@@ -153,9 +157,10 @@ struct CoordinatorRestarted {
 
 using JobEvent =
     std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, LaunchRefused, SpecRefused, SetAside,
-                 TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished, LauncherExited, CancelRequested,
-                 RanksLeft, HostsAwaited, PauseRequested, ResumeRequested, RanksPaused, PauseFailed, ProcessesEnded,
-                 CoordinatorStopped, CoordinatorRestarted, RoomAwaited, Preempted, PreemptionOverdue, TimeLimitReached>;
+                 TrainingStarted, RankFailed, RankSilent, RankStalled, DigestsDiffer, RanksFinished, LauncherExited,
+                 CancelRequested, RanksLeft, HostsAwaited, PauseRequested, ResumeRequested, RanksPaused, PauseFailed,
+                 ProcessesEnded, CoordinatorStopped, CoordinatorRestarted, RoomAwaited, Preempted, PreemptionOverdue,
+                 TimeLimitReached>;
 
 // STARTING or RUNNING: ranks are there, or on their way, and are to go on.
 bool has_attempt(v1::JobState state);

@@ -148,6 +148,12 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob
   return stream;
 }
 
+grpc::ServerUnaryReactor* TrainingJobService::ListRanks(grpc::CallbackServerContext* context,
+                                                        const v1::ListRanksRequest* request,
+                                                        v1::ListRanksResponse* response) {
+  return read(*context, "ListRanks", *response, [request](TrainingJobs& jobs) { return jobs.ranks(*request); });
+}
+
 WorkerService::WorkerService(SharedController& shared, JobMetrics& metrics)
     : shared_(shared), boundary_(metrics, "WorkerService") {}
 

@@ -52,6 +52,8 @@ class TrainingJobService final : public CallbackTrainingJobService {
   grpc::ServerUnaryReactor* ListGroupWeights(grpc::CallbackServerContext* context,
                                              const v1::ListGroupWeightsRequest* request,
                                              v1::ListGroupWeightsResponse* response) override;
+  grpc::ServerUnaryReactor* ListRanks(grpc::CallbackServerContext* context, const v1::ListRanksRequest* request,
+                                      v1::ListRanksResponse* response) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchTrainingJob(grpc::CallbackServerContext* context,
                                                                const grpc::ByteBuffer* request) override;
 

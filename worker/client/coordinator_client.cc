@@ -56,6 +56,7 @@ struct CoordinatorClient::Call {
   const char* name;  // in messages
   Precondition precondition = Precondition::kOfAttempt;
   Tries tries = Tries::kForTheWindow;
+  std::chrono::milliseconds within = kCallDeadline;  // of one try
 
   // Whether this rank has to end after such an answer.
   bool is_of_over_attempt(const grpc::Status& status) const;
@@ -120,8 +121,7 @@ Response CoordinatorClient::make(const Call& call, Method method, const Request&
     grpc::ClientContext context;
     // gRPC connects again at once only while a call waits for it.
     context.set_wait_for_ready(!is_tried_once);
-    context.set_deadline(std::chrono::system_clock::now() +
-                         std::min<Clock::duration>(kCallDeadline, end - Clock::now()));
+    context.set_deadline(std::chrono::system_clock::now() + std::min<Clock::duration>(call.within, end - Clock::now()));
     if (!attempt_token_.empty()) context.AddMetadata(kAttemptTokenMetadata, attempt_token_);
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
@@ -183,8 +183,9 @@ void CoordinatorClient::report_metrics(const v1::ReportMetricsRequest& request) 
   make<v1::ReportMetricsResponse>({.name = "ReportMetrics"}, &v1::WorkerService::Stub::ReportMetrics, request);
 }
 
-v1::HeartbeatResponse CoordinatorClient::heartbeat(const v1::HeartbeatRequest& request) {
-  return make<v1::HeartbeatResponse>({.name = "Heartbeat", .tries = Call::Tries::kOne},
+v1::HeartbeatResponse CoordinatorClient::heartbeat(const v1::HeartbeatRequest& request,
+                                                   std::chrono::milliseconds within) {
+  return make<v1::HeartbeatResponse>({.name = "Heartbeat", .tries = Call::Tries::kOne, .within = within},
                                      &v1::WorkerService::Stub::Heartbeat, request);
 }
 

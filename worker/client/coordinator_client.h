@@ -45,7 +45,9 @@ class CoordinatorClient {
   v1::GetGroupWeightsResponse group_weights(const v1::GetGroupWeightsRequest& request);
   void commit_checkpoint(const v1::CommitCheckpointRequest& request);
   void report_metrics(const v1::ReportMetricsRequest& request);
-  v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
+  // An answer that has not come `within` this time is none.
+  v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request,
+                                  std::chrono::milliseconds within = std::chrono::seconds(30));
   void finish_worker(const v1::FinishWorkerRequest& request);
   void leave_worker(const v1::LeaveWorkerRequest& request);
   // Never throws: what cannot be delivered is lost.

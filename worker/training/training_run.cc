@@ -70,7 +70,8 @@ class TrainingRun {
                  .config = config_,
                  .policy = *policy_,
                  .host = context.host,
-                 .local = context.local}) {}
+                 .local = context.local,
+                 .progress = context.heartbeat.progress()}) {}
 
   void run() {
     policy_->start(plan_);
@@ -122,7 +123,7 @@ class TrainingRun {
 
   void go_on_from_checkpoint() {
     const CheckpointManifest& manifest = checkpoint_->manifest();
-    context_.heartbeat.set_phase("reading checkpoint");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_READING_DATA, "reading checkpoint");
     policy_->restore(*checkpoint_);
     is_resumed_ = true;
     applied_ = integer_at(manifest.training, "applied_steps");
@@ -165,7 +166,7 @@ class TrainingRun {
     if (is_resumed_ && stopped && plan_.first_step < plan_.end_step) {
       end = {.final_step = plan_.first_step, .stopped_early = stopped};
     }
-    context_.heartbeat.set_phase("training");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
     const CatchTerminations catching;
     for (std::int64_t step = plan_.first_step; step < end.final_step; ++step) {
       context_.heartbeat.check();
@@ -177,7 +178,7 @@ class TrainingRun {
       if (is_evaluation_step(step + 1)) {
         const auto stop = evaluate(step + 1);
         if (stop && step + 1 < plan_.end_step) end = {.final_step = step + 1, .stopped_early = stop};
-        context_.heartbeat.set_phase("training");
+        context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
       }
       const StepEnd what = end_of_step(step + 1, step + 1 == end.final_step);
       if (what.makes_checkpoint) make_checkpoint(step + 1);
@@ -223,11 +224,11 @@ class TrainingRun {
 
   // Of the last step: ranks leave only where all that they have done is kept.
   bool checkpoint_is_whole() {
-    context_.heartbeat.set_phase("saving checkpoint");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_CHECKPOINT);
     if (writer_.finish()) return true;
     CatchTerminations::forget();
     if (is_first()) context_.heartbeat.pause_failed("its checkpoint could not be written");
-    context_.heartbeat.set_phase("training");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
     return false;
   }
 
@@ -238,6 +239,9 @@ class TrainingRun {
   }
 
   void make_checkpoint(std::int64_t steps_done) {
+    RankProgress& progress = context_.heartbeat.progress();
+    // With the next heartbeat only: most checkpoints are begun within milliseconds.
+    progress.set_phase(v1::RANK_PHASE_CHECKPOINT);
     context_.heartbeat.checkpoint_begins();
     CheckpointManifest manifest;
     if (is_first()) {
@@ -260,6 +264,7 @@ class TrainingRun {
           .files = {}};
     }
     writer_.make(std::move(manifest));
+    progress.set_phase(v1::RANK_PHASE_TRAINING);
   }
 
   static void check_applied(std::int64_t applied, std::int64_t steps) {
@@ -276,7 +281,7 @@ class TrainingRun {
   // Why training ends with this evaluation, if it does.
   std::optional<v1::EarlyStop> evaluate(std::int64_t steps_done) {
     if (!has_evaluations_) return std::nullopt;
-    context_.heartbeat.set_phase("evaluating");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_EVALUATING);
     const std::vector<ValidationMeans> evaluation = policy_->evaluate();
     const EvaluationNumbers numbers = report_ ? report_->evaluated(steps_done, evaluation) : EvaluationNumbers();
     const EvaluationVerdict verdict = watch_.judge(steps_done, numbers);
@@ -287,7 +292,7 @@ class TrainingRun {
   }
 
   void save(std::int64_t final_step) {
-    context_.heartbeat.set_phase("saving");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_SAVING);
     if (!is_first()) return;
     output_->check_now();
     policy_->save(config_.output / "final", report_->alpha_K());
@@ -321,7 +326,7 @@ std::optional<FoundCheckpoint> find_checkpoint_of(const RunContext& context) {
   const Registration& registration = context.registration;
   const auto show_progress = [&](int percent) {
     context.heartbeat.check();
-    context.heartbeat.set_phase("verifying checkpoint, " + std::to_string(percent) + " %");
+    context.heartbeat.set_phase(v1::RANK_PHASE_READING_DATA, "verifying checkpoint, " + std::to_string(percent) + " %");
   };
   return find_checkpoint(context.config, resolve_defaults(registration.spec, context.config),
                          {.job_id = registration.attempt.job_id, .generation = registration.attempt.generation},
@@ -332,8 +337,11 @@ std::optional<FoundCheckpoint> find_checkpoint_of(const RunContext& context) {
 std::optional<FoundCheckpoint> find_while_ranks_wait(const RunContext& context) {
   std::future<std::optional<FoundCheckpoint>> finding;
   if (context.host.info().rank == 0) finding = std::async(std::launch::async, find_checkpoint_of, std::cref(context));
-  wait_until_all(context.host, [&finding] {
-    return !finding.valid() || finding.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  RankProgress& progress = context.heartbeat.progress();
+  wait_until_all(context.host, [&finding, &progress] {
+    const bool is_done = !finding.valid() || finding.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    progress.set_works_aside(!is_done);
+    return is_done;
   });
   return finding.valid() ? finding.get() : std::nullopt;
 }

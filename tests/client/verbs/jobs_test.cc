@@ -57,6 +57,20 @@ TEST_F(JobsVerbs, GetShowsGroupsForPeopleAndEverythingForPrograms) {
   EXPECT_EQ(list["jobs"][0]["id"], id);
 }
 
+TEST_F(JobsVerbs, RanksShowsWhatEachDoes) {
+  const std::string id = submitted();
+  EXPECT_EQ(run_here({"jobs", "ranks", id}).out, "no ranks\n");
+  RankByHand rank(address(), id);
+  rank.start();
+  const std::string text = run_here({"jobs", "ranks", id}).out;
+  EXPECT_THAT(text, HasSubstr("stalled for"));
+  EXPECT_THAT(text, HasSubstr("0:00"));
+  const auto json = nlohmann::json::parse(run_here({"jobs", "ranks", id, "--json"}).out);
+  ASSERT_EQ(json["ranks"].size(), 1u);
+  EXPECT_EQ(json["ranks"][0]["rank"], 0);
+  EXPECT_EQ(run_here({"jobs", "ranks", "no-such-job"}).code, ExitCode::kBadInput);
+}
+
 TEST_F(JobsVerbs, WeightsAreTheWholeHistoryOfAlpha) {
   const std::string id = submitted();
   RankByHand rank(address(), id);

@@ -37,6 +37,7 @@ std::vector<JobEvent> all_events() {
   events.emplace_back(TrainingStarted{.total_steps = 5, .world_size = 1});
   events.emplace_back(RankFailed{.rank = 0, .reason = "r", .kind = v1::FAILURE_KIND_PROGRAM});
   events.emplace_back(RankSilent{.rank = 0, .host = "h", .seconds = 30});
+  events.emplace_back(RankStalled{.rank = 0, .text = "t"});
   events.emplace_back(DigestsDiffer{.rank = 0, .other_rank = 1, .step = 5});
   events.emplace_back(RanksFinished{.world_size = 1});
   events.emplace_back(LauncherExited{.exit_code = 0, .last_line = "", .ranks_finished = 1, .world_size = 1});
