@@ -20,7 +20,7 @@ struct Texts {
   std::string metrics_listen = "127.0.0.1:9464";
   std::string state = "./equipoise-state";
   std::string announce, mpirun = "mpirun", worker, hostfile, advertise, private_folder;
-  std::string tls_cert, tls_key, tls_client_ca;
+  std::string tls_cert, tls_key, tls_client_ca, tokens;
   ServiceFiles rank_files;
   std::string log_level = "info";
   int max_running_jobs = 1;
@@ -28,6 +28,7 @@ struct Texts {
   std::int64_t max_history = 1024;
   bool allocation = false;
   bool insecure = false;
+  bool insecure_metrics = false;
   bool exit_with_parent = false;
   bool check = false;
   bool quarantine = false;
@@ -76,7 +77,16 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--rank-key", texts.rank_files.tls_key, "The private key of --rank-cert")
       ->envname(kTlsKeyVariable)
       ->type_name("FILE");
-  app.add_flag("--insecure", texts.insecure, "Listen where other machines can connect, without TLS");
+  app.add_option(
+         "--tokens", texts.tokens,
+         "Who may call: a line ROLE NAME SHA256 for each token, as `equipoise token create` prints it; mode 0600; "
+         "read again when it changes")
+      ->type_name("FILE");
+  app.add_flag("--insecure", texts.insecure,
+               "Listen where other machines can connect, without TLS and tokens: whoever reaches the port reads, makes "
+               "and ends all jobs, with files as this user");
+  app.add_flag("--insecure-metrics", texts.insecure_metrics,
+               "Let other machines read /metrics, over plain HTTP and without a token");
   app.add_flag("--exit-with-parent", texts.exit_with_parent, "Stop when the process that started this one ends");
   app.add_option("--private-folder", texts.private_folder,
                  "Folder to remove at the end if the process that started this one has ended before");
@@ -102,9 +112,26 @@ std::filesystem::path existing_file(const std::string& flag, const std::string& 
   throw std::invalid_argument(flag + " is \"" + text + "\", expected a file that is there");
 }
 
-ListenAddress listen_address(const std::string& flag, const std::string& text, const Texts& texts) {
-  const ListenAddress address = parse_listen_address(flag, text);
-  if (!texts.insecure) check_loopback(flag, address);
+// What other machines can reach asks who calls, and is not read on the way.
+ListenAddress checked_listen(const Texts& texts) {
+  ListenAddress address = parse_listen_address("--listen", texts.listen);
+  const bool has_tls = !texts.tls_cert.empty(), has_tokens = !texts.tokens.empty();
+  if (has_tokens && !has_tls && !address.is_loopback()) {
+    throw std::invalid_argument("--tokens without --tls-cert: tokens would cross the network to " + address.text() +
+                                " in plain text; expected --tls-cert and --tls-key, or a loopback address");
+  }
+  if (texts.insecure || (has_tls && has_tokens)) return address;
+  check_loopback("--listen", address,
+                 "--tls-cert, --tls-key and --tokens, or --insecure on a network where everybody is trusted");
+  return address;
+}
+
+std::optional<ListenAddress> checked_metrics_listen(const Texts& texts) {
+  if (texts.metrics_listen.empty()) return std::nullopt;
+  ListenAddress address = parse_listen_address("--metrics-listen", texts.metrics_listen);
+  if (texts.insecure || texts.insecure_metrics) return address;
+  check_loopback("--metrics-listen", address,
+                 "--insecure-metrics where everybody may read the names of jobs and groups, and their losses");
   return address;
 }
 
@@ -156,10 +183,9 @@ Allocation checked_allocation(bool is_wanted) {
 
 Options options_of(const Texts& texts) {
   Options options;
-  options.server.listen = listen_address("--listen", texts.listen, texts);
-  if (!texts.metrics_listen.empty()) {
-    options.server.metrics_listen = listen_address("--metrics-listen", texts.metrics_listen, texts);
-  }
+  options.server.listen = checked_listen(texts);
+  options.server.metrics_listen = checked_metrics_listen(texts);
+  if (!texts.tokens.empty()) options.server.access.tokens = existing_file("--tokens", texts.tokens);
   options.server.tls = checked_tls(texts);
   options.server.rank_files = checked_rank_files(texts);
   if (texts.state.empty()) throw std::invalid_argument("--state is empty, expected a folder");

@@ -30,7 +30,8 @@ using StopRequest = std::function<bool()>;
 
 // Every call waits at most the timeout for a coordinator that is away, and 10 s for the answer; one that may be
 // repeated is, where the coordinator went away meanwhile. Throws std::invalid_argument where the coordinator refuses
-// the request (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, ALREADY_EXISTS, OUT_OF_RANGE), CoordinatorUnreachable
+// the request or the caller (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, ALREADY_EXISTS, OUT_OF_RANGE,
+// UNAUTHENTICATED, PERMISSION_DENIED), CoordinatorUnreachable
 // on UNAVAILABLE and DEADLINE_EXCEEDED, PeerError for the rest, and where nothing can be stored. Every call carries the
 // token of the address. May be used from several threads.
 class Connection {

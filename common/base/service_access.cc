@@ -4,17 +4,22 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/x509.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <stdexcept>
 
 #include "common/base/bounded_file.h"
 #include "common/base/host_port.h"
 #include "common/base/secret_file.h"
+#include "common/base/sha256.h"
 
 namespace equipoise {
 namespace {
@@ -106,6 +111,19 @@ std::string read_key(const std::filesystem::path& file, const std::string& certi
   std::string pem = read_secret_file(file, kLargestPem, "a private key", FileReaders::kGroup);
   check_key(file, pem, certificate);
   return pem;
+}
+
+std::string new_token() {
+  constexpr std::size_t kTokenBytes = 32;
+  std::array<unsigned char, kTokenBytes> bytes{};
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
+    throw std::runtime_error("the system gave no random bytes");
+  }
+  return "equipoise_" + hex_text(std::as_bytes(std::span(bytes)));
+}
+
+std::string token_line(const TokenOwner& owner, const std::string& token) {
+  return owner.role + " " + owner.name + " " + hex_text(sha256_of(std::as_bytes(std::span(token)))) + "\n";
 }
 
 std::string read_token(const std::filesystem::path& file) {

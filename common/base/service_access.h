@@ -57,6 +57,15 @@ void check_key(const std::filesystem::path& file, const std::string& key, const 
 std::string read_certificates(const std::filesystem::path& file);
 std::string read_key(const std::filesystem::path& file, const std::string& certificate);
 
+// A new one, of 256 random bits: nobody guesses it. Throws std::runtime_error where the system has no randomness to
+// give.
+std::string new_token();
+// What the service's file of tokens has of it: "ROLE NAME SHA256\n".
+struct TokenOwner {
+  std::string role, name;
+};
+std::string token_line(const TokenOwner& owner, const std::string& token);
+
 // A token as a file has it: at most one line. Throws as read_secret_file().
 std::string read_token(const std::filesystem::path& file);
 

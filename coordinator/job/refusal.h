@@ -14,6 +14,7 @@ class Refusal : public std::runtime_error {
   enum class Code {
     kNotFound,
     kFailedPrecondition,  // not in this state, or not by this generation
+    kUnauthenticated,     // nobody knows who calls
     kPermissionDenied,
     kAborted,            // contradicts what is on record
     kOutOfRange,         // not the next step
@@ -36,6 +37,8 @@ class Refusal : public std::runtime_error {
         return ErrorReason::kJobNotFound;
       case Code::kFailedPrecondition:
         return ErrorReason::kWrongState;
+      case Code::kUnauthenticated:
+        return ErrorReason::kNoValidToken;
       case Code::kPermissionDenied:
         return ErrorReason::kWrongToken;
       case Code::kAborted:

@@ -79,7 +79,8 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
     : shutdown_grace_(settings.shutdown_grace),
       folder_(settings.state),
       room_(settings.state),
-      store_(with_room(room_, [this] { return JobStore(folder_.database()); })) {
+      store_(with_room(room_, [this] { return JobStore(folder_.database()); })),
+      gate_(settings.access, clock) {
   const LaunchSettings launch{.mpirun = settings.mpirun,
                               .worker = settings.worker,
                               .allocation = settings.allocation,
@@ -96,8 +97,8 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   controller.cleaner.logs = folder_.logs();
   controller_ = with_room(room_, [&] { return std::make_unique<JobController>(controller, dependencies); });
   shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);
-  job_service_ = std::make_unique<TrainingJobService>(*shared_, metrics_);
-  worker_service_ = std::make_unique<WorkerService>(*shared_, metrics_);
+  job_service_ = std::make_unique<TrainingJobService>(*shared_, gate_, metrics_);
+  worker_service_ = std::make_unique<WorkerService>(*shared_, gate_, metrics_);
   if (settings.metrics_listen) expose_metrics(*settings.metrics_listen);
   serve(settings.listen, settings.tls);
   watch_state();

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "common/base/service_access.h"
+#include "coordinator/access/call_gate.h"
 #include "coordinator/job/job_controller.h"
 #include "coordinator/launch/mpirun_launcher.h"
 #include "coordinator/metrics/job_metrics.h"
@@ -27,6 +28,7 @@ namespace equipoise::coordinator {
 struct ServerSettings {
   ListenAddress listen;
   std::optional<ListenAddress> metrics_listen;
+  AccessSettings access;
   std::optional<TlsFiles> tls;  // checked; none: the service speaks plain text
   std::filesystem::path state;
   std::filesystem::path mpirun = "mpirun";
@@ -80,6 +82,7 @@ class CoordinatorServer {
   std::unique_ptr<MpirunLauncher> launcher_;
   std::unique_ptr<JobController> controller_;
   std::unique_ptr<SharedController> shared_;
+  CallGate gate_;
   std::unique_ptr<TrainingJobService> job_service_;
   std::unique_ptr<WorkerService> worker_service_;
   std::unique_ptr<grpc::Server> server_;  // null once shut down

@@ -25,12 +25,17 @@ std::string attempt_token_of(const grpc::ServerContext& context) {
   return token == context.client_metadata().end() ? "" : std::string(token->second.data(), token->second.size());
 }
 
+struct RankCall {
+  const grpc::ServerContext& context;
+  const AdmittedCall& admitted;
+};
+
 // A call of a rank, alone on the core; refused before anything is looked at where its token is not that of the attempt.
 template <typename Request, typename Call>
-auto run_for_rank(SharedController& shared, const grpc::ServerContext& context, const Request& request,
-                  const Call& call) {
-  const std::string token = attempt_token_of(context);
+auto run_for_rank(SharedController& shared, const RankCall& rank, const Request& request, const Call& call) {
+  const std::string token = attempt_token_of(rank.context);
   return shared.run([&](JobController& core) {
+    if (rank.admitted.is_of_stranger()) core.worker_calls().check_stranger(request.job_id(), token);
     core.worker_calls().check_token(request.job_id(), token);
     return call(core.worker_calls());
   });
@@ -38,29 +43,29 @@ auto run_for_rank(SharedController& shared, const grpc::ServerContext& context, 
 
 }  // namespace
 
-TrainingJobService::TrainingJobService(SharedController& shared, JobMetrics& metrics)
-    : shared_(shared), boundary_(metrics, "TrainingJobService") {}
+TrainingJobService::TrainingJobService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
+    : shared_(shared), boundary_(gate, metrics, "TrainingJobService") {}
 
-grpc::Status TrainingJobService::CreateTrainingJob(grpc::ServerContext* /*context*/,
+grpc::Status TrainingJobService::CreateTrainingJob(grpc::ServerContext* context,
                                                    const v1::CreateTrainingJobRequest* request,
                                                    v1::TrainingJob* response) {
-  return boundary_.answer("CreateTrainingJob", [&] {
+  return boundary_.answer(*context, "CreateTrainingJob", [&] {
     *response = shared_.run([&](JobController& core) { return core.training_jobs().create(*request); });
     shared_.wake();
   });
 }
 
-grpc::Status TrainingJobService::GetTrainingJob(grpc::ServerContext* /*context*/,
-                                                const v1::GetTrainingJobRequest* request, v1::TrainingJob* response) {
-  return boundary_.answer("GetTrainingJob", [&] {
+grpc::Status TrainingJobService::GetTrainingJob(grpc::ServerContext* context, const v1::GetTrainingJobRequest* request,
+                                                v1::TrainingJob* response) {
+  return boundary_.answer(*context, "GetTrainingJob", [&] {
     *response = shared_.read([&](JobController& core) { return core.training_jobs().get(request->id()); });
   });
 }
 
-grpc::Status TrainingJobService::ListTrainingJobs(grpc::ServerContext* /*context*/,
+grpc::Status TrainingJobService::ListTrainingJobs(grpc::ServerContext* context,
                                                   const v1::ListTrainingJobsRequest* request,
                                                   v1::ListTrainingJobsResponse* response) {
-  return boundary_.answer("ListTrainingJobs", [&] {
+  return boundary_.answer(*context, "ListTrainingJobs", [&] {
     *response = shared_.read([&](JobController& core) { return core.training_jobs().list(*request); });
   });
 }
@@ -68,145 +73,150 @@ grpc::Status TrainingJobService::ListTrainingJobs(grpc::ServerContext* /*context
 grpc::Status TrainingJobService::WatchTrainingJob(grpc::ServerContext* context,
                                                   const v1::WatchTrainingJobRequest* request,
                                                   grpc::ServerWriter<v1::TrainingJob>* writer) {
-  return boundary_.answer("WatchTrainingJob", [&] { stream_changes(shared_, request->id(), *context, *writer); });
+  return boundary_.answer(*context, "WatchTrainingJob",
+                          [&] { stream_changes(shared_, request->id(), *context, *writer); });
 }
 
-grpc::Status TrainingJobService::CancelTrainingJob(grpc::ServerContext* /*context*/,
+grpc::Status TrainingJobService::CancelTrainingJob(grpc::ServerContext* context,
                                                    const v1::CancelTrainingJobRequest* request,
                                                    v1::TrainingJob* response) {
-  return boundary_.answer("CancelTrainingJob", [&] {
+  return boundary_.answer(*context, "CancelTrainingJob", [&] {
     *response = shared_.run([&](JobController& core) { return core.training_jobs().cancel(request->id()); });
     shared_.wake();
   });
 }
 
-grpc::Status TrainingJobService::PauseTrainingJob(grpc::ServerContext* /*context*/,
+grpc::Status TrainingJobService::PauseTrainingJob(grpc::ServerContext* context,
                                                   const v1::PauseTrainingJobRequest* request,
                                                   v1::TrainingJob* response) {
-  return boundary_.answer("PauseTrainingJob", [&] {
+  return boundary_.answer(*context, "PauseTrainingJob", [&] {
     *response = shared_.run([&](JobController& core) { return core.training_jobs().pause(request->id()); });
     shared_.wake();
   });
 }
 
-grpc::Status TrainingJobService::ResumeTrainingJob(grpc::ServerContext* /*context*/,
+grpc::Status TrainingJobService::ResumeTrainingJob(grpc::ServerContext* context,
                                                    const v1::ResumeTrainingJobRequest* request,
                                                    v1::TrainingJob* response) {
-  return boundary_.answer("ResumeTrainingJob", [&] {
+  return boundary_.answer(*context, "ResumeTrainingJob", [&] {
     *response = shared_.run([&](JobController& core) { return core.training_jobs().resume(request->id()); });
     shared_.wake();
   });
 }
 
-grpc::Status TrainingJobService::CheckpointTrainingJob(grpc::ServerContext* /*context*/,
+grpc::Status TrainingJobService::CheckpointTrainingJob(grpc::ServerContext* context,
                                                        const v1::CheckpointTrainingJobRequest* request,
                                                        v1::TrainingJob* response) {
-  return boundary_.answer("CheckpointTrainingJob", [&] {
+  return boundary_.answer(*context, "CheckpointTrainingJob", [&] {
     *response = shared_.run([&](JobController& core) { return core.training_jobs().checkpoint(request->id()); });
     shared_.wake();
   });
 }
 
-grpc::Status TrainingJobService::DeleteTrainingJob(grpc::ServerContext* /*context*/,
+grpc::Status TrainingJobService::DeleteTrainingJob(grpc::ServerContext* context,
                                                    const v1::DeleteTrainingJobRequest* request,
                                                    google::protobuf::Empty* /*response*/) {
-  return boundary_.answer("DeleteTrainingJob", [&] {
+  return boundary_.answer(*context, "DeleteTrainingJob", [&] {
     shared_.run([&](JobController& core) { core.training_jobs().remove(request->id()); });
   });
 }
 
-grpc::Status TrainingJobService::ListGroupWeights(grpc::ServerContext* /*context*/,
+grpc::Status TrainingJobService::ListGroupWeights(grpc::ServerContext* context,
                                                   const v1::ListGroupWeightsRequest* request,
                                                   v1::ListGroupWeightsResponse* response) {
-  return boundary_.answer("ListGroupWeights", [&] {
+  return boundary_.answer(*context, "ListGroupWeights", [&] {
     *response = shared_.read([&](JobController& core) { return core.training_jobs().group_weights(*request); });
   });
 }
 
-WorkerService::WorkerService(SharedController& shared, JobMetrics& metrics)
-    : shared_(shared), boundary_(metrics, "WorkerService") {}
+WorkerService::WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
+    : shared_(shared), boundary_(gate, metrics, "WorkerService") {}
 
-grpc::Status WorkerService::RegisterWorker(grpc::ServerContext* /*context*/, const v1::RegisterWorkerRequest* request,
+grpc::Status WorkerService::RegisterWorker(grpc::ServerContext* context, const v1::RegisterWorkerRequest* request,
                                            v1::RegisterWorkerResponse* response) {
-  return boundary_.answer("RegisterWorker", [&] {
-    *response = shared_.run([&](JobController& core) { return core.worker_calls().register_worker(*request); });
+  return boundary_.answer(*context, "RegisterWorker", [&](const AdmittedCall& admitted) {
+    *response = shared_.run([&](JobController& core) {
+      if (admitted.is_of_stranger()) core.worker_calls().check_stranger(request->job_id(), request->attempt_token());
+      return core.worker_calls().register_worker(*request);
+    });
   });
 }
 
 grpc::Status WorkerService::StartTraining(grpc::ServerContext* context, const v1::StartTrainingRequest* request,
                                           v1::StartTrainingResponse* response) {
-  return boundary_.answer("StartTraining", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.start_training(*request); });
+  return boundary_.answer(*context, "StartTraining", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.start_training(*request); });
   });
 }
 
 grpc::Status WorkerService::ReportStep(grpc::ServerContext* context, const v1::ReportStepRequest* request,
                                        v1::ReportStepResponse* response) {
-  return boundary_.answer("ReportStep", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.report_step(*request); });
+  return boundary_.answer(*context, "ReportStep", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.report_step(*request); });
   });
 }
 
 grpc::Status WorkerService::ReportSteps(grpc::ServerContext* context, const v1::ReportStepsRequest* request,
                                         v1::ReportStepsResponse* response) {
-  return boundary_.answer("ReportSteps", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.report_steps(*request); });
+  return boundary_.answer(*context, "ReportSteps", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.report_steps(*request); });
   });
 }
 
 grpc::Status WorkerService::GetGroupWeights(grpc::ServerContext* context, const v1::GetGroupWeightsRequest* request,
                                             v1::GetGroupWeightsResponse* response) {
-  return boundary_.answer("GetGroupWeights", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.group_weights(*request); });
+  return boundary_.answer(*context, "GetGroupWeights", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.group_weights(*request); });
   });
 }
 
 grpc::Status WorkerService::ReportMetrics(grpc::ServerContext* context, const v1::ReportMetricsRequest* request,
                                           v1::ReportMetricsResponse* /*response*/) {
-  return boundary_.answer("ReportMetrics", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
+  return boundary_.answer(*context, "ReportMetrics", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
   });
 }
 
 grpc::Status WorkerService::CommitCheckpoint(grpc::ServerContext* context, const v1::CommitCheckpointRequest* request,
                                              v1::CommitCheckpointResponse* /*response*/) {
-  return boundary_.answer("CommitCheckpoint", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.commit_checkpoint(*request); });
+  return boundary_.answer(*context, "CommitCheckpoint", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request,
+                 [&](WorkerCalls& calls) { calls.commit_checkpoint(*request); });
   });
 }
 
 grpc::Status WorkerService::Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,
                                       v1::HeartbeatResponse* response) {
-  return boundary_.answer("Heartbeat", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.heartbeat(*request); });
+  return boundary_.answer(*context, "Heartbeat", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.heartbeat(*request); });
   });
 }
 
 grpc::Status WorkerService::FinishWorker(grpc::ServerContext* context, const v1::FinishWorkerRequest* request,
                                          v1::FinishWorkerResponse* /*response*/) {
-  return boundary_.answer("FinishWorker", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.finish_worker(*request); });
+  return boundary_.answer(*context, "FinishWorker", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.finish_worker(*request); });
     shared_.wake();
   });
 }
 
 grpc::Status WorkerService::LeaveWorker(grpc::ServerContext* context, const v1::LeaveWorkerRequest* request,
                                         v1::LeaveWorkerResponse* /*response*/) {
-  return boundary_.answer("LeaveWorker", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.leave_worker(*request); });
+  return boundary_.answer(*context, "LeaveWorker", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.leave_worker(*request); });
     shared_.wake();
   });
 }
 
 grpc::Status WorkerService::FailWorker(grpc::ServerContext* context, const v1::FailWorkerRequest* request,
                                        v1::FailWorkerResponse* /*response*/) {
-  return boundary_.answer("FailWorker", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.fail_worker(*request); });
+  return boundary_.answer(*context, "FailWorker", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.fail_worker(*request); });
     shared_.wake();
   });
 }

@@ -10,8 +10,8 @@ namespace equipoise::coordinator {
 
 class TrainingJobService final : public v1::TrainingJobService::Service {
  public:
-  // Both outlive it.
-  TrainingJobService(SharedController& shared, JobMetrics& metrics);
+  // All outlive it.
+  TrainingJobService(SharedController& shared, CallGate& gate, JobMetrics& metrics);
 
   grpc::Status CreateTrainingJob(grpc::ServerContext* context, const v1::CreateTrainingJobRequest* request,
                                  v1::TrainingJob* response) override;
@@ -41,8 +41,8 @@ class TrainingJobService final : public v1::TrainingJobService::Service {
 
 class WorkerService final : public v1::WorkerService::Service {
  public:
-  // Both outlive it.
-  WorkerService(SharedController& shared, JobMetrics& metrics);
+  // All outlive it.
+  WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics);
 
   grpc::Status RegisterWorker(grpc::ServerContext* context, const v1::RegisterWorkerRequest* request,
                               v1::RegisterWorkerResponse* response) override;

@@ -87,7 +87,10 @@ void CoordinatorClient::throw_status(const Call& call, const grpc::Status& statu
   if (call.is_of_over_attempt(status)) throw AttemptEnded(status.error_message());
   const std::string refused = "coordinator " + address_ + ": " + call.name + " was refused: " + status.error_message();
   switch (status.error_code()) {
+    case grpc::StatusCode::UNAUTHENTICATED:
+      throw std::invalid_argument(refused);
     case grpc::StatusCode::PERMISSION_DENIED:
+      if (reason_in(status.error_details()) == ErrorReason::kRoleTooLow) throw std::invalid_argument(refused);
       throw PeerError(refused);
     case grpc::StatusCode::FAILED_PRECONDITION:
       if (call.precondition == Call::Precondition::kOfAttempt) throw PeerError(refused);
