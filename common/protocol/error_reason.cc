@@ -17,6 +17,8 @@ constexpr std::array<std::pair<ErrorReason, std::string_view>, 17> kReasonNames 
     {ErrorReason::kJobEnded, "JOB_ENDED"},
     {ErrorReason::kJobCancelled, "JOB_CANCELLED"},
     {ErrorReason::kWrongToken, "WRONG_TOKEN"},
+    {ErrorReason::kNoValidToken, "NO_VALID_TOKEN"},
+    {ErrorReason::kRoleTooLow, "ROLE_TOO_LOW"},
     {ErrorReason::kStateNotStored, "STATE_NOT_STORED"},
     {ErrorReason::kStateLost, "STATE_LOST"},
     {ErrorReason::kShuttingDown, "SHUTTING_DOWN"},

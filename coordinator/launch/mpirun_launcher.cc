@@ -38,6 +38,10 @@ ProgramStart program_for(const LaunchSettings& settings, const LaunchRequest& re
   const std::vector<std::string> ours = own_environment();
   const McaParameters mca = read_mca_parameters(ours, mca_files(ours));
   RankEnvironment environment = rank_environment(ours, mca, request.environment, settings.allocation);
+  for (const std::string& variable : settings.variables) {
+    environment.added.push_back(variable);
+    environment.passed.push_back(variable.substr(0, variable.find('=')));
+  }
   environment.added.push_back(std::string(kAttemptTokenVariable) + "=" + request.token);
   for (std::string& name : overruled_variables(request)) environment.removed.push_back(std::move(name));
   return {.command = mpirun_command(settings, request,

@@ -18,12 +18,17 @@ std::string attempt_token_of(const grpc::ServerContext& context) {
   return token == context.client_metadata().end() ? "" : std::string(token->second.data(), token->second.size());
 }
 
+struct RankCall {
+  const grpc::ServerContext& context;
+  const AdmittedCall& admitted;
+};
+
 // A call of a rank, alone on the core; refused before anything is looked at where its token is not that of the attempt.
 template <typename Request, typename Call>
-auto run_for_rank(SharedController& shared, const grpc::ServerContext& context, const Request& request,
-                  const Call& call) {
-  const std::string token = attempt_token_of(context);
+auto run_for_rank(SharedController& shared, const RankCall& rank, const Request& request, const Call& call) {
+  const std::string token = attempt_token_of(rank.context);
   return shared.run([&](JobController& core) {
+    if (rank.admitted.is_of_stranger()) core.worker_calls().check_stranger(request.job_id(), token);
     core.worker_calls().check_token(request.job_id(), token);
     return call(core.worker_calls());
   });
@@ -40,16 +45,18 @@ v1::WatchTrainingJobRequest parsed_watch_request(const grpc::ByteBuffer& bytes) 
 
 }  // namespace
 
-TrainingJobService::TrainingJobService(SharedController& shared, JobMetrics& metrics)
-    : shared_(shared), boundary_(metrics, "TrainingJobService"), pool_({}) {}
+TrainingJobService::TrainingJobService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
+    : shared_(shared), boundary_(gate, metrics, "TrainingJobService"), pool_({}) {}
 
 grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext& context, const char* method,
                                                     std::function<void()> body) {
   grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
-  const bool is_taken =
-      pool_.run([this, reactor, method, body = std::move(body)] { reactor->Finish(boundary_.answer(method, body)); });
+  // The context lives until the reactor has finished.
+  const bool is_taken = pool_.run([this, reactor, &context, method, body = std::move(body)] {
+    reactor->Finish(boundary_.answer(context, method, body));
+  });
   if (is_taken) return reactor;
-  reactor->Finish(boundary_.answer(method, [] {
+  reactor->Finish(boundary_.answer(context, method, [] {
     throw Refusal(Refusal::Code::kResourceExhausted, "too many calls are waiting for an answer; try again later");
   }));
   return reactor;
@@ -135,11 +142,21 @@ grpc::ServerUnaryReactor* TrainingJobService::ListGroupWeights(grpc::CallbackSer
               [request](TrainingJobs& jobs) { return jobs.group_weights(*request); });
 }
 
-grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob(
-    grpc::CallbackServerContext* /*context*/, const grpc::ByteBuffer* request) {
-  auto* const stream = new WatchStream(
-      shared_.watchers(), [this](const grpc::Status& status) { boundary_.count("WatchTrainingJob", status); });
+grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob(grpc::CallbackServerContext* context,
+                                                                                 const grpc::ByteBuffer* request) {
+  constexpr const char* kMethod = "WatchTrainingJob";
+  std::shared_ptr<const AdmittedCall> admitted;
+  std::exception_ptr refusal;
   try {
+    admitted = boundary_.admit(*context, kMethod);
+  } catch (...) {
+    refusal = std::current_exception();
+  }
+  // The call counts among its caller's until the stream is gone.
+  auto* const stream = new WatchStream(
+      shared_.watchers(), [this, admitted](const grpc::Status& status) { boundary_.count(kMethod, status); });
+  try {
+    if (refusal) std::rethrow_exception(refusal);
     const v1::WatchTrainingJobRequest asked = parsed_watch_request(*request);
     shared_.watchers().add(*stream, asked.id(), asked.after_revision());
   } catch (...) {
@@ -154,90 +171,94 @@ grpc::ServerUnaryReactor* TrainingJobService::ListRanks(grpc::CallbackServerCont
   return read(*context, "ListRanks", *response, [request](TrainingJobs& jobs) { return jobs.ranks(*request); });
 }
 
-WorkerService::WorkerService(SharedController& shared, JobMetrics& metrics)
-    : shared_(shared), boundary_(metrics, "WorkerService") {}
+WorkerService::WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
+    : shared_(shared), boundary_(gate, metrics, "WorkerService") {}
 
-grpc::Status WorkerService::RegisterWorker(grpc::ServerContext* /*context*/, const v1::RegisterWorkerRequest* request,
+grpc::Status WorkerService::RegisterWorker(grpc::ServerContext* context, const v1::RegisterWorkerRequest* request,
                                            v1::RegisterWorkerResponse* response) {
-  return boundary_.answer("RegisterWorker", [&] {
-    *response = shared_.run([&](JobController& core) { return core.worker_calls().register_worker(*request); });
+  return boundary_.answer(*context, "RegisterWorker", [&](const AdmittedCall& admitted) {
+    *response = shared_.run([&](JobController& core) {
+      if (admitted.is_of_stranger()) core.worker_calls().check_stranger(request->job_id(), request->attempt_token());
+      return core.worker_calls().register_worker(*request);
+    });
   });
 }
 
 grpc::Status WorkerService::StartTraining(grpc::ServerContext* context, const v1::StartTrainingRequest* request,
                                           v1::StartTrainingResponse* response) {
-  return boundary_.answer("StartTraining", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.start_training(*request); });
+  return boundary_.answer(*context, "StartTraining", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.start_training(*request); });
   });
 }
 
 grpc::Status WorkerService::ReportStep(grpc::ServerContext* context, const v1::ReportStepRequest* request,
                                        v1::ReportStepResponse* response) {
-  return boundary_.answer("ReportStep", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.report_step(*request); });
+  return boundary_.answer(*context, "ReportStep", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.report_step(*request); });
   });
 }
 
 grpc::Status WorkerService::ReportSteps(grpc::ServerContext* context, const v1::ReportStepsRequest* request,
                                         v1::ReportStepsResponse* response) {
-  return boundary_.answer("ReportSteps", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.report_steps(*request); });
+  return boundary_.answer(*context, "ReportSteps", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.report_steps(*request); });
   });
 }
 
 grpc::Status WorkerService::GetGroupWeights(grpc::ServerContext* context, const v1::GetGroupWeightsRequest* request,
                                             v1::GetGroupWeightsResponse* response) {
-  return boundary_.answer("GetGroupWeights", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.group_weights(*request); });
+  return boundary_.answer(*context, "GetGroupWeights", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.group_weights(*request); });
   });
 }
 
 grpc::Status WorkerService::ReportMetrics(grpc::ServerContext* context, const v1::ReportMetricsRequest* request,
                                           v1::ReportMetricsResponse* /*response*/) {
-  return boundary_.answer("ReportMetrics", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
+  return boundary_.answer(*context, "ReportMetrics", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
   });
 }
 
 grpc::Status WorkerService::CommitCheckpoint(grpc::ServerContext* context, const v1::CommitCheckpointRequest* request,
                                              v1::CommitCheckpointResponse* /*response*/) {
-  return boundary_.answer("CommitCheckpoint", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.commit_checkpoint(*request); });
+  return boundary_.answer(*context, "CommitCheckpoint", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request,
+                 [&](WorkerCalls& calls) { calls.commit_checkpoint(*request); });
   });
 }
 
 grpc::Status WorkerService::Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,
                                       v1::HeartbeatResponse* response) {
-  return boundary_.answer("Heartbeat", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.heartbeat(*request); });
+  return boundary_.answer(*context, "Heartbeat", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.heartbeat(*request); });
   });
 }
 
 grpc::Status WorkerService::FinishWorker(grpc::ServerContext* context, const v1::FinishWorkerRequest* request,
                                          v1::FinishWorkerResponse* /*response*/) {
-  return boundary_.answer("FinishWorker", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.finish_worker(*request); });
+  return boundary_.answer(*context, "FinishWorker", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.finish_worker(*request); });
     shared_.wake();
   });
 }
 
 grpc::Status WorkerService::LeaveWorker(grpc::ServerContext* context, const v1::LeaveWorkerRequest* request,
                                         v1::LeaveWorkerResponse* /*response*/) {
-  return boundary_.answer("LeaveWorker", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.leave_worker(*request); });
+  return boundary_.answer(*context, "LeaveWorker", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.leave_worker(*request); });
     shared_.wake();
   });
 }
 
 grpc::Status WorkerService::FailWorker(grpc::ServerContext* context, const v1::FailWorkerRequest* request,
                                        v1::FailWorkerResponse* /*response*/) {
-  return boundary_.answer("FailWorker", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.fail_worker(*request); });
+  return boundary_.answer(*context, "FailWorker", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.fail_worker(*request); });
     shared_.wake();
   });
 }

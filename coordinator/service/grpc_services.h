@@ -22,8 +22,8 @@ using CallbackTrainingJobService =
 // A call that this version of the program does not have is UNIMPLEMENTED.
 class TrainingJobService final : public CallbackTrainingJobService {
  public:
-  // Both outlive it.
-  TrainingJobService(SharedController& shared, JobMetrics& metrics);
+  // All outlive it.
+  TrainingJobService(SharedController& shared, CallGate& gate, JobMetrics& metrics);
 
   grpc::ServerUnaryReactor* CreateTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::CreateTrainingJobRequest* request,
@@ -76,8 +76,8 @@ class TrainingJobService final : public CallbackTrainingJobService {
 
 class WorkerService final : public v1::WorkerService::Service {
  public:
-  // Both outlive it.
-  WorkerService(SharedController& shared, JobMetrics& metrics);
+  // All outlive it.
+  WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics);
 
   grpc::Status RegisterWorker(grpc::ServerContext* context, const v1::RegisterWorkerRequest* request,
                               v1::RegisterWorkerResponse* response) override;
