@@ -138,6 +138,7 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
   record.restart_at.reset();
   record.must_leave = false;
   record.checkpoint_requests = 0;
+  record.evaluation_requests = 0;
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);
   record.hosts = hosts;

@@ -47,6 +47,7 @@ struct JobRecord {
   std::optional<SteadyTime> restart_at;
   bool must_leave = false;               // RUNNING: its ranks are to make a checkpoint and leave, for a reason of ours
   std::int64_t checkpoint_requests = 0;  // of people, since its newest attempt began
+  std::int64_t evaluation_requests = 0;  // likewise
   std::optional<Training> training;      // likewise
 
   // Where the job is, stored or not: what is done with its processes follows from this.

@@ -107,6 +107,15 @@ grpc::Status TrainingJobService::CheckpointTrainingJob(grpc::ServerContext* /*co
   });
 }
 
+grpc::Status TrainingJobService::EvaluateTrainingJob(grpc::ServerContext* /*context*/,
+                                                     const v1::EvaluateTrainingJobRequest* request,
+                                                     v1::TrainingJob* response) {
+  return boundary_.answer("EvaluateTrainingJob", [&] {
+    *response = shared_.run([&](JobController& core) { return core.training_jobs().evaluate(request->id()); });
+    shared_.wake();
+  });
+}
+
 grpc::Status TrainingJobService::DeleteTrainingJob(grpc::ServerContext* /*context*/,
                                                    const v1::DeleteTrainingJobRequest* request,
                                                    google::protobuf::Empty* /*response*/) {

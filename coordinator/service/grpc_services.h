@@ -29,6 +29,8 @@ class TrainingJobService final : public v1::TrainingJobService::Service {
                                  v1::TrainingJob* response) override;
   grpc::Status CheckpointTrainingJob(grpc::ServerContext* context, const v1::CheckpointTrainingJobRequest* request,
                                      v1::TrainingJob* response) override;
+  grpc::Status EvaluateTrainingJob(grpc::ServerContext* context, const v1::EvaluateTrainingJobRequest* request,
+                                   v1::TrainingJob* response) override;
   grpc::Status DeleteTrainingJob(grpc::ServerContext* context, const v1::DeleteTrainingJobRequest* request,
                                  google::protobuf::Empty* response) override;
   grpc::Status ListGroupWeights(grpc::ServerContext* context, const v1::ListGroupWeightsRequest* request,
