@@ -182,6 +182,12 @@ v1::TrainingJob Connection::checkpoint_job(const std::string& id) {
   return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::CheckpointTrainingJob, request);
 }
 
+v1::TrainingJob Connection::evaluate_job(const std::string& id) {
+  v1::EvaluateTrainingJobRequest request;
+  request.set_id(id);
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::EvaluateTrainingJob, request);
+}
+
 void Connection::delete_job(const std::string& id) {
   v1::DeleteTrainingJobRequest request;
   request.set_id(id);

@@ -142,6 +142,7 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
   record.must_leave = false;
   record.leave_by.reset();
   record.checkpoint_requests = 0;
+  record.evaluation_requests = 0;
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);
   record.hosts = hosts;

@@ -60,6 +60,7 @@ struct JobRecord {
   std::optional<SteadyTime> stays_until;  // its ranks could not leave: when they may be asked again
   std::optional<RunningAccount> running;
   std::int64_t checkpoint_requests = 0;  // of people, since its newest attempt began
+  std::int64_t evaluation_requests = 0;  // likewise
   std::optional<Training> training;      // likewise
   StepTimes step_times;                  // of all attempts since this coordinator started
 

@@ -232,12 +232,31 @@ v1::TrainingJob TrainingJobs::resume(const std::string& id) {
   return record.job;
 }
 
+namespace {
+
+// `what`: "make a checkpoint".
+void check_trains(const JobRecord& record, const std::string& what) {
+  const JobLifecycle& job = record.intended();
+  if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can " + what);
+  if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
+}
+
+}  // namespace
+
 v1::TrainingJob TrainingJobs::checkpoint(const std::string& id) {
   JobRecord& record = table_.find(id);
-  const JobLifecycle& job = record.intended();
-  if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can make a checkpoint");
-  if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
+  check_trains(record, "make a checkpoint");
   ++record.checkpoint_requests;
+  return record.job;
+}
+
+v1::TrainingJob TrainingJobs::evaluate(const std::string& id) {
+  JobRecord& record = table_.find(id);
+  check_trains(record, "evaluate");
+  if (validation_files(record.checked_config().data).empty()) {
+    refuse_wish(record, "it has no validation pairs (data.validation) to evaluate");
+  }
+  ++record.evaluation_requests;
   return record.job;
 }
 

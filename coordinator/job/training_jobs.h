@@ -63,6 +63,9 @@ class TrainingJobs {
   v1::TrainingJob checkpoint(const v1::CheckpointTrainingJobRequest& request) {
     return requests_.once("CheckpointTrainingJob", request, [&] { return checkpoint(request.id()); });
   }
+  v1::TrainingJob evaluate(const v1::EvaluateTrainingJobRequest& request) {
+    return requests_.once("EvaluateTrainingJob", request, [&] { return evaluate(request.id()); });
+  }
   void remove(const v1::DeleteTrainingJobRequest& request);
 
   const v1::TrainingJob& get(const std::string& id) { return table_.find(id).job; }
@@ -71,6 +74,7 @@ class TrainingJobs {
   v1::TrainingJob pause(const std::string& id);
   v1::TrainingJob resume(const std::string& id);
   v1::TrainingJob checkpoint(const std::string& id);
+  v1::TrainingJob evaluate(const std::string& id);
   void remove(const std::string& id);
   v1::ListGroupWeightsResponse group_weights(const v1::ListGroupWeightsRequest& request);
   v1::ListRanksResponse ranks(const v1::ListRanksRequest& request);

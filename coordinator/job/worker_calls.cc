@@ -326,6 +326,7 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
   note_pause_failure(record, request);
   if (is_asked_to_leave(record)) response.set_command(v1::HeartbeatResponse::COMMAND_PAUSE);
   response.set_checkpoint_requests(record.checkpoint_requests);
+  response.set_evaluation_requests(record.evaluation_requests);
   return response;
 }
 

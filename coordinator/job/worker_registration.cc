@@ -130,6 +130,7 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   record.step_times.interrupt();
   record.must_leave = false;
   record.checkpoint_requests = 0;
+  record.evaluation_requests = 0;
   if (generation > 1) table_.metrics().count_restart(record.job.id(), record.lifecycle.restart_cause);
   record.hosts.clear();
   record.start_timeout = launch.start_timeout;

@@ -3,6 +3,7 @@
 #include <grpcpp/support/slice.h>
 
 #include <exception>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -124,6 +125,13 @@ grpc::ServerUnaryReactor* TrainingJobService::CheckpointTrainingJob(grpc::Callba
                                                                     v1::TrainingJob* response) {
   return change(*context, "CheckpointTrainingJob", *response,
                 [request](TrainingJobs& jobs) { return jobs.checkpoint(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::EvaluateTrainingJob(grpc::CallbackServerContext* context,
+                                                                  const v1::EvaluateTrainingJobRequest* request,
+                                                                  v1::TrainingJob* response) {
+  return change(*context, "EvaluateTrainingJob", *response,
+                [request](TrainingJobs& jobs) { return jobs.evaluate(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,

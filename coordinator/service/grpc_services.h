@@ -46,6 +46,9 @@ class TrainingJobService final : public CallbackTrainingJobService {
   grpc::ServerUnaryReactor* CheckpointTrainingJob(grpc::CallbackServerContext* context,
                                                   const v1::CheckpointTrainingJobRequest* request,
                                                   v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* EvaluateTrainingJob(grpc::CallbackServerContext* context,
+                                                const v1::EvaluateTrainingJobRequest* request,
+                                                v1::TrainingJob* response) override;
   grpc::ServerUnaryReactor* DeleteTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::DeleteTrainingJobRequest* request,
                                               google::protobuf::Empty* response) override;

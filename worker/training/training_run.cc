@@ -181,6 +181,7 @@ class TrainingRun {
         context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
       }
       const StepEnd what = end_of_step(step + 1, step + 1 == end.final_step);
+      if (what.evaluates) show_evaluation(step + 1);
       if (what.makes_checkpoint) make_checkpoint(step + 1);
       if (what.leaves && step + 1 < end.final_step && checkpoint_is_whole())
         end = {.final_step = step + 1, .has_left = true};
@@ -195,6 +196,7 @@ class TrainingRun {
   struct StepEnd {
     bool makes_checkpoint = false;
     bool leaves = false;  // after the checkpoint
+    bool evaluates = false;
   };
   StepEnd end_of_step(std::int64_t steps_done, bool is_last) {
     // A run that has made some ends with one, from which more steps can follow.
@@ -202,14 +204,17 @@ class TrainingRun {
     if (steps_done < next_talk_) return {.makes_checkpoint = is_due};
     const bool wants_checkpoint = is_first() && (writer_.is_late() || context_.heartbeat.wants_checkpoint());
     const bool wants_to_leave = (is_first() && context_.heartbeat.wants_pause()) || CatchTerminations::was_asked();
-    std::array<double, 4> wishes{wants_checkpoint ? 1.0 : 0.0, wants_to_leave ? 1.0 : 0.0,
+    const bool wants_evaluation = is_first() && context_.heartbeat.wants_evaluation();
+    std::array<double, 5> wishes{wants_checkpoint ? 1.0 : 0.0, wants_to_leave ? 1.0 : 0.0,
                                  writer_.is_writing() ? 1.0 : 0.0,
-                                 is_first() ? static_cast<double>(next_interval()) : 0.0};
+                                 is_first() ? static_cast<double>(next_interval()) : 0.0, wants_evaluation ? 1.0 : 0.0};
     context_.host.all_reduce_sum(wishes);
     talk_interval_ = static_cast<std::int64_t>(wishes[3]);
     next_talk_ = steps_done + talk_interval_;
     if (wishes[2] == 0) writer_.gather_written();
-    return {.makes_checkpoint = is_due || wishes[0] > 0 || wishes[1] > 0, .leaves = wishes[1] > 0};
+    return {.makes_checkpoint = is_due || wishes[0] > 0 || wishes[1] > 0,
+            .leaves = wishes[1] > 0,
+            .evaluates = wishes[4] > 0};
   }
 
   // Steps until ranks talk again: those of a fifth of a second, as rank 0 has seen them.
@@ -280,6 +285,7 @@ class TrainingRun {
 
   // Why training ends with this evaluation, if it does.
   std::optional<v1::EarlyStop> evaluate(std::int64_t steps_done) {
+    context_.heartbeat.evaluation_begins();
     if (!has_evaluations_) return std::nullopt;
     context_.heartbeat.set_phase(v1::RANK_PHASE_EVALUATING);
     const std::vector<ValidationMeans> evaluation = policy_->evaluate();
@@ -289,6 +295,17 @@ class TrainingRun {
     const auto& stopping = config_.training.early_stopping;
     if (is_first() && verdict.is_best && stopping && stopping->keep_best) policy_->keep();
     return verdict.stop;
+  }
+
+  // One that people have asked for. Neither the learning rate nor early stopping hears of it: what a run becomes does
+  // not depend on who looks at it.
+  void show_evaluation(std::int64_t steps_done) {
+    context_.heartbeat.evaluation_begins();
+    if (!has_evaluations_ || is_evaluation_step(steps_done)) return;
+    context_.heartbeat.set_phase("evaluating");
+    const std::vector<ValidationMeans> evaluation = policy_->evaluate();
+    if (report_) report_->evaluated(steps_done, evaluation);
+    context_.heartbeat.set_phase("training");
   }
 
   void save(std::int64_t final_step) {
