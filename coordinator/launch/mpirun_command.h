@@ -48,6 +48,12 @@ struct RankEnvironment {
 RankEnvironment rank_environment(std::span<const std::string> environment, const McaParameters& mca,
                                  std::span<const std::string> named, Allocation allocation);
 
+// Whether processes of attempts outlive the coordinator.
+enum class Chain {
+  kToCoordinator,  // they end with it, however it ends
+  kNone,           // they go on, for the next coordinator
+};
+
 struct LaunchSettings {
   std::filesystem::path mpirun;  // absolute, or a name to be found in PATH
   std::filesystem::path worker;  // absolute
@@ -55,6 +61,11 @@ struct LaunchSettings {
   std::filesystem::path logs;               // <logs>/<job>/<generation>/{stdout.log,stderr.log,hosts}
   std::string coordinator_address;          // as ranks reach it
   std::vector<std::string> variables = {};  // NAME=value: ranks get them
+  std::filesystem::path logs;               // <logs>/<job>/<generation>/{stdout.log,stderr.log,hosts}
+  std::string coordinator_address;          // as ranks reach it
+  std::filesystem::path attempts = {};      // <attempts>/<job>.<generation>; empty: beside the logs
+  std::filesystem::path shim = {};          // absolute; empty: equipoise-shim beside this program
+  Chain chain = Chain::kToCoordinator;
 };
 
 enum class RunAs { kRoot, kUser };
