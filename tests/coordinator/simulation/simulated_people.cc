@@ -14,9 +14,10 @@ using std::chrono::seconds;
 using Repeats = SimulatedWorld::Repeats;
 
 constexpr std::size_t kMostJobs = 4;
-constexpr int kLongestRest = 1200;      // seconds in which all jobs end once faults have stopped
-constexpr int kLargestJob = 3;          // ranks; the hosts have four slots
-constexpr std::uint64_t kResumes = 50;  // a number that stands for the wish
+constexpr int kLongestRest = 1200;  // seconds in which all jobs end once faults have stopped
+constexpr int kLargestJob = 3;      // ranks; the hosts have four slots
+// Numbers that stand for wishes: Simulation::wish().
+constexpr std::uint64_t kCancels = 0, kPauses = 20, kResumes = 50, kCheckpoints = 80, kDeletes = 90, kLists = 95;
 
 v1::CreateTrainingJobRequest drawn_request(SimulatedWorld& world, std::size_t number) {
   const int workers = static_cast<int>(world.between(1, kLargestJob));
@@ -41,10 +42,12 @@ void Simulation::person() {
   ask(*jobs_[world_.random.below(jobs_.size())], wish);
 }
 
-void Simulation::create() {
-  jobs_.push_back(std::make_unique<JobPromises>(drawn_request(world_, jobs_.size()), mixed_bits(seed_, jobs_.size())));
-  ask(*jobs_.back(), 0);
+JobPromises& Simulation::add_job(v1::CreateTrainingJobRequest request) {
+  jobs_.push_back(std::make_unique<JobPromises>(std::move(request), mixed_bits(seed_, jobs_.size())));
+  return *jobs_.back();
 }
+
+void Simulation::create() { ask(add_job(drawn_request(world_, jobs_.size())), 0); }
 
 // A job that people have not been told of they ask for again, with the same request.
 void Simulation::ask(JobPromises& job, std::uint64_t wish_kind) {
@@ -99,6 +102,50 @@ void Simulation::remove(JobPromises& job, const std::string& id) {
   if (answer) job.deleted();
 }
 
+// Once more, where the coordinator was lost with the first call. A job that is not there yet is made by any wish.
+void Simulation::insist(JobPromises& job, std::uint64_t wish_kind) {
+  const int crashes = crashes_;
+  ask(job, wish_kind);
+  settle();
+  if (crashes_ != crashes) ask(job, wish_kind);
+  settle();
+  check();
+}
+
+void Simulation::run_script(std::int64_t writes, Loss loss) {
+  world_.is_calm = true;
+  loss_ = loss;
+  settings_.supervisor.max_running_jobs = 2;
+  settings_.supervisor.hosts = {{.name = "node1", .slots = 2}, {.name = "node2", .slots = 2}};
+  disk_.stop_after(writes);
+  start();
+  v1::CreateTrainingJobRequest request = drawn_request(world_, jobs_.size());
+  request.mutable_spec()->mutable_launch()->set_max_restarts(3);
+  request.mutable_spec()->mutable_training()->set_max_steps(14);
+  JobPromises& trained = add_job(std::move(request));
+  insist(trained, kLists);
+  advance(seconds(6));
+  insist(trained, kCheckpoints);
+  advance(seconds(4));
+  insist(trained, kPauses);
+  await_rest();
+  insist(trained, kResumes);
+  advance(seconds(3));
+  JobPromises& cancelled = add_job(drawn_request(world_, jobs_.size()));
+  insist(cancelled, kLists);
+  advance(seconds(4));
+  insist(cancelled, kCancels);
+  await_rest();
+  check_records();
+  const v1::JobState state = core_->table().find(*trained.id()).job.state();
+  world_.require(state == v1::JOB_STATE_SUCCEEDED, "the job that is trained is " + state_name(state));
+  insist(cancelled, kDeletes);
+  insist(trained, kDeletes);
+  advance(seconds(20));
+  use_all_slots();
+  check_records();
+}
+
 // Nothing fails any more: what is promised comes to be.
 void Simulation::calm_down() {
   world_.note("faults stop");
@@ -142,9 +189,8 @@ void Simulation::await_rest() {
 void Simulation::use_all_slots() {
   v1::CreateTrainingJobRequest request = drawn_request(world_, jobs_.size());
   if (!settings_.supervisor.hosts.empty()) request.mutable_spec()->mutable_launch()->set_workers(kLargestJob + 1);
-  jobs_.push_back(std::make_unique<JobPromises>(request, mixed_bits(seed_, jobs_.size())));
-  JobPromises& job = *jobs_.back();
-  ask(job, 0);
+  JobPromises& job = add_job(std::move(request));
+  insist(job, kLists);
   world_.require(job.id().has_value(), "nothing fails any more, and a job is not taken");
   await_rest();
   const v1::JobState state = core_->table().find(*job.id()).job.state();

@@ -22,6 +22,9 @@ class Simulation {
 
   // Events with faults, then none until every job has ended. Throws InvariantBroken.
   void run();
+  // A script of every call of people and ranks, and nothing fails but that the coordinator is killed after so many
+  // writes to its disk. Throws InvariantBroken.
+  void run_script(std::int64_t writes, Loss loss);
   // What has happened so far, a line each.
   const std::vector<std::string>& schedule() const { return world_.schedule; }
   // Of the last run.
@@ -53,6 +56,8 @@ class Simulation {
   void remove(JobPromises& job, const std::string& id);
   JobPromises& promises_of(const std::string& id);
 
+  JobPromises& add_job(v1::CreateTrainingJobRequest request);
+  void insist(JobPromises& job, std::uint64_t wish);
   void calm_down();
   void await_rest();
   bool is_at_rest();
