@@ -123,6 +123,7 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
                              .host = host,
                              .local = local,
                              .threads = threads,
+                             .device = config->log_linear ? "cpu" : wanted.device,
                              .program = "equipoise-worker " EQUIPOISE_VERSION};
     run_job(context, reason);
   } catch (const std::exception& failure) {

@@ -19,6 +19,7 @@
 #include "worker/training/checkpoint_writer.h"
 #include "worker/training/early_stopping.h"
 #include "worker/training/group_absence.h"
+#include "worker/training/run_ledger.h"
 #include "worker/training/run_output.h"
 #include "worker/training/run_report.h"
 #include "worker/training/weight_sync.h"
@@ -86,6 +87,7 @@ class TrainingRun {
     check_same_on_all_ranks(context_.host, digest, "set of trained parameters");
     save(end.final_step);
     writer_.finish();
+    if (is_first()) sign(end.final_step, digest);
     output_.reset();
     finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest);
   }
@@ -136,16 +138,30 @@ class TrainingRun {
     if (!is_first()) return;
     const v1::JobSpec& spec = context_.registration.spec;
     std::int64_t kept_bytes = 0;
+    LedgerOpening opening = ledger_opening();
     if (!found_) {
       output_->prepare(spec, plan_);
-    } else if (const std::string before = output_->prepare(spec, plan_, *found_); before.empty()) {
-      kept_bytes = found_->manifest.metrics_bytes;
     } else {
-      context_.log.warn(
-          "metrics.jsonl is not as the checkpoint of step {} knew it, and begins again there; lines before "
-          "are in {}",
-          found_->manifest.step, before);
+      const RunOutput::Beginnings before = output_->prepare(spec, plan_, *found_);
+      if (before.metrics.empty()) {
+        kept_bytes = found_->manifest.metrics_bytes;
+      } else {
+        context_.log.warn(
+            "metrics.jsonl is not as the checkpoint of step {} knew it, and begins again there; lines before "
+            "are in {}",
+            found_->manifest.step, before.metrics);
+      }
+      opening.is_kept = before.ledger.empty();
+      if (!opening.is_kept && found_->manifest.ledger_bytes > 0) {
+        context_.log.warn(
+            "the ledger is not as the checkpoint of step {} knew it, and begins again there; what was before is in {}",
+            found_->manifest.step, before.ledger);
+      }
     }
+    ledger_ = open_ledger(config_.output, opening);
+    output_->watch(kLedgerName);
+    weights_->record_into(*ledger_);
+    writer_.record_into(*ledger_);
     const bool has_report = policy_->write_data_report(config_.output / "data.json");
     if (has_report) output_->watch("data.json");
     report_ = std::make_unique<RunReport>(RunReport::Parts{.client = context_.client,
@@ -157,6 +173,28 @@ class TrainingRun {
                                           kept_bytes);
     if (found_) report_->restore(object_at(found_->manifest.training, "totals"));
     output_->watch(std::string(metrics_schema::kFileName));
+  }
+
+  // Views of what lives as long as this. Rank 0.
+  LedgerOpening ledger_opening() const {
+    return {.author = author_,
+            .robust = config_.robust,
+            .data = policy_->data(),
+            .started = started_,
+            .checkpoint = found_ ? &*found_ : nullptr,
+            .is_kept = false};
+  }
+
+  // The last record, once nothing more is written into the output. Rank 0.
+  void sign(std::int64_t final_step, const Digest& state) {
+    output_->check_now();
+    finish_ledger(*ledger_, config_.output, ledger_opening(),
+                  {.final_step = final_step,
+                   .state = state,
+                   .alpha_K = report_->alpha_K(),
+                   .files = {},
+                   .metrics_bytes = report_->file().bytes(),
+                   .metrics_sha256 = report_->file().sha256()});
   }
 
   TrainingEnd train() {
@@ -238,6 +276,7 @@ class TrainingRun {
   }
 
   void leave(std::int64_t steps_done) {
+    if (ledger_) ledger_->seal();  // the output is another attempt's then
     output_.reset();
     context_.log.info("leaves after step {}, of which there is a checkpoint", steps_done);
     leave_attempt(context_.client, context_.registration.attempt, context_.host.info().rank, steps_done);
@@ -252,6 +291,7 @@ class TrainingRun {
     if (is_first()) {
       report_->write_lines();
       weights_->settle();
+      const LedgerPosition sealed = ledger_->seal();
       manifest = {
           .program = std::string(context_.program),
           .job_id = context_.registration.attempt.job_id,
@@ -266,6 +306,8 @@ class TrainingRun {
           .policy = policy_->checkpoint_state(),
           .metrics_bytes = report_->file().bytes(),
           .metrics_sha256 = report_->file().sha256(),
+          .ledger_bytes = sealed.bytes,
+          .ledger_chain = sealed.chain,
           .files = {}};
     }
     writer_.make(std::move(manifest));
@@ -321,6 +363,11 @@ class TrainingRun {
   const RunContext& context_;
   const JobConfig& config_;
   const std::string resolved_job_ = job_spec_to_yaml(resolve_defaults(context_.registration.spec, config_));
+  const LedgerAuthor author_{.program = std::string(context_.program),
+                             .attempt = context_.registration.attempt,
+                             .device = context_.device,
+                             .threads = context_.threads,
+                             .job = resolved_job_};
   std::unique_ptr<RunOutput> output_;     // rank 0
   std::optional<FoundCheckpoint> found_;  // rank 0
   std::unique_ptr<TrainedPolicy> policy_;
@@ -333,6 +380,7 @@ class TrainingRun {
   bool has_evaluations_ = false;
   StartedTraining started_;
   const ShardPlan& plan_ = started_.plan;
+  std::unique_ptr<LedgerWriter> ledger_;  // rank 0; before those that write into it
   std::unique_ptr<WeightSync> weights_;
   EvaluationWatch watch_;
   std::unique_ptr<RunReport> report_;  // rank 0
