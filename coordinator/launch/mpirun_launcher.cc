@@ -57,8 +57,8 @@ std::string why_it_ended(const ProgramStart& program) {
   return line.empty() ? last_informative_line_of(program.stdout_file) : line;
 }
 
-bool tells_of_lost_host(const std::filesystem::path& log) {
-  return tail_of(log).find("has lost communication with a remote daemon") != std::string::npos;
+bool tells_of_lost_host(const std::string& log) {
+  return log.find("has lost communication with a remote daemon") != std::string::npos;
 }
 
 }  // namespace
@@ -92,10 +92,13 @@ void MpirunLauncher::start(const LaunchRequest& request) {
     }
     started.set_value(child);
     const int exit_code = child->wait();
+    std::string log = tail_of(program.stderr_file);
     on_exit_({.attempt = key,
               .exit_code = exit_code,
               .last_line = why_it_ended(program),
-              .lost_contact = tells_of_lost_host(program.stderr_file)});
+              .lost_contact = tells_of_lost_host(log),
+              .first_end = first_rank_end(log),
+              .log = std::move(log)});
     *ended = true;
   });
   try {
