@@ -97,6 +97,7 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
   WaitReason reason;
   const WaitLimit limit(collective_timeout(options), &reason);
   RankProgress progress;
+  progress.set_polls([&reason] { return reason.polls(); });
   NotedCollective host(make_mpi_collective(session, limit), progress);
   NotedCollective local(make_host_collective(session, limit), progress);
   const WantedDevice wanted = device_of_rank();

@@ -19,6 +19,7 @@
 #include "client/table/text_table.h"
 #include "common/base/error.h"
 #include "common/protocol/job_state.h"
+#include "common/protocol/rank_phase.h"
 
 namespace equipoise {
 namespace {
@@ -67,6 +68,22 @@ std::string interruption_of(v1::JobState state) {
   }
 }
 
+// "attempt 2, 2026-11-30 12:00:00: rank 1 on node2, signal 9, training after step 41, last collective broadcast; why".
+std::string failure_text(const v1::AttemptFailure& failure) {
+  std::string text = "attempt " + std::to_string(failure.generation()) + ", " + local_time(failure.time()) + ": ";
+  if (failure.has_rank()) {
+    text += "rank " + std::to_string(failure.rank());
+    if (!failure.host().empty()) text += " on " + failure.host();
+    text += ", ";
+  }
+  if (failure.has_signal()) text += "signal " + std::to_string(failure.signal()) + ", ";
+  if (failure.has_exit_code()) text += "exit code " + std::to_string(failure.exit_code()) + ", ";
+  if (failure.phase() != v1::RANK_PHASE_UNSPECIFIED) text += phase_name(failure.phase()) + " ";
+  text += "after step " + std::to_string(failure.step());
+  if (!failure.last_collective().empty()) text += ", last collective " + failure.last_collective();
+  return text + "; " + failure.reason();
+}
+
 using Property = std::pair<std::string, std::string>;
 
 std::vector<Property> properties(const v1::TrainingJob& job) {
@@ -93,6 +110,10 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"output", job.spec().output()},
   };
   for (const std::string& condition : job.conditions()) list.emplace_back("noted", condition);
+  if (job.has_failure()) {
+    list.emplace_back("failure", failure_text(job.failure()));
+    for (const std::string& line : job.failure().log_lines()) list.emplace_back("its log", line);
+  }
   return list;
 }
 

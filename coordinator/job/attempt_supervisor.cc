@@ -194,8 +194,11 @@ void AttemptSupervisor::check_progress(JobRecord& record, SteadyTime now) {
     record.step_times.interrupt();
     return record.members->renew_progress(now);
   }
-  const auto stalled = record.members->first_stalled(now, deadlines_of(record, settings_.deadlines));
-  if (stalled) table_.settle(record, RankStalled{.rank = stalled->rank, .text = stall_text(*stalled)});
+  auto stalled = record.members->first_stalled(now, deadlines_of(record, settings_.deadlines));
+  if (!stalled) return;
+  // All ranks do the same steps, and rank 0 reports them as they come.
+  stalled->report.step = std::max(stalled->report.step, record.job.step());
+  table_.settle(record, RankStalled{.rank = stalled->rank, .text = stall_text(*stalled)});
 }
 
 // How long the processes of an attempt may still run by themselves; nullopt: as long as they want.
@@ -314,6 +317,8 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
       record.hosts, [&](const HostSlots& host) { return exit.last_line.find(host.name) != std::string::npos; });
   const bool wants_hosts = has_attempt(record.intended().state) && record.hosts.size() > 1 && !names_a_host;
   const auto attempt = attempts_.find(exit.attempt);
+  const bool was_asked_to_end = attempt != attempts_.end() && attempt->second.kill_at.has_value();
+  const auto first_end = was_asked_to_end ? std::nullopt : exit.first_end;
   table_.settle(
       record, LauncherExited{.exit_code = exit.exit_code,
                              .last_line = exit.last_line + (wants_hosts ? "; hosts: " + host_names(record.hosts) : ""),
@@ -321,7 +326,11 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
                              .world_size = record.job.world_size(),
                              .unconfirmed_hosts = unconfirmed_hosts,
                              .leaves_processes = leaves_processes,
-                             .was_asked_to_end = attempt != attempts_.end() && attempt->second.kill_at.has_value()});
+                             .was_asked_to_end = was_asked_to_end,
+                             .rank = first_end ? std::optional(first_end->rank) : std::nullopt,
+                             .signal = first_end ? first_end->signal : std::nullopt,
+                             .rank_exit_code = first_end ? first_end->exit_code : std::nullopt});
+  table_.add_end_of_failure(record, exit, was_asked_to_end);
   table_.metrics().show_workers(record.job.id(), {.active = 0, .finished = counts.finished});
 }
 

@@ -73,7 +73,7 @@ std::string missing_ranks_text(const Membership& members, const std::vector<Host
 }
 
 std::string stall_text(const StalledRank& stalled) {
-  constexpr std::chrono::seconds kUsualSilence{4};  // two heartbeats
+  constexpr std::chrono::seconds kTwoHeartbeats{4};
   const RankReport& report = stalled.report;
   const std::string time = std::to_string(stalled.stalled_for.count()) + " s";
   const std::string where = phase_name(report.phase) + ", after step " + std::to_string(report.step);
@@ -82,7 +82,7 @@ std::string stall_text(const StalledRank& stalled) {
   }
   std::string text =
       "rank " + std::to_string(*stalled.rank) + " on " + stalled.host + " has stood still for " + time + " in " + where;
-  if (stalled.silent_for > kUsualSilence) {
+  if (stalled.silent_for > kTwoHeartbeats) {
     text += ", and has not been heard of for " + std::to_string(stalled.silent_for.count()) + " s";
   }
   return report.last_collective.empty() ? text : text + "; its last collective was " + report.last_collective;

@@ -19,6 +19,7 @@
 #include "coordinator/job/job_etag.h"
 #include "coordinator/job/training.h"
 #include "coordinator/launch/hostfile.h"
+#include "coordinator/launch/launcher.h"
 #include "coordinator/lifecycle/clock.h"
 #include "coordinator/lifecycle/job_lifecycle.h"
 #include "coordinator/membership/membership.h"
@@ -114,6 +115,8 @@ class JobTable {
   // As apply(), for what has happened whether it can be stored or not. Where it cannot, the job is as people have seen
   // it, record.intended() says how it is, and store_unstored() tries again. Throws nothing of the store.
   void settle(JobRecord& record, const JobEvent& event);
+  // What the end of the processes of its newest attempt tells of how that has failed. Throws nothing of the store.
+  void add_end_of_failure(JobRecord& record, const LaunchExit& exit, bool was_asked_to_end);
   // `record.job` was changed in memory: it is stored now, or with a later store_unstored(). Throws nothing of the
   // store.
   void store_soon(JobRecord& record);

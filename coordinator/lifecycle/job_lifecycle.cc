@@ -30,7 +30,8 @@ std::string set_aside_text(const std::string& why) {
          "; its records are kept, equipoise-coordinator --check tells of all";
 }
 
-constexpr int kKilled = 137, kTerminated = 143;  // 128 + SIGKILL, SIGTERM
+constexpr int kOfSignals = 128;                  // an exit code of mpirun above it is that and a signal's number
+constexpr int kKilled = 137, kTerminated = 143;  // SIGKILL, SIGTERM
 
 std::string restarts_text(std::size_t count) { return std::to_string(count) + (count == 1 ? " restart" : " restarts"); }
 
@@ -166,8 +167,9 @@ struct Transition {
     const std::string& last = after.failures.back().cause;
     const std::string before = causes_before_last(after.failures);
     if (is_crash_loop(after.failures)) {
-      std::string reason =
-          "failed twice in a row at step " + std::to_string(job.step) + ", alike; last: " + last + before;
+      std::string reason = "failed twice in a row at step " + std::to_string(job.step) + ", alike";
+      if (!job.batch.empty()) reason += ", whose batch is " + job.batch;
+      reason += "; last: " + last + before;
       return failed(std::move(after), v1::FAILURE_KIND_PROGRAM, std::move(reason), now);
     }
     const std::size_t failures = failures_by(after.failures, cause);
@@ -327,6 +329,7 @@ struct Transition {
     AttemptFailure failure = failure_of(exit_sentence(exit));
     failure.exit_code = exit.exit_code;
     failure.is_of_the_job = exit.exit_code != kKilled && exit.exit_code != kTerminated;
+    failure.is_crash = is_crash_signal(exit.signal.value_or(exit.exit_code - kOfSignals));
     return lost(std::move(failure),
                 exit.exit_code == kTerminated ? RestartCause::kPreemption : RestartCause::kInfrastructure);
   }
@@ -551,9 +554,54 @@ bool awaits_checkpoint(const JobLifecycle& job) {
 
 bool has_attempt(v1::JobState state) { return state == v1::JOB_STATE_STARTING || state == v1::JOB_STATE_RUNNING; }
 
+namespace {
+
+// What an event tells of the rank that failed.
+struct RankOfEvent {
+  FailureFacts& facts;
+
+  void operator()(const RankFailed& event) const { facts.rank = event.rank; }
+  void operator()(const RankSilent& event) const { facts.rank = event.rank; }
+  void operator()(const RankStalled& event) const { facts.rank = event.rank; }
+  void operator()(const DigestsDiffer& event) const { facts.rank = event.rank; }
+  void operator()(const LauncherExited& event) const {
+    facts.rank = event.rank;
+    facts.signal = event.signal;
+    facts.exit_code = event.rank_exit_code;
+  }
+  template <typename Event>
+  void operator()(const Event&) const {}
+};
+
+// Whether an attempt of `job` has failed by an event after which it is `after`, and why.
+std::optional<std::string> failure_between(const JobLifecycle& job, const JobEvent& event, const JobLifecycle& after) {
+  if (job.generation == 0 || std::holds_alternative<SetAside>(event) || std::holds_alternative<SpecRefused>(event)) {
+    return std::nullopt;
+  }
+  if (after.failures.size() > job.failures.size()) return after.failures.back().cause;
+  const bool is_of_attempt =
+      has_attempt(job.state) || job.state == v1::JOB_STATE_PAUSING || std::holds_alternative<RankFailed>(event);
+  if (after.state == v1::JOB_STATE_FAILED && is_of_attempt) return after.reason;
+  const bool was_lost_in_pause = after.pause_trouble != job.pause_trouble && !after.pause_trouble.empty();
+  return was_lost_in_pause ? std::optional(after.pause_trouble) : std::nullopt;
+}
+
+}  // namespace
+
 JobLifecycle next(const JobLifecycle& job, const JobEvent& event, WallTime now) {
   if (is_final(job.state)) return job;
-  return std::visit(Transition{.job = job, .now = now}, event);
+  JobLifecycle after = std::visit(Transition{.job = job, .now = now}, event);
+  if (const auto reason = failure_between(job, event, after)) {
+    const bool has_failed = after.state == v1::JOB_STATE_FAILED;
+    FailureFacts& facts =
+        after.failure.emplace(FailureFacts{.generation = job.generation,
+                                           .time = now,
+                                           .kind = has_failed ? after.failure_kind : v1::FAILURE_KIND_INFRASTRUCTURE,
+                                           .reason = *reason,
+                                           .step = job.step});
+    std::visit(RankOfEvent{facts}, event);
+  }
+  return after;
 }
 
 }  // namespace equipoise::coordinator

@@ -27,6 +27,18 @@ namespace equipoise::coordinator {
 // Who ends an attempt that has been asked to end.
 enum class LaunchedBy { kCoordinator, kUser };
 
+// How an attempt failed, as the event says that told of it first; a failure of the job itself takes the place of what
+// others had told before, as that followed from it.
+struct FailureFacts {
+  std::int64_t generation = 0;
+  WallTime time{};
+  v1::FailureKind kind = v1::FAILURE_KIND_UNSPECIFIED;
+  std::string reason = {};
+  std::int64_t step = 0;  // steps done
+  std::optional<int> rank = {}, signal = {}, exit_code = {};
+  bool operator==(const FailureFacts&) const = default;
+};
+
 struct JobLifecycle {
   v1::JobState state = v1::JOB_STATE_QUEUED;
   std::string reason;  // one sentence
@@ -45,12 +57,14 @@ struct JobLifecycle {
   RestartCause restart_cause = RestartCause::kInfrastructure;  // RECOVERING: why
   // Steps done when all ranks of the newest attempt had left with a checkpoint, to go on from there.
   std::optional<std::int64_t> left_at_step = std::nullopt;
-  bool ends_processes = false;     // PAUSING: nothing is waited for but the end of its processes
-  std::string pause_trouble = {};  // PAUSING: why its ranks were lost before they had left; empty mostly
-  std::string pause_cause = {};    // PAUSING: why, where people have not asked for it
-  bool resumes = false;            // PAUSING: it is to go on once it is PAUSED
-  std::string preempted_by = {};   // RUNNING: the job that needs its room; empty: none
-  std::string preemption = {};     // QUEUED: how its last attempt has made room; empty: it has not
+  bool ends_processes = false;               // PAUSING: nothing is waited for but the end of its processes
+  std::string pause_trouble = {};            // PAUSING: why its ranks were lost before they had left; empty mostly
+  std::string pause_cause = {};              // PAUSING: why, where people have not asked for it
+  bool resumes = false;                      // PAUSING: it is to go on once it is PAUSED
+  std::string preempted_by = {};             // RUNNING: the job that needs its room; empty: none
+  std::string preemption = {};               // QUEUED: how its last attempt has made room; empty: it has not
+  std::string batch = {};                    // which data the next step is made of; empty: not known
+  std::optional<FailureFacts> failure = {};  // of the newest attempt that failed, since the coordinator started
 };
 
 struct AttemptLaunched {  // mpirun is about to be started
@@ -125,6 +139,8 @@ struct LauncherExited {
   std::string unconfirmed_hosts = {};  // where ranks may go on, as nobody could reach them; empty: no process is left
   bool leaves_processes = false;       // on a host that could not be reached, and they may still run
   bool was_asked_to_end = false;       // by the coordinator: it had not ended by itself
+  // Of the rank that ended first by itself, where Open MPI says which it was.
+  std::optional<int> rank = {}, signal = {}, rank_exit_code = {};
 };
 struct CancelRequested {
   bool has_processes = false;  // of an attempt that has failed

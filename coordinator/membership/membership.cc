@@ -86,13 +86,20 @@ std::optional<std::chrono::seconds> PhaseDeadlines::of(v1::RankPhase phase) cons
       return computing;
     case v1::RANK_PHASE_STARTING:
     case v1::RANK_PHASE_READING_DATA:
+      return reading;
     case v1::RANK_PHASE_SAVING:
     case v1::RANK_PHASE_CHECKPOINT:
-      return files;
+      return writing;
     default:
       return std::nullopt;
   }
 }
+
+namespace {
+
+constexpr std::chrono::seconds kUsualSilence{4};  // two heartbeats
+
+}  // namespace
 
 std::optional<StalledRank> Membership::first_stalled(SteadyTime now, const PhaseDeadlines& deadlines) const {
   const Rank *stalled = nullptr, *first = nullptr;
@@ -102,9 +109,11 @@ std::optional<StalledRank> Membership::first_stalled(SteadyTime now, const Phase
     if (!is_active(rank)) continue;
     const auto deadline = deadlines.of(rank.report.phase);
     const bool is_overdue = deadline && now - rank.last_moved > *deadline;
-    all_wait = all_wait && is_overdue && rank.report.is_in_collective;
+    const auto silence = now - rank.last_heard;
+    all_wait = all_wait && is_overdue && rank.report.is_in_collective && silence <= kUsualSilence;
     if (first == nullptr) first = &rank;
-    const bool is_at_fault = is_overdue && !rank.report.is_in_collective;
+    // What a silent rank said of itself last was before it fell silent.
+    const bool is_at_fault = is_overdue && (!rank.report.is_in_collective || silence > *deadline);
     if (!is_at_fault || (stalled != nullptr && stalled->last_moved <= rank.last_moved)) continue;
     stalled = &rank;
     stalled_number = number;

@@ -44,7 +44,8 @@ struct RankReport {
 struct PhaseDeadlines {
   std::chrono::seconds training{30};
   std::chrono::seconds computing{600};  // reference log-probs, evaluation
-  std::chrono::seconds files{1800};     // starting, reading data and model, checkpoints, saving
+  std::chrono::seconds writing{1800};   // checkpoints, saving
+  std::chrono::seconds reading{3600};   // starting, reading data and model; a rank may wait for one that tokenises
 
   // nullopt: a rank that says nothing of what it does may stand still.
   std::optional<std::chrono::seconds> of(v1::RankPhase phase) const;

@@ -104,6 +104,7 @@ class JobStore {
   void set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher) {
     attempts_.set_launcher(job_id, generation, launcher);
   }
+  void set_attempt_failure(const std::string& job_id, const v1::AttemptFailure& failure);
   std::vector<StoredAttempt> attempts(const std::string& job_id) { return attempts_.attempts(job_id); }  // oldest first
 
   // A second commit of one step and generation takes the place of the first.

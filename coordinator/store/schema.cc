@@ -116,6 +116,15 @@ CREATE TABLE histories(
   next_step INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 )sql";
 
+// An AttemptFailure each.
+constexpr const char* kAttemptFailures = R"sql(
+CREATE TABLE attempt_failures(
+  job_id TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  failure BLOB NOT NULL,
+  PRIMARY KEY(job_id, generation)) STRICT, WITHOUT ROWID;
+)sql";
+
 struct TrainingKey {
   std::string job_id;
   std::int64_t generation;
@@ -170,12 +179,14 @@ void migrate(Database& database, std::int64_t from, const EarlierRows& earlier) 
       return add_lineage(database, earlier);
     case 3:
       return database.execute(kCompactSteps);
-    default:
+    case 4:
       return database.execute(kDeletedJobsTable);
+    default:
+      return database.execute(kAttemptFailures);
   }
 }
 
-constexpr std::int64_t kSchemaVersion = 5;
+constexpr std::int64_t kSchemaVersion = 6;
 
 std::int64_t schema_version(Database& database) {
   Statement version(database, "PRAGMA user_version");

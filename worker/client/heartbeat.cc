@@ -101,7 +101,7 @@ void Heartbeat::beat() {
   request.set_rank_phase(progress.phase);
   request.set_progress(progress.counter);
   request.set_last_collective(progress.last_collective);
-  request.set_is_in_collective(progress.is_in_collective);
+  request.set_is_in_collective(waits_.is_waiting(progress, progress_.has_polls()));
   std::string reason;
   const auto sent = Clock::now();
   const auto left =

@@ -84,6 +84,7 @@ class Heartbeat {
   const int rank_;
   const std::function<void()> on_held_;
   const HeartbeatTimes times_;
+  WaitWatch waits_;  // of thread_
   RankProgress own_progress_;
   RankProgress& progress_;
   std::atomic<std::int64_t> step_ = 0;

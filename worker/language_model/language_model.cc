@@ -40,7 +40,7 @@ constexpr std::chrono::seconds kBetweenProgress{5};
 
 TrainingData read_data(const RunContext& context) {
   context.heartbeat.set_phase(v1::RANK_PHASE_READING_DATA);
-  return load_training_data(context.config, context.threads);
+  return load_training_data(context.config, context.threads, [&context] { context.heartbeat.progress().advance(); });
 }
 
 // One rank of each machine says it: its devices are alike.

@@ -125,6 +125,22 @@ TEST_F(ProgressDetection, WhereAllWaitForEachOtherItIsNoneOfThem) {
   EXPECT_THAT(job(id).state_reason(), HasSubstr("all ranks have waited for each other in all_reduce_sum for "));
 }
 
+// It was in a collective when it was stopped: what it said then is old.
+TEST_F(ProgressDetection, ASilentRankThatSaidThatItWaitsIsAtFault) {
+  settings_.supervisor.deadlines.training = 5s;
+  restart();
+  const auto id = job_in(v1::RANK_PHASE_TRAINING);
+  do_steps(id, 3);
+  beat(id, 1, v1::RANK_PHASE_TRAINING, kWaits, 5000);
+  for (int second = 0; second < 12; ++second) {
+    beat(id, 0, v1::RANK_PHASE_TRAINING, kWaits, 5000);
+    pass(1s);
+  }
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_FAILED);
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("rank 1 on host has stood still for "));
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("and has not been heard of for "));
+}
+
 TEST_F(ProgressDetection, APauseOfTheCoordinatorCountsAgainstNobody) {
   const auto id = job_in(v1::RANK_PHASE_TRAINING);
   do_steps(id, 3);

@@ -46,5 +46,46 @@ TEST(RankProgress, CollectivesOfAThreadThatWaitsForAnotherOneAreNoProgress) {
   EXPECT_EQ(progress.read().counter, 2);
 }
 
+using namespace std::chrono_literals;
+
+TEST(WaitWatch, ARankThatPollsInACollectiveWaits) {
+  RankProgress progress;
+  std::int64_t polls = 0;
+  progress.set_polls([&polls] { return polls; });
+  const RankProgress::InCollective inside(progress, "broadcast");
+  WaitWatch watch;
+  const auto begin = WaitWatch::Clock::now();
+  for (int beat = 0; beat < 5; ++beat) {
+    ++polls;
+    EXPECT_TRUE(watch.is_waiting(progress.read(), progress.has_polls(), begin + 2s * beat)) << beat;
+  }
+}
+
+// The thread is stopped, or waits for a lock: the others wait for this rank.
+TEST(WaitWatch, ARankThatDoesNotPollHangsAfterTwoHeartbeats) {
+  RankProgress progress;
+  progress.set_polls([] { return std::int64_t{7}; });
+  const RankProgress::InCollective inside(progress, "broadcast");
+  WaitWatch watch;
+  const auto begin = WaitWatch::Clock::now();
+  EXPECT_TRUE(watch.is_waiting(progress.read(), true, begin));
+  EXPECT_TRUE(watch.is_waiting(progress.read(), true, begin + 2s)) << "after a stop of the whole process";
+  EXPECT_TRUE(watch.is_waiting(progress.read(), true, begin + 2s + 10ms)) << "sent at once";
+  EXPECT_FALSE(watch.is_waiting(progress.read(), true, begin + 4s));
+  progress.advance();
+  EXPECT_TRUE(watch.is_waiting(progress.read(), true, begin + 6s)) << "another collective";
+}
+
+TEST(WaitWatch, WithoutPollsARankInACollectiveWaits) {
+  RankProgress progress;
+  WaitWatch watch;
+  const auto begin = WaitWatch::Clock::now();
+  EXPECT_FALSE(watch.is_waiting(progress.read(), progress.has_polls(), begin)) << "in none";
+  const RankProgress::InCollective inside(progress, "broadcast");
+  for (int beat = 1; beat < 5; ++beat) {
+    EXPECT_TRUE(watch.is_waiting(progress.read(), progress.has_polls(), begin + 2s * beat)) << beat;
+  }
+}
+
 }  // namespace rank_progress_test
 }  // namespace equipoise
