@@ -21,6 +21,7 @@ struct Texts {
   std::string state = "./equipoise-state";
   std::string announce, mpirun = "mpirun", worker, hostfile, advertise, private_folder;
   std::string log_level = "info";
+  std::string on_shutdown = "leave";
   int max_running_jobs = 1;
   int shutdown_grace = 20;
   std::int64_t max_history = 1024;
@@ -53,6 +54,12 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--shutdown-grace", texts.shutdown_grace,
                  "Seconds at SIGTERM for ranks that train to leave with a checkpoint; 0: they are ended at once")
       ->check(CLI::Range(0, 86'400))
+      ->capture_default_str();
+  app.add_option(
+         "--on-shutdown", texts.on_shutdown,
+         "What ranks do at SIGTERM. leave: make a checkpoint and end; keep: wait for the next coordinator on the "
+         "same state folder and port")
+      ->check(CLI::IsMember({"leave", "keep"}))
       ->capture_default_str();
   app.add_option("--max-history", texts.max_history,
                  "MiB that the steps of a job may take in the database; beyond, one in 16 of the oldest stays")
@@ -99,6 +106,13 @@ Allocation checked_allocation(bool is_wanted) {
   return is_wanted ? Allocation::kUsed : Allocation::kIgnored;
 }
 
+OnShutdown checked_on_shutdown(const Texts& texts) {
+  if (texts.on_shutdown == "leave") return OnShutdown::kLeave;
+  if (!texts.exit_with_parent) return OnShutdown::kKeep;
+  throw std::invalid_argument(
+      "--on-shutdown is \"keep\", but with --exit-with-parent nothing outlives this program; expected leave");
+}
+
 Options options_of(const Texts& texts) {
   Options options;
   options.server.listen = listen_address("--listen", texts.listen, texts);
@@ -121,6 +135,8 @@ Options options_of(const Texts& texts) {
   check_reachable(rank_address_settings(options.server), options.server.listen);
   options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
   options.server.shutdown_grace = std::chrono::seconds(texts.shutdown_grace);
+  options.server.on_shutdown = checked_on_shutdown(texts);
+  options.server.chain = texts.exit_with_parent ? Chain::kToCoordinator : Chain::kNone;
   options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;
   if (!texts.announce.empty()) options.announce = texts.announce;
   if (!texts.private_folder.empty()) options.private_folder = std::filesystem::absolute(texts.private_folder);

@@ -276,6 +276,11 @@ v1::TrainingJob TrainingJobs::checkpoint(const std::string& id) {
   const JobLifecycle& job = record.intended();
   if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can make a checkpoint");
   if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
+  // Ranks count requests from the coordinator's start, once they have heard of it.
+  if (record.is_taken_over && !record.members->all_registered()) {
+    throw Refusal(Refusal::Code::kUnavailable, ErrorReason::kWrongState,
+                  "job " + id + ": the coordinator has started and waits for the job's ranks; try again soon");
+  }
   ++record.checkpoint_requests;
   return record.job;
 }

@@ -278,6 +278,7 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
     throw std::invalid_argument("phase has " + std::to_string(request.phase().size()) + " bytes, expected at most " +
                                 std::to_string(kLongestPhase));
   }
+  readmit(record, request.rank());
   const bool is_member = record.members && record.members->has(request.rank());
   if (is_member) record.members->renew_lease(request.rank(), table_.clock().now());
   v1::HeartbeatResponse response;

@@ -63,6 +63,9 @@ struct SlotsAwaited {  // fewer are free than the job needs
 struct RanksMissing {  // at the end of the time they had to register
   std::string text;
 };
+struct RanksNotBack {  // of an attempt that was taken over, in the time that they had
+  std::string text;
+};
 struct LaunchRefused {
   std::string why;
 };
@@ -104,6 +107,8 @@ struct LauncherExited {
   std::string unconfirmed_hosts = {};  // where ranks may go on, as nobody could reach them; empty: no process is left
   bool leaves_processes = false;       // on a host that could not be reached, and they may still run
   bool was_asked_to_end = false;       // by the coordinator: it had not ended by itself
+  bool was_taken_over = false;         // from an earlier coordinator, which may have heard more of its ranks
+  bool was_away = false;               // the coordinator, when it ended
 };
 struct CancelRequested {
   bool has_processes = false;  // of an attempt that has failed
@@ -135,10 +140,10 @@ struct CoordinatorRestarted {
 };
 
 using JobEvent =
-    std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, LaunchRefused, SpecRefused, SetAside,
-                 TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished, LauncherExited, CancelRequested,
-                 RanksLeft, HostsAwaited, PauseRequested, ResumeRequested, RanksPaused, PauseFailed, ProcessesEnded,
-                 CoordinatorStopped, CoordinatorRestarted>;
+    std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, RanksNotBack, LaunchRefused,
+                 SpecRefused, SetAside, TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished,
+                 LauncherExited, CancelRequested, RanksLeft, HostsAwaited, PauseRequested, ResumeRequested, RanksPaused,
+                 PauseFailed, ProcessesEnded, CoordinatorStopped, CoordinatorRestarted>;
 
 // STARTING or RUNNING: ranks are there, or on their way, and are to go on.
 bool has_attempt(v1::JobState state);

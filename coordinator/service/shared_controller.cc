@@ -291,6 +291,14 @@ void SharedController::end_attempts() {
   }
 }
 
+void SharedController::keep_attempts() {
+  run_always([this](JobController& controller) {
+    controller.attempts().hold_launches();
+    controller.table().store_unstored();
+    take_failures();
+  });
+}
+
 void SharedController::close_watchers() {
   std::unique_lock lock(mutex_);
   is_closing_ = true;

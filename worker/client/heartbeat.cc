@@ -91,7 +91,7 @@ void Heartbeat::beat() {
   try {
     const v1::HeartbeatResponse answer = client_.heartbeat(request);
     if (answer.is_held() && on_held_) on_held_();
-    wanted_checkpoints_ = answer.checkpoint_requests();
+    note_wanted_checkpoints(answer.checkpoint_requests());
     set_wants_pause(answer.command() == v1::HeartbeatResponse::COMMAND_PAUSE);
     if (answer.command() != v1::HeartbeatResponse::COMMAND_EXIT) return;
     reason = "the coordinator asked this rank to end";
@@ -120,6 +120,12 @@ void Heartbeat::keep_warnings(const v1::HeartbeatRequest& request) {
 void Heartbeat::set_wants_pause(bool wants_pause) {
   const std::lock_guard lock(mutex_);
   wants_pause_ = wants_pause && pause_failure_.empty();
+}
+
+// A coordinator that has taken the attempt over counts from the beginning again.
+void Heartbeat::note_wanted_checkpoints(std::int64_t requests) {
+  if (requests < wanted_checkpoints_) made_checkpoints_ = wants_checkpoint() ? requests - 1 : requests;
+  wanted_checkpoints_ = requests;
 }
 
 void Heartbeat::run() {

@@ -54,6 +54,7 @@ class Heartbeat {
   void run();
   void beat();
   void set_wants_pause(bool wants_pause);
+  void note_wanted_checkpoints(std::int64_t requests);
   void keep_warnings(const v1::HeartbeatRequest& request);
 
   CoordinatorClient& client_;
