@@ -54,6 +54,7 @@ class TrainingJobs {
   v1::TrainingJob resume(const std::string& id);
   v1::TrainingJob checkpoint(const std::string& id);
   v1::TrainingJob evaluate(const std::string& id);
+  v1::TrainingJob update(const v1::UpdateTrainingJobRequest& request);
   void remove(const std::string& id);
   v1::ListGroupWeightsResponse group_weights(const v1::ListGroupWeightsRequest& request);
 

@@ -116,6 +116,15 @@ grpc::Status TrainingJobService::EvaluateTrainingJob(grpc::ServerContext* /*cont
   });
 }
 
+grpc::Status TrainingJobService::UpdateTrainingJob(grpc::ServerContext* /*context*/,
+                                                   const v1::UpdateTrainingJobRequest* request,
+                                                   v1::TrainingJob* response) {
+  return boundary_.answer("UpdateTrainingJob", [&] {
+    *response = shared_.run([&](JobController& core) { return core.training_jobs().update(*request); });
+    shared_.wake();
+  });
+}
+
 grpc::Status TrainingJobService::DeleteTrainingJob(grpc::ServerContext* /*context*/,
                                                    const v1::DeleteTrainingJobRequest* request,
                                                    google::protobuf::Empty* /*response*/) {
@@ -178,6 +187,14 @@ grpc::Status WorkerService::ReportMetrics(grpc::ServerContext* context, const v1
                                           v1::ReportMetricsResponse* /*response*/) {
   return boundary_.answer("ReportMetrics", [&] {
     run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
+  });
+}
+
+grpc::Status WorkerService::ApplySettings(grpc::ServerContext* context, const v1::ApplySettingsRequest* request,
+                                          v1::ApplySettingsResponse* response) {
+  return boundary_.answer("ApplySettings", [&] {
+    *response =
+        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.apply_settings(*request); });
   });
 }
 

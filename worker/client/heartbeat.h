@@ -46,6 +46,8 @@ class Heartbeat {
   // The same of an evaluation.
   bool wants_evaluation() const { return wanted_evaluations_ > made_evaluations_; }
   void evaluation_begins() { made_evaluations_ = wanted_evaluations_.load(); }
+  // Of the newest change of settings that people have made; 0: none. Any thread.
+  std::int64_t settings_version() const { return settings_version_; }
   // The pause has failed: the coordinator is told, sent at once and again until it has arrived. Rank 0.
   void pause_failed(std::string sentence);
 
@@ -68,6 +70,7 @@ class Heartbeat {
   std::atomic<bool> wants_pause_ = false;
   std::atomic<std::int64_t> wanted_checkpoints_ = 0, made_checkpoints_ = 0;
   std::atomic<std::int64_t> wanted_evaluations_ = 0, made_evaluations_ = 0;
+  std::atomic<std::int64_t> settings_version_ = 0;
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   std::string phase_ = "starting";
