@@ -4,7 +4,7 @@ SHORT ?=
 REPRODUCE ?=
 FUZZ_RECORDS ?= 1000000
 
-.PHONY: demo test recipes test-hosts fuzz bench reproduce check-gpu build clean
+.PHONY: demo test recipes test-faults test-hosts fuzz bench reproduce check-gpu build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -17,6 +17,10 @@ recipes:
 	deploy/bootstrap --tests
 	deploy/build --programs
 	tests/recipes/recipes_test.py --compile
+
+# Every fault of docs/faults.md, with real processes; networks of its own need root. The last line is "N passed, N failed".
+test-faults:
+	tests/run -C slow -L faults
 
 # Jobs over three hosts, which are network namespaces of this machine: needs root.
 test-hosts:

@@ -33,7 +33,6 @@ std::unique_ptr<CLI::App> make_app(Action& chosen, std::span<const AddVerb> furt
   auto app = std::make_unique<CLI::App>(
       "Trains language models on people's preferences so that no group is left behind.", "equipoise");
   app->require_subcommand(1);
-  app->footer(kFooter);
   app->set_version_flag("--version", version_text(), "Print what this is and exit");
   app->get_formatter()->label("SUBCOMMAND", "VERB");
   app->get_formatter()->label("Subcommands", "Verbs");
@@ -43,6 +42,8 @@ std::unique_ptr<CLI::App> make_app(Action& chosen, std::span<const AddVerb> furt
   }
   for (const AddVerb add : further) add(*app, chosen);
   add_version_verb(*app, chosen);
+  // Last: verbs that are added later would have it too.
+  app->footer(kFooter);
   return app;
 }
 

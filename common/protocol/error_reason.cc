@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kErrorDomain = "equipoise.v1";
 constexpr const char* kErrorInfoType = "type.googleapis.com/google.rpc.ErrorInfo";
 
-constexpr std::array<std::pair<ErrorReason, std::string_view>, 17> kReasonNames = {{
+constexpr std::array<std::pair<ErrorReason, std::string_view>, 19> kReasonNames = {{
     {ErrorReason::kStaleGeneration, "STALE_GENERATION"},
     {ErrorReason::kJobEnded, "JOB_ENDED"},
     {ErrorReason::kJobCancelled, "JOB_CANCELLED"},
@@ -23,6 +23,8 @@ constexpr std::array<std::pair<ErrorReason, std::string_view>, 17> kReasonNames 
     {ErrorReason::kStateLost, "STATE_LOST"},
     {ErrorReason::kShuttingDown, "SHUTTING_DOWN"},
     {ErrorReason::kInvalidArgument, "INVALID_ARGUMENT"},
+    {ErrorReason::kRequestIdReused, "REQUEST_ID_REUSED"},
+    {ErrorReason::kEtagMismatch, "ETAG_MISMATCH"},
     {ErrorReason::kJobNotFound, "JOB_NOT_FOUND"},
     {ErrorReason::kWrongState, "WRONG_STATE"},
     {ErrorReason::kOtherContent, "OTHER_CONTENT"},

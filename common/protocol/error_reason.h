@@ -23,6 +23,8 @@ enum class ErrorReason {
   kShuttingDown,
   // The call itself does not fit.
   kInvalidArgument,
+  kRequestIdReused,  // by another request than the one that had it first
+  kEtagMismatch,     // the job is not as the caller has seen it
   kJobNotFound,
   kWrongState,    // of the job, or of what it needs
   kOtherContent,  // than what is on record for the same step or rank

@@ -11,10 +11,12 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "common/config/job_config.h"
+#include "coordinator/job/job_etag.h"
 #include "coordinator/job/training.h"
 #include "coordinator/launch/hostfile.h"
 #include "coordinator/lifecycle/clock.h"
@@ -29,6 +31,7 @@ namespace equipoise::coordinator {
 struct JobRecord {
   std::int64_t sequence = 0;
   v1::TrainingJob job;
+  EtagBasis etag_basis = {};  // of `job`, when its etag was made
   // job.spec(), read once. None of a job that another version of the program stored and whose spec this one refuses.
   std::unique_ptr<const JobConfig> config;
   std::string spec_refusal;                   // why there is none; empty where there is one
@@ -82,7 +85,7 @@ class JobTable {
   // Throws Refusal kNotFound.
   JobRecord& find(const std::string& id);
   // `config` is what make_job_config makes of job.spec().
-  JobRecord& insert(v1::TrainingJob job, JobConfig config, const std::optional<AnsweredRequest>& request);
+  JobRecord& insert(v1::TrainingJob job, JobConfig config);
   // People do not see it any more; what it has left goes later (JobCleaner).
   void erase(const std::string& id);
   // Metrics have jobs that have not ended, and those that ended in the last 15 minutes, the last 100 of them.
@@ -122,7 +125,16 @@ class JobTable {
   void warn_running(const std::string& sentence);
 
   // `record.job` was changed in memory only.
-  void bump_revision(JobRecord& record) { record.job.set_revision(record.job.revision() + 1); }
+  void bump_revision(JobRecord& record) {
+    record.job.set_revision(record.job.revision() + 1);
+    renew_etag(record.etag_basis, record.job);
+    record.etag_basis = etag_basis(record.job);
+    note_change(record.job.id());
+  }
+  // People see another job than before, or none.
+  void note_change(const std::string& id) { changed_.insert(id); }
+  // Those of which this was said since the last call.
+  std::unordered_set<std::string> take_changed() { return std::exchange(changed_, {}); }
 
  private:
   JobLifecycle moved_by(const JobRecord& record, const JobEvent& event) const;
@@ -144,6 +156,7 @@ class JobTable {
   std::string held_because_;
   std::optional<StoreError> failure_;
   std::unordered_map<std::string, std::int64_t> sequence_of_;
+  std::unordered_set<std::string> changed_;
   std::deque<EndedJob> ended_;  // with series, the first to end first
 };
 

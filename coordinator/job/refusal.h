@@ -12,6 +12,7 @@ namespace equipoise::coordinator {
 class Refusal : public std::runtime_error {
  public:
   enum class Code {
+    kInvalidArgument,  // only with a reason of its own
     kNotFound,
     kFailedPrecondition,  // not in this state, or not by this generation
     kUnauthenticated,     // nobody knows who calls
@@ -33,6 +34,8 @@ class Refusal : public std::runtime_error {
  private:
   static constexpr ErrorReason usual_reason(Code code) {
     switch (code) {
+      case Code::kInvalidArgument:
+        return ErrorReason::kInvalidArgument;
       case Code::kNotFound:
         return ErrorReason::kJobNotFound;
       case Code::kFailedPrecondition:

@@ -4,6 +4,7 @@
 #include <grpcpp/server.h>
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -37,7 +38,7 @@ struct ServerSettings {
   ServiceFiles rank_files;               // with which ranks that are launched here call the service; without a token
   std::optional<std::string> advertise;  // host under which ranks on other machines reach us
   ControllerSettings controller;
-  int max_watchers = 64;
+  std::size_t max_watchers = 4096;
   std::chrono::seconds shutdown_grace{0};  // for ranks to leave with a checkpoint before they are ended
 };
 

@@ -17,6 +17,8 @@ namespace {
 
 grpc::StatusCode code_of(Refusal::Code code) {
   switch (code) {
+    case Refusal::Code::kInvalidArgument:
+      return grpc::StatusCode::INVALID_ARGUMENT;
     case Refusal::Code::kNotFound:
       return grpc::StatusCode::NOT_FOUND;
     case Refusal::Code::kFailedPrecondition:
@@ -105,18 +107,35 @@ CallCredentials credentials_of(const grpc::ServerContextBase& context) {
 
 }  // namespace
 
-grpc::Status RpcBoundary::run(const grpc::ServerContextBase& context, const char* method,
-                              const std::function<void(const AdmittedCall&)>& body) const {
+std::shared_ptr<const AdmittedCall> RpcBoundary::admit(const grpc::ServerContextBase& context,
+                                                       const char* method) const {
+  return gate_.admit(service_ + "/" + method, credentials_of(context));
+}
+
+grpc::Status RpcBoundary::answer(const char* method, const std::function<void()>& body) const {
   grpc::Status status;
   try {
-    const AdmittedCall call = gate_.admit(service_ + "/" + method, credentials_of(context));
-    body(call);
+    body();
   } catch (...) {
     status = status_of(std::current_exception());
+  }
+  count(method, status);
+  return status;
+}
+
+grpc::Status RpcBoundary::answer(const grpc::ServerContextBase& context, const char* method,
+                                 const RankBody& body) const {
+  return answer(method, [&] {
+    const std::shared_ptr<const AdmittedCall> call = admit(context, method);
+    body(*call);
+  });
+}
+
+void RpcBoundary::count(const char* method, const grpc::Status& status) const {
+  if (!status.ok()) {
     spdlog::debug("{}/{}: {}: {}", service_, method, code_name(status.error_code()), status.error_message());
   }
   metrics_.count_rpc(service_ + "/" + method, code_name(status.error_code()));
-  return status;
 }
 
 }  // namespace equipoise::coordinator
