@@ -69,7 +69,7 @@ std::vector<RoomHolder> AttemptSupervisor::room_holders(const JobRecord& wanted,
   std::vector<RoomHolder> holders;
   for (const auto& [key, attempt] : attempts_) {
     RoomHolder holder{.place = {}, .room = {.places = 1}, .stay = RoomHolder::Stay::kLeaves};
-    for (const HostSlots& host : attempt.hosts) holder.room.slots += host.slots;
+    holder.room.slots = slots_.used_slots(attempt.hosts);
     if (table_.contains(key.job_id)) {
       const JobRecord& record = table_.find(key.job_id);
       holder.place = queue_place_of(record);
@@ -91,7 +91,8 @@ bool AttemptSupervisor::make_room(JobRecord& wanted, const Room& needed, const R
   const Room free{.places = settings_.max_running_jobs - taken - kept.places,
                   .slots = counts_slots ? slots_.free() - kept.slots : 0};
   const Room uncounted{.places = needed.places, .slots = counts_slots ? needed.slots : 0};
-  for (const std::int64_t sequence : jobs_to_leave(queue_place_of(wanted), uncounted, free, room_holders(wanted, now))) {
+  for (const std::int64_t sequence :
+       jobs_to_leave(queue_place_of(wanted), uncounted, free, room_holders(wanted, now))) {
     JobRecord& record = table_.jobs().at(sequence);
     spdlog::info("job {}: is to make room for job {}", record.job.id(), wanted.job.id());
     table_.settle(record, Preempted{.by = wanted.job.id()});

@@ -64,6 +64,7 @@ struct SlotsAwaited {  // fewer are free than the job needs
   int wanted;
   int free;
   int total;
+  std::string unused_hosts = {};  // for now, and why; empty: none
 };
 struct RoomAwaited {  // that running jobs make
   std::string jobs;   // their ids
@@ -120,6 +121,7 @@ struct LauncherExited {
   int world_size;                      // 0: none had registered
   std::string unconfirmed_hosts = {};  // where ranks may go on, as nobody could reach them; empty: no process is left
   bool leaves_processes = false;       // on a host that could not be reached, and they may still run
+  bool lost_contact = false;           // with a host
   bool was_asked_to_end = false;       // by the coordinator: it had not ended by itself
 };
 struct CancelRequested {
