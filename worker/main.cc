@@ -14,6 +14,7 @@
 #include "common/base/environment.h"
 #include "common/base/error.h"
 #include "common/base/host_port.h"
+#include "common/base/service_access.h"
 #include "common/base/standard_streams.h"
 #include "common/protocol/reconnection.h"
 #include "worker/client/heartbeat.h"
@@ -41,6 +42,7 @@ struct WorkerOptions {
   int wait_seconds = 30;
   int start_timeout_seconds = 120;
   std::string log_level = "info";
+  ServiceFiles files;
 };
 
 // A GPU is opened for language models alone: log-linear ones compute on the CPU, however many GPUs there are.
@@ -89,7 +91,8 @@ std::string attempt_token() {
 void run_rank(const WorkerOptions& options, const MpiSession& session) {
   check_coordinator_address(options.coordinator);
   const auto log = make_logger("equipoise-worker", options.log_level);
-  CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds), attempt_token());
+  CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds), attempt_token(),
+                           read_service_access(options.files));
   client.set_on_hold([&log](const std::string& sentence) { log->info("{}", sentence); });
   WaitReason reason;
   const WaitLimit limit(collective_timeout(options), &reason);
@@ -121,6 +124,7 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
                              .host = host,
                              .local = local,
                              .threads = threads,
+                             .device = config->log_linear ? "cpu" : wanted.device,
                              .program = "equipoise-worker " EQUIPOISE_VERSION};
     run_job(context, reason);
   } catch (const std::exception& failure) {
@@ -221,6 +225,15 @@ int main(int argc, char** argv) {
   app.add_option("--start-timeout", options.start_timeout_seconds, "seconds to wait for the other ranks at the start")
       ->check(CLI::Range(1, 86400))
       ->capture_default_str();
+  app.add_option("--tls-ca", options.files.tls_ca, "call the coordinator over TLS; who signs its certificate, PEM")
+      ->envname(equipoise::kTlsCaVariable);
+  app.add_option("--tls-cert", options.files.tls_cert, "certificate to show it, PEM")
+      ->envname(equipoise::kTlsCertVariable);
+  app.add_option("--tls-key", options.files.tls_key, "private key of --tls-cert, PEM")
+      ->envname(equipoise::kTlsKeyVariable);
+  app.add_option("--token-file", options.files.token_file,
+                 "token of the user whose ranks these are; not for ranks that the coordinator launches")
+      ->envname(equipoise::kTokenFileVariable);
   app.add_option("--log-level", options.log_level, equipoise::log_level_names())->capture_default_str();
   const CLI::App* const evaluate = equipoise::add_evaluate(app, files);
   const CLI::App* const merge = equipoise::add_merge(app, merged);

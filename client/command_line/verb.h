@@ -23,6 +23,7 @@ void add_model_verb(CLI::App& parent, Action& chosen);
 void add_evaluate_verb(CLI::App& parent, Action& chosen);
 void add_export_verb(CLI::App& parent, Action& chosen);
 void add_compare_verb(CLI::App& parent, Action& chosen);
+void add_token_verb(CLI::App& parent, Action& chosen);
 void add_version_verb(CLI::App& parent, Action& chosen);
 
 // "equipoise 0.1.0 (gRPC ..., Protobuf ...)".
@@ -35,6 +36,7 @@ void add_jobs_watch_verb(CLI::App& parent, Action& chosen);
 void add_jobs_pause_verb(CLI::App& parent, Action& chosen);
 void add_jobs_resume_verb(CLI::App& parent, Action& chosen);
 void add_jobs_checkpoint_verb(CLI::App& parent, Action& chosen);
+void add_jobs_evaluate_verb(CLI::App& parent, Action& chosen);
 void add_jobs_cancel_verb(CLI::App& parent, Action& chosen);
 void add_jobs_delete_verb(CLI::App& parent, Action& chosen);
 void add_jobs_ranks_verb(CLI::App& parent, Action& chosen);

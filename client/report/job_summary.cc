@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <ctime>
 #include <fstream>
@@ -91,12 +92,15 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"id", job.id()},
       {"state", state_name(job.state())},
       {"because", job.state_reason()},
+      {"priority", job.priority() != 0 ? std::to_string(job.priority()) : ""},
       {"phase", job.phase()},
       {"steps", steps_text(job)},
       {"time left", view.time_left ? duration_text(*view.time_left) : ""},
       {"speed", view.pairs_per_second ? speed_text(*view.pairs_per_second) + " pairs/s" : ""},
       {"loss", view.loss ? loss_text(view.loss) : ""},
       {"worst group", worst_text(job, std::string::npos)},
+      {"running",
+       job.running_time().seconds() > 0 ? duration_text(std::chrono::seconds(job.running_time().seconds())) : ""},
       {"ranks", job.world_size() > 0 ? std::to_string(job.world_size()) : ""},
       {"attempt", attempt_text(job)},
       {"checkpoint", job.has_checkpoint_step() ? "step " + std::to_string(job.checkpoint_step()) : ""},
@@ -130,6 +134,8 @@ std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors,
   const bool has_checkpoint = std::ranges::any_of(jobs, &v1::TrainingJob::has_checkpoint_step);
   const bool has_restart = std::ranges::any_of(jobs, [](const v1::TrainingJob& job) { return job.restarts() > 0; });
   std::vector<Column> columns = {{"id"}, {"state"}, {"steps", Align::kRight}};
+  const bool has_priority = std::ranges::any_of(jobs, [](const v1::TrainingJob& job) { return job.priority() != 0; });
+  if (has_priority) columns.push_back({"priority", Align::kRight});
   if (has_checkpoint) columns.push_back({"checkpoint", Align::kRight});
   if (has_restart) columns.push_back({"restarts", Align::kRight});
   for (const Column& column : {Column{"loss", Align::kRight}, Column{"worst group"}, Column{"created"}}) {
@@ -139,6 +145,7 @@ std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors,
   std::string reasons;
   for (const v1::TrainingJob& job : jobs) {
     std::vector<std::string> row = {job.id(), state_name(job.state()), steps_text(job)};
+    if (has_priority) row.push_back(std::to_string(job.priority()));
     if (has_checkpoint) row.push_back(job.has_checkpoint_step() ? std::to_string(job.checkpoint_step()) : "");
     if (has_restart) row.push_back(job.restarts() > 0 ? std::to_string(job.restarts()) : "");
     row.push_back(job.has_loss() ? loss_text(job.loss()) : "");

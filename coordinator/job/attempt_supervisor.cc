@@ -13,6 +13,7 @@
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/record_check.h"
 #include "coordinator/job/restart_history.h"
+#include "coordinator/job/running_time.h"
 #include "coordinator/job/step_history.h"
 
 namespace equipoise::coordinator {
@@ -67,6 +68,7 @@ void AttemptSupervisor::recover(JobRecord& record) {
   if (record.desired == DesiredState::kPause) table_.apply(record, PauseRequested{}, leap_revision);
   record.lifecycle.resumes =
       record.job.state() == v1::JOB_STATE_PAUSING && record.desired == DesiredState::kRun && !record.unstored;
+  record.lifecycle.pause_cause = time_limit_text(record);
   if (record.config) record.lifecycle.failures = failures_on_record(table_.store(), record.job.id());
   const auto delay = delay_of_ranks_left(record);
   const CoordinatorRestarted restarted{.delay = orphan_delay(),
@@ -77,6 +79,14 @@ void AttemptSupervisor::recover(JobRecord& record) {
   });
   if (!is_final(record.job.state()) && delay.count() > 0) record.restart_at = table_.clock().now() + delay;
   if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
+}
+
+// Why a job is PAUSING that was so when the coordinator was lost, where nobody had asked for it.
+std::string AttemptSupervisor::time_limit_text(const JobRecord& record) {
+  const bool is_pausing = record.job.state() == v1::JOB_STATE_PAUSING;
+  const auto limit = record.config ? record.config->launch.time_limit : std::nullopt;
+  if (!is_pausing || !limit || running_time(record.job) < *limit) return "";
+  return time_limit_sentence(limit->count());
 }
 
 // How long ranks of the newest attempt may still run. Where it ended in order, when is on record; of another, nobody
@@ -110,8 +120,10 @@ void AttemptSupervisor::tick() {
   renew_leases_after_pause(now);
   table_.store_unstored();
   check_ranks(now);
+  count_running_time(now);
   settle_unconfirmed(now);
   settle_pauses();
+  check_leaving(now);
   schedule_restarts(now);
   if (!is_shutting_down_ && !are_launches_held_ && !table_.is_held()) launch_queued(now);
   schedule_termination(now);

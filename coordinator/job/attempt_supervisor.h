@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/config/job_config.h"
+#include "coordinator/job/job_queue.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
 #include "coordinator/job/random_source.h"
@@ -30,7 +31,8 @@ struct SupervisorSettings {
   // After launch.start_timeout_seconds, for ranks to say themselves what fails.
   std::chrono::seconds register_grace{10};
   std::chrono::seconds orphan_grace{3};  // for ranks on this machine to end after their coordinator, and mpirun, have
-  bool is_last = false;                  // no other coordinator goes on with the jobs of this one
+  std::chrono::seconds preemption_grace{120};  // for ranks to leave with a checkpoint, before they are ended
+  bool is_last = false;                        // no other coordinator goes on with the jobs of this one
 };
 
 // Not thread-safe.
@@ -79,6 +81,7 @@ class AttemptSupervisor {
   };
   void recover();
   void recover(JobRecord& record);
+  static std::string time_limit_text(const JobRecord& record);
   std::chrono::seconds delay_of_ranks_left(const JobRecord& record);
   std::chrono::seconds orphan_delay() const;
   void read_progress(const JobConfig& config, v1::TrainingJob& job);
@@ -90,8 +93,16 @@ class AttemptSupervisor {
   void schedule_restarts(SteadyTime now);
   SteadyTime::duration drawn_delay(std::chrono::seconds delay);
   void launch_queued(SteadyTime now);
-  // `kept` of the free slots are those of older jobs.
-  bool launch_if_it_fits(JobRecord& record, int kept, SteadyTime now);
+  // `kept` of what is free is that of jobs before this one.
+  bool launch_if_it_fits(JobRecord& record, const Room& kept, SteadyTime now);
+  // In the order in which they start.
+  std::vector<JobRecord*> waiting_jobs();
+  std::vector<RoomHolder> room_holders(const JobRecord& wanted, SteadyTime now);
+  // Asks running jobs of a lower priority to leave, where that makes enough room. False: none leaves for this one.
+  bool make_room(JobRecord& wanted, const Room& needed, const Room& kept, SteadyTime now);
+  void check_leaving(SteadyTime now);
+  void count_running_time(SteadyTime now);
+  void end_running_time(JobRecord& record, std::chrono::seconds limit, SteadyTime now);
   void await_output(JobRecord& record, const std::string& why, SteadyTime now);
   void launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts);
   void await_hosts(JobRecord& record, const LiveAttempt& attempt);

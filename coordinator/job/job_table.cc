@@ -61,12 +61,19 @@ void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
   job.clear_time_left();
 }
 
+// One that an earlier version of the program stored has none.
+void note_etag(JobRecord& record) {
+  if (record.job.etag().empty()) record.job.set_etag(etag_at(record.job.revision()));
+  record.etag_basis = etag_basis(record.job);
+}
+
 JobRecord new_record(std::int64_t sequence, v1::TrainingJob job, JobConfig config) {
   JobRecord record;
   record.sequence = sequence;
   record.config = std::make_unique<const JobConfig>(std::move(config));
   record.lifecycle = lifecycle_of(job, record.config.get());
   record.job = std::move(job);
+  note_etag(record);
   return record;
 }
 
@@ -134,6 +141,7 @@ JobRecord damaged_record(const StoredJob& stored, std::string fault, WallTime no
   record.sequence = stored.sequence;
   record.job = set_aside(readable_part(stored), fault, now);
   record.lifecycle = lifecycle_of(record.job, nullptr);
+  note_etag(record);
   record.spec_refusal = fault;
   record.damage = std::move(fault);
   spdlog::error("job {}: {}", record.job.id(), record.job.state_reason());
@@ -153,6 +161,7 @@ JobRecord stored_record(StoredJob stored, WallTime now) {
     record.spec_refusal = refusal.what();
     record.lifecycle = lifecycle_of(stored.job, nullptr);
     record.job = std::move(stored.job);
+    note_etag(record);
     return record;
   }
 }
@@ -176,6 +185,7 @@ v1::TrainingJob set_aside(v1::TrainingJob job, const std::string& why, WallTime 
     write_lifecycle(next(lifecycle_of(job, nullptr), SetAside{.why = why}, now), job);
   }
   job.set_revision(revision_after_restart(job.revision()));
+  job.set_etag(etag_at(job.revision()));
   return job;
 }
 
@@ -227,9 +237,10 @@ JobRecord& JobTable::find(const std::string& id) {
   throw Refusal(Refusal::Code::kNotFound, "there is no job \"" + id.substr(0, 80) + "\"");
 }
 
-JobRecord& JobTable::insert(v1::TrainingJob job, JobConfig config, const std::optional<AnsweredRequest>& request) {
+JobRecord& JobTable::insert(v1::TrainingJob job, JobConfig config) {
   check_room();
-  const std::int64_t sequence = store_.insert_job(job, request);
+  job.set_etag(etag_at(job.revision()));
+  const std::int64_t sequence = store_.insert_job(job, std::nullopt);
   JobRecord record = new_record(sequence, std::move(job), std::move(config));
   metrics_.show_state(record.job.id(), record.job.state());
   spdlog::info("job {}: {}, {}", record.job.id(), state_name(record.job.state()), record.job.state_reason());
@@ -243,6 +254,7 @@ void JobTable::erase(const std::string& id) {
   metrics_.remove_job(id);
   sequence_of_.erase(id);
   jobs_.erase(sequence);
+  note_change(id);
 }
 
 JobLifecycle JobTable::moved_by(const JobRecord& record, const JobEvent& event) const {
@@ -316,12 +328,15 @@ void JobTable::store(JobRecord& record, JobLifecycle after, const Edit& edit, co
   }
   if (edit) edit(job);
   job.set_revision(job.revision() + 1);
+  renew_etag(record.etag_basis, job);
   if (save) {
     save(job);
   } else {
     write(record, after, job);
   }
   record.job = std::move(job);
+  record.etag_basis = etag_basis(record.job);
+  note_change(record.job.id());
   record.unstored.reset();
   record.has_news = false;
   const JobLifecycle before = std::exchange(record.lifecycle, std::move(after));
@@ -391,6 +406,7 @@ void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
   record.has_news = false;
   if (is_final(record.job.state())) return;
   record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
+  note_change(record.job.id());
   metrics_.show_state(record.job.id(), record.job.state());
   ended_.push_back({.time = clock_.now(), .id = record.job.id()});
 }

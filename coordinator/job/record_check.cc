@@ -156,7 +156,12 @@ std::string job_fault(const StoredJob& stored) {
   for (const Timestamp& time : {job.create_time(), job.start_time(), job.end_time()}) {
     if (!is_time(time)) return "its record has a time that is none";
   }
-  return "";
+  const auto& running = job.running_time();
+  constexpr std::int64_t kMostSeconds = 10'000'000'000;
+  constexpr std::int32_t kNanosEnd = 1'000'000'000;
+  const bool is_duration =
+      running.seconds() >= 0 && running.seconds() < kMostSeconds && running.nanos() >= 0 && running.nanos() < kNanosEnd;
+  return is_duration ? "" : "its record has a running time that is none";
 }
 
 std::string newest_attempt_fault(JobStore& store, const JobConfig& config, const v1::TrainingJob& job) {

@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kLongestPhase = 64;
 constexpr std::size_t kLongestCollective = 64;
 constexpr std::size_t kLongestPauseFailure = 1024;
+constexpr std::chrono::seconds kTimeBetweenTries{60};  // of ours to make ranks leave
 constexpr int kMostNamedGroups = 8;
 constexpr std::size_t kLongestNamedGroup = 80;
 
@@ -273,6 +274,8 @@ void WorkerCalls::note_progress(JobRecord& record, const v1::HeartbeatRequest& r
 void WorkerCalls::note_pause_failure(JobRecord& record, const v1::HeartbeatRequest& request) {
   if (request.rank() != 0 || request.pause_failure().empty()) return;
   record.must_leave = false;
+  record.leave_by.reset();
+  record.stays_until = table_.clock().now() + kTimeBetweenTries;
   const std::string why = one_line(request.pause_failure(), kLongestPauseFailure);
   const bool was_asked = awaits_checkpoint(record.intended());
   table_.settle(record, PauseFailed{.why = why});
@@ -323,6 +326,7 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
   note_pause_failure(record, request);
   if (is_asked_to_leave(record)) response.set_command(v1::HeartbeatResponse::COMMAND_PAUSE);
   response.set_checkpoint_requests(record.checkpoint_requests);
+  response.set_evaluation_requests(record.evaluation_requests);
   return response;
 }
 

@@ -145,6 +145,7 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
                                    {request.removed_steps().begin(), request.removed_steps().end()});
   if (!is_new) return;  // its answer was lost
   record.job = std::move(job);
+  table_.note_change(record.job.id());
   record.lifecycle.failures.clear();  // what was lost before is paid for
   table_.metrics().show_checkpoint(record.job);
   table_.metrics().count_checkpoint(record.job.id());

@@ -83,6 +83,9 @@ struct Transition {
     after.ends_processes = false;
     after.pause_trouble.clear();
     after.resumes = false;
+    after.pause_cause.clear();
+    after.preempted_by.clear();
+    after.preemption.clear();
     return after;
   }
 
@@ -99,16 +102,59 @@ struct Transition {
     if (!is_waiting()) return job;
     const std::string free = std::to_string(slots.free) + " of " + std::to_string(slots.total) +
                              (slots.free == 1 ? " is free" : " are free");
-    const std::string wanted = std::to_string(slots.wanted) + " free slots; ";
-    if (job.state == v1::JOB_STATE_QUEUED) return moved(job, job.state, "waiting for " + wanted + free, now);
-    return moved(job, job.state, recovering_text(job, "waits for " + wanted + free), now);
+    return awaiting(std::to_string(slots.wanted) + " free slots; " + free);
+  }
+
+  JobLifecycle operator()(const RoomAwaited& room) const {
+    if (!is_waiting()) return job;
+    return awaiting(room.jobs + " to make room");
+  }
+
+  JobLifecycle awaiting(const std::string& what) const {
+    if (job.state == v1::JOB_STATE_RECOVERING) {
+      return moved(job, job.state, recovering_text(job, "waits for " + what), now);
+    }
+    return moved(job, job.state, (job.preemption.empty() ? "" : job.preemption + "; ") + "waiting for " + what, now);
+  }
+
+  JobLifecycle operator()(const Preempted& preempted) const {
+    const bool has_left = job.left_at_step || job.all_ranks_finished;
+    if (job.state != v1::JOB_STATE_RUNNING || has_left || is_of_user()) return job;
+    JobLifecycle after = job;
+    after.preempted_by = preempted.by;
+    return moved(
+        std::move(after), job.state,
+        "its ranks make a checkpoint and leave, as job " + preempted.by + " of a higher priority needs the room", now);
+  }
+
+  // Its processes are ended. Nothing of it is the job's fault, so that it goes on whatever launch.max_restarts says.
+  JobLifecycle operator()(const PreemptionOverdue& overdue) const {
+    const bool has_left = job.left_at_step || job.all_ranks_finished;
+    if (job.state != v1::JOB_STATE_RUNNING || has_left || job.preempted_by.empty()) return job;
+    JobLifecycle after = without_end(job);
+    AttemptFailure failure = failure_of("job " + job.preempted_by +
+                                        " of a higher priority needs the room, and the ranks had not left within " +
+                                        std::to_string(overdue.seconds) + " s");
+    after.restart_cause = failure.restart_cause = RestartCause::kPreemption;
+    after.failures.push_back(std::move(failure));
+    std::string reason = recovering_text(after, "starts when there is room");
+    return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
+  }
+
+  JobLifecycle queued_again() const {
+    JobLifecycle after = without_end(job);
+    after.restart_cause = RestartCause::kPreemption;
+    after.preemption = "preempted at step " + std::to_string(*job.left_at_step) + " by job " + job.preempted_by +
+                       " of a higher priority, with a checkpoint";
+    std::string reason = after.preemption + "; " + waiting_text();
+    return moved(std::move(after), v1::JOB_STATE_QUEUED, std::move(reason), now);
   }
 
   JobLifecycle operator()(const HostsAwaited& unconfirmed) const {
     if (job.state != v1::JOB_STATE_RECOVERING && !(is_pausing() && job.ends_processes)) return job;
     const std::string what = "waits until the ranks of attempt " + std::to_string(job.generation) + " on " +
                              unconfirmed.hosts + ", which could not be reached, must have ended";
-    if (is_pausing()) return moved(job, job.state, "pausing on request; " + what + goes_on_text(), now);
+    if (is_pausing()) return moved(job, job.state, why_pausing() + "; " + what + goes_on_text(), now);
     return moved(job, job.state, recovering_text(job, what), now);
   }
 
@@ -141,6 +187,9 @@ struct Transition {
     return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
   }
 
+  std::string why_pausing() const {
+    return job.pause_cause.empty() ? "pausing on request" : "pausing, as " + job.pause_cause;
+  }
   std::string goes_on_text() const { return job.resumes ? "; the job goes on once it is PAUSED" : ""; }
 
   // PAUSING: its ranks were lost before they had left, through no fault of the job's.
@@ -150,8 +199,9 @@ struct Transition {
     after.ends_processes = true;
     after.pause_trouble = cause;
     after.resumes = job.resumes;
+    after.pause_cause = job.pause_cause;
     return moved(std::move(after), job.state,
-                 "pausing on request; " + cause +
+                 why_pausing() + "; " + cause +
                      "; its processes are ending, and it goes on from its newest checkpoint" + goes_on_text(),
                  now);
   }
@@ -159,7 +209,9 @@ struct Transition {
   // Of a job of which no process is left.
   JobLifecycle paused(const std::string& how) const {
     JobLifecycle after = without_end(job);
-    if (!job.resumes) return moved(std::move(after), v1::JOB_STATE_PAUSED, how, now);
+    const std::string cause =
+        job.pause_cause.empty() ? "" : "; " + job.pause_cause + ", and a resume gives it as much again";
+    if (!job.resumes) return moved(std::move(after), v1::JOB_STATE_PAUSED, how + cause, now);
     return moved(std::move(after), v1::JOB_STATE_QUEUED, how + ", and resumed; " + waiting_text(), now);
   }
   std::string paused_text() const {
@@ -297,7 +349,7 @@ struct Transition {
       return exit.leaves_processes ? after : Transition{.job = after, .now = now}(ProcessesEnded{});
     }
     if (!has_attempt(job.state) && !is_pausing()) return job;
-    if (job.left_at_step) return restarts_after_leaving();
+    if (job.left_at_step) return job.preempted_by.empty() ? restarts_after_leaving() : queued_again();
     if (exit.exit_code != 0) return lost_by(exit);
     if (job.all_ranks_finished) return succeeded(without_wishes(), exit.world_size);
     return failed(job, v1::FAILURE_KIND_PROGRAM,
@@ -341,11 +393,20 @@ struct Transition {
     }
   }
 
+  JobLifecycle operator()(const TimeLimitReached& limit) const {
+    if (job.state != v1::JOB_STATE_RUNNING || job.left_at_step || job.all_ranks_finished) return job;
+    JobLifecycle after = job;
+    after.preempted_by.clear();  // it leaves anyhow
+    after.pause_cause = time_limit_sentence(limit.seconds);
+    std::string reason = Transition{.job = after, .now = now}.pausing_text();
+    return moved(std::move(after), v1::JOB_STATE_PAUSING, std::move(reason), now);
+  }
+
   std::string pausing_text() const {
-    if (job.all_ranks_finished) return "pausing on request, but all ranks have finished; waiting for mpirun to exit";
+    if (job.all_ranks_finished) return why_pausing() + ", but all ranks have finished; waiting for mpirun to exit";
     if (job.left_at_step) return left_text() + "; waiting for mpirun to exit";
-    if (job.ends_processes) return "pausing on request; its processes are ending";
-    return "pausing on request; its ranks make a checkpoint and leave";
+    if (job.ends_processes) return why_pausing() + "; its processes are ending";
+    return why_pausing() + "; its ranks make a checkpoint and leave";
   }
   std::string left_text() const {
     return "its ranks have left at step " + std::to_string(*job.left_at_step) + " with a checkpoint";
@@ -362,6 +423,7 @@ struct Transition {
   JobLifecycle without_wishes() const {
     JobLifecycle after = job;
     after.resumes = false;
+    after.pause_cause.clear();
     return after;
   }
 
@@ -393,6 +455,10 @@ struct Transition {
     if (job.state != v1::JOB_STATE_RUNNING && !(is_pausing() && !job.ends_processes)) return job;
     JobLifecycle after = job;
     after.left_at_step = ranks.step;
+    if (is_of_user() && is_pausing()) {
+      const Transition left{.job = after, .now = now};
+      return left.paused(left.paused_text());
+    }
     if (is_of_user()) {
       after.restart_cause = RestartCause::kPreemption;
       return moved(std::move(after), v1::JOB_STATE_QUEUED,
@@ -415,9 +481,12 @@ struct Transition {
   }
 
   JobLifecycle operator()(const PauseFailed& failure) const {
-    if (!awaits_checkpoint(job)) return job;
-    return moved(without_wishes(), v1::JOB_STATE_RUNNING,
-                 "training goes on, as the job could not be paused: " + failure.why, now);
+    const bool makes_room = job.state == v1::JOB_STATE_RUNNING && !job.preempted_by.empty() && !job.left_at_step;
+    if (!awaits_checkpoint(job) && !makes_room) return job;
+    JobLifecycle after = without_wishes();
+    after.preempted_by.clear();
+    const std::string what = makes_room ? "its ranks could not leave" : "the job could not be paused";
+    return moved(std::move(after), v1::JOB_STATE_RUNNING, "training goes on, as " + what + ": " + failure.why, now);
   }
 
   JobLifecycle operator()(const ProcessesEnded&) const {
@@ -442,7 +511,8 @@ struct Transition {
     if (is_paused()) return job;
     if (is_pausing()) return paused(paused_text());
     const bool has_started = has_attempt(job.state) || job.state == v1::JOB_STATE_RECOVERING;
-    const bool may_go_on = job.max_restarts > 0 || job.left_at_step;
+    const bool was_preempted = job.state == v1::JOB_STATE_RECOVERING && job.restart_cause == RestartCause::kPreemption;
+    const bool may_go_on = job.max_restarts > 0 || job.left_at_step || was_preempted;
     if (!has_started || !may_go_on || stopped.for_good) return interrupted("the coordinator was stopped");
     JobLifecycle after = without_end(job);
     after.restart_cause = RestartCause::kCoordinator;
@@ -473,6 +543,10 @@ struct Transition {
 };
 
 }  // namespace
+
+std::string time_limit_sentence(std::int64_t seconds) {
+  return "it has been RUNNING for the " + std::to_string(seconds) + " s of its time limit";
+}
 
 bool awaits_checkpoint(const JobLifecycle& job) {
   return job.state == v1::JOB_STATE_PAUSING && !job.ends_processes && !job.left_at_step && !job.all_ranks_finished;

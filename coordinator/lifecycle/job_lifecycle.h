@@ -2,7 +2,9 @@
 //
 //   QUEUED -> STARTING -> RUNNING -> SUCCEEDED
 //   STARTING | RUNNING -> RECOVERING -> STARTING          by itself, as often as launch.max_restarts says
-//   RUNNING -> PAUSING -> PAUSED -> QUEUED                 on request; what has no ranks that train is PAUSED sooner
+//   RUNNING -> PAUSING -> PAUSED -> QUEUED                 on request; what has no ranks that train is PAUSED sooner;
+//                                                          or at the end of the time that it may be RUNNING
+//   RUNNING -> QUEUED                                      when a job of a higher priority needs the room
 //   QUEUED | PAUSED -> CANCELLED;   STARTING | RUNNING | RECOVERING | PAUSING -> CANCELLING -> CANCELLED
 //   any state that is not final -> FAILED
 //
@@ -57,7 +59,10 @@ struct JobLifecycle {
   std::optional<std::int64_t> left_at_step = std::nullopt;
   bool ends_processes = false;               // PAUSING: nothing is waited for but the end of its processes
   std::string pause_trouble = {};            // PAUSING: why its ranks were lost before they had left; empty mostly
+  std::string pause_cause = {};              // PAUSING: why, where people have not asked for it
   bool resumes = false;                      // PAUSING: it is to go on once it is PAUSED
+  std::string preempted_by = {};             // RUNNING: the job that needs its room; empty: none
+  std::string preemption = {};               // QUEUED: how its last attempt has made room; empty: it has not
   std::string batch = {};                    // which data the next step is made of; empty: not known
   std::optional<FailureFacts> failure = {};  // of the newest attempt that failed, since the coordinator started
 };
@@ -73,6 +78,18 @@ struct SlotsAwaited {  // fewer are free than the job needs
   int wanted;
   int free;
   int total;
+};
+struct RoomAwaited {  // that running jobs make
+  std::string jobs;   // their ids
+};
+struct Preempted {  // a job of a higher priority needs its room: its ranks are to make a checkpoint and leave
+  std::string by;
+};
+struct PreemptionOverdue {  // they have not left in time
+  std::int64_t seconds;
+};
+struct TimeLimitReached {  // of launch.time_limit_seconds
+  std::int64_t seconds;
 };
 struct RanksMissing {  // at the end of the time they had to register
   std::string text;
@@ -158,10 +175,14 @@ using JobEvent =
     std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, LaunchRefused, SpecRefused, SetAside,
                  TrainingStarted, RankFailed, RankSilent, RankStalled, DigestsDiffer, RanksFinished, LauncherExited,
                  CancelRequested, RanksLeft, HostsAwaited, PauseRequested, ResumeRequested, RanksPaused, PauseFailed,
-                 ProcessesEnded, CoordinatorStopped, CoordinatorRestarted>;
+                 ProcessesEnded, CoordinatorStopped, CoordinatorRestarted, RoomAwaited, Preempted, PreemptionOverdue,
+                 TimeLimitReached>;
 
 // STARTING or RUNNING: ranks are there, or on their way, and are to go on.
 bool has_attempt(v1::JobState state);
+
+// Why a job is PAUSING that has been RUNNING for as long as it may be.
+std::string time_limit_sentence(std::int64_t seconds);
 
 // PAUSING, and its ranks are to make a checkpoint and leave, which they have not done yet.
 bool awaits_checkpoint(const JobLifecycle& job);

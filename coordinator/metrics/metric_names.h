@@ -23,7 +23,8 @@ struct Metric {
   }
 };
 
-inline constexpr std::string_view kJob = "job";      // TrainingJob.id
+// TrainingJob.id. Prometheus sets a label `job` of its own: the name of the scrape job.
+inline constexpr std::string_view kJob = "training_job";
 inline constexpr std::string_view kGroup = "group";  // name of a group in the data
 inline constexpr std::string_view kSplit = "split";  // "train", "validation", or "validation/NAME" of one file
 inline constexpr std::string_view kState = "state";  // of a job or a worker, in lower case

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "common/base/service_access.h"
 #include "equipoise/v1/worker.grpc.pb.h"
 
 namespace equipoise {
@@ -29,10 +30,12 @@ class AttemptEnded : public std::runtime_error {
 // status, and by its code where it has none. May be used from several threads.
 class CoordinatorClient {
  public:
-  // Waits for the connection. `attempt_token` goes with every call; empty: of a job that somebody else launched. Throws
+  // Waits for the connection. `attempt_token` goes with every call; empty: of a job that somebody else launched, whose
+  // ranks show the token of a user, that of `access`, where the coordinator wants one. Throws
   // std::invalid_argument when there is none after `patience`: the address is wrong, or nobody has started the
   // coordinator.
-  CoordinatorClient(std::string address, std::chrono::seconds patience, std::string attempt_token = "");
+  CoordinatorClient(std::string address, std::chrono::seconds patience, std::string attempt_token = "",
+                    ServiceAccess access = {});
 
   std::chrono::seconds patience() const { return patience_; }
   // Told once when calls begin to wait because nothing can be stored, and once when they go on. Before the first call.
@@ -55,6 +58,7 @@ class CoordinatorClient {
 
  private:
   struct Call;
+  void sign(grpc::ClientContext& context) const;
   template <typename Response, typename Request, typename Method>
   Response make(const Call& call, Method method, const Request& request);
   void hold(const Call& call, const grpc::Status& status);
@@ -64,6 +68,7 @@ class CoordinatorClient {
   const std::string address_;
   const std::chrono::seconds patience_;
   const std::string attempt_token_;
+  const ServiceAccess access_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
   std::function<void(const std::string&)> on_hold_;
   std::atomic<bool> is_held_ = false;

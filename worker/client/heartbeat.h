@@ -58,6 +58,9 @@ class Heartbeat {
   bool wants_checkpoint() const { return wanted_checkpoints_ > made_checkpoints_; }
   // One is being made: later wishes are for another one.
   void checkpoint_begins() { made_checkpoints_ = wanted_checkpoints_.load(); }
+  // The same of an evaluation.
+  bool wants_evaluation() const { return wanted_evaluations_ > made_evaluations_; }
+  void evaluation_begins() { made_evaluations_ = wanted_evaluations_.load(); }
   // The pause has failed: the coordinator is told, sent at once and again until it has arrived. Rank 0.
   void pause_failed(std::string sentence);
 
@@ -89,6 +92,7 @@ class Heartbeat {
   std::atomic<Clock::time_point> acknowledged_ = Clock::now();  // when the newest one that was answered was sent
   std::atomic<bool> wants_pause_ = false;
   std::atomic<std::int64_t> wanted_checkpoints_ = 0, made_checkpoints_ = 0;
+  std::atomic<std::int64_t> wanted_evaluations_ = 0, made_evaluations_ = 0;
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   mutable std::condition_variable answered_;

@@ -19,6 +19,7 @@
 #include "worker/training/checkpoint_writer.h"
 #include "worker/training/early_stopping.h"
 #include "worker/training/group_absence.h"
+#include "worker/training/run_ledger.h"
 #include "worker/training/run_output.h"
 #include "worker/training/run_report.h"
 #include "worker/training/weight_sync.h"
@@ -86,6 +87,7 @@ class TrainingRun {
     check_same_on_all_ranks(context_.host, digest, "set of trained parameters");
     save(end.final_step);
     writer_.finish();
+    if (is_first()) sign(end.final_step, digest);
     output_.reset();
     finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest);
   }
@@ -136,16 +138,30 @@ class TrainingRun {
     if (!is_first()) return;
     const v1::JobSpec& spec = context_.registration.spec;
     std::int64_t kept_bytes = 0;
+    LedgerOpening opening = ledger_opening();
     if (!found_) {
       output_->prepare(spec, plan_);
-    } else if (const std::string before = output_->prepare(spec, plan_, *found_); before.empty()) {
-      kept_bytes = found_->manifest.metrics_bytes;
     } else {
-      context_.log.warn(
-          "metrics.jsonl is not as the checkpoint of step {} knew it, and begins again there; lines before "
-          "are in {}",
-          found_->manifest.step, before);
+      const RunOutput::Beginnings before = output_->prepare(spec, plan_, *found_);
+      if (before.metrics.empty()) {
+        kept_bytes = found_->manifest.metrics_bytes;
+      } else {
+        context_.log.warn(
+            "metrics.jsonl is not as the checkpoint of step {} knew it, and begins again there; lines before "
+            "are in {}",
+            found_->manifest.step, before.metrics);
+      }
+      opening.is_kept = before.ledger.empty();
+      if (!opening.is_kept && found_->manifest.ledger_bytes > 0) {
+        context_.log.warn(
+            "the ledger is not as the checkpoint of step {} knew it, and begins again there; what was before is in {}",
+            found_->manifest.step, before.ledger);
+      }
     }
+    ledger_ = open_ledger(config_.output, opening);
+    output_->watch(kLedgerName);
+    weights_->record_into(*ledger_);
+    writer_.record_into(*ledger_);
     const bool has_report = policy_->write_data_report(config_.output / "data.json");
     if (has_report) output_->watch("data.json");
     report_ = std::make_unique<RunReport>(RunReport::Parts{.client = context_.client,
@@ -157,6 +173,28 @@ class TrainingRun {
                                           kept_bytes);
     if (found_) report_->restore(object_at(found_->manifest.training, "totals"));
     output_->watch(std::string(metrics_schema::kFileName));
+  }
+
+  // Views of what lives as long as this. Rank 0.
+  LedgerOpening ledger_opening() const {
+    return {.author = author_,
+            .robust = config_.robust,
+            .data = policy_->data(),
+            .started = started_,
+            .checkpoint = found_ ? &*found_ : nullptr,
+            .is_kept = false};
+  }
+
+  // The last record, once nothing more is written into the output. Rank 0.
+  void sign(std::int64_t final_step, const Digest& state) {
+    output_->check_now();
+    finish_ledger(*ledger_, config_.output, ledger_opening(),
+                  {.final_step = final_step,
+                   .state = state,
+                   .alpha_K = report_->alpha_K(),
+                   .files = {},
+                   .metrics_bytes = report_->file().bytes(),
+                   .metrics_sha256 = report_->file().sha256()});
   }
 
   TrainingEnd train() {
@@ -181,6 +219,7 @@ class TrainingRun {
         context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
       }
       const StepEnd what = end_of_step(step + 1, step + 1 == end.final_step);
+      if (what.evaluates) show_evaluation(step + 1);
       if (what.makes_checkpoint) make_checkpoint(step + 1);
       if (what.leaves && step + 1 < end.final_step && checkpoint_is_whole())
         end = {.final_step = step + 1, .has_left = true};
@@ -195,6 +234,7 @@ class TrainingRun {
   struct StepEnd {
     bool makes_checkpoint = false;
     bool leaves = false;  // after the checkpoint
+    bool evaluates = false;
   };
   StepEnd end_of_step(std::int64_t steps_done, bool is_last) {
     // A run that has made some ends with one, from which more steps can follow.
@@ -202,14 +242,17 @@ class TrainingRun {
     if (steps_done < next_talk_) return {.makes_checkpoint = is_due};
     const bool wants_checkpoint = is_first() && (writer_.is_late() || context_.heartbeat.wants_checkpoint());
     const bool wants_to_leave = (is_first() && context_.heartbeat.wants_pause()) || CatchTerminations::was_asked();
-    std::array<double, 4> wishes{wants_checkpoint ? 1.0 : 0.0, wants_to_leave ? 1.0 : 0.0,
+    const bool wants_evaluation = is_first() && context_.heartbeat.wants_evaluation();
+    std::array<double, 5> wishes{wants_checkpoint ? 1.0 : 0.0, wants_to_leave ? 1.0 : 0.0,
                                  writer_.is_writing() ? 1.0 : 0.0,
-                                 is_first() ? static_cast<double>(next_interval()) : 0.0};
+                                 is_first() ? static_cast<double>(next_interval()) : 0.0, wants_evaluation ? 1.0 : 0.0};
     context_.host.all_reduce_sum(wishes);
     talk_interval_ = static_cast<std::int64_t>(wishes[3]);
     next_talk_ = steps_done + talk_interval_;
     if (wishes[2] == 0) writer_.gather_written();
-    return {.makes_checkpoint = is_due || wishes[0] > 0 || wishes[1] > 0, .leaves = wishes[1] > 0};
+    return {.makes_checkpoint = is_due || wishes[0] > 0 || wishes[1] > 0,
+            .leaves = wishes[1] > 0,
+            .evaluates = wishes[4] > 0};
   }
 
   // Steps until ranks talk again: those of a fifth of a second, as rank 0 has seen them.
@@ -233,6 +276,7 @@ class TrainingRun {
   }
 
   void leave(std::int64_t steps_done) {
+    if (ledger_) ledger_->seal();  // the output is another attempt's then
     output_.reset();
     context_.log.info("leaves after step {}, of which there is a checkpoint", steps_done);
     leave_attempt(context_.client, context_.registration.attempt, context_.host.info().rank, steps_done);
@@ -247,6 +291,7 @@ class TrainingRun {
     if (is_first()) {
       report_->write_lines();
       weights_->settle();
+      const LedgerPosition sealed = ledger_->seal();
       manifest = {
           .program = std::string(context_.program),
           .job_id = context_.registration.attempt.job_id,
@@ -261,6 +306,8 @@ class TrainingRun {
           .policy = policy_->checkpoint_state(),
           .metrics_bytes = report_->file().bytes(),
           .metrics_sha256 = report_->file().sha256(),
+          .ledger_bytes = sealed.bytes,
+          .ledger_chain = sealed.chain,
           .files = {}};
     }
     writer_.make(std::move(manifest));
@@ -280,6 +327,7 @@ class TrainingRun {
 
   // Why training ends with this evaluation, if it does.
   std::optional<v1::EarlyStop> evaluate(std::int64_t steps_done) {
+    context_.heartbeat.evaluation_begins();
     if (!has_evaluations_) return std::nullopt;
     context_.heartbeat.set_phase(v1::RANK_PHASE_EVALUATING);
     const std::vector<ValidationMeans> evaluation = policy_->evaluate();
@@ -289,6 +337,17 @@ class TrainingRun {
     const auto& stopping = config_.training.early_stopping;
     if (is_first() && verdict.is_best && stopping && stopping->keep_best) policy_->keep();
     return verdict.stop;
+  }
+
+  // One that people have asked for. Neither the learning rate nor early stopping hears of it: what a run becomes does
+  // not depend on who looks at it.
+  void show_evaluation(std::int64_t steps_done) {
+    context_.heartbeat.evaluation_begins();
+    if (!has_evaluations_ || is_evaluation_step(steps_done)) return;
+    context_.heartbeat.set_phase("evaluating");
+    const std::vector<ValidationMeans> evaluation = policy_->evaluate();
+    if (report_) report_->evaluated(steps_done, evaluation);
+    context_.heartbeat.set_phase("training");
   }
 
   void save(std::int64_t final_step) {
@@ -304,6 +363,11 @@ class TrainingRun {
   const RunContext& context_;
   const JobConfig& config_;
   const std::string resolved_job_ = job_spec_to_yaml(resolve_defaults(context_.registration.spec, config_));
+  const LedgerAuthor author_{.program = std::string(context_.program),
+                             .attempt = context_.registration.attempt,
+                             .device = context_.device,
+                             .threads = context_.threads,
+                             .job = resolved_job_};
   std::unique_ptr<RunOutput> output_;     // rank 0
   std::optional<FoundCheckpoint> found_;  // rank 0
   std::unique_ptr<TrainedPolicy> policy_;
@@ -316,6 +380,7 @@ class TrainingRun {
   bool has_evaluations_ = false;
   StartedTraining started_;
   const ShardPlan& plan_ = started_.plan;
+  std::unique_ptr<LedgerWriter> ledger_;  // rank 0; before those that write into it
   std::unique_ptr<WeightSync> weights_;
   EvaluationWatch watch_;
   std::unique_ptr<RunReport> report_;  // rank 0

@@ -81,6 +81,13 @@ TEST(JobListTable, HasColumnsForWhatJobsHave) {
   };
   EXPECT_THAT(text_of({plain}), HasSubstr("state            steps    loss  worst group"));
   EXPECT_THAT(text_of({plain}), Not(HasSubstr("restarts")));
+  EXPECT_THAT(text_of({plain}), Not(HasSubstr("priority")));
+  v1::TrainingJob urgent = plain;
+  urgent.set_priority(-5);
+  const std::string prioritised = text_of({plain, urgent});
+  EXPECT_THAT(prioritised, HasSubstr("steps  priority    loss  worst group"));
+  EXPECT_THAT(prioritised, HasSubstr("50/200 (25 %)        -5  0.6250"));
+  EXPECT_THAT(prioritised, HasSubstr("50/200 (25 %)         0  0.6250"));
   v1::TrainingJob recovering = plain;
   recovering.set_id("gr-dpo-89abcdef");
   recovering.set_state(v1::JOB_STATE_RECOVERING);

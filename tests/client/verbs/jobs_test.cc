@@ -179,6 +179,16 @@ TEST_F(JobsVerbs, CheckpointDoesNotWaitForAJobThatHasEnded) {
   EXPECT_THAT(result.err, HasSubstr("no checkpoint was made: the job is FAILED"));
 }
 
+TEST_F(JobsVerbs, EvaluateIsRefusedWithoutValidationPairs) {
+  const std::string id = submitted();
+  EXPECT_THAT(run_here({"jobs", "evaluate", id}).err, HasSubstr("is QUEUED; only a RUNNING job can evaluate"));
+  RankByHand rank(address(), id);
+  rank.start();
+  const CommandRun result = run_here({"jobs", "evaluate", id, "--wait"});
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, HasSubstr("it has no validation pairs"));
+}
+
 TEST_F(JobsVerbs, WorkersOfTheUserArePausedByTheUser) {
   const CommandRun result = run_here({"jobs", "pause", submitted(), "--wait"});
   EXPECT_EQ(result.code, ExitCode::kBadInput);
@@ -186,7 +196,8 @@ TEST_F(JobsVerbs, WorkersOfTheUserArePausedByTheUser) {
 }
 
 TEST_F(JobsVerbs, AnUnknownJobIsOneLineAndExitCodeTwo) {
-  for (const std::string verb : {"get", "watch", "pause", "resume", "checkpoint", "cancel", "delete", "weights"}) {
+  for (const std::string verb :
+       {"get", "watch", "pause", "resume", "checkpoint", "evaluate", "cancel", "delete", "weights"}) {
     const CommandRun result = run_here({"jobs", verb, "no-such-job"});
     EXPECT_EQ(result.code, ExitCode::kBadInput) << verb;
     EXPECT_THAT(result.err, HasSubstr("no-such-job")) << verb;
