@@ -35,9 +35,9 @@ struct LaunchExit {
   int exit_code = 0;                      // 128 + n after signal n
   std::string last_line;                  // of what it wrote that says why; may be empty
   bool lost_contact = false;              // with a host, where ranks may go on
-  bool was_away = false;                  // the coordinator: the attempt ended before this one had found it
   std::optional<RankEnd> first_end = {};  // of the rank that ended first, where that is said
   std::string log = {};                   // the last 64 KiB of its standard error
+  bool was_away = false;                  // the coordinator: the attempt ended before this one had found it
 };
 
 class Launcher {

@@ -221,9 +221,9 @@ void MpirunLauncher::report(const AttemptKey& key, Attempt& attempt) const {
             .exit_code = state.exit_code.value_or(kKilled),
             .last_line = state.exit_code ? why_it_ended(logs) : "its equipoise-shim was killed",
             .lost_contact = tells_of_lost_host(log),
-            .was_away = attempt.was_found && attempt.shim == nullptr,
             .first_end = first_rank_end(log),
-            .log = std::move(log)});
+            .log = std::move(log),
+            .was_away = attempt.was_found && attempt.shim == nullptr});
 }
 
 void MpirunLauncher::terminate(const AttemptKey& attempt) {
