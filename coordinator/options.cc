@@ -23,6 +23,7 @@ struct Texts {
   std::string tls_cert, tls_key, tls_client_ca, tokens;
   ServiceFiles rank_files;
   std::string log_level = "info";
+  std::string on_shutdown = "leave";
   int max_running_jobs = 1;
   int shutdown_grace = 20;
   int preemption_grace = 120;
@@ -68,6 +69,12 @@ void declare(CLI::App& app, Texts& texts) {
                  "Seconds that a rank may stand still in a step before its attempt has failed; ten of the job's own "
                  "steps where those take longer")
       ->check(CLI::Range(1, 86'400))
+      ->capture_default_str();
+  app.add_option(
+         "--on-shutdown", texts.on_shutdown,
+         "What ranks do at SIGTERM. leave: make a checkpoint and end; keep: wait for the next coordinator on the "
+         "same state folder and port")
+      ->check(CLI::IsMember({"leave", "keep"}))
       ->capture_default_str();
   app.add_option("--max-history", texts.max_history,
                  "MiB that the steps of a job may take in the database; beyond, one in 16 of the oldest stays")
@@ -193,6 +200,13 @@ Allocation checked_allocation(bool is_wanted) {
   return is_wanted ? Allocation::kUsed : Allocation::kIgnored;
 }
 
+OnShutdown checked_on_shutdown(const Texts& texts) {
+  if (texts.on_shutdown == "leave") return OnShutdown::kLeave;
+  if (!texts.exit_with_parent) return OnShutdown::kKeep;
+  throw std::invalid_argument(
+      "--on-shutdown is \"keep\", but with --exit-with-parent nothing outlives this program; expected leave");
+}
+
 Options options_of(const Texts& texts) {
   Options options;
   options.server.listen = checked_listen(texts);
@@ -218,6 +232,8 @@ Options options_of(const Texts& texts) {
   options.server.controller.supervisor.preemption_grace = std::chrono::seconds(texts.preemption_grace);
   options.server.controller.supervisor.deadlines.training = std::chrono::seconds(texts.stall_timeout);
   options.server.shutdown_grace = std::chrono::seconds(texts.shutdown_grace);
+  options.server.on_shutdown = checked_on_shutdown(texts);
+  options.server.chain = texts.exit_with_parent ? Chain::kToCoordinator : Chain::kNone;
   options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;
   if (!texts.announce.empty()) options.announce = texts.announce;
   if (!texts.private_folder.empty()) options.private_folder = std::filesystem::absolute(texts.private_folder);

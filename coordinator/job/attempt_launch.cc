@@ -129,6 +129,7 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
                                          .token_hash = byte_text(sha256_of(std::as_bytes(std::span(token)))),
                                          .state = state_name(job.state()),
                                          .started_at = std::chrono::system_clock::to_time_t(table_.clock().wall()),
+                                         .launcher = hostfile_text(hosts),
                                          .hosts = host_names(hosts)});
     };
     table_.apply(record, AttemptLaunched{.generation = key.generation}, edit, save);
@@ -145,6 +146,9 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
   record.evaluation_requests = 0;
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);
+  record.attempt_token_hash.clear();
+  record.is_taken_over = false;
+  record.back_by.reset();
   record.hosts = hosts;
   record.start_timeout = config.start_timeout;
   if (is_restart) table_.metrics().count_restart(key.job_id, record.lifecycle.restart_cause);

@@ -91,7 +91,8 @@ bool AttemptSupervisor::make_room(JobRecord& wanted, const Room& needed, const R
   const Room free{.places = settings_.max_running_jobs - taken - kept.places,
                   .slots = counts_slots ? slots_.free() - kept.slots : 0};
   const Room uncounted{.places = needed.places, .slots = counts_slots ? needed.slots : 0};
-  for (const std::int64_t sequence : jobs_to_leave(queue_place_of(wanted), uncounted, free, room_holders(wanted, now))) {
+  for (const std::int64_t sequence :
+       jobs_to_leave(queue_place_of(wanted), uncounted, free, room_holders(wanted, now))) {
     JobRecord& record = table_.jobs().at(sequence);
     spdlog::info("job {}: is to make room for job {}", record.job.id(), wanted.job.id());
     table_.settle(record, Preempted{.by = wanted.job.id()});

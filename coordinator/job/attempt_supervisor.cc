@@ -34,6 +34,7 @@ AttemptSupervisor::AttemptSupervisor(SupervisorSettings settings, JobTable& tabl
       launcher_(launcher),
       random_source_(random_source),
       slots_(settings_.hosts, settings_.most_workers) {
+  find_attempts();
   recover();
 }
 
@@ -64,12 +65,16 @@ void AttemptSupervisor::recover(JobRecord& record) {
       record.config ? newest_attempt_fault(table_.store(), *record.config, record.job) : std::string();
   if (!fault.empty()) table_.apply(record, SetAside{.why = fault}, leap_revision);
   // It was wanted before the coordinator was lost, and perhaps nothing has come of it yet.
-  if (record.desired == DesiredState::kCancel) table_.apply(record, CancelRequested{}, leap_revision);
-  if (record.desired == DesiredState::kPause) table_.apply(record, PauseRequested{}, leap_revision);
+  const bool may_end = has_processes(record.job.id());
+  if (record.desired == DesiredState::kCancel)
+    table_.apply(record, CancelRequested{.has_processes = may_end}, leap_revision);
+  if (record.desired == DesiredState::kPause)
+    table_.apply(record, PauseRequested{.has_processes = may_end}, leap_revision);
   record.lifecycle.resumes =
       record.job.state() == v1::JOB_STATE_PAUSING && record.desired == DesiredState::kRun && !record.unstored;
   record.lifecycle.pause_cause = time_limit_text(record);
   if (record.config) record.lifecycle.failures = failures_on_record(table_.store(), record.job.id());
+  if (take_over(record)) return;
   const auto delay = delay_of_ranks_left(record);
   const CoordinatorRestarted restarted{.delay = orphan_delay(),
                                        .was_stopped = was_stopped(table_.store(), record.job.id())};
@@ -139,6 +144,7 @@ void AttemptSupervisor::renew_leases_after_pause(SteadyTime now) {
     if (record.members) record.members->renew_leases(gap);
     record.step_times.interrupt();
     if (record.register_by) *record.register_by += gap;
+    if (record.back_by) *record.back_by += gap;
   }
 }
 
@@ -160,6 +166,12 @@ void AttemptSupervisor::check_ranks(JobRecord& record, SteadyTime now) {
 }
 
 void AttemptSupervisor::check_start(JobRecord& record, SteadyTime now) {
+  if (record.back_by && record.members->all_registered()) record.back_by.reset();
+  if (record.back_by && now > *record.back_by) {
+    table_.settle(record,
+                  RanksNotBack{.text = absent_ranks_text(*record.members, record.hosts, settings_.lease.lease)});
+    record.back_by.reset();
+  }
   if (!record.register_by) return;
   if (record.members->all_registered()) {
     record.register_by.reset();
@@ -330,6 +342,8 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
                              .unconfirmed_hosts = unconfirmed_hosts,
                              .leaves_processes = leaves_processes,
                              .was_asked_to_end = was_asked_to_end,
+                             .was_taken_over = record.is_taken_over,
+                             .was_away = exit.was_away,
                              .rank = first_end ? std::optional(first_end->rank) : std::nullopt,
                              .signal = first_end ? first_end->signal : std::nullopt,
                              .rank_exit_code = first_end ? first_end->exit_code : std::nullopt});
@@ -342,6 +356,9 @@ void AttemptSupervisor::remove_attempt(const AttemptKey& key) {
   if (attempt == attempts_.end()) return;
   slots_.release(attempt->second.hosts);
   attempts_.erase(attempt);
+  // Else the next coordinator is to be told again.
+  const bool is_stored = !table_.contains(key.job_id) || !table_.find(key.job_id).unstored;
+  if (is_stored) launcher_.forget(key);
 }
 
 void AttemptSupervisor::begin_leaving() {

@@ -38,9 +38,9 @@ struct SupervisorSettings {
 // Not thread-safe.
 class AttemptSupervisor {
  public:
-  // What a crash left STARTING or RUNNING is RECOVERING from here on where it may start again, and final where not, as
-  // is a job that was CANCELLING or whose attempt cannot be loaded.
-  // All outlive it.
+  // What a crash left STARTING or RUNNING goes on where the launcher finds its attempt. Else it is RECOVERING from here
+  // on where it may start again, and final where not, as is a job that was CANCELLING or whose attempt cannot be
+  // loaded. All outlive it.
   AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs, Launcher& launcher,
                     RandomSource& random_source);
 
@@ -74,6 +74,7 @@ class AttemptSupervisor {
     std::optional<SteadyTime> terminate_at = std::nullopt;
     std::optional<SteadyTime> kill_at = std::nullopt;
     bool was_killed = false;
+    bool was_found = false;  // of an earlier coordinator
     // mpirun has ended and could not see to it that ranks on other hosts have: until they must have lost their lease,
     // the slots stay taken, and a job that is being cancelled is not CANCELLED.
     std::optional<LaunchExit> exit = std::nullopt;
@@ -82,6 +83,12 @@ class AttemptSupervisor {
   void recover();
   void recover(JobRecord& record);
   static std::string time_limit_text(const JobRecord& record);
+  void find_attempts();
+  // Whether the newest attempt of the job goes on under this coordinator.
+  bool take_over(JobRecord& record);
+  void restore_attempt(JobRecord& record);
+  void restore_ranks(JobRecord& record);
+  void show_taken_over(JobRecord& record);
   std::chrono::seconds delay_of_ranks_left(const JobRecord& record);
   std::chrono::seconds orphan_delay() const;
   void read_progress(const JobConfig& config, v1::TrainingJob& job);

@@ -52,8 +52,15 @@ std::string host_of_rank(const std::vector<HostSlots>& hosts, int rank) {
   return "";
 }
 
-std::string missing_ranks_text(const Membership& members, const std::vector<HostSlots>& hosts,
-                               std::chrono::seconds waited) {
+RankProcess unknown_process(const std::vector<HostSlots>& hosts, int rank) {
+  const std::string host = host_of_rank(hosts, rank);
+  return {.host = host.empty() ? "its host" : host, .pid = 0, .device = ""};
+}
+
+namespace {
+
+// "rank 0 on node1 and others have".
+std::string missing_ranks_have(const Membership& members, const std::vector<HostSlots>& hosts) {
   const std::vector<int> missing = members.missing();
   const std::vector<RankRange> ranges = ranges_of(missing, hosts);
   std::string text;
@@ -64,6 +71,20 @@ std::string missing_ranks_text(const Membership& members, const std::vector<Host
   }
   if (missing.size() > named) text += " and " + std::to_string(missing.size() - named) + " more";
   text += missing.size() == 1 ? " has" : " have";
+  return text;
+}
+
+}  // namespace
+
+std::string absent_ranks_text(const Membership& members, const std::vector<HostSlots>& hosts,
+                              std::chrono::seconds waited) {
+  return missing_ranks_have(members, hosts) + " not been heard of within " + std::to_string(waited.count()) +
+         " s of the coordinator's start";
+}
+
+std::string missing_ranks_text(const Membership& members, const std::vector<HostSlots>& hosts,
+                               std::chrono::seconds waited) {
+  std::string text = missing_ranks_have(members, hosts);
   text += " not registered within " + std::to_string(waited.count()) + " s";
   if (members.world_size() == 1 && hosts.empty()) return text + " (launch.start_timeout_seconds)";
   return text + ": all hosts and this one (" + network_interfaces_text() +

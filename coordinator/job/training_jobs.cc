@@ -239,6 +239,12 @@ void check_trains(const JobRecord& record, const std::string& what) {
   const JobLifecycle& job = record.intended();
   if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can " + what);
   if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
+  // Ranks count requests from the coordinator's start, once they have heard of it.
+  if (record.is_taken_over && !record.members->all_registered()) {
+    throw Refusal(
+        Refusal::Code::kUnavailable, ErrorReason::kWrongState,
+        "job " + record.job.id() + ": the coordinator has started and waits for the job's ranks; try again soon");
+  }
 }
 
 }  // namespace

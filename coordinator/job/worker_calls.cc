@@ -305,6 +305,7 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
   }
   check_size("phase", request.phase(), kLongestPhase);
   check_size("last_collective", request.last_collective(), kLongestCollective);
+  readmit(record, request.rank());
   const bool is_member = record.members && record.members->has(request.rank());
   if (is_member) note_progress(record, request);
   v1::HeartbeatResponse response;

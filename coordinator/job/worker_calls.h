@@ -61,6 +61,10 @@ class WorkerCalls {
   void note_warnings(JobRecord& record, const v1::HeartbeatRequest& request);
   void show_step(JobRecord& record, const v1::ReportStepRequest& request);
   void mark_left(JobRecord& record, int rank);
+  // Of an attempt that was taken over: who knows its token is the rank that it says.
+  void readmit(JobRecord& record, int rank);
+  // For the next coordinator; what cannot be stored costs it the attempt, and nothing now.
+  void keep_end(const JobRecord& record, const FinishedRank& rank);
 
   JobTable& table_;
   const LeaseSettings lease_;

@@ -32,6 +32,7 @@ std::string set_aside_text(const std::string& why) {
 
 constexpr int kOfSignals = 128;                  // an exit code of mpirun above it is that and a signal's number
 constexpr int kKilled = 137, kTerminated = 143;  // SIGKILL, SIGTERM
+constexpr int kNoCoordinator = 75;               // of a rank that had waited for as long as it may
 
 std::string restarts_text(std::size_t count) { return std::to_string(count) + (count == 1 ? " restart" : " restarts"); }
 
@@ -236,6 +237,12 @@ struct Transition {
     return lost(failure_of(ranks.text), RestartCause::kInfrastructure);
   }
 
+  JobLifecycle operator()(const RanksNotBack& ranks) const {
+    if (is_pausing()) return pausing_without_checkpoint(ranks.text);
+    if (!has_attempt(job.state) || job.left_at_step) return job;
+    return lost(failure_of(ranks.text), RestartCause::kCoordinator);
+  }
+
   // What could be started before may be started again: memory or processes were short.
   JobLifecycle operator()(const LaunchRefused& refused) const {
     if (!has_attempt(job.state)) return job;
@@ -326,6 +333,11 @@ struct Transition {
 
   // No rank has said why.
   JobLifecycle lost_by(const LauncherExited& exit) const {
+    if (exit.was_away && exit.exit_code == kNoCoordinator) {
+      AttemptFailure failure = failure_of("the coordinator was away for longer than its ranks wait");
+      failure.exit_code = exit.exit_code;
+      return lost(std::move(failure), RestartCause::kCoordinator);
+    }
     AttemptFailure failure = failure_of(exit_sentence(exit));
     failure.exit_code = exit.exit_code;
     failure.is_of_the_job = exit.exit_code != kKilled && exit.exit_code != kTerminated;
@@ -352,10 +364,11 @@ struct Transition {
     if (job.left_at_step) return job.preempted_by.empty() ? restarts_after_leaving() : queued_again();
     if (exit.exit_code != 0) return lost_by(exit);
     if (job.all_ranks_finished) return succeeded(without_wishes(), exit.world_size);
-    return failed(job, v1::FAILURE_KIND_PROGRAM,
-                  "mpirun exited with code 0, but " + std::to_string(exit.ranks_finished) + " of " +
-                      std::to_string(exit.world_size) + " ranks had finished training",
-                  now);
+    const std::string unfinished = "mpirun exited with code 0, but " + std::to_string(exit.ranks_finished) + " of " +
+                                   std::to_string(exit.world_size) + " ranks had finished training";
+    // They may have, and could not say so.
+    if (exit.was_taken_over) return lost(failure_of(unfinished), RestartCause::kCoordinator);
+    return failed(job, v1::FAILURE_KIND_PROGRAM, unfinished, now);
   }
 
   JobLifecycle operator()(const CancelRequested& cancel) const {
@@ -441,7 +454,8 @@ struct Transition {
 
   // PAUSING: whether nothing keeps it from being PAUSED but processes that may be left.
   bool has_paused_by(const LauncherExited& exit) const {
-    return job.ends_processes || job.left_at_step || exit.exit_code != 0;
+    const bool is_unclear = exit.was_taken_over && !job.all_ranks_finished;
+    return job.ends_processes || job.left_at_step || exit.exit_code != 0 || is_unclear;
   }
 
   JobLifecycle operator()(const ResumeRequested&) const {

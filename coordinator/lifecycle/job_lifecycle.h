@@ -94,6 +94,9 @@ struct TimeLimitReached {  // of launch.time_limit_seconds
 struct RanksMissing {  // at the end of the time they had to register
   std::string text;
 };
+struct RanksNotBack {  // of an attempt that was taken over, in the time that they had
+  std::string text;
+};
 struct LaunchRefused {
   std::string why;
 };
@@ -141,6 +144,8 @@ struct LauncherExited {
   bool was_asked_to_end = false;       // by the coordinator: it had not ended by itself
   // Of the rank that ended first by itself, where Open MPI says which it was.
   std::optional<int> rank = {}, signal = {}, rank_exit_code = {};
+  bool was_taken_over = false;  // from an earlier coordinator, which may have heard more of its ranks
+  bool was_away = false;        // the coordinator, when it ended
 };
 struct CancelRequested {
   bool has_processes = false;  // of an attempt that has failed
@@ -172,11 +177,11 @@ struct CoordinatorRestarted {
 };
 
 using JobEvent =
-    std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, LaunchRefused, SpecRefused, SetAside,
-                 TrainingStarted, RankFailed, RankSilent, RankStalled, DigestsDiffer, RanksFinished, LauncherExited,
-                 CancelRequested, RanksLeft, HostsAwaited, PauseRequested, ResumeRequested, RanksPaused, PauseFailed,
-                 ProcessesEnded, CoordinatorStopped, CoordinatorRestarted, RoomAwaited, Preempted, PreemptionOverdue,
-                 TimeLimitReached>;
+    std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, RanksNotBack, LaunchRefused,
+                 SpecRefused, SetAside, TrainingStarted, RankFailed, RankSilent, RankStalled, DigestsDiffer,
+                 RanksFinished, LauncherExited, CancelRequested, RanksLeft, HostsAwaited, PauseRequested,
+                 ResumeRequested, RanksPaused, PauseFailed, ProcessesEnded, CoordinatorStopped, CoordinatorRestarted,
+                 RoomAwaited, Preempted, PreemptionOverdue, TimeLimitReached>;
 
 // STARTING or RUNNING: ranks are there, or on their way, and are to go on.
 bool has_attempt(v1::JobState state);

@@ -18,6 +18,7 @@ bool Membership::add(int rank, const RankProcess& process, SteadyTime now) {
     ranks_.emplace(rank, Rank{.process = process, .last_heard = now, .last_moved = now, .digest = std::nullopt});
     return true;
   }
+  if (known->second.process.pid == 0) known->second.process = process;
   if (known->second.process.host != process.host || known->second.process.pid != process.pid) return false;
   known->second.last_heard = now;
   return true;

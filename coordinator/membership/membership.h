@@ -16,7 +16,7 @@ namespace equipoise::coordinator {
 // A process that fills a rank. The same host and pid again is the same process repeating itself.
 struct RankProcess {
   std::string host;
-  std::int64_t pid = 0;
+  std::int64_t pid = 0;  // 0: not known yet, as an earlier coordinator was told
   std::string device;
 };
 

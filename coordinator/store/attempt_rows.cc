@@ -61,6 +61,12 @@ AttemptRows::AttemptRows(Database& database)
                        "SELECT generation, state, start_step, start_checkpoint, token_hash, launcher, hosts, cause, "
                        "exit_code, started_at, ended_at, failure FROM attempts LEFT JOIN attempt_failures "
                        "USING (job_id, generation) WHERE job_id = ? ORDER BY generation"),
+      insert_finished_(database_,
+                       "INSERT OR REPLACE INTO finished_ranks(job_id, generation, rank, step, digest, stopped_early) "
+                       "VALUES (?, ?, ?, ?, ?, ?)"),
+      select_finished_(database_,
+                       "SELECT rank, step, digest, stopped_early FROM finished_ranks "
+                       "WHERE job_id = ? AND generation = ? ORDER BY rank"),
       insert_checkpoint_(database_,
                          "INSERT OR REPLACE INTO checkpoints(job_id, step, generation, folder, manifest_digest, bytes, "
                          "state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, iif(?8 = 0, unixepoch(), ?8))"),
@@ -146,6 +152,24 @@ std::vector<StoredAttempt> AttemptRows::attempts(const std::string& job_id) {
                         .failure = failure_of(row.bytes(11))});
   }
   return attempts;
+}
+
+void AttemptRows::finish_rank(const std::string& job_id, std::int64_t generation, const FinishedRank& rank) {
+  insert_finished_.run(job_id, generation, std::int64_t{rank.rank}, rank.step, Blob{rank.digest},
+                       Blob{rank.stopped_early});
+}
+
+std::vector<FinishedRank> AttemptRows::finished_ranks(const std::string& job_id, std::int64_t generation) {
+  std::vector<FinishedRank> ranks;
+  const ResetAtEnd reset(select_finished_);
+  const Statement& row = select_finished_;
+  for (select_finished_.begin(job_id, generation); select_finished_.next();) {
+    ranks.push_back({.rank = static_cast<int>(row.integer(0)),
+                     .step = row.integer(1),
+                     .digest = row.bytes(2),
+                     .stopped_early = row.bytes(3)});
+  }
+  return ranks;
 }
 
 void AttemptRows::commit_checkpoint(const std::string& job_id, const StoredCheckpoint& checkpoint) {

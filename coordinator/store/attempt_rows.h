@@ -37,6 +37,14 @@ struct StoredCheckpoint {
   std::int64_t created_at = 0;      // unix seconds; 0: now
 };
 
+// The last that a rank has said of itself.
+struct FinishedRank {
+  int rank = 0;
+  std::int64_t step = 0;           // steps done
+  std::string digest = {};         // of the trained parameters; empty: it has left with a checkpoint
+  std::string stopped_early = {};  // a serialized EarlyStop, or empty
+};
+
 struct StoredTraining {
   v1::StartTrainingRequest request;
   v1::StartTrainingResponse response;
@@ -55,6 +63,9 @@ class AttemptRows {
   void set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher);
   std::vector<StoredAttempt> attempts(const std::string& job_id);
 
+  void finish_rank(const std::string& job_id, std::int64_t generation, const FinishedRank& rank);
+  std::vector<FinishedRank> finished_ranks(const std::string& job_id, std::int64_t generation);
+
   void commit_checkpoint(const std::string& job_id, const StoredCheckpoint& checkpoint);
   // generation: nullopt for all
   void mark_deleted(const std::string& job_id, std::int64_t step, std::optional<std::int64_t> generation);
@@ -69,6 +80,7 @@ class AttemptRows {
  private:
   Database& database_;
   Statement insert_attempt_, end_attempt_, set_start_, set_launcher_, set_failure_, select_attempts_;
+  Statement insert_finished_, select_finished_;
   Statement insert_checkpoint_, delete_checkpoint_, select_checkpoints_, select_kept_;
   Statement delete_later_, commit_start_;
   Statement select_training_, select_newest_training_, insert_training_, select_generations_, select_trained_;

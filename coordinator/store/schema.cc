@@ -122,7 +122,20 @@ CREATE TABLE attempt_failures(
   job_id TEXT NOT NULL,
   generation INTEGER NOT NULL,
   failure BLOB NOT NULL,
-  PRIMARY KEY(job_id, generation)) STRICT, WITHOUT ROWID;
+  PRIMARY KEY(job_id, generation)) STRICT, WITHOUT ROWID
+)sql";
+
+// What ranks have said at their end, which none of them says again. digest: of the trained parameters; empty: the rank
+// has left with a checkpoint. stopped_early: an EarlyStop, or empty.
+constexpr const char* kFinishedRanks = R"sql(
+CREATE TABLE finished_ranks(
+  job_id TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  rank INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  stopped_early BLOB NOT NULL,
+  PRIMARY KEY(job_id, generation, rank)) STRICT, WITHOUT ROWID
 )sql";
 
 struct TrainingKey {
@@ -181,12 +194,14 @@ void migrate(Database& database, std::int64_t from, const EarlierRows& earlier) 
       return database.execute(kCompactSteps);
     case 4:
       return database.execute(kDeletedJobsTable);
-    default:
+    case 5:
       return database.execute(kAttemptFailures);
+    default:
+      return database.execute(kFinishedRanks);
   }
 }
 
-constexpr std::int64_t kSchemaVersion = 6;
+constexpr std::int64_t kSchemaVersion = 7;
 
 std::int64_t schema_version(Database& database) {
   Statement version(database, "PRAGMA user_version");

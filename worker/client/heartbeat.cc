@@ -111,8 +111,8 @@ void Heartbeat::beat() {
         client_.heartbeat(request, std::clamp<std::chrono::milliseconds>(left, kShortestTry, kLongestTry));
     set_acknowledged(sent);
     if (answer.is_held() && on_held_) on_held_();
-    wanted_checkpoints_ = answer.checkpoint_requests();
-    wanted_evaluations_ = answer.evaluation_requests();
+    checkpoints_.hear(answer.checkpoint_requests());
+    evaluations_.hear(answer.evaluation_requests());
     set_wants_pause(answer.command() == v1::HeartbeatResponse::COMMAND_PAUSE);
     if (answer.command() != v1::HeartbeatResponse::COMMAND_EXIT) return;
     reason = "the coordinator asked this rank to end";

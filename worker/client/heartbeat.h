@@ -29,6 +29,21 @@ struct HeartbeatTimes {
   std::chrono::milliseconds grace{8000};    // to end after being asked to: less than the coordinator waits
 };
 
+// What people may ask for several times, as the coordinator counts it. Any thread hears, one begins.
+class CountedWish {
+ public:
+  bool is_open() const { return heard_ > begun_; }
+  void begin() { begun_ = heard_.load(); }
+  // A coordinator that has taken the attempt over counts from the beginning again.
+  void hear(std::int64_t requests) {
+    if (requests < heard_) begun_ = is_open() ? requests - 1 : requests;
+    heard_ = requests;
+  }
+
+ private:
+  std::atomic<std::int64_t> heard_ = 0, begun_ = 0;
+};
+
 class Heartbeat {
  public:
   // `client` and `progress` outlive it; null: a progress of its own. The lease of this rank is the patience of
@@ -55,12 +70,12 @@ class Heartbeat {
   // Whether the coordinator wants this rank to make a checkpoint and leave. Any thread.
   bool wants_pause() const { return wants_pause_; }
   // Whether it wants a checkpoint that was not made yet. Any thread.
-  bool wants_checkpoint() const { return wanted_checkpoints_ > made_checkpoints_; }
+  bool wants_checkpoint() const { return checkpoints_.is_open(); }
   // One is being made: later wishes are for another one.
-  void checkpoint_begins() { made_checkpoints_ = wanted_checkpoints_.load(); }
+  void checkpoint_begins() { checkpoints_.begin(); }
   // The same of an evaluation.
-  bool wants_evaluation() const { return wanted_evaluations_ > made_evaluations_; }
-  void evaluation_begins() { made_evaluations_ = wanted_evaluations_.load(); }
+  bool wants_evaluation() const { return evaluations_.is_open(); }
+  void evaluation_begins() { evaluations_.begin(); }
   // The pause has failed: the coordinator is told, sent at once and again until it has arrived. Rank 0.
   void pause_failed(std::string sentence);
 
@@ -91,8 +106,7 @@ class Heartbeat {
   std::atomic<bool> must_end_ = false;
   std::atomic<Clock::time_point> acknowledged_ = Clock::now();  // when the newest one that was answered was sent
   std::atomic<bool> wants_pause_ = false;
-  std::atomic<std::int64_t> wanted_checkpoints_ = 0, made_checkpoints_ = 0;
-  std::atomic<std::int64_t> wanted_evaluations_ = 0, made_evaluations_ = 0;
+  CountedWish checkpoints_, evaluations_;
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   mutable std::condition_variable answered_;
