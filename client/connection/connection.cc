@@ -188,6 +188,11 @@ v1::TrainingJob Connection::evaluate_job(const std::string& id) {
   return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::EvaluateTrainingJob, request);
 }
 
+// A second one sets what the first has set.
+v1::TrainingJob Connection::update_job(const v1::UpdateTrainingJobRequest& request) {
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::UpdateTrainingJob, request);
+}
+
 void Connection::delete_job(const std::string& id) {
   v1::DeleteTrainingJobRequest request;
   request.set_id(id);

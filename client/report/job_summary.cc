@@ -19,6 +19,7 @@
 #include "client/table/text_table.h"
 #include "common/base/error.h"
 #include "common/protocol/job_state.h"
+#include "common/protocol/live_settings.h"
 #include "common/protocol/rank_phase.h"
 
 namespace equipoise {
@@ -86,6 +87,12 @@ std::string failure_text(const v1::AttemptFailure& failure) {
 
 using Property = std::pair<std::string, std::string>;
 
+std::string change_text(const v1::SettingsChange& change) {
+  const std::string settings = settings_text(change.settings());
+  if (!change.has_effective_step()) return settings + ", not in force yet";
+  return settings + " from step " + std::to_string(change.effective_step()) + " on";
+}
+
 std::vector<Property> properties(const v1::TrainingJob& job) {
   const ProgressView view = progress_view(job);
   std::vector<Property> list = {
@@ -109,6 +116,7 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"ended", job.has_end_time() ? local_time(job.end_time()) : ""},
       {"output", job.spec().output()},
   };
+  for (const v1::SettingsChange& change : job.settings_changes()) list.emplace_back("settings", change_text(change));
   for (const std::string& condition : job.conditions()) list.emplace_back("noted", condition);
   if (job.has_failure()) {
     list.emplace_back("failure", failure_text(job.failure()));

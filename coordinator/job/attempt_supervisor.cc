@@ -115,7 +115,7 @@ std::chrono::seconds AttemptSupervisor::orphan_delay() const {
 void AttemptSupervisor::read_progress(const JobConfig& config, v1::TrainingJob& job) {
   const auto last = table_.store().last_step(job.id(), job.generation());
   if (!last) return;
-  StepHistory history(table_.store(), config, job.id());
+  StepHistory history(table_.store(), config, job.id(), job.settings_changes());
   job.set_step(last->request.step() + 1);
   set_weights(job, history.alpha_after(history.whole(*last)));
 }

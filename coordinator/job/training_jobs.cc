@@ -293,7 +293,7 @@ v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeig
   const auto training = table_.store().newest_training(request.id());
   if (!training) return response;
   response.mutable_group_names()->CopyFrom(training->request.group_names());
-  StepHistory history(table_.store(), record.checked_config(), request.id());
+  StepHistory history(table_.store(), record.checked_config(), request.id(), record.job.settings_changes());
   const HistoryExtent extent = table_.store().step_rows().extent(request.id());
   if (extent.thinned_end > 0) {
     response.set_thinned_end(extent.thinned_end);

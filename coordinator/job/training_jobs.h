@@ -66,6 +66,9 @@ class TrainingJobs {
   v1::TrainingJob evaluate(const v1::EvaluateTrainingJobRequest& request) {
     return requests_.once("EvaluateTrainingJob", request, [&] { return evaluate(request.id()); });
   }
+  v1::TrainingJob update(const v1::UpdateTrainingJobRequest& request) {
+    return requests_.once("UpdateTrainingJob", request, [&] { return change_settings(request); });
+  }
   void remove(const v1::DeleteTrainingJobRequest& request);
 
   const v1::TrainingJob& get(const std::string& id) { return table_.find(id).job; }
@@ -80,6 +83,7 @@ class TrainingJobs {
   v1::ListRanksResponse ranks(const v1::ListRanksRequest& request);
 
  private:
+  v1::TrainingJob change_settings(const v1::UpdateTrainingJobRequest& request);
   v1::TrainingJob create_anew(const v1::CreateTrainingJobRequest& request);
   void check_limits();
   std::string new_id(const std::string& name);

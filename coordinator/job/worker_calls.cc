@@ -13,6 +13,7 @@
 #include "common/protocol/heartbeat_limits.h"
 #include "common/protocol/report_limits.h"
 #include "coordinator/job/job_progress.h"
+#include "coordinator/job/live_settings.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/state_check.h"
 
@@ -170,7 +171,9 @@ std::optional<StepRecord> WorkerCalls::known_step(const JobRecord& record, const
     throw Refusal(Refusal::Code::kAborted, "job " + request.job_id() + ": step " + std::to_string(request.step()) +
                                                " is on record with other numbers than these");
   }
-  if (!history) history.emplace(table_.store(), record.checked_config(), request.job_id());
+  if (!history) {
+    history.emplace(table_.store(), record.checked_config(), request.job_id(), record.job.settings_changes());
+  }
   return history->step(request.generation(), request.step());
 }
 
@@ -328,6 +331,7 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
   if (is_asked_to_leave(record)) response.set_command(v1::HeartbeatResponse::COMMAND_PAUSE);
   response.set_checkpoint_requests(record.checkpoint_requests);
   response.set_evaluation_requests(record.evaluation_requests);
+  response.set_settings_version(newest_version(record.job.settings_changes()));
   return response;
 }
 

@@ -36,6 +36,7 @@ class WorkerCalls {
   v1::ReportStepsResponse report_steps(const v1::ReportStepsRequest& request);
   v1::GetGroupWeightsResponse group_weights(const v1::GetGroupWeightsRequest& request);
   void commit_checkpoint(const v1::CommitCheckpointRequest& request);
+  v1::ApplySettingsResponse apply_settings(const v1::ApplySettingsRequest& request);
   void report_metrics(const v1::ReportMetricsRequest& request);
   v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
   void finish_worker(const v1::FinishWorkerRequest& request);

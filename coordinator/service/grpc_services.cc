@@ -134,6 +134,13 @@ grpc::ServerUnaryReactor* TrainingJobService::EvaluateTrainingJob(grpc::Callback
                 [request](TrainingJobs& jobs) { return jobs.evaluate(*request); });
 }
 
+grpc::ServerUnaryReactor* TrainingJobService::UpdateTrainingJob(grpc::CallbackServerContext* context,
+                                                                const v1::UpdateTrainingJobRequest* request,
+                                                                v1::TrainingJob* response) {
+  return change(*context, "UpdateTrainingJob", *response,
+                [request](TrainingJobs& jobs) { return jobs.update(*request); });
+}
+
 grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::DeleteTrainingJobRequest* request,
                                                                 google::protobuf::Empty* response) {
@@ -228,6 +235,14 @@ grpc::Status WorkerService::ReportMetrics(grpc::ServerContext* context, const v1
                                           v1::ReportMetricsResponse* /*response*/) {
   return boundary_.answer(*context, "ReportMetrics", [&](const AdmittedCall& admitted) {
     run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
+  });
+}
+
+grpc::Status WorkerService::ApplySettings(grpc::ServerContext* context, const v1::ApplySettingsRequest* request,
+                                          v1::ApplySettingsResponse* response) {
+  return boundary_.answer(*context, "ApplySettings", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.apply_settings(*request); });
   });
 }
 

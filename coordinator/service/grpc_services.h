@@ -49,6 +49,9 @@ class TrainingJobService final : public CallbackTrainingJobService {
   grpc::ServerUnaryReactor* EvaluateTrainingJob(grpc::CallbackServerContext* context,
                                                 const v1::EvaluateTrainingJobRequest* request,
                                                 v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* UpdateTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::UpdateTrainingJobRequest* request,
+                                              v1::TrainingJob* response) override;
   grpc::ServerUnaryReactor* DeleteTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::DeleteTrainingJobRequest* request,
                                               google::protobuf::Empty* response) override;
@@ -94,6 +97,8 @@ class WorkerService final : public v1::WorkerService::Service {
                                v1::GetGroupWeightsResponse* response) override;
   grpc::Status ReportMetrics(grpc::ServerContext* context, const v1::ReportMetricsRequest* request,
                              v1::ReportMetricsResponse* response) override;
+  grpc::Status ApplySettings(grpc::ServerContext* context, const v1::ApplySettingsRequest* request,
+                             v1::ApplySettingsResponse* response) override;
   grpc::Status CommitCheckpoint(grpc::ServerContext* context, const v1::CommitCheckpointRequest* request,
                                 v1::CommitCheckpointResponse* response) override;
   grpc::Status Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,

@@ -196,6 +196,10 @@ v1::GetGroupWeightsResponse CoordinatorClient::group_weights(const v1::GetGroupW
                                            request);
 }
 
+v1::ApplySettingsResponse CoordinatorClient::apply_settings(const v1::ApplySettingsRequest& request) {
+  return make<v1::ApplySettingsResponse>({.name = "ApplySettings"}, &v1::WorkerService::Stub::ApplySettings, request);
+}
+
 void CoordinatorClient::commit_checkpoint(const v1::CommitCheckpointRequest& request) {
   make<v1::CommitCheckpointResponse>({.name = "CommitCheckpoint"}, &v1::WorkerService::Stub::CommitCheckpoint, request);
 }

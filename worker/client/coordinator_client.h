@@ -46,6 +46,7 @@ class CoordinatorClient {
   v1::ReportStepResponse report_step(const v1::ReportStepRequest& request);
   v1::ReportStepsResponse report_steps(const v1::ReportStepsRequest& request);
   v1::GetGroupWeightsResponse group_weights(const v1::GetGroupWeightsRequest& request);
+  v1::ApplySettingsResponse apply_settings(const v1::ApplySettingsRequest& request);
   void commit_checkpoint(const v1::CommitCheckpointRequest& request);
   void report_metrics(const v1::ReportMetricsRequest& request);
   // An answer that has not come `within` this time is none.

@@ -115,6 +115,7 @@ void Heartbeat::beat() {
     if (answer.is_held() && on_held_) on_held_();
     checkpoints_.hear(answer.checkpoint_requests());
     evaluations_.hear(answer.evaluation_requests());
+    settings_version_ = answer.settings_version();
     set_wants_pause(answer.command() == v1::HeartbeatResponse::COMMAND_PAUSE);
     if (answer.command() != v1::HeartbeatResponse::COMMAND_EXIT) return;
     reason = "the coordinator asked this rank to end";

@@ -76,6 +76,8 @@ class Heartbeat {
   // The same of an evaluation.
   bool wants_evaluation() const { return evaluations_.is_open(); }
   void evaluation_begins() { evaluations_.begin(); }
+  // Of the newest change of settings that people have made; 0: none. Any thread.
+  std::int64_t settings_version() const { return settings_version_; }
   // The pause has failed: the coordinator is told, sent at once and again until it has arrived. Rank 0.
   void pause_failed(std::string sentence);
 
@@ -107,6 +109,7 @@ class Heartbeat {
   std::atomic<Clock::time_point> acknowledged_ = Clock::now();  // when the newest one that was answered was sent
   std::atomic<bool> wants_pause_ = false;
   CountedWish checkpoints_, evaluations_;
+  std::atomic<std::int64_t> settings_version_ = 0;
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   mutable std::condition_variable answered_;

@@ -179,6 +179,8 @@ class LanguageModel final : public TrainedPolicy {
 
   void observe_evaluation(double worst_group_loss) override { optimizer_->observe_evaluation(worst_group_loss); }
 
+  void set_learning_rate(double learning_rate) override { optimizer_->set_learning_rate(learning_rate); }
+
   void keep() override { best_.keep(decoder_.trained()); }
 
   Digest state_digest() const override { return parameter_digest(decoder_.trained()); }

@@ -150,6 +150,8 @@ class LogLinearPolicy final : public TrainedPolicy {
 
   void observe_evaluation(double worst_group_loss) override { step_->observe_evaluation(worst_group_loss); }
 
+  void set_learning_rate(double learning_rate) override { step_->set_learning_rate(learning_rate); }
+
   // A job that asks for it is refused: common/config/log_linear_config.cc.
   void keep() override { EQUIPOISE_CHECK(false); }
 

@@ -19,6 +19,7 @@
 #include "worker/training/checkpoint_writer.h"
 #include "worker/training/early_stopping.h"
 #include "worker/training/group_absence.h"
+#include "worker/training/live_settings.h"
 #include "worker/training/run_ledger.h"
 #include "worker/training/run_output.h"
 #include "worker/training/run_report.h"
@@ -50,6 +51,13 @@ class CatchTerminations {
 };
 volatile std::sig_atomic_t CatchTerminations::is_asked_ = 0;
 
+// Until where the learning rate's schedule goes: changes of the end do not bend it.
+ShardPlan plan_for_schedule(const StartedTraining& started) {
+  ShardPlan plan = started.plan;
+  plan.end_step = std::max(started.schedule_steps, plan.first_step);
+  return plan;
+}
+
 class TrainingRun {
  public:
   // `output`, `found`: of rank 0; null on the others.
@@ -75,7 +83,7 @@ class TrainingRun {
                  .progress = context.heartbeat.progress()}) {}
 
   void run() {
-    policy_->start(plan_);
+    policy_->start(schedule_plan_);
     if (checkpoint_) go_on_from_checkpoint();
     open_output();
     // Its files, which may be removed from now on.
@@ -208,6 +216,7 @@ class TrainingRun {
     const CatchTerminations catching;
     for (std::int64_t step = plan_.first_step; step < end.final_step; ++step) {
       context_.heartbeat.check();
+      apply_settings_due(step);
       const StepOutcome outcome = policy_->step(step, *weights_);
       context_.heartbeat.set_step(step + 1);
       if (!outcome.is_skipped) ++applied_;
@@ -221,8 +230,13 @@ class TrainingRun {
       const StepEnd what = end_of_step(step + 1, step + 1 == end.final_step);
       if (what.evaluates) show_evaluation(step + 1);
       if (what.makes_checkpoint) make_checkpoint(step + 1);
-      if (what.leaves && step + 1 < end.final_step && checkpoint_is_whole())
+      if (step + 1 == end.final_step) break;
+      if (what.leaves && checkpoint_is_whole()) {
         end = {.final_step = step + 1, .has_left = true};
+      } else if (what.settings_version > 0) {
+        take_settings(step + 1, what.settings_version);
+        end.final_step = plan_.end_step;
+      }
     }
     weights_->finish();
     if (report_) report_->finish();
@@ -235,6 +249,7 @@ class TrainingRun {
     bool makes_checkpoint = false;
     bool leaves = false;  // after the checkpoint
     bool evaluates = false;
+    std::int64_t settings_version = 0;  // of a change that is to take effect; 0: none
   };
   StepEnd end_of_step(std::int64_t steps_done, bool is_last) {
     // A run that has made some ends with one, from which more steps can follow.
@@ -243,16 +258,48 @@ class TrainingRun {
     const bool wants_checkpoint = is_first() && (writer_.is_late() || context_.heartbeat.wants_checkpoint());
     const bool wants_to_leave = (is_first() && context_.heartbeat.wants_pause()) || CatchTerminations::was_asked();
     const bool wants_evaluation = is_first() && context_.heartbeat.wants_evaluation();
-    std::array<double, 5> wishes{wants_checkpoint ? 1.0 : 0.0, wants_to_leave ? 1.0 : 0.0,
-                                 writer_.is_writing() ? 1.0 : 0.0,
-                                 is_first() ? static_cast<double>(next_interval()) : 0.0, wants_evaluation ? 1.0 : 0.0};
+    std::array<double, 6> wishes{
+        wants_checkpoint ? 1.0 : 0.0,     wants_to_leave ? 1.0 : 0.0,
+        writer_.is_writing() ? 1.0 : 0.0, is_first() ? static_cast<double>(next_interval()) : 0.0,
+        wants_evaluation ? 1.0 : 0.0,     is_first() ? static_cast<double>(wanted_version()) : 0.0};
     context_.host.all_reduce_sum(wishes);
     talk_interval_ = static_cast<std::int64_t>(wishes[3]);
     next_talk_ = steps_done + talk_interval_;
     if (wishes[2] == 0) writer_.gather_written();
     return {.makes_checkpoint = is_due || wishes[0] > 0 || wishes[1] > 0,
             .leaves = wishes[1] > 0,
-            .evaluates = wishes[4] > 0};
+            .evaluates = wishes[4] > 0,
+            .settings_version = static_cast<std::int64_t>(wishes[5])};
+  }
+
+  // Of a change of settings that has not taken effect yet.
+  std::int64_t wanted_version() const {
+    const std::int64_t newest = context_.heartbeat.settings_version();
+    return newest > settings_.version() ? newest : 0;
+  }
+
+  // All reports are with the coordinator, which records from which step on the settings hold, before any rank does it.
+  void take_settings(std::int64_t steps_done, std::int64_t version) {
+    v1::ApplySettingsResponse answer;
+    if (is_first()) {
+      report_->write_lines();
+      weights_->settle();
+      answer = apply_settings(context_.client, context_.registration.attempt, steps_done, version);
+    }
+    broadcast_message(answer, 0, context_.host);
+    settings_.add(answer.settings_changes());
+    started_.plan.end_step = answer.end_step();
+  }
+
+  // Also of changes that an attempt before had from this step on.
+  void apply_settings_due(std::int64_t steps_done) {
+    const auto due = settings_.due(steps_done);
+    if (!due) return;
+    if (is_first()) weights_->settle();
+    weights_->apply(*due);
+    if (due->has_learning_rate()) policy_->set_learning_rate(due->learning_rate());
+    const std::string text = settings_text(*due);
+    if (is_first() && !text.empty()) context_.log.info("from step {} on: {}", steps_done, text);
   }
 
   // Steps until ranks talk again: those of a fifth of a second, as rank 0 has seen them.
@@ -379,7 +426,9 @@ class TrainingRun {
   std::chrono::steady_clock::time_point talked_at_ = std::chrono::steady_clock::now();
   bool has_evaluations_ = false;
   StartedTraining started_;
-  const ShardPlan& plan_ = started_.plan;
+  const ShardPlan& plan_ = started_.plan;  // whose end people may move
+  const ShardPlan schedule_plan_ = plan_for_schedule(started_);
+  LiveSettings settings_{started_.settings_changes};
   std::unique_ptr<LedgerWriter> ledger_;  // rank 0; before those that write into it
   std::unique_ptr<WeightSync> weights_;
   EvaluationWatch watch_;

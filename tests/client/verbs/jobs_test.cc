@@ -189,6 +189,32 @@ TEST_F(JobsVerbs, EvaluateIsRefusedWithoutValidationPairs) {
   EXPECT_THAT(result.err, HasSubstr("it has no validation pairs"));
 }
 
+TEST_F(JobsVerbs, SetChangesSettingsOfAJobAndSaysFromWhichStepOn) {
+  const std::string id = submitted();
+  const CommandRun result = run_here({"jobs", "set", id, "trade_off=0.5", "robust.step_size=0.25"});
+  EXPECT_EQ(result.code, ExitCode::kSuccess) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("trade_off 0.5, step_size 0.25 hold from the end of a step on"));
+  RankByHand rank(address(), id);
+  rank.start();
+  EXPECT_THAT(run_here({"jobs", "get", id}).out, HasSubstr("trade_off 0.5, step_size 0.25 from step 0 on"));
+  run_here({"jobs", "set", id, "max_steps=1"});
+  EXPECT_THAT(run_here({"jobs", "get", id}).out, HasSubstr("max_steps 1, not in force yet"));
+}
+
+TEST_F(JobsVerbs, SetNamesWhatCannotBeSet) {
+  const std::string id = submitted();
+  const auto refusal_of_set = [&](const std::string& setting) {
+    const CommandRun result = run_here({"jobs", "set", id, setting});
+    EXPECT_EQ(result.code, ExitCode::kBadInput) << setting;
+    return result.err;
+  };
+  EXPECT_THAT(refusal_of_set("beta=0.5"), HasSubstr("beta is no setting of a running job"));
+  EXPECT_THAT(refusal_of_set("trade_off"), HasSubstr("expected KEY=VALUE"));
+  EXPECT_THAT(refusal_of_set("trade_off=high"), HasSubstr("trade_off is \"high\", expected a number"));
+  EXPECT_THAT(refusal_of_set("max_steps=1.5"), HasSubstr("max_steps is \"1.5\", expected a whole number"));
+  EXPECT_THAT(refusal_of_set("trade_off=2"), HasSubstr("robust.trade_off is 2"));
+}
+
 TEST_F(JobsVerbs, WorkersOfTheUserArePausedByTheUser) {
   const CommandRun result = run_here({"jobs", "pause", submitted(), "--wait"});
   EXPECT_EQ(result.code, ExitCode::kBadInput);
