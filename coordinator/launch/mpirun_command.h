@@ -61,8 +61,6 @@ struct LaunchSettings {
   std::filesystem::path logs;               // <logs>/<job>/<generation>/{stdout.log,stderr.log,hosts}
   std::string coordinator_address;          // as ranks reach it
   std::vector<std::string> variables = {};  // NAME=value: ranks get them
-  std::filesystem::path logs;               // <logs>/<job>/<generation>/{stdout.log,stderr.log,hosts}
-  std::string coordinator_address;          // as ranks reach it
   std::filesystem::path attempts = {};      // <attempts>/<job>.<generation>; empty: beside the logs
   std::filesystem::path shim = {};          // absolute; empty: equipoise-shim beside this program
   Chain chain = Chain::kToCoordinator;
