@@ -14,6 +14,7 @@ namespace equipoise::coordinator {
 namespace {
 
 constexpr std::int64_t kBytesOfMiB = 1024 * 1024;
+constexpr std::chrono::seconds kBetweenQuestions{30};  // to a host that does not answer
 
 struct Texts {
   std::string listen = "127.0.0.1:7443";
@@ -222,6 +223,7 @@ Options options_of(const Texts& texts) {
   if (!texts.hostfile.empty()) {
     options.server.controller.supervisor.hosts = read_hostfile(existing_file("--hostfile", texts.hostfile));
   }
+  options.server.controller.supervisor.host_rules.between_questions = kBetweenQuestions;
   options.server.allocation = checked_allocation(texts.allocation);
   if (options.server.allocation == Allocation::kIgnored && texts.hostfile.empty()) {
     options.server.controller.supervisor.most_workers = most_ranks_of_this_machine();

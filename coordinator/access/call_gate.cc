@@ -46,17 +46,17 @@ void CallGate::note_refusal(std::string_view method, const std::string& peer) {
                method, peer);
 }
 
-AdmittedCall CallGate::admit(std::string_view method, const CallCredentials& credentials) {
+std::shared_ptr<const AdmittedCall> CallGate::admit(std::string_view method, const CallCredentials& credentials) {
   const CallRule* const rule = rule_of(method);
   if (rule == nullptr) {
     throw Refusal(Refusal::Code::kPermissionDenied, ErrorReason::kRoleTooLow,
                   "no rule of this service allows " + std::string(method));
   }
-  if (!tokens_) return {AdmittedCall::Caller::kKnown, rule->kind};
+  if (!tokens_) return std::make_shared<AdmittedCall>(AdmittedCall::Caller::kKnown, rule->kind);
   try {
     const std::optional<Principal> caller = caller_of(credentials);
     if (!caller && rule->kind == CallKind::kRank && credentials.has_attempt_token) {
-      return {AdmittedCall::Caller::kStranger, rule->kind};
+      return std::make_shared<AdmittedCall>(AdmittedCall::Caller::kStranger, rule->kind);
     }
     if (!caller) refuse_caller("this service wants a token with every call");
     if (caller->role < rule->least) {
@@ -65,12 +65,14 @@ AdmittedCall CallGate::admit(std::string_view method, const CallCredentials& cre
                         std::string(role_name(rule->least)) + " for " + std::string(method));
     }
     // Ranks report as often as they step; how many there are is bounded by the jobs.
-    if (rule->kind == CallKind::kRank) return {AdmittedCall::Caller::kKnown, rule->kind};
+    if (rule->kind == CallKind::kRank) {
+      return std::make_shared<AdmittedCall>(AdmittedCall::Caller::kKnown, rule->kind);
+    }
     limits_.enter(caller->name, rule->kind);
     if (rule->least > Role::kViewer) {
       spdlog::info("{} ({}) at {}: {}", caller->name, role_name(caller->role), credentials.peer, method);
     }
-    return {limits_, caller->name, rule->kind};
+    return std::make_shared<AdmittedCall>(limits_, caller->name, rule->kind);
   } catch (const Refusal& refusal) {
     if (refusal.code() == Refusal::Code::kUnauthenticated) note_refusal(method, credentials.peer);
     throw;

@@ -66,7 +66,7 @@ class CallGate {
 
   // Throws Refusal: kUnauthenticated without a token that is known, kPermissionDenied where the caller's role is too
   // low or the call is in no rule, kResourceExhausted at a limit. `method` as in CallRule.
-  AdmittedCall admit(std::string_view method, const CallCredentials& credentials);
+  std::shared_ptr<const AdmittedCall> admit(std::string_view method, const CallCredentials& credentials);
 
  private:
   std::optional<Principal> caller_of(const CallCredentials& credentials);

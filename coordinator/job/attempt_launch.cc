@@ -89,7 +89,10 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, const Room& kept, S
   auto hosts = counts_slots && free < workers ? std::nullopt : slots_.allocate(workers);
   if (!hosts) {
     if (make_room(record, {.places = 1, .slots = workers}, kept, now)) return false;
-    table_.apply(record, SlotsAwaited{.wanted = workers, .free = std::max(free, 0), .total = slots_.total()});
+    table_.apply(record, SlotsAwaited{.wanted = workers,
+                                      .free = std::max(free, 0),
+                                      .total = slots_.total(),
+                                      .unused_hosts = host_watch_.unused_text()});
     return false;
   }
   record.register_by = now + config.start_timeout + settings_.register_grace;

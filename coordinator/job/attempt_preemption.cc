@@ -69,7 +69,7 @@ std::vector<RoomHolder> AttemptSupervisor::room_holders(const JobRecord& wanted,
   std::vector<RoomHolder> holders;
   for (const auto& [key, attempt] : attempts_) {
     RoomHolder holder{.place = {}, .room = {.places = 1}, .stay = RoomHolder::Stay::kLeaves};
-    for (const HostSlots& host : attempt.hosts) holder.room.slots += host.slots;
+    holder.room.slots = slots_.used_slots(attempt.hosts);
     if (table_.contains(key.job_id)) {
       const JobRecord& record = table_.find(key.job_id);
       holder.place = queue_place_of(record);

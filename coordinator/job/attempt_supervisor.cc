@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -33,7 +34,8 @@ AttemptSupervisor::AttemptSupervisor(SupervisorSettings settings, JobTable& tabl
       outputs_(outputs),
       launcher_(launcher),
       random_source_(random_source),
-      slots_(settings_.hosts, settings_.most_workers) {
+      slots_(settings_.hosts, settings_.most_workers),
+      host_watch_(settings_.host_rules) {
   find_attempts();
   recover();
 }
@@ -128,6 +130,7 @@ void AttemptSupervisor::tick() {
   count_running_time(now);
   settle_unconfirmed(now);
   settle_pauses();
+  watch_hosts(now);
   check_leaving(now);
   schedule_restarts(now);
   if (!is_shutting_down_ && !are_launches_held_ && !table_.is_held()) launch_queued(now);
@@ -161,6 +164,11 @@ void AttemptSupervisor::check_ranks(JobRecord& record, SteadyTime now) {
   }
   const auto silent = record.members->first_silent(now);
   if (!silent) return check_progress(record, now);
+  const JobLifecycle& job = record.intended();
+  if (has_attempt(job.state) && !job.left_at_step) {
+    note_host_failures({.job_id = record.job.id(), .generation = record.job.generation()},
+                       {host_of_rank(record.hosts, silent->rank)});
+  }
   table_.settle(record,
                 RankSilent{.rank = silent->rank, .host = silent->host, .seconds = settings_.lease.lease.count()});
 }
@@ -176,6 +184,10 @@ void AttemptSupervisor::check_start(JobRecord& record, SteadyTime now) {
   if (record.members->all_registered()) {
     record.register_by.reset();
   } else if (now > *record.register_by) {
+    std::set<std::string> missing;
+    for (const int rank : record.members->missing()) missing.insert(host_of_rank(record.hosts, rank));
+    note_host_failures({.job_id = record.job.id(), .generation = record.job.generation()},
+                       {missing.begin(), missing.end()});
     table_.settle(record,
                   RanksMissing{.text = missing_ranks_text(*record.members, record.hosts, record.start_timeout)});
     record.register_by.reset();
@@ -267,11 +279,16 @@ void AttemptSupervisor::release_outputs() {
 }
 
 void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
+  if (take_answer(exit)) return;
   const auto attempt = attempts_.find(exit.attempt);
   // A launcher that was killed, or that had lost a host, cannot have ended the ranks there.
   const bool is_unconfirmed =
       attempt != attempts_.end() && !attempt->second.hosts.empty() && (attempt->second.was_killed || exit.lost_contact);
+  if (exit.lost_contact) note_lost_contact(exit);
   if (!is_unconfirmed) {
+    if (attempt != attempts_.end() && exit.exit_code == 0) {
+      for (const HostSlots& host : attempt->second.hosts) host_watch_.note_success(host.name);
+    }
     end_job(exit, "", false);
     return remove_attempt(exit.attempt);
   }
@@ -298,6 +315,7 @@ void AttemptSupervisor::settle_unconfirmed(SteadyTime now) {
                                  record->members->unconfirmed().empty() && record->members->none_running(now);
     if (!all_have_exited && now < attempt.unconfirmed_until && !is_shutting_down_) continue;
     if (record != nullptr && record->members) end_unconfirmed(*record, attempt);
+    suspect_hosts(record, attempt);
     settled.push_back(key);
   }
   for (const AttemptKey& key : settled) remove_attempt(key);
@@ -308,8 +326,10 @@ void AttemptSupervisor::end_unconfirmed(JobRecord& record, const LiveAttempt& at
   const v1::JobState state = record.intended().state;
   if (state == v1::JOB_STATE_CANCELLING) return end_job(*attempt.exit, hosts, false);
   if (hosts.empty()) return;
-  add_condition(record.job, "the end of its processes on " + hosts +
-                                " could not be confirmed: they end by themselves without the coordinator");
+  add_condition(record.job,
+                "the end of its processes on " + hosts +
+                    " could not be confirmed: they end by themselves without the coordinator, and hosts are "
+                    "used again once they answer");
   table_.bump_revision(record);
   table_.store_soon(record);
 }
@@ -341,6 +361,7 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
                              .world_size = record.job.world_size(),
                              .unconfirmed_hosts = unconfirmed_hosts,
                              .leaves_processes = leaves_processes,
+                             .lost_contact = exit.lost_contact,
                              .was_asked_to_end = was_asked_to_end,
                              .was_taken_over = record.is_taken_over,
                              .was_away = exit.was_away,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/config/job_config.h"
+#include "coordinator/job/host_watch.h"
 #include "coordinator/job/job_queue.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
@@ -23,7 +24,8 @@ struct SupervisorSettings {
   std::vector<HostSlots> hosts = {};  // for the ranks; empty: this machine, or what mpirun finds by itself
   int most_workers = kMostWorkers;    // of a job, without hosts
   LeaseSettings lease;
-  PhaseDeadlines deadlines;                  // of `training` the least: it is more where steps take long
+  PhaseDeadlines deadlines;  // of `training` the least: it is more where steps take long
+  HostRules host_rules;
   std::chrono::seconds terminate_grace{10};  // between SIGTERM and SIGKILL
   std::chrono::seconds heartbeat_grace{3};   // for ranks on other hosts to be told to exit by a heartbeat's answer
   std::chrono::seconds failed_grace{2};      // for the ranks of a failed job to end by themselves
@@ -74,7 +76,8 @@ class AttemptSupervisor {
     std::optional<SteadyTime> terminate_at = std::nullopt;
     std::optional<SteadyTime> kill_at = std::nullopt;
     bool was_killed = false;
-    bool was_found = false;  // of an earlier coordinator
+    bool was_found = false;         // of an earlier coordinator
+    bool has_failed_hosts = false;  // of which the host watch knows
     // mpirun has ended and could not see to it that ranks on other hosts have: until they must have lost their lease,
     // the slots stay taken, and a job that is being cancelled is not CANCELLED.
     std::optional<LaunchExit> exit = std::nullopt;
@@ -116,6 +119,13 @@ class AttemptSupervisor {
   void settle_unconfirmed(SteadyTime now);
   void settle_pauses();
   void end_unconfirmed(JobRecord& record, const LiveAttempt& attempt);
+  // Of an attempt that they have failed, as the hostfile names them; counts once an attempt.
+  void note_host_failures(const AttemptKey& key, const std::vector<std::string>& names);
+  void note_lost_contact(const LaunchExit& exit);
+  void suspect_hosts(const JobRecord* record, const LiveAttempt& attempt);
+  void watch_hosts(SteadyTime now);
+  // Whether it is of a question to a host.
+  bool take_answer(const LaunchExit& exit);
   void end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts, bool leaves_processes);
   void remove_attempt(const AttemptKey& key);
   void schedule_termination(SteadyTime now);
@@ -129,6 +139,7 @@ class AttemptSupervisor {
   Launcher& launcher_;
   RandomSource& random_source_;
   SlotPool slots_;
+  HostWatch host_watch_;
   std::map<AttemptKey, LiveAttempt> attempts_;
   std::optional<SteadyTime> last_tick_;
   bool are_launches_held_ = false;

@@ -28,6 +28,7 @@ struct LaunchRequest {
   std::chrono::seconds start_timeout{120};              // for the ranks to reach each other
   std::map<std::string, std::string> mpi_options = {};  // checked parameters of Open MPI
   std::vector<std::string> environment = {};            // names of variables that ranks get too
+  bool is_question = false;  // nothing is run but `true`: whether the hosts answer within half a minute
 };
 
 struct LaunchExit {

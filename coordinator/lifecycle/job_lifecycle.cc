@@ -103,7 +103,8 @@ struct Transition {
     if (!is_waiting()) return job;
     const std::string free = std::to_string(slots.free) + " of " + std::to_string(slots.total) +
                              (slots.free == 1 ? " is free" : " are free");
-    return awaiting(std::to_string(slots.wanted) + " free slots; " + free);
+    const std::string unused = slots.unused_hosts.empty() ? "" : "; not used: " + slots.unused_hosts;
+    return awaiting(std::to_string(slots.wanted) + " free slots; " + free + unused);
   }
 
   JobLifecycle operator()(const RoomAwaited& room) const {
@@ -340,7 +341,7 @@ struct Transition {
     }
     AttemptFailure failure = failure_of(exit_sentence(exit));
     failure.exit_code = exit.exit_code;
-    failure.is_of_the_job = exit.exit_code != kKilled && exit.exit_code != kTerminated;
+    failure.is_of_the_job = exit.exit_code != kKilled && exit.exit_code != kTerminated && !exit.lost_contact;
     failure.is_crash = is_crash_signal(exit.signal.value_or(exit.exit_code - kOfSignals));
     return lost(std::move(failure),
                 exit.exit_code == kTerminated ? RestartCause::kPreemption : RestartCause::kInfrastructure);

@@ -78,6 +78,7 @@ struct SlotsAwaited {  // fewer are free than the job needs
   int wanted;
   int free;
   int total;
+  std::string unused_hosts = {};  // for now, and why; empty: none
 };
 struct RoomAwaited {  // that running jobs make
   std::string jobs;   // their ids
@@ -141,6 +142,7 @@ struct LauncherExited {
   int world_size;                      // 0: none had registered
   std::string unconfirmed_hosts = {};  // where ranks may go on, as nobody could reach them; empty: no process is left
   bool leaves_processes = false;       // on a host that could not be reached, and they may still run
+  bool lost_contact = false;           // with a host
   bool was_asked_to_end = false;       // by the coordinator: it had not ended by itself
   // Of the rank that ended first by itself, where Open MPI says which it was.
   std::optional<int> rank = {}, signal = {}, rank_exit_code = {};

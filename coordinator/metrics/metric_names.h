@@ -91,6 +91,16 @@ inline constexpr Metric kStateWritable{"equipoise_state_writable",
                                        {}};
 inline constexpr Metric kStateFreeBytes{
     "equipoise_state_free_bytes", Type::kGauge, "bytes", "Free bytes of the disk of the state folder", {}};
+inline constexpr Metric kCordonedHosts{"equipoise_cordoned_hosts",
+                                       Type::kGauge,
+                                       "1",
+                                       "Hosts of the hostfile that failed again and again and are not used any more",
+                                       {}};
+inline constexpr Metric kUnansweringHosts{"equipoise_unanswering_hosts",
+                                          Type::kGauge,
+                                          "1",
+                                          "Hosts of the hostfile that were lost and are not used until they answer",
+                                          {}};
 inline constexpr Metric kRpcRequests{
     "equipoise_rpc_requests_total", Type::kCounter, "1", "RPCs answered", {kMethod, kCode}};
 
@@ -98,6 +108,7 @@ inline constexpr std::array kAll = {
     kGroupWeight,        kGroupLoss,     kGroupRewardAccuracy, kWorstGroupLoss,      kTrainStep,
     kTrainPairs,         kTrainTokens,   kStepSeconds,         kWeightUpdateSeconds, kWorkers,
     kRankStalledSeconds, kJobState,      kCheckpoints,         kCheckpointStep,      kRestarts,
-    kSkippedSteps,       kStateWritable, kStateFreeBytes,      kRpcRequests};
+    kSkippedSteps,       kStateWritable, kStateFreeBytes,      kCordonedHosts,       kUnansweringHosts,
+    kRpcRequests};
 
 }  // namespace equipoise::metrics

@@ -52,12 +52,18 @@ TrainingJobService::TrainingJobService(SharedController& shared, CallGate& gate,
 grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext& context, const char* method,
                                                     std::function<void()> body) {
   grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
-  // The context lives until the reactor has finished.
-  const bool is_taken = pool_.run([this, reactor, &context, method, body = std::move(body)] {
-    reactor->Finish(boundary_.answer(context, method, body));
-  });
+  std::shared_ptr<const AdmittedCall> call;  // counts until the answer is given
+  try {
+    call = boundary_.admit(context, method);
+  } catch (...) {
+    const std::exception_ptr refusal = std::current_exception();
+    reactor->Finish(boundary_.answer(method, [&] { std::rethrow_exception(refusal); }));
+    return reactor;
+  }
+  const bool is_taken = pool_.run(
+      [this, reactor, method, call, body = std::move(body)] { reactor->Finish(boundary_.answer(method, body)); });
   if (is_taken) return reactor;
-  reactor->Finish(boundary_.answer(context, method, [] {
+  reactor->Finish(boundary_.answer(method, [] {
     throw Refusal(Refusal::Code::kResourceExhausted, "too many calls are waiting for an answer; try again later");
   }));
   return reactor;
@@ -159,19 +165,10 @@ grpc::ServerUnaryReactor* TrainingJobService::ListGroupWeights(grpc::CallbackSer
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob(grpc::CallbackServerContext* context,
                                                                                  const grpc::ByteBuffer* request) {
-  constexpr const char* kMethod = "WatchTrainingJob";
-  std::shared_ptr<const AdmittedCall> admitted;
-  std::exception_ptr refusal;
-  try {
-    admitted = boundary_.admit(*context, kMethod);
-  } catch (...) {
-    refusal = std::current_exception();
-  }
-  // The call counts among its caller's until the stream is gone.
   auto* const stream = new WatchStream(
-      shared_.watchers(), [this, admitted](const grpc::Status& status) { boundary_.count(kMethod, status); });
+      shared_.watchers(), [this](const grpc::Status& status) { boundary_.count("WatchTrainingJob", status); });
   try {
-    if (refusal) std::rethrow_exception(refusal);
+    stream->keep(boundary_.admit(*context, "WatchTrainingJob"));
     const v1::WatchTrainingJobRequest asked = parsed_watch_request(*request);
     shared_.watchers().add(*stream, asked.id(), asked.after_revision());
   } catch (...) {

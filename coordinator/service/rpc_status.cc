@@ -107,11 +107,15 @@ CallCredentials credentials_of(const grpc::ServerContextBase& context) {
 
 }  // namespace
 
-grpc::Status RpcBoundary::run(const grpc::ServerContextBase& context, const char* method,
-                              const std::function<void(const AdmittedCall&)>& body) const {
+std::shared_ptr<const AdmittedCall> RpcBoundary::admit(const grpc::ServerContextBase& context,
+                                                       const char* method) const {
+  return gate_.admit(service_ + "/" + method, credentials_of(context));
+}
+
+grpc::Status RpcBoundary::answer(const char* method, const std::function<void()>& body) const {
   grpc::Status status;
   try {
-    body(*admit(context, method));
+    body();
   } catch (...) {
     status = status_of(std::current_exception());
   }
@@ -119,10 +123,12 @@ grpc::Status RpcBoundary::run(const grpc::ServerContextBase& context, const char
   return status;
 }
 
-std::unique_ptr<const AdmittedCall> RpcBoundary::admit(const grpc::ServerContextBase& context,
-                                                       const char* method) const {
-  return std::unique_ptr<const AdmittedCall>(
-      new AdmittedCall(gate_.admit(service_ + "/" + method, credentials_of(context))));
+grpc::Status RpcBoundary::answer(const grpc::ServerContextBase& context, const char* method,
+                                 const RankBody& body) const {
+  return answer(method, [&] {
+    const std::shared_ptr<const AdmittedCall> call = admit(context, method);
+    body(*call);
+  });
 }
 
 void RpcBoundary::count(const char* method, const grpc::Status& status) const {

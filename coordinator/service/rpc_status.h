@@ -8,7 +8,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 #include "coordinator/access/call_gate.h"
@@ -28,25 +27,18 @@ class RpcBoundary {
  public:
   RpcBoundary(CallGate& gate, JobMetrics& metrics, std::string service)
       : gate_(gate), metrics_(metrics), service_(std::move(service)) {}
-  // `body` takes nothing, or the call as it was let in.
-  template <typename Body>
-  grpc::Status answer(const grpc::ServerContextBase& context, const char* method, const Body& body) const {
-    return run(context, method, [&body](const AdmittedCall& call) {
-      if constexpr (std::is_invocable_v<Body, const AdmittedCall&>) {
-        body(call);
-      } else {
-        body();
-      }
-    });
-  }
-  // For a call that does not end with its handler: lets it in, as CallGate::admit(), and counts its end.
-  std::unique_ptr<const AdmittedCall> admit(const grpc::ServerContextBase& context, const char* method) const;
+  // Before anything else of a call. What is returned is kept until the call has ended. Throws Refusal as
+  // CallGate::admit() does.
+  std::shared_ptr<const AdmittedCall> admit(const grpc::ServerContextBase& context, const char* method) const;
+  // Of a call that was let in.
+  grpc::Status answer(const char* method, const std::function<void()>& body) const;
+  // Of a call that ends with its handler: lets it in, or does not.
+  using RankBody = std::function<void(const AdmittedCall&)>;
+  grpc::Status answer(const grpc::ServerContextBase& context, const char* method, const RankBody& body) const;
+  // Counts the end of a call that did not end with its handler.
   void count(const char* method, const grpc::Status& status) const;
 
  private:
-  grpc::Status run(const grpc::ServerContextBase& context, const char* method,
-                   const std::function<void(const AdmittedCall&)>& body) const;
-
   CallGate& gate_;
   JobMetrics& metrics_;
   std::string service_;
