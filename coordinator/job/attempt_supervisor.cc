@@ -213,7 +213,10 @@ PhaseDeadlines deadlines_of(const JobRecord& record, PhaseDeadlines deadlines) {
 // A rank that is heard of, and does not go on.
 void AttemptSupervisor::check_progress(JobRecord& record, SteadyTime now) {
   const v1::JobState state = record.intended().state;
-  if (!has_attempt(state) && state != v1::JOB_STATE_PAUSING) return;
+  const bool has_ranks = has_attempt(state) || state == v1::JOB_STATE_PAUSING;
+  table_.metrics().show_stall(record.job.id(),
+                              has_ranks ? record.members->longest_stall(now) : SteadyTime::duration::zero());
+  if (!has_ranks) return;
   if (table_.is_held()) {  // rank 0 waits for the disk, and the others for it
     record.step_times.interrupt();
     return record.members->renew_progress(now);

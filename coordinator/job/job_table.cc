@@ -430,6 +430,7 @@ void JobTable::show(JobRecord& record, const JobLifecycle& before) {
   metrics_.show_state(record.job.id(), record.job.state());
   if (!is_final(before.state) && is_final(record.job.state())) {
     ended_.push_back({.time = clock_.now(), .id = record.job.id()});
+    metrics_.show_stall(record.job.id(), SteadyTime::duration::zero());
   }
 }
 
