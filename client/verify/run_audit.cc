@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kWeightsDigestBytes = 32;
 constexpr std::uintmax_t kLargestReceipt = std::uintmax_t{64} << 20;
 
-std::string counted(std::int64_t count, const std::string& what) {
+std::string counted_text(std::int64_t count, const std::string& what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
@@ -207,7 +207,7 @@ class RunAuditor {
   }
 
   void check_chain() {
-    std::string result = "whole: " + counted(records_, "record") + ", " + size_text(audit_.sealed.bytes) + ", chain " +
+    std::string result = "whole: " + counted_text(records_, "record") + ", " + size_text(audit_.sealed.bytes) + ", chain " +
                          hex_text(audit_.sealed.chain);
     if (!audit_.end) {
       result += is_cut_ || !is_sealed_ ? "; the run has not ended, and its newest records have no seal yet"
@@ -217,14 +217,14 @@ class RunAuditor {
     if (!audit_.end && (has_model || has_receipt)) {
       return refuse("ledger", (run_ / kLedgerName).string() + ": has no end, but there is a " +
                                   (has_model ? "final/" : kReceiptName) + ": it was cut off after " +
-                                  counted(audit_.steps_done, "step"));
+                                  counted_text(audit_.steps_done, "step"));
     }
     if (settings_.chain && *settings_.chain != audit_.sealed.chain) {
       return refuse("ledger", "its chain is " + hex_text(audit_.sealed.chain) + ", expected " +
                                   hex_text(*settings_.chain) + ": it is another run's, or was written anew");
     }
     accept("ledger", result);
-    accept("weights", "follow from S_g and n_g of " + counted(audit_.steps_done - audit_.start.first_step, "step") +
+    accept("weights", "follow from S_g and n_g of " + counted_text(audit_.steps_done - audit_.start.first_step, "step") +
                           ", bit for bit");
   }
 
@@ -254,7 +254,7 @@ class RunAuditor {
                                 " bytes with another SHA-256, expected " + std::to_string(audit_.end->metrics_bytes));
       }
     }
-    std::string result = counted(metrics_->lines(), "line") + " as recorded";
+    std::string result = counted_text(metrics_->lines(), "line") + " as recorded";
     if (metrics_->lines_beyond() > 0) {
       result += ", " + std::to_string(metrics_->lines_beyond()) + " of steps that the ledger does not have yet";
     }
@@ -335,7 +335,7 @@ class RunAuditor {
     if (!found.empty()) {
       return refuse("final/", (folder / found.begin()->first).string() + ": was added after the run");
     }
-    accept("final/", counted(std::ssize(audit_.end->files), "file") + ", " + size_text(bytes) + ", as recorded");
+    accept("final/", counted_text(std::ssize(audit_.end->files), "file") + ", " + size_text(bytes) + ", as recorded");
     check_receipt();
   }
 
