@@ -16,7 +16,9 @@
 
 namespace equipoise {
 
-// A coordinator of our own on a loopback port, for as long as this object lives.
+// A coordinator of our own on a loopback port, for as long as this object lives. It answers us alone: other users of
+// this machine, who reach the port too, lack the token, which is in this process and nowhere else; there are no
+// metrics.
 struct CoordinatorOptions {
   std::filesystem::path program;
   std::filesystem::path folder;  // exists; receives the state and the log
@@ -35,6 +37,7 @@ class CoordinatorProcess {
   CoordinatorProcess& operator=(const CoordinatorProcess&) = delete;
 
   const std::string& address() const { return address_; }  // "127.0.0.1:PORT"
+  const ServiceAccess& access() const { return access_; }  // with which it is called
   const std::filesystem::path& log() const { return log_; }
 
   // Asks it to end and waits; after 15 s it is killed.
@@ -47,6 +50,7 @@ class CoordinatorProcess {
   void read_announcement(std::istream& file);
 
   std::string address_;
+  const ServiceAccess access_;
   std::filesystem::path log_;
   ChildProcess process_;
 };

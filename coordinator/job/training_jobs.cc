@@ -1,7 +1,5 @@
 #include "coordinator/job/training_jobs.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/util/time_util.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -57,20 +55,6 @@ std::optional<std::int64_t> PageTokens::position(const std::string& list, const 
 
 namespace {
 
-constexpr std::size_t kLongestRequestId = 64;
-
-// Of the message's bytes in an order that does not depend on how a map was filled.
-std::string message_digest(const google::protobuf::Message& message) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&coded);
-  }
-  return byte_text(sha256_of(std::as_bytes(std::span(bytes))));
-}
-
 struct PageSizes {
   int absent;
   int largest;
@@ -118,27 +102,11 @@ TrainingJobs::TrainingJobs(JobLimits limits, JobTable& table, OutputFolders& out
                            const AttemptSupervisor& supervisor, RandomSource& random_source)
     : limits_(limits),
       table_(table),
+      requests_(table),
       outputs_(outputs),
       supervisor_(supervisor),
       random_source_(random_source),
       tokens_(table.store().signing_key()) {}
-
-std::optional<v1::TrainingJob> TrainingJobs::stored_answer(const v1::CreateTrainingJobRequest& request,
-                                                           const std::string& digest) {
-  if (request.request_id().size() > kLongestRequestId) {
-    throw std::invalid_argument("request_id has " + std::to_string(request.request_id().size()) +
-                                " bytes, expected at most " + std::to_string(kLongestRequestId));
-  }
-  if (request.request_id().empty()) return std::nullopt;
-  auto earlier = table_.store().answered_request(request.request_id());
-  if (!earlier) return std::nullopt;
-  if (earlier->digest == digest) {
-    *earlier->answer.mutable_spec() = request.spec();  // stored without: it is most of the bytes
-    return std::move(earlier->answer);
-  }
-  throw std::invalid_argument("request_id \"" + request.request_id() + "\" was used for another spec (job " +
-                              earlier->answer.id() + "); use a new one");
-}
 
 void TrainingJobs::check_limits() {
   if (supervisor_.is_shutting_down()) throw Refusal(Refusal::Code::kUnavailable, "the coordinator is shutting down");
@@ -163,14 +131,12 @@ std::string TrainingJobs::new_id(const std::string& name) {
   return id;
 }
 
-v1::TrainingJob TrainingJobs::create(const v1::CreateTrainingJobRequest& request) {
+v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& request) {
   if (!request.has_spec()) throw std::invalid_argument("spec is absent, expected a JobSpec");
   if (request.spec().ByteSizeLong() > limits_.spec_bytes) {
     throw std::invalid_argument("spec has " + std::to_string(request.spec().ByteSizeLong()) +
                                 " bytes, expected at most " + std::to_string(limits_.spec_bytes));
   }
-  const std::string digest = message_digest(request.spec());
-  if (auto answer = stored_answer(request, digest)) return std::move(*answer);
   JobConfig config = make_job_config(request.spec());
   if (config.launch.mode == LaunchMode::kCoordinator) supervisor_.check_fits(config.launch.workers.value_or(1));
   check_limits();
@@ -179,6 +145,7 @@ v1::TrainingJob TrainingJobs::create(const v1::CreateTrainingJobRequest& request
   v1::TrainingJob job;
   *job.mutable_spec() = request.spec();
   job.set_state(v1::JOB_STATE_QUEUED);
+  job.set_priority(config.launch.priority);
   job.set_state_reason(config.launch.mode == LaunchMode::kExternal ? "waiting for its workers to register"
                                                                    : "waiting for a free place");
   *job.mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
@@ -186,19 +153,13 @@ v1::TrainingJob TrainingJobs::create(const v1::CreateTrainingJobRequest& request
   if (request.validate_only()) return job;
   job.set_id(new_id(config.name));
   job.set_revision(1);
-  std::optional<AnsweredRequest> answered;
-  if (!request.request_id().empty()) {
-    answered = {.request_id = request.request_id(), .digest = digest, .answer = job};
-    answered->answer.clear_spec();
-  }
   outputs_.acquire(job.id(), config);
   try {
-    table_.insert(job, std::move(config), answered);
+    return table_.insert(job, std::move(config)).job;
   } catch (...) {
     outputs_.release(job.id());
     throw;
   }
-  return job;
 }
 
 v1::ListTrainingJobsResponse TrainingJobs::list(const v1::ListTrainingJobsRequest& request) {
@@ -271,12 +232,37 @@ v1::TrainingJob TrainingJobs::resume(const std::string& id) {
   return record.job;
 }
 
+namespace {
+
+// `what`: "make a checkpoint".
+void check_trains(const JobRecord& record, const std::string& what) {
+  const JobLifecycle& job = record.intended();
+  if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can " + what);
+  if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
+  // Ranks count requests from the coordinator's start, once they have heard of it.
+  if (record.is_taken_over && !record.members->all_registered()) {
+    throw Refusal(
+        Refusal::Code::kUnavailable, ErrorReason::kWrongState,
+        "job " + record.job.id() + ": the coordinator has started and waits for the job's ranks; try again soon");
+  }
+}
+
+}  // namespace
+
 v1::TrainingJob TrainingJobs::checkpoint(const std::string& id) {
   JobRecord& record = table_.find(id);
-  const JobLifecycle& job = record.intended();
-  if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can make a checkpoint");
-  if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
+  check_trains(record, "make a checkpoint");
   ++record.checkpoint_requests;
+  return record.job;
+}
+
+v1::TrainingJob TrainingJobs::evaluate(const std::string& id) {
+  JobRecord& record = table_.find(id);
+  check_trains(record, "evaluate");
+  if (validation_files(record.checked_config().data).empty()) {
+    refuse_wish(record, "it has no validation pairs (data.validation) to evaluate");
+  }
+  ++record.evaluation_requests;
   return record.job;
 }
 
@@ -289,6 +275,15 @@ void TrainingJobs::remove(const std::string& id) {
   table_.erase(id);
 }
 
+void TrainingJobs::remove(const v1::DeleteTrainingJobRequest& request) {
+  requests_.once("DeleteTrainingJob", request, [&] {
+    remove(request.id());
+    v1::TrainingJob deleted;
+    deleted.set_id(request.id());
+    return deleted;
+  });
+}
+
 v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeightsRequest& request) {
   const int page_size = checked_page_size(request.page_size(), {.absent = 1000, .largest = 10000});
   const JobRecord& record = table_.find(request.id());
@@ -298,7 +293,7 @@ v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeig
   const auto training = table_.store().newest_training(request.id());
   if (!training) return response;
   response.mutable_group_names()->CopyFrom(training->request.group_names());
-  StepHistory history(table_.store(), record.checked_config(), request.id());
+  StepHistory history(table_.store(), record.checked_config(), request.id(), record.job.settings_changes());
   const HistoryExtent extent = table_.store().step_rows().extent(request.id());
   if (extent.thinned_end > 0) {
     response.set_thinned_end(extent.thinned_end);
@@ -320,6 +315,48 @@ v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeig
   if (shown < steps.size() || may_have_more) {
     response.set_next_page_token(tokens_.make(list, steps[shown - 1].request.step() + 1));
   }
+  return response;
+}
+
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+google::protobuf::Duration protobuf_duration(std::chrono::steady_clock::duration duration) {
+  return TimeUtil::MillisecondsToDuration(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+}
+
+v1::RankStatus rank_status(const RankView& rank) {
+  v1::RankStatus status;
+  status.set_rank(rank.rank);
+  status.set_host(rank.process.host);
+  status.set_pid(rank.process.pid);
+  status.set_phase(rank.report.phase);
+  status.set_step(rank.report.step);
+  *status.mutable_silent_for() = protobuf_duration(rank.silent_for);
+  *status.mutable_stalled_for() = protobuf_duration(rank.stalled_for);
+  status.set_last_collective(rank.report.last_collective);
+  return status;
+}
+
+}  // namespace
+
+v1::ListRanksResponse TrainingJobs::ranks(const v1::ListRanksRequest& request) {
+  const int page_size = checked_page_size(request.page_size(), {.absent = 100, .largest = 1000});
+  const JobRecord& record = table_.find(request.id());
+  // Not of another attempt: its ranks are others.
+  const std::string list = "ranks " + request.id() + " " + std::to_string(record.job.generation());
+  const auto first = tokens_.position(list, request.page_token());
+  v1::ListRanksResponse response;
+  const v1::JobState state = record.intended().state;
+  const bool is_live = has_attempt(state) || state == v1::JOB_STATE_PAUSING || state == v1::JOB_STATE_CANCELLING;
+  if (!record.members || !is_live) return response;
+  const SteadyTime now = table_.clock().now();
+  auto rank = record.members->next_rank(static_cast<int>(first.value_or(0)));
+  for (; rank && response.ranks_size() < page_size; rank = record.members->next_rank(*rank + 1)) {
+    *response.add_ranks() = rank_status(record.members->view(*rank, now));
+  }
+  if (rank) response.set_next_page_token(tokens_.make(list, *rank));
   return response;
 }
 

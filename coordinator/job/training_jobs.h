@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "coordinator/job/answered_requests.h"
 #include "coordinator/job/attempt_supervisor.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
@@ -46,23 +47,50 @@ class TrainingJobs {
   TrainingJobs(JobLimits limits, JobTable& table, OutputFolders& outputs, const AttemptSupervisor& supervisor,
                RandomSource& random_source);
 
-  v1::TrainingJob create(const v1::CreateTrainingJobRequest& request);
+  // With the request ids and etags of the requests (answered_requests.h); a call that changes something has its line.
+  v1::TrainingJob create(const v1::CreateTrainingJobRequest& request) {
+    return requests_.once("CreateTrainingJob", request, [&] { return create_anew(request); });
+  }
+  v1::TrainingJob cancel(const v1::CancelTrainingJobRequest& request) {
+    return requests_.once("CancelTrainingJob", request, [&] { return cancel(request.id()); });
+  }
+  v1::TrainingJob pause(const v1::PauseTrainingJobRequest& request) {
+    return requests_.once("PauseTrainingJob", request, [&] { return pause(request.id()); });
+  }
+  v1::TrainingJob resume(const v1::ResumeTrainingJobRequest& request) {
+    return requests_.once("ResumeTrainingJob", request, [&] { return resume(request.id()); });
+  }
+  v1::TrainingJob checkpoint(const v1::CheckpointTrainingJobRequest& request) {
+    return requests_.once("CheckpointTrainingJob", request, [&] { return checkpoint(request.id()); });
+  }
+  v1::TrainingJob evaluate(const v1::EvaluateTrainingJobRequest& request) {
+    return requests_.once("EvaluateTrainingJob", request, [&] { return evaluate(request.id()); });
+  }
+  v1::TrainingJob update(const v1::UpdateTrainingJobRequest& request) {
+    return requests_.once("UpdateTrainingJob", request, [&] { return change_settings(request); });
+  }
+  void remove(const v1::DeleteTrainingJobRequest& request);
+
   const v1::TrainingJob& get(const std::string& id) { return table_.find(id).job; }
   v1::ListTrainingJobsResponse list(const v1::ListTrainingJobsRequest& request);
   v1::TrainingJob cancel(const std::string& id);
   v1::TrainingJob pause(const std::string& id);
   v1::TrainingJob resume(const std::string& id);
   v1::TrainingJob checkpoint(const std::string& id);
+  v1::TrainingJob evaluate(const std::string& id);
   void remove(const std::string& id);
   v1::ListGroupWeightsResponse group_weights(const v1::ListGroupWeightsRequest& request);
+  v1::ListRanksResponse ranks(const v1::ListRanksRequest& request);
 
  private:
-  std::optional<v1::TrainingJob> stored_answer(const v1::CreateTrainingJobRequest& request, const std::string& digest);
+  v1::TrainingJob change_settings(const v1::UpdateTrainingJobRequest& request);
+  v1::TrainingJob create_anew(const v1::CreateTrainingJobRequest& request);
   void check_limits();
   std::string new_id(const std::string& name);
 
   const JobLimits limits_;
   JobTable& table_;
+  AnsweredRequests requests_;
   OutputFolders& outputs_;
   const AttemptSupervisor& supervisor_;
   RandomSource& random_source_;

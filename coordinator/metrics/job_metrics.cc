@@ -91,6 +91,8 @@ JobMetrics::All::All()
       skipped_steps(names::kSkippedSteps),
       state_writable(plain_gauge(registry, names::kStateWritable)),
       state_free_bytes(plain_gauge(registry, names::kStateFreeBytes)),
+      cordoned_hosts(plain_gauge(registry, names::kCordonedHosts)),
+      unanswering_hosts(plain_gauge(registry, names::kUnansweringHosts)),
       rpc_requests(prometheus::BuildCounter()
                        .Name(std::string(names::kRpcRequests.name))
                        .Help(std::string(names::kRpcRequests.help))

@@ -8,6 +8,7 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,6 +22,11 @@
 #include "equipoise/v1/worker.pb.h"
 
 namespace equipoise::coordinator {
+
+struct UnusedHosts {
+  std::size_t cordoned = 0;     // until the coordinator is started again
+  std::size_t unanswering = 0;  // until they answer
+};
 
 // Not thread-safe, except count_rpc(); what collectable() gives may be scraped at any time.
 class JobMetrics {
@@ -41,6 +47,10 @@ class JobMetrics {
   void observe_weight_update(const std::string& job_id, double seconds);
   void show_state_writable(bool is_writable) { all_->state_writable.Set(is_writable ? 1 : 0); }
   void show_state_free(std::uint64_t bytes) { all_->state_free_bytes.Set(static_cast<double>(bytes)); }
+  void show_hosts(UnusedHosts hosts) {
+    all_->cordoned_hosts.Set(static_cast<double>(hosts.cordoned));
+    all_->unanswering_hosts.Set(static_cast<double>(hosts.unanswering));
+  }
   // From any thread. `code` is a gRPC status name.
   void count_rpc(const std::string& method, const std::string& code);
 
@@ -68,6 +78,8 @@ class JobMetrics {
     prometheus::Registry registry;
     prometheus::Gauge& state_writable;
     prometheus::Gauge& state_free_bytes;
+    prometheus::Gauge& cordoned_hosts;
+    prometheus::Gauge& unanswering_hosts;
     prometheus::Family<prometheus::Counter>& rpc_requests;
   };
   const std::shared_ptr<All> all_;

@@ -23,7 +23,8 @@ struct Metric {
   }
 };
 
-inline constexpr std::string_view kJob = "job";      // TrainingJob.id
+// TrainingJob.id. Prometheus sets a label `job` of its own: the name of the scrape job.
+inline constexpr std::string_view kJob = "training_job";
 inline constexpr std::string_view kGroup = "group";  // name of a group in the data
 inline constexpr std::string_view kSplit = "split";  // "train", "validation", or "validation/NAME" of one file
 inline constexpr std::string_view kState = "state";  // of a job or a worker, in lower case
@@ -84,12 +85,23 @@ inline constexpr Metric kStateWritable{"equipoise_state_writable",
                                        {}};
 inline constexpr Metric kStateFreeBytes{
     "equipoise_state_free_bytes", Type::kGauge, "bytes", "Free bytes of the disk of the state folder", {}};
+inline constexpr Metric kCordonedHosts{"equipoise_cordoned_hosts",
+                                       Type::kGauge,
+                                       "1",
+                                       "Hosts of the hostfile that failed again and again and are not used any more",
+                                       {}};
+inline constexpr Metric kUnansweringHosts{"equipoise_unanswering_hosts",
+                                          Type::kGauge,
+                                          "1",
+                                          "Hosts of the hostfile that were lost and are not used until they answer",
+                                          {}};
 inline constexpr Metric kRpcRequests{
     "equipoise_rpc_requests_total", Type::kCounter, "1", "RPCs answered", {kMethod, kCode}};
 
 inline constexpr std::array kAll = {
-    kGroupWeight,    kGroupLoss,   kGroupRewardAccuracy, kWorstGroupLoss, kTrainStep,      kTrainPairs,
-    kTrainTokens,    kStepSeconds, kWeightUpdateSeconds, kWorkers,        kJobState,       kCheckpoints,
-    kCheckpointStep, kRestarts,    kSkippedSteps,        kStateWritable,  kStateFreeBytes, kRpcRequests};
+    kGroupWeight,      kGroupLoss,   kGroupRewardAccuracy, kWorstGroupLoss, kTrainStep,      kTrainPairs,
+    kTrainTokens,      kStepSeconds, kWeightUpdateSeconds, kWorkers,        kJobState,       kCheckpoints,
+    kCheckpointStep,   kRestarts,    kSkippedSteps,        kStateWritable,  kStateFreeBytes, kCordonedHosts,
+    kUnansweringHosts, kRpcRequests};
 
 }  // namespace equipoise::metrics

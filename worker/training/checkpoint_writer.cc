@@ -160,6 +160,7 @@ CheckpointWriter::WrittenShare CheckpointWriter::write_share(const fs::path& fol
       WrittenFile written{.file = measured(file), .part = part.name, .tensors = {}};
       for (const TensorView& tensor : part.tensors) written.tensors.push_back(tensor.name);
       share.files.push_back(std::move(written));
+      parts_.progress.advance();
     }
     if (is_first()) write_companions(folder, share);
   } catch (const std::exception& failure) {
@@ -178,6 +179,7 @@ void CheckpointWriter::write_companions(const fs::path& folder, WrittenShare& sh
     WrittenFile written{.file = measured(entry.path()), .part = {}, .tensors = {}};
     written.file.name = name;
     share.files.push_back(std::move(written));
+    parts_.progress.advance();
   }
 }
 
@@ -187,7 +189,11 @@ bool CheckpointWriter::is_writing() const {
 
 void CheckpointWriter::wait_for_writing() {
   if (!is_under_way_) return;
-  wait_until_all(parts_.host, [this] { return !is_writing(); });
+  wait_until_all(parts_.host, [this] {
+    const bool is_writing_yet = is_writing();
+    parts_.progress.set_works_aside(is_writing_yet);
+    return !is_writing_yet;
+  });
   gather_written();
 }
 

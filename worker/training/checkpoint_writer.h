@@ -33,6 +33,7 @@ class CheckpointWriter {
     const TrainedPolicy& policy;
     HostCollective& host;   // all ranks
     HostCollective& local;  // those of this machine
+    RankProgress& progress;
   };
   // All parts outlive it.
   explicit CheckpointWriter(const Parts& parts);

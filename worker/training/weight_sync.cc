@@ -73,6 +73,12 @@ class CoordinatorWeightSync final : public WeightSync {
     }
   }
 
+  // eta_alpha is the coordinator's.
+  void apply(const v1::TrainingJobSettings& settings) override {
+    if (settings.has_trade_off()) settings_.trade_off = settings.trade_off();
+    shared_groups_.clear();
+  }
+
   void finish() override {
     if (is_first()) wait();
     wait_for_rank_0(host_);
@@ -122,7 +128,7 @@ class CoordinatorWeightSync final : public WeightSync {
   CoordinatorClient& client_;
   const AttemptId attempt_;
   HostCollective& host_;
-  const RobustSettings& settings_;
+  RobustSettings settings_;
   // Weights that all ranks have got for the step under way, before its losses.
   std::vector<std::uint32_t> shared_groups_;
   std::vector<double> shared_weight_;
@@ -162,6 +168,11 @@ class SpeculativeWeightSync final : public WeightSync {
     if (sender_) sender_->finish();
   }
 
+  void apply(const v1::TrainingJobSettings& settings) override {
+    if (settings.has_trade_off()) weights_.set_trade_off(settings.trade_off());
+    if (settings.has_step_size()) weights_.set_step_size(settings.step_size());
+  }
+
   void finish() override {
     settle();
     wait_for_rank_0(host_);
@@ -193,9 +204,12 @@ std::unique_ptr<WeightSync> speculative_weight_sync(CoordinatorClient& client, c
 }
 
 GroupWeights started_weights(const RobustConfig& config, const GroupedData& data, const StartedTraining& started) {
+  // Of changes before the first step: the weights' state has eta_alpha.
+  const v1::TrainingJobSettings changed = settings_in_force(started.settings_changes, started.plan.first_step - 1);
   const std::vector<std::string> group_names(data.group_names.begin(), data.group_names.end());
   RobustSettings settings =
       robust_settings_for(config, group_names, data.label_floor_K, {data.counted.pair_count_K, data.counted.num_pairs});
+  if (changed.has_trade_off()) settings.trade_off = changed.trade_off();
   const auto& sizes_K = data.population.pair_count_K;
   GroupWeights weights(std::move(settings), {sizes_K.begin(), sizes_K.end()}, data.population.num_pairs);
   weights.restore(started.log_alpha_K, started.group_loss_K);
@@ -209,7 +223,10 @@ std::unique_ptr<WeightSync> make_weight_sync(CoordinatorClient& client, const At
                                              const RobustConfig& config, const GroupedData& data,
                                              const StartedTraining& started) {
   if (config.weight_sync == WeightOrigin::kCoordinator) {
-    return coordinator_weight_sync(client, attempt, host, config.settings, started.alpha_K, started.plan.first_step);
+    const v1::TrainingJobSettings changed = settings_in_force(started.settings_changes, started.plan.first_step - 1);
+    RobustSettings known = config.settings;
+    if (changed.has_trade_off()) known.trade_off = changed.trade_off();
+    return coordinator_weight_sync(client, attempt, host, known, started.alpha_K, started.plan.first_step);
   }
   return speculative_weight_sync(client, attempt, host, started_weights(config, data, started),
                                  started.plan.first_step);

@@ -22,6 +22,9 @@ class WeightSync : public StepWeights {
   // Returns when the coordinator has all steps that were reported, and no report is under way. Rank 0. Throws as
   // step().
   virtual void settle() { wait(); }
+  // trade_off and step_size from the next step on. Every rank calls it between the same two steps, rank 0 after
+  // settle(). Throws std::invalid_argument on a value out of its range.
+  virtual void apply(const v1::TrainingJobSettings& settings) = 0;
   // Returns on every rank when all steps that were reported are applied and on record.
   virtual void finish() {}
   // Before the first step: each is written into it once the coordinator has answered it. It outlives this. Rank 0.

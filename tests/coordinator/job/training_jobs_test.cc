@@ -84,7 +84,7 @@ TEST_F(TrainingJobsTest, ARepeatedRequestIdGetsTheFirstAnswerEvenAfterARestart) 
   EXPECT_EQ(jobs().list({}).jobs_size(), 1);
   spec_.mutable_loss()->set_beta(0.2);
   EXPECT_THAT(error_of([&] { jobs().create(create_request(spec_, "r1")); }).text,
-              HasSubstr("request_id \"r1\" was used for another spec (job " + first.id()));
+              HasSubstr("request_id \"r1\" was used for another request (job " + first.id()));
 }
 
 // Each answer was kept for 30 days with its spec of up to 256 KiB.
