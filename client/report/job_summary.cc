@@ -115,6 +115,7 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"started", job.has_start_time() ? local_time(job.start_time()) : ""},
       {"ended", job.has_end_time() ? local_time(job.end_time()) : ""},
       {"output", job.spec().output()},
+      {"ledger", job.ledger_chain().empty() ? "" : hex_text(std::as_bytes(std::span(job.ledger_chain())))},
   };
   for (const v1::SettingsChange& change : job.settings_changes()) list.emplace_back("settings", change_text(change));
   for (const std::string& condition : job.conditions()) list.emplace_back("noted", condition);
