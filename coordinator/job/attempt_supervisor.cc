@@ -363,11 +363,11 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
                              .leaves_processes = leaves_processes,
                              .lost_contact = exit.lost_contact,
                              .was_asked_to_end = was_asked_to_end,
-                             .was_taken_over = record.is_taken_over,
-                             .was_away = exit.was_away,
                              .rank = first_end ? std::optional(first_end->rank) : std::nullopt,
                              .signal = first_end ? first_end->signal : std::nullopt,
-                             .rank_exit_code = first_end ? first_end->exit_code : std::nullopt});
+                             .rank_exit_code = first_end ? first_end->exit_code : std::nullopt,
+                             .was_taken_over = record.is_taken_over,
+                             .was_away = exit.was_away});
   table_.add_end_of_failure(record, exit, was_asked_to_end);
   table_.metrics().show_workers(record.job.id(), {.active = 0, .finished = counts.finished});
 }
