@@ -23,9 +23,6 @@
 #include "common/protocol/rank_phase.h"
 
 namespace equipoise {
-namespace {
-
-constexpr std::size_t kLongestGroupInList = 30;
 
 std::string local_time(const google::protobuf::Timestamp& time) {
   const std::time_t seconds = static_cast<std::time_t>(time.seconds());
@@ -34,6 +31,10 @@ std::string local_time(const google::protobuf::Timestamp& time) {
   if (localtime_r(&seconds, &parts) == nullptr) return "";
   return std::string(buffer, std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M:%S", &parts));
 }
+
+namespace {
+
+constexpr std::size_t kLongestGroupInList = 30;
 
 std::string steps_text(const v1::TrainingJob& job) {
   if (job.total_steps() == 0) return "";
@@ -115,6 +116,7 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"started", job.has_start_time() ? local_time(job.start_time()) : ""},
       {"ended", job.has_end_time() ? local_time(job.end_time()) : ""},
       {"output", job.spec().output()},
+      {"ledger", job.ledger_chain().empty() ? "" : hex_text(std::as_bytes(std::span(job.ledger_chain())))},
   };
   for (const v1::SettingsChange& change : job.settings_changes()) list.emplace_back("settings", change_text(change));
   for (const std::string& condition : job.conditions()) list.emplace_back("noted", condition);

@@ -33,16 +33,12 @@ JobConfig config_of_job(const std::string& job) {
 }
 
 LedgerReplay::LedgerReplay(const LedgerStart& start, const RobustConfig& config)
-    : start_(start), steps_done_(start.first_step), mean_loss_K_(start.group_names.size()) {
-  check_sizes(start_);
-  settings_ =
-      robust_settings_for(config, start_.group_names, start_.label_floor_K, {start_.counted_K, start_.counted_pairs});
-  make_weights(start_.weights);
-}
-
-void LedgerReplay::make_weights(const GroupWeightsState& state) {
-  weights_.emplace(settings_, start_.population_K, start_.population_pairs);
-  weights_->restore(state);
+    : steps_done_(start.first_step), mean_loss_K_(start.group_names.size()) {
+  check_sizes(start);
+  RobustSettings settings = robust_settings_for(config, start.group_names, start.label_floor_K,
+                                                {start.counted_K, start.counted_pairs});
+  weights_.emplace(std::move(settings), start.population_K, start.population_pairs);
+  weights_->restore(start.weights);
 }
 
 void LedgerReplay::step(StoredStep step) {
@@ -73,9 +69,7 @@ void LedgerReplay::change(const LedgerSettings& settings) {
                                 std::to_string(steps_done_));
   }
   if (settings.settings.contains("trade_off")) {
-    const GroupWeightsState state = weights_->state();
-    settings_.trade_off = double_at(settings.settings, "trade_off");
-    make_weights(state);
+    weights_->set_trade_off(double_at(settings.settings, "trade_off"));
   }
   if (settings.settings.contains("step_size")) weights_->set_step_size(double_at(settings.settings, "step_size"));
 }

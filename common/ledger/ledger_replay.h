@@ -36,10 +36,6 @@ class LedgerReplay {
   Digest take_weights_digest();
 
  private:
-  void make_weights(const GroupWeightsState& state);
-
-  const LedgerStart start_;
-  RobustSettings settings_;
   std::optional<GroupWeights> weights_;
   std::int64_t steps_done_;
   std::vector<double> mean_loss_K_;

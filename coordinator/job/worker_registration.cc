@@ -183,6 +183,10 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
     throw std::invalid_argument("state_digest has " + std::to_string(request.state_digest().size()) +
                                 " bytes, expected " + std::to_string(kDigestBytes));
   }
+  if (!request.ledger_chain().empty() && request.ledger_chain().size() != kDigestBytes) {
+    throw std::invalid_argument("ledger_chain has " + std::to_string(request.ledger_chain().size()) +
+                                " bytes, expected " + std::to_string(kDigestBytes) + " or none");
+  }
   check_finish(record, request);
   const auto result = record.members->finish(request.rank(), request.state_digest(), table_.clock().now());
   if (result.outcome == Membership::Finish::kDiffersFromItself) {
@@ -195,6 +199,7 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
     throw Refusal(Refusal::Code::kAborted, record.intended().reason);
   }
   if (request.has_stopped_early()) record.training->stopped_early = request.stopped_early();
+  if (!request.ledger_chain().empty()) record.training->ledger_chain = request.ledger_chain();
   if (result.outcome == Membership::Finish::kAccepted) {
     const std::string stop = request.has_stopped_early() ? request.stopped_early().SerializeAsString() : "";
     keep_end(record, {.rank = request.rank(),
@@ -205,7 +210,8 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
   table_.metrics().show_workers(record.job.id(), record.members->counts());
   if (!record.members->all_finished()) return;
   table_.apply(record, RanksFinished{.world_size = record.members->world_size(),
-                                     .stopped_early = early_stop_sentence(*record.training)});
+                                     .stopped_early = early_stop_sentence(*record.training)},
+               [&record](v1::TrainingJob& job) { job.set_ledger_chain(record.training->ledger_chain); });
 }
 
 void WorkerCalls::leave_worker(const v1::LeaveWorkerRequest& request) {

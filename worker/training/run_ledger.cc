@@ -5,6 +5,7 @@
 
 #include "common/base/durable_file.h"
 #include "common/ledger/receipt.h"
+#include "common/protocol/live_settings.h"
 #include "worker/training/weight_sync.h"
 
 namespace equipoise {
@@ -53,6 +54,15 @@ LedgerAttempt ledger_attempt(const fs::path& output, const LedgerOpening& openin
 
 }  // namespace
 
+LedgerSettings ledger_settings(std::int64_t version, std::int64_t steps_done, const v1::TrainingJobSettings& changed) {
+  CheckpointJson settings = CheckpointJson::object();
+  if (changed.has_trade_off()) settings["trade_off"] = changed.trade_off();
+  if (changed.has_step_size()) settings["step_size"] = changed.step_size();
+  if (changed.has_learning_rate()) settings["learning_rate"] = changed.learning_rate();
+  if (changed.has_max_steps()) settings["max_steps"] = changed.max_steps();
+  return {.version = version, .step = steps_done, .settings = std::move(settings)};
+}
+
 std::unique_ptr<LedgerWriter> open_ledger(const fs::path& output, const LedgerOpening& opening) {
   LedgerPosition kept;
   if (opening.is_kept) {
@@ -61,6 +71,14 @@ std::unique_ptr<LedgerWriter> open_ledger(const fs::path& output, const LedgerOp
   auto ledger = std::make_unique<LedgerWriter>(output / kLedgerName, kept);
   if (!opening.is_kept) ledger->start(ledger_start(opening));
   ledger->attempt(ledger_attempt(output, opening));
+  if (opening.is_kept) return ledger;
+  // A ledger that begins in the middle of a run has the other changes in the weights and the checkpoint it begins with.
+  const std::int64_t first_step = opening.started.plan.first_step;
+  const v1::TrainingJobSettings changed = settings_in_force(opening.started.settings_changes, first_step - 1);
+  if (!changed.has_trade_off()) return ledger;
+  v1::TrainingJobSettings trade_off;
+  trade_off.set_trade_off(changed.trade_off());
+  ledger->settings(ledger_settings(0, first_step, trade_off));
   return ledger;
 }
 

@@ -31,6 +31,9 @@ struct LedgerOpening {
   bool is_kept = false;                         // the ledger up to there is in place
 };
 
+// What `changed` says, as it is recorded before the step that follows `steps_done` others.
+LedgerSettings ledger_settings(std::int64_t version, std::int64_t steps_done, const v1::TrainingJobSettings& changed);
+
 // Opens OUTPUT/ledger.bin and writes what this attempt begins with. job.yaml is in place.
 std::unique_ptr<LedgerWriter> open_ledger(const std::filesystem::path& output, const LedgerOpening& opening);
 

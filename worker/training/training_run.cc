@@ -95,9 +95,10 @@ class TrainingRun {
     check_same_on_all_ranks(context_.host, digest, "set of trained parameters");
     save(end.final_step);
     writer_.finish();
-    if (is_first()) sign(end.final_step, digest);
+    std::optional<Digest> chain;
+    if (is_first()) chain = sign(end.final_step, digest);
     output_.reset();
-    finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest);
+    finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest, chain);
   }
 
  private:
@@ -194,9 +195,9 @@ class TrainingRun {
   }
 
   // The last record, once nothing more is written into the output. Rank 0.
-  void sign(std::int64_t final_step, const Digest& state) {
+  Digest sign(std::int64_t final_step, const Digest& state) {
     output_->check_now();
-    finish_ledger(*ledger_, config_.output, ledger_opening(),
+    return finish_ledger(*ledger_, config_.output, ledger_opening(),
                   {.final_step = final_step,
                    .state = state,
                    .alpha_K = report_->alpha_K(),
@@ -297,6 +298,7 @@ class TrainingRun {
     if (!due) return;
     if (is_first()) weights_->settle();
     weights_->apply(*due);
+    if (ledger_) ledger_->settings(ledger_settings(settings_.version(), steps_done, *due));
     if (due->has_learning_rate()) policy_->set_learning_rate(due->learning_rate());
     const std::string text = settings_text(*due);
     if (is_first() && !text.empty()) context_.log.info("from step {} on: {}", steps_done, text);
