@@ -7,6 +7,7 @@
 #include <string>
 
 #include "coordinator/job/attempt_supervisor.h"
+#include "coordinator/job/job_fork.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
 #include "coordinator/job/random_source.h"
@@ -54,11 +55,14 @@ class TrainingJobs {
   v1::TrainingJob resume(const std::string& id);
   v1::TrainingJob checkpoint(const std::string& id);
   v1::TrainingJob evaluate(const std::string& id);
+  v1::TrainingJob fork(const v1::ForkTrainingJobRequest& request);
   v1::TrainingJob update(const v1::UpdateTrainingJobRequest& request);
   void remove(const std::string& id);
   v1::ListGroupWeightsResponse group_weights(const v1::ListGroupWeightsRequest& request);
 
  private:
+  // origin: null for a job that begins by itself
+  v1::TrainingJob create_from(const v1::CreateTrainingJobRequest& request, const ForkOrigin* origin);
   std::optional<v1::TrainingJob> stored_answer(const v1::CreateTrainingJobRequest& request, const std::string& digest);
   void check_limits();
   std::string new_id(const std::string& name);

@@ -125,6 +125,14 @@ grpc::Status TrainingJobService::UpdateTrainingJob(grpc::ServerContext* /*contex
   });
 }
 
+grpc::Status TrainingJobService::ForkTrainingJob(grpc::ServerContext* /*context*/,
+                                                 const v1::ForkTrainingJobRequest* request, v1::TrainingJob* response) {
+  return boundary_.answer("ForkTrainingJob", [&] {
+    *response = shared_.run([&](JobController& core) { return core.training_jobs().fork(*request); });
+    shared_.wake();
+  });
+}
+
 grpc::Status TrainingJobService::DeleteTrainingJob(grpc::ServerContext* /*context*/,
                                                    const v1::DeleteTrainingJobRequest* request,
                                                    google::protobuf::Empty* /*response*/) {

@@ -33,6 +33,8 @@ class TrainingJobService final : public v1::TrainingJobService::Service {
                                    v1::TrainingJob* response) override;
   grpc::Status UpdateTrainingJob(grpc::ServerContext* context, const v1::UpdateTrainingJobRequest* request,
                                  v1::TrainingJob* response) override;
+  grpc::Status ForkTrainingJob(grpc::ServerContext* context, const v1::ForkTrainingJobRequest* request,
+                               v1::TrainingJob* response) override;
   grpc::Status DeleteTrainingJob(grpc::ServerContext* context, const v1::DeleteTrainingJobRequest* request,
                                  google::protobuf::Empty* response) override;
   grpc::Status ListGroupWeights(grpc::ServerContext* context, const v1::ListGroupWeightsRequest* request,

@@ -390,7 +390,9 @@ std::optional<FoundCheckpoint> find_checkpoint_of(const RunContext& context) {
     context.heartbeat.set_phase("verifying checkpoint, " + std::to_string(percent) + " %");
   };
   return find_checkpoint(context.config, resolve_defaults(registration.spec, context.config),
-                         {.job_id = registration.attempt.job_id, .generation = registration.attempt.generation},
+                         {.job_id = registration.attempt.job_id,
+                          .generation = registration.attempt.generation,
+                          .is_fork = registration.is_fork},
                          context.log, show_progress);
 }
 
