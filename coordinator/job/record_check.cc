@@ -172,10 +172,15 @@ std::string job_fault(const StoredJob& stored) {
   if (!is_count(job.generation()) || !is_count(job.revision()) || !is_count(job.step())) {
     return "its record has a generation, revision or step that is none";
   }
-  for (const Timestamp& time : {job.create_time(), job.start_time(), job.end_time()}) {
+  for (const Timestamp& time : {job.create_time(), job.start_time(), job.end_time(), job.failure().time()}) {
     if (!is_time(time)) return "its record has a time that is none";
   }
-  return changes_fault(job);
+  const auto& running = job.running_time();
+  constexpr std::int64_t kMostSeconds = 10'000'000'000;
+  constexpr std::int32_t kNanosEnd = 1'000'000'000;
+  const bool is_duration =
+      running.seconds() >= 0 && running.seconds() < kMostSeconds && running.nanos() >= 0 && running.nanos() < kNanosEnd;
+  return is_duration ? changes_fault(job) : "its record has a running time that is none";
 }
 
 std::string newest_attempt_fault(JobStore& store, const JobConfig& config, const v1::TrainingJob& job) {

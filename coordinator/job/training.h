@@ -19,6 +19,7 @@ struct Training {
   WeightOwner weights;
   StoredTraining stored;                                      // StartTraining as it was asked and answered
   std::optional<v1::EarlyStop> stopped_early = std::nullopt;  // as the first rank said that finished early
+  std::string ledger_chain = {};                              // as rank 0 said that finished; empty: not yet, or none
   std::int64_t schedule_steps = 0;                            // where the plan ends without changes of max_steps
 
   // One past the last step: where the plan ends, or where it has ended early.

@@ -24,6 +24,11 @@ constexpr std::size_t kCheckpointDigestBytes = 32;
 void check_all_registered(const JobRecord& record) {
   const auto missing = record.members->missing();
   if (missing.empty()) return;
+  if (record.is_taken_over) {  // they say so with their next heartbeat
+    throw Refusal(Refusal::Code::kUnavailable, ErrorReason::kWrongState,
+                  "job " + record.job.id() + ": this coordinator has not heard of rank " +
+                      std::to_string(missing.front()) + " yet");
+  }
   const int world_size = record.members->world_size();
   refuse_state(record.job, "has " + std::to_string(static_cast<std::size_t>(world_size) - missing.size()) + " of " +
                                std::to_string(world_size) + " ranks that have registered; the first that has not is " +
@@ -103,6 +108,7 @@ v1::StartTrainingResponse WorkerCalls::start_training(const v1::StartTrainingReq
   check_goes_on(record);
   check_start_training(request);
   if (record.training) refuse_state(record.job, "is training on another dataset already");
+  readmit(record, 0);
   if (!record.members || !record.members->has(0)) refuse_state(record.job, "has no rank 0 that has registered");
   check_all_registered(record);
   const JobConfig& config = record.checked_config();
@@ -153,6 +159,7 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
                                    {request.removed_steps().begin(), request.removed_steps().end()});
   if (!is_new) return;  // its answer was lost
   record.job = std::move(job);
+  table_.note_change(record.job.id());
   record.lifecycle.failures.clear();  // what was lost before is paid for
   table_.metrics().show_checkpoint(record.job);
   table_.metrics().count_checkpoint(record.job.id());

@@ -69,7 +69,7 @@ TensorView view_of(const char* name, const std::vector<double>& values) {
 }
 
 LogLinearData read_data(const RunContext& context) {
-  context.heartbeat.set_phase("reading data");
+  context.heartbeat.set_phase(v1::RANK_PHASE_READING_DATA);
   return load_log_linear_data(context.config);
 }
 

@@ -150,12 +150,13 @@ GroupWeightsState weights_at_coordinator(CoordinatorClient& client, const Attemp
 }
 
 void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, const TrainingEnd& end,
-                 std::array<std::byte, 32> state_digest) {
+                 std::array<std::byte, 32> state_digest, const std::optional<Digest>& ledger_chain) {
   auto request = request_of<v1::FinishWorkerRequest>(attempt);
   request.set_rank(rank);
   request.set_final_step(end.final_step);
   if (end.stopped_early) *request.mutable_stopped_early() = *end.stopped_early;
   request.set_state_digest(byte_text(state_digest));
+  if (ledger_chain) request.set_ledger_chain(byte_text(*ledger_chain));
   client.finish_worker(request);
 }
 

@@ -66,8 +66,9 @@ struct TrainingEnd {
   bool has_left = false;                            // before it, to go on from a checkpoint of final_step
 };
 
+//   ledger_chain  of the last seal; of rank 0
 void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, const TrainingEnd& end,
-                 std::array<std::byte, 32> state_digest);
+                 std::array<std::byte, 32> state_digest, const std::optional<Digest>& ledger_chain = std::nullopt);
 
 // This rank has made a checkpoint of all its steps, and leaves.
 void leave_attempt(CoordinatorClient& client, const AttemptId& attempt, int rank, std::int64_t steps_done);

@@ -20,6 +20,7 @@
 #include "worker/training/early_stopping.h"
 #include "worker/training/group_absence.h"
 #include "worker/training/live_settings.h"
+#include "worker/training/run_ledger.h"
 #include "worker/training/run_output.h"
 #include "worker/training/run_report.h"
 #include "worker/training/weight_sync.h"
@@ -78,7 +79,8 @@ class TrainingRun {
                  .config = config_,
                  .policy = *policy_,
                  .host = context.host,
-                 .local = context.local}) {}
+                 .local = context.local,
+                 .progress = context.heartbeat.progress()}) {}
 
   void run() {
     policy_->start(schedule_plan_);
@@ -93,8 +95,10 @@ class TrainingRun {
     check_same_on_all_ranks(context_.host, digest, "set of trained parameters");
     save(end.final_step);
     writer_.finish();
+    std::optional<Digest> chain;
+    if (is_first()) chain = sign(end.final_step, digest);
     output_.reset();
-    finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest);
+    finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest, chain);
   }
 
  private:
@@ -130,7 +134,7 @@ class TrainingRun {
 
   void go_on_from_checkpoint() {
     const CheckpointManifest& manifest = checkpoint_->manifest();
-    context_.heartbeat.set_phase("reading checkpoint");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_READING_DATA, "reading checkpoint");
     policy_->restore(*checkpoint_);
     is_resumed_ = true;
     applied_ = integer_at(manifest.training, "applied_steps");
@@ -143,16 +147,30 @@ class TrainingRun {
     if (!is_first()) return;
     const v1::JobSpec& spec = context_.registration.spec;
     std::int64_t kept_bytes = 0;
+    LedgerOpening opening = ledger_opening();
     if (!found_) {
       output_->prepare(spec, plan_);
-    } else if (const std::string before = output_->prepare(spec, plan_, *found_); before.empty()) {
-      kept_bytes = found_->manifest.metrics_bytes;
     } else {
-      context_.log.warn(
-          "metrics.jsonl is not as the checkpoint of step {} knew it, and begins again there; lines before "
-          "are in {}",
-          found_->manifest.step, before);
+      const RunOutput::Beginnings before = output_->prepare(spec, plan_, *found_);
+      if (before.metrics.empty()) {
+        kept_bytes = found_->manifest.metrics_bytes;
+      } else {
+        context_.log.warn(
+            "metrics.jsonl is not as the checkpoint of step {} knew it, and begins again there; lines before "
+            "are in {}",
+            found_->manifest.step, before.metrics);
+      }
+      opening.is_kept = before.ledger.empty();
+      if (!opening.is_kept && found_->manifest.ledger_bytes > 0) {
+        context_.log.warn(
+            "the ledger is not as the checkpoint of step {} knew it, and begins again there; what was before is in {}",
+            found_->manifest.step, before.ledger);
+      }
     }
+    ledger_ = open_ledger(config_.output, opening);
+    output_->watch(kLedgerName);
+    weights_->record_into(*ledger_);
+    writer_.record_into(*ledger_);
     const bool has_report = policy_->write_data_report(config_.output / "data.json");
     if (has_report) output_->watch("data.json");
     report_ = std::make_unique<RunReport>(RunReport::Parts{.client = context_.client,
@@ -166,6 +184,28 @@ class TrainingRun {
     output_->watch(std::string(metrics_schema::kFileName));
   }
 
+  // Views of what lives as long as this. Rank 0.
+  LedgerOpening ledger_opening() const {
+    return {.author = author_,
+            .robust = config_.robust,
+            .data = policy_->data(),
+            .started = started_,
+            .checkpoint = found_ ? &*found_ : nullptr,
+            .is_kept = false};
+  }
+
+  // The last record, once nothing more is written into the output. Rank 0.
+  Digest sign(std::int64_t final_step, const Digest& state) {
+    output_->check_now();
+    return finish_ledger(*ledger_, config_.output, ledger_opening(),
+                  {.final_step = final_step,
+                   .state = state,
+                   .alpha_K = report_->alpha_K(),
+                   .files = {},
+                   .metrics_bytes = report_->file().bytes(),
+                   .metrics_sha256 = report_->file().sha256()});
+  }
+
   TrainingEnd train() {
     TrainingEnd end{.final_step = plan_.end_step};
     // The evaluation of a checkpoint's step was before it.
@@ -173,7 +213,7 @@ class TrainingRun {
     if (is_resumed_ && stopped && plan_.first_step < plan_.end_step) {
       end = {.final_step = plan_.first_step, .stopped_early = stopped};
     }
-    context_.heartbeat.set_phase("training");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
     const CatchTerminations catching;
     for (std::int64_t step = plan_.first_step; step < end.final_step; ++step) {
       context_.heartbeat.check();
@@ -186,7 +226,7 @@ class TrainingRun {
       if (is_evaluation_step(step + 1)) {
         const auto stop = evaluate(step + 1);
         if (stop && step + 1 < plan_.end_step) end = {.final_step = step + 1, .stopped_early = stop};
-        context_.heartbeat.set_phase("training");
+        context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
       }
       const StepEnd what = end_of_step(step + 1, step + 1 == end.final_step);
       if (what.evaluates) show_evaluation(step + 1);
@@ -258,6 +298,7 @@ class TrainingRun {
     if (!due) return;
     if (is_first()) weights_->settle();
     weights_->apply(*due);
+    if (ledger_) ledger_->settings(ledger_settings(settings_.version(), steps_done, *due));
     if (due->has_learning_rate()) policy_->set_learning_rate(due->learning_rate());
     const std::string text = settings_text(*due);
     if (is_first() && !text.empty()) context_.log.info("from step {} on: {}", steps_done, text);
@@ -275,26 +316,31 @@ class TrainingRun {
 
   // Of the last step: ranks leave only where all that they have done is kept.
   bool checkpoint_is_whole() {
-    context_.heartbeat.set_phase("saving checkpoint");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_CHECKPOINT);
     if (writer_.finish()) return true;
     CatchTerminations::forget();
     if (is_first()) context_.heartbeat.pause_failed("its checkpoint could not be written");
-    context_.heartbeat.set_phase("training");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
     return false;
   }
 
   void leave(std::int64_t steps_done) {
+    if (ledger_) ledger_->seal();  // the output is another attempt's then
     output_.reset();
     context_.log.info("leaves after step {}, of which there is a checkpoint", steps_done);
     leave_attempt(context_.client, context_.registration.attempt, context_.host.info().rank, steps_done);
   }
 
   void make_checkpoint(std::int64_t steps_done) {
+    RankProgress& progress = context_.heartbeat.progress();
+    // With the next heartbeat only: most checkpoints are begun within milliseconds.
+    progress.set_phase(v1::RANK_PHASE_CHECKPOINT);
     context_.heartbeat.checkpoint_begins();
     CheckpointManifest manifest;
     if (is_first()) {
       report_->write_lines();
       weights_->settle();
+      const LedgerPosition sealed = ledger_->seal();
       manifest = {
           .program = std::string(context_.program),
           .job_id = context_.registration.attempt.job_id,
@@ -309,9 +355,12 @@ class TrainingRun {
           .policy = policy_->checkpoint_state(),
           .metrics_bytes = report_->file().bytes(),
           .metrics_sha256 = report_->file().sha256(),
+          .ledger_bytes = sealed.bytes,
+          .ledger_chain = sealed.chain,
           .files = {}};
     }
     writer_.make(std::move(manifest));
+    progress.set_phase(v1::RANK_PHASE_TRAINING);
   }
 
   static void check_applied(std::int64_t applied, std::int64_t steps) {
@@ -329,7 +378,7 @@ class TrainingRun {
   std::optional<v1::EarlyStop> evaluate(std::int64_t steps_done) {
     context_.heartbeat.evaluation_begins();
     if (!has_evaluations_) return std::nullopt;
-    context_.heartbeat.set_phase("evaluating");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_EVALUATING);
     const std::vector<ValidationMeans> evaluation = policy_->evaluate();
     const EvaluationNumbers numbers = report_ ? report_->evaluated(steps_done, evaluation) : EvaluationNumbers();
     const EvaluationVerdict verdict = watch_.judge(steps_done, numbers);
@@ -344,14 +393,14 @@ class TrainingRun {
   void show_evaluation(std::int64_t steps_done) {
     context_.heartbeat.evaluation_begins();
     if (!has_evaluations_ || is_evaluation_step(steps_done)) return;
-    context_.heartbeat.set_phase("evaluating");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_EVALUATING);
     const std::vector<ValidationMeans> evaluation = policy_->evaluate();
     if (report_) report_->evaluated(steps_done, evaluation);
-    context_.heartbeat.set_phase("training");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
   }
 
   void save(std::int64_t final_step) {
-    context_.heartbeat.set_phase("saving");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_SAVING);
     if (!is_first()) return;
     output_->check_now();
     policy_->save(config_.output / "final", report_->alpha_K());
@@ -363,6 +412,11 @@ class TrainingRun {
   const RunContext& context_;
   const JobConfig& config_;
   const std::string resolved_job_ = job_spec_to_yaml(resolve_defaults(context_.registration.spec, config_));
+  const LedgerAuthor author_{.program = std::string(context_.program),
+                             .attempt = context_.registration.attempt,
+                             .device = context_.device,
+                             .threads = context_.threads,
+                             .job = resolved_job_};
   std::unique_ptr<RunOutput> output_;     // rank 0
   std::optional<FoundCheckpoint> found_;  // rank 0
   std::unique_ptr<TrainedPolicy> policy_;
@@ -377,6 +431,7 @@ class TrainingRun {
   const ShardPlan& plan_ = started_.plan;  // whose end people may move
   const ShardPlan schedule_plan_ = plan_for_schedule(started_);
   LiveSettings settings_{started_.settings_changes};
+  std::unique_ptr<LedgerWriter> ledger_;  // rank 0; before those that write into it
   std::unique_ptr<WeightSync> weights_;
   EvaluationWatch watch_;
   std::unique_ptr<RunReport> report_;  // rank 0
@@ -387,7 +442,7 @@ std::optional<FoundCheckpoint> find_checkpoint_of(const RunContext& context) {
   const Registration& registration = context.registration;
   const auto show_progress = [&](int percent) {
     context.heartbeat.check();
-    context.heartbeat.set_phase("verifying checkpoint, " + std::to_string(percent) + " %");
+    context.heartbeat.set_phase(v1::RANK_PHASE_READING_DATA, "verifying checkpoint, " + std::to_string(percent) + " %");
   };
   return find_checkpoint(context.config, resolve_defaults(registration.spec, context.config),
                          {.job_id = registration.attempt.job_id,
@@ -400,8 +455,11 @@ std::optional<FoundCheckpoint> find_checkpoint_of(const RunContext& context) {
 std::optional<FoundCheckpoint> find_while_ranks_wait(const RunContext& context) {
   std::future<std::optional<FoundCheckpoint>> finding;
   if (context.host.info().rank == 0) finding = std::async(std::launch::async, find_checkpoint_of, std::cref(context));
-  wait_until_all(context.host, [&finding] {
-    return !finding.valid() || finding.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  RankProgress& progress = context.heartbeat.progress();
+  wait_until_all(context.host, [&finding, &progress] {
+    const bool is_done = !finding.valid() || finding.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    progress.set_works_aside(!is_done);
+    return is_done;
   });
   return finding.valid() ? finding.get() : std::nullopt;
 }

@@ -84,6 +84,8 @@ class CoordinatorWeightSync final : public WeightSync {
     wait_for_rank_0(host_);
   }
 
+  void record_into(LedgerWriter& ledger) override { ledger_ = &ledger; }
+
  private:
   bool is_first() const { return host_.info().rank == 0; }
 
@@ -116,6 +118,10 @@ class CoordinatorWeightSync final : public WeightSync {
     check_answer(sent_.step(), "alpha", answer.alpha_size(), alpha_K_.size());
     alpha_K_.assign(answer.alpha().begin(), answer.alpha().end());
     known_steps_ = sent_.step() + 1;
+    if (ledger_ != nullptr) {
+      ledger_->step(ledger_step(sent_, std::span(answer.weight().data(), sent_weight_.size())));
+      ledger_->write_if_late();
+    }
     return answer;
   }
 
@@ -132,6 +138,7 @@ class CoordinatorWeightSync final : public WeightSync {
   v1::ReportStepRequest sent_;
   std::vector<double> sent_weight_;
   std::future<v1::ReportStepResponse> answer_;
+  LedgerWriter* ledger_ = nullptr;
 };
 
 class SpeculativeWeightSync final : public WeightSync {
@@ -171,6 +178,10 @@ class SpeculativeWeightSync final : public WeightSync {
     wait_for_rank_0(host_);
   }
 
+  void record_into(LedgerWriter& ledger) override {
+    if (sender_) sender_->record_into(ledger);
+  }
+
  private:
   HostCollective& host_;
   OwnStepWeights weights_;
@@ -192,16 +203,9 @@ std::unique_ptr<WeightSync> speculative_weight_sync(CoordinatorClient& client, c
   return std::make_unique<SpeculativeWeightSync>(client, attempt, host, std::move(weights), first_step);
 }
 
-std::unique_ptr<WeightSync> make_weight_sync(CoordinatorClient& client, const AttemptId& attempt, HostCollective& host,
-                                             const RobustConfig& config, const GroupedData& data,
-                                             const StartedTraining& started) {
+GroupWeights started_weights(const RobustConfig& config, const GroupedData& data, const StartedTraining& started) {
   // Of changes before the first step: the weights' state has eta_alpha.
   const v1::TrainingJobSettings changed = settings_in_force(started.settings_changes, started.plan.first_step - 1);
-  if (config.weight_sync == WeightOrigin::kCoordinator) {
-    RobustSettings known = config.settings;
-    if (changed.has_trade_off()) known.trade_off = changed.trade_off();
-    return coordinator_weight_sync(client, attempt, host, known, started.alpha_K, started.plan.first_step);
-  }
   const std::vector<std::string> group_names(data.group_names.begin(), data.group_names.end());
   RobustSettings settings =
       robust_settings_for(config, group_names, data.label_floor_K, {data.counted.pair_count_K, data.counted.num_pairs});
@@ -212,7 +216,20 @@ std::unique_ptr<WeightSync> make_weight_sync(CoordinatorClient& client, const At
   if (started.step_size) {
     weights.restore(GroupWeightsState{weights.log_alpha_K(), weights.group_loss_K(), *started.step_size});
   }
-  return speculative_weight_sync(client, attempt, host, std::move(weights), started.plan.first_step);
+  return weights;
+}
+
+std::unique_ptr<WeightSync> make_weight_sync(CoordinatorClient& client, const AttemptId& attempt, HostCollective& host,
+                                             const RobustConfig& config, const GroupedData& data,
+                                             const StartedTraining& started) {
+  if (config.weight_sync == WeightOrigin::kCoordinator) {
+    const v1::TrainingJobSettings changed = settings_in_force(started.settings_changes, started.plan.first_step - 1);
+    RobustSettings known = config.settings;
+    if (changed.has_trade_off()) known.trade_off = changed.trade_off();
+    return coordinator_weight_sync(client, attempt, host, known, started.alpha_K, started.plan.first_step);
+  }
+  return speculative_weight_sync(client, attempt, host, started_weights(config, data, started),
+                                 started.plan.first_step);
 }
 
 }  // namespace equipoise
