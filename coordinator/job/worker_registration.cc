@@ -113,6 +113,7 @@ v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorker
   v1::RegisterWorkerResponse response;
   response.set_generation(record.job.generation());
   *response.mutable_spec() = record.job.spec();
+  response.set_is_fork(!record.job.parent_id().empty());
   return response;
 }
 

@@ -149,6 +149,13 @@ grpc::ServerUnaryReactor* TrainingJobService::UpdateTrainingJob(grpc::CallbackSe
                 [request](JobController& core) { return core.training_jobs().update(*request); });
 }
 
+grpc::ServerUnaryReactor* TrainingJobService::ForkTrainingJob(grpc::CallbackServerContext* context,
+                                                              const v1::ForkTrainingJobRequest* request,
+                                                              v1::TrainingJob* response) {
+  return change(*context, "ForkTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().fork(*request); });
+}
+
 grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::DeleteTrainingJobRequest* request,
                                                                 google::protobuf::Empty* response) {
