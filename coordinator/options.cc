@@ -24,6 +24,7 @@ struct Texts {
   std::string on_shutdown = "leave";
   int max_running_jobs = 1;
   int shutdown_grace = 20;
+  int rank_wait = 30;
   std::int64_t max_history = 1024;
   bool allocation = false;
   bool insecure = false;
@@ -54,6 +55,10 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--shutdown-grace", texts.shutdown_grace,
                  "Seconds at SIGTERM for ranks that train to leave with a checkpoint; 0: they are ended at once")
       ->check(CLI::Range(0, 86'400))
+      ->capture_default_str();
+  app.add_option("--rank-wait", texts.rank_wait,
+                 "Seconds that ranks wait for a coordinator that is away, before they end themselves")
+      ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   app.add_option(
          "--on-shutdown", texts.on_shutdown,
@@ -135,6 +140,7 @@ Options options_of(const Texts& texts) {
   check_reachable(rank_address_settings(options.server), options.server.listen);
   options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
   options.server.shutdown_grace = std::chrono::seconds(texts.shutdown_grace);
+  options.server.controller.supervisor.lease.rank_wait = std::chrono::seconds(texts.rank_wait);
   options.server.on_shutdown = checked_on_shutdown(texts);
   options.server.chain = texts.exit_with_parent ? Chain::kToCoordinator : Chain::kNone;
   options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;

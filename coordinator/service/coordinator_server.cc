@@ -70,6 +70,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
                               .allocation = settings.allocation,
                               .logs = folder_.logs(),
                               .coordinator_address = "",
+                              .rank_wait = settings.controller.supervisor.lease.rank_wait,
                               .attempts = folder_.attempts(),
                               .chain = settings.chain};
   launcher_ = std::make_unique<MpirunLauncher>(launch, [this](const LaunchExit& exit) { shared_->queue_exit(exit); });
