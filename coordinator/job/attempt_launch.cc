@@ -42,26 +42,26 @@ SteadyTime::duration AttemptSupervisor::drawn_delay(std::chrono::seconds delay) 
   return std::chrono::duration_cast<SteadyTime::duration>(std::chrono::duration<double>(delay) * (0.5 + 0.5 * drawn));
 }
 
-// The oldest job first: a large one that waits for slots is not overtaken by small ones for ever, and one that is about
-// to start again keeps its place.
+// The job before all others first: a large one that waits for slots is not overtaken by small ones for ever, and one
+// that is about to start again keeps its place.
 void AttemptSupervisor::launch_queued(SteadyTime now) {
-  std::size_t places_kept = 0;
-  int slots_kept = 0;
-  for (auto& [sequence, record] : table_.jobs()) {
-    const v1::JobState state = record.intended().state;
-    const bool is_recovering = state == v1::JOB_STATE_RECOVERING;
-    const bool is_waiting = state == v1::JOB_STATE_QUEUED || is_recovering;
-    const bool waits = is_waiting && !has_processes(record.job.id());
-    if (!waits || record.lifecycle.launched_by != LaunchedBy::kCoordinator) continue;
-    if (attempts_.size() + places_kept >= static_cast<std::size_t>(settings_.max_running_jobs)) return;
+  Room kept;
+  for (JobRecord* const waiting : waiting_jobs()) {
+    JobRecord& record = *waiting;
+    const bool is_recovering = record.intended().state == v1::JOB_STATE_RECOVERING;
     const bool is_too_early = record.restart_at ? now < *record.restart_at : is_recovering;
+    const int workers = record.checked_config().launch.most_ranks();
     if (is_too_early || (is_recovering && record.unstored)) {
-      ++places_kept;
-      slots_kept += record.checked_config().launch.workers.value_or(1);
+      ++kept.places;
+      kept.slots += workers;
       continue;
     }
     try {
-      if (!launch_if_it_fits(record, slots_kept, now)) return;
+      if (static_cast<int>(attempts_.size()) + kept.places >= settings_.max_running_jobs) {
+        make_room(record, {.places = 1, .slots = workers}, kept, now);
+        return;
+      }
+      if (!launch_if_it_fits(record, kept, now)) return;
     } catch (const StoreError& failure) {  // nothing of it has begun
       table_.note_failure(failure);
       if (failure.cause() == StoreError::Cause::kDamaged) table_.set_aside_for_now(record, failure.what());
@@ -70,7 +70,7 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
 }
 
 // False: it waits for slots.
-bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, int kept, SteadyTime now) {
+bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, const Room& kept, SteadyTime now) {
   const LaunchConfig& config = record.checked_config().launch;
   const int workers = config.workers.value_or(1);
   if (const std::string why = slots_.unschedulable_reason(workers); !why.empty()) {
@@ -85,10 +85,14 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, int kept, SteadyTim
     }
   }
   const bool counts_slots = slots_.total() > 0;
-  const int free = slots_.free() - kept;
+  const int free = slots_.free() - kept.slots;
   auto hosts = counts_slots && free < workers ? std::nullopt : slots_.allocate(workers);
   if (!hosts) {
-    table_.apply(record, SlotsAwaited{.wanted = workers, .free = std::max(free, 0), .total = slots_.total()});
+    if (make_room(record, {.places = 1, .slots = workers}, kept, now)) return false;
+    table_.apply(record, SlotsAwaited{.wanted = workers,
+                                      .free = std::max(free, 0),
+                                      .total = slots_.total(),
+                                      .unused_hosts = host_watch_.unused_text()});
     return false;
   }
   record.register_by = now + config.start_timeout + settings_.register_grace;
@@ -113,7 +117,8 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
   std::string token = random_source_.hex(kTokenBytes);
   // Taken until remove_attempt(), whatever happens below.
   attempts_.emplace(key, LiveAttempt{.hosts = hosts});
-  const bool is_restart = record.intended().state == v1::JOB_STATE_RECOVERING;  // and was not paused by people
+  // And was not paused by people.
+  const bool is_restart = record.intended().state == v1::JOB_STATE_RECOVERING || !record.intended().preemption.empty();
   try {
     // On disk before there is a process: a crash in between never uses the generation twice.
     const auto edit = [&](v1::TrainingJob& job) {
@@ -136,9 +141,12 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
     throw;
   }
   record.training.reset();
+  record.step_times.interrupt();
   record.restart_at.reset();
   record.must_leave = false;
+  record.leave_by.reset();
   record.checkpoint_requests = 0;
+  record.evaluation_requests = 0;
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);
   record.attempt_token_hash.clear();

@@ -34,11 +34,10 @@ std::vector<HostSlots> hosts_of(const StoredAttempt& attempt) {
 std::optional<Training> training_on_record(JobStore& store, const JobConfig& config, const v1::TrainingJob& job) {
   auto stored = store.training(job.id(), job.generation());
   if (!stored) return std::nullopt;
-  Training training = begin_training(config, stored->request, job.world_size());
-  training.plan.end_step = stored->response.plan().end_step();
+  Training training = begin_training(config, stored->request, job.world_size(), job.settings_changes());
   training.stored = std::move(*stored);
   if (const auto last = store.last_step(job.id(), job.generation())) {
-    StepHistory history(store, config, job.id());
+    StepHistory history(store, config, job.id(), job.settings_changes());
     training.weights.restore(history.weights_after(job.generation(), last->request.step() + 1));
   }
   return training;
@@ -49,6 +48,7 @@ std::optional<Training> training_on_record(JobStore& store, const JobConfig& con
 // Also of jobs that are over or gone: what is left of them is ended.
 void AttemptSupervisor::find_attempts() {
   for (const AttemptKey& key : launcher_.find()) {
+    if (is_question(key)) continue;  // its answer is taken when it comes
     LiveAttempt attempt{.hosts = {}, .was_found = true};
     try {
       const auto stored = attempt_on_record(table_.store(), key);

@@ -29,6 +29,8 @@ RankProcess unknown_process(const std::vector<HostSlots>& hosts, int rank);
 std::string missing_ranks_text(const Membership& members, const std::vector<HostSlots>& hosts,
                                std::chrono::seconds waited);
 
+// "rank 1 on node1 has stood still for 31 s in training, after step 41, and has not been heard of for 31 s".
+std::string stall_text(const StalledRank& stalled);
 // The same of ranks that an earlier coordinator had heard of: "rank 1 has not been heard of within 30 s of the
 // coordinator's start".
 std::string absent_ranks_text(const Membership& members, const std::vector<HostSlots>& hosts,

@@ -84,6 +84,15 @@ void WorkerCalls::check_token(const std::string& job_id, const std::string& toke
   if (is_launched && !has_ended_before && !knows_token(record, token)) refuse_token(record.job);
 }
 
+void WorkerCalls::check_stranger(const std::string& job_id, const std::string& token) {
+  const bool is_launched =
+      table_.contains(job_id) && table_.find(job_id).lifecycle.launched_by == LaunchedBy::kCoordinator;
+  if (is_launched && knows_token(table_.find(job_id), token)) return;
+  throw Refusal(Refusal::Code::kPermissionDenied,
+                "the attempt token is not that of a live attempt of job " + quoted_text(job_id) +
+                    "; ranks of a job that the coordinator does not launch show a user's token");
+}
+
 v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorkerRequest& request) {
   JobRecord& record = table_.find(request.job_id());
   check_not_cancelled(record.job);
@@ -127,8 +136,10 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   table_.apply(record, AttemptRegistered{.generation = generation, .host = process_of(request).host}, edit, save);
   record.members.emplace(request.world_size(), lease_);
   record.training.reset();
+  record.step_times.interrupt();
   record.must_leave = false;
   record.checkpoint_requests = 0;
+  record.evaluation_requests = 0;
   if (generation > 1) table_.metrics().count_restart(record.job.id(), record.lifecycle.restart_cause);
   record.hosts.clear();
   record.is_taken_over = false;
@@ -172,6 +183,10 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
     throw std::invalid_argument("state_digest has " + std::to_string(request.state_digest().size()) +
                                 " bytes, expected " + std::to_string(kDigestBytes));
   }
+  if (!request.ledger_chain().empty() && request.ledger_chain().size() != kDigestBytes) {
+    throw std::invalid_argument("ledger_chain has " + std::to_string(request.ledger_chain().size()) +
+                                " bytes, expected " + std::to_string(kDigestBytes) + " or none");
+  }
   check_finish(record, request);
   const auto result = record.members->finish(request.rank(), request.state_digest(), table_.clock().now());
   if (result.outcome == Membership::Finish::kDiffersFromItself) {
@@ -184,6 +199,7 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
     throw Refusal(Refusal::Code::kAborted, record.intended().reason);
   }
   if (request.has_stopped_early()) record.training->stopped_early = request.stopped_early();
+  if (!request.ledger_chain().empty()) record.training->ledger_chain = request.ledger_chain();
   if (result.outcome == Membership::Finish::kAccepted) {
     const std::string stop = request.has_stopped_early() ? request.stopped_early().SerializeAsString() : "";
     keep_end(record, {.rank = request.rank(),
@@ -194,7 +210,8 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
   table_.metrics().show_workers(record.job.id(), record.members->counts());
   if (!record.members->all_finished()) return;
   table_.apply(record, RanksFinished{.world_size = record.members->world_size(),
-                                     .stopped_early = early_stop_sentence(*record.training)});
+                                     .stopped_early = early_stop_sentence(*record.training)},
+               [&record](v1::TrainingJob& job) { job.set_ledger_chain(record.training->ledger_chain); });
 }
 
 void WorkerCalls::leave_worker(const v1::LeaveWorkerRequest& request) {

@@ -8,6 +8,7 @@
 #include "common/base/sha256.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/lineage_check.h"
+#include "coordinator/job/live_settings.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/state_check.h"
 #include "coordinator/job/worker_calls.h"
@@ -111,12 +112,17 @@ v1::StartTrainingResponse WorkerCalls::start_training(const v1::StartTrainingReq
   check_all_registered(record);
   const JobConfig& config = record.checked_config();
   check_same_data(table_.store(), record.job, request);
-  Training training = begin_training(config, request, record.members->world_size());
+  SettingsChanges changes = record.job.settings_changes();
+  take_effect(changes, request.resume().weights().steps(), newest_version(changes));
+  Training training = begin_training(config, request, record.members->world_size(), changes);
   check_lineage(table_.store(), config, record.job, request);
   const TrainingStarted started{.total_steps = training.plan.end_step,
                                 .world_size = training.plan.world_size,
                                 .first_step = training.plan.first_step};
-  const auto edit = [&](v1::TrainingJob& job) { show_start(job, training); };
+  const auto edit = [&](v1::TrainingJob& job) {
+    *job.mutable_settings_changes() = changes;
+    show_start(job, training);
+  };
   const auto save = [&](const v1::TrainingJob& job) {
     const std::string& checkpoint = request.resume().manifest_digest();
     table_.store().start_training(job, training.stored, hex_text(std::as_bytes(std::span(checkpoint))));
@@ -151,6 +157,7 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
                                    {request.removed_steps().begin(), request.removed_steps().end()});
   if (!is_new) return;  // its answer was lost
   record.job = std::move(job);
+  table_.note_change(record.job.id());
   record.lifecycle.failures.clear();  // what was lost before is paid for
   table_.metrics().show_checkpoint(record.job);
   table_.metrics().count_checkpoint(record.job.id());

@@ -43,8 +43,9 @@ struct RankEnvironment {
 };
 
 // Passed are NCCL_*, EQUIPOISE_*, CUDA_*, OMP_*, `named` (launch.environment) and what the operator has put into
-// OMPI_MCA_mca_base_env_list, as far as `environment` ("NAME=value") has them. Open MPI refuses that list beside -x, so
-// it is taken apart here.
+// OMPI_MCA_mca_base_env_list, as far as `environment` ("NAME=value") has them; but not those that say how a user calls
+// another service (EQUIPOISE_TLS_CA, EQUIPOISE_TOKEN_FILE, ...): ranks get what LaunchSettings says. Open MPI refuses
+// that list beside -x, so it is taken apart here.
 RankEnvironment rank_environment(std::span<const std::string> environment, const McaParameters& mca,
                                  std::span<const std::string> named, Allocation allocation);
 
@@ -64,6 +65,7 @@ struct LaunchSettings {
   std::filesystem::path attempts = {};  // <attempts>/<job>.<generation>; empty: beside the logs
   std::filesystem::path shim = {};      // absolute; empty: equipoise-shim beside this program
   Chain chain = Chain::kToCoordinator;
+  std::vector<std::string> variables = {};  // NAME=value: ranks get them
 };
 
 enum class RunAs { kRoot, kUser };

@@ -55,6 +55,10 @@ ProgramStart program_for(const LaunchSettings& settings, const LaunchRequest& re
   const std::vector<std::string> ours = own_environment();
   const McaParameters mca = read_mca_parameters(ours, mca_files(ours));
   RankEnvironment environment = rank_environment(ours, mca, request.environment, settings.allocation);
+  for (const std::string& variable : settings.variables) {
+    environment.added.push_back(variable);
+    environment.passed.push_back(variable.substr(0, variable.find('=')));
+  }
   environment.added.push_back(std::string(kAttemptTokenVariable) + "=" + request.token);
   for (std::string& name : overruled_variables(request)) environment.removed.push_back(std::move(name));
   return {.command = mpirun_command(settings, request,
@@ -74,8 +78,8 @@ std::string why_it_ended(const std::filesystem::path& logs) {
   return line.empty() ? last_informative_line_of(logs / "stdout.log") : line;
 }
 
-bool tells_of_lost_host(const std::filesystem::path& log) {
-  return tail_of(log).find("has lost communication with a remote daemon") != std::string::npos;
+bool tells_of_lost_host(const std::string& log) {
+  return log.find("has lost communication with a remote daemon") != std::string::npos;
 }
 
 constexpr std::chrono::milliseconds kStartPoll{1};
@@ -212,10 +216,13 @@ void MpirunLauncher::report(const AttemptKey& key, Attempt& attempt) const {
   constexpr int kKilled = 128 + SIGKILL;
   const ShimState state = attempt.file.read();
   const auto logs = logs_of(settings_, key);
+  std::string log = tail_of(logs / "stderr.log");
   on_exit_({.attempt = key,
             .exit_code = state.exit_code.value_or(kKilled),
             .last_line = state.exit_code ? why_it_ended(logs) : "its equipoise-shim was killed",
-            .lost_contact = tells_of_lost_host(logs / "stderr.log"),
+            .lost_contact = tells_of_lost_host(log),
+            .first_end = first_rank_end(log),
+            .log = std::move(log),
             .was_away = attempt.was_found && attempt.shim == nullptr});
 }
 

@@ -25,6 +25,7 @@ struct StoredAttempt {
   std::int64_t ended_at = 0;
   std::string launcher = {};  // free text: what is needed to find its processes again
   std::string hosts = {};
+  std::optional<v1::AttemptFailure> failure = {};
 };
 
 struct StoredCheckpoint {
@@ -58,6 +59,7 @@ class AttemptRows {
   void end(const std::string& job_id, const StoredAttempt& attempt);
   void start(const v1::TrainingJob& job, const StoredTraining& training, const std::string& start_checkpoint);
   void keep_line(const StoredTraining& training);
+  void set_failure(const std::string& job_id, const v1::AttemptFailure& failure);
   void set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher);
   std::vector<StoredAttempt> attempts(const std::string& job_id);
 
@@ -77,7 +79,7 @@ class AttemptRows {
 
  private:
   Database& database_;
-  Statement insert_attempt_, end_attempt_, set_start_, set_launcher_, select_attempts_;
+  Statement insert_attempt_, end_attempt_, set_start_, set_launcher_, set_failure_, select_attempts_;
   Statement insert_finished_, select_finished_;
   Statement insert_checkpoint_, delete_checkpoint_, select_checkpoints_, select_kept_;
   Statement delete_later_, commit_start_;

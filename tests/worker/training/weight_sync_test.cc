@@ -61,6 +61,9 @@ class HeldCoordinator final : public v1::WorkerService::Service {
   void answer() {
     set([this] { answers_ = true; });
   }
+  void set_trade_off(double trade_off) {
+    set([this, trade_off] { weights_.set_trade_off(trade_off); });
+  }
   void answer_wrong() {
     set([this] { error_ = std::nextafter(1.0, 2.0); });
   }
@@ -141,6 +144,25 @@ TEST(CoordinatorWeightSync, AfterGradientNeedsNoQuestionBefore) {
   for (std::int64_t step = 0; step < 4; ++step) EXPECT_EQ(rank.step(step), expected.step(kSums)) << "step " << step;
   rank.sync->finish();
   EXPECT_EQ(rank.sync->known_alpha_K(), expected.alpha_K());
+}
+
+TEST(CoordinatorWeightSync, ATradeOffThatIsSetHoldsFromTheNextStepOn) {
+  for (const WeightUpdate update : {WeightUpdate::kBeforeGradient, WeightUpdate::kAfterGradient}) {
+    Rank0 rank(update);
+    GroupWeights expected = weights_with(update);
+    for (std::int64_t step = 0; step < 4; ++step) {
+      if (step == 2) {
+        rank.sync->settle();
+        v1::TrainingJobSettings settings;
+        settings.set_trade_off(0.5);
+        rank.sync->apply(settings);
+        rank.coordinator.set_trade_off(0.5);
+        expected.set_trade_off(0.5);
+      }
+      EXPECT_EQ(rank.step(step), expected.step(kSums)) << step;
+    }
+    rank.sync->finish();
+  }
 }
 
 // All ranks take the same weights, and none leaves before rank 0 has the last answer.
