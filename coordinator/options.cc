@@ -27,6 +27,7 @@ struct Texts {
   std::string on_shutdown = "leave";
   int max_running_jobs = 1;
   int shutdown_grace = 20;
+  int rank_wait = 30;
   int preemption_grace = 120;
   int stall_timeout = 30;
   std::int64_t max_history = 1024;
@@ -60,6 +61,10 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--shutdown-grace", texts.shutdown_grace,
                  "Seconds at SIGTERM for ranks that train to leave with a checkpoint; 0: they are ended at once")
       ->check(CLI::Range(0, 86'400))
+      ->capture_default_str();
+  app.add_option("--rank-wait", texts.rank_wait,
+                 "Seconds that ranks wait for a coordinator that is away, before they end themselves")
+      ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   app.add_option("--preemption-grace", texts.preemption_grace,
                  "Seconds for the ranks of a job to leave with a checkpoint, where one of a higher priority needs the "
@@ -234,6 +239,7 @@ Options options_of(const Texts& texts) {
   options.server.controller.supervisor.preemption_grace = std::chrono::seconds(texts.preemption_grace);
   options.server.controller.supervisor.deadlines.training = std::chrono::seconds(texts.stall_timeout);
   options.server.shutdown_grace = std::chrono::seconds(texts.shutdown_grace);
+  options.server.controller.supervisor.lease.rank_wait = std::chrono::seconds(texts.rank_wait);
   options.server.on_shutdown = checked_on_shutdown(texts);
   options.server.chain = texts.exit_with_parent ? Chain::kToCoordinator : Chain::kNone;
   options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;

@@ -89,8 +89,11 @@ void AttemptSupervisor::watch_hosts(SteadyTime now) {
   table_.metrics().show_hosts({.cordoned = host_watch_.cordoned(), .unanswering = host_watch_.unanswering()});
 }
 
+bool AttemptSupervisor::is_question(const AttemptKey& key) { return key.job_id.starts_with(kQuestion); }
+
 bool AttemptSupervisor::take_answer(const LaunchExit& exit) {
-  if (!exit.attempt.job_id.starts_with(kQuestion)) return false;
+  if (!is_question(exit.attempt)) return false;
+  launcher_.forget(exit.attempt);
   const std::string host = exit.attempt.job_id.substr(kQuestion.size());
   const bool has_answered = exit.exit_code == 0;
   spdlog::log(has_answered ? spdlog::level::info : spdlog::level::warn, "{} {}", host,

@@ -126,6 +126,8 @@ class AttemptSupervisor {
   void suspect_hosts(const JobRecord* record, const LiveAttempt& attempt);
   void watch_hosts(SteadyTime now);
   // Whether it is of a question to a host.
+  // Whether the "attempt" asks a host whether it answers, and is none of a job's.
+  static bool is_question(const AttemptKey& key);
   bool take_answer(const LaunchExit& exit);
   void end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts, bool leaves_processes);
   void remove_attempt(const AttemptKey& key);

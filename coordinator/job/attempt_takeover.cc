@@ -48,6 +48,7 @@ std::optional<Training> training_on_record(JobStore& store, const JobConfig& con
 // Also of jobs that are over or gone: what is left of them is ended.
 void AttemptSupervisor::find_attempts() {
   for (const AttemptKey& key : launcher_.find()) {
+    if (is_question(key)) continue;  // its answer is taken when it comes
     LiveAttempt attempt{.hosts = {}, .was_found = true};
     try {
       const auto stored = attempt_on_record(table_.store(), key);

@@ -87,6 +87,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
                               .allocation = settings.allocation,
                               .logs = folder_.logs(),
                               .coordinator_address = "",
+                              .rank_wait = settings.controller.supervisor.lease.rank_wait,
                               .attempts = folder_.attempts(),
                               .chain = settings.chain,
                               .variables = variables_of_ranks(settings)};
