@@ -266,6 +266,40 @@ TEST_F(VerifyVerb, StepsThatCannotBeComputedAgainSayWhy) {
   EXPECT_THAT(why(), HasSubstr("the ledger has steps 2 to 300"));
 }
 
+TEST_F(VerifyVerb, StepsThatAreComputedAgainAreComparedBitByBit) {
+  const RunAudit audit = audit_run(run_, {});
+  const fs::path again = folder_ / "again";
+  fs::create_directories(again);
+  const WindowPlan plan = plan_window(audit, {.first = 10, .last = 40}, again);
+  write_ledger(again / kLedgerName, kSteps);
+  const AuditLine same = compare_window(audit, run_, plan);
+  EXPECT_FALSE(same.is_fault) << same.result;
+  EXPECT_THAT(same.result, HasSubstr("from the start: S_g, n_g and weights have the same bits"));
+  {
+    LedgerWriter ledger(again / kLedgerName);
+    GroupWeights weights = example_weights();
+    ledger.start(example_start());
+    ledger.attempt(example_attempt(1));
+    write_steps(ledger, weights, 0, 20);
+    const std::vector<std::uint32_t> groups = {0, 2};
+    const std::vector<double> losses = {1.5, 0.25}, counts = {2, 1.5};
+    ledger.step({.step = 20,
+                 .group = groups,
+                 .loss_sum = losses,
+                 .pair_count = counts,
+                 .batch_pairs = 4,
+                 .skipped = {},
+                 .weight = losses});
+  }
+  const AuditLine other = compare_window(audit, run_, plan);
+  EXPECT_TRUE(other.is_fault);
+  EXPECT_EQ(other.what, "steps 10 to 40");
+  EXPECT_THAT(other.result, HasSubstr("step 21: loss_sum of \"north\" is "));
+  EXPECT_THAT(other.result, HasSubstr(" on record, computed 1.5"));
+  write_ledger(again / kLedgerName, 30);
+  EXPECT_THAT(compare_window(audit, run_, plan).result, HasSubstr("step 31 was not computed again"));
+}
+
 TEST(StepWindows, AreANumberOrTwo) {
   EXPECT_EQ(step_window("7").first, 7);
   EXPECT_EQ(step_window("7").last, 7);
