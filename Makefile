@@ -5,7 +5,7 @@ REPRODUCE ?=
 FUZZ_RECORDS ?= 1000000
 SEEDS ?= 100000
 
-.PHONY: demo test recipes test-faults test-hosts fuzz simulate bench reproduce check-gpu build clean
+.PHONY: demo test recipes test-faults test-hosts test-asan test-tsan fuzz simulate bench reproduce check-gpu build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -28,6 +28,13 @@ test-hosts:
 	deploy/bootstrap --tests
 	deploy/build --programs
 	python3 tests/integration/hosts_test.py -v
+
+# The coordinator and the worker's control threads under sanitizers: a build of its own each.
+test-asan:
+	tests/sanitize asan
+
+test-tsan:
+	tests/sanitize tsan
 
 # A million made-up reports and records through the coordinator's database: whatever is stored can be loaded.
 fuzz:

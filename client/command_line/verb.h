@@ -43,6 +43,9 @@ void add_jobs_cancel_verb(CLI::App& parent, Action& chosen);
 void add_jobs_delete_verb(CLI::App& parent, Action& chosen);
 void add_jobs_ranks_verb(CLI::App& parent, Action& chosen);
 void add_jobs_weights_verb(CLI::App& parent, Action& chosen);
+void add_jobs_attempts_verb(CLI::App& parent, Action& chosen);
+void add_jobs_checkpoints_verb(CLI::App& parent, Action& chosen);
+void add_jobs_events_verb(CLI::App& parent, Action& chosen);
 
 // The sub-verbs of `data`.
 void add_data_import_verb(CLI::App& parent, Action& chosen);

@@ -24,9 +24,6 @@
 #include "common/protocol/rank_phase.h"
 
 namespace equipoise {
-namespace {
-
-constexpr std::size_t kLongestGroupInList = 30;
 
 std::string local_time(const google::protobuf::Timestamp& time) {
   const std::time_t seconds = static_cast<std::time_t>(time.seconds());
@@ -35,6 +32,10 @@ std::string local_time(const google::protobuf::Timestamp& time) {
   if (localtime_r(&seconds, &parts) == nullptr) return "";
   return std::string(buffer, std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M:%S", &parts));
 }
+
+namespace {
+
+constexpr std::size_t kLongestGroupInList = 30;
 
 std::string steps_text(const v1::TrainingJob& job) {
   if (job.total_steps() == 0) return "";

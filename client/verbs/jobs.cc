@@ -89,6 +89,7 @@ namespace {
 struct ListFlags {
   CoordinatorFlags coordinator;
   std::vector<std::string> states;
+  std::string filter;
   bool json = false;
 };
 
@@ -121,6 +122,7 @@ std::vector<std::string> state_names() {
 void list_jobs(const ListFlags& flags, const Console& console) {
   v1::ListTrainingJobsRequest request;
   for (const std::string& name : flags.states) request.add_states(state_named(name));
+  request.set_filter(flags.filter);
   Connection connection = flags.coordinator.connect();
   const v1::ListTrainingJobsResponse all = all_jobs(connection, request);
   if (flags.json) {
@@ -144,7 +146,14 @@ void add_jobs_list_verb(CLI::App& parent, Action& chosen) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->transform(CLI::IsMember(state_names(), CLI::ignore_case));
+  verb->add_option("--filter", flags->filter, "Only jobs for which this holds")->type_name("FILTER");
   verb->add_flag("--json", flags->json, "Everything, for programs");
+  verb->footer(
+      "FILTER: comparisons joined by AND, as 'state = FAILED AND step > 100 AND name : \"survey\"'.\n"
+      "  id, name, parent_id                = != : (contains)\n"
+      "  state, failure_kind                = !=\n"
+      "  priority, step                     = != < <= > >=\n"
+      "  create_time, start_time, end_time  = != < <= > >=  2026-11-30T12:00:00Z");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { list_jobs(*flags, console); }; });
 }
 
@@ -223,9 +232,16 @@ void add_jobs_weights_verb(CLI::App& parent, Action& chosen) {
 void add_jobs_verb(CLI::App& parent, Action& chosen) {
   CLI::App* verb = parent.add_subcommand("jobs", "Look at the jobs of a coordinator, pause or stop one");
   verb->require_subcommand(1);
+<<<<<<< HEAD
   for (const auto add : {add_jobs_list_verb, add_jobs_get_verb, add_jobs_watch_verb, add_jobs_pause_verb,
                          add_jobs_resume_verb, add_jobs_checkpoint_verb, add_jobs_evaluate_verb, add_jobs_set_verb,
                          add_jobs_cancel_verb, add_jobs_delete_verb, add_jobs_ranks_verb, add_jobs_weights_verb}) {
+=======
+  for (const auto add :
+       {add_jobs_list_verb, add_jobs_get_verb, add_jobs_watch_verb, add_jobs_pause_verb, add_jobs_resume_verb,
+        add_jobs_checkpoint_verb, add_jobs_cancel_verb, add_jobs_delete_verb, add_jobs_weights_verb,
+        add_jobs_attempts_verb, add_jobs_checkpoints_verb, add_jobs_events_verb}) {
+>>>>>>> helper-7
     add(*verb, chosen);
   }
   verb->footer("EQUIPOISE_COORDINATOR=HOST:PORT saves typing --coordinator each time.");

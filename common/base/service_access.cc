@@ -62,7 +62,7 @@ std::string variable(const char* name) {
 
 bool is_on_this_machine(const std::string& host_port) {
   const auto address = parse_host_port(host_port);
-  return address && (address->host == "localhost" || address->host == "[::1]" || address->host.starts_with("127."));
+  return address && is_loopback_host(address->host);
 }
 
 }  // namespace

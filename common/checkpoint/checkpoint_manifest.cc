@@ -17,6 +17,7 @@ constexpr std::int64_t kFormat = 1;
 constexpr std::uintmax_t kLargestManifest = std::uintmax_t{32} << 20;
 constexpr std::size_t kMostFiles = 65536;
 constexpr std::int64_t kLargestFile = std::int64_t{1} << 46;  // the sum of so many is an int64
+constexpr std::int64_t kMostRanks = 1 << 20;
 constexpr int kDeepest = 64;               // levels; to write a very deep one again would exhaust the stack
 constexpr const char* kDigest = "sha256";  // of the file without this field
 
@@ -59,11 +60,13 @@ std::uint64_t seed_at(const CheckpointJson& object) {
 }
 
 ShardPlan plan_of(const CheckpointJson& object) {
+  const std::int64_t world_size = integer_at(object, "world_size");
+  if (world_size > kMostRanks) refuse_at("world_size", "an integer from 0 to " + std::to_string(kMostRanks));
   return {.seed = seed_at(object),
           .shuffle = flag_at(object, "shuffle"),
           .num_pairs = integer_at(object, "num_pairs"),
           .global_batch_size = integer_at(object, "global_batch_size"),
-          .world_size = static_cast<int>(integer_at(object, "world_size")),
+          .world_size = static_cast<int>(world_size),
           .stratified = flag_at(object, "stratified"),
           .mixed = flag_at(object, "mixed"),
           .first_step = 0,

@@ -213,7 +213,10 @@ PhaseDeadlines deadlines_of(const JobRecord& record, PhaseDeadlines deadlines) {
 // A rank that is heard of, and does not go on.
 void AttemptSupervisor::check_progress(JobRecord& record, SteadyTime now) {
   const v1::JobState state = record.intended().state;
-  if (!has_attempt(state) && state != v1::JOB_STATE_PAUSING) return;
+  const bool has_ranks = has_attempt(state) || state == v1::JOB_STATE_PAUSING;
+  table_.metrics().show_stall(record.job.id(),
+                              has_ranks ? record.members->longest_stall(now) : SteadyTime::duration::zero());
+  if (!has_ranks) return;
   if (table_.is_held()) {  // rank 0 waits for the disk, and the others for it
     record.step_times.interrupt();
     return record.members->renew_progress(now);
@@ -360,11 +363,11 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
                              .leaves_processes = leaves_processes,
                              .lost_contact = exit.lost_contact,
                              .was_asked_to_end = was_asked_to_end,
-                             .was_taken_over = record.is_taken_over,
-                             .was_away = exit.was_away,
                              .rank = first_end ? std::optional(first_end->rank) : std::nullopt,
                              .signal = first_end ? first_end->signal : std::nullopt,
-                             .rank_exit_code = first_end ? first_end->exit_code : std::nullopt});
+                             .rank_exit_code = first_end ? first_end->exit_code : std::nullopt,
+                             .was_taken_over = record.is_taken_over,
+                             .was_away = exit.was_away});
   table_.add_end_of_failure(record, exit, was_asked_to_end);
   table_.metrics().show_workers(record.job.id(), {.active = 0, .finished = counts.finished});
 }

@@ -1,7 +1,6 @@
 // Attempts that an earlier coordinator has left behind: their processes go on under this one.
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <exception>
 #include <optional>
 #include <stdexcept>
@@ -9,11 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "common/base/network_interfaces.h"
 #include "common/config/job_config.h"
+#include "common/protocol/job_state.h"
 #include "coordinator/job/attempt_supervisor.h"
 #include "coordinator/job/job_progress.h"
-#include "coordinator/job/restart_history.h"
 #include "coordinator/job/state_check.h"
 #include "coordinator/job/step_history.h"
 
@@ -36,11 +34,10 @@ std::vector<HostSlots> hosts_of(const StoredAttempt& attempt) {
 std::optional<Training> training_on_record(JobStore& store, const JobConfig& config, const v1::TrainingJob& job) {
   auto stored = store.training(job.id(), job.generation());
   if (!stored) return std::nullopt;
-  Training training = begin_training(config, stored->request, job.world_size());
-  training.plan.end_step = stored->response.plan().end_step();
+  Training training = begin_training(config, stored->request, job.world_size(), job.settings_changes());
   training.stored = std::move(*stored);
   if (const auto last = store.last_step(job.id(), job.generation())) {
-    StepHistory history(store, config, job.id());
+    StepHistory history(store, config, job.id(), job.settings_changes());
     training.weights.restore(history.weights_after(job.generation(), last->request.step() + 1));
   }
   return training;
@@ -132,7 +129,7 @@ void AttemptSupervisor::restore_ranks(JobRecord& record) {
 void AttemptSupervisor::show_taken_over(JobRecord& record) {
   const std::string attempt = "attempt " + std::to_string(record.job.generation());
   spdlog::info("job {}: {}, {} is taken over from the coordinator before", record.job.id(),
-               v1::JobState_Name(record.job.state()), attempt);
+               state_name(record.job.state()), attempt);
   const std::string sentence = "the coordinator was away, and " + attempt + " has waited for it";
   if (!has_condition(record.job, sentence)) add_condition(record.job, sentence);
   record.job.set_revision(revision_after_restart(record.job.revision()));
@@ -142,7 +139,8 @@ void AttemptSupervisor::show_taken_over(JobRecord& record) {
     table_.metrics().show_step(record.job);
     table_.metrics().show_checkpoint(record.job);
   }
-  outputs_.reacquire(record.job.id(), record.checked_config());
+  const std::string taken = outputs_.reacquire_beside_ranks(record.job.id(), record.checked_config());
+  if (!taken.empty()) spdlog::warn("job {}: {}", record.job.id(), taken);
 }
 
 }  // namespace equipoise::coordinator

@@ -319,6 +319,15 @@ void JobTable::store_soon(JobRecord& record) {
   }
 }
 
+void JobTable::replace(JobRecord& record, v1::TrainingJob job) {
+  job.set_revision(job.revision() + 1);
+  renew_etag(record.etag_basis, job);
+  store_.update_job(job);
+  record.job = std::move(job);
+  record.etag_basis = etag_basis(record.job);
+  note_change(record.job.id());
+}
+
 void JobTable::store(JobRecord& record, JobLifecycle after, const Edit& edit, const Save& save) {
   if (!is_ending(after)) check_room();
   v1::TrainingJob job = record.job;
@@ -430,6 +439,7 @@ void JobTable::show(JobRecord& record, const JobLifecycle& before) {
   metrics_.show_state(record.job.id(), record.job.state());
   if (!is_final(before.state) && is_final(record.job.state())) {
     ended_.push_back({.time = clock_.now(), .id = record.job.id()});
+    metrics_.show_stall(record.job.id(), SteadyTime::duration::zero());
   }
 }
 

@@ -115,6 +115,9 @@ class JobTable {
   // In memory only, of a job whose records turn out to be damaged; a final one stays as it is. What could not be stored
   // of it never is.
   void set_aside_for_now(JobRecord& record, const std::string& why);
+  // The job as `job` says, whose state is as before: stored with a later revision, then shown. Throws StoreError, and has
+  // then changed nothing.
+  void replace(JobRecord& record, v1::TrainingJob job);
   // As apply(), for what has happened whether it can be stored or not. Where it cannot, the job is as people have seen
   // it, record.intended() says how it is, and store_unstored() tries again. Throws nothing of the store.
   void settle(JobRecord& record, const JobEvent& event);

@@ -155,9 +155,7 @@ v1::TrainingJob TrainingJobs::change_settings(const v1::UpdateTrainingJobRequest
     *change.mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
         std::chrono::duration_cast<std::chrono::nanoseconds>(table_.clock().wall().time_since_epoch()).count());
   }
-  job.set_revision(job.revision() + 1);
-  table_.store().update_job(job);
-  record.job = std::move(job);
+  table_.replace(record, std::move(job));
   return record.job;
 }
 
@@ -171,9 +169,7 @@ void put_into_force(JobTable& table, JobRecord& record, SettingsChanges changes,
   v1::TrainingJob job = record.job;
   job.set_total_steps(end_step);
   *job.mutable_settings_changes() = std::move(changes);
-  job.set_revision(job.revision() + 1);
-  table.store().update_job(job);
-  record.job = std::move(job);
+  table.replace(record, std::move(job));
   record.training->weights.set_changes(weight_changes(record.job.settings_changes()));
   record.training->plan.end_step = end_step;
   set_time_left(record.job, record.training->plan);

@@ -172,7 +172,7 @@ std::string job_fault(const StoredJob& stored) {
   if (!is_count(job.generation()) || !is_count(job.revision()) || !is_count(job.step())) {
     return "its record has a generation, revision or step that is none";
   }
-  for (const Timestamp& time : {job.create_time(), job.start_time(), job.end_time()}) {
+  for (const Timestamp& time : {job.create_time(), job.start_time(), job.end_time(), job.failure().time()}) {
     if (!is_time(time)) return "its record has a time that is none";
   }
   const auto& running = job.running_time();

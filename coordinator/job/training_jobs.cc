@@ -1,12 +1,8 @@
 #include "coordinator/job/training_jobs.h"
 
 #include <google/protobuf/util/time_util.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <chrono>
 #include <set>
 #include <stdexcept>
@@ -15,57 +11,13 @@
 #include "common/base/sha256.h"
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
+#include "coordinator/job/job_filter.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/step_history.h"
 
 namespace equipoise::coordinator {
 namespace {
-
-constexpr std::size_t kSignatureBytes = 16;
-
-// "<position in hexadecimal>-<signature>".
-std::string signed_position(const std::string& key, const std::string& list, const std::string& position) {
-  const std::string text = list + '\0' + position;
-  std::array<unsigned char, EVP_MAX_MD_SIZE> signature{};
-  unsigned int length = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
-       text.size(), signature.data(), &length);
-  return position + "-" + hex_text(std::as_bytes(std::span(signature)).first(kSignatureBytes));
-}
-
-}  // namespace
-
-std::string PageTokens::make(const std::string& list, std::int64_t position) const {
-  std::array<char, 32> digits{};
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), position, 16);
-  return signed_position(key_, list, std::string(digits.data(), end.ptr));
-}
-
-std::optional<std::int64_t> PageTokens::position(const std::string& list, const std::string& token) const {
-  if (token.empty()) return std::nullopt;
-  const std::string digits = token.substr(0, token.find('-'));
-  std::int64_t position = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), position, 16);
-  const bool is_number = error == std::errc() && end == digits.data() + digits.size();
-  if (is_number && equal_secrets(signed_position(key_, list, digits), token)) return position;
-  throw std::invalid_argument(
-      "page_token is not one that this service gave for this list and filter; leave it empty to begin again");
-}
-
-namespace {
-
-struct PageSizes {
-  int absent;
-  int largest;
-};
-
-int checked_page_size(int page_size, PageSizes sizes) {
-  if (page_size == 0) return sizes.absent;
-  if (page_size > 0 && page_size <= sizes.largest) return page_size;
-  throw std::invalid_argument("page_size is " + std::to_string(page_size) + ", expected 1 to " +
-                              std::to_string(sizes.largest) + ", or 0 for " + std::to_string(sizes.absent));
-}
 
 std::set<int> checked_states(const v1::ListTrainingJobsRequest& request) {
   std::set<int> states;
@@ -78,9 +30,10 @@ std::set<int> checked_states(const v1::ListTrainingJobsRequest& request) {
   return states;
 }
 
-std::string list_name(const std::set<int>& states) {
+std::string list_name(const std::set<int>& states, const std::string& filter) {
   std::string name = "jobs";
   for (const int state : states) name.append(" ").append(std::to_string(state));
+  if (!filter.empty()) name.append(" where ").append(filter);
   return name;
 }
 
@@ -165,7 +118,9 @@ v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& re
 v1::ListTrainingJobsResponse TrainingJobs::list(const v1::ListTrainingJobsRequest& request) {
   const int page_size = checked_page_size(request.page_size(), {.absent = 50, .largest = 1000});
   const std::set<int> states = checked_states(request);
-  const auto begin = tokens_.position(list_name(states), request.page_token());
+  const JobFilter filter(request.filter());
+  const std::string list = list_name(states, request.filter());
+  const auto begin = tokens_.position(list, request.page_token());
   auto& jobs = table_.jobs();
   auto entry = std::make_reverse_iterator(begin ? jobs.upper_bound(*begin) : jobs.end());
   v1::ListTrainingJobsResponse response;
@@ -173,10 +128,11 @@ v1::ListTrainingJobsResponse TrainingJobs::list(const v1::ListTrainingJobsReques
   for (; entry != jobs.rend(); ++entry) {
     const auto& [sequence, record] = *entry;
     if (!states.empty() && !states.contains(record.job.state())) continue;
+    if (!filter.holds(record.job)) continue;
     bytes += record.job.ByteSizeLong();
     const bool is_full = response.jobs_size() == page_size || (response.jobs_size() > 0 && bytes > limits_.page_bytes);
     if (is_full) {
-      response.set_next_page_token(tokens_.make(list_name(states), sequence));
+      response.set_next_page_token(tokens_.make(list, sequence));
       break;
     }
     *response.add_jobs() = record.job;

@@ -10,26 +10,12 @@
 #include "coordinator/job/attempt_supervisor.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
+#include "coordinator/job/page_tokens.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/step_history.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {
-
-// Where the next page of a list begins, in a form that only this service can make.
-class PageTokens {
- public:
-  explicit PageTokens(std::string key) : key_(std::move(key)) {}
-
-  // `list` says which list and which filter: a token of another one is refused. `position` is the list's own.
-  std::string make(const std::string& list, std::int64_t position) const;
-  // nullopt for the empty token, which means the beginning. Throws std::invalid_argument for one that make() did not
-  // make for this list.
-  std::optional<std::int64_t> position(const std::string& list, const std::string& token) const;
-
- private:
-  std::string key_;
-};
 
 struct JobLimits {
   std::size_t jobs = 10'000;

@@ -58,14 +58,12 @@ struct LaunchSettings {
   std::filesystem::path mpirun;  // absolute, or a name to be found in PATH
   std::filesystem::path worker;  // absolute
   Allocation allocation = Allocation::kIgnored;
-  std::filesystem::path logs;               // <logs>/<job>/<generation>/{stdout.log,stderr.log,hosts}
-  std::string coordinator_address;          // as ranks reach it
-  std::vector<std::string> variables = {};  // NAME=value: ranks get them
-  std::filesystem::path logs;               // <logs>/<job>/<generation>/{stdout.log,stderr.log,hosts}
-  std::string coordinator_address;          // as ranks reach it
-  std::filesystem::path attempts = {};      // <attempts>/<job>.<generation>; empty: beside the logs
-  std::filesystem::path shim = {};          // absolute; empty: equipoise-shim beside this program
+  std::filesystem::path logs;           // <logs>/<job>/<generation>/{stdout.log,stderr.log,hosts}
+  std::string coordinator_address;      // as ranks reach it
+  std::filesystem::path attempts = {};  // <attempts>/<job>.<generation>; empty: beside the logs
+  std::filesystem::path shim = {};      // absolute; empty: equipoise-shim beside this program
   Chain chain = Chain::kToCoordinator;
+  std::vector<std::string> variables = {};  // NAME=value: ranks get them
 };
 
 enum class RunAs { kRoot, kUser };

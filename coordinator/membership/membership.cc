@@ -131,6 +131,14 @@ std::optional<StalledRank> Membership::first_stalled(SteadyTime now, const Phase
                      .silent_for = seconds_since(told.last_heard)};
 }
 
+std::chrono::steady_clock::duration Membership::longest_stall(SteadyTime now) const {
+  auto longest = std::chrono::steady_clock::duration::zero();
+  for (const auto& [number, rank] : ranks_) {
+    if (is_active(rank) && !rank.report.is_in_collective) longest = std::max(longest, now - rank.last_moved);
+  }
+  return longest;
+}
+
 RankView Membership::view(int rank, SteadyTime now) const {
   const Rank& self = ranks_.at(rank);
   return {.rank = rank,

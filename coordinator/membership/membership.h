@@ -111,6 +111,8 @@ class Membership {
   // are not in a collective the one that has stood still for longest. Where all ranks are in collectives for longer
   // than they may, it is none of them.
   std::optional<StalledRank> first_stalled(SteadyTime now, const PhaseDeadlines& deadlines) const;
+  // Of the rank that has stood still for longest, of those that are not in a collective; 0 where there is none.
+  std::chrono::steady_clock::duration longest_stall(SteadyTime now) const;
   // Of a rank that is registered.
   RankView view(int rank, SteadyTime now) const;
   std::optional<int> next_rank(int first) const;  // the first registered one that is not below `first`

@@ -87,9 +87,9 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
                               .allocation = settings.allocation,
                               .logs = folder_.logs(),
                               .coordinator_address = "",
-                              .variables = variables_of_ranks(settings),
                               .attempts = folder_.attempts(),
-                              .chain = settings.chain};
+                              .chain = settings.chain,
+                              .variables = variables_of_ranks(settings)};
   launcher_ = std::make_unique<MpirunLauncher>(launch, [this](const LaunchExit& exit) { shared_->queue_exit(exit); });
   const Dependencies dependencies{
       .clock = clock, .random_source = random_source, .store = store_, .metrics = metrics_, .launcher = *launcher_};

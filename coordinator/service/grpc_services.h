@@ -60,17 +60,24 @@ class TrainingJobService final : public CallbackTrainingJobService {
                                              v1::ListGroupWeightsResponse* response) override;
   grpc::ServerUnaryReactor* ListRanks(grpc::CallbackServerContext* context, const v1::ListRanksRequest* request,
                                       v1::ListRanksResponse* response) override;
+  grpc::ServerUnaryReactor* ListAttempts(grpc::CallbackServerContext* context, const v1::ListAttemptsRequest* request,
+                                         v1::ListAttemptsResponse* response) override;
+  grpc::ServerUnaryReactor* ListCheckpoints(grpc::CallbackServerContext* context,
+                                            const v1::ListCheckpointsRequest* request,
+                                            v1::ListCheckpointsResponse* response) override;
+  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context, const v1::ListEventsRequest* request,
+                                       v1::ListEventsResponse* response) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchTrainingJob(grpc::CallbackServerContext* context,
                                                                const grpc::ByteBuffer* request) override;
 
  private:
   // `body` answers on a thread of the pool.
   grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method, std::function<void()> body);
-  // call(TrainingJobs&) makes the answer, and changes nothing.
+  // call(JobController&) makes the answer, and changes nothing.
   template <typename Response, typename Call>
   grpc::ServerUnaryReactor* read(grpc::CallbackServerContext& context, const char* method, Response& response,
                                  Call call);
-  // call(TrainingJobs&) changes something, and makes the answer where there is one.
+  // call(JobController&) changes something, and makes the answer where there is one.
   template <typename Response, typename Call>
   grpc::ServerUnaryReactor* change(grpc::CallbackServerContext& context, const char* method, Response& response,
                                    Call call);

@@ -17,7 +17,7 @@
 
 namespace equipoise::coordinator {
 
-bool ListenAddress::is_loopback() const { return host == "localhost" || host == "[::1]" || host.starts_with("127."); }
+bool ListenAddress::is_loopback() const { return is_loopback_host(host); }
 
 bool ListenAddress::is_wildcard() const { return host == "0.0.0.0" || host == "[::]"; }
 

@@ -47,8 +47,9 @@ struct RequestUnderWay {
 struct StoredEvent {
   std::int64_t revision = 0;  // of the job
   std::int64_t time = 0;      // unix seconds
-  std::string kind = {};      // STATE
-  std::string text = {};      // one sentence
+  std::int64_t generation = 0;
+  std::string kind = {};  // STATE
+  std::string text = {};  // one sentence
 };
 
 // Every function is one transaction: when it returns, what it wrote is on the disk. All throw StoreError, and have then

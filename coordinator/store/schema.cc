@@ -138,6 +138,9 @@ CREATE TABLE finished_ranks(
   PRIMARY KEY(job_id, generation, rank)) STRICT, WITHOUT ROWID
 )sql";
 
+// Of events that are there already it is not known.
+constexpr const char* kEventGenerations = "ALTER TABLE events ADD COLUMN generation INTEGER NOT NULL DEFAULT 0";
+
 struct TrainingKey {
   std::string job_id;
   std::int64_t generation;
@@ -196,12 +199,14 @@ void migrate(Database& database, std::int64_t from, const EarlierRows& earlier) 
       return database.execute(kDeletedJobsTable);
     case 5:
       return database.execute(kAttemptFailures);
-    default:
+    case 6:
       return database.execute(kFinishedRanks);
+    default:
+      return database.execute(kEventGenerations);
   }
 }
 
-constexpr std::int64_t kSchemaVersion = 7;
+constexpr std::int64_t kSchemaVersion = 8;
 
 std::int64_t schema_version(Database& database) {
   Statement version(database, "PRAGMA user_version");

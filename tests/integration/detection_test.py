@@ -83,7 +83,10 @@ class Detection(RunsOfService):
         self.start("--stall-timeout", "8")
         job_id = self.submit("hangs")
         self.wait_for_step(job_id, 50)
-        StoppedThread(int(self.rank(job_id, 1)["pid"]))
+        try:
+            StoppedThread(int(self.rank(job_id, 1)["pid"]))
+        except PermissionError as refused:
+            self.skipTest(f"one thread of a rank cannot be stopped here: {refused}")
         failure = self.wait_for_attempt(job_id, 2)["failure"]
         self.assertEqual((failure["rank"], failure["phase"]), (1, "RANK_PHASE_TRAINING"))
         self.assertRegex(failure["reason"], r"^rank 1 on \S+ has stood still for \d+ s in training, after step \d+")

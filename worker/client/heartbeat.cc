@@ -19,6 +19,8 @@ using namespace std::chrono_literals;
 
 // Of one try: after it there is time for another one.
 constexpr auto kLongestTry = 10s;
+// While training waits for an answer.
+constexpr std::chrono::milliseconds kIntervalOfWaiting{250};
 // A rank that was stopped for longer than its lease asks once whether it is counted on.
 constexpr auto kShortestTry = 1s;
 constexpr int kExitLeaseLost = 75;
@@ -175,7 +177,8 @@ void Heartbeat::run() {
     if (must_end_ && !asked_to_end) asked_to_end = Clock::now();
     if (asked_to_end && Clock::now() - *asked_to_end >= times_.grace) _exit(kExitAskedToEnd);
     const auto end = asked_to_end ? *asked_to_end + times_.grace : acknowledged_.load() + client_.patience();
-    const auto next = std::min(Clock::now() + times_.interval, end);
+    const auto interval = is_fresh() ? times_.interval : std::min(times_.interval, kIntervalOfWaiting);
+    const auto next = std::min(Clock::now() + interval, end);
     lock.lock();
     changed_.wait_until(lock, next, [this] { return stopping_ || (has_news_ && !must_end_); });
   }

@@ -393,10 +393,10 @@ class TrainingRun {
   void show_evaluation(std::int64_t steps_done) {
     context_.heartbeat.evaluation_begins();
     if (!has_evaluations_ || is_evaluation_step(steps_done)) return;
-    context_.heartbeat.set_phase("evaluating");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_EVALUATING);
     const std::vector<ValidationMeans> evaluation = policy_->evaluate();
     if (report_) report_->evaluated(steps_done, evaluation);
-    context_.heartbeat.set_phase("training");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
   }
 
   void save(std::int64_t final_step) {

@@ -71,6 +71,38 @@ TEST_F(JobsVerbs, RanksShowsWhatEachDoes) {
   EXPECT_EQ(run_here({"jobs", "ranks", "no-such-job"}).code, ExitCode::kBadInput);
 }
 
+TEST_F(JobsVerbs, AttemptsCheckpointsAndEventsAreOnRecord) {
+  const std::string id = submitted();
+  RankByHand rank(address(), id);
+  rank.start();
+  rank.step();
+  rank.commit_checkpoint();
+  EXPECT_THAT(run_here({"jobs", "attempts", id}).out, HasSubstr("first step"));
+  const auto attempts = nlohmann::json::parse(run_here({"jobs", "attempts", id, "--json"}).out);
+  ASSERT_EQ(attempts["attempts"].size(), 1u);
+  EXPECT_EQ(attempts["attempts"][0]["generation"], "1");
+  EXPECT_EQ(attempts["attempts"][0]["world_size"], 1);
+  const auto checkpoints = nlohmann::json::parse(run_here({"jobs", "checkpoints", id, "--json"}).out);
+  ASSERT_EQ(checkpoints["checkpoints"].size(), 1u);
+  EXPECT_EQ(checkpoints["checkpoints"][0]["step"], "1");
+  EXPECT_THAT(run_here({"jobs", "checkpoints", id}).out, HasSubstr("created"));
+  const auto events = nlohmann::json::parse(run_here({"jobs", "events", id, "--json"}).out);
+  ASSERT_EQ(events["events"].size(), 3u);
+  EXPECT_EQ(events["events"][0]["state"], "JOB_STATE_QUEUED");
+  EXPECT_EQ(events["events"][2]["state"], "JOB_STATE_RUNNING");
+  EXPECT_THAT(run_here({"jobs", "events", id}).out, HasSubstr("RUNNING"));
+  EXPECT_EQ(run_here({"jobs", "events", "nothing-00000000"}).code, ExitCode::kBadInput);
+}
+
+TEST_F(JobsVerbs, AFilterChoosesJobs) {
+  const std::string id = submitted();
+  EXPECT_THAT(run_here({"jobs", "list", "--filter", "state = QUEUED AND name : hand"}).out, HasSubstr(id));
+  EXPECT_EQ(run_here({"jobs", "list", "--filter", "state = RUNNING"}).out, "no jobs\n");
+  const CommandRun refused = run_here({"jobs", "list", "--filter", "stat = RUNNING"});
+  EXPECT_EQ(refused.code, ExitCode::kBadInput);
+  EXPECT_THAT(refused.err, HasSubstr("filter, column 1: \"stat\""));
+}
+
 TEST_F(JobsVerbs, WeightsAreTheWholeHistoryOfAlpha) {
   const std::string id = submitted();
   RankByHand rank(address(), id);

@@ -71,6 +71,22 @@ TEST_F(ProgressDetection, AShortStandstillIsNoFailure) {
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
 }
 
+TEST_F(ProgressDetection, PrometheusSeesForHowLongTheSlowestRankHasStoodStill) {
+  const auto stalled_seconds = [&] {
+    for (const auto& family : metrics_->collectable()->Collect()) {
+      if (family.name == "equipoise_rank_stalled_seconds") return family.metric.at(0).gauge.value;
+    }
+    return -1.0;
+  };
+  const auto id = job_in(v1::RANK_PHASE_TRAINING);
+  do_steps(id, 3);
+  stand_still(id, v1::RANK_PHASE_TRAINING, 20s);
+  EXPECT_EQ(stalled_seconds(), 20);
+  beat(id, 1, v1::RANK_PHASE_TRAINING, kWorks, 1000);
+  pass(1s);
+  EXPECT_EQ(stalled_seconds(), 1) << "rank 0 waits for it";
+}
+
 TEST_F(ProgressDetection, StepsThatTakeLongMayTakeTenTimesAsLong) {
   const auto id = job_in(v1::RANK_PHASE_TRAINING);
   for (int step = 0; step < 4; ++step) {

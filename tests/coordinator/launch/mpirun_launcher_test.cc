@@ -82,6 +82,19 @@ TEST_F(MpirunLauncherTest, ReportsTheExitCodeAndTheLastLine) {
   EXPECT_EQ(log("stdout.log"), "started\n");
 }
 
+TEST_F(MpirunLauncherTest, TellsWhichRankEndedFirstAndWhatTheyWrote) {
+  use_script(
+      "echo 'a last word' >&2; echo --------------------------- >&2; echo 'mpirun noticed that process rank 1 with PID "
+      "7 on node n2 exited on signal 9 (Killed).' >&2; echo --------------------------- >&2; exit 137");
+  launcher_->start(request_);
+  const LaunchExit result = exit();
+  ASSERT_TRUE(result.first_end);
+  EXPECT_EQ(result.first_end->rank, 1);
+  EXPECT_EQ(result.first_end->host, "n2");
+  EXPECT_EQ(result.first_end->signal, 9);
+  EXPECT_THAT(result.log, HasSubstr("a last word\n"));
+}
+
 TEST_F(MpirunLauncherTest, TheTokenIsInTheEnvironmentAndNotInTheArguments) {
   use_script("echo \"token $EQUIPOISE_ATTEMPT_TOKEN\"; echo \"$@\"");
   launcher_->start(request_);
