@@ -203,12 +203,12 @@ class TrainingRun {
   Digest sign(std::int64_t final_step, const Digest& state) {
     output_->check_now();
     return finish_ledger(*ledger_, config_.output, ledger_opening(),
-                  {.final_step = final_step,
-                   .state = state,
-                   .alpha_K = report_->alpha_K(),
-                   .files = {},
-                   .metrics_bytes = report_->file().bytes(),
-                   .metrics_sha256 = report_->file().sha256()});
+                         {.final_step = final_step,
+                          .state = state,
+                          .alpha_K = report_->alpha_K(),
+                          .files = {},
+                          .metrics_bytes = report_->file().bytes(),
+                          .metrics_sha256 = report_->file().sha256()});
   }
 
   TrainingEnd train() {
