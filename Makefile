@@ -5,7 +5,7 @@ REPRODUCE ?=
 FUZZ_RECORDS ?= 1000000
 SEEDS ?= 100000
 
-.PHONY: demo test recipes test-faults test-hosts test-asan test-tsan fuzz simulate bench reproduce check-gpu build clean
+.PHONY: demo test recipes test-faults test-hosts test-asan test-tsan fuzz simulate bench reproduce check-gpu protocol protocol-release build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -70,6 +70,17 @@ reproduce:
 # One archive for a machine with a GPU and Python's torch, and its checks here up to the missing driver.
 check-gpu:
 	deploy/check-gpu
+
+# docs/reference/api.md anew, after a change of the .proto files, and their checks.
+protocol:
+	deploy/bootstrap --tests
+	.ci/protocol --write
+	.ci/protocol
+
+# With a release: from then on nothing of the protocol as it is may be broken.
+protocol-release:
+	deploy/bootstrap --tests
+	.ci/protocol --release
 
 build:
 	deploy/bootstrap
