@@ -187,12 +187,6 @@ void check_goes_on_at_all(const JobRecord& record, const std::string& wish) {
 v1::TrainingJob TrainingJobs::pause(const std::string& id) {
   JobRecord& record = table_.find(id);
   check_goes_on_at_all(record, "paused");
-  if (record.lifecycle.launched_by == LaunchedBy::kUser) {
-    throw Refusal(Refusal::Code::kFailedPrecondition,
-                  "job " + id +
-                      " has launch.mode external, so that only whoever started its workers can end them: SIGTERM "
-                      "to one of them makes all leave with a checkpoint");
-  }
   table_.apply(record, PauseRequested{.has_processes = supervisor_.has_processes(id)});
   return record.job;
 }
