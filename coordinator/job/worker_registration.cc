@@ -205,13 +205,15 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
     keep_end(record, {.rank = request.rank(),
                       .step = request.final_step(),
                       .digest = request.state_digest(),
-                      .stopped_early = stop});
+                      .stopped_early = stop,
+                      .ledger_chain = request.ledger_chain()});
   }
   table_.metrics().show_workers(record.job.id(), record.members->counts());
   if (!record.members->all_finished()) return;
-  table_.apply(record, RanksFinished{.world_size = record.members->world_size(),
-                                     .stopped_early = early_stop_sentence(*record.training)},
-               [&record](v1::TrainingJob& job) { job.set_ledger_chain(record.training->ledger_chain); });
+  table_.apply(
+      record,
+      RanksFinished{.world_size = record.members->world_size(), .stopped_early = early_stop_sentence(*record.training)},
+      [&record](v1::TrainingJob& job) { job.set_ledger_chain(record.training->ledger_chain); });
 }
 
 void WorkerCalls::leave_worker(const v1::LeaveWorkerRequest& request) {
