@@ -18,6 +18,7 @@
 #include "client/table/number_format.h"
 #include "client/table/text_table.h"
 #include "common/base/error.h"
+#include "common/base/sha256.h"
 #include "common/protocol/job_state.h"
 #include "common/protocol/live_settings.h"
 #include "common/protocol/rank_phase.h"

@@ -114,6 +114,7 @@ std::string difference_of(const RunAudit& audit, std::string_view recorded, std:
 }
 
 struct ComputedEnds {
+  LedgerStart start;
   std::map<std::int64_t, Digest> parameters;  // of checkpoints, by step
   std::optional<LedgerEnd> end;
 };
@@ -123,6 +124,7 @@ ComputedEnds ends_of(const fs::path& output) {
   LedgerReader reader(output / kLedgerName);
   LedgerRecord record;
   while (reader.next(record)) {
+    if (record.kind == LedgerKind::kStart) ends.start = start_of_record(record.content);
     if (record.kind == LedgerKind::kEnd) ends.end = end_of_record(record.content);
     if (record.kind != LedgerKind::kCheckpoint) continue;
     const LedgerCheckpoint checkpoint = checkpoint_of_record(record.content);
@@ -197,6 +199,11 @@ void train_window(const WindowPlan& plan, ProgressDisplay& display) {
 AuditLine compare_window(const RunAudit& audit, const fs::path& run, const WindowPlan& plan) {
   AuditLine line{.what = window_text(plan.window), .result = {}, .is_fault = true};
   const fs::path output = plan.spec.output();
+  const ComputedEnds ends = ends_of(output);
+  if (ends.start.dataset != audit.start.dataset) {
+    line.result = "the training data or the tokenizer are not those on record";
+    return line;
+  }
   LedgerSteps recorded(run, plan.window.first - 1), computed(output, plan.window.first - 1);
   for (std::int64_t step = plan.window.first; step <= plan.window.last; ++step) {
     const auto before = recorded.next(), now = computed.next();
@@ -208,7 +215,6 @@ AuditLine compare_window(const RunAudit& audit, const fs::path& run, const Windo
     line.result = difference_of(audit, *before, *now);
     return line;
   }
-  const ComputedEnds ends = ends_of(output);
   std::int64_t compared = 0, missing = 0;
   for (const LedgerCheckpoint& checkpoint : audit.checkpoints) {
     if (checkpoint.step <= plan.from || checkpoint.step > plan.window.last) continue;

@@ -35,8 +35,8 @@ JobConfig config_of_job(const std::string& job) {
 LedgerReplay::LedgerReplay(const LedgerStart& start, const RobustConfig& config)
     : steps_done_(start.first_step), mean_loss_K_(start.group_names.size()) {
   check_sizes(start);
-  RobustSettings settings = robust_settings_for(config, start.group_names, start.label_floor_K,
-                                                {start.counted_K, start.counted_pairs});
+  RobustSettings settings =
+      robust_settings_for(config, start.group_names, start.label_floor_K, {start.counted_K, start.counted_pairs});
   weights_.emplace(std::move(settings), start.population_K, start.population_pairs);
   weights_->restore(start.weights);
 }

@@ -75,10 +75,11 @@ void AttemptSupervisor::watch_hosts(SteadyTime now) {
   if (slots_.total() == 0) return;
   for (const std::string& host : is_shutting_down_ ? std::vector<std::string>() : host_watch_.questions(now)) {
     try {
-      launcher_.start({.attempt = {.job_id = std::string(kQuestion) + host, .generation = 1},
-                       .token = "",
-                       .hosts = {{.name = host, .slots = 1}},
-                       .is_question = true});
+      LaunchRequest question;
+      question.attempt = {.job_id = std::string(kQuestion) + host, .generation = 1};
+      question.hosts.push_back({.name = host, .slots = 1});
+      question.is_question = true;
+      launcher_.start(question);
     } catch (const std::exception& error) {  // whatever it is: it is asked again
       spdlog::warn("{} could not be asked whether it answers: {}", host, error.what());
       host_watch_.note_answer(host, false, now);

@@ -114,7 +114,8 @@ class AttemptSupervisor {
   void count_running_time(SteadyTime now);
   void end_running_time(JobRecord& record, std::chrono::seconds limit, SteadyTime now);
   void await_output(JobRecord& record, const std::string& why, SteadyTime now);
-  void launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts);
+  void tell_of_fewer_ranks(JobRecord& record, int workers, int most);
+  void launch(JobRecord& record, int workers, std::vector<HostSlots> hosts);
   void await_hosts(JobRecord& record, const LiveAttempt& attempt);
   void settle_unconfirmed(SteadyTime now);
   void settle_pauses();

@@ -12,7 +12,7 @@
 namespace equipoise {
 
 inline const std::string kExampleJob =
-    "name: even\nmodel: {path: /model}\ndata: {train: /train.jsonl}\nrobust: {mode: group_robust, step_size: 0.5}\n"
+    "name: even\nmodel: {path: /model}\ndata: {train: /train.jsonl}\nrobust: {mode: group_robust, step_size: 0.005}\n"
     "output: /out\n";
 
 inline LedgerStart example_start() {

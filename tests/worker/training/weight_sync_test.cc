@@ -8,6 +8,8 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "common/ledger/ledger_reader.h"
+#include "tests/support/temp_folder.h"
 #include "worker/collective/cpu_collective.h"
 
 namespace equipoise {
@@ -162,6 +164,35 @@ TEST(CoordinatorWeightSync, ATradeOffThatIsSetHoldsFromTheNextStepOn) {
       EXPECT_EQ(rank.step(step), expected.step(kSums)) << step;
     }
     rank.sync->finish();
+  }
+}
+
+TEST(CoordinatorWeightSync, EachStepIsInTheLedgerWithTheWeightsThatWereAnswered) {
+  for (const WeightUpdate update : {WeightUpdate::kBeforeGradient, WeightUpdate::kAfterGradient}) {
+    const TempFolder temp;
+    Rank0 rank(update);
+    GroupWeights expected = weights_with(update);
+    Sha256 weights;
+    {
+      LedgerWriter ledger(temp / "ledger.bin");
+      rank.sync->record_into(ledger);
+      for (std::int64_t step = 0; step < 3; ++step) {
+        rank.step(step);
+        weights.update(std::as_bytes(std::span<const double>(expected.step(kSums))));
+      }
+      rank.sync->finish();
+      rank.sync.reset();
+    }
+    LedgerReader reader(temp / "ledger.bin");
+    LedgerRecord record;
+    std::vector<std::int64_t> steps;
+    std::string sealed;
+    while (reader.next(record)) {
+      if (record.kind == LedgerKind::kStep) steps.push_back(step_of_bytes(record.content).step);
+      if (record.kind == LedgerKind::kSeal) sealed = record.content.substr(0, 32);
+    }
+    EXPECT_EQ(steps, (std::vector<std::int64_t>{0, 1, 2}));
+    EXPECT_EQ(sealed, byte_text(weights.finish()));
   }
 }
 
