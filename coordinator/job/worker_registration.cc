@@ -206,7 +206,8 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
     keep_end(record, {.rank = request.rank(),
                       .step = request.final_step(),
                       .digest = request.state_digest(),
-                      .stopped_early = stop});
+                      .stopped_early = stop,
+                      .ledger_chain = request.ledger_chain()});
   }
   table_.metrics().show_workers(record.job.id(), record.members->counts());
   if (!record.members->all_finished()) return;
