@@ -151,6 +151,7 @@ void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostS
                                          .token_hash = byte_text(sha256_of(std::as_bytes(std::span(token)))),
                                          .state = state_name(job.state()),
                                          .started_at = std::chrono::system_clock::to_time_t(table_.clock().wall()),
+                                         .launcher = hostfile_text(hosts),
                                          .hosts = host_names(hosts)});
     };
     table_.apply(record, AttemptLaunched{.generation = key.generation}, edit, save);
@@ -159,12 +160,17 @@ void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostS
     throw;
   }
   record.training.reset();
+  record.step_times.interrupt();
   record.restart_at.reset();
   record.must_leave = false;
   record.leave_by.reset();
   record.checkpoint_requests = 0;
+  record.evaluation_requests = 0;
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);
+  record.attempt_token_hash.clear();
+  record.is_taken_over = false;
+  record.back_by.reset();
   record.hosts = hosts;
   record.start_timeout = config.start_timeout;
   if (is_restart) table_.metrics().count_restart(key.job_id, record.lifecycle.restart_cause);

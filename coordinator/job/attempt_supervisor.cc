@@ -36,6 +36,7 @@ AttemptSupervisor::AttemptSupervisor(SupervisorSettings settings, JobTable& tabl
       random_source_(random_source),
       slots_(settings_.hosts, settings_.most_workers),
       host_watch_(settings_.host_rules) {
+  find_attempts();
   recover();
 }
 
@@ -66,12 +67,16 @@ void AttemptSupervisor::recover(JobRecord& record) {
       record.config ? newest_attempt_fault(table_.store(), *record.config, record.job) : std::string();
   if (!fault.empty()) table_.apply(record, SetAside{.why = fault}, leap_revision);
   // It was wanted before the coordinator was lost, and perhaps nothing has come of it yet.
-  if (record.desired == DesiredState::kCancel) table_.apply(record, CancelRequested{}, leap_revision);
-  if (record.desired == DesiredState::kPause) table_.apply(record, PauseRequested{}, leap_revision);
+  const bool may_end = has_processes(record.job.id());
+  if (record.desired == DesiredState::kCancel)
+    table_.apply(record, CancelRequested{.has_processes = may_end}, leap_revision);
+  if (record.desired == DesiredState::kPause)
+    table_.apply(record, PauseRequested{.has_processes = may_end}, leap_revision);
   record.lifecycle.resumes =
       record.job.state() == v1::JOB_STATE_PAUSING && record.desired == DesiredState::kRun && !record.unstored;
   record.lifecycle.pause_cause = time_limit_text(record);
   if (record.config) record.lifecycle.failures = failures_on_record(table_.store(), record.job.id());
+  if (take_over(record)) return;
   const auto delay = delay_of_ranks_left(record);
   const CoordinatorRestarted restarted{.delay = orphan_delay(),
                                        .was_stopped = was_stopped(table_.store(), record.job.id())};
@@ -105,14 +110,14 @@ std::chrono::seconds AttemptSupervisor::delay_of_ranks_left(const JobRecord& rec
 
 // Ranks on this machine end with mpirun, which ends with its coordinator; of others nobody can say.
 std::chrono::seconds AttemptSupervisor::orphan_delay() const {
-  return settings_.hosts.empty() ? settings_.orphan_grace : settings_.lease.lease + settings_.lease.exit_grace;
+  return settings_.hosts.empty() ? settings_.orphan_grace : settings_.lease.until_ended();
 }
 
 // Steps are stored one by one, the job around them is not.
 void AttemptSupervisor::read_progress(const JobConfig& config, v1::TrainingJob& job) {
   const auto last = table_.store().last_step(job.id(), job.generation());
   if (!last) return;
-  StepHistory history(table_.store(), config, job.id());
+  StepHistory history(table_.store(), config, job.id(), job.settings_changes());
   job.set_step(last->request.step() + 1);
   set_weights(job, history.alpha_after(history.whole(*last)));
 }
@@ -140,7 +145,9 @@ void AttemptSupervisor::renew_leases_after_pause(SteadyTime now) {
   if (gap <= kLongestTickGap) return;
   for (auto& [sequence, record] : table_.jobs()) {
     if (record.members) record.members->renew_leases(gap);
+    record.step_times.interrupt();
     if (record.register_by) *record.register_by += gap;
+    if (record.back_by) *record.back_by += gap;
   }
 }
 
@@ -156,7 +163,7 @@ void AttemptSupervisor::check_ranks(JobRecord& record, SteadyTime now) {
     table_.settle(record, RanksLeft{.unconfirmed_hosts = unconfirmed_hosts(*record.members, record.hosts)});
   }
   const auto silent = record.members->first_silent(now);
-  if (!silent) return;
+  if (!silent) return check_progress(record, now);
   const JobLifecycle& job = record.intended();
   if (has_attempt(job.state) && !job.left_at_step) {
     note_host_failures({.job_id = record.job.id(), .generation = record.job.generation()},
@@ -167,6 +174,12 @@ void AttemptSupervisor::check_ranks(JobRecord& record, SteadyTime now) {
 }
 
 void AttemptSupervisor::check_start(JobRecord& record, SteadyTime now) {
+  if (record.back_by && record.members->all_registered()) record.back_by.reset();
+  if (record.back_by && now > *record.back_by) {
+    table_.settle(record,
+                  RanksNotBack{.text = absent_ranks_text(*record.members, record.hosts, settings_.lease.lease)});
+    record.back_by.reset();
+  }
   if (!record.register_by) return;
   if (record.members->all_registered()) {
     record.register_by.reset();
@@ -179,6 +192,40 @@ void AttemptSupervisor::check_start(JobRecord& record, SteadyTime now) {
                   RanksMissing{.text = missing_ranks_text(*record.members, record.hosts, record.start_timeout)});
     record.register_by.reset();
   }
+}
+
+namespace {
+
+// Ten of the job's own steps. The first step of an attempt is not like the others: devices and connections are made
+// ready with it.
+PhaseDeadlines deadlines_of(const JobRecord& record, PhaseDeadlines deadlines) {
+  constexpr int kSteps = 10;
+  const bool has_stepped = record.training && record.training->weights.next_step() > record.training->plan.first_step;
+  if (!has_stepped || record.step_times.empty()) deadlines.training = std::max(deadlines.training, deadlines.computing);
+  if (record.step_times.empty()) return deadlines;
+  const auto of_steps = std::chrono::ceil<std::chrono::seconds>(kSteps * record.step_times.p99());
+  deadlines.training = std::max(deadlines.training, of_steps);
+  return deadlines;
+}
+
+}  // namespace
+
+// A rank that is heard of, and does not go on.
+void AttemptSupervisor::check_progress(JobRecord& record, SteadyTime now) {
+  const v1::JobState state = record.intended().state;
+  const bool has_ranks = has_attempt(state) || state == v1::JOB_STATE_PAUSING;
+  table_.metrics().show_stall(record.job.id(),
+                              has_ranks ? record.members->longest_stall(now) : SteadyTime::duration::zero());
+  if (!has_ranks) return;
+  if (table_.is_held()) {  // rank 0 waits for the disk, and the others for it
+    record.step_times.interrupt();
+    return record.members->renew_progress(now);
+  }
+  auto stalled = record.members->first_stalled(now, deadlines_of(record, settings_.deadlines));
+  if (!stalled) return;
+  // All ranks do the same steps, and rank 0 reports them as they come.
+  stalled->report.step = std::max(stalled->report.step, record.job.step());
+  table_.settle(record, RankStalled{.rank = stalled->rank, .text = stall_text(*stalled)});
 }
 
 // How long the processes of an attempt may still run by themselves; nullopt: as long as they want.
@@ -250,7 +297,7 @@ void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
   if (!may_wait) end_job(exit, "", true);
   if (is_known) await_hosts(table_.find(exit.attempt.job_id), attempt->second);
   attempt->second.exit = exit;
-  attempt->second.unconfirmed_until = table_.clock().now() + settings_.lease.lease + settings_.lease.exit_grace;
+  attempt->second.unconfirmed_until = table_.clock().now() + settings_.lease.until_ended();
 }
 
 void AttemptSupervisor::await_hosts(JobRecord& record, const LiveAttempt& attempt) {
@@ -305,6 +352,8 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
       record.hosts, [&](const HostSlots& host) { return exit.last_line.find(host.name) != std::string::npos; });
   const bool wants_hosts = has_attempt(record.intended().state) && record.hosts.size() > 1 && !names_a_host;
   const auto attempt = attempts_.find(exit.attempt);
+  const bool was_asked_to_end = attempt != attempts_.end() && attempt->second.kill_at.has_value();
+  const auto first_end = was_asked_to_end ? std::nullopt : exit.first_end;
   table_.settle(
       record, LauncherExited{.exit_code = exit.exit_code,
                              .last_line = exit.last_line + (wants_hosts ? "; hosts: " + host_names(record.hosts) : ""),
@@ -313,7 +362,13 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
                              .unconfirmed_hosts = unconfirmed_hosts,
                              .leaves_processes = leaves_processes,
                              .lost_contact = exit.lost_contact,
-                             .was_asked_to_end = attempt != attempts_.end() && attempt->second.kill_at.has_value()});
+                             .was_asked_to_end = was_asked_to_end,
+                             .rank = first_end ? std::optional(first_end->rank) : std::nullopt,
+                             .signal = first_end ? first_end->signal : std::nullopt,
+                             .rank_exit_code = first_end ? first_end->exit_code : std::nullopt,
+                             .was_taken_over = record.is_taken_over,
+                             .was_away = exit.was_away});
+  table_.add_end_of_failure(record, exit, was_asked_to_end);
   table_.metrics().show_workers(record.job.id(), {.active = 0, .finished = counts.finished});
 }
 
@@ -322,6 +377,9 @@ void AttemptSupervisor::remove_attempt(const AttemptKey& key) {
   if (attempt == attempts_.end()) return;
   slots_.release(attempt->second.hosts);
   attempts_.erase(attempt);
+  // Else the next coordinator is to be told again.
+  const bool is_stored = !table_.contains(key.job_id) || !table_.find(key.job_id).unstored;
+  if (is_stored) launcher_.forget(key);
 }
 
 void AttemptSupervisor::begin_leaving() {

@@ -24,6 +24,7 @@ struct SupervisorSettings {
   std::vector<HostSlots> hosts = {};  // for the ranks; empty: this machine, or what mpirun finds by itself
   int most_workers = kMostWorkers;    // of a job, without hosts
   LeaseSettings lease;
+  PhaseDeadlines deadlines;  // of `training` the least: it is more where steps take long
   HostRules host_rules;
   std::chrono::seconds terminate_grace{10};  // between SIGTERM and SIGKILL
   std::chrono::seconds heartbeat_grace{3};   // for ranks on other hosts to be told to exit by a heartbeat's answer
@@ -39,9 +40,9 @@ struct SupervisorSettings {
 // Not thread-safe.
 class AttemptSupervisor {
  public:
-  // What a crash left STARTING or RUNNING is RECOVERING from here on where it may start again, and final where not, as
-  // is a job that was CANCELLING or whose attempt cannot be loaded.
-  // All outlive it.
+  // What a crash left STARTING or RUNNING goes on where the launcher finds its attempt. Else it is RECOVERING from here
+  // on where it may start again, and final where not, as is a job that was CANCELLING or whose attempt cannot be
+  // loaded. All outlive it.
   AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs, Launcher& launcher,
                     RandomSource& random_source);
 
@@ -75,6 +76,7 @@ class AttemptSupervisor {
     std::optional<SteadyTime> terminate_at = std::nullopt;
     std::optional<SteadyTime> kill_at = std::nullopt;
     bool was_killed = false;
+    bool was_found = false;         // of an earlier coordinator
     bool has_failed_hosts = false;  // of which the host watch knows
     // mpirun has ended and could not see to it that ranks on other hosts have: until they must have lost their lease,
     // the slots stay taken, and a job that is being cancelled is not CANCELLED.
@@ -84,6 +86,12 @@ class AttemptSupervisor {
   void recover();
   void recover(JobRecord& record);
   static std::string time_limit_text(const JobRecord& record);
+  void find_attempts();
+  // Whether the newest attempt of the job goes on under this coordinator.
+  bool take_over(JobRecord& record);
+  void restore_attempt(JobRecord& record);
+  void restore_ranks(JobRecord& record);
+  void show_taken_over(JobRecord& record);
   std::chrono::seconds delay_of_ranks_left(const JobRecord& record);
   std::chrono::seconds orphan_delay() const;
   void read_progress(const JobConfig& config, v1::TrainingJob& job);
@@ -91,6 +99,7 @@ class AttemptSupervisor {
   void check_ranks(SteadyTime now);
   void check_ranks(JobRecord& record, SteadyTime now);
   void check_start(JobRecord& record, SteadyTime now);
+  void check_progress(JobRecord& record, SteadyTime now);
   void schedule_restarts(SteadyTime now);
   SteadyTime::duration drawn_delay(std::chrono::seconds delay);
   void launch_queued(SteadyTime now);
@@ -117,6 +126,8 @@ class AttemptSupervisor {
   void suspect_hosts(const JobRecord* record, const LiveAttempt& attempt);
   void watch_hosts(SteadyTime now);
   // Whether it is of a question to a host.
+  // Whether the "attempt" asks a host whether it answers, and is none of a job's.
+  static bool is_question(const AttemptKey& key);
   bool take_answer(const LaunchExit& exit);
   void end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts, bool leaves_processes);
   void remove_attempt(const AttemptKey& key);

@@ -46,12 +46,23 @@ std::optional<std::vector<HostSlots>> SlotPool::allocate(int workers) {
       free_, [&](const HostSlots& host) { return host.slots >= workers && !unused_.contains(host.name); });
   for (auto host = whole == free_.end() ? free_.begin() : whole; workers > 0; ++host) {
     const int slots = unused_.contains(host->name) ? 0 : std::min(workers, host->slots);
-    if (slots == 0) continue;
+    if (slots <= 0) continue;
     taken.push_back({.name = host->name, .slots = slots});
     host->slots -= slots;
     workers -= slots;
   }
   return taken;
+}
+
+std::vector<HostSlots> SlotPool::take(const std::vector<HostSlots>& taken) {
+  std::vector<HostSlots> known;
+  for (const HostSlots& slots : taken) {
+    const auto host = std::ranges::find(free_, slots.name, &HostSlots::name);
+    if (host == free_.end()) continue;
+    host->slots -= slots.slots;
+    known.push_back(slots);
+  }
+  return known;
 }
 
 void SlotPool::release(const std::vector<HostSlots>& taken) {

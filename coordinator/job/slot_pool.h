@@ -29,11 +29,14 @@ class SlotPool {
   // Slots for a job's ranks: of one host if there is one with room for all, else of the hosts in their order. nullopt:
   // too few are free now. Without hosts: an empty list.
   std::optional<std::vector<HostSlots>> allocate(int workers);
+  // Slots that ranks of an earlier coordinator have, also where a host has fewer by now. Returns those that are to be
+  // released: of hosts that are there.
+  std::vector<HostSlots> take(const std::vector<HostSlots>& taken);
   void release(const std::vector<HostSlots>& taken);
 
  private:
   const std::vector<HostSlots> hosts_;
-  std::vector<HostSlots> free_;  // in the same order; a host may have 0
+  std::vector<HostSlots> free_;  // in the same order; a host may have 0, or fewer after take()
   std::set<std::string> unused_;
   const int most_workers_;
   int total_ = 0;

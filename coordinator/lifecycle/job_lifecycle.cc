@@ -30,7 +30,9 @@ std::string set_aside_text(const std::string& why) {
          "; its records are kept, equipoise-coordinator --check tells of all";
 }
 
-constexpr int kKilled = 137, kTerminated = 143;  // 128 + SIGKILL, SIGTERM
+constexpr int kOfSignals = 128;                  // an exit code of mpirun above it is that and a signal's number
+constexpr int kKilled = 137, kTerminated = 143;  // SIGKILL, SIGTERM
+constexpr int kNoCoordinator = 75;               // of a rank that had waited for as long as it may
 
 std::string restarts_text(std::size_t count) { return std::to_string(count) + (count == 1 ? " restart" : " restarts"); }
 
@@ -167,8 +169,9 @@ struct Transition {
     const std::string& last = after.failures.back().cause;
     const std::string before = causes_before_last(after.failures);
     if (is_crash_loop(after.failures)) {
-      std::string reason =
-          "failed twice in a row at step " + std::to_string(job.step) + ", alike; last: " + last + before;
+      std::string reason = "failed twice in a row at step " + std::to_string(job.step) + ", alike";
+      if (!job.batch.empty()) reason += ", whose batch is " + job.batch;
+      reason += "; last: " + last + before;
       return failed(std::move(after), v1::FAILURE_KIND_PROGRAM, std::move(reason), now);
     }
     const std::size_t failures = failures_by(after.failures, cause);
@@ -239,6 +242,12 @@ struct Transition {
     return lost(failure_of(ranks.text), RestartCause::kInfrastructure);
   }
 
+  JobLifecycle operator()(const RanksNotBack& ranks) const {
+    if (is_pausing()) return pausing_without_checkpoint(ranks.text);
+    if (!has_attempt(job.state) || job.left_at_step) return job;
+    return lost(failure_of(ranks.text), RestartCause::kCoordinator);
+  }
+
   // What could be started before may be started again: memory or processes were short.
   JobLifecycle operator()(const LaunchRefused& refused) const {
     if (!has_attempt(job.state)) return job;
@@ -280,8 +289,13 @@ struct Transition {
   }
 
   JobLifecycle operator()(const RankSilent& rank) const {
-    const std::string cause = "rank " + std::to_string(rank.rank) + " on " + rank.host + " has not been heard of for " +
-                              std::to_string(rank.seconds) + " s";
+    return lost_rank("rank " + std::to_string(rank.rank) + " on " + rank.host + " has not been heard of for " +
+                     std::to_string(rank.seconds) + " s");
+  }
+
+  JobLifecycle operator()(const RankStalled& stalled) const { return lost_rank(stalled.text); }
+
+  JobLifecycle lost_rank(const std::string& cause) const {
     if (is_pausing()) return pausing_without_checkpoint(cause);
     if (!has_attempt(job.state) || job.left_at_step) return job;
     return lost(failure_of(cause), RestartCause::kInfrastructure);
@@ -324,9 +338,15 @@ struct Transition {
 
   // No rank has said why.
   JobLifecycle lost_by(const LauncherExited& exit) const {
+    if (exit.was_away && exit.exit_code == kNoCoordinator) {
+      AttemptFailure failure = failure_of("the coordinator was away for longer than its ranks wait");
+      failure.exit_code = exit.exit_code;
+      return lost(std::move(failure), RestartCause::kCoordinator);
+    }
     AttemptFailure failure = failure_of(exit_sentence(exit));
     failure.exit_code = exit.exit_code;
     failure.is_of_the_job = exit.exit_code != kKilled && exit.exit_code != kTerminated && !exit.lost_contact;
+    failure.is_crash = is_crash_signal(exit.signal.value_or(exit.exit_code - kOfSignals));
     return lost(std::move(failure),
                 exit.exit_code == kTerminated ? RestartCause::kPreemption : RestartCause::kInfrastructure);
   }
@@ -349,10 +369,11 @@ struct Transition {
     if (job.left_at_step) return job.preempted_by.empty() ? restarts_after_leaving() : queued_again();
     if (exit.exit_code != 0) return lost_by(exit);
     if (job.all_ranks_finished) return succeeded(without_wishes(), exit.world_size);
-    return failed(job, v1::FAILURE_KIND_PROGRAM,
-                  "mpirun exited with code 0, but " + std::to_string(exit.ranks_finished) + " of " +
-                      std::to_string(exit.world_size) + " ranks had finished training",
-                  now);
+    const std::string unfinished = "mpirun exited with code 0, but " + std::to_string(exit.ranks_finished) + " of " +
+                                   std::to_string(exit.world_size) + " ranks had finished training";
+    // They may have, and could not say so.
+    if (exit.was_taken_over) return lost(failure_of(unfinished), RestartCause::kCoordinator);
+    return failed(job, v1::FAILURE_KIND_PROGRAM, unfinished, now);
   }
 
   JobLifecycle operator()(const CancelRequested& cancel) const {
@@ -438,7 +459,8 @@ struct Transition {
 
   // PAUSING: whether nothing keeps it from being PAUSED but processes that may be left.
   bool has_paused_by(const LauncherExited& exit) const {
-    return job.ends_processes || job.left_at_step || exit.exit_code != 0;
+    const bool is_unclear = exit.was_taken_over && !job.all_ranks_finished;
+    return job.ends_processes || job.left_at_step || exit.exit_code != 0 || is_unclear;
   }
 
   JobLifecycle operator()(const ResumeRequested&) const {
@@ -555,9 +577,54 @@ bool awaits_checkpoint(const JobLifecycle& job) {
 
 bool has_attempt(v1::JobState state) { return state == v1::JOB_STATE_STARTING || state == v1::JOB_STATE_RUNNING; }
 
+namespace {
+
+// What an event tells of the rank that failed.
+struct RankOfEvent {
+  FailureFacts& facts;
+
+  void operator()(const RankFailed& event) const { facts.rank = event.rank; }
+  void operator()(const RankSilent& event) const { facts.rank = event.rank; }
+  void operator()(const RankStalled& event) const { facts.rank = event.rank; }
+  void operator()(const DigestsDiffer& event) const { facts.rank = event.rank; }
+  void operator()(const LauncherExited& event) const {
+    facts.rank = event.rank;
+    facts.signal = event.signal;
+    facts.exit_code = event.rank_exit_code;
+  }
+  template <typename Event>
+  void operator()(const Event&) const {}
+};
+
+// Whether an attempt of `job` has failed by an event after which it is `after`, and why.
+std::optional<std::string> failure_between(const JobLifecycle& job, const JobEvent& event, const JobLifecycle& after) {
+  if (job.generation == 0 || std::holds_alternative<SetAside>(event) || std::holds_alternative<SpecRefused>(event)) {
+    return std::nullopt;
+  }
+  if (after.failures.size() > job.failures.size()) return after.failures.back().cause;
+  const bool is_of_attempt =
+      has_attempt(job.state) || job.state == v1::JOB_STATE_PAUSING || std::holds_alternative<RankFailed>(event);
+  if (after.state == v1::JOB_STATE_FAILED && is_of_attempt) return after.reason;
+  const bool was_lost_in_pause = after.pause_trouble != job.pause_trouble && !after.pause_trouble.empty();
+  return was_lost_in_pause ? std::optional(after.pause_trouble) : std::nullopt;
+}
+
+}  // namespace
+
 JobLifecycle next(const JobLifecycle& job, const JobEvent& event, WallTime now) {
   if (is_final(job.state)) return job;
-  return std::visit(Transition{.job = job, .now = now}, event);
+  JobLifecycle after = std::visit(Transition{.job = job, .now = now}, event);
+  if (const auto reason = failure_between(job, event, after)) {
+    const bool has_failed = after.state == v1::JOB_STATE_FAILED;
+    FailureFacts& facts =
+        after.failure.emplace(FailureFacts{.generation = job.generation,
+                                           .time = now,
+                                           .kind = has_failed ? after.failure_kind : v1::FAILURE_KIND_INFRASTRUCTURE,
+                                           .reason = *reason,
+                                           .step = job.step});
+    std::visit(RankOfEvent{facts}, event);
+  }
+  return after;
 }
 
 }  // namespace equipoise::coordinator

@@ -8,6 +8,7 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -36,6 +37,7 @@ class JobMetrics {
 
   void show_state(const std::string& job_id, v1::JobState state);
   void show_workers(const std::string& job_id, RankCounts counts);
+  void show_stall(const std::string& job_id, std::chrono::steady_clock::duration longest);
   // Step and group weights of `job`.
   void show_step(const v1::TrainingJob& job);
   void show_report(const v1::TrainingJob& job, const v1::ReportMetricsRequest& request);
@@ -73,7 +75,7 @@ class JobMetrics {
     JobSeries<prometheus::Gauge> group_weight, group_loss, group_reward_accuracy, worst_group_loss, train_step;
     JobSeries<prometheus::Counter> train_pairs, train_tokens;
     JobSeries<prometheus::Histogram> step_seconds, weight_update_seconds;
-    JobSeries<prometheus::Gauge> workers, job_state, checkpoint_step;
+    JobSeries<prometheus::Gauge> workers, rank_stalled_seconds, job_state, checkpoint_step;
     JobSeries<prometheus::Counter> checkpoints, restarts, skipped_steps;
     prometheus::Registry registry;
     prometheus::Gauge& state_writable;

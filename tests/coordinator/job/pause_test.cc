@@ -292,6 +292,29 @@ TEST_F(Pauses, ACheckpointIsAskedForByCount) {
   EXPECT_THAT(error_of([&] { jobs().checkpoint(waiting); }).text, HasSubstr("only a RUNNING job"));
 }
 
+TEST_F(Pauses, AnEvaluationIsAskedForByCount) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_data()->set_validation("validation.jsonl");
+  const auto id = jobs().create(create_request(spec)).id();
+  EXPECT_THAT(error_of([&] { jobs().evaluate(id); }).text, HasSubstr("only a RUNNING job can evaluate"));
+  core_->attempts().tick();
+  train(id);
+  EXPECT_EQ(beat(id).evaluation_requests(), 0);
+  jobs().evaluate(id);
+  jobs().evaluate(id);
+  EXPECT_EQ(beat(id).evaluation_requests(), 2);
+  EXPECT_EQ(beat(id).checkpoint_requests(), 0);
+  EXPECT_EQ(beat(id).command(), kContinue);
+}
+
+TEST_F(Pauses, AJobWithoutValidationPairsHasNothingToEvaluate) {
+  const auto id = running(1);
+  const auto refusal = error_of([&] { jobs().evaluate(id); });
+  EXPECT_EQ(refusal.code, Code::kFailedPrecondition);
+  EXPECT_THAT(refusal.text, HasSubstr("no validation pairs (data.validation)"));
+  EXPECT_EQ(beat(id).evaluation_requests(), 0);
+}
+
 // A batch system that takes its nodes back sends SIGTERM.
 TEST_F(Pauses, RanksThatLeaveUnaskedStartAgainWithoutUsingUpARestart) {
   const auto id = running(2, 1);

@@ -31,12 +31,14 @@ std::vector<JobEvent> all_events() {
   events.emplace_back(AttemptRegistered{.generation = 1, .host = "h"});
   events.emplace_back(SlotsAwaited{.wanted = 2, .free = 1, .total = 3});
   events.emplace_back(RanksMissing{.text = "t"});
+  events.emplace_back(RanksNotBack{.text = "t"});
   events.emplace_back(LaunchRefused{.why = "w"});
   events.emplace_back(SpecRefused{.why = "w"});
   events.emplace_back(SetAside{.why = "w"});
   events.emplace_back(TrainingStarted{.total_steps = 5, .world_size = 1});
   events.emplace_back(RankFailed{.rank = 0, .reason = "r", .kind = v1::FAILURE_KIND_PROGRAM});
   events.emplace_back(RankSilent{.rank = 0, .host = "h", .seconds = 30});
+  events.emplace_back(RankStalled{.rank = 0, .text = "t"});
   events.emplace_back(DigestsDiffer{.rank = 0, .other_rank = 1, .step = 5});
   events.emplace_back(RanksFinished{.world_size = 1});
   events.emplace_back(LauncherExited{.exit_code = 0, .last_line = "", .ranks_finished = 1, .world_size = 1});
@@ -182,6 +184,7 @@ TEST(JobRecovery, EveryEventInEveryState) {
   expect_states(TimeLimitReached{.seconds = 60},
                 {kQueued, kStarting, kPausing, kRecovering, kPausing, kPaused, kCancelling});
   expect_states(RanksMissing{.text = "t"}, started_again);
+  expect_states(RanksNotBack{.text = "t"}, started_again);
   expect_states(LaunchRefused{.why = "w"}, started_again);
   expect_states(SpecRefused{.why = "w"}, {kFailed, kStarting, kRunning, kFailed, kFailed, kFailed, kCancelling});
   expect_states(SetAside{.why = "w"}, {kFailed, kFailed, kFailed, kFailed, kFailed, kFailed, kFailed});
@@ -293,6 +296,23 @@ TEST(JobTimeLimit, PausesAJobOfTheUsersWorkersToo) {
       "paused at step 5 with a checkpoint; it has been RUNNING for the 60 s of its time limit, and a resume gives "
       "it as much again");
   EXPECT_EQ(next(job, ResumeRequested{}, kNow).reason, "resumed on request; waiting for its workers to register");
+}
+
+// Of an attempt that had been another coordinator's.
+TEST(JobRecovery, WhatRanksCouldNotSayIsNoFaultOfTheJobs) {
+  LauncherExited exit = exit_with(0);
+  exit.was_taken_over = true;
+  expect_states(exit, {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled});
+  exit = exit_with(75);
+  exit.was_taken_over = exit.was_away = true;
+  const JobLifecycle job = next(recoverable_job_in(kRunning), exit, kNow);
+  EXPECT_EQ(job.state, kRecovering);
+  EXPECT_EQ(job.restart_cause, RestartCause::kCoordinator);
+  EXPECT_FALSE(job.failures.back().is_of_the_job);
+  EXPECT_EQ(job.reason.find("the coordinator was away for longer than its ranks wait; "), 0U);
+  // Beside its coordinator a rank ends like this where the network is at fault.
+  exit.was_away = false;
+  EXPECT_EQ(next(recoverable_job_in(kRunning), exit, kNow).restart_cause, RestartCause::kInfrastructure);
 }
 
 // launch.max_restarts 0, and every job whose ranks the user starts.
