@@ -66,7 +66,7 @@ class RunRanks(pause_test.LeavingJobs):
         self.wait_for(job_id, lambda job: int(job["step"]) >= 10)
         self.jobs("cancel", job_id)
         self.assertIn(f"{job_id} is CANCELLED", self.ended(process, 1))
-        self.assertEqual(self.ended(self.start("no-such-job"), 2).count("no-such-job"), 1)
+        self.assertIn("no-such-job", self.ended(self.start("no-such-job"), 2))
         self.assertIn("run-ranks [--restarts N]", self.ended(self.start(job_id, "--restart", "3"), 2))
 
 
