@@ -3,8 +3,11 @@ SURVEY ?=
 SHORT ?=
 REPRODUCE ?=
 FUZZ_RECORDS ?= 1000000
+SEEDS ?= 100000
+SECONDS ?= 600
 
-.PHONY: demo test recipes test-hosts fuzz bench reproduce check-gpu protocol protocol-release build clean
+.PHONY: demo test recipes test-faults test-hosts test-asan test-tsan fuzz simulate bench reproduce check-gpu \
+  protocol protocol-release soak build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -18,11 +21,22 @@ recipes:
 	deploy/build --programs
 	tests/recipes/recipes_test.py --compile
 
+# Every fault of docs/faults.md, with real processes; networks of its own need root. The last line is "N passed, N failed".
+test-faults:
+	tests/run -C slow -L faults
+
 # Jobs over three hosts, which are network namespaces of this machine: needs root.
 test-hosts:
 	deploy/bootstrap --tests
 	deploy/build --programs
 	python3 tests/integration/hosts_test.py -v
+
+# The coordinator and the worker's control threads under sanitizers: a build of its own each.
+test-asan:
+	tests/sanitize asan
+
+test-tsan:
+	tests/sanitize tsan
 
 # A million made-up reports and records through the coordinator's database: whatever is stored can be loaded.
 fuzz:
@@ -33,14 +47,28 @@ fuzz:
 	  > /dev/null || { grep -A 3 '"failure"' ../build/fuzz.json; exit 1; }
 	@echo "no record did harm"
 
+# A hundred thousand lives of the coordinator's core, with faults drawn from a number each. A number that fails is said
+# with its events; EQUIPOISE_SIMULATION_SEED=N runs it alone.
+simulate:
+	deploy/bootstrap --tests
+	deploy/build coordinator_simulation_test
+	cd tests && EQUIPOISE_SIMULATION_SEEDS=$(SEEDS) ../build/release/bin/coordinator_simulation_test
+
+# Ten minutes of random faults on real jobs: recovery, goodput, steps lost or doubled, and the same end bit by bit.
+soak:
+	deploy/bootstrap --tests
+	deploy/build --programs
+	tests/soak/soak.py --seconds $(SECONDS)
+
 bench:
 	deploy/bootstrap --bench
 	deploy/build equipoise equipoise-coordinator equipoise-worker equipoise_bench equipoise_layouts_bench \
-	  equipoise_step_bench
+	  equipoise_load_bench equipoise_step_bench
 	cd tests && ../build/release/bin/equipoise_bench
 	build/release/bin/equipoise_layouts_bench
 	build/release/bin/equipoise_step_bench
 	python3 tests/bench/through_coordinator.py
+	build/release/bin/equipoise_load_bench build/release/bin/equipoise-coordinator
 
 # Options of `equipoise reproduce bandits`: make reproduce REPRODUCE="--features flipped --seeds 50"
 reproduce:

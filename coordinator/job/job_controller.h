@@ -34,7 +34,7 @@ struct Dependencies {
 // Not thread-safe.
 class JobController {
  public:
-  // Reads the jobs, and ends those whose attempt was lost with an earlier coordinator.
+  // Reads the jobs, goes on with the attempts of an earlier coordinator that are found, and ends those that were lost.
   JobController(const ControllerSettings& settings, const Dependencies& dependencies)
       : table_(dependencies.clock, dependencies.store, dependencies.metrics),
         outputs_(settings.outputs),

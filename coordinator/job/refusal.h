@@ -15,6 +15,7 @@ class Refusal : public std::runtime_error {
     kInvalidArgument,  // only with a reason of its own
     kNotFound,
     kFailedPrecondition,  // not in this state, or not by this generation
+    kUnauthenticated,     // nobody knows who calls
     kPermissionDenied,
     kAborted,            // contradicts what is on record
     kOutOfRange,         // not the next step
@@ -39,6 +40,8 @@ class Refusal : public std::runtime_error {
         return ErrorReason::kJobNotFound;
       case Code::kFailedPrecondition:
         return ErrorReason::kWrongState;
+      case Code::kUnauthenticated:
+        return ErrorReason::kNoValidToken;
       case Code::kPermissionDenied:
         return ErrorReason::kWrongToken;
       case Code::kAborted:

@@ -84,7 +84,22 @@ std::string TrainingJobs::new_id(const std::string& name) {
   return id;
 }
 
-v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& request) {
+namespace {
+
+// What the checkpoint's state has another value of takes effect with the first step.
+void set_origin(const ForkOrigin& origin, v1::TrainingJob& job) {
+  job.set_parent_id(origin.job_id);
+  job.set_parent_step(origin.step);
+  if (origin.to_set.ByteSizeLong() == 0) return;
+  v1::SettingsChange& change = *job.add_settings_changes();
+  change.set_version(1);
+  *change.mutable_settings() = origin.to_set;
+  *change.mutable_create_time() = job.create_time();
+}
+
+}  // namespace
+
+v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& request, const ForkOrigin* origin) {
   if (!request.has_spec()) throw std::invalid_argument("spec is absent, expected a JobSpec");
   if (request.spec().ByteSizeLong() > limits_.spec_bytes) {
     throw std::invalid_argument("spec has " + std::to_string(request.spec().ByteSizeLong()) +
@@ -98,10 +113,12 @@ v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& re
   v1::TrainingJob job;
   *job.mutable_spec() = request.spec();
   job.set_state(v1::JOB_STATE_QUEUED);
+  job.set_priority(config.launch.priority);
   job.set_state_reason(config.launch.mode == LaunchMode::kExternal ? "waiting for its workers to register"
                                                                    : "waiting for a free place");
   *job.mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
       std::chrono::duration_cast<std::chrono::nanoseconds>(table_.clock().wall().time_since_epoch()).count());
+  if (origin != nullptr) set_origin(*origin, job);
   if (request.validate_only()) return job;
   job.set_id(new_id(config.name));
   job.set_revision(1);
@@ -170,12 +187,6 @@ void check_goes_on_at_all(const JobRecord& record, const std::string& wish) {
 v1::TrainingJob TrainingJobs::pause(const std::string& id) {
   JobRecord& record = table_.find(id);
   check_goes_on_at_all(record, "paused");
-  if (record.lifecycle.launched_by == LaunchedBy::kUser) {
-    throw Refusal(Refusal::Code::kFailedPrecondition,
-                  "job " + id +
-                      " has launch.mode external, so that only whoever started its workers can end them: SIGTERM "
-                      "to one of them makes all leave with a checkpoint");
-  }
   table_.apply(record, PauseRequested{.has_processes = supervisor_.has_processes(id)});
   return record.job;
 }
@@ -187,12 +198,37 @@ v1::TrainingJob TrainingJobs::resume(const std::string& id) {
   return record.job;
 }
 
+namespace {
+
+// `what`: "make a checkpoint".
+void check_trains(const JobRecord& record, const std::string& what) {
+  const JobLifecycle& job = record.intended();
+  if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can " + what);
+  if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
+  // Ranks count requests from the coordinator's start, once they have heard of it.
+  if (record.is_taken_over && !record.members->all_registered()) {
+    throw Refusal(
+        Refusal::Code::kUnavailable, ErrorReason::kWrongState,
+        "job " + record.job.id() + ": the coordinator has started and waits for the job's ranks; try again soon");
+  }
+}
+
+}  // namespace
+
 v1::TrainingJob TrainingJobs::checkpoint(const std::string& id) {
   JobRecord& record = table_.find(id);
-  const JobLifecycle& job = record.intended();
-  if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can make a checkpoint");
-  if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
+  check_trains(record, "make a checkpoint");
   ++record.checkpoint_requests;
+  return record.job;
+}
+
+v1::TrainingJob TrainingJobs::evaluate(const std::string& id) {
+  JobRecord& record = table_.find(id);
+  check_trains(record, "evaluate");
+  if (validation_files(record.checked_config().data).empty()) {
+    refuse_wish(record, "it has no validation pairs (data.validation) to evaluate");
+  }
+  ++record.evaluation_requests;
   return record.job;
 }
 
@@ -202,6 +238,7 @@ void TrainingJobs::remove(const std::string& id) {
     throw Refusal(Refusal::Code::kFailedPrecondition,
                   "job " + id + " is " + state_name(record.job.state()) + "; cancel it before it is deleted");
   }
+  if (record.config && !record.job.parent_id().empty()) remove_links(*record.config);
   table_.erase(id);
 }
 
@@ -223,7 +260,7 @@ v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeig
   const auto training = table_.store().newest_training(request.id());
   if (!training) return response;
   response.mutable_group_names()->CopyFrom(training->request.group_names());
-  StepHistory history(table_.store(), record.checked_config(), request.id());
+  StepHistory history(table_.store(), record.checked_config(), request.id(), record.job.settings_changes());
   const HistoryExtent extent = table_.store().step_rows().extent(request.id());
   if (extent.thinned_end > 0) {
     response.set_thinned_end(extent.thinned_end);
@@ -245,6 +282,48 @@ v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeig
   if (shown < steps.size() || may_have_more) {
     response.set_next_page_token(tokens_.make(list, steps[shown - 1].request.step() + 1));
   }
+  return response;
+}
+
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+google::protobuf::Duration protobuf_duration(std::chrono::steady_clock::duration duration) {
+  return TimeUtil::MillisecondsToDuration(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+}
+
+v1::RankStatus rank_status(const RankView& rank) {
+  v1::RankStatus status;
+  status.set_rank(rank.rank);
+  status.set_host(rank.process.host);
+  status.set_pid(rank.process.pid);
+  status.set_phase(rank.report.phase);
+  status.set_step(rank.report.step);
+  *status.mutable_silent_for() = protobuf_duration(rank.silent_for);
+  *status.mutable_stalled_for() = protobuf_duration(rank.stalled_for);
+  status.set_last_collective(rank.report.last_collective);
+  return status;
+}
+
+}  // namespace
+
+v1::ListRanksResponse TrainingJobs::ranks(const v1::ListRanksRequest& request) {
+  const int page_size = checked_page_size(request.page_size(), {.absent = 100, .largest = 1000});
+  const JobRecord& record = table_.find(request.id());
+  // Not of another attempt: its ranks are others.
+  const std::string list = "ranks " + request.id() + " " + std::to_string(record.job.generation());
+  const auto first = tokens_.position(list, request.page_token());
+  v1::ListRanksResponse response;
+  const v1::JobState state = record.intended().state;
+  const bool is_live = has_attempt(state) || state == v1::JOB_STATE_PAUSING || state == v1::JOB_STATE_CANCELLING;
+  if (!record.members || !is_live) return response;
+  const SteadyTime now = table_.clock().now();
+  auto rank = record.members->next_rank(static_cast<int>(first.value_or(0)));
+  for (; rank && response.ranks_size() < page_size; rank = record.members->next_rank(*rank + 1)) {
+    *response.add_ranks() = rank_status(record.members->view(*rank, now));
+  }
+  if (rank) response.set_next_page_token(tokens_.make(list, *rank));
   return response;
 }
 

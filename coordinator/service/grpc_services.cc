@@ -3,6 +3,7 @@
 #include <grpcpp/support/slice.h>
 
 #include <exception>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -18,12 +19,17 @@ std::string attempt_token_of(const grpc::ServerContext& context) {
   return token == context.client_metadata().end() ? "" : std::string(token->second.data(), token->second.size());
 }
 
+struct RankCall {
+  const grpc::ServerContext& context;
+  const AdmittedCall& admitted;
+};
+
 // A call of a rank, alone on the core; refused before anything is looked at where its token is not that of the attempt.
 template <typename Request, typename Call>
-auto run_for_rank(SharedController& shared, const grpc::ServerContext& context, const Request& request,
-                  const Call& call) {
-  const std::string token = attempt_token_of(context);
+auto run_for_rank(SharedController& shared, const RankCall& rank, const Request& request, const Call& call) {
+  const std::string token = attempt_token_of(rank.context);
   return shared.run([&](JobController& core) {
+    if (rank.admitted.is_of_stranger()) core.worker_calls().check_stranger(request.job_id(), token);
     core.worker_calls().check_token(request.job_id(), token);
     return call(core.worker_calls());
   });
@@ -40,14 +46,22 @@ v1::WatchTrainingJobRequest parsed_watch_request(const grpc::ByteBuffer& bytes) 
 
 }  // namespace
 
-TrainingJobService::TrainingJobService(SharedController& shared, JobMetrics& metrics)
-    : shared_(shared), boundary_(metrics, "TrainingJobService"), pool_({}) {}
+TrainingJobService::TrainingJobService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
+    : shared_(shared), boundary_(gate, metrics, "TrainingJobService"), pool_({}) {}
 
 grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext& context, const char* method,
                                                     std::function<void()> body) {
   grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
-  const bool is_taken =
-      pool_.run([this, reactor, method, body = std::move(body)] { reactor->Finish(boundary_.answer(method, body)); });
+  std::shared_ptr<const AdmittedCall> call;  // counts until the answer is given
+  try {
+    call = boundary_.admit(context, method);
+  } catch (...) {
+    const std::exception_ptr refusal = std::current_exception();
+    reactor->Finish(boundary_.answer(method, [&] { std::rethrow_exception(refusal); }));
+    return reactor;
+  }
+  const bool is_taken = pool_.run(
+      [this, reactor, method, call, body = std::move(body)] { reactor->Finish(boundary_.answer(method, body)); });
   if (is_taken) return reactor;
   reactor->Finish(boundary_.answer(method, [] {
     throw Refusal(Refusal::Code::kResourceExhausted, "too many calls are waiting for an answer; try again later");
@@ -121,6 +135,27 @@ grpc::ServerUnaryReactor* TrainingJobService::CheckpointTrainingJob(grpc::Callba
                 [request](JobController& core) { return core.training_jobs().checkpoint(*request); });
 }
 
+grpc::ServerUnaryReactor* TrainingJobService::EvaluateTrainingJob(grpc::CallbackServerContext* context,
+                                                                  const v1::EvaluateTrainingJobRequest* request,
+                                                                  v1::TrainingJob* response) {
+  return change(*context, "EvaluateTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().evaluate(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::UpdateTrainingJob(grpc::CallbackServerContext* context,
+                                                                const v1::UpdateTrainingJobRequest* request,
+                                                                v1::TrainingJob* response) {
+  return change(*context, "UpdateTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().update(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::ForkTrainingJob(grpc::CallbackServerContext* context,
+                                                              const v1::ForkTrainingJobRequest* request,
+                                                              v1::TrainingJob* response) {
+  return change(*context, "ForkTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().fork(*request); });
+}
+
 grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::DeleteTrainingJobRequest* request,
                                                                 google::protobuf::Empty* response) {
@@ -158,11 +193,12 @@ grpc::ServerUnaryReactor* TrainingJobService::ListEvents(grpc::CallbackServerCon
               [request](JobController& core) { return core.history().events(*request); });
 }
 
-grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob(
-    grpc::CallbackServerContext* /*context*/, const grpc::ByteBuffer* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob(grpc::CallbackServerContext* context,
+                                                                                 const grpc::ByteBuffer* request) {
   auto* const stream = new WatchStream(
       shared_.watchers(), [this](const grpc::Status& status) { boundary_.count("WatchTrainingJob", status); });
   try {
+    stream->keep(boundary_.admit(*context, "WatchTrainingJob"));
     const v1::WatchTrainingJobRequest asked = parsed_watch_request(*request);
     shared_.watchers().add(*stream, asked.id(), asked.after_revision());
   } catch (...) {
@@ -171,90 +207,109 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob
   return stream;
 }
 
-WorkerService::WorkerService(SharedController& shared, JobMetrics& metrics)
-    : shared_(shared), boundary_(metrics, "WorkerService") {}
+grpc::ServerUnaryReactor* TrainingJobService::ListRanks(grpc::CallbackServerContext* context,
+                                                        const v1::ListRanksRequest* request,
+                                                        v1::ListRanksResponse* response) {
+  return read(*context, "ListRanks", *response,
+              [request](JobController& core) { return core.training_jobs().ranks(*request); });
+}
 
-grpc::Status WorkerService::RegisterWorker(grpc::ServerContext* /*context*/, const v1::RegisterWorkerRequest* request,
+WorkerService::WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
+    : shared_(shared), boundary_(gate, metrics, "WorkerService") {}
+
+grpc::Status WorkerService::RegisterWorker(grpc::ServerContext* context, const v1::RegisterWorkerRequest* request,
                                            v1::RegisterWorkerResponse* response) {
-  return boundary_.answer("RegisterWorker", [&] {
-    *response = shared_.run([&](JobController& core) { return core.worker_calls().register_worker(*request); });
+  return boundary_.answer(*context, "RegisterWorker", [&](const AdmittedCall& admitted) {
+    *response = shared_.run([&](JobController& core) {
+      if (admitted.is_of_stranger()) core.worker_calls().check_stranger(request->job_id(), request->attempt_token());
+      return core.worker_calls().register_worker(*request);
+    });
   });
 }
 
 grpc::Status WorkerService::StartTraining(grpc::ServerContext* context, const v1::StartTrainingRequest* request,
                                           v1::StartTrainingResponse* response) {
-  return boundary_.answer("StartTraining", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.start_training(*request); });
+  return boundary_.answer(*context, "StartTraining", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.start_training(*request); });
   });
 }
 
 grpc::Status WorkerService::ReportStep(grpc::ServerContext* context, const v1::ReportStepRequest* request,
                                        v1::ReportStepResponse* response) {
-  return boundary_.answer("ReportStep", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.report_step(*request); });
+  return boundary_.answer(*context, "ReportStep", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.report_step(*request); });
   });
 }
 
 grpc::Status WorkerService::ReportSteps(grpc::ServerContext* context, const v1::ReportStepsRequest* request,
                                         v1::ReportStepsResponse* response) {
-  return boundary_.answer("ReportSteps", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.report_steps(*request); });
+  return boundary_.answer(*context, "ReportSteps", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.report_steps(*request); });
   });
 }
 
 grpc::Status WorkerService::GetGroupWeights(grpc::ServerContext* context, const v1::GetGroupWeightsRequest* request,
                                             v1::GetGroupWeightsResponse* response) {
-  return boundary_.answer("GetGroupWeights", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.group_weights(*request); });
+  return boundary_.answer(*context, "GetGroupWeights", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.group_weights(*request); });
   });
 }
 
 grpc::Status WorkerService::ReportMetrics(grpc::ServerContext* context, const v1::ReportMetricsRequest* request,
                                           v1::ReportMetricsResponse* /*response*/) {
-  return boundary_.answer("ReportMetrics", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
+  return boundary_.answer(*context, "ReportMetrics", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
+  });
+}
+
+grpc::Status WorkerService::ApplySettings(grpc::ServerContext* context, const v1::ApplySettingsRequest* request,
+                                          v1::ApplySettingsResponse* response) {
+  return boundary_.answer(*context, "ApplySettings", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.apply_settings(*request); });
   });
 }
 
 grpc::Status WorkerService::CommitCheckpoint(grpc::ServerContext* context, const v1::CommitCheckpointRequest* request,
                                              v1::CommitCheckpointResponse* /*response*/) {
-  return boundary_.answer("CommitCheckpoint", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.commit_checkpoint(*request); });
+  return boundary_.answer(*context, "CommitCheckpoint", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request,
+                 [&](WorkerCalls& calls) { calls.commit_checkpoint(*request); });
   });
 }
 
 grpc::Status WorkerService::Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,
                                       v1::HeartbeatResponse* response) {
-  return boundary_.answer("Heartbeat", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.heartbeat(*request); });
+  return boundary_.answer(*context, "Heartbeat", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.heartbeat(*request); });
   });
 }
 
 grpc::Status WorkerService::FinishWorker(grpc::ServerContext* context, const v1::FinishWorkerRequest* request,
                                          v1::FinishWorkerResponse* /*response*/) {
-  return boundary_.answer("FinishWorker", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.finish_worker(*request); });
+  return boundary_.answer(*context, "FinishWorker", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.finish_worker(*request); });
     shared_.wake();
   });
 }
 
 grpc::Status WorkerService::LeaveWorker(grpc::ServerContext* context, const v1::LeaveWorkerRequest* request,
                                         v1::LeaveWorkerResponse* /*response*/) {
-  return boundary_.answer("LeaveWorker", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.leave_worker(*request); });
+  return boundary_.answer(*context, "LeaveWorker", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.leave_worker(*request); });
     shared_.wake();
   });
 }
 
 grpc::Status WorkerService::FailWorker(grpc::ServerContext* context, const v1::FailWorkerRequest* request,
                                        v1::FailWorkerResponse* /*response*/) {
-  return boundary_.answer("FailWorker", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.fail_worker(*request); });
+  return boundary_.answer(*context, "FailWorker", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.fail_worker(*request); });
     shared_.wake();
   });
 }

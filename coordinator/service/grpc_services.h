@@ -22,8 +22,8 @@ using CallbackTrainingJobService =
 // A call that this version of the program does not have is UNIMPLEMENTED.
 class TrainingJobService final : public CallbackTrainingJobService {
  public:
-  // Both outlive it.
-  TrainingJobService(SharedController& shared, JobMetrics& metrics);
+  // All outlive it.
+  TrainingJobService(SharedController& shared, CallGate& gate, JobMetrics& metrics);
 
   grpc::ServerUnaryReactor* CreateTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::CreateTrainingJobRequest* request,
@@ -46,12 +46,23 @@ class TrainingJobService final : public CallbackTrainingJobService {
   grpc::ServerUnaryReactor* CheckpointTrainingJob(grpc::CallbackServerContext* context,
                                                   const v1::CheckpointTrainingJobRequest* request,
                                                   v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* EvaluateTrainingJob(grpc::CallbackServerContext* context,
+                                                const v1::EvaluateTrainingJobRequest* request,
+                                                v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* UpdateTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::UpdateTrainingJobRequest* request,
+                                              v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* ForkTrainingJob(grpc::CallbackServerContext* context,
+                                            const v1::ForkTrainingJobRequest* request,
+                                            v1::TrainingJob* response) override;
   grpc::ServerUnaryReactor* DeleteTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::DeleteTrainingJobRequest* request,
                                               google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* ListGroupWeights(grpc::CallbackServerContext* context,
                                              const v1::ListGroupWeightsRequest* request,
                                              v1::ListGroupWeightsResponse* response) override;
+  grpc::ServerUnaryReactor* ListRanks(grpc::CallbackServerContext* context, const v1::ListRanksRequest* request,
+                                      v1::ListRanksResponse* response) override;
   grpc::ServerUnaryReactor* ListAttempts(grpc::CallbackServerContext* context, const v1::ListAttemptsRequest* request,
                                          v1::ListAttemptsResponse* response) override;
   grpc::ServerUnaryReactor* ListCheckpoints(grpc::CallbackServerContext* context,
@@ -81,8 +92,8 @@ class TrainingJobService final : public CallbackTrainingJobService {
 
 class WorkerService final : public v1::WorkerService::Service {
  public:
-  // Both outlive it.
-  WorkerService(SharedController& shared, JobMetrics& metrics);
+  // All outlive it.
+  WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics);
 
   grpc::Status RegisterWorker(grpc::ServerContext* context, const v1::RegisterWorkerRequest* request,
                               v1::RegisterWorkerResponse* response) override;
@@ -96,6 +107,8 @@ class WorkerService final : public v1::WorkerService::Service {
                                v1::GetGroupWeightsResponse* response) override;
   grpc::Status ReportMetrics(grpc::ServerContext* context, const v1::ReportMetricsRequest* request,
                              v1::ReportMetricsResponse* response) override;
+  grpc::Status ApplySettings(grpc::ServerContext* context, const v1::ApplySettingsRequest* request,
+                             v1::ApplySettingsResponse* response) override;
   grpc::Status CommitCheckpoint(grpc::ServerContext* context, const v1::CommitCheckpointRequest* request,
                                 v1::CommitCheckpointResponse* response) override;
   grpc::Status Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,

@@ -19,6 +19,8 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, pub
   // `on_end` is told once how the stream has ended. It deletes itself then. `watchers` outlives it.
   WatchStream(JobWatchers& watchers, OnEnd on_end) : watchers_(watchers), on_end_(std::move(on_end)) {}
 
+  // Until the stream has ended: its place among those of its caller. Before anything else.
+  void keep(std::shared_ptr<const void> place) { place_ = std::move(place); }
   void show(std::shared_ptr<const JobSnapshot> job) override;
   // After the message that waits, if there is one.
   void end(const grpc::Status& status) override;
@@ -33,6 +35,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, pub
 
   JobWatchers& watchers_;
   const OnEnd on_end_;
+  std::shared_ptr<const void> place_;
   std::mutex mutex_;                            // guards all below
   std::shared_ptr<const JobSnapshot> written_;  // being sent; null: nothing is
   std::shared_ptr<const JobSnapshot> waiting_;  // to be sent after that

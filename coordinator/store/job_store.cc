@@ -332,6 +332,10 @@ void JobStore::end_attempt(const v1::TrainingJob& job, const StoredAttempt& atte
   transaction.commit();
 }
 
+void JobStore::set_attempt_failure(const std::string& job_id, const v1::AttemptFailure& failure) {
+  attempts_.set_failure(job_id, failure);
+}
+
 void JobStore::commit_checkpoint(const v1::TrainingJob& job, const StoredCheckpoint& checkpoint,
                                  const std::vector<std::int64_t>& removed) {
   Transaction transaction(database_);

@@ -23,7 +23,6 @@ class Protocol(programs.ProgramTest):
         self.assertTrue(found, "buf is not there: run deploy/bootstrap --tests")
         self.buf = found[0]
         # A copy that a test may change.
-        shutil.copy(programs.ROOT / "buf.yaml", self.folder)
         shutil.copytree(programs.ROOT / "proto", self.folder / "proto")
 
     def run_buf(self, *arguments):
@@ -36,7 +35,7 @@ class Protocol(programs.ProgramTest):
         path.write_text(text.replace(before, after, 1))
 
     def breaking(self):
-        return self.run_buf("breaking", "--against", "proto/released.binpb")
+        return self.run_buf("breaking", "proto", "--against", "proto/released.binpb")
 
     def test_it_is_checked_as_a_whole(self):
         checked = subprocess.run([programs.ROOT / ".ci/protocol"], capture_output=True, text=True, timeout=240)
@@ -56,7 +55,7 @@ class Protocol(programs.ProgramTest):
 
     def test_a_field_without_a_comment_is_found(self):
         self.change("int64 after_revision = 2;", "int64 after_revision = 2;\n  bool bare = 3;")
-        self.assertIn('Field "bare"', self.run_buf("lint").stdout)
+        self.assertIn('Field "bare"', self.run_buf("lint", "proto").stdout)
         _, missing = api_reference.reference(self.folder / "proto")
         self.assertEqual(missing, ["WatchTrainingJobRequest.bare"])
 
