@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <stdexcept>
+#include <system_error>
+#include <vector>
 
 #include "common/process/machine_ranks.h"
 #include "coordinator/launch/hostfile.h"
@@ -21,12 +23,14 @@ struct Texts {
   std::string metrics_listen = "127.0.0.1:9464";
   std::string state = "./equipoise-state";
   std::string announce, mpirun = "mpirun", worker, hostfile, advertise, private_folder;
+  std::vector<std::string> roots;
   std::string tls_cert, tls_key, tls_client_ca, tokens;
   ServiceFiles rank_files;
   std::string log_level = "info";
   std::string on_shutdown = "leave";
   int max_running_jobs = 1;
   int shutdown_grace = 20;
+  int rank_wait = 30;
   int preemption_grace = 120;
   int stall_timeout = 30;
   std::int64_t max_history = 1024;
@@ -60,6 +64,10 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--shutdown-grace", texts.shutdown_grace,
                  "Seconds at SIGTERM for ranks that train to leave with a checkpoint; 0: they are ended at once")
       ->check(CLI::Range(0, 86'400))
+      ->capture_default_str();
+  app.add_option("--rank-wait", texts.rank_wait,
+                 "Seconds that ranks wait for a coordinator that is away, before they end themselves")
+      ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   app.add_option("--preemption-grace", texts.preemption_grace,
                  "Seconds for the ranks of a job to leave with a checkpoint, where one of a higher priority needs the "
@@ -102,6 +110,11 @@ void declare(CLI::App& app, Texts& texts) {
          "Who may call: a line ROLE NAME SHA256 for each token, as `equipoise token create` prints it; mode 0600; "
          "read again when it changes")
       ->type_name("FILE");
+  app.add_option("--root", texts.roots,
+                 "Folder that data, models and outputs of jobs must be in; may be repeated; default: any folder")
+      ->type_name("DIR")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_flag("--insecure", texts.insecure,
                "Listen where other machines can connect, without TLS and tokens: whoever reaches the port reads, makes "
                "and ends all jobs, with files as this user");
@@ -153,6 +166,18 @@ std::optional<ListenAddress> checked_metrics_listen(const Texts& texts) {
   check_loopback("--metrics-listen", address,
                  "--insecure-metrics where everybody may read the names of jobs and groups, and their losses");
   return address;
+}
+
+PathRoots checked_roots(const std::vector<std::string>& texts) {
+  std::vector<std::filesystem::path> folders;
+  for (const std::string& text : texts) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(text, ignored) || text.find(':') != std::string::npos) {
+      throw std::invalid_argument("--root is \"" + text + "\", expected a folder that is there, without a colon");
+    }
+    folders.emplace_back(text);
+  }
+  return PathRoots(folders);
 }
 
 std::optional<TlsFiles> checked_tls(const Texts& texts) {
@@ -213,6 +238,7 @@ Options options_of(const Texts& texts) {
   options.server.listen = checked_listen(texts);
   options.server.metrics_listen = checked_metrics_listen(texts);
   if (!texts.tokens.empty()) options.server.access.tokens = existing_file("--tokens", texts.tokens);
+  options.server.roots = checked_roots(texts.roots);
   options.server.tls = checked_tls(texts);
   options.server.rank_files = checked_rank_files(texts);
   if (texts.state.empty()) throw std::invalid_argument("--state is empty, expected a folder");
@@ -234,6 +260,7 @@ Options options_of(const Texts& texts) {
   options.server.controller.supervisor.preemption_grace = std::chrono::seconds(texts.preemption_grace);
   options.server.controller.supervisor.deadlines.training = std::chrono::seconds(texts.stall_timeout);
   options.server.shutdown_grace = std::chrono::seconds(texts.shutdown_grace);
+  options.server.controller.supervisor.lease.rank_wait = std::chrono::seconds(texts.rank_wait);
   options.server.on_shutdown = checked_on_shutdown(texts);
   options.server.chain = texts.exit_with_parent ? Chain::kToCoordinator : Chain::kNone;
   options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;

@@ -16,6 +16,7 @@
 #include "common/base/host_port.h"
 #include "common/base/service_access.h"
 #include "common/base/standard_streams.h"
+#include "common/config/path_roots.h"
 #include "common/protocol/reconnection.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/cpu_collective.h"
@@ -87,6 +88,12 @@ std::string attempt_token() {
   return token == nullptr ? "" : token;
 }
 
+// Those that the coordinator allows; of a job that users start, theirs alone to decide.
+PathRoots allowed_folders() {
+  const char* const folders = std::getenv(kRootsVariable);
+  return folders == nullptr ? PathRoots() : PathRoots::from_text(folders);
+}
+
 // Why a rank ended goes to the coordinator, if it got that far, and to standard error.
 void run_rank(const WorkerOptions& options, const MpiSession& session) {
   check_coordinator_address(options.coordinator);
@@ -114,6 +121,7 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
   try {
     if (wanted.refused) std::rethrow_exception(wanted.refused);
     config = make_job_config(registration.spec);
+    allowed_folders().check(*config);  // again, as files of this host are
     const int threads = threads_per_rank(local);
     torch::set_num_threads(threads);
     const RunContext context{.client = client,

@@ -39,6 +39,8 @@ void add_jobs_resume_verb(CLI::App& parent, Action& chosen);
 void add_jobs_checkpoint_verb(CLI::App& parent, Action& chosen);
 void add_jobs_evaluate_verb(CLI::App& parent, Action& chosen);
 void add_jobs_set_verb(CLI::App& parent, Action& chosen);
+void add_jobs_fork_verb(CLI::App& parent, Action& chosen);
+void add_jobs_tree_verb(CLI::App& parent, Action& chosen);
 void add_jobs_cancel_verb(CLI::App& parent, Action& chosen);
 void add_jobs_delete_verb(CLI::App& parent, Action& chosen);
 void add_jobs_ranks_verb(CLI::App& parent, Action& chosen);

@@ -202,6 +202,10 @@ v1::TrainingJob Connection::update_job(const v1::UpdateTrainingJobRequest& reque
   return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::UpdateTrainingJob, request);
 }
 
+v1::TrainingJob Connection::fork_job(const v1::ForkTrainingJobRequest& request) {
+  return call<v1::TrainingJob>(Repeat::kUnsafe, &v1::TrainingJobService::Stub::ForkTrainingJob, request);
+}
+
 void Connection::delete_job(const std::string& id) {
   v1::DeleteTrainingJobRequest request;
   request.set_id(id);

@@ -51,6 +51,7 @@ class Connection {
   v1::TrainingJob resume_job(const std::string& id);
   v1::TrainingJob checkpoint_job(const std::string& id);
   v1::TrainingJob evaluate_job(const std::string& id);
+  v1::TrainingJob fork_job(const v1::ForkTrainingJobRequest& request);
   v1::TrainingJob update_job(const v1::UpdateTrainingJobRequest& request);
   void delete_job(const std::string& id);
   v1::ListTrainingJobsResponse list_jobs(const v1::ListTrainingJobsRequest& request);

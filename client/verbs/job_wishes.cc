@@ -1,4 +1,5 @@
-// What a running job is asked for: to pause, to go on, to make a checkpoint, to evaluate.
+#include "client/verbs/job_wishes.h"
+
 #include <algorithm>
 #include <functional>
 #include <memory>
@@ -64,8 +65,8 @@ void pause_job(const PauseFlags& flags, const Console& console) {
   say_state(job, console);
 }
 
-void checkpoint_job(const PauseFlags& flags, const Console& console) {
-  const v1::TrainingJob job = ask_and_wait(
+v1::TrainingJob ask_for_checkpoint(const PauseFlags& flags, const Console& console) {
+  return ask_and_wait(
       flags, console, [&](Connection& connection) { return connection.checkpoint_job(flags.id); },
       [](const v1::TrainingJob& asked, const v1::TrainingJob& now) {
         const bool has_moved = now.has_checkpoint_step() &&
@@ -77,6 +78,10 @@ void checkpoint_job(const PauseFlags& flags, const Console& console) {
         throw CommandError(ExitCode::kFailure, "no checkpoint was made: the job is " + state_name(now.state()) + ", " +
                                                    printable(now.state_reason()));
       });
+}
+
+void checkpoint_job(const PauseFlags& flags, const Console& console) {
+  const v1::TrainingJob job = ask_for_checkpoint(flags, console);
   if (!flags.waits) return say_state(job, console);
   console.out << job.id() << " has a checkpoint of step " << job.checkpoint_step() << "\n";
 }
@@ -109,6 +114,10 @@ std::shared_ptr<PauseFlags> add_flags(CLI::App& verb) {
 }
 
 }  // namespace
+
+v1::TrainingJob checkpoint_now(const CoordinatorFlags& coordinator, const std::string& id, const Console& console) {
+  return ask_for_checkpoint({.coordinator = coordinator, .id = id, .waits = true}, console);
+}
 
 void add_jobs_pause_verb(CLI::App& parent, Action& chosen) {
   CLI::App* verb =

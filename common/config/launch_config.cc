@@ -182,10 +182,7 @@ LaunchConfig launch_config(const v1::LaunchSpec& spec) {
   config.mpi_options = checked_options(spec.mpi_options());
   config.environment = checked_variables(spec.environment());
   if (config.mode == LaunchMode::kCoordinator) return config;
-  if (spec.has_max_restarts()) {
-    refuse_combination("launch.max_restarts needs launch.mode coordinator; whoever starts your mpirun starts it again");
-  }
-  config.max_restarts = 0;
+  if (!spec.has_max_restarts()) config.max_restarts = 0;
   if (!config.mpi_options.empty()) {
     refuse_combination("launch.mpi_options needs launch.mode coordinator; give them to your mpirun, with --mca");
   }
@@ -200,7 +197,7 @@ void resolve_launch(const LaunchConfig& config, v1::LaunchSpec& spec) {
   if (config.workers) spec.set_workers(*config.workers);
   spec.set_start_timeout_seconds(static_cast<std::int32_t>(config.start_timeout.count()));
   spec.set_priority(config.priority);
-  if (config.mode == LaunchMode::kCoordinator) spec.set_max_restarts(config.max_restarts);
+  spec.set_max_restarts(config.max_restarts);
 }
 
 }  // namespace equipoise

@@ -75,10 +75,11 @@ void AttemptSupervisor::watch_hosts(SteadyTime now) {
   if (slots_.total() == 0) return;
   for (const std::string& host : is_shutting_down_ ? std::vector<std::string>() : host_watch_.questions(now)) {
     try {
-      launcher_.start({.attempt = {.job_id = std::string(kQuestion) + host, .generation = 1},
-                       .token = "",
-                       .hosts = {{.name = host, .slots = 1}},
-                       .is_question = true});
+      LaunchRequest question;
+      question.attempt = {.job_id = std::string(kQuestion) + host, .generation = 1};
+      question.hosts.push_back({.name = host, .slots = 1});
+      question.is_question = true;
+      launcher_.start(question);
     } catch (const std::exception& error) {  // whatever it is: it is asked again
       spdlog::warn("{} could not be asked whether it answers: {}", host, error.what());
       host_watch_.note_answer(host, false, now);
@@ -88,8 +89,11 @@ void AttemptSupervisor::watch_hosts(SteadyTime now) {
   table_.metrics().show_hosts({.cordoned = host_watch_.cordoned(), .unanswering = host_watch_.unanswering()});
 }
 
+bool AttemptSupervisor::is_question(const AttemptKey& key) { return key.job_id.starts_with(kQuestion); }
+
 bool AttemptSupervisor::take_answer(const LaunchExit& exit) {
-  if (!exit.attempt.job_id.starts_with(kQuestion)) return false;
+  if (!is_question(exit.attempt)) return false;
+  launcher_.forget(exit.attempt);
   const std::string host = exit.attempt.job_id.substr(kQuestion.size());
   const bool has_answered = exit.exit_code == 0;
   spdlog::log(has_answered ? spdlog::level::info : spdlog::level::warn, "{} {}", host,

@@ -58,7 +58,10 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
     }
     try {
       if (static_cast<int>(attempts_.size()) + kept.places >= settings_.max_running_jobs) {
-        make_room(record, {.places = 1, .slots = workers}, kept, now);
+        const bool is_made = make_room(record, {.places = 1, .slots = workers}, kept, now);
+        const int fewest = record.checked_config().launch.fewest_ranks();
+        const bool may_be_fewer = record.job.generation() > 0 && fewest < workers;
+        if (!is_made && may_be_fewer) make_room(record, {.places = 1, .slots = fewest}, kept, now);
         return;
       }
       if (!launch_if_it_fits(record, kept, now)) return;
@@ -72,8 +75,11 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
 // False: it waits for slots.
 bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, const Room& kept, SteadyTime now) {
   const LaunchConfig& config = record.checked_config().launch;
-  const int workers = config.workers.value_or(1);
-  if (const std::string why = slots_.unschedulable_reason(workers); !why.empty()) {
+  const bool counts_slots = slots_.total() > 0;
+  // Once it has begun, a job goes on with fewer ranks where hosts are gone.
+  const bool may_be_fewer = counts_slots && record.job.generation() > 0;
+  const int most = config.most_ranks(), fewest = may_be_fewer ? config.fewest_ranks() : most;
+  if (const std::string why = slots_.unschedulable_reason(fewest); !why.empty()) {
     table_.settle(record, SpecRefused{.why = why});
     return true;
   }
@@ -84,20 +90,33 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, const Room& kept, S
       return true;
     }
   }
-  const bool counts_slots = slots_.total() > 0;
   const int free = slots_.free() - kept.slots;
-  auto hosts = counts_slots && free < workers ? std::nullopt : slots_.allocate(workers);
-  if (!hosts) {
-    if (make_room(record, {.places = 1, .slots = workers}, kept, now)) return false;
-    table_.apply(record, SlotsAwaited{.wanted = workers,
+  const bool fits = !counts_slots || free >= most;
+  if (!fits && make_room(record, {.places = 1, .slots = most}, kept, now)) return false;
+  const bool fits_with_fewer = free >= fewest && !host_watch_.awaits_first_answers();
+  if (!fits && !fits_with_fewer) {
+    if (fewest < most && make_room(record, {.places = 1, .slots = fewest}, kept, now)) return false;
+    table_.apply(record, SlotsAwaited{.wanted = fewest,
                                       .free = std::max(free, 0),
                                       .total = slots_.total(),
                                       .unused_hosts = host_watch_.unused_text()});
     return false;
   }
+  const int workers = fits ? most : free;
   record.register_by = now + config.start_timeout + settings_.register_grace;
-  launch(record, config, std::move(*hosts));
+  launch(record, workers, slots_.allocate(workers).value());
+  if (workers < most) tell_of_fewer_ranks(record, workers, most);
   return true;
+}
+
+void AttemptSupervisor::tell_of_fewer_ranks(JobRecord& record, int workers, int most) {
+  const std::string unused = host_watch_.unused_text();
+  add_condition(record.job, "attempt " + std::to_string(record.job.generation()) + " has " + std::to_string(workers) +
+                                " of " + std::to_string(most) + " ranks, as no more slots are free" +
+                                (unused.empty() ? "" : "; not used: " + unused) +
+                                "; it has more at its next start, where there is room");
+  table_.bump_revision(record);
+  table_.store_soon(record);
 }
 
 // Two attempts in one folder would destroy each other's checkpoints.
@@ -111,8 +130,8 @@ void AttemptSupervisor::await_output(JobRecord& record, const std::string& why, 
   table_.store_soon(record);
 }
 
-void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts) {
-  const int workers = config.workers.value_or(1);
+void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostSlots> hosts) {
+  const LaunchConfig& config = record.checked_config().launch;
   const AttemptKey key{.job_id = record.job.id(), .generation = record.job.generation() + 1};
   std::string token = random_source_.hex(kTokenBytes);
   // Taken until remove_attempt(), whatever happens below.

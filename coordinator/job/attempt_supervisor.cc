@@ -110,7 +110,7 @@ std::chrono::seconds AttemptSupervisor::delay_of_ranks_left(const JobRecord& rec
 
 // Ranks on this machine end with mpirun, which ends with its coordinator; of others nobody can say.
 std::chrono::seconds AttemptSupervisor::orphan_delay() const {
-  return settings_.hosts.empty() ? settings_.orphan_grace : settings_.lease.lease + settings_.lease.exit_grace;
+  return settings_.hosts.empty() ? settings_.orphan_grace : settings_.lease.until_ended();
 }
 
 // Steps are stored one by one, the job around them is not.
@@ -297,7 +297,7 @@ void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
   if (!may_wait) end_job(exit, "", true);
   if (is_known) await_hosts(table_.find(exit.attempt.job_id), attempt->second);
   attempt->second.exit = exit;
-  attempt->second.unconfirmed_until = table_.clock().now() + settings_.lease.lease + settings_.lease.exit_grace;
+  attempt->second.unconfirmed_until = table_.clock().now() + settings_.lease.until_ended();
 }
 
 void AttemptSupervisor::await_hosts(JobRecord& record, const LiveAttempt& attempt) {

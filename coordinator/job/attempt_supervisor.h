@@ -114,7 +114,8 @@ class AttemptSupervisor {
   void count_running_time(SteadyTime now);
   void end_running_time(JobRecord& record, std::chrono::seconds limit, SteadyTime now);
   void await_output(JobRecord& record, const std::string& why, SteadyTime now);
-  void launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts);
+  void tell_of_fewer_ranks(JobRecord& record, int workers, int most);
+  void launch(JobRecord& record, int workers, std::vector<HostSlots> hosts);
   void await_hosts(JobRecord& record, const LiveAttempt& attempt);
   void settle_unconfirmed(SteadyTime now);
   void settle_pauses();
@@ -125,6 +126,8 @@ class AttemptSupervisor {
   void suspect_hosts(const JobRecord* record, const LiveAttempt& attempt);
   void watch_hosts(SteadyTime now);
   // Whether it is of a question to a host.
+  // Whether the "attempt" asks a host whether it answers, and is none of a job's.
+  static bool is_question(const AttemptKey& key);
   bool take_answer(const LaunchExit& exit);
   void end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts, bool leaves_processes);
   void remove_attempt(const AttemptKey& key);

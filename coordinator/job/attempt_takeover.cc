@@ -48,6 +48,7 @@ std::optional<Training> training_on_record(JobStore& store, const JobConfig& con
 // Also of jobs that are over or gone: what is left of them is ended.
 void AttemptSupervisor::find_attempts() {
   for (const AttemptKey& key : launcher_.find()) {
+    if (is_question(key)) continue;  // its answer is taken when it comes
     LiveAttempt attempt{.hosts = {}, .was_found = true};
     try {
       const auto stored = attempt_on_record(table_.store(), key);
@@ -120,9 +121,11 @@ void AttemptSupervisor::restore_ranks(JobRecord& record) {
     record.members->finish(rank.rank, rank.digest, now);
     v1::EarlyStop stop;
     if (!rank.stopped_early.empty() && stop.ParseFromString(rank.stopped_early)) record.training->stopped_early = stop;
+    if (!rank.ledger_chain.empty()) record.training->ledger_chain = rank.ledger_chain;
   }
   if (!record.members->all_finished()) return;
   record.lifecycle.all_ranks_finished = true;
+  record.job.set_ledger_chain(record.training->ledger_chain);
   record.lifecycle.stopped_early = early_stop_sentence(*record.training);
 }
 

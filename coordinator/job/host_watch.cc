@@ -5,7 +5,19 @@
 namespace equipoise::coordinator {
 
 void HostWatch::suspect(const std::string& host) {
-  if (rules_.between_questions.count() > 0) hosts_[host].must_answer = true;
+  if (rules_.between_questions.count() == 0) return;
+  Host& known = hosts_[host];
+  if (known.must_answer) return;
+  known.must_answer = true;
+  known.has_been_asked = false;
+  known.ask_at = {};
+}
+
+bool HostWatch::awaits_first_answers() const {
+  return std::ranges::any_of(hosts_, [](const auto& entry) {
+    const Host& host = entry.second;
+    return host.must_answer && !host.is_cordoned && !host.has_been_asked;
+  });
 }
 
 void HostWatch::note_failure(const std::string& host, SteadyTime now) {
@@ -33,6 +45,7 @@ void HostWatch::note_answer(const std::string& host, bool has_answered, SteadyTi
   const auto known = hosts_.find(host);
   if (known == hosts_.end()) return;
   known->second.is_asked = false;
+  known->second.has_been_asked = true;
   known->second.ask_at = now + rules_.between_questions;
   if (has_answered) known->second.must_answer = false;
 }

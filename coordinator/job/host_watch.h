@@ -34,6 +34,9 @@ class HostWatch {
   std::vector<std::string> questions(SteadyTime now);
   void note_answer(const std::string& host, bool has_answered, SteadyTime now);
 
+  // A host that is to be asked has not said anything yet: it may be used in a moment.
+  bool awaits_first_answers() const;
+
   std::set<std::string> unused() const;
   std::size_t cordoned() const;     // that failed again and again
   std::size_t unanswering() const;  // of the others, those that have not answered yet
@@ -46,6 +49,7 @@ class HostWatch {
     bool is_cordoned = false;
     bool must_answer = false;
     bool is_asked = false;
+    bool has_been_asked = false;  // and there was an end to that
     SteadyTime ask_at{};
   };
   const HostRules rules_;

@@ -66,7 +66,13 @@ v1::Attempt JobHistory::attempt_of(const JobRecord& record, const StoredAttempt&
   } else if (stored.generation == record.job.generation()) {
     attempt.set_world_size(record.job.world_size());
   }
-  if (record.job.failure().generation() == stored.generation) *attempt.mutable_failure() = record.job.failure();
+  // That of the newest one may not be stored yet.
+  const bool is_newest = record.job.has_failure() && record.job.failure().generation() == stored.generation;
+  if (is_newest) {
+    *attempt.mutable_failure() = record.job.failure();
+  } else if (stored.failure) {
+    *attempt.mutable_failure() = *stored.failure;
+  }
   return attempt;
 }
 

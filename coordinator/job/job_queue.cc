@@ -30,8 +30,8 @@ std::vector<std::int64_t> jobs_to_leave(const QueuePlace& wanted, const Room& ne
   std::vector<RoomHolder> candidates;
   for (const RoomHolder& holder : holders) {
     if (holder.stay == RoomHolder::Stay::kLeaves) room = room_with(room, holder.room);
-    const bool may_leave = holder.stay == RoomHolder::Stay::kMayLeave && holder.place.priority < wanted.priority;
-    if (may_leave) candidates.push_back(holder);
+    const bool can_leave = holder.stay == RoomHolder::Stay::kMayLeave && holder.place.priority < wanted.priority;
+    if (can_leave) candidates.push_back(holder);
   }
   std::ranges::sort(
       candidates, [](const RoomHolder& one, const RoomHolder& other) { return starts_before(other.place, one.place); });

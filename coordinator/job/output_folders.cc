@@ -40,6 +40,7 @@ void OutputFolders::check_state(const JobConfig& config) const {
 }
 
 void OutputFolders::check(const JobConfig& config) const {
+  settings_.roots.check(config);
   const fs::path output = resolved(config.output);
   if (!output.has_relative_path()) refuse_place(config.output, "is the root of the file system");
   check_state(config);

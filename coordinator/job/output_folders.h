@@ -10,6 +10,7 @@
 
 #include "common/base/output_lock.h"
 #include "common/config/job_config.h"
+#include "common/config/path_roots.h"
 
 namespace equipoise::coordinator {
 
@@ -19,6 +20,7 @@ enum class RanksRun { kOnThisMachine, kElsewhere };
 struct OutputSettings {
   RanksRun ranks_run = RanksRun::kElsewhere;
   std::filesystem::path state;  // the coordinator's folder; empty: of no concern
+  PathRoots roots = {};         // which all paths of a job must be in, not those of its output alone
 };
 
 // Folders of ranks on this machine are also reserved on disk (common/base/output_lock.h), so that no other coordinator
@@ -27,8 +29,8 @@ class OutputFolders {
  public:
   explicit OutputFolders(OutputSettings settings);
 
-  // For a job that is about to be made. Throws std::invalid_argument where a job
-  // may not write there, Refusal kFailedPrecondition, naming the owner, where another job or process has the folder.
+  // For a job that is about to be made. Throws std::invalid_argument where a job may not have its files where it says,
+  // or not write there, Refusal kFailedPrecondition, naming the owner, where another job or process has the folder.
   void check(const JobConfig& config) const;
   // After check(). Throws as check() does, and takes nothing then.
   void acquire(const std::string& id, const JobConfig& config);

@@ -84,7 +84,22 @@ std::string TrainingJobs::new_id(const std::string& name) {
   return id;
 }
 
-v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& request) {
+namespace {
+
+// What the checkpoint's state has another value of takes effect with the first step.
+void set_origin(const ForkOrigin& origin, v1::TrainingJob& job) {
+  job.set_parent_id(origin.job_id);
+  job.set_parent_step(origin.step);
+  if (origin.to_set.ByteSizeLong() == 0) return;
+  v1::SettingsChange& change = *job.add_settings_changes();
+  change.set_version(1);
+  *change.mutable_settings() = origin.to_set;
+  *change.mutable_create_time() = job.create_time();
+}
+
+}  // namespace
+
+v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& request, const ForkOrigin* origin) {
   if (!request.has_spec()) throw std::invalid_argument("spec is absent, expected a JobSpec");
   if (request.spec().ByteSizeLong() > limits_.spec_bytes) {
     throw std::invalid_argument("spec has " + std::to_string(request.spec().ByteSizeLong()) +
@@ -103,6 +118,7 @@ v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& re
                                                                    : "waiting for a free place");
   *job.mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
       std::chrono::duration_cast<std::chrono::nanoseconds>(table_.clock().wall().time_since_epoch()).count());
+  if (origin != nullptr) set_origin(*origin, job);
   if (request.validate_only()) return job;
   job.set_id(new_id(config.name));
   job.set_revision(1);
@@ -171,12 +187,6 @@ void check_goes_on_at_all(const JobRecord& record, const std::string& wish) {
 v1::TrainingJob TrainingJobs::pause(const std::string& id) {
   JobRecord& record = table_.find(id);
   check_goes_on_at_all(record, "paused");
-  if (record.lifecycle.launched_by == LaunchedBy::kUser) {
-    throw Refusal(Refusal::Code::kFailedPrecondition,
-                  "job " + id +
-                      " has launch.mode external, so that only whoever started its workers can end them: SIGTERM "
-                      "to one of them makes all leave with a checkpoint");
-  }
   table_.apply(record, PauseRequested{.has_processes = supervisor_.has_processes(id)});
   return record.job;
 }
@@ -228,6 +238,7 @@ void TrainingJobs::remove(const std::string& id) {
     throw Refusal(Refusal::Code::kFailedPrecondition,
                   "job " + id + " is " + state_name(record.job.state()) + "; cancel it before it is deleted");
   }
+  if (record.config && !record.job.parent_id().empty()) remove_links(*record.config);
   table_.erase(id);
 }
 

@@ -8,6 +8,7 @@
 
 #include "coordinator/job/answered_requests.h"
 #include "coordinator/job/attempt_supervisor.h"
+#include "coordinator/job/job_fork.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
 #include "coordinator/job/page_tokens.h"
@@ -55,6 +56,9 @@ class TrainingJobs {
   v1::TrainingJob update(const v1::UpdateTrainingJobRequest& request) {
     return requests_.once("UpdateTrainingJob", request, [&] { return change_settings(request); });
   }
+  v1::TrainingJob fork(const v1::ForkTrainingJobRequest& request) {
+    return requests_.once("ForkTrainingJob", request, [&] { return fork_anew(request); });
+  }
   void remove(const v1::DeleteTrainingJobRequest& request);
 
   const v1::TrainingJob& get(const std::string& id) { return table_.find(id).job; }
@@ -70,7 +74,9 @@ class TrainingJobs {
 
  private:
   v1::TrainingJob change_settings(const v1::UpdateTrainingJobRequest& request);
-  v1::TrainingJob create_anew(const v1::CreateTrainingJobRequest& request);
+  v1::TrainingJob fork_anew(const v1::ForkTrainingJobRequest& request);
+  // origin: null for a job that begins by itself
+  v1::TrainingJob create_anew(const v1::CreateTrainingJobRequest& request, const ForkOrigin* origin = nullptr);
   void check_limits();
   std::string new_id(const std::string& name);
 

@@ -97,7 +97,7 @@ v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorker
   JobRecord& record = table_.find(request.job_id());
   check_not_cancelled(record.job);
   check_not_final(record.job);
-  check_goes_on(record);
+  if (record.intended().state != v1::JOB_STATE_QUEUED) check_goes_on(record);
   check_registration(request);
   const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
   if (is_launched && !knows_token(record, request.attempt_token())) refuse_token(record.job);
@@ -113,6 +113,7 @@ v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorker
   v1::RegisterWorkerResponse response;
   response.set_generation(record.job.generation());
   *response.mutable_spec() = record.job.spec();
+  response.set_is_fork(!record.job.parent_id().empty());
   return response;
 }
 
@@ -205,7 +206,8 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
     keep_end(record, {.rank = request.rank(),
                       .step = request.final_step(),
                       .digest = request.state_digest(),
-                      .stopped_early = stop});
+                      .stopped_early = stop,
+                      .ledger_chain = request.ledger_chain()});
   }
   table_.metrics().show_workers(record.job.id(), record.members->counts());
   if (!record.members->all_finished()) return;

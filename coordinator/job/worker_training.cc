@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/sha256.h"
+#include "coordinator/job/job_fork.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/lineage_check.h"
 #include "coordinator/job/live_settings.h"
@@ -144,7 +145,8 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
   check_is_on_record(record, request.step());
   table_.check_room();
   v1::TrainingJob job = record.job;
-  const bool is_new = !job.has_checkpoint_step() || job.checkpoint_step() < request.step();
+  const bool is_first = !job.has_checkpoint_step();
+  const bool is_new = is_first || job.checkpoint_step() < request.step();
   if (is_new) {
     job.set_checkpoint_step(request.step());
     job.set_revision(job.revision() + 1);
@@ -161,6 +163,8 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
   record.lifecycle.failures.clear();  // what was lost before is paid for
   table_.metrics().show_checkpoint(record.job);
   table_.metrics().count_checkpoint(record.job.id());
+  // From now on it goes on from its own.
+  if (is_first && !record.job.parent_id().empty()) remove_links(record.checked_config());
 }
 
 v1::GetGroupWeightsResponse WorkerCalls::group_weights(const v1::GetGroupWeightsRequest& request) {

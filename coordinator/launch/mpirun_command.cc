@@ -207,7 +207,8 @@ std::vector<std::string> mpirun_command(const LaunchSettings& settings, const La
   for (const std::string& name : place.passed) command.insert(command.end(), {"-x", name});
   command.insert(command.end(),
                  {settings.worker.string(), "--coordinator", settings.coordinator_address, "--job",
-                  request.attempt.job_id, "--start-timeout", std::to_string(request.start_timeout.count())});
+                  request.attempt.job_id, "--start-timeout", std::to_string(request.start_timeout.count()), "--wait",
+                  std::to_string(settings.rank_wait.count())});
   return command;
 }
 

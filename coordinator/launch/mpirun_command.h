@@ -1,6 +1,7 @@
 // The command line that starts an attempt's ranks, and the environment that mpirun and the ranks get.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <span>
@@ -60,6 +61,7 @@ struct LaunchSettings {
   Allocation allocation = Allocation::kIgnored;
   std::filesystem::path logs;           // <logs>/<job>/<generation>/{stdout.log,stderr.log,hosts}
   std::string coordinator_address;      // as ranks reach it
+  std::chrono::seconds rank_wait{30};   // for the coordinator, whenever it is away
   std::filesystem::path attempts = {};  // <attempts>/<job>.<generation>; empty: beside the logs
   std::filesystem::path shim = {};      // absolute; empty: equipoise-shim beside this program
   Chain chain = Chain::kToCoordinator;

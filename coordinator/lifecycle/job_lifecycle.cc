@@ -185,6 +185,10 @@ struct Transition {
           "failed after " + restarts_text(failures - 1) + " without a checkpoint between; last: " + last + before;
       return failed(std::move(after), v1::FAILURE_KIND_INFRASTRUCTURE, std::move(reason), now);
     }
+    if (is_of_user()) {
+      std::string waits = recovering_text(after, "waits for its workers to register");
+      return moved(std::move(after), v1::JOB_STATE_QUEUED, std::move(waits), now);
+    }
     std::string reason = recovering_text(after, when.empty() ? starts_within(restart_delay(after.failures)) : when);
     return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
   }
@@ -531,6 +535,10 @@ struct Transition {
     if (!has_started || !may_go_on || stopped.for_good) return interrupted("the coordinator was stopped");
     JobLifecycle after = without_end(job);
     after.restart_cause = RestartCause::kCoordinator;
+    if (is_of_user()) {
+      return moved(std::move(after), v1::JOB_STATE_QUEUED,
+                   "the coordinator was stopped; waiting for its workers to register again", now);
+    }
     const std::string from =
         job.left_at_step ? "from the checkpoint of step " + std::to_string(*job.left_at_step) + " " : "";
     return moved(std::move(after), v1::JOB_STATE_RECOVERING,

@@ -2,6 +2,7 @@
 //
 //   QUEUED -> STARTING -> RUNNING -> SUCCEEDED
 //   STARTING | RUNNING -> RECOVERING -> STARTING          by itself, as often as launch.max_restarts says
+//   STARTING | RUNNING -> QUEUED                          the same where the user starts its ranks
 //   RUNNING -> PAUSING -> PAUSED -> QUEUED                 on request; what has no ranks that train is PAUSED sooner;
 //                                                          or at the end of the time that it may be RUNNING
 //   RUNNING -> QUEUED                                      when a job of a higher priority needs the room

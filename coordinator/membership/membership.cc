@@ -172,7 +172,8 @@ std::vector<SilentRank> Membership::unconfirmed() const {
 bool Membership::none_running(SteadyTime now) const {
   return std::all_of(ranks_.begin(), ranks_.end(), [&](const auto& entry) {
     const Rank& rank = entry.second;
-    const auto patience = rank.told_to_exit ? std::min(settings_.exit_grace, settings_.lease) : settings_.lease;
+    const auto patience = rank.told_to_exit ? std::min(settings_.exit_grace, settings_.lease)
+                                            : std::max(settings_.lease, settings_.rank_wait);
     return !is_active(rank) || now - rank.last_heard > patience;
   });
 }

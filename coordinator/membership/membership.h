@@ -1,6 +1,7 @@
 // The ranks of one attempt: who has registered, who is still heard of, who has finished and with which result.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -23,6 +24,10 @@ struct RankProcess {
 struct LeaseSettings {
   std::chrono::seconds lease{30};       // silence after which a rank is given up
   std::chrono::seconds exit_grace{10};  // silence after which a rank that was told to exit has left
+  std::chrono::seconds rank_wait{30};   // without an answer, after which a rank ends itself
+
+  // Silence after which a rank on a host that cannot be asked has ended.
+  std::chrono::seconds until_ended() const { return std::max(lease, rank_wait) + exit_grace; }
 };
 
 struct SilentRank {

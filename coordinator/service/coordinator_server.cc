@@ -59,6 +59,7 @@ std::vector<std::string> variables_of_ranks(const ServerSettings& settings) {
   add(kTlsCaVariable, settings.rank_files.tls_ca);
   add(kTlsCertVariable, settings.rank_files.tls_cert);
   add(kTlsKeyVariable, settings.rank_files.tls_key);
+  add(kRootsVariable, settings.roots.text());
   return variables;
 }
 
@@ -87,6 +88,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
                               .allocation = settings.allocation,
                               .logs = folder_.logs(),
                               .coordinator_address = "",
+                              .rank_wait = settings.controller.supervisor.lease.rank_wait,
                               .attempts = folder_.attempts(),
                               .chain = settings.chain,
                               .variables = variables_of_ranks(settings)};
@@ -96,7 +98,8 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   ControllerSettings controller = settings.controller;
   const bool is_local = settings.controller.supervisor.hosts.empty() && settings.allocation == Allocation::kIgnored;
   controller.outputs = {.ranks_run = is_local ? RanksRun::kOnThisMachine : RanksRun::kElsewhere,
-                        .state = settings.state};
+                        .state = settings.state,
+                        .roots = settings.roots};
   controller.cleaner.logs = folder_.logs();
   controller_ = with_room(room_, [&] { return std::make_unique<JobController>(controller, dependencies); });
   shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);

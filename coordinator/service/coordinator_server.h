@@ -36,6 +36,7 @@ struct ServerSettings {
   ListenAddress listen;
   std::optional<ListenAddress> metrics_listen;
   AccessSettings access;
+  PathRoots roots;              // which the files of jobs must be in
   std::optional<TlsFiles> tls;  // checked; none: the service speaks plain text
   std::filesystem::path state;
   std::filesystem::path mpirun = "mpirun";

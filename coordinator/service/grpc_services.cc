@@ -139,14 +139,21 @@ grpc::ServerUnaryReactor* TrainingJobService::EvaluateTrainingJob(grpc::Callback
                                                                   const v1::EvaluateTrainingJobRequest* request,
                                                                   v1::TrainingJob* response) {
   return change(*context, "EvaluateTrainingJob", *response,
-                [request](TrainingJobs& jobs) { return jobs.evaluate(*request); });
+                [request](JobController& core) { return core.training_jobs().evaluate(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::UpdateTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::UpdateTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
   return change(*context, "UpdateTrainingJob", *response,
-                [request](TrainingJobs& jobs) { return jobs.update(*request); });
+                [request](JobController& core) { return core.training_jobs().update(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::ForkTrainingJob(grpc::CallbackServerContext* context,
+                                                              const v1::ForkTrainingJobRequest* request,
+                                                              v1::TrainingJob* response) {
+  return change(*context, "ForkTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().fork(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,
@@ -203,7 +210,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob
 grpc::ServerUnaryReactor* TrainingJobService::ListRanks(grpc::CallbackServerContext* context,
                                                         const v1::ListRanksRequest* request,
                                                         v1::ListRanksResponse* response) {
-  return read(*context, "ListRanks", *response, [request](TrainingJobs& jobs) { return jobs.ranks(*request); });
+  return read(*context, "ListRanks", *response,
+              [request](JobController& core) { return core.training_jobs().ranks(*request); });
 }
 
 WorkerService::WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics)

@@ -52,6 +52,9 @@ class TrainingJobService final : public CallbackTrainingJobService {
   grpc::ServerUnaryReactor* UpdateTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::UpdateTrainingJobRequest* request,
                                               v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* ForkTrainingJob(grpc::CallbackServerContext* context,
+                                            const v1::ForkTrainingJobRequest* request,
+                                            v1::TrainingJob* response) override;
   grpc::ServerUnaryReactor* DeleteTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::DeleteTrainingJobRequest* request,
                                               google::protobuf::Empty* response) override;

@@ -62,10 +62,11 @@ AttemptRows::AttemptRows(Database& database)
                        "exit_code, started_at, ended_at, failure FROM attempts LEFT JOIN attempt_failures "
                        "USING (job_id, generation) WHERE job_id = ? ORDER BY generation"),
       insert_finished_(database_,
-                       "INSERT OR REPLACE INTO finished_ranks(job_id, generation, rank, step, digest, stopped_early) "
-                       "VALUES (?, ?, ?, ?, ?, ?)"),
+                       "INSERT OR REPLACE INTO finished_ranks(job_id, generation, rank, step, digest, stopped_early, "
+                       "ledger_chain) "
+                       "VALUES (?, ?, ?, ?, ?, ?, ?)"),
       select_finished_(database_,
-                       "SELECT rank, step, digest, stopped_early FROM finished_ranks "
+                       "SELECT rank, step, digest, stopped_early, ledger_chain FROM finished_ranks "
                        "WHERE job_id = ? AND generation = ? ORDER BY rank"),
       insert_checkpoint_(database_,
                          "INSERT OR REPLACE INTO checkpoints(job_id, step, generation, folder, manifest_digest, bytes, "
@@ -156,7 +157,7 @@ std::vector<StoredAttempt> AttemptRows::attempts(const std::string& job_id) {
 
 void AttemptRows::finish_rank(const std::string& job_id, std::int64_t generation, const FinishedRank& rank) {
   insert_finished_.run(job_id, generation, std::int64_t{rank.rank}, rank.step, Blob{rank.digest},
-                       Blob{rank.stopped_early});
+                       Blob{rank.stopped_early}, Blob{rank.ledger_chain});
 }
 
 std::vector<FinishedRank> AttemptRows::finished_ranks(const std::string& job_id, std::int64_t generation) {
@@ -167,7 +168,8 @@ std::vector<FinishedRank> AttemptRows::finished_ranks(const std::string& job_id,
     ranks.push_back({.rank = static_cast<int>(row.integer(0)),
                      .step = row.integer(1),
                      .digest = row.bytes(2),
-                     .stopped_early = row.bytes(3)});
+                     .stopped_early = row.bytes(3),
+                     .ledger_chain = row.bytes(4)});
   }
   return ranks;
 }

@@ -43,6 +43,7 @@ struct FinishedRank {
   std::int64_t step = 0;           // steps done
   std::string digest = {};         // of the trained parameters; empty: it has left with a checkpoint
   std::string stopped_early = {};  // a serialized EarlyStop, or empty
+  std::string ledger_chain = {};   // of rank 0, or empty
 };
 
 struct StoredTraining {

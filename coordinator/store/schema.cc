@@ -126,7 +126,7 @@ CREATE TABLE attempt_failures(
 )sql";
 
 // What ranks have said at their end, which none of them says again. digest: of the trained parameters; empty: the rank
-// has left with a checkpoint. stopped_early: an EarlyStop, or empty.
+// has left with a checkpoint. stopped_early: an EarlyStop, or empty. ledger_chain: as rank 0 said, or empty.
 constexpr const char* kFinishedRanks = R"sql(
 CREATE TABLE finished_ranks(
   job_id TEXT NOT NULL,
@@ -135,6 +135,7 @@ CREATE TABLE finished_ranks(
   step INTEGER NOT NULL,
   digest BLOB NOT NULL,
   stopped_early BLOB NOT NULL,
+  ledger_chain BLOB NOT NULL,
   PRIMARY KEY(job_id, generation, rank)) STRICT, WITHOUT ROWID
 )sql";
 

@@ -1,5 +1,5 @@
-"""Jobs whose settings people change while they run: from which step on a change holds, and that a job which is disturbed
-afterwards ends like one that was not."""
+"""Jobs whose settings people change while they run: from which step on a change holds, and that a job which is
+disturbed afterwards ends like one that was not. Jobs that begin with a checkpoint of another one."""
 
 import json
 import math
@@ -38,6 +38,19 @@ class LiveJobs(restarts_test.Restarts):
         job = self.wait_for(job_id, lambda job: all("effective_step" in change for change in job["settings_changes"]))
         return [int(change["effective_step"]) for change in job["settings_changes"]]
 
+    def check_alpha(self, history, steps, settings, alpha_before=None):
+        """Algorithm 1 once more, from what is on record of each step. settings: (first step, eta_alpha, chi)."""
+        self.assertEqual([int(record["step"]) for record in history["records"]], list(steps))
+        log_alpha = [math.log(alpha) for alpha in alpha_before or [1.0] * len(history["group_names"])]
+        for record in history["records"]:
+            _, eta, chi = [setting for setting in settings if setting[0] <= int(record["step"])][-1]
+            for group, loss, pairs in zip(record["group"], record["loss_sum"], record["pair_count"]):
+                log_alpha[group] += eta * chi * loss / pairs
+            largest = max(log_alpha)
+            total = sum(math.exp(value - largest) for value in log_alpha)
+            for value, alpha in zip(log_alpha, record["alpha"]):
+                self.assertAlmostEqual(math.exp(value - largest) / total, alpha, delta=1e-9)
+
     def set_before_the_first_step(self, name, settings, *options):
         """A job that is given settings while it waits behind another one."""
         first = self.submit(f"before-{name}")
@@ -55,19 +68,6 @@ for inherited in [name for name in dir(LiveJobs) if name.startswith("test_")]:
 
 
 class Settings(LiveJobs):
-    def check_alpha(self, history, steps, settings):
-        """Algorithm 1 once more, from what is on record of each step. settings: (first step, eta_alpha, chi)."""
-        self.assertEqual([int(record["step"]) for record in history["records"]], list(range(steps)))
-        log_alpha = [0.0] * len(history["group_names"])
-        for record in history["records"]:
-            _, eta, chi = [setting for setting in settings if setting[0] <= int(record["step"])][-1]
-            for group, loss, pairs in zip(record["group"], record["loss_sum"], record["pair_count"]):
-                log_alpha[group] += eta * chi * loss / pairs
-            largest = max(log_alpha)
-            total = sum(math.exp(value - largest) for value in log_alpha)
-            for value, alpha in zip(log_alpha, record["alpha"]):
-                self.assertAlmostEqual(math.exp(value - largest) / total, alpha, delta=1e-9)
-
     def test_settings_of_before_the_first_step_are_those_of_a_spec_that_has_them(self):
         for origin in ("coordinator", "speculative"):
             with self.subTest(weight_sync=origin):
@@ -110,7 +110,8 @@ class Settings(LiveJobs):
                 self.assertEqual((int(job["generation"]), int(job["step"])), (2, STEPS))
                 self.assertEqual(self.effective_steps(job_id), [first, second])
                 self.assertEqual(self.lines(name)[:len(before)], before)
-                self.check_alpha(self.history(job_id), STEPS, [(0, 0.1, 1), (first, 0.1, 0.5), (second, 0.4, 0.5)])
+                self.check_alpha(self.history(job_id), range(STEPS),
+                                 [(0, 0.1, 1), (first, 0.1, 0.5), (second, 0.4, 0.5)])
                 rates = {line["step"]: line["learning_rate"] for line in self.lines(name) if "split" not in line}
                 self.assertEqual((rates[first], rates[first + 1]), (1e-3, 5e-4))
                 self.assertEqual(self.coordinator.stop(), 0)
@@ -175,6 +176,68 @@ class Evaluations(LiveJobs):
             lines.remove(added[0])
         self.assertEqual(lines, self.lines("whole"))
         self.assertEqual(self.final("asked"), self.final("whole"))
+
+
+class Forks(LiveJobs):
+    def setUp(self):
+        super().setUp()
+        self.SECTIONS = {**LiveJobs.SECTIONS, "checkpoint": {"every_steps": 0, "every_seconds": 0, "keep": 1}}
+        self.coordinator = programs.Coordinator(self.folder / "state", "--max-running-jobs", "2")
+        self.addCleanup(self.coordinator.stop)
+
+    def fork(self, job_id, *options):
+        return self.jobs("fork", job_id, *options).strip().splitlines()[-1].split()[-1]
+
+    def test_a_fork_begins_where_its_parent_was_and_the_parent_goes_on_undisturbed(self):
+        self.train("whole", 2, **self.SECTIONS)
+        parent = self.submit("parent")
+        self.wait_for_step(parent, 20)
+        other = self.fork(parent, "--set", "robust.trade_off=0.5", "--set", "robust.step_size=0.4", "--name", "other",
+                          "--output", self.folder / "other")
+        step = int(self.job(other)["parent_step"])
+        self.assertGreaterEqual(step, 20)
+        # With keep 1 the checkpoint that the first one needs is not there any more once the next one is.
+        self.jobs("checkpoint", parent, "--wait")
+        job = self.finished(other)
+        self.assertEqual((job["parent_id"], int(job["step"]), int(job["generation"])), (parent, STEPS, 1))
+        self.finished(parent)
+        self.same_run("whole", "parent")
+        records = self.history(parent)["records"]
+        self.check_alpha(self.history(other), range(step, STEPS), [(step, 0.4, 0.5)], records[step - 1]["alpha"])
+        # Up to the fork its lines are its parent's.
+        self.assertEqual([line for line in self.lines("other") if line["step"] <= step],
+                         [line for line in self.lines("whole") if line["step"] <= step])
+        tree = self.jobs("tree", other).splitlines()
+        self.assertEqual(len(tree), 2)
+        self.assertTrue(tree[0].startswith(f"{parent}  SUCCEEDED"), tree)
+        self.assertIn(f"{other}  SUCCEEDED", tree[1])
+        self.assertIn(f"from step {step}", tree[1])
+
+    def test_a_fork_without_settings_of_its_own_ends_like_its_parent(self):
+        parent = self.submit("parent")
+        self.wait_for_step(parent, 20)
+        self.jobs("set", parent, "trade_off=0.5", "step_size=0.4", "learning_rate=5e-4")
+        [changed] = self.effective_steps(parent)
+        self.wait_for_step(parent, changed + 5)
+        fork = self.fork(parent, "--output", self.folder / "fork")
+        self.assertGreater(int(self.job(fork)["parent_step"]), changed)
+        self.finished(parent)
+        self.finished(fork)
+        self.same_run("parent", "fork")
+
+    def test_what_does_not_go_with_the_checkpoint_is_named(self):
+        parent = self.submit("parent")
+        self.wait_for_step(parent, 10)
+        self.jobs("checkpoint", parent, "--wait")
+        step = self.job(parent)["checkpoint_step"]
+        line = self.refused("equipoise", "jobs", "fork", parent, "--at", step, "--set", "model.path=elsewhere",
+                            "--coordinator", self.coordinator.address)
+        self.assertIn("model is not that of the job whose checkpoint is taken", line)
+        fork = self.fork(parent, "--at", step, "--set", "training.seed=9", "--output", self.folder / "fork")
+        job = self.wait_for(fork, lambda job: job["state"] in restarts_test.FINAL_STATES)
+        self.assertEqual((job["state"], job["failure_kind"]), ("JOB_STATE_FAILED", "FAILURE_KIND_INVALID_INPUT"))
+        self.assertIn("training.seed is 9, but 3", job["state_reason"])
+        self.jobs("cancel", parent)
 
 
 if __name__ == "__main__":

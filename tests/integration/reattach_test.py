@@ -110,7 +110,7 @@ class Reattachment(JobsAlone):
 
     def test_away_for_too_long_the_job_goes_on_from_its_checkpoint(self):
         self.train("whole", 2, **self.SECTIONS)
-        self.start()
+        self.start("--rank-wait", "5")
         job_id = self.submit("late", "--set", "launch.max_restarts=1")
         self.wait_for_checkpoint(job_id, 50)
         self.kill_coordinator()

@@ -82,7 +82,8 @@ Registration register_rank(CoordinatorClient& client, const std::string& job_id,
     request.set_generation(generation);
     response = client.register_worker(request);
   }
-  return {.attempt = {.job_id = job_id, .generation = generation}, .spec = response.spec()};
+  return {
+      .attempt = {.job_id = job_id, .generation = generation}, .spec = response.spec(), .is_fork = response.is_fork()};
 }
 
 StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const GroupedData& data,

@@ -22,6 +22,7 @@ namespace equipoise {
 struct Registration {
   AttemptId attempt;
   v1::JobSpec spec;
+  bool is_fork = false;  // it begins with another job's checkpoint, and may have other settings than that
 };
 
 struct RankPlace {

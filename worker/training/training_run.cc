@@ -160,8 +160,8 @@ class TrainingRun {
             "are in {}",
             found_->manifest.step, before.metrics);
       }
-      opening.is_kept = before.ledger.empty();
-      if (!opening.is_kept && found_->manifest.ledger_bytes > 0) {
+      opening.is_kept = before.ledger.empty() && !begins_fork();
+      if (!opening.is_kept && !begins_fork() && found_->manifest.ledger_bytes > 0) {
         context_.log.warn(
             "the ledger is not as the checkpoint of step {} knew it, and begins again there; what was before is in {}",
             found_->manifest.step, before.ledger);
@@ -182,6 +182,11 @@ class TrainingRun {
                                           kept_bytes);
     if (found_) report_->restore(object_at(found_->manifest.training, "totals"));
     output_->watch(std::string(metrics_schema::kFileName));
+  }
+
+  // With a checkpoint of another job, which had other settings: its ledger is computed again with its own.
+  bool begins_fork() const {
+    return context_.registration.is_fork && found_->manifest.job_id != context_.registration.attempt.job_id;
   }
 
   // Views of what lives as long as this. Rank 0.
@@ -445,7 +450,9 @@ std::optional<FoundCheckpoint> find_checkpoint_of(const RunContext& context) {
     context.heartbeat.set_phase(v1::RANK_PHASE_READING_DATA, "verifying checkpoint, " + std::to_string(percent) + " %");
   };
   return find_checkpoint(context.config, resolve_defaults(registration.spec, context.config),
-                         {.job_id = registration.attempt.job_id, .generation = registration.attempt.generation},
+                         {.job_id = registration.attempt.job_id,
+                          .generation = registration.attempt.generation,
+                          .is_fork = registration.is_fork},
                          context.log, show_progress);
 }
 

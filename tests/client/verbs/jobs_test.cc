@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -14,6 +16,7 @@ namespace jobs_test {
 
 using testing::HasSubstr;
 using testing::MatchesRegex;
+using testing::StartsWith;
 
 class JobsVerbs : public CoordinatorFixture {};
 
@@ -245,6 +248,32 @@ TEST_F(JobsVerbs, SetNamesWhatCannotBeSet) {
   EXPECT_THAT(refusal_of_set("trade_off=high"), HasSubstr("trade_off is \"high\", expected a number"));
   EXPECT_THAT(refusal_of_set("max_steps=1.5"), HasSubstr("max_steps is \"1.5\", expected a whole number"));
   EXPECT_THAT(refusal_of_set("trade_off=2"), HasSubstr("robust.trade_off is 2"));
+}
+
+TEST_F(JobsVerbs, ForkTakesACheckpointAndTreeShowsWhose) {
+  const std::string id = submitted();
+  EXPECT_THAT(run_here({"jobs", "fork", id}).err, HasSubstr("has no checkpoint yet"));
+  RankByHand rank(address(), id);
+  rank.start();
+  rank.step();
+  const std::filesystem::path checkpoint = folder().path() / "out/checkpoints/step-1";
+  std::filesystem::create_directories(checkpoint);
+  std::ofstream(checkpoint / "manifest.json") << "{}";
+  rank.commit_checkpoint();
+  const std::string other = (folder().path() / "other").string();
+  const CommandRun result =
+      run_here({"jobs", "fork", id, "--at", "1", "--output", other, "--set", "robust.trade_off=0.5"});
+  ASSERT_EQ(result.code, ExitCode::kSuccess) << result.err;
+  const std::string fork = result.out.substr(0, result.out.find('\n'));
+  const auto job = nlohmann::json::parse(run_here({"jobs", "get", fork, "--json"}).out);
+  EXPECT_EQ(job["parent_id"], id);
+  EXPECT_EQ(job["spec"]["robust"]["trade_off"], 0.5);
+  EXPECT_EQ(job["spec"]["output"], other);
+  const std::string tree = run_here({"jobs", "tree", fork}).out;
+  EXPECT_THAT(tree, StartsWith(id + "  RUNNING  step 1 of 2\n"));
+  EXPECT_THAT(tree, HasSubstr(fork + "  QUEUED  step 0, from step 1\n"));
+  EXPECT_EQ(run_here({"jobs", "tree"}).out, tree);
+  EXPECT_THAT(run_here({"jobs", "fork", id, "--at", "7"}).err, HasSubstr("no checkpoint of step 7"));
 }
 
 TEST_F(JobsVerbs, WorkersOfTheUserArePausedByTheUser) {

@@ -154,6 +154,12 @@ TEST_F(AttemptFailureTest, TheSameStepThatCrashesTwiceIsTheJobsOwnFailureWithIts
               HasSubstr("failed twice in a row at step 3, alike, whose batch is pairs 5 to 6 of epoch 2, which are"));
   EXPECT_THAT(job(id).state_reason(), HasSubstr("; last: mpirun exited with code 139"));
   EXPECT_THAT(job(id).state_reason(), HasSubstr("; before: mpirun exited with code 134"));
+  v1::ListAttemptsRequest request;
+  request.set_id(id);
+  const v1::ListAttemptsResponse attempts = core_->history().attempts(request);
+  ASSERT_EQ(attempts.attempts_size(), 2);
+  EXPECT_EQ(attempts.attempts(0).failure().signal(), 6) << "each keeps its own";
+  EXPECT_EQ(attempts.attempts(1).failure().signal(), 11);
 }
 
 TEST_F(AttemptFailureTest, ACrashIsKnownAfterARestartOfTheCoordinator) {

@@ -175,7 +175,9 @@ TEST_F(TakenOver, RanksOfAStartingJobMayRegisterWithEither) {
 TEST_F(TakenOver, WhatRanksHaveSaidAtTheirEndCounts) {
   const auto id = running(2);
   steps(id, 0, 10);
-  finish(id, 0);  // and is gone
+  auto first = finish_request(id, 1, 0, 'x');
+  first.set_ledger_chain(std::string(32, 'c'));
+  calls().finish_worker(first);  // and is gone
   take_over(id);
   finish(id, 1);
   pass(31s);
@@ -186,6 +188,7 @@ TEST_F(TakenOver, WhatRanksHaveSaidAtTheirEndCounts) {
   EXPECT_EQ(state(id), v1::JOB_STATE_RUNNING) << "nobody is waited for";
   core_->attempts().handle_exit({.attempt = first_attempt(id), .exit_code = 0, .last_line = "", .was_away = true});
   EXPECT_EQ(state(id), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(job(id).ledger_chain(), std::string(32, 'c'));
 }
 
 TEST_F(TakenOver, AnotherDigestIsFoundOverARestartToo) {
@@ -290,6 +293,16 @@ TEST_F(TakenOver, WhatIsLeftOfJobsThatAreOverOrGoneIsEnded) {
   EXPECT_THAT(launcher_.forgotten, ElementsAre(gone, first_attempt(id)));
   EXPECT_FALSE(core_->attempts().has_live_attempts());
   EXPECT_EQ(state(id), v1::JOB_STATE_CANCELLED);
+}
+
+// What a host that was lost has answered to the coordinator before: it kept a place of a job for ever.
+TEST_F(TakenOver, AQuestionToAHostIsNoAttempt) {
+  const AttemptKey question{.job_id = "host node1", .generation = 1};
+  restart({question});
+  EXPECT_FALSE(core_->attempts().has_live_attempts());
+  core_->attempts().handle_exit({.attempt = question, .exit_code = 0, .last_line = "", .was_away = true});
+  EXPECT_THAT(launcher_.forgotten, ElementsAre(question));
+  EXPECT_THAT(launcher_.terminated, IsEmpty());
 }
 
 TEST_F(TakenOver, ACheckpointIsMadeOnceTheRanksAreBack) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,10 +30,12 @@ TEST(HostWatch, ASuspectIsNotUsedUntilItAnswers) {
   EXPECT_THAT(watch.unused(), ElementsAre("node2"));
   EXPECT_THAT(watch.questions(kStart), ElementsAre("node2"));
   EXPECT_THAT(watch.questions(kStart + 100s), IsEmpty()) << "it has been asked";
+  EXPECT_TRUE(watch.awaits_first_answers());
   watch.note_answer("node2", false, kStart + 100s);
   EXPECT_THAT(watch.questions(kStart + 129s), IsEmpty());
   EXPECT_EQ(watch.unused_text(), "node2, which does not answer");
   EXPECT_EQ(watch.unanswering(), 1U);
+  EXPECT_FALSE(watch.awaits_first_answers());
   EXPECT_THAT(watch.questions(kStart + 130s), ElementsAre("node2"));
   watch.note_answer("node2", true, kStart + 131s);
   EXPECT_THAT(watch.unused(), IsEmpty());
@@ -90,22 +94,25 @@ class HostsThatFail : public ControllerFixture {
     settings_.supervisor.host_rules = kRules;
     restart();
   }
-  std::string running(int workers) {
+  std::string running(int workers, int min_workers = 0) {
     v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, workers);
     spec.mutable_launch()->set_max_restarts(10);
+    if (min_workers > 0) spec.mutable_launch()->set_min_workers(min_workers);
     const std::string id = jobs().create(create_request(spec)).id();
     core_->attempts().tick();
     train(id);
     return id;
   }
-  void train(const std::string& id) {
+  void train(const std::string& id, const std::optional<v1::ResumePoint>& resume = std::nullopt) {
     const std::int64_t generation = job(id).generation();
     for (int rank = 0; rank < job(id).world_size(); ++rank) {
       auto request = register_request(id, rank == 0 ? 0 : generation, rank, job(id).world_size());
       request.set_attempt_token(launcher_.started.back().token);
       calls().register_worker(request);
     }
-    calls().start_training(start_request(id, generation));
+    auto start = start_request(id, generation);
+    if (resume) *start.mutable_resume() = *resume;
+    calls().start_training(start);
   }
   void lose_contact(const std::string& id, const std::string& host) {
     core_->attempts().handle_exit({.attempt = {.job_id = id, .generation = job(id).generation()},
@@ -188,6 +195,57 @@ TEST_F(HostsThatFail, NoneIsBlamedWhereAllFailAtOnce) {
     ASSERT_EQ(job(id).state(), v1::JOB_STATE_STARTING) << round;
     train(id);
   }
+}
+
+TEST_F(HostsThatFail, AJobThatMayHaveFewerRanksGoesOnWithThemAndHasMoreAtItsNextStart) {
+  const auto id = running(2, 1);
+  for (int step = 0; step < 3; ++step) calls().report_step(step_request(id, 1, step, {0.2, 1.0}));
+  v1::GetGroupWeightsRequest request;
+  request.set_job_id(id);
+  request.set_generation(1);
+  const v1::WeightState weights = calls().group_weights(request).state();
+  calls().commit_checkpoint(commit_request(id, 1, weights.steps()));
+  const auto point = resume_point(id, 1, weights);
+  lose_contact(id, "node2");
+  pass(42s);
+  answer("node1", 0);
+  pass(1s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RECOVERING) << "the other one may answer in a moment";
+  answer("node2", 1);
+  pass(1s);
+  ASSERT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(job(id).world_size(), 1);
+  EXPECT_EQ(launcher_.started.back().workers, 1);
+  EXPECT_THAT(launcher_.started.back().hosts, ElementsAre(HostSlots{.name = "node1", .slots = 1}));
+  EXPECT_THAT(job(id).conditions(job(id).conditions_size() - 1),
+              HasSubstr("attempt 2 has 1 of 2 ranks, as no more slots are free; not used: node2"));
+  train(id, point);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(job(id).step(), 3);
+  pass(20s);
+  calls().heartbeat(heartbeat_request(id, 2, 0));
+  pass(15s);
+  answer("node2", 0);
+  EXPECT_EQ(job(id).world_size(), 1) << "until it starts again";
+  mpirun_exits(id, 137);
+  pass(4s);
+  ASSERT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(job(id).world_size(), 2);
+  train(id, point);
+  for (int step = 3; step < 10; ++step) calls().report_step(step_request(id, 3, step, {0.2, 1.0}));
+  for (int rank = 0; rank < 2; ++rank) calls().finish_worker(finish_request(id, 3, rank, 'x'));
+  mpirun_exits(id, 0);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(HostsThatFail, AFirstAttemptWaitsForAllItsRanks) {
+  running(1);
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 2);
+  spec.mutable_launch()->set_min_workers(1);
+  const auto id = jobs().create(create_request(spec)).id();
+  core_->attempts().tick();
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(job(id).state_reason(), "waiting for 2 free slots; 1 of 2 is free");
 }
 
 }  // namespace host_watch_test

@@ -102,7 +102,7 @@ TEST_F(MpirunLauncherTest, TheTokenIsInTheEnvironmentAndNotInTheArguments) {
   EXPECT_THAT(log("stdout.log"), HasSubstr("token secret\n"));
   EXPECT_THAT(log("stdout.log"), HasSubstr("-x EQUIPOISE_ATTEMPT_TOKEN"));
   EXPECT_THAT(log("stdout.log"), HasSubstr("/bin/equipoise-worker --coordinator 127.0.0.1:7"));
-  EXPECT_THAT(log("stdout.log"), HasSubstr("--start-timeout 120"));
+  EXPECT_THAT(log("stdout.log"), HasSubstr("--start-timeout 120 --wait 30"));
   EXPECT_EQ(log("stdout.log").find("secret"), log("stdout.log").rfind("secret")) << "once, from the environment";
 }
 

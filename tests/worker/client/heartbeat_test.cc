@@ -183,11 +183,13 @@ class HoldsRanks final : public v1::WorkerService::Service {
                          v1::HeartbeatResponse* response) override {
     response->set_command(v1::HeartbeatResponse::COMMAND_CONTINUE);
     response->set_is_held(left_-- > 0);
+    response->set_checkpoint_requests(requests_);
     const std::lock_guard lock(mutex_);
     phase_ = request->phase();
     changed_.notify_all();
     return grpc::Status::OK;
   }
+  void set_checkpoint_requests(std::int64_t requests) { requests_ = requests; }
   void wait_for_phase(const std::string& phase) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return phase_ == phase; });
@@ -195,6 +197,7 @@ class HoldsRanks final : public v1::WorkerService::Service {
 
  private:
   std::atomic<int> left_;
+  std::atomic<std::int64_t> requests_ = 0;
   std::mutex mutex_;  // guards phase_
   std::condition_variable changed_;
   std::string phase_;
@@ -217,6 +220,31 @@ TEST(Heartbeat, TellsOfEachAnswerThatRanksWait) {
     heartbeat.check();
   }
   EXPECT_EQ(told, kHeld);
+}
+
+// It counted on: the first checkpoints that people asked the next coordinator for were not made.
+TEST(Heartbeat, ANextCoordinatorCountsCheckpointsFromTheBeginning) {
+  HoldsRanks coordinator(0);
+  CoordinatorClient client(coordinator.address(), kPatience);
+  Heartbeat heartbeat(client, {.job_id = "j", .generation = 1}, 0);
+  int phase = 0;
+  const auto wants_after = [&](std::int64_t requests) {
+    coordinator.set_checkpoint_requests(requests);
+    for (int beat = 0; beat < 2; ++beat) {  // the second is sent once the answer to the first is known
+      const std::string name = "phase " + std::to_string(++phase);
+      heartbeat.set_phase(v1::RANK_PHASE_TRAINING, name);
+      coordinator.wait_for_phase(name);
+    }
+    return heartbeat.wants_checkpoint();
+  };
+  EXPECT_TRUE(wants_after(2));
+  heartbeat.checkpoint_begins();
+  EXPECT_FALSE(wants_after(2));
+  EXPECT_FALSE(wants_after(0)) << "of the next coordinator";
+  EXPECT_TRUE(wants_after(1));
+  EXPECT_TRUE(wants_after(0)) << "of the one after it, and the checkpoint is not made yet";
+  heartbeat.checkpoint_begins();
+  EXPECT_FALSE(wants_after(0));
 }
 
 // Answers heartbeats, or is away, as the test says.
