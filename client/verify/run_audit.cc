@@ -265,7 +265,9 @@ class RunAuditor {
   std::string fault_of(const CheckpointManifest& manifest, const fs::path& folder) {
     const std::string file = (folder / kManifestName).string();
     const auto seal = seals_.find(manifest.ledger_bytes);
-    if (manifest.ledger_bytes > 0 && (seal == seals_.end() || seal->second != manifest.ledger_chain)) {
+    // One that a new ledger has begun with knew the ledger before.
+    const bool knows_ledger = manifest.ledger_bytes > 0 && manifest.step > audit_.start.first_step;
+    if (knows_ledger && (seal == seals_.end() || seal->second != manifest.ledger_chain)) {
       return file + ": ledger: the ledger has no such seal at byte " + std::to_string(manifest.ledger_bytes) +
              ": it was written anew or cut off, or the checkpoint is of another run";
     }
