@@ -133,7 +133,8 @@ void Heartbeat::run() {
       last_answer = std::chrono::steady_clock::now();
     } catch (const PeerError& failure) {
       if (std::chrono::steady_clock::now() - last_answer > client_.patience()) {
-        std::fprintf(stderr, "rank %d: %s; no answer for %lld s, this rank ends\n", rank_, failure.what(),
+        std::fprintf(stderr, "rank %d: %s; no answer for %lld s, this rank ends\n", rank_,
+                     one_line(failure.what(), kLongestWarning).c_str(),
                      static_cast<long long>(client_.patience().count()));
         _exit(kExitLeaseLost);
       }
