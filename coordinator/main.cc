@@ -20,6 +20,7 @@
 
 #include "common/base/durable_file.h"
 #include "common/base/environment.h"
+#include "common/base/message_text.h"
 #include "common/base/standard_streams.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/state_audit.h"
@@ -41,6 +42,11 @@ constexpr const char* kDamagedHint =
     "; --check tells what is damaged, --check --quarantine keeps what can be read; where neither can open the "
     "database, "
     "restore a backup";
+
+// Why it cannot begin: one line, whatever files and flags have in it.
+void say_why(const std::string& text) {
+  std::fprintf(stderr, "equipoise-coordinator: %s\n", one_line(text, text.size()).c_str());
+}
 
 void set_up_log(const std::string& level) {
   spdlog::set_default_logger(std::make_shared<spdlog::logger>("coordinator", std::make_shared<ErrorStreamSink>()));
@@ -169,10 +175,10 @@ int main(int argc, char** argv) {
     return code;
   } catch (const StoreError& error) {
     const bool is_damaged = error.cause() == StoreError::Cause::kDamaged;
-    std::fprintf(stderr, "equipoise-coordinator: %s%s\n", error.what(), is_damaged ? kDamagedHint : "");
+    say_why(std::string(error.what()) + (is_damaged ? kDamagedHint : ""));
     return kCannotBegin;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "equipoise-coordinator: %s\n", error.what());
+    say_why(error.what());
     return kCannotBegin;
   }
 }

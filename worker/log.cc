@@ -1,8 +1,11 @@
 #include "worker/log.h"
 
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <array>
+#include <ctime>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -26,6 +29,19 @@ spdlog::level::level_enum level_of(std::string_view name) {
   throw std::invalid_argument("--log-level is " + quoted_text(name) + ", expected " + log_level_names());
 }
 
+// The text of a line, with control characters as spaces: names from data and models could forge lines, and command the
+// terminal that shows the log.
+class CleanText final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm& /*time*/,
+              spdlog::memory_buf_t& destination) override {
+    const std::string_view text(message.payload.data(), message.payload.size());
+    const std::string line = one_line(text, text.size());
+    destination.append(line.data(), line.data() + line.size());
+  }
+  std::unique_ptr<spdlog::custom_flag_formatter> clone() const override { return std::make_unique<CleanText>(); }
+};
+
 }  // namespace
 
 std::string log_level_names() {
@@ -38,7 +54,9 @@ std::shared_ptr<spdlog::logger> make_logger(std::string_view program, std::strin
   auto logger =
       std::make_shared<spdlog::logger>(std::string(program), std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_level(level_of(level));
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %n[%P]: %v", spdlog::pattern_time_type::utc);
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<CleanText>('*').set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %n[%P]: %*");
+  logger->set_formatter(std::move(formatter));
   logger->flush_on(spdlog::level::warn);
   return logger;
 }

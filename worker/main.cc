@@ -14,6 +14,7 @@
 #include "common/base/environment.h"
 #include "common/base/error.h"
 #include "common/base/host_port.h"
+#include "common/base/message_text.h"
 #include "common/base/service_access.h"
 #include "common/base/standard_streams.h"
 #include "common/config/path_roots.h"
@@ -188,19 +189,24 @@ CLI::App* add_merge(CLI::App& app, MergeFiles& files) {
   return merge;
 }
 
+// Its last word, for people and for the one who reads the log: one line.
+void say_why(const std::string& text) {
+  std::fprintf(stderr, "equipoise-worker: %s\n", one_line(text, text.size()).c_str());
+}
+
 // The work of this process, its end as an exit code and, unless all went well, one line on standard error.
 int run(const std::function<void()>& work) {
   try {
     work();
     return EXIT_SUCCESS;
   } catch (const AttemptEnded& ended) {
-    std::fprintf(stderr, "equipoise-worker: %s\n", ended.what());
+    say_why(ended.what());
     std::_Exit(kExitAskedToEnd);
   } catch (const std::invalid_argument& refused) {
-    std::fprintf(stderr, "equipoise-worker: %s\n", refused.what());
+    say_why(refused.what());
     std::_Exit(kExitBadInput);
   } catch (const std::exception& failure) {
-    std::fprintf(stderr, "equipoise-worker: %s\n", failure_text(failure).c_str());
+    say_why(failure_text(failure));
     std::_Exit(kExitFailed);
   }
 }

@@ -148,7 +148,7 @@ std::string left_out_text(const EvaluationSummary& summary) {
   std::string text;
   if (summary.all.dropped > 0) {
     text = count_text(summary.all.dropped) + " of " + count_text(summary.all.pairs + summary.all.dropped) +
-           " pairs are left out; the first: " + summary.dropped_reason;
+           " pairs are left out; the first: " + printable(summary.dropped_reason);
   }
   if (summary.shortened == 0) return text;
   return text + (text.empty() ? "" : "\n") + count_text(summary.shortened) + " of " + count_text(summary.all.pairs) +

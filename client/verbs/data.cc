@@ -9,6 +9,7 @@
 #include "client/data/survey_generator.h"
 #include "client/data/survey_pairs.h"
 #include "client/report/group_tables.h"
+#include "client/table/display_width.h"
 #include "common/base/output_lock.h"
 
 namespace equipoise {
@@ -20,7 +21,7 @@ void check(const PreferenceFlags& flags, const Console& console) {
   for (std::size_t i = 0; i < flags.files.size(); ++i) {
     console.out << counts.pairs_of_file[i] << " pairs: " << flags.files[i] << "\n";
   }
-  for (const std::string& note : counts.notes) console.out << note << "\n";
+  for (const std::string& note : counts.notes) console.out << printable(note) << "\n";
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "client/data/preference_import.h"
 #include "client/data/survey_import.h"
 #include "client/report/group_tables.h"
+#include "client/table/display_width.h"
 #include "common/base/output_lock.h"
 
 namespace equipoise {
@@ -140,7 +141,7 @@ void import_preference_files(const PreferenceImportFlags& flags, const Console& 
   console.out << preference_table(counts, console.colors, console.glyphs) << "\n"
               << counts.train << " pairs: " << flags.output << "\n";
   if (output.validation) console.out << counts.validation << " pairs: " << flags.validation << "\n";
-  for (const std::string& note : counts.notes) console.out << note << "\n";
+  for (const std::string& note : counts.notes) console.out << printable(note) << "\n";
 }
 
 void add_preferences(CLI::App& verb, Action& chosen) {

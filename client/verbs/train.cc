@@ -36,7 +36,7 @@ void report(const v1::TrainingJob& job, const Console& console) {
   const std::string notes = data_notes(job.spec().output());
   if (!notes.empty()) console.out << "\n" << notes;
   // Training that ended before its last step says why.
-  if (job.step() < job.total_steps()) console.out << "\n" << job.state_reason() << "\n";
+  if (job.step() < job.total_steps()) console.out << "\n" << printable(job.state_reason()) << "\n";
   console.out << "\nmodel: " << job.spec().output() << "/final\n";
 }
 

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <stdexcept>
+#include <string>
 
 namespace equipoise {
 namespace log_test {
@@ -21,6 +23,18 @@ TEST(Log, LinesHaveTimeLevelProgramAndProcess) {
   EXPECT_THAT(lines_at("info"),
               testing::MatchesRegex(
                   "[0-9-]+T[0-9:]+\\.[0-9]+Z info equipoise-test\\[[0-9]+\\]: step 3\n.* warning .*: late\n"));
+}
+
+TEST(Log, ATextOfOthersIsOneLineAndCommandsNoTerminal) {
+  testing::internal::CaptureStderr();
+  const auto logger = make_logger("equipoise-test", "info");
+  logger->info("group \"{}\"",
+               "north\nforged line\x1b[2J\xc2\x9b"
+               "31m\x7f");
+  logger->flush();
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(said, testing::EndsWith(": group \"north forged line [2J 31m \"\n"));
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1);
 }
 
 TEST(Log, LevelHidesWhatIsBelowIt) {

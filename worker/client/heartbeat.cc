@@ -159,8 +159,8 @@ void Heartbeat::set_wants_pause(bool wants_pause) {
 
 void Heartbeat::end_where_lease_is_over(const std::exception& failure) const {
   if (Clock::now() - acknowledged_.load() < client_.patience()) return;
-  std::fprintf(stderr, "rank %d: %s; no answer for %lld s, this rank ends\n", rank_, failure.what(),
-               static_cast<long long>(client_.patience().count()));
+  std::fprintf(stderr, "rank %d: %s; no answer for %lld s, this rank ends\n", rank_,
+               one_line(failure.what(), kLongestWarning).c_str(), static_cast<long long>(client_.patience().count()));
   _exit(kExitLeaseLost);
 }
 
