@@ -6,7 +6,8 @@ FUZZ_RECORDS ?= 1000000
 SEEDS ?= 100000
 SECONDS ?= 600
 
-.PHONY: demo test recipes test-hosts test-asan test-tsan fuzz simulate soak bench reproduce check-gpu build clean
+.PHONY: demo test recipes test-faults test-hosts test-asan test-tsan fuzz simulate bench reproduce check-gpu \
+  protocol protocol-release soak build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -19,6 +20,10 @@ recipes:
 	deploy/bootstrap --tests
 	deploy/build --programs
 	tests/recipes/recipes_test.py --compile
+
+# Every fault of docs/faults.md, with real processes; networks of its own need root. The last line is "N passed, N failed".
+test-faults:
+	tests/run -C slow -L faults
 
 # Jobs over three hosts, which are network namespaces of this machine: needs root.
 test-hosts:
@@ -74,6 +79,17 @@ reproduce:
 # One archive for a machine with a GPU and Python's torch, and its checks here up to the missing driver.
 check-gpu:
 	deploy/check-gpu
+
+# docs/reference/api.md anew, after a change of the .proto files, and their checks.
+protocol:
+	deploy/bootstrap --tests
+	.ci/protocol --write
+	.ci/protocol
+
+# With a release: from then on nothing of the protocol as it is may be broken.
+protocol-release:
+	deploy/bootstrap --tests
+	.ci/protocol --release
 
 build:
 	deploy/bootstrap

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <stdexcept>
+#include <system_error>
+#include <vector>
 
 #include "common/process/machine_ranks.h"
 #include "coordinator/launch/hostfile.h"
@@ -14,18 +16,27 @@ namespace equipoise::coordinator {
 namespace {
 
 constexpr std::int64_t kBytesOfMiB = 1024 * 1024;
+constexpr std::chrono::seconds kBetweenQuestions{30};  // to a host that does not answer
 
 struct Texts {
   std::string listen = "127.0.0.1:7443";
   std::string metrics_listen = "127.0.0.1:9464";
   std::string state = "./equipoise-state";
   std::string announce, mpirun = "mpirun", worker, hostfile, advertise, private_folder;
+  std::vector<std::string> roots;
+  std::string tls_cert, tls_key, tls_client_ca, tokens;
+  ServiceFiles rank_files;
   std::string log_level = "info";
+  std::string on_shutdown = "leave";
   int max_running_jobs = 1;
   int shutdown_grace = 20;
+  int rank_wait = 30;
+  int preemption_grace = 120;
+  int stall_timeout = 30;
   std::int64_t max_history = 1024;
   bool allocation = false;
   bool insecure = false;
+  bool insecure_metrics = false;
   bool exit_with_parent = false;
   bool check = false;
   bool quarantine = false;
@@ -54,11 +65,61 @@ void declare(CLI::App& app, Texts& texts) {
                  "Seconds at SIGTERM for ranks that train to leave with a checkpoint; 0: they are ended at once")
       ->check(CLI::Range(0, 86'400))
       ->capture_default_str();
+  app.add_option("--rank-wait", texts.rank_wait,
+                 "Seconds that ranks wait for a coordinator that is away, before they end themselves")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  app.add_option("--preemption-grace", texts.preemption_grace,
+                 "Seconds for the ranks of a job to leave with a checkpoint, where one of a higher priority needs the "
+                 "room; then they are ended")
+      ->check(CLI::Range(1, 86'400))
+      ->capture_default_str();
+  app.add_option("--stall-timeout", texts.stall_timeout,
+                 "Seconds that a rank may stand still in a step before its attempt has failed; ten of the job's own "
+                 "steps where those take longer")
+      ->check(CLI::Range(1, 86'400))
+      ->capture_default_str();
+  app.add_option(
+         "--on-shutdown", texts.on_shutdown,
+         "What ranks do at SIGTERM. leave: make a checkpoint and end; keep: wait for the next coordinator on the "
+         "same state folder and port")
+      ->check(CLI::IsMember({"leave", "keep"}))
+      ->capture_default_str();
   app.add_option("--max-history", texts.max_history,
                  "MiB that the steps of a job may take in the database; beyond, one in 16 of the oldest stays")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  app.add_flag("--insecure", texts.insecure, "Listen where other machines can connect, without TLS");
+  app.add_option("--tls-cert", texts.tls_cert,
+                 "The service's certificate and its chain, PEM; read again when it changes")
+      ->type_name("FILE");
+  app.add_option("--tls-key", texts.tls_key, "The private key of --tls-cert, PEM")->type_name("FILE");
+  app.add_option("--tls-client-ca", texts.tls_client_ca,
+                 "Who signs the certificates of callers, PEM: with it nobody connects without one")
+      ->type_name("FILE");
+  app.add_option("--tls-ca", texts.rank_files.tls_ca, "With which ranks that are launched check --tls-cert, PEM")
+      ->envname(kTlsCaVariable)
+      ->type_name("FILE");
+  app.add_option("--rank-cert", texts.rank_files.tls_cert, "The certificate that these ranks show to --tls-client-ca")
+      ->envname(kTlsCertVariable)
+      ->type_name("FILE");
+  app.add_option("--rank-key", texts.rank_files.tls_key, "The private key of --rank-cert")
+      ->envname(kTlsKeyVariable)
+      ->type_name("FILE");
+  app.add_option(
+         "--tokens", texts.tokens,
+         "Who may call: a line ROLE NAME SHA256 for each token, as `equipoise token create` prints it; mode 0600; "
+         "read again when it changes")
+      ->type_name("FILE");
+  app.add_option("--root", texts.roots,
+                 "Folder that data, models and outputs of jobs must be in; may be repeated; default: any folder")
+      ->type_name("DIR")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_flag("--insecure", texts.insecure,
+               "Listen where other machines can connect, without TLS and tokens: whoever reaches the port reads, makes "
+               "and ends all jobs, with files as this user");
+  app.add_flag("--insecure-metrics", texts.insecure_metrics,
+               "Let other machines read /metrics, over plain HTTP and without a token");
   app.add_flag("--exit-with-parent", texts.exit_with_parent, "Stop when the process that started this one ends");
   app.add_option("--private-folder", texts.private_folder,
                  "Folder to remove at the end if the process that started this one has ended before");
@@ -84,10 +145,76 @@ std::filesystem::path existing_file(const std::string& flag, const std::string& 
   throw std::invalid_argument(flag + " is \"" + text + "\", expected a file that is there");
 }
 
-ListenAddress listen_address(const std::string& flag, const std::string& text, const Texts& texts) {
-  const ListenAddress address = parse_listen_address(flag, text);
-  if (!texts.insecure) check_loopback(flag, address);
+// What other machines can reach asks who calls, and is not read on the way.
+ListenAddress checked_listen(const Texts& texts) {
+  ListenAddress address = parse_listen_address("--listen", texts.listen);
+  const bool has_tls = !texts.tls_cert.empty(), has_tokens = !texts.tokens.empty();
+  if (has_tokens && !has_tls && !address.is_loopback()) {
+    throw std::invalid_argument("--tokens without --tls-cert: tokens would cross the network to " + address.text() +
+                                " in plain text; expected --tls-cert and --tls-key, or a loopback address");
+  }
+  if (texts.insecure || (has_tls && has_tokens)) return address;
+  check_loopback("--listen", address,
+                 "--tls-cert, --tls-key and --tokens, or --insecure on a network where everybody is trusted");
   return address;
+}
+
+std::optional<ListenAddress> checked_metrics_listen(const Texts& texts) {
+  if (texts.metrics_listen.empty()) return std::nullopt;
+  ListenAddress address = parse_listen_address("--metrics-listen", texts.metrics_listen);
+  if (texts.insecure || texts.insecure_metrics) return address;
+  check_loopback("--metrics-listen", address,
+                 "--insecure-metrics where everybody may read the names of jobs and groups, and their losses");
+  return address;
+}
+
+PathRoots checked_roots(const std::vector<std::string>& texts) {
+  std::vector<std::filesystem::path> folders;
+  for (const std::string& text : texts) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(text, ignored) || text.find(':') != std::string::npos) {
+      throw std::invalid_argument("--root is \"" + text + "\", expected a folder that is there, without a colon");
+    }
+    folders.emplace_back(text);
+  }
+  return PathRoots(folders);
+}
+
+std::optional<TlsFiles> checked_tls(const Texts& texts) {
+  if (texts.tls_cert.empty() != texts.tls_key.empty()) {
+    throw std::invalid_argument("--tls-cert and --tls-key go together: the service's certificate and its private key");
+  }
+  if (texts.tls_cert.empty() && !texts.tls_client_ca.empty()) {
+    throw std::invalid_argument("--tls-client-ca needs --tls-cert: callers show certificates over TLS alone");
+  }
+  if (texts.tls_cert.empty()) return std::nullopt;
+  TlsFiles files{.certificate = existing_file("--tls-cert", texts.tls_cert),
+                 .key = existing_file("--tls-key", texts.tls_key),
+                 .client_ca = std::nullopt};
+  if (!texts.tls_client_ca.empty()) files.client_ca = existing_file("--tls-client-ca", texts.tls_client_ca);
+  check_tls_files(files);
+  return files;
+}
+
+// Ranks are started in folders of their own, so that names of files are absolute.
+ServiceFiles checked_rank_files(const Texts& texts) {
+  if (texts.tls_cert.empty()) return {};  // of another service, where the environment names any
+  if (texts.rank_files.tls_ca.empty()) {
+    throw std::invalid_argument(
+        "--tls-cert needs --tls-ca: the certificate authority with which ranks check the service's certificate");
+  }
+  if (!texts.tls_client_ca.empty() && texts.rank_files.tls_cert.empty()) {
+    throw std::invalid_argument(
+        "--tls-client-ca needs --rank-cert and --rank-key: what ranks show that this coordinator launches");
+  }
+  read_service_access(texts.rank_files);
+  const auto absolute = [](const std::string& file) {
+    return file.empty() ? "" : std::filesystem::absolute(file).string();
+  };
+  return {.tls_ca = absolute(texts.rank_files.tls_ca),
+          .tls_cert = absolute(texts.rank_files.tls_cert),
+          .tls_key = absolute(texts.rank_files.tls_key),
+          .token_file = ""};
 }
 
 Allocation checked_allocation(bool is_wanted) {
@@ -99,12 +226,21 @@ Allocation checked_allocation(bool is_wanted) {
   return is_wanted ? Allocation::kUsed : Allocation::kIgnored;
 }
 
+OnShutdown checked_on_shutdown(const Texts& texts) {
+  if (texts.on_shutdown == "leave") return OnShutdown::kLeave;
+  if (!texts.exit_with_parent) return OnShutdown::kKeep;
+  throw std::invalid_argument(
+      "--on-shutdown is \"keep\", but with --exit-with-parent nothing outlives this program; expected leave");
+}
+
 Options options_of(const Texts& texts) {
   Options options;
-  options.server.listen = listen_address("--listen", texts.listen, texts);
-  if (!texts.metrics_listen.empty()) {
-    options.server.metrics_listen = listen_address("--metrics-listen", texts.metrics_listen, texts);
-  }
+  options.server.listen = checked_listen(texts);
+  options.server.metrics_listen = checked_metrics_listen(texts);
+  if (!texts.tokens.empty()) options.server.access.tokens = existing_file("--tokens", texts.tokens);
+  options.server.roots = checked_roots(texts.roots);
+  options.server.tls = checked_tls(texts);
+  options.server.rank_files = checked_rank_files(texts);
   if (texts.state.empty()) throw std::invalid_argument("--state is empty, expected a folder");
   options.server.state = std::filesystem::absolute(texts.state);
   options.server.mpirun = texts.mpirun.find('/') == std::string::npos ? std::filesystem::path(texts.mpirun)
@@ -113,6 +249,7 @@ Options options_of(const Texts& texts) {
   if (!texts.hostfile.empty()) {
     options.server.controller.supervisor.hosts = read_hostfile(existing_file("--hostfile", texts.hostfile));
   }
+  options.server.controller.supervisor.host_rules.between_questions = kBetweenQuestions;
   options.server.allocation = checked_allocation(texts.allocation);
   if (options.server.allocation == Allocation::kIgnored && texts.hostfile.empty()) {
     options.server.controller.supervisor.most_workers = most_ranks_of_this_machine();
@@ -120,7 +257,12 @@ Options options_of(const Texts& texts) {
   if (!texts.advertise.empty()) options.server.advertise = checked_advertise(texts.advertise);
   check_reachable(rank_address_settings(options.server), options.server.listen);
   options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
+  options.server.controller.supervisor.preemption_grace = std::chrono::seconds(texts.preemption_grace);
+  options.server.controller.supervisor.deadlines.training = std::chrono::seconds(texts.stall_timeout);
   options.server.shutdown_grace = std::chrono::seconds(texts.shutdown_grace);
+  options.server.controller.supervisor.lease.rank_wait = std::chrono::seconds(texts.rank_wait);
+  options.server.on_shutdown = checked_on_shutdown(texts);
+  options.server.chain = texts.exit_with_parent ? Chain::kToCoordinator : Chain::kNone;
   options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;
   if (!texts.announce.empty()) options.announce = texts.announce;
   if (!texts.private_folder.empty()) options.private_folder = std::filesystem::absolute(texts.private_folder);

@@ -14,7 +14,9 @@
 #include "common/base/environment.h"
 #include "common/base/error.h"
 #include "common/base/host_port.h"
+#include "common/base/service_access.h"
 #include "common/base/standard_streams.h"
+#include "common/config/path_roots.h"
 #include "common/protocol/reconnection.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/cpu_collective.h"
@@ -25,6 +27,7 @@
 #include "worker/log.h"
 #include "worker/log_linear/log_linear_policy.h"
 #include "worker/model/merged_model.h"
+#include "worker/training/noted_collective.h"
 #include "worker/training/training_run.h"
 
 namespace equipoise {
@@ -40,13 +43,16 @@ struct WorkerOptions {
   int wait_seconds = 30;
   int start_timeout_seconds = 120;
   std::string log_level = "info";
+  ServiceFiles files;
 };
 
 // A GPU is opened for language models alone: log-linear ones compute on the CPU, however many GPUs there are.
 void run_job(const RunContext& context, const WaitReason& reason) {
+  RankProgress& progress = context.heartbeat.progress();
   if (context.config.log_linear) return run_training(context, load_log_linear_policy);
   DeviceCollective device = open_device(context.local, context.host);
   join_gpu_ranks(device, context.host, {kCollectiveTimeout, &reason});
+  if (device.over_gpu) device.over_gpu = std::make_unique<NotedCollective>(std::move(device.over_gpu), progress);
   run_training(context, [&device](const RunContext& job) { return load_language_model(job, device); });
 }
 
@@ -82,20 +88,30 @@ std::string attempt_token() {
   return token == nullptr ? "" : token;
 }
 
+// Those that the coordinator allows; of a job that users start, theirs alone to decide.
+PathRoots allowed_folders() {
+  const char* const folders = std::getenv(kRootsVariable);
+  return folders == nullptr ? PathRoots() : PathRoots::from_text(folders);
+}
+
 // Why a rank ended goes to the coordinator, if it got that far, and to standard error.
 void run_rank(const WorkerOptions& options, const MpiSession& session) {
   check_coordinator_address(options.coordinator);
   const auto log = make_logger("equipoise-worker", options.log_level);
-  CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds), attempt_token());
+  CoordinatorClient client(options.coordinator, std::chrono::seconds(options.wait_seconds), attempt_token(),
+                           read_service_access(options.files));
   client.set_on_hold([&log](const std::string& sentence) { log->info("{}", sentence); });
   WaitReason reason;
   const WaitLimit limit(collective_timeout(options), &reason);
-  const auto host = make_mpi_collective(session, limit);
-  const auto local = make_host_collective(session, limit);
+  RankProgress progress;
+  progress.set_polls([&reason] { return reason.polls(); });
+  NotedCollective host(make_mpi_collective(session, limit), progress);
+  NotedCollective local(make_host_collective(session, limit), progress);
   const WantedDevice wanted = device_of_rank();
   const Registration registration =
-      register_rank(client, options.job, {.info = session.info(), .device = wanted.device}, *host);
-  Heartbeat heartbeat(client, registration.attempt, session.info().rank, [&reason] { reason.renew(); });
+      register_rank(client, options.job, {.info = session.info(), .device = wanted.device}, host);
+  Heartbeat heartbeat(
+      client, registration.attempt, session.info().rank, [&reason] { reason.renew(); }, &progress);
   log->sinks().push_back(std::make_shared<WarningSink>(heartbeat));
   warn_of_unknown_variables(*log, session);
   const auto report = [&](const std::exception& failure) {
@@ -105,16 +121,18 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
   try {
     if (wanted.refused) std::rethrow_exception(wanted.refused);
     config = make_job_config(registration.spec);
-    const int threads = threads_per_rank(*local);
+    allowed_folders().check(*config);  // again, as files of this host are
+    const int threads = threads_per_rank(local);
     torch::set_num_threads(threads);
     const RunContext context{.client = client,
                              .log = *log,
                              .heartbeat = heartbeat,
                              .registration = registration,
                              .config = *config,
-                             .host = *host,
-                             .local = *local,
+                             .host = host,
+                             .local = local,
                              .threads = threads,
+                             .device = config->log_linear ? "cpu" : wanted.device,
                              .program = "equipoise-worker " EQUIPOISE_VERSION};
     run_job(context, reason);
   } catch (const std::exception& failure) {
@@ -215,6 +233,15 @@ int main(int argc, char** argv) {
   app.add_option("--start-timeout", options.start_timeout_seconds, "seconds to wait for the other ranks at the start")
       ->check(CLI::Range(1, 86400))
       ->capture_default_str();
+  app.add_option("--tls-ca", options.files.tls_ca, "call the coordinator over TLS; who signs its certificate, PEM")
+      ->envname(equipoise::kTlsCaVariable);
+  app.add_option("--tls-cert", options.files.tls_cert, "certificate to show it, PEM")
+      ->envname(equipoise::kTlsCertVariable);
+  app.add_option("--tls-key", options.files.tls_key, "private key of --tls-cert, PEM")
+      ->envname(equipoise::kTlsKeyVariable);
+  app.add_option("--token-file", options.files.token_file,
+                 "token of the user whose ranks these are; not for ranks that the coordinator launches")
+      ->envname(equipoise::kTokenFileVariable);
   app.add_option("--log-level", options.log_level, equipoise::log_level_names())->capture_default_str();
   const CLI::App* const evaluate = equipoise::add_evaluate(app, files);
   const CLI::App* const merge = equipoise::add_merge(app, merged);

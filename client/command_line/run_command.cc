@@ -33,16 +33,18 @@ std::unique_ptr<CLI::App> make_app(Action& chosen, std::span<const AddVerb> furt
   auto app = std::make_unique<CLI::App>(
       "Trains language models on people's preferences so that no group is left behind.", "equipoise");
   app->require_subcommand(1);
-  app->footer(kFooter);
   app->set_version_flag("--version", version_text(), "Print what this is and exit");
   app->get_formatter()->label("SUBCOMMAND", "VERB");
   app->get_formatter()->label("Subcommands", "Verbs");
-  for (const auto add : {add_train_verb, add_submit_verb, add_jobs_verb, add_checkpoints_verb, add_evaluate_verb,
-                         add_export_verb, add_compare_verb, add_data_verb, add_model_verb}) {
+  for (const auto add :
+       {add_train_verb, add_submit_verb, add_jobs_verb, add_checkpoints_verb, add_evaluate_verb, add_export_verb,
+        add_compare_verb, add_verify_verb, add_data_verb, add_model_verb, add_token_verb}) {
     add(*app, chosen);
   }
   for (const AddVerb add : further) add(*app, chosen);
   add_version_verb(*app, chosen);
+  // Last: verbs that are added later would have it too.
+  app->footer(kFooter);
   return app;
 }
 

@@ -22,13 +22,25 @@ void CoordinatorFlags::add_to(CLI::App& verb) {
       ->type_name("SECONDS")
       ->check(CLI::Range(1, 86400))
       ->capture_default_str();
+  verb.add_option("--tls-ca", files.tls_ca, "Call it over TLS; who signs its certificate, PEM")
+      ->type_name("FILE")
+      ->envname(kTlsCaVariable);
+  verb.add_option("--tls-cert", files.tls_cert, "The certificate to show it, PEM")
+      ->type_name("FILE")
+      ->envname(kTlsCertVariable);
+  verb.add_option("--tls-key", files.tls_key, "The private key of --tls-cert, PEM")
+      ->type_name("FILE")
+      ->envname(kTlsKeyVariable);
+  verb.add_option("--token-file", files.token_file, "The token that says who calls; a file of mode 0600")
+      ->type_name("FILE")
+      ->envname(kTokenFileVariable);
 }
 
 Connection CoordinatorFlags::connect(const StopRequest& stop) const {
   if (address.empty()) {
     throw std::invalid_argument("which coordinator? --coordinator HOST:PORT or EQUIPOISE_COORDINATOR says it");
   }
-  return Connection({address, std::chrono::seconds(timeout_seconds)}, stop);
+  return Connection({address, std::chrono::seconds(timeout_seconds), read_service_access(files)}, stop);
 }
 
 namespace {

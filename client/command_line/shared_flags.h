@@ -19,8 +19,10 @@ namespace equipoise {
 struct CoordinatorFlags {
   std::string address;
   int timeout_seconds = 10;
+  ServiceFiles files;
 
-  // --coordinator HOST:PORT (or EQUIPOISE_COORDINATOR), --timeout SECONDS. `this` outlives `verb`.
+  // --coordinator HOST:PORT (or EQUIPOISE_COORDINATOR), --timeout SECONDS; --tls-ca, --tls-cert, --tls-key and
+  // --token-file (or EQUIPOISE_TLS_CA, ...). `this` outlives `verb`.
   void add_to(CLI::App& verb);
   Connection connect(const StopRequest& stop = nullptr) const;
 };

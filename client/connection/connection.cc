@@ -1,8 +1,10 @@
 #include "client/connection/connection.h"
 
 #include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
 
 #include <algorithm>
+#include <random>
 #include <stdexcept>
 #include <string_view>
 #include <thread>
@@ -23,7 +25,13 @@ constexpr std::chrono::milliseconds kBetweenTries{100};
 // A job of thousands of groups and a page of weights exceed the library's 4 MiB.
 constexpr int kLargestAnswerBytes = 64 << 20;
 
-std::shared_ptr<grpc::Channel> make_channel(const std::string& host_port) {
+std::shared_ptr<grpc::ChannelCredentials> credentials_for(const ServiceAccess& access) {
+  if (!access.has_tls()) return grpc::InsecureChannelCredentials();
+  return grpc::SslCredentials(
+      {.pem_root_certs = access.ca, .pem_private_key = access.key, .pem_cert_chain = access.certificate});
+}
+
+std::shared_ptr<grpc::Channel> make_channel(const CoordinatorAddress& address) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kLargestAnswerBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
@@ -32,7 +40,15 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& host_port) {
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveAnswerMs);
-  return grpc::CreateCustomChannel("dns:///" + host_port, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel("dns:///" + address.host_port, credentials_for(address.access), arguments);
+}
+
+// With it a call that is made again, as its answer was lost, is the same call.
+std::string new_request_id() {
+  std::random_device random;
+  std::string id = "equipoise";
+  for (int i = 0; i < 4; ++i) id.append("-").append(std::to_string(random()));
+  return id;
 }
 
 void wait_for(grpc::Channel& channel, const CoordinatorAddress& address, const StopRequest& stop) {
@@ -44,14 +60,17 @@ void wait_for(grpc::Channel& channel, const CoordinatorAddress& address, const S
     if (now >= deadline) break;
   }
   throw CoordinatorUnreachable("no coordinator answered at " + address.host_port + " within " +
-                               std::to_string(address.timeout.count()) + " s; is equipoise-coordinator running there?");
+                               std::to_string(address.timeout.count()) + " s; is equipoise-coordinator running there?" +
+                               (address.access.has_tls() ? " Is its certificate of this name, and signed by --tls-ca?"
+                                                         : " One with TLS is called with --tls-ca FILE"));
 }
 
 }  // namespace
 
 Connection::Connection(CoordinatorAddress address, const StopRequest& stop) : address_(std::move(address)) {
   check_coordinator_address(address_.host_port);
-  channel_ = make_channel(address_.host_port);
+  check_token_stays_secret(address_.access, address_.host_port);
+  channel_ = make_channel(address_);
   wait_for(*channel_, address_, stop);
   stub_ = v1::TrainingJobService::NewStub(channel_);
 }
@@ -69,6 +88,8 @@ void Connection::check(const grpc::Status& status) const {
     case grpc::StatusCode::FAILED_PRECONDITION:
     case grpc::StatusCode::ALREADY_EXISTS:
     case grpc::StatusCode::OUT_OF_RANGE:
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::PERMISSION_DENIED:
       throw std::invalid_argument(status.error_message());
     case grpc::StatusCode::UNAVAILABLE:
     case grpc::StatusCode::DEADLINE_EXCEEDED:
@@ -78,6 +99,11 @@ void Connection::check(const grpc::Status& status) const {
       throw PeerError("the coordinator at " + address_.host_port + " answered with code " +
                       std::to_string(status.error_code()) + ": " + status.error_message());
   }
+}
+
+void Connection::sign(grpc::ClientContext& context) const {
+  if (address_.access.token.empty()) return;
+  context.AddMetadata(kAuthorizationMetadata, kBearer + address_.access.token);
 }
 
 bool Connection::is_connected(std::chrono::milliseconds wait) {
@@ -92,6 +118,7 @@ Response Connection::call(Repeat repeat, Method method, const Request& request) 
     grpc::ClientContext context;
     context.set_wait_for_ready(true);
     context.set_deadline(deadline);
+    sign(context);
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
     const bool went_away = status.error_code() == grpc::StatusCode::UNAVAILABLE;
@@ -127,6 +154,7 @@ template <typename Request, typename Method>
 std::optional<v1::TrainingJob> Connection::ask_once(Method method, const std::string& id) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kAnswerDeadline);
+  sign(context);
   Request request;
   request.set_id(id);
   v1::TrainingJob job;
@@ -156,31 +184,64 @@ v1::TrainingJob Connection::resume_job(const std::string& id) {
   return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::ResumeTrainingJob, request);
 }
 
-// A second one is a second checkpoint, which harms nobody.
 v1::TrainingJob Connection::checkpoint_job(const std::string& id) {
   v1::CheckpointTrainingJobRequest request;
   request.set_id(id);
+  request.set_request_id(new_request_id());
   return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::CheckpointTrainingJob, request);
+}
+
+v1::TrainingJob Connection::evaluate_job(const std::string& id) {
+  v1::EvaluateTrainingJobRequest request;
+  request.set_id(id);
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::EvaluateTrainingJob, request);
+}
+
+// A second one sets what the first has set.
+v1::TrainingJob Connection::update_job(const v1::UpdateTrainingJobRequest& request) {
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::UpdateTrainingJob, request);
+}
+
+v1::TrainingJob Connection::fork_job(const v1::ForkTrainingJobRequest& request) {
+  return call<v1::TrainingJob>(Repeat::kUnsafe, &v1::TrainingJobService::Stub::ForkTrainingJob, request);
 }
 
 void Connection::delete_job(const std::string& id) {
   v1::DeleteTrainingJobRequest request;
   request.set_id(id);
-  call<google::protobuf::Empty>(Repeat::kUnsafe, &v1::TrainingJobService::Stub::DeleteTrainingJob, request);
+  request.set_request_id(new_request_id());
+  call<google::protobuf::Empty>(Repeat::kSafe, &v1::TrainingJobService::Stub::DeleteTrainingJob, request);
 }
 
 v1::ListTrainingJobsResponse Connection::list_jobs(const v1::ListTrainingJobsRequest& request) {
   return call<v1::ListTrainingJobsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListTrainingJobs, request);
 }
 
+v1::ListAttemptsResponse Connection::list_attempts(const v1::ListAttemptsRequest& request) {
+  return call<v1::ListAttemptsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListAttempts, request);
+}
+
+v1::ListCheckpointsResponse Connection::list_checkpoints(const v1::ListCheckpointsRequest& request) {
+  return call<v1::ListCheckpointsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListCheckpoints, request);
+}
+
+v1::ListEventsResponse Connection::list_events(const v1::ListEventsRequest& request) {
+  return call<v1::ListEventsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListEvents, request);
+}
+
 v1::ListGroupWeightsResponse Connection::list_group_weights(const v1::ListGroupWeightsRequest& request) {
   return call<v1::ListGroupWeightsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListGroupWeights, request);
+}
+
+v1::ListRanksResponse Connection::list_ranks(const v1::ListRanksRequest& request) {
+  return call<v1::ListRanksResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListRanks, request);
 }
 
 std::unique_ptr<grpc::ClientReader<v1::TrainingJob>> Connection::watch_job(grpc::ClientContext& context,
                                                                            const std::string& id) {
   v1::WatchTrainingJobRequest request;
   request.set_id(id);
+  sign(context);
   return stub_->WatchTrainingJob(&context, request);
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "common/base/service_access.h"
 #include "equipoise/v1/training.grpc.pb.h"
 
 namespace equipoise {
@@ -21,6 +22,7 @@ class CoordinatorUnreachable : public PeerError {
 struct CoordinatorAddress {
   std::string host_port;         // "HOST:PORT"; an IPv6 host in brackets
   std::chrono::seconds timeout;  // > 0: how long a connection, or the end of an interruption, is waited for
+  ServiceAccess access = {};     // how it is called
 };
 
 // Asked several times a second during a wait; true ends it.
@@ -28,13 +30,15 @@ using StopRequest = std::function<bool()>;
 
 // Every call waits at most the timeout for a coordinator that is away, and 10 s for the answer; one that may be
 // repeated is, where the coordinator went away meanwhile. Throws std::invalid_argument where the coordinator refuses
-// the request (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, ALREADY_EXISTS, OUT_OF_RANGE), CoordinatorUnreachable
-// on UNAVAILABLE and DEADLINE_EXCEEDED, PeerError for the rest, and where nothing can be stored. May be used from
-// several threads.
+// the request or the caller (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, ALREADY_EXISTS, OUT_OF_RANGE,
+// UNAUTHENTICATED, PERMISSION_DENIED), CoordinatorUnreachable
+// on UNAVAILABLE and DEADLINE_EXCEEDED, PeerError for the rest, and where nothing can be stored. Every call carries the
+// token of the address. May be used from several threads.
 class Connection {
  public:
-  // Returns when the coordinator is there. Throws std::invalid_argument for an address that is not HOST:PORT,
-  // CoordinatorUnreachable when nobody is there after the timeout, CommandError (interrupted) when `stop` says so.
+  // Returns when the coordinator is there. Throws std::invalid_argument for an address that is not HOST:PORT or to
+  // which the token would go in plain text over a network, CoordinatorUnreachable when nobody is there after the
+  // timeout, or TLS does not come about, CommandError (interrupted) when `stop` says so.
   explicit Connection(CoordinatorAddress address, const StopRequest& stop = nullptr);
 
   v1::TrainingJob create_job(const v1::CreateTrainingJobRequest& request);
@@ -46,9 +50,16 @@ class Connection {
   std::optional<v1::TrainingJob> pause_unless_ended(const std::string& id);
   v1::TrainingJob resume_job(const std::string& id);
   v1::TrainingJob checkpoint_job(const std::string& id);
+  v1::TrainingJob evaluate_job(const std::string& id);
+  v1::TrainingJob fork_job(const v1::ForkTrainingJobRequest& request);
+  v1::TrainingJob update_job(const v1::UpdateTrainingJobRequest& request);
   void delete_job(const std::string& id);
   v1::ListTrainingJobsResponse list_jobs(const v1::ListTrainingJobsRequest& request);
+  v1::ListAttemptsResponse list_attempts(const v1::ListAttemptsRequest& request);
+  v1::ListCheckpointsResponse list_checkpoints(const v1::ListCheckpointsRequest& request);
+  v1::ListEventsResponse list_events(const v1::ListEventsRequest& request);
   v1::ListGroupWeightsResponse list_group_weights(const v1::ListGroupWeightsRequest& request);
+  v1::ListRanksResponse list_ranks(const v1::ListRanksRequest& request);
 
   // The stream is open until `context` is cancelled or the job is in a final state. Breaks at once where the
   // coordinator is away.
@@ -63,6 +74,7 @@ class Connection {
 
  private:
   enum class Repeat { kSafe, kUnsafe };
+  void sign(grpc::ClientContext& context) const;
   template <typename Response, typename Request, typename Method>
   Response call(Repeat repeat, Method method, const Request& request);
   template <typename Request, typename Method>

@@ -16,7 +16,9 @@
 
 namespace equipoise {
 
-// A coordinator of our own on a loopback port, for as long as this object lives.
+// A coordinator of our own on a loopback port, for as long as this object lives. It answers us alone: other users of
+// this machine, who reach the port too, lack the token, which is in this process and nowhere else; there are no
+// metrics.
 struct CoordinatorOptions {
   std::filesystem::path program;
   std::filesystem::path folder;  // exists; receives the state and the log
@@ -35,6 +37,7 @@ class CoordinatorProcess {
   CoordinatorProcess& operator=(const CoordinatorProcess&) = delete;
 
   const std::string& address() const { return address_; }  // "127.0.0.1:PORT"
+  const ServiceAccess& access() const { return access_; }  // with which it is called
   const std::filesystem::path& log() const { return log_; }
 
   // Asks it to end and waits; after 15 s it is killed.
@@ -47,6 +50,7 @@ class CoordinatorProcess {
   void read_announcement(std::istream& file);
 
   std::string address_;
+  const ServiceAccess access_;
   std::filesystem::path log_;
   ChildProcess process_;
 };
@@ -69,6 +73,9 @@ class PrivateService {
   // The job, succeeded. `spec` is for the coordinator to launch. Throws CommandError if it did not succeed, with the
   // place of a log that helps, OUTPUT/failure; what Connection throws; PeerError if the coordinator is gone.
   v1::TrainingJob run(const v1::JobSpec& spec, ProgressDisplay& display);
+  // The same until `is_reached`: then its ranks leave with a checkpoint, and it is cancelled, unless it has succeeded
+  // meanwhile.
+  void run_until(const v1::JobSpec& spec, ProgressDisplay& display, const JobCondition& is_reached);
 
  private:
   // Where Ctrl-C is heard while a job runs.
@@ -78,7 +85,9 @@ class PrivateService {
   bool interrupted();
   // Beside what the run has left; all jobs' logs if `job_id` is empty.
   std::filesystem::path keep_logs(const std::filesystem::path& output, const std::string& job_id);
-  FollowedJob follow(const v1::JobSpec& spec, JobInbox& inbox, ProgressDisplay& display);
+  FollowedJob follow(const v1::JobSpec& spec, JobInbox& inbox, ProgressDisplay& display,
+                     const JobCondition& is_reached = {});
+  std::string failure_advice(const v1::JobSpec& spec, const v1::TrainingJob& job);
 
   std::mutex mutex_;
   JobInbox* inbox_ = nullptr;  // under mutex_; of the job that runs

@@ -18,10 +18,13 @@ namespace {
 
 constexpr std::string_view kPrefix = "EQUIPOISE_";
 // Of those that users set.
-constexpr std::array kUserVariables = {"EQUIPOISE_CACHE", "EQUIPOISE_COORDINATOR", "EQUIPOISE_DEVICE"};
-// The coordinator sets the first; scripts of the tests read the others.
-constexpr std::array<std::string_view, 5> kOtherVariables = {
-    "EQUIPOISE_ATTEMPT_TOKEN", "EQUIPOISE_BIN", "EQUIPOISE_BUILD", "EQUIPOISE_CASE_LIMIT_S", "EQUIPOISE_TEST_CACHE"};
+constexpr std::array kUserVariables = {"EQUIPOISE_CACHE",     "EQUIPOISE_COORDINATOR", "EQUIPOISE_DEVICE",
+                                       "EQUIPOISE_TLS_CA",    "EQUIPOISE_TLS_CERT",    "EQUIPOISE_TLS_KEY",
+                                       "EQUIPOISE_TOKEN_FILE"};
+// The coordinator sets the first two; scripts of the tests read the others.
+constexpr std::array<std::string_view, 6> kOtherVariables = {"EQUIPOISE_ATTEMPT_TOKEN", "EQUIPOISE_ROOTS",
+                                                             "EQUIPOISE_BIN",           "EQUIPOISE_BUILD",
+                                                             "EQUIPOISE_CASE_LIMIT_S",  "EQUIPOISE_TEST_CACHE"};
 
 bool is_unknown(std::string_view name) {
   return name.starts_with(kPrefix) && std::ranges::find(kUserVariables, name) == kUserVariables.end() &&

@@ -1,5 +1,6 @@
 // What the environment variables of this process say that users set for ranks. EQUIPOISE_CACHE is read in
-// cache_folder.h, EQUIPOISE_COORDINATOR by the command lines; the coordinator hands EQUIPOISE_ATTEMPT_TOKEN to ranks.
+// cache_folder.h, EQUIPOISE_COORDINATOR by the command lines, those of TLS and tokens in service_access.h; the
+// coordinator hands EQUIPOISE_ATTEMPT_TOKEN and EQUIPOISE_ROOTS to ranks.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,7 @@
 #include "common/base/host_port.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <charconv>
 #include <stdexcept>
@@ -36,6 +38,12 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
   const std::optional<int> port = port_of(text.substr(colon + 1));
   if (!port || !is_host(host)) return std::nullopt;
   return HostPort{.host = std::string(host), .port = *port};
+}
+
+bool is_loopback_host(std::string_view host) {
+  if (host == "localhost" || host == "[::1]") return true;
+  in_addr address{};
+  return host.starts_with("127.") && ::inet_pton(AF_INET, std::string(host).c_str(), &address) == 1;
 }
 
 void check_coordinator_address(std::string_view host_port) {

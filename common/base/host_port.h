@@ -16,6 +16,10 @@ struct HostPort {
 // no host has: a blank, a control character, a slash, a byte that is not ASCII. Touches no network.
 std::optional<HostPort> parse_host_port(std::string_view text);
 
+// Whether only this machine is meant: "localhost", [::1], or an address of 127.0.0.0/8. Other names may be known here
+// and elsewhere as anything.
+bool is_loopback_host(std::string_view host);
+
 // Of a coordinator that is to be called, so port 0 is refused. Throws std::invalid_argument naming the address.
 void check_coordinator_address(std::string_view host_port);
 

@@ -97,20 +97,25 @@ CheckpointFile file_of(const CheckpointJson& object) {
 CheckpointJson content_of(const CheckpointManifest& manifest) {
   CheckpointJson files = CheckpointJson::array();
   for (const CheckpointFile& file : manifest.files) files.push_back(json_of(file));
-  return {{"format", kFormat},
-          {"program", manifest.program},
-          {"job_id", manifest.job_id},
-          {"generation", manifest.generation},
-          {"step", manifest.step},
-          {"time", manifest.time},
-          {"job", manifest.job},
-          {"plan", json_of(manifest.plan)},
-          {"dataset_sha256", hex_text(manifest.dataset)},
-          {"weights", json_of(manifest.weights)},
-          {"training", manifest.training},
-          {"policy", manifest.policy},
-          {"metrics", {{"bytes", manifest.metrics_bytes}, {"sha256", hex_text(manifest.metrics_sha256)}}},
-          {"files", std::move(files)}};
+  CheckpointJson content{
+      {"format", kFormat},
+      {"program", manifest.program},
+      {"job_id", manifest.job_id},
+      {"generation", manifest.generation},
+      {"step", manifest.step},
+      {"time", manifest.time},
+      {"job", manifest.job},
+      {"plan", json_of(manifest.plan)},
+      {"dataset_sha256", hex_text(manifest.dataset)},
+      {"weights", json_of(manifest.weights)},
+      {"training", manifest.training},
+      {"policy", manifest.policy},
+      {"metrics", {{"bytes", manifest.metrics_bytes}, {"sha256", hex_text(manifest.metrics_sha256)}}}};
+  if (manifest.ledger_bytes > 0) {
+    content["ledger"] = {{"bytes", manifest.ledger_bytes}, {"chain", hex_text(manifest.ledger_chain)}};
+  }
+  content["files"] = std::move(files);
+  return content;
 }
 
 std::string text_of(CheckpointJson content) {
@@ -141,6 +146,11 @@ CheckpointManifest manifest_of(const CheckpointJson& content) {
   const CheckpointJson& metrics = value_at(content, "metrics", "an object");
   manifest.metrics_bytes = integer_at(metrics, "bytes");
   manifest.metrics_sha256 = digest_at(metrics, "sha256");
+  if (content.contains("ledger")) {  // earlier programs wrote none
+    const CheckpointJson& ledger = object_at(content, "ledger");
+    manifest.ledger_bytes = integer_at(ledger, "bytes");
+    manifest.ledger_chain = digest_at(ledger, "chain");
+  }
   const CheckpointJson& files = value_at(content, "files", "a list");
   if (!files.is_array() || files.size() > kMostFiles) refuse_at("files", "a list of at most 65536 files");
   for (const CheckpointJson& file : files) manifest.files.push_back(file_of(file));

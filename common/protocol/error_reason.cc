@@ -12,15 +12,19 @@ namespace {
 constexpr const char* kErrorDomain = "equipoise.v1";
 constexpr const char* kErrorInfoType = "type.googleapis.com/google.rpc.ErrorInfo";
 
-constexpr std::array<std::pair<ErrorReason, std::string_view>, 15> kReasonNames = {{
+constexpr auto kReasonNames = std::to_array<std::pair<ErrorReason, std::string_view>>({
     {ErrorReason::kStaleGeneration, "STALE_GENERATION"},
     {ErrorReason::kJobEnded, "JOB_ENDED"},
     {ErrorReason::kJobCancelled, "JOB_CANCELLED"},
     {ErrorReason::kWrongToken, "WRONG_TOKEN"},
+    {ErrorReason::kNoValidToken, "NO_VALID_TOKEN"},
+    {ErrorReason::kRoleTooLow, "ROLE_TOO_LOW"},
     {ErrorReason::kStateNotStored, "STATE_NOT_STORED"},
     {ErrorReason::kStateLost, "STATE_LOST"},
     {ErrorReason::kShuttingDown, "SHUTTING_DOWN"},
     {ErrorReason::kInvalidArgument, "INVALID_ARGUMENT"},
+    {ErrorReason::kRequestIdReused, "REQUEST_ID_REUSED"},
+    {ErrorReason::kEtagMismatch, "ETAG_MISMATCH"},
     {ErrorReason::kJobNotFound, "JOB_NOT_FOUND"},
     {ErrorReason::kWrongState, "WRONG_STATE"},
     {ErrorReason::kOtherContent, "OTHER_CONTENT"},
@@ -28,7 +32,7 @@ constexpr std::array<std::pair<ErrorReason, std::string_view>, 15> kReasonNames 
     {ErrorReason::kLimitReached, "LIMIT_REACHED"},
     {ErrorReason::kRecordDamaged, "RECORD_DAMAGED"},
     {ErrorReason::kInternal, "INTERNAL"},
-}};
+});
 
 std::optional<ErrorReason> reason_of(const v1::ErrorInfo& info) {
   if (info.domain() != kErrorDomain) return std::nullopt;

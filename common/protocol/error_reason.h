@@ -14,12 +14,17 @@ enum class ErrorReason {
   kJobEnded,         // the job is in a final state
   kJobCancelled,     // or is being cancelled
   kWrongToken,       // the call is not signed with the token of the job's attempt
+  // Who calls may not.
+  kNoValidToken,  // no token came with the call, or one that is not known
+  kRoleTooLow,    // the token is known, and its role may not do this
   // What the call asks for may be granted later, without any change of the call.
   kStateNotStored,  // nothing can be stored at the moment, as on a full disk; nothing has changed
   kStateLost,       // what is stored would be lost: files of the state folder were deleted or replaced
   kShuttingDown,
   // The call itself does not fit.
   kInvalidArgument,
+  kRequestIdReused,  // by another request than the one that had it first
+  kEtagMismatch,     // the job is not as the caller has seen it
   kJobNotFound,
   kWrongState,    // of the job, or of what it needs
   kOtherContent,  // than what is on record for the same step or rank

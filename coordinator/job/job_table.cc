@@ -10,10 +10,12 @@
 
 #include "common/base/message_text.h"
 #include "common/protocol/job_state.h"
+#include "coordinator/job/attempt_failure.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/record_check.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/restart_history.h"
+#include "coordinator/sharding/batch_text.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -59,12 +61,19 @@ void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
   job.clear_time_left();
 }
 
+// One that an earlier version of the program stored has none.
+void note_etag(JobRecord& record) {
+  if (record.job.etag().empty()) record.job.set_etag(etag_at(record.job.revision()));
+  record.etag_basis = etag_basis(record.job);
+}
+
 JobRecord new_record(std::int64_t sequence, v1::TrainingJob job, JobConfig config) {
   JobRecord record;
   record.sequence = sequence;
   record.config = std::make_unique<const JobConfig>(std::move(config));
   record.lifecycle = lifecycle_of(job, record.config.get());
   record.job = std::move(job);
+  note_etag(record);
   return record;
 }
 
@@ -102,6 +111,24 @@ bool is_ending(const JobLifecycle& job) {
          job.state == v1::JOB_STATE_PAUSED || job.all_ranks_finished || job.left_at_step;
 }
 
+// Whether `event` may be the same failure at the same step again: of what that step is made takes a while to find out.
+bool may_end_alike(const JobRecord& record, const JobEvent& event) {
+  const JobLifecycle& job = record.intended();
+  const bool is_end = std::holds_alternative<LauncherExited>(event) || std::holds_alternative<RankFailed>(event);
+  if (!is_end || !has_attempt(job.state) || !record.training || !record.config) return false;
+  return !job.failures.empty() && job.failures.back().step == record.job.step();
+}
+
+AttemptRanks ranks_of(const JobRecord& record) {
+  return {.members = record.members ? &*record.members : nullptr, .hosts = record.hosts};
+}
+
+// Of the newest attempt, where it has failed.
+std::optional<v1::AttemptFailure> stored_failure(const v1::TrainingJob& job) {
+  const bool is_of_newest = job.has_failure() && job.failure().generation() == job.generation();
+  return is_of_newest ? std::optional(job.failure()) : std::nullopt;
+}
+
 constexpr std::chrono::minutes kShownAfterEnd{15};  // many scrapes, and evaluations of alerts
 constexpr std::size_t kMostShownAfterEnd = 100;
 
@@ -114,6 +141,7 @@ JobRecord damaged_record(const StoredJob& stored, std::string fault, WallTime no
   record.sequence = stored.sequence;
   record.job = set_aside(readable_part(stored), fault, now);
   record.lifecycle = lifecycle_of(record.job, nullptr);
+  note_etag(record);
   record.spec_refusal = fault;
   record.damage = std::move(fault);
   spdlog::error("job {}: {}", record.job.id(), record.job.state_reason());
@@ -133,6 +161,7 @@ JobRecord stored_record(StoredJob stored, WallTime now) {
     record.spec_refusal = refusal.what();
     record.lifecycle = lifecycle_of(stored.job, nullptr);
     record.job = std::move(stored.job);
+    note_etag(record);
     return record;
   }
 }
@@ -156,6 +185,7 @@ v1::TrainingJob set_aside(v1::TrainingJob job, const std::string& why, WallTime 
     write_lifecycle(next(lifecycle_of(job, nullptr), SetAside{.why = why}, now), job);
   }
   job.set_revision(revision_after_restart(job.revision()));
+  job.set_etag(etag_at(job.revision()));
   return job;
 }
 
@@ -207,9 +237,10 @@ JobRecord& JobTable::find(const std::string& id) {
   throw Refusal(Refusal::Code::kNotFound, "there is no job \"" + id.substr(0, 80) + "\"");
 }
 
-JobRecord& JobTable::insert(v1::TrainingJob job, JobConfig config, const std::optional<AnsweredRequest>& request) {
+JobRecord& JobTable::insert(v1::TrainingJob job, JobConfig config) {
   check_room();
-  const std::int64_t sequence = store_.insert_job(job, request);
+  job.set_etag(etag_at(job.revision()));
+  const std::int64_t sequence = store_.insert_job(job, std::nullopt);
   JobRecord record = new_record(sequence, std::move(job), std::move(config));
   metrics_.show_state(record.job.id(), record.job.state());
   spdlog::info("job {}: {}, {}", record.job.id(), state_name(record.job.state()), record.job.state_reason());
@@ -223,12 +254,14 @@ void JobTable::erase(const std::string& id) {
   metrics_.remove_job(id);
   sequence_of_.erase(id);
   jobs_.erase(sequence);
+  note_change(id);
 }
 
 JobLifecycle JobTable::moved_by(const JobRecord& record, const JobEvent& event) const {
   JobLifecycle job = record.intended();
   job.generation = record.job.generation();
   job.step = record.job.step();
+  job.batch = may_end_alike(record, event) ? batch_text(*record.config, record.training->plan, job.step) : "";
   return next(job, event, clock_.wall());
 }
 
@@ -286,18 +319,33 @@ void JobTable::store_soon(JobRecord& record) {
   }
 }
 
+void JobTable::replace(JobRecord& record, v1::TrainingJob job) {
+  job.set_revision(job.revision() + 1);
+  renew_etag(record.etag_basis, job);
+  store_.update_job(job);
+  record.job = std::move(job);
+  record.etag_basis = etag_basis(record.job);
+  note_change(record.job.id());
+}
+
 void JobTable::store(JobRecord& record, JobLifecycle after, const Edit& edit, const Save& save) {
   if (!is_ending(after)) check_room();
   v1::TrainingJob job = record.job;
   write_lifecycle(after, job);
+  if (after.failure && after.failure != record.lifecycle.failure) {
+    *job.mutable_failure() = attempt_failure(*after.failure, ranks_of(record));
+  }
   if (edit) edit(job);
   job.set_revision(job.revision() + 1);
+  renew_etag(record.etag_basis, job);
   if (save) {
     save(job);
   } else {
     write(record, after, job);
   }
   record.job = std::move(job);
+  record.etag_basis = etag_basis(record.job);
+  note_change(record.job.id());
   record.unstored.reset();
   record.has_news = false;
   const JobLifecycle before = std::exchange(record.lifecycle, std::move(after));
@@ -315,8 +363,25 @@ void JobTable::write(const JobRecord& record, const JobLifecycle& after, const v
                       .state = end_of_attempt(record.lifecycle, after),
                       .cause = is_failure ? after.failures.back().cause : after.reason,
                       .exit_code = is_failure ? after.failures.back().exit_code : std::nullopt,
-                      .ended_at = std::chrono::system_clock::to_time_t(clock_.wall())},
+                      .ended_at = std::chrono::system_clock::to_time_t(clock_.wall()),
+                      .failure = stored_failure(job)},
                      desired);
+}
+
+void JobTable::add_end_of_failure(JobRecord& record, const LaunchExit& exit, bool was_asked_to_end) {
+  v1::TrainingJob& job = record.job;
+  if (!job.has_failure() || job.failure().generation() != exit.attempt.generation) return;
+  v1::AttemptFailure failure = job.failure();
+  if (!complete_failure(failure, exit, was_asked_to_end, ranks_of(record))) return;
+  *job.mutable_failure() = failure;
+  bump_revision(record);
+  store_soon(record);
+  if (is_held()) return;
+  try {
+    store_.set_attempt_failure(job.id(), failure);
+  } catch (const StoreError& error) {  // the job has it
+    note_failure(error);
+  }
 }
 
 void JobTable::hold(const std::string& why) {
@@ -350,6 +415,7 @@ void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
   record.has_news = false;
   if (is_final(record.job.state())) return;
   record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
+  note_change(record.job.id());
   metrics_.show_state(record.job.id(), record.job.state());
   ended_.push_back({.time = clock_.now(), .id = record.job.id()});
 }
@@ -373,6 +439,7 @@ void JobTable::show(JobRecord& record, const JobLifecycle& before) {
   metrics_.show_state(record.job.id(), record.job.state());
   if (!is_final(before.state) && is_final(record.job.state())) {
     ended_.push_back({.time = clock_.now(), .id = record.job.id()});
+    metrics_.show_stall(record.job.id(), SteadyTime::duration::zero());
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "common/base/output_lock.h"
 #include "common/config/job_config.h"
+#include "common/config/path_roots.h"
 
 namespace equipoise::coordinator {
 
@@ -19,6 +20,7 @@ enum class RanksRun { kOnThisMachine, kElsewhere };
 struct OutputSettings {
   RanksRun ranks_run = RanksRun::kElsewhere;
   std::filesystem::path state;  // the coordinator's folder; empty: of no concern
+  PathRoots roots = {};         // which all paths of a job must be in, not those of its output alone
 };
 
 // Folders of ranks on this machine are also reserved on disk (common/base/output_lock.h), so that no other coordinator
@@ -27,14 +29,16 @@ class OutputFolders {
  public:
   explicit OutputFolders(OutputSettings settings);
 
-  // For a job that is about to be made. Throws std::invalid_argument where a job
-  // may not write there, Refusal kFailedPrecondition, naming the owner, where another job or process has the folder.
+  // For a job that is about to be made. Throws std::invalid_argument where a job may not have its files where it says,
+  // or not write there, Refusal kFailedPrecondition, naming the owner, where another job or process has the folder.
   void check(const JobConfig& config) const;
   // After check(). Throws as check() does, and takes nothing then.
   void acquire(const std::string& id, const JobConfig& config);
   // Of a job that an earlier coordinator took. Returns why it cannot be taken yet where another job or process has it,
   // such as ranks of the earlier coordinator; of anything else that is wrong with it the job's ranks will tell.
   std::string reacquire(const std::string& id, const JobConfig& config);
+  // The same of a job whose ranks go on: they have the folder, and keep it.
+  std::string reacquire_beside_ranks(const std::string& id, const JobConfig& config);
   bool holds(const std::string& id) const { return held_.contains(id); }
   void release(const std::string& id) { held_.erase(id); }
   std::vector<std::string> jobs() const;  // ids
@@ -45,6 +49,9 @@ class OutputFolders {
     OutputRecord record;
     std::optional<OutputLock> lock;  // absent: not on this machine
   };
+  using Reserve = OutputLock (*)(const OutputPlace& place, const OutputOwner& owner);
+  void acquire(const std::string& id, const JobConfig& config, Reserve reserve);
+  std::string reacquire(const std::string& id, const JobConfig& config, Reserve reserve);
   std::filesystem::path resolved(const std::filesystem::path& path) const;
   void check_state(const JobConfig& config) const;
 

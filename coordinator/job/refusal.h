@@ -12,8 +12,10 @@ namespace equipoise::coordinator {
 class Refusal : public std::runtime_error {
  public:
   enum class Code {
+    kInvalidArgument,  // only with a reason of its own
     kNotFound,
     kFailedPrecondition,  // not in this state, or not by this generation
+    kUnauthenticated,     // nobody knows who calls
     kPermissionDenied,
     kAborted,            // contradicts what is on record
     kOutOfRange,         // not the next step
@@ -32,10 +34,14 @@ class Refusal : public std::runtime_error {
  private:
   static constexpr ErrorReason usual_reason(Code code) {
     switch (code) {
+      case Code::kInvalidArgument:
+        return ErrorReason::kInvalidArgument;
       case Code::kNotFound:
         return ErrorReason::kJobNotFound;
       case Code::kFailedPrecondition:
         return ErrorReason::kWrongState;
+      case Code::kUnauthenticated:
+        return ErrorReason::kNoValidToken;
       case Code::kPermissionDenied:
         return ErrorReason::kWrongToken;
       case Code::kAborted:

@@ -25,12 +25,18 @@ class WorkerCalls {
   // ranks say changes nothing, and they are told to end.
   void check_token(const std::string& job_id, const std::string& token);
 
+  // Before that, of a rank that has shown no token of a user where the service wants one: throws Refusal
+  // kPermissionDenied unless the coordinator launched the job and `token` is that of its live attempt. Whether there is
+  // such a job is not told.
+  void check_stranger(const std::string& job_id, const std::string& token);
+
   v1::RegisterWorkerResponse register_worker(const v1::RegisterWorkerRequest& request);
   v1::StartTrainingResponse start_training(const v1::StartTrainingRequest& request);
   v1::ReportStepResponse report_step(const v1::ReportStepRequest& request);
   v1::ReportStepsResponse report_steps(const v1::ReportStepsRequest& request);
   v1::GetGroupWeightsResponse group_weights(const v1::GetGroupWeightsRequest& request);
   void commit_checkpoint(const v1::CommitCheckpointRequest& request);
+  v1::ApplySettingsResponse apply_settings(const v1::ApplySettingsRequest& request);
   void report_metrics(const v1::ReportMetricsRequest& request);
   v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
   void finish_worker(const v1::FinishWorkerRequest& request);
@@ -52,9 +58,14 @@ class WorkerCalls {
   void observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps);
   void note_skip(JobRecord& record, const v1::ReportStepRequest& request);
   void note_pause_failure(JobRecord& record, const v1::HeartbeatRequest& request);
+  void note_progress(JobRecord& record, const v1::HeartbeatRequest& request);
   void note_warnings(JobRecord& record, const v1::HeartbeatRequest& request);
   void show_step(JobRecord& record, const v1::ReportStepRequest& request);
   void mark_left(JobRecord& record, int rank);
+  // Of an attempt that was taken over: who knows its token is the rank that it says.
+  void readmit(JobRecord& record, int rank);
+  // For the next coordinator; what cannot be stored costs it the attempt, and nothing now.
+  void keep_end(const JobRecord& record, const FinishedRank& rank);
 
   JobTable& table_;
   const LeaseSettings lease_;

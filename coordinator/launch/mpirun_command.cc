@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "common/base/bounded_file.h"
+#include "common/base/service_access.h"
 
 extern char** environ;
 
@@ -73,6 +74,9 @@ std::vector<std::string> own_environment() {
 namespace {
 
 constexpr std::array<std::string_view, 4> kPassedPrefixes = {"NCCL_", "EQUIPOISE_", "CUDA_", "OMP_"};
+// How a user calls some service. What ranks need of it is in the settings of the launch; their token is their own.
+constexpr std::array<std::string_view, 5> kServiceVariables = {kTlsCaVariable, kTlsCertVariable, kTlsKeyVariable,
+                                                               kTokenFileVariable, kRootsVariable};
 constexpr const char* kList = "mca_base_env_list";
 constexpr const char* kListDelimiter = "mca_base_env_list_delimiter";
 
@@ -123,6 +127,7 @@ RankEnvironment rank_environment(std::span<const std::string> environment, const
   }
   for (const std::string& variable : environment) {
     const std::string name(name_of(variable));
+    if (std::ranges::find(kServiceVariables, name) != kServiceVariables.end()) continue;
     const bool has_prefix =
         std::ranges::any_of(kPassedPrefixes, [&](std::string_view prefix) { return name.starts_with(prefix); });
     if (is_plain_name(name) && (has_prefix || wanted.contains(name))) passed.insert(name);
@@ -130,6 +135,7 @@ RankEnvironment rank_environment(std::span<const std::string> environment, const
   result.passed.assign(passed.begin(), passed.end());
   result.removed = variables_hidden_from_mpirun(allocation);
   remove_list(mca, result);
+  result.removed.insert(result.removed.end(), kServiceVariables.begin(), kServiceVariables.end());
   // With it mpirun goes on without a rank that has died, and ends with 0.
   result.removed.emplace_back("OMPI_MCA_orte_enable_recovery");
   if (allocation == Allocation::kIgnored) {
@@ -194,10 +200,15 @@ std::vector<std::string> mpirun_command(const LaunchSettings& settings, const La
   add_parameter(command, "oob_tcp_keepalive_probes", "3");
   if (!is_local) add_networks(command, request, place);
   for (const auto& [name, value] : request.mpi_options) add_parameter(command, name, value);
+  if (request.is_question) {
+    command.insert(command.end(), {"--timeout", "30", "true"});
+    return command;
+  }
   for (const std::string& name : place.passed) command.insert(command.end(), {"-x", name});
   command.insert(command.end(),
                  {settings.worker.string(), "--coordinator", settings.coordinator_address, "--job",
-                  request.attempt.job_id, "--start-timeout", std::to_string(request.start_timeout.count())});
+                  request.attempt.job_id, "--start-timeout", std::to_string(request.start_timeout.count()), "--wait",
+                  std::to_string(settings.rank_wait.count())});
   return command;
 }
 

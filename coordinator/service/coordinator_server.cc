@@ -10,6 +10,8 @@
 #include <chrono>
 #include <exception>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 namespace equipoise::coordinator {
 namespace {
@@ -22,10 +24,12 @@ constexpr std::array kServices = {"equipoise.v1.TrainingJobService", "equipoise.
 
 void limit(grpc::ServerBuilder& builder) {
   constexpr int kShortestPingMs = 10'000;
+  constexpr int kLongestHandshakeMs = 10'000;  // of TLS, by somebody who may never say a word
   builder.SetMaxReceiveMessageSize(kLargestMessage);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kLargestMetadata);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kShortestPingMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kLongestHandshakeMs);
   // Else a second server shares the port silently, and each gets some of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
@@ -46,6 +50,19 @@ auto with_room(StateRoom& room, const Make& make) {
   }
 }
 
+// What ranks that are launched here get beside the coordinator's own variables.
+std::vector<std::string> variables_of_ranks(const ServerSettings& settings) {
+  std::vector<std::string> variables;
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) variables.push_back(std::string(name) + "=" + value);
+  };
+  add(kTlsCaVariable, settings.rank_files.tls_ca);
+  add(kTlsCertVariable, settings.rank_files.tls_cert);
+  add(kTlsKeyVariable, settings.rank_files.tls_key);
+  add(kRootsVariable, settings.roots.text());
+  return variables;
+}
+
 [[noreturn]] void refuse_address(const char* flag, const ListenAddress& listen) {
   throw std::invalid_argument(std::string(flag) + " " + listen.text() +
                               ": cannot listen there; the port is in use or the host is not this machine");
@@ -61,30 +78,38 @@ RankAddressSettings rank_address_settings(const ServerSettings& settings) {
 
 CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock& clock, RandomSource& random_source)
     : shutdown_grace_(settings.shutdown_grace),
+      on_shutdown_(settings.on_shutdown),
       folder_(settings.state),
       room_(settings.state),
-      store_(with_room(room_, [this] { return JobStore(folder_.database()); })) {
+      store_(with_room(room_, [this] { return JobStore(folder_.database()); })),
+      gate_(settings.access, clock) {
   const LaunchSettings launch{.mpirun = settings.mpirun,
                               .worker = settings.worker,
                               .allocation = settings.allocation,
                               .logs = folder_.logs(),
-                              .coordinator_address = ""};
+                              .coordinator_address = "",
+                              .rank_wait = settings.controller.supervisor.lease.rank_wait,
+                              .attempts = folder_.attempts(),
+                              .chain = settings.chain,
+                              .variables = variables_of_ranks(settings)};
   launcher_ = std::make_unique<MpirunLauncher>(launch, [this](const LaunchExit& exit) { shared_->queue_exit(exit); });
   const Dependencies dependencies{
       .clock = clock, .random_source = random_source, .store = store_, .metrics = metrics_, .launcher = *launcher_};
   ControllerSettings controller = settings.controller;
   const bool is_local = settings.controller.supervisor.hosts.empty() && settings.allocation == Allocation::kIgnored;
   controller.outputs = {.ranks_run = is_local ? RanksRun::kOnThisMachine : RanksRun::kElsewhere,
-                        .state = settings.state};
+                        .state = settings.state,
+                        .roots = settings.roots};
   controller.cleaner.logs = folder_.logs();
   controller_ = with_room(room_, [&] { return std::make_unique<JobController>(controller, dependencies); });
   shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);
-  job_service_ = std::make_unique<TrainingJobService>(*shared_, metrics_);
-  worker_service_ = std::make_unique<WorkerService>(*shared_, metrics_);
+  job_service_ = std::make_unique<TrainingJobService>(*shared_, gate_, metrics_);
+  worker_service_ = std::make_unique<WorkerService>(*shared_, gate_, metrics_);
   if (settings.metrics_listen) expose_metrics(*settings.metrics_listen);
-  serve(settings.listen);
+  serve(settings.listen, settings.tls);
   watch_state();
   launcher_->set_coordinator_address(address_for_ranks(rank_address_settings(settings), address_));
+  launcher_->watch_found();
   shared_->start_timer();
 }
 
@@ -99,13 +124,13 @@ void CoordinatorServer::expose_metrics(const ListenAddress& listen) {
   metrics_address_ = ListenAddress{.host = listen.host, .port = metrics_page_->port()};
 }
 
-void CoordinatorServer::serve(const ListenAddress& listen) {
+void CoordinatorServer::serve(const ListenAddress& listen, const std::optional<TlsFiles>& tls) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   limit(builder);
   int port = 0;
-  builder.AddListeningPort(listen.text(), grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(listen.text(), tls ? tls_credentials(*tls) : grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(job_service_.get());
   builder.RegisterService(worker_service_.get());
   server_ = builder.BuildAndStart();
@@ -128,12 +153,17 @@ void CoordinatorServer::shut_down() {
   if (server_ == nullptr) return;
   shared_->watch_state({.loss = [this] { return folder_.loss(); }, .on_loss = {}, .room = &room_});  // server_ goes
   server_->GetHealthCheckService()->SetServingStatus(false);
-  shared_->let_leave(shutdown_grace_);
-  shared_->end_attempts();
+  if (on_shutdown_ == OnShutdown::kKeep) {
+    shared_->keep_attempts();
+  } else {
+    shared_->let_leave(shutdown_grace_);
+    shared_->end_attempts();
+  }
   shared_->close_watchers();
   server_->Shutdown(std::chrono::system_clock::now() + kCallGrace);
   server_->Wait();
   server_.reset();
+  launcher_->stop_watching();
 }
 
 }  // namespace equipoise::coordinator

@@ -4,11 +4,14 @@
 #include <grpcpp/server.h>
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "common/base/service_access.h"
+#include "coordinator/access/call_gate.h"
 #include "coordinator/job/job_controller.h"
 #include "coordinator/launch/mpirun_launcher.h"
 #include "coordinator/metrics/job_metrics.h"
@@ -16,23 +19,36 @@
 #include "coordinator/service/grpc_services.h"
 #include "coordinator/service/listen_address.h"
 #include "coordinator/service/shared_controller.h"
+#include "coordinator/service/tls_files.h"
 #include "coordinator/store/job_store.h"
 #include "coordinator/store/state_folder.h"
 #include "coordinator/store/state_room.h"
 
 namespace equipoise::coordinator {
 
+// What becomes of ranks that train when the coordinator is asked to end.
+enum class OnShutdown {
+  kLeave,  // they make a checkpoint and leave
+  kKeep,   // they go on, and wait for the next coordinator
+};
+
 struct ServerSettings {
   ListenAddress listen;
   std::optional<ListenAddress> metrics_listen;
+  AccessSettings access;
+  PathRoots roots;              // which the files of jobs must be in
+  std::optional<TlsFiles> tls;  // checked; none: the service speaks plain text
   std::filesystem::path state;
   std::filesystem::path mpirun = "mpirun";
   std::filesystem::path worker;
   Allocation allocation = Allocation::kIgnored;
+  ServiceFiles rank_files;               // with which ranks that are launched here call the service; without a token
   std::optional<std::string> advertise;  // host under which ranks on other machines reach us
   ControllerSettings controller;
-  int max_watchers = 64;
+  std::size_t max_watchers = 4096;
   std::chrono::seconds shutdown_grace{0};  // for ranks to leave with a checkpoint before they are ended
+  Chain chain = Chain::kToCoordinator;
+  OnShutdown on_shutdown = OnShutdown::kLeave;  // kKeep: with Chain::kNone
 };
 
 RankAddressSettings rank_address_settings(const ServerSettings& settings);
@@ -53,18 +69,19 @@ class CoordinatorServer {
   std::string metrics_address() const { return metrics_address_ ? metrics_address_->text() : ""; }
   SharedController& shared() { return *shared_; }
 
-  // Health says NOT_SERVING, ranks leave with a checkpoint where there is a grace for that, attempts are ended, streams
-  // closed, the port given back. Once; the destructor does it too.
+  // Health says NOT_SERVING, ranks leave with a checkpoint where there is a grace for that, attempts are ended, or with
+  // OnShutdown::kKeep left as they are, streams closed, the port given back. Once; the destructor does it too.
   void shut_down();
   // shut_down() waits for no rank to leave any more. From any thread, before it returns.
   void hurry() { shared_->hurry(); }
 
  private:
-  void serve(const ListenAddress& listen);
+  void serve(const ListenAddress& listen, const std::optional<TlsFiles>& tls);
   void watch_state();
   void expose_metrics(const ListenAddress& listen);
 
   const std::chrono::seconds shutdown_grace_;
+  const OnShutdown on_shutdown_;
   StateFolder folder_;
   StateRoom room_;
   JobStore store_;
@@ -76,6 +93,7 @@ class CoordinatorServer {
   std::unique_ptr<MpirunLauncher> launcher_;
   std::unique_ptr<JobController> controller_;
   std::unique_ptr<SharedController> shared_;
+  CallGate gate_;
   std::unique_ptr<TrainingJobService> job_service_;
   std::unique_ptr<WorkerService> worker_service_;
   std::unique_ptr<grpc::Server> server_;  // null once shut down

@@ -1,212 +1,315 @@
 #include "coordinator/service/grpc_services.h"
 
+#include <grpcpp/support/slice.h>
+
+#include <exception>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+
 #include "common/protocol/attempt_token.h"
-#include "common/protocol/job_state.h"
+#include "coordinator/job/refusal.h"
+#include "coordinator/service/watch_stream.h"
 
 namespace equipoise::coordinator {
 namespace {
-
-// Until the job is final or the client has left.
-void stream_changes(SharedController& shared, const std::string& id, const grpc::ServerContext& context,
-                    grpc::ServerWriter<v1::TrainingJob>& writer) {
-  SharedController::Watcher watcher(shared);
-  std::int64_t seen = 0;
-  while (!context.IsCancelled()) {
-    const auto job = watcher.next(id, seen);
-    if (!job) continue;
-    if (!writer.Write(*job) || is_final(job->state())) return;
-    seen = job->revision();
-    watcher.pause();
-  }
-}
 
 std::string attempt_token_of(const grpc::ServerContext& context) {
   const auto token = context.client_metadata().find(kAttemptTokenMetadata);
   return token == context.client_metadata().end() ? "" : std::string(token->second.data(), token->second.size());
 }
 
+struct RankCall {
+  const grpc::ServerContext& context;
+  const AdmittedCall& admitted;
+};
+
 // A call of a rank, alone on the core; refused before anything is looked at where its token is not that of the attempt.
 template <typename Request, typename Call>
-auto run_for_rank(SharedController& shared, const grpc::ServerContext& context, const Request& request,
-                  const Call& call) {
-  const std::string token = attempt_token_of(context);
+auto run_for_rank(SharedController& shared, const RankCall& rank, const Request& request, const Call& call) {
+  const std::string token = attempt_token_of(rank.context);
   return shared.run([&](JobController& core) {
+    if (rank.admitted.is_of_stranger()) core.worker_calls().check_stranger(request.job_id(), token);
     core.worker_calls().check_token(request.job_id(), token);
     return call(core.worker_calls());
   });
 }
 
+v1::WatchTrainingJobRequest parsed_watch_request(const grpc::ByteBuffer& bytes) {
+  v1::WatchTrainingJobRequest request;
+  grpc::Slice slice;
+  if (!bytes.DumpToSingleSlice(&slice).ok() || !request.ParseFromArray(slice.begin(), static_cast<int>(slice.size()))) {
+    throw std::invalid_argument("the bytes of the request are not those of a WatchTrainingJobRequest");
+  }
+  return request;
+}
+
 }  // namespace
 
-TrainingJobService::TrainingJobService(SharedController& shared, JobMetrics& metrics)
-    : shared_(shared), boundary_(metrics, "TrainingJobService") {}
+TrainingJobService::TrainingJobService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
+    : shared_(shared), boundary_(gate, metrics, "TrainingJobService"), pool_({}) {}
 
-grpc::Status TrainingJobService::CreateTrainingJob(grpc::ServerContext* /*context*/,
-                                                   const v1::CreateTrainingJobRequest* request,
-                                                   v1::TrainingJob* response) {
-  return boundary_.answer("CreateTrainingJob", [&] {
-    *response = shared_.run([&](JobController& core) { return core.training_jobs().create(*request); });
+grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext& context, const char* method,
+                                                    std::function<void()> body) {
+  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
+  std::shared_ptr<const AdmittedCall> call;  // counts until the answer is given
+  try {
+    call = boundary_.admit(context, method);
+  } catch (...) {
+    const std::exception_ptr refusal = std::current_exception();
+    reactor->Finish(boundary_.answer(method, [&] { std::rethrow_exception(refusal); }));
+    return reactor;
+  }
+  const bool is_taken = pool_.run(
+      [this, reactor, method, call, body = std::move(body)] { reactor->Finish(boundary_.answer(method, body)); });
+  if (is_taken) return reactor;
+  reactor->Finish(boundary_.answer(method, [] {
+    throw Refusal(Refusal::Code::kResourceExhausted, "too many calls are waiting for an answer; try again later");
+  }));
+  return reactor;
+}
+
+template <typename Response, typename Call>
+grpc::ServerUnaryReactor* TrainingJobService::read(grpc::CallbackServerContext& context, const char* method,
+                                                   Response& response, Call call) {
+  return serve(context, method, [this, &response, call = std::move(call)] {
+    response = shared_.read([&](JobController& core) -> Response { return call(core); });
+  });
+}
+
+template <typename Response, typename Call>
+grpc::ServerUnaryReactor* TrainingJobService::change(grpc::CallbackServerContext& context, const char* method,
+                                                     Response& response, Call call) {
+  return serve(context, method, [this, &response, call = std::move(call)] {
+    response = shared_.run([&](JobController& core) -> Response { return call(core); });
     shared_.wake();
   });
 }
 
-grpc::Status TrainingJobService::GetTrainingJob(grpc::ServerContext* /*context*/,
-                                                const v1::GetTrainingJobRequest* request, v1::TrainingJob* response) {
-  return boundary_.answer("GetTrainingJob", [&] {
-    *response = shared_.read([&](JobController& core) { return core.training_jobs().get(request->id()); });
+grpc::ServerUnaryReactor* TrainingJobService::CreateTrainingJob(grpc::CallbackServerContext* context,
+                                                                const v1::CreateTrainingJobRequest* request,
+                                                                v1::TrainingJob* response) {
+  return change(*context, "CreateTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().create(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::GetTrainingJob(grpc::CallbackServerContext* context,
+                                                             const v1::GetTrainingJobRequest* request,
+                                                             v1::TrainingJob* response) {
+  return read(*context, "GetTrainingJob", *response,
+              [request](JobController& core) { return core.training_jobs().get(request->id()); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::ListTrainingJobs(grpc::CallbackServerContext* context,
+                                                               const v1::ListTrainingJobsRequest* request,
+                                                               v1::ListTrainingJobsResponse* response) {
+  return read(*context, "ListTrainingJobs", *response,
+              [request](JobController& core) { return core.training_jobs().list(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::CancelTrainingJob(grpc::CallbackServerContext* context,
+                                                                const v1::CancelTrainingJobRequest* request,
+                                                                v1::TrainingJob* response) {
+  return change(*context, "CancelTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().cancel(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::PauseTrainingJob(grpc::CallbackServerContext* context,
+                                                               const v1::PauseTrainingJobRequest* request,
+                                                               v1::TrainingJob* response) {
+  return change(*context, "PauseTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().pause(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::ResumeTrainingJob(grpc::CallbackServerContext* context,
+                                                                const v1::ResumeTrainingJobRequest* request,
+                                                                v1::TrainingJob* response) {
+  return change(*context, "ResumeTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().resume(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::CheckpointTrainingJob(grpc::CallbackServerContext* context,
+                                                                    const v1::CheckpointTrainingJobRequest* request,
+                                                                    v1::TrainingJob* response) {
+  return change(*context, "CheckpointTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().checkpoint(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::EvaluateTrainingJob(grpc::CallbackServerContext* context,
+                                                                  const v1::EvaluateTrainingJobRequest* request,
+                                                                  v1::TrainingJob* response) {
+  return change(*context, "EvaluateTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().evaluate(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::UpdateTrainingJob(grpc::CallbackServerContext* context,
+                                                                const v1::UpdateTrainingJobRequest* request,
+                                                                v1::TrainingJob* response) {
+  return change(*context, "UpdateTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().update(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::ForkTrainingJob(grpc::CallbackServerContext* context,
+                                                              const v1::ForkTrainingJobRequest* request,
+                                                              v1::TrainingJob* response) {
+  return change(*context, "ForkTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().fork(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,
+                                                                const v1::DeleteTrainingJobRequest* request,
+                                                                google::protobuf::Empty* response) {
+  return change(*context, "DeleteTrainingJob", *response, [request](JobController& core) {
+    core.training_jobs().remove(*request);
+    return google::protobuf::Empty();
   });
 }
 
-grpc::Status TrainingJobService::ListTrainingJobs(grpc::ServerContext* /*context*/,
-                                                  const v1::ListTrainingJobsRequest* request,
-                                                  v1::ListTrainingJobsResponse* response) {
-  return boundary_.answer("ListTrainingJobs", [&] {
-    *response = shared_.read([&](JobController& core) { return core.training_jobs().list(*request); });
-  });
+grpc::ServerUnaryReactor* TrainingJobService::ListGroupWeights(grpc::CallbackServerContext* context,
+                                                               const v1::ListGroupWeightsRequest* request,
+                                                               v1::ListGroupWeightsResponse* response) {
+  return read(*context, "ListGroupWeights", *response,
+              [request](JobController& core) { return core.training_jobs().group_weights(*request); });
 }
 
-grpc::Status TrainingJobService::WatchTrainingJob(grpc::ServerContext* context,
-                                                  const v1::WatchTrainingJobRequest* request,
-                                                  grpc::ServerWriter<v1::TrainingJob>* writer) {
-  return boundary_.answer("WatchTrainingJob", [&] { stream_changes(shared_, request->id(), *context, *writer); });
+grpc::ServerUnaryReactor* TrainingJobService::ListAttempts(grpc::CallbackServerContext* context,
+                                                           const v1::ListAttemptsRequest* request,
+                                                           v1::ListAttemptsResponse* response) {
+  return read(*context, "ListAttempts", *response,
+              [request](JobController& core) { return core.history().attempts(*request); });
 }
 
-grpc::Status TrainingJobService::CancelTrainingJob(grpc::ServerContext* /*context*/,
-                                                   const v1::CancelTrainingJobRequest* request,
-                                                   v1::TrainingJob* response) {
-  return boundary_.answer("CancelTrainingJob", [&] {
-    *response = shared_.run([&](JobController& core) { return core.training_jobs().cancel(request->id()); });
-    shared_.wake();
-  });
+grpc::ServerUnaryReactor* TrainingJobService::ListCheckpoints(grpc::CallbackServerContext* context,
+                                                              const v1::ListCheckpointsRequest* request,
+                                                              v1::ListCheckpointsResponse* response) {
+  return read(*context, "ListCheckpoints", *response,
+              [request](JobController& core) { return core.history().checkpoints(*request); });
 }
 
-grpc::Status TrainingJobService::PauseTrainingJob(grpc::ServerContext* /*context*/,
-                                                  const v1::PauseTrainingJobRequest* request,
-                                                  v1::TrainingJob* response) {
-  return boundary_.answer("PauseTrainingJob", [&] {
-    *response = shared_.run([&](JobController& core) { return core.training_jobs().pause(request->id()); });
-    shared_.wake();
-  });
+grpc::ServerUnaryReactor* TrainingJobService::ListEvents(grpc::CallbackServerContext* context,
+                                                         const v1::ListEventsRequest* request,
+                                                         v1::ListEventsResponse* response) {
+  return read(*context, "ListEvents", *response,
+              [request](JobController& core) { return core.history().events(*request); });
 }
 
-grpc::Status TrainingJobService::ResumeTrainingJob(grpc::ServerContext* /*context*/,
-                                                   const v1::ResumeTrainingJobRequest* request,
-                                                   v1::TrainingJob* response) {
-  return boundary_.answer("ResumeTrainingJob", [&] {
-    *response = shared_.run([&](JobController& core) { return core.training_jobs().resume(request->id()); });
-    shared_.wake();
-  });
+grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob(grpc::CallbackServerContext* context,
+                                                                                 const grpc::ByteBuffer* request) {
+  auto* const stream = new WatchStream(
+      shared_.watchers(), [this](const grpc::Status& status) { boundary_.count("WatchTrainingJob", status); });
+  try {
+    stream->keep(boundary_.admit(*context, "WatchTrainingJob"));
+    const v1::WatchTrainingJobRequest asked = parsed_watch_request(*request);
+    shared_.watchers().add(*stream, asked.id(), asked.after_revision());
+  } catch (...) {
+    stream->end(status_of(std::current_exception()));
+  }
+  return stream;
 }
 
-grpc::Status TrainingJobService::CheckpointTrainingJob(grpc::ServerContext* /*context*/,
-                                                       const v1::CheckpointTrainingJobRequest* request,
-                                                       v1::TrainingJob* response) {
-  return boundary_.answer("CheckpointTrainingJob", [&] {
-    *response = shared_.run([&](JobController& core) { return core.training_jobs().checkpoint(request->id()); });
-    shared_.wake();
-  });
+grpc::ServerUnaryReactor* TrainingJobService::ListRanks(grpc::CallbackServerContext* context,
+                                                        const v1::ListRanksRequest* request,
+                                                        v1::ListRanksResponse* response) {
+  return read(*context, "ListRanks", *response,
+              [request](JobController& core) { return core.training_jobs().ranks(*request); });
 }
 
-grpc::Status TrainingJobService::DeleteTrainingJob(grpc::ServerContext* /*context*/,
-                                                   const v1::DeleteTrainingJobRequest* request,
-                                                   google::protobuf::Empty* /*response*/) {
-  return boundary_.answer("DeleteTrainingJob", [&] {
-    shared_.run([&](JobController& core) { core.training_jobs().remove(request->id()); });
-  });
-}
+WorkerService::WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
+    : shared_(shared), boundary_(gate, metrics, "WorkerService") {}
 
-grpc::Status TrainingJobService::ListGroupWeights(grpc::ServerContext* /*context*/,
-                                                  const v1::ListGroupWeightsRequest* request,
-                                                  v1::ListGroupWeightsResponse* response) {
-  return boundary_.answer("ListGroupWeights", [&] {
-    *response = shared_.read([&](JobController& core) { return core.training_jobs().group_weights(*request); });
-  });
-}
-
-WorkerService::WorkerService(SharedController& shared, JobMetrics& metrics)
-    : shared_(shared), boundary_(metrics, "WorkerService") {}
-
-grpc::Status WorkerService::RegisterWorker(grpc::ServerContext* /*context*/, const v1::RegisterWorkerRequest* request,
+grpc::Status WorkerService::RegisterWorker(grpc::ServerContext* context, const v1::RegisterWorkerRequest* request,
                                            v1::RegisterWorkerResponse* response) {
-  return boundary_.answer("RegisterWorker", [&] {
-    *response = shared_.run([&](JobController& core) { return core.worker_calls().register_worker(*request); });
+  return boundary_.answer(*context, "RegisterWorker", [&](const AdmittedCall& admitted) {
+    *response = shared_.run([&](JobController& core) {
+      if (admitted.is_of_stranger()) core.worker_calls().check_stranger(request->job_id(), request->attempt_token());
+      return core.worker_calls().register_worker(*request);
+    });
   });
 }
 
 grpc::Status WorkerService::StartTraining(grpc::ServerContext* context, const v1::StartTrainingRequest* request,
                                           v1::StartTrainingResponse* response) {
-  return boundary_.answer("StartTraining", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.start_training(*request); });
+  return boundary_.answer(*context, "StartTraining", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.start_training(*request); });
   });
 }
 
 grpc::Status WorkerService::ReportStep(grpc::ServerContext* context, const v1::ReportStepRequest* request,
                                        v1::ReportStepResponse* response) {
-  return boundary_.answer("ReportStep", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.report_step(*request); });
+  return boundary_.answer(*context, "ReportStep", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.report_step(*request); });
   });
 }
 
 grpc::Status WorkerService::ReportSteps(grpc::ServerContext* context, const v1::ReportStepsRequest* request,
                                         v1::ReportStepsResponse* response) {
-  return boundary_.answer("ReportSteps", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.report_steps(*request); });
+  return boundary_.answer(*context, "ReportSteps", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.report_steps(*request); });
   });
 }
 
 grpc::Status WorkerService::GetGroupWeights(grpc::ServerContext* context, const v1::GetGroupWeightsRequest* request,
                                             v1::GetGroupWeightsResponse* response) {
-  return boundary_.answer("GetGroupWeights", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.group_weights(*request); });
+  return boundary_.answer(*context, "GetGroupWeights", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.group_weights(*request); });
   });
 }
 
 grpc::Status WorkerService::ReportMetrics(grpc::ServerContext* context, const v1::ReportMetricsRequest* request,
                                           v1::ReportMetricsResponse* /*response*/) {
-  return boundary_.answer("ReportMetrics", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
+  return boundary_.answer(*context, "ReportMetrics", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
+  });
+}
+
+grpc::Status WorkerService::ApplySettings(grpc::ServerContext* context, const v1::ApplySettingsRequest* request,
+                                          v1::ApplySettingsResponse* response) {
+  return boundary_.answer(*context, "ApplySettings", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.apply_settings(*request); });
   });
 }
 
 grpc::Status WorkerService::CommitCheckpoint(grpc::ServerContext* context, const v1::CommitCheckpointRequest* request,
                                              v1::CommitCheckpointResponse* /*response*/) {
-  return boundary_.answer("CommitCheckpoint", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.commit_checkpoint(*request); });
+  return boundary_.answer(*context, "CommitCheckpoint", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request,
+                 [&](WorkerCalls& calls) { calls.commit_checkpoint(*request); });
   });
 }
 
 grpc::Status WorkerService::Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,
                                       v1::HeartbeatResponse* response) {
-  return boundary_.answer("Heartbeat", [&] {
-    *response =
-        run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { return calls.heartbeat(*request); });
+  return boundary_.answer(*context, "Heartbeat", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.heartbeat(*request); });
   });
 }
 
 grpc::Status WorkerService::FinishWorker(grpc::ServerContext* context, const v1::FinishWorkerRequest* request,
                                          v1::FinishWorkerResponse* /*response*/) {
-  return boundary_.answer("FinishWorker", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.finish_worker(*request); });
+  return boundary_.answer(*context, "FinishWorker", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.finish_worker(*request); });
     shared_.wake();
   });
 }
 
 grpc::Status WorkerService::LeaveWorker(grpc::ServerContext* context, const v1::LeaveWorkerRequest* request,
                                         v1::LeaveWorkerResponse* /*response*/) {
-  return boundary_.answer("LeaveWorker", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.leave_worker(*request); });
+  return boundary_.answer(*context, "LeaveWorker", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.leave_worker(*request); });
     shared_.wake();
   });
 }
 
 grpc::Status WorkerService::FailWorker(grpc::ServerContext* context, const v1::FailWorkerRequest* request,
                                        v1::FailWorkerResponse* /*response*/) {
-  return boundary_.answer("FailWorker", [&] {
-    run_for_rank(shared_, *context, *request, [&](WorkerCalls& calls) { calls.fail_worker(*request); });
+  return boundary_.answer(*context, "FailWorker", [&](const AdmittedCall& admitted) {
+    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.fail_worker(*request); });
     shared_.wake();
   });
 }

@@ -1,6 +1,12 @@
 // TrainingJobService and WorkerService over gRPC. They unpack, call and pack, and decide nothing.
 #pragma once
 
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <functional>
+
+#include "coordinator/service/call_pool.h"
 #include "coordinator/service/rpc_status.h"
 #include "coordinator/service/shared_controller.h"
 #include "equipoise/v1/training.grpc.pb.h"
@@ -8,41 +14,86 @@
 
 namespace equipoise::coordinator {
 
-class TrainingJobService final : public v1::TrainingJobService::Service {
- public:
-  // Both outlive it.
-  TrainingJobService(SharedController& shared, JobMetrics& metrics);
+// What TrainingJobService answers on: gRPC's callbacks, so that no call and no watcher keeps a thread while it waits.
+// Bytes instead of messages for watches: those of a job are made once for all that follow it.
+using CallbackTrainingJobService =
+    v1::TrainingJobService::WithRawCallbackMethod_WatchTrainingJob<v1::TrainingJobService::CallbackService>;
 
-  grpc::Status CreateTrainingJob(grpc::ServerContext* context, const v1::CreateTrainingJobRequest* request,
-                                 v1::TrainingJob* response) override;
-  grpc::Status GetTrainingJob(grpc::ServerContext* context, const v1::GetTrainingJobRequest* request,
-                              v1::TrainingJob* response) override;
-  grpc::Status ListTrainingJobs(grpc::ServerContext* context, const v1::ListTrainingJobsRequest* request,
-                                v1::ListTrainingJobsResponse* response) override;
-  grpc::Status WatchTrainingJob(grpc::ServerContext* context, const v1::WatchTrainingJobRequest* request,
-                                grpc::ServerWriter<v1::TrainingJob>* writer) override;
-  grpc::Status CancelTrainingJob(grpc::ServerContext* context, const v1::CancelTrainingJobRequest* request,
-                                 v1::TrainingJob* response) override;
-  grpc::Status PauseTrainingJob(grpc::ServerContext* context, const v1::PauseTrainingJobRequest* request,
-                                v1::TrainingJob* response) override;
-  grpc::Status ResumeTrainingJob(grpc::ServerContext* context, const v1::ResumeTrainingJobRequest* request,
-                                 v1::TrainingJob* response) override;
-  grpc::Status CheckpointTrainingJob(grpc::ServerContext* context, const v1::CheckpointTrainingJobRequest* request,
-                                     v1::TrainingJob* response) override;
-  grpc::Status DeleteTrainingJob(grpc::ServerContext* context, const v1::DeleteTrainingJobRequest* request,
-                                 google::protobuf::Empty* response) override;
-  grpc::Status ListGroupWeights(grpc::ServerContext* context, const v1::ListGroupWeightsRequest* request,
-                                v1::ListGroupWeightsResponse* response) override;
+// A call that this version of the program does not have is UNIMPLEMENTED.
+class TrainingJobService final : public CallbackTrainingJobService {
+ public:
+  // All outlive it.
+  TrainingJobService(SharedController& shared, CallGate& gate, JobMetrics& metrics);
+
+  grpc::ServerUnaryReactor* CreateTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::CreateTrainingJobRequest* request,
+                                              v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* GetTrainingJob(grpc::CallbackServerContext* context,
+                                           const v1::GetTrainingJobRequest* request,
+                                           v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* ListTrainingJobs(grpc::CallbackServerContext* context,
+                                             const v1::ListTrainingJobsRequest* request,
+                                             v1::ListTrainingJobsResponse* response) override;
+  grpc::ServerUnaryReactor* CancelTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::CancelTrainingJobRequest* request,
+                                              v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* PauseTrainingJob(grpc::CallbackServerContext* context,
+                                             const v1::PauseTrainingJobRequest* request,
+                                             v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* ResumeTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::ResumeTrainingJobRequest* request,
+                                              v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* CheckpointTrainingJob(grpc::CallbackServerContext* context,
+                                                  const v1::CheckpointTrainingJobRequest* request,
+                                                  v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* EvaluateTrainingJob(grpc::CallbackServerContext* context,
+                                                const v1::EvaluateTrainingJobRequest* request,
+                                                v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* UpdateTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::UpdateTrainingJobRequest* request,
+                                              v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* ForkTrainingJob(grpc::CallbackServerContext* context,
+                                            const v1::ForkTrainingJobRequest* request,
+                                            v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* DeleteTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::DeleteTrainingJobRequest* request,
+                                              google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* ListGroupWeights(grpc::CallbackServerContext* context,
+                                             const v1::ListGroupWeightsRequest* request,
+                                             v1::ListGroupWeightsResponse* response) override;
+  grpc::ServerUnaryReactor* ListRanks(grpc::CallbackServerContext* context, const v1::ListRanksRequest* request,
+                                      v1::ListRanksResponse* response) override;
+  grpc::ServerUnaryReactor* ListAttempts(grpc::CallbackServerContext* context, const v1::ListAttemptsRequest* request,
+                                         v1::ListAttemptsResponse* response) override;
+  grpc::ServerUnaryReactor* ListCheckpoints(grpc::CallbackServerContext* context,
+                                            const v1::ListCheckpointsRequest* request,
+                                            v1::ListCheckpointsResponse* response) override;
+  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context, const v1::ListEventsRequest* request,
+                                       v1::ListEventsResponse* response) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchTrainingJob(grpc::CallbackServerContext* context,
+                                                               const grpc::ByteBuffer* request) override;
 
  private:
+  // `body` answers on a thread of the pool.
+  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method, std::function<void()> body);
+  // call(JobController&) makes the answer, and changes nothing.
+  template <typename Response, typename Call>
+  grpc::ServerUnaryReactor* read(grpc::CallbackServerContext& context, const char* method, Response& response,
+                                 Call call);
+  // call(JobController&) changes something, and makes the answer where there is one.
+  template <typename Response, typename Call>
+  grpc::ServerUnaryReactor* change(grpc::CallbackServerContext& context, const char* method, Response& response,
+                                   Call call);
+
   SharedController& shared_;
   RpcBoundary boundary_;
+  CallPool pool_;
 };
 
 class WorkerService final : public v1::WorkerService::Service {
  public:
-  // Both outlive it.
-  WorkerService(SharedController& shared, JobMetrics& metrics);
+  // All outlive it.
+  WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics);
 
   grpc::Status RegisterWorker(grpc::ServerContext* context, const v1::RegisterWorkerRequest* request,
                               v1::RegisterWorkerResponse* response) override;
@@ -56,6 +107,8 @@ class WorkerService final : public v1::WorkerService::Service {
                                v1::GetGroupWeightsResponse* response) override;
   grpc::Status ReportMetrics(grpc::ServerContext* context, const v1::ReportMetricsRequest* request,
                              v1::ReportMetricsResponse* response) override;
+  grpc::Status ApplySettings(grpc::ServerContext* context, const v1::ApplySettingsRequest* request,
+                             v1::ApplySettingsResponse* response) override;
   grpc::Status CommitCheckpoint(grpc::ServerContext* context, const v1::CommitCheckpointRequest* request,
                                 v1::CommitCheckpointResponse* response) override;
   grpc::Status Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,

@@ -17,7 +17,7 @@
 
 namespace equipoise::coordinator {
 
-bool ListenAddress::is_loopback() const { return host == "localhost" || host == "[::1]" || host.starts_with("127."); }
+bool ListenAddress::is_loopback() const { return is_loopback_host(host); }
 
 bool ListenAddress::is_wildcard() const { return host == "0.0.0.0" || host == "[::]"; }
 
@@ -27,12 +27,10 @@ ListenAddress parse_listen_address(const std::string& flag, const std::string& t
   throw std::invalid_argument(flag + " is " + quoted_text(text) + ", expected HOST:PORT with a port of 0 to 65535");
 }
 
-void check_loopback(const std::string& flag, const ListenAddress& address) {
+void check_loopback(const std::string& flag, const ListenAddress& address, const std::string& needed) {
   if (address.is_loopback()) return;
-  throw std::invalid_argument(
-      flag + " is " + address.text() +
-      ", which other machines can reach, and there is no TLS yet; expected a loopback address, or "
-      "--insecure on a network where everybody is trusted");
+  throw std::invalid_argument(flag + " is " + address.text() +
+                              ", which other machines can reach; expected a loopback address, or " + needed);
 }
 
 namespace {

@@ -24,8 +24,9 @@ struct ListenAddress {
 // Throws std::invalid_argument "`flag` is ..., expected HOST:PORT".
 ListenAddress parse_listen_address(const std::string& flag, const std::string& text);
 
-// Without TLS whoever reaches the address may do everything. Throws std::invalid_argument naming the flag.
-void check_loopback(const std::string& flag, const ListenAddress& address);
+// Throws std::invalid_argument naming the flag where other machines can reach the address.
+//   needed  what would let them, as the end of a sentence
+void check_loopback(const std::string& flag, const ListenAddress& address, const std::string& needed);
 
 // The address under which ranks reach the coordinator.
 

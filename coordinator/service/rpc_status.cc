@@ -6,6 +6,8 @@
 #include <stdexcept>
 
 #include "common/base/message_text.h"
+#include "common/base/service_access.h"
+#include "common/protocol/attempt_token.h"
 #include "common/protocol/error_reason.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/store/database.h"
@@ -15,10 +17,14 @@ namespace {
 
 grpc::StatusCode code_of(Refusal::Code code) {
   switch (code) {
+    case Refusal::Code::kInvalidArgument:
+      return grpc::StatusCode::INVALID_ARGUMENT;
     case Refusal::Code::kNotFound:
       return grpc::StatusCode::NOT_FOUND;
     case Refusal::Code::kFailedPrecondition:
       return grpc::StatusCode::FAILED_PRECONDITION;
+    case Refusal::Code::kUnauthenticated:
+      return grpc::StatusCode::UNAUTHENTICATED;
     case Refusal::Code::kPermissionDenied:
       return grpc::StatusCode::PERMISSION_DENIED;
     case Refusal::Code::kAborted:
@@ -86,16 +92,50 @@ std::string code_name(grpc::StatusCode code) {
   return index < kNames.size() ? kNames[index] : "UNKNOWN";
 }
 
+namespace {
+
+CallCredentials credentials_of(const grpc::ServerContextBase& context) {
+  CallCredentials credentials{.authorization = {}, .has_attempt_token = false, .peer = context.peer()};
+  const auto& metadata = context.client_metadata();
+  const auto [begin, end] = metadata.equal_range(kAuthorizationMetadata);
+  for (auto entry = begin; entry != end; ++entry) {
+    credentials.authorization.emplace_back(entry->second.data(), entry->second.size());
+  }
+  credentials.has_attempt_token = metadata.find(kAttemptTokenMetadata) != metadata.end();
+  return credentials;
+}
+
+}  // namespace
+
+std::shared_ptr<const AdmittedCall> RpcBoundary::admit(const grpc::ServerContextBase& context,
+                                                       const char* method) const {
+  return gate_.admit(service_ + "/" + method, credentials_of(context));
+}
+
 grpc::Status RpcBoundary::answer(const char* method, const std::function<void()>& body) const {
   grpc::Status status;
   try {
     body();
   } catch (...) {
     status = status_of(std::current_exception());
+  }
+  count(method, status);
+  return status;
+}
+
+grpc::Status RpcBoundary::answer(const grpc::ServerContextBase& context, const char* method,
+                                 const RankBody& body) const {
+  return answer(method, [&] {
+    const std::shared_ptr<const AdmittedCall> call = admit(context, method);
+    body(*call);
+  });
+}
+
+void RpcBoundary::count(const char* method, const grpc::Status& status) const {
+  if (!status.ok()) {
     spdlog::debug("{}/{}: {}: {}", service_, method, code_name(status.error_code()), status.error_message());
   }
   metrics_.count_rpc(service_ + "/" + method, code_name(status.error_code()));
-  return status;
 }
 
 }  // namespace equipoise::coordinator

@@ -1,12 +1,16 @@
 // The only place where exceptions become gRPC codes.
 #pragma once
 
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
 #include <exception>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 
+#include "coordinator/access/call_gate.h"
 #include "coordinator/metrics/job_metrics.h"
 
 namespace equipoise::coordinator {
@@ -18,13 +22,24 @@ grpc::Status status_of(const std::exception_ptr& failure);
 // "INVALID_ARGUMENT".
 std::string code_name(grpc::StatusCode code);
 
-// Runs a handler's body and counts its outcome.
+// Where calls come in: whether they may, a handler's body, its outcome counted. All outlive it.
 class RpcBoundary {
  public:
-  RpcBoundary(JobMetrics& metrics, std::string service) : metrics_(metrics), service_(std::move(service)) {}
+  RpcBoundary(CallGate& gate, JobMetrics& metrics, std::string service)
+      : gate_(gate), metrics_(metrics), service_(std::move(service)) {}
+  // Before anything else of a call. What is returned is kept until the call has ended. Throws Refusal as
+  // CallGate::admit() does.
+  std::shared_ptr<const AdmittedCall> admit(const grpc::ServerContextBase& context, const char* method) const;
+  // Of a call that was let in.
   grpc::Status answer(const char* method, const std::function<void()>& body) const;
+  // Of a call that ends with its handler: lets it in, or does not.
+  using RankBody = std::function<void(const AdmittedCall&)>;
+  grpc::Status answer(const grpc::ServerContextBase& context, const char* method, const RankBody& body) const;
+  // Counts the end of a call that did not end with its handler.
+  void count(const char* method, const grpc::Status& status) const;
 
  private:
+  CallGate& gate_;
   JobMetrics& metrics_;
   std::string service_;
 };

@@ -18,14 +18,17 @@ using namespace std::chrono_literals;
 constexpr auto kTickInterval = 100ms;
 constexpr int kTicksBetweenTouches = 36'000;  // an hour, or less where calls wake the thread
 constexpr int kTicksBetweenLooks = 10;        // at the disk: a second, or less
-constexpr auto kLongestWatchWait = 500ms;     // how late a client that has left is noticed
-constexpr auto kWatchBatchDelay = 50ms;
 constexpr auto kWatcherDrainTimeout = 5s;
 
 }  // namespace
 
-SharedController::SharedController(JobController& controller, int max_watchers)
-    : controller_(controller), max_watchers_(max_watchers) {}
+SharedController::SharedController(JobController& controller, std::size_t max_watchers)
+    : controller_(controller),
+      watchers_(
+          [this](const std::string& id) {
+            return read([&](JobController& core) { return core.training_jobs().get(id); });
+          },
+          max_watchers) {}
 
 SharedController::~SharedController() {
   {
@@ -220,37 +223,6 @@ void SharedController::take_exits() {
   }
 }
 
-SharedController::Watcher::Watcher(SharedController& shared) : shared_(shared) {
-  const std::lock_guard lock(shared_.mutex_);
-  if (shared_.watchers_ >= shared_.max_watchers_) {
-    throw Refusal(Refusal::Code::kResourceExhausted, "there are " + std::to_string(shared_.watchers_) +
-                                                         " watchers, as many as there may be; try again later");
-  }
-  ++shared_.watchers_;
-}
-
-SharedController::Watcher::~Watcher() {
-  {
-    const std::lock_guard lock(shared_.mutex_);
-    --shared_.watchers_;
-  }
-  shared_.changed_.notify_all();
-}
-
-std::optional<v1::TrainingJob> SharedController::Watcher::next(const std::string& id, std::int64_t seen) {
-  std::unique_lock lock(shared_.mutex_);
-  const auto revision = [&] { return shared_.controller_.training_jobs().get(id).revision(); };
-  shared_.changed_.wait_for(lock, kLongestWatchWait, [&] { return shared_.is_closing_ || revision() != seen; });
-  if (revision() != seen) return shared_.controller_.training_jobs().get(id);
-  if (!shared_.is_closing_) return std::nullopt;
-  throw Refusal(Refusal::Code::kUnavailable, "the coordinator is shutting down");
-}
-
-void SharedController::Watcher::pause() {
-  std::unique_lock lock(shared_.mutex_);
-  shared_.changed_.wait_for(lock, kWatchBatchDelay, [&] { return shared_.is_closing_; });
-}
-
 void SharedController::let_leave(std::chrono::seconds grace) {
   if (grace.count() == 0) return;
   run_always([this](JobController& controller) {
@@ -291,11 +263,18 @@ void SharedController::end_attempts() {
   }
 }
 
-void SharedController::close_watchers() {
-  std::unique_lock lock(mutex_);
-  is_closing_ = true;
-  changed_.notify_all();
-  changed_.wait_for(lock, kWatcherDrainTimeout, [this] { return watchers_ == 0; });
+void SharedController::close_watchers() { watchers_.close(kWatcherDrainTimeout); }
+
+void SharedController::tell_watchers() {
+  for (const std::string& id : controller_.table().take_changed()) watchers_.changed(id);
+}
+
+void SharedController::keep_attempts() {
+  run_always([this](JobController& controller) {
+    controller.attempts().hold_launches();
+    controller.table().store_unstored();
+    take_failures();
+  });
 }
 
 }  // namespace equipoise::coordinator

@@ -1,4 +1,4 @@
-// The core shared by many threads: one call at a time, changes announced to watchers, a thread that keeps time.
+// The core shared by many threads: one call at a time, changed jobs told to their watchers, a thread that keeps time.
 #pragma once
 
 #include <chrono>
@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include <type_traits>
 
 #include "coordinator/job/job_controller.h"
+#include "coordinator/service/job_watchers.h"
 #include "coordinator/store/state_room.h"
 
 namespace equipoise::coordinator {
@@ -30,7 +32,7 @@ struct StateWatch {
 class SharedController {
  public:
   // `controller` outlives it.
-  SharedController(JobController& controller, int max_watchers);
+  SharedController(JobController& controller, std::size_t max_watchers);
   ~SharedController();
   SharedController(const SharedController&) = delete;
   SharedController& operator=(const SharedController&) = delete;
@@ -41,14 +43,15 @@ class SharedController {
   // From now on run() acknowledges nothing once the state is lost. Makes the reserve of `watch.room`.
   void watch_state(StateWatch watch);
 
-  // Runs `call` on the core, alone, then wakes the watchers. Throws Refusal kUnavailable where the state is lost by
-  // then: what the call has done would not outlive this process. Where it throws StoreError, as on a full disk, the
-  // core is held until a write works again (JobTable::hold()); the first such call is made again with the bytes of the
-  // reserve, so it may be made twice.
+  // Runs `call` on the core, alone; watchers see what it has changed. Throws Refusal kUnavailable where the state is
+  // lost by then: what the call has done would not outlive this process. Where it throws StoreError, as on a full disk,
+  // the core is held until a write works again (JobTable::hold()); the first such call is made again with the bytes of
+  // the reserve, so it may be made twice.
   template <typename Call>
   auto run(const Call& call) {
     const Announcement announcement(changed_);
     const std::lock_guard lock(mutex_);
+    const ChangedJobs changed(*this);
     refuse_if_lost();
     try {
       return answered(call);
@@ -73,22 +76,7 @@ class SharedController {
   // One piece of what deleted jobs have left; the thread does the same. From one thread at a time.
   void clean();
 
-  // A place among the watchers. Throws Refusal kResourceExhausted when all are taken.
-  class Watcher {
-   public:
-    explicit Watcher(SharedController& shared);
-    ~Watcher();
-    Watcher(const Watcher&) = delete;
-    Watcher& operator=(const Watcher&) = delete;
-    // The job once its revision is not `seen` any more; nullopt after half a second without change. Throws Refusal:
-    // kNotFound, or kUnavailable when the watchers are being closed.
-    std::optional<v1::TrainingJob> next(const std::string& id, std::int64_t seen);
-    // Lets changes gather for 50 ms.
-    void pause();
-
-   private:
-    SharedController& shared_;
-  };
+  JobWatchers& watchers() { return watchers_; }
 
   // Ranks that train are asked to leave with a checkpoint; returns when they have, after `grace`, or once hurry() was
   // called. At once with a grace of 0.
@@ -96,6 +84,8 @@ class SharedController {
   void hurry();
   // Jobs with an attempt end it, and their processes are ended; returns when none is left.
   void end_attempts();
+  // In place of both: no job starts any more, and what runs is left to the next coordinator.
+  void keep_attempts();
   // Tells every watcher that the service ends, and waits for them to go, but not for one that does not read for 5 s.
   void close_watchers();
 
@@ -107,11 +97,20 @@ class SharedController {
     Announcement& operator=(const Announcement&) = delete;
     std::condition_variable& condition_;
   };
+  // Tells the watchers at its end, whatever came of the call. The caller has mutex_.
+  struct ChangedJobs {
+    explicit ChangedJobs(SharedController& shared) : shared_(shared) {}
+    ~ChangedJobs() { shared_.tell_watchers(); }
+    ChangedJobs(const ChangedJobs&) = delete;
+    ChangedJobs& operator=(const ChangedJobs&) = delete;
+    SharedController& shared_;
+  };
   // As run(), for what has to be done all the same.
   template <typename Call>
   void run_always(const Call& call) {
     const Announcement announcement(changed_);
     const std::lock_guard lock(mutex_);
+    const ChangedJobs changed(*this);
     call(controller_);
   }
   template <typename Call>
@@ -127,6 +126,7 @@ class SharedController {
   }
   void run_timer();
   void take_exits();
+  void tell_watchers();
   // The caller has mutex_.
   void refuse_if_lost() const;
   void look_for_loss();  // and refuses
@@ -139,11 +139,8 @@ class SharedController {
   void look_at_space();
 
   JobController& controller_;
-  const int max_watchers_;
-  std::mutex mutex_;  // guards controller_ and all below
-  std::condition_variable changed_;
-  int watchers_ = 0;
-  bool is_closing_ = false;
+  std::mutex mutex_;                 // guards controller_ and all below
+  std::condition_variable changed_;  // for let_leave() and end_attempts()
   bool is_in_hurry_ = false;
   StateWatch state_;
   std::string loss_;  // empty: none
@@ -157,6 +154,7 @@ class SharedController {
   std::deque<LaunchExit> exits_;
   bool is_due_ = false;
   bool is_stopping_ = false;
+  JobWatchers watchers_;  // its thread reads the core
   std::thread thread_;
 };
 

@@ -53,19 +53,27 @@ JobStore::JobStore(const std::filesystem::path& file, Access access)
       select_state_(database_, "SELECT state, desired FROM jobs WHERE id = ?"),
       update_job_(database_, "UPDATE jobs SET state = ?2, job = ?3, desired = ?4, checksum = ?5 WHERE id = ?1"),
       delete_job_(database_, "DELETE FROM jobs WHERE id = ?"),
-      insert_event_(database_, "INSERT OR REPLACE INTO events(job_id, revision, kind, text) VALUES (?, ?, 'STATE', ?)"),
+      insert_event_(
+          database_,
+          "INSERT OR REPLACE INTO events(job_id, revision, kind, text, generation) VALUES (?, ?, 'STATE', ?, ?)"),
       delete_old_events_(database_,
                          "DELETE FROM events WHERE job_id = ?1 AND revision < "
                          "(SELECT revision FROM events WHERE job_id = ?1 ORDER BY revision DESC LIMIT 1 OFFSET ?2)"),
       select_events_(database_,
-                     "SELECT revision, time, kind, text FROM events WHERE job_id = ? AND revision > ? "
+                     "SELECT revision, time, kind, text, generation FROM events WHERE job_id = ? AND revision > ? "
                      "ORDER BY revision, kind LIMIT ?"),
-      select_request_(database_, "SELECT digest, answer FROM requests WHERE request_id = ?"),
-      insert_request_(database_, "INSERT INTO requests(request_id, digest, answer) VALUES (?, ?, ?)"),
+      select_request_(database_,
+                      "SELECT digest, answer FROM requests "
+                      "WHERE request_id = ? AND created_at >= unixepoch() - 30 * 86400"),
+      insert_request_(database_, "INSERT OR REPLACE INTO requests(request_id, digest, answer) VALUES (?, ?, ?)"),
       delete_old_requests_(database_, "DELETE FROM requests WHERE created_at < unixepoch() - 30 * 86400"),
       delete_excess_requests_(database_,
                               "DELETE FROM requests WHERE request_id IN "
                               "(SELECT request_id FROM requests ORDER BY created_at DESC LIMIT -1 OFFSET ?)"),
+      delete_excess_bytes_(database_,
+                           "DELETE FROM requests WHERE request_id IN (SELECT request_id FROM (SELECT request_id, "
+                           "sum(length(answer)) OVER (ORDER BY created_at DESC, request_id) AS bytes FROM requests) "
+                           "WHERE bytes > ?)"),
       select_key_(database_, "SELECT key FROM signing_key") {
   if (access == Access::kReadOnly) return;
   try {
@@ -94,25 +102,45 @@ std::int64_t JobStore::insert_job(const v1::TrainingJob& job, const std::optiona
     sequence = insert_job_.integer(0);
   }
   write_event(job);
-  if (request) {
-    prune_requests();
-    insert_request_.run(request->request_id, Blob{request->digest}, Blob{request->answer.SerializeAsString()});
-  }
+  if (request) write_request(*request);
+  write_carried(job, true);
   transaction.commit();
   return sequence;
 }
 
-// Both look at every row, which is too much for each new job.
-void JobStore::prune_requests() {
-  constexpr std::int64_t kPart = 100;
-  if (--requests_until_pruning_ > 0) return;
+// All look at every row, which is too much for each new request.
+void JobStore::prune_requests(std::int64_t bytes) {
+  constexpr std::int64_t kPart = 100, kPartOfBytes = 16;
+  request_bytes_until_pruning_ -= bytes;
+  if (--requests_until_pruning_ > 0 && request_bytes_until_pruning_ > 0) return;
   delete_old_requests_.run();
   delete_excess_requests_.run(most_requests_ - 1);
+  delete_excess_bytes_.run(std::max<std::int64_t>(0, most_request_bytes_ - bytes));
   requests_until_pruning_ = std::max<std::int64_t>(1, most_requests_ / kPart);
+  request_bytes_until_pruning_ = std::max<std::int64_t>(1, most_request_bytes_ / kPartOfBytes);
+}
+
+void JobStore::write_request(const AnsweredRequest& request) {
+  v1::TrainingJob answer = request.answer;
+  answer.clear_spec();
+  const std::string bytes = answer.SerializeAsString();
+  prune_requests(static_cast<std::int64_t>(bytes.size()));
+  insert_request_.run(request.request_id, Blob{request.digest}, Blob{bytes});
+}
+
+void JobStore::write_carried(const v1::TrainingJob& job, bool is_new) {
+  if (!carried_ || (carried_->job_id.empty() ? !is_new : carried_->job_id != job.id())) return;
+  write_request({.request_id = carried_->request_id, .digest = carried_->digest, .answer = job});
+}
+
+void JobStore::keep_request(const AnsweredRequest& request) {
+  Transaction transaction(database_);
+  write_request(request);
+  transaction.commit();
 }
 
 void JobStore::write_event(const v1::TrainingJob& job) {
-  insert_event_.run(job.id(), job.revision(), state_name(job.state()) + ": " + job.state_reason());
+  insert_event_.run(job.id(), job.revision(), state_name(job.state()) + ": " + job.state_reason(), job.generation());
   delete_old_events_.run(job.id(), kMostEvents - 1);
 }
 
@@ -131,6 +159,7 @@ void JobStore::write_job(const v1::TrainingJob& job, std::optional<DesiredState>
   if (desired) row.desired = desired_name(*desired);
   update_job_.run(row.id, row.state, Blob{row.job}, row.desired, Blob{row_checksum(row)});
   if (row.state != state_before) write_event(job);
+  write_carried(job, false);
 }
 
 void JobStore::update_job(const v1::TrainingJob& job, std::optional<DesiredState> desired) {
@@ -145,6 +174,7 @@ std::vector<StoredEvent> JobStore::events(const std::string& job_id, std::int64_
   for (select_events_.begin(job_id, after, limit); select_events_.next();) {
     events.push_back({.revision = select_events_.integer(0),
                       .time = select_events_.integer(1),
+                      .generation = select_events_.integer(4),
                       .kind = select_events_.bytes(2),
                       .text = select_events_.bytes(3)});
   }
@@ -155,6 +185,9 @@ void JobStore::delete_job(const std::string& id) {
   Transaction transaction(database_);
   deleted_.add(id);
   delete_job_.run(id);
+  v1::TrainingJob deleted;
+  deleted.set_id(id);
+  write_carried(deleted, false);
   transaction.commit();
   steps_.forget(id);
 }
@@ -297,6 +330,10 @@ void JobStore::end_attempt(const v1::TrainingJob& job, const StoredAttempt& atte
   attempts_.end(job.id(), attempt);
   write_job(job, desired);
   transaction.commit();
+}
+
+void JobStore::set_attempt_failure(const std::string& job_id, const v1::AttemptFailure& failure) {
+  attempts_.set_failure(job_id, failure);
 }
 
 void JobStore::commit_checkpoint(const v1::TrainingJob& job, const StoredCheckpoint& checkpoint,

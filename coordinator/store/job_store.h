@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coordinator/store/attempt_rows.h"
@@ -28,19 +29,27 @@ struct StoredJob {
   DesiredState desired = DesiredState::kRun;
 };
 
-// A create request that carried a request id, and its first answer.
+// A request that carried a request id, and its first answer.
 struct AnsweredRequest {
   std::string request_id;
   std::string digest;
-  v1::TrainingJob answer;
+  v1::TrainingJob answer;  // kept without its spec
+};
+
+// One that is being answered.
+struct RequestUnderWay {
+  std::string request_id;
+  std::string digest;
+  std::string job_id;  // empty: of the next new job
 };
 
 // Something that people want to know of later, such as a change of state.
 struct StoredEvent {
   std::int64_t revision = 0;  // of the job
   std::int64_t time = 0;      // unix seconds
-  std::string kind = {};      // STATE
-  std::string text = {};      // one sentence
+  std::int64_t generation = 0;
+  std::string kind = {};  // STATE
+  std::string text = {};  // one sentence
 };
 
 // Every function is one transaction: when it returns, what it wrote is on the disk. All throw StoreError, and have then
@@ -78,8 +87,14 @@ class JobStore {
   std::vector<std::string> replace_damaged_tables();
   // Kept for 30 days, the newest ones where there are too many.
   std::optional<AnsweredRequest> answered_request(const std::string& request_id);
+  void keep_request(const AnsweredRequest& request);
+  // Until nullopt, what stores the job of `request`, or deletes it, keeps the request in the same transaction, with the
+  // job as it is then as the answer.
+  void carry(std::optional<RequestUnderWay> request) { carried_ = std::move(request); }
   // How many answered requests are kept, and up to 1 % more; 10,000 unless this says otherwise.
   void set_most_requests(std::int64_t most) { most_requests_ = most; }
+  // And of how many bytes their answers are, and up to 1/16 more; 64 MiB unless this says otherwise.
+  void set_most_request_bytes(std::int64_t most) { most_request_bytes_ = most; }
 
   // The job's new state together with that of its attempt. begin_attempt() throws where the generation was used before;
   // end_attempt() stores state, cause, exit code, end and, where they are not empty, launcher and hosts.
@@ -90,7 +105,16 @@ class JobStore {
   void set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher) {
     attempts_.set_launcher(job_id, generation, launcher);
   }
+  void set_attempt_failure(const std::string& job_id, const v1::AttemptFailure& failure);
   std::vector<StoredAttempt> attempts(const std::string& job_id) { return attempts_.attempts(job_id); }  // oldest first
+
+  // The last that a rank of an attempt has said of itself; ascending rank.
+  void finish_rank(const std::string& job_id, std::int64_t generation, const FinishedRank& rank) {
+    attempts_.finish_rank(job_id, generation, rank);
+  }
+  std::vector<FinishedRank> finished_ranks(const std::string& job_id, std::int64_t generation) {
+    return attempts_.finished_ranks(job_id, generation);
+  }
 
   // A second commit of one step and generation takes the place of the first.
   void commit_checkpoint(const std::string& job_id, const StoredCheckpoint& checkpoint) {
@@ -165,8 +189,10 @@ class JobStore {
   std::string signing_key();
 
  private:
-  // All three within a transaction.
-  void prune_requests();  // before one more comes
+  // These within a transaction.
+  void prune_requests(std::int64_t bytes);  // before one more of so many bytes comes
+  void write_request(const AnsweredRequest& request);
+  void write_carried(const v1::TrainingJob& job, bool is_new);
   void write_job(const v1::TrainingJob& job, std::optional<DesiredState> desired = std::nullopt);
   void write_event(const v1::TrainingJob& job);
   bool is_whole(const std::string& table);
@@ -174,7 +200,10 @@ class JobStore {
   void replace_by_empty(const std::string& table, std::vector<std::string>& done);
 
   std::int64_t most_requests_ = 10'000;
+  std::int64_t most_request_bytes_ = std::int64_t{64} << 20;
   std::int64_t requests_until_pruning_ = 0;
+  std::int64_t request_bytes_until_pruning_ = 0;
+  std::optional<RequestUnderWay> carried_;
   std::vector<std::string> unread_;
   Database database_;
   DeletedJobs deleted_;
@@ -182,7 +211,20 @@ class JobStore {
   StepRows steps_;
   Statement insert_job_, select_state_, update_job_, delete_job_, insert_event_, delete_old_events_, select_events_;
   Statement select_request_, insert_request_, delete_old_requests_, delete_excess_requests_;
+  Statement delete_excess_bytes_;
   Statement select_key_;
+};
+
+// While it is there, `store` carries the request.
+class CarriedRequest {
+ public:
+  CarriedRequest(JobStore& store, RequestUnderWay request) : store_(store) { store_.carry(std::move(request)); }
+  ~CarriedRequest() { store_.carry(std::nullopt); }
+  CarriedRequest(const CarriedRequest&) = delete;
+  CarriedRequest& operator=(const CarriedRequest&) = delete;
+
+ private:
+  JobStore& store_;
 };
 
 }  // namespace equipoise::coordinator

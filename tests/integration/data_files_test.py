@@ -175,7 +175,7 @@ class DataFiles(programs.ProgramTest):
             self.succeed("equipoise", "jobs", "watch", job_id, "--coordinator", coordinator.address)
             page = urllib.request.urlopen(f"http://{coordinator.metrics}/metrics").read().decode()
         for split in ("validation", "validation/east", "validation/west"):
-            self.assertIn(f'equipoise_worst_group_loss{{job="{job_id}",split="{split}"}}', page)
+            self.assertIn(f'equipoise_worst_group_loss{{split="{split}",training_job="{job_id}"}}', page)
 
     def test_a_wrong_file_is_named_in_one_line(self):
         missing = self.refused("equipoise", "train", self.job("wrong", {

@@ -57,6 +57,12 @@ class Disk:
         (self.folder / "filler").unlink()
 
 
+def is_serving(address):
+    with grpc.insecure_channel(address) as channel:
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)
+    return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
 class FullDisk(programs.ProgramTest):
     STEPS = 400
 
@@ -114,9 +120,7 @@ class FullState(FullDisk):
         return job_id
 
     def is_serving(self):
-        with grpc.insecure_channel(self.coordinator.address) as channel:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)
-        return answer.status == health_pb2.HealthCheckResponse.SERVING
+        return is_serving(self.coordinator.address)
 
     def fill_until_held(self):
         self.disk.fill()
@@ -235,10 +239,11 @@ class FullElsewhere(FullDisk):
         disk = Disk(self, self.folder / "tmp", "40m")
         process = self.start_training(self.job_file("held", self.STEPS), TMPDIR=str(disk.folder))
         announced = self.wait("its coordinator serves", lambda: list(disk.folder.glob("equipoise-*/announcement.json")))
-        metrics = json.loads(announced[0].read_text())["metrics"]
-        self.wait("it trains", lambda: re.search(r"^equipoise_train_step\{.*\} [1-9]", self.page(metrics), re.MULTILINE))
+        address = json.loads(announced[0].read_text())["address"]
+        lines = self.folder / "held/metrics.jsonl"
+        self.wait("it trains", lambda: lines.exists() and lines.stat().st_size)
         disk.fill()
-        self.wait("it is held", lambda: "\nequipoise_state_writable 0\n" in self.page(metrics))
+        self.wait("health says NOT_SERVING", lambda: not is_serving(address))
         disk.drain()
         self.assertEqual(process.wait(timeout=240), 0, process.stderr.read())
         self.succeed("equipoise", "train", self.job_file("undisturbed", self.STEPS), "--np", "2", "--quiet")

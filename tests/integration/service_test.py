@@ -72,8 +72,8 @@ class Service(programs.ProgramTest):
         checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
         for group in self.job(job_id)["groups"]:
-            self.assertIn(f'equipoise_group_weight{{group="{group["name"]}",job="{job_id}"}}', text)
-        self.assertIn(f'equipoise_worst_group_loss{{job="{job_id}",split="validation"}}', text)
+            self.assertIn(f'equipoise_group_weight{{group="{group["name"]}",training_job="{job_id}"}}', text)
+        self.assertIn(f'equipoise_worst_group_loss{{split="validation",training_job="{job_id}"}}', text)
         self.assertIn("equipoise_weight_update_seconds_count", text)
 
     def calls(self):

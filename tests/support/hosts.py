@@ -57,6 +57,20 @@ class Host:
         """Opens a range of TCP ports in that firewall: "50000-50099"."""
         self.run("nft", "add", "rule", "inet", "closed", "arriving", "tcp", "dport", ports, "accept")
 
+    def lose(self, ports, share=100):
+        """Loses `share` percent of the TCP packets, on the loopback too, that match one of `ports`: "dport 7443" is what
+        goes to that port, "sport 7443" what comes from it."""
+        chance = f"numgen random mod 100 < {share}" if share < 100 else ""
+        rules = "\n".join(f"tcp {port} {chance} drop" for port in ports)
+        self.run("nft", "-f", "-", input=f"""
+            table inet lossy {{
+              chain leaving {{
+                type filter hook output priority 0;
+                {rules}
+              }}
+            }}
+            """)
+
     def open_firewall(self):
         self.run("nft", "flush", "ruleset")
 

@@ -35,12 +35,12 @@ ENVIRONMENT = dict(
 )
 
 
-def run(*arguments, timeout=240, **environment):
-    """The finished process of one program, with its output as text."""
+def run(*arguments, timeout=240, prefix=(), **environment):
+    """The finished process of one program, with its output as text. `prefix`: a command that runs it elsewhere."""
     program, *rest = [str(argument) for argument in arguments]
     path = BIN / program
     return subprocess.run(
-        [str(path) if path.exists() else program, *rest],
+        [*prefix, str(path) if path.exists() else program, *rest],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
         env={**ENVIRONMENT, **environment})
 
@@ -50,17 +50,18 @@ def read_lines(path):
 
 
 class Coordinator:
-    """A coordinator of its own, on free ports unless `listen` says which; it listens at `address` and `metrics`."""
+    """A coordinator of its own, on free ports unless `listen` says which; it listens at `address` and `metrics`.
+    `prefix`: a command that runs it elsewhere; `variables`: of its environment."""
 
-    def __init__(self, state, *arguments, listen="127.0.0.1:0"):
+    def __init__(self, state, *arguments, listen="127.0.0.1:0", prefix=(), variables=None):
         self.state = pathlib.Path(state)
         announce = self.state.parent / (self.state.name + ".announce.json")
         announce.unlink(missing_ok=True)
         self.log = open(self.state.parent / (self.state.name + ".log"), "a+")
         self.process = subprocess.Popen(
-            [str(BIN / "equipoise-coordinator"), "--listen", listen, "--metrics-listen", "127.0.0.1:0",
+            [*prefix, str(BIN / "equipoise-coordinator"), "--listen", listen, "--metrics-listen", "127.0.0.1:0",
              "--state", str(self.state), "--announce", str(announce), *arguments],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=ENVIRONMENT)
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env={**ENVIRONMENT, **(variables or {})})
         while not announce.exists():
             if self.process.poll() is not None:
                 self.log.seek(0)

@@ -31,7 +31,13 @@ bool may_succeed_later(const grpc::Status& status) {
          status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
 }
 
-std::shared_ptr<grpc::Channel> make_channel(const std::string& address) {
+std::shared_ptr<grpc::ChannelCredentials> channel_credentials(const ServiceAccess& access) {
+  if (!access.has_tls()) return grpc::InsecureChannelCredentials();
+  return grpc::SslCredentials(
+      {.pem_root_certs = access.ca, .pem_private_key = access.key, .pem_cert_chain = access.certificate});
+}
+
+std::shared_ptr<grpc::Channel> make_channel(const std::string& address, const ServiceAccess& access) {
   grpc::ChannelArguments arguments;
   // The coordinator is on this cluster, whatever proxy the environment names for the web.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
@@ -40,7 +46,7 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveAnswerMs);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(address, channel_credentials(access), arguments);
 }
 
 }  // namespace
@@ -56,6 +62,7 @@ struct CoordinatorClient::Call {
   const char* name;  // in messages
   Precondition precondition = Precondition::kOfAttempt;
   Tries tries = Tries::kForTheWindow;
+  std::chrono::milliseconds within = kCallDeadline;  // of one try
 
   // Whether this rank has to end after such an answer.
   bool is_of_over_attempt(const grpc::Status& status) const;
@@ -81,7 +88,10 @@ void CoordinatorClient::throw_status(const Call& call, const grpc::Status& statu
   if (call.is_of_over_attempt(status)) throw AttemptEnded(status.error_message());
   const std::string refused = "coordinator " + address_ + ": " + call.name + " was refused: " + status.error_message();
   switch (status.error_code()) {
+    case grpc::StatusCode::UNAUTHENTICATED:
+      throw std::invalid_argument(refused);
     case grpc::StatusCode::PERMISSION_DENIED:
+      if (reason_in(status.error_details()) == ErrorReason::kRoleTooLow) throw std::invalid_argument(refused);
       throw PeerError(refused);
     case grpc::StatusCode::FAILED_PRECONDITION:
       if (call.precondition == Call::Precondition::kOfAttempt) throw PeerError(refused);
@@ -98,15 +108,27 @@ void CoordinatorClient::throw_status(const Call& call, const grpc::Status& statu
   }
 }
 
-CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds patience, std::string attempt_token)
-    : address_(std::move(address)), patience_(patience), attempt_token_(std::move(attempt_token)) {
-  const auto channel = make_channel(address_);
+CoordinatorClient::CoordinatorClient(std::string address, std::chrono::seconds patience, std::string attempt_token,
+                                     ServiceAccess access)
+    : address_(std::move(address)),
+      patience_(patience),
+      attempt_token_(std::move(attempt_token)),
+      access_(std::move(access)) {
+  check_token_stays_secret(access_, address_);
+  const auto channel = make_channel(address_, access_);
   if (!channel->WaitForConnected(std::chrono::system_clock::now() + patience_)) {
     throw std::invalid_argument("coordinator " + address_ + " did not answer within " +
                                 std::to_string(patience_.count()) +
-                                " s; is equipoise-coordinator running there, and does its firewall admit this host?");
+                                " s; is equipoise-coordinator running there, and does its firewall admit this host?" +
+                                (access_.has_tls() ? " Is its certificate of this name, and signed by --tls-ca?"
+                                                   : " If it wants TLS, --tls-ca FILE or EQUIPOISE_TLS_CA says so"));
   }
   stub_ = v1::WorkerService::NewStub(channel);
+}
+
+void CoordinatorClient::sign(grpc::ClientContext& context) const {
+  if (!attempt_token_.empty()) context.AddMetadata(kAttemptTokenMetadata, attempt_token_);
+  if (!access_.token.empty()) context.AddMetadata(kAuthorizationMetadata, kBearer + access_.token);
 }
 
 template <typename Response, typename Request, typename Method>
@@ -120,9 +142,8 @@ Response CoordinatorClient::make(const Call& call, Method method, const Request&
     grpc::ClientContext context;
     // gRPC connects again at once only while a call waits for it.
     context.set_wait_for_ready(!is_tried_once);
-    context.set_deadline(std::chrono::system_clock::now() +
-                         std::min<Clock::duration>(kCallDeadline, end - Clock::now()));
-    if (!attempt_token_.empty()) context.AddMetadata(kAttemptTokenMetadata, attempt_token_);
+    context.set_deadline(std::chrono::system_clock::now() + std::min<Clock::duration>(call.within, end - Clock::now()));
+    sign(context);
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
     if (status.ok()) {
@@ -175,6 +196,10 @@ v1::GetGroupWeightsResponse CoordinatorClient::group_weights(const v1::GetGroupW
                                            request);
 }
 
+v1::ApplySettingsResponse CoordinatorClient::apply_settings(const v1::ApplySettingsRequest& request) {
+  return make<v1::ApplySettingsResponse>({.name = "ApplySettings"}, &v1::WorkerService::Stub::ApplySettings, request);
+}
+
 void CoordinatorClient::commit_checkpoint(const v1::CommitCheckpointRequest& request) {
   make<v1::CommitCheckpointResponse>({.name = "CommitCheckpoint"}, &v1::WorkerService::Stub::CommitCheckpoint, request);
 }
@@ -183,8 +208,9 @@ void CoordinatorClient::report_metrics(const v1::ReportMetricsRequest& request) 
   make<v1::ReportMetricsResponse>({.name = "ReportMetrics"}, &v1::WorkerService::Stub::ReportMetrics, request);
 }
 
-v1::HeartbeatResponse CoordinatorClient::heartbeat(const v1::HeartbeatRequest& request) {
-  return make<v1::HeartbeatResponse>({.name = "Heartbeat", .tries = Call::Tries::kOne},
+v1::HeartbeatResponse CoordinatorClient::heartbeat(const v1::HeartbeatRequest& request,
+                                                   std::chrono::milliseconds within) {
+  return make<v1::HeartbeatResponse>({.name = "Heartbeat", .tries = Call::Tries::kOne, .within = within},
                                      &v1::WorkerService::Stub::Heartbeat, request);
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "common/base/service_access.h"
 #include "equipoise/v1/worker.grpc.pb.h"
 
 namespace equipoise {
@@ -29,10 +30,12 @@ class AttemptEnded : public std::runtime_error {
 // status, and by its code where it has none. May be used from several threads.
 class CoordinatorClient {
  public:
-  // Waits for the connection. `attempt_token` goes with every call; empty: of a job that somebody else launched. Throws
+  // Waits for the connection. `attempt_token` goes with every call; empty: of a job that somebody else launched, whose
+  // ranks show the token of a user, that of `access`, where the coordinator wants one. Throws
   // std::invalid_argument when there is none after `patience`: the address is wrong, or nobody has started the
   // coordinator.
-  CoordinatorClient(std::string address, std::chrono::seconds patience, std::string attempt_token = "");
+  CoordinatorClient(std::string address, std::chrono::seconds patience, std::string attempt_token = "",
+                    ServiceAccess access = {});
 
   std::chrono::seconds patience() const { return patience_; }
   // Told once when calls begin to wait because nothing can be stored, and once when they go on. Before the first call.
@@ -43,9 +46,12 @@ class CoordinatorClient {
   v1::ReportStepResponse report_step(const v1::ReportStepRequest& request);
   v1::ReportStepsResponse report_steps(const v1::ReportStepsRequest& request);
   v1::GetGroupWeightsResponse group_weights(const v1::GetGroupWeightsRequest& request);
+  v1::ApplySettingsResponse apply_settings(const v1::ApplySettingsRequest& request);
   void commit_checkpoint(const v1::CommitCheckpointRequest& request);
   void report_metrics(const v1::ReportMetricsRequest& request);
-  v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
+  // An answer that has not come `within` this time is none.
+  v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request,
+                                  std::chrono::milliseconds within = std::chrono::seconds(30));
   void finish_worker(const v1::FinishWorkerRequest& request);
   void leave_worker(const v1::LeaveWorkerRequest& request);
   // Never throws: what cannot be delivered is lost.
@@ -53,6 +59,7 @@ class CoordinatorClient {
 
  private:
   struct Call;
+  void sign(grpc::ClientContext& context) const;
   template <typename Response, typename Request, typename Method>
   Response make(const Call& call, Method method, const Request& request);
   void hold(const Call& call, const grpc::Status& status);
@@ -62,6 +69,7 @@ class CoordinatorClient {
   const std::string address_;
   const std::chrono::seconds patience_;
   const std::string attempt_token_;
+  const ServiceAccess access_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
   std::function<void(const std::string&)> on_hold_;
   std::atomic<bool> is_held_ = false;

@@ -171,9 +171,10 @@ TEST(RunCommand, RefusesAnAddressThatIsNotHostAndPort) {
 
 TEST(RunCommand, SaysWhereNoCoordinatorAnsweredAndHowLongItWaited) {
   const SilentPort port;
-  expect_bad_input({"jobs", "list", "--coordinator", port.text(), "--timeout", "1"},
-                   "equipoise jobs list: no coordinator answered at " + port.text() +
-                       " within 1 s; is equipoise-coordinator running there?");
+  expect_bad_input(
+      {"jobs", "list", "--coordinator", port.text(), "--timeout", "1"},
+      "equipoise jobs list: no coordinator answered at " + port.text() +
+          " within 1 s; is equipoise-coordinator running there? One with TLS is called with --tls-ca FILE");
 }
 
 const char* kJob =

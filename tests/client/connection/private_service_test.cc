@@ -6,6 +6,10 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <string>
 
 #include "client/connection/connection.h"
 #include "client/console/console.h"
@@ -38,11 +42,26 @@ TEST(CoordinatorProcess, EndsWithTheProcessThatStartedIt) {
 TEST(CoordinatorProcess, ServesUntilItIsStopped) {
   const TempFolder folder;
   CoordinatorProcess process({EQUIPOISE_COORDINATOR_PROGRAM, folder.path(), ""}, kNeverStop);
-  Connection connection({process.address(), std::chrono::seconds(30)});
+  Connection connection({process.address(), std::chrono::seconds(30), process.access()});
   EXPECT_EQ(connection.list_jobs({}).jobs_size(), 0);
   EXPECT_EQ(process.end(), "");
   process.stop();
   EXPECT_EQ(process.end(), "exit code 0");
+}
+
+TEST(CoordinatorProcess, AnswersNobodyElse) {
+  const TempFolder folder;
+  CoordinatorProcess process({EQUIPOISE_COORDINATOR_PROGRAM, folder.path(), ""}, kNeverStop);
+  Connection stranger({process.address(), std::chrono::seconds(30)});
+  EXPECT_THROW(stranger.list_jobs({}), std::invalid_argument);
+  EXPECT_THROW(stranger.cancel_job("any-00000000"), std::invalid_argument);
+  // What is on the disk does not let anybody in.
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
+    if (!entry.is_regular_file()) continue;
+    std::ifstream file(entry.path(), std::ios::binary);
+    const std::string content((std::istreambuf_iterator<char>(file)), {});
+    EXPECT_EQ(content.find(process.access().token), std::string::npos) << entry.path();
+  }
 }
 
 TEST(CoordinatorProcess, SaysWhatItsLogSaysWhereItDoesNotStart) {

@@ -53,7 +53,7 @@ class JobCleanerTest : public ControllerFixture {
     for (const auto& family : metrics_->collectable()->Collect()) {
       for (const auto& metric : family.metric) {
         for (const auto& label : metric.label) {
-          if (label.name == "job") ids.insert(label.value);
+          if (label.name == "training_job") ids.insert(label.value);
         }
       }
     }

@@ -84,7 +84,7 @@ TEST_F(TrainingJobsTest, ARepeatedRequestIdGetsTheFirstAnswerEvenAfterARestart) 
   EXPECT_EQ(jobs().list({}).jobs_size(), 1);
   spec_.mutable_loss()->set_beta(0.2);
   EXPECT_THAT(error_of([&] { jobs().create(create_request(spec_, "r1")); }).text,
-              HasSubstr("request_id \"r1\" was used for another spec (job " + first.id()));
+              HasSubstr("request_id \"r1\" was used for another request (job " + first.id()));
 }
 
 // Each answer was kept for 30 days with its spec of up to 256 KiB.
@@ -124,6 +124,23 @@ TEST_F(TrainingJobsTest, ThereIsRoomForSoManyJobsOnly) {
   EXPECT_THAT(error_of([&] { jobs().create(create_request(spec_)); }).text, HasSubstr("there are 2 jobs"));
   jobs().remove(first);
   EXPECT_NO_THROW(jobs().create(create_request(spec_)));
+}
+
+TEST_F(TrainingJobsTest, AFilterChoosesJobsAndItsPagesAreItsOwn) {
+  std::vector<std::string> made;
+  for (int i = 0; i < 3; ++i) made.push_back(jobs().create(create_request(spec_)).id());
+  jobs().cancel(made[1]);
+  v1::ListTrainingJobsRequest request;
+  request.set_filter("state = QUEUED AND name : \"sur\"");
+  request.set_page_size(1);
+  const auto first = jobs().list(request);
+  EXPECT_THAT(ids_of(first), ElementsAre(made[2]));
+  request.set_page_token(first.next_page_token());
+  const auto second = jobs().list(request);
+  EXPECT_THAT(ids_of(second), ElementsAre(made[0]));
+  EXPECT_EQ(second.next_page_token(), "");
+  request.set_filter("state = QUEUED");
+  EXPECT_THAT(error_of([&] { jobs().list(request); }).text, HasSubstr("page_token is not one"));
 }
 
 TEST_F(TrainingJobsTest, PagesListEveryJobOnceNewestFirst) {

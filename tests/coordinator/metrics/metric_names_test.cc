@@ -37,7 +37,15 @@ TEST(MetricNames, EndAsTheirTypeAndUnitSay) {
 TEST(MetricNames, LabelsAreOnlyTheUsedOnes) {
   EXPECT_EQ(kGroupLoss.labels().size(), 3u);
   EXPECT_EQ(kTrainStep.labels().size(), 1u);
-  EXPECT_EQ(kTrainStep.labels()[0], "job");
+  EXPECT_EQ(kTrainStep.labels()[0], "training_job");
+}
+
+// Prometheus sets these two itself, and renames or drops what a page has under their names.
+TEST(MetricNames, NoLabelIsOneThatPrometheusSets) {
+  for (const Metric& metric : kAll) {
+    for (const std::string_view label : metric.labels())
+      EXPECT_TRUE(label != "job" && label != "instance") << metric.name;
+  }
 }
 
 }  // namespace metric_names_test

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <thread>
 
@@ -121,7 +123,7 @@ TEST_F(CoordinatorServerTest, WatchersAreLimitedAndStarveNobody) {
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
   std::vector<std::unique_ptr<grpc::ClientReader<v1::TrainingJob>>> readers;
   v1::TrainingJob job;
-  for (int i = 0; i < settings_.max_watchers; ++i) {
+  for (std::size_t i = 0; i < settings_.max_watchers; ++i) {
     contexts.push_back(std::make_unique<grpc::ClientContext>());
     readers.push_back(training_jobs_->WatchTrainingJob(contexts.back().get(), request));
     ASSERT_TRUE(readers.back()->Read(&job));
@@ -138,6 +140,71 @@ TEST_F(CoordinatorServerTest, WatchersAreLimitedAndStarveNobody) {
     EXPECT_TRUE(reader->Finish().ok());
   }
   EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
+}
+
+std::size_t num_threads() {
+  const std::filesystem::directory_iterator threads("/proc/self/task");
+  return static_cast<std::size_t>(std::distance(begin(threads), end(threads)));
+}
+
+TEST_F(CoordinatorServerTest, AThousandWatchersHaveNoThreadOfTheirOwn) {
+  const auto watched = running_external_job(), id = running_external_job();
+  const std::size_t before = num_threads();
+  v1::WatchTrainingJobRequest request;
+  request.set_id(watched);
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::TrainingJob>>> readers;
+  v1::TrainingJob job;
+  for (int i = 0; i < 1000; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    readers.push_back(training_jobs_->WatchTrainingJob(contexts.back().get(), request));
+    ASSERT_TRUE(readers.back()->Read(&job));
+  }
+  v1::ReportStepResponse answer;
+  for (int step = 0; step < 10; ++step) ASSERT_TRUE(report(step_request(id, 1, step, {0.2, 1.0}), answer).ok());
+  EXPECT_LE(num_threads(), before + 16);
+  ASSERT_TRUE(cancel(watched).ok());
+  for (auto& reader : readers) {
+    while (reader->Read(&job)) {
+    }
+    EXPECT_TRUE(reader->Finish().ok());
+    EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
+  }
+}
+
+TEST_F(CoordinatorServerTest, AWatcherThatLeavesMakesRoom) {
+  settings_.max_watchers = 1;
+  restart();
+  v1::WatchTrainingJobRequest request;
+  request.set_id(create(v1::LAUNCH_MODE_EXTERNAL, 1).id());
+  v1::TrainingJob job;
+  for (int i = 0; i < 5; ++i) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + 60s);
+    const auto reader = training_jobs_->WatchTrainingJob(&context, request);
+    const bool has_place = reader->Read(&job);
+    context.TryCancel();
+    const grpc::Status status = reader->Finish();
+    if (has_place) continue;
+    ASSERT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    --i;  // the service learns a little later that the one before has left
+  }
+}
+
+TEST_F(CoordinatorServerTest, AWatcherThatComesBackIsToldTheEndOnly) {
+  const auto id = create(v1::LAUNCH_MODE_EXTERNAL, 1).id();
+  v1::TrainingJob job;
+  ASSERT_TRUE(get(id, job).ok());
+  v1::WatchTrainingJobRequest request;
+  request.set_id(id);
+  request.set_after_revision(job.revision());
+  grpc::ClientContext context;
+  const auto reader = training_jobs_->WatchTrainingJob(&context, request);
+  ASSERT_TRUE(cancel(id).ok());
+  ASSERT_TRUE(reader->Read(&job));
+  EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
+  EXPECT_FALSE(reader->Read(&job));
+  EXPECT_TRUE(reader->Finish().ok());
 }
 
 TEST_F(CoordinatorServerTest, ShuttingDownClosesStreamsAndKeepsTheQueue) {
@@ -336,12 +403,12 @@ TEST_F(CoordinatorServerTest, PrometheusSeesTheJobUntilItIsDeleted) {
   v1::ReportStepResponse answer;
   ASSERT_TRUE(report(step_request(id, 1, 0, {0.5, 0.5}), answer).ok());
   const std::string page = metrics_page();
-  EXPECT_THAT(page, HasSubstr("equipoise_group_weight{group=\"south\",job=\"" + id + "\"} 0.5\n"));
-  EXPECT_THAT(page, HasSubstr("equipoise_train_step{job=\"" + id + "\"} 1\n"));
-  EXPECT_THAT(page, HasSubstr("equipoise_job_state{job=\"" + id + "\",state=\"running\"} 1\n"));
-  EXPECT_THAT(page, HasSubstr("equipoise_job_state{job=\"" + id + "\",state=\"queued\"} 0\n"));
-  EXPECT_THAT(page, HasSubstr("equipoise_workers{job=\"" + id + "\",state=\"active\"} 1\n"));
-  EXPECT_THAT(page, HasSubstr("equipoise_weight_update_seconds_count{job=\"" + id + "\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("equipoise_group_weight{group=\"south\",training_job=\"" + id + "\"} 0.5\n"));
+  EXPECT_THAT(page, HasSubstr("equipoise_train_step{training_job=\"" + id + "\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("equipoise_job_state{state=\"running\",training_job=\"" + id + "\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("equipoise_job_state{state=\"queued\",training_job=\"" + id + "\"} 0\n"));
+  EXPECT_THAT(page, HasSubstr("equipoise_workers{state=\"active\",training_job=\"" + id + "\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("equipoise_weight_update_seconds_count{training_job=\"" + id + "\"} 1\n"));
   EXPECT_THAT(page, HasSubstr("equipoise_rpc_requests_total{code=\"OK\",method=\"WorkerService/ReportStep\"} 1\n"));
   ASSERT_TRUE(cancel(id).ok());
   v1::FailWorkerRequest leaving;

@@ -114,7 +114,9 @@ TEST_F(JobStoreTest, OldRequestsAreForgottenWhileItIsOpen) {
   store_->insert_job(job("a"), AnsweredRequest{.request_id = "old", .digest = "d", .answer = job("a")});
   Database(file()).execute("UPDATE requests SET created_at = created_at - 31 * 86400");
   reopen();
-  Database(file()).execute("INSERT INTO requests VALUES ('older', x'00', x'', unixepoch() - 31 * 86400)");
+  Database(file()).execute(
+      "INSERT INTO requests(request_id, digest, answer, created_at) "
+      "VALUES ('older', x'00', x'', unixepoch() - 31 * 86400)");
   store_->insert_job(job("b"), AnsweredRequest{.request_id = "new", .digest = "d", .answer = job("b")});
   EXPECT_FALSE(store_->answered_request("old"));
   EXPECT_FALSE(store_->answered_request("older"));
@@ -131,6 +133,37 @@ TEST_F(JobStoreTest, KeepsTheNewestRequestsUpToALimit) {
     Database(file()).execute("UPDATE requests SET created_at = created_at - 10");
   }
   for (int i = 0; i < 10; ++i) EXPECT_EQ(store_->answered_request(std::to_string(i)).has_value(), i >= 10 - kMost) << i;
+}
+
+TEST_F(JobStoreTest, KeepsTheNewestRequestsUpToSoManyBytes) {
+  store_->set_most_request_bytes(5000);
+  for (int i = 0; i < 10; ++i) {
+    const std::string id = std::to_string(i);
+    v1::TrainingJob answer = job(id);
+    answer.set_state_reason(std::string(1000, 'x'));
+    store_->keep_request({.request_id = id, .digest = "d", .answer = answer});
+    Database(file()).execute("UPDATE requests SET created_at = created_at - 10");
+  }
+  EXPECT_TRUE(store_->answered_request("9"));
+  EXPECT_FALSE(store_->answered_request("0"));
+  EXPECT_FALSE(store_->answered_request("4"));
+}
+
+TEST_F(JobStoreTest, ARequestUnderWayIsKeptWithItsJobAndWithNoOther) {
+  store_->insert_job(job("a"), std::nullopt);
+  store_->insert_job(job("b"), std::nullopt);
+  {
+    const CarriedRequest carried(*store_, {.request_id = "r", .digest = "d", .job_id = "b"});
+    store_->update_job(job("a"));
+    EXPECT_FALSE(store_->answered_request("r"));
+    v1::TrainingJob changed = job("b");
+    changed.set_revision(7);
+    store_->update_job(changed);
+  }
+  store_->update_job(job("b"));
+  reopen();
+  ASSERT_TRUE(store_->answered_request("r"));
+  EXPECT_EQ(store_->answered_request("r")->answer.revision(), 7);
 }
 
 TEST_F(JobStoreTest, AStepComesBackBitForBit) {

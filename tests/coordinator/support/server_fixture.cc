@@ -40,6 +40,7 @@ std::string ServerFixture::running_external_job() {
 std::vector<v1::TrainingJob> ServerFixture::watch_to_the_end(const std::string& id, grpc::Status& status) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  for (const auto& [name, value] : metadata_) context.AddMetadata(name, value);
   v1::WatchTrainingJobRequest request;
   request.set_id(id);
   const auto reader = training_jobs_->WatchTrainingJob(&context, request);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coordinator/service/coordinator_server.h"
@@ -44,6 +45,7 @@ class ServerFixture : public ::testing::Test {
                     const Request& request, Response& response) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    for (const auto& [name, value] : metadata_) context.AddMetadata(name, value);
     return (stub.*method)(&context, request, &response);
   }
   grpc::Status report(const v1::ReportStepRequest& request, v1::ReportStepResponse& response) {
@@ -81,6 +83,7 @@ class ServerFixture : public ::testing::Test {
   std::string http(const std::string& method, const std::string& path);
   std::string metrics_page() { return http("GET", "/metrics"); }
 
+  std::vector<std::pair<std::string, std::string>> metadata_;  // of every call()
   TempFolder folder_;
   FakeClock clock_;
   SystemRandomSource random_source_;

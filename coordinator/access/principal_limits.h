@@ -1,0 +1,46 @@
+// What one caller may ask for at a time, so that the others are answered too.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "coordinator/access/call_rules.h"
+#include "coordinator/lifecycle/clock.h"
+
+namespace equipoise::coordinator {
+
+struct CallLimits {
+  int answers_at_once = 128;
+  int streams_at_once = 64;
+  double calls_per_second = 200;  // in the mean
+  double calls_in_a_burst = 1000;
+};
+
+// Counts the calls of each caller by name. May be used from any thread.
+class PrincipalLimits {
+ public:
+  // `clock` outlives it.
+  PrincipalLimits(CallLimits limits, const Clock& clock) : limits_(limits), clock_(clock) {}
+
+  // A call has come. Throws Refusal kResourceExhausted, with the time after which there is room where that is known,
+  // and has then not counted it. leave() follows one that does not throw.
+  void enter(const std::string& name, CallKind kind);
+  void leave(const std::string& name, CallKind kind);
+
+ private:
+  struct Use {
+    int answers = 0, streams = 0;
+    double tokens = 0;  // calls that may come at once
+    SteadyTime refilled;
+  };
+  void refill(Use& use, SteadyTime now) const;
+
+  const CallLimits limits_;
+  const Clock& clock_;
+  std::mutex mutex_;                 // guards all below
+  std::map<std::string, Use> uses_;  // by name, of which there are as many as the file of tokens has
+};
+
+}  // namespace equipoise::coordinator

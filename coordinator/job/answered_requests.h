@@ -1,0 +1,59 @@
+// A call that changes something, made again with the same request id, gets its first answer and changes nothing.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "coordinator/job/job_table.h"
+#include "equipoise/v1/training.pb.h"
+
+namespace equipoise::coordinator {
+
+// Not thread-safe.
+class AnsweredRequests {
+ public:
+  // `table` outlives it.
+  explicit AnsweredRequests(JobTable& table) : table_(table) {}
+
+  // What `call` answers to `request` of RPC `method`, or what it answered first. The answer is kept in the transaction
+  // of the job that the call stores, or after it where it stores none. Throws std::invalid_argument for a request id
+  // that is too long, Refusal kInvalidArgument REQUEST_ID_REUSED for one of another request, Refusal kAborted
+  // ETAG_MISMATCH where the job has another etag than the request asks for; and what `call` throws, which is not kept:
+  // whoever asks again then tries again.
+  template <typename Request>
+  v1::TrainingJob once(const char* method, const Request& request, const std::function<v1::TrainingJob()>& call) {
+    Call asked{.request_id = request.request_id(), .digest = {}, .id = {}, .etag = {}, .call = call};
+    if constexpr (requires { request.validate_only(); }) {
+      // The digest of a create request has always been that of its spec.
+      asked.digest = digest_of("", request.spec());
+      asked.is_kept = !request.validate_only();
+    } else {
+      asked.digest = digest_of(method, request);
+      asked.id = request.id();
+    }
+    if constexpr (requires { request.etag(); }) asked.etag = request.etag();
+    if constexpr (requires { request.spec(); }) asked.id.clear();  // it makes a job
+    v1::TrainingJob answered = answer(asked);
+    if constexpr (requires { request.validate_only(); }) {
+      if (!answered.has_spec()) *answered.mutable_spec() = request.spec();  // the job is deleted
+    }
+    return answered;
+  }
+
+ private:
+  struct Call {
+    std::string request_id, digest;
+    std::string id;    // of the job that it changes; empty: it makes one
+    std::string etag;  // that the job must have; empty: any
+    const std::function<v1::TrainingJob()>& call;
+    bool is_kept = true;
+  };
+  static std::string digest_of(const std::string& method, const google::protobuf::Message& request);
+  v1::TrainingJob answer(const Call& asked);
+  v1::TrainingJob made_answer(const Call& asked);
+  void check_etag(const Call& asked);
+
+  JobTable& table_;
+};
+
+}  // namespace equipoise::coordinator

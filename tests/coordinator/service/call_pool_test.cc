@@ -1,0 +1,45 @@
+#include "coordinator/service/call_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <latch>
+#include <set>
+#include <thread>
+
+namespace equipoise::coordinator {
+namespace call_pool_test {
+
+TEST(CallPool, ServesAllOnItsOwnThreads) {
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  int done = 0;
+  {
+    CallPool pool({.threads = 3, .most_waiting = 2000});
+    for (int i = 0; i < 1000; ++i) {
+      ASSERT_TRUE(pool.run([&] {
+        const std::lock_guard lock(mutex);
+        threads.insert(std::this_thread::get_id());
+        ++done;
+      }));
+    }
+  }
+  EXPECT_EQ(done, 1000);
+  EXPECT_LE(threads.size(), 3u);
+  EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
+}
+
+TEST(CallPool, RefusesWhatItHasNoRoomFor) {
+  std::latch is_busy(1), may_end(1);
+  CallPool pool({.threads = 1, .most_waiting = 1});
+  ASSERT_TRUE(pool.run([&] {
+    is_busy.count_down();
+    may_end.wait();
+  }));
+  is_busy.wait();
+  EXPECT_TRUE(pool.run([] {}));
+  EXPECT_FALSE(pool.run([] {}));
+  may_end.count_down();
+}
+
+}  // namespace call_pool_test
+}  // namespace equipoise::coordinator
