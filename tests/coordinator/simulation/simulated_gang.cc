@@ -76,6 +76,7 @@ void SimulatedGang::handle(const Refusal& refusal, bool may_be_early) {
 void SimulatedGang::go_on(JobController& core) {
   if (register_next(core)) return;
   if (!plan_) return start(core);
+  if (step_ < reported_until_) return report(core);  // the coordinator may have more steps than this rank knows of
   const bool has_steps = step_ > plan_->first_step();
   if (step_ == plan_->end_step()) return finish_next(core);
   const bool is_due = wants_checkpoint_ || must_leave_ || step_ % kCheckpointEvery == 0;
@@ -139,6 +140,7 @@ void SimulatedGang::report(JobController& core) {
     v1::ReportStepRequest& first = *request.mutable_steps(0);
     first.set_loss_sum(0, first.loss_sum(0) + static_cast<double>(report_salt_++));
   }
+  reported_until_ = std::max(reported_until_, step_ + count);
   const std::string what = "reports " + std::to_string(count) + " from step " + std::to_string(step_);
   std::vector<double> weight;
   if (count == 1) {

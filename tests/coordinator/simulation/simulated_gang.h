@@ -77,6 +77,7 @@ class SimulatedGang {
   std::optional<v1::StartTrainingRequest> start_;
   std::optional<v1::ShardPlan> plan_;  // once training has begun
   std::int64_t step_ = 0;              // steps done
+  std::int64_t reported_until_ = 0;    // steps that were reported, answered or not
   std::int64_t committed_ = -1;        // the newest checkpoint that was acknowledged
   std::vector<std::int64_t> removed_;  // checkpoints of which the coordinator has not been told that they are gone
   std::int64_t checkpoint_requests_ = 0;

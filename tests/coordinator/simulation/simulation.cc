@@ -94,6 +94,7 @@ void Simulation::start() {
 Loss Simulation::drawn_loss() {
   ++crashes_;
   if (loss_) return *loss_;
+  if (world_.planted.disk_ignores_syncs) return Loss::kAll;
   return std::array{Loss::kNothing, Loss::kAll, Loss::kSome}[world_.random.below(3)];
 }
 
@@ -133,6 +134,7 @@ void Simulation::stop_in_order() {
   check();
   core_.reset();
   store_.reset();
+  launcher_.lose_coordinator();
   world_.note("it has ended");
   start();
 }
