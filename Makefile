@@ -3,8 +3,11 @@ SURVEY ?=
 SHORT ?=
 REPRODUCE ?=
 FUZZ_RECORDS ?= 1000000
+SEEDS ?= 100000
+SECONDS ?= 600
 
-.PHONY: demo test recipes test-faults test-hosts fuzz bench reproduce check-gpu build clean
+.PHONY: demo test recipes test-faults test-hosts test-asan test-tsan fuzz simulate bench reproduce check-gpu \
+  protocol protocol-release soak build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -28,6 +31,13 @@ test-hosts:
 	deploy/build --programs
 	python3 tests/integration/hosts_test.py -v
 
+# The coordinator and the worker's control threads under sanitizers: a build of its own each.
+test-asan:
+	tests/sanitize asan
+
+test-tsan:
+	tests/sanitize tsan
+
 # A million made-up reports and records through the coordinator's database: whatever is stored can be loaded.
 fuzz:
 	deploy/bootstrap --tests
@@ -37,14 +47,28 @@ fuzz:
 	  > /dev/null || { grep -A 3 '"failure"' ../build/fuzz.json; exit 1; }
 	@echo "no record did harm"
 
+# A hundred thousand lives of the coordinator's core, with faults drawn from a number each. A number that fails is said
+# with its events; EQUIPOISE_SIMULATION_SEED=N runs it alone.
+simulate:
+	deploy/bootstrap --tests
+	deploy/build coordinator_simulation_test
+	cd tests && EQUIPOISE_SIMULATION_SEEDS=$(SEEDS) ../build/release/bin/coordinator_simulation_test
+
+# Ten minutes of random faults on real jobs: recovery, goodput, steps lost or doubled, and the same end bit by bit.
+soak:
+	deploy/bootstrap --tests
+	deploy/build --programs
+	tests/soak/soak.py --seconds $(SECONDS)
+
 bench:
 	deploy/bootstrap --bench
 	deploy/build equipoise equipoise-coordinator equipoise-worker equipoise_bench equipoise_layouts_bench \
-	  equipoise_step_bench
+	  equipoise_load_bench equipoise_step_bench
 	cd tests && ../build/release/bin/equipoise_bench
 	build/release/bin/equipoise_layouts_bench
 	build/release/bin/equipoise_step_bench
 	python3 tests/bench/through_coordinator.py
+	build/release/bin/equipoise_load_bench build/release/bin/equipoise-coordinator
 
 # Options of `equipoise reproduce bandits`: make reproduce REPRODUCE="--features flipped --seeds 50"
 reproduce:
@@ -55,6 +79,17 @@ reproduce:
 # One archive for a machine with a GPU and Python's torch, and its checks here up to the missing driver.
 check-gpu:
 	deploy/check-gpu
+
+# docs/reference/api.md anew, after a change of the .proto files, and their checks.
+protocol:
+	deploy/bootstrap --tests
+	.ci/protocol --write
+	.ci/protocol
+
+# With a release: from then on nothing of the protocol as it is may be broken.
+protocol-release:
+	deploy/bootstrap --tests
+	.ci/protocol --release
 
 build:
 	deploy/bootstrap

@@ -16,6 +16,7 @@ namespace equipoise::coordinator {
 namespace {
 
 constexpr std::int64_t kBytesOfMiB = 1024 * 1024;
+constexpr std::chrono::seconds kBetweenQuestions{30};  // to a host that does not answer
 
 struct Texts {
   std::string listen = "127.0.0.1:7443";
@@ -26,8 +27,12 @@ struct Texts {
   std::string tls_cert, tls_key, tls_client_ca, tokens;
   ServiceFiles rank_files;
   std::string log_level = "info";
+  std::string on_shutdown = "leave";
   int max_running_jobs = 1;
   int shutdown_grace = 20;
+  int rank_wait = 30;
+  int preemption_grace = 120;
+  int stall_timeout = 30;
   std::int64_t max_history = 1024;
   bool allocation = false;
   bool insecure = false;
@@ -59,6 +64,26 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--shutdown-grace", texts.shutdown_grace,
                  "Seconds at SIGTERM for ranks that train to leave with a checkpoint; 0: they are ended at once")
       ->check(CLI::Range(0, 86'400))
+      ->capture_default_str();
+  app.add_option("--rank-wait", texts.rank_wait,
+                 "Seconds that ranks wait for a coordinator that is away, before they end themselves")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  app.add_option("--preemption-grace", texts.preemption_grace,
+                 "Seconds for the ranks of a job to leave with a checkpoint, where one of a higher priority needs the "
+                 "room; then they are ended")
+      ->check(CLI::Range(1, 86'400))
+      ->capture_default_str();
+  app.add_option("--stall-timeout", texts.stall_timeout,
+                 "Seconds that a rank may stand still in a step before its attempt has failed; ten of the job's own "
+                 "steps where those take longer")
+      ->check(CLI::Range(1, 86'400))
+      ->capture_default_str();
+  app.add_option(
+         "--on-shutdown", texts.on_shutdown,
+         "What ranks do at SIGTERM. leave: make a checkpoint and end; keep: wait for the next coordinator on the "
+         "same state folder and port")
+      ->check(CLI::IsMember({"leave", "keep"}))
       ->capture_default_str();
   app.add_option("--max-history", texts.max_history,
                  "MiB that the steps of a job may take in the database; beyond, one in 16 of the oldest stays")
@@ -201,6 +226,13 @@ Allocation checked_allocation(bool is_wanted) {
   return is_wanted ? Allocation::kUsed : Allocation::kIgnored;
 }
 
+OnShutdown checked_on_shutdown(const Texts& texts) {
+  if (texts.on_shutdown == "leave") return OnShutdown::kLeave;
+  if (!texts.exit_with_parent) return OnShutdown::kKeep;
+  throw std::invalid_argument(
+      "--on-shutdown is \"keep\", but with --exit-with-parent nothing outlives this program; expected leave");
+}
+
 Options options_of(const Texts& texts) {
   Options options;
   options.server.listen = checked_listen(texts);
@@ -217,6 +249,7 @@ Options options_of(const Texts& texts) {
   if (!texts.hostfile.empty()) {
     options.server.controller.supervisor.hosts = read_hostfile(existing_file("--hostfile", texts.hostfile));
   }
+  options.server.controller.supervisor.host_rules.between_questions = kBetweenQuestions;
   options.server.allocation = checked_allocation(texts.allocation);
   if (options.server.allocation == Allocation::kIgnored && texts.hostfile.empty()) {
     options.server.controller.supervisor.most_workers = most_ranks_of_this_machine();
@@ -224,7 +257,12 @@ Options options_of(const Texts& texts) {
   if (!texts.advertise.empty()) options.server.advertise = checked_advertise(texts.advertise);
   check_reachable(rank_address_settings(options.server), options.server.listen);
   options.server.controller.supervisor.max_running_jobs = texts.max_running_jobs;
+  options.server.controller.supervisor.preemption_grace = std::chrono::seconds(texts.preemption_grace);
+  options.server.controller.supervisor.deadlines.training = std::chrono::seconds(texts.stall_timeout);
   options.server.shutdown_grace = std::chrono::seconds(texts.shutdown_grace);
+  options.server.controller.supervisor.lease.rank_wait = std::chrono::seconds(texts.rank_wait);
+  options.server.on_shutdown = checked_on_shutdown(texts);
+  options.server.chain = texts.exit_with_parent ? Chain::kToCoordinator : Chain::kNone;
   options.server.controller.limits.history_bytes = texts.max_history * kBytesOfMiB;
   if (!texts.announce.empty()) options.announce = texts.announce;
   if (!texts.private_folder.empty()) options.private_folder = std::filesystem::absolute(texts.private_folder);

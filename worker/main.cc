@@ -28,6 +28,7 @@
 #include "worker/log.h"
 #include "worker/log_linear/log_linear_policy.h"
 #include "worker/model/merged_model.h"
+#include "worker/training/noted_collective.h"
 #include "worker/training/training_run.h"
 
 namespace equipoise {
@@ -48,9 +49,11 @@ struct WorkerOptions {
 
 // A GPU is opened for language models alone: log-linear ones compute on the CPU, however many GPUs there are.
 void run_job(const RunContext& context, const WaitReason& reason) {
+  RankProgress& progress = context.heartbeat.progress();
   if (context.config.log_linear) return run_training(context, load_log_linear_policy);
   DeviceCollective device = open_device(context.local, context.host);
   join_gpu_ranks(device, context.host, {kCollectiveTimeout, &reason});
+  if (device.over_gpu) device.over_gpu = std::make_unique<NotedCollective>(std::move(device.over_gpu), progress);
   run_training(context, [&device](const RunContext& job) { return load_language_model(job, device); });
 }
 
@@ -101,12 +104,15 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
   client.set_on_hold([&log](const std::string& sentence) { log->info("{}", sentence); });
   WaitReason reason;
   const WaitLimit limit(collective_timeout(options), &reason);
-  const auto host = make_mpi_collective(session, limit);
-  const auto local = make_host_collective(session, limit);
+  RankProgress progress;
+  progress.set_polls([&reason] { return reason.polls(); });
+  NotedCollective host(make_mpi_collective(session, limit), progress);
+  NotedCollective local(make_host_collective(session, limit), progress);
   const WantedDevice wanted = device_of_rank();
   const Registration registration =
-      register_rank(client, options.job, {.info = session.info(), .device = wanted.device}, *host);
-  Heartbeat heartbeat(client, registration.attempt, session.info().rank, [&reason] { reason.renew(); });
+      register_rank(client, options.job, {.info = session.info(), .device = wanted.device}, host);
+  Heartbeat heartbeat(
+      client, registration.attempt, session.info().rank, [&reason] { reason.renew(); }, &progress);
   log->sinks().push_back(std::make_shared<WarningSink>(heartbeat));
   warn_of_unknown_variables(*log, session);
   const auto report = [&](const std::exception& failure) {
@@ -117,16 +123,17 @@ void run_rank(const WorkerOptions& options, const MpiSession& session) {
     if (wanted.refused) std::rethrow_exception(wanted.refused);
     config = make_job_config(registration.spec);
     allowed_folders().check(*config);  // again, as files of this host are
-    const int threads = threads_per_rank(*local);
+    const int threads = threads_per_rank(local);
     torch::set_num_threads(threads);
     const RunContext context{.client = client,
                              .log = *log,
                              .heartbeat = heartbeat,
                              .registration = registration,
                              .config = *config,
-                             .host = *host,
-                             .local = *local,
+                             .host = host,
+                             .local = local,
                              .threads = threads,
+                             .device = config->log_linear ? "cpu" : wanted.device,
                              .program = "equipoise-worker " EQUIPOISE_VERSION};
     run_job(context, reason);
   } catch (const std::exception& failure) {

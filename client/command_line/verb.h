@@ -23,6 +23,7 @@ void add_model_verb(CLI::App& parent, Action& chosen);
 void add_evaluate_verb(CLI::App& parent, Action& chosen);
 void add_export_verb(CLI::App& parent, Action& chosen);
 void add_compare_verb(CLI::App& parent, Action& chosen);
+void add_verify_verb(CLI::App& parent, Action& chosen);
 void add_token_verb(CLI::App& parent, Action& chosen);
 void add_version_verb(CLI::App& parent, Action& chosen);
 
@@ -36,9 +37,17 @@ void add_jobs_watch_verb(CLI::App& parent, Action& chosen);
 void add_jobs_pause_verb(CLI::App& parent, Action& chosen);
 void add_jobs_resume_verb(CLI::App& parent, Action& chosen);
 void add_jobs_checkpoint_verb(CLI::App& parent, Action& chosen);
+void add_jobs_evaluate_verb(CLI::App& parent, Action& chosen);
+void add_jobs_set_verb(CLI::App& parent, Action& chosen);
+void add_jobs_fork_verb(CLI::App& parent, Action& chosen);
+void add_jobs_tree_verb(CLI::App& parent, Action& chosen);
 void add_jobs_cancel_verb(CLI::App& parent, Action& chosen);
 void add_jobs_delete_verb(CLI::App& parent, Action& chosen);
+void add_jobs_ranks_verb(CLI::App& parent, Action& chosen);
 void add_jobs_weights_verb(CLI::App& parent, Action& chosen);
+void add_jobs_attempts_verb(CLI::App& parent, Action& chosen);
+void add_jobs_checkpoints_verb(CLI::App& parent, Action& chosen);
+void add_jobs_events_verb(CLI::App& parent, Action& chosen);
 
 // The sub-verbs of `data`.
 void add_data_import_verb(CLI::App& parent, Action& chosen);

@@ -4,6 +4,7 @@
 #include <grpcpp/security/credentials.h>
 
 #include <algorithm>
+#include <random>
 #include <stdexcept>
 #include <string_view>
 #include <thread>
@@ -40,6 +41,14 @@ std::shared_ptr<grpc::Channel> make_channel(const CoordinatorAddress& address) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveAnswerMs);
   return grpc::CreateCustomChannel("dns:///" + address.host_port, credentials_for(address.access), arguments);
+}
+
+// With it a call that is made again, as its answer was lost, is the same call.
+std::string new_request_id() {
+  std::random_device random;
+  std::string id = "equipoise";
+  for (int i = 0; i < 4; ++i) id.append("-").append(std::to_string(random()));
+  return id;
 }
 
 void wait_for(grpc::Channel& channel, const CoordinatorAddress& address, const StopRequest& stop) {
@@ -175,25 +184,57 @@ v1::TrainingJob Connection::resume_job(const std::string& id) {
   return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::ResumeTrainingJob, request);
 }
 
-// A second one is a second checkpoint, which harms nobody.
 v1::TrainingJob Connection::checkpoint_job(const std::string& id) {
   v1::CheckpointTrainingJobRequest request;
   request.set_id(id);
+  request.set_request_id(new_request_id());
   return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::CheckpointTrainingJob, request);
+}
+
+v1::TrainingJob Connection::evaluate_job(const std::string& id) {
+  v1::EvaluateTrainingJobRequest request;
+  request.set_id(id);
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::EvaluateTrainingJob, request);
+}
+
+// A second one sets what the first has set.
+v1::TrainingJob Connection::update_job(const v1::UpdateTrainingJobRequest& request) {
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::UpdateTrainingJob, request);
+}
+
+v1::TrainingJob Connection::fork_job(const v1::ForkTrainingJobRequest& request) {
+  return call<v1::TrainingJob>(Repeat::kUnsafe, &v1::TrainingJobService::Stub::ForkTrainingJob, request);
 }
 
 void Connection::delete_job(const std::string& id) {
   v1::DeleteTrainingJobRequest request;
   request.set_id(id);
-  call<google::protobuf::Empty>(Repeat::kUnsafe, &v1::TrainingJobService::Stub::DeleteTrainingJob, request);
+  request.set_request_id(new_request_id());
+  call<google::protobuf::Empty>(Repeat::kSafe, &v1::TrainingJobService::Stub::DeleteTrainingJob, request);
 }
 
 v1::ListTrainingJobsResponse Connection::list_jobs(const v1::ListTrainingJobsRequest& request) {
   return call<v1::ListTrainingJobsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListTrainingJobs, request);
 }
 
+v1::ListAttemptsResponse Connection::list_attempts(const v1::ListAttemptsRequest& request) {
+  return call<v1::ListAttemptsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListAttempts, request);
+}
+
+v1::ListCheckpointsResponse Connection::list_checkpoints(const v1::ListCheckpointsRequest& request) {
+  return call<v1::ListCheckpointsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListCheckpoints, request);
+}
+
+v1::ListEventsResponse Connection::list_events(const v1::ListEventsRequest& request) {
+  return call<v1::ListEventsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListEvents, request);
+}
+
 v1::ListGroupWeightsResponse Connection::list_group_weights(const v1::ListGroupWeightsRequest& request) {
   return call<v1::ListGroupWeightsResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListGroupWeights, request);
+}
+
+v1::ListRanksResponse Connection::list_ranks(const v1::ListRanksRequest& request) {
+  return call<v1::ListRanksResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListRanks, request);
 }
 
 std::unique_ptr<grpc::ClientReader<v1::TrainingJob>> Connection::watch_job(grpc::ClientContext& context,

@@ -50,9 +50,16 @@ class Connection {
   std::optional<v1::TrainingJob> pause_unless_ended(const std::string& id);
   v1::TrainingJob resume_job(const std::string& id);
   v1::TrainingJob checkpoint_job(const std::string& id);
+  v1::TrainingJob evaluate_job(const std::string& id);
+  v1::TrainingJob fork_job(const v1::ForkTrainingJobRequest& request);
+  v1::TrainingJob update_job(const v1::UpdateTrainingJobRequest& request);
   void delete_job(const std::string& id);
   v1::ListTrainingJobsResponse list_jobs(const v1::ListTrainingJobsRequest& request);
+  v1::ListAttemptsResponse list_attempts(const v1::ListAttemptsRequest& request);
+  v1::ListCheckpointsResponse list_checkpoints(const v1::ListCheckpointsRequest& request);
+  v1::ListEventsResponse list_events(const v1::ListEventsRequest& request);
   v1::ListGroupWeightsResponse list_group_weights(const v1::ListGroupWeightsRequest& request);
+  v1::ListRanksResponse list_ranks(const v1::ListRanksRequest& request);
 
   // The stream is open until `context` is cancelled or the job is in a final state. Breaks at once where the
   // coordinator is away.

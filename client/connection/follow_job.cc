@@ -225,8 +225,7 @@ void require_success(const FollowedJob& followed, const std::string& advice) {
       if (followed.interrupted) throw CommandError(ExitCode::kInterrupted, "cancelled");
       throw CommandError(ExitCode::kFailure, "the job was cancelled: " + reason);
     case v1::JOB_STATE_PAUSED:
-      if (followed.interrupted) throw CommandError(ExitCode::kInterrupted, "interrupted; " + reason);
-      [[fallthrough]];
+      throw CommandError(ExitCode::kInterrupted, followed.interrupted ? "interrupted; " + reason : reason);
     default:
       throw CommandError(ExitCode::kInterrupted, "interrupted; the job " + job.id() + " is not at its end");
   }

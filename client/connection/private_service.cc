@@ -175,22 +175,51 @@ v1::TrainingJob PrivateService::run(const v1::JobSpec& spec, ProgressDisplay& di
   JobInbox inbox;
   const Listening listening(*this, inbox);
   const FollowedJob followed = follow(spec, inbox, display);
-  // What is wrong with the input stands in the reason; no log says more.
-  const v1::TrainingJob& job = followed.job;
-  const bool log_helps = job.state() == v1::JOB_STATE_FAILED && job.failure_kind() != v1::FAILURE_KIND_INVALID_INPUT;
-  require_success(followed,
-                  log_helps ? "log: " + keep_logs(spec.output(), job.id()).string() + folder_.disk_space_advice() : "");
-  return job;
+  require_success(followed, failure_advice(spec, followed.job));
+  return followed.job;
 }
 
-FollowedJob PrivateService::follow(const v1::JobSpec& spec, JobInbox& inbox, ProgressDisplay& display) {
+// What is wrong with the input stands in the reason; no log says more.
+std::string PrivateService::failure_advice(const v1::JobSpec& spec, const v1::TrainingJob& job) {
+  const bool log_helps = job.state() == v1::JOB_STATE_FAILED && job.failure_kind() != v1::FAILURE_KIND_INVALID_INPUT;
+  return log_helps ? "log: " + keep_logs(spec.output(), job.id()).string() + folder_.disk_space_advice() : "";
+}
+
+void PrivateService::run_until(const v1::JobSpec& spec, ProgressDisplay& display, const JobCondition& is_reached) {
+  if (interrupted()) throw CommandError(ExitCode::kInterrupted, "interrupted");
+  JobInbox inbox;
+  const Listening listening(*this, inbox);
+  const FollowedJob followed = follow(spec, inbox, display, is_reached);
+  const v1::TrainingJob& job = followed.job;
+  if (job.state() == v1::JOB_STATE_SUCCEEDED) return;
+  const bool has_failed = job.state() == v1::JOB_STATE_FAILED || job.state() == v1::JOB_STATE_CANCELLED;
+  if (has_failed || followed.interrupted || !is_reached(job)) {
+    return require_success(followed, failure_advice(spec, job));
+  }
+  Connection connection({coordinator_.address(), kPatience, coordinator_.access()},
+                        [&inbox] { return inbox.interrupted(); });
+  if (!connection.pause_unless_ended(job.id())) return;
+  const auto silent = make_silent_display();
+  JobInbox leaving;
+  const FollowedJob left = follow_job(connection, job.id(), *silent, leaving, OnInterrupt::kCancelJob,
+                                      [](const v1::TrainingJob& now) { return now.state() == v1::JOB_STATE_PAUSED; });
+  if (left.job.state() == v1::JOB_STATE_FAILED) require_success(left, failure_advice(spec, left.job));
+  if (left.job.state() == v1::JOB_STATE_PAUSED) connection.cancel_unless_ended(job.id());
+}
+
+FollowedJob PrivateService::follow(const v1::JobSpec& spec, JobInbox& inbox, ProgressDisplay& display,
+                                   const JobCondition& is_reached) {
   try {
     Connection connection({coordinator_.address(), kPatience, coordinator_.access()},
                           [&inbox] { return inbox.interrupted(); });
     v1::CreateTrainingJobRequest request;
     *request.mutable_spec() = spec;
     const v1::TrainingJob job = connection.create_job(request);
-    return follow_job(connection, job.id(), display, inbox, OnInterrupt::kCancelJob);
+    // Nobody else can resume it.
+    const auto is_over = [&is_reached](const v1::TrainingJob& now) {
+      return now.state() == v1::JOB_STATE_PAUSED || (is_reached && is_reached(now));
+    };
+    return follow_job(connection, job.id(), display, inbox, OnInterrupt::kCancelJob, is_over);
   } catch (const CoordinatorUnreachable& error) {
     // It is ours: that it is gone is no fault of the user's.
     const std::string end = coordinator_.end();

@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <ctime>
 #include <fstream>
@@ -17,12 +18,12 @@
 #include "client/table/number_format.h"
 #include "client/table/text_table.h"
 #include "common/base/error.h"
+#include "common/base/sha256.h"
 #include "common/protocol/job_state.h"
+#include "common/protocol/live_settings.h"
+#include "common/protocol/rank_phase.h"
 
 namespace equipoise {
-namespace {
-
-constexpr std::size_t kLongestGroupInList = 30;
 
 std::string local_time(const google::protobuf::Timestamp& time) {
   const std::time_t seconds = static_cast<std::time_t>(time.seconds());
@@ -31,6 +32,10 @@ std::string local_time(const google::protobuf::Timestamp& time) {
   if (localtime_r(&seconds, &parts) == nullptr) return "";
   return std::string(buffer, std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M:%S", &parts));
 }
+
+namespace {
+
+constexpr std::size_t kLongestGroupInList = 30;
 
 std::string steps_text(const v1::TrainingJob& job) {
   if (job.total_steps() == 0) return "";
@@ -66,7 +71,29 @@ std::string interruption_of(v1::JobState state) {
   }
 }
 
+// "attempt 2, 2026-11-30 12:00:00: rank 1 on node2, signal 9, training after step 41, last collective broadcast; why".
+std::string failure_text(const v1::AttemptFailure& failure) {
+  std::string text = "attempt " + std::to_string(failure.generation()) + ", " + local_time(failure.time()) + ": ";
+  if (failure.has_rank()) {
+    text += "rank " + std::to_string(failure.rank());
+    if (!failure.host().empty()) text += " on " + failure.host();
+    text += ", ";
+  }
+  if (failure.has_signal()) text += "signal " + std::to_string(failure.signal()) + ", ";
+  if (failure.has_exit_code()) text += "exit code " + std::to_string(failure.exit_code()) + ", ";
+  if (failure.phase() != v1::RANK_PHASE_UNSPECIFIED) text += phase_name(failure.phase()) + " ";
+  text += "after step " + std::to_string(failure.step());
+  if (!failure.last_collective().empty()) text += ", last collective " + failure.last_collective();
+  return text + "; " + failure.reason();
+}
+
 using Property = std::pair<std::string, std::string>;
+
+std::string change_text(const v1::SettingsChange& change) {
+  const std::string settings = settings_text(change.settings());
+  if (!change.has_effective_step()) return settings + ", not in force yet";
+  return settings + " from step " + std::to_string(change.effective_step()) + " on";
+}
 
 std::vector<Property> properties(const v1::TrainingJob& job) {
   const ProgressView view = progress_view(job);
@@ -74,12 +101,15 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"id", job.id()},
       {"state", state_name(job.state())},
       {"because", job.state_reason()},
+      {"priority", job.priority() != 0 ? std::to_string(job.priority()) : ""},
       {"phase", job.phase()},
       {"steps", steps_text(job)},
       {"time left", view.time_left ? duration_text(*view.time_left) : ""},
       {"speed", view.pairs_per_second ? speed_text(*view.pairs_per_second) + " pairs/s" : ""},
       {"loss", view.loss ? loss_text(view.loss) : ""},
       {"worst group", worst_text(job, std::string::npos)},
+      {"running",
+       job.running_time().seconds() > 0 ? duration_text(std::chrono::seconds(job.running_time().seconds())) : ""},
       {"ranks", job.world_size() > 0 ? std::to_string(job.world_size()) : ""},
       {"attempt", attempt_text(job)},
       {"checkpoint", job.has_checkpoint_step() ? "step " + std::to_string(job.checkpoint_step()) : ""},
@@ -87,8 +117,14 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"started", job.has_start_time() ? local_time(job.start_time()) : ""},
       {"ended", job.has_end_time() ? local_time(job.end_time()) : ""},
       {"output", job.spec().output()},
+      {"ledger", job.ledger_chain().empty() ? "" : hex_text(std::as_bytes(std::span(job.ledger_chain())))},
   };
+  for (const v1::SettingsChange& change : job.settings_changes()) list.emplace_back("settings", change_text(change));
   for (const std::string& condition : job.conditions()) list.emplace_back("noted", condition);
+  if (job.has_failure()) {
+    list.emplace_back("failure", failure_text(job.failure()));
+    for (const std::string& line : job.failure().log_lines()) list.emplace_back("its log", line);
+  }
   return list;
 }
 
@@ -109,6 +145,8 @@ std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors,
   const bool has_checkpoint = std::ranges::any_of(jobs, &v1::TrainingJob::has_checkpoint_step);
   const bool has_restart = std::ranges::any_of(jobs, [](const v1::TrainingJob& job) { return job.restarts() > 0; });
   std::vector<Column> columns = {{"id"}, {"state"}, {"steps", Align::kRight}};
+  const bool has_priority = std::ranges::any_of(jobs, [](const v1::TrainingJob& job) { return job.priority() != 0; });
+  if (has_priority) columns.push_back({"priority", Align::kRight});
   if (has_checkpoint) columns.push_back({"checkpoint", Align::kRight});
   if (has_restart) columns.push_back({"restarts", Align::kRight});
   for (const Column& column : {Column{"loss", Align::kRight}, Column{"worst group"}, Column{"created"}}) {
@@ -118,6 +156,7 @@ std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors,
   std::string reasons;
   for (const v1::TrainingJob& job : jobs) {
     std::vector<std::string> row = {job.id(), state_name(job.state()), steps_text(job)};
+    if (has_priority) row.push_back(std::to_string(job.priority()));
     if (has_checkpoint) row.push_back(job.has_checkpoint_step() ? std::to_string(job.checkpoint_step()) : "");
     if (has_restart) row.push_back(job.restarts() > 0 ? std::to_string(job.restarts()) : "");
     row.push_back(job.has_loss() ? loss_text(job.loss()) : "");

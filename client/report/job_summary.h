@@ -2,6 +2,7 @@
 #pragma once
 
 #include <google/protobuf/message.h>
+#include <google/protobuf/timestamp.pb.h>
 
 #include <filesystem>
 #include <span>
@@ -14,6 +15,9 @@ namespace equipoise {
 
 // Protobuf's JSON mapping with the names of the proto files, zeros included (int64 as text); ends with a newline.
 std::string json_text(const google::protobuf::Message& message);
+
+// "2026-11-30 12:00:00".
+std::string local_time(const google::protobuf::Timestamp& time);
 
 // One row per job: id, state, steps, loss, worst group, when it was created (local time); the step of the newest
 // checkpoint and the number of restarts where a job has some. A line below for each job that is recovering says why.

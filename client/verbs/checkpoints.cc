@@ -142,7 +142,7 @@ void verify_runs(const VerifyFlags& flags, const Console& console) {
   if (damaged > 0) throw CommandError(ExitCode::kFailure, damaged_text(damaged, chosen.size()));
 }
 
-void add_verify_verb(CLI::App& parent, Action& chosen) {
+void add_verify_checkpoints_verb(CLI::App& parent, Action& chosen) {
   auto flags = std::make_shared<VerifyFlags>();
   CLI::App* verb = parent.add_subcommand("verify", "Read every byte and compare it with what was written");
   verb->add_option("OUTPUT", flags->folders, "Folders of runs, or of single checkpoints")->type_name("")->required();
@@ -229,7 +229,7 @@ void add_prune_verb(CLI::App& parent, Action& chosen) {
 void add_checkpoints_verb(CLI::App& parent, Action& chosen) {
   CLI::App* verb = parent.add_subcommand("checkpoints", "Look at the checkpoints of a run, or remove some");
   verb->require_subcommand(1);
-  for (const auto add : {add_list_verb, add_verify_verb, add_prune_verb}) add(*verb, chosen);
+  for (const auto add : {add_list_verb, add_verify_checkpoints_verb, add_prune_verb}) add(*verb, chosen);
 }
 
 }  // namespace equipoise

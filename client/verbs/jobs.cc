@@ -1,8 +1,5 @@
-#include <algorithm>
-#include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -12,7 +9,6 @@
 #include "client/connection/interrupts.h"
 #include "client/report/group_tables.h"
 #include "client/report/job_summary.h"
-#include "client/table/display_width.h"
 #include "common/protocol/job_state.h"
 
 namespace equipoise {
@@ -65,111 +61,6 @@ void add_jobs_delete_verb(CLI::App& parent, Action& chosen) {
 
 namespace {
 
-struct PauseFlags {
-  CoordinatorFlags coordinator;
-  std::string id;
-  bool waits = false;
-};
-
-void say_state(const v1::TrainingJob& job, const Console& console) {
-  console.out << job.id() << " is " << state_name(job.state()) << ": " << printable(job.state_reason()) << "\n";
-}
-
-// Asks for something, and with --wait follows the job until that is there.
-using Request = std::function<v1::TrainingJob(Connection&)>;
-using Reached = std::function<bool(const v1::TrainingJob& asked, const v1::TrainingJob& now)>;
-
-v1::TrainingJob ask_and_wait(const PauseFlags& flags, const Console& console, const Request& ask,
-                             const Reached& is_reached) {
-  JobInbox inbox;
-  const Interrupts interrupts([&inbox](int signal) { inbox.interrupt(signal); });
-  Connection connection = flags.coordinator.connect([&inbox] { return inbox.interrupted(); });
-  v1::TrainingJob job = ask(connection);
-  if (flags.waits) {
-    follow_until(connection, job.id(), inbox, console,
-                 [&](const v1::TrainingJob& now) { return now.revision() >= job.revision() && is_reached(job, now); });
-    job = connection.get_job(job.id());
-  }
-  return job;
-}
-
-// That tells why `asked` cannot be reached any more; empty: none.
-std::string new_condition(const v1::TrainingJob& asked, const v1::TrainingJob& now, std::string_view beginning) {
-  for (const std::string& condition : now.conditions()) {
-    const bool is_known = std::ranges::find(asked.conditions(), condition) != asked.conditions().end();
-    if (!is_known && condition.starts_with(beginning)) return condition;
-  }
-  return "";
-}
-
-void pause_job(const PauseFlags& flags, const Console& console) {
-  const v1::TrainingJob job = ask_and_wait(
-      flags, console, [&](Connection& connection) { return connection.pause_job(flags.id); },
-      [](const v1::TrainingJob& asked, const v1::TrainingJob& now) {
-        const bool goes_on = asked.state() == v1::JOB_STATE_PAUSING && now.state() == v1::JOB_STATE_RUNNING;
-        if (goes_on) throw CommandError(ExitCode::kFailure, printable(now.state_reason()));
-        return now.state() == v1::JOB_STATE_PAUSED;
-      });
-  say_state(job, console);
-}
-
-void checkpoint_job(const PauseFlags& flags, const Console& console) {
-  const v1::TrainingJob job = ask_and_wait(
-      flags, console, [&](Connection& connection) { return connection.checkpoint_job(flags.id); },
-      [](const v1::TrainingJob& asked, const v1::TrainingJob& now) {
-        const bool has_moved = now.has_checkpoint_step() &&
-                               (!asked.has_checkpoint_step() || now.checkpoint_step() > asked.checkpoint_step());
-        if (has_moved) return true;
-        const std::string failure = new_condition(asked, now, "the checkpoint of step ");
-        if (!failure.empty()) throw CommandError(ExitCode::kFailure, printable(failure));
-        if (now.generation() == asked.generation() && now.state() == v1::JOB_STATE_RUNNING) return false;
-        throw CommandError(ExitCode::kFailure, "no checkpoint was made: the job is " + state_name(now.state()) + ", " +
-                                                   printable(now.state_reason()));
-      });
-  if (!flags.waits) return say_state(job, console);
-  console.out << job.id() << " has a checkpoint of step " << job.checkpoint_step() << "\n";
-}
-
-void resume_job(const PauseFlags& flags, const Console& console) {
-  Connection connection = flags.coordinator.connect();
-  say_state(connection.resume_job(flags.id), console);
-}
-
-std::shared_ptr<PauseFlags> add_flags(CLI::App& verb) {
-  auto flags = std::make_shared<PauseFlags>();
-  verb.add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
-  flags->coordinator.add_to(verb);
-  return flags;
-}
-
-}  // namespace
-
-void add_jobs_pause_verb(CLI::App& parent, Action& chosen) {
-  CLI::App* verb =
-      parent.add_subcommand("pause", "Let a job make a checkpoint and free its slots; `jobs resume` goes on");
-  const auto flags = add_flags(*verb);
-  verb->add_flag("--wait", flags->waits, "Show progress until it is PAUSED");
-  verb->footer(
-      "A job that has not begun to train is paused without a checkpoint. Where the checkpoint cannot be written, the\n"
-      "job goes on. Exit code with --wait: 0 paused, 1 not paused, 130 left by Ctrl-C, and the pause goes on.");
-  verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { pause_job(*flags, console); }; });
-}
-
-void add_jobs_resume_verb(CLI::App& parent, Action& chosen) {
-  CLI::App* verb = parent.add_subcommand("resume", "Put a paused job back into the queue");
-  const auto flags = add_flags(*verb);
-  verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { resume_job(*flags, console); }; });
-}
-
-void add_jobs_checkpoint_verb(CLI::App& parent, Action& chosen) {
-  CLI::App* verb = parent.add_subcommand("checkpoint", "Let a running job make a checkpoint, and go on");
-  const auto flags = add_flags(*verb);
-  verb->add_flag("--wait", flags->waits, "Show progress until the checkpoint is whole");
-  verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { checkpoint_job(*flags, console); }; });
-}
-
-namespace {
-
 struct GetFlags {
   CoordinatorFlags coordinator;
   std::string id;
@@ -198,6 +89,7 @@ namespace {
 struct ListFlags {
   CoordinatorFlags coordinator;
   std::vector<std::string> states;
+  std::string filter;
   bool json = false;
 };
 
@@ -230,6 +122,7 @@ std::vector<std::string> state_names() {
 void list_jobs(const ListFlags& flags, const Console& console) {
   v1::ListTrainingJobsRequest request;
   for (const std::string& name : flags.states) request.add_states(state_named(name));
+  request.set_filter(flags.filter);
   Connection connection = flags.coordinator.connect();
   const v1::ListTrainingJobsResponse all = all_jobs(connection, request);
   if (flags.json) {
@@ -253,7 +146,14 @@ void add_jobs_list_verb(CLI::App& parent, Action& chosen) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->transform(CLI::IsMember(state_names(), CLI::ignore_case));
+  verb->add_option("--filter", flags->filter, "Only jobs for which this holds")->type_name("FILTER");
   verb->add_flag("--json", flags->json, "Everything, for programs");
+  verb->footer(
+      "FILTER: comparisons joined by AND, as 'state = FAILED AND step > 100 AND name : \"survey\"'.\n"
+      "  id, name, parent_id                = != : (contains)\n"
+      "  state, failure_kind                = !=\n"
+      "  priority, step                     = != < <= > >=\n"
+      "  create_time, start_time, end_time  = != < <= > >=  2026-11-30T12:00:00Z");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { list_jobs(*flags, console); }; });
 }
 
@@ -334,7 +234,9 @@ void add_jobs_verb(CLI::App& parent, Action& chosen) {
   verb->require_subcommand(1);
   for (const auto add :
        {add_jobs_list_verb, add_jobs_get_verb, add_jobs_watch_verb, add_jobs_pause_verb, add_jobs_resume_verb,
-        add_jobs_checkpoint_verb, add_jobs_cancel_verb, add_jobs_delete_verb, add_jobs_weights_verb}) {
+        add_jobs_checkpoint_verb, add_jobs_evaluate_verb, add_jobs_set_verb, add_jobs_fork_verb, add_jobs_tree_verb,
+        add_jobs_cancel_verb, add_jobs_delete_verb, add_jobs_ranks_verb, add_jobs_weights_verb, add_jobs_attempts_verb,
+        add_jobs_checkpoints_verb, add_jobs_events_verb}) {
     add(*verb, chosen);
   }
   verb->footer("EQUIPOISE_COORDINATOR=HOST:PORT saves typing --coordinator each time.");

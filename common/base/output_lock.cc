@@ -218,6 +218,21 @@ OutputLock OutputLock::reserve_folder(const OutputPlace& place, const OutputOwne
   return take_folder(place, owner, Bytes::kReservation);
 }
 
+OutputLock OutputLock::reserve_beside_writer(const OutputPlace& place, const OutputOwner& owner) {
+  const fs::path folder = resolved_path(place.path);
+  const auto writer = owner_of(folder / kOutputLockName);
+  if (writer && writer->owner.job == owner.job && !owner.job.empty()) {
+    check_surroundings(place, folder);
+    OutputLock lock = open(place, folder / kOutputLockName);
+    if (is_held_by_others(lock.descriptor_, kWriterByte) && lock_range(lock.descriptor_, kReservationByte)) {
+      lock.locked_ = Bytes::kReservation;
+      write_record(lock.descriptor_, owner);
+      return lock;
+    }
+  }
+  return reserve_folder(place, owner);
+}
+
 OutputLock OutputLock::of_writer(const OutputPlace& place, const OutputOwner& owner) {
   const fs::path folder = resolved_path(place.path);
   const auto reserved = owner_of(folder / kOutputLockName);

@@ -61,6 +61,8 @@ class OutputLock {
   static OutputLock of_folder(const OutputPlace& place, const OutputOwner& owner);
   // The reservation only, for a job whose writer will be another process.
   static OutputLock reserve_folder(const OutputPlace& place, const OutputOwner& owner);
+  // The same beside a writer of owner.job, which goes on where the owner of its reservation was lost.
+  static OutputLock reserve_beside_writer(const OutputPlace& place, const OutputOwner& owner);
   // The writer's byte, where owner.job has the reservation; else both.
   static OutputLock of_writer(const OutputPlace& place, const OutputOwner& owner);
   // Of a file, or of a folder that is put in place whole. Makes the folder around it if that is not there. Throws

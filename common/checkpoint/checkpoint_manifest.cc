@@ -17,6 +17,7 @@ constexpr std::int64_t kFormat = 1;
 constexpr std::uintmax_t kLargestManifest = std::uintmax_t{32} << 20;
 constexpr std::size_t kMostFiles = 65536;
 constexpr std::int64_t kLargestFile = std::int64_t{1} << 46;  // the sum of so many is an int64
+constexpr std::int64_t kMostRanks = 1 << 20;
 constexpr int kDeepest = 64;               // levels; to write a very deep one again would exhaust the stack
 constexpr const char* kDigest = "sha256";  // of the file without this field
 
@@ -59,11 +60,13 @@ std::uint64_t seed_at(const CheckpointJson& object) {
 }
 
 ShardPlan plan_of(const CheckpointJson& object) {
+  const std::int64_t world_size = integer_at(object, "world_size");
+  if (world_size > kMostRanks) refuse_at("world_size", "an integer from 0 to " + std::to_string(kMostRanks));
   return {.seed = seed_at(object),
           .shuffle = flag_at(object, "shuffle"),
           .num_pairs = integer_at(object, "num_pairs"),
           .global_batch_size = integer_at(object, "global_batch_size"),
-          .world_size = static_cast<int>(integer_at(object, "world_size")),
+          .world_size = static_cast<int>(world_size),
           .stratified = flag_at(object, "stratified"),
           .mixed = flag_at(object, "mixed"),
           .first_step = 0,
@@ -94,20 +97,25 @@ CheckpointFile file_of(const CheckpointJson& object) {
 CheckpointJson content_of(const CheckpointManifest& manifest) {
   CheckpointJson files = CheckpointJson::array();
   for (const CheckpointFile& file : manifest.files) files.push_back(json_of(file));
-  return {{"format", kFormat},
-          {"program", manifest.program},
-          {"job_id", manifest.job_id},
-          {"generation", manifest.generation},
-          {"step", manifest.step},
-          {"time", manifest.time},
-          {"job", manifest.job},
-          {"plan", json_of(manifest.plan)},
-          {"dataset_sha256", hex_text(manifest.dataset)},
-          {"weights", json_of(manifest.weights)},
-          {"training", manifest.training},
-          {"policy", manifest.policy},
-          {"metrics", {{"bytes", manifest.metrics_bytes}, {"sha256", hex_text(manifest.metrics_sha256)}}},
-          {"files", std::move(files)}};
+  CheckpointJson content{
+      {"format", kFormat},
+      {"program", manifest.program},
+      {"job_id", manifest.job_id},
+      {"generation", manifest.generation},
+      {"step", manifest.step},
+      {"time", manifest.time},
+      {"job", manifest.job},
+      {"plan", json_of(manifest.plan)},
+      {"dataset_sha256", hex_text(manifest.dataset)},
+      {"weights", json_of(manifest.weights)},
+      {"training", manifest.training},
+      {"policy", manifest.policy},
+      {"metrics", {{"bytes", manifest.metrics_bytes}, {"sha256", hex_text(manifest.metrics_sha256)}}}};
+  if (manifest.ledger_bytes > 0) {
+    content["ledger"] = {{"bytes", manifest.ledger_bytes}, {"chain", hex_text(manifest.ledger_chain)}};
+  }
+  content["files"] = std::move(files);
+  return content;
 }
 
 std::string text_of(CheckpointJson content) {
@@ -138,6 +146,11 @@ CheckpointManifest manifest_of(const CheckpointJson& content) {
   const CheckpointJson& metrics = value_at(content, "metrics", "an object");
   manifest.metrics_bytes = integer_at(metrics, "bytes");
   manifest.metrics_sha256 = digest_at(metrics, "sha256");
+  if (content.contains("ledger")) {  // earlier programs wrote none
+    const CheckpointJson& ledger = object_at(content, "ledger");
+    manifest.ledger_bytes = integer_at(ledger, "bytes");
+    manifest.ledger_chain = digest_at(ledger, "chain");
+  }
   const CheckpointJson& files = value_at(content, "files", "a list");
   if (!files.is_array() || files.size() > kMostFiles) refuse_at("files", "a list of at most 65536 files");
   for (const CheckpointJson& file : files) manifest.files.push_back(file_of(file));

@@ -40,6 +40,9 @@ struct CheckpointManifest {
   // metrics.jsonl up to here.
   std::int64_t metrics_bytes = 0;
   Digest metrics_sha256{};
+  // ledger.bin up to here, and what its last seal says (common/ledger/ledger_record.h); 0: there was none.
+  std::int64_t ledger_bytes = 0;
+  Digest ledger_chain{};
   std::vector<CheckpointFile> files;
 
   std::int64_t bytes() const;  // of all files

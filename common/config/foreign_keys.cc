@@ -221,6 +221,11 @@ constexpr std::array kKeys = {
     // Ranks.
     ForeignKey{"nproc_per_node num_processes world_size n_gpu num_gpus n_gpus gpus num_nodes np", "launch.workers",
                "ranks over all hosts"},
+    ForeignKey{"min_nodes min_nnodes min_np min_replicas min_num_workers", "launch.min_workers",
+               "ranks with which the job still goes on"},
+    ForeignKey{"max_time time_limit max_train_seconds max_duration", "launch.time_limit_seconds",
+               "seconds in RUNNING, after which the job is PAUSED"},
+    ForeignKey{"priority_class job_priority qos", "launch.priority", "-1000 to 1000, the highest first"},
     ForeignKey{"local_rank ddp_backend ddp_timeout ddp ddp_find_unused_parameters ddp_bucket_cap_mb "
                "ddp_broadcast_buffers ddp_static_graph ignore_bias_buffers ray_scope master_port master_addr tp_size",
                "", kAllRanks},

@@ -25,16 +25,6 @@ std::string read_text(const std::filesystem::path& path) {
   return read_bounded_file(path, 1 << 20, "a job file");  // settings, not data
 }
 
-void apply_override(const std::string& assignment, v1::JobSpec& spec) {
-  const YamlSource source = YamlSource::text("--set " + assignment);
-  const std::size_t equals = assignment.find('=');
-  if (equals == std::string::npos || equals == 0) {
-    source.refuse(YAML::Mark(), "expected KEY=VALUE such as loss.beta=0.2");
-  }
-  set_yaml_field(source, std::string_view(assignment).substr(0, equals),
-                 parse_yaml(source, assignment.substr(equals + 1)), spec);
-}
-
 // What a job is called that does not say: its file's name without the ending, as far as that can be a name
 // ("GR_DPO.yaml" is gr-dpo); empty where nothing of it can.
 std::string name_from(const std::filesystem::path& file) {
@@ -53,6 +43,16 @@ std::string name_from(const std::filesystem::path& file) {
 
 }  // namespace
 
+void merge_override(const std::string& assignment, v1::JobSpec& spec) {
+  const YamlSource source = YamlSource::text("--set " + assignment);
+  const std::size_t equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    source.refuse(YAML::Mark(), "expected KEY=VALUE such as loss.beta=0.2");
+  }
+  set_yaml_field(source, std::string_view(assignment).substr(0, equals),
+                 parse_yaml(source, assignment.substr(equals + 1)), spec);
+}
+
 void merge_job_text(const std::string& name, const std::string& text, v1::JobSpec& spec) {
   const YamlSource source = YamlSource::file(name);
   const YAML::Node document = parse_yaml(source, text);
@@ -63,7 +63,7 @@ void merge_job_text(const std::string& name, const std::string& text, v1::JobSpe
 v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std::string> overrides) {
   v1::JobSpec spec;
   merge_job_text(path.string(), read_text(path), spec);
-  for (const std::string& assignment : overrides) apply_override(assignment, spec);
+  for (const std::string& assignment : overrides) merge_override(assignment, spec);
   if (spec.name().empty()) spec.set_name(name_from(path));
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   if (spec.has_model()) make_paths_absolute(folder, *spec.mutable_model());

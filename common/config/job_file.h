@@ -20,6 +20,10 @@ v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std
 // stands for the file in messages. Throws as read_job_file does; `spec` is then partly set.
 void merge_job_text(const std::string& name, const std::string& text, v1::JobSpec& spec);
 
+// Sets one field as `--set` does: "loss.beta=0.2", the value in YAML; paths stay as they are written. Throws as
+// read_job_file does.
+void merge_override(const std::string& assignment, v1::JobSpec& spec);
+
 // The same message as YAML text: every field that is set, enum values short, doubles in the shortest form that
 // reads back to the same bits.
 std::string job_spec_to_yaml(const v1::JobSpec& spec);

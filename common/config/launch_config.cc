@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::int64_t kLongestStart = 86400;  // seconds: a day
 constexpr std::int64_t kMostRestarts = 1000;
+constexpr std::int64_t kHighestPriority = 1000;
+constexpr std::int64_t kLongestLimit = 1'000'000'000;  // seconds: 30 years
 constexpr std::size_t kLongestValue = 1024;
 constexpr int kMostVariables = 256;
 constexpr int kLargestPort = 65535;
@@ -161,13 +163,26 @@ LaunchConfig launch_config(const v1::LaunchSpec& spec) {
     config.max_restarts =
         static_cast<int>(checked_integer("launch.max_restarts", spec.max_restarts(), {0, kMostRestarts}));
   }
+  if (spec.has_priority()) {
+    config.priority =
+        static_cast<int>(checked_integer("launch.priority", spec.priority(), {-kHighestPriority, kHighestPriority}));
+  }
+  if (spec.has_time_limit_seconds()) {
+    config.time_limit = std::chrono::seconds(
+        checked_integer("launch.time_limit_seconds", spec.time_limit_seconds(), {1, kLongestLimit}));
+  }
+  if (spec.has_min_workers()) {
+    if (config.mode != LaunchMode::kCoordinator) {
+      refuse_combination(
+          "launch.min_workers needs launch.mode coordinator; without launch.workers any number of your ranks will do");
+    }
+    config.min_workers =
+        static_cast<int>(checked_integer("launch.min_workers", spec.min_workers(), {1, config.most_ranks()}));
+  }
   config.mpi_options = checked_options(spec.mpi_options());
   config.environment = checked_variables(spec.environment());
   if (config.mode == LaunchMode::kCoordinator) return config;
-  if (spec.has_max_restarts()) {
-    refuse_combination("launch.max_restarts needs launch.mode coordinator; whoever starts your mpirun starts it again");
-  }
-  config.max_restarts = 0;
+  if (!spec.has_max_restarts()) config.max_restarts = 0;
   if (!config.mpi_options.empty()) {
     refuse_combination("launch.mpi_options needs launch.mode coordinator; give them to your mpirun, with --mca");
   }
@@ -181,7 +196,8 @@ void resolve_launch(const LaunchConfig& config, v1::LaunchSpec& spec) {
   spec.set_mode(message_enum<v1::LaunchMode>(config.mode));
   if (config.workers) spec.set_workers(*config.workers);
   spec.set_start_timeout_seconds(static_cast<std::int32_t>(config.start_timeout.count()));
-  if (config.mode == LaunchMode::kCoordinator) spec.set_max_restarts(config.max_restarts);
+  spec.set_priority(config.priority);
+  spec.set_max_restarts(config.max_restarts);
 }
 
 }  // namespace equipoise

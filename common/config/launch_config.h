@@ -21,7 +21,14 @@ struct LaunchConfig {
   std::chrono::seconds start_timeout{120};         // until all ranks have registered
   std::map<std::string, std::string> mpi_options;  // parameters of Open MPI, checked
   std::vector<std::string> environment;            // names of variables
-  int max_restarts = 3;                            // without a checkpoint between; 0 with mode external
+  int max_restarts = 3;                            // without a checkpoint between; absent with mode external: 0
+  std::optional<int> min_workers;                  // with which the job still goes on; absent: workers
+  int priority = 0;
+  std::optional<std::chrono::seconds> time_limit;  // in RUNNING, over all attempts
+
+  // With mode coordinator: how many ranks an attempt has at most, and at least.
+  int most_ranks() const { return workers.value_or(1); }
+  int fewest_ranks() const { return min_workers.value_or(most_ranks()); }
 };
 inline constexpr int kMostWorkers = 16384;
 

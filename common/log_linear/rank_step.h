@@ -43,7 +43,7 @@ class RankStep {
   // neither theta nor alpha. Asks for no memory where its parts do not. Throws what its parts throw.
   void run(std::int64_t step, const StepParts& parts);
 
-  // From now on the learning rate is multiplied by this, in [0, 1]: the schedule of a job.
+  // From now on the learning rate is multiplied by this, >= 0: the schedule of a job.
   void set_rate_factor(double factor) { theta_.set_rate_factor(factor); }
 
   // Of the last step.

@@ -54,7 +54,7 @@ class ThetaUpdate {
   std::span<const double> average_D() const { return average_D_; }  // theta at the start while no step is done
   std::int64_t steps() const { return steps_; }
   double learning_rate() const { return schedule_.step_size() * rate_factor_; }
-  // From now on the learning rate is multiplied by this, in [0, 1]: the schedule of a job.
+  // From now on the learning rate is multiplied by this, >= 0: the schedule of a job.
   void set_rate_factor(double factor) { rate_factor_ = factor; }
 
   ThetaState state() const;

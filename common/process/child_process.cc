@@ -146,4 +146,9 @@ void ChildProcess::signal_group(int signal) {
   if (pid_ > 0) ::kill(-pid_, signal);
 }
 
+void ChildProcess::leave() {
+  const std::lock_guard lock(mutex_);
+  pid_ = -1;
+}
+
 }  // namespace equipoise

@@ -40,6 +40,10 @@ class ChildProcess {
   // To the whole group; nothing once it has ended.
   void signal_group(int signal);
 
+  pid_t pid() const { return pid_; }  // of one that has not been waited for; its group has the same number
+  // It goes on without us: the destructor leaves it alone. Nothing else may be called after this.
+  void leave();
+
  private:
   std::optional<int> exit_code_;
   std::mutex mutex_;

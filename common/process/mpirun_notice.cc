@@ -168,6 +168,44 @@ MpirunNotice read_notice(std::span<const std::string_view> lines) {
   return {is_warning ? NoticeWeight::kWarning : NoticeWeight::kCause, general_text(lines)};
 }
 
+namespace {
+
+// One blank for all white space of the `longest` bytes from `begin` on.
+std::string words_from(std::string_view log, std::size_t begin, std::size_t longest) {
+  std::string text;
+  append_words(text, log.substr(begin, longest));
+  return text;
+}
+
+std::optional<int> number_in(const std::smatch& match, std::size_t group) {
+  constexpr std::size_t kMostDigits = 9;
+  const std::string digits = match.str(group);
+  if (digits.empty() || digits.size() > kMostDigits) return std::nullopt;
+  return std::stoi(digits);
+}
+
+}  // namespace
+
+std::optional<RankEnd> first_rank_end(std::string_view log) {
+  static const std::regex by_signal(R"(process rank (\d+) with PID \d+ on node (\S+) exited on signal (\d+)\b.*)");
+  static const std::regex by_code(R"(Process name: \[\[\d+,\d+\],(\d+)\] Exit code: (\d+)\b.*)");
+  constexpr std::size_t kLongest = 512;
+  std::smatch match;
+  for (const std::string_view mark : {std::string_view("process rank "), std::string_view("Process name:")}) {
+    for (std::size_t at = log.find(mark); at != std::string_view::npos; at = log.find(mark, at + 1)) {
+      const std::string words = words_from(log, at, kLongest);
+      if (std::regex_match(words, match, by_signal)) {
+        const auto rank = number_in(match, 1), signal = number_in(match, 3);
+        if (rank && signal) return RankEnd{.rank = *rank, .host = match.str(2), .signal = signal};
+      } else if (std::regex_match(words, match, by_code)) {
+        const auto rank = number_in(match, 1), code = number_in(match, 2);
+        if (rank && code) return RankEnd{.rank = *rank, .exit_code = code};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 bool is_disk_full_line(std::string_view line) {
   return is_mpirun_log_line(line) && line.find("OUT-OF-RESOURCE") != std::string_view::npos;
 }

@@ -1,6 +1,7 @@
 // What Open MPI says of itself when a launch or a rank fails, and which line of it names the cause.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,17 @@ struct MpirunNotice {
 // The one line that a block stands for. `lines` are those between two frames (lines of dashes). A block that is not
 // known is its first sentence, with the lines "Label: value" that follow it.
 MpirunNotice read_notice(std::span<const std::string_view> lines);
+
+// The rank that ended first by itself, as Open MPI says it: the others it ended because of that one.
+struct RankEnd {
+  int rank = 0;
+  std::string host = {};              // empty: not said
+  std::optional<int> signal = {};     // that ended it
+  std::optional<int> exit_code = {};  // else
+};
+
+// Of all that mpirun wrote; nullopt where it does not say so.
+std::optional<RankEnd> first_rank_end(std::string_view log);
 
 // A line that ssh or the shell of another host wrote, with what it means where it does not say so; any other line as it
 // is.

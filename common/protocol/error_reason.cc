@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kErrorDomain = "equipoise.v1";
 constexpr const char* kErrorInfoType = "type.googleapis.com/google.rpc.ErrorInfo";
 
-constexpr std::array<std::pair<ErrorReason, std::string_view>, 19> kReasonNames = {{
+constexpr auto kReasonNames = std::to_array<std::pair<ErrorReason, std::string_view>>({
     {ErrorReason::kStaleGeneration, "STALE_GENERATION"},
     {ErrorReason::kJobEnded, "JOB_ENDED"},
     {ErrorReason::kJobCancelled, "JOB_CANCELLED"},
@@ -32,7 +32,7 @@ constexpr std::array<std::pair<ErrorReason, std::string_view>, 19> kReasonNames 
     {ErrorReason::kLimitReached, "LIMIT_REACHED"},
     {ErrorReason::kRecordDamaged, "RECORD_DAMAGED"},
     {ErrorReason::kInternal, "INTERNAL"},
-}};
+});
 
 std::optional<ErrorReason> reason_of(const v1::ErrorInfo& info) {
   if (info.domain() != kErrorDomain) return std::nullopt;

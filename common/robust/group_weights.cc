@@ -254,6 +254,13 @@ void GroupWeights::set_step_size(double step_size) {
   step_size_.restore(state);
 }
 
+void GroupWeights::set_trade_off(double trade_off) {
+  RobustSettings changed = settings_;
+  changed.trade_off = trade_off;
+  check_robust_settings(changed, log_alpha_K_.size());
+  settings_.trade_off = trade_off;
+}
+
 std::vector<double> GroupWeights::alpha_K() const {
   std::vector<double> result_K(log_alpha_K_.size());
   const Mixture mixed = mixture();

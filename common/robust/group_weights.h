@@ -85,6 +85,8 @@ class GroupWeights {
   double step_size() const { return step_size_.step_size(); }  // eta_alpha of the next step
   // eta_alpha from the next step on. Throws std::invalid_argument if it is out of its range; nothing is changed then.
   void set_step_size(double step_size);
+  // The same of chi. Neither changes log alpha.
+  void set_trade_off(double trade_off);
 
   // L_g of every group as the next step would estimate it from `sums`, without the baseline: [K]. kUnbiased on the
   // simplex.

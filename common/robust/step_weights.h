@@ -39,6 +39,9 @@ class OwnStepWeights final : public StepWeights {
     weights_.write_gradient_weight(groups, weight);
   }
   const GroupWeights& weights() const { return weights_; }
+  // As GroupWeights, from the next step on.
+  void set_trade_off(double trade_off) { weights_.set_trade_off(trade_off); }
+  void set_step_size(double step_size) { weights_.set_step_size(step_size); }
 
  private:
   GroupWeights weights_;

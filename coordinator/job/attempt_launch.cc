@@ -42,26 +42,29 @@ SteadyTime::duration AttemptSupervisor::drawn_delay(std::chrono::seconds delay) 
   return std::chrono::duration_cast<SteadyTime::duration>(std::chrono::duration<double>(delay) * (0.5 + 0.5 * drawn));
 }
 
-// The oldest job first: a large one that waits for slots is not overtaken by small ones for ever, and one that is about
-// to start again keeps its place.
+// The job before all others first: a large one that waits for slots is not overtaken by small ones for ever, and one
+// that is about to start again keeps its place.
 void AttemptSupervisor::launch_queued(SteadyTime now) {
-  std::size_t places_kept = 0;
-  int slots_kept = 0;
-  for (auto& [sequence, record] : table_.jobs()) {
-    const v1::JobState state = record.intended().state;
-    const bool is_recovering = state == v1::JOB_STATE_RECOVERING;
-    const bool is_waiting = state == v1::JOB_STATE_QUEUED || is_recovering;
-    const bool waits = is_waiting && !has_processes(record.job.id());
-    if (!waits || record.lifecycle.launched_by != LaunchedBy::kCoordinator) continue;
-    if (attempts_.size() + places_kept >= static_cast<std::size_t>(settings_.max_running_jobs)) return;
+  Room kept;
+  for (JobRecord* const waiting : waiting_jobs()) {
+    JobRecord& record = *waiting;
+    const bool is_recovering = record.intended().state == v1::JOB_STATE_RECOVERING;
     const bool is_too_early = record.restart_at ? now < *record.restart_at : is_recovering;
+    const int workers = record.checked_config().launch.most_ranks();
     if (is_too_early || (is_recovering && record.unstored)) {
-      ++places_kept;
-      slots_kept += record.checked_config().launch.workers.value_or(1);
+      ++kept.places;
+      kept.slots += workers;
       continue;
     }
     try {
-      if (!launch_if_it_fits(record, slots_kept, now)) return;
+      if (static_cast<int>(attempts_.size()) + kept.places >= settings_.max_running_jobs) {
+        const bool is_made = make_room(record, {.places = 1, .slots = workers}, kept, now);
+        const int fewest = record.checked_config().launch.fewest_ranks();
+        const bool may_be_fewer = record.job.generation() > 0 && fewest < workers;
+        if (!is_made && may_be_fewer) make_room(record, {.places = 1, .slots = fewest}, kept, now);
+        return;
+      }
+      if (!launch_if_it_fits(record, kept, now)) return;
     } catch (const StoreError& failure) {  // nothing of it has begun
       table_.note_failure(failure);
       if (failure.cause() == StoreError::Cause::kDamaged) table_.set_aside_for_now(record, failure.what());
@@ -70,10 +73,13 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
 }
 
 // False: it waits for slots.
-bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, int kept, SteadyTime now) {
+bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, const Room& kept, SteadyTime now) {
   const LaunchConfig& config = record.checked_config().launch;
-  const int workers = config.workers.value_or(1);
-  if (const std::string why = slots_.unschedulable_reason(workers); !why.empty()) {
+  const bool counts_slots = slots_.total() > 0;
+  // Once it has begun, a job goes on with fewer ranks where hosts are gone.
+  const bool may_be_fewer = counts_slots && record.job.generation() > 0;
+  const int most = config.most_ranks(), fewest = may_be_fewer ? config.fewest_ranks() : most;
+  if (const std::string why = slots_.unschedulable_reason(fewest); !why.empty()) {
     table_.settle(record, SpecRefused{.why = why});
     return true;
   }
@@ -84,16 +90,33 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, int kept, SteadyTim
       return true;
     }
   }
-  const bool counts_slots = slots_.total() > 0;
-  const int free = slots_.free() - kept;
-  auto hosts = counts_slots && free < workers ? std::nullopt : slots_.allocate(workers);
-  if (!hosts) {
-    table_.apply(record, SlotsAwaited{.wanted = workers, .free = std::max(free, 0), .total = slots_.total()});
+  const int free = slots_.free() - kept.slots;
+  const bool fits = !counts_slots || free >= most;
+  if (!fits && make_room(record, {.places = 1, .slots = most}, kept, now)) return false;
+  const bool fits_with_fewer = free >= fewest && !host_watch_.awaits_first_answers();
+  if (!fits && !fits_with_fewer) {
+    if (fewest < most && make_room(record, {.places = 1, .slots = fewest}, kept, now)) return false;
+    table_.apply(record, SlotsAwaited{.wanted = fewest,
+                                      .free = std::max(free, 0),
+                                      .total = slots_.total(),
+                                      .unused_hosts = host_watch_.unused_text()});
     return false;
   }
+  const int workers = fits ? most : free;
   record.register_by = now + config.start_timeout + settings_.register_grace;
-  launch(record, config, std::move(*hosts));
+  launch(record, workers, slots_.allocate(workers).value());
+  if (workers < most) tell_of_fewer_ranks(record, workers, most);
   return true;
+}
+
+void AttemptSupervisor::tell_of_fewer_ranks(JobRecord& record, int workers, int most) {
+  const std::string unused = host_watch_.unused_text();
+  add_condition(record.job, "attempt " + std::to_string(record.job.generation()) + " has " + std::to_string(workers) +
+                                " of " + std::to_string(most) + " ranks, as no more slots are free" +
+                                (unused.empty() ? "" : "; not used: " + unused) +
+                                "; it has more at its next start, where there is room");
+  table_.bump_revision(record);
+  table_.store_soon(record);
 }
 
 // Two attempts in one folder would destroy each other's checkpoints.
@@ -107,13 +130,14 @@ void AttemptSupervisor::await_output(JobRecord& record, const std::string& why, 
   table_.store_soon(record);
 }
 
-void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts) {
-  const int workers = config.workers.value_or(1);
+void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostSlots> hosts) {
+  const LaunchConfig& config = record.checked_config().launch;
   const AttemptKey key{.job_id = record.job.id(), .generation = record.job.generation() + 1};
   std::string token = random_source_.hex(kTokenBytes);
   // Taken until remove_attempt(), whatever happens below.
   attempts_.emplace(key, LiveAttempt{.hosts = hosts});
-  const bool is_restart = record.intended().state == v1::JOB_STATE_RECOVERING;  // and was not paused by people
+  // And was not paused by people.
+  const bool is_restart = record.intended().state == v1::JOB_STATE_RECOVERING || !record.intended().preemption.empty();
   try {
     // On disk before there is a process: a crash in between never uses the generation twice.
     const auto edit = [&](v1::TrainingJob& job) {
@@ -127,6 +151,7 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
                                          .token_hash = byte_text(sha256_of(std::as_bytes(std::span(token)))),
                                          .state = state_name(job.state()),
                                          .started_at = std::chrono::system_clock::to_time_t(table_.clock().wall()),
+                                         .launcher = hostfile_text(hosts),
                                          .hosts = host_names(hosts)});
     };
     table_.apply(record, AttemptLaunched{.generation = key.generation}, edit, save);
@@ -135,11 +160,17 @@ void AttemptSupervisor::launch(JobRecord& record, const LaunchConfig& config, st
     throw;
   }
   record.training.reset();
+  record.step_times.interrupt();
   record.restart_at.reset();
   record.must_leave = false;
+  record.leave_by.reset();
   record.checkpoint_requests = 0;
+  record.evaluation_requests = 0;
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);
+  record.attempt_token_hash.clear();
+  record.is_taken_over = false;
+  record.back_by.reset();
   record.hosts = hosts;
   record.start_timeout = config.start_timeout;
   if (is_restart) table_.metrics().count_restart(key.job_id, record.lifecycle.restart_cause);

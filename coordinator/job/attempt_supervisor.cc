@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/record_check.h"
 #include "coordinator/job/restart_history.h"
+#include "coordinator/job/running_time.h"
 #include "coordinator/job/step_history.h"
 
 namespace equipoise::coordinator {
@@ -32,7 +34,9 @@ AttemptSupervisor::AttemptSupervisor(SupervisorSettings settings, JobTable& tabl
       outputs_(outputs),
       launcher_(launcher),
       random_source_(random_source),
-      slots_(settings_.hosts, settings_.most_workers) {
+      slots_(settings_.hosts, settings_.most_workers),
+      host_watch_(settings_.host_rules) {
+  find_attempts();
   recover();
 }
 
@@ -63,11 +67,16 @@ void AttemptSupervisor::recover(JobRecord& record) {
       record.config ? newest_attempt_fault(table_.store(), *record.config, record.job) : std::string();
   if (!fault.empty()) table_.apply(record, SetAside{.why = fault}, leap_revision);
   // It was wanted before the coordinator was lost, and perhaps nothing has come of it yet.
-  if (record.desired == DesiredState::kCancel) table_.apply(record, CancelRequested{}, leap_revision);
-  if (record.desired == DesiredState::kPause) table_.apply(record, PauseRequested{}, leap_revision);
+  const bool may_end = has_processes(record.job.id());
+  if (record.desired == DesiredState::kCancel)
+    table_.apply(record, CancelRequested{.has_processes = may_end}, leap_revision);
+  if (record.desired == DesiredState::kPause)
+    table_.apply(record, PauseRequested{.has_processes = may_end}, leap_revision);
   record.lifecycle.resumes =
       record.job.state() == v1::JOB_STATE_PAUSING && record.desired == DesiredState::kRun && !record.unstored;
+  record.lifecycle.pause_cause = time_limit_text(record);
   if (record.config) record.lifecycle.failures = failures_on_record(table_.store(), record.job.id());
+  if (take_over(record)) return;
   const auto delay = delay_of_ranks_left(record);
   const CoordinatorRestarted restarted{.delay = orphan_delay(),
                                        .was_stopped = was_stopped(table_.store(), record.job.id())};
@@ -77,6 +86,14 @@ void AttemptSupervisor::recover(JobRecord& record) {
   });
   if (!is_final(record.job.state()) && delay.count() > 0) record.restart_at = table_.clock().now() + delay;
   if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
+}
+
+// Why a job is PAUSING that was so when the coordinator was lost, where nobody had asked for it.
+std::string AttemptSupervisor::time_limit_text(const JobRecord& record) {
+  const bool is_pausing = record.job.state() == v1::JOB_STATE_PAUSING;
+  const auto limit = record.config ? record.config->launch.time_limit : std::nullopt;
+  if (!is_pausing || !limit || running_time(record.job) < *limit) return "";
+  return time_limit_sentence(limit->count());
 }
 
 // How long ranks of the newest attempt may still run. Where it ended in order, when is on record; of another, nobody
@@ -93,14 +110,14 @@ std::chrono::seconds AttemptSupervisor::delay_of_ranks_left(const JobRecord& rec
 
 // Ranks on this machine end with mpirun, which ends with its coordinator; of others nobody can say.
 std::chrono::seconds AttemptSupervisor::orphan_delay() const {
-  return settings_.hosts.empty() ? settings_.orphan_grace : settings_.lease.lease + settings_.lease.exit_grace;
+  return settings_.hosts.empty() ? settings_.orphan_grace : settings_.lease.until_ended();
 }
 
 // Steps are stored one by one, the job around them is not.
 void AttemptSupervisor::read_progress(const JobConfig& config, v1::TrainingJob& job) {
   const auto last = table_.store().last_step(job.id(), job.generation());
   if (!last) return;
-  StepHistory history(table_.store(), config, job.id());
+  StepHistory history(table_.store(), config, job.id(), job.settings_changes());
   job.set_step(last->request.step() + 1);
   set_weights(job, history.alpha_after(history.whole(*last)));
 }
@@ -110,8 +127,11 @@ void AttemptSupervisor::tick() {
   renew_leases_after_pause(now);
   table_.store_unstored();
   check_ranks(now);
+  count_running_time(now);
   settle_unconfirmed(now);
   settle_pauses();
+  watch_hosts(now);
+  check_leaving(now);
   schedule_restarts(now);
   if (!is_shutting_down_ && !are_launches_held_ && !table_.is_held()) launch_queued(now);
   schedule_termination(now);
@@ -125,7 +145,9 @@ void AttemptSupervisor::renew_leases_after_pause(SteadyTime now) {
   if (gap <= kLongestTickGap) return;
   for (auto& [sequence, record] : table_.jobs()) {
     if (record.members) record.members->renew_leases(gap);
+    record.step_times.interrupt();
     if (record.register_by) *record.register_by += gap;
+    if (record.back_by) *record.back_by += gap;
   }
 }
 
@@ -141,20 +163,69 @@ void AttemptSupervisor::check_ranks(JobRecord& record, SteadyTime now) {
     table_.settle(record, RanksLeft{.unconfirmed_hosts = unconfirmed_hosts(*record.members, record.hosts)});
   }
   const auto silent = record.members->first_silent(now);
-  if (!silent) return;
+  if (!silent) return check_progress(record, now);
+  const JobLifecycle& job = record.intended();
+  if (has_attempt(job.state) && !job.left_at_step) {
+    note_host_failures({.job_id = record.job.id(), .generation = record.job.generation()},
+                       {host_of_rank(record.hosts, silent->rank)});
+  }
   table_.settle(record,
                 RankSilent{.rank = silent->rank, .host = silent->host, .seconds = settings_.lease.lease.count()});
 }
 
 void AttemptSupervisor::check_start(JobRecord& record, SteadyTime now) {
+  if (record.back_by && record.members->all_registered()) record.back_by.reset();
+  if (record.back_by && now > *record.back_by) {
+    table_.settle(record,
+                  RanksNotBack{.text = absent_ranks_text(*record.members, record.hosts, settings_.lease.lease)});
+    record.back_by.reset();
+  }
   if (!record.register_by) return;
   if (record.members->all_registered()) {
     record.register_by.reset();
   } else if (now > *record.register_by) {
+    std::set<std::string> missing;
+    for (const int rank : record.members->missing()) missing.insert(host_of_rank(record.hosts, rank));
+    note_host_failures({.job_id = record.job.id(), .generation = record.job.generation()},
+                       {missing.begin(), missing.end()});
     table_.settle(record,
                   RanksMissing{.text = missing_ranks_text(*record.members, record.hosts, record.start_timeout)});
     record.register_by.reset();
   }
+}
+
+namespace {
+
+// Ten of the job's own steps. The first step of an attempt is not like the others: devices and connections are made
+// ready with it.
+PhaseDeadlines deadlines_of(const JobRecord& record, PhaseDeadlines deadlines) {
+  constexpr int kSteps = 10;
+  const bool has_stepped = record.training && record.training->weights.next_step() > record.training->plan.first_step;
+  if (!has_stepped || record.step_times.empty()) deadlines.training = std::max(deadlines.training, deadlines.computing);
+  if (record.step_times.empty()) return deadlines;
+  const auto of_steps = std::chrono::ceil<std::chrono::seconds>(kSteps * record.step_times.p99());
+  deadlines.training = std::max(deadlines.training, of_steps);
+  return deadlines;
+}
+
+}  // namespace
+
+// A rank that is heard of, and does not go on.
+void AttemptSupervisor::check_progress(JobRecord& record, SteadyTime now) {
+  const v1::JobState state = record.intended().state;
+  const bool has_ranks = has_attempt(state) || state == v1::JOB_STATE_PAUSING;
+  table_.metrics().show_stall(record.job.id(),
+                              has_ranks ? record.members->longest_stall(now) : SteadyTime::duration::zero());
+  if (!has_ranks) return;
+  if (table_.is_held()) {  // rank 0 waits for the disk, and the others for it
+    record.step_times.interrupt();
+    return record.members->renew_progress(now);
+  }
+  auto stalled = record.members->first_stalled(now, deadlines_of(record, settings_.deadlines));
+  if (!stalled) return;
+  // All ranks do the same steps, and rank 0 reports them as they come.
+  stalled->report.step = std::max(stalled->report.step, record.job.step());
+  table_.settle(record, RankStalled{.rank = stalled->rank, .text = stall_text(*stalled)});
 }
 
 // How long the processes of an attempt may still run by themselves; nullopt: as long as they want.
@@ -208,11 +279,16 @@ void AttemptSupervisor::release_outputs() {
 }
 
 void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
+  if (take_answer(exit)) return;
   const auto attempt = attempts_.find(exit.attempt);
   // A launcher that was killed, or that had lost a host, cannot have ended the ranks there.
   const bool is_unconfirmed =
       attempt != attempts_.end() && !attempt->second.hosts.empty() && (attempt->second.was_killed || exit.lost_contact);
+  if (exit.lost_contact) note_lost_contact(exit);
   if (!is_unconfirmed) {
+    if (attempt != attempts_.end() && exit.exit_code == 0) {
+      for (const HostSlots& host : attempt->second.hosts) host_watch_.note_success(host.name);
+    }
     end_job(exit, "", false);
     return remove_attempt(exit.attempt);
   }
@@ -221,7 +297,7 @@ void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
   if (!may_wait) end_job(exit, "", true);
   if (is_known) await_hosts(table_.find(exit.attempt.job_id), attempt->second);
   attempt->second.exit = exit;
-  attempt->second.unconfirmed_until = table_.clock().now() + settings_.lease.lease + settings_.lease.exit_grace;
+  attempt->second.unconfirmed_until = table_.clock().now() + settings_.lease.until_ended();
 }
 
 void AttemptSupervisor::await_hosts(JobRecord& record, const LiveAttempt& attempt) {
@@ -239,6 +315,7 @@ void AttemptSupervisor::settle_unconfirmed(SteadyTime now) {
                                  record->members->unconfirmed().empty() && record->members->none_running(now);
     if (!all_have_exited && now < attempt.unconfirmed_until && !is_shutting_down_) continue;
     if (record != nullptr && record->members) end_unconfirmed(*record, attempt);
+    suspect_hosts(record, attempt);
     settled.push_back(key);
   }
   for (const AttemptKey& key : settled) remove_attempt(key);
@@ -249,8 +326,10 @@ void AttemptSupervisor::end_unconfirmed(JobRecord& record, const LiveAttempt& at
   const v1::JobState state = record.intended().state;
   if (state == v1::JOB_STATE_CANCELLING) return end_job(*attempt.exit, hosts, false);
   if (hosts.empty()) return;
-  add_condition(record.job, "the end of its processes on " + hosts +
-                                " could not be confirmed: they end by themselves without the coordinator");
+  add_condition(record.job,
+                "the end of its processes on " + hosts +
+                    " could not be confirmed: they end by themselves without the coordinator, and hosts are "
+                    "used again once they answer");
   table_.bump_revision(record);
   table_.store_soon(record);
 }
@@ -273,6 +352,8 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
       record.hosts, [&](const HostSlots& host) { return exit.last_line.find(host.name) != std::string::npos; });
   const bool wants_hosts = has_attempt(record.intended().state) && record.hosts.size() > 1 && !names_a_host;
   const auto attempt = attempts_.find(exit.attempt);
+  const bool was_asked_to_end = attempt != attempts_.end() && attempt->second.kill_at.has_value();
+  const auto first_end = was_asked_to_end ? std::nullopt : exit.first_end;
   table_.settle(
       record, LauncherExited{.exit_code = exit.exit_code,
                              .last_line = exit.last_line + (wants_hosts ? "; hosts: " + host_names(record.hosts) : ""),
@@ -280,7 +361,14 @@ void AttemptSupervisor::end_job(const LaunchExit& exit, const std::string& uncon
                              .world_size = record.job.world_size(),
                              .unconfirmed_hosts = unconfirmed_hosts,
                              .leaves_processes = leaves_processes,
-                             .was_asked_to_end = attempt != attempts_.end() && attempt->second.kill_at.has_value()});
+                             .lost_contact = exit.lost_contact,
+                             .was_asked_to_end = was_asked_to_end,
+                             .rank = first_end ? std::optional(first_end->rank) : std::nullopt,
+                             .signal = first_end ? first_end->signal : std::nullopt,
+                             .rank_exit_code = first_end ? first_end->exit_code : std::nullopt,
+                             .was_taken_over = record.is_taken_over,
+                             .was_away = exit.was_away});
+  table_.add_end_of_failure(record, exit, was_asked_to_end);
   table_.metrics().show_workers(record.job.id(), {.active = 0, .finished = counts.finished});
 }
 
@@ -289,6 +377,9 @@ void AttemptSupervisor::remove_attempt(const AttemptKey& key) {
   if (attempt == attempts_.end()) return;
   slots_.release(attempt->second.hosts);
   attempts_.erase(attempt);
+  // Else the next coordinator is to be told again.
+  const bool is_stored = !table_.contains(key.job_id) || !table_.find(key.job_id).unstored;
+  if (is_stored) launcher_.forget(key);
 }
 
 void AttemptSupervisor::begin_leaving() {

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "common/config/job_config.h"
+#include "coordinator/job/host_watch.h"
+#include "coordinator/job/job_queue.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
 #include "coordinator/job/random_source.h"
@@ -22,6 +24,8 @@ struct SupervisorSettings {
   std::vector<HostSlots> hosts = {};  // for the ranks; empty: this machine, or what mpirun finds by itself
   int most_workers = kMostWorkers;    // of a job, without hosts
   LeaseSettings lease;
+  PhaseDeadlines deadlines;  // of `training` the least: it is more where steps take long
+  HostRules host_rules;
   std::chrono::seconds terminate_grace{10};  // between SIGTERM and SIGKILL
   std::chrono::seconds heartbeat_grace{3};   // for ranks on other hosts to be told to exit by a heartbeat's answer
   std::chrono::seconds failed_grace{2};      // for the ranks of a failed job to end by themselves
@@ -29,15 +33,16 @@ struct SupervisorSettings {
   // After launch.start_timeout_seconds, for ranks to say themselves what fails.
   std::chrono::seconds register_grace{10};
   std::chrono::seconds orphan_grace{3};  // for ranks on this machine to end after their coordinator, and mpirun, have
-  bool is_last = false;                  // no other coordinator goes on with the jobs of this one
+  std::chrono::seconds preemption_grace{120};  // for ranks to leave with a checkpoint, before they are ended
+  bool is_last = false;                        // no other coordinator goes on with the jobs of this one
 };
 
 // Not thread-safe.
 class AttemptSupervisor {
  public:
-  // What a crash left STARTING or RUNNING is RECOVERING from here on where it may start again, and final where not, as
-  // is a job that was CANCELLING or whose attempt cannot be loaded.
-  // All outlive it.
+  // What a crash left STARTING or RUNNING goes on where the launcher finds its attempt. Else it is RECOVERING from here
+  // on where it may start again, and final where not, as is a job that was CANCELLING or whose attempt cannot be
+  // loaded. All outlive it.
   AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs, Launcher& launcher,
                     RandomSource& random_source);
 
@@ -71,6 +76,8 @@ class AttemptSupervisor {
     std::optional<SteadyTime> terminate_at = std::nullopt;
     std::optional<SteadyTime> kill_at = std::nullopt;
     bool was_killed = false;
+    bool was_found = false;         // of an earlier coordinator
+    bool has_failed_hosts = false;  // of which the host watch knows
     // mpirun has ended and could not see to it that ranks on other hosts have: until they must have lost their lease,
     // the slots stay taken, and a job that is being cancelled is not CANCELLED.
     std::optional<LaunchExit> exit = std::nullopt;
@@ -78,6 +85,13 @@ class AttemptSupervisor {
   };
   void recover();
   void recover(JobRecord& record);
+  static std::string time_limit_text(const JobRecord& record);
+  void find_attempts();
+  // Whether the newest attempt of the job goes on under this coordinator.
+  bool take_over(JobRecord& record);
+  void restore_attempt(JobRecord& record);
+  void restore_ranks(JobRecord& record);
+  void show_taken_over(JobRecord& record);
   std::chrono::seconds delay_of_ranks_left(const JobRecord& record);
   std::chrono::seconds orphan_delay() const;
   void read_progress(const JobConfig& config, v1::TrainingJob& job);
@@ -85,17 +99,36 @@ class AttemptSupervisor {
   void check_ranks(SteadyTime now);
   void check_ranks(JobRecord& record, SteadyTime now);
   void check_start(JobRecord& record, SteadyTime now);
+  void check_progress(JobRecord& record, SteadyTime now);
   void schedule_restarts(SteadyTime now);
   SteadyTime::duration drawn_delay(std::chrono::seconds delay);
   void launch_queued(SteadyTime now);
-  // `kept` of the free slots are those of older jobs.
-  bool launch_if_it_fits(JobRecord& record, int kept, SteadyTime now);
+  // `kept` of what is free is that of jobs before this one.
+  bool launch_if_it_fits(JobRecord& record, const Room& kept, SteadyTime now);
+  // In the order in which they start.
+  std::vector<JobRecord*> waiting_jobs();
+  std::vector<RoomHolder> room_holders(const JobRecord& wanted, SteadyTime now);
+  // Asks running jobs of a lower priority to leave, where that makes enough room. False: none leaves for this one.
+  bool make_room(JobRecord& wanted, const Room& needed, const Room& kept, SteadyTime now);
+  void check_leaving(SteadyTime now);
+  void count_running_time(SteadyTime now);
+  void end_running_time(JobRecord& record, std::chrono::seconds limit, SteadyTime now);
   void await_output(JobRecord& record, const std::string& why, SteadyTime now);
-  void launch(JobRecord& record, const LaunchConfig& config, std::vector<HostSlots> hosts);
+  void tell_of_fewer_ranks(JobRecord& record, int workers, int most);
+  void launch(JobRecord& record, int workers, std::vector<HostSlots> hosts);
   void await_hosts(JobRecord& record, const LiveAttempt& attempt);
   void settle_unconfirmed(SteadyTime now);
   void settle_pauses();
   void end_unconfirmed(JobRecord& record, const LiveAttempt& attempt);
+  // Of an attempt that they have failed, as the hostfile names them; counts once an attempt.
+  void note_host_failures(const AttemptKey& key, const std::vector<std::string>& names);
+  void note_lost_contact(const LaunchExit& exit);
+  void suspect_hosts(const JobRecord* record, const LiveAttempt& attempt);
+  void watch_hosts(SteadyTime now);
+  // Whether it is of a question to a host.
+  // Whether the "attempt" asks a host whether it answers, and is none of a job's.
+  static bool is_question(const AttemptKey& key);
+  bool take_answer(const LaunchExit& exit);
   void end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts, bool leaves_processes);
   void remove_attempt(const AttemptKey& key);
   void schedule_termination(SteadyTime now);
@@ -109,6 +142,7 @@ class AttemptSupervisor {
   Launcher& launcher_;
   RandomSource& random_source_;
   SlotPool slots_;
+  HostWatch host_watch_;
   std::map<AttemptKey, LiveAttempt> attempts_;
   std::optional<SteadyTime> last_tick_;
   bool are_launches_held_ = false;

@@ -4,6 +4,7 @@
 
 #include "coordinator/job/attempt_supervisor.h"
 #include "coordinator/job/job_cleaner.h"
+#include "coordinator/job/job_history.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
 #include "coordinator/job/random_source.h"
@@ -33,16 +34,18 @@ struct Dependencies {
 // Not thread-safe.
 class JobController {
  public:
-  // Reads the jobs, and ends those whose attempt was lost with an earlier coordinator.
+  // Reads the jobs, goes on with the attempts of an earlier coordinator that are found, and ends those that were lost.
   JobController(const ControllerSettings& settings, const Dependencies& dependencies)
       : table_(dependencies.clock, dependencies.store, dependencies.metrics),
         outputs_(settings.outputs),
         attempts_(settings.supervisor, table_, outputs_, dependencies.launcher, dependencies.random_source),
         training_jobs_(settings.limits, table_, outputs_, attempts_, dependencies.random_source),
+        history_(table_),
         worker_calls_(table_, settings.supervisor.lease, settings.limits.history_bytes),
         cleaner_(settings.cleaner, table_, attempts_) {}
 
   TrainingJobs& training_jobs() { return training_jobs_; }
+  JobHistory& history() { return history_; }
   WorkerCalls& worker_calls() { return worker_calls_; }
   AttemptSupervisor& attempts() { return attempts_; }
   JobCleaner& cleaner() { return cleaner_; }
@@ -53,6 +56,7 @@ class JobController {
   OutputFolders outputs_;
   AttemptSupervisor attempts_;
   TrainingJobs training_jobs_;
+  JobHistory history_;
   WorkerCalls worker_calls_;
   JobCleaner cleaner_;
 };

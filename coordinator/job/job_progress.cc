@@ -6,6 +6,7 @@
 
 #include "common/base/message_text.h"
 #include "common/base/network_interfaces.h"
+#include "common/protocol/rank_phase.h"
 #include "coordinator/sharding/plan_maker.h"
 
 namespace equipoise::coordinator {
@@ -51,22 +52,61 @@ std::string host_of_rank(const std::vector<HostSlots>& hosts, int rank) {
   return "";
 }
 
-std::string missing_ranks_text(const Membership& members, const std::vector<HostSlots>& hosts,
-                               std::chrono::seconds waited) {
+RankProcess unknown_process(const std::vector<HostSlots>& hosts, int rank) {
+  const std::string host = host_of_rank(hosts, rank);
+  return {.host = host.empty() ? "its host" : host, .pid = 0, .device = ""};
+}
+
+namespace {
+
+// "rank 0 on node1 and others have".
+std::string missing_ranks_have(const Membership& members, const std::vector<HostSlots>& hosts) {
   const std::vector<int> missing = members.missing();
   const std::vector<RankRange> ranges = ranges_of(missing, hosts);
   std::string text;
+  std::size_t named = 0;
   for (std::size_t i = 0; i < std::min(ranges.size(), kMostParts); ++i) {
     text += (i == 0 ? "" : ", ") + text_of(ranges[i]);
+    named += static_cast<std::size_t>(ranges[i].last - ranges[i].first) + 1;
   }
-  if (ranges.size() > kMostParts) text += " and others";
+  if (missing.size() > named) text += " and " + std::to_string(missing.size() - named) + " more";
   text += missing.size() == 1 ? " has" : " have";
+  return text;
+}
+
+}  // namespace
+
+std::string absent_ranks_text(const Membership& members, const std::vector<HostSlots>& hosts,
+                              std::chrono::seconds waited) {
+  return missing_ranks_have(members, hosts) + " not been heard of within " + std::to_string(waited.count()) +
+         " s of the coordinator's start";
+}
+
+std::string missing_ranks_text(const Membership& members, const std::vector<HostSlots>& hosts,
+                               std::chrono::seconds waited) {
+  std::string text = missing_ranks_have(members, hosts);
   text += " not registered within " + std::to_string(waited.count()) + " s";
   if (members.world_size() == 1 && hosts.empty()) return text + " (launch.start_timeout_seconds)";
   return text + ": all hosts and this one (" + network_interfaces_text() +
          ") must reach each other over TCP; check their firewalls, and which network Open MPI takes where a host has "
          "several interfaces (launch.mpi_options: oob_tcp_if_include, btl_tcp_if_include). Where programs only start "
          "slowly, raise launch.start_timeout_seconds";
+}
+
+std::string stall_text(const StalledRank& stalled) {
+  constexpr std::chrono::seconds kTwoHeartbeats{4};
+  const RankReport& report = stalled.report;
+  const std::string time = std::to_string(stalled.stalled_for.count()) + " s";
+  const std::string where = phase_name(report.phase) + ", after step " + std::to_string(report.step);
+  if (!stalled.rank) {
+    return "all ranks have waited for each other in " + report.last_collective + " for " + time + " in " + where;
+  }
+  std::string text =
+      "rank " + std::to_string(*stalled.rank) + " on " + stalled.host + " has stood still for " + time + " in " + where;
+  if (stalled.silent_for > kTwoHeartbeats) {
+    text += ", and has not been heard of for " + std::to_string(stalled.silent_for.count()) + " s";
+  }
+  return report.last_collective.empty() ? text : text + "; its last collective was " + report.last_collective;
 }
 
 std::string unconfirmed_hosts(const Membership& members, const std::vector<HostSlots>& hosts) {

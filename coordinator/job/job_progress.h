@@ -22,9 +22,19 @@ namespace equipoise::coordinator {
 // The host of each rank in `hosts`, which ranks fill in their order; empty where hosts are not known.
 std::string host_of_rank(const std::vector<HostSlots>& hosts, int rank);
 
+// Of a rank that an earlier coordinator knew.
+RankProcess unknown_process(const std::vector<HostSlots>& hosts, int rank);
+
 // "rank 0 on node1 and ranks 1 to 8 on node2 have not registered within 120 s: ...". At least one is missing.
 std::string missing_ranks_text(const Membership& members, const std::vector<HostSlots>& hosts,
                                std::chrono::seconds waited);
+
+// "rank 1 on node1 has stood still for 31 s in training, after step 41, and has not been heard of for 31 s".
+std::string stall_text(const StalledRank& stalled);
+// The same of ranks that an earlier coordinator had heard of: "rank 1 has not been heard of within 30 s of the
+// coordinator's start".
+std::string absent_ranks_text(const Membership& members, const std::vector<HostSlots>& hosts,
+                              std::chrono::seconds waited);
 
 // Hosts on which ranks may still run, when nobody could ask: "node1, node2". Empty: none.
 std::string unconfirmed_hosts(const Membership& members, const std::vector<HostSlots>& hosts);

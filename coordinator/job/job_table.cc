@@ -10,10 +10,12 @@
 
 #include "common/base/message_text.h"
 #include "common/protocol/job_state.h"
+#include "coordinator/job/attempt_failure.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/record_check.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/restart_history.h"
+#include "coordinator/sharding/batch_text.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -107,6 +109,24 @@ std::string end_of_attempt(const JobLifecycle& before, const JobLifecycle& after
 bool is_ending(const JobLifecycle& job) {
   return is_final(job.state) || job.state == v1::JOB_STATE_CANCELLING || job.state == v1::JOB_STATE_RECOVERING ||
          job.state == v1::JOB_STATE_PAUSED || job.all_ranks_finished || job.left_at_step;
+}
+
+// Whether `event` may be the same failure at the same step again: of what that step is made takes a while to find out.
+bool may_end_alike(const JobRecord& record, const JobEvent& event) {
+  const JobLifecycle& job = record.intended();
+  const bool is_end = std::holds_alternative<LauncherExited>(event) || std::holds_alternative<RankFailed>(event);
+  if (!is_end || !has_attempt(job.state) || !record.training || !record.config) return false;
+  return !job.failures.empty() && job.failures.back().step == record.job.step();
+}
+
+AttemptRanks ranks_of(const JobRecord& record) {
+  return {.members = record.members ? &*record.members : nullptr, .hosts = record.hosts};
+}
+
+// Of the newest attempt, where it has failed.
+std::optional<v1::AttemptFailure> stored_failure(const v1::TrainingJob& job) {
+  const bool is_of_newest = job.has_failure() && job.failure().generation() == job.generation();
+  return is_of_newest ? std::optional(job.failure()) : std::nullopt;
 }
 
 constexpr std::chrono::minutes kShownAfterEnd{15};  // many scrapes, and evaluations of alerts
@@ -241,6 +261,7 @@ JobLifecycle JobTable::moved_by(const JobRecord& record, const JobEvent& event) 
   JobLifecycle job = record.intended();
   job.generation = record.job.generation();
   job.step = record.job.step();
+  job.batch = may_end_alike(record, event) ? batch_text(*record.config, record.training->plan, job.step) : "";
   return next(job, event, clock_.wall());
 }
 
@@ -298,10 +319,22 @@ void JobTable::store_soon(JobRecord& record) {
   }
 }
 
+void JobTable::replace(JobRecord& record, v1::TrainingJob job) {
+  job.set_revision(job.revision() + 1);
+  renew_etag(record.etag_basis, job);
+  store_.update_job(job);
+  record.job = std::move(job);
+  record.etag_basis = etag_basis(record.job);
+  note_change(record.job.id());
+}
+
 void JobTable::store(JobRecord& record, JobLifecycle after, const Edit& edit, const Save& save) {
   if (!is_ending(after)) check_room();
   v1::TrainingJob job = record.job;
   write_lifecycle(after, job);
+  if (after.failure && after.failure != record.lifecycle.failure) {
+    *job.mutable_failure() = attempt_failure(*after.failure, ranks_of(record));
+  }
   if (edit) edit(job);
   job.set_revision(job.revision() + 1);
   renew_etag(record.etag_basis, job);
@@ -330,8 +363,25 @@ void JobTable::write(const JobRecord& record, const JobLifecycle& after, const v
                       .state = end_of_attempt(record.lifecycle, after),
                       .cause = is_failure ? after.failures.back().cause : after.reason,
                       .exit_code = is_failure ? after.failures.back().exit_code : std::nullopt,
-                      .ended_at = std::chrono::system_clock::to_time_t(clock_.wall())},
+                      .ended_at = std::chrono::system_clock::to_time_t(clock_.wall()),
+                      .failure = stored_failure(job)},
                      desired);
+}
+
+void JobTable::add_end_of_failure(JobRecord& record, const LaunchExit& exit, bool was_asked_to_end) {
+  v1::TrainingJob& job = record.job;
+  if (!job.has_failure() || job.failure().generation() != exit.attempt.generation) return;
+  v1::AttemptFailure failure = job.failure();
+  if (!complete_failure(failure, exit, was_asked_to_end, ranks_of(record))) return;
+  *job.mutable_failure() = failure;
+  bump_revision(record);
+  store_soon(record);
+  if (is_held()) return;
+  try {
+    store_.set_attempt_failure(job.id(), failure);
+  } catch (const StoreError& error) {  // the job has it
+    note_failure(error);
+  }
 }
 
 void JobTable::hold(const std::string& why) {
@@ -389,6 +439,7 @@ void JobTable::show(JobRecord& record, const JobLifecycle& before) {
   metrics_.show_state(record.job.id(), record.job.state());
   if (!is_final(before.state) && is_final(record.job.state())) {
     ended_.push_back({.time = clock_.now(), .id = record.job.id()});
+    metrics_.show_stall(record.job.id(), SteadyTime::duration::zero());
   }
 }
 

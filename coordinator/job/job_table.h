@@ -19,14 +19,22 @@
 #include "coordinator/job/job_etag.h"
 #include "coordinator/job/training.h"
 #include "coordinator/launch/hostfile.h"
+#include "coordinator/launch/launcher.h"
 #include "coordinator/lifecycle/clock.h"
 #include "coordinator/lifecycle/job_lifecycle.h"
 #include "coordinator/membership/membership.h"
+#include "coordinator/membership/step_times.h"
 #include "coordinator/metrics/job_metrics.h"
 #include "coordinator/store/job_store.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {
+
+// Of a job that is RUNNING: until when its time is counted and stored, and the running time at which it is to leave.
+struct RunningAccount {
+  SteadyTime counted, stored;
+  std::chrono::milliseconds end{};  // with launch.time_limit_seconds
+};
 
 struct JobRecord {
   std::int64_t sequence = 0;
@@ -41,6 +49,9 @@ struct JobRecord {
   std::optional<JobLifecycle> unstored;       // where the job is since then, which could not be stored yet
   bool has_news = false;                      // `job` says more than what is stored of it
   std::string attempt_token;                  // of the attempt the coordinator launched
+  std::string attempt_token_hash;             // SHA-256 of it, of one that an earlier coordinator launched
+  bool is_taken_over = false;                 // the attempt, from an earlier coordinator
+  std::optional<SteadyTime> back_by;          // when all its ranks must have been heard of; nullopt: they have
   std::optional<Membership> members;          // of the newest attempt, since this coordinator started
   std::vector<HostSlots> hosts;               // of that attempt, which its ranks fill in their order; empty: not known
   std::chrono::seconds start_timeout{};       // of that attempt
@@ -48,9 +59,14 @@ struct JobRecord {
   // RECOVERING, its processes have ended: when it may start again.
   // Or QUEUED, and its last attempt may have left ranks on other hosts.
   std::optional<SteadyTime> restart_at;
-  bool must_leave = false;               // RUNNING: its ranks are to make a checkpoint and leave, for a reason of ours
+  bool must_leave = false;                // RUNNING: its ranks are to make a checkpoint and leave, for a reason of ours
+  std::optional<SteadyTime> leave_by;     // with must_leave, for a job of a higher priority: when they are ended
+  std::optional<SteadyTime> stays_until;  // its ranks could not leave: when they may be asked again
+  std::optional<RunningAccount> running;
   std::int64_t checkpoint_requests = 0;  // of people, since its newest attempt began
+  std::int64_t evaluation_requests = 0;  // likewise
   std::optional<Training> training;      // likewise
+  StepTimes step_times;                  // of all attempts since this coordinator started
 
   // Where the job is, stored or not: what is done with its processes follows from this.
   const JobLifecycle& intended() const { return unstored ? *unstored : lifecycle; }
@@ -99,9 +115,14 @@ class JobTable {
   // In memory only, of a job whose records turn out to be damaged; a final one stays as it is. What could not be stored
   // of it never is.
   void set_aside_for_now(JobRecord& record, const std::string& why);
+  // The job as `job` says, whose state is as before: stored with a later revision, then shown. Throws StoreError, and has
+  // then changed nothing.
+  void replace(JobRecord& record, v1::TrainingJob job);
   // As apply(), for what has happened whether it can be stored or not. Where it cannot, the job is as people have seen
   // it, record.intended() says how it is, and store_unstored() tries again. Throws nothing of the store.
   void settle(JobRecord& record, const JobEvent& event);
+  // What the end of the processes of its newest attempt tells of how that has failed. Throws nothing of the store.
+  void add_end_of_failure(JobRecord& record, const LaunchExit& exit, bool was_asked_to_end);
   // `record.job` was changed in memory: it is stored now, or with a later store_unstored(). Throws nothing of the
   // store.
   void store_soon(JobRecord& record);

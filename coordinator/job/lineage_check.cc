@@ -105,7 +105,8 @@ void check_start_on_record(JobStore& store, const JobConfig& config, const v1::T
                           std::to_string(line.back().end));
   }
   const std::int64_t generation = is_start_of_line ? line.front().generation : segment->generation;
-  const v1::WeightState known = StepHistory(store, config, job.id()).weights_after(generation, steps);
+  const v1::WeightState known =
+      StepHistory(store, config, job.id(), job.settings_changes()).weights_after(generation, steps);
   const std::string difference = difference_of(weights, known, has_plateau(config), request);
   if (difference.empty()) return;
   refuse_start(job,

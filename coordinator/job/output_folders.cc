@@ -65,6 +65,10 @@ void OutputFolders::check(const JobConfig& config) const {
 }
 
 void OutputFolders::acquire(const std::string& id, const JobConfig& config) {
+  acquire(id, config, OutputLock::reserve_folder);
+}
+
+void OutputFolders::acquire(const std::string& id, const JobConfig& config, Reserve reserve) {
   Folder folder{.path = resolved(config.output),
                 .record = own_record({.program = "this coordinator", .job = id}),
                 .lock = std::nullopt};
@@ -72,8 +76,7 @@ void OutputFolders::acquire(const std::string& id, const JobConfig& config) {
       settings_.ranks_run == RanksRun::kOnThisMachine && config.launch.mode == LaunchMode::kCoordinator;
   if (is_launched_here) {
     try {
-      folder.lock.emplace(
-          OutputLock::reserve_folder(place_of(config.output), {.program = "equipoise-coordinator", .job = id}));
+      folder.lock.emplace(reserve(place_of(config.output), {.program = "equipoise-coordinator", .job = id}));
     } catch (const OutputInUse& in_use) {
       throw Refusal(Refusal::Code::kFailedPrecondition, in_use.what());
     }
@@ -83,8 +86,16 @@ void OutputFolders::acquire(const std::string& id, const JobConfig& config) {
 }
 
 std::string OutputFolders::reacquire(const std::string& id, const JobConfig& config) {
+  return reacquire(id, config, OutputLock::reserve_folder);
+}
+
+std::string OutputFolders::reacquire_beside_ranks(const std::string& id, const JobConfig& config) {
+  return reacquire(id, config, OutputLock::reserve_beside_writer);
+}
+
+std::string OutputFolders::reacquire(const std::string& id, const JobConfig& config, Reserve reserve) {
   try {
-    acquire(id, config);
+    acquire(id, config, reserve);
   } catch (const Refusal& taken) {
     return taken.what();
   } catch (const std::exception& wrong) {

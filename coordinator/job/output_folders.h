@@ -37,6 +37,8 @@ class OutputFolders {
   // Of a job that an earlier coordinator took. Returns why it cannot be taken yet where another job or process has it,
   // such as ranks of the earlier coordinator; of anything else that is wrong with it the job's ranks will tell.
   std::string reacquire(const std::string& id, const JobConfig& config);
+  // The same of a job whose ranks go on: they have the folder, and keep it.
+  std::string reacquire_beside_ranks(const std::string& id, const JobConfig& config);
   bool holds(const std::string& id) const { return held_.contains(id); }
   void release(const std::string& id) { held_.erase(id); }
   std::vector<std::string> jobs() const;  // ids
@@ -47,6 +49,9 @@ class OutputFolders {
     OutputRecord record;
     std::optional<OutputLock> lock;  // absent: not on this machine
   };
+  using Reserve = OutputLock (*)(const OutputPlace& place, const OutputOwner& owner);
+  void acquire(const std::string& id, const JobConfig& config, Reserve reserve);
+  std::string reacquire(const std::string& id, const JobConfig& config, Reserve reserve);
   std::filesystem::path resolved(const std::filesystem::path& path) const;
   void check_state(const JobConfig& config) const;
 

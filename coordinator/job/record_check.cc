@@ -3,6 +3,7 @@
 #include <google/protobuf/timestamp.pb.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -30,6 +31,24 @@ bool is_time(const Timestamp& time) {
 
 std::string step_text(std::int64_t generation, std::int64_t step) {
   return "step " + std::to_string(step) + " of attempt " + std::to_string(generation);
+}
+
+bool are_settings(const v1::TrainingJobSettings& settings) {
+  const auto is_size = [](double size) { return std::isfinite(size) && size >= 0; };
+  return is_size(settings.trade_off()) && settings.trade_off() <= 1 && is_size(settings.step_size()) &&
+         is_size(settings.learning_rate()) && is_count(settings.max_steps());
+}
+
+// Whoever applies them relies on it.
+std::string changes_fault(const v1::TrainingJob& job) {
+  std::int64_t version = 0;
+  for (const v1::SettingsChange& change : job.settings_changes()) {
+    const bool is_one = change.version() > version && is_count(change.effective_step()) &&
+                        is_time(change.create_time()) && are_settings(change.settings());
+    if (!is_one) return "its record has a change of settings that is none";
+    version = change.version();
+  }
+  return "";
 }
 
 // What `read` finds or throws, as a sentence.
@@ -132,7 +151,7 @@ std::string attempt_fault(JobStore& store, const JobConfig& config, const v1::Tr
   if (const std::string fault = range_fault(range, generation, first_whole); !fault.empty()) return fault;
   const std::int64_t next_step = range.count > 0 ? range.last + 1 : first_whole;
   if (is_newest && job.step() > next_step) return step_text(generation, job.step() - 1) + " is missing";
-  StepHistory history(store, config, job.id());
+  StepHistory history(store, config, job.id(), job.settings_changes());
   const std::int64_t first = which == StepsToRead::kAll ? range.first : range.last;
   for (std::int64_t step = first; range.count > 0 && step <= range.last; ++step) {
     const auto record = store.step({.job_id = job.id(), .generation = generation, .step = step});
@@ -153,10 +172,15 @@ std::string job_fault(const StoredJob& stored) {
   if (!is_count(job.generation()) || !is_count(job.revision()) || !is_count(job.step())) {
     return "its record has a generation, revision or step that is none";
   }
-  for (const Timestamp& time : {job.create_time(), job.start_time(), job.end_time()}) {
+  for (const Timestamp& time : {job.create_time(), job.start_time(), job.end_time(), job.failure().time()}) {
     if (!is_time(time)) return "its record has a time that is none";
   }
-  return "";
+  const auto& running = job.running_time();
+  constexpr std::int64_t kMostSeconds = 10'000'000'000;
+  constexpr std::int32_t kNanosEnd = 1'000'000'000;
+  const bool is_duration =
+      running.seconds() >= 0 && running.seconds() < kMostSeconds && running.nanos() >= 0 && running.nanos() < kNanosEnd;
+  return is_duration ? changes_fault(job) : "its record has a running time that is none";
 }
 
 std::string newest_attempt_fault(JobStore& store, const JobConfig& config, const v1::TrainingJob& job) {

@@ -28,7 +28,12 @@ std::vector<AttemptFailure> failures_on_record(JobStore& store, const std::strin
     if (attempt.generation < newest_maker) continue;
     for (const auto cause : {RestartCause::kInfrastructure, RestartCause::kCoordinator, RestartCause::kPreemption}) {
       if (attempt.state != attempt_state_of(cause)) continue;
-      failures.push_back({.cause = attempt.cause, .exit_code = attempt.exit_code, .restart_cause = cause});
+      const v1::AttemptFailure failure = attempt.failure.value_or(v1::AttemptFailure());
+      failures.push_back({.cause = attempt.cause,
+                          .step = failure.step(),
+                          .exit_code = attempt.exit_code,
+                          .is_crash = failure.has_signal() && is_crash_signal(failure.signal()),
+                          .restart_cause = cause});
     }
   }
   return failures;

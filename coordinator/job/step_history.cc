@@ -3,6 +3,7 @@
 #include <exception>
 #include <utility>
 
+#include "coordinator/job/live_settings.h"
 #include "coordinator/job/training.h"
 
 namespace equipoise::coordinator {
@@ -24,8 +25,12 @@ v1::WeightState state_at_start(const v1::StartTrainingResponse& response) {
 
 }  // namespace
 
-StepHistory::StepHistory(JobStore& store, const JobConfig& config, std::string job_id)
-    : store_(store), config_(config), job_id_(std::move(job_id)), extent_(store.step_rows().extent(job_id_)) {}
+StepHistory::StepHistory(JobStore& store, const JobConfig& config, std::string job_id, const SettingsChanges& changes)
+    : store_(store),
+      config_(config),
+      job_id_(std::move(job_id)),
+      changes_(weight_changes(changes)),
+      extent_(store.step_rows().extent(job_id_)) {}
 
 void StepHistory::fail(const std::string& what) const {
   throw StoreError(StoreError::Cause::kDamaged, "job " + job_id_ + ": " + what);
@@ -37,6 +42,7 @@ StepHistory::Attempt& StepHistory::attempt(std::int64_t generation) {
   const auto training = store_.training(job_id_, generation);
   if (!training) fail("the training of attempt " + std::to_string(generation) + " is missing");
   WeightOwner owner = weight_owner_for(config_, training->request);
+  owner.set_changes(changes_);
   // Programs before checkpoints began every attempt at step 0 and did not say with which eta_alpha.
   if (training->response.has_step_size()) owner.restore(state_at_start(training->response));
   WeightOwner now = owner;

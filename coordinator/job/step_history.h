@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/config/job_config.h"
+#include "common/protocol/live_settings.h"
 #include "coordinator/store/job_store.h"
 #include "coordinator/weights/weight_owner.h"
 #include "equipoise/v1/worker.pb.h"
@@ -21,7 +22,8 @@ inline constexpr std::int64_t kMostHistoryBytes = std::int64_t{1} << 30;
 // on record is missing or gives other weights than it did. All arguments outlive it. Not thread-safe.
 class StepHistory {
  public:
-  StepHistory(JobStore& store, const JobConfig& config, std::string job_id);
+  //   changes  of the job's settings: TrainingJob.settings_changes
+  StepHistory(JobStore& store, const JobConfig& config, std::string job_id, const SettingsChanges& changes);
 
   // As WeightOwner::prepare() made it. None that is not on record, or below the thinned end of the history.
   std::optional<StepRecord> step(std::int64_t generation, std::int64_t step);
@@ -45,6 +47,7 @@ class StepHistory {
   JobStore& store_;
   const JobConfig& config_;
   const std::string job_id_;
+  const std::vector<WeightChange> changes_;
   const HistoryExtent extent_;
   std::map<std::int64_t, Attempt> attempts_;
 };

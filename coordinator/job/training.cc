@@ -8,6 +8,7 @@
 
 #include "common/base/message_text.h"
 #include "common/config/group_settings.h"
+#include "coordinator/job/live_settings.h"
 #include "coordinator/sharding/plan_maker.h"
 
 namespace equipoise::coordinator {
@@ -127,7 +128,8 @@ void restore_weights(const v1::WeightState& state, const ShardPlan& plan, Weight
   }
 }
 
-v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weights) {
+v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weights, std::int64_t schedule_steps,
+                                 const SettingsChanges& changes) {
   v1::StartTrainingResponse response;
   v1::ShardPlan& message = *response.mutable_plan();
   message.set_seed(plan.seed);
@@ -139,11 +141,15 @@ v1::StartTrainingResponse answer(const ShardPlan& plan, const WeightOwner& weigh
   message.set_end_step(plan.end_step);
   message.set_stratified(plan.stratified);
   message.set_mixed(plan.mixed);
+  message.set_schedule_steps(schedule_steps);
   response.mutable_log_alpha()->Add(weights.log_alpha_K().begin(), weights.log_alpha_K().end());
   response.mutable_group_loss()->Add(weights.group_loss_K().begin(), weights.group_loss_K().end());
   const std::vector<double> alpha_K = weights.alpha_K();
   response.mutable_alpha()->Add(alpha_K.begin(), alpha_K.end());
   *response.mutable_step_size() = weights.state().step_size();
+  for (const v1::SettingsChange& change : changes) {
+    if (change.has_effective_step()) *response.add_settings_changes() = change;
+  }
   return response;
 }
 
@@ -185,15 +191,19 @@ WeightOwner weight_owner_for(const JobConfig& config, const v1::StartTrainingReq
   return {robust_settings_for(config.robust, groups.names, label_floor_K, counted), std::move(groups), num_pairs};
 }
 
-Training begin_training(const JobConfig& config, const v1::StartTrainingRequest& request, int world_size) {
+Training begin_training(const JobConfig& config, const v1::StartTrainingRequest& request, int world_size,
+                        const SettingsChanges& changes) {
   const DatasetSize dataset{.num_pairs = request.num_pairs(),
                             .num_groups = static_cast<std::size_t>(request.group_names_size())};
   ShardPlan plan = make_shard_plan(config, dataset, world_size);
+  const std::int64_t schedule_steps = plan.end_step;
+  plan.end_step = end_with(changes, planned_end(config, schedule_steps));
   WeightOwner weights = weight_owner_for(config, request);
+  weights.set_changes(weight_changes(changes));
   if (request.has_resume()) restore_weights(request.resume().weights(), plan, weights);
   plan.first_step = weights.next_step();
-  StoredTraining stored{.request = request, .response = answer(plan, weights)};
-  return {.plan = plan, .weights = std::move(weights), .stored = std::move(stored)};
+  StoredTraining stored{.request = request, .response = answer(plan, weights, schedule_steps, changes)};
+  return {.plan = plan, .weights = std::move(weights), .stored = std::move(stored), .schedule_steps = schedule_steps};
 }
 
 }  // namespace equipoise::coordinator

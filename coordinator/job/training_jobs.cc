@@ -1,12 +1,8 @@
 #include "coordinator/job/training_jobs.h"
 
 #include <google/protobuf/util/time_util.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <chrono>
 #include <set>
 #include <stdexcept>
@@ -15,57 +11,13 @@
 #include "common/base/sha256.h"
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
+#include "coordinator/job/job_filter.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/step_history.h"
 
 namespace equipoise::coordinator {
 namespace {
-
-constexpr std::size_t kSignatureBytes = 16;
-
-// "<position in hexadecimal>-<signature>".
-std::string signed_position(const std::string& key, const std::string& list, const std::string& position) {
-  const std::string text = list + '\0' + position;
-  std::array<unsigned char, EVP_MAX_MD_SIZE> signature{};
-  unsigned int length = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
-       text.size(), signature.data(), &length);
-  return position + "-" + hex_text(std::as_bytes(std::span(signature)).first(kSignatureBytes));
-}
-
-}  // namespace
-
-std::string PageTokens::make(const std::string& list, std::int64_t position) const {
-  std::array<char, 32> digits{};
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), position, 16);
-  return signed_position(key_, list, std::string(digits.data(), end.ptr));
-}
-
-std::optional<std::int64_t> PageTokens::position(const std::string& list, const std::string& token) const {
-  if (token.empty()) return std::nullopt;
-  const std::string digits = token.substr(0, token.find('-'));
-  std::int64_t position = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), position, 16);
-  const bool is_number = error == std::errc() && end == digits.data() + digits.size();
-  if (is_number && equal_secrets(signed_position(key_, list, digits), token)) return position;
-  throw std::invalid_argument(
-      "page_token is not one that this service gave for this list and filter; leave it empty to begin again");
-}
-
-namespace {
-
-struct PageSizes {
-  int absent;
-  int largest;
-};
-
-int checked_page_size(int page_size, PageSizes sizes) {
-  if (page_size == 0) return sizes.absent;
-  if (page_size > 0 && page_size <= sizes.largest) return page_size;
-  throw std::invalid_argument("page_size is " + std::to_string(page_size) + ", expected 1 to " +
-                              std::to_string(sizes.largest) + ", or 0 for " + std::to_string(sizes.absent));
-}
 
 std::set<int> checked_states(const v1::ListTrainingJobsRequest& request) {
   std::set<int> states;
@@ -78,9 +30,10 @@ std::set<int> checked_states(const v1::ListTrainingJobsRequest& request) {
   return states;
 }
 
-std::string list_name(const std::set<int>& states) {
+std::string list_name(const std::set<int>& states, const std::string& filter) {
   std::string name = "jobs";
   for (const int state : states) name.append(" ").append(std::to_string(state));
+  if (!filter.empty()) name.append(" where ").append(filter);
   return name;
 }
 
@@ -131,7 +84,22 @@ std::string TrainingJobs::new_id(const std::string& name) {
   return id;
 }
 
-v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& request) {
+namespace {
+
+// What the checkpoint's state has another value of takes effect with the first step.
+void set_origin(const ForkOrigin& origin, v1::TrainingJob& job) {
+  job.set_parent_id(origin.job_id);
+  job.set_parent_step(origin.step);
+  if (origin.to_set.ByteSizeLong() == 0) return;
+  v1::SettingsChange& change = *job.add_settings_changes();
+  change.set_version(1);
+  *change.mutable_settings() = origin.to_set;
+  *change.mutable_create_time() = job.create_time();
+}
+
+}  // namespace
+
+v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& request, const ForkOrigin* origin) {
   if (!request.has_spec()) throw std::invalid_argument("spec is absent, expected a JobSpec");
   if (request.spec().ByteSizeLong() > limits_.spec_bytes) {
     throw std::invalid_argument("spec has " + std::to_string(request.spec().ByteSizeLong()) +
@@ -145,10 +113,12 @@ v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& re
   v1::TrainingJob job;
   *job.mutable_spec() = request.spec();
   job.set_state(v1::JOB_STATE_QUEUED);
+  job.set_priority(config.launch.priority);
   job.set_state_reason(config.launch.mode == LaunchMode::kExternal ? "waiting for its workers to register"
                                                                    : "waiting for a free place");
   *job.mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
       std::chrono::duration_cast<std::chrono::nanoseconds>(table_.clock().wall().time_since_epoch()).count());
+  if (origin != nullptr) set_origin(*origin, job);
   if (request.validate_only()) return job;
   job.set_id(new_id(config.name));
   job.set_revision(1);
@@ -164,7 +134,9 @@ v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& re
 v1::ListTrainingJobsResponse TrainingJobs::list(const v1::ListTrainingJobsRequest& request) {
   const int page_size = checked_page_size(request.page_size(), {.absent = 50, .largest = 1000});
   const std::set<int> states = checked_states(request);
-  const auto begin = tokens_.position(list_name(states), request.page_token());
+  const JobFilter filter(request.filter());
+  const std::string list = list_name(states, request.filter());
+  const auto begin = tokens_.position(list, request.page_token());
   auto& jobs = table_.jobs();
   auto entry = std::make_reverse_iterator(begin ? jobs.upper_bound(*begin) : jobs.end());
   v1::ListTrainingJobsResponse response;
@@ -172,10 +144,11 @@ v1::ListTrainingJobsResponse TrainingJobs::list(const v1::ListTrainingJobsReques
   for (; entry != jobs.rend(); ++entry) {
     const auto& [sequence, record] = *entry;
     if (!states.empty() && !states.contains(record.job.state())) continue;
+    if (!filter.holds(record.job)) continue;
     bytes += record.job.ByteSizeLong();
     const bool is_full = response.jobs_size() == page_size || (response.jobs_size() > 0 && bytes > limits_.page_bytes);
     if (is_full) {
-      response.set_next_page_token(tokens_.make(list_name(states), sequence));
+      response.set_next_page_token(tokens_.make(list, sequence));
       break;
     }
     *response.add_jobs() = record.job;
@@ -214,12 +187,6 @@ void check_goes_on_at_all(const JobRecord& record, const std::string& wish) {
 v1::TrainingJob TrainingJobs::pause(const std::string& id) {
   JobRecord& record = table_.find(id);
   check_goes_on_at_all(record, "paused");
-  if (record.lifecycle.launched_by == LaunchedBy::kUser) {
-    throw Refusal(Refusal::Code::kFailedPrecondition,
-                  "job " + id +
-                      " has launch.mode external, so that only whoever started its workers can end them: SIGTERM "
-                      "to one of them makes all leave with a checkpoint");
-  }
   table_.apply(record, PauseRequested{.has_processes = supervisor_.has_processes(id)});
   return record.job;
 }
@@ -231,12 +198,37 @@ v1::TrainingJob TrainingJobs::resume(const std::string& id) {
   return record.job;
 }
 
+namespace {
+
+// `what`: "make a checkpoint".
+void check_trains(const JobRecord& record, const std::string& what) {
+  const JobLifecycle& job = record.intended();
+  if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can " + what);
+  if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
+  // Ranks count requests from the coordinator's start, once they have heard of it.
+  if (record.is_taken_over && !record.members->all_registered()) {
+    throw Refusal(
+        Refusal::Code::kUnavailable, ErrorReason::kWrongState,
+        "job " + record.job.id() + ": the coordinator has started and waits for the job's ranks; try again soon");
+  }
+}
+
+}  // namespace
+
 v1::TrainingJob TrainingJobs::checkpoint(const std::string& id) {
   JobRecord& record = table_.find(id);
-  const JobLifecycle& job = record.intended();
-  if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can make a checkpoint");
-  if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
+  check_trains(record, "make a checkpoint");
   ++record.checkpoint_requests;
+  return record.job;
+}
+
+v1::TrainingJob TrainingJobs::evaluate(const std::string& id) {
+  JobRecord& record = table_.find(id);
+  check_trains(record, "evaluate");
+  if (validation_files(record.checked_config().data).empty()) {
+    refuse_wish(record, "it has no validation pairs (data.validation) to evaluate");
+  }
+  ++record.evaluation_requests;
   return record.job;
 }
 
@@ -246,6 +238,7 @@ void TrainingJobs::remove(const std::string& id) {
     throw Refusal(Refusal::Code::kFailedPrecondition,
                   "job " + id + " is " + state_name(record.job.state()) + "; cancel it before it is deleted");
   }
+  if (record.config && !record.job.parent_id().empty()) remove_links(*record.config);
   table_.erase(id);
 }
 
@@ -267,7 +260,7 @@ v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeig
   const auto training = table_.store().newest_training(request.id());
   if (!training) return response;
   response.mutable_group_names()->CopyFrom(training->request.group_names());
-  StepHistory history(table_.store(), record.checked_config(), request.id());
+  StepHistory history(table_.store(), record.checked_config(), request.id(), record.job.settings_changes());
   const HistoryExtent extent = table_.store().step_rows().extent(request.id());
   if (extent.thinned_end > 0) {
     response.set_thinned_end(extent.thinned_end);
@@ -289,6 +282,48 @@ v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeig
   if (shown < steps.size() || may_have_more) {
     response.set_next_page_token(tokens_.make(list, steps[shown - 1].request.step() + 1));
   }
+  return response;
+}
+
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+google::protobuf::Duration protobuf_duration(std::chrono::steady_clock::duration duration) {
+  return TimeUtil::MillisecondsToDuration(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+}
+
+v1::RankStatus rank_status(const RankView& rank) {
+  v1::RankStatus status;
+  status.set_rank(rank.rank);
+  status.set_host(rank.process.host);
+  status.set_pid(rank.process.pid);
+  status.set_phase(rank.report.phase);
+  status.set_step(rank.report.step);
+  *status.mutable_silent_for() = protobuf_duration(rank.silent_for);
+  *status.mutable_stalled_for() = protobuf_duration(rank.stalled_for);
+  status.set_last_collective(rank.report.last_collective);
+  return status;
+}
+
+}  // namespace
+
+v1::ListRanksResponse TrainingJobs::ranks(const v1::ListRanksRequest& request) {
+  const int page_size = checked_page_size(request.page_size(), {.absent = 100, .largest = 1000});
+  const JobRecord& record = table_.find(request.id());
+  // Not of another attempt: its ranks are others.
+  const std::string list = "ranks " + request.id() + " " + std::to_string(record.job.generation());
+  const auto first = tokens_.position(list, request.page_token());
+  v1::ListRanksResponse response;
+  const v1::JobState state = record.intended().state;
+  const bool is_live = has_attempt(state) || state == v1::JOB_STATE_PAUSING || state == v1::JOB_STATE_CANCELLING;
+  if (!record.members || !is_live) return response;
+  const SteadyTime now = table_.clock().now();
+  auto rank = record.members->next_rank(static_cast<int>(first.value_or(0)));
+  for (; rank && response.ranks_size() < page_size; rank = record.members->next_rank(*rank + 1)) {
+    *response.add_ranks() = rank_status(record.members->view(*rank, now));
+  }
+  if (rank) response.set_next_page_token(tokens_.make(list, *rank));
   return response;
 }
 

@@ -8,28 +8,15 @@
 
 #include "coordinator/job/answered_requests.h"
 #include "coordinator/job/attempt_supervisor.h"
+#include "coordinator/job/job_fork.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
+#include "coordinator/job/page_tokens.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/step_history.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {
-
-// Where the next page of a list begins, in a form that only this service can make.
-class PageTokens {
- public:
-  explicit PageTokens(std::string key) : key_(std::move(key)) {}
-
-  // `list` says which list and which filter: a token of another one is refused. `position` is the list's own.
-  std::string make(const std::string& list, std::int64_t position) const;
-  // nullopt for the empty token, which means the beginning. Throws std::invalid_argument for one that make() did not
-  // make for this list.
-  std::optional<std::int64_t> position(const std::string& list, const std::string& token) const;
-
- private:
-  std::string key_;
-};
 
 struct JobLimits {
   std::size_t jobs = 10'000;
@@ -63,6 +50,15 @@ class TrainingJobs {
   v1::TrainingJob checkpoint(const v1::CheckpointTrainingJobRequest& request) {
     return requests_.once("CheckpointTrainingJob", request, [&] { return checkpoint(request.id()); });
   }
+  v1::TrainingJob evaluate(const v1::EvaluateTrainingJobRequest& request) {
+    return requests_.once("EvaluateTrainingJob", request, [&] { return evaluate(request.id()); });
+  }
+  v1::TrainingJob update(const v1::UpdateTrainingJobRequest& request) {
+    return requests_.once("UpdateTrainingJob", request, [&] { return change_settings(request); });
+  }
+  v1::TrainingJob fork(const v1::ForkTrainingJobRequest& request) {
+    return requests_.once("ForkTrainingJob", request, [&] { return fork_anew(request); });
+  }
   void remove(const v1::DeleteTrainingJobRequest& request);
 
   const v1::TrainingJob& get(const std::string& id) { return table_.find(id).job; }
@@ -71,11 +67,16 @@ class TrainingJobs {
   v1::TrainingJob pause(const std::string& id);
   v1::TrainingJob resume(const std::string& id);
   v1::TrainingJob checkpoint(const std::string& id);
+  v1::TrainingJob evaluate(const std::string& id);
   void remove(const std::string& id);
   v1::ListGroupWeightsResponse group_weights(const v1::ListGroupWeightsRequest& request);
+  v1::ListRanksResponse ranks(const v1::ListRanksRequest& request);
 
  private:
-  v1::TrainingJob create_anew(const v1::CreateTrainingJobRequest& request);
+  v1::TrainingJob change_settings(const v1::UpdateTrainingJobRequest& request);
+  v1::TrainingJob fork_anew(const v1::ForkTrainingJobRequest& request);
+  // origin: null for a job that begins by itself
+  v1::TrainingJob create_anew(const v1::CreateTrainingJobRequest& request, const ForkOrigin* origin = nullptr);
   void check_limits();
   std::string new_id(const std::string& name);
 

@@ -13,6 +13,7 @@
 #include "common/protocol/heartbeat_limits.h"
 #include "common/protocol/report_limits.h"
 #include "coordinator/job/job_progress.h"
+#include "coordinator/job/live_settings.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/state_check.h"
 
@@ -20,7 +21,9 @@ namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kLongestPhase = 64;
+constexpr std::size_t kLongestCollective = 64;
 constexpr std::size_t kLongestPauseFailure = 1024;
+constexpr std::chrono::seconds kTimeBetweenTries{60};  // of ours to make ranks leave
 constexpr int kMostNamedGroups = 8;
 constexpr std::size_t kLongestNamedGroup = 80;
 
@@ -30,6 +33,22 @@ v1::ReportStepResponse answer_of(const StepRecord& record, const std::vector<dou
   response.mutable_weight()->Add(record.weight.begin(), record.weight.end());
   response.mutable_alpha()->Add(alpha_K.begin(), alpha_K.end());
   return response;
+}
+
+void check_size(const char* field, const std::string& text, std::size_t longest) {
+  if (text.size() <= longest) return;
+  throw std::invalid_argument(std::string(field) + " has " + std::to_string(text.size()) + " bytes, expected at most " +
+                              std::to_string(longest));
+}
+
+// A phase that this program does not know is none that it could have a deadline for.
+RankReport report_of(const v1::HeartbeatRequest& request) {
+  const bool is_known = v1::RankPhase_IsValid(request.rank_phase());
+  return {.phase = is_known ? request.rank_phase() : v1::RANK_PHASE_UNSPECIFIED,
+          .step = std::max<std::int64_t>(request.step(), 0),
+          .progress = request.progress(),
+          .last_collective = one_line(request.last_collective(), kLongestCollective),
+          .is_in_collective = request.is_in_collective()};
 }
 
 std::string sentence_of_skip(const v1::TrainingJob& job, const v1::ReportStepRequest& request) {
@@ -152,7 +171,9 @@ std::optional<StepRecord> WorkerCalls::known_step(const JobRecord& record, const
     throw Refusal(Refusal::Code::kAborted, "job " + request.job_id() + ": step " + std::to_string(request.step()) +
                                                " is on record with other numbers than these");
   }
-  if (!history) history.emplace(table_.store(), record.checked_config(), request.job_id());
+  if (!history) {
+    history.emplace(table_.store(), record.checked_config(), request.job_id(), record.job.settings_changes());
+  }
   return history->step(request.generation(), request.step());
 }
 
@@ -209,6 +230,7 @@ void WorkerCalls::note_skip(JobRecord& record, const v1::ReportStepRequest& requ
 }
 
 void WorkerCalls::show_step(JobRecord& record, const v1::ReportStepRequest& request) {
+  record.step_times.reported(table_.clock().now());
   record.job.set_step(request.step() + 1);
   set_weights(record.job, record.training->weights.alpha_K());
   set_time_left(record.job, record.training->plan);
@@ -243,10 +265,20 @@ void WorkerCalls::note_warnings(JobRecord& record, const v1::HeartbeatRequest& r
   table_.store_soon(record);
 }
 
+void WorkerCalls::note_progress(JobRecord& record, const v1::HeartbeatRequest& request) {
+  const SteadyTime now = table_.clock().now();
+  record.members->renew_lease(request.rank(), now);
+  record.members->report(request.rank(), report_of(request), now);
+  const bool is_only_training = request.rank_phase() == v1::RANK_PHASE_TRAINING;
+  if (request.rank() == 0 && !is_only_training) record.step_times.interrupt();
+}
+
 // The ranks go on, whoever had asked them to leave.
 void WorkerCalls::note_pause_failure(JobRecord& record, const v1::HeartbeatRequest& request) {
   if (request.rank() != 0 || request.pause_failure().empty()) return;
   record.must_leave = false;
+  record.leave_by.reset();
+  record.stays_until = table_.clock().now() + kTimeBetweenTries;
   const std::string why = one_line(request.pause_failure(), kLongestPauseFailure);
   const bool was_asked = awaits_checkpoint(record.intended());
   table_.settle(record, PauseFailed{.why = why});
@@ -274,12 +306,11 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
     throw std::invalid_argument("warnings has " + std::to_string(request.warnings_size()) +
                                 " sentences, expected at most " + std::to_string(kMostWarnings));
   }
-  if (request.phase().size() > kLongestPhase) {
-    throw std::invalid_argument("phase has " + std::to_string(request.phase().size()) + " bytes, expected at most " +
-                                std::to_string(kLongestPhase));
-  }
+  check_size("phase", request.phase(), kLongestPhase);
+  check_size("last_collective", request.last_collective(), kLongestCollective);
+  readmit(record, request.rank());
   const bool is_member = record.members && record.members->has(request.rank());
-  if (is_member) record.members->renew_lease(request.rank(), table_.clock().now());
+  if (is_member) note_progress(record, request);
   v1::HeartbeatResponse response;
   response.set_command(v1::HeartbeatResponse::COMMAND_CONTINUE);
   response.set_is_held(table_.is_held());
@@ -299,6 +330,8 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
   note_pause_failure(record, request);
   if (is_asked_to_leave(record)) response.set_command(v1::HeartbeatResponse::COMMAND_PAUSE);
   response.set_checkpoint_requests(record.checkpoint_requests);
+  response.set_evaluation_requests(record.evaluation_requests);
+  response.set_settings_version(newest_version(record.job.settings_changes()));
   return response;
 }
 

@@ -36,6 +36,7 @@ class WorkerCalls {
   v1::ReportStepsResponse report_steps(const v1::ReportStepsRequest& request);
   v1::GetGroupWeightsResponse group_weights(const v1::GetGroupWeightsRequest& request);
   void commit_checkpoint(const v1::CommitCheckpointRequest& request);
+  v1::ApplySettingsResponse apply_settings(const v1::ApplySettingsRequest& request);
   void report_metrics(const v1::ReportMetricsRequest& request);
   v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
   void finish_worker(const v1::FinishWorkerRequest& request);
@@ -57,9 +58,14 @@ class WorkerCalls {
   void observe_updates(const JobRecord& record, SteadyTime begin, std::size_t steps);
   void note_skip(JobRecord& record, const v1::ReportStepRequest& request);
   void note_pause_failure(JobRecord& record, const v1::HeartbeatRequest& request);
+  void note_progress(JobRecord& record, const v1::HeartbeatRequest& request);
   void note_warnings(JobRecord& record, const v1::HeartbeatRequest& request);
   void show_step(JobRecord& record, const v1::ReportStepRequest& request);
   void mark_left(JobRecord& record, int rank);
+  // Of an attempt that was taken over: who knows its token is the rank that it says.
+  void readmit(JobRecord& record, int rank);
+  // For the next coordinator; what cannot be stored costs it the attempt, and nothing now.
+  void keep_end(const JobRecord& record, const FinishedRank& rank);
 
   JobTable& table_;
   const LeaseSettings lease_;

@@ -1,11 +1,16 @@
 // How ranks come and go: RegisterWorker, FinishWorker, LeaveWorker, FailWorker.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
+#include <span>
 #include <stdexcept>
 
 #include "common/base/message_text.h"
+#include "common/base/sha256.h"
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
+#include "coordinator/job/job_progress.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/state_check.h"
@@ -55,8 +60,12 @@ void check_world_size(const v1::TrainingJob& job, int wanted, int world_size) {
                                                         std::to_string(wanted));
 }
 
+bool has_token(const JobRecord& record) { return !record.attempt_token.empty() || !record.attempt_token_hash.empty(); }
+
 bool knows_token(const JobRecord& record, const std::string& token) {
-  return !record.attempt_token.empty() && equal_secrets(record.attempt_token, token);
+  if (!record.attempt_token.empty()) return equal_secrets(record.attempt_token, token);
+  return has_token(record) &&
+         equal_secrets(record.attempt_token_hash, byte_text(sha256_of(std::as_bytes(std::span(token)))));
 }
 
 [[noreturn]] void refuse_token(const v1::TrainingJob& job) {
@@ -71,7 +80,7 @@ void WorkerCalls::check_token(const std::string& job_id, const std::string& toke
   const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
   const v1::JobState state = record.job.state();
   const bool has_ended = is_final(state) || state == v1::JOB_STATE_RECOVERING || state == v1::JOB_STATE_PAUSED;
-  const bool has_ended_before = record.attempt_token.empty() && has_ended;
+  const bool has_ended_before = !has_token(record) && has_ended;
   if (is_launched && !has_ended_before && !knows_token(record, token)) refuse_token(record.job);
 }
 
@@ -88,7 +97,7 @@ v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorker
   JobRecord& record = table_.find(request.job_id());
   check_not_cancelled(record.job);
   check_not_final(record.job);
-  check_goes_on(record);
+  if (record.intended().state != v1::JOB_STATE_QUEUED) check_goes_on(record);
   check_registration(request);
   const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
   if (is_launched && !knows_token(record, request.attempt_token())) refuse_token(record.job);
@@ -104,6 +113,7 @@ v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorker
   v1::RegisterWorkerResponse response;
   response.set_generation(record.job.generation());
   *response.mutable_spec() = record.job.spec();
+  response.set_is_fork(!record.job.parent_id().empty());
   return response;
 }
 
@@ -127,16 +137,35 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   table_.apply(record, AttemptRegistered{.generation = generation, .host = process_of(request).host}, edit, save);
   record.members.emplace(request.world_size(), lease_);
   record.training.reset();
+  record.step_times.interrupt();
   record.must_leave = false;
   record.checkpoint_requests = 0;
+  record.evaluation_requests = 0;
   if (generation > 1) table_.metrics().count_restart(record.job.id(), record.lifecycle.restart_cause);
   record.hosts.clear();
+  record.is_taken_over = false;
+  record.back_by.reset();
   record.start_timeout = launch.start_timeout;
   record.register_by = table_.clock().now() + launch.start_timeout;
 }
 
 void WorkerCalls::mark_left(JobRecord& record, int rank) {
   if (record.members && record.members->has(rank)) record.members->set_left(rank);
+}
+
+void WorkerCalls::readmit(JobRecord& record, int rank) {
+  const bool may_be = record.is_taken_over && record.members && rank >= 0 && rank < record.members->world_size();
+  if (!may_be || record.members->has(rank)) return;
+  record.members->add(rank, unknown_process(record.hosts, rank), table_.clock().now());
+  table_.metrics().show_workers(record.job.id(), record.members->counts());
+}
+
+void WorkerCalls::keep_end(const JobRecord& record, const FinishedRank& rank) {
+  try {
+    table_.store().finish_rank(record.job.id(), record.job.generation(), rank);
+  } catch (const StoreError& failure) {
+    spdlog::warn("job {}: the end of rank {} is not stored: {}", record.job.id(), rank.rank, failure.what());
+  }
 }
 
 void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
@@ -147,12 +176,17 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
   if (record.job.state() != v1::JOB_STATE_SUCCEEDED) check_not_final(record.job);
   if (!record.training || !record.members) refuse_state(record.job, "is not training");
   check_rank(request.rank(), record.members->world_size());
+  readmit(record, request.rank());
   if (!record.members->has(request.rank())) {
     refuse_state(record.job, "has no rank " + std::to_string(request.rank()) + " that has registered");
   }
   if (request.state_digest().size() != kDigestBytes) {
     throw std::invalid_argument("state_digest has " + std::to_string(request.state_digest().size()) +
                                 " bytes, expected " + std::to_string(kDigestBytes));
+  }
+  if (!request.ledger_chain().empty() && request.ledger_chain().size() != kDigestBytes) {
+    throw std::invalid_argument("ledger_chain has " + std::to_string(request.ledger_chain().size()) +
+                                " bytes, expected " + std::to_string(kDigestBytes) + " or none");
   }
   check_finish(record, request);
   const auto result = record.members->finish(request.rank(), request.state_digest(), table_.clock().now());
@@ -166,16 +200,28 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
     throw Refusal(Refusal::Code::kAborted, record.intended().reason);
   }
   if (request.has_stopped_early()) record.training->stopped_early = request.stopped_early();
+  if (!request.ledger_chain().empty()) record.training->ledger_chain = request.ledger_chain();
+  if (result.outcome == Membership::Finish::kAccepted) {
+    const std::string stop = request.has_stopped_early() ? request.stopped_early().SerializeAsString() : "";
+    keep_end(record, {.rank = request.rank(),
+                      .step = request.final_step(),
+                      .digest = request.state_digest(),
+                      .stopped_early = stop,
+                      .ledger_chain = request.ledger_chain()});
+  }
   table_.metrics().show_workers(record.job.id(), record.members->counts());
   if (!record.members->all_finished()) return;
-  table_.apply(record, RanksFinished{.world_size = record.members->world_size(),
-                                     .stopped_early = early_stop_sentence(*record.training)});
+  table_.apply(
+      record,
+      RanksFinished{.world_size = record.members->world_size(), .stopped_early = early_stop_sentence(*record.training)},
+      [&record](v1::TrainingJob& job) { job.set_ledger_chain(record.training->ledger_chain); });
 }
 
 void WorkerCalls::leave_worker(const v1::LeaveWorkerRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   const v1::JobState state = record.intended().state;
   if (state == v1::JOB_STATE_CANCELLING || state == v1::JOB_STATE_CANCELLED) return mark_left(record, request.rank());
+  readmit(record, request.rank());
   const bool is_member = record.members && record.members->has(request.rank());
   if (is_member && record.members->has_left_with_checkpoint(request.rank())) return;  // its answer was lost
   check_not_final(record.job);
@@ -192,6 +238,7 @@ void WorkerCalls::leave_worker(const v1::LeaveWorkerRequest& request) {
                                  " steps on record, expected all of them, and a checkpoint of them");
   }
   record.members->set_left_with_checkpoint(request.rank());
+  keep_end(record, {.rank = request.rank(), .step = request.step()});
   table_.metrics().show_workers(record.job.id(), record.members->counts());
   // Kept also where it cannot be stored: the ranks are on their way out.
   if (record.members->all_have_left_with_checkpoint()) table_.settle(record, RanksPaused{.step = request.step()});

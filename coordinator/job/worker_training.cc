@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "common/base/sha256.h"
+#include "coordinator/job/job_fork.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/lineage_check.h"
+#include "coordinator/job/live_settings.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/state_check.h"
 #include "coordinator/job/worker_calls.h"
@@ -22,6 +24,11 @@ constexpr std::size_t kCheckpointDigestBytes = 32;
 void check_all_registered(const JobRecord& record) {
   const auto missing = record.members->missing();
   if (missing.empty()) return;
+  if (record.is_taken_over) {  // they say so with their next heartbeat
+    throw Refusal(Refusal::Code::kUnavailable, ErrorReason::kWrongState,
+                  "job " + record.job.id() + ": this coordinator has not heard of rank " +
+                      std::to_string(missing.front()) + " yet");
+  }
   const int world_size = record.members->world_size();
   refuse_state(record.job, "has " + std::to_string(static_cast<std::size_t>(world_size) - missing.size()) + " of " +
                                std::to_string(world_size) + " ranks that have registered; the first that has not is " +
@@ -101,16 +108,22 @@ v1::StartTrainingResponse WorkerCalls::start_training(const v1::StartTrainingReq
   check_goes_on(record);
   check_start_training(request);
   if (record.training) refuse_state(record.job, "is training on another dataset already");
+  readmit(record, 0);
   if (!record.members || !record.members->has(0)) refuse_state(record.job, "has no rank 0 that has registered");
   check_all_registered(record);
   const JobConfig& config = record.checked_config();
   check_same_data(table_.store(), record.job, request);
-  Training training = begin_training(config, request, record.members->world_size());
+  SettingsChanges changes = record.job.settings_changes();
+  take_effect(changes, request.resume().weights().steps(), newest_version(changes));
+  Training training = begin_training(config, request, record.members->world_size(), changes);
   check_lineage(table_.store(), config, record.job, request);
   const TrainingStarted started{.total_steps = training.plan.end_step,
                                 .world_size = training.plan.world_size,
                                 .first_step = training.plan.first_step};
-  const auto edit = [&](v1::TrainingJob& job) { show_start(job, training); };
+  const auto edit = [&](v1::TrainingJob& job) {
+    *job.mutable_settings_changes() = changes;
+    show_start(job, training);
+  };
   const auto save = [&](const v1::TrainingJob& job) {
     const std::string& checkpoint = request.resume().manifest_digest();
     table_.store().start_training(job, training.stored, hex_text(std::as_bytes(std::span(checkpoint))));
@@ -132,7 +145,8 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
   check_is_on_record(record, request.step());
   table_.check_room();
   v1::TrainingJob job = record.job;
-  const bool is_new = !job.has_checkpoint_step() || job.checkpoint_step() < request.step();
+  const bool is_first = !job.has_checkpoint_step();
+  const bool is_new = is_first || job.checkpoint_step() < request.step();
   if (is_new) {
     job.set_checkpoint_step(request.step());
     job.set_revision(job.revision() + 1);
@@ -149,6 +163,8 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
   record.lifecycle.failures.clear();  // what was lost before is paid for
   table_.metrics().show_checkpoint(record.job);
   table_.metrics().count_checkpoint(record.job.id());
+  // From now on it goes on from its own.
+  if (is_first && !record.job.parent_id().empty()) remove_links(record.checked_config());
 }
 
 v1::GetGroupWeightsResponse WorkerCalls::group_weights(const v1::GetGroupWeightsRequest& request) {

@@ -74,7 +74,11 @@ HostSlots host_of(const Line& line, std::string text) {
 }  // namespace
 
 std::vector<HostSlots> read_hostfile(const std::filesystem::path& file) {
-  std::istringstream stream(read_bounded_file(file, kLargestFile, "a hostfile"));
+  return parse_hostfile(file, read_bounded_file(file, kLargestFile, "a hostfile"));
+}
+
+std::vector<HostSlots> parse_hostfile(const std::filesystem::path& file, const std::string& content) {
+  std::istringstream stream(content);
   std::vector<HostSlots> hosts;
   Line line{.file = file, .number = 0};
   for (std::string text; std::getline(stream, text);) {

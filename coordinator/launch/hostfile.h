@@ -19,6 +19,9 @@ struct HostSlots {
 // std::invalid_argument naming the file, the line and what would be right.
 std::vector<HostSlots> read_hostfile(const std::filesystem::path& file);
 
+// The same of a text in that format; `file` is its name in messages.
+std::vector<HostSlots> parse_hostfile(const std::filesystem::path& file, const std::string& content);
+
 // The same format again.
 std::string hostfile_text(std::span<const HostSlots> hosts);
 

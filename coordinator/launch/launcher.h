@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "common/process/mpirun_notice.h"
 #include "coordinator/launch/hostfile.h"
 
 namespace equipoise::coordinator {
@@ -26,13 +28,17 @@ struct LaunchRequest {
   std::chrono::seconds start_timeout{120};              // for the ranks to reach each other
   std::map<std::string, std::string> mpi_options = {};  // checked parameters of Open MPI
   std::vector<std::string> environment = {};            // names of variables that ranks get too
+  bool is_question = false;  // nothing is run but `true`: whether the hosts answer within half a minute
 };
 
 struct LaunchExit {
   AttemptKey attempt;
-  int exit_code = 0;          // 128 + n after signal n
-  std::string last_line;      // of what it wrote that says why; may be empty
-  bool lost_contact = false;  // with a host, where ranks may go on
+  int exit_code = 0;                      // 128 + n after signal n
+  std::string last_line;                  // of what it wrote that says why; may be empty
+  bool lost_contact = false;              // with a host, where ranks may go on
+  std::optional<RankEnd> first_end = {};  // of the rank that ended first, where that is said
+  std::string log = {};                   // the last 64 KiB of its standard error
+  bool was_away = false;                  // the coordinator: the attempt ended before this one had found it
 };
 
 class Launcher {
@@ -47,6 +53,11 @@ class Launcher {
   virtual void terminate(const AttemptKey& attempt) = 0;
   // Ends them; nothing if they have.
   virtual void kill(const AttemptKey& attempt) = 0;
+  // The attempts that an earlier coordinator started and whose processes run, or have ended since in a known way. Each
+  // is from here on as if this launcher had started it: exactly one OnExit follows. Once, before the first start().
+  virtual std::vector<AttemptKey> find() { return {}; }
+  // What OnExit said of the attempt is stored: find() of a later coordinator need not tell it again.
+  virtual void forget(const AttemptKey& /*attempt*/) {}
 };
 
 }  // namespace equipoise::coordinator

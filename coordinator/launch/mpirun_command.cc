@@ -200,10 +200,15 @@ std::vector<std::string> mpirun_command(const LaunchSettings& settings, const La
   add_parameter(command, "oob_tcp_keepalive_probes", "3");
   if (!is_local) add_networks(command, request, place);
   for (const auto& [name, value] : request.mpi_options) add_parameter(command, name, value);
+  if (request.is_question) {
+    command.insert(command.end(), {"--timeout", "30", "true"});
+    return command;
+  }
   for (const std::string& name : place.passed) command.insert(command.end(), {"-x", name});
   command.insert(command.end(),
                  {settings.worker.string(), "--coordinator", settings.coordinator_address, "--job",
-                  request.attempt.job_id, "--start-timeout", std::to_string(request.start_timeout.count())});
+                  request.attempt.job_id, "--start-timeout", std::to_string(request.start_timeout.count()), "--wait",
+                  std::to_string(settings.rank_wait.count())});
   return command;
 }
 

@@ -1,6 +1,7 @@
 // The command line that starts an attempt's ranks, and the environment that mpirun and the ranks get.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <span>
@@ -48,12 +49,22 @@ struct RankEnvironment {
 RankEnvironment rank_environment(std::span<const std::string> environment, const McaParameters& mca,
                                  std::span<const std::string> named, Allocation allocation);
 
+// Whether processes of attempts outlive the coordinator.
+enum class Chain {
+  kToCoordinator,  // they end with it, however it ends
+  kNone,           // they go on, for the next coordinator
+};
+
 struct LaunchSettings {
   std::filesystem::path mpirun;  // absolute, or a name to be found in PATH
   std::filesystem::path worker;  // absolute
   Allocation allocation = Allocation::kIgnored;
-  std::filesystem::path logs;               // <logs>/<job>/<generation>/{stdout.log,stderr.log,hosts}
-  std::string coordinator_address;          // as ranks reach it
+  std::filesystem::path logs;           // <logs>/<job>/<generation>/{stdout.log,stderr.log,hosts}
+  std::string coordinator_address;      // as ranks reach it
+  std::chrono::seconds rank_wait{30};   // for the coordinator, whenever it is away
+  std::filesystem::path attempts = {};  // <attempts>/<job>.<generation>; empty: beside the logs
+  std::filesystem::path shim = {};      // absolute; empty: equipoise-shim beside this program
+  Chain chain = Chain::kToCoordinator;
   std::vector<std::string> variables = {};  // NAME=value: ranks get them
 };
 

@@ -1,13 +1,22 @@
 #include "coordinator/launch/mpirun_launcher.h"
 
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <fstream>
-#include <future>
 #include <iterator>
+#include <optional>
+#include <system_error>
 #include <utility>
-#include <vector>
 
 #include "common/base/error.h"
 #include "common/base/network_interfaces.h"
@@ -29,11 +38,19 @@ void write_hosts(const std::filesystem::path& file, const std::vector<HostSlots>
   if (!stream) throw PeerError(file.string() + " cannot be written");
 }
 
-ProgramStart program_for(const LaunchSettings& settings, const LaunchRequest& request) {
-  const auto folder = settings.logs / request.attempt.job_id / std::to_string(request.attempt.generation);
+std::filesystem::path logs_of(const LaunchSettings& settings, const AttemptKey& key) {
+  return settings.logs / key.job_id / std::to_string(key.generation);
+}
+
+void make_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw PeerError(folder.string() + " cannot be made: " + error.message());
+}
+
+ProgramStart program_for(const LaunchSettings& settings, const LaunchRequest& request) {
+  const auto folder = logs_of(settings, request.attempt);
+  make_folder(folder);
   if (!request.hosts.empty()) write_hosts(folder / "hosts", request.hosts);
   const std::vector<std::string> ours = own_environment();
   const McaParameters mca = read_mca_parameters(ours, mca_files(ours));
@@ -56,81 +73,278 @@ ProgramStart program_for(const LaunchSettings& settings, const LaunchRequest& re
           .stderr_file = folder / "stderr.log"};
 }
 
-std::string why_it_ended(const ProgramStart& program) {
-  const std::string line = last_informative_line_of(program.stderr_file);
-  return line.empty() ? last_informative_line_of(program.stdout_file) : line;
+std::string why_it_ended(const std::filesystem::path& logs) {
+  const std::string line = last_informative_line_of(logs / "stderr.log");
+  return line.empty() ? last_informative_line_of(logs / "stdout.log") : line;
 }
 
-bool tells_of_lost_host(const std::filesystem::path& log) {
-  return tail_of(log).find("has lost communication with a remote daemon") != std::string::npos;
+bool tells_of_lost_host(const std::string& log) {
+  return log.find("has lost communication with a remote daemon") != std::string::npos;
+}
+
+constexpr std::chrono::milliseconds kStartPoll{1};
+constexpr std::chrono::seconds kStartPatience{30};
+constexpr std::chrono::seconds kEndPatience{5};
+
+std::filesystem::path shim_beside_us() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "equipoise-shim";
+}
+
+LaunchSettings completed(LaunchSettings settings) {
+  if (settings.attempts.empty()) settings.attempts = settings.logs.parent_path() / "attempts";
+  if (settings.shim.empty()) settings.shim = shim_beside_us();
+  return settings;
+}
+
+// "<job>.<generation>"; nullopt: a file of somebody else's.
+std::optional<AttemptKey> key_of(const std::string& name) {
+  const std::size_t dot = name.rfind('.');
+  if (dot == std::string::npos || dot == 0) return std::nullopt;
+  AttemptKey key{.job_id = name.substr(0, dot), .generation = 0};
+  const char* const end = name.data() + name.size();
+  const auto parsed = std::from_chars(name.data() + dot + 1, end, key.generation);
+  const bool is_number = parsed.ec == std::errc() && parsed.ptr == end && key.generation > 0;
+  return is_number ? std::optional(key) : std::nullopt;
+}
+
+// Of one that has locked its file, and may be about to write its first line.
+ShimState state_of_shim(const AttemptFile& file) {
+  constexpr std::chrono::seconds kPatience{1};
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  ShimState state = file.read();
+  while (state.pid == 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(kStartPoll);
+    state = file.read();
+  }
+  return state;
+}
+
+// Returns once mpirun runs. Throws PeerError where it could not be started, or nobody can say.
+void await_start(const AttemptFile& file, ChildProcess& shim) {
+  const auto deadline = std::chrono::steady_clock::now() + kStartPatience;
+  while (true) {
+    const std::optional<int> end = shim.poll();  // before what it had written by then is read
+    const ShimState state = file.read();
+    if (state.has_started) return;
+    if (!state.refusal.empty()) throw PeerError(state.refusal);
+    if (end) throw PeerError("equipoise-shim has ended with code " + std::to_string(*end) + " and has started nothing");
+    if (std::chrono::steady_clock::now() > deadline) throw PeerError("equipoise-shim has started nothing for 30 s");
+    std::this_thread::sleep_for(kStartPoll);
+  }
 }
 
 }  // namespace
 
 MpirunLauncher::MpirunLauncher(LaunchSettings settings, OnExit on_exit)
-    : settings_(std::move(settings)), on_exit_(std::move(on_exit)) {}
+    : settings_(completed(std::move(settings))), on_exit_(std::move(on_exit)), stop_(::eventfd(0, EFD_CLOEXEC)) {
+  if (stop_.get() < 0) throw PeerError("no eventfd can be made: " + std::generic_category().message(errno));
+}
 
 MpirunLauncher::~MpirunLauncher() {
-  std::map<AttemptKey, Attempt> attempts;
-  {
-    const std::lock_guard lock(mutex_);
-    attempts.swap(attempts_);
-  }
-  for (auto& [key, attempt] : attempts) attempt.process->signal_group(SIGKILL);
-  for (auto& [key, attempt] : attempts) attempt.thread.join();
+  if (settings_.chain == Chain::kToCoordinator) end_all();
+  stop_watching();
+}
+
+std::filesystem::path MpirunLauncher::file_of(const AttemptKey& key) const {
+  return settings_.attempts / (key.job_id + "." + std::to_string(key.generation));
+}
+
+ProgramStart MpirunLauncher::shim_start(const AttemptKey& key, const ProgramStart& program) const {
+  ProgramStart start = program;
+  start.command = {settings_.shim.string(), file_of(key).string(), program.stdout_file.string(),
+                   program.stderr_file.string()};
+  start.command.insert(start.command.end(), program.command.begin(), program.command.end());
+  start.signal_at_our_end = settings_.chain == Chain::kToCoordinator ? SIGKILL : 0;
+  return start;
 }
 
 void MpirunLauncher::start(const LaunchRequest& request) {
   remove_ended();
+  const AttemptKey& key = request.attempt;
   ProgramStart program = program_for(settings_, request);
-  std::promise<std::shared_ptr<ChildProcess>> started;
-  auto process = started.get_future();
-  auto ended = std::make_shared<std::atomic<bool>>(false);
-  std::thread thread([this, key = request.attempt, program, ended, started = std::move(started)]() mutable {
-    std::shared_ptr<ChildProcess> child;
-    try {
-      child = std::make_shared<ChildProcess>(program);
-    } catch (...) {
-      started.set_exception(std::current_exception());
-      return;
-    }
-    started.set_value(child);
-    const int exit_code = child->wait();
-    on_exit_({.attempt = key,
-              .exit_code = exit_code,
-              .last_line = why_it_ended(program),
-              .lost_contact = tells_of_lost_host(program.stderr_file)});
-    *ended = true;
-  });
+  make_folder(settings_.attempts);
+  auto attempt = std::make_unique<Attempt>(AttemptFile::make(file_of(key)));
+  Attempt& watched = *attempt;
+  std::promise<void> started;
+  auto has_started = started.get_future();
+  watched.thread =
+      std::thread([this, key, program = std::move(program), &watched, started = std::move(started)]() mutable {
+        run(key, program, watched, std::move(started));
+      });
   try {
-    std::shared_ptr<ChildProcess> child = process.get();
-    const std::lock_guard lock(mutex_);
-    attempts_[request.attempt] = {.process = std::move(child), .ended = ended, .thread = std::move(thread)};
+    has_started.get();
   } catch (...) {
-    thread.join();
+    watched.thread.join();
+    forget(key);
     throw;
+  }
+  const std::lock_guard lock(mutex_);
+  attempts_[key] = std::move(attempt);
+}
+
+// A chained shim dies with this thread.
+void MpirunLauncher::run(const AttemptKey& key, const ProgramStart& program, Attempt& attempt,
+                         std::promise<void> started) {
+  std::optional<ChildProcess> shim;
+  try {
+    shim.emplace(shim_start(key, program));
+    attempt.shim = ProcessHandle::of_child(shim->pid());
+    await_start(attempt.file, *shim);
+  } catch (...) {
+    shim.reset();
+    started.set_exception(std::current_exception());
+    return;
+  }
+  started.set_value();
+  if (!await_end(attempt)) return shim->leave();
+  shim->wait();
+  report(key, attempt);
+  attempt.has_ended = true;
+}
+
+// False: the launcher watches no more.
+bool MpirunLauncher::await_end(const Attempt& attempt) const {
+  if (attempt.shim == nullptr) return true;
+  std::array<pollfd, 2> events{pollfd{.fd = attempt.shim->descriptor(), .events = POLLIN, .revents = 0},
+                               pollfd{.fd = stop_.get(), .events = POLLIN, .revents = 0}};
+  while (::poll(events.data(), events.size(), -1) < 0 && errno == EINTR) {
+  }
+  return events[0].revents != 0;
+}
+
+void MpirunLauncher::report(const AttemptKey& key, Attempt& attempt) const {
+  constexpr int kKilled = 128 + SIGKILL;
+  const ShimState state = attempt.file.read();
+  const auto logs = logs_of(settings_, key);
+  std::string log = tail_of(logs / "stderr.log");
+  on_exit_({.attempt = key,
+            .exit_code = state.exit_code.value_or(kKilled),
+            .last_line = state.exit_code ? why_it_ended(logs) : "its equipoise-shim was killed",
+            .lost_contact = tells_of_lost_host(log),
+            .first_end = first_rank_end(log),
+            .log = std::move(log),
+            .was_away = attempt.was_found && attempt.shim == nullptr});
+}
+
+void MpirunLauncher::terminate(const AttemptKey& attempt) {
+  const std::lock_guard lock(mutex_);
+  const auto known = attempts_.find(attempt);
+  if (known != attempts_.end() && known->second->shim != nullptr) known->second->shim->signal(SIGTERM);
+}
+
+void MpirunLauncher::kill(const AttemptKey& attempt) {
+  const std::lock_guard lock(mutex_);
+  const auto known = attempts_.find(attempt);
+  if (known == attempts_.end() || known->second->shim == nullptr) return;
+  known->second->shim->signal(std::exchange(known->second->was_killed, true) ? SIGKILL : SIGUSR1);
+}
+
+std::vector<AttemptKey> MpirunLauncher::find() {
+  std::vector<AttemptKey> found;
+  std::vector<std::filesystem::path> files;
+  std::error_code ignored;
+  for (const auto& file : std::filesystem::directory_iterator(settings_.attempts, ignored))
+    files.push_back(file.path());
+  std::ranges::sort(files);
+  for (const auto& file : files) {
+    try {
+      add_found(file, found);
+    } catch (const PeerError& error) {
+      spdlog::warn("{}", error.what());
+    }
+  }
+  return found;
+}
+
+void MpirunLauncher::add_found(const std::filesystem::path& path, std::vector<AttemptKey>& found) {
+  const auto key = key_of(path.filename().string());
+  if (!key) return;
+  auto attempt = std::make_unique<Attempt>(AttemptFile::open(path));
+  attempt->was_found = true;
+  const bool is_locked = attempt->file.is_locked();
+  const ShimState state = is_locked ? state_of_shim(attempt->file) : attempt->file.read();
+  if (is_locked) attempt->shim = ProcessHandle::find(state.pid, state.start_time);
+  if (is_locked && attempt->shim == nullptr) {
+    if (attempt->file.is_locked()) {
+      spdlog::warn("{}: process {} that it names is another one by now, but somebody has locked it", path.string(),
+                   state.pid);
+    } else {  // it ended just now
+      add_found(path, found);
+    }
+    return;
+  }
+  // Killed, or lost with the machine, or never begun: nobody knows more of it than the database.
+  if (!is_locked && !state.exit_code) return forget(*key);
+  found.push_back(*key);
+  const std::lock_guard lock(mutex_);
+  attempts_[*key] = std::move(attempt);
+}
+
+void MpirunLauncher::forget(const AttemptKey& attempt) { ::unlink(file_of(attempt).c_str()); }
+
+void MpirunLauncher::watch_found() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, attempt] : attempts_) {
+    if (!attempt->was_found || attempt->thread.joinable()) continue;
+    attempt->thread = std::thread([this, key = key, &watched = *attempt] {
+      if (!await_end(watched)) return;
+      report(key, watched);
+      watched.has_ended = true;
+    });
   }
 }
 
-void MpirunLauncher::terminate(const AttemptKey& attempt) { signal(attempt, SIGTERM); }
-void MpirunLauncher::kill(const AttemptKey& attempt) { signal(attempt, SIGKILL); }
+void MpirunLauncher::end_all() {
+  std::vector<const Attempt*> attempts;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, attempt] : attempts_) attempts.push_back(attempt.get());
+  }
+  const auto send = [&](int signal) {
+    for (const Attempt* attempt : attempts) {
+      if (attempt->shim != nullptr && !attempt->has_ended) attempt->shim->signal(signal);
+    }
+  };
+  const auto all_have_ended = [&] {
+    return std::ranges::all_of(
+        attempts, [](const Attempt* attempt) { return attempt->has_ended || !attempt->thread.joinable(); });
+  };
+  const auto await_all = [&] {
+    const auto deadline = std::chrono::steady_clock::now() + kEndPatience;
+    while (!all_have_ended() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(kStartPoll);
+  };
+  send(SIGUSR1);
+  await_all();
+  if (all_have_ended()) return;
+  send(SIGKILL);
+  await_all();
+}
 
-void MpirunLauncher::signal(const AttemptKey& attempt, int signal) {
-  const std::lock_guard lock(mutex_);
-  if (const auto known = attempts_.find(attempt); known != attempts_.end()) known->second.process->signal_group(signal);
+void MpirunLauncher::stop_watching() {
+  const std::uint64_t one = 1;
+  const ssize_t ignored = ::write(stop_.get(), &one, sizeof(one));
+  static_cast<void>(ignored);
+  std::map<AttemptKey, std::unique_ptr<Attempt>> attempts;
+  {
+    const std::lock_guard lock(mutex_);
+    attempts.swap(attempts_);
+  }
+  for (auto& [key, attempt] : attempts) {
+    if (attempt->thread.joinable()) attempt->thread.join();
+  }
 }
 
 void MpirunLauncher::remove_ended() {
-  std::vector<std::thread> threads;
+  std::vector<std::unique_ptr<Attempt>> ended;
   {
     const std::lock_guard lock(mutex_);
     for (auto attempt = attempts_.begin(); attempt != attempts_.end();) {
-      const bool is_over = *attempt->second.ended;
-      if (is_over) threads.push_back(std::move(attempt->second.thread));
+      const bool is_over = attempt->second->has_ended;
+      if (is_over) ended.push_back(std::move(attempt->second));
       attempt = is_over ? attempts_.erase(attempt) : std::next(attempt);
     }
   }
-  for (auto& thread : threads) thread.join();
+  for (const auto& attempt : ended) attempt->thread.join();
 }
 
 }  // namespace equipoise::coordinator

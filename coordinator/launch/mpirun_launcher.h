@@ -1,15 +1,22 @@
-// Runs and watches mpirun, one thread for each attempt.
+// Runs and watches mpirun, one thread and one equipoise-shim for each attempt. The shim is mpirun's parent; with
+// Chain::kNone it goes on without this launcher, and the next one finds it.
 #pragma once
 
 #include <atomic>
+#include <filesystem>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include "common/base/descriptor.h"
+#include "common/process/attempt_file.h"
 #include "common/process/child_process.h"
+#include "common/process/process_handle.h"
 #include "coordinator/launch/launcher.h"
 #include "coordinator/launch/mpirun_command.h"
 
@@ -19,7 +26,7 @@ namespace equipoise::coordinator {
 class MpirunLauncher final : public Launcher {
  public:
   MpirunLauncher(LaunchSettings settings, OnExit on_exit);
-  // Kills what still runs and waits for it.
+  // With Chain::kToCoordinator: kills what still runs and waits for it. Else it leaves it alone.
   ~MpirunLauncher() override;
 
   // Where ranks find the coordinator; before the first start().
@@ -27,21 +34,41 @@ class MpirunLauncher final : public Launcher {
 
   void start(const LaunchRequest& request) override;
   void terminate(const AttemptKey& attempt) override;
+  // mpirun and its group; what does not end by that is killed the second time, with the shim.
   void kill(const AttemptKey& attempt) override;
+  std::vector<AttemptKey> find() override;
+  void forget(const AttemptKey& attempt) override;
+
+  // OnExit may be called for what find() has found.
+  void watch_found();
+  // OnExit is called no more. What runs goes on.
+  void stop_watching();
 
  private:
   struct Attempt {
-    std::shared_ptr<ChildProcess> process;     // shared: a signal may be under way while the thread ends
-    std::shared_ptr<std::atomic<bool>> ended;  // set by the thread as its last act
+    explicit Attempt(AttemptFile opened) : file(std::move(opened)) {}
+
+    AttemptFile file;
+    std::unique_ptr<ProcessHandle> shim;  // null: had ended when it was found
+    bool was_killed = false;
+    bool was_found = false;
+    std::atomic<bool> has_ended = false;  // and OnExit has returned
     std::thread thread;
   };
-  void signal(const AttemptKey& attempt, int signal);
+  std::filesystem::path file_of(const AttemptKey& key) const;
+  ProgramStart shim_start(const AttemptKey& key, const ProgramStart& program) const;
+  void run(const AttemptKey& key, const ProgramStart& program, Attempt& attempt, std::promise<void> started);
+  bool await_end(const Attempt& attempt) const;
+  void report(const AttemptKey& key, Attempt& attempt) const;
+  void add_found(const std::filesystem::path& path, std::vector<AttemptKey>& found);
+  void end_all();
   void remove_ended();
 
   LaunchSettings settings_;
   const OnExit on_exit_;
+  Descriptor stop_;   // an eventfd
   std::mutex mutex_;  // guards attempts_
-  std::map<AttemptKey, Attempt> attempts_;
+  std::map<AttemptKey, std::unique_ptr<Attempt>> attempts_;
 };
 
 }  // namespace equipoise::coordinator

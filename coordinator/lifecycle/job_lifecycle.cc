@@ -30,7 +30,9 @@ std::string set_aside_text(const std::string& why) {
          "; its records are kept, equipoise-coordinator --check tells of all";
 }
 
-constexpr int kKilled = 137, kTerminated = 143;  // 128 + SIGKILL, SIGTERM
+constexpr int kOfSignals = 128;                  // an exit code of mpirun above it is that and a signal's number
+constexpr int kKilled = 137, kTerminated = 143;  // SIGKILL, SIGTERM
+constexpr int kNoCoordinator = 75;               // of a rank that had waited for as long as it may
 
 std::string restarts_text(std::size_t count) { return std::to_string(count) + (count == 1 ? " restart" : " restarts"); }
 
@@ -82,6 +84,9 @@ struct Transition {
     after.ends_processes = false;
     after.pause_trouble.clear();
     after.resumes = false;
+    after.pause_cause.clear();
+    after.preempted_by.clear();
+    after.preemption.clear();
     return after;
   }
 
@@ -98,16 +103,60 @@ struct Transition {
     if (!is_waiting()) return job;
     const std::string free = std::to_string(slots.free) + " of " + std::to_string(slots.total) +
                              (slots.free == 1 ? " is free" : " are free");
-    const std::string wanted = std::to_string(slots.wanted) + " free slots; ";
-    if (job.state == v1::JOB_STATE_QUEUED) return moved(job, job.state, "waiting for " + wanted + free, now);
-    return moved(job, job.state, recovering_text(job, "waits for " + wanted + free), now);
+    const std::string unused = slots.unused_hosts.empty() ? "" : "; not used: " + slots.unused_hosts;
+    return awaiting(std::to_string(slots.wanted) + " free slots; " + free + unused);
+  }
+
+  JobLifecycle operator()(const RoomAwaited& room) const {
+    if (!is_waiting()) return job;
+    return awaiting(room.jobs + " to make room");
+  }
+
+  JobLifecycle awaiting(const std::string& what) const {
+    if (job.state == v1::JOB_STATE_RECOVERING) {
+      return moved(job, job.state, recovering_text(job, "waits for " + what), now);
+    }
+    return moved(job, job.state, (job.preemption.empty() ? "" : job.preemption + "; ") + "waiting for " + what, now);
+  }
+
+  JobLifecycle operator()(const Preempted& preempted) const {
+    const bool has_left = job.left_at_step || job.all_ranks_finished;
+    if (job.state != v1::JOB_STATE_RUNNING || has_left || is_of_user()) return job;
+    JobLifecycle after = job;
+    after.preempted_by = preempted.by;
+    return moved(
+        std::move(after), job.state,
+        "its ranks make a checkpoint and leave, as job " + preempted.by + " of a higher priority needs the room", now);
+  }
+
+  // Its processes are ended. Nothing of it is the job's fault, so that it goes on whatever launch.max_restarts says.
+  JobLifecycle operator()(const PreemptionOverdue& overdue) const {
+    const bool has_left = job.left_at_step || job.all_ranks_finished;
+    if (job.state != v1::JOB_STATE_RUNNING || has_left || job.preempted_by.empty()) return job;
+    JobLifecycle after = without_end(job);
+    AttemptFailure failure = failure_of("job " + job.preempted_by +
+                                        " of a higher priority needs the room, and the ranks had not left within " +
+                                        std::to_string(overdue.seconds) + " s");
+    after.restart_cause = failure.restart_cause = RestartCause::kPreemption;
+    after.failures.push_back(std::move(failure));
+    std::string reason = recovering_text(after, "starts when there is room");
+    return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
+  }
+
+  JobLifecycle queued_again() const {
+    JobLifecycle after = without_end(job);
+    after.restart_cause = RestartCause::kPreemption;
+    after.preemption = "preempted at step " + std::to_string(*job.left_at_step) + " by job " + job.preempted_by +
+                       " of a higher priority, with a checkpoint";
+    std::string reason = after.preemption + "; " + waiting_text();
+    return moved(std::move(after), v1::JOB_STATE_QUEUED, std::move(reason), now);
   }
 
   JobLifecycle operator()(const HostsAwaited& unconfirmed) const {
     if (job.state != v1::JOB_STATE_RECOVERING && !(is_pausing() && job.ends_processes)) return job;
     const std::string what = "waits until the ranks of attempt " + std::to_string(job.generation) + " on " +
                              unconfirmed.hosts + ", which could not be reached, must have ended";
-    if (is_pausing()) return moved(job, job.state, "pausing on request; " + what + goes_on_text(), now);
+    if (is_pausing()) return moved(job, job.state, why_pausing() + "; " + what + goes_on_text(), now);
     return moved(job, job.state, recovering_text(job, what), now);
   }
 
@@ -120,8 +169,9 @@ struct Transition {
     const std::string& last = after.failures.back().cause;
     const std::string before = causes_before_last(after.failures);
     if (is_crash_loop(after.failures)) {
-      std::string reason =
-          "failed twice in a row at step " + std::to_string(job.step) + ", alike; last: " + last + before;
+      std::string reason = "failed twice in a row at step " + std::to_string(job.step) + ", alike";
+      if (!job.batch.empty()) reason += ", whose batch is " + job.batch;
+      reason += "; last: " + last + before;
       return failed(std::move(after), v1::FAILURE_KIND_PROGRAM, std::move(reason), now);
     }
     const std::size_t failures = failures_by(after.failures, cause);
@@ -135,10 +185,17 @@ struct Transition {
           "failed after " + restarts_text(failures - 1) + " without a checkpoint between; last: " + last + before;
       return failed(std::move(after), v1::FAILURE_KIND_INFRASTRUCTURE, std::move(reason), now);
     }
+    if (is_of_user()) {
+      std::string waits = recovering_text(after, "waits for its workers to register");
+      return moved(std::move(after), v1::JOB_STATE_QUEUED, std::move(waits), now);
+    }
     std::string reason = recovering_text(after, when.empty() ? starts_within(restart_delay(after.failures)) : when);
     return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
   }
 
+  std::string why_pausing() const {
+    return job.pause_cause.empty() ? "pausing on request" : "pausing, as " + job.pause_cause;
+  }
   std::string goes_on_text() const { return job.resumes ? "; the job goes on once it is PAUSED" : ""; }
 
   // PAUSING: its ranks were lost before they had left, through no fault of the job's.
@@ -148,8 +205,9 @@ struct Transition {
     after.ends_processes = true;
     after.pause_trouble = cause;
     after.resumes = job.resumes;
+    after.pause_cause = job.pause_cause;
     return moved(std::move(after), job.state,
-                 "pausing on request; " + cause +
+                 why_pausing() + "; " + cause +
                      "; its processes are ending, and it goes on from its newest checkpoint" + goes_on_text(),
                  now);
   }
@@ -157,7 +215,9 @@ struct Transition {
   // Of a job of which no process is left.
   JobLifecycle paused(const std::string& how) const {
     JobLifecycle after = without_end(job);
-    if (!job.resumes) return moved(std::move(after), v1::JOB_STATE_PAUSED, how, now);
+    const std::string cause =
+        job.pause_cause.empty() ? "" : "; " + job.pause_cause + ", and a resume gives it as much again";
+    if (!job.resumes) return moved(std::move(after), v1::JOB_STATE_PAUSED, how + cause, now);
     return moved(std::move(after), v1::JOB_STATE_QUEUED, how + ", and resumed; " + waiting_text(), now);
   }
   std::string paused_text() const {
@@ -180,6 +240,12 @@ struct Transition {
     if (!has_attempt(job.state)) return job;
     if (!job.has_trained) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, ranks.text, now);
     return lost(failure_of(ranks.text), RestartCause::kInfrastructure);
+  }
+
+  JobLifecycle operator()(const RanksNotBack& ranks) const {
+    if (is_pausing()) return pausing_without_checkpoint(ranks.text);
+    if (!has_attempt(job.state) || job.left_at_step) return job;
+    return lost(failure_of(ranks.text), RestartCause::kCoordinator);
   }
 
   // What could be started before may be started again: memory or processes were short.
@@ -223,8 +289,13 @@ struct Transition {
   }
 
   JobLifecycle operator()(const RankSilent& rank) const {
-    const std::string cause = "rank " + std::to_string(rank.rank) + " on " + rank.host + " has not been heard of for " +
-                              std::to_string(rank.seconds) + " s";
+    return lost_rank("rank " + std::to_string(rank.rank) + " on " + rank.host + " has not been heard of for " +
+                     std::to_string(rank.seconds) + " s");
+  }
+
+  JobLifecycle operator()(const RankStalled& stalled) const { return lost_rank(stalled.text); }
+
+  JobLifecycle lost_rank(const std::string& cause) const {
     if (is_pausing()) return pausing_without_checkpoint(cause);
     if (!has_attempt(job.state) || job.left_at_step) return job;
     return lost(failure_of(cause), RestartCause::kInfrastructure);
@@ -267,9 +338,15 @@ struct Transition {
 
   // No rank has said why.
   JobLifecycle lost_by(const LauncherExited& exit) const {
+    if (exit.was_away && exit.exit_code == kNoCoordinator) {
+      AttemptFailure failure = failure_of("the coordinator was away for longer than its ranks wait");
+      failure.exit_code = exit.exit_code;
+      return lost(std::move(failure), RestartCause::kCoordinator);
+    }
     AttemptFailure failure = failure_of(exit_sentence(exit));
     failure.exit_code = exit.exit_code;
-    failure.is_of_the_job = exit.exit_code != kKilled && exit.exit_code != kTerminated;
+    failure.is_of_the_job = exit.exit_code != kKilled && exit.exit_code != kTerminated && !exit.lost_contact;
+    failure.is_crash = is_crash_signal(exit.signal.value_or(exit.exit_code - kOfSignals));
     return lost(std::move(failure),
                 exit.exit_code == kTerminated ? RestartCause::kPreemption : RestartCause::kInfrastructure);
   }
@@ -289,13 +366,14 @@ struct Transition {
       return exit.leaves_processes ? after : Transition{.job = after, .now = now}(ProcessesEnded{});
     }
     if (!has_attempt(job.state) && !is_pausing()) return job;
-    if (job.left_at_step) return restarts_after_leaving();
+    if (job.left_at_step) return job.preempted_by.empty() ? restarts_after_leaving() : queued_again();
     if (exit.exit_code != 0) return lost_by(exit);
     if (job.all_ranks_finished) return succeeded(without_wishes(), exit.world_size);
-    return failed(job, v1::FAILURE_KIND_PROGRAM,
-                  "mpirun exited with code 0, but " + std::to_string(exit.ranks_finished) + " of " +
-                      std::to_string(exit.world_size) + " ranks had finished training",
-                  now);
+    const std::string unfinished = "mpirun exited with code 0, but " + std::to_string(exit.ranks_finished) + " of " +
+                                   std::to_string(exit.world_size) + " ranks had finished training";
+    // They may have, and could not say so.
+    if (exit.was_taken_over) return lost(failure_of(unfinished), RestartCause::kCoordinator);
+    return failed(job, v1::FAILURE_KIND_PROGRAM, unfinished, now);
   }
 
   JobLifecycle operator()(const CancelRequested& cancel) const {
@@ -333,11 +411,20 @@ struct Transition {
     }
   }
 
+  JobLifecycle operator()(const TimeLimitReached& limit) const {
+    if (job.state != v1::JOB_STATE_RUNNING || job.left_at_step || job.all_ranks_finished) return job;
+    JobLifecycle after = job;
+    after.preempted_by.clear();  // it leaves anyhow
+    after.pause_cause = time_limit_sentence(limit.seconds);
+    std::string reason = Transition{.job = after, .now = now}.pausing_text();
+    return moved(std::move(after), v1::JOB_STATE_PAUSING, std::move(reason), now);
+  }
+
   std::string pausing_text() const {
-    if (job.all_ranks_finished) return "pausing on request, but all ranks have finished; waiting for mpirun to exit";
+    if (job.all_ranks_finished) return why_pausing() + ", but all ranks have finished; waiting for mpirun to exit";
     if (job.left_at_step) return left_text() + "; waiting for mpirun to exit";
-    if (job.ends_processes) return "pausing on request; its processes are ending";
-    return "pausing on request; its ranks make a checkpoint and leave";
+    if (job.ends_processes) return why_pausing() + "; its processes are ending";
+    return why_pausing() + "; its ranks make a checkpoint and leave";
   }
   std::string left_text() const {
     return "its ranks have left at step " + std::to_string(*job.left_at_step) + " with a checkpoint";
@@ -354,6 +441,7 @@ struct Transition {
   JobLifecycle without_wishes() const {
     JobLifecycle after = job;
     after.resumes = false;
+    after.pause_cause.clear();
     return after;
   }
 
@@ -371,7 +459,8 @@ struct Transition {
 
   // PAUSING: whether nothing keeps it from being PAUSED but processes that may be left.
   bool has_paused_by(const LauncherExited& exit) const {
-    return job.ends_processes || job.left_at_step || exit.exit_code != 0;
+    const bool is_unclear = exit.was_taken_over && !job.all_ranks_finished;
+    return job.ends_processes || job.left_at_step || exit.exit_code != 0 || is_unclear;
   }
 
   JobLifecycle operator()(const ResumeRequested&) const {
@@ -385,6 +474,10 @@ struct Transition {
     if (job.state != v1::JOB_STATE_RUNNING && !(is_pausing() && !job.ends_processes)) return job;
     JobLifecycle after = job;
     after.left_at_step = ranks.step;
+    if (is_of_user() && is_pausing()) {
+      const Transition left{.job = after, .now = now};
+      return left.paused(left.paused_text());
+    }
     if (is_of_user()) {
       after.restart_cause = RestartCause::kPreemption;
       return moved(std::move(after), v1::JOB_STATE_QUEUED,
@@ -407,9 +500,12 @@ struct Transition {
   }
 
   JobLifecycle operator()(const PauseFailed& failure) const {
-    if (!awaits_checkpoint(job)) return job;
-    return moved(without_wishes(), v1::JOB_STATE_RUNNING,
-                 "training goes on, as the job could not be paused: " + failure.why, now);
+    const bool makes_room = job.state == v1::JOB_STATE_RUNNING && !job.preempted_by.empty() && !job.left_at_step;
+    if (!awaits_checkpoint(job) && !makes_room) return job;
+    JobLifecycle after = without_wishes();
+    after.preempted_by.clear();
+    const std::string what = makes_room ? "its ranks could not leave" : "the job could not be paused";
+    return moved(std::move(after), v1::JOB_STATE_RUNNING, "training goes on, as " + what + ": " + failure.why, now);
   }
 
   JobLifecycle operator()(const ProcessesEnded&) const {
@@ -434,10 +530,15 @@ struct Transition {
     if (is_paused()) return job;
     if (is_pausing()) return paused(paused_text());
     const bool has_started = has_attempt(job.state) || job.state == v1::JOB_STATE_RECOVERING;
-    const bool may_go_on = job.max_restarts > 0 || job.left_at_step;
+    const bool was_preempted = job.state == v1::JOB_STATE_RECOVERING && job.restart_cause == RestartCause::kPreemption;
+    const bool may_go_on = job.max_restarts > 0 || job.left_at_step || was_preempted;
     if (!has_started || !may_go_on || stopped.for_good) return interrupted("the coordinator was stopped");
     JobLifecycle after = without_end(job);
     after.restart_cause = RestartCause::kCoordinator;
+    if (is_of_user()) {
+      return moved(std::move(after), v1::JOB_STATE_QUEUED,
+                   "the coordinator was stopped; waiting for its workers to register again", now);
+    }
     const std::string from =
         job.left_at_step ? "from the checkpoint of step " + std::to_string(*job.left_at_step) + " " : "";
     return moved(std::move(after), v1::JOB_STATE_RECOVERING,
@@ -466,15 +567,64 @@ struct Transition {
 
 }  // namespace
 
+std::string time_limit_sentence(std::int64_t seconds) {
+  return "it has been RUNNING for the " + std::to_string(seconds) + " s of its time limit";
+}
+
 bool awaits_checkpoint(const JobLifecycle& job) {
   return job.state == v1::JOB_STATE_PAUSING && !job.ends_processes && !job.left_at_step && !job.all_ranks_finished;
 }
 
 bool has_attempt(v1::JobState state) { return state == v1::JOB_STATE_STARTING || state == v1::JOB_STATE_RUNNING; }
 
+namespace {
+
+// What an event tells of the rank that failed.
+struct RankOfEvent {
+  FailureFacts& facts;
+
+  void operator()(const RankFailed& event) const { facts.rank = event.rank; }
+  void operator()(const RankSilent& event) const { facts.rank = event.rank; }
+  void operator()(const RankStalled& event) const { facts.rank = event.rank; }
+  void operator()(const DigestsDiffer& event) const { facts.rank = event.rank; }
+  void operator()(const LauncherExited& event) const {
+    facts.rank = event.rank;
+    facts.signal = event.signal;
+    facts.exit_code = event.rank_exit_code;
+  }
+  template <typename Event>
+  void operator()(const Event&) const {}
+};
+
+// Whether an attempt of `job` has failed by an event after which it is `after`, and why.
+std::optional<std::string> failure_between(const JobLifecycle& job, const JobEvent& event, const JobLifecycle& after) {
+  if (job.generation == 0 || std::holds_alternative<SetAside>(event) || std::holds_alternative<SpecRefused>(event)) {
+    return std::nullopt;
+  }
+  if (after.failures.size() > job.failures.size()) return after.failures.back().cause;
+  const bool is_of_attempt =
+      has_attempt(job.state) || job.state == v1::JOB_STATE_PAUSING || std::holds_alternative<RankFailed>(event);
+  if (after.state == v1::JOB_STATE_FAILED && is_of_attempt) return after.reason;
+  const bool was_lost_in_pause = after.pause_trouble != job.pause_trouble && !after.pause_trouble.empty();
+  return was_lost_in_pause ? std::optional(after.pause_trouble) : std::nullopt;
+}
+
+}  // namespace
+
 JobLifecycle next(const JobLifecycle& job, const JobEvent& event, WallTime now) {
   if (is_final(job.state)) return job;
-  return std::visit(Transition{.job = job, .now = now}, event);
+  JobLifecycle after = std::visit(Transition{.job = job, .now = now}, event);
+  if (const auto reason = failure_between(job, event, after)) {
+    const bool has_failed = after.state == v1::JOB_STATE_FAILED;
+    FailureFacts& facts =
+        after.failure.emplace(FailureFacts{.generation = job.generation,
+                                           .time = now,
+                                           .kind = has_failed ? after.failure_kind : v1::FAILURE_KIND_INFRASTRUCTURE,
+                                           .reason = *reason,
+                                           .step = job.step});
+    std::visit(RankOfEvent{facts}, event);
+  }
+  return after;
 }
 
 }  // namespace equipoise::coordinator

@@ -2,7 +2,10 @@
 //
 //   QUEUED -> STARTING -> RUNNING -> SUCCEEDED
 //   STARTING | RUNNING -> RECOVERING -> STARTING          by itself, as often as launch.max_restarts says
-//   RUNNING -> PAUSING -> PAUSED -> QUEUED                 on request; what has no ranks that train is PAUSED sooner
+//   STARTING | RUNNING -> QUEUED                          the same where the user starts its ranks
+//   RUNNING -> PAUSING -> PAUSED -> QUEUED                 on request; what has no ranks that train is PAUSED sooner;
+//                                                          or at the end of the time that it may be RUNNING
+//   RUNNING -> QUEUED                                      when a job of a higher priority needs the room
 //   QUEUED | PAUSED -> CANCELLED;   STARTING | RUNNING | RECOVERING | PAUSING -> CANCELLING -> CANCELLED
 //   any state that is not final -> FAILED
 //
@@ -25,6 +28,18 @@ namespace equipoise::coordinator {
 // Who ends an attempt that has been asked to end.
 enum class LaunchedBy { kCoordinator, kUser };
 
+// How an attempt failed, as the event says that told of it first; a failure of the job itself takes the place of what
+// others had told before, as that followed from it.
+struct FailureFacts {
+  std::int64_t generation = 0;
+  WallTime time{};
+  v1::FailureKind kind = v1::FAILURE_KIND_UNSPECIFIED;
+  std::string reason = {};
+  std::int64_t step = 0;  // steps done
+  std::optional<int> rank = {}, signal = {}, exit_code = {};
+  bool operator==(const FailureFacts&) const = default;
+};
+
 struct JobLifecycle {
   v1::JobState state = v1::JOB_STATE_QUEUED;
   std::string reason;  // one sentence
@@ -43,9 +58,14 @@ struct JobLifecycle {
   RestartCause restart_cause = RestartCause::kInfrastructure;  // RECOVERING: why
   // Steps done when all ranks of the newest attempt had left with a checkpoint, to go on from there.
   std::optional<std::int64_t> left_at_step = std::nullopt;
-  bool ends_processes = false;     // PAUSING: nothing is waited for but the end of its processes
-  std::string pause_trouble = {};  // PAUSING: why its ranks were lost before they had left; empty mostly
-  bool resumes = false;            // PAUSING: it is to go on once it is PAUSED
+  bool ends_processes = false;               // PAUSING: nothing is waited for but the end of its processes
+  std::string pause_trouble = {};            // PAUSING: why its ranks were lost before they had left; empty mostly
+  std::string pause_cause = {};              // PAUSING: why, where people have not asked for it
+  bool resumes = false;                      // PAUSING: it is to go on once it is PAUSED
+  std::string preempted_by = {};             // RUNNING: the job that needs its room; empty: none
+  std::string preemption = {};               // QUEUED: how its last attempt has made room; empty: it has not
+  std::string batch = {};                    // which data the next step is made of; empty: not known
+  std::optional<FailureFacts> failure = {};  // of the newest attempt that failed, since the coordinator started
 };
 
 struct AttemptLaunched {  // mpirun is about to be started
@@ -59,8 +79,24 @@ struct SlotsAwaited {  // fewer are free than the job needs
   int wanted;
   int free;
   int total;
+  std::string unused_hosts = {};  // for now, and why; empty: none
+};
+struct RoomAwaited {  // that running jobs make
+  std::string jobs;   // their ids
+};
+struct Preempted {  // a job of a higher priority needs its room: its ranks are to make a checkpoint and leave
+  std::string by;
+};
+struct PreemptionOverdue {  // they have not left in time
+  std::int64_t seconds;
+};
+struct TimeLimitReached {  // of launch.time_limit_seconds
+  std::int64_t seconds;
 };
 struct RanksMissing {  // at the end of the time they had to register
+  std::string text;
+};
+struct RanksNotBack {  // of an attempt that was taken over, in the time that they had
   std::string text;
 };
 struct LaunchRefused {
@@ -87,6 +123,10 @@ struct RankSilent {
   std::string host;
   std::int64_t seconds;
 };
+struct RankStalled {
+  std::optional<int> rank;  // none: all wait for each other
+  std::string text;
+};
 struct DigestsDiffer {
   int rank;
   int other_rank;
@@ -103,7 +143,12 @@ struct LauncherExited {
   int world_size;                      // 0: none had registered
   std::string unconfirmed_hosts = {};  // where ranks may go on, as nobody could reach them; empty: no process is left
   bool leaves_processes = false;       // on a host that could not be reached, and they may still run
+  bool lost_contact = false;           // with a host
   bool was_asked_to_end = false;       // by the coordinator: it had not ended by itself
+  // Of the rank that ended first by itself, where Open MPI says which it was.
+  std::optional<int> rank = {}, signal = {}, rank_exit_code = {};
+  bool was_taken_over = false;  // from an earlier coordinator, which may have heard more of its ranks
+  bool was_away = false;        // the coordinator, when it ended
 };
 struct CancelRequested {
   bool has_processes = false;  // of an attempt that has failed
@@ -135,13 +180,17 @@ struct CoordinatorRestarted {
 };
 
 using JobEvent =
-    std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, LaunchRefused, SpecRefused, SetAside,
-                 TrainingStarted, RankFailed, RankSilent, DigestsDiffer, RanksFinished, LauncherExited, CancelRequested,
-                 RanksLeft, HostsAwaited, PauseRequested, ResumeRequested, RanksPaused, PauseFailed, ProcessesEnded,
-                 CoordinatorStopped, CoordinatorRestarted>;
+    std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, RanksNotBack, LaunchRefused,
+                 SpecRefused, SetAside, TrainingStarted, RankFailed, RankSilent, RankStalled, DigestsDiffer,
+                 RanksFinished, LauncherExited, CancelRequested, RanksLeft, HostsAwaited, PauseRequested,
+                 ResumeRequested, RanksPaused, PauseFailed, ProcessesEnded, CoordinatorStopped, CoordinatorRestarted,
+                 RoomAwaited, Preempted, PreemptionOverdue, TimeLimitReached>;
 
 // STARTING or RUNNING: ranks are there, or on their way, and are to go on.
 bool has_attempt(v1::JobState state);
+
+// Why a job is PAUSING that has been RUNNING for as long as it may be.
+std::string time_limit_sentence(std::int64_t seconds);
 
 // PAUSING, and its ranks are to make a checkpoint and leave, which they have not done yet.
 bool awaits_checkpoint(const JobLifecycle& job);

@@ -1,7 +1,9 @@
 #include "coordinator/lifecycle/restart_policy.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <csignal>
 #include <string_view>
 
 namespace equipoise::coordinator {
@@ -39,10 +41,17 @@ std::chrono::seconds preemption_delay(const std::vector<AttemptFailure>& failure
   return std::max(kShortestDelay, restart_delay(failures));
 }
 
+bool is_crash_signal(int signal) {
+  constexpr std::array kOfPrograms{SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS};
+  return std::ranges::find(kOfPrograms, signal) != kOfPrograms.end();
+}
+
 bool is_crash_loop(const std::vector<AttemptFailure>& failures) {
   if (failures.size() < 2) return false;
   const AttemptFailure &last = failures.back(), &before = failures[failures.size() - 2];
-  return last.is_of_the_job && before.is_of_the_job && last.step == before.step &&
+  if (last.step != before.step) return false;
+  if (last.is_crash && before.is_crash) return true;
+  return last.is_of_the_job && before.is_of_the_job &&
          without_process_ids(last.cause) == without_process_ids(before.cause);
 }
 

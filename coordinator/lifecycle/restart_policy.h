@@ -21,6 +21,7 @@ struct AttemptFailure {
   // outside may have ended its processes.
   bool is_of_the_job = false;
   std::optional<int> exit_code = std::nullopt;  // of mpirun, where it was that which told of the end
+  bool is_crash = false;                        // of the program, by a signal that it brought about itself
   RestartCause restart_cause = RestartCause::kInfrastructure;
 };
 
@@ -39,8 +40,12 @@ std::chrono::seconds restart_delay(const std::vector<AttemptFailure>& failures);
 // The same of a job whose ranks have left with a checkpoint: at least 1 s.
 std::chrono::seconds preemption_delay(const std::vector<AttemptFailure>& failures);
 
-// The last two failures are one and the same, at the same step: a third attempt would end there, too. What mpirun calls
-// its processes does not count.
+// Whether a process that this signal ended has crashed: SIGABRT, SIGSEGV and their like, and none that comes from
+// outside.
+bool is_crash_signal(int signal);
+
+// The last two failures are one and the same, at the same step, or crashes at the same step, whatever they say: a third
+// attempt would end there, too. What mpirun calls its processes does not count.
 bool is_crash_loop(const std::vector<AttemptFailure>& failures);
 
 // "; before: A; the same; and 3 more", newest first, beside the last one; empty where there is one failure only.

@@ -1,6 +1,7 @@
 #include "coordinator/membership/membership.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/error.h"
 
@@ -14,15 +15,23 @@ bool Membership::add(int rank, const RankProcess& process, SteadyTime now) {
   EQUIPOISE_CHECK(rank >= 0 && rank < world_size_);
   const auto known = ranks_.find(rank);
   if (known == ranks_.end()) {
-    ranks_.emplace(rank, Rank{.process = process, .last_heard = now, .digest = std::nullopt});
+    ranks_.emplace(rank, Rank{.process = process, .last_heard = now, .last_moved = now, .digest = std::nullopt});
     return true;
   }
+  if (known->second.process.pid == 0) known->second.process = process;
   if (known->second.process.host != process.host || known->second.process.pid != process.pid) return false;
   known->second.last_heard = now;
   return true;
 }
 
 void Membership::renew_lease(int rank, SteadyTime now) { ranks_.at(rank).last_heard = now; }
+
+void Membership::report(int rank, RankReport report, SteadyTime now) {
+  Rank& self = ranks_.at(rank);
+  const bool has_moved = report.progress != self.report.progress || report.phase != self.report.phase;
+  if (has_moved) self.last_moved = now;
+  self.report = std::move(report);
+}
 
 void Membership::set_told_to_exit(int rank) { ranks_.at(rank).told_to_exit = true; }
 
@@ -69,6 +78,81 @@ std::optional<SilentRank> Membership::first_silent(SteadyTime now) const {
   return std::nullopt;
 }
 
+std::optional<std::chrono::seconds> PhaseDeadlines::of(v1::RankPhase phase) const {
+  switch (phase) {
+    case v1::RANK_PHASE_TRAINING:
+      return training;
+    case v1::RANK_PHASE_REFERENCE_LOG_PROBS:
+    case v1::RANK_PHASE_EVALUATING:
+      return computing;
+    case v1::RANK_PHASE_STARTING:
+    case v1::RANK_PHASE_READING_DATA:
+      return reading;
+    case v1::RANK_PHASE_SAVING:
+    case v1::RANK_PHASE_CHECKPOINT:
+      return writing;
+    default:
+      return std::nullopt;
+  }
+}
+
+namespace {
+
+constexpr std::chrono::seconds kUsualSilence{4};  // two heartbeats
+
+}  // namespace
+
+std::optional<StalledRank> Membership::first_stalled(SteadyTime now, const PhaseDeadlines& deadlines) const {
+  const Rank *stalled = nullptr, *first = nullptr;
+  int stalled_number = 0;
+  bool all_wait = all_registered();
+  for (const auto& [number, rank] : ranks_) {
+    if (!is_active(rank)) continue;
+    const auto deadline = deadlines.of(rank.report.phase);
+    const bool is_overdue = deadline && now - rank.last_moved > *deadline;
+    const auto silence = now - rank.last_heard;
+    all_wait = all_wait && is_overdue && rank.report.is_in_collective && silence <= kUsualSilence;
+    if (first == nullptr) first = &rank;
+    // What a silent rank said of itself last was before it fell silent.
+    const bool is_at_fault = is_overdue && (!rank.report.is_in_collective || silence > *deadline);
+    if (!is_at_fault || (stalled != nullptr && stalled->last_moved <= rank.last_moved)) continue;
+    stalled = &rank;
+    stalled_number = number;
+  }
+  if (stalled == nullptr && (!all_wait || first == nullptr)) return std::nullopt;
+  const Rank& told = stalled != nullptr ? *stalled : *first;
+  const auto seconds_since = [now](SteadyTime time) {
+    return std::chrono::duration_cast<std::chrono::seconds>(now - time);
+  };
+  return StalledRank{.rank = stalled != nullptr ? std::optional(stalled_number) : std::nullopt,
+                     .host = stalled != nullptr ? told.process.host : "",
+                     .report = told.report,
+                     .stalled_for = seconds_since(told.last_moved),
+                     .silent_for = seconds_since(told.last_heard)};
+}
+
+std::chrono::steady_clock::duration Membership::longest_stall(SteadyTime now) const {
+  auto longest = std::chrono::steady_clock::duration::zero();
+  for (const auto& [number, rank] : ranks_) {
+    if (is_active(rank) && !rank.report.is_in_collective) longest = std::max(longest, now - rank.last_moved);
+  }
+  return longest;
+}
+
+RankView Membership::view(int rank, SteadyTime now) const {
+  const Rank& self = ranks_.at(rank);
+  return {.rank = rank,
+          .process = self.process,
+          .report = self.report,
+          .silent_for = now - self.last_heard,
+          .stalled_for = now - self.last_moved};
+}
+
+std::optional<int> Membership::next_rank(int first) const {
+  const auto rank = ranks_.lower_bound(first);
+  return rank == ranks_.end() ? std::nullopt : std::optional(rank->first);
+}
+
 std::vector<int> Membership::missing() const {
   std::vector<int> missing;
   for (int rank = 0; rank < world_size_; ++rank) {
@@ -88,13 +172,21 @@ std::vector<SilentRank> Membership::unconfirmed() const {
 bool Membership::none_running(SteadyTime now) const {
   return std::all_of(ranks_.begin(), ranks_.end(), [&](const auto& entry) {
     const Rank& rank = entry.second;
-    const auto patience = rank.told_to_exit ? std::min(settings_.exit_grace, settings_.lease) : settings_.lease;
+    const auto patience = rank.told_to_exit ? std::min(settings_.exit_grace, settings_.lease)
+                                            : std::max(settings_.lease, settings_.rank_wait);
     return !is_active(rank) || now - rank.last_heard > patience;
   });
 }
 
 void Membership::renew_leases(std::chrono::steady_clock::duration pause) {
-  for (auto& [number, rank] : ranks_) rank.last_heard += pause;
+  for (auto& [number, rank] : ranks_) {
+    rank.last_heard += pause;
+    rank.last_moved += pause;
+  }
+}
+
+void Membership::renew_progress(SteadyTime now) {
+  for (auto& [number, rank] : ranks_) rank.last_moved = now;
 }
 
 }  // namespace equipoise::coordinator

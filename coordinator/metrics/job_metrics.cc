@@ -84,6 +84,7 @@ JobMetrics::All::All()
       step_seconds(names::kStepSeconds),
       weight_update_seconds(names::kWeightUpdateSeconds),
       workers(names::kWorkers),
+      rank_stalled_seconds(names::kRankStalledSeconds),
       job_state(names::kJobState),
       checkpoint_step(names::kCheckpointStep),
       checkpoints(names::kCheckpoints),
@@ -91,6 +92,8 @@ JobMetrics::All::All()
       skipped_steps(names::kSkippedSteps),
       state_writable(plain_gauge(registry, names::kStateWritable)),
       state_free_bytes(plain_gauge(registry, names::kStateFreeBytes)),
+      cordoned_hosts(plain_gauge(registry, names::kCordonedHosts)),
+      unanswering_hosts(plain_gauge(registry, names::kUnansweringHosts)),
       rpc_requests(prometheus::BuildCounter()
                        .Name(std::string(names::kRpcRequests.name))
                        .Help(std::string(names::kRpcRequests.help))
@@ -100,8 +103,8 @@ std::vector<prometheus::MetricFamily> JobMetrics::All::Collect() const {
   std::vector<prometheus::MetricFamily> families = registry.Collect();
   for (const prometheus::Collectable* series : std::initializer_list<const prometheus::Collectable*>{
            &group_weight, &group_loss, &group_reward_accuracy, &worst_group_loss, &train_step, &train_pairs,
-           &train_tokens, &step_seconds, &weight_update_seconds, &workers, &job_state, &checkpoint_step, &checkpoints,
-           &restarts, &skipped_steps}) {
+           &train_tokens, &step_seconds, &weight_update_seconds, &workers, &rank_stalled_seconds, &job_state,
+           &checkpoint_step, &checkpoints, &restarts, &skipped_steps}) {
     std::ranges::move(series->Collect(), std::back_inserter(families));
   }
   return families;
@@ -119,6 +122,10 @@ void JobMetrics::show_state(const std::string& job_id, v1::JobState state) {
 void JobMetrics::show_workers(const std::string& job_id, RankCounts counts) {
   all_->workers.at({job_id, "active"}).Set(counts.active);
   all_->workers.at({job_id, "finished"}).Set(counts.finished);
+}
+
+void JobMetrics::show_stall(const std::string& job_id, std::chrono::steady_clock::duration longest) {
+  all_->rank_stalled_seconds.at({job_id}).Set(std::chrono::duration<double>(longest).count());
 }
 
 void JobMetrics::show_step(const v1::TrainingJob& job) {
@@ -193,8 +200,9 @@ void JobMetrics::count_rpc(const std::string& method, const std::string& code) {
 }
 
 void JobMetrics::remove_job(const std::string& job_id) {
-  for (auto* series : {&all_->group_weight, &all_->group_loss, &all_->group_reward_accuracy, &all_->worst_group_loss,
-                       &all_->train_step, &all_->workers, &all_->job_state, &all_->checkpoint_step}) {
+  for (auto* series :
+       {&all_->group_weight, &all_->group_loss, &all_->group_reward_accuracy, &all_->worst_group_loss,
+        &all_->train_step, &all_->workers, &all_->rank_stalled_seconds, &all_->job_state, &all_->checkpoint_step}) {
     series->remove_job(job_id);
   }
   for (auto* series :

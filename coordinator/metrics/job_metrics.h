@@ -8,6 +8,8 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -22,6 +24,11 @@
 
 namespace equipoise::coordinator {
 
+struct UnusedHosts {
+  std::size_t cordoned = 0;     // until the coordinator is started again
+  std::size_t unanswering = 0;  // until they answer
+};
+
 // Not thread-safe, except count_rpc(); what collectable() gives may be scraped at any time.
 class JobMetrics {
  public:
@@ -30,6 +37,7 @@ class JobMetrics {
 
   void show_state(const std::string& job_id, v1::JobState state);
   void show_workers(const std::string& job_id, RankCounts counts);
+  void show_stall(const std::string& job_id, std::chrono::steady_clock::duration longest);
   // Step and group weights of `job`.
   void show_step(const v1::TrainingJob& job);
   void show_report(const v1::TrainingJob& job, const v1::ReportMetricsRequest& request);
@@ -41,6 +49,10 @@ class JobMetrics {
   void observe_weight_update(const std::string& job_id, double seconds);
   void show_state_writable(bool is_writable) { all_->state_writable.Set(is_writable ? 1 : 0); }
   void show_state_free(std::uint64_t bytes) { all_->state_free_bytes.Set(static_cast<double>(bytes)); }
+  void show_hosts(UnusedHosts hosts) {
+    all_->cordoned_hosts.Set(static_cast<double>(hosts.cordoned));
+    all_->unanswering_hosts.Set(static_cast<double>(hosts.unanswering));
+  }
   // From any thread. `code` is a gRPC status name.
   void count_rpc(const std::string& method, const std::string& code);
 
@@ -63,11 +75,13 @@ class JobMetrics {
     JobSeries<prometheus::Gauge> group_weight, group_loss, group_reward_accuracy, worst_group_loss, train_step;
     JobSeries<prometheus::Counter> train_pairs, train_tokens;
     JobSeries<prometheus::Histogram> step_seconds, weight_update_seconds;
-    JobSeries<prometheus::Gauge> workers, job_state, checkpoint_step;
+    JobSeries<prometheus::Gauge> workers, rank_stalled_seconds, job_state, checkpoint_step;
     JobSeries<prometheus::Counter> checkpoints, restarts, skipped_steps;
     prometheus::Registry registry;
     prometheus::Gauge& state_writable;
     prometheus::Gauge& state_free_bytes;
+    prometheus::Gauge& cordoned_hosts;
+    prometheus::Gauge& unanswering_hosts;
     prometheus::Family<prometheus::Counter>& rpc_requests;
   };
   const std::shared_ptr<All> all_;

@@ -59,6 +59,12 @@ inline constexpr Metric kWeightUpdateSeconds{"equipoise_weight_update_seconds",
                                              "Time of one weight update in the coordinator, with its record on disk",
                                              {kJob}};
 inline constexpr Metric kWorkers{"equipoise_workers", Type::kGauge, "1", "Workers by state", {kJob, kState}};
+inline constexpr Metric kRankStalledSeconds{"equipoise_rank_stalled_seconds",
+                                            Type::kGauge,
+                                            "seconds",
+                                            "Time since the rank went on that has stood still for longest, of those "
+                                            "that do not wait for another one",
+                                            {kJob}};
 inline constexpr Metric kJobState{
     "equipoise_job_state", Type::kGauge, "1", "1 for the state a job is in, 0 for the others", {kJob, kState}};
 inline constexpr Metric kCheckpoints{
@@ -85,12 +91,24 @@ inline constexpr Metric kStateWritable{"equipoise_state_writable",
                                        {}};
 inline constexpr Metric kStateFreeBytes{
     "equipoise_state_free_bytes", Type::kGauge, "bytes", "Free bytes of the disk of the state folder", {}};
+inline constexpr Metric kCordonedHosts{"equipoise_cordoned_hosts",
+                                       Type::kGauge,
+                                       "1",
+                                       "Hosts of the hostfile that failed again and again and are not used any more",
+                                       {}};
+inline constexpr Metric kUnansweringHosts{"equipoise_unanswering_hosts",
+                                          Type::kGauge,
+                                          "1",
+                                          "Hosts of the hostfile that were lost and are not used until they answer",
+                                          {}};
 inline constexpr Metric kRpcRequests{
     "equipoise_rpc_requests_total", Type::kCounter, "1", "RPCs answered", {kMethod, kCode}};
 
 inline constexpr std::array kAll = {
-    kGroupWeight,    kGroupLoss,   kGroupRewardAccuracy, kWorstGroupLoss, kTrainStep,      kTrainPairs,
-    kTrainTokens,    kStepSeconds, kWeightUpdateSeconds, kWorkers,        kJobState,       kCheckpoints,
-    kCheckpointStep, kRestarts,    kSkippedSteps,        kStateWritable,  kStateFreeBytes, kRpcRequests};
+    kGroupWeight,        kGroupLoss,     kGroupRewardAccuracy, kWorstGroupLoss,      kTrainStep,
+    kTrainPairs,         kTrainTokens,   kStepSeconds,         kWeightUpdateSeconds, kWorkers,
+    kRankStalledSeconds, kJobState,      kCheckpoints,         kCheckpointStep,      kRestarts,
+    kSkippedSteps,       kStateWritable, kStateFreeBytes,      kCordonedHosts,       kUnansweringHosts,
+    kRpcRequests};
 
 }  // namespace equipoise::metrics

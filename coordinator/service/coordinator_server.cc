@@ -78,6 +78,7 @@ RankAddressSettings rank_address_settings(const ServerSettings& settings) {
 
 CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock& clock, RandomSource& random_source)
     : shutdown_grace_(settings.shutdown_grace),
+      on_shutdown_(settings.on_shutdown),
       folder_(settings.state),
       room_(settings.state),
       store_(with_room(room_, [this] { return JobStore(folder_.database()); })),
@@ -87,6 +88,9 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
                               .allocation = settings.allocation,
                               .logs = folder_.logs(),
                               .coordinator_address = "",
+                              .rank_wait = settings.controller.supervisor.lease.rank_wait,
+                              .attempts = folder_.attempts(),
+                              .chain = settings.chain,
                               .variables = variables_of_ranks(settings)};
   launcher_ = std::make_unique<MpirunLauncher>(launch, [this](const LaunchExit& exit) { shared_->queue_exit(exit); });
   const Dependencies dependencies{
@@ -105,6 +109,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   serve(settings.listen, settings.tls);
   watch_state();
   launcher_->set_coordinator_address(address_for_ranks(rank_address_settings(settings), address_));
+  launcher_->watch_found();
   shared_->start_timer();
 }
 
@@ -148,12 +153,17 @@ void CoordinatorServer::shut_down() {
   if (server_ == nullptr) return;
   shared_->watch_state({.loss = [this] { return folder_.loss(); }, .on_loss = {}, .room = &room_});  // server_ goes
   server_->GetHealthCheckService()->SetServingStatus(false);
-  shared_->let_leave(shutdown_grace_);
-  shared_->end_attempts();
+  if (on_shutdown_ == OnShutdown::kKeep) {
+    shared_->keep_attempts();
+  } else {
+    shared_->let_leave(shutdown_grace_);
+    shared_->end_attempts();
+  }
   shared_->close_watchers();
   server_->Shutdown(std::chrono::system_clock::now() + kCallGrace);
   server_->Wait();
   server_.reset();
+  launcher_->stop_watching();
 }
 
 }  // namespace equipoise::coordinator

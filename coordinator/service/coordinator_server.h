@@ -26,6 +26,12 @@
 
 namespace equipoise::coordinator {
 
+// What becomes of ranks that train when the coordinator is asked to end.
+enum class OnShutdown {
+  kLeave,  // they make a checkpoint and leave
+  kKeep,   // they go on, and wait for the next coordinator
+};
+
 struct ServerSettings {
   ListenAddress listen;
   std::optional<ListenAddress> metrics_listen;
@@ -41,6 +47,8 @@ struct ServerSettings {
   ControllerSettings controller;
   std::size_t max_watchers = 4096;
   std::chrono::seconds shutdown_grace{0};  // for ranks to leave with a checkpoint before they are ended
+  Chain chain = Chain::kToCoordinator;
+  OnShutdown on_shutdown = OnShutdown::kLeave;  // kKeep: with Chain::kNone
 };
 
 RankAddressSettings rank_address_settings(const ServerSettings& settings);
@@ -61,8 +69,8 @@ class CoordinatorServer {
   std::string metrics_address() const { return metrics_address_ ? metrics_address_->text() : ""; }
   SharedController& shared() { return *shared_; }
 
-  // Health says NOT_SERVING, ranks leave with a checkpoint where there is a grace for that, attempts are ended, streams
-  // closed, the port given back. Once; the destructor does it too.
+  // Health says NOT_SERVING, ranks leave with a checkpoint where there is a grace for that, attempts are ended, or with
+  // OnShutdown::kKeep left as they are, streams closed, the port given back. Once; the destructor does it too.
   void shut_down();
   // shut_down() waits for no rank to leave any more. From any thread, before it returns.
   void hurry() { shared_->hurry(); }
@@ -73,6 +81,7 @@ class CoordinatorServer {
   void expose_metrics(const ListenAddress& listen);
 
   const std::chrono::seconds shutdown_grace_;
+  const OnShutdown on_shutdown_;
   StateFolder folder_;
   StateRoom room_;
   JobStore store_;

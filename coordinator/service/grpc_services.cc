@@ -73,7 +73,7 @@ template <typename Response, typename Call>
 grpc::ServerUnaryReactor* TrainingJobService::read(grpc::CallbackServerContext& context, const char* method,
                                                    Response& response, Call call) {
   return serve(context, method, [this, &response, call = std::move(call)] {
-    response = shared_.read([&](JobController& core) -> Response { return call(core.training_jobs()); });
+    response = shared_.read([&](JobController& core) -> Response { return call(core); });
   });
 }
 
@@ -81,7 +81,7 @@ template <typename Response, typename Call>
 grpc::ServerUnaryReactor* TrainingJobService::change(grpc::CallbackServerContext& context, const char* method,
                                                      Response& response, Call call) {
   return serve(context, method, [this, &response, call = std::move(call)] {
-    response = shared_.run([&](JobController& core) -> Response { return call(core.training_jobs()); });
+    response = shared_.run([&](JobController& core) -> Response { return call(core); });
     shared_.wake();
   });
 }
@@ -90,54 +90,77 @@ grpc::ServerUnaryReactor* TrainingJobService::CreateTrainingJob(grpc::CallbackSe
                                                                 const v1::CreateTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
   return change(*context, "CreateTrainingJob", *response,
-                [request](TrainingJobs& jobs) { return jobs.create(*request); });
+                [request](JobController& core) { return core.training_jobs().create(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::GetTrainingJob(grpc::CallbackServerContext* context,
                                                              const v1::GetTrainingJobRequest* request,
                                                              v1::TrainingJob* response) {
-  return read(*context, "GetTrainingJob", *response, [request](TrainingJobs& jobs) { return jobs.get(request->id()); });
+  return read(*context, "GetTrainingJob", *response,
+              [request](JobController& core) { return core.training_jobs().get(request->id()); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListTrainingJobs(grpc::CallbackServerContext* context,
                                                                const v1::ListTrainingJobsRequest* request,
                                                                v1::ListTrainingJobsResponse* response) {
-  return read(*context, "ListTrainingJobs", *response, [request](TrainingJobs& jobs) { return jobs.list(*request); });
+  return read(*context, "ListTrainingJobs", *response,
+              [request](JobController& core) { return core.training_jobs().list(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::CancelTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::CancelTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
   return change(*context, "CancelTrainingJob", *response,
-                [request](TrainingJobs& jobs) { return jobs.cancel(*request); });
+                [request](JobController& core) { return core.training_jobs().cancel(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::PauseTrainingJob(grpc::CallbackServerContext* context,
                                                                const v1::PauseTrainingJobRequest* request,
                                                                v1::TrainingJob* response) {
   return change(*context, "PauseTrainingJob", *response,
-                [request](TrainingJobs& jobs) { return jobs.pause(*request); });
+                [request](JobController& core) { return core.training_jobs().pause(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ResumeTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::ResumeTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
   return change(*context, "ResumeTrainingJob", *response,
-                [request](TrainingJobs& jobs) { return jobs.resume(*request); });
+                [request](JobController& core) { return core.training_jobs().resume(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::CheckpointTrainingJob(grpc::CallbackServerContext* context,
                                                                     const v1::CheckpointTrainingJobRequest* request,
                                                                     v1::TrainingJob* response) {
   return change(*context, "CheckpointTrainingJob", *response,
-                [request](TrainingJobs& jobs) { return jobs.checkpoint(*request); });
+                [request](JobController& core) { return core.training_jobs().checkpoint(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::EvaluateTrainingJob(grpc::CallbackServerContext* context,
+                                                                  const v1::EvaluateTrainingJobRequest* request,
+                                                                  v1::TrainingJob* response) {
+  return change(*context, "EvaluateTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().evaluate(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::UpdateTrainingJob(grpc::CallbackServerContext* context,
+                                                                const v1::UpdateTrainingJobRequest* request,
+                                                                v1::TrainingJob* response) {
+  return change(*context, "UpdateTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().update(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::ForkTrainingJob(grpc::CallbackServerContext* context,
+                                                              const v1::ForkTrainingJobRequest* request,
+                                                              v1::TrainingJob* response) {
+  return change(*context, "ForkTrainingJob", *response,
+                [request](JobController& core) { return core.training_jobs().fork(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::DeleteTrainingJobRequest* request,
                                                                 google::protobuf::Empty* response) {
-  return change(*context, "DeleteTrainingJob", *response, [request](TrainingJobs& jobs) {
-    jobs.remove(*request);
+  return change(*context, "DeleteTrainingJob", *response, [request](JobController& core) {
+    core.training_jobs().remove(*request);
     return google::protobuf::Empty();
   });
 }
@@ -146,7 +169,28 @@ grpc::ServerUnaryReactor* TrainingJobService::ListGroupWeights(grpc::CallbackSer
                                                                const v1::ListGroupWeightsRequest* request,
                                                                v1::ListGroupWeightsResponse* response) {
   return read(*context, "ListGroupWeights", *response,
-              [request](TrainingJobs& jobs) { return jobs.group_weights(*request); });
+              [request](JobController& core) { return core.training_jobs().group_weights(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::ListAttempts(grpc::CallbackServerContext* context,
+                                                           const v1::ListAttemptsRequest* request,
+                                                           v1::ListAttemptsResponse* response) {
+  return read(*context, "ListAttempts", *response,
+              [request](JobController& core) { return core.history().attempts(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::ListCheckpoints(grpc::CallbackServerContext* context,
+                                                              const v1::ListCheckpointsRequest* request,
+                                                              v1::ListCheckpointsResponse* response) {
+  return read(*context, "ListCheckpoints", *response,
+              [request](JobController& core) { return core.history().checkpoints(*request); });
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::ListEvents(grpc::CallbackServerContext* context,
+                                                         const v1::ListEventsRequest* request,
+                                                         v1::ListEventsResponse* response) {
+  return read(*context, "ListEvents", *response,
+              [request](JobController& core) { return core.history().events(*request); });
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob(grpc::CallbackServerContext* context,
@@ -161,6 +205,13 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob
     stream->end(status_of(std::current_exception()));
   }
   return stream;
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::ListRanks(grpc::CallbackServerContext* context,
+                                                        const v1::ListRanksRequest* request,
+                                                        v1::ListRanksResponse* response) {
+  return read(*context, "ListRanks", *response,
+              [request](JobController& core) { return core.training_jobs().ranks(*request); });
 }
 
 WorkerService::WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
@@ -212,6 +263,14 @@ grpc::Status WorkerService::ReportMetrics(grpc::ServerContext* context, const v1
                                           v1::ReportMetricsResponse* /*response*/) {
   return boundary_.answer(*context, "ReportMetrics", [&](const AdmittedCall& admitted) {
     run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
+  });
+}
+
+grpc::Status WorkerService::ApplySettings(grpc::ServerContext* context, const v1::ApplySettingsRequest* request,
+                                          v1::ApplySettingsResponse* response) {
+  return boundary_.answer(*context, "ApplySettings", [&](const AdmittedCall& admitted) {
+    *response = run_for_rank(shared_, {*context, admitted}, *request,
+                             [&](WorkerCalls& calls) { return calls.apply_settings(*request); });
   });
 }
 

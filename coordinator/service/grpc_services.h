@@ -46,23 +46,41 @@ class TrainingJobService final : public CallbackTrainingJobService {
   grpc::ServerUnaryReactor* CheckpointTrainingJob(grpc::CallbackServerContext* context,
                                                   const v1::CheckpointTrainingJobRequest* request,
                                                   v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* EvaluateTrainingJob(grpc::CallbackServerContext* context,
+                                                const v1::EvaluateTrainingJobRequest* request,
+                                                v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* UpdateTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::UpdateTrainingJobRequest* request,
+                                              v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* ForkTrainingJob(grpc::CallbackServerContext* context,
+                                            const v1::ForkTrainingJobRequest* request,
+                                            v1::TrainingJob* response) override;
   grpc::ServerUnaryReactor* DeleteTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::DeleteTrainingJobRequest* request,
                                               google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* ListGroupWeights(grpc::CallbackServerContext* context,
                                              const v1::ListGroupWeightsRequest* request,
                                              v1::ListGroupWeightsResponse* response) override;
+  grpc::ServerUnaryReactor* ListRanks(grpc::CallbackServerContext* context, const v1::ListRanksRequest* request,
+                                      v1::ListRanksResponse* response) override;
+  grpc::ServerUnaryReactor* ListAttempts(grpc::CallbackServerContext* context, const v1::ListAttemptsRequest* request,
+                                         v1::ListAttemptsResponse* response) override;
+  grpc::ServerUnaryReactor* ListCheckpoints(grpc::CallbackServerContext* context,
+                                            const v1::ListCheckpointsRequest* request,
+                                            v1::ListCheckpointsResponse* response) override;
+  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context, const v1::ListEventsRequest* request,
+                                       v1::ListEventsResponse* response) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchTrainingJob(grpc::CallbackServerContext* context,
                                                                const grpc::ByteBuffer* request) override;
 
  private:
   // `body` answers on a thread of the pool.
   grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method, std::function<void()> body);
-  // call(TrainingJobs&) makes the answer, and changes nothing.
+  // call(JobController&) makes the answer, and changes nothing.
   template <typename Response, typename Call>
   grpc::ServerUnaryReactor* read(grpc::CallbackServerContext& context, const char* method, Response& response,
                                  Call call);
-  // call(TrainingJobs&) changes something, and makes the answer where there is one.
+  // call(JobController&) changes something, and makes the answer where there is one.
   template <typename Response, typename Call>
   grpc::ServerUnaryReactor* change(grpc::CallbackServerContext& context, const char* method, Response& response,
                                    Call call);
@@ -89,6 +107,8 @@ class WorkerService final : public v1::WorkerService::Service {
                                v1::GetGroupWeightsResponse* response) override;
   grpc::Status ReportMetrics(grpc::ServerContext* context, const v1::ReportMetricsRequest* request,
                              v1::ReportMetricsResponse* response) override;
+  grpc::Status ApplySettings(grpc::ServerContext* context, const v1::ApplySettingsRequest* request,
+                             v1::ApplySettingsResponse* response) override;
   grpc::Status CommitCheckpoint(grpc::ServerContext* context, const v1::CommitCheckpointRequest* request,
                                 v1::CommitCheckpointResponse* response) override;
   grpc::Status Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,

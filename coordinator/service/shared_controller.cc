@@ -269,4 +269,12 @@ void SharedController::tell_watchers() {
   for (const std::string& id : controller_.table().take_changed()) watchers_.changed(id);
 }
 
+void SharedController::keep_attempts() {
+  run_always([this](JobController& controller) {
+    controller.attempts().hold_launches();
+    controller.table().store_unstored();
+    take_failures();
+  });
+}
+
 }  // namespace equipoise::coordinator

@@ -84,6 +84,8 @@ class SharedController {
   void hurry();
   // Jobs with an attempt end it, and their processes are ended; returns when none is left.
   void end_attempts();
+  // In place of both: no job starts any more, and what runs is left to the next coordinator.
+  void keep_attempts();
   // Tells every watcher that the service ends, and waits for them to go, but not for one that does not read for 5 s.
   void close_watchers();
 

@@ -23,6 +23,13 @@ StoredCheckpoint checkpoint_of(const Statement& row) {
           .created_at = row.integer(6)};
 }
 
+// Nothing depends on it: one that cannot be read is none.
+std::optional<v1::AttemptFailure> failure_of(const std::string& bytes) {
+  v1::AttemptFailure failure;
+  const bool is_there = !bytes.empty() && failure.ParseFromString(bytes);
+  return is_there ? std::optional(std::move(failure)) : std::nullopt;
+}
+
 std::vector<std::int64_t> numbers_of(Statement& select, const std::string& job_id) {
   std::vector<std::int64_t> numbers;
   const ResetAtEnd reset(select);
@@ -49,9 +56,18 @@ AttemptRows::AttemptRows(Database& database)
                  "ON CONFLICT DO UPDATE SET state = excluded.state, start_step = excluded.start_step, "
                  "start_checkpoint = excluded.start_checkpoint"),
       set_launcher_(database_, "UPDATE attempts SET launcher = ?3 WHERE job_id = ?1 AND generation = ?2"),
+      set_failure_(database_, "INSERT OR REPLACE INTO attempt_failures(job_id, generation, failure) VALUES (?, ?, ?)"),
       select_attempts_(database_,
                        "SELECT generation, state, start_step, start_checkpoint, token_hash, launcher, hosts, cause, "
-                       "exit_code, started_at, ended_at FROM attempts WHERE job_id = ? ORDER BY generation"),
+                       "exit_code, started_at, ended_at, failure FROM attempts LEFT JOIN attempt_failures "
+                       "USING (job_id, generation) WHERE job_id = ? ORDER BY generation"),
+      insert_finished_(database_,
+                       "INSERT OR REPLACE INTO finished_ranks(job_id, generation, rank, step, digest, stopped_early, "
+                       "ledger_chain) "
+                       "VALUES (?, ?, ?, ?, ?, ?, ?)"),
+      select_finished_(database_,
+                       "SELECT rank, step, digest, stopped_early, ledger_chain FROM finished_ranks "
+                       "WHERE job_id = ? AND generation = ? ORDER BY rank"),
       insert_checkpoint_(database_,
                          "INSERT OR REPLACE INTO checkpoints(job_id, step, generation, folder, manifest_digest, bytes, "
                          "state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, iif(?8 = 0, unixepoch(), ?8))"),
@@ -89,6 +105,11 @@ void AttemptRows::end(const std::string& job_id, const StoredAttempt& attempt) {
   end_attempt_.run(job_id, attempt.generation, attempt.state, attempt.cause,
                    std::optional<std::int64_t>(attempt.exit_code), attempt.started_at, attempt.ended_at,
                    attempt.launcher, attempt.hosts);
+  if (attempt.failure) set_failure(job_id, *attempt.failure);
+}
+
+void AttemptRows::set_failure(const std::string& job_id, const v1::AttemptFailure& failure) {
+  set_failure_.run(job_id, std::int64_t{failure.generation()}, Blob{failure.SerializeAsString()});
 }
 
 void AttemptRows::start(const v1::TrainingJob& job, const StoredTraining& training,
@@ -128,9 +149,29 @@ std::vector<StoredAttempt> AttemptRows::attempts(const std::string& job_id) {
                         .started_at = row.integer(9),
                         .ended_at = row.integer(10),
                         .launcher = row.bytes(5),
-                        .hosts = row.bytes(6)});
+                        .hosts = row.bytes(6),
+                        .failure = failure_of(row.bytes(11))});
   }
   return attempts;
+}
+
+void AttemptRows::finish_rank(const std::string& job_id, std::int64_t generation, const FinishedRank& rank) {
+  insert_finished_.run(job_id, generation, std::int64_t{rank.rank}, rank.step, Blob{rank.digest},
+                       Blob{rank.stopped_early}, Blob{rank.ledger_chain});
+}
+
+std::vector<FinishedRank> AttemptRows::finished_ranks(const std::string& job_id, std::int64_t generation) {
+  std::vector<FinishedRank> ranks;
+  const ResetAtEnd reset(select_finished_);
+  const Statement& row = select_finished_;
+  for (select_finished_.begin(job_id, generation); select_finished_.next();) {
+    ranks.push_back({.rank = static_cast<int>(row.integer(0)),
+                     .step = row.integer(1),
+                     .digest = row.bytes(2),
+                     .stopped_early = row.bytes(3),
+                     .ledger_chain = row.bytes(4)});
+  }
+  return ranks;
 }
 
 void AttemptRows::commit_checkpoint(const std::string& job_id, const StoredCheckpoint& checkpoint) {

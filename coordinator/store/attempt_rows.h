@@ -25,6 +25,7 @@ struct StoredAttempt {
   std::int64_t ended_at = 0;
   std::string launcher = {};  // free text: what is needed to find its processes again
   std::string hosts = {};
+  std::optional<v1::AttemptFailure> failure = {};
 };
 
 struct StoredCheckpoint {
@@ -34,6 +35,15 @@ struct StoredCheckpoint {
   std::int64_t bytes = 0;
   std::string state = "COMMITTED";  // or DELETED
   std::int64_t created_at = 0;      // unix seconds; 0: now
+};
+
+// The last that a rank has said of itself.
+struct FinishedRank {
+  int rank = 0;
+  std::int64_t step = 0;           // steps done
+  std::string digest = {};         // of the trained parameters; empty: it has left with a checkpoint
+  std::string stopped_early = {};  // a serialized EarlyStop, or empty
+  std::string ledger_chain = {};   // of rank 0, or empty
 };
 
 struct StoredTraining {
@@ -50,8 +60,12 @@ class AttemptRows {
   void end(const std::string& job_id, const StoredAttempt& attempt);
   void start(const v1::TrainingJob& job, const StoredTraining& training, const std::string& start_checkpoint);
   void keep_line(const StoredTraining& training);
+  void set_failure(const std::string& job_id, const v1::AttemptFailure& failure);
   void set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher);
   std::vector<StoredAttempt> attempts(const std::string& job_id);
+
+  void finish_rank(const std::string& job_id, std::int64_t generation, const FinishedRank& rank);
+  std::vector<FinishedRank> finished_ranks(const std::string& job_id, std::int64_t generation);
 
   void commit_checkpoint(const std::string& job_id, const StoredCheckpoint& checkpoint);
   // generation: nullopt for all
@@ -66,7 +80,8 @@ class AttemptRows {
 
  private:
   Database& database_;
-  Statement insert_attempt_, end_attempt_, set_start_, set_launcher_, select_attempts_;
+  Statement insert_attempt_, end_attempt_, set_start_, set_launcher_, set_failure_, select_attempts_;
+  Statement insert_finished_, select_finished_;
   Statement insert_checkpoint_, delete_checkpoint_, select_checkpoints_, select_kept_;
   Statement delete_later_, commit_start_;
   Statement select_training_, select_newest_training_, insert_training_, select_generations_, select_trained_;

@@ -53,12 +53,14 @@ JobStore::JobStore(const std::filesystem::path& file, Access access)
       select_state_(database_, "SELECT state, desired FROM jobs WHERE id = ?"),
       update_job_(database_, "UPDATE jobs SET state = ?2, job = ?3, desired = ?4, checksum = ?5 WHERE id = ?1"),
       delete_job_(database_, "DELETE FROM jobs WHERE id = ?"),
-      insert_event_(database_, "INSERT OR REPLACE INTO events(job_id, revision, kind, text) VALUES (?, ?, 'STATE', ?)"),
+      insert_event_(
+          database_,
+          "INSERT OR REPLACE INTO events(job_id, revision, kind, text, generation) VALUES (?, ?, 'STATE', ?, ?)"),
       delete_old_events_(database_,
                          "DELETE FROM events WHERE job_id = ?1 AND revision < "
                          "(SELECT revision FROM events WHERE job_id = ?1 ORDER BY revision DESC LIMIT 1 OFFSET ?2)"),
       select_events_(database_,
-                     "SELECT revision, time, kind, text FROM events WHERE job_id = ? AND revision > ? "
+                     "SELECT revision, time, kind, text, generation FROM events WHERE job_id = ? AND revision > ? "
                      "ORDER BY revision, kind LIMIT ?"),
       select_request_(database_,
                       "SELECT digest, answer FROM requests "
@@ -138,7 +140,7 @@ void JobStore::keep_request(const AnsweredRequest& request) {
 }
 
 void JobStore::write_event(const v1::TrainingJob& job) {
-  insert_event_.run(job.id(), job.revision(), state_name(job.state()) + ": " + job.state_reason());
+  insert_event_.run(job.id(), job.revision(), state_name(job.state()) + ": " + job.state_reason(), job.generation());
   delete_old_events_.run(job.id(), kMostEvents - 1);
 }
 
@@ -172,6 +174,7 @@ std::vector<StoredEvent> JobStore::events(const std::string& job_id, std::int64_
   for (select_events_.begin(job_id, after, limit); select_events_.next();) {
     events.push_back({.revision = select_events_.integer(0),
                       .time = select_events_.integer(1),
+                      .generation = select_events_.integer(4),
                       .kind = select_events_.bytes(2),
                       .text = select_events_.bytes(3)});
   }
@@ -327,6 +330,10 @@ void JobStore::end_attempt(const v1::TrainingJob& job, const StoredAttempt& atte
   attempts_.end(job.id(), attempt);
   write_job(job, desired);
   transaction.commit();
+}
+
+void JobStore::set_attempt_failure(const std::string& job_id, const v1::AttemptFailure& failure) {
+  attempts_.set_failure(job_id, failure);
 }
 
 void JobStore::commit_checkpoint(const v1::TrainingJob& job, const StoredCheckpoint& checkpoint,

@@ -47,8 +47,9 @@ struct RequestUnderWay {
 struct StoredEvent {
   std::int64_t revision = 0;  // of the job
   std::int64_t time = 0;      // unix seconds
-  std::string kind = {};      // STATE
-  std::string text = {};      // one sentence
+  std::int64_t generation = 0;
+  std::string kind = {};  // STATE
+  std::string text = {};  // one sentence
 };
 
 // Every function is one transaction: when it returns, what it wrote is on the disk. All throw StoreError, and have then
@@ -104,7 +105,16 @@ class JobStore {
   void set_launcher(const std::string& job_id, std::int64_t generation, const std::string& launcher) {
     attempts_.set_launcher(job_id, generation, launcher);
   }
+  void set_attempt_failure(const std::string& job_id, const v1::AttemptFailure& failure);
   std::vector<StoredAttempt> attempts(const std::string& job_id) { return attempts_.attempts(job_id); }  // oldest first
+
+  // The last that a rank of an attempt has said of itself; ascending rank.
+  void finish_rank(const std::string& job_id, std::int64_t generation, const FinishedRank& rank) {
+    attempts_.finish_rank(job_id, generation, rank);
+  }
+  std::vector<FinishedRank> finished_ranks(const std::string& job_id, std::int64_t generation) {
+    return attempts_.finished_ranks(job_id, generation);
+  }
 
   // A second commit of one step and generation takes the place of the first.
   void commit_checkpoint(const std::string& job_id, const StoredCheckpoint& checkpoint) {

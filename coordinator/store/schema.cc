@@ -116,6 +116,32 @@ CREATE TABLE histories(
   next_step INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 )sql";
 
+// An AttemptFailure each.
+constexpr const char* kAttemptFailures = R"sql(
+CREATE TABLE attempt_failures(
+  job_id TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  failure BLOB NOT NULL,
+  PRIMARY KEY(job_id, generation)) STRICT, WITHOUT ROWID
+)sql";
+
+// What ranks have said at their end, which none of them says again. digest: of the trained parameters; empty: the rank
+// has left with a checkpoint. stopped_early: an EarlyStop, or empty. ledger_chain: as rank 0 said, or empty.
+constexpr const char* kFinishedRanks = R"sql(
+CREATE TABLE finished_ranks(
+  job_id TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  rank INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  stopped_early BLOB NOT NULL,
+  ledger_chain BLOB NOT NULL,
+  PRIMARY KEY(job_id, generation, rank)) STRICT, WITHOUT ROWID
+)sql";
+
+// Of events that are there already it is not known.
+constexpr const char* kEventGenerations = "ALTER TABLE events ADD COLUMN generation INTEGER NOT NULL DEFAULT 0";
+
 struct TrainingKey {
   std::string job_id;
   std::int64_t generation;
@@ -170,12 +196,18 @@ void migrate(Database& database, std::int64_t from, const EarlierRows& earlier) 
       return add_lineage(database, earlier);
     case 3:
       return database.execute(kCompactSteps);
-    default:
+    case 4:
       return database.execute(kDeletedJobsTable);
+    case 5:
+      return database.execute(kAttemptFailures);
+    case 6:
+      return database.execute(kFinishedRanks);
+    default:
+      return database.execute(kEventGenerations);
   }
 }
 
-constexpr std::int64_t kSchemaVersion = 5;
+constexpr std::int64_t kSchemaVersion = 8;
 
 std::int64_t schema_version(Database& database) {
   Statement version(database, "PRAGMA user_version");

@@ -34,6 +34,8 @@ class StateFolder {
   void touch() const;
   // Where an attempt's output goes: logs/<job>/<generation>.
   std::filesystem::path logs() const { return path_ / "logs"; }
+  // A file for each attempt that runs: attempts/<job>.<generation>.
+  std::filesystem::path attempts() const { return path_ / "attempts"; }
 
  private:
   StateFolder(std::filesystem::path path, int lock);

@@ -134,7 +134,35 @@ std::span<const double> span_of(const Numbers& numbers) {
 }  // namespace
 
 WeightOwner::WeightOwner(RobustSettings settings, GroupTable groups, double num_pairs)
-    : groups_(std::move(groups)), weights_(std::move(settings), groups_.pair_count_K, num_pairs) {}
+    : groups_(std::move(groups)),
+      first_trade_off_(settings.trade_off),
+      weights_(std::move(settings), groups_.pair_count_K, num_pairs) {}
+
+void WeightOwner::set_changes(std::vector<WeightChange> changes) {
+  GroupWeights checked = weights_;
+  for (const WeightChange& change : changes) {
+    if (change.trade_off) checked.set_trade_off(*change.trade_off);
+    if (change.step_size) checked.set_step_size(*change.step_size);
+  }
+  changes_ = std::move(changes);
+  weights_.set_trade_off(trade_off_before(next_step_));
+}
+
+// That of the steps below `step`, which no state has.
+double WeightOwner::trade_off_before(std::int64_t step) const {
+  double trade_off = first_trade_off_;
+  for (const WeightChange& change : changes_) {
+    if (change.steps_done < step) trade_off = change.trade_off.value_or(trade_off);
+  }
+  return trade_off;
+}
+
+void WeightOwner::apply_changes(std::int64_t step, GroupWeights& weights) const {
+  const auto change = std::ranges::lower_bound(changes_, step, {}, &WeightChange::steps_done);
+  if (change == changes_.end() || change->steps_done != step) return;
+  if (change->trade_off) weights.set_trade_off(*change->trade_off);
+  if (change->step_size) weights.set_step_size(*change->step_size);
+}
 
 StepRecord WeightOwner::prepare(const v1::ReportStepRequest& request) const {
   const StepReport report = check_step_report(request, groups_.names);
@@ -145,6 +173,7 @@ StepRecord WeightOwner::prepare(const v1::ReportStepRequest& request) const {
                     .group_loss_K = {}};
   record.request.clear_job_id();
   GroupWeights after = weights_;
+  apply_changes(request.step(), after);
   after.step(report.sums, report.non_finite_group, record.weight);
   GroupWeightsState state = after.state();
   record.result_digest = result_digest_of(state, record.weight);
@@ -177,6 +206,7 @@ void WeightOwner::move_past(const StepRecord& record) {
 
 void WeightOwner::accept(const StepRecord& record) {
   EQUIPOISE_CHECK(record.request.step() >= next_step_);
+  apply_changes(record.request.step(), weights_);
   weights_.restore(record.log_alpha_K, record.group_loss_K);
   move_past(record);
   if (!record.request.non_finite_group().empty()) return;
@@ -202,6 +232,7 @@ void WeightOwner::restore(const v1::WeightState& state) {
                                                    .best = state.step_size().best(),
                                                    .waited = state.step_size().waited()}});
   next_step_ = state.steps();
+  weights_.set_trade_off(trade_off_before(next_step_));
   steps_to_replay_ = 0;
   bytes_to_replay_ = 0;
 }
@@ -216,6 +247,7 @@ StepRecord WeightOwner::replay(StepRecord record) {
   }
   const StepReport report = check_step_report(record.request, groups_.names);
   record.weight.resize(report.sums.group.size());
+  apply_changes(next_step_, weights_);
   weights_.step(report.sums, report.non_finite_group, record.weight);
   move_past(record);
   if (record.result_digest.empty()) return record;

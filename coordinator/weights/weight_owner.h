@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,13 @@ struct GroupTable {
   std::vector<double> pair_count_K;  // [K]  N_g > 0
 };
 
+// Settings that were changed between two steps. Absent: as before.
+struct WeightChange {
+  std::int64_t steps_done = 0;
+  std::optional<double> trade_off = {};
+  std::optional<double> step_size = {};  // eta_alpha
+};
+
 // A state is stored every 16 to 256 steps: as soon as the steps since the one before take four times its bytes. So it
 // is a fifth of what is stored or less, but for jobs of thousands of groups, and a replay is some milliseconds.
 inline constexpr std::int64_t kFewestReplayedSteps = 16;
@@ -52,6 +60,12 @@ class WeightOwner {
   // alpha starts and moves, and eta_alpha shrinks, as common/robust/group_weights.h says. Throws std::invalid_argument
   // where settings and groups do not agree.
   WeightOwner(RobustSettings settings, GroupTable groups, double num_pairs);
+
+  // Each is applied right before the step that follows its steps_done others, in whichever order steps are done, done
+  // again or read from disk: the weights after a step are the same whether or not a change that follows it is known.
+  //   changes  ascending steps_done, each once; those that prepare() takes values of
+  // Throws std::invalid_argument on a value out of its range; nothing is changed then.
+  void set_changes(std::vector<WeightChange> changes);
 
   // Applies the request to a copy. A skipped step leaves alpha and answers the weights that it gives.
   // Throws std::invalid_argument, as check_step_report does, and where the record could not be read back.
@@ -85,9 +99,13 @@ class WeightOwner {
  private:
   bool is_state_due(const v1::ReportStepRequest& request) const;
   void move_past(const StepRecord& record);
+  double trade_off_before(std::int64_t step) const;
+  void apply_changes(std::int64_t step, GroupWeights& weights) const;
 
   GroupTable groups_;
+  double first_trade_off_;
   GroupWeights weights_;
+  std::vector<WeightChange> changes_;
   std::int64_t next_step_ = 0;
   // Since the newest state on record.
   std::int64_t steps_to_replay_ = 0;

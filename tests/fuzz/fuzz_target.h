@@ -22,5 +22,17 @@ bool fuzz_model_config(std::span<const std::uint8_t> input);
 // common/huggingface/chat_template.h: template, messages, tools and variables with a zero byte between them. An absent
 // part is a short chat, no tools, no variables.
 bool fuzz_chat_template(std::span<const std::uint8_t> input);
+// common/config/job_config.h: the bytes of a JobSpec
+bool fuzz_job_message(std::span<const std::uint8_t> input);
+// common/config/job_file.h: a job's YAML
+bool fuzz_job_text(std::span<const std::uint8_t> input);
+// coordinator/job/training_jobs.h: a page token
+bool fuzz_page_token(std::span<const std::uint8_t> input);
+// common/checkpoint/checkpoint_manifest.h: manifest.json, with its digest or without
+bool fuzz_manifest(std::span<const std::uint8_t> input);
+// coordinator/job/worker_calls.h: messages of ranks, one after the other. Accepted where each of them is.
+bool fuzz_worker_messages(std::span<const std::uint8_t> input);
+// common/log_linear/preference.h: a JSONL file
+bool fuzz_log_linear(std::span<const std::uint8_t> input);
 
 }  // namespace equipoise

@@ -6,6 +6,8 @@
 Tables need pyarrow. Inputs that a fuzzer found (crash-…) lie beside them and stay.
 """
 import gzip
+import hashlib
+import hmac
 import io
 import json
 import pathlib
@@ -203,7 +205,152 @@ def put_tables():
     put("tables", "parquet-pages-2", stream.getvalue())
 
 
+# --- messages, by hand: https://protobuf.dev/programming-guides/encoding
+
+def varint(number):
+    number %= 1 << 64  # negative numbers have ten bytes
+    text = b""
+    while number >= 0x80:
+        text += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return text + bytes([number])
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    if isinstance(value, float):
+        return varint(number << 3 | 1) + struct.pack("<d", value)
+    text = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(text)) + text
+
+
+def message(*fields):
+    """Of (number, value); a value is a number, a text, bytes or another message."""
+    return b"".join(field(number, value) for number, value in fields)
+
+
+def doubles(*numbers):
+    return struct.pack(f"<{len(numbers)}d", *numbers)
+
+
+def put_jobs():
+    smallest = [(1, "a"), (2, message((1, "/m"))), (3, message((1, "/t.jsonl"))), (7, message((1, 1.0))), (11, "/o")]
+    put("job_message", "smallest", message(*smallest))
+    put("job_message", "no-output", message(*smallest[:-1]))
+    put("job_message", "unknown-loss", message(*smallest, (4, message((1, 99)))))
+    put("job_message", "negative-workers", message(*smallest, (10, message((2, -1)))))
+    put("job_message", "not-finite", message(*smallest, (5, message((2, float("nan"))))))
+    put("job_message", "not-utf-8", message((1, b"\xff")))
+    put("job_message", "unknown-field", message(*smallest, (900, "x")))
+    job = {"name": "a", "model": {"path": "/m"}, "data": {"train": "/t.jsonl"}, "training": {"epochs": 1}, "output": "/o"}
+    log_linear = {"features": "same", "actions": 2, "reward": [[1, 2], [2, 1]]}
+    put("job_text", "smallest", json.dumps(job))
+    put("job_text", "blocks", "name: a\nmodel:\n  path: /m\ndata:\n  train: /t.jsonl\ntraining:\n  epochs: 1\noutput: /o\n")
+    put("job_text", "log-linear", json.dumps({
+        "name": "a", "policy": {"log_linear": log_linear}, "data": {"train": "/t.jsonl"},
+        "loss": {"type": "dpo", "beta": 1}, "robust": {"mode": "group_robust", "step_size": 0.9},
+        "optimizer": {"learning_rate": 0.5}, "training": {"max_steps": 3, "full_batch": True}, "output": "/o"}))
+    put("job_text", "unknown-key", json.dumps({**job, "models": {}}))
+    put("job_text", "twice", "name: a\nname: b\n")
+    put("job_text", "another-type", json.dumps({**job, "training": {"max_steps": "many"}}))
+    put("job_text", "aliases", "name: &a [x, x]\nmodel: [*a, *a]\n")
+    put("job_text", "deep", "[" * 2000)
+    put("job_text", "control", "name: \"\\u001b[2J\"\n")
+
+
+def put_page_tokens():
+    def token(listed, position):
+        signature = hmac.new(b"k" * 32, listed + b"\0" + position, hashlib.sha256).hexdigest()[:32]
+        return position + b"-" + signature.encode()
+
+    put("page_token", "none", b"")
+    put("page_token", "made", token(b"jobs", b"1f"))
+    put("page_token", "of-another-list", token(b"weights a", b"1f"))
+    put("page_token", "moved", b"2" + token(b"jobs", b"1f")[1:])
+    put("page_token", "too-large", token(b"jobs", b"f" * 40))
+    put("page_token", "no-signature", b"1f")
+
+
+def put_manifests():
+    manifest = {
+        "format": 1, "program": "equipoise-worker 1", "job_id": "a-12345678", "generation": 1, "step": 3,
+        "time": "2026-01-31T12:00:00Z", "job": "name: a\n",
+        "plan": {"seed": 1, "shuffle": True, "num_pairs": 6, "global_batch_size": 4, "world_size": 1, "stratified": False,
+                 "mixed": False, "end_step": 10},
+        "dataset_sha256": "ab" * 32,
+        "weights": {"log_alpha": [-0.5, -1], "group_loss": ["NaN", 0.25],
+                    "step_size": {"step_size": 0.5, "best": "Infinity", "waited": 0}},
+        "training": {}, "policy": {}, "metrics": {"bytes": 0, "sha256": "cd" * 32},
+        "files": [{"name": "theta.json", "bytes": 7, "sha256": "ef" * 32}]}
+    file = manifest["files"][0]
+    put("manifest", "whole", json.dumps(manifest))
+    put("manifest", "newer", json.dumps({**manifest, "format": 2}))
+    put("manifest", "outside", json.dumps({**manifest, "files": [{**file, "name": "../theta.json"}]}))
+    put("manifest", "too-large", json.dumps({**manifest, "files": [{**file, "bytes": 2**62}]}))
+    put("manifest", "many-ranks", json.dumps({**manifest, "plan": {**manifest["plan"], "world_size": 2**32 + 1}}))
+    put("manifest", "negative", json.dumps({**manifest, "step": -1}))
+    put("manifest", "no-weights", json.dumps({**manifest, "weights": {}}))
+    put("manifest", "deep", "[" * 4000)
+
+
+def put_log_linear():
+    pair = {"state": [0.1, -0.2], "group": 1, "chosen": 2, "rejected": 0}
+    lines = {
+        "plain": [pair, {**pair, "group": 0}],
+        "shares": [{**pair, "chosen_share": 0.75}, {**pair, "chosen_share": 1}],
+        "same-action": [{**pair, "rejected": 2}],
+        "another-group": [{**pair, "group": 2}],
+        "long-state": [{**pair, "state": [0.1, 0.2, 0.3]}],
+        "some-shares": [{**pair, "chosen_share": 0.5}, pair],
+        "fraction": [{**pair, "chosen": 1.5}],
+        "large": [{**pair, "group": 2**40}],
+    }
+    for name, pairs in lines.items():
+        put("log_linear", name, "".join(json.dumps(line) + "\n" for line in pairs))
+    put("log_linear", "not-finite", '{"state": [1e999, 0], "group": 0, "chosen": 1, "rejected": 0}\n')
+    put("log_linear", "empty", b"")
+
+
+def put_worker_messages():
+    def sent(kind, *fields):
+        text = message(*fields)
+        return bytes([kind]) + struct.pack("<H", len(text)) + text
+
+    def step(number, *further):
+        groups = [(4, varint(0) + varint(1)), (5, doubles(0.25, 1.5)), (6, doubles(1, 1)), (7, 2.0)]
+        return [(3, number), *groups, *further]
+
+    register = sent(0, (4, 1), (5, "host"), (6, 7), (7, "cpu"))
+    start = sent(1, (3, "north"), (3, "south"), (4, doubles(4, 2)), (5, 6), (6, b"d" * 32))
+    steps = b"".join(sent(2, *step(number)) for number in range(10))
+    weights, commit = sent(4), sent(5, (3, 10), (4, b"m" * 32), (5, 100))
+    metrics = sent(6, (3, 10), (4, 1), (5, 0.5))
+    beat = sent(7, (4, "training"))
+    finish = sent(8, (4, 10), (5, b"x" * 32))
+    fail = sent(10, (4, "its device is gone"), (5, 2))
+    put("worker_messages", "whole-run", register + start + steps + weights + commit + metrics + beat + finish)
+    put("worker_messages", "steps-at-once", register + start + sent(3, *[(3, message(*step(n))) for n in range(4)]))
+    put("worker_messages", "failure", register + start + beat + fail)
+    put("worker_messages", "twice", register + register + start + start + sent(2, *step(0)) * 2)
+    put("worker_messages", "leaves", register + start + steps[: len(steps) // 10 * 3] + sent(5, (3, 3), (4, b"m" * 32), (5, 1)) +
+        sent(9, (4, 3)))
+    put("worker_messages", "early", start)
+    put("worker_messages", "gap", register + start + sent(2, *step(5)))
+    put("worker_messages", "extreme", register + start + sent(2, (3, 0), (4, varint(0)), (5, doubles(1.7e308)),
+                                                              (6, doubles(5e-324)), (7, 1e-320)))
+    put("worker_messages", "of-another-job", register + sent(0x82, (1, "b-00000000"), (2, 1), *step(0)))
+    put("worker_messages", "stale", register + start + sent(0x87, (1, "b"), (2, 7)))
+    put("worker_messages", "skipped", register + start + sent(2, *step(0, (8, varint(1)))))
+    put("worker_messages", "ticks", register + sent(11) * 40)
+
+
 put_tables()
+put_jobs()
+put_page_tokens()
+put_manifests()
+put_log_linear()
+put_worker_messages()
 put_safetensors()
 put_preferences()
 put_model_configs()

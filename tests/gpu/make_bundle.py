@@ -19,7 +19,7 @@ import tarfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("EQUIPOISE_BUILD", ROOT / "build/release"))
-PROGRAMS = ["equipoise", "equipoise-coordinator", "equipoise-worker", "equipoise-gpu-check"]
+PROGRAMS = ["equipoise", "equipoise-coordinator", "equipoise-shim", "equipoise-worker", "equipoise-gpu-check"]
 MOST_BYTES = 64_000_000
 # Part of glibc, which comes with the system, as its parts must be of one version.
 SYSTEM = re.compile(r"^(ld-linux|linux-vdso|libc\.|libm\.|libdl\.|libpthread\.|librt\.|libresolv\.|libutil\.|libnsl\.|libmvec\.)")

@@ -296,5 +296,33 @@ class WhatPeopleAreTold(Hosts):
         self.assertEqual(self.second.processes("equipoise-worker"), [])
 
 
+class HostsThatAreGone(Hosts):
+
+    def test_a_job_goes_on_with_fewer_ranks_and_has_all_again_once_the_host_answers(self):
+        self.start_coordinator(slots=((2, 1), (3, 1)))
+        job_id = self.submit(self.job_file("fewer", steps=1000000, workers=2, min_workers=1, max_restarts=3))
+        self.wait_for(job_id, "RUNNING")
+        self.assertEqual(self.equipoise("jobs", "checkpoint", job_id, "--wait").returncode, 0)
+        first = int(self.job(job_id)["checkpoint_step"])
+        self.cluster.cut_off(self.third)
+        self.assertIn("lost contact with eqn3", self.wait_for(job_id, "RECOVERING")["state_reason"])
+        job = self.wait_for(job_id, "RUNNING")
+        self.assertEqual((job["state"], job["world_size"]), ("JOB_STATE_RUNNING", 1))
+        self.assertGreaterEqual(int(job["step"]), first)
+        self.assertIn("has 1 of 2 ranks, as no more slots are free; not used: eqn3, which does not answer",
+                      " ".join(job["conditions"]))
+        self.cluster.plug_in(self.third)
+        end = time.monotonic() + STATE_WAIT
+        while "eqn3 answers, and is used again" not in (self.folder / "coordinator.log").read_text():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.5)
+        self.assertEqual(self.equipoise("jobs", "pause", job_id, "--wait").returncode, 0)
+        self.assertEqual(self.equipoise("jobs", "resume", job_id).returncode, 0)
+        job = self.wait_for(job_id, "RUNNING")
+        self.assertEqual((job["state"], job["world_size"]), ("JOB_STATE_RUNNING", 2))
+        self.assertEqual(self.equipoise("jobs", "cancel", job_id).returncode, 0)
+        self.assertEqual(self.wait_for(job_id)["state"], "JOB_STATE_CANCELLED")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -62,6 +62,7 @@ struct CoordinatorClient::Call {
   const char* name;  // in messages
   Precondition precondition = Precondition::kOfAttempt;
   Tries tries = Tries::kForTheWindow;
+  std::chrono::milliseconds within = kCallDeadline;  // of one try
 
   // Whether this rank has to end after such an answer.
   bool is_of_over_attempt(const grpc::Status& status) const;
@@ -141,8 +142,7 @@ Response CoordinatorClient::make(const Call& call, Method method, const Request&
     grpc::ClientContext context;
     // gRPC connects again at once only while a call waits for it.
     context.set_wait_for_ready(!is_tried_once);
-    context.set_deadline(std::chrono::system_clock::now() +
-                         std::min<Clock::duration>(kCallDeadline, end - Clock::now()));
+    context.set_deadline(std::chrono::system_clock::now() + std::min<Clock::duration>(call.within, end - Clock::now()));
     sign(context);
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
@@ -196,6 +196,10 @@ v1::GetGroupWeightsResponse CoordinatorClient::group_weights(const v1::GetGroupW
                                            request);
 }
 
+v1::ApplySettingsResponse CoordinatorClient::apply_settings(const v1::ApplySettingsRequest& request) {
+  return make<v1::ApplySettingsResponse>({.name = "ApplySettings"}, &v1::WorkerService::Stub::ApplySettings, request);
+}
+
 void CoordinatorClient::commit_checkpoint(const v1::CommitCheckpointRequest& request) {
   make<v1::CommitCheckpointResponse>({.name = "CommitCheckpoint"}, &v1::WorkerService::Stub::CommitCheckpoint, request);
 }
@@ -204,8 +208,9 @@ void CoordinatorClient::report_metrics(const v1::ReportMetricsRequest& request) 
   make<v1::ReportMetricsResponse>({.name = "ReportMetrics"}, &v1::WorkerService::Stub::ReportMetrics, request);
 }
 
-v1::HeartbeatResponse CoordinatorClient::heartbeat(const v1::HeartbeatRequest& request) {
-  return make<v1::HeartbeatResponse>({.name = "Heartbeat", .tries = Call::Tries::kOne},
+v1::HeartbeatResponse CoordinatorClient::heartbeat(const v1::HeartbeatRequest& request,
+                                                   std::chrono::milliseconds within) {
+  return make<v1::HeartbeatResponse>({.name = "Heartbeat", .tries = Call::Tries::kOne, .within = within},
                                      &v1::WorkerService::Stub::Heartbeat, request);
 }
 

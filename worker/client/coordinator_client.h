@@ -46,9 +46,12 @@ class CoordinatorClient {
   v1::ReportStepResponse report_step(const v1::ReportStepRequest& request);
   v1::ReportStepsResponse report_steps(const v1::ReportStepsRequest& request);
   v1::GetGroupWeightsResponse group_weights(const v1::GetGroupWeightsRequest& request);
+  v1::ApplySettingsResponse apply_settings(const v1::ApplySettingsRequest& request);
   void commit_checkpoint(const v1::CommitCheckpointRequest& request);
   void report_metrics(const v1::ReportMetricsRequest& request);
-  v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request);
+  // An answer that has not come `within` this time is none.
+  v1::HeartbeatResponse heartbeat(const v1::HeartbeatRequest& request,
+                                  std::chrono::milliseconds within = std::chrono::seconds(30));
   void finish_worker(const v1::FinishWorkerRequest& request);
   void leave_worker(const v1::LeaveWorkerRequest& request);
   // Never throws: what cannot be delivered is lost.

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 #include "common/base/error.h"
 #include "common/base/message_text.h"
@@ -15,17 +17,26 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kInterval = 2s;
-constexpr auto kGrace = 10s;
+// Of one try: after it there is time for another one.
+constexpr auto kLongestTry = 10s;
+// While training waits for an answer.
+constexpr std::chrono::milliseconds kIntervalOfWaiting{250};
+// A rank that was stopped for longer than its lease asks once whether it is counted on.
+constexpr auto kShortestTry = 1s;
 constexpr int kExitLeaseLost = 75;
 constexpr int kExitAskedToEnd = 77;
 
 }  // namespace
 
-Heartbeat::Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank, std::function<void()> on_held)
-    : client_(client), attempt_(std::move(attempt)), rank_(rank), on_held_(std::move(on_held)), thread_([this] {
-        run();
-      }) {}
+Heartbeat::Heartbeat(CoordinatorClient& client, AttemptId attempt, int rank, std::function<void()> on_held,
+                     RankProgress* progress, HeartbeatTimes times)
+    : client_(client),
+      attempt_(std::move(attempt)),
+      rank_(rank),
+      on_held_(std::move(on_held)),
+      times_(times),
+      progress_(progress != nullptr ? *progress : own_progress_),
+      thread_([this] { run(); }) {}
 
 Heartbeat::~Heartbeat() {
   {
@@ -36,10 +47,10 @@ Heartbeat::~Heartbeat() {
   thread_.join();
 }
 
-void Heartbeat::set_phase(const std::string& phase) {
+void Heartbeat::set_phase(v1::RankPhase phase, std::string text) {
+  progress_.set_phase(phase, std::move(text));
   {
     const std::lock_guard lock(mutex_);
-    phase_ = phase;
     has_news_ = true;
   }
   changed_.notify_all();
@@ -67,9 +78,10 @@ void Heartbeat::pause_failed(std::string sentence) {
 }
 
 void Heartbeat::check() const {
-  if (!must_end_) return;
-  const std::lock_guard lock(mutex_);
-  throw AttemptEnded(end_reason_);
+  if (!must_end_ && is_fresh()) return;
+  std::unique_lock lock(mutex_);
+  answered_.wait(lock, [this] { return must_end_ || is_fresh(); });
+  if (must_end_) throw AttemptEnded(end_reason_);
 }
 
 void Heartbeat::beat() {
@@ -80,18 +92,30 @@ void Heartbeat::beat() {
   request.set_step(step_);
   {
     const std::lock_guard lock(mutex_);
-    request.set_phase(phase_);
     has_news_ = false;
     request.mutable_warnings()->Add(warnings_.begin(), warnings_.end());
     warnings_.clear();
     request.set_pause_failure(pause_failure_);
     pause_failure_.clear();
   }
+  const RankProgress::Reading progress = progress_.read();
+  request.set_phase(progress.phase_text);
+  request.set_rank_phase(progress.phase);
+  request.set_progress(progress.counter);
+  request.set_last_collective(progress.last_collective);
+  request.set_is_in_collective(waits_.is_waiting(progress, progress_.has_polls()));
   std::string reason;
+  const auto sent = Clock::now();
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(acknowledged_.load() + client_.patience() - sent);
   try {
-    const v1::HeartbeatResponse answer = client_.heartbeat(request);
+    const v1::HeartbeatResponse answer =
+        client_.heartbeat(request, std::clamp<std::chrono::milliseconds>(left, kShortestTry, kLongestTry));
+    set_acknowledged(sent);
     if (answer.is_held() && on_held_) on_held_();
-    wanted_checkpoints_ = answer.checkpoint_requests();
+    checkpoints_.hear(answer.checkpoint_requests());
+    evaluations_.hear(answer.evaluation_requests());
+    settings_version_ = answer.settings_version();
     set_wants_pause(answer.command() == v1::HeartbeatResponse::COMMAND_PAUSE);
     if (answer.command() != v1::HeartbeatResponse::COMMAND_EXIT) return;
     reason = "the coordinator asked this rank to end";
@@ -103,9 +127,20 @@ void Heartbeat::beat() {
     keep_warnings(request);
     throw;
   }
-  const std::lock_guard lock(mutex_);
-  end_reason_ = reason;
-  must_end_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    end_reason_ = reason;
+    must_end_ = true;
+  }
+  answered_.notify_all();
+}
+
+void Heartbeat::set_acknowledged(Clock::time_point sent) {
+  {
+    const std::lock_guard lock(mutex_);
+    acknowledged_ = sent;
+  }
+  answered_.notify_all();
 }
 
 // Those of a heartbeat that did not arrive, before those that came since.
@@ -122,29 +157,30 @@ void Heartbeat::set_wants_pause(bool wants_pause) {
   wants_pause_ = wants_pause && pause_failure_.empty();
 }
 
+void Heartbeat::end_where_lease_is_over(const std::exception& failure) const {
+  if (Clock::now() - acknowledged_.load() < client_.patience()) return;
+  std::fprintf(stderr, "rank %d: %s; no answer for %lld s, this rank ends\n", rank_,
+               one_line(failure.what(), kLongestWarning).c_str(), static_cast<long long>(client_.patience().count()));
+  _exit(kExitLeaseLost);
+}
+
 void Heartbeat::run() {
-  auto last_answer = std::chrono::steady_clock::now();
-  auto asked_to_end = std::chrono::steady_clock::time_point::max();
+  std::optional<Clock::time_point> asked_to_end;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();
     try {
       if (!must_end_) beat();
-      last_answer = std::chrono::steady_clock::now();
     } catch (const PeerError& failure) {
-      if (std::chrono::steady_clock::now() - last_answer > client_.patience()) {
-        std::fprintf(stderr, "rank %d: %s; no answer for %lld s, this rank ends\n", rank_,
-                     one_line(failure.what(), kLongestWarning).c_str(),
-                     static_cast<long long>(client_.patience().count()));
-        _exit(kExitLeaseLost);
-      }
+      end_where_lease_is_over(failure);
     }
-    if (must_end_ && asked_to_end == std::chrono::steady_clock::time_point::max()) {
-      asked_to_end = std::chrono::steady_clock::now();
-    }
-    if (must_end_ && std::chrono::steady_clock::now() - asked_to_end > kGrace) _exit(kExitAskedToEnd);
+    if (must_end_ && !asked_to_end) asked_to_end = Clock::now();
+    if (asked_to_end && Clock::now() - *asked_to_end >= times_.grace) _exit(kExitAskedToEnd);
+    const auto end = asked_to_end ? *asked_to_end + times_.grace : acknowledged_.load() + client_.patience();
+    const auto interval = is_fresh() ? times_.interval : std::min(times_.interval, kIntervalOfWaiting);
+    const auto next = std::min(Clock::now() + interval, end);
     lock.lock();
-    changed_.wait_for(lock, kInterval, [this] { return stopping_ || (has_news_ && !must_end_); });
+    changed_.wait_until(lock, next, [this] { return stopping_ || (has_news_ && !must_end_); });
   }
 }
 

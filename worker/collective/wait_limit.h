@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 
 namespace equipoise {
 
@@ -16,8 +17,13 @@ class WaitReason {
   void renew(Clock::time_point now = Clock::now()) { newest_ = now; }
   Clock::time_point newest() const { return newest_; }
 
+  // How often ranks that wait have looked whether they wait for too long: it grows while the thread that waits runs.
+  std::int64_t polls() const { return polls_.load(std::memory_order_relaxed); }
+  void count_poll() const { polls_.fetch_add(1, std::memory_order_relaxed); }
+
  private:
   std::atomic<Clock::time_point> newest_ = Clock::time_point::min();
+  mutable std::atomic<std::int64_t> polls_ = 0;
 };
 
 class WaitLimit {
@@ -29,6 +35,7 @@ class WaitLimit {
   WaitLimit(std::chrono::seconds usual, const WaitReason* reason = nullptr) : usual_(usual), reason_(reason) {}
 
   bool is_over(Clock::time_point begin, Clock::time_point now = Clock::now()) const {
+    if (reason_ != nullptr) reason_->count_poll();
     const Clock::time_point from = reason_ != nullptr ? std::max(begin, reason_->newest()) : begin;
     return now - from > usual_;
   }

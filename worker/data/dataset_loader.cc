@@ -246,6 +246,7 @@ EncodedDataset DatasetLoader::tokenize(const Source& source, int threads, const 
     for (auto pairs = chunks.next(); !pairs.empty(); pairs = chunks.next()) {
       load_template_for(pairs);
       take(encoder.encode(pairs));
+      if (settings_.on_progress) settings_.on_progress();
     }
   } catch (const PairRefused& refused) {
     throw std::invalid_argument(chunks.place(refused.line()) + ": " + refused.what());

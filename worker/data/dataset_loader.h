@@ -24,9 +24,10 @@ struct LoaderSettings {
   std::optional<std::filesystem::path> adapter = {};   // folder whose chat templates come before the model's
   EncodeSettings encode;                               // chat_templates is filled in by the loader
   std::string group_separator;
-  std::filesystem::path cache;  // folder, see common/base/cache_folder.h; empty: nothing is kept
-  int threads = 1;              // of this process, where it tokenises for itself alone
-  ChunkLimits chunk = {};       // of what is tokenised at once
+  std::filesystem::path cache;             // folder, see common/base/cache_folder.h; empty: nothing is kept
+  int threads = 1;                         // of this process, where it tokenises for itself alone
+  ChunkLimits chunk = {};                  // of what is tokenised at once
+  std::function<void()> on_progress = {};  // called after each chunk that was tokenised
 };
 
 // Where a file's pairs have their groups from; see PreferenceReadSettings.

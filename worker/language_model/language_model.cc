@@ -39,8 +39,8 @@ constexpr std::size_t kMostLossLines = 10;
 constexpr std::chrono::seconds kBetweenProgress{5};
 
 TrainingData read_data(const RunContext& context) {
-  context.heartbeat.set_phase("reading data");
-  return load_training_data(context.config, context.threads);
+  context.heartbeat.set_phase(v1::RANK_PHASE_READING_DATA);
+  return load_training_data(context.config, context.threads, [&context] { context.heartbeat.progress().advance(); });
 }
 
 // One rank of each machine says it: its devices are alike.
@@ -179,6 +179,8 @@ class LanguageModel final : public TrainedPolicy {
 
   void observe_evaluation(double worst_group_loss) override { optimizer_->observe_evaluation(worst_group_loss); }
 
+  void set_learning_rate(double learning_rate) override { optimizer_->set_learning_rate(learning_rate); }
+
   void keep() override { best_.keep(decoder_.trained()); }
 
   Digest state_digest() const override { return parameter_digest(decoder_.trained()); }
@@ -284,15 +286,16 @@ class LanguageModel final : public TrainedPolicy {
   }
 
   References compute_references() {
-    const std::string phase = "reference log-probs";
-    context_.heartbeat.set_phase(phase);
+    constexpr auto kPhase = v1::RANK_PHASE_REFERENCE_LOG_PROBS;
+    context_.heartbeat.set_phase(kPhase);
     auto said = std::chrono::steady_clock::now();
     const auto on_progress = [&](std::int64_t percent) {
       context_.heartbeat.check();
+      context_.heartbeat.progress().advance();
       const auto now = std::chrono::steady_clock::now();
       if (now - said < kBetweenProgress) return;
       said = now;
-      context_.heartbeat.set_phase(phase + ", " + std::to_string(percent) + " %");
+      context_.heartbeat.set_phase(kPhase, phase_name(kPhase) + ", " + std::to_string(percent) + " %");
     };
     return start_references({.config = config_,
                              .policy = decoder_,
@@ -331,7 +334,8 @@ class LanguageModel final : public TrainedPolicy {
             .reference = reference,
             .label_noise = &label_noise_,
             .policy_is_reference = policy_is_reference_ && !has_own_reference(dataset),
-            .weight_N = weight_N};
+            .weight_N = weight_N,
+            .progress = &context_.heartbeat.progress()};
   }
 
   const RunContext& context_;

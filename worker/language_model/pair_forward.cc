@@ -81,6 +81,7 @@ PairBatch make_pair_batch(const ForwardInputs& inputs, MicroBatch pairs, const s
 
 PairForward forward_pairs(const ForwardInputs& inputs, const PairBatch& batch, double scale,
                           TokenNumbers token_numbers) {
+  if (inputs.progress != nullptr) inputs.progress->advance();
   PairTokenSums sums;
   const bool measures = token_numbers == TokenNumbers::kMeasured;
   const PairPass pass = pass_over(inputs, batch, scale, measures ? &sums : nullptr);
@@ -112,6 +113,7 @@ PairForward forward_pairs(const ForwardInputs& inputs, const PairBatch& batch, d
 }
 
 torch::Tensor forward_losses(const ForwardInputs& inputs, const PairBatch& batch, double scale) {
+  if (inputs.progress != nullptr) inputs.progress->advance();
   return pass_over(inputs, batch, scale, nullptr).losses.loss_B;
 }
 

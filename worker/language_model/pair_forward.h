@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/config/job_config.h"
+#include "worker/client/rank_progress.h"
 #include "worker/data/packed_batch.h"
 #include "worker/language_model/batch_sums.h"
 #include "worker/model/decoder.h"
@@ -27,6 +28,7 @@ struct ForwardInputs {
   // no batch would differ by their rounding and make the larger one look preferred. Passes with dropout do not use it.
   bool policy_is_reference = false;
   std::span<const double> weight_N = {};  // v_i of all pairs (pair_weights.h); empty: all are 1
+  RankProgress* progress = nullptr;       // told of each pass over a batch; null: nobody is
 
   double weight(std::int64_t pair) const { return weight_N.empty() ? 1 : weight_N[static_cast<std::size_t>(pair)]; }
 };

@@ -20,7 +20,7 @@
 namespace equipoise {
 namespace {
 
-DatasetLoader loader_of(const JobConfig& config, int threads) {
+DatasetLoader loader_of(const JobConfig& config, int threads, std::function<void()> on_progress = {}) {
   const DataConfig& data = config.data;
   return DatasetLoader({.model = config.model.path,
                         .chat_template = config.model.chat_template,
@@ -33,7 +33,8 @@ DatasetLoader loader_of(const JobConfig& config, int threads) {
                                    .chat_templates = nullptr},
                         .group_separator = data.group_separator,
                         .cache = data.token_cache ? cache_folder() : std::filesystem::path(),
-                        .threads = threads});
+                        .threads = threads,
+                        .on_progress = std::move(on_progress)});
 }
 
 GroupSource group_source(const DataFile& file) {
@@ -210,9 +211,9 @@ bool do_groups_differ(const EncodedDataset& data) {
 
 }  // namespace
 
-TrainingData load_training_data(const JobConfig& config, int threads) {
+TrainingData load_training_data(const JobConfig& config, int threads, std::function<void()> on_progress) {
   TrainingData data;
-  DatasetLoader loader = loader_of(config, threads);
+  DatasetLoader loader = loader_of(config, threads, std::move(on_progress));
   const auto files = training_files(config.data);
   ReadFiles train = read(loader, files, {});
   ReadFiles validation = read_validation(loader, config, train);

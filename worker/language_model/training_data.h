@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,7 +44,8 @@ struct TrainingData {
 // for tokenising. data.group_counts replaces the counted N_g. Throws std::invalid_argument naming file, line and field;
 // a group or a file with a weight whose pairs were all dropped; a group count or a share for a group that is not in the
 // data, or none for one that is; files that do not go together (file_agreement.h).
-TrainingData load_training_data(const JobConfig& config, int threads);
+//   on_progress  called now and then while files are tokenised
+TrainingData load_training_data(const JobConfig& config, int threads, std::function<void()> on_progress = {});
 
 // The pairs of data.train alone, as an evaluation reads them, with what a user should know of them, a line each: a
 // group may have none. Throws as load_training_data for what concerns files and pairs.

@@ -69,7 +69,7 @@ TensorView view_of(const char* name, const std::vector<double>& values) {
 }
 
 LogLinearData read_data(const RunContext& context) {
-  context.heartbeat.set_phase("reading data");
+  context.heartbeat.set_phase(v1::RANK_PHASE_READING_DATA);
   return load_log_linear_data(context.config);
 }
 
@@ -149,6 +149,8 @@ class LogLinearPolicy final : public TrainedPolicy {
   std::vector<ValidationMeans> evaluate() override { return {validation_->evaluate(step_->theta().theta_D())}; }
 
   void observe_evaluation(double worst_group_loss) override { step_->observe_evaluation(worst_group_loss); }
+
+  void set_learning_rate(double learning_rate) override { step_->set_learning_rate(learning_rate); }
 
   // A job that asks for it is refused: common/config/log_linear_config.cc.
   void keep() override { EQUIPOISE_CHECK(false); }

@@ -30,6 +30,7 @@ class LogLinearStep {
   void run(std::int64_t step, StepWeights& weights);
   // The largest group loss of an evaluation, for the schedule `plateau`; the same on every rank.
   void observe_evaluation(double worst_group_loss) { schedule_.observe(worst_group_loss); }
+  void set_learning_rate(double learning_rate) { schedule_.set_learning_rate(learning_rate); }
 
   // Of the last step.
   const log_linear::StepSums& sums() const { return step_.sums(); }

@@ -25,20 +25,26 @@ LearningRateSchedule::LearningRateSchedule(const OptimizerConfig& config, std::i
 }
 
 double LearningRateSchedule::factor(std::int64_t step) const {
-  const double shrunk = type_ == ScheduleType::kPlateau ? plateau_.step_size() / learning_rate_ : 1;
-  if (step < warmup_steps_) return shrunk * ratio(step, warmup_steps_);
+  const double base = plateau_.step_size() / learning_rate_;
+  if (step < warmup_steps_) return base * ratio(step, warmup_steps_);
   switch (type_) {
     case ScheduleType::kLinear:
-      return std::max(0.0, ratio(total_steps_ - step, total_steps_ - warmup_steps_));
+      return base * std::max(0.0, ratio(total_steps_ - step, total_steps_ - warmup_steps_));
     case ScheduleType::kCosine: {
       const double progress = ratio(step - warmup_steps_, total_steps_ - warmup_steps_);
-      return std::max(0.0, 0.5 * (1 + std::cos(std::numbers::pi * progress)));
+      return base * std::max(0.0, 0.5 * (1 + std::cos(std::numbers::pi * progress)));
     }
     case ScheduleType::kConstant:
     case ScheduleType::kPlateau:
       break;
   }
-  return shrunk;
+  return base;
+}
+
+void LearningRateSchedule::set_learning_rate(double learning_rate) {
+  ScheduleState state = plateau_.state();
+  state.step_size = learning_rate;
+  plateau_.restore(state);
 }
 
 void LearningRateSchedule::observe(double worst_group_loss) {

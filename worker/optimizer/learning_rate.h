@@ -19,8 +19,10 @@ class LearningRateSchedule {
   // total_steps: T of the plan; linear and cosine end there.
   LearningRateSchedule(const OptimizerConfig& config, std::int64_t total_steps);
 
-  // Factor of the update that follows `step` others; in [0, 1].
+  // Factor of the update that follows `step` others; in [0, 1], but for a learning rate that was set.
   double factor(std::int64_t step) const;
+  // In place of the job's, or of what evaluations have made of it, from the next update on; > 0.
+  void set_learning_rate(double learning_rate);
   // The largest group loss of an evaluation during training; NaN counts as not better. Of use to `plateau` only.
   void observe(double worst_group_loss);
 
@@ -32,7 +34,7 @@ class LearningRateSchedule {
   std::int64_t warmup_steps_;
   std::int64_t total_steps_;
   double learning_rate_;
-  StepSchedule plateau_;  // of the learning rate
+  StepSchedule plateau_;  // of the learning rate; that of other schedules moves only when it is set
 };
 
 }  // namespace equipoise

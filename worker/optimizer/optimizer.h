@@ -40,6 +40,8 @@ class Optimizer {
   OptimizerResult step(std::int64_t step);
   // The largest group loss of an evaluation, for the schedule `plateau`; the same on every rank.
   void observe_evaluation(double worst_group_loss) { schedule_.observe(worst_group_loss); }
+  // As LearningRateSchedule; Muon's rate for other parameters changes in proportion.
+  void set_learning_rate(double learning_rate) { schedule_.set_learning_rate(learning_rate); }
 
   OptimizerState state() const;
   // Continues from a recorded state, bit by bit, once the parameters are those of that time. Throws

@@ -23,7 +23,7 @@ struct OptimizedParameter {
 class UpdateRule {
  public:
   virtual ~UpdateRule() = default;
-  // gradients: of the parameters, in their order and of their types. rate_factor in [0, 1] scales every learning rate
+  // gradients: of the parameters, in their order and of their types. rate_factor >= 0 scales every learning rate
   // of the configuration. Called without gradient mode.
   virtual void update(const std::vector<torch::Tensor>& gradients, double rate_factor) = 0;
   // What the rule remembers, named PARAMETER.STATE. The tensors are the rule's own: writing to them restores it.

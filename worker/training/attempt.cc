@@ -82,7 +82,8 @@ Registration register_rank(CoordinatorClient& client, const std::string& job_id,
     request.set_generation(generation);
     response = client.register_worker(request);
   }
-  return {.attempt = {.job_id = job_id, .generation = generation}, .spec = response.spec()};
+  return {
+      .attempt = {.job_id = job_id, .generation = generation}, .spec = response.spec(), .is_fork = response.is_fork()};
 }
 
 StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const GroupedData& data,
@@ -120,10 +121,20 @@ StartedTraining start_training(CoordinatorClient& client, const AttemptId& attem
                           .log_alpha_K = {answer.log_alpha().begin(), answer.log_alpha().end()},
                           .group_loss_K = {answer.group_loss().begin(), answer.group_loss().end()},
                           .alpha_K = {answer.alpha().begin(), answer.alpha().end()},
-                          .step_size = {}};
+                          .step_size = {},
+                          .settings_changes = answer.settings_changes(),
+                          .schedule_steps = plan.schedule_steps()};
   if (answer.has_step_size()) started.step_size = schedule_of(answer.step_size());
   if (checkpoint != nullptr) check_same_order(started.plan, *checkpoint);
   return started;
+}
+
+v1::ApplySettingsResponse apply_settings(CoordinatorClient& client, const AttemptId& attempt, std::int64_t steps_done,
+                                         std::int64_t version) {
+  auto request = request_of<v1::ApplySettingsRequest>(attempt);
+  request.set_step(steps_done);
+  request.set_version(version);
+  return client.apply_settings(request);
 }
 
 GroupWeightsState weights_at_coordinator(CoordinatorClient& client, const AttemptId& attempt, std::int64_t steps_done) {
@@ -139,12 +150,13 @@ GroupWeightsState weights_at_coordinator(CoordinatorClient& client, const Attemp
 }
 
 void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, const TrainingEnd& end,
-                 std::array<std::byte, 32> state_digest) {
+                 std::array<std::byte, 32> state_digest, const std::optional<Digest>& ledger_chain) {
   auto request = request_of<v1::FinishWorkerRequest>(attempt);
   request.set_rank(rank);
   request.set_final_step(end.final_step);
   if (end.stopped_early) *request.mutable_stopped_early() = *end.stopped_early;
   request.set_state_digest(byte_text(state_digest));
+  if (ledger_chain) request.set_ledger_chain(byte_text(*ledger_chain));
   client.finish_worker(request);
 }
 

@@ -11,6 +11,7 @@
 
 #include "common/config/job_config.h"
 #include "common/dataset/shard_plan.h"
+#include "common/protocol/live_settings.h"
 #include "worker/client/coordinator_client.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/host_ranks.h"
@@ -21,6 +22,7 @@ namespace equipoise {
 struct Registration {
   AttemptId attempt;
   v1::JobSpec spec;
+  bool is_fork = false;  // it begins with another job's checkpoint, and may have other settings than that
 };
 
 struct RankPlace {
@@ -38,6 +40,8 @@ struct StartedTraining {
   std::vector<double> group_loss_K;  // newest of every group, NaN where unknown; empty where alpha is not a closed form
   std::vector<double> alpha_K;       // of every group before the first step
   std::optional<ScheduleState> step_size;  // eta_alpha before the first step
+  SettingsChanges settings_changes = {};   // that have taken effect
+  std::int64_t schedule_steps = 0;         // that the learning rate's schedule is made for
 };
 
 // Rank 0 tells the coordinator the groups and gets the plan; every rank gets it and checks that its data is rank 0's.
@@ -46,6 +50,11 @@ struct StartedTraining {
 //   checkpoint  that the training goes on from; null: from the start
 StartedTraining start_training(CoordinatorClient& client, const AttemptId& attempt, const GroupedData& data,
                                HostCollective& host, const CheckpointManifest* checkpoint = nullptr);
+
+// The changes of settings up to `version` take effect now, after all `steps_done` steps, of which the coordinator has
+// the reports. Rank 0.
+v1::ApplySettingsResponse apply_settings(CoordinatorClient& client, const AttemptId& attempt, std::int64_t steps_done,
+                                         std::int64_t version);
 
 // The weights after the last step that the coordinator has applied. Rank 0.
 GroupWeightsState weights_at_coordinator(CoordinatorClient& client, const AttemptId& attempt, std::int64_t steps_done);
@@ -57,8 +66,9 @@ struct TrainingEnd {
   bool has_left = false;                            // before it, to go on from a checkpoint of final_step
 };
 
+//   ledger_chain  of the last seal; of rank 0
 void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, const TrainingEnd& end,
-                 std::array<std::byte, 32> state_digest);
+                 std::array<std::byte, 32> state_digest, const std::optional<Digest>& ledger_chain = std::nullopt);
 
 // This rank has made a checkpoint of all its steps, and leaves.
 void leave_attempt(CoordinatorClient& client, const AttemptId& attempt, int rank, std::int64_t steps_done);

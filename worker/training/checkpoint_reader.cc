@@ -49,6 +49,16 @@ constexpr std::string_view kFreeSettings[] = {"name",
                                               "data.train_files.path",
                                               "data.validation_files.path"};
 
+// Of a fork: what every part of a checkpoint means the same with.
+constexpr std::string_view kForkSettings[] = {"evaluation.every_steps",  "loss.beta",
+                                              "loss.label_smoothing",    "optimizer.adamw_learning_rate",
+                                              "optimizer.learning_rate", "optimizer.max_grad_norm",
+                                              "optimizer.weight_decay",  "robust.adjustment",
+                                              "robust.min_weight",       "robust.step_factor",
+                                              "robust.step_minimum",     "robust.step_patience",
+                                              "robust.step_size",        "robust.step_threshold",
+                                              "robust.trade_off"};
+
 // Finds the first field that differs, "robust.step_size" with both values.
 class FirstDifference : public google::protobuf::util::MessageDifferencer::Reporter {
  public:
@@ -81,32 +91,35 @@ class FirstDifference : public google::protobuf::util::MessageDifferencer::Repor
   std::string field_;
 };
 
-bool is_free(std::string_view field) { return std::ranges::find(kFreeSettings, field) != std::end(kFreeSettings); }
+bool is_free(std::string_view field, CheckpointUse use) {
+  if (std::ranges::find(kFreeSettings, field) != std::end(kFreeSettings)) return true;
+  return use == CheckpointUse::kFork && std::ranges::find(kForkSettings, field) != std::end(kForkSettings);
+}
 
 // Clears the free settings of a message and of those inside it.
-void clear_free_settings(google::protobuf::Message& message, const std::string& prefix) {
+void clear_free_settings(google::protobuf::Message& message, const std::string& prefix, CheckpointUse use) {
   const auto& reflection = *message.GetReflection();
   std::vector<const google::protobuf::FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
   for (const google::protobuf::FieldDescriptor* field : fields) {
     const std::string name = prefix + field->name();
-    if (is_free(name)) {
+    if (is_free(name, use)) {
       reflection.ClearField(&message, field);
       continue;
     }
     if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE || field->is_map()) continue;
     if (!field->is_repeated()) {
-      clear_free_settings(*reflection.MutableMessage(&message, field), name + ".");
+      clear_free_settings(*reflection.MutableMessage(&message, field), name + ".", use);
       continue;
     }
     for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
-      clear_free_settings(*reflection.MutableRepeatedMessage(&message, field, i), name + ".");
+      clear_free_settings(*reflection.MutableRepeatedMessage(&message, field, i), name + ".", use);
     }
   }
 }
 
-v1::JobSpec without_free_settings(v1::JobSpec spec) {
-  clear_free_settings(spec, "");
+v1::JobSpec without_free_settings(v1::JobSpec spec, CheckpointUse use) {
+  clear_free_settings(spec, "", use);
   return spec;
 }
 
@@ -230,7 +243,7 @@ void warn_of_other_bits(const v1::JobSpec& resolved, const CheckpointManifest& m
 
 }  // namespace
 
-void check_same_settings(const v1::JobSpec& resolved, const CheckpointManifest& manifest) {
+void check_same_settings(const v1::JobSpec& resolved, const CheckpointManifest& manifest, CheckpointUse use) {
   v1::JobSpec before = job_of(manifest);
   v1::JobSpec now = resolved;
   // Which of the others automatic becomes is known with the data: the order of the pairs is compared then.
@@ -245,7 +258,7 @@ void check_same_settings(const v1::JobSpec& resolved, const CheckpointManifest& 
   FirstDifference difference;
   google::protobuf::util::MessageDifferencer differencer;
   differencer.ReportDifferencesTo(&difference);
-  if (differencer.Compare(without_free_settings(before), without_free_settings(now))) return;
+  if (differencer.Compare(without_free_settings(before, use), without_free_settings(now, use))) return;
   const std::string& field = difference.field();
   const std::string value = value_text(now, field), value_before = value_text(before, field);
   const bool has_values = !value.empty() && !value_before.empty();
@@ -271,7 +284,8 @@ std::optional<FoundCheckpoint> find_checkpoint(const JobConfig& config, const v1
   }
   if (!found) search.refuse_damage(config.output);
   if (!found) return found;
-  check_same_settings(resolved, found->manifest);
+  const bool begins_fork = owner.is_fork && found->manifest.job_id != owner.job_id;
+  check_same_settings(resolved, found->manifest, begins_fork ? CheckpointUse::kFork : CheckpointUse::kOwn);
   const auto& max_steps = config.training.max_steps;
   if (max_steps && *max_steps < found->manifest.step) {
     throw std::invalid_argument("training.max_steps is " + std::to_string(*max_steps) +

@@ -160,6 +160,7 @@ CheckpointWriter::WrittenShare CheckpointWriter::write_share(const fs::path& fol
       WrittenFile written{.file = measured(file), .part = part.name, .tensors = {}};
       for (const TensorView& tensor : part.tensors) written.tensors.push_back(tensor.name);
       share.files.push_back(std::move(written));
+      parts_.progress.advance();
     }
     if (is_first()) write_companions(folder, share);
   } catch (const std::exception& failure) {
@@ -178,6 +179,7 @@ void CheckpointWriter::write_companions(const fs::path& folder, WrittenShare& sh
     WrittenFile written{.file = measured(entry.path()), .part = {}, .tensors = {}};
     written.file.name = name;
     share.files.push_back(std::move(written));
+    parts_.progress.advance();
   }
 }
 
@@ -187,7 +189,11 @@ bool CheckpointWriter::is_writing() const {
 
 void CheckpointWriter::wait_for_writing() {
   if (!is_under_way_) return;
-  wait_until_all(parts_.host, [this] { return !is_writing(); });
+  wait_until_all(parts_.host, [this] {
+    const bool is_writing_yet = is_writing();
+    parts_.progress.set_works_aside(is_writing_yet);
+    return !is_writing_yet;
+  });
   gather_written();
 }
 
@@ -250,6 +256,7 @@ bool CheckpointWriter::commit_or_tell(CheckpointManifest manifest, const std::ve
     return give_up(step, failure.what());
   }
   // It is whole, whatever fails now.
+  record(manifest);
   try {
     tell_coordinator(manifest, prune(step));
   } catch (const AttemptEnded&) {
@@ -289,12 +296,26 @@ void CheckpointWriter::commit(CheckpointManifest& manifest, const std::vector<Wr
   std::ranges::sort(manifest.files, {}, &CheckpointFile::name);
   manifest.time = utc_time_text();
   sync_file(parts_.config.output / metrics_schema::kFileName);
+  if (manifest.ledger_bytes > 0) sync_file(parts_.config.output / kLedgerName);
   sync_folder(parts_.config.output);  // which has the names of that file and of the folder of checkpoints
   write_durably(folder / kManifestName, manifest_text(manifest));
   const fs::path target = checkpoint_folder(parts_.config.output, manifest.step);
   fs::remove_all(target);  // of a line of steps that was given up, or damaged
   fs::rename(folder, target);
   sync_folder(target.parent_path());
+}
+
+// A ledger that cannot be written fails with the next step, which needs it.
+void CheckpointWriter::record(const CheckpointManifest& manifest) const {
+  if (ledger_ == nullptr) return;
+  try {
+    ledger_->checkpoint({.generation = manifest.generation,
+                         .step = manifest.step,
+                         .manifest = manifest_digest(manifest),
+                         .parameters = parameters_digest(manifest)});
+  } catch (const std::exception& failure) {
+    parts_.log.warn("{}", failure.what());
+  }
 }
 
 void CheckpointWriter::tell_coordinator(const CheckpointManifest& manifest,

@@ -15,6 +15,7 @@
 #include "common/checkpoint/checkpoint_manifest.h"
 #include "common/collective/host_collective.h"
 #include "common/config/job_config.h"
+#include "common/ledger/ledger_writer.h"
 #include "worker/client/coordinator_client.h"
 #include "worker/client/heartbeat.h"
 #include "worker/training/trained_policy.h"
@@ -32,6 +33,7 @@ class CheckpointWriter {
     const TrainedPolicy& policy;
     HostCollective& host;   // all ranks
     HostCollective& local;  // those of this machine
+    RankProgress& progress;
   };
   // All parts outlive it.
   explicit CheckpointWriter(const Parts& parts);
@@ -39,6 +41,9 @@ class CheckpointWriter {
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+
+  // On rank 0, before the first one: each that is whole is written into it. It outlives this.
+  void record_into(LedgerWriter& ledger) { ledger_ = &ledger; }
 
   // At the end of a step: whether one is to be made now by checkpoint.every_steps; whether by every_seconds, on rank 0
   // alone.
@@ -83,10 +88,12 @@ class CheckpointWriter {
   // Whether it is whole now.
   bool commit_or_tell(CheckpointManifest manifest, const std::vector<WrittenShare>& shares);
   std::vector<std::int64_t> prune(std::int64_t whole_step) const;
+  void record(const CheckpointManifest& manifest) const;
   void tell_coordinator(const CheckpointManifest& manifest, const std::vector<std::int64_t>& removed) const;
   bool give_up(std::int64_t step, const std::string& fault) const;  // false
 
   const Parts parts_;
+  LedgerWriter* ledger_ = nullptr;
   std::vector<int> writers_;  // ranks of rank 0's machine, ascending
   CheckpointShare share_;     // of this rank; count 0: none
   std::chrono::steady_clock::time_point made_at_;

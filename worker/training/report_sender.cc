@@ -41,6 +41,17 @@ v1::ReportStepRequest step_request(const ReportedStep& report) {
   return request;
 }
 
+LedgerStep ledger_step(const v1::ReportStepRequest& request, std::span<const double> weight) {
+  const auto view = [](const auto& list) { return std::span(list.data(), static_cast<std::size_t>(list.size())); };
+  return {.step = request.step(),
+          .group = view(request.group()),
+          .loss_sum = view(request.loss_sum()),
+          .pair_count = view(request.pair_count()),
+          .batch_pairs = request.batch_pairs(),
+          .skipped = view(request.non_finite_group()),
+          .weight = weight};
+}
+
 void check_same_weight(const v1::ReportStepRequest& step, int i, double here, double there) {
   if (std::bit_cast<std::uint64_t>(here) == std::bit_cast<std::uint64_t>(there)) return;
   throw std::runtime_error("step " + std::to_string(step.step()) + ": the weight of group " +
@@ -86,6 +97,11 @@ void ReportSender::add(const ReportedStep& report, std::span<const double> weigh
   if (must_wake) changed_.notify_all();
 }
 
+void ReportSender::record_into(LedgerWriter& ledger) {
+  const std::lock_guard lock(mutex_);
+  ledger_ = &ledger;
+}
+
 void ReportSender::finish() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return failure_ || (!sending_ && filling_.request.steps().empty()); });
@@ -100,13 +116,14 @@ void ReportSender::run() {
     if (stopping_) return;
     std::swap(message, filling_);
     sending_ = true;
+    LedgerWriter* const ledger = ledger_;
     lock.unlock();
     changed_.notify_all();
     std::exception_ptr failure;
     try {
       message.request.set_job_id(attempt_.job_id);
       message.request.set_generation(attempt_.generation);
-      send(message);
+      send(message, ledger);
     } catch (...) {
       failure = std::current_exception();  // for the thread that adds
     }
@@ -119,10 +136,18 @@ void ReportSender::run() {
   }
 }
 
-void ReportSender::send(const Message& message) {
+void ReportSender::send(const Message& message, LedgerWriter* ledger) {
   const v1::ReportStepsResponse answer = client_.report_steps(message.request);
   check_weights(message.request, message.weight,
                 {answer.weight().data(), static_cast<std::size_t>(answer.weight_size())});
+  if (ledger == nullptr) return;
+  std::span<const double> weight = message.weight;
+  for (const v1::ReportStepRequest& step : message.request.steps()) {
+    const auto groups = static_cast<std::size_t>(step.group_size());
+    ledger->step(ledger_step(step, weight.first(groups)));
+    weight = weight.subspan(groups);
+  }
+  ledger->write_if_late();
 }
 
 }  // namespace equipoise

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/ledger/ledger_writer.h"
 #include "common/robust/step_weights.h"
 #include "worker/training/attempt.h"
 
@@ -15,6 +16,9 @@ namespace equipoise {
 
 // What rank 0 tells the coordinator of one step, without the attempt.
 v1::ReportStepRequest step_request(const ReportedStep& report);
+
+// The same as the ledger has it; the views are of `request` and `weight`.
+LedgerStep ledger_step(const v1::ReportStepRequest& request, std::span<const double> weight);
 
 // Throws std::runtime_error unless the weight of the i-th group of `step` is the same here as at the coordinator, bit
 // by bit.
@@ -37,6 +41,8 @@ class ReportSender {
   void add(const ReportedStep& report, std::span<const double> weight);
   // Returns when every answer has come and agreed. Throws as add().
   void finish();
+  // Before the first step: those that are answered are written into it. It outlives this.
+  void record_into(LedgerWriter& ledger);
 
  private:
   struct Message {
@@ -46,7 +52,7 @@ class ReportSender {
     void clear();
   };
   void run();
-  void send(const Message& message);
+  void send(const Message& message, LedgerWriter* ledger);
 
   CoordinatorClient& client_;
   const AttemptId attempt_;
@@ -54,6 +60,7 @@ class ReportSender {
   std::mutex mutex_;              // guards all below
   std::condition_variable changed_;
   Message filling_;
+  LedgerWriter* ledger_ = nullptr;
   bool sending_ = false;
   bool stopping_ = false;
   std::exception_ptr failure_;

@@ -18,6 +18,7 @@
 #include "common/checkpoint/checkpoint_folder.h"
 #include "common/config/job_file.h"
 #include "common/config/output_check.h"
+#include "common/ledger/ledger_reader.h"
 #include "common/metrics/metrics_schema.h"
 #include "worker/training/metrics_file.h"
 
@@ -101,19 +102,30 @@ void RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan) {
   write_job(spec, plan);
 }
 
-std::string RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan, const FoundCheckpoint& checkpoint) {
+RunOutput::Beginnings RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan,
+                                         const FoundCheckpoint& checkpoint) {
   check_now();
   const bool is_here = holds(checkpoint);
   if (!is_here) prepare(spec, plan);
   std::error_code error;
   if (is_here) put_final_aside(error);
   if (is_here && !error) fs::remove_all(config_.output / kFailure, error);
+  if (is_here && !error) fs::remove(config_.output / kReceiptName, error);
   if (error)
     throw std::invalid_argument("output: " + config_.output.string() + " cannot be written: " + error.message());
-  const std::string kept = prepare_metrics(checkpoint);
-  if (!is_here) return kept;
-  write_job(spec, plan);
-  return kept;
+  const CheckpointManifest& manifest = checkpoint.manifest;
+  const LedgerPosition ledger{.bytes = manifest.ledger_bytes, .chain = manifest.ledger_chain};
+  Beginnings beginnings{
+      .metrics = prepare_beginning(metrics_schema::kFileName.data(), manifest.metrics_bytes, checkpoint,
+                                   [&manifest](const fs::path& file) {
+                                     return digest_of_beginning(file, manifest.metrics_bytes) ==
+                                            manifest.metrics_sha256;
+                                   }),
+      .ledger = prepare_beginning(kLedgerName, ledger.bytes, checkpoint, [&ledger](const fs::path& file) {
+        return ledger.bytes > 0 && ledger_begins_with(file, ledger);
+      })};
+  if (is_here) write_job(spec, plan);
+  return beginnings;
 }
 
 bool RunOutput::holds(const FoundCheckpoint& checkpoint) const {
@@ -127,18 +139,17 @@ void RunOutput::abandon_later_checkpoints(const FoundCheckpoint& checkpoint) con
 }
 
 // Where the lines are: beside the folder of checkpoints, in the output that the checkpoint was made in.
-std::string RunOutput::prepare_metrics(const FoundCheckpoint& checkpoint) const {
-  const fs::path file = config_.output / metrics_schema::kFileName;
-  const fs::path source = checkpoint.folder.parent_path().parent_path() / metrics_schema::kFileName;
-  const std::int64_t bytes = checkpoint.manifest.metrics_bytes;
+std::string RunOutput::prepare_beginning(const char* plain_name, std::int64_t bytes, const FoundCheckpoint& checkpoint,
+                                         const std::function<bool(const fs::path&)>& is_as_known) const {
+  const fs::path file = config_.output / plain_name;
+  const fs::path source = checkpoint.folder.parent_path().parent_path() / plain_name;
   std::error_code ignored;
-  if (digest_of_beginning(source, bytes) == checkpoint.manifest.metrics_sha256) {
+  if (is_as_known(source)) {
     if (!fs::equivalent(source, file, ignored)) copy_beginning(source, bytes, file);
     return "";
   }
-  if (!entry_exists(file)) return std::string(metrics_schema::kFileName);
-  const std::string name =
-      std::string(metrics_schema::kFileName) + ".before-step-" + std::to_string(checkpoint.manifest.step);
+  if (!entry_exists(file)) return plain_name;
+  const std::string name = std::string(plain_name) + ".before-step-" + std::to_string(checkpoint.manifest.step);
   std::string kept = name;
   for (int i = 2; entry_exists(config_.output / kept); ++i) kept = name + "." + std::to_string(i);
   fs::rename(file, config_.output / kept);

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <system_error>
@@ -30,10 +31,13 @@ class RunOutput {
   // cannot be written.
   void prepare(const v1::JobSpec& spec, const ShardPlan& plan);
   // The same for a run that goes on from a checkpoint, of this output or of another one's: what belongs to the steps
-  // before stays. metrics.jsonl has the lines up to the checkpoint; one that is
-  // not as the checkpoint knew it is kept beside, under the name that is returned, and a new one begins. Returns an
-  // empty name where the lines are there.
-  std::string prepare(const v1::JobSpec& spec, const ShardPlan& plan, const FoundCheckpoint& checkpoint);
+  // before stays. metrics.jsonl has the lines and the ledger the records up to the checkpoint; one that is not as the
+  // checkpoint knew it is kept beside, and a new one begins.
+  struct Beginnings {
+    // Where the file is kept beside, or what was to be there: why a new one begins. Empty: it is there.
+    std::string metrics, ledger;
+  };
+  Beginnings prepare(const v1::JobSpec& spec, const ShardPlan& plan, const FoundCheckpoint& checkpoint);
   // Once the coordinator has agreed that the run goes on from there: no later attempt may take a checkpoint of the
   // steps that it goes back over, which are then of another line. They are renamed.
   void abandon_later_checkpoints(const FoundCheckpoint& checkpoint) const;
@@ -56,7 +60,8 @@ class RunOutput {
   void put_final_aside(std::error_code& error) const;
   void write_job(const v1::JobSpec& spec, const ShardPlan& plan);
   bool holds(const FoundCheckpoint& checkpoint) const;
-  std::string prepare_metrics(const FoundCheckpoint& checkpoint) const;
+  std::string prepare_beginning(const char* name, std::int64_t bytes, const FoundCheckpoint& checkpoint,
+                                const std::function<bool(const std::filesystem::path&)>& is_as_known) const;
 
   const JobConfig& config_;
   const std::string job_id_;

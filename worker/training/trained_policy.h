@@ -111,7 +111,8 @@ class TrainedPolicy {
   // Throws std::invalid_argument where a rank has read other validation data, model or adapter than rank 0.
   virtual void check_same_on_all_ranks() = 0;
 
-  // Once, before the first step: what the steps of `plan` need besides, as the reference's log-probabilities. `plan`
+  // Once, before the first step: what the steps of `plan` need besides, as the reference's log-probabilities. The
+  // learning rate's schedule ends with it; there may be more steps, or fewer, all the same. `plan`
   // is not used after save(). Throws std::invalid_argument for what turns out to be wrong with the input.
   virtual void start(const ShardPlan& plan) = 0;
   // Writes what was read of each file as JSON; false where there is nothing to say. Rank 0.
@@ -131,6 +132,8 @@ class TrainedPolicy {
   virtual std::vector<ValidationMeans> evaluate() = 0;
   // The largest group loss of an evaluation, for the learning rate's schedule `plateau`; the same on every rank.
   virtual void observe_evaluation(double worst_group_loss) = 0;
+  // In place of the job's, from the next step on: its schedule goes on with it. Every rank calls it.
+  virtual void set_learning_rate(double learning_rate) = 0;
   // These are the parameters to save, unless it is called again. Rank 0.
   virtual void keep() = 0;
 

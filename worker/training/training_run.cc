@@ -19,6 +19,8 @@
 #include "worker/training/checkpoint_writer.h"
 #include "worker/training/early_stopping.h"
 #include "worker/training/group_absence.h"
+#include "worker/training/live_settings.h"
+#include "worker/training/run_ledger.h"
 #include "worker/training/run_output.h"
 #include "worker/training/run_report.h"
 #include "worker/training/weight_sync.h"
@@ -49,6 +51,13 @@ class CatchTerminations {
 };
 volatile std::sig_atomic_t CatchTerminations::is_asked_ = 0;
 
+// Until where the learning rate's schedule goes: changes of the end do not bend it.
+ShardPlan plan_for_schedule(const StartedTraining& started) {
+  ShardPlan plan = started.plan;
+  plan.end_step = std::max(started.schedule_steps, plan.first_step);
+  return plan;
+}
+
 class TrainingRun {
  public:
   // `output`, `found`: of rank 0; null on the others.
@@ -70,10 +79,11 @@ class TrainingRun {
                  .config = config_,
                  .policy = *policy_,
                  .host = context.host,
-                 .local = context.local}) {}
+                 .local = context.local,
+                 .progress = context.heartbeat.progress()}) {}
 
   void run() {
-    policy_->start(plan_);
+    policy_->start(schedule_plan_);
     if (checkpoint_) go_on_from_checkpoint();
     open_output();
     // Its files, which may be removed from now on.
@@ -85,8 +95,10 @@ class TrainingRun {
     check_same_on_all_ranks(context_.host, digest, "set of trained parameters");
     save(end.final_step);
     writer_.finish();
+    std::optional<Digest> chain;
+    if (is_first()) chain = sign(end.final_step, digest);
     output_.reset();
-    finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest);
+    finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest, chain);
   }
 
  private:
@@ -122,7 +134,7 @@ class TrainingRun {
 
   void go_on_from_checkpoint() {
     const CheckpointManifest& manifest = checkpoint_->manifest();
-    context_.heartbeat.set_phase("reading checkpoint");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_READING_DATA, "reading checkpoint");
     policy_->restore(*checkpoint_);
     is_resumed_ = true;
     applied_ = integer_at(manifest.training, "applied_steps");
@@ -135,16 +147,30 @@ class TrainingRun {
     if (!is_first()) return;
     const v1::JobSpec& spec = context_.registration.spec;
     std::int64_t kept_bytes = 0;
+    LedgerOpening opening = ledger_opening();
     if (!found_) {
       output_->prepare(spec, plan_);
-    } else if (const std::string before = output_->prepare(spec, plan_, *found_); before.empty()) {
-      kept_bytes = found_->manifest.metrics_bytes;
     } else {
-      context_.log.warn(
-          "metrics.jsonl is not as the checkpoint of step {} knew it, and begins again there; lines before "
-          "are in {}",
-          found_->manifest.step, before);
+      const RunOutput::Beginnings before = output_->prepare(spec, plan_, *found_);
+      if (before.metrics.empty()) {
+        kept_bytes = found_->manifest.metrics_bytes;
+      } else {
+        context_.log.warn(
+            "metrics.jsonl is not as the checkpoint of step {} knew it, and begins again there; lines before "
+            "are in {}",
+            found_->manifest.step, before.metrics);
+      }
+      opening.is_kept = before.ledger.empty() && !begins_fork();
+      if (!opening.is_kept && !begins_fork() && found_->manifest.ledger_bytes > 0) {
+        context_.log.warn(
+            "the ledger is not as the checkpoint of step {} knew it, and begins again there; what was before is in {}",
+            found_->manifest.step, before.ledger);
+      }
     }
+    ledger_ = open_ledger(config_.output, opening);
+    output_->watch(kLedgerName);
+    weights_->record_into(*ledger_);
+    writer_.record_into(*ledger_);
     const bool has_report = policy_->write_data_report(config_.output / "data.json");
     if (has_report) output_->watch("data.json");
     report_ = std::make_unique<RunReport>(RunReport::Parts{.client = context_.client,
@@ -158,6 +184,33 @@ class TrainingRun {
     output_->watch(std::string(metrics_schema::kFileName));
   }
 
+  // With a checkpoint of another job, which had other settings: its ledger is computed again with its own.
+  bool begins_fork() const {
+    return context_.registration.is_fork && found_->manifest.job_id != context_.registration.attempt.job_id;
+  }
+
+  // Views of what lives as long as this. Rank 0.
+  LedgerOpening ledger_opening() const {
+    return {.author = author_,
+            .robust = config_.robust,
+            .data = policy_->data(),
+            .started = started_,
+            .checkpoint = found_ ? &*found_ : nullptr,
+            .is_kept = false};
+  }
+
+  // The last record, once nothing more is written into the output. Rank 0.
+  Digest sign(std::int64_t final_step, const Digest& state) {
+    output_->check_now();
+    return finish_ledger(*ledger_, config_.output, ledger_opening(),
+                         {.final_step = final_step,
+                          .state = state,
+                          .alpha_K = report_->alpha_K(),
+                          .files = {},
+                          .metrics_bytes = report_->file().bytes(),
+                          .metrics_sha256 = report_->file().sha256()});
+  }
+
   TrainingEnd train() {
     TrainingEnd end{.final_step = plan_.end_step};
     // The evaluation of a checkpoint's step was before it.
@@ -165,10 +218,11 @@ class TrainingRun {
     if (is_resumed_ && stopped && plan_.first_step < plan_.end_step) {
       end = {.final_step = plan_.first_step, .stopped_early = stopped};
     }
-    context_.heartbeat.set_phase("training");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
     const CatchTerminations catching;
     for (std::int64_t step = plan_.first_step; step < end.final_step; ++step) {
       context_.heartbeat.check();
+      apply_settings_due(step);
       const StepOutcome outcome = policy_->step(step, *weights_);
       context_.heartbeat.set_step(step + 1);
       if (!outcome.is_skipped) ++applied_;
@@ -177,12 +231,18 @@ class TrainingRun {
       if (is_evaluation_step(step + 1)) {
         const auto stop = evaluate(step + 1);
         if (stop && step + 1 < plan_.end_step) end = {.final_step = step + 1, .stopped_early = stop};
-        context_.heartbeat.set_phase("training");
+        context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
       }
       const StepEnd what = end_of_step(step + 1, step + 1 == end.final_step);
+      if (what.evaluates) show_evaluation(step + 1);
       if (what.makes_checkpoint) make_checkpoint(step + 1);
-      if (what.leaves && step + 1 < end.final_step && checkpoint_is_whole())
+      if (step + 1 == end.final_step) break;
+      if (what.leaves && checkpoint_is_whole()) {
         end = {.final_step = step + 1, .has_left = true};
+      } else if (what.settings_version > 0) {
+        take_settings(step + 1, what.settings_version);
+        end.final_step = plan_.end_step;
+      }
     }
     weights_->finish();
     if (report_) report_->finish();
@@ -194,6 +254,8 @@ class TrainingRun {
   struct StepEnd {
     bool makes_checkpoint = false;
     bool leaves = false;  // after the checkpoint
+    bool evaluates = false;
+    std::int64_t settings_version = 0;  // of a change that is to take effect; 0: none
   };
   StepEnd end_of_step(std::int64_t steps_done, bool is_last) {
     // A run that has made some ends with one, from which more steps can follow.
@@ -201,14 +263,50 @@ class TrainingRun {
     if (steps_done < next_talk_) return {.makes_checkpoint = is_due};
     const bool wants_checkpoint = is_first() && (writer_.is_late() || context_.heartbeat.wants_checkpoint());
     const bool wants_to_leave = (is_first() && context_.heartbeat.wants_pause()) || CatchTerminations::was_asked();
-    std::array<double, 4> wishes{wants_checkpoint ? 1.0 : 0.0, wants_to_leave ? 1.0 : 0.0,
-                                 writer_.is_writing() ? 1.0 : 0.0,
-                                 is_first() ? static_cast<double>(next_interval()) : 0.0};
+    const bool wants_evaluation = is_first() && context_.heartbeat.wants_evaluation();
+    std::array<double, 6> wishes{
+        wants_checkpoint ? 1.0 : 0.0,     wants_to_leave ? 1.0 : 0.0,
+        writer_.is_writing() ? 1.0 : 0.0, is_first() ? static_cast<double>(next_interval()) : 0.0,
+        wants_evaluation ? 1.0 : 0.0,     is_first() ? static_cast<double>(wanted_version()) : 0.0};
     context_.host.all_reduce_sum(wishes);
     talk_interval_ = static_cast<std::int64_t>(wishes[3]);
     next_talk_ = steps_done + talk_interval_;
     if (wishes[2] == 0) writer_.gather_written();
-    return {.makes_checkpoint = is_due || wishes[0] > 0 || wishes[1] > 0, .leaves = wishes[1] > 0};
+    return {.makes_checkpoint = is_due || wishes[0] > 0 || wishes[1] > 0,
+            .leaves = wishes[1] > 0,
+            .evaluates = wishes[4] > 0,
+            .settings_version = static_cast<std::int64_t>(wishes[5])};
+  }
+
+  // Of a change of settings that has not taken effect yet.
+  std::int64_t wanted_version() const {
+    const std::int64_t newest = context_.heartbeat.settings_version();
+    return newest > settings_.version() ? newest : 0;
+  }
+
+  // All reports are with the coordinator, which records from which step on the settings hold, before any rank does it.
+  void take_settings(std::int64_t steps_done, std::int64_t version) {
+    v1::ApplySettingsResponse answer;
+    if (is_first()) {
+      report_->write_lines();
+      weights_->settle();
+      answer = apply_settings(context_.client, context_.registration.attempt, steps_done, version);
+    }
+    broadcast_message(answer, 0, context_.host);
+    settings_.add(answer.settings_changes());
+    started_.plan.end_step = answer.end_step();
+  }
+
+  // Also of changes that an attempt before had from this step on.
+  void apply_settings_due(std::int64_t steps_done) {
+    const auto due = settings_.due(steps_done);
+    if (!due) return;
+    if (is_first()) weights_->settle();
+    weights_->apply(*due);
+    if (ledger_) ledger_->settings(ledger_settings(settings_.version(), steps_done, *due));
+    if (due->has_learning_rate()) policy_->set_learning_rate(due->learning_rate());
+    const std::string text = settings_text(*due);
+    if (is_first() && !text.empty()) context_.log.info("from step {} on: {}", steps_done, text);
   }
 
   // Steps until ranks talk again: those of a fifth of a second, as rank 0 has seen them.
@@ -223,26 +321,31 @@ class TrainingRun {
 
   // Of the last step: ranks leave only where all that they have done is kept.
   bool checkpoint_is_whole() {
-    context_.heartbeat.set_phase("saving checkpoint");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_CHECKPOINT);
     if (writer_.finish()) return true;
     CatchTerminations::forget();
     if (is_first()) context_.heartbeat.pause_failed("its checkpoint could not be written");
-    context_.heartbeat.set_phase("training");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
     return false;
   }
 
   void leave(std::int64_t steps_done) {
+    if (ledger_) ledger_->seal();  // the output is another attempt's then
     output_.reset();
     context_.log.info("leaves after step {}, of which there is a checkpoint", steps_done);
     leave_attempt(context_.client, context_.registration.attempt, context_.host.info().rank, steps_done);
   }
 
   void make_checkpoint(std::int64_t steps_done) {
+    RankProgress& progress = context_.heartbeat.progress();
+    // With the next heartbeat only: most checkpoints are begun within milliseconds.
+    progress.set_phase(v1::RANK_PHASE_CHECKPOINT);
     context_.heartbeat.checkpoint_begins();
     CheckpointManifest manifest;
     if (is_first()) {
       report_->write_lines();
       weights_->settle();
+      const LedgerPosition sealed = ledger_->seal();
       manifest = {
           .program = std::string(context_.program),
           .job_id = context_.registration.attempt.job_id,
@@ -257,9 +360,12 @@ class TrainingRun {
           .policy = policy_->checkpoint_state(),
           .metrics_bytes = report_->file().bytes(),
           .metrics_sha256 = report_->file().sha256(),
+          .ledger_bytes = sealed.bytes,
+          .ledger_chain = sealed.chain,
           .files = {}};
     }
     writer_.make(std::move(manifest));
+    progress.set_phase(v1::RANK_PHASE_TRAINING);
   }
 
   static void check_applied(std::int64_t applied, std::int64_t steps) {
@@ -275,8 +381,9 @@ class TrainingRun {
 
   // Why training ends with this evaluation, if it does.
   std::optional<v1::EarlyStop> evaluate(std::int64_t steps_done) {
+    context_.heartbeat.evaluation_begins();
     if (!has_evaluations_) return std::nullopt;
-    context_.heartbeat.set_phase("evaluating");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_EVALUATING);
     const std::vector<ValidationMeans> evaluation = policy_->evaluate();
     const EvaluationNumbers numbers = report_ ? report_->evaluated(steps_done, evaluation) : EvaluationNumbers();
     const EvaluationVerdict verdict = watch_.judge(steps_done, numbers);
@@ -286,8 +393,19 @@ class TrainingRun {
     return verdict.stop;
   }
 
+  // One that people have asked for. Neither the learning rate nor early stopping hears of it: what a run becomes does
+  // not depend on who looks at it.
+  void show_evaluation(std::int64_t steps_done) {
+    context_.heartbeat.evaluation_begins();
+    if (!has_evaluations_ || is_evaluation_step(steps_done)) return;
+    context_.heartbeat.set_phase(v1::RANK_PHASE_EVALUATING);
+    const std::vector<ValidationMeans> evaluation = policy_->evaluate();
+    if (report_) report_->evaluated(steps_done, evaluation);
+    context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
+  }
+
   void save(std::int64_t final_step) {
-    context_.heartbeat.set_phase("saving");
+    context_.heartbeat.set_phase(v1::RANK_PHASE_SAVING);
     if (!is_first()) return;
     output_->check_now();
     policy_->save(config_.output / "final", report_->alpha_K());
@@ -299,6 +417,11 @@ class TrainingRun {
   const RunContext& context_;
   const JobConfig& config_;
   const std::string resolved_job_ = job_spec_to_yaml(resolve_defaults(context_.registration.spec, config_));
+  const LedgerAuthor author_{.program = std::string(context_.program),
+                             .attempt = context_.registration.attempt,
+                             .device = context_.device,
+                             .threads = context_.threads,
+                             .job = resolved_job_};
   std::unique_ptr<RunOutput> output_;     // rank 0
   std::optional<FoundCheckpoint> found_;  // rank 0
   std::unique_ptr<TrainedPolicy> policy_;
@@ -310,7 +433,10 @@ class TrainingRun {
   std::chrono::steady_clock::time_point talked_at_ = std::chrono::steady_clock::now();
   bool has_evaluations_ = false;
   StartedTraining started_;
-  const ShardPlan& plan_ = started_.plan;
+  const ShardPlan& plan_ = started_.plan;  // whose end people may move
+  const ShardPlan schedule_plan_ = plan_for_schedule(started_);
+  LiveSettings settings_{started_.settings_changes};
+  std::unique_ptr<LedgerWriter> ledger_;  // rank 0; before those that write into it
   std::unique_ptr<WeightSync> weights_;
   EvaluationWatch watch_;
   std::unique_ptr<RunReport> report_;  // rank 0
@@ -321,10 +447,12 @@ std::optional<FoundCheckpoint> find_checkpoint_of(const RunContext& context) {
   const Registration& registration = context.registration;
   const auto show_progress = [&](int percent) {
     context.heartbeat.check();
-    context.heartbeat.set_phase("verifying checkpoint, " + std::to_string(percent) + " %");
+    context.heartbeat.set_phase(v1::RANK_PHASE_READING_DATA, "verifying checkpoint, " + std::to_string(percent) + " %");
   };
   return find_checkpoint(context.config, resolve_defaults(registration.spec, context.config),
-                         {.job_id = registration.attempt.job_id, .generation = registration.attempt.generation},
+                         {.job_id = registration.attempt.job_id,
+                          .generation = registration.attempt.generation,
+                          .is_fork = registration.is_fork},
                          context.log, show_progress);
 }
 
@@ -332,8 +460,11 @@ std::optional<FoundCheckpoint> find_checkpoint_of(const RunContext& context) {
 std::optional<FoundCheckpoint> find_while_ranks_wait(const RunContext& context) {
   std::future<std::optional<FoundCheckpoint>> finding;
   if (context.host.info().rank == 0) finding = std::async(std::launch::async, find_checkpoint_of, std::cref(context));
-  wait_until_all(context.host, [&finding] {
-    return !finding.valid() || finding.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  RankProgress& progress = context.heartbeat.progress();
+  wait_until_all(context.host, [&finding, &progress] {
+    const bool is_done = !finding.valid() || finding.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    progress.set_works_aside(!is_done);
+    return is_done;
   });
   return finding.valid() ? finding.get() : std::nullopt;
 }

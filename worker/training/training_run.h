@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "common/config/job_config.h"
@@ -24,6 +25,7 @@ struct RunContext {
   Collective& host;                               // all ranks
   Collective& local;                              // those of this machine
   int threads;                                    // for tokenising
+  std::string device = "cpu";                     // that language models compute on
   std::string_view program = "equipoise-worker";  // with its version
 };
 

@@ -73,10 +73,18 @@ class CoordinatorWeightSync final : public WeightSync {
     }
   }
 
+  // eta_alpha is the coordinator's.
+  void apply(const v1::TrainingJobSettings& settings) override {
+    if (settings.has_trade_off()) settings_.trade_off = settings.trade_off();
+    shared_groups_.clear();
+  }
+
   void finish() override {
     if (is_first()) wait();
     wait_for_rank_0(host_);
   }
+
+  void record_into(LedgerWriter& ledger) override { ledger_ = &ledger; }
 
  private:
   bool is_first() const { return host_.info().rank == 0; }
@@ -110,13 +118,17 @@ class CoordinatorWeightSync final : public WeightSync {
     check_answer(sent_.step(), "alpha", answer.alpha_size(), alpha_K_.size());
     alpha_K_.assign(answer.alpha().begin(), answer.alpha().end());
     known_steps_ = sent_.step() + 1;
+    if (ledger_ != nullptr) {
+      ledger_->step(ledger_step(sent_, std::span(answer.weight().data(), sent_weight_.size())));
+      ledger_->write_if_late();
+    }
     return answer;
   }
 
   CoordinatorClient& client_;
   const AttemptId attempt_;
   HostCollective& host_;
-  const RobustSettings& settings_;
+  RobustSettings settings_;
   // Weights that all ranks have got for the step under way, before its losses.
   std::vector<std::uint32_t> shared_groups_;
   std::vector<double> shared_weight_;
@@ -126,6 +138,7 @@ class CoordinatorWeightSync final : public WeightSync {
   v1::ReportStepRequest sent_;
   std::vector<double> sent_weight_;
   std::future<v1::ReportStepResponse> answer_;
+  LedgerWriter* ledger_ = nullptr;
 };
 
 class SpeculativeWeightSync final : public WeightSync {
@@ -155,9 +168,18 @@ class SpeculativeWeightSync final : public WeightSync {
     if (sender_) sender_->finish();
   }
 
+  void apply(const v1::TrainingJobSettings& settings) override {
+    if (settings.has_trade_off()) weights_.set_trade_off(settings.trade_off());
+    if (settings.has_step_size()) weights_.set_step_size(settings.step_size());
+  }
+
   void finish() override {
     settle();
     wait_for_rank_0(host_);
+  }
+
+  void record_into(LedgerWriter& ledger) override {
+    if (sender_) sender_->record_into(ledger);
   }
 
  private:
@@ -181,22 +203,33 @@ std::unique_ptr<WeightSync> speculative_weight_sync(CoordinatorClient& client, c
   return std::make_unique<SpeculativeWeightSync>(client, attempt, host, std::move(weights), first_step);
 }
 
-std::unique_ptr<WeightSync> make_weight_sync(CoordinatorClient& client, const AttemptId& attempt, HostCollective& host,
-                                             const RobustConfig& config, const GroupedData& data,
-                                             const StartedTraining& started) {
-  if (config.weight_sync == WeightOrigin::kCoordinator) {
-    return coordinator_weight_sync(client, attempt, host, config.settings, started.alpha_K, started.plan.first_step);
-  }
+GroupWeights started_weights(const RobustConfig& config, const GroupedData& data, const StartedTraining& started) {
+  // Of changes before the first step: the weights' state has eta_alpha.
+  const v1::TrainingJobSettings changed = settings_in_force(started.settings_changes, started.plan.first_step - 1);
   const std::vector<std::string> group_names(data.group_names.begin(), data.group_names.end());
   RobustSettings settings =
       robust_settings_for(config, group_names, data.label_floor_K, {data.counted.pair_count_K, data.counted.num_pairs});
+  if (changed.has_trade_off()) settings.trade_off = changed.trade_off();
   const auto& sizes_K = data.population.pair_count_K;
   GroupWeights weights(std::move(settings), {sizes_K.begin(), sizes_K.end()}, data.population.num_pairs);
   weights.restore(started.log_alpha_K, started.group_loss_K);
   if (started.step_size) {
     weights.restore(GroupWeightsState{weights.log_alpha_K(), weights.group_loss_K(), *started.step_size});
   }
-  return speculative_weight_sync(client, attempt, host, std::move(weights), started.plan.first_step);
+  return weights;
+}
+
+std::unique_ptr<WeightSync> make_weight_sync(CoordinatorClient& client, const AttemptId& attempt, HostCollective& host,
+                                             const RobustConfig& config, const GroupedData& data,
+                                             const StartedTraining& started) {
+  if (config.weight_sync == WeightOrigin::kCoordinator) {
+    const v1::TrainingJobSettings changed = settings_in_force(started.settings_changes, started.plan.first_step - 1);
+    RobustSettings known = config.settings;
+    if (changed.has_trade_off()) known.trade_off = changed.trade_off();
+    return coordinator_weight_sync(client, attempt, host, known, started.alpha_K, started.plan.first_step);
+  }
+  return speculative_weight_sync(client, attempt, host, started_weights(config, data, started),
+                                 started.plan.first_step);
 }
 
 }  // namespace equipoise

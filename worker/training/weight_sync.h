@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "common/ledger/ledger_writer.h"
 #include "common/robust/step_weights.h"
 #include "worker/training/attempt.h"
 
@@ -21,8 +22,13 @@ class WeightSync : public StepWeights {
   // Returns when the coordinator has all steps that were reported, and no report is under way. Rank 0. Throws as
   // step().
   virtual void settle() { wait(); }
+  // trade_off and step_size from the next step on. Every rank calls it between the same two steps, rank 0 after
+  // settle(). Throws std::invalid_argument on a value out of its range.
+  virtual void apply(const v1::TrainingJobSettings& settings) = 0;
   // Returns on every rank when all steps that were reported are applied and on record.
   virtual void finish() {}
+  // Before the first step: each is written into it once the coordinator has answered it. It outlives this. Rank 0.
+  virtual void record_into(LedgerWriter& ledger) = 0;
 };
 
 // Rank 0 waits for the coordinator's answer in every step and hands it to the others. Where the weights do not depend
@@ -40,6 +46,9 @@ std::unique_ptr<WeightSync> coordinator_weight_sync(CoordinatorClient& client, c
 std::unique_ptr<WeightSync> speculative_weight_sync(CoordinatorClient& client, const AttemptId& attempt,
                                                     HostCollective& host, GroupWeights weights,
                                                     std::int64_t first_step);
+
+// The weights before the first step, as the coordinator said at the start.
+GroupWeights started_weights(const RobustConfig& config, const GroupedData& data, const StartedTraining& started);
 
 // As the job's robust.weight_sync says, from what the coordinator said at the start. `config` and `data` are the job's.
 std::unique_ptr<WeightSync> make_weight_sync(CoordinatorClient& client, const AttemptId& attempt, HostCollective& host,

@@ -53,6 +53,27 @@ TEST(JobDescription, SaysHowOftenAJobWasRestartedAndItsNewestCheckpoint) {
   EXPECT_THAT(text, HasSubstr("checkpoint   step 40\n"));
 }
 
+TEST(JobDescription, SaysHowTheNewestAttemptFailed) {
+  v1::TrainingJob job = example_job();
+  EXPECT_THAT(job_description(job, Colors::kOff, Glyphs::kAscii), Not(HasSubstr("failure")));
+  v1::AttemptFailure& failure = *job.mutable_failure();
+  failure.set_generation(2);
+  failure.set_reason("mpirun exited with code 137");
+  failure.set_rank(1);
+  failure.set_host("node2");
+  failure.set_signal(9);
+  failure.set_phase(v1::RANK_PHASE_TRAINING);
+  failure.set_step(41);
+  failure.set_last_collective("broadcast");
+  failure.add_log_lines("first");
+  failure.add_log_lines("sec\x1B[31mond");
+  const std::string text = job_description(job, Colors::kOff, Glyphs::kAscii);
+  EXPECT_THAT(text, HasSubstr("rank 1 on node2, signal 9, training after step 41, last collective broadcast; mpirun "
+                              "exited with code 137\n"));
+  EXPECT_THAT(text, HasSubstr("its log      first\n"));
+  EXPECT_THAT(text, Not(HasSubstr("\x1B")));
+}
+
 TEST(JobListTable, HasColumnsForWhatJobsHave) {
   const v1::TrainingJob plain = example_job();
   const auto text_of = [](const std::vector<v1::TrainingJob>& jobs) {
@@ -60,6 +81,13 @@ TEST(JobListTable, HasColumnsForWhatJobsHave) {
   };
   EXPECT_THAT(text_of({plain}), HasSubstr("state            steps    loss  worst group"));
   EXPECT_THAT(text_of({plain}), Not(HasSubstr("restarts")));
+  EXPECT_THAT(text_of({plain}), Not(HasSubstr("priority")));
+  v1::TrainingJob urgent = plain;
+  urgent.set_priority(-5);
+  const std::string prioritised = text_of({plain, urgent});
+  EXPECT_THAT(prioritised, HasSubstr("steps  priority    loss  worst group"));
+  EXPECT_THAT(prioritised, HasSubstr("50/200 (25 %)        -5  0.6250"));
+  EXPECT_THAT(prioritised, HasSubstr("50/200 (25 %)         0  0.6250"));
   v1::TrainingJob recovering = plain;
   recovering.set_id("gr-dpo-89abcdef");
   recovering.set_state(v1::JOB_STATE_RECOVERING);

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -14,6 +16,7 @@ namespace jobs_test {
 
 using testing::HasSubstr;
 using testing::MatchesRegex;
+using testing::StartsWith;
 
 class JobsVerbs : public CoordinatorFixture {};
 
@@ -55,6 +58,52 @@ TEST_F(JobsVerbs, GetShowsGroupsForPeopleAndEverythingForPrograms) {
   EXPECT_EQ(json["groups"][1]["validation_loss"], 0.625);
   const auto list = nlohmann::json::parse(run_here({"jobs", "list", "--json"}).out);
   EXPECT_EQ(list["jobs"][0]["id"], id);
+}
+
+TEST_F(JobsVerbs, RanksShowsWhatEachDoes) {
+  const std::string id = submitted();
+  EXPECT_EQ(run_here({"jobs", "ranks", id}).out, "no ranks\n");
+  RankByHand rank(address(), id);
+  rank.start();
+  const std::string text = run_here({"jobs", "ranks", id}).out;
+  EXPECT_THAT(text, HasSubstr("stalled for"));
+  EXPECT_THAT(text, HasSubstr("0:00"));
+  const auto json = nlohmann::json::parse(run_here({"jobs", "ranks", id, "--json"}).out);
+  ASSERT_EQ(json["ranks"].size(), 1u);
+  EXPECT_EQ(json["ranks"][0]["rank"], 0);
+  EXPECT_EQ(run_here({"jobs", "ranks", "no-such-job"}).code, ExitCode::kBadInput);
+}
+
+TEST_F(JobsVerbs, AttemptsCheckpointsAndEventsAreOnRecord) {
+  const std::string id = submitted();
+  RankByHand rank(address(), id);
+  rank.start();
+  rank.step();
+  rank.commit_checkpoint();
+  EXPECT_THAT(run_here({"jobs", "attempts", id}).out, HasSubstr("first step"));
+  const auto attempts = nlohmann::json::parse(run_here({"jobs", "attempts", id, "--json"}).out);
+  ASSERT_EQ(attempts["attempts"].size(), 1u);
+  EXPECT_EQ(attempts["attempts"][0]["generation"], "1");
+  EXPECT_EQ(attempts["attempts"][0]["world_size"], 1);
+  const auto checkpoints = nlohmann::json::parse(run_here({"jobs", "checkpoints", id, "--json"}).out);
+  ASSERT_EQ(checkpoints["checkpoints"].size(), 1u);
+  EXPECT_EQ(checkpoints["checkpoints"][0]["step"], "1");
+  EXPECT_THAT(run_here({"jobs", "checkpoints", id}).out, HasSubstr("created"));
+  const auto events = nlohmann::json::parse(run_here({"jobs", "events", id, "--json"}).out);
+  ASSERT_EQ(events["events"].size(), 3u);
+  EXPECT_EQ(events["events"][0]["state"], "JOB_STATE_QUEUED");
+  EXPECT_EQ(events["events"][2]["state"], "JOB_STATE_RUNNING");
+  EXPECT_THAT(run_here({"jobs", "events", id}).out, HasSubstr("RUNNING"));
+  EXPECT_EQ(run_here({"jobs", "events", "nothing-00000000"}).code, ExitCode::kBadInput);
+}
+
+TEST_F(JobsVerbs, AFilterChoosesJobs) {
+  const std::string id = submitted();
+  EXPECT_THAT(run_here({"jobs", "list", "--filter", "state = QUEUED AND name : hand"}).out, HasSubstr(id));
+  EXPECT_EQ(run_here({"jobs", "list", "--filter", "state = RUNNING"}).out, "no jobs\n");
+  const CommandRun refused = run_here({"jobs", "list", "--filter", "stat = RUNNING"});
+  EXPECT_EQ(refused.code, ExitCode::kBadInput);
+  EXPECT_THAT(refused.err, HasSubstr("filter, column 1: \"stat\""));
 }
 
 TEST_F(JobsVerbs, WeightsAreTheWholeHistoryOfAlpha) {
@@ -165,6 +214,68 @@ TEST_F(JobsVerbs, CheckpointDoesNotWaitForAJobThatHasEnded) {
   EXPECT_THAT(result.err, HasSubstr("no checkpoint was made: the job is FAILED"));
 }
 
+TEST_F(JobsVerbs, EvaluateIsRefusedWithoutValidationPairs) {
+  const std::string id = submitted();
+  EXPECT_THAT(run_here({"jobs", "evaluate", id}).err, HasSubstr("is QUEUED; only a RUNNING job can evaluate"));
+  RankByHand rank(address(), id);
+  rank.start();
+  const CommandRun result = run_here({"jobs", "evaluate", id, "--wait"});
+  EXPECT_EQ(result.code, ExitCode::kBadInput);
+  EXPECT_THAT(result.err, HasSubstr("it has no validation pairs"));
+}
+
+TEST_F(JobsVerbs, SetChangesSettingsOfAJobAndSaysFromWhichStepOn) {
+  const std::string id = submitted();
+  const CommandRun result = run_here({"jobs", "set", id, "trade_off=0.5", "robust.step_size=0.25"});
+  EXPECT_EQ(result.code, ExitCode::kSuccess) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("trade_off 0.5, step_size 0.25 hold from the end of a step on"));
+  RankByHand rank(address(), id);
+  rank.start();
+  EXPECT_THAT(run_here({"jobs", "get", id}).out, HasSubstr("trade_off 0.5, step_size 0.25 from step 0 on"));
+  run_here({"jobs", "set", id, "max_steps=1"});
+  EXPECT_THAT(run_here({"jobs", "get", id}).out, HasSubstr("max_steps 1, not in force yet"));
+}
+
+TEST_F(JobsVerbs, SetNamesWhatCannotBeSet) {
+  const std::string id = submitted();
+  const auto refusal_of_set = [&](const std::string& setting) {
+    const CommandRun result = run_here({"jobs", "set", id, setting});
+    EXPECT_EQ(result.code, ExitCode::kBadInput) << setting;
+    return result.err;
+  };
+  EXPECT_THAT(refusal_of_set("beta=0.5"), HasSubstr("beta is no setting of a running job"));
+  EXPECT_THAT(refusal_of_set("trade_off"), HasSubstr("expected KEY=VALUE"));
+  EXPECT_THAT(refusal_of_set("trade_off=high"), HasSubstr("trade_off is \"high\", expected a number"));
+  EXPECT_THAT(refusal_of_set("max_steps=1.5"), HasSubstr("max_steps is \"1.5\", expected a whole number"));
+  EXPECT_THAT(refusal_of_set("trade_off=2"), HasSubstr("robust.trade_off is 2"));
+}
+
+TEST_F(JobsVerbs, ForkTakesACheckpointAndTreeShowsWhose) {
+  const std::string id = submitted();
+  EXPECT_THAT(run_here({"jobs", "fork", id}).err, HasSubstr("has no checkpoint yet"));
+  RankByHand rank(address(), id);
+  rank.start();
+  rank.step();
+  const std::filesystem::path checkpoint = folder().path() / "out/checkpoints/step-1";
+  std::filesystem::create_directories(checkpoint);
+  std::ofstream(checkpoint / "manifest.json") << "{}";
+  rank.commit_checkpoint();
+  const std::string other = (folder().path() / "other").string();
+  const CommandRun result =
+      run_here({"jobs", "fork", id, "--at", "1", "--output", other, "--set", "robust.trade_off=0.5"});
+  ASSERT_EQ(result.code, ExitCode::kSuccess) << result.err;
+  const std::string fork = result.out.substr(0, result.out.find('\n'));
+  const auto job = nlohmann::json::parse(run_here({"jobs", "get", fork, "--json"}).out);
+  EXPECT_EQ(job["parent_id"], id);
+  EXPECT_EQ(job["spec"]["robust"]["trade_off"], 0.5);
+  EXPECT_EQ(job["spec"]["output"], other);
+  const std::string tree = run_here({"jobs", "tree", fork}).out;
+  EXPECT_THAT(tree, StartsWith(id + "  RUNNING  step 1 of 2\n"));
+  EXPECT_THAT(tree, HasSubstr(fork + "  QUEUED  step 0, from step 1\n"));
+  EXPECT_EQ(run_here({"jobs", "tree"}).out, tree);
+  EXPECT_THAT(run_here({"jobs", "fork", id, "--at", "7"}).err, HasSubstr("no checkpoint of step 7"));
+}
+
 TEST_F(JobsVerbs, WorkersOfTheUserArePausedByTheUser) {
   const CommandRun result = run_here({"jobs", "pause", submitted(), "--wait"});
   EXPECT_EQ(result.code, ExitCode::kBadInput);
@@ -172,7 +283,8 @@ TEST_F(JobsVerbs, WorkersOfTheUserArePausedByTheUser) {
 }
 
 TEST_F(JobsVerbs, AnUnknownJobIsOneLineAndExitCodeTwo) {
-  for (const std::string verb : {"get", "watch", "pause", "resume", "checkpoint", "cancel", "delete", "weights"}) {
+  for (const std::string verb :
+       {"get", "watch", "pause", "resume", "checkpoint", "evaluate", "cancel", "delete", "weights"}) {
     const CommandRun result = run_here({"jobs", verb, "no-such-job"});
     EXPECT_EQ(result.code, ExitCode::kBadInput) << verb;
     EXPECT_THAT(result.err, HasSubstr("no-such-job")) << verb;

@@ -148,6 +148,23 @@ TEST_F(OutputLockTest, ALockEndsWithItsProcess) {
   EXPECT_EQ(refusal_of_folder(), "no refusal");
 }
 
+// A job whose coordinator was lost, and whose rank goes on.
+TEST_F(OutputLockTest, TheNextCoordinatorReservesBesideTheWriter) {
+  std::optional<OutputLock> lost(OutputLock::reserve_folder(out(), kFirst));
+  std::optional<OutputLock> rank(OutputLock::of_writer(out(), kFirst));
+  lost.reset();
+  EXPECT_THAT(refusal([&] { OutputLock::reserve_beside_writer(out(), kSecond); }), HasSubstr("in use by job a-1"));
+  EXPECT_THAT(refusal([&] { OutputLock::reserve_folder(out(), kFirst); }), HasSubstr("in use by job a-1"));
+  {
+    const OutputLock next = OutputLock::reserve_beside_writer(out(), kFirst);
+    EXPECT_THAT(refusal([&] { OutputLock::reserve_beside_writer(out(), kFirst); }), HasSubstr("in use by job a-1"));
+    rank.reset();
+    EXPECT_THAT(refusal_of_folder(), HasSubstr("in use by job a-1")) << "as while the job is PAUSED";
+  }
+  EXPECT_EQ(refusal_of_folder(), "no refusal");
+  OutputLock::reserve_beside_writer(out(), kFirst);  // there is none
+}
+
 TEST_F(OutputLockTest, AProgramThatItsOwnerStartedDoesNotKeepIt) {
   std::optional<OutputLock> lock(OutputLock::of_folder(out(), kFirst));
   int started[2];

@@ -42,6 +42,8 @@ CheckpointManifest some_manifest() {
                               .policy = {{"is_reference", false}},
                               .metrics_bytes = 4711,
                               .metrics_sha256 = sha256_of(std::as_bytes(std::span("lines"))),
+                              .ledger_bytes = 815,
+                              .ledger_chain = sha256_of(std::as_bytes(std::span("records"))),
                               .files = {}};
   manifest.files.push_back({.name = "model.safetensors", .bytes = 7, .sha256 = manifest.dataset});
   manifest.files.push_back({.name = "additional_chat_templates/a.jinja", .bytes = 0, .sha256 = manifest.dataset});
@@ -68,6 +70,12 @@ TEST(CheckpointManifest, ReadsBackToTheSameBits) {
   EXPECT_EQ(read.job, written.job);
   EXPECT_EQ(read.files[1].name, written.files[1].name);
   EXPECT_EQ(read.bytes(), 7);
+  EXPECT_EQ(read.ledger_bytes, 815);
+  EXPECT_EQ(read.ledger_chain, written.ledger_chain);
+  // As programs before the ledger wrote them.
+  CheckpointManifest earlier = written;
+  earlier.ledger_bytes = 0;
+  EXPECT_EQ(parse_manifest(manifest_text(earlier)).ledger_bytes, 0);
   EXPECT_EQ(manifest_text(read), manifest_text(written));
   EXPECT_EQ(manifest_digest(read), manifest_digest(written));
 }

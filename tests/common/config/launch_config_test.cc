@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <optional>
 #include <stdexcept>
+
+#include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
 namespace launch_config_test {
@@ -83,6 +87,42 @@ TEST(LaunchConfig, TheStartMayTakeASecondToADay) {
   EXPECT_EQ(launch_config(spec).start_timeout, std::chrono::seconds(120));
   spec.set_start_timeout_seconds(0);
   EXPECT_EQ(answer(spec), "launch.start_timeout_seconds is 0, expected an integer from 1 to 86400");
+}
+
+TEST(LaunchConfig, FewerRanksAreAsManyAsTheJobAllows) {
+  v1::LaunchSpec spec;
+  EXPECT_EQ(launch_config(spec).fewest_ranks(), 1);
+  spec.set_workers(4);
+  EXPECT_EQ(launch_config(spec).fewest_ranks(), 4);
+  spec.set_min_workers(2);
+  EXPECT_EQ(launch_config(spec).fewest_ranks(), 2);
+  EXPECT_EQ(launch_config(spec).most_ranks(), 4);
+  spec.set_min_workers(5);
+  EXPECT_EQ(answer(spec), "launch.min_workers is 5, expected an integer from 1 to 4");
+  spec.set_min_workers(0);
+  EXPECT_EQ(answer(spec), "launch.min_workers is 0, expected an integer from 1 to 4");
+  spec.set_min_workers(2);
+  spec.set_mode(v1::LAUNCH_MODE_EXTERNAL);
+  EXPECT_EQ(
+      answer(spec),
+      "launch.min_workers needs launch.mode coordinator; without launch.workers any number of your ranks will do");
+}
+
+TEST(LaunchConfig, PrioritiesAndTimeLimitsHaveRanges) {
+  v1::LaunchSpec spec;
+  EXPECT_EQ(launch_config(spec).priority, 0);
+  EXPECT_EQ(launch_config(spec).time_limit, std::nullopt);
+  spec.set_priority(-1000);
+  spec.set_time_limit_seconds(1'000'000'000);
+  EXPECT_EQ(launch_config(spec).priority, -1000);
+  EXPECT_EQ(launch_config(spec).time_limit, std::chrono::seconds(1'000'000'000));
+  spec.set_mode(v1::LAUNCH_MODE_EXTERNAL);
+  EXPECT_EQ(answer(spec), "accepted");
+  spec.set_priority(1001);
+  EXPECT_EQ(answer(spec), "launch.priority is 1001, expected an integer from -1000 to 1000");
+  spec.clear_priority();
+  spec.set_time_limit_seconds(0);
+  EXPECT_EQ(answer(spec), "launch.time_limit_seconds is 0, expected an integer from 1 to 1000000000");
 }
 
 TEST(LaunchConfig, RanksStartedByHandHaveTheirOwnMpirun) {

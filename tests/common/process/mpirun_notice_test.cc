@@ -138,6 +138,38 @@ TEST(MpirunNotice, ABlockThatIsNotKnownIsItsFirstSentenceWithWhatIsLabelled) {
   EXPECT_EQ(notice("").text, "");
 }
 
+TEST(FirstRankEnd, IsTheOneThatOpenMpiNames) {
+  const std::string frame(74, '-');
+  const auto killed = first_rank_end(
+      "noise\n" + frame +
+      "\nmpirun noticed that process rank 12 with PID 4711 on node a.b exited on signal 9 (Killed).\n" + frame + "\n");
+  ASSERT_TRUE(killed);
+  EXPECT_EQ(killed->rank, 12);
+  EXPECT_EQ(killed->host, "a.b");
+  EXPECT_EQ(killed->signal, 9);
+  EXPECT_FALSE(killed->exit_code);
+  const auto failed = first_rank_end(
+      frame +
+      "\nmpirun detected that one or more processes exited with non-zero status, thus causing\nthe job to be "
+      "terminated. The first process to do so was:\n\n  Process name: [[20454,1],3]\n  Exit code:    2\n" +
+      frame + "\n");
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->rank, 3);
+  EXPECT_EQ(failed->exit_code, 2);
+  EXPECT_FALSE(failed->signal);
+}
+
+TEST(FirstRankEnd, OfAnyOtherTextIsNone) {
+  for (const char* text : {"", "process rank ", "process rank x with PID 1 on node a exited on signal 9",
+                           "process rank 99999999999 with PID 1 on node a exited on signal 9",
+                           "Process name: [[1,1],0]", "Process name: [[1,1],0]\n  Node: a\n  Exit code: x"}) {
+    EXPECT_FALSE(first_rank_end(text)) << text;
+  }
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += "process rank ";
+  EXPECT_FALSE(first_rank_end(many + std::string(1 << 16, 'x')));
+}
+
 TEST(MpirunNotice, AWarningEndsNothing) {
   EXPECT_EQ(notice("WARNING: Linux kernel CMA support is\nnot available.\n\n  Local host: a\n").weight,
             NoticeWeight::kWarning);

@@ -195,6 +195,20 @@ TEST(GroupWeights, RestoreContinuesBitByBit) {
 }
 
 // eta_alpha's plateau is part of it: the schedule's best loss and the steps that it has waited.
+TEST(GroupWeights, ATradeOffThatIsSetScalesTheNextStepAndTheGradient) {
+  GroupWeights weights(robust_settings(0.5), {4, 4}, 8);
+  weights.step(sums_of({0, 1}, {0.7, 0.4}, {1, 1}, 2));
+  const std::vector<double> before_K = weights.alpha_K();
+  weights.set_trade_off(0.25);
+  EXPECT_EQ(weights.alpha_K(), before_K);
+  EXPECT_NEAR(weights.gradient_weight(0), 0.75 / 2 + 0.25 * before_K[0], kRounding);
+  weights.step(sums_of({0, 1}, {0.7, 0.4}, {1, 1}, 2));
+  const double log_ratio = (0.5 + 0.5 * 0.25) * (0.7 - 0.4);
+  EXPECT_NEAR(std::log(weights.alpha_K()[0] / weights.alpha_K()[1]), log_ratio, kRounding);
+  EXPECT_THROW(weights.set_trade_off(1.5), std::invalid_argument);
+  EXPECT_NEAR(weights.gradient_weight(0), 0.75 / 2 + 0.25 * weights.alpha_K()[0], kRounding);
+}
+
 TEST(GroupWeights, RestoreOfTheWholeStateContinuesAStepSizeThatShrinks) {
   RobustSettings settings = robust_settings();
   settings.step_plateau = {.factor = 0.5, .patience = 2, .threshold = 0, .smallest = 0};

@@ -34,7 +34,7 @@ class EarlierSchema : public ControllerFixture, public ::testing::WithParamInter
     history_ = history();
     steps_.job_id = trained_;
     const JobConfig config = make_job_config(job(trained_).spec());
-    StepHistory whole(*store_, config, trained_);
+    StepHistory whole(*store_, config, trained_, {});
     for (int step = 0; step < kSteps; ++step) steps_.records.push_back(whole.step(1, step).value());
   }
   v1::ListGroupWeightsResponse history() {
@@ -113,7 +113,7 @@ TEST_P(EarlierSchema, StepsOfThisProgramFollowThoseOfTheEarlierOne) {
   go_back_to_earlier_schema();
   restart();
   const JobConfig config = make_job_config(job(trained_).spec());
-  StepHistory history(*store_, config, trained_);
+  StepHistory history(*store_, config, trained_, {});
   const v1::WeightState state = history.weights_after(1, kSteps);
   EXPECT_EQ(state.steps(), kSteps);
   WeightOwner next = weight_owner_for(config, start_request(trained_, 2));

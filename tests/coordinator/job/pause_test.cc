@@ -258,7 +258,7 @@ TEST_F(Pauses, AreRefusedWhereNothingGoesOn) {
     EXPECT_EQ(error_of([&] { jobs().checkpoint(id); }).code, Code::kFailedPrecondition);
   }
   const auto external = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
-  EXPECT_THAT(error_of([&] { jobs().pause(external); }).text, HasSubstr("launch.mode external"));
+  EXPECT_EQ(jobs().pause(external).state(), v1::JOB_STATE_PAUSED);
   EXPECT_EQ(error_of([&] { jobs().pause("none"); }).code, Code::kNotFound);
 }
 
@@ -292,6 +292,29 @@ TEST_F(Pauses, ACheckpointIsAskedForByCount) {
   EXPECT_THAT(error_of([&] { jobs().checkpoint(waiting); }).text, HasSubstr("only a RUNNING job"));
 }
 
+TEST_F(Pauses, AnEvaluationIsAskedForByCount) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_data()->set_validation("validation.jsonl");
+  const auto id = jobs().create(create_request(spec)).id();
+  EXPECT_THAT(error_of([&] { jobs().evaluate(id); }).text, HasSubstr("only a RUNNING job can evaluate"));
+  core_->attempts().tick();
+  train(id);
+  EXPECT_EQ(beat(id).evaluation_requests(), 0);
+  jobs().evaluate(id);
+  jobs().evaluate(id);
+  EXPECT_EQ(beat(id).evaluation_requests(), 2);
+  EXPECT_EQ(beat(id).checkpoint_requests(), 0);
+  EXPECT_EQ(beat(id).command(), kContinue);
+}
+
+TEST_F(Pauses, AJobWithoutValidationPairsHasNothingToEvaluate) {
+  const auto id = running(1);
+  const auto refusal = error_of([&] { jobs().evaluate(id); });
+  EXPECT_EQ(refusal.code, Code::kFailedPrecondition);
+  EXPECT_THAT(refusal.text, HasSubstr("no validation pairs (data.validation)"));
+  EXPECT_EQ(beat(id).evaluation_requests(), 0);
+}
+
 // A batch system that takes its nodes back sends SIGTERM.
 TEST_F(Pauses, RanksThatLeaveUnaskedStartAgainWithoutUsingUpARestart) {
   const auto id = running(2, 1);
@@ -313,6 +336,47 @@ TEST_F(Pauses, RanksThatLeaveUnaskedStartAgainWithoutUsingUpARestart) {
   EXPECT_EQ(job(id).restarts(), 3);
   mpirun_exits(id, 137);
   EXPECT_EQ(state(id), v1::JOB_STATE_RECOVERING) << "its one restart is still there";
+}
+
+TEST_F(Pauses, WorkersOfTheUserArePausedTooAndRegisterAgainOnceTheJobIsResumed) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2);
+  steps(id, 0, 3);
+  EXPECT_EQ(jobs().pause(id).state(), v1::JOB_STATE_PAUSING);
+  EXPECT_EQ(beat(id, 1).command(), kPause);
+  const auto point = leave_all(id);
+  EXPECT_EQ(state(id), v1::JOB_STATE_PAUSED);
+  EXPECT_EQ(reason(id), "paused at step 3 with a checkpoint");
+  EXPECT_EQ(error_of([&] { train(id, point); }).code, Code::kFailedPrecondition);
+  jobs().resume(id);
+  train(id, point);
+  EXPECT_EQ(job(id).step(), 3);
+}
+
+// As often as launch.max_restarts says.
+TEST_F(Pauses, WorkersOfTheUserThatAreLostMayRegisterAgain) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
+  spec.mutable_launch()->set_max_restarts(1);
+  const auto id = jobs().create(create_request(spec)).id();
+  train(id);
+  steps(id, 0, 2);
+  const auto late = step_request(id, 1, 2, {0.2, 1.0});
+  pass(31s);
+  EXPECT_EQ(state(id), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(
+      reason(id),
+      "rank 0 on host has not been heard of for 30 s; attempt 2 waits for its workers to register, restart 1 of 1 "
+      "without a checkpoint between");
+  EXPECT_EQ(beat(id).command(), kExit) << "a rank that was only slow";
+  EXPECT_EQ(error_of([&] { calls().report_step(late); }).code, Code::kFailedPrecondition);
+  pass(100s);
+  EXPECT_EQ(state(id), v1::JOB_STATE_QUEUED);
+  train(id);
+  EXPECT_EQ(job(id).generation(), 2);
+  EXPECT_EQ(job(id).restarts(), 1);
+  EXPECT_EQ(error_of([&] { calls().report_step(late); }).code, Code::kFailedPrecondition);
+  pass(31s);
+  EXPECT_EQ(state(id), v1::JOB_STATE_FAILED);
+  EXPECT_THAT(reason(id), HasSubstr("failed after 1 restart without a checkpoint between"));
 }
 
 TEST_F(Pauses, WorkersOfTheUserThatLeaveMayRegisterAgain) {

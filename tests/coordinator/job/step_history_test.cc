@@ -47,7 +47,7 @@ class StepHistoryTest : public ControllerFixture {
     for (int step = 0; step < kSteps; ++step) answers_.push_back(report(step));
   }
   v1::ReportStepResponse report(int step) { return calls().report_step(step_request(id_, 1, step, losses_of(step))); }
-  StepHistory history() { return {*store_, *config_, id_}; }
+  StepHistory history() { return {*store_, *config_, id_, job(id_).settings_changes()}; }
   void execute(const std::string& sql) { Database(folder_.path() / "test.sqlite3").execute(sql); }
 
   std::string id_;

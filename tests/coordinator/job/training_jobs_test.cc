@@ -126,6 +126,23 @@ TEST_F(TrainingJobsTest, ThereIsRoomForSoManyJobsOnly) {
   EXPECT_NO_THROW(jobs().create(create_request(spec_)));
 }
 
+TEST_F(TrainingJobsTest, AFilterChoosesJobsAndItsPagesAreItsOwn) {
+  std::vector<std::string> made;
+  for (int i = 0; i < 3; ++i) made.push_back(jobs().create(create_request(spec_)).id());
+  jobs().cancel(made[1]);
+  v1::ListTrainingJobsRequest request;
+  request.set_filter("state = QUEUED AND name : \"sur\"");
+  request.set_page_size(1);
+  const auto first = jobs().list(request);
+  EXPECT_THAT(ids_of(first), ElementsAre(made[2]));
+  request.set_page_token(first.next_page_token());
+  const auto second = jobs().list(request);
+  EXPECT_THAT(ids_of(second), ElementsAre(made[0]));
+  EXPECT_EQ(second.next_page_token(), "");
+  request.set_filter("state = QUEUED");
+  EXPECT_THAT(error_of([&] { jobs().list(request); }).text, HasSubstr("page_token is not one"));
+}
+
 TEST_F(TrainingJobsTest, PagesListEveryJobOnceNewestFirst) {
   std::vector<std::string> made;
   for (int i = 0; i < 5; ++i) made.insert(made.begin(), jobs().create(create_request(spec_)).id());

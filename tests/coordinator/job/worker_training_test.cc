@@ -125,7 +125,7 @@ TEST_F(Resume, TheWeightsAfterTheLastStepAreAllThatTheNextOneNeeds) {
   // As it follows from what is on record.
   const JobConfig config = make_job_config(job(id).spec());
   EXPECT_EQ(answer.state().SerializeAsString(),
-            StepHistory(*store_, config, id).weights_after(1, 3).SerializeAsString());
+            StepHistory(*store_, config, id, {}).weights_after(1, 3).SerializeAsString());
   EXPECT_EQ(answer.state().log_alpha_size(), 2);
   EXPECT_TRUE(answer.state().has_step_size());
 }

@@ -56,5 +56,22 @@ TEST(McaParameters, AreThoseOfTheEnvironmentAndOfFiles) {
   EXPECT_FALSE(parameters.is_set("PATH"));
 }
 
+// Whether hosts answer, and nothing else.
+TEST(MpirunCommand, AQuestionToHostsRunsNothingOfOurs) {
+  const McaParameters mca;
+  const std::vector<std::string> command =
+      mpirun_command({.mpirun = "mpirun", .worker = "/bin/worker", .logs = "/logs", .coordinator_address = "head:1"},
+                     {.attempt = {.job_id = "host node2", .generation = 1},
+                      .token = "",
+                      .hosts = {{.name = "node2", .slots = 1}},
+                      .is_question = true},
+                     {.hostfile = "/hosts", .passed = {"EQUIPOISE_ATTEMPT_TOKEN"}, .mca = mca, .interfaces = {}});
+  EXPECT_EQ(command.back(), "true");
+  EXPECT_THAT(command, Contains("--timeout"));
+  EXPECT_THAT(command, Contains("/hosts"));
+  EXPECT_THAT(command, Not(Contains("/bin/worker")));
+  EXPECT_THAT(command, Not(Contains("EQUIPOISE_ATTEMPT_TOKEN")));
+}
+
 }  // namespace mpirun_command_test
 }  // namespace equipoise::coordinator

@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -11,13 +13,17 @@
 #include <sstream>
 
 #include "common/base/error.h"
+#include "common/process/attempt_file.h"
+#include "common/process/process_handle.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
 namespace mpirun_launcher_test {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 
 std::string content(const std::filesystem::path& file) {
@@ -37,7 +43,8 @@ class MpirunLauncherTest : public ::testing::Test {
                                      .worker = "/bin/equipoise-worker",
                                      .allocation = allocation,
                                      .logs = folder_.path() / "logs",
-                                     .coordinator_address = "127.0.0.1:7"},
+                                     .coordinator_address = "127.0.0.1:7",
+                                     .chain = chain_},
                       [this](const LaunchExit& exit) { exit_.set_value(exit); });
   }
   LaunchExit exit() { return exit_.get_future().get(); }
@@ -45,6 +52,14 @@ class MpirunLauncherTest : public ::testing::Test {
   // Opened by the script for writing once it has set itself up.
   void wait_until_ready() { content(ready_); }
 
+  // As a coordinator that is killed: what it had started goes on.
+  void lose_coordinator() {
+    launcher_.reset();
+    exit_ = {};
+  }
+  std::filesystem::path file() const { return folder_.path() / "attempts" / "job.3"; }
+
+  Chain chain_ = Chain::kToCoordinator;
   const AttemptKey key_{.job_id = "job", .generation = 3};
   const LaunchRequest request_{.attempt = key_, .workers = 2, .token = "secret"};
   TempFolder folder_;
@@ -67,6 +82,19 @@ TEST_F(MpirunLauncherTest, ReportsTheExitCodeAndTheLastLine) {
   EXPECT_EQ(log("stdout.log"), "started\n");
 }
 
+TEST_F(MpirunLauncherTest, TellsWhichRankEndedFirstAndWhatTheyWrote) {
+  use_script(
+      "echo 'a last word' >&2; echo --------------------------- >&2; echo 'mpirun noticed that process rank 1 with PID "
+      "7 on node n2 exited on signal 9 (Killed).' >&2; echo --------------------------- >&2; exit 137");
+  launcher_->start(request_);
+  const LaunchExit result = exit();
+  ASSERT_TRUE(result.first_end);
+  EXPECT_EQ(result.first_end->rank, 1);
+  EXPECT_EQ(result.first_end->host, "n2");
+  EXPECT_EQ(result.first_end->signal, 9);
+  EXPECT_THAT(result.log, HasSubstr("a last word\n"));
+}
+
 TEST_F(MpirunLauncherTest, TheTokenIsInTheEnvironmentAndNotInTheArguments) {
   use_script("echo \"token $EQUIPOISE_ATTEMPT_TOKEN\"; echo \"$@\"");
   launcher_->start(request_);
@@ -74,7 +102,7 @@ TEST_F(MpirunLauncherTest, TheTokenIsInTheEnvironmentAndNotInTheArguments) {
   EXPECT_THAT(log("stdout.log"), HasSubstr("token secret\n"));
   EXPECT_THAT(log("stdout.log"), HasSubstr("-x EQUIPOISE_ATTEMPT_TOKEN"));
   EXPECT_THAT(log("stdout.log"), HasSubstr("/bin/equipoise-worker --coordinator 127.0.0.1:7"));
-  EXPECT_THAT(log("stdout.log"), HasSubstr("--start-timeout 120"));
+  EXPECT_THAT(log("stdout.log"), HasSubstr("--start-timeout 120 --wait 30"));
   EXPECT_EQ(log("stdout.log").find("secret"), log("stdout.log").rfind("secret")) << "once, from the environment";
 }
 
@@ -179,6 +207,128 @@ TEST_F(MpirunLauncherTest, TellsThatAHostWasLost) {
   use_script("echo 'ORTE has lost communication with a remote daemon.' >&2; exit 205");
   launcher_->start(request_);
   EXPECT_TRUE(exit().lost_contact);
+}
+
+// A launcher whose attempts outlive it.
+class LeftAttempts : public MpirunLauncherTest {
+ protected:
+  LeftAttempts() { chain_ = Chain::kNone; }
+  ~LeftAttempts() override {  // whatever a failed test has left
+    lose_coordinator();
+    use_script("");
+    launcher_->find();
+    launcher_->kill(key_);
+    launcher_.reset();
+  }
+  // An attempt that runs until a line is written to go_.
+  void start_and_lose(const std::string& end) {
+    use_script("echo > " + ready_.string() + "; read -r _ < " + go_.string() + "; " + end);
+    launcher_->start(request_);
+    wait_until_ready();
+    lose_coordinator();
+  }
+  void find() {
+    use_script("");
+    EXPECT_THAT(launcher_->find(), ElementsAre(key_));
+    launcher_->watch_found();
+  }
+  void let_go() { std::ofstream(go_) << "go\n"; }
+  ShimState state() const { return AttemptFile::open(file()).read(); }
+
+  std::filesystem::path go_ = [this] {
+    const auto fifo = folder_.path() / "go";
+    ::mkfifo(fifo.c_str(), 0600);
+    return fifo;
+  }();
+};
+
+TEST_F(LeftAttempts, OneThatRunsIsFoundAndWatched) {
+  start_and_lose("echo 'disk is gone' >&2; exit 7");
+  find();
+  let_go();
+  const LaunchExit result = exit();
+  EXPECT_EQ(result.attempt, key_);
+  EXPECT_EQ(result.exit_code, 7);
+  EXPECT_EQ(result.last_line, "disk is gone");
+  EXPECT_FALSE(result.was_away);
+  launcher_->forget(key_);
+  EXPECT_FALSE(std::filesystem::exists(file()));
+  lose_coordinator();
+  use_script("");
+  EXPECT_THAT(launcher_->find(), IsEmpty());
+}
+
+TEST_F(LeftAttempts, OneThatEndedMeanwhileSaysHow) {
+  start_and_lose("exit 75");
+  const ShimState shim = state();
+  const auto process = ProcessHandle::find(shim.pid, shim.start_time);
+  ASSERT_NE(process, nullptr);
+  let_go();
+  pollfd end{.fd = process->descriptor(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::poll(&end, 1, -1), 1);
+  for (int life = 0; life < 2; ++life) {  // until it is said to be stored
+    find();
+    const LaunchExit result = exit();
+    EXPECT_EQ(result.exit_code, 75);
+    EXPECT_TRUE(result.was_away);
+    lose_coordinator();
+  }
+}
+
+TEST_F(LeftAttempts, OneThatIsFoundCanBeEnded) {
+  start_and_lose("exit 0");
+  find();
+  launcher_->terminate(key_);
+  EXPECT_EQ(exit().exit_code, 128 + SIGTERM);
+}
+
+TEST_F(LeftAttempts, OneThatIsFoundCanBeKilledWithItsShim) {
+  start_and_lose("exit 0");
+  const ShimState shim = state();
+  const auto process = ProcessHandle::find(shim.pid, shim.start_time);
+  ASSERT_NE(process, nullptr);
+  process->signal(SIGSTOP);  // it does not listen
+  find();
+  launcher_->kill(key_);
+  launcher_->kill(key_);
+  const LaunchExit result = exit();
+  EXPECT_EQ(result.exit_code, 128 + SIGKILL);
+  EXPECT_EQ(result.last_line, "its equipoise-shim was killed");
+}
+
+// Nobody knows how it ended, as after the loss of the machine.
+TEST_F(LeftAttempts, OneWhoseShimWasKilledIsNotFound) {
+  start_and_lose("exit 0");
+  const ShimState shim = state();
+  const auto process = ProcessHandle::find(shim.pid, shim.start_time);
+  ASSERT_NE(process, nullptr);
+  process->signal(SIGKILL);
+  pollfd end{.fd = process->descriptor(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::poll(&end, 1, -1), 1);
+  use_script("");
+  EXPECT_THAT(launcher_->find(), IsEmpty());
+  EXPECT_FALSE(std::filesystem::exists(file()));
+}
+
+// The file is that of an attempt before a restart of the machine: its number is another program's by now.
+TEST_F(LeftAttempts, AStaleFileOfAnotherProcessesNumberIsRemoved) {
+  std::filesystem::create_directories(file().parent_path());
+  AttemptFile::make(file()).write_shim(::getpid(), *process_start_time(::getpid()));
+  std::ofstream(file().parent_path() / "somebody's") << "notes";
+  use_script("");
+  EXPECT_THAT(launcher_->find(), IsEmpty());
+  EXPECT_FALSE(std::filesystem::exists(file()));
+  EXPECT_TRUE(std::filesystem::exists(file().parent_path() / "somebody's"));
+}
+
+TEST_F(LeftAttempts, ALockedFileThatNamesAnotherProcessIsLeftAlone) {
+  std::filesystem::create_directories(file().parent_path());
+  AttemptFile held = AttemptFile::make(file());
+  ASSERT_TRUE(held.lock(file()));
+  held.write_shim(::getpid(), *process_start_time(::getpid()) + 1);
+  use_script("");
+  EXPECT_THAT(launcher_->find(), IsEmpty()) << "this process would be signalled";
+  EXPECT_TRUE(std::filesystem::exists(file()));
 }
 
 class MpirunCommand : public ::testing::Test {

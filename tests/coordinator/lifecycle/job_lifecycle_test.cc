@@ -31,12 +31,14 @@ std::vector<JobEvent> all_events() {
   events.emplace_back(AttemptRegistered{.generation = 1, .host = "h"});
   events.emplace_back(SlotsAwaited{.wanted = 2, .free = 1, .total = 3});
   events.emplace_back(RanksMissing{.text = "t"});
+  events.emplace_back(RanksNotBack{.text = "t"});
   events.emplace_back(LaunchRefused{.why = "w"});
   events.emplace_back(SpecRefused{.why = "w"});
   events.emplace_back(SetAside{.why = "w"});
   events.emplace_back(TrainingStarted{.total_steps = 5, .world_size = 1});
   events.emplace_back(RankFailed{.rank = 0, .reason = "r", .kind = v1::FAILURE_KIND_PROGRAM});
   events.emplace_back(RankSilent{.rank = 0, .host = "h", .seconds = 30});
+  events.emplace_back(RankStalled{.rank = 0, .text = "t"});
   events.emplace_back(DigestsDiffer{.rank = 0, .other_rank = 1, .step = 5});
   events.emplace_back(RanksFinished{.world_size = 1});
   events.emplace_back(LauncherExited{.exit_code = 0, .last_line = "", .ranks_finished = 1, .world_size = 1});
@@ -52,6 +54,10 @@ std::vector<JobEvent> all_events() {
   events.emplace_back(ProcessesEnded{});
   events.emplace_back(CoordinatorStopped{});
   events.emplace_back(CoordinatorRestarted{});
+  events.emplace_back(RoomAwaited{.jobs = "a, b"});
+  events.emplace_back(Preempted{.by = "b"});
+  events.emplace_back(PreemptionOverdue{.seconds = 120});
+  events.emplace_back(TimeLimitReached{.seconds = 60});
   return events;
 }
 
@@ -72,9 +78,10 @@ TEST(JobLifecycle, EveryMoveSaysWhyAndEveryEndSaysWhen) {
        {v1::JOB_STATE_QUEUED, v1::JOB_STATE_STARTING, v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING}) {
     for (const auto& event : all_events()) {
       const JobLifecycle after = next(job_in(state), event, kNow);
-      const bool waits = state == v1::JOB_STATE_QUEUED && std::holds_alternative<SlotsAwaited>(event);
-      const bool has_ended = after.all_ranks_finished || after.left_at_step;
-      EXPECT_EQ(after.reason == "as it was", after.state == state && !has_ended && !waits) << state << event.index();
+      const bool waits = state == v1::JOB_STATE_QUEUED &&
+                         (std::holds_alternative<SlotsAwaited>(event) || std::holds_alternative<RoomAwaited>(event));
+      const bool ends = after.all_ranks_finished || after.left_at_step || !after.preempted_by.empty();
+      EXPECT_EQ(after.reason == "as it was", after.state == state && !ends && !waits) << state << event.index();
       EXPECT_EQ(after.end_time == kNow, is_final(after.state)) << state << event.index();
       EXPECT_EQ(after.failure_kind != v1::FAILURE_KIND_UNSPECIFIED, after.state == v1::JOB_STATE_FAILED);
     }
@@ -171,7 +178,13 @@ TEST(JobRecovery, EveryEventInEveryState) {
                 {kStarting, kStarting, kRunning, kStarting, kPausing, kPaused, kCancelling});
   expect_states(SlotsAwaited{.wanted = 2, .free = 1, .total = 3}, unmoved);
   expect_states(HostsAwaited{.hosts = "h"}, unmoved);
+  expect_states(RoomAwaited{.jobs = "a"}, unmoved);
+  expect_states(Preempted{.by = "b"}, unmoved);
+  expect_states(PreemptionOverdue{.seconds = 120}, unmoved);
+  expect_states(TimeLimitReached{.seconds = 60},
+                {kQueued, kStarting, kPausing, kRecovering, kPausing, kPaused, kCancelling});
   expect_states(RanksMissing{.text = "t"}, started_again);
+  expect_states(RanksNotBack{.text = "t"}, started_again);
   expect_states(LaunchRefused{.why = "w"}, started_again);
   expect_states(SpecRefused{.why = "w"}, {kFailed, kStarting, kRunning, kFailed, kFailed, kFailed, kCancelling});
   expect_states(SetAside{.why = "w"}, {kFailed, kFailed, kFailed, kFailed, kFailed, kFailed, kFailed});
@@ -203,6 +216,103 @@ TEST(JobRecovery, EveryEventInEveryState) {
   expect_states(CoordinatorStopped{.for_good = true},
                 {kQueued, kFailed, kFailed, kFailed, kPaused, kPaused, kCancelled});
   expect_states(CoordinatorRestarted{}, {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled});
+}
+
+TEST(JobPreemption, RanksThatLeaveMakeTheJobQueuedAgain) {
+  const JobLifecycle asked = next(recoverable_job_in(kRunning), Preempted{.by = "urgent"}, kNow);
+  EXPECT_EQ(asked.reason, "its ranks make a checkpoint and leave, as job urgent of a higher priority needs the room");
+  const JobLifecycle left = next(asked, RanksPaused{.step = 5}, kNow);
+  EXPECT_EQ(left.state, kRunning);
+  const JobLifecycle queued = next(left, exit_with(0), kNow);
+  EXPECT_EQ(queued.state, kQueued);
+  EXPECT_EQ(queued.reason,
+            "preempted at step 5 by job urgent of a higher priority, with a checkpoint; waiting for a free place");
+  EXPECT_TRUE(queued.failures.empty());
+  EXPECT_EQ(
+      next(queued, SlotsAwaited{.wanted = 2, .free = 1, .total = 2}, kNow).reason,
+      "preempted at step 5 by job urgent of a higher priority, with a checkpoint; waiting for 2 free slots; 1 of 2 "
+      "is free");
+  const JobLifecycle started = next(queued, AttemptLaunched{.generation = 3}, kNow);
+  EXPECT_EQ(started.state, kStarting);
+  EXPECT_TRUE(started.preempted_by.empty() && started.preemption.empty());
+}
+
+// Also of a job that a failure of its own would end.
+TEST(JobPreemption, RanksThatDoNotLeaveAreLostThroughNoFaultOfTheJobs) {
+  JobLifecycle job = recoverable_job_in(kRunning);
+  job.max_restarts = 0;
+  job = next(job, Preempted{.by = "urgent"}, kNow);
+  job = next(job, PreemptionOverdue{.seconds = 120}, kNow);
+  EXPECT_EQ(job.state, kRecovering);
+  EXPECT_EQ(job.reason.find("job urgent of a higher priority needs the room, and the ranks had not left within 120 s"),
+            0U)
+      << job.reason;
+  ASSERT_EQ(job.failures.size(), 1U);
+  EXPECT_EQ(job.failures[0].restart_cause, RestartCause::kPreemption);
+  EXPECT_EQ(state_after(job, exit_with(137)), kRecovering);
+  EXPECT_EQ(state_after(job, CoordinatorStopped{}), kRecovering);
+}
+
+TEST(JobPreemption, IsOffWhereTheCheckpointCannotBeWrittenOrThePauseIsOfPeople) {
+  const JobLifecycle asked = next(recoverable_job_in(kRunning), Preempted{.by = "urgent"}, kNow);
+  const JobLifecycle goes_on = next(asked, PauseFailed{.why = "no room"}, kNow);
+  EXPECT_EQ(goes_on.state, kRunning);
+  EXPECT_EQ(goes_on.reason, "training goes on, as its ranks could not leave: no room");
+  EXPECT_TRUE(goes_on.preempted_by.empty());
+  JobLifecycle paused = next(asked, PauseRequested{}, kNow);
+  paused = next(paused, RanksPaused{.step = 5}, kNow);
+  EXPECT_EQ(state_after(paused, exit_with(0)), kPaused);
+}
+
+TEST(JobTimeLimit, PausesAJobAndSaysWhyUntilItIsResumed) {
+  const JobLifecycle pausing = next(recoverable_job_in(kRunning), TimeLimitReached{.seconds = 60}, kNow);
+  EXPECT_EQ(pausing.reason,
+            "pausing, as it has been RUNNING for the 60 s of its time limit; its ranks make a checkpoint and leave");
+  EXPECT_TRUE(awaits_checkpoint(pausing));
+  const JobLifecycle paused = next(next(pausing, RanksPaused{.step = 5}, kNow), exit_with(0), kNow);
+  EXPECT_EQ(paused.state, kPaused);
+  EXPECT_EQ(
+      paused.reason,
+      "paused at step 5 with a checkpoint; it has been RUNNING for the 60 s of its time limit, and a resume gives "
+      "it as much again");
+  EXPECT_EQ(next(paused, ResumeRequested{}, kNow).state, kQueued);
+  EXPECT_TRUE(paused.pause_cause.empty());
+  const JobLifecycle lost = next(pausing, exit_with(137), kNow);
+  EXPECT_EQ(lost.state, kPaused);
+  EXPECT_NE(lost.reason.find("of its time limit"), std::string::npos) << lost.reason;
+  const JobLifecycle goes_on = next(pausing, PauseFailed{.why = "no room"}, kNow);
+  EXPECT_EQ(goes_on.state, kRunning);
+  EXPECT_TRUE(goes_on.pause_cause.empty());
+}
+
+// Whoever starts its ranks starts them again once it is resumed.
+TEST(JobTimeLimit, PausesAJobOfTheUsersWorkersToo) {
+  JobLifecycle job = next(job_in(kRunning, LaunchedBy::kUser), TimeLimitReached{.seconds = 60}, kNow);
+  EXPECT_EQ(job.state, kPausing);
+  job = next(job, RanksPaused{.step = 5}, kNow);
+  EXPECT_EQ(job.state, kPaused);
+  EXPECT_EQ(
+      job.reason,
+      "paused at step 5 with a checkpoint; it has been RUNNING for the 60 s of its time limit, and a resume gives "
+      "it as much again");
+  EXPECT_EQ(next(job, ResumeRequested{}, kNow).reason, "resumed on request; waiting for its workers to register");
+}
+
+// Of an attempt that had been another coordinator's.
+TEST(JobRecovery, WhatRanksCouldNotSayIsNoFaultOfTheJobs) {
+  LauncherExited exit = exit_with(0);
+  exit.was_taken_over = true;
+  expect_states(exit, {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled});
+  exit = exit_with(75);
+  exit.was_taken_over = exit.was_away = true;
+  const JobLifecycle job = next(recoverable_job_in(kRunning), exit, kNow);
+  EXPECT_EQ(job.state, kRecovering);
+  EXPECT_EQ(job.restart_cause, RestartCause::kCoordinator);
+  EXPECT_FALSE(job.failures.back().is_of_the_job);
+  EXPECT_EQ(job.reason.find("the coordinator was away for longer than its ranks wait; "), 0U);
+  // Beside its coordinator a rank ends like this where the network is at fault.
+  exit.was_away = false;
+  EXPECT_EQ(next(recoverable_job_in(kRunning), exit, kNow).restart_cause, RestartCause::kInfrastructure);
 }
 
 // launch.max_restarts 0, and every job whose ranks the user starts.

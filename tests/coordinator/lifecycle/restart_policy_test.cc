@@ -34,6 +34,20 @@ TEST(CrashLoop, IsTheSameFailureAtTheSameStepTwiceInARow) {
   EXPECT_FALSE(is_crash_loop({one, {.cause = "rank 1: no", .step = 7}})) << "from outside";
 }
 
+TEST(CrashLoop, IsAlsoTwoCrashesAtOneStepWhateverTheySay) {
+  const auto crash = [](const char* cause, std::int64_t step) {
+    return AttemptFailure{.cause = cause, .step = step, .is_crash = true};
+  };
+  EXPECT_TRUE(is_crash_loop({crash("signal 6 of rank 1", 7), crash("signal 11 of rank 0", 7)}));
+  EXPECT_FALSE(is_crash_loop({crash("signal 6 of rank 1", 7), crash("signal 6 of rank 1", 8)}));
+  EXPECT_FALSE(is_crash_loop({crash("signal 6 of rank 1", 7), {.cause = "killed", .step = 7}}));
+}
+
+TEST(CrashLoop, SignalsFromOutsideAreNoCrashes) {
+  for (const int crash : {4, 5, 6, 7, 8, 11, 31}) EXPECT_TRUE(is_crash_signal(crash)) << crash;
+  for (const int other : {-127, 0, 1, 2, 9, 13, 15, 64}) EXPECT_FALSE(is_crash_signal(other)) << other;
+}
+
 TEST(CrashLoop, DoesNotLookAtProcessIds) {
   const auto with = [](const char* id) { return of_job(std::string("rank 1 with PID ") + id + " on node1 ended", 7); };
   EXPECT_TRUE(is_crash_loop({with("17"), with("4711")}));

@@ -63,6 +63,19 @@ TEST(Membership, RanksThatWereToldToExitAreGoneSoonerThanByTheirLease) {
   EXPECT_TRUE(members.none_running(kStart + 10s + 1ms));
 }
 
+// It counts on ranks that cannot be asked to have ended 30 s after they were cut off, whatever they were told to wait.
+TEST(Membership, ARankThatWaitsLongerMayRunLonger) {
+  constexpr LeaseSettings kPatient{.lease = 30s, .exit_grace = 10s, .rank_wait = 120s};
+  EXPECT_EQ(kPatient.until_ended(), 130s);
+  EXPECT_EQ(kLease.until_ended(), 40s);
+  Membership members(1, kPatient);
+  members.add(0, process(100), kStart);
+  EXPECT_TRUE(members.first_silent(kStart + 31s));
+  EXPECT_FALSE(members.none_running(kStart + 31s));
+  EXPECT_FALSE(members.none_running(kStart + 120s));
+  EXPECT_TRUE(members.none_running(kStart + 121s));
+}
+
 TEST(Membership, APauseOfTheCoordinatorCountsAgainstNobody) {
   Membership members = of_ranks(1);
   members.renew_leases(60s);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/error.h"
@@ -29,23 +30,28 @@ class RecordingLauncher final : public Launcher {
   }
   void terminate(const AttemptKey& attempt) override { terminated.push_back(attempt); }
   void kill(const AttemptKey& attempt) override { killed.push_back(attempt); }
+  std::vector<AttemptKey> find() override { return found; }
+  void forget(const AttemptKey& attempt) override { forgotten.push_back(attempt); }
 
   std::string refusal;
   std::vector<LaunchRequest> started;
   std::vector<AttemptKey> terminated;
   std::vector<AttemptKey> killed;
+  std::vector<AttemptKey> found;
+  std::vector<AttemptKey> forgotten;
 };
 
 class ControllerFixture : public ::testing::Test {
  protected:
   ControllerFixture() { restart(); }
 
-  // As after a crash: nothing but the database is left.
-  void restart() {
+  // As after a crash: nothing but the database is left, and the processes of `found`.
+  void restart(std::vector<AttemptKey> found = {}) {
     core_.reset();
     store_.reset();
     metrics_.emplace();
     launcher_ = RecordingLauncher();
+    launcher_.found = std::move(found);
     store_.emplace(folder_.path() / "test.sqlite3");
     core_.emplace(settings_, Dependencies{.clock = clock_,
                                           .random_source = random_source_,

@@ -64,6 +64,38 @@ TEST(WeightOwner, TheStepSizeShrinksWhenTheWorstLossStopsFalling) {
   }
 }
 
+// In whatever order steps are prepared, accepted, read again and gone on with from a state: the same bits.
+TEST(WeightOwner, ChangesHoldFromTheirStepOnAlsoInAReplay) {
+  RobustSettings settings = settings_of(RobustMode::kGroupRobust);
+  settings.step_plateau = {.factor = 0.5, .patience = 2};
+  const std::vector<WeightChange> changes = {{.steps_done = 3, .trade_off = 0.5},
+                                             {.steps_done = 5, .step_size = 0.0625},
+                                             {.steps_done = 6, .trade_off = 0.25, .step_size = 0.125}};
+  WeightOwner owner = two_groups(settings);
+  owner.set_changes({changes[0]});
+  std::vector<StepRecord> records;
+  std::vector<v1::WeightState> states = {owner.state()};
+  for (std::int64_t step = 0; step < 9; ++step) {
+    if (step == 5) owner.set_changes({changes[0], changes[1]});
+    if (step == 6) owner.set_changes(changes);
+    records.push_back(owner.prepare(step_request("j", 1, step, {0.2, 1.0})));
+    owner.accept(records.back());
+    states.push_back(owner.state());
+  }
+  EXPECT_EQ(states[6].step_size().step_size(), 0.0625) << "set, and not yet shrunk";
+  for (std::size_t from = 0; from < records.size(); ++from) {
+    WeightOwner again = two_groups(settings);
+    again.set_changes(changes);
+    again.restore(states[from]);
+    for (std::size_t step = from; step < records.size(); ++step) {
+      const StepRecord replayed = again.replay(records[step]);
+      EXPECT_EQ(replayed.weight, records[step].weight) << from << " " << step;
+      EXPECT_EQ(again.state().SerializeAsString(), states[step + 1].SerializeAsString()) << from << " " << step;
+    }
+  }
+  EXPECT_THROW(owner.set_changes({{.steps_done = 20, .trade_off = 2}}), std::invalid_argument);
+}
+
 // Losses corrected for label noise may be negative. The owner took the largest of them and 0, so that a loss that fell
 // from -0.1 on looked like one that had stopped falling.
 TEST(WeightOwner, TheStepSizeStaysWhileNegativeLossesFall) {

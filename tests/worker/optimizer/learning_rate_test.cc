@@ -53,6 +53,22 @@ TEST(LearningRate, FallsOnAPlateauAsTorchsDoes) {
   }
 }
 
+TEST(LearningRate, ThatIsSetTakesThePlaceOfTheJobsAndIsInACheckpoint) {
+  for (const ScheduleType type :
+       {ScheduleType::kConstant, ScheduleType::kLinear, ScheduleType::kCosine, ScheduleType::kPlateau}) {
+    const OptimizerConfig config{.learning_rate = 0.5, .warmup_steps = 2, .schedule = type};
+    LearningRateSchedule schedule(config, 10);
+    const LearningRateSchedule before = schedule;
+    schedule.set_learning_rate(0.125);
+    LearningRateSchedule resumed(config, 10);
+    resumed.restore(schedule.state());
+    for (std::int64_t step = 0; step < 10; ++step) {
+      EXPECT_EQ(schedule.factor(step), 0.25 * before.factor(step)) << step;
+      EXPECT_EQ(resumed.factor(step), schedule.factor(step)) << step;
+    }
+  }
+}
+
 TEST(LearningRate, IsMovedByEvaluationsOnAPlateauOnly) {
   for (const ScheduleType type : {ScheduleType::kConstant, ScheduleType::kLinear, ScheduleType::kCosine}) {
     LearningRateSchedule schedule({.learning_rate = 1, .schedule = type, .plateau = {.factor = 0.5}}, 10);

@@ -8,10 +8,14 @@
 #include <algorithm>
 #include <cmath>
 #include <condition_variable>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
+
+#include "common/ledger/ledger_reader.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise {
 namespace report_sender_test {
@@ -95,6 +99,30 @@ TEST(ReportSender, EveryStepArrivesOnceAndInOrder) {
   ReportSender sender(client, {.job_id = "j", .generation = 1}, kGroups);
   add_steps(sender, 20000);
   EXPECT_EQ(coordinator.steps(), 20000);
+}
+
+TEST(ReportSender, StepsThatWereAnsweredAreInTheLedger) {
+  const TempFolder temp;
+  {
+    OtherCoordinator coordinator(-1);
+    CoordinatorClient client(coordinator.address(), std::chrono::seconds(30));
+    LedgerWriter ledger(temp / "ledger.bin");
+    ReportSender sender(client, {.job_id = "j", .generation = 1}, kGroups);
+    sender.record_into(ledger);
+    add_steps(sender, 5000);
+  }
+  LedgerReader reader(temp / "ledger.bin");
+  LedgerRecord record;
+  std::int64_t steps = 0;
+  while (reader.next(record)) {
+    if (record.kind != LedgerKind::kStep) continue;
+    const StoredStep step = step_of_bytes(record.content);
+    ASSERT_EQ(step.step, steps++);
+    EXPECT_EQ(step.sums.group, (std::vector<std::uint32_t>{2, 5}));
+    EXPECT_EQ(step.sums.loss_sum, (std::vector<double>{1, 2}));
+  }
+  EXPECT_EQ(steps, 5000);
+  EXPECT_EQ(reader.sealed().bytes, static_cast<std::int64_t>(std::filesystem::file_size(temp / "ledger.bin")));
 }
 
 // Each step on record has numbers of all groups.

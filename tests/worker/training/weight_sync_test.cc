@@ -8,6 +8,8 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "common/ledger/ledger_reader.h"
+#include "tests/support/temp_folder.h"
 #include "worker/collective/cpu_collective.h"
 
 namespace equipoise {
@@ -60,6 +62,9 @@ class HeldCoordinator final : public v1::WorkerService::Service {
   }
   void answer() {
     set([this] { answers_ = true; });
+  }
+  void set_trade_off(double trade_off) {
+    set([this, trade_off] { weights_.set_trade_off(trade_off); });
   }
   void answer_wrong() {
     set([this] { error_ = std::nextafter(1.0, 2.0); });
@@ -141,6 +146,54 @@ TEST(CoordinatorWeightSync, AfterGradientNeedsNoQuestionBefore) {
   for (std::int64_t step = 0; step < 4; ++step) EXPECT_EQ(rank.step(step), expected.step(kSums)) << "step " << step;
   rank.sync->finish();
   EXPECT_EQ(rank.sync->known_alpha_K(), expected.alpha_K());
+}
+
+TEST(CoordinatorWeightSync, ATradeOffThatIsSetHoldsFromTheNextStepOn) {
+  for (const WeightUpdate update : {WeightUpdate::kBeforeGradient, WeightUpdate::kAfterGradient}) {
+    Rank0 rank(update);
+    GroupWeights expected = weights_with(update);
+    for (std::int64_t step = 0; step < 4; ++step) {
+      if (step == 2) {
+        rank.sync->settle();
+        v1::TrainingJobSettings settings;
+        settings.set_trade_off(0.5);
+        rank.sync->apply(settings);
+        rank.coordinator.set_trade_off(0.5);
+        expected.set_trade_off(0.5);
+      }
+      EXPECT_EQ(rank.step(step), expected.step(kSums)) << step;
+    }
+    rank.sync->finish();
+  }
+}
+
+TEST(CoordinatorWeightSync, EachStepIsInTheLedgerWithTheWeightsThatWereAnswered) {
+  for (const WeightUpdate update : {WeightUpdate::kBeforeGradient, WeightUpdate::kAfterGradient}) {
+    const TempFolder temp;
+    Rank0 rank(update);
+    GroupWeights expected = weights_with(update);
+    Sha256 weights;
+    {
+      LedgerWriter ledger(temp / "ledger.bin");
+      rank.sync->record_into(ledger);
+      for (std::int64_t step = 0; step < 3; ++step) {
+        rank.step(step);
+        weights.update(std::as_bytes(std::span<const double>(expected.step(kSums))));
+      }
+      rank.sync->finish();
+      rank.sync.reset();
+    }
+    LedgerReader reader(temp / "ledger.bin");
+    LedgerRecord record;
+    std::vector<std::int64_t> steps;
+    std::string sealed;
+    while (reader.next(record)) {
+      if (record.kind == LedgerKind::kStep) steps.push_back(step_of_bytes(record.content).step);
+      if (record.kind == LedgerKind::kSeal) sealed = record.content.substr(0, 32);
+    }
+    EXPECT_EQ(steps, (std::vector<std::int64_t>{0, 1, 2}));
+    EXPECT_EQ(sealed, byte_text(weights.finish()));
+  }
 }
 
 // All ranks take the same weights, and none leaves before rank 0 has the last answer.

@@ -1,0 +1,187 @@
+// Jobs that begin with a checkpoint of another one, and who begins with whose.
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "client/command_line/shared_flags.h"
+#include "client/command_line/verb.h"
+#include "client/table/display_width.h"
+#include "client/verbs/job_wishes.h"
+#include "common/config/job_file.h"
+#include "common/protocol/job_state.h"
+#include "common/protocol/live_settings.h"
+
+namespace equipoise {
+namespace {
+
+struct ForkFlags {
+  CoordinatorFlags coordinator;
+  std::string id;
+  std::optional<std::int64_t> step;
+  std::string name;
+  std::string output;
+  std::optional<int> workers;
+  std::vector<std::string> settings;
+};
+
+// The job as it was at that step, but for what the flags say.
+v1::JobSpec forked_spec(const ForkFlags& flags, const v1::TrainingJob& parent, std::int64_t step) {
+  v1::JobSpec spec = parent.spec();
+  const v1::TrainingJobSettings held = settings_in_force(parent.settings_changes(), step);
+  if (held.has_trade_off()) spec.mutable_robust()->set_trade_off(held.trade_off());
+  if (held.has_step_size()) spec.mutable_robust()->set_step_size(held.step_size());
+  if (held.has_learning_rate()) spec.mutable_optimizer()->set_learning_rate(held.learning_rate());
+  if (held.has_max_steps()) spec.mutable_training()->set_max_steps(held.max_steps());
+  spec.clear_overwrite();
+  std::filesystem::path beside = parent.spec().output();
+  if (!beside.has_filename()) beside = beside.parent_path();
+  spec.set_output(beside.string() + "-fork-" + std::to_string(step));
+  for (const std::string& setting : flags.settings) merge_override(setting, spec);
+  if (!flags.name.empty()) spec.set_name(flags.name);
+  if (flags.workers) spec.mutable_launch()->set_workers(*flags.workers);
+  if (!flags.output.empty()) spec.set_output(std::filesystem::absolute(flags.output).lexically_normal().string());
+  return spec;
+}
+
+// Of a job that runs the steps so far, unless a step is named.
+v1::TrainingJob parent_with_checkpoint(const ForkFlags& flags, const Console& console) {
+  const v1::TrainingJob job = flags.coordinator.connect().get_job(flags.id);
+  if (flags.step || job.state() != v1::JOB_STATE_RUNNING) return job;
+  return checkpoint_now(flags.coordinator, flags.id, console);
+}
+
+void fork_job(const ForkFlags& flags, const Console& console) {
+  const v1::TrainingJob parent = parent_with_checkpoint(flags, console);
+  const std::int64_t step = flags.step.value_or(parent.checkpoint_step());
+  v1::ForkTrainingJobRequest request;
+  request.set_id(flags.id);
+  if (flags.step || parent.has_checkpoint_step()) request.set_step(step);
+  *request.mutable_spec() = forked_spec(flags, parent, step);
+  Connection connection = flags.coordinator.connect();
+  const v1::TrainingJob job = connection.fork_job(request);
+  console.out << job.id() << std::endl;
+  if (console.kind != OutputKind::kTerminal) return;
+  console.out << "goes on from step " << job.parent_step() << " of " << job.parent_id() << " in "
+              << printable(job.spec().output()) << "\n";
+}
+
+}  // namespace
+
+void add_jobs_fork_verb(CLI::App& parent, Action& chosen) {
+  auto flags = std::make_shared<ForkFlags>();
+  CLI::App* verb = parent.add_subcommand("fork", "Start a new job from a checkpoint of another one, and print its id");
+  verb->add_option("ID", flags->id, "The other one, which goes on as it is")->type_name("")->required();
+  verb->add_option("--at", flags->step,
+                   "The checkpoint of this step (default: of a job that runs a new one, else its "
+                   "newest)")
+      ->type_name("STEP")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--name", flags->name, "Name of the new job (default: that of the other one)")->type_name("NAME");
+  verb->add_option("--output", flags->output, "Its folder (default: OUTPUT-fork-STEP)")->type_name("DIR");
+  verb->add_option("--np", flags->workers, "Its worker processes (default: as many)")->type_name("N");
+  verb->add_option("--set", flags->settings, "Change one setting: --set robust.trade_off=0.5; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  flags->coordinator.add_to(*verb);
+  verb->footer(
+      "It has the settings of the other job as they held at that step, but for those named. Model, data and what the\n"
+      "checkpoint is made for stay the same: the ranks name the setting that does not go with it.");
+  verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { fork_job(*flags, console); }; });
+}
+
+namespace {
+
+struct TreeFlags {
+  CoordinatorFlags coordinator;
+  std::string id;
+};
+
+// Every job under the one that it began with, older ones first.
+class LineageTree {
+ public:
+  LineageTree(const std::vector<v1::TrainingJob>& jobs, Glyphs glyphs) : glyphs_(glyphs) {
+    for (const v1::TrainingJob& job : jobs) {
+      by_id_[job.id()] = &job;
+      children_[job.parent_id()].push_back(&job);
+    }
+  }
+
+  // Of the job's whole family, or of all jobs where `id` is empty.
+  std::string text(const std::string& id) const {
+    std::string text;
+    if (!id.empty()) {
+      add(*by_id_.at(root_of(id)), "", "", text);
+      return text;
+    }
+    for (const auto& [parent, jobs] : children_) {
+      if (by_id_.contains(parent)) continue;
+      for (const v1::TrainingJob* job : jobs) add(*job, "", "", text);
+    }
+    return text;
+  }
+  bool contains(const std::string& id) const { return by_id_.contains(id); }
+
+ private:
+  std::string root_of(std::string id) const {
+    while (by_id_.contains(by_id_.at(id)->parent_id())) id = by_id_.at(id)->parent_id();
+    return id;
+  }
+
+  void add(const v1::TrainingJob& job, const std::string& first, const std::string& rest, std::string& text) const {
+    text += first + job.id() + "  " + state_name(job.state()) + "  step " + std::to_string(job.step());
+    if (job.total_steps() > 0) text += " of " + std::to_string(job.total_steps());
+    if (!job.parent_id().empty()) text += ", from step " + std::to_string(job.parent_step());
+    if (!job.parent_id().empty() && !contains(job.parent_id())) text += " of " + job.parent_id() + ", which is deleted";
+    text += "\n";
+    const auto found = children_.find(job.id());
+    if (found == children_.end()) return;
+    const bool is_ascii = glyphs_ == Glyphs::kAscii;
+    const std::string_view branch = is_ascii ? "|- " : "├─ ", last_branch = is_ascii ? "`- " : "└─ ";
+    const std::string_view line = is_ascii ? "|  " : "│  ";
+    for (const v1::TrainingJob* child : found->second) {
+      const bool is_last = child == found->second.back();
+      std::string before = rest, below = rest;
+      before += is_last ? last_branch : branch;
+      below += is_last ? "   " : line;
+      add(*child, before, below, text);
+    }
+  }
+
+  Glyphs glyphs_;
+  std::map<std::string, const v1::TrainingJob*> by_id_;
+  std::map<std::string, std::vector<const v1::TrainingJob*>> children_;  // by id of the parent
+};
+
+void print_tree(const TreeFlags& flags, const Console& console) {
+  Connection connection = flags.coordinator.connect();
+  if (!flags.id.empty()) connection.get_job(flags.id);  // says where there is none
+  std::vector<v1::TrainingJob> jobs;
+  v1::ListTrainingJobsRequest request;
+  do {
+    v1::ListTrainingJobsResponse page = connection.list_jobs(request);
+    for (v1::TrainingJob& job : *page.mutable_jobs()) jobs.push_back(std::move(job));
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  std::ranges::reverse(jobs);  // oldest first
+  const LineageTree tree(jobs, console.glyphs);
+  console.out << (jobs.empty() ? "no jobs\n" : tree.text(tree.contains(flags.id) ? flags.id : ""));
+}
+
+}  // namespace
+
+void add_jobs_tree_verb(CLI::App& parent, Action& chosen) {
+  auto flags = std::make_shared<TreeFlags>();
+  CLI::App* verb = parent.add_subcommand("tree", "Which jobs began with a checkpoint of which, as a tree");
+  verb->add_option("ID", flags->id, "Only the family of this job")->type_name("");
+  flags->coordinator.add_to(*verb);
+  verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { print_tree(*flags, console); }; });
+}
+
+}  // namespace equipoise

@@ -1,0 +1,157 @@
+#include "common/ledger/ledger_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <span>
+#include <stdexcept>
+#include <utility>
+
+namespace equipoise {
+namespace {
+
+constexpr std::size_t kBytesAtOnce = std::size_t{64} << 10;
+constexpr std::chrono::milliseconds kLate{500};
+
+std::string ledger_fault(const std::filesystem::path& path, const char* what) {
+  return path.string() + ": " + what + ": " + std::strerror(errno);
+}
+
+}  // namespace
+
+LedgerWriter::LedgerWriter(std::filesystem::path path, const LedgerPosition& kept)
+    : path_(std::move(path)),
+      file_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (kept.bytes == 0 ? O_TRUNC : 0), 0666)),
+      bytes_(kept.bytes),
+      sealed_(kept.chain),
+      sealed_bytes_(kept.bytes),
+      written_at_(std::chrono::steady_clock::now()) {
+  if (file_.get() < 0) throw std::invalid_argument(ledger_fault(path_, "cannot be written"));
+  if (kept.bytes > 0) {
+    struct stat found {};
+    if (::fstat(file_.get(), &found) != 0 || found.st_size < kept.bytes) {
+      throw std::invalid_argument(path_.string() + ": has fewer than " + std::to_string(kept.bytes) + " bytes");
+    }
+    if (::ftruncate(file_.get(), kept.bytes) != 0)
+      throw std::invalid_argument(ledger_fault(path_, "cannot be cut off"));
+    chain_.update(std::as_bytes(std::span(sealed_)));
+    return;
+  }
+  sealed_ = sha256_of(std::as_bytes(std::span(kLedgerMagic)));
+  chain_.update(std::as_bytes(std::span(sealed_)));
+  pending_ = kLedgerMagic;
+  hashed_ = pending_.size();
+  bytes_ = std::ssize(pending_);
+}
+
+LedgerWriter::~LedgerWriter() {
+  try {
+    const std::lock_guard lock(mutex_);
+    if (bytes_ > sealed_bytes_) add_seal();
+    write_pending();
+  } catch (const std::exception&) {
+    // A ledger that ends without a seal is one of a run that was cut short, which this one is.
+  }
+}
+
+void LedgerWriter::add(LedgerKind kind, std::string_view content) {
+  const std::size_t before = pending_.size();
+  pending_.push_back(static_cast<char>(kind));
+  add_varint(pending_, content.size());
+  pending_ += content;
+  bytes_ += static_cast<std::int64_t>(pending_.size() - before);
+  if (pending_.size() >= kBytesAtOnce) write_pending();
+}
+
+void LedgerWriter::add_seal() {
+  const std::size_t before = pending_.size();
+  pending_.push_back(static_cast<char>(LedgerKind::kSeal));
+  add_varint(pending_, kSealBytes);
+  pending_ += byte_text(std::exchange(weights_, Sha256()).finish());
+  hash_pending();
+  sealed_ = std::exchange(chain_, Sha256()).finish();
+  pending_ += byte_text(sealed_);
+  hashed_ = pending_.size();
+  chain_.update(std::as_bytes(std::span(sealed_)));
+  bytes_ += static_cast<std::int64_t>(pending_.size() - before);
+  sealed_bytes_ = bytes_;
+}
+
+void LedgerWriter::hash_pending() {
+  chain_.update(std::string_view(pending_).substr(hashed_));
+  hashed_ = pending_.size();
+}
+
+void LedgerWriter::write_pending() {
+  hash_pending();
+  std::size_t done = 0;
+  while (done < pending_.size()) {
+    const ssize_t written = ::write(file_.get(), pending_.data() + done, pending_.size() - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) break;
+    done += static_cast<std::size_t>(written);
+  }
+  pending_.erase(0, done);
+  hashed_ = pending_.size();
+  if (!pending_.empty()) throw std::runtime_error(ledger_fault(path_, "cannot be written"));
+  written_at_ = std::chrono::steady_clock::now();
+}
+
+void LedgerWriter::start(const LedgerStart& start) {
+  const std::lock_guard lock(mutex_);
+  add(LedgerKind::kStart, record_text(start));
+}
+
+void LedgerWriter::attempt(const LedgerAttempt& attempt) {
+  const std::lock_guard lock(mutex_);
+  add(LedgerKind::kAttempt, record_text(attempt));
+  add_seal();
+  write_pending();
+}
+
+void LedgerWriter::settings(const LedgerSettings& settings) {
+  const std::lock_guard lock(mutex_);
+  add(LedgerKind::kSettings, record_text(settings));
+  write_pending();
+}
+
+void LedgerWriter::checkpoint(const LedgerCheckpoint& checkpoint) {
+  const std::lock_guard lock(mutex_);
+  add(LedgerKind::kCheckpoint, record_text(checkpoint));
+  write_pending();
+}
+
+void LedgerWriter::step(const LedgerStep& step) {
+  const std::lock_guard lock(mutex_);
+  content_.clear();
+  add_step_bytes(content_, step);
+  weights_.update(std::as_bytes(step.weight));
+  add(LedgerKind::kStep, content_);
+  if ((step.step + 1) % kStepsPerSeal == 0) add_seal();
+}
+
+void LedgerWriter::write_if_late() {
+  const std::lock_guard lock(mutex_);
+  if (std::chrono::steady_clock::now() - written_at_ >= kLate) write_pending();
+}
+
+LedgerPosition LedgerWriter::seal() {
+  const std::lock_guard lock(mutex_);
+  if (bytes_ > sealed_bytes_) add_seal();
+  write_pending();
+  return {.bytes = sealed_bytes_, .chain = sealed_};
+}
+
+LedgerPosition LedgerWriter::end(const LedgerEnd& end) {
+  const std::lock_guard lock(mutex_);
+  add(LedgerKind::kEnd, record_text(end));
+  add_seal();
+  write_pending();
+  if (::fsync(file_.get()) != 0) throw std::runtime_error(ledger_fault(path_, "cannot be brought to disk"));
+  return {.bytes = sealed_bytes_, .chain = sealed_};
+}
+
+}  // namespace equipoise

@@ -1,0 +1,66 @@
+// Writes a run's ledger while it trains: rank 0.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "common/base/descriptor.h"
+#include "common/ledger/ledger_record.h"
+#include "common/ledger/step_bytes.h"
+
+namespace equipoise {
+
+// Records wait in memory until there are 64 KiB of them, half a second has passed or somebody must be able to rely on
+// them; then they reach the file together. Steps, checkpoints and the rest may come from several threads. All throw
+// std::runtime_error naming the file where the disk refuses.
+class LedgerWriter {
+ public:
+  // Makes the file anew, or goes on after `kept`, its beginning, after which it is cut off. Throws
+  // std::invalid_argument where it cannot be written.
+  explicit LedgerWriter(std::filesystem::path path, const LedgerPosition& kept = {});
+  // Seals and writes what is there, as far as the disk lets it.
+  ~LedgerWriter();
+  LedgerWriter(const LedgerWriter&) = delete;
+  LedgerWriter& operator=(const LedgerWriter&) = delete;
+
+  void start(const LedgerStart& start);
+  void attempt(const LedgerAttempt& attempt);
+  void settings(const LedgerSettings& settings);
+  void checkpoint(const LedgerCheckpoint& checkpoint);
+  // Seals it by itself after every kStepsPerSeal steps done.
+  void step(const LedgerStep& step);
+  // For who has just added steps, and will add no more for a while.
+  void write_if_late();
+
+  // Everything so far is sealed and in the file (not yet on disk).
+  LedgerPosition seal();
+  // The last record. All is on disk then.
+  LedgerPosition end(const LedgerEnd& end);
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  void add(LedgerKind kind, std::string_view content);
+  void add_seal();
+  void hash_pending();
+  void write_pending();
+
+  const std::filesystem::path path_;
+  std::mutex mutex_;  // guards all below
+  Descriptor file_;
+  std::string pending_;     // not yet in the file
+  std::size_t hashed_ = 0;  // of it, into chain_
+  std::string content_;     // of a step; kept for its memory
+  std::int64_t bytes_ = 0;  // with what is pending
+  Sha256 chain_;            // of the chain before and the bytes since
+  Digest sealed_{};
+  std::int64_t sealed_bytes_ = 0;
+  Sha256 weights_;  // of the steps since the last seal
+  std::chrono::steady_clock::time_point written_at_;
+};
+
+}  // namespace equipoise

@@ -1,0 +1,137 @@
+#include "coordinator/job/job_fork.h"
+
+#include <google/protobuf/util/message_differencer.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "common/base/durable_file.h"
+#include "common/config/output_check.h"
+#include "common/protocol/live_settings.h"
+#include "coordinator/job/refusal.h"
+#include "coordinator/job/training_jobs.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMostCheckpoints = 1'000'000;
+constexpr const char* kForkPrefix = "fork-";
+
+[[noreturn]] void refuse_fork(Refusal::Code code, const std::string& why) { throw Refusal(code, why); }
+
+// The checkpoint is renamed before the first of its files is removed: as long as it is there, all of it was.
+void link_files(const fs::path& source, const fs::path& target) {
+  fs::create_directories(target);
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(source)) {
+    const fs::path place = target / entry.path().lexically_relative(source);
+    if (entry.is_directory()) {
+      fs::create_directory(place);
+    } else {
+      fs::create_hard_link(entry.path(), place);
+    }
+  }
+  if (!fs::exists(source / "manifest.json")) {
+    throw fs::filesystem_error("was removed meanwhile", source,
+                               std::make_error_code(std::errc::no_such_file_or_directory));
+  }
+  for (const fs::path& folder : {target, target.parent_path(), target.parent_path().parent_path()}) sync_folder(folder);
+}
+
+}  // namespace
+
+std::int64_t checkpoint_to_fork(JobStore& store, const v1::TrainingJob& parent, std::optional<std::int64_t> step) {
+  const std::vector<StoredCheckpoint> kept = store.kept_checkpoints(parent.id(), kMostCheckpoints);
+  if (kept.empty()) {
+    refuse_fork(Refusal::Code::kFailedPrecondition,
+                "job " + parent.id() + " has no checkpoint yet; `jobs checkpoint` makes one of a job that runs");
+  }
+  if (!step) return kept.front().step;
+  const auto found = std::ranges::find(kept, *step, &StoredCheckpoint::step);
+  if (found != kept.end()) return *step;
+  std::string there;
+  for (const StoredCheckpoint& checkpoint : kept) {
+    if (!there.empty()) there += ", ";
+    there += std::to_string(checkpoint.step);
+  }
+  refuse_fork(Refusal::Code::kNotFound, "job " + parent.id() + " has no checkpoint of step " + std::to_string(*step) +
+                                            "; there are those of steps " + there);
+}
+
+void check_same_inputs(const v1::JobSpec& parent, const v1::JobSpec& fork) {
+  using google::protobuf::util::MessageDifferencer;
+  const auto refuse = [](const char* section) {
+    throw std::invalid_argument(std::string(section) +
+                                " is not that of the job whose checkpoint is taken; a job with another one begins "
+                                "anew, with model.path of the checkpoint if need be");
+  };
+  if (!MessageDifferencer::Equals(parent.model(), fork.model())) refuse("model");
+  if (!MessageDifferencer::Equals(parent.policy(), fork.policy())) refuse("policy");
+  if (!MessageDifferencer::Equals(parent.data(), fork.data())) refuse("data");
+}
+
+v1::TrainingJobSettings settings_of_fork(const JobRecord& parent, std::int64_t step, const JobConfig& config) {
+  const JobConfig& before = parent.checked_config();
+  const v1::TrainingJobSettings held = settings_in_force(parent.job.settings_changes(), step - 1);
+  const double eta = held.has_step_size() ? held.step_size() : before.robust.settings.step_size;
+  const double rate = held.has_learning_rate() ? held.learning_rate() : before.optimizer.learning_rate;
+  v1::TrainingJobSettings settings;
+  if (config.robust.settings.step_size != eta) settings.set_step_size(config.robust.settings.step_size);
+  if (config.optimizer.learning_rate != rate) settings.set_learning_rate(config.optimizer.learning_rate);
+  return settings;
+}
+
+fs::path link_checkpoint(const fs::path& output, std::int64_t step, const std::string& name) {
+  const std::string folder = "step-" + std::to_string(step);
+  const fs::path source = output / kCheckpoints / folder, links = output / (kForkPrefix + name);
+  try {
+    link_files(source, links / folder);
+  } catch (const std::exception& error) {  // of the file system, or of sync_folder()
+    std::error_code ignored;
+    fs::remove_all(links, ignored);
+    refuse_fork(Refusal::Code::kFailedPrecondition,
+                "the checkpoint " + source.string() + " could not be kept for the new job: " + error.what());
+  }
+  return links / folder;
+}
+
+void remove_links(const JobConfig& config) {
+  const auto& checkpoint = config.training.resume_from_checkpoint;
+  if (!checkpoint) return;
+  const fs::path links = fs::path(*checkpoint).parent_path();
+  if (!links.filename().string().starts_with(kForkPrefix)) return;
+  std::error_code error;
+  fs::remove_all(links, error);
+  if (error) spdlog::warn("{} could not be removed: {}", links.string(), error.message());
+}
+
+v1::TrainingJob TrainingJobs::fork_anew(const v1::ForkTrainingJobRequest& request) {
+  const JobRecord& parent = table_.find(request.id());
+  if (!request.has_spec()) throw std::invalid_argument("spec is absent, expected a JobSpec");
+  std::optional<std::int64_t> wanted;
+  if (request.has_step()) wanted = request.step();
+  const std::int64_t step = checkpoint_to_fork(table_.store(), parent.job, wanted);
+  v1::CreateTrainingJobRequest create_request;
+  v1::JobSpec& spec = *create_request.mutable_spec();
+  spec = request.spec();
+  spec.mutable_training()->clear_resume_from_checkpoint();
+  check_same_inputs(parent.job.spec(), spec);
+  const ForkOrigin origin{
+      .job_id = request.id(), .step = step, .to_set = settings_of_fork(parent, step, make_job_config(spec))};
+  constexpr std::size_t kNameBytes = 4;
+  const fs::path folder = link_checkpoint(parent.checked_config().output, step, random_source_.hex(kNameBytes));
+  spec.mutable_training()->set_resume_from_checkpoint(folder.string());
+  try {
+    return create_anew(create_request, &origin);
+  } catch (...) {
+    remove_links(make_job_config(spec));
+    throw;
+  }
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,342 @@
+// One coordinator under the load of 1,024 ranks in 64 jobs: how long a step waits for its weights, and what others do
+// to that. Each line ends with the bar that docs/operations.md promises, where there is one.
+//
+//   equipoise_load_bench COORDINATOR [--jobs 64] [--ranks 16] [--seconds 10]
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/bench/load/simulated_load.h"
+#include "tests/support/temp_folder.h"
+
+namespace equipoise::load {
+namespace {
+
+namespace fs = std::filesystem;
+using Jobs = std::vector<std::unique_ptr<StepReporter>>;
+
+constexpr int kWatchers = 1000, kLists = 1600, kSlowClients = 10, kStepsAtOnce = 64, kStepsAlone = 2000;
+
+struct LoadSettings {
+  std::string coordinator;
+  int jobs = 64, ranks = 16, seconds = 10;
+};
+
+LoadSettings settings_of(int argc, char** argv) {
+  LoadSettings settings;
+  if (argc < 2 || argc % 2 != 0)
+    throw std::invalid_argument("usage: load_bench COORDINATOR [--jobs|--ranks|--seconds N]");
+  settings.coordinator = argv[1];
+  for (int i = 2; i + 1 < argc; i += 2) {
+    const std::string name = argv[i];
+    const int value = std::stoi(argv[i + 1]);
+    if (value < 1) throw std::invalid_argument(name + " is " + argv[i + 1] + ", expected >= 1");
+    if (name == "--jobs") {
+      settings.jobs = value;
+    } else if (name == "--ranks") {
+      settings.ranks = value;
+    } else if (name == "--seconds") {
+      settings.seconds = value;
+    } else {
+      throw std::invalid_argument("unknown option " + name);
+    }
+  }
+  return settings;
+}
+
+// A real one, with a state folder of its own; ends with this object.
+class CoordinatorProcess {
+ public:
+  CoordinatorProcess(const std::string& program, const fs::path& folder) {
+    const std::string state = folder / "state", announce = folder / "announce.json";
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::execl(program.c_str(), program.c_str(), "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--state",
+              state.c_str(), "--announce", announce.c_str(), "--log-level", "warn", nullptr);
+      ::_exit(127);
+    }
+    while (!fs::exists(announce)) {
+      if (::waitpid(pid_, nullptr, WNOHANG) == pid_) throw std::runtime_error(program + " has ended");
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    std::ifstream file(announce);
+    const auto where = nlohmann::json::parse(file);
+    address = where.at("address");
+    metrics = where.at("metrics");
+  }
+  ~CoordinatorProcess() {
+    ::kill(pid_, SIGTERM);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  CoordinatorProcess(const CoordinatorProcess&) = delete;
+  CoordinatorProcess& operator=(const CoordinatorProcess&) = delete;
+
+  // The most memory that it has had, MiB.
+  double peak_mib() const {
+    std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) / 1024;
+    }
+    return 0;
+  }
+
+  std::string address, metrics;
+
+ private:
+  pid_t pid_ = -1;
+};
+
+struct Latencies {
+  std::vector<double> seconds;  // ascending
+  double steps_a_second = 0;
+
+  double at(double share) const {
+    if (seconds.empty()) return 0;
+    return seconds[std::min(seconds.size() - 1, static_cast<std::size_t>(share * static_cast<double>(seconds.size())))];
+  }
+};
+
+void forget(Jobs& jobs) {
+  for (const auto& job : jobs) job->take_latencies();
+}
+
+std::int64_t all_steps(const Jobs& jobs) {
+  std::int64_t steps = 0;
+  for (const auto& job : jobs) steps += job->steps();
+  return steps;
+}
+
+// While `work` goes on, or for so many seconds.
+template <typename Work>
+Latencies measure(Jobs& jobs, const Work& work) {
+  forget(jobs);
+  const std::int64_t before = all_steps(jobs);
+  const auto begin = LoadClock::now();
+  work();
+  const std::chrono::duration<double> taken = LoadClock::now() - begin;
+  Latencies found{.seconds = {}, .steps_a_second = static_cast<double>(all_steps(jobs) - before) / taken.count()};
+  for (const auto& job : jobs) {
+    const auto of_job = job->take_latencies();
+    found.seconds.insert(found.seconds.end(), of_job.begin(), of_job.end());
+  }
+  std::ranges::sort(found.seconds);
+  return found;
+}
+
+void begin(Jobs& jobs, int steps_a_message) {
+  for (const auto& job : jobs) job->begin(steps_a_message);
+}
+void stop(Jobs& jobs) {
+  for (const auto& job : jobs) job->stop();
+}
+
+void say(const std::string& what, const Latencies& found) {
+  std::printf("%-48s p50 %8.3f ms   p99 %8.3f ms   %8.0f steps/s\n", what.c_str(), 1e3 * found.at(0.5),
+              1e3 * found.at(0.99), found.steps_a_second);
+  std::fflush(stdout);
+}
+
+void say_change(const std::string& what, const Latencies& found, const Latencies& before, double most) {
+  say(what, found);
+  std::printf("%-48s p99 %+.1f %% (at most %.0f %%)\n", "", 100 * (found.at(0.99) / before.at(0.99) - 1), most);
+}
+
+// --- others
+
+// Streams of a job that does not change.
+class IdleWatchers {
+ public:
+  IdleWatchers(const std::string& address, const std::string& job_id, int count) {
+    for (int i = 0; i < count; ++i) {
+      if (i % kStreamsAConnection == 0) stubs_.push_back(v1::TrainingJobService::NewStub(own_channel(address)));
+      auto& watcher = *watchers_.emplace_back(std::make_unique<Watcher>());
+      v1::WatchTrainingJobRequest request;
+      request.set_id(job_id);
+      watcher.stream = stubs_.back()->WatchTrainingJob(&watcher.context, request);
+      v1::TrainingJob first;
+      if (watcher.stream->Read(&first)) ++admitted_;
+    }
+  }
+  ~IdleWatchers() {
+    for (const auto& watcher : watchers_) watcher->context.TryCancel();
+    for (const auto& watcher : watchers_) watcher->stream->Finish();
+  }
+  IdleWatchers(const IdleWatchers&) = delete;
+  IdleWatchers& operator=(const IdleWatchers&) = delete;
+  int admitted() const { return admitted_; }
+
+ private:
+  static constexpr int kStreamsAConnection = 50;
+  struct Watcher {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<v1::TrainingJob>> stream;
+  };
+  std::vector<std::unique_ptr<v1::TrainingJobService::Stub>> stubs_;
+  std::vector<std::unique_ptr<Watcher>> watchers_;
+  int admitted_ = 0;
+};
+
+// All at once; returns when the last one is answered.
+void list_at_once(const std::string& address, int count) {
+  struct Call {
+    grpc::ClientContext context;
+    v1::ListTrainingJobsRequest request;
+    v1::ListTrainingJobsResponse answer;
+  };
+  const auto jobs = v1::TrainingJobService::NewStub(own_channel(address));
+  std::vector<std::unique_ptr<Call>> calls;
+  std::atomic<int> left = count;
+  for (int i = 0; i < count; ++i) {
+    Call& call = *calls.emplace_back(std::make_unique<Call>());
+    jobs->async()->ListTrainingJobs(&call.context, &call.request, &call.answer,
+                                    [&left](const grpc::Status&) { --left; });
+  }
+  while (left > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+// A connection to HOST:PORT, over which `text` was sent.
+int connection(const std::string& where, const std::string& text) {
+  const std::size_t colon = where.rfind(':');
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(where.substr(colon + 1))));
+  ::inet_pton(AF_INET, where.substr(0, colon).c_str(), &address.sin_addr);
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  if (socket < 0 || ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    throw std::runtime_error(where + " does not take a connection");
+  }
+  if (::write(socket, text.data(), text.size()) < 0) throw std::runtime_error(where + " takes no request");
+  return socket;
+}
+
+double scrape_beside_slow_clients(const std::string& where) {
+  std::vector<int> slow;
+  for (int i = 0; i < kSlowClients; ++i) slow.push_back(connection(where, "GET /metrics HTTP/1.1\r\nHost: "));
+  const auto begin = LoadClock::now();
+  const int scrape = connection(where, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  std::vector<char> page(1 << 16);
+  while (::read(scrape, page.data(), page.size()) > 0) {
+  }
+  const std::chrono::duration<double> taken = LoadClock::now() - begin;
+  ::close(scrape);
+  for (const int socket : slow) ::close(socket);
+  return taken.count();
+}
+
+// A job with all its steps.
+void remove(v1::TrainingJobService::Stub& jobs, StepReporter& job) {
+  v1::FailWorkerRequest failure;
+  failure.set_job_id(job.job_id());
+  failure.set_generation(job.generation());
+  failure.set_reason("it is to be deleted");
+  failure.set_kind(v1::FAILURE_KIND_PROGRAM);
+  grpc::ClientContext fail_context, delete_context;
+  v1::FailWorkerResponse failed;
+  expect_ok(job.stub().FailWorker(&fail_context, failure, &failed), "FailWorker");
+  v1::DeleteTrainingJobRequest request;
+  request.set_id(job.job_id());
+  google::protobuf::Empty deleted;
+  expect_ok(jobs.DeleteTrainingJob(&delete_context, request, &deleted), "DeleteTrainingJob");
+}
+
+void allow_many_files() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void run(const LoadSettings& settings) {
+  allow_many_files();
+  const TempFolder folder;
+  const CoordinatorProcess coordinator(settings.coordinator, folder.path());
+  const auto jobs_service = v1::TrainingJobService::NewStub(own_channel(coordinator.address));
+  const auto pass = [&] { std::this_thread::sleep_for(std::chrono::seconds(settings.seconds)); };
+
+  StepReporter alone(coordinator.address, create_job(*jobs_service, "alone", 1), 1);
+  std::vector<double> one_by_one;
+  for (int i = 0; i < kStepsAlone; ++i) one_by_one.push_back(alone.report_one().count());
+  std::ranges::sort(one_by_one);
+  std::printf("%-48s p50 %8.3f ms (at most 0.150 ms)\n", "one job alone, ReportStep over loopback",
+              1e3 * one_by_one[one_by_one.size() / 2]);
+
+  Jobs jobs;
+  for (int i = 0; i < settings.jobs; ++i) {
+    jobs.push_back(std::make_unique<StepReporter>(
+        coordinator.address, create_job(*jobs_service, "load" + std::to_string(i), settings.ranks), settings.ranks));
+  }
+  Heartbeats heartbeats(coordinator.address, jobs, settings.ranks);
+  std::printf("%d ranks in %d jobs\n", settings.jobs * settings.ranks, settings.jobs);
+
+  begin(jobs, kStepsAtOnce);
+  say("ReportSteps, 64 steps a commit", measure(jobs, pass));
+  stop(jobs);
+  begin(jobs, 1);
+  const Latencies usual = measure(jobs, pass);
+  say("ReportStep, a commit each", usual);
+
+  {
+    const std::string idle = create_job(*jobs_service, "idle", 1);
+    const IdleWatchers watchers(coordinator.address, idle, kWatchers);
+    say_change("  with " + std::to_string(watchers.admitted()) + " of " + std::to_string(kWatchers) + " idle watchers",
+               measure(jobs, pass), usual, 5);
+  }
+  const Latencies listed = measure(jobs, [&] {
+    const auto end = LoadClock::now() + std::chrono::seconds(settings.seconds);
+    while (LoadClock::now() < end) {
+      list_at_once(coordinator.address, kLists);
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+    }
+  });
+  say_change("  with " + std::to_string(kLists) + " lists at once, again and again", listed, usual, 50);
+
+  std::printf("%-48s %.3f s (at most 1 s)\n", "a scrape beside ten slow clients",
+              scrape_beside_slow_clients(coordinator.metrics));
+
+  const std::unique_ptr<StepReporter> removed = std::move(jobs.back());
+  jobs.pop_back();
+  removed->stop();
+  heartbeats.leave_out(removed->job_id());
+  const std::int64_t steps = removed->steps();
+  const Latencies quiet = measure(jobs, pass);
+  const Latencies deleting = measure(jobs, [&] {
+    remove(*jobs_service, *removed);
+    pass();
+  });
+  say_change("  while a job of " + std::to_string(steps) + " steps is deleted", deleting, quiet, 100);
+  std::printf("%-48s %.1f ms, without it %.1f ms (at most 50 ms more)\n", "  the longest that a step waited",
+              1e3 * deleting.at(1), 1e3 * quiet.at(1));
+  stop(jobs);
+  std::printf("%-48s %.0f MiB (at most 512 MiB)\n", "the most memory of the coordinator", coordinator.peak_mib());
+  std::printf("%-48s %lld answered, %lld late or refused\n", "heartbeats",
+              static_cast<long long>(heartbeats.answered()), static_cast<long long>(heartbeats.failed()));
+}
+
+}  // namespace
+}  // namespace equipoise::load
+
+int main(int argc, char** argv) {
+  try {
+    equipoise::load::run(equipoise::load::settings_of(argc, argv));
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+}

@@ -1,0 +1,313 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/verify/run_audit.h"
+#include "client/verify/window.h"
+#include "common/base/split_mix64.h"
+#include "common/ledger/ledger_reader.h"
+#include "common/ledger/receipt.h"
+#include "tests/client/support/command_run.h"
+#include "tests/client/support/example_checkpoint.h"
+#include "tests/common/ledger/example_ledger.h"
+#include "tests/support/refusal.h"
+
+namespace equipoise {
+namespace verify_test {
+
+namespace fs = std::filesystem;
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr std::int64_t kSteps = 300;
+constexpr std::int64_t kCheckpointStep = 120;
+const std::string kJobFile = "name: even\n";
+
+std::vector<std::byte> bytes_of(const std::string& text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
+
+// What a job of three groups leaves: every file that is checked, written by what writes it in a run, but for the lines
+// of metrics.jsonl, which are as those of a run.
+class VerifyVerb : public testing::Test {
+ protected:
+  VerifyVerb() {
+    fs::create_directories(run_);
+    folder_.write("run/job.yaml", kJobFile);
+    LedgerAttempt attempt = example_attempt(1);
+    attempt.job_file = sha256_of(bytes_of(kJobFile));
+    LedgerWriter ledger(run_ / kLedgerName);
+    GroupWeights weights = example_weights();
+    ledger.start(example_start());
+    ledger.attempt(attempt);
+    std::string lines;
+    add_line(lines, 0, weights, true);
+    for (std::int64_t step = 0; step < kSteps; ++step) {
+      write_steps(ledger, weights, step, step + 1);
+      add_line(lines, step + 1, weights, false);
+      if (step + 1 == kCheckpointStep) write_run_checkpoint(ledger, weights, lines);
+    }
+    add_line(lines, kSteps, weights, true);
+    folder_.write("run/metrics.jsonl", lines);
+    folder_.write("run/final/theta.json", "{}\n");
+    LedgerEnd end = example_end(kSteps, weights.alpha_K());
+    end.files = measured_files(run_ / "final");
+    end.metrics_bytes = std::ssize(lines);
+    end.metrics_sha256 = sha256_of(bytes_of(lines));
+    end_ = ledger.end(end);
+    folder_.write("run/receipt.json", receipt_text(example_start(), attempt, end, end_));
+  }
+
+  static void add_line(std::string& lines, std::int64_t step, const GroupWeights& weights, bool is_evaluation) {
+    nlohmann::ordered_json line;
+    if (is_evaluation) line["split"] = "validation";
+    line["step"] = step;
+    const std::vector<double> alpha_K = weights.alpha_K();
+    const std::vector<std::string> names = example_start().group_names;
+    for (std::size_t g = 0; g < names.size(); ++g) line["group_weight"][names[g]] = alpha_K[g];
+    if (!is_evaluation) {
+      for (std::size_t g = 0; g < names.size(); ++g) line["group/" + names[g] + "/weight"] = alpha_K[g];
+    }
+    lines += line.dump() + "\n";
+  }
+
+  void write_run_checkpoint(LedgerWriter& ledger, const GroupWeights& weights, const std::string& lines) const {
+    const LedgerPosition sealed = ledger.seal();
+    CheckpointManifest manifest = example_manifest(kCheckpointStep);
+    const std::string theta = "theta of a run";
+    manifest.weights = weights.state();
+    manifest.metrics_bytes = std::ssize(lines);
+    manifest.metrics_sha256 = sha256_of(bytes_of(lines));
+    manifest.ledger_bytes = sealed.bytes;
+    manifest.ledger_chain = sealed.chain;
+    manifest.files = {{.name = "theta.safetensors", .bytes = std::ssize(theta), .sha256 = sha256_of(bytes_of(theta))}};
+    folder_.write("run/checkpoints/step-120/theta.safetensors", theta);
+    folder_.write("run/checkpoints/step-120/manifest.json", manifest_text(manifest));
+    ledger.checkpoint({.generation = 1,
+                       .step = kCheckpointStep,
+                       .manifest = manifest_digest(manifest),
+                       .parameters = parameters_digest(manifest)});
+  }
+
+  CommandRun verify(std::vector<std::string> further = {}) const {
+    std::vector<std::string> arguments = {"verify", run_.string()};
+    arguments.insert(arguments.end(), further.begin(), further.end());
+    return run(std::move(arguments));
+  }
+  // The one line about a file that has another content now, which it has not afterwards.
+  std::string fault_with(const std::string& file, const std::string& content) const {
+    const std::string before = read_file(run_ / file);
+    folder_.write("run/" + file, content);
+    const CommandRun result = verify();
+    folder_.write("run/" + file, before);
+    if (result.code == ExitCode::kSuccess) return "accepted";
+    EXPECT_EQ(result.code, ExitCode::kFailure) << result.err;
+    return result.err;
+  }
+
+  const TempFolder folder_;
+  const fs::path run_ = folder_ / "run";
+  LedgerPosition end_;
+};
+
+TEST_F(VerifyVerb, ARunThatIsAsItWasIsShownCheckByCheck) {
+  const CommandRun result = verify();
+  EXPECT_EQ(result.code, ExitCode::kSuccess) << result.err;
+  for (const std::string check :
+       {"ledger", "weights", "job.yaml", "metrics.jsonl", "checkpoints", "final/", "receipt.json"}) {
+    EXPECT_THAT(result.out, HasSubstr("\n" + check + " ")) << check;
+  }
+  EXPECT_THAT(result.out, HasSubstr("follow from S_g and n_g of 300 steps"));
+  EXPECT_THAT(result.out, HasSubstr("302 lines as recorded"));
+  EXPECT_THAT(result.out, HasSubstr(hex_text(end_.chain)));
+  EXPECT_EQ(verify({"--quiet"}).out, "");
+}
+
+TEST_F(VerifyVerb, TheChainThatWasKeptElsewhereHasToBeItsOwn) {
+  const std::string chain = hex_text(end_.chain);
+  EXPECT_EQ(verify({"--chain", chain}).code, ExitCode::kSuccess);
+  const CommandRun other = verify({"--chain", std::string(64, '0')});
+  EXPECT_EQ(other.code, ExitCode::kFailure);
+  EXPECT_THAT(other.err, HasSubstr("its chain is " + chain + ", expected 0000"));
+  EXPECT_EQ(verify({"--chain", "12"}).code, ExitCode::kBadInput);
+}
+
+TEST_F(VerifyVerb, EveryChangedWeightOfEveryLineIsFound) {
+  const std::string content = read_file(run_ / "metrics.jsonl");
+  SplitMix64 random(7);
+  for (int i = 0; i < 100; ++i) {
+    // A digit of a weight becomes another one.
+    std::size_t at = content.find(R"("group_weight")", random.next() % (content.size() * 9 / 10));
+    at = content.find_first_of("123456789", content.find("0.", at) + 2);
+    std::string changed = content;
+    changed[at] = changed[at] == '9' ? '1' : static_cast<char>(changed[at] + 1);
+    const std::string fault = fault_with("metrics.jsonl", changed);
+    EXPECT_THAT(fault, HasSubstr("metrics.jsonl:")) << at;
+    EXPECT_THAT(fault, HasSubstr("the ledger gives")) << at;
+  }
+}
+
+TEST_F(VerifyVerb, NamesTheLineOfAChangedWeight) {
+  std::string content = read_file(run_ / "metrics.jsonl");
+  std::size_t at = 0;
+  for (int line = 1; line < 50; ++line) at = content.find('\n', at) + 1;
+  at = content.find("\"group/south/weight\":", at) + std::string("\"group/south/weight\":").size();
+  content.replace(at, content.find_first_of(",}", at) - at, "0.125");
+  EXPECT_THAT(fault_with("metrics.jsonl", content),
+              HasSubstr("run/metrics.jsonl:50: \"group/south/weight\" is 0.125, the ledger gives "));
+}
+
+TEST_F(VerifyVerb, EveryLineThatIsDroppedDoubledOrSwappedIsFound) {
+  std::vector<std::string> lines;
+  std::string rest = read_file(run_ / "metrics.jsonl");
+  for (std::size_t end; (end = rest.find('\n')) != std::string::npos; rest.erase(0, end + 1)) {
+    lines.push_back(rest.substr(0, end + 1));
+  }
+  const auto joined = [](const std::vector<std::string>& all) {
+    std::string text;
+    for (const std::string& line : all) text += line;
+    return text;
+  };
+  for (std::size_t i = 0; i + 1 < lines.size(); i += 25) {
+    std::vector<std::string> dropped = lines, doubled = lines, swapped = lines;
+    dropped.erase(dropped.begin() + static_cast<std::ptrdiff_t>(i));
+    doubled.insert(doubled.begin() + static_cast<std::ptrdiff_t>(i), lines[i]);
+    std::swap(swapped[i], swapped[i + 1]);
+    EXPECT_THAT(fault_with("metrics.jsonl", joined(dropped)), HasSubstr("metrics.jsonl")) << i;
+    EXPECT_THAT(fault_with("metrics.jsonl", joined(doubled)), HasSubstr("metrics.jsonl")) << i;
+    EXPECT_THAT(fault_with("metrics.jsonl", joined(swapped)), HasSubstr("metrics.jsonl:")) << i;
+  }
+}
+
+TEST_F(VerifyVerb, ChangedBitsOfEveryFileAreFoundWithItsName) {
+  SplitMix64 random(3);
+  for (const std::string file : {"ledger.bin", "job.yaml", "metrics.jsonl", "receipt.json", "final/theta.json",
+                                 "checkpoints/step-120/theta.safetensors", "checkpoints/step-120/manifest.json"}) {
+    const std::string content = read_file(run_ / file);
+    for (int i = 0; i < 40; ++i) {
+      std::string changed = content;
+      const std::uint64_t bit = random.next() % (8 * content.size());
+      changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << (bit % 8)));
+      EXPECT_THAT(fault_with(file, changed), HasSubstr(file)) << "bit " << bit;
+    }
+  }
+}
+
+TEST_F(VerifyVerb, ALedgerThatWasCutOffOrRewrittenIsFound) {
+  const std::string content = read_file(run_ / kLedgerName);
+  std::vector<std::pair<std::size_t, LedgerKind>> records;
+  LedgerReader reader(run_ / kLedgerName);
+  LedgerRecord record;
+  while (reader.next(record)) records.emplace_back(static_cast<std::size_t>(record.offset), record.kind);
+  // Before the end, after a seal: all that is left is in order by itself.
+  std::size_t cuts = 0;
+  for (std::size_t i = 3; i < records.size(); ++i) {
+    if (records[i - 1].second != LedgerKind::kSeal) continue;
+    ++cuts;
+    EXPECT_THAT(fault_with(kLedgerName, content.substr(0, records[i].first)), HasSubstr("it was cut off")) << i;
+  }
+  EXPECT_EQ(cuts, 3U);  // after the attempt, the checkpoint, step 256
+  // One that another run has written, whole: of a step more.
+  const TempFolder other;
+  write_ledger(other / "ledger.bin", kSteps + 1);
+  EXPECT_NE(fault_with(kLedgerName, read_file(other / "ledger.bin")), "accepted");
+}
+
+TEST_F(VerifyVerb, FilesThatAreGoneOrWereAddedAreFound) {
+  folder_.write("run/final/more.json", "");
+  EXPECT_THAT(verify().err, HasSubstr("final/more.json: was added after the run"));
+  fs::remove(run_ / "final/more.json");
+  fs::rename(run_ / "final/theta.json", folder_ / "theta.json");
+  EXPECT_THAT(verify().err, HasSubstr("final/theta.json: is not there"));
+  fs::rename(folder_ / "theta.json", run_ / "final/theta.json");
+  fs::remove(run_ / "receipt.json");
+  EXPECT_THAT(verify().err, HasSubstr("receipt.json: is not there"));
+}
+
+TEST_F(VerifyVerb, WhatIsNoRunIsBadInput) {
+  EXPECT_EQ(run({"verify", folder_ / "none"}).code, ExitCode::kBadInput);
+  EXPECT_THAT(run({"verify", folder_.path().string()}).err, HasSubstr("has no ledger.bin"));
+  EXPECT_EQ(verify({"--steps", "20-10"}).code, ExitCode::kBadInput);
+}
+
+TEST_F(VerifyVerb, StepsThatCannotBeComputedAgainSayWhy) {
+  EXPECT_THAT(verify({"--steps", "301"}).err, HasSubstr("the ledger has steps 1 to 300"));
+  RunAudit audit = audit_run(run_, {});
+  ASSERT_EQ(audit.faults(), 0U);
+  const WindowPlan plan = plan_window(audit, {.first = 121, .last = 130}, "/again");
+  EXPECT_EQ(plan.from, kCheckpointStep);
+  EXPECT_EQ(plan.ranks, 1);
+  EXPECT_FALSE(plan.is_to_end);
+  EXPECT_EQ(plan.spec.output(), "/again");
+  EXPECT_EQ(plan.spec.training().resume_from_checkpoint(), (run_ / "checkpoints/step-120").string());
+  EXPECT_EQ(plan_window(audit, {.first = 120, .last = 300}, "/again").from, 0);
+  EXPECT_TRUE(plan_window(audit, {.first = 120, .last = 300}, "/again").is_to_end);
+  const auto why = [&audit] { return refusal_of([&audit] { plan_window(audit, {.first = 1, .last = 2}, "/again"); }); };
+  audit.settings = {{.version = 1, .step = 1, .settings = {}}};
+  EXPECT_THAT(why(), HasSubstr("settings were changed after step 1"));
+  audit.settings.clear();
+  audit.attempts.front().attempt.device = "cuda";
+  EXPECT_THAT(why(), HasSubstr("steps 1 to 2 cannot be computed again: they were trained on cuda"));
+  audit.attempts.front().attempt.device = "cpu";
+  AuditedAttempt later = audit.attempts.front();
+  later.first_step = 1;
+  later.attempt.plan.world_size = 3;
+  audit.attempts.push_back(later);
+  EXPECT_THAT(why(), HasSubstr("the run had 1 ranks first and 3 from step 2 on"));
+  audit.attempts.pop_back();
+  audit.start.first_step = 1;
+  EXPECT_THAT(why(), HasSubstr("the ledger has steps 2 to 300"));
+}
+
+TEST_F(VerifyVerb, StepsThatAreComputedAgainAreComparedBitByBit) {
+  const RunAudit audit = audit_run(run_, {});
+  const fs::path again = folder_ / "again";
+  fs::create_directories(again);
+  const WindowPlan plan = plan_window(audit, {.first = 10, .last = 40}, again);
+  write_ledger(again / kLedgerName, kSteps);
+  const AuditLine same = compare_window(audit, run_, plan);
+  EXPECT_FALSE(same.is_fault) << same.result;
+  EXPECT_THAT(same.result, HasSubstr("from the start: S_g, n_g and weights have the same bits"));
+  {
+    LedgerWriter ledger(again / kLedgerName);
+    GroupWeights weights = example_weights();
+    ledger.start(example_start());
+    ledger.attempt(example_attempt(1));
+    write_steps(ledger, weights, 0, 20);
+    const std::vector<std::uint32_t> groups = {0, 2};
+    const std::vector<double> losses = {1.5, 0.25}, counts = {2, 1.5};
+    ledger.step({.step = 20,
+                 .group = groups,
+                 .loss_sum = losses,
+                 .pair_count = counts,
+                 .batch_pairs = 4,
+                 .skipped = {},
+                 .weight = losses});
+  }
+  const AuditLine other = compare_window(audit, run_, plan);
+  EXPECT_TRUE(other.is_fault);
+  EXPECT_EQ(other.what, "steps 10 to 40");
+  EXPECT_THAT(other.result, HasSubstr("step 21: loss_sum of \"north\" is "));
+  EXPECT_THAT(other.result, HasSubstr(" on record, computed 1.5"));
+  write_ledger(again / kLedgerName, 30);
+  EXPECT_THAT(compare_window(audit, run_, plan).result, HasSubstr("step 31 was not computed again"));
+}
+
+TEST(StepWindows, AreANumberOrTwo) {
+  EXPECT_EQ(step_window("7").first, 7);
+  EXPECT_EQ(step_window("7").last, 7);
+  EXPECT_EQ(step_window("10-20").last, 20);
+  for (const char* text : {"", "0", "-3", "3-", "a", "1-2-3", "5-4", "1 - 2", "99999999999999999999"}) {
+    EXPECT_THAT(refusal_of([&] { step_window(text); }), StartsWith("--steps is ")) << text;
+  }
+}
+
+}  // namespace verify_test
+}  // namespace equipoise

@@ -1,0 +1,252 @@
+#include "coordinator/job/host_watch.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/job/slot_pool.h"
+#include "tests/coordinator/support/controller_fixture.h"
+
+namespace equipoise::coordinator {
+namespace host_watch_test {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr HostRules kRules{.between_questions = 30s, .most_failures = 3, .window = 3600s};
+const SteadyTime kStart = SteadyTime{} + 1000s;
+
+TEST(HostWatch, ASuspectIsNotUsedUntilItAnswers) {
+  HostWatch watch(kRules);
+  EXPECT_THAT(watch.unused(), IsEmpty());
+  watch.suspect("node2");
+  EXPECT_THAT(watch.unused(), ElementsAre("node2"));
+  EXPECT_THAT(watch.questions(kStart), ElementsAre("node2"));
+  EXPECT_THAT(watch.questions(kStart + 100s), IsEmpty()) << "it has been asked";
+  EXPECT_TRUE(watch.awaits_first_answers());
+  watch.note_answer("node2", false, kStart + 100s);
+  EXPECT_THAT(watch.questions(kStart + 129s), IsEmpty());
+  EXPECT_EQ(watch.unused_text(), "node2, which does not answer");
+  EXPECT_EQ(watch.unanswering(), 1U);
+  EXPECT_FALSE(watch.awaits_first_answers());
+  EXPECT_THAT(watch.questions(kStart + 130s), ElementsAre("node2"));
+  watch.note_answer("node2", true, kStart + 131s);
+  EXPECT_THAT(watch.unused(), IsEmpty());
+  EXPECT_EQ(watch.unused_text(), "");
+}
+
+TEST(HostWatch, AHostThatFailsAgainAndAgainIsNotUsedAnyMore) {
+  HostWatch watch(kRules);
+  watch.note_failure("node1", kStart);
+  watch.note_failure("node1", kStart + 10s);
+  EXPECT_EQ(watch.cordoned(), 0U);
+  watch.note_failure("node1", kStart + 20s);
+  EXPECT_EQ(watch.cordoned(), 1U);
+  watch.suspect("node1");
+  watch.note_success("node1");
+  EXPECT_THAT(watch.questions(kStart + 100s), IsEmpty());
+  EXPECT_THAT(watch.unused(), ElementsAre("node1"));
+  EXPECT_EQ(watch.unanswering(), 0U);
+  EXPECT_EQ(watch.unused_text(), "node1, which has failed 3 times in a row within 60 min");
+}
+
+TEST(HostWatch, FailuresLongAgoOrBeforeASuccessDoNotCount) {
+  HostWatch watch(kRules);
+  for (int i = 0; i < 5; ++i) watch.note_failure("rare", kStart + i * 2000s);
+  for (int i = 0; i < 5; ++i) {
+    watch.note_failure("mended", kStart + i * 10s);
+    watch.note_failure("mended", kStart + i * 10s + 1s);
+    watch.note_success("mended");
+  }
+  EXPECT_EQ(watch.cordoned(), 0U);
+}
+
+TEST(SlotPoolHosts, UnusedOnesGetNoRanks) {
+  SlotPool pool({{.name = "node1", .slots = 2}, {.name = "node2", .slots = 2}}, 64);
+  const auto before = pool.allocate(1);
+  ASSERT_TRUE(before);
+  pool.set_unused({"node1"});
+  EXPECT_EQ(pool.free(), 2);
+  EXPECT_EQ(pool.total(), 4);
+  EXPECT_EQ(pool.allocate(3), std::nullopt);
+  const auto taken = pool.allocate(2);
+  ASSERT_TRUE(taken);
+  EXPECT_THAT(*taken, ElementsAre(HostSlots{.name = "node2", .slots = 2}));
+  pool.release(*before);
+  EXPECT_EQ(pool.free(), 0);
+  EXPECT_EQ(pool.used_slots(*before), 0);
+  pool.set_unused({});
+  EXPECT_EQ(pool.free(), 2);
+}
+
+class HostsThatFail : public ControllerFixture {
+ protected:
+  HostsThatFail() {
+    settings_.supervisor.hosts = {{.name = "node1", .slots = 1}, {.name = "node2", .slots = 1}};
+    settings_.supervisor.max_running_jobs = 10;
+    settings_.supervisor.host_rules = kRules;
+    restart();
+  }
+  std::string running(int workers, int min_workers = 0) {
+    v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, workers);
+    spec.mutable_launch()->set_max_restarts(10);
+    if (min_workers > 0) spec.mutable_launch()->set_min_workers(min_workers);
+    const std::string id = jobs().create(create_request(spec)).id();
+    core_->attempts().tick();
+    train(id);
+    return id;
+  }
+  void train(const std::string& id, const std::optional<v1::ResumePoint>& resume = std::nullopt) {
+    const std::int64_t generation = job(id).generation();
+    for (int rank = 0; rank < job(id).world_size(); ++rank) {
+      auto request = register_request(id, rank == 0 ? 0 : generation, rank, job(id).world_size());
+      request.set_attempt_token(launcher_.started.back().token);
+      calls().register_worker(request);
+    }
+    auto start = start_request(id, generation);
+    if (resume) *start.mutable_resume() = *resume;
+    calls().start_training(start);
+  }
+  void lose_contact(const std::string& id, const std::string& host) {
+    core_->attempts().handle_exit({.attempt = {.job_id = id, .generation = job(id).generation()},
+                                   .exit_code = 205,
+                                   .last_line = "lost contact with " + host,
+                                   .lost_contact = true});
+  }
+  // Questions to hosts that have not been answered.
+  std::vector<LaunchRequest> questions() {
+    std::vector<LaunchRequest> asked;
+    for (const LaunchRequest& request : launcher_.started) {
+      if (request.is_question) asked.push_back(request);
+    }
+    return asked;
+  }
+  void answer(const std::string& host, int exit_code) {
+    for (const LaunchRequest& request : questions()) {
+      if (request.hosts[0].name != host) continue;
+      std::erase_if(launcher_.started, [&](const LaunchRequest& one) { return one.attempt == request.attempt; });
+      return core_->attempts().handle_exit({.attempt = request.attempt, .exit_code = exit_code, .last_line = "no way"});
+    }
+    ADD_FAILURE() << host << " was not asked";
+  }
+  double gauge(const std::string& name) {
+    for (const auto& family : metrics_->collectable()->Collect()) {
+      if (family.name == name) return family.metric.at(0).gauge.value;
+    }
+    return -1;
+  }
+};
+
+TEST_F(HostsThatFail, ALostHostIsUsedAgainOnceItAnswers) {
+  const auto id = running(2);
+  lose_contact(id, "node2");
+  pass(39s);
+  EXPECT_THAT(questions(), IsEmpty()) << "its ranks may still have a lease";
+  pass(3s);
+  ASSERT_THAT(questions(), SizeIs(2)) << "nobody has heard of the end of the other one either";
+  EXPECT_THAT(job(id).conditions(0), HasSubstr("hosts are used again once they answer"));
+  answer("node1", 0);
+  answer("node2", 1);
+  pass(2s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RECOVERING);
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("1 of 2 is free; not used: node2, which does not answer"));
+  EXPECT_EQ(gauge("equipoise_unanswering_hosts"), 1);
+  pass(30s);
+  answer("node2", 0);
+  pass(1s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(gauge("equipoise_unanswering_hosts"), 0);
+}
+
+TEST_F(HostsThatFail, OneThatFailsThreeTimesInARowIsLeftOut) {
+  const auto id = running(2);
+  for (int round = 0; round < 3; ++round) {
+    lose_contact(id, "node2");
+    pass(42s);
+    answer("node1", 0);
+    if (round < 2) answer("node2", 0);
+    pass(60s);
+    if (round < 2) train(id);
+  }
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RECOVERING);
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("not used: node2, which has failed 3 times in a row within 60 min"));
+  EXPECT_EQ(gauge("equipoise_cordoned_hosts"), 1);
+  EXPECT_THAT(questions(), IsEmpty());
+  restart();
+  core_->attempts().tick();
+  EXPECT_EQ(gauge("equipoise_cordoned_hosts"), 0);
+}
+
+TEST_F(HostsThatFail, NoneIsBlamedWhereAllFailAtOnce) {
+  const auto id = running(2);
+  for (int round = 0; round < 4; ++round) {
+    lose_contact(id, "node1 and node2");
+    pass(42s);
+    answer("node1", 0);
+    answer("node2", 0);
+    pass(60s);
+    ASSERT_EQ(job(id).state(), v1::JOB_STATE_STARTING) << round;
+    train(id);
+  }
+}
+
+TEST_F(HostsThatFail, AJobThatMayHaveFewerRanksGoesOnWithThemAndHasMoreAtItsNextStart) {
+  const auto id = running(2, 1);
+  for (int step = 0; step < 3; ++step) calls().report_step(step_request(id, 1, step, {0.2, 1.0}));
+  v1::GetGroupWeightsRequest request;
+  request.set_job_id(id);
+  request.set_generation(1);
+  const v1::WeightState weights = calls().group_weights(request).state();
+  calls().commit_checkpoint(commit_request(id, 1, weights.steps()));
+  const auto point = resume_point(id, 1, weights);
+  lose_contact(id, "node2");
+  pass(42s);
+  answer("node1", 0);
+  pass(1s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RECOVERING) << "the other one may answer in a moment";
+  answer("node2", 1);
+  pass(1s);
+  ASSERT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(job(id).world_size(), 1);
+  EXPECT_EQ(launcher_.started.back().workers, 1);
+  EXPECT_THAT(launcher_.started.back().hosts, ElementsAre(HostSlots{.name = "node1", .slots = 1}));
+  EXPECT_THAT(job(id).conditions(job(id).conditions_size() - 1),
+              HasSubstr("attempt 2 has 1 of 2 ranks, as no more slots are free; not used: node2"));
+  train(id, point);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(job(id).step(), 3);
+  pass(20s);
+  calls().heartbeat(heartbeat_request(id, 2, 0));
+  pass(15s);
+  answer("node2", 0);
+  EXPECT_EQ(job(id).world_size(), 1) << "until it starts again";
+  mpirun_exits(id, 137);
+  pass(4s);
+  ASSERT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(job(id).world_size(), 2);
+  train(id, point);
+  for (int step = 3; step < 10; ++step) calls().report_step(step_request(id, 3, step, {0.2, 1.0}));
+  for (int rank = 0; rank < 2; ++rank) calls().finish_worker(finish_request(id, 3, rank, 'x'));
+  mpirun_exits(id, 0);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(HostsThatFail, AFirstAttemptWaitsForAllItsRanks) {
+  running(1);
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 2);
+  spec.mutable_launch()->set_min_workers(1);
+  const auto id = jobs().create(create_request(spec)).id();
+  core_->attempts().tick();
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(job(id).state_reason(), "waiting for 2 free slots; 1 of 2 is free");
+}
+
+}  // namespace host_watch_test
+}  // namespace equipoise::coordinator

@@ -1,0 +1,150 @@
+#include "tests/coordinator/simulation/job_promises.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "common/protocol/job_state.h"
+#include "common/robust/group_weights.h"
+#include "tests/coordinator/support/requests.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+std::string text_of(const v1::TrainingJob& job) {
+  return state_name(job.state()) + ", " + job.state_reason() + "; attempt " + std::to_string(job.generation());
+}
+
+// What a watcher must be shown anew when it changes.
+std::string content_of(const v1::TrainingJob& job) {
+  std::string text = text_of(job) + "; step " + std::to_string(job.step()) + "; checkpoint " +
+                     std::to_string(job.has_checkpoint_step() ? job.checkpoint_step() : -1);
+  for (const std::string& condition : job.conditions()) text += "; " + condition;
+  return text;
+}
+
+bool same_bits(double left, double right) {
+  return std::bit_cast<std::uint64_t>(left) == std::bit_cast<std::uint64_t>(right);
+}
+
+GroupSums sums_of(const v1::ReportStepRequest& report) {
+  GroupSums sums{.group = {report.group().begin(), report.group().end()},
+                 .loss_sum = {report.loss_sum().begin(), report.loss_sum().end()},
+                 .pair_count = {report.pair_count().begin(), report.pair_count().end()},
+                 .batch_pairs = report.batch_pairs()};
+  return sums;
+}
+
+}  // namespace
+
+v1::ReportStepRequest JobPromises::report(const std::string& id, std::int64_t generation, std::int64_t step) const {
+  SplitMix64 numbers(
+      mixed_bits(mixed_bits(salt_, static_cast<std::uint64_t>(generation)), static_cast<std::uint64_t>(step)));
+  const double north = numbers.uniform(), south = 2 * numbers.uniform();
+  v1::ReportStepRequest report = step_request(id, generation, step, {north, south});
+  if (numbers.below(10) == 0) {  // a batch without the second group
+    report.mutable_group()->RemoveLast();
+    report.mutable_loss_sum()->RemoveLast();
+    report.mutable_pair_count()->RemoveLast();
+  } else if (numbers.below(20) == 0) {  // a step that is skipped
+    report.set_loss_sum(1, 0);
+    report.add_non_finite_group(1);
+  }
+  return report;
+}
+
+void JobPromises::begun(const SimulatedWorld& world, const v1::StartTrainingRequest& asked, const v1::ShardPlan& plan) {
+  const std::int64_t first = asked.has_resume() ? asked.resume().weights().steps() : 0;
+  world.require(plan.first_step() == first, name() + ": asked to begin at step " + std::to_string(first) +
+                                                ", it begins at " + std::to_string(plan.first_step()));
+  v1::ShardPlan order = plan;
+  order.clear_first_step();
+  order.clear_world_size();
+  if (!plan_) plan_ = order;
+  world.require(plan_->SerializeAsString() == order.SerializeAsString(),
+                name() + ": two of its attempts have plans with another order of the data");
+}
+
+void JobPromises::acknowledged(const SimulatedWorld& world, const v1::ReportStepRequest& report,
+                               std::vector<double> weight) {
+  const auto known = acknowledged_.find(report.step());
+  const bool is_known = known != acknowledged_.end() && known->second.generation == report.generation();
+  world.require(!is_known || known->second.weight == weight,
+                name() + ": step " + std::to_string(report.step()) + " was answered with other weights before");
+  acknowledged_[report.step()] = {.generation = report.generation(), .weight = std::move(weight)};
+}
+
+void JobPromises::check_presence(const SimulatedWorld& world, const JobTable& table) const {
+  if (!id_) return;
+  world.require(may_be_deleted_ || table.contains(*id_), "job " + *id_ + " was acknowledged, and is not there");
+  world.require(!is_deleted_ || !table.contains(*id_), "job " + *id_ + " was deleted, and is there again");
+}
+
+void JobPromises::check_shown(const SimulatedWorld& world, const v1::TrainingJob& job) {
+  const std::string now = content_of(job), before = std::exchange(shown_.content, now);
+  const std::int64_t revision = std::exchange(shown_.revision, job.revision());
+  world.require(!id_ || *id_ == job.id(), "jobs " + id_.value_or("") + " and " + job.id() + " are of one request");
+  world.require(job.revision() >= revision, "job " + job.id() + ": its revision fell from " + std::to_string(revision) +
+                                                " to " + std::to_string(job.revision()));
+  world.require(job.revision() > revision || now == before,
+                "job " + job.id() + ": it has changed, its revision has not; before: " + before + "; now: " + now);
+  if (!shown_.final_content.empty()) {
+    world.require(text_of(job) == shown_.final_content,
+                  "job " + job.id() + " was final: " + shown_.final_content + "; now it is " + text_of(job));
+  }
+  if (is_final(job.state())) shown_.final_content = text_of(job);
+  const bool is_or_will_be_cancelled =
+      job.state() == v1::JOB_STATE_CANCELLING || job.state() == v1::JOB_STATE_CANCELLED;
+  world.require(!is_cancelled_ || is_or_will_be_cancelled,
+                "job " + job.id() + ": its cancel was acknowledged, and it is " + text_of(job));
+  world.require(!paused_at_ || job.generation() <= *paused_at_,
+                "job " + job.id() + ": its pause was acknowledged with attempt " +
+                    std::to_string(paused_at_.value_or(0)) + ", and it is " + text_of(job));
+}
+
+void JobPromises::check_record(const SimulatedWorld& world, JobController& core, const v1::TrainingJob& job) const {
+  check_history(world, core, job);
+  const v1::JobState state = job.state();
+  const bool has_finished = state == v1::JOB_STATE_SUCCEEDED;
+  world.require(!has_finished || job.step() == request_.spec().training().max_steps(),
+                "job " + job.id() + " has succeeded after " + std::to_string(job.step()) + " steps");
+}
+
+void JobPromises::check_history(const SimulatedWorld& world, JobController& core, const v1::TrainingJob& job) const {
+  v1::ListGroupWeightsRequest request;
+  request.set_id(job.id());
+  const v1::ListGroupWeightsResponse history = core.training_jobs().group_weights(request);
+  GroupWeights replay(core.table().find(job.id()).checked_config().robust.settings, {4, 2}, 6);
+  for (int i = 0; i < history.records_size(); ++i) {
+    const v1::GroupWeightRecord& record = history.records(i);
+    const std::string where = "job " + job.id() + ", step " + std::to_string(record.step()) + " of attempt " +
+                              std::to_string(record.generation()) + ": ";
+    world.require(record.step() == i, where + "it is on record as the one after " + std::to_string(i - 1));
+    const v1::ReportStepRequest reported = report(job.id(), record.generation(), record.step());
+    world.require(std::ranges::equal(record.group(), reported.group()) &&
+                      std::ranges::equal(record.loss_sum(), reported.loss_sum(), same_bits),
+                  where + "on record are other losses than its ranks reported");
+    std::vector<double> weight(static_cast<std::size_t>(reported.group_size()));
+    const std::vector<std::uint32_t> skipped(reported.non_finite_group().begin(), reported.non_finite_group().end());
+    replay.step(sums_of(reported), skipped, weight);
+    world.require(std::ranges::equal(record.alpha(), replay.alpha_K(), same_bits),
+                  where + "alpha on record is not what the steps up to it give");
+    const auto promise = acknowledged_.find(record.step());
+    if (promise == acknowledged_.end()) continue;
+    world.require(promise->second.generation == record.generation(),
+                  where + "that of attempt " + std::to_string(promise->second.generation) + " was acknowledged");
+    world.require(std::ranges::equal(promise->second.weight, weight, same_bits),
+                  where + "it was answered with weights that do not follow from the steps up to it");
+  }
+  const std::int64_t steps = history.records_size();
+  const std::int64_t promised = acknowledged_.empty() ? 0 : acknowledged_.rbegin()->first + 1;
+  world.require(steps >= promised, "job " + job.id() + ": step " + std::to_string(promised - 1) +
+                                       " was acknowledged, but on record are " + std::to_string(steps));
+  for (const StoredCheckpoint& checkpoint : core.table().store().checkpoints(job.id())) {
+    world.require(checkpoint.state != "COMMITTED" || checkpoint.step <= steps,
+                  "job " + job.id() + ": a checkpoint of step " + std::to_string(checkpoint.step) +
+                      " is on record, but only " + std::to_string(steps) + " steps are");
+  }
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,78 @@
+// What one job has been promised, and what its ranks have on their disk: what the invariants compare the coordinator
+// with.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/job/job_controller.h"
+#include "equipoise/v1/training.pb.h"
+#include "equipoise/v1/worker.pb.h"
+#include "tests/coordinator/simulation/simulated_world.h"
+
+namespace equipoise::coordinator {
+
+struct SimulatedCheckpoint {
+  std::int64_t generation = 0;
+  v1::WeightState weights;  // weights.steps(): steps done
+};
+
+class JobPromises {
+ public:
+  JobPromises(v1::CreateTrainingJobRequest request, std::uint64_t salt) : request_(std::move(request)), salt_(salt) {}
+
+  const v1::CreateTrainingJobRequest& request() const { return request_; }
+  const std::string& name() const { return request_.spec().name(); }
+
+  // The report of a step: another one in each attempt, so that lines cannot be mixed up without being seen.
+  v1::ReportStepRequest report(const std::string& id, std::int64_t generation, std::int64_t step) const;
+
+  // People have been answered.
+  void created(const std::string& id) { id_ = id; }
+  const std::optional<std::string>& id() const { return id_; }
+  void cancelled() { is_cancelled_ = true; }
+  void paused(std::int64_t generation) { paused_at_ = generation; }
+  void may_go_on() { paused_at_.reset(); }  // a resume may have arrived, or the pause has failed
+  void may_be_deleted() { may_be_deleted_ = true; }
+  void deleted() { is_deleted_ = true; }
+  bool is_deleted() const { return is_deleted_; }
+
+  // Rank 0 asks to train from here, and may not hear whether it does.
+  void may_begin_at(std::int64_t step) { acknowledged_.erase(acknowledged_.lower_bound(step), acknowledged_.end()); }
+  void begun(const SimulatedWorld& world, const v1::StartTrainingRequest& asked, const v1::ShardPlan& plan);
+  void acknowledged(const SimulatedWorld& world, const v1::ReportStepRequest& report, std::vector<double> weight);
+
+  // Cheap, after every event. `job` is the job as the coordinator shows it.
+  void check_shown(const SimulatedWorld& world, const v1::TrainingJob& job);
+  void check_presence(const SimulatedWorld& world, const JobTable& table) const;
+  // Everything that is on record of the job.
+  void check_record(const SimulatedWorld& world, JobController& core, const v1::TrainingJob& job) const;
+
+  std::vector<SimulatedCheckpoint> folder;  // whole checkpoints in the job's output, ascending steps
+
+ private:
+  struct Acknowledged {
+    std::int64_t generation = 0;
+    std::vector<double> weight;
+  };
+  struct Shown {
+    std::int64_t revision = 0;
+    std::string content;
+    std::string final_content;  // empty: not final
+  };
+  void check_history(const SimulatedWorld& world, JobController& core, const v1::TrainingJob& job) const;
+
+  const v1::CreateTrainingJobRequest request_;
+  const std::uint64_t salt_;
+  std::optional<std::string> id_;
+  bool is_cancelled_ = false, may_be_deleted_ = false, is_deleted_ = false;
+  std::optional<std::int64_t> paused_at_;  // the generation that was the newest when the pause was acknowledged
+  std::map<std::int64_t, Acknowledged> acknowledged_;  // steps of the line
+  std::optional<v1::ShardPlan> plan_;
+  Shown shown_;
+};
+
+}  // namespace equipoise::coordinator

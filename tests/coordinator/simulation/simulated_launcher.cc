@@ -1,0 +1,133 @@
+#include "tests/coordinator/simulation/simulated_launcher.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "common/base/error.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+constexpr int kExitKilled = 137, kExitTerminated = 143;
+constexpr std::chrono::seconds kRemoteLease{25};  // less than the coordinator waits for ranks that it cannot reach
+
+std::string text_of(const AttemptKey& attempt) {
+  return attempt.job_id + ", attempt " + std::to_string(attempt.generation);
+}
+
+}  // namespace
+
+// Each of them is a promise of the supervisor's.
+void SimulatedLauncher::check_start(const LaunchRequest& request) const {
+  std::map<std::string, int> taken;
+  for (const HostSlots& host : request.hosts) taken[host.name] += host.slots;
+  for (const Process& process : processes_) {
+    const AttemptKey& key = process.gang->key();
+    const bool is_same_job = key.job_id == request.attempt.job_id;
+    world_.require(!is_same_job || !process.gang->is_running(), text_of(request.attempt) +
+                                                                    " is started while ranks of attempt " +
+                                                                    std::to_string(key.generation) + " still run");
+    world_.require(!is_same_job || key.generation < request.attempt.generation,
+                   text_of(request.attempt) + " is started after attempt " + std::to_string(key.generation));
+    const bool has_slots = !process.is_orphan && (process.exits_told == 0 || process.gang->is_running());
+    if (!has_slots) continue;
+    for (const HostSlots& host : process.gang->hosts()) taken[host.name] += host.slots;
+  }
+  for (const HostSlots& host : hosts_) {
+    world_.require(taken[host.name] <= host.slots,
+                   text_of(request.attempt) + " is started with " + std::to_string(taken[host.name]) + " of the " +
+                       std::to_string(host.slots) + " slots of " + host.name + " taken");
+  }
+}
+
+void SimulatedLauncher::start(const LaunchRequest& request) {
+  check_start(request);
+  world_.note(text_of(request.attempt) + ": mpirun is started with " + std::to_string(request.workers) + " ranks");
+  if (world_.chance(2)) throw PeerError("fork: Resource temporarily unavailable");
+  Process process{.gang = std::make_unique<SimulatedGang>(world_, find_job_(request.attempt.job_id), request)};
+  process.hangs = world_.chance(2);
+  processes_.push_back(std::move(process));
+}
+
+void SimulatedLauncher::terminate(const AttemptKey& attempt) {
+  world_.note(text_of(attempt) + ": mpirun is asked to end");
+  for (Process& process : processes_) {
+    if (process.gang->key() != attempt || process.is_orphan) continue;
+    if (process.hangs && !process.gang->is_running()) process.exit_code = kExitTerminated;
+    process.hangs = false;
+    process.gang->end_within(std::chrono::seconds(world_.between(1, 3)), kExitTerminated);
+  }
+}
+
+void SimulatedLauncher::kill(const AttemptKey& attempt) {
+  world_.note(text_of(attempt) + ": mpirun is killed");
+  for (Process& process : processes_) {
+    if (process.gang->key() != attempt || process.is_orphan) continue;
+    if (process.hangs && !process.gang->is_running()) process.exit_code = kExitKilled;
+    process.hangs = false;
+    if (!process.gang->has_lost_contact()) process.gang->end_now(kExitKilled);
+  }
+}
+
+SimulatedGang* SimulatedLauncher::any_running() {
+  std::vector<SimulatedGang*> running;
+  for (Process& process : processes_) {
+    if (process.gang->is_running()) running.push_back(process.gang.get());
+  }
+  return running.empty() ? nullptr : running[world_.random.below(running.size())];
+}
+
+void SimulatedLauncher::act_all(JobController& core) {
+  for (Process& process : processes_) process.gang->act(core);
+}
+
+// mpirun sees the end of its ranks at once or later, that of those on a host that is cut off never.
+void SimulatedLauncher::schedule_exit(Process& process) {
+  SimulatedGang& gang = *process.gang;
+  if (process.exits_at || process.is_orphan) return;
+  const bool is_lost_early = world_.planted.launcher_tells_of_ends_early && gang.is_ending();
+  const bool loses_contact = gang.is_ending() && gang.hosts().size() > 1 && world_.chance(10);
+  if (loses_contact) {
+    world_.note(text_of(gang.key()) + ": mpirun ends, as it has lost a host");
+    gang.lose_contact();
+  }
+  if (loses_contact || is_lost_early) gang.live_on(kRemoteLease);
+  if (gang.is_running() && !gang.has_lost_contact() && !is_lost_early) return;
+  process.exit_code = gang.exit_code();
+  process.exits_at = world_.clock.now() + std::chrono::seconds(world_.chance(10) ? world_.between(1, 20) : 0);
+}
+
+void SimulatedLauncher::tell_exit(JobController& core, Process& process) {
+  world_.note(text_of(process.gang->key()) + ": mpirun exits with " + std::to_string(process.exit_code));
+  ++process.exits_told;
+  core.attempts().handle_exit({.attempt = process.gang->key(),
+                               .exit_code = process.exit_code,
+                               .last_line = process.exit_code == 0 ? "" : "a rank has ended",
+                               .lost_contact = process.gang->has_lost_contact()});
+}
+
+void SimulatedLauncher::pass(JobController& core, bool with_heartbeats) {
+  for (Process& process : processes_) {
+    if (with_heartbeats && !(process.gang->has_lost_contact() && world_.chance(50))) process.gang->heartbeat(core);
+    process.gang->pass();
+    schedule_exit(process);
+    const bool is_due = process.exits_at && world_.clock.now() >= *process.exits_at && !process.hangs;
+    const bool repeats = process.exits_told == 1 && world_.chance(2);
+    if (is_due && !process.is_orphan && (process.exits_told == 0 || repeats)) tell_exit(core, process);
+  }
+  const SteadyTime now = world_.clock.now();
+  std::erase_if(processes_, [now](const Process& process) {
+    const bool is_told = process.exits_told > 0 && now > *process.exits_at + std::chrono::seconds(10);
+    return !process.gang->is_running() && (process.is_orphan || is_told);
+  });
+}
+
+void SimulatedLauncher::lose_coordinator() {
+  for (Process& process : processes_) {
+    process.is_orphan = true;
+    process.gang->end_within(process.gang->hosts().empty() ? std::chrono::seconds(1) : kRemoteLease, kExitKilled);
+  }
+}
+
+}  // namespace equipoise::coordinator

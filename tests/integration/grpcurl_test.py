@@ -1,0 +1,121 @@
+"""docs/grpcurl.md: an example of every call, and each works."""
+
+import json
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import programs  # noqa: E402
+
+programs.with_python_deps()
+import grpc  # noqa: E402
+from google.protobuf import descriptor_pool, json_format, message_factory  # noqa: E402
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (  # noqa: E402
+    ProtoReflectionDescriptorDatabase)
+
+SERVICE = "equipoise.v1.TrainingJobService"
+ADDRESS = "127.0.0.1:7443"
+# Calls of the protocol that the coordinator may not have yet.
+NOT_YET = {"EvaluateTrainingJob", "UpdateTrainingJob", "ForkTrainingJob", "ListRanks"}
+
+
+def examples():
+    """The words of each command of the page, which ends where no backslash and no quote leaves it open."""
+    commands, command = [], ""
+    for line in (programs.ROOT / "docs/grpcurl.md").read_text().splitlines():
+        if not command and not line.startswith("    grpcurl "):
+            continue
+        command += line.strip().removesuffix("\\") + " "
+        if line.endswith("\\") or command.count("'") % 2:
+            continue
+        commands.append(shlex.split(command))
+        command = ""
+    return commands
+
+
+class Grpcurl(programs.ProgramTest):
+
+    def setUp(self):
+        super().setUp()
+        self.small_model()
+        self.coordinator = programs.Coordinator(self.folder / "state")
+        self.addCleanup(self.coordinator.stop)
+        self.channel = grpc.insecure_channel(self.coordinator.address)
+        self.addCleanup(self.channel.close)
+        pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
+        self.service = pool.FindServiceByName(SERVICE)
+
+    def submit(self, job):
+        said = self.succeed("equipoise", "submit", job, "--np", "1", "--coordinator", self.coordinator.address)
+        return said.split()[-1]
+
+    def wait_for_state(self, job_id, wanted):
+        self.wait_for(job_id, lambda job: job["state"] == wanted)
+
+    def wait_for(self, job_id, is_reached):
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            job = json.loads(self.succeed("equipoise", "jobs", "get", job_id, "--json", "--coordinator",
+                                          self.coordinator.address))
+            if is_reached(job):
+                return
+            time.sleep(0.2)
+        self.fail(f"still {job['state']}: {job['state_reason']}")
+
+    def call(self, words):
+        """The code and the answer, or what was said. `words` are those of a grpcurl command."""
+        name = words[-1].split("/")[-1]
+        if shutil.which("grpcurl"):
+            done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+            code = re.search(r"Code: (\w+)", done.stderr)
+            return "OK" if done.returncode == 0 else code.group(1).upper(), done.stdout + done.stderr
+        method = self.service.FindMethodByName(name)
+        request = json_format.Parse(words[words.index("-d") + 1],
+                                    message_factory.GetMessageClass(method.input_type)())
+        answer = message_factory.GetMessageClass(method.output_type)
+        make = self.channel.unary_stream if method.server_streaming else self.channel.unary_unary
+        invoke = make(f"/{SERVICE}/{name}", request_serializer=type(request).SerializeToString,
+                      response_deserializer=answer.FromString)
+        try:
+            said = invoke(request, timeout=60)
+            return "OK", "".join(json_format.MessageToJson(one) for one in
+                                 (said if method.server_streaming else [said]))
+        except grpc.RpcError as error:
+            return error.code().name, error.details()
+
+    def test_every_call_has_an_example_that_works(self):
+        ended = self.submit(self.write_job("survey"))
+        self.wait_for_state(ended, "JOB_STATE_SUCCEEDED")
+        running = self.submit(self.write_job("survey-long", name="survey", training={
+            "max_steps": 1000000, "global_batch_size": 16, "seed": 1}))
+        self.wait_for_state(running, "JOB_STATE_RUNNING")
+        (self.folder / "runs").mkdir()
+        shown = set()
+        for words in examples():
+            if words[-2] == "list":
+                continue
+            self.assertEqual(words[-2], ADDRESS)
+            name = words[-1].split("/")[-1]
+            real = [word.replace("survey-1a2b3c4d", running).replace("survey-5e6f7a8b", ended)
+                    .replace("/srv/", f"{self.folder}/").replace(ADDRESS, self.coordinator.address) for word in words]
+            code, said = self.call(real)
+            allowed = {"OK", "UNIMPLEMENTED"} if name in NOT_YET else {"OK"}
+            self.assertIn(code, allowed, f"{real}\n{said}")
+            shown.add(name)
+            if name in ("ListEvents", "ListAttempts", "ListGroupWeights", "GetTrainingJob", "ListTrainingJobs"):
+                self.assertGreater(len(said), 2, f"{real}: nothing was answered")
+            if name == "CheckpointTrainingJob":  # which a fork begins with
+                self.wait_for(running, lambda job: int(job.get("checkpoint_step", 0)) > 0)
+            if name == "PauseTrainingJob":
+                self.wait_for_state(running, "JOB_STATE_PAUSED")
+        self.assertEqual(shown, {method.name for method in self.service.methods})
+
+
+if __name__ == "__main__":
+    unittest.main()

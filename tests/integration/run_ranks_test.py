@@ -1,0 +1,74 @@
+"""deploy/slurm/run-ranks around an mpirun of ours: ranks that are killed are started again, and SIGTERM, as a batch system
+sends it, makes them leave with a checkpoint from which the next one goes on."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import pause_test  # noqa: E402
+import programs  # noqa: E402
+
+RUN_RANKS = programs.ROOT / "deploy/slurm/run-ranks"
+STEPS = pause_test.STEPS
+
+
+class RunRanks(pause_test.LeavingJobs):
+    def mpirun(self, job_id):
+        return ["mpirun", "--bind-to", "none", "--oversubscribe", "-np", "2", str(programs.BIN / "equipoise-worker"),
+                "--coordinator", self.coordinator.address, "--job", job_id]
+
+    def start(self, job_id, *options):
+        variables = {**programs.ENVIRONMENT, "EQUIPOISE": str(programs.BIN / "equipoise"),
+                     "EQUIPOISE_COORDINATOR": self.coordinator.address}
+        process = subprocess.Popen([str(RUN_RANKS), *options, job_id, *self.mpirun(job_id)], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=variables,
+                                   start_new_session=True)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(lambda: process.poll() is None and os.killpg(process.pid, signal.SIGKILL))
+        return process
+
+    def ended(self, process, code):
+        said = process.communicate(timeout=pause_test.STATE_WAIT)[1]
+        self.assertEqual(process.returncode, code, said)
+        return said
+
+    def test_ranks_are_started_again_and_leave_with_a_checkpoint(self):
+        self.train("whole", 2, **self.SECTIONS)
+        self.start_coordinator()
+        job_id = self.submit("wrapped", "--external", "--set", "launch.max_restarts=3")
+        process = self.start(job_id)
+        self.wait_for_checkpoint(job_id, 50)
+        os.kill(self.ranks_of_coordinator(process.pid)[-1], signal.SIGKILL)
+        self.wait_for(job_id, lambda job: int(job["generation"]) == 2)
+        step = int(self.wait_for_state(job_id, "RUNNING")["step"])
+        self.wait_for(job_id, lambda job: int(job["step"]) > step)
+        process.terminate()
+        said = self.ended(process, 130)
+        self.assertIn("to make a checkpoint and leave", said)
+        job = self.job(job_id)
+        self.assertEqual(job["state"], "JOB_STATE_PAUSED")
+        self.assertEqual(int(job["checkpoint_step"]), int(job["step"]))
+        # As the queued batch job does.
+        self.ended(self.start(job_id), 0)
+        job = self.job(job_id)
+        self.assertEqual((job["state"], int(job["generation"])), ("JOB_STATE_SUCCEEDED", 3))
+        self.same_run("whole", "wrapped")
+        self.ended(self.start(job_id), 0)  # there is nothing left to do
+
+    def test_it_ends_with_the_job(self):
+        self.start_coordinator()
+        job_id = self.submit("cancelled", "--external")
+        process = self.start(job_id)
+        self.wait_for(job_id, lambda job: int(job["step"]) >= 10)
+        self.jobs("cancel", job_id)
+        self.assertIn(f"{job_id} is CANCELLED", self.ended(process, 1))
+        self.assertIn("no-such-job", self.ended(self.start("no-such-job"), 2))
+        self.assertIn("run-ranks [--restarts N]", self.ended(self.start(job_id, "--restart", "3"), 2))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,200 @@
+// LD_PRELOAD: cuts the power of rank 0 at one of its operations that order what is on the disk. What it had written since
+// the last sync of a file is lost then, as are renames since the last sync of their folder, and the process is killed.
+//
+//   EQUIPOISE_CRASH_BELOW   folder whose files count, absolute
+//   EQUIPOISE_CRASH_AT      before this operation, from 0: fsync, fdatasync, rename, unlinkat
+//
+// Files of other processes count as synced as they are when this one starts: for runs on one rank.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct synced_file {
+  char path[PATH_MAX];
+  off_t size;
+};
+struct unsynced_rename {
+  char from[PATH_MAX], to[PATH_MAX];
+};
+
+static const char* below;  // NULL: this process is not the one
+static long left;
+static struct synced_file* files;
+static size_t num_files;
+static struct unsynced_rename* renames;
+static size_t num_renames;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static int (*real_fsync)(int);
+static int (*real_fdatasync)(int);
+static int (*real_rename)(const char*, const char*);
+static int (*real_unlinkat)(int, const char*, int);
+
+static int counts(const char* path) { return below != NULL && strncmp(path, below, strlen(below)) == 0; }
+
+static struct synced_file* find(const char* path) {
+  for (size_t i = 0; i < num_files; ++i) {
+    if (strcmp(files[i].path, path) == 0) return &files[i];
+  }
+  return NULL;
+}
+
+static void set_synced(const char* path, off_t size) {
+  struct synced_file* file = find(path);
+  if (file == NULL) {
+    files = realloc(files, (num_files + 1) * sizeof *files);
+    if (files == NULL) abort();
+    file = &files[num_files++];
+    snprintf(file->path, sizeof file->path, "%s", path);
+  }
+  file->size = size;
+}
+
+static int note_existing(const char* path, const struct stat* status, int kind, struct FTW* where) {
+  (void)where;
+  if (kind == FTW_F) set_synced(path, status->st_size);
+  return 0;
+}
+
+static int lose_unsynced(const char* path, const struct stat* status, int kind, struct FTW* where) {
+  (void)where;
+  if (kind != FTW_F) return 0;
+  const struct synced_file* file = find(path);
+  const off_t kept = file == NULL ? 0 : file->size;
+  return status->st_size > kept ? truncate(path, kept) : 0;
+}
+
+// The names of files in a folder that moves move with it.
+static void move_names(const char* from, const char* to) {
+  const size_t length = strlen(from);
+  for (size_t i = 0; i < num_files; ++i) {
+    char* path = files[i].path;
+    if (strncmp(path, from, length) != 0 || (path[length] != '\0' && path[length] != '/')) continue;
+    char moved[2 * PATH_MAX];
+    snprintf(moved, sizeof moved, "%s%s", to, path + length);
+    moved[PATH_MAX - 1] = '\0';
+    strcpy(path, moved);
+  }
+}
+
+static void crash(void) {
+  while (num_renames > 0) {
+    const struct unsynced_rename* last = &renames[--num_renames];
+    if (real_rename(last->to, last->from) == 0) move_names(last->to, last->from);
+  }
+  nftw(below, lose_unsynced, 16, FTW_PHYS);
+  kill(getpid(), SIGKILL);
+  for (;;) pause();
+}
+
+static void count_operation(void) {
+  if (left-- == 0) crash();
+}
+
+static void folder_of(const char* path, char* folder) {
+  snprintf(folder, PATH_MAX, "%s", path);
+  char* slash = strrchr(folder, '/');
+  if (slash != NULL) *slash = '\0';
+}
+
+static void forget_renames_in(const char* folder) {
+  size_t kept = 0;
+  for (size_t i = 0; i < num_renames; ++i) {
+    char parent[PATH_MAX];
+    folder_of(renames[i].to, parent);
+    if (strcmp(parent, folder) != 0) renames[kept++] = renames[i];
+  }
+  num_renames = kept;
+}
+
+__attribute__((constructor)) static void begin(void) {
+  *(void**)&real_fsync = dlsym(RTLD_NEXT, "fsync");
+  *(void**)&real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
+  *(void**)&real_rename = dlsym(RTLD_NEXT, "rename");
+  *(void**)&real_unlinkat = dlsym(RTLD_NEXT, "unlinkat");
+  const char* at = getenv("EQUIPOISE_CRASH_AT");
+  const char* folder = getenv("EQUIPOISE_CRASH_BELOW");
+  const char* rank = getenv("OMPI_COMM_WORLD_RANK");
+  const int is_rank_0 = rank != NULL && strcmp(rank, "0") == 0;
+  if (at == NULL || folder == NULL || !is_rank_0 || strcmp(program_invocation_short_name, "equipoise-worker") != 0) {
+    return;
+  }
+  left = atol(at);
+  below = folder;
+  nftw(below, note_existing, 16, FTW_PHYS);
+}
+
+static int sync_descriptor(int descriptor, int (*real)(int)) {
+  char link[64], path[PATH_MAX];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+  const ssize_t length = below == NULL ? -1 : readlink(link, path, sizeof path - 1);
+  if (length < 0) return real(descriptor);
+  path[length] = '\0';
+  if (!counts(path)) return real(descriptor);
+  pthread_mutex_lock(&mutex);
+  count_operation();
+  const int outcome = real(descriptor);
+  const int cause = errno;
+  struct stat status;
+  if (outcome == 0 && fstat(descriptor, &status) == 0) {
+    if (S_ISDIR(status.st_mode)) {
+      forget_renames_in(path);
+    } else {
+      set_synced(path, status.st_size);
+    }
+  }
+  pthread_mutex_unlock(&mutex);
+  errno = cause;
+  return outcome;
+}
+
+int fsync(int descriptor) { return sync_descriptor(descriptor, real_fsync); }
+int fdatasync(int descriptor) { return sync_descriptor(descriptor, real_fdatasync); }
+
+int rename(const char* from, const char* to) {
+  if (!counts(from)) return real_rename(from, to);
+  pthread_mutex_lock(&mutex);
+  count_operation();
+  struct stat status;
+  const int replaces = lstat(to, &status) == 0;
+  const int outcome = real_rename(from, to);
+  const int cause = errno;
+  if (outcome == 0) {
+    move_names(from, to);
+    // What stood there before is gone: such a rename cannot be taken back.
+    if (!replaces) {
+      renames = realloc(renames, (num_renames + 1) * sizeof *renames);
+      if (renames == NULL) abort();
+      snprintf(renames[num_renames].from, PATH_MAX, "%s", from);
+      snprintf(renames[num_renames].to, PATH_MAX, "%s", to);
+      ++num_renames;
+    }
+  }
+  pthread_mutex_unlock(&mutex);
+  errno = cause;
+  return outcome;
+}
+
+int unlinkat(int folder, const char* name, int flags) {
+  char link[64], path[PATH_MAX];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+  ssize_t length = below == NULL || name[0] == '/' ? -1 : readlink(link, path, sizeof path - 1);
+  if (length >= 0) path[length] = '\0';
+  const char* where = name[0] == '/' ? name : (length >= 0 ? path : "");
+  if (!counts(where)) return real_unlinkat(folder, name, flags);
+  pthread_mutex_lock(&mutex);
+  count_operation();
+  const int outcome = real_unlinkat(folder, name, flags);
+  pthread_mutex_unlock(&mutex);
+  return outcome;
+}

@@ -1,0 +1,46 @@
+// The ledger of a run, as rank 0 keeps it (docs/decisions/0018-receipts.md).
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/ledger/ledger_writer.h"
+#include "worker/training/attempt.h"
+#include "worker/training/checkpoint_reader.h"
+#include "worker/training/metrics_file.h"
+
+namespace equipoise {
+
+// Who writes: what a ledger says of an attempt besides its training.
+struct LedgerAuthor {
+  std::string program;
+  AttemptId attempt;
+  std::string device;
+  int threads = 1;
+  std::string job;  // YAML, every default filled in
+};
+
+struct LedgerOpening {
+  const LedgerAuthor& author;
+  const RobustConfig& robust;
+  const GroupedData& data;
+  const StartedTraining& started;
+  const FoundCheckpoint* checkpoint = nullptr;  // that the run goes on from; null: from the start
+  bool is_kept = false;                         // the ledger up to there is in place
+};
+
+// What `changed` says, as it is recorded before the step that follows `steps_done` others.
+LedgerSettings ledger_settings(std::int64_t version, std::int64_t steps_done, const v1::TrainingJobSettings& changed);
+
+// Opens OUTPUT/ledger.bin and writes what this attempt begins with. job.yaml is in place.
+std::unique_ptr<LedgerWriter> open_ledger(const std::filesystem::path& output, const LedgerOpening& opening);
+
+// The end of a run whose model is in OUTPUT/final and whose metrics are all written: the ledger's last record, and
+// receipt.json, on disk. Returns the chain of its last seal.
+//   checkpoint  as opening
+Digest finish_ledger(LedgerWriter& ledger, const std::filesystem::path& output, const LedgerOpening& opening,
+                     LedgerEnd end);
+
+}  // namespace equipoise
