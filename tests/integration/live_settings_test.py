@@ -157,6 +157,17 @@ class Settings(LiveJobs):
         self.assertEqual([line for line in self.lines("later") if line["step"] < 1000],
                          [line for line in self.lines("whole") if line["step"] < 1000])
 
+    def test_a_job_goes_on_from_a_checkpoint_beyond_the_end_that_its_spec_has(self):
+        self.SECTIONS = {**LiveJobs.SECTIONS, "training": {**TRAINING, "max_steps": 1000}}
+        self.start_coordinator()
+        job_id = self.submit("beyond")
+        self.wait_for_step(job_id, 10)
+        self.jobs("set", job_id, f"max_steps={2 * STEPS}")
+        self.wait_for_checkpoint(job_id, 1100)
+        os.kill(self.ranks(job_id)[-1], signal.SIGKILL)
+        job = self.finished(job_id)
+        self.assertEqual((int(job["generation"]), int(job["step"])), (2, 2 * STEPS))
+
 
 class Evaluations(LiveJobs):
     def test_one_that_was_asked_for_adds_a_line_and_changes_nothing_else(self):
