@@ -167,6 +167,7 @@ class RunAuditor {
       throw std::invalid_argument("first_step is " + std::to_string(attempt.plan.first_step) + ", expected " +
                                   std::to_string(replay_->steps_done()));
     }
+    if (!audit_.attempts.empty() && audit_.attempts.back().attempt.job_id != attempt.job_id) replay_->begin_job();
     audit_.attempts.push_back({.attempt = std::move(attempt), .first_step = replay_->steps_done()});
   }
 

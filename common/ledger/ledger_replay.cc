@@ -37,6 +37,7 @@ LedgerReplay::LedgerReplay(const LedgerStart& start, const RobustConfig& config)
   check_sizes(start);
   RobustSettings settings =
       robust_settings_for(config, start.group_names, start.label_floor_K, {start.counted_K, start.counted_pairs});
+  first_trade_off_ = settings.trade_off;
   weights_.emplace(std::move(settings), start.population_K, start.population_pairs);
   weights_->restore(start.weights);
 }
@@ -73,6 +74,8 @@ void LedgerReplay::change(const LedgerSettings& settings) {
   }
   if (settings.settings.contains("step_size")) weights_->set_step_size(double_at(settings.settings, "step_size"));
 }
+
+void LedgerReplay::begin_job() { weights_->set_trade_off(first_trade_off_); }
 
 Digest LedgerReplay::take_weights_digest() { return std::exchange(digest_, Sha256()).finish(); }
 

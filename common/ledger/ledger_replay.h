@@ -25,6 +25,8 @@ class LedgerReplay {
   void step(StoredStep step);
   // Those that took effect after the last step: step_size and trade_off change the weights.
   void change(const LedgerSettings& settings);
+  // Another job goes on with the run. Its trade_off is that of its own settings; eta_alpha comes with the checkpoint.
+  void begin_job();
 
   std::int64_t steps_done() const { return steps_done_; }
   // After the last step.
@@ -37,6 +39,7 @@ class LedgerReplay {
 
  private:
   std::optional<GroupWeights> weights_;
+  double first_trade_off_ = 0;
   std::int64_t steps_done_;
   std::vector<double> mean_loss_K_;
   std::vector<double> weight_;

@@ -278,6 +278,27 @@ TEST(LedgerReplay, SettingsThatChangedTakeEffectFromTheirStepOn) {
   EXPECT_EQ(replay.alpha_K(), expected.alpha_K());
 }
 
+TEST(LedgerReplay, AnotherJobHasTheTradeOffOfTheSettingsAgainAndKeepsTheStepSize) {
+  const RobustConfig robust = config_of_job(kExampleJob).robust;
+  GroupWeights expected = example_weights();
+  LedgerReplay replay(example_start(), robust);
+  const GroupSums sums{.group = {0, 1}, .loss_sum = {1, 3}, .pair_count = {2, 2}, .batch_pairs = 4};
+  expected.set_trade_off(0.25);
+  expected.set_step_size(0.125);
+  expected.step(sums);
+  replay.change({.version = 1, .step = 0, .settings = {{"trade_off", 0.25}, {"step_size", 0.125}}});
+  replay.step({.step = 0, .sums = sums, .skipped = {}});
+  ASSERT_EQ(replay.alpha_K(), expected.alpha_K());
+  GroupWeights unchanged = expected;
+  unchanged.step(sums);
+  expected.set_trade_off(robust.settings.trade_off);
+  expected.step(sums);
+  replay.begin_job();
+  replay.step({.step = 1, .sums = sums, .skipped = {}});
+  EXPECT_EQ(replay.alpha_K(), expected.alpha_K());
+  EXPECT_NE(replay.alpha_K(), unchanged.alpha_K());
+}
+
 TEST(Receipt, MeasuresTheFilesOfAFolderByName) {
   const TempFolder temp;
   temp.write("final/b", "xy");
