@@ -40,7 +40,7 @@ MetricsCheck::MetricsCheck(const std::filesystem::path& file, std::vector<std::s
   std::error_code ignored;
   if (std::filesystem::is_regular_file(file, ignored)) file_.open(file, std::ios::binary);
   if (file_.is_open()) read_line();
-  while (line_ && step_ < first_step) read_line();
+  while (line_ && (step_ < first_step || (first_step > 0 && step_ == first_step))) read_line();
 }
 
 void MetricsCheck::refuse(const std::string& what) {

@@ -23,7 +23,8 @@ struct ExpectedNumbers {
 // Goes through the lines as the steps go on. Memory is bounded by the longest line, of which 64 MiB are read.
 class MetricsCheck {
  public:
-  // A file that is not there has no lines. Those of steps before `first_step` are left alone.
+  // A file that is not there has no lines. Those of steps before `first_step` are left alone, and where a ledger begins
+  // in the middle of a run those of that step too: they are of the run before, whose settings may have been others.
   MetricsCheck(const std::filesystem::path& file, std::vector<std::string> group_names, std::int64_t first_step,
                std::function<void(std::int64_t)> on_bytes);
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/verify/metrics_check.h"
 #include "client/verify/run_audit.h"
 #include "client/verify/window.h"
 #include "common/base/split_mix64.h"
@@ -298,6 +299,29 @@ TEST_F(VerifyVerb, StepsThatAreComputedAgainAreComparedBitByBit) {
   EXPECT_THAT(other.result, HasSubstr(" on record, computed 1.5"));
   write_ledger(again / kLedgerName, 30);
   EXPECT_THAT(compare_window(audit, run_, plan).result, HasSubstr("step 31 was not computed again"));
+}
+
+TEST(MetricsCheck, LeavesTheLinesOfTheRunBeforeAloneWhereTheLedgerBeginsInItsMiddle) {
+  const TempFolder folder;
+  const fs::path file = folder.write("metrics.jsonl", R"({"step":4,"group_weight":{"a":0.5,"b":0.5}}
+{"step":5,"group_weight":{"a":0.5,"b":0.5}}
+{"step":6,"group_weight":{"a":0.75,"b":0.25}}
+)");
+  const std::vector<double> begun_K = {0.625, 0.375}, alpha_K = {0.75, 0.25};
+  MetricsCheck check(file, {"a", "b"}, 5, {});
+  check.check({.steps_done = 5, .alpha_K = begun_K, .mean_loss_K = {}});
+  check.check({.steps_done = 6, .alpha_K = alpha_K, .mean_loss_K = {}});
+  check.finish(true);
+  EXPECT_EQ(check.fault(), "");
+  EXPECT_EQ(check.lines(), 1);
+  MetricsCheck other(file, {"a", "b"}, 5, {});
+  other.check({.steps_done = 6, .alpha_K = begun_K, .mean_loss_K = {}});
+  EXPECT_THAT(other.fault(), HasSubstr("metrics.jsonl:3: group_weight of \"a\" is 0.75, the ledger gives 0.625"));
+  // One that begins with the run has lines of its own before the first step.
+  const fs::path whole = folder.write("whole/metrics.jsonl", "{\"step\":0,\"group_weight\":{\"a\":0.5,\"b\":0.5}}\n");
+  MetricsCheck first(whole, {"a", "b"}, 0, {});
+  first.check({.steps_done = 0, .alpha_K = begun_K, .mean_loss_K = {}});
+  EXPECT_THAT(first.fault(), HasSubstr("metrics.jsonl:1: group_weight of \"a\" is 0.5"));
 }
 
 TEST(StepWindows, AreANumberOrTwo) {
