@@ -171,10 +171,14 @@ WindowPlan plan_window(const RunAudit& audit, StepWindow window, const fs::path&
     if (one->attempt.device != "cpu") {
       refuse_window(window, "they were trained on " + one->attempt.device + ", and only CPUs give the same bits again");
     }
-    if (one->attempt.plan.world_size == attempt.plan.world_size) continue;
-    refuse_window(window, "the run had " + std::to_string(one->attempt.plan.world_size) + " ranks first and " +
-                              std::to_string(attempt.plan.world_size) + " from step " +
-                              std::to_string(attempts.back()->first_step + 1) + " on");
+    const std::string then = " from step " + std::to_string(attempts.back()->first_step + 1) + " on";
+    if (one->attempt.plan.world_size != attempt.plan.world_size) {
+      refuse_window(window, "the run had " + std::to_string(one->attempt.plan.world_size) + " ranks first and " +
+                                std::to_string(attempt.plan.world_size) + then);
+    }
+    if (one->attempt.threads == attempt.threads) continue;
+    refuse_window(window, "its ranks had " + std::to_string(one->attempt.threads) + " threads first and " +
+                              std::to_string(attempt.threads) + then);
   }
   plan.is_to_end = audit.end.has_value() && window.last == audit.end->final_step;
   plan.ranks = attempt.plan.world_size;

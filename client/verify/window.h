@@ -34,7 +34,7 @@ struct WindowPlan {
 };
 
 // Throws std::invalid_argument with the reason where these steps cannot be computed again: not on record, not trained
-// on CPUs, no checkpoint and no start before them, settings that changed, ranks that changed in between.
+// on CPUs, no checkpoint and no start before them, settings that changed, ranks or threads that changed in between.
 //   output  of the steps that are trained once more
 WindowPlan plan_window(const RunAudit& audit, StepWindow window, const std::filesystem::path& output);
 

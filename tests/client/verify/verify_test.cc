@@ -262,6 +262,9 @@ TEST_F(VerifyVerb, StepsThatCannotBeComputedAgainSayWhy) {
   later.attempt.plan.world_size = 3;
   audit.attempts.push_back(later);
   EXPECT_THAT(why(), HasSubstr("the run had 1 ranks first and 3 from step 2 on"));
+  audit.attempts.back().attempt.plan.world_size = 1;
+  audit.attempts.back().attempt.threads = 2;
+  EXPECT_THAT(why(), HasSubstr("its ranks had 1 threads first and 2 from step 2 on"));
   audit.attempts.pop_back();
   audit.start.first_step = 1;
   EXPECT_THAT(why(), HasSubstr("the ledger has steps 2 to 300"));
