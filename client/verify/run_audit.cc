@@ -208,8 +208,8 @@ class RunAuditor {
   }
 
   void check_chain() {
-    std::string result = "whole: " + counted_text(records_, "record") + ", " + size_text(audit_.sealed.bytes) + ", chain " +
-                         hex_text(audit_.sealed.chain);
+    std::string result = "whole: " + counted_text(records_, "record") + ", " + size_text(audit_.sealed.bytes) +
+                         ", chain " + hex_text(audit_.sealed.chain);
     if (!audit_.end) {
       result += is_cut_ || !is_sealed_ ? "; the run has not ended, and its newest records have no seal yet"
                                        : "; the run has not ended";
@@ -217,7 +217,8 @@ class RunAuditor {
     const bool has_model = entry_exists(run_ / "final"), has_receipt = entry_exists(run_ / kReceiptName);
     if (!audit_.end && (has_model || has_receipt)) {
       return refuse("ledger", (run_ / kLedgerName).string() + ": has no end, but there is a " +
-                                  (has_model ? "final/" : kReceiptName) + ": it was cut off after " +
+                                  (has_model ? "final/" : kReceiptName) +
+                                  ": its run is still being signed, or it was cut off after " +
                                   counted_text(audit_.steps_done, "step"));
     }
     if (settings_.chain && *settings_.chain != audit_.sealed.chain) {
@@ -225,8 +226,8 @@ class RunAuditor {
                                   hex_text(*settings_.chain) + ": it is another run's, or was written anew");
     }
     accept("ledger", result);
-    accept("weights", "follow from S_g and n_g of " + counted_text(audit_.steps_done - audit_.start.first_step, "step") +
-                          ", bit for bit");
+    accept("weights", "follow from S_g and n_g of " +
+                          counted_text(audit_.steps_done - audit_.start.first_step, "step") + ", bit for bit");
   }
 
   void check_job_file() {
