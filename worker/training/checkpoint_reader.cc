@@ -287,8 +287,8 @@ std::optional<FoundCheckpoint> find_checkpoint(const JobConfig& config, const v1
   const bool begins_fork = owner.is_fork && found->manifest.job_id != owner.job_id;
   check_same_settings(resolved, found->manifest, begins_fork ? CheckpointUse::kFork : CheckpointUse::kOwn);
   const auto& max_steps = config.training.max_steps;
-  const bool is_own =
-      found->manifest.job_id == owner.job_id;  // whose end people may have moved; the coordinator has it
+  // Of its own job people may have moved the end, which the coordinator has.
+  const bool is_own = found->manifest.job_id == owner.job_id;
   if (!is_own && max_steps && *max_steps < found->manifest.step) {
     throw std::invalid_argument("training.max_steps is " + std::to_string(*max_steps) +
                                 ", expected at least the checkpoint's step " + std::to_string(found->manifest.step));
