@@ -54,7 +54,8 @@ volatile std::sig_atomic_t CatchTerminations::is_asked_ = 0;
 // Until where the learning rate's schedule goes: changes of the end do not bend it.
 ShardPlan plan_for_schedule(const StartedTraining& started) {
   ShardPlan plan = started.plan;
-  plan.end_step = std::max(started.schedule_steps, plan.first_step);
+  // Absent in the answer of a coordinator that knows no changes of the end.
+  if (started.schedule_steps > 0) plan.end_step = std::max(started.schedule_steps, plan.first_step);
   return plan;
 }
 
