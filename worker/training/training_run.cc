@@ -92,6 +92,7 @@ class TrainingRun {
     const TrainingEnd end = train();
     if (end.has_left) return leave(end.final_step);
     // Before anything is saved: ranks that have drifted apart have trained no model.
+    context_.heartbeat.set_phase(v1::RANK_PHASE_SAVING);  // the digest of a large model takes longer than a step
     const Digest digest = policy_->state_digest();
     check_same_on_all_ranks(context_.host, digest, "set of trained parameters");
     save(end.final_step);
