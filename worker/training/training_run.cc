@@ -331,8 +331,18 @@ class TrainingRun {
     return false;
   }
 
+  // All that the checkpoint counts on is sealed with it.
+  void seal_where_possible() {
+    if (!ledger_) return;
+    try {
+      ledger_->seal();
+    } catch (const std::exception& failure) {
+      context_.log.warn("{}", failure.what());
+    }
+  }
+
   void leave(std::int64_t steps_done) {
-    if (ledger_) ledger_->seal();  // the output is another attempt's then
+    seal_where_possible();  // the output is another attempt's then
     output_.reset();
     context_.log.info("leaves after step {}, of which there is a checkpoint", steps_done);
     leave_attempt(context_.client, context_.registration.attempt, context_.host.info().rank, steps_done);
