@@ -22,9 +22,9 @@ constexpr std::array kUserVariables = {"EQUIPOISE_CACHE",     "EQUIPOISE_COORDIN
                                        "EQUIPOISE_TLS_CA",    "EQUIPOISE_TLS_CERT",    "EQUIPOISE_TLS_KEY",
                                        "EQUIPOISE_TOKEN_FILE"};
 // The coordinator sets the first two; scripts of the tests read the others.
-constexpr std::array<std::string_view, 6> kOtherVariables = {"EQUIPOISE_ATTEMPT_TOKEN", "EQUIPOISE_ROOTS",
-                                                             "EQUIPOISE_BIN",           "EQUIPOISE_BUILD",
-                                                             "EQUIPOISE_CASE_LIMIT_S",  "EQUIPOISE_TEST_CACHE"};
+constexpr std::array<std::string_view, 8> kOtherVariables = {
+    "EQUIPOISE_ATTEMPT_TOKEN", "EQUIPOISE_ROOTS",    "EQUIPOISE_BIN",         "EQUIPOISE_BUILD",
+    "EQUIPOISE_CASE_LIMIT_S",  "EQUIPOISE_CRASH_AT", "EQUIPOISE_CRASH_BELOW", "EQUIPOISE_TEST_CACHE"};
 
 bool is_unknown(std::string_view name) {
   return name.starts_with(kPrefix) && std::ranges::find(kUserVariables, name) == kUserVariables.end() &&
