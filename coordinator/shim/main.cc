@@ -2,6 +2,7 @@
 // the next coordinator learns how it ended (docs/decisions/0016-a-shim-for-each-attempt.md).
 //
 //   equipoise-shim FILE STDOUT STDERR PROGRAM ARGUMENT ...
+//   equipoise-shim --help | --version
 //
 // FILE is the attempt's (common/process/attempt_file.h), made by the coordinator. SIGTERM, SIGINT and SIGHUP ask the
 // group of PROGRAM to end, SIGUSR1 kills it; when the shim itself is killed, PROGRAM dies with it. Exit code 0 once
@@ -27,6 +28,7 @@ namespace {
 
 constexpr int kRefused = 1;
 constexpr int kMayNotStart = 2;
+constexpr const char* kUsage = "equipoise-shim: started by equipoise-coordinator, with FILE STDOUT STDERR PROGRAM ...";
 
 // Before there is a child, so that its end is never missed.
 sigset_t block_signals() {
@@ -74,9 +76,13 @@ int run(const std::filesystem::path& path, const ProgramStart& start) {
 int main(int argc, char** argv) {
   equipoise::open_standard_streams();
   const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.size() == 1 && (words[0] == "--help" || words[0] == "--version")) {
+    std::printf("%s\n", words[0] == "--help" ? equipoise::kUsage : "equipoise-shim " EQUIPOISE_VERSION);
+    return 0;
+  }
   constexpr std::size_t kBeforeProgram = 3;
   if (words.size() <= kBeforeProgram) {
-    std::fprintf(stderr, "equipoise-shim: started by equipoise-coordinator, with FILE STDOUT STDERR PROGRAM ...\n");
+    std::fprintf(stderr, "%s\n", equipoise::kUsage);
     return equipoise::kMayNotStart;
   }
   try {

@@ -13,7 +13,7 @@ from bundled_programs import BundledPrograms
 from checklist import Failed, NotHere
 
 BUNDLE = pathlib.Path(__file__).resolve().parent
-PROGRAMS = ["equipoise", "equipoise-coordinator", "equipoise-worker", "equipoise-gpu-check", "mpirun"]
+PROGRAMS = ["equipoise", "equipoise-coordinator", "equipoise-shim", "equipoise-worker", "equipoise-gpu-check", "mpirun"]
 FIRST_DRIVER = 580  # of CUDA 13
 
 
