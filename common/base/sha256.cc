@@ -47,11 +47,12 @@ void Sha256::flush() {
   state_->size = 0;
 }
 
-bool Sha256::update_from(const std::filesystem::path& file) {
+bool Sha256::update_from(const std::filesystem::path& file, const std::function<void(std::int64_t)>& on_bytes) {
   std::ifstream stream(file, std::ios::binary);
   std::vector<char> piece(1 << 20);
   while (stream.read(piece.data(), static_cast<std::streamsize>(piece.size())) || stream.gcount() > 0) {
     update(std::string_view(piece.data(), static_cast<std::size_t>(stream.gcount())));
+    if (on_bytes) on_bytes(stream.gcount());
   }
   return stream.eof();
 }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -45,8 +46,8 @@ class Sha256 {
     update(std::as_bytes(std::span(list)));
   }
   void add_text(std::string_view text) { add_list(text); }
-  // All bytes of a file alone. False where it cannot be read to its end.
-  bool update_from(const std::filesystem::path& file);
+  // All bytes of a file alone. False where it cannot be read to its end. `on_bytes` is called after each piece.
+  bool update_from(const std::filesystem::path& file, const std::function<void(std::int64_t)>& on_bytes = {});
 
   Digest so_far();  // of what was added until now; more may follow
   Digest finish();  // once, after all that is added

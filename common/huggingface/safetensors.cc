@@ -11,6 +11,9 @@
 namespace equipoise {
 namespace {
 
+constexpr std::size_t kWrittenPiece = std::size_t{16} << 20;
+constexpr std::size_t kBetweenFlushes = std::size_t{1} << 30;  // so that no flush takes minutes
+
 TensorView view_of(const eqhf_tensor& tensor) {
   return {.name = std::string(view(tensor.name)),
           .dtype = std::string(view(tensor.dtype)),
@@ -57,7 +60,8 @@ const TensorView* SafetensorsFile::find(const std::string& name) const {
 }
 
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
-                       const std::map<std::string, std::string>& metadata) {
+                       const std::map<std::string, std::string>& metadata,
+                       const std::function<void(std::int64_t)>& on_bytes) {
   std::vector<eqhf_tensor> lent;
   lent.reserve(tensors.size());
   for (const TensorView& tensor : tensors) lent.push_back(lend(tensor));
@@ -74,7 +78,20 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Tensor
   const OwnedText owned(header);
   DurableFile file(path);
   file.write(owned.view());
-  for (const std::size_t i : order) file.write(tensors[i].bytes);
+  std::size_t not_flushed = 0;
+  for (const std::size_t i : order) {
+    for (std::span<const std::byte> rest = tensors[i].bytes; !rest.empty();) {
+      const std::span<const std::byte> piece = rest.first(std::min(rest.size(), kWrittenPiece));
+      file.write(piece);
+      rest = rest.subspan(piece.size());
+      not_flushed += piece.size();
+      if (not_flushed >= kBetweenFlushes) {
+        file.flush();
+        not_flushed = 0;
+      }
+      if (on_bytes) on_bytes(std::ssize(piece));
+    }
+  }
   file.commit();
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -48,7 +49,9 @@ class SafetensorsFile {
 // Writes `tensors` to `path` through a temporary file in the same folder, fsync and rename: the file is whole or
 // not there. `metadata` goes into "__metadata__" ({"format": "pt"} is what transformers expects).
 // Throws std::invalid_argument naming the path and the cause; std::runtime_error if the disk refuses.
+//   on_bytes  called after each piece with its bytes
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
-                       const std::map<std::string, std::string>& metadata);
+                       const std::map<std::string, std::string>& metadata,
+                       const std::function<void(std::int64_t)>& on_bytes = {});
 
 }  // namespace equipoise

@@ -32,8 +32,8 @@ std::vector<CheckpointFile> measured_files(const fs::path& folder, const std::fu
     if (!entry.is_regular_file(ignored)) continue;
     const auto bytes = static_cast<std::int64_t>(entry.file_size());
     Sha256 sha256;
-    if (!sha256.update_from(entry.path())) throw std::runtime_error(entry.path().string() + " cannot be read");
-    if (on_bytes) on_bytes(bytes);
+    if (!sha256.update_from(entry.path(), on_bytes))
+      throw std::runtime_error(entry.path().string() + " cannot be read");
     files.push_back(
         {.name = entry.path().lexically_relative(folder).string(), .bytes = bytes, .sha256 = sha256.finish()});
   }

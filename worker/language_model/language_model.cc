@@ -246,10 +246,11 @@ class LanguageModel final : public TrainedPolicy {
     optimizer_.reset();
     gradients_.reset();
     best_.put_back(decoder_.trained());
+    const auto advance = [this](std::int64_t /*bytes*/) { context_.heartbeat.progress().advance(); };
     if (decoder_.adapter()) {
-      save_adapter(*decoder_.adapter(), config_.model.path, folder);
+      save_adapter(*decoder_.adapter(), config_.model.path, folder, advance);
     } else {
-      save_model(decoder_, config_.model.path, folder);
+      save_model(decoder_, config_.model.path, folder, advance);
     }
     add_own_files(folder);
   }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -82,8 +83,9 @@ class Decoder {
 // Writes a folder that Hugging Face programs load: config.json (with the parameters' type), tokenizer and generation
 // files as in `source`, and the parameters, without an adapter, as model.safetensors. The folder appears whole or not
 // at all: it is written aside, on disk, then renamed. Throws std::invalid_argument if `target` exists or its parent
-// does not take it, std::runtime_error if the disk refuses.
-void save_model(const Decoder& decoder, const std::filesystem::path& source, const std::filesystem::path& target);
+// does not take it, std::runtime_error if the disk refuses. `on_bytes` is called after each piece of the parameters.
+void save_model(const Decoder& decoder, const std::filesystem::path& source, const std::filesystem::path& target,
+                const std::function<void(std::int64_t)>& on_bytes = {});
 
 // Of that folder what is beside the parameters, into `folder`, which is there.
 void write_model_files(const Decoder& decoder, const std::filesystem::path& source,

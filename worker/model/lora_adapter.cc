@@ -159,10 +159,11 @@ void write_adapter_files(const LoraAdapter& adapter, const fs::path& base_model,
   copy_companions(base_model, folder);
 }
 
-void save_adapter(const LoraAdapter& adapter, const fs::path& base_model, const fs::path& target) {
+void save_adapter(const LoraAdapter& adapter, const fs::path& base_model, const fs::path& target,
+                  const std::function<void(std::int64_t)>& on_bytes) {
   DurableFolder aside(target);
   write_adapter_files(adapter, base_model, aside.path());
-  write_tensors(adapter.tensors, aside / kAdapterWeights);
+  write_tensors(adapter.tensors, aside / kAdapterWeights, on_bytes);
   aside.commit();
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <vector>
 
 #include "common/config/model_config.h"
@@ -48,7 +49,7 @@ LoraAdapter load_adapter(const std::filesystem::path& folder, const DecoderConfi
 // Writes a folder that PEFT loads: adapter_config.json, adapter_model.safetensors and the tokenizer's files as in
 // `base_model`. Whole or not at all, as save_model. Throws as it.
 void save_adapter(const LoraAdapter& adapter, const std::filesystem::path& base_model,
-                  const std::filesystem::path& target);
+                  const std::filesystem::path& target, const std::function<void(std::int64_t)>& on_bytes = {});
 
 // Of that folder what is beside the tensors, into `folder`, which is there.
 void write_adapter_files(const LoraAdapter& adapter, const std::filesystem::path& base_model,

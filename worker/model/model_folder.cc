@@ -149,14 +149,15 @@ void put_chat_template(const fs::path& file, const fs::path& target) {
   fs::remove_all(target / kOtherTemplates, error);
 }
 
-void write_tensors(const std::vector<NamedTensor>& tensors, const fs::path& path) {
+void write_tensors(const std::vector<NamedTensor>& tensors, const fs::path& path,
+                   const std::function<void(std::int64_t)>& on_bytes) {
   std::vector<torch::Tensor> on_host;
   std::vector<TensorView> views;
   for (const NamedTensor& tensor : tensors) {
     on_host.push_back(tensor.tensor.detach().cpu().contiguous());
     views.push_back(view_of(tensor.name, on_host.back()));
   }
-  write_safetensors(path, views, {{"format", "pt"}});
+  write_safetensors(path, views, {{"format", "pt"}}, on_bytes);
 }
 
 void write_model_files(const Decoder& decoder, const fs::path& source, const fs::path& folder) {
@@ -164,10 +165,11 @@ void write_model_files(const Decoder& decoder, const fs::path& source, const fs:
   copy_companions(source, folder);
 }
 
-void save_model(const Decoder& decoder, const fs::path& source, const fs::path& target) {
+void save_model(const Decoder& decoder, const fs::path& source, const fs::path& target,
+                const std::function<void(std::int64_t)>& on_bytes) {
   DurableFolder aside(target);
   write_model_files(decoder, source, aside.path());
-  write_tensors(decoder.parameters(), aside / "model.safetensors");
+  write_tensors(decoder.parameters(), aside / "model.safetensors", on_bytes);
   aside.commit();
 }
 

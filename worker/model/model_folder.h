@@ -1,7 +1,9 @@
 // What is written into the folder of a model or an adapter.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <vector>
 
 #include "worker/model/tensor_bytes.h"
@@ -29,6 +31,7 @@ void copy_chat_templates(const std::filesystem::path& source, const std::filesys
 void put_chat_template(const std::filesystem::path& file, const std::filesystem::path& target);
 
 // As a safetensors file, in the order and the types of `tensors`.
-void write_tensors(const std::vector<NamedTensor>& tensors, const std::filesystem::path& path);
+void write_tensors(const std::vector<NamedTensor>& tensors, const std::filesystem::path& path,
+                   const std::function<void(std::int64_t)>& on_bytes = {});
 
 }  // namespace equipoise

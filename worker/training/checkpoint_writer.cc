@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <stdexcept>
 #include <system_error>
@@ -41,9 +42,9 @@ std::string file_name(const CheckpointPart& part, CheckpointShare share) {
 void give_way() { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 19); }
 
 // As it is on disk: what was written is read again.
-CheckpointFile measured(const fs::path& file) {
+CheckpointFile measured(const fs::path& file, const std::function<void(std::int64_t)>& on_bytes) {
   Sha256 sha256;
-  if (!sha256.update_from(file)) throw std::runtime_error(file.string() + " cannot be read again");
+  if (!sha256.update_from(file, on_bytes)) throw std::runtime_error(file.string() + " cannot be read again");
   return {.name = file.filename().string(),
           .bytes = static_cast<std::int64_t>(fs::file_size(file)),
           .sha256 = sha256.finish()};
@@ -152,15 +153,16 @@ CheckpointWriter::WrittenShare CheckpointWriter::write_share(const fs::path& fol
                                                              const PolicySnapshot& snapshot) const {
   give_way();
   WrittenShare share;
+  const auto advance = [this](std::int64_t /*bytes*/) { parts_.progress.advance(); };
   try {
     for (const CheckpointPart& part : snapshot.parts) {
       if (part.tensors.empty()) continue;
       const fs::path file = folder / file_name(part, share_);
-      write_safetensors(file, part.tensors, {{"format", "pt"}});
-      WrittenFile written{.file = measured(file), .part = part.name, .tensors = {}};
+      write_safetensors(file, part.tensors, {{"format", "pt"}}, advance);
+      parts_.progress.advance();  // it is on disk
+      WrittenFile written{.file = measured(file, advance), .part = part.name, .tensors = {}};
       for (const TensorView& tensor : part.tensors) written.tensors.push_back(tensor.name);
       share.files.push_back(std::move(written));
-      parts_.progress.advance();
     }
     if (is_first()) write_companions(folder, share);
   } catch (const std::exception& failure) {
@@ -176,7 +178,7 @@ void CheckpointWriter::write_companions(const fs::path& folder, WrittenShare& sh
     const std::string name = entry.path().lexically_relative(folder).string();
     // Those with tensors are of their ranks, which may be writing them.
     if (name.find(".safetensors") != std::string::npos || !entry.is_regular_file(ignored)) continue;
-    WrittenFile written{.file = measured(entry.path()), .part = {}, .tensors = {}};
+    WrittenFile written{.file = measured(entry.path(), {}), .part = {}, .tensors = {}};
     written.file.name = name;
     share.files.push_back(std::move(written));
     parts_.progress.advance();
@@ -291,7 +293,7 @@ void CheckpointWriter::commit(CheckpointManifest& manifest, const std::vector<Wr
   if (shares.size() > 1 && !file_of.empty()) {
     const CheckpointJson index = {{"metadata", {{"total_size", indexed_bytes}}}, {"weight_map", std::move(file_of)}};
     write_durably(folder / kIndexName, index.dump(2) + "\n");
-    manifest.files.push_back(measured(folder / kIndexName));
+    manifest.files.push_back(measured(folder / kIndexName, {}));
   }
   std::ranges::sort(manifest.files, {}, &CheckpointFile::name);
   manifest.time = utc_time_text();

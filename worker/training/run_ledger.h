@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,7 +41,8 @@ std::unique_ptr<LedgerWriter> open_ledger(const std::filesystem::path& output, c
 // The end of a run whose model is in OUTPUT/final and whose metrics are all written: the ledger's last record, and
 // receipt.json, on disk. Returns the chain of its last seal.
 //   checkpoint  as opening
+//   on_bytes    called as the model's files are read
 Digest finish_ledger(LedgerWriter& ledger, const std::filesystem::path& output, const LedgerOpening& opening,
-                     LedgerEnd end);
+                     LedgerEnd end, const std::function<void(std::int64_t)>& on_bytes);
 
 }  // namespace equipoise

@@ -210,7 +210,8 @@ class TrainingRun {
                           .alpha_K = report_->alpha_K(),
                           .files = {},
                           .metrics_bytes = report_->file().bytes(),
-                          .metrics_sha256 = report_->file().sha256()});
+                          .metrics_sha256 = report_->file().sha256()},
+                         [this](std::int64_t /*bytes*/) { context_.heartbeat.progress().advance(); });
   }
 
   TrainingEnd train() {

@@ -60,6 +60,9 @@ TEST(Sha256, TakesTheBytesOfAFileAndSaysWhetherItCould) {
   Sha256 sha256;
   EXPECT_TRUE(sha256.update_from(folder.write("x", std::string(1 << 20, 'x') + "y")));
   EXPECT_EQ(hex_text(sha256.finish()), "56c8a5b6a4fb60400890961be33dbd0b282ede8638910aa613fd7678c223aa08");
+  std::int64_t bytes = 0;
+  EXPECT_TRUE(Sha256().update_from(folder / "x", [&bytes](std::int64_t read) { bytes += read; }));
+  EXPECT_EQ(bytes, (1 << 20) + 1);
   EXPECT_FALSE(Sha256().update_from(folder / "absent"));
   EXPECT_FALSE(Sha256().update_from(folder.path()));
 }

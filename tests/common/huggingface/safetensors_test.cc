@@ -87,6 +87,22 @@ TEST(Safetensors, GivesBackWhatWasWritten) {
   }
 }
 
+TEST(Safetensors, TellsOfEachPieceOfALargeTensor) {
+  const TempFolder folder;
+  constexpr std::size_t kNumbers = (std::size_t{5} << 20) + 1;  // 20 MiB and a number
+  std::vector<float> values(kNumbers);
+  for (std::size_t i = 0; i < kNumbers; ++i) values[i] = static_cast<float>(i);
+  const std::vector<TensorView> tensors = {
+      {.name = "a", .dtype = "F32", .shape = {static_cast<std::int64_t>(kNumbers)}, .bytes = bytes_of(values)},
+      {.name = "b", .dtype = "F32", .shape = {1}, .bytes = bytes_of(values).first(sizeof(float))}};
+  std::vector<std::int64_t> pieces;
+  write_safetensors(folder / "x", tensors, {}, [&pieces](std::int64_t bytes) { pieces.push_back(bytes); });
+  EXPECT_THAT(pieces, ElementsAre(16 << 20, (4 << 20) + 4, 4));
+  const SafetensorsFile file = SafetensorsFile::open(folder / "x");
+  ASSERT_NE(file.find("a"), nullptr);
+  EXPECT_TRUE(std::ranges::equal(file.find("a")->bytes, tensors[0].bytes));
+}
+
 TEST(Safetensors, WritesTheSameBytesWhateverTheOrder) {
   const TempFolder folder;
   const std::vector<float> values = {1.F, 2.F};
