@@ -80,10 +80,15 @@ void AttemptSupervisor::recover(JobRecord& record) {
   const auto delay = delay_of_ranks_left(record);
   const CoordinatorRestarted restarted{.delay = orphan_delay(),
                                        .was_stopped = was_stopped(table_.store(), record.job.id())};
-  table_.apply(record, restarted, [&](v1::TrainingJob& job) {
+  const bool has_moved = table_.apply(record, restarted, [&](v1::TrainingJob& job) {
     leap_revision(job);
     if (record.config) read_progress(*record.config, job);
   });
+  if (!has_moved && !is_final(record.job.state())) {  // people have seen revisions that were never stored of these too
+    v1::TrainingJob job = record.job;
+    leap_revision(job);
+    table_.replace(record, std::move(job));
+  }
   if (!is_final(record.job.state()) && delay.count() > 0) record.restart_at = table_.clock().now() + delay;
   if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
 }

@@ -76,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Reader{"page_token", fuzz_page_token, {"none", "made"}},
                     Reader{"worker_messages",
                            fuzz_worker_messages,
-                           {"whole-run", "steps-at-once", "failure", "twice", "leaves", "skipped"}},
+                           {"whole-run", "steps-at-once", "failure", "twice", "leaves", "skipped", "extreme"}},
                     Reader{"model_config",
                            fuzz_model_config,
                            {"gemma", "gemma2", "gemma3_text", "llama", "mistral", "phi3", "qwen2", "qwen3"}},

@@ -342,7 +342,7 @@ def put_worker_messages():
     put("worker_messages", "of-another-job", register + sent(0x82, (1, "b-00000000"), (2, 1), *step(0)))
     put("worker_messages", "stale", register + start + sent(0x87, (1, "b"), (2, 7)))
     put("worker_messages", "skipped", register + start + sent(2, *step(0, (8, varint(1)))))
-    put("worker_messages", "ticks", register + sent(11) * 40)
+    put("worker_messages", "ticks", register + sent(12) * 40)
 
 
 put_tables()

@@ -130,6 +130,8 @@ bool deliver(LiveCore& core, std::uint8_t kind, const SentMessage& sent) {
       return deliver<v1::LeaveWorkerRequest>(core, sent, [&](const auto& message) { calls.leave_worker(message); });
     case 10:
       return deliver<v1::FailWorkerRequest>(core, sent, [&](const auto& message) { calls.fail_worker(message); });
+    case 11:
+      return deliver<v1::ApplySettingsRequest>(core, sent, [&](const auto& message) { calls.apply_settings(message); });
     default:
       core.tick();
       return false;

@@ -53,8 +53,8 @@ TEST(RunCommand, NamesTheNearestVerb) {
   expect_bad_input(
       {"jobs", "lst"},
       "equipoise jobs: unknown verb \"lst\", the nearest known one is \"list\" (there are: list, get, watch, "
-      "pause, resume, checkpoint, "
-      "cancel, delete, weights)");
+      "pause, resume, checkpoint, evaluate, set, fork, tree, cancel, delete, ranks, weights, attempts, checkpoints, "
+      "events)");
 }
 
 TEST(RunCommand, NamesTheNearestFlag) {
@@ -95,8 +95,8 @@ TEST(RunCommand, SaysWhatIsMissing) {
   expect_bad_input({"train"}, "equipoise train: JOB.yaml is required; see equipoise train --help");
   expect_bad_input(
       {"jobs"},
-      "equipoise jobs: a verb is missing, expected one of: list, get, watch, pause, resume, checkpoint, cancel, "
-      "delete, weights");
+      "equipoise jobs: a verb is missing, expected one of: list, get, watch, pause, resume, checkpoint, evaluate, "
+      "set, fork, tree, cancel, delete, ranks, weights, attempts, checkpoints, events");
   const CommandRun nothing = run({});
   EXPECT_EQ(nothing.code, ExitCode::kBadInput);
   EXPECT_THAT(nothing.err, StartsWith("equipoise: a verb is missing, expected one of: train, submit, "));

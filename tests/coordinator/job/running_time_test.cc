@@ -141,6 +141,7 @@ TEST_F(TimeLimit, OfWorkersOfTheUserHoldsToo) {
   leave(id);
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_PAUSED);
   EXPECT_EQ(error_of([&] { train(id); }).code, Refusal::Code::kFailedPrecondition);
+  core_->attempts().tick();
   jobs().resume(id);
   train(id);
   EXPECT_EQ(job(id).generation(), 2);

@@ -57,7 +57,7 @@ TEST(McaParameters, AreThoseOfTheEnvironmentAndOfFiles) {
 }
 
 // Whether hosts answer, and nothing else.
-TEST(MpirunCommand, AQuestionToHostsRunsNothingOfOurs) {
+TEST(QuestionToHosts, RunsNothingOfOurs) {
   const McaParameters mca;
   const std::vector<std::string> command =
       mpirun_command({.mpirun = "mpirun", .worker = "/bin/worker", .logs = "/logs", .coordinator_address = "head:1"},

@@ -343,6 +343,7 @@ class LaunchedRanks : public ServerFixture {
             code_with(token, heartbeat_request(job_.id, 1, 0), &Stub::Heartbeat),
             code_with(token, finish_request(job_.id, 1, 0, 'x'), &Stub::FinishWorker),
             code_with(token, of_attempt(v1::LeaveWorkerRequest()), &Stub::LeaveWorker),
+            code_with(token, of_attempt(v1::ApplySettingsRequest()), &Stub::ApplySettings),
             code_with(token, of_attempt(v1::FailWorkerRequest()), &Stub::FailWorker)};
   }
   std::string job_bytes() {
@@ -366,7 +367,7 @@ class LaunchedRanks : public ServerFixture {
 TEST_F(LaunchedRanks, SignEveryCallWithTheTokenOfTheirAttempt) {
   constexpr auto kDenied = grpc::StatusCode::PERMISSION_DENIED;
   const int calls = v1::ReportStepRequest::descriptor()->file()->service(0)->method_count();
-  ASSERT_EQ(calls, 11) << "a new call is tried here too";
+  ASSERT_EQ(calls, 12) << "a new call is tried here too";
   for (const std::string& token : {std::string(), other_}) {
     EXPECT_EQ(registered_with(token), kDenied);
     EXPECT_EQ(started_with(token), kDenied);
@@ -383,7 +384,8 @@ TEST_F(LaunchedRanks, SignEveryCallWithTheTokenOfTheirAttempt) {
   const auto codes = codes_with(job_.token);
   EXPECT_EQ(codes[6], grpc::StatusCode::FAILED_PRECONDITION) << "not all steps are done";
   EXPECT_EQ(codes[7], grpc::StatusCode::FAILED_PRECONDITION) << "there is no checkpoint of all steps";
-  for (const std::size_t accepted : {0, 1, 2, 3, 4, 5, 8}) EXPECT_EQ(codes[accepted], grpc::StatusCode::OK) << accepted;
+  for (const std::size_t accepted : {0, 1, 2, 3, 4, 5, 8, 9})
+    EXPECT_EQ(codes[accepted], grpc::StatusCode::OK) << accepted;
 }
 
 TEST_F(LaunchedRanks, OfAnEarlierLifeOfTheCoordinatorAreToldToEnd) {

@@ -133,14 +133,14 @@ TEST_F(ProgramTest, BadFlagsAreOneClearLineAndLeaveNothing) {
   }
 }
 
-TEST_F(ProgramTest, KillingItEndsItsJobsProcessesAndTheNextOneSaysSo) {
+TEST_F(ProgramTest, KillingAChainedOneEndsItsJobsProcessesAndTheNextOneSaysSo) {
   const auto alive = path("alive"), mpirun = path("mpirun");
   ::mkfifo(alive.c_str(), 0600);
   // It holds the writing end of `alive` open: reading ends when it has ended.
   std::ofstream(mpirun) << "#!/bin/sh\nexec > " << alive << "\necho started\nexec sleep 1000\n";
   ::chmod(mpirun.c_str(), 0755);
   auto arguments = serving("a");
-  arguments.insert(arguments.end(), {"--mpirun", mpirun, "--worker", "/bin/true"});
+  arguments.insert(arguments.end(), {"--mpirun", mpirun, "--worker", "/bin/true", "--exit-with-parent"});
   v1::TrainingJob job;
   {
     ChildProcess first(with(arguments, "first"));

@@ -26,7 +26,8 @@ TEST(BatchText, NamesThePairsThatTheRanksTrainOn) {
   ShardPlan plan = plan_of(1000, 4);
   plan.shuffle = true;
   std::string expected;
-  for (const std::int64_t pair : ShardCursor(plan).global_batch(70)) {
+  ShardCursor cursor(plan);
+  for (const std::int64_t pair : cursor.global_batch(70)) {
     expected += (expected.empty() ? "" : ", ") + std::to_string(pair + 1);
   }
   EXPECT_THAT(batch_text(config(), plan, 70), HasSubstr("which are the pairs " + expected + " of data.train"));

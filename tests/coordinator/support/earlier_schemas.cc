@@ -137,7 +137,8 @@ void copy_to_earlier_schema(const std::filesystem::path& newest, const std::file
   database.execute("INSERT INTO jobs(" + columns + ") SELECT " + columns + " FROM newest.jobs");
   if (version == 3) {
     database.execute(
-        "INSERT INTO attempts SELECT * FROM newest.attempts; INSERT INTO events SELECT * FROM newest.events");
+        "INSERT INTO attempts SELECT * FROM newest.attempts; INSERT INTO events "
+        "SELECT job_id, revision, time, kind, text FROM newest.events");
   }
   database.execute(
       "INSERT INTO trainings(job_id, generation, request, response) "
