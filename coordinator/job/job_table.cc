@@ -45,6 +45,7 @@ JobLifecycle lifecycle_of(const v1::TrainingJob& job, const JobConfig* config) {
           .end_time = job.has_end_time() ? wall_time(job.end_time()) : WallTime{},
           .launched_by = config != nullptr ? launched_by(*config) : LaunchedBy::kCoordinator,
           .max_restarts = config != nullptr ? config->launch.max_restarts : 0,
+          .generation = job.generation(),
           .has_trained = job.total_steps() > 0};
 }
 
