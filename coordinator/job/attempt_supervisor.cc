@@ -148,6 +148,7 @@ void AttemptSupervisor::renew_leases_after_pause(SteadyTime now) {
     record.step_times.interrupt();
     if (record.register_by) *record.register_by += gap;
     if (record.back_by) *record.back_by += gap;
+    if (record.leave_by) *record.leave_by += gap;
   }
 }
 
