@@ -157,6 +157,7 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
 }
 
 void WorkerCalls::mark_left(JobRecord& record, int rank) {
+  readmit(record, rank);
   if (record.members && record.members->has(rank)) record.members->set_left(rank);
 }
 
