@@ -383,10 +383,16 @@ void AttemptSupervisor::remove_attempt(const AttemptKey& key) {
   if (is_stored) launcher_.forget(key);
 }
 
-void AttemptSupervisor::begin_leaving() {
+bool AttemptSupervisor::is_to_leave(const JobRecord& record) const {
+  return leaving_ == Leaving::kAll || record.lifecycle.launched_by == LaunchedBy::kUser;
+}
+
+void AttemptSupervisor::begin_leaving(Leaving whose) {
   is_leaving_ = true;
+  leaving_ = whose;
   hold_launches();
   for (auto& [sequence, record] : table_.jobs()) {
+    if (!is_to_leave(record)) continue;
     const v1::JobState state = record.intended().state;
     if (state == v1::JOB_STATE_STARTING) table_.settle(record, CoordinatorStopped{.for_good = settings_.is_last});
     if (state == v1::JOB_STATE_RUNNING) record.must_leave = true;
@@ -395,7 +401,8 @@ void AttemptSupervisor::begin_leaving() {
 }
 
 bool AttemptSupervisor::are_leaving() {
-  return std::ranges::any_of(table_.jobs(), [](const auto& entry) {
+  return std::ranges::any_of(table_.jobs(), [this](const auto& entry) {
+    if (!is_to_leave(entry.second)) return false;
     const JobLifecycle& job = entry.second.intended();
     const bool is_leaving = job.state == v1::JOB_STATE_RUNNING && entry.second.must_leave;
     return is_leaving || (job.state == v1::JOB_STATE_PAUSING && !job.ends_processes);

@@ -466,6 +466,28 @@ TEST_F(Pauses, ACoordinatorThatStopsLetsRanksLeaveFirst) {
   EXPECT_EQ(state(trains), v1::JOB_STATE_STARTING);
 }
 
+TEST_F(Pauses, ACoordinatorThatKeepsAttemptsLetsRanksOfTheUserLeave) {
+  settings_.supervisor.max_running_jobs = 10;
+  restart();
+  const auto external = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
+  train(external);
+  steps(external, 0, 3);
+  const auto kept = running(1);
+  const auto starts = queued();
+  core_->attempts().tick();
+  core_->attempts().begin_leaving(Leaving::kOfUser);
+  EXPECT_TRUE(core_->attempts().are_leaving());
+  EXPECT_EQ(beat(kept).command(), kContinue);
+  EXPECT_EQ(state(starts), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(beat(external).command(), kPause);
+  leave_all(external);
+  EXPECT_FALSE(core_->attempts().are_leaving());
+  restart({{.job_id = kept, .generation = 1}, {.job_id = starts, .generation = 1}});
+  EXPECT_EQ(state(external), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(state(kept), v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(state(starts), v1::JOB_STATE_STARTING);
+}
+
 TEST_F(Pauses, ACoordinatorThatStopsDoesNotWaitForACheckpointThatCannotBeWritten) {
   const auto id = running(1);
   core_->attempts().begin_leaving();
