@@ -327,12 +327,10 @@ void AttemptSupervisor::end_unconfirmed(JobRecord& record, const LiveAttempt& at
   const v1::JobState state = record.intended().state;
   if (state == v1::JOB_STATE_CANCELLING) return end_job(*attempt.exit, hosts, false);
   if (hosts.empty()) return;
-  add_condition(record.job,
-                "the end of its processes on " + hosts +
-                    " could not be confirmed: they end by themselves without the coordinator, and hosts are "
-                    "used again once they answer");
-  table_.bump_revision(record);
-  table_.store_soon(record);
+  const std::string sentence = "the end of its processes on " + hosts +
+                               " could not be confirmed: they end by themselves without the coordinator, and hosts are "
+                               "used again once they answer";
+  table_.note(record, [sentence](v1::TrainingJob& job) { add_condition(job, sentence); });
 }
 
 // Of jobs that wait for nothing but the end of their processes.
