@@ -73,7 +73,8 @@ void AttemptSupervisor::suspect_hosts(const JobRecord* record, const LiveAttempt
 
 void AttemptSupervisor::watch_hosts(SteadyTime now) {
   if (slots_.total() == 0) return;
-  for (const std::string& host : is_shutting_down_ ? std::vector<std::string>() : host_watch_.questions(now)) {
+  const bool asks_nobody = is_shutting_down() || are_launches_held_;
+  for (const std::string& host : asks_nobody ? std::vector<std::string>() : host_watch_.questions(now)) {
     try {
       LaunchRequest question;
       question.attempt = {.job_id = std::string(kQuestion) + host, .generation = 1};

@@ -111,23 +111,20 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, const Room& kept, S
 
 void AttemptSupervisor::tell_of_fewer_ranks(JobRecord& record, int workers, int most) {
   const std::string unused = host_watch_.unused_text();
-  add_condition(record.job, "attempt " + std::to_string(record.job.generation()) + " has " + std::to_string(workers) +
-                                " of " + std::to_string(most) + " ranks, as no more slots are free" +
-                                (unused.empty() ? "" : "; not used: " + unused) +
-                                "; it has more at its next start, where there is room");
-  table_.bump_revision(record);
-  table_.store_soon(record);
+  const std::string sentence = "attempt " + std::to_string(record.job.generation()) + " has " +
+                               std::to_string(workers) + " of " + std::to_string(most) +
+                               " ranks, as no more slots are free" + (unused.empty() ? "" : "; not used: " + unused) +
+                               "; it has more at its next start, where there is room";
+  table_.note(record, [sentence](v1::TrainingJob& job) { add_condition(job, sentence); });
 }
 
 // Two attempts in one folder would destroy each other's checkpoints.
 void AttemptSupervisor::await_output(JobRecord& record, const std::string& why, SteadyTime now) {
   record.restart_at = now + kOutputInterval;
   const std::string sentence = "waits to start until its output folder is free: " + why;
-  if (has_condition(record.job, sentence)) return;
+  if (has_condition(record.job, sentence) || !record.unshown.empty()) return;
   spdlog::warn("job {}: {}", record.job.id(), sentence);
-  add_condition(record.job, sentence);
-  table_.bump_revision(record);
-  table_.store_soon(record);
+  table_.note(record, [sentence](v1::TrainingJob& job) { add_condition(job, sentence); });
 }
 
 void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostSlots> hosts) {

@@ -153,6 +153,7 @@ void AttemptSupervisor::renew_leases_after_pause(SteadyTime now) {
     record.step_times.interrupt();
     if (record.register_by) *record.register_by += gap;
     if (record.back_by) *record.back_by += gap;
+    if (record.leave_by) *record.leave_by += gap;
   }
 }
 
@@ -331,12 +332,10 @@ void AttemptSupervisor::end_unconfirmed(JobRecord& record, const LiveAttempt& at
   const v1::JobState state = record.intended().state;
   if (state == v1::JOB_STATE_CANCELLING) return end_job(*attempt.exit, hosts, false);
   if (hosts.empty()) return;
-  add_condition(record.job,
-                "the end of its processes on " + hosts +
-                    " could not be confirmed: they end by themselves without the coordinator, and hosts are "
-                    "used again once they answer");
-  table_.bump_revision(record);
-  table_.store_soon(record);
+  const std::string sentence = "the end of its processes on " + hosts +
+                               " could not be confirmed: they end by themselves without the coordinator, and hosts are "
+                               "used again once they answer";
+  table_.note(record, [sentence](v1::TrainingJob& job) { add_condition(job, sentence); });
 }
 
 // Of jobs that wait for nothing but the end of their processes.
@@ -387,10 +386,16 @@ void AttemptSupervisor::remove_attempt(const AttemptKey& key) {
   if (is_stored) launcher_.forget(key);
 }
 
-void AttemptSupervisor::begin_leaving() {
+bool AttemptSupervisor::is_to_leave(const JobRecord& record) const {
+  return leaving_ == Leaving::kAll || record.lifecycle.launched_by == LaunchedBy::kUser;
+}
+
+void AttemptSupervisor::begin_leaving(Leaving whose) {
   is_leaving_ = true;
+  leaving_ = whose;
   hold_launches();
   for (auto& [sequence, record] : table_.jobs()) {
+    if (!is_to_leave(record)) continue;
     const v1::JobState state = record.intended().state;
     if (state == v1::JOB_STATE_STARTING) table_.settle(record, CoordinatorStopped{.for_good = settings_.is_last});
     if (state == v1::JOB_STATE_RUNNING) record.must_leave = true;
@@ -399,7 +404,8 @@ void AttemptSupervisor::begin_leaving() {
 }
 
 bool AttemptSupervisor::are_leaving() {
-  return std::ranges::any_of(table_.jobs(), [](const auto& entry) {
+  return std::ranges::any_of(table_.jobs(), [this](const auto& entry) {
+    if (!is_to_leave(entry.second)) return false;
     const JobLifecycle& job = entry.second.intended();
     const bool is_leaving = job.state == v1::JOB_STATE_RUNNING && entry.second.must_leave;
     return is_leaving || (job.state == v1::JOB_STATE_PAUSING && !job.ends_processes);

@@ -37,6 +37,11 @@ struct SupervisorSettings {
   bool is_last = false;                        // no other coordinator goes on with the jobs of this one
 };
 
+enum class Leaving {
+  kAll,
+  kOfUser,  // what the coordinator has not launched, as the next one could not find it
+};
+
 // Not thread-safe.
 class AttemptSupervisor {
  public:
@@ -58,7 +63,7 @@ class AttemptSupervisor {
   void hold_launches() { are_launches_held_ = true; }
   // No job starts any more; ranks that train are asked to make a checkpoint and leave, and what has not begun to train
   // is left RECOVERING, as begin_shutdown() does.
-  void begin_leaving();
+  void begin_leaving(Leaving whose = Leaving::kAll);
   // Whether ranks that were asked to leave are still there.
   bool are_leaving();
   // No job starts any more; the processes of jobs with an attempt are asked to end, and the jobs are left RECOVERING,
@@ -83,6 +88,8 @@ class AttemptSupervisor {
     std::optional<LaunchExit> exit = std::nullopt;
     SteadyTime unconfirmed_until{};
   };
+  // With begin_leaving().
+  bool is_to_leave(const JobRecord& record) const;
   void recover();
   void recover(JobRecord& record);
   static std::string time_limit_text(const JobRecord& record);
@@ -147,6 +154,7 @@ class AttemptSupervisor {
   std::optional<SteadyTime> last_tick_;
   bool are_launches_held_ = false;
   bool is_leaving_ = false;
+  Leaving leaving_ = Leaving::kAll;
   bool is_shutting_down_ = false;
 };
 

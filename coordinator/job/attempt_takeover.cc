@@ -12,6 +12,7 @@
 #include "common/protocol/job_state.h"
 #include "coordinator/job/attempt_supervisor.h"
 #include "coordinator/job/job_progress.h"
+#include "coordinator/job/running_time.h"
 #include "coordinator/job/state_check.h"
 #include "coordinator/job/step_history.h"
 
@@ -98,6 +99,10 @@ void AttemptSupervisor::restore_attempt(JobRecord& record) {
   // What has not begun to train has nothing to save.
   record.lifecycle.ends_processes = state == v1::JOB_STATE_PAUSING && !record.training;
   const SteadyTime now = table_.clock().now();
+  const auto limit = record.config->launch.time_limit;
+  if (!record.lifecycle.pause_cause.empty() && limit) {  // used up already, should it go on after all
+    record.running = RunningAccount{.counted = now, .stored = now, .end = *limit * (running_time(record.job) / *limit)};
+  }
   if (state == v1::JOB_STATE_STARTING) {
     record.register_by = now + record.start_timeout + settings_.register_grace;
   } else if (state == v1::JOB_STATE_RUNNING || awaits_checkpoint(record.lifecycle)) {

@@ -45,6 +45,7 @@ JobLifecycle lifecycle_of(const v1::TrainingJob& job, const JobConfig* config) {
           .end_time = job.has_end_time() ? wall_time(job.end_time()) : WallTime{},
           .launched_by = config != nullptr ? launched_by(*config) : LaunchedBy::kCoordinator,
           .max_restarts = config != nullptr ? config->launch.max_restarts : 0,
+          .generation = job.generation(),
           .has_trained = job.total_steps() > 0};
 }
 
@@ -81,8 +82,14 @@ bool may_have_processes(v1::JobState state) {
   return has_attempt(state) || state == v1::JOB_STATE_PAUSING || state == v1::JOB_STATE_CANCELLING;
 }
 
+// Whether a coordinator that starts takes the revision of such a job above all that was shown of it, whatever it finds.
+bool leaps_at_restart(v1::JobState state) { return may_have_processes(state); }
+
 bool is_same(const JobLifecycle& one, const JobLifecycle& other) {
-  return one.state == other.state && one.reason == other.reason && one.resumes == other.resumes;
+  const bool says_the_same = one.state == other.state && one.reason == other.reason && one.resumes == other.resumes;
+  // A coordinator that takes over an attempt finds a sentence, and not always what it came from.
+  return says_the_same && one.preempted_by == other.preempted_by && one.ends_processes == other.ends_processes &&
+         one.left_at_step == other.left_at_step && one.all_ranks_finished == other.all_ranks_finished;
 }
 
 // What is wanted of a job that is there; of one that is final, what was wanted before.
@@ -282,6 +289,7 @@ void JobTable::settle(JobRecord& record, const JobEvent& event) {
     note_failure(failure);
     const std::string what = state_name(record.unstored->state) + ", " + record.unstored->reason;
     spdlog::warn("job {}: {}; this is to be stored as soon as it can be: {}", record.job.id(), what, failure.what());
+    if (!leaps_at_restart(record.job.state())) return;
     add_condition(record.job, "could not be stored yet: " + what);
     bump_revision(record);
   }
@@ -294,9 +302,11 @@ void JobTable::store_unstored(JobRecord& record) {
 void JobTable::store_unstored() {
   for (auto& [sequence, record] : jobs_) {
     const bool has_news = record.has_news && !is_held();
-    if (!record.unstored && !has_news) continue;
+    const bool has_unshown = !record.unshown.empty() && !is_held();
+    if (!record.unstored && !has_news && !has_unshown) continue;
     try {
       store_unstored(record);
+      if (has_unshown) store_unshown(record);
       if (has_news && record.has_news) store_.update_job(record.job);
       if (has_news) record.has_news = false;
     } catch (const StoreError& failure) {
@@ -306,6 +316,25 @@ void JobTable::store_unstored() {
       if (failure.cause() == StoreError::Cause::kBusy) return;  // which each of them waits for anew
     }
   }
+}
+
+void JobTable::note(JobRecord& record, const Edit& edit) {
+  if (leaps_at_restart(record.job.state())) {
+    edit(record.job);
+    bump_revision(record);
+    return store_soon(record);
+  }
+  record.unshown.push_back(edit);
+  if (is_held()) return;
+  try {
+    store_unshown(record);
+  } catch (const StoreError& failure) {
+    note_failure(failure);
+  }
+}
+
+void JobTable::store_unshown(JobRecord& record) {
+  if (!record.unshown.empty()) replace(record, record.job);
 }
 
 void JobTable::store_soon(JobRecord& record) {
@@ -320,17 +349,20 @@ void JobTable::store_soon(JobRecord& record) {
 }
 
 void JobTable::replace(JobRecord& record, v1::TrainingJob job) {
+  for (const Edit& unshown : record.unshown) unshown(job);
   job.set_revision(job.revision() + 1);
   renew_etag(record.etag_basis, job);
   store_.update_job(job);
   record.job = std::move(job);
   record.etag_basis = etag_basis(record.job);
+  record.unshown.clear();
   note_change(record.job.id());
 }
 
 void JobTable::store(JobRecord& record, JobLifecycle after, const Edit& edit, const Save& save) {
   if (!is_ending(after)) check_room();
   v1::TrainingJob job = record.job;
+  for (const Edit& unshown : record.unshown) unshown(job);
   write_lifecycle(after, job);
   if (after.failure && after.failure != record.lifecycle.failure) {
     *job.mutable_failure() = attempt_failure(*after.failure, ranks_of(record));
@@ -348,6 +380,7 @@ void JobTable::store(JobRecord& record, JobLifecycle after, const Edit& edit, co
   note_change(record.job.id());
   record.unstored.reset();
   record.has_news = false;
+  record.unshown.clear();
   const JobLifecycle before = std::exchange(record.lifecycle, std::move(after));
   show(record, before);
 }
@@ -369,13 +402,11 @@ void JobTable::write(const JobRecord& record, const JobLifecycle& after, const v
 }
 
 void JobTable::add_end_of_failure(JobRecord& record, const LaunchExit& exit, bool was_asked_to_end) {
-  v1::TrainingJob& job = record.job;
+  const v1::TrainingJob& job = record.job;
   if (!job.has_failure() || job.failure().generation() != exit.attempt.generation) return;
   v1::AttemptFailure failure = job.failure();
   if (!complete_failure(failure, exit, was_asked_to_end, ranks_of(record))) return;
-  *job.mutable_failure() = failure;
-  bump_revision(record);
-  store_soon(record);
+  note(record, [failure](v1::TrainingJob& noted) { *noted.mutable_failure() = failure; });
   if (is_held()) return;
   try {
     store_.set_attempt_failure(job.id(), failure);
@@ -413,6 +444,7 @@ void JobTable::note_failure(const StoreError& failure) {
 
 void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
   record.has_news = false;
+  record.unshown.clear();
   if (is_final(record.job.state())) return;
   record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
   note_change(record.job.id());

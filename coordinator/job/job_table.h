@@ -63,6 +63,8 @@ struct JobRecord {
   std::optional<SteadyTime> leave_by;     // with must_leave, for a job of a higher priority: when they are ended
   std::optional<SteadyTime> stays_until;  // its ranks could not leave: when they may be asked again
   std::optional<RunningAccount> running;
+  // Changes of `job` that people see once they are stored (JobTable::note).
+  std::vector<std::function<void(v1::TrainingJob&)>> unshown;
   std::int64_t checkpoint_requests = 0;  // of people, since its newest attempt began
   std::int64_t evaluation_requests = 0;  // likewise
   std::optional<Training> training;      // likewise
@@ -115,16 +117,20 @@ class JobTable {
   // In memory only, of a job whose records turn out to be damaged; a final one stays as it is. What could not be stored
   // of it never is.
   void set_aside_for_now(JobRecord& record, const std::string& why);
-  // The job as `job` says, whose state is as before: stored with a later revision, then shown. Throws StoreError, and has
-  // then changed nothing.
+  // The job as `job` says, whose state is as before: stored with a later revision, then shown. Throws StoreError, and
+  // has then changed nothing.
   void replace(JobRecord& record, v1::TrainingJob job);
   // As apply(), for what has happened whether it can be stored or not. Where it cannot, the job is as people have seen
   // it, record.intended() says how it is, and store_unstored() tries again. Throws nothing of the store.
   void settle(JobRecord& record, const JobEvent& event);
   // What the end of the processes of its newest attempt tells of how that has failed. Throws nothing of the store.
   void add_end_of_failure(JobRecord& record, const LaunchExit& exit, bool was_asked_to_end);
-  // `record.job` was changed in memory: it is stored now, or with a later store_unstored(). Throws nothing of the
-  // store.
+  // The job as `edit` makes it, whatever state it is in: stored now or with a later store_unstored(). People see it at
+  // once only where the next coordinator shows a later revision in any case; else a revision that was shown could fall.
+  // Throws nothing of the store.
+  void note(JobRecord& record, const Edit& edit);
+  // `record.job`, which has an attempt, was changed in memory: it is stored now, or with a later store_unstored().
+  // Throws nothing of the store.
   void store_soon(JobRecord& record);
   // Throws StoreError where what settle() left cannot be stored now either.
   void store_unstored(JobRecord& record);
@@ -145,7 +151,7 @@ class JobTable {
   // A condition for each job with an attempt, that does not have it yet.
   void warn_running(const std::string& sentence);
 
-  // `record.job` was changed in memory only.
+  // `record.job`, which has an attempt, was changed in memory only.
   void bump_revision(JobRecord& record) {
     record.job.set_revision(record.job.revision() + 1);
     renew_etag(record.etag_basis, record.job);
@@ -162,6 +168,7 @@ class JobTable {
   void tell_running(const std::string& sentence);
   void tell(JobRecord& record, const std::string& sentence);
   void store(JobRecord& record, JobLifecycle after, const Edit& edit, const Save& save);
+  void store_unshown(JobRecord& record);
   void write(const JobRecord& record, const JobLifecycle& after, const v1::TrainingJob& job);
   void show(JobRecord& record, const JobLifecycle& before);
   void show_stored();

@@ -102,8 +102,8 @@ bool must_exit(const JobLifecycle& job) {
       return true;
     case v1::JOB_STATE_PAUSING:
       return job.ends_processes;
-    case v1::JOB_STATE_QUEUED:  // ranks of an attempt that was lost, and that the user starts again
-      return job.launched_by == LaunchedBy::kUser && !job.failures.empty();
+    case v1::JOB_STATE_QUEUED:  // ranks of an attempt that is over
+      return job.generation > 0 || !job.failures.empty();
     default:
       return false;
   }

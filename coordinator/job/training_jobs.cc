@@ -218,6 +218,7 @@ void check_trains(const JobRecord& record, const std::string& what) {
 v1::TrainingJob TrainingJobs::checkpoint(const std::string& id) {
   JobRecord& record = table_.find(id);
   check_trains(record, "make a checkpoint");
+  table_.check_room();  // for the answer, by which a retry is known
   ++record.checkpoint_requests;
   return record.job;
 }
@@ -228,6 +229,7 @@ v1::TrainingJob TrainingJobs::evaluate(const std::string& id) {
   if (validation_files(record.checked_config().data).empty()) {
     refuse_wish(record, "it has no validation pairs (data.validation) to evaluate");
   }
+  table_.check_room();
   ++record.evaluation_requests;
   return record.job;
 }

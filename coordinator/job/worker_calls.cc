@@ -242,7 +242,8 @@ void WorkerCalls::report_metrics(const v1::ReportMetricsRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
   check_not_final(record.job);
-  if (!record.training) refuse_state(record.job, "has not started training");
+  const bool is_over = record.job.state() == v1::JOB_STATE_QUEUED;
+  if (!record.training || is_over) refuse_state(record.job, "has not started training");
   check_metrics(request, record.job, record.checked_config().data);
   apply_metrics(record.job, request);
   set_time_left(record.job, record.training->plan);

@@ -102,8 +102,15 @@ v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorker
   const bool is_launched = record.lifecycle.launched_by == LaunchedBy::kCoordinator;
   if (is_launched && !knows_token(record, request.attempt_token())) refuse_token(record.job);
   const bool is_first_call = request.rank() == 0 && request.generation() == 0;
-  if (is_first_call && record.job.state() == v1::JOB_STATE_QUEUED) begin_external_attempt(record, request);
   if (!is_first_call) check_generation(record.job, request.generation());
+  if (record.job.state() == v1::JOB_STATE_QUEUED) {
+    // Ranks of an attempt that is over: with its generation, or rank 0 of one that the coordinator had launched.
+    if (!is_first_call || is_launched) {
+      throw Refusal(Refusal::Code::kFailedPrecondition, ErrorReason::kStaleGeneration,
+                    "job " + record.job.id() + " is QUEUED: its newest attempt is over");
+    }
+    begin_external_attempt(record, request);
+  }
   check_world_size(record.job, record.members->world_size(), request.world_size());
   if (!record.members->add(request.rank(), process_of(request), table_.clock().now())) {
     refuse_state(record.job,
@@ -150,6 +157,7 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
 }
 
 void WorkerCalls::mark_left(JobRecord& record, int rank) {
+  readmit(record, rank);
   if (record.members && record.members->has(rank)) record.members->set_left(rank);
 }
 

@@ -161,6 +161,10 @@ ProgramStart MpirunLauncher::shim_start(const AttemptKey& key, const ProgramStar
 void MpirunLauncher::start(const LaunchRequest& request) {
   remove_ended();
   const AttemptKey& key = request.attempt;
+  {
+    const std::lock_guard lock(mutex_);
+    if (attempts_.contains(key)) throw PeerError("its processes have not been waited for yet");
+  }
   ProgramStart program = program_for(settings_, request);
   make_folder(settings_.attempts);
   auto attempt = std::make_unique<Attempt>(AttemptFile::make(file_of(key)));

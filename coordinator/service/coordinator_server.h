@@ -29,7 +29,7 @@ namespace equipoise::coordinator {
 // What becomes of ranks that train when the coordinator is asked to end.
 enum class OnShutdown {
   kLeave,  // they make a checkpoint and leave
-  kKeep,   // they go on, and wait for the next coordinator
+  kKeep,   // those that the coordinator has launched go on, and wait for the next one; others leave
 };
 
 struct ServerSettings {

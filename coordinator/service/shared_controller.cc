@@ -223,10 +223,10 @@ void SharedController::take_exits() {
   }
 }
 
-void SharedController::let_leave(std::chrono::seconds grace) {
+void SharedController::let_leave(Leaving whose, std::chrono::seconds grace) {
   if (grace.count() == 0) return;
-  run_always([this](JobController& controller) {
-    controller.attempts().begin_leaving();
+  run_always([this, whose](JobController& controller) {
+    controller.attempts().begin_leaving(whose);
     take_failures();
   });
   std::unique_lock lock(mutex_);
@@ -236,7 +236,9 @@ void SharedController::let_leave(std::chrono::seconds grace) {
     return is_in_hurry_ || is_useless || !controller_.attempts().are_leaving();
   });
   if (!controller_.attempts().are_leaving()) return;
-  spdlog::warn("ranks have not left yet: they are ended, and their jobs go on from the newest checkpoint");
+  spdlog::warn(
+      "ranks have not left yet: nobody waits for them any longer, and their jobs go on from the newest "
+      "checkpoint where they may start again");
 }
 
 void SharedController::hurry() {

@@ -79,11 +79,11 @@ class SharedController {
 
   // Ranks that train are asked to leave with a checkpoint; returns when they have, after `grace`, or once hurry() was
   // called. At once with a grace of 0.
-  void let_leave(std::chrono::seconds grace);
+  void let_leave(Leaving whose, std::chrono::seconds grace);
   void hurry();
   // Jobs with an attempt end it, and their processes are ended; returns when none is left.
   void end_attempts();
-  // In place of both: no job starts any more, and what runs is left to the next coordinator.
+  // In place of it: no job starts any more, and what runs is left to the next coordinator.
   void keep_attempts();
   // Tells every watcher that the service ends, and waits for them to go, but not for one that does not read for 5 s.
   void close_watchers();

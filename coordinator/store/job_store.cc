@@ -254,7 +254,8 @@ bool JobStore::is_whole(const std::string& table) {
 std::vector<std::string> JobStore::replace_damaged_tables() {
   std::vector<std::string> done;
   if (!is_whole("jobs")) replace_damaged_jobs(done);
-  for (const char* table : {"requests", "events", "signing_key", "deleted_jobs"}) {
+  for (const char* table :
+       {"requests", "events", "signing_key", "deleted_jobs", "attempt_failures", "finished_ranks"}) {
     if (!is_whole(table)) replace_by_empty(table, done);
   }
   return done;

@@ -202,8 +202,10 @@ void migrate(Database& database, std::int64_t from, const EarlierRows& earlier) 
       return database.execute(kAttemptFailures);
     case 6:
       return database.execute(kFinishedRanks);
-    default:
+    case 7:
       return database.execute(kEventGenerations);
+    default:
+      throw std::logic_error("no step leads on from schema " + std::to_string(from));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "tests/coordinator/support/controller_fixture.h"
+#include "tests/coordinator/support/full_disk.h"
 
 namespace equipoise::coordinator {
 namespace attempt_failure_test {
@@ -95,6 +96,27 @@ TEST_F(AttemptFailureTest, IsStoredWithTheAttemptAndOutlivesARestart) {
   ASSERT_TRUE(attempts[0].failure);
   EXPECT_EQ(attempts[0].failure->signal(), 9);
   EXPECT_THAT(attempts[0].failure->log_lines(), ElementsAre("the end"));
+}
+
+// Its revision would fall where the coordinator is killed, as that of a final job does not grow at a restart.
+TEST_F(AttemptFailureTest, OfAFinalJobIsShownOnceItIsStored) {
+  const auto id = training_job();
+  fails(id, 0, v1::FAILURE_KIND_INVALID_INPUT);
+  ASSERT_EQ(job(id).state(), v1::JOB_STATE_FAILED);
+  const auto before = job(id);
+  {
+    const RefusingDisk full;
+    exits(id, 2, std::nullopt, "the end\n");
+    core_->attempts().tick();
+    EXPECT_EQ(job(id).SerializeAsString(), before.SerializeAsString());
+  }
+  core_->attempts().tick();
+  const auto after = job(id);
+  EXPECT_EQ(after.revision(), before.revision() + 1);
+  EXPECT_THAT(after.failure().log_lines(), ElementsAre("the end"));
+  restart();
+  EXPECT_EQ(job(id).revision(), after.revision());
+  EXPECT_THAT(job(id).failure().log_lines(), ElementsAre("the end"));
 }
 
 // The peer of a killed rank may be heard first.

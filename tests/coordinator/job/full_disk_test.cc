@@ -251,6 +251,16 @@ TEST_F(FullDisk, ACheckpointIsCommittedOnceThereIsRoom) {
   EXPECT_EQ(job(id).checkpoint_step(), 1);
 }
 
+TEST_F(FullDisk, ACheckpointIsAskedForOnceThereIsRoom) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  core_->table().hold("the disk is full");
+  EXPECT_THROW(jobs().checkpoint(id), StoreError);
+  EXPECT_EQ(heartbeat(id).checkpoint_requests(), 0);
+  core_->table().release();
+  jobs().checkpoint(id);
+  EXPECT_EQ(heartbeat(id).checkpoint_requests(), 1);
+}
+
 TEST_F(FullDisk, AWarningIsToldToEachJobThatTrainsOnce) {
   const auto first = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   const std::string sentence = "the disk is nearly full " + std::string(2000, 'x');  // conditions are shorter

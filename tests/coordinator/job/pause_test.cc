@@ -352,6 +352,50 @@ TEST_F(Pauses, WorkersOfTheUserArePausedTooAndRegisterAgainOnceTheJobIsResumed) 
   EXPECT_EQ(job(id).step(), 3);
 }
 
+// The new coordinator knows nothing of their attempt but its number.
+TEST_F(Pauses, ARankOfTheUserThatRegistersLateWithANewCoordinatorIsRefused) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 2);
+  spec.mutable_launch()->set_max_restarts(1);
+  const auto id = jobs().create(create_request(spec)).id();
+  calls().register_worker(register_request(id, 0, 0, 2));
+  restart();
+  ASSERT_EQ(state(id), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(error_of([&] { calls().register_worker(register_request(id, 1, 1, 2)); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(beat(id, 1).command(), kExit);
+  train(id);
+  EXPECT_EQ(job(id).generation(), 2);
+  EXPECT_EQ(state(id), v1::JOB_STATE_RUNNING);
+}
+
+TEST_F(Pauses, ALateRankOfALaunchedJobThatIsQueuedAgainBeginsNoAttempt) {
+  const auto id = running(1);
+  auto late = register_request(id, 0, 0, 1);
+  late.set_attempt_token(launcher_.started.back().token);
+  steps(id, 0, 3);
+  jobs().pause(id);
+  leave_all(id);
+  mpirun_exits(id, 0);
+  jobs().resume(id);
+  ASSERT_EQ(state(id), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(error_of([&] { calls().register_worker(late); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(state(id), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(job(id).generation(), 1);
+}
+
+TEST_F(Pauses, LateRanksOfTheUserThatWereNotLostAreToldToEnd) {
+  const auto id = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
+  calls().register_worker(register_request(id, 0, 0, 1));
+  jobs().pause(id);
+  core_->attempts().tick();
+  ASSERT_EQ(state(id), v1::JOB_STATE_PAUSED);
+  jobs().resume(id);
+  ASSERT_EQ(state(id), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(beat(id).command(), kExit);
+  EXPECT_EQ(error_of([&] { calls().start_training(start_request(id, 1)); }).code, Code::kFailedPrecondition);
+  restart();
+  EXPECT_EQ(beat(id).command(), kExit) << "nor does a new coordinator take them for new ones";
+}
+
 // As often as launch.max_restarts says.
 TEST_F(Pauses, WorkersOfTheUserThatAreLostMayRegisterAgain) {
   v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
@@ -420,6 +464,28 @@ TEST_F(Pauses, ACoordinatorThatStopsLetsRanksLeaveFirst) {
   restart();
   core_->attempts().tick();
   EXPECT_EQ(state(trains), v1::JOB_STATE_STARTING);
+}
+
+TEST_F(Pauses, ACoordinatorThatKeepsAttemptsLetsRanksOfTheUserLeave) {
+  settings_.supervisor.max_running_jobs = 10;
+  restart();
+  const auto external = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
+  train(external);
+  steps(external, 0, 3);
+  const auto kept = running(1);
+  const auto starts = queued();
+  core_->attempts().tick();
+  core_->attempts().begin_leaving(Leaving::kOfUser);
+  EXPECT_TRUE(core_->attempts().are_leaving());
+  EXPECT_EQ(beat(kept).command(), kContinue);
+  EXPECT_EQ(state(starts), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(beat(external).command(), kPause);
+  leave_all(external);
+  EXPECT_FALSE(core_->attempts().are_leaving());
+  restart({{.job_id = kept, .generation = 1}, {.job_id = starts, .generation = 1}});
+  EXPECT_EQ(state(external), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(state(kept), v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(state(starts), v1::JOB_STATE_STARTING);
 }
 
 TEST_F(Pauses, ACoordinatorThatStopsDoesNotWaitForACheckpointThatCannotBeWritten) {

@@ -114,6 +114,28 @@ TEST_F(Preemption, AHigherPriorityStartsFirst) {
   EXPECT_EQ(state(low), v1::JOB_STATE_QUEUED);
 }
 
+TEST_F(Preemption, ACoordinatorThatTakesOverAJobThatMakesRoomLearnsForWhichOne) {
+  const auto low = running(4, 0);
+  const auto high = submit(2, 1);
+  core_->attempts().tick();
+  restart({{.job_id = low, .generation = 1}});
+  core_->attempts().tick();
+  EXPECT_EQ(beat(low).command(), kPause);
+  leave(low);
+  EXPECT_EQ(state(low), v1::JOB_STATE_QUEUED);
+  EXPECT_THAT(reason(low), HasSubstr("preempted at step 2 by job " + high));
+}
+
+TEST_F(Preemption, TheTimeToLeaveDoesNotRunWhileTheMachineIsStopped) {
+  const auto low = running(4, 0);
+  submit(2, 1);
+  core_->attempts().tick();
+  clock_.advance(1h);
+  core_->attempts().tick();
+  EXPECT_EQ(state(low), v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(beat(low).command(), kPause);
+}
+
 TEST_F(Preemption, ARunningJobMakesRoomAndGoesOnFromItsCheckpoint) {
   const auto low = running(4, 0);
   const auto high = submit(2, 1);

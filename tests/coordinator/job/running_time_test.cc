@@ -134,6 +134,17 @@ TEST_F(TimeLimit, ACheckpointThatCannotBeWrittenIsTriedAgainAndGivesNoTime) {
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_PAUSING);
 }
 
+TEST_F(TimeLimit, ANewCoordinatorGivesNoTimeToAJobThatCannotBePaused) {
+  const auto id = running(10);
+  pass_with(id, 10s);
+  restart({{.job_id = id, .generation = 1}});
+  ASSERT_EQ(beat(id, "no room"), v1::HeartbeatResponse::COMMAND_CONTINUE);
+  ASSERT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
+  pass_with(id, 61s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_PAUSING);
+  EXPECT_LT(running_time(job(id)), 80s);
+}
+
 TEST_F(TimeLimit, OfWorkersOfTheUserHoldsToo) {
   const auto id = running(10, v1::LAUNCH_MODE_EXTERNAL);
   pass_with(id, 10s);

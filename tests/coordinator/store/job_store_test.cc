@@ -559,6 +559,22 @@ TEST_F(DamagedPages, OfAnswersAndTheSigningKeyAreReplacedToo) {
   EXPECT_FALSE(store_->answered_request("r"));
 }
 
+TEST_F(DamagedPages, OfFailuresAndFinishedRanksAreReplacedToo) {
+  store_.emplace(file());
+  v1::AttemptFailure failure;
+  failure.set_generation(1);
+  store_->set_attempt_failure(id(0), failure);
+  store_->finish_rank(id(0), 1, {.rank = 0, .step = 3});
+  store_.reset();
+  destroy_leaf(file(), "attempt_failures", 0);
+  destroy_leaf(file(), "finished_ranks", 0);
+  store_.emplace(file());
+  EXPECT_THROW(store_->finished_ranks(id(0), 1), StoreError);
+  EXPECT_EQ(store_->replace_damaged_tables().size(), 2u);
+  EXPECT_TRUE(store_->finished_ranks(id(0), 1).empty());
+  EXPECT_TRUE(store_->attempts(id(0)).empty());
+}
+
 TEST_F(JobStoreTest, APageOfHistoryIsBoundedInRowsAndBytesButNeverEmpty) {
   for (const std::int64_t step : {0, 1, 2}) {
     store_->insert_step({.job_id = "j", .generation = 1, .step = step}, record(1, step, 0.3));
