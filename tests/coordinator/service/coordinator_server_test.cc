@@ -148,7 +148,7 @@ std::size_t num_threads() {
 }
 
 TEST_F(CoordinatorServerTest, AThousandWatchersHaveNoThreadOfTheirOwn) {
-  const auto watched = running_external_job(), id = running_external_job();
+  const auto watched = create(v1::LAUNCH_MODE_EXTERNAL, 1).id(), id = running_external_job();
   const std::size_t before = num_threads();
   v1::WatchTrainingJobRequest request;
   request.set_id(watched);
@@ -183,7 +183,7 @@ TEST_F(CoordinatorServerTest, AWatcherThatLeavesMakesRoom) {
     context.set_deadline(std::chrono::system_clock::now() + 60s);
     const auto reader = training_jobs_->WatchTrainingJob(&context, request);
     const bool has_place = reader->Read(&job);
-    context.TryCancel();
+    if (has_place) context.TryCancel();
     const grpc::Status status = reader->Finish();
     if (has_place) continue;
     ASSERT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);

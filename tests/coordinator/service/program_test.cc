@@ -13,6 +13,7 @@
 #include <optional>
 #include <sstream>
 #include <thread>
+#include <vector>
 
 #include "common/process/child_process.h"
 #include "coordinator/store/database.h"
@@ -192,13 +193,18 @@ TEST_F(ProgramTest, ChecksAStateFolderAndSetsDamagedJobsAside) {
 TEST_F(ProgramTest, SaysThatTheFileItselfIsDamaged) {
   std::filesystem::create_directory(path("a"));
   const std::filesystem::path file = path("a") + "/coordinator.sqlite3";
-  JobStore(file).signing_key();  // a new one
+  JobStore(file).signing_key();     // a new one
+  std::vector<std::int64_t> pages;  // all but those that say which tables there are
   {
-    constexpr std::uintmax_t kPageBytes = 4096;
-    const std::string garbage(std::filesystem::file_size(file) - kPageBytes, '\xff');
+    Database database(file);
+    Statement found(database, "SELECT pageno FROM dbstat WHERE name != 'sqlite_schema'");
+    for (found.begin(); found.next();) pages.push_back(found.integer(0));
+  }
+  for (const std::int64_t page : pages) {
+    constexpr std::size_t kPageBytes = 4096;
     std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
-    bytes.seekp(kPageBytes);
-    bytes << garbage;
+    bytes.seekp((page - 1) * static_cast<std::int64_t>(kPageBytes));
+    bytes << std::string(kPageBytes, '\xff');
   }
   EXPECT_EQ(run({"--check", "--state", path("a")}, "damaged"), 1);
   EXPECT_THAT(content("damaged.out"), HasSubstr("database: "));
