@@ -12,6 +12,7 @@
 #include "client/connection/private_service.h"
 #include "client/report/group_tables.h"
 #include "client/report/job_summary.h"
+#include "client/table/display_width.h"
 
 namespace equipoise {
 namespace {

@@ -242,7 +242,10 @@ AuditLine compare_window(const RunAudit& audit, const fs::path& run, const Windo
       "trained again on " + std::to_string(plan.ranks) + (plan.ranks == 1 ? " rank" : " ranks") +
       (plan.checkpoint.empty() ? " from the start" : " from the checkpoint of step " + std::to_string(plan.from)) +
       ": S_g, n_g and weights have the same bits";
-  if (compared > 0) line.result += ", and so have the parameters of " + std::to_string(compared) + " checkpoints";
+  if (compared > 0) {
+    line.result += ", and so have the parameters of " + std::to_string(compared) +
+                   (compared == 1 ? " checkpoint" : " checkpoints");
+  }
   if (missing > 0) {
     line.result += " (" + std::to_string(missing) + " made by the clock could not be compared)";
   }
