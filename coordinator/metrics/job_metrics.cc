@@ -14,7 +14,6 @@
 namespace equipoise::coordinator {
 namespace {
 
-using prometheus::Counter;
 using prometheus::Gauge;
 using prometheus::Histogram;
 namespace names = metrics;
