@@ -116,7 +116,7 @@ class ProgramTest(unittest.TestCase):
                      "--hidden-size", "32", "--layers", "2", "--heads", "2", "--head-dim", "16",
                      "--intermediate-size", "64", "--vocab-size", "600", *options)
 
-    def write_job(self, name, **sections):
+    def write_job(self, name, /, **sections):
         """A job file over small_model(); sections replace the defaults given here."""
         job = {
             "name": name,

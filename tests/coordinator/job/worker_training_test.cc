@@ -12,7 +12,6 @@
 namespace equipoise::coordinator {
 namespace worker_training_test {
 
-using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using Code = Refusal::Code;
 
