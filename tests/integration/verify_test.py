@@ -122,7 +122,8 @@ class LanguageModels(VerifyTest):
                       self.finds("run", "--steps", "1-12"))
 
     def test_a_run_that_was_killed_leaves_the_same_steps(self):
-        sections = {"training": {**TRAINING, "max_steps": 150}, "checkpoint": {"every_steps": 5, "keep": 2}}
+        # Long enough that it has not ended by the time its ranks notice.
+        sections = {"training": {**TRAINING, "max_steps": 3000}, "checkpoint": {"every_steps": 50, "keep": 2}}
         self.train("whole", **sections)
         job = self.write_job("killed", **sections)
         process = subprocess.Popen([str(BIN / "equipoise"), "train", str(job), "--quiet"], env=ENVIRONMENT,
@@ -140,8 +141,8 @@ class LanguageModels(VerifyTest):
             time.sleep(0.2)
         self.assertIn("the run has not ended", self.accepts("killed"))
         self.succeed("equipoise", "train", job, "--resume", "--quiet")
-        shown = self.accepts("killed", "--steps", "148-150")
-        self.assertIn("150 steps, bit for bit", shown)
+        shown = self.accepts("killed", "--steps", "2998-3000")
+        self.assertIn("3000 steps, bit for bit", shown)
         self.accepts("whole")
         whole, killed = (json.loads((self.folder / name / "receipt.json").read_text()) for name in ("whole", "killed"))
         self.assertEqual(whole["dataset_sha256"], killed["dataset_sha256"])
