@@ -274,7 +274,7 @@ class WhatPeopleAreTold(Hosts):
         for pid in self.third.processes("orted"):
             os.kill(pid, 9)
         # The rank on the other host may see its peer go before mpirun sees the daemon.
-        self.assertRegex(self.failure(job_id), r"(daemon on a host .* was lost|unexpectedly disconnected).*eqn3")
+        self.assertRegex(self.failure(job_id), r"(daemon on a host .* was lost|unexpectedly disconnected|lost contact with).*eqn3")
 
     def test_a_host_that_is_lost_and_one_lost_before_a_cancel(self):
         self.start_coordinator(slots=((2, 1), (3, 1)))
