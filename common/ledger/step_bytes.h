@@ -1,22 +1,15 @@
-// A step as the ledger keeps it: every number bit by bit, some 10 bytes for each group of its batch.
+// A step as the ledger keeps it.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "common/robust/estimator.h"
+#include "common/robust/group_sums_bytes.h"
 
 namespace equipoise {
-
-// Groups of 7 bits, lowest first, the top bit set in all but the last byte.
-void add_varint(std::string& bytes, std::uint64_t value);
-// Takes one from the beginning of `bytes`; nothing where none is whole there.
-std::optional<std::uint64_t> take_varint(std::string_view& bytes);
 
 // What rank 0 has reported of one step, and the weights that came of it.
 struct LedgerStep {
@@ -35,11 +28,7 @@ struct StoredStep {
   std::vector<std::uint32_t> skipped;
 };
 
-//   step, number of groups, then of each: id less the one before less 1 (the first: id), n_g, S_g
-//   |B|, number of skipped groups, then of each its id, in the same way
-//
-// Ids, steps and numbers of groups are varints. n_g and |B| are n + 1 as a varint where they are a whole number n from
-// 0 to 2^52 - 1, else 0 and float64. S_g is float64. Float64 is little-endian.
+// The step as a varint, then its sums (add_group_sums).
 void add_step_bytes(std::string& bytes, const LedgerStep& step);
 
 // Throws std::invalid_argument "FIELD ...".

@@ -1,10 +1,7 @@
 #include "coordinator/job/attempt_failure.h"
 
-#include <google/protobuf/util/time_util.h>
-
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <optional>
 
 #include "common/base/message_text.h"
@@ -70,8 +67,7 @@ void set_rank(v1::AttemptFailure& failure, int rank, const AttemptRanks& ranks) 
 v1::AttemptFailure attempt_failure(const FailureFacts& facts, const AttemptRanks& ranks) {
   v1::AttemptFailure failure;
   failure.set_generation(facts.generation);
-  *failure.mutable_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(facts.time.time_since_epoch()).count());
+  *failure.mutable_time() = timestamp(facts.time);
   failure.set_kind(facts.kind);
   failure.set_reason(harmless(facts.reason, kLongestFailureReason));
   failure.set_step(facts.step);

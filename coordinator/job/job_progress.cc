@@ -1,5 +1,7 @@
 #include "coordinator/job/job_progress.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -43,6 +45,11 @@ std::string text_of(const RankRange& range) {
 }
 
 }  // namespace
+
+google::protobuf::Timestamp timestamp(WallTime time) {
+  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
+}
 
 std::string host_of_rank(const std::vector<HostSlots>& hosts, int rank) {
   for (const HostSlots& host : hosts) {

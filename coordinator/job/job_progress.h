@@ -10,6 +10,7 @@
 #include "common/config/data_config.h"
 #include "common/dataset/shard_plan.h"
 #include "coordinator/launch/hostfile.h"
+#include "coordinator/lifecycle/clock.h"
 #include "coordinator/membership/membership.h"
 #include "coordinator/weights/weight_owner.h"
 #include "equipoise/v1/training.pb.h"
@@ -17,7 +18,7 @@
 
 namespace equipoise::coordinator {
 
-// Why an attempt did not come together in time, in one sentence for people.
+google::protobuf::Timestamp timestamp(WallTime time);
 
 // The host of each rank in `hosts`, which ranks fill in their order; empty where hosts are not known.
 std::string host_of_rank(const std::vector<HostSlots>& hosts, int rank);

@@ -23,11 +23,6 @@ namespace {
 using google::protobuf::Timestamp;
 using google::protobuf::util::TimeUtil;
 
-Timestamp timestamp(WallTime time) {
-  return TimeUtil::NanosecondsToTimestamp(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
-}
-
 WallTime wall_time(const Timestamp& time) {
   return WallTime(
       std::chrono::duration_cast<WallTime::duration>(std::chrono::nanoseconds(TimeUtil::TimestampToNanoseconds(time))));

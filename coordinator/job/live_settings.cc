@@ -1,11 +1,9 @@
 #include "coordinator/job/live_settings.h"
 
 #include <google/protobuf/util/field_mask_util.h>
-#include <google/protobuf/util/time_util.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -152,8 +150,7 @@ v1::TrainingJob TrainingJobs::change_settings(const v1::UpdateTrainingJobRequest
     v1::SettingsChange& change = *job.add_settings_changes();
     change.set_version(newest_version(record.job.settings_changes()) + 1);
     *change.mutable_settings() = settings;
-    *change.mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(table_.clock().wall().time_since_epoch()).count());
+    *change.mutable_create_time() = timestamp(table_.clock().wall());
   }
   table_.replace(record, std::move(job));
   return record.job;

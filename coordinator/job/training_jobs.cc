@@ -12,6 +12,7 @@
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
 #include "coordinator/job/job_filter.h"
+#include "coordinator/job/job_progress.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/step_history.h"
@@ -116,8 +117,7 @@ v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& re
   job.set_priority(config.launch.priority);
   job.set_state_reason(config.launch.mode == LaunchMode::kExternal ? "waiting for its workers to register"
                                                                    : "waiting for a free place");
-  *job.mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(table_.clock().wall().time_since_epoch()).count());
+  *job.mutable_create_time() = timestamp(table_.clock().wall());
   if (origin != nullptr) set_origin(*origin, job);
   if (request.validate_only()) return job;
   job.set_id(new_id(config.name));
