@@ -80,6 +80,11 @@ void Connection::check(const grpc::Status& status) const {
     throw PeerError("the coordinator at " + address_.host_port +
                     " cannot store anything at the moment: " + status.error_message());
   }
+  const bool has_no_answer = was_cut_off(status) || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+  if (has_no_answer) {
+    throw CoordinatorUnreachable("the coordinator at " + address_.host_port +
+                                 " went away or did not answer in time: " + status.error_message());
+  }
   switch (status.error_code()) {
     case grpc::StatusCode::OK:
       return;
@@ -91,10 +96,6 @@ void Connection::check(const grpc::Status& status) const {
     case grpc::StatusCode::UNAUTHENTICATED:
     case grpc::StatusCode::PERMISSION_DENIED:
       throw std::invalid_argument(status.error_message());
-    case grpc::StatusCode::UNAVAILABLE:
-    case grpc::StatusCode::DEADLINE_EXCEEDED:
-      throw CoordinatorUnreachable("the coordinator at " + address_.host_port +
-                                   " went away or did not answer in time: " + status.error_message());
     default:
       throw PeerError("the coordinator at " + address_.host_port + " answered with code " +
                       std::to_string(status.error_code()) + ": " + status.error_message());
@@ -121,7 +122,7 @@ Response Connection::call(Repeat repeat, Method method, const Request& request) 
     sign(context);
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
-    const bool went_away = status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    const bool went_away = was_cut_off(status);
     const bool is_in_time = std::chrono::steady_clock::now() - start < address_.timeout;
     if (!went_away || !is_in_time || repeat == Repeat::kUnsafe) {
       check(status);

@@ -7,6 +7,7 @@
 #include "client/report/job_summary.h"
 #include "client/table/display_width.h"
 #include "common/protocol/job_state.h"
+#include "common/protocol/reconnection.h"
 
 namespace equipoise {
 namespace {
@@ -76,7 +77,7 @@ bool JobStream::may_open_again(const grpc::Status& status) {
       status.ok() ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream ended before the job did") : status;
   do {
     if (stopped_within(kBetweenAttempts)) return false;
-    const bool may_come_back = cause.error_code() == grpc::StatusCode::UNAVAILABLE;
+    const bool may_come_back = was_cut_off(cause);
     if (!may_come_back || absence_.is_too_long(SteadyClock::now())) connection_.check(cause);  // throws
     if (absence_.must_be_told(SteadyClock::now())) {
       inbox_.note("waiting for the coordinator at " + connection_.address().host_port + " ...");

@@ -1,7 +1,15 @@
-// How soon a program finds a coordinator again that was away, alike for ranks and for the command line.
+// Whether a coordinator that did not answer may come back, and how soon it is found again, alike for ranks and for the
+// command line.
 #pragma once
 
+#include <grpcpp/support/status.h>
+
 namespace equipoise {
+
+// Whether the call was cut off, so that nobody knows what became of it: a coordinator that stops or dies may come back
+// and answer. gRPC says so with several codes, CANCELLED among them where a server shuts down; a status that the
+// coordinator wrote has an ErrorInfo (error.proto) beside it, and is an answer unless its code is UNAVAILABLE.
+bool was_cut_off(const grpc::Status& status);
 
 // Arguments of a gRPC channel, in milliseconds. A coordinator that starts again is back within a second or two.
 inline constexpr int kFirstReconnectPauseMs = 100;

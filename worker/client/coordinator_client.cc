@@ -27,8 +27,7 @@ bool is_not_stored(const grpc::Status& status) {
 }
 
 bool may_succeed_later(const grpc::Status& status) {
-  return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+  return was_cut_off(status) || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
 }
 
 std::shared_ptr<grpc::ChannelCredentials> channel_credentials(const ServiceAccess& access) {
@@ -78,7 +77,6 @@ bool CoordinatorClient::Call::is_of_over_attempt(const grpc::Status& status) con
     default:
       break;
   }
-  if (status.error_code() == grpc::StatusCode::CANCELLED) return true;
   const bool may_be_over = status.error_code() == grpc::StatusCode::FAILED_PRECONDITION ||
                            status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
   return may_be_over && precondition == Precondition::kOfAttempt;

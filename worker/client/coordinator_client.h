@@ -21,7 +21,7 @@ class AttemptEnded : public std::runtime_error {
 };
 
 // Blocking calls. One window for all of them, `patience`: the first connection may take that long, and a call is tried
-// again that long where the coordinator is away (UNAVAILABLE) or does not answer within 30 s, as every call may be
+// again that long where the coordinator is away or does not answer within 30 s, as every call may be
 // repeated. Where it answers that it cannot store anything at the moment, as on a full disk, the window begins anew
 // with each such answer: the rank waits for as long as the coordinator is there. A heartbeat is tried once: the next
 // one comes soon. Throws AttemptEnded where this attempt is over, std::invalid_argument where the coordinator refuses

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <string>
+
+#include "common/protocol/error_reason.h"
 
 namespace equipoise {
 namespace reconnection_test {
@@ -20,6 +23,17 @@ TEST(Reconnection, LeavesWhatTheEnvironmentSays) {
   find_coordinators_again_soon();
   EXPECT_STREQ(std::getenv(kInterval), "250");
   unsetenv(kInterval);
+}
+
+TEST(Reconnection, ACallWithoutAnAnswerWasCutOff) {
+  const std::string details = error_details({.code = 1, .message = "no"}, ErrorReason::kJobCancelled);
+  EXPECT_TRUE(was_cut_off({grpc::StatusCode::UNAVAILABLE, "", details}));
+  for (const auto code : {grpc::StatusCode::CANCELLED, grpc::StatusCode::UNKNOWN, grpc::StatusCode::INTERNAL}) {
+    EXPECT_TRUE(was_cut_off({code, ""})) << code;
+    EXPECT_FALSE(was_cut_off({code, "", details})) << code;
+  }
+  EXPECT_FALSE(was_cut_off(grpc::Status()));
+  EXPECT_FALSE(was_cut_off({grpc::StatusCode::NOT_FOUND, ""}));
 }
 
 }  // namespace reconnection_test

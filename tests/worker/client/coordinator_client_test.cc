@@ -120,7 +120,8 @@ class Restarting final : public v1::WorkerService::Service {
   }
   grpc::Status FailWorker(grpc::ServerContext*, const v1::FailWorkerRequest*, v1::FailWorkerResponse*) override {
     ++calls_;
-    return {grpc::StatusCode::INTERNAL, "no"};
+    constexpr auto kCode = grpc::StatusCode::INTERNAL;
+    return {kCode, "no", error_details({.code = kCode, .message = "no"}, ErrorReason::kInternal)};
   }
 
  private:
@@ -284,14 +285,17 @@ class RefusingCoordinator final : public v1::WorkerService::Service {
   }
 
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  int calls() const { return calls_; }
 
  private:
-  grpc::Status refusal() const {
+  grpc::Status refusal() {
+    ++calls_;
     return {code_, "no", reason_ ? error_details({.code = code_, .message = "no"}, *reason_) : ""};
   }
 
   const grpc::StatusCode code_;
   const std::optional<ErrorReason> reason_;
+  std::atomic<int> calls_ = 0;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -310,11 +314,23 @@ TEST(CoordinatorClientCodes, AFailedPreconditionEndsTheAttemptButWhereContentIsR
 }
 
 TEST(CoordinatorClientCodes, ACancelledJobEndsTheAttemptWhateverTheCall) {
-  RefusingCoordinator coordinator(grpc::StatusCode::CANCELLED);
+  RefusingCoordinator coordinator(grpc::StatusCode::CANCELLED, ErrorReason::kJobCancelled);
   CoordinatorClient client(coordinator.address(), kPatience);
   EXPECT_THROW(client.register_worker({}), AttemptEnded);
   EXPECT_THROW(client.start_training({}), AttemptEnded);
   EXPECT_THROW(client.report_step({}), AttemptEnded);
+}
+
+// A coordinator that was upgraded answered calls in flight with CANCELLED, gRPC's own, and its ranks ended.
+TEST(CoordinatorClientCodes, ACallThatWasCutOffEndsNoAttempt) {
+  constexpr std::chrono::seconds kShort{1};
+  for (const auto code : {grpc::StatusCode::CANCELLED, grpc::StatusCode::UNKNOWN, grpc::StatusCode::INTERNAL}) {
+    RefusingCoordinator coordinator(code);
+    CoordinatorClient client(coordinator.address(), kShort);
+    EXPECT_THROW(client.report_step({}), PeerError) << code;
+    EXPECT_GT(coordinator.calls(), 1) << code;
+    EXPECT_THROW(client.heartbeat({}), PeerError) << code;
+  }
 }
 
 // Every FAILED_PRECONDITION ended the attempt without a word: also where a rank had called what it may not.
@@ -338,7 +354,7 @@ TEST(CoordinatorClientCodes, AnExhaustedLimitIsNoReasonToWait) {
 }
 
 TEST(CoordinatorClientCodes, NamesTheCallThatFailed) {
-  RefusingCoordinator coordinator(grpc::StatusCode::INTERNAL);
+  RefusingCoordinator coordinator(grpc::StatusCode::INTERNAL, ErrorReason::kInternal);
   CoordinatorClient client(coordinator.address(), kPatience);
   try {
     client.report_step({});
