@@ -6,7 +6,7 @@ FUZZ_RECORDS ?= 1000000
 SEEDS ?= 100000
 SECONDS ?= 600
 
-.PHONY: demo test recipes test-faults test-hosts test-asan test-tsan fuzz simulate bench reproduce check-gpu \
+.PHONY: demo test recipes test-faults test-hosts test-trl test-asan test-tsan fuzz simulate bench reproduce check-gpu \
   protocol protocol-release soak build clean
 
 demo:
@@ -30,6 +30,12 @@ test-hosts:
 	deploy/bootstrap --tests
 	deploy/build --programs
 	python3 tests/integration/hosts_test.py -v
+
+# TRL itself trains 20 steps of what `equipoise convert` makes a job of: the losses are the same. Two minutes.
+test-trl:
+	deploy/bootstrap --tests
+	deploy/build --programs
+	python3 tests/integration/trl_test.py -v
 
 # The coordinator and the worker's control threads under sanitizers: a build of its own each.
 test-asan:
