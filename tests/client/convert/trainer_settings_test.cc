@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -106,7 +107,7 @@ TEST(TrainerSettings, AgreeWithThePageOnTrl) {
   const TrainerTable& table = trainer_table(Trainer::kTrl);
   int compared = 0;
   for (std::string line; std::getline(page, line);) {
-    if (!line.starts_with("| `")) continue;
+    if (!line.starts_with("| `") || std::ranges::count(line, '|') != 3) continue;
     const std::string first = line.substr(0, line.find('|', 1)), second = line.substr(first.size());
     for (std::size_t begin = 0; (begin = first.find('`', begin)) != std::string::npos;) {
       const std::size_t end = first.find('`', begin + 1);
