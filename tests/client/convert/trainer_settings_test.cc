@@ -120,7 +120,7 @@ TEST(TrainerSettings, AgreeWithThePageOnTrl) {
       EXPECT_THAT(second, HasSubstr(std::string(ours.substr(ours.rfind('.') + 1)))) << line;
     }
   }
-  EXPECT_GT(compared, 8);
+  EXPECT_GE(compared, 8);
 }
 
 TEST(TrainerSettings, TranslateWithoutRegardToCase) {
