@@ -24,6 +24,7 @@ void add_evaluate_verb(CLI::App& parent, Action& chosen);
 void add_export_verb(CLI::App& parent, Action& chosen);
 void add_compare_verb(CLI::App& parent, Action& chosen);
 void add_convert_verb(CLI::App& parent, Action& chosen);
+void add_completion_verb(CLI::App& parent, Action& chosen);
 void add_doctor_verb(CLI::App& parent, Action& chosen);
 void add_verify_verb(CLI::App& parent, Action& chosen);
 void add_token_verb(CLI::App& parent, Action& chosen);

@@ -34,7 +34,7 @@ void give(const std::string& name, const YAML::Node& value, const std::string& p
 
 bool is_flag(const std::string& word) { return word.size() > 2 && word.starts_with("--"); }
 
-YAML::Node value_of(const std::string& flag, const std::vector<std::string>& words) {
+YAML::Node flag_value(const std::string& flag, const std::vector<std::string>& words) {
   const YamlSource source = YamlSource::text(flag);
   if (words.empty()) return YAML::Node("true");
   if (words.size() == 1) return parse_yaml(source, words.front());
@@ -71,7 +71,7 @@ void read_given_flags(std::span<const std::string> flags, const TrainerTable& ta
     std::vector<std::string> words;
     if (equals != std::string::npos) words.push_back(flags[i].substr(equals + 1));
     for (++i; equals == std::string::npos && i < flags.size() && !is_flag(flags[i]); ++i) words.push_back(flags[i]);
-    YAML::Node value = value_of(flag, words);
+    YAML::Node value = flag_value(flag, words);
     const bool denies = name.starts_with("no_") && table.find(name) == nullptr && words.empty();
     if (denies) {
       name.erase(0, 3);

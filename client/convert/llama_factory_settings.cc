@@ -42,7 +42,7 @@ constexpr std::array kFactoryDifferences = {
     std::string_view("a pair that is too long loses the end of its answers, not a share of prompt and answers"),
 };
 
-constexpr std::string_view kNotHere = "it is not implemented";
+constexpr std::string_view kFactoryAbsent = "it is not implemented";
 constexpr std::string_view kOneKernel = "there is one implementation of each layer, chosen by the device";
 constexpr std::string_view kOtherStage = "of other stages than dpo";
 constexpr std::string_view kMedia = "the policy reads text";
@@ -55,7 +55,7 @@ constexpr std::array kFactory = {
     TrainerSetting{"pref_beta", kRenamed, "beta", "", ""},
     TrainerSetting{"pref_ftx", kCopied, "loss.sft_weight", "", "per pair and token of the answer, in both"},
     TrainerSetting{"dpo_label_smoothing", kCopied, "loss.label_smoothing", "", "it changes the loss, in both"},
-    TrainerSetting{"pref_bco_weight", kRefused, "", "0 0.0", kNotHere},
+    TrainerSetting{"pref_bco_weight", kRefused, "", "0 0.0", kFactoryAbsent},
     TrainerSetting{"ld_alpha", kRenamed, "ld_alpha", "", ""},
     TrainerSetting{"ref_model", kCopied, "model.reference", "", ""},
     TrainerSetting{"ref_model_adapters ref_model_quantization_bit", kRefused, "", "",
@@ -68,7 +68,7 @@ constexpr std::array kFactory = {
                    "use_hyper_parallel use_llama_pro use_muon mixture_of_depths shift_attn freeze_extra_modules "
                    "loraplus_lr_ratio pissa_init pissa_convert moe_aux_loss_coef rope_scaling train_from_scratch fp8 "
                    "use_kt block_diag_attn",
-                   kRefused, "", "false 0 0.0", kNotHere},
+                   kRefused, "", "false 0 0.0", kFactoryAbsent},
     TrainerSetting{"asft_alpha eaft_alpha galore_target galore_rank galore_update_interval galore_scale "
                    "galore_proj_type galore_layerwise apollo_target apollo_rank apollo_update_interval apollo_scale "
                    "apollo_proj apollo_proj_type apollo_scale_type apollo_layerwise apollo_scale_front badam_mode "

@@ -139,7 +139,7 @@ constexpr std::string_view kLoader = "files are read on all cores, some thousand
 constexpr std::string_view kSharding =
     "every rank holds the whole model: it must fit on one device; model.lora and model.quantization help";
 constexpr std::string_view kBest = "write training.early_stopping with metric, mode and keep_best: true instead";
-constexpr std::string_view kWhole = "a checkpoint is whole, and safetensors";
+constexpr std::string_view kWholeCheckpoint = "a checkpoint is whole, and safetensors";
 constexpr std::string_view kEvaluation =
     "an evaluation has every pair, and is before the first and after the last step";
 
@@ -206,7 +206,7 @@ constexpr std::array kTransformers = {
     TrainerSetting{"save_total_limit", kCopied, "checkpoint.keep", "",
                    "without it transformers keeps all, and a job the newest two"},
     TrainerSetting{"save_only_model save_on_each_node save_safetensors enable_jit_checkpoint", kIgnored, "", "",
-                   kWhole},
+                   kWholeCheckpoint},
     TrainerSetting{"push_to_hub", kRefused, "", "false", kHub},
     TrainerSetting{"hub_token hub_private_repo hub_model_id hub_strategy hub_always_push hub_revision "
                    "push_to_hub_model_id push_to_hub_organization push_to_hub_token",

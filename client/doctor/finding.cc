@@ -24,9 +24,9 @@ std::string health_word(Health health, Colors colors) {
 
 }  // namespace
 
-std::string findings_text(const Findings& findings, Colors colors) {
+std::string findings_text(const DoctorFindings& findings, Colors colors) {
   std::string text;
-  for (const Finding& finding : findings) {
+  for (const DoctorFinding& finding : findings) {
     const std::string check = printable(finding.check);
     text += health_word(finding.health, colors) + "  " + check;
     text.append(kCheckColumns - std::min(kCheckColumns - 1, display_width(check)), ' ');
@@ -36,9 +36,9 @@ std::string findings_text(const Findings& findings, Colors colors) {
   return text;
 }
 
-std::string findings_json(const Findings& findings) {
+std::string findings_json(const DoctorFindings& findings) {
   nlohmann::ordered_json checks = nlohmann::ordered_json::array();
-  for (const Finding& finding : findings) {
+  for (const DoctorFinding& finding : findings) {
     checks.push_back({{"check", finding.check},
                       {"health", name_of_health(finding.health)},
                       {"found", finding.found},
@@ -49,9 +49,9 @@ std::string findings_json(const Findings& findings) {
   return report.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-Health worst_health(const Findings& findings) {
+Health worst_health(const DoctorFindings& findings) {
   Health worst = Health::kOk;
-  for (const Finding& finding : findings) worst = std::max(worst, finding.health);
+  for (const DoctorFinding& finding : findings) worst = std::max(worst, finding.health);
   return worst;
 }
 

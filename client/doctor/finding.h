@@ -11,22 +11,22 @@ namespace equipoise {
 
 enum class Health : std::uint8_t { kOk, kWarn, kFail };
 
-struct Finding {
+struct DoctorFinding {
   Health health = Health::kOk;
   std::string check;   // "mpirun": the same name whatever was found
   std::string found;   // "Open MPI 4.1.4", one line
   std::string advice;  // what to do; empty where all is well
 };
 
-using Findings = std::vector<Finding>;
+using DoctorFindings = std::vector<DoctorFinding>;
 
 // A line each, with its advice below. Whatever a finding says, a terminal is safe from it.
-std::string findings_text(const Findings& findings, Colors colors);
+std::string findings_text(const DoctorFindings& findings, Colors colors);
 
 // {"checks": [{"check": ..., "health": "ok", "found": ..., "advice": ...}], "worst": "warn"}, and a newline.
-std::string findings_json(const Findings& findings);
+std::string findings_json(const DoctorFindings& findings);
 
-Health worst_health(const Findings& findings);
+Health worst_health(const DoctorFindings& findings);
 
 // "/home/ada/runs" is "~/runs" for a home of "/home/ada": what people paste does not say who they are.
 std::string without_home(std::string text, const std::string& home);

@@ -44,11 +44,11 @@ double free_gib(const fs::path& folder) {
 
 }  // namespace
 
-Finding disk_finding(const std::string& check, const fs::path& folder) {
+DoctorFinding disk_finding(const std::string& check, const fs::path& folder) {
   std::error_code ignored;
   const fs::path place = existing_part(fs::absolute(folder, ignored).lexically_normal());
   const double free = free_gib(place);
-  Finding finding{
+  DoctorFinding finding{
       .health = Health::kOk, .check = check, .found = gib_text(std::max(free, 0.0)) + " free", .advice = ""};
   finding.found += " in " + folder.string();
   if (!fs::is_directory(place, ignored) || ::access(place.c_str(), W_OK | X_OK) != 0) {
@@ -65,7 +65,7 @@ Finding disk_finding(const std::string& check, const fs::path& folder) {
   return finding;
 }
 
-Finding shared_memory_finding() {
+DoctorFinding shared_memory_finding() {
   const double free = free_gib("/dev/shm");
   if (free < 0) {
     return {Health::kWarn, "/dev/shm", "is not there", "mount it: ranks of one host pass tensors through it"};
@@ -76,8 +76,8 @@ Finding shared_memory_finding() {
   return {Health::kOk, "/dev/shm", gib_text(free) + " free", ""};
 }
 
-Findings limit_findings() {
-  Findings findings;
+DoctorFindings limit_findings() {
+  DoctorFindings findings;
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
     const bool few = files.rlim_cur < kFewFiles;
@@ -96,7 +96,7 @@ Findings limit_findings() {
 namespace {
 
 template <class Setting>
-void add_setting(const char* name, Setting setting, Findings& findings) {
+void add_setting(const char* name, Setting setting, DoctorFindings& findings) {
   try {
     setting();
   } catch (const std::invalid_argument& problem) {
@@ -106,8 +106,8 @@ void add_setting(const char* name, Setting setting, Findings& findings) {
 
 }  // namespace
 
-Findings environment_findings() {
-  Findings findings;
+DoctorFindings environment_findings() {
+  DoctorFindings findings;
   add_setting(
       "EQUIPOISE_DEVICE", [] { device_setting(); }, findings);
   add_setting(
@@ -119,7 +119,7 @@ Findings environment_findings() {
   return findings;
 }
 
-Finding device_finding(const fs::path& gpu_library) {
+DoctorFinding device_finding(const fs::path& gpu_library) {
   const std::string cores = std::to_string(std::thread::hardware_concurrency()) + " processors";
   std::error_code ignored;
   if (!fs::exists("/dev/nvidiactl", ignored)) return {Health::kOk, "device", cores + ", no GPU", ""};
@@ -134,8 +134,8 @@ Finding device_finding(const fs::path& gpu_library) {
   return {Health::kOk, "device", found, ""};
 }
 
-Finding clock_finding(std::chrono::system_clock::time_point now, std::chrono::system_clock::time_point built,
-                      std::chrono::system_clock::time_point newest) {
+DoctorFinding clock_finding(std::chrono::system_clock::time_point now, std::chrono::system_clock::time_point built,
+                            std::chrono::system_clock::time_point newest) {
   const auto seconds = [](auto span) {
     return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(span).count()) + " s";
   };

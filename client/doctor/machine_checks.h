@@ -13,22 +13,22 @@ namespace equipoise {
 // Nothing of it throws: what cannot be found out is a finding.
 
 // Bytes that are free where `folder` is, or will be, and whether files can be made there.
-Finding disk_finding(const std::string& check, const std::filesystem::path& folder);
+DoctorFinding disk_finding(const std::string& check, const std::filesystem::path& folder);
 
 // Shared memory, through which ranks of one host pass tensors.
-Finding shared_memory_finding();
+DoctorFinding shared_memory_finding();
 
 // Open files, file size.
-Findings limit_findings();
+DoctorFindings limit_findings();
 
 // EQUIPOISE_DEVICE and OMP_NUM_THREADS, and variables that nobody reads.
-Findings environment_findings();
+DoctorFindings environment_findings();
 
 // The processor, or the GPU's driver.
-Finding device_finding(const std::filesystem::path& gpu_library);
+DoctorFinding device_finding(const std::filesystem::path& gpu_library);
 
 // `now` against when this program was built, and `newest` of what the coordinator has written; the epoch: unknown.
-Finding clock_finding(std::chrono::system_clock::time_point now, std::chrono::system_clock::time_point built,
-                      std::chrono::system_clock::time_point newest);
+DoctorFinding clock_finding(std::chrono::system_clock::time_point now, std::chrono::system_clock::time_point built,
+                            std::chrono::system_clock::time_point newest);
 
 }  // namespace equipoise

@@ -38,10 +38,10 @@ std::string telling_line(const std::string& said) {
   std::istringstream lines(said);
   std::string first;
   for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("equipoise-worker: ")) return one_line(line, kLongestFound);
+    if (line.starts_with("equipoise-worker: ")) return equipoise::one_line(line, kLongestFound);
     if (first.empty() && line.find_first_not_of(" -\t") != std::string::npos) first = line;
   }
-  return one_line(first, kLongestFound);
+  return equipoise::one_line(first, kLongestFound);
 }
 
 std::size_t hosts_in(const fs::path& hostfile) {
@@ -78,8 +78,8 @@ ProgramEnd run_for(const std::vector<std::string>& command, std::chrono::seconds
   }
 }
 
-Finding program_finding(const fs::path& programs, const std::string& program, const std::string& version,
-                        const fs::path& folder) {
+DoctorFinding program_finding(const fs::path& programs, const std::string& program, const std::string& version,
+                              const fs::path& folder) {
   const ProgramEnd end = run_for({(programs / program).string(), "--version"}, kVersionLimit, folder);
   if (end.exit_code != 0) {
     return {Health::kFail, program, "does not start: " + telling_line(end.said),
@@ -92,14 +92,14 @@ Finding program_finding(const fs::path& programs, const std::string& program, co
   return {Health::kOk, program, said, ""};
 }
 
-Finding mpirun_finding(const fs::path& folder) {
+DoctorFinding mpirun_finding(const fs::path& folder) {
   const ProgramEnd end = run_for({"mpirun", "--version"}, kVersionLimit, folder);
   if (end.exit_code == 0) return {Health::kOk, "mpirun", telling_line(end.said), ""};
   return {Health::kFail, "mpirun", "does not start: " + telling_line(end.said),
           "install Open MPI: apt-get install openmpi-bin"};
 }
 
-Finding ranks_finding(const fs::path& worker, const fs::path& hostfile, const fs::path& folder) {
+DoctorFinding ranks_finding(const fs::path& worker, const fs::path& hostfile, const fs::path& folder) {
   std::vector<std::string> command = {"mpirun"};
   if (::geteuid() == 0) command.emplace_back("--allow-run-as-root");
   command.insert(command.end(), {"--bind-to", "none", "--oversubscribe"});

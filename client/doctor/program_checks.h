@@ -21,13 +21,13 @@ ProgramEnd run_for(const std::vector<std::string>& command, std::chrono::seconds
                    const std::filesystem::path& folder);
 
 // What --version says; `program` is in `programs`, the folder of all of them, of which each must have `version`.
-Finding program_finding(const std::filesystem::path& programs, const std::string& program, const std::string& version,
-                        const std::filesystem::path& folder);
+DoctorFinding program_finding(const std::filesystem::path& programs, const std::string& program,
+                              const std::string& version, const std::filesystem::path& folder);
 
-Finding mpirun_finding(const std::filesystem::path& folder);
+DoctorFinding mpirun_finding(const std::filesystem::path& folder);
 
 // Two ranks, or one for each host of `hostfile` where it is not empty, that add up their numbers over MPI.
-Finding ranks_finding(const std::filesystem::path& worker, const std::filesystem::path& hostfile,
-                      const std::filesystem::path& folder);
+DoctorFinding ranks_finding(const std::filesystem::path& worker, const std::filesystem::path& hostfile,
+                            const std::filesystem::path& folder);
 
 }  // namespace equipoise

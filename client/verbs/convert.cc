@@ -34,7 +34,7 @@ const TrainerTable* table_named(const std::string& name) {
 
 bool is_part_of_command(const std::string& word) { return word == "trl" || word.starts_with("--"); }
 
-ConversionRequest request_of(const ConvertFlags& flags) {
+ConversionRequest conversion_request(const ConvertFlags& flags) {
   ConversionRequest request{.model = flags.model,
                             .train = flags.train,
                             .validation = flags.validation,
@@ -105,7 +105,7 @@ void convert(const ConvertFlags& flags, const Console& console) {
     }
     return;
   }
-  const ConversionRequest request = request_of(flags);
+  const ConversionRequest request = conversion_request(flags);
   Conversion conversion = convert_settings(request);
   if (conversion.faults.empty()) {
     if (const std::string fault = fault_of_job(request, conversion.spec); !fault.empty()) {

@@ -28,7 +28,7 @@ std::chrono::system_clock::time_point time_of(const google::protobuf::Timestamp&
 }
 
 // Adds whether the coordinator answers; returns the newest time that it has written.
-std::chrono::system_clock::time_point ask_coordinator(const CoordinatorFlags& flags, Findings& findings) {
+std::chrono::system_clock::time_point ask_coordinator(const CoordinatorFlags& flags, DoctorFindings& findings) {
   std::chrono::system_clock::time_point newest{};
   if (flags.address.empty()) return newest;
   const std::string how = std::string(flags.files.tls_ca.empty() ? "in plain text" : "over TLS") +
@@ -46,7 +46,7 @@ std::chrono::system_clock::time_point ask_coordinator(const CoordinatorFlags& fl
   return newest;
 }
 
-Finding cache_finding() {
+DoctorFinding cache_finding() {
   try {
     const fs::path cache = cache_folder();
     if (!cache.empty()) return disk_finding("cache", cache);
@@ -63,10 +63,10 @@ std::chrono::system_clock::time_point built_at(const fs::path& program) {
   return std::chrono::time_point_cast<std::chrono::system_clock::duration>(std::chrono::file_clock::to_sys(written));
 }
 
-Findings examine(const DoctorFlags& flags) {
+DoctorFindings examine(const DoctorFlags& flags) {
   const fs::path programs = program_folder();
-  Findings findings = {{Health::kOk, "equipoise", version_text(), ""}};
-  const auto add = [&findings](Finding finding) { findings.push_back(std::move(finding)); };
+  DoctorFindings findings = {{Health::kOk, "equipoise", version_text(), ""}};
+  const auto add = [&findings](DoctorFinding finding) { findings.push_back(std::move(finding)); };
   const PrivateFolder folder;
   for (const char* const program : {"equipoise-coordinator", "equipoise-worker"}) {
     add(program_finding(programs, program, EQUIPOISE_VERSION, folder.path()));
@@ -80,15 +80,15 @@ Findings examine(const DoctorFlags& flags) {
   add(cache_finding());
   if (!flags.state.empty()) add(disk_finding("state", flags.state));
   add(shared_memory_finding());
-  for (const Finding& finding : limit_findings()) add(finding);
-  for (const Finding& finding : environment_findings()) add(finding);
+  for (const DoctorFinding& finding : limit_findings()) add(finding);
+  for (const DoctorFinding& finding : environment_findings()) add(finding);
   return findings;
 }
 
 void doctor(const DoctorFlags& flags, const Console& console) {
-  Findings findings = examine(flags);
+  DoctorFindings findings = examine(flags);
   const char* const home = std::getenv("HOME");
-  for (Finding& finding : findings) {
+  for (DoctorFinding& finding : findings) {
     finding.found = without_home(finding.found, home == nullptr ? "" : home);
     finding.advice = without_home(finding.advice, home == nullptr ? "" : home);
   }

@@ -15,7 +15,7 @@ using Time = std::chrono::system_clock::time_point;
 
 TEST(DiskFinding, LooksAtTheNearestFolderThatIsThere) {
   const TempFolder folder;
-  const Finding finding = disk_finding("output", folder / "runs/of/today");
+  const DoctorFinding finding = disk_finding("output", folder / "runs/of/today");
   EXPECT_EQ(finding.check, "output");
   EXPECT_THAT(finding.found, HasSubstr("GiB free in"));
   EXPECT_NE(finding.health, Health::kFail);
@@ -23,13 +23,13 @@ TEST(DiskFinding, LooksAtTheNearestFolderThatIsThere) {
 
 TEST(DiskFinding, FailsWhereAFileStandsInTheWay) {
   const TempFolder folder;
-  const Finding finding = disk_finding("output", folder.write("file", "x") / "run");
+  const DoctorFinding finding = disk_finding("output", folder.write("file", "x") / "run");
   EXPECT_EQ(finding.health, Health::kFail);
   EXPECT_THAT(finding.found, HasSubstr("cannot be written"));
 }
 
 TEST(DiskFinding, WarnsWhereThereIsLittleRoom) {
-  const Finding finding = disk_finding("output", "/proc");
+  const DoctorFinding finding = disk_finding("output", "/proc");
   EXPECT_EQ(finding.health, Health::kFail);
 }
 
@@ -37,7 +37,7 @@ TEST(ClockFinding, ComparesWithTheProgramAndTheCoordinator) {
   const Time now = Time() + hours(1000);
   EXPECT_EQ(clock_finding(now, now - hours(1), {}).health, Health::kOk);
   EXPECT_EQ(clock_finding(now, now + hours(1), {}).health, Health::kWarn);
-  const Finding late = clock_finding(now, now - hours(1), now + std::chrono::seconds(60));
+  const DoctorFinding late = clock_finding(now, now - hours(1), now + std::chrono::seconds(60));
   EXPECT_EQ(late.health, Health::kWarn);
   EXPECT_EQ(late.found, "60 s behind what the coordinator has written");
 }
@@ -45,7 +45,7 @@ TEST(ClockFinding, ComparesWithTheProgramAndTheCoordinator) {
 TEST(EnvironmentFindings, NameWhatNobodyReads) {
   ::setenv("EQUIPOISE_DEVISE", "cpu", 1);
   ::setenv("EQUIPOISE_DEVICE", "tpu", 1);
-  const Findings findings = environment_findings();
+  const DoctorFindings findings = environment_findings();
   ::unsetenv("EQUIPOISE_DEVISE");
   ::unsetenv("EQUIPOISE_DEVICE");
   ASSERT_EQ(findings.size(), 2U);

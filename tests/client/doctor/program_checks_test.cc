@@ -36,7 +36,7 @@ TEST_F(ProgramChecks, CompareVersions) {
 }
 
 TEST_F(ProgramChecks, SayWhyRanksDoNotMeet) {
-  const Finding finding =
+  const DoctorFinding finding =
       ranks_finding(script("worker", "echo 'equipoise-worker: no route to host' >&2; exit 1"), "", folder_.path());
   EXPECT_EQ(finding.health, Health::kFail);
   EXPECT_THAT(finding.found, HasSubstr("equipoise-worker: no route to host"));
