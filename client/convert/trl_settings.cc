@@ -37,8 +37,9 @@ dataset_test_split: test
 )";
 
 constexpr std::array kDifferences = {
-    std::string_view("the order of the pairs is another one for the same seed; train_sampling_strategy: sequential, "
-                     "which is data.shuffle: false, gives both the file's"),
+    std::string_view(
+        "the same seed gives another order of the pairs; train_sampling_strategy: sequential takes the file's order in "
+        "both"),
     std::string_view("losses are means over all pairs of the global batch, not of each device's mean"),
     std::string_view("there is no padding, so padding side and padding token have no meaning"),
 };

@@ -28,8 +28,8 @@ trl, axolotl, factory = (pathlib.Path(path) for path in sys.argv[1:4])
 parts = [("trl", classes(trl / "scripts/utils.py"), ["DatasetMixtureConfig"]),
          ("axolotl", classes(*sorted(axolotl.glob("utils/schemas/**/*.py"))), ["AxolotlInputConfig"]),
          ("llama-factory", classes(*sorted(factory.glob("hparams/*_args.py"))),
-          ["DataArguments", "FinetuningArguments", "ModelArguments", "RayArguments", "ProfilerArguments", "Fp8Arguments",
-           "TrainingArguments"])]
+          ["DataArguments", "FinetuningArguments", "ModelArguments", "RayArguments", "ProfilerArguments",
+           "Fp8Arguments", "TrainingArguments"])]
 for trainer, found, names in parts:
     for setting in sorted({setting for name in names for setting in fields(found, name)}):
         print(trainer, setting)
