@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import sys
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
@@ -34,14 +34,15 @@ class BuildWithMessages(build_py):
 class WheelOfPrograms(bdist_wheel):
     """For every Python, and for one kind of machine."""
 
-    def finalize_options(self):
-        super().finalize_options()
-        self.root_is_pure = not PROGRAMS
-
     def get_tag(self):
         python, abi, platform = super().get_tag()
         return ("py3", "none", platform) if PROGRAMS else (python, abi, platform)
 
 
-setup(cmdclass={"build_py": BuildWithMessages, "bdist_wheel": WheelOfPrograms}, install_requires=DEPENDENCIES,
-      entry_points={"console_scripts": SCRIPTS})
+class MaybeWithPrograms(Distribution):
+    def has_ext_modules(self):
+        return bool(PROGRAMS)
+
+
+setup(cmdclass={"build_py": BuildWithMessages, "bdist_wheel": WheelOfPrograms}, distclass=MaybeWithPrograms,
+      install_requires=DEPENDENCIES, entry_points={"console_scripts": SCRIPTS})

@@ -4,7 +4,7 @@ import os
 import pathlib
 import sys
 
-PROGRAMS = pathlib.Path(__file__).resolve().parent / "_programs"
+PROGRAMS = pathlib.Path(__file__).resolve().parent / "_programs/bin"
 
 
 def main() -> None:

@@ -188,9 +188,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"equipoise.trackers: {given.run} has no {metrics.METRICS_FILE}, expected the folder of a run",
               file=sys.stderr)
         return 2
-    if given.follow:
-        while not given.run.exists():
-            time.sleep(given.every)
+    while not (given.run / metrics.METRICS_FILE).exists():  # which comes after job.yaml
+        time.sleep(given.every)
     config = read_config(given.run)
     try:
         tracker = TRACKERS[given.tracker](given.project, given.name or str(config.get("name", given.run.name)), config)
