@@ -1,7 +1,7 @@
 """Writes src/equipoise/_proto/messages.binpb, the messages of proto/ as the client reads them: their descriptors.
 
-Descriptors, and no generated modules: these would work with one version of Protobuf only, of which a training environment
-has one already. setup.py calls it with protoc of grpcio-tools; tests call it with whichever protoc is there."""
+Descriptors, and no generated modules: these would work with one version of Protobuf only, of which a training
+environment has one already. setup.py calls it with protoc of grpcio-tools; tests call it with whichever protoc is there."""
 
 import os
 import pathlib

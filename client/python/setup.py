@@ -1,5 +1,5 @@
-"""Makes the messages, and puts the programs beside the client where deploy/wheel has built them: EQUIPOISE_PROGRAMS is a
-folder with them, EQUIPOISE_TORCH the release of torch whose LibTorch they were linked with."""
+"""Makes the messages, and puts the programs beside the client where deploy/wheel has built them: EQUIPOISE_PROGRAMS is
+a folder with them, EQUIPOISE_TORCH the release of torch whose LibTorch they were linked with."""
 
 import os
 import pathlib
@@ -18,7 +18,8 @@ DEPENDENCIES = ["grpcio>=1.60", "protobuf>=4.25", "PyYAML>=6"]
 SCRIPTS = []
 if PROGRAMS:
     DEPENDENCIES.append(f"torch=={os.environ['EQUIPOISE_TORCH']}")
-    SCRIPTS = [f"{name} = equipoise._launch:main" for name in ("equipoise", "equipoise-coordinator", "equipoise-worker")]
+    NAMES = ("equipoise", "equipoise-coordinator", "equipoise-worker")
+    SCRIPTS = [f"{name} = equipoise._launch:main" for name in NAMES]
 
 
 class BuildWithMessages(build_py):

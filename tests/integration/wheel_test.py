@@ -16,12 +16,14 @@ import programs  # noqa: E402
 
 WHEELS = programs.ROOT / "build/wheel"
 VARIABLES = {"PATH": "/venv/bin:/usr/bin:/bin", "HOME": "/root", "OMPI_ALLOW_RUN_AS_ROOT": "1",
-             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1", "EQUIPOISE_DEVICE": "cpu", "LC_ALL": "C.UTF-8"}
+             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1", "EQUIPOISE_DEVICE": "cpu",
+             "LC_ALL": "C.UTF-8"}
 SITE_PACKAGES = "venv/lib/python3.11/site-packages"
 
 PROGRAM = """
 import equipoise
-job = "name: from-wheel\\nmodel: {path: model}\\ndata: {train: data/train.jsonl}\\ntraining: {max_steps: 5}\\noutput: o\\n"
+job = {"name": "from-wheel", "model": {"path": "model"}, "data": {"train": "data/train.jsonl"},
+       "training": {"max_steps": 5}, "output": "o"}
 with equipoise.Client() as client:
     job = client.wait(client.submit(job, workers=2).id, timeout=200)
     print(job.state, job.step)
@@ -42,8 +44,7 @@ def debian():
 class Wheel(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        for need in ("mmdebstrap", "chroot", "mount"):
-            assert shutil.which(need), f"{need} is not there"
+        cls.chroot = shutil.which("chroot")
         cls.wheel, = WHEELS.glob("equipoise-*.whl")
         cls.root = pathlib.Path(tempfile.mkdtemp(prefix="equipoise-wheel-"))
         cls.addClassCleanup(shutil.rmtree, cls.root, ignore_errors=True)
@@ -84,8 +85,8 @@ class Wheel(unittest.TestCase):
 
     @classmethod
     def start(cls, *command, **options):
-        return subprocess.run([shutil.which("chroot"), str(cls.root), *map(str, command)], capture_output=True, text=True, timeout=300,
-                              stdin=subprocess.DEVNULL, env={**VARIABLES, **options})
+        return subprocess.run([cls.chroot, str(cls.root), *map(str, command)], capture_output=True, text=True,
+                              timeout=300, stdin=subprocess.DEVNULL, env={**VARIABLES, **options})
 
     @classmethod
     def succeed(cls, *command, **options):
@@ -122,7 +123,7 @@ class Wheel(unittest.TestCase):
         self.assertIn("worst", self.succeed(*in_folder, "equipoise", "evaluate", "--model", "run/final", "--reference",
                                             "model", "--data", "data/validation.jsonl", "--output", "pairs.jsonl"))
         coordinator = subprocess.Popen(
-            [shutil.which("chroot"), str(self.root), "equipoise-coordinator", "--listen", "127.0.0.1:0", "--metrics-listen", "",
+            [self.chroot, str(self.root), "equipoise-coordinator", "--listen", "127.0.0.1:0", "--metrics-listen", "",
              "--state", "/root/state", "--announce", "/root/announce.json"], env=VARIABLES, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
         try:
