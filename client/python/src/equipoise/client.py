@@ -65,6 +65,8 @@ class Client:
         access = read_access(address, token, token_file, tls_ca, tls_cert, tls_key)
         self._address = access.address
         self._timeout = timeout
+        self._advice = ("one with TLS is called with tls_ca" if access.ca is None else
+                        "is its certificate of this name, and signed by tls_ca?")
         self._metadata = (("authorization", f"Bearer {access.token}"),) if access.token else ()
         target = f"dns:///{access.address}"
         if access.ca is None:
@@ -154,6 +156,8 @@ class Client:
         deadline = None if timeout is None else time.monotonic() + timeout
         seen, is_final = 0, False
         while not is_final:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise _too_late(job_id)
             # Waits for a coordinator that is away, and says who may not.
             newest = self.get(job_id)
             if newest.revision > seen:
@@ -225,7 +229,7 @@ class Client:
                                   f"{', '.join(_SETTINGS)}; fork makes a new job with others")
         try:
             message = _proto.message("TrainingJobSettings", **settings)
-        except TypeError as problem:
+        except (TypeError, ValueError) as problem:
             raise InvalidArgument(f"{settings}: {problem}") from None
         return self._job("UpdateTrainingJob", id=job_id, settings=message, etag=etag, request_id=_new_request_id())
 
@@ -296,9 +300,13 @@ class Client:
             ImportError: pandas is not installed.
         """
         metrics.require_pandas()
-        records = [*self.weight_records(job_id)]
-        names = records[0].group_names if records else ()
-        return metrics.weights_frame(names, [record.step for record in records], [record.alpha for record in records])
+        names: Sequence[str] = ()
+        steps, alphas = [], []
+        for page in self._pages("ListGroupWeights", id=job_id):
+            names = names or [*page.group_names]
+            steps += [record.step for record in page.records]
+            alphas += [[*record.alpha] for record in page.records]
+        return metrics.weights_frame(names, steps, alphas)
 
     def curves(self, job_id: str, split: str | None = "train") -> pandas.DataFrame:
         """The curves of the job as `read_metrics` gives them, from its output folder, which must be seen from here.
@@ -330,7 +338,7 @@ class Client:
                 return invoke(request, timeout=max(left, 0) + _ANSWER_S, wait_for_ready=True, metadata=self._metadata)
             except grpc.RpcError as failed:
                 if left <= 0 or not was_cut_off(failed):
-                    raise error_of(failed, self._address) from None
+                    raise error_of(failed, self._address, self._advice) from None
             time.sleep(_BETWEEN_TRIES_S)
 
     def _job(self, name: str, **fields: Any) -> Job:
@@ -358,11 +366,15 @@ class Client:
                 yield from_message(Job, message)
         except grpc.RpcError as failed:
             if deadline is not None and failed.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise TimeoutError(f"the job {job_id} had not ended within the time given") from None
+                raise _too_late(job_id) from None
             if not was_cut_off(failed):
-                raise error_of(failed, self._address) from None
+                raise error_of(failed, self._address, self._advice) from None
         finally:
             stream.cancel()
+
+
+def _too_late(job_id: str) -> TimeoutError:
+    return TimeoutError(f"the job {job_id} was not there within the time given")
 
 
 def _new_request_id() -> str:

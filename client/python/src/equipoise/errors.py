@@ -135,10 +135,11 @@ def was_cut_off(call: Any) -> bool:
     return code == "UNAVAILABLE" or (code in ("CANCELLED", "UNKNOWN", "INTERNAL") and reason_of(call) is None)
 
 
-def error_of(call: Any, address: str) -> EquipoiseError:
-    """The exception that tells a caller of a failed gRPC call."""
+def error_of(call: Any, address: str, advice: str) -> EquipoiseError:
+    """The exception that tells a caller of a failed gRPC call; `advice` is for one without an answer."""
     code, text, reason = call.code().name, call.details() or "", reason_of(call)
     kind = CLASS_OF_REASON.get(reason or "")
     if kind is None and (was_cut_off(call) or code == "DEADLINE_EXCEEDED"):
-        kind, text = CoordinatorUnreachable, f"the coordinator at {address} went away or did not answer in time: {text}"
+        kind = CoordinatorUnreachable
+        text = f"the coordinator at {address} went away or did not answer in time: {text}; {advice}"
     return (kind or EquipoiseError)(text, reason=reason, code=code)

@@ -133,7 +133,7 @@ def set_path(message: _proto.Message, path: str, value: Any) -> None:
             of_entry = field.message_type.fields_by_name["value"]
             getattr(message, field.name)[rest] = _scalar(of_entry, value, prefix + rest)
             return None
-        if field.message_type is None or _is_repeated(field):
+        if field.message_type is None or is_repeated(field):
             raise InvalidArgument(f"{prefix}{rest} does not exist: {field.name} is no section")
         message = getattr(message, field.name)
         message.SetInParent()
@@ -143,7 +143,8 @@ def _is_map(field: Any) -> bool:
     return bool(field.message_type is not None and field.message_type.GetOptions().map_entry)
 
 
-def _is_repeated(field: Any) -> bool:
+def is_repeated(field: Any) -> bool:
+    """Whether a field is a list, or a mapping."""
     # `label` and is_repeated are each only there in some versions of Protobuf.
     repeated = getattr(field, "is_repeated", None)
     return bool(field.label == field.LABEL_REPEATED if repeated is None else repeated)
@@ -159,7 +160,7 @@ def _set(message: _proto.Message, field: Any, value: Any, prefix: str) -> None:
         of_entry = field.message_type.fields_by_name["value"]
         for key, one in value.items():
             getattr(message, field.name)[str(key)] = _scalar(of_entry, one, f"{path}.{key}")
-    elif _is_repeated(field):
+    elif is_repeated(field):
         if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
             raise InvalidArgument(f"{path} is {value!r}, expected a list")
         for i, one in enumerate(value):
@@ -260,7 +261,7 @@ def _scalar(field: Any, value: Any, path: str) -> Any:
 def _to_python(field: Any, value: Any) -> Any:
     if _is_map(field):
         return dict(value)
-    if not _is_repeated(field):
+    if not is_repeated(field):
         return _one_to_python(field, value)
     return [_one_to_python(field, one) for one in value]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+import functools
 import types
 import typing
-from typing import Any, Mapping, TypeVar
+from typing import Any, Callable, Mapping, Sequence, TypeVar
 
 from equipoise import _proto
-from equipoise.job_file import spec_to_dict
+from equipoise.job_file import is_repeated, spec_to_dict
 
 
 class JobState(str, enum.Enum):
@@ -267,35 +268,40 @@ def _inner(annotation: Any) -> Any:
     return typing.get_args(annotation)[0] if typing.get_origin(annotation) is tuple else annotation
 
 
-def _one(field: Any, value: Any, kind: Any) -> Any:
+def _reader(field: Any, kind: Any) -> Callable[[Any], Any] | None:
+    """What makes a value of one that a message has in the field; None: nothing is to be made."""
     if field.enum_type is not None:
-        text = _enum_text(field, value)
+        texts = {number: _enum_text(field, number) for number in field.enum_type.values_by_number}
         if kind is not JobState:
-            return text
-        return JobState(text) if text in JobState._value2member_map_ else JobState.UNSPECIFIED
+            return lambda number: texts.get(number, "")
+        return lambda number: JobState(texts.get(number) or JobState.UNSPECIFIED)
     if field.message_type is None:
-        return value
-    if field.message_type.full_name == "google.protobuf.Timestamp":
-        return value.ToDatetime(tzinfo=datetime.timezone.utc)
-    if field.message_type.full_name == "google.protobuf.Duration":
-        return value.ToTimedelta()
-    if field.message_type.full_name == f"{_proto.PACKAGE}.JobSpec":
-        return spec_to_dict(value)
-    return from_message(kind, value)
+        return None
+    name = field.message_type.full_name
+    if name == "google.protobuf.Timestamp":
+        return lambda value: value.ToDatetime(tzinfo=datetime.timezone.utc)
+    if name == "google.protobuf.Duration":
+        return lambda value: value.ToTimedelta()
+    return spec_to_dict if name == f"{_proto.PACKAGE}.JobSpec" else functools.partial(from_message, kind)
+
+
+@functools.cache
+def _readers(kind: Any, descriptor: Any) -> Sequence[tuple[str, bool, bool, Callable[[Any], Any] | None]]:
+    """Of each field: its name, whether it is a list, whether it may be absent, and its reader."""
+    hints = typing.get_type_hints(kind)
+    return [(field.name, is_repeated(field), field.has_presence, _reader(field, _inner(hints[field.name])))
+            for field in descriptor.fields if field.name in hints]  # others are of a newer service
 
 
 def from_message(kind: type[Value], message: _proto.Message) -> Value:
     """The value of a dataclass above with what the message of the same fields says."""
-    hints = typing.get_type_hints(kind)
     values: dict[str, Any] = {}
-    for field in message.DESCRIPTOR.fields:
-        if field.name not in hints:
-            continue  # of a newer service
-        value, inner = getattr(message, field.name), _inner(hints[field.name])
-        if hasattr(value, "MergeFrom") and not hasattr(value, "DESCRIPTOR"):
-            values[field.name] = tuple(_one(field, one, inner) for one in value)
-        elif field.has_presence and not message.HasField(field.name):
-            values[field.name] = {} if field.name == "spec" else None
+    for name, is_list, may_be_absent, read in _readers(typing.cast(Any, kind), message.DESCRIPTOR):
+        value = getattr(message, name)
+        if is_list:
+            values[name] = tuple(value) if read is None else tuple(read(one) for one in value)
+        elif may_be_absent and not message.HasField(name):
+            values[name] = {} if name == "spec" else None
         else:
-            values[field.name] = _one(field, value, inner)
+            values[name] = value if read is None else read(value)
     return kind(**values)
