@@ -251,7 +251,10 @@ void JobMetrics::show_step(const v1::TrainingJob& job) {
   OfJob& known = of_job_[job.id()];
   if (known.step == nullptr) known.step = &all_->train_step.at({job.id()});
   known.step->Set(static_cast<double>(job.step()));
-  if (job.total_steps() > 0) all_->planned_steps.at({job.id()}).Set(static_cast<double>(job.total_steps()));
+  if (job.total_steps() > 0) {
+    if (known.planned_steps == nullptr) known.planned_steps = &all_->planned_steps.at({job.id()});
+    known.planned_steps->Set(static_cast<double>(job.total_steps()));
+  }
   auto& gauges = known.weights;
   for (int g = static_cast<int>(gauges.size()); g < job.groups_size(); ++g) {
     gauges.push_back(&all_->group_weight.at({job.id(), job.groups(g).name()}));

@@ -98,7 +98,7 @@ class JobMetrics {
   // Of one job. Pointers to series that are looked up once, as each step moves them.
   struct OfJob {
     std::vector<prometheus::Gauge*> weights;  // by group id
-    prometheus::Gauge *step = nullptr, *step_time = nullptr;
+    prometheus::Gauge *step = nullptr, *planned_steps = nullptr, *step_time = nullptr;
     std::array<prometheus::Counter*, 3> step_seconds{};  // by StepOutcome
     std::int64_t pairs = 0, tokens = 0;                  // as last reported
     double counted_seconds = 0, attempt_seconds = 0;     // whose ratio is the goodput

@@ -354,7 +354,7 @@ class Watched(programs.ProgramTest):
         self.assertEqual({row[0] for row in groups}, set(self.groups()))
         losses = [float(row[1]) for row in groups]
         self.assertEqual(losses, sorted(losses, reverse=True))
-        self.assertAlmostEqual(sum(float(row[4]) for row in groups), 1, delta=0.001)
+        self.assertAlmostEqual(sum(float(row[3]) for row in groups), 1, delta=0.001)
         self.assertNotIn("–", [cell for row in groups for cell in row])
         self.assertNotIn("script", Tables(page).elements, "it works without one")
         # What a stranger puts into a link is shown as text, and stays one label in queries.
