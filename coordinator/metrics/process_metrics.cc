@@ -87,7 +87,8 @@ std::optional<double> most_descriptors() {
   return static_cast<double>(limit.rlim_cur);
 }
 
-void add(std::vector<prometheus::MetricFamily>& families, const metrics::Metric& metric, std::optional<double> value) {
+void add_family(std::vector<prometheus::MetricFamily>& families, const metrics::Metric& metric,
+                std::optional<double> value) {
   if (!value) return;
   prometheus::ClientMetric series;
   const bool is_counter = metric.type == metrics::Type::kCounter;
@@ -104,16 +105,17 @@ std::vector<prometheus::MetricFamily> process_families() {
   std::vector<prometheus::MetricFamily> families;
   const auto ticks_per_second = static_cast<double>(::sysconf(_SC_CLK_TCK));
   if (const auto stat = process_stat()) {
-    add(families, metrics::kProcessCpu, (stat->user_ticks + stat->system_ticks) / ticks_per_second);
-    add(families, metrics::kProcessResident, stat->resident_pages * static_cast<double>(::sysconf(_SC_PAGESIZE)));
-    add(families, metrics::kProcessVirtual, stat->virtual_bytes);
-    add(families, metrics::kProcessThreads, stat->threads);
+    add_family(families, metrics::kProcessCpu, (stat->user_ticks + stat->system_ticks) / ticks_per_second);
+    add_family(families, metrics::kProcessResident,
+               stat->resident_pages * static_cast<double>(::sysconf(_SC_PAGESIZE)));
+    add_family(families, metrics::kProcessVirtual, stat->virtual_bytes);
+    add_family(families, metrics::kProcessThreads, stat->threads);
     if (const auto boot = boot_time()) {
-      add(families, metrics::kProcessStartTime, *boot + stat->start_ticks / ticks_per_second);
+      add_family(families, metrics::kProcessStartTime, *boot + stat->start_ticks / ticks_per_second);
     }
   }
-  add(families, metrics::kProcessOpenFds, open_descriptors());
-  add(families, metrics::kProcessMaxFds, most_descriptors());
+  add_family(families, metrics::kProcessOpenFds, open_descriptors());
+  add_family(families, metrics::kProcessMaxFds, most_descriptors());
   return families;
 }
 

@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t kShortestSecret = 16, kLongestSecret = 4096;
 constexpr std::size_t kLargestAnswer = 64 * 1024;  // nobody reads it
 constexpr std::int64_t kEventsAtOnce = 16;
-constexpr int kMostDoublings = 20;
+constexpr int kMostTryDoublings = 20;
 constexpr std::chrono::seconds kLongestConnect{5};
 
 WebhookOutcome outcome_of_status(int status) {
@@ -92,7 +92,7 @@ void WebhookSender::run() {
       spdlog::warn("webhook: {}", failure.what());
       ++failures_;
     }
-    const int doublings = std::clamp(failures_ - 1, 0, kMostDoublings);
+    const int doublings = std::clamp(failures_ - 1, 0, kMostTryDoublings);
     const auto after_failure = std::min<std::chrono::milliseconds>(
         settings_.first_wait * (std::int64_t{1} << doublings), settings_.longest_wait);
     wait(failures_ == 0 ? settings_.between_looks : after_failure);

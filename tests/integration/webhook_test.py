@@ -26,10 +26,15 @@ class Receiver:
 
     def __init__(self, port=0, tls=None):
         self.received, self.answers, self.changed, self.is_closed = [], [], threading.Condition(), False
+        self.connections = []
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                receiver.connections.append(self.connection)
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -75,12 +80,16 @@ class Receiver:
             self.changed.notify_all()
         self.server.shutdown()
         self.server.server_close()
+        for connection in self.connections:  # of clients that would go on with them
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:  # it is closed
+                pass
 
 
 class Webhook(programs.ProgramTest):
     def setUp(self):
         super().setUp()
-        self.small_model()
         self.secret = self.folder / "secret"
         self.secret.write_text(SECRET + "\n")
         self.secret.chmod(0o600)
@@ -94,7 +103,7 @@ class Webhook(programs.ProgramTest):
             "--webhook-secret-file", str(self.secret), *arguments)
         self.addCleanup(self.coordinator.stop)
 
-    def run_job(self, *arguments):
+    def run_job(self):
         """A job whose ranks nobody starts, which is cancelled: three events and no processes."""
         self.number += 1
         job_id = self.succeed("equipoise", "submit", self.write_job(f"job{self.number}"), "--external", "--coordinator",
@@ -111,6 +120,12 @@ class Webhook(programs.ProgramTest):
 
     def log(self):
         return (self.folder / "state.log").read_text()
+
+    def wait_for_metric(self, name, value):
+        deadline = time.monotonic() + 60
+        while (found := self.metric(name)) != value:
+            self.assertLess(time.monotonic(), deadline, f"{name} is {found}, not {value}")
+            time.sleep(0.05)
 
     def metric(self, name):
         with urllib.request.urlopen(f"http://{self.coordinator.metrics}/metrics", timeout=30) as answer:
@@ -134,9 +149,11 @@ class Webhook(programs.ProgramTest):
             signed = headers["Equipoise-Timestamp"].encode() + b"." + body
             self.assertEqual(headers["Equipoise-Signature"],
                              "v1=" + hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest())
-        self.assertEqual(self.metric('equipoise_webhook_tries_total{outcome="delivered"}'), len(events))
+        self.wait_for_metric('equipoise_webhook_tries_total{outcome="delivered"}', len(events))
+        self.wait_for_metric("equipoise_webhook_age_seconds", 0)
 
     def test_a_real_job_is_told_from_its_beginning_to_its_end(self):
+        self.small_model()
         self.start()
         job_id = self.succeed("equipoise", "submit", self.write_job("real"), "--np", "1", "--coordinator",
                               self.coordinator.address).strip().splitlines()[-1].split()[-1]
@@ -210,6 +227,7 @@ class Webhook(programs.ProgramTest):
         self.assertEqual(wanted - set(self.receiver.events()), set())
 
     def test_a_receiver_that_hangs_keeps_nobody_waiting(self):
+        self.small_model()
         self.receiver.answers = [None]
         self.start()
         job_id = self.run_job()
@@ -229,7 +247,6 @@ class Webhook(programs.ProgramTest):
         self.run_job()
         self.receiver.wait_for(1)
         self.assertEqual(self.coordinator.stop(), 0)
-        self.assertNotIn("killed", self.log())
 
     def test_what_was_there_before_the_webhook_is_not_sent(self):
         self.coordinator = programs.Coordinator(self.folder / "state")
@@ -278,6 +295,7 @@ class Webhook(programs.ProgramTest):
     def test_a_server_that_speaks_no_http_or_never_ends_is_given_up(self):
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.start(url=f"http://127.0.0.1:{listening.getsockname()[1]}/")
+            listening.settimeout(60)
             self.run_job()
             for answer in (b"220 smtp ready\r\n",
                            b"HTTP/1.1 500 x\r\nContent-Length: 99999999999\r\n\r\n" + b"x" * 10 ** 6,
