@@ -109,13 +109,13 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   job_service_ = std::make_unique<TrainingJobService>(*shared_, gate_, metrics_);
   worker_service_ = std::make_unique<WorkerService>(*shared_, gate_, metrics_);
   if (settings.metrics_listen) expose_metrics(*settings.metrics_listen);
-  serve(settings.listen, settings.tls);
-  watch_state();
-  launcher_->set_coordinator_address(address_for_ranks(rank_address_settings(settings), address_));
   if (settings.webhook) {
     webhook_ = std::make_unique<WebhookSender>(*settings.webhook, settings.state / "webhook",
                                                webhook_source(*shared_, metrics_, clock));
   }
+  serve(settings.listen, settings.tls);
+  watch_state();
+  launcher_->set_coordinator_address(address_for_ranks(rank_address_settings(settings), address_));
   launcher_->watch_found();
   shared_->start_timer();
 }

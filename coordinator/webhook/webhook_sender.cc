@@ -88,7 +88,7 @@ void WebhookSender::run() {
   while (!is_stopping()) {
     try {
       look_for_events();
-    } catch (const std::exception& failure) {  // of the database; what is to be sent stays in it
+    } catch (const std::exception& failure) {  // of the database
       spdlog::warn("webhook: {}", failure.what());
       ++failures_;
     }
@@ -102,7 +102,11 @@ void WebhookSender::run() {
 void WebhookSender::look_for_events() {
   pending_.merge(source_.take_changed());
   for (auto job = pending_.begin(); job != pending_.end();) {
-    if (!send_events(*job)) return;
+    try {
+      if (!send_events(*job)) return;
+    } catch (const std::exception& failure) {  // its events cannot be read; those of others can be
+      spdlog::warn("webhook: events of job {} are left out until it has another one: {}", *job, failure.what());
+    }
     job = pending_.erase(job);
   }
   source_.show_age(std::chrono::seconds(0));
