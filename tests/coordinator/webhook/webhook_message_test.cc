@@ -17,8 +17,8 @@ WebhookEvent event_named(const std::string& name) {
 
 TEST(WebhookMessage, HasTheEventAsTheApiHasIt) {
   EXPECT_EQ(webhook_body(event_named("survey")),
-            R"({"job_id":"survey-0a1b","name":"survey","event":{"revision":"4","time":"2023-11-14T22:13:20Z",)"
-            R"("generation":"1","state":"JOB_STATE_RUNNING","text":"rank 0 has started training"}})");
+            R"({"job_id":"survey-0a1b","name":"survey","event":{"revision":"4","generation":"1",)"
+            R"("state":"JOB_STATE_RUNNING","text":"rank 0 has started training","time":"2023-11-14T22:13:20Z"}})");
 }
 
 TEST(WebhookMessage, ANameCannotEndItsText) {
