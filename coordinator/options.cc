@@ -10,6 +10,7 @@
 
 #include "common/process/machine_ranks.h"
 #include "coordinator/launch/hostfile.h"
+#include "coordinator/revision.h"
 #include "coordinator/service/listen_address.h"
 
 namespace equipoise::coordinator {
@@ -34,6 +35,7 @@ struct Texts {
   int preemption_grace = 120;
   int stall_timeout = 30;
   std::int64_t max_history = 1024;
+  std::string webhook, webhook_secret_file, webhook_ca;
   bool allocation = false;
   bool insecure = false;
   bool insecure_metrics = false;
@@ -115,6 +117,15 @@ void declare(CLI::App& app, Texts& texts) {
       ->type_name("DIR")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--webhook", texts.webhook, "https:// or http:// URL to which every event of a job is sent, as JSON")
+      ->type_name("URL");
+  app.add_option(
+         "--webhook-secret-file", texts.webhook_secret_file,
+         "A secret of 16 characters or more, with which what is sent is signed; mode 0600; read again each time")
+      ->type_name("FILE");
+  app.add_option("--webhook-ca", texts.webhook_ca,
+                 "With which the certificate of --webhook is checked, PEM; default: those of this machine")
+      ->type_name("FILE");
   app.add_flag("--insecure", texts.insecure,
                "Listen where other machines can connect, without TLS and tokens: whoever reaches the port reads, makes "
                "and ends all jobs, with files as this user");
@@ -196,6 +207,24 @@ std::optional<TlsFiles> checked_tls(const Texts& texts) {
   return files;
 }
 
+std::optional<WebhookSettings> checked_webhook(const Texts& texts) {
+  if (texts.webhook.empty()) {
+    if (texts.webhook_secret_file.empty() && texts.webhook_ca.empty()) return std::nullopt;
+    throw std::invalid_argument("--webhook-secret-file and --webhook-ca need --webhook: the URL that events go to");
+  }
+  WebhookSettings settings{.address = parse_webhook_address(texts.webhook)};
+  settings.user_agent = std::string("equipoise-coordinator/") + EQUIPOISE_VERSION;
+  if (!texts.webhook_secret_file.empty()) {
+    settings.secret_file = existing_file("--webhook-secret-file", texts.webhook_secret_file);
+    read_webhook_secret(settings.secret_file);
+  }
+  if (!texts.webhook_ca.empty()) {
+    if (!settings.address.is_https) throw std::invalid_argument("--webhook-ca needs a --webhook of https://");
+    settings.ca_file = existing_file("--webhook-ca", texts.webhook_ca);
+  }
+  return settings;
+}
+
 // Ranks are started in folders of their own, so that names of files are absolute.
 ServiceFiles checked_rank_files(const Texts& texts) {
   if (texts.tls_cert.empty()) return {};  // of another service, where the environment names any
@@ -235,12 +264,14 @@ OnShutdown checked_on_shutdown(const Texts& texts) {
 
 Options options_of(const Texts& texts) {
   Options options;
+  options.server.build = {.version = EQUIPOISE_VERSION, .revision = revision()};
   options.server.listen = checked_listen(texts);
   options.server.metrics_listen = checked_metrics_listen(texts);
   if (!texts.tokens.empty()) options.server.access.tokens = existing_file("--tokens", texts.tokens);
   options.server.roots = checked_roots(texts.roots);
   options.server.tls = checked_tls(texts);
   options.server.rank_files = checked_rank_files(texts);
+  options.server.webhook = checked_webhook(texts);
   if (texts.state.empty()) throw std::invalid_argument("--state is empty, expected a folder");
   options.server.state = std::filesystem::absolute(texts.state);
   options.server.mpirun = texts.mpirun.find('/') == std::string::npos ? std::filesystem::path(texts.mpirun)

@@ -149,6 +149,15 @@ void AttemptSupervisor::tick() {
   schedule_termination(now);
   terminate_due(now);
   release_outputs();
+  show_metrics(now);
+}
+
+void AttemptSupervisor::show_metrics(SteadyTime now) {
+  constexpr std::chrono::seconds kInterval{1};
+  if (metrics_shown_ && now - *metrics_shown_ < kInterval) return;
+  metrics_shown_ = now;
+  table_.show_time();
+  if (slots_.total() > 0) table_.metrics().show_slots(slots_.counts());
 }
 
 void AttemptSupervisor::renew_leases_after_pause(SteadyTime now) {
@@ -229,6 +238,7 @@ void AttemptSupervisor::check_progress(JobRecord& record, SteadyTime now) {
   const bool has_ranks = has_attempt(state) || state == v1::JOB_STATE_PAUSING;
   table_.metrics().show_stall(record.job.id(),
                               has_ranks ? record.members->longest_stall(now) : SteadyTime::duration::zero());
+  table_.metrics().show_ranks(record.job.id(), has_ranks ? record.members->activity(now) : RankActivity{});
   if (!has_ranks) return;
   if (table_.is_held()) {  // rank 0 waits for the disk, and the others for it
     record.step_times.interrupt();

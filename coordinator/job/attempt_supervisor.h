@@ -143,6 +143,7 @@ class AttemptSupervisor {
   void schedule_termination(SteadyTime now);
   void terminate_due(SteadyTime now);
   void release_outputs();
+  void show_metrics(SteadyTime now);
   std::optional<std::chrono::seconds> grace_of(const AttemptKey& key, bool has_hosts);
 
   const SupervisorSettings settings_;
@@ -153,7 +154,7 @@ class AttemptSupervisor {
   SlotPool slots_;
   HostWatch host_watch_;
   std::map<AttemptKey, LiveAttempt> attempts_;
-  std::optional<SteadyTime> last_tick_;
+  std::optional<SteadyTime> last_tick_, metrics_shown_;
   bool are_launches_held_ = false;
   bool is_leaving_ = false;
   Leaving leaving_ = Leaving::kAll;

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/service/webhook_source.h"
+
 namespace equipoise::coordinator {
 namespace {
 
@@ -83,6 +85,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
       room_(settings.state),
       store_(with_room(room_, [this] { return JobStore(folder_.database()); })),
       gate_(settings.access, clock) {
+  metrics_.show_build(settings.build);
   const LaunchSettings launch{.mpirun = settings.mpirun,
                               .worker = settings.worker,
                               .allocation = settings.allocation,
@@ -106,6 +109,10 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   job_service_ = std::make_unique<TrainingJobService>(*shared_, gate_, metrics_);
   worker_service_ = std::make_unique<WorkerService>(*shared_, gate_, metrics_);
   if (settings.metrics_listen) expose_metrics(*settings.metrics_listen);
+  if (settings.webhook) {
+    webhook_ = std::make_unique<WebhookSender>(*settings.webhook, settings.state / "webhook",
+                                               webhook_source(*shared_, metrics_, clock));
+  }
   serve(settings.listen, settings.tls);
   watch_state();
   launcher_->set_coordinator_address(address_for_ranks(rank_address_settings(settings), address_));
@@ -151,6 +158,7 @@ void CoordinatorServer::watch_state() {
 
 void CoordinatorServer::shut_down() {
   if (server_ == nullptr) return;
+  webhook_.reset();  // the next coordinator sends what is stored from here on
   shared_->watch_state({.loss = [this] { return folder_.loss(); }, .on_loss = {}, .room = &room_});  // server_ goes
   server_->GetHealthCheckService()->SetServingStatus(false);
   if (on_shutdown_ == OnShutdown::kKeep) {

@@ -23,6 +23,7 @@
 #include "coordinator/store/job_store.h"
 #include "coordinator/store/state_folder.h"
 #include "coordinator/store/state_room.h"
+#include "coordinator/webhook/webhook_sender.h"
 
 namespace equipoise::coordinator {
 
@@ -33,6 +34,7 @@ enum class OnShutdown {
 };
 
 struct ServerSettings {
+  BuildInfo build;
   ListenAddress listen;
   std::optional<ListenAddress> metrics_listen;
   AccessSettings access;
@@ -45,6 +47,7 @@ struct ServerSettings {
   ServiceFiles rank_files;               // with which ranks that are launched here call the service; without a token
   std::optional<std::string> advertise;  // host under which ranks on other machines reach us
   ControllerSettings controller;
+  std::optional<WebhookSettings> webhook;  // checked
   std::size_t max_watchers = 4096;
   std::chrono::seconds shutdown_grace{0};  // for ranks to leave with a checkpoint before they are ended
   Chain chain = Chain::kToCoordinator;
@@ -93,6 +96,7 @@ class CoordinatorServer {
   std::unique_ptr<MpirunLauncher> launcher_;
   std::unique_ptr<JobController> controller_;
   std::unique_ptr<SharedController> shared_;
+  std::unique_ptr<WebhookSender> webhook_;
   CallGate gate_;
   std::unique_ptr<TrainingJobService> job_service_;
   std::unique_ptr<WorkerService> worker_service_;

@@ -68,7 +68,7 @@ class CoordinatorProcess {
     pid_ = ::fork();
     if (pid_ == 0) {
       ::execl(program.c_str(), program.c_str(), "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--state",
-              state.c_str(), "--announce", announce.c_str(), "--log-level", "warn", nullptr);
+              state.c_str(), "--announce", announce.c_str(), "--log-level", "warn", "--exit-with-parent", nullptr);
       ::_exit(127);
     }
     while (!fs::exists(announce)) {
