@@ -18,11 +18,14 @@ std::string small_text(std::string_view text) {
   return result;
 }
 
-// "[::1]:80" is [::1], "host:80" is host.
+// "[::1]:80" is [::1], "host:80" is host; anything else behind it, and it is empty.
 std::string host_without_port(std::string_view host) {
-  const std::size_t bracket = host.find(']');
-  if (host.starts_with('[') && bracket != std::string_view::npos) return small_text(host.substr(0, bracket + 1));
-  return small_text(host.substr(0, host.find(':')));
+  const std::size_t bracket = host.starts_with('[') ? host.find(']') : std::string_view::npos;
+  const std::size_t end = bracket == std::string_view::npos ? std::min(host.find(':'), host.size()) : bracket + 1;
+  const std::string_view port = host.substr(end);
+  const bool is_port =
+      port.starts_with(':') && std::ranges::all_of(port.substr(1), [](char c) { return c >= '0' && c <= '9'; });
+  return port.empty() || is_port ? small_text(host.substr(0, end)) : "";
 }
 
 // An address is looked up nowhere, so that nobody else can make it mean this service.

@@ -12,6 +12,8 @@ const kMostLines = 8, kMostRows = 12;
 const kBetweenCurves = 10_000, kBetweenLooks = 2000;
 
 const lossOf = (group: Group): number => { const loss = group.validationLoss ?? group.trainLoss; return loss === undefined ? -Infinity : loss === "NaN" ? Infinity : Number(loss); };
+// "NaN" is a text in JSON.
+const loss = (value: number | string | undefined): string => number(value === undefined ? null : Number(value));
 // The worst off first.
 export const byLoss = (groups: Group[]): Group[] => [...groups].sort((a, b) => lossOf(b) - lossOf(a));
 
@@ -59,7 +61,7 @@ export function jobView(view: View, id: string): void {
     const fields: [keyof Settings, string, string][] = [["tradeOff", "trade_off", "any"], ["stepSize", "step_size: η of the group weights", "any"],
       ["learningRate", "learning_rate", "any"], ["maxSteps", "max_steps: where training ends", "1"], ["priority", "priority", "1"]];
     const inputs = fields.map(([key, label, step]) => ({ key, input: h("input", { type: "number", step, id: `set-${key}`, inputmode: "decimal" }), label }));
-    ask("Change settings", [h("p", {}, "An empty field stays as it is. The change holds from the end of a step on, which the list of events names."),
+    ask("Change settings", [h("p", {}, "An empty field stays as it is. The change holds from the end of a step on, which the list of changes names."),
       ...inputs.map(({ input, label }) => h("p", { class: "field" }, h("label", { for: input.id }, label), input))], "Change", async () => {
       const settings: Settings = {};
       for (const { key, input } of inputs) if (input.value !== "") (settings as Record<string, string | number>)[key] = key === "maxSteps" ? input.value : Number(input.value);
@@ -85,11 +87,9 @@ export function jobView(view: View, id: string): void {
       evaluate: name === "RUNNING", checkpoint: name === "RUNNING", cancel: !isFinal && name !== "CANCELLING" };
     for (const [key, button] of Object.entries(buttons)) button.disabled = !may[key as keyof typeof may];
     showTrouble(next);
-    const all = byLoss(next.groups ?? []);
-    if (!chosenByHand && groups.length === 0) groups = all.slice(0, kMostLines).map((group) => group.name);
     showGroups();
     addLive(next, step);
-    void readCurves(isFinal);
+    void readCurves(isFinal || (groups.length === 0 && (next.groups?.length ?? 0) > 0));
   }
 
   let trouble = "";
@@ -110,7 +110,7 @@ export function jobView(view: View, id: string): void {
     const all = byLoss(job.groups ?? []).filter((group) => group.name.toLowerCase().includes(wanted));
     const focused = document.activeElement?.id;
     replace(groupsPlace, table("Groups, the worst off first", ["Group", "Weight", "Training loss", "Validation loss", "Accuracy", "Pairs", "In the charts"],
-      all.slice(0, kMostRows).map((group) => [group.name, number(group.weight), number(Number(group.trainLoss ?? NaN)), number(Number(group.validationLoss ?? NaN)),
+      all.slice(0, kMostRows).map((group) => [group.name, number(group.weight), loss(group.trainLoss), loss(group.validationLoss),
         number(group.validationRewardAccuracy ?? group.trainRewardAccuracy, 3), String(group.pairCount ?? 0),
         h("input", { type: "checkbox", id: `group-${group.name}`, "aria-label": `${group.name} in the charts`, checked: groups.includes(group.name),
           disabled: !groups.includes(group.name) && groups.length >= kMostLines, change: (event) => choose(group.name, (event.target as HTMLInputElement).checked) })])),
@@ -148,9 +148,12 @@ export function jobView(view: View, id: string): void {
     if (isReading || document.hidden || (curves !== null && !isUrgent && Date.now() - readAt < kBetweenCurves)) return;
     isReading = true;
     readAt = Date.now();
+    // By name, so that few groups keep their colours whoever of them is the worst.
+    if (!chosenByHand) groups = byLoss(job?.groups ?? []).slice(0, kMostLines).map((group) => group.name).sort();
     try {
       curves = await get<JobCurves>(curvesPath(id, groups), view.signal);
       showCurves();
+      showGroups();
     } catch { /* the next event tries again */ }
     isReading = false;
   }
@@ -211,6 +214,11 @@ function historyOf(view: View, id: string, job: () => Job | null): HTMLElement[]
     section("Events", true, async (place) => {
       const { events = [] } = await get<{ events?: Event_[] }>(jobPath(id, "/events?pageSize=1000"), view.signal);
       shown(place, JSON.stringify(events), () => table("Events", ["Time", "State", "What"], [...events].reverse().map((event) => [time(event.time), (event.state ?? "").replace("JOB_STATE_", ""), event.text ?? ""])));
+    }),
+    section("Changes of settings", false, async (place) => {
+      const changes = job()?.settingsChanges ?? [];
+      shown(place, JSON.stringify(changes), () => changes.length === 0 ? h("p", {}, "None.") : table("Changes of settings", ["Change", "Asked for", "Settings", "Since step"],
+        [...changes].reverse().map((one) => [one.version, time(one.createTime), Object.entries(one.settings).map(([key, value]) => `${key} ${value}`).join(", "), one.effectiveStep ?? "not yet"])));
     }),
     section("Attempts", false, async (place) => {
       const { attempts = [] } = await get<{ attempts?: Attempt[] }>(jobPath(id, "/attempts?pageSize=1000"), view.signal);

