@@ -25,6 +25,7 @@ const steps = {
   },
   go: ({ hash }) => page.evaluate((to) => { location.hash = to; }, hash),
   wait: ({ text, selector = "main", timeout = 60_000 }) => page.waitForFunction(([where, what]) => document.querySelector(where)?.textContent?.includes(what), [selector, text], { timeout }).then(() => true),
+  gone: ({ selector }) => page.waitForFunction((what) => document.querySelector(what) === null, selector).then(() => true),
   text: ({ selector }) => page.locator(selector).first().textContent(),
   click: ({ name, role = "button", within = "body" }) => page.locator(within).getByRole(role, { name, exact: true }).first().click().then(() => true),
   fill: ({ label, value }) => page.getByLabel(label, { exact: false }).first().fill(value).then(() => true),

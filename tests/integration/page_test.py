@@ -109,7 +109,7 @@ class Page(PageTest):
         # Back leaves it as it is; a yes pauses it.
         browser.click(name="Pause")
         browser.key(key="Escape")
-        self.assertEqual(browser.count(selector="dialog"), 0)
+        browser.gone(selector="dialog")
         browser.click(name="Pause")
         browser.click(name="Pause", within="dialog")
         browser.wait(text="PAUSED", selector=".job")
@@ -139,6 +139,7 @@ class Page(PageTest):
         self.assertEqual(browser.axe(), [], "the dialog")
         browser.click(name="Cancel the job", within="dialog")
         browser.wait(text="CANCELLED", selector=".job")
+        browser.gone(selector="dialog")
         self.assertEqual(again.process.poll(), None)
 
     def test_a_failed_job_says_why_and_runs_are_laid_over_each_other(self):
