@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 constexpr QueryRange kPoints{.least = 1, .most = 1000, .usual = 300};
 constexpr QueryRange kWorst{.least = 0, .most = 32, .usual = 8};
-constexpr std::size_t kMostGroups = 32;
+constexpr std::size_t kMostCurveGroups = 32;
 constexpr QueryRange kLogBytes{.least = 1, .most = 256 * 1024, .usual = 64 * 1024};
 constexpr auto kCurvesKept = 1s;
 constexpr std::size_t kMostCurvesKept = 64;
@@ -207,8 +207,8 @@ std::string HttpService::curves(const HttpRequest& request, const std::string& i
   for (const auto& [name, value] : request.query) {
     if (name == "group") query.groups.push_back(value);
   }
-  if (query.groups.size() > kMostGroups) {
-    throw std::invalid_argument("the query names more than " + std::to_string(kMostGroups) + " groups");
+  if (query.groups.size() > kMostCurveGroups) {
+    throw std::invalid_argument("the query names more than " + std::to_string(kMostCurveGroups) + " groups");
   }
   const auto worst = static_cast<std::size_t>(query_number(request, "worst", kWorst));
   const std::filesystem::path output = shared_.read([&](JobController& core) {

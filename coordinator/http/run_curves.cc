@@ -21,7 +21,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kReadWhole = std::size_t{64} << 20;
-constexpr std::size_t kLongestLine = std::size_t{4} << 20;
+constexpr std::size_t kLongestMetricsLine = std::size_t{4} << 20;
 constexpr std::size_t kFirstPart = std::size_t{16} << 10;  // of a line that is looked for
 constexpr std::string_view kOtherSplit = R"({"split":)", kValidation = R"({"split":"validation",)";
 
@@ -77,7 +77,7 @@ void sort_lines(std::string_view text, RunLines& lines, std::size_t points) {
 
 // The first whole line that begins at or behind `offset`; empty: none.
 std::string line_behind(int descriptor, std::size_t offset) {
-  for (std::size_t size = kFirstPart; size <= kLongestLine * 2; size *= 4) {
+  for (std::size_t size = kFirstPart; size <= kLongestMetricsLine * 2; size *= 4) {
     const std::string part = part_of_file(descriptor, offset, size);
     const std::size_t begin = offset == 0 ? 0 : part.find('\n') + 1;  // npos + 1 is 0: no line begins in it
     if (begin != 0 || offset == 0) {
@@ -99,7 +99,7 @@ void sample_lines(int descriptor, RunLines& lines, std::size_t points) {
       if (lines.train.empty() || lines.train.back() != line) lines.train.push_back(std::move(line));
     }
   }
-  const std::size_t tail = std::min<std::size_t>(lines.bytes, kLongestLine);
+  const std::size_t tail = std::min<std::size_t>(lines.bytes, kLongestMetricsLine);
   RunLines end;
   sort_lines(part_of_file(descriptor, lines.bytes - tail, tail), end, tail);
   if (end.train.size() > 1) lines.train.push_back(end.train.back());  // the first may be half a line

@@ -24,7 +24,8 @@ TEST(JobJson, AnErrorHasTheReasonThatGrpcHas) {
 }
 
 TEST(JobJson, ARequestIsReadFromTheQueryAndFromTheBody) {
-  HttpRequest request{.method = "GET", .path = "", .query = {{"pageSize", "7"}, {"states", "JOB_STATE_RUNNING"}}};
+  HttpRequest request{.method = "GET", .path = "", .query = {}, .fields = {}, .body = ""};
+  request.query = {{"pageSize", "7"}, {"states", "JOB_STATE_RUNNING"}};
   v1::ListTrainingJobsRequest list;
   read_fields(request, list);
   EXPECT_EQ(list.page_size(), 7);
