@@ -1,27 +1,90 @@
 // The service's HTTP API (docs/reference/http.md). The token of the user stays in this tab's session storage and goes
 // into a header alone, never into an address.
 
-export interface Group { name: string; pairCount?: number; weight?: number; trainLoss?: number | string; trainRewardAccuracy?: number; validationLoss?: number | string; validationRewardAccuracy?: number; }
-export interface Settings { tradeOff?: number; stepSize?: number; learningRate?: number; maxSteps?: string; priority?: number; }
+export interface Group {
+  name: string;
+  pairCount?: number;
+  weight?: number;
+  trainLoss?: number | string;
+  trainRewardAccuracy?: number;
+  validationLoss?: number | string;
+  validationRewardAccuracy?: number;
+}
+export interface Settings {
+  tradeOff?: number;
+  stepSize?: number;
+  learningRate?: number;
+  maxSteps?: string;
+  priority?: number;
+}
 export interface Job {
-  id: string; state: string; stateReason?: string; revision: string; generation?: string; step?: string; totalSteps?: string;
-  loss?: number; pairsPerSecond?: number; timeLeft?: string; phase?: string; conditions?: string[]; groups?: Group[];
-  createTime?: string; endTime?: string; restarts?: number; validationStep?: string; checkpointStep?: string; parentId?: string;
-  priority?: number; spec: Record<string, unknown> & { name?: string };
+  id: string;
+  state: string;
+  stateReason?: string;
+  revision: string;
+  generation?: string;
+  step?: string;
+  totalSteps?: string;
+  loss?: number;
+  pairsPerSecond?: number;
+  timeLeft?: string;
+  phase?: string;
+  conditions?: string[];
+  groups?: Group[];
+  createTime?: string;
+  endTime?: string;
+  restarts?: number;
+  validationStep?: string;
+  checkpointStep?: string;
+  parentId?: string;
+  priority?: number;
+  spec: Record<string, unknown> & { name?: string };
   failure?: { reason?: string; host?: string; rank?: number; step?: string; logLines?: string[] };
   settingsChanges?: { version: string; settings: Settings; effectiveStep?: string; createTime?: string }[];
 }
 export interface JobRow {
-  id: string; name: string; state: string; stateReason: string; step: number; totalSteps: number; loss?: number;
-  timeLeft?: number; groups: number; createTime: number; phase: string; worst?: { name: string; weight: number; loss: number | null };
+  id: string;
+  name: string;
+  state: string;
+  stateReason: string;
+  step: number;
+  totalSteps: number;
+  loss?: number;
+  timeLeft?: number;
+  groups: number;
+  createTime: number;
+  phase: string;
+  worst?: { name: string; weight: number; loss: number | null };
 }
 export type Column = (number | null)[];
-export interface GroupCurves { loss: Column; lossError: Column; weight: Column; accuracy: Column; accuracyError: Column; }
-export interface Curves { step: number[]; loss: Column; lossError: Column; groups: Record<string, GroupCurves>; }
-export interface JobCurves { train: Curves; validation: Curves; bytes: number; sampled: boolean; }
+export interface GroupCurves {
+  loss: Column;
+  lossError: Column;
+  weight: Column;
+  accuracy: Column;
+  accuracyError: Column;
+}
+export interface Curves {
+  step: number[];
+  loss: Column;
+  lossError: Column;
+  groups: Record<string, GroupCurves>;
+}
+export interface JobCurves {
+  train: Curves;
+  validation: Curves;
+  bytes: number;
+  sampled: boolean;
+}
 
 export class ApiError extends Error {
-  constructor(readonly status: number, readonly reason: string, message: string) { super(message); }
+  constructor(
+    readonly status: number,
+    readonly reason: string,
+    message: string,
+  ) {
+    super(message);
+  }
 }
 
 const kToken = "equipoise-token";
@@ -54,7 +117,8 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
 
 export async function post<T>(path: string, body: object): Promise<T> {
   const answer = await fetch(path, {
-    method: "POST", body: JSON.stringify({ requestId: crypto.randomUUID?.() ?? String(Math.random()), ...body }),
+    method: "POST",
+    body: JSON.stringify({ requestId: crypto.randomUUID?.() ?? String(Math.random()), ...body }),
     headers: { ...headers(), "Content-Type": "application/json", "X-Equipoise": "1" },
   });
   if (!answer.ok) throw await failureOf(answer);
@@ -70,7 +134,11 @@ export function curvesPath(id: string, groups: string[], points = 300): string {
   return jobPath(id, `/curves?${query}`);
 }
 
-async function readStream(path: string, onEvent: (name: string, data: string) => void, signal: AbortSignal): Promise<void> {
+async function readStream(
+  path: string,
+  onEvent: (name: string, data: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const answer = await fetch(path, { headers: headers(), signal, cache: "no-store" });
   if (!answer.ok) throw await failureOf(answer);
   const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
@@ -91,13 +159,28 @@ async function readStream(path: string, onEvent: (name: string, data: string) =>
 
 // Follows `path` until `signal`, again after every break, such as a restart of the service. EventSource cannot send a
 // token. `isOver`: nothing more will come.
-export async function follow(path: string, signal: AbortSignal, on: {
-  event: (name: string, data: string) => void; link: (isUp: boolean, why: string) => void; refused: (error: ApiError) => void; isOver?: () => boolean;
-}): Promise<void> {
+export async function follow(
+  path: string,
+  signal: AbortSignal,
+  on: {
+    event: (name: string, data: string) => void;
+    link: (isUp: boolean, why: string) => void;
+    refused: (error: ApiError) => void;
+    isOver?: () => boolean;
+  },
+): Promise<void> {
   for (let wait = 500; !signal.aborted; wait = Math.min(10_000, wait * 2)) {
     let why = "the connection was closed";
     try {
-      await readStream(path, (name, data) => { wait = 250; on.link(true, ""); on.event(name, data); }, signal);
+      await readStream(
+        path,
+        (name, data) => {
+          wait = 250;
+          on.link(true, "");
+          on.event(name, data);
+        },
+        signal,
+      );
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof ApiError && [401, 403, 404, 421].includes(error.status)) return on.refused(error);

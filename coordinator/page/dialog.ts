@@ -3,11 +3,23 @@ import { ApiError } from "./api";
 import { h, setText } from "./dom";
 
 // `act` is called after a yes; what it throws is shown, and the dialog stays.
-export function ask(title: string, content: (Node | string)[], yes: string, act: () => Promise<void>, isDangerous = false): void {
+export function ask(
+  title: string,
+  content: (Node | string)[],
+  yes: string,
+  act: () => Promise<void>,
+  isDangerous = false,
+): void {
   const trouble = h("p", { class: "trouble", role: "alert" });
   const confirm = h("button", { type: "submit", class: isDangerous ? "danger" : "main" }, yes);
-  const form = h("form", { method: "dialog" }, h("h2", { id: "dialog-title" }, title), ...content, trouble,
-    h("div", { class: "buttons" }, h("button", { type: "button", click: () => dialog.close() }, "Back"), confirm));
+  const form = h(
+    "form",
+    { method: "dialog" },
+    h("h2", { id: "dialog-title" }, title),
+    ...content,
+    trouble,
+    h("div", { class: "buttons" }, h("button", { type: "button", click: () => dialog.close() }, "Back"), confirm),
+  );
   const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, form);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -17,7 +29,12 @@ export function ask(title: string, content: (Node | string)[], yes: string, act:
       await act();
       dialog.close();
     } catch (error) {
-      setText(trouble, error instanceof ApiError && error.reason === "ROLE_TOO_LOW" ? `Not allowed: ${error.message}.` : String((error as Error).message));
+      setText(
+        trouble,
+        error instanceof ApiError && error.reason === "ROLE_TOO_LOW"
+          ? `Not allowed: ${error.message}.`
+          : String((error as Error).message),
+      );
     }
     confirm.disabled = false;
   });

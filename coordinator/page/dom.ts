@@ -5,7 +5,10 @@ type Attributes = Record<string, string | number | boolean | EventListener | nul
 
 // A function becomes a listener; true an attribute without a value; false, null and undefined none.
 export function h<K extends keyof HTMLElementTagNameMap>(
-  name: K, attributes: Attributes = {}, ...children: Child[]): HTMLElementTagNameMap[K] {
+  name: K,
+  attributes: Attributes = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(key, value);
@@ -18,7 +21,8 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 
 export function append(parent: Node, children: Child[]): void {
   for (const child of children) {
-    if (child !== null && child !== undefined && child !== false) parent.appendChild(typeof child === "string" ? document.createTextNode(child) : child);
+    if (child !== null && child !== undefined && child !== false)
+      parent.appendChild(typeof child === "string" ? document.createTextNode(child) : child);
   }
 }
 
@@ -33,9 +37,19 @@ export function setText(element: Element, text: string): void {
 }
 
 export function table(caption: string, heads: string[], rows: Child[][]): HTMLElement {
-  const body = rows.map((row) => h("tr", {}, ...row.map((cell, at) => (at === 0 ? h("th", { scope: "row" }, cell) : h("td", {}, cell)))));
+  const body = rows.map((row) =>
+    h("tr", {}, ...row.map((cell, at) => (at === 0 ? h("th", { scope: "row" }, cell) : h("td", {}, cell)))),
+  );
   // A wide table scrolls by itself, and by the keyboard too.
-  return h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": caption },
-    h("table", {}, h("caption", { class: "hidden" }, caption),
-      h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, ...body)));
+  return h(
+    "div",
+    { class: "wide", tabindex: 0, role: "region", "aria-label": caption },
+    h(
+      "table",
+      {},
+      h("caption", { class: "hidden" }, caption),
+      h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),
+      h("tbody", {}, ...body),
+    ),
+  );
 }

@@ -3,12 +3,16 @@
 export function number(value: number | null | undefined, digits = 4): string {
   if (value === null || value === undefined) return "–";
   if (!Number.isFinite(value)) return String(value);
-  return value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6) ? value.toExponential(2) : value.toFixed(digits);
+  return value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6)
+    ? value.toExponential(2)
+    : value.toFixed(digits);
 }
 
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
-  const hours = Math.floor(whole / 3600), minutes = Math.floor((whole % 3600) / 60), rest = whole % 60;
+  const hours = Math.floor(whole / 3600),
+    minutes = Math.floor((whole % 3600) / 60),
+    rest = whole % 60;
   if (hours >= 48) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
   const two = (n: number) => String(n).padStart(2, "0");
   return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
@@ -24,7 +28,10 @@ export function time(text: string | undefined): string {
 export function bytes(count: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let at = 0;
-  while (count >= 1000 && at < units.length - 1) { count /= 1000; ++at; }
+  while (count >= 1000 && at < units.length - 1) {
+    count /= 1000;
+    ++at;
+  }
   return `${count.toFixed(at === 0 ? 0 : 1)} ${units[at]}`;
 }
 

@@ -1,17 +1,35 @@
 // One job: how it stands, its curves, its ranks, its history, and what may be done with it.
-import { curvesPath, follow, get, jobPath, post, type ApiError, type Column, type Curves, type Group, type Job, type JobCurves, type Settings } from "./api";
+import {
+  curvesPath,
+  follow,
+  get,
+  jobPath,
+  post,
+  type ApiError,
+  type Column,
+  type Curves,
+  type Group,
+  type Job,
+  type JobCurves,
+  type Settings,
+} from "./api";
 import { Chart, type Line } from "./chart";
 import { ask } from "./dialog";
 import { h, replace, setText, table } from "./dom";
-import { bytes, duration, number, secondsOf, time } from "./format";
+import { duration, number, secondsOf } from "./format";
+import { historyOf } from "./history";
 import { progress, stateBadge } from "./list";
 import type { View } from "./page";
 
 const kFinal = new Set(["JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"]);
-const kMostLines = 8, kMostRows = 12;
-const kBetweenCurves = 10_000, kBetweenLooks = 2000;
+const kMostLines = 8,
+  kMostRows = 12;
+const kBetweenCurves = 10_000;
 
-const lossOf = (group: Group): number => { const loss = group.validationLoss ?? group.trainLoss; return loss === undefined ? -Infinity : loss === "NaN" ? Infinity : Number(loss); };
+const lossOf = (group: Group): number => {
+  const loss = group.validationLoss ?? group.trainLoss;
+  return loss === undefined ? -Infinity : loss === "NaN" ? Infinity : Number(loss);
+};
 // "NaN" is a text in JSON.
 const loss = (value: number | string | undefined): string => number(value === undefined ? null : Number(value));
 // The worst off first.
@@ -25,49 +43,170 @@ const kMeasures = [
 ] as const;
 
 export function jobView(view: View, id: string): void {
-  let job: Job | null = null, curves: JobCurves | null = null;
-  let groups: string[] = [], chosenByHand = false, readAt = 0, isReading = false;
+  let job: Job | null = null,
+    curves: JobCurves | null = null;
+  let groups: string[] = [],
+    chosenByHand = false,
+    readAt = 0,
+    isReading = false;
   let split: Split = "train";
-  const head = h("div"), charts = kMeasures.map((measure) => new Chart(measure.title, `${id}-${measure.key}`));
-  const groupsPlace = h("div"), more = h("div", { class: "more" });
-  const search = h("input", { type: "search", id: "group-search", placeholder: "name of a group", input: () => showGroups() });
+  const head = h("div"),
+    charts = kMeasures.map((measure) => new Chart(measure.title, `${id}-${measure.key}`));
+  const groupsPlace = h("div"),
+    more = h("div", { class: "more" });
+  const search = h("input", {
+    type: "search",
+    id: "group-search",
+    placeholder: "name of a group",
+    input: () => showGroups(),
+  });
   const said = h("p", { class: "hidden", "aria-live": "polite" });
   const splits = (["train", "validation"] as Split[]).map((name) => {
-    const choice = h("input", { type: "radio", name: "split", id: `split-${name}`, checked: name === split, change: () => { split = name; showCurves(); } });
-    return h("span", {}, choice, h("label", { for: `split-${name}` }, name === "train" ? "training batches" : "validation"));
+    const choice = h("input", {
+      type: "radio",
+      name: "split",
+      id: `split-${name}`,
+      checked: name === split,
+      change: () => {
+        split = name;
+        showCurves();
+      },
+    });
+    return h(
+      "span",
+      {},
+      choice,
+      h("label", { for: `split-${name}` }, name === "train" ? "training batches" : "validation"),
+    );
   });
-  replace(view.place, h("p", {}, h("a", { href: "#/" }, "All jobs")), head, said,
+  replace(
+    view.place,
+    h("p", {}, h("a", { href: "#/" }, "All jobs")),
+    head,
+    said,
     h("fieldset", { class: "tools" }, h("legend", {}, "Losses and accuracies of"), ...splits),
     h("div", { class: "charts" }, ...charts.map((chart) => chart.element)),
-    h("h2", {}, "Groups"), h("div", { class: "tools" }, h("label", { for: "group-search" }, "Search"), search), groupsPlace, more);
+    h("h2", {}, "Groups"),
+    h("div", { class: "tools" }, h("label", { for: "group-search" }, "Search"), search),
+    groupsPlace,
+    more,
+  );
 
   // What changes by itself is changed in place: whoever is at a button stays there.
-  const title = h("h1", {}, id), badge = h("span"), reason = h("p"), facts = h("dl", { class: "facts" }), conditions = h("div");
+  const title = h("h1", {}, id),
+    badge = h("span"),
+    reason = h("p"),
+    facts = h("dl", { class: "facts" }),
+    conditions = h("div");
   const buttons = {
-    pause: h("button", { type: "button", click: () => act("pause", "Pause", "Its ranks make a checkpoint at the end of a step and leave. Resume goes on from there.") }, "Pause"),
-    resume: h("button", { type: "button", click: () => act("resume", "Resume", "It goes back into the queue and goes on from its newest checkpoint.") }, "Resume"),
+    pause: h(
+      "button",
+      {
+        type: "button",
+        click: () =>
+          act(
+            "pause",
+            "Pause",
+            "Its ranks make a checkpoint at the end of a step and leave. Resume goes on from there.",
+          ),
+      },
+      "Pause",
+    ),
+    resume: h(
+      "button",
+      {
+        type: "button",
+        click: () => act("resume", "Resume", "It goes back into the queue and goes on from its newest checkpoint."),
+      },
+      "Resume",
+    ),
     settings: h("button", { type: "button", click: () => changeSettings() }, "Settings"),
-    evaluate: h("button", { type: "button", click: () => act("evaluate", "Evaluate", "Its ranks evaluate all validation pairs at the end of a step.") }, "Evaluate"),
-    checkpoint: h("button", { type: "button", click: () => act("checkpoint", "Checkpoint", "Its ranks make a checkpoint at the end of a step.") }, "Checkpoint"),
-    cancel: h("button", { type: "button", class: "danger", click: () => act("cancel", "Cancel the job", "Its processes are ended. What they did since the newest checkpoint is lost, and the job never runs again.", true) }, "Cancel"),
+    evaluate: h(
+      "button",
+      {
+        type: "button",
+        click: () => act("evaluate", "Evaluate", "Its ranks evaluate all validation pairs at the end of a step."),
+      },
+      "Evaluate",
+    ),
+    checkpoint: h(
+      "button",
+      {
+        type: "button",
+        click: () => act("checkpoint", "Checkpoint", "Its ranks make a checkpoint at the end of a step."),
+      },
+      "Checkpoint",
+    ),
+    cancel: h(
+      "button",
+      {
+        type: "button",
+        class: "danger",
+        click: () =>
+          act(
+            "cancel",
+            "Cancel the job",
+            "Its processes are ended. What they did since the newest checkpoint is lost, and the job never runs again.",
+            true,
+          ),
+      },
+      "Cancel",
+    ),
   };
-  replace(head, h("header", { class: "job" }, title, badge), reason, facts, h("div", { class: "buttons" }, ...Object.values(buttons)), conditions);
+  replace(
+    head,
+    h("header", { class: "job" }, title, badge),
+    reason,
+    facts,
+    h("div", { class: "buttons" }, ...Object.values(buttons)),
+    conditions,
+  );
 
   function act(call: string, name: string, what: string, isDangerous = false): void {
-    ask(`${name}?`, [h("p", {}, id), h("p", {}, what)], name, async () => { showJob(await post<Job>(jobPath(id, `:${call}`), {})); }, isDangerous);
+    ask(
+      `${name}?`,
+      [h("p", {}, id), h("p", {}, what)],
+      name,
+      async () => {
+        showJob(await post<Job>(jobPath(id, `:${call}`), {}));
+      },
+      isDangerous,
+    );
   }
 
   function changeSettings(): void {
-    const fields: [keyof Settings, string, string][] = [["tradeOff", "trade_off", "any"], ["stepSize", "step_size: η of the group weights", "any"],
-      ["learningRate", "learning_rate", "any"], ["maxSteps", "max_steps: where training ends", "1"], ["priority", "priority", "1"]];
-    const inputs = fields.map(([key, label, step]) => ({ key, input: h("input", { type: "number", step, id: `set-${key}`, inputmode: "decimal" }), label }));
-    ask("Change settings", [h("p", {}, "An empty field stays as it is. The change holds from the end of a step on, which the list of changes names."),
-      ...inputs.map(({ input, label }) => h("p", { class: "field" }, h("label", { for: input.id }, label), input))], "Change", async () => {
-      const settings: Settings = {};
-      for (const { key, input } of inputs) if (input.value !== "") (settings as Record<string, string | number>)[key] = key === "maxSteps" ? input.value : Number(input.value);
-      if (Object.keys(settings).length === 0) throw new Error("Nothing is changed: every field is empty.");
-      showJob(await post<Job>(jobPath(id, ":update"), { settings }));
-    });
+    const fields: [keyof Settings, string, string][] = [
+      ["tradeOff", "trade_off", "any"],
+      ["stepSize", "step_size: η of the group weights", "any"],
+      ["learningRate", "learning_rate", "any"],
+      ["maxSteps", "max_steps: where training ends", "1"],
+      ["priority", "priority", "1"],
+    ];
+    const inputs = fields.map(([key, label, step]) => ({
+      key,
+      input: h("input", { type: "number", step, id: `set-${key}`, inputmode: "decimal" }),
+      label,
+    }));
+    ask(
+      "Change settings",
+      [
+        h(
+          "p",
+          {},
+          "An empty field stays as it is. The change holds from the end of a step on, which the list of changes names.",
+        ),
+        ...inputs.map(({ input, label }) => h("p", { class: "field" }, h("label", { for: input.id }, label), input)),
+      ],
+      "Change",
+      async () => {
+        const settings: Settings = {};
+        for (const { key, input } of inputs)
+          if (input.value !== "")
+            (settings as Record<string, string | number>)[key] = key === "maxSteps" ? input.value : Number(input.value);
+        if (Object.keys(settings).length === 0) throw new Error("Nothing is changed: every field is empty.");
+        showJob(await post<Job>(jobPath(id, ":update"), { settings }));
+      },
+    );
   }
 
   function showJob(next: Job): void {
@@ -77,14 +216,29 @@ export function jobView(view: View, id: string): void {
     if (badge.textContent !== next.state.replace("JOB_STATE_", "")) replace(badge, stateBadge(next.state));
     if (isNewState) setText(said, `${id} is ${next.state.replace("JOB_STATE_", "").toLowerCase()}`);
     setText(reason, next.stateReason ?? "");
-    const step = Number(next.step ?? 0), left = secondsOf(next.timeLeft);
-    const facts_ = [["Progress", progress(step, Number(next.totalSteps ?? 0), id)], ["Phase", next.phase || "–"], ["Left", left === null ? "–" : duration(left)],
-      ["Loss", number(next.loss)], ["Pairs/s", number(next.pairsPerSecond, 1)], ["Checkpoint", next.checkpointStep ? `step ${next.checkpointStep}` : "–"],
-      ["Evaluated", next.validationStep ? `step ${next.validationStep}` : "–"], ["Restarts", String(next.restarts ?? 0)]] as [string, string | Node][];
+    const step = Number(next.step ?? 0),
+      left = secondsOf(next.timeLeft);
+    const facts_ = [
+      ["Progress", progress(step, Number(next.totalSteps ?? 0), id)],
+      ["Phase", next.phase || "–"],
+      ["Left", left === null ? "–" : duration(left)],
+      ["Loss", number(next.loss)],
+      ["Pairs/s", number(next.pairsPerSecond, 1)],
+      ["Checkpoint", next.checkpointStep ? `step ${next.checkpointStep}` : "–"],
+      ["Evaluated", next.validationStep ? `step ${next.validationStep}` : "–"],
+      ["Restarts", String(next.restarts ?? 0)],
+    ] as [string, string | Node][];
     replace(facts, ...facts_.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
-    const isFinal = kFinal.has(next.state), name = next.state.replace("JOB_STATE_", "");
-    const may = { pause: !isFinal && !["PAUSED", "PAUSING", "CANCELLING"].includes(name), resume: ["PAUSED", "PAUSING"].includes(name), settings: !isFinal,
-      evaluate: name === "RUNNING", checkpoint: name === "RUNNING", cancel: !isFinal && name !== "CANCELLING" };
+    const isFinal = kFinal.has(next.state),
+      name = next.state.replace("JOB_STATE_", "");
+    const may = {
+      pause: !isFinal && !["PAUSED", "PAUSING", "CANCELLING"].includes(name),
+      resume: ["PAUSED", "PAUSING"].includes(name),
+      settings: !isFinal,
+      evaluate: name === "RUNNING",
+      checkpoint: name === "RUNNING",
+      cancel: !isFinal && name !== "CANCELLING",
+    };
     for (const [key, button] of Object.entries(buttons)) button.disabled = !may[key as keyof typeof may];
     showTrouble(next);
     showGroups();
@@ -98,10 +252,27 @@ export function jobView(view: View, id: string): void {
     if (text === trouble) return;
     trouble = text;
     const { failure } = next;
-    replace(conditions, failure && h("section", { class: "failure", "aria-label": "Failure" }, h("h2", {}, "Why an attempt failed"),
-      h("p", {}, failure.reason ?? "", failure.rank !== undefined && ` (rank ${failure.rank}${failure.host ? ` on ${failure.host}` : ""})`),
-      failure.logLines?.length ? h("pre", { tabindex: 0, "aria-label": "Last lines of the log" }, failure.logLines.join("\n")) : null),
-    next.conditions?.length ? h("ul", { class: "conditions" }, ...next.conditions.map((one) => h("li", {}, one))) : null);
+    replace(
+      conditions,
+      failure &&
+        h(
+          "section",
+          { class: "failure", "aria-label": "Failure" },
+          h("h2", {}, "Why an attempt failed"),
+          h(
+            "p",
+            {},
+            failure.reason ?? "",
+            failure.rank !== undefined && ` (rank ${failure.rank}${failure.host ? ` on ${failure.host}` : ""})`,
+          ),
+          failure.logLines?.length
+            ? h("pre", { tabindex: 0, "aria-label": "Last lines of the log" }, failure.logLines.join("\n"))
+            : null,
+        ),
+      next.conditions?.length
+        ? h("ul", { class: "conditions" }, ...next.conditions.map((one) => h("li", {}, one)))
+        : null,
+    );
   }
 
   function showGroups(): void {
@@ -109,12 +280,31 @@ export function jobView(view: View, id: string): void {
     const wanted = search.value.toLowerCase();
     const all = byLoss(job.groups ?? []).filter((group) => group.name.toLowerCase().includes(wanted));
     const focused = document.activeElement?.id;
-    replace(groupsPlace, table("Groups, the worst off first", ["Group", "Weight", "Training loss", "Validation loss", "Accuracy", "Pairs", "In the charts"],
-      all.slice(0, kMostRows).map((group) => [group.name, number(group.weight), loss(group.trainLoss), loss(group.validationLoss),
-        number(group.validationRewardAccuracy ?? group.trainRewardAccuracy, 3), String(group.pairCount ?? 0),
-        h("input", { type: "checkbox", id: `group-${group.name}`, "aria-label": `${group.name} in the charts`, checked: groups.includes(group.name),
-          disabled: !groups.includes(group.name) && groups.length >= kMostLines, change: (event) => choose(group.name, (event.target as HTMLInputElement).checked) })])),
-      all.length > kMostRows && h("p", {}, `${all.length - kMostRows} more groups are not shown: search for them by name.`));
+    replace(
+      groupsPlace,
+      table(
+        "Groups, the worst off first",
+        ["Group", "Weight", "Training loss", "Validation loss", "Accuracy", "Pairs", "In the charts"],
+        all.slice(0, kMostRows).map((group) => [
+          group.name,
+          number(group.weight),
+          loss(group.trainLoss),
+          loss(group.validationLoss),
+          number(group.validationRewardAccuracy ?? group.trainRewardAccuracy, 3),
+          String(group.pairCount ?? 0),
+          h("input", {
+            type: "checkbox",
+            id: `group-${group.name}`,
+            "aria-label": `${group.name} in the charts`,
+            checked: groups.includes(group.name),
+            disabled: !groups.includes(group.name) && groups.length >= kMostLines,
+            change: (event) => choose(group.name, (event.target as HTMLInputElement).checked),
+          }),
+        ]),
+      ),
+      all.length > kMostRows &&
+        h("p", {}, `${all.length - kMostRows} more groups are not shown: search for them by name.`),
+    );
     if (focused?.startsWith("group-")) document.getElementById(focused)?.focus();
   }
 
@@ -149,12 +339,18 @@ export function jobView(view: View, id: string): void {
     isReading = true;
     readAt = Date.now();
     // By name, so that few groups keep their colours whoever of them is the worst.
-    if (!chosenByHand) groups = byLoss(job?.groups ?? []).slice(0, kMostLines).map((group) => group.name).sort();
+    if (!chosenByHand)
+      groups = byLoss(job?.groups ?? [])
+        .slice(0, kMostLines)
+        .map((group) => group.name)
+        .sort();
     try {
       curves = await get<JobCurves>(curvesPath(id, groups), view.signal);
       showCurves();
       showGroups();
-    } catch { /* the next event tries again */ }
+    } catch {
+      /* the next event tries again */
+    }
     isReading = false;
   }
 
@@ -162,78 +358,24 @@ export function jobView(view: View, id: string): void {
     if (!curves) return;
     kMeasures.forEach((measure, at) => {
       const of: Curves = curves![measure.split === "both" ? split : "train"];
-      const lines: Line[] = groups.filter((name) => of.groups[name]).map((name) => ({ label: name, values: of.groups[name]![measure.key] ?? [],
-        ...(measure.error ? { errors: of.groups[name]![measure.error] as Column } : {}) }));
+      const lines: Line[] = groups
+        .filter((name) => of.groups[name])
+        .map((name) => ({
+          label: name,
+          values: of.groups[name]![measure.key] ?? [],
+          ...(measure.error ? { errors: of.groups[name]![measure.error] as Column } : {}),
+        }));
       charts[at]!.show(of.step, lines);
     });
   }
 
   more.append(...historyOf(view, id, () => job));
   void follow(jobPath(id, ":watch"), view.signal, {
-    event: (name, data) => { if (name === "job") showJob(JSON.parse(data)); },
-    link: view.link, refused: (error: ApiError) => view.refused(error), isOver: () => job !== null && kFinal.has(job.state),
+    event: (name, data) => {
+      if (name === "job") showJob(JSON.parse(data));
+    },
+    link: view.link,
+    refused: (error: ApiError) => view.refused(error),
+    isOver: () => job !== null && kFinal.has(job.state),
   });
-}
-
-interface Rank { rank?: number; host?: string; phase?: string; step?: string; silentFor?: string; stalledFor?: string; lastCollective?: string; }
-interface Event_ { time: string; generation?: string; state?: string; text?: string; }
-interface Attempt { generation: string; startTime?: string; endTime?: string; startStep?: string; worldSize?: number; endReason?: string; }
-interface Checkpoint { step: string; generation: string; bytes?: string; createTime?: string; }
-
-// Sections that read while they are open: ranks, events, attempts, checkpoints, log.
-function historyOf(view: View, id: string, job: () => Job | null): HTMLElement[] {
-  const section = (name: string, isOpen: boolean, read: (place: HTMLElement) => Promise<void>): HTMLElement => {
-    const place = h("div", {}, "…");
-    let seen = "", isBusy = false;
-    const look = async (): Promise<void> => {
-      const mark = name === "Ranks" || name === "Log" ? String(Date.now()) : `${job()?.revision}`;
-      if (!details.open || document.hidden || isBusy || mark === seen) return;
-      isBusy = true;
-      try { await read(place); seen = mark; } catch (error) { if (!view.signal.aborted) setText(place, String((error as Error).message)); }
-      isBusy = false;
-    };
-    const details = h("details", { open: isOpen, toggle: () => void look() }, h("summary", {}, h("h2", {}, name)), place);
-    const timer = setInterval(() => void look(), kBetweenLooks);
-    view.signal.addEventListener("abort", () => clearInterval(timer));
-    void look();
-    return details;
-  };
-  const shown = (place: HTMLElement, text: string, make: () => Node): void => {
-    if (place.dataset["shown"] === text) return;
-    place.dataset["shown"] = text;
-    replace(place, make());
-  };
-  const phase = (name: string | undefined): string => (name ?? "–").replace("RANK_PHASE_", "").replaceAll("_", " ").toLowerCase();
-  return [
-    section("Ranks", true, async (place) => {
-      const { ranks = [] } = await get<{ ranks?: Rank[] }>(jobPath(id, "/ranks?pageSize=1000"), view.signal);
-      const most = Math.max(0, ...ranks.map((rank) => Number(rank.step ?? 0)));
-      shown(place, JSON.stringify(ranks), () => ranks.length === 0 ? h("p", {}, "No attempt runs.") : table("Ranks", ["Rank", "Host", "Phase", "Step", "Behind", "Silent for", "Last collective"],
-        ranks.map((rank) => [String(rank.rank ?? 0), rank.host ?? "", phase(rank.phase), rank.step ?? "0", `${most - Number(rank.step ?? 0)} steps`, `${number(secondsOf(rank.silentFor), 1)} s`, rank.lastCollective || "–"])));
-    }),
-    section("Events", true, async (place) => {
-      const { events = [] } = await get<{ events?: Event_[] }>(jobPath(id, "/events?pageSize=1000"), view.signal);
-      shown(place, JSON.stringify(events), () => table("Events", ["Time", "State", "What"], [...events].reverse().map((event) => [time(event.time), (event.state ?? "").replace("JOB_STATE_", ""), event.text ?? ""])));
-    }),
-    section("Changes of settings", false, async (place) => {
-      const changes = job()?.settingsChanges ?? [];
-      shown(place, JSON.stringify(changes), () => changes.length === 0 ? h("p", {}, "None.") : table("Changes of settings", ["Change", "Asked for", "Settings", "Since step"],
-        [...changes].reverse().map((one) => [one.version, time(one.createTime), Object.entries(one.settings).map(([key, value]) => `${key} ${value}`).join(", "), one.effectiveStep ?? "not yet"])));
-    }),
-    section("Attempts", false, async (place) => {
-      const { attempts = [] } = await get<{ attempts?: Attempt[] }>(jobPath(id, "/attempts?pageSize=1000"), view.signal);
-      shown(place, JSON.stringify(attempts), () => table("Attempts", ["Attempt", "Started", "Ended", "From step", "Ranks", "How it ended"],
-        [...attempts].reverse().map((one) => [one.generation, time(one.startTime), time(one.endTime), one.startStep ?? "0", String(one.worldSize ?? 0), one.endReason ?? ""])));
-    }),
-    section("Checkpoints", false, async (place) => {
-      const { checkpoints = [] } = await get<{ checkpoints?: Checkpoint[] }>(jobPath(id, "/checkpoints?pageSize=1000"), view.signal);
-      shown(place, JSON.stringify(checkpoints), () => checkpoints.length === 0 ? h("p", {}, "None yet.") : table("Checkpoints", ["Step", "Attempt", "Size", "Made"],
-        [...checkpoints].reverse().map((one) => [one.step, one.generation, one.bytes ? bytes(Number(one.bytes)) : "–", time(one.createTime)])));
-    }),
-    section("Log", false, async (place) => {
-      const log = await get<{ text: string; begin: number; size: number; generation: number }>(jobPath(id, "/log"), view.signal);
-      shown(place, `${log.generation} ${log.size}`, () => h("div", {}, h("p", {}, `Attempt ${log.generation}, standard error${log.begin > 0 ? `, the last of ${bytes(log.size)}` : ""}`),
-        h("pre", { tabindex: 0, "aria-label": "Log" }, log.text || "Nothing is written yet.")));
-    }),
-  ];
 }

@@ -12,8 +12,12 @@ export function stateBadge(state: string): HTMLElement {
 
 export function progress(step: number, total: number, label: string): HTMLElement {
   const share = total > 0 ? step / total : 0;
-  return h("span", { class: "progress" }, h("progress", { value: share, max: 1, "aria-label": `${label}: progress` }),
-    h("span", {}, total > 0 ? `${step}/${total}` : step > 0 ? String(step) : "–"));
+  return h(
+    "span",
+    { class: "progress" },
+    h("progress", { value: share, max: 1, "aria-label": `${label}: progress` }),
+    h("span", {}, total > 0 ? `${step}/${total}` : step > 0 ? String(step) : "–"),
+  );
 }
 
 const kMostSparklines = 20;
@@ -21,30 +25,91 @@ const kMostSparklines = 20;
 export function listView(view: View): void {
   const chosen = new Set<string>();
   const sparks = new Map<string, { step: number; values: (number | null)[] }>();
-  const search = h("input", { type: "search", id: "search", placeholder: "name, state or group", autocomplete: "off", input: () => show() });
-  const compare = h("button", { type: "button", disabled: true, click: () => { location.hash = `#/compare/${[...chosen].join(",")}`; } }, "Lay over each other");
+  const search = h("input", {
+    type: "search",
+    id: "search",
+    placeholder: "name, state or group",
+    autocomplete: "off",
+    input: () => show(),
+  });
+  const compare = h(
+    "button",
+    {
+      type: "button",
+      disabled: true,
+      click: () => {
+        location.hash = `#/compare/${[...chosen].join(",")}`;
+      },
+    },
+    "Lay over each other",
+  );
   const place = h("div", {}, "Reading the jobs …");
-  let rows: JobRow[] = [], total = 0;
-  replace(view.place, h("h1", {}, "Jobs"), h("div", { class: "tools" }, h("label", { for: "search" }, "Search"), search, compare), place);
+  let rows: JobRow[] = [],
+    total = 0;
+  replace(
+    view.place,
+    h("h1", {}, "Jobs"),
+    h("div", { class: "tools" }, h("label", { for: "search" }, "Search"), search, compare),
+    place,
+  );
 
   function show(): void {
     const wanted = search.value.toLowerCase();
-    const shown = rows.filter((row) => `${row.id} ${row.state} ${row.worst?.name ?? ""}`.toLowerCase().includes(wanted));
+    const shown = rows.filter((row) =>
+      `${row.id} ${row.state} ${row.worst?.name ?? ""}`.toLowerCase().includes(wanted),
+    );
     compare.disabled = chosen.size < 2;
     if (shown.length === 0) {
-      return replace(place, h("p", {}, rows.length === 0 ? "There are no jobs yet: " : "No job is like that.", rows.length === 0 && h("code", {}, "equipoise submit job.yaml")));
+      return replace(
+        place,
+        h(
+          "p",
+          {},
+          rows.length === 0 ? "There are no jobs yet: " : "No job is like that.",
+          rows.length === 0 && h("code", {}, "equipoise submit job.yaml"),
+        ),
+      );
     }
     const focused = document.activeElement?.id;
-    replace(place, table("Jobs", ["Job", "State", "Worst group", "Progress", "Left", "Loss", "Compare"], shown.map((row) => [
-      h("a", { href: `#/jobs/${row.id}`, id: `job-${row.id}` }, row.id),
-      h("span", { title: row.stateReason }, stateBadge(row.state)),
-      row.worst ? `${row.worst.name} ${number(row.worst.loss)}` : "–",
-      progress(row.step, row.totalSteps, row.id),
-      row.timeLeft === undefined ? "–" : duration(row.timeLeft),
-      h("span", { class: "nowrap" }, number(row.loss), " ", sparkline(sparks.get(row.id)?.values ?? [], `${row.id}: loss so far`)),
-      h("input", { type: "checkbox", id: `pick-${row.id}`, "aria-label": `Compare ${row.id}`, checked: chosen.has(row.id),
-        change: (event) => { (event.target as HTMLInputElement).checked ? chosen.add(row.id) : chosen.delete(row.id); compare.disabled = chosen.size < 2; } }),
-    ])), total > rows.length && h("p", {}, `${total - rows.length} older jobs are not shown; `, h("code", {}, "equipoise jobs list"), " has them all."));
+    replace(
+      place,
+      table(
+        "Jobs",
+        ["Job", "State", "Worst group", "Progress", "Left", "Loss", "Compare"],
+        shown.map((row) => [
+          h("a", { href: `#/jobs/${row.id}`, id: `job-${row.id}` }, row.id),
+          h("span", { title: row.stateReason }, stateBadge(row.state)),
+          row.worst ? `${row.worst.name} ${number(row.worst.loss)}` : "–",
+          progress(row.step, row.totalSteps, row.id),
+          row.timeLeft === undefined ? "–" : duration(row.timeLeft),
+          h(
+            "span",
+            { class: "nowrap" },
+            number(row.loss),
+            " ",
+            sparkline(sparks.get(row.id)?.values ?? [], `${row.id}: loss so far`),
+          ),
+          h("input", {
+            type: "checkbox",
+            id: `pick-${row.id}`,
+            "aria-label": `Compare ${row.id}`,
+            checked: chosen.has(row.id),
+            change: (event) => {
+              (event.target as HTMLInputElement).checked ? chosen.add(row.id) : chosen.delete(row.id);
+              compare.disabled = chosen.size < 2;
+            },
+          }),
+        ]),
+      ),
+      total > rows.length &&
+        h(
+          "p",
+          {},
+          `${total - rows.length} older jobs are not shown; `,
+          h("code", {}, "equipoise jobs list"),
+          " has them all.",
+        ),
+    );
     if (focused) document.getElementById(focused)?.focus();
   }
 
@@ -62,7 +127,9 @@ export function listView(view: View): void {
           const curves = await get<JobCurves>(jobPath(row.id, "/curves?points=40&worst=0"), view.signal);
           sparks.set(row.id, { step: row.step, values: curves.train.loss });
           show();
-        } catch { /* the next event tries again */ sparks.delete(row.id); }
+        } catch {
+          /* the next event tries again */ sparks.delete(row.id);
+        }
       }
     }
   }
@@ -73,6 +140,7 @@ export function listView(view: View): void {
       show();
       void readSparks();
     },
-    link: view.link, refused: (error: ApiError) => view.refused(error),
+    link: view.link,
+    refused: (error: ApiError) => view.refused(error),
   });
 }

@@ -15,22 +15,59 @@ const steps = {
   // A new tab: nothing of an earlier one is known to it.
   async open({ url, dark = false, width = 1280 }) {
     await context?.close();
-    context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: dark ? "dark" : "light", ignoreHTTPSErrors: true, bypassCSP: false, acceptDownloads: true });
+    context = await browser.newContext({
+      viewport: { width, height: 900 },
+      colorScheme: dark ? "dark" : "light",
+      ignoreHTTPSErrors: true,
+      bypassCSP: false,
+      acceptDownloads: true,
+    });
     page = await context.newPage();
     trouble = [];
     // What the content-security policy stops is said here, and so is every error of the script.
-    page.on("console", (message) => message.type() === "error" && !/Failed to load resource|ERR_/.test(message.text()) && trouble.push(message.text()));
+    page.on(
+      "console",
+      (message) =>
+        message.type() === "error" &&
+        !/Failed to load resource|ERR_/.test(message.text()) &&
+        trouble.push(message.text()),
+    );
     page.on("pageerror", (error) => trouble.push(String(error)));
     await page.goto(url);
   },
-  go: ({ hash }) => page.evaluate((to) => { location.hash = to; }, hash),
-  wait: ({ text, selector = "main", timeout = 60_000 }) => page.waitForFunction(([where, what]) => document.querySelector(where)?.textContent?.includes(what), [selector, text], { timeout }).then(() => true),
-  gone: ({ selector }) => page.waitForFunction((what) => document.querySelector(what) === null, selector).then(() => true),
+  go: ({ hash }) =>
+    page.evaluate((to) => {
+      location.hash = to;
+    }, hash),
+  wait: ({ text, selector = "main", timeout = 60_000 }) =>
+    page
+      .waitForFunction(
+        ([where, what]) => document.querySelector(where)?.textContent?.includes(what),
+        [selector, text],
+        { timeout },
+      )
+      .then(() => true),
+  gone: ({ selector }) =>
+    page.waitForFunction((what) => document.querySelector(what) === null, selector).then(() => true),
   text: ({ selector }) => page.locator(selector).first().textContent(),
-  click: ({ name, role = "button", within = "body" }) => page.locator(within).getByRole(role, { name, exact: true }).first().click().then(() => true),
-  fill: ({ label, value }) => page.getByLabel(label, { exact: false }).first().fill(value).then(() => true),
+  click: ({ name, role = "button", within = "body" }) =>
+    page
+      .locator(within)
+      .getByRole(role, { name, exact: true })
+      .first()
+      .click()
+      .then(() => true),
+  fill: ({ label, value }) =>
+    page
+      .getByLabel(label, { exact: false })
+      .first()
+      .fill(value)
+      .then(() => true),
   key: ({ key }) => page.keyboard.press(key).then(() => true),
-  focused: () => page.evaluate(() => document.activeElement?.textContent || document.activeElement?.id || document.activeElement?.tagName),
+  focused: () =>
+    page.evaluate(
+      () => document.activeElement?.textContent || document.activeElement?.id || document.activeElement?.tagName,
+    ),
   count: ({ selector }) => page.locator(selector).count(),
   disabled: ({ name }) => page.getByRole("button", { name, exact: true }).first().isDisabled(),
   overflows: () => page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth),
@@ -41,12 +78,21 @@ const steps = {
     const { frameTree } = await session.send("Page.getFrameTree");
     const { executionContextId } = await session.send("Page.createIsolatedWorld", { frameId: frameTree.frame.id });
     await session.send("Runtime.evaluate", { expression: rules, contextId: executionContextId });
-    const { result, exceptionDetails } = await session.send("Runtime.evaluate", { contextId: executionContextId, awaitPromise: true, returnByValue: true, expression: "axe.run().then((found) => found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 160) + ' ' + node.failureSummary).join(' | ')}`))" });
+    const { result, exceptionDetails } = await session.send("Runtime.evaluate", {
+      contextId: executionContextId,
+      awaitPromise: true,
+      returnByValue: true,
+      expression:
+        "axe.run().then((found) => found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 160) + ' ' + node.failureSummary).join(' | ')}`))",
+    });
     if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
     return result.value;
   },
   async csv({ name }) {
-    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name, exact: true }).click()]);
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name, exact: true }).click(),
+    ]);
     return readFileSync(await download.path(), "utf8");
   },
   picture: ({ file, full = false }) => page.screenshot({ path: file, fullPage: full }).then(() => true),
@@ -58,7 +104,15 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     console.log(JSON.stringify({ value: (await steps[step](rest)) ?? null }));
   } catch (error) {
-    console.log(JSON.stringify({ failure: String(error).slice(0, 2000), shown: await page?.locator("body").innerText().catch(() => "") }));
+    console.log(
+      JSON.stringify({
+        failure: String(error).slice(0, 2000),
+        shown: await page
+          ?.locator("body")
+          .innerText()
+          .catch(() => ""),
+      }),
+    );
   }
 }
 await browser.close();
