@@ -138,7 +138,7 @@ class ProgramTest(unittest.TestCase):
 def with_python_deps():
     """Starts this script again with the test-only Python packages, if it does not have them yet."""
     wanted = [str(DEPS / "python-tests"), str(DEPS / "python"), str(DEPS / "python-peft"),
-              str(DEPS / "site-packages")]
+              str(DEPS / "site-packages"), str(DEPS / "python-trl")]
     if os.environ.get("PYTHONPATH", "").split(":")[:len(wanted)] != wanted:
         os.environ["PYTHONPATH"] = ":".join(wanted)
         os.execv(sys.executable, [sys.executable, *sys.argv])
