@@ -21,7 +21,7 @@ constexpr std::chrono::seconds kBetweenQuestions{30};  // to a host that does no
 
 struct Texts {
   std::string listen = "127.0.0.1:7443";
-  std::string metrics_listen = "127.0.0.1:9464";
+  std::string http_listen = "127.0.0.1:9464";
   std::string state = "./equipoise-state";
   std::string announce, mpirun = "mpirun", worker, hostfile, advertise, private_folder;
   std::vector<std::string> roots;
@@ -48,7 +48,8 @@ void declare(CLI::App& app, Texts& texts) {
   app.set_version_flag("--version", std::string("equipoise-coordinator ") + EQUIPOISE_VERSION);
   app.add_option("--listen", texts.listen, "HOST:PORT of the gRPC services; port 0: any free one")
       ->capture_default_str();
-  app.add_option("--metrics-listen", texts.metrics_listen, "HOST:PORT of /metrics for Prometheus; empty: none")
+  app.add_option("--http-listen,--metrics-listen", texts.http_listen,
+                 "HOST:PORT of the page, its API and /metrics for Prometheus; empty: none")
       ->capture_default_str();
   app.add_option("--state", texts.state, "Folder of the database, the lock and the logs")->capture_default_str();
   app.add_option("--announce", texts.announce, "File to write the addresses and the pid to, as JSON, once serving");
@@ -129,8 +130,10 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_flag("--insecure", texts.insecure,
                "Listen where other machines can connect, without TLS and tokens: whoever reaches the port reads, makes "
                "and ends all jobs, with files as this user");
-  app.add_flag("--insecure-metrics", texts.insecure_metrics,
-               "Let other machines read /metrics, over plain HTTP and without a token");
+  app.add_flag(
+      "--insecure-metrics", texts.insecure_metrics,
+      "Let other machines read /metrics, over plain HTTP and without a token; the page and its API stay closed to "
+      "them without --tls-cert and --tokens");
   app.add_flag("--exit-with-parent", texts.exit_with_parent, "Stop when the process that started this one ends");
   app.add_option("--private-folder", texts.private_folder,
                  "Folder to remove at the end if the process that started this one has ended before");
@@ -170,12 +173,15 @@ ListenAddress checked_listen(const Texts& texts) {
   return address;
 }
 
-std::optional<ListenAddress> checked_metrics_listen(const Texts& texts) {
-  if (texts.metrics_listen.empty()) return std::nullopt;
-  ListenAddress address = parse_listen_address("--metrics-listen", texts.metrics_listen);
-  if (texts.insecure || texts.insecure_metrics) return address;
-  check_loopback("--metrics-listen", address,
-                 "--insecure-metrics where everybody may read the names of jobs and groups, and their losses");
+// The page is as closed as the service; /metrics alone may be read by others than its callers.
+std::optional<ListenAddress> checked_http_listen(const Texts& texts) {
+  if (texts.http_listen.empty()) return std::nullopt;
+  ListenAddress address = parse_listen_address("--http-listen", texts.http_listen);
+  const bool asks_who_calls = !texts.tls_cert.empty() && !texts.tokens.empty();
+  if (texts.insecure || texts.insecure_metrics || asks_who_calls) return address;
+  check_loopback("--http-listen", address,
+                 "--tls-cert, --tls-key and --tokens, or --insecure-metrics where everybody may read the names of jobs "
+                 "and groups, and their losses");
   return address;
 }
 
@@ -266,7 +272,9 @@ Options options_of(const Texts& texts) {
   Options options;
   options.server.build = {.version = EQUIPOISE_VERSION, .revision = revision()};
   options.server.listen = checked_listen(texts);
-  options.server.metrics_listen = checked_metrics_listen(texts);
+  options.server.http_listen = checked_http_listen(texts);
+  options.server.is_open = texts.insecure;
+  options.server.has_open_metrics = texts.insecure_metrics;
   if (!texts.tokens.empty()) options.server.access.tokens = existing_file("--tokens", texts.tokens);
   options.server.roots = checked_roots(texts.roots);
   options.server.tls = checked_tls(texts);

@@ -4,6 +4,7 @@
 //   equipoise_load_bench COORDINATOR [--jobs 64] [--ranks 16] [--seconds 10]
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -31,7 +32,8 @@ namespace {
 namespace fs = std::filesystem;
 using Jobs = std::vector<std::unique_ptr<StepReporter>>;
 
-constexpr int kWatchers = 1000, kLists = 1600, kSlowClients = 10, kStepsAtOnce = 64, kStepsAlone = 2000;
+constexpr int kWatchers = 1000, kBrowsers = 1000, kLists = 1600, kSlowClients = 10, kStepsAtOnce = 64,
+              kStepsAlone = 2000;
 
 struct LoadSettings {
   std::string coordinator;
@@ -225,11 +227,49 @@ int connection(const std::string& where, const std::string& text) {
   return socket;
 }
 
+// Streams of the HTTP port, of a job that trains, read as they come.
+class Browsers {
+ public:
+  Browsers(const std::string& where, const std::string& job_id, int count) {
+    const std::string request = "GET /v1/jobs/" + job_id + ":watch HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (int i = 0; i < count; ++i)
+      sockets_.push_back({.fd = connection(where, request), .events = POLLIN, .revents = 0});
+    thread_ = std::thread([this] { read_all(); });
+  }
+  ~Browsers() {
+    is_stopping_ = true;
+    thread_.join();
+    for (const pollfd& socket : sockets_) ::close(socket.fd);
+  }
+  Browsers(const Browsers&) = delete;
+  Browsers& operator=(const Browsers&) = delete;
+  std::int64_t bytes() const { return bytes_; }
+
+ private:
+  void read_all() {
+    std::vector<char> part(1 << 16);
+    while (!is_stopping_) {
+      ::poll(sockets_.data(), sockets_.size(), 100);
+      for (pollfd& socket : sockets_) {
+        if (socket.revents == 0) continue;
+        const ssize_t count = ::read(socket.fd, part.data(), part.size());
+        if (count <= 0) socket.events = 0;
+        bytes_ += std::max<ssize_t>(0, count);
+      }
+    }
+  }
+
+  std::vector<pollfd> sockets_;
+  std::atomic<std::int64_t> bytes_ = 0;
+  std::atomic<bool> is_stopping_ = false;
+  std::thread thread_;
+};
+
 double scrape_beside_slow_clients(const std::string& where) {
   std::vector<int> slow;
   for (int i = 0; i < kSlowClients; ++i) slow.push_back(connection(where, "GET /metrics HTTP/1.1\r\nHost: "));
   const auto begin = LoadClock::now();
-  const int scrape = connection(where, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const int scrape = connection(where, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   std::vector<char> page(1 << 16);
   while (::read(scrape, page.data(), page.size()) > 0) {
   }
@@ -312,6 +352,12 @@ void run(const LoadSettings& settings) {
     const IdleWatchers watchers(coordinator.address, idle, kWatchers);
     say_change("  with " + std::to_string(watchers.admitted()) + " of " + std::to_string(kWatchers) + " idle watchers",
                measure(jobs, pass), usual, 5);
+  }
+  {
+    const Browsers browsers(coordinator.metrics, jobs.front()->job_id(), kBrowsers);
+    const Latencies watched = measure(jobs, pass);
+    say_change("  with " + std::to_string(kBrowsers) + " browsers on a job that trains", watched, usual, 5);
+    std::printf("%-48s %.1f MB/s to all of them\n", "", static_cast<double>(browsers.bytes()) / 1e6 / settings.seconds);
   }
   const Latencies listed = measure(jobs, [&] {
     const auto end = LoadClock::now() + std::chrono::seconds(settings.seconds);
