@@ -1,8 +1,10 @@
 """Receipts: `equipoise verify` accepts what a run has left, finds what was changed, and trains steps again."""
 
 import json
+import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import live_settings_test  # noqa: E402
 import programs  # noqa: E402
 from programs import BIN, ENVIRONMENT, ROOT  # noqa: E402
 
@@ -112,6 +115,25 @@ class LanguageModels(VerifyTest):
         self.assertEqual(result.returncode, 2)
         self.assertIn("the ledger has steps 1 to 12", result.stderr)
 
+    def test_steps_are_trained_again_on_the_ranks_that_each_part_of_the_run_had(self):
+        optimizer = {"learning_rate": 1e-3, "schedule": {"type": "plateau", "patience": 0}}
+        sections = {"optimizer": optimizer, "checkpoint": {"every_steps": 5, "keep": 10}}
+        self.train("run", 2, training={**TRAINING, "max_steps": 7}, **sections)
+        for ranks, steps in ((1, 11), (3, 14)):
+            job = self.write_job("run", training={**TRAINING, "max_steps": steps}, **sections)
+            self.succeed("equipoise", "train", job, "--np", ranks, "--resume", "--quiet")
+        shown = self.accepts("run", "--steps", "6-14")
+        self.assertIn("trained again on 2 ranks from the checkpoint of step 5, on 1 rank from step 8 on, on 3 ranks "
+                      "from step 12 on: S_g, n_g and weights have the same bits", shown)
+        self.assertIn("the parameters of 2 checkpoints (1 was not made again)", shown)  # 10, 11; 7 is there
+        self.assertIn("and the trained parameters", shown)
+        # Checkpoints in between that are not there any more are made again.
+        for step in (5, 7, 10, 11):
+            shutil.rmtree(self.folder / f"run/checkpoints/step-{step}")
+        shown = self.accepts("run", "--steps", "1-14")
+        self.assertIn("on 2 ranks from the start, on 1 rank from step 8 on, on 3 ranks from step 12 on", shown)
+        self.assertIn("the parameters of 2 checkpoints (2 were not made again)", shown)  # 7 and 11
+
     def test_other_data_give_other_steps(self):
         self.train("run", training=TRAINING)
         train = self.folder / "data/train.jsonl"
@@ -155,6 +177,57 @@ class LanguageModels(VerifyTest):
         on = str(self.folder / "first/checkpoints/step-5")
         self.train("second", training={**TRAINING, "resume_from_checkpoint": on}, checkpoint={"every_steps": 5})
         self.assertIn("12 steps, bit for bit", self.accepts("second"))
+
+
+class LiveJobs(live_settings_test.LiveJobs, VerifyTest):
+    """Jobs of a coordinator whose settings change while they run."""
+
+    SECTIONS = {**live_settings_test.LiveJobs.SECTIONS, "checkpoint": {"every_steps": 100, "keep": 100}}
+
+    def changed_job(self, name):
+        """Its id and the steps at which its settings were changed."""
+        job_id = self.submit(name)
+        self.wait_for_step(job_id, 10)
+        self.jobs("set", job_id, "trade_off=0.5", "learning_rate=5e-4")
+        [first] = self.effective_steps(job_id)
+        self.jobs("set", job_id, "step_size=0.4", "max_steps=600")
+        _, second = self.effective_steps(job_id)
+        return job_id, first, second
+
+    def test_steps_with_settings_that_were_changed_are_trained_again(self):
+        for origin in ("coordinator", "speculative"):
+            with self.subTest(weight_sync=origin):
+                self.SECTIONS = {**LiveJobs.SECTIONS, "robust": {**live_settings_test.ROBUST, "weight_sync": origin}}
+                self.start_coordinator()
+                job_id, first, second = self.changed_job(origin)
+                self.wait_for_checkpoint(job_id, 200)
+                os.kill(self.ranks(job_id)[-1], signal.SIGKILL)
+                self.finished(job_id)
+                self.assertEqual(self.coordinator.stop(), 0)
+                shown = self.accepts(origin, "--steps", f"{first}-{second + 5}")
+                self.assertIn("2 changes of settings: S_g, n_g and weights have the same bits", shown)
+                # From a checkpoint after them, which has all but the trade-off; over the restart, to the new end.
+                shown = self.accepts(origin, "--steps", "590-600")
+                self.assertIn("on 2 ranks from the checkpoint of step 500: ", shown)
+                self.assertIn("and the trained parameters", shown)
+
+    def test_the_first_steps_of_a_fork_are_trained_again_from_the_checkpoint_of_the_other_run(self):
+        self.SECTIONS = {**LiveJobs.SECTIONS, "training": {**TRAINING, "max_steps": 300}}
+        self.coordinator = programs.Coordinator(self.folder / "state", "--max-running-jobs", "2")
+        self.addCleanup(self.coordinator.stop)
+        parent = self.submit("parent")
+        self.wait_for_step(parent, 20)
+        fork = self.jobs("fork", parent, "--set", "robust.trade_off=0.5", "--set", "robust.step_size=0.4",
+                         "--set", "optimizer.learning_rate=5e-4", "--output", self.folder / "fork").split()[0]
+        step = int(self.job(fork)["parent_step"])
+        for job_id in (fork, parent):
+            self.finished(job_id)
+        self.assertIn(f"on 2 ranks from the checkpoint of step {step}, with 1 change of settings: ",
+                      self.accepts("fork", "--steps", f"{step + 1}-{step + 20}"))
+        shutil.rmtree(self.folder / "parent/checkpoints")
+        result = self.verify("fork", "--steps", f"{step + 1}-{step + 20}")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("no checkpoint of an earlier step is there", result.stderr)
 
 
 class LogLinear(VerifyTest):
