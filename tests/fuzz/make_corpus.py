@@ -297,7 +297,7 @@ def put_manifests():
 def put_ledgers():
     magic = b"equipoise ledger, 1    \n"
     none = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    weights = {"log_alpha": [-0.5, -1], "group_loss": ["NaN", 0.25],
+    weights = {"log_alpha": [-0.6931471805599453] * 2, "group_loss": ["NaN", 0.25],
                "step_size": {"step_size": 0.5, "best": "Infinity", "waited": 0}}
     start = {"dataset_sha256": "ab" * 32, "groups": ["north", "south"], "counted": [4, 2], "counted_pairs": 6,
              "population": [4, 2], "population_pairs": 6, "label_floor": [], "first_step": 0, "weights": weights}
