@@ -362,6 +362,72 @@ TEST_F(VerifyVerb, StepsThatAreComputedAgainAreComparedBitByBit) {
   EXPECT_THAT(compare_window(audit, run_, plan).result, HasSubstr("step 31 was not computed again"));
 }
 
+// A run whose steps from some hundred on have no records of their own.
+TEST_F(VerifyVerb, BlocksOfStepsAreComputedAgainAsAWhole) {
+  constexpr std::int64_t kManySteps = 4096 + 100, kFewBytes = 5000;
+  const fs::path run = folder_ / "long", again = folder_ / "again/part-1";
+  fs::create_directories(run);
+  fs::create_directories(again);
+  write_ledger(run / kLedgerName, kManySteps, kFewBytes);
+  const RunAudit audit = audit_run(run, {});
+  ASSERT_EQ(audit.blocks.size(), 2U);
+  const std::int64_t rows = audit.blocks.front().first;
+  EXPECT_EQ(audit.blocks.back().end, kManySteps);
+  EXPECT_EQ(audit.lines[1].result, "follow from S_g and n_g of " + std::to_string(rows) + " steps, bit for bit; of " +
+                                       std::to_string(kManySteps - rows) +
+                                       " others the ledger has digests, which --steps compares");
+  EXPECT_EQ(plan_window(audit, {.first = 1, .last = rows}, folder_ / "again").window.last, rows);
+  const WindowPlan plan = plan_window(audit, {.first = rows - 1, .last = 500}, folder_ / "again");
+  EXPECT_EQ(window_text(plan.window), "steps " + std::to_string(rows - 1) + " to 4096");
+  write_ledger(again / kLedgerName, kManySteps);
+  const AuditLine same = compare_window(audit, run, plan);
+  EXPECT_FALSE(same.is_fault) << same.result;
+  // One step of the block has another sum, and all weights after it.
+  {
+    LedgerWriter ledger(again / kLedgerName);
+    GroupWeights weights = example_weights();
+    ledger.start(example_start());
+    ledger.attempt(example_attempt(1));
+    write_steps(ledger, weights, 0, 1000);
+    const GroupSums sums{.group = {0, 2}, .loss_sum = {1.5, 0.25}, .pair_count = {2, 1.5}, .batch_pairs = 4};
+    std::vector<double> weight(2);
+    weights.step(sums, {}, weight);
+    ledger.step({.step = 1000,
+                 .group = sums.group,
+                 .loss_sum = sums.loss_sum,
+                 .pair_count = sums.pair_count,
+                 .batch_pairs = sums.batch_pairs,
+                 .skipped = {},
+                 .weight = weight});
+    write_steps(ledger, weights, 1001, kManySteps);
+  }
+  const AuditLine other = compare_window(audit, run, plan);
+  EXPECT_TRUE(other.is_fault);
+  EXPECT_THAT(other.result, HasSubstr("to 4096: S_g or n_g of one of them are others than on record"));
+}
+
+TEST(MetricsCheck, PassesByLinesOfStepsThatNothingIsKnownOf) {
+  const TempFolder folder;
+  const fs::path file = folder.write("metrics.jsonl", R"({"step":1,"group_weight":{"a":0.5,"b":0.5}}
+{"step":2,"group_weight":{"a":0.7,"b":0.3}}
+{"split":"settings","step":2,"setting":"trade_off","to":0.5}
+{"step":3,"group_weight":{"a":0.75,"b":0.25}}
+)");
+  const std::vector<double> first_K = {0.5, 0.5}, last_K = {0.75, 0.25};
+  MetricsCheck check(file, {"a", "b"}, 0, {});
+  check.check({.steps_done = 1, .alpha_K = first_K, .mean_loss_K = {}});
+  check.pass({.after = 1, .before = 3});
+  check.check({.steps_done = 3, .alpha_K = last_K, .mean_loss_K = {}});
+  check.finish(true);
+  EXPECT_EQ(check.fault(), "");
+  EXPECT_EQ(check.lines(), 2);
+  EXPECT_EQ(check.lines_passed(), 2);
+  const fs::path swapped = folder.write("metrics.jsonl", "{\"step\":3}\n{\"step\":2}\n");
+  MetricsCheck other(swapped, {"a", "b"}, 0, {});
+  other.pass({.after = 1, .before = 4});
+  EXPECT_EQ(other.fault(), "metrics.jsonl:2: is of step 2, expected one of step 3 or a later one");
+}
+
 TEST(MetricsCheck, LeavesTheLinesOfTheRunBeforeAloneWhereTheLedgerBeginsInItsMiddle) {
   const TempFolder folder;
   const fs::path file = folder.write("metrics.jsonl", R"({"step":4,"group_weight":{"a":0.5,"b":0.5}}
