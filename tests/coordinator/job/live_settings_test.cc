@@ -136,7 +136,9 @@ TEST_F(JobSettings, OfARequestHoldFromTheStepsThatItSays) {
   apply(changed, 9, 2);
   steps(changed, 9, 20);
 
-  auto request = create_request(spec_of());
+  v1::JobSpec spec = spec_of();
+  spec.mutable_launch()->set_mode(v1::LAUNCH_MODE_EXTERNAL);
+  auto request = create_request(spec);
   request.set_request_id("again");
   *request.mutable_settings_changes() = job(changed).settings_changes();
   const std::string id = jobs().create(request, "anna").id();
@@ -147,8 +149,7 @@ TEST_F(JobSettings, OfARequestHoldFromTheStepsThatItSays) {
   EXPECT_EQ(jobs().create(request).id(), id) << "the same request";
   request.mutable_settings_changes()->RemoveLast();
   EXPECT_EQ(error_of([&] { jobs().create(request); }).code, Code::kInvalidArgument) << "another one";
-  core_->attempts().tick();
-  calls().register_worker(registration(id, 0, 1));
+  calls().register_worker(register_request(id, 0, 0, 1));
   EXPECT_THAT(calls().start_training(start_request(id, 1)).settings_changes(), SizeIs(2));
   steps(id, 0, 20);
   const auto expected = history(changed), records = history(id);
