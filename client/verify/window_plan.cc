@@ -84,7 +84,7 @@ bool goes_on_alike(const RunAudit& audit, const LedgerAttempt& before, const Led
   return !was_changed && has_same_settings(before, now);
 }
 
-v1::TrainingJobSettings settings_of(const LedgerSettings& change) {
+v1::TrainingJobSettings recorded_settings(const LedgerSettings& change) {
   v1::TrainingJobSettings settings;
   const CheckpointJson& object = change.settings;
   if (object.contains("trade_off")) settings.set_trade_off(double_at(object, "trade_off"));
@@ -106,7 +106,7 @@ std::size_t add_recorded_changes(const RunAudit& audit, const LedgerAttempt& att
   std::size_t changes = 0;
   for (const LedgerSettings& change : audit.settings) {
     if (change.step >= part.last || attempt_with(audit, change).job_id != attempt.job_id) continue;
-    const v1::TrainingJobSettings settings = settings_of(change);
+    const v1::TrainingJobSettings settings = recorded_settings(change);
     if (settings.ByteSizeLong() == 0) continue;  // a newer one of an earlier step counts
     add_change(part.request, change.step, settings);
     if (change.step >= part.from) ++changes;
