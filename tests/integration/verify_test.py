@@ -1,7 +1,6 @@
 """Receipts: `equipoise verify` accepts what a run has left, finds what was changed, and trains steps again."""
 
 import json
-import os
 import pathlib
 import random
 import shutil
@@ -12,7 +11,6 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-import live_settings_test  # noqa: E402
 import programs  # noqa: E402
 from programs import BIN, ENVIRONMENT, ROOT  # noqa: E402
 
@@ -179,80 +177,44 @@ class LanguageModels(VerifyTest):
         self.assertIn("12 steps, bit for bit", self.accepts("second"))
 
 
-class LiveJobs(live_settings_test.LiveJobs, VerifyTest):
-    """Jobs of a coordinator whose settings change while they run."""
-
-    SECTIONS = {**live_settings_test.LiveJobs.SECTIONS, "checkpoint": {"every_steps": 100, "keep": 100}}
-
-    def changed_job(self, name):
-        """Its id and the steps at which its settings were changed."""
-        job_id = self.submit(name)
-        self.wait_for_step(job_id, 10)
-        self.jobs("set", job_id, "trade_off=0.5", "learning_rate=5e-4")
-        [first] = self.effective_steps(job_id)
-        self.jobs("set", job_id, "step_size=0.4", "max_steps=600")
-        _, second = self.effective_steps(job_id)
-        return job_id, first, second
-
-    def test_steps_with_settings_that_were_changed_are_trained_again(self):
-        for origin in ("coordinator", "speculative"):
-            with self.subTest(weight_sync=origin):
-                self.SECTIONS = {**LiveJobs.SECTIONS, "robust": {**live_settings_test.ROBUST, "weight_sync": origin}}
-                self.start_coordinator()
-                job_id, first, second = self.changed_job(origin)
-                self.wait_for_checkpoint(job_id, 200)
-                os.kill(self.ranks(job_id)[-1], signal.SIGKILL)
-                self.finished(job_id)
-                self.assertEqual(self.coordinator.stop(), 0)
-                shown = self.accepts(origin, "--steps", f"{first}-{second + 5}")
-                self.assertIn("2 changes of settings: S_g, n_g and weights have the same bits", shown)
-                # From a checkpoint after them, which has all but the trade-off; over the restart, to the new end.
-                shown = self.accepts(origin, "--steps", "590-600")
-                self.assertIn("on 2 ranks from the checkpoint of step 500: ", shown)
-                self.assertIn("and the trained parameters", shown)
-
-    def test_the_first_steps_of_a_fork_are_trained_again_from_the_checkpoint_of_the_other_run(self):
-        self.SECTIONS = {**LiveJobs.SECTIONS, "training": {**TRAINING, "max_steps": 300}}
-        self.coordinator = programs.Coordinator(self.folder / "state", "--max-running-jobs", "2")
-        self.addCleanup(self.coordinator.stop)
-        parent = self.submit("parent")
-        self.wait_for_step(parent, 20)
-        fork = self.jobs("fork", parent, "--set", "robust.trade_off=0.5", "--set", "robust.step_size=0.4",
-                         "--set", "optimizer.learning_rate=5e-4", "--output", self.folder / "fork").split()[0]
-        step = int(self.job(fork)["parent_step"])
-        for job_id in (fork, parent):
-            self.finished(job_id)
-        self.assertIn(f"on 2 ranks from the checkpoint of step {step}, with 1 change of settings: ",
-                      self.accepts("fork", "--steps", f"{step + 1}-{step + 20}"))
-        shutil.rmtree(self.folder / "parent/checkpoints")
-        result = self.verify("fork", "--steps", f"{step + 1}-{step + 20}")
-        self.assertEqual(result.returncode, 2)
-        self.assertIn("no checkpoint of an earlier step is there", result.stderr)
-
-
 class LogLinear(VerifyTest):
-    def test_a_run_of_many_steps(self):
+    def run_job(self, sync, name, **sections):
         case = sorted(folder.name for folder in BANDIT.iterdir() if folder.is_dir())[0]
         problem = json.loads((BANDIT / case / "problem.json").read_text())
+        job = {
+            "name": name,
+            "policy": {"log_linear": {
+                "features": problem["features"], "actions": problem["actions"], "reward": problem["reward"],
+                "initial_theta": problem["initial_theta"]}},
+            "data": {part: str(BANDIT / case / f"{part}.jsonl") for part in ("train", "validation", "test")},
+            "loss": {"type": "dpo", "beta": 1.0},
+            "robust": {"mode": "group_robust", "step_size": 0.01, "weight_sync": sync},
+            "optimizer": {"type": "sgd", "learning_rate": 0.1},
+            "training": {"max_steps": 2000, "full_batch": True},
+            "checkpoint": {"every_steps": 500, "keep": 10},
+            "logging": {"every_steps": 100},
+            "output": name,
+            **sections,
+        }
+        path = self.folder / f"{name}.yaml"
+        path.write_text(json.dumps(job))
+        self.succeed("equipoise", "train", path, "--np", 2, "--quiet")
+
+    def test_steps_without_records_of_their_own_are_vouched_for_by_blocks(self):
         for sync in ("coordinator", "speculative"):
             with self.subTest(sync=sync):
-                job = {
-                    "name": sync,
-                    "policy": {"log_linear": {
-                        "features": problem["features"], "actions": problem["actions"], "reward": problem["reward"],
-                        "initial_theta": problem["initial_theta"]}},
-                    "data": {part: str(BANDIT / case / f"{part}.jsonl") for part in ("train", "validation", "test")},
-                    "loss": {"type": "dpo", "beta": 1.0},
-                    "robust": {"mode": "group_robust", "step_size": 0.01, "weight_sync": sync},
-                    "optimizer": {"type": "sgd", "learning_rate": 0.1},
-                    "training": {"max_steps": 2000, "full_batch": True},
-                    "checkpoint": {"every_steps": 500, "keep": 10},
-                    "logging": {"every_steps": 100},
-                    "output": sync,
-                }
-                path = self.folder / f"{sync}.yaml"
-                path.write_text(json.dumps(job))
-                self.succeed("equipoise", "train", path, "--np", 2, "--quiet")
+                self.run_job(sync, sync, ledger={"steps_mib": 0})
+                shown = self.accepts(sync)
+                self.assertIn("of 2000 others the ledger has digests", shown)
+                self.assertIn("as recorded: step 500, 1000, 1500, 2000", shown)
+                self.assertIn("steps 1001 to 1500  ok  trained again on 2 ranks from the checkpoint of step 1000",
+                              self.accepts(sync, "--steps", "1200-1201"))
+                self.assertIn("and the trained parameters", self.accepts(sync, "--steps", "2000"))
+
+    def test_a_run_of_many_steps(self):
+        for sync in ("coordinator", "speculative"):
+            with self.subTest(sync=sync):
+                self.run_job(sync, sync)
                 self.assertIn("2000 steps, bit for bit", self.accepts(sync))
                 shown = self.accepts(sync, "--steps", "1200-2000")
                 self.assertIn("from the checkpoint of step 1000", shown)
