@@ -1,5 +1,5 @@
-"""How soon a job does its next step: a fork after `jobs fork`, a job whose coordinator was killed and came back. And what
-the ledger costs whole runs: the time to record their steps once more, over the time that the steps took.
+"""How soon a job does its next step: a fork after `jobs fork`, a job whose coordinator was killed and came back. And
+what the ledger costs whole runs: the time to record their steps once more, over the time that the steps took.
 
     python3 tests/bench/live.py [--rounds N]
 
@@ -72,7 +72,8 @@ def wait_for_step(output, step):
 
 
 def submit(job, coordinator):
-    return equipoise("submit", job, "--np", 2, "--coordinator", coordinator.address).strip().splitlines()[-1].split()[-1]
+    said = equipoise("submit", job, "--np", 2, "--coordinator", coordinator.address)
+    return said.strip().splitlines()[-1].split()[-1]
 
 
 def fork_seconds(folder, rounds):

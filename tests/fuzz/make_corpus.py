@@ -333,7 +333,8 @@ def put_ledgers():
     head = [record("d", start), record("a", attempt), None]
     settings = record("c", {"version": 1, "step": 2, "settings": {"step_size": 0.25, "trade_off": 0.5}})
     checkpoint = record("p", {"generation": 1, "step": 2, "manifest_sha256": "12" * 32, "parameters_sha256": "34" * 32})
-    block = {"first_step": 2, "steps": 4094, "steps_sha256": "56" * 32, "answered_sha256": "78" * 32, "weights": weights}
+    block = {"first_step": 2, "steps": 4094, "steps_sha256": "56" * 32, "answered_sha256": "78" * 32,
+             "weights": weights}
     end = record("e", {"final_step": 2, "state_sha256": "9a" * 32, "alpha": [0.5, 0.5],
                        "final": [{"name": "theta.json", "bytes": 7, "sha256": "bc" * 32}],
                        "metrics": {"bytes": 0, "sha256": "de" * 32}})
