@@ -6,7 +6,7 @@ FUZZ_RECORDS ?= 1000000
 SEEDS ?= 100000
 SECONDS ?= 600
 
-.PHONY: demo test recipes test-faults test-hosts test-asan test-tsan fuzz simulate bench reproduce check-gpu \
+.PHONY: demo test recipes test-faults test-hosts test-trackers test-wheel test-asan test-tsan fuzz simulate bench reproduce check-gpu \
   protocol protocol-release soak build clean
 
 demo:
@@ -30,6 +30,19 @@ test-hosts:
 	deploy/bootstrap --tests
 	deploy/build --programs
 	python3 tests/integration/hosts_test.py -v
+
+# Runs sent to the real wandb, MLflow and trackio, on this machine.
+test-trackers:
+	deploy/bootstrap --tests
+	deploy/bootstrap --trackers
+	deploy/build --programs
+	python3 tests/integration/trackers_test.py -v
+
+# The wheel of deploy/wheel in a fresh Debian that has Python and Open MPI only: needs root.
+test-wheel:
+	deploy/bootstrap --wheel
+	deploy/wheel
+	python3 tests/integration/wheel_test.py -v
 
 # The coordinator and the worker's control threads under sanitizers: a build of its own each.
 test-asan:

@@ -255,6 +255,17 @@ void remove(v1::TrainingJobService::Stub& jobs, StepReporter& job) {
   expect_ok(jobs.DeleteTrainingJob(&delete_context, request, &deleted), "DeleteTrainingJob");
 }
 
+double seconds_of_heartbeat(StepReporter& job) {
+  v1::HeartbeatRequest request;
+  request.set_job_id(job.job_id());
+  request.set_generation(job.generation());
+  grpc::ClientContext context;
+  v1::HeartbeatResponse answer;
+  const auto begin = LoadClock::now();
+  expect_ok(job.stub().Heartbeat(&context, request, &answer), "Heartbeat");
+  return std::chrono::duration<double>(LoadClock::now() - begin).count();
+}
+
 void allow_many_files() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -275,6 +286,11 @@ void run(const LoadSettings& settings) {
   std::ranges::sort(one_by_one);
   std::printf("%-48s p50 %8.3f ms (at most 0.150 ms)\n", "one job alone, ReportStep over loopback",
               1e3 * one_by_one[one_by_one.size() / 2]);
+
+  std::vector<double> empty;
+  for (int i = 0; i < kStepsAlone; ++i) empty.push_back(seconds_of_heartbeat(alone));
+  std::ranges::sort(empty);
+  std::printf("%-48s p50 %8.3f ms\n", "  a call that stores nothing, Heartbeat", 1e3 * empty[empty.size() / 2]);
 
   Jobs jobs;
   for (int i = 0; i < settings.jobs; ++i) {
