@@ -169,7 +169,7 @@ void RunReport::setting_changed(std::int64_t steps_done, const ChangedSetting& c
   fields.set(metrics_schema::kTo, changed.to);
   fields.set(metrics_schema::kSettingsVersion, changed.version);
   if (!changed.requester.empty()) fields.set(metrics_schema::kRequester, changed.requester);
-  file_.write(fields.line(metrics_schema::kSettingsLine, ""));
+  write(fields.line(metrics_schema::kSettingsLine, ""));
 }
 
 void RunReport::write_lines() {
