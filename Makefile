@@ -87,6 +87,7 @@ bench:
 	build/release/bin/equipoise_layouts_bench
 	build/release/bin/equipoise_step_bench
 	python3 tests/bench/through_coordinator.py
+	python3 tests/bench/live.py
 	build/release/bin/equipoise_load_bench build/release/bin/equipoise-coordinator
 
 # Options of `equipoise reproduce bandits`: make reproduce REPRODUCE="--features flipped --seeds 50"

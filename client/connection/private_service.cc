@@ -171,11 +171,17 @@ bool PrivateService::interrupted() {
 }
 
 v1::TrainingJob PrivateService::run(const v1::JobSpec& spec, ProgressDisplay& display) {
+  v1::CreateTrainingJobRequest request;
+  *request.mutable_spec() = spec;
+  return run(request, display);
+}
+
+v1::TrainingJob PrivateService::run(const v1::CreateTrainingJobRequest& request, ProgressDisplay& display) {
   if (interrupted()) throw CommandError(ExitCode::kInterrupted, "interrupted");
   JobInbox inbox;
   const Listening listening(*this, inbox);
-  const FollowedJob followed = follow(spec, inbox, display);
-  require_success(followed, failure_advice(spec, followed.job));
+  const FollowedJob followed = follow(request, inbox, display);
+  require_success(followed, failure_advice(request.spec(), followed.job));
   return followed.job;
 }
 
@@ -185,11 +191,13 @@ std::string PrivateService::failure_advice(const v1::JobSpec& spec, const v1::Tr
   return log_helps ? "log: " + keep_logs(spec.output(), job.id()).string() + folder_.disk_space_advice() : "";
 }
 
-void PrivateService::run_until(const v1::JobSpec& spec, ProgressDisplay& display, const JobCondition& is_reached) {
+void PrivateService::run_until(const v1::CreateTrainingJobRequest& request, ProgressDisplay& display,
+                               const JobCondition& is_reached) {
   if (interrupted()) throw CommandError(ExitCode::kInterrupted, "interrupted");
   JobInbox inbox;
   const Listening listening(*this, inbox);
-  const FollowedJob followed = follow(spec, inbox, display, is_reached);
+  const v1::JobSpec& spec = request.spec();
+  const FollowedJob followed = follow(request, inbox, display, is_reached);
   const v1::TrainingJob& job = followed.job;
   if (job.state() == v1::JOB_STATE_SUCCEEDED) return;
   const bool has_failed = job.state() == v1::JOB_STATE_FAILED || job.state() == v1::JOB_STATE_CANCELLED;
@@ -207,13 +215,11 @@ void PrivateService::run_until(const v1::JobSpec& spec, ProgressDisplay& display
   if (left.job.state() == v1::JOB_STATE_PAUSED) connection.cancel_unless_ended(job.id());
 }
 
-FollowedJob PrivateService::follow(const v1::JobSpec& spec, JobInbox& inbox, ProgressDisplay& display,
-                                   const JobCondition& is_reached) {
+FollowedJob PrivateService::follow(const v1::CreateTrainingJobRequest& request, JobInbox& inbox,
+                                   ProgressDisplay& display, const JobCondition& is_reached) {
   try {
     Connection connection({coordinator_.address(), kPatience, coordinator_.access()},
                           [&inbox] { return inbox.interrupted(); });
-    v1::CreateTrainingJobRequest request;
-    *request.mutable_spec() = spec;
     const v1::TrainingJob job = connection.create_job(request);
     // Nobody else can resume it.
     const auto is_over = [&is_reached](const v1::TrainingJob& now) {
@@ -225,7 +231,7 @@ FollowedJob PrivateService::follow(const v1::JobSpec& spec, JobInbox& inbox, Pro
     const std::string end = coordinator_.end();
     throw PeerError(std::string("the private coordinator ") +
                     (end.empty() ? "does not answer" : "ended (" + end + ")") +
-                    "; log: " + keep_logs(spec.output(), "").string() + folder_.disk_space_advice());
+                    "; log: " + keep_logs(request.spec().output(), "").string() + folder_.disk_space_advice());
   }
 }
 

@@ -73,9 +73,10 @@ class PrivateService {
   // The job, succeeded. `spec` is for the coordinator to launch. Throws CommandError if it did not succeed, with the
   // place of a log that helps, OUTPUT/failure; what Connection throws; PeerError if the coordinator is gone.
   v1::TrainingJob run(const v1::JobSpec& spec, ProgressDisplay& display);
+  v1::TrainingJob run(const v1::CreateTrainingJobRequest& request, ProgressDisplay& display);
   // The same until `is_reached`: then its ranks leave with a checkpoint, and it is cancelled, unless it has succeeded
   // meanwhile.
-  void run_until(const v1::JobSpec& spec, ProgressDisplay& display, const JobCondition& is_reached);
+  void run_until(const v1::CreateTrainingJobRequest& request, ProgressDisplay& display, const JobCondition& is_reached);
 
  private:
   // Where Ctrl-C is heard while a job runs.
@@ -85,7 +86,7 @@ class PrivateService {
   bool interrupted();
   // Beside what the run has left; all jobs' logs if `job_id` is empty.
   std::filesystem::path keep_logs(const std::filesystem::path& output, const std::string& job_id);
-  FollowedJob follow(const v1::JobSpec& spec, JobInbox& inbox, ProgressDisplay& display,
+  FollowedJob follow(const v1::CreateTrainingJobRequest& request, JobInbox& inbox, ProgressDisplay& display,
                      const JobCondition& is_reached = {});
   std::string failure_advice(const v1::JobSpec& spec, const v1::TrainingJob& job);
 

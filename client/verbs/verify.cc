@@ -14,6 +14,7 @@
 #include "client/table/text_table.h"
 #include "client/verify/run_audit.h"
 #include "client/verify/window.h"
+#include "client/verify/window_plan.h"
 
 namespace equipoise {
 namespace {
@@ -58,7 +59,7 @@ void verify_run(const ReceiptFlags& flags, const Console& console) {
   RunAudit audit = audited(flags, console);
   if (window && audit.faults() == 0) {
     const PrivateFolder folder;
-    const WindowPlan plan = plan_window(audit, *window, folder.path() / "run");
+    const WindowPlan plan = plan_window(audit, *window, folder.path());
     const auto display = flags.quiet ? make_silent_display() : make_display(console);
     train_window(plan, *display);
     audit.lines.push_back(compare_window(audit, flags.run, plan));

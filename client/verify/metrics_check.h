@@ -33,12 +33,18 @@ class MetricsCheck {
 
   // The lines of these steps; nothing is done after the first fault.
   void check(const ExpectedNumbers& expected);
+  // Lines between two steps that check() is called for, where nothing is known of them: they are counted.
+  struct UnknownSteps {
+    std::int64_t after = 0, before = 0;  // steps done
+  };
+  void pass(UnknownSteps steps);
   // After the last step: lines of later ones are a fault, or where the run has not ended, left alone.
   void finish(bool has_ended);
 
   // "metrics.jsonl:12: group_weight of "India" is 0.25, the ledger gives 0.5"; empty: none.
   const std::string& fault() const { return fault_; }
-  std::int64_t lines() const { return lines_; }                // that agree
+  std::int64_t lines() const { return lines_; }  // that agree
+  std::int64_t lines_passed() const { return lines_passed_; }
   std::int64_t lines_beyond() const { return lines_beyond_; }  // of steps that the ledger does not have yet
 
  private:
@@ -54,7 +60,7 @@ class MetricsCheck {
   std::int64_t number_ = 0;  // of the line that was read last, from 1
   std::optional<nlohmann::ordered_json> line_;
   std::int64_t step_ = 0;  // of it
-  std::int64_t lines_ = 0, lines_beyond_ = 0;
+  std::int64_t lines_ = 0, lines_passed_ = 0, lines_beyond_ = 0;
   std::string fault_;
 };
 

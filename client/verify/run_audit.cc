@@ -134,6 +134,8 @@ class RunAuditor {
         return take_attempt(attempt_of_record(record.content));
       case LedgerKind::kStep:
         return take_step(record.content);
+      case LedgerKind::kBlock:
+        return take_block(block_of_record(record.content));
       case LedgerKind::kSettings:
         audit_.settings.push_back(settings_of_record(record.content));
         return replay().change(audit_.settings.back());
@@ -174,6 +176,14 @@ class RunAuditor {
   void take_step(std::string_view content) {
     replay().step(step_of_bytes(content));
     compare(replay_->mean_loss_K());
+  }
+
+  void take_block(const LedgerBlock& block) {
+    replay().block(block);
+    audit_.blocks.push_back({.first = block.first_step, .end = replay_->steps_done()});
+    steps_in_blocks_ += block.steps;
+    metrics_->pass({.after = block.first_step, .before = replay_->steps_done()});
+    compare({});
   }
 
   // What is known after the newest step with what other files say of it.
@@ -226,8 +236,12 @@ class RunAuditor {
                                   hex_text(*settings_.chain) + ": it is another run's, or was written anew");
     }
     accept("ledger", result);
-    accept("weights", "follow from S_g and n_g of " +
-                          counted_text(audit_.steps_done - audit_.start.first_step, "step") + ", bit for bit");
+    const std::int64_t recorded = audit_.steps_done - audit_.start.first_step - steps_in_blocks_;
+    std::string weights = "follow from S_g and n_g of " + counted_text(recorded, "step") + ", bit for bit";
+    if (steps_in_blocks_ > 0) {
+      weights += "; of " + counted_text(steps_in_blocks_, "other") + " the ledger has digests, which --steps compares";
+    }
+    accept("weights", weights);
   }
 
   void check_job_file() {
@@ -257,6 +271,9 @@ class RunAuditor {
       }
     }
     std::string result = counted_text(metrics_->lines(), "line") + " as recorded";
+    if (metrics_->lines_passed() > 0) {
+      result += ", " + std::to_string(metrics_->lines_passed()) + " of steps without records of their own";
+    }
     if (metrics_->lines_beyond() > 0) {
       result += ", " + std::to_string(metrics_->lines_beyond()) + " of steps that the ledger does not have yet";
     }
@@ -362,7 +379,7 @@ class RunAuditor {
   std::optional<MetricsCheck> metrics_;
   bool is_uniform_ = false;  // what metrics.jsonl shows in place of alpha
   std::vector<double> uniform_K_;
-  std::int64_t records_ = 0;
+  std::int64_t records_ = 0, steps_in_blocks_ = 0;
   bool is_sealed_ = false, is_cut_ = false, is_unrecorded_ = false;
 };
 

@@ -29,6 +29,11 @@ struct AuditedAttempt {
   std::int64_t first_step = 0;  // steps done before its first one
 };
 
+// Steps [first, end) that the ledger has no records of, but one digest.
+struct StepBlock {
+  std::int64_t first = 0, end = 0;
+};
+
 struct WholeCheckpoint {
   std::int64_t step = 0;
   std::filesystem::path folder;
@@ -39,6 +44,7 @@ struct RunAudit {
   LedgerStart start;
   std::vector<AuditedAttempt> attempts;
   std::vector<LedgerSettings> settings;
+  std::vector<StepBlock> blocks;              // ascending
   std::vector<LedgerCheckpoint> checkpoints;  // that are on record
   std::optional<LedgerEnd> end;
   LedgerPosition sealed;               // the last seal

@@ -2,18 +2,22 @@
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <cstdlib>
-#include <limits>
+#include <fstream>
 #include <map>
+#include <optional>
 #include <stdexcept>
+#include <string>
+#include <tuple>
 #include <utility>
-#include <vector>
 
 #include "client/connection/private_service.h"
 #include "common/base/message_text.h"
+#include "common/checkpoint/checkpoint_folder.h"
+#include "common/config/job_config.h"
 #include "common/config/job_file.h"
 #include "common/ledger/ledger_reader.h"
+#include "common/ledger/ledger_replay.h"
 #include "common/ledger/step_bytes.h"
 
 namespace equipoise {
@@ -21,65 +25,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::optional<std::int64_t> step_number(std::string_view text) {
-  std::int64_t step = 0;
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), step);
-  const bool is_number = fault == std::errc() && end == text.data() + text.size() && step >= 1;
-  return is_number ? std::optional(step) : std::nullopt;
-}
-
-std::string window_text(StepWindow window) {
-  if (window.first == window.last) return "step " + std::to_string(window.first);
-  return "steps " + std::to_string(window.first) + " to " + std::to_string(window.last);
-}
-
-[[noreturn]] void refuse_window(StepWindow window, const std::string& why) {
-  throw std::invalid_argument("--steps: " + window_text(window) + " cannot be computed again: " + why);
-}
-
-// Those that trained steps [first, last).
-std::vector<const AuditedAttempt*> attempts_of(const RunAudit& audit, std::int64_t first, std::int64_t last) {
-  std::vector<const AuditedAttempt*> attempts;
-  for (std::size_t i = 0; i < audit.attempts.size(); ++i) {
-    const std::int64_t end = i + 1 < audit.attempts.size() ? audit.attempts[i + 1].first_step : audit.steps_done;
-    if (audit.attempts[i].first_step < last && end > first) attempts.push_back(&audit.attempts[i]);
-  }
-  return attempts;
-}
-
-v1::JobSpec window_spec(const LedgerAttempt& attempt, const WindowPlan& plan, const fs::path& output) {
-  v1::JobSpec spec;
-  merge_job_text("the job in the ledger", attempt.job, spec);
-  spec.set_output(output.string());
-  spec.clear_overwrite();
-  if (plan.checkpoint.empty()) {
-    if (spec.has_training()) spec.mutable_training()->clear_resume_from_checkpoint();
-  } else {
-    spec.mutable_training()->set_resume_from_checkpoint(plan.checkpoint.string());
-  }
-  spec.clear_launch();
-  spec.mutable_launch()->set_mode(v1::LAUNCH_MODE_COORDINATOR);
-  spec.mutable_launch()->set_workers(plan.ranks);
-  spec.mutable_launch()->set_max_restarts(0);
-  // As often as the run has made them by steps; none by the clock.
-  spec.mutable_checkpoint()->set_every_seconds(0);
-  spec.mutable_checkpoint()->set_keep(1);
-  return spec;
-}
-
-// The steps of a ledger from `first` (steps done before it) on.
+// The steps of a ledger from `first` (steps done before it) on, and its blocks.
 class LedgerSteps {
  public:
   LedgerSteps(const fs::path& output, std::int64_t first) : reader_(output / kLedgerName), first_(first) {}
 
-  // The content of the next one; nothing at the end.
-  std::optional<std::string_view> next() {
+  // A step or a block; nothing at the end.
+  std::optional<LedgerRecord> next() {
     LedgerRecord record;
     while (reader_.next(record)) {
+      if (record.kind == LedgerKind::kBlock && block_of_record(record.content).first_step >= first_) return record;
       if (record.kind != LedgerKind::kStep) continue;
       std::string_view content = record.content;
       const auto step = take_varint(content);
-      if (step && static_cast<std::int64_t>(*step) >= first_) return record.content;
+      if (step && static_cast<std::int64_t>(*step) >= first_) return record;
     }
     return std::nullopt;
   }
@@ -113,141 +72,239 @@ std::string difference_of(const RunAudit& audit, std::string_view recorded, std:
          number_text(now.sums.batch_pairs);
 }
 
+// What the parts have left besides their steps.
 struct ComputedEnds {
-  LedgerStart start;
+  bool has_same_data = true;
   std::map<std::int64_t, Digest> parameters;  // of checkpoints, by step
-  std::optional<LedgerEnd> end;
+  std::optional<Digest> state;                // of the last part: the trained parameters
 };
 
-ComputedEnds ends_of(const fs::path& output) {
-  ComputedEnds ends;
-  LedgerReader reader(output / kLedgerName);
+void read_ends(const RunAudit& audit, const WindowPart& part, ComputedEnds& ends) {
+  LedgerReader reader(fs::path(part.request.spec().output()) / kLedgerName);
   LedgerRecord record;
+  ends.state.reset();
   while (reader.next(record)) {
-    if (record.kind == LedgerKind::kStart) ends.start = start_of_record(record.content);
-    if (record.kind == LedgerKind::kEnd) ends.end = end_of_record(record.content);
+    if (record.kind == LedgerKind::kStart) {
+      ends.has_same_data = ends.has_same_data && start_of_record(record.content).dataset == audit.start.dataset;
+    }
+    if (record.kind == LedgerKind::kEnd) ends.state = end_of_record(record.content).state;
     if (record.kind != LedgerKind::kCheckpoint) continue;
     const LedgerCheckpoint checkpoint = checkpoint_of_record(record.content);
-    ends.parameters[checkpoint.step] = checkpoint.parameters;
+    if (checkpoint.step > part.from && checkpoint.step <= part.last) {
+      ends.parameters[checkpoint.step] = checkpoint.parameters;
+    }
   }
-  return ends;
+}
+
+// Of the checkpoints of these steps: parameters on record.
+std::map<std::int64_t, Digest> recorded_parameters(const RunAudit& audit, std::int64_t after, std::int64_t last) {
+  std::map<std::int64_t, Digest> recorded;
+  const auto add = [&](std::int64_t step, const Digest& parameters) {
+    if (step > after && step <= last) recorded[step] = parameters;
+  };
+  for (const AuditedAttempt& one : audit.attempts) {
+    if (one.attempt.origin) add(one.attempt.origin->step, one.attempt.origin->parameters);
+  }
+  for (const LedgerCheckpoint& checkpoint : audit.checkpoints) add(checkpoint.step, checkpoint.parameters);
+  return recorded;
+}
+
+// The weights of a part as they follow from the steps that were trained once more.
+LedgerReplay replay_of(const RunAudit& audit, const WindowPart& part) {
+  LedgerReplay replay(audit.start, make_job_config(part.request.spec()).robust);
+  if (!part.checkpoint.empty()) replay.go_on_from(part.from, read_checkpoint_manifest(part.checkpoint).weights);
+  for (const v1::SettingsChange& change : part.request.settings_changes()) {
+    if (change.effective_step() >= part.from || !change.settings().has_trade_off()) continue;
+    replay.change(
+        {.version = change.version(), .step = part.from, .settings = {{"trade_off", change.settings().trade_off()}}});
+  }
+  return replay;
+}
+
+// Compares the steps of a part with those on record.
+class PartComparison {
+ public:
+  PartComparison(const RunAudit& audit, const WindowPart& part)
+      : audit_(audit), computed_(part.request.spec().output(), part.from), replay_(replay_of(audit, part)) {}
+
+  // Goes on to `recorded`, a step or a block. What differs; empty: nothing does.
+  std::string fault_with(const LedgerRecord& recorded) {
+    if (recorded.kind == LedgerKind::kBlock) return fault_with(block_of_record(recorded.content));
+    const std::int64_t step = step_of_bytes(recorded.content).step;
+    while (steps_done() <= step) {
+      if (!take_step()) return missing_text();
+    }
+    return content_ == recorded.content ? "" : difference_of(audit_, recorded.content, content_);
+  }
+  std::int64_t steps_done() const { return replay_.steps_done(); }
+
+ private:
+  std::string fault_with(const LedgerBlock& block) {
+    while (steps_done() < block.first_step) {
+      if (!take_step()) return missing_text();
+    }
+    Sha256 contents;
+    replay_.take_weights_digest();
+    while (steps_done() < block.first_step + block.steps) {
+      if (!take_step()) return missing_text();
+      contents.update(std::string_view(content_));
+    }
+    const std::string steps = window_text({.first = block.first_step + 1, .last = steps_done()});
+    if (contents.finish() != block.contents) return steps + ": S_g or n_g of one of them are others than on record";
+    if (replay_.take_weights_digest() != block.answered) return steps + ": weights are others than on record";
+    return record_text(with_weights(block, replay_.state())) == record_text(block)
+               ? ""
+               : steps + ": the weights after them are others than on record";
+  }
+
+  static LedgerBlock with_weights(LedgerBlock block, GroupWeightsState weights) {
+    block.weights = std::move(weights);
+    return block;
+  }
+
+  bool take_step() {
+    for (const LedgerSettings& change : audit_.settings) {
+      if (change.step == steps_done()) replay_.change(change);
+    }
+    const auto record = computed_.next();
+    if (!record) return false;
+    content_ = record->content;
+    replay_.step(step_of_bytes(content_));
+    return true;
+  }
+
+  std::string missing_text() const { return "step " + std::to_string(steps_done() + 1) + " was not computed again"; }
+
+  const RunAudit& audit_;
+  LedgerSteps computed_;
+  LedgerReplay replay_;
+  std::string content_;  // of the newest step that was computed
+};
+
+// The first step that differs, and how; empty: none does.
+std::string steps_fault(const RunAudit& audit, const fs::path& run, const WindowPlan& plan) {
+  LedgerSteps recorded(run, plan.window.first - 1);
+  for (const WindowPart& part : plan.parts) {
+    PartComparison comparison(audit, part);
+    while (comparison.steps_done() < part.last) {
+      const auto record = recorded.next();
+      if (!record) {
+        return "step " + std::to_string(comparison.steps_done() + 1) + " was not found in the ledger";
+      }
+      const std::string fault = comparison.fault_with(*record);
+      if (!fault.empty()) return fault;
+    }
+  }
+  return "";
+}
+
+std::string ranks_text(int ranks) { return std::to_string(ranks) + (ranks == 1 ? " rank" : " ranks"); }
+
+// "on 2 ranks from the start, on 3 ranks from step 51 on".
+std::string parts_text(const WindowPlan& plan) {
+  std::string text;
+  for (const WindowPart& part : plan.parts) {
+    const bool is_first = text.empty();
+    text += (is_first ? "on " : ", on ") + ranks_text(part.ranks) + " from ";
+    if (!is_first) {
+      text += "step " + std::to_string(part.from + 1) + " on";
+    } else {
+      text += part.checkpoint.empty() ? "the start" : "the checkpoint of step " + std::to_string(part.from);
+    }
+  }
+  if (plan.changes > 0) {
+    text += ", with " + std::to_string(plan.changes) + " change" + (plan.changes == 1 ? "" : "s") + " of settings";
+  }
+  return text;
+}
+
+// A checkpoint of another run as one that the part's job made itself: a fork may have other settings.
+fs::path adopted_checkpoint(const WindowPart& part) {
+  const fs::path target = checkpoint_folder(part.request.spec().output() + "-start", part.from);
+  CheckpointManifest manifest = read_checkpoint_manifest(part.checkpoint);
+  manifest.job = job_spec_to_yaml(part.request.spec());
+  for (const CheckpointFile& file : manifest.files) {
+    fs::create_directories((target / file.name).parent_path());
+    fs::create_symlink(fs::absolute(part.checkpoint / file.name), target / file.name);
+  }
+  std::ofstream written(target / kManifestName, std::ios::binary);
+  written << manifest_text(manifest);
+  written.close();
+  if (!written) throw std::runtime_error((target / kManifestName).string() + " cannot be written");
+  return target;
+}
+
+// Coordinators of our own, whose ranks have so many threads: both reach them through the environment of this process.
+class WindowService {
+ public:
+  PrivateService& with_threads(int threads) {
+    if (service_ && threads == threads_) return *service_;
+    service_.reset();
+    threads_ = threads;
+    ::setenv("EQUIPOISE_DEVICE", "cpu", 1);
+    ::setenv("OMP_NUM_THREADS", std::to_string(std::max(threads, 1)).c_str(), 1);
+    return service_.emplace("");
+  }
+
+ private:
+  std::optional<PrivateService> service_;
+  int threads_ = 0;
+};
+
+void train_part(const WindowPart& part, PrivateService& service, ProgressDisplay& display) {
+  v1::CreateTrainingJobRequest request = part.request;
+  if (part.is_borrowed) {
+    request.mutable_spec()->mutable_training()->set_resume_from_checkpoint(adopted_checkpoint(part).string());
+  }
+  if (part.runs_to_end) {
+    service.run(request, display);
+    return;
+  }
+  const std::int64_t last = part.last;
+  service.run_until(request, display, [last](const v1::TrainingJob& job) { return job.step() >= last; });
 }
 
 }  // namespace
 
-StepWindow step_window(std::string_view text) {
-  const std::size_t dash = text.find('-');
-  const auto first = step_number(text.substr(0, dash));
-  const auto last = dash == std::string_view::npos ? first : step_number(text.substr(dash + 1));
-  if (!first || !last || *last < *first) {
-    throw std::invalid_argument("--steps is " + quoted_text(text) + ", expected FIRST-LAST, such as 10-20");
-  }
-  return {.first = *first, .last = *last};
-}
-
-WindowPlan plan_window(const RunAudit& audit, StepWindow window, const fs::path& output) {
-  const std::int64_t begin = window.first - 1;
-  if (begin < audit.start.first_step || window.last > audit.steps_done) {
-    refuse_window(window, "the ledger has steps " + std::to_string(audit.start.first_step + 1) + " to " +
-                              std::to_string(audit.steps_done));
-  }
-  WindowPlan plan{.window = window, .checkpoint = {}, .spec = {}};
-  bool has_beginning = audit.start.first_step == 0;
-  for (const WholeCheckpoint& one : audit.whole) {
-    if (one.step > begin) continue;
-    plan.from = one.step;
-    plan.checkpoint = one.folder;
-    has_beginning = true;
-  }
-  if (!has_beginning)
-    refuse_window(window, "no checkpoint of an earlier step is there, and the start is not on record");
-  for (const LedgerSettings& change : audit.settings) {
-    if (change.step >= window.last) continue;
-    refuse_window(window, "settings were changed after step " + std::to_string(change.step));
-  }
-  const auto attempts = attempts_of(audit, plan.from, window.last);
-  const LedgerAttempt& attempt = attempts.back()->attempt;
-  for (const AuditedAttempt* const one : attempts) {
-    if (one->attempt.device != "cpu") {
-      refuse_window(window, "they were trained on " + one->attempt.device + ", and only CPUs give the same bits again");
-    }
-    const std::string then = " from step " + std::to_string(attempts.back()->first_step + 1) + " on";
-    if (one->attempt.plan.world_size != attempt.plan.world_size) {
-      refuse_window(window, "the run had " + std::to_string(one->attempt.plan.world_size) + " ranks first and " +
-                                std::to_string(attempt.plan.world_size) + then);
-    }
-    if (one->attempt.threads == attempt.threads) continue;
-    refuse_window(window, "its ranks had " + std::to_string(one->attempt.threads) + " threads first and " +
-                              std::to_string(attempt.threads) + then);
-  }
-  plan.is_to_end = audit.end.has_value() && window.last == audit.end->final_step;
-  plan.ranks = attempt.plan.world_size;
-  plan.threads = attempt.threads;
-  plan.spec = window_spec(attempt, plan, output);
-  return plan;
-}
-
 void train_window(const WindowPlan& plan, ProgressDisplay& display) {
-  // Both reach the ranks through the coordinator, which is started with the environment of this process.
-  ::setenv("EQUIPOISE_DEVICE", "cpu", 1);
-  ::setenv("OMP_NUM_THREADS", std::to_string(std::max(plan.threads, 1)).c_str(), 1);
-  PrivateService service("");
-  if (plan.is_to_end) {
-    service.run(plan.spec, display);
-    return;
-  }
-  const std::int64_t last = plan.window.last;
-  service.run_until(plan.spec, display, [last](const v1::TrainingJob& job) { return job.step() >= last; });
+  WindowService service;
+  for (const WindowPart& part : plan.parts) train_part(part, service.with_threads(part.threads), display);
 }
 
 AuditLine compare_window(const RunAudit& audit, const fs::path& run, const WindowPlan& plan) {
   AuditLine line{.what = window_text(plan.window), .result = {}, .is_fault = true};
-  const fs::path output = plan.spec.output();
-  const ComputedEnds ends = ends_of(output);
-  if (ends.start.dataset != audit.start.dataset) {
+  ComputedEnds ends;
+  for (const WindowPart& part : plan.parts) read_ends(audit, part, ends);
+  if (!ends.has_same_data) {
     line.result = "the training data or the tokenizer are not those on record";
     return line;
   }
-  LedgerSteps recorded(run, plan.window.first - 1), computed(output, plan.window.first - 1);
-  for (std::int64_t step = plan.window.first; step <= plan.window.last; ++step) {
-    const auto before = recorded.next(), now = computed.next();
-    if (!before || !now) {
-      line.result = "step " + std::to_string(step) + " was not " + (before ? "computed again" : "found in the ledger");
-      return line;
-    }
-    if (*before == *now) continue;
-    line.result = difference_of(audit, *before, *now);
-    return line;
-  }
+  line.result = steps_fault(audit, run, plan);
+  if (!line.result.empty()) return line;
   std::int64_t compared = 0, missing = 0;
-  for (const LedgerCheckpoint& checkpoint : audit.checkpoints) {
-    if (checkpoint.step <= plan.from || checkpoint.step > plan.window.last) continue;
-    const auto found = ends.parameters.find(checkpoint.step);
+  for (const auto& [step, parameters] : recorded_parameters(audit, plan.parts.front().from, plan.window.last)) {
+    const auto found = ends.parameters.find(step);
     if (found == ends.parameters.end()) {
       ++missing;
       continue;
     }
     ++compared;
-    if (found->second == checkpoint.parameters) continue;
-    line.result =
-        "the parameters of the checkpoint of step " + std::to_string(checkpoint.step) + " are others than on record";
+    if (found->second == parameters) continue;
+    line.result = "the parameters of the checkpoint of step " + std::to_string(step) + " are others than on record";
     return line;
   }
-  if (plan.is_to_end && (!ends.end || ends.end->state != audit.end->state)) {
+  if (plan.is_to_end && ends.state != audit.end->state) {
     line.result = "the trained parameters are others than on record";
     return line;
   }
   line.is_fault = false;
-  line.result =
-      "trained again on " + std::to_string(plan.ranks) + (plan.ranks == 1 ? " rank" : " ranks") +
-      (plan.checkpoint.empty() ? " from the start" : " from the checkpoint of step " + std::to_string(plan.from)) +
-      ": S_g, n_g and weights have the same bits";
+  line.result = "trained again " + parts_text(plan) + ": S_g, n_g and weights have the same bits";
   if (compared > 0) {
     line.result += ", and so have the parameters of " + std::to_string(compared) +
                    (compared == 1 ? " checkpoint" : " checkpoints");
   }
   if (missing > 0) {
-    line.result += " (" + std::to_string(missing) + " made by the clock could not be compared)";
+    line.result += " (" + std::to_string(missing) + (missing == 1 ? " was" : " were") + " not made again)";
   }
   if (plan.is_to_end) line.result += ", and the trained parameters";
   return line;

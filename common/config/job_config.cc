@@ -42,6 +42,7 @@ JobConfig make_job_config(const v1::JobSpec& spec) {
   config.logging = logging_config(spec.logging());
   config.launch = launch_config(spec.launch());
   config.checkpoint = checkpoint_config(spec.checkpoint());
+  config.ledger = ledger_config(spec.ledger());
   config.output = checked_path("output", spec.output());
   if (spec.has_overwrite()) config.overwrite = spec.overwrite();
   set_default_sampling(config);
@@ -74,6 +75,7 @@ v1::JobSpec resolve_defaults(const v1::JobSpec& spec, const JobConfig& config) {
   resolve_logging(config.logging, *resolved.mutable_logging());
   resolve_launch(config.launch, *resolved.mutable_launch());
   resolve_checkpoint(config.checkpoint, *resolved.mutable_checkpoint());
+  resolve_ledger(config.ledger, *resolved.mutable_ledger());
   resolved.set_overwrite(config.overwrite);
   return resolved;
 }

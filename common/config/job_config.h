@@ -11,6 +11,7 @@
 #include "common/config/data_config.h"
 #include "common/config/evaluation_config.h"
 #include "common/config/launch_config.h"
+#include "common/config/ledger_config.h"
 #include "common/config/log_linear_config.h"
 #include "common/config/logging_config.h"
 #include "common/config/loss_config.h"
@@ -40,6 +41,7 @@ struct JobConfig {
   LoggingConfig logging;
   LaunchConfig launch;
   CheckpointConfig checkpoint;
+  LedgerConfig ledger;
   std::filesystem::path output;
   bool overwrite = false;
 };

@@ -1,6 +1,9 @@
 #include "common/ledger/ledger_record.h"
 
+#include <algorithm>
+#include <bit>
 #include <filesystem>
+#include <limits>
 #include <span>
 #include <stdexcept>
 
@@ -60,6 +63,8 @@ const char* kind_name(LedgerKind kind) {
       return "attempt";
     case LedgerKind::kStep:
       return "step";
+    case LedgerKind::kBlock:
+      return "block";
     case LedgerKind::kSettings:
       return "settings";
     case LedgerKind::kCheckpoint:
@@ -72,7 +77,14 @@ const char* kind_name(LedgerKind kind) {
   return "unknown";
 }
 
-bool is_ledger_kind(char letter) { return std::string_view("dascpe#").find(letter) != std::string_view::npos; }
+bool is_ledger_kind(char letter) { return std::string_view("dasbcpe#").find(letter) != std::string_view::npos; }
+
+std::int64_t block_end(std::int64_t steps_done) {
+  constexpr std::uint64_t kFewest = 4096, kPerDoubling = 1024;
+  const auto done = static_cast<std::uint64_t>(steps_done);
+  const std::uint64_t steps = std::max(kFewest, std::bit_floor(done / kPerDoubling));
+  return static_cast<std::int64_t>((done / steps + 1) * steps);
+}
 
 std::string record_text(const LedgerStart& start) {
   return text_of_record({{"dataset_sha256", hex_text(start.dataset)},
@@ -157,6 +169,29 @@ LedgerAttempt attempt_of_record(std::string_view text) {
                       .parameters = digest_at(origin, "parameters_sha256")};
   }
   return attempt;
+}
+
+std::string record_text(const LedgerBlock& block) {
+  return text_of_record({{"first_step", block.first_step},
+                         {"steps", block.steps},
+                         {"steps_sha256", hex_text(block.contents)},
+                         {"answered_sha256", hex_text(block.answered)},
+                         {"weights", json_of_weights(block.weights)}});
+}
+
+LedgerBlock block_of_record(std::string_view text) {
+  const CheckpointJson object = object_of(text);
+  LedgerBlock block{.first_step = integer_at(object, "first_step"),
+                    .steps = integer_at(object, "steps"),
+                    .contents = digest_at(object, "steps_sha256"),
+                    .answered = digest_at(object, "answered_sha256"),
+                    .weights = weights_of_json(object_at(object, "weights"))};
+  if (block.first_step < 0 || block.steps < 1 ||
+      block.steps > std::numeric_limits<std::int64_t>::max() - block.first_step) {
+    throw std::invalid_argument("steps is " + std::to_string(block.steps) + " after " +
+                                std::to_string(block.first_step) + ", expected at least 1");
+  }
+  return block;
 }
 
 std::string record_text(const LedgerSettings& settings) {

@@ -33,6 +33,7 @@ enum class LedgerKind : char {
   kStart = 'd',       // the data, and the weights before the first step
   kAttempt = 'a',     // ranks have begun, or gone on
   kStep = 's',        // common/ledger/step_bytes.h
+  kBlock = 'b',       // many steps in a row, without a record each
   kSettings = 'c',    // settings that were changed while the job ran
   kCheckpoint = 'p',  // a checkpoint is whole
   kEnd = 'e',         // the model is saved
@@ -42,6 +43,11 @@ enum class LedgerKind : char {
 // "step", for messages.
 const char* kind_name(LedgerKind kind);
 bool is_ledger_kind(char letter);
+
+// Blocks of steps end after these numbers of steps: every 4096, and once millions are done after twice as many each
+// time that the steps have doubled, so that the blocks of any run are few.
+std::int64_t block_end(std::int64_t steps_done);
+inline bool is_block_end(std::int64_t steps_done) { return steps_done > 0 && block_end(steps_done - 1) == steps_done; }
 
 // The beginning of a ledger that ends with a seal: its bytes and the seal's chain. 0 bytes: none.
 struct LedgerPosition {
@@ -84,6 +90,15 @@ struct LedgerAttempt {
   std::optional<LedgerOrigin> origin;
 };
 
+// Steps that have no records of their own (ledger.steps_mib).
+struct LedgerBlock {
+  std::int64_t first_step = 0;  // steps done before it
+  std::int64_t steps = 0;
+  Digest contents{};          // SHA-256 of what their records would hold, one after the other
+  Digest answered{};          // of the weights that were answered for them, as a seal has it
+  GroupWeightsState weights;  // after them, as the coordinator has it
+};
+
 struct LedgerSettings {
   std::int64_t version = 0;
   std::int64_t step = 0;    // steps done when they took effect: the next one was the first with them
@@ -108,12 +123,14 @@ struct LedgerEnd {
 
 std::string record_text(const LedgerStart& start);
 std::string record_text(const LedgerAttempt& attempt);
+std::string record_text(const LedgerBlock& block);
 std::string record_text(const LedgerSettings& settings);
 std::string record_text(const LedgerCheckpoint& checkpoint);
 std::string record_text(const LedgerEnd& end);
 
 LedgerStart start_of_record(std::string_view text);
 LedgerAttempt attempt_of_record(std::string_view text);
+LedgerBlock block_of_record(std::string_view text);
 LedgerSettings settings_of_record(std::string_view text);
 LedgerCheckpoint checkpoint_of_record(std::string_view text);
 LedgerEnd end_of_record(std::string_view text);

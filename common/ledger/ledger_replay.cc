@@ -64,6 +64,20 @@ void LedgerReplay::step(StoredStep step) {
   ++steps_done_;
 }
 
+void LedgerReplay::block(const LedgerBlock& block) {
+  if (block.first_step != steps_done_) {
+    throw std::invalid_argument("first_step is " + std::to_string(block.first_step) + ", expected " +
+                                std::to_string(steps_done_));
+  }
+  go_on_from(block.first_step + block.steps, block.weights);
+}
+
+void LedgerReplay::go_on_from(std::int64_t steps_done, const GroupWeightsState& weights) {
+  weights_->restore(weights);
+  steps_done_ = steps_done;
+  std::ranges::fill(mean_loss_K_, std::numeric_limits<double>::quiet_NaN());
+}
+
 void LedgerReplay::change(const LedgerSettings& settings) {
   if (settings.step != steps_done_) {
     throw std::invalid_argument("step is " + std::to_string(settings.step) + ", expected " +

@@ -23,6 +23,10 @@ class LedgerReplay {
 
   // Throws std::invalid_argument where it is not the next step or its sums are none.
   void step(StoredStep step);
+  // Steps without records of their own: the weights after them are those that the block says. Throws as step().
+  void block(const LedgerBlock& block);
+  // The weights after `steps_done` steps, in place of those that followed from the steps so far.
+  void go_on_from(std::int64_t steps_done, const GroupWeightsState& weights);
   // Those that took effect after the last step: step_size and trade_off change the weights.
   void change(const LedgerSettings& settings);
   // Another job goes on with the run. Its trade_off is that of its own settings; eta_alpha comes with the checkpoint.

@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/base/error.h"
+
 namespace equipoise {
 namespace {
 
@@ -22,8 +24,9 @@ std::string ledger_fault(const std::filesystem::path& path, const char* what) {
 
 }  // namespace
 
-LedgerWriter::LedgerWriter(std::filesystem::path path, const LedgerPosition& kept)
+LedgerWriter::LedgerWriter(std::filesystem::path path, const LedgerPosition& kept, std::int64_t steps_bytes)
     : path_(std::move(path)),
+      steps_bytes_(steps_bytes),
       file_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (kept.bytes == 0 ? O_TRUNC : 0), 0666)),
       bytes_(kept.bytes),
       sealed_(kept.chain),
@@ -128,9 +131,39 @@ void LedgerWriter::step(const LedgerStep& step) {
   const std::lock_guard lock(mutex_);
   content_.clear();
   add_step_bytes(content_, step);
+  if (!block_ && bytes_ >= steps_bytes_) block_.emplace().first_step = step.step;
+  if (block_) {
+    block_->contents.update(std::string_view(content_));
+    block_->answered.update(std::as_bytes(step.weight));
+    ++block_->steps;
+    return;
+  }
   weights_.update(std::as_bytes(step.weight));
   add(LedgerKind::kStep, content_);
   if ((step.step + 1) % kStepsPerSeal == 0) add_seal();
+}
+
+bool LedgerWriter::has_block() const {
+  const std::lock_guard lock(mutex_);
+  return block_.has_value();
+}
+
+void LedgerWriter::close_block(std::int64_t steps_done, const GroupWeightsState& weights) {
+  const std::lock_guard lock(mutex_);
+  if (!block_) return;
+  EQUIPOISE_CHECK(block_->first_step + block_->steps == steps_done);
+  add(LedgerKind::kBlock, record_text(LedgerBlock{.first_step = block_->first_step,
+                                                  .steps = block_->steps,
+                                                  .contents = block_->contents.finish(),
+                                                  .answered = block_->answered.finish(),
+                                                  .weights = weights}));
+  block_.reset();
+  add_seal();
+}
+
+std::int64_t LedgerWriter::bytes() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_;
 }
 
 void LedgerWriter::write_if_late() {
@@ -147,6 +180,7 @@ LedgerPosition LedgerWriter::seal() {
 
 LedgerPosition LedgerWriter::end(const LedgerEnd& end) {
   const std::lock_guard lock(mutex_);
+  EQUIPOISE_CHECK(!block_);
   add(LedgerKind::kEnd, record_text(end));
   add_seal();
   write_pending();

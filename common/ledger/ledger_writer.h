@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <limits>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,7 +23,9 @@ class LedgerWriter {
  public:
   // Makes the file anew, or goes on after `kept`, its beginning, after which it is cut off. Throws
   // std::invalid_argument where it cannot be written.
-  explicit LedgerWriter(std::filesystem::path path, const LedgerPosition& kept = {});
+  //   steps_bytes  of the file up to which every step has a record of its own
+  explicit LedgerWriter(std::filesystem::path path, const LedgerPosition& kept = {},
+                        std::int64_t steps_bytes = std::numeric_limits<std::int64_t>::max());
   // Seals and writes what is there, as far as the disk lets it.
   ~LedgerWriter();
   LedgerWriter(const LedgerWriter&) = delete;
@@ -31,14 +35,21 @@ class LedgerWriter {
   void attempt(const LedgerAttempt& attempt);
   void settings(const LedgerSettings& settings);
   void checkpoint(const LedgerCheckpoint& checkpoint);
-  // Seals it by itself after every kStepsPerSeal steps done.
+  // Seals it by itself after every kStepsPerSeal steps done. Beyond steps_bytes it becomes a part of a block.
   void step(const LedgerStep& step);
+  // A block is open that ends with this step: close_block() is due, with the weights after it, before the next step,
+  // settings, a checkpoint that relies on the step, and the end.
+  bool has_block() const;
+  // Does nothing where none is open. `steps_done`: with the steps of the block.
+  void close_block(std::int64_t steps_done, const GroupWeightsState& weights);
+  // With what is not written yet.
+  std::int64_t bytes() const;
   // For who has just added steps, and will add no more for a while.
   void write_if_late();
 
-  // Everything so far is sealed and in the file (not yet on disk).
+  // Everything so far but an open block is sealed and in the file (not yet on disk).
   LedgerPosition seal();
-  // The last record. All is on disk then.
+  // The last record, with no block open. All is on disk then.
   LedgerPosition end(const LedgerEnd& end);
 
   const std::filesystem::path& path() const { return path_; }
@@ -50,7 +61,8 @@ class LedgerWriter {
   void write_pending();
 
   const std::filesystem::path path_;
-  std::mutex mutex_;  // guards all below
+  const std::int64_t steps_bytes_;
+  mutable std::mutex mutex_;  // guards all below
   Descriptor file_;
   std::string pending_;     // not yet in the file
   std::size_t hashed_ = 0;  // of it, into chain_
@@ -61,6 +73,11 @@ class LedgerWriter {
   std::int64_t sealed_bytes_ = 0;
   Sha256 weights_;  // of the steps since the last seal
   std::chrono::steady_clock::time_point written_at_;
+  struct OpenBlock {
+    std::int64_t first_step = 0, steps = 0;
+    Sha256 contents, answered;
+  };
+  std::optional<OpenBlock> block_;
 };
 
 }  // namespace equipoise

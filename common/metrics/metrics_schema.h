@@ -1,7 +1,7 @@
-// metrics.jsonl: one JSON object per logged step, evaluation and test, and every field that a line may have. Workers
-// write it (worker/training/metrics_file.h), the client reads it (client/report/metrics_reader.h); docs/formats.md has
-// the same table with what each field means. float64 values are written so that reading gives the same bits; null is a
-// number that is not finite.
+// metrics.jsonl: one JSON object per logged step, evaluation, test and setting that people have changed, and every
+// field that a line may have. Workers write it (worker/training/metrics_file.h), the client reads it
+// (client/report/metrics_reader.h); docs/formats.md has the same table with what each field means. float64 values are
+// written so that reading gives the same bits; null is a number that is not finite.
 #pragma once
 
 #include <array>
@@ -22,7 +22,7 @@ enum class Type {
 };
 
 // Which lines a field may be on.
-enum Lines : unsigned { kStepLine = 1, kEvaluationLine = 2, kTestLine = 4 };
+enum Lines : unsigned { kStepLine = 1, kEvaluationLine = 2, kTestLine = 4, kSettingsLine = 8 };
 
 // Where a name has a prefix on evaluation lines.
 enum class Prefix {
@@ -45,11 +45,19 @@ struct Field {
 
 inline constexpr unsigned kMeans = kStepLine | kEvaluationLine;
 
-inline constexpr Field kStep{"step", Type::kInteger, "steps", kStepLine | kEvaluationLine | kTestLine};
+inline constexpr Field kStep{"step", Type::kInteger, "steps", kStepLine | kEvaluationLine | kTestLine | kSettingsLine};
 inline constexpr Field kEpoch{"epoch", Type::kNumber, "epochs", kMeans};
-inline constexpr Field kSplit{"split", Type::kText, "1", kEvaluationLine | kTestLine};
+inline constexpr Field kSplit{"split", Type::kText, "1", kEvaluationLine | kTestLine | kSettingsLine};
 inline constexpr std::string_view kSplitValidation = "validation";  // "validation/FILE" of one file's pairs
 inline constexpr std::string_view kSplitTest = "test";
+inline constexpr std::string_view kSplitSettings = "settings";  // no pairs: so that who reads steps passes it by
+
+// Of a setting that was changed while the job ran.
+inline constexpr Field kSetting{"setting", Type::kText, "1", kSettingsLine};
+inline constexpr Field kFrom{"from", Type::kNumber, "1", kSettingsLine};
+inline constexpr Field kTo{"to", Type::kNumber, "1", kSettingsLine};
+inline constexpr Field kSettingsVersion{"settings_version", Type::kInteger, "1", kSettingsLine};
+inline constexpr Field kRequester{"requester", Type::kText, "1", kSettingsLine};
 
 // Of the step or of all pairs. Names of the first ten are TRL's.
 inline constexpr Field kLoss{"loss", Type::kNumber, "loss", kMeans, Prefix::kEval, Error::kStandard};
@@ -134,6 +142,11 @@ inline constexpr std::array kFields = {
     &kStep,
     &kEpoch,
     &kSplit,
+    &kSetting,
+    &kFrom,
+    &kTo,
+    &kSettingsVersion,
+    &kRequester,
     &kLoss,
     &kGradNorm,
     &kLearningRate,

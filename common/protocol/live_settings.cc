@@ -22,10 +22,10 @@ v1::TrainingJobSettings settings_in_force(const SettingsChanges& changes, std::i
   return settings;
 }
 
-v1::TrainingJobSettings settings_from(const SettingsChanges& changes, std::int64_t steps_done) {
-  v1::TrainingJobSettings settings = settings_in_force(changes, steps_done);
+std::vector<StartedSetting> started_settings(const SettingsChanges& changes, std::int64_t steps_done) {
   const auto& descriptor = *v1::TrainingJobSettings::descriptor();
   const auto& reflection = *v1::TrainingJobSettings::GetReflection();
+  std::vector<StartedSetting> started;
   for (int i = 0; i < descriptor.field_count(); ++i) {
     const google::protobuf::FieldDescriptor* const field = descriptor.field(i);
     const v1::SettingsChange* newest = nullptr;
@@ -33,7 +33,31 @@ v1::TrainingJobSettings settings_from(const SettingsChanges& changes, std::int64
       if (holds(change, steps_done) && reflection.HasField(change.settings(), field)) newest = &change;
     }
     const bool begins = newest != nullptr && newest->effective_step() == steps_done;
-    if (!begins) reflection.ClearField(&settings, field);
+    if (begins) started.push_back({.field = field, .change = newest});
+  }
+  return started;
+}
+
+double setting_number(const v1::TrainingJobSettings& settings, const google::protobuf::FieldDescriptor& field) {
+  const auto& reflection = *v1::TrainingJobSettings::GetReflection();
+  switch (field.cpp_type()) {
+    case google::protobuf::FieldDescriptor::CPPTYPE_DOUBLE:
+      return reflection.GetDouble(settings, &field);
+    case google::protobuf::FieldDescriptor::CPPTYPE_INT64:
+      return static_cast<double>(reflection.GetInt64(settings, &field));
+    default:
+      return static_cast<double>(reflection.GetInt32(settings, &field));
+  }
+}
+
+v1::TrainingJobSettings settings_from(const SettingsChanges& changes, std::int64_t steps_done) {
+  v1::TrainingJobSettings settings = settings_in_force(changes, steps_done);
+  const std::vector<StartedSetting> started = started_settings(changes, steps_done);
+  const auto& descriptor = *v1::TrainingJobSettings::descriptor();
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    const auto* const field = descriptor.field(i);
+    if (std::ranges::find(started, field, &StartedSetting::field) != started.end()) continue;
+    v1::TrainingJobSettings::GetReflection()->ClearField(&settings, field);
   }
   return settings;
 }

@@ -19,6 +19,14 @@ using SettingsChanges = google::protobuf::RepeatedPtrField<v1::SettingsChange>;
 v1::TrainingJobSettings settings_in_force(const SettingsChanges& changes, std::int64_t steps_done);
 // What of it begins to hold with that step.
 v1::TrainingJobSettings settings_from(const SettingsChanges& changes, std::int64_t steps_done);
+// A setting that begins to hold with that step, and the change that it is of.
+struct StartedSetting {
+  const google::protobuf::FieldDescriptor* field = nullptr;  // of TrainingJobSettings
+  const v1::SettingsChange* change = nullptr;                // in `changes`
+};
+std::vector<StartedSetting> started_settings(const SettingsChanges& changes, std::int64_t steps_done);
+// A setting as a number, whatever its type.
+double setting_number(const v1::TrainingJobSettings& settings, const google::protobuf::FieldDescriptor& field);
 // Ascending: the numbers of steps done at which any change took effect.
 std::vector<std::int64_t> steps_of_changes(const SettingsChanges& changes);
 

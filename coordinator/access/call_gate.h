@@ -50,6 +50,8 @@ class AdmittedCall {
   AdmittedCall& operator=(const AdmittedCall&) = delete;
 
   bool is_of_stranger() const { return caller_ == Caller::kStranger; }
+  // Of the caller's token; empty where it has shown none.
+  const std::string& name() const { return name_; }
 
  private:
   const Caller caller_;

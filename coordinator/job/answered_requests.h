@@ -24,8 +24,8 @@ class AnsweredRequests {
   v1::TrainingJob once(const char* method, const Request& request, const std::function<v1::TrainingJob()>& call) {
     Call asked{.request_id = request.request_id(), .digest = {}, .id = {}, .etag = {}, .call = call};
     if constexpr (requires { request.validate_only(); }) {
-      // The digest of a create request has always been that of its spec.
-      asked.digest = digest_of("", request.spec());
+      // The digest of a create request has always been that of its spec, which is all that most have.
+      asked.digest = request.settings_changes().empty() ? digest_of("", request.spec()) : digest_of(method, request);
       asked.is_kept = !request.validate_only();
     } else {
       asked.digest = digest_of(method, request);

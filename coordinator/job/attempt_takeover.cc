@@ -138,12 +138,14 @@ void AttemptSupervisor::show_taken_over(JobRecord& record) {
   const std::string attempt = "attempt " + std::to_string(record.job.generation());
   spdlog::info("job {}: {}, {} is taken over from the coordinator before", record.job.id(),
                state_name(record.job.state()), attempt);
+  v1::TrainingJob job = record.job;
   const std::string sentence = "the coordinator was away, and " + attempt + " has waited for it";
-  if (!has_condition(record.job, sentence)) add_condition(record.job, sentence);
-  record.job.set_revision(revision_after_restart(record.job.revision()));
-  read_progress(*record.config, record.job);
+  if (!has_condition(job, sentence)) add_condition(job, sentence);
+  job.set_revision(revision_after_restart(job.revision()));
+  read_progress(*record.config, job);
+  // Stored before anybody sees it: else the next coordinator would leap to revisions that this one has shown.
+  table_.replace(record, std::move(job));
   record.most_steps = std::max(record.most_steps, record.job.step());
-  table_.store_soon(record);
   if (record.training) {
     table_.metrics().show_step(record.job);
     table_.metrics().show_checkpoint(record.job);

@@ -110,7 +110,7 @@ void remove_links(const JobConfig& config) {
   if (error) spdlog::warn("{} could not be removed: {}", links.string(), error.message());
 }
 
-v1::TrainingJob TrainingJobs::fork_anew(const v1::ForkTrainingJobRequest& request) {
+v1::TrainingJob TrainingJobs::fork_anew(const v1::ForkTrainingJobRequest& request, const std::string& requester) {
   const JobRecord& parent = table_.find(request.id());
   if (!request.has_spec()) throw std::invalid_argument("spec is absent, expected a JobSpec");
   std::optional<std::int64_t> wanted;
@@ -127,7 +127,7 @@ v1::TrainingJob TrainingJobs::fork_anew(const v1::ForkTrainingJobRequest& reques
   const fs::path folder = link_checkpoint(parent.checked_config().output, step, random_source_.hex(kNameBytes));
   spec.mutable_training()->set_resume_from_checkpoint(folder.string());
   try {
-    return create_anew(create_request, &origin);
+    return create_anew(create_request, requester, &origin);
   } catch (...) {
     remove_links(make_job_config(spec));
     throw;

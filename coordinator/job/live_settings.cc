@@ -78,7 +78,8 @@ v1::TrainingJobSettings asked_settings(const v1::UpdateTrainingJobRequest& reque
 }
 
 [[noreturn]] void refuse_setting(const v1::TrainingJob& job, const std::string& why) {
-  throw Refusal(Refusal::Code::kFailedPrecondition, "job " + job.id() + ": " + why);
+  const std::string& name = job.id().empty() ? job.spec().name() : job.id();  // a new one has no id yet
+  throw Refusal(Refusal::Code::kFailedPrecondition, "job " + name + ": " + why);
 }
 
 // Of what the job does not have.
@@ -138,7 +139,44 @@ void check_may_change(const JobRecord& record, const v1::TrainingJobSettings& se
 
 }  // namespace
 
-v1::TrainingJob TrainingJobs::change_settings(const v1::UpdateTrainingJobRequest& request) {
+void add_planned_changes(const v1::CreateTrainingJobRequest& request, const JobConfig& config,
+                         const std::string& requester, v1::TrainingJob& job) {
+  if (request.settings_changes_size() > kMostChanges) {
+    throw std::invalid_argument("settings_changes has " + std::to_string(request.settings_changes_size()) +
+                                ", expected at most " + std::to_string(kMostChanges));
+  }
+  std::int64_t version = newest_version(job.settings_changes());
+  for (int i = 0; i < request.settings_changes_size(); ++i) {
+    const v1::SettingsChange& planned = request.settings_changes(i);
+    std::string place = "settings_changes[";
+    place += std::to_string(i) + "]";
+    if (planned.version() <= version) {
+      throw std::invalid_argument(place + " has version " + std::to_string(planned.version()) +
+                                  ", expected more than " + std::to_string(version));
+    }
+    if (!planned.has_effective_step() || planned.effective_step() < 0) {
+      throw std::invalid_argument(place + " has no effective_step of at least 0");
+    }
+    if (planned.settings().has_priority() || planned.settings().ByteSizeLong() == 0) {
+      throw std::invalid_argument(
+          place + ".settings has " +
+          (planned.settings().has_priority() ? "priority, which is no setting of a step" : "none that is to change"));
+    }
+    check_kind(planned.settings(), job, config);
+    check_ranges(planned.settings(), job.spec());
+    version = planned.version();
+    v1::SettingsChange& change = *job.add_settings_changes();
+    change.set_version(version);
+    change.set_effective_step(planned.effective_step());
+    *change.mutable_settings() = planned.settings();
+    *change.mutable_create_time() = job.create_time();
+    change.set_requester(requester);
+    change.set_request_id(request.request_id());
+  }
+}
+
+v1::TrainingJob TrainingJobs::change_settings(const v1::UpdateTrainingJobRequest& request,
+                                              const std::string& requester) {
   JobRecord& record = table_.find(request.id());
   v1::TrainingJobSettings settings = asked_settings(request);
   check_may_change(record, settings);
@@ -151,6 +189,8 @@ v1::TrainingJob TrainingJobs::change_settings(const v1::UpdateTrainingJobRequest
     change.set_version(newest_version(record.job.settings_changes()) + 1);
     *change.mutable_settings() = settings;
     *change.mutable_create_time() = timestamp(table_.clock().wall());
+    change.set_requester(requester);
+    change.set_request_id(request.request_id());
   }
   table_.replace(record, std::move(job));
   return record.job;

@@ -13,6 +13,7 @@
 #include "common/protocol/job_state.h"
 #include "coordinator/job/job_filter.h"
 #include "coordinator/job/job_progress.h"
+#include "coordinator/job/live_settings.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/step_history.h"
@@ -88,7 +89,7 @@ std::string TrainingJobs::new_id(const std::string& name) {
 namespace {
 
 // What the checkpoint's state has another value of takes effect with the first step.
-void set_origin(const ForkOrigin& origin, v1::TrainingJob& job) {
+void set_origin(const ForkOrigin& origin, const std::string& requester, v1::TrainingJob& job) {
   job.set_parent_id(origin.job_id);
   job.set_parent_step(origin.step);
   if (origin.to_set.ByteSizeLong() == 0) return;
@@ -96,11 +97,13 @@ void set_origin(const ForkOrigin& origin, v1::TrainingJob& job) {
   change.set_version(1);
   *change.mutable_settings() = origin.to_set;
   *change.mutable_create_time() = job.create_time();
+  change.set_requester(requester);
 }
 
 }  // namespace
 
-v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& request, const ForkOrigin* origin) {
+v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& request, const std::string& requester,
+                                          const ForkOrigin* origin) {
   if (!request.has_spec()) throw std::invalid_argument("spec is absent, expected a JobSpec");
   if (request.spec().ByteSizeLong() > limits_.spec_bytes) {
     throw std::invalid_argument("spec has " + std::to_string(request.spec().ByteSizeLong()) +
@@ -118,7 +121,8 @@ v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& re
   job.set_state_reason(config.launch.mode == LaunchMode::kExternal ? "waiting for its workers to register"
                                                                    : "waiting for a free place");
   *job.mutable_create_time() = timestamp(table_.clock().wall());
-  if (origin != nullptr) set_origin(*origin, job);
+  if (origin != nullptr) set_origin(*origin, requester, job);
+  add_planned_changes(request, config, requester, job);
   if (request.validate_only()) return job;
   job.set_id(new_id(config.name));
   job.set_revision(1);

@@ -35,8 +35,9 @@ class TrainingJobs {
                RandomSource& random_source);
 
   // With the request ids and etags of the requests (answered_requests.h); a call that changes something has its line.
-  v1::TrainingJob create(const v1::CreateTrainingJobRequest& request) {
-    return requests_.once("CreateTrainingJob", request, [&] { return create_anew(request); });
+  //   requester  as SettingsChange.requester
+  v1::TrainingJob create(const v1::CreateTrainingJobRequest& request, const std::string& requester = "") {
+    return requests_.once("CreateTrainingJob", request, [&] { return create_anew(request, requester); });
   }
   v1::TrainingJob cancel(const v1::CancelTrainingJobRequest& request) {
     return requests_.once("CancelTrainingJob", request, [&] { return cancel(request.id()); });
@@ -53,11 +54,11 @@ class TrainingJobs {
   v1::TrainingJob evaluate(const v1::EvaluateTrainingJobRequest& request) {
     return requests_.once("EvaluateTrainingJob", request, [&] { return evaluate(request.id()); });
   }
-  v1::TrainingJob update(const v1::UpdateTrainingJobRequest& request) {
-    return requests_.once("UpdateTrainingJob", request, [&] { return change_settings(request); });
+  v1::TrainingJob update(const v1::UpdateTrainingJobRequest& request, const std::string& requester = "") {
+    return requests_.once("UpdateTrainingJob", request, [&] { return change_settings(request, requester); });
   }
-  v1::TrainingJob fork(const v1::ForkTrainingJobRequest& request) {
-    return requests_.once("ForkTrainingJob", request, [&] { return fork_anew(request); });
+  v1::TrainingJob fork(const v1::ForkTrainingJobRequest& request, const std::string& requester = "") {
+    return requests_.once("ForkTrainingJob", request, [&] { return fork_anew(request, requester); });
   }
   void remove(const v1::DeleteTrainingJobRequest& request);
 
@@ -73,10 +74,11 @@ class TrainingJobs {
   v1::ListRanksResponse ranks(const v1::ListRanksRequest& request);
 
  private:
-  v1::TrainingJob change_settings(const v1::UpdateTrainingJobRequest& request);
-  v1::TrainingJob fork_anew(const v1::ForkTrainingJobRequest& request);
+  v1::TrainingJob change_settings(const v1::UpdateTrainingJobRequest& request, const std::string& requester);
+  v1::TrainingJob fork_anew(const v1::ForkTrainingJobRequest& request, const std::string& requester);
   // origin: null for a job that begins by itself
-  v1::TrainingJob create_anew(const v1::CreateTrainingJobRequest& request, const ForkOrigin* origin = nullptr);
+  v1::TrainingJob create_anew(const v1::CreateTrainingJobRequest& request, const std::string& requester,
+                              const ForkOrigin* origin = nullptr);
   void check_limits();
   std::string new_id(const std::string& name);
 

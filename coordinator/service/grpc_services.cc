@@ -5,6 +5,7 @@
 #include <exception>
 #include <memory>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
 
 #include "common/protocol/attempt_token.h"
@@ -50,7 +51,7 @@ TrainingJobService::TrainingJobService(SharedController& shared, CallGate& gate,
     : shared_(shared), boundary_(gate, metrics, "TrainingJobService"), pool_({}) {}
 
 grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext& context, const char* method,
-                                                    std::function<void()> body) {
+                                                    std::function<void(const AdmittedCall&)> body) {
   grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
   std::shared_ptr<const AdmittedCall> call;  // counts until the answer is given
   try {
@@ -60,8 +61,9 @@ grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext&
     reactor->Finish(boundary_.answer(method, [&] { std::rethrow_exception(refusal); }));
     return reactor;
   }
-  const bool is_taken = pool_.run(
-      [this, reactor, method, call, body = std::move(body)] { reactor->Finish(boundary_.answer(method, body)); });
+  const bool is_taken = pool_.run([this, reactor, method, call, body = std::move(body)] {
+    reactor->Finish(boundary_.answer(method, [&] { body(*call); }));
+  });
   if (is_taken) return reactor;
   reactor->Finish(boundary_.answer(method, [] {
     throw Refusal(Refusal::Code::kResourceExhausted, "too many calls are waiting for an answer; try again later");
@@ -72,7 +74,7 @@ grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext&
 template <typename Response, typename Call>
 grpc::ServerUnaryReactor* TrainingJobService::read(grpc::CallbackServerContext& context, const char* method,
                                                    Response& response, Call call) {
-  return serve(context, method, [this, &response, call = std::move(call)] {
+  return serve(context, method, [this, &response, call = std::move(call)](const AdmittedCall& /*admitted*/) {
     response = shared_.read([&](JobController& core) -> Response { return call(core); });
   });
 }
@@ -80,8 +82,14 @@ grpc::ServerUnaryReactor* TrainingJobService::read(grpc::CallbackServerContext& 
 template <typename Response, typename Call>
 grpc::ServerUnaryReactor* TrainingJobService::change(grpc::CallbackServerContext& context, const char* method,
                                                      Response& response, Call call) {
-  return serve(context, method, [this, &response, call = std::move(call)] {
-    response = shared_.run([&](JobController& core) -> Response { return call(core); });
+  return serve(context, method, [this, &response, call = std::move(call)](const AdmittedCall& admitted) {
+    response = shared_.run([&](JobController& core) -> Response {
+      if constexpr (std::is_invocable_v<const Call&, JobController&, const std::string&>) {
+        return call(core, admitted.name());
+      } else {
+        return call(core);
+      }
+    });
     shared_.wake();
   });
 }
@@ -89,8 +97,9 @@ grpc::ServerUnaryReactor* TrainingJobService::change(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* TrainingJobService::CreateTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::CreateTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
-  return change(*context, "CreateTrainingJob", *response,
-                [request](JobController& core) { return core.training_jobs().create(*request); });
+  return change(*context, "CreateTrainingJob", *response, [request](JobController& core, const std::string& caller) {
+    return core.training_jobs().create(*request, caller);
+  });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::GetTrainingJob(grpc::CallbackServerContext* context,
@@ -145,15 +154,17 @@ grpc::ServerUnaryReactor* TrainingJobService::EvaluateTrainingJob(grpc::Callback
 grpc::ServerUnaryReactor* TrainingJobService::UpdateTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::UpdateTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
-  return change(*context, "UpdateTrainingJob", *response,
-                [request](JobController& core) { return core.training_jobs().update(*request); });
+  return change(*context, "UpdateTrainingJob", *response, [request](JobController& core, const std::string& caller) {
+    return core.training_jobs().update(*request, caller);
+  });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ForkTrainingJob(grpc::CallbackServerContext* context,
                                                               const v1::ForkTrainingJobRequest* request,
                                                               v1::TrainingJob* response) {
-  return change(*context, "ForkTrainingJob", *response,
-                [request](JobController& core) { return core.training_jobs().fork(*request); });
+  return change(*context, "ForkTrainingJob", *response, [request](JobController& core, const std::string& caller) {
+    return core.training_jobs().fork(*request, caller);
+  });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,

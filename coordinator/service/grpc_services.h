@@ -75,7 +75,8 @@ class TrainingJobService final : public CallbackTrainingJobService {
 
  private:
   // `body` answers on a thread of the pool.
-  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method, std::function<void()> body);
+  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method,
+                                  std::function<void(const AdmittedCall&)> body);
   // call(JobController&) makes the answer, and changes nothing.
   template <typename Response, typename Call>
   grpc::ServerUnaryReactor* read(grpc::CallbackServerContext& context, const char* method, Response& response,

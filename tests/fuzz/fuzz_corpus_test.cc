@@ -72,6 +72,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Reader{"http_request", fuzz_http_request, {"get", "old", "post", "three", "other-site", "address"}},
                     Reader{"job_message", fuzz_job_message, {"smallest", "unknown-field"}},
                     Reader{"job_text", fuzz_job_text, {"smallest", "blocks", "log-linear"}},
+                    Reader{"ledger", fuzz_ledger, {"whole", "blocks", "no-steps", "skipped", "wrong-chain"}},
                     Reader{"log_linear", fuzz_log_linear, {"plain", "shares"}},
                     Reader{"manifest", fuzz_manifest, {"whole"}},
                     Reader{"page_token", fuzz_page_token, {"none", "made"}},

@@ -317,6 +317,79 @@ def put_manifests():
     put("manifest", "deep", "[" * 4000)
 
 
+def put_ledgers():
+    magic = b"equipoise ledger, 1    \n"
+    none = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    weights = {"log_alpha": [-0.6931471805599453] * 2, "group_loss": ["NaN", 0.25],
+               "step_size": {"step_size": 0.5, "best": "Infinity", "waited": 0}}
+    start = {"dataset_sha256": "ab" * 32, "groups": ["north", "south"], "counted": [4, 2], "counted_pairs": 6,
+             "population": [4, 2], "population_pairs": 6, "label_floor": [], "first_step": 0, "weights": weights}
+    attempt = {"program": "equipoise-worker 1", "job_id": "a-12345678", "generation": 1, "device": "cpu", "threads": 1,
+               "ranks": 1, "seed": "1", "shuffle": True, "num_pairs": 6, "global_batch_size": 4, "stratified": False,
+               "mixed": False, "first_step": 0, "end_step": 10,
+               "job": "name: a\nmodel: {path: /m}\ndata: {train: /t.jsonl}\nrobust: {mode: group_robust}\noutput: /o\n",
+               "job_file_sha256": "cd" * 32}
+
+    def record(kind, content):
+        content = content if isinstance(content, bytes) else json.dumps(content).encode()
+        return kind.encode() + varint(len(content)) + content
+
+    def step(number, groups=(0, 1), skipped=b"\0"):
+        sums, before = varint(len(groups)), -1
+        for group in groups:
+            sums += varint(group - before - 1) + varint(3) + doubles(0.5)
+            before = group
+        return record("s", varint(number) + sums + varint(5) + skipped)
+
+    # Records and None for a seal of them.
+    def ledger(*records):
+        content, chain, since = magic, hashlib.sha256(magic).digest(), b""
+        for part in records:
+            if part is None:
+                part = b"#" + varint(64) + bytes.fromhex(none)
+                chain = hashlib.sha256(chain + since + part).digest()
+                content, since = content + part + chain, b""
+            else:
+                content, since = content + part, since + part
+        return content
+
+    head = [record("d", start), record("a", attempt), None]
+    settings = record("c", {"version": 1, "step": 2, "settings": {"step_size": 0.25, "trade_off": 0.5}})
+    checkpoint = record("p", {"generation": 1, "step": 2, "manifest_sha256": "12" * 32, "parameters_sha256": "34" * 32})
+    block = {"first_step": 2, "steps": 4094, "steps_sha256": "56" * 32, "answered_sha256": "78" * 32,
+             "weights": weights}
+    end = record("e", {"final_step": 2, "state_sha256": "9a" * 32, "alpha": [0.5, 0.5],
+                       "final": [{"name": "theta.json", "bytes": 7, "sha256": "bc" * 32}],
+                       "metrics": {"bytes": 0, "sha256": "de" * 32}})
+    whole = ledger(*head, step(0), step(1, (1,)), settings, checkpoint, None, end, None)
+    put("ledger", "whole", whole)
+    put("ledger", "blocks", ledger(*head, step(0), step(1), record("b", block), None, step(4096)))
+    put("ledger", "no-steps", ledger(*head))
+    put("ledger", "skipped", ledger(*head, step(0, (0, 1), varint(1) + varint(1))))
+    put("ledger", "wrong-chain", whole[:-1] + b"x")
+    put("ledger", "empty", b"")
+    put("ledger", "newer", magic.replace(b"1", b"2"))
+    put("ledger", "unknown-kind", magic + record("x", b""))
+    put("ledger", "long-record", magic + b"s" + varint(64 << 20) + b"0")
+    put("ledger", "too-long", magic + b"s" + varint(2**63))
+    put("ledger", "long-varint", magic + b"s" + b"\xff" * 12)
+    put("ledger", "short-seal", magic + record("#", b"0" * 63))
+    put("ledger", "step-first", ledger(step(0)))
+    put("ledger", "gap", ledger(*head, step(1)))
+    put("ledger", "far-step", ledger(*head, step(2**63)))
+    put("ledger", "another-group", ledger(*head, step(0, (7,))))
+    put("ledger", "many-groups", ledger(*head, record("s", varint(0) + varint(2**40) + b"0" * 40)))
+    put("ledger", "block-of-none", ledger(*head, record("b", {**block, "first_step": 0, "steps": 0})))
+    put("ledger", "block-too-far", ledger(*head, record("b", {**block, "first_step": 0, "steps": 2**63 - 1}), step(5)))
+    put("ledger", "block-other-groups", ledger(*head, record("b", {**block, "first_step": 0,
+                                                                    "weights": {**weights, "log_alpha": [0]}})))
+    put("ledger", "other-groups", ledger(record("d", {**start, "counted": [1]}), record("a", attempt)))
+    put("ledger", "no-groups", ledger(record("d", {**start, "groups": [], "counted": [], "population": []}),
+                                      record("a", attempt)))
+    put("ledger", "no-job", ledger(record("d", start), record("a", {**attempt, "job": "name: ["})))
+    put("ledger", "deep", ledger(record("d", b"[" * 4000)))
+
+
 def put_log_linear():
     pair = {"state": [0.1, -0.2], "group": 1, "chosen": 2, "rejected": 0}
     lines = {
@@ -373,6 +446,7 @@ put_jobs()
 put_page_tokens()
 put_http_requests()
 put_manifests()
+put_ledgers()
 put_log_linear()
 put_worker_messages()
 put_safetensors()

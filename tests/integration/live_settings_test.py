@@ -38,6 +38,18 @@ class LiveJobs(restarts_test.Restarts):
         job = self.wait_for(job_id, lambda job: all("effective_step" in change for change in job["settings_changes"]))
         return [int(change["effective_step"]) for change in job["settings_changes"]]
 
+    def changes(self, name):
+        """Of metrics.jsonl: each after the lines of its step and before those of the next one."""
+        changes, step = [], 0
+        for line in self.lines(name):
+            self.assertGreaterEqual(line["step"], step)
+            step = line["step"]
+            if line.get("split") == "settings":
+                changes.append((step, line["setting"], line.get("from"), line["to"], line["settings_version"]))
+            elif changes:
+                self.assertGreater(step, changes[-1][0])
+        return changes
+
     def check_alpha(self, history, steps, settings, alpha_before=None):
         """Algorithm 1 once more, from what is on record of each step. settings: (first step, eta_alpha, chi)."""
         self.assertEqual([int(record["step"]) for record in history["records"]], list(steps))
@@ -114,6 +126,9 @@ class Settings(LiveJobs):
                                  [(0, 0.1, 1), (first, 0.1, 0.5), (second, 0.4, 0.5)])
                 rates = {line["step"]: line["learning_rate"] for line in self.lines(name) if "split" not in line}
                 self.assertEqual((rates[first], rates[first + 1]), (1e-3, 5e-4))
+                self.assertEqual(self.changes(name), [
+                    (first, "trade_off", 1, 0.5, 1), (first, "learning_rate", 1e-3, 5e-4, 1),
+                    (second, "step_size", 0.1, 0.4, 2)])
                 self.assertEqual(self.coordinator.stop(), 0)
 
     def test_both_origins_of_the_weights_train_the_same_after_a_change(self):
@@ -214,6 +229,13 @@ class Forks(LiveJobs):
         self.finished(parent)
         self.same_run("whole", "parent")
         records = self.history(parent)["records"]
+        # Its first step begins with the parameters of the checkpoint: on the same pairs, the same losses to the last
+        # bit, whatever weight they have; and what comes of them differs.
+        losses, own = ({line["step"]: line["group_loss"] for line in self.lines(name) if "split" not in line}
+                       for name in ("whole", "other"))
+        self.assertEqual(own[step + 1], losses[step + 1])
+        self.assertNotEqual([own[later] for later in range(step + 2, step + 20)],
+                            [losses[later] for later in range(step + 2, step + 20)])
         self.check_alpha(self.history(other), range(step, STEPS), [(step, 0.4, 0.5)], records[step - 1]["alpha"])
         # Up to the fork its lines are its parent's.
         self.assertEqual([line for line in self.lines("other") if line["step"] <= step],

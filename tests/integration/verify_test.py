@@ -3,6 +3,7 @@
 import json
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,6 +113,25 @@ class LanguageModels(VerifyTest):
         self.assertEqual(result.returncode, 2)
         self.assertIn("the ledger has steps 1 to 12", result.stderr)
 
+    def test_steps_are_trained_again_on_the_ranks_that_each_part_of_the_run_had(self):
+        optimizer = {"learning_rate": 1e-3, "schedule": {"type": "plateau", "patience": 0}}
+        sections = {"optimizer": optimizer, "checkpoint": {"every_steps": 5, "keep": 10}}
+        self.train("run", 2, training={**TRAINING, "max_steps": 7}, **sections)
+        for ranks, steps in ((1, 11), (3, 14)):
+            job = self.write_job("run", training={**TRAINING, "max_steps": steps}, **sections)
+            self.succeed("equipoise", "train", job, "--np", ranks, "--resume", "--quiet")
+        shown = self.accepts("run", "--steps", "6-14")
+        self.assertIn("trained again on 2 ranks from the checkpoint of step 5, on 1 rank from step 8 on, on 3 ranks "
+                      "from step 12 on: S_g, n_g and weights have the same bits", shown)
+        self.assertIn("the parameters of 2 checkpoints (1 was not made again)", shown)  # 10, 11; 7 is there
+        self.assertIn("and the trained parameters", shown)
+        # Checkpoints in between that are not there any more are made again.
+        for step in (5, 7, 10, 11):
+            shutil.rmtree(self.folder / f"run/checkpoints/step-{step}")
+        shown = self.accepts("run", "--steps", "1-14")
+        self.assertIn("on 2 ranks from the start, on 1 rank from step 8 on, on 3 ranks from step 12 on", shown)
+        self.assertIn("the parameters of 2 checkpoints (2 were not made again)", shown)  # 7 and 11
+
     def test_other_data_give_other_steps(self):
         self.train("run", training=TRAINING)
         train = self.folder / "data/train.jsonl"
@@ -158,28 +178,43 @@ class LanguageModels(VerifyTest):
 
 
 class LogLinear(VerifyTest):
-    def test_a_run_of_many_steps(self):
+    def run_job(self, sync, name, **sections):
         case = sorted(folder.name for folder in BANDIT.iterdir() if folder.is_dir())[0]
         problem = json.loads((BANDIT / case / "problem.json").read_text())
+        job = {
+            "name": name,
+            "policy": {"log_linear": {
+                "features": problem["features"], "actions": problem["actions"], "reward": problem["reward"],
+                "initial_theta": problem["initial_theta"]}},
+            "data": {part: str(BANDIT / case / f"{part}.jsonl") for part in ("train", "validation", "test")},
+            "loss": {"type": "dpo", "beta": 1.0},
+            "robust": {"mode": "group_robust", "step_size": 0.01, "weight_sync": sync},
+            "optimizer": {"type": "sgd", "learning_rate": 0.1},
+            "training": {"max_steps": 2000, "full_batch": True},
+            "checkpoint": {"every_steps": 500, "keep": 10},
+            "logging": {"every_steps": 100},
+            "output": name,
+            **sections,
+        }
+        path = self.folder / f"{name}.yaml"
+        path.write_text(json.dumps(job))
+        self.succeed("equipoise", "train", path, "--np", 2, "--quiet")
+
+    def test_steps_without_records_of_their_own_are_vouched_for_by_blocks(self):
         for sync in ("coordinator", "speculative"):
             with self.subTest(sync=sync):
-                job = {
-                    "name": sync,
-                    "policy": {"log_linear": {
-                        "features": problem["features"], "actions": problem["actions"], "reward": problem["reward"],
-                        "initial_theta": problem["initial_theta"]}},
-                    "data": {part: str(BANDIT / case / f"{part}.jsonl") for part in ("train", "validation", "test")},
-                    "loss": {"type": "dpo", "beta": 1.0},
-                    "robust": {"mode": "group_robust", "step_size": 0.01, "weight_sync": sync},
-                    "optimizer": {"type": "sgd", "learning_rate": 0.1},
-                    "training": {"max_steps": 2000, "full_batch": True},
-                    "checkpoint": {"every_steps": 500, "keep": 10},
-                    "logging": {"every_steps": 100},
-                    "output": sync,
-                }
-                path = self.folder / f"{sync}.yaml"
-                path.write_text(json.dumps(job))
-                self.succeed("equipoise", "train", path, "--np", 2, "--quiet")
+                self.run_job(sync, sync, ledger={"steps_mib": 0})
+                shown = self.accepts(sync)
+                self.assertIn("of 2000 others the ledger has digests", shown)
+                self.assertIn("as recorded: step 500, 1000, 1500, 2000", shown)
+                self.assertIn("steps 1001 to 1500  ok  trained again on 2 ranks from the checkpoint of step 1000",
+                              self.accepts(sync, "--steps", "1200-1201"))
+                self.assertIn("and the trained parameters", self.accepts(sync, "--steps", "2000"))
+
+    def test_a_run_of_many_steps(self):
+        for sync in ("coordinator", "speculative"):
+            with self.subTest(sync=sync):
+                self.run_job(sync, sync)
                 self.assertIn("2000 steps, bit for bit", self.accepts(sync))
                 shown = self.accepts(sync, "--steps", "1200-2000")
                 self.assertIn("from the checkpoint of step 1000", shown)

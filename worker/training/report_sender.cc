@@ -68,6 +68,7 @@ bool ReportSender::Message::full(std::size_t most_steps) const {
 void ReportSender::Message::clear() {
   request.clear_steps();
   weight.clear();
+  states.clear();
 }
 
 ReportSender::ReportSender(CoordinatorClient& client, AttemptId attempt, std::size_t num_groups)
@@ -85,13 +86,15 @@ ReportSender::~ReportSender() {
   thread_.join();
 }
 
-void ReportSender::add(const ReportedStep& report, std::span<const double> weight) {
+void ReportSender::add(const ReportedStep& report, std::span<const double> weight,
+                       std::optional<GroupWeightsState> state) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return failure_ || !filling_.full(most_steps_); });
   if (failure_) std::rethrow_exception(failure_);
   const bool was_empty = filling_.request.steps().empty();
   *filling_.request.add_steps() = step_request(report);
   filling_.weight.insert(filling_.weight.end(), weight.begin(), weight.end());
+  if (state) filling_.states.emplace(report.step + 1, std::move(*state));
   const bool must_wake = was_empty && !sending_;
   lock.unlock();
   if (must_wake) changed_.notify_all();
@@ -146,6 +149,8 @@ void ReportSender::send(const Message& message, LedgerWriter* ledger) {
     const auto groups = static_cast<std::size_t>(step.group_size());
     ledger->step(ledger_step(step, weight.first(groups)));
     weight = weight.subspan(groups);
+    const auto state = message.states.find(step.step() + 1);
+    if (state != message.states.end()) ledger->close_block(step.step() + 1, state->second);
   }
   ledger->write_if_late();
 }

@@ -3,7 +3,9 @@
 
 #include <condition_variable>
 #include <exception>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
@@ -38,7 +40,8 @@ class ReportSender {
   // weight: what this rank computed, in the order of the groups reported. Waits only while the coordinator is thousands
   // of steps behind. Throws what an earlier message failed with: std::runtime_error where a weight differs in a bit,
   // and what CoordinatorClient throws.
-  void add(const ReportedStep& report, std::span<const double> weight);
+  //   state  after the step, where a block of the ledger may end (is_block_end)
+  void add(const ReportedStep& report, std::span<const double> weight, std::optional<GroupWeightsState> state = {});
   // Returns when every answer has come and agreed. Throws as add().
   void finish();
   // Before the first step: those that are answered are written into it. It outlives this.
@@ -47,7 +50,8 @@ class ReportSender {
  private:
   struct Message {
     v1::ReportStepsRequest request;
-    std::vector<double> weight;  // expected in the answer
+    std::vector<double> weight;                        // expected in the answer
+    std::map<std::int64_t, GroupWeightsState> states;  // by steps done
     bool full(std::size_t most_steps) const;
     void clear();
   };

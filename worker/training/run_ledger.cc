@@ -63,12 +63,27 @@ LedgerSettings ledger_settings(std::int64_t version, std::int64_t steps_done, co
   return {.version = version, .step = steps_done, .settings = std::move(settings)};
 }
 
+void LedgerWatch::look(const LedgerWriter& ledger, std::int64_t steps_done) {
+  constexpr int kMibBits = 20;
+  if (has_told_) return;
+  const std::int64_t bytes = ledger.bytes(), most = settings_.steps_bytes;
+  if (bytes >= most) {
+    has_told_ = true;
+    log_.warn("{} has {} MiB (ledger.steps_mib): from about step {} on one record stands for thousands of steps",
+              kLedgerName, bytes >> kMibBits, steps_done);
+  } else if (!has_warned_ && bytes >= most / 10 * 8) {
+    has_warned_ = true;
+    log_.warn("{} has {} of {} MiB (ledger.steps_mib): beyond, one record stands for thousands of steps", kLedgerName,
+              bytes >> kMibBits, most >> kMibBits);
+  }
+}
+
 std::unique_ptr<LedgerWriter> open_ledger(const fs::path& output, const LedgerOpening& opening) {
   LedgerPosition kept;
   if (opening.is_kept) {
     kept = {.bytes = opening.checkpoint->manifest.ledger_bytes, .chain = opening.checkpoint->manifest.ledger_chain};
   }
-  auto ledger = std::make_unique<LedgerWriter>(output / kLedgerName, kept);
+  auto ledger = std::make_unique<LedgerWriter>(output / kLedgerName, kept, opening.settings.steps_bytes);
   if (!opening.is_kept) ledger->start(ledger_start(opening));
   ledger->attempt(ledger_attempt(output, opening));
   if (opening.is_kept) return ledger;

@@ -1,6 +1,8 @@
 // The ledger of a run, as rank 0 keeps it (docs/decisions/0018-receipts.md).
 #pragma once
 
+#include <spdlog/logger.h>
+
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -26,10 +28,25 @@ struct LedgerAuthor {
 struct LedgerOpening {
   const LedgerAuthor& author;
   const RobustConfig& robust;
+  const LedgerConfig& settings;
   const GroupedData& data;
   const StartedTraining& started;
   const FoundCheckpoint* checkpoint = nullptr;  // that the run goes on from; null: from the start
   bool is_kept = false;                         // the ledger up to there is in place
+};
+
+// Says before, and when, steps get no records of their own any more.
+class LedgerWatch {
+ public:
+  // Both outlive it.
+  LedgerWatch(spdlog::logger& log, const LedgerConfig& settings) : log_(log), settings_(settings) {}
+  // Cheap; between steps.
+  void look(const LedgerWriter& ledger, std::int64_t steps_done);
+
+ private:
+  spdlog::logger& log_;
+  const LedgerConfig& settings_;
+  bool has_warned_ = false, has_told_ = false;
 };
 
 // What `changed` says, as it is recorded before the step that follows `steps_done` others.

@@ -159,6 +159,19 @@ void RunReport::tested(std::int64_t steps_done, const MetricsFields& test) {
   write(fields.line(metrics_schema::kTestLine, ""));
 }
 
+void RunReport::setting_changed(std::int64_t steps_done, const ChangedSetting& changed) {
+  write_lines();
+  MetricsFields fields;
+  fields.set(metrics_schema::kSplit, metrics_schema::kSplitSettings);
+  fields.set(metrics_schema::kStep, steps_done);
+  fields.set(metrics_schema::kSetting, changed.setting);
+  if (changed.from) fields.set(metrics_schema::kFrom, *changed.from);
+  fields.set(metrics_schema::kTo, changed.to);
+  fields.set(metrics_schema::kSettingsVersion, changed.version);
+  if (!changed.requester.empty()) fields.set(metrics_schema::kRequester, changed.requester);
+  write(fields.line(metrics_schema::kSettingsLine, ""));
+}
+
 void RunReport::write_lines() {
   parts_.weights.wait();
   if (held_line_) write_held_line();

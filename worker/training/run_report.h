@@ -18,6 +18,15 @@
 
 namespace equipoise {
 
+// As the fields of metrics.jsonl.
+struct ChangedSetting {
+  std::string setting;
+  std::optional<double> from;
+  double to = 0;
+  std::int64_t version = 0;
+  std::string requester;  // empty: not known
+};
+
 // The coordinator gets at most two reports a second, and the last one.
 class RunReport {
  public:
@@ -44,6 +53,8 @@ class RunReport {
   EvaluationNumbers evaluated(std::int64_t steps_done, const std::vector<ValidationMeans>& evaluation);
   // The line of the test of the trained policy.
   void tested(std::int64_t steps_done, const MetricsFields& test);
+  // The line of a setting that holds from the next step on.
+  void setting_changed(std::int64_t steps_done, const ChangedSetting& changed);
   // Writes and sends what waits for alpha or for the pace.
   void finish();
   // Writes what waits for alpha.

@@ -201,7 +201,11 @@ TensorboardFile::TensorboardFile(const fs::path& output, const Beginning& beginn
   });
 }
 
-void TensorboardFile::write(const MetricsJson& line) { put(event_of_line(line, seconds_now())); }
+void TensorboardFile::write(const MetricsJson& line) {
+  const auto split = line.find(schema::kSplit.name);
+  if (split != line.end() && *split == schema::kSplitSettings) return;  // no curve
+  put(event_of_line(line, seconds_now()));
+}
 
 void TensorboardFile::put(const std::string& event) {
   file_ << tf_record(event) << std::flush;

@@ -196,6 +196,7 @@ class TrainingRun {
   LedgerOpening ledger_opening() const {
     return {.author = author_,
             .robust = config_.robust,
+            .settings = config_.ledger,
             .data = policy_->data(),
             .started = started_,
             .checkpoint = found_ ? &*found_ : nullptr,
@@ -205,6 +206,7 @@ class TrainingRun {
   // The last record, once nothing more is written into the output. Rank 0.
   Digest sign(std::int64_t final_step, const Digest& state) {
     output_->check_now();
+    close_ledger_block(final_step);
     return finish_ledger(*ledger_, config_.output, ledger_opening(),
                          {.final_step = final_step,
                           .state = state,
@@ -265,6 +267,7 @@ class TrainingRun {
     // A run that has made some ends with one, from which more steps can follow.
     const bool is_due = writer_.is_due(steps_done) || (is_last && writer_.has_begun_any());
     if (steps_done < next_talk_) return {.makes_checkpoint = is_due};
+    if (ledger_) ledger_watch_.look(*ledger_, steps_done);
     const bool wants_checkpoint = is_first() && (writer_.is_late() || context_.heartbeat.wants_checkpoint());
     const bool wants_to_leave = (is_first() && context_.heartbeat.wants_pause()) || CatchTerminations::was_asked();
     const bool wants_evaluation = is_first() && context_.heartbeat.wants_evaluation();
@@ -305,12 +308,38 @@ class TrainingRun {
   void apply_settings_due(std::int64_t steps_done) {
     const auto due = settings_.due(steps_done);
     if (!due) return;
-    if (is_first()) weights_->settle();
+    if (is_first()) {
+      weights_->settle();
+      close_ledger_block(steps_done);
+    }
     weights_->apply(*due);
     if (ledger_) ledger_->settings(ledger_settings(settings_.version(), steps_done, *due));
+    show_settings(steps_done);
     if (due->has_learning_rate()) policy_->set_learning_rate(due->learning_rate());
     const std::string text = settings_text(*due);
     if (is_first() && !text.empty()) context_.log.info("from step {} on: {}", steps_done, text);
+  }
+
+  // Their lines in metrics.jsonl.
+  void show_settings(std::int64_t steps_done) {
+    if (!report_) return;
+    v1::TrainingJobSettings before;
+    before.set_trade_off(config_.robust.settings.trade_off);
+    before.set_step_size(config_.robust.settings.step_size);
+    before.set_learning_rate(config_.optimizer.learning_rate);
+    before.set_max_steps(schedule_plan_.end_step);
+    before.MergeFrom(settings_.before(steps_done));
+    // The spec of a fork has the new value, and the job of the checkpoint is another one's.
+    const bool is_known = steps_done > plan_.first_step || !found_ || !begins_fork();
+    for (const StartedSetting& one : settings_.started(steps_done)) {
+      ChangedSetting changed{.setting = one.field->name(),
+                             .from = {},
+                             .to = setting_number(one.change->settings(), *one.field),
+                             .version = one.change->version(),
+                             .requester = one.change->requester()};
+      if (is_known) changed.from = setting_number(before, *one.field);
+      report_->setting_changed(steps_done, changed);
+    }
   }
 
   // Steps until ranks talk again: those of a fifth of a second, as rank 0 has seen them.
@@ -331,6 +360,13 @@ class TrainingRun {
     if (is_first()) context_.heartbeat.pause_failed("its checkpoint could not be written");
     context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
     return false;
+  }
+
+  // Where steps have no records of their own, the ledger has the weights after them. All are reported. Rank 0.
+  void close_ledger_block(std::int64_t steps_done) {
+    if (!ledger_->has_block()) return;
+    ledger_->close_block(steps_done,
+                         weights_at_coordinator(context_.client, context_.registration.attempt, steps_done));
   }
 
   // All that the checkpoint counts on is sealed with it.
@@ -359,6 +395,9 @@ class TrainingRun {
     if (is_first()) {
       report_->write_lines();
       weights_->settle();
+      const GroupWeightsState weights =
+          weights_at_coordinator(context_.client, context_.registration.attempt, steps_done);
+      ledger_->close_block(steps_done, weights);
       const LedgerPosition sealed = ledger_->seal();
       manifest = {
           .program = std::string(context_.program),
@@ -369,7 +408,7 @@ class TrainingRun {
           .job = resolved_job_,
           .plan = plan_,
           .dataset = policy_->data().digest,
-          .weights = weights_at_coordinator(context_.client, context_.registration.attempt, steps_done),
+          .weights = weights,
           .training = {{"applied_steps", applied_}, {"totals", report_->state()}, {"early_stopping", watch_.state()}},
           .policy = policy_->checkpoint_state(),
           .metrics_bytes = report_->file().bytes(),
@@ -451,6 +490,7 @@ class TrainingRun {
   const ShardPlan schedule_plan_ = plan_for_schedule(started_);
   LiveSettings settings_{started_.settings_changes};
   std::unique_ptr<LedgerWriter> ledger_;  // rank 0; before those that write into it
+  LedgerWatch ledger_watch_{context_.log, config_.ledger};
   std::unique_ptr<WeightSync> weights_;
   EvaluationWatch watch_;
   std::unique_ptr<RunReport> report_;  // rank 0

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <future>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -120,6 +121,9 @@ class CoordinatorWeightSync final : public WeightSync {
     known_steps_ = sent_.step() + 1;
     if (ledger_ != nullptr) {
       ledger_->step(ledger_step(sent_, std::span(answer.weight().data(), sent_weight_.size())));
+      if (ledger_->has_block() && is_block_end(known_steps_)) {
+        ledger_->close_block(known_steps_, weights_at_coordinator(client_, attempt_, known_steps_));
+      }
       ledger_->write_if_late();
     }
     return answer;
@@ -154,7 +158,10 @@ class SpeculativeWeightSync final : public WeightSync {
   void step(const ReportedStep& report, std::span<double> weight) override {
     weights_.step(report, weight);
     known_steps_ = report.step + 1;
-    if (sender_) sender_->add(report, weight);
+    if (!sender_) return;
+    std::optional<GroupWeightsState> state;
+    if (is_block_end(known_steps_)) state = weights_.weights().state();
+    sender_->add(report, weight, std::move(state));
   }
 
   void weights_before_losses(std::span<const std::uint32_t> groups, std::span<double> weight) override {

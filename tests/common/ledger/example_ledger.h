@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,6 +66,7 @@ inline void write_steps(LedgerWriter& ledger, GroupWeights& weights, std::int64_
                  .batch_pairs = sums.batch_pairs,
                  .skipped = skipped,
                  .weight = weight});
+    if (is_block_end(step + 1)) ledger.close_block(step + 1, weights.state());
   }
 }
 
@@ -85,12 +87,15 @@ inline LedgerEnd example_end(std::int64_t steps, std::vector<double> alpha_K) {
 }
 
 // A whole one of so many steps. Returns where it ends.
-inline LedgerPosition write_ledger(const std::filesystem::path& path, std::int64_t steps) {
-  LedgerWriter ledger(path);
+//   steps_bytes  as LedgerWriter
+inline LedgerPosition write_ledger(const std::filesystem::path& path, std::int64_t steps,
+                                   std::int64_t steps_bytes = std::numeric_limits<std::int64_t>::max()) {
+  LedgerWriter ledger(path, {}, steps_bytes);
   GroupWeights weights = example_weights();
   ledger.start(example_start());
   ledger.attempt(example_attempt(1));
   write_steps(ledger, weights, 0, steps);
+  ledger.close_block(steps, weights.state());
   return ledger.end(example_end(steps, weights.alpha_K()));
 }
 

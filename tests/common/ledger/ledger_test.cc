@@ -1,10 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/split_mix64.h"
 #include "common/ledger/ledger_reader.h"
@@ -37,6 +40,7 @@ std::string fault_of(const fs::path& file) {
         if (!replay) replay.emplace(start, config_of_job(attempt.job).robust);
       }
       if (record.kind == LedgerKind::kStep) replay.value().step(step_of_bytes(record.content));
+      if (record.kind == LedgerKind::kBlock) replay.value().block(block_of_record(record.content));
       if (record.kind == LedgerKind::kEnd) has_ended = true;
       if (record.kind != LedgerKind::kSeal || !replay) continue;
       if (byte_text(replay->take_weights_digest()) != record.content.substr(0, 32)) reader.refuse("other weights");
@@ -61,6 +65,140 @@ TEST(Ledger, AWholeOneReplaysToTheSameWeights) {
   while (reader.next(record)) seals += record.kind == LedgerKind::kSeal ? 1 : 0;
   EXPECT_EQ(seals, 4);  // of the attempt, steps 256 and 512, the end
   EXPECT_EQ(reader.sealed(), end);
+}
+
+// Where each record begins, and the end of the file.
+std::vector<std::size_t> offsets_of(const fs::path& file) {
+  std::vector<std::size_t> offsets;
+  LedgerReader reader(file);
+  LedgerRecord record;
+  while (reader.next(record)) offsets.push_back(static_cast<std::size_t>(record.offset));
+  offsets.push_back(fs::file_size(file));
+  return offsets;
+}
+
+// Beyond the bytes that steps may take.
+constexpr std::int64_t kFewBytes = 5000;
+constexpr std::int64_t kStepsWithBlocks = 2 * 4096 + 100;
+
+TEST(LedgerBlocks, StandForStepsBeyondTheBytesThatStepsMayTake) {
+  const TempFolder temp;
+  write_ledger(temp / "ledger.bin", kStepsWithBlocks, kFewBytes);
+  write_ledger(temp / "whole.bin", kStepsWithBlocks);
+  EXPECT_EQ(fault_of(temp / "ledger.bin"), "accepted");
+  EXPECT_LT(fs::file_size(temp / "ledger.bin"), static_cast<std::uintmax_t>(kFewBytes) + 5000);
+  // What a block says of its steps is what a ledger with a record of each says.
+  LedgerReader reader(temp / "ledger.bin"), whole(temp / "whole.bin");
+  LedgerReplay replay(example_start(), config_of_job(kExampleJob).robust);
+  LedgerRecord record, other;
+  std::vector<std::int64_t> ends;
+  std::int64_t steps = 0;
+  while (reader.next(record)) {
+    if (record.kind == LedgerKind::kStep) ++steps;
+    if (record.kind != LedgerKind::kStep && record.kind != LedgerKind::kBlock) continue;
+    std::optional<LedgerBlock> block;
+    if (record.kind == LedgerKind::kBlock) block = block_of_record(record.content);
+    const std::int64_t end = block ? block->first_step + block->steps : steps;
+    Sha256 contents;
+    replay.take_weights_digest();
+    while (replay.steps_done() < end && whole.next(other)) {
+      if (other.kind != LedgerKind::kStep) continue;
+      replay.step(step_of_bytes(other.content));
+      contents.update(other.content);
+    }
+    if (!block) continue;
+    ends.push_back(end);
+    EXPECT_EQ(block->contents, contents.finish());
+    EXPECT_EQ(block->answered, replay.take_weights_digest());
+    EXPECT_EQ(block->weights.log_alpha_K, replay.state().log_alpha_K);
+  }
+  EXPECT_GT(steps, 50);
+  EXPECT_EQ(ends, (std::vector<std::int64_t>{4096, 8192, kStepsWithBlocks}));
+}
+
+TEST(LedgerBlocks, AreFewHoweverManyStepsThereAre) {
+  std::int64_t blocks = 0;
+  std::int64_t step = 0;
+  for (; step < 1'000'000'000'000; step = block_end(step)) {
+    EXPECT_GT(block_end(step), step);
+    EXPECT_LE(block_end(step) - step, std::max<std::int64_t>(4096, step / 1024));
+    ++blocks;
+  }
+  EXPECT_LT(blocks, 30'000);
+  EXPECT_TRUE(is_block_end(4096));
+  EXPECT_FALSE(is_block_end(4097));
+  EXPECT_FALSE(is_block_end(0));
+}
+
+TEST(LedgerBlocks, EachOfAThousandChangedBitsAndEveryRecordThatIsDroppedDoubledOrSwappedIsFound) {
+  const TempFolder temp;
+  write_ledger(temp / "ledger.bin", kStepsWithBlocks, kFewBytes);
+  const std::string content = read_file(temp / "ledger.bin");
+  SplitMix64 random(4);
+  for (int i = 0; i < 1000; ++i) {
+    std::string changed = content;
+    const std::uint64_t bit = random.next() % (8 * content.size());
+    changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << (bit % 8)));
+    EXPECT_NE(fault_of_content(temp, changed), "accepted") << "bit " << bit;
+  }
+  const std::vector<std::size_t> at = offsets_of(temp / "ledger.bin");
+  for (std::size_t i = 0; i + 2 < at.size(); ++i) {
+    const std::string before = content.substr(0, at[i]), here = content.substr(at[i], at[i + 1] - at[i]);
+    const std::string next = content.substr(at[i + 1], at[i + 2] - at[i + 1]), rest = content.substr(at[i + 2]);
+    EXPECT_NE(fault_of_content(temp, before + next + rest), "accepted") << "without record " << i + 1;
+    EXPECT_NE(fault_of_content(temp, before + here + here + next + rest), "accepted") << "twice record " << i + 1;
+    EXPECT_NE(fault_of_content(temp, before + next + here + rest), "accepted") << "swapped record " << i + 1;
+  }
+}
+
+TEST(LedgerBlocks, OneThatIsOpenWhenItsWriterGoesIsNotThere) {
+  const TempFolder temp;
+  {
+    LedgerWriter ledger(temp / "ledger.bin", {}, 0);
+    GroupWeights weights = example_weights();
+    ledger.start(example_start());
+    ledger.attempt(example_attempt(1));
+    write_steps(ledger, weights, 0, 10);
+    EXPECT_TRUE(ledger.has_block());
+  }
+  LedgerReader reader(temp / "ledger.bin");
+  LedgerRecord record;
+  while (reader.next(record)) EXPECT_NE(record.kind, LedgerKind::kBlock);
+  EXPECT_FALSE(reader.is_cut());
+  EXPECT_EQ(reader.sealed().bytes, static_cast<std::int64_t>(fs::file_size(temp / "ledger.bin")));
+}
+
+TEST(Ledger, AMillionGroupsAreReadOrRefusedInTimeAndMemoryOfTheirBytes) {
+  constexpr std::uint32_t kGroups = 1'000'000;
+  LedgerStart start = example_start();
+  start.group_names.assign(kGroups, "g");
+  start.counted_K.assign(kGroups, 1);
+  start.population_K.assign(kGroups, 1);
+  start.weights.log_alpha_K.assign(kGroups, -1);
+  std::vector<std::uint32_t> group(kGroups);
+  for (std::uint32_t g = 0; g < kGroups; ++g) group[g] = g;
+  const std::vector<double> ones(kGroups, 1);
+  const TempFolder temp;
+  {
+    LedgerWriter ledger(temp / "ledger.bin");
+    ledger.start(start);
+    ledger.attempt(example_attempt(1));
+    ledger.step({.step = 0,
+                 .group = group,
+                 .loss_sum = ones,
+                 .pair_count = ones,
+                 .batch_pairs = kGroups,
+                 .skipped = {},
+                 .weight = ones});
+  }
+  const std::string fault = fault_of(temp / "ledger.bin");
+  EXPECT_NE(fault, "accepted");
+  EXPECT_LT(fault.size(), 1000U);
+  // A number of groups that the bytes do not have.
+  std::string step;
+  add_varint(step, 0);
+  add_varint(step, std::uint64_t{1} << 40);
+  EXPECT_NE(refusal_of([&] { step_of_bytes(step); }), "accepted");
 }
 
 TEST(Ledger, SumsAndCountsGiveAlphaOfEveryStepBitByBit) {
@@ -99,16 +237,6 @@ TEST(Ledger, EachOfAThousandChangedBitsIsFound) {
     EXPECT_NE(fault, "accepted") << "bit " << bit;
   }
   EXPECT_EQ(found, 1000);
-}
-
-// Where each record begins, and the end of the file.
-std::vector<std::size_t> offsets_of(const fs::path& file) {
-  std::vector<std::size_t> offsets;
-  LedgerReader reader(file);
-  LedgerRecord record;
-  while (reader.next(record)) offsets.push_back(static_cast<std::size_t>(record.offset));
-  offsets.push_back(fs::file_size(file));
-  return offsets;
 }
 
 TEST(Ledger, EveryRecordThatIsDroppedDoubledOrSwappedIsFound) {
@@ -247,6 +375,12 @@ TEST(LedgerRecords, ReadBackToTheSameText) {
   EXPECT_EQ(record_text(start_of_record(record_text(start))), record_text(start));
   const LedgerEnd end = example_end(7, {0.1, 0.2, 0.7});
   EXPECT_EQ(record_text(end_of_record(record_text(end))), record_text(end));
+  const LedgerBlock block{.first_step = 3,
+                          .steps = 5,
+                          .contents = sha256_of({}),
+                          .answered = sha256_of({}),
+                          .weights = example_start().weights};
+  EXPECT_EQ(record_text(block_of_record(record_text(block))), record_text(block));
   const LedgerSettings settings{.version = 2, .step = 9, .settings = {{"step_size", 0.1}}};
   EXPECT_EQ(record_text(settings_of_record(record_text(settings))), record_text(settings));
   const LedgerCheckpoint checkpoint{.generation = 1, .step = 9, .manifest = sha256_of({}), .parameters = sha256_of({})};
@@ -256,6 +390,10 @@ TEST(LedgerRecords, ReadBackToTheSameText) {
 TEST(LedgerRecords, SayWhichFieldIsNoneOfTheirs) {
   EXPECT_THAT(refusal_of([] { checkpoint_of_record(R"({"generation": 1, "step": -1})"); }),
               HasSubstr("step is missing"));
+  LedgerBlock block{.weights = example_start().weights};
+  EXPECT_THAT(refusal_of([&] { block_of_record(record_text(block)); }), HasSubstr("steps is 0 after 0"));
+  block = {.first_step = 1, .steps = std::numeric_limits<std::int64_t>::max(), .weights = block.weights};
+  EXPECT_THAT(refusal_of([&] { block_of_record(record_text(block)); }), HasSubstr("expected at least 1"));
   EXPECT_THAT(refusal_of([] { start_of_record("[]"); }), HasSubstr("expected an object"));
   EXPECT_THAT(refusal_of([] { start_of_record(std::string(1 << 20, '[')); }), HasSubstr("expected an object"));
 }

@@ -34,8 +34,10 @@ const char* type_name(Type type) {
 
 std::string lines_text(unsigned lines) {
   std::string text;
-  for (const auto& [line, name] :
-       {std::pair{kStepLine, "step"}, {kEvaluationLine, "evaluation"}, {kTestLine, "test"}}) {
+  for (const auto& [line, name] : {std::pair{kStepLine, "step"},
+                                   {kEvaluationLine, "evaluation"},
+                                   {kTestLine, "test"},
+                                   {kSettingsLine, "settings"}}) {
     if ((lines & line) != 0) text += (text.empty() ? "" : ", ") + std::string(name);
   }
   return text;

@@ -30,6 +30,23 @@ TEST(LiveSettings, HoldFromTheStepOnAtWhichTheyTookEffect) {
   EXPECT_FALSE(settings_from(changes, 11).has_trade_off());
 }
 
+TEST(LiveSettings, OfAStepAreToldWithTheChangeThatTheyAreOf) {
+  SettingsChanges changes;
+  v1::TrainingJobSettings& both = *change(changes, 10).mutable_settings();
+  both.set_trade_off(0.5);
+  both.set_max_steps(70);
+  change(changes, 10).mutable_settings()->set_trade_off(0.75);
+  EXPECT_TRUE(started_settings(changes, 9).empty());
+  const auto started = started_settings(changes, 10);
+  ASSERT_EQ(started.size(), 2U);
+  EXPECT_EQ(started[0].field->name(), "trade_off");
+  EXPECT_EQ(started[0].change->version(), 2);
+  EXPECT_EQ(setting_number(started[0].change->settings(), *started[0].field), 0.75);
+  EXPECT_EQ(started[1].field->name(), "max_steps");
+  EXPECT_EQ(started[1].change->version(), 1);
+  EXPECT_EQ(setting_number(started[1].change->settings(), *started[1].field), 70);
+}
+
 TEST(LiveSettings, EachSettingIsThatOfTheNewestChangeThatNamesIt) {
   SettingsChanges changes;
   v1::TrainingJobSettings& both = *change(changes, 10).mutable_settings();

@@ -60,15 +60,6 @@ class Restarts : public ControllerFixture {
       calls().report_step(step_request(id, job(id).generation(), step, losses_of(step)));
     }
   }
-  // As rank 0 makes it after its last report.
-  v1::ResumePoint checkpoint(const std::string& id) {
-    v1::GetGroupWeightsRequest request;
-    request.set_job_id(id);
-    request.set_generation(job(id).generation());
-    const v1::WeightState state = calls().group_weights(request).state();
-    calls().commit_checkpoint(commit_request(id, job(id).generation(), state.steps()));
-    return resume_point(id, job(id).generation(), state);
-  }
   void fail(const std::string& id, int rank, v1::FailureKind kind, const std::string& reason) {
     v1::FailWorkerRequest request;
     request.set_job_id(id);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/coordinator/support/controller_fixture.h"
+#include "tests/coordinator/support/full_disk.h"
 
 namespace equipoise::coordinator {
 namespace attempt_takeover_test {
@@ -115,6 +116,28 @@ TEST_F(TakenOver, ARunningJobGoesOnInItsGeneration) {
   EXPECT_THAT(launcher_.started, IsEmpty());
   EXPECT_THAT(launcher_.terminated, IsEmpty());
   EXPECT_THAT(launcher_.forgotten, ElementsAre(first_attempt(id)));
+}
+
+// It was shown with a later revision, which the next coordinator then showed once more, with less in it.
+TEST_F(TakenOver, ThatAnAttemptIsTakenOverIsStoredBeforeItIsShown) {
+  const auto id = running(1);
+  steps(id, 0, 2);
+  take_over(id);
+  const auto shown = job(id).revision();
+  core_.reset();
+  {
+    const RefusingDisk full;
+    EXPECT_THROW(core_.emplace(settings_, Dependencies{.clock = clock_,
+                                                       .random_source = random_source_,
+                                                       .store = *store_,
+                                                       .metrics = *metrics_,
+                                                       .launcher = launcher_}),
+                 StoreError);
+  }
+  take_over(id);
+  EXPECT_GT(job(id).revision(), shown);
+  EXPECT_EQ(store_->jobs().front().job.revision(), job(id).revision());
+  EXPECT_EQ(job(id).generation(), 1);
 }
 
 TEST_F(TakenOver, RanksThatDoNotComeBackCostTheAttempt) {

@@ -68,14 +68,6 @@ class JobSettings : public ControllerFixture {
   void steps(const std::string& id, std::int64_t first, std::int64_t end) {
     for (std::int64_t step = first; step < end; ++step) report(id, step);
   }
-  v1::ResumePoint checkpoint(const std::string& id) {
-    v1::GetGroupWeightsRequest request;
-    request.set_job_id(id);
-    request.set_generation(job(id).generation());
-    const v1::WeightState weights = calls().group_weights(request).state();
-    calls().commit_checkpoint(commit_request(id, job(id).generation(), weights.steps()));
-    return resume_point(id, job(id).generation(), weights);
-  }
   // The rank of the attempt is killed, and the next attempt goes on from `point`.
   v1::StartTrainingResponse start_again(const std::string& id, const v1::ResumePoint& point) {
     mpirun_exits(id, 137);
@@ -131,6 +123,89 @@ TEST_F(JobSettings, HoldFromTheBoundaryAtWhichRank0AppliesThem) {
     expected.step(step);
     EXPECT_NEAR(records[static_cast<std::size_t>(step)].alpha(0), expected.north(), 1e-14) << step;
   }
+}
+
+// As of a run that is trained again, whose changes are on record with their steps.
+TEST_F(JobSettings, OfARequestHoldFromTheStepsThatItSays) {
+  const std::string changed = running_job(spec_of());
+  steps(changed, 0, 7);
+  set_trade_off(changed, 0.5);
+  apply(changed, 7, 1);
+  steps(changed, 7, 9);
+  set_step_size(changed, 0.125);
+  apply(changed, 9, 2);
+  steps(changed, 9, 20);
+
+  v1::JobSpec spec = spec_of();
+  spec.mutable_launch()->set_mode(v1::LAUNCH_MODE_EXTERNAL);
+  auto request = create_request(spec);
+  request.set_request_id("again");
+  *request.mutable_settings_changes() = job(changed).settings_changes();
+  const std::string id = jobs().create(request, "anna").id();
+  ASSERT_THAT(job(id).settings_changes(), SizeIs(2));
+  EXPECT_EQ(job(id).settings_changes(1).effective_step(), 9);
+  EXPECT_EQ(job(id).settings_changes(1).requester(), "anna");
+  EXPECT_EQ(job(id).settings_changes(1).request_id(), "again");
+  EXPECT_EQ(jobs().create(request).id(), id) << "the same request";
+  request.mutable_settings_changes()->RemoveLast();
+  EXPECT_EQ(error_of([&] { jobs().create(request); }).code, Code::kInvalidArgument) << "another one";
+  calls().register_worker(register_request(id, 0, 0, 1));
+  EXPECT_THAT(calls().start_training(start_request(id, 1)).settings_changes(), SizeIs(2));
+  steps(id, 0, 20);
+  const auto expected = history(changed), records = history(id);
+  ASSERT_THAT(records, SizeIs(20));
+  for (std::size_t step = 0; step < records.size(); ++step) {
+    EXPECT_EQ(records[step].alpha(0), expected[step].alpha(0)) << step;
+  }
+}
+
+TEST_F(JobSettings, OfARequestAreRefusedWhereTheyAreNone) {
+  const auto refusal_with = [&](const auto& edit) {
+    auto request = create_request(spec_of());
+    v1::SettingsChange& change = *request.add_settings_changes();
+    change.set_version(1);
+    change.set_effective_step(3);
+    change.mutable_settings()->set_trade_off(0.5);
+    edit(request, change);
+    return error_of([&] { jobs().create(request); }).text;
+  };
+  using Request = v1::CreateTrainingJobRequest;
+  EXPECT_THAT(refusal_with([](Request&, auto& change) { change.set_version(0); }),
+              HasSubstr("settings_changes[0] has version 0, expected more than 0"));
+  EXPECT_THAT(refusal_with([](Request& request, auto& change) { *request.add_settings_changes() = change; }),
+              HasSubstr("settings_changes[1] has version 1, expected more than 1"));
+  EXPECT_THAT(refusal_with([](Request&, auto& change) { change.clear_effective_step(); }),
+              HasSubstr("settings_changes[0] has no effective_step"));
+  EXPECT_THAT(refusal_with([](Request&, auto& change) { change.set_effective_step(-1); }),
+              HasSubstr("settings_changes[0] has no effective_step"));
+  EXPECT_THAT(refusal_with([](Request&, auto& change) { change.mutable_settings()->set_priority(1); }),
+              HasSubstr("priority, which is no setting of a step"));
+  EXPECT_THAT(refusal_with([](Request&, auto& change) { change.clear_settings(); }),
+              HasSubstr("none that is to change"));
+  EXPECT_THAT(refusal_with([](Request&, auto& change) { change.mutable_settings()->set_trade_off(2); }),
+              HasSubstr("robust.trade_off"));
+  EXPECT_THAT(refusal_with([](Request& request, auto&) {
+                request.mutable_spec()->mutable_robust()->set_mode(v1::ROBUST_MODE_NONE);
+              }),
+              HasSubstr("trade_off and step_size are of robust.mode group_robust"));
+  EXPECT_THAT(refusal_with([](Request& request, auto& change) {
+                for (int version = 2; version <= 1001; ++version) {
+                  *request.add_settings_changes() = change;
+                  request.mutable_settings_changes(version - 1)->set_version(version);
+                }
+              }),
+              HasSubstr("settings_changes has 1001, expected at most 1000"));
+}
+
+TEST_F(JobSettings, SayWhoAskedForThem) {
+  const std::string id = running_job(spec_of());
+  v1::TrainingJobSettings settings;
+  settings.set_trade_off(0.5);
+  auto request = request_for(id, settings);
+  request.set_request_id("half");
+  const v1::TrainingJob changed = jobs().update(request, "anna");
+  EXPECT_EQ(changed.settings_changes(0).requester(), "anna");
+  EXPECT_EQ(changed.settings_changes(0).request_id(), "half");
 }
 
 TEST_F(JobSettings, TheWeightsOfTheGradientHaveTheTradeOffOfTheirStep) {

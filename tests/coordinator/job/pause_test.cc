@@ -52,14 +52,6 @@ class Pauses : public ControllerFixture {
       calls().report_step(step_request(id, job(id).generation(), step, {0.2, 1.0}));
     }
   }
-  v1::ResumePoint checkpoint(const std::string& id) {
-    v1::GetGroupWeightsRequest request;
-    request.set_job_id(id);
-    request.set_generation(job(id).generation());
-    const v1::WeightState weights = calls().group_weights(request).state();
-    calls().commit_checkpoint(commit_request(id, job(id).generation(), weights.steps()));
-    return resume_point(id, job(id).generation(), weights);
-  }
   void leave(const std::string& id, int rank, std::int64_t step) {
     v1::LeaveWorkerRequest request;
     request.set_job_id(id);

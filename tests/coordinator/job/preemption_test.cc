@@ -78,18 +78,13 @@ class Preemption : public ControllerFixture {
   }
   // With a checkpoint, and mpirun with them.
   v1::ResumePoint leave(const std::string& id) {
-    v1::GetGroupWeightsRequest weights;
-    weights.set_job_id(id);
-    weights.set_generation(job(id).generation());
-    const v1::WeightState state = calls().group_weights(weights).state();
-    calls().commit_checkpoint(commit_request(id, job(id).generation(), state.steps()));
-    v1::ResumePoint point = resume_point(id, job(id).generation(), state);
+    v1::ResumePoint point = checkpoint(id);
     for (int rank = 0; rank < job(id).world_size(); ++rank) {
       v1::LeaveWorkerRequest request;
       request.set_job_id(id);
       request.set_generation(job(id).generation());
       request.set_rank(rank);
-      request.set_step(state.steps());
+      request.set_step(point.weights().steps());
       calls().leave_worker(request);
     }
     mpirun_exits(id, 0);

@@ -65,16 +65,11 @@ class TimeLimit : public ControllerFixture {
   }
   void leave(const std::string& id) {
     calls().report_step(step_request(id, job(id).generation(), job(id).step(), {0.2, 1.0}));
-    v1::GetGroupWeightsRequest weights;
-    weights.set_job_id(id);
-    weights.set_generation(job(id).generation());
-    const v1::WeightState state = calls().group_weights(weights).state();
-    calls().commit_checkpoint(commit_request(id, job(id).generation(), state.steps()));
-    point_ = resume_point(id, job(id).generation(), state);
+    point_ = checkpoint(id);
     v1::LeaveWorkerRequest request;
     request.set_job_id(id);
     request.set_generation(job(id).generation());
-    request.set_step(state.steps());
+    request.set_step(point_->weights().steps());
     calls().leave_worker(request);
   }
 

@@ -105,6 +105,20 @@ TEST_F(SecuredServerTest, EveryCallInEveryRole) {
   }
 }
 
+TEST_F(SecuredServerTest, AChangeOfSettingsSaysByWhoseToken) {
+  const std::string id = running_external_job();
+  v1::UpdateTrainingJobRequest request;
+  request.set_id(id);
+  request.mutable_settings()->set_max_steps(50);
+  grpc::ClientContext context;
+  for (const auto& [name, value] : of(Role::kOperator)) context.AddMetadata(name, value);
+  v1::TrainingJob job;
+  const grpc::Status status = v1::TrainingJobService::NewStub(channel_)->UpdateTrainingJob(&context, request, &job);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(job.settings_changes_size(), 1);
+  EXPECT_EQ(job.settings_changes(0).requester(), "a-operator");
+}
+
 TEST_F(SecuredServerTest, NobodyReadsOrEndsAJobWithoutAToken) {
   const std::string id = running_external_job();
   metadata_.clear();

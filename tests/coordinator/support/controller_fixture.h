@@ -77,6 +77,15 @@ class ControllerFixture : public ::testing::Test {
   void do_all_steps(const std::string& id) {
     for (int step = 0; step < 10; ++step) calls().report_step(step_request(id, 1, step, {0.2, 1.0}));
   }
+  // Of the newest step, as rank 0 makes it after its last report: what the next attempt goes on from.
+  v1::ResumePoint checkpoint(const std::string& id) {
+    v1::GetGroupWeightsRequest request;
+    request.set_job_id(id);
+    request.set_generation(job(id).generation());
+    const v1::WeightState state = calls().group_weights(request).state();
+    calls().commit_checkpoint(commit_request(id, job(id).generation(), state.steps()));
+    return resume_point(id, job(id).generation(), state);
+  }
   void mpirun_exits(const std::string& id, int code, const std::string& line = "") {
     core_->attempts().handle_exit(
         {.attempt = {.job_id = id, .generation = job(id).generation()}, .exit_code = code, .last_line = line});
