@@ -102,12 +102,12 @@ class Container(programs.ProgramTest):
             echo "localhost slots=2" > /tmp/hostfile
             mpirun --mca plm rsh --mca plm_rsh_no_tree_spawn 1 --hostfile /tmp/hostfile --bind-to none -np 2 \\
               sh -c 'echo rank $OMPI_COMM_WORLD_RANK'
-            ssh localhost equipoise-worker --version
+            ssh localhost equipoise --version
             kill $!
             """)
         self.assertIn("rank 0", said)
         self.assertIn("rank 1", said)
-        self.assertIn("equipoise-worker 0.1.0", said)
+        self.assertIn("equipoise 0.1.0", said)
 
 
 if __name__ == "__main__":
