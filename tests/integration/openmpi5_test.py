@@ -41,8 +41,8 @@ class OneMachine(resume_test.ResumeTest):
         self.succeed("equipoise", "train", job, "--np", "2", "--quiet", **variables)
         self.same_run("four", "five")
         said = self.succeed("equipoise", "evaluate", "--model", self.folder / "five/final", "--reference",
-                            self.folder / "model", "--data", self.folder / "data/validation.jsonl", "--np", "2",
-                            **variables)
+                            self.folder / "model", "--data", self.folder / "data/validation.jsonl", "--output",
+                            self.folder / "pairs.jsonl", "--np", "2", **variables)
         self.assertIn("worst", said)
 
 
