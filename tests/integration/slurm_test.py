@@ -74,6 +74,7 @@ class Batch(SlurmTest):
         """Slurm keeps a job that was queued again back for two minutes."""
         self.wait_for_slurm(number, "PENDING")
         self.assertEqual(self.slurm.job(number, "Restarts"), "1")
+        self.slurm.await_idle()
         # It may still be about to end what is left of the job.
         end = time.monotonic() + SLURM_WAIT
         while self.slurm.run("scontrol", "update", f"JobId={number}", "StartTime=now", check=False) or (

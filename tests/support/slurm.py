@@ -113,10 +113,15 @@ class Slurm:
         self._start(node, "slurmd", "-D", "-f", self.environment["SLURM_CONF"], "-N", node)
 
     def return_node(self, node):
-        """Starts its slurmd again, and waits until Slurm uses the node: a job that it started before would have lost it."""
+        """Starts its slurmd again, and waits until nothing is left there of the job that was lost: Slurm would count that
+        off the nodes of the next one."""
         self.start_node(node)
-        self._await(node, lambda: self.state_of_node(node).startswith("IDLE") and
-                    not self.state_of_node(node).startswith("IDLE*"))
+        self.await_idle()
+
+    def await_idle(self):
+        """Until every node is free, and nothing of a job that has ended is COMPLETING."""
+        for node in NODES:
+            self._await(node, lambda node=node: self.state_of_node(node) == "IDLE")
 
     def kill_node(self, node):
         self.daemons[node].kill()
