@@ -6,8 +6,8 @@ FUZZ_RECORDS ?= 1000000
 SEEDS ?= 100000
 SECONDS ?= 600
 
-.PHONY: demo test recipes test-faults test-hosts test-slurm test-openmpi5 test-container test-asan test-tsan fuzz simulate bench reproduce check-gpu \
-  protocol protocol-release soak build clean
+.PHONY: demo test recipes test-faults test-hosts test-slurm test-openmpi5 test-container test-trl test-trackers \
+  test-wheel test-asan test-tsan fuzz simulate bench reproduce check-gpu protocol protocol-release soak build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -48,6 +48,25 @@ test-container:
 	deploy/bootstrap --tests --containers
 	deploy/build --programs
 	python3 tests/integration/container_test.py -v
+
+# TRL itself trains 20 steps of what `equipoise convert` makes a job of: the losses are the same. Two minutes.
+test-trl:
+	deploy/bootstrap --tests
+	deploy/build --programs
+	python3 tests/integration/trl_test.py -v
+
+# Runs sent to the real wandb, MLflow and trackio, on this machine.
+test-trackers:
+	deploy/bootstrap --tests
+	deploy/bootstrap --trackers
+	deploy/build --programs
+	python3 tests/integration/trackers_test.py -v
+
+# The wheel of deploy/wheel in a fresh Debian that has Python and Open MPI only: needs root.
+test-wheel:
+	deploy/bootstrap --wheel
+	deploy/wheel
+	python3 tests/integration/wheel_test.py -v
 
 # The coordinator and the worker's control threads under sanitizers: a build of its own each.
 test-asan:

@@ -81,7 +81,8 @@ void remove_quietly(const std::filesystem::path& folder) {
 
 void announce(const std::filesystem::path& file, const CoordinatorServer& server) {
   const nlohmann::json content = {{"address", server.address()},
-                                  {"metrics", server.metrics_address()},
+                                  {"metrics", server.http_address()},
+                                  {"http", server.http_address()},
                                   {"pid", static_cast<std::int64_t>(getpid())}};
   write_durably(file, content.dump() + "\n");
 }
@@ -141,8 +142,8 @@ int serve(const Options& options, const sigset_t& stop_signals) {
   SystemRandomSource random_source;
   CoordinatorServer server(options.server, clock, random_source);
   if (options.announce) announce(*options.announce, server);
-  spdlog::info("serving on {}, metrics on {}, state in {}", server.address(),
-               server.metrics_address().empty() ? "nothing" : server.metrics_address(), options.server.state.string());
+  spdlog::info("serving on {}, the page and metrics on {}, state in {}", server.address(),
+               server.http_address().empty() ? "nothing" : server.http_address(), options.server.state.string());
   if (const auto allocation = allocation_text()) {
     spdlog::info("inside of {}: {}", *allocation,
                  options.server.allocation == Allocation::kUsed ? "ranks are launched on its nodes"

@@ -10,6 +10,7 @@
 
 #include "common/process/machine_ranks.h"
 #include "coordinator/launch/hostfile.h"
+#include "coordinator/revision.h"
 #include "coordinator/service/listen_address.h"
 
 namespace equipoise::coordinator {
@@ -20,7 +21,7 @@ constexpr std::chrono::seconds kBetweenQuestions{30};  // to a host that does no
 
 struct Texts {
   std::string listen = "127.0.0.1:7443";
-  std::string metrics_listen = "127.0.0.1:9464";
+  std::string http_listen = "127.0.0.1:9464";
   std::string state = "./equipoise-state";
   std::string announce, mpirun = "mpirun", worker, hostfile, advertise, private_folder;
   std::vector<std::string> roots;
@@ -34,6 +35,7 @@ struct Texts {
   int preemption_grace = 120;
   int stall_timeout = 30;
   std::int64_t max_history = 1024;
+  std::string webhook, webhook_secret_file, webhook_ca;
   bool allocation = false;
   bool insecure = false;
   bool insecure_metrics = false;
@@ -46,7 +48,8 @@ void declare(CLI::App& app, Texts& texts) {
   app.set_version_flag("--version", std::string("equipoise-coordinator ") + EQUIPOISE_VERSION);
   app.add_option("--listen", texts.listen, "HOST:PORT of the gRPC services; port 0: any free one")
       ->capture_default_str();
-  app.add_option("--metrics-listen", texts.metrics_listen, "HOST:PORT of /metrics for Prometheus; empty: none")
+  app.add_option("--http-listen,--metrics-listen", texts.http_listen,
+                 "HOST:PORT of the page, its API and /metrics for Prometheus; empty: none")
       ->capture_default_str();
   app.add_option("--state", texts.state, "Folder of the database, the lock and the logs")->capture_default_str();
   app.add_option("--announce", texts.announce, "File to write the addresses and the pid to, as JSON, once serving");
@@ -115,11 +118,22 @@ void declare(CLI::App& app, Texts& texts) {
       ->type_name("DIR")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--webhook", texts.webhook, "https:// or http:// URL to which every event of a job is sent, as JSON")
+      ->type_name("URL");
+  app.add_option(
+         "--webhook-secret-file", texts.webhook_secret_file,
+         "A secret of 16 characters or more, with which what is sent is signed; mode 0600; read again each time")
+      ->type_name("FILE");
+  app.add_option("--webhook-ca", texts.webhook_ca,
+                 "With which the certificate of --webhook is checked, PEM; default: those of this machine")
+      ->type_name("FILE");
   app.add_flag("--insecure", texts.insecure,
                "Listen where other machines can connect, without TLS and tokens: whoever reaches the port reads, makes "
                "and ends all jobs, with files as this user");
-  app.add_flag("--insecure-metrics", texts.insecure_metrics,
-               "Let other machines read /metrics, over plain HTTP and without a token");
+  app.add_flag(
+      "--insecure-metrics", texts.insecure_metrics,
+      "Let other machines read /metrics, over plain HTTP and without a token; the page and its API stay closed to "
+      "them without --tls-cert and --tokens");
   app.add_flag("--exit-with-parent", texts.exit_with_parent, "Stop when the process that started this one ends");
   app.add_option("--private-folder", texts.private_folder,
                  "Folder to remove at the end if the process that started this one has ended before");
@@ -159,12 +173,15 @@ ListenAddress checked_listen(const Texts& texts) {
   return address;
 }
 
-std::optional<ListenAddress> checked_metrics_listen(const Texts& texts) {
-  if (texts.metrics_listen.empty()) return std::nullopt;
-  ListenAddress address = parse_listen_address("--metrics-listen", texts.metrics_listen);
-  if (texts.insecure || texts.insecure_metrics) return address;
-  check_loopback("--metrics-listen", address,
-                 "--insecure-metrics where everybody may read the names of jobs and groups, and their losses");
+// The page is as closed as the service; /metrics alone may be read by others than its callers.
+std::optional<ListenAddress> checked_http_listen(const Texts& texts) {
+  if (texts.http_listen.empty()) return std::nullopt;
+  ListenAddress address = parse_listen_address("--http-listen", texts.http_listen);
+  const bool asks_who_calls = !texts.tls_cert.empty() && !texts.tokens.empty();
+  if (texts.insecure || texts.insecure_metrics || asks_who_calls) return address;
+  check_loopback("--http-listen", address,
+                 "--tls-cert, --tls-key and --tokens, or --insecure-metrics where everybody may read the names of jobs "
+                 "and groups, and their losses");
   return address;
 }
 
@@ -194,6 +211,24 @@ std::optional<TlsFiles> checked_tls(const Texts& texts) {
   if (!texts.tls_client_ca.empty()) files.client_ca = existing_file("--tls-client-ca", texts.tls_client_ca);
   check_tls_files(files);
   return files;
+}
+
+std::optional<WebhookSettings> checked_webhook(const Texts& texts) {
+  if (texts.webhook.empty()) {
+    if (texts.webhook_secret_file.empty() && texts.webhook_ca.empty()) return std::nullopt;
+    throw std::invalid_argument("--webhook-secret-file and --webhook-ca need --webhook: the URL that events go to");
+  }
+  WebhookSettings settings{.address = parse_webhook_address(texts.webhook)};
+  settings.user_agent = std::string("equipoise-coordinator/") + EQUIPOISE_VERSION;
+  if (!texts.webhook_secret_file.empty()) {
+    settings.secret_file = existing_file("--webhook-secret-file", texts.webhook_secret_file);
+    read_webhook_secret(settings.secret_file);
+  }
+  if (!texts.webhook_ca.empty()) {
+    if (!settings.address.is_https) throw std::invalid_argument("--webhook-ca needs a --webhook of https://");
+    settings.ca_file = existing_file("--webhook-ca", texts.webhook_ca);
+  }
+  return settings;
 }
 
 // Ranks are started in folders of their own, so that names of files are absolute.
@@ -235,12 +270,16 @@ OnShutdown checked_on_shutdown(const Texts& texts) {
 
 Options options_of(const Texts& texts) {
   Options options;
+  options.server.build = {.version = EQUIPOISE_VERSION, .revision = revision()};
   options.server.listen = checked_listen(texts);
-  options.server.metrics_listen = checked_metrics_listen(texts);
+  options.server.http_listen = checked_http_listen(texts);
+  options.server.is_open = texts.insecure;
+  options.server.has_open_metrics = texts.insecure_metrics;
   if (!texts.tokens.empty()) options.server.access.tokens = existing_file("--tokens", texts.tokens);
   options.server.roots = checked_roots(texts.roots);
   options.server.tls = checked_tls(texts);
   options.server.rank_files = checked_rank_files(texts);
+  options.server.webhook = checked_webhook(texts);
   if (texts.state.empty()) throw std::invalid_argument("--state is empty, expected a folder");
   options.server.state = std::filesystem::absolute(texts.state);
   options.server.mpirun = texts.mpirun.find('/') == std::string::npos ? std::filesystem::path(texts.mpirun)

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "common/base/environment.h"
 #include "common/base/error.h"
@@ -172,6 +173,17 @@ void run_merge(const MergeFiles& files) {
   std::printf("%s\n", merge_text(report).c_str());
 }
 
+// Whether the ranks of an mpirun reach each other: each adds its number.
+void run_meeting(const MpiSession& session) {
+  constexpr std::chrono::seconds kLongest{45};
+  const auto ranks = make_mpi_collective(session, kLongest);
+  double sum = session.info().rank;
+  ranks->all_reduce_sum(std::span(&sum, 1));
+  const double world = session.info().world_size;
+  if (sum != world * (world - 1) / 2) throw PeerError("the ranks' numbers do not add up");
+  if (session.info().rank == 0) std::printf("%d ranks\n", session.info().world_size);
+}
+
 CLI::App* add_evaluate(CLI::App& app, EvaluationFiles& files) {
   CLI::App* const evaluate = app.add_subcommand("evaluate", "One rank of `equipoise evaluate`, which starts it");
   evaluate->add_option("--request", files.request, "job file that says what is evaluated")->required();
@@ -229,6 +241,7 @@ int main(int argc, char** argv) {
   CLI::App app{
       "One rank of an Equipoise training job.\n"
       "Start as many as you have GPUs:  mpirun --bind-to none -np 2 equipoise-worker --coordinator HOST:PORT --job ID"};
+  app.set_version_flag("--version", "equipoise-worker " EQUIPOISE_VERSION, "print what this is and exit");
   app.add_option("--coordinator", options.coordinator, "HOST:PORT of equipoise-coordinator; required")
       ->envname("EQUIPOISE_COORDINATOR");
   app.add_option("--job", options.job, "id of the job, as `equipoise submit` printed it; required");
@@ -251,9 +264,10 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", options.log_level, equipoise::log_level_names())->capture_default_str();
   const CLI::App* const evaluate = equipoise::add_evaluate(app, files);
   const CLI::App* const merge = equipoise::add_merge(app, merged);
+  const CLI::App* const meet = app.add_subcommand("meet", "Whether ranks reach each other, for `equipoise doctor`");
   try {
     app.parse(argc, argv);
-    const bool is_rank = !*evaluate && !*merge;
+    const bool is_rank = !*evaluate && !*merge && !*meet;
     if (is_rank && options.coordinator.empty()) throw CLI::RequiredError("--coordinator");
     if (is_rank && options.job.empty()) throw CLI::RequiredError("--job");
   } catch (const CLI::ParseError& error) {
@@ -264,6 +278,7 @@ int main(int argc, char** argv) {
     if (*merge) return equipoise::run_merge(merged);
     session.emplace(std::chrono::seconds(options.start_timeout_seconds));
     if (*evaluate) return equipoise::run_evaluation_rank(files, *session);
+    if (*meet) return equipoise::run_meeting(*session);
     equipoise::run_rank(options, *session);
   });
   session.reset();

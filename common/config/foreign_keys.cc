@@ -10,7 +10,9 @@ constexpr std::string_view kBatch =
     "pairs of one optimiser step over all ranks: others' batch per device times gradient accumulation times devices; "
     "training.micro_batch_tokens bounds the memory";
 constexpr std::string_view kTracker =
-    "metrics.jsonl in the output and the coordinator's /metrics have every number, for any tracker to read";
+    "metrics.jsonl in the output and the coordinator's /metrics have every number, logging.tensorboard writes event "
+    "files, "
+    "and python -m equipoise.trackers sends them to wandb, mlflow and trackio";
 constexpr std::string_view kCheckpoints =
     "a checkpoint has all that the steps after it need, and stands in checkpoints/ of the output; "
     "training.early_stopping.keep_best saves the best evaluation's parameters";
@@ -195,9 +197,10 @@ constexpr std::array kKeys = {
     ForeignKey{
         "report_to wandb_project wandb_entity wandb_run_id wandb_name wandb_watch wandb_log_model use_wandb wandb "
         "mlflow_tracking_uri mlflow_experiment_name comet_project_name use_swanlab swanlab_project "
-        "tensorboard logging_dir project trackio_space_id trackio_bucket_id trackio_static_space_id "
-        "use_tensorboard plot_loss trackio",
+        "project trackio_space_id trackio_bucket_id trackio_static_space_id plot_loss trackio",
         "", kTracker},
+    ForeignKey{"use_tensorboard logging_dir tensorboard_dir", "logging.tensorboard: true",
+               "TensorBoard's event files, in tensorboard/ of the output"},
     ForeignKey{"run_name experiment_name job_name", "name", "small letters, digits and -"},
     ForeignKey{"log_level log_level_replica disable_tqdm logging_nan_inf_filter log_on_each_node debug "
                "skip_memory_metrics verbose profile",

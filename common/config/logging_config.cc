@@ -14,6 +14,7 @@ LoggingConfig logging_config(const v1::LoggingSpec& spec) {
     const std::int64_t lowest = config.at_steps.empty() ? 1 : config.at_steps.back() + 1;  // ascending
     config.at_steps.push_back(checked_integer("logging.at_steps", step, {lowest, kMaxSteps}));
   }
+  config.tensorboard = spec.tensorboard();
   return config;
 }
 
@@ -24,6 +25,7 @@ void check_logging_combinations(const v1::LoggingSpec& spec) {
 
 void resolve_logging(const LoggingConfig& config, v1::LoggingSpec& spec) {
   if (config.at_steps.empty()) spec.set_every_steps(config.every_steps);
+  spec.set_tensorboard(config.tensorboard);
 }
 
 }  // namespace equipoise

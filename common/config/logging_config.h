@@ -13,6 +13,7 @@ class LoggingSpec;
 struct LoggingConfig {
   std::int64_t every_steps = 1;
   std::vector<std::int64_t> at_steps;  // ascending; if not empty, exactly these
+  bool tensorboard = false;
 };
 
 // Throws std::invalid_argument as make_job_config.

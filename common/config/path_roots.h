@@ -24,6 +24,8 @@ class PathRoots {
   // or a link inside of a folder that it names does. Looks at the files as they are now: whoever can write in the
   // folders can change them afterwards.
   void check(const JobConfig& config) const;
+  // Whether `path` is, links followed, in one of these folders.
+  bool may_open(const std::filesystem::path& path) const { return folders_.empty() || allows(path); }
 
  private:
   void check_path(std::string_view field, const std::filesystem::path& path) const;

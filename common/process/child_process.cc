@@ -141,6 +141,11 @@ int ChildProcess::wait() {
   return *exit_code_;
 }
 
+void ChildProcess::signal(int signal) {
+  const std::lock_guard lock(mutex_);
+  if (pid_ > 0) ::kill(pid_, signal);
+}
+
 void ChildProcess::signal_group(int signal) {
   const std::lock_guard lock(mutex_);
   if (pid_ > 0) ::kill(-pid_, signal);

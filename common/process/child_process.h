@@ -24,7 +24,7 @@ struct ProgramStart {
   int signal_at_our_end = SIGKILL;
 };
 
-// Made, waited for and destroyed by one thread. signal_group() may come from any thread.
+// Made, waited for and destroyed by one thread. Signals may be sent from any thread.
 class ChildProcess {
  public:
   // Throws PeerError naming the program, or the log file, and the cause.
@@ -37,7 +37,8 @@ class ChildProcess {
   int wait();
   // The same without blocking: nothing while it runs.
   std::optional<int> poll();
-  // To the whole group; nothing once it has ended.
+  // To it alone, and to its whole group; nothing once it has ended.
+  void signal(int signal);
   void signal_group(int signal);
 
   pid_t pid() const { return pid_; }  // of one that has not been waited for; its group has the same number

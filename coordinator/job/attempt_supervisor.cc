@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <csignal>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -22,6 +23,12 @@ namespace {
 
 // Ticks come several times a second: a gap this long means that this process, or the machine, was stopped.
 constexpr std::chrono::seconds kLongestTickGap{5};
+
+// Whether a signal that nobody sent on purpose has ended the program: 128 + n, and mpirun has larger codes of its own.
+bool is_of_signal(int exit_code) {
+  constexpr int kBase = 128, kMost = 64;
+  return exit_code > kBase && exit_code <= kBase + kMost && exit_code != kBase + SIGTERM;
+}
 
 void leap_revision(v1::TrainingJob& job) { job.set_revision(revision_after_restart(job.revision())); }
 
@@ -142,6 +149,15 @@ void AttemptSupervisor::tick() {
   schedule_termination(now);
   terminate_due(now);
   release_outputs();
+  show_metrics(now);
+}
+
+void AttemptSupervisor::show_metrics(SteadyTime now) {
+  constexpr std::chrono::seconds kInterval{1};
+  if (metrics_shown_ && now - *metrics_shown_ < kInterval) return;
+  metrics_shown_ = now;
+  table_.show_time();
+  if (slots_.total() > 0) table_.metrics().show_slots(slots_.counts());
 }
 
 void AttemptSupervisor::renew_leases_after_pause(SteadyTime now) {
@@ -222,6 +238,7 @@ void AttemptSupervisor::check_progress(JobRecord& record, SteadyTime now) {
   const bool has_ranks = has_attempt(state) || state == v1::JOB_STATE_PAUSING;
   table_.metrics().show_stall(record.job.id(),
                               has_ranks ? record.members->longest_stall(now) : SteadyTime::duration::zero());
+  table_.metrics().show_ranks(record.job.id(), has_ranks ? record.members->activity(now) : RankActivity{});
   if (!has_ranks) return;
   if (table_.is_held()) {  // rank 0 waits for the disk, and the others for it
     record.step_times.interrupt();
@@ -235,22 +252,22 @@ void AttemptSupervisor::check_progress(JobRecord& record, SteadyTime now) {
 }
 
 // How long the processes of an attempt may still run by themselves; nullopt: as long as they want.
-std::optional<std::chrono::seconds> AttemptSupervisor::grace_of(const AttemptKey& key) {
+std::optional<std::chrono::seconds> AttemptSupervisor::grace_of(const AttemptKey& key, bool has_hosts) {
   if (is_shutting_down_ || !table_.contains(key.job_id)) return std::chrono::seconds(0);
   const JobRecord& record = table_.find(key.job_id);
   const JobLifecycle& job = record.intended();
   if (job.state == v1::JOB_STATE_CANCELLING) {
-    return record.hosts.empty() ? std::chrono::seconds(0) : settings_.heartbeat_grace;
+    return has_hosts ? settings_.hosts_grace : std::chrono::seconds(0);
   }
   const bool awaits_ranks = job.state == v1::JOB_STATE_PAUSING && !job.ends_processes;
-  if (!has_attempt(job.state) && !awaits_ranks) return settings_.failed_grace;
+  if (!has_attempt(job.state) && !awaits_ranks) return has_hosts ? settings_.hosts_grace : settings_.failed_grace;
   if (job.all_ranks_finished || job.left_at_step) return settings_.finished_grace;
   return std::nullopt;
 }
 
 void AttemptSupervisor::schedule_termination(SteadyTime now) {
   for (auto& [key, attempt] : attempts_) {
-    const auto grace = attempt.exit ? std::nullopt : grace_of(key);
+    const auto grace = attempt.exit ? std::nullopt : grace_of(key, !attempt.hosts.empty());
     if (!grace) continue;
     const SteadyTime terminate_at = now + *grace;
     if (attempt.terminate_at && *attempt.terminate_at <= terminate_at) continue;
@@ -287,9 +304,11 @@ void AttemptSupervisor::release_outputs() {
 void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
   if (take_answer(exit)) return;
   const auto attempt = attempts_.find(exit.attempt);
-  // A launcher that was killed, or that had lost a host, cannot have ended the ranks there.
-  const bool is_unconfirmed =
-      attempt != attempts_.end() && !attempt->second.hosts.empty() && (attempt->second.was_killed || exit.lost_contact);
+  // A launcher that has died, or that had lost a host, cannot have ended the ranks there. Of a rank that a signal has
+  // ended it would have told.
+  const bool has_died = is_of_signal(exit.exit_code) && !exit.first_end;
+  const bool is_unconfirmed = attempt != attempts_.end() && !attempt->second.hosts.empty() &&
+                              (attempt->second.was_killed || has_died || exit.lost_contact);
   if (exit.lost_contact) note_lost_contact(exit);
   if (!is_unconfirmed) {
     if (attempt != attempts_.end() && exit.exit_code == 0) {

@@ -27,9 +27,11 @@ struct SupervisorSettings {
   PhaseDeadlines deadlines;  // of `training` the least: it is more where steps take long
   HostRules host_rules;
   std::chrono::seconds terminate_grace{10};  // between SIGTERM and SIGKILL
-  std::chrono::seconds heartbeat_grace{3};   // for ranks on other hosts to be told to exit by a heartbeat's answer
   std::chrono::seconds failed_grace{2};      // for the ranks of a failed job to end by themselves
-  std::chrono::seconds finished_grace{60};   // for mpirun to end after its ranks have finished
+  // The same with ranks on other hosts, and for those of a cancelled job: a rank that ends makes mpirun end the others,
+  // for which it takes 4 s over hosts, and one that is asked to end meanwhile ends before its daemons have.
+  std::chrono::seconds hosts_grace{6};
+  std::chrono::seconds finished_grace{60};  // for mpirun to end after its ranks have finished
   // After launch.start_timeout_seconds, for ranks to say themselves what fails.
   std::chrono::seconds register_grace{10};
   std::chrono::seconds orphan_grace{3};  // for ranks on this machine to end after their coordinator, and mpirun, have
@@ -141,7 +143,8 @@ class AttemptSupervisor {
   void schedule_termination(SteadyTime now);
   void terminate_due(SteadyTime now);
   void release_outputs();
-  std::optional<std::chrono::seconds> grace_of(const AttemptKey& key);
+  void show_metrics(SteadyTime now);
+  std::optional<std::chrono::seconds> grace_of(const AttemptKey& key, bool has_hosts);
 
   const SupervisorSettings settings_;
   JobTable& table_;
@@ -151,7 +154,7 @@ class AttemptSupervisor {
   SlotPool slots_;
   HostWatch host_watch_;
   std::map<AttemptKey, LiveAttempt> attempts_;
-  std::optional<SteadyTime> last_tick_;
+  std::optional<SteadyTime> last_tick_, metrics_shown_;
   bool are_launches_held_ = false;
   bool is_leaving_ = false;
   Leaving leaving_ = Leaving::kAll;

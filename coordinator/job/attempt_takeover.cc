@@ -142,6 +142,7 @@ void AttemptSupervisor::show_taken_over(JobRecord& record) {
   if (!has_condition(record.job, sentence)) add_condition(record.job, sentence);
   record.job.set_revision(revision_after_restart(record.job.revision()));
   read_progress(*record.config, record.job);
+  record.most_steps = std::max(record.most_steps, record.job.step());
   table_.store_soon(record);
   if (record.training) {
     table_.metrics().show_step(record.job);

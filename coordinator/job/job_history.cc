@@ -110,6 +110,14 @@ v1::ListCheckpointsResponse JobHistory::checkpoints(const v1::ListCheckpointsReq
   return response;
 }
 
+std::vector<v1::JobEvent> JobHistory::events_after(const std::string& job_id, std::int64_t revision,
+                                                   std::int64_t limit) {
+  std::vector<v1::JobEvent> events;
+  for (const StoredEvent& stored : table_.store().events(job_id, revision, limit))
+    events.push_back(shown_event(stored));
+  return events;
+}
+
 v1::ListEventsResponse JobHistory::events(const v1::ListEventsRequest& request) {
   const int page_size = checked_page_size(request.page_size(), kHistoryPageSizes);
   const std::string list = "events " + request.id();

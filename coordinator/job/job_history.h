@@ -16,6 +16,8 @@ class JobHistory {
 
   v1::ListAttemptsResponse attempts(const v1::ListAttemptsRequest& request);
   v1::ListCheckpointsResponse checkpoints(const v1::ListCheckpointsRequest& request);
+  // Of a job that is there: the oldest `limit` after that revision.
+  std::vector<v1::JobEvent> events_after(const std::string& job_id, std::int64_t revision, std::int64_t limit);
   v1::ListEventsResponse events(const v1::ListEventsRequest& request);
 
  private:

@@ -202,7 +202,7 @@ const JobConfig& JobRecord::checked_config() const {
 }
 
 JobTable::JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics)
-    : clock_(clock), store_(store), metrics_(metrics) {
+    : clock_(clock), store_(store), metrics_(metrics), time_shown_(clock.now()) {
   for (StoredJob& stored : store_.jobs()) {
     JobRecord record = stored_record(std::move(stored), clock.wall());
     sequence_of_[record.job.id()] = record.sequence;
@@ -220,6 +220,7 @@ void JobTable::show_stored() {
       if (age >= kShownAfterEnd) continue;
       ended_.push_back({.time = clock_.now() - std::max<SteadyTime::duration>(age, {}), .id = record.job.id()});
     }
+    metrics_.show_info(record.job);
     metrics_.show_state(record.job.id(), record.job.state());
   }
   std::ranges::stable_sort(ended_, {}, &EndedJob::time);
@@ -233,6 +234,17 @@ void JobTable::remove_old_series() {
   }
 }
 
+void JobTable::show_time() {
+  const SteadyTime now = clock_.now();
+  std::map<v1::JobState, std::size_t> count;
+  for (const auto& [sequence, record] : jobs_) {
+    ++count[record.job.state()];
+    if (!is_final(record.job.state())) metrics_.count_time(record.job.id(), record.job.state(), now - time_shown_);
+  }
+  metrics_.show_jobs(count);
+  time_shown_ = now;
+}
+
 JobRecord& JobTable::find(const std::string& id) {
   const auto known = sequence_of_.find(id);
   if (known != sequence_of_.end()) return jobs_.at(known->second);
@@ -244,6 +256,7 @@ JobRecord& JobTable::insert(v1::TrainingJob job, JobConfig config) {
   job.set_etag(etag_at(job.revision()));
   const std::int64_t sequence = store_.insert_job(job, std::nullopt);
   JobRecord record = new_record(sequence, std::move(job), std::move(config));
+  metrics_.show_info(record.job);
   metrics_.show_state(record.job.id(), record.job.state());
   spdlog::info("job {}: {}, {}", record.job.id(), state_name(record.job.state()), record.job.state_reason());
   sequence_of_[record.job.id()] = sequence;
@@ -444,7 +457,14 @@ void JobTable::set_aside_for_now(JobRecord& record, const std::string& why) {
   record = damaged_record({.sequence = record.sequence, .job = record.job}, why, clock_.wall());
   note_change(record.job.id());
   metrics_.show_state(record.job.id(), record.job.state());
+  show_end(record);
+}
+
+// Nobody looks at its ranks any more.
+void JobTable::show_end(const JobRecord& record) {
   ended_.push_back({.time = clock_.now(), .id = record.job.id()});
+  metrics_.show_stall(record.job.id(), SteadyTime::duration::zero());
+  metrics_.show_ranks(record.job.id(), {});
 }
 
 void JobTable::warn_running(const std::string& sentence) {
@@ -464,10 +484,7 @@ void JobTable::show(JobRecord& record, const JobLifecycle& before) {
   spdlog::log(level, "job {}: {} -> {}, {}", record.job.id(), state_name(before.state), state_name(record.job.state()),
               record.job.state_reason());
   metrics_.show_state(record.job.id(), record.job.state());
-  if (!is_final(before.state) && is_final(record.job.state())) {
-    ended_.push_back({.time = clock_.now(), .id = record.job.id()});
-    metrics_.show_stall(record.job.id(), SteadyTime::duration::zero());
-  }
+  if (!is_final(before.state) && is_final(record.job.state())) show_end(record);
 }
 
 }  // namespace equipoise::coordinator

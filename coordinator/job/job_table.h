@@ -69,6 +69,7 @@ struct JobRecord {
   std::int64_t evaluation_requests = 0;  // likewise
   std::optional<Training> training;      // likewise
   StepTimes step_times;                  // of all attempts since this coordinator started
+  std::int64_t most_steps = 0;           // that an attempt has done, as far as this coordinator knows
 
   // Where the job is, stored or not: what is done with its processes follows from this.
   const JobLifecycle& intended() const { return unstored ? *unstored : lifecycle; }
@@ -108,6 +109,8 @@ class JobTable {
   void erase(const std::string& id);
   // Metrics have jobs that have not ended, and those that ended in the last 15 minutes, the last 100 of them.
   void remove_old_series();
+  // Metrics have what jobs have done since the last call; once a second is often enough.
+  void show_time();
 
   // The job moved by `event`, and by `edit` if it moves; stored by `save`, then shown. False: the event changes
   // nothing. Throws StoreError, and has then changed nothing.
@@ -172,6 +175,7 @@ class JobTable {
   void write(const JobRecord& record, const JobLifecycle& after, const v1::TrainingJob& job);
   void show(JobRecord& record, const JobLifecycle& before);
   void show_stored();
+  void show_end(const JobRecord& record);
 
   struct EndedJob {
     SteadyTime time;
@@ -186,6 +190,7 @@ class JobTable {
   std::unordered_map<std::string, std::int64_t> sequence_of_;
   std::unordered_set<std::string> changed_;
   std::deque<EndedJob> ended_;  // with series, the first to end first
+  SteadyTime time_shown_;       // by show_time()
 };
 
 }  // namespace equipoise::coordinator

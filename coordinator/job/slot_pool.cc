@@ -21,6 +21,11 @@ SlotPool::SlotPool(std::vector<HostSlots> hosts, int most_workers)
 
 int SlotPool::free() const { return used_slots(free_); }
 
+SlotCounts SlotPool::counts() const {
+  const int not_taken = sum_of(free_), usable = free();
+  return {.free = std::max(usable, 0), .used = total_ - not_taken, .unavailable = std::max(not_taken - usable, 0)};
+}
+
 int SlotPool::used_slots(const std::vector<HostSlots>& taken) const {
   int sum = 0;
   for (const HostSlots& host : taken) sum += unused_.contains(host.name) ? 0 : host.slots;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "coordinator/launch/hostfile.h"
+#include "coordinator/metrics/job_metrics.h"
 
 namespace equipoise::coordinator {
 
@@ -20,6 +21,7 @@ class SlotPool {
 
   int total() const { return total_; }
   int free() const;  // of hosts that are used
+  SlotCounts counts() const;
   // Hosts that get no more ranks until they are left out here; what is taken of them is released as ever.
   void set_unused(std::set<std::string> hosts) { unused_ = std::move(hosts); }
   // Of `taken`, what is free again and used once it is released.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -121,7 +122,7 @@ v1::ReportStepResponse WorkerCalls::report_step(const v1::ReportStepRequest& req
   observe_updates(record, begin, 1);
   note_skip(record, step.request);
   bound_history(record, 1);
-  show_step(record, step.request);
+  show_steps(record, {&step, 1});
   return answer_of(step, weights.alpha_K());
 }
 
@@ -155,7 +156,7 @@ v1::ReportStepsResponse WorkerCalls::report_steps(const v1::ReportStepsRequest& 
   observe_updates(record, begin, fresh.size());
   for (const StepRecord& step : fresh) note_skip(record, step.request);
   bound_history(record, fresh.size());
-  show_step(record, fresh.back().request);
+  show_steps(record, fresh);
   return response;
 }
 
@@ -229,9 +230,24 @@ void WorkerCalls::note_skip(JobRecord& record, const v1::ReportStepRequest& requ
   table_.metrics().count_skipped(record.job, request);
 }
 
-void WorkerCalls::show_step(JobRecord& record, const v1::ReportStepRequest& request) {
-  record.step_times.reported(table_.clock().now());
-  record.job.set_step(request.step() + 1);
+namespace {
+
+StepOutcome outcome_of(const JobRecord& record, const v1::ReportStepRequest& request) {
+  if (!request.non_finite_group().empty()) return StepOutcome::kSkipped;
+  return request.step() < record.most_steps ? StepOutcome::kRepeated : StepOutcome::kCounted;
+}
+
+}  // namespace
+
+void WorkerCalls::show_steps(JobRecord& record, std::span<const StepRecord> steps) {
+  const auto taken = record.step_times.reported(table_.clock().now());
+  const auto taken_each = taken ? std::optional(*taken / static_cast<int>(steps.size())) : std::nullopt;
+  const WallTime time = table_.clock().wall();
+  for (const StepRecord& step : steps) {
+    table_.metrics().count_step(record.job.id(), outcome_of(record, step.request), taken_each, time);
+  }
+  record.job.set_step(steps.back().request.step() + 1);
+  record.most_steps = std::max(record.most_steps, record.job.step());
   set_weights(record.job, record.training->weights.alpha_K());
   set_time_left(record.job, record.training->plan);
   table_.bump_revision(record);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -60,7 +61,8 @@ class WorkerCalls {
   void note_pause_failure(JobRecord& record, const v1::HeartbeatRequest& request);
   void note_progress(JobRecord& record, const v1::HeartbeatRequest& request);
   void note_warnings(JobRecord& record, const v1::HeartbeatRequest& request);
-  void show_step(JobRecord& record, const v1::ReportStepRequest& request);
+  // They were stored just now; at least one.
+  void show_steps(JobRecord& record, std::span<const StepRecord> steps);
   void mark_left(JobRecord& record, int rank);
   // Of an attempt that was taken over: who knows its token is the rank that it says.
   void readmit(JobRecord& record, int rank);

@@ -71,6 +71,9 @@ void check_commit(const v1::CommitCheckpointRequest& request) {
   if (request.bytes() < 1) {
     throw std::invalid_argument("bytes is " + std::to_string(request.bytes()) + ", expected >= 1");
   }
+  if (request.has_duration() && (request.duration().seconds() < 0 || request.duration().nanos() < 0)) {
+    throw std::invalid_argument("duration is negative, expected the time that it took to write the checkpoint");
+  }
   if (request.removed_steps_size() > kMostRemovedSteps) {
     throw std::invalid_argument("removed_steps has " + std::to_string(request.removed_steps_size()) +
                                 " steps, expected at most " + std::to_string(kMostRemovedSteps));
@@ -117,6 +120,7 @@ v1::StartTrainingResponse WorkerCalls::start_training(const v1::StartTrainingReq
   take_effect(changes, request.resume().weights().steps(), newest_version(changes));
   Training training = begin_training(config, request, record.members->world_size(), changes);
   check_lineage(table_.store(), config, record.job, request);
+  record.most_steps = std::max(record.most_steps, record.job.step());
   const TrainingStarted started{.total_steps = training.plan.end_step,
                                 .world_size = training.plan.world_size,
                                 .first_step = training.plan.first_step};
@@ -162,7 +166,7 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
   table_.note_change(record.job.id());
   record.lifecycle.failures.clear();  // what was lost before is paid for
   table_.metrics().show_checkpoint(record.job);
-  table_.metrics().count_checkpoint(record.job.id());
+  table_.metrics().count_checkpoint(request, table_.clock().wall());
   // From now on it goes on from its own.
   if (is_first && !record.job.parent_id().empty()) remove_links(record.checked_config());
 }

@@ -1,7 +1,9 @@
 #include "coordinator/membership/membership.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
+#include <vector>
 
 #include "common/base/error.h"
 
@@ -137,6 +139,22 @@ std::chrono::steady_clock::duration Membership::longest_stall(SteadyTime now) co
     if (is_active(rank) && !rank.report.is_in_collective) longest = std::max(longest, now - rank.last_moved);
   }
   return longest;
+}
+
+RankActivity Membership::activity(SteadyTime now) const {
+  RankActivity activity;
+  std::vector<std::chrono::steady_clock::duration> lags;
+  for (const auto& [number, rank] : ranks_) {
+    if (!is_active(rank)) continue;
+    ++activity.in_phase[static_cast<std::size_t>(rank.report.phase)];
+    lags.push_back(now - rank.last_moved);
+  }
+  if (lags.empty()) return activity;
+  const auto middle = lags.begin() + static_cast<std::ptrdiff_t>(lags.size() / 2);
+  std::ranges::nth_element(lags, middle);
+  activity.median_lag = *middle;
+  activity.longest_lag = *std::max_element(middle, lags.end());
+  return activity;
 }
 
 RankView Membership::view(int rank, SteadyTime now) const {

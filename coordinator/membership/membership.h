@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -77,6 +78,13 @@ struct RankCounts {
   int finished = 0;
 };
 
+// Of the active ranks: how many are in each phase, and for how long they have not gone on, waiting in a collective or
+// not.
+struct RankActivity {
+  std::array<int, v1::RankPhase_ARRAYSIZE> in_phase{};  // by v1::RankPhase
+  std::chrono::steady_clock::duration median_lag{}, longest_lag{};
+};
+
 // Decides on the times passed in; keeps no clock. Not thread-safe. `rank` is in [0, world_size) everywhere.
 class Membership {
  public:
@@ -118,6 +126,7 @@ class Membership {
   std::optional<StalledRank> first_stalled(SteadyTime now, const PhaseDeadlines& deadlines) const;
   // Of the rank that has stood still for longest, of those that are not in a collective; 0 where there is none.
   std::chrono::steady_clock::duration longest_stall(SteadyTime now) const;
+  RankActivity activity(SteadyTime now) const;
   // Of a rank that is registered.
   RankView view(int rank, SteadyTime now) const;
   std::optional<int> next_rank(int first) const;  // the first registered one that is not below `first`

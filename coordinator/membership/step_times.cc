@@ -11,9 +11,11 @@ constexpr std::size_t kMostKept = 512;
 
 }  // namespace
 
-void StepTimes::reported(SteadyTime now) {
-  if (last_report_) add(now - *last_report_);
+std::optional<StepTimes::Duration> StepTimes::reported(SteadyTime now) {
+  const auto taken = last_report_ ? std::optional(now - *last_report_) : std::nullopt;
+  if (taken) add(*taken);
   last_report_ = now;
+  return taken;
 }
 
 void StepTimes::add(Duration duration) {

@@ -15,8 +15,9 @@ class StepTimes {
  public:
   using Duration = std::chrono::steady_clock::duration;
 
-  // Steps were reported, one or several at once: the time since the last report is what a step may take.
-  void reported(SteadyTime now);
+  // Steps were reported, one or several at once: the time since the last report, which is returned, is what a step may
+  // take. nullopt: it says nothing of steps.
+  std::optional<Duration> reported(SteadyTime now);
   // The time until the next report says nothing of steps: ranks do something else between them, or are held.
   void interrupt() { last_report_.reset(); }
   void add(Duration duration);

@@ -20,10 +20,16 @@ namespace equipoise::coordinator {
 
 prometheus::Labels labels_of(const metrics::Metric& metric, const std::vector<std::string>& values);
 
+// Whatever its type is.
+class AnyJobSeries : public prometheus::Collectable {
+ public:
+  virtual void remove_job(const std::string& job) = 0;
+};
+
 // `T` is prometheus::Gauge, Counter or Histogram. The series of a job go at once, whatever number of jobs there is:
 // prometheus::Family looks for each of them among those of all jobs. Not thread-safe, but may be collected at any time.
 template <typename T>
-class JobSeries final : public prometheus::Collectable {
+class JobSeries final : public AnyJobSeries {
  public:
   explicit JobSeries(const metrics::Metric& metric) : metric_(metric) {
     EQUIPOISE_CHECK(metric.labels().front() == metrics::kJob);
@@ -38,7 +44,7 @@ class JobSeries final : public prometheus::Collectable {
     return *series;
   }
 
-  void remove_job(const std::string& job) {
+  void remove_job(const std::string& job) override {
     const std::lock_guard lock(mutex_);
     const auto begin = series_.lower_bound({job});
     auto end = begin;

@@ -10,7 +10,7 @@ namespace equipoise::metrics {
 enum class Type { kGauge, kCounter, kHistogram };
 
 struct Metric {
-  std::string_view name;  // with the prefix equipoise_
+  std::string_view name;  // with the prefix equipoise_, or as all programs have it that Prometheus reads
   Type type;
   std::string_view unit;  // "1" for a plain number
   std::string_view help;
@@ -32,6 +32,12 @@ inline constexpr std::string_view kPhase = "phase";  // of a step: one of common
 inline constexpr std::string_view kCause = "cause";  // of a restart: "preemption", "infrastructure", "coordinator"
 inline constexpr std::string_view kMethod = "method";
 inline constexpr std::string_view kCode = "code";  // gRPC status code: "OK", "NOT_FOUND", ...
+inline constexpr std::string_view kName = "name";  // of a job, as people gave it
+inline constexpr std::string_view kOutcome =
+    "outcome";  // of a step: "counted", "skipped", "repeated"; of a try to send: "delivered", "refused", "failed"
+inline constexpr std::string_view kStatistic = "statistic";  // over the ranks of a job: "median", "max"
+inline constexpr std::string_view kVersion = "version";
+inline constexpr std::string_view kRevision = "revision";
 
 inline constexpr Metric kGroupWeight{
     "equipoise_group_weight", Type::kGauge, "1", "Weight alpha of a group after the newest step", {kJob, kGroup}};
@@ -101,14 +107,136 @@ inline constexpr Metric kUnansweringHosts{"equipoise_unanswering_hosts",
                                           "1",
                                           "Hosts of the hostfile that were lost and are not used until they answer",
                                           {}};
+inline constexpr Metric kJobInfo{
+    "equipoise_job_info", Type::kGauge, "1", "1; the label says which name the job has", {kJob, kName}};
+inline constexpr Metric kPlannedSteps{
+    "equipoise_train_planned_steps", Type::kGauge, "1", "Optimiser steps after which the job's plan ends", {kJob}};
+inline constexpr Metric kLastStepTime{"equipoise_last_step_timestamp_seconds",
+                                      Type::kGauge,
+                                      "seconds",
+                                      "Unix time at which the newest step was reported",
+                                      {kJob}};
+inline constexpr Metric kStepTime{"equipoise_step_time_seconds_total",
+                                  Type::kCounter,
+                                  "seconds",
+                                  "Time between reports of steps, by whether the step moved the weights for the first "
+                                  "time, was skipped, or was done before an attempt was lost",
+                                  {kJob, kOutcome}};
+inline constexpr Metric kJobStateTime{"equipoise_job_state_seconds_total",
+                                      Type::kCounter,
+                                      "seconds",
+                                      "Time that a job has spent in a state while this coordinator ran",
+                                      {kJob, kState}};
+inline constexpr Metric kGoodput{"equipoise_goodput_ratio",
+                                 Type::kGauge,
+                                 "1",
+                                 "Share of the time in which a job had an attempt, or waited to start again, that went "
+                                 "into counted steps",
+                                 {kJob}};
+inline constexpr Metric kRisingEvaluations{"equipoise_worst_group_rising_evaluations",
+                                           Type::kGauge,
+                                           "1",
+                                           "Evaluations in a row at which the worst group's loss was above the one "
+                                           "before",
+                                           {kJob, kSplit}};
+inline constexpr Metric kCheckpointTime{"equipoise_checkpoint_timestamp_seconds",
+                                        Type::kGauge,
+                                        "seconds",
+                                        "Unix time at which the newest checkpoint was whole",
+                                        {kJob}};
+inline constexpr Metric kCheckpointBytes{
+    "equipoise_checkpoint_bytes", Type::kGauge, "bytes", "Size of the newest checkpoint", {kJob}};
+inline constexpr Metric kCheckpointDuration{"equipoise_checkpoint_duration_seconds",
+                                            Type::kGauge,
+                                            "seconds",
+                                            "Time from the step of the newest checkpoint until it was whole",
+                                            {kJob}};
+inline constexpr Metric kRanks{
+    "equipoise_ranks", Type::kGauge, "1", "Ranks that are registered and not finished, by phase", {kJob, kPhase}};
+inline constexpr Metric kRankLag{"equipoise_rank_lag_seconds",
+                                 Type::kGauge,
+                                 "seconds",
+                                 "Time since ranks went on in their phase, those that wait for others included",
+                                 {kJob, kStatistic}};
+inline constexpr Metric kJobs{"equipoise_jobs", Type::kGauge, "1", "Jobs by state; those queued wait", {kState}};
+inline constexpr Metric kSlots{
+    "equipoise_slots", Type::kGauge, "1", "Slots of the hostfile: free, used, or on hosts that are not used", {kState}};
+inline constexpr Metric kStateDiskBytes{
+    "equipoise_state_disk_bytes", Type::kGauge, "bytes", "Size of the disk of the state folder", {}};
+inline constexpr Metric kDatabaseBytes{
+    "equipoise_state_database_bytes", Type::kGauge, "bytes", "Size of the database with its log", {}};
+inline constexpr Metric kWebhookTries{"equipoise_webhook_tries_total",
+                                      Type::kCounter,
+                                      "1",
+                                      "Tries to send an event of a job to the webhook, by outcome",
+                                      {kOutcome}};
+inline constexpr Metric kWebhookAge{
+    "equipoise_webhook_age_seconds", Type::kGauge, "seconds", "Age of the oldest event that is yet to be sent", {}};
+inline constexpr Metric kBuildInfo{
+    "equipoise_build_info", Type::kGauge, "1", "1; the labels say which coordinator this is", {kVersion, kRevision}};
 inline constexpr Metric kRpcRequests{
     "equipoise_rpc_requests_total", Type::kCounter, "1", "RPCs answered", {kMethod, kCode}};
 
-inline constexpr std::array kAll = {
-    kGroupWeight,        kGroupLoss,     kGroupRewardAccuracy, kWorstGroupLoss,      kTrainStep,
-    kTrainPairs,         kTrainTokens,   kStepSeconds,         kWeightUpdateSeconds, kWorkers,
-    kRankStalledSeconds, kJobState,      kCheckpoints,         kCheckpointStep,      kRestarts,
-    kSkippedSteps,       kStateWritable, kStateFreeBytes,      kCordonedHosts,       kUnansweringHosts,
-    kRpcRequests};
+// Of the process: names, units and meanings are those of all Prometheus client libraries.
+inline constexpr Metric kProcessCpu{
+    "process_cpu_seconds_total", Type::kCounter, "seconds", "Total user and system CPU time spent in seconds", {}};
+inline constexpr Metric kProcessResident{
+    "process_resident_memory_bytes", Type::kGauge, "bytes", "Resident memory size in bytes", {}};
+inline constexpr Metric kProcessVirtual{
+    "process_virtual_memory_bytes", Type::kGauge, "bytes", "Virtual memory size in bytes", {}};
+inline constexpr Metric kProcessOpenFds{"process_open_fds", Type::kGauge, "1", "Number of open file descriptors", {}};
+inline constexpr Metric kProcessMaxFds{
+    "process_max_fds", Type::kGauge, "1", "Maximum number of open file descriptors", {}};
+inline constexpr Metric kProcessThreads{
+    "process_threads", Type::kGauge, "1", "Number of operating system threads in the process", {}};
+inline constexpr Metric kProcessStartTime{"process_start_time_seconds",
+                                          Type::kGauge,
+                                          "seconds",
+                                          "Start time of the process since the unix epoch in seconds",
+                                          {}};
+
+inline constexpr std::array kOfProcess = {kProcessCpu,    kProcessResident, kProcessVirtual,  kProcessOpenFds,
+                                          kProcessMaxFds, kProcessThreads,  kProcessStartTime};
+
+inline constexpr std::array kAll = {kGroupWeight,
+                                    kGroupLoss,
+                                    kGroupRewardAccuracy,
+                                    kWorstGroupLoss,
+                                    kTrainStep,
+                                    kTrainPairs,
+                                    kTrainTokens,
+                                    kStepSeconds,
+                                    kWeightUpdateSeconds,
+                                    kWorkers,
+                                    kRankStalledSeconds,
+                                    kJobState,
+                                    kCheckpoints,
+                                    kCheckpointStep,
+                                    kRestarts,
+                                    kSkippedSteps,
+                                    kStateWritable,
+                                    kStateFreeBytes,
+                                    kCordonedHosts,
+                                    kUnansweringHosts,
+                                    kRpcRequests,
+                                    kJobInfo,
+                                    kPlannedSteps,
+                                    kLastStepTime,
+                                    kStepTime,
+                                    kJobStateTime,
+                                    kGoodput,
+                                    kRisingEvaluations,
+                                    kCheckpointTime,
+                                    kCheckpointBytes,
+                                    kCheckpointDuration,
+                                    kRanks,
+                                    kRankLag,
+                                    kJobs,
+                                    kSlots,
+                                    kStateDiskBytes,
+                                    kDatabaseBytes,
+                                    kBuildInfo,
+                                    kWebhookTries,
+                                    kWebhookAge};
 
 }  // namespace equipoise::metrics

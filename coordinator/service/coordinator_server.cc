@@ -5,13 +5,19 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <chrono>
+#include <climits>
 #include <exception>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "coordinator/service/webhook_source.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -63,6 +69,17 @@ std::vector<std::string> variables_of_ranks(const ServerSettings& settings) {
   return variables;
 }
 
+// By which a browser may know this service, beside addresses and localhost.
+std::vector<std::string> own_names(const ServerSettings& settings) {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) name[0] = '\0';
+  std::vector<std::string> names = {name.data(), settings.advertise.value_or(""), settings.http_listen->host};
+  for (std::string& one : names)
+    std::ranges::transform(one, one.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::erase(names, "");
+  return names;
+}
+
 [[noreturn]] void refuse_address(const char* flag, const ListenAddress& listen) {
   throw std::invalid_argument(std::string(flag) + " " + listen.text() +
                               ": cannot listen there; the port is in use or the host is not this machine");
@@ -83,6 +100,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
       room_(settings.state),
       store_(with_room(room_, [this] { return JobStore(folder_.database()); })),
       gate_(settings.access, clock) {
+  metrics_.show_build(settings.build);
   const LaunchSettings launch{.mpirun = settings.mpirun,
                               .worker = settings.worker,
                               .allocation = settings.allocation,
@@ -105,7 +123,11 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);
   job_service_ = std::make_unique<TrainingJobService>(*shared_, gate_, metrics_);
   worker_service_ = std::make_unique<WorkerService>(*shared_, gate_, metrics_);
-  if (settings.metrics_listen) expose_metrics(*settings.metrics_listen);
+  if (settings.http_listen) serve_http(settings, clock);
+  if (settings.webhook) {
+    webhook_ = std::make_unique<WebhookSender>(*settings.webhook, settings.state / "webhook",
+                                               webhook_source(*shared_, metrics_, clock));
+  }
   serve(settings.listen, settings.tls);
   watch_state();
   launcher_->set_coordinator_address(address_for_ranks(rank_address_settings(settings), address_));
@@ -115,13 +137,24 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
 
 CoordinatorServer::~CoordinatorServer() { shut_down(); }
 
-void CoordinatorServer::expose_metrics(const ListenAddress& listen) {
+void CoordinatorServer::serve_http(const ServerSettings& settings, const Clock& clock) {
+  const ListenAddress& listen = *settings.http_listen;
+  const HttpSettings http{.listen = listen,
+                          .tls = settings.tls,
+                          .access = {.is_loopback = listen.is_loopback(),
+                                     .has_tls = settings.tls.has_value(),
+                                     .has_tokens = settings.access.tokens.has_value(),
+                                     .is_open = settings.is_open,
+                                     .has_open_metrics = settings.has_open_metrics,
+                                     .names = own_names(settings)},
+                          .roots = settings.roots,
+                          .logs = folder_.logs()};
   try {
-    metrics_page_ = std::make_unique<MetricsPage>(listen.text(), metrics_.collectable());
-  } catch (const std::exception&) {  // civetweb says no more than "null context"
-    refuse_address("--metrics-listen", listen);
+    http_ = std::make_unique<HttpService>(http, *shared_, gate_, metrics_, clock);
+  } catch (const std::runtime_error&) {
+    refuse_address("--http-listen", listen);
   }
-  metrics_address_ = ListenAddress{.host = listen.host, .port = metrics_page_->port()};
+  http_address_ = ListenAddress{.host = listen.host, .port = http_->port()};
 }
 
 void CoordinatorServer::serve(const ListenAddress& listen, const std::optional<TlsFiles>& tls) {
@@ -151,6 +184,7 @@ void CoordinatorServer::watch_state() {
 
 void CoordinatorServer::shut_down() {
   if (server_ == nullptr) return;
+  webhook_.reset();  // the next coordinator sends what is stored from here on
   shared_->watch_state({.loss = [this] { return folder_.loss(); }, .on_loss = {}, .room = &room_});  // server_ goes
   server_->GetHealthCheckService()->SetServingStatus(false);
   if (on_shutdown_ == OnShutdown::kKeep) {
@@ -160,6 +194,7 @@ void CoordinatorServer::shut_down() {
     shared_->let_leave(Leaving::kAll, shutdown_grace_);
     shared_->end_attempts();
   }
+  http_.reset();
   shared_->close_watchers();
   server_->Shutdown(std::chrono::system_clock::now() + kCallGrace);
   server_->Wait();

@@ -1,4 +1,4 @@
-// The whole coordinator in one object: state folder, core, launcher, gRPC server, metrics page.
+// The whole coordinator in one object: state folder, core, launcher, gRPC server, HTTP port.
 #pragma once
 
 #include <grpcpp/server.h>
@@ -12,10 +12,10 @@
 
 #include "common/base/service_access.h"
 #include "coordinator/access/call_gate.h"
+#include "coordinator/http/http_service.h"
 #include "coordinator/job/job_controller.h"
 #include "coordinator/launch/mpirun_launcher.h"
 #include "coordinator/metrics/job_metrics.h"
-#include "coordinator/metrics/metrics_page.h"
 #include "coordinator/service/grpc_services.h"
 #include "coordinator/service/listen_address.h"
 #include "coordinator/service/shared_controller.h"
@@ -23,6 +23,7 @@
 #include "coordinator/store/job_store.h"
 #include "coordinator/store/state_folder.h"
 #include "coordinator/store/state_room.h"
+#include "coordinator/webhook/webhook_sender.h"
 
 namespace equipoise::coordinator {
 
@@ -33,8 +34,11 @@ enum class OnShutdown {
 };
 
 struct ServerSettings {
+  BuildInfo build;
   ListenAddress listen;
-  std::optional<ListenAddress> metrics_listen;
+  std::optional<ListenAddress> http_listen;  // of the page, its API and /metrics
+  bool is_open = false;                      // --insecure: whoever reaches the HTTP port may use the page
+  bool has_open_metrics = false;             // --insecure-metrics
   AccessSettings access;
   PathRoots roots;              // which the files of jobs must be in
   std::optional<TlsFiles> tls;  // checked; none: the service speaks plain text
@@ -45,6 +49,7 @@ struct ServerSettings {
   ServiceFiles rank_files;               // with which ranks that are launched here call the service; without a token
   std::optional<std::string> advertise;  // host under which ranks on other machines reach us
   ControllerSettings controller;
+  std::optional<WebhookSettings> webhook;  // checked
   std::size_t max_watchers = 4096;
   std::chrono::seconds shutdown_grace{0};  // for ranks to leave with a checkpoint before they are ended
   Chain chain = Chain::kToCoordinator;
@@ -66,7 +71,7 @@ class CoordinatorServer {
   CoordinatorServer& operator=(const CoordinatorServer&) = delete;
 
   std::string address() const { return address_.text(); }  // with the port that was chosen
-  std::string metrics_address() const { return metrics_address_ ? metrics_address_->text() : ""; }
+  std::string http_address() const { return http_address_ ? http_address_->text() : ""; }
   SharedController& shared() { return *shared_; }
 
   // Health says NOT_SERVING, ranks leave with a checkpoint where there is a grace for that, attempts are ended, or with
@@ -78,7 +83,7 @@ class CoordinatorServer {
  private:
   void serve(const ListenAddress& listen, const std::optional<TlsFiles>& tls);
   void watch_state();
-  void expose_metrics(const ListenAddress& listen);
+  void serve_http(const ServerSettings& settings, const Clock& clock);
 
   const std::chrono::seconds shutdown_grace_;
   const OnShutdown on_shutdown_;
@@ -86,16 +91,17 @@ class CoordinatorServer {
   StateRoom room_;
   JobStore store_;
   JobMetrics metrics_;
-  std::unique_ptr<MetricsPage> metrics_page_;
-  std::optional<ListenAddress> metrics_address_;
+  std::optional<ListenAddress> http_address_;
   ListenAddress address_;
   // Made in this order, destroyed the other way round.
   std::unique_ptr<MpirunLauncher> launcher_;
   std::unique_ptr<JobController> controller_;
   std::unique_ptr<SharedController> shared_;
+  std::unique_ptr<WebhookSender> webhook_;
   CallGate gate_;
   std::unique_ptr<TrainingJobService> job_service_;
   std::unique_ptr<WorkerService> worker_service_;
+  std::unique_ptr<HttpService> http_;     // null: none, or shut down
   std::unique_ptr<grpc::Server> server_;  // null once shut down
 };
 

@@ -112,6 +112,11 @@ std::shared_ptr<const AdmittedCall> RpcBoundary::admit(const grpc::ServerContext
   return gate_.admit(service_ + "/" + method, credentials_of(context));
 }
 
+std::shared_ptr<const AdmittedCall> RpcBoundary::admit(const CallCredentials& credentials,
+                                                       std::string_view method) const {
+  return gate_.admit(service_ + "/" + std::string(method), credentials);
+}
+
 grpc::Status RpcBoundary::answer(const char* method, const std::function<void()>& body) const {
   grpc::Status status;
   try {

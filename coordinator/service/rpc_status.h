@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "coordinator/access/call_gate.h"
@@ -30,6 +31,8 @@ class RpcBoundary {
   // Before anything else of a call. What is returned is kept until the call has ended. Throws Refusal as
   // CallGate::admit() does.
   std::shared_ptr<const AdmittedCall> admit(const grpc::ServerContextBase& context, const char* method) const;
+  // The same of a call that came another way.
+  std::shared_ptr<const AdmittedCall> admit(const CallCredentials& credentials, std::string_view method) const;
   // Of a call that was let in.
   grpc::Status answer(const char* method, const std::function<void()>& body) const;
   // Of a call that ends with its handler: lets it in, or does not.

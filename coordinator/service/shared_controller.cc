@@ -137,7 +137,8 @@ void SharedController::look_at_space() {
   const auto space = state_.room->space();
   if (!space) return;
   JobTable& table = controller_.table();
-  table.metrics().show_state_free(space->free_bytes);
+  table.metrics().show_state_disk(space->free_bytes, space->total_bytes);
+  table.metrics().show_database(table.store().bytes());
   const std::uint64_t alarm = alarm_bytes(*space);
   // Not again for every file that comes and goes.
   if (space->free_bytes >= alarm + alarm / 8) nearly_full_.clear();

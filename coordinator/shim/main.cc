@@ -4,8 +4,8 @@
 //   equipoise-shim FILE STDOUT STDERR PROGRAM ARGUMENT ...
 //   equipoise-shim --help | --version
 //
-// FILE is the attempt's (common/process/attempt_file.h), made by the coordinator. SIGTERM, SIGINT and SIGHUP ask the
-// group of PROGRAM to end, SIGUSR1 kills it; when the shim itself is killed, PROGRAM dies with it. Exit code 0 once
+// FILE is the attempt's (common/process/attempt_file.h), made by the coordinator. SIGTERM, SIGINT and SIGHUP ask
+// PROGRAM to end, SIGUSR1 kills its whole group; when the shim itself is killed, PROGRAM dies with it. Exit code 0 once
 // PROGRAM has ended, however it did; 1 where it could not be started; 2 where nothing may be started.
 #include <unistd.h>
 
@@ -46,7 +46,11 @@ int watch(ChildProcess& program, const sigset_t& signals) {
     if (const std::optional<int> code = program.poll()) return *code;
     int signal = 0;
     if (sigwait(&signals, &signal) != 0 || signal == SIGCHLD) continue;
-    program.signal_group(signal == SIGUSR1 ? SIGKILL : SIGTERM);
+    if (signal == SIGUSR1) {
+      program.signal_group(SIGKILL);
+    } else {  // alone: mpirun ends its ranks on other hosts through the ssh that is of its group, and waits for them
+      program.signal(SIGTERM);
+    }
   }
 }
 

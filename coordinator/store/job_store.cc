@@ -1,6 +1,7 @@
 #include "coordinator/store/job_store.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "common/base/message_text.h"
@@ -142,6 +143,14 @@ void JobStore::keep_request(const AnsweredRequest& request) {
 void JobStore::write_event(const v1::TrainingJob& job) {
   insert_event_.run(job.id(), job.revision(), state_name(job.state()) + ": " + job.state_reason(), job.generation());
   delete_old_events_.run(job.id(), kMostEvents - 1);
+  if (events_watched_) jobs_with_events_.insert(job.id());
+}
+
+std::map<std::string, std::int64_t> JobStore::newest_events() {
+  std::map<std::string, std::int64_t> newest;
+  Statement select(database_, "SELECT job_id, MAX(revision) FROM events GROUP BY job_id");
+  for (select.begin(); select.next();) newest.emplace(select.bytes(0), select.integer(1));
+  return newest;
 }
 
 void JobStore::write_job(const v1::TrainingJob& job, std::optional<DesiredState> desired) {
@@ -370,6 +379,16 @@ void JobStore::probe() {
   const std::int64_t same = version.integer(0);
   version.reset();
   database_.execute("PRAGMA user_version = " + std::to_string(same));
+}
+
+std::uint64_t JobStore::bytes() const {
+  std::uint64_t sum = 0;
+  for (const char* const ending : {"", "-wal"}) {
+    std::error_code is_not_there;
+    const std::uintmax_t bytes = std::filesystem::file_size(database_.path().string() + ending, is_not_there);
+    if (!is_not_there) sum += bytes;
+  }
+  return sum;
 }
 
 std::string JobStore::signing_key() {

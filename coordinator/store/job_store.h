@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -75,9 +76,16 @@ class JobStore {
   DeletedJobs& deleted() { return deleted_; }
   // Ascending revision, those after `after`. Of each job the newest 1,000 are kept.
   std::vector<StoredEvent> events(const std::string& job_id, std::int64_t after, std::int64_t limit);
+  // Revision of the newest event of each job that has any, of deleted ones too for a while.
+  std::map<std::string, std::int64_t> newest_events();
+  // From now on take_jobs_with_events() tells of which jobs events were stored since its last call, or nearly were.
+  void watch_events() { events_watched_ = true; }
+  std::set<std::string> take_jobs_with_events() { return std::exchange(jobs_with_events_, {}); }
   // In place of the record of job.id(), which is kept beside it with `why`.
   void set_aside(const v1::TrainingJob& job, const std::string& why);
   std::map<std::string, std::string> jobs_set_aside();  // why, by id; also of jobs that are deleted
+  // Of the file and of the log beside it, on the disk.
+  std::uint64_t bytes() const;
   // What SQLite finds wrong with the file itself; empty where it is whole. Tables that replace_damaged_tables() has put
   // aside are not looked at.
   std::vector<std::string> file_faults();
@@ -205,6 +213,8 @@ class JobStore {
   std::int64_t request_bytes_until_pruning_ = 0;
   std::optional<RequestUnderWay> carried_;
   std::vector<std::string> unread_;
+  bool events_watched_ = false;
+  std::set<std::string> jobs_with_events_;
   Database database_;
   DeletedJobs deleted_;
   AttemptRows attempts_;

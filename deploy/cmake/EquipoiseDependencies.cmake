@@ -22,6 +22,19 @@ equipoise_require(libeigen3-dev "deploy/bootstrap" Eigen3)
 equipoise_require(libssl-dev "deploy/bootstrap" OpenSSL)
 equipoise_require(libopenmpi-dev "deploy/bootstrap" MPI COMPONENTS C)
 equipoise_require(libcli11-dev "deploy/bootstrap" CLI11)
+# Debian's package file has no CMake target.
+find_path(HTTPLIB_INCLUDE httplib.h)
+find_library(HTTPLIB_LIBRARY cpp-httplib)
+if(NOT HTTPLIB_INCLUDE OR NOT HTTPLIB_LIBRARY)
+  message(FATAL_ERROR "cpp-httplib is not there (Debian package libcpp-httplib-dev): run deploy/bootstrap")
+endif()
+add_library(cpp-httplib SHARED IMPORTED GLOBAL)
+set_target_properties(cpp-httplib PROPERTIES
+  IMPORTED_LOCATION ${HTTPLIB_LIBRARY}
+  INTERFACE_INCLUDE_DIRECTORIES ${HTTPLIB_INCLUDE}
+  # As the library was built: else its classes have other members.
+  INTERFACE_COMPILE_DEFINITIONS "CPPHTTPLIB_OPENSSL_SUPPORT;CPPHTTPLIB_ZLIB_SUPPORT;CPPHTTPLIB_BROTLI_SUPPORT"
+  INTERFACE_LINK_LIBRARIES "OpenSSL::SSL;OpenSSL::Crypto")
 find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin)
 if(NOT GRPC_CPP_PLUGIN)
   message(FATAL_ERROR "grpc_cpp_plugin is not there (Debian package protobuf-compiler-grpc): run deploy/bootstrap")

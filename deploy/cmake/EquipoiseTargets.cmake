@@ -31,7 +31,8 @@ function(equipoise_embed target)
   set(paths)
   foreach(file IN LISTS arg_FILES)
     get_filename_component(path ${file} ABSOLUTE)
-    if(NOT EXISTS ${path})
+    string(FIND ${path} ${PROJECT_BINARY_DIR}/ made)  # by the build, before this is
+    if(NOT EXISTS ${path} AND NOT made EQUAL 0)
       message(FATAL_ERROR "${path} is not there: run deploy/bootstrap first")
     endif()
     list(APPEND paths ${path})
@@ -71,4 +72,20 @@ function(equipoise_test name)
              ${PROJECT_BINARY_DIR}/Testing/cases/${name}.json $<TARGET_FILE:${name}>)
   # gtest_program.py limits the time of each case. Threads of LibTorch that wait leave the core to other tests.
   set_tests_properties(${name} PROPERTIES TIMEOUT 3600 ENVIRONMENT OMP_WAIT_POLICY=passive)
+endfunction()
+
+# equipoise_revision(TARGET HEADER a/b.h NAMESPACE a::b) puts revision() into TARGET, which the header declares: the
+# commit that is checked out, or -DEQUIPOISE_REVISION=... where a package is built from an archive.
+set(EQUIPOISE_REVISION "" CACHE STRING "Commit that the programs say they are of; empty: that of the git checkout")
+function(equipoise_revision target)
+  cmake_parse_arguments(arg "" "HEADER;NAMESPACE" "" ${ARGN})
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/${target}-revision.cc)
+  set(script ${PROJECT_SOURCE_DIR}/deploy/cmake/revision.cmake)
+  add_custom_target(${target}-revision
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${output} -DHEADER=${arg_HEADER} -DNAMESPACE=${arg_NAMESPACE}
+            -DSOURCE=${PROJECT_SOURCE_DIR} -DREVISION=${EQUIPOISE_REVISION} -P ${script}
+    BYPRODUCTS ${output} VERBATIM)
+  target_sources(${target} PRIVATE ${output})
+  set_source_files_properties(${output} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  add_dependencies(${target} ${target}-revision)
 endfunction()

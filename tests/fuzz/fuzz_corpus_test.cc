@@ -69,6 +69,7 @@ INSTANTIATE_TEST_SUITE_P(
                                                    "parquet-members-none",  "parquet-members-snappy",
                                                    "parquet-members-zstd",  "parquet-members-gzip",
                                                    "parquet-pages-2",       "arrow-labels"}},
+                    Reader{"http_request", fuzz_http_request, {"get", "old", "post", "three", "other-site", "address"}},
                     Reader{"job_message", fuzz_job_message, {"smallest", "unknown-field"}},
                     Reader{"job_text", fuzz_job_text, {"smallest", "blocks", "log-linear"}},
                     Reader{"log_linear", fuzz_log_linear, {"plain", "shares"}},

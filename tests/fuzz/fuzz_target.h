@@ -22,6 +22,8 @@ bool fuzz_model_config(std::span<const std::uint8_t> input);
 // common/huggingface/chat_template.h: template, messages, tools and variables with a zero byte between them. An absent
 // part is a short chat, no tools, no variables.
 bool fuzz_chat_template(std::span<const std::uint8_t> input);
+// coordinator/http/http_request.h: bytes of a connection. Accepted where there was a request and none was refused.
+bool fuzz_http_request(std::span<const std::uint8_t> input);
 // common/config/job_config.h: the bytes of a JobSpec
 bool fuzz_job_message(std::span<const std::uint8_t> input);
 // common/config/job_file.h: a job's YAML

@@ -51,6 +51,29 @@ def put_safetensors():
     put("safetensors", "long-header", struct.pack("<Q", 2**62) + b"{}")
 
 
+def put_http_requests():
+    host = "Host: localhost\r\n"
+    requests = {
+        "get": f"GET /v1/jobs?pageSize=5&filter=state%20%3D%20RUNNING HTTP/1.1\r\n{host}\r\n",
+        "old": "GET /metrics HTTP/1.0\r\n\r\n",
+        "post": f"POST /v1/jobs/a-00000000:pause HTTP/1.1\r\n{host}Content-Type: application/json\r\nX-Equipoise: 1\r\n"
+                "Content-Length: 2\r\n\r\n{}",
+        "three": f"\r\nGET / HTTP/1.1\r\n{host}\r\n" * 3,
+        "other-site": f"GET /v1/jobs HTTP/1.1\r\n{host}Origin: http://a\r\nSec-Fetch-Site: cross-site\r\n\r\n",
+        "address": "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
+        "two-lengths": f"POST / HTTP/1.1\r\n{host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "chunked": f"POST / HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "folded": f"GET / HTTP/1.1\r\n{host}A: b\r\n c\r\n\r\n",
+        "blank-name": f"GET / HTTP/1.1\r\n{host}A : b\r\n\r\n",
+        "bad-escape": f"GET /?a=%f HTTP/1.1\r\n{host}\r\n",
+        "no-host": "GET / HTTP/1.1\r\n\r\n",
+        "tls": "\x16\x03\x01\x02\x00\x01",
+        "many-fields": f"GET / HTTP/1.1\r\n{host}" + "A: b\r\n" * 70 + "\r\n",
+    }
+    for name, text in requests.items():
+        put("http_request", name, text)
+
+
 def put_preferences():
     pair = {"prompt": "Which?\n", "chosen": " A", "rejected": " B"}
     lines = {
@@ -348,6 +371,7 @@ def put_worker_messages():
 put_tables()
 put_jobs()
 put_page_tokens()
+put_http_requests()
 put_manifests()
 put_log_linear()
 put_worker_messages()

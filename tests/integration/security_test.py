@@ -69,10 +69,10 @@ class Security(programs.ProgramTest):
         aside.rename(file)
         return file
 
-    def start(self, *arguments, listen="127.0.0.1:0"):
+    def start(self, *arguments, **addresses):
         coordinator = programs.Coordinator(
             self.folder / "state", "--tls-cert", str(self.certificate), "--tls-key", str(self.key), "--tls-ca",
-            str(self.authority.certificate), "--tokens", str(self.folder / "tokens"), *arguments, listen=listen)
+            str(self.authority.certificate), "--tokens", str(self.folder / "tokens"), *arguments, **addresses)
         self.addCleanup(coordinator.stop)
         return coordinator
 
@@ -249,9 +249,10 @@ class Security(programs.ProgramTest):
             refused = self.refused("equipoise-coordinator", "--state", self.folder / "other", "--listen", "0.0.0.0:0",
                                    "--metrics-listen", "", *flags)
             self.assertRegex(refused, "--listen is 0.0.0.0:0|--tokens without --tls-cert")
-        refused = self.refused("equipoise-coordinator", "--state", self.folder / "other", "--listen", "127.0.0.1:0",
-                               "--metrics-listen", "0.0.0.0:0", *tls, *tokens)
-        self.assertIn("--insecure-metrics", refused)
+        for flags in ([], tls, tokens):
+            refused = self.refused("equipoise-coordinator", "--state", self.folder / "other", "--listen", "127.0.0.1:0",
+                                   "--metrics-listen", "0.0.0.0:0", *flags)
+            self.assertIn("--insecure-metrics", refused)
         self.assertFalse((self.folder / "other").exists())
         self.start(listen="0.0.0.0:0")
 

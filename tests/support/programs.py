@@ -50,16 +50,16 @@ def read_lines(path):
 
 
 class Coordinator:
-    """A coordinator of its own, on free ports unless `listen` says which; it listens at `address` and `metrics`.
+    """A coordinator of its own, on free ports unless `listen` and `http` say which; it listens at `address` and `http`.
     `prefix`: a command that runs it elsewhere; `variables`: of its environment."""
 
-    def __init__(self, state, *arguments, listen="127.0.0.1:0", prefix=(), variables=None):
+    def __init__(self, state, *arguments, listen="127.0.0.1:0", http="127.0.0.1:0", prefix=(), variables=None):
         self.state = pathlib.Path(state)
         announce = self.state.parent / (self.state.name + ".announce.json")
         announce.unlink(missing_ok=True)
         self.log = open(self.state.parent / (self.state.name + ".log"), "a+")
         self.process = subprocess.Popen(
-            [*prefix, str(BIN / "equipoise-coordinator"), "--listen", listen, "--metrics-listen", "127.0.0.1:0",
+            [*prefix, str(BIN / "equipoise-coordinator"), "--listen", listen, "--http-listen", http,
              "--state", str(self.state), "--announce", str(announce), *arguments],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env={**ENVIRONMENT, **(variables or {})})
         while not announce.exists():
@@ -68,7 +68,8 @@ class Coordinator:
                 raise RuntimeError(f"the coordinator ended with {self.process.returncode}: {self.log.read()}")
             time.sleep(0.02)
         where = json.loads(announce.read_text())
-        self.address, self.metrics = where["address"], where["metrics"]
+        self.address, self.http = where["address"], where["http"]
+        self.metrics = self.http
 
     def stop(self):
         """Asks it to end and returns its exit code."""
@@ -137,7 +138,7 @@ class ProgramTest(unittest.TestCase):
 def with_python_deps():
     """Starts this script again with the test-only Python packages, if it does not have them yet."""
     wanted = [str(DEPS / "python-tests"), str(DEPS / "python"), str(DEPS / "python-peft"),
-              str(DEPS / "site-packages")]
+              str(DEPS / "site-packages"), str(DEPS / "python-trl")]
     if os.environ.get("PYTHONPATH", "").split(":")[:len(wanted)] != wanted:
         os.environ["PYTHONPATH"] = ":".join(wanted)
         os.execv(sys.executable, [sys.executable, *sys.argv])

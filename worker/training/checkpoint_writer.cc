@@ -1,6 +1,7 @@
 #include "worker/training/checkpoint_writer.h"
 
 #include <fcntl.h>
+#include <google/protobuf/util/time_util.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -258,9 +259,10 @@ bool CheckpointWriter::commit_or_tell(CheckpointManifest manifest, const std::ve
     return give_up(step, failure.what());
   }
   // It is whole, whatever fails now.
+  const auto taken = std::chrono::steady_clock::now() - made_at_;
   record(manifest);
   try {
-    tell_coordinator(manifest, prune(step));
+    tell_coordinator(manifest, prune(step), taken);
   } catch (const AttemptEnded&) {
     // The next heartbeat tells the steps.
   } catch (const std::exception& failure) {
@@ -320,8 +322,8 @@ void CheckpointWriter::record(const CheckpointManifest& manifest) const {
   }
 }
 
-void CheckpointWriter::tell_coordinator(const CheckpointManifest& manifest,
-                                        const std::vector<std::int64_t>& removed) const {
+void CheckpointWriter::tell_coordinator(const CheckpointManifest& manifest, const std::vector<std::int64_t>& removed,
+                                        std::chrono::steady_clock::duration taken) const {
   v1::CommitCheckpointRequest request;
   request.set_job_id(parts_.attempt.job_id);
   request.set_generation(parts_.attempt.generation);
@@ -329,6 +331,8 @@ void CheckpointWriter::tell_coordinator(const CheckpointManifest& manifest,
   request.set_manifest_digest(byte_text(manifest_digest(manifest)));
   request.set_bytes(manifest.bytes());
   request.mutable_removed_steps()->Add(removed.begin(), removed.end());
+  *request.mutable_duration() = google::protobuf::util::TimeUtil::NanosecondsToDuration(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(taken).count());
   parts_.client.commit_checkpoint(request);
 }
 

@@ -89,7 +89,8 @@ class CheckpointWriter {
   bool commit_or_tell(CheckpointManifest manifest, const std::vector<WrittenShare>& shares);
   std::vector<std::int64_t> prune(std::int64_t whole_step) const;
   void record(const CheckpointManifest& manifest) const;
-  void tell_coordinator(const CheckpointManifest& manifest, const std::vector<std::int64_t>& removed) const;
+  void tell_coordinator(const CheckpointManifest& manifest, const std::vector<std::int64_t>& removed,
+                        std::chrono::steady_clock::duration taken) const;
   bool give_up(std::int64_t step, const std::string& fault) const;  // false
 
   const Parts parts_;

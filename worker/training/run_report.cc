@@ -31,11 +31,18 @@ void add_groups(v1::ReportMetricsRequest& request, const std::vector<GroupMeans>
 
 }  // namespace
 
-RunReport::RunReport(const Parts& parts, std::int64_t kept_bytes)
+RunReport::RunReport(const Parts& parts, const TensorboardFile::Beginning& beginning)
     : parts_(parts),
-      file_(parts.config.output / metrics_schema::kFileName, kept_bytes),
+      file_(parts.config.output / metrics_schema::kFileName, beginning.kept_bytes),
       last_line_{.time = Clock::now(), .totals = {}},
-      last_report_{.time = Clock::now(), .totals = {}} {}
+      last_report_{.time = Clock::now(), .totals = {}} {
+  if (parts.config.logging.tensorboard) tensorboard_.emplace(parts.config.output, beginning);
+}
+
+void RunReport::write(const MetricsJson& line) {
+  file_.write(line);
+  if (tensorboard_) tensorboard_->write(line);
+}
 
 CheckpointJson RunReport::state() const {
   return {{"pairs", totals_.pairs}, {"tokens", totals_.tokens}, {"sequence_tokens", totals_.sequence_tokens}};
@@ -99,8 +106,8 @@ void RunReport::hold_line(std::int64_t steps_done, const StepOutcome& outcome) {
 // alpha is known for the line's step, and for no later one.
 void RunReport::write_held_line() {
   EQUIPOISE_CHECK(parts_.weights.known_steps() == held_line_->position.step);
-  file_.write(step_line(parts_.policy.data(), held_line_->position, held_line_->is_skipped, held_line_->numbers,
-                        alpha_K(), held_line_->speed));
+  write(step_line(parts_.policy.data(), held_line_->position, held_line_->is_skipped, held_line_->numbers, alpha_K(),
+                  held_line_->speed));
   held_line_.reset();
 }
 
@@ -125,7 +132,7 @@ EvaluationNumbers RunReport::evaluated(std::int64_t steps_done, const std::vecto
   EvaluationNumbers numbers;
   for (const ValidationMeans& pairs : evaluation) {
     const MetricsJson line = evaluation_line(parts_.policy.data(), position(steps_done), pairs, alpha);
-    file_.write(line);
+    write(line);
     numbers.merge(evaluation_numbers(line, pairs.file));
     send_evaluation(steps_done, pairs);
   }
@@ -149,7 +156,7 @@ void RunReport::tested(std::int64_t steps_done, const MetricsFields& test) {
   fields.set(metrics_schema::kSplit, metrics_schema::kSplitTest);
   fields.set(metrics_schema::kStep, steps_done);
   fields.add(test);
-  file_.write(fields.line(metrics_schema::kTestLine, ""));
+  write(fields.line(metrics_schema::kTestLine, ""));
 }
 
 void RunReport::write_lines() {

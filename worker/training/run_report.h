@@ -13,6 +13,7 @@
 #include "worker/client/coordinator_client.h"
 #include "worker/training/attempt.h"
 #include "worker/training/metrics_file.h"
+#include "worker/training/tensorboard_file.h"
 #include "worker/training/weight_sync.h"
 
 namespace equipoise {
@@ -28,9 +29,9 @@ class RunReport {
     const TrainedPolicy& policy;
     WeightSync& weights;  // whose alpha the lines have
   };
-  // All parts outlive it. Makes metrics.jsonl in config.output anew, or goes on after its first `kept_bytes`. Throws
-  // std::invalid_argument if it cannot; the functions below throw std::runtime_error when the disk refuses.
-  explicit RunReport(const Parts& parts, std::int64_t kept_bytes = 0);
+  // All parts outlive it. Makes metrics.jsonl in config.output anew, or goes on after the bytes of it that are kept.
+  // Throws std::invalid_argument if it cannot; the functions below throw std::runtime_error when the disk refuses.
+  RunReport(const Parts& parts, const TensorboardFile::Beginning& beginning);
 
   // What a checkpoint keeps of it, once write_lines() has been called, beside metrics.jsonl.
   CheckpointJson state() const;
@@ -54,6 +55,7 @@ class RunReport {
 
  private:
   LinePosition position(std::int64_t steps_done) const;
+  void write(const MetricsJson& line);
   void log_skip(std::int64_t steps_done, const StepOutcome& outcome) const;
   void hold_line(std::int64_t steps_done, const StepOutcome& outcome);
   void write_held_line();
@@ -63,8 +65,9 @@ class RunReport {
 
   Parts parts_;
   MetricsFile file_;
-  v1::ReportMetricsRequest held_;     // phases of the steps since the last report
-  std::int64_t unreported_step_ = 0;  // 0: none
+  std::optional<TensorboardFile> tensorboard_;  // where the job wants one
+  v1::ReportMetricsRequest held_;               // phases of the steps since the last report
+  std::int64_t unreported_step_ = 0;            // 0: none
   struct Totals {
     double pairs = 0, tokens = 0, sequence_tokens = 0;
   };

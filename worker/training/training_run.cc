@@ -175,13 +175,14 @@ class TrainingRun {
     writer_.record_into(*ledger_);
     const bool has_report = policy_->write_data_report(config_.output / "data.json");
     if (has_report) output_->watch("data.json");
-    report_ = std::make_unique<RunReport>(RunReport::Parts{.client = context_.client,
-                                                           .log = context_.log,
-                                                           .attempt = context_.registration.attempt,
-                                                           .config = config_,
-                                                           .policy = *policy_,
-                                                           .weights = *weights_},
-                                          kept_bytes);
+    report_ = std::make_unique<RunReport>(
+        RunReport::Parts{.client = context_.client,
+                         .log = context_.log,
+                         .attempt = context_.registration.attempt,
+                         .config = config_,
+                         .policy = *policy_,
+                         .weights = *weights_},
+        TensorboardFile::Beginning{.steps_done = plan_.first_step, .kept_bytes = kept_bytes});
     if (found_) report_->restore(object_at(found_->manifest.training, "totals"));
     output_->watch(std::string(metrics_schema::kFileName));
   }

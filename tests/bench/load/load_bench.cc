@@ -4,6 +4,7 @@
 //   equipoise_load_bench COORDINATOR [--jobs 64] [--ranks 16] [--seconds 10]
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -31,7 +32,8 @@ namespace {
 namespace fs = std::filesystem;
 using Jobs = std::vector<std::unique_ptr<StepReporter>>;
 
-constexpr int kWatchers = 1000, kLists = 1600, kSlowClients = 10, kStepsAtOnce = 64, kStepsAlone = 2000;
+constexpr int kWatchers = 1000, kBrowsers = 1000, kLists = 1600, kSlowClients = 10, kStepsAtOnce = 64,
+              kStepsAlone = 2000;
 
 struct LoadSettings {
   std::string coordinator;
@@ -68,7 +70,7 @@ class CoordinatorProcess {
     pid_ = ::fork();
     if (pid_ == 0) {
       ::execl(program.c_str(), program.c_str(), "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--state",
-              state.c_str(), "--announce", announce.c_str(), "--log-level", "warn", nullptr);
+              state.c_str(), "--announce", announce.c_str(), "--log-level", "warn", "--exit-with-parent", nullptr);
       ::_exit(127);
     }
     while (!fs::exists(announce)) {
@@ -225,11 +227,49 @@ int connection(const std::string& where, const std::string& text) {
   return socket;
 }
 
+// Streams of the HTTP port, of a job that trains, read as they come.
+class Browsers {
+ public:
+  Browsers(const std::string& where, const std::string& job_id, int count) {
+    const std::string request = "GET /v1/jobs/" + job_id + ":watch HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (int i = 0; i < count; ++i)
+      sockets_.push_back({.fd = connection(where, request), .events = POLLIN, .revents = 0});
+    thread_ = std::thread([this] { read_all(); });
+  }
+  ~Browsers() {
+    is_stopping_ = true;
+    thread_.join();
+    for (const pollfd& socket : sockets_) ::close(socket.fd);
+  }
+  Browsers(const Browsers&) = delete;
+  Browsers& operator=(const Browsers&) = delete;
+  std::int64_t bytes() const { return bytes_; }
+
+ private:
+  void read_all() {
+    std::vector<char> part(1 << 16);
+    while (!is_stopping_) {
+      ::poll(sockets_.data(), sockets_.size(), 100);
+      for (pollfd& socket : sockets_) {
+        if (socket.revents == 0) continue;
+        const ssize_t count = ::read(socket.fd, part.data(), part.size());
+        if (count <= 0) socket.events = 0;
+        bytes_ += std::max<ssize_t>(0, count);
+      }
+    }
+  }
+
+  std::vector<pollfd> sockets_;
+  std::atomic<std::int64_t> bytes_ = 0;
+  std::atomic<bool> is_stopping_ = false;
+  std::thread thread_;
+};
+
 double scrape_beside_slow_clients(const std::string& where) {
   std::vector<int> slow;
   for (int i = 0; i < kSlowClients; ++i) slow.push_back(connection(where, "GET /metrics HTTP/1.1\r\nHost: "));
   const auto begin = LoadClock::now();
-  const int scrape = connection(where, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const int scrape = connection(where, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   std::vector<char> page(1 << 16);
   while (::read(scrape, page.data(), page.size()) > 0) {
   }
@@ -255,6 +295,17 @@ void remove(v1::TrainingJobService::Stub& jobs, StepReporter& job) {
   expect_ok(jobs.DeleteTrainingJob(&delete_context, request, &deleted), "DeleteTrainingJob");
 }
 
+double seconds_of_heartbeat(StepReporter& job) {
+  v1::HeartbeatRequest request;
+  request.set_job_id(job.job_id());
+  request.set_generation(job.generation());
+  grpc::ClientContext context;
+  v1::HeartbeatResponse answer;
+  const auto begin = LoadClock::now();
+  expect_ok(job.stub().Heartbeat(&context, request, &answer), "Heartbeat");
+  return std::chrono::duration<double>(LoadClock::now() - begin).count();
+}
+
 void allow_many_files() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -276,6 +327,11 @@ void run(const LoadSettings& settings) {
   std::printf("%-48s p50 %8.3f ms (at most 0.150 ms)\n", "one job alone, ReportStep over loopback",
               1e3 * one_by_one[one_by_one.size() / 2]);
 
+  std::vector<double> empty;
+  for (int i = 0; i < kStepsAlone; ++i) empty.push_back(seconds_of_heartbeat(alone));
+  std::ranges::sort(empty);
+  std::printf("%-48s p50 %8.3f ms\n", "  a call that stores nothing, Heartbeat", 1e3 * empty[empty.size() / 2]);
+
   Jobs jobs;
   for (int i = 0; i < settings.jobs; ++i) {
     jobs.push_back(std::make_unique<StepReporter>(
@@ -296,6 +352,12 @@ void run(const LoadSettings& settings) {
     const IdleWatchers watchers(coordinator.address, idle, kWatchers);
     say_change("  with " + std::to_string(watchers.admitted()) + " of " + std::to_string(kWatchers) + " idle watchers",
                measure(jobs, pass), usual, 5);
+  }
+  {
+    const Browsers browsers(coordinator.metrics, jobs.front()->job_id(), kBrowsers);
+    const Latencies watched = measure(jobs, pass);
+    say_change("  with " + std::to_string(kBrowsers) + " browsers on a job that trains", watched, usual, 5);
+    std::printf("%-48s %.1f MB/s to all of them\n", "", static_cast<double>(browsers.bytes()) / 1e6 / settings.seconds);
   }
   const Latencies listed = measure(jobs, [&] {
     const auto end = LoadClock::now() + std::chrono::seconds(settings.seconds);

@@ -92,6 +92,22 @@ TEST_F(ChildProcessTest, ASignalReachesTheWholeGroup) {
   process.signal_group(SIGKILL);  // nothing is left to be signalled
 }
 
+// mpirun needs the ssh of its group until its ranks on other hosts have ended.
+TEST_F(ChildProcessTest, ASignalToItAloneLeavesItsChildrenToIt) {
+  ChildProcess process(
+      shell("exec 3> $READY; trap 'kill -0 $child && echo child lives >&3; exit 4' TERM; "
+            "sleep 1000 & child=$!; echo both run >&3; wait"));
+  std::ifstream ready(ready_);
+  std::string line;
+  std::getline(ready, line);
+  EXPECT_EQ(line, "both run");
+  process.signal(SIGTERM);
+  std::getline(ready, line);
+  EXPECT_EQ(line, "child lives");
+  EXPECT_EQ(process.wait(), 4);
+  process.signal(SIGKILL);  // nothing is left to be signalled
+}
+
 TEST_F(ChildProcessTest, WhatItLeftBehindEndsWithIt) {
   ChildProcess process(shell("exec 3> $READY; sleep 1000 & echo leader ends >&3; exit 3"));
   std::ifstream ready(ready_);

@@ -656,7 +656,7 @@ TEST_F(RestartsOnTwoHosts, RanksThatALostCoordinatorLeftMustHaveEndedBefore) {
 
 TEST_F(RestartsOnTwoHosts, AYoungerJobTakesOnlyWhatTheOlderOneDoesNotNeed) {
   const auto id = running(2);
-  mpirun_exits(id, 137);
+  mpirun_exits(id, 1);
   const auto small = queued(1), large = queued(3);
   core_->attempts().tick();
   EXPECT_EQ(state(small), v1::JOB_STATE_STARTING);

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include "tests/coordinator/support/controller_fixture.h"
 
 namespace equipoise::coordinator {
@@ -345,7 +347,7 @@ TEST_F(OnTwoHosts, CancelledNamesTheHostsThatCouldNotBeReached) {
   core_->attempts().tick();
   EXPECT_THAT(launcher_.terminated, IsEmpty()) << "ranks hear of it first";
   for (const int rank : {0, 1}) calls().heartbeat(heartbeat_request(id, 1, rank));
-  pass(13s);
+  pass(17s);
   ASSERT_THAT(launcher_.killed, SizeIs(1)) << "mpirun waits for a host that does not answer";
   mpirun_exits(id, 137);
   pass(39s);
@@ -361,10 +363,23 @@ TEST_F(OnTwoHosts, CancelledNamesTheHostsThatCouldNotBeReached) {
 TEST_F(OnTwoHosts, CancelledAtOnceWhereMpirunHasEndedEverything) {
   const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 3);
   jobs().cancel(id);
-  pass(4s);
+  pass(5s);
+  EXPECT_THAT(launcher_.terminated, IsEmpty()) << "mpirun may be ending the ranks over hosts, as one has left";
+  pass(2s);
   EXPECT_THAT(launcher_.terminated, SizeIs(1));
   mpirun_exits(id, 1);
   EXPECT_EQ(job(id).state_reason(), "cancelled on request; its processes have ended");
+}
+
+// mpirun 4.1 crashes where it is asked to end while it ends its ranks, before its daemons have ended theirs.
+TEST_F(OnTwoHosts, AnMpirunThatHasDiedMayHaveLeftRanks) {
+  const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 3);
+  jobs().cancel(id);
+  pass(1s);
+  mpirun_exits(id, 128 + SIGSEGV);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_CANCELLING);
+  pass(41s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_CANCELLED);
 }
 
 TEST_F(OnTwoHosts, SlotsOfALostHostStayTakenUntilItsRanksMustHaveEnded) {

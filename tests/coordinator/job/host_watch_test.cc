@@ -227,7 +227,7 @@ TEST_F(HostsThatFail, AJobThatMayHaveFewerRanksGoesOnWithThemAndHasMoreAtItsNext
   pass(15s);
   answer("node2", 0);
   EXPECT_EQ(job(id).world_size(), 1) << "until it starts again";
-  mpirun_exits(id, 137);
+  mpirun_exits(id, 1);
   pass(4s);
   ASSERT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
   EXPECT_EQ(job(id).world_size(), 2);

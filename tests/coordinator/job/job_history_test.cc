@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -63,6 +65,20 @@ TEST_F(JobHistoryTest, EventsAreTheStatesInTheirOrder) {
   } while (!request.page_token().empty());
   EXPECT_THAT(states, ElementsAre(v1::JOB_STATE_QUEUED, v1::JOB_STATE_STARTING, v1::JOB_STATE_RUNNING));
   EXPECT_THAT(generations, ElementsAre(0, 1, 1));
+}
+
+// As the webhook asks for them.
+TEST_F(JobHistoryTest, EventsAfterARevisionAreThoseThatAreNewer) {
+  store_->watch_events();
+  const std::string id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  const auto all = history().events_after(id, 0, 100);
+  ASSERT_EQ(all.size(), 3U) << "queued, starting, running";
+  const auto newer = history().events_after(id, all[0].revision(), 1);
+  ASSERT_EQ(newer.size(), 1U);
+  EXPECT_EQ(newer[0].SerializeAsString(), all[1].SerializeAsString());
+  EXPECT_EQ(store_->newest_events(), (std::map<std::string, std::int64_t>{{id, all[2].revision()}}));
+  EXPECT_EQ(store_->take_jobs_with_events(), std::set<std::string>{id});
+  EXPECT_TRUE(store_->take_jobs_with_events().empty()) << "nothing has happened since";
 }
 
 TEST_F(JobHistoryTest, CheckpointsAreThoseThatAreThereByPage) {

@@ -224,7 +224,7 @@ TEST_F(Preemption, RanksThatDoNotLeaveInTimeAreEnded) {
   EXPECT_EQ(state(low), v1::JOB_STATE_RECOVERING);
   EXPECT_THAT(reason(low), HasSubstr("the ranks had not left within 120 s"));
   EXPECT_EQ(beat(low).command(), kExit);
-  pass(3s);
+  pass(7s);
   EXPECT_THAT(launcher_.terminated, SizeIs(1));
   pass(11s);
   EXPECT_THAT(launcher_.killed, SizeIs(1));

@@ -76,6 +76,21 @@ TEST(Membership, ARankThatWaitsLongerMayRunLonger) {
   EXPECT_TRUE(members.none_running(kStart + 121s));
 }
 
+// What many ranks do in numbers whose count does not grow with them.
+TEST(Membership, TellsTheMedianLagAndTheLongestOneAndThePhasesOfActiveRanks) {
+  Membership members = of_ranks(4);
+  for (const int rank : {0, 1, 2}) {
+    members.report(rank, {.phase = v1::RANK_PHASE_TRAINING, .progress = 1}, kStart + std::chrono::seconds(rank));
+  }
+  members.set_left(3);
+  const RankActivity activity = members.activity(kStart + 10s);
+  EXPECT_EQ(activity.in_phase[v1::RANK_PHASE_TRAINING], 3);
+  EXPECT_EQ(activity.in_phase[v1::RANK_PHASE_UNSPECIFIED], 0) << "rank 3 has left";
+  EXPECT_EQ(activity.median_lag, 9s);
+  EXPECT_EQ(activity.longest_lag, 10s);
+  EXPECT_EQ(Membership(2, kLease).activity(kStart).longest_lag, 0s) << "nobody has registered";
+}
+
 TEST(Membership, APauseOfTheCoordinatorCountsAgainstNobody) {
   Membership members = of_ranks(1);
   members.renew_leases(60s);

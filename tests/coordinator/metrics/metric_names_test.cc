@@ -1,10 +1,13 @@
 #include "coordinator/metrics/metric_names.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace equipoise::metrics {
 namespace metric_names_test {
@@ -24,12 +27,16 @@ TEST(MetricNames, HaveThePrefixAndTheAlphabetOfPrometheus) {
 TEST(MetricNames, AreDistinct) {
   std::set<std::string_view> names;
   for (const Metric& metric : kAll) EXPECT_TRUE(names.insert(metric.name).second) << metric.name;
+  for (const Metric& metric : kOfProcess) EXPECT_TRUE(names.insert(metric.name).second) << metric.name;
 }
 
 TEST(MetricNames, EndAsTheirTypeAndUnitSay) {
   for (const Metric& metric : kAll) {
-    EXPECT_EQ(metric.name.ends_with("_total"), metric.type == Type::kCounter) << metric.name;
-    EXPECT_EQ(metric.name.ends_with("_seconds"), metric.unit == "seconds") << metric.name;
+    const bool is_counter = metric.type == Type::kCounter;
+    const std::string ending = is_counter ? "_total" : "";
+    EXPECT_EQ(metric.name.ends_with("_total"), is_counter) << metric.name;
+    EXPECT_EQ(metric.name.ends_with("_seconds" + ending), metric.unit == "seconds") << metric.name;
+    EXPECT_EQ(metric.name.ends_with("_bytes" + ending), metric.unit == "bytes") << metric.name;
     EXPECT_FALSE(metric.help.empty()) << metric.name;
   }
 }
@@ -38,6 +45,34 @@ TEST(MetricNames, LabelsAreOnlyTheUsedOnes) {
   EXPECT_EQ(kGroupLoss.labels().size(), 3u);
   EXPECT_EQ(kTrainStep.labels().size(), 1u);
   EXPECT_EQ(kTrainStep.labels()[0], "training_job");
+}
+
+std::string documented_row(const Metric& metric) {
+  std::string labels;
+  for (const std::string_view label : metric.labels()) labels += (labels.empty() ? "" : ", ") + std::string(label);
+  const std::string type = metric.type == Type::kGauge     ? "gauge"
+                           : metric.type == Type::kCounter ? "counter"
+                                                           : "histogram";
+  std::string row = "| `";
+  for (const std::string& cell :
+       {std::string(metric.name) + "`", type, metric.unit == "1" ? std::string() : std::string(metric.unit), labels,
+        std::string(metric.help)}) {
+    row += cell + " | ";
+  }
+  row.pop_back();
+  return row;
+}
+
+// A page that lacks a metric, or has one that is gone, is no reference. What fails here is the row to write.
+TEST(MetricNames, AreTheRowsOfTheReference) {
+  std::vector<std::string> expected, found;
+  for (const Metric& metric : kAll) expected.push_back(documented_row(metric));
+  for (const Metric& metric : kOfProcess) expected.push_back(documented_row(metric));
+  std::ifstream page("../docs/reference/metrics.md");
+  for (std::string line; std::getline(page, line);) {
+    if (line.starts_with("| `equipoise_") || line.starts_with("| `process_")) found.push_back(line);
+  }
+  EXPECT_THAT(found, ::testing::UnorderedElementsAreArray(expected));
 }
 
 // Prometheus sets these two itself, and renames or drops what a page has under their names.

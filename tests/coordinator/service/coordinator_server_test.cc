@@ -458,7 +458,7 @@ TEST_F(CoordinatorServerTest, TheMetricsPageAnswersEachMethodWithItsCode) {
     EXPECT_THAT(http(method, "/metrics"), AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("Allow: GET, HEAD"))) << method;
   }
   EXPECT_THAT(http("OPTIONS", "/metrics"), AllOf(StartsWith("HTTP/1.1 204 "), HasSubstr("Allow: GET, HEAD")));
-  for (const char* path : {"/", "/metrics/more", "/favicon.ico"}) {
+  for (const char* path : {"/metrics/more", "/favicon.ico", "/../metrics", "//metrics", "/%2e%2e/metrics"}) {
     EXPECT_THAT(http("GET", path), StartsWith("HTTP/1.1 404 ")) << path;
     EXPECT_THAT(http("HEAD", path), StartsWith("HTTP/1.1 404 ")) << path;
   }
@@ -496,12 +496,12 @@ TEST_F(CoordinatorServerTest, APortInUseIsRefusedByItsFlag) {
     EXPECT_THAT(refused.what(), HasSubstr("--listen " + server_->address() + ": cannot listen there"));
   }
   second.listen.port = 0;
-  second.metrics_listen = parse_listen_address("--metrics-listen", server_->metrics_address());
+  second.http_listen = parse_listen_address("--http-listen", server_->http_address());
   try {
     const CoordinatorServer other(second, clock_, random_source_);
     FAIL();
   } catch (const std::invalid_argument& refused) {
-    EXPECT_THAT(refused.what(), HasSubstr("--metrics-listen " + server_->metrics_address()));
+    EXPECT_THAT(refused.what(), HasSubstr("--http-listen " + server_->http_address()));
   }
 }
 

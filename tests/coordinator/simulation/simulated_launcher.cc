@@ -66,6 +66,7 @@ void SimulatedLauncher::kill(const AttemptKey& attempt) {
     if (process.gang->key() != attempt || process.is_orphan) continue;
     if (process.hangs && !process.gang->is_running()) process.exit_code = kExitKilled;
     process.hangs = false;
+    process.was_killed = true;
     if (!process.gang->has_lost_contact()) process.gang->end_now(kExitKilled);
   }
 }
@@ -101,10 +102,13 @@ void SimulatedLauncher::schedule_exit(Process& process) {
 void SimulatedLauncher::tell_exit(JobController& core, Process& process) {
   world_.note(text_of(process.gang->key()) + ": mpirun exits with " + std::to_string(process.exit_code));
   ++process.exits_told;
+  std::optional<RankEnd> killed;
+  if (process.exit_code == kExitKilled && !process.was_killed) killed = RankEnd{.rank = 0, .signal = 9};
   core.attempts().handle_exit({.attempt = process.gang->key(),
                                .exit_code = process.exit_code,
                                .last_line = process.exit_code == 0 ? "" : "a rank has ended",
-                               .lost_contact = process.gang->has_lost_contact()});
+                               .lost_contact = process.gang->has_lost_contact(),
+                               .first_end = killed});
 }
 
 void SimulatedLauncher::pass(JobController& core, bool with_heartbeats) {

@@ -41,8 +41,9 @@ class SimulatedLauncher final : public Launcher {
     std::optional<SteadyTime> exits_at = std::nullopt;  // known once its ranks have ended
     int exit_code = 0;
     int exits_told = 0;
-    bool is_orphan = false;  // of a coordinator that is gone
-    bool hangs = false;      // mpirun does not end by itself
+    bool is_orphan = false;   // of a coordinator that is gone
+    bool hangs = false;       // mpirun does not end by itself
+    bool was_killed = false;  // it, not a rank
   };
   void check_start(const LaunchRequest& request) const;
   void schedule_exit(Process& process);

@@ -52,7 +52,7 @@ std::vector<v1::TrainingJob> ServerFixture::watch_to_the_end(const std::string& 
 }
 
 int ServerFixture::begin_http(const std::string& beginning) {
-  const ListenAddress address = parse_listen_address("metrics", server_->metrics_address());
+  const ListenAddress address = parse_listen_address("http", server_->http_address());
   sockaddr_in remote{};
   remote.sin_family = AF_INET;
   remote.sin_port = htons(static_cast<std::uint16_t>(address.port));
@@ -64,7 +64,7 @@ int ServerFixture::begin_http(const std::string& beginning) {
 }
 
 std::string ServerFixture::http(const std::string& method, const std::string& path) {
-  const int connection = begin_http(method + " " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const int connection = begin_http(method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   std::string page;
   std::array<char, 4096> part{};
   for (ssize_t n = 0; (n = ::recv(connection, part.data(), part.size(), 0)) > 0;)

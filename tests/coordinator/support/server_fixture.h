@@ -22,7 +22,7 @@ class ServerFixture : public ::testing::Test {
  protected:
   ServerFixture() {
     settings_.listen = {.host = "127.0.0.1", .port = 0};
-    settings_.metrics_listen = ListenAddress{.host = "127.0.0.1", .port = 0};
+    settings_.http_listen = ListenAddress{.host = "127.0.0.1", .port = 0};
     settings_.state = folder_.path() / "state";
     settings_.worker = "/bin/true";
     start();

@@ -1,0 +1,16 @@
+// What a shell asks to complete a command line: scripts made of the command's own verbs and options.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace equipoise {
+
+// A script for bash (`source <(equipoise completion bash)`): verbs, and options once a word begins with "-"; everything
+// else is a file name. `root` is the whole command.
+std::string bash_completion(const CLI::App& root);
+
+// The same for zsh, with what each verb does.
+std::string zsh_completion(const CLI::App& root);
+
+}  // namespace equipoise

@@ -1,0 +1,480 @@
+#include "coordinator/http/http_server.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <utility>
+
+namespace equipoise::coordinator {
+namespace {
+
+using namespace std::chrono_literals;
+using Phase = HttpConnection::Phase;
+using Step = HttpConnection::Step;
+
+constexpr auto kBetweenLooks = 250ms;  // at the times of connections
+constexpr auto kBetweenTlsLooks = 5s;
+constexpr auto kDrain = 1s;
+constexpr int kDrainedAtOnce = 64;  // parts of 16 KiB
+constexpr int kBacklog = 512;
+constexpr std::uint64_t kListenerId = 1, kWakeId = 2;  // connections have larger ones
+constexpr std::string_view kComment = ":\n\n";
+
+using FoundAddresses = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
+
+FoundAddresses found_addresses(const ListenAddress& listen) {
+  const std::string host = listen.host.starts_with('[') ? listen.host.substr(1, listen.host.size() - 2) : listen.host;
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICSERV | AI_PASSIVE;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int code = ::getaddrinfo(host.c_str(), std::to_string(listen.port).c_str(), &hints, &found);
+  return {code == 0 ? found : nullptr, &::freeaddrinfo};
+}
+
+int listening_socket(const ListenAddress& listen) {
+  const FoundAddresses addresses = found_addresses(listen);
+  for (const addrinfo* address = addresses.get(); address != nullptr; address = address->ai_next) {
+    const int socket = ::socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (socket < 0) continue;
+    constexpr int kOn = 1, kOff = 0;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &kOn, sizeof(kOn));
+    if (address->ai_family == AF_INET6) ::setsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, &kOff, sizeof(kOff));
+    if (::bind(socket, address->ai_addr, address->ai_addrlen) == 0 && ::listen(socket, kBacklog) == 0) return socket;
+    ::close(socket);
+  }
+  throw std::runtime_error("cannot listen on " + listen.text());
+}
+
+int port_of(int socket) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof(address);
+  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length);
+  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port
+                                             : reinterpret_cast<const sockaddr_in&>(address).sin_port);
+}
+
+std::string peer_text(const sockaddr_storage& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.ss_family == AF_INET6) {
+    const auto& found = reinterpret_cast<const sockaddr_in6&>(address);
+    ::inet_ntop(AF_INET6, &found.sin6_addr, text.data(), text.size());
+    return std::string("ipv6:[") + text.data() + "]:" + std::to_string(ntohs(found.sin6_port));
+  }
+  const auto& found = reinterpret_cast<const sockaddr_in&>(address);
+  ::inet_ntop(AF_INET, &found.sin_addr, text.data(), text.size());
+  return std::string("ipv4:") + text.data() + ":" + std::to_string(ntohs(found.sin_port));
+}
+
+std::size_t most_open_files() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? static_cast<std::size_t>(limit.rlim_cur) : 1024;
+}
+
+}  // namespace
+
+HttpServer::HttpServer(const ListenAddress& listen, std::optional<TlsFiles> tls, HttpServerLimits limits,
+                       HttpHandler handler, std::function<void()> on_watched)
+    : limits_(limits), handler_(std::move(handler)), on_watched_(std::move(on_watched)) {
+  limits_.connections = std::max<std::size_t>(16, std::min(limits_.connections, most_open_files() / 2));
+  limits_.streams = std::min(limits_.streams, limits_.connections / 4 * 3);
+  if (tls) tls_ = std::make_unique<HttpTls>(*tls);
+  listener_ = listening_socket(listen);
+  port_ = port_of(listener_);
+  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  for (const auto& [descriptor, id] : {std::pair(listener_, kListenerId), std::pair(wake_, kWakeId)}) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = id;
+    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event);
+  }
+  pool_ = std::make_unique<CallPool>(limits_.answers);
+  thread_ = std::thread([this] { run(); });
+}
+
+HttpServer::~HttpServer() { stop(); }
+
+void HttpServer::stop() {
+  if (!thread_.joinable()) return;
+  is_stopping_ = true;
+  wake();
+  thread_.join();
+  pool_.reset();  // answers that are being made post what nobody reads
+  connections_.clear();
+  for (const int descriptor : {listener_, epoll_, wake_}) ::close(descriptor);
+}
+
+void HttpServer::wake() {
+  constexpr std::uint64_t kOne = 1;
+  static_cast<void>(!::write(wake_, &kOne, sizeof(kOne)));
+}
+
+void HttpServer::post(Message message) {
+  {
+    const std::lock_guard lock(mutex_);
+    messages_.push_back(std::move(message));
+  }
+  wake();
+}
+
+void HttpServer::publish(const std::string& topic, std::string event, Last last) {
+  Message message;
+  message.topic = topic;
+  message.event = std::make_shared<const std::string>(std::move(event));
+  message.last = last;
+  post(std::move(message));
+}
+
+std::map<std::string, HttpServer::Watched> HttpServer::watched() {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, Watched> found;
+  for (const auto& [name, topic] : topics_) {
+    found.emplace(name, Watched{.number = topic.number, .streams = topic.streams.size()});
+  }
+  return found;
+}
+
+void HttpServer::run() {
+  std::array<epoll_event, 256> events{};
+  while (!is_stopping_) {
+    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
+                                   static_cast<int>(std::chrono::milliseconds(kBetweenLooks).count()));
+    const Time now = std::chrono::steady_clock::now();
+    for (int at = 0; at < count; ++at) {
+      const epoll_event& event = events[static_cast<std::size_t>(at)];
+      if (event.data.u64 == kListenerId) {
+        accept_all(now);
+      } else if (event.data.u64 == kWakeId) {
+        std::uint64_t ignored = 0;
+        static_cast<void>(!::read(wake_, &ignored, sizeof(ignored)));
+      } else {
+        serve(event.data.u64, event.events, now);
+      }
+    }
+    take_messages(now);
+    if (now - looked_at_times_ >= kBetweenLooks) look_at_times(now);
+  }
+}
+
+void HttpServer::accept_all(Time now) {
+  constexpr int kAtOnce = 64;
+  for (int accepted = 0; accepted < kAtOnce; ++accepted) {
+    sockaddr_storage address{};
+    socklen_t length = sizeof(address);
+    const int socket =
+        ::accept4(listener_, reinterpret_cast<sockaddr*>(&address), &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (socket < 0) {
+      if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) return;
+      // Until the next look at the times: else epoll would tell of it for ever.
+      ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener_, nullptr);
+      accepts_ = false;
+      return;
+    }
+    constexpr int kOn = 1;
+    ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof(kOn));
+    auto connection = std::make_unique<HttpConnection>(socket, peer_text(address), now);
+    if (connections_.size() >= limits_.connections && !make_room(now)) continue;  // closed
+    const Id id = next_id_++;
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = id;
+    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event) == 0) connections_.emplace(id, std::move(connection));
+  }
+}
+
+// The one that has asked for nothing for longest goes.
+bool HttpServer::make_room(Time now) {
+  Id oldest = 0;
+  Time since = now;
+  for (const auto& [id, connection] : connections_) {
+    const bool is_idle = connection->phase == Phase::kBeginning || connection->phase == Phase::kReading ||
+                         connection->phase == Phase::kDraining;
+    if (!is_idle || connection->since() > since) continue;
+    oldest = id;
+    since = connection->since();
+  }
+  if (oldest == 0) return false;
+  close(oldest);
+  return true;
+}
+
+void HttpServer::serve(Id id, std::uint32_t events, Time now) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  HttpConnection& connection = *found->second;
+  if ((events & (EPOLLHUP | EPOLLERR)) != 0) return close(id);
+  if (connection.has_output()) {
+    // TLS may have to read before it can write.
+    if ((events & EPOLLOUT) != 0 || connection.is_tls()) return write_to(id, connection, now);
+    return;
+  }
+  if ((events & (EPOLLIN | EPOLLOUT)) != 0) read_from(id, connection, now);
+}
+
+void HttpServer::read_from(Id id, HttpConnection& connection, Time now) {
+  if (connection.phase == Phase::kBeginning) {
+    const Step step = connection.begin(tls_.get());
+    if (step == Step::kGone) return close(id);
+    if (step == Step::kWaits) return;
+    connection.begin_phase(Phase::kReading, connection.since());
+  }
+  if (connection.phase == Phase::kAnswering) return ask_for_events(id, connection);
+  std::string bytes;
+  // Again and again, as what TLS has read already does not show in epoll.
+  for (int part = 0;; ++part) {
+    const Step step = connection.receive(bytes);
+    if (step == Step::kGone) return close(id);
+    if (step == Step::kWaits) return ask_for_events(id, connection);
+    if (connection.phase == Phase::kStreaming) return close(id);  // nothing is asked on a stream
+    if (connection.phase == Phase::kDraining) {
+      if (part < kDrainedAtOnce) continue;
+      return close(id);
+    }
+    if (connection.reader().is_empty() && connection.phase == Phase::kReading) {
+      connection.begin_phase(Phase::kReading, now);  // its first byte
+    }
+    connection.note_move(now);
+    connection.reader().read(bytes);
+    if (connection.reader().state() != HttpRequestReader::State::kMore) return next_request(id, connection, now);
+  }
+}
+
+void HttpServer::next_request(Id id, HttpConnection& connection, Time now) {
+  HttpRequestReader& reader = connection.reader();
+  if (reader.state() == HttpRequestReader::State::kRefused) {
+    return refuse(id, connection, plain_answer(reader.status(), "this is no request that the service understands"),
+                  now);
+  }
+  if (reader.state() == HttpRequestReader::State::kMore) return ask_for_events(id, connection);
+  auto request = std::make_shared<const HttpRequest>(reader.take());
+  connection.closes_after_answer = !request->keeps_alive;
+  connection.begin_phase(Phase::kAnswering, now);
+  const bool is_taken = pool_->run([this, id, request, peer = HttpPeer{connection.peer(), connection.is_tls()}] {
+    Message message;
+    message.connection = id;
+    message.is_head = request->method == "HEAD";
+    message.reply = handler_(*request, peer);
+    post(std::move(message));
+  });
+  if (!is_taken) {
+    HttpResponse busy = plain_answer(503, "too many requests are waiting for an answer; try again later");
+    busy.fields.emplace_back("Retry-After", "1");
+    return refuse(id, connection, busy, now);
+  }
+  ask_for_events(id, connection);
+}
+
+void HttpServer::refuse(Id id, HttpConnection& connection, const HttpResponse& response, Time now) {
+  connection.closes_after_answer = true;
+  connection.begin_phase(Phase::kWriting, now);
+  connection.note_move(now);
+  connection.queue(
+      std::make_shared<const std::string>(response_bytes(response, AfterAnswer::kClose, AnswerPart::kWhole)));
+  write_to(id, connection, now);
+}
+
+std::size_t HttpServer::output_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [id, connection] : connections_) {
+    if (connection->phase == Phase::kWriting) bytes += connection->output_bytes();
+  }
+  return bytes;
+}
+
+void HttpServer::answer(Id id, HttpConnection& connection, const Message& message, Time now) {
+  if (const auto* const stream = std::get_if<HttpStream>(&*message.reply)) {
+    return begin_stream(id, connection, *stream, now);
+  }
+  const auto& response = std::get<HttpResponse>(*message.reply);
+  if (output_bytes() + response.body.size() > limits_.output_bytes) {
+    return refuse(id, connection, plain_answer(503, "too many answers wait to be read; try again later"), now);
+  }
+  const AfterAnswer after = connection.closes_after_answer ? AfterAnswer::kClose : AfterAnswer::kKeepOpen;
+  const AnswerPart part = message.is_head ? AnswerPart::kHead : AnswerPart::kWhole;
+  connection.begin_phase(Phase::kWriting, now);
+  connection.note_move(now);
+  connection.queue(std::make_shared<const std::string>(response_bytes(response, after, part)));
+  write_to(id, connection, now);
+}
+
+void HttpServer::begin_stream(Id id, HttpConnection& connection, const HttpStream& stream, Time now) {
+  if (streams_ >= limits_.streams) {
+    HttpResponse full = plain_answer(503, "as many watch as may; try again later");
+    full.fields.emplace_back("Retry-After", "10");
+    return refuse(id, connection, full, now);
+  }
+  ++streams_;
+  connection.begin_phase(Phase::kStreaming, now);
+  connection.closes_after_answer = false;  // but with the last event
+  connection.note_move(now);
+  connection.topic = stream.topic;
+  connection.place = stream.place;
+  connection.queue(std::make_shared<const std::string>(stream_head()));
+  bool is_new = false;
+  {
+    const std::lock_guard lock(mutex_);
+    Topic& topic = topics_[stream.topic];
+    is_new = topic.streams.empty();
+    if (is_new) topic.number = ++topics_so_far_;
+    topic.streams.insert(id);
+    if (topic.newest) connection.queue(topic.newest);
+  }
+  if (is_new) on_watched_();
+  write_to(id, connection, now);
+}
+
+void HttpServer::write_to(Id id, HttpConnection& connection, Time now) {
+  const Step step = connection.flush();
+  if (step == Step::kGone) return close(id);
+  if (step == Step::kWaits) return ask_for_events(id, connection);
+  written(id, connection, now);
+}
+
+void HttpServer::written(Id id, HttpConnection& connection, Time now) {
+  if (connection.phase == Phase::kStreaming) {
+    if (connection.waiting_event) {
+      connection.queue(std::exchange(connection.waiting_event, nullptr));
+      return write_to(id, connection, now);
+    }
+    if (!connection.closes_after_answer) return ask_for_events(id, connection);
+  }
+  if (connection.phase == Phase::kWriting && !connection.closes_after_answer) {
+    connection.begin_phase(Phase::kReading, now);
+    // The next request may be here already, and more of it in TLS's buffer.
+    if (connection.reader().state() != HttpRequestReader::State::kMore) return next_request(id, connection, now);
+    return read_from(id, connection, now);
+  }
+  connection.end_output();
+  connection.begin_phase(Phase::kDraining, now);
+  ask_for_events(id, connection);
+}
+
+void HttpServer::show(const Message& message, Time now) {
+  std::vector<Id> streams;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto topic = topics_.find(message.topic);
+    if (topic == topics_.end()) return;
+    topic->second.newest = message.event;
+    streams.assign(topic->second.streams.begin(), topic->second.streams.end());
+  }
+  for (const Id id : streams) {
+    const auto found = connections_.find(id);
+    if (found == connections_.end()) continue;
+    HttpConnection& connection = *found->second;
+    if (message.last == Last::kYes) connection.closes_after_answer = true;
+    if (connection.has_output()) {
+      connection.waiting_event = message.event;
+      continue;
+    }
+    connection.note_move(now);
+    connection.queue(message.event);
+    write_to(id, connection, now);
+  }
+}
+
+void HttpServer::take_messages(Time now) {
+  std::vector<Message> messages;
+  {
+    const std::lock_guard lock(mutex_);
+    messages.swap(messages_);
+  }
+  for (const Message& message : messages) {
+    if (!message.reply) {
+      show(message, now);
+      continue;
+    }
+    const auto found = connections_.find(message.connection);
+    if (found != connections_.end()) answer(message.connection, *found->second, message, now);
+  }
+}
+
+bool HttpServer::is_overdue(const HttpConnection& connection, Time now) const {
+  switch (connection.phase) {
+    case Phase::kBeginning:
+      return now - connection.since() > limits_.request;
+    case Phase::kReading:
+      return now - connection.since() >
+             (connection.reader_is_idle() ? Time::duration(limits_.idle) : Time::duration(limits_.request));
+    case Phase::kAnswering:
+      return false;
+    case Phase::kWriting:
+      return now - connection.moved_at() > limits_.write || now - connection.since() > limits_.answer;
+    case Phase::kStreaming:
+      return connection.has_output() && now - connection.moved_at() > limits_.write;
+    case Phase::kDraining:
+      return now - connection.since() > kDrain;
+  }
+  return true;
+}
+
+void HttpServer::look_at_times(Time now) {
+  looked_at_times_ = now;
+  std::vector<Id> overdue, quiet;
+  for (const auto& [id, connection] : connections_) {
+    if (is_overdue(*connection, now)) overdue.push_back(id);
+    const bool is_stream = connection->phase == Phase::kStreaming && !connection->has_output();
+    if (is_stream && now - connection->moved_at() > limits_.quiet) quiet.push_back(id);
+  }
+  for (const Id id : overdue) close(id);
+  if (!quiet.empty()) {
+    const auto comment = std::make_shared<const std::string>(kComment);
+    for (const Id id : quiet) {
+      HttpConnection& connection = *connections_.at(id);
+      connection.note_move(now);
+      connection.queue(comment);
+      write_to(id, connection, now);
+    }
+  }
+  if (!accepts_) {
+    accepts_ = true;
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = kListenerId;
+    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event);
+  }
+  if (tls_ && now - looked_at_tls_ >= kBetweenTlsLooks) {
+    looked_at_tls_ = now;
+    tls_->look();
+  }
+}
+
+void HttpServer::ask_for_events(Id id, HttpConnection& connection) {
+  epoll_event event{};
+  event.data.u64 = id;
+  // While an answer is made nothing is read: what a client sends then stays with it. While one is sent neither, but for
+  // what TLS itself has to read.
+  const bool reads = connection.has_output() ? connection.wants_to_read() : connection.phase != Phase::kAnswering;
+  event.events = (reads ? std::uint32_t{EPOLLIN} : 0U) | (connection.wants_to_write() ? std::uint32_t{EPOLLOUT} : 0U);
+  ::epoll_ctl(epoll_, EPOLL_CTL_MOD, connection.socket(), &event);
+}
+
+void HttpServer::close(Id id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  const std::string topic = found->second->topic;
+  const bool is_stream = found->second->place != nullptr;
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, found->second->socket(), nullptr);
+  connections_.erase(found);
+  if (!is_stream) return;
+  --streams_;
+  const std::lock_guard lock(mutex_);
+  const auto known = topics_.find(topic);
+  if (known == topics_.end()) return;
+  known->second.streams.erase(id);
+  if (known->second.streams.empty()) topics_.erase(known);
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,264 @@
+#include "coordinator/http/http_service.h"
+
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+
+#include "coordinator/http/job_json.h"
+#include "coordinator/http/log_tail.h"
+#include "coordinator/http/run_curves.h"
+#include "coordinator/page/page_files.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr QueryRange kPoints{.least = 1, .most = 1000, .usual = 300};
+constexpr QueryRange kWorst{.least = 0, .most = 32, .usual = 8};
+constexpr std::size_t kMostCurveGroups = 32;
+constexpr QueryRange kLogBytes{.least = 1, .most = 256 * 1024, .usual = 64 * 1024};
+constexpr auto kCurvesKept = 1s;
+constexpr std::size_t kMostCurvesKept = 64;
+// For all callers of a service that asks for no token: a page makes a call or two a second.
+constexpr CallLimits kWithoutToken{
+    .answers_at_once = 256, .streams_at_once = 2048, .calls_per_second = 1000, .calls_in_a_burst = 4000};
+const char* const kThoseWithoutToken = "a service without tokens";
+
+std::string comma_separated(const std::vector<std::string_view>& words) {
+  std::string text;
+  for (const std::string_view word : words) text.append(text.empty() ? "" : ", ").append(word);
+  return text;
+}
+
+std::string_view content_type_of(std::string_view path) {
+  if (path.ends_with(".js")) return "text/javascript; charset=utf-8";
+  if (path.ends_with(".css")) return "text/css; charset=utf-8";
+  return path.ends_with(".svg") ? "image/svg+xml" : "text/html; charset=utf-8";
+}
+
+HttpResponse asset(std::string_view path) {
+  const std::string_view name = path == "/" ? "page.html" : path.substr(1);
+  return {.status = 200, .content_type = std::string(content_type_of(path)), .body = std::string(page_file(name))};
+}
+
+}  // namespace
+
+HttpService::HttpService(const HttpSettings& settings, SharedController& shared, CallGate& gate, JobMetrics& metrics,
+                         const Clock& clock)
+    : settings_(settings),
+      shared_(shared),
+      metrics_(metrics),
+      boundary_(gate, metrics, "TrainingJobService"),
+      without_token_(kWithoutToken, clock),
+      feed_(shared) {
+  server_ = std::make_unique<HttpServer>(
+      settings.listen, settings.tls, settings.limits,
+      [this](const HttpRequest& request, const HttpPeer& peer) { return answer(request, peer); },
+      [this] { feed_.wake(); });
+  feed_.start(*server_);
+}
+
+HttpService::~HttpService() {
+  feed_.stop();
+  server_->stop();
+}
+
+HttpReply HttpService::answer(const HttpRequest& request, const HttpPeer& peer) {
+  const RouteMatch match = match_route(request.method, request.path);
+  if (match.methods.empty()) return plain_answer(404, "there is nothing of this name");
+  if (match.route == nullptr) {
+    const bool is_question = request.method == "OPTIONS";
+    HttpResponse other = is_question ? HttpResponse{.status = 204, .content_type = "", .body = ""}
+                                     : plain_answer(405, "this name has other methods");
+    other.fields.emplace_back("Allow", comma_separated(match.methods) + ", OPTIONS");
+    return other;
+  }
+  if (auto refused = refused_at_the_door(settings_.access, match.route->part, request, peer)) return *refused;
+  switch (match.route->part) {
+    case HttpPart::kHealth:
+      return health();
+    case HttpPart::kPage:
+      return asset(request.path);
+    case HttpPart::kMetrics:
+      if (!metrics_need_token(settings_.access)) return metrics_page();
+      return call(request, peer, match);
+    case HttpPart::kApi:
+      return call(request, peer, match);
+  }
+  return plain_answer(404, "there is nothing of this name");
+}
+
+std::shared_ptr<const AdmittedCall> HttpService::admit(const HttpRequest& request, const HttpPeer& peer,
+                                                       const HttpRoute& route) {
+  CallCredentials credentials{
+      .authorization = request.fields_of("authorization"), .has_attempt_token = false, .peer = peer.text};
+  const auto admitted = boundary_.admit(credentials, route.rpc);
+  if (settings_.access.has_tokens) return admitted;
+  const CallRule* const rule = rule_of("TrainingJobService/" + std::string(route.rpc));
+  without_token_.enter(kThoseWithoutToken, rule->kind);
+  return std::make_shared<AdmittedCall>(without_token_, kThoseWithoutToken, rule->kind);
+}
+
+HttpReply HttpService::call(const HttpRequest& request, const HttpPeer& peer, const RouteMatch& match) {
+  HttpReply reply;
+  const std::string rpc(match.route->rpc);
+  const grpc::Status status = boundary_.answer(rpc.c_str(), [&] {
+    auto admitted = admit(request, peer, *match.route);
+    switch (match.route->call) {
+      case HttpCall::kMetrics:
+        reply = metrics_page();
+        return;
+      case HttpCall::kWatchJobs:
+        check_query(request, {});
+        reply = HttpStream{.topic = std::string(kAllJobs), .place = std::move(admitted)};
+        return;
+      case HttpCall::kWatchJob:
+        check_query(request, {});
+        shared_.read([&](JobController& core) { core.training_jobs().get(match.id); });
+        reply = HttpStream{.topic = match.id, .place = std::move(admitted)};
+        return;
+      default:
+        reply = json_answer(request.method == "POST" ? change(request, match) : read(request, match));
+    }
+  });
+  if (!status.ok()) return error_answer(status);
+  return reply;
+}
+
+std::string HttpService::read(const HttpRequest& request, const RouteMatch& match) {
+  const auto read_from = [&](const auto& message, const auto& call) {
+    return json_of(shared_.read([&](JobController& core) { return call(core, message); }));
+  };
+  switch (match.route->call) {
+    case HttpCall::kListJobs: {
+      v1::ListTrainingJobsRequest fields;
+      read_fields(request, fields);
+      return read_from(fields, [](JobController& core, const auto& asked) { return core.training_jobs().list(asked); });
+    }
+    case HttpCall::kGetJob:
+      return read_from(job_request<v1::GetTrainingJobRequest>(request, match.id),
+                       [](JobController& core, const auto& asked) -> v1::TrainingJob {
+                         return core.training_jobs().get(asked.id());
+                       });
+    case HttpCall::kListEvents:
+      return read_from(job_request<v1::ListEventsRequest>(request, match.id),
+                       [](JobController& core, const auto& asked) { return core.history().events(asked); });
+    case HttpCall::kListAttempts:
+      return read_from(job_request<v1::ListAttemptsRequest>(request, match.id),
+                       [](JobController& core, const auto& asked) { return core.history().attempts(asked); });
+    case HttpCall::kListCheckpoints:
+      return read_from(job_request<v1::ListCheckpointsRequest>(request, match.id),
+                       [](JobController& core, const auto& asked) { return core.history().checkpoints(asked); });
+    case HttpCall::kListRanks:
+      return read_from(job_request<v1::ListRanksRequest>(request, match.id),
+                       [](JobController& core, const auto& asked) { return core.training_jobs().ranks(asked); });
+    case HttpCall::kListWeights:
+      return read_from(
+          job_request<v1::ListGroupWeightsRequest>(request, match.id),
+          [](JobController& core, const auto& asked) { return core.training_jobs().group_weights(asked); });
+    case HttpCall::kReadCurves:
+      return curves(request, match.id);
+    case HttpCall::kReadLog:
+      return log(request, match.id);
+    default:
+      throw std::logic_error("a route has no reader");
+  }
+}
+
+std::string HttpService::change(const HttpRequest& request, const RouteMatch& match) {
+  const auto run = [&](const auto& message, const auto& call) {
+    const v1::TrainingJob job = shared_.run([&](JobController& core) { return call(core.training_jobs(), message); });
+    shared_.wake();
+    return json_of(job);
+  };
+  const std::string& id = match.id;
+  switch (match.route->call) {
+    case HttpCall::kPause:
+      return run(job_request<v1::PauseTrainingJobRequest>(request, id),
+                 [](TrainingJobs& jobs, const auto& asked) { return jobs.pause(asked); });
+    case HttpCall::kResume:
+      return run(job_request<v1::ResumeTrainingJobRequest>(request, id),
+                 [](TrainingJobs& jobs, const auto& asked) { return jobs.resume(asked); });
+    case HttpCall::kCancel:
+      return run(job_request<v1::CancelTrainingJobRequest>(request, id),
+                 [](TrainingJobs& jobs, const auto& asked) { return jobs.cancel(asked); });
+    case HttpCall::kCheckpoint:
+      return run(job_request<v1::CheckpointTrainingJobRequest>(request, id),
+                 [](TrainingJobs& jobs, const auto& asked) { return jobs.checkpoint(asked); });
+    case HttpCall::kEvaluate:
+      return run(job_request<v1::EvaluateTrainingJobRequest>(request, id),
+                 [](TrainingJobs& jobs, const auto& asked) { return jobs.evaluate(asked); });
+    case HttpCall::kUpdate:
+      return run(job_request<v1::UpdateTrainingJobRequest>(request, id),
+                 [](TrainingJobs& jobs, const auto& asked) { return jobs.update(asked); });
+    default:
+      throw std::logic_error("a route has no call");
+  }
+}
+
+std::string HttpService::curves(const HttpRequest& request, const std::string& id) {
+  check_query(request, {"points", "worst", "group"});
+  CurveQuery query{.points = static_cast<std::size_t>(query_number(request, "points", kPoints)), .groups = {}};
+  for (const auto& [name, value] : request.query) {
+    if (name == "group") query.groups.push_back(value);
+  }
+  if (query.groups.size() > kMostCurveGroups) {
+    throw std::invalid_argument("the query names more than " + std::to_string(kMostCurveGroups) + " groups");
+  }
+  const auto worst = static_cast<std::size_t>(query_number(request, "worst", kWorst));
+  const std::filesystem::path output = shared_.read([&](JobController& core) {
+    const JobRecord& record = core.table().find(id);
+    if (query.groups.empty()) query.groups = worst_groups(record.job, worst);
+    return record.config ? record.config->output : std::filesystem::path();
+  });
+  std::string key = id + '\n' + std::to_string(query.points);
+  for (const std::string& group : query.groups) key.append("\n").append(group);
+  const auto now = std::chrono::steady_clock::now();
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(curves_, [&](const auto& entry) { return entry.second.until < now; });
+    const auto kept = curves_.find(key);
+    if (kept != curves_.end()) return kept->second.json;
+  }
+  if (output.empty()) return curves_json({}, query, {});
+  std::string json = curves_json(output / "metrics.jsonl", query,
+                                 [this](const std::filesystem::path& file) { return settings_.roots.may_open(file); });
+  const std::lock_guard lock(mutex_);
+  if (curves_.size() >= kMostCurvesKept) curves_.clear();
+  curves_.insert_or_assign(key, KeptCurves{.until = std::chrono::steady_clock::now() + kCurvesKept, .json = json});
+  return json;
+}
+
+std::string HttpService::log(const HttpRequest& request, const std::string& id) {
+  check_query(request, {"generation", "stream", "bytes"});
+  const auto newest = shared_.read([&](JobController& core) { return core.training_jobs().get(id).generation(); });
+  const std::int64_t generation =
+      query_number(request, "generation", {.least = 1, .most = std::max<std::int64_t>(1, newest), .usual = newest});
+  const std::string stream = request.query_of("stream").value_or("stderr");
+  if (stream != "stderr" && stream != "stdout") {
+    throw std::invalid_argument("the query's stream is another than stderr and stdout");
+  }
+  const auto most = static_cast<std::uint64_t>(query_number(request, "bytes", kLogBytes));
+  const LogTail tail = log_tail(settings_.logs / id / std::to_string(generation) / (stream + ".log"), most);
+  const nlohmann::json answer = {
+      {"generation", generation}, {"stream", stream}, {"size", tail.size}, {"begin", tail.begin}, {"text", tail.text}};
+  return answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+HttpResponse HttpService::health() {
+  const bool is_held = shared_.read([](JobController& core) { return core.table().is_held(); });
+  return is_held ? plain_answer(503, "nothing can be stored") : plain_answer(200, "serving");
+}
+
+HttpResponse HttpService::metrics_page() const {
+  return {.status = 200,
+          .content_type = "text/plain; version=0.0.4; charset=utf-8",
+          .body = prometheus::TextSerializer().Serialize(metrics_.collectable()->Collect())};
+}
+
+}  // namespace equipoise::coordinator

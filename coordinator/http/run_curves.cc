@@ -1,0 +1,180 @@
+#include "coordinator/http/run_curves.h"
+
+#include <fcntl.h>
+#include <simdjson.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+
+#include "common/base/descriptor.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kReadWhole = std::size_t{64} << 20;
+constexpr std::size_t kLongestMetricsLine = std::size_t{4} << 20;
+constexpr std::size_t kFirstPart = std::size_t{16} << 10;  // of a line that is looked for
+constexpr std::string_view kOtherSplit = R"({"split":)", kValidation = R"({"split":"validation",)";
+
+std::optional<std::filesystem::path> path_of_descriptor(int descriptor) {
+  std::error_code error;
+  auto path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(descriptor), error);
+  return error ? std::nullopt : std::optional(std::move(path));
+}
+
+std::string part_of_file(int descriptor, std::size_t offset, std::size_t size) {
+  std::string bytes(size, '\0');
+  std::size_t have = 0;
+  while (have < size) {
+    const ssize_t count = ::pread(descriptor, bytes.data() + have, size - have, static_cast<off_t>(offset + have));
+    if (count <= 0) break;
+    have += static_cast<std::size_t>(count);
+  }
+  bytes.resize(have);
+  return bytes;
+}
+
+struct RunLines {
+  std::vector<std::string> train, validation;
+  std::uint64_t bytes = 0;
+  bool is_sampled = false;
+};
+
+// At even distances, with the last.
+std::vector<std::string> thinned(const std::vector<std::string_view>& lines, std::size_t points) {
+  std::vector<std::string> taken;
+  const std::size_t spacing = lines.size() <= points ? 1 : (lines.size() + points - 1) / points;
+  for (std::size_t at = 0; at < lines.size(); at += spacing) taken.emplace_back(lines[at]);
+  if (!lines.empty() && (lines.size() - 1) % spacing != 0) taken.emplace_back(lines.back());
+  return taken;
+}
+
+void sort_lines(std::string_view text, RunLines& lines, std::size_t points) {
+  std::vector<std::string_view> train, validation;
+  while (true) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) break;  // being written
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end + 1);
+    if (line.starts_with(kValidation)) {
+      validation.push_back(line);
+    } else if (!line.starts_with(kOtherSplit)) {
+      train.push_back(line);
+    }
+  }
+  lines.train = thinned(train, points);
+  lines.validation = thinned(validation, points);
+}
+
+// The first whole line that begins at or behind `offset`; empty: none.
+std::string line_behind(int descriptor, std::size_t offset) {
+  for (std::size_t size = kFirstPart; size <= kLongestMetricsLine * 2; size *= 4) {
+    const std::string part = part_of_file(descriptor, offset, size);
+    const std::size_t begin = offset == 0 ? 0 : part.find('\n') + 1;  // npos + 1 is 0: no line begins in it
+    if (begin != 0 || offset == 0) {
+      const std::size_t end = part.find('\n', begin);
+      if (end != std::string::npos) return part.substr(begin, end - begin);
+    }
+    if (part.size() < size) return "";
+  }
+  return "";
+}
+
+void sample_lines(int descriptor, RunLines& lines, std::size_t points) {
+  lines.is_sampled = true;
+  for (std::size_t at = 0; at < points; ++at) {
+    std::string line = line_behind(descriptor, lines.bytes / points * at);
+    if (line.starts_with(kValidation)) {
+      if (lines.validation.empty() || lines.validation.back() != line) lines.validation.push_back(std::move(line));
+    } else if (!line.empty() && !line.starts_with(kOtherSplit)) {
+      if (lines.train.empty() || lines.train.back() != line) lines.train.push_back(std::move(line));
+    }
+  }
+  const std::size_t tail = std::min<std::size_t>(lines.bytes, kLongestMetricsLine);
+  RunLines end;
+  sort_lines(part_of_file(descriptor, lines.bytes - tail, tail), end, tail);
+  if (end.train.size() > 1) lines.train.push_back(end.train.back());  // the first may be half a line
+  if (end.validation.size() > 1) lines.validation.push_back(end.validation.back());
+}
+
+// Six digits are more than any screen shows, and shorter than all of them.
+Json number(simdjson::dom::element parent, std::string_view key) {
+  double value = 0;
+  if (parent[key].get(value) != simdjson::SUCCESS || !std::isfinite(value)) return nullptr;
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.6g", value);
+  return std::strtod(text.data(), nullptr);
+}
+
+struct CurveNames {
+  std::string_view loss, loss_error;
+};
+
+Json curves_of(const std::vector<std::string>& lines, const CurveNames& names, const std::vector<std::string>& groups) {
+  constexpr std::array<std::pair<const char*, const char*>, 5> kColumns{{{"loss", "group_loss"},
+                                                                         {"lossError", "group_loss_error"},
+                                                                         {"weight", "group_weight"},
+                                                                         {"accuracy", "group_accuracy"},
+                                                                         {"accuracyError", "group_accuracy_error"}}};
+  Json step = Json::array(), loss = Json::array(), loss_error = Json::array(), by_group = Json::object();
+  simdjson::dom::parser parser;
+  for (const std::string& line : lines) {
+    simdjson::dom::element row;
+    std::int64_t steps = 0;
+    if (parser.parse(line).get(row) != simdjson::SUCCESS || row["step"].get(steps) != simdjson::SUCCESS) continue;
+    step.push_back(steps);
+    loss.push_back(number(row, names.loss));
+    loss_error.push_back(number(row, names.loss_error));
+    for (const auto& [column, field] : kColumns) {
+      simdjson::dom::element of_groups;
+      const bool is_there = row[field].get(of_groups) == simdjson::SUCCESS;
+      for (const std::string& group : groups) {
+        by_group[group][column].push_back(is_there ? number(of_groups, group) : Json(nullptr));
+      }
+    }
+  }
+  return {{"step", std::move(step)},
+          {"loss", std::move(loss)},
+          {"lossError", std::move(loss_error)},
+          {"groups", std::move(by_group)}};
+}
+
+RunLines lines_of(const std::filesystem::path& file, std::size_t points, const MayRead& may_read) {
+  RunLines lines;
+  const Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+  struct stat found {};
+  if (descriptor.get() < 0 || ::fstat(descriptor.get(), &found) != 0 || !S_ISREG(found.st_mode)) return lines;
+  const auto resolved = path_of_descriptor(descriptor.get());
+  if (!resolved || !may_read(*resolved)) return lines;
+  lines.bytes = static_cast<std::uint64_t>(found.st_size);
+  if (lines.bytes > kReadWhole) {
+    sample_lines(descriptor.get(), lines, points);
+  } else {
+    const std::string text = part_of_file(descriptor.get(), 0, lines.bytes);
+    sort_lines(text, lines, points);
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::string curves_json(const std::filesystem::path& file, const CurveQuery& query, const MayRead& may_read) {
+  const RunLines lines = lines_of(file, std::max<std::size_t>(1, query.points), may_read);
+  const Json curves = {
+      {"train", curves_of(lines.train, {.loss = "loss", .loss_error = "loss_error"}, query.groups)},
+      {"validation", curves_of(lines.validation, {.loss = "eval_loss", .loss_error = "eval_loss_error"}, query.groups)},
+      {"bytes", lines.bytes},
+      {"sampled", lines.is_sampled}};
+  return curves.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace equipoise::coordinator

@@ -1,0 +1,28 @@
+// Curves of a run from its metrics.jsonl, thinned: losses, weights and accuracies with their standard errors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace equipoise::coordinator {
+
+struct CurveQuery {
+  std::size_t points = 300;         // of each curve at most, and the newest beside them
+  std::vector<std::string> groups;  // the others are left out
+};
+
+// Whether a file that was opened, whose path is resolved, may be read.
+using MayRead = std::function<bool(const std::filesystem::path&)>;
+
+// JSON: {"train": CURVES, "validation": CURVES, "bytes": N, "sampled": false}. CURVES has the columns step, loss and
+// lossError, and `groups` by name with loss, lossError, weight, accuracy and accuracyError; null where a line has no
+// such number. Without a file, or with one that may not be read, all are empty. Lines are taken at even distances,
+// always with the last one. Of a file above 64 MiB, `sampled` is true: lines at even distances in bytes, so that
+// evaluations between them are missing.
+std::string curves_json(const std::filesystem::path& file, const CurveQuery& query, const MayRead& may_read);
+
+}  // namespace equipoise::coordinator

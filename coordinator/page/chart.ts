@@ -1,0 +1,187 @@
+// A chart of one quantity over steps: a line for each group with a band of one standard error on both sides.
+import uPlot from "uplot";
+import { h, replace } from "./dom";
+import { csv, number } from "./format";
+import type { Column } from "./api";
+
+export interface Line {
+  label: string;
+  values: Column;
+  errors?: Column;
+  dash?: boolean;
+}
+
+// Told apart by most people who do not see all colours, on dark and on light ground (after Okabe and Ito).
+const kLight = ["#0b62a4", "#b34700", "#00704f", "#9a2f74", "#7a5c00", "#4b4bc8", "#b00020", "#3d5a5a"];
+const kDark = ["#56b4e9", "#e69f5a", "#4fc89b", "#e38bc0", "#e2cf3f", "#a5a5ff", "#ff8a80", "#a9c4c4"];
+const dark = matchMedia("(prefers-color-scheme: dark)");
+export const colour = (at: number): string => (dark.matches ? kDark : kLight)[at % kLight.length]!;
+const ink = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+export class Chart {
+  readonly element: HTMLElement;
+  private readonly place = h("div", { class: "plot" });
+  private readonly legend = h("ul", { class: "legend" });
+  private readonly summary: HTMLElement;
+  private plot: uPlot | null = null;
+  private steps: number[] = [];
+  private lines: Line[] = [];
+  private shape = "";
+
+  constructor(
+    title: string,
+    private readonly fileName: string,
+  ) {
+    const id = `chart-${fileName}`;
+    this.summary = h("p", { class: "hidden", id: `${id}-text` });
+    this.place.setAttribute("role", "img");
+    this.place.setAttribute("aria-label", title);
+    this.place.setAttribute("aria-describedby", `${id}-text`);
+    this.element = h(
+      "section",
+      { class: "chart", "aria-labelledby": id },
+      h(
+        "header",
+        {},
+        h("h2", { id }, title),
+        h(
+          "button",
+          { type: "button", class: "small", "aria-label": `CSV of ${title}`, click: () => this.save() },
+          "CSV",
+        ),
+      ),
+      this.place,
+      this.legend,
+      this.summary,
+    );
+    new ResizeObserver(() => this.plot?.setSize(this.size())).observe(this.place);
+    dark.addEventListener("change", () => {
+      this.shape = "";
+      this.draw();
+    });
+  }
+
+  show(steps: number[], lines: Line[]): void {
+    this.steps = steps;
+    this.lines = lines;
+    this.draw();
+  }
+
+  private size() {
+    return { width: Math.max(200, this.place.clientWidth), height: 220 };
+  }
+
+  private draw(): void {
+    const shape = this.lines.map((line) => `${line.label}${line.errors ? "+" : ""}`).join("\n");
+    const data = [this.steps, ...this.lines.flatMap((line) => [line.values, ...this.band(line)])] as uPlot.AlignedData;
+    if (this.plot && shape === this.shape) this.plot.setData(data);
+    else this.make(shape, data);
+    const newest = this.lines.map(
+      (line) => `${line.label} ${number([...line.values].reverse().find((value) => value !== null))}`,
+    );
+    const text =
+      this.steps.length === 0
+        ? "No values yet."
+        : `At step ${this.steps[this.steps.length - 1]}: ${newest.join(", ")}.`;
+    if (this.summary.textContent !== text) this.summary.textContent = text;
+  }
+
+  private band(line: Line): Column[] {
+    if (!line.errors) return [];
+    const side = (sign: number) =>
+      line.values.map((value, at) =>
+        value === null || line.errors![at] == null ? value : value + sign * line.errors![at]!,
+      );
+    return [side(1), side(-1)];
+  }
+
+  private make(shape: string, data: uPlot.AlignedData): void {
+    this.shape = shape;
+    this.plot?.destroy();
+    const series: uPlot.Series[] = [{ label: "step" }],
+      bands: uPlot.Band[] = [];
+    this.lines.forEach((line, at) => {
+      series.push({
+        label: line.label,
+        stroke: colour(at),
+        width: 2,
+        spanGaps: true,
+        points: { size: 4 },
+        ...(line.dash ? { dash: [6, 4] } : {}),
+      });
+      if (!line.errors) return;
+      const upper = series.length;
+      series.push(
+        { label: "", stroke: "transparent", width: 0, points: { show: false }, spanGaps: true },
+        { label: "", stroke: "transparent", width: 0, points: { show: false }, spanGaps: true },
+      );
+      bands.push({ series: [upper, upper + 1], fill: `${colour(at)}33` });
+    });
+    const axis = {
+      stroke: ink("--ink"),
+      grid: { stroke: ink("--grid"), width: 1 },
+      ticks: { stroke: ink("--grid"), width: 1 },
+      font: "12px system-ui, sans-serif",
+    };
+    this.plot = new uPlot(
+      {
+        ...this.size(),
+        series,
+        bands,
+        legend: { show: false },
+        cursor: { drag: { x: true, y: false } },
+        scales: { x: { time: false } },
+        axes: [{ ...axis }, { ...axis, size: 60 }],
+      },
+      data,
+      this.place,
+    );
+    replace(
+      this.legend,
+      ...this.lines.map((line, at) => {
+        const mark = h("span", { class: "mark", "aria-hidden": "true" });
+        mark.style.background = colour(at);
+        return h("li", {}, mark, line.label);
+      }),
+    );
+  }
+
+  private save(): void {
+    const heads = [
+      "step",
+      ...this.lines.flatMap((line) => [line.label, ...(line.errors ? [`${line.label} standard error`] : [])]),
+    ];
+    const rows = this.steps.map((step, at) => [
+      step,
+      ...this.lines.flatMap((line) => [line.values[at] ?? null, ...(line.errors ? [line.errors[at] ?? null] : [])]),
+    ]);
+    const link = h("a", {
+      href: URL.createObjectURL(new Blob([csv([heads, ...rows])], { type: "text/csv" })),
+      download: `${this.fileName}.csv`,
+    });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+}
+
+// A line of losses without axes, for a row of the list.
+export function sparkline(values: Column, label: string): SVGSVGElement {
+  const kSvg = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(kSvg, "svg");
+  svg.setAttribute("viewBox", "0 0 100 24");
+  svg.setAttribute("class", "spark");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", label);
+  const points = values.filter((value): value is number => value !== null);
+  const low = Math.min(...points),
+    high = Math.max(...points);
+  if (points.length < 2) return svg;
+  const line = document.createElementNS(kSvg, "polyline");
+  const y = (value: number) => (high === low ? 12 : 22 - (20 * (value - low)) / (high - low));
+  line.setAttribute(
+    "points",
+    points.map((value, at) => `${((100 * at) / (points.length - 1)).toFixed(1)},${y(value).toFixed(1)}`).join(" "),
+  );
+  svg.appendChild(line);
+  return svg;
+}

@@ -1,0 +1,381 @@
+// One job: how it stands, its curves, its ranks, its history, and what may be done with it.
+import {
+  curvesPath,
+  follow,
+  get,
+  jobPath,
+  post,
+  type ApiError,
+  type Column,
+  type Curves,
+  type Group,
+  type Job,
+  type JobCurves,
+  type Settings,
+} from "./api";
+import { Chart, type Line } from "./chart";
+import { ask } from "./dialog";
+import { h, replace, setText, table } from "./dom";
+import { duration, number, secondsOf } from "./format";
+import { historyOf } from "./history";
+import { progress, stateBadge } from "./list";
+import type { View } from "./page";
+
+const kFinal = new Set(["JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"]);
+const kMostLines = 8,
+  kMostRows = 12;
+const kBetweenCurves = 10_000;
+
+const lossOf = (group: Group): number => {
+  const loss = group.validationLoss ?? group.trainLoss;
+  return loss === undefined ? -Infinity : loss === "NaN" ? Infinity : Number(loss);
+};
+// "NaN" is a text in JSON.
+const loss = (value: number | string | undefined): string => number(value === undefined ? null : Number(value));
+// The worst off first.
+export const byLoss = (groups: Group[]): Group[] => [...groups].sort((a, b) => lossOf(b) - lossOf(a));
+
+type Split = "train" | "validation";
+const kMeasures = [
+  { key: "loss", error: "lossError", title: "Loss of each group", split: "both" },
+  { key: "weight", error: null, title: "Weight α of each group", split: "train" },
+  { key: "accuracy", error: "accuracyError", title: "Reward accuracy of each group", split: "both" },
+] as const;
+
+export function jobView(view: View, id: string): void {
+  let job: Job | null = null,
+    curves: JobCurves | null = null;
+  let groups: string[] = [],
+    chosenByHand = false,
+    readAt = 0,
+    isReading = false;
+  let split: Split = "train";
+  const head = h("div"),
+    charts = kMeasures.map((measure) => new Chart(measure.title, `${id}-${measure.key}`));
+  const groupsPlace = h("div"),
+    more = h("div", { class: "more" });
+  const search = h("input", {
+    type: "search",
+    id: "group-search",
+    placeholder: "name of a group",
+    input: () => showGroups(),
+  });
+  const said = h("p", { class: "hidden", "aria-live": "polite" });
+  const splits = (["train", "validation"] as Split[]).map((name) => {
+    const choice = h("input", {
+      type: "radio",
+      name: "split",
+      id: `split-${name}`,
+      checked: name === split,
+      change: () => {
+        split = name;
+        showCurves();
+      },
+    });
+    return h(
+      "span",
+      {},
+      choice,
+      h("label", { for: `split-${name}` }, name === "train" ? "training batches" : "validation"),
+    );
+  });
+  replace(
+    view.place,
+    h("p", {}, h("a", { href: "#/" }, "All jobs")),
+    head,
+    said,
+    h("fieldset", { class: "tools" }, h("legend", {}, "Losses and accuracies of"), ...splits),
+    h("div", { class: "charts" }, ...charts.map((chart) => chart.element)),
+    h("h2", {}, "Groups"),
+    h("div", { class: "tools" }, h("label", { for: "group-search" }, "Search"), search),
+    groupsPlace,
+    more,
+  );
+
+  // What changes by itself is changed in place: whoever is at a button stays there.
+  const title = h("h1", {}, id),
+    badge = h("span"),
+    reason = h("p"),
+    facts = h("dl", { class: "facts" }),
+    conditions = h("div");
+  const buttons = {
+    pause: h(
+      "button",
+      {
+        type: "button",
+        click: () =>
+          act(
+            "pause",
+            "Pause",
+            "Its ranks make a checkpoint at the end of a step and leave. Resume goes on from there.",
+          ),
+      },
+      "Pause",
+    ),
+    resume: h(
+      "button",
+      {
+        type: "button",
+        click: () => act("resume", "Resume", "It goes back into the queue and goes on from its newest checkpoint."),
+      },
+      "Resume",
+    ),
+    settings: h("button", { type: "button", click: () => changeSettings() }, "Settings"),
+    evaluate: h(
+      "button",
+      {
+        type: "button",
+        click: () => act("evaluate", "Evaluate", "Its ranks evaluate all validation pairs at the end of a step."),
+      },
+      "Evaluate",
+    ),
+    checkpoint: h(
+      "button",
+      {
+        type: "button",
+        click: () => act("checkpoint", "Checkpoint", "Its ranks make a checkpoint at the end of a step."),
+      },
+      "Checkpoint",
+    ),
+    cancel: h(
+      "button",
+      {
+        type: "button",
+        class: "danger",
+        click: () =>
+          act(
+            "cancel",
+            "Cancel the job",
+            "Its processes are ended. What they did since the newest checkpoint is lost, and the job never runs again.",
+            true,
+          ),
+      },
+      "Cancel",
+    ),
+  };
+  replace(
+    head,
+    h("header", { class: "job" }, title, badge),
+    reason,
+    facts,
+    h("div", { class: "buttons" }, ...Object.values(buttons)),
+    conditions,
+  );
+
+  function act(call: string, name: string, what: string, isDangerous = false): void {
+    ask(
+      `${name}?`,
+      [h("p", {}, id), h("p", {}, what)],
+      name,
+      async () => {
+        showJob(await post<Job>(jobPath(id, `:${call}`), {}));
+      },
+      isDangerous,
+    );
+  }
+
+  function changeSettings(): void {
+    const fields: [keyof Settings, string, string][] = [
+      ["tradeOff", "trade_off", "any"],
+      ["stepSize", "step_size: η of the group weights", "any"],
+      ["learningRate", "learning_rate", "any"],
+      ["maxSteps", "max_steps: where training ends", "1"],
+      ["priority", "priority", "1"],
+    ];
+    const inputs = fields.map(([key, label, step]) => ({
+      key,
+      input: h("input", { type: "number", step, id: `set-${key}`, inputmode: "decimal" }),
+      label,
+    }));
+    ask(
+      "Change settings",
+      [
+        h(
+          "p",
+          {},
+          "An empty field stays as it is. The change holds from the end of a step on, which the list of changes names.",
+        ),
+        ...inputs.map(({ input, label }) => h("p", { class: "field" }, h("label", { for: input.id }, label), input)),
+      ],
+      "Change",
+      async () => {
+        const settings: Settings = {};
+        for (const { key, input } of inputs)
+          if (input.value !== "")
+            (settings as Record<string, string | number>)[key] = key === "maxSteps" ? input.value : Number(input.value);
+        if (Object.keys(settings).length === 0) throw new Error("Nothing is changed: every field is empty.");
+        showJob(await post<Job>(jobPath(id, ":update"), { settings }));
+      },
+    );
+  }
+
+  function showJob(next: Job): void {
+    const isNewState = job !== null && job.state !== next.state;
+    job = next;
+    document.title = `${id}: ${next.state.replace("JOB_STATE_", "")}`;
+    if (badge.textContent !== next.state.replace("JOB_STATE_", "")) replace(badge, stateBadge(next.state));
+    if (isNewState) setText(said, `${id} is ${next.state.replace("JOB_STATE_", "").toLowerCase()}`);
+    setText(reason, next.stateReason ?? "");
+    const step = Number(next.step ?? 0),
+      left = secondsOf(next.timeLeft);
+    const facts_ = [
+      ["Progress", progress(step, Number(next.totalSteps ?? 0), id)],
+      ["Phase", next.phase || "–"],
+      ["Left", left === null ? "–" : duration(left)],
+      ["Loss", number(next.loss)],
+      ["Pairs/s", number(next.pairsPerSecond, 1)],
+      ["Checkpoint", next.checkpointStep ? `step ${next.checkpointStep}` : "–"],
+      ["Evaluated", next.validationStep ? `step ${next.validationStep}` : "–"],
+      ["Restarts", String(next.restarts ?? 0)],
+    ] as [string, string | Node][];
+    replace(facts, ...facts_.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+    const isFinal = kFinal.has(next.state),
+      name = next.state.replace("JOB_STATE_", "");
+    const may = {
+      pause: !isFinal && !["PAUSED", "PAUSING", "CANCELLING"].includes(name),
+      resume: ["PAUSED", "PAUSING"].includes(name),
+      settings: !isFinal,
+      evaluate: name === "RUNNING",
+      checkpoint: name === "RUNNING",
+      cancel: !isFinal && name !== "CANCELLING",
+    };
+    for (const [key, button] of Object.entries(buttons)) button.disabled = !may[key as keyof typeof may];
+    showTrouble(next);
+    showGroups();
+    addLive(next, step);
+    void readCurves(isFinal || (groups.length === 0 && (next.groups?.length ?? 0) > 0));
+  }
+
+  let trouble = "";
+  function showTrouble(next: Job): void {
+    const text = JSON.stringify([next.failure, next.conditions]);
+    if (text === trouble) return;
+    trouble = text;
+    const { failure } = next;
+    replace(
+      conditions,
+      failure &&
+        h(
+          "section",
+          { class: "failure", "aria-label": "Failure" },
+          h("h2", {}, "Why an attempt failed"),
+          h(
+            "p",
+            {},
+            failure.reason ?? "",
+            failure.rank !== undefined && ` (rank ${failure.rank}${failure.host ? ` on ${failure.host}` : ""})`,
+          ),
+          failure.logLines?.length
+            ? h("pre", { tabindex: 0, "aria-label": "Last lines of the log" }, failure.logLines.join("\n"))
+            : null,
+        ),
+      next.conditions?.length
+        ? h("ul", { class: "conditions" }, ...next.conditions.map((one) => h("li", {}, one)))
+        : null,
+    );
+  }
+
+  function showGroups(): void {
+    if (!job) return;
+    const wanted = search.value.toLowerCase();
+    const all = byLoss(job.groups ?? []).filter((group) => group.name.toLowerCase().includes(wanted));
+    const focused = document.activeElement?.id;
+    replace(
+      groupsPlace,
+      table(
+        "Groups, the worst off first",
+        ["Group", "Weight", "Training loss", "Validation loss", "Accuracy", "Pairs", "In the charts"],
+        all.slice(0, kMostRows).map((group) => [
+          group.name,
+          number(group.weight),
+          loss(group.trainLoss),
+          loss(group.validationLoss),
+          number(group.validationRewardAccuracy ?? group.trainRewardAccuracy, 3),
+          String(group.pairCount ?? 0),
+          h("input", {
+            type: "checkbox",
+            id: `group-${group.name}`,
+            "aria-label": `${group.name} in the charts`,
+            checked: groups.includes(group.name),
+            disabled: !groups.includes(group.name) && groups.length >= kMostLines,
+            change: (event) => choose(group.name, (event.target as HTMLInputElement).checked),
+          }),
+        ]),
+      ),
+      all.length > kMostRows &&
+        h("p", {}, `${all.length - kMostRows} more groups are not shown: search for them by name.`),
+    );
+    if (focused?.startsWith("group-")) document.getElementById(focused)?.focus();
+  }
+
+  function choose(name: string, isIn: boolean): void {
+    chosenByHand = true;
+    groups = isIn ? [...groups, name] : groups.filter((one) => one !== name);
+    readAt = 0;
+    showGroups();
+    void readCurves(true);
+  }
+
+  // What an event tells stands at the end of the curves until they are read again, with their standard errors.
+  function addLive(next: Job, step: number): void {
+    const train = curves?.train;
+    if (!train || step <= (train.step[train.step.length - 1] ?? -1) || next.loss === undefined) return;
+    train.step.push(step);
+    train.loss.push(next.loss);
+    train.lossError.push(null);
+    for (const [name, columns] of Object.entries(train.groups)) {
+      const group = next.groups?.find((one) => one.name === name);
+      columns.loss.push(group?.trainLoss === undefined ? null : Number(group.trainLoss));
+      columns.lossError.push(null);
+      columns.weight.push(group?.weight ?? null);
+      columns.accuracy.push(group?.trainRewardAccuracy ?? null);
+      columns.accuracyError.push(null);
+    }
+    showCurves();
+  }
+
+  async function readCurves(isUrgent: boolean): Promise<void> {
+    if (isReading || document.hidden || (curves !== null && !isUrgent && Date.now() - readAt < kBetweenCurves)) return;
+    isReading = true;
+    readAt = Date.now();
+    // By name, so that few groups keep their colours whoever of them is the worst.
+    if (!chosenByHand)
+      groups = byLoss(job?.groups ?? [])
+        .slice(0, kMostLines)
+        .map((group) => group.name)
+        .sort();
+    try {
+      curves = await get<JobCurves>(curvesPath(id, groups), view.signal);
+      showCurves();
+      showGroups();
+    } catch {
+      /* the next event tries again */
+    }
+    isReading = false;
+  }
+
+  function showCurves(): void {
+    if (!curves) return;
+    kMeasures.forEach((measure, at) => {
+      const of: Curves = curves![measure.split === "both" ? split : "train"];
+      const lines: Line[] = groups
+        .filter((name) => of.groups[name])
+        .map((name) => ({
+          label: name,
+          values: of.groups[name]![measure.key] ?? [],
+          ...(measure.error ? { errors: of.groups[name]![measure.error] as Column } : {}),
+        }));
+      charts[at]!.show(of.step, lines);
+    });
+  }
+
+  more.append(...historyOf(view, id, () => job));
+  void follow(jobPath(id, ":watch"), view.signal, {
+    event: (name, data) => {
+      if (name === "job") showJob(JSON.parse(data));
+    },
+    link: view.link,
+    refused: (error: ApiError) => view.refused(error),
+    isOver: () => job !== null && kFinal.has(job.state),
+  });
+}

@@ -1,0 +1,289 @@
+#include "client/convert/conversion.h"
+
+#include <gmock/gmock.h>
+
+#include <stdexcept>
+
+#include "common/config/job_file.h"
+#include "tests/support/temp_folder.h"
+
+namespace equipoise::conversion_test {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+constexpr const char* kPair = R"({"prompt": "p", "chosen": "c", "rejected": "r"})"
+                              "\n";
+
+class ConversionOf : public testing::Test {
+ protected:
+  // Ten pairs in train.jsonl; `text` is what follows about them.
+  Conversion of(Trainer trainer, const std::string& text, std::vector<std::string> flags = {}, int workers = 1) {
+    std::string pairs;
+    for (int i = 0; i < 10; ++i) pairs += kPair;
+    train_ = folder_.write("train.jsonl", pairs).string();
+    const auto file = text.empty() ? std::filesystem::path() : folder_.write("given.yaml", text);
+    return convert_settings({.trainer = trainer,
+                             .file = file,
+                             .flags = std::move(flags),
+                             .model = "model",
+                             .train = train_,
+                             .validation = "",
+                             .workers = workers,
+                             .job_folder = ""});
+  }
+  Conversion trl(const std::string& text) { return of(Trainer::kTrl, text); }
+
+  TempFolder folder_;
+  std::string train_;
+};
+
+TEST_F(ConversionOf, TrlTakesItsDefaults) {
+  const Conversion result = trl("beta: 0.2\n");
+  EXPECT_THAT(result.faults, IsEmpty());
+  const v1::JobSpec& spec = result.spec;
+  EXPECT_EQ(spec.loss().type(), v1::LOSS_TYPE_DPO);
+  EXPECT_EQ(spec.loss().beta(), 0.2);
+  EXPECT_EQ(spec.optimizer().learning_rate(), 1e-6);
+  EXPECT_EQ(spec.optimizer().schedule().type(), v1::SCHEDULE_TYPE_LINEAR);
+  EXPECT_EQ(spec.training().epochs(), 3);
+  EXPECT_EQ(spec.training().global_batch_size(), 8);
+  EXPECT_EQ(spec.training().seed(), 42U);
+  EXPECT_TRUE(spec.training().gradient_checkpointing());
+  EXPECT_EQ(spec.model().dtype(), v1::D_TYPE_BFLOAT16);
+  EXPECT_EQ(spec.logging().every_steps(), 10);
+  EXPECT_EQ(spec.checkpoint().every_steps(), 500);
+  EXPECT_EQ(spec.data().max_length(), 1024);
+  EXPECT_EQ(spec.output(), "trainer_output");
+  EXPECT_FALSE(spec.model().has_lora());
+  EXPECT_THAT(result.notes, Contains(HasSubstr("bf16: parameters are bfloat16 here")));
+}
+
+TEST_F(ConversionOf, TrlMultipliesTheBatch) {
+  const Conversion result =
+      of(Trainer::kTrl, "per_device_train_batch_size: 4\ngradient_accumulation_steps: 2\n", {}, 3);
+  EXPECT_EQ(result.spec.training().global_batch_size(), 24);
+  EXPECT_EQ(result.spec.launch().workers(), 3);
+}
+
+// Ten pairs, batches of four: three steps an epoch, six in all.
+TEST_F(ConversionOf, TrlTurnsSharesOfStepsIntoSteps) {
+  const Conversion result =
+      trl("per_device_train_batch_size: 4\nnum_train_epochs: 2\nwarmup_ratio: 0.4\nsave_strategy: epoch\n"
+          "logging_steps: 0.5\n");
+  EXPECT_THAT(result.faults, IsEmpty());
+  EXPECT_EQ(result.spec.optimizer().schedule().warmup_steps(), 3);
+  EXPECT_EQ(result.spec.checkpoint().every_steps(), 3);
+  EXPECT_EQ(result.spec.logging().every_steps(), 3);
+}
+
+TEST_F(ConversionOf, TrlKeepsItsLosses) {
+  const v1::JobSpec ipo = trl("loss_type: ipo\n").spec;
+  EXPECT_EQ(ipo.loss().type(), v1::LOSS_TYPE_IPO);
+  EXPECT_TRUE(ipo.loss().length_normalized());
+  const Conversion smoothed = trl("label_smoothing: 0.1\n");
+  EXPECT_FALSE(smoothed.spec.loss().has_label_smoothing());
+  EXPECT_THAT(smoothed.notes, Contains(HasSubstr("given.yaml:1: label_smoothing: has no effect")));
+  EXPECT_EQ(trl("loss_type: [robust]\nlabel_smoothing: 0.1\n").spec.loss().label_smoothing(), 0.1);
+  EXPECT_EQ(trl("loss_type: [sigmoid, sft]\nloss_weights: [1.0, 0.5]\n").spec.loss().sft_weight(), 0.5);
+  EXPECT_THAT(trl("loss_type: exo_pair\n").faults, ElementsAre(HasSubstr("given.yaml:1: loss_type: is \"exo_pair\"")));
+  EXPECT_THAT(trl("loss_type: [sigmoid, bco_pair, sft]\n").faults, ElementsAre(HasSubstr("is a sum of losses")));
+}
+
+TEST_F(ConversionOf, TrlWritesAnAdapterOnlyWithUsePeft) {
+  EXPECT_FALSE(trl("lora_r: 4\n").spec.model().has_lora());
+  const Conversion result = trl("use_peft: yes\nlora_r: 4\nlora_dropout: 0.1\nlora_target_modules: [q_proj, k_proj]\n");
+  EXPECT_THAT(result.faults, IsEmpty());
+  EXPECT_EQ(result.spec.model().lora().r(), 4);
+  EXPECT_EQ(result.spec.model().lora().alpha(), 32);
+  EXPECT_FALSE(result.spec.model().lora().has_dropout());  // disable_dropout
+  EXPECT_THAT(result.spec.model().lora().target_modules(), ElementsAre("q_proj", "k_proj"));
+  EXPECT_EQ(trl("use_peft: true\ndisable_dropout: false\n").spec.model().lora().dropout(), 0.05);
+}
+
+TEST_F(ConversionOf, TrlRefusesByNameWhatAJobCannotDo) {
+  const Conversion result =
+      trl("neftune_noise_alpha: 5\npush_to_hub: true\nuse_weighting: false\nf_divergence_type: reverse_kl\n"
+          "lr_scheduler_type: polynomial\nmax_length: null\nbetta: 0.1\n");
+  EXPECT_THAT(result.faults, testing::UnorderedElementsAre(
+                                 HasSubstr("given.yaml:1: neftune_noise_alpha: refused: it is not implemented"),
+                                 HasSubstr("given.yaml:2: push_to_hub: refused"),
+                                 HasSubstr("given.yaml:5: lr_scheduler_type: is \"polynomial\""),
+                                 HasSubstr("given.yaml:6: max_length: expected a number"),
+                                 HasSubstr("given.yaml:7: \"betta\" is no setting of TRL 1.16, the nearest is beta")));
+}
+
+TEST_F(ConversionOf, TrlSaysWhatHasNoEffect) {
+  const Conversion result = trl("report_to: wandb\ndeepspeed: ds.json\n");
+  EXPECT_THAT(result.faults, IsEmpty());
+  EXPECT_THAT(result.notes, Contains(HasSubstr("given.yaml:1: report_to: has no effect: metrics.jsonl")));
+  EXPECT_THAT(result.notes, Contains(HasSubstr("given.yaml:2: deepspeed: has no effect: every rank holds")));
+}
+
+TEST_F(ConversionOf, TrlNamesTheLineOfAValueThatIsNone) {
+  EXPECT_THAT(trl("\nlearning_rate: fast\n").faults,
+              ElementsAre(HasSubstr("given.yaml:2: learning_rate: optimizer.learning_rate is \"fast\"")));
+  EXPECT_THAT(trl("bf16: perhaps\n").faults, ElementsAre(HasSubstr("expected true or false")));
+  EXPECT_THAT(trl("num_train_epochs: [1, 2]\n").faults, Contains(HasSubstr("expected one value")));
+}
+
+TEST_F(ConversionOf, TrlReadsFlagsOverTheFile) {
+  const Conversion result = of(Trainer::kTrl, "beta: 0.2\nlearning_rate: 1e-5\n",
+                               {"trl", "dpo", "--beta", "0.3", "--no_gradient_checkpointing", "--loss-type", "sigmoid",
+                                "sft", "--max_steps=7", "--bf16", "false", "--max_prompt_length", "128"});
+  EXPECT_THAT(result.faults, IsEmpty());
+  EXPECT_EQ(result.spec.loss().beta(), 0.3);
+  EXPECT_EQ(result.spec.optimizer().learning_rate(), 1e-5);
+  EXPECT_FALSE(result.spec.training().gradient_checkpointing());
+  EXPECT_EQ(result.spec.loss().sft_weight(), 1);
+  EXPECT_EQ(result.spec.training().max_steps(), 7);
+  EXPECT_EQ(result.spec.model().dtype(), v1::D_TYPE_FLOAT32);
+  EXPECT_EQ(result.spec.data().max_prompt_length(), 128);
+  EXPECT_THROW(of(Trainer::kTrl, "", {"beta", "0.1"}), std::invalid_argument);
+}
+
+TEST_F(ConversionOf, TrlFindsSplitsAndMixtures) {
+  folder_.write("set/train.jsonl", kPair);
+  folder_.write("set/data/test.parquet", "");
+  const auto convert = [&](const std::string& text) {
+    return convert_settings({.trainer = Trainer::kTrl, .file = folder_.write("d.yaml", text), .model = "model"});
+  };
+  const std::string set = (folder_ / "set").string();
+  const Conversion named = convert("dataset_name: " + set + "\neval_strategy: steps\neval_steps: 5\n");
+  EXPECT_THAT(named.faults, IsEmpty());
+  EXPECT_EQ(named.spec.data().train(), set + "/train.jsonl");
+  EXPECT_EQ(named.spec.data().validation(), set + "/data/test.parquet");
+  EXPECT_EQ(named.spec.evaluation().every_steps(), 5);
+  const Conversion mixed =
+      convert("datasets:\n  - {path: json, data_files: a.jsonl}\n  - {path: " + set + ", split: train}\n");
+  EXPECT_THAT(mixed.faults, IsEmpty());
+  ASSERT_EQ(mixed.spec.data().train_files_size(), 2);
+  EXPECT_EQ(mixed.spec.data().train_files(0).path(), "a.jsonl");
+  EXPECT_EQ(mixed.spec.data().train_files(1).path(), set + "/train.jsonl");
+  EXPECT_THAT(convert("datasets: [{path: json, data_files: a.jsonl, fraction: 0.5}]\n").faults,
+              ElementsAre(HasSubstr("has \"fraction\"")));
+  EXPECT_THAT(convert("dataset_name: trl-lib/none\n").faults, ElementsAre(HasSubstr("--train FILE")));
+}
+
+TEST_F(ConversionOf, AxolotlBecomesTheSameJob) {
+  const Conversion result = of(Trainer::kAxolotl, R"(
+base_model: some/model
+rl: ipo
+rl_beta: 0.3
+sequence_len: 2048
+micro_batch_size: 2
+gradient_accumulation_steps: 3
+num_epochs: 2
+optimizer: adamw_bnb_8bit
+lr_scheduler: constant
+learning_rate: 0.0002
+weight_decay: 0.1
+bf16: auto
+adapter: qlora
+load_in_4bit: true
+lora_r: 4
+lora_alpha: 8
+lora_target_linear: true
+saves_per_epoch: 2
+wandb_project: mine
+flash_attention: true
+gradient_checkpointing: offload
+)");
+  EXPECT_THAT(result.faults, IsEmpty());
+  const v1::JobSpec& spec = result.spec;
+  EXPECT_EQ(spec.model().path(), "model");
+  EXPECT_EQ(spec.loss().type(), v1::LOSS_TYPE_IPO);
+  EXPECT_EQ(spec.loss().beta(), 0.3);
+  EXPECT_EQ(spec.data().max_length(), 2048);
+  EXPECT_EQ(spec.data().truncation(), v1::TRUNCATION_DROP);
+  EXPECT_EQ(spec.training().global_batch_size(), 6);
+  EXPECT_EQ(spec.training().epochs(), 2);
+  EXPECT_EQ(spec.optimizer().learning_rate(), 0.0002);
+  EXPECT_EQ(spec.optimizer().weight_decay(), 0.1);
+  EXPECT_EQ(spec.optimizer().decay_exclude_size(), 2);
+  EXPECT_EQ(spec.model().quantization(), v1::QUANTIZATION_NF4);
+  EXPECT_EQ(spec.model().dtype(), v1::D_TYPE_BFLOAT16);
+  EXPECT_THAT(spec.model().lora().target_modules(), ElementsAre("all-linear"));
+  EXPECT_EQ(spec.checkpoint().every_steps(), 1);
+  EXPECT_EQ(spec.checkpoint().keep(), 4);
+  EXPECT_TRUE(spec.training().gradient_checkpointing());
+  EXPECT_THAT(result.notes, Contains(HasSubstr("wandb_project: has no effect")));
+}
+
+TEST_F(ConversionOf, AxolotlRefusesOtherMethods) {
+  EXPECT_THAT(of(Trainer::kAxolotl, "rl: kto\n").faults, Contains(HasSubstr("given.yaml:1: rl: is \"kto\"")));
+  EXPECT_THAT(of(Trainer::kAxolotl, "micro_batch_size: 1\n").faults, Contains(HasSubstr("rl: is not given")));
+  EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\nval_set_size: 0.1\n").faults,
+              ElementsAre(HasSubstr("val_set_size: refused: split the file first")));
+  EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\nspecial_tokens: {pad_token: x}\n").faults,
+              ElementsAre(HasSubstr("special_tokens: refused")));
+  EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\ntrl: {beta: 0.5}\n").spec.loss().beta(), 0.5);
+}
+
+TEST_F(ConversionOf, LlamaFactoryBecomesTheSameJob) {
+  const Conversion result = of(Trainer::kLlamaFactory, R"(
+model_name_or_path: some/model
+stage: dpo
+do_train: true
+finetuning_type: lora
+lora_rank: 4
+lora_target: q_proj,v_proj
+pref_beta: 0.2
+pref_loss: sigmoid
+pref_ftx: 0.1
+dpo_label_smoothing: 0.05
+dataset: dpo_en
+template: llama3
+cutoff_len: 512
+per_device_train_batch_size: 2
+gradient_accumulation_steps: 4
+learning_rate: 5.0e-6
+lr_scheduler_type: cosine
+max_steps: 50
+warmup_ratio: 0.1
+bf16: true
+)");
+  EXPECT_THAT(result.faults, IsEmpty());
+  const v1::JobSpec& spec = result.spec;
+  EXPECT_EQ(spec.loss().type(), v1::LOSS_TYPE_DPO);
+  EXPECT_EQ(spec.loss().beta(), 0.2);
+  EXPECT_EQ(spec.loss().sft_weight(), 0.1);
+  EXPECT_EQ(spec.loss().label_smoothing(), 0.05);
+  EXPECT_EQ(spec.model().lora().r(), 4);
+  EXPECT_EQ(spec.model().lora().alpha(), 8);
+  EXPECT_THAT(spec.model().lora().target_modules(), ElementsAre("q_proj", "v_proj"));
+  EXPECT_EQ(spec.data().max_length(), 512);
+  EXPECT_EQ(spec.training().global_batch_size(), 8);
+  EXPECT_EQ(spec.optimizer().learning_rate(), 5e-6);
+  EXPECT_EQ(spec.optimizer().schedule().type(), v1::SCHEDULE_TYPE_COSINE);
+  EXPECT_EQ(spec.optimizer().schedule().warmup_steps(), 5);
+  EXPECT_EQ(spec.model().dtype(), v1::D_TYPE_BFLOAT16);
+  EXPECT_FALSE(of(Trainer::kLlamaFactory, "stage: dpo\nfinetuning_type: full\n").spec.model().has_lora());
+  EXPECT_THAT(of(Trainer::kLlamaFactory, "stage: sft\n").faults, Contains(HasSubstr("stage: is \"sft\"")));
+  EXPECT_THAT(of(Trainer::kLlamaFactory, "stage: dpo\nuse_galore: true\n").faults,
+              ElementsAre(HasSubstr("use_galore: refused")));
+}
+
+TEST_F(ConversionOf, RefusesAFileThatIsNoConfiguration) {
+  EXPECT_THROW(trl("- a\n- b\n"), std::invalid_argument);
+  EXPECT_THROW(trl("beta: 1\nbeta: 2\n"), std::invalid_argument);
+  EXPECT_THROW(trl("beta: [1\n"), std::invalid_argument);
+  EXPECT_THROW(trl(std::string(1 << 21, 'x')), std::invalid_argument);
+  EXPECT_THROW(convert_settings({.trainer = Trainer::kTrl}), std::invalid_argument);
+}
+
+TEST(GuessedTrainer, GoesByKeysThatOnlyOneHas) {
+  const auto guess = [](const char* key) {
+    return guessed_trainer({{key, {YAML::Node("x"), "f:1"}}, {"learning_rate", {YAML::Node("1"), "f:2"}}});
+  };
+  EXPECT_EQ(guess("base_model"), Trainer::kAxolotl);
+  EXPECT_EQ(guess("stage"), Trainer::kLlamaFactory);
+  EXPECT_EQ(guess("dataset_name"), Trainer::kTrl);
+}
+
+}  // namespace
+}  // namespace equipoise::conversion_test

@@ -1,0 +1,56 @@
+#include "coordinator/http/job_json.h"
+
+#include <gmock/gmock.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/job/refusal.h"
+#include "coordinator/service/rpc_status.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+using nlohmann::json;
+
+TEST(JobJson, AnErrorHasTheReasonThatGrpcHas) {
+  const HttpResponse answer =
+      error_answer(status_of(std::make_exception_ptr(Refusal(Refusal::Code::kNotFound, "there is no job \"<b>\""))));
+  EXPECT_EQ(answer.status, 404);
+  const json error = json::parse(answer.body)["error"];
+  EXPECT_EQ(error["status"], "NOT_FOUND");
+  EXPECT_EQ(error["details"][0]["reason"], "JOB_NOT_FOUND");
+  EXPECT_EQ(error_answer(status_of(std::make_exception_ptr(Refusal(Refusal::Code::kUnauthenticated, "")))).status, 401);
+}
+
+TEST(JobJson, ARequestIsReadFromTheQueryAndFromTheBody) {
+  HttpRequest request{.method = "GET", .path = "", .query = {}, .fields = {}, .body = ""};
+  request.query = {{"pageSize", "7"}, {"states", "JOB_STATE_RUNNING"}};
+  v1::ListTrainingJobsRequest list;
+  read_fields(request, list);
+  EXPECT_EQ(list.page_size(), 7);
+  EXPECT_THAT(list.states(), testing::ElementsAre(v1::JOB_STATE_RUNNING));
+  request.query.emplace_back("pageSize", "8");
+  EXPECT_THROW(read_fields(request, list), std::invalid_argument) << "twice";
+  const HttpRequest change{.method = "POST", .path = "", .query = {}, .fields = {}, .body = R"({"etag": "e"})"};
+  EXPECT_EQ(job_request<v1::PauseTrainingJobRequest>(change, "a-1").id(), "a-1");
+  const HttpRequest other{.method = "POST", .path = "", .query = {}, .fields = {}, .body = R"({"id": "b-1"})"};
+  EXPECT_THROW(job_request<v1::PauseTrainingJobRequest>(other, "a-1"), std::invalid_argument);
+}
+
+TEST(JobJson, TheWorstGroupsComeFirstAndNanIsWorst) {
+  v1::TrainingJob job;
+  const auto add = [&](const char* name, double loss) {
+    job.add_groups()->set_name(name);
+    job.mutable_groups(job.groups_size() - 1)->set_validation_loss(loss);
+  };
+  add("low", 0.1);
+  add("high", 0.9);
+  add("lost", std::numeric_limits<double>::quiet_NaN());
+  job.add_groups()->set_name("unseen");
+  EXPECT_THAT(worst_groups(job, 3), testing::ElementsAre("lost", "high", "low"));
+  EXPECT_EQ(worst_groups(job, 99).back(), "unseen");
+}
+
+}  // namespace
+}  // namespace equipoise::coordinator
