@@ -6,8 +6,8 @@ FUZZ_RECORDS ?= 1000000
 SEEDS ?= 100000
 SECONDS ?= 600
 
-.PHONY: demo test recipes test-faults test-hosts test-trl test-trackers test-wheel test-asan test-tsan fuzz simulate \
-  bench reproduce check-gpu protocol protocol-release soak build clean
+.PHONY: demo test recipes test-faults test-hosts test-slurm test-openmpi5 test-container test-trl test-trackers \
+  test-wheel test-asan test-tsan fuzz simulate bench reproduce check-gpu protocol protocol-release soak build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -30,6 +30,24 @@ test-hosts:
 	deploy/bootstrap --tests
 	deploy/build --programs
 	python3 tests/integration/hosts_test.py -v
+
+# Jobs in a real Slurm, over two nodes on this machine: needs root.
+test-slurm:
+	deploy/bootstrap --tests --slurm
+	deploy/build --programs
+	python3 tests/integration/slurm_test.py -v
+
+# Jobs under Open MPI 5, over three network namespaces: needs root.
+test-openmpi5:
+	deploy/bootstrap --tests --openmpi5
+	deploy/build --programs
+	python3 tests/integration/openmpi5_test.py -v
+
+# The image, with these programs: needs root.
+test-container:
+	deploy/bootstrap --tests --containers
+	deploy/build --programs
+	python3 tests/integration/container_test.py -v
 
 # TRL itself trains 20 steps of what `equipoise convert` makes a job of: the losses are the same. Two minutes.
 test-trl:

@@ -19,8 +19,10 @@ class PrivateFolder {
   const std::filesystem::path& path() const { return path_; }
   // "; TMPDIR (/tmp) has 12 kB free": what may be behind a failure. Empty where there is room.
   std::string disk_space_advice() const;
-  // Mpirun's own files go here too: NAME=value for its environment.
-  std::string mpirun_setting() const { return "OMPI_MCA_orte_tmpdir_base=" + path_.string(); }
+  // Mpirun's own files go here too: NAME=value for its environment, as Open MPI 4 and 5 read it.
+  std::vector<std::string> mpirun_settings() const {
+    return {"OMPI_MCA_orte_tmpdir_base=" + path_.string(), "PRTE_MCA_prte_tmpdir_base=" + path_.string()};
+  }
   // Copies `files`, as far as they are there, into the folder `target`, where people find them once this one is gone,
   // and returns `target`. Where that cannot be done the folder stays instead, and its path is returned.
   std::filesystem::path keep_logs(const std::filesystem::path& target, const std::vector<std::filesystem::path>& files);

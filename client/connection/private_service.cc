@@ -50,7 +50,7 @@ ProgramStart coordinator_start(const CoordinatorOptions& options, const std::fil
                      .stdout_file = log,
                      .stderr_file = log,
                      .signal_at_our_end = 0};  // it ends its jobs first
-  if (!options.setting.empty()) start.environment.push_back(options.setting);
+  start.environment.insert(start.environment.end(), options.settings.begin(), options.settings.end());
   return start;
 }
 
@@ -156,7 +156,7 @@ PrivateService::PrivateService(const std::string& log_level)
       coordinator_({.program = program_folder() / "equipoise-coordinator",
                     .folder = folder_.path(),
                     .log_level = log_level,
-                    .setting = folder_.mpirun_setting()},
+                    .settings = folder_.mpirun_settings()},
                    [this] { return interrupted(); }) {}
 
 void PrivateService::interrupt(int signal) {

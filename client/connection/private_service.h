@@ -21,9 +21,9 @@ namespace equipoise {
 // metrics.
 struct CoordinatorOptions {
   std::filesystem::path program;
-  std::filesystem::path folder;  // exists; receives the state and the log
-  std::string log_level;         // empty: the program's own
-  std::string setting = {};      // NAME=value for its environment; empty: none
+  std::filesystem::path folder;            // exists; receives the state and the log
+  std::string log_level;                   // empty: the program's own
+  std::vector<std::string> settings = {};  // NAME=value, for its environment
 };
 
 class CoordinatorProcess {

@@ -72,8 +72,10 @@ ProgramStart mpirun_of(const EvaluationRanks& ranks) {
                  {ranks.worker.string(), "evaluate", "--request", (ranks.folder / "request.yaml").string(), "--pairs",
                   ranks.pairs.string(), "--summary", (ranks.folder / "summary.json").string(), "--progress",
                   (ranks.folder / "progress.json").string()});
+  std::vector<std::string> variables = ranks.settings;
+  variables.emplace_back("PRTE_MCA_prte_default_hostfile=none");  // as Open MPI 5 calls it
   return {.command = std::move(command),
-          .environment = {ranks.setting},
+          .environment = std::move(variables),
           .removed = variables_hidden_from_mpirun(Allocation::kIgnored),
           .stdout_file = ranks.folder / "stdout.log",
           .stderr_file = ranks.folder / "stderr.log"};

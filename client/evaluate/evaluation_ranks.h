@@ -39,9 +39,9 @@ class EvaluationDisplay {
 struct EvaluationRanks {
   std::filesystem::path worker;  // equipoise-worker
   int workers = 1;
-  std::filesystem::path folder;  // private; holds request.yaml, receives summary.json, progress.json and the logs
-  std::string setting;           // NAME=value for mpirun's environment
-  std::filesystem::path pairs;   // exists; receives a line per pair
+  std::filesystem::path folder;       // private; holds request.yaml, receives summary.json, progress.json and the logs
+  std::vector<std::string> settings;  // NAME=value, for mpirun's environment
+  std::filesystem::path pairs;        // exists; receives a line per pair
 };
 
 // Runs them to their end. Ctrl-C arrives through `inbox`; `display` may be null.

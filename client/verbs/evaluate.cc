@@ -45,7 +45,7 @@ void evaluate(const EvaluationFlags& flags, const Console& console) {
     run_evaluation_ranks({.worker = program_folder() / "equipoise-worker",
                           .workers = flags.workers,
                           .folder = folder.path(),
-                          .setting = folder.mpirun_setting(),
+                          .settings = folder.mpirun_settings(),
                           .pairs = output.path_aside()},
                          inbox, display ? &*display : nullptr);
   } catch (const PeerError& failure) {

@@ -21,9 +21,9 @@ constexpr std::string_view kPrefix = "EQUIPOISE_";
 constexpr std::array kUserVariables = {"EQUIPOISE_CACHE",     "EQUIPOISE_COORDINATOR", "EQUIPOISE_DEVICE",
                                        "EQUIPOISE_TLS_CA",    "EQUIPOISE_TLS_CERT",    "EQUIPOISE_TLS_KEY",
                                        "EQUIPOISE_TOKEN_FILE"};
-// The coordinator sets the first two; scripts of the tests read the others.
-constexpr std::array<std::string_view, 8> kOtherVariables = {
-    "EQUIPOISE_ATTEMPT_TOKEN", "EQUIPOISE_ROOTS",    "EQUIPOISE_BIN",         "EQUIPOISE_BUILD",
+// The coordinator sets the first two, deploy/slurm/train.sbatch reads the third, scripts of the tests the others.
+constexpr std::array<std::string_view, 9> kOtherVariables = {
+    "EQUIPOISE_ATTEMPT_TOKEN", "EQUIPOISE_ROOTS",    "EQUIPOISE_HOME",        "EQUIPOISE_BIN",       "EQUIPOISE_BUILD",
     "EQUIPOISE_CASE_LIMIT_S",  "EQUIPOISE_CRASH_AT", "EQUIPOISE_CRASH_BELOW", "EQUIPOISE_TEST_CACHE"};
 
 bool is_unknown(std::string_view name) {

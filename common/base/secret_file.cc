@@ -32,9 +32,11 @@ void check_keeper(const std::filesystem::path& file, const struct stat& found, c
   if (found.st_uid != ::geteuid() && found.st_uid != 0) {
     refuse_secret(file, std::string("is another user's, expected ") + what + " of this user");
   }
-  const mode_t forbidden = readers == FileReaders::kOwner ? mode_t{kOthers | S_IRWXG} : mode_t{kOthers | kGroupMayNot};
+  // A file of root that another user can read at all is for that user's group, as Kubernetes mounts secrets.
+  const bool group_may_read = readers == FileReaders::kGroup || found.st_uid != ::geteuid();
+  const mode_t forbidden = group_may_read ? mode_t{kOthers | kGroupMayNot} : mode_t{kOthers | S_IRWXG};
   if ((found.st_mode & forbidden) == 0) return;
-  const char* const wanted = readers == FileReaders::kOwner ? "0600" : "0640";
+  const char* const wanted = group_may_read ? "0640" : "0600";
   refuse_secret(file, "has mode " + mode_text(found.st_mode) + ", so that others have access to " + what +
                           "; expected at most " + wanted + " (chmod " + wanted + " " + file.string() + ")");
 }

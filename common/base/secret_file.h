@@ -9,7 +9,7 @@ namespace equipoise {
 
 // Who beside its owner may have access to a file.
 enum class FileReaders {
-  kOwner,  // nobody: mode 0600 or less
+  kOwner,  // nobody: mode 0600 or less; of root's files, where this user is another one, their group: 0640
   kGroup,  // its group, to read: mode 0640 or less
 };
 

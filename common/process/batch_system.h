@@ -18,7 +18,8 @@ enum class Allocation { kIgnored, kUsed };
 
 // Settings of Open MPI that choose a batch system's ways to find and start ranks, which fail where its allocation is
 // ignored.
-inline constexpr std::array<std::string_view, 3> kWaysOfBatchSystems = {"OMPI_MCA_ess", "OMPI_MCA_plm", "OMPI_MCA_ras"};
+inline constexpr std::array<std::string_view, 6> kWaysOfBatchSystems = {"OMPI_MCA_ess", "OMPI_MCA_plm", "OMPI_MCA_ras",
+                                                                        "PRTE_MCA_ess", "PRTE_MCA_plm", "PRTE_MCA_ras"};
 
 // The names of our variables that such an mpirun must not get: those of an mpirun or srun that started this process,
 // beside which it refuses to start, and, where the allocation is ignored, those of Slurm, PBS and Torque, LSF, Grid

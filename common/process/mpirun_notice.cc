@@ -21,7 +21,7 @@ struct Rule {
 // The first that fits counts, so what is special stands before what is general.
 constexpr std::array kRules{
     // A program, a folder or a file that is not there.
-    Rule{R"(could not access or execute an executable: Executable: (.+?) Node: (\S+))", NoticeWeight::kCause,
+    Rule{R"(could not access (?:or execute )?an executable: Executable: (.+?) Node: (\S+))", NoticeWeight::kCause,
          "$1 is not on $2, or may not be executed there"},
     Rule{R"(unable to find the specified executable file.* Node: (\S+) Executable: (\S+))", NoticeWeight::kCause,
          "$2 is not on $1"},
@@ -74,6 +74,10 @@ constexpr std::array kRules{
     Rule{R"(ORTE was unable to reliably start one or more daemons)", NoticeWeight::kConsequence,
          "Open MPI's daemon on a host could not be started or was lost: it needs ssh without a password, the same Open "
          "MPI in PATH there, and a TCP connection back"},
+    // As Open MPI 5 says it.
+    Rule{R"(daemon failed to report back after being spawned\..* Remote host: (\S+))", NoticeWeight::kConsequence,
+         "Open MPI's daemon on $1 could not be started: it needs ssh without a password, the same Open MPI in PATH "
+         "there, and a TCP connection back"},
     Rule{R"(An ORTE daemon has unexpectedly failed after launch)", NoticeWeight::kConsequence,
          "Open MPI's daemon on a host ended before it had connected back: check the firewalls, and Open MPI there"},
     Rule{R"(daemons could not be ordered to)", NoticeWeight::kConsequence, "a host could not be told to end its ranks"},
@@ -93,8 +97,8 @@ constexpr std::array kRules{
          "rank $1 on $2 was killed (signal 9): by the system if memory ran out, or by somebody"},
     Rule{R"(process rank (\d+) with PID \d+ on node (\S+) exited on signal (\d+ \([^)]*\)))", NoticeWeight::kCause,
          "rank $1 on $2 ended by signal $3"},
-    Rule{R"(exited with non-zero status.*Process name: \[\[\d+,\d+\],(\d+)\] Exit code: (\d+))",
-         NoticeWeight::kConsequence, "rank $1 ended with exit code $2"},
+    Rule{R"(exited with non-zero status.*Process name: \[\S+?,(\d+)\] Exit code: (\d+))", NoticeWeight::kConsequence,
+         "rank $1 ended with exit code $2"},
     Rule{R"(Primary job terminated normally, but (?:1 process|\d+ processes) returned a non-zero exit code)",
          NoticeWeight::kConsequence, "a rank ended with a non-zero exit code"},
     Rule{R"(process rank (\d+) with PID \d+ on node (\S+) (?:calling \"abort\"|exiting improperly))",
@@ -188,7 +192,7 @@ std::optional<int> number_in(const std::smatch& match, std::size_t group) {
 
 std::optional<RankEnd> first_rank_end(std::string_view log) {
   static const std::regex by_signal(R"(process rank (\d+) with PID \d+ on node (\S+) exited on signal (\d+)\b.*)");
-  static const std::regex by_code(R"(Process name: \[\[\d+,\d+\],(\d+)\] Exit code: (\d+)\b.*)");
+  static const std::regex by_code(R"(Process name: \[\S+?,(\d+)\] Exit code: (\d+)\b.*)");
   constexpr std::size_t kLongest = 512;
   std::smatch match;
   for (const std::string_view mark : {std::string_view("process rank "), std::string_view("Process name:")}) {

@@ -136,8 +136,8 @@ RankEnvironment rank_environment(std::span<const std::string> environment, const
   result.removed = variables_hidden_from_mpirun(allocation);
   remove_list(mca, result);
   result.removed.insert(result.removed.end(), kServiceVariables.begin(), kServiceVariables.end());
-  // With it mpirun goes on without a rank that has died, and ends with 0.
-  result.removed.emplace_back("OMPI_MCA_orte_enable_recovery");
+  // With one of these mpirun goes on without a rank that has died, and ends with 0.
+  result.removed.insert(result.removed.end(), {"OMPI_MCA_orte_enable_recovery", "PRTE_MCA_prte_enable_recovery"});
   if (allocation == Allocation::kIgnored) {
     result.removed.insert(result.removed.end(), kWaysOfBatchSystems.begin(), kWaysOfBatchSystems.end());
   }
@@ -157,31 +157,40 @@ struct NetworkChoice {
   const char* name;
   const char* loopback;
 };
-constexpr std::array kNetworkChoices{NetworkChoice{.name = "btl_tcp_if_", .loopback = "127.0.0.0/8,sppp"},
-                                     NetworkChoice{.name = "oob_tcp_if_", .loopback = "lo"}};
+constexpr NetworkChoice kRanks{.name = "btl_tcp_if_", .loopback = "127.0.0.0/8,sppp"};
+constexpr NetworkChoice kDaemons{.name = "oob_tcp_if_", .loopback = "lo"};
 
 void add_parameter(std::vector<std::string>& command, const std::string& name, const std::string& value) {
   command.insert(command.end(), {"--mca", name, value});
 }
 
-// Open MPI takes an include or an exclude, so ours gives way to anybody's choice; and to necessity where this machine
-// has nothing else.
-void add_networks(std::vector<std::string>& command, const LaunchRequest& request, const LaunchPlace& place) {
+// What is to be excluded for `choice`; empty: Open MPI takes an include or an exclude, so ours gives way to anybody's
+// choice, and to necessity where this machine has nothing else.
+std::string excluded_networks(const NetworkChoice& choice, const LaunchRequest& request, const LaunchPlace& place) {
+  const std::string include = std::string(choice.name) + "include", exclude = std::string(choice.name) + "exclude";
   const bool has_network = std::ranges::any_of(
       place.interfaces, [](const std::string& name) { return std::ranges::find(kBridges, name) == kBridges.end(); });
-  if (!has_network) return;
-  for (const NetworkChoice& choice : kNetworkChoices) {
-    const std::string include = std::string(choice.name) + "include", exclude = std::string(choice.name) + "exclude";
-    const bool is_chosen = request.mpi_options.contains(include) || request.mpi_options.contains(exclude) ||
-                           place.mca.is_set(include) || place.mca.is_set(exclude);
-    if (is_chosen) continue;
-    std::string networks = choice.loopback;
-    for (const std::string_view bridge : kBridges) networks.append(",").append(bridge);
-    add_parameter(command, exclude, networks);
-  }
+  const bool is_chosen = request.mpi_options.contains(include) || request.mpi_options.contains(exclude) ||
+                         place.mca.is_set(include) || place.mca.is_set(exclude);
+  if (!has_network || is_chosen) return "";
+  std::string networks = choice.loopback;
+  for (const std::string_view bridge : kBridges) networks.append(",").append(bridge);
+  return networks;
+}
+
+bool is_of_this_machine(const LaunchSettings& settings, const LaunchRequest& request) {
+  return request.hosts.empty() && settings.allocation == Allocation::kIgnored;
 }
 
 }  // namespace
+
+std::vector<std::string> mpirun_variables(const LaunchSettings& settings, const LaunchRequest& request,
+                                          const LaunchPlace& place) {
+  if (is_of_this_machine(settings, request)) return {"PRTE_MCA_prte_default_hostfile=none"};
+  const std::string networks = excluded_networks(kDaemons, request, place);
+  if (networks.empty()) return {};
+  return {std::string(kPrefix) + kDaemons.name + "exclude=" + networks};
+}
 
 std::vector<std::string> mpirun_command(const LaunchSettings& settings, const LaunchRequest& request,
                                         const LaunchPlace& place) {
@@ -192,13 +201,14 @@ std::vector<std::string> mpirun_command(const LaunchSettings& settings, const La
   // By slot: ranks fill the hosts in their order, whatever the operator's default is.
   if (has_hosts) command.insert(command.end(), {"--map-by", "slot", "--hostfile", place.hostfile.string()});
   // A default hostfile of the installation names other machines.
-  const bool is_local = !has_hosts && settings.allocation == Allocation::kIgnored;
+  const bool is_local = is_of_this_machine(settings, request);
   if (is_local) add_parameter(command, "orte_default_hostfile", "none");
   // Without these a dead host is noticed after 8 minutes only; with them after time + intvl * probes = 16 s.
   add_parameter(command, "oob_tcp_keepalive_time", "10");
   add_parameter(command, "oob_tcp_keepalive_intvl", "2");
   add_parameter(command, "oob_tcp_keepalive_probes", "3");
-  if (!is_local) add_networks(command, request, place);
+  const std::string networks = is_local ? "" : excluded_networks(kRanks, request, place);
+  if (!networks.empty()) add_parameter(command, std::string(kRanks.name) + "exclude", networks);
   for (const auto& [name, value] : request.mpi_options) add_parameter(command, name, value);
   if (request.is_question) {
     command.insert(command.end(), {"--timeout", "30", "true"});

@@ -83,6 +83,12 @@ struct LaunchPlace {
 std::vector<std::string> mpirun_command(const LaunchSettings& settings, const LaunchRequest& request,
                                         const LaunchPlace& place);
 
+// Settings for the daemons below mpirun as "NAME=value", for its environment: there Open MPI 4 reads those of OMPI_MCA_
+// and passes over PRTE_MCA_, Open MPI 5 the other way round. On the command line 5 takes both for its own, and its
+// daemon crashes where an interface that is to be excluded is not on its host.
+std::vector<std::string> mpirun_variables(const LaunchSettings& settings, const LaunchRequest& request,
+                                          const LaunchPlace& place);
+
 // Variables of the operator that contradict the request's own mpi_options: mpirun must not get them.
 std::vector<std::string> overruled_variables(const LaunchRequest& request);
 

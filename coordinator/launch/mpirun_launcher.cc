@@ -61,12 +61,15 @@ ProgramStart program_for(const LaunchSettings& settings, const LaunchRequest& re
   }
   environment.added.push_back(std::string(kAttemptTokenVariable) + "=" + request.token);
   for (std::string& name : overruled_variables(request)) environment.removed.push_back(std::move(name));
-  return {.command = mpirun_command(settings, request,
-                                    {.hostfile = folder / "hosts",
-                                     .passed = environment.passed,
-                                     .mca = mca,
-                                     .interfaces = interface_names(),
-                                     .run_as = ::geteuid() == 0 ? RunAs::kRoot : RunAs::kUser}),
+  const LaunchPlace place{.hostfile = folder / "hosts",
+                          .passed = environment.passed,
+                          .mca = mca,
+                          .interfaces = interface_names(),
+                          .run_as = ::geteuid() == 0 ? RunAs::kRoot : RunAs::kUser};
+  for (std::string& variable : mpirun_variables(settings, request, place)) {
+    environment.added.push_back(std::move(variable));
+  }
+  return {.command = mpirun_command(settings, request, place),
           .environment = environment.added,
           .removed = environment.removed,
           .stdout_file = folder / "stdout.log",

@@ -367,7 +367,8 @@ struct Transition {
     }
     if (!has_attempt(job.state) && !is_pausing()) return job;
     if (job.left_at_step) return job.preempted_by.empty() ? restarts_after_leaving() : queued_again();
-    if (exit.exit_code != 0) return lost_by(exit);
+    // Where it has lost a host, the mpirun of Open MPI 5 ends with 0.
+    if (exit.exit_code != 0 || (exit.lost_contact && !job.all_ranks_finished)) return lost_by(exit);
     if (job.all_ranks_finished) return succeeded(without_wishes(), exit.world_size);
     const std::string unfinished = "mpirun exited with code 0, but " + std::to_string(exit.ranks_finished) + " of " +
                                    std::to_string(exit.world_size) + " ranks had finished training";

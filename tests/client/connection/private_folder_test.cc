@@ -14,6 +14,7 @@
 namespace equipoise {
 namespace private_folder_test {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class PrivateFolderTest : public ::testing::Test {
@@ -47,7 +48,8 @@ TEST_F(PrivateFolderTest, IsGoneAtTheEnd) {
     std::ofstream(folder.path() / "file") << "x";
     EXPECT_EQ(folder.path().parent_path(), temporary_.path());
     EXPECT_EQ(std::filesystem::status(folder.path()).permissions(), std::filesystem::perms::owner_all);
-    EXPECT_EQ(folder.mpirun_setting(), "OMPI_MCA_orte_tmpdir_base=" + folder.path().string());
+    EXPECT_THAT(folder.mpirun_settings(), ElementsAre("OMPI_MCA_orte_tmpdir_base=" + folder.path().string(),
+                                                      "PRTE_MCA_prte_tmpdir_base=" + folder.path().string()));
   }
   EXPECT_TRUE(is_empty());
 }

@@ -44,6 +44,32 @@ TEST_F(SecretFile, IsRefusedWhereOthersHaveAccessAndNeverRepeated) {
   }
 }
 
+// As Kubernetes mounts a secret into a container that is not root's: of root, for a group of this user.
+TEST_F(SecretFile, OfRootIsReadByTheUserOfItsGroup) {
+  if (::geteuid() != 0) return;  // nobody else can make such a file
+  constexpr uid_t kNobody = 65534;
+  ASSERT_EQ(::chown(file_.c_str(), 0, kNobody), 0);
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0755), 0);
+  ASSERT_EQ(::setegid(kNobody), 0);
+  ASSERT_EQ(::seteuid(kNobody), 0);
+  const auto answer = [&] {
+    return refusal_of([&] { content_ = read_secret_file(file_, 100, "a token", FileReaders::kOwner); });
+  };
+  // Its mode can only be changed by root.
+  const auto answer_at = [&](mode_t mode) {
+    EXPECT_EQ(::seteuid(0), 0);
+    ::chmod(file_.c_str(), mode);
+    EXPECT_EQ(::seteuid(kNobody), 0);
+    return answer();
+  };
+  EXPECT_EQ(answer_at(0440), "accepted");
+  EXPECT_EQ(content_, "the secret itself");
+  EXPECT_THAT(answer_at(0460), HasSubstr("expected at most 0640"));
+  EXPECT_THAT(answer_at(0444), HasSubstr("expected at most 0640"));
+  ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_EQ(::setegid(0), 0);
+}
+
 TEST_F(SecretFile, IsRefusedWhereItIsNoFileOrTooLong) {
   ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
   EXPECT_THAT(refusal_of([&] { read_secret_file(folder_ / "pipe", 100, "a token", FileReaders::kOwner); }),

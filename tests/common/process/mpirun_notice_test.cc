@@ -126,6 +126,25 @@ INSTANTIATE_TEST_SUITE_P(
              "the job to be terminated. The first process to do so was:\n\n"
              "  Process name: [[20454,1],3]\n  Exit code:    2\n",
              NoticeWeight::kConsequence, "rank 3 ended with exit code 2"},
+        // Open MPI 5.
+        Case{"prterun detected that one or more processes exited with non-zero status,\n"
+             "thus causing the job to be terminated. The first process to do so was:\n\n"
+             "   Process name: [prterun-vm-30925@1,1]\n   Exit code:    3\n",
+             NoticeWeight::kConsequence, "rank 1 ended with exit code 3"},
+        Case{"prterun was unable to launch the specified application as it could not\naccess an executable:\n\n"
+             "   Executable: /no/such/program\n   Node: node7\n\nwhile attempting to start process rank 0.\n",
+             NoticeWeight::kCause, "/no/such/program is not on node7, or may not be executed there"},
+        Case{"PRTE has lost communication with a remote daemon.\n\n  HNP daemon   : [prterun-eqn1-30724@0,0] on node "
+             "eqn1\n"
+             "  Remote daemon: [prterun-eqn1-30724@0,1] on node eqn2\n\nThis is usually due to either a failure\n",
+             NoticeWeight::kCause,
+             "lost contact with eqn2: the host, its network, or Open MPI's daemon there has failed"},
+        Case{"A daemon failed to report back after being spawned. This could\nbe due to several factors, including "
+             "inability to find the\ndaemon executable\n\n  Local host:    eqn1\n  Remote host:   eqn2\n"
+             "  Daemon exit status: 255\n",
+             NoticeWeight::kConsequence,
+             "Open MPI's daemon on eqn2 could not be started: it needs ssh without a password, the same Open MPI in "
+             "PATH there, and a TCP connection back"},
         Case{"An internal error has occurred in ORTE:\n\n[[1,0],0] FORCE-TERMINATE AT (null):1 - error x.c(352)\n\n"
              "This is something that should be reported to the developers.\n",
              NoticeWeight::kConsequence, "Open MPI failed inside: FORCE-TERMINATE AT (null):1 - error x.c(352)"}));
@@ -157,6 +176,10 @@ TEST(FirstRankEnd, IsTheOneThatOpenMpiNames) {
   EXPECT_EQ(failed->rank, 3);
   EXPECT_EQ(failed->exit_code, 2);
   EXPECT_FALSE(failed->signal);
+  const auto of_five = first_rank_end("   Process name: [prterun-vm-30925@1,7]\n   Exit code:    5\n");
+  ASSERT_TRUE(of_five);
+  EXPECT_EQ(of_five->rank, 7);
+  EXPECT_EQ(of_five->exit_code, 5);
 }
 
 TEST(FirstRankEnd, OfAnyOtherTextIsNone) {

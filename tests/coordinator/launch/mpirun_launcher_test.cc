@@ -25,6 +25,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 std::string content(const std::filesystem::path& file) {
   std::ostringstream text;
@@ -344,6 +345,10 @@ class MpirunCommand : public ::testing::Test {
         .hostfile = "/logs/hosts", .passed = {"NCCL_DEBUG"}, .mca = mca_, .interfaces = interfaces_, .run_as = run_as};
     return mpirun_command(settings_, request_, place);
   }
+  std::vector<std::string> variables() {
+    const LaunchPlace place{.hostfile = "/logs/hosts", .passed = {}, .mca = mca_, .interfaces = interfaces_};
+    return mpirun_variables(settings_, request_, place);
+  }
   // The value of --mca `name`; "" where it is not given.
   std::string parameter(const std::string& name) {
     const auto all = command();
@@ -371,23 +376,28 @@ TEST_F(MpirunCommand, NoticesADeadHostSoonAndNeverRecoversInPlace) {
 
 TEST_F(MpirunCommand, LeavesBridgesOutUnlessNetworksAreChosen) {
   EXPECT_THAT(parameter("btl_tcp_if_exclude"), HasSubstr("127.0.0.0/8,sppp,docker0"));
-  // Without "lo" daemons try this machine's loopback address on the other hosts, and may find themselves there.
-  EXPECT_THAT(parameter("oob_tcp_if_exclude"), HasSubstr("lo,docker0"));
+  // Without "lo" daemons try this machine's loopback address on the other hosts, and may find themselves there. On the
+  // command line it would end the daemons of Open MPI 5.
+  EXPECT_THAT(variables(), ElementsAre(StartsWith("OMPI_MCA_oob_tcp_if_exclude=lo,docker0")));
+  EXPECT_EQ(parameter("oob_tcp_if_exclude"), "");
   request_.mpi_options = {{"btl_tcp_if_include", "eth0"}};
   EXPECT_EQ(parameter("btl_tcp_if_include"), "eth0");
   EXPECT_EQ(parameter("btl_tcp_if_exclude"), "");
   EXPECT_THAT(overruled_variables(request_), Contains("OMPI_MCA_btl_tcp_if_exclude"));
   mca_.of_environment = {{"oob_tcp_if_include", "eth1"}};
-  EXPECT_EQ(parameter("oob_tcp_if_exclude"), "");
+  EXPECT_THAT(variables(), IsEmpty());
   request_.hosts.clear();
   request_.mpi_options.clear();
   EXPECT_EQ(parameter("btl_tcp_if_exclude"), "") << "on one machine";
+  EXPECT_EQ(parameter("orte_default_hostfile"), "none");
+  EXPECT_THAT(variables(), ElementsAre("PRTE_MCA_prte_default_hostfile=none"));
 }
 
 // A machine without a network runs its ranks over loopback: left out as well, mpirun would refuse to start.
 TEST_F(MpirunCommand, LeavesNothingOutWhereThereIsNothingElse) {
   interfaces_ = {"docker0"};
-  EXPECT_EQ(parameter("oob_tcp_if_exclude"), "");
+  EXPECT_THAT(variables(), IsEmpty());
+  EXPECT_EQ(parameter("btl_tcp_if_exclude"), "");
 }
 
 }  // namespace mpirun_launcher_test

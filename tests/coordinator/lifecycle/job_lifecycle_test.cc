@@ -96,6 +96,15 @@ TEST(JobLifecycle, ALaunchedJobSucceedsOnlyWhenItsRanksFinishedAndMpirunExitedWi
   EXPECT_EQ(job.state, v1::JOB_STATE_RUNNING);
   const LauncherExited good{.exit_code = 0, .last_line = "", .ranks_finished = 1, .world_size = 2};
   EXPECT_EQ(next(job, good, kNow).reason, "mpirun exited with code 0, but 1 of 2 ranks had finished training");
+  EXPECT_EQ(next(job, good, kNow).failure_kind, v1::FAILURE_KIND_PROGRAM);
+  // As Open MPI 5 does it.
+  const LauncherExited without_a_host{.exit_code = 0,
+                                      .last_line = "lost contact with node2",
+                                      .ranks_finished = 1,
+                                      .world_size = 2,
+                                      .lost_contact = true};
+  EXPECT_EQ(next(job, without_a_host, kNow).reason, "mpirun exited with code 0: lost contact with node2");
+  EXPECT_EQ(next(job, without_a_host, kNow).failure_kind, v1::FAILURE_KIND_INFRASTRUCTURE);
   job = next(job, RanksFinished{.world_size = 2}, kNow);
   EXPECT_EQ(job.state, v1::JOB_STATE_RUNNING);
   EXPECT_EQ(state_after(job, good), v1::JOB_STATE_SUCCEEDED);
