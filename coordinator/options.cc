@@ -37,6 +37,7 @@ struct Texts {
   bool allocation = false;
   bool insecure = false;
   bool insecure_metrics = false;
+  bool open_health = false;
   bool exit_with_parent = false;
   bool check = false;
   bool quarantine = false;
@@ -110,6 +111,8 @@ void declare(CLI::App& app, Texts& texts) {
          "Who may call: a line ROLE NAME SHA256 for each token, as `equipoise token create` prints it; mode 0600; "
          "read again when it changes")
       ->type_name("FILE");
+  app.add_flag("--open-health", texts.open_health,
+               "With --tokens: tell everybody whether this service serves (grpc.health.v1), as probes show no token");
   app.add_option("--root", texts.roots,
                  "Folder that data, models and outputs of jobs must be in; may be repeated; default: any folder")
       ->type_name("DIR")
@@ -238,6 +241,7 @@ Options options_of(const Texts& texts) {
   options.server.listen = checked_listen(texts);
   options.server.metrics_listen = checked_metrics_listen(texts);
   if (!texts.tokens.empty()) options.server.access.tokens = existing_file("--tokens", texts.tokens);
+  options.server.access.has_open_health = texts.open_health;
   options.server.roots = checked_roots(texts.roots);
   options.server.tls = checked_tls(texts);
   options.server.rank_files = checked_rank_files(texts);
