@@ -6,7 +6,7 @@ FUZZ_RECORDS ?= 1000000
 SEEDS ?= 100000
 SECONDS ?= 600
 
-.PHONY: demo test recipes test-faults test-hosts test-asan test-tsan fuzz simulate bench reproduce check-gpu \
+.PHONY: demo test recipes test-faults test-hosts test-grpcurl test-asan test-tsan fuzz simulate bench reproduce check-gpu \
   protocol protocol-release soak build clean
 
 demo:
@@ -30,6 +30,12 @@ test-hosts:
 	deploy/bootstrap --tests
 	deploy/build --programs
 	python3 tests/integration/hosts_test.py -v
+
+# Every example of docs/grpcurl.md with the real grpcurl, which is built first (two minutes).
+test-grpcurl:
+	deploy/bootstrap --tests --grpcurl
+	deploy/build --programs
+	EQUIPOISE_GRPCURL=.deps/bin/grpcurl python3 tests/integration/grpcurl_test.py -v
 
 # The coordinator and the worker's control threads under sanitizers: a build of its own each.
 test-asan:
