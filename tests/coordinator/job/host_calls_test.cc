@@ -25,7 +25,8 @@ class Hosts : public ControllerFixture {
   }
   HostCalls& hosts() { return core_->host_calls(); }
   v1::Host host(const std::string& name) {
-    for (const v1::Host& one : hosts().list({}).hosts()) {
+    const v1::ListHostsResponse all = hosts().list({});
+    for (const v1::Host& one : all.hosts()) {
       if (one.name() == name) return one;
     }
     ADD_FAILURE() << name << " is not listed";
