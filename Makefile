@@ -7,7 +7,8 @@ SEEDS ?= 100000
 SECONDS ?= 600
 
 .PHONY: demo test recipes test-faults test-hosts test-slurm test-openmpi5 test-container test-trl test-trackers \
-  test-wheel test-asan test-tsan fuzz simulate bench reproduce check-gpu protocol protocol-release soak build clean
+  test-wheel test-grpcurl test-asan test-tsan fuzz simulate bench reproduce check-gpu protocol protocol-release soak \
+  build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -67,6 +68,12 @@ test-wheel:
 	deploy/bootstrap --wheel
 	deploy/wheel
 	python3 tests/integration/wheel_test.py -v
+
+# Every example of docs/grpcurl.md with the real grpcurl, which is built first (two minutes).
+test-grpcurl:
+	deploy/bootstrap --tests --grpcurl
+	deploy/build --programs
+	EQUIPOISE_GRPCURL=.deps/bin/grpcurl python3 tests/integration/grpcurl_test.py -v
 
 # The coordinator and the worker's control threads under sanitizers: a build of its own each.
 test-asan:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / ".deps/python-tests"))
 from google.protobuf import descriptor_pb2  # noqa: E402
 
 PAGE = ROOT / "docs/reference/api.md"
-FILES = ["training", "job", "worker", "error"]
+FILES = ["training", "host", "job", "worker", "error"]
 Field = descriptor_pb2.FieldDescriptorProto
 
 # Field numbers of FileDescriptorProto and what is in it: a path of them finds a comment.

@@ -39,6 +39,7 @@ struct Texts {
   bool allocation = false;
   bool insecure = false;
   bool insecure_metrics = false;
+  bool open_health = false;
   bool exit_with_parent = false;
   bool check = false;
   bool quarantine = false;
@@ -113,6 +114,8 @@ void declare(CLI::App& app, Texts& texts) {
          "Who may call: a line ROLE NAME SHA256 for each token, as `equipoise token create` prints it; mode 0600; "
          "read again when it changes")
       ->type_name("FILE");
+  app.add_flag("--open-health", texts.open_health,
+               "With --tokens: tell everybody whether this service serves (grpc.health.v1), as probes show no token");
   app.add_option("--root", texts.roots,
                  "Folder that data, models and outputs of jobs must be in; may be repeated; default: any folder")
       ->type_name("DIR")
@@ -276,6 +279,7 @@ Options options_of(const Texts& texts) {
   options.server.is_open = texts.insecure;
   options.server.has_open_metrics = texts.insecure_metrics;
   if (!texts.tokens.empty()) options.server.access.tokens = existing_file("--tokens", texts.tokens);
+  options.server.access.has_open_health = texts.open_health;
   options.server.roots = checked_roots(texts.roots);
   options.server.tls = checked_tls(texts);
   options.server.rank_files = checked_rank_files(texts);

@@ -43,6 +43,11 @@ Connection CoordinatorFlags::connect(const StopRequest& stop) const {
   return Connection({address, std::chrono::seconds(timeout_seconds), read_service_access(files)}, stop);
 }
 
+void add_etag_flag(CLI::App& verb, std::string& etag) {
+  verb.add_option("--etag", etag, "Only if the job has this etag, as `jobs get --json` shows it; else exit code 4")
+      ->type_name("ETAG");
+}
+
 namespace {
 
 constexpr std::array<std::pair<const char*, TableFormat>, 4> kFormats = {{{"text", TableFormat::kText},

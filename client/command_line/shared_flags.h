@@ -27,6 +27,9 @@ struct CoordinatorFlags {
   Connection connect(const StopRequest& stop = nullptr) const;
 };
 
+// Declares --etag on `verb`: the job must be as it was read. `etag` outlives the verb.
+void add_etag_flag(CLI::App& verb, std::string& etag);
+
 // Declares it on `verb`. `format` outlives the verb and keeps its value where the flag is absent.
 void add_format_flag(CLI::App& verb, TableFormat& format);
 

@@ -17,6 +17,7 @@ using Action = std::function<void(const Console&)>;
 void add_train_verb(CLI::App& parent, Action& chosen);
 void add_submit_verb(CLI::App& parent, Action& chosen);
 void add_jobs_verb(CLI::App& parent, Action& chosen);
+void add_hosts_verb(CLI::App& parent, Action& chosen);
 void add_checkpoints_verb(CLI::App& parent, Action& chosen);
 void add_data_verb(CLI::App& parent, Action& chosen);
 void add_model_verb(CLI::App& parent, Action& chosen);

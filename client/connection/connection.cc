@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string_view>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include "client/console/console.h"
@@ -73,12 +74,16 @@ Connection::Connection(CoordinatorAddress address, const StopRequest& stop) : ad
   channel_ = make_channel(address_);
   wait_for(*channel_, address_, stop);
   stub_ = v1::TrainingJobService::NewStub(channel_);
+  host_stub_ = v1::HostService::NewStub(channel_);
 }
 
 void Connection::check(const grpc::Status& status) const {
   if (reason_in(status.error_details()) == ErrorReason::kStateNotStored) {
     throw PeerError("the coordinator at " + address_.host_port +
                     " cannot store anything at the moment: " + status.error_message());
+  }
+  if (reason_in(status.error_details()) == ErrorReason::kEtagMismatch) {
+    throw CommandError(ExitCode::kChanged, status.error_message());
   }
   const bool has_no_answer = was_cut_off(status) || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
   if (has_no_answer) {
@@ -111,8 +116,14 @@ bool Connection::is_connected(std::chrono::milliseconds wait) {
   return channel_->WaitForConnected(std::chrono::system_clock::now() + wait);
 }
 
-template <typename Response, typename Request, typename Method>
-Response Connection::call(Repeat repeat, Method method, const Request& request) {
+template <typename Response, typename Stub, typename Request>
+Response Connection::call(Repeat repeat, Method<Stub, Request, Response> method, const Request& request) {
+  Stub* stub = nullptr;
+  if constexpr (std::is_same_v<Stub, v1::HostService::Stub>) {
+    stub = host_stub_.get();
+  } else {
+    stub = stub_.get();
+  }
   const auto start = std::chrono::steady_clock::now();
   const auto deadline = std::chrono::system_clock::now() + address_.timeout + kAnswerDeadline;
   while (true) {
@@ -121,7 +132,7 @@ Response Connection::call(Repeat repeat, Method method, const Request& request) 
     context.set_deadline(deadline);
     sign(context);
     Response response;
-    const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
+    const grpc::Status status = (stub->*method)(&context, request, &response);
     const bool went_away = was_cut_off(status);
     const bool is_in_time = std::chrono::steady_clock::now() - start < address_.timeout;
     if (!went_away || !is_in_time || repeat == Repeat::kUnsafe) {
@@ -130,6 +141,16 @@ Response Connection::call(Repeat repeat, Method method, const Request& request) 
     }
     std::this_thread::sleep_for(kBetweenTries);
   }
+}
+
+// With an etag a repeat without a request id would find what the first has changed.
+template <typename Response, typename Request>
+Response Connection::change(Method<v1::TrainingJobService::Stub, Request, Response> method, const ChangedJob& job) {
+  Request request;
+  request.set_id(job.id);
+  request.set_etag(job.etag);
+  if (!job.etag.empty()) request.set_request_id(new_request_id());
+  return call(Repeat::kSafe, method, request);
 }
 
 v1::TrainingJob Connection::create_job(const v1::CreateTrainingJobRequest& request) {
@@ -144,15 +165,14 @@ v1::TrainingJob Connection::get_job(const std::string& id) {
   return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::GetTrainingJob, request);
 }
 
-v1::TrainingJob Connection::cancel_job(const std::string& id) {
-  v1::CancelTrainingJobRequest request;
-  request.set_id(id);
-  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::CancelTrainingJob, request);
+v1::TrainingJob Connection::cancel_job(const ChangedJob& job) {
+  return change<v1::TrainingJob, v1::CancelTrainingJobRequest>(&v1::TrainingJobService::Stub::CancelTrainingJob, job);
 }
 
 // Without waiting for a coordinator that is away. nullopt: not in the job's state.
-template <typename Request, typename Method>
-std::optional<v1::TrainingJob> Connection::ask_once(Method method, const std::string& id) {
+template <typename Request>
+std::optional<v1::TrainingJob> Connection::ask_once(
+    Method<v1::TrainingJobService::Stub, Request, v1::TrainingJob> method, const std::string& id) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kAnswerDeadline);
   sign(context);
@@ -173,43 +193,42 @@ std::optional<v1::TrainingJob> Connection::pause_unless_ended(const std::string&
   return ask_once<v1::PauseTrainingJobRequest>(&v1::TrainingJobService::Stub::PauseTrainingJob, id);
 }
 
-v1::TrainingJob Connection::pause_job(const std::string& id) {
-  v1::PauseTrainingJobRequest request;
-  request.set_id(id);
-  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::PauseTrainingJob, request);
+v1::TrainingJob Connection::pause_job(const ChangedJob& job) {
+  return change<v1::TrainingJob, v1::PauseTrainingJobRequest>(&v1::TrainingJobService::Stub::PauseTrainingJob, job);
 }
 
-v1::TrainingJob Connection::resume_job(const std::string& id) {
-  v1::ResumeTrainingJobRequest request;
-  request.set_id(id);
-  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::ResumeTrainingJob, request);
+v1::TrainingJob Connection::resume_job(const ChangedJob& job) {
+  return change<v1::TrainingJob, v1::ResumeTrainingJobRequest>(&v1::TrainingJobService::Stub::ResumeTrainingJob, job);
 }
 
-v1::TrainingJob Connection::checkpoint_job(const std::string& id) {
+v1::TrainingJob Connection::checkpoint_job(const ChangedJob& job) {
   v1::CheckpointTrainingJobRequest request;
-  request.set_id(id);
+  request.set_id(job.id);
+  request.set_etag(job.etag);
   request.set_request_id(new_request_id());
   return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::CheckpointTrainingJob, request);
 }
 
-v1::TrainingJob Connection::evaluate_job(const std::string& id) {
-  v1::EvaluateTrainingJobRequest request;
-  request.set_id(id);
-  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::EvaluateTrainingJob, request);
+v1::TrainingJob Connection::evaluate_job(const ChangedJob& job) {
+  return change<v1::TrainingJob, v1::EvaluateTrainingJobRequest>(&v1::TrainingJobService::Stub::EvaluateTrainingJob,
+                                                                 job);
 }
 
 // A second one sets what the first has set.
 v1::TrainingJob Connection::update_job(const v1::UpdateTrainingJobRequest& request) {
-  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::UpdateTrainingJob, request);
+  v1::UpdateTrainingJobRequest asked = request;
+  if (!request.etag().empty()) asked.set_request_id(new_request_id());
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::UpdateTrainingJob, asked);
 }
 
 v1::TrainingJob Connection::fork_job(const v1::ForkTrainingJobRequest& request) {
   return call<v1::TrainingJob>(Repeat::kUnsafe, &v1::TrainingJobService::Stub::ForkTrainingJob, request);
 }
 
-void Connection::delete_job(const std::string& id) {
+void Connection::delete_job(const ChangedJob& job) {
   v1::DeleteTrainingJobRequest request;
-  request.set_id(id);
+  request.set_id(job.id);
+  request.set_etag(job.etag);
   request.set_request_id(new_request_id());
   call<google::protobuf::Empty>(Repeat::kSafe, &v1::TrainingJobService::Stub::DeleteTrainingJob, request);
 }
@@ -238,10 +257,31 @@ v1::ListRanksResponse Connection::list_ranks(const v1::ListRanksRequest& request
   return call<v1::ListRanksResponse>(Repeat::kSafe, &v1::TrainingJobService::Stub::ListRanks, request);
 }
 
+v1::ListHostsResponse Connection::list_hosts(const v1::ListHostsRequest& request) {
+  return call<v1::ListHostsResponse>(Repeat::kSafe, &v1::HostService::Stub::ListHosts, request);
+}
+
+v1::Host Connection::cordon_host(const std::string& name, const std::string& reason) {
+  v1::CordonHostRequest request;
+  request.set_name(name);
+  request.set_reason(reason);
+  request.set_request_id(new_request_id());
+  return call<v1::Host>(Repeat::kSafe, &v1::HostService::Stub::CordonHost, request);
+}
+
+v1::Host Connection::uncordon_host(const std::string& name) {
+  v1::UncordonHostRequest request;
+  request.set_name(name);
+  request.set_request_id(new_request_id());
+  return call<v1::Host>(Repeat::kSafe, &v1::HostService::Stub::UncordonHost, request);
+}
+
 std::unique_ptr<grpc::ClientReader<v1::TrainingJob>> Connection::watch_job(grpc::ClientContext& context,
-                                                                           const std::string& id) {
+                                                                           const std::string& id,
+                                                                           std::int64_t after_revision) {
   v1::WatchTrainingJobRequest request;
   request.set_id(id);
+  request.set_after_revision(after_revision);
   sign(context);
   return stub_->WatchTrainingJob(&context, request);
 }

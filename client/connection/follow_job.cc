@@ -92,25 +92,31 @@ grpc::Status JobStream::read_until_break() {
     const std::lock_guard lock(mutex_);
     if (stopping_) return grpc::Status::CANCELLED;
     context_ = std::make_unique<grpc::ClientContext>();
-    reader = connection_.watch_job(*context_, id_);
+    reader = connection_.watch_job(*context_, id_, seen_revision_);
   }
+  await_contact(*reader);
   read(*reader);
   return reader->Finish();
 }
 
-// The coordinator begins each stream with the job as it is, so that a stream without a message was no contact.
+// The coordinator says that the stream is open before there is anything new.
+void JobStream::await_contact(grpc::ClientReader<v1::TrainingJob>& reader) {
+  reader.WaitForInitialMetadata();
+  has_contact_ = context_->GetServerInitialMetadata().contains(kWatchOpenMetadata);
+  if (has_contact_) absence_.has_contact(SteadyClock::now());
+}
+
 void JobStream::read(grpc::ClientReader<v1::TrainingJob>& reader) {
   v1::TrainingJob job;
-  bool has_message = false;
   while (reader.Read(&job)) {
-    has_message = true;
+    has_contact_ = true;
     absence_.has_contact(SteadyClock::now());
     if (job.revision() == seen_revision_) continue;
     seen_revision_ = job.revision();
     job_ended_ = is_final(job.state());
     inbox_.put(job);
   }
-  if (has_message) absence_.has_contact(SteadyClock::now());
+  if (has_contact_) absence_.has_contact(SteadyClock::now());
 }
 
 namespace {

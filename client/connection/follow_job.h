@@ -51,6 +51,7 @@ class JobStream {
   void run();
   void follow();
   grpc::Status read_until_break();
+  void await_contact(grpc::ClientReader<v1::TrainingJob>& reader);
   void read(grpc::ClientReader<v1::TrainingJob>& reader);
   bool may_open_again(const grpc::Status& status);
   bool stopped_within(std::chrono::milliseconds pause);
@@ -62,6 +63,7 @@ class JobStream {
   Absence absence_;
   std::int64_t seen_revision_ = 0;
   bool job_ended_ = false;
+  bool has_contact_ = false;  // by the newest stream
 
   std::mutex mutex_;
   std::condition_variable stop_requested_;

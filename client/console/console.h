@@ -16,6 +16,7 @@ enum class ExitCode : int {
   kSuccess = 0,
   kFailure = 1,       // the job, a process or the machine failed
   kBadInput = 2,      // an argument, a file, a setting; a coordinator that is not there
+  kChanged = 4,       // the job has another etag than the caller has seen
   kInterrupted = 130  // Ctrl-C
 };
 

@@ -16,6 +16,7 @@ namespace {
 struct SetFlags {
   CoordinatorFlags coordinator;
   std::string id;
+  std::string etag;
   std::vector<std::string> settings;
 };
 
@@ -54,6 +55,7 @@ v1::TrainingJobSettings settings_of(const std::vector<std::string>& texts) {
 void set_settings(const SetFlags& flags, const Console& console) {
   v1::UpdateTrainingJobRequest request;
   request.set_id(flags.id);
+  request.set_etag(flags.etag);
   *request.mutable_settings() = settings_of(flags.settings);
   Connection connection = flags.coordinator.connect();
   const v1::TrainingJob job = connection.update_job(request);
@@ -75,6 +77,7 @@ void add_jobs_set_verb(CLI::App& parent, Action& chosen) {
       ->type_name("")
       ->required();
   flags->coordinator.add_to(*verb);
+  add_etag_flag(*verb, flags->etag);
   verb->footer(
       "They hold from the end of a step on, on all ranks alike, and again where steps are done again after a fault.");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { set_settings(*flags, console); }; });

@@ -20,6 +20,7 @@ namespace {
 struct PauseFlags {
   CoordinatorFlags coordinator;
   std::string id;
+  std::string etag = {};
   bool waits = false;
 };
 
@@ -56,7 +57,10 @@ std::string new_condition(const v1::TrainingJob& asked, const v1::TrainingJob& n
 
 void pause_job(const PauseFlags& flags, const Console& console) {
   const v1::TrainingJob job = ask_and_wait(
-      flags, console, [&](Connection& connection) { return connection.pause_job(flags.id); },
+      flags, console,
+      [&](Connection& connection) {
+        return connection.pause_job({flags.id, flags.etag});
+      },
       [](const v1::TrainingJob& asked, const v1::TrainingJob& now) {
         const bool goes_on = asked.state() == v1::JOB_STATE_PAUSING && now.state() == v1::JOB_STATE_RUNNING;
         if (goes_on) throw CommandError(ExitCode::kFailure, printable(now.state_reason()));
@@ -67,7 +71,10 @@ void pause_job(const PauseFlags& flags, const Console& console) {
 
 v1::TrainingJob ask_for_checkpoint(const PauseFlags& flags, const Console& console) {
   return ask_and_wait(
-      flags, console, [&](Connection& connection) { return connection.checkpoint_job(flags.id); },
+      flags, console,
+      [&](Connection& connection) {
+        return connection.checkpoint_job({flags.id, flags.etag});
+      },
       [](const v1::TrainingJob& asked, const v1::TrainingJob& now) {
         const bool has_moved = now.has_checkpoint_step() &&
                                (!asked.has_checkpoint_step() || now.checkpoint_step() > asked.checkpoint_step());
@@ -88,7 +95,10 @@ void checkpoint_job(const PauseFlags& flags, const Console& console) {
 
 void evaluate_job(const PauseFlags& flags, const Console& console) {
   const v1::TrainingJob job = ask_and_wait(
-      flags, console, [&](Connection& connection) { return connection.evaluate_job(flags.id); },
+      flags, console,
+      [&](Connection& connection) {
+        return connection.evaluate_job({flags.id, flags.etag});
+      },
       [](const v1::TrainingJob& asked, const v1::TrainingJob& now) {
         const bool has_moved = now.has_validation_step() &&
                                (!asked.has_validation_step() || now.validation_step() > asked.validation_step());
@@ -103,13 +113,14 @@ void evaluate_job(const PauseFlags& flags, const Console& console) {
 
 void resume_job(const PauseFlags& flags, const Console& console) {
   Connection connection = flags.coordinator.connect();
-  say_state(connection.resume_job(flags.id), console);
+  say_state(connection.resume_job({flags.id, flags.etag}), console);
 }
 
 std::shared_ptr<PauseFlags> add_flags(CLI::App& verb) {
   auto flags = std::make_shared<PauseFlags>();
   verb.add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   flags->coordinator.add_to(verb);
+  add_etag_flag(verb, flags->etag);
   return flags;
 }
 

@@ -17,11 +17,12 @@ namespace {
 struct CancelFlags {
   CoordinatorFlags coordinator;
   std::string id;
+  std::string etag;
 };
 
 void cancel_job(const CancelFlags& flags, const Console& console) {
   Connection connection = flags.coordinator.connect();
-  const v1::TrainingJob job = connection.cancel_job(flags.id);
+  const v1::TrainingJob job = connection.cancel_job({flags.id, flags.etag});
   console.out << job.id() << " is " << state_name(job.state()) << "\n";
 }
 
@@ -32,6 +33,7 @@ void add_jobs_cancel_verb(CLI::App& parent, Action& chosen) {
   CLI::App* verb = parent.add_subcommand("cancel", "Stop a job; what it has written stays");
   verb->add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   flags->coordinator.add_to(*verb);
+  add_etag_flag(*verb, flags->etag);
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { cancel_job(*flags, console); }; });
 }
 
@@ -40,11 +42,12 @@ namespace {
 struct DeleteFlags {
   CoordinatorFlags coordinator;
   std::string id;
+  std::string etag;
 };
 
 void delete_job(const DeleteFlags& flags, const Console& console) {
   Connection connection = flags.coordinator.connect();
-  connection.delete_job(flags.id);
+  connection.delete_job({flags.id, flags.etag});
   console.out << flags.id << " is deleted\n";
 }
 
@@ -56,6 +59,7 @@ void add_jobs_delete_verb(CLI::App& parent, Action& chosen) {
       parent.add_subcommand("delete", "Delete a job that has ended, with its history and logs; its output stays");
   verb->add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   flags->coordinator.add_to(*verb);
+  add_etag_flag(*verb, flags->etag);
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { delete_job(*flags, console); }; });
 }
 

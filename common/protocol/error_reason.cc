@@ -26,6 +26,7 @@ constexpr auto kReasonNames = std::to_array<std::pair<ErrorReason, std::string_v
     {ErrorReason::kRequestIdReused, "REQUEST_ID_REUSED"},
     {ErrorReason::kEtagMismatch, "ETAG_MISMATCH"},
     {ErrorReason::kJobNotFound, "JOB_NOT_FOUND"},
+    {ErrorReason::kHostNotFound, "HOST_NOT_FOUND"},
     {ErrorReason::kWrongState, "WRONG_STATE"},
     {ErrorReason::kOtherContent, "OTHER_CONTENT"},
     {ErrorReason::kStepOutOfOrder, "STEP_OUT_OF_ORDER"},

@@ -26,6 +26,7 @@ enum class ErrorReason {
   kRequestIdReused,  // by another request than the one that had it first
   kEtagMismatch,     // the job is not as the caller has seen it
   kJobNotFound,
+  kHostNotFound,
   kWrongState,    // of the job, or of what it needs
   kOtherContent,  // than what is on record for the same step or rank
   kStepOutOfOrder,

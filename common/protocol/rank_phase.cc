@@ -8,6 +8,8 @@ std::string phase_name(v1::RankPhase phase) {
       return "starting";
     case v1::RANK_PHASE_READING_DATA:
       return "reading data";
+    case v1::RANK_PHASE_LOADING_MODEL:
+      return "loading model";
     case v1::RANK_PHASE_REFERENCE_LOG_PROBS:
       return "reference log-probs";
     case v1::RANK_PHASE_TRAINING:

@@ -11,6 +11,9 @@ namespace equipoise {
 // coordinator wrote has an ErrorInfo (error.proto) beside it, and is an answer unless its code is UNAVAILABLE.
 bool was_cut_off(const grpc::Status& status);
 
+// Initial metadata of WatchTrainingJob, sent as soon as the caller follows the job: there may be nothing new to say.
+inline constexpr const char* kWatchOpenMetadata = "equipoise-watch";
+
 // Arguments of a gRPC channel, in milliseconds. A coordinator that starts again is back within a second or two.
 inline constexpr int kFirstReconnectPauseMs = 100;
 inline constexpr int kLongestReconnectPauseMs = 1000;

@@ -23,6 +23,7 @@ namespace equipoise::coordinator {
 struct AccessSettings {
   std::optional<std::filesystem::path> tokens;  // none: everybody who reaches the service may do everything
   CallLimits limits;                            // of each caller, where there are tokens
+  bool has_open_health = false;                 // whether the service serves is told to everybody
 };
 
 // What came with a call, as it came.
@@ -74,6 +75,7 @@ class CallGate {
   std::optional<Principal> caller_of(const CallCredentials& credentials);
   void note_refusal(std::string_view method, const std::string& peer);
 
+  const bool has_open_health_;
   std::unique_ptr<TokenFile> tokens_;  // null: none are needed
   PrincipalLimits limits_;
   const Clock& clock_;

@@ -17,6 +17,19 @@ namespace {
 
 constexpr std::size_t kLongestRequestId = 64;
 
+void check_request_id(const std::string& request_id) {
+  if (request_id.size() <= kLongestRequestId) return;
+  throw std::invalid_argument("request_id has " + std::to_string(request_id.size()) + " bytes, expected at most " +
+                              std::to_string(kLongestRequestId));
+}
+
+void check_is_same(const AnsweredRequest& earlier, const std::string& digest) {
+  if (earlier.digest == digest) return;
+  const std::string of_job = earlier.answer.id().empty() ? "" : " (job " + earlier.answer.id() + ")";
+  throw Refusal(Refusal::Code::kInvalidArgument, ErrorReason::kRequestIdReused,
+                "request_id \"" + earlier.request_id + "\" was used for another request" + of_job + "; use a new one");
+}
+
 }  // namespace
 
 // Of the message's bytes in an order that does not depend on how a map was filled.
@@ -31,11 +44,18 @@ std::string AnsweredRequests::digest_of(const std::string& method, const google:
   return byte_text(sha256_of(std::as_bytes(std::span(bytes))));
 }
 
-v1::TrainingJob AnsweredRequests::answer(const Call& asked) {
-  if (asked.request_id.size() > kLongestRequestId) {
-    throw std::invalid_argument("request_id has " + std::to_string(asked.request_id.size()) +
-                                " bytes, expected at most " + std::to_string(kLongestRequestId));
+AnsweredRequests::OtherRequest AnsweredRequests::other(const std::string& request_id, const std::string& digest) {
+  check_request_id(request_id);
+  if (request_id.empty()) return {};
+  if (const auto earlier = table_.store().answered_request(request_id)) {
+    check_is_same(*earlier, digest);
+    return {.is_answered = true, .to_keep = std::nullopt};
   }
+  return {.is_answered = false, .to_keep = AnsweredRequest{.request_id = request_id, .digest = digest, .answer = {}}};
+}
+
+v1::TrainingJob AnsweredRequests::answer(const Call& asked) {
+  check_request_id(asked.request_id);
   if (asked.request_id.empty()) {
     check_etag(asked);
     return asked.call();
@@ -45,12 +65,8 @@ v1::TrainingJob AnsweredRequests::answer(const Call& asked) {
     check_etag(asked);
     return asked.is_kept ? made_answer(asked) : asked.call();
   }
+  check_is_same(*earlier, asked.digest);
   v1::TrainingJob& first = earlier->answer;
-  if (earlier->digest != asked.digest) {
-    throw Refusal(
-        Refusal::Code::kInvalidArgument, ErrorReason::kRequestIdReused,
-        "request_id \"" + asked.request_id + "\" was used for another request (job " + first.id() + "); use a new one");
-  }
   // Stored without: it is most of the bytes, and never changes.
   if (table_.contains(first.id())) *first.mutable_spec() = table_.find(first.id()).job.spec();
   return std::move(first);

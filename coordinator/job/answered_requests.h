@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "coordinator/job/job_table.h"
@@ -40,6 +41,17 @@ class AnsweredRequests {
     return answered;
   }
 
+  // Of a call that changes no job: whether it was answered before. The other one is to be kept with what it changes;
+  // nullopt: it has no request id. Throws as once().
+  struct OtherRequest {
+    bool is_answered = false;
+    std::optional<AnsweredRequest> to_keep;
+  };
+  template <typename Request>
+  OtherRequest other(const char* method, const Request& request) {
+    return other(request.request_id(), digest_of(method, request));
+  }
+
  private:
   struct Call {
     std::string request_id, digest;
@@ -49,6 +61,7 @@ class AnsweredRequests {
     bool is_kept = true;
   };
   static std::string digest_of(const std::string& method, const google::protobuf::Message& request);
+  OtherRequest other(const std::string& request_id, const std::string& digest);
   v1::TrainingJob answer(const Call& asked);
   v1::TrainingJob made_answer(const Call& asked);
   void check_etag(const Call& asked);

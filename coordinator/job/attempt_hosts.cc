@@ -3,7 +3,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +19,21 @@ namespace {
 
 // No id of a job has a space.
 constexpr std::string_view kQuestion = "host ";
+
+constexpr const char* kOperatorCause = "OPERATOR";
+constexpr const char* kFailuresCause = "FAILURES";
+
+StoredCordon stored_cordon(const HostCordon& cordon) {
+  return {.cause = cordon.cause == HostCordon::Cause::kFailures ? kFailuresCause : kOperatorCause,
+          .reason = cordon.reason,
+          .since = std::chrono::system_clock::to_time_t(cordon.since)};
+}
+
+HostCordon restored_cordon(const StoredCordon& cordon) {
+  return {.cause = cordon.cause == kFailuresCause ? HostCordon::Cause::kFailures : HostCordon::Cause::kOperator,
+          .reason = cordon.reason,
+          .since = std::chrono::system_clock::from_time_t(cordon.since)};
+}
 
 // Hosts of ranks that may still run as far as they have said, as the hostfile names them.
 std::vector<std::string> silent_hosts(const Membership& members, const std::vector<HostSlots>& hosts) {
@@ -41,12 +59,12 @@ void AttemptSupervisor::note_host_failures(const AttemptKey& key, const std::vec
   for (const std::string& name : names) {
     if (std::ranges::find(hosts, name, &HostSlots::name) == hosts.end()) continue;
     attempt->second.has_failed_hosts = true;
-    const std::size_t cordoned = host_watch_.cordoned();
-    host_watch_.note_failure(name, table_.clock().now());
-    if (host_watch_.cordoned() == cordoned) continue;
-    spdlog::warn("{} is not used any more until the coordinator is started again: unused are {}", name,
-                 host_watch_.unused_text());
+    if (!host_watch_.note_failure(name, table_.clock().now(), table_.clock().wall())) continue;
+    unstored_cordons_.insert(name);
+    spdlog::warn("host {} is cordoned, as it {}; `equipoise hosts uncordon` lets it be used again", name,
+                 host_watch_.cordon_of(name)->reason);
   }
+  store_cordons();
 }
 
 // Of an attempt that mpirun has lost contact with: its exit names the host, if anything does.
@@ -86,8 +104,75 @@ void AttemptSupervisor::watch_hosts(SteadyTime now) {
       host_watch_.note_answer(host, false, now);
     }
   }
+  store_cordons();
   slots_.set_unused(host_watch_.unused());
   table_.metrics().show_hosts({.cordoned = host_watch_.cordoned(), .unanswering = host_watch_.unanswering()});
+}
+
+// A damaged table keeps no coordinator from starting.
+void AttemptSupervisor::read_cordons() {
+  try {
+    for (const auto& [host, cordon] : table_.store().host_cordons().all())
+      host_watch_.cordon(host, restored_cordon(cordon));
+  } catch (const StoreError& error) {
+    if (error.cause() != StoreError::Cause::kDamaged) throw;
+    spdlog::error("which hosts are cordoned cannot be read, and all are used: {}", error.what());
+  }
+}
+
+// Those that follow from failures hold whether they can be stored or not.
+void AttemptSupervisor::store_cordons() {
+  if (unstored_cordons_.empty() || table_.is_held()) return;
+  for (const std::string& host : std::set<std::string>(unstored_cordons_)) {
+    try {
+      const auto cordon = host_watch_.cordon_of(host);
+      table_.store().set_cordon(host, cordon ? std::optional(stored_cordon(*cordon)) : std::nullopt);
+      unstored_cordons_.erase(host);
+    } catch (const StoreError& error) {
+      if (error.cause() != StoreError::Cause::kDamaged) return table_.note_failure(error);
+      spdlog::error("host {} is cordoned until the coordinator is started again: {}", host, error.what());
+      unstored_cordons_.erase(host);
+    }
+  }
+}
+
+void AttemptSupervisor::set_cordon(const std::string& host, const std::optional<HostCordon>& cordon,
+                                   const std::optional<AnsweredRequest>& request) {
+  table_.check_room();
+  table_.store().set_cordon(host, cordon ? std::optional(stored_cordon(*cordon)) : std::nullopt, request);
+  unstored_cordons_.erase(host);
+  if (cordon) {
+    host_watch_.cordon(host, *cordon);
+  } else {
+    host_watch_.uncordon(host);
+  }
+  slots_.set_unused(host_watch_.unused());
+}
+
+HostView AttemptSupervisor::view_of(const HostSlots& host) const {
+  HostView view{.name = host.name,
+                .slots = host.slots,
+                .recent_failures = host_watch_.recent_failures(host.name, table_.clock().now()),
+                .is_unanswering = host_watch_.is_unanswering(host.name),
+                .cordon = host_watch_.cordon_of(host.name)};
+  for (const auto& [key, attempt] : attempts_) {
+    for (const HostSlots& taken : attempt.hosts) {
+      if (taken.name != host.name) continue;
+      view.used_slots += taken.slots;
+      if (view.job_ids.empty() || view.job_ids.back() != key.job_id) view.job_ids.push_back(key.job_id);
+    }
+  }
+  return view;
+}
+
+std::vector<HostView> AttemptSupervisor::hosts() const {
+  std::vector<HostView> views;
+  for (const HostSlots& host : settings_.hosts) views.push_back(view_of(host));
+  for (const std::string& name : host_watch_.cordoned_hosts()) {
+    const bool is_listed = std::ranges::find(settings_.hosts, name, &HostSlots::name) != settings_.hosts.end();
+    if (!is_listed) views.push_back(view_of({.name = name, .slots = 0}));
+  }
+  return views;
 }
 
 bool AttemptSupervisor::is_question(const AttemptKey& key) { return key.job_id.starts_with(kQuestion); }

@@ -43,6 +43,7 @@ AttemptSupervisor::AttemptSupervisor(SupervisorSettings settings, JobTable& tabl
       random_source_(random_source),
       slots_(settings_.hosts, settings_.most_workers),
       host_watch_(settings_.host_rules) {
+  read_cordons();
   find_attempts();
   recover();
 }

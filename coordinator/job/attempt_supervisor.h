@@ -5,6 +5,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,17 @@ enum class Leaving {
   kOfUser,  // what the coordinator has not launched, as the next one could not find it
 };
 
+// A host as it is now.
+struct HostView {
+  std::string name;
+  int slots = 0;  // 0: it is cordoned, and not in the hostfile any more
+  int used_slots = 0;
+  int recent_failures = 0;  // within the window of the rules
+  bool is_unanswering = false;
+  std::optional<HostCordon> cordon = std::nullopt;
+  std::vector<std::string> job_ids = {};  // whose attempts have its slots
+};
+
 // Not thread-safe.
 class AttemptSupervisor {
  public:
@@ -60,6 +72,13 @@ class AttemptSupervisor {
   void tick();
   // The processes of an attempt have ended.
   void handle_exit(const LaunchExit& exit);
+
+  // In the order of the hostfile, then those that are cordoned and not in it.
+  std::vector<HostView> hosts() const;
+  // Stored with `request`, and in force at once: no attempt is placed on the host. nullopt: it is used again. Throws
+  // StoreError, and has then changed nothing.
+  void set_cordon(const std::string& host, const std::optional<HostCordon>& cordon,
+                  const std::optional<AnsweredRequest>& request);
 
   // No job starts any more, and those that run go on.
   void hold_launches() { are_launches_held_ = true; }
@@ -134,7 +153,9 @@ class AttemptSupervisor {
   void note_lost_contact(const LaunchExit& exit);
   void suspect_hosts(const JobRecord* record, const LiveAttempt& attempt);
   void watch_hosts(SteadyTime now);
-  // Whether it is of a question to a host.
+  void read_cordons();
+  void store_cordons();
+  HostView view_of(const HostSlots& host) const;
   // Whether the "attempt" asks a host whether it answers, and is none of a job's.
   static bool is_question(const AttemptKey& key);
   bool take_answer(const LaunchExit& exit);
@@ -153,6 +174,7 @@ class AttemptSupervisor {
   RandomSource& random_source_;
   SlotPool slots_;
   HostWatch host_watch_;
+  std::set<std::string> unstored_cordons_;  // hosts
   std::map<AttemptKey, LiveAttempt> attempts_;
   std::optional<SteadyTime> last_tick_, metrics_shown_;
   bool are_launches_held_ = false;

@@ -16,15 +16,30 @@ void HostWatch::suspect(const std::string& host) {
 bool HostWatch::awaits_first_answers() const {
   return std::ranges::any_of(hosts_, [](const auto& entry) {
     const Host& host = entry.second;
-    return host.must_answer && !host.is_cordoned && !host.has_been_asked;
+    return host.must_answer && !host.cordon && !host.has_been_asked;
   });
 }
 
-void HostWatch::note_failure(const std::string& host, SteadyTime now) {
+bool HostWatch::note_failure(const std::string& host, SteadyTime now, WallTime wall) {
   Host& known = hosts_[host];
-  std::erase_if(known.failures, [&](SteadyTime time) { return now - time > rules_.window; });
-  known.failures.push_back(now);
-  if (known.failures.size() >= rules_.most_failures) known.is_cordoned = true;
+  for (std::vector<SteadyTime>* const times : {&known.failures, &known.recent_failures}) {
+    std::erase_if(*times, [&](SteadyTime time) { return now - time > rules_.window; });
+    times->push_back(now);
+  }
+  if (known.cordon || known.failures.size() < rules_.most_failures) return false;
+  known.cordon = {.cause = HostCordon::Cause::kFailures,
+                  .reason = "has failed " + std::to_string(rules_.most_failures) + " times in a row within " +
+                            std::to_string(rules_.window.count() / 60) + " min",
+                  .since = wall};
+  return true;
+}
+
+void HostWatch::uncordon(const std::string& host) {
+  const auto known = hosts_.find(host);
+  if (known == hosts_.end()) return;
+  known->second.cordon.reset();
+  known->second.failures.clear();
+  known->second.ask_at = {};
 }
 
 void HostWatch::note_success(const std::string& host) {
@@ -34,7 +49,7 @@ void HostWatch::note_success(const std::string& host) {
 std::vector<std::string> HostWatch::questions(SteadyTime now) {
   std::vector<std::string> due;
   for (auto& [name, host] : hosts_) {
-    if (!host.must_answer || host.is_cordoned || host.is_asked || now < host.ask_at) continue;
+    if (!host.must_answer || host.cordon || host.is_asked || now < host.ask_at) continue;
     host.is_asked = true;
     due.push_back(name);
   }
@@ -53,28 +68,55 @@ void HostWatch::note_answer(const std::string& host, bool has_answered, SteadyTi
 std::set<std::string> HostWatch::unused() const {
   std::set<std::string> names;
   for (const auto& [name, host] : hosts_) {
-    if (host.is_cordoned || host.must_answer) names.insert(name);
+    if (host.cordon || host.must_answer) names.insert(name);
   }
   return names;
 }
 
-std::size_t HostWatch::cordoned() const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(hosts_, [](const auto& entry) { return entry.second.is_cordoned; }));
+std::vector<std::string> HostWatch::cordoned_hosts() const {
+  std::vector<std::string> names;
+  for (const auto& [name, host] : hosts_) {
+    if (host.cordon) names.push_back(name);
+  }
+  return names;
+}
+
+std::optional<HostCordon> HostWatch::cordon_of(const std::string& host) const {
+  const auto known = hosts_.find(host);
+  return known == hosts_.end() ? std::nullopt : known->second.cordon;
+}
+
+bool HostWatch::is_unanswering(const std::string& host) const {
+  const auto known = hosts_.find(host);
+  return known != hosts_.end() && known->second.must_answer;
+}
+
+int HostWatch::recent_failures(const std::string& host, SteadyTime now) const {
+  const auto known = hosts_.find(host);
+  if (known == hosts_.end()) return 0;
+  return static_cast<int>(std::ranges::count_if(known->second.recent_failures,
+                                                [&](SteadyTime time) { return now - time <= rules_.window; }));
 }
 
 std::size_t HostWatch::unanswering() const { return unused().size() - cordoned(); }
 
 std::string HostWatch::unused_text() const {
+  constexpr std::size_t kMostNamed = 4;
   std::string text;
+  std::size_t count = 0;
   for (const auto& [name, host] : hosts_) {
-    if (!host.is_cordoned && !host.must_answer) continue;
+    if (!host.cordon && !host.must_answer) continue;
+    if (++count > kMostNamed) continue;
     if (!text.empty()) text += ", and ";
     text += name;
-    text += host.is_cordoned ? ", which has failed " + std::to_string(rules_.most_failures) +
-                                   " times in a row within " + std::to_string(rules_.window.count() / 60) + " min"
-                             : ", which does not answer";
+    if (!host.cordon) {
+      text += ", which does not answer";
+    } else {
+      text += host.cordon->cause == HostCordon::Cause::kFailures ? ", which " : ", cordoned: ";
+      text += host.cordon->reason;
+    }
   }
+  if (count > kMostNamed) text += ", and " + std::to_string(count - kMostNamed) + " more";
   return text;
 }
 

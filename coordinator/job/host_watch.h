@@ -1,9 +1,10 @@
-// Which hosts of the hostfile are used: not those that did not answer until they do, and not those that fail again and
-// again. Decides on the times passed in; keeps no clock.
+// Which hosts of the hostfile are used: not those that did not answer until they do, and not those that are cordoned,
+// as they fail again and again or an operator says so. Decides on the times passed in; keeps no clock.
 #pragma once
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,6 +20,14 @@ struct HostRules {
   std::chrono::seconds window{3600};
 };
 
+// Why a host is not used until somebody says otherwise.
+struct HostCordon {
+  enum class Cause { kOperator, kFailures };
+  Cause cause = Cause::kOperator;
+  std::string reason;  // one sentence; of kFailures "has failed 3 times in a row within 60 min"
+  WallTime since{};
+};
+
 // Not thread-safe.
 class HostWatch {
  public:
@@ -26,10 +35,14 @@ class HostWatch {
 
   // What ran there last may not have ended, or nobody could tell: it is not used before it answers.
   void suspect(const std::string& host);
-  // An attempt has failed because of it.
-  void note_failure(const std::string& host, SteadyTime now);
+  // An attempt has failed because of it. Whether it is cordoned therefore from now on.
+  bool note_failure(const std::string& host, SteadyTime now, WallTime wall);
   // An attempt has ended there as it should.
   void note_success(const std::string& host);
+  // In place of what there is.
+  void cordon(const std::string& host, HostCordon cordon) { hosts_[host].cordon = std::move(cordon); }
+  // It is used again, once it has answered where it must; what failed so far does not count any more.
+  void uncordon(const std::string& host);
   // Hosts that are to be asked now; each is followed by note_answer(), and not asked again before.
   std::vector<std::string> questions(SteadyTime now);
   void note_answer(const std::string& host, bool has_answered, SteadyTime now);
@@ -38,15 +51,21 @@ class HostWatch {
   bool awaits_first_answers() const;
 
   std::set<std::string> unused() const;
-  std::size_t cordoned() const;     // that failed again and again
+  std::optional<HostCordon> cordon_of(const std::string& host) const;
+  std::vector<std::string> cordoned_hosts() const;
+  bool is_unanswering(const std::string& host) const;                  // also where it is cordoned
+  int recent_failures(const std::string& host, SteadyTime now) const;  // within the window, in a row or not
+  std::size_t cordoned() const { return cordoned_hosts().size(); }
   std::size_t unanswering() const;  // of the others, those that have not answered yet
-  // "node2, which does not answer, and node3, which has failed 3 times in a row within 1 h"; empty: all are used.
+  // "node2, which does not answer, and node3, which has failed 3 times in a row within 60 min, and node4, cordoned: its
+  // fan is loud"; four of them at most, and how many more. Empty: all are used.
   std::string unused_text() const;
 
  private:
   struct Host {
-    std::vector<SteadyTime> failures;  // in a row, within the window
-    bool is_cordoned = false;
+    std::vector<SteadyTime> failures;         // in a row, within the window
+    std::vector<SteadyTime> recent_failures;  // within the window
+    std::optional<HostCordon> cordon = std::nullopt;
     bool must_answer = false;
     bool is_asked = false;
     bool has_been_asked = false;  // and there was an end to that

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "coordinator/job/attempt_supervisor.h"
+#include "coordinator/job/host_calls.h"
 #include "coordinator/job/job_cleaner.h"
 #include "coordinator/job/job_history.h"
 #include "coordinator/job/job_table.h"
@@ -41,11 +42,13 @@ class JobController {
         attempts_(settings.supervisor, table_, outputs_, dependencies.launcher, dependencies.random_source),
         training_jobs_(settings.limits, table_, outputs_, attempts_, dependencies.random_source),
         history_(table_),
+        host_calls_(table_, attempts_),
         worker_calls_(table_, settings.supervisor.lease, settings.limits.history_bytes),
         cleaner_(settings.cleaner, table_, attempts_) {}
 
   TrainingJobs& training_jobs() { return training_jobs_; }
   JobHistory& history() { return history_; }
+  HostCalls& host_calls() { return host_calls_; }
   WorkerCalls& worker_calls() { return worker_calls_; }
   AttemptSupervisor& attempts() { return attempts_; }
   JobCleaner& cleaner() { return cleaner_; }
@@ -57,6 +60,7 @@ class JobController {
   AttemptSupervisor attempts_;
   TrainingJobs training_jobs_;
   JobHistory history_;
+  HostCalls host_calls_;
   WorkerCalls worker_calls_;
   JobCleaner cleaner_;
 };

@@ -89,6 +89,7 @@ std::optional<std::chrono::seconds> PhaseDeadlines::of(v1::RankPhase phase) cons
       return computing;
     case v1::RANK_PHASE_STARTING:
     case v1::RANK_PHASE_READING_DATA:
+    case v1::RANK_PHASE_LOADING_MODEL:
       return reading;
     case v1::RANK_PHASE_SAVING:
     case v1::RANK_PHASE_CHECKPOINT:

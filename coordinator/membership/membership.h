@@ -51,7 +51,7 @@ struct PhaseDeadlines {
   std::chrono::seconds training{30};
   std::chrono::seconds computing{600};  // reference log-probs, evaluation
   std::chrono::seconds writing{1800};   // checkpoints, saving
-  std::chrono::seconds reading{3600};   // starting, reading data and model; a rank may wait for one that tokenises
+  std::chrono::seconds reading{600};    // starting, reading data and model: a tensor, a piece of a file
 
   // nullopt: a rank that says nothing of what it does may stand still.
   std::optional<std::chrono::seconds> of(v1::RankPhase phase) const;

@@ -29,7 +29,7 @@
 namespace equipoise::coordinator {
 
 struct UnusedHosts {
-  std::size_t cordoned = 0;     // until the coordinator is started again
+  std::size_t cordoned = 0;     // until somebody uncordons them
   std::size_t unanswering = 0;  // until they answer
 };
 

@@ -100,7 +100,7 @@ inline constexpr Metric kStateFreeBytes{
 inline constexpr Metric kCordonedHosts{"equipoise_cordoned_hosts",
                                        Type::kGauge,
                                        "1",
-                                       "Hosts of the hostfile that failed again and again and are not used any more",
+                                       "Hosts that are cordoned, by an operator or as they failed again and again",
                                        {}};
 inline constexpr Metric kUnansweringHosts{"equipoise_unanswering_hosts",
                                           Type::kGauge,

@@ -1,7 +1,5 @@
 #include "coordinator/service/coordinator_server.h"
 
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 #include <spdlog/spdlog.h>
@@ -26,7 +24,16 @@ constexpr int kLargestMessage = 4 * 1024 * 1024;
 constexpr int kLargestMetadata = 16 * 1024;
 // For unary calls under way. A client that is connected but idle does not answer gRPC's goodbye, and uses all of it up.
 constexpr std::chrono::milliseconds kCallGrace{250};
-constexpr std::array kServices = {"equipoise.v1.TrainingJobService", "equipoise.v1.WorkerService"};
+
+std::vector<std::string> our_services() {
+  return {"equipoise.v1.TrainingJobService", "equipoise.v1.HostService", "equipoise.v1.WorkerService"};
+}
+
+std::vector<std::string> all_services() {
+  std::vector<std::string> names = our_services();
+  names.insert(names.end(), {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"});
+  return names;
+}
 
 void limit(grpc::ServerBuilder& builder) {
   constexpr int kShortestPingMs = 10'000;
@@ -122,7 +129,10 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   controller_ = with_room(room_, [&] { return std::make_unique<JobController>(controller, dependencies); });
   shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);
   job_service_ = std::make_unique<TrainingJobService>(*shared_, gate_, metrics_);
+  host_service_ = std::make_unique<HostService>(*shared_, gate_, metrics_);
   worker_service_ = std::make_unique<WorkerService>(*shared_, gate_, metrics_);
+  health_service_ = std::make_unique<HealthService>(gate_, metrics_, our_services());
+  reflection_service_ = std::make_unique<ReflectionService>(gate_, metrics_, all_services());
   if (settings.http_listen) serve_http(settings, clock);
   if (settings.webhook) {
     webhook_ = std::make_unique<WebhookSender>(*settings.webhook, settings.state / "webhook",
@@ -158,35 +168,35 @@ void CoordinatorServer::serve_http(const ServerSettings& settings, const Clock& 
 }
 
 void CoordinatorServer::serve(const ListenAddress& listen, const std::optional<TlsFiles>& tls) {
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::EnableDefaultHealthCheckService(false);
   grpc::ServerBuilder builder;
   limit(builder);
   int port = 0;
   builder.AddListeningPort(listen.text(), tls ? tls_credentials(*tls) : grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(job_service_.get());
+  builder.RegisterService(host_service_.get());
   builder.RegisterService(worker_service_.get());
+  builder.RegisterService(health_service_.get());
+  builder.RegisterService(reflection_service_.get());
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || port == 0) refuse_address("--listen", listen);
   address_ = {.host = listen.host, .port = port};
-  for (const char* service : kServices) server_->GetHealthCheckService()->SetServingStatus(service, true);
 }
 
 void CoordinatorServer::watch_state() {
   folder_.remember_files();
-  shared_->watch_state(
-      {.loss = [this] { return folder_.loss(); },
-       .on_loss = [this] { server_->GetHealthCheckService()->SetServingStatus(false); },
-       .touch = [this] { folder_.touch(); },
-       .room = &room_,
-       .on_writable = [this](bool is_writable) { server_->GetHealthCheckService()->SetServingStatus(is_writable); }});
+  shared_->watch_state({.loss = [this] { return folder_.loss(); },
+                        .on_loss = [this] { health_service_->set_serving(false); },
+                        .touch = [this] { folder_.touch(); },
+                        .room = &room_,
+                        .on_writable = [this](bool is_writable) { health_service_->set_serving(is_writable); }});
 }
 
 void CoordinatorServer::shut_down() {
   if (server_ == nullptr) return;
   webhook_.reset();  // the next coordinator sends what is stored from here on
   shared_->watch_state({.loss = [this] { return folder_.loss(); }, .on_loss = {}, .room = &room_});  // server_ goes
-  server_->GetHealthCheckService()->SetServingStatus(false);
+  health_service_->set_serving(false);
   if (on_shutdown_ == OnShutdown::kKeep) {
     shared_->let_leave(Leaving::kOfUser, shutdown_grace_);
     shared_->keep_attempts();

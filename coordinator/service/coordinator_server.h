@@ -17,7 +17,9 @@
 #include "coordinator/launch/mpirun_launcher.h"
 #include "coordinator/metrics/job_metrics.h"
 #include "coordinator/service/grpc_services.h"
+#include "coordinator/service/health_service.h"
 #include "coordinator/service/listen_address.h"
+#include "coordinator/service/reflection_service.h"
 #include "coordinator/service/shared_controller.h"
 #include "coordinator/service/tls_files.h"
 #include "coordinator/store/job_store.h"
@@ -100,7 +102,10 @@ class CoordinatorServer {
   std::unique_ptr<WebhookSender> webhook_;
   CallGate gate_;
   std::unique_ptr<TrainingJobService> job_service_;
+  std::unique_ptr<HostService> host_service_;
   std::unique_ptr<WorkerService> worker_service_;
+  std::unique_ptr<HealthService> health_service_;
+  std::unique_ptr<ReflectionService> reflection_service_;
   std::unique_ptr<HttpService> http_;     // null: none, or shut down
   std::unique_ptr<grpc::Server> server_;  // null once shut down
 };

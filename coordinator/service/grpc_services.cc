@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/protocol/attempt_token.h"
+#include "common/protocol/reconnection.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/service/watch_stream.h"
 
@@ -36,6 +37,15 @@ auto run_for_rank(SharedController& shared, const RankCall& rank, const Request&
   });
 }
 
+// What people ask for is short: the largest, a job, has 256 KiB. Ranks report up to the server's 4 MiB.
+constexpr std::size_t kLargestRequest = 1024 * 1024;
+
+void check_size(std::size_t bytes) {
+  if (bytes <= kLargestRequest) return;
+  throw Refusal(Refusal::Code::kResourceExhausted, "the request has " + std::to_string(bytes) +
+                                                       " bytes, expected at most " + std::to_string(kLargestRequest));
+}
+
 v1::WatchTrainingJobRequest parsed_watch_request(const grpc::ByteBuffer& bytes) {
   v1::WatchTrainingJobRequest request;
   grpc::Slice slice;
@@ -51,11 +61,13 @@ TrainingJobService::TrainingJobService(SharedController& shared, CallGate& gate,
     : shared_(shared), boundary_(gate, metrics, "TrainingJobService"), pool_({}) {}
 
 grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext& context, const char* method,
+                                                    const google::protobuf::Message& request,
                                                     std::function<void(const AdmittedCall&)> body) {
   grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
   std::shared_ptr<const AdmittedCall> call;  // counts until the answer is given
   try {
     call = boundary_.admit(context, method);
+    check_size(request.ByteSizeLong());
   } catch (...) {
     const std::exception_ptr refusal = std::current_exception();
     reactor->Finish(boundary_.answer(method, [&] { std::rethrow_exception(refusal); }));
@@ -73,16 +85,19 @@ grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext&
 
 template <typename Response, typename Call>
 grpc::ServerUnaryReactor* TrainingJobService::read(grpc::CallbackServerContext& context, const char* method,
-                                                   Response& response, Call call) {
-  return serve(context, method, [this, &response, call = std::move(call)](const AdmittedCall& /*admitted*/) {
+                                                   const google::protobuf::Message& request, Response& response,
+                                                   Call call) {
+  return serve(context, method, request,
+               [this, &response, call = std::move(call)](const AdmittedCall& /*admitted*/) {
     response = shared_.read([&](JobController& core) -> Response { return call(core); });
   });
 }
 
 template <typename Response, typename Call>
 grpc::ServerUnaryReactor* TrainingJobService::change(grpc::CallbackServerContext& context, const char* method,
-                                                     Response& response, Call call) {
-  return serve(context, method, [this, &response, call = std::move(call)](const AdmittedCall& admitted) {
+                                                     const google::protobuf::Message& request, Response& response,
+                                                     Call call) {
+  return serve(context, method, request, [this, &response, call = std::move(call)](const AdmittedCall& admitted) {
     response = shared_.run([&](JobController& core) -> Response {
       if constexpr (std::is_invocable_v<const Call&, JobController&, const std::string&>) {
         return call(core, admitted.name());
@@ -97,7 +112,7 @@ grpc::ServerUnaryReactor* TrainingJobService::change(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* TrainingJobService::CreateTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::CreateTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
-  return change(*context, "CreateTrainingJob", *response, [request](JobController& core, const std::string& caller) {
+  return change(*context, "CreateTrainingJob", *request, *response, [request](JobController& core, const std::string& caller) {
     return core.training_jobs().create(*request, caller);
   });
 }
@@ -105,56 +120,56 @@ grpc::ServerUnaryReactor* TrainingJobService::CreateTrainingJob(grpc::CallbackSe
 grpc::ServerUnaryReactor* TrainingJobService::GetTrainingJob(grpc::CallbackServerContext* context,
                                                              const v1::GetTrainingJobRequest* request,
                                                              v1::TrainingJob* response) {
-  return read(*context, "GetTrainingJob", *response,
+  return read(*context, "GetTrainingJob", *request, *response,
               [request](JobController& core) { return core.training_jobs().get(request->id()); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListTrainingJobs(grpc::CallbackServerContext* context,
                                                                const v1::ListTrainingJobsRequest* request,
                                                                v1::ListTrainingJobsResponse* response) {
-  return read(*context, "ListTrainingJobs", *response,
+  return read(*context, "ListTrainingJobs", *request, *response,
               [request](JobController& core) { return core.training_jobs().list(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::CancelTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::CancelTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
-  return change(*context, "CancelTrainingJob", *response,
+  return change(*context, "CancelTrainingJob", *request, *response,
                 [request](JobController& core) { return core.training_jobs().cancel(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::PauseTrainingJob(grpc::CallbackServerContext* context,
                                                                const v1::PauseTrainingJobRequest* request,
                                                                v1::TrainingJob* response) {
-  return change(*context, "PauseTrainingJob", *response,
+  return change(*context, "PauseTrainingJob", *request, *response,
                 [request](JobController& core) { return core.training_jobs().pause(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ResumeTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::ResumeTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
-  return change(*context, "ResumeTrainingJob", *response,
+  return change(*context, "ResumeTrainingJob", *request, *response,
                 [request](JobController& core) { return core.training_jobs().resume(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::CheckpointTrainingJob(grpc::CallbackServerContext* context,
                                                                     const v1::CheckpointTrainingJobRequest* request,
                                                                     v1::TrainingJob* response) {
-  return change(*context, "CheckpointTrainingJob", *response,
+  return change(*context, "CheckpointTrainingJob", *request, *response,
                 [request](JobController& core) { return core.training_jobs().checkpoint(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::EvaluateTrainingJob(grpc::CallbackServerContext* context,
                                                                   const v1::EvaluateTrainingJobRequest* request,
                                                                   v1::TrainingJob* response) {
-  return change(*context, "EvaluateTrainingJob", *response,
+  return change(*context, "EvaluateTrainingJob", *request, *response,
                 [request](JobController& core) { return core.training_jobs().evaluate(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::UpdateTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::UpdateTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
-  return change(*context, "UpdateTrainingJob", *response, [request](JobController& core, const std::string& caller) {
+  return change(*context, "UpdateTrainingJob", *request, *response, [request](JobController& core, const std::string& caller) {
     return core.training_jobs().update(*request, caller);
   });
 }
@@ -162,7 +177,7 @@ grpc::ServerUnaryReactor* TrainingJobService::UpdateTrainingJob(grpc::CallbackSe
 grpc::ServerUnaryReactor* TrainingJobService::ForkTrainingJob(grpc::CallbackServerContext* context,
                                                               const v1::ForkTrainingJobRequest* request,
                                                               v1::TrainingJob* response) {
-  return change(*context, "ForkTrainingJob", *response, [request](JobController& core, const std::string& caller) {
+  return change(*context, "ForkTrainingJob", *request, *response, [request](JobController& core, const std::string& caller) {
     return core.training_jobs().fork(*request, caller);
   });
 }
@@ -170,7 +185,7 @@ grpc::ServerUnaryReactor* TrainingJobService::ForkTrainingJob(grpc::CallbackServ
 grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::DeleteTrainingJobRequest* request,
                                                                 google::protobuf::Empty* response) {
-  return change(*context, "DeleteTrainingJob", *response, [request](JobController& core) {
+  return change(*context, "DeleteTrainingJob", *request, *response, [request](JobController& core) {
     core.training_jobs().remove(*request);
     return google::protobuf::Empty();
   });
@@ -179,28 +194,28 @@ grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackSe
 grpc::ServerUnaryReactor* TrainingJobService::ListGroupWeights(grpc::CallbackServerContext* context,
                                                                const v1::ListGroupWeightsRequest* request,
                                                                v1::ListGroupWeightsResponse* response) {
-  return read(*context, "ListGroupWeights", *response,
+  return read(*context, "ListGroupWeights", *request, *response,
               [request](JobController& core) { return core.training_jobs().group_weights(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListAttempts(grpc::CallbackServerContext* context,
                                                            const v1::ListAttemptsRequest* request,
                                                            v1::ListAttemptsResponse* response) {
-  return read(*context, "ListAttempts", *response,
+  return read(*context, "ListAttempts", *request, *response,
               [request](JobController& core) { return core.history().attempts(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListCheckpoints(grpc::CallbackServerContext* context,
                                                               const v1::ListCheckpointsRequest* request,
                                                               v1::ListCheckpointsResponse* response) {
-  return read(*context, "ListCheckpoints", *response,
+  return read(*context, "ListCheckpoints", *request, *response,
               [request](JobController& core) { return core.history().checkpoints(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListEvents(grpc::CallbackServerContext* context,
                                                          const v1::ListEventsRequest* request,
                                                          v1::ListEventsResponse* response) {
-  return read(*context, "ListEvents", *response,
+  return read(*context, "ListEvents", *request, *response,
               [request](JobController& core) { return core.history().events(*request); });
 }
 
@@ -210,7 +225,10 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob
       shared_.watchers(), [this](const grpc::Status& status) { boundary_.count("WatchTrainingJob", status); });
   try {
     stream->keep(boundary_.admit(*context, "WatchTrainingJob"));
+    check_size(request->Length());
     const v1::WatchTrainingJobRequest asked = parsed_watch_request(*request);
+    context->AddInitialMetadata(kWatchOpenMetadata, "open");
+    stream->StartSendInitialMetadata();
     shared_.watchers().add(*stream, asked.id(), asked.after_revision());
   } catch (...) {
     stream->end(status_of(std::current_exception()));
@@ -221,8 +239,37 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob
 grpc::ServerUnaryReactor* TrainingJobService::ListRanks(grpc::CallbackServerContext* context,
                                                         const v1::ListRanksRequest* request,
                                                         v1::ListRanksResponse* response) {
-  return read(*context, "ListRanks", *response,
+  return read(*context, "ListRanks", *request, *response,
               [request](JobController& core) { return core.training_jobs().ranks(*request); });
+}
+
+HostService::HostService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
+    : shared_(shared), boundary_(gate, metrics, "HostService") {}
+
+grpc::Status HostService::ListHosts(grpc::ServerContext* context, const v1::ListHostsRequest* request,
+                                    v1::ListHostsResponse* response) {
+  return boundary_.answer(*context, "ListHosts", [&](const AdmittedCall& /*admitted*/) {
+    check_size(request->ByteSizeLong());
+    *response = shared_.read([&](JobController& core) { return core.host_calls().list(*request); });
+  });
+}
+
+grpc::Status HostService::CordonHost(grpc::ServerContext* context, const v1::CordonHostRequest* request,
+                                     v1::Host* response) {
+  return boundary_.answer(*context, "CordonHost", [&](const AdmittedCall& /*admitted*/) {
+    check_size(request->ByteSizeLong());
+    *response = shared_.run([&](JobController& core) { return core.host_calls().cordon(*request); });
+    shared_.wake();
+  });
+}
+
+grpc::Status HostService::UncordonHost(grpc::ServerContext* context, const v1::UncordonHostRequest* request,
+                                       v1::Host* response) {
+  return boundary_.answer(*context, "UncordonHost", [&](const AdmittedCall& /*admitted*/) {
+    check_size(request->ByteSizeLong());
+    *response = shared_.run([&](JobController& core) { return core.host_calls().uncordon(*request); });
+    shared_.wake();
+  });
 }
 
 WorkerService::WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics)

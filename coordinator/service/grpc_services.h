@@ -1,4 +1,4 @@
-// TrainingJobService and WorkerService over gRPC. They unpack, call and pack, and decide nothing.
+// TrainingJobService, HostService and WorkerService over gRPC. They unpack, call and pack, and decide nothing.
 #pragma once
 
 #include <grpcpp/support/byte_buffer.h>
@@ -9,6 +9,7 @@
 #include "coordinator/service/call_pool.h"
 #include "coordinator/service/rpc_status.h"
 #include "coordinator/service/shared_controller.h"
+#include "equipoise/v1/host.grpc.pb.h"
 #include "equipoise/v1/training.grpc.pb.h"
 #include "equipoise/v1/worker.grpc.pb.h"
 
@@ -74,21 +75,39 @@ class TrainingJobService final : public CallbackTrainingJobService {
                                                                const grpc::ByteBuffer* request) override;
 
  private:
-  // `body` answers on a thread of the pool.
+  // `body` answers on a thread of the pool, unless the request is too large.
   grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method,
+                                  const google::protobuf::Message& request,
                                   std::function<void(const AdmittedCall&)> body);
   // call(JobController&) makes the answer, and changes nothing.
   template <typename Response, typename Call>
-  grpc::ServerUnaryReactor* read(grpc::CallbackServerContext& context, const char* method, Response& response,
-                                 Call call);
+  grpc::ServerUnaryReactor* read(grpc::CallbackServerContext& context, const char* method,
+                                 const google::protobuf::Message& request, Response& response, Call call);
   // call(JobController&) changes something, and makes the answer where there is one.
   template <typename Response, typename Call>
-  grpc::ServerUnaryReactor* change(grpc::CallbackServerContext& context, const char* method, Response& response,
-                                   Call call);
+  grpc::ServerUnaryReactor* change(grpc::CallbackServerContext& context, const char* method,
+                                   const google::protobuf::Message& request, Response& response, Call call);
 
   SharedController& shared_;
   RpcBoundary boundary_;
   CallPool pool_;
+};
+
+class HostService final : public v1::HostService::Service {
+ public:
+  // All outlive it.
+  HostService(SharedController& shared, CallGate& gate, JobMetrics& metrics);
+
+  grpc::Status ListHosts(grpc::ServerContext* context, const v1::ListHostsRequest* request,
+                         v1::ListHostsResponse* response) override;
+  grpc::Status CordonHost(grpc::ServerContext* context, const v1::CordonHostRequest* request,
+                          v1::Host* response) override;
+  grpc::Status UncordonHost(grpc::ServerContext* context, const v1::UncordonHostRequest* request,
+                            v1::Host* response) override;
+
+ private:
+  SharedController& shared_;
+  RpcBoundary boundary_;
 };
 
 class WorkerService final : public v1::WorkerService::Service {

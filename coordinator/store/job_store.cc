@@ -47,6 +47,7 @@ JobStore::JobStore(const std::filesystem::path& file, Access access)
     : database_(access == Access::kReadOnly ? with_newest_schema(Database(file, access))
                                             : without_free_pages(with_schema(Database(file)))),
       deleted_(database_),
+      host_cordons_(database_),
       attempts_(database_),
       steps_(database_),
       insert_job_(database_,
@@ -137,6 +138,14 @@ void JobStore::write_carried(const v1::TrainingJob& job, bool is_new) {
 void JobStore::keep_request(const AnsweredRequest& request) {
   Transaction transaction(database_);
   write_request(request);
+  transaction.commit();
+}
+
+void JobStore::set_cordon(const std::string& host, const std::optional<StoredCordon>& cordon,
+                          const std::optional<AnsweredRequest>& request) {
+  Transaction transaction(database_);
+  host_cordons_.set(host, cordon);
+  if (request) write_request(*request);
   transaction.commit();
 }
 
@@ -264,7 +273,7 @@ std::vector<std::string> JobStore::replace_damaged_tables() {
   std::vector<std::string> done;
   if (!is_whole("jobs")) replace_damaged_jobs(done);
   for (const char* table :
-       {"requests", "events", "signing_key", "deleted_jobs", "attempt_failures", "finished_ranks"}) {
+       {"requests", "events", "signing_key", "deleted_jobs", "attempt_failures", "finished_ranks", "host_cordons"}) {
     if (!is_whole(table)) replace_by_empty(table, done);
   }
   return done;

@@ -15,6 +15,7 @@
 #include "coordinator/store/attempt_rows.h"
 #include "coordinator/store/database.h"
 #include "coordinator/store/deleted_jobs.h"
+#include "coordinator/store/host_cordons.h"
 #include "coordinator/store/job_rows.h"
 #include "coordinator/store/step_rows.h"
 #include "coordinator/weights/weight_owner.h"
@@ -96,6 +97,10 @@ class JobStore {
   // Kept for 30 days, the newest ones where there are too many.
   std::optional<AnsweredRequest> answered_request(const std::string& request_id);
   void keep_request(const AnsweredRequest& request);
+  // Hosts that are left out. `cordon`: nullopt for one that is used again. `request`: as insert_job().
+  HostCordons& host_cordons() { return host_cordons_; }
+  void set_cordon(const std::string& host, const std::optional<StoredCordon>& cordon,
+                  const std::optional<AnsweredRequest>& request = std::nullopt);
   // Until nullopt, what stores the job of `request`, or deletes it, keeps the request in the same transaction, with the
   // job as it is then as the answer.
   void carry(std::optional<RequestUnderWay> request) { carried_ = std::move(request); }
@@ -217,6 +222,7 @@ class JobStore {
   std::set<std::string> jobs_with_events_;
   Database database_;
   DeletedJobs deleted_;
+  HostCordons host_cordons_;
   AttemptRows attempts_;
   StepRows steps_;
   Statement insert_job_, select_state_, update_job_, delete_job_, insert_event_, delete_old_events_, select_events_;

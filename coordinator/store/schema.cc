@@ -142,6 +142,14 @@ CREATE TABLE finished_ranks(
 // Of events that are there already it is not known.
 constexpr const char* kEventGenerations = "ALTER TABLE events ADD COLUMN generation INTEGER NOT NULL DEFAULT 0";
 
+constexpr const char* kHostCordons = R"sql(
+CREATE TABLE host_cordons(
+  host TEXT PRIMARY KEY,
+  cause TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  since INTEGER NOT NULL) STRICT, WITHOUT ROWID
+)sql";
+
 struct TrainingKey {
   std::string job_id;
   std::int64_t generation;
@@ -204,12 +212,14 @@ void migrate(Database& database, std::int64_t from, const EarlierRows& earlier) 
       return database.execute(kFinishedRanks);
     case 7:
       return database.execute(kEventGenerations);
+    case 8:
+      return database.execute(kHostCordons);
     default:
       throw std::logic_error("no step leads on from schema " + std::to_string(from));
   }
 }
 
-constexpr std::int64_t kSchemaVersion = 8;
+constexpr std::int64_t kSchemaVersion = 9;
 
 std::int64_t schema_version(Database& database) {
   Statement version(database, "PRAGMA user_version");

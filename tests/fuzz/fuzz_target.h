@@ -34,7 +34,8 @@ bool fuzz_page_token(std::span<const std::uint8_t> input);
 bool fuzz_manifest(std::span<const std::uint8_t> input);
 // common/ledger/ledger_reader.h: ledger.bin, with its chain or without
 bool fuzz_ledger(std::span<const std::uint8_t> input);
-// coordinator/job/worker_calls.h: messages of ranks, one after the other. Accepted where each of them is.
+// coordinator/job/worker_calls.h, training_jobs.h, host_calls.h: messages of ranks and of people, one after the other.
+// Accepted where each of them is.
 bool fuzz_worker_messages(std::span<const std::uint8_t> input);
 // common/log_linear/preference.h: a JSONL file
 bool fuzz_log_linear(std::span<const std::uint8_t> input);

@@ -439,6 +439,16 @@ def put_worker_messages():
     put("worker_messages", "stale", register + start + sent(0x87, (1, "b"), (2, 7)))
     put("worker_messages", "skipped", register + start + sent(2, *step(0, (8, varint(1)))))
     put("worker_messages", "ticks", register + sent(12) * 40)
+    # Of people, from 32 on, as worker_messages_fuzz.cc has them.
+    lists = b"".join(sent(kind) for kind in (32, 33, 41, 42, 43, 44, 45, 46))
+    settings = message((3, 0.0005), (4, 20))
+    put("worker_messages", "steered", register + start + sent(2, *step(0)) + sent(36) + sent(38, (2, settings)) +
+        sent(34, (2, "r1")) + sent(34, (2, "r1")) + sent(35) + lists + sent(39) + lists)
+    put("worker_messages", "hosts", sent(47, (2, "a new disk"), (3, "r1")) + sent(99) + sent(46) + sent(48, (2, "r2")) +
+        sent(47, (2, "a new disk"), (3, "r1")))
+    put("worker_messages", "deleted", register + sent(39) + sent(12) * 30 + sent(40) + lists + sent(99))
+    put("worker_messages", "no-reason", sent(47, (2, " ")) + sent(0xaf, (1, "node3"), (2, "why")))
+    put("worker_messages", "other-etag", register + start + sent(39, (3, "none")))
 
 
 put_tables()

@@ -1,8 +1,10 @@
-// What a rank may send, in any order, to the coordinator's core over a real database: whatever it is, the core refuses
-// it or takes it, and all that it has stored can be loaded.
+// What ranks and people may send, in any order, to the coordinator's core over a real database: whatever it is, the
+// core refuses it or takes it, and all that it has stored can be loaded. Of people all calls but those that make a job,
+// as these touch its output folder (job_fuzz.cc has their messages).
 //
 // The input is messages one after the other: a byte that says which, two with the length (the low one first), the
-// message. With the highest bit of the first the job's id and generation are those in the message, else the job's.
+// message. With the highest bit of the first the job's id and generation, or the host's name, are those in the message,
+// else the job's or a host's.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -33,7 +35,8 @@ class LiveCore final : coordinator::Launcher {
 
   WorkerCalls& calls() { return core_->worker_calls(); }
   const std::string& id() const { return id_; }
-  std::int64_t generation() { return core_->training_jobs().get(id_).generation(); }
+  std::int64_t generation() { return core_->table().contains(id_) ? core_->training_jobs().get(id_).generation() : 1; }
+  JobController& core() { return *core_; }
 
   void tick() {
     clock_.advance(std::chrono::seconds(1));
@@ -47,6 +50,9 @@ class LiveCore final : coordinator::Launcher {
   }
   void check_loads() {
     restart();
+    v1::ListHostsResponse hosts = core_->host_calls().list({});
+    promise(hosts.hosts_size() >= 2, "no host of the hostfile is lost");
+    if (!core_->table().contains(id_)) return;  // it was deleted
     const v1::TrainingJob& job = core_->training_jobs().get(id_);
     promise(job.state_reason().find("set aside") == std::string::npos, "what is stored can be loaded");
     v1::ListGroupWeightsRequest request;
@@ -58,8 +64,10 @@ class LiveCore final : coordinator::Launcher {
   void start() {
     metrics_.emplace();
     store_.emplace("/simulated/fuzz.sqlite3");
+    coordinator::ControllerSettings settings;
+    settings.supervisor.hosts = {{.name = "user@node1", .slots = 2}, {.name = "node2", .slots = 1}};
     core_.emplace(
-        coordinator::ControllerSettings{},
+        settings,
         coordinator::Dependencies{
             .clock = clock_, .random_source = source_, .store = *store_, .metrics = *metrics_, .launcher = *this});
   }
@@ -100,7 +108,75 @@ bool deliver(LiveCore& core, const SentMessage& sent, const Call& call) {
   return false;
 }
 
+// The same of people.
+template <typename Message, typename Call>
+bool ask(LiveCore& core, const SentMessage& sent, const Call& call) {
+  Message message;
+  if (!message.ParseFromArray(sent.bytes.data(), static_cast<int>(sent.bytes.size()))) return false;
+  if constexpr (requires { message.set_id(core.id()); }) {
+    if (!sent.is_addressed) message.set_id(core.id());
+  }
+  if constexpr (requires { message.set_name("node2"); }) {
+    if (!sent.is_addressed) message.set_name("node2");
+  }
+  try {
+    call(message);
+    return true;
+  } catch (const std::invalid_argument&) {
+  } catch (const coordinator::Refusal&) {
+  }
+  return false;
+}
+
+constexpr std::uint8_t kFirstOfPeople = 32;
+
+bool ask(LiveCore& core, std::uint8_t kind, const SentMessage& sent) {
+  coordinator::TrainingJobs& jobs = core.core().training_jobs();
+  coordinator::JobHistory& history = core.core().history();
+  coordinator::HostCalls& hosts = core.core().host_calls();
+  switch (kind - kFirstOfPeople) {
+    case 0:
+      return ask<v1::GetTrainingJobRequest>(core, sent, [&](const auto& message) { jobs.get(message.id()); });
+    case 1:
+      return ask<v1::ListTrainingJobsRequest>(core, sent, [&](const auto& message) { jobs.list(message); });
+    case 2:
+      return ask<v1::PauseTrainingJobRequest>(core, sent, [&](const auto& message) { jobs.pause(message); });
+    case 3:
+      return ask<v1::ResumeTrainingJobRequest>(core, sent, [&](const auto& message) { jobs.resume(message); });
+    case 4:
+      return ask<v1::CheckpointTrainingJobRequest>(core, sent, [&](const auto& message) { jobs.checkpoint(message); });
+    case 5:
+      return ask<v1::EvaluateTrainingJobRequest>(core, sent, [&](const auto& message) { jobs.evaluate(message); });
+    case 6:
+      return ask<v1::UpdateTrainingJobRequest>(core, sent, [&](const auto& message) { jobs.update(message); });
+    case 7:
+      return ask<v1::CancelTrainingJobRequest>(core, sent, [&](const auto& message) { jobs.cancel(message); });
+    case 8:
+      return ask<v1::DeleteTrainingJobRequest>(core, sent, [&](const auto& message) { jobs.remove(message); });
+    case 9:
+      return ask<v1::ListGroupWeightsRequest>(core, sent, [&](const auto& message) { jobs.group_weights(message); });
+    case 10:
+      return ask<v1::ListRanksRequest>(core, sent, [&](const auto& message) { jobs.ranks(message); });
+    case 11:
+      return ask<v1::ListAttemptsRequest>(core, sent, [&](const auto& message) { history.attempts(message); });
+    case 12:
+      return ask<v1::ListCheckpointsRequest>(core, sent, [&](const auto& message) { history.checkpoints(message); });
+    case 13:
+      return ask<v1::ListEventsRequest>(core, sent, [&](const auto& message) { history.events(message); });
+    case 14:
+      return ask<v1::ListHostsRequest>(core, sent, [&](const auto& message) { hosts.list(message); });
+    case 15:
+      return ask<v1::CordonHostRequest>(core, sent, [&](const auto& message) { hosts.cordon(message); });
+    case 16:
+      return ask<v1::UncordonHostRequest>(core, sent, [&](const auto& message) { hosts.uncordon(message); });
+    default:
+      core.restart();
+      return true;
+  }
+}
+
 bool deliver(LiveCore& core, std::uint8_t kind, const SentMessage& sent) {
+  if (kind >= kFirstOfPeople) return ask(core, kind, sent);
   WorkerCalls& calls = core.calls();
   switch (kind) {
     case 0:

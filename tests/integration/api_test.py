@@ -1,5 +1,6 @@
 """The API under load and over crashes: a thousand watchers, lists by the hundred, request ids after kill -9."""
 
+import json
 import pathlib
 import sys
 import threading
@@ -25,8 +26,8 @@ class Api(programs.ProgramTest):
         self.start()
         self.addCleanup(lambda: self.coordinator.stop())
 
-    def start(self):
-        self.coordinator = programs.Coordinator(self.folder / "state")
+    def start(self, *arguments):
+        self.coordinator = programs.Coordinator(self.folder / "state", *arguments)
         self.channel = grpc.insecure_channel(self.coordinator.address)
         self.addCleanup(self.channel.close)
         pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
@@ -110,6 +111,32 @@ class Api(programs.ProgramTest):
         self.assertIn(b"REQUEST_ID_REUSED", details)
         self.call("DeleteTrainingJob", id=job_id, request_id="r2")
         self.call("DeleteTrainingJob", id=job_id, request_id="r2")
+
+    def test_a_cordoned_host_gets_no_attempt_also_after_kill_9(self):
+        self.small_model()
+        self.coordinator.stop()
+        (self.folder / "hosts").write_text("localhost slots=2\n")
+        self.start("--hostfile", str(self.folder / "hosts"))
+        at = ["--coordinator", self.coordinator.address]
+        said = self.succeed("equipoise", "hosts", "cordon", "localhost", "--reason", "a new disk", *at)
+        self.assertEqual(said, "localhost is CORDONED: a new disk\n")
+        job_id = self.succeed("equipoise", "submit", self.write_job("waits"), "--np", "1", *at).split()[-1]
+        self.coordinator.process.kill()
+        self.coordinator.process.wait()
+        self.start("--hostfile", str(self.folder / "hosts"))
+        at = ["--coordinator", self.coordinator.address]
+        [host] = json.loads(self.succeed("equipoise", "hosts", "list", "--json", *at))["hosts"]
+        self.assertEqual((host["name"], host["slots"], host["used_slots"], host["state"], host["cordon"]["reason"],
+                          host["cordon"]["cause"]),
+                         ("localhost", 2, 0, "HOST_STATE_CORDONED", "a new disk", "CORDON_CAUSE_OPERATOR"))
+        self.assertIn("a new disk", self.succeed("equipoise", "hosts", "list", *at))
+        job = json.loads(self.succeed("equipoise", "jobs", "get", job_id, "--json", *at))
+        self.assertEqual(job["state"], "JOB_STATE_QUEUED")
+        self.assertEqual(self.succeed("equipoise", "hosts", "uncordon", "localhost", *at), "localhost is READY\n")
+        self.succeed("equipoise", "jobs", "watch", job_id, *at)
+        log = (self.folder / "state.log").read_text()
+        self.assertIn("host localhost is cordoned: a new disk; no attempt is placed there", log)
+        self.assertIn("host localhost is not cordoned any more", log)
 
 
 if __name__ == "__main__":

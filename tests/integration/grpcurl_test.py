@@ -1,6 +1,7 @@
 """docs/grpcurl.md: an example of every call, and each works."""
 
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -19,8 +20,10 @@ from google.protobuf import descriptor_pool, json_format, message_factory  # noq
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (  # noqa: E402
     ProtoReflectionDescriptorDatabase)
 
-SERVICE = "equipoise.v1.TrainingJobService"
+SERVICES = ("equipoise.v1.TrainingJobService", "equipoise.v1.HostService")
 ADDRESS = "127.0.0.1:7443"
+# The program; empty: calls are made as it makes them. `make test-grpcurl` demands it.
+GRPCURL = os.environ.get("EQUIPOISE_GRPCURL", shutil.which("grpcurl") or "")
 
 
 def examples():
@@ -42,12 +45,14 @@ class Grpcurl(programs.ProgramTest):
     def setUp(self):
         super().setUp()
         self.small_model()
-        self.coordinator = programs.Coordinator(self.folder / "state")
+        (self.folder / "hosts").write_text("localhost slots=4\n")
+        self.coordinator = programs.Coordinator(self.folder / "state", "--hostfile", str(self.folder / "hosts"))
         self.addCleanup(self.coordinator.stop)
         self.channel = grpc.insecure_channel(self.coordinator.address)
         self.addCleanup(self.channel.close)
         pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
-        self.service = pool.FindServiceByName(SERVICE)
+        self.methods = {f"{name}/{method.name}": method for name in SERVICES
+                        for method in pool.FindServiceByName(name).methods}
 
     def submit(self, job):
         said = self.succeed("equipoise", "submit", job, "--np", "1", "--coordinator", self.coordinator.address)
@@ -68,17 +73,18 @@ class Grpcurl(programs.ProgramTest):
 
     def call(self, words):
         """The code and the answer, or what was said. `words` are those of a grpcurl command."""
-        name = words[-1].split("/")[-1]
-        if shutil.which("grpcurl"):
-            done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        if GRPCURL:
+            done = subprocess.run([GRPCURL, *words[1:]], capture_output=True, text=True, timeout=60)
             code = re.search(r"Code: (\w+)", done.stderr)
-            return "OK" if done.returncode == 0 else code.group(1).upper(), done.stdout + done.stderr
-        method = self.service.FindMethodByName(name)
-        request = json_format.Parse(words[words.index("-d") + 1],
-                                    message_factory.GetMessageClass(method.input_type)())
+            if done.returncode != 0 and not code:
+                self.fail(f"{words}: {done.stderr}")
+            return "OK" if done.returncode == 0 else code.group(1), done.stdout + done.stderr
+        method = self.methods[words[-1]]
+        fields = words[words.index("-d") + 1] if "-d" in words else "{}"
+        request = json_format.Parse(fields, message_factory.GetMessageClass(method.input_type)())
         answer = message_factory.GetMessageClass(method.output_type)
         make = self.channel.unary_stream if method.server_streaming else self.channel.unary_unary
-        invoke = make(f"/{SERVICE}/{name}", request_serializer=type(request).SerializeToString,
+        invoke = make(f"/{words[-1]}", request_serializer=type(request).SerializeToString,
                       response_deserializer=answer.FromString)
         try:
             said = invoke(request, timeout=60)
@@ -86,6 +92,26 @@ class Grpcurl(programs.ProgramTest):
                                  (said if method.server_streaming else [said]))
         except grpc.RpcError as error:
             return error.code().name, error.details()
+
+    def assert_lists(self, words):
+        """What a service is said to have, and that both kinds of tools learn it in the same way."""
+        if not GRPCURL:
+            return
+        real = [word.replace(ADDRESS, self.coordinator.address) for word in words]
+        done = subprocess.run([GRPCURL, *real[1:]], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual({line.replace(f"{words[-1]}.", f"{words[-1]}/") for line in done.stdout.split()},
+                         {name for name in self.methods if name.startswith(f"{words[-1]}/")})
+
+    def test_a_refusal_has_the_code_and_the_reason_that_the_page_shows(self):
+        job = self.submit(self.write_job("refused"))
+        words = ["grpcurl", "-plaintext", "-d", json.dumps({"id": job, "etag": "none"}), self.coordinator.address,
+                 f"{SERVICES[0]}/CancelTrainingJob"]
+        code, said = self.call(words)
+        self.assertEqual(code.upper(), "ABORTED")
+        self.assertIn('not "none": its state or settings have changed since it was read; read it again', said)
+        if GRPCURL:
+            self.assertIn('"reason": "ETAG_MISMATCH"', said.replace('":"', '": "'))
 
     def test_every_call_has_an_example_that_works(self):
         ended = self.submit(self.write_job("survey"))
@@ -97,21 +123,24 @@ class Grpcurl(programs.ProgramTest):
         shown = set()
         for words in examples():
             if words[-2] == "list":
+                self.assert_lists(words)
                 continue
             self.assertEqual(words[-2], ADDRESS)
             name = words[-1].split("/")[-1]
             real = [word.replace("survey-1a2b3c4d", running).replace("survey-5e6f7a8b", ended)
-                    .replace("/srv/", f"{self.folder}/").replace(ADDRESS, self.coordinator.address) for word in words]
+                    .replace("node2", "localhost").replace("/srv/", f"{self.folder}/")
+                    .replace(ADDRESS, self.coordinator.address) for word in words]
             code, said = self.call(real)
             self.assertEqual(code, "OK", f"{real}\n{said}")
-            shown.add(name)
-            if name in ("ListEvents", "ListAttempts", "ListGroupWeights", "GetTrainingJob", "ListTrainingJobs"):
+            shown.add(words[-1])
+            if name in ("ListEvents", "ListAttempts", "ListGroupWeights", "GetTrainingJob", "ListTrainingJobs",
+                        "ListHosts"):
                 self.assertGreater(len(said), 2, f"{real}: nothing was answered")
             if name == "CheckpointTrainingJob":  # which a fork begins with
                 self.wait_for(running, lambda job: int(job.get("checkpoint_step", 0)) > 0)
             if name == "PauseTrainingJob":
                 self.wait_for_state(running, "JOB_STATE_PAUSED")
-        self.assertEqual(shown, {method.name for method in self.service.methods})
+        self.assertEqual(shown, set(self.methods))
 
 
 if __name__ == "__main__":

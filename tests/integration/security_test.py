@@ -102,6 +102,13 @@ class Security(programs.ProgramTest):
         self.small_model()
         coordinator = self.start()
         job_id = self.submit(coordinator, self.write_job("guarded"), "--external")
+        self.assertIn("token", self.call(coordinator, "hosts", "list").stderr)
+        self.check(0, self.call(coordinator, "hosts", "list", role="viewer"))
+        for words in (["cordon", "node1", "--reason", "why"], ["uncordon", "node1"]):
+            result = self.call(coordinator, "hosts", *words, role="viewer")
+            self.check(2, result)
+            self.assertIn("a-viewer is viewer, expected operator", result.stderr)
+            self.assertIn("there is no host", self.call(coordinator, "hosts", *words, role="operator").stderr)
         reads = [["list"], ["get", job_id], ["weights", job_id]]
         operates = [["pause", job_id], ["resume", job_id], ["checkpoint", job_id], ["cancel", job_id]]
         for words in reads + operates + [["watch", job_id], ["delete", job_id]]:

@@ -189,7 +189,7 @@ class Service(programs.ProgramTest):
     def test_health_and_reflection(self):
         with grpc.insecure_channel(self.coordinator.address) as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            services = ["equipoise.v1.TrainingJobService", "equipoise.v1.WorkerService"]
+            services = ["equipoise.v1.HostService", "equipoise.v1.TrainingJobService", "equipoise.v1.WorkerService"]
             for service in ["", *services]:
                 answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
                 self.assertEqual(answer.status, health_pb2.HealthCheckResponse.SERVING, service)

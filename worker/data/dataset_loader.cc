@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kKind = "tokens";
 constexpr std::string_view kExtension = "tokens";
-// Longer than tokenising takes; whoever holds the lock longer hangs.
+// Longer than a chunk takes; whoever holds the lock for longer without a sign hangs.
 constexpr std::chrono::minutes kPatience{30};
 constexpr std::uintmax_t kLargestSettings = std::uintmax_t{256} << 20;
 
@@ -57,12 +57,14 @@ bool shows_the_day(const fs::path& folder) {
 void add_number(Sha256& key, std::int64_t number) { key.add_text(std::to_string(number)); }
 
 // The content alone. Nothing where there is no such file; whoever needs it will say so.
-void add_file(Sha256& key, const fs::path& path) {
+void add_file(Sha256& key, const fs::path& path, const std::function<void()>& on_progress = {}) {
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored)) return key.add_text("no file");
   key.add_text("file");
   add_number(key, static_cast<std::int64_t>(fs::file_size(path, ignored)));
-  key.update_from(path);
+  key.update_from(path, [&](std::int64_t /*bytes*/) {
+    if (on_progress) on_progress();
+  });
 }
 
 void add_day_if(bool shows_it, Sha256& key) {
@@ -119,10 +121,10 @@ int all_threads(int own) {
 }
 
 // Without one each process tokenises for itself.
-std::optional<FileLock> lock_of(const fs::path& entry) {
+std::optional<FileLock> lock_of(const fs::path& entry, const std::function<void()>& on_progress) {
   try {
     make_cache_place(entry);
-    return FileLock::acquire(fs::path(entry) += ".lock", kPatience);
+    return FileLock::acquire(fs::path(entry) += ".lock", kPatience, on_progress);
   } catch (const std::invalid_argument&) {
     return std::nullopt;
   }
@@ -136,7 +138,7 @@ Digest DatasetLoader::key(const fs::path& file, const std::vector<std::string>& 
   key.add_text(kStoredDatasetVersion);
   const auto files = data_files(file);
   add_number(key, static_cast<std::int64_t>(files.size()));
-  for (const fs::path& part : files) add_file(key, part);
+  for (const fs::path& part : files) add_file(key, part, settings_.on_progress);
   for (const char* name : kTokenizerFiles) add_file(key, settings_.model / name);
   if (settings_.chat_template) {
     add_own_template(*settings_.chat_template, key);
@@ -177,11 +179,11 @@ LoadedDataset DatasetLoader::load(const fs::path& file, const std::vector<std::s
 void DatasetLoader::load_through_cache(const Source& source, LoadedDataset& loaded) {
   const Entry entry = entry_of(source);
   if (take_stored(entry, loaded)) return;
-  const auto lock = lock_of(entry.path);
+  auto lock = lock_of(entry.path, settings_.on_progress);
   if (lock && take_stored(entry, loaded)) return;  // by the one who held the lock before
   const int threads = lock ? all_threads(settings_.threads) : settings_.threads;
   try {
-    store(source, entry, threads);
+    store(source, entry, threads, lock ? &*lock : nullptr);
     if (!take_stored(entry, loaded)) throw CannotKeep(entry.path.string() + " is gone");
     loaded.from_cache = false;
   } catch (const CannotKeep& failure) {
@@ -196,14 +198,17 @@ DatasetLoader::Entry DatasetLoader::entry_of(const Source& source) const {
   return {.path = cache_entry(settings_.cache, kKind, digest, kExtension), .key = digest, .states = std::move(before)};
 }
 
-void DatasetLoader::store(const Source& source, const Entry& entry, int threads) {
+// `lock`: whoever waits for it learns that this goes on; null: nobody does.
+void DatasetLoader::store(const Source& source, const Entry& entry, int threads, FileLock* lock) {
   std::optional<StoredDatasetWriter> writer;
   keep([&] {
     make_cache_place(entry.path);
     writer.emplace(entry.path, entry.key);
   });
-  const EncodedDataset counts =
-      tokenize(source, threads, [&](EncodedPairs pairs) { keep([&] { writer->add(pairs); }); });
+  const EncodedDataset counts = tokenize(source, threads, [&](EncodedPairs pairs) {
+    keep([&] { writer->add(pairs); });
+    if (lock != nullptr) lock->give_sign();
+  });
   if (states_of(data_files(source.file)) != entry.states) {
     throw CannotKeep(source.file.string() + " has changed while it was read");
   }

@@ -14,6 +14,7 @@
 #include "common/base/sha256.h"
 #include "worker/data/chat_templates.h"
 #include "worker/data/encoded_dataset.h"
+#include "worker/data/file_lock.h"
 #include "worker/data/pair_chunks.h"
 
 namespace equipoise {
@@ -24,10 +25,12 @@ struct LoaderSettings {
   std::optional<std::filesystem::path> adapter = {};   // folder whose chat templates come before the model's
   EncodeSettings encode;                               // chat_templates is filled in by the loader
   std::string group_separator;
-  std::filesystem::path cache;             // folder, see common/base/cache_folder.h; empty: nothing is kept
-  int threads = 1;                         // of this process, where it tokenises for itself alone
-  ChunkLimits chunk = {};                  // of what is tokenised at once
-  std::function<void()> on_progress = {};  // called after each chunk that was tokenised
+  std::filesystem::path cache;  // folder, see common/base/cache_folder.h; empty: nothing is kept
+  int threads = 1;              // of this process, where it tokenises for itself alone
+  ChunkLimits chunk = {};       // of what is tokenised at once
+  // Called after each chunk that was tokenised, here or by the process that does it meanwhile, and after each piece of
+  // a file that was hashed.
+  std::function<void()> on_progress = {};
 };
 
 // Where a file's pairs have their groups from; see PreferenceReadSettings.
@@ -85,7 +88,7 @@ class DatasetLoader {
   void load_through_cache(const Source& source, LoadedDataset& loaded);
   Entry entry_of(const Source& source) const;
   bool take_stored(const Entry& entry, LoadedDataset& loaded);
-  void store(const Source& source, const Entry& entry, int threads);
+  void store(const Source& source, const Entry& entry, int threads, FileLock* lock);
   EncodedDataset tokenize(const Source& source, int threads);
   EncodedDataset tokenize(const Source& source, int threads, const TakePairs& take);  // without pairs
   void load_template_for(std::span<const PreferencePair> pairs);

@@ -57,10 +57,31 @@ void advise(const RunContext& context, const DeviceCollective& device) {
   }
 }
 
+// What heartbeats tell of a model that is being read.
+class LoadingTold {
+ public:
+  explicit LoadingTold(Heartbeat& heartbeat) : heartbeat_(heartbeat) { heartbeat.set_phase(kPhase); }
+  void operator()(std::size_t done, std::size_t all) {
+    heartbeat_.check();
+    heartbeat_.progress().advance();
+    const auto now = std::chrono::steady_clock::now();
+    if (now - said_ < kBetweenProgress) return;
+    said_ = now;
+    const std::size_t percent =
+        all == 0 ? 100 : static_cast<std::size_t>(100.0 * static_cast<double>(done) / static_cast<double>(all));
+    heartbeat_.set_phase(kPhase, phase_name(kPhase) + ", " + std::to_string(percent) + " %");
+  }
+
+ private:
+  static constexpr auto kPhase = v1::RANK_PHASE_LOADING_MODEL;
+  Heartbeat& heartbeat_;
+  std::chrono::steady_clock::time_point said_ = std::chrono::steady_clock::now();
+};
+
 Decoder load_decoder(const RunContext& context, torch::Device device) {
   const ModelConfig& model = context.config.model;
   const torch::Dtype dtype = torch_dtype(model.dtype);
-  Decoder decoder = Decoder::load(model.path, dtype, device, model.quantization);
+  Decoder decoder = Decoder::load(model.path, dtype, device, model.quantization, LoadingTold(context.heartbeat));
   if (model.lora) {
     decoder.attach(new_adapter(decoder.config(), *model.lora, context.config.training.seed, dtype, device));
   } else if (model.adapter) {
@@ -303,7 +324,11 @@ class LanguageModel final : public TrainedPolicy {
                              .data = data_,
                              .host = context_.host,
                              .log = context_.log,
-                             .on_progress = on_progress});
+                             .on_progress = on_progress,
+                             .on_tensor = [this] {
+                               context_.heartbeat.check();
+                               context_.heartbeat.progress().advance();
+                             }});
   }
 
   StepParts step_parts(StepWeights& weights) {

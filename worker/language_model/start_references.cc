@@ -35,7 +35,8 @@ ReferenceSettings settings_of(const StartReferences& start) {
           .quantization = model.quantization,
           .device = start.policy.head_weight().device(),
           .token_budget = log_prob_token_budget(start.config.training.micro_batch_tokens),
-          .cache = model.reference_cache ? cache_folder() : std::filesystem::path()};
+          .cache = model.reference_cache ? cache_folder() : std::filesystem::path(),
+          .on_tensor = start.on_tensor};
 }
 
 void refuse_other_reference(const ProbeResult& probe, const std::filesystem::path& entry) {

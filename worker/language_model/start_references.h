@@ -23,6 +23,7 @@ struct StartReferences {
   Collective& host;
   spdlog::logger& log;
   std::function<void(std::int64_t)> on_progress = nullptr;  // percent of a pass that is done
+  std::function<void()> on_tensor = nullptr;                // of the reference, that was read or hashed
 };
 
 // Whether the reference has the policy's weights at the start: a new adapter changes nothing yet.

@@ -82,27 +82,55 @@ Decoder::Decoder(DecoderConfig config, std::vector<NamedTensor> parameters)
   head_weight_ = config_.tied_head ? embedding_ : tensors[kHeadName];
 }
 
-Decoder Decoder::load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device) {
+namespace {
+
+// Tells of the tensors of a model as they are read.
+class TensorsRead {
+ public:
+  TensorsRead(const std::vector<TensorView>& tensors, const Decoder::LoadProgress& on_progress)
+      : on_progress_(on_progress) {
+    for (const TensorView& tensor : tensors) all_ += tensor.bytes.size();
+  }
+  void add(const TensorView& tensor) {
+    done_ += tensor.bytes.size();
+    if (on_progress_) on_progress_(done_, all_);
+  }
+
+ private:
+  const Decoder::LoadProgress& on_progress_;
+  std::size_t done_ = 0, all_ = 0;
+};
+
+}  // namespace
+
+Decoder Decoder::load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device,
+                      const LoadProgress& on_progress) {
   DecoderConfig config = read_decoder_config(folder / "config.json");
   const WeightFiles files = WeightFiles::open(folder);
   std::vector<NamedTensor> parameters;
-  for (const TensorView& view : files.select(parameter_layout(config))) {
+  const std::vector<TensorView> views = files.select(parameter_layout(config));
+  TensorsRead read(views, on_progress);
+  for (const TensorView& view : views) {
     parameters.push_back({view.name, to_torch(view, dtype, device).requires_grad_()});
+    read.add(view);
   }
   return {std::move(config), std::move(parameters)};
 }
 
 Decoder Decoder::load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device,
-                      Quantization quantization) {
-  if (quantization == Quantization::kNone) return load(folder, dtype, device);
+                      Quantization quantization, const LoadProgress& on_progress) {
+  if (quantization == Quantization::kNone) return load(folder, dtype, device, on_progress);
   DecoderConfig config = read_decoder_config(folder / "config.json");
   std::unordered_set<std::string> quantized;
   for (const LinearShape& linear : projections(config)) quantized.insert(linear.name + ".weight");
   const WeightFiles files = WeightFiles::open(folder);
   std::vector<NamedTensor> parameters;
-  for (const TensorView& view : files.select(parameter_layout(config))) {
+  const std::vector<TensorView> views = files.select(parameter_layout(config));
+  TensorsRead read(views, on_progress);
+  for (const TensorView& view : views) {
     if (!quantized.contains(view.name)) {
       parameters.push_back({view.name, to_torch(view, dtype, device)});
+      read.add(view);
       continue;
     }
     const torch::Tensor weight_OI = to_torch(view, torch::kFloat32, device);
@@ -112,6 +140,7 @@ Decoder Decoder::load(const std::filesystem::path& folder, torch::Dtype dtype, t
     const Nf4Weight nf4 = quantized_nf4(weight_OI);
     parameters.push_back({view.name + kNf4Code, nf4.code_P});
     parameters.push_back({view.name + kNf4Scale, nf4.scale_G});
+    read.add(view);
   }
   return {std::move(config), std::move(parameters)};
 }

@@ -27,12 +27,15 @@ class Decoder {
   // Throws std::invalid_argument naming the file and the field or tensor: an unsupported model_type (with the list of
   // supported ones), a configuration that changes the mathematics and is not known, a tensor missing, superfluous
   // or of another shape.
-  static Decoder load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device);
+  //   on_progress  called after each tensor with the bytes that are read and those of all; may throw
+  using LoadProgress = std::function<void(std::size_t done, std::size_t all)>;
+  static Decoder load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device,
+                      const LoadProgress& on_progress = {});
 
   // With nf4 the weights of the layers' projections are kept at four bits a number (nf4.h), made from what the files
   // have: nothing but an adapter can be trained. Throws as load, and for a weight that is not finite.
   static Decoder load(const std::filesystem::path& folder, torch::Dtype dtype, torch::Device device,
-                      Quantization quantization);
+                      Quantization quantization, const LoadProgress& on_progress = {});
 
   // The projections that the adapter names compute with it from now on. Its tensors are trained, and nothing else:
   // the model's own parameters do not require grad any more. Magnitudes that are not there yet (new_adapter) start as

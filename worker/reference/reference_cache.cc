@@ -22,26 +22,28 @@
 namespace equipoise {
 namespace {
 
-void add_tensors(Sha256& sha256, const std::vector<TensorView>& tensors) {
+void add_tensors(Sha256& sha256, const std::vector<TensorView>& tensors, const std::function<void()>& on_progress) {
   for (const TensorView& tensor : tensors) {
     sha256.add_text(tensor.name);
     sha256.add_text(tensor.dtype);
     sha256.add_list(tensor.shape);
     sha256.add_list(tensor.bytes);
+    if (on_progress) on_progress();
   }
 }
 
 }  // namespace
 
-Digest model_digest(const std::filesystem::path& folder, const std::filesystem::path& adapter) {
+Digest model_digest(const std::filesystem::path& folder, const std::filesystem::path& adapter,
+                    const std::function<void()>& on_progress) {
   Sha256 sha256;
   sha256.add_text(read_json_object(folder / "config.json").dump());
   const WeightFiles files = WeightFiles::open(folder);
-  add_tensors(sha256, files.all());
+  add_tensors(sha256, files.all(), on_progress);
   if (adapter.empty()) return sha256.finish();
   sha256.add_text(read_json_object(adapter / kAdapterConfig).dump());
   const SafetensorsFile adapter_file = SafetensorsFile::open(adapter / kAdapterWeights);
-  add_tensors(sha256, adapter_file.tensors());
+  add_tensors(sha256, adapter_file.tensors(), on_progress);
   return sha256.finish();
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,7 +19,9 @@ namespace equipoise {
 // are spread over files does not matter. Reads the folder once and keeps nothing of it.
 // With an adapter, over its adapter_config.json and tensors as well.
 // Throws std::invalid_argument as Decoder::load, for what it can see without the model's layout.
-Digest model_digest(const std::filesystem::path& folder, const std::filesystem::path& adapter = {});
+//   on_progress  called after each tensor; may throw
+Digest model_digest(const std::filesystem::path& folder, const std::filesystem::path& adapter = {},
+                    const std::function<void()>& on_progress = {});
 
 // How the numbers were computed; another way gives other last bits.
 struct LogProbArithmetic {

@@ -97,7 +97,7 @@ void ReferenceModel::check_given(const EncodedPairs& pairs, const AnswerLogProbs
 }
 
 ReferenceCacheEntry ReferenceModel::entry_for(const EncodedPairs& pairs) {
-  if (!model_digest_) model_digest_ = model_digest(settings_.folder, settings_.adapter);
+  if (!model_digest_) model_digest_ = model_digest(settings_.folder, settings_.adapter, settings_.on_tensor);
   const LogProbArithmetic arithmetic{.dtype = c10::toString(settings_.dtype) + weights_of(settings_.quantization),
                                      .device = c10::DeviceTypeName(settings_.device.type(), /*lower_case=*/true),
                                      .token_budget = settings_.token_budget};
@@ -128,8 +128,11 @@ void ReferenceModel::keep(const ReferenceCacheEntry& entry, const AnswerLogProbs
 const Decoder& ReferenceModel::decoder() {
   if (settings_.loaded != nullptr) return *settings_.loaded;
   if (!own_) {
+    const auto on_progress = [this](std::size_t /*done*/, std::size_t /*all*/) {
+      if (settings_.on_tensor) settings_.on_tensor();
+    };
     own_ = std::make_unique<Decoder>(
-        Decoder::load(settings_.folder, settings_.dtype, settings_.device, settings_.quantization));
+        Decoder::load(settings_.folder, settings_.dtype, settings_.device, settings_.quantization, on_progress));
     check_same_on_all_ranks(ranks_, parameter_digest(own_->parameters()), "reference model");
     if (settings_.adapter.empty()) return *own_;
     own_->attach(load_adapter(settings_.adapter, own_->config(), settings_.dtype, settings_.device));

@@ -23,8 +23,9 @@ struct ReferenceSettings {
   torch::Dtype dtype = torch::kFloat32;  // of the arithmetic
   Quantization quantization = Quantization::kNone;
   torch::Device device = torch::kCPU;
-  std::int64_t token_budget = 0;  // log_prob_token_budget() of the job's
-  std::filesystem::path cache;    // folder of rank 0; empty: nothing is kept
+  std::int64_t token_budget = 0;         // log_prob_token_budget() of the job's
+  std::filesystem::path cache;           // folder of rank 0; empty: nothing is kept
+  std::function<void()> on_tensor = {};  // called after each that is read or hashed; may throw
 };
 
 class ReferenceModel {

@@ -2,12 +2,16 @@
 #include "client/connection/connection.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <future>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "client/connection/follow_job.h"
 #include "coordinator/service/coordinator_server.h"
@@ -106,6 +110,52 @@ TEST_F(ARestartedCoordinator, ThatStaysAwayIsGivenUp) {
   next_job(inbox);
   stop();
   EXPECT_THROW(next_job(inbox), CoordinatorUnreachable);
+}
+
+// Breaks each stream, and shows a job at its next revision with each.
+class BreakingWatches final : public v1::TrainingJobService::Service {
+ public:
+  BreakingWatches() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~BreakingWatches() override { server_->Shutdown(); }
+  BreakingWatches(const BreakingWatches&) = delete;
+  BreakingWatches& operator=(const BreakingWatches&) = delete;
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::vector<std::int64_t> after() {
+    const std::lock_guard lock(mutex_);
+    return after_;
+  }
+  grpc::Status WatchTrainingJob(grpc::ServerContext*, const v1::WatchTrainingJobRequest* request,
+                                grpc::ServerWriter<v1::TrainingJob>* writer) override {
+    const std::lock_guard lock(mutex_);
+    after_.push_back(request->after_revision());
+    v1::TrainingJob job;
+    job.set_id(request->id());
+    job.set_revision(request->after_revision() + 7);
+    job.set_state(after_.size() < 3 ? v1::JOB_STATE_RUNNING : v1::JOB_STATE_SUCCEEDED);
+    writer->Write(job);
+    return after_.size() < 3 ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "broken") : grpc::Status::OK;
+  }
+
+ private:
+  int port_ = 0;
+  std::mutex mutex_;
+  std::vector<std::int64_t> after_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST(JobStreamRevisions, AStreamThatIsOpenedAgainAsksForWhatIsNewer) {
+  BreakingWatches coordinator;
+  Connection connection({.host_port = coordinator.address(), .timeout = std::chrono::seconds(30)});
+  JobInbox inbox;
+  const JobStream stream(connection, "any", inbox);
+  while (!inbox.wait(kLongAfterTheTest).ended) {
+  }
+  EXPECT_THAT(coordinator.after(), testing::ElementsAre(0, 7, 14));
 }
 
 TEST(Absence, CountsFromTheLastContactNotFromTheLastNews) {

@@ -54,7 +54,7 @@ TEST(CoordinatorProcess, AnswersNobodyElse) {
   CoordinatorProcess process({EQUIPOISE_COORDINATOR_PROGRAM, folder.path(), ""}, kNeverStop);
   Connection stranger({process.address(), std::chrono::seconds(30)});
   EXPECT_THROW(stranger.list_jobs({}), std::invalid_argument);
-  EXPECT_THROW(stranger.cancel_job("any-00000000"), std::invalid_argument);
+  EXPECT_THROW(stranger.cancel_job({.id = "any-00000000"}), std::invalid_argument);
   // What is on the disk does not let anybody in.
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
     if (!entry.is_regular_file()) continue;

@@ -60,6 +60,47 @@ TEST_F(JobsVerbs, GetShowsGroupsForPeopleAndEverythingForPrograms) {
   EXPECT_EQ(list["jobs"][0]["id"], id);
 }
 
+// A pipeline that has read a job changes it only as it was read.
+TEST_F(JobsVerbs, AnEtagThatIsNotTheJobsKeepsEveryVerbFromChangingIt) {
+  const std::string id = submitted();
+  RankByHand rank(address(), id);
+  rank.start();
+  const auto etag = [&] {
+    return nlohmann::json::parse(run_here({"jobs", "get", id, "--json"}).out)["etag"].get<std::string>();
+  };
+  const std::string before = etag();
+  ASSERT_EQ(run_here({"jobs", "set", id, "learning_rate=0.001", "--etag", before}).code, ExitCode::kSuccess);
+  const std::string now = etag();
+  ASSERT_NE(now, before);
+  const std::vector<std::vector<std::string>> verbs = {{"set", id, "learning_rate=0.002"},
+                                                       {"checkpoint", id},
+                                                       {"evaluate", id},
+                                                       {"pause", id},
+                                                       {"resume", id},
+                                                       {"cancel", id},
+                                                       {"delete", id}};
+  for (std::vector<std::string> words : verbs) {
+    words.insert(words.begin(), "jobs");
+    words.insert(words.end(), {"--etag", before});
+    const CommandRun refused = run_here(words);
+    EXPECT_EQ(refused.code, ExitCode::kChanged) << words[1] << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr("has etag \"" + now + "\", not \"" + before + "\"")) << words[1];
+    EXPECT_EQ(std::count(refused.err.begin(), refused.err.end(), '\n'), 1) << refused.err;
+  }
+  EXPECT_EQ(etag(), now) << "something has changed";
+  EXPECT_EQ(run_here({"jobs", "checkpoint", id, "--etag", now}).code, ExitCode::kSuccess);
+  EXPECT_EQ(run_here({"jobs", "cancel", id, "--etag", etag()}).code, ExitCode::kSuccess);
+}
+
+TEST_F(JobsVerbs, HostsOfACoordinatorWithoutAHostfile) {
+  EXPECT_THAT(run_here({"hosts", "list"}).out, HasSubstr("no hosts"));
+  EXPECT_EQ(nlohmann::json::parse(run_here({"hosts", "list", "--json"}).out)["hosts"].size(), 0U);
+  const CommandRun refused = run_here({"hosts", "cordon", "node1", "--reason", "a new disk"});
+  EXPECT_EQ(refused.code, ExitCode::kBadInput);
+  EXPECT_THAT(refused.err, HasSubstr("there is no host \"node1\": this coordinator has no hostfile"));
+  EXPECT_THAT(run_here({"hosts", "cordon", "node1"}).err, HasSubstr("--reason"));
+}
+
 TEST_F(JobsVerbs, RanksShowsWhatEachDoes) {
   const std::string id = submitted();
   EXPECT_EQ(run_here({"jobs", "ranks", id}).out, "no ranks\n");

@@ -15,6 +15,7 @@ TEST(RankPhase, EachHasANameOfItsOwn) {
   }
   EXPECT_EQ(names.size(), static_cast<std::size_t>(phases.value_count()));
   EXPECT_EQ(phase_name(v1::RANK_PHASE_READING_DATA), "reading data");
+  EXPECT_EQ(phase_name(v1::RANK_PHASE_LOADING_MODEL), "loading model");
 }
 
 TEST(RankPhase, OfALaterVersionIsUnknown) { EXPECT_EQ(phase_name(static_cast<v1::RankPhase>(77)), "?"); }

@@ -12,8 +12,11 @@
 #include "common/base/service_access.h"
 #include "coordinator/access/call_rules.h"
 #include "coordinator/job/refusal.h"
+#include "equipoise/v1/host.pb.h"
 #include "equipoise/v1/training.pb.h"
 #include "equipoise/v1/worker.pb.h"
+#include "grpc/health/v1/health.pb.h"
+#include "grpc/reflection/v1alpha/reflection.pb.h"
 #include "tests/coordinator/support/fake_clock.h"
 #include "tests/support/temp_folder.h"
 
@@ -24,7 +27,9 @@ namespace call_gate_test {
 std::set<std::string> calls_of_protocol() {
   std::set<std::string> calls;
   for (const google::protobuf::FileDescriptor* const file :
-       {v1::TrainingJob::descriptor()->file(), v1::RegisterWorkerRequest::descriptor()->file()}) {
+       {v1::TrainingJob::descriptor()->file(), v1::Host::descriptor()->file(),
+        v1::RegisterWorkerRequest::descriptor()->file(), grpc::health::v1::HealthCheckRequest::descriptor()->file(),
+        grpc::reflection::v1alpha::ServerReflectionRequest::descriptor()->file()}) {
     for (int i = 0; i < file->service_count(); ++i) {
       const google::protobuf::ServiceDescriptor& service = *file->service(i);
       for (int m = 0; m < service.method_count(); ++m) calls.insert(service.name() + "/" + service.method(m)->name());
@@ -42,11 +47,13 @@ TEST(CallRules, EveryCallOfTheProtocolHasOneRule) {
 TEST(CallRules, NothingThatChangesAnythingIsForViewersOrForRanksAlone) {
   for (const CallRule& rule : call_rules()) {
     const std::string name(rule.method.substr(rule.method.find('/') + 1));
-    const bool reads = name.starts_with("Get") || name.starts_with("List") || name.starts_with("Watch");
+    const bool is_standard = rule.method.starts_with("Health/") || rule.method.starts_with("ServerReflection/");
+    const bool reads = is_standard || name.starts_with("Get") || name.starts_with("List") || name.starts_with("Watch");
     const bool is_of_rank = rule.method.starts_with("WorkerService/");
     EXPECT_EQ(rule.least == Role::kViewer, reads && !is_of_rank) << rule.method;
     EXPECT_EQ(rule.kind == CallKind::kRank, is_of_rank) << rule.method;
-    EXPECT_EQ(rule.kind == CallKind::kStream, name.starts_with("Watch")) << rule.method;
+    const bool is_stream = name.starts_with("Watch") || name == "ServerReflectionInfo";
+    EXPECT_EQ(rule.kind == CallKind::kStream, is_stream) << rule.method;
   }
 }
 

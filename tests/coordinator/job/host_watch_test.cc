@@ -22,6 +22,7 @@ using ::testing::SizeIs;
 
 constexpr HostRules kRules{.between_questions = 30s, .most_failures = 3, .window = 3600s};
 const SteadyTime kStart = SteadyTime{} + 1000s;
+const WallTime kWall{};
 
 TEST(HostWatch, ASuspectIsNotUsedUntilItAnswers) {
   HostWatch watch(kRules);
@@ -44,10 +45,10 @@ TEST(HostWatch, ASuspectIsNotUsedUntilItAnswers) {
 
 TEST(HostWatch, AHostThatFailsAgainAndAgainIsNotUsedAnyMore) {
   HostWatch watch(kRules);
-  watch.note_failure("node1", kStart);
-  watch.note_failure("node1", kStart + 10s);
+  watch.note_failure("node1", kStart, kWall);
+  watch.note_failure("node1", kStart + 10s, kWall);
   EXPECT_EQ(watch.cordoned(), 0U);
-  watch.note_failure("node1", kStart + 20s);
+  watch.note_failure("node1", kStart + 20s, kWall);
   EXPECT_EQ(watch.cordoned(), 1U);
   watch.suspect("node1");
   watch.note_success("node1");
@@ -59,13 +60,56 @@ TEST(HostWatch, AHostThatFailsAgainAndAgainIsNotUsedAnyMore) {
 
 TEST(HostWatch, FailuresLongAgoOrBeforeASuccessDoNotCount) {
   HostWatch watch(kRules);
-  for (int i = 0; i < 5; ++i) watch.note_failure("rare", kStart + i * 2000s);
+  for (int i = 0; i < 5; ++i) watch.note_failure("rare", kStart + i * 2000s, kWall);
   for (int i = 0; i < 5; ++i) {
-    watch.note_failure("mended", kStart + i * 10s);
-    watch.note_failure("mended", kStart + i * 10s + 1s);
+    watch.note_failure("mended", kStart + i * 10s, kWall);
+    watch.note_failure("mended", kStart + i * 10s + 1s, kWall);
     watch.note_success("mended");
   }
   EXPECT_EQ(watch.cordoned(), 0U);
+}
+
+TEST(HostWatch, ACordonedHostIsUsedAgainOnceItIsUncordonedAndAnswers) {
+  HostWatch watch(kRules);
+  watch.cordon("node1", {.cause = HostCordon::Cause::kOperator, .reason = "its fan is loud", .since = kWall});
+  EXPECT_THAT(watch.unused(), ElementsAre("node1"));
+  EXPECT_EQ(watch.unused_text(), "node1, cordoned: its fan is loud");
+  watch.suspect("node1");
+  EXPECT_THAT(watch.questions(kStart), IsEmpty());
+  watch.uncordon("node1");
+  EXPECT_FALSE(watch.cordon_of("node1"));
+  EXPECT_EQ(watch.unused_text(), "node1, which does not answer");
+  EXPECT_THAT(watch.questions(kStart), ElementsAre("node1"));
+  watch.note_answer("node1", true, kStart);
+  EXPECT_THAT(watch.unused(), IsEmpty());
+}
+
+TEST(HostWatch, FailuresBeforeAnUncordonDoNotCount) {
+  HostWatch watch(kRules);
+  EXPECT_FALSE(watch.note_failure("node1", kStart, kWall));
+  EXPECT_FALSE(watch.note_failure("node1", kStart, kWall));
+  EXPECT_TRUE(watch.note_failure("node1", kStart, kWall));
+  watch.uncordon("node1");
+  EXPECT_FALSE(watch.note_failure("node1", kStart + 1s, kWall));
+  EXPECT_FALSE(watch.note_failure("node1", kStart + 2s, kWall));
+  EXPECT_EQ(watch.recent_failures("node1", kStart + 2s), 5);
+  EXPECT_EQ(watch.recent_failures("node1", kStart + 3601s), 2) << "of the last hour";
+  EXPECT_EQ(watch.recent_failures("node2", kStart), 0);
+  EXPECT_TRUE(watch.note_failure("node1", kStart + 3s, kWall));
+}
+
+TEST(HostWatch, AnOperatorsCordonStaysHisWhateverFails) {
+  HostWatch watch(kRules);
+  watch.cordon("node1", {.cause = HostCordon::Cause::kOperator, .reason = "a new disk", .since = kWall});
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(watch.note_failure("node1", kStart, kWall));
+  EXPECT_EQ(watch.cordon_of("node1")->reason, "a new disk");
+}
+
+TEST(HostWatch, ALongListIsCut) {
+  HostWatch watch(kRules);
+  for (int i = 0; i < 1000; ++i) watch.suspect("node" + std::to_string(i));
+  EXPECT_LT(watch.unused_text().size(), 200U);
+  EXPECT_THAT(watch.unused_text(), HasSubstr("and 996 more"));
 }
 
 TEST(SlotPoolHosts, UnusedOnesGetNoRanks) {
@@ -179,6 +223,14 @@ TEST_F(HostsThatFail, OneThatFailsThreeTimesInARowIsLeftOut) {
   EXPECT_THAT(job(id).state_reason(), HasSubstr("not used: node2, which has failed 3 times in a row within 60 min"));
   EXPECT_EQ(gauge("equipoise_cordoned_hosts"), 1);
   EXPECT_THAT(questions(), IsEmpty());
+  restart();
+  core_->attempts().tick();
+  EXPECT_EQ(gauge("equipoise_cordoned_hosts"), 1) << "it is on record";
+  v1::UncordonHostRequest again;
+  again.set_name("node2");
+  core_->host_calls().uncordon(again);
+  core_->attempts().tick();
+  EXPECT_EQ(gauge("equipoise_cordoned_hosts"), 0);
   restart();
   core_->attempts().tick();
   EXPECT_EQ(gauge("equipoise_cordoned_hosts"), 0);

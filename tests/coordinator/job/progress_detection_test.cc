@@ -60,6 +60,22 @@ TEST_F(ProgressDetection, ARankThatStandsStillInAStepIsGivenUpAndNotTheOneThatWa
   EXPECT_THAT(job(id).state_reason(), HasSubstr("s in training, after step 3; its last collective was all_reduce_sum"));
 }
 
+// The deadline was an hour for all of it: a rank that hung there was found after an hour, and a model that took longer
+// to load could not be loaded.
+TEST_F(ProgressDetection, LoadingAModelMayTakeAsLongAsItGoesOn) {
+  constexpr auto kPhase = v1::RANK_PHASE_LOADING_MODEL;
+  const auto id = job_in(kPhase);
+  for (int tensor = 2; tensor < 20; ++tensor) {
+    stand_still(id, kPhase, 590s);
+    for (const int rank : {0, 1}) beat(id, rank, kPhase, kWorks, tensor);
+  }
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING);
+  stand_still(id, kPhase, 602s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_FAILED);
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("rank 1 on host has stood still for 60"));
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("in loading model"));
+}
+
 TEST_F(ProgressDetection, AShortStandstillIsNoFailure) {
   const auto id = job_in(v1::RANK_PHASE_TRAINING);
   do_steps(id, 3);

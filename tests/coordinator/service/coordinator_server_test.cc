@@ -14,6 +14,9 @@
 #include <string>
 #include <thread>
 
+#include "common/protocol/error_reason.h"
+#include "common/protocol/reconnection.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/coordinator/support/raw_call.h"
 #include "tests/coordinator/support/server_fixture.h"
 #include "tests/support/temp_folder.h"
@@ -205,6 +208,68 @@ TEST_F(CoordinatorServerTest, AWatcherThatComesBackIsToldTheEndOnly) {
   EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
   EXPECT_FALSE(reader->Read(&job));
   EXPECT_TRUE(reader->Finish().ok());
+}
+
+TEST_F(CoordinatorServerTest, ARequestOfPeopleHasAtMostAMebibyte) {
+  v1::ListTrainingJobsRequest request;
+  request.set_filter(std::string(1024 * 1024, 'x'));
+  v1::ListTrainingJobsResponse response;
+  const auto status = call(&v1::TrainingJobService::Stub::ListTrainingJobs, *training_jobs_, request, response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("bytes, expected at most 1048576"));
+  EXPECT_EQ(reason_in(status.error_details()), ErrorReason::kLimitReached);
+  v1::WatchTrainingJobRequest watched;
+  watched.set_id(std::string(1024 * 1024, 'x'));
+  grpc::ClientContext context;
+  EXPECT_EQ(training_jobs_->WatchTrainingJob(&context, watched)->Finish().error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  // A job may be as large as it ever was, and a report of ranks larger.
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
+  for (int i = 0; spec.ByteSizeLong() < 255 * 1024; ++i) {
+    (*spec.mutable_data()->mutable_group_counts())["a group with a long name, number " + std::to_string(i)] = 10;
+  }
+  v1::TrainingJob job;
+  const auto created =
+      call(&v1::TrainingJobService::Stub::CreateTrainingJob, *training_jobs_, create_request(spec), job);
+  EXPECT_NE(created.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << created.error_message();
+}
+
+TEST_F(CoordinatorServerTest, WhoeverWatchesHealthHearsOfAnEnd) {
+  const auto health = grpc::health::v1::Health::NewStub(channel_);
+  grpc::ClientContext context, of_nobody;
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service("equipoise.v1.HostService");
+  const auto watch = health->Watch(&context, request);
+  grpc::health::v1::HealthCheckResponse status;
+  ASSERT_TRUE(watch->Read(&status));
+  EXPECT_EQ(status.status(), grpc::health::v1::HealthCheckResponse::SERVING);
+  request.set_service("nobody");
+  EXPECT_EQ(health->Check(&of_nobody, request, &status).error_code(), grpc::StatusCode::NOT_FOUND);
+  grpc::ClientContext unknown;
+  const auto watch_of_nobody = health->Watch(&unknown, request);
+  ASSERT_TRUE(watch_of_nobody->Read(&status));
+  EXPECT_EQ(status.status(), grpc::health::v1::HealthCheckResponse::SERVICE_UNKNOWN);
+  unknown.TryCancel();
+  server_->shut_down();
+  ASSERT_TRUE(watch->Read(&status));
+  EXPECT_EQ(status.status(), grpc::health::v1::HealthCheckResponse::NOT_SERVING);
+  EXPECT_FALSE(watch->Read(&status));
+}
+
+// Whoever follows a job of which there is nothing new learns that somebody is there.
+TEST_F(CoordinatorServerTest, AWatcherIsToldAtOnceThatItsStreamIsOpen) {
+  const auto id = create(v1::LAUNCH_MODE_EXTERNAL, 1).id();
+  v1::TrainingJob job;
+  ASSERT_TRUE(get(id, job).ok());
+  v1::WatchTrainingJobRequest request;
+  request.set_id(id);
+  request.set_after_revision(job.revision());
+  grpc::ClientContext context;
+  const auto reader = training_jobs_->WatchTrainingJob(&context, request);
+  reader->WaitForInitialMetadata();
+  EXPECT_TRUE(context.GetServerInitialMetadata().contains(kWatchOpenMetadata));
+  context.TryCancel();
+  EXPECT_FALSE(reader->Read(&job));
 }
 
 TEST_F(CoordinatorServerTest, ShuttingDownClosesStreamsAndKeepsTheQueue) {
@@ -533,7 +598,8 @@ class StandardServicesTest : public ::testing::Test {
 };
 
 TEST_F(StandardServicesTest, HealthSaysServingForTheWholeAndForEachService) {
-  for (const char* service : {"", "equipoise.v1.TrainingJobService", "equipoise.v1.WorkerService"}) {
+  for (const char* service :
+       {"", "equipoise.v1.TrainingJobService", "equipoise.v1.HostService", "equipoise.v1.WorkerService"}) {
     EXPECT_EQ(health_of(server_.address(), service), kServing) << service;
   }
 }

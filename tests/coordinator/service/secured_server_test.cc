@@ -17,6 +17,8 @@
 #include "common/protocol/attempt_token.h"
 #include "common/protocol/error_reason.h"
 #include "coordinator/access/call_rules.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "tests/coordinator/support/raw_call.h"
 #include "tests/coordinator/support/server_fixture.h"
 
@@ -66,7 +68,8 @@ class SecuredServerTest : public ServerFixture {
   static std::vector<const google::protobuf::MethodDescriptor*> methods() {
     std::vector<const google::protobuf::MethodDescriptor*> all;
     for (const google::protobuf::FileDescriptor* const file :
-         {v1::TrainingJob::descriptor()->file(), v1::RegisterWorkerRequest::descriptor()->file()}) {
+         {v1::TrainingJob::descriptor()->file(), v1::Host::descriptor()->file(),
+          v1::RegisterWorkerRequest::descriptor()->file()}) {
       for (int i = 0; i < file->service_count(); ++i) {
         for (int m = 0; m < file->service(i)->method_count(); ++m) all.push_back(file->service(i)->method(m));
       }
@@ -196,8 +199,80 @@ TEST_F(SecuredServerTest, ATokenIsInNoFileOfTheState) {
   }
 }
 
-TEST_F(SecuredServerTest, HealthAnswersEverybodyAndTellsNothingOfJobs) {
+// What a probe without a token may learn is the operator's choice.
+TEST_F(SecuredServerTest, HealthWantsATokenUnlessItIsOpen) {
+  const std::string check = "/grpc.health.v1.Health/Check";
+  EXPECT_EQ(call_by_name(check, {}).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(reason_in(call_by_name(check, {}).error_details()), ErrorReason::kNoValidToken);
+  EXPECT_TRUE(call_by_name(check, of(Role::kViewer)).ok());
+  const std::string watch = "/grpc.health.v1.Health/Watch";
+  EXPECT_EQ(call_by_name(watch, {}).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  settings_.access.has_open_health = true;
+  restart();
   EXPECT_EQ(health_of(server_->address()), kServing);
+  const std::string list = "/equipoise.v1.TrainingJobService/ListTrainingJobs";
+  EXPECT_EQ(call_by_name(list, {}).error_code(), grpc::StatusCode::UNAUTHENTICATED) << "it opens health alone";
+}
+
+TEST_F(SecuredServerTest, ReflectionWantsAToken) {
+  const std::string method = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+  EXPECT_EQ(call_by_name(method, {}).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(call_by_name(method, of_attempt("of nobody")).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_TRUE(call_by_name(method, of(Role::kViewer)).ok());
+  settings_.access.has_open_health = true;
+  restart();
+  EXPECT_EQ(call_by_name(method, {}).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+}
+
+// One caller could keep a stream of either for each of its connections.
+TEST_F(SecuredServerTest, StreamsOfHealthAndReflectionCountAmongThoseOfTheirCaller) {
+  settings_.access.limits.streams_at_once = 2;
+  restart();
+  const auto health = grpc::health::v1::Health::NewStub(channel_);
+  const auto reflection = grpc::reflection::v1alpha::ServerReflection::NewStub(channel_);
+  grpc::ClientContext first, second, third, fourth;
+  for (grpc::ClientContext* const context : {&first, &second, &third, &fourth}) {
+    for (const auto& [name, value] : of(Role::kViewer)) context->AddMetadata(name, value);
+  }
+  const auto watch = health->Watch(&first, {});
+  grpc::health::v1::HealthCheckResponse status;
+  ASSERT_TRUE(watch->Read(&status));
+  const auto asking = reflection->ServerReflectionInfo(&second);
+  grpc::reflection::v1alpha::ServerReflectionRequest request;
+  request.set_list_services("*");
+  ASSERT_TRUE(asking->Write(request));
+  grpc::reflection::v1alpha::ServerReflectionResponse response;
+  ASSERT_TRUE(asking->Read(&response));
+  EXPECT_EQ(response.list_services_response().service_size(), 5);
+  EXPECT_EQ(health->Watch(&third, {})->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(reflection->ServerReflectionInfo(&fourth)->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  first.TryCancel();
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  asking->WritesDone();
+  EXPECT_FALSE(asking->Read(&response));
+  EXPECT_TRUE(asking->Finish().ok());
+}
+
+TEST_F(SecuredServerTest, ReflectionHasTheFilesOfEveryServiceAndAnEndToItsAnswers) {
+  const auto reflection = grpc::reflection::v1alpha::ServerReflection::NewStub(channel_);
+  grpc::ClientContext context;
+  for (const auto& [name, value] : of(Role::kViewer)) context.AddMetadata(name, value);
+  const auto asking = reflection->ServerReflectionInfo(&context);
+  grpc::reflection::v1alpha::ServerReflectionRequest request;
+  grpc::reflection::v1alpha::ServerReflectionResponse response;
+  request.set_file_containing_symbol("equipoise.v1.HostService");
+  ASSERT_TRUE(asking->Write(request));
+  ASSERT_TRUE(asking->Read(&response));
+  EXPECT_EQ(response.file_descriptor_response().file_descriptor_proto_size(), 2) << "with what it imports";
+  request.set_file_by_filename("no/such.proto");
+  ASSERT_TRUE(asking->Write(request));
+  ASSERT_TRUE(asking->Read(&response));
+  EXPECT_EQ(response.error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+  int answers = 2;
+  request.set_list_services("*");
+  while (asking->Write(request) && asking->Read(&response)) ++answers;
+  EXPECT_EQ(answers, 1000);
+  EXPECT_EQ(asking->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
 }  // namespace secured_server_test

@@ -65,6 +65,18 @@ void expect_same(const EncodedDataset& a, const EncodedDataset& b) {
   }
 }
 
+// Also where there is nothing to tokenise: a large file takes long to be hashed.
+TEST_F(Loader, TellsThatItGoesOn) {
+  int signs = 0;
+  settings_.on_progress = [&] { ++signs; };
+  settings_.chunk.pairs = 1;
+  const LoadedDataset first = load();
+  EXPECT_GT(signs, static_cast<int>(first.data.size()));
+  signs = 0;
+  EXPECT_TRUE(load().from_cache);
+  EXPECT_GT(signs, 0);
+}
+
 TEST_F(Loader, SaysOnceThatTheAdaptersTemplateIsUsed) {
   fs::create_directory(folder_ / "adapter");
   folder_.write("adapter/chat_template.jinja", "{{ messages }}");

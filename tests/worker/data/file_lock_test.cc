@@ -47,6 +47,26 @@ TEST(FileLock, GivesUpWhenPatienceIsOver) {
   EXPECT_FALSE(FileLock::acquire(folder / "lock", seconds(0)));
 }
 
+// A rank that waited for one that tokenises was taken for one that hangs, or the other way round.
+TEST(FileLock, WhoeverWaitsHearsThatItsHolderGoesOn) {
+  const TempFolder folder;
+  auto holder = FileLock::acquire(folder / "lock", seconds(0));
+  ASSERT_TRUE(holder);
+  std::atomic<int> signs = 0;
+  std::jthread waiting([&] {
+    const auto lock = FileLock::acquire(folder / "lock", seconds(60), [&] { ++signs; });
+    EXPECT_TRUE(lock);
+  });
+  for (int wanted = 1; wanted <= 3; ++wanted) {
+    holder->give_sign();
+    while (signs < wanted) std::this_thread::yield();
+  }
+  holder.reset();
+  waiting.join();
+  EXPECT_EQ(signs, 3) << "there is a sign only where one was given";
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
 TEST(FileLock, IsNothingWhereItsFileCannotBeMade) {
   const TempFolder folder;
   EXPECT_FALSE(FileLock::acquire(folder / "no/lock", seconds(60)));

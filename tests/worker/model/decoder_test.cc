@@ -126,6 +126,24 @@ class ModelFolder : public ::testing::Test {
   std::map<std::string, torch::Tensor> tensors_;
 };
 
+TEST_F(ModelFolder, TellsOfEachTensorThatIsLoaded) {
+  write(tensors_);
+  std::size_t tensors = 0, done = 0, all = 0;
+  const auto tell = [&](std::size_t now, std::size_t of) {
+    EXPECT_GT(now, done);
+    done = now;
+    all = of;
+    ++tensors;
+  };
+  Decoder::load(folder_.path(), torch::kFloat32, torch::kCPU, tell);
+  EXPECT_EQ(tensors, tensors_.size());
+  EXPECT_EQ(done, all);
+  done = tensors = 0;
+  Decoder::load(folder_.path(), torch::kFloat32, torch::kCPU, Quantization::kNf4, tell);
+  EXPECT_EQ(tensors, tensors_.size());
+  EXPECT_EQ(done, all);
+}
+
 TEST_F(ModelFolder, IsRefusedWithoutATensor) {
   tensors_.erase("model.layers.1.mlp.up_proj.weight");
   write(tensors_);
