@@ -146,7 +146,6 @@ std::vector<AttemptKey> SimulatedLauncher::find() {
     if (is_of_user(process)) process.gang->find_coordinator();
     if (!is_held(process) || process.is_forgotten) continue;
     process.is_alone = false;
-    process.was_found = true;
     process.exits_told = 0;
     process.gang->find_coordinator();
     found.push_back(process.gang->key());
@@ -160,11 +159,11 @@ void SimulatedLauncher::forget(const AttemptKey& attempt) {
   }
 }
 
-std::vector<AttemptKey> SimulatedLauncher::found_whole() const {
+std::vector<AttemptKey> SimulatedLauncher::whole() const {
   std::vector<AttemptKey> keys;
   for (const Process& process : processes_) {
-    const bool is_found = process.was_found && !process.is_alone && is_held(process) && !process.exits_at;
-    if ((is_found || is_of_user(process)) && process.gang->is_whole()) keys.push_back(process.gang->key());
+    const bool is_there = is_of_user(process) || (is_held(process) && !process.exits_at);
+    if (is_there && process.gang->is_whole()) keys.push_back(process.gang->key());
   }
   return keys;
 }

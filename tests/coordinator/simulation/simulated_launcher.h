@@ -44,8 +44,8 @@ class SimulatedLauncher final : public Launcher {
   void lose_coordinator(Left left);
   // A second without a coordinator.
   void pass_alone();
-  // Of those that this coordinator has found, or may hear of, with every rank there.
-  std::vector<AttemptKey> found_whole() const;
+  // Of those that a coordinator that starts is to find, or may hear of, with every rank there.
+  std::vector<AttemptKey> whole() const;
 
  private:
   struct Process {
@@ -56,7 +56,6 @@ class SimulatedLauncher final : public Launcher {
     bool is_orphan = false;     // its shim is gone: no coordinator has any hold on it
     bool is_alone = false;      // so is its coordinator, and no other one has found it
     bool was_away = false;      // its coordinator, when it ended
-    bool was_found = false;     // by another coordinator than the one that started it
     bool is_forgotten = false;  // its end is stored
     bool hangs = false;         // mpirun does not end by itself
   };

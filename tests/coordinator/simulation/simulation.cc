@@ -118,7 +118,7 @@ void Simulation::start() {
 
 // What it has found goes on under it.
 void Simulation::check_taken_over() {
-  for (const AttemptKey& key : launcher_.found_whole()) {
+  for (const AttemptKey& key : launcher_.whole()) {
     if (!core_->table().contains(key.job_id)) continue;
     const v1::TrainingJob& job = core_->table().find(key.job_id).job;
     if (job.generation() != key.generation || job.state() == v1::JOB_STATE_CANCELLED) continue;
