@@ -12,6 +12,7 @@
 #include "common/base/error.h"
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
+#include "coordinator/job/job_fork.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/record_check.h"
 #include "coordinator/job/restart_history.h"
@@ -69,6 +70,9 @@ void AttemptSupervisor::recover() {
 }
 
 void AttemptSupervisor::recover(JobRecord& record) {
+  // Where the coordinator was killed between the first checkpoint of its own and what follows from it.
+  const bool has_own_start = !record.job.parent_id().empty() && record.job.has_checkpoint_step();
+  if (has_own_start && record.config) remove_links(*record.config);
   if (is_final(record.job.state())) return;
   if (!record.config) table_.apply(record, SpecRefused{.why = record.spec_refusal}, leap_revision);
   const std::string fault =
@@ -406,16 +410,10 @@ void AttemptSupervisor::remove_attempt(const AttemptKey& key) {
   if (is_stored) launcher_.forget(key);
 }
 
-bool AttemptSupervisor::is_to_leave(const JobRecord& record) const {
-  return leaving_ == Leaving::kAll || record.lifecycle.launched_by == LaunchedBy::kUser;
-}
-
-void AttemptSupervisor::begin_leaving(Leaving whose) {
+void AttemptSupervisor::begin_leaving() {
   is_leaving_ = true;
-  leaving_ = whose;
   hold_launches();
   for (auto& [sequence, record] : table_.jobs()) {
-    if (!is_to_leave(record)) continue;
     const v1::JobState state = record.intended().state;
     if (state == v1::JOB_STATE_STARTING) table_.settle(record, CoordinatorStopped{.for_good = settings_.is_last});
     if (state == v1::JOB_STATE_RUNNING) record.must_leave = true;
@@ -424,8 +422,7 @@ void AttemptSupervisor::begin_leaving(Leaving whose) {
 }
 
 bool AttemptSupervisor::are_leaving() {
-  return std::ranges::any_of(table_.jobs(), [this](const auto& entry) {
-    if (!is_to_leave(entry.second)) return false;
+  return std::ranges::any_of(table_.jobs(), [](const auto& entry) {
     const JobLifecycle& job = entry.second.intended();
     const bool is_leaving = job.state == v1::JOB_STATE_RUNNING && entry.second.must_leave;
     return is_leaving || (job.state == v1::JOB_STATE_PAUSING && !job.ends_processes);

@@ -40,11 +40,6 @@ struct SupervisorSettings {
   bool is_last = false;                        // no other coordinator goes on with the jobs of this one
 };
 
-enum class Leaving {
-  kAll,
-  kOfUser,  // what the coordinator has not launched, as the next one could not find it
-};
-
 // A host as it is now.
 struct HostView {
   std::string name;
@@ -59,7 +54,8 @@ struct HostView {
 // Not thread-safe.
 class AttemptSupervisor {
  public:
-  // What a crash left STARTING or RUNNING goes on where the launcher finds its attempt. Else it is RECOVERING from here
+  // What a crash left STARTING or RUNNING goes on where the launcher finds its attempt, or where a user has started its
+  // ranks, which say themselves that they are there. Else it is RECOVERING from here
   // on where it may start again, and final where not, as is a job that was CANCELLING or whose attempt cannot be
   // loaded. All outlive it.
   AttemptSupervisor(SupervisorSettings settings, JobTable& table, OutputFolders& outputs, Launcher& launcher,
@@ -84,7 +80,7 @@ class AttemptSupervisor {
   void hold_launches() { are_launches_held_ = true; }
   // No job starts any more; ranks that train are asked to make a checkpoint and leave, and what has not begun to train
   // is left RECOVERING, as begin_shutdown() does.
-  void begin_leaving(Leaving whose = Leaving::kAll);
+  void begin_leaving();
   // Whether ranks that were asked to leave are still there.
   bool are_leaving();
   // No job starts any more; the processes of jobs with an attempt are asked to end, and the jobs are left RECOVERING,
@@ -109,8 +105,6 @@ class AttemptSupervisor {
     std::optional<LaunchExit> exit = std::nullopt;
     SteadyTime unconfirmed_until{};
   };
-  // With begin_leaving().
-  bool is_to_leave(const JobRecord& record) const;
   void recover();
   void recover(JobRecord& record);
   static std::string time_limit_text(const JobRecord& record);
@@ -119,6 +113,7 @@ class AttemptSupervisor {
   bool take_over(JobRecord& record);
   void restore_attempt(JobRecord& record);
   void restore_ranks(JobRecord& record);
+  void settle_ends_on_record(JobRecord& record);
   void show_taken_over(JobRecord& record);
   std::chrono::seconds delay_of_ranks_left(const JobRecord& record);
   std::chrono::seconds orphan_delay() const;
@@ -179,7 +174,6 @@ class AttemptSupervisor {
   std::optional<SteadyTime> last_tick_, metrics_shown_;
   bool are_launches_held_ = false;
   bool is_leaving_ = false;
-  Leaving leaving_ = Leaving::kAll;
   bool is_shutting_down_ = false;
 };
 

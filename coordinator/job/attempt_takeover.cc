@@ -63,8 +63,12 @@ void AttemptSupervisor::find_attempts() {
 
 bool AttemptSupervisor::take_over(JobRecord& record) {
   const v1::JobState state = record.intended().state;
-  const bool may_go_on = has_attempt(state) || state == v1::JOB_STATE_PAUSING || state == v1::JOB_STATE_CANCELLING;
-  const bool is_found = attempts_.contains({.job_id = record.job.id(), .generation = record.job.generation()});
+  // Nobody waits for the end of what a user has started: it is told so when it calls.
+  const bool is_of_user = record.lifecycle.launched_by == LaunchedBy::kUser;
+  const bool is_ending = state == v1::JOB_STATE_CANCELLING && !is_of_user;
+  const bool may_go_on = has_attempt(state) || state == v1::JOB_STATE_PAUSING || is_ending;
+  const bool is_found =
+      is_of_user || attempts_.contains({.job_id = record.job.id(), .generation = record.job.generation()});
   if (!may_go_on || !is_found || !record.config) return false;
   try {
     restore_attempt(record);
@@ -78,7 +82,19 @@ bool AttemptSupervisor::take_over(JobRecord& record) {
     return false;
   }
   show_taken_over(record);
+  if (is_of_user) settle_ends_on_record(record);
   return true;
+}
+
+// No exit of an mpirun follows: the last rank had said its last, and what follows from that was not stored any more.
+void AttemptSupervisor::settle_ends_on_record(JobRecord& record) {
+  const JobLifecycle& job = record.intended();
+  if (job.all_ranks_finished) {
+    table_.settle(record,
+                  RanksFinished{.world_size = record.members->world_size(), .stopped_early = job.stopped_early});
+  } else if (job.left_at_step) {
+    table_.settle(record, RanksPaused{.step = *job.left_at_step});
+  }
 }
 
 void AttemptSupervisor::restore_attempt(JobRecord& record) {
@@ -88,6 +104,9 @@ void AttemptSupervisor::restore_attempt(JobRecord& record) {
   if (!attempt || record.job.world_size() < 1) throw std::runtime_error("it is not on record");
   auto training = training_on_record(table_.store(), *record.config, record.job);
   if (!training && state == v1::JOB_STATE_RUNNING) throw std::runtime_error("its training is not on record");
+  // Of an earlier version of the program: ranks that register could be those of another mpirun.
+  const bool knows_ranks = record.lifecycle.launched_by == LaunchedBy::kCoordinator || !attempt->token_hash.empty();
+  if (!training && !knows_ranks) throw std::runtime_error("who its ranks are is not on record");
   record.hosts = hosts_of(*attempt);
   record.start_timeout = record.config->launch.start_timeout;
   record.attempt_token_hash = attempt->token_hash;

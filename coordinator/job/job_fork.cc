@@ -110,6 +110,24 @@ void remove_links(const JobConfig& config) {
   if (error) spdlog::warn("{} could not be removed: {}", links.string(), error.message());
 }
 
+void remove_unused_links(const fs::path& output, const JobTable::Jobs& jobs) {
+  const auto begins_with = [](const JobRecord& record) {
+    return record.job.spec().training().resume_from_checkpoint();
+  };
+  const bool are_known = std::ranges::all_of(jobs, [](const auto& entry) { return entry.second.damage.empty(); });
+  if (!are_known) return;  // of one whose record is damaged nobody can say what it begins with
+  std::error_code error;
+  for (fs::directory_iterator entry(output, error), end; !error && entry != end; entry.increment(error)) {
+    if (!entry->path().filename().string().starts_with(kForkPrefix)) continue;
+    const bool is_used = std::ranges::any_of(
+        jobs, [&](const auto& job) { return fs::path(begins_with(job.second)).parent_path() == entry->path(); });
+    if (is_used) continue;
+    std::error_code failure;
+    fs::remove_all(entry->path(), failure);
+    if (failure) spdlog::warn("{} could not be removed: {}", entry->path().string(), failure.message());
+  }
+}
+
 v1::TrainingJob TrainingJobs::fork_anew(const v1::ForkTrainingJobRequest& request, const std::string& requester) {
   const JobRecord& parent = table_.find(request.id());
   if (!request.has_spec()) throw std::invalid_argument("spec is absent, expected a JobSpec");
@@ -124,6 +142,7 @@ v1::TrainingJob TrainingJobs::fork_anew(const v1::ForkTrainingJobRequest& reques
   const ForkOrigin origin{
       .job_id = request.id(), .step = step, .to_set = settings_of_fork(parent, step, make_job_config(spec))};
   constexpr std::size_t kNameBytes = 4;
+  remove_unused_links(parent.checked_config().output, table_.jobs());
   const fs::path folder = link_checkpoint(parent.checked_config().output, step, random_source_.hex(kNameBytes));
   spec.mutable_training()->set_resume_from_checkpoint(folder.string());
   try {

@@ -39,4 +39,8 @@ std::filesystem::path link_checkpoint(const std::filesystem::path& output, std::
 // Those that link_checkpoint() made for the job of `config`, if any are left. Throws nothing.
 void remove_links(const JobConfig& config);
 
+// Those in `output` that no job of `jobs` begins with: a coordinator was killed between their making and the job's.
+// Throws nothing.
+void remove_unused_links(const std::filesystem::path& output, const JobTable::Jobs& jobs);
+
 }  // namespace equipoise::coordinator

@@ -49,13 +49,14 @@ struct JobRecord {
   std::optional<JobLifecycle> unstored;       // where the job is since then, which could not be stored yet
   bool has_news = false;                      // `job` says more than what is stored of it
   std::string attempt_token;                  // of the attempt the coordinator launched
-  std::string attempt_token_hash;             // SHA-256 of it, of one that an earlier coordinator launched
-  bool is_taken_over = false;                 // the attempt, from an earlier coordinator
-  std::optional<SteadyTime> back_by;          // when all its ranks must have been heard of; nullopt: they have
-  std::optional<Membership> members;          // of the newest attempt, since this coordinator started
-  std::vector<HostSlots> hosts;               // of that attempt, which its ranks fill in their order; empty: not known
-  std::chrono::seconds start_timeout{};       // of that attempt
-  std::optional<SteadyTime> register_by;      // when all its ranks must have registered; nullopt: they have
+  // SHA-256 of it, of one that an earlier coordinator launched; of one that a user has, of rank 0's host and process.
+  std::string attempt_token_hash;
+  bool is_taken_over = false;             // the attempt, from an earlier coordinator
+  std::optional<SteadyTime> back_by;      // when all its ranks must have been heard of; nullopt: they have
+  std::optional<Membership> members;      // of the newest attempt, since this coordinator started
+  std::vector<HostSlots> hosts;           // of that attempt, which its ranks fill in their order; empty: not known
+  std::chrono::seconds start_timeout{};   // of that attempt
+  std::optional<SteadyTime> register_by;  // when all its ranks must have registered; nullopt: they have
   // RECOVERING, its processes have ended: when it may start again.
   // Or QUEUED, and its last attempt may have left ranks on other hosts.
   std::optional<SteadyTime> restart_at;

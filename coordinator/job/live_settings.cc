@@ -220,8 +220,7 @@ void put_into_force(JobTable& table, JobRecord& record, SettingsChanges changes,
 v1::ApplySettingsResponse WorkerCalls::apply_settings(const v1::ApplySettingsRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
-  check_not_final(record.job);
-  if (!record.training) refuse_state(record.job, "has not started training");
+  check_trains(record);
   const std::int64_t step = request.step(), done = record.training->weights.next_step();
   if (step < record.training->plan.first_step || step > done) {
     throw Refusal(Refusal::Code::kOutOfRange, "job " + record.job.id() + ": step is " + std::to_string(step) +

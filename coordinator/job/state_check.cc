@@ -92,6 +92,13 @@ void check_goes_on(const JobRecord& record) {
                 "job " + job.id() + " is " + state_name(job.state()) + ": " + job.state_reason());
 }
 
+void check_trains(const JobRecord& record) {
+  check_not_final(record.job);
+  if (record.training) return;
+  check_goes_on(record);
+  refuse_state(record.job, "has not started training");
+}
+
 bool must_exit(const JobLifecycle& job) {
   switch (job.state) {
     case v1::JOB_STATE_CANCELLING:

@@ -26,6 +26,9 @@ void check_generation(const v1::TrainingJob& job,
 void check_not_cancelled(const v1::TrainingJob& job);  // kCancelled if it is or is being
 void check_not_final(const v1::TrainingJob& job);      // kFailedPrecondition; also where its attempt has failed
 
+// kFailedPrecondition where its attempt is over, whoever has taken note of that, or has not begun to train.
+void check_trains(const JobRecord& record);
+
 // Whether ranks that are still there have to end, with nothing that they may still save.
 bool must_exit(const JobLifecycle& job);
 // Throws Refusal (kStaleGeneration, kJobEnded, kJobCancelled) where they have to, also where that could not be stored

@@ -245,6 +245,7 @@ void TrainingJobs::remove(const std::string& id) {
                   "job " + id + " is " + state_name(record.job.state()) + "; cancel it before it is deleted");
   }
   if (record.config && !record.job.parent_id().empty()) remove_links(*record.config);
+  if (record.config && record.job.has_checkpoint_step()) remove_unused_links(record.config->output, table_.jobs());
   table_.erase(id);
 }
 

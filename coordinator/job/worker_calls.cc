@@ -90,8 +90,7 @@ void check_is_next(const JobRecord& record, std::int64_t step, const WeightOwner
 }
 
 WeightOwner weights_to_move(const JobRecord& record) {
-  check_not_final(record.job);
-  if (!record.training) refuse_state(record.job, "has not started training");
+  check_trains(record);
   return record.training->weights;
 }
 
@@ -108,8 +107,7 @@ v1::ReportStepResponse WorkerCalls::report_step(const v1::ReportStepRequest& req
   check_not_cancelled(record.job);
   std::optional<StepHistory> history;
   if (const auto known = known_step(record, request, history)) return answer_of(*known, history->alpha_after(*known));
-  check_not_final(record.job);
-  if (!record.training) refuse_state(record.job, "has not started training");
+  check_trains(record);
   const SteadyTime begin = table_.clock().now();
   WeightOwner& weights = record.training->weights;
   check_is_next(record, request.step(), weights);
@@ -257,9 +255,8 @@ void WorkerCalls::show_steps(JobRecord& record, std::span<const StepRecord> step
 void WorkerCalls::report_metrics(const v1::ReportMetricsRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
-  check_not_final(record.job);
-  const bool is_over = record.job.state() == v1::JOB_STATE_QUEUED;
-  if (!record.training || is_over) refuse_state(record.job, "has not started training");
+  check_trains(record);
+  if (record.job.state() == v1::JOB_STATE_QUEUED) check_goes_on(record);
   check_metrics(request, record.job, record.checked_config().data);
   apply_metrics(record.job, request);
   set_time_left(record.job, record.training->plan);

@@ -67,6 +67,9 @@ class WorkerCalls {
   // Of an attempt that was taken over: who knows its token is the rank that it says.
   void readmit(JobRecord& record, int rank);
   // For the next coordinator; what cannot be stored costs it the attempt, and nothing now.
+  // To an earlier coordinator, which could not answer any more, of an attempt that is over with it.
+  bool has_said(const JobRecord& record, const FinishedRank& last);
+  void end_of_all_ranks(JobRecord& record);
   void keep_end(const JobRecord& record, const FinishedRank& rank);
 
   JobTable& table_;

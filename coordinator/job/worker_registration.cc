@@ -60,13 +60,18 @@ void check_world_size(const v1::TrainingJob& job, int wanted, int world_size) {
                                                         std::to_string(wanted));
 }
 
+std::string hash_of(const std::string& text) { return byte_text(sha256_of(std::as_bytes(std::span(text)))); }
+
 bool has_token(const JobRecord& record) { return !record.attempt_token.empty() || !record.attempt_token_hash.empty(); }
 
 bool knows_token(const JobRecord& record, const std::string& token) {
   if (!record.attempt_token.empty()) return equal_secrets(record.attempt_token, token);
-  return has_token(record) &&
-         equal_secrets(record.attempt_token_hash, byte_text(sha256_of(std::as_bytes(std::span(token)))));
+  return has_token(record) && equal_secrets(record.attempt_token_hash, hash_of(token));
 }
+
+// Tells the mpirun that a user has started from another one that he starts while the coordinator is away: rank 0 alone
+// registers without knowing the generation, and the others have it from their rank 0.
+std::string identity_of(const RankProcess& process) { return process.host + "\n" + std::to_string(process.pid); }
 
 [[noreturn]] void refuse_token(const v1::TrainingJob& job) {
   throw Refusal(Refusal::Code::kPermissionDenied,
@@ -112,7 +117,9 @@ v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorker
     begin_external_attempt(record, request);
   }
   check_world_size(record.job, record.members->world_size(), request.world_size());
-  if (!record.members->add(request.rank(), process_of(request), table_.clock().now())) {
+  const bool is_of_another = !is_launched && record.is_taken_over && request.rank() == 0 &&
+                             !knows_token(record, identity_of(process_of(request)));
+  if (is_of_another || !record.members->add(request.rank(), process_of(request), table_.clock().now())) {
     refuse_state(record.job,
                  "has a live attempt, whose rank " + std::to_string(request.rank()) + " is another process");
   }
@@ -129,6 +136,7 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   const auto wanted = launch.workers;
   if (wanted) check_world_size(record.job, *wanted, request.world_size());
   const std::int64_t generation = record.job.generation() + 1;
+  const std::string identity = hash_of(identity_of(process_of(request)));
   const auto edit = [&](v1::TrainingJob& job) {
     job.set_generation(generation);
     job.set_world_size(request.world_size());
@@ -137,6 +145,7 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   };
   const auto save = [&](const v1::TrainingJob& job) {
     table_.store().begin_attempt(job, {.generation = generation,
+                                       .token_hash = identity,
                                        .state = state_name(job.state()),
                                        .started_at = std::chrono::system_clock::to_time_t(table_.clock().wall()),
                                        .hosts = process_of(request).host});
@@ -150,6 +159,7 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   record.evaluation_requests = 0;
   if (generation > 1) table_.metrics().count_restart(record.job.id(), record.lifecycle.restart_cause);
   record.hosts.clear();
+  record.attempt_token_hash = identity;
   record.is_taken_over = false;
   record.back_by.reset();
   record.start_timeout = launch.start_timeout;
@@ -176,12 +186,23 @@ void WorkerCalls::keep_end(const JobRecord& record, const FinishedRank& rank) {
   }
 }
 
+bool WorkerCalls::has_said(const JobRecord& record, const FinishedRank& last) {
+  if (record.members) return false;
+  const auto known = table_.store().finished_ranks(record.job.id(), record.job.generation());
+  return std::ranges::any_of(known, [&](const FinishedRank& each) {
+    return each.rank == last.rank && each.step == last.step && each.digest == last.digest;
+  });
+}
+
 void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   const bool is_cancelled =
       record.job.state() == v1::JOB_STATE_CANCELLING || record.job.state() == v1::JOB_STATE_CANCELLED;
   if (is_cancelled) return mark_left(record, request.rank());
+  const FinishedRank last{.rank = request.rank(), .step = request.final_step(), .digest = request.state_digest()};
+  if (record.job.state() == v1::JOB_STATE_SUCCEEDED && has_said(record, last)) return;
   if (record.job.state() != v1::JOB_STATE_SUCCEEDED) check_not_final(record.job);
+  if (record.job.state() == v1::JOB_STATE_QUEUED) check_goes_on(record);
   if (!record.training || !record.members) refuse_state(record.job, "is not training");
   check_rank(request.rank(), record.members->world_size());
   readmit(record, request.rank());
@@ -218,11 +239,22 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
                       .ledger_chain = request.ledger_chain()});
   }
   table_.metrics().show_workers(record.job.id(), record.members->counts());
-  if (!record.members->all_finished()) return;
-  table_.apply(
-      record,
-      RanksFinished{.world_size = record.members->world_size(), .stopped_early = early_stop_sentence(*record.training)},
-      [&record](v1::TrainingJob& job) { job.set_ledger_chain(record.training->ledger_chain); });
+  if (record.members->all_finished()) end_of_all_ranks(record);
+}
+
+void WorkerCalls::end_of_all_ranks(JobRecord& record) {
+  const RanksFinished finished{.world_size = record.members->world_size(),
+                               .stopped_early = early_stop_sentence(*record.training)};
+  if (record.lifecycle.launched_by == LaunchedBy::kCoordinator) {
+    table_.apply(record, finished,
+                 [&record](v1::TrainingJob& job) { job.set_ledger_chain(record.training->ledger_chain); });
+    return;
+  }
+  // No exit of an mpirun follows, should the rank be killed before this can be stored: it is stored later. Until then
+  // the rank says it again.
+  record.job.set_ledger_chain(record.training->ledger_chain);
+  table_.settle(record, finished);
+  table_.store_unstored(record);
 }
 
 void WorkerCalls::leave_worker(const v1::LeaveWorkerRequest& request) {
@@ -232,6 +264,7 @@ void WorkerCalls::leave_worker(const v1::LeaveWorkerRequest& request) {
   readmit(record, request.rank());
   const bool is_member = record.members && record.members->has(request.rank());
   if (is_member && record.members->has_left_with_checkpoint(request.rank())) return;  // its answer was lost
+  if (has_said(record, {.rank = request.rank(), .step = request.step()})) return;
   check_not_final(record.job);
   check_goes_on(record);
   if (!record.training || !record.members) refuse_state(record.job, "is not training");

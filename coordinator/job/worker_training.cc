@@ -145,7 +145,7 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
   check_not_final(record.job);
   check_goes_on(record);
   check_commit(request);
-  if (!record.training) refuse_state(record.job, "has not started training");
+  check_trains(record);
   check_is_on_record(record, request.step());
   table_.check_room();
   v1::TrainingJob job = record.job;
@@ -174,8 +174,7 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
 v1::GetGroupWeightsResponse WorkerCalls::group_weights(const v1::GetGroupWeightsRequest& request) {
   const JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
-  check_not_final(record.job);
-  if (!record.training) refuse_state(record.job, "has not started training");
+  check_trains(record);
   v1::GetGroupWeightsResponse response;
   response.set_steps(record.training->weights.next_step());
   const auto alpha_K = record.training->weights.alpha_K();

@@ -198,10 +198,9 @@ void CoordinatorServer::shut_down() {
   shared_->watch_state({.loss = [this] { return folder_.loss(); }, .on_loss = {}, .room = &room_});  // server_ goes
   health_service_->set_serving(false);
   if (on_shutdown_ == OnShutdown::kKeep) {
-    shared_->let_leave(Leaving::kOfUser, shutdown_grace_);
     shared_->keep_attempts();
   } else {
-    shared_->let_leave(Leaving::kAll, shutdown_grace_);
+    shared_->let_leave(shutdown_grace_);
     shared_->end_attempts();
   }
   http_.reset();

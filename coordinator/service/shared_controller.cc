@@ -224,10 +224,10 @@ void SharedController::take_exits() {
   }
 }
 
-void SharedController::let_leave(Leaving whose, std::chrono::seconds grace) {
+void SharedController::let_leave(std::chrono::seconds grace) {
   if (grace.count() == 0) return;
-  run_always([this, whose](JobController& controller) {
-    controller.attempts().begin_leaving(whose);
+  run_always([this](JobController& controller) {
+    controller.attempts().begin_leaving();
     take_failures();
   });
   std::unique_lock lock(mutex_);

@@ -79,7 +79,7 @@ class SharedController {
 
   // Ranks that train are asked to leave with a checkpoint; returns when they have, after `grace`, or once hurry() was
   // called. At once with a grace of 0.
-  void let_leave(Leaving whose, std::chrono::seconds grace);
+  void let_leave(std::chrono::seconds grace);
   void hurry();
   // Jobs with an attempt end it, and their processes are ended; returns when none is left.
   void end_attempts();

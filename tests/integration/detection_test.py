@@ -65,7 +65,7 @@ class Detection(RunsOfService):
         return self.wait_for(job_id, lambda job: int(job["generation"]) >= generation)
 
     def test_a_rank_that_is_stopped_for_good_is_found_and_the_job_ends_like_one_that_was_not(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start("--stall-timeout", "5")
         job_id = self.submit("stopped")
         self.wait_for_step(job_id, 50)
@@ -79,7 +79,7 @@ class Detection(RunsOfService):
         self.same_run("whole", "stopped")
 
     def test_a_rank_whose_training_hangs_while_its_heartbeats_come_is_found(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start("--stall-timeout", "8")
         job_id = self.submit("hangs")
         self.wait_for_step(job_id, 50)
@@ -94,7 +94,7 @@ class Detection(RunsOfService):
         self.same_run("whole", "hangs")
 
     def test_a_rank_that_is_stopped_for_a_while_is_no_failure(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start()
         job_id = self.submit("paused")
         self.wait_for_step(job_id, 50)
@@ -107,7 +107,7 @@ class Detection(RunsOfService):
         self.same_run("whole", "paused")
 
     def test_a_killed_rank_is_named_with_all_that_is_known_of_it(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start()
         job_id = self.submit("killed")
         self.wait_for_step(job_id, 50)

@@ -41,7 +41,7 @@ class Faults(pause_test.LeavingJobs):
         self.cluster = hosts.Cluster(self.folder, 1)
         self.addCleanup(self.cluster.close)
         self.host = self.cluster.hosts[0]
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
 
     def succeed(self, *arguments, **environment):
         return super().succeed(*arguments, prefix=self.host.command() if hasattr(self, "host") else (), **environment)

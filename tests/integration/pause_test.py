@@ -80,7 +80,7 @@ for inherited in [name for name in dir(LeavingJobs) if name.startswith("test_")]
 
 class Pauses(LeavingJobs):
     def test_a_paused_job_frees_its_place_and_ends_like_one_that_was_not(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start_coordinator()
         job_id = self.submit("paused")
         self.wait_for_checkpoint(job_id, 50)
@@ -107,7 +107,7 @@ class Pauses(LeavingJobs):
         self.same_run("whole", "paused")
 
     def test_a_checkpoint_is_made_when_asked_for(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.SECTIONS = self.WITHOUT
         self.start_coordinator()
         job_id = self.submit("asked")
@@ -161,7 +161,7 @@ class Pauses(LeavingJobs):
 
 class Terminations(LeavingJobs):
     def test_a_rank_that_is_asked_to_end_makes_all_leave_and_start_again(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start_coordinator()
         # None of it uses up the one restart.
         job_id = self.submit("preempted", "--set", "launch.max_restarts=1")
@@ -175,7 +175,7 @@ class Terminations(LeavingJobs):
         self.same_run("whole", "preempted")
 
     def test_a_coordinator_that_is_stopped_loses_no_step(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.SECTIONS = self.WITHOUT
         self.start_coordinator()
         job_id = self.submit("stopped")
@@ -217,7 +217,7 @@ class Terminations(LeavingJobs):
             time.sleep(0.02)
 
     def test_train_leaves_with_a_checkpoint_and_says_how_to_go_on(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         job = self.write_job("alone", **self.WITHOUT)
         with subprocess.Popen([str(programs.BIN / "equipoise"), "train", str(job), "--np", "2", "--quiet"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,

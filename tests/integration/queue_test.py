@@ -19,7 +19,7 @@ class Queue(pause_test.LeavingJobs):
 
 class Priorities(Queue):
     def test_a_job_of_a_higher_priority_takes_the_place_of_a_running_one(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start_coordinator()
         low = self.submit("low")
         self.wait_for(low, lambda job: int(job["step"]) >= 50)
@@ -47,7 +47,7 @@ class Priorities(Queue):
 
 class TimeLimits(Queue):
     def test_a_job_is_paused_at_the_end_of_its_time_and_a_resume_gives_it_as_much_again(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start_coordinator()
         job_id = self.submit("limited", "--set", "launch.time_limit_seconds=1")
         job = self.wait_for_state(job_id, "PAUSED")

@@ -16,14 +16,14 @@ import restarts_test  # noqa: E402
 from pause_test import children_of, name_of  # noqa: E402
 
 STATE_WAIT = 300
-STEPS = 1200
+STEPS = 800
 
 
 class JobsAlone(restarts_test.Restarts):
     """Without the tests of its base."""
 
     SECTIONS = {**restarts_test.Restarts.SECTIONS, "training": {**restarts_test.TRAINING, "max_steps": STEPS},
-                "evaluation": {"every_steps": 200}}
+                "checkpoint": {"every_steps": 25}, "evaluation": {"every_steps": 200}}
 
     def start(self, *arguments, listen="127.0.0.1:0"):
         self.coordinator = programs.Coordinator(self.folder / "state", *arguments, listen=listen)
@@ -77,7 +77,7 @@ for inherited in [name for name in dir(JobsAlone) if name.startswith("test_")]:
 
 class Reattachment(JobsAlone):
     def test_a_killed_coordinator_comes_back_to_the_same_ranks(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start()
         job_id = self.submit("kept")
         for step in (50, 200, 350):
@@ -94,7 +94,7 @@ class Reattachment(JobsAlone):
         self.ends_like("kept", job_id, 1, 0)
 
     def test_training_waits_while_there_is_no_coordinator(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start()
         job_id = self.submit("waited")
         self.wait_for_checkpoint(job_id, 50)
@@ -109,7 +109,7 @@ class Reattachment(JobsAlone):
         self.ends_like("waited", job_id, 1, 0)
 
     def test_away_for_too_long_the_job_goes_on_from_its_checkpoint(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start("--rank-wait", "5")
         job_id = self.submit("late", "--set", "launch.max_restarts=1")
         self.wait_for_checkpoint(job_id, 50)
@@ -121,7 +121,7 @@ class Reattachment(JobsAlone):
         self.assertIn("the coordinator was away for longer than its ranks wait", self.log())
 
     def test_ranks_and_shims_that_are_killed_meanwhile(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start()
         job_id = self.submit("killed")
         self.wait_for_checkpoint(job_id, 50)
@@ -139,7 +139,7 @@ class Reattachment(JobsAlone):
         self.ends_like("killed", job_id, 3, 2)
 
     def test_coordinators_that_cannot_begin_leave_the_job_alone(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start()
         job_id = self.submit("shared")
         self.wait_for_checkpoint(job_id, 50)
@@ -163,7 +163,7 @@ class Reattachment(JobsAlone):
         self.ends_like("shared", job_id, 1, 0)
 
     def test_a_paused_job_survives(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start()
         job_id = self.submit("paused")
         self.wait_for_checkpoint(job_id, 50)
@@ -193,7 +193,7 @@ class Reattachment(JobsAlone):
         self.wait_until_gone(job_id)
 
     def test_a_restart_in_order_may_keep_the_ranks(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start("--on-shutdown", "keep")
         job_id = self.submit("upgraded")
         self.wait_for_checkpoint(job_id, 50)

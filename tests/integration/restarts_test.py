@@ -69,7 +69,7 @@ class RunsOfService(ResumeTest):
 
 class Restarts(RunsOfService):
     def test_a_job_whose_rank_is_killed_ends_like_one_that_was_not(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start_coordinator()
         job_id = self.submit("killed")
         for attempt, step in enumerate((50, 200), 1):
@@ -86,7 +86,7 @@ class Restarts(RunsOfService):
         self.assertEqual([int(record["step"]) for record in kept["records"]], list(range(400)))
 
     def test_a_job_goes_on_with_the_next_coordinator(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start_coordinator()
         job_id = self.submit("left")
         self.wait_for_checkpoint(job_id, 50)
@@ -103,7 +103,7 @@ class Restarts(RunsOfService):
         self.same_run("whole", "left")
 
     def test_a_run_without_a_service_goes_on_too(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         job = self.write_job("alone", **self.SECTIONS)
         with subprocess.Popen([str(programs.BIN / "equipoise"), "train", str(job), "--np", "2", "--quiet"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,

@@ -1,5 +1,7 @@
 """Checkpoints: a run that goes on from one gives the metrics and the model of a run that was never interrupted."""
 
+import atexit
+import hashlib
 import json
 import os
 import pathlib
@@ -7,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -19,6 +22,7 @@ from programs import ROOT  # noqa: E402
 
 SPEEDS = ("pairs_per_second", "tokens_per_second")
 BANDIT = ROOT / "tests/golden/bandits"
+UNDISTURBED = {}  # outputs of runs, by all that they follow from
 
 
 def without_speeds(lines):
@@ -46,6 +50,22 @@ class ResumeTest(programs.ProgramTest):
         job = self.write_job(name, **sections)
         self.succeed("equipoise", "train", job, "--np", ranks, "--quiet")
         return job
+
+    def train_undisturbed(self, name, ranks, **sections):
+        """What train() gives, with which others are compared. Tests of one program whose data, model and job are the
+        same share one run: each gets a copy of its output."""
+        inputs = [self.folder / folder for folder in ("data", "model")]
+        files = sorted(file for folder in inputs for file in folder.rglob("*") if file.is_file())
+        content = hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
+        key = (name, ranks, json.dumps(sections, sort_keys=True), content)
+        if key not in UNDISTURBED:
+            self.train(name, ranks, **sections)
+            kept = pathlib.Path(tempfile.mkdtemp(prefix="equipoise-test-"))
+            atexit.register(shutil.rmtree, kept, ignore_errors=True)
+            shutil.copytree(self.folder / name, kept / name)
+            UNDISTURBED[key] = kept / name
+        else:
+            shutil.copytree(UNDISTURBED[key], self.folder / name)
 
     def same_run(self, name, other):
         self.assertEqual(self.lines(name), self.lines(other))

@@ -37,7 +37,7 @@ class RunRanks(pause_test.LeavingJobs):
         return said
 
     def test_ranks_are_started_again_and_leave_with_a_checkpoint(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start_coordinator()
         job_id = self.submit("wrapped", "--external", "--set", "launch.max_restarts=3")
         process = self.start(job_id)
@@ -58,6 +58,63 @@ class RunRanks(pause_test.LeavingJobs):
         self.assertEqual((job["state"], int(job["generation"])), ("JOB_STATE_SUCCEEDED", 3))
         self.same_run("whole", "wrapped")
         self.ended(self.start(job_id), 0)  # there is nothing left to do
+
+    def start_again(self):
+        """The coordinator, on the port that ranks know."""
+        self.coordinator = programs.Coordinator(self.folder / "state", "--on-shutdown", "keep",
+                                                listen=self.coordinator.address)
+        self.addCleanup(self.coordinator.stop)
+
+    def goes_on(self, job_id, ranks, process):
+        """With the same ranks, in the same attempt."""
+        job = self.job(job_id)
+        self.assertEqual((job["state"], int(job["generation"])), ("JOB_STATE_RUNNING", 1))
+        self.wait_for(job_id, lambda now: int(now["step"]) > int(job["step"]))
+        self.assertEqual(self.ranks_of_coordinator(process.pid), ranks)
+
+    def test_ranks_wait_for_the_next_coordinator(self):
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
+        self.start_coordinator()
+        # Without a single restart.
+        job_id = self.submit("waiting", "--external", "--set", "launch.max_restarts=0")
+        process = self.start(job_id)
+        for step in (50, 200, 350):
+            self.wait_for_checkpoint(job_id, step)
+            ranks = self.ranks_of_coordinator(process.pid)
+            self.assertEqual(len(ranks), 2)
+            if step == 350:  # in order, as for an upgrade
+                self.assertEqual(self.coordinator.stop(), 0)
+            else:
+                self.coordinator.process.kill()
+                self.coordinator.stop()
+            self.assertEqual(self.ranks_of_coordinator(process.pid), ranks)
+            self.start_again()
+            self.goes_on(job_id, ranks, process)
+            if step == 50:
+                second = programs.run(*self.mpirun(job_id))
+                self.assertNotEqual(second.returncode, 0)
+                self.assertIn("has a live attempt, whose rank 0 is another process", second.stderr + second.stdout)
+        self.ended(process, 0)
+        job = self.job(job_id)
+        self.assertEqual((job["state"], int(job["generation"]), job["restarts"]), ("JOB_STATE_SUCCEEDED", 1, 0))
+        self.assertIn("the coordinator was away, and attempt 1 has waited for it", job["conditions"])
+        self.same_run("whole", "waiting")
+
+    def test_ranks_that_are_killed_while_there_is_no_coordinator(self):
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
+        self.start_coordinator()
+        job_id = self.submit("lost", "--external", "--set", "launch.max_restarts=3")
+        process = self.start(job_id)
+        self.wait_for_checkpoint(job_id, 50)
+        self.coordinator.process.kill()
+        self.coordinator.stop()
+        os.kill(self.ranks_of_coordinator(process.pid)[-1], signal.SIGKILL)
+        self.start_again()
+        # Others may register once the ranks of the first attempt have had their time.
+        self.ended(process, 0)
+        job = self.job(job_id)
+        self.assertEqual((job["state"], int(job["generation"])), ("JOB_STATE_SUCCEEDED", 2))
+        self.same_run("whole", "lost")
 
     def test_it_ends_with_the_job(self):
         self.start_coordinator()

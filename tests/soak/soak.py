@@ -4,9 +4,12 @@ like a run that was not disturbed.
 
     tests/soak/soak.py [--seconds 600] [--seed N] [--steps 1500]
 
-Faults come every 5 to 15 s: kill -9 of a rank, of mpirun, of the coordinator; SIGSTOP of a rank; SIGTERM of a rank and of
-the coordinator; a pause and a resume. The last line is "N passed, N failed": a job passes where its metrics and its model
-are those of the undisturbed run, bit by bit, and each step is on record once.
+Faults come every 5 to 15 s: kill -9 of a rank, of mpirun, of the coordinator; SIGSTOP of a rank; SIGTERM of a rank and
+of the coordinator, with and without the ranks; a pause and a resume; a full disk under the coordinator's state, where
+this may mount one. The last line is "N passed, N failed": a job passes where its metrics and its model are those of the
+undisturbed run, bit by bit, and each step is on record once. Every third job is forked while faults go on, and the fork
+must end so too. Every third has its settings changed: it passes where the weights and learning rates of all its steps
+are what the changes on record give, and where its receipt is verified.
 """
 
 import argparse
@@ -26,12 +29,17 @@ sys.path.insert(0, str(TESTS / "integration"))
 import programs  # noqa: E402
 
 programs.with_python_deps()
+import disk_full_test  # noqa: E402
+import live_settings_test  # noqa: E402
 import resume_test  # noqa: E402
 
 FINAL_STATES = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 LONGEST_JOB = 1800  # seconds, with all its faults
 POLL = 0.1
 SETTLING = 0.3  # seconds in which steps that were under way at a fault may still be reported
+STATE_DISK = "64m"
+WARMUP = 5  # steps
+KINDS = ("plain", "changed", "forked")
 
 
 def percentile(values, share):
@@ -58,22 +66,34 @@ class Soak(resume_test.ResumeTest):
         start = time.monotonic()
         self.train("whole", 2, **self.sections)
         self.undisturbed = time.monotonic() - start
-        self.coordinator = programs.Coordinator(self.folder / "state")
+        self.disk = None
+        if os.environ[disk_full_test.MOUNTS]:
+            print(f"no full disks: {os.environ[disk_full_test.MOUNTS]}", flush=True)
+        else:
+            self.disk = disk_full_test.Disk(self, self.folder / "state", STATE_DISK)
+        self.start_coordinator()
         self.addCleanup(lambda: self.coordinator.stop())
-        self.recoveries, self.faults, self.lost, self.doubled = [], {}, 0, 0
+        self.recoveries, self.faults, self.lost, self.doubled, self.work = [], {}, 0, 0, 0
+        self.changes = self.forks = 0
+
+    def start_coordinator(self, **options):
+        on_shutdown = self.random.choice(("leave", "keep"))
+        self.coordinator = programs.Coordinator(self.folder / "state", "--max-running-jobs", "2", "--on-shutdown",
+                                                on_shutdown, **options)
 
     def restart_coordinator(self):
         address = self.coordinator.address
         self.coordinator.stop()
-        self.coordinator = programs.Coordinator(self.folder / "state", listen=address)
+        self.start_coordinator(listen=address)
 
     def job(self, job_id):
         return json.loads(self.succeed("equipoise", "jobs", "get", job_id, "--json", "--coordinator",
                                        self.coordinator.address))
 
-    def ask(self, verb, job_id):
+    def ask(self, verb, job_id, *options):
         """What people ask may come at a time when it is refused."""
-        return programs.run("equipoise", "jobs", verb, job_id, "--coordinator", self.coordinator.address).returncode == 0
+        return programs.run("equipoise", "jobs", verb, job_id, *options, "--coordinator",
+                            self.coordinator.address).returncode == 0
 
     # --- faults; each returns whether it befell the job
 
@@ -119,6 +139,13 @@ class Soak(resume_test.ResumeTest):
         self.befell_at = time.monotonic()
         return True
 
+    def fill_disk(self, _):
+        self.disk.fill()
+        time.sleep(self.random.uniform(1, 6))
+        self.disk.drain()
+        self.befell_at = time.monotonic()
+        return True
+
     @staticmethod
     def ranks(job_id):
         return pids(rf"^[^ ]*equipoise-worker .*{job_id}")
@@ -150,8 +177,8 @@ class Soak(resume_test.ResumeTest):
         self.fail(f"{job_id} is {now['state']}: {now['state_reason']}")
 
     def disturb(self, job_id, end):
-        kinds = (self.kill_rank, self.terminate_rank, self.stop_rank, self.kill_mpirun, self.kill_coordinator,
-                 self.stop_coordinator, self.pause_and_resume)
+        kinds = [self.kill_rank, self.terminate_rank, self.stop_rank, self.kill_mpirun, self.kill_coordinator,
+                 self.stop_coordinator, self.pause_and_resume] + ([self.fill_disk] if self.disk else [])
         fault = self.random.choice(kinds)
         if not fault(job_id):
             return
@@ -159,34 +186,95 @@ class Soak(resume_test.ResumeTest):
         self.faults[name] = self.faults.get(name, 0) + 1
         self.await_progress(job_id, end)
 
-    def run_job(self, name):
+    @staticmethod
+    def id_of(output):
+        return output.strip().splitlines()[-1].split()[-1]
+
+    def change_settings(self, job_id):
+        settings = [f"trade_off={self.random.choice((0.25, 0.5, 0.75, 1))}",
+                    f"step_size={self.random.choice((0.05, 0.1, 0.2))}",
+                    f"learning_rate={self.random.choice((0.0005, 0.001, 0.002))}"]
+        chosen = self.random.sample(settings, self.random.randint(1, len(settings)))
+        self.changes += self.ask("set", job_id, *chosen)
+
+    def fork(self, parent):
+        """The id of a job that begins with the newest checkpoint of `parent`; None: there is none yet."""
+        made = programs.run("equipoise", "jobs", "fork", parent, "--output", self.folder / f"{parent}-fork",
+                            "--coordinator", self.coordinator.address)
+        if made.returncode != 0:
+            return None
+        self.forks += 1
+        return self.id_of(made.stdout)
+
+    def run_job(self, name, kind):
         """Returns how long it took, with all that befell it."""
-        job = self.write_job(name, **self.sections)
+        sections = {**self.sections, "robust": live_settings_test.ROBUST} if kind == "changed" else self.sections
+        job = self.write_job(name, **sections)
         start = time.monotonic()
-        job_id = self.succeed("equipoise", "submit", job, "--np", "2", "--coordinator",
-                              self.coordinator.address).strip().splitlines()[-1].split()[-1]
+        jobs = [self.id_of(self.succeed("equipoise", "submit", job, "--np", "2", "--coordinator",
+                                        self.coordinator.address))]
         end = start + LONGEST_JOB
         next_fault = start + self.random.uniform(2, 10)
-        while (now := self.job(job_id))["state"] not in FINAL_STATES:
-            self.assertLess(time.monotonic(), end, now["state_reason"])
+        next_wish = start + self.random.uniform(2, 6)
+        while running := [job_id for job_id in jobs if self.job(job_id)["state"] not in FINAL_STATES]:
+            self.assertLess(time.monotonic(), end, [self.job(job_id)["state_reason"] for job_id in running])
+            if time.monotonic() >= next_wish:
+                if kind == "changed":
+                    self.change_settings(running[0])
+                elif kind == "forked" and len(jobs) == 1 and (fork := self.fork(running[0])):
+                    jobs.append(fork)
+                next_wish = time.monotonic() + self.random.uniform(1, 4)
             if time.monotonic() >= next_fault:
-                self.disturb(job_id, end)
+                self.disturb(self.random.choice(running), end)
                 next_fault = time.monotonic() + self.random.uniform(5, 15)
             time.sleep(POLL)
         taken = time.monotonic() - start
-        self.assertEqual(now["state"], "JOB_STATE_SUCCEEDED", now["state_reason"])
-        self.check_steps(job_id)
-        self.same_run("whole", name)
+        for job_id in jobs:
+            self.assertEqual(self.job(job_id)["state"], "JOB_STATE_SUCCEEDED", self.job(job_id)["state_reason"])
+            self.check_steps(job_id)
+        self.work += self.undisturbed
+        if kind == "changed":
+            self.check_changes(name, jobs[0])
+        else:
+            self.same_run("whole", name)
+        for fork in jobs[1:]:
+            self.same_run("whole", f"{jobs[0]}-fork")
+            self.work += self.undisturbed * (1 - self.first_step(fork) / self.sections["training"]["max_steps"])
         return taken
 
-    def check_steps(self, job_id):
-        kept = json.loads(self.succeed("equipoise", "jobs", "weights", job_id, "--json", "--coordinator",
+    def first_step(self, job_id):
+        return int(self.job(job_id).get("parent_step", 0))
+
+    def history(self, job_id):
+        return json.loads(self.succeed("equipoise", "jobs", "weights", job_id, "--json", "--coordinator",
                                        self.coordinator.address))
-        steps = [int(record.get("step", 0)) for record in kept["records"]]
-        wanted = range(self.sections["training"]["max_steps"])
+
+    def check_steps(self, job_id):
+        steps = [int(record.get("step", 0)) for record in self.history(job_id)["records"]]
+        wanted = range(self.first_step(job_id), self.sections["training"]["max_steps"])
         self.lost += len(set(wanted) - set(steps))
         self.doubled += len(steps) - len(set(steps))
         self.assertEqual(steps, list(wanted))
+
+    def check_changes(self, name, job_id):
+        """What held in each step is what the changes on record say, of two that hold the newer one."""
+        steps = self.sections["training"]["max_steps"]
+        changes = [change for change in self.job(job_id).get("settings_changes", []) if "effective_step" in change]
+
+        def in_force(field, step, first):
+            values = [change["settings"][field] for change in changes
+                      if int(change["effective_step"]) <= step and field in change["settings"]]
+            return float(values[-1]) if values else first
+
+        begins = sorted({0} | {int(change["effective_step"]) for change in changes})
+        live_settings_test.LiveJobs.check_alpha(
+            self, self.history(job_id), range(steps),
+            [(step, in_force("step_size", step, live_settings_test.ROBUST["step_size"]), in_force("trade_off", step, 1))
+             for step in begins])
+        for line in self.lines(name):
+            if "split" not in line and line["step"] > WARMUP:
+                self.assertEqual(line["learning_rate"], in_force("learning_rate", line["step"] - 1, 1e-3), line["step"])
+        self.succeed("equipoise", "verify", self.folder / name)
 
     def run_for(self, seconds):
         passed = failed = 0
@@ -194,10 +282,11 @@ class Soak(resume_test.ResumeTest):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             name = f"soak{passed + failed}"
+            kind = KINDS[(passed + failed) % len(KINDS)]
             try:
-                taken.append(self.run_job(name))
+                taken.append(self.run_job(name, kind))
                 passed += 1
-                print(f"{name}: like the run that was not disturbed, after {taken[-1]:.0f} s", flush=True)
+                print(f"{name}, {kind}: as it must be, after {taken[-1]:.0f} s", flush=True)
             except Exception:  # whatever it is: the next job tells whether it comes again
                 traceback.print_exc()
                 failed += 1
@@ -213,7 +302,8 @@ class Soak(resume_test.ResumeTest):
             f"{name} {percentile(self.recoveries, share):.1f} s"
             for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("longest", 1))))
         if taken:
-            goodput = 100 * len(taken) * self.undisturbed / sum(taken)
+            goodput = 100 * self.work / sum(taken)
+            print(f"{self.changes} changes of settings, {self.forks} forks")
             print(f"goodput {goodput:.0f} %: {self.undisturbed:.0f} s of work a job, {sum(taken) / len(taken):.0f} s with faults")
         print(f"steps of alpha lost {self.lost}, doubled {self.doubled}")
 
@@ -224,6 +314,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None, help="of the faults; default: another one each time")
     parser.add_argument("--steps", type=int, default=1500, help="of each job")
     options = parser.parse_args()
+    disk_full_test.with_own_mounts()
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1 << 32)
     print(f"seed {options.seed}, {options.seconds:.0f} s", flush=True)

@@ -357,5 +357,149 @@ TEST_F(TakenOver, ItKeepsItsSlots) {
   EXPECT_EQ(state(younger), v1::JOB_STATE_STARTING);
 }
 
+// Of a user, whose mpirun no launcher can find.
+class TakenOverFromUser : public TakenOver {
+ protected:
+  std::string external(int workers, int max_restarts = 3) {
+    v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, workers);
+    spec.mutable_launch()->set_max_restarts(max_restarts);
+    return jobs().create(create_request(spec)).id();
+  }
+  std::string training(int workers, int max_restarts = 3) {
+    const std::string id = external(workers, max_restarts);
+    for (int rank = 0; rank < workers; ++rank) register_rank(id, rank, workers);
+    calls().start_training(start_request(id, 1));
+    return id;
+  }
+  // Rank 0 of another mpirun of the user's.
+  v1::RegisterWorkerRequest other_rank_0(const std::string& id, int workers) {
+    auto request = register_request(id, 0, 0, workers);
+    request.set_pid(request.pid() + 100);
+    return request;
+  }
+  void is_refused(const v1::RegisterWorkerRequest& request) {
+    const CallError refused = error_of([&] { calls().register_worker(request); });
+    EXPECT_EQ(refused.code, Code::kFailedPrecondition);
+    EXPECT_THAT(refused.text, HasSubstr("has a live attempt, whose rank 0 is another process"));
+  }
+};
+
+TEST_F(TakenOverFromUser, ARunningJobGoesOnInItsGeneration) {
+  const auto undisturbed = training(2);
+  steps(undisturbed, 0, 10);
+  const std::string wanted = weights(undisturbed);
+
+  const auto id = training(2, 0);
+  steps(id, 0, 4);
+  const auto answer = calls().report_step(step_request(id, 1, 3, losses_of(3)));
+  for (const int end : {7, 10}) {
+    restart();
+    EXPECT_EQ(state(id), v1::JOB_STATE_RUNNING);
+    EXPECT_EQ(job(id).generation(), 1);
+    EXPECT_THAT(job(id).conditions(), ElementsAre("the coordinator was away, and attempt 1 has waited for it"));
+    is_refused(other_rank_0(id, 2));
+    EXPECT_EQ(calls().report_step(step_request(id, 1, 3, losses_of(3))).SerializeAsString(),
+              answer.SerializeAsString());
+    is_refused(other_rank_0(id, 2));
+    steps(id, end - 3, end);
+    come_back(id, 2);
+    pass(29s);
+    come_back(id, 2);
+    pass(20s);
+  }
+  steps(id, 9, 10);
+  EXPECT_EQ(weights(id), wanted);
+  for (const int rank : {0, 1}) finish(id, rank);
+  EXPECT_EQ(state(id), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(job(id).restarts(), 0);
+  EXPECT_THAT(launcher_.started, IsEmpty());
+}
+
+TEST_F(TakenOverFromUser, RanksThatDoNotComeBackCostTheAttempt) {
+  const auto id = training(2), once = training(2, 0);
+  steps(id, 0, 2);
+  restart();
+  pass(20s);
+  beat(id, 0);
+  pass(11s);
+  EXPECT_EQ(state(id), v1::JOB_STATE_QUEUED);
+  EXPECT_THAT(reason(id), HasSubstr("rank 1 has not been heard of within 30 s of the coordinator's start; attempt 2 "
+                                    "waits for its workers to register"));
+  EXPECT_EQ(state(once), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(beat(id, 0).command(), Command::COMMAND_EXIT);
+  EXPECT_EQ(calls().register_worker(other_rank_0(id, 2)).generation(), 2);
+  EXPECT_EQ(error_of([&] { beat(id, 0); }).code, Code::kFailedPrecondition) << "STALE_GENERATION";
+}
+
+TEST_F(TakenOverFromUser, AStartingJobIsThatOfTheSameMpirunOnly) {
+  const auto id = external(3);
+  register_rank(id, 0, 3);
+  register_rank(id, 1, 3);
+  restart();
+  EXPECT_EQ(state(id), v1::JOB_STATE_STARTING);
+  is_refused(other_rank_0(id, 3));
+  register_rank(id, 0, 3);  // its answer was lost
+  register_rank(id, 2, 3);
+  EXPECT_EQ(error_of([&] { calls().start_training(start_request(id, 1)); }).code, Code::kUnavailable);
+  come_back(id, 3);
+  calls().start_training(start_request(id, 1));
+  steps(id, 0, 10);
+  EXPECT_EQ(state(id), v1::JOB_STATE_RUNNING);
+}
+
+TEST_F(TakenOverFromUser, TheLastWordsOfRanksCountAndMayBeRepeated) {
+  const auto id = training(2);
+  steps(id, 0, 10);
+  finish(id, 0);
+  restart();
+  finish(id, 0);
+  finish(id, 1);
+  EXPECT_EQ(state(id), v1::JOB_STATE_SUCCEEDED);
+  restart();
+  finish(id, 1);
+  EXPECT_EQ(error_of([&] { calls().finish_worker(finish_request(id, 1, 1, 'y')); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(state(id), v1::JOB_STATE_SUCCEEDED);
+}
+
+// The coordinator was killed between the last word of the last rank and what follows from it.
+TEST_F(TakenOverFromUser, LastWordsOnRecordEndTheAttempt) {
+  const auto finished = training(1), left = training(1);
+  steps(finished, 0, 10);
+  steps(left, 0, 3);
+  jobs().pause(left);
+  calls().commit_checkpoint(commit_request(left, 1, 3));
+  store_->finish_rank(finished, 1, {.rank = 0, .step = 10, .digest = std::string(32, 'x')});
+  store_->finish_rank(left, 1, {.rank = 0, .step = 3});
+  restart();
+  EXPECT_EQ(state(finished), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(state(left), v1::JOB_STATE_PAUSED);
+  finish(finished, 0);
+  leave(left, 0, 3);
+}
+
+TEST_F(TakenOverFromUser, APauseGoesOn) {
+  const auto id = training(2);
+  steps(id, 0, 3);
+  jobs().pause(id);
+  restart();
+  EXPECT_EQ(state(id), v1::JOB_STATE_PAUSING);
+  EXPECT_EQ(beat(id, 0).command(), Command::COMMAND_PAUSE);
+  calls().commit_checkpoint(commit_request(id, 1, 3));
+  for (const int rank : {0, 1}) leave(id, rank, 3);
+  EXPECT_EQ(state(id), v1::JOB_STATE_PAUSED);
+  restart();
+  leave(id, 1, 3);  // its answer was lost
+  EXPECT_EQ(error_of([&] { leave(id, 1, 2); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(state(id), v1::JOB_STATE_PAUSED);
+}
+
+TEST_F(TakenOverFromUser, ACancelGoesOn) {
+  const auto id = training(1);
+  jobs().cancel(id);
+  restart();
+  EXPECT_EQ(state(id), v1::JOB_STATE_CANCELLED);
+  EXPECT_EQ(beat(id, 0).command(), Command::COMMAND_EXIT);
+}
+
 }  // namespace attempt_takeover_test
 }  // namespace equipoise::coordinator

@@ -103,6 +103,35 @@ TEST_F(FullDisk, AQueuedJobThatIsCancelledIsNotLaunched) {
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_CANCELLED);
 }
 
+// It was RUNNING for ever: no exit of an mpirun tells of ranks that a user has started.
+TEST_F(FullDisk, ARankOfTheUserThatIsKilledBeforeItsEndIsStoredHasFinished) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  do_all_steps(id);
+  {
+    const RefusingDisk full;
+    for (int time = 0; time < 2; ++time) {
+      EXPECT_THROW(calls().finish_worker(finish_request(id, 1, 0, 'x')), StoreError) << "the rank waits";
+    }
+    EXPECT_EQ(job(id).state(), v1::JOB_STATE_RUNNING) << "people see what is stored";
+  }
+  core_->attempts().tick();
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
+  calls().finish_worker(finish_request(id, 1, 0, 'x'));
+}
+
+// A full disk that is met at the start, with ranks that wait: what had been shown was not stored, and fell.
+TEST_F(FullDisk, WhatIsShownOfAnAttemptThatIsTakenOverIsStored) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  restart();
+  const auto shown = job(id).revision();
+  {
+    const RefusingDisk full;
+    EXPECT_THROW(restart(), StoreError) << "main() makes room, and tries again";
+  }
+  restart();
+  EXPECT_GT(job(id).revision(), shown);
+}
+
 // It threw out of a destructor, so that SIGTERM ended with an abort, and left the processes.
 TEST_F(FullDisk, AShutdownEndsAllProcessesAndTheNextStartTellsTheTruth) {
   const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 1);

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "common/protocol/job_state.h"
 #include "tests/coordinator/support/controller_fixture.h"
 
 namespace equipoise::coordinator {
@@ -88,6 +89,30 @@ TEST_F(JobForks, HaveTheCheckpointWhateverTheirParentRemoves) {
   EXPECT_EQ(content(folder / "templates/chat.jinja"), "template");
   restart();
   EXPECT_EQ(job(fork.id()).parent_id(), id_);
+}
+
+// The coordinator was killed before the fork was stored, or before the links of one that had a checkpoint were removed.
+TEST_F(JobForks, SecondNamesThatNobodyNeedsGo) {
+  const auto point = checkpoint();
+  const auto leave_links = [&] { fs::create_directories(output(id_) / "fork-00000000" / "step-5"); };
+  leave_links();
+  const std::string waits = jobs().fork(request()).id(), trains = jobs().fork(request()).id();
+  EXPECT_EQ(links(), 2) << "those of the forks";
+  start(trains, point);
+  calls().report_step(step_request(trains, 1, 5, {0.2, 1.0}));
+  const fs::path of_fork = fs::path(job(trains).spec().training().resume_from_checkpoint()).parent_path();
+  calls().commit_checkpoint(commit_request(trains, 1, 6));
+  EXPECT_FALSE(fs::exists(of_fork));
+  fs::create_directories(of_fork / "step-5");
+  restart();
+  EXPECT_FALSE(fs::exists(of_fork));
+  leave_links();
+  EXPECT_EQ(links(), 2);
+  const fs::path outputs = output(id_);
+  if (!is_final(job(id_).state())) jobs().cancel(id_);
+  jobs().remove(id_);
+  EXPECT_FALSE(fs::exists(outputs / "fork-00000000"));
+  EXPECT_TRUE(fs::exists(fs::path(job(waits).spec().training().resume_from_checkpoint()) / "manifest.json"));
 }
 
 TEST_F(JobForks, BeginWithTheWeightsOfTheCheckpointAndTheirOwnStepSize) {

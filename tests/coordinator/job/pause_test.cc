@@ -344,13 +344,14 @@ TEST_F(Pauses, WorkersOfTheUserArePausedTooAndRegisterAgainOnceTheJobIsResumed) 
   EXPECT_EQ(job(id).step(), 3);
 }
 
-// The new coordinator knows nothing of their attempt but its number.
+// They have waited for the new coordinator for too long.
 TEST_F(Pauses, ARankOfTheUserThatRegistersLateWithANewCoordinatorIsRefused) {
   v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 2);
   spec.mutable_launch()->set_max_restarts(1);
   const auto id = jobs().create(create_request(spec)).id();
-  calls().register_worker(register_request(id, 0, 0, 2));
+  train(id);
   restart();
+  pass(31s);
   ASSERT_EQ(state(id), v1::JOB_STATE_QUEUED);
   EXPECT_EQ(error_of([&] { calls().register_worker(register_request(id, 1, 1, 2)); }).code, Code::kFailedPrecondition);
   EXPECT_EQ(beat(id, 1).command(), kExit);
@@ -458,7 +459,7 @@ TEST_F(Pauses, ACoordinatorThatStopsLetsRanksLeaveFirst) {
   EXPECT_EQ(state(trains), v1::JOB_STATE_STARTING);
 }
 
-TEST_F(Pauses, ACoordinatorThatKeepsAttemptsLetsRanksOfTheUserLeave) {
+TEST_F(Pauses, ACoordinatorThatKeepsAttemptsKeepsThoseOfTheUserToo) {
   settings_.supervisor.max_running_jobs = 10;
   restart();
   const auto external = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1))).id();
@@ -467,15 +468,11 @@ TEST_F(Pauses, ACoordinatorThatKeepsAttemptsLetsRanksOfTheUserLeave) {
   const auto kept = running(1);
   const auto starts = queued();
   core_->attempts().tick();
-  core_->attempts().begin_leaving(Leaving::kOfUser);
-  EXPECT_TRUE(core_->attempts().are_leaving());
-  EXPECT_EQ(beat(kept).command(), kContinue);
+  core_->attempts().hold_launches();
+  for (const std::string& id : {kept, external}) EXPECT_EQ(beat(id).command(), kContinue);
   EXPECT_EQ(state(starts), v1::JOB_STATE_STARTING);
-  EXPECT_EQ(beat(external).command(), kPause);
-  leave_all(external);
-  EXPECT_FALSE(core_->attempts().are_leaving());
   restart({{.job_id = kept, .generation = 1}, {.job_id = starts, .generation = 1}});
-  EXPECT_EQ(state(external), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(state(external), v1::JOB_STATE_RUNNING);
   EXPECT_EQ(state(kept), v1::JOB_STATE_RUNNING);
   EXPECT_EQ(state(starts), v1::JOB_STATE_STARTING);
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "tests/coordinator/support/controller_fixture.h"
@@ -43,7 +44,7 @@ TEST_F(WorkerCallsTest, ARepeatedStepGetsTheStoredAnswerAlsoAfterARestart) {
   restart();
   EXPECT_EQ(bits(calls().report_step(request)), first);
   EXPECT_EQ(error_of([&] { calls().report_step(step_request(id, 1, 0, {0.2, 1.1})); }).code, Code::kAborted);
-  EXPECT_EQ(error_of([&] { calls().report_step(step_request(id, 1, 1, {0.2, 1.1})); }).code, Code::kFailedPrecondition);
+  EXPECT_EQ(calls().report_step(step_request(id, 1, 1, {0.2, 1.1})).step(), 1) << "and the job goes on";
 }
 
 // Ranks write alpha into metrics.jsonl: the answers have it, so that nobody needs to ask again.
@@ -123,6 +124,38 @@ TEST_F(WorkerCallsTest, StepsThatAreKnownAtTheStartOfAMessageAreNotAppliedAgain)
   EXPECT_EQ(job(twice).step(), 7);
   restart();
   EXPECT_EQ(calls().report_steps(steps_request(twice, 0, 7)).SerializeAsString(), whole);
+}
+
+TEST_F(WorkerCallsTest, LateRanksOfAQueuedJobAreToldThatTheirAttemptIsOver) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
+  spec.mutable_launch()->set_max_restarts(1);
+  const auto id = running_job(spec);
+  calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  core_->attempts().begin_shutdown();
+  restart();
+  ASSERT_EQ(job(id).state(), v1::JOB_STATE_QUEUED);
+  v1::GetGroupWeightsRequest weights;
+  weights.set_job_id(id);
+  weights.set_generation(1);
+  v1::ApplySettingsRequest settings;
+  settings.set_job_id(id);
+  settings.set_generation(1);
+  const std::vector<std::function<void()>> late = {[&] {
+                                                     calls().report_step(step_request(id, 1, 1, {0.2, 1.0}));
+                                                   },
+                                                   [&] { calls().report_steps(steps_request(id, 1, 3)); },
+                                                   [&] { calls().group_weights(weights); },
+                                                   [&] { calls().apply_settings(settings); },
+                                                   [&] { calls().commit_checkpoint(commit_request(id, 1, 1)); },
+                                                   [&] { calls().finish_worker(finish_request(id, 1, 0, 'x')); }};
+  for (std::size_t call = 0; call < late.size(); ++call) {
+    try {
+      late[call]();
+      ADD_FAILURE() << "call " << call << " was taken";
+    } catch (const Refusal& refusal) {
+      EXPECT_EQ(refusal.reason(), ErrorReason::kStaleGeneration) << "call " << call << ": " << refusal.what();
+    }
+  }
 }
 
 TEST_F(WorkerCallsTest, OneRefusedStepOfAMessageLeavesAllOfThemOut) {

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <utility>
 
 #include "common/protocol/job_state.h"
 #include "common/robust/group_weights.h"
+#include "coordinator/job/live_settings.h"
 #include "tests/coordinator/support/requests.h"
 
 namespace equipoise::coordinator {
@@ -35,7 +39,59 @@ GroupSums sums_of(const v1::ReportStepRequest& report) {
   return sums;
 }
 
+namespace fs = std::filesystem;
+
+v1::CreateTrainingJobRequest creation_of(const v1::ForkTrainingJobRequest& fork) {
+  v1::CreateTrainingJobRequest request;
+  *request.mutable_spec() = fork.spec();
+  request.set_request_id(fork.request_id());
+  return request;
+}
+
+GroupWeightsState state_of(const v1::WeightState& weights) {
+  return {.log_alpha_K = {weights.log_alpha().begin(), weights.log_alpha().end()},
+          .group_loss_K = {weights.group_loss().begin(), weights.group_loss().end()},
+          .step_size = {.step_size = weights.step_size().step_size(),
+                        .best = weights.step_size().best(),
+                        .waited = weights.step_size().waited()}};
+}
+
 }  // namespace
+
+v1::ResumePoint read_point(const std::string& manifest) {
+  std::ifstream file(manifest, std::ios::binary);
+  v1::ResumePoint point;
+  if (!file || !point.ParseFromIstream(&file)) throw InvariantBroken(manifest + " cannot be read");
+  return point;
+}
+
+JobPromises::JobPromises(v1::ForkTrainingJobRequest fork, std::uint64_t salt)
+    : request_(creation_of(fork)), fork_(std::move(fork)), salt_(salt) {}
+
+void JobPromises::given(const SimulatedWorld& world, std::int64_t generation, int mpirun) {
+  const auto [known, is_new] = mpirun_of_.emplace(generation, mpirun);
+  world.require(is_new || known->second == mpirun, name() + ": attempt " + std::to_string(generation) +
+                                                       " is that of mpirun " + std::to_string(known->second) +
+                                                       " of the user's, and given to mpirun " + std::to_string(mpirun));
+}
+
+void JobPromises::write_checkpoint(const std::string& output, const v1::ResumePoint& point) {
+  output_ = output;
+  const fs::path place = fs::path(output) / "checkpoints" / ("step-" + std::to_string(point.weights().steps()));
+  fs::remove_all(place);  // its files may have other names too
+  fs::create_directories(place);
+  std::ofstream file(place / "manifest.json", std::ios::binary);
+  point.SerializeToOstream(&file);
+}
+
+void JobPromises::remove_checkpoint(std::int64_t step, bool with_links) const {
+  const std::string place = "step-" + std::to_string(step);
+  fs::remove_all(fs::path(output_) / "checkpoints" / place);
+  if (!with_links) return;
+  for (const auto& entry : fs::directory_iterator(output_)) {
+    if (entry.path().filename().string().starts_with("fork-")) fs::remove_all(entry.path() / place);
+  }
+}
 
 v1::ReportStepRequest JobPromises::report(const std::string& id, std::int64_t generation, std::int64_t step) const {
   SplitMix64 numbers(
@@ -60,18 +116,26 @@ void JobPromises::begun(const SimulatedWorld& world, const v1::StartTrainingRequ
   v1::ShardPlan order = plan;
   order.clear_first_step();
   order.clear_world_size();
+  order.clear_end_step();  // that people may move
   if (!plan_) plan_ = order;
   world.require(plan_->SerializeAsString() == order.SerializeAsString(),
                 name() + ": two of its attempts have plans with another order of the data");
+  if (asked.has_resume() && asked.resume().job_id() != asked.job_id()) origin_ = asked.resume().weights();
 }
 
 void JobPromises::acknowledged(const SimulatedWorld& world, const v1::ReportStepRequest& report,
-                               std::vector<double> weight) {
+                               std::vector<double> weight, std::string settings) {
   const auto known = acknowledged_.find(report.step());
   const bool is_known = known != acknowledged_.end() && known->second.generation == report.generation();
   world.require(!is_known || known->second.weight == weight,
                 name() + ": step " + std::to_string(report.step()) + " was answered with other weights before");
-  acknowledged_[report.step()] = {.generation = report.generation(), .weight = std::move(weight)};
+  acknowledged_[report.step()] = {
+      .generation = report.generation(), .weight = std::move(weight), .settings = std::move(settings)};
+}
+
+int JobPromises::changes_in_force() const {
+  return static_cast<int>(
+      std::ranges::count_if(changes_, [](const auto& entry) { return entry.second.has_effective_step(); }));
 }
 
 void JobPromises::check_presence(const SimulatedWorld& world, const JobTable& table) const {
@@ -93,6 +157,8 @@ void JobPromises::check_shown(const SimulatedWorld& world, const v1::TrainingJob
                   "job " + job.id() + " was final: " + shown_.final_content + "; now it is " + text_of(job));
   }
   if (is_final(job.state())) shown_.final_content = text_of(job);
+  check_settings(world, job);
+  check_origin(world, job);
   const bool is_or_will_be_cancelled =
       job.state() == v1::JOB_STATE_CANCELLING || job.state() == v1::JOB_STATE_CANCELLED;
   world.require(!is_cancelled_ || is_or_will_be_cancelled,
@@ -102,12 +168,41 @@ void JobPromises::check_shown(const SimulatedWorld& world, const v1::TrainingJob
                     std::to_string(paused_at_.value_or(0)) + ", and it is " + text_of(job));
 }
 
+// Whatever has been shown stays: the change, and the step from which it holds.
+void JobPromises::check_settings(const SimulatedWorld& world, const v1::TrainingJob& job) {
+  std::map<std::int64_t, v1::SettingsChange> shown;
+  for (const v1::SettingsChange& change : job.settings_changes()) shown[change.version()] = change;
+  for (const auto& [version, change] : changes_) {
+    const auto now = shown.find(version);
+    const std::string what = "job " + job.id() + ": change " + std::to_string(version) + " of its settings";
+    world.require(now != shown.end(), what + " was shown, and is not there");
+    world.require(settings_text(now->second.settings()) == settings_text(change.settings()),
+                  what + " was another one: " + settings_text(change.settings()));
+    world.require(!change.has_effective_step() || now->second.effective_step() == change.effective_step(),
+                  what + " held from step " + std::to_string(change.effective_step()) + ", now from " +
+                      std::to_string(now->second.effective_step()));
+  }
+  changes_ = std::move(shown);
+}
+
+// A fork has its parent's checkpoint until it has one of its own.
+void JobPromises::check_origin(const SimulatedWorld& world, const v1::TrainingJob& job) const {
+  if (!fork_ || is_final(job.state()) || job.has_checkpoint_step()) return;
+  const fs::path checkpoint = job.spec().training().resume_from_checkpoint();
+  world.require(fs::exists(checkpoint / "manifest.json"),
+                "job " + job.id() + ": the checkpoint of its parent is gone, and it has none of its own");
+}
+
 void JobPromises::check_record(const SimulatedWorld& world, JobController& core, const v1::TrainingJob& job) const {
   check_history(world, core, job);
   const v1::JobState state = job.state();
   const bool has_finished = state == v1::JOB_STATE_SUCCEEDED;
-  world.require(!has_finished || job.step() == request_.spec().training().max_steps(),
-                "job " + job.id() + " has succeeded after " + std::to_string(job.step()) + " steps");
+  const PlannedEnd planned =
+      planned_end(core.table().find(job.id()).checked_config(), request_.spec().training().max_steps());
+  const std::int64_t end = end_with(job.settings_changes(), planned);
+  world.require(!has_finished || job.step() == end, "job " + job.id() + " has succeeded after " +
+                                                        std::to_string(job.step()) + " of " + std::to_string(end) +
+                                                        " steps");
 }
 
 void JobPromises::check_history(const SimulatedWorld& world, JobController& core, const v1::TrainingJob& job) const {
@@ -115,11 +210,17 @@ void JobPromises::check_history(const SimulatedWorld& world, JobController& core
   request.set_id(job.id());
   const v1::ListGroupWeightsResponse history = core.training_jobs().group_weights(request);
   GroupWeights replay(core.table().find(job.id()).checked_config().robust.settings, {4, 2}, 6);
+  if (origin_) replay.restore(state_of(*origin_));
+  const std::int64_t first = origin_ ? origin_->steps() : 0;
   for (int i = 0; i < history.records_size(); ++i) {
     const v1::GroupWeightRecord& record = history.records(i);
     const std::string where = "job " + job.id() + ", step " + std::to_string(record.step()) + " of attempt " +
                               std::to_string(record.generation()) + ": ";
-    world.require(record.step() == i, where + "it is on record as the one after " + std::to_string(i - 1));
+    world.require(record.step() == first + i,
+                  where + "it is on record as the one after " + std::to_string(first + i - 1));
+    const v1::TrainingJobSettings settings = settings_from(job.settings_changes(), record.step());
+    if (settings.has_trade_off()) replay.set_trade_off(settings.trade_off());
+    if (settings.has_step_size()) replay.set_step_size(settings.step_size());
     const v1::ReportStepRequest reported = report(job.id(), record.generation(), record.step());
     world.require(std::ranges::equal(record.group(), reported.group()) &&
                       std::ranges::equal(record.loss_sum(), reported.loss_sum(), same_bits),
@@ -135,8 +236,12 @@ void JobPromises::check_history(const SimulatedWorld& world, JobController& core
                   where + "that of attempt " + std::to_string(promise->second.generation) + " was acknowledged");
     world.require(std::ranges::equal(promise->second.weight, weight, same_bits),
                   where + "it was answered with weights that do not follow from the steps up to it");
+    const std::string in_force = settings_text(settings_in_force(job.settings_changes(), record.step()));
+    world.require(
+        promise->second.settings == in_force,
+        where + "its ranks had the settings [" + promise->second.settings + "], on record are [" + in_force + "]");
   }
-  const std::int64_t steps = history.records_size();
+  const std::int64_t steps = first + history.records_size();
   const std::int64_t promised = acknowledged_.empty() ? 0 : acknowledged_.rbegin()->first + 1;
   world.require(steps >= promised, "job " + job.id() + ": step " + std::to_string(promised - 1) +
                                        " was acknowledged, but on record are " + std::to_string(steps));

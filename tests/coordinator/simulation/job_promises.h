@@ -6,8 +6,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "common/protocol/live_settings.h"
 #include "coordinator/job/job_controller.h"
 #include "equipoise/v1/training.pb.h"
 #include "equipoise/v1/worker.pb.h"
@@ -20,11 +22,19 @@ struct SimulatedCheckpoint {
   v1::WeightState weights;  // weights.steps(): steps done
 };
 
+// Of a checkpoint of a simulated rank: all that there is in one is its manifest.
+v1::ResumePoint read_point(const std::string& manifest);
+
 class JobPromises {
  public:
   JobPromises(v1::CreateTrainingJobRequest request, std::uint64_t salt) : request_(std::move(request)), salt_(salt) {}
 
+  // A fork of the job `parent_id`.
+  JobPromises(v1::ForkTrainingJobRequest fork, std::uint64_t salt);
+
   const v1::CreateTrainingJobRequest& request() const { return request_; }
+  // How it is asked for, where it is a fork.
+  const std::optional<v1::ForkTrainingJobRequest>& fork() const { return fork_; }
   const std::string& name() const { return request_.spec().name(); }
 
   // The report of a step: another one in each attempt, so that lines cannot be mixed up without being seen.
@@ -43,10 +53,23 @@ class JobPromises {
   // Rank 0 asks to train from here, and may not hear whether it does.
   void may_begin_at(std::int64_t step) { acknowledged_.erase(acknowledged_.lower_bound(step), acknowledged_.end()); }
   void begun(const SimulatedWorld& world, const v1::StartTrainingRequest& asked, const v1::ShardPlan& plan);
-  void acknowledged(const SimulatedWorld& world, const v1::ReportStepRequest& report, std::vector<double> weight);
+  void acknowledged(const SimulatedWorld& world, const v1::ReportStepRequest& report, std::vector<double> weight,
+                    std::string settings);
+
+  // An mpirun of a user's is an attempt from here on.
+  void given(const SimulatedWorld& world, std::int64_t generation, int mpirun);
+
+  // What its ranks have on their disk, in its output.
+  void write_checkpoint(const std::string& output, const v1::ResumePoint& point);
+  void remove_checkpoint(std::int64_t step, bool with_links) const;
+
+  int changes_in_force() const;
+  bool has_begun_as_fork() const { return fork_ && origin_; }
 
   // Cheap, after every event. `job` is the job as the coordinator shows it.
   void check_shown(const SimulatedWorld& world, const v1::TrainingJob& job);
+  // Of a job that was shown, or that an answer has told.
+  void check_settings(const SimulatedWorld& world, const v1::TrainingJob& job);
   void check_presence(const SimulatedWorld& world, const JobTable& table) const;
   // Everything that is on record of the job.
   void check_record(const SimulatedWorld& world, JobController& core, const v1::TrainingJob& job) const;
@@ -57,16 +80,23 @@ class JobPromises {
   struct Acknowledged {
     std::int64_t generation = 0;
     std::vector<double> weight;
+    std::string settings;  // that its ranks had in force
   };
   struct Shown {
     std::int64_t revision = 0;
     std::string content;
     std::string final_content;  // empty: not final
   };
+  void check_origin(const SimulatedWorld& world, const v1::TrainingJob& job) const;
   void check_history(const SimulatedWorld& world, JobController& core, const v1::TrainingJob& job) const;
 
   const v1::CreateTrainingJobRequest request_;
+  const std::optional<v1::ForkTrainingJobRequest> fork_;
   const std::uint64_t salt_;
+  std::map<std::int64_t, int> mpirun_of_;               // by generation, where users start its ranks
+  std::string output_;                                  // where its ranks have written checkpoints
+  std::optional<v1::WeightState> origin_;               // of another job's checkpoint, where it began with one
+  std::map<std::int64_t, v1::SettingsChange> changes_;  // by version, as they were shown last
   std::optional<std::string> id_;
   bool is_cancelled_ = false, may_be_deleted_ = false, is_deleted_ = false;
   std::optional<std::int64_t> paused_at_;  // the generation that was the newest when the pause was acknowledged

@@ -1,15 +1,18 @@
 #include "tests/coordinator/simulation/simulated_gang.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <stdexcept>
 #include <utility>
 
+#include "coordinator/job/live_settings.h"
 #include "tests/coordinator/support/requests.h"
 
 namespace equipoise::coordinator {
 namespace {
 
-constexpr int kKilled = 137, kTold = 77;
+constexpr int kKilled = 137, kTold = 77, kNoCoordinator = 75;
+constexpr std::chrono::seconds kRankWait{30};
 constexpr std::size_t kKeptCheckpoints = 2;
 constexpr std::int64_t kCheckpointEvery = 3;
 
@@ -23,10 +26,28 @@ bool is_over(ErrorReason reason) {
 }  // namespace
 
 SimulatedGang::SimulatedGang(SimulatedWorld& world, JobPromises& job, LaunchRequest launch)
-    : world_(world), job_(job), launch_(std::move(launch)), ranks_(static_cast<std::size_t>(launch_.workers)) {}
+    : world_(world),
+      job_(job),
+      launch_(std::move(launch)),
+      rank_wait_(kRankWait),
+      ranks_(static_cast<std::size_t>(launch_.workers)) {}
+
+SimulatedGang::SimulatedGang(SimulatedWorld& world, JobPromises& job, int workers, int number)
+    : world_(world),
+      job_(job),
+      launch_({.attempt = {.job_id = job.id().value(), .generation = 0}, .workers = workers, .token = ""}),
+      number_(number),
+      rank_wait_(world.random.below(2) == 0 ? kRankWait : 3 * kRankWait),
+      ranks_(static_cast<std::size_t>(workers)) {}
 
 bool SimulatedGang::is_running() const {
   return std::ranges::any_of(ranks_, [this](const Rank& rank) { return is_alive(rank); });
+}
+
+bool SimulatedGang::is_whole() const {
+  return !ends_at_ && std::ranges::all_of(ranks_, [this](const Rank& rank) {
+    return rank.state == State::kReady && !is_stopped(rank);
+  });
 }
 
 std::string SimulatedGang::text(std::size_t rank, const std::string& what) const {
@@ -67,6 +88,10 @@ void SimulatedGang::act(JobController& core) {
 
 void SimulatedGang::handle(const Refusal& refusal, bool may_be_early) {
   world_.note(std::string("  refused: ") + refusal.what());
+  if (refusal.code() == Refusal::Code::kUnavailable) return;  // it is called again
+  // Another mpirun of the user's has the job, or the coordinator believes so still.
+  const bool is_unknown = launch_.attempt.generation == 0 && refusal.reason() == ErrorReason::kWrongState;
+  if (is_unknown) return end_within(std::chrono::seconds(1), kTold);
   const bool is_early = may_be_early && refusal.reason() == ErrorReason::kWrongState;
   world_.require(is_over(refusal.reason()) || is_early,
                  text(0, std::string("keeps to the protocol, and is refused: ") + refusal.what()));
@@ -77,11 +102,14 @@ void SimulatedGang::go_on(JobController& core) {
   if (register_next(core)) return;
   if (!plan_) return start(core);
   if (step_ < reported_until_) return report(core);  // the coordinator may have more steps than this rank knows of
+  const bool has_news = settings_version_ > newest_version(changes_) && step_ < plan_->end_step();
+  if (has_news) return apply_settings(core);
   const bool has_steps = step_ > plan_->first_step();
   if (step_ == plan_->end_step()) return finish_next(core);
   const bool is_due = wants_checkpoint_ || must_leave_ || step_ % kCheckpointEvery == 0;
   if (is_due && has_steps && committed_ != step_) return make_checkpoint(core);
-  if (must_leave_ && (has_steps || step_ > 0)) return leave_next(core);
+  const bool has_own_start = step_ > 0 && !job_.folder.empty();  // else it begins with another job's checkpoint
+  if (must_leave_ && (has_steps || has_own_start)) return leave_next(core);
   report(core);
 }
 
@@ -90,18 +118,34 @@ bool SimulatedGang::register_next(JobController& core) {
   for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
     if (ranks_[rank].state != State::kStarting) continue;
     if (is_stopped(ranks_[rank])) return true;
-    v1::RegisterWorkerRequest request = register_request(
-        launch_.attempt.job_id, rank == 0 ? 0 : launch_.attempt.generation, static_cast<int>(rank), launch_.workers);
-    request.set_attempt_token(launch_.token);
+    const v1::RegisterWorkerRequest request = registration(rank);
     const auto answer =
         send(core, rank, "registers", [request](WorkerCalls& calls) { return calls.register_worker(request); });
     if (!answer) return true;
+    if (is_of_user() && rank == 0) be_given(answer->generation());
     world_.require(answer->generation() == launch_.attempt.generation,
                    text(rank, "was given attempt " + std::to_string(answer->generation())));
     ranks_[rank].state = State::kReady;
+    if (rank == 0) spec_ = answer->spec();
     return true;
   }
   return false;
+}
+
+v1::RegisterWorkerRequest SimulatedGang::registration(std::size_t rank) const {
+  constexpr std::int64_t kFirstOfUser = 100'000, kMostRanks = 10;
+  v1::RegisterWorkerRequest request = register_request(
+      launch_.attempt.job_id, rank == 0 ? 0 : launch_.attempt.generation, static_cast<int>(rank), launch_.workers);
+  request.set_attempt_token(launch_.token);
+  if (number_) request.set_pid(kFirstOfUser + kMostRanks * *number_ + static_cast<std::int64_t>(rank));
+  return request;
+}
+
+// No two gangs are ever one attempt.
+void SimulatedGang::be_given(std::int64_t generation) {
+  launch_.attempt.generation = generation;
+  world_.note(text(0, "is of mpirun " + std::to_string(*number_) + " of a user"));
+  job_.given(world_, generation, *number_);
 }
 
 void SimulatedGang::start(JobController& core) {
@@ -110,12 +154,15 @@ void SimulatedGang::start(JobController& core) {
     // The newest checkpoint may be damaged, where there is one before it.
     if (job_.folder.size() > 1 && world_.chance(10)) {
       world_.note(text(0, "cannot read its newest checkpoint"));
+      job_.remove_checkpoint(job_.folder.back().weights.steps(), false);
       job_.folder.pop_back();
     }
     start_ = start_request(launch_.attempt.job_id, launch_.attempt.generation);
     if (!job_.folder.empty()) {
       const SimulatedCheckpoint& newest = job_.folder.back();
       *start_->mutable_resume() = resume_point(launch_.attempt.job_id, newest.generation, newest.weights);
+    } else if (!spec_.training().resume_from_checkpoint().empty()) {
+      *start_->mutable_resume() = start_of_fork();
     }
   }
   const std::int64_t first = start_->has_resume() ? start_->resume().weights().steps() : 0;
@@ -125,7 +172,37 @@ void SimulatedGang::start(JobController& core) {
   if (!answer) return;
   job_.begun(world_, *start_, answer->plan());
   plan_ = answer->plan();
+  changes_ = answer->settings_changes();
   step_ = first;
+}
+
+v1::ResumePoint SimulatedGang::start_of_fork() const {
+  const std::string manifest = spec_.training().resume_from_checkpoint() + "/manifest.json";
+  world_.require(std::filesystem::exists(manifest),
+                 text(0, "the checkpoint that its job begins with is gone, and it has none of its own"));
+  return read_point(manifest);
+}
+
+void SimulatedGang::apply_settings(JobController& core) {
+  v1::ApplySettingsRequest request;
+  request.set_job_id(launch_.attempt.job_id);
+  request.set_generation(launch_.attempt.generation);
+  request.set_step(step_);
+  request.set_version(settings_version_);
+  const std::string what =
+      "takes settings up to version " + std::to_string(settings_version_) + " from step " + std::to_string(step_);
+  const auto answer = send(core, 0, what, [request](WorkerCalls& calls) { return calls.apply_settings(request); });
+  if (!answer) return;
+  plan_->set_end_step(answer->end_step());
+  const std::int64_t known = newest_version(changes_);
+  changes_.MergeFrom(answer->settings_changes());
+  world_.require(newest_version(changes_) >= settings_version_,
+                 text(0, what + ", and is answered with those up to " + std::to_string(newest_version(changes_)) +
+                             " after " + std::to_string(known)));
+}
+
+std::string SimulatedGang::settings_of(std::int64_t step) const {
+  return world_.planted.ranks_ignore_settings ? "" : settings_text(settings_in_force(changes_, step));
 }
 
 void SimulatedGang::report(JobController& core) {
@@ -156,7 +233,7 @@ void SimulatedGang::report(JobController& core) {
   auto next = weight.begin();
   for (const v1::ReportStepRequest& step : request.steps()) {
     const auto end = next + step.group_size();
-    job_.acknowledged(world_, step, {next, end});
+    job_.acknowledged(world_, step, {next, end}, settings_of(step.step()));
     next = end;
   }
   step_ += count;
@@ -165,6 +242,16 @@ void SimulatedGang::report(JobController& core) {
 bool SimulatedGang::has_checkpoint_here() const {
   return !job_.folder.empty() && job_.folder.back().generation == launch_.attempt.generation &&
          job_.folder.back().weights.steps() == step_;
+}
+
+void SimulatedGang::write_checkpoint(v1::WeightState weights) {
+  job_.write_checkpoint(spec_.output(), resume_point(launch_.attempt.job_id, launch_.attempt.generation, weights));
+  job_.folder.push_back({.generation = launch_.attempt.generation, .weights = std::move(weights)});
+  while (job_.folder.size() > kKeptCheckpoints) {
+    removed_.push_back(job_.folder.front().weights.steps());
+    job_.remove_checkpoint(removed_.back(), world_.planted.parents_remove_links);
+    job_.folder.erase(job_.folder.begin());
+  }
 }
 
 void SimulatedGang::make_checkpoint(JobController& core) {
@@ -178,11 +265,7 @@ void SimulatedGang::make_checkpoint(JobController& core) {
     world_.require(weights->steps() == step_,
                    text(0, "has done " + std::to_string(step_) + " steps, the weights are of " +
                                std::to_string(weights->steps())));
-    job_.folder.push_back({.generation = launch_.attempt.generation, .weights = weights->state()});
-    while (job_.folder.size() > kKeptCheckpoints) {
-      removed_.push_back(job_.folder.front().weights.steps());
-      job_.folder.erase(job_.folder.begin());
-    }
+    write_checkpoint(weights->state());
   }
   v1::CommitCheckpointRequest request = commit_request(launch_.attempt.job_id, launch_.attempt.generation, step_);
   request.mutable_removed_steps()->Add(removed_.begin(), removed_.end());
@@ -252,6 +335,7 @@ void SimulatedGang::heartbeat(JobController& core, std::size_t rank) {
     if (rank != 0) return;
     wants_checkpoint_ = wants_checkpoint_ || answer.checkpoint_requests() > checkpoint_requests_;
     checkpoint_requests_ = answer.checkpoint_requests();
+    settings_version_ = std::max(settings_version_, answer.settings_version());
     if (answer.command() != v1::HeartbeatResponse::COMMAND_PAUSE) return;
     if (!must_leave_) world_.note(text(rank, "is told to leave with a checkpoint"));
     must_leave_ = true;
@@ -267,6 +351,7 @@ void SimulatedGang::heartbeat(JobController& core, std::size_t rank) {
 
 void SimulatedGang::pass() {
   if (ends_at_ && world_.clock.now() >= *ends_at_) end_now(exit_code_);
+  if (alone_since_ && world_.clock.now() >= *alone_since_ + rank_wait_) end_now(kNoCoordinator);
 }
 
 void SimulatedGang::lose_rank() {

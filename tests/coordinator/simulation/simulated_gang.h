@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/protocol/live_settings.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/launch/launcher.h"
 #include "tests/coordinator/simulation/job_promises.h"
@@ -18,10 +19,14 @@ class SimulatedGang {
  public:
   // Both outlive it.
   SimulatedGang(SimulatedWorld& world, JobPromises& job, LaunchRequest launch);
+  // Of an mpirun of a user's, the one with this number: its generation is 0 until rank 0 has been told.
+  SimulatedGang(SimulatedWorld& world, JobPromises& job, int workers, int number);
 
   const AttemptKey& key() const { return launch_.attempt; }
   const std::vector<HostSlots>& hosts() const { return launch_.hosts; }
+  bool is_of_user() const { return number_.has_value(); }
   bool is_running() const;  // a rank is, or is stopped
+  bool is_whole() const;    // and every rank has registered, and none has ended or is about to
 
   // The next thing that its ranks do, if they can.
   void act(JobController& core);
@@ -34,6 +39,9 @@ class SimulatedGang {
   void lose_rank();
   void fail_rank(JobController& core);
   void stop_rank(std::chrono::seconds duration);
+  // Its ranks wait for another one, and end where none comes in time.
+  void lose_coordinator() { alone_since_ = world_.clock.now(); }
+  void find_coordinator() { alone_since_.reset(); }
   void ask_to_leave() { must_leave_ = true; }  // SIGTERM to one of its ranks: all leave with a checkpoint
   void end_within(std::chrono::seconds grace, int exit_code);
   void end_now(int exit_code);
@@ -62,6 +70,9 @@ class SimulatedGang {
   void go_on(JobController& core);
   bool register_next(JobController& core);
   void start(JobController& core);
+  v1::ResumePoint start_of_fork() const;
+  void apply_settings(JobController& core);
+  std::string settings_of(std::int64_t step) const;
   void report(JobController& core);
   void make_checkpoint(JobController& core);
   void finish_next(JobController& core);
@@ -69,13 +80,21 @@ class SimulatedGang {
   void heartbeat(JobController& core, std::size_t rank);
   void handle(const Refusal& refusal, bool may_be_early);
   bool has_checkpoint_here() const;
+  v1::RegisterWorkerRequest registration(std::size_t rank) const;
+  void be_given(std::int64_t generation);
+  void write_checkpoint(v1::WeightState weights);
 
   SimulatedWorld& world_;
   JobPromises& job_;
-  const LaunchRequest launch_;
+  LaunchRequest launch_;
+  const std::optional<int> number_;       // of a user's mpirun
+  const std::chrono::seconds rank_wait_;  // for a coordinator
   std::vector<Rank> ranks_;
   std::optional<v1::StartTrainingRequest> start_;
   std::optional<v1::ShardPlan> plan_;  // once training has begun
+  v1::JobSpec spec_;                   // as rank 0 was told
+  SettingsChanges changes_;            // that have taken effect, as far as its ranks know
+  std::int64_t settings_version_ = 0;  // that a heartbeat's answer told
   std::int64_t step_ = 0;              // steps done
   std::int64_t reported_until_ = 0;    // steps that were reported, answered or not
   std::int64_t committed_ = -1;        // the newest checkpoint that was acknowledged
@@ -84,7 +103,7 @@ class SimulatedGang {
   bool wants_checkpoint_ = false, must_leave_ = false, has_lost_contact_ = false;
   std::string pause_failure_;
   std::int64_t report_salt_ = 0;  // planted: reports that change
-  std::optional<SteadyTime> ends_at_;
+  std::optional<SteadyTime> ends_at_, alone_since_;
   int exit_code_ = 0;
 };
 

@@ -28,6 +28,9 @@ struct PlantedFaults {
   bool disk_ignores_syncs = false;
   bool launcher_tells_of_ends_early = false;  // while other ranks of the attempt still run
   bool ranks_change_reports = false;          // of a step whose answer they did not get
+  bool launcher_finds_nothing = false;        // of what an earlier coordinator has started, while it runs
+  bool ranks_ignore_settings = false;         // that the coordinator has put into force
+  bool parents_remove_links = false;          // of forks, with the checkpoint that these are of
 };
 
 class SimulatedClock final : public Clock {
@@ -105,6 +108,7 @@ class SimulatedWorld {
   SplitMix64 random;
   SimulatedClock clock;
   bool is_calm = false;  // faults have stopped
+  int takeovers = 0;     // attempts with ranks that run that a coordinator has found
   std::vector<std::string> schedule;
   std::vector<std::function<void(JobController&)>> late_calls;
 };

@@ -1,5 +1,7 @@
 #include "tests/coordinator/simulation/simulation.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <stdexcept>
@@ -14,6 +16,10 @@ namespace {
 
 using std::chrono::seconds;
 
+SimulatedLauncher::Left left_after(Loss loss) {
+  return loss == Loss::kNothing ? SimulatedLauncher::Left::kShims : SimulatedLauncher::Left::kNothing;
+}
+
 constexpr const char* kDatabase = "/simulated/coordinator.sqlite3";
 constexpr std::size_t kSuffixBytes = 9;  // of an id, after the job's name: a dash and eight digits
 
@@ -26,15 +32,30 @@ ControllerSettings drawn_settings(SplitMix64& random) {
   return settings;
 }
 
+// In memory, where there is such a place.
+std::filesystem::path folder_of(std::uint64_t seed) {
+  const std::filesystem::path memory = "/dev/shm";
+  const bool has_memory = std::filesystem::is_directory(memory) && ::access(memory.c_str(), W_OK) == 0;
+  const std::filesystem::path base = has_memory ? memory : std::filesystem::temp_directory_path();
+  return base / ("equipoise-simulation-" + std::to_string(::getpid())) / std::to_string(seed);
+}
+
 }  // namespace
 
 Simulation::Simulation(std::uint64_t seed, PlantedFaults planted)
     : world_(mixed_bits(seed), planted),
       seed_(seed),
+      folder_(folder_of(seed)),
       settings_(drawn_settings(world_.random)),
       source_(mixed_bits(seed, 1)),
       launcher_(world_, settings_.supervisor.hosts,
                 [this](const std::string& id) -> JobPromises& { return promises_of(id); }) {}
+
+Simulation::~Simulation() {
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+  std::filesystem::remove(folder_.parent_path(), ignored);  // where it is empty
+}
 
 JobPromises& Simulation::promises_of(const std::string& id) {
   const std::string name = id.substr(0, id.size() - std::min(id.size(), kSuffixBytes));
@@ -51,6 +72,7 @@ void Simulation::run() {
   for (std::int64_t i = 0; i < events; ++i) {
     event();
     settle();
+    users_start_ranks();
     check();
   }
   calm_down();
@@ -83,19 +105,36 @@ void Simulation::start() {
       world_.note(std::string("  and does not: ") + error.what());
       world_.require(tries < kMostTries, std::string("the coordinator does not start: ") + error.what());
       lose_core();
-      disk_.crash(drawn_loss(), world_.random);
+      const Loss loss = drawn_loss();
+      disk_.crash(loss, world_.random);
+      launcher_.lose_coordinator(left_after(loss));
       disk_.set_full(false);
     }
   }
+  check_taken_over();
   check();
   check_records();
+}
+
+// What it has found goes on under it.
+void Simulation::check_taken_over() {
+  for (const AttemptKey& key : launcher_.whole()) {
+    if (!core_->table().contains(key.job_id)) continue;
+    const v1::TrainingJob& job = core_->table().find(key.job_id).job;
+    if (job.generation() != key.generation || job.state() == v1::JOB_STATE_CANCELLED) continue;
+    world_.require(job.state_reason().find("the coordinator was lost") == std::string::npos,
+                   "job " + key.job_id + ": the ranks of attempt " + std::to_string(key.generation) +
+                       " wait for a coordinator, and one that comes back says: " + job.state_reason());
+    const bool goes_on = has_attempt(job.state()) || job.state() == v1::JOB_STATE_PAUSING;
+    if (goes_on) ++world_.takeovers;
+  }
 }
 
 Loss Simulation::drawn_loss() {
   ++crashes_;
   if (loss_) return *loss_;
   if (world_.planted.disk_ignores_syncs) return Loss::kAll;
-  return std::array{Loss::kNothing, Loss::kAll, Loss::kSome}[world_.random.below(3)];
+  return std::array{Loss::kNothing, Loss::kNothing, Loss::kNothing, Loss::kAll, Loss::kSome}[world_.random.below(5)];
 }
 
 void Simulation::lose_core() {
@@ -110,12 +149,46 @@ void Simulation::crash() {
   world_.note(loss == Loss::kNothing ? "the coordinator is killed" : "the coordinator's machine loses its power");
   lose_core();
   disk_.crash(loss, world_.random);
-  launcher_.lose_coordinator();
-  if (world_.chance(30)) world_.clock.advance(seconds(world_.between(1, 60)));
+  launcher_.lose_coordinator(left_after(loss));
+  be_away();
   start();
 }
 
+// Mostly for so short that ranks wait for the next coordinator.
+void Simulation::be_away() {
+  if (!world_.chance(50)) return;
+  const std::int64_t away = world_.chance(30) ? world_.between(20, 70) : world_.between(1, 20);
+  world_.note("there is no coordinator for " + std::to_string(away) + " s");
+  for (std::int64_t second = 0; second < away; ++second) {
+    world_.clock.advance(seconds(1));
+    launcher_.pass_alone();
+  }
+}
+
 void Simulation::stop_in_order() {
+  if (world_.chance(50)) {
+    keep_in_order();
+  } else {
+    end_in_order();
+  }
+}
+
+// --on-shutdown keep
+void Simulation::keep_in_order() {
+  world_.note("the coordinator is asked to end, and to keep the ranks");
+  core_->attempts().hold_launches();
+  core_->table().store_unstored();
+  if (disk_.has_stopped()) return crash();
+  check();
+  core_.reset();
+  store_.reset();
+  launcher_.lose_coordinator(SimulatedLauncher::Left::kShims);
+  be_away();
+  start();
+}
+
+// --on-shutdown leave
+void Simulation::end_in_order() {
   world_.note("the coordinator is asked to end");
   constexpr int kLeaving = 20, kEnding = 60;
   const int crashes = crashes_;
@@ -134,7 +207,7 @@ void Simulation::stop_in_order() {
   check();
   core_.reset();
   store_.reset();
-  launcher_.lose_coordinator();
+  launcher_.lose_coordinator(SimulatedLauncher::Left::kShims);
   world_.note("it has ended");
   start();
 }
@@ -175,6 +248,7 @@ void Simulation::advance(seconds duration) {
     if (world_.random.below(100) < 60) launcher_.act_all(*core_);
     tick();
     settle();
+    users_start_ranks();
     check();
     if (crashes_ != crashes) return;
   }
@@ -192,6 +266,35 @@ void Simulation::check() {
     names.push_back(promises.name());
   }
   for (const auto& job : jobs_) job->check_presence(world_, core_->table());
+}
+
+// No second name of a checkpoint is left for a fork that is gone, or has one of its own.
+void Simulation::check_links() {
+  std::vector<std::string> needed;
+  for (const auto& [sequence, record] : core_->table().jobs()) {
+    const bool goes_on_from_own = record.job.has_checkpoint_step() && !is_final(record.job.state());
+    if (!goes_on_from_own) needed.push_back(record.job.spec().training().resume_from_checkpoint());
+  }
+  if (!std::filesystem::is_directory(folder_)) return;
+  for (const auto& output : std::filesystem::directory_iterator(folder_)) {
+    for (const auto& entry : std::filesystem::directory_iterator(output)) {
+      if (!entry.path().filename().string().starts_with("fork-")) continue;
+      const bool is_needed = std::ranges::any_of(
+          needed, [&](const std::string& each) { return each.starts_with(entry.path().string() + "/"); });
+      world_.require(is_needed, "nobody needs " + entry.path().filename().string() + " in the output " +
+                                    output.path().filename().string() + ", and it is there");
+    }
+  }
+}
+
+int Simulation::changes() const {
+  int changes = 0;
+  for (const auto& job : jobs_) changes += job->changes_in_force();
+  return changes;
+}
+
+int Simulation::forks() const {
+  return static_cast<int>(std::ranges::count_if(jobs_, [](const auto& job) { return job->has_begun_as_fork(); }));
 }
 
 void Simulation::check_records() {
@@ -215,7 +318,7 @@ void Simulation::event() {
     advance(seconds(world_.between(1, 3)));
   } else if (kind < 62) {
     advance(seconds(world_.between(10, 45)));
-  } else if (kind < 76) {
+  } else if (kind < 78) {
     person();
   } else if (kind < 88) {
     disturb_ranks(kind);

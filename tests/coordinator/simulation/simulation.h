@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,9 @@ namespace equipoise::coordinator {
 class Simulation {
  public:
   explicit Simulation(std::uint64_t seed, PlantedFaults planted = {});
+  ~Simulation();
+  Simulation(const Simulation&) = delete;
+  Simulation& operator=(const Simulation&) = delete;
 
   // Events with faults, then none until every job has ended. Throws InvariantBroken.
   void run();
@@ -30,6 +34,9 @@ class Simulation {
   // Of the last run.
   int crashes() const { return crashes_; }
   int steps_on_record() const { return steps_on_record_; }
+  int takeovers() const { return world_.takeovers; }  // of attempts with ranks that run
+  int changes() const;                                // of settings that have taken effect
+  int forks() const;                                  // that have begun to train
 
  private:
   void start();
@@ -37,10 +44,15 @@ class Simulation {
   Loss drawn_loss();
   void lose_core();
   void crash();
+  void be_away();
   void stop_in_order();
+  void end_in_order();
+  void keep_in_order();
   void settle();
   void check();
   void check_records();
+  void check_taken_over();
+  void check_links();
   void advance(std::chrono::seconds duration);
   void tick();
 
@@ -51,21 +63,30 @@ class Simulation {
 
   void person();
   void create();
+  void fork();
+  void users_start_ranks();
+  v1::CreateTrainingJobRequest drawn_request(v1::LaunchMode mode);
+  v1::ForkTrainingJobRequest drawn_fork(const JobPromises& parent);
+  void change_settings(JobPromises& job, const std::string& id);
   void ask(JobPromises& job, std::uint64_t wish);
   void wish(JobPromises& job, const std::string& id, std::uint64_t kind);
   void remove(JobPromises& job, const std::string& id);
   JobPromises& promises_of(const std::string& id);
 
-  JobPromises& add_job(v1::CreateTrainingJobRequest request);
+  template <typename Request>
+  JobPromises& add_job(Request request);
   void insist(JobPromises& job, std::uint64_t wish);
   void calm_down();
   void await_rest();
   bool is_at_rest();
   void use_all_slots();
+  void delete_all();
 
   SimulatedDisk disk_;  // before all that is on it
   SimulatedWorld world_;
   const std::uint64_t seed_;
+  const std::filesystem::path folder_;  // of outputs
+  int asked_ = 0;                       // requests with an id of their own
   ControllerSettings settings_;
   SeededSource source_;
   std::vector<std::unique_ptr<JobPromises>> jobs_;

@@ -28,7 +28,7 @@ std::uint64_t number_in_environment(const char* name, std::uint64_t absent) {
 
 struct RunSummary {
   std::string broken;  // what, with its schedule; empty: nothing
-  int crashes = 0, steps = 0;
+  int crashes = 0, steps = 0, takeovers = 0, changes = 0, forks = 0;
 };
 
 RunSummary summary_of(std::uint64_t seed, PlantedFaults planted = {}) {
@@ -47,6 +47,9 @@ RunSummary summary_of(std::uint64_t seed, PlantedFaults planted = {}) {
   }
   summary.crashes = simulation.crashes();
   summary.steps = simulation.steps_on_record();
+  summary.takeovers = simulation.takeovers();
+  summary.changes = simulation.changes();
+  summary.forks = simulation.forks();
   return summary;
 }
 
@@ -56,20 +59,28 @@ TEST(Simulation, KeepsEveryPromiseInEveryScheduleDrawn) {
   const std::uint64_t first = only > 0 ? only : 1, last = only > 0 ? only : seeds;
   constexpr int kMostShown = 3;
   int broken = 0;
-  std::uint64_t crashes = 0, steps = 0;
+  std::int64_t crashes = 0, steps = 0, takeovers = 0, changes = 0, forks = 0;
   for (std::uint64_t seed = first; seed <= last && broken < kMostShown; ++seed) {
     const RunSummary run = summary_of(seed);
-    crashes += static_cast<std::uint64_t>(run.crashes);
-    steps += static_cast<std::uint64_t>(run.steps);
+    crashes += run.crashes;
+    steps += run.steps;
+    takeovers += run.takeovers;
+    changes += run.changes;
+    forks += run.forks;
     if (run.broken.empty()) continue;
     ++broken;
     ADD_FAILURE() << "EQUIPOISE_SIMULATION_SEED=" << seed << ": " << run.broken;
   }
-  std::cout << last - first + 1 << " schedules with " << crashes << " crashes of the coordinator and " << steps
-            << " steps on record at their ends\n";
+  std::cout << last - first + 1 << " schedules with " << crashes << " crashes of the coordinator, " << takeovers
+            << " attempts that the next one took over, " << changes << " changes of settings, " << forks
+            << " forks and " << steps << " steps on record at their ends\n";
   if (only > 0 || broken > 0) return;
-  EXPECT_GT(crashes, seeds);  // otherwise nothing was tried
-  EXPECT_GT(steps, 5 * seeds);
+  const auto runs = static_cast<std::int64_t>(seeds);
+  EXPECT_GT(crashes, runs);  // otherwise nothing was tried
+  EXPECT_GT(steps, 5 * runs);
+  EXPECT_GT(takeovers, runs / 4);
+  EXPECT_GT(changes, runs / 2);
+  EXPECT_GT(forks, runs / 10);
 }
 
 std::vector<std::string> events_of(std::uint64_t seed) {
@@ -103,6 +114,19 @@ TEST(PlantedFault, AnEndThatIsToldWhileRanksRunIsFound) {
 
 TEST(PlantedFault, ReportsThatAreNotWhatRanksDidAreFound) {
   EXPECT_THAT(found({.ranks_change_reports = true}), testing::AnyOf(HasSubstr("other losses"), HasSubstr("refused")));
+}
+
+TEST(PlantedFault, AnAttemptThatIsNotFoundAndRunsIsFound) {
+  EXPECT_THAT(found({.launcher_finds_nothing = true}),
+              HasSubstr("wait for a coordinator, and one that comes back says"));
+}
+
+TEST(PlantedFault, SettingsThatRanksDoNotTakeAreFound) {
+  EXPECT_THAT(found({.ranks_ignore_settings = true}), HasSubstr("its ranks had the settings"));
+}
+
+TEST(PlantedFault, ACheckpointThatIsGoneBeforeItsForkHasOneIsFound) {
+  EXPECT_THAT(found({.parents_remove_links = true}), HasSubstr("it has none of its own"));
 }
 
 }  // namespace simulation_test
