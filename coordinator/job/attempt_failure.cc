@@ -10,7 +10,7 @@
 namespace equipoise::coordinator {
 namespace {
 
-constexpr std::size_t kMostLines = 20, kLongestLogLine = 512, kMostBytes = 4096;
+constexpr std::size_t kMostLines = 20, kLongestQuotedLine = 512, kMostBytes = 4096;
 constexpr std::size_t kLongestFailureReason = 4096;
 constexpr std::size_t kLongestHostOfMpirun = 255;
 
@@ -18,9 +18,9 @@ std::string harmless(const std::string& text, std::size_t longest) { return one_
 
 // The beginning of a line, of which no character is cut in two.
 std::string beginning_of(std::string_view line) {
-  if (line.size() <= kLongestLogLine) return std::string(line);
+  if (line.size() <= kLongestQuotedLine) return std::string(line);
   const auto is_inside = [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; };
-  std::size_t end = kLongestLogLine;
+  std::size_t end = kLongestQuotedLine;
   while (end > 0 && is_inside(line[end])) --end;
   return std::string(line.substr(0, end));
 }
@@ -111,7 +111,7 @@ std::vector<std::string> newest_log_lines(std::string_view log, const std::set<s
     log.remove_suffix(log.size() - begin);
     const auto logger = logger_of(line);
     if (is_frame(line) || (logger && others.contains(*logger))) continue;
-    std::string text = harmless(beginning_of(line), kLongestLogLine);
+    std::string text = harmless(beginning_of(line), kLongestQuotedLine);
     bytes += text.size();
     if (bytes > kMostBytes) break;
     lines.push_back(std::move(text));

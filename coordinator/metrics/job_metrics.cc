@@ -65,8 +65,8 @@ const char* outcome_label(StepOutcome outcome) {
 
 // "reading_data"; "unknown" for one that a rank did not name.
 std::string rank_phase_label(std::size_t phase) {
-  constexpr std::size_t kPrefix = std::string_view("RANK_PHASE_").size();
-  return phase == 0 ? "unknown" : lower(v1::RankPhase_Name(static_cast<v1::RankPhase>(phase)).substr(kPrefix));
+  constexpr std::size_t kEnumPrefix = std::string_view("RANK_PHASE_").size();
+  return phase == 0 ? "unknown" : lower(v1::RankPhase_Name(static_cast<v1::RankPhase>(phase)).substr(kEnumPrefix));
 }
 
 // It has an attempt, or waits for the next one: time that belongs to its training.
