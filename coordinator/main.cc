@@ -26,7 +26,7 @@
 #include "coordinator/job/state_audit.h"
 #include "coordinator/lifecycle/clock.h"
 #include "coordinator/options.h"
-#include "coordinator/service/coordinator_server.h"
+#include "coordinator/server/coordinator_server.h"
 #include "coordinator/service/log_format.h"
 #include "coordinator/service/log_sink.h"
 #include "coordinator/store/database.h"

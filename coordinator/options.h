@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "coordinator/service/coordinator_server.h"
+#include "coordinator/server/coordinator_server.h"
 
 namespace equipoise::coordinator {
 

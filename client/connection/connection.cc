@@ -85,7 +85,8 @@ void Connection::check(const grpc::Status& status) const {
   if (reason_in(status.error_details()) == ErrorReason::kEtagMismatch) {
     throw CommandError(ExitCode::kChanged, status.error_message());
   }
-  const bool has_no_answer = was_cut_off(status) || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+  const bool has_no_answer = was_cut_off(status.error_code(), status.error_details()) ||
+                             status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
   if (has_no_answer) {
     throw CoordinatorUnreachable("the coordinator at " + address_.host_port +
                                  " went away or did not answer in time: " + status.error_message());
@@ -133,7 +134,7 @@ Response Connection::call(Repeat repeat, Method<Stub, Request, Response> method,
     sign(context);
     Response response;
     const grpc::Status status = (stub->*method)(&context, request, &response);
-    const bool went_away = was_cut_off(status);
+    const bool went_away = was_cut_off(status.error_code(), status.error_details());
     const bool is_in_time = std::chrono::steady_clock::now() - start < address_.timeout;
     if (!went_away || !is_in_time || repeat == Repeat::kUnsafe) {
       check(status);

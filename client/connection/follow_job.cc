@@ -77,7 +77,7 @@ bool JobStream::may_open_again(const grpc::Status& status) {
       status.ok() ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream ended before the job did") : status;
   do {
     if (stopped_within(kBetweenAttempts)) return false;
-    const bool may_come_back = was_cut_off(cause);
+    const bool may_come_back = was_cut_off(cause.error_code(), cause.error_details());
     if (!may_come_back || absence_.is_too_long(SteadyClock::now())) connection_.check(cause);  // throws
     if (absence_.must_be_told(SteadyClock::now())) {
       inbox_.note("waiting for the coordinator at " + connection_.address().host_port + " ...");

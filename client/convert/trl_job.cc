@@ -144,12 +144,13 @@ void TrlJob::model() {
                                      path + " brings a model of the Hub");
     }
   }
-  const std::string type = text("dtype").value_or("float32");
+  const std::string_view type_key = is_given("torch_dtype") && !is_given("dtype") ? "torch_dtype" : "dtype";
+  const std::string type = text(type_key).value_or("float32");
   const bool mixed = find("bf16") != nullptr ? truth("bf16") : !truth("fp16");
   if (type != "float32" && type != "bfloat16") {
-    fault("dtype", "is " + quoted_text(type) + ", expected float32 or bfloat16");
+    fault(type_key, "is " + quoted_text(type) + ", expected float32 or bfloat16");
   }
-  set_text("dtype", "model.dtype", mixed || type == "bfloat16" ? "bfloat16" : "float32");
+  set_text(type_key, "model.dtype", mixed || type == "bfloat16" ? "bfloat16" : "float32");
   if (mixed && type == "float32") {
     note("bf16", "parameters are bfloat16 here, beside float32 copies in the optimiser; " +
                      std::string("`bf16: false` trains in float32"));

@@ -123,7 +123,9 @@ void TrlJob::data() {
   } else {
     fault(request_.trainer == Trainer::kTrl ? "dataset_name" : "datasets", "expected the training pairs: --train FILE");
   }
-  const bool evaluates = !text("eval_strategy").value_or("no").starts_with("n") || is_given("evaluation_strategy");
+  const std::string_view key = is_given("evaluation_strategy") ? "evaluation_strategy" : "eval_strategy";
+  const std::string strategy = text(key).value_or("no");
+  const bool evaluates = strategy == "steps" || strategy == "epoch";  // evaluation() refuses what is none of TRL's
   if (!request_.validation.empty()) {
     set_text("--validation", "data.validation", job_path(request_.validation));
   } else if (find("test_datasets") != nullptr) {
@@ -134,7 +136,7 @@ void TrlJob::data() {
     if (const auto path = split_path("dataset_test_split", split))
       set_text("dataset_test_split", "data.validation", *path);
   } else if (evaluates) {
-    fault("eval_strategy", "needs validation pairs: --validation FILE");
+    fault(key, "needs validation pairs: --validation FILE");
   }
 }
 

@@ -2,14 +2,15 @@
 // command line.
 #pragma once
 
-#include <grpcpp/support/status.h>
+#include <string>
 
 namespace equipoise {
 
 // Whether the call was cut off, so that nobody knows what became of it: a coordinator that stops or dies may come back
 // and answer. gRPC says so with several codes, CANCELLED among them where a server shuts down; a status that the
-// coordinator wrote has an ErrorInfo (error.proto) beside it, and is an answer unless its code is UNAVAILABLE.
-bool was_cut_off(const grpc::Status& status);
+// coordinator wrote has an ErrorInfo (error.proto) beside it, and is an answer unless its code is UNAVAILABLE. `code`
+// is that of the status, `details` are its bytes for programs.
+bool was_cut_off(int code, const std::string& details);
 
 // Initial metadata of WatchTrainingJob, sent as soon as the caller follows the job: there may be nothing new to say.
 inline constexpr const char* kWatchOpenMetadata = "equipoise-watch";

@@ -83,10 +83,11 @@ std::optional<HttpResponse> refused_at_the_door(const HttpAccess& access, HttpPa
                                                      "need --tls-cert and --tokens, or a loopback address");
   }
   // Where a token is needed, nobody's page has one by accident.
+  const bool needs_token = part == HttpPart::kMetrics ? metrics_need_token(access) : access.has_tokens;
   const bool is_open_metrics = part == HttpPart::kMetrics && (access.has_open_metrics || access.is_open);
   const std::string* const host = request.only_field("host");
   const bool has_own_name = host != nullptr && is_own_name(access, *host);
-  if (!access.has_tokens && !is_open_metrics && !has_own_name) {
+  if (!needs_token && !is_open_metrics && !has_own_name) {
     return plain_answer(kMisdirected,
                         "the name that this service was called by is not one of its own: call it by an "
                         "address, as localhost, or as --advertise says");

@@ -108,7 +108,7 @@ HttpRequest HttpRequestReader::take() {
   HttpRequest request = std::move(request_);
   request_ = {};
   has_head_ = is_old_ = false;
-  looked_at_ = body_bytes_ = 0;
+  looked_at_ = body_bytes_ = blank_bytes_ = 0;
   state_ = State::kMore;
   advance();
   return request;
@@ -122,11 +122,7 @@ HttpRequestReader::State HttpRequestReader::refuse(int status) {
 
 HttpRequestReader::State HttpRequestReader::advance() {
   if (!has_head_) {
-    // Empty lines before a request are passed over (RFC 9112, section 2.2).
-    while (bytes_.starts_with("\r\n")) {
-      bytes_.erase(0, 2);
-      looked_at_ = 0;
-    }
+    if (!pass_blank_lines()) return refuse(kBadRequest);
     // What is refused does not depend on the pieces that it comes in.
     const std::size_t line = bytes_.find("\r\n");
     if (line == std::string::npos ? bytes_.size() > limits_.line_bytes + 1 : line > limits_.line_bytes) {
@@ -147,6 +143,18 @@ HttpRequestReader::State HttpRequestReader::advance() {
   request_.body = bytes_.substr(0, body_bytes_);
   bytes_.erase(0, body_bytes_);
   return state_ = State::kWhole;
+}
+
+// A few empty lines before a request are passed over (RFC 9112, section 2.2).
+bool HttpRequestReader::pass_blank_lines() {
+  constexpr std::size_t kMostBytes = 8;
+  std::size_t blank = 0;
+  while (bytes_.compare(blank, 2, "\r\n") == 0) blank += 2;
+  if (blank == 0) return true;
+  bytes_.erase(0, blank);
+  looked_at_ = 0;
+  blank_bytes_ += blank;
+  return blank_bytes_ <= kMostBytes;
 }
 
 HttpRequestReader::State HttpRequestReader::read_head(std::string_view head) {

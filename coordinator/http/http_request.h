@@ -56,6 +56,7 @@ class HttpRequestReader {
  private:
   State advance();
   State refuse(int status);
+  bool pass_blank_lines();
   State read_head(std::string_view head);
   bool read_request_line(std::string_view line);
   bool read_field(std::string_view line);
@@ -67,6 +68,7 @@ class HttpRequestReader {
   int status_ = 0;
   std::string bytes_;  // not read yet
   std::size_t looked_at_ = 0;
+  std::size_t blank_bytes_ = 0;  // before the request
   bool has_head_ = false;
   bool is_old_ = false;  // HTTP/1.0
   std::size_t body_bytes_ = 0;

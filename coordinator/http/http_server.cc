@@ -234,6 +234,7 @@ void HttpServer::read_from(Id id, HttpConnection& connection, Time now) {
   std::string bytes;
   // Again and again, as what TLS has read already does not show in epoll.
   for (int part = 0;; ++part) {
+    if (is_stopping_) return;
     const Step step = connection.receive(bytes);
     if (step == Step::kGone) return close(id);
     if (step == Step::kWaits) return ask_for_events(id, connection);
@@ -262,6 +263,7 @@ void HttpServer::next_request(Id id, HttpConnection& connection, Time now) {
   connection.closes_after_answer = !request->keeps_alive;
   connection.begin_phase(Phase::kAnswering, now);
   const bool is_taken = pool_->run([this, id, request, peer = HttpPeer{connection.peer(), connection.is_tls()}] {
+    if (is_stopping_) return;
     Message message;
     message.connection = id;
     message.is_head = request->method == "HEAD";
@@ -295,7 +297,12 @@ std::size_t HttpServer::output_bytes() const {
 
 void HttpServer::answer(Id id, HttpConnection& connection, const Message& message, Time now) {
   if (const auto* const stream = std::get_if<HttpStream>(&*message.reply)) {
-    return begin_stream(id, connection, *stream, now);
+    if (!message.is_head) return begin_stream(id, connection, *stream, now);
+    connection.closes_after_answer = true;
+    connection.begin_phase(Phase::kWriting, now);
+    connection.note_move(now);
+    connection.queue(std::make_shared<const std::string>(stream_head()));
+    return write_to(id, connection, now);
   }
   const auto& response = std::get<HttpResponse>(*message.reply);
   if (output_bytes() + response.body.size() > limits_.output_bytes) {
@@ -317,7 +324,6 @@ void HttpServer::begin_stream(Id id, HttpConnection& connection, const HttpStrea
   }
   ++streams_;
   connection.begin_phase(Phase::kStreaming, now);
-  connection.closes_after_answer = false;  // but with the last event
   connection.note_move(now);
   connection.topic = stream.topic;
   connection.place = stream.place;
@@ -330,6 +336,7 @@ void HttpServer::begin_stream(Id id, HttpConnection& connection, const HttpStrea
     if (is_new) topic.number = ++topics_so_far_;
     topic.streams.insert(id);
     if (topic.newest) connection.queue(topic.newest);
+    connection.closes_after_answer = topic.is_over;
   }
   if (is_new) on_watched_();
   write_to(id, connection, now);
@@ -368,6 +375,7 @@ void HttpServer::show(const Message& message, Time now) {
     const auto topic = topics_.find(message.topic);
     if (topic == topics_.end()) return;
     topic->second.newest = message.event;
+    topic->second.is_over = message.last == Last::kYes;
     streams.assign(topic->second.streams.begin(), topic->second.streams.end());
   }
   for (const Id id : streams) {

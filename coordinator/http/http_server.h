@@ -87,6 +87,7 @@ class HttpServer {
     std::uint64_t number = 0;
     std::unordered_set<Id> streams;
     SharedBytes newest;
+    bool is_over = false;  // behind `newest`, which was published with Last::kYes
   };
   struct Message {  // for the server's thread: an answer, or an event
     Id connection = 0;

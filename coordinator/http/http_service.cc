@@ -23,6 +23,7 @@ constexpr QueryRange kWorst{.least = 0, .most = 32, .usual = 8};
 constexpr std::size_t kMostCurveGroups = 32;
 constexpr QueryRange kLogBytes{.least = 1, .most = 256 * 1024, .usual = 64 * 1024};
 constexpr auto kCurvesKept = 1s;
+constexpr auto kMetricsKept = 200ms;
 constexpr std::size_t kMostCurvesKept = 64;
 // For all callers of a service that asks for no token: a page makes a call or two a second.
 constexpr CallLimits kWithoutToken{
@@ -123,7 +124,7 @@ HttpReply HttpService::call(const HttpRequest& request, const HttpPeer& peer, co
         reply = HttpStream{.topic = match.id, .place = std::move(admitted)};
         return;
       default:
-        reply = json_answer(request.method == "POST" ? change(request, match) : read(request, match));
+        reply = json_answer(request.method == "POST" ? change(request, match, *admitted) : read(request, match));
     }
   });
   if (!status.ok()) return error_answer(status);
@@ -170,7 +171,7 @@ std::string HttpService::read(const HttpRequest& request, const RouteMatch& matc
   }
 }
 
-std::string HttpService::change(const HttpRequest& request, const RouteMatch& match) {
+std::string HttpService::change(const HttpRequest& request, const RouteMatch& match, const AdmittedCall& admitted) {
   const auto run = [&](const auto& message, const auto& call) {
     const v1::TrainingJob job = shared_.run([&](JobController& core) { return call(core.training_jobs(), message); });
     shared_.wake();
@@ -193,9 +194,12 @@ std::string HttpService::change(const HttpRequest& request, const RouteMatch& ma
     case HttpCall::kEvaluate:
       return run(job_request<v1::EvaluateTrainingJobRequest>(request, id),
                  [](TrainingJobs& jobs, const auto& asked) { return jobs.evaluate(asked); });
-    case HttpCall::kUpdate:
+    case HttpCall::kUpdate: {
+      // Without tokens the name is that of all callers together, and nobody's.
+      const std::string requester = settings_.access.has_tokens ? admitted.name() : "";
       return run(job_request<v1::UpdateTrainingJobRequest>(request, id),
-                 [](TrainingJobs& jobs, const auto& asked) { return jobs.update(asked); });
+                 [&](TrainingJobs& jobs, const auto& asked) { return jobs.update(asked, requester); });
+    }
     default:
       throw std::logic_error("a route has no call");
   }
@@ -251,14 +255,19 @@ std::string HttpService::log(const HttpRequest& request, const std::string& id) 
 }
 
 HttpResponse HttpService::health() {
-  const bool is_held = shared_.read([](JobController& core) { return core.table().is_held(); });
+  const bool is_held = shared_.is_lost() || shared_.read([](JobController& core) { return core.table().is_held(); });
   return is_held ? plain_answer(503, "nothing can be stored") : plain_answer(200, "serving");
 }
 
-HttpResponse HttpService::metrics_page() const {
-  return {.status = 200,
-          .content_type = "text/plain; version=0.0.4; charset=utf-8",
-          .body = prometheus::TextSerializer().Serialize(metrics_.collectable()->Collect())};
+// Made five times a second at most: where no token is needed, anybody may ask as often as they like.
+HttpResponse HttpService::metrics_page() {
+  const std::lock_guard lock(metrics_mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  if (now >= metrics_until_) {
+    metrics_text_ = prometheus::TextSerializer().Serialize(metrics_.collectable()->Collect());
+    metrics_until_ = now + kMetricsKept;
+  }
+  return {.status = 200, .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_text_};
 }
 
 }  // namespace equipoise::coordinator

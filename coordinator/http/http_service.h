@@ -46,12 +46,12 @@ class HttpService {
   HttpReply answer(const HttpRequest& request, const HttpPeer& peer);
   HttpReply call(const HttpRequest& request, const HttpPeer& peer, const RouteMatch& match);
   std::string read(const HttpRequest& request, const RouteMatch& match);
-  std::string change(const HttpRequest& request, const RouteMatch& match);
+  std::string change(const HttpRequest& request, const RouteMatch& match, const AdmittedCall& admitted);
   std::string curves(const HttpRequest& request, const std::string& id);
   std::string log(const HttpRequest& request, const std::string& id);
   std::shared_ptr<const AdmittedCall> admit(const HttpRequest& request, const HttpPeer& peer, const HttpRoute& route);
   HttpResponse health();
-  HttpResponse metrics_page() const;
+  HttpResponse metrics_page();
 
   const HttpSettings settings_;
   SharedController& shared_;
@@ -64,6 +64,9 @@ class HttpService {
   };
   std::mutex mutex_;                          // guards the one below
   std::map<std::string, KeptCurves> curves_;  // of the last second, by what was asked
+  std::mutex metrics_mutex_;                  // guards the two below
+  std::chrono::steady_clock::time_point metrics_until_;
+  std::string metrics_text_;
   JobFeed feed_;
   std::unique_ptr<HttpServer> server_;
 };

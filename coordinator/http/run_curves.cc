@@ -49,35 +49,38 @@ struct RunLines {
   bool is_sampled = false;
 };
 
-// At even distances, with the last.
-std::vector<std::string> thinned(const std::vector<std::string_view>& lines, std::size_t points) {
-  std::vector<std::string> taken;
-  const std::size_t spacing = lines.size() <= points ? 1 : (lines.size() + points - 1) / points;
-  for (std::size_t at = 0; at < lines.size(); at += spacing) taken.emplace_back(lines[at]);
-  if (!lines.empty() && (lines.size() - 1) % spacing != 0) taken.emplace_back(lines.back());
-  return taken;
-}
+enum class LineKind { kStep, kEvaluation };
 
-void sort_lines(std::string_view text, RunLines& lines, std::size_t points) {
-  std::vector<std::string_view> train, validation;
-  while (true) {
-    const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos) break;  // being written
+template <typename Use>
+void for_each_line(std::string_view text, const Use& use) {
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end + 1);
     if (line.starts_with(kValidation)) {
-      validation.push_back(line);
-    } else if (!line.starts_with(kOtherSplit)) {
-      train.push_back(line);
+      use(line, LineKind::kEvaluation);
+    } else if (line.starts_with('{') && !line.starts_with(kOtherSplit)) {
+      use(line, LineKind::kStep);
     }
-  }
-  lines.train = thinned(train, points);
-  lines.validation = thinned(validation, points);
+  }  // what has no end is being written
 }
 
-// The first whole line that begins at or behind `offset`; empty: none.
-std::string line_behind(int descriptor, std::size_t offset) {
+// At even distances, with the last of each kind. Read twice, so that nothing is kept but what is taken.
+void sort_lines(std::string_view text, RunLines& lines, std::size_t points) {
+  std::array<std::size_t, 2> count{}, at{};
+  for_each_line(text, [&](std::string_view, LineKind kind) { ++count[static_cast<std::size_t>(kind)]; });
+  for_each_line(text, [&](std::string_view line, LineKind kind) {
+    const std::size_t all = count[static_cast<std::size_t>(kind)], place = at[static_cast<std::size_t>(kind)]++;
+    const std::size_t spacing = std::max<std::size_t>(1, (all + points - 1) / points);
+    if (place % spacing != 0 && place + 1 != all) return;
+    (kind == LineKind::kEvaluation ? lines.validation : lines.train).emplace_back(line);
+  });
+}
+
+// The first whole line that begins at or behind `offset`; empty: none, or more than `budget` bytes would be read.
+std::string line_behind(int descriptor, std::size_t offset, std::size_t& budget) {
   for (std::size_t size = kFirstPart; size <= kLongestMetricsLine * 2; size *= 4) {
+    if (size > budget) return "";
+    budget -= size;
     const std::string part = part_of_file(descriptor, offset, size);
     const std::size_t begin = offset == 0 ? 0 : part.find('\n') + 1;  // npos + 1 is 0: no line begins in it
     if (begin != 0 || offset == 0) {
@@ -89,20 +92,28 @@ std::string line_behind(int descriptor, std::size_t offset) {
   return "";
 }
 
+// Bounded in what is read and in what is kept, however long the lines are.
 void sample_lines(int descriptor, RunLines& lines, std::size_t points) {
   lines.is_sampled = true;
-  for (std::size_t at = 0; at < points; ++at) {
-    std::string line = line_behind(descriptor, lines.bytes / points * at);
+  const std::size_t tail = std::min<std::size_t>(lines.bytes, kLongestMetricsLine);
+  RunLines end;
+  sort_lines(part_of_file(descriptor, lines.bytes - tail, tail), end, 2);
+  std::size_t longest = kFirstPart, budget = 4 * kReadWhole, kept = 0;
+  for (const auto* of_kind : {&end.train, &end.validation}) {
+    if (!of_kind->empty()) longest = std::max(longest, of_kind->back().size());
+  }
+  points = std::clamp<std::size_t>(kReadWhole / 2 / longest, 1, points);
+  for (std::size_t at = 0; at < points && kept <= kReadWhole; ++at) {
+    std::string line = line_behind(descriptor, lines.bytes / points * at, budget);
+    kept += line.size();
     if (line.starts_with(kValidation)) {
       if (lines.validation.empty() || lines.validation.back() != line) lines.validation.push_back(std::move(line));
-    } else if (!line.empty() && !line.starts_with(kOtherSplit)) {
+    } else if (line.starts_with('{') && !line.starts_with(kOtherSplit)) {
       if (lines.train.empty() || lines.train.back() != line) lines.train.push_back(std::move(line));
     }
   }
-  const std::size_t tail = std::min<std::size_t>(lines.bytes, kLongestMetricsLine);
-  RunLines end;
-  sort_lines(part_of_file(descriptor, lines.bytes - tail, tail), end, tail);
-  if (end.train.size() > 1) lines.train.push_back(end.train.back());  // the first may be half a line
+  // The first of the tail may be half a line.
+  if (end.train.size() > 1) lines.train.push_back(end.train.back());
   if (end.validation.size() > 1) lines.validation.push_back(end.validation.back());
 }
 

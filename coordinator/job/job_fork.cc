@@ -100,11 +100,37 @@ fs::path link_checkpoint(const fs::path& output, std::int64_t step, const std::s
   return links / folder;
 }
 
+namespace {
+
+// As link_checkpoint() makes them: "fork-" and eight digits, with nothing but step-N in it. Whatever else begins with
+// the same word is somebody's.
+bool is_link_folder(const fs::path& folder) {
+  constexpr std::string_view kPrefix = kForkPrefix;
+  constexpr std::size_t kDigits = 8;
+  const std::string name = folder.filename().string();
+  const bool is_named_so = name.starts_with(kPrefix) && name.size() == kPrefix.size() + kDigits &&
+                           name.find_first_not_of("0123456789abcdef", kPrefix.size()) == std::string::npos;
+  std::error_code error;
+  if (!is_named_so || !fs::is_directory(fs::symlink_status(folder, error))) return false;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (!entry->path().filename().string().starts_with("step-")) return false;
+  }
+  return !error;
+}
+
+// By whatever name either is called.
+bool is_same_folder(const fs::path& one, const fs::path& other) {
+  std::error_code ignored;
+  return one == other || fs::equivalent(one, other, ignored);
+}
+
+}  // namespace
+
 void remove_links(const JobConfig& config) {
   const auto& checkpoint = config.training.resume_from_checkpoint;
   if (!checkpoint) return;
   const fs::path links = fs::path(*checkpoint).parent_path();
-  if (!links.filename().string().starts_with(kForkPrefix)) return;
+  if (!is_link_folder(links)) return;
   std::error_code error;
   fs::remove_all(links, error);
   if (error) spdlog::warn("{} could not be removed: {}", links.string(), error.message());
@@ -118,9 +144,10 @@ void remove_unused_links(const fs::path& output, const JobTable::Jobs& jobs) {
   if (!are_known) return;  // of one whose record is damaged nobody can say what it begins with
   std::error_code error;
   for (fs::directory_iterator entry(output, error), end; !error && entry != end; entry.increment(error)) {
-    if (!entry->path().filename().string().starts_with(kForkPrefix)) continue;
-    const bool is_used = std::ranges::any_of(
-        jobs, [&](const auto& job) { return fs::path(begins_with(job.second)).parent_path() == entry->path(); });
+    if (!is_link_folder(entry->path())) continue;
+    const bool is_used = std::ranges::any_of(jobs, [&](const auto& job) {
+      return is_same_folder(fs::path(begins_with(job.second)).parent_path(), entry->path());
+    });
     if (is_used) continue;
     std::error_code failure;
     fs::remove_all(entry->path(), failure);

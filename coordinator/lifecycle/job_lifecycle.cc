@@ -460,7 +460,7 @@ struct Transition {
 
   // PAUSING: whether nothing keeps it from being PAUSED but processes that may be left.
   bool has_paused_by(const LauncherExited& exit) const {
-    const bool is_unclear = exit.was_taken_over && !job.all_ranks_finished;
+    const bool is_unclear = (exit.was_taken_over || exit.lost_contact) && !job.all_ranks_finished;
     return job.ends_processes || job.left_at_step || exit.exit_code != 0 || is_unclear;
   }
 

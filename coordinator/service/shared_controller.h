@@ -42,6 +42,12 @@ class SharedController {
   // From now on run() acknowledges nothing once the state is lost. Makes the reserve of `watch.room`.
   void watch_state(StateWatch watch);
 
+  // Whether it has been lost since, and nothing is acknowledged any more.
+  bool is_lost() {
+    const std::lock_guard lock(mutex_);
+    return !loss_.empty();
+  }
+
   // Runs `call` on the core, alone; watchers see what it has changed. Throws Refusal kUnavailable where the state is
   // lost by then: what the call has done would not outlive this process. Where it throws StoreError, as on a full disk,
   // the core is held until a write works again (JobTable::hold()); the first such call is made again with the bytes of

@@ -37,6 +37,18 @@ WebhookSource::Events events_of(JobController& core, const std::string& job_id, 
   return events;
 }
 
+WebhookSource::Events readable_events(JobController& core, const std::string& job_id, std::int64_t after,
+                                      std::int64_t limit) {
+  try {
+    return events_of(core, job_id, after, limit);
+  } catch (const StoreError& failure) {
+    if (failure.cause() != StoreError::Cause::kDamaged) throw;
+    throw UnreadableEvents(failure.what());
+  } catch (const Refusal& failure) {  // the job is set aside
+    throw UnreadableEvents(failure.what());
+  }
+}
+
 }  // namespace
 
 WebhookSource webhook_source(SharedController& shared, JobMetrics& metrics, const Clock& clock) {
@@ -49,7 +61,7 @@ WebhookSource webhook_source(SharedController& shared, JobMetrics& metrics, cons
           },
       .events =
           [&shared](const std::string& job_id, std::int64_t after, std::int64_t limit) {
-            return shared.read([&](JobController& core) { return events_of(core, job_id, after, limit); });
+            return shared.read([&](JobController& core) { return readable_events(core, job_id, after, limit); });
           },
       .count = [&metrics](WebhookOutcome outcome) { metrics.count_webhook(outcome_name(outcome)); },
       .show_age = [&metrics](std::chrono::seconds age) { metrics.show_webhook_age(age); },

@@ -28,9 +28,15 @@ WebhookOutcome outcome_of_status(int status) {
   return std::ranges::find(kRefusals, status) != kRefusals.end() ? WebhookOutcome::kRefused : WebhookOutcome::kFailed;
 }
 
-std::unique_ptr<httplib::Client> make_client(const WebhookSettings& settings) {
-  const std::string origin = settings.address.origin();
-  auto client = std::make_unique<httplib::Client>(origin);
+// Not httplib::Client, which takes no address of IPv6 with letters in it.
+std::unique_ptr<httplib::ClientImpl> make_client(const WebhookSettings& settings) {
+  const WebhookAddress& to = settings.address;
+  std::unique_ptr<httplib::ClientImpl> client;
+  if (to.is_https) {
+    client = std::make_unique<httplib::SSLClient>(to.host, to.port);
+  } else {
+    client = std::make_unique<httplib::ClientImpl>(to.host, to.port);
+  }
   client->set_follow_location(false);
   client->set_keep_alive(true);
   client->set_url_encode(false);  // the address is sent as it was given
@@ -66,12 +72,16 @@ WebhookSender::WebhookSender(WebhookSettings settings, const std::filesystem::pa
 }
 
 WebhookSender::~WebhookSender() {
+  end_soon();
+  thread_.join();
+}
+
+void WebhookSender::end_soon() {
   {
     const std::lock_guard lock(mutex_);
     is_stopping_ = true;
   }
   changed_.notify_all();
-  thread_.join();
 }
 
 bool WebhookSender::is_stopping() {
@@ -104,7 +114,7 @@ void WebhookSender::look_for_events() {
   for (auto job = pending_.begin(); job != pending_.end();) {
     try {
       if (!send_events(*job)) return;
-    } catch (const std::exception& failure) {  // its events cannot be read; those of others can be
+    } catch (const UnreadableEvents& failure) {  // those of others can be read
       spdlog::warn("webhook: events of job {} are left out until it has another one: {}", *job, failure.what());
     }
     job = pending_.erase(job);
@@ -184,7 +194,9 @@ WebhookSender::Answer WebhookSender::send(const WebhookEvent& event) {
   request.path = settings_.address.target;
   request.body = webhook_body(event);
   const std::int64_t now = source_.unix_time();
-  request.headers = {{"Content-Type", "application/json"},
+  const std::string origin = settings_.address.origin();
+  request.headers = {{"Host", origin.substr(origin.find("//") + 2)},
+                     {"Content-Type", "application/json"},
                      {"User-Agent", settings_.user_agent},
                      {kWebhookEventHeader, webhook_event_id(event)},
                      {kWebhookTimestampHeader, std::to_string(now)}};

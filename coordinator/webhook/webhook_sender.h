@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,7 +21,7 @@
 #include "coordinator/webhook/webhook_message.h"
 
 namespace httplib {
-class Client;
+class ClientImpl;
 }
 
 namespace equipoise::coordinator {
@@ -47,12 +48,19 @@ enum class WebhookOutcome {
   kFailed,     // anything else, redirections among it: it is sent again
 };
 
+// The events of a job are damaged: trying again does not help.
+class UnreadableEvents : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 // Of the coordinator; each may be called from the sender's thread at any time, and returns soon.
 struct WebhookSource {
   std::function<EventRevisions()> newest;               // of all jobs
   std::function<std::set<std::string>()> take_changed;  // jobs with events stored since the last call
   using Events = std::vector<WebhookEvent>;
-  // Ascending, after that revision; empty where the job is gone. `limit` at most.
+  // Ascending, after that revision; empty where the job is gone. `limit` at most. Throws UnreadableEvents; after any
+  // other exception they are asked for again.
   std::function<Events(const std::string& job_id, std::int64_t after, std::int64_t limit)> events;
   std::function<void(WebhookOutcome)> count;           // each try
   std::function<void(std::chrono::seconds)> show_age;  // of the oldest event that is yet to be sent; 0: none is
@@ -66,6 +74,8 @@ class WebhookSender {
   WebhookSender(WebhookSettings settings, const std::filesystem::path& cursor_file, WebhookSource source);
   // Ends a try that is under way.
   ~WebhookSender();
+  // No other try begins.
+  void end_soon();
   WebhookSender(const WebhookSender&) = delete;
   WebhookSender& operator=(const WebhookSender&) = delete;
 
@@ -89,7 +99,7 @@ class WebhookSender {
   const WebhookSettings settings_;
   const WebhookSource source_;
   WebhookCursor cursor_;
-  std::unique_ptr<httplib::Client> client_;
+  std::unique_ptr<httplib::ClientImpl> client_;
   std::set<std::string> pending_;  // jobs that may have events to send
   int failures_ = 0;               // in a row
   std::mutex mutex_;               // guards is_stopping_ and the end of a try

@@ -124,6 +124,11 @@ class Port(programs.ProgramTest):
             states.append(next_job()["state"])
         self.assertEqual(answer.read(), b"", "the stream ends with the job")
         connection.close()
+        # Of a job that is over: its state, and the end; of HEAD no event at all.
+        for _ in range(3):
+            body = ask(self.address, "GET", f"/v1/jobs/{job_id}:watch")[2]
+            self.assertIn(b"JOB_STATE_CANCELLED", body)
+        self.assertEqual(ask(self.address, "HEAD", f"/v1/jobs/{job_id}:watch")[2], b"")
         self.assertEqual(self.get("/v1/jobs/nothing-00000000:watch", expected=404)["error"]["code"], 404)
 
     def test_pages_of_others_get_nothing(self):

@@ -27,7 +27,8 @@ bool is_not_stored(const grpc::Status& status) {
 }
 
 bool may_succeed_later(const grpc::Status& status) {
-  return was_cut_off(status) || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+  return was_cut_off(status.error_code(), status.error_details()) ||
+         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
 }
 
 std::shared_ptr<grpc::ChannelCredentials> channel_credentials(const ServiceAccess& access) {

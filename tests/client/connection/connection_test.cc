@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "client/connection/follow_job.h"
-#include "coordinator/service/coordinator_server.h"
+#include "coordinator/server/coordinator_server.h"
 #include "tests/client/support/coordinator_fixture.h"
 #include "tests/support/temp_folder.h"
 

@@ -63,6 +63,15 @@ TEST_F(ConversionOf, TrlTakesItsDefaults) {
   EXPECT_THAT(result.notes, Contains(HasSubstr("bf16: parameters are bfloat16 here")));
 }
 
+TEST_F(ConversionOf, TrlMayUseTheOlderNameOfASetting) {
+  EXPECT_THAT(trl("evaluation_strategy: 'no'\n").faults, IsEmpty());
+  EXPECT_THAT(trl("eval_strategy: false\n").faults, IsEmpty());
+  EXPECT_THAT(trl("evaluation_strategy: steps\neval_steps: 5\n").faults, Contains(HasSubstr("--validation FILE")));
+  EXPECT_EQ(trl("torch_dtype: bfloat16\nbf16: false\n").spec.model().dtype(), v1::D_TYPE_BFLOAT16);
+  EXPECT_EQ(trl("bf16: false\n").spec.model().dtype(), v1::D_TYPE_FLOAT32);
+  EXPECT_THAT(trl("torch_dtype: float16\n").faults, Contains(HasSubstr("torch_dtype")));
+}
+
 TEST_F(ConversionOf, TrlMultipliesTheBatch) {
   const Conversion result =
       of(Trainer::kTrl, "per_device_train_batch_size: 4\ngradient_accumulation_steps: 2\n", {}, 3);

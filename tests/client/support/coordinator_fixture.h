@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "coordinator/service/coordinator_server.h"
+#include "coordinator/server/coordinator_server.h"
 #include "equipoise/v1/worker.grpc.pb.h"
 #include "tests/client/support/command_run.h"
 #include "tests/support/temp_folder.h"

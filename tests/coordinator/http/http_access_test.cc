@@ -39,6 +39,14 @@ TEST(HttpAccess, PlainTextBesideTlsIsForMetricsOfThisMachineAlone) {
   EXPECT_TRUE(metrics_need_token(access));
 }
 
+// A page of another site may make its name mean this machine.
+TEST(HttpAccess, MetricsThatNeedNoTokenAreForNamesOfThisMachine) {
+  const HttpAccess access{.has_tokens = true};
+  EXPECT_FALSE(metrics_need_token(access));
+  EXPECT_EQ(status_of_request(access, HttpPart::kMetrics, request_to("evil.example")), 421);
+  EXPECT_EQ(status_of_request(access, HttpPart::kMetrics, request_to("localhost:9464")), 200);
+}
+
 TEST(HttpAccess, OpenMetricsOpenNothingElse) {
   const HttpAccess access{.is_loopback = false, .has_open_metrics = true};
   EXPECT_EQ(status_of_request(access, HttpPart::kMetrics, request_to("head.example")), 200);

@@ -70,6 +70,16 @@ TEST(HttpRequest, WhatTwoProgramsMayUnderstandDifferentlyIsRefused) {
   EXPECT_EQ(outcome_of("GET /?a=%ff HTTP/1.1\r\nHost: a\r\n\r\n"), 400) << "no UTF-8";
 }
 
+// Each pair of bytes was removed by itself, which held up the thread of all connections.
+TEST(HttpRequest, OnlyAFewEmptyLinesArePassedOver) {
+  EXPECT_EQ(outcome_of("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), 1);
+  EXPECT_EQ(outcome_of("\r\n\r\n\r\n\r\n"), 0);
+  EXPECT_EQ(outcome_of("\r\n\r\n\r\n\r\n\r\n"), 400);
+  HttpRequestReader reader;
+  for (int line = 0; line < 4; ++line) EXPECT_EQ(reader.read("\r\n"), State::kMore);
+  EXPECT_EQ(reader.read("\r\n"), State::kRefused);
+}
+
 TEST(HttpRequest, NothingIsKeptBeyondTheLimits) {
   const HttpLimits limits;
   const std::string get = std::string("GET / HTTP/1.1\r\n") + kHost;

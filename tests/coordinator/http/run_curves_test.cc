@@ -75,6 +75,30 @@ TEST(RunCurves, OfALargeFileAreSampledAcrossIt) {
   EXPECT_TRUE(std::ranges::is_sorted(steps));
 }
 
+// A million points of a file of empty lines were a million strings; a thousand lines of 4 MiB were 4 GiB.
+TEST(RunCurves, WhatIsNoLineOfARunIsNotKept) {
+  const TempFolder folder;
+  const auto file =
+      folder.write("metrics.jsonl", std::string(1 << 20, '\n') + train_line(1) + "text\n" + train_line(2));
+  const json curves = json::parse(curves_json(file, {.points = 1000, .groups = {}}, kAnyFile));
+  EXPECT_EQ(curves["train"]["step"], json({1, 2}));
+}
+
+TEST(RunCurves, OfALargeFileWithLongLinesHaveFewerPoints) {
+  const TempFolder folder;
+  std::string lines;
+  const std::string filler(3 << 20, 'x');
+  for (int step = 1; step <= 24; ++step) {
+    lines += R"({"step":)" + std::to_string(step) + R"(,"loss":0.5,"filler":")";
+    lines += filler + "\"}\n";
+  }
+  const json curves =
+      json::parse(curves_json(folder.write("metrics.jsonl", lines), {.points = 1000, .groups = {}}, kAnyFile));
+  EXPECT_TRUE(curves["sampled"]);
+  EXPECT_LE(curves["train"]["step"].size(), 24U);
+  EXPECT_GE(curves["train"]["step"].size(), 2U);
+}
+
 TEST(RunCurves, OfAFileThatMayNotBeReadAreEmpty) {
   const TempFolder folder;
   const auto file = folder.write("metrics.jsonl", train_line(1));

@@ -603,7 +603,8 @@ TEST_F(Restarts, TheMetricSaysWhy) {
       }
     }
   }
-  EXPECT_THAT(counts, ElementsAre(std::pair("infrastructure", 1.0), std::pair("preemption", 1.0)));
+  EXPECT_THAT(counts, ElementsAre(std::pair("coordinator", 0.0), std::pair("infrastructure", 1.0),
+                                  std::pair("preemption", 1.0)));
 }
 
 class RestartsOnTwoHosts : public Restarts {

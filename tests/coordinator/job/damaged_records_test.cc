@@ -279,8 +279,8 @@ TEST_F(RandomDamage, OfOneJobLeavesTheServiceAndTheOtherJob) {
 // Records whose checksum is right, so that all that reads them does: as another program, or a bug, could write them.
 TEST_F(RandomDamage, OfManyJobsAtOnceLeavesTheServiceAndTheOtherJobs) {
   constexpr int kAtOnce = 2'000;
-  pass(std::chrono::seconds(31));  // the job that was training has ended
   restart();
+  pass(std::chrono::seconds(31));  // the ranks of the job that was training have not come back
   v1::TrainingJob base = job(damaged_);
   for (int made = 0; made < fuzz_records(kAtOnce); made += kAtOnce) {
     make_whole();

@@ -96,8 +96,11 @@ TEST_F(JobForks, SecondNamesThatNobodyNeedsGo) {
   const auto point = checkpoint();
   const auto leave_links = [&] { fs::create_directories(output(id_) / "fork-00000000" / "step-5"); };
   leave_links();
+  for (const auto& kept : {output(id_) / "fork-lr2" / "metrics.jsonl", output(id_) / "fork-00000001" / "notes"}) {
+    fs::create_directories(kept);
+  }
   const std::string waits = jobs().fork(request()).id(), trains = jobs().fork(request()).id();
-  EXPECT_EQ(links(), 2) << "those of the forks";
+  EXPECT_EQ(links(), 4) << "those of the forks, and what is somebody's";
   start(trains, point);
   calls().report_step(step_request(trains, 1, 5, {0.2, 1.0}));
   const fs::path of_fork = fs::path(job(trains).spec().training().resume_from_checkpoint()).parent_path();
@@ -107,11 +110,13 @@ TEST_F(JobForks, SecondNamesThatNobodyNeedsGo) {
   restart();
   EXPECT_FALSE(fs::exists(of_fork));
   leave_links();
-  EXPECT_EQ(links(), 2);
+  EXPECT_EQ(links(), 4);
   const fs::path outputs = output(id_);
   if (!is_final(job(id_).state())) jobs().cancel(id_);
   jobs().remove(id_);
   EXPECT_FALSE(fs::exists(outputs / "fork-00000000"));
+  EXPECT_TRUE(fs::exists(outputs / "fork-lr2" / "metrics.jsonl")) << "of a run of somebody";
+  EXPECT_TRUE(fs::exists(outputs / "fork-00000001" / "notes"));
   EXPECT_TRUE(fs::exists(fs::path(job(waits).spec().training().resume_from_checkpoint()) / "manifest.json"));
 }
 

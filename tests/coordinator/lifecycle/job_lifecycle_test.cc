@@ -105,6 +105,9 @@ TEST(JobLifecycle, ALaunchedJobSucceedsOnlyWhenItsRanksFinishedAndMpirunExitedWi
                                       .lost_contact = true};
   EXPECT_EQ(next(job, without_a_host, kNow).reason, "mpirun exited with code 0: lost contact with node2");
   EXPECT_EQ(next(job, without_a_host, kNow).failure_kind, v1::FAILURE_KIND_INFRASTRUCTURE);
+  const auto pausing = next(job, PauseRequested{}, kNow);
+  EXPECT_EQ(pausing.state, v1::JOB_STATE_PAUSING);
+  EXPECT_EQ(state_after(pausing, without_a_host), v1::JOB_STATE_PAUSED);
   job = next(job, RanksFinished{.world_size = 2}, kNow);
   EXPECT_EQ(job.state, v1::JOB_STATE_RUNNING);
   EXPECT_EQ(state_after(job, good), v1::JOB_STATE_SUCCEEDED);

@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,14 +39,21 @@ class JobMetricsOfACore : public ControllerFixture {
   std::optional<double> step_time(const std::string& id, const std::string& outcome) {
     return value("equipoise_step_time_seconds_total", {{"training_job", id}, {"outcome", outcome}});
   }
-  std::size_t series_of(const std::string& id) {
-    std::size_t count = 0;
+  // Their names, with all labels but that of the job.
+  std::set<std::string> series_of(const std::string& id) {
+    std::set<std::string> series;
     for (const auto& family : metrics_->collectable()->Collect()) {
       for (const auto& metric : family.metric) {
-        for (const auto& label : metric.label) count += label.value == id ? 1 : 0;
+        std::string name = family.name;
+        bool is_of_job = false;
+        for (const auto& label : metric.label) {
+          is_of_job = is_of_job || label.value == id;
+          if (label.value != id) name.append(" ").append(label.name).append("=").append(label.value);
+        }
+        if (is_of_job) series.insert(name);
       }
     }
-    return count;
+    return series;
   }
   // Steps from the job's own on, 2 s each.
   void do_steps(const std::string& id, std::int64_t generation, int count, bool is_finite = true) {
@@ -232,14 +240,14 @@ TEST_F(JobMetricsOfACore, EverySeriesOfADeletedJobIsGone) {
   auto commit = commit_request(id, 1, 2);
   commit.mutable_duration()->set_seconds(1);
   calls().commit_checkpoint(commit);
-  EXPECT_GT(series_of(id), 40U);
+  EXPECT_GT(series_of(id).size(), 40U);
   jobs().cancel(id);
   pass(60s);
   ASSERT_EQ(job(id).state(), v1::JOB_STATE_CANCELLED);
   jobs().remove(id);
-  EXPECT_EQ(series_of(id), 0U);
+  EXPECT_THAT(series_of(id), testing::IsEmpty());
   pass(5s);
-  EXPECT_EQ(series_of(id), 0U);
+  EXPECT_THAT(series_of(id), testing::IsEmpty());
 }
 
 TEST_F(JobMetricsOfACore, JobsAreCountedByState) {

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "coordinator/service/coordinator_server.h"
+#include "coordinator/server/coordinator_server.h"
 #include "tests/coordinator/support/fake_clock.h"
 #include "tests/coordinator/support/requests.h"
 #include "tests/support/temp_folder.h"

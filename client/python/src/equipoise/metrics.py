@@ -115,9 +115,11 @@ def tagged_numbers(line: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a line under the names of the Hugging Face trainer, as trackers and TensorBoard get them.
 
     `train/loss` of a step, `eval/loss` of an evaluation, `eval/FILE_loss` of one file's, `test/NAME/GROUP` of a test. A
-    number that is not finite is NaN.
+    number that is not finite is NaN. A changed setting is no curve and has none.
     """
     split = str(line.get("split", "train"))
+    if split == "settings":
+        return {}
     prefix, file = {"train": "train/", "test": "test/"}.get(split, "eval/"), split.partition("/")[2]
     numbers: dict[str, float] = {}
     for name, value in line.items():

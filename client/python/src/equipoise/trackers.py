@@ -164,7 +164,7 @@ def send(lines: Iterator[dict[str, Any]], tracker: Tracker) -> int:
     for line in lines:
         split, step = str(line.get("split", "train")), int(line["step"])
         # Trackers take steps in ascending order only; a line that is there again says the same.
-        if step <= newest.get(split, -1):
+        if step <= newest.get(split, -1) or split == "settings":
             continue
         newest[split] = step
         tracker.log(metrics.tagged_numbers(line), step)

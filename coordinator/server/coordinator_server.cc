@@ -1,4 +1,4 @@
-#include "coordinator/service/coordinator_server.h"
+#include "coordinator/server/coordinator_server.h"
 
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
@@ -194,7 +194,7 @@ void CoordinatorServer::watch_state() {
 
 void CoordinatorServer::shut_down() {
   if (server_ == nullptr) return;
-  webhook_.reset();  // the next coordinator sends what is stored from here on
+  if (webhook_) webhook_->end_soon();  // the next coordinator sends what is stored from here on
   shared_->watch_state({.loss = [this] { return folder_.loss(); }, .on_loss = {}, .room = &room_});  // server_ goes
   health_service_->set_serving(false);
   if (on_shutdown_ == OnShutdown::kKeep) {
@@ -204,6 +204,7 @@ void CoordinatorServer::shut_down() {
     shared_->end_attempts();
   }
   http_.reset();
+  webhook_.reset();
   shared_->close_watchers();
   server_->Shutdown(std::chrono::system_clock::now() + kCallGrace);
   server_->Wait();

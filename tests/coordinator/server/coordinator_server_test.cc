@@ -1,5 +1,5 @@
 // The whole coordinator over real gRPC on loopback, with a real database.
-#include "coordinator/service/coordinator_server.h"
+#include "coordinator/server/coordinator_server.h"
 
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
