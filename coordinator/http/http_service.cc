@@ -23,7 +23,6 @@ constexpr QueryRange kWorst{.least = 0, .most = 32, .usual = 8};
 constexpr std::size_t kMostCurveGroups = 32;
 constexpr QueryRange kLogBytes{.least = 1, .most = 256 * 1024, .usual = 64 * 1024};
 constexpr auto kCurvesKept = 1s;
-constexpr auto kMetricsKept = 200ms;
 constexpr std::size_t kMostCurvesKept = 64;
 // For all callers of a service that asks for no token: a page makes a call or two a second.
 constexpr CallLimits kWithoutToken{
@@ -259,14 +258,17 @@ HttpResponse HttpService::health() {
   return is_held ? plain_answer(503, "nothing can be stored") : plain_answer(200, "serving");
 }
 
-// Made five times a second at most: where no token is needed, anybody may ask as often as they like.
+// Where no token is needed anybody may ask as often as they like: one page is made at a time, and who asks meanwhile
+// gets the one before.
 HttpResponse HttpService::metrics_page() {
-  const std::lock_guard lock(metrics_mutex_);
-  const auto now = std::chrono::steady_clock::now();
-  if (now >= metrics_until_) {
-    metrics_text_ = prometheus::TextSerializer().Serialize(metrics_.collectable()->Collect());
-    metrics_until_ = now + kMetricsKept;
+  const std::unique_lock making(metrics_making_, std::try_to_lock);
+  if (making.owns_lock()) {
+    std::string text = prometheus::TextSerializer().Serialize(metrics_.collectable()->Collect());
+    const std::lock_guard lock(metrics_mutex_);
+    metrics_text_ = std::move(text);
   }
+  const std::lock_guard lock(metrics_mutex_);
+  if (metrics_text_.empty()) return plain_answer(503, "the first page is being made; try again");
   return {.status = 200, .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_text_};
 }
 

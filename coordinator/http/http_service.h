@@ -64,9 +64,9 @@ class HttpService {
   };
   std::mutex mutex_;                          // guards the one below
   std::map<std::string, KeptCurves> curves_;  // of the last second, by what was asked
-  std::mutex metrics_mutex_;                  // guards the two below
-  std::chrono::steady_clock::time_point metrics_until_;
-  std::string metrics_text_;
+  std::mutex metrics_making_;                 // has who makes the page
+  std::mutex metrics_mutex_;                  // guards the one below
+  std::string metrics_text_;                  // the newest page
   JobFeed feed_;
   std::unique_ptr<HttpServer> server_;
 };

@@ -115,7 +115,8 @@ class LanguageModels(VerifyTest):
 
     def test_steps_are_trained_again_on_the_ranks_that_each_part_of_the_run_had(self):
         optimizer = {"learning_rate": 1e-3, "schedule": {"type": "plateau", "patience": 0}}
-        sections = {"optimizer": optimizer, "checkpoint": {"every_steps": 5, "keep": 10}}
+        sections = {"optimizer": optimizer, "checkpoint": {"every_steps": 5, "keep": 10},
+                    "evaluation": {"every_steps": 3}}
         self.train("run", 2, training={**TRAINING, "max_steps": 7}, **sections)
         for ranks, steps in ((1, 11), (3, 14)):
             job = self.write_job("run", training={**TRAINING, "max_steps": steps}, **sections)

@@ -40,6 +40,10 @@ class JobNotFound(EquipoiseError, LookupError):
     """There is no such job."""
 
 
+class HostNotFound(EquipoiseError, LookupError):
+    """The service has no such host."""
+
+
 class WrongState(EquipoiseError):
     """The job, or what it needs, is not in a state for this call."""
 
@@ -99,6 +103,7 @@ CLASS_OF_REASON: dict[str, type[EquipoiseError]] = {
     "REQUEST_ID_REUSED": RequestIdReused,
     "ETAG_MISMATCH": EtagMismatch,
     "JOB_NOT_FOUND": JobNotFound,
+    "HOST_NOT_FOUND": HostNotFound,
     "JOB_ENDED": WrongState,
     "JOB_CANCELLED": WrongState,
     "WRONG_STATE": WrongState,

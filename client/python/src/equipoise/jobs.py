@@ -102,6 +102,9 @@ class SettingsChange:
     effective_step: int | None
     """Steps that were done when they took effect; None: not yet."""
     create_time: datetime.datetime | None
+    requester: str
+    """The name of the caller's token; empty: the service has no tokens, or it is not known."""
+    request_id: str
 
 
 @dataclasses.dataclass(frozen=True)
