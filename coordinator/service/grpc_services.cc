@@ -87,8 +87,7 @@ template <typename Response, typename Call>
 grpc::ServerUnaryReactor* TrainingJobService::read(grpc::CallbackServerContext& context, const char* method,
                                                    const google::protobuf::Message& request, Response& response,
                                                    Call call) {
-  return serve(context, method, request,
-               [this, &response, call = std::move(call)](const AdmittedCall& /*admitted*/) {
+  return serve(context, method, request, [this, &response, call = std::move(call)](const AdmittedCall& /*admitted*/) {
     response = shared_.read([&](JobController& core) -> Response { return call(core); });
   });
 }
@@ -112,9 +111,10 @@ grpc::ServerUnaryReactor* TrainingJobService::change(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* TrainingJobService::CreateTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::CreateTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
-  return change(*context, "CreateTrainingJob", *request, *response, [request](JobController& core, const std::string& caller) {
-    return core.training_jobs().create(*request, caller);
-  });
+  return change(*context, "CreateTrainingJob", *request, *response,
+                [request](JobController& core, const std::string& caller) {
+                  return core.training_jobs().create(*request, caller);
+                });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::GetTrainingJob(grpc::CallbackServerContext* context,
@@ -169,17 +169,19 @@ grpc::ServerUnaryReactor* TrainingJobService::EvaluateTrainingJob(grpc::Callback
 grpc::ServerUnaryReactor* TrainingJobService::UpdateTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::UpdateTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
-  return change(*context, "UpdateTrainingJob", *request, *response, [request](JobController& core, const std::string& caller) {
-    return core.training_jobs().update(*request, caller);
-  });
+  return change(*context, "UpdateTrainingJob", *request, *response,
+                [request](JobController& core, const std::string& caller) {
+                  return core.training_jobs().update(*request, caller);
+                });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ForkTrainingJob(grpc::CallbackServerContext* context,
                                                               const v1::ForkTrainingJobRequest* request,
                                                               v1::TrainingJob* response) {
-  return change(*context, "ForkTrainingJob", *request, *response, [request](JobController& core, const std::string& caller) {
-    return core.training_jobs().fork(*request, caller);
-  });
+  return change(*context, "ForkTrainingJob", *request, *response,
+                [request](JobController& core, const std::string& caller) {
+                  return core.training_jobs().fork(*request, caller);
+                });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,

@@ -25,11 +25,10 @@ TEST(UnknownVariables, AreNamedWithTheNearestKnownName) {
 }
 
 TEST(UnknownVariables, AreNoneOfThoseThatProgramsReadOrTheCoordinatorSets) {
-  EXPECT_THAT(unknown_variables(std::vector<std::string>{"EQUIPOISE_DEVICE=cpu", "EQUIPOISE_CACHE=", "EQUIPOISE_BIN=b",
-                                                         "EQUIPOISE_COORDINATOR=h:1", "EQUIPOISE_ATTEMPT_TOKEN=t",
-                                                         "EQUIPOISE_CRASH_AT=3", "EQUIPOISE_CRASH_BELOW=/f",
-                                                         "EQUIPOISE_HOME=/opt/equipoise",
-                                                         "EQUIPOISE=x", "NOT_EQUIPOISE_DEVCE=1", "no equals sign"}),
+  EXPECT_THAT(unknown_variables(std::vector<std::string>{
+                  "EQUIPOISE_DEVICE=cpu", "EQUIPOISE_CACHE=", "EQUIPOISE_BIN=b", "EQUIPOISE_COORDINATOR=h:1",
+                  "EQUIPOISE_ATTEMPT_TOKEN=t", "EQUIPOISE_CRASH_AT=3", "EQUIPOISE_CRASH_BELOW=/f",
+                  "EQUIPOISE_HOME=/opt/equipoise", "EQUIPOISE=x", "NOT_EQUIPOISE_DEVCE=1", "no equals sign"}),
               IsEmpty());
 }
 

@@ -22,6 +22,6 @@ __version__ = "0.1.0"
 __all__ = [
     "Attempt", "Checkpoint", "Client", "CoordinatorUnreachable", "EquipoiseError", "EtagMismatch", "Event", "Failure",
     "Group", "HostNotFound", "InvalidArgument", "Job", "JobFailed", "JobNotFound", "JobState", "LimitReached",
-    "NoValidToken", "Rank", "RecordDamaged", "RequestIdReused", "RoleTooLow", "Settings", "SettingsChange", "ShuttingDown",
-    "StateLost", "StateNotStored", "WeightRecord", "WrongState", "read_lines", "read_metrics"
+    "NoValidToken", "Rank", "RecordDamaged", "RequestIdReused", "RoleTooLow", "Settings", "SettingsChange",
+    "ShuttingDown", "StateLost", "StateNotStored", "WeightRecord", "WrongState", "read_lines", "read_metrics"
 ]
