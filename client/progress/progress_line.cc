@@ -118,9 +118,10 @@ double share_done(const ProgressView& view) {
 }
 
 template <typename Value>
-const v1::GroupStatus* worst_by(const v1::TrainingJob& job, Value value) {
+std::optional<WorstGroup> worst_by(const v1::TrainingJob& job, Value value) {
   const auto worst = worst_group(job.groups(), value);
-  return worst == job.groups().end() ? nullptr : &*worst;
+  if (worst == job.groups().end()) return std::nullopt;
+  return WorstGroup{worst->name(), *value(*worst), worst->weight()};
 }
 
 std::optional<double> train_loss(const v1::GroupStatus& group) {
@@ -133,15 +134,10 @@ std::optional<double> validation_loss(const v1::GroupStatus& group) {
 
 }  // namespace
 
-std::optional<WorstGroup> worst_group(const v1::TrainingJob& job) {
+std::optional<WorstGroup> worst_group(const v1::TrainingJob& job, LossOf first) {
   if (job.groups_size() < 2) return std::nullopt;
-  if (const auto* group = worst_by(job, train_loss)) {
-    return WorstGroup{group->name(), group->train_loss(), group->weight()};
-  }
-  if (const auto* group = worst_by(job, validation_loss)) {
-    return WorstGroup{group->name(), group->validation_loss(), group->weight()};
-  }
-  return std::nullopt;
+  const auto of_batch = worst_by(job, train_loss), of_validation = worst_by(job, validation_loss);
+  return first == LossOf::kBatch ? of_batch ? of_batch : of_validation : of_validation ? of_validation : of_batch;
 }
 
 std::string restarts_text(int restarts) {

@@ -31,8 +31,11 @@ struct ProgressView {
   int restarts = 0;
 };
 
-// Highest loss in the newest batch; where no group has one, in the newest evaluation; nothing with a single group.
-std::optional<WorstGroup> worst_group(const v1::TrainingJob& job);
+// What tells more: while a job is watched its newest batch, afterwards its newest evaluation.
+enum class LossOf { kBatch, kValidation };
+
+// Highest loss of `first`; where no group has one, of the other; nothing with a single group.
+std::optional<WorstGroup> worst_group(const v1::TrainingJob& job, LossOf first = LossOf::kBatch);
 
 // "restarted once", "restarted 2 times"; empty for a job that was not.
 std::string restarts_text(int restarts);

@@ -114,9 +114,8 @@ void convert(const ConvertFlags& flags, const Console& console) {
   }
   if (!conversion.faults.empty()) {
     for (const std::string& fault : conversion.faults) console.err << printable(fault) << "\n";
-    throw std::invalid_argument(std::to_string(conversion.faults.size()) +
-                                (conversion.faults.size() == 1 ? " setting has" : " settings have") +
-                                " no place in a job; take them out of the configuration, and try again");
+    throw std::invalid_argument("no job was written: see the " + std::to_string(conversion.faults.size()) +
+                                (conversion.faults.size() == 1 ? " line" : " lines") + " above");
   }
   const std::string text = job_text(request, conversion);
   if (flags.output.empty()) {

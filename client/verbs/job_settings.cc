@@ -64,7 +64,7 @@ void set_settings(const SetFlags& flags, const Console& console) {
   if (request.settings().has_priority()) console.out << job.id() << ": priority " << job.priority() << "\n";
   const std::string text = settings_text(of_steps);
   if (text.empty()) return;
-  console.out << job.id() << ": " << text << " hold from the end of a step on; `jobs get` says of which\n";
+  console.out << job.id() << ": " << text << ": in force from the end of a step on; `jobs get` says of which\n";
 }
 
 }  // namespace

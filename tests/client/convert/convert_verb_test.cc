@@ -58,7 +58,7 @@ TEST_F(ConvertVerb, NamesAllFaultsAndWritesNothing) {
   EXPECT_EQ(result.code, ExitCode::kBadInput);
   EXPECT_THAT(result.err, HasSubstr("dpo.yaml:3: ld_alpha: refused: it is not implemented\n"));
   EXPECT_THAT(result.err, HasSubstr("dpo.yaml:4: neftune_noise_alpha"));
-  EXPECT_THAT(result.err, HasSubstr("2 settings have no place in a job"));
+  EXPECT_THAT(result.err, HasSubstr("no job was written: see the 2 lines above"));
   EXPECT_FALSE(std::filesystem::exists(path("job.yaml")));
 }
 

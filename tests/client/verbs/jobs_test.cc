@@ -269,7 +269,7 @@ TEST_F(JobsVerbs, SetChangesSettingsOfAJobAndSaysFromWhichStepOn) {
   const std::string id = submitted();
   const CommandRun result = run_here({"jobs", "set", id, "trade_off=0.5", "robust.step_size=0.25"});
   EXPECT_EQ(result.code, ExitCode::kSuccess) << result.err;
-  EXPECT_THAT(result.out, HasSubstr("trade_off 0.5, step_size 0.25 hold from the end of a step on"));
+  EXPECT_THAT(result.out, HasSubstr("trade_off 0.5, step_size 0.25: in force from the end of a step on"));
   RankByHand rank(address(), id);
   rank.start();
   EXPECT_THAT(run_here({"jobs", "get", id}).out, HasSubstr("trade_off 0.5, step_size 0.25 from step 0 on"));
