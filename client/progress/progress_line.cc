@@ -118,10 +118,9 @@ double share_done(const ProgressView& view) {
 }
 
 template <typename Value>
-std::optional<WorstGroup> worst_by(const v1::TrainingJob& job, Value value) {
+const v1::GroupStatus* worst_by(const v1::TrainingJob& job, Value value) {
   const auto worst = worst_group(job.groups(), value);
-  if (worst == job.groups().end()) return std::nullopt;
-  return WorstGroup{worst->name(), *value(*worst), worst->weight()};
+  return worst == job.groups().end() ? nullptr : &*worst;
 }
 
 std::optional<double> train_loss(const v1::GroupStatus& group) {
@@ -136,8 +135,12 @@ std::optional<double> validation_loss(const v1::GroupStatus& group) {
 
 std::optional<WorstGroup> worst_group(const v1::TrainingJob& job, LossOf first) {
   if (job.groups_size() < 2) return std::nullopt;
-  const auto of_batch = worst_by(job, train_loss), of_validation = worst_by(job, validation_loss);
-  return first == LossOf::kBatch ? of_batch ? of_batch : of_validation : of_validation ? of_validation : of_batch;
+  const v1::GroupStatus* const of_batch = worst_by(job, train_loss);
+  const v1::GroupStatus* const of_validation = worst_by(job, validation_loss);
+  const bool is_batch = of_batch != nullptr && (first == LossOf::kBatch || of_validation == nullptr);
+  if (is_batch) return WorstGroup{of_batch->name(), of_batch->train_loss(), of_batch->weight()};
+  if (of_validation == nullptr) return std::nullopt;
+  return WorstGroup{of_validation->name(), of_validation->validation_loss(), of_validation->weight()};
 }
 
 std::string restarts_text(int restarts) {

@@ -28,10 +28,10 @@ struct SupervisorSettings {
   PhaseDeadlines deadlines;  // of `training` the least: it is more where steps take long
   HostRules host_rules;
   std::chrono::seconds terminate_grace{10};  // between SIGTERM and SIGKILL
-  // For the ranks of a failed job to end by themselves: a rank that ends makes mpirun end the others, which takes it 2
-  // s, and over hosts 4 s. Asked to end meanwhile, it crashes, before its daemons have ended what they run.
-  std::chrono::seconds failed_grace{4};
-  std::chrono::seconds hosts_grace{6};      // the same with ranks on other hosts, and for those of a cancelled job
+  std::chrono::seconds failed_grace{2};      // for the ranks of a failed job to end by themselves
+  // The same with ranks on other hosts, and for those of a cancelled job: a rank that ends makes mpirun end the others,
+  // for which it takes 4 s over hosts, and one that is asked to end meanwhile ends before its daemons have.
+  std::chrono::seconds hosts_grace{6};
   std::chrono::seconds finished_grace{60};  // for mpirun to end after its ranks have finished
   // After launch.start_timeout_seconds, for ranks to say themselves what fails.
   std::chrono::seconds register_grace{10};

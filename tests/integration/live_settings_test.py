@@ -50,6 +50,14 @@ class LiveJobs(restarts_test.Restarts):
                 self.assertGreater(step, changes[-1][0])
         return changes
 
+    def same_training(self, name, other):
+        """As same_run(), with a run whose settings were those from the beginning."""
+        self.assertEqual(self.steps_and_evaluations(name), self.steps_and_evaluations(other))
+        self.assertEqual(self.final(name), self.final(other))
+
+    def steps_and_evaluations(self, name):
+        return [line for line in self.lines(name) if line.get("split") != "settings"]
+
     def check_alpha(self, history, steps, settings, alpha_before=None):
         """Algorithm 1 once more, from what is on record of each step. settings: (first step, eta_alpha, chi)."""
         self.assertEqual([int(record["step"]) for record in history["records"]], list(steps))
@@ -97,7 +105,7 @@ class Settings(LiveJobs):
                 job = self.finished(job_id)
                 self.assertEqual(self.effective_steps(job_id), [0])
                 self.assertEqual((int(job["step"]), int(job["total_steps"])), (40, 40))
-                self.same_run(f"spec-{origin}", f"set-{origin}")
+                self.same_training(f"spec-{origin}", f"set-{origin}")
                 self.assertEqual(self.coordinator.stop(), 0)
 
     def test_a_killed_rank_does_the_steps_after_a_change_again_with_the_same_bits(self):
@@ -163,13 +171,13 @@ class Settings(LiveJobs):
         self.assertEqual((int(job["step"]), int(job["total_steps"])), (1000, 1000))
         self.SECTIONS = {**self.SECTIONS, "training": {**TRAINING, "max_steps": 1000}}
         self.train_undisturbed("whole", 2, **self.SECTIONS)
-        self.same_run("whole", "sooner")
+        self.same_training("whole", "sooner")
         self.SECTIONS = LiveJobs.SECTIONS
         job_id = self.submit("later")
         self.wait_for_step(job_id, 10)
         self.jobs("set", job_id, "max_steps=1550")
         self.assertEqual(int(self.finished(job_id)["step"]), 1550)
-        self.assertEqual([line for line in self.lines("later") if line["step"] < 1000],
+        self.assertEqual([line for line in self.steps_and_evaluations("later") if line["step"] < 1000],
                          [line for line in self.lines("whole") if line["step"] < 1000])
 
     def test_a_job_goes_on_from_a_checkpoint_beyond_the_end_that_its_spec_has(self):
@@ -239,7 +247,7 @@ class Forks(LiveJobs):
                             [losses[later] for later in range(step + 2, step + 20)])
         self.check_alpha(self.history(other), range(step, STEPS), [(step, 0.4, 0.5)], records[step - 1]["alpha"])
         # Up to the fork its lines are its parent's.
-        self.assertEqual([line for line in self.lines("other") if line["step"] <= step],
+        self.assertEqual([line for line in self.steps_and_evaluations("other") if line["step"] <= step],
                          [line for line in self.lines("whole") if line["step"] <= step])
         tree = self.jobs("tree", other).splitlines()
         self.assertEqual(len(tree), 2)
