@@ -1,6 +1,7 @@
 // axolotl_table() of trainer_settings.h: every key of axolotl 0.19's AxolotlInputConfig.
 #include <array>
 
+#include "client/convert/setting_notes.h"
 #include "client/convert/trainer_settings.h"
 
 namespace equipoise {
@@ -35,18 +36,12 @@ output_dir: model-out
 )";
 
 constexpr std::array kAxolotlDifferences = {
-    std::string_view("the order of the pairs is another one for the same seed"),
-    std::string_view("losses are means over all pairs of the global batch, not of each device's mean"),
+    kOtherOrder,
+    kMeanOverPairs,
     std::string_view("prompts are rendered by the chat template of the model's folder, not by axolotl's strategies"),
 };
 
-constexpr std::string_view kKernels = "there is one implementation of each layer, chosen by the device";
-constexpr std::string_view kNoTracker = "metrics.jsonl has every number, by TRL's names";
-constexpr std::string_view kOneDevice =
-    "every rank holds the whole model: it must fit on one device; model.lora and model.quantization help";
 constexpr std::string_view kFolder = "the tokenizer is tokenizer.json of the model's folder";
-constexpr std::string_view kReading = "files are read on all cores, and token ids are cached";
-constexpr std::string_view kAbsent = "it is not implemented";
 constexpr std::string_view kSupervised = "of supervised fine-tuning; preference pairs are not packed";
 
 constexpr std::array kAxolotl = {
@@ -60,7 +55,7 @@ constexpr std::array kAxolotl = {
     TrainerSetting{"dpo_norm_loss", kRefused, "", "false", "loss.length_normalized: true"},
     TrainerSetting{"dpo_padding_free dpo_use_liger_kernel dpo_use_logits_to_keep precompute_ref_log_probs", kIgnored,
                    "", "", "log-probabilities of the reference are computed once, and batches packed without padding"},
-    TrainerSetting{"dpo_generate_during_eval", kRefused, "", "false", "nothing is generated while training"},
+    TrainerSetting{"dpo_generate_during_eval", kRefused, "", "false", kNothingGenerated},
     TrainerSetting{"orpo_alpha simpo_gamma cpo_alpha kto_desirable_weight kto_undesirable_weight "
                    "center_rewards_coefficient",
                    kIgnored, "", "", "of methods that are refused"},
@@ -71,7 +66,7 @@ constexpr std::array kAxolotl = {
                    "jagged_restart_steps torchdistx_path unfrozen_parameters model_quantization_config "
                    "use_onebitllms curriculum_sampling scaling_softmax overrides_of_model_config "
                    "overrides_of_model_kwargs rope_scaling reinit_weights llama4_linearized_experts",
-                   kRefused, "", "false 0 0.0", kAbsent},
+                   kRefused, "", "false 0 0.0", kNotImplemented},
     // Model.
     TrainerSetting{"base_model", kRenamed, "model_name_or_path", "", ""},
     TrainerSetting{"revision_of_model", kRenamed, "model_revision", "", ""},
@@ -114,7 +109,7 @@ constexpr std::array kAxolotl = {
     TrainerSetting{"peft_autocast_adapter_dtype lora_on_cpu qlora_sharded_model_loading bnb_config_kwargs "
                    "loraplus_lr_embedding lora_mlp_kernel lora_qkv_kernel lora_o_kernel lora_embedding_kernel "
                    "merge_method relora_prune_ratio relora_prune_method relora_cpu_offload",
-                   kIgnored, "", "", kKernels},
+                   kIgnored, "", "", kOneKernel},
     // Data.
     TrainerSetting{"datasets", kComputed, "data.train_files", "",
                    "path of a local file or folder; a type is refused, but for the pairs as they are (passthrough)"},
@@ -180,7 +175,7 @@ constexpr std::array kAxolotl = {
     TrainerSetting{"save_steps", kRenamed, "save_steps", "", ""},
     TrainerSetting{"save_total_limit", kRenamed, "save_total_limit", "", "4 by default"},
     TrainerSetting{"save_first_step save_only_model save_safetensors dynamic_checkpoint fsdp_final_state_dict_type",
-                   kIgnored, "", "", "a checkpoint is whole, and safetensors"},
+                   kIgnored, "", "", kWholeCheckpoint},
     TrainerSetting{"logging_steps", kRenamed, "logging_steps", "", ""},
     TrainerSetting{"early_stopping_patience load_best_model_at_end", kRenamed, "load_best_model_at_end", "", ""},
     TrainerSetting{"metric_for_best_model greater_is_better", kRenamed, "metric_for_best_model", "", ""},
@@ -192,11 +187,11 @@ constexpr std::array kAxolotl = {
     TrainerSetting{"output_dir", kRenamed, "output_dir", "", ""},
     TrainerSetting{"resume_from_checkpoint auto_resume_from_checkpoints", kRenamed, "resume_from_checkpoint", "", ""},
     TrainerSetting{"hub_model_id hub_strategy hub_revision push_dataset_to_hub hf_use_auth_token", kIgnored, "", "",
-                   "nothing is sent to the Hub; hf upload sends the final folder"},
+                   kHub},
     TrainerSetting{"do_causal_lm_eval eval_causal_lm_metrics do_bench_eval bench_dataset bench_split generate_samples "
                    "num_generation_samples generation_max_new_tokens generation_temperature generation_top_p "
                    "generation_top_k generation_prompt_ratio generation_do_sample eval_table_size eval_max_new_tokens",
-                   kIgnored, "", "", "nothing is generated while training"},
+                   kIgnored, "", "", kNothingGenerated},
     TrainerSetting{
         "use_wandb wandb_name wandb_run_id wandb_mode wandb_project wandb_entity wandb_watch wandb_log_model "
         "use_mlflow mlflow_tracking_uri mlflow_experiment_name mlflow_run_name hf_mlflow_log_artifacts "
@@ -205,12 +200,12 @@ constexpr std::array kAxolotl = {
         "trackio_space_id use_otel_metrics otel_metrics_host otel_metrics_port use_tensorboard "
         "gradio_title gradio_share gradio_server_name gradio_server_port gradio_max_new_tokens "
         "gradio_temperature",
-        kIgnored, "", "", kNoTracker},
+        kIgnored, "", "", kTracker},
     // Devices and kernels.
     TrainerSetting{"deepspeed fsdp fsdp_config fsdp_version dp_shard_size dp_replicate_size sequence_parallel_degree "
                    "context_parallel_size tensor_parallel_size heads_k_stride ring_attn_func deepcompile "
                    "accelerator_config fp32_norms fp32_norm_classes",
-                   kIgnored, "", "", kOneDevice},
+                   kIgnored, "", "", kSharding},
     TrainerSetting{"world_size local_rank ddp ddp_timeout ddp_bucket_cap_mb ddp_broadcast_buffers "
                    "ddp_find_unused_parameters use_ray ray_run_name ray_num_workers resources_per_worker",
                    kIgnored, "", "", "ranks are launch.workers (--workers), joined by MPI or NCCL"},
@@ -223,7 +218,7 @@ constexpr std::array kAxolotl = {
                    "tiled_mlp_use_original_mlp torch_compile torch_compile_backend torch_compile_mode "
                    "torch_compile_options fp8_config fp8_enable_fsdp_float8_all_gather embeddings_skip_upcast "
                    "use_kernels model_quantization_config_kwargs",
-                   kIgnored, "", "", kKernels},
+                   kIgnored, "", "", kOneKernel},
 };
 
 }  // namespace

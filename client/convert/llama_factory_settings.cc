@@ -1,6 +1,7 @@
 // llama_factory_table() of trainer_settings.h: every field of the argument classes of LLaMA-Factory 0.9.5.
 #include <array>
 
+#include "client/convert/setting_notes.h"
 #include "client/convert/trainer_settings.h"
 
 namespace equipoise {
@@ -35,18 +36,15 @@ output_dir: trainer_output
 )";
 
 constexpr std::array kFactoryDifferences = {
-    std::string_view("the order of the pairs is another one for the same seed"),
-    std::string_view("losses are means over all pairs of the global batch, not of each device's mean"),
+    kOtherOrder,
+    kMeanOverPairs,
     std::string_view(
         "prompts are rendered by the chat template of the model's folder, not by LLaMA-Factory's `template`"),
     std::string_view("a pair that is too long loses the end of its answers, not a share of prompt and answers"),
 };
 
-constexpr std::string_view kFactoryAbsent = "it is not implemented";
-constexpr std::string_view kOneKernel = "there is one implementation of each layer, chosen by the device";
 constexpr std::string_view kOtherStage = "of other stages than dpo";
 constexpr std::string_view kMedia = "the policy reads text";
-constexpr std::string_view kTokenFiles = "files are read on all cores, and token ids are cached";
 
 constexpr std::array kFactory = {
     TrainerSetting{"stage", kRenamed, "loss_type", "dpo=sigmoid", "required; other stages are refused"},
@@ -55,7 +53,7 @@ constexpr std::array kFactory = {
     TrainerSetting{"pref_beta", kRenamed, "beta", "", ""},
     TrainerSetting{"pref_ftx", kCopied, "loss.sft_weight", "", "per pair and token of the answer, in both"},
     TrainerSetting{"dpo_label_smoothing", kCopied, "loss.label_smoothing", "", "it changes the loss, in both"},
-    TrainerSetting{"pref_bco_weight", kRefused, "", "0 0.0", kFactoryAbsent},
+    TrainerSetting{"pref_bco_weight", kRefused, "", "0 0.0", kNotImplemented},
     TrainerSetting{"ld_alpha", kRenamed, "ld_alpha", "", ""},
     TrainerSetting{"ref_model", kCopied, "model.reference", "", ""},
     TrainerSetting{"ref_model_adapters ref_model_quantization_bit", kRefused, "", "",
@@ -68,7 +66,7 @@ constexpr std::array kFactory = {
                    "use_hyper_parallel use_llama_pro use_muon mixture_of_depths shift_attn freeze_extra_modules "
                    "loraplus_lr_ratio pissa_init pissa_convert moe_aux_loss_coef rope_scaling train_from_scratch fp8 "
                    "use_kt block_diag_attn",
-                   kRefused, "", "false 0 0.0", kFactoryAbsent},
+                   kRefused, "", "false 0 0.0", kNotImplemented},
     TrainerSetting{"asft_alpha eaft_alpha galore_target galore_rank galore_update_interval galore_scale "
                    "galore_proj_type galore_layerwise apollo_target apollo_rank apollo_update_interval apollo_scale "
                    "apollo_proj apollo_proj_type apollo_scale_type apollo_layerwise apollo_scale_front badam_mode "
@@ -136,7 +134,7 @@ constexpr std::array kFactory = {
     TrainerSetting{"streaming buffer_size interleave_probs overwrite_cache preprocessing_batch_size "
                    "preprocessing_num_workers eval_num_beams ignore_pad_token_for_loss eval_on_each_dataset "
                    "tool_format enable_thinking preserve_thinking tokenized_path data_shared_file_system",
-                   kIgnored, "", "", kTokenFiles},
+                   kIgnored, "", "", kReading},
     TrainerSetting{"disable_shuffling", kRenamed, "train_sampling_strategy", "true=sequential false=random", ""},
     // Running.
     TrainerSetting{"early_stopping_steps", kRefused, "", "", "training.early_stopping has metric, mode and patience"},
@@ -145,13 +143,13 @@ constexpr std::array kFactory = {
                    "swanlab_lark_webhook_url swanlab_lark_secret enable_torch_profiler profiler_output_dir "
                    "profiler_wait_steps profiler_warmup_steps profiler_active_steps profiler_repeat "
                    "profiler_record_shapes profiler_profile_memory profiler_with_stack profile_modules",
-                   kIgnored, "", "", "metrics.jsonl has every number, by TRL's names"},
+                   kIgnored, "", "", kTracker},
     TrainerSetting{"ray_num_workers ray_init_kwargs master_addr master_port", kIgnored, "", "",
                    "ranks are launch.workers (--workers), joined by MPI or NCCL"},
     TrainerSetting{"do_sample temperature top_p top_k num_beams max_new_tokens repetition_penalty length_penalty "
                    "skip_special_tokens sortish_sampler predict_with_generate generation_max_length "
                    "generation_num_beams generation_config task task_dir lang n_shot save_dir download_mode",
-                   kIgnored, "", "", "nothing is generated while training"},
+                   kIgnored, "", "", kNothingGenerated},
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 // still have.
 #include <array>
 
+#include "client/convert/setting_notes.h"
 #include "client/convert/trainer_settings.h"
 
 namespace equipoise {
@@ -40,7 +41,7 @@ constexpr std::array kDifferences = {
     std::string_view(
         "the same seed gives another order of the pairs; train_sampling_strategy: sequential takes the file's order in "
         "both"),
-    std::string_view("losses are means over all pairs of the global batch, not of each device's mean"),
+    kMeanOverPairs,
     std::string_view("there is no padding, so padding side and padding token have no meaning"),
 };
 
@@ -51,7 +52,6 @@ constexpr std::string_view kAlwaysPrecomputed =
     "the reference's log-probabilities are always computed once, and cached";
 constexpr std::string_view kNoCode = "no code of a model's folder is run";
 constexpr std::string_view kReference = "the reference stays as it is";
-constexpr std::string_view kNotImplemented = "it is not implemented";
 
 constexpr std::array kTrl = {
     // DPOConfig.
@@ -90,7 +90,7 @@ constexpr std::array kTrl = {
     TrainerSetting{"max_completion_length", kRefused, "", "", "data.max_length bounds prompt and answer together"},
     TrainerSetting{"rpo_alpha", kCopied, "loss.sft_weight", "", "of TRL before 0.29"},
     TrainerSetting{"reference_free", kCopied, "loss.reference_free", "true=true false=false", "of TRL before 0.29"},
-    TrainerSetting{"generate_during_eval", kRefused, "", "false", "nothing is generated while training"},
+    TrainerSetting{"generate_during_eval", kRefused, "", "false", kNothingGenerated},
     // ModelConfig.
     TrainerSetting{"model_name_or_path", kComputed, "model.path", "",
                    "a folder; a name of the Hub is downloaded first: hf download NAME --local-dir NAME; --model names "
@@ -132,15 +132,10 @@ constexpr std::array kTrl = {
 };
 
 constexpr std::string_view kDevices = "ranks are launch.workers, joined by MPI or NCCL";
-constexpr std::string_view kTracker = "metrics.jsonl has every number, by TRL's names";
-constexpr std::string_view kHub = "nothing is sent to the Hub; hf upload sends the final folder";
 constexpr std::string_view kCompiler = "there is one implementation, chosen by the device";
 constexpr std::string_view kDisplay = "progress is shown by itself";
 constexpr std::string_view kLoader = "files are read on all cores, some thousand pairs at a time";
-constexpr std::string_view kSharding =
-    "every rank holds the whole model: it must fit on one device; model.lora and model.quantization help";
 constexpr std::string_view kBest = "write training.early_stopping with metric, mode and keep_best: true instead";
-constexpr std::string_view kWholeCheckpoint = "a checkpoint is whole, and safetensors";
 constexpr std::string_view kEvaluation =
     "an evaluation has every pair, and is before the first and after the last step";
 
