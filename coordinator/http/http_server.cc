@@ -280,10 +280,13 @@ void HttpServer::next_request(Id id, HttpConnection& connection, Time now) {
 
 void HttpServer::refuse(Id id, HttpConnection& connection, const HttpResponse& response, Time now) {
   connection.closes_after_answer = true;
+  send(id, connection, response_bytes(response, AfterAnswer::kClose, AnswerPart::kWhole), now);
+}
+
+void HttpServer::send(Id id, HttpConnection& connection, std::string bytes, Time now) {
   connection.begin_phase(Phase::kWriting, now);
   connection.note_move(now);
-  connection.queue(
-      std::make_shared<const std::string>(response_bytes(response, AfterAnswer::kClose, AnswerPart::kWhole)));
+  connection.queue(std::make_shared<const std::string>(std::move(bytes)));
   write_to(id, connection, now);
 }
 
@@ -299,10 +302,7 @@ void HttpServer::answer(Id id, HttpConnection& connection, const Message& messag
   if (const auto* const stream = std::get_if<HttpStream>(&*message.reply)) {
     if (!message.is_head) return begin_stream(id, connection, *stream, now);
     connection.closes_after_answer = true;
-    connection.begin_phase(Phase::kWriting, now);
-    connection.note_move(now);
-    connection.queue(std::make_shared<const std::string>(stream_head()));
-    return write_to(id, connection, now);
+    return send(id, connection, stream_head(), now);
   }
   const auto& response = std::get<HttpResponse>(*message.reply);
   if (output_bytes() + response.body.size() > limits_.output_bytes) {
@@ -310,10 +310,7 @@ void HttpServer::answer(Id id, HttpConnection& connection, const Message& messag
   }
   const AfterAnswer after = connection.closes_after_answer ? AfterAnswer::kClose : AfterAnswer::kKeepOpen;
   const AnswerPart part = message.is_head ? AnswerPart::kHead : AnswerPart::kWhole;
-  connection.begin_phase(Phase::kWriting, now);
-  connection.note_move(now);
-  connection.queue(std::make_shared<const std::string>(response_bytes(response, after, part)));
-  write_to(id, connection, now);
+  send(id, connection, response_bytes(response, after, part), now);
 }
 
 void HttpServer::begin_stream(Id id, HttpConnection& connection, const HttpStream& stream, Time now) {

@@ -105,6 +105,7 @@ class HttpServer {
   void read_from(Id id, HttpConnection& connection, Time now);
   void next_request(Id id, HttpConnection& connection, Time now);
   void refuse(Id id, HttpConnection& connection, const HttpResponse& response, Time now);
+  void send(Id id, HttpConnection& connection, std::string bytes, Time now);
   void answer(Id id, HttpConnection& connection, const Message& message, Time now);
   void begin_stream(Id id, HttpConnection& connection, const HttpStream& stream, Time now);
   void write_to(Id id, HttpConnection& connection, Time now);
