@@ -28,6 +28,7 @@ struct ForkFlags {
   std::string output;
   std::optional<int> workers;
   std::vector<std::string> settings;
+  std::string etag;
 };
 
 // The job as it was at that step, but for what the flags say.
@@ -63,6 +64,7 @@ void fork_job(const ForkFlags& flags, const Console& console) {
   request.set_id(flags.id);
   if (flags.step || parent.has_checkpoint_step()) request.set_step(step);
   *request.mutable_spec() = forked_spec(flags, parent, step);
+  request.set_etag(flags.etag);
   Connection connection = flags.coordinator.connect();
   const v1::TrainingJob job = connection.fork_job(request);
   console.out << job.id() << std::endl;
@@ -89,10 +91,11 @@ void add_jobs_fork_verb(CLI::App& parent, Action& chosen) {
       ->type_name("KEY=VALUE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_etag_flag(*verb, flags->etag);
   flags->coordinator.add_to(*verb);
   verb->footer(
       "It has the settings of the other job as they held at that step, but for those named. Model, data and what the\n"
-      "checkpoint is made for stay the same: the ranks name the setting that does not go with it.");
+      "checkpoint is made for stay the same; a setting that does not go with it is refused by name.");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { fork_job(*flags, console); }; });
 }
 
