@@ -391,6 +391,7 @@ class TrainingRun {
     // With the next heartbeat only: most checkpoints are begun within milliseconds.
     progress.set_phase(v1::RANK_PHASE_CHECKPOINT);
     context_.heartbeat.checkpoint_begins();
+    writer_.finish_earlier();
     CheckpointManifest manifest;
     if (is_first()) {
       report_->write_lines();
