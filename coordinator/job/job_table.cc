@@ -41,7 +41,9 @@ JobLifecycle lifecycle_of(const v1::TrainingJob& job, const JobConfig* config) {
           .launched_by = config != nullptr ? launched_by(*config) : LaunchedBy::kCoordinator,
           .max_restarts = config != nullptr ? config->launch.max_restarts : 0,
           .generation = job.generation(),
-          .has_trained = job.total_steps() > 0};
+          .has_trained = job.total_steps() > 0,
+          // Of one that is RECOVERING nothing is known: what is refused then is its end.
+          .has_newest_trained = job.total_steps() > 0 && job.state() != v1::JOB_STATE_STARTING};
 }
 
 void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {

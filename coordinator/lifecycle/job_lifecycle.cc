@@ -73,6 +73,7 @@ struct Transition {
     if (!is_waiting()) return job;
     JobLifecycle after = moved(job, v1::JOB_STATE_STARTING, std::move(reason), now);
     after.start_time = now;
+    after.has_newest_trained = false;
     return without_end(std::move(after));
   }
 
@@ -85,6 +86,7 @@ struct Transition {
     after.pause_trouble.clear();
     after.resumes = false;
     after.pause_cause.clear();
+    after.refused_inputs.clear();
     after.preempted_by.clear();
     after.preemption.clear();
     return after;
@@ -194,6 +196,7 @@ struct Transition {
   }
 
   std::string why_pausing() const {
+    if (!job.refused_inputs.empty()) return "pausing, as " + job.refused_inputs;
     return job.pause_cause.empty() ? "pausing on request" : "pausing, as " + job.pause_cause;
   }
   std::string goes_on_text() const { return job.resumes ? "; the job goes on once it is PAUSED" : ""; }
@@ -212,6 +215,15 @@ struct Transition {
                  now);
   }
 
+  // Data that were changed, or a folder that is not mounted: whoever mends it resumes the job, which has lost nothing.
+  JobLifecycle pausing_for_inputs(const std::string& cause) const {
+    JobLifecycle after = without_end(job);
+    after.ends_processes = true;
+    after.refused_inputs = "its inputs are refused, which an earlier attempt had read: " + cause;
+    std::string reason = Transition{.job = after, .now = now}.pausing_text();
+    return moved(std::move(after), v1::JOB_STATE_PAUSING, std::move(reason), now);
+  }
+
   // Of a job of which no process is left.
   JobLifecycle paused(const std::string& how) const {
     JobLifecycle after = without_end(job);
@@ -223,6 +235,9 @@ struct Transition {
   std::string paused_text() const {
     if (job.left_at_step) return "paused at step " + std::to_string(*job.left_at_step) + " with a checkpoint";
     if (!job.has_trained) return "paused before it had begun to train";
+    if (!job.refused_inputs.empty()) {
+      return "paused, as " + job.refused_inputs + "; once they are as they were, `jobs resume` goes on";
+    }
     return "paused; " + (job.pause_trouble.empty() ? "" : job.pause_trouble + "; ") +
            "it goes on from its newest checkpoint";
   }
@@ -271,7 +286,7 @@ struct Transition {
                          std::to_string(started.world_size) + (started.world_size == 1 ? " rank" : " ranks");
     if (started.first_step > 0) reason += ", from the checkpoint of step " + std::to_string(started.first_step);
     JobLifecycle after = moved(job, v1::JOB_STATE_RUNNING, std::move(reason), now);
-    after.has_trained = true;
+    after.has_trained = after.has_newest_trained = true;
     return after;
   }
 
@@ -281,7 +296,10 @@ struct Transition {
     if (kind != v1::FAILURE_KIND_INFRASTRUCTURE) {
       // Others may have told of what followed from it already: that it is the job's own failure counts.
       const bool is_known_as_lost = job.state == v1::JOB_STATE_RECOVERING;
-      return has_attempt(job.state) || is_pausing() || is_known_as_lost ? failed(job, kind, cause, now) : job;
+      if (!has_attempt(job.state) && !is_pausing() && !is_known_as_lost) return job;
+      const bool are_other_inputs =
+          kind == v1::FAILURE_KIND_INVALID_INPUT && job.has_trained && !job.has_newest_trained;
+      return are_other_inputs ? pausing_for_inputs(cause) : failed(job, kind, cause, now);
     }
     if (is_pausing()) return pausing_without_checkpoint(cause);
     if (!has_attempt(job.state) || job.left_at_step) return job;
@@ -606,6 +624,7 @@ std::optional<std::string> failure_between(const JobLifecycle& job, const JobEve
   const bool is_of_attempt =
       has_attempt(job.state) || job.state == v1::JOB_STATE_PAUSING || std::holds_alternative<RankFailed>(event);
   if (after.state == v1::JOB_STATE_FAILED && is_of_attempt) return after.reason;
+  if (after.refused_inputs != job.refused_inputs && !after.refused_inputs.empty()) return after.refused_inputs;
   const bool was_lost_in_pause = after.pause_trouble != job.pause_trouble && !after.pause_trouble.empty();
   return was_lost_in_pause ? std::optional(after.pause_trouble) : std::nullopt;
 }
@@ -616,13 +635,11 @@ JobLifecycle next(const JobLifecycle& job, const JobEvent& event, WallTime now) 
   if (is_final(job.state)) return job;
   JobLifecycle after = std::visit(Transition{.job = job, .now = now}, event);
   if (const auto reason = failure_between(job, event, after)) {
-    const bool has_failed = after.state == v1::JOB_STATE_FAILED;
-    FailureFacts& facts =
-        after.failure.emplace(FailureFacts{.generation = job.generation,
-                                           .time = now,
-                                           .kind = has_failed ? after.failure_kind : v1::FAILURE_KIND_INFRASTRUCTURE,
-                                           .reason = *reason,
-                                           .step = job.step});
+    auto kind = v1::FAILURE_KIND_INFRASTRUCTURE;
+    if (after.state == v1::JOB_STATE_FAILED) kind = after.failure_kind;
+    if (!after.refused_inputs.empty()) kind = v1::FAILURE_KIND_INVALID_INPUT;
+    FailureFacts& facts = after.failure.emplace(
+        FailureFacts{.generation = job.generation, .time = now, .kind = kind, .reason = *reason, .step = job.step});
     std::visit(RankOfEvent{facts}, event);
   }
   return after;

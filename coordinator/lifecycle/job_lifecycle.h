@@ -5,9 +5,10 @@
 //   STARTING | RUNNING -> QUEUED                          the same where the user starts its ranks
 //   RUNNING -> PAUSING -> PAUSED -> QUEUED                 on request; what has no ranks that train is PAUSED sooner;
 //                                                          or at the end of the time that it may be RUNNING
-//   RUNNING -> QUEUED                                      when a job of a higher priority needs the room
-//   QUEUED | PAUSED -> CANCELLED;   STARTING | RUNNING | RECOVERING | PAUSING -> CANCELLING -> CANCELLED
-//   any state that is not final -> FAILED
+//   STARTING -> PAUSING -> PAUSED                          when its ranks refuse inputs that an earlier attempt had
+//   read RUNNING -> QUEUED                                      when a job of a higher priority needs the room QUEUED |
+//   PAUSED -> CANCELLED;   STARTING | RUNNING | RECOVERING | PAUSING -> CANCELLING -> CANCELLED any state that is not
+//   final -> FAILED
 //
 // SUCCEEDED, FAILED and CANCELLED are final: nothing changes them.
 #pragma once
@@ -54,6 +55,7 @@ struct JobLifecycle {
   std::int64_t generation = 0;                                 // of the newest attempt
   std::int64_t step = 0;                                       // steps done
   bool has_trained = false;                                    // an attempt had read its data and begun
+  bool has_newest_trained = false;                             // the newest one has
   std::vector<AttemptFailure> failures = {};                   // since the newest checkpoint, oldest first
   RestartCause restart_cause = RestartCause::kInfrastructure;  // RECOVERING: why
   // Steps done when all ranks of the newest attempt had left with a checkpoint, to go on from there.
@@ -61,6 +63,7 @@ struct JobLifecycle {
   bool ends_processes = false;               // PAUSING: nothing is waited for but the end of its processes
   std::string pause_trouble = {};            // PAUSING: why its ranks were lost before they had left; empty mostly
   std::string pause_cause = {};              // PAUSING: why, where people have not asked for it
+  std::string refused_inputs = {};           // PAUSING: by which rank, and why, though an earlier attempt had read them
   bool resumes = false;                      // PAUSING: it is to go on once it is PAUSED
   std::string preempted_by = {};             // RUNNING: the job that needs its room; empty: none
   std::string preemption = {};               // QUEUED: how its last attempt has made room; empty: it has not

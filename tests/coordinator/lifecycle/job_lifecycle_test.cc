@@ -121,6 +121,36 @@ TEST(JobLifecycle, AJobOfTheUsersWorkersSucceedsWhenAllRanksFinished) {
   EXPECT_EQ(state_after(job, RanksFinished{.world_size = 2}), v1::JOB_STATE_SUCCEEDED);
 }
 
+// Data that were changed during a pause, or a disk that is not mounted any more.
+TEST(JobLifecycle, InputsThatWereReadBeforeAndAreRefusedNowPauseTheJob) {
+  const RankFailed refused{.rank = 0, .reason = "train.jsonl is gone", .kind = v1::FAILURE_KIND_INVALID_INPUT};
+  auto job = job_in(v1::JOB_STATE_STARTING);
+  job.generation = 1;
+  EXPECT_EQ(state_after(job, refused), v1::JOB_STATE_FAILED) << "nobody has read them yet";
+  job = next(job, TrainingStarted{.total_steps = 5, .world_size = 1}, kNow);
+  EXPECT_EQ(state_after(job, refused), v1::JOB_STATE_FAILED) << "in the middle of the training";
+  job.left_at_step = 3;
+  job = next(next(job, PauseRequested{}, kNow), ProcessesEnded{}, kNow);
+  ASSERT_EQ(job.state, v1::JOB_STATE_PAUSED);
+  job = next(next(job, ResumeRequested{}, kNow), AttemptLaunched{.generation = 2}, kNow);
+  job.generation = 2;
+  // Others may have told first that they have lost a peer.
+  job.max_restarts = 3;
+  const RankFailed follows{.rank = 1, .reason = "peer went away", .kind = v1::FAILURE_KIND_INFRASTRUCTURE};
+  for (auto paused : {next(job, refused, kNow), next(next(job, follows, kNow), refused, kNow)}) {
+    EXPECT_EQ(paused.state, v1::JOB_STATE_PAUSING);
+    EXPECT_EQ(paused.failure->kind, v1::FAILURE_KIND_INVALID_INPUT);
+    EXPECT_EQ(paused.failure->rank, 0);
+    EXPECT_EQ(paused.failure_kind, v1::FAILURE_KIND_UNSPECIFIED) << "of jobs that are over";
+    paused = next(paused, ProcessesEnded{}, kNow);
+    EXPECT_EQ(paused.state, v1::JOB_STATE_PAUSED);
+    EXPECT_EQ(paused.reason,
+              "paused, as its inputs are refused, which an earlier attempt had read: rank 0: train.jsonl is gone; once "
+              "they are as they were, `jobs resume` goes on");
+    EXPECT_EQ(state_after(paused, ResumeRequested{}), v1::JOB_STATE_QUEUED);
+  }
+}
+
 TEST(JobLifecycle, TheFirstReasonOfAnAttemptIsTheJobs) {
   const RankFailed first{.rank = 1, .reason = "train.jsonl:3: no", .kind = v1::FAILURE_KIND_INVALID_INPUT};
   const RankFailed second{.rank = 0, .reason = "peer went away", .kind = v1::FAILURE_KIND_INFRASTRUCTURE};
@@ -160,6 +190,7 @@ JobLifecycle recoverable_job_in(v1::JobState state) {
   job.max_restarts = 3;
   job.generation = 2;
   job.has_trained = true;
+  job.has_newest_trained = state != kStarting;
   return job;
 }
 
@@ -203,7 +234,8 @@ TEST(JobRecovery, EveryEventInEveryState) {
   expect_states(TrainingStarted{.total_steps = 5, .world_size = 1},
                 {kQueued, kRunning, kRunning, kRecovering, kPausing, kPaused, kCancelling});
   expect_states(failure_of_kind(v1::FAILURE_KIND_INFRASTRUCTURE), started_again);
-  expect_states(failure_of_kind(v1::FAILURE_KIND_INVALID_INPUT), ended);
+  expect_states(failure_of_kind(v1::FAILURE_KIND_INVALID_INPUT),
+                {kQueued, kPausing, kFailed, kFailed, kFailed, kPaused, kCancelling});
   expect_states(failure_of_kind(v1::FAILURE_KIND_PROGRAM), ended);
   expect_states(failure_of_kind(v1::FAILURE_KIND_UNSPECIFIED), ended);
   expect_states(RankSilent{.rank = 0, .host = "h", .seconds = 30}, started_again);
