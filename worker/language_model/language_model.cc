@@ -1,8 +1,12 @@
 #include "worker/language_model/language_model.h"
 
 #include <chrono>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
+#include "common/checkpoint/checkpoint_folder.h"
 #include "common/config/loss_config.h"
 #include "worker/collective/broadcast.h"
 #include "worker/language_model/checkpoint_tensors.h"
@@ -78,8 +82,24 @@ class LoadingTold {
   std::chrono::steady_clock::time_point said_ = std::chrono::steady_clock::now();
 };
 
+// Checkpoints that the run begins with as models. Rank 0 reads all of them.
+void check_checkpoints(const RunContext& context) {
+  if (context.host.info().rank != 0) return;
+  const ModelConfig& model = context.config.model;
+  context.heartbeat.set_phase(v1::RANK_PHASE_LOADING_MODEL);
+  const auto advance = [&](std::int64_t /*bytes*/) { context.heartbeat.progress().advance(); };
+  const auto check = [&](const char* field, const std::filesystem::path& folder) {
+    const std::string fault = fault_of_model(folder, advance);
+    if (!fault.empty()) throw std::invalid_argument(std::string(field) + ": " + fault);
+  };
+  check("model.path", model.path);
+  if (model.reference) check("model.reference", *model.reference);
+  if (model.adapter) check("model.adapter", *model.adapter);
+}
+
 Decoder load_decoder(const RunContext& context, torch::Device device) {
   const ModelConfig& model = context.config.model;
+  check_checkpoints(context);
   const torch::Dtype dtype = torch_dtype(model.dtype);
   Decoder decoder = Decoder::load(model.path, dtype, device, model.quantization, LoadingTold(context.heartbeat));
   if (model.lora) {
