@@ -10,8 +10,9 @@
 namespace equipoise {
 namespace {
 
-std::string csv_cell(std::string_view cell) {
-  if (cell.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(cell);
+std::string csv_cell(std::string_view content) {
+  const std::string cell = printable(content);
+  if (cell.find_first_of(",\"") == std::string::npos) return cell;
   std::string text = "\"";
   for (const char character : cell) text.append(character == '"' ? 2 : 1, character);
   return text + "\"";

@@ -61,11 +61,11 @@ TEST(TableMarkup, MarkdownEscapesWhatIsMarkupAndKeepsARowInItsLine) {
   EXPECT_EQ(markdown_text("<b>`x`</b> [y](z) \\ #1 ~a~"), "\\<b\\>\\`x\\`\\</b\\> \\[y\\](z) \\\\ \\#1 \\~a\\~");
 }
 
-TEST(TableMarkup, CsvPutsCommasQuotesAndLineEndsIntoQuotes) {
+TEST(TableMarkup, CsvPutsCommasAndQuotesIntoQuotesAndKeepsARowInItsLine) {
   EXPECT_EQ(awkward_table().csv(),
             "group,x_1: a|b,x_1: c\n"
             "\"50 % & \"\"more\"\", *all*\",0.5,\n"
-            "\"a\nb\",,1 \u00b1 2\n");
+            "a\uFFFDb,,1 \u00b1 2\n");
 }
 
 TEST(TableMarkup, LatexEscapesEachSpecialCharacter) {
