@@ -51,6 +51,13 @@ std::string worst_text(const v1::TrainingJob& job, std::size_t columns) {
 }
 
 // "3, restarted 2 times".
+// What ranks have not made yet.
+std::string requests_text(const v1::OpenRequests& open) {
+  std::string text = open.has_checkpoint_step() ? "a checkpoint" : "";
+  if (open.has_evaluation_step()) text += text.empty() ? "an evaluation" : " and an evaluation";
+  return text;
+}
+
 std::string attempt_text(const v1::TrainingJob& job) {
   if (job.generation() == 0) return "";
   const std::string restarts = restarts_text(job.restarts());
@@ -113,6 +120,7 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"ranks", job.world_size() > 0 ? std::to_string(job.world_size()) : ""},
       {"attempt", attempt_text(job)},
       {"checkpoint", job.has_checkpoint_step() ? "step " + std::to_string(job.checkpoint_step()) : ""},
+      {"asked for", requests_text(job.open_requests())},
       {"created", job.has_create_time() ? local_time(job.create_time()) : ""},
       {"started", job.has_start_time() ? local_time(job.start_time()) : ""},
       {"ended", job.has_end_time() ? local_time(job.end_time()) : ""},

@@ -209,12 +209,6 @@ void check_trains(const JobRecord& record, const std::string& what) {
   const JobLifecycle& job = record.intended();
   if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can " + what);
   if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
-  // Ranks count requests from the coordinator's start, once they have heard of it.
-  if (record.is_taken_over && !record.members->all_registered()) {
-    throw Refusal(
-        Refusal::Code::kUnavailable, ErrorReason::kWrongState,
-        "job " + record.job.id() + ": the coordinator has started and waits for the job's ranks; try again soon");
-  }
 }
 
 }  // namespace
@@ -222,9 +216,11 @@ void check_trains(const JobRecord& record, const std::string& what) {
 v1::TrainingJob TrainingJobs::checkpoint(const std::string& id) {
   JobRecord& record = table_.find(id);
   check_trains(record, "make a checkpoint");
-  table_.check_room();  // for the answer, by which a retry is known
-  ++record.checkpoint_requests;
-  return record.job;
+  v1::TrainingJob job = record.job;
+  v1::OpenRequests& open = *job.mutable_open_requests();
+  open.set_checkpoints(open.checkpoints() + 1);
+  open.set_checkpoint_step(job.step());
+  return keep_request(record, std::move(job));
 }
 
 v1::TrainingJob TrainingJobs::evaluate(const std::string& id) {
@@ -233,8 +229,16 @@ v1::TrainingJob TrainingJobs::evaluate(const std::string& id) {
   if (validation_files(record.checked_config().data).empty()) {
     refuse_wish(record, "it has no validation pairs (data.validation) to evaluate");
   }
+  v1::TrainingJob job = record.job;
+  v1::OpenRequests& open = *job.mutable_open_requests();
+  open.set_evaluations(open.evaluations() + 1);
+  open.set_evaluation_step(job.step());
+  return keep_request(record, std::move(job));
+}
+
+v1::TrainingJob TrainingJobs::keep_request(JobRecord& record, v1::TrainingJob job) {
   table_.check_room();
-  ++record.evaluation_requests;
+  table_.replace(record, std::move(job));
   return record.job;
 }
 

@@ -74,6 +74,7 @@ class TrainingJobs {
   v1::ListRanksResponse ranks(const v1::ListRanksRequest& request);
 
  private:
+  v1::TrainingJob keep_request(JobRecord& record, v1::TrainingJob job);
   v1::TrainingJob change_settings(const v1::UpdateTrainingJobRequest& request, const std::string& requester);
   v1::TrainingJob fork_anew(const v1::ForkTrainingJobRequest& request, const std::string& requester);
   // origin: null for a job that begins by itself

@@ -284,6 +284,44 @@ TEST_F(Pauses, ACheckpointIsAskedForByCount) {
   EXPECT_THAT(error_of([&] { jobs().checkpoint(waiting); }).text, HasSubstr("only a RUNNING job"));
 }
 
+// What was answered is made, whatever comes between.
+TEST_F(Pauses, WhatWasAskedForOutlivesTheAttemptUntilItIsThere) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_data()->set_validation("validation.jsonl");
+  const auto id = jobs().create(create_request(spec)).id();
+  core_->attempts().tick();
+  train(id);
+  calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  for (int i = 0; i < 2; ++i) {
+    jobs().checkpoint(id);
+    jobs().evaluate(id);
+  }
+  EXPECT_EQ(job(id).open_requests().checkpoint_step(), 1);
+  EXPECT_EQ(job(id).open_requests().evaluation_step(), 1);
+  mpirun_exits(id, 137, "killed");
+  pass(5s);
+  ASSERT_EQ(job(id).generation(), 2);
+  train(id);
+  EXPECT_EQ(beat(id).checkpoint_requests(), 1);
+  EXPECT_EQ(beat(id).evaluation_requests(), 1);
+  for (const int step : {0, 1}) calls().report_step(step_request(id, 2, step, {0.2, 1.0}));
+  calls().commit_checkpoint(commit_request(id, 2, 1));
+  EXPECT_FALSE(job(id).open_requests().has_checkpoint_step());
+  EXPECT_TRUE(job(id).open_requests().has_evaluation_step());
+  EXPECT_EQ(beat(id).checkpoint_requests(), 1) << "of which ranks have heard";
+  v1::ReportMetricsRequest metrics;
+  metrics.set_job_id(id);
+  metrics.set_generation(2);
+  metrics.set_step(1);
+  metrics.set_split(v1::SPLIT_VALIDATION);
+  calls().report_metrics(metrics);
+  EXPECT_FALSE(job(id).open_requests().has_evaluation_step());
+  mpirun_exits(id, 137, "killed");
+  pass(5s);
+  ASSERT_EQ(job(id).generation(), 3);
+  EXPECT_FALSE(job(id).has_open_requests());
+}
+
 TEST_F(Pauses, AnEvaluationIsAskedForByCount) {
   v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
   spec.mutable_data()->set_validation("validation.jsonl");
