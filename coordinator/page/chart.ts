@@ -4,6 +4,9 @@ import { h, replace } from "./dom";
 import { csv, number } from "./format";
 import type { Column } from "./api";
 
+// A line and two steps of it, between which somebody has clicked: where it moved more of the two sides of the point.
+export type OnJump = (label: string, from: number, to: number) => void;
+
 export interface Line {
   label: string;
   values: Column;
@@ -31,6 +34,7 @@ export class Chart {
   constructor(
     title: string,
     private readonly fileName: string,
+    private readonly onJump?: OnJump,
   ) {
     const id = `chart-${fileName}`;
     this.summary = h("p", { class: "hidden", id: `${id}-text` });
@@ -136,6 +140,7 @@ export class Chart {
       data,
       this.place,
     );
+    this.listen(this.plot);
     replace(
       this.legend,
       ...this.lines.map((line, at) => {
@@ -144,6 +149,45 @@ export class Chart {
         return h("li", {}, mark, line.label);
       }),
     );
+  }
+
+  // A click that is no drag; two are a look at all of it.
+  private listen(plot: uPlot): void {
+    const { onJump } = this;
+    if (!onJump) return;
+    plot.over.classList.add("asks");
+    let pressedAt = 0;
+    plot.over.addEventListener("mousedown", (event) => {
+      pressedAt = event.clientX;
+    });
+    plot.over.addEventListener("click", (event) => {
+      if (event.detail > 1 || Math.abs(event.clientX - pressedAt) > 3) return;
+      const box = plot.over.getBoundingClientRect();
+      this.jump(onJump, plot, event.clientX - box.left, event.clientY - box.top);
+    });
+  }
+
+  private jump(onJump: OnJump, plot: uPlot, left: number, top: number): void {
+    const at = plot.posToIdx(left);
+    const away = (line: Line): number => {
+      const value = line.values[at];
+      return value === null || value === undefined ? Infinity : Math.abs(plot.valToPos(value, "y") - top);
+    };
+    const line = [...this.lines].sort((a, b) => away(a) - away(b))[0];
+    if (!line || away(line) === Infinity) return;
+    // Of the points where the line has a value.
+    const known = (from: number, by: number): number => {
+      while (from >= 0 && from < line.values.length && line.values[from] == null) from += by;
+      return from;
+    };
+    const before = known(at - 1, -1),
+      after = known(at + 1, 1);
+    const move = (from: number, to: number): number =>
+      line.values[from] == null || line.values[to] == null ? -1 : Math.abs(line.values[to]! - line.values[from]!);
+    const isLeft = move(before, at) >= move(at, after);
+    const [from, to] = isLeft ? [before, at] : [at, after];
+    const last = this.steps[to];
+    if (last !== undefined) onJump(line.label, this.steps[from] ?? Math.max(0, last - 1), last);
   }
 
   private save(): void {
