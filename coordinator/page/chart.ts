@@ -17,6 +17,7 @@ export interface Line {
 // Told apart by most people who do not see all colours, on dark and on light ground (after Okabe and Ito).
 const kLight = ["#0b62a4", "#b34700", "#00704f", "#9a2f74", "#7a5c00", "#4b4bc8", "#b00020", "#3d5a5a"];
 const kDark = ["#56b4e9", "#e69f5a", "#4fc89b", "#e38bc0", "#e2cf3f", "#a5a5ff", "#ff8a80", "#a9c4c4"];
+const kTwoClicks = 250; // milliseconds, in which a second click makes two
 const dark = matchMedia("(prefers-color-scheme: dark)");
 export const colour = (at: number): string => (dark.matches ? kDark : kLight)[at % kLight.length]!;
 const ink = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -151,19 +152,23 @@ export class Chart {
     );
   }
 
-  // A click that is no drag; two are a look at all of it.
+  // A click that is no drag, and not the first of two: those leave what was dragged.
   private listen(plot: uPlot): void {
     const { onJump } = this;
     if (!onJump) return;
     plot.over.classList.add("asks");
-    let pressedAt = 0;
+    let pressedAt = 0,
+      waiting = 0;
     plot.over.addEventListener("mousedown", (event) => {
       pressedAt = event.clientX;
     });
     plot.over.addEventListener("click", (event) => {
+      clearTimeout(waiting);
       if (event.detail > 1 || Math.abs(event.clientX - pressedAt) > 3) return;
       const box = plot.over.getBoundingClientRect();
-      this.jump(onJump, plot, event.clientX - box.left, event.clientY - box.top);
+      const left = event.clientX - box.left,
+        top = event.clientY - box.top;
+      waiting = window.setTimeout(() => this.jump(onJump, plot, left, top), kTwoClicks);
     });
   }
 
