@@ -11,6 +11,7 @@
 #include "coordinator/http/job_json.h"
 #include "coordinator/http/log_tail.h"
 #include "coordinator/http/run_curves.h"
+#include "coordinator/http/weight_moves.h"
 #include "coordinator/page/page_files.h"
 
 namespace equipoise::coordinator {
@@ -22,6 +23,7 @@ constexpr QueryRange kPoints{.least = 1, .most = 1000, .usual = 300};
 constexpr QueryRange kWorst{.least = 0, .most = 32, .usual = 8};
 constexpr std::size_t kMostCurveGroups = 32;
 constexpr QueryRange kLogBytes{.least = 1, .most = 256 * 1024, .usual = 64 * 1024};
+constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
 constexpr auto kCurvesKept = 1s;
 constexpr std::size_t kMostCurvesKept = 64;
 // For all callers of a service that asks for no token: a page makes a call or two a second.
@@ -163,6 +165,8 @@ std::string HttpService::read(const HttpRequest& request, const RouteMatch& matc
           [](JobController& core, const auto& asked) { return core.training_jobs().group_weights(asked); });
     case HttpCall::kReadCurves:
       return curves(request, match.id);
+    case HttpCall::kReadMoves:
+      return moves(request, match.id);
     case HttpCall::kReadLog:
       return log(request, match.id);
     default:
@@ -235,6 +239,26 @@ std::string HttpService::curves(const HttpRequest& request, const std::string& i
   if (curves_.size() >= kMostCurvesKept) curves_.clear();
   curves_.insert_or_assign(key, KeptCurves{.until = std::chrono::steady_clock::now() + kCurvesKept, .json = json});
   return json;
+}
+
+// The file is read without the core: it may be on a slow disk.
+std::string HttpService::moves(const HttpRequest& request, const std::string& id) {
+  check_query(request, {"group", "from", "to"});
+  MoveQuery query{.group = request.query_of("group").value_or(""), .from = 0, .to = 0};
+  if (query.group.empty()) throw std::invalid_argument("the query has no group");
+  query.to = query_number(request, "to", {.least = 1, .most = kMostSteps, .usual = 1});
+  query.from = query_number(request, "from", {.least = 0, .most = query.to - 1, .usual = query.to - 1});
+  const std::filesystem::path output = shared_.read([&](JobController& core) {
+    const JobRecord& record = core.table().find(id);
+    return record.config ? record.config->output : std::filesystem::path();
+  });
+  const RunSharesFile file =
+      run_shares_file(output, [this](const std::filesystem::path& opened) { return settings_.roots.may_open(opened); });
+  query = narrowed(std::move(query), file);
+  const HistoryRange range = history_range(query);
+  const v1::ListGroupWeightsResponse history = shared_.read(
+      [&](JobController& core) { return core.training_jobs().group_weights_from(id, range.first, range.steps); });
+  return moves_json(query, history, file);
 }
 
 std::string HttpService::log(const HttpRequest& request, const std::string& id) {

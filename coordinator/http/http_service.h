@@ -48,6 +48,7 @@ class HttpService {
   std::string read(const HttpRequest& request, const RouteMatch& match);
   std::string change(const HttpRequest& request, const RouteMatch& match, const AdmittedCall& admitted);
   std::string curves(const HttpRequest& request, const std::string& id);
+  std::string moves(const HttpRequest& request, const std::string& id);
   std::string log(const HttpRequest& request, const std::string& id);
   std::shared_ptr<const AdmittedCall> admit(const HttpRequest& request, const HttpPeer& peer, const HttpRoute& route);
   HttpResponse health();
