@@ -86,7 +86,8 @@ bool is_same(const JobLifecycle& one, const JobLifecycle& other) {
   const bool says_the_same = one.state == other.state && one.reason == other.reason && one.resumes == other.resumes;
   // A coordinator that takes over an attempt finds a sentence, and not always what it came from.
   return says_the_same && one.preempted_by == other.preempted_by && one.ends_processes == other.ends_processes &&
-         one.left_at_step == other.left_at_step && one.all_ranks_finished == other.all_ranks_finished;
+         one.left_at_step == other.left_at_step && one.all_ranks_finished == other.all_ranks_finished &&
+         one.stop == other.stop;
 }
 
 // What is wanted of a job that is there; of one that is final, what was wanted before.

@@ -30,6 +30,8 @@ std::string set_aside_text(const std::string& why) {
          "; its records are kept, equipoise-coordinator --check tells of all";
 }
 
+constexpr const char* kCoordinatorStopped = "the coordinator was stopped";
+
 constexpr int kOfSignals = 128;                  // an exit code of mpirun above it is that and a signal's number
 constexpr int kKilled = 137, kTerminated = 143;  // SIGKILL, SIGTERM
 constexpr int kNoCoordinator = 75;               // of a rank that had waited for as long as it may
@@ -47,7 +49,7 @@ std::string next_attempt_text(const JobLifecycle& job, const std::string& what) 
 
 // With why there is a next attempt at all.
 std::string recovering_text(const JobLifecycle& job, const std::string& what) {
-  std::string why = job.failures.empty() ? "the coordinator was stopped" : job.failures.back().cause;
+  std::string why = job.failures.empty() ? kCoordinatorStopped : job.failures.back().cause;
   if (job.left_at_step) {
     why = "its ranks left at step " + std::to_string(*job.left_at_step) +
           " with a checkpoint, as one of them was asked to end";
@@ -68,6 +70,7 @@ struct Transition {
   bool is_pausing() const { return job.state == v1::JOB_STATE_PAUSING; }
   bool is_paused() const { return job.state == v1::JOB_STATE_PAUSED; }
   bool is_of_user() const { return job.launched_by == LaunchedBy::kUser; }
+  bool is_stopping() const { return job.stop != CoordinatorStop::kNone; }
 
   JobLifecycle begin_attempt(std::string reason) const {
     if (!is_waiting()) return job;
@@ -164,6 +167,7 @@ struct Transition {
 
   // The attempt has ended through no fault of the job's: another one follows, if there may be one.
   JobLifecycle lost(AttemptFailure failure, RestartCause cause, const std::string& when = "") const {
+    if (is_stopping()) return stopped();
     if (job.max_restarts == 0) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, failure.cause, now);
     JobLifecycle after = without_end(job);
     after.restart_cause = failure.restart_cause = cause;
@@ -206,13 +210,13 @@ struct Transition {
     if (job.ends_processes || job.left_at_step) return job;
     JobLifecycle after = without_end(job);
     after.ends_processes = true;
-    after.pause_trouble = cause;
+    after.pause_trouble = is_stopping() ? kCoordinatorStopped : cause;
     after.resumes = job.resumes;
     after.pause_cause = job.pause_cause;
-    return moved(std::move(after), job.state,
-                 why_pausing() + "; " + cause +
-                     "; its processes are ending, and it goes on from its newest checkpoint" + goes_on_text(),
-                 now);
+    const std::string& trouble = after.pause_trouble;
+    std::string reason = why_pausing() + "; " + trouble +
+                         "; its processes are ending, and it goes on from its newest checkpoint" + goes_on_text();
+    return moved(std::move(after), job.state, std::move(reason), now);
   }
 
   // Data that were changed, or a folder that is not mounted: whoever mends it resumes the job, which has lost nothing.
@@ -384,10 +388,11 @@ struct Transition {
       return exit.leaves_processes ? after : Transition{.job = after, .now = now}(ProcessesEnded{});
     }
     if (!has_attempt(job.state) && !is_pausing()) return job;
-    if (job.left_at_step) return job.preempted_by.empty() ? restarts_after_leaving() : queued_again();
+    if (job.left_at_step && !is_stopping()) return job.preempted_by.empty() ? restarts_after_leaving() : queued_again();
     // Where it has lost a host, the mpirun of Open MPI 5 ends with 0.
     if (exit.exit_code != 0 || (exit.lost_contact && !job.all_ranks_finished)) return lost_by(exit);
     if (job.all_ranks_finished) return succeeded(without_wishes(), exit.world_size);
+    if (is_stopping()) return stopped();
     const std::string unfinished = "mpirun exited with code 0, but " + std::to_string(exit.ranks_finished) + " of " +
                                    std::to_string(exit.world_size) + " ranks had finished training";
     // They may have, and could not say so.
@@ -551,17 +556,32 @@ struct Transition {
     const bool has_started = has_attempt(job.state) || job.state == v1::JOB_STATE_RECOVERING;
     const bool was_preempted = job.state == v1::JOB_STATE_RECOVERING && job.restart_cause == RestartCause::kPreemption;
     const bool may_go_on = job.max_restarts > 0 || job.left_at_step || was_preempted;
-    if (!has_started || !may_go_on || stopped.for_good) return interrupted("the coordinator was stopped");
+    if (!has_started || !may_go_on || stopped.for_good) return interrupted(kCoordinatorStopped);
     JobLifecycle after = without_end(job);
     after.restart_cause = RestartCause::kCoordinator;
     if (is_of_user()) {
       return moved(std::move(after), v1::JOB_STATE_QUEUED,
-                   "the coordinator was stopped; waiting for its workers to register again", now);
+                   std::string(kCoordinatorStopped) + "; waiting for its workers to register again", now);
     }
+    // It may be told of the stop twice: once its ranks have left, and at the end.
+    after.left_at_step = job.left_at_step;
     const std::string from =
         job.left_at_step ? "from the checkpoint of step " + std::to_string(*job.left_at_step) + " " : "";
     return moved(std::move(after), v1::JOB_STATE_RECOVERING,
-                 "the coordinator was stopped; the job goes on " + from + "when one starts", now);
+                 std::string(kCoordinatorStopped) + "; the job goes on " + from + "when one starts", now);
+  }
+
+  // Whatever becomes of its ranks from now on, the stop is why.
+  JobLifecycle operator()(const CoordinatorStopping& stopping) const {
+    if (job.state != v1::JOB_STATE_RUNNING && !is_pausing()) return job;
+    JobLifecycle after = job;
+    after.stop = stopping.for_good ? CoordinatorStop::kForGood : CoordinatorStop::kInOrder;
+    if (is_pausing() || job.left_at_step || job.all_ranks_finished) return after;
+    return moved(std::move(after), job.state, "its ranks make a checkpoint and leave, as the coordinator stops", now);
+  }
+
+  JobLifecycle stopped() const {
+    return (*this)(CoordinatorStopped{.for_good = job.stop == CoordinatorStop::kForGood});
   }
 
   JobLifecycle operator()(const CoordinatorRestarted& restarted) const {
@@ -570,9 +590,9 @@ struct Transition {
     if (job.state == v1::JOB_STATE_RECOVERING) {
       JobLifecycle after = job;
       after.restart_cause = RestartCause::kCoordinator;
-      std::string reason = restarted.was_stopped
-                               ? "the coordinator was stopped; " + next_attempt_text(job, "starts when there is room")
-                               : recovering_text(after, "starts when there is room");
+      std::string reason = restarted.was_stopped ? std::string(kCoordinatorStopped) + "; " +
+                                                       next_attempt_text(job, "starts when there is room")
+                                                 : recovering_text(after, "starts when there is room");
       return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
     }
     if (!has_attempt(job.state) || job.max_restarts == 0) return interrupted("the coordinator was lost");
@@ -615,6 +635,8 @@ struct RankOfEvent {
   void operator()(const Event&) const {}
 };
 
+bool is_failure_of_job(v1::FailureKind kind) { return kind != v1::FAILURE_KIND_INFRASTRUCTURE; }
+
 // Whether an attempt of `job` has failed by an event after which it is `after`, and why.
 std::optional<std::string> failure_between(const JobLifecycle& job, const JobEvent& event, const JobLifecycle& after) {
   if (job.generation == 0 || std::holds_alternative<SetAside>(event) || std::holds_alternative<SpecRefused>(event)) {
@@ -640,7 +662,8 @@ JobLifecycle next(const JobLifecycle& job, const JobEvent& event, WallTime now) 
     if (!after.refused_inputs.empty()) kind = v1::FAILURE_KIND_INVALID_INPUT;
     FailureFacts& facts = after.failure.emplace(
         FailureFacts{.generation = job.generation, .time = now, .kind = kind, .reason = *reason, .step = job.step});
-    std::visit(RankOfEvent{facts}, event);
+    // A rank that ended with its coordinator has not failed.
+    if (job.stop == CoordinatorStop::kNone || is_failure_of_job(facts.kind)) std::visit(RankOfEvent{facts}, event);
   }
   return after;
 }

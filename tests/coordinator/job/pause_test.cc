@@ -471,6 +471,26 @@ TEST_F(Pauses, WorkersOfTheUserThatLeaveMayRegisterAgain) {
   EXPECT_EQ(state(id), v1::JOB_STATE_SUCCEEDED);
 }
 
+TEST_F(Pauses, AttemptsAndEventsNameTheStopOfTheCoordinatorWhereItsRanksEndFirst) {
+  const auto id = running(1);
+  steps(id, 0, 3);
+  core_->attempts().begin_leaving();
+  fail(id, v1::FAILURE_KIND_INFRASTRUCTURE);
+  mpirun_exits(id, 143);
+  EXPECT_FALSE(core_->attempts().are_leaving());
+  core_->attempts().begin_shutdown();
+  EXPECT_EQ(reason(id), "the coordinator was stopped; the job goes on when one starts");
+  EXPECT_FALSE(job(id).has_failure());
+  const std::vector<StoredAttempt> attempts = store_->attempts(id);
+  ASSERT_EQ(attempts.size(), 1U);
+  EXPECT_EQ(attempts[0].state, "STOPPED");
+  EXPECT_EQ(attempts[0].cause, "the coordinator was stopped; the job goes on when one starts");
+  for (const StoredEvent& event : store_->events(id, 0, 100)) {
+    EXPECT_EQ(event.text.find("rank 0"), std::string::npos) << event.text;
+    EXPECT_EQ(event.text.find("mpirun exited"), std::string::npos) << event.text;
+  }
+}
+
 TEST_F(Pauses, ACoordinatorThatStopsLetsRanksLeaveFirst) {
   settings_.supervisor.max_running_jobs = 10;
   restart();
