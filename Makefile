@@ -7,8 +7,8 @@ SEEDS ?= 100000
 SECONDS ?= 600
 
 .PHONY: demo test recipes test-faults test-hosts test-slurm test-openmpi5 test-container test-trl test-trackers \
-  test-wheel test-grpcurl test-asan test-tsan fuzz simulate bench reproduce check-gpu protocol protocol-release soak \
-  build clean
+  test-wheel test-grpcurl docs test-asan test-tsan fuzz simulate bench reproduce check-gpu protocol \
+  protocol-release soak build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -135,6 +135,11 @@ protocol:
 protocol-release:
 	deploy/bootstrap --tests
 	.ci/protocol --release
+
+# The site of docs/, in build/site: open build/site/index.html. Links that lead nowhere are refused.
+docs:
+	deploy/bootstrap --docs
+	deploy/site/build
 
 build:
 	deploy/bootstrap
