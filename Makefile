@@ -125,7 +125,7 @@ reproduce:
 check-gpu:
 	deploy/check-gpu
 
-# docs/reference/api.md anew, after a change of the .proto files, and their checks.
+# docs/reference/api.md and the keys of docs/configuration.md anew, after a change of the .proto files, and their checks.
 protocol:
 	deploy/bootstrap --tests
 	.ci/protocol --write
