@@ -7,7 +7,7 @@ SEEDS ?= 100000
 SECONDS ?= 600
 
 .PHONY: demo test recipes test-faults test-hosts test-slurm test-openmpi5 test-container test-trl test-trackers \
-  test-wheel test-grpcurl docs test-asan test-tsan fuzz simulate bench reproduce check-gpu protocol \
+  test-wheel test-grpcurl test-docs docs test-asan test-tsan fuzz simulate bench reproduce check-gpu protocol \
   protocol-release soak build clean
 
 demo:
@@ -55,6 +55,12 @@ test-trl:
 	deploy/bootstrap --tests
 	deploy/build --programs
 	python3 tests/integration/trl_test.py -v
+
+# The commands of README.md and of every page, in order, in a fresh folder for each page. Ten minutes.
+test-docs:
+	deploy/bootstrap --tests
+	deploy/build --programs
+	DOCS_PAGES=all python3 tests/integration/docs_test.py -v
 
 # Runs sent to the real wandb, MLflow and trackio, on this machine.
 test-trackers:

@@ -10,8 +10,8 @@ DOCS = ROOT / "docs"
 NPM = ROOT / ".deps/npm"
 # A link of a page to a file or folder of the repository, relative to the page: [text](../deploy/slurm).
 LINK = re.compile(r"\]\((\.\./[^)#\s]*)(#[^)\s]*)?\)")
-# The marks of a block that no test runs are for the test and for readers of the source.
-MARKS = re.compile(r"^(\s*```[a-z]+) \{[^}\n]*\}$", re.MULTILINE)
+# The marks of a block are for tests/integration/docs_test.py; the name of a file is shown.
+MARKS = re.compile(r'^(\s*```[a-z]+) \{(?:file=("[^"]*")|[^}\n]*)\}$', re.MULTILINE)
 # A link whose text is the page's file: [operations.md](operations.md#tls).
 NAMED_BY_FILE = re.compile(r"\[([\w./-]+\.md)\]\(([^)#\s]+\.md)(#[^)\s]*)?\)")
 LANGUAGES = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".py": "python", ".toml": "toml", ".html": "html",
@@ -79,6 +79,9 @@ def on_page_markdown(markdown, page, **_):
         up = "../" * page.file.src_uri.count("/")
         return f"]({up}{source_page(path)}{match[2] or ''})"
 
+    def title(match):
+        return f"{match[1]} title={match[2]}" if match[2] else match[1]
+
     def by_title(match):
         target = folder / match[2]
         if not target.exists():
@@ -86,7 +89,7 @@ def on_page_markdown(markdown, page, **_):
         title = re.search(r"^# (.+)$", target.read_text(), re.MULTILINE)[1]
         return f"[{title}]({match[2]}{match[3] or ''})"
 
-    return NAMED_BY_FILE.sub(by_title, LINK.sub(to_source, MARKS.sub(r"\1", markdown)))
+    return NAMED_BY_FILE.sub(by_title, LINK.sub(to_source, MARKS.sub(title, markdown)))
 
 
 def on_post_page(output, page, **_):
