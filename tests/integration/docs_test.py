@@ -32,8 +32,8 @@ QUICK = ["quick-start.md", "convert.md"]
 FENCE = re.compile(r"^```(\w*)(?: \{([^}\n]*)\})?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # How a line begins that somebody would paste into a shell.
 COMMAND = re.compile(
-    r"(\$ )?(\w+=\S+ )*(equipoise(-\w+)? (?!\w+: )|build/release/bin|make \w|mpirun|cd |export |sudo|python3? |curl|grpcurl|kubectl|"
-    r"deploy/\w|source |pip |ssh |hf |tests/\w|\.ci/|openssl|echo |chmod|sqlite3|sbatch|srun|systemctl|podman|sky |"
+    r"(\$ )?(\w+=\S+ )*(equipoise(-\w+)? (?!\w+: )|build/release/bin|make \w|mpirun|cd |export |sudo|python3? |curl|"
+    r"grpcurl|kubectl|deploy/\w|source |pip |ssh |hf |tests/\w|\.ci/|openssl|echo |chmod|sqlite3|sbatch|srun|systemctl|podman|sky |"
     r"prometheus |git |ctest|cmake|ninja|apt)")
 PROGRAMS = ("equipoise", "equipoise-coordinator", "equipoise-worker")
 
@@ -45,11 +45,16 @@ JOB = """cat > job.yaml <<'END'
 END
 """
 # Jobs that last until they are asked to end.
-LONG = """sed 's/max_steps: 4/max_steps: 1000000/; s/name: first/name: long/; s#runs/first#runs/long#' job.yaml > long.yaml
-ID=$(equipoise submit long.yaml | tail -1); until equipoise jobs get $ID --json | grep -q '"state": *"RUNNING"'; do sleep 0.2; done
+LONG = """rm -rf runs/long*
+sed 's/max_steps: 4/max_steps: 1000000/; s/name: first/name: long/; s#runs/first#runs/long#' job.yaml > long.yaml
+ID=$(equipoise submit long.yaml | tail -1)
+until equipoise jobs get $ID --json | grep -q '"state": *"RUNNING"'; do sleep 0.2; done
 """
 RUNS = """sed 's/max_steps: 4/max_steps: 120/; s#runs/first#runs/gr-dpo#' job.yaml > gr-dpo.yaml
 equipoise train gr-dpo.yaml --quiet --set checkpoint.every_steps=60 --set checkpoint.keep=5
+"""
+OPEN = """[ -z "$beside" ] || { kill $beside; wait $beside || true; }
+equipoise-coordinator --listen 127.0.0.1:$PORT --state open --hostfile hosts --max-running-jobs 9 & beside=$!; wait_for $PORT
 """
 PRELUDES = {
     "README.md": MODEL + "printf 'localhost slots=4\\n' > hosts\n",
@@ -64,25 +69,38 @@ cat > axolotl.yaml <<'END'
 END
 """,
     "receipts.md": MODEL + JOB + RUNS,
-    "operations.md": MODEL + JOB + "printf 'localhost slots=4\\nnode2 slots=1\\n' > hosts; mkdir runs\n",
+    "operations.md": MODEL + JOB + "printf 'localhost slots=4\\n' > hosts; mkdir runs\n"
+                     "export EQUIPOISE_COORDINATOR=127.0.0.1:$PORT\n",
 }
-# Bash in front of the block with this first line.
+# Bash in front of the block whose first line begins so.
 BEFORE = {
     # A run that a crash has ended after its second step.
     ("README.md", "build/release/bin/equipoise train job.yaml --resume"):
         "rm -rf runs/my-gr-dpo; equipoise train job.yaml --quiet --set checkpoint.every_steps=1 --set training.max_steps=2",
+    ("README.md", "equipoise-coordinator --listen"): "rm -rf runs/my-gr-dpo",
     # The job before has ended.
-    ("README.md", "id=$(equipoise submit job.yaml --coordinator HOST:7443 --external)        # prints the job's id"):
+    ("README.md", "id=$(equipoise submit"):
         "export EQUIPOISE_COORDINATOR=127.0.0.1:$PORT; "
         "for one in $(equipoise jobs list | grep -o 'my-gr-dpo-[0-9a-f]*'); do equipoise jobs watch $one; done; "
         "rm -rf runs/my-gr-dpo",
-    ("README.md", "equipoise-coordinator --listen 0.0.0.0:7443 --insecure --state /var/lib/equipoise --hostfile hosts &"):
-        "rm -rf runs/my-gr-dpo",
+    ("operations.md", "equipoise doctor"):
+        "equipoise-coordinator --listen 127.0.0.1:$PORT --state asked & beside=$!; wait_for $PORT",
+    # In place of that with TLS.
+    ("operations.md", "id=$(build/release/bin/equipoise submit"): OPEN,
+    ("operations.md", "build/release/bin/equipoise jobs list"): LONG,
+    ("operations.md", "build/release/bin/equipoise checkpoints list"): RUNS + "cp -r runs/gr-dpo runs/dpo",
+    ("operations.md", "equipoise hosts list"): "printf 'node2 slots=1\\n' >> hosts\n" + OPEN,
+    ("operations.md", "equipoise submit job.yaml"): "rm -rf runs/first",
+    ("operations.md", "equipoise jobs pause ID"): LONG,
+    ("operations.md", "equipoise jobs fork ID"):
+        "equipoise jobs checkpoint $ID --wait; AT=$(ls runs/long/checkpoints | sed 's/.*-//' | sort -n | tail -1)",
 }
 # In this order, in every page.
 FILLED_IN = [
     (r"\b(HOST|NODE|head|127\.0\.0\.1|0\.0\.0\.0):7443", "127.0.0.1:$PORT"), (r"0\.0\.0\.0:9464", "127.0.0.1:$HTTP"),
     (r"/var/lib/equipoise", "state"), (r"/srv/runs", "runs"), (r"(-np) 8", r"\1 2"), (r"\bID\b", "$ID"),
+    (r"(.*jobs watch \$ID).*", r"timeout 3 \1 || [ $? = 124 ]"), ("max_steps=3000", "max_steps=3000000"),
+    ("--at 2000", "--at $AT"),
 ]
 
 
@@ -138,7 +156,7 @@ def script_of(page, slow):
                 lines.append(f"cat > {name} <<'END_OF_FILE'\n{shown}END_OF_FILE")
         for pattern, value in FILLED_IN:
             text = re.sub(pattern, value, text)
-        lines.append(BEFORE.get((page, block.text.splitlines()[0]), ""))
+        lines += [before for (where, start), before in BEFORE.items() if where == page and block.text.startswith(start)]
         lines.append(f"echo '@@ {block.where}' >&2")
         if "background" in block.kinds:
             lines += ["[ -z \"$beside\" ] || { kill $beside; wait $beside || true; }", f"{text.rstrip()} &",
