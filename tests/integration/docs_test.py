@@ -48,7 +48,7 @@ END
 LONG = """rm -rf runs/long*
 sed 's/max_steps: 4/max_steps: 1000000/; s/name: first/name: long/; s#runs/first#runs/long#' job.yaml > long.yaml
 ID=$(equipoise submit long.yaml | tail -1)
-until equipoise jobs get $ID --json | grep -q '"state": *"RUNNING"'; do sleep 0.2; done
+becomes RUNNING
 """
 RUNS = """sed 's/max_steps: 4/max_steps: 120/; s#runs/first#runs/gr-dpo#' job.yaml > gr-dpo.yaml
 equipoise train gr-dpo.yaml --quiet --set checkpoint.every_steps=60 --set checkpoint.keep=5
@@ -100,6 +100,8 @@ FILLED_IN = [
     (r"\b(HOST|NODE|head|127\.0\.0\.1|0\.0\.0\.0):7443", "127.0.0.1:$PORT"), (r"0\.0\.0\.0:9464", "127.0.0.1:$HTTP"),
     (r"/var/lib/equipoise", "state"), (r"/srv/runs", "runs"), (r"(-np) 8", r"\1 2"), (r"\bID\b", "$ID"),
     (r"(.*jobs watch \$ID).*", r"timeout 3 \1 || [ $? = 124 ]"), ("max_steps=3000", "max_steps=3000000"),
+    # Who reads takes his time.
+    (r"(.*jobs resume \$ID.*)", "\\1\nbecomes RUNNING"), (r"(.*jobs cancel \$ID.*)", "\\1\nbecomes CANCELLED"),
     ("--at 2000", "--at $AT"),
 ]
 
@@ -139,7 +141,8 @@ def free_port():
 
 def script_of(page, slow):
     """What bash runs for a page; each block says first where it stands."""
-    lines = ["set -euo pipefail", "wait_for() { until (exec 3<>/dev/tcp/127.0.0.1/$1) 2>/dev/null; do sleep 0.1; done; }",
+    lines = ["set -euo pipefail", "becomes() { until equipoise jobs list | grep -q \"^$ID .*$1\"; do sleep 0.2; done; }",
+             "wait_for() { until (exec 3<>/dev/tcp/127.0.0.1/$1) 2>/dev/null; do sleep 0.1; done; }",
              "beside=", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", PRELUDES.get(page, "")]
     for block in blocks(page):
         if "norun" in block.kinds or ("slow" in block.kinds and not slow):
