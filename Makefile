@@ -7,8 +7,8 @@ SEEDS ?= 100000
 SECONDS ?= 600
 
 .PHONY: demo test recipes test-faults test-hosts test-slurm test-openmpi5 test-container test-trl test-trackers \
-  test-wheel test-grpcurl test-asan test-tsan fuzz simulate bench reproduce check-gpu protocol protocol-release soak \
-  build clean
+  test-wheel test-grpcurl test-docs docs test-asan test-tsan fuzz simulate bench reproduce check-gpu protocol \
+  protocol-release soak build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -55,6 +55,12 @@ test-trl:
 	deploy/bootstrap --tests
 	deploy/build --programs
 	python3 tests/integration/trl_test.py -v
+
+# The commands of README.md and of every page, in order, in a fresh folder for each page. Ten minutes.
+test-docs:
+	deploy/bootstrap --tests
+	deploy/build --programs
+	DOCS_PAGES=all python3 tests/integration/docs_test.py -v
 
 # Runs sent to the real wandb, MLflow and trackio, on this machine.
 test-trackers:
@@ -125,7 +131,7 @@ reproduce:
 check-gpu:
 	deploy/check-gpu
 
-# docs/reference/api.md anew, after a change of the .proto files, and their checks.
+# docs/reference/api.md and the keys of docs/configuration.md anew, after a change of the .proto files, and their checks.
 protocol:
 	deploy/bootstrap --tests
 	.ci/protocol --write
@@ -135,6 +141,11 @@ protocol:
 protocol-release:
 	deploy/bootstrap --tests
 	.ci/protocol --release
+
+# The site of docs/, in build/site: open build/site/index.html. Links that lead nowhere are refused.
+docs:
+	deploy/bootstrap --docs
+	deploy/site/build
 
 build:
 	deploy/bootstrap

@@ -8,6 +8,7 @@ Reads what `protoc --include_source_info` writes, with Protobuf's Python library
 """
 
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,11 @@ def text(comment):
     return " ".join(comment.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
+def linked(comment, up):
+    """With links to what it names in docs/; `up`: the way there from the page."""
+    return re.sub(r"\bdocs/([\w./-]+\.md)(#[\w-]+)?", lambda m: f"[{m[1]}]({up}{m[1]}{m[2] or ''})", comment)
+
+
 class Page:
     def __init__(self):
         self.lines = [
@@ -61,7 +67,7 @@ class Page:
 
     def comment(self, path):
         place = self.comments.get(path)
-        return text(place.leading_comments or place.trailing_comments) if place else ""
+        return linked(text(place.leading_comments or place.trailing_comments), "../") if place else ""
 
     def needed(self, path, name):
         comment = self.comment(path)

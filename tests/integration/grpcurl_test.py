@@ -30,7 +30,7 @@ def examples():
     """The words of each command of the page, which ends where no backslash and no quote leaves it open."""
     commands, command = [], ""
     for line in (programs.ROOT / "docs/grpcurl.md").read_text().splitlines():
-        if not command and not line.startswith("    grpcurl "):
+        if not command and not line.startswith("grpcurl "):
             continue
         command += line.strip().removesuffix("\\") + " "
         if line.endswith("\\") or command.count("'") % 2:

@@ -9,7 +9,7 @@ const [playwright, axe] = process.argv.slice(2);
 const { chromium } = await import(pathToFileURL(playwright).href).then((module) => module.default ?? module);
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
 const rules = readFileSync(axe, "utf8");
-let context, page, trouble;
+let context, page, trouble, asked;
 
 const steps = {
   // A new tab: nothing of an earlier one is known to it.
@@ -32,9 +32,13 @@ const steps = {
         !/Failed to load resource|ERR_/.test(message.text()) &&
         trouble.push(message.text()),
     );
+    asked = [];
+    page.on("request", (request) => asked.push(request.url()));
     page.on("pageerror", (error) => trouble.push(String(error)));
     await page.goto(url);
   },
+  asked: () => asked,
+  appears: ({ selector }) => page.waitForSelector(selector).then(() => true),
   go: ({ hash }) =>
     page.evaluate((to) => {
       location.hash = to;

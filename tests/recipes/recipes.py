@@ -14,7 +14,10 @@ class Recipe:
 PROTO = 'proto/equipoise/v1/job.proto'
 
 SETTING = Recipe('A setting of a job', {'SECTION': 'logging'}, [
-    (PROTO, '  // Exactly these steps instead', '''  // Digits of a number, 1 to 17. Absent: 17.
+    (PROTO, '  // Lines at exactly these numbers', '''  // Digits of a number.
+  // Range: 1 to 17.
+  // Unit: digits.
+  // Absent: 17.
   optional int32 digits = 900;
 '''),
     ('common/config/logging_config.h', '  std::vector<std::int64_t> at_steps;', '  std::int64_t digits = 17;\n'),
@@ -43,7 +46,10 @@ AMBIGUITY_SET = Recipe('An ambiguity set', {}, [
     (PROTO, '}\n\n// b_g, what a group', '''  // 1/2 sum_g |alpha_g - p_g| <= radius.
   AMBIGUITY_SET_TOTAL_VARIATION = 5;
 '''),
-    (PROTO, '  // Absent: none.\n  Baseline baseline', '''  // In [0, 1]. Required with ambiguity_set total_variation, refused without.
+    (PROTO, '  // b_g that is subtracted', '''  // How far alpha may be from the groups' shares.
+  // Range: [0, 1].
+  // Unit: none.
+  // Required with `total_variation`.
   optional double radius = 900;
 '''),
     ('common/robust/robust_settings.h', ' };\n\nenum class WeightUpdate', ', kTotalVariation'),
