@@ -7,8 +7,8 @@ SEEDS ?= 100000
 SECONDS ?= 600
 
 .PHONY: demo test recipes test-faults test-hosts test-slurm test-openmpi5 test-container test-trl test-trackers \
-  test-wheel test-grpcurl test-docs docs test-asan test-tsan fuzz simulate bench reproduce check-gpu protocol \
-  protocol-release soak build clean
+  test-wheel test-deb test-grpcurl test-docs docs test-asan test-tsan fuzz simulate bench reproduce check-gpu \
+  protocol protocol-release soak build clean
 
 demo:
 	SURVEY="$(SURVEY)" SHORT="$(SHORT)" deploy/demo/run
@@ -74,6 +74,12 @@ test-wheel:
 	deploy/bootstrap --wheel
 	deploy/wheel
 	python3 tests/integration/wheel_test.py -v
+
+# The Debian package of deploy/deb, installed by apt in a fresh Debian: needs root.
+test-deb:
+	deploy/bootstrap --deb
+	deploy/deb
+	python3 tests/integration/deb_test.py -v
 
 # Every example of docs/grpcurl.md with the real grpcurl, which is built first (two minutes).
 test-grpcurl:

@@ -8,9 +8,9 @@
 #include <system_error>
 #include <vector>
 
+#include "common/base/build_version.h"
 #include "common/process/machine_ranks.h"
 #include "coordinator/launch/hostfile.h"
-#include "coordinator/revision.h"
 #include "coordinator/service/listen_address.h"
 
 namespace equipoise::coordinator {
@@ -46,7 +46,7 @@ struct Texts {
 };
 
 void declare(CLI::App& app, Texts& texts) {
-  app.set_version_flag("--version", std::string("equipoise-coordinator ") + EQUIPOISE_VERSION);
+  app.set_version_flag("--version", "equipoise-coordinator " + build_version());
   app.add_option("--listen", texts.listen, "HOST:PORT of the gRPC services; port 0: any free one")
       ->capture_default_str();
   app.add_option("--http-listen,--metrics-listen", texts.http_listen,

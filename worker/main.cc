@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 
+#include "common/base/build_version.h"
 #include "common/base/environment.h"
 #include "common/base/error.h"
 #include "common/base/host_port.h"
@@ -240,8 +241,9 @@ int main(int argc, char** argv) {
   equipoise::MergeFiles merged;
   CLI::App app{
       "One rank of an Equipoise training job.\n"
-      "Start as many as you have GPUs:  mpirun --bind-to none -np 2 equipoise-worker --coordinator HOST:PORT --job ID"};
-  app.set_version_flag("--version", "equipoise-worker " EQUIPOISE_VERSION, "print what this is and exit");
+      "Start as many as you have GPUs:  mpirun --bind-to none -np 2 equipoise-worker --coordinator HOST:PORT --job ID",
+      "equipoise-worker"};
+  app.set_version_flag("--version", "equipoise-worker " + equipoise::build_version(), "print what this is and exit");
   app.add_option("--coordinator", options.coordinator, "HOST:PORT of equipoise-coordinator; required")
       ->envname("EQUIPOISE_COORDINATOR");
   app.add_option("--job", options.job, "id of the job, as `equipoise submit` printed it; required");

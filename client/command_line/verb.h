@@ -32,7 +32,7 @@ void add_explain_verb(CLI::App& parent, Action& chosen);
 void add_token_verb(CLI::App& parent, Action& chosen);
 void add_version_verb(CLI::App& parent, Action& chosen);
 
-// "equipoise 0.1.0 (gRPC ..., Protobuf ...)".
+// "equipoise 0.1.0 (revision ...), gRPC ..., Protobuf ...".
 std::string version_text();
 
 // The sub-verbs of `jobs`.

@@ -9,6 +9,7 @@
 #include "client/connection/private_service.h"
 #include "client/doctor/machine_checks.h"
 #include "client/doctor/program_checks.h"
+#include "common/base/build_version.h"
 #include "common/base/cache_folder.h"
 
 namespace equipoise {
@@ -70,7 +71,7 @@ DoctorFindings examine(const DoctorFlags& flags) {
   const auto add = [&findings](DoctorFinding finding) { findings.push_back(std::move(finding)); };
   const PrivateFolder folder;
   for (const char* const program : {"equipoise-coordinator", "equipoise-worker"}) {
-    add(program_finding(programs, program, EQUIPOISE_VERSION, folder.path()));
+    add(program_finding(programs, program, build_version(), folder.path()));
   }
   add(mpirun_finding(folder.path()));
   add(ranks_finding(programs / "equipoise-worker", flags.hostfile, folder.path()));

@@ -2,12 +2,13 @@
 #include <grpcpp/grpcpp.h>
 
 #include "client/command_line/verb.h"
+#include "common/base/build_version.h"
 
 namespace equipoise {
 
 std::string version_text() {
-  return std::string("equipoise ") + EQUIPOISE_VERSION + " (gRPC " + grpc::Version() + ", Protobuf " +
-         google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION) + ")";
+  return "equipoise " + build_version() + ", gRPC " + grpc::Version() + ", Protobuf " +
+         google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION);
 }
 
 void add_version_verb(CLI::App& parent, Action& chosen) {

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/build_version.h"
 #include "common/base/error.h"
 #include "common/base/standard_streams.h"
 #include "common/process/attempt_file.h"
@@ -81,7 +82,8 @@ int main(int argc, char** argv) {
   equipoise::open_standard_streams();
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (words.size() == 1 && (words[0] == "--help" || words[0] == "--version")) {
-    std::printf("%s\n", words[0] == "--help" ? equipoise::kUsage : "equipoise-shim " EQUIPOISE_VERSION);
+    const bool is_help = words[0] == "--help";
+    std::printf("%s\n", is_help ? equipoise::kUsage : ("equipoise-shim " + equipoise::build_version()).c_str());
     return 0;
   }
   constexpr std::size_t kBeforeProgram = 3;
