@@ -51,8 +51,6 @@ struct FilePool::State : std::enable_shared_from_this<FilePool::State> {
   void watch();
   FileAnswer answer_of(Run& run);
   void ask(Run& run, const std::string& mount);
-  void give_up(const RunPointer& run);
-  void end(const RunPointer& run, const FileAnswer& answer);
   void tell(const RunPointer& run, const FileAnswer& answer, std::unique_lock<std::mutex>& lock);
 
   const FilePoolLimits limits;

