@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 OutputPlace place_of(const fs::path& output) { return {.field = "output", .path = output}; }
 
-fs::path resolved(const OutputSettings& settings, const fs::path& path) {
+fs::path resolved_place(const OutputSettings& settings, const fs::path& path) {
   if (settings.ranks_run == RanksRun::kOnThisMachine) return resolved_path(path);
   const fs::path plain = path.lexically_normal();
   return plain.has_filename() ? plain : plain.parent_path();
@@ -31,7 +31,7 @@ fs::path resolved(const OutputSettings& settings, const fs::path& path) {
 
 void check_state(const OutputSettings& settings, const JobConfig& config, const fs::path& output) {
   if (settings.state.empty()) return;
-  const fs::path state = resolved(settings, settings.state);
+  const fs::path state = resolved_place(settings, settings.state);
   if (is_within(output, state)) refuse_place(config.output, "is in the coordinator's state folder");
   for (const char* part : kRunParts) {
     if (is_within(state, output / part)) refuse_place(config.output, "would replace the coordinator's state folder");
@@ -41,7 +41,7 @@ void check_state(const OutputSettings& settings, const JobConfig& config, const 
 // The output, resolved.
 fs::path checked_place(const OutputSettings& settings, const JobConfig& config) {
   settings.roots.check(config);
-  const fs::path output = resolved(settings, config.output);
+  const fs::path output = resolved_place(settings, config.output);
   if (!output.has_relative_path()) refuse_place(config.output, "is the root of the file system");
   check_state(settings, config, output);
   return output;
@@ -103,7 +103,7 @@ void OutputFolders::check(const JobConfig& config) const {
 std::function<OutputFolders::Folder()> OutputFolders::reservation(const std::string& id, const JobConfig& config,
                                                                   Reserve reserve) const {
   return [settings = settings_, id, output = config.output, is_here = is_launched_here(config), reserve] {
-    Folder folder{.path = resolved(*settings, output),
+    Folder folder{.path = resolved_place(*settings, output),
                   .record = own_record({.program = "this coordinator", .job = id}),
                   .lock = std::nullopt};
     if (!is_here) return folder;
