@@ -82,6 +82,9 @@ void Connection::check(const grpc::Status& status) const {
     throw PeerError("the coordinator at " + address_.host_port +
                     " cannot store anything at the moment: " + status.error_message());
   }
+  if (reason_in(status.error_details()) == ErrorReason::kFilesUnreachable) {
+    throw PeerError("the coordinator at " + address_.host_port + " cannot do that now: " + status.error_message());
+  }
   if (reason_in(status.error_details()) == ErrorReason::kEtagMismatch) {
     throw CommandError(ExitCode::kChanged, status.error_message());
   }

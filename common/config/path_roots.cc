@@ -42,7 +42,6 @@ bool PathRoots::allows(const fs::path& path) const {
 }
 
 void PathRoots::check_path(std::string_view field, const fs::path& path) const {
-  if (path.empty()) return;
   if (!allows(path)) {
     throw std::invalid_argument(
         std::string(field) + " is " + quoted_text(path.string()) +
@@ -66,18 +65,24 @@ void PathRoots::check_links(std::string_view field, const fs::path& folder) cons
   }
 }
 
-void PathRoots::check(const JobConfig& config) const {
-  if (folders_.empty()) return;
-  check_path("output", config.output);
-  if (!config.log_linear) check_path("model.path", config.model.path);
-  check_path("model.reference", config.model.reference.value_or(""));
-  check_path("model.adapter", config.model.adapter.value_or(""));
-  check_path("model.chat_template", config.model.chat_template.value_or(""));
-  for (const DataFile& file : training_files(config.data)) check_path("data.train", file.path);
-  for (const DataFile& file : validation_files(config.data)) check_path("data.validation", file.path);
-  check_path("data.test", config.data.test.value_or(""));
+std::vector<std::pair<std::string_view, fs::path>> paths_of(const JobConfig& config) {
+  std::vector<std::pair<std::string_view, fs::path>> paths = {{"output", config.output}};
+  if (!config.log_linear) paths.emplace_back("model.path", config.model.path);
+  paths.emplace_back("model.reference", config.model.reference.value_or(""));
+  paths.emplace_back("model.adapter", config.model.adapter.value_or(""));
+  paths.emplace_back("model.chat_template", config.model.chat_template.value_or(""));
+  for (const DataFile& file : training_files(config.data)) paths.emplace_back("data.train", file.path);
+  for (const DataFile& file : validation_files(config.data)) paths.emplace_back("data.validation", file.path);
+  paths.emplace_back("data.test", config.data.test.value_or(""));
   const fs::path checkpoint = config.training.resume_from_checkpoint.value_or("");
-  if (checkpoint != kLatestCheckpoint) check_path("training.resume_from_checkpoint", checkpoint);
+  if (checkpoint != kLatestCheckpoint) paths.emplace_back("training.resume_from_checkpoint", checkpoint);
+  std::erase_if(paths, [](const auto& entry) { return entry.second.empty(); });
+  return paths;
+}
+
+void PathRoots::check(const JobConfig& config) const {
+  if (allows_all()) return;
+  for (const auto& [field, path] : paths_of(config)) check_path(field, path);
 }
 
 }  // namespace equipoise

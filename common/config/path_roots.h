@@ -5,11 +5,15 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/config/job_config.h"
 
 namespace equipoise {
+
+// The paths that a job names, with their fields; what it does not name is left out.
+std::vector<std::pair<std::string_view, std::filesystem::path>> paths_of(const JobConfig& config);
 
 class PathRoots {
  public:
@@ -24,6 +28,7 @@ class PathRoots {
   // or a link inside of a folder that it names does. Looks at the files as they are now: whoever can write in the
   // folders can change them afterwards.
   void check(const JobConfig& config) const;
+  bool allows_all() const { return folders_.empty(); }
   // Whether `path` is, links followed, in one of these folders.
   bool may_open(const std::filesystem::path& path) const { return folders_.empty() || allows(path); }
 

@@ -21,6 +21,7 @@ constexpr auto kReasonNames = std::to_array<std::pair<ErrorReason, std::string_v
     {ErrorReason::kRoleTooLow, "ROLE_TOO_LOW"},
     {ErrorReason::kStateNotStored, "STATE_NOT_STORED"},
     {ErrorReason::kStateLost, "STATE_LOST"},
+    {ErrorReason::kFilesUnreachable, "FILES_UNREACHABLE"},
     {ErrorReason::kShuttingDown, "SHUTTING_DOWN"},
     {ErrorReason::kInvalidArgument, "INVALID_ARGUMENT"},
     {ErrorReason::kRequestIdReused, "REQUEST_ID_REUSED"},

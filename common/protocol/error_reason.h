@@ -18,8 +18,9 @@ enum class ErrorReason {
   kNoValidToken,  // no token came with the call, or one that is not known
   kRoleTooLow,    // the token is known, and its role may not do this
   // What the call asks for may be granted later, without any change of the call.
-  kStateNotStored,  // nothing can be stored at the moment, as on a full disk; nothing has changed
-  kStateLost,       // what is stored would be lost: files of the state folder were deleted or replaced
+  kStateNotStored,    // nothing can be stored at the moment, as on a full disk; nothing has changed
+  kStateLost,         // what is stored would be lost: files of the state folder were deleted or replaced
+  kFilesUnreachable,  // the file system of the files that are asked for does not answer
   kShuttingDown,
   // The call itself does not fit.
   kInvalidArgument,

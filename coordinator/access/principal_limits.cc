@@ -13,9 +13,21 @@ void PrincipalLimits::refill(Use& use, SteadyTime now) const {
   use.refilled = now;
 }
 
+// Those that have nothing under way and might use a whole burst, like a new one.
+void PrincipalLimits::forget_those_at_rest(SteadyTime now) {
+  constexpr std::size_t kFewest = 1024;
+  std::erase_if(uses_, [&](const auto& entry) {
+    Use use = entry.second;
+    refill(use, now);
+    return use.answers == 0 && use.streams == 0 && use.tokens >= limits_.calls_in_a_burst;
+  });
+  most_uses_ = std::max(kFewest, 2 * uses_.size());
+}
+
 void PrincipalLimits::enter(const std::string& name, CallKind kind) {
   const std::lock_guard lock(mutex_);
   const SteadyTime now = clock_.now();
+  if (uses_.size() >= most_uses_) forget_those_at_rest(now);
   const auto [entry, is_new] = uses_.try_emplace(name, Use{.tokens = limits_.calls_in_a_burst, .refilled = now});
   Use& use = entry->second;
   refill(use, now);
@@ -36,6 +48,11 @@ void PrincipalLimits::enter(const std::string& name, CallKind kind) {
   }
   use.tokens -= 1;
   ++at_once;
+}
+
+std::size_t PrincipalLimits::names() const {
+  const std::lock_guard lock(mutex_);
+  return uses_.size();
 }
 
 void PrincipalLimits::leave(const std::string& name, CallKind kind) {

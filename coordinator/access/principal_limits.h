@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <map>
 #include <mutex>
 #include <string>
@@ -25,9 +26,11 @@ class PrincipalLimits {
   PrincipalLimits(CallLimits limits, const Clock& clock) : limits_(limits), clock_(clock) {}
 
   // A call has come. Throws Refusal kResourceExhausted, with the time after which there is room where that is known,
-  // and has then not counted it. leave() follows one that does not throw.
+  // and has then not counted it. leave() follows one that does not throw. What is kept of a name goes once it makes no
+  // difference, as names may be anybody's addresses.
   void enter(const std::string& name, CallKind kind);
   void leave(const std::string& name, CallKind kind);
+  std::size_t names() const;  // of which anything is kept
 
  private:
   struct Use {
@@ -36,11 +39,13 @@ class PrincipalLimits {
     SteadyTime refilled;
   };
   void refill(Use& use, SteadyTime now) const;
+  void forget_those_at_rest(SteadyTime now);
 
   const CallLimits limits_;
   const Clock& clock_;
-  std::mutex mutex_;                 // guards all below
-  std::map<std::string, Use> uses_;  // by name, of which there are as many as the file of tokens has
+  mutable std::mutex mutex_;         // guards all below
+  std::map<std::string, Use> uses_;  // by name
+  std::size_t most_uses_ = 1024;     // before some are forgotten
 };
 
 }  // namespace equipoise::coordinator

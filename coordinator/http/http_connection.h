@@ -30,14 +30,18 @@ class HttpConnection {
     kDraining,  // all is said: it waits for the other end to close, so that what was sent arrives
   };
 
-  // Takes the socket, which does not block. `peer` as gRPC names it: "ipv4:127.0.0.1:5120".
-  HttpConnection(int socket, std::string peer, Time now) : socket_(socket), peer_(std::move(peer)), since_(now) {}
+  // As gRPC names it, "ipv4:127.0.0.1:5120", and what of it is one caller's: "127.0.0.1".
+  struct Peer {
+    std::string text, address;
+  };
+  // Takes the socket, which does not block.
+  HttpConnection(int socket, Peer peer, Time now) : socket_(socket), peer_(std::move(peer)), since_(now) {}
   ~HttpConnection();
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
   int socket() const { return socket_; }
-  const std::string& peer() const { return peer_; }
+  const Peer& peer() const { return peer_; }
   bool is_tls() const { return tls_ != nullptr; }
   HttpRequestReader& reader() { return reader_; }
   bool reader_is_idle() const { return reader_.is_empty() && moved_at_ != Time(); }  // between two requests
@@ -76,7 +80,7 @@ class HttpConnection {
   Step tls_step(int result);
 
   const int socket_;
-  const std::string peer_;
+  const Peer peer_;
   TlsSession tls_;
   HttpRequestReader reader_;
   std::deque<SharedBytes> output_;

@@ -13,7 +13,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <stdexcept>
+#include <tuple>
 #include <utility>
 
 namespace equipoise::coordinator {
@@ -65,16 +67,32 @@ int port_of(int socket) {
                                              : reinterpret_cast<const sockaddr_in&>(address).sin_port);
 }
 
-std::string peer_text(const sockaddr_storage& address) {
+std::string address_text(int family, const void* address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  if (address.ss_family == AF_INET6) {
-    const auto& found = reinterpret_cast<const sockaddr_in6&>(address);
-    ::inet_ntop(AF_INET6, &found.sin6_addr, text.data(), text.size());
-    return std::string("ipv6:[") + text.data() + "]:" + std::to_string(ntohs(found.sin6_port));
+  ::inet_ntop(family, address, text.data(), text.size());
+  return text.data();
+}
+
+// Of IPv6 whoever has an address has the 64 bits of its network, and one of IPv4 may come as one of IPv6.
+HttpConnection::Peer peer_of(const sockaddr_storage& address) {
+  if (address.ss_family != AF_INET6) {
+    const auto& found = reinterpret_cast<const sockaddr_in&>(address);
+    const std::string text = address_text(AF_INET, &found.sin_addr);
+    return {.text = "ipv4:" + text + ":" + std::to_string(ntohs(found.sin_port)), .address = text};
   }
-  const auto& found = reinterpret_cast<const sockaddr_in&>(address);
-  ::inet_ntop(AF_INET, &found.sin_addr, text.data(), text.size());
-  return std::string("ipv4:") + text.data() + ":" + std::to_string(ntohs(found.sin_port));
+  const auto& found = reinterpret_cast<const sockaddr_in6&>(address);
+  HttpConnection::Peer peer{
+      .text = "ipv6:[" + address_text(AF_INET6, &found.sin6_addr) + "]:" + std::to_string(ntohs(found.sin6_port)),
+      .address = ""};
+  in6_addr network = found.sin6_addr;
+  constexpr std::size_t kNetworkBytes = 8, kMappedAt = 12;
+  if (IN6_IS_ADDR_V4MAPPED(&network)) {
+    peer.address = address_text(AF_INET, &network.s6_addr[kMappedAt]);
+  } else {
+    std::fill(std::begin(network.s6_addr) + kNetworkBytes, std::end(network.s6_addr), std::uint8_t{0});
+    peer.address = address_text(AF_INET6, &network) + "/64";
+  }
+  return peer;
 }
 
 std::size_t most_open_files() {
@@ -184,29 +202,38 @@ void HttpServer::accept_all(Time now) {
     }
     constexpr int kOn = 1;
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof(kOn));
-    auto connection = std::make_unique<HttpConnection>(socket, peer_text(address), now);
-    if (connections_.size() >= limits_.connections && !make_room(now)) continue;  // closed
+    auto connection = std::make_unique<HttpConnection>(socket, peer_of(address), now);
+    const std::string& from = connection->peer().address;
+    if (connections_.size() >= limits_.connections && !make_room(from)) continue;  // closed
     const Id id = next_id_++;
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = id;
-    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event) == 0) connections_.emplace(id, std::move(connection));
+    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event) != 0) continue;
+    ++of_address_[from];
+    connections_.emplace(id, std::move(connection));
   }
 }
 
-// The one that has asked for nothing for longest goes.
-bool HttpServer::make_room(Time now) {
-  Id oldest = 0;
-  Time since = now;
+// The one that has asked for nothing for longest goes, of the address that has most; where all are busy, the oldest of
+// it. No address takes a place from one that has fewer.
+bool HttpServer::make_room(const std::string& address) {
+  const auto known = of_address_.find(address);
+  const std::size_t own = known == of_address_.end() ? 0 : known->second;
+  Id chosen = 0;
+  std::tuple<bool, std::size_t, Time::duration> best{};  // idle, connections of its address, older
   for (const auto& [id, connection] : connections_) {
     const bool is_idle = connection->phase == Phase::kBeginning || connection->phase == Phase::kReading ||
                          connection->phase == Phase::kDraining;
-    if (!is_idle || connection->since() > since) continue;
-    oldest = id;
-    since = connection->since();
+    const std::size_t others = of_address_.at(connection->peer().address);
+    const bool may_go = is_idle ? others >= own : others > own + 1;
+    const std::tuple candidate(is_idle, others, -connection->since().time_since_epoch());
+    if (!may_go || (chosen != 0 && candidate <= best)) continue;
+    chosen = id;
+    best = candidate;
   }
-  if (oldest == 0) return false;
-  close(oldest);
+  if (chosen == 0) return false;
+  close(chosen);
   return true;
 }
 
@@ -259,16 +286,25 @@ void HttpServer::next_request(Id id, HttpConnection& connection, Time now) {
                   now);
   }
   if (reader.state() == HttpRequestReader::State::kMore) return ask_for_events(id, connection);
-  auto request = std::make_shared<const HttpRequest>(reader.take());
+  const auto request = std::make_shared<const HttpRequest>(reader.take());
   connection.closes_after_answer = !request->keeps_alive;
   connection.begin_phase(Phase::kAnswering, now);
-  const bool is_taken = pool_->run([this, id, request, peer = HttpPeer{connection.peer(), connection.is_tls()}] {
-    if (is_stopping_) return;
+  // Answered with the other messages, not here: the requests of a connection could follow each other without end.
+  const auto done = [this, id, is_head = request->method == "HEAD"](HttpReply reply) {
     Message message;
     message.connection = id;
-    message.is_head = request->method == "HEAD";
-    message.reply = handler_(*request, peer);
+    message.is_head = is_head;
+    message.reply = std::move(reply);
     post(std::move(message));
+  };
+  HttpTurn turn = handler_(request, {connection.peer().text, connection.is_tls(), connection.peer().address});
+  if (auto* const response = std::get_if<HttpResponse>(&turn)) {
+    done(std::move(*response));
+    return ask_for_events(id, connection);
+  }
+  auto& work = std::get<HttpWork>(turn);
+  const bool is_taken = pool_->run(work.caller, [this, make = std::move(work.make), done] {
+    if (!is_stopping_) make(done);
   });
   if (!is_taken) {
     HttpResponse busy = plain_answer(503, "too many requests are waiting for an answer; try again later");
@@ -290,12 +326,15 @@ void HttpServer::send(Id id, HttpConnection& connection, std::string bytes, Time
   write_to(id, connection, now);
 }
 
-std::size_t HttpServer::output_bytes() const {
-  std::size_t bytes = 0;
+// Half of it is the most that one address has.
+bool HttpServer::has_room_for(std::size_t bytes, const std::string& address) const {
+  std::size_t all = bytes, own = bytes;
   for (const auto& [id, connection] : connections_) {
-    if (connection->phase == Phase::kWriting) bytes += connection->output_bytes();
+    if (connection->phase != Phase::kWriting || !connection->has_output()) continue;
+    all += connection->output_bytes();
+    if (connection->peer().address == address) own += connection->output_bytes();
   }
-  return bytes;
+  return all <= limits_.output_bytes && own <= limits_.output_bytes / 2;
 }
 
 void HttpServer::answer(Id id, HttpConnection& connection, const Message& message, Time now) {
@@ -305,7 +344,7 @@ void HttpServer::answer(Id id, HttpConnection& connection, const Message& messag
     return send(id, connection, stream_head(), now);
   }
   const auto& response = std::get<HttpResponse>(*message.reply);
-  if (output_bytes() + response.body.size() > limits_.output_bytes) {
+  if (!has_room_for(response.body.size(), connection.peer().address)) {
     return refuse(id, connection, plain_answer(503, "too many answers wait to be read; try again later"), now);
   }
   const AfterAnswer after = connection.closes_after_answer ? AfterAnswer::kClose : AfterAnswer::kKeepOpen;
@@ -471,6 +510,8 @@ void HttpServer::close(Id id) {
   if (found == connections_.end()) return;
   const std::string topic = found->second->topic;
   const bool is_stream = found->second->place != nullptr;
+  const auto of_address = of_address_.find(found->second->peer().address);
+  if (--of_address->second == 0) of_address_.erase(of_address);
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, found->second->socket(), nullptr);
   connections_.erase(found);
   if (!is_stream) return;

@@ -31,6 +31,7 @@ namespace equipoise::coordinator {
 struct HttpPeer {
   std::string text;  // "ipv4:127.0.0.1:5120"
   bool is_tls = false;
+  std::string address = {};  // "127.0.0.1", "2001:db8::/64": who shares it shares limits
 };
 
 // An answer that goes on with what publish() is given for the topic.
@@ -39,14 +40,23 @@ struct HttpStream {
   std::shared_ptr<const void> place;  // kept until the stream has ended
 };
 using HttpReply = std::variant<HttpResponse, HttpStream>;
-// From any thread; throws nothing.
-using HttpHandler = std::function<HttpReply(const HttpRequest&, const HttpPeer&)>;
+using HttpDone = std::function<void(HttpReply)>;
+// What makes an answer, on another thread.
+struct HttpWork {
+  std::string caller;  // callers take turns
+  // Calls what it is given once, then or later, from any thread. Throws nothing.
+  std::function<void(const HttpDone&)> make;
+};
+using HttpTurn = std::variant<HttpResponse, HttpWork>;
+// Lets a request in, or answers it, before anything waits: from the server's thread, so it returns at once. Throws
+// nothing.
+using HttpHandler = std::function<HttpTurn(const std::shared_ptr<const HttpRequest>&, const HttpPeer&)>;
 
 struct HttpServerLimits {
   std::size_t connections = 2048;                     // no more than half the files that this process may open
   std::size_t streams = 1536;                         // no more than three quarters of the connections
   std::size_t output_bytes = std::size_t{128} << 20;  // of all answers that are not sent yet
-  PoolSize answers = {.threads = 2, .most_waiting = 512};
+  PoolSize answers = {.threads = 2, .most_waiting = 2048, .most_of_one = 256};
   std::chrono::milliseconds request{3000};  // from its first byte, or the connection's beginning, to its last
   std::chrono::seconds idle{30};            // between two requests
   std::chrono::seconds write{10};           // without a byte being taken
@@ -66,7 +76,8 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   int port() const { return port_; }
-  // Closes every connection; no call of the handler is under way when it returns.
+  // Closes every connection; neither the handler nor work of it is under way when it returns. What work has yet to be
+  // done is to be called no more.
   void stop();
 
   enum class Last { kNo, kYes };
@@ -100,7 +111,7 @@ class HttpServer {
 
   void run();
   void accept_all(Time now);
-  bool make_room(Time now);
+  bool make_room(const std::string& address);
   void serve(Id id, std::uint32_t events, Time now);
   void read_from(Id id, HttpConnection& connection, Time now);
   void next_request(Id id, HttpConnection& connection, Time now);
@@ -118,7 +129,7 @@ class HttpServer {
   void close(Id id);
   void post(Message message);
   void wake();
-  std::size_t output_bytes() const;
+  bool has_room_for(std::size_t bytes, const std::string& address) const;
 
   HttpServerLimits limits_;
   const HttpHandler handler_;
@@ -129,6 +140,7 @@ class HttpServer {
   // Of the server's thread alone.
   Id next_id_ = 16;
   std::unordered_map<Id, std::unique_ptr<HttpConnection>> connections_;
+  std::unordered_map<std::string, std::size_t> of_address_;  // connections
   std::size_t streams_ = 0;
   std::uint64_t topics_so_far_ = 0;
   bool accepts_ = true;

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -12,6 +15,7 @@
 #include "coordinator/http/log_tail.h"
 #include "coordinator/http/run_curves.h"
 #include "coordinator/http/weight_moves.h"
+#include "coordinator/job/refusal.h"
 #include "coordinator/page/page_files.h"
 
 namespace equipoise::coordinator {
@@ -24,12 +28,10 @@ constexpr QueryRange kWorst{.least = 0, .most = 32, .usual = 8};
 constexpr std::size_t kMostCurveGroups = 32;
 constexpr QueryRange kLogBytes{.least = 1, .most = 256 * 1024, .usual = 64 * 1024};
 constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
-constexpr auto kCurvesKept = 1s;
 constexpr std::size_t kMostCurvesKept = 64;
-// For all callers of a service that asks for no token: a page makes a call or two a second.
+// Of an address, for what needs no token: a page makes a call or two a second, and many may come through one proxy.
 constexpr CallLimits kWithoutToken{
     .answers_at_once = 256, .streams_at_once = 2048, .calls_per_second = 1000, .calls_in_a_burst = 4000};
-const char* const kThoseWithoutToken = "a service without tokens";
 
 std::string comma_separated(const std::vector<std::string_view>& words) {
   std::string text;
@@ -50,6 +52,34 @@ HttpResponse asset(std::string_view path) {
 
 }  // namespace
 
+// By what was asked, for a second, or where it took longer for twice as long as that: so what is read too slowly for
+// who asked is there for the next one. May be used from any thread.
+class CurvesKept {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  std::optional<std::string> find(const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    const Time now = std::chrono::steady_clock::now();
+    std::erase_if(by_key_, [&](const auto& entry) { return entry.second.until < now; });
+    const auto kept = by_key_.find(key);
+    return kept == by_key_.end() ? std::nullopt : std::optional(kept->second.json);
+  }
+  void keep(const std::string& key, const std::string& json, Time since) {
+    const std::lock_guard lock(mutex_);
+    const Time now = std::chrono::steady_clock::now();
+    if (by_key_.size() >= kMostCurvesKept) by_key_.clear();
+    by_key_.insert_or_assign(key, Kept{.until = now + std::max<Time::duration>(1s, 2 * (now - since)), .json = json});
+  }
+
+ private:
+  struct Kept {
+    Time until;
+    std::string json;
+  };
+  std::mutex mutex_;  // guards the one below
+  std::map<std::string, Kept> by_key_;
+};
+
 HttpService::HttpService(const HttpSettings& settings, SharedController& shared, CallGate& gate, JobMetrics& metrics,
                          const Clock& clock)
     : settings_(settings),
@@ -57,42 +87,58 @@ HttpService::HttpService(const HttpSettings& settings, SharedController& shared,
       metrics_(metrics),
       boundary_(gate, metrics, "TrainingJobService"),
       without_token_(kWithoutToken, clock),
-      feed_(shared) {
+      curves_(std::make_shared<CurvesKept>()),
+      feed_(shared),
+      files_(settings.files) {
   server_ = std::make_unique<HttpServer>(
       settings.listen, settings.tls, settings.limits,
-      [this](const HttpRequest& request, const HttpPeer& peer) { return answer(request, peer); },
+      [this](const SharedRequest& request, const HttpPeer& peer) { return turn(request, peer); },
       [this] { feed_.wake(); });
   feed_.start(*server_);
 }
 
 HttpService::~HttpService() {
   feed_.stop();
+  files_.stop();  // before the server that it answers to
   server_->stop();
 }
 
-HttpReply HttpService::answer(const HttpRequest& request, const HttpPeer& peer) {
-  const RouteMatch match = match_route(request.method, request.path);
+HttpTurn HttpService::turn(const SharedRequest& request, const HttpPeer& peer) {
+  const RouteMatch match = match_route(request->method, request->path);
   if (match.methods.empty()) return plain_answer(404, "there is nothing of this name");
   if (match.route == nullptr) {
-    const bool is_question = request.method == "OPTIONS";
+    const bool is_question = request->method == "OPTIONS";
     HttpResponse other = is_question ? HttpResponse{.status = 204, .content_type = "", .body = ""}
                                      : plain_answer(405, "this name has other methods");
     other.fields.emplace_back("Allow", comma_separated(match.methods) + ", OPTIONS");
     return other;
   }
-  if (auto refused = refused_at_the_door(settings_.access, match.route->part, request, peer)) return *refused;
+  if (auto refused = refused_at_the_door(settings_.access, match.route->part, *request, peer)) return *refused;
   switch (match.route->part) {
     case HttpPart::kHealth:
-      return health();
+      return open_page(peer, "/healthz", &HttpService::health);
     case HttpPart::kPage:
-      return asset(request.path);
+      return asset(request->path);
     case HttpPart::kMetrics:
-      if (!metrics_need_token(settings_.access)) return metrics_page();
+      if (!metrics_need_token(settings_.access)) return open_page(peer, "/metrics", &HttpService::metrics_page);
       return call(request, peer, match);
     case HttpPart::kApi:
       return call(request, peer, match);
   }
   return plain_answer(404, "there is nothing of this name");
+}
+
+// What needs no token.
+HttpTurn HttpService::open_page(const HttpPeer& peer, const char* page, HttpResponse (HttpService::*make)()) {
+  std::shared_ptr<const AdmittedCall> admitted;
+  try {
+    without_token_.enter(peer.address, CallKind::kAnswer);
+    admitted = std::make_shared<AdmittedCall>(without_token_, peer.address, CallKind::kAnswer);
+  } catch (const Refusal& refusal) {
+    return plain_answer(429, refusal.what());
+  }
+  return HttpWork{.caller = page + (" of " + peer.address),
+                  .make = [this, make, admitted](const HttpDone& done) { done((this->*make)()); }};
 }
 
 std::shared_ptr<const AdmittedCall> HttpService::admit(const HttpRequest& request, const HttpPeer& peer,
@@ -102,34 +148,64 @@ std::shared_ptr<const AdmittedCall> HttpService::admit(const HttpRequest& reques
   const auto admitted = boundary_.admit(credentials, route.rpc);
   if (settings_.access.has_tokens) return admitted;
   const CallRule* const rule = rule_of("TrainingJobService/" + std::string(route.rpc));
-  without_token_.enter(kThoseWithoutToken, rule->kind);
-  return std::make_shared<AdmittedCall>(without_token_, kThoseWithoutToken, rule->kind);
+  without_token_.enter(peer.address, rule->kind);
+  return std::make_shared<AdmittedCall>(without_token_, peer.address, rule->kind);
 }
 
-HttpReply HttpService::call(const HttpRequest& request, const HttpPeer& peer, const RouteMatch& match) {
-  HttpReply reply;
+HttpTurn HttpService::call(const SharedRequest& request, const HttpPeer& peer, const RouteMatch& match) {
   const std::string rpc(match.route->rpc);
-  const grpc::Status status = boundary_.answer(rpc.c_str(), [&] {
-    auto admitted = admit(request, peer, *match.route);
-    switch (match.route->call) {
-      case HttpCall::kMetrics:
-        reply = metrics_page();
-        return;
-      case HttpCall::kWatchJobs:
-        check_query(request, {});
-        reply = HttpStream{.topic = std::string(kAllJobs), .place = std::move(admitted)};
-        return;
-      case HttpCall::kWatchJob:
-        check_query(request, {});
-        shared_.read([&](JobController& core) { core.training_jobs().get(match.id); });
-        reply = HttpStream{.topic = match.id, .place = std::move(admitted)};
-        return;
-      default:
-        reply = json_answer(request.method == "POST" ? change(request, match, *admitted) : read(request, match));
-    }
-  });
+  Call call{.request = request, .match = match, .admitted = nullptr, .done = nullptr};
+  const grpc::Status status =
+      boundary_.let_in(rpc.c_str(), [&] { call.admitted = admit(*request, peer, *match.route); });
   if (!status.ok()) return error_answer(status);
-  return reply;
+  return HttpWork{.caller = call.admitted->name(), .make = [this, call](const HttpDone& done) mutable {
+                    call.done = done;
+                    serve(call);
+                  }};
+}
+
+void HttpService::serve(const Call& call) {
+  try {
+    switch (call.match.route->call) {
+      case HttpCall::kReadCurves:
+        return curves(call);
+      case HttpCall::kReadMoves:
+        return moves(call);
+      case HttpCall::kReadLog:
+        return log(call);
+      default:
+        return end(call, nullptr, answer(call));
+    }
+  } catch (...) {
+    end(call, std::current_exception(), {});
+  }
+}
+
+void HttpService::end(const Call& call, const std::exception_ptr& failure, HttpReply reply) const {
+  const std::string rpc(call.match.route->rpc);
+  const grpc::Status status = boundary_.answer(rpc.c_str(), [&] {
+    if (failure != nullptr) std::rethrow_exception(failure);
+  });
+  if (!status.ok()) reply = error_answer(status);
+  call.done(std::move(reply));
+}
+
+HttpReply HttpService::answer(const Call& call) {
+  const HttpRequest& request = *call.request;
+  switch (call.match.route->call) {
+    case HttpCall::kMetrics:
+      return metrics_page();
+    case HttpCall::kWatchJobs:
+      check_query(request, {});
+      return HttpStream{.topic = std::string(kAllJobs), .place = call.admitted};
+    case HttpCall::kWatchJob:
+      check_query(request, {});
+      shared_.read([&](JobController& core) { core.training_jobs().get(call.match.id); });
+      return HttpStream{.topic = call.match.id, .place = call.admitted};
+    default:
+      return json_answer(request.method == "POST" ? change(request, call.match, *call.admitted)
+                                                  : read(request, call.match));
+  }
 }
 
 std::string HttpService::read(const HttpRequest& request, const RouteMatch& match) {
@@ -163,12 +239,6 @@ std::string HttpService::read(const HttpRequest& request, const RouteMatch& matc
       return read_from(
           job_request<v1::ListGroupWeightsRequest>(request, match.id),
           [](JobController& core, const auto& asked) { return core.training_jobs().group_weights(asked); });
-    case HttpCall::kReadCurves:
-      return curves(request, match.id);
-    case HttpCall::kReadMoves:
-      return moves(request, match.id);
-    case HttpCall::kReadLog:
-      return log(request, match.id);
     default:
       throw std::logic_error("a route has no reader");
   }
@@ -208,7 +278,20 @@ std::string HttpService::change(const HttpRequest& request, const RouteMatch& ma
   }
 }
 
-std::string HttpService::curves(const HttpRequest& request, const std::string& id) {
+// `work` owns all that it uses.
+void HttpService::read_file(const Call& call, const std::filesystem::path& file, std::function<std::string()> work) {
+  files_.run({.caller = call.admitted->name(),
+              .files = {file},
+              .work = std::move(work),
+              .done = [this, call](const FileAnswer& read) {
+                if (read.failure != nullptr) return end(call, read.failure, {});
+                end(call, nullptr, json_answer(read.text));
+              }});
+}
+
+void HttpService::curves(const Call& call) {
+  const HttpRequest& request = *call.request;
+  const std::string& id = call.match.id;
   check_query(request, {"points", "worst", "group"});
   CurveQuery query{.points = static_cast<std::size_t>(query_number(request, "points", kPoints)), .groups = {}};
   for (const auto& [name, value] : request.query) {
@@ -225,24 +308,22 @@ std::string HttpService::curves(const HttpRequest& request, const std::string& i
   });
   std::string key = id + '\n' + std::to_string(query.points);
   for (const std::string& group : query.groups) key.append("\n").append(group);
-  const auto now = std::chrono::steady_clock::now();
-  {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(curves_, [&](const auto& entry) { return entry.second.until < now; });
-    const auto kept = curves_.find(key);
-    if (kept != curves_.end()) return kept->second.json;
-  }
-  if (output.empty()) return curves_json({}, query, {});
-  std::string json = curves_json(output / "metrics.jsonl", query,
-                                 [this](const std::filesystem::path& file) { return settings_.roots.may_open(file); });
-  const std::lock_guard lock(mutex_);
-  if (curves_.size() >= kMostCurvesKept) curves_.clear();
-  curves_.insert_or_assign(key, KeptCurves{.until = std::chrono::steady_clock::now() + kCurvesKept, .json = json});
-  return json;
+  if (auto kept = curves_->find(key)) return end(call, nullptr, json_answer(std::move(*kept)));
+  if (output.empty()) return end(call, nullptr, json_answer(curves_json({}, query, {})));
+  const std::filesystem::path file = output / "metrics.jsonl";
+  read_file(call, file, [file, query, key, roots = settings_.roots, kept = curves_] {
+    const auto begin = std::chrono::steady_clock::now();
+    std::string json =
+        curves_json(file, query, [&](const std::filesystem::path& found) { return roots.may_open(found); });
+    kept->keep(key, json, begin);
+    return json;
+  });
 }
 
-// The file is read without the core: it may be on a slow disk.
-std::string HttpService::moves(const HttpRequest& request, const std::string& id) {
+// The file is read without the core, and its lookups too: it may be on a slow disk.
+void HttpService::moves(const Call& call) {
+  const HttpRequest& request = *call.request;
+  const std::string& id = call.match.id;
   check_query(request, {"group", "from", "to"});
   MoveQuery query{.group = request.query_of("group").value_or(""), .from = 0, .to = 0};
   if (query.group.empty()) throw std::invalid_argument("the query has no group");
@@ -252,16 +333,35 @@ std::string HttpService::moves(const HttpRequest& request, const std::string& id
     const JobRecord& record = core.table().find(id);
     return record.config ? record.config->output : std::filesystem::path();
   });
-  const RunSharesFile file =
-      run_shares_file(output, [this](const std::filesystem::path& opened) { return settings_.roots.may_open(opened); });
-  query = narrowed(std::move(query), file);
-  const HistoryRange range = history_range(query);
-  const v1::ListGroupWeightsResponse history = shared_.read(
-      [&](JobController& core) { return core.training_jobs().group_weights_from(id, range.first, range.steps); });
-  return moves_json(query, history, file);
+  struct Opened {
+    MoveQuery query;
+    RunSharesFile file;
+  };
+  const auto opened = std::make_shared<Opened>(Opened{.query = std::move(query), .file = {}});
+  const auto open = [opened, output, roots = settings_.roots] {
+    opened->file = run_shares_file(output, [&](const std::filesystem::path& found) { return roots.may_open(found); });
+    opened->query = narrowed(std::move(opened->query), opened->file);
+    return std::string();
+  };
+  const auto look = [this, call, opened, output](const FileAnswer& answer) {
+    try {
+      if (answer.failure != nullptr) std::rethrow_exception(answer.failure);
+      const HistoryRange range = history_range(opened->query);
+      v1::ListGroupWeightsResponse history = shared_.read([&](JobController& core) {
+        return core.training_jobs().group_weights_from(call.match.id, range.first, range.steps);
+      });
+      read_file(call, output,
+                [opened, history = std::move(history)] { return moves_json(opened->query, history, opened->file); });
+    } catch (...) {
+      end(call, std::current_exception(), {});
+    }
+  };
+  files_.run({.caller = call.admitted->name(), .files = {output}, .work = open, .done = look});
 }
 
-std::string HttpService::log(const HttpRequest& request, const std::string& id) {
+void HttpService::log(const Call& call) {
+  const HttpRequest& request = *call.request;
+  const std::string& id = call.match.id;
   check_query(request, {"generation", "stream", "bytes"});
   const auto newest = shared_.read([&](JobController& core) { return core.training_jobs().get(id).generation(); });
   const std::int64_t generation =
@@ -271,10 +371,16 @@ std::string HttpService::log(const HttpRequest& request, const std::string& id) 
     throw std::invalid_argument("the query's stream is another than stderr and stdout");
   }
   const auto most = static_cast<std::uint64_t>(query_number(request, "bytes", kLogBytes));
-  const LogTail tail = log_tail(settings_.logs / id / std::to_string(generation) / (stream + ".log"), most);
-  const nlohmann::json answer = {
-      {"generation", generation}, {"stream", stream}, {"size", tail.size}, {"begin", tail.begin}, {"text", tail.text}};
-  return answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::filesystem::path file = settings_.logs / id / std::to_string(generation) / (stream + ".log");
+  read_file(call, file, [file, most, generation, stream] {
+    const LogTail tail = log_tail(file, most);
+    const nlohmann::json answer = {{"generation", generation},
+                                   {"stream", stream},
+                                   {"size", tail.size},
+                                   {"begin", tail.begin},
+                                   {"text", tail.text}};
+    return answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  });
 }
 
 HttpResponse HttpService::health() {

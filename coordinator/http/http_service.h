@@ -2,9 +2,10 @@
 // calls, under the same rules of who may (access/call_rules.h); routes are in http_routes.h.
 #pragma once
 
-#include <chrono>
+#include <exception>
 #include <filesystem>
-#include <map>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include "coordinator/http/http_server.h"
 #include "coordinator/http/job_feed.h"
 #include "coordinator/metrics/job_metrics.h"
+#include "coordinator/service/file_pool.h"
 #include "coordinator/service/rpc_status.h"
 #include "coordinator/service/shared_controller.h"
 
@@ -28,7 +30,10 @@ struct HttpSettings {
   PathRoots roots;             // of files of jobs
   std::filesystem::path logs;  // of attempts
   HttpServerLimits limits = {};
+  FilePoolLimits files = {};
 };
+
+class CurvesKept;
 
 class HttpService {
  public:
@@ -43,13 +48,26 @@ class HttpService {
   int port() const { return server_->port(); }
 
  private:
-  HttpReply answer(const HttpRequest& request, const HttpPeer& peer);
-  HttpReply call(const HttpRequest& request, const HttpPeer& peer, const RouteMatch& match);
+  using SharedRequest = std::shared_ptr<const HttpRequest>;
+  // Of the API, and let in; it counts among its caller's until it is answered.
+  struct Call {
+    SharedRequest request;
+    RouteMatch match;
+    std::shared_ptr<const AdmittedCall> admitted;
+    HttpDone done;
+  };
+  HttpTurn turn(const SharedRequest& request, const HttpPeer& peer);
+  HttpTurn call(const SharedRequest& request, const HttpPeer& peer, const RouteMatch& match);
+  HttpTurn open_page(const HttpPeer& peer, const char* page, HttpResponse (HttpService::*make)());
+  void serve(const Call& call);
+  void end(const Call& call, const std::exception_ptr& failure, HttpReply reply) const;
+  HttpReply answer(const Call& call);
   std::string read(const HttpRequest& request, const RouteMatch& match);
   std::string change(const HttpRequest& request, const RouteMatch& match, const AdmittedCall& admitted);
-  std::string curves(const HttpRequest& request, const std::string& id);
-  std::string moves(const HttpRequest& request, const std::string& id);
-  std::string log(const HttpRequest& request, const std::string& id);
+  void curves(const Call& call);
+  void moves(const Call& call);
+  void log(const Call& call);
+  void read_file(const Call& call, const std::filesystem::path& file, std::function<std::string()> work);
   std::shared_ptr<const AdmittedCall> admit(const HttpRequest& request, const HttpPeer& peer, const HttpRoute& route);
   HttpResponse health();
   HttpResponse metrics_page();
@@ -58,17 +76,13 @@ class HttpService {
   SharedController& shared_;
   JobMetrics& metrics_;
   const RpcBoundary boundary_;
-  PrincipalLimits without_token_;  // all callers together, where nobody has a token
-  struct KeptCurves {
-    std::chrono::steady_clock::time_point until;
-    std::string json;
-  };
-  std::mutex mutex_;                          // guards the one below
-  std::map<std::string, KeptCurves> curves_;  // of the last second, by what was asked
+  PrincipalLimits without_token_;             // of each address, for what needs no token
+  const std::shared_ptr<CurvesKept> curves_;  // which work on files keeps
   std::mutex metrics_making_;                 // has who makes the page
   std::mutex metrics_mutex_;                  // guards the one below
   std::string metrics_text_;                  // the newest page
   JobFeed feed_;
+  FilePool files_;
   std::unique_ptr<HttpServer> server_;
 };
 

@@ -4,6 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -13,6 +18,7 @@
 #include "common/config/checkpoint_settings.h"
 #include "common/config/output_check.h"
 #include "common/protocol/live_settings.h"
+#include "coordinator/job/file_wait.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/training_jobs.h"
 
@@ -98,14 +104,16 @@ v1::TrainingJobSettings settings_of_fork(const JobRecord& parent, std::int64_t s
 fs::path link_checkpoint(const fs::path& output, std::int64_t step, const std::string& name) {
   const std::string folder = "step-" + std::to_string(step);
   const fs::path source = output / kCheckpoints / folder, links = output / (kForkPrefix + name);
-  try {
-    link_files(source, links / folder);
-  } catch (const std::exception& error) {  // of the file system, or of sync_folder()
-    std::error_code ignored;
-    fs::remove_all(links, ignored);
-    refuse_fork(Refusal::Code::kFailedPrecondition,
-                "the checkpoint " + source.string() + " could not be kept for the new job: " + error.what());
-  }
+  done_on_files<void>(kPatienceOfMany, output, [source, links, folder] {
+    try {
+      link_files(source, links / folder);
+    } catch (const std::exception& error) {  // of the file system, or of sync_folder()
+      std::error_code ignored;
+      fs::remove_all(links, ignored);
+      refuse_fork(Refusal::Code::kFailedPrecondition,
+                  "the checkpoint " + source.string() + " could not be kept for the new job: " + error.what());
+    }
+  });
   return links / folder;
 }
 
@@ -135,14 +143,33 @@ bool is_same_folder(const fs::path& one, const fs::path& other) {
 
 }  // namespace
 
+namespace {
+
+void remove_if_of_links(const fs::path& folder) {
+  if (!is_link_folder(folder)) return;
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (error) spdlog::warn("{} could not be removed: {}", folder.string(), error.message());
+}
+
+using LeftAlone = std::shared_ptr<std::atomic<bool>>;
+
+// `work` is told where nobody waits for it any more, as the file system does not answer soon.
+void begin_to_remove(const fs::path& place, const std::function<void(const LeftAlone&)>& work) {
+  const auto left_alone = std::make_shared<std::atomic<bool>>(false);
+  const auto done = begin_on_files<void>([work, left_alone] { work(left_alone); });
+  if (done.wait_for(kPatienceOfTicks) == std::future_status::ready) return;
+  *left_alone = true;
+  spdlog::warn("{}; what forks have left there stays for now", silence_of_files(place));
+}
+
+}  // namespace
+
 void remove_links(const JobConfig& config) {
   const auto& checkpoint = config.training.resume_from_checkpoint;
   if (!checkpoint) return;
   const fs::path links = fs::path(*checkpoint).parent_path();
-  if (!is_link_folder(links)) return;
-  std::error_code error;
-  fs::remove_all(links, error);
-  if (error) spdlog::warn("{} could not be removed: {}", links.string(), error.message());
+  begin_to_remove(links, [links](const LeftAlone& /*left_alone*/) { remove_if_of_links(links); });
 }
 
 void remove_unused_links(const fs::path& output, const JobTable::Jobs& jobs) {
@@ -151,17 +178,17 @@ void remove_unused_links(const fs::path& output, const JobTable::Jobs& jobs) {
   };
   const bool are_known = std::ranges::all_of(jobs, [](const auto& entry) { return entry.second.damage.empty(); });
   if (!are_known) return;  // of one whose record is damaged nobody can say what it begins with
-  std::error_code error;
-  for (fs::directory_iterator entry(output, error), end; !error && entry != end; entry.increment(error)) {
-    if (!is_link_folder(entry->path())) continue;
-    const bool is_used = std::ranges::any_of(jobs, [&](const auto& job) {
-      return is_same_folder(fs::path(begins_with(job.second)).parent_path(), entry->path());
-    });
-    if (is_used) continue;
-    std::error_code failure;
-    fs::remove_all(entry->path(), failure);
-    if (failure) spdlog::warn("{} could not be removed: {}", entry->path().string(), failure.message());
-  }
+  std::vector<fs::path> used;
+  for (const auto& [sequence, record] : jobs) used.push_back(fs::path(begins_with(record)).parent_path());
+  begin_to_remove(output, [output, used = std::move(used)](const LeftAlone& left_alone) {
+    std::error_code error;
+    for (fs::directory_iterator entry(output, error), end; !error && entry != end; entry.increment(error)) {
+      const bool is_used =
+          std::ranges::any_of(used, [&](const fs::path& one) { return is_same_folder(one, entry->path()); });
+      if (*left_alone) return;  // a fork that was made since may have its links here
+      if (!is_used) remove_if_of_links(entry->path());
+    }
+  });
 }
 
 v1::TrainingJob TrainingJobs::fork_anew(const v1::ForkTrainingJobRequest& request, const std::string& requester) {

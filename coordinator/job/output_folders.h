@@ -3,7 +3,10 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,11 +27,17 @@ struct OutputSettings {
 };
 
 // Folders of ranks on this machine are also reserved on disk (common/base/output_lock.h), so that no other coordinator
-// or command takes them. Not thread-safe.
+// or command takes them. Whatever asks for files waits for a few seconds at most, and is refused with Refusal
+// kUnavailable then (file_wait.h). Not thread-safe.
 class OutputFolders {
  public:
   explicit OutputFolders(OutputSettings settings);
+  ~OutputFolders();
+  OutputFolders(const OutputFolders&) = delete;
+  OutputFolders& operator=(const OutputFolders&) = delete;
 
+  // What the calls below ask for.
+  std::vector<std::filesystem::path> files_of(const JobConfig& config) const;
   // For a job that is about to be made. Throws std::invalid_argument where a job may not have its files where it says,
   // or not write there, Refusal kFailedPrecondition, naming the owner, where another job or process has the folder.
   void check(const JobConfig& config) const;
@@ -40,7 +49,7 @@ class OutputFolders {
   // The same of a job whose ranks go on: they have the folder, and keep it.
   std::string reacquire_beside_ranks(const std::string& id, const JobConfig& config);
   bool holds(const std::string& id) const { return held_.contains(id); }
-  void release(const std::string& id) { held_.erase(id); }
+  void release(const std::string& id);
   std::vector<std::string> jobs() const;  // ids
 
  private:
@@ -50,13 +59,14 @@ class OutputFolders {
     std::optional<OutputLock> lock;  // absent: not on this machine
   };
   using Reserve = OutputLock (*)(const OutputPlace& place, const OutputOwner& owner);
-  void acquire(const std::string& id, const JobConfig& config, Reserve reserve);
+  std::function<Folder()> reservation(const std::string& id, const JobConfig& config, Reserve reserve) const;
   std::string reacquire(const std::string& id, const JobConfig& config, Reserve reserve);
-  std::filesystem::path resolved(const std::filesystem::path& path) const;
-  void check_state(const JobConfig& config) const;
+  bool is_launched_here(const JobConfig& config) const;
+  void hold(const std::string& id, Folder folder);
 
-  const OutputSettings settings_;
-  std::map<std::string, Folder> held_;  // by job
+  const std::shared_ptr<const OutputSettings> settings_;  // which work on files keeps
+  std::map<std::string, Folder> held_;                    // by job
+  std::map<std::string, std::future<Folder>> awaited_;    // by job: of a file system that does not answer
 };
 
 }  // namespace equipoise::coordinator

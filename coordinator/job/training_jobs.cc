@@ -135,6 +135,35 @@ v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& re
   }
 }
 
+// What is wrong with it the call itself says.
+std::vector<std::filesystem::path> TrainingJobs::files_of(const v1::JobSpec& spec) const {
+  if (spec.ByteSizeLong() > limits_.spec_bytes) return {};
+  try {
+    return outputs_.files_of(make_job_config(spec));
+  } catch (const std::invalid_argument&) {
+    return {};
+  }
+}
+
+std::vector<std::filesystem::path> TrainingJobs::output_of(const std::string& id) {
+  if (!table_.contains(id) || !table_.find(id).config) return {};
+  return {table_.find(id).config->output};
+}
+
+std::vector<std::filesystem::path> TrainingJobs::files_of(const v1::CreateTrainingJobRequest& request) {
+  return files_of(request.spec());
+}
+
+std::vector<std::filesystem::path> TrainingJobs::files_of(const v1::ForkTrainingJobRequest& request) {
+  std::vector<std::filesystem::path> files = files_of(request.spec()), parent = output_of(request.id());
+  files.insert(files.end(), parent.begin(), parent.end());
+  return files;
+}
+
+std::vector<std::filesystem::path> TrainingJobs::files_of(const v1::DeleteTrainingJobRequest& request) {
+  return output_of(request.id());
+}
+
 v1::ListTrainingJobsResponse TrainingJobs::list(const v1::ListTrainingJobsRequest& request) {
   const int page_size = checked_page_size(request.page_size(), {.absent = 50, .largest = 1000});
   const std::set<int> states = checked_states(request);

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "coordinator/job/answered_requests.h"
 #include "coordinator/job/attempt_supervisor.h"
@@ -61,6 +63,10 @@ class TrainingJobs {
     return requests_.once("ForkTrainingJob", request, [&] { return fork_anew(request, requester); });
   }
   void remove(const v1::DeleteTrainingJobRequest& request);
+  // What the call will ask for on disks, as far as it comes to that.
+  std::vector<std::filesystem::path> files_of(const v1::CreateTrainingJobRequest& request);
+  std::vector<std::filesystem::path> files_of(const v1::ForkTrainingJobRequest& request);
+  std::vector<std::filesystem::path> files_of(const v1::DeleteTrainingJobRequest& request);
 
   const v1::TrainingJob& get(const std::string& id) { return table_.find(id).job; }
   v1::ListTrainingJobsResponse list(const v1::ListTrainingJobsRequest& request);
@@ -87,6 +93,8 @@ class TrainingJobs {
   // origin: null for a job that begins by itself
   v1::TrainingJob create_anew(const v1::CreateTrainingJobRequest& request, const std::string& requester,
                               const ForkOrigin* origin = nullptr);
+  std::vector<std::filesystem::path> files_of(const v1::JobSpec& spec) const;
+  std::vector<std::filesystem::path> output_of(const std::string& id);
   void check_limits();
   std::string new_id(const std::string& name);
 

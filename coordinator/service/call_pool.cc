@@ -4,7 +4,7 @@
 
 namespace equipoise::coordinator {
 
-CallPool::CallPool(PoolSize size) : most_waiting_(size.most_waiting) {
+CallPool::CallPool(PoolSize size) : size_(size) {
   threads_.reserve(size.threads);
   for (std::size_t i = 0; i < size.threads; ++i) threads_.emplace_back([this] { serve(); });
 }
@@ -18,11 +18,11 @@ CallPool::~CallPool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-bool CallPool::run(std::function<void()> work) {
+bool CallPool::run(const std::string& caller, std::function<void()> work) {
   {
     const std::lock_guard lock(mutex_);
-    if (waiting_.size() >= most_waiting_) return false;
-    waiting_.push_back(std::move(work));
+    if (waiting_.size() >= size_.most_waiting || waiting_.size_of(caller) >= size_.most_of_one) return false;
+    waiting_.push(caller, std::move(work));
   }
   waiting_changed_.notify_one();
   return true;
@@ -31,12 +31,12 @@ bool CallPool::run(std::function<void()> work) {
 void CallPool::serve() {
   std::unique_lock lock(mutex_);
   while (true) {
-    waiting_changed_.wait(lock, [this] { return is_stopping_ || !waiting_.empty(); });
-    if (waiting_.empty()) return;
-    const std::function<void()> work = std::move(waiting_.front());
-    waiting_.pop_front();
+    waiting_changed_.wait(lock, [this] { return is_stopping_ || !waiting_.is_empty(); });
+    if (waiting_.is_empty()) return;
+    std::function<void()> work = waiting_.pop();
     lock.unlock();
     work();
+    work = nullptr;  // what it holds goes without the lock
     lock.lock();
   }
 }

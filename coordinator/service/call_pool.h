@@ -4,17 +4,20 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
+
+#include "coordinator/service/fair_queue.h"
 
 namespace equipoise::coordinator {
 
 struct PoolSize {
   std::size_t threads = 4;
   std::size_t most_waiting = 8192;
+  std::size_t most_of_one = 4096;  // waiting, of one caller
 };
 
 // May be used from any thread.
@@ -26,17 +29,17 @@ class CallPool {
   CallPool(const CallPool&) = delete;
   CallPool& operator=(const CallPool&) = delete;
 
-  // `work` is done by and by, in the order of the calls. It throws nothing. False: too many are waiting, and it is not
-  // done.
-  bool run(std::function<void()> work);
+  // `work` is done by and by: callers take turns, and what one has asked for is done in its order. It throws nothing.
+  // False: too many are waiting, and it is not done.
+  bool run(const std::string& caller, std::function<void()> work);
 
  private:
   void serve();
 
-  const std::size_t most_waiting_;
+  const PoolSize size_;
   std::mutex mutex_;  // guards all below
   std::condition_variable waiting_changed_;
-  std::deque<std::function<void()>> waiting_;
+  FairQueue<std::function<void()>> waiting_;
   bool is_stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -11,6 +11,7 @@
 #include "common/protocol/attempt_token.h"
 #include "common/protocol/reconnection.h"
 #include "coordinator/job/refusal.h"
+#include "coordinator/service/mount_table.h"
 #include "coordinator/service/watch_stream.h"
 
 namespace equipoise::coordinator {
@@ -46,6 +47,18 @@ void check_size(std::size_t bytes) {
                                                        " bytes, expected at most " + std::to_string(kLargestRequest));
 }
 
+// Nothing; returns once the file systems of all that is there of `paths` have answered.
+std::string answered_by_all(const std::vector<std::filesystem::path>& paths) {
+  for (const std::filesystem::path& path : paths) await_file_system(path);
+  return "";
+}
+
+// Whose turns a call takes: those of a token, or of an address where nobody has one.
+std::string caller_of(const grpc::CallbackServerContext& context, const AdmittedCall& call) {
+  const std::string peer = call.name().empty() ? context.peer() : "";
+  return call.name() + peer.substr(0, peer.rfind(':'));
+}
+
 v1::WatchTrainingJobRequest parsed_watch_request(const grpc::ByteBuffer& bytes) {
   v1::WatchTrainingJobRequest request;
   grpc::Slice slice;
@@ -62,24 +75,49 @@ TrainingJobService::TrainingJobService(SharedController& shared, CallGate& gate,
 
 grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext& context, const char* method,
                                                     const google::protobuf::Message& request,
-                                                    std::function<void(const AdmittedCall&)> body) {
+                                                    std::function<void(const AdmittedCall&)> body, FilesOfCall files) {
   grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
   std::shared_ptr<const AdmittedCall> call;  // counts until the answer is given
-  try {
+  const grpc::Status refusal = boundary_.let_in(method, [&] {
     call = boundary_.admit(context, method);
     check_size(request.ByteSizeLong());
-  } catch (...) {
-    const std::exception_ptr refusal = std::current_exception();
-    reactor->Finish(boundary_.answer(method, [&] { std::rethrow_exception(refusal); }));
+  });
+  if (!refusal.ok()) {
+    reactor->Finish(refusal);
     return reactor;
   }
-  const bool is_taken = pool_.run([this, reactor, method, call, body = std::move(body)] {
+  const auto refuse = [this, reactor, method](const std::exception_ptr& failure) {
+    reactor->Finish(boundary_.answer(method, [&] { std::rethrow_exception(failure); }));
+  };
+  const std::string caller = caller_of(context, *call);
+  const auto queue = [this, caller, refuse](std::function<void()> work) {
+    if (pool_.run(caller, std::move(work))) return;
+    refuse(std::make_exception_ptr(
+        Refusal(Refusal::Code::kResourceExhausted, "too many calls are waiting for an answer; try again later")));
+  };
+  const auto answer = [this, reactor, method, call, body = std::move(body)] {
     reactor->Finish(boundary_.answer(method, [&] { body(*call); }));
+  };
+  if (!files) {
+    queue(answer);
+    return reactor;
+  }
+  queue([this, caller, refuse, queue, answer, files = std::move(files)] {
+    std::vector<std::filesystem::path> asked;
+    try {
+      asked = shared_.read(files);
+    } catch (...) {
+      return refuse(std::current_exception());
+    }
+    files_.run({.caller = caller,
+                .files = asked,
+                .work = [asked] { return answered_by_all(asked); },
+                .done =
+                    [refuse, queue, answer](const FileAnswer& found) {
+                      if (found.failure != nullptr) return refuse(found.failure);
+                      queue(answer);
+                    }});
   });
-  if (is_taken) return reactor;
-  reactor->Finish(boundary_.answer(method, [] {
-    throw Refusal(Refusal::Code::kResourceExhausted, "too many calls are waiting for an answer; try again later");
-  }));
   return reactor;
 }
 
@@ -95,26 +133,31 @@ grpc::ServerUnaryReactor* TrainingJobService::read(grpc::CallbackServerContext& 
 template <typename Response, typename Call>
 grpc::ServerUnaryReactor* TrainingJobService::change(grpc::CallbackServerContext& context, const char* method,
                                                      const google::protobuf::Message& request, Response& response,
-                                                     Call call) {
-  return serve(context, method, request, [this, &response, call = std::move(call)](const AdmittedCall& admitted) {
-    response = shared_.run([&](JobController& core) -> Response {
-      if constexpr (std::is_invocable_v<const Call&, JobController&, const std::string&>) {
-        return call(core, admitted.name());
-      } else {
-        return call(core);
-      }
-    });
-    shared_.wake();
-  });
+                                                     Call call, FilesOfCall files) {
+  return serve(
+      context, method, request,
+      [this, &response, call = std::move(call)](const AdmittedCall& admitted) {
+        response = shared_.run([&](JobController& core) -> Response {
+          if constexpr (std::is_invocable_v<const Call&, JobController&, const std::string&>) {
+            return call(core, admitted.name());
+          } else {
+            return call(core);
+          }
+        });
+        shared_.wake();
+      },
+      std::move(files));
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::CreateTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::CreateTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
-  return change(*context, "CreateTrainingJob", *request, *response,
-                [request](JobController& core, const std::string& caller) {
-                  return core.training_jobs().create(*request, caller);
-                });
+  return change(
+      *context, "CreateTrainingJob", *request, *response,
+      [request](JobController& core, const std::string& caller) {
+        return core.training_jobs().create(*request, caller);
+      },
+      [request](JobController& core) { return core.training_jobs().files_of(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::GetTrainingJob(grpc::CallbackServerContext* context,
@@ -178,19 +221,22 @@ grpc::ServerUnaryReactor* TrainingJobService::UpdateTrainingJob(grpc::CallbackSe
 grpc::ServerUnaryReactor* TrainingJobService::ForkTrainingJob(grpc::CallbackServerContext* context,
                                                               const v1::ForkTrainingJobRequest* request,
                                                               v1::TrainingJob* response) {
-  return change(*context, "ForkTrainingJob", *request, *response,
-                [request](JobController& core, const std::string& caller) {
-                  return core.training_jobs().fork(*request, caller);
-                });
+  return change(
+      *context, "ForkTrainingJob", *request, *response,
+      [request](JobController& core, const std::string& caller) { return core.training_jobs().fork(*request, caller); },
+      [request](JobController& core) { return core.training_jobs().files_of(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::DeleteTrainingJobRequest* request,
                                                                 google::protobuf::Empty* response) {
-  return change(*context, "DeleteTrainingJob", *request, *response, [request](JobController& core) {
-    core.training_jobs().remove(*request);
-    return google::protobuf::Empty();
-  });
+  return change(
+      *context, "DeleteTrainingJob", *request, *response,
+      [request](JobController& core) {
+        core.training_jobs().remove(*request);
+        return google::protobuf::Empty();
+      },
+      [request](JobController& core) { return core.training_jobs().files_of(*request); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListGroupWeights(grpc::CallbackServerContext* context,

@@ -4,9 +4,12 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <filesystem>
 #include <functional>
+#include <vector>
 
 #include "coordinator/service/call_pool.h"
+#include "coordinator/service/file_pool.h"
 #include "coordinator/service/rpc_status.h"
 #include "coordinator/service/shared_controller.h"
 #include "equipoise/v1/host.grpc.pb.h"
@@ -75,10 +78,12 @@ class TrainingJobService final : public CallbackTrainingJobService {
                                                                const grpc::ByteBuffer* request) override;
 
  private:
-  // `body` answers on a thread of the pool, unless the request is too large.
+  // `body` answers on a thread of the pool, unless the request is too large; before it, where there are any, the file
+  // systems of `files` have answered.
+  using FilesOfCall = std::function<std::vector<std::filesystem::path>(JobController&)>;
   grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method,
                                   const google::protobuf::Message& request,
-                                  std::function<void(const AdmittedCall&)> body);
+                                  std::function<void(const AdmittedCall&)> body, FilesOfCall files = nullptr);
   // call(JobController&) makes the answer, and changes nothing.
   template <typename Response, typename Call>
   grpc::ServerUnaryReactor* read(grpc::CallbackServerContext& context, const char* method,
@@ -86,11 +91,13 @@ class TrainingJobService final : public CallbackTrainingJobService {
   // call(JobController&) changes something, and makes the answer where there is one.
   template <typename Response, typename Call>
   grpc::ServerUnaryReactor* change(grpc::CallbackServerContext& context, const char* method,
-                                   const google::protobuf::Message& request, Response& response, Call call);
+                                   const google::protobuf::Message& request, Response& response, Call call,
+                                   FilesOfCall files = nullptr);
 
   SharedController& shared_;
   RpcBoundary boundary_;
   CallPool pool_;
+  FilePool files_;
 };
 
 class HostService final : public v1::HostService::Service {

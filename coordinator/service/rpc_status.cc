@@ -117,6 +117,16 @@ std::shared_ptr<const AdmittedCall> RpcBoundary::admit(const CallCredentials& cr
   return gate_.admit(service_ + "/" + std::string(method), credentials);
 }
 
+grpc::Status RpcBoundary::let_in(const char* method, const std::function<void()>& admission) const {
+  try {
+    admission();
+    return grpc::Status::OK;
+  } catch (...) {
+    const std::exception_ptr refusal = std::current_exception();
+    return answer(method, [&] { std::rethrow_exception(refusal); });
+  }
+}
+
 grpc::Status RpcBoundary::answer(const char* method, const std::function<void()>& body) const {
   grpc::Status status;
   try {

@@ -33,6 +33,8 @@ class RpcBoundary {
   std::shared_ptr<const AdmittedCall> admit(const grpc::ServerContextBase& context, const char* method) const;
   // The same of a call that came another way.
   std::shared_ptr<const AdmittedCall> admit(const CallCredentials& credentials, std::string_view method) const;
+  // Lets a call in, whose answer is counted later; what lets it not in is counted here.
+  grpc::Status let_in(const char* method, const std::function<void()>& admission) const;
   // Of a call that was let in.
   grpc::Status answer(const char* method, const std::function<void()>& body) const;
   // Of a call that ends with its handler: lets it in, or does not.

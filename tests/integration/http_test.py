@@ -31,7 +31,7 @@ def ask(address, method, path, body=None, context=None, **headers):
     return answer.status, answer.headers, content
 
 
-def exchange(address, *parts, pause=0):
+def exchange(address, *parts, pause=0, half_closed=False):
     """What the port answers to raw bytes until it closes the connection."""
     host, port = address.rsplit(":", 1)
     answer = b""
@@ -41,6 +41,8 @@ def exchange(address, *parts, pause=0):
                 connection.sendall(part)
                 if pause:
                     time.sleep(pause)
+            if half_closed:
+                connection.shutdown(socket.SHUT_WR)
             while part := connection.recv(65536):
                 answer += part
         except ConnectionError:
@@ -211,6 +213,56 @@ class Port(programs.ProgramTest):
             self.assertNotIn(b"root:", answer)
         self.assertEqual(self.get("/v1/jobs"), {})
 
+    def test_no_answer_repeats_a_request_as_anything_but_json(self):
+        mark = "repeated-7f3a"
+        start, end = f" HTTP/1.1\r\nHost: localhost\r\nX-A: {mark}\r\n", "Connection: close\r\n\r\n"
+        for request in (
+                f"GET /{mark}{start}", f"GET /{mark}?{mark}={mark}{start}", f"TRACE /healthz{start}",
+                f"{mark.split('-')[0]} /healthz{start}", f"OPTIONS /v1/jobs/{mark}{start}", f"OPTIONS *{start}",
+                f"HEAD /{mark}{start}", f"GET /v1/jobs/{mark}/nothing{start}", f"GET /metrics?{mark}{start}",
+                f"PUT /v1/jobs/{mark}{start}", f"GET /healthz HTTP/1.1\r\nHost: {mark}\r\n",
+                f"GET /v1/jobs HTTP/1.1\r\nHost: {mark}\r\n", f"GET /v1/jobs{start}Origin: {mark}\r\n",
+                f"POST /v1/jobs/a-00000000:pause{start}Content-Type: {mark}\r\n",
+                f"GET /healthz HTTP/{mark}\r\n", f"GET /%zz{mark}{start}{mark}\r\n", f"{mark}\r\n"):
+            answer = exchange(self.address, (request + end).encode())
+            self.assertRegex(answer[:12], b"^HTTP/1.1 [2-5]", request)
+            self.assertNotIn(mark.encode(), answer, request)
+        # What the API has understood it names, in JSON that no browser takes for anything else.
+        answer = exchange(self.address, f"GET /v1/jobs?pageSize={mark}%3Cscript%3E{start}{end}".encode())
+        head, _, body = answer.partition(b"\r\n\r\n")
+        self.assertRegex(head, b"^HTTP/1.1 400 ")
+        self.assertIn(b"Content-Type: application/json", head)
+        self.assertIn(b"X-Content-Type-Options: nosniff", head)
+        json.loads(body)
+
+    def test_a_client_that_has_said_all_gets_its_answers(self):
+        request = b"GET /v1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        self.assertEqual(exchange(self.address, request * 3, half_closed=True).count(b"HTTP/1.1 200 "), 3)
+        self.assertEqual(exchange(self.address, request[:-2], half_closed=True), b"")
+
+    def test_an_address_that_floods_the_port_keeps_no_other_out(self):
+        job_id = self.submitted()
+        host, port = self.address.rsplit(":", 1)
+        flood = (f"GET /v1/jobs/{job_id} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 50 +
+                 b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
+        # More connections than there may be, each with more requests than are answered while this test runs.
+        flooding = []
+        for _ in range(700):
+            try:
+                connection = socket.create_connection((host, int(port)), timeout=60, source_address=("127.0.0.2", 0))
+                flooding.append(connection)
+                connection.setblocking(False)
+                connection.send(flood)
+            except OSError:
+                pass
+        for path in ("/healthz", "/metrics", "/v1/jobs", "/"):
+            connection = http.client.HTTPConnection(host, int(port), timeout=60, source_address=("127.0.0.3", 0))
+            connection.request("GET", path)
+            self.assertEqual(connection.getresponse().status, 200, path)
+            connection.close()
+        for connection in flooding:
+            connection.close()
+
     def test_requests_come_in_any_pieces_and_one_behind_the_other(self):
         one = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
         last = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -314,6 +366,29 @@ class SecuredPort(security_test.Security):
             except ssl.SSLError:
                 time.sleep(0.2)
         self.fail("the old certificate is served still")
+
+    def test_handshakes_that_stall_keep_nobody_out_and_are_given_up(self):
+        coordinator = self.start()
+        host, port = coordinator.http.rsplit(":", 1)
+        hello = ssl.MemoryBIO()
+        client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost")
+        with self.assertRaises(ssl.SSLWantReadError):
+            client.do_handshake()
+        whole = hello.read()
+        stalled = [socket.create_connection((host, int(port)), timeout=60) for _ in range(200)]
+        for at, connection in enumerate(stalled):
+            connection.sendall(whole[:(1, 5, len(whole) // 2, len(whole))[at % 4]])
+        self.assertEqual(self.ask(coordinator, "GET", "/v1/jobs", role="viewer")[0], 200)
+        for connection in stalled:
+            try:
+                while connection.recv(4096):
+                    pass
+            except ConnectionError:
+                pass
+            connection.close()
+        # What is no TLS is no reason for an answer in plain text.
+        for garbage in (whole[:5] + b"\0" * 300, b"\x16\x03\x01\xff\xff" + b"a" * 300, b"\x16" * 300):
+            self.assertNotIn(b"HTTP/", exchange(coordinator.http, garbage))
 
     # Those of the base class run in their own file.
     locals().update({name: None for name in dir(security_test.Security) if name.startswith("test_")})

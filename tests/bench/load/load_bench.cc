@@ -1,7 +1,10 @@
 // One coordinator under the load of 1,024 ranks in 64 jobs: how long a step waits for its weights, and what others do
 // to that. Each line ends with the bar that docs/operations.md promises, where there is one.
 //
-//   equipoise_load_bench COORDINATOR [--jobs 64] [--ranks 16] [--seconds 10]
+// What browsers that watch do is a ratio of two p99: windows with and without them take turns, first one and then the
+// other, as a machine is never the same for long.
+//
+//   equipoise_load_bench COORDINATOR [--jobs 64] [--ranks 16] [--seconds 10] [--pairs 12] [--only-browsers 1]
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -11,6 +14,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -38,12 +43,14 @@ constexpr int kWatchers = 1000, kBrowsers = 1000, kLists = 1600, kSlowClients = 
 struct LoadSettings {
   std::string coordinator;
   int jobs = 64, ranks = 16, seconds = 10;
+  int pairs = 12;  // of windows with and without browsers, of half as many seconds each
+  bool has_only_browsers = false;
 };
 
 LoadSettings settings_of(int argc, char** argv) {
   LoadSettings settings;
   if (argc < 2 || argc % 2 != 0)
-    throw std::invalid_argument("usage: load_bench COORDINATOR [--jobs|--ranks|--seconds N]");
+    throw std::invalid_argument("usage: load_bench COORDINATOR [--jobs|--ranks|--seconds|--pairs|--only-browsers N]");
   settings.coordinator = argv[1];
   for (int i = 2; i + 1 < argc; i += 2) {
     const std::string name = argv[i];
@@ -55,6 +62,10 @@ LoadSettings settings_of(int argc, char** argv) {
       settings.ranks = value;
     } else if (name == "--seconds") {
       settings.seconds = value;
+    } else if (name == "--pairs") {
+      settings.pairs = std::max(value, 3);
+    } else if (name == "--only-browsers") {
+      settings.has_only_browsers = true;
     } else {
       throw std::invalid_argument("unknown option " + name);
     }
@@ -239,31 +250,100 @@ class Browsers {
   ~Browsers() {
     is_stopping_ = true;
     thread_.join();
-    for (const pollfd& socket : sockets_) ::close(socket.fd);
+    for (const pollfd& socket : sockets_) ::close(socket.fd < 0 ? -1 - socket.fd : socket.fd);
   }
   Browsers(const Browsers&) = delete;
   Browsers& operator=(const Browsers&) = delete;
   std::int64_t bytes() const { return bytes_; }
+  // Until each has got its first event; throws where one was refused.
+  void wait_for_all() const {
+    while (begun_ < static_cast<int>(sockets_.size())) {
+      if (has_lost_) throw std::runtime_error("a browser was not let in");
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
 
  private:
+  // The head of a stream has less.
+  static constexpr std::int64_t kFirstEvent = 1024;
+
   void read_all() {
+    std::vector<std::int64_t> got(sockets_.size());
     std::vector<char> part(1 << 16);
     while (!is_stopping_) {
       ::poll(sockets_.data(), sockets_.size(), 100);
-      for (pollfd& socket : sockets_) {
+      for (std::size_t at = 0; at < sockets_.size(); ++at) {
+        pollfd& socket = sockets_[at];
         if (socket.revents == 0) continue;
         const ssize_t count = ::read(socket.fd, part.data(), part.size());
-        if (count <= 0) socket.events = 0;
-        bytes_ += std::max<ssize_t>(0, count);
+        if (count <= 0) {
+          socket.fd = -1 - socket.fd;  // poll() passes it over
+          has_lost_ = true;
+          continue;
+        }
+        if (got[at] < kFirstEvent && got[at] + count >= kFirstEvent) ++begun_;
+        got[at] += count;
+        bytes_ += count;
       }
     }
   }
 
   std::vector<pollfd> sockets_;
   std::atomic<std::int64_t> bytes_ = 0;
+  std::atomic<int> begun_ = 0;
+  std::atomic<bool> has_lost_ = false;
   std::atomic<bool> is_stopping_ = false;
   std::thread thread_;
 };
+
+struct Interval {
+  double middle, low, high;
+};
+
+// Of the ratio whose logarithms these are: the geometric mean, and 95 % by Student's t (its quantile by Cornish and
+// Fisher's expansion).
+Interval ratio_of(const std::vector<double>& logarithms) {
+  constexpr double kZ = 1.959964;
+  const auto count = static_cast<double>(logarithms.size());
+  const double v = count - 1, z3 = kZ * kZ * kZ, z5 = z3 * kZ * kZ;
+  const double t = kZ + (z3 + kZ) / (4 * v) + (5 * z5 + 16 * z3 + 3 * kZ) / (96 * v * v);
+  double mean = 0, squares = 0;
+  for (const double one : logarithms) mean += one / count;
+  for (const double one : logarithms) squares += (one - mean) * (one - mean);
+  const double half = t * std::sqrt(squares / v / count);
+  return {.middle = std::exp(mean), .low = std::exp(mean - half), .high = std::exp(mean + half)};
+}
+
+// Of jobs that report as fast as they are answered, the first of which all browsers watch.
+void browsers_in_turns(const LoadSettings& settings, const CoordinatorProcess& coordinator, Jobs& jobs,
+                       const std::string& what) {
+  const auto half = std::chrono::milliseconds(500 * settings.seconds);
+  const auto pass = [&] { std::this_thread::sleep_for(half); };
+  std::vector<double> logarithms, without_ms, with_ms;
+  double bytes = 0;
+  const auto alone = [&] { return without_ms.emplace_back(1e3 * measure(jobs, pass).at(0.99)); };
+  const auto watched = [&] {
+    const Browsers browsers(coordinator.metrics, jobs.front()->job_id(), kBrowsers);
+    browsers.wait_for_all();
+    const std::int64_t before = browsers.bytes();
+    const double p99_ms = with_ms.emplace_back(1e3 * measure(jobs, pass).at(0.99));
+    bytes += static_cast<double>(browsers.bytes() - before);
+    return p99_ms;
+  };
+  for (int pair = 0; pair < settings.pairs; ++pair) {
+    const bool is_alone_first = pair % 2 == 0;
+    const double first = is_alone_first ? alone() : watched(), second = is_alone_first ? watched() : alone();
+    logarithms.push_back(is_alone_first ? std::log(second / first) : std::log(first / second));
+  }
+  std::ranges::sort(without_ms);
+  std::ranges::sort(with_ms);
+  const Interval ratio = ratio_of(logarithms);
+  std::printf("%-48s p99 %.3f ms without, %.3f ms with %d browsers (medians of %d windows)\n", what.c_str(),
+              without_ms[without_ms.size() / 2], with_ms[with_ms.size() / 2], kBrowsers, settings.pairs);
+  std::printf("%-48s ratio %.3f, 95 %% of it %.3f to %.3f (at most 1.05); %.1f MB/s to all of them\n", "", ratio.middle,
+              ratio.low, ratio.high, bytes / 1e6 / (0.5 * settings.seconds * settings.pairs));
+  std::fflush(stdout);
+}
 
 double scrape_beside_slow_clients(const std::string& where) {
   std::vector<int> slow;
@@ -327,6 +407,16 @@ void run(const LoadSettings& settings) {
   std::printf("%-48s p50 %8.3f ms (at most 0.150 ms)\n", "one job alone, ReportStep over loopback",
               1e3 * one_by_one[one_by_one.size() / 2]);
 
+  {
+    Jobs one;
+    one.push_back(std::make_unique<StepReporter>(coordinator.address, create_job(*jobs_service, "watched", 1), 1));
+    begin(one, 1);
+    measure(one, pass);  // warms up
+    browsers_in_turns(settings, coordinator, one, "one job alone beside browsers");
+    stop(one);
+  }
+  if (settings.has_only_browsers) return;
+
   std::vector<double> empty;
   for (int i = 0; i < kStepsAlone; ++i) empty.push_back(seconds_of_heartbeat(alone));
   std::ranges::sort(empty);
@@ -353,12 +443,7 @@ void run(const LoadSettings& settings) {
     say_change("  with " + std::to_string(watchers.admitted()) + " of " + std::to_string(kWatchers) + " idle watchers",
                measure(jobs, pass), usual, 5);
   }
-  {
-    const Browsers browsers(coordinator.metrics, jobs.front()->job_id(), kBrowsers);
-    const Latencies watched = measure(jobs, pass);
-    say_change("  with " + std::to_string(kBrowsers) + " browsers on a job that trains", watched, usual, 5);
-    std::printf("%-48s %.1f MB/s to all of them\n", "", static_cast<double>(browsers.bytes()) / 1e6 / settings.seconds);
-  }
+  browsers_in_turns(settings, coordinator, jobs, "  the same beside browsers");
   const Latencies listed = measure(jobs, [&] {
     const auto end = LoadClock::now() + std::chrono::seconds(settings.seconds);
     while (LoadClock::now() < end) {

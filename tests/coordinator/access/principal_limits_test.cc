@@ -62,5 +62,28 @@ TEST(PrincipalLimits, BoundTheRateAndSayWhenThereIsRoom) {
   EXPECT_NE(call(), "");
 }
 
+// Names may be addresses, of which anybody has as many as they like.
+TEST(PrincipalLimits, ForgetNobodyWhoHasSomethingUnderWayOrHasAskedForMuch) {
+  FakeClock clock;
+  PrincipalLimits limits({.answers_at_once = 1, .streams_at_once = 1, .calls_per_second = 1, .calls_in_a_burst = 2},
+                         clock);
+  EXPECT_EQ(refusal_to_enter(limits, "busy", CallKind::kAnswer), "");
+  const auto pass_by = [&](const std::string& name) {
+    EXPECT_EQ(refusal_to_enter(limits, name, CallKind::kAnswer), "");
+    limits.leave(name, CallKind::kAnswer);
+  };
+  const auto crowd = [&](const std::string& prefix) {
+    for (int i = 0; i < 3000; ++i) pass_by(prefix + std::to_string(i));
+  };
+  crowd("first");
+  clock.advance(24h);
+  pass_by("greedy");
+  pass_by("greedy");
+  crowd("second");
+  EXPECT_THAT(refusal_to_enter(limits, "busy", CallKind::kAnswer), HasSubstr("has 1 calls at once"));
+  EXPECT_THAT(refusal_to_enter(limits, "greedy", CallKind::kAnswer), HasSubstr("more than 1 calls a second"));
+  EXPECT_LT(limits.names(), 5000U) << "those of the first crowd are gone";
+}
+
 }  // namespace principal_limits_test
 }  // namespace equipoise::coordinator

@@ -64,6 +64,18 @@ TEST(HttpRequest, WhatTwoProgramsMayUnderstandDifferentlyIsRefused) {
   EXPECT_EQ(outcome_of(get + "A : b\r\n\r\n"), 400);
   EXPECT_EQ(outcome_of(get + "A: b\nB: c\r\n\r\n"), 400);
   EXPECT_EQ(outcome_of(get + std::string("A: \0\r\n\r\n", 8)), 400);
+  EXPECT_EQ(outcome_of(get + "A: b\rC: d\r\n\r\n"), 400);
+  EXPECT_EQ(outcome_of(get + "A: \x7f\r\n\r\n"), 400);
+  // What a library's parser was seen to take (docs/decisions/0022).
+  EXPECT_EQ(outcome_of(post + "Content-Length: 1, 1\r\n\r\na"), 400);
+  EXPECT_EQ(outcome_of(post + "Content-Length: 1\r\n 0\r\n\r\n"), 400);
+  EXPECT_EQ(outcome_of(post + "Transfer-Encoding: xchunked\r\n\r\n"), 501);
+  EXPECT_EQ(outcome_of("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 501);
+  for (const char* target : {"/\xff", "/#a", "/\\a", "*", "a:1", "/ b", ""}) {
+    EXPECT_EQ(outcome_of(std::string("GET ") + target + " HTTP/1.1\r\nHost: a\r\n\r\n"), 400) << target;
+  }
+  EXPECT_EQ(outcome_of("G~T / HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
+  EXPECT_EQ(outcome_of("GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
   EXPECT_EQ(outcome_of("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
   EXPECT_EQ(outcome_of("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505);
   EXPECT_EQ(outcome_of("GET /?a=%0a HTTP/1.1\r\nHost: a\r\n\r\n"), 400);

@@ -69,6 +69,11 @@ class StateNotStored(EquipoiseError):
     later."""
 
 
+class FilesUnreachable(EquipoiseError):
+    """The file system of the job's files does not answer the service. Nothing has changed; the same call may succeed
+    later."""
+
+
 class StateLost(EquipoiseError):
     """What the service has stored would be lost: its files were deleted or replaced."""
 
@@ -98,6 +103,7 @@ CLASS_OF_REASON: dict[str, type[EquipoiseError]] = {
     "ROLE_TOO_LOW": RoleTooLow,
     "STATE_NOT_STORED": StateNotStored,
     "STATE_LOST": StateLost,
+    "FILES_UNREACHABLE": FilesUnreachable,
     "SHUTTING_DOWN": ShuttingDown,
     "INVALID_ARGUMENT": InvalidArgument,
     "REQUEST_ID_REUSED": RequestIdReused,

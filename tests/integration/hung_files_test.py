@@ -1,0 +1,135 @@
+"""A file system that stops answering, as one over a network whose server is gone: what needs its files is refused with
+one line, and everybody else goes on. Real programs over a real FUSE file system."""
+
+import json
+import os
+import pathlib
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import hung_files  # noqa: E402
+import programs  # noqa: E402
+from http_test import JSON, ask  # noqa: E402
+
+
+@unittest.skipIf(os.environ.get(hung_files.MOUNTS), os.environ.get(hung_files.MOUNTS, ""))
+class HungFiles(programs.ProgramTest):
+
+    def setUp(self):
+        super().setUp()
+        self.coordinator = programs.Coordinator(self.folder / "state")
+        self.addCleanup(self.coordinator.stop)
+        # Later than the coordinator, so gone before it: it must be able to end.
+        self.disk = hung_files.HungFolder(self, self.folder / "disk", self.folder / "behind")
+        self.small_model()
+
+    def get(self, path):
+        status, _, body = ask(self.coordinator.http, "GET", path)
+        return status, json.loads(body) if body.startswith(b"{") else body
+
+    def submit(self, name, output):
+        return programs.run("equipoise", "submit", self.write_job(name, output=str(output)), "--external",
+                            "--coordinator", self.coordinator.address)
+
+    def submitted(self, name, output):
+        """The id of a job that waits for ranks that nobody starts, with a line of metrics."""
+        said = self.submit(name, output)
+        self.assertEqual(said.returncode, 0, said.stderr)
+        pathlib.Path(output).mkdir(exist_ok=True)
+        (pathlib.Path(output) / "metrics.jsonl").write_text(json.dumps({"step": 1, "loss": 0.7}) + "\n")
+        return said.stdout.strip().splitlines()[-1].split()[-1]
+
+    def expect_others_to_go_on(self, healthy):
+        for path, text in (("/healthz", b"serving"), ("/metrics", b"equipoise_build_info"), ("/", b"<!doctype html>")):
+            status, body = self.get(path)
+            self.assertEqual(status, 200, path)
+            self.assertIn(text, body.lower() if path == "/" else body)
+        self.assertEqual(self.get("/v1/jobs")[0], 200)
+        self.assertEqual(self.get(f"/v1/jobs/{healthy}/curves?points={self.next_points()}")[1]["train"]["step"], [1])
+        self.assertEqual(self.get(f"/v1/jobs/{healthy}/log")[0], 200)
+        self.assertEqual(json.loads(self.succeed("equipoise", "jobs", "get", healthy, "--json", "--coordinator",
+                                                 self.coordinator.address))["id"], healthy)
+
+    def next_points(self):
+        """Another number each time, so that no answer is one that was kept."""
+        self.points = getattr(self, "points", 100) + 1
+        return self.points
+
+    def expect_silence(self, status, body):
+        self.assertEqual(status, 503, body)
+        self.assertEqual(body["error"]["details"][0]["reason"], "FILES_UNREACHABLE")
+        self.assertEqual(body["error"]["message"],
+                         f"the file system at {self.disk.folder} does not answer; it is asked again once it does")
+
+    def test_curves_and_logs_keep_nobody_waiting(self):
+        healthy = self.submitted("healthy", self.folder / "healthy")
+        hung = [self.submitted(name, self.disk.folder / name) for name in ("first", "second")]
+        (self.folder / "link").symlink_to(self.disk.folder)
+        linked = self.submitted("linked", self.folder / "link" / "third")
+        self.assertEqual(self.get(f"/v1/jobs/{hung[0]}/curves")[1]["train"]["step"], [1])
+        self.disk.hang()
+        # More than there are threads for answers, and for files.
+        answers = []
+        askers = [threading.Thread(target=lambda: answers.append(
+            self.get(f"/v1/jobs/{hung[0]}/curves?points={self.next_points()}"))) for _ in range(12)]
+        for asker in askers:
+            asker.start()
+        self.assertTrue(self.disk.asked.acquire(timeout=60), "nobody has asked for the file")
+        self.expect_others_to_go_on(healthy)
+        for asker in askers:
+            asker.join(60)
+        self.assertEqual(len(answers), len(askers))
+        for status, body in answers:
+            self.assertIn(status, (429, 503), body)
+        self.assertIn(503, [status for status, _ in answers])
+        # Of the whole mount, whoever else asks, and however the path leads there.
+        for job in (*hung, linked):
+            self.expect_silence(*self.get(f"/v1/jobs/{job}/curves?points={self.next_points()}"))
+        self.expect_others_to_go_on(healthy)
+        self.disk.go_on()
+        deadline = time.monotonic() + 60
+        while self.get(f"/v1/jobs/{hung[1]}/curves?points={self.next_points()}")[0] != 200:
+            self.assertLess(time.monotonic(), deadline, "nobody has asked again")
+            time.sleep(0.05)
+        self.assertEqual(self.get(f"/v1/jobs/{linked}/curves?points={self.next_points()}")[1]["train"]["step"], [1])
+
+    def test_jobs_with_files_there_are_refused_and_others_go_on(self):
+        healthy = self.submitted("healthy", self.folder / "healthy")
+        hung = self.submitted("hung", self.disk.folder / "hung")
+        self.disk.hang()
+        said = []
+        # Its data is elsewhere: the client reads that first.
+        asker = threading.Thread(target=lambda: said.append(self.submit("late", self.disk.folder / "late")))
+        asker.start()
+        self.assertTrue(self.disk.asked.acquire(timeout=60), "nobody has asked for the output")
+        self.expect_others_to_go_on(healthy)
+        # What needs no file of the run is done, the end of a job too.
+        status, _, body = ask(self.coordinator.http, "POST", f"/v1/jobs/{hung}:cancel", "{}", **JSON)
+        self.assertEqual(status, 200, body)
+        self.expect_others_to_go_on(healthy)
+        asker.join(60)
+        self.assertNotEqual(said[0].returncode, 0)
+        self.assertIn(f"the file system at {self.disk.folder} does not answer", said[0].stderr)
+        self.expect_others_to_go_on(healthy)
+        self.disk.go_on()
+        deadline = time.monotonic() + 60
+        while self.submit("late", self.disk.folder / "late").returncode != 0:
+            self.assertLess(time.monotonic(), deadline, "nobody has asked again")
+            time.sleep(0.2)
+
+    def test_the_coordinator_ends_while_a_file_system_is_silent(self):
+        hung = self.submitted("hung", self.disk.folder / "hung")
+        self.disk.hang()
+        asker = threading.Thread(target=lambda: self.get(f"/v1/jobs/{hung}/curves"), daemon=True)
+        asker.start()
+        self.assertTrue(self.disk.asked.acquire(timeout=60), "nobody has asked for the file")
+        self.coordinator.process.terminate()
+        self.assertEqual(self.coordinator.process.wait(timeout=60), 0)
+
+
+if __name__ == "__main__":
+    hung_files.with_own_mounts()
+    unittest.main()
