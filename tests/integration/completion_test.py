@@ -53,6 +53,18 @@ class Completion(programs.ProgramTest):
             self.assertIn("--np", self.offered(shell, "train", "job.yaml", "--"))
         self.assertEqual(self.offered("bash", "train", "--over"), ["--overwrite"])
 
+    def test_offers_formats_and_other_values(self):
+        for shell in ("bash", "zsh"):
+            self.assertIn("--json", self.offered(shell, "jobs", "list", "--"))
+            self.assertIn("-o", self.offered(shell, "jobs", "list", "-"))
+            for words in (("jobs", "list", "-o", ""), ("jobs", "get", "ID", "--format", "")):
+                self.assertEqual(self.offered(shell, *words), ["text", "wide", "json", "yaml", "name"])
+            self.assertIn("csv", self.offered(shell, "compare", "a", "-o", ""))
+            self.assertIn("sft", self.offered(shell, "evaluate", "--loss", ""))
+            self.assertEqual(self.offered(shell, "train", "job.yaml", "--log-level", "")[:2], ["debug", "info"])
+        self.assertEqual(self.offered("bash", "jobs", "list", "--format", "=", "y"), ["yaml"])
+        self.assertEqual(self.offered("bash", "jobs", "list", "-o", "j"), ["json"])
+
     def test_leaves_the_rest_to_file_names(self):
         self.assertEqual(self.offered("bash", "train", ""), [])
         self.assertEqual(self.offered("zsh", "train", ""), ["FILES"])
