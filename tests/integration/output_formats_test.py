@@ -44,7 +44,7 @@ class OutputFormats(programs.ProgramTest):
         """A command line of each verb that prints a result, in an order in which all of them work."""
         folder, data = self.folder, self.folder / "data"
         pairs = data / "train.jsonl"
-        yield "data generate", [folder / "survey.jsonl", "--questions", "60"]
+        yield "data generate", [folder / "survey.jsonl", "--questions", "80"]
         yield "data import opinionqa", [folder / "survey.jsonl", "--output", data]
         (folder / "global.csv").write_text(
             "question,selections,options\n" + "".join(
