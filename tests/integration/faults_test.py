@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -30,7 +31,29 @@ exit 0
 """
 
 
-class Faults(pause_test.LeavingJobs):
+class FaultyCalls:
+    """Of a test: calls to the kernel that fail or take long."""
+
+    @contextlib.contextmanager
+    def injected(self, pids, calls, fault):
+        """Meanwhile the `calls` of these processes have a fault in strace's words: "error=EIO", "delay_enter=1s"."""
+        self.assertIsNotNone(shutil.which("strace"), "strace is not installed; deploy/bootstrap --tests installs it")
+        processes = [word for pid in pids for word in ("-p", str(pid))]
+        log = self.folder / "calls"
+        command = ["strace", "-f", *processes, "-o", str(log), "-e", f"trace={calls}", "-e", f"inject={calls}:{fault}"]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as strace:
+            # It says of each process that it follows it.
+            for _ in pids:
+                self.assertIn("attached", strace.stderr.readline())
+            try:
+                yield
+            finally:
+                strace.terminate()
+                strace.communicate()
+        self.assertRegex(log.read_text(), "INJECTED|DELAYED|killed by SIGKILL", "nothing has failed")
+
+
+class Faults(FaultyCalls, pause_test.LeavingJobs):
     """Coordinator, ranks and `equipoise` in a network of their own, in which packets can be lost."""
 
     SECTIONS = restarts_test.Restarts.SECTIONS
@@ -68,6 +91,12 @@ class Faults(pause_test.LeavingJobs):
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
+
+    def wait_until(self, what, is_so):
+        end = time.monotonic() + restarts_test.STATE_WAIT
+        while not is_so():
+            self.assertLess(time.monotonic(), end, what)
+            time.sleep(0.05)
 
     def running(self, name, step=30):
         """A job that has done some steps and has a checkpoint."""
@@ -131,6 +160,18 @@ class LostMessages(Faults):
         job_id = self.running("lossy")
         self.host.lose([f"dport {self.port}", f"sport {self.port}"], share=10)
         self.ends_as_if_undisturbed(job_id, "lossy", restarts=0)
+
+    def test_a_slow_network(self):
+        """10 kB/s between the ranks, which share memory, and the coordinator: each report waits for its turn."""
+        self.start_coordinator()
+        job_id = self.running("slow")
+        self.host.run("ip", "link", "set", "lo", "mtu", "1500")
+        self.host.run("tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "80kbit", "burst", "2000",
+                      "latency", "2s")
+        step = int(self.job(job_id)["step"])
+        self.wait_for(job_id, lambda job: int(job["step"]) >= min(step + 20, 400))
+        self.host.run("tc", "qdisc", "del", "dev", "lo", "root")
+        self.ends_as_if_undisturbed(job_id, "slow", restarts=0)
 
 
 class StoppedProcesses(Faults):
@@ -213,6 +254,97 @@ class FullDisks(Faults):
         self.ends_as_if_undisturbed(job_id, "full", restarts=0)
 
 
+class FailingDisks(Faults):
+    """Disks that answer with an error (EIO), as broken ones do."""
+
+    def test_a_checkpoint_that_cannot_be_synced_ends_no_training(self):
+        self.start_coordinator()
+        job_id = self.running("unsynced", step=20)
+        with self.injected(self.ranks(job_id), "fdatasync", "error=EIO"):
+            job = self.wait_for(job_id, lambda job: any("checkpoint" in text for text in job.get("conditions", [])))
+        self.assertEqual(job["state"], "JOB_STATE_RUNNING", job["state_reason"])
+        kept = int(job["checkpoint_step"])
+        self.assertIn(kept, self.steps_of_checkpoints("unsynced"))
+        self.wait_for_checkpoint(job_id, kept + 10)
+        self.ends_as_if_undisturbed(job_id, "unsynced", restarts=0)
+
+    def test_a_state_that_cannot_be_synced_holds_training(self):
+        self.start_coordinator()
+        job_id = self.running("held")
+        log = self.folder / "state.log"
+        with self.injected([self.coordinator_pid()], "fsync,fdatasync", "error=EIO"):
+            self.wait_until("nobody says that nothing can be stored", lambda: "disk I/O error" in log.read_text())
+            step = int(self.job(job_id)["step"])
+            time.sleep(3)  # in which hundreds of steps would be trained
+            self.assertLessEqual(int(self.job(job_id)["step"]), step + 1)
+        self.ends_as_if_undisturbed(job_id, "held", restarts=0)
+        # What was acknowledged is there for the next one.
+        self.assertEqual(self.coordinator.stop(), 0)
+        self.start_coordinator()
+        kept = json.loads(self.jobs("weights", job_id, "--json"))
+        self.assertEqual([int(record["step"]) for record in kept["records"]], list(range(400)))
+
+
+class KilledWhileItStores(FaultyCalls, programs.ProgramTest):
+    """A coordinator that is killed as it brings what somebody asked for to the disk, and before it answers then."""
+
+    STATES = ([], ["QUEUED"], ["PAUSED"], ["QUEUED"], ["CANCELLED"])  # of the jobs, after so many requests
+    CALLS = "fsync,fdatasync"
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "data").mkdir()
+        pair = {"prompt": "a", "chosen": "b", "rejected": "c", "group": "g"}
+        (self.folder / "data/train.jsonl").write_text(f"{json.dumps(pair)}\n" * 40)
+        self.job_file = self.write_job("run", data={"train": "data/train.jsonl"})
+
+    def start(self, state):
+        coordinator = programs.Coordinator(state)
+        self.addCleanup(coordinator.stop)
+        return coordinator
+
+    def is_answered(self, number, coordinator):
+        arguments = (("submit", self.job_file, "--external", "--request-id", "once"), ("jobs", "pause", self.job_id),
+                     ("jobs", "resume", self.job_id), ("jobs", "cancel", self.job_id))[number]
+        result = programs.run("equipoise", *arguments, "--coordinator", coordinator.address, "--timeout", "2")
+        if number == 0 and result.returncode == 0:
+            self.job_id = result.stdout.strip().splitlines()[-1].split()[-1]
+        return result.returncode == 0
+
+    def states(self, coordinator):
+        listed = json.loads(self.succeed("equipoise", "jobs", "list", "--json", "--coordinator", coordinator.address))
+        return [job["state"].removeprefix("JOB_STATE_") for job in listed["jobs"]]
+
+    def killed(self, number, fault, state):
+        """What the next coordinator has of the jobs; all requests before that one were answered."""
+        self.job_id = ""
+        coordinator = self.start(state)
+        for earlier in range(number):
+            self.assertTrue(self.is_answered(earlier, coordinator))
+        with self.injected([coordinator.process.pid], self.CALLS, fault):
+            self.assertFalse(self.is_answered(number, coordinator))
+            coordinator.process.kill()
+            coordinator.process.wait()
+        coordinator.stop()
+        after = self.start(state)
+        found = self.states(after)
+        # Whoever asks again for what was not answered has it, once.
+        if number == 0 or found == self.STATES[number]:
+            self.assertTrue(self.is_answered(number, after))
+        self.assertEqual(self.states(after), self.STATES[number + 1])
+        after.stop()
+        return found
+
+    def test_what_was_answered_is_there_and_the_rest_wholly_or_not_at_all(self):
+        for number in range(4):
+            with self.subTest(request=number, killed="before the sync"):
+                found = self.killed(number, "signal=SIGKILL", self.folder / f"before-{number}")
+                self.assertIn(found, self.STATES[number:number + 2])
+            with self.subTest(request=number, killed="before the answer"):
+                found = self.killed(number, "delay_exit=60s", self.folder / f"after-{number}")
+                self.assertEqual(found, self.STATES[number + 1])
+
+
 class ChangedData(Faults):
 
     def test_data_that_changes_during_a_pause_is_refused_and_the_job_stays_paused(self):
@@ -278,6 +410,33 @@ class Requests(Faults):
             self.wait_for_state(job_id, "PAUSING")
             self.jobs("cancel", job_id)
         self.cancelled(job_id)
+
+    def test_cancel_while_a_checkpoint_is_written(self):
+        self.start_coordinator()
+        job_id = self.running("writing")
+        with self.injected(self.ranks(job_id), "fdatasync", "delay_enter=3s"):
+            self.jobs("checkpoint", job_id)
+            self.wait_until("no checkpoint is written", lambda: "fdatasync" in (self.folder / "calls").read_text())
+            self.cancelled(job_id)
+
+    def test_cancel_while_the_job_succeeds(self):
+        """One of the two, and what that means: with success there is a model, after a cancel nothing changes."""
+        self.SECTIONS = {**self.SECTIONS, "training": {**self.SECTIONS["training"], "max_steps": 20},
+                         "checkpoint": {"every_steps": 0, "every_seconds": 0}}
+        self.start_coordinator()
+        for last in (20, 19, 15, 5):
+            name = f"last-{last}"
+            job_id = self.submit(name)
+            self.wait_for(job_id, lambda job: int(job["step"]) >= last)
+            # Refused where the job has succeeded.
+            programs.run("equipoise", "jobs", "cancel", job_id, "--coordinator", self.coordinator.address,
+                         prefix=self.host.command())
+            job = self.wait_for_end(job_id)
+            self.assertIn(job["state"], ("JOB_STATE_SUCCEEDED", "JOB_STATE_CANCELLED"))
+            if job["state"] == "JOB_STATE_SUCCEEDED":
+                self.assertTrue((self.folder / name / "final/model.safetensors").exists())
+            self.has_no_ranks(job_id)
+            self.assertEqual(self.job(job_id)["state"], job["state"])
 
     def test_cancel_while_the_coordinator_starts_again(self):
         self.start_coordinator()

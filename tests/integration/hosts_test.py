@@ -15,9 +15,12 @@ import hosts  # noqa: E402
 import programs  # noqa: E402
 
 STATE_WAIT = 150  # seconds
+STEPS = 1200       # of a job that is disturbed meanwhile
+SPEEDS = ("pairs_per_second", "tokens_per_second")
 
 
 class Hosts(programs.ProgramTest):
+    limit = STATE_WAIT
 
     @classmethod
     def setUpClass(cls):
@@ -96,7 +99,7 @@ class Hosts(programs.ProgramTest):
     def wait_for(self, job_id, *states):
         """The job once it is in one of `states`, or over."""
         wanted = {f"JOB_STATE_{state}" for state in (*states, "SUCCEEDED", "FAILED", "CANCELLED")}
-        end = time.monotonic() + STATE_WAIT
+        end = time.monotonic() + self.limit
         while time.monotonic() < end:
             job = self.job(job_id)
             if job["state"] in wanted:
@@ -294,6 +297,111 @@ class WhatPeopleAreTold(Hosts):
         self.assertEqual(job["state"], "JOB_STATE_CANCELLED")
         self.assertIn("its processes on eqn3 could not be reached", job["state_reason"])
         self.assertEqual(self.second.processes("equipoise-worker"), [])
+
+
+class TrainingGoesOn(Hosts):
+    """Jobs of two ranks on two hosts: after each fault the end is that of a job which nobody disturbed."""
+
+    limit = 600
+    undisturbed = None  # what all of them are compared with
+
+    def setUp(self):
+        super().setUp()
+        self.start_coordinator(slots=((2, 1), (3, 1)))
+        if TrainingGoesOn.undisturbed is None:
+            self.finish(self.submit(self.long_job("whole")))
+            TrainingGoesOn.undisturbed = self.result("whole")
+
+    def long_job(self, name, **launch):
+        path = self.job_file(name, steps=STEPS, **{"workers": 2, "max_restarts": 3, **launch})
+        job = {**json.loads(path.read_text()), "checkpoint": {"every_steps": 100}, "logging": {"every_steps": 1}}
+        path.write_text(json.dumps(job))
+        return path
+
+    def result(self, name):
+        """The lines of metrics without speeds, and the bytes of what was trained, by file."""
+        lines = [{field: value for field, value in line.items() if field not in SPEEDS}
+                 for line in programs.read_lines(self.folder / name / "metrics.jsonl")]
+        files = {file.name: file.read_bytes() for file in (self.folder / name / "final").iterdir()
+                 if file.suffix in (".safetensors", ".json")}
+        self.assertTrue(files)
+        return lines, files
+
+    def running(self, name, **launch):
+        """A job that has a checkpoint and is far from its end."""
+        job_id = self.submit(self.long_job(name, **launch))
+        job = self.wait_until(job_id, lambda job: int(job.get("checkpoint_step", -1)) >= 100)
+        self.assertLess(int(job["step"]), STEPS)
+        return job_id
+
+    def wait_until(self, job_id, is_reached):
+        """The job once that is so, which must be before anything happens to it."""
+        end = time.monotonic() + self.limit
+        while not is_reached(job := self.job(job_id)):
+            self.assertIn(job["state"], ("JOB_STATE_QUEUED", "JOB_STATE_STARTING", "JOB_STATE_RUNNING"),
+                          job["state_reason"])
+            self.assertLess(time.monotonic(), end, job["state_reason"])
+            time.sleep(0.05)
+        return job
+
+    def each_step_once(self, job_id):
+        kept = json.loads(self.equipoise("jobs", "weights", job_id, "--json").stdout)
+        self.assertEqual([int(record["step"]) for record in kept["records"]], list(range(STEPS)))
+
+    def ends_as_if_undisturbed(self, job_id, name, restarts):
+        job = self.finish(job_id)
+        self.assertEqual((job.get("restarts", 0), int(job["generation"])), (restarts, restarts + 1),
+                         (self.folder / "coordinator.log").read_text()[-3000:])
+        for part, undisturbed in zip(self.result(name), self.undisturbed, strict=True):
+            self.assertEqual(part, undisturbed)
+        self.each_step_once(job_id)
+
+    def test_a_killed_daemon_costs_one_restart(self):
+        job_id = self.running("daemon")
+        for pid in self.third.processes("orted"):
+            os.kill(pid, 9)
+        self.ends_as_if_undisturbed(job_id, "daemon", restarts=1)
+
+    def test_five_seconds_without_a_network(self):
+        """Neither the ranks nor the launcher's daemons nor the coordinator reach that host meanwhile."""
+        job_id = self.running("cut")
+        self.cluster.cut_off(self.third)
+        time.sleep(5)
+        self.cluster.plug_in(self.third)
+        self.ends_as_if_undisturbed(job_id, "cut", restarts=0)
+
+    def test_a_slow_network(self):
+        """For a hundred steps 1 Mbit/s, and packets that wait for up to half a second."""
+        job_id = self.running("slow")
+        for host in (self.second, self.third):
+            host.run("tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "1mbit", "burst", "3000",
+                     "latency", "500ms")
+        step = int(self.job(job_id)["step"])
+        self.wait_until(job_id, lambda job: int(job["step"]) >= step + 100)
+        for host in (self.second, self.third):
+            host.run("tc", "qdisc", "del", "dev", "eth0", "root")
+        self.ends_as_if_undisturbed(job_id, "slow", restarts=0)
+
+    def test_a_host_that_is_cut_off_for_good_writes_nothing_more(self):
+        """Its rank ends by itself, and the others' sums are those of two ranks but for rounding."""
+        job_id = self.running("gone", min_workers=1)
+        self.assertEqual(len(self.third.processes("equipoise-worker")), 1)
+        self.cluster.cut_off(self.third)
+        job = self.finish(job_id)
+        self.assertEqual((job["world_size"], int(job["generation"])), (1, 2))
+        self.each_step_once(job_id)
+        lines, _ = self.result("gone")
+        for line, undisturbed in zip(lines, self.undisturbed[0], strict=True):
+            self.assertEqual(line["step"], undisturbed["step"])
+            for group, weight in line.get("group_weight", {}).items():
+                self.assertAlmostEqual(weight, undisturbed["group_weight"][group], delta=1e-9)
+        before = {file: file.read_bytes() for file in (self.folder / "gone").rglob("*") if file.is_file()}
+        end = time.monotonic() + self.limit
+        while self.third.processes("equipoise-worker"):
+            self.assertLess(time.monotonic(), end, "a rank without a coordinator goes on")
+            time.sleep(0.2)
+        self.assertEqual(
+            {file: file.read_bytes() for file in (self.folder / "gone").rglob("*") if file.is_file()}, before)
 
 
 class HostsThatAreGone(Hosts):

@@ -16,7 +16,7 @@ import programs  # noqa: E402
 import disk_full_test  # noqa: E402
 import restarts_test  # noqa: E402
 
-STATE_WAIT = 300
+STATE_WAIT = 900
 STEPS = 1200
 
 

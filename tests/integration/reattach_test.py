@@ -15,7 +15,7 @@ import programs  # noqa: E402
 import restarts_test  # noqa: E402
 from pause_test import children_of, name_of  # noqa: E402
 
-STATE_WAIT = 300
+STATE_WAIT = 900
 STEPS = 800
 
 

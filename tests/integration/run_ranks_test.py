@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -21,12 +22,12 @@ class RunRanks(pause_test.LeavingJobs):
         return ["mpirun", "--bind-to", "none", "--oversubscribe", "-np", "2", str(programs.BIN / "equipoise-worker"),
                 "--coordinator", self.coordinator.address, "--job", job_id]
 
-    def start(self, job_id, *options):
+    def start(self, job_id, *options, command=None):
         variables = {**programs.ENVIRONMENT, "EQUIPOISE": str(programs.BIN / "equipoise"),
                      "EQUIPOISE_COORDINATOR": self.coordinator.address}
-        process = subprocess.Popen([str(RUN_RANKS), *options, job_id, *self.mpirun(job_id)], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=variables,
-                                   start_new_session=True)
+        process = subprocess.Popen([str(RUN_RANKS), *options, job_id, *(command or self.mpirun(job_id))],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                   text=True, env=variables, start_new_session=True)
         self.addCleanup(process.stderr.close)
         self.addCleanup(lambda: process.poll() is None and os.killpg(process.pid, signal.SIGKILL))
         return process
@@ -58,6 +59,36 @@ class RunRanks(pause_test.LeavingJobs):
         self.assertEqual((job["state"], int(job["generation"])), ("JOB_STATE_SUCCEEDED", 3))
         self.same_run("whole", "wrapped")
         self.ended(self.start(job_id), 0)  # there is nothing left to do
+
+    def hangs_once(self, job_id):
+        """A command that starts no ranks the first time, and ignores SIGTERM, as an srun may that waits for a node."""
+        script = self.folder / "hangs"
+        marker = self.folder / "has-hung"
+        ranks = " ".join(self.mpirun(job_id))
+        script.write_text(f"#!/bin/bash\n[ ! -e {marker} ] || exec {ranks}\ntrap '' TERM\ntouch {marker}\n"
+                          "while true; do sleep 0.2; done\n")
+        script.chmod(0o755)
+        return script, marker
+
+    def test_a_start_that_hangs_is_ended_and_tried_again(self):
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
+        self.start_coordinator()
+        job_id = self.submit("hung", "--external")
+        script, _ = self.hangs_once(job_id)
+        said = self.ended(self.start(job_id, "--start-timeout", "3", command=[str(script)]), 0)
+        self.assertIn(f"the ranks of {job_id} have not registered after 3 s", said)
+        self.same_run("whole", "hung")
+
+    def test_sigterm_while_a_start_hangs(self):
+        self.start_coordinator()
+        job_id = self.submit("hung", "--external")
+        script, marker = self.hangs_once(job_id)
+        process = self.start(job_id, command=[str(script)])
+        while not marker.exists():
+            time.sleep(0.05)
+        process.terminate()
+        self.ended(process, 130)
+        self.assertEqual(self.job(job_id)["state"], "JOB_STATE_PAUSED")
 
     def start_again(self):
         """The coordinator, on the port that ranks know."""

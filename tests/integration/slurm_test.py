@@ -1,5 +1,6 @@
-"""Jobs in a real Slurm of two nodes: deploy/slurm/train.sbatch over preemption, requeue, scancel, the end of its time
-and a lost slurmd, and a coordinator inside of an allocation. Runs end like one that nobody disturbed."""
+"""Jobs in a real Slurm of two nodes: deploy/slurm/train.sbatch over preemption, requeue, scancel, the end of its time,
+a lost node or slurmd and a start that hangs, and a coordinator inside of an allocation. Runs end like one that nobody
+disturbed."""
 
 import json
 import pathlib
@@ -35,13 +36,13 @@ class SlurmTest(pause_test.LeavingJobs):
         (self.home / "build/release/bin").symlink_to(programs.BIN)
         (self.home / "deploy").symlink_to(programs.ROOT / "deploy")
 
-    def sbatch(self, job_id, *options):
+    def sbatch(self, job_id, *options, script=()):
         """The documented line, for two nodes of one rank each."""
         variables = {**self.slurm.environment, **programs.ENVIRONMENT, "EQUIPOISE_HOME": str(self.home),
                      "EQUIPOISE_COORDINATOR": self.coordinator.address, "PATH": self.slurm.environment["PATH"]}
         number = self.slurm.submit(f"--export=ALL,JOB={job_id}", "--ntasks-per-node=1", "--gpus-per-node=1",
                                    f"--output={self.folder}/slurm-%j.out", *options,
-                                   self.home / "deploy/slurm/train.sbatch", **variables)
+                                   *(script or (self.home / "deploy/slurm/train.sbatch",)), **variables)
         self.addCleanup(self.slurm.run, "scancel", number, check=False)
         return number
 
@@ -96,7 +97,7 @@ class Batch(SlurmTest):
         self.assertLess(int(job["step"]), STEPS)
 
     def began(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         self.start_coordinator()
         job_id = self.external("run")
         number = self.sbatch(job_id)
@@ -158,6 +159,25 @@ class Batch(SlurmTest):
         self.ended_well(job_id, number)
         self.assertIn("NODE FAILURE", self.said(number))
 
+    def test_a_start_that_hangs_is_left_to_the_next_run(self):
+        """As where Slurm lets srun wait for ever, here the first time."""
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
+        self.start_coordinator()
+        job_id = self.external("run")
+        marker, hangs = self.folder / "has-hung", self.folder / "hangs"
+        hangs.write_text(f'#!/bin/bash\n[ -e {marker} ] && exec mpirun --bind-to none --map-by slot "$@"\n'
+                         f"touch {marker}\nexec sleep 1000\n")
+        hangs.chmod(0o755)
+        number = self.sbatch(
+            job_id, "--nodes=2", "--requeue", "--open-mode=append", "--signal=B:TERM@120", script=(
+                "--wrap", f"export EQUIPOISE={programs.BIN}/equipoise\n"
+                f"exec {self.home}/deploy/slurm/run-ranks --requeue --start-timeout 3 {job_id} {hangs} "
+                f"{programs.BIN}/equipoise-worker --coordinator {self.coordinator.address} --job {job_id}"))
+        self.run_again(number)
+        self.ended_well(job_id, number)
+        self.assertIn("have not registered after 3 s", self.said(number))
+        self.assertEqual(self.job(job_id)["generation"], "1")
+
     def test_a_killed_slurmd_whose_processes_go_on(self):
         job_id, number = self.began()
         self.slurm.kill_node("n2")
@@ -191,7 +211,7 @@ class InsideOfAnAllocation(SlurmTest):
         return number
 
     def test_ranks_run_on_all_nodes_and_go_on_in_the_next_allocation(self):
-        self.train("whole", 2, **self.SECTIONS)
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
         number = self.start(1)
         job_id = self.submit("run")
         self.wait_for_checkpoint(job_id, 50)

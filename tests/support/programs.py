@@ -35,7 +35,7 @@ ENVIRONMENT = dict(
 )
 
 
-def run(*arguments, timeout=240, prefix=(), **environment):
+def run(*arguments, timeout=600, prefix=(), **environment):
     """The finished process of one program, with its output as text. `prefix`: a command that runs it elsewhere."""
     program, *rest = [str(argument) for argument in arguments]
     path = BIN / program

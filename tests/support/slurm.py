@@ -14,6 +14,7 @@ import time
 NODES = ("n1", "n2")
 START_WAIT = 30  # seconds
 KILL_WAIT = 15   # between SIGTERM and SIGKILL to a job that is to end at once
+TELL_WAIT = 180  # for messages that slurmctld sends again each minute
 NODE_WAIT = 15   # until a slurmd that says nothing has failed
 
 CONFIGURATION = """\
@@ -101,8 +102,8 @@ class Slurm:
             self.daemons[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                                   env=self.environment)
 
-    def _await(self, name, is_reached):
-        end = time.monotonic() + START_WAIT
+    def _await(self, name, is_reached, limit=START_WAIT):
+        end = time.monotonic() + limit
         while not is_reached():
             if self.daemons[name].poll() is not None or time.monotonic() > end:
                 logs = "".join(f"{log}:\n{log.read_text()}" for log in sorted((self.folder / "log").iterdir()))
@@ -113,10 +114,18 @@ class Slurm:
         self._start(node, "slurmd", "-D", "-f", self.environment["SLURM_CONF"], "-N", node)
 
     def return_node(self, node):
-        """Starts its slurmd again, and waits until nothing is left there of the job that was lost: Slurm would count that
-        off the nodes of the next one."""
+        """Starts its slurmd again, and waits until nothing is left there of the job that was lost, and slurmctld has
+        told it to end that job, which it tries each minute. Slurm 22.05 takes a late answer for one about the job's
+        next run, takes the node away from that, and lets its srun wait for ever."""
         self.start_node(node)
         self.await_idle()
+        self._await("slurmctld", self._has_told_all, TELL_WAIT)
+
+    def _has_told_all(self):
+        counts = re.findall(r"^Agent (?:queue size|count): *(\d+)$", self.run("sdiag"), re.MULTILINE)
+        if len(counts) != 2:
+            raise RuntimeError("sdiag does not say what slurmctld has still to send")
+        return counts == ["0", "0"]
 
     def await_idle(self):
         """Until every node is free, and nothing of a job that has ended is COMPLETING."""
