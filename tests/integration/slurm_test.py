@@ -173,6 +173,10 @@ class Batch(SlurmTest):
                 "--wrap", f"export EQUIPOISE={programs.BIN}/equipoise\n"
                 f"exec {self.home}/deploy/slurm/run-ranks --requeue --start-timeout 3 {job_id} {hangs} "
                 f"{programs.BIN}/equipoise-worker --coordinator {self.coordinator.address} --job {job_id}"))
+        end = time.monotonic() + SLURM_WAIT
+        while not marker.exists():  # until then it is PENDING for the first time
+            self.assertLess(time.monotonic(), end, self.said(number))
+            time.sleep(0.1)
         self.run_again(number)
         self.ended_well(job_id, number)
         self.assertIn("have not registered after 3 s", self.said(number))
