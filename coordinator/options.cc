@@ -290,7 +290,8 @@ Options options_of(const Texts& texts) {
                                                                       : existing_file("--mpirun", texts.mpirun);
   options.server.worker = texts.worker.empty() ? worker_beside_us() : existing_file("--worker", texts.worker);
   if (!texts.hostfile.empty()) {
-    options.server.controller.supervisor.hosts = read_hostfile(existing_file("--hostfile", texts.hostfile));
+    options.server.hostfile = existing_file("--hostfile", texts.hostfile);
+    options.server.controller.supervisor.hosts = read_hostfile(options.server.hostfile);
   }
   options.server.controller.supervisor.host_rules.between_questions = kBetweenQuestions;
   options.server.allocation = checked_allocation(texts.allocation);

@@ -1,7 +1,5 @@
 #include "client/command_line/shared_flags.h"
 
-#include <algorithm>
-#include <array>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
@@ -46,28 +44,6 @@ Connection CoordinatorFlags::connect(const StopRequest& stop) const {
 void add_etag_flag(CLI::App& verb, std::string& etag) {
   verb.add_option("--etag", etag, "Only if the job has this etag, as `jobs get --json` shows it; else exit code 4")
       ->type_name("ETAG");
-}
-
-namespace {
-
-constexpr std::array<std::pair<const char*, TableFormat>, 4> kFormats = {{{"text", TableFormat::kText},
-                                                                          {"markdown", TableFormat::kMarkdown},
-                                                                          {"csv", TableFormat::kCsv},
-                                                                          {"latex", TableFormat::kLatex}}};
-
-}  // namespace
-
-void add_format_flag(CLI::App& verb, TableFormat& format) {
-  std::vector<std::string> names;
-  for (const auto& known : kFormats) names.emplace_back(known.first);
-  const auto set = [&format](const std::string& name) {
-    format = std::ranges::find(kFormats, name, [](const auto& known) { return std::string(known.first); })->second;
-  };
-  verb.add_option_function<std::string>("--format", set,
-                                        "Of the table: text, markdown, csv or latex; the table alone goes to standard "
-                                        "output then (default: text)")
-      ->type_name("FORMAT")
-      ->check(CLI::IsMember(names));
 }
 
 namespace fs = std::filesystem;

@@ -1,5 +1,5 @@
-// The flags that several verbs have: of a coordinator, of a job file, of files of preferences, of the format of a
-// table.
+// The flags that several verbs have: of a coordinator, of a job file, of files of preferences. Those of results:
+// result_output.h.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "client/connection/connection.h"
-#include "client/table/text_table.h"
 #include "common/config/job_config.h"
 #include "common/dataset/preference_reader.h"
 #include "equipoise/v1/job.pb.h"
@@ -29,9 +28,6 @@ struct CoordinatorFlags {
 
 // Declares --etag on `verb`: the job must be as it was read. `etag` outlives the verb.
 void add_etag_flag(CLI::App& verb, std::string& etag);
-
-// Declares it on `verb`. `format` outlives the verb and keeps its value where the flag is absent.
-void add_format_flag(CLI::App& verb, TableFormat& format);
 
 // A job as it is submitted, and what make_job_config makes of it.
 struct RequestedJob {

@@ -6,8 +6,8 @@
 
 namespace equipoise {
 
-// A script for bash (`source <(equipoise completion bash)`): verbs, and options once a word begins with "-"; everything
-// else is a file name. `root` is the whole command.
+// A script for bash (`source <(equipoise completion bash)`): verbs, options once a word begins with "-", and behind an
+// option that takes one of some words, these; everything else is a file name. `root` is the whole command.
 std::string bash_completion(const CLI::App& root);
 
 // The same for zsh, with what each verb does.

@@ -226,7 +226,9 @@ v1::TrainingJob Connection::update_job(const v1::UpdateTrainingJobRequest& reque
 }
 
 v1::TrainingJob Connection::fork_job(const v1::ForkTrainingJobRequest& request) {
-  return call<v1::TrainingJob>(Repeat::kUnsafe, &v1::TrainingJobService::Stub::ForkTrainingJob, request);
+  v1::ForkTrainingJobRequest asked = request;
+  asked.set_request_id(new_request_id());
+  return call<v1::TrainingJob>(Repeat::kSafe, &v1::TrainingJobService::Stub::ForkTrainingJob, asked);
 }
 
 void Connection::delete_job(const ChangedJob& job) {

@@ -3,8 +3,6 @@
 #include <csignal>
 #include <utility>
 
-#include "client/report/group_tables.h"
-#include "client/report/job_summary.h"
 #include "client/table/display_width.h"
 #include "common/protocol/job_state.h"
 #include "common/protocol/reconnection.h"
@@ -250,12 +248,9 @@ void follow_until(Connection& connection, const std::string& id, JobInbox& inbox
                      "the job is " + state_name(followed.job.state()) + ": " + followed.job.state_reason());
 }
 
-void show_until_end(Connection& connection, const std::string& id, JobInbox& inbox, const Console& console) {
-  const auto display = make_display(console);
-  const FollowedJob followed = follow_job(connection, id, *display, inbox, OnInterrupt::kLeave);
-  require_success(followed);
-  console.out << "\n" << group_table(followed.job, console.colors, console.glyphs);
-  console.out << data_notes(followed.job.spec().output());  // of a coordinator elsewhere only with a shared folder
+FollowedJob follow_until_end(Connection& connection, const std::string& id, JobInbox& inbox, const Console& console) {
+  const auto display = make_watching_display(console);
+  return follow_job(connection, id, *display, inbox, OnInterrupt::kLeave);
 }
 
 }  // namespace equipoise

@@ -102,8 +102,7 @@ void require_success(const FollowedJob& followed, const std::string& advice = ""
 void follow_until(Connection& connection, const std::string& id, JobInbox& inbox, const Console& console,
                   const JobCondition& is_reached);
 
-// Follows a job of a service, which goes on after Ctrl-C, and writes the table of its groups at the end. Throws as the
-// two above.
-void show_until_end(Connection& connection, const std::string& id, JobInbox& inbox, const Console& console);
+// Follows a job of a service, which goes on after Ctrl-C, to its end. Returns it as it was seen last.
+FollowedJob follow_until_end(Connection& connection, const std::string& id, JobInbox& inbox, const Console& console);
 
 }  // namespace equipoise

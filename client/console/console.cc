@@ -70,7 +70,14 @@ void open_standard_descriptors() {
 
 namespace {
 
-constexpr std::size_t kUsualColumns = 80;
+constexpr std::size_t kUsualColumns = 80, kUsualRows = 24;
+
+// {} where there is none, or it does not say.
+winsize terminal_size(OutputKind kind) {
+  winsize size{};
+  if (kind != OutputKind::kTerminal || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return {};
+  return size;
+}
 
 std::string_view environment(const char* name) {
   const char* value = std::getenv(name);
@@ -91,23 +98,38 @@ Glyphs locale_glyphs() {
   return Glyphs::kUnicode;
 }
 
+// https://no-color.org and https://bixense.com/clicolors: what is set and not empty counts, and NO_COLOR most.
+Colors colors_of(bool is_terminal) {
+  if (!environment("NO_COLOR").empty()) return Colors::kOff;
+  const std::string_view force = environment("CLICOLOR_FORCE");
+  if (!force.empty() && force != "0") return Colors::kOn;
+  return is_terminal && environment("CLICOLOR") != "0" ? Colors::kOn : Colors::kOff;
+}
+
 }  // namespace
 
+std::string colored(const std::string& text, TextColor color, Colors colors) {
+  static constexpr std::array<const char*, 6> kCodes = {"", "1", "32", "33", "1;31", "36"};
+  if (colors == Colors::kOff || color == TextColor::kNone) return text;
+  return std::string("\x1b[") + kCodes[static_cast<std::size_t>(color)] + "m" + text + "\x1b[0m";
+}
+
 std::size_t Console::columns() const {
-  winsize size{};
-  if (kind != OutputKind::kTerminal || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
-    return kUsualColumns;
-  }
-  return size.ws_col;
+  const std::size_t columns = terminal_size(kind).ws_col;
+  return columns == 0 ? kUsualColumns : columns;
+}
+
+std::size_t Console::rows() const {
+  const std::size_t rows = terminal_size(kind).ws_row;
+  return rows == 0 ? kUsualRows : rows;
 }
 
 Console standard_console() {
   const bool terminal = isatty(STDOUT_FILENO) == 1 && environment("TERM") != "dumb";
-  const bool colors = terminal && environment("NO_COLOR").empty();
   return Console{.out = std::cout,
                  .err = std::cerr,
                  .kind = terminal ? OutputKind::kTerminal : OutputKind::kPlain,
-                 .colors = colors ? Colors::kOn : Colors::kOff,
+                 .colors = colors_of(terminal),
                  .glyphs = locale_glyphs()};
 }
 

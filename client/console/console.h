@@ -66,6 +66,12 @@ enum class OutputKind { kPlain, kTerminal };
 enum class Colors { kOff, kOn };
 enum class Glyphs { kAscii, kUnicode };
 
+enum class TextColor { kNone, kBold, kGreen, kYellow, kRed, kCyan };
+
+// `text` as a terminal shows it in this colour; unchanged with kOff and without a colour. The one place that knows how
+// a terminal is told.
+std::string colored(const std::string& text, TextColor color, Colors colors);
+
 struct Console {
   std::ostream& out;
   std::ostream& err;
@@ -75,10 +81,12 @@ struct Console {
 
   // Columns of the terminal now; 80 where it does not say, or `out` is no terminal.
   std::size_t columns() const;
+  std::size_t rows() const;  // 24 in the same cases
 };
 
-// The process's own: a terminal if standard output is one; colours then, unless NO_COLOR is set or TERM is dumb; ASCII
-// where the locale names another encoding than UTF-8.
+// The process's own: a terminal if standard output is one and TERM is not dumb; colours then, and elsewhere with
+// CLICOLOR_FORCE, but never with NO_COLOR, nor with a CLICOLOR of 0; ASCII where the locale names another encoding than
+// UTF-8.
 Console standard_console();
 
 }  // namespace equipoise

@@ -88,7 +88,7 @@ void apply(const TrainerTable& table, const GivenSettings& given, GivenSettings&
             break;
           case SettingRule::kRenamed:
             if (const auto value = translated_value(setting, name, found->second, job)) {
-              renamed[std::string(setting.ours)] = {*value, found->second.place};
+              renamed[std::string(setting.ours)] = {*value, found->second.place, name};
             }
             break;
         }
@@ -150,7 +150,7 @@ void read_trl_section(const GivenSettings& given, GivenSettings& renamed, TrlJob
   if (!section->second.value.IsMap()) return job.fault("trl", "expected a mapping such as {beta: 0.1}");
   for (const auto& entry : section->second.value) {
     if (entry.first.IsScalar() && entry.first.Scalar() == "beta") {
-      renamed["beta"] = {entry.second, section->second.place};
+      renamed["beta"] = {entry.second, section->second.place, "trl.beta"};
     } else {
       job.fault("trl", "has more than beta: that is of GRPO");
     }

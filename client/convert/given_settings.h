@@ -13,8 +13,9 @@
 namespace equipoise {
 
 struct GivenSetting {
-  YAML::Node value;   // never null
-  std::string place;  // "dpo.yaml:7", "--beta"; empty: what the trainer takes where nothing is given
+  YAML::Node value;       // never null
+  std::string place;      // "dpo.yaml:7", "--beta"; empty: what the trainer takes where nothing is given
+  std::string name = {};  // as it is written there, where that is not its key here
 };
 
 // By their names, "-" written as "_".

@@ -90,6 +90,15 @@ const TrainerSetting* TrainerTable::find(std::string_view searched) const {
   return nullptr;
 }
 
+std::string_view own_name(const TrainerTable& table, std::string_view trl_name) {
+  for (const std::span<const TrainerSetting> part : table.settings) {
+    for (const TrainerSetting& setting : part) {
+      if (setting.rule == SettingRule::kRenamed && setting.ours == trl_name) return words_of(setting.names).front();
+    }
+  }
+  return trl_name;
+}
+
 std::string settings_markdown(const TrainerTable& table) {
   std::string text;
   text.append("| ").append(table.title).append(" | in a job | |\n| --- | --- | --- |\n");

@@ -51,6 +51,9 @@ const TrainerTable& trainer_table(Trainer trainer);
 // count.
 std::optional<std::string_view> translated(std::string_view values, std::string_view value);
 
+// What the trainer calls the setting that TRL calls `trl_name`; the same where it has no name of its own.
+std::string_view own_name(const TrainerTable& table, std::string_view trl_name);
+
 // The words of `text`, between spaces.
 std::vector<std::string_view> words_of(std::string_view text);
 

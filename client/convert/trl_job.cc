@@ -32,34 +32,27 @@ bool TrlJob::is_given(std::string_view name) const {
   return setting != nullptr && !setting->place.empty();
 }
 
-namespace {
-
-std::string place_text(const GivenSetting* setting, const ConversionRequest& request, std::string_view name) {
-  std::string text;
-  if (setting != nullptr && !setting->place.empty()) {
-    text = setting->place;
-    if (text.starts_with("--")) return text + ": ";
-  } else {
-    text = std::string(trainer_table(request.trainer).title) + "'s default";
-  }
-  return text + ": " + std::string(name) + ": ";
+std::string_view TrlJob::shown_name(std::string_view name) const {
+  if (is_given(name)) return find(name)->name.empty() ? name : std::string_view(find(name)->name);
+  return own_name(trainer_table(request_.trainer), name);
 }
 
-}  // namespace
-
-void TrlJob::note(std::string_view name, const std::string& text) {
-  result_.notes.push_back(place_text(find(name), request_, name) + text);
+std::string TrlJob::place_text(std::string_view name) const {
+  std::string text = std::string(trainer_table(request_.trainer).title) + "'s default";
+  if (is_given(name)) text = find(name)->place;
+  if (text.starts_with("--")) return text + ": ";
+  return text + ": " + std::string(shown_name(name)) + ": ";
 }
+
+void TrlJob::note(std::string_view name, const std::string& text) { result_.notes.push_back(place_text(name) + text); }
 
 void TrlJob::fault(std::string_view name, const std::string& text) {
-  const GivenSetting* const setting = find(name);
-  const bool is_default = setting == nullptr || setting->place.empty();
-  result_.faults.push_back(is_default && setting == nullptr ? std::string(name) + ": " + text
-                                                            : place_text(setting, request_, name) + text);
+  const bool is_absent = find(name) == nullptr;
+  result_.faults.push_back((is_absent ? std::string(shown_name(name)) + ": " : place_text(name)) + text);
 }
 
 void TrlJob::set(std::string_view name, std::string_view key, const YAML::Node& value) {
-  std::string place = place_text(find(name), request_, name);
+  std::string place = place_text(name);
   place.resize(place.size() - 2);  // YamlSource adds it
   const bool is_path = (key == "model.reference" || key == "model.adapter") && value.IsScalar();
   try {
@@ -152,12 +145,12 @@ void TrlJob::model() {
   }
   set_text(type_key, "model.dtype", mixed || type == "bfloat16" ? "bfloat16" : "float32");
   if (mixed && type == "float32") {
-    note("bf16", "parameters are bfloat16 here, beside float32 copies in the optimiser; " +
-                     std::string("`bf16: false` trains in float32"));
+    note("bf16", "parameters are bfloat16 here, beside float32 copies in the optimiser; " + std::string("`") +
+                     std::string(shown_name("bf16")) + ": false` trains in float32");
   }
   if (truth("load_in_4bit")) {
     set_text("load_in_4bit", "model.quantization", "nf4");
-    if (!truth("use_peft")) fault("load_in_4bit", "needs an adapter: use_peft");
+    if (!truth("use_peft")) fault("load_in_4bit", "needs an adapter: " + std::string(shown_name("use_peft")));
   }
   const GivenSetting* const checkpointing =
       is_given("activation_checkpointing") ? find("activation_checkpointing") : find("gradient_checkpointing");

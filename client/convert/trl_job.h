@@ -25,11 +25,13 @@ class TrlJob {
 
  private:
   const GivenSetting* find(std::string_view name) const;
-  bool is_given(std::string_view name) const;              // not by default
-  std::optional<std::string> text(std::string_view name);  // nothing too where it is a list or a mapping
-  std::optional<double> number(std::string_view name);     // as text; a fault where it is no number
-  bool truth(std::string_view name);                       // false where it is absent
-  std::vector<std::string> texts(std::string_view name);   // one or a list
+  bool is_given(std::string_view name) const;                // not by default
+  std::string_view shown_name(std::string_view name) const;  // as the configuration has it, or would
+  std::string place_text(std::string_view name) const;       // "dpo.yaml:7: beta: "
+  std::optional<std::string> text(std::string_view name);    // nothing too where it is a list or a mapping
+  std::optional<double> number(std::string_view name);       // as text; a fault where it is no number
+  bool truth(std::string_view name);                         // false where it is absent
+  std::vector<std::string> texts(std::string_view name);     // one or a list
   void set_number(std::string_view name, std::string_view key, double value);
   void set_text(std::string_view name, std::string_view key, const std::string& value);
 

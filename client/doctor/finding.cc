@@ -5,21 +5,21 @@
 #include <nlohmann/json.hpp>
 
 #include "client/table/display_width.h"
+#include "client/table/json_document.h"
 
 namespace equipoise {
 namespace {
 
 constexpr std::array kHealthNames = {"ok", "warn", "fail"};
 constexpr std::array kHealthWords = {"OK  ", "WARN", "FAIL"};
-constexpr std::array kHealthColors = {"\033[32m", "\033[33m", "\033[1;31m"};
+constexpr std::array kHealthColors = {TextColor::kGreen, TextColor::kYellow, TextColor::kRed};
 constexpr std::size_t kCheckColumns = 23;  // "equipoise-coordinator" and two spaces
 
 const char* name_of_health(Health health) { return kHealthNames[static_cast<std::size_t>(health)]; }
 
 std::string health_word(Health health, Colors colors) {
   const auto index = static_cast<std::size_t>(health);
-  if (colors == Colors::kOff) return kHealthWords[index];
-  return std::string(kHealthColors[index]) + kHealthWords[index] + "\033[0m";
+  return colored(kHealthWords[index], kHealthColors[index], colors);
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ std::string findings_json(const DoctorFindings& findings) {
   }
   const nlohmann::ordered_json report = {{"checks", std::move(checks)},
                                          {"worst", name_of_health(worst_health(findings))}};
-  return report.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_document(report);
 }
 
 Health worst_health(const DoctorFindings& findings) {

@@ -161,7 +161,7 @@ void EvaluationFlags::add_to(CLI::App& verb) {
       ->type_name("KEY=VALUE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  add_format_flag(verb, format);
+  result.add_to(verb, {ResultFormat::kMarkdown, ResultFormat::kCsv, ResultFormat::kLatex});
   verb.add_flag("--quiet", quiet, "Say nothing unless something fails");
 }
 

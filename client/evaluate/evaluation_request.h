@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "client/command_line/result_output.h"
 #include "client/command_line/shared_flags.h"
-#include "client/table/text_table.h"
 #include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
@@ -22,7 +22,7 @@ struct EvaluationFlags {
   std::string chat_template;
   std::vector<std::string> settings;  // KEY=VALUE of sections data and loss
   GroupFlags groups;
-  TableFormat format = TableFormat::kText;
+  ResultFlags result;
   int workers = 1;
   bool quiet = false;
 

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "client/table/display_width.h"
+#include "client/table/json_document.h"
 #include "client/table/number_format.h"
 #include "common/base/error.h"
 #include "common/base/message_text.h"
@@ -153,6 +154,36 @@ std::string left_out_text(const EvaluationSummary& summary) {
   if (summary.shortened == 0) return text;
   return text + (text.empty() ? "" : "\n") + count_text(summary.shortened) + " of " + count_text(summary.all.pairs) +
          " pairs are shortened";
+}
+
+namespace {
+
+nlohmann::ordered_json group_json(const EvaluatedGroup& group) {
+  nlohmann::ordered_json value = {{"name", group.name}, {"pairs", group.pairs}, {"dropped", group.dropped}};
+  const auto add = [&value](const std::string& name, const std::optional<EvaluatedValue>& number) {
+    if (!number) return;
+    value[name] = number->mean;
+    if (number->error) value[name + "_error"] = *number->error;
+  };
+  add("loss", group.loss);
+  add("reward_accuracy", group.reward_accuracy);
+  add("logp_accuracy", group.logp_accuracy);
+  return value;
+}
+
+}  // namespace
+
+std::string evaluation_json(const EvaluationSummary& summary, const std::string& pairs_file) {
+  nlohmann::ordered_json groups = nlohmann::ordered_json::array();
+  for (const EvaluatedGroup& group : summary.groups) groups.push_back(group_json(group));
+  const EvaluatedGroup* const worst = worst_of(summary.groups);
+  return json_document(
+      {{"groups", std::move(groups)},
+       {"all", group_json(summary.all)},
+       {"worst_group", worst == nullptr ? nlohmann::ordered_json() : nlohmann::ordered_json(worst->name)},
+       {"shortened", summary.shortened},
+       {"dropped_reason", summary.dropped_reason},
+       {"pairs_file", pairs_file}});
 }
 
 std::string evaluation_markup(const EvaluationSummary& summary, TableFormat format) {

@@ -40,6 +40,9 @@ std::string evaluation_table(const EvaluationSummary& summary, Colors colors, Gl
 // there are both; empty where there is neither.
 std::string left_out_text(const EvaluationSummary& summary);
 
+// For programs, with `pairs_file`, the path of the pairs: every number as it is, names as in the ranks' summary.
+std::string evaluation_json(const EvaluationSummary& summary, const std::string& pairs_file);
+
 // The same for a document, with what is left out below it; as CSV the numbers alone, each in a column of its own, and
 // "(all pairs)" in the last row. `format` is not kText.
 std::string evaluation_markup(const EvaluationSummary& summary, TableFormat format);

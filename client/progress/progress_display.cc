@@ -1,5 +1,6 @@
 #include "client/progress/progress_display.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "client/progress/progress_line.h"
@@ -8,13 +9,22 @@ namespace equipoise {
 namespace {
 
 enum class Evaluations { kShown, kHidden };
+enum class Groups { kWorstAlone, kAll };
+
+constexpr std::size_t kMostGroupLines = 10;
 
 class LiveDisplay final : public ProgressDisplay {
  public:
-  LiveDisplay(const Console& console, LastLine last, Evaluations evaluations, std::string prefix = "")
-      : line_(console, last, std::move(prefix)), evaluations_(evaluations) {}
+  LiveDisplay(const Console& console, LastLine last, Evaluations evaluations, std::string prefix = "",
+              Groups groups = Groups::kWorstAlone)
+      : console_(console), line_(console, last, std::move(prefix)), evaluations_(evaluations), groups_(groups) {}
 
   void show(const v1::TrainingJob& job, SteadyTime now) override {
+    if (groups_ == Groups::kAll) {
+      // A line stays free above the bar, so that drawing again does not scroll.
+      const std::size_t room = console_.rows() > 2 ? console_.rows() - 2 : 0;
+      line_.set_below(worst_group_lines(job, std::min(room, kMostGroupLines), console_.columns() - 1));
+    }
     line_.show(progress_view(job), now);
     if (evaluations_ == Evaluations::kShown && seen_.is_new(job)) line_.note(evaluation_line(job));
   }
@@ -22,8 +32,10 @@ class LiveDisplay final : public ProgressDisplay {
   void finish() override { line_.finish(); }
 
  private:
+  Console console_;
   TerminalLine line_;
   const Evaluations evaluations_;
+  const Groups groups_;
   EvaluationMemory seen_;
 };
 
@@ -31,6 +43,11 @@ class LiveDisplay final : public ProgressDisplay {
 
 std::unique_ptr<ProgressDisplay> make_live_display(const Console& console) {
   return std::make_unique<LiveDisplay>(console, LastLine::kKeep, Evaluations::kShown);
+}
+
+std::unique_ptr<ProgressDisplay> make_watching_display(const Console& console) {
+  if (console.kind != OutputKind::kTerminal) return make_plain_display(console);
+  return std::make_unique<LiveDisplay>(console, LastLine::kKeep, Evaluations::kShown, "", Groups::kAll);
 }
 
 std::unique_ptr<ProgressDisplay> make_display_among_many(const Console& console, std::string prefix) {

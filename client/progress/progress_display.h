@@ -30,6 +30,10 @@ class ProgressDisplay {
 // it lives.
 std::unique_ptr<ProgressDisplay> make_live_display(const Console& console);
 
+// The same with the groups below the line, worst first, as many as the terminal has room for, at most ten; they are
+// erased at the end.
+std::unique_ptr<ProgressDisplay> make_watching_display(const Console& console);
+
 // A line when 5 % more is done, when the activity changes, after an evaluation, and otherwise every 10 s.
 std::unique_ptr<ProgressDisplay> make_plain_display(const Console& console);
 

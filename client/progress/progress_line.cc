@@ -189,6 +189,56 @@ std::string plain_line(const ProgressView& view) {
   return line_with(view, kDetails.front(), "", begun ? "step " + steps_done(view) : "");
 }
 
+namespace {
+
+struct GroupLine {
+  std::string name;
+  double loss;
+  std::optional<double> accuracy;
+  double weight;
+};
+
+// By the newest evaluation, or where there was none, by the newest batch.
+std::vector<GroupLine> worst_first(const v1::TrainingJob& job) {
+  const bool is_evaluated = worst_by(job, validation_loss) != nullptr;
+  std::vector<GroupLine> lines;
+  for (const v1::GroupStatus& group : job.groups()) {
+    const auto loss = is_evaluated ? validation_loss(group) : train_loss(group);
+    if (!loss) continue;
+    std::optional<double> accuracy;
+    if (is_evaluated && group.has_validation_reward_accuracy()) accuracy = group.validation_reward_accuracy();
+    if (!is_evaluated && group.has_train_reward_accuracy()) accuracy = group.train_reward_accuracy();
+    lines.push_back({.name = group.name(), .loss = *loss, .accuracy = accuracy, .weight = group.weight()});
+  }
+  std::ranges::stable_sort(lines, [](const GroupLine& a, const GroupLine& b) { return worse_loss(a.loss, b.loss); });
+  return lines;
+}
+
+}  // namespace
+
+std::vector<std::string> worst_group_lines(const v1::TrainingJob& job, std::size_t lines, std::size_t columns) {
+  const std::vector<GroupLine> groups = worst_first(job);
+  if (groups.size() < 2 || lines == 0) return {};
+  const bool is_whole = groups.size() <= lines;
+  const std::size_t shown = is_whole ? groups.size() : lines - 1;
+  std::size_t width = 0;
+  for (std::size_t i = 0; i < shown; ++i) width = std::max(width, display_width(shorten(groups[i].name, kLongestName)));
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < shown; ++i) {
+    const GroupLine& group = groups[i];
+    const std::string name = shorten(group.name, kLongestName);
+    std::string text =
+        kLineGap + name + std::string(width - display_width(name), ' ') + "  loss " + loss_text(group.loss);
+    if (group.accuracy) text += "  accuracy " + share_text(group.accuracy);
+    texts.push_back(shorten(text + "  weight " + share_text(group.weight), columns));
+  }
+  if (!is_whole) {
+    texts.push_back(
+        shorten(kLineGap + std::to_string(groups.size() - shown) + " groups more, which are better off", columns));
+  }
+  return texts;
+}
+
 std::string evaluation_line(const v1::TrainingJob& job) {
   const v1::GroupStatus* worst = worst_by(job, validation_loss);
   if (worst == nullptr) return "";
@@ -214,6 +264,7 @@ constexpr std::chrono::milliseconds kBetweenDrawings{100};
 constexpr const char* kHideCursor = "\x1b[?25l";
 constexpr const char* kShowCursor = "\x1b[?25h";
 constexpr const char* kClearLine = "\r\x1b[2K";
+constexpr const char* kClearBelow = "\x1b[J";
 
 }  // namespace
 
@@ -231,19 +282,28 @@ void TerminalLine::show(ProgressView view, std::chrono::steady_clock::time_point
   drawn_ = now;
 }
 
+// The cursor is in the last line that was drawn.
+void TerminalLine::erase() {
+  if (drawn_below_ > 0) console_.out << "\r\x1b[" << drawn_below_ << "A" << kClearBelow;
+  drawn_below_ = 0;
+  console_.out << kClearLine;
+}
+
 void TerminalLine::note(const std::string& text) {
-  console_.out << kClearLine << text << "\n";
+  erase();
+  console_.out << text << "\n";
   draw();
 }
 
 void TerminalLine::finish() {
   if (finished_) return;
   finished_ = true;
+  below_.clear();
   if (last_ == LastLine::kKeep) {
     draw();
     console_.out << (view_ ? "\n" : "");
   } else {
-    console_.out << kClearLine;
+    erase();
   }
   console_.out << kShowCursor << std::flush;
 }
@@ -252,7 +312,11 @@ void TerminalLine::draw() {
   // The last column stays free: some terminals wrap as soon as it is written.
   const std::size_t columns = console_.columns() - 1, used = display_width(prefix_);
   if (!view_ || used >= columns) return;
-  console_.out << kClearLine << prefix_ << bar_line(*view_, columns - used, console_.glyphs) << std::flush;
+  erase();
+  console_.out << prefix_ << bar_line(*view_, columns - used, console_.glyphs);
+  for (const std::string& line : below_) console_.out << "\n" << line;
+  drawn_below_ = below_.size();
+  console_.out << std::flush;
 }
 
 }  // namespace equipoise

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "client/console/console.h"
 #include "equipoise/v1/training.pb.h"
@@ -52,11 +54,17 @@ std::string bar_line(const ProgressView& view, std::size_t columns, Glyphs glyph
 // For a file or a pipe: everything, without a bar; "step 50/200" once steps are done.
 std::string plain_line(const ProgressView& view);
 
+// Where there are several groups, a line for each, worst first: name, loss, accuracy, weight, by their newest
+// evaluation or, as long as there is none, their newest batch. At most `lines`; of those that are left out the last one
+// says how many. None is wider than `columns`.
+std::vector<std::string> worst_group_lines(const v1::TrainingJob& job, std::size_t lines, std::size_t columns);
+
 // The newest evaluation: "gr-dpo  evaluation: worst Republican loss 0.6512, accuracy 0.563; mean accuracy over groups
 // 0.612". Empty where there was none.
 std::string evaluation_line(const v1::TrainingJob& job);
 
-// One line at the bottom of a terminal that is drawn again in place. Each display of progress on a terminal is one.
+// One line at the bottom of a terminal that is drawn again in place, perhaps with further ones below it. Each display
+// of progress on a terminal is one.
 
 // What becomes of the line at the end.
 enum class LastLine { kKeep, kErase };
@@ -72,16 +80,21 @@ class TerminalLine {
 
   // Draws it, unless that was done less than a tenth of a second before; then note() or finish() will.
   void show(ProgressView view, std::chrono::steady_clock::time_point now);
+  // From the next drawing on, until finish(). None is wider than the terminal less one column.
+  void set_below(std::vector<std::string> lines) { below_ = std::move(lines); }
   void note(const std::string& text);  // a sentence that stays, above the line
   void finish();                       // gives the cursor back; nothing is drawn any more
 
  private:
+  void erase();
   void draw();
 
   Console console_;
   LastLine last_;
   std::string prefix_;
   std::optional<ProgressView> view_;
+  std::vector<std::string> below_;
+  std::size_t drawn_below_ = 0;  // lines that are on the terminal
   std::optional<std::chrono::steady_clock::time_point> drawn_;
   bool finished_ = false;
 };

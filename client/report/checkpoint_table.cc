@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "client/table/json_document.h"
 #include "client/table/number_format.h"
 #include "client/table/text_table.h"
 #include "common/base/path_check.h"
@@ -58,24 +59,27 @@ std::string checkpoint_name(const DescribedCheckpoint& checkpoint) {
   return checkpoint.step >= 0 ? "step " + std::to_string(checkpoint.step) : checkpoint.folder.filename().string();
 }
 
-std::string checkpoint_table(std::span<const DescribedCheckpoint> checkpoints, Colors colors, Glyphs glyphs) {
-  TextTable table({{"step", Align::kRight},
-                   {"time"},
-                   {"size", Align::kRight},
-                   {"generation", Align::kRight},
-                   {"job"},
-                   {"ranks", Align::kRight},
-                   {""}});
+std::string checkpoint_table(std::span<const DescribedCheckpoint> checkpoints, Colors colors, Glyphs glyphs,
+                             TableDetail detail) {
+  const bool is_wide = detail == TableDetail::kWide;
+  std::vector<Column> columns = {
+      {"step", Align::kRight},  {"time"}, {"size", Align::kRight}, {"generation", Align::kRight}, {"job"},
+      {"ranks", Align::kRight}, {""}};
+  if (is_wide) columns.insert(columns.end(), {{"files", Align::kRight}, {"folder"}});
+  TextTable table(std::move(columns));
   const DescribedCheckpoint* const newest = newest_readable(checkpoints);
   for (const DescribedCheckpoint& checkpoint : checkpoints) {
-    const std::string step = std::to_string(checkpoint.step);
-    if (!checkpoint.manifest) {
-      table.add_row({step, "", "", "", "", "", "damaged: " + checkpoint.fault}, RowStyle::kMarked);
-      continue;
+    std::vector<std::string> row = {std::to_string(checkpoint.step), "", "", "", "", "",
+                                    "damaged: " + checkpoint.fault};
+    if (checkpoint.manifest) {
+      const CheckpointManifest& manifest = *checkpoint.manifest;
+      row = {std::to_string(checkpoint.step),      manifest.time,   size_text(manifest.bytes()),
+             std::to_string(manifest.generation),  manifest.job_id, std::to_string(manifest.plan.world_size),
+             &checkpoint == newest ? "newest" : ""};
     }
-    const CheckpointManifest& manifest = *checkpoint.manifest;
-    table.add_row({step, manifest.time, size_text(manifest.bytes()), std::to_string(manifest.generation),
-                   manifest.job_id, std::to_string(manifest.plan.world_size), &checkpoint == newest ? "newest" : ""});
+    if (is_wide) row.push_back(checkpoint.manifest ? std::to_string(checkpoint.manifest->files.size()) : "");
+    if (is_wide) row.push_back(checkpoint.folder.string());
+    table.add_row(std::move(row), checkpoint.manifest ? RowStyle::kNormal : RowStyle::kMarked);
   }
   return table.text(colors, glyphs);
 }
@@ -100,8 +104,7 @@ std::string checkpoint_json(const fs::path& output, std::span<const DescribedChe
     list.push_back(std::move(row));
   }
   const CheckpointJson all = {{"output", output.string()}, {"checkpoints", std::move(list)}};
-  // The names of folders may be anything.
-  return all.dump(2, ' ', false, CheckpointJson::error_handler_t::replace) + "\n";
+  return json_document(all);
 }
 
 }  // namespace equipoise

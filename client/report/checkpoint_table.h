@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "client/console/console.h"
+#include "client/table/text_table.h"
 #include "common/checkpoint/checkpoint_manifest.h"
 
 namespace equipoise {
@@ -32,8 +33,10 @@ std::string checkpoint_name(const DescribedCheckpoint& checkpoint);
 // What is wrong with a checkpoint, as fault_of_checkpoint() says it, without the name of its folder.
 std::string fault_in_folder(const std::filesystem::path& folder, const std::string& fault);
 
-// A row for each: step, time, size, generation, job, ranks; which one is the newest that can be read, and faults.
-std::string checkpoint_table(std::span<const DescribedCheckpoint> checkpoints, Colors colors, Glyphs glyphs);
+// A row for each: step, time, size, generation, job, ranks; which one is the newest that can be read, and faults. With
+// kWide the number of files and the folder too.
+std::string checkpoint_table(std::span<const DescribedCheckpoint> checkpoints, Colors colors, Glyphs glyphs,
+                             TableDetail detail = TableDetail::kUsual);
 
 // The same as an object with a list; ends with a newline.
 std::string checkpoint_json(const std::filesystem::path& output, std::span<const DescribedCheckpoint> checkpoints);

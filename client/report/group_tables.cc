@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
 
@@ -150,6 +151,37 @@ std::string survey_table(std::span<const SurveyGroupSummary> groups, Colors colo
                    std::to_string(group.train_pairs), std::to_string(group.validation_pairs), share_text(differing)});
   }
   return table.text(colors, glyphs);
+}
+
+nlohmann::ordered_json preference_json(const PreferenceCounts& counts) {
+  nlohmann::ordered_json groups = nlohmann::ordered_json::array();
+  for (const GroupPairs& group : counts.groups) {
+    groups.push_back({{"group", group.group},
+                      {"train", group.train},
+                      {"validation", group.validation},
+                      {"equal_answers", group.equal_answers},
+                      {"empty_answers", group.empty_answers},
+                      {"duplicates", group.duplicates}});
+  }
+  return {{"train", counts.train},
+          {"validation", counts.validation},
+          {"groups", std::move(groups)},
+          {"all_duplicates_found", counts.all_duplicates_found},
+          {"notes", counts.notes}};
+}
+
+nlohmann::ordered_json survey_json(std::span<const SurveyGroupSummary> groups) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const SurveyGroupSummary& group : groups) {
+    list.push_back({{"group", group.group},
+                    {"questions", group.questions},
+                    {"without_top", group.without_top},
+                    {"train", group.train_pairs},
+                    {"validation", group.validation_pairs},
+                    {"compared", group.compared},
+                    {"differing", group.differing}});
+  }
+  return list;
 }
 
 }  // namespace equipoise

@@ -1,6 +1,7 @@
 // Tables by group: of a job, of the history of its alpha, of data files and of what became of a survey.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 
@@ -28,10 +29,16 @@ std::string weight_history_csv(const v1::ListGroupWeightsResponse& history);
 // a column each where a group has some.
 std::string preference_table(const PreferenceCounts& counts, Colors colors, Glyphs glyphs);
 
+// For programs: {"groups": [{"group", "train", "validation", "equal_answers", ...}], "train", "validation", ...}.
+nlohmann::ordered_json preference_json(const PreferenceCounts& counts);
+
 // What became of a survey, group by group.
 
 // Questions with a top answer and without, pairs in each file, and in what share of the questions the group's top
 // answer is not everybody's.
 std::string survey_table(std::span<const SurveyGroupSummary> groups, Colors colors, Glyphs glyphs);
+
+// For programs, a list: {"group", "questions", "without_top", "train", "validation", "compared", "differing"}.
+nlohmann::ordered_json survey_json(std::span<const SurveyGroupSummary> groups);
 
 }  // namespace equipoise

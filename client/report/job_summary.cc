@@ -14,6 +14,7 @@
 
 #include "client/progress/progress_line.h"
 #include "client/report/group_tables.h"
+#include "client/report/state_color.h"
 #include "client/table/display_width.h"
 #include "client/table/number_format.h"
 #include "client/table/text_table.h"
@@ -51,6 +52,13 @@ std::string worst_text(const v1::TrainingJob& job, std::size_t columns) {
 }
 
 // "3, restarted 2 times".
+// What ranks have not made yet.
+std::string requests_text(const v1::OpenRequests& open) {
+  std::string text = open.has_checkpoint_step() ? "a checkpoint" : "";
+  if (open.has_evaluation_step()) text += text.empty() ? "an evaluation" : " and an evaluation";
+  return text;
+}
+
 std::string attempt_text(const v1::TrainingJob& job) {
   if (job.generation() == 0) return "";
   const std::string restarts = restarts_text(job.restarts());
@@ -113,6 +121,7 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"ranks", job.world_size() > 0 ? std::to_string(job.world_size()) : ""},
       {"attempt", attempt_text(job)},
       {"checkpoint", job.has_checkpoint_step() ? "step " + std::to_string(job.checkpoint_step()) : ""},
+      {"asked for", requests_text(job.open_requests())},
       {"created", job.has_create_time() ? local_time(job.create_time()) : ""},
       {"started", job.has_start_time() ? local_time(job.start_time()) : ""},
       {"ended", job.has_end_time() ? local_time(job.end_time()) : ""},
@@ -141,33 +150,83 @@ std::string json_text(const google::protobuf::Message& message) {
   return text;
 }
 
-std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors, Glyphs glyphs) {
-  const bool has_checkpoint = std::ranges::any_of(jobs, &v1::TrainingJob::has_checkpoint_step);
-  const bool has_restart = std::ranges::any_of(jobs, [](const v1::TrainingJob& job) { return job.restarts() > 0; });
-  std::vector<Column> columns = {{"id"}, {"state"}, {"steps", Align::kRight}};
-  const bool has_priority = std::ranges::any_of(jobs, [](const v1::TrainingJob& job) { return job.priority() != 0; });
-  if (has_priority) columns.push_back({"priority", Align::kRight});
-  if (has_checkpoint) columns.push_back({"checkpoint", Align::kRight});
-  if (has_restart) columns.push_back({"restarts", Align::kRight});
-  for (const Column& column : {Column{"loss", Align::kRight}, Column{"worst group"}, Column{"created"}}) {
-    columns.push_back(column);
-  }
-  TextTable table(std::move(columns));
-  std::string reasons;
+namespace {
+
+// A column of the list of jobs, and whether it tells something of a job.
+struct JobColumn {
+  Column column;
+  std::string (*text)(const v1::TrainingJob& job);
+  bool (*tells)(const v1::TrainingJob& job) = nullptr;  // nullptr: only with kWide
+};
+
+bool is_always_shown(const v1::TrainingJob&) { return true; }
+
+std::vector<JobColumn> job_columns(TableDetail detail) {
+  using Job = v1::TrainingJob;
+  constexpr Align kRight = Align::kRight;
+  const bool is_wide = detail == TableDetail::kWide;
+  return {
+      {{"id"}, [](const Job& job) { return job.id(); }, is_always_shown},
+      {{"name"}, [](const Job& job) { return job.spec().name(); }},
+      {{"state", Align::kLeft, "", job_state_color},
+       [](const Job& job) { return state_name(job.state()); },
+       is_always_shown},
+      {{"steps", kRight}, steps_text, is_always_shown},
+      {{"time left", kRight},
+       [](const Job& job) {
+         const ProgressView view = progress_view(job);
+         return view.time_left ? duration_text(*view.time_left) : std::string();
+       }},
+      {{"pairs/s", kRight},
+       [](const Job& job) { return job.has_pairs_per_second() ? speed_text(job.pairs_per_second()) : ""; }},
+      {{"ranks", kRight}, [](const Job& job) { return job.world_size() > 0 ? std::to_string(job.world_size()) : ""; }},
+      {{"priority", kRight},
+       [](const Job& job) { return std::to_string(job.priority()); },
+       [](const Job& job) { return job.priority() != 0; }},
+      {{"checkpoint", kRight},
+       [](const Job& job) { return job.has_checkpoint_step() ? std::to_string(job.checkpoint_step()) : ""; },
+       [](const Job& job) { return job.has_checkpoint_step(); }},
+      {{"restarts", kRight},
+       [](const Job& job) { return job.restarts() > 0 ? std::to_string(job.restarts()) : ""; },
+       [](const Job& job) { return job.restarts() > 0; }},
+      {{"loss", kRight}, [](const Job& job) { return job.has_loss() ? loss_text(job.loss()) : ""; }, is_always_shown},
+      {{"worst group"},
+       is_wide ? +[](const Job& job) { return worst_text(job, std::string::npos); }
+               : +[](const Job& job) { return worst_text(job, kLongestGroupInList); },
+       is_always_shown},
+      {{"created"}, [](const Job& job) { return local_time(job.create_time()); }, is_always_shown},
+      {{"output"}, [](const Job& job) { return job.spec().output(); }},
+  };
+}
+
+// A line for each job that does not train at the moment.
+std::string interruption_lines(std::span<const v1::TrainingJob> jobs) {
+  std::string lines;
   for (const v1::TrainingJob& job : jobs) {
-    std::vector<std::string> row = {job.id(), state_name(job.state()), steps_text(job)};
-    if (has_priority) row.push_back(std::to_string(job.priority()));
-    if (has_checkpoint) row.push_back(job.has_checkpoint_step() ? std::to_string(job.checkpoint_step()) : "");
-    if (has_restart) row.push_back(job.restarts() > 0 ? std::to_string(job.restarts()) : "");
-    row.push_back(job.has_loss() ? loss_text(job.loss()) : "");
-    row.push_back(worst_text(job, kLongestGroupInList));
-    row.push_back(local_time(job.create_time()));
-    table.add_row(std::move(row));
     const std::string activity = interruption_of(job.state());
     if (activity.empty() || job.state_reason().empty()) continue;
-    reasons += job.id() + " is " + activity + ": " + printable(job.state_reason()) + "\n";
+    lines += job.id() + " is " + activity + ": " + printable(job.state_reason()) + "\n";
   }
-  return table.text(colors, glyphs) + reasons;
+  return lines;
+}
+
+}  // namespace
+
+std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors, Glyphs glyphs, TableDetail detail) {
+  std::vector<JobColumn> shown = job_columns(detail);
+  if (detail == TableDetail::kUsual) {
+    std::erase_if(shown,
+                  [&](const JobColumn& one) { return one.tells == nullptr || std::ranges::none_of(jobs, one.tells); });
+  }
+  std::vector<Column> columns;
+  for (const JobColumn& one : shown) columns.push_back(one.column);
+  TextTable table(std::move(columns));
+  for (const v1::TrainingJob& job : jobs) {
+    std::vector<std::string> row;
+    for (const JobColumn& one : shown) row.push_back(one.text(job));
+    table.add_row(std::move(row));
+  }
+  return table.text(colors, glyphs) + interruption_lines(jobs);
 }
 
 std::string job_description(const v1::TrainingJob& job, Colors colors, Glyphs glyphs) {
@@ -176,7 +235,9 @@ std::string job_description(const v1::TrainingJob& job, Colors colors, Glyphs gl
   for (const Property& property : list) width = std::max(width, property.first.size());
   std::string text;
   for (const auto& [name, value] : list) {
-    if (!value.empty()) text += name + std::string(width - name.size() + 2, ' ') + printable(value) + "\n";
+    const TextColor color = name == "state" ? job_state_color(value) : TextColor::kNone;
+    if (value.empty()) continue;
+    text += name + std::string(width - name.size() + 2, ' ') + colored(printable(value), color, colors) + "\n";
   }
   const std::string groups = group_table(job, colors, glyphs);
   return groups.empty() ? text : text + "\n" + groups;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "client/console/console.h"
+#include "client/table/text_table.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise {
@@ -21,7 +22,9 @@ std::string local_time(const google::protobuf::Timestamp& time);
 
 // One row per job: id, state, steps, loss, worst group, when it was created (local time); the step of the newest
 // checkpoint and the number of restarts where a job has some. A line below for each job that is recovering says why.
-std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors, Glyphs glyphs);
+// With kWide all of these, name, priority, ranks, speed, time left and output too, and names of groups in full.
+std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors, Glyphs glyphs,
+                           TableDetail detail = TableDetail::kUsual);
 
 // A line per property, then the table of groups.
 std::string job_description(const v1::TrainingJob& job, Colors colors, Glyphs glyphs);

@@ -9,6 +9,7 @@
 
 #include "client/report/metrics_reader.h"
 #include "client/table/display_width.h"
+#include "client/table/json_document.h"
 #include "client/table/number_format.h"
 #include "common/base/message_text.h"
 #include "common/robust/worst_group.h"
@@ -263,6 +264,49 @@ std::string run_comparison_markup(std::span<const RunMetrics> runs, TableFormat 
     text += format == TableFormat::kLatex ? "% " + sentence : "- " + markdown_text(sentence) + "\n";
   }
   return text;
+}
+
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+OrderedJson value_or_null(const std::optional<double>& value) { return value ? OrderedJson(*value) : OrderedJson(); }
+
+OrderedJson result_json(const GroupResult& result) {
+  return {{"loss", value_or_null(result.loss)},
+          {"loss_error", value_or_null(result.loss_error)},
+          {"accuracy", value_or_null(result.accuracy)},
+          {"accuracy_error", value_or_null(result.accuracy_error)},
+          {"weight", value_or_null(result.weight)}};
+}
+
+OrderedJson worst_json(const Worst& worst) {
+  return {{"group", worst.group},
+          {"loss", value_or_null(worst.loss.value)},
+          {"lowest_accuracy", value_or_null(worst.accuracy.value)}};
+}
+
+OrderedJson run_json(const RunMetrics& run) {
+  OrderedJson groups = OrderedJson::array();
+  for (const std::string& group : run.group_names) {
+    groups.push_back({{"name", group},
+                      {"before", result_json(result_of(run.before, group))},
+                      {"after", result_json(result_of(run.after, group))}});
+  }
+  return {{"name", run.name},
+          {"first_step", run.before.step},
+          {"last_step", run.after.step},
+          {"worst_before", worst_json(worst_of(run.before))},
+          {"worst_after", worst_json(worst_of(run.after))},
+          {"groups", std::move(groups)}};
+}
+
+}  // namespace
+
+std::string run_comparison_json(std::span<const RunMetrics> runs) {
+  OrderedJson list = OrderedJson::array();
+  for (const RunMetrics& run : runs) list.push_back(run_json(run));
+  return json_document({{"runs", std::move(list)}});
 }
 
 }  // namespace equipoise

@@ -53,4 +53,7 @@ std::string run_comparison(std::span<const RunMetrics> runs, std::size_t columns
 // is not kText.
 std::string run_comparison_markup(std::span<const RunMetrics> runs, TableFormat format);
 
+// For programs: every number of every run as it is, null where there is none.
+std::string run_comparison_json(std::span<const RunMetrics> runs);
+
 }  // namespace equipoise

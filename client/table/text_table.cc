@@ -10,8 +10,9 @@
 namespace equipoise {
 namespace {
 
-std::string csv_cell(std::string_view cell) {
-  if (cell.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(cell);
+std::string csv_cell(std::string_view content) {
+  const std::string cell = printable(content);
+  if (cell.find_first_of(",\"") == std::string::npos) return cell;
   std::string text = "\"";
   for (const char character : cell) text.append(character == '"' ? 2 : 1, character);
   return text + "\"";
@@ -42,6 +43,14 @@ std::string without_trailing_spaces(std::string line) {
   return line + "\n";
 }
 
+// The blanks around a cell's text stay as they are, so that those at the end of a line can go.
+std::string with_color(const std::string& cell, TextColor color, Colors colors) {
+  const std::size_t begin = cell.find_first_not_of(' ');
+  if (color == TextColor::kNone || colors == Colors::kOff || begin == std::string::npos) return cell;
+  const std::size_t end = cell.find_last_not_of(' ') + 1;
+  return cell.substr(0, begin) + colored(cell.substr(begin, end - begin), color, colors) + cell.substr(end);
+}
+
 std::string rule_line(std::size_t width, Glyphs glyphs) {
   std::string line;
   for (std::size_t i = 0; i < width; ++i) line += glyphs == Glyphs::kUnicode ? "\u2500" : "-";
@@ -55,7 +64,9 @@ std::size_t span_width(const std::vector<std::size_t>& widths, std::size_t first
   return total;
 }
 
-std::string bold(const std::string& line) { return "\x1b[1m" + line.substr(0, line.size() - 1) + "\x1b[0m\n"; }
+std::string marked(const std::string& line) {
+  return colored(line.substr(0, line.size() - 1), TextColor::kBold, Colors::kOn) + "\n";
+}
 
 }  // namespace
 
@@ -92,11 +103,13 @@ std::vector<std::size_t> TextTable::widths() const {
   return widths;
 }
 
-std::string TextTable::line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) const {
+std::string TextTable::line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths,
+                            Colors colors) const {
   std::string line;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     if (i > 0) line += std::string(kGap, ' ');
-    line += padded(cells[i], widths[i], columns_[i].align);
+    const TextColor color = columns_[i].color == nullptr ? TextColor::kNone : columns_[i].color(cells[i]);
+    line += with_color(padded(cells[i], widths[i], columns_[i].align), color, colors);
   }
   return without_trailing_spaces(std::move(line));
 }
@@ -126,8 +139,9 @@ std::string TextTable::text(Colors colors, Glyphs glyphs) const {
       text += rule_line(total, glyphs);
       continue;
     }
-    const std::string one = line(row.cells, widths);
-    text += colors == Colors::kOn && row.style == RowStyle::kMarked ? bold(one) : one;
+    // A colour within the line would end what marks it.
+    const bool is_marked = colors == Colors::kOn && row.style == RowStyle::kMarked;
+    text += is_marked ? marked(line(row.cells, widths)) : line(row.cells, widths, colors);
   }
   return text;
 }

@@ -22,7 +22,12 @@ struct Column {
   Align align = Align::kLeft;
   // Neighbouring columns with the same band share this title above their own.
   std::string band = "";
+  // Of a cell, by what it says; nullptr: none has a colour.
+  TextColor (*color)(const std::string& cell) = nullptr;
 };
+
+// Which columns a table has: those that tell something of these rows, or all there are, and nothing shortened.
+enum class TableDetail { kUsual, kWide };
 
 // kText: for people. The others are for documents and programs: Markdown as GitHub has it, CSV as RFC 4180 but with
 // "\n", LaTeX a tabular that needs \usepackage{booktabs}.
@@ -38,7 +43,7 @@ class TextTable {
   void add_row(std::vector<std::string> cells, RowStyle style = RowStyle::kNormal);
   void add_rule();  // a line before the next row
 
-  // Lines, each with its newline. A marked row is bold with kOn.
+  // Lines, each with its newline. With kOn a marked row is bold, and cells have the colours of their columns.
   std::string text(Colors colors, Glyphs glyphs) const;
 
   // Whatever a cell holds shows as it is. A band's title stands above its columns in LaTeX, before each of them
@@ -59,7 +64,8 @@ class TextTable {
   };
   std::vector<Band> bands() const;
   std::vector<std::size_t> widths() const;
-  std::string line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) const;
+  std::string line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths,
+                   Colors colors = Colors::kOff) const;
   std::string band_line(const std::vector<std::size_t>& widths) const;
   std::vector<std::string> full_titles() const;
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <stdexcept>
@@ -9,11 +10,13 @@
 #include <utility>
 #include <vector>
 
+#include "client/command_line/result_output.h"
 #include "client/command_line/verb.h"
 #include "client/connection/interrupts.h"
 #include "client/progress/read_progress.h"
 #include "client/report/checkpoint_table.h"
 #include "client/table/display_width.h"
+#include "client/table/json_document.h"
 #include "client/table/number_format.h"
 #include "common/base/output_lock.h"
 #include "common/base/path_check.h"
@@ -51,19 +54,23 @@ std::string none_text(const fs::path& output) { return "no checkpoints in " + ou
 
 struct CheckpointListFlags {
   fs::path output;
-  bool json = false;
+  ResultFlags result;
 };
 
 void list_run(const CheckpointListFlags& flags, const Console& console) {
   const fs::path output = folder_of_run(flags.output);
   const std::vector<DescribedCheckpoint> checkpoints = describe_checkpoints(output);
-  if (flags.json) {
-    console.out << checkpoint_json(output, checkpoints);
-  } else if (checkpoints.empty()) {
-    console.out << none_text(output) << "\n";
-  } else {
-    console.out << checkpoint_table(checkpoints, console.colors, console.glyphs);
-  }
+  const auto text = [&] {
+    if (checkpoints.empty()) return none_text(output) + "\n";
+    return checkpoint_table(checkpoints, console.colors, console.glyphs, flags.result.detail());
+  };
+  const auto folders = [&] {
+    std::vector<std::string> names;
+    for (const DescribedCheckpoint& one : checkpoints) names.push_back(printable(one.folder.string()));
+    return names;
+  };
+  flags.result.print({.text = text, .json = [&] { return checkpoint_json(output, checkpoints); }, .names = folders},
+                     console);
   const auto damaged = std::ranges::count_if(checkpoints, [](const auto& one) { return !one.fault.empty(); });
   if (damaged > 0) {
     throw CommandError(ExitCode::kFailure, damaged_text(static_cast<std::size_t>(damaged), checkpoints.size()));
@@ -74,7 +81,7 @@ void add_list_verb(CLI::App& parent, Action& chosen) {
   auto flags = std::make_shared<CheckpointListFlags>();
   CLI::App* verb = parent.add_subcommand("list", "A run's checkpoints, newest first");
   verb->add_option("OUTPUT", flags->output, kWhatAnOutputIs)->type_name("")->required();
-  verb->add_flag("--json", flags->json, "For programs");
+  flags->result.add_to(*verb, {ResultFormat::kName});
   verb->footer(
       "Reads the manifests alone; `verify` reads all bytes.\n"
       "Exit code: 0 done, 1 a manifest is damaged, 2 there is no such folder.");
@@ -83,6 +90,7 @@ void add_list_verb(CLI::App& parent, Action& chosen) {
 
 struct VerifyFlags {
   std::vector<std::string> folders;
+  ResultFlags result;
 };
 
 struct VerifiedCheckpoint {
@@ -90,7 +98,7 @@ struct VerifiedCheckpoint {
   std::string prefix;  // which run or folder, where there are several
 };
 
-// Those of each run, and single ones. `console` is told of a run that has none.
+// Those of each run, and single ones. People are told of a run that has none.
 std::vector<VerifiedCheckpoint> chosen_checkpoints(const VerifyFlags& flags, const Console& console) {
   std::vector<VerifiedCheckpoint> chosen;
   for (const std::string& name : flags.folders) {
@@ -102,7 +110,7 @@ std::vector<VerifiedCheckpoint> chosen_checkpoints(const VerifyFlags& flags, con
       continue;
     }
     const std::vector<DescribedCheckpoint> of_run = describe_checkpoints(folder_of_run(folder));
-    if (of_run.empty()) console.out << none_text(folder) << std::endl;
+    if (of_run.empty() && flags.result.is_for_people()) console.out << none_text(folder) << std::endl;
     for (const DescribedCheckpoint& checkpoint : of_run) chosen.push_back({.checkpoint = checkpoint, .prefix = prefix});
   }
   return chosen;
@@ -119,16 +127,28 @@ std::string whole_text(const CheckpointManifest& manifest) {
   return "whole, " + std::to_string(files) + (files == 1 ? " file, " : " files, ") + size_text(manifest.bytes());
 }
 
+CheckpointJson verified_json(const DescribedCheckpoint& checkpoint, const std::string& fault) {
+  CheckpointJson value = {
+      {"step", checkpoint.step}, {"folder", checkpoint.folder.string()}, {"whole", fault.empty()}, {"fault", fault}};
+  if (checkpoint.manifest) {
+    value["files"] = checkpoint.manifest->files.size();
+    value["bytes"] = checkpoint.manifest->bytes();
+  }
+  return value;
+}
+
 void verify_runs(const VerifyFlags& flags, const Console& console) {
   const std::vector<VerifiedCheckpoint> chosen = chosen_checkpoints(flags, console);
   std::atomic<bool> is_interrupted = false;
   const Interrupts interrupts([&is_interrupted](int) { is_interrupted = true; });
-  ReadProgress progress(console, "verify", bytes_of(chosen), std::chrono::steady_clock::now());
+  ReadProgress progress(flags.result.progress_console(console), "verify", bytes_of(chosen),
+                        std::chrono::steady_clock::now());
   const auto on_bytes = [&](std::int64_t bytes) {
     if (is_interrupted) throw CommandError(ExitCode::kInterrupted, "interrupted");
     progress.add(bytes, std::chrono::steady_clock::now());
   };
   std::size_t damaged = 0;
+  CheckpointJson list = CheckpointJson::array();
   for (const auto& [checkpoint, prefix] : chosen) {
     std::string fault = checkpoint.fault;
     if (checkpoint.manifest) {
@@ -137,8 +157,12 @@ void verify_runs(const VerifyFlags& flags, const Console& console) {
     if (!fault.empty() && !entry_exists(checkpoint.folder)) continue;  // its run has removed it meanwhile
     if (!fault.empty()) ++damaged;
     const std::string result = fault.empty() ? whole_text(*checkpoint.manifest) : printable(fault);
-    progress.note(prefix + checkpoint_name(checkpoint) + ": " + result);
+    list.push_back(verified_json(checkpoint, fault));
+    if (flags.result.is_for_people()) progress.note(prefix + checkpoint_name(checkpoint) + ": " + result);
   }
+  // People were told of each as it was read.
+  const CheckpointJson all = {{"checkpoints", std::move(list)}, {"damaged", damaged}};
+  flags.result.print({.text = [] { return std::string(); }, .json = [&all] { return json_document(all); }}, console);
   if (damaged > 0) throw CommandError(ExitCode::kFailure, damaged_text(damaged, chosen.size()));
 }
 
@@ -146,6 +170,7 @@ void add_verify_checkpoints_verb(CLI::App& parent, Action& chosen) {
   auto flags = std::make_shared<VerifyFlags>();
   CLI::App* verb = parent.add_subcommand("verify", "Read every byte and compare it with what was written");
   verb->add_option("OUTPUT", flags->folders, "Folders of runs, or of single checkpoints")->type_name("")->required();
+  flags->result.add_to(*verb);
   verb->footer(
       "A line for each checkpoint. Files are compared by their SHA-256, as they are before a run goes on from them.\n"
       "Exit code: 0 all are whole, 1 one is damaged, 2 there is no such folder, 130 interrupted.\n"
@@ -158,6 +183,7 @@ struct PruneFlags {
   fs::path output;
   int keep = 0;
   bool dry_run = false;
+  ResultFlags result;
 };
 
 std::int64_t bytes_on_disk(const fs::path& folder) {
@@ -171,13 +197,32 @@ std::int64_t bytes_on_disk(const fs::path& folder) {
   return bytes;
 }
 
+struct PrunedJson {
+  CheckpointJson removed = CheckpointJson::array();
+  std::size_t stay = 0;
+  std::int64_t freed = 0;
+};
+
+void print_pruned(const PrunedJson& pruned, const std::function<std::string()>& text, const PruneFlags& flags,
+                  const Console& console) {
+  const auto json = [&] {
+    return json_document({{"dry_run", flags.dry_run},
+                          {"removed", pruned.removed},
+                          {"freed_bytes", pruned.freed},
+                          {"checkpoints_left", pruned.stay}});
+  };
+  flags.result.print({.text = text, .json = json}, console);
+}
+
 void prune_planned(const fs::path& output, const PruneFlags& flags, const Console& console) {
   const PrunePlan plan = plan_pruning(output, flags.keep);
   std::int64_t freed = 0;
   std::string lines;
+  CheckpointJson removed = CheckpointJson::array();
   const auto add = [&](const std::string& what, const fs::path& folder) {
     const std::int64_t bytes = bytes_on_disk(folder);
     freed += bytes;
+    removed.push_back({{"folder", folder.string()}, {"bytes", bytes}});
     lines += (flags.dry_run ? "would remove " : "removed ") + what + ": " + size_text(bytes) + "\n";
   };
   for (const CheckpointEntry& entry : plan.checkpoints) add("step " + std::to_string(entry.step), entry.folder);
@@ -185,18 +230,21 @@ void prune_planned(const fs::path& output, const PruneFlags& flags, const Consol
     add(printable(leftover.filename().string()) + ", no checkpoint", leftover);
   if (!flags.dry_run) remove_planned(output, plan);
   const std::size_t stay = list_checkpoints(output).size() - (flags.dry_run ? plan.checkpoints.size() : 0);
-  console.out << lines << std::to_string(stay) + (stay == 1 ? " checkpoint " : " checkpoints ")
-              << (flags.dry_run ? "would stay, "
-                  : stay == 1   ? "stays, "
-                                : "stay, ")
-              << size_text(freed) << (flags.dry_run ? " would be freed\n" : " freed\n");
+  const auto text = [&] {
+    return lines + std::to_string(stay) + (stay == 1 ? " checkpoint " : " checkpoints ") +
+           (flags.dry_run ? "would stay, "
+            : stay == 1   ? "stays, "
+                          : "stay, ") +
+           size_text(freed) + (flags.dry_run ? " would be freed\n" : " freed\n");
+  };
+  print_pruned({.removed = std::move(removed), .stay = stay, .freed = freed}, text, flags, console);
 }
 
 void prune_run(const PruneFlags& flags, const Console& console) {
   const fs::path output = folder_of_run(flags.output);
   if (list_checkpoints(output).empty()) {
-    console.out << none_text(output) << "\n";
-    return;
+    return print_pruned(
+        {}, [&output] { return none_text(output) + "\n"; }, flags, console);
   }
   const OutputPlace place{.field = "OUTPUT", .path = output};
   if (flags.dry_run) {
@@ -216,6 +264,7 @@ void add_prune_verb(CLI::App& parent, Action& chosen) {
       ->check(CLI::Range(1, std::numeric_limits<int>::max()))
       ->required();
   verb->add_flag("--dry-run", flags->dry_run, "Say what would be removed, and remove nothing");
+  flags->result.add_to(*verb);
   verb->footer(
       "One that is whole stays in any case. What was left half written goes too. Refused while a run has the folder.\n"
       "Exit code: 0 done, 1 something cannot be removed, 2 there is no such folder, or it is in use.\n"

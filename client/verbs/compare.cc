@@ -2,7 +2,7 @@
 #include <limits>
 #include <memory>
 
-#include "client/command_line/shared_flags.h"
+#include "client/command_line/result_output.h"
 #include "client/command_line/verb.h"
 #include "client/report/run_comparison.h"
 
@@ -20,20 +20,19 @@ void make_names_differ(std::vector<RunMetrics>& runs, const std::vector<std::str
 
 struct CompareFlags {
   std::vector<std::string> paths;
-  TableFormat format = TableFormat::kText;
+  ResultFlags result;
 };
 
 void compare(const CompareFlags& flags, const Console& console) {
   std::vector<RunMetrics> runs;
   for (const std::string& path : flags.paths) runs.push_back(read_run_metrics(path));
   make_names_differ(runs, flags.paths);
-  if (flags.format != TableFormat::kText) {
-    console.out << run_comparison_markup(runs, flags.format);
-    return;
-  }
-  const bool wraps = console.kind == OutputKind::kTerminal;
+  const bool wraps = console.kind == OutputKind::kTerminal && flags.result.detail() == TableDetail::kUsual;
   const std::size_t columns = wraps ? console.columns() : std::numeric_limits<std::size_t>::max();
-  console.out << run_comparison(runs, columns, console.colors, console.glyphs);
+  flags.result.print({.text = [&] { return run_comparison(runs, columns, console.colors, console.glyphs); },
+                      .json = [&] { return run_comparison_json(runs); },
+                      .document = [&](TableFormat format) { return run_comparison_markup(runs, format); }},
+                     console);
 }
 
 }  // namespace
@@ -42,7 +41,7 @@ void add_compare_verb(CLI::App& parent, Action& chosen) {
   auto flags = std::make_shared<CompareFlags>();
   CLI::App* verb = parent.add_subcommand("compare", "Every group's validation before and after, runs side by side");
   verb->add_option("RUN", flags->paths, "Folders of runs, or their metrics.jsonl")->type_name("")->required();
-  add_format_flag(*verb, flags->format);
+  flags->result.add_to(*verb, {ResultFormat::kMarkdown, ResultFormat::kCsv, ResultFormat::kLatex});
   verb->footer("  equipoise compare runs/dpo runs/gr-dpo");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { compare(*flags, console); }; });
 }

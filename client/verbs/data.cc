@@ -1,7 +1,9 @@
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
 
+#include "client/command_line/result_output.h"
 #include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
 #include "client/data/log_linear_files.h"
@@ -10,26 +12,52 @@
 #include "client/data/survey_pairs.h"
 #include "client/report/group_tables.h"
 #include "client/table/display_width.h"
+#include "client/table/json_document.h"
 #include "common/base/output_lock.h"
 
 namespace equipoise {
 namespace {
 
-void check(const PreferenceFlags& flags, const Console& console) {
-  const PreferenceCounts counts = check_preferences(flags.paths(), flags.settings());
-  console.out << preference_table(counts, console.colors, console.glyphs) << "\n";
-  for (std::size_t i = 0; i < flags.files.size(); ++i) {
-    console.out << counts.pairs_of_file[i] << " pairs: " << flags.files[i] << "\n";
+using OrderedJson = nlohmann::ordered_json;
+
+struct CheckFlags {
+  PreferenceFlags input;
+  ResultFlags result;
+};
+
+std::string check_text(const CheckFlags& flags, const PreferenceCounts& counts, const Console& console) {
+  std::string text = preference_table(counts, console.colors, console.glyphs) + "\n";
+  for (std::size_t i = 0; i < flags.input.files.size(); ++i) {
+    text += std::to_string(counts.pairs_of_file[i]) + " pairs: " + flags.input.files[i] + "\n";
   }
-  for (const std::string& note : counts.notes) console.out << printable(note) << "\n";
+  for (const std::string& note : counts.notes) text += printable(note) + "\n";
+  return text;
+}
+
+std::string check_json(const CheckFlags& flags, const PreferenceCounts& counts) {
+  OrderedJson value = preference_json(counts);
+  OrderedJson files = OrderedJson::array();
+  for (std::size_t i = 0; i < flags.input.files.size(); ++i) {
+    files.push_back({{"file", flags.input.files[i]}, {"pairs", counts.pairs_of_file[i]}});
+  }
+  value["files"] = std::move(files);
+  return json_document(value);
+}
+
+void check(const CheckFlags& flags, const Console& console) {
+  const PreferenceCounts counts = check_preferences(flags.input.paths(), flags.input.settings());
+  flags.result.print(
+      {.text = [&] { return check_text(flags, counts, console); }, .json = [&] { return check_json(flags, counts); }},
+      console);
 }
 
 }  // namespace
 
 void add_data_check_verb(CLI::App& parent, Action& chosen) {
-  auto flags = std::make_shared<PreferenceFlags>();
+  auto flags = std::make_shared<CheckFlags>();
   CLI::App* verb = parent.add_subcommand("check", "Read preference files and count their pairs by group");
-  add_preference_flags(*verb, *flags);
+  add_preference_flags(*verb, flags->input);
+  flags->result.add_to(*verb);
   verb->footer("  equipoise data check train.jsonl validation.parquet --group-columns country,age");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { check(*flags, console); }; });
 }
@@ -39,6 +67,7 @@ namespace {
 struct GenerateFlags {
   std::string file;
   GeneratedSurveyOptions survey;
+  ResultFlags result;
 };
 
 void generate(const GenerateFlags& flags, const Console& console) {
@@ -49,9 +78,16 @@ void generate(const GenerateFlags& flags, const Console& console) {
   // A divided group has no majority.
   const SurveyLabels labels = flags.survey.divided > 0 ? SurveyLabels::kSampled : SurveyLabels::kMajority;
   const SurveyPairs pairs = make_survey_pairs(survey, {.labels = labels});
-  console.out << survey_table(pairs.groups, console.colors, console.glyphs) << "\n"
-              << survey.questions.size() << " questions, " << survey.answers.size() << " answers: " << flags.file
-              << "\n";
+  const std::size_t questions = survey.questions.size(), answers = survey.answers.size();
+  const auto text = [&] {
+    return survey_table(pairs.groups, console.colors, console.glyphs) + "\n" + std::to_string(questions) +
+           " questions, " + std::to_string(answers) + " answers: " + flags.file + "\n";
+  };
+  const auto json = [&] {
+    return json_document(
+        {{"file", flags.file}, {"questions", questions}, {"answers", answers}, {"groups", survey_json(pairs.groups)}});
+  };
+  flags.result.print({.text = text, .json = json}, console);
 }
 
 }  // namespace
@@ -66,6 +102,7 @@ void add_data_generate_verb(CLI::App& parent, Action& chosen) {
   verb->add_option("--divided", flags->survey.divided, "So many of the groups agree on nothing")
       ->type_name("N")
       ->capture_default_str();
+  flags->result.add_to(*verb);
   verb->footer("`equipoise data import opinionqa` reads it.");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { generate(*flags, console); }; });
 }
@@ -83,6 +120,7 @@ struct LogLinearFlags {
   std::vector<std::string> rewards{"1,3,1,3", "3,1,3,1"};
   std::vector<std::uint64_t> sizes{60, 240};
   LogLinearFilesOptions files;
+  ResultFlags result;
 };
 
 std::vector<double> numbers(const std::string& list) {
@@ -112,8 +150,16 @@ void write_files(const LogLinearFlags& flags, const Console& console) {
   const OutputLock lock =
       OutputLock::of_folder({.field = "DIR", .path = flags.folder}, {.program = "equipoise data log-linear"});
   const LogLinearFiles files = write_log_linear_files(options, flags.folder);
-  console.out << "train:      " << files.train.string() << "\nvalidation: " << files.validation.string()
-              << "\ntest:       " << files.test.string() << "\njob:        " << files.job.string() << "\n";
+  const std::string train = files.train.string(), validation = files.validation.string(), test = files.test.string(),
+                    job = files.job.string();
+  const auto text = [&] {
+    return "train:      " + train + "\nvalidation: " + validation + "\ntest:       " + test + "\njob:        " + job +
+           "\n";
+  };
+  const auto json = [&] {
+    return json_document({{"train", train}, {"validation", validation}, {"test", test}, {"job", job}});
+  };
+  flags.result.print({.text = text, .json = json}, console);
 }
 
 template <class List>
@@ -147,6 +193,7 @@ void add_data_log_linear_verb(CLI::App& parent, Action& chosen) {
   add_choice(*verb, "--responses", flags->responses, {"even", "uneven"}, "Which two actions are compared");
   add_choice(*verb, "--preferring", flags->preferring, {"deterministic", "bradley_terry"}, "Which one is preferred");
   verb->add_option("--seed", flags->files.train.seed, "The same seed gives the same files")->capture_default_str();
+  flags->result.add_to(*verb);
   verb->footer("  equipoise data log-linear bandit && equipoise train bandit/job.yaml --np 2");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { write_files(*flags, console); }; });
 }

@@ -1,6 +1,8 @@
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "client/command_line/result_output.h"
 #include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
 #include "client/data/globalopinionqa_file.h"
@@ -8,6 +10,7 @@
 #include "client/data/survey_import.h"
 #include "client/report/group_tables.h"
 #include "client/table/display_width.h"
+#include "client/table/json_document.h"
 #include "common/base/output_lock.h"
 
 namespace equipoise {
@@ -21,6 +24,7 @@ struct ImportFlags {
   bool omit_group = false;
   std::string labels = "majority";
   bool all_groups = false;  // GlobalOpinionQA
+  ResultFlags result;
 
   SurveyPairOptions pair_options() const {
     SurveyPairOptions options = pairs;
@@ -31,9 +35,36 @@ struct ImportFlags {
   }
 };
 
-void report(const SurveyImport& result, const Console& console) {
-  console.out << survey_table(result.groups, console.colors, console.glyphs)
-              << "\ntrain:      " << result.train.string() << "\nvalidation: " << result.validation.string() << "\n";
+// What of the file did not become a question or an answer.
+std::string left_out(const GlobalOpinions& opinions) {
+  std::string text;
+  const auto add = [&text](std::size_t count, const std::string& what) {
+    if (count > 0) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + what;
+  };
+  add(opinions.rows_without_question, "records without question or options");
+  add(opinions.rows_with_many_options, "with more than " + std::to_string(kMaxOptions) + " options");
+  add(opinions.answers_without_shares, "answers without shares");
+  return text.empty() ? "" : "left out:   " + text + "\n";
+}
+
+// `opinions`: where the survey is from GlobalOpinionQA, what of its file is left out.
+void report(const SurveyImport& result, const GlobalOpinions* opinions, const ImportFlags& flags,
+            const Console& console) {
+  const std::string train = result.train.string(), validation = result.validation.string();
+  const auto text = [&] {
+    return survey_table(result.groups, console.colors, console.glyphs) + "\ntrain:      " + train +
+           "\nvalidation: " + validation + "\n" + (opinions == nullptr ? "" : left_out(*opinions));
+  };
+  const auto json = [&] {
+    nlohmann::ordered_json value = {
+        {"train", train}, {"validation", validation}, {"groups", survey_json(result.groups)}};
+    if (opinions == nullptr) return json_document(value);
+    value["left_out"] = {{"rows_without_question", opinions->rows_without_question},
+                         {"rows_with_many_options", opinions->rows_with_many_options},
+                         {"answers_without_shares", opinions->answers_without_shares}};
+    return json_document(value);
+  };
+  flags.result.print({.text = text, .json = json}, console);
 }
 
 void add_pair_options(CLI::App& format, ImportFlags& flags, const std::string& default_groups) {
@@ -59,6 +90,7 @@ void add_pair_options(CLI::App& format, ImportFlags& flags, const std::string& d
       ->capture_default_str();
   format.add_flag("--split-by-question", flags.by_question, "Validation asks only questions training never saw");
   format.add_flag("--omit-group", flags.omit_group, "Do not name the group in the prompt");
+  flags.result.add_to(format);
 }
 
 OutputLock locked(const std::string& flag, const std::string& path) {
@@ -72,7 +104,7 @@ OutputLock locked_folder(const std::string& path) {
 
 void import_opinionqa_file(const ImportFlags& flags, const Console& console) {
   const OutputLock lock = locked_folder(flags.output);
-  report(import_opinionqa(flags.file, flags.output, flags.pair_options()), console);
+  report(import_opinionqa(flags.file, flags.output, flags.pair_options()), nullptr, flags, console);
 }
 
 void add_opinionqa(CLI::App& verb, Action& chosen) {
@@ -85,18 +117,6 @@ void add_opinionqa(CLI::App& verb, Action& chosen) {
       [flags, &chosen] { chosen = [flags](const Console& console) { import_opinionqa_file(*flags, console); }; });
 }
 
-// What of the file did not become a question or an answer.
-std::string left_out(const GlobalOpinions& opinions) {
-  std::string text;
-  const auto add = [&text](std::size_t count, const std::string& what) {
-    if (count > 0) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + what;
-  };
-  add(opinions.rows_without_question, "records without question or options");
-  add(opinions.rows_with_many_options, "with more than " + std::to_string(kMaxOptions) + " options");
-  add(opinions.answers_without_shares, "answers without shares");
-  return text.empty() ? "" : "left out:   " + text + "\n";
-}
-
 void import_globalopinionqa_file(const ImportFlags& flags, const Console& console) {
   SurveyPairOptions options = flags.pair_options();
   if (flags.all_groups && !options.groups.empty()) {
@@ -106,8 +126,7 @@ void import_globalopinionqa_file(const ImportFlags& flags, const Console& consol
   check_survey_output(flags.file, flags.output);
   const OutputLock lock = locked_folder(flags.output);
   const GlobalOpinions opinions = read_globalopinionqa(flags.file);
-  report(write_survey_pairs(make_survey_pairs(opinions.survey, options), flags.output), console);
-  console.out << left_out(opinions);
+  report(write_survey_pairs(make_survey_pairs(opinions.survey, options), flags.output), &opinions, flags, console);
 }
 
 void add_globalopinionqa(CLI::App& verb, Action& chosen) {
@@ -127,6 +146,7 @@ struct PreferenceImportFlags {
   std::string output;
   std::string validation;
   PreferenceOutput options;
+  ResultFlags result;
 };
 
 void import_preference_files(const PreferenceImportFlags& flags, const Console& console) {
@@ -138,10 +158,20 @@ void import_preference_files(const PreferenceImportFlags& flags, const Console& 
   std::optional<OutputLock> validation_lock;
   if (output.validation) validation_lock.emplace(locked("--validation", flags.validation));
   const PreferenceCounts counts = import_preferences(flags.input.paths(), flags.input.settings(), output);
-  console.out << preference_table(counts, console.colors, console.glyphs) << "\n"
-              << counts.train << " pairs: " << flags.output << "\n";
-  if (output.validation) console.out << counts.validation << " pairs: " << flags.validation << "\n";
-  for (const std::string& note : counts.notes) console.out << printable(note) << "\n";
+  const auto text = [&] {
+    std::string lines = preference_table(counts, console.colors, console.glyphs) + "\n" + std::to_string(counts.train) +
+                        " pairs: " + flags.output + "\n";
+    if (output.validation) lines += std::to_string(counts.validation) + " pairs: " + flags.validation + "\n";
+    for (const std::string& note : counts.notes) lines += printable(note) + "\n";
+    return lines;
+  };
+  const auto json = [&] {
+    nlohmann::ordered_json value = preference_json(counts);
+    value["files"] = {{"train", flags.output}};
+    if (output.validation) value["files"]["validation"] = flags.validation;
+    return json_document(value);
+  };
+  flags.result.print({.text = text, .json = json}, console);
 }
 
 void add_preferences(CLI::App& verb, Action& chosen) {
@@ -155,6 +185,7 @@ void add_preferences(CLI::App& verb, Action& chosen) {
       ->type_name("SHARE")
       ->capture_default_str();
   format->add_option("--seed", flags->options.seed, "Chooses the prompts kept back")->capture_default_str();
+  flags->result.add_to(*format);
   format->footer("  equipoise data import preferences hh-rlhf/train --output data/train.jsonl --group everybody");
   format->callback(
       [flags, &chosen] { chosen = [flags](const Console& console) { import_preference_files(*flags, console); }; });

@@ -2,6 +2,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "client/command_line/result_output.h"
 #include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
 #include "client/connection/private_folder.h"
@@ -20,7 +21,7 @@ struct DoctorFlags {
   std::string hostfile;
   std::string output = ".";
   std::string state;
-  bool json = false;
+  ResultFlags result;
 };
 
 std::chrono::system_clock::time_point time_of(const google::protobuf::Timestamp& time) {
@@ -92,7 +93,9 @@ void doctor(const DoctorFlags& flags, const Console& console) {
     finding.found = without_home(finding.found, home == nullptr ? "" : home);
     finding.advice = without_home(finding.advice, home == nullptr ? "" : home);
   }
-  console.out << (flags.json ? findings_json(findings) : findings_text(findings, console.colors));
+  flags.result.print({.text = [&] { return findings_text(findings, console.colors); },
+                      .json = [&] { return findings_json(findings); }},
+                     console);
   if (worst_health(findings) == Health::kFail) {
     throw CommandError(ExitCode::kFailure, "something is not as a run needs it: the lines with FAIL say what");
   }
@@ -107,7 +110,7 @@ void add_doctor_verb(CLI::App& parent, Action& chosen) {
   verb->add_option("--hostfile", flags->hostfile, "Hosts whose ranks are to reach each other")->type_name("FILE");
   verb->add_option("--output", flags->output, "Where runs will write")->type_name("DIR")->capture_default_str();
   verb->add_option("--state", flags->state, "Of a coordinator")->type_name("DIR");
-  verb->add_flag("--json", flags->json, "For programs");
+  flags->result.add_to(*verb);
   verb->footer(
       "A line a check: OK, WARN or FAIL, with what to do. It has no secrets: paste it into a report of a fault.\n"
       "Exit code: 0 nothing failed, 1 something did.");

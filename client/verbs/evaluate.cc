@@ -16,17 +16,10 @@
 namespace equipoise {
 namespace {
 
-void report(const EvaluationSummary& summary, const std::string& output, const Console& console) {
-  console.out << evaluation_table(summary, console.colors, console.glyphs);
+std::string evaluation_report(const EvaluationSummary& summary, const std::string& output, const Console& console) {
   const std::string left_out = left_out_text(summary);
-  if (!left_out.empty()) console.out << "\n" << left_out << "\n";
-  console.out << "\npairs: " << output << "\n";
-}
-
-// Standard output is the table's alone where a program or a document is to take it.
-Console progress_console(const EvaluationFlags& flags, const Console& console) {
-  if (flags.format == TableFormat::kText) return console;
-  return {.out = console.err, .err = console.err, .kind = OutputKind::kPlain, .glyphs = console.glyphs};
+  return evaluation_table(summary, console.colors, console.glyphs) + (left_out.empty() ? "" : "\n" + left_out + "\n") +
+         "\npairs: " + output + "\n";
 }
 
 void evaluate(const EvaluationFlags& flags, const Console& console) {
@@ -40,7 +33,7 @@ void evaluate(const EvaluationFlags& flags, const Console& console) {
   // Made now, so that a place where nothing can be written is found before the models are read.
   DurableFile output(request.output());
   std::optional<EvaluationDisplay> display;
-  if (!flags.quiet) display.emplace(progress_console(flags, console));
+  if (!flags.quiet) display.emplace(flags.result.progress_console(console));
   try {
     run_evaluation_ranks({.worker = program_folder() / "equipoise-worker",
                           .workers = flags.workers,
@@ -55,11 +48,11 @@ void evaluate(const EvaluationFlags& flags, const Console& console) {
   }
   const EvaluationSummary summary = read_evaluation_summary(folder.path() / "summary.json");
   output.commit();
-  if (flags.format != TableFormat::kText) {
-    console.out << evaluation_markup(summary, flags.format);
-  } else if (!flags.quiet) {
-    report(summary, request.output(), console);
-  }
+  if (flags.quiet && flags.result.is_for_people()) return;
+  flags.result.print({.text = [&] { return evaluation_report(summary, request.output(), console); },
+                      .json = [&] { return evaluation_json(summary, request.output()); },
+                      .document = [&](TableFormat format) { return evaluation_markup(summary, format); }},
+                     console);
 }
 
 }  // namespace

@@ -1,12 +1,13 @@
 // The hosts of a coordinator: which there are, and which are left out.
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
 #include "client/report/host_table.h"
-#include "client/report/job_summary.h"
 #include "client/table/display_width.h"
+#include "client/verbs/message_result.h"
 
 namespace equipoise {
 namespace {
@@ -15,7 +16,7 @@ struct HostFlags {
   CoordinatorFlags coordinator;
   std::string name;
   std::string reason;
-  bool json = false;
+  ResultFlags result;
 };
 
 v1::ListHostsResponse all_hosts(Connection& connection) {
@@ -32,32 +33,38 @@ v1::ListHostsResponse all_hosts(Connection& connection) {
 void list_hosts(const HostFlags& flags, const Console& console) {
   Connection connection = flags.coordinator.connect();
   const v1::ListHostsResponse hosts = all_hosts(connection);
-  if (flags.json) {
-    console.out << json_text(hosts);
-  } else if (hosts.hosts().empty()) {
-    console.out << "no hosts: the coordinator has no hostfile, and counts no slots\n";
-  } else {
-    console.out << host_table(hosts, console.colors, console.glyphs);
+  VerbResult result = message_result(hosts, [&]() -> std::string {
+    if (hosts.hosts().empty()) return "no hosts: the coordinator has no hostfile, and counts no slots\n";
+    return host_table(hosts, console.colors, console.glyphs, flags.result.detail());
+  });
+  result.names = [&hosts] {
+    std::vector<std::string> names;
+    for (const v1::Host& host : hosts.hosts()) names.push_back(printable(host.name()));
+    return names;
+  };
+  flags.result.print(result, console);
+}
+
+std::string host_sentence(const v1::Host& host) {
+  std::string text = printable(host.name()) + " is " + host_state_name(host.state());
+  if (host.has_cordon()) text += ": " + printable(host.cordon().reason());
+  if (host.has_cordon() && host.used_slots() > 0) {
+    text += "; " + std::to_string(host.used_slots()) + " of its " + std::to_string(host.slots()) +
+            " slots are still in use";
   }
+  return text + "\n";
 }
 
 void say_host(const v1::Host& host, const HostFlags& flags, const Console& console) {
-  if (flags.json) {
-    console.out << json_text(host);
-    return;
-  }
-  console.out << printable(host.name()) << " is " << host_state_name(host.state());
-  if (host.has_cordon()) console.out << ": " << printable(host.cordon().reason());
-  if (host.has_cordon() && host.used_slots() > 0) {
-    console.out << "; " << host.used_slots() << " of its " << host.slots() << " slots are still in use";
-  }
-  console.out << "\n";
+  VerbResult result = message_result(host, [&host] { return host_sentence(host); });
+  result.names = [&host] { return std::vector<std::string>{printable(host.name())}; };
+  flags.result.print(result, console);
 }
 
 std::shared_ptr<HostFlags> add_host_flags(CLI::App& verb) {
   auto flags = std::make_shared<HostFlags>();
   flags->coordinator.add_to(verb);
-  verb.add_flag("--json", flags->json, "Everything, for programs");
+  flags->result.add_to(verb, {ResultFormat::kName});
   return flags;
 }
 

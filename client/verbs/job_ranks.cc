@@ -3,8 +3,8 @@
 
 #include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
-#include "client/report/job_summary.h"
 #include "client/report/rank_table.h"
+#include "client/verbs/message_result.h"
 
 namespace equipoise {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 struct RanksFlags {
   CoordinatorFlags coordinator;
   std::string id;
-  bool json = false;
+  ResultFlags result;
 };
 
 v1::ListRanksResponse all_ranks(Connection& connection, const std::string& id) {
@@ -30,13 +30,10 @@ v1::ListRanksResponse all_ranks(Connection& connection, const std::string& id) {
 void print_ranks(const RanksFlags& flags, const Console& console) {
   Connection connection = flags.coordinator.connect();
   const v1::ListRanksResponse ranks = all_ranks(connection, flags.id);
-  if (flags.json) {
-    console.out << json_text(ranks);
-  } else if (ranks.ranks().empty()) {
-    console.out << "no ranks\n";
-  } else {
-    console.out << rank_table(ranks, console.colors, console.glyphs);
-  }
+  const auto text = [&]() -> std::string {
+    return ranks.ranks().empty() ? "no ranks\n" : rank_table(ranks, console.colors, console.glyphs);
+  };
+  flags.result.print(message_result(ranks, text), console);
 }
 
 }  // namespace
@@ -46,7 +43,7 @@ void add_jobs_ranks_verb(CLI::App& parent, Action& chosen) {
   CLI::App* verb = parent.add_subcommand("ranks", "What each rank of a job does, and for how long it has stood still");
   verb->add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   flags->coordinator.add_to(*verb);
-  verb->add_flag("--json", flags->json, "As JSON instead");
+  flags->result.add_to(*verb);
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { print_ranks(*flags, console); }; });
 }
 

@@ -7,6 +7,7 @@
 
 #include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
+#include "client/verbs/message_result.h"
 #include "common/base/message_text.h"
 #include "common/protocol/live_settings.h"
 
@@ -18,6 +19,7 @@ struct SetFlags {
   std::string id;
   std::string etag;
   std::vector<std::string> settings;
+  ResultFlags result;
 };
 
 template <typename Number>
@@ -52,6 +54,16 @@ v1::TrainingJobSettings settings_of(const std::vector<std::string>& texts) {
   return settings;
 }
 
+std::string settings_sentences(const v1::TrainingJobSettings& asked, const v1::TrainingJob& job) {
+  v1::TrainingJobSettings of_steps = asked;
+  of_steps.clear_priority();
+  std::string text;
+  if (asked.has_priority()) text += job.id() + ": priority " + std::to_string(job.priority()) + "\n";
+  const std::string settings = settings_text(of_steps);
+  if (settings.empty()) return text;
+  return text + job.id() + ": " + settings + ": in force from the end of a step on; `jobs get` says of which\n";
+}
+
 void set_settings(const SetFlags& flags, const Console& console) {
   v1::UpdateTrainingJobRequest request;
   request.set_id(flags.id);
@@ -59,12 +71,7 @@ void set_settings(const SetFlags& flags, const Console& console) {
   *request.mutable_settings() = settings_of(flags.settings);
   Connection connection = flags.coordinator.connect();
   const v1::TrainingJob job = connection.update_job(request);
-  v1::TrainingJobSettings of_steps = request.settings();
-  of_steps.clear_priority();
-  if (request.settings().has_priority()) console.out << job.id() << ": priority " << job.priority() << "\n";
-  const std::string text = settings_text(of_steps);
-  if (text.empty()) return;
-  console.out << job.id() << ": " << text << ": in force from the end of a step on; `jobs get` says of which\n";
+  flags.result.print(job_result(job, [&] { return settings_sentences(request.settings(), job); }), console);
 }
 
 }  // namespace
@@ -78,6 +85,7 @@ void add_jobs_set_verb(CLI::App& parent, Action& chosen) {
       ->required();
   flags->coordinator.add_to(*verb);
   add_etag_flag(*verb, flags->etag);
+  flags->result.add_to(*verb, {ResultFormat::kName});
   verb->footer(
       "They hold from the end of a step on, on all ranks alike, and again where steps are done again after a fault.");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { set_settings(*flags, console); }; });

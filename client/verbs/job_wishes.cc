@@ -12,6 +12,7 @@
 #include "client/connection/interrupts.h"
 #include "client/report/job_summary.h"
 #include "client/table/display_width.h"
+#include "client/verbs/message_result.h"
 #include "common/protocol/job_state.h"
 
 namespace equipoise {
@@ -22,10 +23,14 @@ struct PauseFlags {
   std::string id;
   std::string etag = {};
   bool waits = false;
+  ResultFlags result = {};
 };
 
-void say_state(const v1::TrainingJob& job, const Console& console) {
-  console.out << job.id() << " is " << state_name(job.state()) << ": " << printable(job.state_reason()) << "\n";
+void say_state(const v1::TrainingJob& job, const PauseFlags& flags, const Console& console) {
+  const auto text = [&job] {
+    return job.id() + " is " + state_name(job.state()) + ": " + printable(job.state_reason()) + "\n";
+  };
+  flags.result.print(job_result(job, text), console);
 }
 
 // Asks for something, and with --wait follows the job until that is there.
@@ -39,7 +44,7 @@ v1::TrainingJob ask_and_wait(const PauseFlags& flags, const Console& console, co
   Connection connection = flags.coordinator.connect([&inbox] { return inbox.interrupted(); });
   v1::TrainingJob job = ask(connection);
   if (flags.waits) {
-    follow_until(connection, job.id(), inbox, console,
+    follow_until(connection, job.id(), inbox, flags.result.progress_console(console),
                  [&](const v1::TrainingJob& now) { return now.revision() >= job.revision() && is_reached(job, now); });
     job = connection.get_job(job.id());
   }
@@ -66,7 +71,7 @@ void pause_job(const PauseFlags& flags, const Console& console) {
         if (goes_on) throw CommandError(ExitCode::kFailure, printable(now.state_reason()));
         return now.state() == v1::JOB_STATE_PAUSED;
       });
-  say_state(job, console);
+  say_state(job, flags, console);
 }
 
 v1::TrainingJob ask_for_checkpoint(const PauseFlags& flags, const Console& console) {
@@ -89,8 +94,11 @@ v1::TrainingJob ask_for_checkpoint(const PauseFlags& flags, const Console& conso
 
 void checkpoint_job(const PauseFlags& flags, const Console& console) {
   const v1::TrainingJob job = ask_for_checkpoint(flags, console);
-  if (!flags.waits) return say_state(job, console);
-  console.out << job.id() << " has a checkpoint of step " << job.checkpoint_step() << "\n";
+  if (!flags.waits) return say_state(job, flags, console);
+  const auto text = [&job] {
+    return job.id() + " has a checkpoint of step " + std::to_string(job.checkpoint_step()) + "\n";
+  };
+  flags.result.print(job_result(job, text), console);
 }
 
 void evaluate_job(const PauseFlags& flags, const Console& console) {
@@ -107,13 +115,13 @@ void evaluate_job(const PauseFlags& flags, const Console& console) {
         throw CommandError(ExitCode::kFailure, "nothing was evaluated: the job is " + state_name(now.state()) + ", " +
                                                    printable(now.state_reason()));
       });
-  if (!flags.waits) return say_state(job, console);
-  console.out << job_description(job, console.colors, console.glyphs);
+  if (!flags.waits) return say_state(job, flags, console);
+  flags.result.print(job_result(job, [&] { return job_description(job, console.colors, console.glyphs); }), console);
 }
 
 void resume_job(const PauseFlags& flags, const Console& console) {
   Connection connection = flags.coordinator.connect();
-  say_state(connection.resume_job({flags.id, flags.etag}), console);
+  say_state(connection.resume_job({flags.id, flags.etag}), flags, console);
 }
 
 std::shared_ptr<PauseFlags> add_flags(CLI::App& verb) {
@@ -121,6 +129,7 @@ std::shared_ptr<PauseFlags> add_flags(CLI::App& verb) {
   verb.add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   flags->coordinator.add_to(verb);
   add_etag_flag(verb, flags->etag);
+  flags->result.add_to(verb, {ResultFormat::kName});
   return flags;
 }
 

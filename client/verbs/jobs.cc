@@ -9,6 +9,7 @@
 #include "client/connection/interrupts.h"
 #include "client/report/group_tables.h"
 #include "client/report/job_summary.h"
+#include "client/verbs/message_result.h"
 #include "common/protocol/job_state.h"
 
 namespace equipoise {
@@ -18,12 +19,13 @@ struct CancelFlags {
   CoordinatorFlags coordinator;
   std::string id;
   std::string etag;
+  ResultFlags result;
 };
 
 void cancel_job(const CancelFlags& flags, const Console& console) {
   Connection connection = flags.coordinator.connect();
   const v1::TrainingJob job = connection.cancel_job({flags.id, flags.etag});
-  console.out << job.id() << " is " << state_name(job.state()) << "\n";
+  flags.result.print(job_result(job, [&] { return job.id() + " is " + state_name(job.state()) + "\n"; }), console);
 }
 
 }  // namespace
@@ -34,6 +36,7 @@ void add_jobs_cancel_verb(CLI::App& parent, Action& chosen) {
   verb->add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   flags->coordinator.add_to(*verb);
   add_etag_flag(*verb, flags->etag);
+  flags->result.add_to(*verb, {ResultFormat::kName});
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { cancel_job(*flags, console); }; });
 }
 
@@ -68,13 +71,13 @@ namespace {
 struct GetFlags {
   CoordinatorFlags coordinator;
   std::string id;
-  bool json = false;
+  ResultFlags result;
 };
 
 void get_job(const GetFlags& flags, const Console& console) {
   Connection connection = flags.coordinator.connect();
   const v1::TrainingJob job = connection.get_job(flags.id);
-  console.out << (flags.json ? json_text(job) : job_description(job, console.colors, console.glyphs));
+  flags.result.print(job_result(job, [&] { return job_description(job, console.colors, console.glyphs); }), console);
 }
 
 }  // namespace
@@ -84,7 +87,7 @@ void add_jobs_get_verb(CLI::App& parent, Action& chosen) {
   CLI::App* verb = parent.add_subcommand("get", "One job: state, why, progress, every group");
   verb->add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   flags->coordinator.add_to(*verb);
-  verb->add_flag("--json", flags->json, "Everything, for programs");
+  flags->result.add_to(*verb, {ResultFormat::kName});
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { get_job(*flags, console); }; });
 }
 
@@ -94,7 +97,7 @@ struct ListFlags {
   CoordinatorFlags coordinator;
   std::vector<std::string> states;
   std::string filter;
-  bool json = false;
+  ResultFlags result;
 };
 
 v1::ListTrainingJobsResponse all_jobs(Connection& connection, v1::ListTrainingJobsRequest request) {
@@ -129,14 +132,17 @@ void list_jobs(const ListFlags& flags, const Console& console) {
   request.set_filter(flags.filter);
   Connection connection = flags.coordinator.connect();
   const v1::ListTrainingJobsResponse all = all_jobs(connection, request);
-  if (flags.json) {
-    console.out << json_text(all);
-  } else if (all.jobs().empty()) {
-    console.out << "no jobs\n";
-  } else {
+  VerbResult result = message_result(all, [&]() -> std::string {
+    if (all.jobs().empty()) return "no jobs\n";
     const std::vector<v1::TrainingJob> jobs(all.jobs().begin(), all.jobs().end());
-    console.out << job_list_table(jobs, console.colors, console.glyphs);
-  }
+    return job_list_table(jobs, console.colors, console.glyphs, flags.result.detail());
+  });
+  result.names = [&all] {
+    std::vector<std::string> ids;
+    for (const v1::TrainingJob& job : all.jobs()) ids.push_back(job.id());
+    return ids;
+  };
+  flags.result.print(result, console);
 }
 
 }  // namespace
@@ -151,7 +157,7 @@ void add_jobs_list_verb(CLI::App& parent, Action& chosen) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->transform(CLI::IsMember(state_names(), CLI::ignore_case));
   verb->add_option("--filter", flags->filter, "Only jobs for which this holds")->type_name("FILTER");
-  verb->add_flag("--json", flags->json, "Everything, for programs");
+  flags->result.add_to(*verb, {ResultFormat::kName});
   verb->footer(
       "FILTER: comparisons joined by AND, as 'state = FAILED AND step > 100 AND name : \"survey\"'.\n"
       "  id, name, parent_id                = != : (contains)\n"
@@ -166,6 +172,7 @@ namespace {
 struct WatchFlags {
   CoordinatorFlags coordinator;
   std::string id;
+  ResultFlags result;
 };
 
 void watch_job(const WatchFlags& flags, const Console& console) {
@@ -173,7 +180,7 @@ void watch_job(const WatchFlags& flags, const Console& console) {
   const Interrupts interrupts([&inbox](int signal) { inbox.interrupt(signal); });
   Connection connection = flags.coordinator.connect([&inbox] { return inbox.interrupted(); });
   const v1::TrainingJob job = connection.get_job(flags.id);
-  show_until_end(connection, job.id(), inbox, console);
+  watch_until_end(connection, job.id(), inbox, flags.result, console);
 }
 
 }  // namespace
@@ -183,6 +190,7 @@ void add_jobs_watch_verb(CLI::App& parent, Action& chosen) {
   CLI::App* verb = parent.add_subcommand("watch", "Show a job's progress until it ends");
   verb->add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   flags->coordinator.add_to(*verb);
+  flags->result.add_to(*verb, {ResultFormat::kName});
   verb->footer(
       "Ctrl-C leaves; the job goes on. A PAUSED job is watched until it is resumed and ends.\nExit code: 0 succeeded, "
       "2 bad input, 1 failed or cancelled, 130 left.");
@@ -194,7 +202,7 @@ namespace {
 struct WeightsFlags {
   CoordinatorFlags coordinator;
   std::string id;
-  bool json = false;
+  ResultFlags result;
 };
 
 v1::ListGroupWeightsResponse whole_history(Connection& connection, const std::string& id) {
@@ -219,7 +227,9 @@ void print_weights(const WeightsFlags& flags, const Console& console) {
     console.err << "equipoise: of the steps below " << history.thinned_end() << " about one in "
                 << history.thinned_spacing() << " is left, as the job had more than the coordinator keeps\n";
   }
-  console.out << (flags.json ? json_text(history) : weight_history_csv(history));
+  VerbResult result = message_result(history, [&history] { return weight_history_csv(history); });
+  result.document = [&history](TableFormat) { return weight_history_csv(history); };
+  flags.result.print(result, console);
 }
 
 }  // namespace
@@ -229,7 +239,8 @@ void add_jobs_weights_verb(CLI::App& parent, Action& chosen) {
   CLI::App* verb = parent.add_subcommand("weights", "The weight of every group after every step, as CSV");
   verb->add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   flags->coordinator.add_to(*verb);
-  verb->add_flag("--json", flags->json, "As JSON instead, with loss sums and pair counts");
+  flags->result.add_to(*verb, {ResultFormat::kCsv});
+  verb->footer("With -o json and yaml come loss sums and pair counts.");
   verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { print_weights(*flags, console); }; });
 }
 

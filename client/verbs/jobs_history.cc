@@ -4,7 +4,7 @@
 #include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
 #include "client/report/history_tables.h"
-#include "client/report/job_summary.h"
+#include "client/verbs/message_result.h"
 
 namespace equipoise {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 struct HistoryFlags {
   CoordinatorFlags coordinator;
   std::string id;
-  bool json = false;
+  ResultFlags result;
 };
 
 // Every page of a list in one answer. `list(request)` asks for a page; `rows(answer)` are its rows.
@@ -40,7 +40,8 @@ void show_attempts(const HistoryFlags& flags, const Console& console) {
       request_of<v1::ListAttemptsRequest>(flags),
       [&](const v1::ListAttemptsRequest& request) { return connection.list_attempts(request); },
       [](v1::ListAttemptsResponse& page) { return page.mutable_attempts(); });
-  console.out << (flags.json ? json_text(all) : attempt_table(all, console.colors, console.glyphs));
+  const auto text = [&] { return attempt_table(all, console.colors, console.glyphs, flags.result.detail()); };
+  flags.result.print(message_result(all, text), console);
 }
 
 void show_checkpoints(const HistoryFlags& flags, const Console& console) {
@@ -49,7 +50,8 @@ void show_checkpoints(const HistoryFlags& flags, const Console& console) {
       request_of<v1::ListCheckpointsRequest>(flags),
       [&](const v1::ListCheckpointsRequest& request) { return connection.list_checkpoints(request); },
       [](v1::ListCheckpointsResponse& page) { return page.mutable_checkpoints(); });
-  console.out << (flags.json ? json_text(all) : job_checkpoint_table(all, console.colors, console.glyphs));
+  const auto text = [&] { return job_checkpoint_table(all, console.colors, console.glyphs, flags.result.detail()); };
+  flags.result.print(message_result(all, text), console);
 }
 
 void show_events(const HistoryFlags& flags, const Console& console) {
@@ -58,7 +60,8 @@ void show_events(const HistoryFlags& flags, const Console& console) {
       request_of<v1::ListEventsRequest>(flags),
       [&](const v1::ListEventsRequest& request) { return connection.list_events(request); },
       [](v1::ListEventsResponse& page) { return page.mutable_events(); });
-  console.out << (flags.json ? json_text(all) : event_table(all, console.colors, console.glyphs));
+  const auto text = [&] { return event_table(all, console.colors, console.glyphs, flags.result.detail()); };
+  flags.result.print(message_result(all, text), console);
 }
 
 using Show = void (*)(const HistoryFlags&, const Console&);
@@ -67,7 +70,7 @@ void add_history_verb(CLI::App& verb, Action& chosen, Show show) {
   auto flags = std::make_shared<HistoryFlags>();
   verb.add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   flags->coordinator.add_to(verb);
-  verb.add_flag("--json", flags->json, "Everything, for programs");
+  flags->result.add_to(verb);
   verb.callback([flags, show, &chosen] { chosen = [flags, show](const Console& console) { show(*flags, console); }; });
 }
 

@@ -1,18 +1,34 @@
 #include <memory>
+#include <nlohmann/json.hpp>
 
+#include "client/command_line/result_output.h"
 #include "client/command_line/verb.h"
 #include "client/model/model_init.h"
+#include "client/table/json_document.h"
 #include "common/base/output_lock.h"
 
 namespace equipoise {
 namespace {
 
-void init(const ModelInitOptions& options, const Console& console) {
+struct ModelInitFlags {
+  ModelInitOptions options;
+  ResultFlags result;
+};
+
+void init(const ModelInitFlags& flags, const Console& console) {
+  const ModelInitOptions& options = flags.options;
   const OutputLock lock =
       OutputLock::beside({.field = "DIR", .path = options.folder}, {.program = "equipoise model init"});
   const ModelInitResult result = init_gemma(options);
-  console.out << options.folder.string() << ": Gemma with " << result.parameters << " parameters, " << result.vocab_size
-              << " tokens, random weights\n";
+  const std::string folder = options.folder.string();
+  const auto text = [&] {
+    return folder + ": Gemma with " + std::to_string(result.parameters) + " parameters, " +
+           std::to_string(result.vocab_size) + " tokens, random weights\n";
+  };
+  const auto json = [&] {
+    return json_document({{"folder", folder}, {"parameters", result.parameters}, {"vocab_size", result.vocab_size}});
+  };
+  flags.result.print({.text = text, .json = json}, console);
 }
 
 void add_shape_options(CLI::App& verb, ModelInitOptions& options) {
@@ -36,15 +52,16 @@ void add_shape_options(CLI::App& verb, ModelInitOptions& options) {
 void add_model_verb(CLI::App& parent, Action& chosen) {
   CLI::App* verb = parent.add_subcommand("model", "Make a model to start from");
   verb->require_subcommand(1);
-  auto options = std::make_shared<ModelInitOptions>();
+  auto flags = std::make_shared<ModelInitFlags>();
   CLI::App* init_verb = verb->add_subcommand("init", "Write a small Gemma with random weights, as Hugging Face does");
-  init_verb->add_option("DIR", options->folder, "Where; must not exist yet")->type_name("")->required();
-  init_verb->add_option("--data", options->texts, "Preference files its tokenizer learns from")
+  init_verb->add_option("DIR", flags->options.folder, "Where; must not exist yet")->type_name("")->required();
+  init_verb->add_option("--data", flags->options.texts, "Preference files its tokenizer learns from")
       ->type_name("FILE.jsonl")
       ->required();
-  add_shape_options(*init_verb, *options);
+  add_shape_options(*init_verb, flags->options);
+  flags->result.add_to(*init_verb);
   init_verb->footer("  equipoise model init models/tiny --data data/train.jsonl");
-  init_verb->callback([options, &chosen] { chosen = [options](const Console& console) { init(*options, console); }; });
+  init_verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { init(*flags, console); }; });
 }
 
 }  // namespace equipoise

@@ -8,6 +8,7 @@
 #include "client/command_line/verb.h"
 #include "client/connection/follow_job.h"
 #include "client/connection/interrupts.h"
+#include "client/verbs/message_result.h"
 
 namespace equipoise {
 namespace {
@@ -18,6 +19,7 @@ struct SubmitFlags {
   bool external = false;
   bool watch = false;
   std::string request_id;
+  ResultFlags result;
 };
 
 v1::CreateTrainingJobRequest make_request(const SubmitFlags& flags, RequestedJob job) {
@@ -43,7 +45,7 @@ std::string start_text(const JobConfig& job) {
 
 // For people only: a script reads the id alone.
 void advise(const SubmitFlags& flags, const v1::TrainingJob& job, const std::string& start, const Console& console) {
-  if (console.kind != OutputKind::kTerminal) return;
+  if (console.kind != OutputKind::kTerminal || !flags.result.is_for_people()) return;
   console.out << start;
   if (flags.external) {
     console.out << "start its ranks: mpirun -np " << std::max(1, job.spec().launch().workers())
@@ -61,16 +63,17 @@ void submit(const SubmitFlags& flags, const Console& console) {
   if (!flags.watch) {
     Connection connection = flags.coordinator.connect();
     const v1::TrainingJob job = connection.create_job(request);
-    console.out << job.id() << std::endl;
+    flags.result.print(job_result(job, [&job] { return job.id() + "\n"; }), console);
+    console.out << std::flush;
     return advise(flags, job, start, console);
   }
   JobInbox inbox;
   const Interrupts interrupts([&inbox](int signal) { inbox.interrupt(signal); });
   Connection connection = flags.coordinator.connect([&inbox] { return inbox.interrupted(); });
   const v1::TrainingJob job = connection.create_job(request);
-  console.out << job.id() << std::endl;
+  flags.result.progress_console(console).out << job.id() << std::endl;
   advise(flags, job, start, console);
-  show_until_end(connection, job.id(), inbox, console);
+  watch_until_end(connection, job.id(), inbox, flags.result, console);
 }
 
 }  // namespace
@@ -84,6 +87,7 @@ void add_submit_verb(CLI::App& parent, Action& chosen) {
   verb->add_flag("--watch", flags->watch, "Stay and show progress; Ctrl-C leaves, the job goes on");
   verb->add_option("--request-id", flags->request_id, "Submitting again with the same id gives the same job")
       ->type_name("ID");
+  flags->result.add_to(*verb, {ResultFormat::kName});
   verb->footer(
       "Files of the job are read by the workers: their paths must be right there.\n"
       "\n"

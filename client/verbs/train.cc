@@ -13,6 +13,7 @@
 #include "client/report/group_tables.h"
 #include "client/report/job_summary.h"
 #include "client/table/display_width.h"
+#include "client/verbs/message_result.h"
 
 namespace equipoise {
 namespace {
@@ -21,6 +22,7 @@ struct TrainFlags {
   JobFlags job;
   bool quiet = false;
   std::string log_level;
+  ResultFlags result;
 };
 
 RequestedJob embedded_job(const JobFlags& flags) {
@@ -31,14 +33,15 @@ RequestedJob embedded_job(const JobFlags& flags) {
   return job;
 }
 
-void report(const v1::TrainingJob& job, const Console& console) {
+std::string training_report(const v1::TrainingJob& job, const Console& console) {
+  std::string text;
   const std::string table = group_table(job, console.colors, console.glyphs);
-  if (!table.empty()) console.out << "\n" << table;
+  if (!table.empty()) text += "\n" + table;
   const std::string notes = data_notes(job.spec().output());
-  if (!notes.empty()) console.out << "\n" << notes;
+  if (!notes.empty()) text += "\n" + notes;
   // Training that ended before its last step says why.
-  if (job.step() < job.total_steps()) console.out << "\n" << printable(job.state_reason()) << "\n";
-  console.out << "\nmodel: " << job.spec().output() << "/final\n";
+  if (job.step() < job.total_steps()) text += "\n" + printable(job.state_reason()) + "\n";
+  return text + "\nmodel: " + job.spec().output() + "/final\n";
 }
 
 // As a shell reads it.
@@ -88,11 +91,13 @@ v1::TrainingJob run_job(const TrainFlags& flags, const RequestedJob& job, Privat
 void train(const TrainFlags& flags, const Console& console) {
   const RequestedJob requested = embedded_job(flags.job);
   const std::string start = resume_text(requested.config);
-  if (!flags.quiet && !start.empty()) console.out << start << std::endl;
+  const Console progress = flags.result.progress_console(console);
+  if (!flags.quiet && !start.empty()) progress.out << start << std::endl;
   PrivateService service(flags.log_level);
-  const auto display = flags.quiet ? make_silent_display() : make_display(console);
+  const auto display = flags.quiet ? make_silent_display() : make_display(progress);
   const v1::TrainingJob job = run_job(flags, requested, service, *display);
-  if (!flags.quiet) report(job, console);
+  if (flags.quiet && flags.result.is_for_people()) return;
+  flags.result.print(job_result(job, [&] { return training_report(job, console); }), console);
 }
 
 }  // namespace
@@ -105,6 +110,7 @@ void add_train_verb(CLI::App& parent, Action& chosen) {
   verb->add_option("--log-level", flags->log_level, "Of the coordinator's log")
       ->type_name("LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}));
+  flags->result.add_to(*verb);
   verb->footer(
       "The run's folder receives metrics.jsonl, job.yaml and the model in final/. Ctrl-C cancels the job;\n"
       "SIGTERM, as of a batch system, lets it make a checkpoint first. --resume goes on from its newest checkpoint.\n"

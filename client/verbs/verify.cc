@@ -2,15 +2,19 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
 #include <string>
 
+#include "client/command_line/result_output.h"
 #include "client/command_line/verb.h"
 #include "client/connection/interrupts.h"
 #include "client/connection/private_folder.h"
 #include "client/progress/read_progress.h"
+#include "client/report/state_color.h"
 #include "client/table/display_width.h"
+#include "client/table/json_document.h"
 #include "client/table/text_table.h"
 #include "client/verify/run_audit.h"
 #include "client/verify/window.h"
@@ -26,6 +30,7 @@ struct ReceiptFlags {
   std::string steps;
   std::string chain;
   bool quiet = false;
+  ResultFlags result;
 };
 
 RunAudit audited(const ReceiptFlags& flags, const Console& console) {
@@ -36,7 +41,8 @@ RunAudit audited(const ReceiptFlags& flags, const Console& console) {
   }
   std::atomic<bool> is_interrupted = false;
   const Interrupts interrupts([&is_interrupted](int) { is_interrupted = true; });
-  ReadProgress progress(console, "verify", audited_bytes(flags.run), std::chrono::steady_clock::now());
+  ReadProgress progress(flags.result.progress_console(console), "verify", audited_bytes(flags.run),
+                        std::chrono::steady_clock::now());
   settings.on_bytes = [&](std::int64_t bytes) {
     if (is_interrupted) throw CommandError(ExitCode::kInterrupted, "interrupted");
     progress.add(bytes, std::chrono::steady_clock::now());
@@ -44,13 +50,24 @@ RunAudit audited(const ReceiptFlags& flags, const Console& console) {
   return audit_run(flags.run, settings);
 }
 
-void show_audit(const RunAudit& audit, const Console& console) {
-  TextTable table({{"check"}, {""}, {"result"}});
+std::string audit_table(const RunAudit& audit, const Console& console) {
+  TextTable table({{"check"}, {"", Align::kLeft, "", verdict_color}, {"result"}});
   for (const AuditLine& line : audit.lines) {
     table.add_row({line.what, line.is_fault ? "WRONG" : "ok", printable(line.result)},
                   line.is_fault ? RowStyle::kMarked : RowStyle::kNormal);
   }
-  console.out << table.text(console.colors, console.glyphs);
+  return table.text(console.colors, console.glyphs);
+}
+
+std::string audit_json(const RunAudit& audit, const fs::path& run) {
+  nlohmann::ordered_json checks = nlohmann::ordered_json::array();
+  for (const AuditLine& line : audit.lines) {
+    checks.push_back({{"check", line.what}, {"ok", !line.is_fault}, {"result", line.result}});
+  }
+  return json_document({{"run", run.string()},
+                        {"ok", audit.faults() == 0},
+                        {"steps_done", audit.steps_done},
+                        {"checks", std::move(checks)}});
 }
 
 void verify_run(const ReceiptFlags& flags, const Console& console) {
@@ -60,11 +77,15 @@ void verify_run(const ReceiptFlags& flags, const Console& console) {
   if (window && audit.faults() == 0) {
     const PrivateFolder folder;
     const WindowPlan plan = plan_window(audit, *window, folder.path());
-    const auto display = flags.quiet ? make_silent_display() : make_display(console);
+    const auto display = flags.quiet ? make_silent_display() : make_display(flags.result.progress_console(console));
     train_window(plan, *display);
     audit.lines.push_back(compare_window(audit, flags.run, plan));
   }
-  if (!flags.quiet) show_audit(audit, console);
+  if (!flags.quiet || !flags.result.is_for_people()) {
+    flags.result.print(
+        {.text = [&] { return audit_table(audit, console); }, .json = [&] { return audit_json(audit, flags.run); }},
+        console);
+  }
   if (audit.faults() == 0) return;
   for (const AuditLine& line : audit.lines) {
     if (line.is_fault) throw CommandError(ExitCode::kFailure, line.what + ": " + line.result);
@@ -82,6 +103,7 @@ void add_verify_verb(CLI::App& parent, Action& chosen) {
   verb->add_option("--chain", flags->chain, "What the ledger has to end with, as `jobs get` and receipt.json say it")
       ->type_name("SHA256");
   verb->add_flag("--quiet", flags->quiet, "Say nothing unless something is wrong");
+  flags->result.add_to(*verb);
   verb->footer(
       "The ledger's chain, the group weights of every step from its sums, job.yaml, metrics.jsonl, the checkpoints "
       "and\n"

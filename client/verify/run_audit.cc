@@ -298,6 +298,11 @@ class RunAuditor {
       return file + ": its SHA-256 is " + hex_text(manifest_digest(manifest)) + ", the ledger says " +
              hex_text(*recorded);
     }
+    // Its record is written after its manifest, and before anything of the next one.
+    const bool may_be_unrecorded = !audit_.end && manifest.step == manifests_.rbegin()->first;
+    if (!recorded && knows_ledger && !may_be_unrecorded) {
+      return file + ": is not on record in the ledger, which has what came after it";
+    }
     is_unrecorded_ = is_unrecorded_ || !recorded;
     return fault_of_files(folder, manifest, settings_.on_bytes);
   }

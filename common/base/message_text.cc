@@ -66,6 +66,8 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+bool has_control(std::string_view text) { return one_line(text, text.size()) != text; }
+
 std::string utf8_text(std::string text) {
   if (is_utf8(text)) return text;
   std::ranges::replace_if(

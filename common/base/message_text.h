@@ -13,6 +13,9 @@ std::string quoted_text(std::string_view text);
 // Whether `text` is well-formed UTF-8 (no surrogates, nothing overlong, nothing above U+10FFFF).
 bool is_utf8(std::string_view text);
 
+// Whether UTF-8 `text` has a character that a terminal may take for a command: below space, U+007F to U+009F.
+bool has_control(std::string_view text);
+
 // `text` where it is UTF-8, else with "?" in place of each byte that is not ASCII: a message with other text in it can
 // be stored, but not read again.
 std::string utf8_text(std::string text);

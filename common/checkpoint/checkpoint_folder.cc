@@ -152,6 +152,19 @@ std::string fault_of_checkpoint(const fs::path& folder, const std::function<void
   }
 }
 
+std::string fault_of_model(const fs::path& folder, const std::function<void(std::int64_t)>& on_bytes) {
+  if (!fs::exists(folder / kManifestName)) return "";
+  CheckpointManifest manifest;
+  try {
+    manifest = read_manifest(folder);
+  } catch (const std::invalid_argument& fault) {
+    // Other programs have files of this name.
+    return step_of_checkpoint(folder) < 0 ? "" : fault.what();
+  }
+  std::erase_if(manifest.files, [&](const CheckpointFile& file) { return !fs::exists(folder / file.name); });
+  return fault_of_files(folder, manifest, on_bytes);
+}
+
 PrunePlan plan_pruning(const fs::path& output, int keep, std::int64_t whole_step) {
   const std::vector<CheckpointEntry> entries = list_checkpoints(output);
   const auto kept = std::min(entries.size(), static_cast<std::size_t>(keep));

@@ -39,6 +39,10 @@ std::string fault_of_files(const std::filesystem::path& folder, const Checkpoint
 std::string fault_of_checkpoint(const std::filesystem::path& folder,
                                 const std::function<void(std::int64_t)>& on_bytes = {});
 
+// The same of a folder that is taken as a model or an adapter: of those files of the checkpoint that are in it, as
+// people may leave out the optimiser's. Empty where it is no checkpoint.
+std::string fault_of_model(const std::filesystem::path& folder, const std::function<void(std::int64_t)>& on_bytes = {});
+
 // What goes where the newest `keep` of `output` stay: older ones, newest first, and what was left half written or
 // abandoned of steps below the newest one. Of those that are kept one at least is whole: where none of them is, the
 // newest whole one stays too.

@@ -24,11 +24,6 @@ namespace {
 using DataFileSpecs = google::protobuf::RepeatedPtrField<v1::DataFileSpec>;
 using Columns = google::protobuf::RepeatedPtrField<std::string>;
 
-bool has_control(const std::string& text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-}
-
 std::string checked_text(const std::string& field, const std::string& text, const std::string& wanted) {
   constexpr std::size_t kLongest = 256;
   if (text.empty() || text.size() > kLongest || has_control(text)) refuse_field(field, quoted_text(text), wanted);

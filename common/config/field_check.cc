@@ -19,8 +19,6 @@ std::string range_text(const RealRange& range) {
          ", " + number_text(range.highest) + (range.at_highest == Bound::kIncluded ? "]" : ")");
 }
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
-
 }  // namespace
 
 void refuse_field(std::string_view field, std::string_view value, std::string_view wanted) {
@@ -60,7 +58,7 @@ std::map<std::string, double> checked_group_numbers(std::string_view field,
                                                     const RealRange& range) {
   std::map<std::string, double> result;
   for (const auto& [group, number] : numbers) {
-    if (group.empty() || std::any_of(group.begin(), group.end(), is_control)) {
+    if (group.empty() || has_control(group)) {
       refuse_field(std::string(field) + " key", quoted_text(group), "the name of a group");
     }
     result[group] = checked_real(std::string(field) + "." + group, number, range);

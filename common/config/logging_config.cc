@@ -4,7 +4,6 @@
 #include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
-
 LoggingConfig logging_config(const v1::LoggingSpec& spec) {
   LoggingConfig config;
   if (spec.has_every_steps()) {
@@ -15,6 +14,10 @@ LoggingConfig logging_config(const v1::LoggingSpec& spec) {
     config.at_steps.push_back(checked_integer("logging.at_steps", step, {lowest, kMaxSteps}));
   }
   config.tensorboard = spec.tensorboard();
+  if (spec.has_pair_shares_mib()) {
+    config.pair_shares_mib = static_cast<std::int32_t>(
+        checked_integer("logging.pair_shares_mib", spec.pair_shares_mib(), {0, kMostPairSharesMib}));
+  }
   return config;
 }
 
@@ -26,6 +29,7 @@ void check_logging_combinations(const v1::LoggingSpec& spec) {
 void resolve_logging(const LoggingConfig& config, v1::LoggingSpec& spec) {
   if (config.at_steps.empty()) spec.set_every_steps(config.every_steps);
   spec.set_tensorboard(config.tensorboard);
+  spec.set_pair_shares_mib(config.pair_shares_mib);
 }
 
 }  // namespace equipoise

@@ -10,10 +10,13 @@ namespace v1 {
 class LoggingSpec;
 }  // namespace v1
 
+inline constexpr std::int64_t kMostPairSharesMib = 1'000'000;
+
 struct LoggingConfig {
   std::int64_t every_steps = 1;
   std::vector<std::int64_t> at_steps;  // ascending; if not empty, exactly these
   bool tensorboard = false;
+  std::int32_t pair_shares_mib = 64;  // of pair_shares.bin and its index; 0: none is kept
 };
 
 // Throws std::invalid_argument as make_job_config.

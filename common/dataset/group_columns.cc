@@ -12,9 +12,8 @@ namespace {
 
 void check_name(std::string_view name) {
   constexpr std::size_t kLongestName = 256;  // names become labels of metrics and columns of tables
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
   const bool blank = name.find_first_not_of(' ') == std::string_view::npos;
-  if (!blank && name.size() <= kLongestName && std::none_of(name.begin(), name.end(), is_control)) return;
+  if (!blank && name.size() <= kLongestName && !has_control(name)) return;
   throw std::invalid_argument("field \"group\" is " + quoted_text(name) +
                               ", expected a name of 1 to 256 bytes without control characters");
 }

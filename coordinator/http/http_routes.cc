@@ -27,6 +27,7 @@ constexpr std::array kRoutes{
     HttpRoute{HttpCall::kListRanks, "GET", "/v1/jobs/{id}/ranks", "ListRanks"},
     HttpRoute{HttpCall::kListWeights, "GET", "/v1/jobs/{id}/weights", "ListGroupWeights"},
     HttpRoute{HttpCall::kReadCurves, "GET", "/v1/jobs/{id}/curves", "ListGroupWeights"},
+    HttpRoute{HttpCall::kReadMoves, "GET", "/v1/jobs/{id}/moves", "ListGroupWeights"},
     HttpRoute{HttpCall::kReadLog, "GET", "/v1/jobs/{id}/log", "ListAttempts"},
     HttpRoute{HttpCall::kPause, "POST", "/v1/jobs/{id}:pause", "PauseTrainingJob"},
     HttpRoute{HttpCall::kResume, "POST", "/v1/jobs/{id}:resume", "ResumeTrainingJob"},

@@ -24,6 +24,7 @@ enum class HttpCall {
   kListRanks,
   kListWeights,
   kReadCurves,
+  kReadMoves,
   kReadLog,
   kPause,
   kResume,

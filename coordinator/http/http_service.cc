@@ -14,6 +14,7 @@
 #include "coordinator/http/job_json.h"
 #include "coordinator/http/log_tail.h"
 #include "coordinator/http/run_curves.h"
+#include "coordinator/http/weight_moves.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/page/page_files.h"
 
@@ -26,6 +27,7 @@ constexpr QueryRange kPoints{.least = 1, .most = 1000, .usual = 300};
 constexpr QueryRange kWorst{.least = 0, .most = 32, .usual = 8};
 constexpr std::size_t kMostCurveGroups = 32;
 constexpr QueryRange kLogBytes{.least = 1, .most = 256 * 1024, .usual = 64 * 1024};
+constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
 constexpr std::size_t kMostCurvesKept = 64;
 // Of an address, for what needs no token: a page makes a call or two a second, and many may come through one proxy.
 constexpr CallLimits kWithoutToken{
@@ -167,6 +169,8 @@ void HttpService::serve(const Call& call) {
     switch (call.match.route->call) {
       case HttpCall::kReadCurves:
         return curves(call);
+      case HttpCall::kReadMoves:
+        return moves(call);
       case HttpCall::kReadLog:
         return log(call);
       default:
@@ -275,14 +279,24 @@ std::string HttpService::change(const HttpRequest& request, const RouteMatch& ma
 }
 
 // `work` owns all that it uses.
-void HttpService::read_file(const Call& call, const std::filesystem::path& file, std::function<std::string()> work) {
+void HttpService::read_file(const Call& call, const std::filesystem::path& file, std::function<std::string()> work,
+                            const std::function<void(const std::string&)>& use) {
   files_.run({.caller = call.admitted->name(),
               .files = {file},
               .work = std::move(work),
-              .done = [this, call](const FileAnswer& read) {
-                if (read.failure != nullptr) return end(call, read.failure, {});
-                end(call, nullptr, json_answer(read.text));
+              .done = [this, call, use](const FileAnswer& read) {
+                try {
+                  if (read.failure != nullptr) std::rethrow_exception(read.failure);
+                  use(read.text);
+                } catch (...) {
+                  end(call, std::current_exception(), {});
+                }
               }});
+}
+
+void HttpService::read_file(const Call& call, const std::filesystem::path& file, std::function<std::string()> work) {
+  read_file(call, file, std::move(work),
+            [this, call](const std::string& text) { end(call, nullptr, json_answer(text)); });
 }
 
 void HttpService::curves(const Call& call) {
@@ -313,6 +327,38 @@ void HttpService::curves(const Call& call) {
         curves_json(file, query, [&](const std::filesystem::path& found) { return roots.may_open(found); });
     kept->keep(key, json, begin);
     return json;
+  });
+}
+
+// What asks for the file is done on a thread for files, the core's part in between.
+void HttpService::moves(const Call& call) {
+  const HttpRequest& request = *call.request;
+  const std::string id = call.match.id;
+  check_query(request, {"group", "from", "to"});
+  MoveQuery query{.group = request.query_of("group").value_or(""), .from = 0, .to = 0};
+  if (query.group.empty()) throw std::invalid_argument("the query has no group");
+  query.to = query_number(request, "to", {.least = 1, .most = kMostSteps, .usual = 1});
+  query.from = query_number(request, "from", {.least = 0, .most = query.to - 1, .usual = query.to - 1});
+  const std::filesystem::path output = shared_.read([&](JobController& core) {
+    const JobRecord& record = core.table().find(id);
+    return record.config ? record.config->output : std::filesystem::path();
+  });
+  struct Found {
+    MoveQuery query;
+    std::optional<RunSharesFile> file;
+  };
+  const auto found = std::make_shared<Found>(Found{.query = std::move(query), .file = std::nullopt});
+  const auto open = [found, output, roots = settings_.roots] {
+    found->file.emplace(
+        run_shares_file(output, [&](const std::filesystem::path& opened) { return roots.may_open(opened); }));
+    found->query = narrowed(std::move(found->query), *found->file);
+    return std::string();
+  };
+  read_file(call, output, open, [this, call, id, output, found](const std::string& /*nothing*/) {
+    const HistoryRange range = history_range(found->query);
+    const v1::ListGroupWeightsResponse history = shared_.read(
+        [&](JobController& core) { return core.training_jobs().group_weights_from(id, range.first, range.steps); });
+    read_file(call, output, [found, history] { return moves_json(found->query, history, *found->file); });
   });
 }
 

@@ -1,6 +1,5 @@
 #include "coordinator/http/run_curves.h"
 
-#include <fcntl.h>
 #include <simdjson.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,7 +9,6 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string_view>
 
 #include "common/base/descriptor.h"
@@ -24,12 +22,6 @@ constexpr std::size_t kReadWhole = std::size_t{64} << 20;
 constexpr std::size_t kLongestMetricsLine = std::size_t{4} << 20;
 constexpr std::size_t kFirstPart = std::size_t{16} << 10;  // of a line that is looked for
 constexpr std::string_view kOtherSplit = R"({"split":)", kValidation = R"({"split":"validation",)";
-
-std::optional<std::filesystem::path> path_of_descriptor(int descriptor) {
-  std::error_code error;
-  auto path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(descriptor), error);
-  return error ? std::nullopt : std::optional(std::move(path));
-}
 
 std::string part_of_file(int descriptor, std::size_t offset, std::size_t size) {
   std::string bytes(size, '\0');
@@ -161,11 +153,9 @@ Json curves_of(const std::vector<std::string>& lines, const CurveNames& names, c
 
 RunLines lines_of(const std::filesystem::path& file, std::size_t points, const MayRead& may_read) {
   RunLines lines;
-  const Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+  const Descriptor descriptor(open_run_file(file, may_read));
   struct stat found {};
-  if (descriptor.get() < 0 || ::fstat(descriptor.get(), &found) != 0 || !S_ISREG(found.st_mode)) return lines;
-  const auto resolved = path_of_descriptor(descriptor.get());
-  if (!resolved || !may_read(*resolved)) return lines;
+  if (descriptor.get() < 0 || ::fstat(descriptor.get(), &found) != 0) return lines;
   lines.bytes = static_cast<std::uint64_t>(found.st_size);
   if (lines.bytes > kReadWhole) {
     sample_lines(descriptor.get(), lines, points);

@@ -4,9 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
+
+#include "coordinator/http/run_file.h"
 
 namespace equipoise::coordinator {
 
@@ -14,9 +15,6 @@ struct CurveQuery {
   std::size_t points = 300;         // of each curve at most, and the newest beside them
   std::vector<std::string> groups;  // the others are left out
 };
-
-// Whether a file that was opened, whose path is resolved, may be read.
-using MayRead = std::function<bool(const std::filesystem::path&)>;
 
 // JSON: {"train": CURVES, "validation": CURVES, "bytes": N, "sampled": false}. CURVES has the columns step, loss and
 // lossError, and `groups` by name with loss, lossError, weight, accuracy and accuracyError; null where a line has no

@@ -84,7 +84,7 @@ v1::TrainingJob AnsweredRequests::made_answer(const Call& asked) {
 
 void AnsweredRequests::check_etag(const Call& asked) {
   if (asked.etag.empty()) return;
-  const v1::TrainingJob& job = table_.find(asked.id).job;
+  const v1::TrainingJob& job = table_.find(asked.etag_id).job;
   if (job.etag() == asked.etag) return;
   throw Refusal(Refusal::Code::kAborted, ErrorReason::kEtagMismatch,
                 "job " + job.id() + " has etag \"" + job.etag() + "\", not \"" + asked.etag.substr(0, 80) +

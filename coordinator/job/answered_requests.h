@@ -23,7 +23,7 @@ class AnsweredRequests {
   // whoever asks again then tries again.
   template <typename Request>
   v1::TrainingJob once(const char* method, const Request& request, const std::function<v1::TrainingJob()>& call) {
-    Call asked{.request_id = request.request_id(), .digest = {}, .id = {}, .etag = {}, .call = call};
+    Call asked{.request_id = request.request_id(), .digest = {}, .id = {}, .etag = {}, .etag_id = {}, .call = call};
     if constexpr (requires { request.validate_only(); }) {
       // The digest of a create request has always been that of its spec, which is all that most have.
       asked.digest = request.settings_changes().empty() ? digest_of("", request.spec()) : digest_of(method, request);
@@ -32,7 +32,10 @@ class AnsweredRequests {
       asked.digest = digest_of(method, request);
       asked.id = request.id();
     }
-    if constexpr (requires { request.etag(); }) asked.etag = request.etag();
+    if constexpr (requires { request.etag(); }) {
+      asked.etag = request.etag();
+      asked.etag_id = request.id();
+    }
     if constexpr (requires { request.spec(); }) asked.id.clear();  // it makes a job
     v1::TrainingJob answered = answer(asked);
     if constexpr (requires { request.validate_only(); }) {
@@ -55,8 +58,9 @@ class AnsweredRequests {
  private:
   struct Call {
     std::string request_id, digest;
-    std::string id;    // of the job that it changes; empty: it makes one
-    std::string etag;  // that the job must have; empty: any
+    std::string id;       // of the job that it changes; empty: it makes one
+    std::string etag;     // that a job must have; empty: any
+    std::string etag_id;  // which one
     const std::function<v1::TrainingJob()>& call;
     bool is_kept = true;
   };

@@ -141,6 +141,7 @@ void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostS
       job.set_generation(key.generation);
       job.set_world_size(workers);
       job.set_phase("starting");
+      renew_requests(job);
       if (is_restart) job.set_restarts(job.restarts() + 1);
     };
     const auto save = [&](const v1::TrainingJob& job) {
@@ -161,8 +162,6 @@ void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostS
   record.restart_at.reset();
   record.must_leave = false;
   record.leave_by.reset();
-  record.checkpoint_requests = 0;
-  record.evaluation_requests = 0;
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);
   record.attempt_token_hash.clear();

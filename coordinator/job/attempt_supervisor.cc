@@ -417,6 +417,7 @@ void AttemptSupervisor::begin_leaving() {
     const v1::JobState state = record.intended().state;
     if (state == v1::JOB_STATE_STARTING) table_.settle(record, CoordinatorStopped{.for_good = settings_.is_last});
     if (state == v1::JOB_STATE_RUNNING) record.must_leave = true;
+    table_.settle(record, CoordinatorStopping{.for_good = settings_.is_last});
   }
   tick();
 }

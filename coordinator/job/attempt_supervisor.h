@@ -28,7 +28,9 @@ struct SupervisorSettings {
   PhaseDeadlines deadlines;  // of `training` the least: it is more where steps take long
   HostRules host_rules;
   std::chrono::seconds terminate_grace{10};  // between SIGTERM and SIGKILL
-  std::chrono::seconds failed_grace{2};      // for the ranks of a failed job to end by themselves
+  // For the ranks of a failed job to end by themselves: mpirun ends those that are left within 2 s, and one that is
+  // asked to end meanwhile may crash.
+  std::chrono::seconds failed_grace{4};
   // The same with ranks on other hosts, and for those of a cancelled job: a rank that ends makes mpirun end the others,
   // for which it takes 4 s over hosts, and one that is asked to end meanwhile ends before its daemons have.
   std::chrono::seconds hosts_grace{6};

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/base/durable_file.h"
+#include "common/config/checkpoint_settings.h"
 #include "common/config/output_check.h"
 #include "common/protocol/live_settings.h"
 #include "coordinator/job/file_wait.h"
@@ -69,16 +70,24 @@ std::int64_t checkpoint_to_fork(JobStore& store, const v1::TrainingJob& parent, 
                                             "; there are those of steps " + there);
 }
 
-void check_same_inputs(const v1::JobSpec& parent, const v1::JobSpec& fork) {
+void check_fork_settings(const JobRecord& parent, const v1::JobSpec& fork, const JobConfig& config, std::int64_t step) {
   using google::protobuf::util::MessageDifferencer;
+  const v1::JobSpec& spec = parent.job.spec();
   const auto refuse = [](const char* section) {
     throw std::invalid_argument(std::string(section) +
                                 " is not that of the job whose checkpoint is taken; a job with another one begins "
                                 "anew, with model.path of the checkpoint if need be");
   };
-  if (!MessageDifferencer::Equals(parent.model(), fork.model())) refuse("model");
-  if (!MessageDifferencer::Equals(parent.policy(), fork.policy())) refuse("policy");
-  if (!MessageDifferencer::Equals(parent.data(), fork.data())) refuse("data");
+  if (!MessageDifferencer::Equals(spec.model(), fork.model())) refuse("model");
+  if (!MessageDifferencer::Equals(spec.policy(), fork.policy())) refuse("policy");
+  if (!MessageDifferencer::Equals(spec.data(), fork.data())) refuse("data");
+  check_same_settings(resolve_defaults(fork, config), resolve_defaults(spec, parent.checked_config()), step,
+                      CheckpointUse::kFork);
+  const auto& max_steps = config.training.max_steps;
+  if (max_steps && *max_steps < step) {
+    throw std::invalid_argument("training.max_steps is " + std::to_string(*max_steps) +
+                                ", expected at least the checkpoint's step " + std::to_string(step));
+  }
 }
 
 v1::TrainingJobSettings settings_of_fork(const JobRecord& parent, std::int64_t step, const JobConfig& config) {
@@ -192,9 +201,9 @@ v1::TrainingJob TrainingJobs::fork_anew(const v1::ForkTrainingJobRequest& reques
   v1::JobSpec& spec = *create_request.mutable_spec();
   spec = request.spec();
   spec.mutable_training()->clear_resume_from_checkpoint();
-  check_same_inputs(parent.job.spec(), spec);
-  const ForkOrigin origin{
-      .job_id = request.id(), .step = step, .to_set = settings_of_fork(parent, step, make_job_config(spec))};
+  const JobConfig config = make_job_config(spec);
+  check_fork_settings(parent, spec, config, step);
+  const ForkOrigin origin{.job_id = request.id(), .step = step, .to_set = settings_of_fork(parent, step, config)};
   constexpr std::size_t kNameBytes = 4;
   remove_unused_links(parent.checked_config().output, table_.jobs());
   const fs::path folder = link_checkpoint(parent.checked_config().output, step, random_source_.hex(kNameBytes));

@@ -24,8 +24,11 @@ struct ForkOrigin {
 //   step  absent: the newest
 std::int64_t checkpoint_to_fork(JobStore& store, const v1::TrainingJob& parent, std::optional<std::int64_t> step);
 
-// Throws std::invalid_argument where the fork has another model, policy or data than its parent.
-void check_same_inputs(const v1::JobSpec& parent, const v1::JobSpec& fork);
+// Throws std::invalid_argument where the fork has another model, policy or data than its parent, another setting that
+// the ranks would refuse (check_same_settings()), or ends before it begins.
+//   config  of the fork
+//   step    of the checkpoint
+void check_fork_settings(const JobRecord& parent, const v1::JobSpec& fork, const JobConfig& config, std::int64_t step);
 
 // Where `config` asks for another eta_alpha or learning rate than the parent had before that step: their states are in
 // the checkpoint.

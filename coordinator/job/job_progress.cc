@@ -214,12 +214,30 @@ void apply_metrics(v1::TrainingJob& job, const v1::ReportMetricsRequest& request
   for (const auto& group : request.groups()) {
     apply_group(*job.mutable_groups(static_cast<int>(group.group())), group, request);
   }
-  if (request.split() == v1::SPLIT_VALIDATION) job.set_validation_step(request.step());
+  if (request.split() == v1::SPLIT_VALIDATION) {
+    job.set_validation_step(request.step());
+    const bool is_answer =
+        job.open_requests().has_evaluation_step() && request.step() >= job.open_requests().evaluation_step();
+    if (is_answer) job.mutable_open_requests()->clear_evaluation_step();
+  }
   if (request.split() != v1::SPLIT_TRAIN) return;
   if (std::isfinite(request.loss())) job.set_loss(request.loss());
   if (std::isfinite(request.pairs_per_second()) && request.pairs_per_second() >= 0) {
     job.set_pairs_per_second(request.pairs_per_second());
   }
+}
+
+void renew_requests(v1::TrainingJob& job) {
+  const v1::OpenRequests& open = job.open_requests();
+  if (!open.has_checkpoint_step() && !open.has_evaluation_step()) return job.clear_open_requests();
+  v1::OpenRequests& renewed = *job.mutable_open_requests();
+  renewed.set_checkpoints(open.has_checkpoint_step() ? 1 : 0);
+  renewed.set_evaluations(open.has_evaluation_step() ? 1 : 0);
+}
+
+void answer_checkpoint_requests(v1::TrainingJob& job, std::int64_t step) {
+  if (!job.open_requests().has_checkpoint_step() || step < job.open_requests().checkpoint_step()) return;
+  job.mutable_open_requests()->clear_checkpoint_step();
 }
 
 void set_time_left(v1::TrainingJob& job, const ShardPlan& plan) {

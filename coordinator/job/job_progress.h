@@ -50,6 +50,11 @@ void check_metrics(const v1::ReportMetricsRequest& request, const v1::TrainingJo
 // Values that are not finite leave the ones before; those of one validation file change nothing.
 void apply_metrics(v1::TrainingJob& job, const v1::ReportMetricsRequest& request);
 
+// What people have asked for of `job`, as an attempt that begins has it: what is open.
+void renew_requests(v1::TrainingJob& job);
+// A checkpoint of `step` is whole.
+void answer_checkpoint_requests(v1::TrainingJob& job, std::int64_t step);
+
 // Pairs that remain, divided by the newest speed; none while no speed is known.
 void set_time_left(v1::TrainingJob& job, const ShardPlan& plan);
 

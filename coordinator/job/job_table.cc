@@ -41,7 +41,9 @@ JobLifecycle lifecycle_of(const v1::TrainingJob& job, const JobConfig* config) {
           .launched_by = config != nullptr ? launched_by(*config) : LaunchedBy::kCoordinator,
           .max_restarts = config != nullptr ? config->launch.max_restarts : 0,
           .generation = job.generation(),
-          .has_trained = job.total_steps() > 0};
+          .has_trained = job.total_steps() > 0,
+          // Of one that is RECOVERING nothing is known: what is refused then is its end.
+          .has_newest_trained = job.total_steps() > 0 && job.state() != v1::JOB_STATE_STARTING};
 }
 
 void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
@@ -84,7 +86,8 @@ bool is_same(const JobLifecycle& one, const JobLifecycle& other) {
   const bool says_the_same = one.state == other.state && one.reason == other.reason && one.resumes == other.resumes;
   // A coordinator that takes over an attempt finds a sentence, and not always what it came from.
   return says_the_same && one.preempted_by == other.preempted_by && one.ends_processes == other.ends_processes &&
-         one.left_at_step == other.left_at_step && one.all_ranks_finished == other.all_ranks_finished;
+         one.left_at_step == other.left_at_step && one.all_ranks_finished == other.all_ranks_finished &&
+         one.stop == other.stop;
 }
 
 // What is wanted of a job that is there; of one that is final, what was wanted before.

@@ -66,11 +66,9 @@ struct JobRecord {
   std::optional<RunningAccount> running;
   // Changes of `job` that people see once they are stored (JobTable::note).
   std::vector<std::function<void(v1::TrainingJob&)>> unshown;
-  std::int64_t checkpoint_requests = 0;  // of people, since its newest attempt began
-  std::int64_t evaluation_requests = 0;  // likewise
-  std::optional<Training> training;      // likewise
-  StepTimes step_times;                  // of all attempts since this coordinator started
-  std::int64_t most_steps = 0;           // that an attempt has done, as far as this coordinator knows
+  std::optional<Training> training;  // likewise
+  StepTimes step_times;              // of all attempts since this coordinator started
+  std::int64_t most_steps = 0;       // that an attempt has done, as far as this coordinator knows
 
   // Where the job is, stored or not: what is done with its processes follows from this.
   const JobLifecycle& intended() const { return unstored ? *unstored : lifecycle; }

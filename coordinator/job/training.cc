@@ -29,6 +29,9 @@ void check_names(const v1::StartTrainingRequest& request) {
       throw std::invalid_argument(where + " has " + std::to_string(name.size()) + " bytes, expected 1 to " +
                                   std::to_string(kLongestGroupName));
     }
+    if (has_control(name)) {
+      throw std::invalid_argument(where + " is " + quoted_text(name) + ", expected a name without control characters");
+    }
     if (!seen.insert(name).second)
       throw std::invalid_argument(where + " is \"" + name + "\", which an earlier group has");
   }

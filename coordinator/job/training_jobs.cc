@@ -238,12 +238,6 @@ void check_trains(const JobRecord& record, const std::string& what) {
   const JobLifecycle& job = record.intended();
   if (job.state != v1::JOB_STATE_RUNNING) refuse_wish(record, "only a RUNNING job can " + what);
   if (job.left_at_step || job.all_ranks_finished) refuse_wish(record, "its ranks have ended already");
-  // Ranks count requests from the coordinator's start, once they have heard of it.
-  if (record.is_taken_over && !record.members->all_registered()) {
-    throw Refusal(
-        Refusal::Code::kUnavailable, ErrorReason::kWrongState,
-        "job " + record.job.id() + ": the coordinator has started and waits for the job's ranks; try again soon");
-  }
 }
 
 }  // namespace
@@ -251,9 +245,11 @@ void check_trains(const JobRecord& record, const std::string& what) {
 v1::TrainingJob TrainingJobs::checkpoint(const std::string& id) {
   JobRecord& record = table_.find(id);
   check_trains(record, "make a checkpoint");
-  table_.check_room();  // for the answer, by which a retry is known
-  ++record.checkpoint_requests;
-  return record.job;
+  v1::TrainingJob job = record.job;
+  v1::OpenRequests& open = *job.mutable_open_requests();
+  open.set_checkpoints(open.checkpoints() + 1);
+  open.set_checkpoint_step(job.step());
+  return keep_request(record, std::move(job));
 }
 
 v1::TrainingJob TrainingJobs::evaluate(const std::string& id) {
@@ -262,8 +258,16 @@ v1::TrainingJob TrainingJobs::evaluate(const std::string& id) {
   if (validation_files(record.checked_config().data).empty()) {
     refuse_wish(record, "it has no validation pairs (data.validation) to evaluate");
   }
+  v1::TrainingJob job = record.job;
+  v1::OpenRequests& open = *job.mutable_open_requests();
+  open.set_evaluations(open.evaluations() + 1);
+  open.set_evaluation_step(job.step());
+  return keep_request(record, std::move(job));
+}
+
+v1::TrainingJob TrainingJobs::keep_request(JobRecord& record, v1::TrainingJob job) {
   table_.check_room();
-  ++record.evaluation_requests;
+  table_.replace(record, std::move(job));
   return record.job;
 }
 
@@ -289,15 +293,27 @@ void TrainingJobs::remove(const v1::DeleteTrainingJobRequest& request) {
 
 v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeightsRequest& request) {
   const int page_size = checked_page_size(request.page_size(), {.absent = 1000, .largest = 10000});
-  const JobRecord& record = table_.find(request.id());
+  static_cast<void>(table_.find(request.id()));
   const std::string list = "weights " + request.id();
   const std::int64_t first = tokens_.position(list, request.page_token()).value_or(0);
-  v1::ListGroupWeightsResponse response;
-  const auto training = table_.store().newest_training(request.id());
-  if (!training) return response;
+  WeightPage page = weight_page(request.id(), first, page_size);
+  if (page.next_step) page.response.set_next_page_token(tokens_.make(list, *page.next_step));
+  return std::move(page.response);
+}
+
+v1::ListGroupWeightsResponse TrainingJobs::group_weights_from(const std::string& id, std::int64_t first, int most) {
+  return weight_page(id, first, most).response;
+}
+
+TrainingJobs::WeightPage TrainingJobs::weight_page(const std::string& id, std::int64_t first, int page_size) {
+  const JobRecord& record = table_.find(id);
+  WeightPage page;
+  v1::ListGroupWeightsResponse& response = page.response;
+  const auto training = table_.store().newest_training(id);
+  if (!training) return page;
   response.mutable_group_names()->CopyFrom(training->request.group_names());
-  StepHistory history(table_.store(), record.checked_config(), request.id(), record.job.settings_changes());
-  const HistoryExtent extent = table_.store().step_rows().extent(request.id());
+  StepHistory history(table_.store(), record.checked_config(), id, record.job.settings_changes());
+  const HistoryExtent extent = table_.store().step_rows().extent(id);
   if (extent.thinned_end > 0) {
     response.set_thinned_end(extent.thinned_end);
     response.set_thinned_spacing(extent.spacing);
@@ -306,7 +322,7 @@ v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeig
   const auto num_groups = static_cast<std::size_t>(std::max(1, training->request.group_names_size()));
   const auto most = static_cast<std::int64_t>(1 + limits_.page_bytes / (num_groups * sizeof(double)));
   const PageLimit limit{.rows = std::min<std::int64_t>(page_size, most) + 1, .bytes = limits_.page_bytes};
-  const auto steps = table_.store().steps(request.id(), first, limit);
+  const auto steps = table_.store().steps(id, first, limit);
   std::size_t bytes = 0, shown = 0;
   for (; shown < std::min(steps.size(), static_cast<std::size_t>(page_size)) && bytes <= limits_.page_bytes; ++shown) {
     const StepRecord whole = history.whole(steps[shown]);
@@ -315,10 +331,8 @@ v1::ListGroupWeightsResponse TrainingJobs::group_weights(const v1::ListGroupWeig
     bytes += added.ByteSizeLong();
   }
   const bool may_have_more = !steps.empty() && steps.back().request.step() + 1 < record.job.step();
-  if (shown < steps.size() || may_have_more) {
-    response.set_next_page_token(tokens_.make(list, steps[shown - 1].request.step() + 1));
-  }
-  return response;
+  if (shown < steps.size() || may_have_more) page.next_step = steps[shown - 1].request.step() + 1;
+  return page;
 }
 
 namespace {

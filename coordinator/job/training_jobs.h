@@ -77,9 +77,17 @@ class TrainingJobs {
   v1::TrainingJob evaluate(const std::string& id);
   void remove(const std::string& id);
   v1::ListGroupWeightsResponse group_weights(const v1::ListGroupWeightsRequest& request);
+  // Records from step `first` on, from 0, at most so many.
+  v1::ListGroupWeightsResponse group_weights_from(const std::string& id, std::int64_t first, int most);
   v1::ListRanksResponse ranks(const v1::ListRanksRequest& request);
 
  private:
+  v1::TrainingJob keep_request(JobRecord& record, v1::TrainingJob job);
+  struct WeightPage {
+    v1::ListGroupWeightsResponse response;
+    std::optional<std::int64_t> next_step;  // that the next page begins with
+  };
+  WeightPage weight_page(const std::string& id, std::int64_t first, int page_size);
   v1::TrainingJob change_settings(const v1::UpdateTrainingJobRequest& request, const std::string& requester);
   v1::TrainingJob fork_anew(const v1::ForkTrainingJobRequest& request, const std::string& requester);
   // origin: null for a job that begins by itself

@@ -343,8 +343,8 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
   note_warnings(record, request);
   note_pause_failure(record, request);
   if (is_asked_to_leave(record)) response.set_command(v1::HeartbeatResponse::COMMAND_PAUSE);
-  response.set_checkpoint_requests(record.checkpoint_requests);
-  response.set_evaluation_requests(record.evaluation_requests);
+  response.set_checkpoint_requests(record.job.open_requests().checkpoints());
+  response.set_evaluation_requests(record.job.open_requests().evaluations());
   response.set_settings_version(newest_version(record.job.settings_changes()));
   return response;
 }

@@ -141,6 +141,7 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
     job.set_generation(generation);
     job.set_world_size(request.world_size());
     job.set_phase("starting");
+    renew_requests(job);
     if (generation > 1) job.set_restarts(job.restarts() + 1);
   };
   const auto save = [&](const v1::TrainingJob& job) {
@@ -155,8 +156,6 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   record.training.reset();
   record.step_times.interrupt();
   record.must_leave = false;
-  record.checkpoint_requests = 0;
-  record.evaluation_requests = 0;
   if (generation > 1) table_.metrics().count_restart(record.job.id(), record.lifecycle.restart_cause);
   record.hosts.clear();
   record.attempt_token_hash = identity;

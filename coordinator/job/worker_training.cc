@@ -153,6 +153,7 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
   const bool is_new = is_first || job.checkpoint_step() < request.step();
   if (is_new) {
     job.set_checkpoint_step(request.step());
+    answer_checkpoint_requests(job, request.step());
     job.set_revision(job.revision() + 1);
   }
   table_.store().commit_checkpoint(job,

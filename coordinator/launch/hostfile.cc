@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <functional>
 #include <iterator>
 #include <regex>
 #include <sstream>
@@ -71,6 +72,19 @@ HostSlots host_of(const Line& line, std::string text) {
   return host;
 }
 
+// Hands every line that names a host to `use`.
+void each_host(const std::filesystem::path& file, const std::string& content,
+               const std::function<void(const Line&, const HostSlots&)>& use) {
+  std::istringstream stream(content);
+  Line line{.file = file, .number = 0};
+  for (std::string text; std::getline(stream, text);) {
+    ++line.number;
+    if (text.size() > kLongestLine) line.refuse("the line has more than 1024 bytes, expected node1 slots=8");
+    text.erase(std::min(text.find('#'), text.size()));
+    if (text.find_first_not_of(" \t\r") != std::string::npos) use(line, host_of(line, text));
+  }
+}
+
 }  // namespace
 
 std::vector<HostSlots> read_hostfile(const std::filesystem::path& file) {
@@ -78,21 +92,26 @@ std::vector<HostSlots> read_hostfile(const std::filesystem::path& file) {
 }
 
 std::vector<HostSlots> parse_hostfile(const std::filesystem::path& file, const std::string& content) {
-  std::istringstream stream(content);
   std::vector<HostSlots> hosts;
-  Line line{.file = file, .number = 0};
-  for (std::string text; std::getline(stream, text);) {
-    ++line.number;
-    if (text.size() > kLongestLine) line.refuse("the line has more than 1024 bytes, expected node1 slots=8");
-    text.erase(std::min(text.find('#'), text.size()));
-    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const HostSlots host = host_of(line, text);
+  each_host(file, content, [&hosts](const Line&, const HostSlots& host) {
     const auto known = std::ranges::find(hosts, host.name, &HostSlots::name);
     known == hosts.end() ? hosts.push_back(host) : void(known->slots += host.slots);
-  }
+  });
   if (hosts.empty())
     throw std::invalid_argument(file.string() + " names no host, expected a line such as node1 slots=8");
   return hosts;
+}
+
+std::string place_in_hostfile(const std::filesystem::path& file, const std::string& host) {
+  int number = 0;
+  try {
+    each_host(file, read_bounded_file(file, kLargestFile, "a hostfile"), [&](const Line& line, const HostSlots& named) {
+      if (number == 0 && named.name == host) number = line.number;
+    });
+  } catch (const std::invalid_argument&) {  // it was changed meanwhile
+    return file.string();
+  }
+  return file.string() + (number > 0 ? ":" + std::to_string(number) : "");
 }
 
 std::string hostfile_text(std::span<const HostSlots> hosts) {

@@ -22,6 +22,9 @@ std::vector<HostSlots> read_hostfile(const std::filesystem::path& file);
 // The same of a text in that format; `file` is its name in messages.
 std::vector<HostSlots> parse_hostfile(const std::filesystem::path& file, const std::string& content);
 
+// "FILE:LINE" of the first line that names `host`; the file's name alone where none does any more.
+std::string place_in_hostfile(const std::filesystem::path& file, const std::string& host);
+
 // The same format again.
 std::string hostfile_text(std::span<const HostSlots> hosts);
 

@@ -30,6 +30,8 @@ std::string set_aside_text(const std::string& why) {
          "; its records are kept, equipoise-coordinator --check tells of all";
 }
 
+constexpr const char* kCoordinatorStopped = "the coordinator was stopped";
+
 constexpr int kOfSignals = 128;                  // an exit code of mpirun above it is that and a signal's number
 constexpr int kKilled = 137, kTerminated = 143;  // SIGKILL, SIGTERM
 constexpr int kNoCoordinator = 75;               // of a rank that had waited for as long as it may
@@ -47,7 +49,7 @@ std::string next_attempt_text(const JobLifecycle& job, const std::string& what) 
 
 // With why there is a next attempt at all.
 std::string recovering_text(const JobLifecycle& job, const std::string& what) {
-  std::string why = job.failures.empty() ? "the coordinator was stopped" : job.failures.back().cause;
+  std::string why = job.failures.empty() ? kCoordinatorStopped : job.failures.back().cause;
   if (job.left_at_step) {
     why = "its ranks left at step " + std::to_string(*job.left_at_step) +
           " with a checkpoint, as one of them was asked to end";
@@ -68,11 +70,13 @@ struct Transition {
   bool is_pausing() const { return job.state == v1::JOB_STATE_PAUSING; }
   bool is_paused() const { return job.state == v1::JOB_STATE_PAUSED; }
   bool is_of_user() const { return job.launched_by == LaunchedBy::kUser; }
+  bool is_stopping() const { return job.stop != CoordinatorStop::kNone; }
 
   JobLifecycle begin_attempt(std::string reason) const {
     if (!is_waiting()) return job;
     JobLifecycle after = moved(job, v1::JOB_STATE_STARTING, std::move(reason), now);
     after.start_time = now;
+    after.has_newest_trained = false;
     return without_end(std::move(after));
   }
 
@@ -85,6 +89,7 @@ struct Transition {
     after.pause_trouble.clear();
     after.resumes = false;
     after.pause_cause.clear();
+    after.refused_inputs.clear();
     after.preempted_by.clear();
     after.preemption.clear();
     return after;
@@ -162,6 +167,7 @@ struct Transition {
 
   // The attempt has ended through no fault of the job's: another one follows, if there may be one.
   JobLifecycle lost(AttemptFailure failure, RestartCause cause, const std::string& when = "") const {
+    if (is_stopping()) return stopped();
     if (job.max_restarts == 0) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, failure.cause, now);
     JobLifecycle after = without_end(job);
     after.restart_cause = failure.restart_cause = cause;
@@ -194,6 +200,7 @@ struct Transition {
   }
 
   std::string why_pausing() const {
+    if (!job.refused_inputs.empty()) return "pausing, as " + job.refused_inputs;
     return job.pause_cause.empty() ? "pausing on request" : "pausing, as " + job.pause_cause;
   }
   std::string goes_on_text() const { return job.resumes ? "; the job goes on once it is PAUSED" : ""; }
@@ -203,13 +210,22 @@ struct Transition {
     if (job.ends_processes || job.left_at_step) return job;
     JobLifecycle after = without_end(job);
     after.ends_processes = true;
-    after.pause_trouble = cause;
+    after.pause_trouble = is_stopping() ? kCoordinatorStopped : cause;
     after.resumes = job.resumes;
     after.pause_cause = job.pause_cause;
-    return moved(std::move(after), job.state,
-                 why_pausing() + "; " + cause +
-                     "; its processes are ending, and it goes on from its newest checkpoint" + goes_on_text(),
-                 now);
+    const std::string& trouble = after.pause_trouble;
+    std::string reason = why_pausing() + "; " + trouble +
+                         "; its processes are ending, and it goes on from its newest checkpoint" + goes_on_text();
+    return moved(std::move(after), job.state, std::move(reason), now);
+  }
+
+  // Data that were changed, or a folder that is not mounted: whoever mends it resumes the job, which has lost nothing.
+  JobLifecycle pausing_for_inputs(const std::string& cause) const {
+    JobLifecycle after = without_end(job);
+    after.ends_processes = true;
+    after.refused_inputs = "its inputs are refused, which an earlier attempt had read: " + cause;
+    std::string reason = Transition{.job = after, .now = now}.pausing_text();
+    return moved(std::move(after), v1::JOB_STATE_PAUSING, std::move(reason), now);
   }
 
   // Of a job of which no process is left.
@@ -223,6 +239,9 @@ struct Transition {
   std::string paused_text() const {
     if (job.left_at_step) return "paused at step " + std::to_string(*job.left_at_step) + " with a checkpoint";
     if (!job.has_trained) return "paused before it had begun to train";
+    if (!job.refused_inputs.empty()) {
+      return "paused, as " + job.refused_inputs + "; once they are as they were, `jobs resume` goes on";
+    }
     return "paused; " + (job.pause_trouble.empty() ? "" : job.pause_trouble + "; ") +
            "it goes on from its newest checkpoint";
   }
@@ -271,7 +290,7 @@ struct Transition {
                          std::to_string(started.world_size) + (started.world_size == 1 ? " rank" : " ranks");
     if (started.first_step > 0) reason += ", from the checkpoint of step " + std::to_string(started.first_step);
     JobLifecycle after = moved(job, v1::JOB_STATE_RUNNING, std::move(reason), now);
-    after.has_trained = true;
+    after.has_trained = after.has_newest_trained = true;
     return after;
   }
 
@@ -281,7 +300,10 @@ struct Transition {
     if (kind != v1::FAILURE_KIND_INFRASTRUCTURE) {
       // Others may have told of what followed from it already: that it is the job's own failure counts.
       const bool is_known_as_lost = job.state == v1::JOB_STATE_RECOVERING;
-      return has_attempt(job.state) || is_pausing() || is_known_as_lost ? failed(job, kind, cause, now) : job;
+      if (!has_attempt(job.state) && !is_pausing() && !is_known_as_lost) return job;
+      const bool are_other_inputs =
+          kind == v1::FAILURE_KIND_INVALID_INPUT && job.has_trained && !job.has_newest_trained;
+      return are_other_inputs ? pausing_for_inputs(cause) : failed(job, kind, cause, now);
     }
     if (is_pausing()) return pausing_without_checkpoint(cause);
     if (!has_attempt(job.state) || job.left_at_step) return job;
@@ -366,10 +388,11 @@ struct Transition {
       return exit.leaves_processes ? after : Transition{.job = after, .now = now}(ProcessesEnded{});
     }
     if (!has_attempt(job.state) && !is_pausing()) return job;
-    if (job.left_at_step) return job.preempted_by.empty() ? restarts_after_leaving() : queued_again();
+    if (job.left_at_step && !is_stopping()) return job.preempted_by.empty() ? restarts_after_leaving() : queued_again();
     // Where it has lost a host, the mpirun of Open MPI 5 ends with 0.
     if (exit.exit_code != 0 || (exit.lost_contact && !job.all_ranks_finished)) return lost_by(exit);
     if (job.all_ranks_finished) return succeeded(without_wishes(), exit.world_size);
+    if (is_stopping()) return stopped();
     const std::string unfinished = "mpirun exited with code 0, but " + std::to_string(exit.ranks_finished) + " of " +
                                    std::to_string(exit.world_size) + " ranks had finished training";
     // They may have, and could not say so.
@@ -533,17 +556,32 @@ struct Transition {
     const bool has_started = has_attempt(job.state) || job.state == v1::JOB_STATE_RECOVERING;
     const bool was_preempted = job.state == v1::JOB_STATE_RECOVERING && job.restart_cause == RestartCause::kPreemption;
     const bool may_go_on = job.max_restarts > 0 || job.left_at_step || was_preempted;
-    if (!has_started || !may_go_on || stopped.for_good) return interrupted("the coordinator was stopped");
+    if (!has_started || !may_go_on || stopped.for_good) return interrupted(kCoordinatorStopped);
     JobLifecycle after = without_end(job);
     after.restart_cause = RestartCause::kCoordinator;
     if (is_of_user()) {
       return moved(std::move(after), v1::JOB_STATE_QUEUED,
-                   "the coordinator was stopped; waiting for its workers to register again", now);
+                   std::string(kCoordinatorStopped) + "; waiting for its workers to register again", now);
     }
+    // It may be told of the stop twice: once its ranks have left, and at the end.
+    after.left_at_step = job.left_at_step;
     const std::string from =
         job.left_at_step ? "from the checkpoint of step " + std::to_string(*job.left_at_step) + " " : "";
     return moved(std::move(after), v1::JOB_STATE_RECOVERING,
-                 "the coordinator was stopped; the job goes on " + from + "when one starts", now);
+                 std::string(kCoordinatorStopped) + "; the job goes on " + from + "when one starts", now);
+  }
+
+  // Whatever becomes of its ranks from now on, the stop is why.
+  JobLifecycle operator()(const CoordinatorStopping& stopping) const {
+    if (job.state != v1::JOB_STATE_RUNNING && !is_pausing()) return job;
+    JobLifecycle after = job;
+    after.stop = stopping.for_good ? CoordinatorStop::kForGood : CoordinatorStop::kInOrder;
+    if (is_pausing() || job.left_at_step || job.all_ranks_finished) return after;
+    return moved(std::move(after), job.state, "its ranks make a checkpoint and leave, as the coordinator stops", now);
+  }
+
+  JobLifecycle stopped() const {
+    return (*this)(CoordinatorStopped{.for_good = job.stop == CoordinatorStop::kForGood});
   }
 
   JobLifecycle operator()(const CoordinatorRestarted& restarted) const {
@@ -552,9 +590,9 @@ struct Transition {
     if (job.state == v1::JOB_STATE_RECOVERING) {
       JobLifecycle after = job;
       after.restart_cause = RestartCause::kCoordinator;
-      std::string reason = restarted.was_stopped
-                               ? "the coordinator was stopped; " + next_attempt_text(job, "starts when there is room")
-                               : recovering_text(after, "starts when there is room");
+      std::string reason = restarted.was_stopped ? std::string(kCoordinatorStopped) + "; " +
+                                                       next_attempt_text(job, "starts when there is room")
+                                                 : recovering_text(after, "starts when there is room");
       return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
     }
     if (!has_attempt(job.state) || job.max_restarts == 0) return interrupted("the coordinator was lost");
@@ -597,6 +635,8 @@ struct RankOfEvent {
   void operator()(const Event&) const {}
 };
 
+bool is_failure_of_job(v1::FailureKind kind) { return kind != v1::FAILURE_KIND_INFRASTRUCTURE; }
+
 // Whether an attempt of `job` has failed by an event after which it is `after`, and why.
 std::optional<std::string> failure_between(const JobLifecycle& job, const JobEvent& event, const JobLifecycle& after) {
   if (job.generation == 0 || std::holds_alternative<SetAside>(event) || std::holds_alternative<SpecRefused>(event)) {
@@ -606,6 +646,7 @@ std::optional<std::string> failure_between(const JobLifecycle& job, const JobEve
   const bool is_of_attempt =
       has_attempt(job.state) || job.state == v1::JOB_STATE_PAUSING || std::holds_alternative<RankFailed>(event);
   if (after.state == v1::JOB_STATE_FAILED && is_of_attempt) return after.reason;
+  if (after.refused_inputs != job.refused_inputs && !after.refused_inputs.empty()) return after.refused_inputs;
   const bool was_lost_in_pause = after.pause_trouble != job.pause_trouble && !after.pause_trouble.empty();
   return was_lost_in_pause ? std::optional(after.pause_trouble) : std::nullopt;
 }
@@ -616,14 +657,13 @@ JobLifecycle next(const JobLifecycle& job, const JobEvent& event, WallTime now) 
   if (is_final(job.state)) return job;
   JobLifecycle after = std::visit(Transition{.job = job, .now = now}, event);
   if (const auto reason = failure_between(job, event, after)) {
-    const bool has_failed = after.state == v1::JOB_STATE_FAILED;
-    FailureFacts& facts =
-        after.failure.emplace(FailureFacts{.generation = job.generation,
-                                           .time = now,
-                                           .kind = has_failed ? after.failure_kind : v1::FAILURE_KIND_INFRASTRUCTURE,
-                                           .reason = *reason,
-                                           .step = job.step});
-    std::visit(RankOfEvent{facts}, event);
+    auto kind = v1::FAILURE_KIND_INFRASTRUCTURE;
+    if (after.state == v1::JOB_STATE_FAILED) kind = after.failure_kind;
+    if (!after.refused_inputs.empty()) kind = v1::FAILURE_KIND_INVALID_INPUT;
+    FailureFacts& facts = after.failure.emplace(
+        FailureFacts{.generation = job.generation, .time = now, .kind = kind, .reason = *reason, .step = job.step});
+    // A rank that ended with its coordinator has not failed.
+    if (job.stop == CoordinatorStop::kNone || is_failure_of_job(facts.kind)) std::visit(RankOfEvent{facts}, event);
   }
   return after;
 }

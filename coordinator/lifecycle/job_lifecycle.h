@@ -5,9 +5,10 @@
 //   STARTING | RUNNING -> QUEUED                          the same where the user starts its ranks
 //   RUNNING -> PAUSING -> PAUSED -> QUEUED                 on request; what has no ranks that train is PAUSED sooner;
 //                                                          or at the end of the time that it may be RUNNING
-//   RUNNING -> QUEUED                                      when a job of a higher priority needs the room
-//   QUEUED | PAUSED -> CANCELLED;   STARTING | RUNNING | RECOVERING | PAUSING -> CANCELLING -> CANCELLED
-//   any state that is not final -> FAILED
+//   STARTING -> PAUSING -> PAUSED                          when its ranks refuse inputs that an earlier attempt had
+//   read RUNNING -> QUEUED                                      when a job of a higher priority needs the room QUEUED |
+//   PAUSED -> CANCELLED;   STARTING | RUNNING | RECOVERING | PAUSING -> CANCELLING -> CANCELLED any state that is not
+//   final -> FAILED
 //
 // SUCCEEDED, FAILED and CANCELLED are final: nothing changes them.
 #pragma once
@@ -40,6 +41,9 @@ struct FailureFacts {
   bool operator==(const FailureFacts&) const = default;
 };
 
+// Whether the coordinator is about to stop, and no loss of ranks is a failure any more: they are ended with it.
+enum class CoordinatorStop { kNone, kInOrder, kForGood };
+
 struct JobLifecycle {
   v1::JobState state = v1::JOB_STATE_QUEUED;
   std::string reason;  // one sentence
@@ -54,17 +58,20 @@ struct JobLifecycle {
   std::int64_t generation = 0;                                 // of the newest attempt
   std::int64_t step = 0;                                       // steps done
   bool has_trained = false;                                    // an attempt had read its data and begun
+  bool has_newest_trained = false;                             // the newest one has
   std::vector<AttemptFailure> failures = {};                   // since the newest checkpoint, oldest first
   RestartCause restart_cause = RestartCause::kInfrastructure;  // RECOVERING: why
   // Steps done when all ranks of the newest attempt had left with a checkpoint, to go on from there.
   std::optional<std::int64_t> left_at_step = std::nullopt;
-  bool ends_processes = false;               // PAUSING: nothing is waited for but the end of its processes
-  std::string pause_trouble = {};            // PAUSING: why its ranks were lost before they had left; empty mostly
-  std::string pause_cause = {};              // PAUSING: why, where people have not asked for it
-  bool resumes = false;                      // PAUSING: it is to go on once it is PAUSED
-  std::string preempted_by = {};             // RUNNING: the job that needs its room; empty: none
-  std::string preemption = {};               // QUEUED: how its last attempt has made room; empty: it has not
-  std::string batch = {};                    // which data the next step is made of; empty: not known
+  bool ends_processes = false;      // PAUSING: nothing is waited for but the end of its processes
+  std::string pause_trouble = {};   // PAUSING: why its ranks were lost before they had left; empty mostly
+  std::string pause_cause = {};     // PAUSING: why, where people have not asked for it
+  std::string refused_inputs = {};  // PAUSING: by which rank, and why, though an earlier attempt had read them
+  bool resumes = false;             // PAUSING: it is to go on once it is PAUSED
+  std::string preempted_by = {};    // RUNNING: the job that needs its room; empty: none
+  std::string preemption = {};      // QUEUED: how its last attempt has made room; empty: it has not
+  std::string batch = {};           // which data the next step is made of; empty: not known
+  CoordinatorStop stop = CoordinatorStop::kNone;
   std::optional<FailureFacts> failure = {};  // of the newest attempt that failed, since the coordinator started
 };
 
@@ -170,6 +177,9 @@ struct RanksLeft {                     // a cancelled attempt that the user had 
 struct HostsAwaited {  // of a failed attempt: its ranks there may still run
   std::string hosts;
 };
+struct CoordinatorStopping {  // in order, once its ranks have made a checkpoint and left
+  bool for_good = false;      // as CoordinatorStopped
+};
 struct CoordinatorStopped {  // in order, now
   bool for_good = false;     // no other one will go on with its jobs
 };
@@ -184,7 +194,7 @@ using JobEvent =
                  SpecRefused, SetAside, TrainingStarted, RankFailed, RankSilent, RankStalled, DigestsDiffer,
                  RanksFinished, LauncherExited, CancelRequested, RanksLeft, HostsAwaited, PauseRequested,
                  ResumeRequested, RanksPaused, PauseFailed, ProcessesEnded, CoordinatorStopped, CoordinatorRestarted,
-                 RoomAwaited, Preempted, PreemptionOverdue, TimeLimitReached>;
+                 RoomAwaited, Preempted, PreemptionOverdue, TimeLimitReached, CoordinatorStopping>;
 
 // STARTING or RUNNING: ranks are there, or on their way, and are to go on.
 bool has_attempt(v1::JobState state);

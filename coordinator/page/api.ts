@@ -77,6 +77,31 @@ export interface JobCurves {
   sampled: boolean;
 }
 
+// One group in one step. Numbers are null where they are not finite, or not known.
+export interface Move {
+  before: number | null;
+  after: number | null;
+  lossSum: number | null;
+  pairCount: number;
+}
+export interface PairShare {
+  file: string | null;
+  row: number;
+  share: number | null;
+}
+export interface Moves {
+  group: string;
+  step: number | null;
+  groups: string[];
+  steps: { step: number; groups: Record<string, Move> }[];
+  pairs: {
+    why?: string;
+    first?: number;
+    last?: number;
+    groups?: Record<string, Move & { step: number; pairs: number; rest: number | null; top: PairShare[] }>;
+  };
+}
+
 export class ApiError extends Error {
   constructor(
     readonly status: number,

@@ -4,6 +4,9 @@ import { h, replace } from "./dom";
 import { csv, number } from "./format";
 import type { Column } from "./api";
 
+// A line and two steps of it, between which somebody has clicked: where it moved more of the two sides of the point.
+export type OnJump = (label: string, from: number, to: number) => void;
+
 export interface Line {
   label: string;
   values: Column;
@@ -14,6 +17,7 @@ export interface Line {
 // Told apart by most people who do not see all colours, on dark and on light ground (after Okabe and Ito).
 const kLight = ["#0b62a4", "#b34700", "#00704f", "#9a2f74", "#7a5c00", "#4b4bc8", "#b00020", "#3d5a5a"];
 const kDark = ["#56b4e9", "#e69f5a", "#4fc89b", "#e38bc0", "#e2cf3f", "#a5a5ff", "#ff8a80", "#a9c4c4"];
+const kTwoClicks = 250; // milliseconds, in which a second click makes two
 const dark = matchMedia("(prefers-color-scheme: dark)");
 export const colour = (at: number): string => (dark.matches ? kDark : kLight)[at % kLight.length]!;
 const ink = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -31,6 +35,7 @@ export class Chart {
   constructor(
     title: string,
     private readonly fileName: string,
+    private readonly onJump?: OnJump,
   ) {
     const id = `chart-${fileName}`;
     this.summary = h("p", { class: "hidden", id: `${id}-text` });
@@ -136,6 +141,7 @@ export class Chart {
       data,
       this.place,
     );
+    this.listen(this.plot);
     replace(
       this.legend,
       ...this.lines.map((line, at) => {
@@ -144,6 +150,49 @@ export class Chart {
         return h("li", {}, mark, line.label);
       }),
     );
+  }
+
+  // A click that is no drag, and not the first of two: those leave what was dragged.
+  private listen(plot: uPlot): void {
+    const { onJump } = this;
+    if (!onJump) return;
+    plot.over.classList.add("asks");
+    let pressedAt = 0,
+      waiting = 0;
+    plot.over.addEventListener("mousedown", (event) => {
+      pressedAt = event.clientX;
+    });
+    plot.over.addEventListener("click", (event) => {
+      clearTimeout(waiting);
+      if (event.detail > 1 || Math.abs(event.clientX - pressedAt) > 3) return;
+      const box = plot.over.getBoundingClientRect();
+      const left = event.clientX - box.left,
+        top = event.clientY - box.top;
+      waiting = window.setTimeout(() => this.jump(onJump, plot, left, top), kTwoClicks);
+    });
+  }
+
+  private jump(onJump: OnJump, plot: uPlot, left: number, top: number): void {
+    const at = plot.posToIdx(left);
+    const away = (line: Line): number => {
+      const value = line.values[at];
+      return value === null || value === undefined ? Infinity : Math.abs(plot.valToPos(value, "y") - top);
+    };
+    const line = [...this.lines].sort((a, b) => away(a) - away(b))[0];
+    if (!line || away(line) === Infinity) return;
+    // Of the points where the line has a value.
+    const known = (from: number, by: number): number => {
+      while (from >= 0 && from < line.values.length && line.values[from] == null) from += by;
+      return from;
+    };
+    const before = known(at - 1, -1),
+      after = known(at + 1, 1);
+    const move = (from: number, to: number): number =>
+      line.values[from] == null || line.values[to] == null ? -1 : Math.abs(line.values[to]! - line.values[from]!);
+    const isLeft = move(before, at) >= move(at, after);
+    const [from, to] = isLeft ? [before, at] : [at, after];
+    const last = this.steps[to];
+    if (last !== undefined) onJump(line.label, this.steps[from] ?? Math.max(0, last - 1), last);
   }
 
   private save(): void {

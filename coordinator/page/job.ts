@@ -20,6 +20,7 @@ import { duration, number, secondsOf } from "./format";
 import { historyOf } from "./history";
 import { progress, stateBadge } from "./list";
 import type { View } from "./page";
+import { whyOf } from "./why";
 
 const kFinal = new Set(["JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"]);
 const kMostLines = 8,
@@ -50,8 +51,11 @@ export function jobView(view: View, id: string): void {
     readAt = 0,
     isReading = false;
   let split: Split = "train";
+  const why = whyOf(view, id);
   const head = h("div"),
-    charts = kMeasures.map((measure) => new Chart(measure.title, `${id}-${measure.key}`));
+    charts = kMeasures.map(
+      (measure) => new Chart(measure.title, `${id}-${measure.key}`, measure.key === "weight" ? why.explain : undefined),
+    );
   const groupsPlace = h("div"),
     more = h("div", { class: "more" });
   const search = h("input", {
@@ -86,6 +90,7 @@ export function jobView(view: View, id: string): void {
     said,
     h("fieldset", { class: "tools" }, h("legend", {}, "Losses and accuracies of"), ...splits),
     h("div", { class: "charts" }, ...charts.map((chart) => chart.element)),
+    why.element,
     h("h2", {}, "Groups"),
     h("div", { class: "tools" }, h("label", { for: "group-search" }, "Search"), search),
     groupsPlace,
@@ -216,6 +221,7 @@ export function jobView(view: View, id: string): void {
     if (badge.textContent !== next.state.replace("JOB_STATE_", "")) replace(badge, stateBadge(next.state));
     if (isNewState) setText(said, `${id} is ${next.state.replace("JOB_STATE_", "").toLowerCase()}`);
     setText(reason, next.stateReason ?? "");
+    why.setGroups((next.groups ?? []).map((group) => group.name));
     const step = Number(next.step ?? 0),
       left = secondsOf(next.timeLeft);
     const facts_ = [

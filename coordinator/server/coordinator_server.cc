@@ -97,7 +97,8 @@ std::vector<std::string> own_names(const ServerSettings& settings) {
 RankAddressSettings rank_address_settings(const ServerSettings& settings) {
   return {.advertise = settings.advertise,
           .hosts = settings.controller.supervisor.hosts,
-          .allocation = settings.allocation};
+          .allocation = settings.allocation,
+          .hostfile = settings.hostfile};
 }
 
 CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock& clock, RandomSource& random_source)

@@ -50,6 +50,7 @@ struct ServerSettings {
   Allocation allocation = Allocation::kIgnored;
   ServiceFiles rank_files;               // with which ranks that are launched here call the service; without a token
   std::optional<std::string> advertise;  // host under which ranks on other machines reach us
+  std::filesystem::path hostfile = {};   // that the supervisor's hosts are from; for messages
   ControllerSettings controller;
   std::optional<WebhookSettings> webhook;  // checked
   std::size_t max_watchers = 4096;

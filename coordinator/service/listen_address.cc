@@ -51,6 +51,13 @@ AddressList resolved(const std::string& host, int family, std::string& why) {
   return {code == 0 ? first : nullptr, freeaddrinfo};
 }
 
+// Of user@host, or of a host in brackets, as IPv6 is written.
+std::string without_user(const std::string& host) {
+  const std::string name = host.substr(host.rfind('@') + 1);
+  const bool has_brackets = name.size() > 2 && name.front() == '[' && name.back() == ']';
+  return has_brackets ? name.substr(1, name.size() - 2) : name;
+}
+
 std::string text_of(const in_addr& address) {
   std::array<char, INET_ADDRSTRLEN> text{};
   inet_ntop(AF_INET, &address, text.data(), text.size());
@@ -66,7 +73,7 @@ struct Route {
 
 Route route_to(const std::string& host) {
   std::string why;
-  const AddressList address = resolved(host.substr(host.rfind('@') + 1), AF_INET, why);  // user@host
+  const AddressList address = resolved(without_user(host), AF_INET, why);
   if (address == nullptr) return {};
   const int descriptor = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return {};
@@ -115,8 +122,18 @@ std::string checked_advertise(const std::string& text) {
 void check_reachable(const RankAddressSettings& settings, const ListenAddress& listen) {
   if (settings.advertise || !listen.is_loopback()) return;
   for (const HostSlots& host : settings.hosts.first(std::min(settings.hosts.size(), kMostResolved))) {
+    const std::string place =
+        settings.hostfile.empty() ? "--hostfile" : place_in_hostfile(settings.hostfile, host.name);
+    // Every name of this machine is known to it. Of other ones, as ssh may have them, only ssh can say.
+    std::string why;
+    if (resolved(without_user(host.name), AF_UNSPEC, why) == nullptr) {
+      throw std::invalid_argument(place + ": " + quoted_text(host.name) + " is no host that this machine knows (" +
+                                  why + "), and --listen " + listen.text() +
+                                  " serves this machine alone; expected localhost, or for ranks elsewhere 0.0.0.0:PORT "
+                                  "with --insecure, or an --advertise under which they reach it");
+    }
     if (!route_to(host.name).is_other) continue;
-    throw std::invalid_argument("--listen is " + listen.text() + ", which ranks on " + host.name +
+    throw std::invalid_argument(place + ": --listen is " + listen.text() + ", which ranks on " + host.name +
                                 " of --hostfile cannot reach; expected 0.0.0.0:PORT with --insecure, or an --advertise "
                                 "under which they can");
   }

@@ -1,6 +1,7 @@
 // Where the coordinator listens, HOST:PORT, and the address under which ranks reach it there.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,9 +39,12 @@ struct RankAddressSettings {
   std::optional<std::string> advertise;
   std::span<const HostSlots> hosts;
   Allocation allocation = Allocation::kIgnored;
+  std::filesystem::path hostfile = {};  // where the hosts are from, for messages
 };
 
-// `listen` is a loopback address and a host is another machine. Throws std::invalid_argument naming both.
+// `listen` is a loopback address, without an --advertise, and a host is another machine, or none that this one knows:
+// its ranks could never register. Throws std::invalid_argument naming the hostfile, the line, the host and what would
+// be right.
 void check_reachable(const RankAddressSettings& settings, const ListenAddress& listen);
 
 // HOST:PORT: --advertise, else the host that is listened on; where that is every interface: this machine's address

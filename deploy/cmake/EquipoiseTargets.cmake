@@ -9,6 +9,10 @@ function(equipoise_configure_target target)
   if(EQUIPOISE_SANITIZER)
     target_compile_options(${target} PUBLIC -fsanitize=${EQUIPOISE_SANITIZER} -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${EQUIPOISE_SANITIZER})
+    # With this macro protobuf's headers give maps a member that the ones in Debian's library do not have.
+    target_compile_options(${target} PUBLIC -U__SANITIZE_THREAD__)
+    # GCC 12 warns of libstdc++'s own code in such builds.
+    target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
   endif()
 endfunction()
 

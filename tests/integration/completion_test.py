@@ -1,27 +1,34 @@
-"""`equipoise completion`: real shells run the scripts."""
+""
+    "`equipoise completion`: real shells run the scripts."
+    ""
 
-import pathlib
-import subprocess
-import sys
-import unittest
+    import pathlib import subprocess import sys import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-import programs  # noqa: E402
+        sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support")) import programs #noqa : E402
+#Instead of the completion system, which needs a terminal : what would be offered is printed.
+                                                                                                                 ZSH =
+    ""
+    "
+    compdef() {
+}
+compadd() {
+  shift;
+  print - l-- $ @
+}
+_describe() {
+  print - l-- $ { (P)2 % % : * }
+}
+_files(){print FILES} source $1;
+shift words = (equipoise "$@");
+CURRENT = $ #words _equipoise
+    ""
+    "
 
-# Instead of the completion system, which needs a terminal: what would be offered is printed.
-ZSH = """
-compdef() { }
-compadd() { shift; print -l -- $@ }
-_describe() { print -l -- ${(P)2%%:*} }
-_files() { print FILES }
-source $1; shift
-words=(equipoise "$@"); CURRENT=$#words
-_equipoise
-"""
-
-BASH = """
-source "$1"; shift
-COMP_WORDS=(equipoise "$@"); COMP_CWORD=$#
+    BASH =
+        ""
+        "
+    source "$1";
+shift COMP_WORDS = (equipoise "$@"); COMP_CWORD=$#
 _equipoise
 printf '%s\\n' "${COMPREPLY[@]}"
 """
@@ -52,6 +59,18 @@ class Completion(programs.ProgramTest):
             self.assertNotIn("--np", options)
             self.assertIn("--np", self.offered(shell, "train", "job.yaml", "--"))
         self.assertEqual(self.offered("bash", "train", "--over"), ["--overwrite"])
+
+    def test_offers_formats_and_other_values(self):
+        for shell in ("bash", "zsh"):
+            self.assertIn("--json", self.offered(shell, "jobs", "list", "--"))
+            self.assertIn("-o", self.offered(shell, "jobs", "list", "-"))
+            for words in (("jobs", "list", "-o", ""), ("jobs", "get", "ID", "--format", "")):
+                self.assertEqual(self.offered(shell, *words), ["text", "wide", "json", "yaml", "name"])
+            self.assertIn("csv", self.offered(shell, "compare", "a", "-o", ""))
+            self.assertIn("sft", self.offered(shell, "evaluate", "--loss", ""))
+            self.assertEqual(self.offered(shell, "train", "job.yaml", "--log-level", "")[:2], ["debug", "info"])
+        self.assertEqual(self.offered("bash", "jobs", "list", "--format", "=", "y"), ["yaml"])
+        self.assertEqual(self.offered("bash", "jobs", "list", "-o", "j"), ["json"])
 
     def test_leaves_the_rest_to_file_names(self):
         self.assertEqual(self.offered("bash", "train", ""), [])

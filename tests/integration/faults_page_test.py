@@ -18,6 +18,7 @@ class FaultsPage(unittest.TestCase):
     def setUp(self):
         text = (programs.ROOT / "docs/faults.md").read_text()
         self.named = re.findall(r"`(\w+_test): ([\w*.]+)`", text.split("| --- |", 1)[1])
+        self.programs = "".join(path.read_text() for path in (programs.ROOT / "tests").rglob("CMakeLists.txt"))
         self.labelled = (FOLDER / "CMakeLists.txt").read_text().rpartition("PROPERTIES LABELS faults")[0]
 
     def test_every_test_it_names_is_there(self):
@@ -29,6 +30,7 @@ class FaultsPage(unittest.TestCase):
                     self.assertIn(f"    def {case}(", script.read_text())
                     self.assertIn(f"integration.{program}", self.labelled)
                 else:
+                    self.assertIn(f"set_tests_properties({program} PROPERTIES LABELS faults)", self.programs)
                     self.assertTrue(fnmatch.filter(self.cases(program), case), f"{program} has no {case}")
 
     @staticmethod

@@ -215,7 +215,7 @@ class FullDisks(Faults):
 
 class ChangedData(Faults):
 
-    def test_data_that_changes_during_a_pause_is_refused_and_nothing_is_lost(self):
+    def test_data_that_changes_during_a_pause_is_refused_and_the_job_stays_paused(self):
         self.start_coordinator()
         job_id = self.running("changed")
         self.jobs("pause", job_id, "--wait")
@@ -225,15 +225,22 @@ class ChangedData(Faults):
         lines = data.read_text().splitlines(keepends=True)
         data.write_text("".join(reversed(lines)))
         self.jobs("resume", job_id)
-        job = self.wait_for_end(job_id)
-        self.assertEqual((job["state"], job["failure_kind"]), ("JOB_STATE_FAILED", "FAILURE_KIND_INVALID_INPUT"))
-        self.assertIn("data", job["state_reason"])
+        job = self.wait_for(job_id, lambda job: job["state"] == "JOB_STATE_PAUSED" and job["generation"] == "2")
+        self.assertIn("its inputs are refused, which an earlier attempt had read: rank 0: the training data",
+                      job["state_reason"])
+        self.assertEqual(job["failure"]["kind"], "FAILURE_KIND_INVALID_INPUT")
         self.assertEqual(self.steps_of_checkpoints("changed"), checkpoints)
+        self.has_no_ranks(job_id)
+        # A disk that is not there is the same.
+        data.unlink()
+        self.jobs("resume", job_id)
+        job = self.wait_for(job_id, lambda job: job["state"] == "JOB_STATE_PAUSED" and job["generation"] == "3")
+        self.assertIn(str(data), job["state_reason"])
         # With the data as it was the run goes on to the same end.
         shutil.copy(self.folder / "train.before", data)
-        self.has_no_ranks(job_id)
-        time.sleep(2)  # for the coordinator to see that, and to leave the output
-        self.succeed("equipoise", "train", self.folder / "changed.yaml", "--np", "2", "--quiet", "--resume")
+        self.jobs("resume", job_id)
+        job = self.wait_for_end(job_id)
+        self.assertEqual(job["state"], "JOB_STATE_SUCCEEDED", job["state_reason"])
         self.same_run("whole", "changed")
 
 

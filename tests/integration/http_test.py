@@ -88,6 +88,7 @@ class Port(programs.ProgramTest):
         for part in ("events", "attempts", "checkpoints", "ranks", "weights"):
             self.get(f"/v1/jobs/{job_id}/{part}?pageSize=10")
         self.assertEqual(self.get(f"/v1/jobs/{job_id}/curves?points=5")["train"]["step"], [])
+        self.assertIsNone(self.get(f"/v1/jobs/{job_id}/moves?group=a&to=7")["step"])
         self.assertEqual(self.get(f"/v1/jobs/{job_id}/log")["text"], "")
         changed = self.post(f"/v1/jobs/{job_id}:update", json.dumps({"settings": {"priority": 3}, "requestId": "a"}))
         self.assertEqual(changed["priority"], 3)
@@ -101,6 +102,8 @@ class Port(programs.ProgramTest):
             self.assertEqual(self.get("/v1/jobs" + bad, expected=400)["error"]["status"], "INVALID_ARGUMENT", bad)
         for bad in ("?points=0", "?points=1001", "?worst=33", "?group=a" + "&group=a" * 32, "?x=1"):
             self.get(f"/v1/jobs/{job_id}/curves{bad}", expected=400)
+        for bad in ("", "?group=a&to=0", "?group=a&from=3&to=3", "?group=a&to=99999999999999999999", "?group=a&x=1"):
+            self.get(f"/v1/jobs/{job_id}/moves{bad}", expected=400)
         for bad in ("?generation=9", "?stream=../../x", "?bytes=999999999"):
             self.get(f"/v1/jobs/{job_id}/log{bad}", expected=400)
         for bad in ("{", "[]", '{"id": "another-00000000"}', '{"nothing": 1}', "[" * 60000, "\xff"):
@@ -320,7 +323,7 @@ class SecuredPort(security_test.Security):
         coordinator = self.start()
         job_id = self.submit(coordinator, self.write_job("secured"), "--external")
         for path in ("/v1/jobs", f"/v1/jobs/{job_id}", f"/v1/jobs/{job_id}/log", f"/v1/jobs/{job_id}/curves",
-                     f"/v1/jobs/{job_id}:watch", "/v1/jobs:watch"):
+                     f"/v1/jobs/{job_id}/moves?group=a", f"/v1/jobs/{job_id}:watch", "/v1/jobs:watch"):
             self.assertEqual(self.ask(coordinator, "GET", path)[0], 401, path)
             self.assertEqual(self.ask(coordinator, "GET", path, token="wrong")[0], 401, path)
         self.assertEqual(self.ask(coordinator, "GET", "/v1/jobs?token=" + self.tokens["admin"].read_text().strip())[0], 401)

@@ -275,10 +275,13 @@ class Forks(LiveJobs):
         line = self.refused("equipoise", "jobs", "fork", parent, "--at", step, "--set", "model.path=elsewhere",
                             "--coordinator", self.coordinator.address)
         self.assertIn("model is not that of the job whose checkpoint is taken", line)
-        fork = self.fork(parent, "--at", step, "--set", "training.seed=9", "--output", self.folder / "fork")
-        job = self.wait_for(fork, lambda job: job["state"] in restarts_test.FINAL_STATES)
-        self.assertEqual((job["state"], job["failure_kind"]), ("JOB_STATE_FAILED", "FAILURE_KIND_INVALID_INPUT"))
-        self.assertIn("training.seed is 9, but 3", job["state_reason"])
+        for setting, fault in {"training.seed=9": "training.seed is 9, but 3 in the job of the checkpoint",
+                               "loss.type=ipo": "loss.type is LOSS_TYPE_IPO, but LOSS_TYPE_DPO in the job",
+                               "training.max_steps=1": "training.max_steps is 1, expected at least the checkpoint's"
+                               }.items():
+            line = self.refused("equipoise", "jobs", "fork", parent, "--at", step, "--set", setting,
+                                "--output", self.folder / "fork", "--coordinator", self.coordinator.address)
+            self.assertIn(fault, line)
         self.jobs("cancel", parent)
 
 

@@ -57,9 +57,21 @@ const steps = {
       .first()
       .click()
       .then(() => true),
-  fill: ({ label, value }) =>
+  // On the canvas of a chart, at parts of its width and height.
+  async chart({ title, across, down, twice = false }) {
+    const box = await page.locator(`section.chart:has(h2:text-is("${title}")) .u-over`).boundingBox();
+    await page.mouse.click(box.x + box.width * across, box.y + box.height * down, { clickCount: twice ? 2 : 1 });
+    return true;
+  },
+  choose: ({ label, value }) =>
     page
-      .getByLabel(label, { exact: false })
+      .getByLabel(label, { exact: true })
+      .first()
+      .selectOption(value)
+      .then(() => true),
+  fill: ({ label, value, exact = false }) =>
+    page
+      .getByLabel(label, { exact })
       .first()
       .fill(value)
       .then(() => true),

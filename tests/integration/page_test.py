@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -166,6 +167,53 @@ class Page(PageTest):
         self.check_accessible(f"{url}#/compare/{first},{second}", "Runs laid over")
         self.check_accessible(url, "Jobs")
         self.check_accessible(f"{url}#/jobs/{failed}", "FAILED")
+
+    def test_a_click_on_a_jump_says_which_pairs_moved_the_weight(self):
+        browser = self.browser
+        coordinator = self.start()
+        job_id = self.submit(coordinator, self.write_job(
+            "asked", robust={"mode": "group_robust", "step_size": 0.5},
+            training={"max_steps": 24, "global_batch_size": 48, "seed": 1}), "--np", "2")
+        url = f"http://{coordinator.http}/#/jobs/{job_id}"
+        browser.open(url=url)
+        browser.wait(text="SUCCEEDED", selector=".job", timeout=180_000)
+        browser.wait(text="At step 24", selector=".chart .hidden")
+        lines = {line["step"]: line for line in programs.read_lines(self.folder / "asked/metrics.jsonl")
+                 if "split" not in line}
+        browser.chart(title="Weight α of each group", across=0.5, down=0.5)
+        browser.wait(text="weight", selector=".why .answer")
+        group, step = re.fullmatch(r"(.+) at step (\d+): weight .*", browser.text(selector=".why .answer")).groups()
+        self.assertIn(int(step), (11, 12, 13, 14), "the middle of 24 steps")
+        self.assertEqual(browser.focused(), browser.text(selector=".why .answer"), "readers of the page are there")
+        shown = browser.text(selector=".why")
+        self.assertIn(f"Pairs of {group} at step {step}", shown)
+        self.assertIn("train.jsonl, row ", shown)
+        # By keyboard: a group and a step.
+        names = sorted(lines[20]["group_weight"])
+        browser.choose(label="Group", value=names[-1])
+        browser.fill(label="Step", value="20", exact=True)
+        browser.key(key="Enter")
+        browser.wait(text=f"{names[-1]} at step 20", selector=".why .answer")
+        weights = [f"{lines[at]['group_weight'][names[-1]]:.4f}" for at in (19, 20)]
+        self.assertIn(f"{weights[0]} → {weights[1]}", browser.text(selector=".why .answer"))
+        explained = json.loads(self.succeed("equipoise", "explain", self.folder / "asked", "--step", 20, "--group",
+                                            names[-1], "--json"))["groups"][0]
+        for pair in explained["top"]:
+            self.assertIn(f"row {pair['row']}", browser.text(selector=".why details"))
+        self.assertEqual(browser.count(selector=".why details[open] tbody tr"),
+                         len(explained["top"]) + (explained["pairs"] > len(explained["top"])))
+        browser.fill(label="Step", value="2000", exact=True)
+        browser.key(key="Enter")
+        browser.wait(text="Nothing is known", selector=".why .answer")
+        for dark, width in ((False, 1280), (True, 1280), (False, 360), (True, 360)):
+            browser.open(url=url, dark=dark, width=width)
+            browser.wait(text="At step 24", selector=".chart .hidden")
+            browser.fill(label="Step", value="20", exact=True)
+            browser.key(key="Enter")
+            browser.wait(text="at step 20", selector=".why .answer")
+            self.picture(f"why-{'dark' if dark else 'light'}-{width}")
+            self.assertEqual(browser.axe(), [], (dark, width))
+            self.assertFalse(browser.overflows(), (dark, width))
 
     def test_two_groups_and_four_thousand(self):
         browser = self.browser

@@ -187,6 +187,14 @@ class LanguageModels(ResumeTest):
         self.train("third", training=TRAINING, model={"path": "model", "adapter": str(self.checkpoint("adapter", 5))})
         self.assertFalse((self.folder / "second/final/manifest.json").exists())
         self.assertFalse((self.folder / "third/final/manifest.json").exists())
+        weights = self.checkpoint("full", 5) / "model.safetensors"
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+        job = self.write_job("fourth", training=TRAINING, model={"path": str(self.checkpoint("full", 5))})
+        result = programs.run("equipoise", "train", job, "--quiet")
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn(f"model.path: {weights}", result.stderr)
 
 
 class LogLinear(ResumeTest):

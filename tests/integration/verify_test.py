@@ -124,17 +124,15 @@ class LanguageModels(VerifyTest):
         shown = self.accepts("run", "--steps", "6-14")
         self.assertIn("trained again on 2 ranks from the checkpoint of step 5, on 1 rank from step 8 on, on 3 ranks "
                       "from step 12 on: S_g, n_g and weights have the same bits", shown)
-        # 11, and 10 where its record was there before the run ended at 11: what follows is cut off when it goes on. 7 is
-        # there, and not made again.
-        self.assertRegex(shown, r"and so have the parameters of (1 checkpoint|2 checkpoints) \(1 was not made again\)")
+        # 10 and 11. 7 is there, and not made again.
+        self.assertIn("and so have the parameters of 2 checkpoints (1 was not made again)", shown)
         self.assertIn("and the trained parameters", shown)
         # Checkpoints in between that are not there any more are made again.
         for step in (5, 7, 10, 11):
             shutil.rmtree(self.folder / f"run/checkpoints/step-{step}")
         shown = self.accepts("run", "--steps", "1-14")
         self.assertIn("on 2 ranks from the start, on 1 rank from step 8 on, on 3 ranks from step 12 on", shown)
-        # 7 and 11; 5 and 10 where they are on record.
-        self.assertRegex(shown, r"and so have the parameters of [2-4] checkpoints, and the trained parameters")
+        self.assertIn("and so have the parameters of 4 checkpoints, and the trained parameters", shown)
 
     def test_other_data_give_other_steps(self):
         self.train("run", training=TRAINING)

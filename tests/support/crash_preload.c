@@ -3,6 +3,8 @@
 //
 //   EQUIPOISE_CRASH_BELOW   folder whose files count, absolute
 //   EQUIPOISE_CRASH_AT      before this operation, from 0: fsync, fdatasync, rename, unlinkat
+//   EQUIPOISE_CRASH_PROGRAM its name, absent: equipoise-worker
+//   EQUIPOISE_FAIL_WITH     a value of errno: the power stays, and this operation alone fails, as with a bad disk
 //
 // Files of other processes count as synced as they are when this one starts: for runs on one rank.
 #define _GNU_SOURCE
@@ -29,6 +31,7 @@ struct unsynced_rename {
 
 static const char* below;  // NULL: this process is not the one
 static long left;
+static int fail_with;  // 0: the power is cut
 static struct synced_file* files;
 static size_t num_files;
 static struct unsynced_rename* renames;
@@ -97,8 +100,12 @@ static void crash(void) {
   for (;;) pause();
 }
 
-static void count_operation(void) {
-  if (left-- == 0) crash();
+// Whether this one fails, with errno.
+static int count_operation(void) {
+  if (left-- != 0) return 0;
+  if (fail_with == 0) crash();
+  errno = fail_with;
+  return 1;
 }
 
 static void folder_of(const char* path, char* folder) {
@@ -125,11 +132,13 @@ __attribute__((constructor)) static void begin(void) {
   const char* at = getenv("EQUIPOISE_CRASH_AT");
   const char* folder = getenv("EQUIPOISE_CRASH_BELOW");
   const char* rank = getenv("OMPI_COMM_WORLD_RANK");
-  const int is_rank_0 = rank != NULL && strcmp(rank, "0") == 0;
-  if (at == NULL || folder == NULL || !is_rank_0 || strcmp(program_invocation_short_name, "equipoise-worker") != 0) {
-    return;
-  }
+  const char* program = getenv("EQUIPOISE_CRASH_PROGRAM");
+  const char* fault = getenv("EQUIPOISE_FAIL_WITH");
+  if (program == NULL) program = "equipoise-worker";
+  if (at == NULL || folder == NULL || strcmp(program_invocation_short_name, program) != 0) return;
+  if (strcmp(program, "equipoise-worker") == 0 && (rank == NULL || strcmp(rank, "0") != 0)) return;
   left = atol(at);
+  fail_with = fault == NULL ? 0 : atoi(fault);
   below = folder;
   nftw(below, note_existing, 16, FTW_PHYS);
 }
@@ -142,8 +151,7 @@ static int sync_descriptor(int descriptor, int (*real)(int)) {
   path[length] = '\0';
   if (!counts(path)) return real(descriptor);
   pthread_mutex_lock(&mutex);
-  count_operation();
-  const int outcome = real(descriptor);
+  const int outcome = count_operation() ? -1 : real(descriptor);
   const int cause = errno;
   struct stat status;
   if (outcome == 0 && fstat(descriptor, &status) == 0) {
@@ -164,10 +172,9 @@ int fdatasync(int descriptor) { return sync_descriptor(descriptor, real_fdatasyn
 int rename(const char* from, const char* to) {
   if (!counts(from)) return real_rename(from, to);
   pthread_mutex_lock(&mutex);
-  count_operation();
   struct stat status;
   const int replaces = lstat(to, &status) == 0;
-  const int outcome = real_rename(from, to);
+  const int outcome = count_operation() ? -1 : real_rename(from, to);
   const int cause = errno;
   if (outcome == 0) {
     move_names(from, to);
@@ -193,8 +200,9 @@ int unlinkat(int folder, const char* name, int flags) {
   const char* where = name[0] == '/' ? name : (length >= 0 ? path : "");
   if (!counts(where)) return real_unlinkat(folder, name, flags);
   pthread_mutex_lock(&mutex);
-  count_operation();
-  const int outcome = real_unlinkat(folder, name, flags);
+  const int outcome = count_operation() ? -1 : real_unlinkat(folder, name, flags);
+  const int cause = errno;
   pthread_mutex_unlock(&mutex);
+  errno = cause;
   return outcome;
 }

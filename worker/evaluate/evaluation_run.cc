@@ -2,11 +2,14 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
 #include "common/base/cache_folder.h"
 #include "common/base/error.h"
+#include "common/checkpoint/checkpoint_folder.h"
 #include "common/config/job_config.h"
 #include "common/config/job_file.h"
 #include "worker/collective/broadcast.h"
@@ -80,6 +83,7 @@ class EvaluationRun {
         progress_(is_first() ? context.files.progress : std::filesystem::path()) {}
 
   void run() {
+    check_checkpoints();
     progress_.tell("reading data", 0);
     const EvaluationData read = load_evaluation_data(config_, context_.threads);
     const EncodedDataset& data = read.pairs;
@@ -106,6 +110,15 @@ class EvaluationRun {
  private:
   bool is_first() const { return context_.host.info().rank == 0; }
   bool is_sft() const { return config_.loss.type == LossType::kSft; }
+
+  void check_checkpoints() const {
+    if (!is_first()) return;
+    const ModelConfig& model = config_.model;
+    for (const auto& folder : {std::optional(model.path), model.reference, model.adapter}) {
+      const std::string fault = folder ? fault_of_model(*folder) : "";
+      if (!fault.empty()) throw std::invalid_argument(fault);
+    }
+  }
 
   std::function<void(std::int64_t)> progress_of(const std::string& activity) {
     progress_.tell(activity, 0);

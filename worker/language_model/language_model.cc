@@ -1,8 +1,13 @@
 #include "worker/language_model/language_model.h"
 
 #include <chrono>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
+#include "common/checkpoint/checkpoint_folder.h"
+#include "common/config/data_config.h"
 #include "common/config/loss_config.h"
 #include "worker/collective/broadcast.h"
 #include "worker/language_model/checkpoint_tensors.h"
@@ -10,6 +15,7 @@
 #include "worker/language_model/evaluation.h"
 #include "worker/language_model/gradient_buckets.h"
 #include "worker/language_model/pair_metrics.h"
+#include "worker/language_model/pair_places.h"
 #include "worker/language_model/start_references.h"
 #include "worker/language_model/step.h"
 #include "worker/language_model/training_data.h"
@@ -18,6 +24,7 @@
 #include "worker/objective/labels.h"
 #include "worker/training/group_absence.h"
 #include "worker/training/metrics_fields.h"
+#include "worker/training/run_shares.h"
 
 namespace equipoise {
 namespace {
@@ -78,8 +85,24 @@ class LoadingTold {
   std::chrono::steady_clock::time_point said_ = std::chrono::steady_clock::now();
 };
 
+// Checkpoints that the run begins with as models. Rank 0 reads all of them.
+void check_checkpoints(const RunContext& context) {
+  if (context.host.info().rank != 0) return;
+  const ModelConfig& model = context.config.model;
+  context.heartbeat.set_phase(v1::RANK_PHASE_LOADING_MODEL);
+  const auto advance = [&](std::int64_t /*bytes*/) { context.heartbeat.progress().advance(); };
+  const auto check = [&](const char* field, const std::filesystem::path& folder) {
+    const std::string fault = fault_of_model(folder, advance);
+    if (!fault.empty()) throw std::invalid_argument(std::string(field) + ": " + fault);
+  };
+  check("model.path", model.path);
+  if (model.reference) check("model.reference", *model.reference);
+  if (model.adapter) check("model.adapter", *model.adapter);
+}
+
 Decoder load_decoder(const RunContext& context, torch::Device device) {
   const ModelConfig& model = context.config.model;
+  check_checkpoints(context);
   const torch::Dtype dtype = torch_dtype(model.dtype);
   Decoder decoder = Decoder::load(model.path, dtype, device, model.quantization, LoadingTold(context.heartbeat));
   if (model.lora) {
@@ -112,6 +135,7 @@ class LanguageModel final : public TrainedPolicy {
         validation_baseline_K_(baseline_K(config_.robust, data_.validation.group_names, data_.validation_floor_K)),
         grouped_(grouped()),
         label_noise_(config_.loss, data_.train.group_names),
+        places_(data_.train.pairs, data_.train_files),
         decoder_((advise(context, device), load_decoder(context, device.device))) {}
 
   const GroupedData& data() const override { return grouped_; }
@@ -182,6 +206,16 @@ class LanguageModel final : public TrainedPolicy {
             .learning_rate = last_->learning_rate,
             .groups = group_means(metrics_, last_->sums),
             .further = step_fields(metrics_, last_->sums, data_.train.group_names)};
+  }
+
+  std::vector<std::string> share_files() const override {
+    std::vector<std::string> files;
+    for (const DataFile& file : training_files(config_.data)) files.push_back(file.path.string());
+    return files;
+  }
+
+  std::vector<GroupShares> last_shares() const override {
+    return places_.shares(last_->pair_losses, last_->sums.group_sums());
   }
 
   double epochs_done(std::int64_t steps_done) const override { return cursor_->epochs_done(steps_done); }
@@ -344,7 +378,8 @@ class LanguageModel final : public TrainedPolicy {
             .weights = weights,
             .is_logged = [this](std::int64_t step) { return is_logged(config_.logging, step + 1); },
             .num_pairs = sizes.num_pairs,
-            .dropout_seed = dropout_seed()};
+            .dropout_seed = dropout_seed(),
+            .keeps_pair_losses = keeps_pair_shares(config_)};
   }
 
   std::optional<std::uint64_t> dropout_seed() const {
@@ -372,6 +407,7 @@ class LanguageModel final : public TrainedPolicy {
   const std::vector<double> baseline_K_, validation_baseline_K_;  // empty without robust.baseline
   const GroupedData grouped_;                                     // views of the above
   const LabelNoise label_noise_;
+  const PairPlaces places_;
   Decoder decoder_;
   Digest validation_digest_{};
   Digest model_digest_{}, trained_digest_{};                       // at the start: of all, of what is trained

@@ -185,8 +185,8 @@ bool skip(StepResult& result) {
 
 // The weights depend on every loss of the batch: with one micro-batch its graph is kept, with more of them the losses
 // come from a pass without graph and each micro-batch is computed again for its gradient.
-void step_after_report(StepParts& parts, std::int64_t step, const RankBatch& batch, StepResult& result, Laps& laps) {
-  RankLosses losses;
+void step_after_report(StepParts& parts, std::int64_t step, const RankBatch& batch, StepResult& result,
+                       RankLosses& losses, Laps& laps) {
   torch::Tensor loss_B;
   const bool keeps_graph = batch.micro_batches.size() == 1;
   for (std::size_t m = 0; m < batch.micro_batches.size(); ++m) {
@@ -256,8 +256,8 @@ void take_gradient(StepParts& parts, std::int64_t step, const RankBatch& batch, 
 
 // The weights do not wait for the losses, so the owner of alpha is told last, and answers while the next step begins:
 // of a loss that is not finite, or of a gradient, with which no group's loss counts.
-void step_before_report(StepParts& parts, std::int64_t step, const RankBatch& batch, StepResult& result, Laps& laps) {
-  RankLosses losses;
+void step_before_report(StepParts& parts, std::int64_t step, const RankBatch& batch, StepResult& result,
+                        RankLosses& losses, Laps& laps) {
   take_gradient(parts, step, batch, result.sums, losses, laps);
   result.sums.all_reduce(parts.host);
   laps.end("group_sums");
@@ -267,6 +267,30 @@ void step_before_report(StepParts& parts, std::int64_t step, const RankBatch& ba
   if (!skip(result)) set_objective(parts, step, losses, result);
 }
 
+// Every rank writes its part into zeros, so that the sum over the ranks is each number itself.
+std::vector<BatchLoss> gather_losses(StepParts& parts, std::int64_t step, const RankBatch& batch,
+                                     const RankLosses& losses) {
+  const std::size_t size = parts.cursor.global_batch(step).size();
+  const auto [rank, world_size] = parts.host.info();
+  std::vector<double> values(2 * size);  // [|B|, 2]  pair, loss
+  std::size_t place = 2 * (size * static_cast<std::size_t>(rank) / static_cast<std::size_t>(world_size));
+  std::size_t b = 0;
+  for (const PairBatch& micro_batch : batch.micro_batches) {
+    for (const std::int64_t index : micro_batch.indices) {
+      values[place++] = static_cast<double>(index);
+      values[place++] = losses.loss_B[b++];
+    }
+  }
+  parts.host.all_reduce_sum(values);
+  std::vector<BatchLoss> gathered;
+  if (rank != 0) return gathered;
+  for (std::size_t i = 0; i < values.size(); i += 2) {
+    const auto pair = static_cast<std::int64_t>(values[i]);
+    gathered.push_back({.pair = pair, .weight = pair_weight(parts, step, pair), .loss = values[i + 1]});
+  }
+  return gathered;
+}
+
 }  // namespace
 
 StepResult train_step(StepParts& parts, std::int64_t step) {
@@ -274,7 +298,12 @@ StepResult train_step(StepParts& parts, std::int64_t step) {
   Laps laps(result.phases);
   const RankBatch batch = rank_batch(parts, step);
   const auto& step_by = weights_precede_losses(parts.robust) ? step_before_report : step_after_report;
-  step_by(parts, step, batch, result, laps);
+  RankLosses losses;
+  step_by(parts, step, batch, result, losses, laps);
+  if (parts.keeps_pair_losses) {
+    result.pair_losses = gather_losses(parts, step, batch, losses);
+    laps.end("group_sums");
+  }
   return result;
 }
 

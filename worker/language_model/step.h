@@ -18,6 +18,13 @@
 
 namespace equipoise {
 
+// One place of a batch: a pair may have several.
+struct BatchLoss {
+  std::int64_t pair = 0;  // position in ForwardInputs::pairs
+  double weight = 0;      // v_i
+  double loss = 0;        // l_i, as S_g has it
+};
+
 struct StepResult {
   BatchSums sums;              // of the global batch
   std::vector<double> weight;  // w_g of the groups present, ascending by group
@@ -27,6 +34,7 @@ struct StepResult {
   double learning_rate = 0;
   bool skipped = false;  // a loss or the gradient was not finite: no parameter has changed
   std::vector<PhaseSeconds> phases;
+  std::vector<BatchLoss> pair_losses = {};  // of the global batch, on rank 0, where StepParts asks for them
 };
 
 // What a step works on; all of it outlives the step.
@@ -44,6 +52,8 @@ struct StepParts {
   std::function<bool(std::int64_t step)> is_logged = {};
   double num_pairs = 0;                            // N of what N_g are sizes in; 0: the number of pairs
   std::optional<std::uint64_t> dropout_seed = {};  // of the adapter's dropout masks; absent: none
+  // Every rank says the same. One more all-reduce, of 2 |B| float64, at the end of a step.
+  bool keeps_pair_losses = false;
 };
 
 // All ranks call it for the same step, one after the other. Throws what its parts throw.

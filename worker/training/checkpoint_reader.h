@@ -45,16 +45,6 @@ std::optional<FoundCheckpoint> find_checkpoint(const JobConfig& config, const v1
                                                const CheckpointOwner& owner, spdlog::logger& log,
                                                const std::function<void(int)>& on_progress);
 
-// kOwn: the run goes on as it was. kFork: a fork begins with it.
-enum class CheckpointUse { kOwn, kFork };
-
-// The settings that a run may have another value for than the checkpoint that it goes on from are those that no number
-// of a step depends on, where files stand (their content is compared), and how long it trains; of a fork also those for
-// which everything in a checkpoint means the same, such as step sizes and loss.beta. Throws std::invalid_argument
-// naming the first other setting that differs.
-void check_same_settings(const v1::JobSpec& resolved, const CheckpointManifest& manifest,
-                         CheckpointUse use = CheckpointUse::kOwn);
-
 // Tensors go from rank 0, which alone has the files, to all. Not thread-safe.
 class CheckpointReader {
  public:

@@ -119,9 +119,13 @@ std::string CheckpointWriter::make_folder(std::int64_t step) {
   return error ? folder.string() + " cannot be made: " + error.message() : "";
 }
 
-void CheckpointWriter::make(CheckpointManifest manifest) {
+void CheckpointWriter::finish_earlier() {
   wait_for_writing();
-  if (is_first() && committing_.valid()) is_whole_ = committing_.get();
+  if (committing_.valid()) is_whole_ = committing_.get();  // of rank 0
+}
+
+void CheckpointWriter::make(CheckpointManifest manifest) {
+  EQUIPOISE_CHECK(!is_under_way_);
   std::int64_t step = manifest.step;
   std::string fault;
   if (is_first()) {
@@ -303,10 +307,20 @@ void CheckpointWriter::commit(CheckpointManifest& manifest, const std::vector<Wr
   if (manifest.ledger_bytes > 0) sync_file(parts_.config.output / kLedgerName);
   sync_folder(parts_.config.output);  // which has the names of that file and of the folder of checkpoints
   write_durably(folder / kManifestName, manifest_text(manifest));
+  check_is_current();
   const fs::path target = checkpoint_folder(parts_.config.output, manifest.step);
   fs::remove_all(target);  // of a line of steps that was given up, or damaged
   fs::rename(folder, target);
   sync_folder(target.parent_path());
+}
+
+// Throws AttemptEnded where a later attempt has begun: it may be writing into the same folder, on a file system whose
+// locks do not reach this machine, and what stands there is its line of steps.
+void CheckpointWriter::check_is_current() const {
+  v1::GetGroupWeightsRequest request;
+  request.set_job_id(parts_.attempt.job_id);
+  request.set_generation(parts_.attempt.generation);
+  parts_.client.group_weights(request);
 }
 
 // A ledger that cannot be written fails with the next step, which needs it.
@@ -344,8 +358,7 @@ bool CheckpointWriter::give_up(std::int64_t step, const std::string& fault) cons
 }
 
 bool CheckpointWriter::finish() {
-  wait_for_writing();
-  if (committing_.valid()) is_whole_ = committing_.get();
+  finish_earlier();
   std::int64_t is_whole = is_whole_ ? 1 : 0;
   parts_.host.broadcast(std::as_writable_bytes(std::span(&is_whole, 1)), 0);
   return is_whole != 0;

@@ -55,7 +55,10 @@ class CheckpointWriter {
   void gather_written();
   // Whether one was begun. The same on all ranks.
   bool has_begun_any() const { return has_begun_any_; }
-  // Makes it. Returns when the tensors are copied; where the one before is still being written, it waits for that.
+  // Returns when the one before is whole and in the ledger, or given up: before the ledger is sealed for the next one,
+  // as a run that goes on from that has the ledger up to this seal only.
+  void finish_earlier();
+  // Makes it, after finish_earlier(). Returns when the tensors are copied.
   //   manifest  of rank 0: all of it but the files and the time
   void make(CheckpointManifest manifest);
   // Returns when the last one is whole, or false where it is given up. One that cannot be written is told to the log,
@@ -84,6 +87,7 @@ class CheckpointWriter {
   void write_companions(const std::filesystem::path& folder, WrittenShare& share) const;
   void wait_for_writing();
   std::vector<WrittenShare> gather();
+  void check_is_current() const;
   void commit(CheckpointManifest& manifest, const std::vector<WrittenShare>& shares);
   // Whether it is whole now.
   bool commit_or_tell(CheckpointManifest manifest, const std::vector<WrittenShare>& shares);

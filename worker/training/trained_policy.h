@@ -17,6 +17,7 @@
 #include "common/dataset/shard_plan.h"
 #include "common/huggingface/safetensors.h"
 #include "common/robust/estimator.h"
+#include "common/robust/pair_shares.h"
 #include "common/robust/step_weights.h"
 #include "worker/training/checkpoint_reader.h"
 #include "worker/training/metrics_fields.h"
@@ -153,6 +154,12 @@ class TrainedPolicy {
   virtual void save(const std::filesystem::path& folder, std::span<const double> alpha_K) = 0;
   // The line of a test with data.test; none without. Rank 0.
   virtual std::optional<MetricsFields> test() const = 0;
+
+  // The training files as the job names them, which the shares of pairs count; empty: the policy has no shares.
+  virtual std::vector<std::string> share_files() const { return {}; }
+  // Which pairs the loss sums of the last step came from, by group, ascending, without step and alpha. Where
+  // keeps_pair_shares() (run_shares.h). Rank 0.
+  virtual std::vector<GroupShares> last_shares() const { return {}; }
 };
 
 }  // namespace equipoise

@@ -23,6 +23,7 @@
 #include "worker/training/run_ledger.h"
 #include "worker/training/run_output.h"
 #include "worker/training/run_report.h"
+#include "worker/training/run_shares.h"
 #include "worker/training/weight_sync.h"
 
 namespace equipoise {
@@ -185,6 +186,9 @@ class TrainingRun {
         TensorboardFile::Beginning{.steps_done = plan_.first_step, .kept_bytes = kept_bytes});
     if (found_) report_->restore(object_at(found_->manifest.training, "totals"));
     output_->watch(std::string(metrics_schema::kFileName));
+    if (keeps_pair_shares(config_) && !policy_->share_files().empty()) {
+      shares_.emplace(config_, *policy_, *weights_, context_.log);
+    }
   }
 
   // With a checkpoint of another job, which had other settings: its ledger is computed again with its own.
@@ -233,6 +237,7 @@ class TrainingRun {
       context_.heartbeat.set_step(step + 1);
       if (!outcome.is_skipped) ++applied_;
       if (report_) report_->step_done(step + 1, outcome);
+      if (shares_) shares_->step_done(step + 1, policy_->last_shares());
       if (output_) output_->check();
       if (is_evaluation_step(step + 1)) {
         const auto stop = evaluate(step + 1);
@@ -252,6 +257,7 @@ class TrainingRun {
     }
     weights_->finish();
     if (report_) report_->finish();
+    if (shares_) shares_->write();
     if (!end.has_left) check_applied(applied_, end.final_step);
     return end;
   }
@@ -391,12 +397,14 @@ class TrainingRun {
     // With the next heartbeat only: most checkpoints are begun within milliseconds.
     progress.set_phase(v1::RANK_PHASE_CHECKPOINT);
     context_.heartbeat.checkpoint_begins();
+    writer_.finish_earlier();
     CheckpointManifest manifest;
     if (is_first()) {
       report_->write_lines();
       weights_->settle();
       const GroupWeightsState weights =
           weights_at_coordinator(context_.client, context_.registration.attempt, steps_done);
+      if (shares_) shares_->write();
       ledger_->close_block(steps_done, weights);
       const LedgerPosition sealed = ledger_->seal();
       manifest = {
@@ -494,6 +502,7 @@ class TrainingRun {
   std::unique_ptr<WeightSync> weights_;
   EvaluationWatch watch_;
   std::unique_ptr<RunReport> report_;  // rank 0
+  std::optional<RunShares> shares_;    // rank 0, where they are kept
   CheckpointWriter writer_;
 };
 

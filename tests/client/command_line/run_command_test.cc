@@ -88,7 +88,49 @@ TEST(RunCommand, PrintsAComparisonInTheFormatThatIsAskedFor) {
   EXPECT_THAT(run({"compare", path, "--format", "markdown"}).out, HasSubstr("\n| y\\|z | "));
   EXPECT_THAT(run({"compare", path, "--format", "latex"}).out, StartsWith("\\begin{tabular}{"));
   EXPECT_EQ(run({"compare", path, "--format", "text"}).out, run({"compare", path}).out);
-  EXPECT_THAT(run({"compare", path, "--format", "html"}).err, HasSubstr("--format"));
+  EXPECT_EQ(run({"compare", path, "-o", "yaml"}).out,
+            "runs:\n"
+            "- name: \"a,b\"\n"
+            "  first_step: 0\n"
+            "  last_step: 0\n"
+            "  worst_before:\n"
+            "    group: x\n"
+            "    loss: 0.5\n"
+            "    lowest_accuracy: null\n"
+            "  worst_after:\n"
+            "    group: x\n"
+            "    loss: 0.5\n"
+            "    lowest_accuracy: null\n"
+            "  groups:\n"
+            "  - name: x\n"
+            "    before:\n"
+            "      loss: 0.5\n"
+            "      loss_error: 0.125\n"
+            "      accuracy: null\n"
+            "      accuracy_error: null\n"
+            "      weight: null\n"
+            "    after:\n"
+            "      loss: 0.5\n"
+            "      loss_error: 0.125\n"
+            "      accuracy: null\n"
+            "      accuracy_error: null\n"
+            "      weight: null\n"
+            "  - name: \"y|z\"\n"
+            "    before:\n"
+            "      loss: 0.25\n"
+            "      loss_error: null\n"
+            "      accuracy: null\n"
+            "      accuracy_error: null\n"
+            "      weight: null\n"
+            "    after:\n"
+            "      loss: 0.25\n"
+            "      loss_error: null\n"
+            "      accuracy: null\n"
+            "      accuracy_error: null\n"
+            "      weight: null\n");
+  EXPECT_THAT(
+      run({"compare", path, "--format", "html"}).err,
+      StartsWith("equipoise compare: -o is \"html\", expected one of: text, wide, json, yaml, csv, markdown, latex"));
 }
 
 TEST(RunCommand, SaysWhatIsMissing) {

@@ -15,6 +15,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::StartsWith;
 
 constexpr const char* kPair = R"({"prompt": "p", "chosen": "c", "rejected": "r"})"
                               "\n";
@@ -275,6 +276,53 @@ bf16: true
   EXPECT_THAT(of(Trainer::kLlamaFactory, "stage: sft\n").faults, Contains(HasSubstr("stage: is \"sft\"")));
   EXPECT_THAT(of(Trainer::kLlamaFactory, "stage: dpo\nuse_galore: true\n").faults,
               ElementsAre(HasSubstr("use_galore: refused")));
+}
+
+// They named TRL's keys, which are not in these files.
+TEST_F(ConversionOf, FaultsNameTheKeysOfTheFile) {
+  const auto faults = [&](Trainer trainer, const std::string& text) {
+    return convert_settings({.trainer = trainer, .file = folder_.write("given.yaml", text), .train = "t.jsonl"}).faults;
+  };
+  EXPECT_THAT(faults(Trainer::kAxolotl,
+                     "rl: dpo\nnum_epochs: many\nmicro_batch_size: [1]\nrl_beta: big\n"
+                     "sequence_len: long\nlr_scheduler: rex\nload_in_4bit: true\n"),
+              testing::UnorderedElementsAre(StartsWith("base_model: expected a folder"),
+                                            HasSubstr("given.yaml:2: num_epochs: is \"many\""),
+                                            HasSubstr("given.yaml:3: micro_batch_size: expected one value"),
+                                            HasSubstr("given.yaml:4: rl_beta: loss.beta is \"big\""),
+                                            HasSubstr("given.yaml:5: sequence_len: data.max_length is \"long\""),
+                                            HasSubstr("given.yaml:6: lr_scheduler: is \"rex\""),
+                                            HasSubstr("given.yaml:7: load_in_4bit: needs an adapter: adapter")));
+  EXPECT_THAT(faults(Trainer::kLlamaFactory, "stage: dpo\nlora_rank: many\ncutoff_len: long\npref_beta: big\n"),
+              testing::UnorderedElementsAre(StartsWith("model_name_or_path: expected a folder"),
+                                            HasSubstr("given.yaml:2: lora_rank: is \"many\""),
+                                            HasSubstr("given.yaml:3: cutoff_len: data.max_length is \"long\""),
+                                            HasSubstr("given.yaml:4: pref_beta: loss.beta is \"big\"")));
+  EXPECT_THAT(faults(Trainer::kAxolotl, "base_model: m\nrl: dpo\ntrl: {beta: big}\n"),
+              ElementsAre(HasSubstr("given.yaml:3: trl.beta: loss.beta is \"big\"")));
+}
+
+// No other key of TRL's is named for a file that has none of them, whichever of its own settings is wrong.
+TEST_F(ConversionOf, EveryRenamedSettingIsNamedAsInTheFile) {
+  int named = 0;
+  for (const Trainer trainer : {Trainer::kAxolotl, Trainer::kLlamaFactory}) {
+    const std::string method = trainer == Trainer::kAxolotl ? "rl" : "stage";
+    for (const TrainerSetting& setting : trainer_table(trainer).settings.front()) {
+      if (setting.rule != SettingRule::kRenamed) continue;
+      for (const std::string_view word : words_of(setting.names)) {
+        const std::string name(word);
+        if (name == method) continue;
+        const std::string text = method + ": dpo\n" + name + ": {no: value}\n";
+        const Conversion result = of(trainer, text);
+        for (const std::string& fault : result.faults) {
+          if (fault.find("given.yaml:2: ") == std::string::npos) continue;
+          EXPECT_THAT(fault, HasSubstr("given.yaml:2: " + name + ": "));
+          ++named;
+        }
+      }
+    }
+  }
+  EXPECT_GT(named, 40);
 }
 
 TEST_F(ConversionOf, RefusesAFileThatIsNoConfiguration) {

@@ -33,6 +33,8 @@ TEST(EvaluationTable, ShowsMeansWithErrorsAndMarksTheWorstGroup) {
 }
 
 TEST(EvaluationTable, CsvHasEveryNumberInAColumnOfItsOwn) {
+  EXPECT_NE(evaluation_json(summary_of(kSummary), "pairs.jsonl").find("\n  \"pairs_file\": \"pairs.jsonl\"\n}\n"),
+            std::string::npos);
   EXPECT_EQ(evaluation_markup(summary_of(kSummary), TableFormat::kCsv),
             "group,pairs,left_out,loss,loss error,reward accuracy,reward accuracy error,log-prob accuracy,log-prob "
             "accuracy error\n"

@@ -113,6 +113,41 @@ TEST(LiveDisplay, DrawsInPlaceAndGivesTheCursorBack) {
   EXPECT_NE(text.find("\r\x1b[2K"), std::string::npos);
 }
 
+TEST(WatchingDisplay, ShowsTheWorstGroupsFirstAndDrawsThemInPlace) {
+  Output output;
+  output.console.kind = OutputKind::kTerminal;
+  v1::TrainingJob job = job_at(1);
+  job.clear_groups();
+  for (int i = 0; i < 12; ++i) {
+    v1::GroupStatus& group = *job.add_groups();
+    group.set_name("group-" + std::to_string(i));
+    group.set_train_loss(0.5 + (i == 7 ? 1.0 : 0.01 * i));
+    group.set_weight(1.0 / 12);
+  }
+  const auto display = make_watching_display(output.console);
+  display->show(job, SteadyTime());
+  const std::string first = output.out.str();
+  EXPECT_LT(first.find("group-7   loss 1.5000  weight 0.083"), first.find("group-11  loss 0.6100"));
+  EXPECT_NE(first.find("\n  3 groups more, which are better off"), std::string::npos) << first;
+  EXPECT_EQ(first.find("group-2 "), std::string::npos);
+  job.set_step(2);
+  display->show(job, SteadyTime() + seconds(1));
+  const std::string again = output.out.str().substr(first.size());
+  EXPECT_TRUE(again.starts_with("\r\x1b[10A\x1b[J\r\x1b[2K")) << "the bar and ten lines are drawn again in place";
+  const std::size_t drawn = output.out.str().size();
+  display->finish();
+  const std::string end = output.out.str().substr(drawn);
+  EXPECT_EQ(end.find("group-11"), std::string::npos) << "the table of the groups follows";
+  EXPECT_TRUE(end.ends_with("\n\x1b[?25h"));
+}
+
+TEST(WatchingDisplay, IsPlainLinesElsewhere) {
+  Output output;
+  make_watching_display(output.console)->show(job_at(1), SteadyTime());
+  EXPECT_EQ(output.out.str().find('\x1b'), std::string::npos);
+  EXPECT_EQ(output.lines(), 1);
+}
+
 TEST(LiveDisplay, DrawsAtMostTenTimesASecondAndTheLastStateAtTheEnd) {
   Output output;
   output.console.kind = OutputKind::kTerminal;

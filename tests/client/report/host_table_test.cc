@@ -24,6 +24,11 @@ TEST(HostTable, ShowsWhoIsLeftOutAndWhy) {
   EXPECT_THAT(text, HasSubstr("CORDONED     6      8         2  survey-1, survey-2"));
   EXPECT_THAT(text, HasSubstr("is loud"));
   EXPECT_THAT(text, Not(HasSubstr("\x1b"))) << "a reason must not command the terminal";
+  EXPECT_THAT(text, Not(HasSubstr("cordoned by")));
+  first.mutable_cordon()->set_cause(v1::CORDON_CAUSE_FAILURES);
+  EXPECT_THAT(host_table(hosts, Colors::kOff, Glyphs::kAscii, TableDetail::kWide),
+              HasSubstr("is loud  its failures\n"));
+  EXPECT_THAT(host_table(hosts, Colors::kOn, Glyphs::kAscii), HasSubstr("\x1b[33mCORDONED\x1b[0m"));
   EXPECT_EQ(host_state_name(v1::HOST_STATE_UNANSWERING), "UNANSWERING");
 }
 

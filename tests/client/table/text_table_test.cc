@@ -44,6 +44,28 @@ TEST(TextTable, WritesEscapesOnlyForColoursAndNeverThoseOfACell) {
   EXPECT_NE(table.text(Colors::kOn, Glyphs::kAscii).find("\x1b[1m\uFFFD[31mred\x1b[0m\n"), std::string::npos);
 }
 
+TextColor red_if_bad(const std::string& cell) { return cell == "bad" ? TextColor::kRed : TextColor::kNone; }
+
+TEST(TextTable, ColoursCellsByWhatTheySayAndKeepsTheirColumns) {
+  TextTable table(
+      {{"state", Align::kLeft, "", red_if_bad}, {"n", Align::kRight}, {"why", Align::kLeft, "", red_if_bad}});
+  table.add_row({"bad", "1", "bad"});
+  table.add_row({"good", "22", ""});
+  table.add_row({"bad", "3", ""}, RowStyle::kMarked);
+  EXPECT_EQ(table.text(Colors::kOn, Glyphs::kAscii),
+            "state   n  why\n"
+            "--------------\n"
+            "\x1b[1;31mbad\x1b[0m     1  \x1b[1;31mbad\x1b[0m\n"
+            "good   22\n"
+            "\x1b[1mbad     3\x1b[0m\n");
+  EXPECT_EQ(table.text(Colors::kOff, Glyphs::kAscii),
+            "state   n  why\n"
+            "--------------\n"
+            "bad     1  bad\n"
+            "good   22\n"
+            "bad     3\n");
+}
+
 TextTable awkward_table() {
   TextTable table({{"group"}, {"a|b", Align::kRight, "x_1"}, {"c", Align::kRight, "x_1"}});
   table.add_row({"50 % & \"more\", *all*", "0.5", ""});
@@ -61,11 +83,11 @@ TEST(TableMarkup, MarkdownEscapesWhatIsMarkupAndKeepsARowInItsLine) {
   EXPECT_EQ(markdown_text("<b>`x`</b> [y](z) \\ #1 ~a~"), "\\<b\\>\\`x\\`\\</b\\> \\[y\\](z) \\\\ \\#1 \\~a\\~");
 }
 
-TEST(TableMarkup, CsvPutsCommasQuotesAndLineEndsIntoQuotes) {
+TEST(TableMarkup, CsvPutsCommasAndQuotesIntoQuotesAndKeepsARowInItsLine) {
   EXPECT_EQ(awkward_table().csv(),
             "group,x_1: a|b,x_1: c\n"
             "\"50 % & \"\"more\"\", *all*\",0.5,\n"
-            "\"a\nb\",,1 \u00b1 2\n");
+            "a\uFFFDb,,1 \u00b1 2\n");
 }
 
 TEST(TableMarkup, LatexEscapesEachSpecialCharacter) {

@@ -30,6 +30,49 @@ TEST_F(JobsVerbs, SubmitPrintsTheIdAloneAndListShowsTheJob) {
   EXPECT_EQ(run_here({"jobs", "list", "--state", "running"}).out, "no jobs\n");
 }
 
+TEST_F(JobsVerbs, EveryFormatOfAListIsOfTheSameJobs) {
+  EXPECT_EQ(run_here({"jobs", "list", "-o", "name"}).out, "");
+  const std::string id = submitted();
+  RankByHand rank(address(), id);
+  rank.start();
+  rank.step();
+  EXPECT_EQ(run_here({"jobs", "list", "-o", "name"}).out, id + "\n");
+  const std::string wide = run_here({"jobs", "list", "-o", "wide"}).out;
+  for (const char* title : {"name", "time left", "pairs/s", "ranks", "priority", "checkpoint", "restarts", "output"}) {
+    EXPECT_THAT(wide.substr(0, wide.find('\n')), HasSubstr(title));
+  }
+  EXPECT_EQ(run_here({"jobs", "list"}).out.find("time left"), std::string::npos);
+  EXPECT_THAT(run_here({"jobs", "list", "-o", "yaml"}).out, StartsWith("jobs:\n- id: " + id + "\n"));
+  const auto tree = nlohmann::json::parse(run_here({"jobs", "tree", "--json"}).out);
+  EXPECT_EQ(tree["jobs"][0]["id"], id);
+  EXPECT_EQ(tree["jobs"][0]["state"], "JOB_STATE_RUNNING");
+  EXPECT_TRUE(tree["jobs"][0]["forks"].empty());
+  EXPECT_THAT(run_here({"jobs", "attempts", id, "-o", "wide"}).out, HasSubstr("failure"));
+  EXPECT_THAT(run_here({"jobs", "events", id, "-o", "wide"}).out, HasSubstr("revision"));
+  EXPECT_THAT(run_here({"jobs", "checkpoints", id, "-o", "wide"}).out, HasSubstr("SHA-256 of its manifest"));
+  EXPECT_THAT(run_here({"jobs", "events", id, "-o", "name"}).err,
+              StartsWith("equipoise jobs events: -o is \"name\", expected one of: text, wide, json, yaml; see"));
+}
+
+TEST_F(JobsVerbs, AVerbThatChangesAJobShowsItToPrograms) {
+  const std::string id = submitted();
+  const auto cancelled = nlohmann::json::parse(run_here({"jobs", "cancel", id, "--json"}).out);
+  EXPECT_EQ(cancelled["id"], id);
+  const CommandRun made = run_here({"submit", job_file(), "--external", "--json"});
+  EXPECT_EQ(made.code, ExitCode::kSuccess) << made.err;
+  EXPECT_EQ(nlohmann::json::parse(made.out)["state"], "JOB_STATE_QUEUED");
+}
+
+// For people nothing is shown of it but why; programs get the job all the same.
+TEST_F(JobsVerbs, WatchShowsProgramsTheJobHoweverItHasEnded) {
+  const std::string id = submitted();
+  run_here({"jobs", "cancel", id});
+  const CommandRun watched = run_here({"jobs", "watch", id, "--json"});
+  EXPECT_EQ(watched.code, ExitCode::kFailure);
+  EXPECT_EQ(nlohmann::json::parse(watched.out)["state"], "JOB_STATE_CANCELLED");
+  EXPECT_THAT(watched.err, HasSubstr("equipoise jobs watch: the job was cancelled"));
+}
+
 TEST_F(JobsVerbs, SubmittingAgainWithTheSameRequestIdGivesTheSameJob) {
   const CommandRun first = run_here({"submit", job_file(), "--external", "--request-id", "r1"});
   const CommandRun again = run_here({"submit", job_file(), "--external", "--request-id", "r1"});

@@ -41,7 +41,9 @@ std::vector<std::byte> bytes_of(const std::string& text) {
 // of metrics.jsonl, which are as those of a run.
 class VerifyVerb : public testing::Test {
  protected:
-  VerifyVerb() {
+  VerifyVerb() { write_run(true); }
+
+  void write_run(bool records_checkpoint) {
     fs::create_directories(run_);
     folder_.write("run/job.yaml", kJobFile);
     LedgerAttempt attempt = example_attempt(1);
@@ -55,7 +57,9 @@ class VerifyVerb : public testing::Test {
     for (std::int64_t step = 0; step < kSteps; ++step) {
       write_steps(ledger, weights, step, step + 1);
       add_line(lines, step + 1, weights, false);
-      if (step + 1 == kCheckpointStep) write_run_checkpoint(ledger, weights, lines);
+      if (step + 1 != kCheckpointStep) continue;
+      const LedgerCheckpoint checkpoint = write_run_checkpoint(ledger.seal(), weights, lines);
+      if (records_checkpoint) ledger.checkpoint(checkpoint);
     }
     add_line(lines, kSteps, weights, true);
     folder_.write("run/metrics.jsonl", lines);
@@ -81,8 +85,8 @@ class VerifyVerb : public testing::Test {
     lines += line.dump() + "\n";
   }
 
-  void write_run_checkpoint(LedgerWriter& ledger, const GroupWeights& weights, const std::string& lines) const {
-    const LedgerPosition sealed = ledger.seal();
+  LedgerCheckpoint write_run_checkpoint(const LedgerPosition& sealed, const GroupWeights& weights,
+                                        const std::string& lines) const {
     CheckpointManifest manifest = example_manifest(kCheckpointStep);
     const std::string theta = "theta of a run";
     manifest.weights = weights.state();
@@ -93,10 +97,10 @@ class VerifyVerb : public testing::Test {
     manifest.files = {{.name = "theta.safetensors", .bytes = std::ssize(theta), .sha256 = sha256_of(bytes_of(theta))}};
     folder_.write("run/checkpoints/step-120/theta.safetensors", theta);
     folder_.write("run/checkpoints/step-120/manifest.json", manifest_text(manifest));
-    ledger.checkpoint({.generation = 1,
-                       .step = kCheckpointStep,
-                       .manifest = manifest_digest(manifest),
-                       .parameters = parameters_digest(manifest)});
+    return {.generation = 1,
+            .step = kCheckpointStep,
+            .manifest = manifest_digest(manifest),
+            .parameters = parameters_digest(manifest)};
   }
 
   CommandRun verify(std::vector<std::string> further = {}) const {
@@ -155,6 +159,17 @@ TEST_F(VerifyVerb, EveryChangedWeightOfEveryLineIsFound) {
     EXPECT_THAT(fault, HasSubstr("metrics.jsonl:")) << at;
     EXPECT_THAT(fault, HasSubstr("the ledger gives")) << at;
   }
+}
+
+// It was put there later: what a run writes of a checkpoint is on record before what comes after it.
+TEST_F(VerifyVerb, ACheckpointThatIsNotOnRecordIsFound) {
+  write_run(false);
+  const CommandRun result = verify();
+  EXPECT_EQ(result.code, ExitCode::kFailure);
+  EXPECT_THAT(result.err,
+              HasSubstr("step-120/manifest.json: is not on record in the ledger, which has what came after it"));
+  fs::remove_all(run_ / "checkpoints");
+  EXPECT_EQ(verify().code, ExitCode::kSuccess);
 }
 
 TEST_F(VerifyVerb, NamesTheLineOfAChangedWeight) {

@@ -54,6 +54,23 @@ TEST_F(CheckpointFolderTest, ListsWhatIsCalledAsACheckpointNewestFirst) {
   EXPECT_THAT(steps(), ElementsAre(120, 30, 9));
 }
 
+TEST_F(CheckpointFolderTest, ACheckpointThatIsTakenAsAModelHasTheFilesThatItWasMadeWith) {
+  put(7);
+  EXPECT_EQ(fault_of_model(folder(7)), "");
+  fs::remove(folder(7) / "optimizer.safetensors");
+  EXPECT_EQ(fault_of_model(folder(7)), "") << "a model needs none";
+  temp_.write("checkpoints/step-7/model.safetensors", "parameterz");
+  EXPECT_THAT(fault_of_model(folder(7)), HasSubstr("model.safetensors"));
+  fs::rename(folder(7), temp_ / "copy");
+  EXPECT_THAT(fault_of_model(temp_ / "copy"), HasSubstr("model.safetensors")) << "whatever it is called";
+  temp_.write("copy/manifest.json", "{\"of\": \"another program\"}");
+  EXPECT_EQ(fault_of_model(temp_ / "copy"), "");
+  fs::rename(temp_ / "copy", folder(7));
+  EXPECT_THAT(fault_of_model(folder(7)), HasSubstr("manifest.json"));
+  fs::remove(folder(7) / "manifest.json");
+  EXPECT_EQ(fault_of_model(folder(7)), "") << "a model of somebody";
+}
+
 TEST_F(CheckpointFolderTest, FindsEveryKindOfDamage) {
   put(7);
   EXPECT_EQ(fault_of_checkpoint(folder(7)), "");

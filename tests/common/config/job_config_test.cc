@@ -65,6 +65,7 @@ TEST(JobConfig, DefaultsAreThoseTheSchemaStates) {
   EXPECT_EQ(config.evaluation_every_steps, 0);
   EXPECT_EQ(config.logging.every_steps, 1);
   EXPECT_FALSE(config.logging.tensorboard);
+  EXPECT_EQ(config.logging.pair_shares_mib, 64);
   EXPECT_EQ(config.launch.mode, LaunchMode::kCoordinator);
   EXPECT_EQ(config.launch.workers, 1);
   EXPECT_FALSE(config.overwrite);
@@ -218,6 +219,7 @@ std::vector<v1::JobSpec> specs_of_every_kind() {
       changed([](auto& job) { job.mutable_optimizer()->set_type(v1::OPTIMIZER_TYPE_SGD); }),
       changed([](auto& job) { job.mutable_training()->set_max_steps(7), job.mutable_logging()->add_at_steps(3); }),
       changed([](auto& job) { job.mutable_logging()->set_tensorboard(true); }),
+      changed([](auto& job) { job.mutable_logging()->set_pair_shares_mib(0); }),
       changed([](auto& job) { job.mutable_launch()->set_mode(v1::LAUNCH_MODE_EXTERNAL); }),
       changed([](auto& job) {
         (*job.mutable_launch()->mutable_mpi_options())["btl_tcp_if_include"] = "eth0";

@@ -363,6 +363,9 @@ TEST_F(PreferenceFile, RejectedMayBeAbsentOnlyWhereItIsOptional) {
 TEST_F(PreferenceFile, NamesLineFieldAndValueOfWhatIsWrong) {
   EXPECT_EQ(refusal(kGood + "\n\n" + with_group("\"\"")),
             "pairs.jsonl:3: field \"group\" is \"\", expected a name of 1 to 256 bytes without control characters");
+  for (const std::string control : {"\\u001b", "\\u009b", "\xC2\x9B"}) {  // by JSON's escape, and as it is
+    EXPECT_THAT(refusal(with_group("\"a" + control + "2J\"")), HasSubstr("without control characters")) << control;
+  }
   EXPECT_EQ(refusal(R"({"prompt": 3, "chosen": "c", "rejected": "r"})"),
             "pairs.jsonl:1: field \"prompt\" is a number, expected text");
   EXPECT_EQ(refusal(R"({"prompt": "p", "chosen": ["c"], "rejected": "r"})"),

@@ -70,7 +70,7 @@ TEST_F(AnsweredRequestsTest, OneThatStoresNoJobIsKeptToo) {
   const v1::TrainingJob first = jobs().checkpoint(request);
   calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
   EXPECT_EQ(jobs().checkpoint(request).step(), first.step());
-  EXPECT_EQ(core_->table().find(id).checkpoint_requests, 1);
+  EXPECT_EQ(job(id).open_requests().checkpoints(), 1);
 }
 
 TEST_F(AnsweredRequestsTest, AnIdOfAnotherRequestIsRefused) {

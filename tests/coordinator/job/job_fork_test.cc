@@ -123,6 +123,7 @@ TEST_F(JobForks, SecondNamesThatNobodyNeedsGo) {
 TEST_F(JobForks, BeginWithTheWeightsOfTheCheckpointAndTheirOwnStepSize) {
   const auto point = checkpoint();
   auto asked = request();
+  asked.set_etag(job(id_).etag());
   asked.mutable_spec()->mutable_robust()->set_step_size(0.0625);
   asked.mutable_spec()->mutable_robust()->set_trade_off(0.5);
   const v1::TrainingJob fork = jobs().fork(asked);
@@ -188,6 +189,20 @@ TEST_F(JobForks, WhatCannotBeForkedLeavesNothing) {
   asked = request();
   asked.mutable_spec()->mutable_robust()->set_trade_off(2);
   EXPECT_THAT(error_of([&] { jobs().fork(asked); }).text, HasSubstr("robust.trade_off is 2"));
+  asked = request();
+  asked.mutable_spec()->mutable_training()->set_seed(9);
+  EXPECT_THAT(error_of([&] { jobs().fork(asked); }).text, HasSubstr("training.seed is 9, but "))
+      << "which the ranks would say";
+  asked = request();
+  asked.mutable_spec()->mutable_robust()->set_mode(v1::ROBUST_MODE_NONE);
+  EXPECT_THAT(error_of([&] { jobs().fork(asked); }).text, HasSubstr("robust.mode is "));
+  asked = request();
+  asked.mutable_spec()->mutable_training()->set_max_steps(4);
+  EXPECT_THAT(error_of([&] { jobs().fork(asked); }).text,
+              HasSubstr("training.max_steps is 4, expected at least the checkpoint's step 5"));
+  asked = request();
+  asked.set_etag("other");
+  EXPECT_EQ(error_of([&] { jobs().fork(asked); }).code, Code::kAborted) << "has changed since it was read";
   asked = request();
   asked.mutable_spec()->set_output(output(id_).string());
   EXPECT_EQ(error_of([&] { jobs().fork(asked); }).code, Code::kFailedPrecondition) << "its parent writes there";

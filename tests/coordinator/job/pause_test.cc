@@ -284,6 +284,44 @@ TEST_F(Pauses, ACheckpointIsAskedForByCount) {
   EXPECT_THAT(error_of([&] { jobs().checkpoint(waiting); }).text, HasSubstr("only a RUNNING job"));
 }
 
+// What was answered is made, whatever comes between.
+TEST_F(Pauses, WhatWasAskedForOutlivesTheAttemptUntilItIsThere) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_data()->set_validation("validation.jsonl");
+  const auto id = jobs().create(create_request(spec)).id();
+  core_->attempts().tick();
+  train(id);
+  calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  for (int i = 0; i < 2; ++i) {
+    jobs().checkpoint(id);
+    jobs().evaluate(id);
+  }
+  EXPECT_EQ(job(id).open_requests().checkpoint_step(), 1);
+  EXPECT_EQ(job(id).open_requests().evaluation_step(), 1);
+  mpirun_exits(id, 137, "killed");
+  pass(5s);
+  ASSERT_EQ(job(id).generation(), 2);
+  train(id);
+  EXPECT_EQ(beat(id).checkpoint_requests(), 1);
+  EXPECT_EQ(beat(id).evaluation_requests(), 1);
+  for (const int step : {0, 1}) calls().report_step(step_request(id, 2, step, {0.2, 1.0}));
+  calls().commit_checkpoint(commit_request(id, 2, 1));
+  EXPECT_FALSE(job(id).open_requests().has_checkpoint_step());
+  EXPECT_TRUE(job(id).open_requests().has_evaluation_step());
+  EXPECT_EQ(beat(id).checkpoint_requests(), 1) << "of which ranks have heard";
+  v1::ReportMetricsRequest metrics;
+  metrics.set_job_id(id);
+  metrics.set_generation(2);
+  metrics.set_step(1);
+  metrics.set_split(v1::SPLIT_VALIDATION);
+  calls().report_metrics(metrics);
+  EXPECT_FALSE(job(id).open_requests().has_evaluation_step());
+  mpirun_exits(id, 137, "killed");
+  pass(5s);
+  ASSERT_EQ(job(id).generation(), 3);
+  EXPECT_FALSE(job(id).has_open_requests());
+}
+
 TEST_F(Pauses, AnEvaluationIsAskedForByCount) {
   v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
   spec.mutable_data()->set_validation("validation.jsonl");
@@ -431,6 +469,26 @@ TEST_F(Pauses, WorkersOfTheUserThatLeaveMayRegisterAgain) {
   steps(id, 3, 10);
   for (const int rank : {0, 1}) calls().finish_worker(finish_request(id, 2, rank, 'x'));
   EXPECT_EQ(state(id), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(Pauses, AttemptsAndEventsNameTheStopOfTheCoordinatorWhereItsRanksEndFirst) {
+  const auto id = running(1);
+  steps(id, 0, 3);
+  core_->attempts().begin_leaving();
+  fail(id, v1::FAILURE_KIND_INFRASTRUCTURE);
+  mpirun_exits(id, 143);
+  EXPECT_FALSE(core_->attempts().are_leaving());
+  core_->attempts().begin_shutdown();
+  EXPECT_EQ(reason(id), "the coordinator was stopped; the job goes on when one starts");
+  EXPECT_FALSE(job(id).has_failure());
+  const std::vector<StoredAttempt> attempts = store_->attempts(id);
+  ASSERT_EQ(attempts.size(), 1U);
+  EXPECT_EQ(attempts[0].state, "STOPPED");
+  EXPECT_EQ(attempts[0].cause, "the coordinator was stopped; the job goes on when one starts");
+  for (const StoredEvent& event : store_->events(id, 0, 100)) {
+    EXPECT_EQ(event.text.find("rank 0"), std::string::npos) << event.text;
+    EXPECT_EQ(event.text.find("mpirun exited"), std::string::npos) << event.text;
+  }
 }
 
 TEST_F(Pauses, ACoordinatorThatStopsLetsRanksLeaveFirst) {

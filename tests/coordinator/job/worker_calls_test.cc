@@ -354,6 +354,13 @@ TEST_F(WorkerCallsTest, StartTrainingRefusesGroupsThatMakeNoSense) {
   request.set_group_names(1, "north");
   EXPECT_EQ(error_of([&] { calls().start_training(request); }).text,
             "group_names[1] is \"north\", which an earlier group has");
+  for (const std::string name : {"a\x1b[2J",
+                                 "a\xC2\x9B"
+                                 "2J",
+                                 "a\nb"}) {
+    request.set_group_names(1, name);
+    EXPECT_THAT(error_of([&] { calls().start_training(request); }).text, HasSubstr("without control characters"));
+  }
   request = start_request(id, 1);
   request.set_group_pair_count(1, 0);
   EXPECT_EQ(error_of([&] { calls().start_training(request); }).text,

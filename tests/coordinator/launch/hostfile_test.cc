@@ -49,5 +49,13 @@ TEST_F(Hostfile, NamesTheLineThatIsWrong) {
   EXPECT_EQ(refusal("# none\n"), " names no host, expected a line such as node1 slots=8");
 }
 
+TEST_F(Hostfile, SaysWhereAHostIsNamed) {
+  read("# head\na\n\nb user=me\na\n");
+  EXPECT_EQ(place_in_hostfile(file_, "a"), file_.string() + ":2");
+  EXPECT_EQ(place_in_hostfile(file_, "me@b"), file_.string() + ":4");
+  EXPECT_EQ(place_in_hostfile(file_, "c"), file_.string());
+  EXPECT_EQ(place_in_hostfile("/nowhere", "a"), "/nowhere");
+}
+
 }  // namespace hostfile_test
 }  // namespace equipoise::coordinator

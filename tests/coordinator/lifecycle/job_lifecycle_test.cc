@@ -58,6 +58,7 @@ std::vector<JobEvent> all_events() {
   events.emplace_back(Preempted{.by = "b"});
   events.emplace_back(PreemptionOverdue{.seconds = 120});
   events.emplace_back(TimeLimitReached{.seconds = 60});
+  events.emplace_back(CoordinatorStopping{});
   return events;
 }
 
@@ -121,6 +122,36 @@ TEST(JobLifecycle, AJobOfTheUsersWorkersSucceedsWhenAllRanksFinished) {
   EXPECT_EQ(state_after(job, RanksFinished{.world_size = 2}), v1::JOB_STATE_SUCCEEDED);
 }
 
+// Data that were changed during a pause, or a disk that is not mounted any more.
+TEST(JobLifecycle, InputsThatWereReadBeforeAndAreRefusedNowPauseTheJob) {
+  const RankFailed refused{.rank = 0, .reason = "train.jsonl is gone", .kind = v1::FAILURE_KIND_INVALID_INPUT};
+  auto job = job_in(v1::JOB_STATE_STARTING);
+  job.generation = 1;
+  EXPECT_EQ(state_after(job, refused), v1::JOB_STATE_FAILED) << "nobody has read them yet";
+  job = next(job, TrainingStarted{.total_steps = 5, .world_size = 1}, kNow);
+  EXPECT_EQ(state_after(job, refused), v1::JOB_STATE_FAILED) << "in the middle of the training";
+  job.left_at_step = 3;
+  job = next(next(job, PauseRequested{}, kNow), ProcessesEnded{}, kNow);
+  ASSERT_EQ(job.state, v1::JOB_STATE_PAUSED);
+  job = next(next(job, ResumeRequested{}, kNow), AttemptLaunched{.generation = 2}, kNow);
+  job.generation = 2;
+  // Others may have told first that they have lost a peer.
+  job.max_restarts = 3;
+  const RankFailed follows{.rank = 1, .reason = "peer went away", .kind = v1::FAILURE_KIND_INFRASTRUCTURE};
+  for (auto paused : {next(job, refused, kNow), next(next(job, follows, kNow), refused, kNow)}) {
+    EXPECT_EQ(paused.state, v1::JOB_STATE_PAUSING);
+    EXPECT_EQ(paused.failure->kind, v1::FAILURE_KIND_INVALID_INPUT);
+    EXPECT_EQ(paused.failure->rank, 0);
+    EXPECT_EQ(paused.failure_kind, v1::FAILURE_KIND_UNSPECIFIED) << "of jobs that are over";
+    paused = next(paused, ProcessesEnded{}, kNow);
+    EXPECT_EQ(paused.state, v1::JOB_STATE_PAUSED);
+    EXPECT_EQ(paused.reason,
+              "paused, as its inputs are refused, which an earlier attempt had read: rank 0: train.jsonl is gone; once "
+              "they are as they were, `jobs resume` goes on");
+    EXPECT_EQ(state_after(paused, ResumeRequested{}), v1::JOB_STATE_QUEUED);
+  }
+}
+
 TEST(JobLifecycle, TheFirstReasonOfAnAttemptIsTheJobs) {
   const RankFailed first{.rank = 1, .reason = "train.jsonl:3: no", .kind = v1::FAILURE_KIND_INVALID_INPUT};
   const RankFailed second{.rank = 0, .reason = "peer went away", .kind = v1::FAILURE_KIND_INFRASTRUCTURE};
@@ -160,6 +191,7 @@ JobLifecycle recoverable_job_in(v1::JobState state) {
   job.max_restarts = 3;
   job.generation = 2;
   job.has_trained = true;
+  job.has_newest_trained = state != kStarting;
   return job;
 }
 
@@ -203,7 +235,8 @@ TEST(JobRecovery, EveryEventInEveryState) {
   expect_states(TrainingStarted{.total_steps = 5, .world_size = 1},
                 {kQueued, kRunning, kRunning, kRecovering, kPausing, kPaused, kCancelling});
   expect_states(failure_of_kind(v1::FAILURE_KIND_INFRASTRUCTURE), started_again);
-  expect_states(failure_of_kind(v1::FAILURE_KIND_INVALID_INPUT), ended);
+  expect_states(failure_of_kind(v1::FAILURE_KIND_INVALID_INPUT),
+                {kQueued, kPausing, kFailed, kFailed, kFailed, kPaused, kCancelling});
   expect_states(failure_of_kind(v1::FAILURE_KIND_PROGRAM), ended);
   expect_states(failure_of_kind(v1::FAILURE_KIND_UNSPECIFIED), ended);
   expect_states(RankSilent{.rank = 0, .host = "h", .seconds = 30}, started_again);
@@ -224,6 +257,7 @@ TEST(JobRecovery, EveryEventInEveryState) {
   expect_states(PauseFailed{.why = "w"}, {kQueued, kStarting, kRunning, kRecovering, kRunning, kPaused, kCancelling});
   expect_states(ProcessesEnded{}, unmoved);
   expect_states(RanksLeft{}, unmoved);
+  expect_states(CoordinatorStopping{}, unmoved);
   expect_states(CoordinatorStopped{}, {kQueued, kRecovering, kRecovering, kRecovering, kPaused, kPaused, kCancelled});
   expect_states(CoordinatorStopped{.for_good = true},
                 {kQueued, kFailed, kFailed, kFailed, kPaused, kPaused, kCancelled});
@@ -501,6 +535,64 @@ TEST(JobLeave, SaysFromWhereItGoesOn) {
       "the coordinator was stopped; the job goes on from the checkpoint of step 7 when one starts";
   EXPECT_EQ(next(left, CoordinatorStopped{}, kNow).reason, stopped);
   EXPECT_EQ(next(next(left, exit_with(0), kNow), CoordinatorStopped{}, kNow).reason, stopped);
+}
+
+// systemd sends SIGTERM to the coordinator and to all of its ranks at once: attempts and events blamed a rank.
+TEST(JobLeave, RanksThatEndWithTheirCoordinatorAreNotToBlame) {
+  const JobLifecycle job = next(recoverable_job_in(kRunning), CoordinatorStopping{}, kNow);
+  EXPECT_EQ(job.reason, "its ranks make a checkpoint and leave, as the coordinator stops");
+  const std::vector<JobEvent> ends = {failure_of_kind(v1::FAILURE_KIND_INFRASTRUCTURE),
+                                      exit_with(0),
+                                      exit_with(1),
+                                      exit_with(137),
+                                      exit_with(143),
+                                      RankSilent{.rank = 1, .host = "h", .seconds = 30},
+                                      RankStalled{.rank = 1, .text = "rank 1 stands still"},
+                                      RanksNotBack{.text = "rank 1 is not back"}};
+  for (const JobEvent& end : ends) {
+    const JobLifecycle after = next(job, end, kNow);
+    EXPECT_EQ(after.state, kRecovering) << end.index();
+    EXPECT_EQ(after.reason, "the coordinator was stopped; the job goes on when one starts") << end.index();
+    EXPECT_EQ(after.restart_cause, RestartCause::kCoordinator) << end.index();
+    EXPECT_TRUE(after.failures.empty()) << "it uses up no restart: " << end.index();
+    EXPECT_FALSE(after.failure) << end.index();
+    EXPECT_EQ(next(after, exit_with(143), kNow).reason, after.reason) << end.index();
+    EXPECT_EQ(next(after, CoordinatorStopped{}, kNow).reason, after.reason) << end.index();
+  }
+  const JobLifecycle left = after_all(job, {RanksPaused{.step = 7}, exit_with(143)});
+  EXPECT_EQ(left.reason, "the coordinator was stopped; the job goes on from the checkpoint of step 7 when one starts");
+  EXPECT_EQ(next(left, CoordinatorStopped{}, kNow).reason, left.reason);
+  const JobLifecycle asked = after_all(recoverable_job_in(kRunning), {RanksPaused{.step = 7}, CoordinatorStopping{}});
+  EXPECT_EQ(next(asked, exit_with(143), kNow).reason, left.reason) << "its ranks had the signal first";
+}
+
+TEST(JobLeave, AJobThatMayNotGoOnFailsWithItsCoordinatorAndNamesNoRank) {
+  JobLifecycle once = recoverable_job_in(kRunning);
+  once.max_restarts = 0;
+  for (const JobLifecycle& job : {next(once, CoordinatorStopping{}, kNow),
+                                  next(recoverable_job_in(kRunning), CoordinatorStopping{.for_good = true}, kNow)}) {
+    const JobLifecycle after = next(job, failure_of_kind(v1::FAILURE_KIND_INFRASTRUCTURE), kNow);
+    EXPECT_EQ(after.state, kFailed);
+    EXPECT_EQ(after.reason, "the coordinator was stopped while the job was RUNNING");
+    ASSERT_TRUE(after.failure);
+    EXPECT_FALSE(after.failure->rank);
+  }
+}
+
+TEST(JobLeave, AFailureOfTheJobItselfCountsWhileItsCoordinatorStops) {
+  const JobLifecycle job = next(recoverable_job_in(kRunning), CoordinatorStopping{}, kNow);
+  const JobLifecycle after = next(job, failure_of_kind(v1::FAILURE_KIND_PROGRAM), kNow);
+  EXPECT_EQ(after.state, kFailed);
+  ASSERT_TRUE(after.failure);
+  EXPECT_TRUE(after.failure->rank);
+}
+
+TEST(JobLeave, APauseThatTheStopCutsShortSaysSo) {
+  const JobLifecycle job = next(pausing_job(), CoordinatorStopping{}, kNow);
+  const JobLifecycle lost = next(job, failure_of_kind(v1::FAILURE_KIND_INFRASTRUCTURE), kNow);
+  EXPECT_EQ(lost.pause_trouble, "the coordinator was stopped");
+  EXPECT_EQ(next(lost, CoordinatorStopped{}, kNow).reason,
+            "paused; the coordinator was stopped; it goes on from its newest checkpoint");
 }
 
 TEST(JobLeave, WorkersOfTheUserMayRegisterAgain) {

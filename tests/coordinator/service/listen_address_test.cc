@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <stdexcept>
 #include <vector>
+
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
 namespace listen_address_test {
@@ -28,6 +31,7 @@ TEST(ListenAddress, OnlyLoopbackIsTakenWithoutTls) {
 }
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 std::string advertised(const std::string& text) {
   try {
@@ -69,6 +73,25 @@ TEST(RankAddress, LoopbackServesRanksOfThisMachineAlone) {
   const std::vector<HostSlots> elsewhere{{.name = "192.0.2.9"}};
   EXPECT_NO_THROW(check_reachable({.advertise = "head", .hosts = elsewhere}, {.host = "127.0.0.1", .port = 1}));
   EXPECT_NO_THROW(check_reachable({.advertise = std::nullopt, .hosts = elsewhere}, kEverywhere));
+}
+
+// Such a job was started, and failed by what ssh said of the name.
+TEST(RankAddress, OfLoopbackNoHostIsServedThatThisMachineDoesNotKnow) {
+  const TempFolder folder;
+  const std::filesystem::path file = folder.path() / "hosts";
+  std::ofstream(file) << "# ours\nlocalhost slots=2\n[::1]\n127.0.0.1\nme@nowhere.invalid slots=2\n";
+  const std::vector<HostSlots> hosts = read_hostfile(file);
+  const RankAddressSettings settings{.advertise = std::nullopt, .hosts = hosts, .hostfile = file};
+  std::string refusal;
+  try {
+    check_reachable(settings, {.host = "127.0.0.1", .port = 7443});
+  } catch (const std::invalid_argument& problem) {
+    refusal = problem.what();
+  }
+  EXPECT_THAT(refusal, StartsWith(file.string() + ":5: \"me@nowhere.invalid\" is no host that this machine knows ("));
+  EXPECT_THAT(refusal, HasSubstr("--listen 127.0.0.1:7443 serves this machine alone; expected localhost, or "));
+  EXPECT_NO_THROW(check_reachable(settings, kEverywhere)) << "ssh may know it by another name";
+  EXPECT_NO_THROW(check_reachable({.advertise = "head", .hosts = hosts}, {.host = "127.0.0.1", .port = 1}));
 }
 
 }  // namespace listen_address_test

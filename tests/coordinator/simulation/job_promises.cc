@@ -163,6 +163,11 @@ void JobPromises::check_shown(const SimulatedWorld& world, const v1::TrainingJob
       job.state() == v1::JOB_STATE_CANCELLING || job.state() == v1::JOB_STATE_CANCELLED;
   world.require(!is_cancelled_ || is_or_will_be_cancelled,
                 "job " + job.id() + ": its cancel was acknowledged, and it is " + text_of(job));
+  const bool has_checkpoint = asked_at_ && job.has_checkpoint_step() && job.checkpoint_step() >= *asked_at_;
+  world.require(!asked_at_ || has_checkpoint || job.open_requests().has_checkpoint_step() || is_final(job.state()),
+                "job " + job.id() + ": a checkpoint after step " + std::to_string(asked_at_.value_or(0)) +
+                    " was acknowledged, there is none, and nobody is asked for one");
+  if (has_checkpoint) asked_at_.reset();
   world.require(!paused_at_ || job.generation() <= *paused_at_,
                 "job " + job.id() + ": its pause was acknowledged with attempt " +
                     std::to_string(paused_at_.value_or(0)) + ", and it is " + text_of(job));

@@ -45,6 +45,7 @@ class JobPromises {
   const std::optional<std::string>& id() const { return id_; }
   void cancelled() { is_cancelled_ = true; }
   void paused(std::int64_t generation) { paused_at_ = generation; }
+  void asked_for_checkpoint(std::int64_t step) { asked_at_ = step; }
   void may_go_on() { paused_at_.reset(); }  // a resume may have arrived, or the pause has failed
   void may_be_deleted() { may_be_deleted_ = true; }
   void deleted() { is_deleted_ = true; }
@@ -99,6 +100,7 @@ class JobPromises {
   std::map<std::int64_t, v1::SettingsChange> changes_;  // by version, as they were shown last
   std::optional<std::string> id_;
   bool is_cancelled_ = false, may_be_deleted_ = false, is_deleted_ = false;
+  std::optional<std::int64_t> asked_at_;   // steps done when a checkpoint was asked for and that was acknowledged
   std::optional<std::int64_t> paused_at_;  // the generation that was the newest when the pause was acknowledged
   std::map<std::int64_t, Acknowledged> acknowledged_;  // steps of the line
   std::optional<v1::ShardPlan> plan_;

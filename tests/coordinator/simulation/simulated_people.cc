@@ -146,7 +146,8 @@ void Simulation::wish(JobPromises& job, const std::string& id, std::uint64_t kin
     job.may_go_on();
     send("resume", [id](JobController& core) { return core.training_jobs().resume(id); });
   } else if (kind < 82) {
-    send("checkpoint", [id](JobController& core) { return core.training_jobs().checkpoint(id); });
+    const auto answer = send("checkpoint", [id](JobController& core) { return core.training_jobs().checkpoint(id); });
+    if (answer) job.asked_for_checkpoint(answer->step());
   } else if (kind < 88) {
     remove(job, id);
   } else if (kind >= kChanges) {

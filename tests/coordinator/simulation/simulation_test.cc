@@ -18,7 +18,7 @@ namespace simulation_test {
 
 using ::testing::HasSubstr;
 
-constexpr std::uint64_t kUsualSeeds = 1'000;
+constexpr std::uint64_t kUsualSeeds = 2'500;
 constexpr std::size_t kShownEvents = 200;  // the newest of a schedule that failed
 
 std::uint64_t number_in_environment(const char* name, std::uint64_t absent) {

@@ -13,6 +13,7 @@
 #include "common/protocol/step_phases.h"
 #include "tests/worker/support/owned_pair.h"
 #include "worker/collective/cpu_collective.h"
+#include "worker/language_model/pair_places.h"
 #include "worker/language_model/pair_weights.h"
 #include "worker/language_model/training_data.h"
 
@@ -91,6 +92,7 @@ struct Recipe {
   bool uneven = false;  // uneven_groups, all of them in every step
   std::int64_t batch = kBatch;
   Counted counted = Counted::kOnce;
+  bool keeps_pair_losses = false;
 };
 
 struct Trajectory {
@@ -98,6 +100,9 @@ struct Trajectory {
   std::vector<std::vector<double>> alpha;
   std::vector<torch::Tensor> parameters;
   std::vector<std::string> names;
+  // Of each step, where they are kept: shares of pairs, and the sums that they are of.
+  std::vector<std::vector<GroupShares>> shares;
+  std::vector<std::size_t> places;  // of the batch
 };
 
 // Runs the golden recipe through train_step on `world_size` ranks; returns what rank 0 saw, after checking that the
@@ -141,7 +146,9 @@ Trajectory train(const Recipe& run) {
                     .host = collective,
                     .gradients = gradients,
                     .optimizer = optimizer,
-                    .weights = weights};
+                    .weights = weights,
+                    .keeps_pair_losses = run.keeps_pair_losses};
+    const PairPlaces places(data.pairs, {{.file = "train.jsonl", .counts = {.pairs = data.size()}}});
     const bool is_first = collective.info().rank == 0;
     for (std::int64_t step = 0; step < run.steps; ++step) {
       const StepResult result = train_step(parts, step);
@@ -151,6 +158,8 @@ Trajectory train(const Recipe& run) {
       trajectory.loss.push_back(result.loss);
       trajectory.grad_norm.push_back(result.grad_norm);
       trajectory.alpha.push_back(weights.weights().alpha_K());
+      trajectory.shares.push_back(places.shares(result.pair_losses, result.sums.group_sums()));
+      trajectory.places.push_back(result.pair_losses.size());
     }
     double sum = 0;
     for (const NamedTensor& parameter : policy.parameters()) sum += parameter.tensor.detach().sum().item<double>();
@@ -212,6 +221,36 @@ TEST(TrainStep, FollowsTheAuthorsGroupRobustTrajectory) {
 
 TEST(TrainStep, FollowsTheAuthorsGroupRobustTrajectoryOnThreeRanks) {
   expect_golden(train({.robust = kGroupRobust, .world_size = 3}), "gr_dpo_mean");
+}
+
+// The losses of all ranks' pairs come to rank 0 in a sum of their own, and nothing else of a step changes by a bit.
+TEST(TrainStep, SaysWhatEachPairAddsToTheLossSums) {
+  for (const int ranks : {1, 3, 5}) {
+    for (const bool stratified : {false, true}) {
+      Recipe recipe{.robust = kGroupRobust,
+                    .micro_batch_tokens = 200,
+                    .steps = 4,
+                    .world_size = ranks,
+                    .stratified = stratified,
+                    .counted = Counted::kByWeight};
+      const Trajectory without = train(recipe);
+      recipe.keeps_pair_losses = true;
+      const Trajectory kept = train(recipe);
+      EXPECT_EQ(kept.loss, without.loss);
+      EXPECT_EQ(kept.alpha, without.alpha);
+      EXPECT_EQ(kept.grad_norm, without.grad_norm);
+      EXPECT_EQ(largest_difference(kept, without), 0);
+      EXPECT_EQ(without.places.front(), 0u);
+      for (std::size_t step = 0; step < kept.shares.size(); ++step) {
+        EXPECT_EQ(kept.places[step], static_cast<std::size_t>(kBatch));
+        for (const GroupShares& group : kept.shares[step]) {
+          double sum = group.rest;
+          for (const PairShare& pair : group.top) sum += pair.share;
+          EXPECT_NEAR(sum, group.loss_sum, 1e-12 * group.loss_sum) << ranks << " ranks, step " << step;
+        }
+      }
+    }
+  }
 }
 
 TEST(TrainStep, FollowsTrlsPlainTrajectory) { expect_golden(train({}), "dpo"); }

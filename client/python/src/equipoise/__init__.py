@@ -13,8 +13,8 @@ from equipoise.client import Client
 from equipoise.errors import (CoordinatorUnreachable, EquipoiseError, EtagMismatch, FilesUnreachable, HostNotFound,
                               InvalidArgument, JobFailed, JobNotFound, LimitReached, NoValidToken, RecordDamaged,
                               RequestIdReused, RoleTooLow, ShuttingDown, StateLost, StateNotStored, WrongState)
-from equipoise.jobs import (Attempt, Checkpoint, Event, Failure, Group, Job, JobState, Rank, Settings, SettingsChange,
-                            WeightRecord)
+from equipoise.jobs import (Attempt, Checkpoint, Event, Failure, Group, Job, JobState, OpenRequests, Rank, Settings,
+                            SettingsChange, WeightRecord)
 from equipoise.metrics import read_lines, read_metrics
 
 __version__ = "0.1.0"
@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Attempt", "Checkpoint", "Client", "CoordinatorUnreachable", "EquipoiseError", "EtagMismatch", "Event", "Failure",
     "FilesUnreachable", "Group", "HostNotFound", "InvalidArgument", "Job", "JobFailed", "JobNotFound", "JobState",
-    "LimitReached", "NoValidToken", "Rank", "RecordDamaged", "RequestIdReused", "RoleTooLow", "Settings",
-    "SettingsChange", "ShuttingDown", "StateLost", "StateNotStored", "WeightRecord", "WrongState", "read_lines",
-    "read_metrics"
+    "LimitReached", "NoValidToken", "OpenRequests", "Rank", "RecordDamaged", "RequestIdReused", "RoleTooLow",
+    "Settings", "SettingsChange", "ShuttingDown", "StateLost", "StateNotStored", "WeightRecord", "WrongState",
+    "read_lines", "read_metrics"
 ]

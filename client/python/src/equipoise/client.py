@@ -235,7 +235,7 @@ class Client:
 
     def fork(self, job_id: str, *, step: int | None = None, name: str | None = None,
              output: str | os.PathLike[str] | None = None, workers: int | None = None,
-             settings: Mapping[str, Any] | None = None) -> Job:
+             settings: Mapping[str, Any] | None = None, etag: str = "") -> Job:
         """A new job that goes on from a checkpoint of another one, with the settings that held there.
 
         Args:
@@ -245,6 +245,7 @@ class Client:
             output: Its folder; None: the other one's with -fork-STEP.
             workers: Its ranks; None: as many.
             settings: Others: {"robust.trade_off": 0.5}.
+            etag: Only if the other job has this one; EtagMismatch otherwise.
 
         Raises:
             WrongState: There is no checkpoint yet.
@@ -261,7 +262,7 @@ class Client:
         if workers is not None:
             spec.launch.workers = workers
         fields: dict[str, Any] = {} if step is None else {"step": step}
-        return self._job("ForkTrainingJob", id=job_id, spec=spec, request_id=_new_request_id(), **fields)
+        return self._job("ForkTrainingJob", id=job_id, spec=spec, etag=etag, request_id=_new_request_id(), **fields)
 
     def delete(self, job_id: str, *, etag: str = "") -> None:
         """Deletes a job that has ended, with its history; what it wrote into its output stays."""

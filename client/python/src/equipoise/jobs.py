@@ -108,6 +108,17 @@ class SettingsChange:
 
 
 @dataclasses.dataclass(frozen=True)
+class OpenRequests:
+    """Checkpoints and evaluations that people have asked for, since the newest attempt began."""
+
+    checkpoints: int
+    evaluations: int
+    checkpoint_step: int | None
+    """Steps that were done when the newest one was asked for that is not there yet; None: none is open."""
+    evaluation_step: int | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Job:
     """A training job, as the service saw it at one moment."""
 
@@ -151,6 +162,7 @@ class Job:
     running_time: datetime.timedelta | None
     ledger_chain: bytes
     """What `equipoise verify RUN --chain` compares, from SUCCEEDED on."""
+    open_requests: OpenRequests | None
 
     @property
     def name(self) -> str:
