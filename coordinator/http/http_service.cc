@@ -279,14 +279,24 @@ std::string HttpService::change(const HttpRequest& request, const RouteMatch& ma
 }
 
 // `work` owns all that it uses.
-void HttpService::read_file(const Call& call, const std::filesystem::path& file, std::function<std::string()> work) {
+void HttpService::read_file(const Call& call, const std::filesystem::path& file, std::function<std::string()> work,
+                            const std::function<void(const std::string&)>& use) {
   files_.run({.caller = call.admitted->name(),
               .files = {file},
               .work = std::move(work),
-              .done = [this, call](const FileAnswer& read) {
-                if (read.failure != nullptr) return end(call, read.failure, {});
-                end(call, nullptr, json_answer(read.text));
+              .done = [this, call, use](const FileAnswer& read) {
+                try {
+                  if (read.failure != nullptr) std::rethrow_exception(read.failure);
+                  use(read.text);
+                } catch (...) {
+                  end(call, std::current_exception(), {});
+                }
               }});
+}
+
+void HttpService::read_file(const Call& call, const std::filesystem::path& file, std::function<std::string()> work) {
+  read_file(call, file, std::move(work),
+            [this, call](const std::string& text) { end(call, nullptr, json_answer(text)); });
 }
 
 void HttpService::curves(const Call& call) {
@@ -320,10 +330,10 @@ void HttpService::curves(const Call& call) {
   });
 }
 
-// The file is read without the core, and its lookups too: it may be on a slow disk.
+// What asks for the file is done on a thread for files, the core's part in between.
 void HttpService::moves(const Call& call) {
   const HttpRequest& request = *call.request;
-  const std::string& id = call.match.id;
+  const std::string id = call.match.id;
   check_query(request, {"group", "from", "to"});
   MoveQuery query{.group = request.query_of("group").value_or(""), .from = 0, .to = 0};
   if (query.group.empty()) throw std::invalid_argument("the query has no group");
@@ -333,30 +343,23 @@ void HttpService::moves(const Call& call) {
     const JobRecord& record = core.table().find(id);
     return record.config ? record.config->output : std::filesystem::path();
   });
-  struct Opened {
+  struct Found {
     MoveQuery query;
-    RunSharesFile file;
+    std::optional<RunSharesFile> file;
   };
-  const auto opened = std::make_shared<Opened>(Opened{.query = std::move(query), .file = {}});
-  const auto open = [opened, output, roots = settings_.roots] {
-    opened->file = run_shares_file(output, [&](const std::filesystem::path& found) { return roots.may_open(found); });
-    opened->query = narrowed(std::move(opened->query), opened->file);
+  const auto found = std::make_shared<Found>(Found{.query = std::move(query), .file = std::nullopt});
+  const auto open = [found, output, roots = settings_.roots] {
+    found->file.emplace(
+        run_shares_file(output, [&](const std::filesystem::path& opened) { return roots.may_open(opened); }));
+    found->query = narrowed(std::move(found->query), *found->file);
     return std::string();
   };
-  const auto look = [this, call, opened, output](const FileAnswer& answer) {
-    try {
-      if (answer.failure != nullptr) std::rethrow_exception(answer.failure);
-      const HistoryRange range = history_range(opened->query);
-      v1::ListGroupWeightsResponse history = shared_.read([&](JobController& core) {
-        return core.training_jobs().group_weights_from(call.match.id, range.first, range.steps);
-      });
-      read_file(call, output,
-                [opened, history = std::move(history)] { return moves_json(opened->query, history, opened->file); });
-    } catch (...) {
-      end(call, std::current_exception(), {});
-    }
-  };
-  files_.run({.caller = call.admitted->name(), .files = {output}, .work = open, .done = look});
+  read_file(call, output, open, [this, call, id, output, found](const std::string& /*nothing*/) {
+    const HistoryRange range = history_range(found->query);
+    const v1::ListGroupWeightsResponse history = shared_.read(
+        [&](JobController& core) { return core.training_jobs().group_weights_from(id, range.first, range.steps); });
+    read_file(call, output, [found, history] { return moves_json(found->query, history, *found->file); });
+  });
 }
 
 void HttpService::log(const Call& call) {

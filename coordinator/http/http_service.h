@@ -68,6 +68,9 @@ class HttpService {
   void moves(const Call& call);
   void log(const Call& call);
   void read_file(const Call& call, const std::filesystem::path& file, std::function<std::string()> work);
+  // The same, where more is to be done with what was read than to answer with it.
+  void read_file(const Call& call, const std::filesystem::path& file, std::function<std::string()> work,
+                 const std::function<void(const std::string&)>& use);
   std::shared_ptr<const AdmittedCall> admit(const HttpRequest& request, const HttpPeer& peer, const HttpRoute& route);
   HttpResponse health();
   HttpResponse metrics_page();

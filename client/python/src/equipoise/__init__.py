@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Attempt", "Checkpoint", "Client", "CoordinatorUnreachable", "EquipoiseError", "EtagMismatch", "Event", "Failure",
     "FilesUnreachable", "Group", "HostNotFound", "InvalidArgument", "Job", "JobFailed", "JobNotFound", "JobState",
-    "LimitReached", "NoValidToken", "OpenRequests", "Rank", "RecordDamaged", "RequestIdReused", "RoleTooLow", "Settings",
-    "SettingsChange", "ShuttingDown", "StateLost", "StateNotStored", "WeightRecord", "WrongState", "read_lines",
-    "read_metrics"
+    "LimitReached", "NoValidToken", "OpenRequests", "Rank", "RecordDamaged", "RequestIdReused", "RoleTooLow",
+    "Settings", "SettingsChange", "ShuttingDown", "StateLost", "StateNotStored", "WeightRecord", "WrongState",
+    "read_lines", "read_metrics"
 ]
