@@ -8,9 +8,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/metrics/run_curves.h"
 #include "coordinator/http/job_json.h"
 #include "coordinator/http/log_tail.h"
-#include "coordinator/http/run_curves.h"
 #include "coordinator/page/page_files.h"
 
 namespace equipoise::coordinator {

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
-namespace equipoise::coordinator {
+namespace equipoise {
 
 struct CurveQuery {
   std::size_t points = 300;         // of each curve at most, and the newest beside them
@@ -25,4 +27,8 @@ using MayRead = std::function<bool(const std::filesystem::path&)>;
 // evaluations between them are missing.
 std::string curves_json(const std::filesystem::path& file, const CurveQuery& query, const MayRead& may_read);
 
-}  // namespace equipoise::coordinator
+// CURVES of lines of one kind.
+enum class CurveSplit { kTraining, kValidation };
+nlohmann::json curves_of(std::span<const std::string> lines, CurveSplit split, std::span<const std::string> groups);
+
+}  // namespace equipoise
