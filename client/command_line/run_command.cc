@@ -38,8 +38,8 @@ std::unique_ptr<CLI::App> make_app(Action& chosen, std::span<const AddVerb> furt
   app->get_formatter()->label("Subcommands", "Verbs");
   for (const auto add :
        {add_train_verb, add_submit_verb, add_jobs_verb, add_hosts_verb, add_checkpoints_verb, add_evaluate_verb,
-        add_export_verb, add_compare_verb, add_verify_verb, add_explain_verb, add_convert_verb, add_data_verb,
-        add_model_verb, add_token_verb, add_doctor_verb, add_completion_verb}) {
+        add_export_verb, add_compare_verb, add_verify_verb, add_explain_verb, add_report_verb, add_convert_verb,
+        add_data_verb, add_model_verb, add_token_verb, add_doctor_verb, add_completion_verb}) {
     add(*app, chosen);
   }
   for (const AddVerb add : further) add(*app, chosen);

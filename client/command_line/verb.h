@@ -29,6 +29,7 @@ void add_completion_verb(CLI::App& parent, Action& chosen);
 void add_doctor_verb(CLI::App& parent, Action& chosen);
 void add_verify_verb(CLI::App& parent, Action& chosen);
 void add_explain_verb(CLI::App& parent, Action& chosen);
+void add_report_verb(CLI::App& parent, Action& chosen);
 void add_token_verb(CLI::App& parent, Action& chosen);
 void add_version_verb(CLI::App& parent, Action& chosen);
 

@@ -19,6 +19,7 @@
 #include "common/ledger/ledger_replay.h"
 #include "common/ledger/receipt.h"
 #include "common/metrics/metrics_schema.h"
+#include "common/summary/model_card.h"
 
 namespace equipoise {
 namespace {
@@ -358,6 +359,7 @@ class RunAuditor {
       bytes += file.bytes;
       found.erase(one);
     }
+    found.erase(kModelCardName);  // written for people, and by them
     if (!found.empty()) {
       return refuse("final/", (folder / found.begin()->first).string() + ": was added after the run");
     }

@@ -9,9 +9,10 @@ namespace equipoise {
 inline constexpr const char* kCheckpoints = "checkpoints";
 inline constexpr const char* kTensorboard = "tensorboard";  // event files
 inline constexpr const char* kRunOwner = ".equipoise-run";  // a line with the id of the job whose run this is
-inline constexpr const char* kRunParts[] = {"metrics.jsonl", "ledger.bin",  "receipt.json",    "job.yaml",
-                                            "data.json",     "report.html", "pair_shares.bin", "pair_shares.index",
-                                            "final",         kCheckpoints,  kTensorboard,      kRunOwner};
+inline constexpr const char* kRunParts[] = {
+    "metrics.jsonl", "ledger.bin",         "receipt.json",    "job.yaml",          "data.json",
+    "report.html",   "trainer_state.json", "pair_shares.bin", "pair_shares.index", "final",
+    kCheckpoints,    kTensorboard,         kRunOwner};
 
 // Both throw std::invalid_argument, and change nothing.
 // Whether config.output is a place of its own: a folder, or to be made one, that can be written; not the root of the

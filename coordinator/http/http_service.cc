@@ -11,9 +11,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/metrics/run_curves.h"
 #include "coordinator/http/job_json.h"
 #include "coordinator/http/log_tail.h"
-#include "coordinator/http/run_curves.h"
 #include "coordinator/http/weight_moves.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/page/page_files.h"

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "common/robust/shares_file.h"
-#include "coordinator/http/run_file.h"
+#include "common/metrics/run_file.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {

@@ -52,6 +52,31 @@ function(equipoise_embed target)
   set_source_files_properties(${output} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
 
+# equipoise_bundle(SCRIPT a.ts STYLE a.css FORMAT esm|iife DEPENDS ...)
+# makes a.js and a.css of this folder's build with all that they import, uPlot too. esbuild needs no Node.
+function(equipoise_bundle)
+  cmake_parse_arguments(arg "" "SCRIPT;STYLE;FORMAT" "DEPENDS" ${ARGN})
+  if(CMAKE_HOST_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    set(esbuild ${EQUIPOISE_DEPS_DIR}/npm/@esbuild/linux-arm64/bin/esbuild)
+  else()
+    set(esbuild ${EQUIPOISE_DEPS_DIR}/npm/@esbuild/linux-x64/bin/esbuild)
+  endif()
+  set(uplot ${EQUIPOISE_DEPS_DIR}/npm/uplot/dist)
+  foreach(needed ${esbuild} ${uplot}/uPlot.esm.js)
+    if(NOT EXISTS ${needed})
+      message(FATAL_ERROR "${needed} is not there: run deploy/bootstrap first")
+    endif()
+  endforeach()
+  get_filename_component(script ${arg_SCRIPT} NAME_WE)
+  get_filename_component(style ${arg_STYLE} NAME_WE)
+  add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${script}.js ${CMAKE_CURRENT_BINARY_DIR}/${style}.css
+    COMMAND ${CMAKE_COMMAND} -E env NODE_PATH=${EQUIPOISE_DEPS_DIR}/npm ${esbuild} ${arg_SCRIPT} ${arg_STYLE} --bundle
+            --minify --format=${arg_FORMAT} --target=es2022 --log-level=warning --outdir=${CMAKE_CURRENT_BINARY_DIR}
+    WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}
+    DEPENDS ${arg_SCRIPT} ${arg_STYLE} ${arg_DEPENDS} ${esbuild} ${uplot}/uPlot.esm.js ${uplot}/uPlot.min.css
+    COMMENT "Bundling ${arg_SCRIPT}" VERBATIM)
+endfunction()
+
 # equipoise_program(NAME SOURCES ... PRIVATE ...) makes build/<preset>/bin/NAME.
 function(equipoise_program name)
   cmake_parse_arguments(arg "" "" "SOURCES;PRIVATE" ${ARGN})

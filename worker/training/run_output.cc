@@ -20,6 +20,8 @@
 #include "common/config/output_check.h"
 #include "common/ledger/ledger_reader.h"
 #include "common/metrics/metrics_schema.h"
+#include "common/summary/report_page.h"
+#include "common/summary/trainer_state.h"
 #include "worker/training/metrics_file.h"
 
 namespace equipoise {
@@ -110,7 +112,10 @@ RunOutput::Beginnings RunOutput::prepare(const v1::JobSpec& spec, const ShardPla
   std::error_code error;
   if (is_here) put_final_aside(error);
   if (is_here && !error) fs::remove_all(config_.output / kFailure, error);
-  if (is_here && !error) fs::remove(config_.output / kReceiptName, error);
+  // Of the end that the run had before.
+  for (const char* file : {kReceiptName, kTrainerStateName, kReportName}) {
+    if (is_here && !error) fs::remove(config_.output / file, error);
+  }
   if (error)
     throw std::invalid_argument("output: " + config_.output.string() + " cannot be written: " + error.message());
   const CheckpointManifest& manifest = checkpoint.manifest;

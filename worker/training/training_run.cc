@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "common/config/job_file.h"
+#include "common/summary/run_files.h"
 #include "worker/collective/broadcast.h"
 #include "worker/training/checkpoint_reader.h"
 #include "worker/training/checkpoint_writer.h"
@@ -99,7 +100,10 @@ class TrainingRun {
     save(end.final_step);
     writer_.finish();
     std::optional<Digest> chain;
-    if (is_first()) chain = sign(end.final_step, digest);
+    if (is_first()) {
+      chain = sign(end.final_step, digest);
+      write_files_for_people();
+    }
     output_.reset();
     finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest, chain);
   }
@@ -219,6 +223,21 @@ class TrainingRun {
                           .metrics_bytes = report_->file().bytes(),
                           .metrics_sha256 = report_->file().sha256()},
                          [this](std::int64_t /*bytes*/) { context_.heartbeat.progress().advance(); });
+  }
+
+  // Nothing that they could lack is worth a trained model. Rank 0, while the output is still its own.
+  void write_files_for_people() const {
+    try {
+      write_run_files({.run = config_.output,
+                       .into = {},
+                       .existing_card = ExistingCard::kReplaced,
+                       .on_bytes = [this](std::int64_t /*bytes*/) { context_.heartbeat.progress().advance(); }});
+    } catch (const std::exception& failure) {
+      context_.log.warn(
+          "the model card, trainer_state.json or report.html could not be written: {}; `equipoise report {}` makes "
+          "them",
+          failure.what(), config_.output.string());
+    }
   }
 
   TrainingEnd train() {

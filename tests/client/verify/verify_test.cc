@@ -238,6 +238,11 @@ TEST_F(VerifyVerb, ALedgerThatWasCutOffOrRewrittenIsFound) {
   EXPECT_NE(fault_with(kLedgerName, read_file(other / "ledger.bin")), "accepted");
 }
 
+TEST_F(VerifyVerb, PassesByTheModelCardWhichPeopleEdit) {
+  folder_.write("run/final/README.md", "by hand");
+  EXPECT_EQ(verify().code, ExitCode::kSuccess);
+}
+
 TEST_F(VerifyVerb, FilesThatAreGoneOrWereAddedAreFound) {
   folder_.write("run/final/more.json", "");
   EXPECT_THAT(verify().err, HasSubstr("final/more.json: was added after the run"));

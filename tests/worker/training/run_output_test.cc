@@ -67,12 +67,16 @@ TEST_F(RunOutputTest, KeepsTheModelBeforeUntilTheNewOneIsWhole) {
   config_.overwrite = true;
   put("out/final/model", "old");
   put("out/metrics.jsonl", "old");
+  put("out/report.html", "old");
+  put("out/trainer_state.json", "old");
   put("out/failure/stderr.log", "old");
   RunOutput output(config_, "run-1");
   EXPECT_TRUE(fs::exists(temp_ / "out/metrics.jsonl"));
   output.prepare(spec_, ShardPlan());
   EXPECT_FALSE(fs::exists(temp_ / "out/metrics.jsonl"));
   EXPECT_FALSE(fs::exists(temp_ / "out/failure"));
+  EXPECT_FALSE(fs::exists(temp_ / "out/report.html"));
+  EXPECT_FALSE(fs::exists(temp_ / "out/trainer_state.json"));
   EXPECT_TRUE(fs::exists(temp_ / "out/job.yaml"));
   EXPECT_TRUE(fs::exists(temp_ / "out/final.previous/model"));
   output.discard_previous();

@@ -1,4 +1,4 @@
-#include "coordinator/http/run_curves.h"
+#include "common/metrics/run_curves.h"
 
 #include <gmock/gmock.h>
 
@@ -6,7 +6,7 @@
 
 #include "tests/support/temp_folder.h"
 
-namespace equipoise::coordinator {
+namespace equipoise {
 namespace {
 
 using nlohmann::json;
@@ -115,4 +115,4 @@ TEST(RunCurves, OfAFileThatMayNotBeReadAreEmpty) {
 }
 
 }  // namespace
-}  // namespace equipoise::coordinator
+}  // namespace equipoise

@@ -1,4 +1,4 @@
-#include "coordinator/http/run_file.h"
+#include "common/metrics/run_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 #include <string>
 #include <system_error>
 
-namespace equipoise::coordinator {
+namespace equipoise {
 
 int open_run_file(const std::filesystem::path& file, const MayRead& may_read) {
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -21,4 +21,4 @@ int open_run_file(const std::filesystem::path& file, const MayRead& may_read) {
   return -1;
 }
 
-}  // namespace equipoise::coordinator
+}  // namespace equipoise

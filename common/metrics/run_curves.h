@@ -4,12 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "coordinator/http/run_file.h"
+#include "common/metrics/run_file.h"
 
-namespace equipoise::coordinator {
+namespace equipoise {
 
 struct CurveQuery {
   std::size_t points = 300;         // of each curve at most, and the newest beside them
@@ -23,4 +25,8 @@ struct CurveQuery {
 // evaluations between them are missing.
 std::string curves_json(const std::filesystem::path& file, const CurveQuery& query, const MayRead& may_read);
 
-}  // namespace equipoise::coordinator
+// CURVES of lines of one kind.
+enum class CurveSplit { kTraining, kValidation };
+nlohmann::json curves_of(std::span<const std::string> lines, CurveSplit split, std::span<const std::string> groups);
+
+}  // namespace equipoise

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <functional>
 
-namespace equipoise::coordinator {
+namespace equipoise {
 
 // Whether a file that was opened, whose path is resolved, may be read.
 using MayRead = std::function<bool(const std::filesystem::path&)>;
@@ -12,4 +12,4 @@ using MayRead = std::function<bool(const std::filesystem::path&)>;
 // A descriptor to read from, which is the caller's; -1: there is no plain file, or none that may be read.
 int open_run_file(const std::filesystem::path& file, const MayRead& may_read);
 
-}  // namespace equipoise::coordinator
+}  // namespace equipoise

@@ -1,4 +1,4 @@
-#include "coordinator/http/run_curves.h"
+#include "common/metrics/run_curves.h"
 
 #include <simdjson.h>
 #include <sys/stat.h>
@@ -12,28 +12,16 @@
 #include <string_view>
 
 #include "common/base/descriptor.h"
+#include "common/metrics/metrics_lines.h"
 
-namespace equipoise::coordinator {
+namespace equipoise {
 namespace {
 
 using Json = nlohmann::json;
 
 constexpr std::size_t kReadWhole = std::size_t{64} << 20;
 constexpr std::size_t kLongestMetricsLine = std::size_t{4} << 20;
-constexpr std::size_t kFirstPart = std::size_t{16} << 10;  // of a line that is looked for
-constexpr std::string_view kOtherSplit = R"({"split":)", kValidation = R"({"split":"validation",)";
-
-std::string part_of_file(int descriptor, std::size_t offset, std::size_t size) {
-  std::string bytes(size, '\0');
-  std::size_t have = 0;
-  while (have < size) {
-    const ssize_t count = ::pread(descriptor, bytes.data() + have, size - have, static_cast<off_t>(offset + have));
-    if (count <= 0) break;
-    have += static_cast<std::size_t>(count);
-  }
-  bytes.resize(have);
-  return bytes;
-}
+constexpr std::size_t kShortLine = std::size_t{16} << 10;  // bytes that a line has at least, as far as room goes
 
 struct RunLines {
   std::vector<std::string> train, validation;
@@ -41,47 +29,26 @@ struct RunLines {
   bool is_sampled = false;
 };
 
-enum class LineKind { kStep, kEvaluation };
-
 template <typename Use>
 void for_each_line(std::string_view text, const Use& use) {
   for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end + 1);
-    if (line.starts_with(kValidation)) {
-      use(line, LineKind::kEvaluation);
-    } else if (line.starts_with('{') && !line.starts_with(kOtherSplit)) {
-      use(line, LineKind::kStep);
-    }
+    const MetricsLineKind kind = kind_of_line(line);
+    if (kind == MetricsLineKind::kEvaluation || kind == MetricsLineKind::kStep) use(line, kind);
   }  // what has no end is being written
 }
 
 // At even distances, with the last of each kind. Read twice, so that nothing is kept but what is taken.
 void sort_lines(std::string_view text, RunLines& lines, std::size_t points) {
   std::array<std::size_t, 2> count{}, at{};
-  for_each_line(text, [&](std::string_view, LineKind kind) { ++count[static_cast<std::size_t>(kind)]; });
-  for_each_line(text, [&](std::string_view line, LineKind kind) {
+  for_each_line(text, [&](std::string_view, MetricsLineKind kind) { ++count[static_cast<std::size_t>(kind)]; });
+  for_each_line(text, [&](std::string_view line, MetricsLineKind kind) {
     const std::size_t all = count[static_cast<std::size_t>(kind)], place = at[static_cast<std::size_t>(kind)]++;
     const std::size_t spacing = std::max<std::size_t>(1, (all + points - 1) / points);
     if (place % spacing != 0 && place + 1 != all) return;
-    (kind == LineKind::kEvaluation ? lines.validation : lines.train).emplace_back(line);
+    (kind == MetricsLineKind::kEvaluation ? lines.validation : lines.train).emplace_back(line);
   });
-}
-
-// The first whole line that begins at or behind `offset`; empty: none, or more than `budget` bytes would be read.
-std::string line_behind(int descriptor, std::size_t offset, std::size_t& budget) {
-  for (std::size_t size = kFirstPart; size <= kLongestMetricsLine * 2; size *= 4) {
-    if (size > budget) return "";
-    budget -= size;
-    const std::string part = part_of_file(descriptor, offset, size);
-    const std::size_t begin = offset == 0 ? 0 : part.find('\n') + 1;  // npos + 1 is 0: no line begins in it
-    if (begin != 0 || offset == 0) {
-      const std::size_t end = part.find('\n', begin);
-      if (end != std::string::npos) return part.substr(begin, end - begin);
-    }
-    if (part.size() < size) return "";
-  }
-  return "";
 }
 
 // Bounded in what is read and in what is kept, however long the lines are.
@@ -90,17 +57,18 @@ void sample_lines(int descriptor, RunLines& lines, std::size_t points) {
   const std::size_t tail = std::min<std::size_t>(lines.bytes, kLongestMetricsLine);
   RunLines end;
   sort_lines(part_of_file(descriptor, lines.bytes - tail, tail), end, 2);
-  std::size_t longest = kFirstPart, budget = 4 * kReadWhole, kept = 0;
+  std::size_t longest = kShortLine, budget = 4 * kReadWhole, kept = 0;
   for (const auto* of_kind : {&end.train, &end.validation}) {
     if (!of_kind->empty()) longest = std::max(longest, of_kind->back().size());
   }
   points = std::clamp<std::size_t>(kReadWhole / 2 / longest, 1, points);
   for (std::size_t at = 0; at < points && kept <= kReadWhole; ++at) {
-    std::string line = line_behind(descriptor, lines.bytes / points * at, budget);
+    std::string line = line_behind(descriptor, lines.bytes / points * at, kLongestMetricsLine, budget).text;
     kept += line.size();
-    if (line.starts_with(kValidation)) {
+    const MetricsLineKind kind = kind_of_line(line);
+    if (kind == MetricsLineKind::kEvaluation) {
       if (lines.validation.empty() || lines.validation.back() != line) lines.validation.push_back(std::move(line));
-    } else if (line.starts_with('{') && !line.starts_with(kOtherSplit)) {
+    } else if (kind == MetricsLineKind::kStep) {
       if (lines.train.empty() || lines.train.back() != line) lines.train.push_back(std::move(line));
     }
   }
@@ -116,39 +84,6 @@ Json number(simdjson::dom::element parent, std::string_view key) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.6g", value);
   return std::strtod(text.data(), nullptr);
-}
-
-struct CurveNames {
-  std::string_view loss, loss_error;
-};
-
-Json curves_of(const std::vector<std::string>& lines, const CurveNames& names, const std::vector<std::string>& groups) {
-  constexpr std::array<std::pair<const char*, const char*>, 5> kColumns{{{"loss", "group_loss"},
-                                                                         {"lossError", "group_loss_error"},
-                                                                         {"weight", "group_weight"},
-                                                                         {"accuracy", "group_accuracy"},
-                                                                         {"accuracyError", "group_accuracy_error"}}};
-  Json step = Json::array(), loss = Json::array(), loss_error = Json::array(), by_group = Json::object();
-  simdjson::dom::parser parser;
-  for (const std::string& line : lines) {
-    simdjson::dom::element row;
-    std::int64_t steps = 0;
-    if (parser.parse(line).get(row) != simdjson::SUCCESS || row["step"].get(steps) != simdjson::SUCCESS) continue;
-    step.push_back(steps);
-    loss.push_back(number(row, names.loss));
-    loss_error.push_back(number(row, names.loss_error));
-    for (const auto& [column, field] : kColumns) {
-      simdjson::dom::element of_groups;
-      const bool is_there = row[field].get(of_groups) == simdjson::SUCCESS;
-      for (const std::string& group : groups) {
-        by_group[group][column].push_back(is_there ? number(of_groups, group) : Json(nullptr));
-      }
-    }
-  }
-  return {{"step", std::move(step)},
-          {"loss", std::move(loss)},
-          {"lossError", std::move(loss_error)},
-          {"groups", std::move(by_group)}};
 }
 
 RunLines lines_of(const std::filesystem::path& file, std::size_t points, const MayRead& may_read) {
@@ -168,14 +103,45 @@ RunLines lines_of(const std::filesystem::path& file, std::size_t points, const M
 
 }  // namespace
 
+nlohmann::json curves_of(std::span<const std::string> lines, CurveSplit split, std::span<const std::string> groups) {
+  const bool is_training = split == CurveSplit::kTraining;
+  const std::string_view loss_name = is_training ? "loss" : "eval_loss";
+  const std::string_view error_name = is_training ? "loss_error" : "eval_loss_error";
+  constexpr std::array<std::pair<const char*, const char*>, 5> kColumns{{{"loss", "group_loss"},
+                                                                         {"lossError", "group_loss_error"},
+                                                                         {"weight", "group_weight"},
+                                                                         {"accuracy", "group_accuracy"},
+                                                                         {"accuracyError", "group_accuracy_error"}}};
+  Json step = Json::array(), loss = Json::array(), loss_error = Json::array(), by_group = Json::object();
+  simdjson::dom::parser parser;
+  for (const std::string& line : lines) {
+    simdjson::dom::element row;
+    std::int64_t steps = 0;
+    if (parser.parse(line).get(row) != simdjson::SUCCESS || row["step"].get(steps) != simdjson::SUCCESS) continue;
+    step.push_back(steps);
+    loss.push_back(number(row, loss_name));
+    loss_error.push_back(number(row, error_name));
+    for (const auto& [column, field] : kColumns) {
+      simdjson::dom::element of_groups;
+      const bool is_there = row[field].get(of_groups) == simdjson::SUCCESS;
+      for (const std::string& group : groups) {
+        by_group[group][column].push_back(is_there ? number(of_groups, group) : Json(nullptr));
+      }
+    }
+  }
+  return {{"step", std::move(step)},
+          {"loss", std::move(loss)},
+          {"lossError", std::move(loss_error)},
+          {"groups", std::move(by_group)}};
+}
+
 std::string curves_json(const std::filesystem::path& file, const CurveQuery& query, const MayRead& may_read) {
   const RunLines lines = lines_of(file, std::max<std::size_t>(1, query.points), may_read);
-  const Json curves = {
-      {"train", curves_of(lines.train, {.loss = "loss", .loss_error = "loss_error"}, query.groups)},
-      {"validation", curves_of(lines.validation, {.loss = "eval_loss", .loss_error = "eval_loss_error"}, query.groups)},
-      {"bytes", lines.bytes},
-      {"sampled", lines.is_sampled}};
+  const Json curves = {{"train", curves_of(lines.train, CurveSplit::kTraining, query.groups)},
+                       {"validation", curves_of(lines.validation, CurveSplit::kValidation, query.groups)},
+                       {"bytes", lines.bytes},
+                       {"sampled", lines.is_sampled}};
   return curves.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-}  // namespace equipoise::coordinator
+}  // namespace equipoise

@@ -1,0 +1,63 @@
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "client/command_line/verb.h"
+#include "client/progress/read_progress.h"
+#include "client/table/display_width.h"
+#include "common/ledger/ledger_record.h"
+#include "common/metrics/metrics_schema.h"
+#include "common/summary/run_files.h"
+
+namespace equipoise {
+namespace {
+
+struct ReportFlags {
+  std::filesystem::path run, into;
+  bool replaces_card = false;
+};
+
+// Of what is read; 0 where it is not there.
+std::int64_t bytes_to_read(const std::filesystem::path& run) {
+  std::int64_t bytes = 0;
+  for (const std::string_view name : {metrics_schema::kFileName, std::string_view(kLedgerName)}) {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(run / name, error);
+    if (!error) bytes += static_cast<std::int64_t>(size);
+  }
+  return bytes;
+}
+
+void write_report(const ReportFlags& flags, const Console& console) {
+  RunFiles files;
+  {
+    ReadProgress progress(console, "report", bytes_to_read(flags.run), std::chrono::steady_clock::now());
+    files = write_run_files(
+        {.run = flags.run,
+         .into = flags.into,
+         .existing_card = flags.replaces_card ? ExistingCard::kReplaced : ExistingCard::kKept,
+         .on_bytes = [&](std::int64_t bytes) { progress.add(bytes, std::chrono::steady_clock::now()); }});
+  }
+  for (const std::filesystem::path& file : files.written) console.out << printable(file.string()) << "\n";
+  if (!files.note.empty()) console.out << printable(files.note) << "\n";
+}
+
+}  // namespace
+
+void add_report_verb(CLI::App& parent, Action& chosen) {
+  auto flags = std::make_shared<ReportFlags>();
+  CLI::App* verb =
+      parent.add_subcommand("report", "Write a run's report.html, trainer_state.json and model card once more");
+  verb->add_option("RUN", flags->run, "Folder of the run: its job's `output`")->type_name("")->required();
+  verb->add_option("--into", flags->into, "Put all three into this folder, which is there, in place of the run's")
+      ->type_name("FOLDER");
+  verb->add_flag("--replace-card", flags->replaces_card, "Write final/README.md anew though it is there");
+  verb->footer(
+      "A run writes them when it ends. This gives them to one that was ended early, or by an earlier version, and\n"
+      "shows how far one that still runs has come.\n"
+      "\n"
+      "  equipoise report runs/gr-dpo");
+  verb->callback([flags, &chosen] { chosen = [flags](const Console& console) { write_report(*flags, console); }; });
+}
+
+}  // namespace equipoise

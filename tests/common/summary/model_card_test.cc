@@ -1,0 +1,130 @@
+#include "common/summary/model_card.h"
+
+#include <gmock/gmock.h>
+#include <yaml-cpp/yaml.h>
+
+#include "common/config/job_file.h"
+#include "common/summary/base_model.h"
+#include "tests/support/temp_folder.h"
+
+namespace equipoise {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+SummaryEvaluation example_evaluation(std::int64_t step, double loss) {
+  return {.step = step,
+          .loss = {.value = loss, .error = 0.01},
+          .accuracy = {.value = 0.5, .error = 0.1},
+          .groups = {{"India", {.loss = {loss, 0.02}, .accuracy = {0.25, 0.125}, .pairs = 8}},
+                     {"x|y\n# <b>", {.loss = {0.125, {}}, .accuracy = {1.0, {}}, .pairs = 1}}}};
+}
+
+RunSummary example_summary(const std::string& job) {
+  RunSummary summary;
+  merge_job_text("job", job, summary.job);
+  summary.has_ended = true;
+  summary.steps = summary.max_steps = 150;
+  summary.epoch = 1.5;
+  summary.before = example_evaluation(0, 0.75);
+  summary.after = example_evaluation(150, 0.5);
+  summary.weights = {{"India", 0.75}, {"x|y\n# <b>", 0.25}};
+  summary.training_pairs = {{"India", 40}, {"x|y\n# <b>", 2}};
+  summary.dataset = Digest{};
+  return summary;
+}
+
+constexpr const char* kRobustJob =
+    "{name: robust, model: {path: /home/ann/sft}, data: {train: /home/ann/train.jsonl, validation: /home/ann/v.jsonl}, "
+    "robust: {mode: group_robust, step_size: 0.1}, loss: {type: dpo, beta: 0.1}, output: /home/ann/runs/robust, "
+    "launch: {workers: 2}, training: {resume_from_checkpoint: /home/ann/runs/robust/checkpoints/step-10}}";
+
+YAML::Node metadata_of(const std::string& card) {
+  EXPECT_TRUE(card.starts_with("---\n"));
+  return YAML::Load(card.substr(4, card.find("\n---\n") - 3));
+}
+
+TEST(ModelCard, TellsOfEachGroupBeforeAndAfter) {
+  const std::string card = model_card(example_summary(kRobustJob));
+  EXPECT_THAT(card, HasSubstr("On v.jsonl, before the first step and after 150 steps"));
+  EXPECT_THAT(card, HasSubstr("| **India** | **40** | **8** | **0.7500 ± 0.0200** | **0.5000 ± 0.0200** | **0.250 ± "
+                              "0.125** | **0.250 ± 0.125** | **0.7500** |"));
+  EXPECT_THAT(card, HasSubstr("| x\\|y \\# \\<b\\> | 2 | 1 | 0.1250 | 0.1250 | 1.000 | 1.000 | 0.2500 |"));
+  EXPECT_THAT(card, HasSubstr("Worst off is **India**: loss 0.7500 ± 0.0200 before, 0.5000 ± 0.0200 after."));
+  EXPECT_THAT(card, HasSubstr("| SHA-256 of the tokenised training pairs | `" + std::string(64, '0') + "` |"));
+}
+
+TEST(ModelCard, HasMetadataOfTheHub) {
+  const YAML::Node block = metadata_of(model_card(example_summary(kRobustJob)));
+  EXPECT_EQ(block["library_name"].Scalar(), "transformers");
+  EXPECT_EQ(block["model_name"].Scalar(), "robust");
+  EXPECT_FALSE(block["base_model"]) << "a folder is no model of the hub";
+  EXPECT_FALSE(block["license"]);
+  EXPECT_EQ(block["tags"].as<std::vector<std::string>>(),
+            (std::vector<std::string>{"equipoise", "dpo", "group-robust"}));
+  const YAML::Node result = block["model-index"][0]["results"][0];
+  EXPECT_EQ(result["metrics"][0]["type"].Scalar(), "worst_group_loss");
+  EXPECT_EQ(result["metrics"][0]["value"].as<double>(), 0.5);
+  EXPECT_EQ(result["metrics"][1]["value"].as<double>(), 0.25);
+  EXPECT_EQ(result["dataset"]["name"].Scalar(), "v.jsonl");
+}
+
+TEST(ModelCard, NamesNoPathOfTheMachine) {
+  const std::string card = model_card(example_summary(kRobustJob));
+  EXPECT_THAT(card, Not(HasSubstr("/home")));
+  EXPECT_THAT(card, Not(HasSubstr("ann")));
+  EXPECT_THAT(card, HasSubstr("train.jsonl"));
+  EXPECT_THAT(card, HasSubstr("from a model called sft by"));
+}
+
+TEST(ModelCard, SaysThatNothingWasEvaluated) {
+  RunSummary summary = example_summary("{name: dpo, model: {path: sft}, data: {train: t.jsonl}, output: o}");
+  summary.before = summary.after = std::nullopt;
+  const std::string card = model_card(summary);
+  EXPECT_THAT(card, HasSubstr("No validation data were given"));
+  EXPECT_THAT(card, Not(HasSubstr("Worst off")));
+  EXPECT_FALSE(metadata_of(card)["model-index"]);
+  EXPECT_THAT(card, Not(HasSubstr("α"))) << "mode none learns no weights";
+}
+
+TEST(ModelCard, IsBoundedWhateverTheNumberOfGroups) {
+  RunSummary summary = example_summary(kRobustJob);
+  for (int group = 0; group < 4096; ++group) {
+    summary.after->groups["group " + std::to_string(group)] = {.loss = {0.25 + group * 1e-6, {}}};
+  }
+  const std::string card = model_card(summary);
+  EXPECT_THAT(card, HasSubstr("4034 more groups, which lose less, are not shown."));
+  EXPECT_LT(card.size(), std::size_t{16} << 10);
+  EXPECT_THAT(card, HasSubstr("| group 4095 |"));
+  EXPECT_THAT(card, Not(HasSubstr("| group 0 |")));
+}
+
+TEST(BaseModels, AreNamedByTheHubWhereTheFolderSaysIt) {
+  const TempFolder folder;
+  folder.write("models--google--gemma-2b/snapshots/0a1b/config.json", "{}");
+  EXPECT_EQ(base_model_of(folder.path() / "models--google--gemma-2b/snapshots/0a1b").hub_name, "google/gemma-2b");
+  folder.write("named/config.json", R"({"_name_or_path": "google/gemma-2b-it"})");
+  EXPECT_EQ(base_model_of(folder.path() / "named/").name, "google/gemma-2b-it");
+  folder.write("path/config.json", R"({"_name_or_path": "/home/ann/sft"})");
+  EXPECT_EQ(base_model_of(folder.path() / "path").name, "path");
+  folder.write("card/README.md", "---\nbase_model: google/gemma-2b\nlicense: gemma\nlicense_link: javascript:x\n---\n");
+  const BaseModel card = base_model_of(folder.path() / "card/");
+  EXPECT_EQ(card.hub_name, "google/gemma-2b");
+  EXPECT_EQ(card.license, "gemma");
+  EXPECT_EQ(card.license_link, std::nullopt);
+  folder.write("bad/README.md", "---\nbase_model: [\nlicense: {a: b}\n---\n");
+  EXPECT_EQ(base_model_of(folder.path() / "bad").hub_name, std::nullopt);
+  EXPECT_EQ(base_model_of("/nowhere/at-all").name, "at-all");
+  EXPECT_EQ(base_model_of("/runs/sft/final/").name, "sft/final");
+}
+
+TEST(BaseModels, HaveNamesAsTheHubTakesThem) {
+  EXPECT_TRUE(is_hub_name("google/gemma-2b"));
+  for (const char* other : {"gemma", "/gemma", "a/b/c", "../x", "a b/c", "a/", "-a/b", "a/b\n"}) {
+    EXPECT_FALSE(is_hub_name(other)) << other;
+  }
+}
+
+}  // namespace
+}  // namespace equipoise
