@@ -56,7 +56,8 @@ class Outputs(checkpoint_crash_test.CheckpointCrashes):
         """Whether a run has as many operations."""
         probe = self.job(f"{output.name}-probe")
         result = programs.run("equipoise", "train", probe, "--quiet", LD_PRELOAD=str(PRELOAD),
-                              EQUIPOISE_CRASH_AT=str(at), EQUIPOISE_CRASH_BELOW=str(self.folder / f"{output.name}-probe"))
+                              EQUIPOISE_CRASH_AT=str(at),
+                              EQUIPOISE_CRASH_BELOW=str(self.folder / f"{output.name}-probe"))
         return result.returncode != 0
 
 
