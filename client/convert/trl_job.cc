@@ -101,7 +101,9 @@ std::vector<std::string> TrlJob::texts(std::string_view name) {
   std::vector<std::string> found;
   if (setting == nullptr) return found;
   if (setting->value.IsScalar()) return {setting->value.Scalar()};
-  for (const YAML::Node& item : setting->value) {
+  // Items of a mapping are pairs, which are no nodes.
+  for (std::size_t i = 0; setting->value.IsSequence() && i < setting->value.size(); ++i) {
+    const YAML::Node item = setting->value[i];
     if (item.IsScalar()) found.push_back(item.Scalar());
   }
   if (!setting->value.IsSequence() || found.size() != setting->value.size()) fault(name, "expected a list of values");

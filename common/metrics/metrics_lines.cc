@@ -126,7 +126,7 @@ std::string part_of_file(int descriptor, std::uint64_t offset, std::size_t size)
 }
 
 FoundLine line_behind(int descriptor, std::uint64_t offset, std::size_t longest, std::size_t& budget) {
-  for (std::size_t size = kFirstPart; size <= longest * 2; size *= 4) {
+  for (std::size_t size = std::min(kFirstPart, longest * 2); size <= longest * 2; size *= 4) {
     if (size > budget) return {};
     budget -= size;
     const std::string part = part_of_file(descriptor, offset, size);

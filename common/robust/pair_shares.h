@@ -21,14 +21,14 @@ struct PairShare {
 // One group in one step.
 struct GroupShares {
   std::uint32_t group = 0;
-  std::int64_t step = 0;       // steps done with it, from 1, as in metrics.jsonl
-  double loss_sum = 0;         // S_g, as it was summed over the ranks; not finite: the step moved no weight
-  double pair_count = 0;       // n_g > 0
-  double alpha_before = 0;     // of the step
-  double alpha_after = 0;      // of the step
-  std::int64_t pairs = 0;      // of the group in the batch: a pair that is in it twice counts twice
-  std::vector<PairShare> top;  // at most kTopPairs: not finite first, then the largest by size, then by place
-  double rest = 0;             // sum of the other pairs' shares
+  std::int64_t step = 0;            // steps done with it, from 1, as in metrics.jsonl
+  double loss_sum = 0;              // S_g, as it was summed over the ranks; not finite: the step moved no weight
+  double pair_count = 0;            // n_g > 0
+  double alpha_before = 0;          // of the step
+  double alpha_after = 0;           // of the step
+  std::int64_t pairs = 0;           // of the group in the batch: a pair that is in it twice counts twice
+  std::vector<PairShare> top = {};  // at most kTopPairs: not finite first, then the largest by size, then by place
+  double rest = 0;                  // sum of the other pairs' shares
 };
 
 // top, rest and pairs of the shares of all pairs of a group in a batch, in any order. rest is summed by place, so that

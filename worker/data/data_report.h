@@ -15,9 +15,9 @@ namespace equipoise {
 // What one file has, by groups.
 struct FileCounts {
   std::size_t pairs = 0, dropped = 0, tokens = 0;
-  std::vector<std::string> group_names;  // that are known after the file, those of files before it too
-  std::vector<std::int64_t> kept_K;      // pairs that are members, whatever their weight
-  std::vector<std::int64_t> dropped_K, shortened_K;
+  std::vector<std::string> group_names = {};  // that are known after the file, those of files before it too
+  std::vector<std::int64_t> kept_K = {};      // pairs that are members, whatever their weight
+  std::vector<std::int64_t> dropped_K = {}, shortened_K = {};
   // EncodedDataset::merged_prompt_count_K and its neighbour; then each pair once.
   std::vector<std::int64_t> merged_K = {}, repeated_K = {};
   std::size_t shortened = 0, merged = 0, repeated = 0;

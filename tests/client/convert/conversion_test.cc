@@ -280,8 +280,10 @@ bf16: true
 
 // They named TRL's keys, which are not in these files.
 TEST_F(ConversionOf, FaultsNameTheKeysOfTheFile) {
+  const std::string train =
+      folder_.write("t.jsonl", R"({"prompt": "p", "chosen": "c", "rejected": "r", "group": "g"})" "\n").string();
   const auto faults = [&](Trainer trainer, const std::string& text) {
-    return convert_settings({.trainer = trainer, .file = folder_.write("given.yaml", text), .train = "t.jsonl"}).faults;
+    return convert_settings({.trainer = trainer, .file = folder_.write("given.yaml", text), .train = train}).faults;
   };
   EXPECT_THAT(faults(Trainer::kAxolotl,
                      "rl: dpo\nnum_epochs: many\nmicro_batch_size: [1]\nrl_beta: big\n"

@@ -80,7 +80,8 @@ TEST(ModelCard, NamesNoPathOfTheMachine) {
 
 TEST(ModelCard, SaysThatNothingWasEvaluated) {
   RunSummary summary = example_summary("{name: dpo, model: {path: sft}, data: {train: t.jsonl}, output: o}");
-  summary.before = summary.after = std::nullopt;
+  summary.before.reset();
+  summary.after.reset();
   const std::string card = model_card(summary);
   EXPECT_THAT(card, HasSubstr("No validation data were given"));
   EXPECT_THAT(card, Not(HasSubstr("Worst off")));
