@@ -148,7 +148,7 @@ TEST_F(AttemptFailureTest, ASignalOfOursIsNoCause) {
   }
   ASSERT_EQ(job(id).state(), v1::JOB_STATE_RECOVERING);
   EXPECT_EQ(job(id).failure().rank(), 1);
-  pass(13s);
+  pass(15s);
   ASSERT_THAT(launcher_.killed, SizeIs(1));
   exits(id, 137, RankEnd{.rank = 0, .signal = 9});
   EXPECT_EQ(job(id).failure().rank(), 1);

@@ -159,7 +159,7 @@ TEST_F(Restarts, RanksOfAFailedAttemptAreToldToEndAndMoveNothing) {
 TEST_F(Restarts, TheProcessesOfTheFailedAttemptEndBeforeTheNextOneStarts) {
   const auto id = running(2);
   fail(id, 0, v1::FAILURE_KIND_INFRASTRUCTURE, "no answer");
-  pass(3s);
+  pass(5s);
   EXPECT_THAT(launcher_.terminated, ElementsAre(AttemptKey{.job_id = id, .generation = 1}));
   pass(70s);
   EXPECT_THAT(launcher_.killed, Not(IsEmpty()));

@@ -153,7 +153,7 @@ TEST_F(TakenOver, RanksThatDoNotComeBackCostTheAttempt) {
   EXPECT_THAT(reason(id), HasSubstr("rank 1 has not been heard of within 30 s of the coordinator's start; attempt 2 "));
   EXPECT_EQ(store_->attempts(id).back().state, "LOST");
   EXPECT_EQ(beat(id, 0).command(), Command::COMMAND_EXIT);
-  pass(3s);
+  pass(5s);
   EXPECT_THAT(launcher_.terminated, ElementsAre(first_attempt(id)));
   EXPECT_THAT(launcher_.started, IsEmpty()) << "before the processes have ended";
   mpirun_exits(id, 143);
@@ -263,7 +263,7 @@ TEST_F(TakenOver, APauseBeforeTrainingEndsTheProcesses) {
   jobs().pause(id);
   take_over(id);
   EXPECT_EQ(state(id), v1::JOB_STATE_PAUSING);
-  pass(3s);
+  pass(5s);
   EXPECT_THAT(launcher_.terminated, ElementsAre(first_attempt(id)));
   mpirun_exits(id, 143);
   EXPECT_EQ(state(id), v1::JOB_STATE_PAUSED);
@@ -308,7 +308,7 @@ TEST_F(TakenOver, WhatIsLeftOfJobsThatAreOverOrGoneIsEnded) {
   ASSERT_EQ(state(id), v1::JOB_STATE_CANCELLED);
   const AttemptKey gone{.job_id = "gone-00000000", .generation = 7};
   restart({gone, first_attempt(id)});
-  pass(3s);
+  pass(5s);
   EXPECT_THAT(launcher_.terminated, UnorderedElementsAre(gone, first_attempt(id)));
   for (const AttemptKey& key : {gone, first_attempt(id)}) {
     core_->attempts().handle_exit({.attempt = key, .exit_code = 143, .last_line = ""});

@@ -288,6 +288,7 @@ TEST_F(Pauses, ACheckpointIsAskedForByCount) {
 TEST_F(Pauses, WhatWasAskedForOutlivesTheAttemptUntilItIsThere) {
   v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
   spec.mutable_data()->set_validation("validation.jsonl");
+  spec.mutable_launch()->set_max_restarts(3);
   const auto id = jobs().create(create_request(spec)).id();
   core_->attempts().tick();
   train(id);

@@ -81,7 +81,8 @@ TEST(JobLifecycle, EveryMoveSaysWhyAndEveryEndSaysWhen) {
       const JobLifecycle after = next(job_in(state), event, kNow);
       const bool waits = state == v1::JOB_STATE_QUEUED &&
                          (std::holds_alternative<SlotsAwaited>(event) || std::holds_alternative<RoomAwaited>(event));
-      const bool ends = after.all_ranks_finished || after.left_at_step || !after.preempted_by.empty();
+      const bool ends = after.all_ranks_finished || after.left_at_step || !after.preempted_by.empty() ||
+                        after.stop != CoordinatorStop::kNone;
       EXPECT_EQ(after.reason == "as it was", after.state == state && !ends && !waits) << state << event.index();
       EXPECT_EQ(after.end_time == kNow, is_final(after.state)) << state << event.index();
       EXPECT_EQ(after.failure_kind != v1::FAILURE_KIND_UNSPECIFIED, after.state == v1::JOB_STATE_FAILED);
