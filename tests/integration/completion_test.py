@@ -1,34 +1,27 @@
-""
-    "`equipoise completion`: real shells run the scripts."
-    ""
+"""`equipoise completion`: real shells run the scripts."""
 
-    import pathlib import subprocess import sys import unittest
+import pathlib
+import subprocess
+import sys
+import unittest
 
-        sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support")) import programs #noqa : E402
-#Instead of the completion system, which needs a terminal : what would be offered is printed.
-                                                                                                                 ZSH =
-    ""
-    "
-    compdef() {
-}
-compadd() {
-  shift;
-  print - l-- $ @
-}
-_describe() {
-  print - l-- $ { (P)2 % % : * }
-}
-_files(){print FILES} source $1;
-shift words = (equipoise "$@");
-CURRENT = $ #words _equipoise
-    ""
-    "
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import programs  # noqa: E402
 
-    BASH =
-        ""
-        "
-    source "$1";
-shift COMP_WORDS = (equipoise "$@"); COMP_CWORD=$#
+# Instead of the completion system, which needs a terminal: what would be offered is printed.
+ZSH = """
+compdef() { }
+compadd() { shift; print -l -- $@ }
+_describe() { print -l -- ${(P)2%%:*} }
+_files() { print FILES }
+source $1; shift
+words=(equipoise "$@"); CURRENT=$#words
+_equipoise
+"""
+
+BASH = """
+source "$1"; shift
+COMP_WORDS=(equipoise "$@"); COMP_CWORD=$#
 _equipoise
 printf '%s\\n' "${COMPREPLY[@]}"
 """

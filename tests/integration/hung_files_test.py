@@ -12,7 +12,12 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import hung_files  # noqa: E402
 import programs  # noqa: E402
+
+programs.with_python_deps()
+import python_client  # noqa: E402
 from http_test import JSON, ask  # noqa: E402
+
+equipoise = python_client.load()
 
 
 @unittest.skipIf(os.environ.get(hung_files.MOUNTS), os.environ.get(hung_files.MOUNTS, ""))
@@ -101,8 +106,16 @@ class HungFiles(programs.ProgramTest):
         hung = self.submitted("hung", self.disk.folder / "hung")
         self.disk.hang()
         said = []
-        # Its data is elsewhere: the client reads that first.
-        asker = threading.Thread(target=lambda: said.append(self.submit("late", self.disk.folder / "late")))
+
+        # `equipoise submit` would look at the folder itself, and wait with it.
+        def submit_late():
+            with equipoise.Client(self.coordinator.address) as client:
+                try:
+                    client.submit(self.write_job("late", output=str(self.disk.folder / "late")), external=True)
+                except equipoise.FilesUnreachable as refusal:
+                    said.append(str(refusal))
+
+        asker = threading.Thread(target=submit_late)
         asker.start()
         self.assertTrue(self.disk.asked.acquire(timeout=60), "nobody has asked for the output")
         self.expect_others_to_go_on(healthy)
@@ -111,8 +124,8 @@ class HungFiles(programs.ProgramTest):
         self.assertEqual(status, 200, body)
         self.expect_others_to_go_on(healthy)
         asker.join(60)
-        self.assertNotEqual(said[0].returncode, 0)
-        self.assertIn(f"the file system at {self.disk.folder} does not answer", said[0].stderr)
+        self.assertEqual(len(said), 1, "it was not refused in time")
+        self.assertIn(f"the file system at {self.disk.folder} does not answer", said[0])
         self.expect_others_to_go_on(healthy)
         self.disk.go_on()
         deadline = time.monotonic() + 60

@@ -94,7 +94,7 @@ class PairShares(programs.ProgramTest):
         for update in ("before_gradient", "after_gradient"):
             for sync in ("coordinator", "speculative"):
                 robust = {"mode": "group_robust", "step_size": 0.1, "update": update, "weight_sync": sync}
-                kept, without = f"kept-{update}-{sync}", f"without-{update}-{sync}"
+                kept, without = (f"{kind}-{update}-{sync}".replace("_", "-") for kind in ("kept", "without"))
                 self.succeed("equipoise", "train", self.write_job(kept, robust=robust), "--np", "2")
                 self.succeed("equipoise", "train", self.write_job(
                     without, robust=robust, logging={"pair_shares_mib": 0}), "--np", "2")
