@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "client/command_line/result_output.h"
 #include "client/command_line/verb.h"
 #include "client/table/display_width.h"
 #include "client/table/text_table.h"
@@ -21,7 +22,7 @@ struct ExplainFlags {
   std::filesystem::path run;
   std::int64_t step = 0;
   std::string group;
-  bool json = false;
+  ResultFlags result;
 };
 
 double move_of(const GroupShares& group) { return std::abs(group.alpha_after - group.alpha_before); }
@@ -62,7 +63,7 @@ nlohmann::json explained_json(const SharesHeader& header, const SharesBlock& blo
   return {{"first_step", block.first}, {"last_step", block.last}, {"groups", std::move(groups)}};
 }
 
-void show_groups(const SharesHeader& header, const SharesBlock& block, const Console& console) {
+std::string groups_text(const SharesHeader& header, const SharesBlock& block, const Console& console) {
   TextTable table({{"group"},
                    {"step", Align::kRight},
                    {"weight before", Align::kRight},
@@ -74,10 +75,10 @@ void show_groups(const SharesHeader& header, const SharesBlock& block, const Con
                    short_number("%.6f", group.alpha_before), short_number("%.6f", group.alpha_after),
                    short_number("%.6g", group.loss_sum), short_number("%.6g", group.pair_count)});
   }
-  console.out << table.text(console.colors, console.glyphs);
+  return table.text(console.colors, console.glyphs);
 }
 
-void show_pairs(const SharesHeader& header, const GroupShares& group, const Console& console) {
+std::string pairs_text(const SharesHeader& header, const GroupShares& group, const Console& console) {
   TextTable table({{"pair"}, {"share of S_g", Align::kRight}, {"part", Align::kRight}});
   for (const PairShare& pair : group.top) {
     table.add_row(
@@ -88,9 +89,17 @@ void show_pairs(const SharesHeader& header, const GroupShares& group, const Cons
     table.add_row({std::to_string(others) + " other" + (others == 1 ? " pair" : " pairs"),
                    short_number("%.6g", group.rest), percent_of(group.rest, group.loss_sum)});
   }
-  console.out << "\n"
-              << printable(header.groups.at(group.group)) << " at step " << group.step << "\n"
-              << table.text(console.colors, console.glyphs);
+  return "\n" + printable(header.groups.at(group.group)) + " at step " + std::to_string(group.step) + "\n" +
+         table.text(console.colors, console.glyphs);
+}
+
+std::string explained_text(const ExplainFlags& flags, const SharesHeader& header, const SharesBlock& block,
+                           const Console& console) {
+  const std::string steps = "steps " + std::to_string(block.first) + " to " + std::to_string(block.last);
+  if (block.groups.empty()) return printable(flags.group) + " was in no batch of " + steps + "\n";
+  std::string text;
+  if (block.first < block.last) text = "Of " + steps + " each group's step of the largest move is kept.\n\n";
+  return text + groups_text(header, block, console) + pairs_text(header, block.groups.front(), console);
 }
 
 void explain_run(const ExplainFlags& flags, const Console& console) {
@@ -108,21 +117,11 @@ void explain_run(const ExplainFlags& flags, const Console& console) {
     throw std::invalid_argument("--group " + flags.group + " is no group of the run");
   }
   std::ranges::stable_sort(block->groups, std::greater<>(), move_of);
-  if (flags.json) {
-    console.out << explained_json(header, *block).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
-    return;
-  }
-  if (block->groups.empty()) {
-    console.out << printable(flags.group) << " was in no batch of steps " << block->first << " to " << block->last
-                << "\n";
-    return;
-  }
-  if (block->first < block->last) {
-    console.out << "Of steps " << block->first << " to " << block->last
-                << " each group's step of the largest move is kept.\n\n";
-  }
-  show_groups(header, *block, console);
-  show_pairs(header, block->groups.front(), console);
+  const auto text = [&] { return explained_text(flags, header, *block, console); };
+  const auto json = [&] {
+    return explained_json(header, *block).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  };
+  flags.result.print({.text = text, .json = json}, console);
 }
 
 }  // namespace
@@ -135,7 +134,7 @@ void add_explain_verb(CLI::App& parent, Action& chosen) {
   verb->add_option("--step", flags->step, "As metrics.jsonl counts them, from 1")->type_name("N")->required();
   verb->add_option("--group", flags->group, "This one alone; without it the pairs are those of the largest move")
       ->type_name("NAME");
-  verb->add_flag("--json", flags->json, "For programs: every group with its pairs, all digits");
+  flags->result.add_to(*verb);
   verb->footer(
       "Of each group: its weight before and after the step, S_g, n_g, and the pairs with the largest shares of S_g.\n"
       "Reads pair_shares.bin, which language models with group weights that move keep (logging.pair_shares_mib).\n"

@@ -1,7 +1,9 @@
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
+#include "client/command_line/result_output.h"
 #include "client/command_line/verb.h"
 #include "client/progress/read_progress.h"
 #include "client/table/display_width.h"
@@ -15,6 +17,7 @@ namespace {
 struct ReportFlags {
   std::filesystem::path run, into;
   bool replaces_card = false;
+  ResultFlags result;
 };
 
 // Of what is read; 0 where it is not there.
@@ -31,15 +34,26 @@ std::int64_t bytes_to_read(const std::filesystem::path& run) {
 void write_report(const ReportFlags& flags, const Console& console) {
   RunFiles files;
   {
-    ReadProgress progress(console, "report", bytes_to_read(flags.run), std::chrono::steady_clock::now());
+    ReadProgress progress(flags.result.progress_console(console), "report", bytes_to_read(flags.run),
+                          std::chrono::steady_clock::now());
     files = write_run_files(
         {.run = flags.run,
          .into = flags.into,
          .existing_card = flags.replaces_card ? ExistingCard::kReplaced : ExistingCard::kKept,
          .on_bytes = [&](std::int64_t bytes) { progress.add(bytes, std::chrono::steady_clock::now()); }});
   }
-  for (const std::filesystem::path& file : files.written) console.out << printable(file.string()) << "\n";
-  if (!files.note.empty()) console.out << printable(files.note) << "\n";
+  const auto text = [&] {
+    std::string lines;
+    for (const std::filesystem::path& file : files.written) lines += printable(file.string()) + "\n";
+    return files.note.empty() ? lines : lines + printable(files.note) + "\n";
+  };
+  const auto json = [&] {
+    nlohmann::ordered_json result = {{"written", nlohmann::ordered_json::array()}};
+    for (const std::filesystem::path& file : files.written) result["written"].push_back(file.string());
+    if (!files.note.empty()) result["note"] = files.note;
+    return result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  };
+  flags.result.print({.text = text, .json = json}, console);
 }
 
 }  // namespace
@@ -52,6 +66,7 @@ void add_report_verb(CLI::App& parent, Action& chosen) {
   verb->add_option("--into", flags->into, "Put all three into this folder, which is there, in place of the run's")
       ->type_name("FOLDER");
   verb->add_flag("--replace-card", flags->replaces_card, "Write final/README.md anew though it is there");
+  flags->result.add_to(*verb);
   verb->footer(
       "A run writes them when it ends. This gives them to one that was ended early, or by an earlier version, and\n"
       "shows how far one that still runs has come.\n"

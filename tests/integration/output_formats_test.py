@@ -63,6 +63,8 @@ class OutputFormats(programs.ProgramTest):
         yield "evaluate", ["--model", folder / "run/final", "--data", data / "validation.jsonl", "--output",
                            folder / "pairs.jsonl"]
         yield "verify", [folder / "run"]
+        yield "explain", [folder / "run", "--step", "2"]
+        yield "report", [folder / "run"]
         yield "checkpoints list", [folder / "run"]
         yield "checkpoints verify", [folder / "run"]
         yield "checkpoints prune", [folder / "run", "--keep", "1"]
@@ -84,6 +86,9 @@ class OutputFormats(programs.ProgramTest):
             yield "jobs pause", [job_id, "--wait", *at]
             yield "jobs resume", [job_id, *at]
             yield "jobs cancel", [job_id, *at]
+            # The fork would have the only place for hours.
+            for fork in set(self.succeed("equipoise", "jobs", "list", *at, "-o", "name").split()) - {job_id}:
+                self.succeed("equipoise", "jobs", "cancel", fork, *at)
             short = self.write_job("short", training={"max_steps": 2, "global_batch_size": 16, "seed": 1})
             yield "jobs watch", [self.succeed("equipoise", "submit", short, *at, "-o", "name").strip(), *at]
             yield "hosts list", at
@@ -103,7 +108,8 @@ class OutputFormats(programs.ProgramTest):
     def check_other_forms(self, verb, arguments):
         """Of a verb that changes nothing: YAML says the same, and people are shown a table."""
         read = self.succeed("equipoise", *verb.split(), *arguments, "-o", "yaml")
-        if verb in ("checkpoints list", "compare", "data check", "jobs tree", "jobs attempts"):
+        # Of what stands still.
+        if verb in ("checkpoints list", "compare", "data check", "jobs attempts"):
             self.assertEqual(yaml.safe_load(read), self.read(*verb.split(), *arguments), verb)
         self.assertIsInstance(yaml.safe_load(read), dict, verb)
         for form in ("wide", "text"):
@@ -114,7 +120,7 @@ class OutputFormats(programs.ProgramTest):
     def test_every_verb_with_a_result_prints_it_as_json(self):
         known, seen = verbs(), set()
         self.assertGreater(len(known), 40)
-        unchanged = re.compile("list|get$|ranks|weights|attempts|events|tree|jobs checkpoints|compare|verify|check$|doctor")
+        unchanged = re.compile("list|get$|ranks|weights|attempts|events|tree|jobs checkpoints|compare|verify|explain|check$|doctor")
         for verb, arguments in self.commands():
             with self.subTest(verb):
                 seen.add(verb)
