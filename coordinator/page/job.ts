@@ -26,6 +26,8 @@ const kFinal = new Set(["JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CA
 const kMostLines = 8,
   kMostRows = 12;
 const kBetweenCurves = 10_000;
+// The service gives the same answer for a second or two, and no event follows the last one.
+const kAfterEnd = 3_000;
 
 const lossOf = (group: Group): number => {
   const loss = group.validationLoss ?? group.trainLoss;
@@ -49,7 +51,9 @@ export function jobView(view: View, id: string): void {
   let groups: string[] = [],
     chosenByHand = false,
     readAt = 0,
-    isReading = false;
+    isReading = false,
+    mustReadAgain = false,
+    hasReadEnd = false;
   let split: Split = "train";
   const why = whyOf(view, id);
   const head = h("div"),
@@ -250,6 +254,10 @@ export function jobView(view: View, id: string): void {
     showGroups();
     addLive(next, step);
     void readCurves(isFinal || (groups.length === 0 && (next.groups?.length ?? 0) > 0));
+    if (!isFinal || hasReadEnd) return;
+    hasReadEnd = true;
+    const timer = setTimeout(() => void readCurves(true), kAfterEnd);
+    view.signal.addEventListener("abort", () => clearTimeout(timer));
   }
 
   let trouble = "";
@@ -341,7 +349,11 @@ export function jobView(view: View, id: string): void {
   }
 
   async function readCurves(isUrgent: boolean): Promise<void> {
-    if (isReading || document.hidden || (curves !== null && !isUrgent && Date.now() - readAt < kBetweenCurves)) return;
+    if (isReading) {
+      mustReadAgain ||= isUrgent;
+      return;
+    }
+    if (document.hidden || (curves !== null && !isUrgent && Date.now() - readAt < kBetweenCurves)) return;
     isReading = true;
     readAt = Date.now();
     // By name, so that few groups keep their colours whoever of them is the worst.
@@ -358,6 +370,9 @@ export function jobView(view: View, id: string): void {
       /* the next event tries again */
     }
     isReading = false;
+    if (!mustReadAgain || view.signal.aborted) return;
+    mustReadAgain = false;
+    void readCurves(true);
   }
 
   function showCurves(): void {
