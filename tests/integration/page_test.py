@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -180,6 +181,7 @@ class Page(PageTest):
         browser.wait(text="At step 24", selector=".chart .hidden")
         lines = {line["step"]: line for line in programs.read_lines(self.folder / "asked/metrics.jsonl")
                  if "split" not in line}
+        time.sleep(4)  # for the last look at the curves, with which the charts are drawn anew
         browser.chart(title="Weight α of each group", across=0.5, down=0.5)
         browser.wait(text="weight", selector=".why .answer")
         group, step = re.fullmatch(r"(.+) at step (\d+): weight .*", browser.text(selector=".why .answer")).groups()
