@@ -84,8 +84,8 @@ def fork_seconds(folder, rounds):
             wait_for_step(folder / f"parent-{number}", 5)
             output = folder / f"fork-{number}"
             start = time.monotonic()
-            fork = equipoise("jobs", "fork", parent, "--set", "robust.trade_off=0.5", "--output", output,
-                             "--coordinator", coordinator.address).split()[0]
+            fork = equipoise("jobs", "fork", parent, "--set", "robust.trade_off=0.5", "--output", output, "-o", "name",
+                             "--coordinator", coordinator.address).strip()
             job = json.loads(equipoise("jobs", "get", fork, "--json", "--coordinator", coordinator.address))
             seconds.append(wait_for_step(output, int(job["parent_step"]) + 1) - start)
             for job_id in (fork, parent):
