@@ -12,6 +12,7 @@
 #include "client/command_line/result_output.h"
 #include "client/command_line/verb.h"
 #include "client/table/display_width.h"
+#include "client/table/json_document.h"
 #include "client/table/text_table.h"
 #include "common/robust/shares_file.h"
 
@@ -118,9 +119,7 @@ void explain_run(const ExplainFlags& flags, const Console& console) {
   }
   std::ranges::stable_sort(block->groups, std::greater<>(), move_of);
   const auto text = [&] { return explained_text(flags, header, *block, console); };
-  const auto json = [&] {
-    return explained_json(header, *block).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  };
+  const auto json = [&] { return json_document(explained_json(header, *block)); };
   flags.result.print({.text = text, .json = json}, console);
 }
 

@@ -7,6 +7,7 @@
 #include "client/command_line/verb.h"
 #include "client/progress/read_progress.h"
 #include "client/table/display_width.h"
+#include "client/table/json_document.h"
 #include "common/ledger/ledger_record.h"
 #include "common/metrics/metrics_schema.h"
 #include "common/summary/run_files.h"
@@ -51,7 +52,7 @@ void write_report(const ReportFlags& flags, const Console& console) {
     nlohmann::ordered_json result = {{"written", nlohmann::ordered_json::array()}};
     for (const std::filesystem::path& file : files.written) result["written"].push_back(file.string());
     if (!files.note.empty()) result["note"] = files.note;
-    return result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    return json_document(result);
   };
   flags.result.print({.text = text, .json = json}, console);
 }

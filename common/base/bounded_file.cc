@@ -59,4 +59,17 @@ std::string read_bounded_file(const std::filesystem::path& file, std::uintmax_t 
   return content;
 }
 
+std::string part_of_file(int descriptor, std::uint64_t offset, std::size_t size) {
+  std::string bytes(size, '\0');
+  std::size_t have = 0;
+  while (have < size) {
+    const ssize_t count = ::pread(descriptor, bytes.data() + have, size - have, static_cast<off_t>(offset + have));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) break;
+    have += static_cast<std::size_t>(count);
+  }
+  bytes.resize(have);
+  return bytes;
+}
+
 }  // namespace equipoise

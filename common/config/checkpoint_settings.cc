@@ -163,4 +163,11 @@ void check_same_settings(const v1::JobSpec& now_with_all, const v1::JobSpec& bef
                               "; a run goes on with the settings it has, or starts from model.path of a checkpoint");
 }
 
+void check_end_after(std::int64_t step, const JobConfig& config) {
+  const auto& max_steps = config.training.max_steps;
+  if (!max_steps || *max_steps >= step) return;
+  throw std::invalid_argument("training.max_steps is " + std::to_string(*max_steps) +
+                              ", expected at least the checkpoint's step " + std::to_string(step));
+}
+
 }  // namespace equipoise

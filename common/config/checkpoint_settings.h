@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "common/config/job_config.h"
 #include "equipoise/v1/job.pb.h"
 
 namespace equipoise {
@@ -16,5 +17,8 @@ enum class CheckpointUse { kOwn, kFork };
 //   now, before  the jobs, every default filled in (resolve_defaults())
 //   step         of the checkpoint, for the message
 void check_same_settings(const v1::JobSpec& now, const v1::JobSpec& before, std::int64_t step, CheckpointUse use);
+
+// Throws std::invalid_argument where a job that begins with a checkpoint of `step` would end before it.
+void check_end_after(std::int64_t step, const JobConfig& config);
 
 }  // namespace equipoise

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "common/base/bounded_file.h"
 #include "common/base/descriptor.h"
 
 namespace equipoise {
@@ -110,19 +111,6 @@ MetricsLineKind kind_of_line(std::string_view line) {
   if (line.starts_with(R"("validation/)")) return MetricsLineKind::kFileEvaluation;
   if (line.starts_with(R"("test",)")) return MetricsLineKind::kTest;
   return line.starts_with(R"("settings",)") ? MetricsLineKind::kSettings : MetricsLineKind::kOther;
-}
-
-std::string part_of_file(int descriptor, std::uint64_t offset, std::size_t size) {
-  std::string bytes(size, '\0');
-  std::size_t have = 0;
-  while (have < size) {
-    const ssize_t count = ::pread(descriptor, bytes.data() + have, size - have, static_cast<off_t>(offset + have));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) break;
-    have += static_cast<std::size_t>(count);
-  }
-  bytes.resize(have);
-  return bytes;
 }
 
 FoundLine line_behind(int descriptor, std::uint64_t offset, std::size_t longest, std::size_t& budget) {

@@ -15,9 +15,6 @@ enum class MetricsLineKind { kStep, kEvaluation, kFileEvaluation, kTest, kSettin
 // By the beginning of the line, which lines of runs have in the order of the schema.
 MetricsLineKind kind_of_line(std::string_view line);
 
-// At most `size` bytes of an open file from `offset` on.
-std::string part_of_file(int descriptor, std::uint64_t offset, std::size_t size);
-
 struct FoundLine {
   std::uint64_t offset = 0;
   std::string text;  // without its end; empty: none was found

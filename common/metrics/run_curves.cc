@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "common/base/bounded_file.h"
 #include "common/base/descriptor.h"
 #include "common/metrics/metrics_lines.h"
 

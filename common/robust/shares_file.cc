@@ -15,6 +15,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/base/bounded_file.h"
 #include "common/base/sha256.h"
 #include "common/robust/group_sums_bytes.h"
 
@@ -164,27 +165,13 @@ std::optional<SharesBlock> block_of(std::string_view bytes) {
   return block;
 }
 
-std::string bytes_at(int file, std::int64_t offset, std::int64_t size) {
-  std::string bytes(static_cast<std::size_t>(size), '\0');
-  std::size_t have = 0;
-  while (have < bytes.size()) {
-    const ssize_t count =
-        ::pread(file, bytes.data() + have, bytes.size() - have, static_cast<off_t>(offset) + static_cast<off_t>(have));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) break;
-    have += static_cast<std::size_t>(count);
-  }
-  bytes.resize(have);
-  return bytes;
-}
-
 std::int64_t size_of(int file) {
   struct stat found {};
   return ::fstat(file, &found) == 0 && S_ISREG(found.st_mode) ? found.st_size : 0;
 }
 
 std::optional<BlockRow> row_at(int index, std::int64_t number) {
-  const std::string bytes = bytes_at(index, number * kRowBytes, kRowBytes);
+  const std::string bytes = part_of_file(index, number * kRowBytes, kRowBytes);
   BlockRow row{};
   if (std::ssize(bytes) != kRowBytes) return std::nullopt;
   std::memcpy(&row, bytes.data(), sizeof row);
@@ -215,14 +202,14 @@ struct FoundHeader {
 
 std::optional<FoundHeader> header_in(int data) {
   constexpr std::int64_t kFirstPart = 4096;
-  std::string bytes = bytes_at(data, 0, kFirstPart);
+  std::string bytes = part_of_file(data, 0, kFirstPart);
   const std::size_t before = kMagic.size() + kDigestBytes;
   if (bytes.size() < before || !bytes.starts_with(kMagic)) return std::nullopt;
   std::string_view left = std::string_view(bytes).substr(before);
   const auto size = take_varint(left);
   if (!size || *size > static_cast<std::uint64_t>(kMostHeaderBytes)) return std::nullopt;
   const std::int64_t begin = std::ssize(bytes) - std::ssize(left);
-  const std::string content = bytes_at(data, begin, static_cast<std::int64_t>(*size));
+  const std::string content = part_of_file(data, begin, static_cast<std::int64_t>(*size));
   if (content.size() != *size || digest_text(content) != bytes.substr(kMagic.size(), kDigestBytes)) {
     return std::nullopt;
   }
@@ -271,7 +258,7 @@ void SharesWriter::begin_anew(const std::string& header) {
 // Of the block that the steps end in, what was before is taken up again: what later steps had put in its place they put
 // there again.
 bool SharesWriter::go_on(const std::string& header, std::int64_t steps) {
-  if (steps == 0 || bytes_at(data_.get(), 0, std::ssize(header)) != header) return false;
+  if (steps == 0 || part_of_file(data_.get(), 0, std::ssize(header)) != header) return false;
   const std::int64_t rows = size_of(index_.get()) / kRowBytes;
   blocks_ = first_block_to(index_.get(), rows, steps + 1);
   offset_ = std::ssize(header);
@@ -290,7 +277,7 @@ bool SharesWriter::go_on(const std::string& header, std::int64_t steps) {
     if (row && row->first > steps) row.reset();
   }
   if (row) {
-    const auto block = block_of(bytes_at(data_.get(), row->offset, row->bytes));
+    const auto block = block_of(part_of_file(data_.get(), row->offset, row->bytes));
     first_ = row->first;
     for (const GroupShares& group : block ? block->groups : std::vector<GroupShares>()) {
       if (group.step <= steps) open_[group.group] = group;
@@ -393,7 +380,7 @@ std::int64_t SharesReader::find(std::int64_t step) const {
 std::optional<SharesBlock> SharesReader::block(std::int64_t number) const {
   const auto row = row_at(index_->get(), number);
   if (!row || row->offset + row->bytes > size_of(data_->get())) return std::nullopt;
-  return block_of(bytes_at(data_->get(), row->offset, row->bytes));
+  return block_of(part_of_file(data_->get(), row->offset, row->bytes));
 }
 
 }  // namespace equipoise

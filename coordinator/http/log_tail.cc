@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "common/base/bounded_file.h"
 #include "common/base/descriptor.h"
 #include "common/base/message_text.h"
 
@@ -18,9 +19,7 @@ LogTail log_tail(const std::filesystem::path& file, std::uint64_t most_bytes) {
   if (descriptor.get() < 0 || ::fstat(descriptor.get(), &found) != 0 || !S_ISREG(found.st_mode)) return tail;
   tail.size = static_cast<std::uint64_t>(found.st_size);
   tail.begin = tail.size - std::min(tail.size, most_bytes);
-  std::string text(tail.size - tail.begin, '\0');
-  const ssize_t count = ::pread(descriptor.get(), text.data(), text.size(), static_cast<off_t>(tail.begin));
-  text.resize(count < 0 ? 0 : static_cast<std::size_t>(count));
+  std::string text = part_of_file(descriptor.get(), tail.begin, tail.size - tail.begin);
   const std::size_t end_of_half = tail.begin == 0 ? std::string::npos : text.find('\n');
   if (end_of_half != std::string::npos) {
     text.erase(0, end_of_half + 1);

@@ -83,11 +83,7 @@ void check_fork_settings(const JobRecord& parent, const v1::JobSpec& fork, const
   if (!MessageDifferencer::Equals(spec.data(), fork.data())) refuse("data");
   check_same_settings(resolve_defaults(fork, config), resolve_defaults(spec, parent.checked_config()), step,
                       CheckpointUse::kFork);
-  const auto& max_steps = config.training.max_steps;
-  if (max_steps && *max_steps < step) {
-    throw std::invalid_argument("training.max_steps is " + std::to_string(*max_steps) +
-                                ", expected at least the checkpoint's step " + std::to_string(step));
-  }
+  check_end_after(step, config);
 }
 
 v1::TrainingJobSettings settings_of_fork(const JobRecord& parent, std::int64_t step, const JobConfig& config) {
@@ -140,10 +136,6 @@ bool is_same_folder(const fs::path& one, const fs::path& other) {
   std::error_code ignored;
   return one == other || fs::equivalent(one, other, ignored);
 }
-
-}  // namespace
-
-namespace {
 
 void remove_if_of_links(const fs::path& folder) {
   if (!is_link_folder(folder)) return;

@@ -138,13 +138,8 @@ std::optional<FoundCheckpoint> find_checkpoint(const JobConfig& config, const v1
   const bool begins_fork = owner.is_fork && found->manifest.job_id != owner.job_id;
   check_same_settings(resolved, job_of(found->manifest), found->manifest.step,
                       begins_fork ? CheckpointUse::kFork : CheckpointUse::kOwn);
-  const auto& max_steps = config.training.max_steps;
   // Of its own job people may have moved the end, which the coordinator has.
-  const bool is_own = found->manifest.job_id == owner.job_id;
-  if (!is_own && max_steps && *max_steps < found->manifest.step) {
-    throw std::invalid_argument("training.max_steps is " + std::to_string(*max_steps) +
-                                ", expected at least the checkpoint's step " + std::to_string(found->manifest.step));
-  }
+  if (found->manifest.job_id != owner.job_id) check_end_after(found->manifest.step, config);
   warn_of_other_bits(resolved, found->manifest, log);
   return found;
 }
