@@ -50,6 +50,15 @@ def exchange(address, *parts, pause=0, half_closed=False):
     return answer
 
 
+def wait_until_given_up(connection):
+    try:
+        while connection.recv(4096):
+            pass
+    except ConnectionError:
+        pass
+    connection.close()
+
+
 class Port(programs.ProgramTest):
 
     def setUp(self):
@@ -277,12 +286,7 @@ class Port(programs.ProgramTest):
             connection.sendall((b"", b"G", b"GET / HTTP/1.1\r\n", b"\x16\x03\x01")[at % 4])
         self.get("/v1/jobs")
         for connection in slow:
-            try:
-                while connection.recv(4096):
-                    pass
-            except ConnectionError:
-                pass
-            connection.close()
+            wait_until_given_up(connection)
         # A byte every 0.2 s is no reason to wait for ever.
         request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 10 + b"\r\n"
         self.assertNotIn(b"200 OK", exchange(self.address, *[bytes([byte]) for byte in request], pause=0.2))
@@ -380,12 +384,7 @@ class SecuredPort(security_test.Security):
             connection.sendall(whole[:(1, 5, len(whole) // 2, len(whole))[at % 4]])
         self.assertEqual(self.ask(coordinator, "GET", "/v1/jobs", role="viewer")[0], 200)
         for connection in stalled:
-            try:
-                while connection.recv(4096):
-                    pass
-            except ConnectionError:
-                pass
-            connection.close()
+            wait_until_given_up(connection)
         # What is no TLS is no reason for an answer in plain text.
         for garbage in (whole[:5] + b"\0" * 300, b"\x16\x03\x01\xff\xff" + b"a" * 300, b"\x16" * 300):
             self.assertNotIn(b"HTTP/", exchange(coordinator.http, garbage))
