@@ -80,8 +80,8 @@ class CurvesKept {
   std::map<std::string, Kept> by_key_;
 };
 
-HttpService::HttpService(const HttpSettings& settings, SharedController& shared, CallGate& gate, JobMetrics& metrics,
-                         const Clock& clock)
+HttpService::HttpService(const HttpSettings& settings, SharedController& shared, FilePool& files, CallGate& gate,
+                         JobMetrics& metrics, const Clock& clock)
     : settings_(settings),
       shared_(shared),
       metrics_(metrics),
@@ -89,7 +89,7 @@ HttpService::HttpService(const HttpSettings& settings, SharedController& shared,
       without_token_(kWithoutToken, clock),
       curves_(std::make_shared<CurvesKept>()),
       feed_(shared),
-      files_(settings.files) {
+      files_(files) {
   server_ = std::make_unique<HttpServer>(
       settings.listen, settings.tls, settings.limits,
       [this](const SharedRequest& request, const HttpPeer& peer) { return turn(request, peer); },
@@ -283,15 +283,16 @@ void HttpService::read_file(const Call& call, const std::filesystem::path& file,
                             const std::function<void(const std::string&)>& use) {
   files_.run({.caller = call.admitted->name(),
               .files = {file},
-              .work = std::move(work),
-              .done = [this, call, use](const FileAnswer& read) {
-                try {
-                  if (read.failure != nullptr) std::rethrow_exception(read.failure);
-                  use(read.text);
-                } catch (...) {
-                  end(call, std::current_exception(), {});
-                }
-              }});
+              .work = [work = std::move(work)](FileRun& /*run*/) { return work(); },
+              .done =
+                  [this, call, use](const FileAnswer& read) {
+                    try {
+                      if (read.failure != nullptr) std::rethrow_exception(read.failure);
+                      use(read.text);
+                    } catch (...) {
+                      end(call, std::current_exception(), {});
+                    }
+                  }});
 }
 
 void HttpService::read_file(const Call& call, const std::filesystem::path& file, std::function<std::string()> work) {

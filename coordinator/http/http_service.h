@@ -30,7 +30,6 @@ struct HttpSettings {
   PathRoots roots;             // of files of jobs
   std::filesystem::path logs;  // of attempts
   HttpServerLimits limits = {};
-  FilePoolLimits files = {};
 };
 
 class CurvesKept;
@@ -38,9 +37,9 @@ class CurvesKept;
 class HttpService {
  public:
   // Serves when it returns. All references outlive it. Throws as HttpServer does.
-  HttpService(const HttpSettings& settings, SharedController& shared, CallGate& gate, JobMetrics& metrics,
-              const Clock& clock);
-  // Streams are closed and no call is under way any more.
+  HttpService(const HttpSettings& settings, SharedController& shared, FilePool& files, CallGate& gate,
+              JobMetrics& metrics, const Clock& clock);
+  // Streams are closed and no call is under way any more; the pool is stopped.
   ~HttpService();
   HttpService(const HttpService&) = delete;
   HttpService& operator=(const HttpService&) = delete;
@@ -85,7 +84,7 @@ class HttpService {
   std::mutex metrics_mutex_;                  // guards the one below
   std::string metrics_text_;                  // the newest page
   JobFeed feed_;
-  FilePool files_;
+  FilePool& files_;
   std::unique_ptr<HttpServer> server_;
 };
 

@@ -54,22 +54,23 @@ AnsweredRequests::OtherRequest AnsweredRequests::other(const std::string& reques
   return {.is_answered = false, .to_keep = AnsweredRequest{.request_id = request_id, .digest = digest, .answer = {}}};
 }
 
-v1::TrainingJob AnsweredRequests::answer(const Call& asked) {
+std::optional<v1::TrainingJob> AnsweredRequests::earlier(const Call& asked) {
   check_request_id(asked.request_id);
-  if (asked.request_id.empty()) {
-    check_etag(asked);
-    return asked.call();
-  }
-  auto earlier = table_.store().answered_request(asked.request_id);
+  auto earlier = asked.request_id.empty() ? std::nullopt : table_.store().answered_request(asked.request_id);
   if (!earlier) {
     check_etag(asked);
-    return asked.is_kept ? made_answer(asked) : asked.call();
+    return std::nullopt;
   }
   check_is_same(*earlier, asked.digest);
   v1::TrainingJob& first = earlier->answer;
   // Stored without: it is most of the bytes, and never changes.
   if (table_.contains(first.id())) *first.mutable_spec() = table_.find(first.id()).job.spec();
   return std::move(first);
+}
+
+v1::TrainingJob AnsweredRequests::answer(const Call& asked) {
+  if (auto first = earlier(asked)) return *std::move(first);
+  return asked.is_kept && !asked.request_id.empty() ? made_answer(asked) : asked.call();
 }
 
 v1::TrainingJob AnsweredRequests::made_answer(const Call& asked) {

@@ -23,25 +23,14 @@ class AnsweredRequests {
   // whoever asks again then tries again.
   template <typename Request>
   v1::TrainingJob once(const char* method, const Request& request, const std::function<v1::TrainingJob()>& call) {
-    Call asked{.request_id = request.request_id(), .digest = {}, .id = {}, .etag = {}, .etag_id = {}, .call = call};
-    if constexpr (requires { request.validate_only(); }) {
-      // The digest of a create request has always been that of its spec, which is all that most have.
-      asked.digest = request.settings_changes().empty() ? digest_of("", request.spec()) : digest_of(method, request);
-      asked.is_kept = !request.validate_only();
-    } else {
-      asked.digest = digest_of(method, request);
-      asked.id = request.id();
-    }
-    if constexpr (requires { request.etag(); }) {
-      asked.etag = request.etag();
-      asked.etag_id = request.id();
-    }
-    if constexpr (requires { request.spec(); }) asked.id.clear();  // it makes a job
-    v1::TrainingJob answered = answer(asked);
-    if constexpr (requires { request.validate_only(); }) {
-      if (!answered.has_spec()) *answered.mutable_spec() = request.spec();  // the job is deleted
-    }
-    return answered;
+    return with_spec(request, answer(asked_by(method, request, call)));
+  }
+  // What once() would answer without a call; nullopt: it takes one. Throws as once() does before that.
+  template <typename Request>
+  std::optional<v1::TrainingJob> first_answer(const char* method, const Request& request) {
+    auto first = earlier(asked_by(method, request, {}));
+    if (first) first = with_spec(request, *std::move(first));
+    return first;
   }
 
   // Of a call that changes no job: whether it was answered before. The other one is to be kept with what it changes;
@@ -61,11 +50,37 @@ class AnsweredRequests {
     std::string id;       // of the job that it changes; empty: it makes one
     std::string etag;     // that a job must have; empty: any
     std::string etag_id;  // which one
-    const std::function<v1::TrainingJob()>& call;
+    std::function<v1::TrainingJob()> call;
     bool is_kept = true;
   };
+  template <typename Request>
+  static Call asked_by(const char* method, const Request& request, const std::function<v1::TrainingJob()>& call) {
+    Call asked{.request_id = request.request_id(), .digest = {}, .id = {}, .etag = {}, .etag_id = {}, .call = call};
+    if constexpr (requires { request.validate_only(); }) {
+      // The digest of a create request has always been that of its spec, which is all that most have.
+      asked.digest = request.settings_changes().empty() ? digest_of("", request.spec()) : digest_of(method, request);
+      asked.is_kept = !request.validate_only();
+    } else {
+      asked.digest = digest_of(method, request);
+      asked.id = request.id();
+    }
+    if constexpr (requires { request.etag(); }) {
+      asked.etag = request.etag();
+      asked.etag_id = request.id();
+    }
+    if constexpr (requires { request.spec(); }) asked.id.clear();  // it makes a job
+    return asked;
+  }
+  template <typename Request>
+  static v1::TrainingJob with_spec(const Request& request, v1::TrainingJob answered) {
+    if constexpr (requires { request.validate_only(); }) {
+      if (!answered.has_spec()) *answered.mutable_spec() = request.spec();  // the job is deleted
+    }
+    return answered;
+  }
   static std::string digest_of(const std::string& method, const google::protobuf::Message& request);
   OtherRequest other(const std::string& request_id, const std::string& digest);
+  std::optional<v1::TrainingJob> earlier(const Call& asked);
   v1::TrainingJob answer(const Call& asked);
   v1::TrainingJob made_answer(const Call& asked);
   void check_etag(const Call& asked);

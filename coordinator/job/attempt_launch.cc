@@ -73,7 +73,7 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
 }
 
 // False: it waits for slots.
-bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, const Room& kept, SteadyTime now) {
+bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, Room& kept, SteadyTime now) {
   const LaunchConfig& config = record.checked_config().launch;
   const bool counts_slots = slots_.total() > 0;
   // Once it has begun, a job goes on with fewer ranks where hosts are gone.
@@ -85,8 +85,13 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, const Room& kept, S
   }
   // When this coordinator started, ranks of the one before may have had the folder yet.
   if (!outputs_.holds(record.job.id())) {
-    if (const std::string why = outputs_.reacquire(record.job.id(), record.checked_config()); !why.empty()) {
-      await_output(record, why, now);
+    if (const auto why = outputs_.reacquire(record.job.id(), record.checked_config(), now)) {
+      if (!why->empty()) {
+        await_output(record, *why, now);
+        return true;
+      }
+      ++kept.places;  // its file system is asked: a later tick knows more
+      kept.slots += most;
       return true;
     }
   }

@@ -72,7 +72,7 @@ void AttemptSupervisor::recover() {
 void AttemptSupervisor::recover(JobRecord& record) {
   // Where the coordinator was killed between the first checkpoint of its own and what follows from it.
   const bool has_own_start = !record.job.parent_id().empty() && record.job.has_checkpoint_step();
-  if (has_own_start && record.config) remove_links(*record.config);
+  if (has_own_start && record.config) remove_links(table_.errands(), *record.config);
   if (is_final(record.job.state())) return;
   if (!record.config) table_.apply(record, SpecRefused{.why = record.spec_refusal}, leap_revision);
   const std::string fault =
@@ -102,7 +102,9 @@ void AttemptSupervisor::recover(JobRecord& record) {
     table_.replace(record, std::move(job));
   }
   if (!is_final(record.job.state()) && delay.count() > 0) record.restart_at = table_.clock().now() + delay;
-  if (!is_final(record.job.state())) outputs_.reacquire(record.job.id(), record.checked_config());
+  if (!is_final(record.job.state())) {
+    outputs_.reacquire(record.job.id(), record.checked_config(), table_.clock().now());
+  }
 }
 
 // Why a job is PAUSING that was so when the coordinator was lost, where nobody had asked for it.

@@ -129,7 +129,7 @@ class AttemptSupervisor {
   SteadyTime::duration drawn_delay(std::chrono::seconds delay);
   void launch_queued(SteadyTime now);
   // `kept` of what is free is that of jobs before this one.
-  bool launch_if_it_fits(JobRecord& record, const Room& kept, SteadyTime now);
+  bool launch_if_it_fits(JobRecord& record, Room& kept, SteadyTime now);
   // In the order in which they start.
   std::vector<JobRecord*> waiting_jobs();
   std::vector<RoomHolder> room_holders(const JobRecord& wanted, SteadyTime now);

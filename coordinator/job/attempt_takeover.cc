@@ -169,8 +169,7 @@ void AttemptSupervisor::show_taken_over(JobRecord& record) {
     table_.metrics().show_step(record.job);
     table_.metrics().show_checkpoint(record.job);
   }
-  const std::string taken = outputs_.reacquire_beside_ranks(record.job.id(), record.checked_config());
-  if (!taken.empty()) spdlog::warn("job {}: {}", record.job.id(), taken);
+  outputs_.reacquire_beside_ranks(record.job.id(), record.checked_config(), table_.clock().now());
 }
 
 }  // namespace equipoise::coordinator

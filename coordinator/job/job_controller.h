@@ -1,8 +1,9 @@
-// The coordinator's core: every decision, and no thread, socket or process. The same calls at the same times give the
-// same answers.
+// The coordinator's core: every decision, and no thread, socket, process or file of a job. The same calls at the same
+// times give the same answers.
 #pragma once
 
 #include "coordinator/job/attempt_supervisor.h"
+#include "coordinator/job/file_errands.h"
 #include "coordinator/job/host_calls.h"
 #include "coordinator/job/job_cleaner.h"
 #include "coordinator/job/job_history.h"
@@ -23,13 +24,14 @@ struct ControllerSettings {
   CleanerSettings cleaner;
 };
 
-// What is passed in, and outlives the core: time, randomness, storage, metrics, processes.
+// What is passed in, and outlives the core: time, randomness, storage, metrics, processes, work on files.
 struct Dependencies {
   const Clock& clock;
   RandomSource& random_source;
   JobStore& store;
   JobMetrics& metrics;
   Launcher& launcher;
+  FileErrands* errands = nullptr;  // null: they are done at once
 };
 
 // Not thread-safe.
@@ -37,8 +39,8 @@ class JobController {
  public:
   // Reads the jobs, goes on with the attempts of an earlier coordinator that are found, and ends those that were lost.
   JobController(const ControllerSettings& settings, const Dependencies& dependencies)
-      : table_(dependencies.clock, dependencies.store, dependencies.metrics),
-        outputs_(settings.outputs),
+      : table_(dependencies.clock, dependencies.store, dependencies.metrics, dependencies.errands),
+        outputs_(settings.outputs, dependencies.errands),
         attempts_(settings.supervisor, table_, outputs_, dependencies.launcher, dependencies.random_source),
         training_jobs_(settings.limits, table_, outputs_, attempts_, dependencies.random_source),
         history_(table_),

@@ -4,12 +4,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <functional>
-#include <future>
-#include <memory>
+#include <set>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -18,7 +15,6 @@
 #include "common/config/checkpoint_settings.h"
 #include "common/config/output_check.h"
 #include "common/protocol/live_settings.h"
-#include "coordinator/job/file_wait.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/job/training_jobs.h"
 
@@ -97,115 +93,112 @@ v1::TrainingJobSettings settings_of_fork(const JobRecord& parent, std::int64_t s
   return settings;
 }
 
-fs::path link_checkpoint(const fs::path& output, std::int64_t step, const std::string& name) {
-  const std::string folder = "step-" + std::to_string(step);
-  const fs::path source = output / kCheckpoints / folder, links = output / (kForkPrefix + name);
-  done_on_files<void>(kPatienceOfMany, output, [source, links, folder] {
-    try {
-      link_files(source, links / folder);
-    } catch (const std::exception& error) {  // of the file system, or of sync_folder()
-      std::error_code ignored;
-      fs::remove_all(links, ignored);
-      refuse_fork(Refusal::Code::kFailedPrecondition,
-                  "the checkpoint " + source.string() + " could not be kept for the new job: " + error.what());
-    }
-  });
-  return links / folder;
+fs::path CheckpointLinks::folder() const { return output / (kForkPrefix + name); }
+
+fs::path CheckpointLinks::checkpoint() const { return folder() / ("step-" + std::to_string(step)); }
+
+void link_checkpoint(const CheckpointLinks& links) {
+  const fs::path target = links.checkpoint(), source = links.output / kCheckpoints / target.filename();
+  try {
+    link_files(source, target);
+  } catch (const std::exception& error) {  // of the file system, or of sync_folder()
+    std::error_code ignored;
+    fs::remove_all(links.folder(), ignored);
+    refuse_fork(Refusal::Code::kFailedPrecondition,
+                "the checkpoint " + source.string() + " could not be kept for the new job: " + error.what());
+  }
 }
 
 namespace {
 
-// As link_checkpoint() makes them: "fork-" and eight digits, with nothing but step-N in it. Whatever else begins with
-// the same word is somebody's.
-bool is_link_folder(const fs::path& folder) {
+// "fork-" and eight digits, as link_checkpoint() names its folders; empty: it is none.
+std::string name_of_links(const fs::path& folder) {
   constexpr std::string_view kPrefix = kForkPrefix;
   constexpr std::size_t kDigits = 8;
   const std::string name = folder.filename().string();
   const bool is_named_so = name.starts_with(kPrefix) && name.size() == kPrefix.size() + kDigits &&
                            name.find_first_not_of("0123456789abcdef", kPrefix.size()) == std::string::npos;
+  return is_named_so ? name.substr(kPrefix.size()) : "";
+}
+
+// With nothing but step-N in it: whatever else begins with the same word is somebody's.
+bool is_link_folder(const fs::path& folder) {
   std::error_code error;
-  if (!is_named_so || !fs::is_directory(fs::symlink_status(folder, error))) return false;
+  if (name_of_links(folder).empty() || !fs::is_directory(fs::symlink_status(folder, error))) return false;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
     if (!entry->path().filename().string().starts_with("step-")) return false;
   }
   return !error;
 }
 
-// By whatever name either is called.
-bool is_same_folder(const fs::path& one, const fs::path& other) {
-  std::error_code ignored;
-  return one == other || fs::equivalent(one, other, ignored);
-}
+fs::path begins_in(const v1::JobSpec& spec) { return fs::path(spec.training().resume_from_checkpoint()).parent_path(); }
 
-void remove_if_of_links(const fs::path& folder) {
+}  // namespace
+
+void remove_links(const fs::path& folder) {
   if (!is_link_folder(folder)) return;
   std::error_code error;
   fs::remove_all(folder, error);
   if (error) spdlog::warn("{} could not be removed: {}", folder.string(), error.message());
 }
 
-using LeftAlone = std::shared_ptr<std::atomic<bool>>;
-
-// `work` is told where nobody waits for it any more, as the file system does not answer soon.
-void begin_to_remove(const fs::path& place, const std::function<void(const LeftAlone&)>& work) {
-  const auto left_alone = std::make_shared<std::atomic<bool>>(false);
-  const auto done = begin_on_files<void>([work, left_alone] { work(left_alone); });
-  if (done.wait_for(kPatienceOfTicks) == std::future_status::ready) return;
-  *left_alone = true;
-  spdlog::warn("{}; what forks have left there stays for now", silence_of_files(place));
+void DrawnNames::add(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  names_.insert(name);
 }
 
-}  // namespace
+bool DrawnNames::has(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  return names_.contains(name);
+}
 
-void remove_links(const JobConfig& config) {
+void remove_links(FileErrands& errands, const JobConfig& config) {
   const auto& checkpoint = config.training.resume_from_checkpoint;
-  if (!checkpoint) return;
-  const fs::path links = fs::path(*checkpoint).parent_path();
-  begin_to_remove(links, [links](const LeftAlone& /*left_alone*/) { remove_if_of_links(links); });
+  const fs::path folder = checkpoint ? fs::path(*checkpoint).parent_path() : fs::path();
+  if (!name_of_links(folder).empty()) errands.run_errand(folder, [folder] { remove_links(folder); });
 }
 
-void remove_unused_links(const fs::path& output, const JobTable::Jobs& jobs) {
-  const auto begins_with = [](const JobRecord& record) {
-    return record.job.spec().training().resume_from_checkpoint();
-  };
-  const bool are_known = std::ranges::all_of(jobs, [](const auto& entry) { return entry.second.damage.empty(); });
-  if (!are_known) return;  // of one whose record is damaged nobody can say what it begins with
-  std::vector<fs::path> used;
-  for (const auto& [sequence, record] : jobs) used.push_back(fs::path(begins_with(record)).parent_path());
-  begin_to_remove(output, [output, used = std::move(used)](const LeftAlone& left_alone) {
+// By their names, which are each of one folder: who begins elsewhere is not asked for it, as another file system might
+// not answer. A name is drawn before its folder is there, so one that is found is known.
+void remove_unused_links(FileErrands& errands, const fs::path& output, const JobTable::Jobs& jobs,
+                         const std::shared_ptr<const DrawnNames>& drawn) {
+  std::set<std::string> used;
+  for (const auto& [sequence, record] : jobs) {
+    if (!record.damage.empty()) return;  // nobody can say what it begins with
+    used.insert(name_of_links(begins_in(record.job.spec())));
+  }
+  errands.run_errand(output, [output, used = std::move(used), drawn] {
     std::error_code error;
     for (fs::directory_iterator entry(output, error), end; !error && entry != end; entry.increment(error)) {
-      const bool is_used =
-          std::ranges::any_of(used, [&](const fs::path& one) { return is_same_folder(one, entry->path()); });
-      if (*left_alone) return;  // a fork that was made since may have its links here
-      if (!is_used) remove_if_of_links(entry->path());
+      const std::string name = name_of_links(entry->path());
+      if (!name.empty() && !used.contains(name) && !drawn->has(name)) remove_links(entry->path());
     }
   });
 }
 
-v1::TrainingJob TrainingJobs::fork_anew(const v1::ForkTrainingJobRequest& request, const std::string& requester) {
+JobMaking TrainingJobs::begin(const v1::ForkTrainingJobRequest& request, const std::string& requester) {
+  JobMaking making;
+  making.answer = requests_.first_answer("ForkTrainingJob", request);
+  if (making.answer) return making;
   const JobRecord& parent = table_.find(request.id());
   if (!request.has_spec()) throw std::invalid_argument("spec is absent, expected a JobSpec");
   std::optional<std::int64_t> wanted;
   if (request.has_step()) wanted = request.step();
   const std::int64_t step = checkpoint_to_fork(table_.store(), parent.job, wanted);
-  v1::CreateTrainingJobRequest create_request;
-  v1::JobSpec& spec = *create_request.mutable_spec();
+  making.requester = requester;
+  v1::JobSpec& spec = *making.request.mutable_spec();
   spec = request.spec();
+  making.request.set_request_id(request.request_id());
   spec.mutable_training()->clear_resume_from_checkpoint();
   const JobConfig config = make_job_config(spec);
   check_fork_settings(parent, spec, config, step);
-  const ForkOrigin origin{.job_id = request.id(), .step = step, .to_set = settings_of_fork(parent, step, config)};
+  making.origin = ForkOrigin{.job_id = request.id(), .step = step, .to_set = settings_of_fork(parent, step, config)};
   constexpr std::size_t kNameBytes = 4;
-  remove_unused_links(parent.checked_config().output, table_.jobs());
-  const fs::path folder = link_checkpoint(parent.checked_config().output, step, random_source_.hex(kNameBytes));
-  spec.mutable_training()->set_resume_from_checkpoint(folder.string());
-  try {
-    return create_anew(create_request, requester, &origin);
-  } catch (...) {
-    remove_links(make_job_config(spec));
-    throw;
-  }
+  const fs::path& output = parent.checked_config().output;
+  making.links = CheckpointLinks{.output = output, .step = step, .name = random_source_.hex(kNameBytes)};
+  spec.mutable_training()->set_resume_from_checkpoint(making.links->checkpoint().string());
+  check(making);
+  return making;
 }
 
 }  // namespace equipoise::coordinator

@@ -4,10 +4,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "common/config/job_config.h"
+#include "coordinator/job/file_errands.h"
 #include "coordinator/job/job_table.h"
 #include "equipoise/v1/training.pb.h"
 
@@ -34,16 +38,43 @@ void check_fork_settings(const JobRecord& parent, const v1::JobSpec& fork, const
 // the checkpoint.
 v1::TrainingJobSettings settings_of_fork(const JobRecord& parent, std::int64_t step, const JobConfig& config);
 
-// A second name for every file of the checkpoint of `output`, in OUTPUT/fork-NAME/step-STEP: whatever the ranks of the
-// job remove, it stays. Whole and on disk when it returns. Throws Refusal kFailedPrecondition, and leaves nothing,
-// where the checkpoint is not there (any more) or the file system has no second names.
-std::filesystem::path link_checkpoint(const std::filesystem::path& output, std::int64_t step, const std::string& name);
+// Second names for a checkpoint's files, for a job that begins with it.
+struct CheckpointLinks {
+  std::filesystem::path output;  // of the job whose checkpoint it is
+  std::int64_t step = 0;
+  std::string name;                          // eight hexadecimal digits
+  std::filesystem::path folder() const;      // OUTPUT/fork-NAME
+  std::filesystem::path checkpoint() const;  // OUTPUT/fork-NAME/step-STEP
+};
 
-// Those that link_checkpoint() made for the job of `config`, if any are left. Throws nothing.
-void remove_links(const JobConfig& config);
+// These two work on files, as long as their file system takes, and may be called from any thread.
 
-// Those in `output` that no job of `jobs` begins with: a coordinator was killed between their making and the job's.
-// Throws nothing.
-void remove_unused_links(const std::filesystem::path& output, const JobTable::Jobs& jobs);
+// A second name for every file of the checkpoint: whatever the ranks of the job remove, it stays. Whole and on disk
+// when it returns. Throws Refusal kFailedPrecondition, and leaves nothing, where the checkpoint is not there (any more)
+// or the file system has no second names.
+void link_checkpoint(const CheckpointLinks& links);
+// Those that link_checkpoint() made in `folder`, if any are left. Throws nothing.
+void remove_links(const std::filesystem::path& folder);
+
+// The names that a coordinator has drawn for links. May be used from any thread.
+class DrawnNames {
+ public:
+  void add(const std::string& name);
+  bool has(const std::string& name) const;
+
+ private:
+  mutable std::mutex mutex_;  // guards the one below
+  std::set<std::string> names_;
+};
+
+// These remove links by and by. What a coordinator that ends leaves of them, the next one removes.
+
+// Those that link_checkpoint() made for the job of `config`.
+void remove_links(FileErrands& errands, const JobConfig& config);
+// Those in `output` that no job of `jobs` begins with: an earlier coordinator was killed between their making and the
+// job's, or before they were removed.
+//   drawn  names of this coordinator: some of jobs that are not in `jobs` yet
+void remove_unused_links(FileErrands& errands, const std::filesystem::path& output, const JobTable::Jobs& jobs,
+                         const std::shared_ptr<const DrawnNames>& drawn);
 
 }  // namespace equipoise::coordinator

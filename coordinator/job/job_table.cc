@@ -204,8 +204,8 @@ const JobConfig& JobRecord::checked_config() const {
                 "job " + job.id() + " was stored by another version of the coordinator: " + spec_refusal);
 }
 
-JobTable::JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics)
-    : clock_(clock), store_(store), metrics_(metrics), time_shown_(clock.now()) {
+JobTable::JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics, FileErrands* errands)
+    : clock_(clock), store_(store), metrics_(metrics), errands_(errands), time_shown_(clock.now()) {
   for (StoredJob& stored : store_.jobs()) {
     JobRecord record = stored_record(std::move(stored), clock.wall());
     sequence_of_[record.job.id()] = record.sequence;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/config/job_config.h"
+#include "coordinator/job/file_errands.h"
 #include "coordinator/job/job_etag.h"
 #include "coordinator/job/training.h"
 #include "coordinator/launch/hostfile.h"
@@ -89,15 +90,16 @@ v1::TrainingJob readable_part(const StoredJob& stored);
 // Not thread-safe.
 class JobTable {
  public:
-  // Reads all jobs from `store`; one that cannot be read is set aside, and its record left as it is. All three outlive
-  // it.
-  JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics);
+  // Reads all jobs from `store`; one that cannot be read is set aside, and its record left as it is. All outlive it.
+  //   errands  null: they are done at once
+  JobTable(const Clock& clock, JobStore& store, JobMetrics& metrics, FileErrands* errands = nullptr);
 
   using Jobs = std::map<std::int64_t, JobRecord>;  // by sequence: oldest first
   Jobs& jobs() { return jobs_; }
   const Clock& clock() const { return clock_; }
   JobStore& store() { return store_; }
   JobMetrics& metrics() { return metrics_; }
+  FileErrands& errands() { return errands_ != nullptr ? *errands_ : errands_at_once_; }
 
   bool contains(const std::string& id) const { return sequence_of_.contains(id); }
   // Throws Refusal kNotFound.
@@ -183,6 +185,8 @@ class JobTable {
   const Clock& clock_;
   JobStore& store_;
   JobMetrics& metrics_;
+  FileErrands* const errands_;
+  ErrandsAtOnce errands_at_once_;
   Jobs jobs_;
   std::string held_because_;
   std::optional<StoreError> failure_;

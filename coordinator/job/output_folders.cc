@@ -7,9 +7,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/base/error.h"
 #include "common/base/path_check.h"
 #include "common/config/output_check.h"
-#include "coordinator/job/file_wait.h"
 #include "coordinator/job/refusal.h"
 
 namespace equipoise::coordinator {
@@ -23,46 +23,24 @@ namespace fs = std::filesystem;
 
 OutputPlace place_of(const fs::path& output) { return {.field = "output", .path = output}; }
 
-fs::path resolved_place(const OutputSettings& settings, const fs::path& path) {
-  if (settings.ranks_run == RanksRun::kOnThisMachine) return resolved_path(path);
+fs::path plain_place(const fs::path& path) {
   const fs::path plain = path.lexically_normal();
   return plain.has_filename() ? plain : plain.parent_path();
 }
 
-void check_state(const OutputSettings& settings, const JobConfig& config, const fs::path& output) {
-  if (settings.state.empty()) return;
-  const fs::path state = resolved_place(settings, settings.state);
-  if (is_within(output, state)) refuse_place(config.output, "is in the coordinator's state folder");
-  for (const char* part : kRunParts) {
-    if (is_within(state, output / part)) refuse_place(config.output, "would replace the coordinator's state folder");
-  }
-}
+bool overlap(const fs::path& one, const fs::path& other) { return is_within(one, other) || is_within(other, one); }
 
-// The output, resolved.
-fs::path checked_place(const OutputSettings& settings, const JobConfig& config) {
-  settings.roots.check(config);
-  const fs::path output = resolved_place(settings, config.output);
-  if (!output.has_relative_path()) refuse_place(config.output, "is the root of the file system");
-  check_state(settings, config, output);
-  return output;
-}
+OutputRecord record_of(const std::string& id) { return own_record({.program = "this coordinator", .job = id}); }
 
 }  // namespace
 
-OutputFolders::OutputFolders(OutputSettings settings)
-    : settings_(std::make_shared<const OutputSettings>(std::move(settings))) {}
+// --- what is asked of files
 
-// What a silent file system keeps the program from releasing, the program's end does.
-OutputFolders::~OutputFolders() {
-  const auto held = std::make_shared<decltype(held_)>(std::move(held_));
-  if (!held->empty()) begin_on_files<void>([held] { held->clear(); }).wait_for(kPatienceOfCalls);
+fs::path OutputFiles::resolved(const fs::path& path) const {
+  return settings_->ranks_run == RanksRun::kOnThisMachine ? resolved_path(path) : plain_place(path);
 }
 
-bool OutputFolders::is_launched_here(const JobConfig& config) const {
-  return settings_->ranks_run == RanksRun::kOnThisMachine && config.launch.mode == LaunchMode::kCoordinator;
-}
-
-std::vector<fs::path> OutputFolders::files_of(const JobConfig& config) const {
+std::vector<fs::path> OutputFiles::files_of(const JobConfig& config) const {
   std::vector<fs::path> files;
   if (settings_->ranks_run == RanksRun::kOnThisMachine) files.push_back(config.output);
   if (settings_->roots.allows_all()) return files;
@@ -70,106 +48,203 @@ std::vector<fs::path> OutputFolders::files_of(const JobConfig& config) const {
   return files;
 }
 
-void OutputFolders::check(const JobConfig& config) const {
-  const bool asks_for_files = !files_of(config).empty();
-  const fs::path output =
-      asks_for_files
-          ? done_on_files<fs::path>(kPatienceOfMany, config.output,
-                                    [settings = settings_, config] { return checked_place(*settings, config); })
-          : checked_place(*settings_, config);
-  for (const auto& [id, folder] : held_) {
-    const bool is_inside = is_within(output, folder.path), is_around = is_within(folder.path, output);
-    if (!is_inside && !is_around) continue;
-    const std::string where =
-        output == folder.path
-            ? std::string()
-            : std::string(is_inside ? "inside of " : "around ").append(folder.path.string()).append(", ");
-    throw Refusal(Refusal::Code::kFailedPrecondition,
-                  "output: " + config.output.string() + " is " + where + "in use by " + owner_text(folder.record) +
-                      "; wait until that has ended, cancel it, or choose another output");
+void OutputFiles::check_state(const JobConfig& config, const fs::path& output) const {
+  if (settings_->state.empty()) return;
+  const fs::path state = resolved(settings_->state);
+  if (is_within(output, state)) refuse_place(config.output, "is in the coordinator's state folder");
+  for (const char* part : kRunParts) {
+    if (is_within(state, output / part)) refuse_place(config.output, "would replace the coordinator's state folder");
   }
-  if (!is_launched_here(config)) return;
+}
+
+fs::path OutputFiles::checked_place(const JobConfig& config) const {
+  settings_->roots.check(config);
+  fs::path output = resolved(config.output);
+  if (!output.has_relative_path()) refuse_place(config.output, "is the root of the file system");
+  check_state(config, output);
+  return output;
+}
+
+namespace {
+
+bool is_launched_here(const OutputSettings& settings, const JobConfig& config) {
+  return settings.ranks_run == RanksRun::kOnThisMachine && config.launch.mode == LaunchMode::kCoordinator;
+}
+
+}  // namespace
+
+void OutputFiles::check_free(const JobConfig& config) const {
+  if (!is_launched_here(*settings_, config)) return;
+  check_output_place(config);
   try {
-    done_on_files<void>(kPatienceOfCalls, config.output, [config] {
-      check_output_place(config);
-      OutputLock::check_free(place_of(config.output));
-    });
+    OutputLock::check_free(place_of(config.output));
   } catch (const OutputInUse& in_use) {
     throw Refusal(Refusal::Code::kFailedPrecondition, in_use.what());
   }
 }
 
-// On disk, where ranks of this machine write it.
-std::function<OutputFolders::Folder()> OutputFolders::reservation(const std::string& id, const JobConfig& config,
-                                                                  Reserve reserve) const {
-  return [settings = settings_, id, output = config.output, is_here = is_launched_here(config), reserve] {
-    Folder folder{.path = resolved_place(*settings, output),
-                  .record = own_record({.program = "this coordinator", .job = id}),
-                  .lock = std::nullopt};
-    if (!is_here) return folder;
-    try {
-      folder.lock.emplace(reserve(place_of(output), {.program = "equipoise-coordinator", .job = id}));
-    } catch (const OutputInUse& in_use) {
-      throw Refusal(Refusal::Code::kFailedPrecondition, in_use.what());
-    }
-    return folder;
-  };
-}
-
-void OutputFolders::hold(const std::string& id, Folder folder) {
-  release(id);
-  held_.emplace(id, std::move(folder));
-}
-
-void OutputFolders::acquire(const std::string& id, const JobConfig& config) {
-  const std::function<Folder()> reserve = reservation(id, config, OutputLock::reserve_folder);
-  const bool is_elsewhere = settings_->ranks_run == RanksRun::kElsewhere;  // no file is asked for
-  hold(id, is_elsewhere ? reserve() : done_on_files<Folder>(kPatienceOfCalls, config.output, reserve));
-}
-
-std::string OutputFolders::reacquire(const std::string& id, const JobConfig& config) {
-  return reacquire(id, config, OutputLock::reserve_folder);
-}
-
-std::string OutputFolders::reacquire_beside_ranks(const std::string& id, const JobConfig& config) {
-  return reacquire(id, config, OutputLock::reserve_beside_writer);
-}
-
-// One that was not answered is waited for, and no other is begun meanwhile.
-std::string OutputFolders::reacquire(const std::string& id, const JobConfig& config, Reserve reserve) {
-  const auto [awaited, is_new] = awaited_.try_emplace(id);
-  if (is_new) awaited->second = begin_on_files<Folder>(reservation(id, config, reserve));
-  const auto patience = is_new ? kPatienceOfTicks : std::chrono::seconds(0);
-  if (awaited->second.wait_for(patience) != std::future_status::ready) return silence_of_files(config.output);
-  std::future<Folder> answer = std::move(awaited->second);
-  awaited_.erase(awaited);
+std::optional<OutputLock> OutputFiles::locked(const std::string& id, const JobConfig& config, Take take) const {
+  if (!is_launched_here(*settings_, config)) return std::nullopt;
   try {
-    hold(id, answer.get());
-  } catch (const Refusal& taken) {
-    return taken.what();
-  } catch (const std::exception& wrong) {
-    spdlog::warn("job {}: {}", id, wrong.what());
+    return take(place_of(config.output), {.program = "equipoise-coordinator", .job = id});
+  } catch (const OutputInUse& in_use) {
+    throw Refusal(Refusal::Code::kFailedPrecondition, in_use.what());
   }
-  return "";
 }
 
-// The lock is taken off the disk, by a thread that is left alone where the disk does not answer.
+std::optional<OutputLock> OutputFiles::reserve(const std::string& id, const JobConfig& config) const {
+  return locked(id, config, OutputLock::reserve_folder);
+}
+
+std::optional<OutputLock> OutputFiles::reserve_beside_ranks(const std::string& id, const JobConfig& config) const {
+  return locked(id, config, OutputLock::reserve_beside_writer);
+}
+
+// --- who has which
+
+// Between the core and an errand: whoever finds that the other has come puts the lock where it belongs.
+struct OutputFolders::Asked {
+  explicit Asked(SteadyTime time) : since(time) {}
+
+  const SteadyTime since;
+  std::mutex mutex;  // guards all below
+  bool is_wanted = true;
+  bool is_answered = false;
+  fs::path path;
+  std::optional<OutputLock> lock;
+  std::string taken_by;  // why another has it; empty: no other has
+  bool is_wrong = false;
+};
+
+OutputFolders::OutputFolders(OutputSettings settings, FileErrands* errands)
+    : settings_(std::make_shared<const OutputSettings>(std::move(settings))),
+      errands_(errands != nullptr ? *errands : errands_at_once_) {}
+
+OutputFolders::~OutputFolders() {
+  while (!held_.empty()) release(held_.begin()->first);
+}
+
+OutputFolders::Leaving OutputFolders::take(const std::string& id, const JobConfig& config, const fs::path& output) {
+  for (const auto& [owner, folder] : held_) {
+    if (!overlap(output, folder.path)) continue;
+    const std::string where = output == folder.path
+                                  ? std::string()
+                                  : std::string(is_within(output, folder.path) ? "inside of " : "around ")
+                                        .append(folder.path.string())
+                                        .append(", ");
+    throw Refusal(Refusal::Code::kFailedPrecondition,
+                  "output: " + config.output.string() + " is " + where + "in use by " + owner_text(folder.record) +
+                      "; wait until that has ended, cancel it, or choose another output");
+  }
+  Leaving leaving;
+  for (const auto& [path, lock] : leaving_) {
+    auto there = overlap(output, path) ? lock.lock() : nullptr;
+    if (there != nullptr) leaving.push_back(std::move(there));
+  }
+  if (!id.empty()) held_.emplace(id, Folder{.path = output, .record = record_of(id), .is_in_making = true});
+  return leaving;
+}
+
+void OutputFolders::keep(const std::string& id, std::optional<OutputLock> lock) {
+  const auto held = held_.find(id);
+  EQUIPOISE_CHECK(held != held_.end());
+  if (lock) held->second.lock.emplace(*std::move(lock));
+  held->second.is_in_making = false;
+}
+
+OutputFolders::Folders::iterator OutputFolders::ask(const std::string& id, const JobConfig& config, SteadyTime now,
+                                                    Beside beside) {
+  const auto asked = std::make_shared<Asked>(now);
+  // Until its file system has said where a link in it leads, that is its place.
+  const auto held =
+      held_.emplace(id, Folder{.path = plain_place(config.output), .record = record_of(id), .asked = asked}).first;
+  const auto work = [asked, files = files(), id, config, beside] {
+    fs::path path;
+    std::optional<OutputLock> lock;
+    std::string taken_by;
+    bool is_wrong = false;
+    try {
+      path = files.resolved(config.output);
+      auto reserved = beside == Beside::kRanks ? files.reserve_beside_ranks(id, config) : files.reserve(id, config);
+      if (reserved) lock.emplace(*std::move(reserved));
+    } catch (const Refusal& taken) {
+      taken_by = taken.what();
+      if (beside == Beside::kRanks) spdlog::warn("job {}: {}", id, taken_by);
+    } catch (const std::exception& wrong) {
+      is_wrong = true;
+      spdlog::warn("job {}: {}", id, wrong.what());
+    }
+    const std::lock_guard guard(asked->mutex);
+    asked->is_answered = true;
+    asked->path = path;
+    asked->taken_by = taken_by;
+    asked->is_wrong = is_wrong;
+    if (asked->is_wanted && lock) asked->lock.emplace(*std::move(lock));
+  };
+  if (settings_->ranks_run == RanksRun::kElsewhere) {  // no file is asked for
+    work();
+  } else {
+    errands_.run_errand(config.output, work);
+  }
+  return held;
+}
+
+std::optional<std::string> OutputFolders::reacquire(const std::string& id, const JobConfig& config, SteadyTime now) {
+  constexpr std::chrono::seconds kSilence{1};
+  auto held = held_.find(id);
+  if (held == held_.end()) held = ask(id, config, now, Beside::kNobody);
+  Folder& folder = held->second;
+  if (folder.asked == nullptr) return std::nullopt;
+  const std::shared_ptr<Asked> asked = folder.asked;
+  const std::lock_guard guard(asked->mutex);
+  if (!asked->is_answered) {
+    if (now - asked->since < kSilence) return "";
+    return "the file system of " + config.output.string() + " does not answer";
+  }
+  if (asked->is_wrong || !asked->taken_by.empty()) {
+    held_.erase(held);
+    return asked->is_wrong ? std::nullopt : std::optional(asked->taken_by);
+  }
+  folder.path = asked->path;
+  if (asked->lock) folder.lock.emplace(*std::move(asked->lock));
+  folder.asked = nullptr;
+  return std::nullopt;
+}
+
+void OutputFolders::reacquire_beside_ranks(const std::string& id, const JobConfig& config, SteadyTime now) {
+  if (!held_.contains(id)) ask(id, config, now, Beside::kRanks);
+}
+
+bool OutputFolders::holds(const std::string& id) const {
+  const auto held = held_.find(id);
+  return held != held_.end() && held->second.asked == nullptr;
+}
+
 void OutputFolders::release(const std::string& id) {
-  awaited_.erase(id);
   const auto held = held_.find(id);
   if (held == held_.end()) return;
-  const auto folder = std::make_shared<Folder>(std::move(held->second));
+  Folder folder = std::move(held->second);
   held_.erase(held);
-  if (!folder->lock) return;
-  const fs::path path = folder->path;
-  const auto done = begin_on_files<void>([folder] { folder->lock.reset(); });
-  if (done.wait_for(kPatienceOfTicks) == std::future_status::ready) return;
-  spdlog::warn("job {}: {}; its lock there goes once it does", id, silence_of_files(path));
+  if (folder.asked != nullptr) {
+    const std::lock_guard guard(folder.asked->mutex);
+    folder.asked->is_wanted = false;
+    if (folder.asked->lock) folder.lock.emplace(*std::move(folder.asked->lock));
+  }
+  if (folder.lock) remove(folder.path, *std::move(folder.lock));
+}
+
+void OutputFolders::remove(const fs::path& path, OutputLock lock) {
+  const auto leaving = std::make_shared<LeavingLock>(std::move(lock));
+  std::erase_if(leaving_, [](const auto& entry) { return entry.second.expired(); });
+  leaving_.emplace_back(path, leaving);
+  errands_.run_errand(path, [leaving] { leaving->remove(); });
 }
 
 std::vector<std::string> OutputFolders::jobs() const {
   std::vector<std::string> ids;
-  for (const auto& [id, folder] : held_) ids.push_back(id);
+  for (const auto& [id, folder] : held_) {
+    if (!folder.is_in_making) ids.push_back(id);
+  }
   return ids;
 }
 

@@ -82,7 +82,7 @@ std::string TrainingJobs::new_id(const std::string& name) {
   std::string id;
   do {
     id = name + "-" + random_source_.hex(kIdBytes);
-  } while (table_.contains(id) || table_.store().deleted().contains(id));
+  } while (table_.contains(id) || in_making_.contains(id) || table_.store().deleted().contains(id));
   return id;
 }
 
@@ -102,66 +102,90 @@ void set_origin(const ForkOrigin& origin, const std::string& requester, v1::Trai
 
 }  // namespace
 
-v1::TrainingJob TrainingJobs::create_anew(const v1::CreateTrainingJobRequest& request, const std::string& requester,
-                                          const ForkOrigin* origin) {
+JobMaking TrainingJobs::begin(const v1::CreateTrainingJobRequest& request, const std::string& requester) {
+  JobMaking making;
+  making.answer = requests_.first_answer("CreateTrainingJob", request);
+  if (making.answer) return making;
+  making.request = request;
+  making.requester = requester;
+  check(making);
+  return making;
+}
+
+// What can be said without a look at any file.
+void TrainingJobs::check(JobMaking& making) {
+  const v1::CreateTrainingJobRequest& request = making.request;
   if (!request.has_spec()) throw std::invalid_argument("spec is absent, expected a JobSpec");
   if (request.spec().ByteSizeLong() > limits_.spec_bytes) {
     throw std::invalid_argument("spec has " + std::to_string(request.spec().ByteSizeLong()) +
                                 " bytes, expected at most " + std::to_string(limits_.spec_bytes));
   }
-  JobConfig config = make_job_config(request.spec());
-  if (config.launch.mode == LaunchMode::kCoordinator) supervisor_.check_fits(config.launch.workers.value_or(1));
+  making.config = make_job_config(request.spec());
+  const LaunchConfig& launch = making.config.launch;
+  if (launch.mode == LaunchMode::kCoordinator) supervisor_.check_fits(launch.workers.value_or(1));
   check_limits();
-  outputs_.check(config);
+}
 
+void TrainingJobs::note(const v1::CreateTrainingJobRequest& request, JobMaking& making) {
+  making.answer = requests_.first_answer("CreateTrainingJob", request);
+  if (!making.answer) note(making);
+}
+
+void TrainingJobs::note(const v1::ForkTrainingJobRequest& request, JobMaking& making) {
+  making.answer = requests_.first_answer("ForkTrainingJob", request);
+  if (making.answer) return;
+  note(making);
+  drawn_names_->add(making.links->name);
+  remove_unused_links(table_.errands(), making.links->output, table_.jobs(), drawn_names_);
+}
+
+void TrainingJobs::note(JobMaking& making) {
+  const v1::CreateTrainingJobRequest& request = making.request;
+  if (request.validate_only()) return;
+  const auto is_same = [&](const auto& other) { return other.second == request.request_id(); };
+  if (!request.request_id().empty() && std::ranges::any_of(in_making_, is_same)) {
+    throw Refusal(Refusal::Code::kUnavailable, ErrorReason::kFilesUnreachable,
+                  "the first call with request_id \"" + request.request_id() +
+                      "\" still waits for files of its job; try again later");
+  }
+  making.id = new_id(making.config.name);
+  in_making_.emplace(making.id, request.request_id());
+}
+
+v1::TrainingJob TrainingJobs::finish(const v1::CreateTrainingJobRequest& request, JobMaking& making) {
+  return requests_.once("CreateTrainingJob", request, [&] { return stored(making); });
+}
+
+v1::TrainingJob TrainingJobs::finish(const v1::ForkTrainingJobRequest& request, JobMaking& making) {
+  return requests_.once("ForkTrainingJob", request, [&] {
+    static_cast<void>(table_.find(request.id()));  // it may have been deleted meanwhile
+    return stored(making);
+  });
+}
+
+v1::TrainingJob TrainingJobs::stored(JobMaking& making) {
+  check_limits();  // others have been served meanwhile
+  const JobConfig& config = making.config;
   v1::TrainingJob job;
-  *job.mutable_spec() = request.spec();
+  *job.mutable_spec() = making.request.spec();
   job.set_state(v1::JOB_STATE_QUEUED);
   job.set_priority(config.launch.priority);
   job.set_state_reason(config.launch.mode == LaunchMode::kExternal ? "waiting for its workers to register"
                                                                    : "waiting for a free place");
   *job.mutable_create_time() = timestamp(table_.clock().wall());
-  if (origin != nullptr) set_origin(*origin, requester, job);
-  add_planned_changes(request, config, requester, job);
-  if (request.validate_only()) return job;
-  job.set_id(new_id(config.name));
+  if (making.origin) set_origin(*making.origin, making.requester, job);
+  add_planned_changes(making.request, config, making.requester, job);
+  if (making.id.empty()) return job;
+  job.set_id(making.id);
   job.set_revision(1);
-  outputs_.acquire(job.id(), config);
-  try {
-    return table_.insert(job, std::move(config)).job;
-  } catch (...) {
-    outputs_.release(job.id());
-    throw;
-  }
+  v1::TrainingJob answer = table_.insert(job, config).job;
+  outputs_.keep(making.id, std::move(making.lock));
+  in_making_.erase(making.id);
+  return answer;
 }
 
-// What is wrong with it the call itself says.
-std::vector<std::filesystem::path> TrainingJobs::files_of(const v1::JobSpec& spec) const {
-  if (spec.ByteSizeLong() > limits_.spec_bytes) return {};
-  try {
-    return outputs_.files_of(make_job_config(spec));
-  } catch (const std::invalid_argument&) {
-    return {};
-  }
-}
-
-std::vector<std::filesystem::path> TrainingJobs::output_of(const std::string& id) {
-  if (!table_.contains(id) || !table_.find(id).config) return {};
-  return {table_.find(id).config->output};
-}
-
-std::vector<std::filesystem::path> TrainingJobs::files_of(const v1::CreateTrainingJobRequest& request) {
-  return files_of(request.spec());
-}
-
-std::vector<std::filesystem::path> TrainingJobs::files_of(const v1::ForkTrainingJobRequest& request) {
-  std::vector<std::filesystem::path> files = files_of(request.spec()), parent = output_of(request.id());
-  files.insert(files.end(), parent.begin(), parent.end());
-  return files;
-}
-
-std::vector<std::filesystem::path> TrainingJobs::files_of(const v1::DeleteTrainingJobRequest& request) {
-  return output_of(request.id());
+void TrainingJobs::abandon(const JobMaking& making) {
+  if (in_making_.erase(making.id) > 0) outputs_.release(making.id);
 }
 
 v1::ListTrainingJobsResponse TrainingJobs::list(const v1::ListTrainingJobsRequest& request) {
@@ -277,9 +301,11 @@ void TrainingJobs::remove(const std::string& id) {
     throw Refusal(Refusal::Code::kFailedPrecondition,
                   "job " + id + " is " + state_name(record.job.state()) + "; cancel it before it is deleted");
   }
-  if (record.config && !record.job.parent_id().empty()) remove_links(*record.config);
-  if (record.config && record.job.has_checkpoint_step()) remove_unused_links(record.config->output, table_.jobs());
+  const auto config = record.config ? std::optional(*record.config) : std::nullopt;
+  const bool is_fork = !record.job.parent_id().empty(), has_checkpoints = record.job.has_checkpoint_step();
   table_.erase(id);
+  if (config && is_fork) remove_links(table_.errands(), *config);
+  if (config && has_checkpoints) remove_unused_links(table_.errands(), config->output, table_.jobs(), drawn_names_);
 }
 
 void TrainingJobs::remove(const v1::DeleteTrainingJobRequest& request) {

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +13,7 @@
 #include "coordinator/job/answered_requests.h"
 #include "coordinator/job/attempt_supervisor.h"
 #include "coordinator/job/job_fork.h"
+#include "coordinator/job/job_making.h"
 #include "coordinator/job/job_table.h"
 #include "coordinator/job/output_folders.h"
 #include "coordinator/job/page_tokens.h"
@@ -39,7 +42,8 @@ class TrainingJobs {
   // With the request ids and etags of the requests (answered_requests.h); a call that changes something has its line.
   //   requester  as SettingsChange.requester
   v1::TrainingJob create(const v1::CreateTrainingJobRequest& request, const std::string& requester = "") {
-    return requests_.once("CreateTrainingJob", request, [&] { return create_anew(request, requester); });
+    Alone alone{*this};
+    return make_job(alone, request, requester);
   }
   v1::TrainingJob cancel(const v1::CancelTrainingJobRequest& request) {
     return requests_.once("CancelTrainingJob", request, [&] { return cancel(request.id()); });
@@ -60,13 +64,21 @@ class TrainingJobs {
     return requests_.once("UpdateTrainingJob", request, [&] { return change_settings(request, requester); });
   }
   v1::TrainingJob fork(const v1::ForkTrainingJobRequest& request, const std::string& requester = "") {
-    return requests_.once("ForkTrainingJob", request, [&] { return fork_anew(request, requester); });
+    Alone alone{*this};
+    return make_job(alone, request, requester);
   }
   void remove(const v1::DeleteTrainingJobRequest& request);
-  // What the call will ask for on disks, as far as it comes to that.
-  std::vector<std::filesystem::path> files_of(const v1::CreateTrainingJobRequest& request);
-  std::vector<std::filesystem::path> files_of(const v1::ForkTrainingJobRequest& request);
-  std::vector<std::filesystem::path> files_of(const v1::DeleteTrainingJobRequest& request);
+  // The parts of create() and fork() that are the core's (job_making.h), where others may be served between them. What
+  // was noted is finished, which may be tried again where it could not be stored, or else abandoned.
+  JobMaking begin(const v1::CreateTrainingJobRequest& request, const std::string& requester);
+  JobMaking begin(const v1::ForkTrainingJobRequest& request, const std::string& requester);
+  // Once its file systems have answered. A repeat of the call is refused from now on, Refusal kUnavailable.
+  void note(const v1::CreateTrainingJobRequest& request, JobMaking& making);
+  void note(const v1::ForkTrainingJobRequest& request, JobMaking& making);
+  v1::TrainingJob finish(const v1::CreateTrainingJobRequest& request, JobMaking& making);
+  v1::TrainingJob finish(const v1::ForkTrainingJobRequest& request, JobMaking& making);
+  void abandon(const JobMaking& making);
+  OutputFolders& outputs() { return outputs_; }
 
   const v1::TrainingJob& get(const std::string& id) { return table_.find(id).job; }
   v1::ListTrainingJobsResponse list(const v1::ListTrainingJobsRequest& request);
@@ -89,12 +101,26 @@ class TrainingJobs {
   };
   WeightPage weight_page(const std::string& id, std::int64_t first, int page_size);
   v1::TrainingJob change_settings(const v1::UpdateTrainingJobRequest& request, const std::string& requester);
-  v1::TrainingJob fork_anew(const v1::ForkTrainingJobRequest& request, const std::string& requester);
-  // origin: null for a job that begins by itself
-  v1::TrainingJob create_anew(const v1::CreateTrainingJobRequest& request, const std::string& requester,
-                              const ForkOrigin* origin = nullptr);
-  std::vector<std::filesystem::path> files_of(const v1::JobSpec& spec) const;
-  std::vector<std::filesystem::path> output_of(const std::string& id);
+  // Nobody but this call.
+  struct Alone {
+    template <typename Call>
+    decltype(auto) look(const Call& call) {
+      return call(jobs);
+    }
+    template <typename Call>
+    decltype(auto) change(const Call& call) {
+      return call(jobs);
+    }
+    template <typename Call>
+    void end(const Call& call) {
+      call(jobs);
+    }
+    void reach(const std::filesystem::path& /*file*/) {}
+    TrainingJobs& jobs;
+  };
+  void check(JobMaking& making);
+  void note(JobMaking& making);
+  v1::TrainingJob stored(JobMaking& making);
   void check_limits();
   std::string new_id(const std::string& name);
 
@@ -105,6 +131,8 @@ class TrainingJobs {
   const AttemptSupervisor& supervisor_;
   RandomSource& random_source_;
   const PageTokens tokens_;
+  std::map<std::string, std::string> in_making_;  // jobs whose call has not ended, with its request id
+  const std::shared_ptr<DrawnNames> drawn_names_ = std::make_shared<DrawnNames>();
 };
 
 }  // namespace equipoise::coordinator

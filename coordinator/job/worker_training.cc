@@ -169,7 +169,9 @@ void WorkerCalls::commit_checkpoint(const v1::CommitCheckpointRequest& request) 
   table_.metrics().show_checkpoint(record.job);
   table_.metrics().count_checkpoint(request, table_.clock().wall());
   // From now on it goes on from its own.
-  if (is_first && !record.job.parent_id().empty()) remove_links(record.checked_config());
+  if (is_first && !record.job.parent_id().empty()) {
+    remove_links(table_.errands(), record.checked_config());
+  }
 }
 
 v1::GetGroupWeightsResponse WorkerCalls::group_weights(const v1::GetGroupWeightsRequest& request) {

@@ -107,6 +107,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
       folder_(settings.state),
       room_(settings.state),
       store_(with_room(room_, [this] { return JobStore(folder_.database()); })),
+      files_(settings.files),
       gate_(settings.access, clock) {
   metrics_.show_build(settings.build);
   const LaunchSettings launch{.mpirun = settings.mpirun,
@@ -119,8 +120,12 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
                               .chain = settings.chain,
                               .variables = variables_of_ranks(settings)};
   launcher_ = std::make_unique<MpirunLauncher>(launch, [this](const LaunchExit& exit) { shared_->queue_exit(exit); });
-  const Dependencies dependencies{
-      .clock = clock, .random_source = random_source, .store = store_, .metrics = metrics_, .launcher = *launcher_};
+  const Dependencies dependencies{.clock = clock,
+                                  .random_source = random_source,
+                                  .store = store_,
+                                  .metrics = metrics_,
+                                  .launcher = *launcher_,
+                                  .errands = &files_};
   ControllerSettings controller = settings.controller;
   const bool is_local = settings.controller.supervisor.hosts.empty() && settings.allocation == Allocation::kIgnored;
   controller.outputs = {.ranks_run = is_local ? RanksRun::kOnThisMachine : RanksRun::kElsewhere,
@@ -129,7 +134,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   controller.cleaner.logs = folder_.logs();
   controller_ = with_room(room_, [&] { return std::make_unique<JobController>(controller, dependencies); });
   shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);
-  job_service_ = std::make_unique<TrainingJobService>(*shared_, gate_, metrics_);
+  job_service_ = std::make_unique<TrainingJobService>(*shared_, files_, gate_, metrics_);
   host_service_ = std::make_unique<HostService>(*shared_, gate_, metrics_);
   worker_service_ = std::make_unique<WorkerService>(*shared_, gate_, metrics_);
   health_service_ = std::make_unique<HealthService>(gate_, metrics_, our_services());
@@ -161,7 +166,7 @@ void CoordinatorServer::serve_http(const ServerSettings& settings, const Clock& 
                           .roots = settings.roots,
                           .logs = folder_.logs()};
   try {
-    http_ = std::make_unique<HttpService>(http, *shared_, gate_, metrics_, clock);
+    http_ = std::make_unique<HttpService>(http, *shared_, files_, gate_, metrics_, clock);
   } catch (const std::runtime_error&) {
     refuse_address("--http-listen", listen);
   }
@@ -204,6 +209,7 @@ void CoordinatorServer::shut_down() {
     shared_->let_leave(shutdown_grace_);
     shared_->end_attempts();
   }
+  files_.stop();
   http_.reset();
   webhook_.reset();
   shared_->close_watchers();

@@ -16,6 +16,7 @@
 #include "coordinator/job/job_controller.h"
 #include "coordinator/launch/mpirun_launcher.h"
 #include "coordinator/metrics/job_metrics.h"
+#include "coordinator/service/file_pool.h"
 #include "coordinator/service/grpc_services.h"
 #include "coordinator/service/health_service.h"
 #include "coordinator/service/listen_address.h"
@@ -54,6 +55,7 @@ struct ServerSettings {
   ControllerSettings controller;
   std::optional<WebhookSettings> webhook;  // checked
   std::size_t max_watchers = 4096;
+  FilePoolLimits files;                    // of threads for files of jobs
   std::chrono::seconds shutdown_grace{0};  // for ranks to leave with a checkpoint before they are ended
   Chain chain = Chain::kToCoordinator;
   OnShutdown on_shutdown = OnShutdown::kLeave;  // kKeep: with Chain::kNone
@@ -97,6 +99,7 @@ class CoordinatorServer {
   std::optional<ListenAddress> http_address_;
   ListenAddress address_;
   // Made in this order, destroyed the other way round.
+  FilePool files_;
   std::unique_ptr<MpirunLauncher> launcher_;
   std::unique_ptr<JobController> controller_;
   std::unique_ptr<SharedController> shared_;

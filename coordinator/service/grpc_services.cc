@@ -3,15 +3,17 @@
 #include <grpcpp/support/slice.h>
 
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
 
+#include "common/base/error.h"
 #include "common/protocol/attempt_token.h"
 #include "common/protocol/reconnection.h"
+#include "coordinator/job/job_making.h"
 #include "coordinator/job/refusal.h"
-#include "coordinator/service/mount_table.h"
 #include "coordinator/service/watch_stream.h"
 
 namespace equipoise::coordinator {
@@ -47,17 +49,35 @@ void check_size(std::size_t bytes) {
                                                        " bytes, expected at most " + std::to_string(kLargestRequest));
 }
 
-// Nothing; returns once the file systems of all that is there of `paths` have answered.
-std::string answered_by_all(const std::vector<std::filesystem::path>& paths) {
-  for (const std::filesystem::path& path : paths) await_file_system(path);
-  return "";
-}
-
 // Whose turns a call takes: those of a token, or of an address where nobody has one.
 std::string caller_of(const grpc::CallbackServerContext& context, const AdmittedCall& call) {
   const std::string peer = call.name().empty() ? context.peer() : "";
   return call.name() + peer.substr(0, peer.rfind(':'));
 }
+
+// The core, for the parts of a call that works on files.
+class CoreOfFiles {
+ public:
+  CoreOfFiles(SharedController& shared, FileRun& run) : shared_(shared), run_(run) {}
+
+  template <typename Call>
+  auto look(const Call& call) {
+    return run_.apart([&] { return shared_.read([&](JobController& core) { return call(core.training_jobs()); }); });
+  }
+  template <typename Call>
+  auto change(const Call& call) {
+    return run_.apart([&] { return shared_.run([&](JobController& core) { return call(core.training_jobs()); }); });
+  }
+  template <typename Call>
+  void end(const Call& call) {
+    run_.apart_at_last([&] { shared_.read([&](JobController& core) { call(core.training_jobs()); }); });
+  }
+  void reach(const std::filesystem::path& file) { run_.reach(file); }
+
+ private:
+  SharedController& shared_;
+  FileRun& run_;
+};
 
 v1::WatchTrainingJobRequest parsed_watch_request(const grpc::ByteBuffer& bytes) {
   v1::WatchTrainingJobRequest request;
@@ -70,54 +90,61 @@ v1::WatchTrainingJobRequest parsed_watch_request(const grpc::ByteBuffer& bytes) 
 
 }  // namespace
 
-TrainingJobService::TrainingJobService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
-    : shared_(shared), boundary_(gate, metrics, "TrainingJobService"), pool_({}) {}
+TrainingJobService::TrainingJobService(SharedController& shared, FilePool& files, CallGate& gate, JobMetrics& metrics)
+    : shared_(shared), boundary_(gate, metrics, "TrainingJobService"), pool_({}), files_(files) {}
 
-grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext& context, const char* method,
-                                                    const google::protobuf::Message& request,
-                                                    std::function<void(const AdmittedCall&)> body, FilesOfCall files) {
-  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
+std::shared_ptr<const AdmittedCall> TrainingJobService::let_in(grpc::CallbackServerContext& context, const char* method,
+                                                               const google::protobuf::Message& request,
+                                                               grpc::ServerUnaryReactor& reactor) const {
   std::shared_ptr<const AdmittedCall> call;  // counts until the answer is given
   const grpc::Status refusal = boundary_.let_in(method, [&] {
     call = boundary_.admit(context, method);
     check_size(request.ByteSizeLong());
   });
-  if (!refusal.ok()) {
-    reactor->Finish(refusal);
-    return reactor;
-  }
-  const auto refuse = [this, reactor, method](const std::exception_ptr& failure) {
-    reactor->Finish(boundary_.answer(method, [&] { std::rethrow_exception(failure); }));
-  };
-  const std::string caller = caller_of(context, *call);
-  const auto queue = [this, caller, refuse](std::function<void()> work) {
-    if (pool_.run(caller, std::move(work))) return;
-    refuse(std::make_exception_ptr(
-        Refusal(Refusal::Code::kResourceExhausted, "too many calls are waiting for an answer; try again later")));
-  };
-  const auto answer = [this, reactor, method, call, body = std::move(body)] {
+  if (refusal.ok()) return call;
+  reactor.Finish(refusal);
+  return nullptr;
+}
+
+grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext& context, const char* method,
+                                                    const google::protobuf::Message& request,
+                                                    std::function<void(const AdmittedCall&)> body) {
+  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
+  const auto call = let_in(context, method, request, *reactor);
+  if (call == nullptr) return reactor;
+  const bool is_taken = pool_.run(caller_of(context, *call), [this, reactor, method, call, body = std::move(body)] {
     reactor->Finish(boundary_.answer(method, [&] { body(*call); }));
-  };
-  if (!files) {
-    queue(answer);
-    return reactor;
-  }
-  queue([this, caller, refuse, queue, answer, files = std::move(files)] {
-    std::vector<std::filesystem::path> asked;
-    try {
-      asked = shared_.read(files);
-    } catch (...) {
-      return refuse(std::current_exception());
-    }
-    files_.run({.caller = caller,
-                .files = asked,
-                .work = [asked] { return answered_by_all(asked); },
-                .done =
-                    [refuse, queue, answer](const FileAnswer& found) {
-                      if (found.failure != nullptr) return refuse(found.failure);
-                      queue(answer);
-                    }});
   });
+  if (is_taken) return reactor;
+  reactor->Finish(boundary_.answer(method, [] {
+    throw Refusal(Refusal::Code::kResourceExhausted, "too many calls are waiting for an answer; try again later");
+  }));
+  return reactor;
+}
+
+// The work may go on after the answer: what it uses is its own.
+template <typename Request>
+grpc::ServerUnaryReactor* TrainingJobService::make(grpc::CallbackServerContext& context, const char* method,
+                                                   const Request& request, v1::TrainingJob& response) {
+  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
+  const auto call = let_in(context, method, request, *reactor);
+  if (call == nullptr) return reactor;
+  files_.run({.caller = caller_of(context, *call),
+              .files = {},
+              .work =
+                  [&shared = shared_, request, requester = call->name()](FileRun& run) {
+                    CoreOfFiles core(shared, run);
+                    return make_job(core, request, requester).SerializeAsString();
+                  },
+              .done =
+                  [this, reactor, method, call, &response](const FileAnswer& made) {
+                    shared_.wake();
+                    reactor->Finish(boundary_.answer(method, [&] {
+                      if (made.failure != nullptr) std::rethrow_exception(made.failure);
+                      EQUIPOISE_CHECK(response.ParseFromString(made.text));
+                    }));
+                  },
+              .amount = FilePool::Amount::kManyFiles});
   return reactor;
 }
 
@@ -133,31 +160,23 @@ grpc::ServerUnaryReactor* TrainingJobService::read(grpc::CallbackServerContext& 
 template <typename Response, typename Call>
 grpc::ServerUnaryReactor* TrainingJobService::change(grpc::CallbackServerContext& context, const char* method,
                                                      const google::protobuf::Message& request, Response& response,
-                                                     Call call, FilesOfCall files) {
-  return serve(
-      context, method, request,
-      [this, &response, call = std::move(call)](const AdmittedCall& admitted) {
-        response = shared_.run([&](JobController& core) -> Response {
-          if constexpr (std::is_invocable_v<const Call&, JobController&, const std::string&>) {
-            return call(core, admitted.name());
-          } else {
-            return call(core);
-          }
-        });
-        shared_.wake();
-      },
-      std::move(files));
+                                                     Call call) {
+  return serve(context, method, request, [this, &response, call = std::move(call)](const AdmittedCall& admitted) {
+    response = shared_.run([&](JobController& core) -> Response {
+      if constexpr (std::is_invocable_v<const Call&, JobController&, const std::string&>) {
+        return call(core, admitted.name());
+      } else {
+        return call(core);
+      }
+    });
+    shared_.wake();
+  });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::CreateTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::CreateTrainingJobRequest* request,
                                                                 v1::TrainingJob* response) {
-  return change(
-      *context, "CreateTrainingJob", *request, *response,
-      [request](JobController& core, const std::string& caller) {
-        return core.training_jobs().create(*request, caller);
-      },
-      [request](JobController& core) { return core.training_jobs().files_of(*request); });
+  return make(*context, "CreateTrainingJob", *request, *response);
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::GetTrainingJob(grpc::CallbackServerContext* context,
@@ -221,22 +240,16 @@ grpc::ServerUnaryReactor* TrainingJobService::UpdateTrainingJob(grpc::CallbackSe
 grpc::ServerUnaryReactor* TrainingJobService::ForkTrainingJob(grpc::CallbackServerContext* context,
                                                               const v1::ForkTrainingJobRequest* request,
                                                               v1::TrainingJob* response) {
-  return change(
-      *context, "ForkTrainingJob", *request, *response,
-      [request](JobController& core, const std::string& caller) { return core.training_jobs().fork(*request, caller); },
-      [request](JobController& core) { return core.training_jobs().files_of(*request); });
+  return make(*context, "ForkTrainingJob", *request, *response);
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackServerContext* context,
                                                                 const v1::DeleteTrainingJobRequest* request,
                                                                 google::protobuf::Empty* response) {
-  return change(
-      *context, "DeleteTrainingJob", *request, *response,
-      [request](JobController& core) {
-        core.training_jobs().remove(*request);
-        return google::protobuf::Empty();
-      },
-      [request](JobController& core) { return core.training_jobs().files_of(*request); });
+  return change(*context, "DeleteTrainingJob", *request, *response, [request](JobController& core) {
+    core.training_jobs().remove(*request);
+    return google::protobuf::Empty();
+  });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListGroupWeights(grpc::CallbackServerContext* context,

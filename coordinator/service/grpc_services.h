@@ -4,9 +4,8 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
-#include <filesystem>
 #include <functional>
-#include <vector>
+#include <memory>
 
 #include "coordinator/service/call_pool.h"
 #include "coordinator/service/file_pool.h"
@@ -26,8 +25,8 @@ using CallbackTrainingJobService =
 // A call that this version of the program does not have is UNIMPLEMENTED.
 class TrainingJobService final : public CallbackTrainingJobService {
  public:
-  // All outlive it.
-  TrainingJobService(SharedController& shared, CallGate& gate, JobMetrics& metrics);
+  // All outlive it; `files` is stopped before it goes.
+  TrainingJobService(SharedController& shared, FilePool& files, CallGate& gate, JobMetrics& metrics);
 
   grpc::ServerUnaryReactor* CreateTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::CreateTrainingJobRequest* request,
@@ -78,12 +77,18 @@ class TrainingJobService final : public CallbackTrainingJobService {
                                                                const grpc::ByteBuffer* request) override;
 
  private:
-  // `body` answers on a thread of the pool, unless the request is too large; before it, where there are any, the file
-  // systems of `files` have answered.
-  using FilesOfCall = std::function<std::vector<std::filesystem::path>(JobController&)>;
+  // `body` answers on a thread of the pool, unless the request is too large.
   grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method,
                                   const google::protobuf::Message& request,
-                                  std::function<void(const AdmittedCall&)> body, FilesOfCall files = nullptr);
+                                  std::function<void(const AdmittedCall&)> body);
+  // Null: `reactor` has its answer.
+  std::shared_ptr<const AdmittedCall> let_in(grpc::CallbackServerContext& context, const char* method,
+                                             const google::protobuf::Message& request,
+                                             grpc::ServerUnaryReactor& reactor) const;
+  // Of a call that makes a job: on a thread for files, and on the core in between.
+  template <typename Request>
+  grpc::ServerUnaryReactor* make(grpc::CallbackServerContext& context, const char* method, const Request& request,
+                                 v1::TrainingJob& response);
   // call(JobController&) makes the answer, and changes nothing.
   template <typename Response, typename Call>
   grpc::ServerUnaryReactor* read(grpc::CallbackServerContext& context, const char* method,
@@ -91,13 +96,12 @@ class TrainingJobService final : public CallbackTrainingJobService {
   // call(JobController&) changes something, and makes the answer where there is one.
   template <typename Response, typename Call>
   grpc::ServerUnaryReactor* change(grpc::CallbackServerContext& context, const char* method,
-                                   const google::protobuf::Message& request, Response& response, Call call,
-                                   FilesOfCall files = nullptr);
+                                   const google::protobuf::Message& request, Response& response, Call call);
 
   SharedController& shared_;
   RpcBoundary boundary_;
   CallPool pool_;
-  FilePool files_;
+  FilePool& files_;
 };
 
 class HostService final : public v1::HostService::Service {

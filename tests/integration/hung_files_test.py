@@ -123,6 +123,8 @@ class HungFiles(programs.ProgramTest):
         status, _, body = ask(self.coordinator.http, "POST", f"/v1/jobs/{hung}:cancel", "{}", **JSON)
         self.assertEqual(status, 200, body)
         self.expect_others_to_go_on(healthy)
+        # And its deletion, though there may be files of it to remove.
+        self.succeed("equipoise", "jobs", "delete", hung, "--coordinator", self.coordinator.address)
         asker.join(60)
         self.assertEqual(len(said), 1, "it was not refused in time")
         self.assertIn(f"the file system at {self.disk.folder} does not answer", said[0])
@@ -132,6 +134,26 @@ class HungFiles(programs.ProgramTest):
         while self.submit("late", self.disk.folder / "late").returncode != 0:
             self.assertLess(time.monotonic(), deadline, "nobody has asked again")
             time.sleep(0.2)
+
+    def test_a_submit_that_is_stopped_in_its_midst_keeps_nobody_waiting(self):
+        healthy = self.submitted("healthy", self.folder / "healthy")
+        self.disk.hang_at(hung_files.CREATE)  # of the lock on the output
+        said = []
+
+        def submit_late():
+            with equipoise.Client(self.coordinator.address) as client:
+                said.append(client.submit(self.write_job("late", output=str(self.disk.folder / "late"))))
+
+        asker = threading.Thread(target=submit_late)
+        asker.start()
+        self.assertTrue(self.disk.asked.acquire(timeout=60), "nobody has asked for the output")
+        self.expect_others_to_go_on(healthy)
+        answered = [line for line in self.get("/metrics")[1].decode().splitlines()
+                    if "CreateTrainingJob" in line and "UNAVAILABLE" in line]
+        self.assertEqual(answered, [], "others have waited until it was given up")
+        self.disk.go_on()
+        asker.join(60)
+        self.assertEqual(len(said), 1, "it has not gone on")
 
     def test_the_coordinator_ends_while_a_file_system_is_silent(self):
         hung = self.submitted("hung", self.disk.folder / "hung")

@@ -44,6 +44,7 @@ class HungFolder:
         self.answers = threading.Event()
         self.answers.set()
         self.asked = threading.Semaphore(0)  # once for each request that came while it hung
+        self.last = None  # the kind of request with which it stops
         self.device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
         options = f"fd={self.device},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions".encode()
         if LIBC.mount(b"hung", os.fsencode(folder), b"fuse", 0, options) != 0:
@@ -55,7 +56,12 @@ class HungFolder:
     def hang(self):
         self.answers.clear()
 
+    def hang_at(self, opcode):
+        """With the first such request."""
+        self.last = opcode
+
     def go_on(self):
+        self.last = None
         self.answers.set()
 
     def end(self):
@@ -72,6 +78,8 @@ class HungFolder:
                     continue
                 os.close(self.device)
                 return
+            if self.last is not None and struct.unpack_from("<II", request)[1] == self.last:
+                self.hang()
             if not self.answers.is_set():
                 self.asked.release()
                 self.answers.wait()

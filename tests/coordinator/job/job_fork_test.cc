@@ -91,6 +91,70 @@ TEST_F(JobForks, HaveTheCheckpointWhateverTheirParentRemoves) {
   EXPECT_EQ(job(fork.id()).parent_id(), id_);
 }
 
+// Others are served between the parts of a call.
+TEST_F(JobForks, SecondNamesThatAreBeingMadeStayWhateverOthersRemove) {
+  checkpoint();
+  auto asked = request();
+  asked.set_request_id("once");
+  JobMaking making = jobs().begin(asked, "");
+  jobs().note(asked, making);
+  link_checkpoint(*making.links);
+  jobs().fork(request());
+  EXPECT_EQ(links(), 2);
+  const CallError again = error_of([&] { jobs().fork(asked); });
+  EXPECT_EQ(again.code, Code::kUnavailable);
+  EXPECT_THAT(again.text, HasSubstr("request_id \"once\" still waits for files of its job"));
+  jobs().outputs().take(making.id, making.config, making.config.output);
+  const v1::TrainingJob fork = jobs().finish(asked, making);
+  EXPECT_TRUE(fs::exists(fs::path(fork.spec().training().resume_from_checkpoint()) / "manifest.json"));
+  EXPECT_EQ(jobs().fork(asked).id(), fork.id()) << "its answer is kept";
+  EXPECT_EQ(links(), 2);
+}
+
+TEST_F(JobForks, ACallThatIsGivenUpLeavesNothing) {
+  checkpoint();
+  auto asked = request();
+  asked.set_request_id("once");
+  asked.mutable_spec()->set_output("/");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(error_of([&] { jobs().fork(asked); }).text, HasSubstr("is the root of the file system"));
+    EXPECT_EQ(links(), 0);
+  }
+}
+
+TEST_F(JobForks, AParentThatIsDeletedMeanwhileHasNone) {
+  checkpoint();
+  const auto asked = request();
+  JobMaking making = jobs().begin(asked, "");
+  jobs().note(asked, making);
+  jobs().cancel(id_);
+  core_->attempts().tick();
+  mpirun_exits(id_, 143);
+  core_->attempts().tick();
+  jobs().remove(id_);
+  jobs().outputs().take(making.id, making.config, making.config.output);
+  EXPECT_EQ(error_of([&] { jobs().finish(asked, making); }).code, Code::kNotFound);
+  jobs().abandon(making);
+}
+
+// The first checkpoint of a fork, and each delete, kept all other jobs for a second.
+TEST_F(JobForks, NobodyWaitsForWhatIsRemovedOnASilentFileSystem) {
+  errands_ = &silent_;
+  restart();
+  id_ = running_job(v1::LAUNCH_MODE_COORDINATOR, 1);
+  for (int step = 0; step < 5; ++step) calls().report_step(step_request(id_, 1, step, {0.2, 1.0}));
+  const auto point = checkpoint();
+  const std::string fork = jobs().fork(request()).id(), unused = jobs().fork(request()).id();
+  start(fork, point);
+  calls().report_step(step_request(fork, 1, 5, {0.2, 1.0}));
+  calls().commit_checkpoint(commit_request(fork, 1, 6));
+  jobs().cancel(unused);
+  jobs().remove(unused);
+  EXPECT_EQ(links(), 2);
+  silent_.answer();
+  EXPECT_EQ(links(), 0);
+}
+
 // The coordinator was killed before the fork was stored, or before the links of one that had a checkpoint were removed.
 TEST_F(JobForks, SecondNamesThatNobodyNeedsGo) {
   const auto point = checkpoint();

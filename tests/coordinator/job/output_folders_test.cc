@@ -32,6 +32,7 @@ class OutputFoldersTest : public ControllerFixture {
     return error_of([&] { submit(output); });
   }
   std::filesystem::path path(const std::string& name) const { return folder_.path() / name; }
+  bool is_locked(const std::string& name) const { return std::filesystem::exists(path(name) / kOutputLockName); }
 
   int requests_ = 0;
 };
@@ -73,17 +74,17 @@ TEST_F(OutputFoldersTest, AQueuedJobKeepsItsFolderOverARestart) {
 TEST_F(OutputFoldersTest, AnotherCoordinatorOfThisMachineIsRefusedAndToldWho) {
   run_ranks_here();
   const std::string id = submit(path("out")).id();
-  OutputFolders other({.ranks_run = RanksRun::kOnThisMachine, .state = path("other")});
+  const OutputFolders other({.ranks_run = RanksRun::kOnThisMachine, .state = path("other")});
   JobConfig theirs;
   theirs.output = path("out");
-  const CallError refused = error_of([&] { other.acquire("theirs-1", theirs); });
+  const CallError refused = error_of([&] { other.files().reserve("theirs-1", theirs); });
   EXPECT_EQ(refused.code, Code::kFailedPrecondition);
   EXPECT_THAT(refused.text,
               AllOf(HasSubstr("in use by job " + id + " of equipoise-coordinator (pid "), HasSubstr("since 20")));
   jobs().cancel(id);
   core_->attempts().tick();
   EXPECT_FALSE(std::filesystem::exists(path("out")));
-  EXPECT_NO_THROW(other.acquire("theirs-1", theirs));
+  const auto lock = other.files().reserve("theirs-1", theirs);
   EXPECT_THAT(refusal_of(path("out")).text, HasSubstr("in use by job theirs-1"));
 }
 
@@ -92,10 +93,10 @@ TEST_F(OutputFoldersTest, AJobWaitsForItsFolderWhereAnotherProcessHasItByNow) {
   run_ranks_here();
   const std::string id = submit(path("out")).id();
   core_.reset();
-  OutputFolders other({.ranks_run = RanksRun::kOnThisMachine, .state = path("other")});
+  const OutputFolders other({.ranks_run = RanksRun::kOnThisMachine, .state = path("other")});
   JobConfig theirs;
   theirs.output = path("out");
-  other.acquire("theirs-1", theirs);
+  auto lock = other.files().reserve("theirs-1", theirs);
   restart();
   pass(std::chrono::seconds(3));
   EXPECT_THAT(launcher_.started, ::testing::IsEmpty());
@@ -103,9 +104,70 @@ TEST_F(OutputFoldersTest, AJobWaitsForItsFolderWhereAnotherProcessHasItByNow) {
   EXPECT_THAT(job(id).conditions(),
               ::testing::ElementsAre(AllOf(HasSubstr("waits to start until its output folder is free: "),
                                            HasSubstr("in use by job theirs-1"))));
-  other.release("theirs-1");
+  lock.reset();
   pass(std::chrono::seconds(2));
   EXPECT_THAT(launcher_.started, ::testing::SizeIs(1));
+}
+
+// While its files are asked for.
+TEST_F(OutputFoldersTest, AJobThatIsBeingMadeHasItsFolder) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.set_output("/data/out");
+  const auto request = create_request(spec, "first");
+  JobMaking making = jobs().begin(request, "");
+  jobs().note(request, making);
+  jobs().outputs().take(making.id, making.config, "/data/out");
+  core_->attempts().tick();
+  EXPECT_THAT(refusal_of("/data/out").text, HasSubstr("in use by job " + making.id));
+  const CallError again = error_of([&] { jobs().create(request); });
+  EXPECT_EQ(again.code, Code::kUnavailable);
+  EXPECT_THAT(again.text, HasSubstr("request_id \"first\" still waits for files of its job"));
+  jobs().abandon(making);
+  EXPECT_EQ(refusal_of("/data/out").text, "no error");
+}
+
+// Each end of a job kept all others for a second.
+TEST_F(OutputFoldersTest, NobodyWaitsForALockToLeaveTheDisk) {
+  run_ranks_here();
+  errands_ = &silent_;
+  restart();
+  const std::string id = submit(path("out")).id();
+  jobs().cancel(id);
+  core_->attempts().tick();
+  EXPECT_TRUE(is_locked("out"));
+  const std::string next = submit(path("out")).id();  // which takes it off itself
+  EXPECT_TRUE(is_locked("out"));
+  silent_.answer();
+  EXPECT_TRUE(is_locked("out")) << "by the next one";
+  EXPECT_THAT(refusal_of(path("out")).text, HasSubstr("in use by job " + next));
+  jobs().cancel(next);
+  core_->attempts().tick();
+  silent_.answer();
+  EXPECT_FALSE(is_locked("out"));
+}
+
+// Each start of such a job kept all others for a second.
+TEST_F(OutputFoldersTest, AJobWhoseFileSystemDoesNotAnswerWaitsAlone) {
+  settings_.supervisor.max_running_jobs = 2;
+  run_ranks_here();
+  const std::string id = submit(path("out")).id(), ended = submit(path("ended")).id();
+  errands_ = &silent_;
+  restart();
+  EXPECT_THAT(refusal_of(path("out")).text, HasSubstr("in use by job " + id));
+  const std::string other = submit(path("other")).id();
+  core_->attempts().tick();
+  EXPECT_THAT(job(id).conditions(), ::testing::IsEmpty()) << "it has just been asked";
+  jobs().cancel(ended);
+  pass(std::chrono::seconds(2));
+  EXPECT_EQ(job(other).state(), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_QUEUED);
+  EXPECT_THAT(job(id).conditions(),
+              ::testing::ElementsAre(HasSubstr("the file system of " + path("out").string() + " does not answer")));
+  silent_.answer();
+  pass(std::chrono::seconds(2));
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  EXPECT_TRUE(is_locked("out"));
+  EXPECT_FALSE(is_locked("ended")) << "it came too late";
 }
 
 TEST_F(OutputFoldersTest, ASymbolicLinkIsTheFolderItNames) {

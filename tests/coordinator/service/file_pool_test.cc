@@ -28,12 +28,14 @@ struct Asked {
   std::future<FileAnswer> answer = promise->get_future();
 };
 
-Asked ask(FilePool& pool, const std::filesystem::path& file, std::function<std::string()> work) {
+Asked ask(FilePool& pool, const std::filesystem::path& file, std::function<std::string(FileRun&)> work,
+          FilePool::Amount amount = FilePool::Amount::kOneFile) {
   Asked asked;
-  pool.run(
-      {.caller = "a", .files = {file}, .work = std::move(work), .done = [promise = asked.promise](const auto& answer) {
-         promise->set_value(answer);
-       }});
+  pool.run({.caller = "a",
+            .files = {file},
+            .work = std::move(work),
+            .done = [promise = asked.promise](const auto& answer) { promise->set_value(answer); },
+            .amount = amount});
   return asked;
 }
 
@@ -50,9 +52,9 @@ std::string refusal_in(const FileAnswer& answer) {
 TEST(FilePool, GivesWhatTheWorkReturnsOrThrows) {
   const TempFolder folder;
   FilePool pool;
-  EXPECT_EQ(ask(pool, folder.path(), [] { return "text"; }).answer.get().text, "text");
+  EXPECT_EQ(ask(pool, folder.path(), [](FileRun&) { return "text"; }).answer.get().text, "text");
   const FileAnswer failed =
-      ask(pool, folder.path(), []() -> std::string { throw std::invalid_argument("wrong"); }).answer.get();
+      ask(pool, folder.path(), [](FileRun&) -> std::string { throw std::invalid_argument("wrong"); }).answer.get();
   EXPECT_THROW(std::rethrow_exception(failed.failure), std::invalid_argument);
 }
 
@@ -60,7 +62,7 @@ TEST(FilePool, GivesWhatTheWorkReturnsOrThrows) {
 TEST(FilePool, TellsWhoeverWaitsAndAsksTheMountAgainOnceItHasAnswered) {
   const TempFolder folder;
   const auto answers = std::make_shared<std::latch>(1);
-  const auto stuck = [answers] {
+  const auto stuck = [answers](FileRun&) {
     answers->wait();
     return std::string("late");
   };
@@ -69,7 +71,7 @@ TEST(FilePool, TellsWhoeverWaitsAndAsksTheMountAgainOnceItHasAnswered) {
   for (int i = 0; i < 6; ++i) all.push_back(ask(pool, folder.path(), stuck));
   for (Asked& one : all) EXPECT_THAT(refusal_in(one.answer.get()), Not(StartsWith("none: ")));
   std::atomic<bool> is_asked = false;
-  const auto other = [&] { return is_asked = true, std::string("soon"); };
+  const auto other = [&](FileRun&) { return is_asked = true, std::string("soon"); };
   EXPECT_THAT(refusal_in(ask(pool, folder.path(), other).answer.get()), HasSubstr("does not answer"));
   EXPECT_FALSE(is_asked);
   answers->count_down();
@@ -81,13 +83,109 @@ TEST(FilePool, TellsWhoeverWaitsAndAsksTheMountAgainOnceItHasAnswered) {
   EXPECT_EQ(text, "soon");
 }
 
+TEST(FilePool, AnErrandWaitsForItsMountHoweverLong) {
+  const TempFolder folder;
+  const auto answers = std::make_shared<std::latch>(1);
+  FilePool pool({.threads = 1, .patience = 50ms});
+  const auto stuck = ask(pool, folder.path(), [answers](FileRun&) {
+                       answers->wait();
+                       return std::string();
+                     }).answer.get();
+  ASSERT_THAT(refusal_in(stuck), HasSubstr("does not answer"));
+  std::promise<void> done;
+  std::atomic<bool> is_done = false;
+  pool.run_errand(folder.path(), [&] {
+    is_done = true;
+    done.set_value();
+  });
+  // Later, of the same one thread.
+  EXPECT_THAT(refusal_in(ask(pool, folder.path(), [](FileRun&) { return ""; }).answer.get()),
+              HasSubstr("does not answer"));
+  EXPECT_FALSE(is_done);
+  answers->count_down();
+  done.get_future().get();
+}
+
+TEST(FilePool, ErrandsAreDoneBeforeItEnds) {
+  const TempFolder folder;
+  std::atomic<int> done = 0;
+  {
+    FilePool pool;
+    pool.stop();
+    for (int i = 0; i < 100; ++i) pool.run_errand(folder.path(), [&] { ++done; });
+  }
+  EXPECT_EQ(done, 100);
+}
+
+// As a job that nobody waits for any more must not be made hours later.
+TEST(FilePool, WorkThatIsGivenUpDoesNothingMoreApart) {
+  const TempFolder folder;
+  const auto answers = std::make_shared<std::latch>(1);
+  FilePool pool({.patience = 50ms});
+  std::atomic<bool> is_called = false;
+  std::promise<void> is_ended;
+  const auto given_up = ask(pool, folder.path(), [&, answers](FileRun& run) {
+                          answers->wait();
+                          try {
+                            run.apart([&] { is_called = true; });
+                          } catch (const Refusal&) {
+                            run.apart_at_last([&] { is_ended.set_value(); });
+                          }
+                          return std::string();
+                        }).answer.get();
+  EXPECT_THAT(refusal_in(given_up), HasSubstr("does not answer"));
+  answers->count_down();
+  is_ended.get_future().get();
+  EXPECT_FALSE(is_called);
+}
+
+TEST(FilePool, NoMountIsToBlameForTheTimeApartFromIt) {
+  const TempFolder folder;
+  FilePool pool({.patience = 500ms});
+  std::latch is_apart(1), may_go_on(1);
+  Asked apart = ask(pool, folder.path(), [&](FileRun& run) {
+    run.apart([&] {
+      is_apart.count_down();
+      may_go_on.wait();
+    });
+    return std::string("text");
+  });
+  is_apart.wait();
+  const auto answers = std::make_shared<std::latch>(1);
+  const auto stuck = ask(pool, folder.path(), [answers](FileRun&) {
+                       answers->wait();
+                       return std::string();
+                     }).answer.get();
+  EXPECT_THAT(refusal_in(stuck), HasSubstr("does not answer")) << "and as long has the other one taken";
+  may_go_on.count_down();
+  EXPECT_EQ(apart.answer.get().text, "text");
+  answers->count_down();
+}
+
+TEST(FilePool, WorkOnManyFilesMayTakeLongerAndKeepsNobodyWaiting) {
+  const TempFolder folder;
+  FilePool pool({.threads = 1, .patience = 500ms, .patience_of_many = 1h});
+  std::latch may_end(1);
+  Asked slow = ask(
+      pool, folder.path(),
+      [&](FileRun&) {
+        may_end.wait();
+        return std::string("slow");
+      },
+      FilePool::Amount::kManyFiles);
+  // Its turn comes once another thread has taken the place of the one that there is.
+  EXPECT_EQ(ask(pool, folder.path(), [](FileRun&) { return "soon"; }).answer.get().text, "soon");
+  may_end.count_down();
+  EXPECT_EQ(slow.answer.get().text, "slow");
+}
+
 TEST(FilePool, IsStoppedThoughWorkNeverEnds) {
   const auto answers = std::make_shared<std::latch>(1);
   Asked asked;
   {
     const TempFolder folder;
     FilePool pool({.patience = 1h});
-    asked = ask(pool, folder.path(), [answers] {
+    asked = ask(pool, folder.path(), [answers](FileRun&) {
       answers->wait();
       return std::string();
     });

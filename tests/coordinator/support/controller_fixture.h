@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <stdexcept>
@@ -41,6 +42,19 @@ class RecordingLauncher final : public Launcher {
   std::vector<AttemptKey> forgotten;
 };
 
+// Of a file system that answers when the test says so.
+class SilentErrands final : public FileErrands {
+ public:
+  void run_errand(const std::filesystem::path& /*place*/, std::function<void()> work) override {
+    waiting.push_back(std::move(work));
+  }
+  void answer() {
+    for (const auto& work : std::exchange(waiting, {})) work();
+  }
+
+  std::vector<std::function<void()>> waiting;
+};
+
 class ControllerFixture : public ::testing::Test {
  protected:
   ControllerFixture() { restart(); }
@@ -57,7 +71,8 @@ class ControllerFixture : public ::testing::Test {
                                           .random_source = random_source_,
                                           .store = *store_,
                                           .metrics = *metrics_,
-                                          .launcher = launcher_});
+                                          .launcher = launcher_,
+                                          .errands = errands_});
   }
   // A job in RUNNING with all its ranks registered, in its first generation.
   std::string running_job(v1::LaunchMode mode, int workers) { return running_job(two_group_spec(mode, workers)); }
@@ -122,6 +137,8 @@ class ControllerFixture : public ::testing::Test {
   SystemRandomSource random_source_;
   ControllerSettings settings_;
   RecordingLauncher launcher_;
+  SilentErrands silent_;
+  FileErrands* errands_ = nullptr;  // null: they are done at once
   std::optional<JobStore> store_;
   std::optional<JobMetrics> metrics_;
   std::optional<JobController> core_;
