@@ -116,7 +116,7 @@ HttpTurn HttpService::turn(const SharedRequest& request, const HttpPeer& peer) {
   if (auto refused = refused_at_the_door(settings_.access, match.route->part, *request, peer)) return *refused;
   switch (match.route->part) {
     case HttpPart::kHealth:
-      return open_page(peer, "/healthz", &HttpService::health);
+      return health(peer);
     case HttpPart::kPage:
       return asset(request->path);
     case HttpPart::kMetrics:
@@ -387,9 +387,23 @@ void HttpService::log(const Call& call) {
   });
 }
 
-HttpResponse HttpService::health() {
-  const bool is_held = shared_.is_lost() || shared_.read([](JobController& core) { return core.table().is_held(); });
-  return is_held ? plain_answer(503, "nothing can be stored") : plain_answer(200, "serving");
+// At once: what hangs may have all threads for answers, too.
+HttpResponse HttpService::health(const HttpPeer& peer) {
+  try {
+    without_token_.enter(peer.address, CallKind::kAnswer);
+    without_token_.leave(peer.address, CallKind::kAnswer);
+  } catch (const Refusal& refusal) {
+    return plain_answer(429, refusal.what());
+  }
+  switch (shared_.health()) {
+    case SharedController::Health::kServes:
+      return plain_answer(200, "serving");
+    case SharedController::Health::kCannotStore:
+      return plain_answer(503, "nothing can be stored");
+    case SharedController::Health::kHangs:
+      return plain_answer(503, "the coordinator hangs");
+  }
+  return plain_answer(503, "");
 }
 
 // Where no token is needed anybody may ask as often as they like: one page is made at a time, and who asks meanwhile

@@ -71,7 +71,7 @@ class HttpService {
   void read_file(const Call& call, const std::filesystem::path& file, std::function<std::string()> work,
                  const std::function<void(const std::string&)>& use);
   std::shared_ptr<const AdmittedCall> admit(const HttpRequest& request, const HttpPeer& peer, const HttpRoute& route);
-  HttpResponse health();
+  HttpResponse health(const HttpPeer& peer);
   HttpResponse metrics_page();
 
   const HttpSettings settings_;

@@ -148,7 +148,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   watch_state();
   launcher_->set_coordinator_address(address_for_ranks(rank_address_settings(settings), address_));
   launcher_->watch_found();
-  shared_->start_timer();
+  shared_->start_timer(settings.tick_rules.value_or(rules_within(settings.controller.supervisor.lease.lease)));
 }
 
 CoordinatorServer::~CoordinatorServer() { shut_down(); }
@@ -195,7 +195,8 @@ void CoordinatorServer::watch_state() {
                         .on_loss = [this] { health_service_->set_serving(false); },
                         .touch = [this] { folder_.touch(); },
                         .room = &room_,
-                        .on_writable = [this](bool is_writable) { health_service_->set_serving(is_writable); }});
+                        .on_writable = [this](bool is_writable) { health_service_->set_serving(is_writable); },
+                        .on_ticking = [this](bool is_ticking) { health_service_->set_ticking(is_ticking); }});
 }
 
 void CoordinatorServer::shut_down() {

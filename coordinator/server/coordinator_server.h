@@ -56,6 +56,7 @@ struct ServerSettings {
   std::optional<WebhookSettings> webhook;  // checked
   std::size_t max_watchers = 4096;
   FilePoolLimits files;                    // of threads for files of jobs
+  std::optional<TickRules> tick_rules;     // absent: those within the lease of a rank
   std::chrono::seconds shutdown_grace{0};  // for ranks to leave with a checkpoint before they are ended
   Chain chain = Chain::kToCoordinator;
   OnShutdown on_shutdown = OnShutdown::kLeave;  // kKeep: with Chain::kNone
@@ -67,9 +68,9 @@ class CoordinatorServer {
  public:
   // Serves when it returns. Where the files of the state folder are deleted or replaced meanwhile, health says
   // NOT_SERVING, and every call that changes anything is UNAVAILABLE. While nothing can be stored, as on a full disk,
-  // health says NOT_SERVING too, and SERVING again after a write has worked. Throws std::invalid_argument naming an
-  // address that cannot be listened on or a state folder that cannot be used, StoreError for a database that cannot.
-  // `clock` and `random_source` outlive it.
+  // health says NOT_SERVING too, and SERVING again after a write has worked; likewise while it hangs. Throws
+  // std::invalid_argument naming an address that cannot be listened on or a state folder that cannot be used,
+  // StoreError for a database that cannot. `clock` and `random_source` outlive it.
   CoordinatorServer(const ServerSettings& settings, const Clock& clock, RandomSource& random_source);
   ~CoordinatorServer();
   CoordinatorServer(const CoordinatorServer&) = delete;

@@ -86,7 +86,7 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* cont
       throw Refusal(Refusal::Code::kNotFound, "there is no service " + quoted_text(request->service()));
     }
     const std::lock_guard lock(mutex_);
-    response->set_status(serving_status(is_serving_));
+    response->set_status(serving_status(serves()));
   }));
   return reactor;
 }
@@ -106,14 +106,24 @@ grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(grpc::Callba
   }
   const std::lock_guard lock(mutex_);
   watchers_.insert(watcher);
-  watcher->show(serving_status(is_serving_));
+  watcher->show(serving_status(serves()));
   return watcher;
 }
 
 void HealthService::set_serving(bool is_serving) {
   const std::lock_guard lock(mutex_);
   is_serving_ = is_serving;
-  for (Watcher* const watcher : watchers_) watcher->show(serving_status(is_serving));
+  show();
+}
+
+void HealthService::set_ticking(bool is_ticking) {
+  const std::lock_guard lock(mutex_);
+  is_ticking_ = is_ticking;
+  show();
+}
+
+void HealthService::show() {
+  for (Watcher* const watcher : watchers_) watcher->show(serving_status(serves()));
 }
 
 void HealthService::remove(Watcher& watcher) {

@@ -21,7 +21,9 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
   // Serves from the start. `gate` and `metrics` outlive it.
   HealthService(CallGate& gate, JobMetrics& metrics, const std::vector<std::string>& services);
 
+  // SERVING where both hold. Each may be called from any thread.
   void set_serving(bool is_serving);
+  void set_ticking(bool is_ticking);
 
   grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
                                   const grpc::health::v1::HealthCheckRequest* request,
@@ -32,11 +34,14 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
  private:
   class Watcher;
   void remove(Watcher& watcher);
+  // The caller has mutex_.
+  bool serves() const { return is_serving_ && is_ticking_; }
+  void show();
 
   RpcBoundary boundary_;
   const std::set<std::string> services_;  // with "" for the whole
   std::mutex mutex_;                      // guards all below
-  bool is_serving_ = true;
+  bool is_serving_ = true, is_ticking_ = true;
   std::set<Watcher*> watchers_;
 };
 

@@ -31,6 +31,7 @@ SharedController::SharedController(JobController& controller, std::size_t max_wa
           max_watchers) {}
 
 SharedController::~SharedController() {
+  tick_watch_.reset();
   {
     const std::lock_guard lock(timer_mutex_);
     is_stopping_ = true;
@@ -39,8 +40,22 @@ SharedController::~SharedController() {
   if (thread_.joinable()) thread_.join();
 }
 
-void SharedController::start_timer() {
+void SharedController::start_timer(TickRules rules) {
   thread_ = std::thread([this] { run_timer(); });
+  tick_watch_.emplace(rules, ended_ticks_, [this](bool is_ticking) { show_ticking(is_ticking); });
+}
+
+void SharedController::show_ticking(bool is_ticking) {
+  is_ticking_ = is_ticking;
+  if (is_ticking) {
+    spdlog::info("the coordinator goes on: what hung has ended");
+  } else {
+    spdlog::error(
+        "the coordinator hangs, and neither looks after its jobs nor answers: the disk of its state, or what else it "
+        "waits for, does not answer");
+  }
+  const std::lock_guard lock(ticking_mutex_);
+  if (on_ticking_) on_ticking_(is_ticking);
 }
 
 void SharedController::wake() {
@@ -74,10 +89,15 @@ void SharedController::run_timer() {
     } catch (const std::exception& error) {  // what is due stays due
       spdlog::error("{}; trying again", error.what());
     }
+    ++ended_ticks_;
   }
 }
 
 void SharedController::watch_state(StateWatch watch) {
+  {
+    const std::lock_guard lock(ticking_mutex_);
+    on_ticking_ = watch.on_ticking;
+  }
   const std::lock_guard lock(mutex_);
   state_ = std::move(watch);
   if (state_.room == nullptr || !loss_.empty() || controller_.table().is_held()) return;
@@ -95,6 +115,7 @@ bool SharedController::hold_writes(const StoreError& failure) {
   spdlog::error("{}: until there is room, nothing is stored but ends of jobs, cancels and deletes, and ranks wait",
                 why);
   table.hold(why);
+  is_storing_ = false;
   table.metrics().show_state_writable(false);
   if (state_.on_writable) state_.on_writable(false);
   ticks_since_look_ = 0;
@@ -129,6 +150,7 @@ void SharedController::try_to_go_on() {
   }
   spdlog::info("what is stored can be written again: all calls are taken, and ranks go on");
   table.release();
+  is_storing_ = loss_.empty();
   table.metrics().show_state_writable(true);
   if (loss_.empty() && state_.on_writable) state_.on_writable(true);
 }
@@ -155,13 +177,18 @@ void SharedController::refuse_if_lost() const {
                 loss_ + ": nothing is taken any more, as it would be lost; stop the coordinator, and start it again");
 }
 
-void SharedController::look_for_loss() {
+void SharedController::note_loss() {
   if (loss_.empty() && state_.loss) loss_ = state_.loss();
+  if (!loss_.empty()) is_storing_ = false;
+}
+
+void SharedController::look_for_loss() {
+  note_loss();
   refuse_if_lost();
 }
 
 void SharedController::keep_state() {
-  if (loss_.empty() && state_.loss) loss_ = state_.loss();
+  note_loss();
   if (loss_.empty() && state_.touch && ++ticks_ >= kTicksBetweenTouches) {
     state_.touch();
     ticks_ = 0;

@@ -1,6 +1,7 @@
 // The core shared by many threads: one call at a time, changed jobs told to their watchers, a thread that keeps time.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -14,6 +15,7 @@
 
 #include "coordinator/job/job_controller.h"
 #include "coordinator/service/job_watchers.h"
+#include "coordinator/service/tick_watch.h"
 #include "coordinator/store/state_room.h"
 
 namespace equipoise::coordinator {
@@ -25,6 +27,7 @@ struct StateWatch {
   std::function<void()> touch = {};        // called once an hour at least, while nothing is lost
   StateRoom* room = nullptr;               // of the disk; null: there is no reserve, and nobody looks at what is free
   std::function<void(bool)> on_writable = {};  // called where it changes, under the lock: it returns soon
+  std::function<void(bool)> on_ticking = {};   // called where ticks stop, and go on; under another lock
 };
 
 // May be used from any thread.
@@ -37,15 +40,20 @@ class SharedController {
   SharedController& operator=(const SharedController&) = delete;
 
   // Starts the thread: from now on queued jobs are launched. Once.
-  void start_timer();
+  void start_timer(TickRules rules = {});
 
   // From now on run() acknowledges nothing once the state is lost. Makes the reserve of `watch.room`.
   void watch_state(StateWatch watch);
 
-  // Whether it has been lost since, and nothing is acknowledged any more.
-  bool is_lost() {
-    const std::lock_guard lock(mutex_);
-    return !loss_.empty();
+  // For probes: takes no lock, which may be what hangs.
+  enum class Health {
+    kServes,
+    kCannotStore,  // anything, or the state is lost
+    kHangs,        // something under the lock does not end, as on a disk of the state that does not answer
+  };
+  Health health() const {
+    if (!is_ticking_) return Health::kHangs;
+    return is_storing_ ? Health::kServes : Health::kCannotStore;
   }
 
   // Runs `call` on the core, alone; watchers see what it has changed. Throws Refusal kUnavailable where the state is
@@ -130,10 +138,12 @@ class SharedController {
     }
   }
   void run_timer();
+  void show_ticking(bool is_ticking);
   void take_exits();
   void tell_watchers();
   // The caller has mutex_.
   void refuse_if_lost() const;
+  void note_loss();
   void look_for_loss();  // and refuses
   void keep_state();     // from the timer's thread
   // Holds the core after a write that failed. True where the bytes of the reserve are free now, for another try.
@@ -159,8 +169,14 @@ class SharedController {
   std::deque<LaunchExit> exits_;
   bool is_due_ = false;
   bool is_stopping_ = false;
-  JobWatchers watchers_;  // its thread reads the core
+  JobWatchers watchers_;                 // its thread reads the core
+  std::atomic<bool> is_storing_ = true;  // neither held nor lost
+  std::atomic<bool> is_ticking_ = true;
+  std::atomic<std::uint64_t> ended_ticks_ = 0;
+  std::mutex ticking_mutex_;  // guards the one below
+  std::function<void(bool)> on_ticking_;
   std::thread thread_;
+  std::optional<TickWatch> tick_watch_;
 };
 
 }  // namespace equipoise::coordinator

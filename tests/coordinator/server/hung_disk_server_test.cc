@@ -6,7 +6,9 @@
 #include <chrono>
 #include <filesystem>
 #include <future>
+#include <latch>
 #include <string>
+#include <thread>
 
 #include "common/protocol/error_reason.h"
 #include "tests/coordinator/support/hung_disk.h"
@@ -140,6 +142,29 @@ TEST_F(HungDiskServer, AForkOrADeleteOfAJobThereKeepsNobodyWaiting) {
   disk_.fail();
   EXPECT_FALSE(fork.get().ok()) << "there is no checkpoint any more";
   expect_everything_else_goes_on();
+}
+
+// Whatever it is that hangs under the lock.
+TEST_F(ServerFixture, ACoordinatorThatHangsSaysThatItDoesNotServe) {
+  settings_.tick_rules = TickRules{.interval = std::chrono::milliseconds(10), .most_looks = 20};
+  restart();
+  std::latch hangs(1), may_end(1);
+  std::thread holder([&] {
+    server_->shared().read([&](JobController& /*core*/) {
+      hangs.count_down();
+      may_end.wait();
+    });
+  });
+  hangs.wait();
+  const auto await_health = [&](const char* wanted) {
+    while (health_of(server_->address()) != wanted) std::this_thread::yield();
+  };
+  await_health(kNotServing);
+  EXPECT_THAT(http("GET", "/healthz"), HasSubstr("503"));
+  may_end.count_down();
+  holder.join();
+  await_health(kServing);
+  EXPECT_THAT(http("GET", "/healthz"), HasSubstr("200"));
 }
 
 }  // namespace hung_disk_server_test
