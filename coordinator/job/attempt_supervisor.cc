@@ -309,12 +309,12 @@ void AttemptSupervisor::release_outputs() {
 }
 
 void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
-  if (take_answer(exit)) return;
+  if (take_answer(exit) || settle_refused_start(exit)) return;
   const auto attempt = attempts_.find(exit.attempt);
   // A launcher that has died, or that had lost a host, cannot have ended the ranks there. Of a rank that a signal has
   // ended it would have told.
   const bool has_died = is_of_signal(exit.exit_code) && !exit.first_end;
-  const bool is_unconfirmed = attempt != attempts_.end() && !attempt->second.hosts.empty() &&
+  const bool is_unconfirmed = attempt != attempts_.end() && exit.refusal.empty() && !attempt->second.hosts.empty() &&
                               (attempt->second.was_killed || has_died || exit.lost_contact);
   if (exit.lost_contact) note_lost_contact(exit);
   if (!is_unconfirmed) {
@@ -330,6 +330,17 @@ void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
   if (is_known) await_hosts(table_.find(exit.attempt.job_id), attempt->second);
   attempt->second.exit = exit;
   attempt->second.unconfirmed_until = table_.clock().now() + settings_.lease.until_ended();
+}
+
+// False: it is none, or somebody has ended the attempt meanwhile.
+bool AttemptSupervisor::settle_refused_start(const LaunchExit& exit) {
+  if (exit.refusal.empty() || !attempts_.contains(exit.attempt) || !table_.contains(exit.attempt.job_id)) return false;
+  JobRecord& record = table_.find(exit.attempt.job_id);
+  const bool is_newest = record.job.generation() == exit.attempt.generation;
+  if (!is_newest || !has_attempt(record.intended().state)) return false;
+  remove_attempt(exit.attempt);
+  table_.settle(record, LaunchRefused{.why = exit.refusal});
+  return true;
 }
 
 void AttemptSupervisor::await_hosts(JobRecord& record, const LiveAttempt& attempt) {

@@ -156,6 +156,7 @@ class AttemptSupervisor {
   // Whether the "attempt" asks a host whether it answers, and is none of a job's.
   static bool is_question(const AttemptKey& key);
   bool take_answer(const LaunchExit& exit);
+  bool settle_refused_start(const LaunchExit& exit);
   void end_job(const LaunchExit& exit, const std::string& unconfirmed_hosts, bool leaves_processes);
   void remove_attempt(const AttemptKey& key);
   void schedule_termination(SteadyTime now);

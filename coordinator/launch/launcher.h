@@ -39,6 +39,7 @@ struct LaunchExit {
   std::optional<RankEnd> first_end = {};  // of the rank that ended first, where that is said
   std::string log = {};                   // the last 64 KiB of its standard error
   bool was_away = false;                  // the coordinator: the attempt ended before this one had found it
+  std::string refusal = {};               // why it could not be started, and has had no processes; empty: it was
 };
 
 class Launcher {
@@ -46,12 +47,12 @@ class Launcher {
   using OnExit = std::function<void(const LaunchExit&)>;
 
   virtual ~Launcher() = default;
-  // Returns once the processes are being started. Each start that does not throw is followed by exactly one OnExit,
-  // from another thread. Throws PeerError saying why it could not be started.
+  // Returns at once: that the processes could not be started may be said by OnExit, too. Each start that does not throw
+  // is followed by exactly one OnExit, from another thread. Throws PeerError saying why it could not be started.
   virtual void start(const LaunchRequest& request) = 0;
-  // Asks the processes to end; nothing if they have.
+  // Asks the processes to end, as soon as there are any; nothing if they have.
   virtual void terminate(const AttemptKey& attempt) = 0;
-  // Ends them; nothing if they have.
+  // Ends them likewise; nothing if they have.
   virtual void kill(const AttemptKey& attempt) = 0;
   // The attempts that an earlier coordinator started and whose processes run, or have ended since in a known way. Each
   // is from here on as if this launcher had started it: exactly one OnExit follows. Once, before the first start().

@@ -122,17 +122,19 @@ ShimState state_of_shim(const AttemptFile& file) {
   return state;
 }
 
-// Returns once mpirun runs. Throws PeerError where it could not be started, or nobody can say.
-void await_start(const AttemptFile& file, ChildProcess& shim) {
+// Returns once mpirun runs; false: once the launcher watches no more. Throws PeerError where it could not be started,
+// or nobody can say.
+bool await_start(const AttemptFile& file, ChildProcess& shim, int stop) {
   const auto deadline = std::chrono::steady_clock::now() + kStartPatience;
+  pollfd stopped{.fd = stop, .events = POLLIN, .revents = 0};
   while (true) {
     const std::optional<int> end = shim.poll();  // before what it had written by then is read
     const ShimState state = file.read();
-    if (state.has_started) return;
+    if (state.has_started) return true;
     if (!state.refusal.empty()) throw PeerError(state.refusal);
     if (end) throw PeerError("equipoise-shim has ended with code " + std::to_string(*end) + " and has started nothing");
     if (std::chrono::steady_clock::now() > deadline) throw PeerError("equipoise-shim has started nothing for 30 s");
-    std::this_thread::sleep_for(kStartPoll);
+    if (::poll(&stopped, 1, static_cast<int>(kStartPoll.count())) > 0) return false;
   }
 }
 
@@ -161,52 +163,54 @@ ProgramStart MpirunLauncher::shim_start(const AttemptKey& key, const ProgramStar
   return start;
 }
 
+// All that may take its time is the thread's: a disk, a shim.
 void MpirunLauncher::start(const LaunchRequest& request) {
   remove_ended();
   const AttemptKey& key = request.attempt;
-  {
-    const std::lock_guard lock(mutex_);
-    if (attempts_.contains(key)) throw PeerError("its processes have not been waited for yet");
-  }
-  ProgramStart program = program_for(settings_, request);
-  make_folder(settings_.attempts);
-  auto attempt = std::make_unique<Attempt>(AttemptFile::make(file_of(key)));
-  Attempt& watched = *attempt;
-  std::promise<void> started;
-  auto has_started = started.get_future();
-  watched.thread =
-      std::thread([this, key, program = std::move(program), &watched, started = std::move(started)]() mutable {
-        run(key, program, watched, std::move(started));
-      });
+  const std::lock_guard lock(mutex_);
+  const auto [entry, is_new] = attempts_.try_emplace(key);
+  if (!is_new) throw PeerError("its processes have not been waited for yet");
   try {
-    has_started.get();
+    entry->second = std::make_unique<Attempt>();
+    Attempt& attempt = *entry->second;
+    attempt.thread = std::thread([this, request, &attempt] { run(request, attempt); });
   } catch (...) {
-    watched.thread.join();
-    forget(key);
+    attempts_.erase(entry);
     throw;
   }
-  const std::lock_guard lock(mutex_);
-  attempts_[key] = std::move(attempt);
 }
 
 // A chained shim dies with this thread.
-void MpirunLauncher::run(const AttemptKey& key, const ProgramStart& program, Attempt& attempt,
-                         std::promise<void> started) {
+void MpirunLauncher::run(const LaunchRequest& request, Attempt& attempt) {
+  const AttemptKey& key = request.attempt;
   std::optional<ChildProcess> shim;
   try {
+    const ProgramStart program = program_for(settings_, request);
+    make_folder(settings_.attempts);
+    attempt.file.emplace(AttemptFile::make(file_of(key)));
     shim.emplace(shim_start(key, program));
-    attempt.shim = ProcessHandle::of_child(shim->pid());
-    await_start(attempt.file, *shim);
-  } catch (...) {
+    adopt(attempt, ProcessHandle::of_child(shim->pid()));
+    if (!await_start(*attempt.file, *shim, stop_.get())) return shim->leave();
+  } catch (const std::exception& error) {
     shim.reset();
-    started.set_exception(std::current_exception());
+    forget(key);
+    on_exit_({.attempt = key, .exit_code = 1, .last_line = error.what(), .refusal = error.what()});
+    attempt.has_ended = true;
     return;
   }
-  started.set_value();
   if (!await_end(attempt)) return shim->leave();
   shim->wait();
   report(key, attempt);
   attempt.has_ended = true;
+}
+
+// It may have been asked to end before it was there.
+void MpirunLauncher::adopt(Attempt& attempt, std::unique_ptr<ProcessHandle> shim) {
+  const std::lock_guard lock(mutex_);
+  attempt.shim = std::move(shim);
+  if (attempt.shim == nullptr) return;
+  if (attempt.was_asked_to_end) attempt.shim->signal(SIGTERM);
+  if (attempt.was_killed) attempt.shim->signal(SIGUSR1);
 }
 
 // False: the launcher watches no more.
@@ -221,7 +225,7 @@ bool MpirunLauncher::await_end(const Attempt& attempt) const {
 
 void MpirunLauncher::report(const AttemptKey& key, Attempt& attempt) const {
   constexpr int kKilled = 128 + SIGKILL;
-  const ShimState state = attempt.file.read();
+  const ShimState state = attempt.file->read();
   const auto logs = logs_of(settings_, key);
   std::string log = tail_of(logs / "stderr.log");
   on_exit_({.attempt = key,
@@ -236,14 +240,17 @@ void MpirunLauncher::report(const AttemptKey& key, Attempt& attempt) const {
 void MpirunLauncher::terminate(const AttemptKey& attempt) {
   const std::lock_guard lock(mutex_);
   const auto known = attempts_.find(attempt);
-  if (known != attempts_.end() && known->second->shim != nullptr) known->second->shim->signal(SIGTERM);
+  if (known == attempts_.end()) return;
+  known->second->was_asked_to_end = true;
+  if (known->second->shim != nullptr) known->second->shim->signal(SIGTERM);
 }
 
 void MpirunLauncher::kill(const AttemptKey& attempt) {
   const std::lock_guard lock(mutex_);
   const auto known = attempts_.find(attempt);
-  if (known == attempts_.end() || known->second->shim == nullptr) return;
-  known->second->shim->signal(std::exchange(known->second->was_killed, true) ? SIGKILL : SIGUSR1);
+  if (known == attempts_.end()) return;
+  const bool is_second = std::exchange(known->second->was_killed, true);
+  if (known->second->shim != nullptr) known->second->shim->signal(is_second ? SIGKILL : SIGUSR1);
 }
 
 std::vector<AttemptKey> MpirunLauncher::find() {
@@ -266,13 +273,14 @@ std::vector<AttemptKey> MpirunLauncher::find() {
 void MpirunLauncher::add_found(const std::filesystem::path& path, std::vector<AttemptKey>& found) {
   const auto key = key_of(path.filename().string());
   if (!key) return;
-  auto attempt = std::make_unique<Attempt>(AttemptFile::open(path));
+  auto attempt = std::make_unique<Attempt>();
+  attempt->file.emplace(AttemptFile::open(path));
   attempt->was_found = true;
-  const bool is_locked = attempt->file.is_locked();
-  const ShimState state = is_locked ? state_of_shim(attempt->file) : attempt->file.read();
+  const bool is_locked = attempt->file->is_locked();
+  const ShimState state = is_locked ? state_of_shim(*attempt->file) : attempt->file->read();
   if (is_locked) attempt->shim = ProcessHandle::find(state.pid, state.start_time);
   if (is_locked && attempt->shim == nullptr) {
-    if (attempt->file.is_locked()) {
+    if (attempt->file->is_locked()) {
       spdlog::warn("{}: process {} that it names is another one by now, but somebody has locked it", path.string(),
                    state.pid);
     } else {  // it ended just now
@@ -302,13 +310,15 @@ void MpirunLauncher::watch_found() {
 }
 
 void MpirunLauncher::end_all() {
-  std::vector<const Attempt*> attempts;
+  std::vector<Attempt*> attempts;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [key, attempt] : attempts_) attempts.push_back(attempt.get());
   }
   const auto send = [&](int signal) {
-    for (const Attempt* attempt : attempts) {
+    const std::lock_guard lock(mutex_);
+    for (Attempt* attempt : attempts) {
+      attempt->was_killed = true;
       if (attempt->shim != nullptr && !attempt->has_ended) attempt->shim->signal(signal);
     }
   };

@@ -4,10 +4,10 @@
 
 #include <atomic>
 #include <filesystem>
-#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -46,18 +46,17 @@ class MpirunLauncher final : public Launcher {
 
  private:
   struct Attempt {
-    explicit Attempt(AttemptFile opened) : file(std::move(opened)) {}
-
-    AttemptFile file;
-    std::unique_ptr<ProcessHandle> shim;  // null: had ended when it was found
-    bool was_killed = false;
+    std::optional<AttemptFile> file;      // absent: is being started
+    std::unique_ptr<ProcessHandle> shim;  // null: had ended when it was found, or is being started
+    bool was_asked_to_end = false, was_killed = false;
     bool was_found = false;
     std::atomic<bool> has_ended = false;  // and OnExit has returned
     std::thread thread;
   };
   std::filesystem::path file_of(const AttemptKey& key) const;
   ProgramStart shim_start(const AttemptKey& key, const ProgramStart& program) const;
-  void run(const AttemptKey& key, const ProgramStart& program, Attempt& attempt, std::promise<void> started);
+  void run(const LaunchRequest& request, Attempt& attempt);
+  void adopt(Attempt& attempt, std::unique_ptr<ProcessHandle> shim);
   bool await_end(const Attempt& attempt) const;
   void report(const AttemptKey& key, Attempt& attempt) const;
   void add_found(const std::filesystem::path& path, std::vector<AttemptKey>& found);
@@ -67,7 +66,7 @@ class MpirunLauncher final : public Launcher {
   LaunchSettings settings_;
   const OnExit on_exit_;
   Descriptor stop_;   // an eventfd
-  std::mutex mutex_;  // guards attempts_
+  std::mutex mutex_;  // guards attempts_, and of each its shim and what was asked of it
   std::map<AttemptKey, std::unique_ptr<Attempt>> attempts_;
 };
 

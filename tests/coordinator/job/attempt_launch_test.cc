@@ -318,6 +318,36 @@ TEST_F(Restarts, ALaunchIsTriedAgainOnceAnEarlierOneHasWorked) {
   EXPECT_EQ(job(id).generation(), 3);
 }
 
+// A launcher may say so later.
+TEST_F(Restarts, AStartThatFailsMeanwhileIsTriedAgainToo) {
+  const auto refuse = [&](const std::string& id) {
+    core_->attempts().handle_exit({.attempt = {.job_id = id, .generation = job(id).generation()},
+                                   .exit_code = 1,
+                                   .last_line = "no process",
+                                   .refusal = "no process"});
+  };
+  const auto first = queued(1);
+  core_->attempts().tick();
+  refuse(first);
+  EXPECT_EQ(state(first), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(reason(first), "mpirun could not be started: no process");
+  const auto id = running(1);
+  mpirun_exits(id, 137);
+  core_->attempts().tick();
+  pass(1s);
+  ASSERT_EQ(state(id), v1::JOB_STATE_STARTING);
+  refuse(id);
+  EXPECT_EQ(state(id), v1::JOB_STATE_RECOVERING);
+  EXPECT_THAT(reason(id), HasSubstr("no process; attempt 3 starts within 2 s, restart 2 of 3"));
+  pass(3s);
+  ASSERT_EQ(state(id), v1::JOB_STATE_STARTING);
+  jobs().cancel(id);
+  EXPECT_EQ(state(id), v1::JOB_STATE_CANCELLING);
+  refuse(id);
+  EXPECT_EQ(state(id), v1::JOB_STATE_CANCELLED);
+  EXPECT_FALSE(core_->attempts().has_live_attempts());
+}
+
 TEST_F(Restarts, ACancelBeforeTheNextAttemptIsTheEnd) {
   const auto id = running(1);
   mpirun_exits(id, 137);

@@ -48,6 +48,19 @@ class MpirunLauncherTest : public ::testing::Test {
                                      .chain = chain_},
                       [this](const LaunchExit& exit) { exit_.set_value(exit); });
   }
+  // The same in the place of equipoise-shim.
+  void use_shim(const std::string& body) {
+    const auto file = folder_.path() / "shim";
+    std::ofstream(file) << "#!/bin/sh\n" << body << "\n";
+    ::chmod(file.c_str(), 0755);
+    launcher_.emplace(LaunchSettings{.mpirun = "/bin/true",
+                                     .worker = "/bin/true",
+                                     .logs = folder_.path() / "logs",
+                                     .coordinator_address = "127.0.0.1:7",
+                                     .shim = file,
+                                     .chain = chain_},
+                      [this](const LaunchExit& exit) { exit_.set_value(exit); });
+  }
   LaunchExit exit() { return exit_.get_future().get(); }
   std::string log(const std::string& name) { return content(folder_.path() / "logs" / "job" / "3" / name); }
   // Opened by the script for writing once it has set itself up.
@@ -171,13 +184,20 @@ TEST_F(MpirunLauncherTest, EndingTheLauncherEndsItsProcesses) {
 TEST_F(MpirunLauncherTest, AProgramThatIsNotThereIsNamed) {
   MpirunLauncher launcher(
       {.mpirun = "/no/such/mpirun", .worker = "/bin/true", .logs = folder_.path() / "logs", .coordinator_address = ""},
-      [](const LaunchExit&) { FAIL() << "nothing was started"; });
-  try {
-    launcher.start(request_);
-    FAIL();
-  } catch (const PeerError& error) {
-    EXPECT_STREQ(error.what(), "/no/such/mpirun cannot be started: No such file or directory");
-  }
+      [this](const LaunchExit& exit) { exit_.set_value(exit); });
+  launcher.start(request_);
+  const LaunchExit result = exit();
+  EXPECT_EQ(result.attempt, key_);
+  EXPECT_EQ(result.refusal, "/no/such/mpirun cannot be started: No such file or directory");
+  EXPECT_FALSE(std::filesystem::exists(file()));
+}
+
+// Every call of every rank waited for it, for up to 30 s.
+TEST_F(MpirunLauncherTest, NobodyWaitsForAShimThatDoesNotBegin) {
+  use_shim("exec sleep 1000");
+  launcher_->start(request_);
+  launcher_->terminate(key_);
+  EXPECT_THAT(exit().refusal, StartsWith("equipoise-shim has ended with code "));
 }
 
 TEST_F(MpirunLauncherTest, WritesTheAttemptsOwnHosts) {

@@ -9,6 +9,7 @@
 namespace equipoise::coordinator {
 namespace {
 
+constexpr const char* kRefusal = "fork: Resource temporarily unavailable";
 constexpr int kExitKilled = 137, kExitTerminated = 143;
 constexpr std::chrono::seconds kRemoteLease{25};  // less than the coordinator waits for ranks that it cannot reach
 
@@ -45,7 +46,11 @@ void SimulatedLauncher::check_start(const LaunchRequest& request) const {
 void SimulatedLauncher::start(const LaunchRequest& request) {
   check_start(request);
   world_.note(text_of(request.attempt) + ": mpirun is started with " + std::to_string(request.workers) + " ranks");
-  if (world_.chance(2)) throw PeerError("fork: Resource temporarily unavailable");
+  if (world_.chance(2)) {
+    if (world_.random.below(2) == 0) throw PeerError(kRefusal);
+    refused_.push_back(request.attempt);  // said later
+    return;
+  }
   Process process{.gang = std::make_unique<SimulatedGang>(world_, find_job_(request.attempt.job_id), request)};
   process.hangs = world_.chance(2);
   processes_.push_back(std::move(process));
@@ -128,6 +133,10 @@ void SimulatedLauncher::tell_exit(JobController& core, Process& process) {
 }
 
 void SimulatedLauncher::pass(JobController& core, bool with_heartbeats) {
+  for (const AttemptKey& key : std::exchange(refused_, {})) {
+    world_.note(text_of(key) + ": mpirun could not be started");
+    core.attempts().handle_exit({.attempt = key, .exit_code = 1, .last_line = kRefusal, .refusal = kRefusal});
+  }
   for (Process& process : processes_) {
     if (with_heartbeats && !(process.gang->has_lost_contact() && world_.chance(50))) process.gang->heartbeat(core);
     process.gang->pass();
@@ -179,6 +188,7 @@ void SimulatedLauncher::lose_shim(Process& process) {
 }
 
 void SimulatedLauncher::lose_coordinator(Left left) {
+  refused_.clear();
   for (Process& process : processes_) {
     process.is_alone = true;
     process.gang->lose_coordinator();

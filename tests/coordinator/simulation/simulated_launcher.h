@@ -72,6 +72,7 @@ class SimulatedLauncher final : public Launcher {
   const std::vector<HostSlots>& hosts_;
   const FindJob find_job_;
   std::vector<Process> processes_;
+  std::vector<AttemptKey> refused_;  // starts, of which the coordinator has not heard
   int started_by_users_ = 0;
 };
 
