@@ -15,6 +15,7 @@
 #include "common/base/build_version.h"
 #include "common/base/error.h"
 #include "common/http/http_poster.h"
+#include "common/protocol/job_state.h"
 
 namespace equipoise {
 namespace {
@@ -43,11 +44,6 @@ HttpAnswer post_status(HttpPoster& poster, const ReportFlags& flags, const v1::T
 }
 
 bool is_taken(const HttpAnswer& answer) { return answer.status >= 200 && answer.status < 300; }
-
-bool is_at_its_end(const v1::TrainingJob& job) {
-  return job.state() == v1::JOB_STATE_SUCCEEDED || job.state() == v1::JOB_STATE_FAILED ||
-         job.state() == v1::JOB_STATE_CANCELLED;
-}
 
 // Says what happens once, and again where something else does.
 class ReportNotes {
@@ -94,7 +90,7 @@ void report_job(const ReportFlags& flags, const Console& console) {
     const auto job = job_now(connection, flags, stop, notes);
     if (job) {
       const HttpAnswer answer = post_status(poster, flags, *job);
-      const bool has_ended = is_at_its_end(*job);
+      const bool has_ended = is_final(job->state());
       notes.say(is_taken(answer) ? "" : address.origin() + " does not take the status: " + answer.what);
       if (has_ended && is_taken(answer)) return;
       if (has_ended && ++last_tries == kLastTries) {
