@@ -17,6 +17,7 @@ WITHOUT = {
     "convert": "a job file",
     "export": "a folder",
     "jobs delete": "nothing is left",
+    "jobs report": "what it has found goes to Kubeflow Trainer",
     "reproduce bandits": "a report, with CSV files beside it",
     "reproduce opinions": "a report, with CSV files beside it",
     "token create": "a secret, shown once",
