@@ -9,6 +9,7 @@
 
 #include "client/command_line/resume_point.h"
 #include "common/config/job_file.h"
+#include "common/dataset/data_files.h"
 
 namespace equipoise {
 
@@ -158,6 +159,12 @@ void add_group_flags(CLI::App& verb, GroupFlags& flags) {
       ->capture_default_str();
   verb.add_option("--group-separator", flags.group_separator, "Levels of group names: \"/\" puts A/B into A as well")
       ->type_name("TEXT");
+}
+
+std::int64_t PreferenceFlags::bytes() const {
+  std::int64_t bytes = 0;
+  for (const std::string& file : files) bytes += data_bytes(file);
+  return bytes;
 }
 
 PreferenceReadSettings PreferenceFlags::settings() const {

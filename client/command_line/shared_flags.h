@@ -69,6 +69,7 @@ struct PreferenceFlags {
 
   std::vector<std::filesystem::path> paths() const { return {files.begin(), files.end()}; }
   PreferenceReadSettings settings() const;
+  std::int64_t bytes() const;  // of all of them, as far as they are there
 };
 
 // Declares FILE... and the options on `verb`. `flags` outlives it.
