@@ -251,6 +251,12 @@ class Forks(LiveJobs):
         # Up to the fork its lines are its parent's.
         self.assertEqual([line for line in self.steps_and_evaluations("other") if line["step"] <= step],
                          [line for line in self.lines("whole") if line["step"] <= step])
+        for file in ("final/README.md", "report.html"):
+            text = (self.folder / "other" / file).read_text()
+            told = f"the checkpoint of step {step} of job {parent}" if file.endswith("md") else \
+                json.dumps({"job": parent, "step": step}, separators=(",", ":"))
+            self.assertIn(told, text)
+            self.assertNotIn(told, (self.folder / "parent" / file).read_text())
         tree = self.jobs("tree", other).splitlines()
         self.assertEqual(len(tree), 2)
         self.assertTrue(tree[0].startswith(f"{parent}  SUCCEEDED"), tree)
