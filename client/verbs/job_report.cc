@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -30,13 +31,21 @@ struct ReportFlags {
   int every_seconds = 10;
 };
 
-// The token is read anew for each post, as Kubernetes changes it. Its file has the permissions of the pod's volume.
+// Its file has the permissions of the pod's volume. Nothing of it is shown.
+std::string read_token(const std::string& file) {
+  std::string token = read_bounded_file(file, kLargestToken, "a token");
+  while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
+  // Anything else would end the header that it is in.
+  const bool is_one_word = std::ranges::all_of(token, [](char c) { return c > ' ' && c < '\x7f'; });
+  if (token.empty() || !is_one_word) throw std::invalid_argument(file + ": holds no token, expected one word");
+  return token;
+}
+
+// The token is read anew for each post, as Kubernetes changes it.
 HttpAnswer post_status(HttpPoster& poster, const ReportFlags& flags, const v1::TrainingJob& job) {
   HttpHeaders headers = {{"Content-Type", "application/json"}, {"User-Agent", "equipoise/" + build_version()}};
   try {
-    std::string token = read_bounded_file(flags.token_file, kLargestToken, "a token");
-    while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
-    headers.emplace_back("Authorization", "Bearer " + token);
+    headers.emplace_back("Authorization", "Bearer " + read_token(flags.token_file));
   } catch (const std::exception& unreadable) {
     return {.status = 0, .what = unreadable.what()};
   }
@@ -75,7 +84,7 @@ std::optional<v1::TrainingJob> job_now(std::optional<Connection>& connection, co
 void report_job(const ReportFlags& flags, const Console& console) {
   const HttpAddress address = parse_http_address("--status-url", flags.url);
   if (!address.is_https) throw std::invalid_argument("--status-url is not https://: the token would go in plain text");
-  read_bounded_file(flags.token_file, kLargestToken, "a token");
+  read_token(flags.token_file);
   JobInbox inbox;
   HttpPoster poster({.address = address, .ca_file = flags.ca_file});
   const Interrupts interrupts([&](int signal) {

@@ -1,5 +1,5 @@
 """What Kubeflow Trainer is told of a job: a real HTTPS server in the place of Trainer's, which refuses what Trainer
-refuses (its statusserver of release 2.2 and newer): another certificate authority's connection, another path or token,
+refuses (its statusserver of releases 2.2 and 2.3): another certificate authority's connection, another path or token,
 another body than the TrainJob's status has. The job's ranks are started as in the launcher's container."""
 
 import datetime
@@ -27,7 +27,7 @@ SHORT = {"type": "string", "minLength": 1, "maxLength": 64}
 SCHEMA = {
     "type": "object", "additionalProperties": False, "required": ["trainerStatus"], "properties": {
         "trainerStatus": {
-            "type": "object", "additionalProperties": False, "properties": {
+            "type": "object", "additionalProperties": False, "required": ["lastUpdatedTime"], "properties": {
                 "progressPercentage": {"type": "integer", "minimum": 0, "maximum": 100},
                 "estimatedRemainingSeconds": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
                 "lastUpdatedTime": {"type": "string"},
@@ -85,13 +85,17 @@ class Trainer:
         self.server.server_close()
 
 
-class Kubeflow(programs.ProgramTest):
+class TrainJobs(programs.ProgramTest):
+    """A coordinator, and a Trainer that wants to know how far its jobs are."""
+
+    TRAINER = Trainer
+
     def setUp(self):
         super().setUp()
         self.make_certificate("server", "-addext", "subjectAltName=IP:127.0.0.1")
         self.token = self.folder / "token"
         self.token.write_text("of-the-pod\n")
-        self.trainer = Trainer(self.folder, "of-the-pod")
+        self.trainer = self.TRAINER(self.folder, "of-the-pod")
         self.addCleanup(self.trainer.close)
         self.variables = {"KUBEFLOW_TRAINER_SERVER_URL": self.trainer.url,
                           "KUBEFLOW_TRAINER_SERVER_CA_CERT": str(self.folder / "server.pem"),
@@ -133,9 +137,16 @@ class Kubeflow(programs.ProgramTest):
         return programs.run("equipoise", "jobs", "report", job, "--every", "1", *options,
                             **{**self.variables, **variables})
 
+    def cancelled(self):
+        job = self.submit()
+        self.succeed("equipoise", "jobs", "cancel", job, "--coordinator", self.coordinator.address)
+        return job
+
     def metrics(self):
         return {metric["name"]: metric["value"] for metric in self.trainer.taken[-1]["metrics"]}
 
+
+class Kubeflow(TrainJobs):
     def test_a_launcher_tells_how_far_its_job_is_until_the_end(self):
         result = self.launch(self.submit())
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
@@ -167,11 +178,6 @@ class Kubeflow(programs.ProgramTest):
         self.assertEqual((self.trainer.taken, set(self.trainer.refused)), ([], {403}))
         self.assertIn("does not take the status: HTTP status 403", result.stderr)
 
-    def cancelled(self):
-        job = self.submit()
-        self.succeed("equipoise", "jobs", "cancel", job, "--coordinator", self.coordinator.address)
-        return job
-
     def test_what_was_not_taken_is_posted_anew_with_the_token_of_then(self):
         self.trainer.answers = [503, 500]
         result = self.report(self.cancelled())
@@ -189,6 +195,9 @@ class Kubeflow(programs.ProgramTest):
         line = self.refused("equipoise", "jobs", "report", job, "--status-url", "http://127.0.0.1/x", **{
             name: value for name, value in self.variables.items() if not name.endswith("URL")})
         self.assertIn("--status-url is not https://", line)
+        self.token.write_text("a\r\nHost: other")
+        self.assertEqual(self.refused("equipoise", "jobs", "report", job, **self.variables),
+                         f"equipoise jobs report: {self.token}: holds no token, expected one word")
         self.token.unlink()
         self.assertIn(str(self.token), self.refused("equipoise", "jobs", "report", job, **self.variables))
 
