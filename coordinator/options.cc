@@ -221,7 +221,7 @@ std::optional<WebhookSettings> checked_webhook(const Texts& texts) {
     if (texts.webhook_secret_file.empty() && texts.webhook_ca.empty()) return std::nullopt;
     throw std::invalid_argument("--webhook-secret-file and --webhook-ca need --webhook: the URL that events go to");
   }
-  WebhookSettings settings{.address = parse_webhook_address(texts.webhook)};
+  WebhookSettings settings{.address = parse_http_address("--webhook", texts.webhook)};
   settings.user_agent = std::string("equipoise-coordinator/") + EQUIPOISE_VERSION;
   if (!texts.webhook_secret_file.empty()) {
     settings.secret_file = existing_file("--webhook-secret-file", texts.webhook_secret_file);

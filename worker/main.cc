@@ -167,10 +167,14 @@ void run_evaluation_rank(const EvaluationFiles& files, const MpiSession& session
 
 struct MergeFiles {
   std::string model, adapter, output;
+  std::string progress;  // empty: none
 };
 
 void run_merge(const MergeFiles& files) {
-  const MergeReport report = merge_adapter(files.model, files.adapter, files.output);
+  EvaluationProgress progress(files.progress);
+  const MergeReport report =
+      merge_adapter(files.model, files.adapter, files.output,
+                    [&](const std::string& part, std::int64_t percent) { progress.tell(part, percent); });
   std::printf("%s\n", merge_text(report).c_str());
 }
 
@@ -199,6 +203,7 @@ CLI::App* add_merge(CLI::App& app, MergeFiles& files) {
   merge->add_option("--model", files.model, "Hugging Face folder")->required();
   merge->add_option("--adapter", files.adapter, "folder of its adapter")->required();
   merge->add_option("--output", files.output, "folder that receives the merged model")->required();
+  merge->add_option("--progress", files.progress, "file that says how far it is");
   return merge;
 }
 

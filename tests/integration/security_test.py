@@ -4,6 +4,7 @@ others can read it."""
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -98,34 +99,59 @@ class Security(programs.ProgramTest):
     def job(self, coordinator, job_id):
         return json.loads(self.check(0, self.call(coordinator, "jobs", "get", job_id, "--json", role="viewer")))
 
+    def reporter(self, job_id):
+        """`jobs report` of a job, to somebody who is not there."""
+        token = self.folder / "trainer-token"
+        token.write_text("of-the-pod")
+        return ["jobs", "report", job_id, "--every", "1", "--status-url", "https://127.0.0.1:1/status",
+                "--status-token-file", str(token)]
+
+    def commands(self, job_id):
+        """A command line of each verb that calls a coordinator, by the least role that may."""
+        def jobs(*names):
+            return [["jobs", name, job_id] for name in names]
+        return {
+            "viewer": [["hosts", "list"], ["jobs", "list"], ["jobs", "watch", job_id], self.reporter(job_id),
+                       *jobs("get", "ranks", "weights", "attempts", "checkpoints", "events", "tree")],
+            "operator": [["submit", self.write_job("another"), "--external"],
+                         ["hosts", "cordon", "node1", "--reason", "why"], ["hosts", "uncordon", "node1"],
+                         ["jobs", "set", job_id, "learning_rate=0.5"],
+                         ["jobs", "fork", job_id, "--output", self.folder / "fork"],
+                         *jobs("pause", "resume", "checkpoint", "evaluate", "cancel")],
+            "admin": jobs("delete")}
+
     def test_every_command_in_every_role(self):
         self.small_model()
         coordinator = self.start()
         job_id = self.submit(coordinator, self.write_job("guarded"), "--external")
-        self.assertIn("token", self.call(coordinator, "hosts", "list").stderr)
-        self.check(0, self.call(coordinator, "hosts", "list", role="viewer"))
-        for words in (["cordon", "node1", "--reason", "why"], ["uncordon", "node1"]):
-            result = self.call(coordinator, "hosts", *words, role="viewer")
+        commands = self.commands(job_id)
+        every = [command for of_role in commands.values() for command in of_role]
+        script = self.succeed("equipoise", "completion", "bash")
+        calls = re.findall(r"^    \"([^\"]+)\"\) verbs='' options='[^']*--token-file ", script, re.MULTILINE)
+        # What `doctor` finds at a coordinator is a line of its table.
+        self.assertEqual({command[0] if command[0] == "submit" else " ".join(command[:2]) for command in every},
+                         set(calls) - {"doctor"})
+        for command in every:
+            result = self.call(coordinator, *command)
             self.check(2, result)
-            self.assertIn("a-viewer is viewer, expected operator", result.stderr)
-            self.assertIn("there is no host", self.call(coordinator, "hosts", *words, role="operator").stderr)
-        reads = [["list"], ["get", job_id], ["weights", job_id]]
-        operates = [["pause", job_id], ["resume", job_id], ["checkpoint", job_id], ["cancel", job_id]]
-        for words in reads + operates + [["watch", job_id], ["delete", job_id]]:
-            self.assertIn("token", self.call(coordinator, "jobs", *words).stderr, words)
-            self.check(2, self.call(coordinator, "jobs", *words))
-        for words in operates + [["delete", job_id]]:
-            result = self.call(coordinator, "jobs", *words, role="viewer")
-            self.check(2, result)
-            self.assertIn("a-viewer is viewer", result.stderr)
-        result = self.call(coordinator, "submit", self.write_job("refused"), role="viewer")
-        self.check(2, result)
-        for words in reads:
-            for role in self.tokens:
-                self.check(0, self.call(coordinator, "jobs", *words, role=role))
+            self.assertIn("token", result.stderr, command)
+        roles = list(commands)
+        for least, of_role in commands.items():
+            for role in roles[:roles.index(least)]:
+                for command in of_role:
+                    result = self.call(coordinator, *command, role=role)
+                    self.check(2, result)
+                    self.assertIn(f"a-{role} is {role}, expected {least}", result.stderr, command)
+        # With the role nobody is refused for it, whatever else there is to say of this job and these hosts.
         self.check(0, self.call(coordinator, "jobs", "cancel", job_id, role="operator"))
-        self.check(2, self.call(coordinator, "jobs", "delete", job_id, role="operator"))
-        self.check(0, self.call(coordinator, "jobs", "delete", job_id, role="admin"))
+        for least, of_role in commands.items():
+            for role in roles[roles.index(least):]:
+                for command in of_role:
+                    if command[1] == "report" and role != least:
+                        continue  # it tries for seconds
+                    result = self.call(coordinator, *command, role=role)
+                    self.assertNotRegex(result.stderr, "token|expected (viewer|operator|admin)", command)
+        self.assertIn("there is no job", self.call(coordinator, "jobs", "get", job_id, role="viewer").stderr)
 
     def test_a_job_from_end_to_end_and_no_secret_for_others(self):
         self.small_model()
