@@ -25,13 +25,6 @@ WITHOUT = {
 ELSEWHERE = {"reproduce opinions": "opinions_test"}
 
 
-def verbs():
-    """Every verb with its options, as the program's own completion lists them."""
-    script = programs.run("equipoise", "completion", "bash").stdout
-    lines = re.findall(r"^    \"([^\"]*)\"\) verbs='([^']*)' options='([^']*)' ;;$", script, re.MULTILINE)
-    return {path: options.split() for path, inner, options in lines if path and not inner}
-
-
 class OutputFormats(programs.ProgramTest):
 
     def read(self, *arguments):
@@ -120,7 +113,7 @@ class OutputFormats(programs.ProgramTest):
             self.assertRaises(json.JSONDecodeError, json.loads, shown)
 
     def test_every_verb_with_a_result_prints_it_as_json(self):
-        known, seen = verbs(), set()
+        known, seen = programs.verbs(), set()
         self.assertGreater(len(known), 40)
         unchanged = re.compile("list|get$|ranks|weights|attempts|events|tree|jobs checkpoints|compare|verify|explain|check$|doctor")
         for verb, arguments in self.commands():
