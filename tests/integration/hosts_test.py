@@ -1,6 +1,7 @@
 """A coordinator and ranks on three hosts (network namespaces): what reaches the ranks, who runs where, and what people
 are told when hosts or networks fail."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -369,6 +370,35 @@ class TrainingGoesOn(Hosts):
         time.sleep(5)
         self.cluster.plug_in(self.third)
         self.ends_as_if_undisturbed(job_id, "cut", restarts=0)
+
+    def steps_without(self, name, *partings):
+        """A job during which, for 5 s, which are less than a lease, no packet goes between some hosts: (host, others).
+        Returns how many steps it did in the last four of them."""
+        job_id = self.running(name)
+        with contextlib.ExitStack() as stack:
+            for host, others in partings:
+                stack.enter_context(host.parted_from(*others))
+            time.sleep(1)  # for what was under way
+            before = self.steps_written(name)
+            time.sleep(4)
+            done = self.steps_written(name) - before
+        self.ends_as_if_undisturbed(job_id, name, restarts=0)
+        return done
+
+    def steps_written(self, name):
+        return (self.folder / name / "metrics.jsonl").read_text().count("\n")
+
+    def test_five_seconds_without_a_packet_between_the_hosts_of_two_ranks(self):
+        self.assertEqual(self.steps_without("ranks", (self.second, [self.third])), 0)
+
+    def test_five_seconds_without_a_packet_between_rank_0_and_the_coordinator(self):
+        self.assertEqual(self.steps_without("reports", (self.second, [self.head])), 0)
+
+    def test_five_seconds_without_a_packet_between_another_rank_and_the_coordinator(self):
+        self.steps_without("heartbeats", (self.third, [self.head]))
+
+    def test_five_seconds_in_which_no_host_hears_of_another(self):
+        self.assertEqual(self.steps_without("all", (self.second, [self.head, self.third]), (self.third, [self.head])), 0)
 
     def test_a_slow_network(self):
         """For a hundred steps 1 Mbit/s, and packets that wait for up to half a second."""
