@@ -23,6 +23,7 @@ namespace equipoise::coordinator {
 struct SupervisorSettings {
   int max_running_jobs = 1;           // that the coordinator launches itself
   std::vector<HostSlots> hosts = {};  // for the ranks; empty: this machine, or what mpirun finds by itself
+  std::string launcher = "mpirun";    // with what says where ranks are started, for people
   int most_workers = kMostWorkers;    // of a job, without hosts
   LeaseSettings lease;
   PhaseDeadlines deadlines;  // of `training` the least: it is more where steps take long
