@@ -292,9 +292,13 @@ Options options_of(const Texts& texts) {
   if (!texts.hostfile.empty()) {
     options.server.hostfile = existing_file("--hostfile", texts.hostfile);
     options.server.controller.supervisor.hosts = read_hostfile(options.server.hostfile);
+    options.server.controller.supervisor.launcher = "mpirun --hostfile " + options.server.hostfile.string();
   }
   options.server.controller.supervisor.host_rules.between_questions = kBetweenQuestions;
   options.server.allocation = checked_allocation(texts.allocation);
+  if (options.server.allocation == Allocation::kUsed) {
+    options.server.controller.supervisor.launcher = "mpirun in " + allocation_text().value();
+  }
   if (options.server.allocation == Allocation::kIgnored && texts.hostfile.empty()) {
     options.server.controller.supervisor.most_workers = most_ranks_of_this_machine();
   }

@@ -20,6 +20,7 @@
 #include "common/base/service_access.h"
 #include "common/base/standard_streams.h"
 #include "common/config/path_roots.h"
+#include "common/process/earlier_process.h"
 #include "common/protocol/reconnection.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/cpu_collective.h"
@@ -189,6 +190,13 @@ void run_meeting(const MpiSession& session) {
   if (session.info().rank == 0) std::printf("%d ranks\n", session.info().world_size);
 }
 
+// Which of these processes of this host are there yet: what is asked of a host where ranks may have survived SIGKILL.
+void run_processes(const std::vector<std::string>& texts) {
+  std::vector<EarlierProcess> processes;
+  for (const std::string& text : texts) processes.push_back(parse_earlier_process(text));
+  std::fputs(processes_text(processes).c_str(), stderr);
+}
+
 CLI::App* add_evaluate(CLI::App& app, EvaluationFiles& files) {
   CLI::App* const evaluate = app.add_subcommand("evaluate", "One rank of `equipoise evaluate`, which starts it");
   evaluate->add_option("--request", files.request, "job file that says what is evaluated")->required();
@@ -271,10 +279,13 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", options.log_level, equipoise::log_level_names())->capture_default_str();
   const CLI::App* const evaluate = equipoise::add_evaluate(app, files);
   const CLI::App* const merge = equipoise::add_merge(app, merged);
+  std::vector<std::string> wanted;
+  CLI::App* const processes = app.add_subcommand("processes", "Which ranks of before are left, for the coordinator");
+  processes->add_option("PID:SECONDS", wanted, "process, and for how long it has run at least")->required();
   const CLI::App* const meet = app.add_subcommand("meet", "Whether ranks reach each other, for `equipoise doctor`");
   try {
     app.parse(argc, argv);
-    const bool is_rank = !*evaluate && !*merge && !*meet;
+    const bool is_rank = !*evaluate && !*merge && !*meet && !*processes;
     if (is_rank && options.coordinator.empty()) throw CLI::RequiredError("--coordinator");
     if (is_rank && options.job.empty()) throw CLI::RequiredError("--job");
   } catch (const CLI::ParseError& error) {
@@ -283,6 +294,7 @@ int main(int argc, char** argv) {
   std::optional<equipoise::MpiSession> session;
   const int code = equipoise::run([&] {
     if (*merge) return equipoise::run_merge(merged);
+    if (*processes) return equipoise::run_processes(wanted);
     session.emplace(std::chrono::seconds(options.start_timeout_seconds));
     if (*evaluate) return equipoise::run_evaluation_rank(files, *session);
     if (*meet) return equipoise::run_meeting(*session);

@@ -212,6 +212,23 @@ class Evaluations(LiveJobs):
         self.assertEqual(lines, self.lines("whole"))
         self.assertEqual(self.final("asked"), self.final("whole"))
 
+    def test_one_whose_steps_are_done_again_is_made_again(self):
+        self.SECTIONS = {**self.SECTIONS, "evaluation": {"every_steps": 700}, "checkpoint": {"every_steps": 1400}}
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
+        self.start_coordinator()
+        job_id = self.submit("asked")
+        self.wait_for_step(job_id, 10)
+        self.jobs("evaluate", job_id, "--wait")
+        step = int(self.job(job_id)["validation_step"])
+        os.kill(self.ranks(job_id)[-1], signal.SIGKILL)
+        job = self.finished(job_id)
+        self.assertEqual((int(job["generation"]), job["asked_evaluation_steps"]), (2, [str(step)]))
+        lines = self.lines("asked")
+        [added] = [line for line in lines if line.get("split") == "validation" and line["step"] == step]
+        lines.remove(added)
+        self.assertEqual(lines, self.lines("whole"))
+        self.assertEqual(self.final("asked"), self.final("whole"))
+
 
 class Forks(LiveJobs):
     def setUp(self):
