@@ -6,7 +6,7 @@ FUZZ_RECORDS ?= 1000000
 SEEDS ?= 100000
 SECONDS ?= 600
 
-.PHONY: demo test recipes test-faults test-hosts test-slurm test-openmpi5 test-container test-trl test-trackers \
+.PHONY: demo test recipes test-faults test-hosts test-slurm test-openmpi5 test-kubernetes test-container test-trl test-trackers \
   test-wheel test-deb test-grpcurl test-docs docs test-asan test-tsan fuzz simulate bench reproduce check-gpu \
   protocol protocol-release soak build clean
 
@@ -43,6 +43,12 @@ test-openmpi5:
 	deploy/bootstrap --tests --openmpi5
 	deploy/build --programs
 	python3 tests/integration/openmpi5_test.py -v
+
+# The files for Kubeflow in a real API server of custom resources, which is built first (ten minutes).
+test-kubernetes:
+	deploy/bootstrap --tests --kubernetes
+	deploy/build --programs
+	python3 tests/integration/kubernetes_test.py -v
 
 # The image, with these programs: needs root.
 test-container:

@@ -221,7 +221,7 @@ std::optional<WebhookSettings> checked_webhook(const Texts& texts) {
     if (texts.webhook_secret_file.empty() && texts.webhook_ca.empty()) return std::nullopt;
     throw std::invalid_argument("--webhook-secret-file and --webhook-ca need --webhook: the URL that events go to");
   }
-  WebhookSettings settings{.address = parse_webhook_address(texts.webhook)};
+  WebhookSettings settings{.address = parse_http_address("--webhook", texts.webhook)};
   settings.user_agent = std::string("equipoise-coordinator/") + EQUIPOISE_VERSION;
   if (!texts.webhook_secret_file.empty()) {
     settings.secret_file = existing_file("--webhook-secret-file", texts.webhook_secret_file);
@@ -292,9 +292,13 @@ Options options_of(const Texts& texts) {
   if (!texts.hostfile.empty()) {
     options.server.hostfile = existing_file("--hostfile", texts.hostfile);
     options.server.controller.supervisor.hosts = read_hostfile(options.server.hostfile);
+    options.server.controller.supervisor.launcher = "mpirun --hostfile " + options.server.hostfile.string();
   }
   options.server.controller.supervisor.host_rules.between_questions = kBetweenQuestions;
   options.server.allocation = checked_allocation(texts.allocation);
+  if (options.server.allocation == Allocation::kUsed) {
+    options.server.controller.supervisor.launcher = "mpirun in " + allocation_text().value();
+  }
   if (options.server.allocation == Allocation::kIgnored && texts.hostfile.empty()) {
     options.server.controller.supervisor.most_workers = most_ranks_of_this_machine();
   }

@@ -20,6 +20,7 @@
 #include "common/base/service_access.h"
 #include "common/base/standard_streams.h"
 #include "common/config/path_roots.h"
+#include "common/process/earlier_process.h"
 #include "common/protocol/reconnection.h"
 #include "worker/client/heartbeat.h"
 #include "worker/collective/cpu_collective.h"
@@ -167,10 +168,14 @@ void run_evaluation_rank(const EvaluationFiles& files, const MpiSession& session
 
 struct MergeFiles {
   std::string model, adapter, output;
+  std::string progress;  // empty: none
 };
 
 void run_merge(const MergeFiles& files) {
-  const MergeReport report = merge_adapter(files.model, files.adapter, files.output);
+  EvaluationProgress progress(files.progress);
+  const MergeReport report =
+      merge_adapter(files.model, files.adapter, files.output,
+                    [&](const std::string& part, std::int64_t percent) { progress.tell(part, percent); });
   std::printf("%s\n", merge_text(report).c_str());
 }
 
@@ -183,6 +188,13 @@ void run_meeting(const MpiSession& session) {
   const double world = session.info().world_size;
   if (sum != world * (world - 1) / 2) throw PeerError("the ranks' numbers do not add up");
   if (session.info().rank == 0) std::printf("%d ranks\n", session.info().world_size);
+}
+
+// Which of these processes of this host are there yet: what is asked of a host where ranks may have survived SIGKILL.
+void run_processes(const std::vector<std::string>& texts) {
+  std::vector<EarlierProcess> processes;
+  for (const std::string& text : texts) processes.push_back(parse_earlier_process(text));
+  std::fputs(processes_text(processes).c_str(), stderr);
 }
 
 CLI::App* add_evaluate(CLI::App& app, EvaluationFiles& files) {
@@ -199,6 +211,7 @@ CLI::App* add_merge(CLI::App& app, MergeFiles& files) {
   merge->add_option("--model", files.model, "Hugging Face folder")->required();
   merge->add_option("--adapter", files.adapter, "folder of its adapter")->required();
   merge->add_option("--output", files.output, "folder that receives the merged model")->required();
+  merge->add_option("--progress", files.progress, "file that says how far it is");
   return merge;
 }
 
@@ -266,10 +279,13 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", options.log_level, equipoise::log_level_names())->capture_default_str();
   const CLI::App* const evaluate = equipoise::add_evaluate(app, files);
   const CLI::App* const merge = equipoise::add_merge(app, merged);
+  std::vector<std::string> wanted;
+  CLI::App* const processes = app.add_subcommand("processes", "Which ranks of before are left, for the coordinator");
+  processes->add_option("PID:SECONDS", wanted, "process, and for how long it has run at least")->required();
   const CLI::App* const meet = app.add_subcommand("meet", "Whether ranks reach each other, for `equipoise doctor`");
   try {
     app.parse(argc, argv);
-    const bool is_rank = !*evaluate && !*merge && !*meet;
+    const bool is_rank = !*evaluate && !*merge && !*meet && !*processes;
     if (is_rank && options.coordinator.empty()) throw CLI::RequiredError("--coordinator");
     if (is_rank && options.job.empty()) throw CLI::RequiredError("--job");
   } catch (const CLI::ParseError& error) {
@@ -278,6 +294,7 @@ int main(int argc, char** argv) {
   std::optional<equipoise::MpiSession> session;
   const int code = equipoise::run([&] {
     if (*merge) return equipoise::run_merge(merged);
+    if (*processes) return equipoise::run_processes(wanted);
     session.emplace(std::chrono::seconds(options.start_timeout_seconds));
     if (*evaluate) return equipoise::run_evaluation_rank(files, *session);
     if (*meet) return equipoise::run_meeting(*session);

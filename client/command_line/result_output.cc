@@ -100,8 +100,9 @@ void ResultFlags::print(const VerbResult& result, const Console& console) const 
   }
 }
 
-Console ResultFlags::progress_console(const Console& console) const {
-  if (is_for_people()) return console;
+Console ResultFlags::progress_console(const Console& console, TextFor text) const {
+  const bool is_shown = text == TextFor::kPeople || console.kind == OutputKind::kTerminal;
+  if (is_for_people() && is_shown) return console;
   return {.out = console.err, .err = console.err, .kind = OutputKind::kPlain, .glyphs = console.glyphs};
 }
 

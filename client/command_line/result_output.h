@@ -33,6 +33,10 @@ struct VerbResult {
   std::function<std::string(TableFormat)> document = {};  // Markdown, CSV, LaTeX
 };
 
+// Who reads the text of a verb whose standard output is no terminal: it is a report, and progress before it a part of
+// that; or an id or one line that a script takes, and standard output is the result's alone.
+enum class TextFor : std::uint8_t { kPeople, kScripts };
+
 class ResultFlags {
  public:
   // Declares -o, --format and --json on `verb`, for text, wide, json and yaml, and for what `further` names. `this`
@@ -46,7 +50,7 @@ class ResultFlags {
   void print(const VerbResult& result, const Console& console) const;
 
   // Where progress goes: lines on standard error where standard output is the result's alone.
-  Console progress_console(const Console& console) const;
+  Console progress_console(const Console& console, TextFor text = TextFor::kPeople) const;
 
  private:
   ResultFormat format_ = ResultFormat::kText;

@@ -9,6 +9,7 @@
 
 #include "client/command_line/resume_point.h"
 #include "common/config/job_file.h"
+#include "common/dataset/data_files.h"
 
 namespace equipoise {
 
@@ -112,6 +113,12 @@ void JobFlags::add_to(CLI::App& verb) {
 }
 
 RequestedJob JobFlags::job() const {
+  LookedAt nobody_asks;
+  return job(nobody_asks);
+}
+
+RequestedJob JobFlags::job(LookedAt& at) const {
+  at.set(file);
   const bool resumes = resume && resume_setting(*resume, "") != "false";
   const fs::path job_file = job_file_of(file, resumes);
   v1::JobSpec spec = read_job_file(job_file, settings);
@@ -124,6 +131,7 @@ RequestedJob JobFlags::job() const {
   }
   if (!output.empty()) spec.set_output(fs::absolute(output).lexically_normal().string());
   if (overwrite) spec.set_overwrite(true);
+  at.set(spec.output());
   if (resumes) set_resume(*this, spec);
   if (resume && !resumes && spec.has_training()) spec.mutable_training()->clear_resume_from_checkpoint();
   JobConfig config = make_job_config(spec);
@@ -158,6 +166,12 @@ void add_group_flags(CLI::App& verb, GroupFlags& flags) {
       ->capture_default_str();
   verb.add_option("--group-separator", flags.group_separator, "Levels of group names: \"/\" puts A/B into A as well")
       ->type_name("TEXT");
+}
+
+std::int64_t PreferenceFlags::bytes() const {
+  std::int64_t bytes = 0;
+  for (const std::string& file : files) bytes += data_bytes(file);
+  return bytes;
 }
 
 PreferenceReadSettings PreferenceFlags::settings() const {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "client/command_line/file_patience.h"
 #include "client/connection/connection.h"
 #include "common/config/job_config.h"
 #include "common/dataset/preference_reader.h"
@@ -47,6 +48,8 @@ struct JobFlags {
   void add_to(CLI::App& verb);
   // The file with the flags applied; with --resume a run's folder stands for its job.yaml and is the output. Throws
   // std::invalid_argument where the file or the settings are not right.
+  //   at  is told of each file or folder before it is looked at
+  RequestedJob job(LookedAt& at) const;
   RequestedJob job() const;
 };
 
@@ -69,6 +72,7 @@ struct PreferenceFlags {
 
   std::vector<std::filesystem::path> paths() const { return {files.begin(), files.end()}; }
   PreferenceReadSettings settings() const;
+  std::int64_t bytes() const;  // of all of them, as far as they are there
 };
 
 // Declares FILE... and the options on `verb`. `flags` outlives it.

@@ -54,6 +54,7 @@ void add_jobs_weights_verb(CLI::App& parent, Action& chosen);
 void add_jobs_attempts_verb(CLI::App& parent, Action& chosen);
 void add_jobs_checkpoints_verb(CLI::App& parent, Action& chosen);
 void add_jobs_events_verb(CLI::App& parent, Action& chosen);
+void add_jobs_report_verb(CLI::App& parent, Action& chosen);
 
 // The sub-verbs of `data`.
 void add_data_import_verb(CLI::App& parent, Action& chosen);

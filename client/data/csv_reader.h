@@ -24,6 +24,7 @@ class CsvReader {
   bool next();
   const std::vector<std::string>& fields() const { return fields_; }  // until the next call
   std::int64_t line_number() const { return line_number_; }           // where the record begins, from 1
+  std::int64_t bytes_read() const { return lines_.bytes_read(); }     // as LineReader's
   // Throws std::invalid_argument "FILE:LINE: what" for the current record.
   [[noreturn]] void refuse(const std::string& what) const;
 

@@ -112,13 +112,19 @@ void add_row(const CsvReader& reader, const Columns& columns, GlobalOpinions& op
 
 }  // namespace
 
-GlobalOpinions read_globalopinionqa(const std::filesystem::path& path) {
+GlobalOpinions read_globalopinionqa(const std::filesystem::path& path,
+                                    const std::function<void(std::int64_t)>& on_bytes) {
   CsvReader reader(path);
   if (!reader.next()) throw std::invalid_argument(path.string() + ": is empty, expected a line of column names");
   const Columns columns{column(reader, "question"), column(reader, "selections"), column(reader, "options"),
                         reader.fields().size()};
   GlobalOpinions opinions;
-  while (reader.next()) add_row(reader, columns, opinions);
+  std::int64_t bytes_before = 0;
+  while (reader.next()) {
+    const std::int64_t bytes = reader.bytes_read() - std::exchange(bytes_before, reader.bytes_read());
+    if (on_bytes && bytes > 0) on_bytes(bytes);
+    add_row(reader, columns, opinions);
+  }
   if (opinions.survey.answers.empty()) {
     throw std::invalid_argument(path.string() + ": holds no answers, expected a question a record");
   }

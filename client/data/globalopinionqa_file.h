@@ -5,7 +5,9 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string_view>
 
 #include "client/data/survey.h"
@@ -26,6 +28,8 @@ inline constexpr std::array<std::string_view, 5> kPaperCountries = {
 
 // Columns may stand in any order; others are ignored. Throws std::invalid_argument "FILE:LINE: ..." naming the column
 // and what would be right.
-GlobalOpinions read_globalopinionqa(const std::filesystem::path& path);
+//   on_bytes  bytes read since the call before; what it throws ends the reading
+GlobalOpinions read_globalopinionqa(const std::filesystem::path& path,
+                                    const std::function<void(std::int64_t)>& on_bytes = {});
 
 }  // namespace equipoise

@@ -43,6 +43,7 @@ struct PairBatch {
   std::vector<PreferencePair> pairs;
   std::size_t size = 0;
   std::size_t file = 0;                 // its place
+  std::int64_t bytes = 0;               // of the file, read for these pairs
   std::vector<std::string> new_groups;  // that these pairs are the first of, in the order of their ids
 };
 

@@ -72,14 +72,18 @@ class PairCounter {
   std::vector<std::string> names_;
 };
 
+using OnBytes = std::function<void(std::int64_t)>;
+
 // Calls `use` for every pair of the files, in order.
 PreferenceCounts for_each_pair(std::span<const fs::path> files, const PreferenceReadSettings& settings,
-                               const std::function<Part(const PreferencePair&, const std::vector<std::string>&)>& use) {
+                               const std::function<Part(const PreferencePair&, const std::vector<std::string>&)>& use,
+                               const OnBytes& on_bytes) {
   PairStream stream({files.begin(), files.end()}, settings);
   PairCounter counter(files.size(), settings.rejected);
   for (PairBatch batch; stream.next(batch);) {
     counter.add_batch(batch);
     for (std::size_t i = 0; i < batch.size; ++i) counter.add(batch.pairs[i], use(batch.pairs[i], counter.names()));
+    if (on_bytes) on_bytes(batch.bytes);
   }
   PreferenceCounts counts = counter.counts();
   std::vector<FileNote> notes;
@@ -169,12 +173,14 @@ void check_preference_output(const PreferenceOutput& output) {
   }
 }
 
-PreferenceCounts check_preferences(std::span<const fs::path> files, const PreferenceReadSettings& settings) {
-  return for_each_pair(files, settings, [](const auto&, const auto&) { return Part::kTrain; });
+PreferenceCounts check_preferences(std::span<const fs::path> files, const PreferenceReadSettings& settings,
+                                   const OnBytes& on_bytes) {
+  return for_each_pair(
+      files, settings, [](const auto&, const auto&) { return Part::kTrain; }, on_bytes);
 }
 
 PreferenceCounts import_preferences(std::span<const fs::path> files, const PreferenceReadSettings& settings,
-                                    const PreferenceOutput& output) {
+                                    const PreferenceOutput& output, const OnBytes& on_bytes) {
   check_preference_output(output);
   check_inputs_stay(files, output.train);
   if (output.validation) check_inputs_stay(files, *output.validation);
@@ -186,7 +192,7 @@ PreferenceCounts import_preferences(std::span<const fs::path> files, const Prefe
     (part == Part::kTrain ? train : *validation).add(pair, names, settings.rejected);
     return part;
   };
-  PreferenceCounts counts = for_each_pair(files, settings, write);
+  PreferenceCounts counts = for_each_pair(files, settings, write, on_bytes);
   check_sides(counts, output);
   train.flush();
   if (!validation) {

@@ -9,6 +9,7 @@
 
 #include "client/connection/watched_program.h"
 #include "client/console/console.h"
+#include "client/progress/read_progress.h"
 #include "common/process/batch_system.h"
 
 namespace equipoise {
@@ -16,13 +17,13 @@ namespace {
 
 constexpr std::chrono::seconds kLongestPause{10};
 
-ProgressView view_of(const EvaluationState& state) {
+ProgressView view_of(const EvaluationState& state, std::chrono::steady_clock::duration taken) {
   return {.label = "evaluate",
           .activity = state.activity,
           .step = state.percent,
           .total_steps = 100,
           .pairs_per_second = {},
-          .time_left = {},
+          .time_left = time_left_of(static_cast<double>(state.percent) / 100, taken),
           .loss = {},
           .worst = {}};
 }
@@ -34,7 +35,11 @@ EvaluationDisplay::EvaluationDisplay(const Console& console) : out_(console.out)
 }
 
 void EvaluationDisplay::show(const EvaluationState& state, std::chrono::steady_clock::time_point now) {
-  if (line_) return line_->show(view_of(state), now);
+  if (state.activity != activity_) {
+    activity_ = state.activity;
+    activity_begin_ = now;
+  }
+  if (line_) return line_->show(view_of(state, now - activity_begin_), now);
   if (!is_due(state, now)) return;
   shown_ = state;
   shown_at_ = now;
@@ -81,15 +86,15 @@ ProgramStart mpirun_of(const EvaluationRanks& ranks) {
           .stderr_file = ranks.folder / "stderr.log"};
 }
 
-std::optional<EvaluationState> read_progress(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  const auto content = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+}  // namespace
+
+std::optional<EvaluationState> read_evaluation_state(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  const auto content = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
   if (!content.is_object()) return std::nullopt;
   return EvaluationState{.activity = content.value("activity", ""),
                          .percent = content.value("percent", std::int64_t{0})};
 }
-
-}  // namespace
 
 void run_evaluation_ranks(const EvaluationRanks& ranks, JobInbox& inbox, EvaluationDisplay* display) {
   WatchedProgram mpirun(mpirun_of(ranks), inbox);
@@ -108,7 +113,7 @@ void run_evaluation_ranks(const EvaluationRanks& ranks, JobInbox& inbox, Evaluat
       mpirun.signal(SIGKILL);
     }
     if (display == nullptr) continue;
-    if (const auto state = read_progress(ranks.folder / "progress.json")) display->show(*state, now);
+    if (const auto state = read_evaluation_state(ranks.folder / "progress.json")) display->show(*state, now);
   }
   if (display != nullptr) display->finish();
   if (interrupts > 0) throw CommandError(ExitCode::kInterrupted, "interrupted");

@@ -18,6 +18,9 @@ struct EvaluationState {
   std::int64_t percent = 0;  // of the activity
 };
 
+// What a worker has written of itself; nothing where it has not yet.
+std::optional<EvaluationState> read_evaluation_state(const std::filesystem::path& file);
+
 // Not thread-safe.
 class EvaluationDisplay {
  public:
@@ -32,7 +35,9 @@ class EvaluationDisplay {
 
   std::ostream& out_;
   std::optional<TerminalLine> line_;  // on a terminal; the rest is for elsewhere
-  std::optional<EvaluationState> shown_;
+  std::string activity_;
+  std::chrono::steady_clock::time_point activity_begin_;
+  std::optional<EvaluationState> shown_;  // where this is no terminal
   std::chrono::steady_clock::time_point shown_at_;
 };
 

@@ -14,6 +14,7 @@
 #include "common/base/durable_file.h"
 #include "common/base/message_text.h"
 #include "common/base/split_mix64.h"
+#include "common/dataset/data_files.h"
 #include "common/dataset/preference_reader.h"
 #include "common/huggingface/safetensors.h"
 #include "common/huggingface/tokenizer.h"
@@ -75,17 +76,27 @@ void add_contents(const Json& messages, std::vector<std::string>& texts) {
   }
 }
 
-std::vector<std::string> read_texts(const std::vector<std::filesystem::path>& files) {
+// What share of all a part of it is.
+template <typename Number>
+double share_of(Number part, Number all) {
+  return all > 0 ? static_cast<double>(part) / static_cast<double>(all) : 0;
+}
+
+std::vector<std::string> read_texts(const std::vector<std::filesystem::path>& files, const OnModelPart& on_part) {
   std::vector<std::string> texts;
+  std::int64_t total = 0, before = 0;
+  for (const auto& file : files) total += data_bytes(file);
   for (const auto& file : files) {
     // Whose preferences they are does not matter here.
     PreferenceReader reader(file, {.rejected = Rejected::kOptional, .group = "all"});
     for (PreferencePair pair; reader.next(pair);) {
+      on_part("reading texts", share_of(before + reader.bytes_read(), total));
       for (std::string* text : {&pair.prompt, &pair.chosen, &pair.rejected}) {
         if (pair.form == AnswerForm::kText) texts.push_back(std::move(*text));
         if (pair.form == AnswerForm::kMessages && !text->empty()) add_contents(Json::parse(*text), texts);
       }
     }
+    before += reader.bytes_read();
   }
   return texts;
 }
@@ -146,12 +157,18 @@ Json generation_config() {
 
 void write_json(const std::filesystem::path& path, const Json& json) { write_durably(path, json.dump(2) + "\n"); }
 
-void write_weights(const std::filesystem::path& path, const std::vector<NewTensor>& tensors) {
+void write_weights(const std::filesystem::path& path, const std::vector<NewTensor>& tensors,
+                   const OnModelPart& on_part) {
   std::vector<TensorView> views;
+  std::int64_t total = 0, written = 0;
   for (const NewTensor& tensor : tensors) {
     views.push_back({tensor.name, "F32", tensor.shape, std::as_bytes(std::span(tensor.values))});
+    total += std::ssize(views.back().bytes);
   }
-  write_safetensors(path, views, {{"format", "pt"}});
+  write_safetensors(path, views, {{"format", "pt"}}, [&](std::int64_t bytes) {
+    written += bytes;
+    on_part("writing weights", share_of(written, total));
+  });
 }
 
 std::filesystem::path parent_of(const std::filesystem::path& folder) {
@@ -160,19 +177,23 @@ std::filesystem::path parent_of(const std::filesystem::path& folder) {
 
 }  // namespace
 
-ModelInitResult init_gemma(const ModelInitOptions& options) {
+ModelInitResult init_gemma(const ModelInitOptions& options, const OnModelPart& on_part) {
   check(options);
-  const std::vector<std::string> texts = read_texts(options.texts);
+  const OnModelPart tell = on_part ? on_part : [](const std::string&, double) {};
+  const std::vector<std::string> texts = read_texts(options.texts, tell);
   std::error_code ignored;  // DurableFolder says what is wrong
   std::filesystem::create_directories(parent_of(options.folder), ignored);
   DurableFolder folder(options.folder);
-  train_gemma_tokenizer(texts, options.vocab_size, folder / "tokenizer.json");
+  const auto on_share = [&tell](TrainingPart part, double share) {
+    tell(part == TrainingPart::kWords ? "counting words" : "learning tokens", share);
+  };
+  train_gemma_tokenizer(texts, options.vocab_size, folder / "tokenizer.json", on_share);
   const std::size_t vocab_size = Tokenizer::from_file(folder / "tokenizer.json").vocab_size();
   write_json(folder / "tokenizer_config.json", tokenizer_config(options));
   write_json(folder / "special_tokens_map.json", special_tokens_map());
   write_json(folder / "config.json", model_config(options, vocab_size));
   write_json(folder / "generation_config.json", generation_config());
-  write_weights(folder / "model.safetensors", draw_gemma_weights(options, vocab_size));
+  write_weights(folder / "model.safetensors", draw_gemma_weights(options, vocab_size, tell), tell);
   folder.commit();
   return {.vocab_size = vocab_size, .parameters = count_gemma_parameters(options, vocab_size)};
 }
@@ -224,8 +245,11 @@ double draw_normal(SplitMix64& random) {
 
 }  // namespace
 
-std::vector<NewTensor> draw_gemma_weights(const ModelInitOptions& options, std::size_t vocab_size) {
+std::vector<NewTensor> draw_gemma_weights(const ModelInitOptions& options, std::size_t vocab_size,
+                                          const OnModelPart& on_part) {
   SplitMix64 random(options.seed);
+  const std::int64_t total = count_gemma_parameters(options, vocab_size);
+  std::int64_t drawn = 0;
   std::vector<NewTensor> tensors;
   for (TensorPlan& planned : plan(options, vocab_size)) {
     std::vector<float> values(static_cast<std::size_t>(planned.size()), 0.F);
@@ -233,6 +257,8 @@ std::vector<NewTensor> draw_gemma_weights(const ModelInitOptions& options, std::
     if (!is_norm) {
       for (float& value : values) value = static_cast<float>(options.initializer_range * draw_normal(random));
     }
+    drawn += planned.size();
+    if (on_part) on_part("drawing weights", share_of(drawn, total));
     tensors.push_back({std::move(planned.name), std::move(planned.shape), std::move(values)});
   }
   return tensors;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,9 @@ struct ModelInitResult {
 // (Gemma multiplies by 1 + w). The folder appears whole or not at all; the same options and texts give the same bytes.
 // Throws std::invalid_argument naming the option, its value and what would be right, a folder that exists, or what
 // is wrong with a text file.
-ModelInitResult init_gemma(const ModelInitOptions& options);
+//   on_part  which part is being done, and what share of it is; what it throws ends the work
+using OnModelPart = std::function<void(const std::string& part, double share)>;
+ModelInitResult init_gemma(const ModelInitOptions& options, const OnModelPart& on_part = {});
 
 // Names, shapes and random values of a Gemma's tensors.
 struct NewTensor {
@@ -45,7 +48,9 @@ struct NewTensor {
 };
 
 // All of them. Tied to the embedding, the output matrix is not stored.
-std::vector<NewTensor> draw_gemma_weights(const ModelInitOptions& options, std::size_t vocab_size);
+//   on_part  as init_gemma()'s
+std::vector<NewTensor> draw_gemma_weights(const ModelInitOptions& options, std::size_t vocab_size,
+                                          const OnModelPart& on_part = {});
 
 // How many numbers draw_gemma_weights makes.
 std::int64_t count_gemma_parameters(const ModelInitOptions& options, std::size_t vocab_size);

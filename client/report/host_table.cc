@@ -21,7 +21,14 @@ namespace {
 
 std::string cordon_cause(const v1::Host& host) {
   if (!host.has_cordon()) return "";
-  return host.cordon().cause() == v1::CORDON_CAUSE_FAILURES ? "its failures" : "an operator";
+  switch (host.cordon().cause()) {
+    case v1::CORDON_CAUSE_FAILURES:
+      return "its failures";
+    case v1::CORDON_CAUSE_SURVIVOR:
+      return "a rank that is left";
+    default:
+      return "an operator";
+  }
 }
 
 }  // namespace

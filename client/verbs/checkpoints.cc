@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -12,8 +10,7 @@
 
 #include "client/command_line/result_output.h"
 #include "client/command_line/verb.h"
-#include "client/connection/interrupts.h"
-#include "client/progress/read_progress.h"
+#include "client/connection/interruptible_work.h"
 #include "client/report/checkpoint_table.h"
 #include "client/table/display_width.h"
 #include "client/table/json_document.h"
@@ -139,14 +136,8 @@ CheckpointJson verified_json(const DescribedCheckpoint& checkpoint, const std::s
 
 void verify_runs(const VerifyFlags& flags, const Console& console) {
   const std::vector<VerifiedCheckpoint> chosen = chosen_checkpoints(flags, console);
-  std::atomic<bool> is_interrupted = false;
-  const Interrupts interrupts([&is_interrupted](int) { is_interrupted = true; });
-  ReadProgress progress(flags.result.progress_console(console), "verify", bytes_of(chosen),
-                        std::chrono::steady_clock::now());
-  const auto on_bytes = [&](std::int64_t bytes) {
-    if (is_interrupted) throw CommandError(ExitCode::kInterrupted, "interrupted");
-    progress.add(bytes, std::chrono::steady_clock::now());
-  };
+  InterruptibleRead reading(flags.result.progress_console(console), "verify", bytes_of(chosen));
+  const auto on_bytes = reading.on_bytes();
   std::size_t damaged = 0;
   CheckpointJson list = CheckpointJson::array();
   for (const auto& [checkpoint, prefix] : chosen) {
@@ -158,7 +149,7 @@ void verify_runs(const VerifyFlags& flags, const Console& console) {
     if (!fault.empty()) ++damaged;
     const std::string result = fault.empty() ? whole_text(*checkpoint.manifest) : printable(fault);
     list.push_back(verified_json(checkpoint, fault));
-    if (flags.result.is_for_people()) progress.note(prefix + checkpoint_name(checkpoint) + ": " + result);
+    if (flags.result.is_for_people()) reading.note(prefix + checkpoint_name(checkpoint) + ": " + result);
   }
   // People were told of each as it was read.
   const CheckpointJson all = {{"checkpoints", std::move(list)}, {"damaged", damaged}};

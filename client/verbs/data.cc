@@ -6,6 +6,7 @@
 #include "client/command_line/result_output.h"
 #include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
+#include "client/connection/interruptible_work.h"
 #include "client/data/log_linear_files.h"
 #include "client/data/preference_import.h"
 #include "client/data/survey_generator.h"
@@ -45,7 +46,10 @@ std::string check_json(const CheckFlags& flags, const PreferenceCounts& counts) 
 }
 
 void check(const CheckFlags& flags, const Console& console) {
-  const PreferenceCounts counts = check_preferences(flags.input.paths(), flags.input.settings());
+  const PreferenceCounts counts = [&] {
+    InterruptibleRead reading(flags.result.progress_console(console), "data check", flags.input.bytes());
+    return check_preferences(flags.input.paths(), flags.input.settings(), reading.on_bytes());
+  }();
   flags.result.print(
       {.text = [&] { return check_text(flags, counts, console); }, .json = [&] { return check_json(flags, counts); }},
       console);

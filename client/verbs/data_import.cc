@@ -5,6 +5,7 @@
 #include "client/command_line/result_output.h"
 #include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
+#include "client/connection/interruptible_work.h"
 #include "client/data/globalopinionqa_file.h"
 #include "client/data/preference_import.h"
 #include "client/data/survey_import.h"
@@ -12,6 +13,7 @@
 #include "client/table/display_width.h"
 #include "client/table/json_document.h"
 #include "common/base/output_lock.h"
+#include "common/dataset/data_files.h"
 
 namespace equipoise {
 namespace {
@@ -104,7 +106,11 @@ OutputLock locked_folder(const std::string& path) {
 
 void import_opinionqa_file(const ImportFlags& flags, const Console& console) {
   const OutputLock lock = locked_folder(flags.output);
-  report(import_opinionqa(flags.file, flags.output, flags.pair_options()), nullptr, flags, console);
+  const SurveyImport written = [&] {
+    InterruptibleRead reading(flags.result.progress_console(console), "data import", data_bytes(flags.file));
+    return import_opinionqa(flags.file, flags.output, flags.pair_options(), reading.on_bytes());
+  }();
+  report(written, nullptr, flags, console);
 }
 
 void add_opinionqa(CLI::App& verb, Action& chosen) {
@@ -125,7 +131,10 @@ void import_globalopinionqa_file(const ImportFlags& flags, const Console& consol
   if (!flags.all_groups && options.groups.empty()) options.groups = {kPaperCountries.begin(), kPaperCountries.end()};
   check_survey_output(flags.file, flags.output);
   const OutputLock lock = locked_folder(flags.output);
-  const GlobalOpinions opinions = read_globalopinionqa(flags.file);
+  const GlobalOpinions opinions = [&] {
+    InterruptibleRead reading(flags.result.progress_console(console), "data import", data_bytes(flags.file));
+    return read_globalopinionqa(flags.file, reading.on_bytes());
+  }();
   report(write_survey_pairs(make_survey_pairs(opinions.survey, options), flags.output), &opinions, flags, console);
 }
 
@@ -157,7 +166,10 @@ void import_preference_files(const PreferenceImportFlags& flags, const Console& 
   const OutputLock train_lock = locked("--output", flags.output);
   std::optional<OutputLock> validation_lock;
   if (output.validation) validation_lock.emplace(locked("--validation", flags.validation));
-  const PreferenceCounts counts = import_preferences(flags.input.paths(), flags.input.settings(), output);
+  const PreferenceCounts counts = [&] {
+    InterruptibleRead reading(flags.result.progress_console(console), "data import", flags.input.bytes());
+    return import_preferences(flags.input.paths(), flags.input.settings(), output, reading.on_bytes());
+  }();
   const auto text = [&] {
     std::string lines = preference_table(counts, console.colors, console.glyphs) + "\n" + std::to_string(counts.train) +
                         " pairs: " + flags.output + "\n";

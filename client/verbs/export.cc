@@ -1,3 +1,4 @@
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <iterator>
@@ -11,6 +12,8 @@
 #include "client/connection/private_service.h"
 #include "client/connection/watched_program.h"
 #include "client/console/console.h"
+#include "client/evaluate/evaluation_ranks.h"
+#include "client/progress/read_progress.h"
 #include "common/base/durable_file.h"
 #include "common/base/output_lock.h"
 
@@ -40,19 +43,24 @@ fs::path checked_output(const std::string& flag) {
   return output;
 }
 
-void run_merge(const ExportFlags& flags, const DurableFolder& work) {
+void run_merge(const ExportFlags& flags, const DurableFolder& work, const Console& console) {
   JobInbox inbox;
   const Interrupts interrupts([&inbox](int signal) { inbox.interrupt(signal); });
   const fs::path worker = program_folder() / "equipoise-worker";
-  WatchedProgram program(
-      {.command = {worker.string(), "merge", "--model", fs::absolute(flags.model).string(), "--adapter",
-                   fs::absolute(flags.adapter).string(), "--output", (work / "merged").string()},
-       .environment = {},
-       .stdout_file = work / "stdout.log",
-       .stderr_file = work / "stderr.log"},
-      inbox);
+  WatchedProgram program({.command = {worker.string(), "merge", "--model", fs::absolute(flags.model).string(),
+                                      "--adapter", fs::absolute(flags.adapter).string(), "--output",
+                                      (work / "merged").string(), "--progress", (work / "progress.json").string()},
+                          .environment = {},
+                          .stdout_file = work / "stdout.log",
+                          .stderr_file = work / "stderr.log"},
+                         inbox);
+  PartProgress progress(console, "export", std::chrono::steady_clock::now());
   while (!inbox.wait(kExportPoll).ended) {
     if (inbox.interrupted()) program.signal(SIGKILL);
+    if (flags.quiet) continue;
+    if (const auto state = read_evaluation_state(work / "progress.json")) {
+      progress.show(state->activity, static_cast<double>(state->percent) / 100, std::chrono::steady_clock::now());
+    }
   }
   if (inbox.interrupted()) throw CommandError(ExitCode::kInterrupted, "interrupted");
   check_end(program.exit_code(), work / "stderr.log", "equipoise-worker", "equipoise-worker");
@@ -64,7 +72,7 @@ void export_model(const ExportFlags& flags, const Console& console) {
   const fs::path output = checked_output(flags.output);
   const OutputLock lock = OutputLock::beside({.field = "--output", .path = output}, {.program = "equipoise export"});
   DurableFolder work(output);  // the merged model is a folder in it, beside the worker's logs
-  run_merge(flags, work);
+  run_merge(flags, work, console);
   std::ifstream said(work / "stdout.log");
   work.commit("merged");
   if (flags.quiet) return;

@@ -60,7 +60,7 @@ v1::JobSpec forked_spec(const ForkFlags& flags, const v1::TrainingJob& parent, s
 v1::TrainingJob parent_with_checkpoint(const ForkFlags& flags, const Console& console) {
   const v1::TrainingJob job = flags.coordinator.connect().get_job(flags.id);
   if (flags.step || job.state() != v1::JOB_STATE_RUNNING) return job;
-  return checkpoint_now(flags.coordinator, flags.id, flags.result.progress_console(console));
+  return checkpoint_now(flags.coordinator, flags.id, flags.result.progress_console(console, TextFor::kScripts));
 }
 
 void fork_job(const ForkFlags& flags, const Console& console) {

@@ -44,7 +44,7 @@ v1::TrainingJob ask_and_wait(const PauseFlags& flags, const Console& console, co
   Connection connection = flags.coordinator.connect([&inbox] { return inbox.interrupted(); });
   v1::TrainingJob job = ask(connection);
   if (flags.waits) {
-    follow_until(connection, job.id(), inbox, flags.result.progress_console(console),
+    follow_until(connection, job.id(), inbox, flags.result.progress_console(console, TextFor::kScripts),
                  [&](const v1::TrainingJob& now) { return now.revision() >= job.revision() && is_reached(job, now); });
     job = connection.get_job(job.id());
   }

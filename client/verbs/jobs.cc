@@ -251,7 +251,7 @@ void add_jobs_verb(CLI::App& parent, Action& chosen) {
        {add_jobs_list_verb, add_jobs_get_verb, add_jobs_watch_verb, add_jobs_pause_verb, add_jobs_resume_verb,
         add_jobs_checkpoint_verb, add_jobs_evaluate_verb, add_jobs_set_verb, add_jobs_fork_verb, add_jobs_tree_verb,
         add_jobs_cancel_verb, add_jobs_delete_verb, add_jobs_ranks_verb, add_jobs_weights_verb, add_jobs_attempts_verb,
-        add_jobs_checkpoints_verb, add_jobs_events_verb}) {
+        add_jobs_checkpoints_verb, add_jobs_events_verb, add_jobs_report_verb}) {
     add(*verb, chosen);
   }
   verb->footer("EQUIPOISE_COORDINATOR=HOST:PORT saves typing --coordinator each time.");

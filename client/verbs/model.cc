@@ -3,6 +3,7 @@
 
 #include "client/command_line/result_output.h"
 #include "client/command_line/verb.h"
+#include "client/connection/interruptible_work.h"
 #include "client/model/model_init.h"
 #include "client/table/json_document.h"
 #include "common/base/output_lock.h"
@@ -19,7 +20,10 @@ void init(const ModelInitFlags& flags, const Console& console) {
   const ModelInitOptions& options = flags.options;
   const OutputLock lock =
       OutputLock::beside({.field = "DIR", .path = options.folder}, {.program = "equipoise model init"});
-  const ModelInitResult result = init_gemma(options);
+  const ModelInitResult result = [&] {
+    InterruptibleParts parts(flags.result.progress_console(console), "model init");
+    return init_gemma(options, [&](const std::string& part, double share) { parts.show(part, share); });
+  }();
   const std::string folder = options.folder.string();
   const auto text = [&] {
     return folder + ": Gemma with " + std::to_string(result.parameters) + " parameters, " +

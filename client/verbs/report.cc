@@ -5,7 +5,7 @@
 
 #include "client/command_line/result_output.h"
 #include "client/command_line/verb.h"
-#include "client/progress/read_progress.h"
+#include "client/connection/interruptible_work.h"
 #include "client/table/display_width.h"
 #include "client/table/json_document.h"
 #include "common/ledger/ledger_record.h"
@@ -35,13 +35,11 @@ std::int64_t bytes_to_read(const std::filesystem::path& run) {
 void write_report(const ReportFlags& flags, const Console& console) {
   RunFiles files;
   {
-    ReadProgress progress(flags.result.progress_console(console), "report", bytes_to_read(flags.run),
-                          std::chrono::steady_clock::now());
-    files = write_run_files(
-        {.run = flags.run,
-         .into = flags.into,
-         .existing_card = flags.replaces_card ? ExistingCard::kReplaced : ExistingCard::kKept,
-         .on_bytes = [&](std::int64_t bytes) { progress.add(bytes, std::chrono::steady_clock::now()); }});
+    InterruptibleRead reading(flags.result.progress_console(console), "report", bytes_to_read(flags.run));
+    files = write_run_files({.run = flags.run,
+                             .into = flags.into,
+                             .existing_card = flags.replaces_card ? ExistingCard::kReplaced : ExistingCard::kKept,
+                             .on_bytes = reading.on_bytes()});
   }
   const auto text = [&] {
     std::string lines;

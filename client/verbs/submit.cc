@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "client/command_line/file_patience.h"
 #include "client/command_line/resume_point.h"
 #include "client/command_line/shared_flags.h"
 #include "client/command_line/verb.h"
@@ -56,9 +57,21 @@ void advise(const SubmitFlags& flags, const v1::TrainingJob& job, const std::str
   }
 }
 
+struct CheckedJob {
+  RequestedJob requested;
+  std::string start;
+};
+
+CheckedJob checked_job(const JobFlags& flags) {
+  return looked_in_time<CheckedJob>([flags](LookedAt& at) {
+    CheckedJob job{.requested = flags.job(at), .start = {}};
+    job.start = start_text(job.requested.config);
+    return job;
+  });
+}
+
 void submit(const SubmitFlags& flags, const Console& console) {
-  RequestedJob requested = flags.job.job();
-  const std::string start = start_text(requested.config);
+  auto [requested, start] = checked_job(flags.job);
   const v1::CreateTrainingJobRequest request = make_request(flags, std::move(requested));
   if (!flags.watch) {
     Connection connection = flags.coordinator.connect();

@@ -1,5 +1,3 @@
-#include <atomic>
-#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -9,9 +7,8 @@
 
 #include "client/command_line/result_output.h"
 #include "client/command_line/verb.h"
-#include "client/connection/interrupts.h"
+#include "client/connection/interruptible_work.h"
 #include "client/connection/private_folder.h"
-#include "client/progress/read_progress.h"
 #include "client/report/state_color.h"
 #include "client/table/display_width.h"
 #include "client/table/json_document.h"
@@ -39,14 +36,8 @@ RunAudit audited(const ReceiptFlags& flags, const Console& console) {
     settings.chain = digest_of_hex(flags.chain);
     if (!settings.chain) throw std::invalid_argument("--chain is not 64 hexadecimal digits in lower case");
   }
-  std::atomic<bool> is_interrupted = false;
-  const Interrupts interrupts([&is_interrupted](int) { is_interrupted = true; });
-  ReadProgress progress(flags.result.progress_console(console), "verify", audited_bytes(flags.run),
-                        std::chrono::steady_clock::now());
-  settings.on_bytes = [&](std::int64_t bytes) {
-    if (is_interrupted) throw CommandError(ExitCode::kInterrupted, "interrupted");
-    progress.add(bytes, std::chrono::steady_clock::now());
-  };
+  InterruptibleRead reading(flags.result.progress_console(console), "verify", audited_bytes(flags.run));
+  settings.on_bytes = reading.on_bytes();
   return audit_run(flags.run, settings);
 }
 

@@ -194,6 +194,20 @@ Files data_files(const fs::path& path) {
   refuse(path, absent_file_fault(path));
 }
 
+std::int64_t data_bytes(const fs::path& path) {
+  std::int64_t bytes = 0;
+  try {
+    for (const fs::path& file : data_files(path)) {
+      std::error_code problem;
+      const std::uintmax_t size = fs::file_size(file, problem);
+      if (!problem) bytes += static_cast<std::int64_t>(size);
+    }
+  } catch (const std::invalid_argument&) {
+    return 0;  // whoever reads it says what is wrong
+  }
+  return bytes;
+}
+
 DataFormat data_format(const fs::path& file) {
   constexpr std::string_view kParquet = "PAR1", kArrowStream = "\xFF\xFF\xFF\xFF";
   std::error_code problem;

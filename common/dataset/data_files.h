@@ -10,6 +10,7 @@
 // folder that holds several.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <vector>
 
@@ -21,6 +22,9 @@ enum class DataFormat { kJsonLines, kTable };
 // std::invalid_argument naming the path: nothing there, nothing of the above, several splits (naming them), a shard
 // that is missing.
 std::vector<std::filesystem::path> data_files(const std::filesystem::path& path);
+
+// Of them all, for a display of progress: 0 for what cannot be read.
+std::int64_t data_bytes(const std::filesystem::path& path);
 
 // Throws std::invalid_argument for what is no file or cannot be read, and for a name that says otherwise.
 DataFormat data_format(const std::filesystem::path& file);

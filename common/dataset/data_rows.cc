@@ -28,6 +28,7 @@ class ManyRows : public DataRows {
     while (!rows_->next()) {
       if (begins_.size() == files_.size()) return false;
       const std::int64_t begin = number();
+      bytes_before_ += rows_->bytes_read();
       rows_ = open_file(files_[begins_.size()], columns_);
       begins_.push_back(begin);
     }
@@ -42,6 +43,7 @@ class ManyRows : public DataRows {
     return row_place(files_[file], word(), number - begins_[file]);
   }
   std::string_view word() const override { return rows_->word(); }
+  std::int64_t bytes_read() const override { return bytes_before_ + rows_->bytes_read(); }
   std::vector<std::string> take_unread_columns() override { return rows_->take_unread_columns(); }
 
  private:
@@ -49,6 +51,7 @@ class ManyRows : public DataRows {
   DataColumns columns_;
   std::unique_ptr<DataRows> rows_;    // of file begins_.size() - 1
   std::vector<std::int64_t> begins_;  // of each file until now, what number() was before it
+  std::int64_t bytes_before_ = 0;     // of the files before it
 };
 
 }  // namespace
@@ -82,6 +85,7 @@ class JsonLines : public DataRows {
   std::int64_t number() const override { return lines_.line_number(); }
   std::string place(std::int64_t number) const override { return row_place(path_, word(), number); }
   std::string_view word() const override { return "line"; }
+  std::int64_t bytes_read() const override { return lines_.bytes_read(); }
 
  private:
   std::filesystem::path path_;
@@ -116,6 +120,7 @@ class TableRows : public DataRows {
   std::int64_t number() const override { return number_; }
   std::string place(std::int64_t number) const override { return row_place(path_, word(), number); }
   std::string_view word() const override { return "row"; }
+  std::int64_t bytes_read() const override { return file_.bytes_read(); }
   std::vector<std::string> take_unread_columns() override { return std::exchange(unread_, {}); }
 
  private:

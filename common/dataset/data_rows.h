@@ -28,6 +28,9 @@ class DataRows {
   // Where row `number`, which was read, is.
   virtual std::string place(std::int64_t number) const = 0;
   virtual std::string_view word() const = 0;  // for what it reads: "line", "row"
+  // Of all files, as they are on the disk, a little more than the rows until now; of a Parquet file the share that its
+  // rows are of all.
+  virtual std::int64_t bytes_read() const = 0;
   // Columns of files whose columns are apart that are not read, once for each file, with its first row; some of them
   // where there are very many.
   virtual std::vector<std::string> take_unread_columns() { return {}; }

@@ -71,6 +71,7 @@ class PreferenceReader::Impl {
 
   const std::vector<std::string>& group_names() const { return groups_.names(); }
   const DataFields& fields() const { return checks_.fields(); }
+  std::int64_t bytes_read() const { return rows_->bytes_read(); }
   std::string place(std::int64_t line) const { return rows_->place(line); }
 
  private:
@@ -161,6 +162,8 @@ bool PreferenceReader::next(PreferencePair& pair) { return impl_->next(pair); }
 const std::vector<std::string>& PreferenceReader::group_names() const { return impl_->group_names(); }
 
 const DataFields& PreferenceReader::fields() const { return impl_->fields(); }
+
+std::int64_t PreferenceReader::bytes_read() const { return impl_->bytes_read(); }
 
 std::string PreferenceReader::place(std::int64_t line) const { return impl_->place(line); }
 

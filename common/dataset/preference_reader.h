@@ -46,6 +46,9 @@ class PreferenceReader {
   // Of all rows until now.
   const DataFields& fields() const;
 
+  // Of the files, as DataRows::bytes_read().
+  std::int64_t bytes_read() const;
+
   // Where the pair with this `line` is, for messages: "FILE:12"; "FILE: row 12" of Parquet and Arrow.
   std::string place(std::int64_t line) const;
 

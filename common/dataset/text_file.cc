@@ -104,11 +104,13 @@ TextFile::TextFile(std::filesystem::path path) : path_(std::move(path)) {
   const std::string_view start = read_start(bytes);
   const std::string_view compression = compression_of(start);
   std::rewind(file_.get());
+  bytes_read_ = 0;
   if (!compression.empty()) {
     compressed_ = CompressedFile::open(path_, compression);
     const std::string fault = other_than_packed_text(read_start(bytes), compression);
     if (!fault.empty()) refuse_text(path_, fault);
     compressed_ = CompressedFile::open(path_, compression);
+    bytes_read_ = 0;
     return;
   }
   // Whoever reads a text without a line says what it lacks.
@@ -128,10 +130,15 @@ std::string_view TextFile::read_start(std::span<char> bytes) {
 }
 
 std::size_t TextFile::read(std::span<char> bytes) {
-  if (compressed_) return compressed_->read(bytes);
+  if (compressed_) {
+    const std::size_t unpacked = compressed_->read(bytes);
+    bytes_read_ = compressed_->bytes_read();
+    return unpacked;
+  }
   const std::size_t count = std::fread(bytes.data(), 1, bytes.size(), file_.get());
   if (count == 0 && std::ferror(file_.get()) != 0)
     refuse_text(path_, std::string("cannot be read: ") + std::strerror(errno));
+  bytes_read_ += static_cast<std::int64_t>(count);
   return count;
 }
 

@@ -27,6 +27,9 @@ class TextFile {
   // The next bytes, at least one; 0 at the end. Throws std::invalid_argument naming the file.
   std::size_t read(std::span<char> bytes);
 
+  // Of the file itself, compressed as they may be.
+  std::int64_t bytes_read() const { return bytes_read_; }
+
  private:
   std::string_view read_start(std::span<char> bytes);
 
@@ -36,6 +39,7 @@ class TextFile {
   std::filesystem::path path_;
   std::unique_ptr<std::FILE, Close> file_;
   std::optional<CompressedFile> compressed_;
+  std::int64_t bytes_read_ = 0;
 };
 
 // What is said of a file whose lines end as on an old Mac, and which is one long line therefore.
@@ -58,6 +62,8 @@ class LineReader {
   bool next();
   std::string_view line() const { return {line_.data(), size_}; }  // until the next call
   std::int64_t line_number() const { return line_number_; }        // from 1
+  // Of the file, a little more than the lines until now.
+  std::int64_t bytes_read() const { return file_.bytes_read(); }
   // Throws std::invalid_argument "FILE:LINE: what" for the current line.
   [[noreturn]] void refuse(const std::string& what) const;
 

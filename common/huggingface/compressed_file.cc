@@ -30,4 +30,8 @@ std::size_t CompressedFile::read(std::span<char> bytes) {
   return count;
 }
 
+std::int64_t CompressedFile::bytes_read() const {
+  return static_cast<std::int64_t>(eqhf_compressed_bytes_read(static_cast<eqhf_compressed*>(handle_.get())));
+}
+
 }  // namespace equipoise

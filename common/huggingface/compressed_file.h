@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -24,6 +25,9 @@ class CompressedFile {
   // The next bytes, at least one; 0 at the end. Throws std::invalid_argument "FILE: ..." where the file is damaged, cut
   // short or unpacks to more than its bound.
   std::size_t read(std::span<char> bytes);
+
+  // Of the file itself, compressed as they are; all of it at the end.
+  std::int64_t bytes_read() const;
 
  private:
   struct Deleter {

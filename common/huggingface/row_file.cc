@@ -43,4 +43,8 @@ std::string_view RowFile::next() {
   return view(json);
 }
 
+std::int64_t RowFile::bytes_read() const {
+  return static_cast<std::int64_t>(eqhf_rows_bytes_read(static_cast<const eqhf_rows*>(handle_.get())));
+}
+
 }  // namespace equipoise

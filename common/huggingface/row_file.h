@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -38,6 +39,9 @@ class RowFile {
   // The next rows, each the JSON of an object and "\n"; empty after the last. What is null is left out, but of lists.
   // kPadding readable bytes follow. Until the next call. Throws as open() does, and for a row of more than 1 MiB.
   std::string_view next();
+
+  // Of the file, up to the last of those rows; of a Parquet file the share that its rows until now are of all.
+  std::int64_t bytes_read() const;
 
  private:
   struct Deleter {

@@ -49,8 +49,16 @@ eqhf_string eqhf_tokenizer_decode(const eqhf_tokenizer* tokenizer, const int32_t
 size_t eqhf_tokenizer_vocab_size(const eqhf_tokenizer* tokenizer);
 int64_t eqhf_tokenizer_token_to_id(const eqhf_tokenizer* tokenizer, eqhf_text token); /* -1 if unknown */
 
+/* `told`, which may be NULL, hears which part is being done, 0 counting words, 1 merging tokens, and what share of it
+ * is done. Another result than 0 ends the training, which has failed then. */
+typedef struct {
+  int (*told)(void* context, int part, double share);
+  void* context;
+} eqhf_watcher; /* borrowed */
+
 /* Trains in Gemma's layout; `json` is the content of the new tokenizer.json. */
-eqhf_string eqhf_train_gemma_tokenizer(const eqhf_text* texts, size_t num_texts, size_t vocab_size, eqhf_string* json);
+eqhf_string eqhf_train_gemma_tokenizer(const eqhf_text* texts, size_t num_texts, size_t vocab_size,
+                                       eqhf_watcher watcher, eqhf_string* json);
 
 /* ---- chat templates ---- */
 typedef struct eqhf_chat_template eqhf_chat_template; /* owned: eqhf_chat_template_free */
@@ -111,6 +119,10 @@ void eqhf_rows_free(eqhf_rows* rows);
  * Empty: there are no more. After a failure there is no next call. */
 eqhf_string eqhf_rows_next(eqhf_rows* rows, eqhf_text* json);
 
+/* Of the file, up to the last row that eqhf_rows_next has given; of a Parquet file the share that its rows are of all.
+ */
+uint64_t eqhf_rows_bytes_read(const eqhf_rows* rows);
+
 /* A JSON list of names of columns that the file has and that are not read; lent for the life of `rows`. */
 eqhf_text eqhf_rows_unread_columns(const eqhf_rows* rows);
 
@@ -122,6 +134,8 @@ eqhf_string eqhf_compressed_open(eqhf_text path, eqhf_text format, eqhf_compress
 void eqhf_compressed_free(eqhf_compressed* file);
 /* The next bytes, at most `size` and at least one; 0 at the end. After a failure there is no next call. */
 eqhf_string eqhf_compressed_read(eqhf_compressed* file, char* bytes, size_t size, size_t* count);
+/* Of the file itself; all of it at the end. */
+uint64_t eqhf_compressed_bytes_read(eqhf_compressed* file);
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <exception>
 #include <stdexcept>
 #include <utility>
 
@@ -82,8 +83,29 @@ std::optional<std::int32_t> Tokenizer::token_to_id(std::string_view token) const
   return static_cast<std::int32_t>(id);
 }
 
+namespace {
+
+// No exception may pass through Rust.
+struct TrainingWatch {
+  const OnTrainingShare& on_share;
+  std::exception_ptr thrown = nullptr;
+};
+
+int tell_share(void* context, int part, double share) noexcept {
+  auto& watch = *static_cast<TrainingWatch*>(context);
+  try {
+    watch.on_share(part == 0 ? TrainingPart::kWords : TrainingPart::kMerges, share);
+    return 0;
+  } catch (...) {
+    watch.thrown = std::current_exception();
+    return 1;
+  }
+}
+
+}  // namespace
+
 void train_gemma_tokenizer(std::span<const std::string> texts, std::size_t vocab_size,
-                           const std::filesystem::path& tokenizer_json) {
+                           const std::filesystem::path& tokenizer_json, const OnTrainingShare& on_share) {
   if (vocab_size < kSmallestVocabulary) {
     throw std::invalid_argument("vocab_size is " + std::to_string(vocab_size) + ", expected at least " +
                                 std::to_string(kSmallestVocabulary));
@@ -92,7 +114,14 @@ void train_gemma_tokenizer(std::span<const std::string> texts, std::size_t vocab
   lent.reserve(texts.size());
   for (const std::string& text : texts) lent.push_back(lend(text));
   eqhf_string json{};
-  throw_if_failed(eqhf_train_gemma_tokenizer(lent.data(), lent.size(), vocab_size, &json), "tokenizer training: ");
+  TrainingWatch watch{.on_share = on_share};
+  const eqhf_watcher watcher{.told = on_share ? tell_share : nullptr, .context = &watch};
+  const eqhf_string fault = eqhf_train_gemma_tokenizer(lent.data(), lent.size(), vocab_size, watcher, &json);
+  if (watch.thrown) {
+    eqhf_string_free(fault);
+    std::rethrow_exception(watch.thrown);
+  }
+  throw_if_failed(fault, "tokenizer training: ");
   const OwnedText owned(json);
   write_durably(tokenizer_json, owned.view());
 }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -68,7 +69,10 @@ class Tokenizer {
 // Trains a tokenizer in Gemma's layout (BPE with byte fallback, " " -> "▁", <pad> 0, <eos> 1, <bos> 2, <unk> 3,
 // <bos> prepended) on `texts` and writes `tokenizer_json`. The same texts give the same file, byte for byte.
 // `vocab_size` counts the special and the 256 byte tokens too; throws std::invalid_argument if it is below 300.
+//   on_share  which part is being done, and what share of it is; what it throws ends the training
+enum class TrainingPart { kWords, kMerges };
+using OnTrainingShare = std::function<void(TrainingPart, double)>;
 void train_gemma_tokenizer(std::span<const std::string> texts, std::size_t vocab_size,
-                           const std::filesystem::path& tokenizer_json);
+                           const std::filesystem::path& tokenizer_json, const OnTrainingShare& on_share = {});
 
 }  // namespace equipoise

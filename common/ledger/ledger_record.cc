@@ -130,7 +130,8 @@ std::string record_text(const LedgerAttempt& attempt) {
                            {"job", attempt.job},
                            {"job_file_sha256", hex_text(attempt.job_file)}};
   if (attempt.origin) {
-    object["origin"] = {{"step", attempt.origin->step},
+    object["origin"] = {{"job_id", attempt.origin->job_id},
+                        {"step", attempt.origin->step},
                         {"manifest_sha256", hex_text(attempt.origin->manifest)},
                         {"parameters_sha256", hex_text(attempt.origin->parameters)}};
   }
@@ -164,7 +165,8 @@ LedgerAttempt attempt_of_record(std::string_view text) {
                   .end_step = integer_at(object, "end_step")};
   if (object.contains("origin")) {
     const CheckpointJson& origin = object_at(object, "origin");
-    attempt.origin = {.step = integer_at(origin, "step"),
+    attempt.origin = {.job_id = origin.contains("job_id") ? text_at(origin, "job_id") : "",
+                      .step = integer_at(origin, "step"),
                       .manifest = digest_at(origin, "manifest_sha256"),
                       .parameters = digest_at(origin, "parameters_sha256")};
   }

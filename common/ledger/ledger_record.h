@@ -73,6 +73,7 @@ struct LedgerStart {
 
 // The checkpoint that an attempt has gone on from.
 struct LedgerOrigin {
+  std::string job_id = {};  // that made it; empty where an earlier version has written the record
   std::int64_t step = 0;
   Digest manifest{};
   Digest parameters{};

@@ -266,6 +266,10 @@ std::string training(const RunSummary& summary, const BaseModel& base) {
     text += " | " + value + " |\n";
   };
   add("method", method_of(job).name);
+  if (summary.parent) {
+    add("began with", "the checkpoint of step " + std::to_string(summary.parent->step) + " of job " +
+                          markdown_line(summary.parent->job_id));
+  }
   add("steps, epochs", std::to_string(summary.steps) + ", " + figure(summary.epoch, 2));
   if (!job.training().full_batch()) {
     add("pairs of a step", std::to_string(job.training().global_batch_size()));

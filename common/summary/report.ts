@@ -46,6 +46,7 @@ interface Run {
   sampled: boolean;
   job: string;
   changes: { step: number; setting: string; from: number | null; to: number | null; requester: string }[];
+  parent: { job: string; step: number } | null;
   attempts: {
     job: string;
     generation: number;
@@ -186,6 +187,7 @@ function facts(): Node {
   if (run.after && run.after.accuracy[0] !== null) list.push(["Reward accuracy", mean(run.after.accuracy, 3)]);
   if (run.after && run.after.lowestAccuracy[0] !== null)
     list.push(["Lowest accuracy", mean(run.after.lowestAccuracy, 3)]);
+  if (run.parent) list.push(["Began with", `step ${run.parent.step} of ${run.parent.job}`]);
   list.push(["Attempts", String(run.attempts.length || "–")]);
   return h(
     "dl",

@@ -156,6 +156,8 @@ Json report_json(const RunSummary& summary) {
                                             {"to", json_number(one.to)},
                                             {"requester", one.requester}};
                               })},
+          {"parent",
+           summary.parent ? Json{{"job", summary.parent->job_id}, {"step", summary.parent->step}} : Json(nullptr)},
           {"attempts", rows_of(summary.attempts,
                                [](const SummaryAttempt& one) {
                                  return Json{{"job", one.job_id},

@@ -337,6 +337,9 @@ class MetricsCollector {
 
 void take_attempt(const LedgerAttempt& attempt, RunSummary& summary) {
   summary.max_steps = attempt.plan.end_step;
+  const auto& origin = attempt.origin;
+  const bool is_of_another = origin && !origin->job_id.empty() && origin->job_id != attempt.job_id;
+  if (summary.attempts.empty() && is_of_another) summary.parent = {.job_id = origin->job_id, .step = origin->step};
   if (summary.attempts.size() >= kMostNotedAttempts) return;
   summary.attempts.push_back({.job_id = attempt.job_id,
                               .program = attempt.program,

@@ -50,6 +50,12 @@ struct SummaryAttempt {
   bool is_from_checkpoint = false;
 };
 
+// Another job's checkpoint.
+struct SummaryParent {
+  std::string job_id;
+  std::int64_t step = 0;  // steps done there
+};
+
 struct SummaryChange {
   std::int64_t step = 0;  // steps done when it took effect
   std::string setting;
@@ -79,6 +85,7 @@ struct RunSummary {
   std::vector<std::pair<std::string, double>> weights;         // of the last line that has some
   std::vector<std::pair<std::string, double>> training_pairs;  // of each group, as counted in the data
   std::optional<Digest> dataset;                               // as checkpoints have it
+  std::optional<SummaryParent> parent;                         // that the run began with: of a fork
   std::vector<SummaryAttempt> attempts;
   std::vector<std::int64_t> checkpoints;  // steps of those that were made
   std::vector<SummaryChange> changes;

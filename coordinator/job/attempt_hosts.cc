@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <exception>
+#include <map>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,17 +25,58 @@ constexpr std::string_view kQuestion = "host ";
 
 constexpr const char* kOperatorCause = "OPERATOR";
 constexpr const char* kFailuresCause = "FAILURES";
+constexpr const char* kSurvivorCause = "SURVIVOR";
+
+const char* cause_name(HostCordon::Cause cause) {
+  switch (cause) {
+    case HostCordon::Cause::kFailures:
+      return kFailuresCause;
+    case HostCordon::Cause::kSurvivor:
+      return kSurvivorCause;
+    case HostCordon::Cause::kOperator:
+      break;
+  }
+  return kOperatorCause;
+}
+
+HostCordon::Cause cause_of(const std::string& name) {
+  if (name == kFailuresCause) return HostCordon::Cause::kFailures;
+  return name == kSurvivorCause ? HostCordon::Cause::kSurvivor : HostCordon::Cause::kOperator;
+}
+
+std::string lines_of(const std::vector<HostProcess>& processes) {
+  std::ostringstream lines;
+  for (const HostProcess& process : processes) {
+    lines << process.pid << ' ' << std::chrono::system_clock::to_time_t(process.began_before) << ' '
+          << process.generation << ' ' << process.rank << ' ' << process.job_id << '\n';
+  }
+  return lines.str();
+}
+
+// Up to a line that cannot be read, if there is one.
+std::vector<HostProcess> processes_of(const std::string& text) {
+  std::vector<HostProcess> processes;
+  std::istringstream lines(text);
+  HostProcess process;
+  for (std::time_t began = 0; lines >> process.pid >> began >> process.generation >> process.rank >> process.job_id;) {
+    process.began_before = std::chrono::system_clock::from_time_t(began);
+    processes.push_back(process);
+  }
+  return processes;
+}
 
 StoredCordon stored_cordon(const HostCordon& cordon) {
-  return {.cause = cordon.cause == HostCordon::Cause::kFailures ? kFailuresCause : kOperatorCause,
+  return {.cause = cause_name(cordon.cause),
           .reason = cordon.reason,
-          .since = std::chrono::system_clock::to_time_t(cordon.since)};
+          .since = std::chrono::system_clock::to_time_t(cordon.since),
+          .processes = lines_of(cordon.survivors)};
 }
 
 HostCordon restored_cordon(const StoredCordon& cordon) {
-  return {.cause = cordon.cause == kFailuresCause ? HostCordon::Cause::kFailures : HostCordon::Cause::kOperator,
+  return {.cause = cause_of(cordon.cause),
           .reason = cordon.reason,
-          .since = std::chrono::system_clock::from_time_t(cordon.since)};
+          .since = std::chrono::system_clock::from_time_t(cordon.since),
+          .survivors = processes_of(cordon.processes)};
 }
 
 // Hosts of ranks that may still run as far as they have said, as the hostfile names them.
@@ -87,6 +131,46 @@ void AttemptSupervisor::suspect_hosts(const JobRecord* record, const LiveAttempt
     for (const HostSlots& host : attempt.hosts) names.push_back(host.name);
   }
   for (const std::string& name : names) host_watch_.suspect(name);
+  if (record == nullptr) return;
+  for (const auto& [name, processes] : processes_left(*record, attempt.hosts)) host_watch_.suspect(name, processes);
+}
+
+void AttemptSupervisor::suspect_processes(const AttemptKey& key, const LiveAttempt& attempt) {
+  if (attempt.hosts.empty() || !table_.contains(key.job_id)) return;
+  const JobRecord& record = table_.find(key.job_id);
+  if (record.job.generation() != key.generation) return;
+  for (const auto& [name, processes] : processes_left(record, attempt.hosts)) host_watch_.suspect(name, processes);
+}
+
+std::map<std::string, std::vector<HostProcess>> AttemptSupervisor::processes_left(
+    const JobRecord& record, const std::vector<HostSlots>& hosts) const {
+  std::map<std::string, std::vector<HostProcess>> processes;
+  if (!record.members) return processes;
+  for (const auto& [rank, process, registered] : record.members->unended()) {
+    const std::string host = host_of_rank(hosts, rank);
+    if (host.empty() || process.pid <= 0) continue;
+    const auto since = std::chrono::duration_cast<WallTime::duration>(table_.clock().now() - registered);
+    processes[host].push_back({.pid = process.pid,
+                               .began_before = table_.clock().wall() - since,
+                               .job_id = record.job.id(),
+                               .generation = record.job.generation(),
+                               .rank = rank});
+  }
+  return processes;
+}
+
+// With `processes` it answers whether they are there; without any, whether it is.
+void AttemptSupervisor::ask(const std::string& host) {
+  LaunchRequest question;
+  question.attempt = {.job_id = std::string(kQuestion) + host, .generation = 1};
+  question.hosts.push_back({.name = host, .slots = 1});
+  question.is_question = true;
+  for (const HostProcess& process : host_watch_.asked_about(host)) {
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(table_.clock().wall() - process.began_before);
+    question.processes.push_back(
+        {.pid = static_cast<pid_t>(process.pid), .began_before = std::max(age, std::chrono::seconds(0))});
+  }
+  launcher_.start(question);
 }
 
 void AttemptSupervisor::watch_hosts(SteadyTime now) {
@@ -94,14 +178,10 @@ void AttemptSupervisor::watch_hosts(SteadyTime now) {
   const bool asks_nobody = is_shutting_down() || are_launches_held_;
   for (const std::string& host : asks_nobody ? std::vector<std::string>() : host_watch_.questions(now)) {
     try {
-      LaunchRequest question;
-      question.attempt = {.job_id = std::string(kQuestion) + host, .generation = 1};
-      question.hosts.push_back({.name = host, .slots = 1});
-      question.is_question = true;
-      launcher_.start(question);
+      ask(host);
     } catch (const std::exception& error) {  // whatever it is: it is asked again
       spdlog::warn("{} could not be asked whether it answers: {}", host, error.what());
-      host_watch_.note_answer(host, false, now);
+      host_watch_.note_answer(host, {}, now, table_.clock().wall());
     }
   }
   store_cordons();
@@ -177,14 +257,37 @@ std::vector<HostView> AttemptSupervisor::hosts() const {
 
 bool AttemptSupervisor::is_question(const AttemptKey& key) { return key.job_id.starts_with(kQuestion); }
 
+void AttemptSupervisor::tell_of_survivor(const std::string& host, const HostProcess& process) {
+  const std::string sentence = survivor_text(process) + ": " + host +
+                               " is not used before it is gone, or before `equipoise hosts uncordon " + host + "`";
+  spdlog::warn("host {}: {}", host, sentence);
+  if (table_.contains(process.job_id)) {
+    table_.tell_of_attempt(table_.find(process.job_id), process.generation, sentence);
+  }
+}
+
 bool AttemptSupervisor::take_answer(const LaunchExit& exit) {
   if (!is_question(exit.attempt)) return false;
   launcher_.forget(exit.attempt);
   const std::string host = exit.attempt.job_id.substr(kQuestion.size());
-  const bool has_answered = exit.exit_code == 0;
-  spdlog::log(has_answered ? spdlog::level::info : spdlog::level::warn, "{} {}", host,
-              has_answered ? "answers, and is used again" : "does not answer, and is not used: " + exit.last_line);
-  host_watch_.note_answer(host, has_answered, table_.clock().now());
+  const std::vector<HostProcess> asked = host_watch_.asked_about(host);
+  const auto states = processes_in(exit.log);
+  HostWatch::Answer answer{.has_answered = exit.exit_code == 0 && (asked.empty() || states)};
+  for (HostProcess process : answer.has_answered ? asked : std::vector<HostProcess>()) {
+    const auto state = states->find(static_cast<pid_t>(process.pid));
+    if (state == states->end()) continue;
+    process.state = state->second;
+    answer.survivors.push_back(process);
+  }
+  if (!answer.has_answered) spdlog::warn("{} does not answer, and is not used: {}", host, exit.last_line);
+  const bool is_other_cordon = host_watch_.note_answer(host, answer, table_.clock().now(), table_.clock().wall());
+  if (!host_watch_.unused().contains(host)) spdlog::info("{} answers, and is used again", host);
+  if (!is_other_cordon) return true;
+  if (const auto cordon = host_watch_.cordon_of(host)) {
+    for (const HostProcess& survivor : cordon->survivors) tell_of_survivor(host, survivor);
+  }
+  unstored_cordons_.insert(host);
+  store_cordons();
   return true;
 }
 

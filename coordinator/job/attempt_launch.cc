@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "common/base/message_text.h"
 #include "common/base/sha256.h"
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
@@ -18,6 +19,7 @@ namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kTokenBytes = 32;
+constexpr std::size_t kLongestLauncher = 512;
 constexpr std::chrono::seconds kOutputInterval{1};  // between two looks at a folder that is not free
 
 }  // namespace
@@ -154,8 +156,9 @@ void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostS
                                          .token_hash = byte_text(sha256_of(std::as_bytes(std::span(token)))),
                                          .state = state_name(job.state()),
                                          .started_at = std::chrono::system_clock::to_time_t(table_.clock().wall()),
-                                         .launcher = hostfile_text(hosts),
-                                         .hosts = host_names(hosts)});
+                                         .launcher = one_line(settings_.launcher, kLongestLauncher),
+                                         .hosts = host_names(hosts),
+                                         .placement = hostfile_text(hosts)});
     };
     table_.apply(record, AttemptLaunched{.generation = key.generation}, edit, save);
   } catch (...) {

@@ -11,16 +11,16 @@
 namespace equipoise::coordinator {
 namespace {
 
-// One that has done no step since its attempt began could leave with nothing, and would never get on.
+// One that has done no step since its attempt began has nothing to make a checkpoint of.
 bool has_done_a_step(const JobRecord& record) {
   return record.training && record.training->weights.next_step() > record.training->plan.first_step;
 }
 
 bool may_leave(const JobRecord& record, SteadyTime now) {
   const JobLifecycle& job = record.intended();
-  const bool is_training = job.state == v1::JOB_STATE_RUNNING && !job.left_at_step && !job.all_ranks_finished;
+  const bool is_there = has_attempt(job.state) && !job.left_at_step && !job.all_ranks_finished;
   const bool is_asked = record.must_leave || !job.preempted_by.empty();
-  return is_training && !is_asked && has_done_a_step(record) && !(record.stays_until && now < *record.stays_until);
+  return is_there && !is_asked && !(record.stays_until && now < *record.stays_until);
 }
 
 // Of one with an attempt that ends: whether another attempt follows.
@@ -95,14 +95,19 @@ bool AttemptSupervisor::make_room(JobRecord& wanted, const Room& needed, const R
        jobs_to_leave(queue_place_of(wanted), uncounted, free, room_holders(wanted, now))) {
     JobRecord& record = table_.jobs().at(sequence);
     spdlog::info("job {}: is to make room for job {}", record.job.id(), wanted.job.id());
-    table_.settle(record, Preempted{.by = wanted.job.id()});
+    table_.settle(record, Preempted{.by = wanted.job.id(), .has_stepped = has_done_a_step(record)});
+    if (record.intended().state != v1::JOB_STATE_RUNNING) {
+      record.register_by.reset();
+      continue;
+    }
     record.must_leave = true;
     record.leave_by = now + settings_.preemption_grace;
   }
   std::string names;
   for (const auto& [sequence, record] : table_.jobs()) {
     const JobLifecycle& job = record.intended();
-    if (job.state != v1::JOB_STATE_RUNNING || job.preempted_by != wanted.job.id()) continue;
+    const bool is_ending = job.state == v1::JOB_STATE_RECOVERING && has_processes(record.job.id());
+    if (job.preempted_by != wanted.job.id() || (job.state != v1::JOB_STATE_RUNNING && !is_ending)) continue;
     names += names.empty() ? "" : ", ";
     names += record.job.id();
   }

@@ -321,6 +321,7 @@ void AttemptSupervisor::handle_exit(const LaunchExit& exit) {
     if (attempt != attempts_.end() && exit.exit_code == 0) {
       for (const HostSlots& host : attempt->second.hosts) host_watch_.note_success(host.name);
     }
+    if (attempt != attempts_.end()) suspect_processes(exit.attempt, attempt->second);
     end_job(exit, "", false);
     return remove_attempt(exit.attempt);
   }

@@ -23,6 +23,7 @@ namespace equipoise::coordinator {
 struct SupervisorSettings {
   int max_running_jobs = 1;           // that the coordinator launches itself
   std::vector<HostSlots> hosts = {};  // for the ranks; empty: this machine, or what mpirun finds by itself
+  std::string launcher = "mpirun";    // with what says where ranks are started, for people
   int most_workers = kMostWorkers;    // of a job, without hosts
   LeaseSettings lease;
   PhaseDeadlines deadlines;  // of `training` the least: it is more where steps take long
@@ -149,6 +150,12 @@ class AttemptSupervisor {
   void note_host_failures(const AttemptKey& key, const std::vector<std::string>& names);
   void note_lost_contact(const LaunchExit& exit);
   void suspect_hosts(const JobRecord* record, const LiveAttempt& attempt);
+  // Hosts where ranks have not said that they end: they are asked whether these are gone.
+  void suspect_processes(const AttemptKey& key, const LiveAttempt& attempt);
+  std::map<std::string, std::vector<HostProcess>> processes_left(const JobRecord& record,
+                                                                 const std::vector<HostSlots>& hosts) const;
+  void ask(const std::string& host);
+  void tell_of_survivor(const std::string& host, const HostProcess& process);
   void watch_hosts(SteadyTime now);
   void read_cordons();
   void store_cordons();

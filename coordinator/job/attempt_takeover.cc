@@ -27,8 +27,9 @@ std::optional<StoredAttempt> attempt_on_record(JobStore& store, const AttemptKey
 }
 
 std::vector<HostSlots> hosts_of(const StoredAttempt& attempt) {
-  if (attempt.launcher.empty()) return {};
-  return parse_hostfile("the hosts of attempt " + std::to_string(attempt.generation), attempt.launcher);
+  const std::string& placement = attempt.placement ? *attempt.placement : attempt.launcher;
+  if (placement.empty()) return {};
+  return parse_hostfile("the hosts of attempt " + std::to_string(attempt.generation), placement);
 }
 
 // With the weights after the newest step on record.

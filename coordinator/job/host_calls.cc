@@ -24,6 +24,18 @@ v1::HostState host_state(const HostView& host) {
   return host.is_unanswering ? v1::HOST_STATE_UNANSWERING : v1::HOST_STATE_READY;
 }
 
+v1::CordonCause cordon_cause(HostCordon::Cause cause) {
+  switch (cause) {
+    case HostCordon::Cause::kFailures:
+      return v1::CORDON_CAUSE_FAILURES;
+    case HostCordon::Cause::kSurvivor:
+      return v1::CORDON_CAUSE_SURVIVOR;
+    case HostCordon::Cause::kOperator:
+      break;
+  }
+  return v1::CORDON_CAUSE_OPERATOR;
+}
+
 v1::Host host_message(const HostView& host) {
   v1::Host message;
   message.set_name(host.name);
@@ -33,9 +45,8 @@ v1::Host host_message(const HostView& host) {
   message.set_state(host_state(host));
   for (const std::string& id : host.job_ids) message.add_job_ids(id);
   if (!host.cordon) return message;
-  const bool is_by_failures = host.cordon->cause == HostCordon::Cause::kFailures;
   message.mutable_cordon()->set_reason(host.cordon->reason);
-  message.mutable_cordon()->set_cause(is_by_failures ? v1::CORDON_CAUSE_FAILURES : v1::CORDON_CAUSE_OPERATOR);
+  message.mutable_cordon()->set_cause(cordon_cause(host.cordon->cause));
   *message.mutable_cordon()->mutable_create_time() = timestamp(host.cordon->since);
   return message;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <stdexcept>
 
 #include "common/base/message_text.h"
@@ -232,7 +233,24 @@ void renew_requests(v1::TrainingJob& job) {
   if (!open.has_checkpoint_step() && !open.has_evaluation_step()) return job.clear_open_requests();
   v1::OpenRequests& renewed = *job.mutable_open_requests();
   renewed.set_checkpoints(open.has_checkpoint_step() ? 1 : 0);
-  renewed.set_evaluations(open.has_evaluation_step() ? 1 : 0);
+  renewed.set_evaluations(0);  // evaluations_to_make() has it
+}
+
+void note_asked_evaluation(v1::TrainingJob& job, std::int64_t step) {
+  constexpr std::size_t kMost = 64;
+  std::set<std::int64_t> steps(job.asked_evaluation_steps().begin(), job.asked_evaluation_steps().end());
+  steps.insert(step);
+  if (steps.size() > kMost) steps.erase(steps.begin());
+  job.mutable_asked_evaluation_steps()->Assign(steps.begin(), steps.end());
+}
+
+std::vector<std::int64_t> evaluations_to_make(const v1::TrainingJob& job, std::int64_t first_step,
+                                              std::int64_t end_step) {
+  std::set<std::int64_t> steps(job.asked_evaluation_steps().begin(), job.asked_evaluation_steps().end());
+  const v1::OpenRequests& open = job.open_requests();
+  if (open.has_evaluation_step()) steps.insert(std::max<std::int64_t>(open.evaluation_step(), first_step + 1));
+  std::erase_if(steps, [&](std::int64_t step) { return step <= first_step || step > end_step; });
+  return {steps.begin(), steps.end()};
 }
 
 void answer_checkpoint_requests(v1::TrainingJob& job, std::int64_t step) {

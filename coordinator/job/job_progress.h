@@ -52,6 +52,13 @@ void apply_metrics(v1::TrainingJob& job, const v1::ReportMetricsRequest& request
 
 // What people have asked for of `job`, as an attempt that begins has it: what is open.
 void renew_requests(v1::TrainingJob& job);
+// Of a training in which an evaluation that people had asked for was made: attempts that do this step again evaluate
+// again, so that metrics.jsonl has it. The newest 64 are kept.
+void note_asked_evaluation(v1::TrainingJob& job, std::int64_t step);
+// Steps done, ascending, at which an attempt that goes on from `first_step` makes those evaluations, and the one that
+// is open.
+std::vector<std::int64_t> evaluations_to_make(const v1::TrainingJob& job, std::int64_t first_step,
+                                              std::int64_t end_step);
 // A checkpoint of `step` is whole.
 void answer_checkpoint_requests(v1::TrainingJob& job, std::int64_t step);
 

@@ -426,6 +426,22 @@ void JobTable::add_end_of_failure(JobRecord& record, const LaunchExit& exit, boo
   }
 }
 
+void JobTable::tell_of_attempt(JobRecord& record, std::int64_t generation, const std::string& sentence) {
+  if (has_condition(record.job, sentence)) return;
+  const bool has_failed = record.job.has_failure() && record.job.failure().generation() == generation;
+  note(record, [sentence, has_failed](v1::TrainingJob& job) {
+    add_condition(job, sentence);
+    if (has_failed) job.mutable_failure()->set_reason(job.failure().reason() + "; " + sentence);
+  });
+  if (!has_failed || is_held()) return;
+  v1::AttemptFailure failure = record.job.failure();
+  try {
+    store_.set_attempt_failure(record.job.id(), failure);
+  } catch (const StoreError& error) {  // the job has it
+    note_failure(error);
+  }
+}
+
 void JobTable::hold(const std::string& why) {
   held_because_ = why;
   tell_running("waits at its next step, as nothing can be stored: " + why);

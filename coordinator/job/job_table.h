@@ -129,6 +129,9 @@ class JobTable {
   void settle(JobRecord& record, const JobEvent& event);
   // What the end of the processes of its newest attempt tells of how that has failed. Throws nothing of the store.
   void add_end_of_failure(JobRecord& record, const LaunchExit& exit, bool was_asked_to_end);
+  // A sentence of what has become of that attempt later: a condition, and in the record of its failure where it has
+  // one. Throws nothing of the store.
+  void tell_of_attempt(JobRecord& record, std::int64_t generation, const std::string& sentence);
   // The job as `edit` makes it, whatever state it is in: stored now or with a later store_unstored(). People see it at
   // once only where the next coordinator shows a later revision in any case; else a revision that was shown could fall.
   // Throws nothing of the store.

@@ -252,6 +252,20 @@ void WorkerCalls::show_steps(JobRecord& record, std::span<const StepRecord> step
   table_.metrics().show_step(record.job);
 }
 
+namespace {
+
+// Whether it is an evaluation that the job would not have made of itself.
+bool was_asked_for(const JobRecord& record, const v1::ReportMetricsRequest& request) {
+  if (request.split() != v1::SPLIT_VALIDATION || !request.file().empty()) return false;
+  const std::int64_t every = record.checked_config().evaluation_every_steps;
+  const bool is_planned = request.step() <= record.training->plan.first_step ||
+                          request.step() >= record.training->plan.end_step ||
+                          (every > 0 && request.step() % every == 0);
+  return !is_planned;
+}
+
+}  // namespace
+
 void WorkerCalls::report_metrics(const v1::ReportMetricsRequest& request) {
   JobRecord& record = fenced(request.job_id(), request.generation());
   check_not_cancelled(record.job);
@@ -259,6 +273,7 @@ void WorkerCalls::report_metrics(const v1::ReportMetricsRequest& request) {
   if (record.job.state() == v1::JOB_STATE_QUEUED) check_goes_on(record);
   check_metrics(request, record.job, record.checked_config().data);
   apply_metrics(record.job, request);
+  if (was_asked_for(record, request)) note_asked_evaluation(record.job, request.step());
   set_time_left(record.job, record.training->plan);
   table_.bump_revision(record);
   table_.metrics().show_report(record.job, request);

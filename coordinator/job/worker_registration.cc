@@ -149,7 +149,9 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
                                        .token_hash = identity,
                                        .state = state_name(job.state()),
                                        .started_at = std::chrono::system_clock::to_time_t(table_.clock().wall()),
-                                       .hosts = process_of(request).host});
+                                       .launcher = "user",
+                                       .hosts = process_of(request).host,
+                                       .placement = ""});
   };
   table_.apply(record, AttemptRegistered{.generation = generation, .host = process_of(request).host}, edit, save);
   record.members.emplace(request.world_size(), lease_);

@@ -119,6 +119,8 @@ v1::StartTrainingResponse WorkerCalls::start_training(const v1::StartTrainingReq
   SettingsChanges changes = record.job.settings_changes();
   take_effect(changes, request.resume().weights().steps(), newest_version(changes));
   Training training = begin_training(config, request, record.members->world_size(), changes);
+  const auto evaluations = evaluations_to_make(record.job, training.plan.first_step, training.plan.end_step);
+  training.stored.response.mutable_evaluation_steps()->Assign(evaluations.begin(), evaluations.end());
   check_lineage(table_.store(), config, record.job, request);
   record.most_steps = std::max(record.most_steps, record.job.step());
   const TrainingStarted started{.total_steps = training.plan.end_step,

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/process/earlier_process.h"
 #include "common/process/mpirun_notice.h"
 #include "coordinator/launch/hostfile.h"
 
@@ -29,6 +30,7 @@ struct LaunchRequest {
   std::map<std::string, std::string> mpi_options = {};  // checked parameters of Open MPI
   std::vector<std::string> environment = {};            // names of variables that ranks get too
   bool is_question = false;  // nothing is run but `true`: whether the hosts answer within half a minute
+  std::vector<EarlierProcess> processes = {};  // of a question: `equipoise-worker processes` says which are there yet
 };
 
 struct LaunchExit {

@@ -211,7 +211,13 @@ std::vector<std::string> mpirun_command(const LaunchSettings& settings, const La
   if (!networks.empty()) add_parameter(command, std::string(kRanks.name) + "exclude", networks);
   for (const auto& [name, value] : request.mpi_options) add_parameter(command, name, value);
   if (request.is_question) {
-    command.insert(command.end(), {"--timeout", "30", "true"});
+    command.insert(command.end(), {"--timeout", "30"});
+    if (request.processes.empty()) {
+      command.emplace_back("true");
+      return command;
+    }
+    command.insert(command.end(), {settings.worker.string(), "processes"});
+    for (const EarlierProcess& process : request.processes) command.push_back(earlier_process_text(process));
     return command;
   }
   for (const std::string& name : place.passed) command.insert(command.end(), {"-x", name});

@@ -126,12 +126,25 @@ struct Transition {
 
   JobLifecycle operator()(const Preempted& preempted) const {
     const bool has_left = job.left_at_step || job.all_ranks_finished;
-    if (job.state != v1::JOB_STATE_RUNNING || has_left || is_of_user()) return job;
+    if (!has_attempt(job.state) || has_left || is_of_user()) return job;
+    if (job.state == v1::JOB_STATE_STARTING || !preempted.has_stepped) return preempted_before_a_step(preempted.by);
     JobLifecycle after = job;
     after.preempted_by = preempted.by;
     return moved(
         std::move(after), job.state,
         "its ranks make a checkpoint and leave, as job " + preempted.by + " of a higher priority needs the room", now);
+  }
+
+  // Its processes are ended: a load of a model may take longer than the job of a higher priority should wait.
+  JobLifecycle preempted_before_a_step(const std::string& by) const {
+    JobLifecycle after = without_end(job);
+    after.preempted_by = by;
+    AttemptFailure failure =
+        failure_of("job " + by + " of a higher priority needs the room, and the attempt had done no step");
+    after.restart_cause = failure.restart_cause = RestartCause::kPreemption;
+    after.failures.push_back(std::move(failure));
+    std::string reason = recovering_text(after, "starts when there is room");
+    return moved(std::move(after), v1::JOB_STATE_RECOVERING, std::move(reason), now);
   }
 
   // Its processes are ended. Nothing of it is the job's fault, so that it goes on whatever launch.max_restarts says.
@@ -639,9 +652,9 @@ bool is_failure_of_job(v1::FailureKind kind) { return kind != v1::FAILURE_KIND_I
 
 // Whether an attempt of `job` has failed by an event after which it is `after`, and why.
 std::optional<std::string> failure_between(const JobLifecycle& job, const JobEvent& event, const JobLifecycle& after) {
-  if (job.generation == 0 || std::holds_alternative<SetAside>(event) || std::holds_alternative<SpecRefused>(event)) {
-    return std::nullopt;
-  }
+  const bool is_none = std::holds_alternative<SetAside>(event) || std::holds_alternative<SpecRefused>(event) ||
+                       std::holds_alternative<Preempted>(event);
+  if (job.generation == 0 || is_none) return std::nullopt;
   if (after.failures.size() > job.failures.size()) return after.failures.back().cause;
   const bool is_of_attempt =
       has_attempt(job.state) || job.state == v1::JOB_STATE_PAUSING || std::holds_alternative<RankFailed>(event);

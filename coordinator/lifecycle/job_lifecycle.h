@@ -68,7 +68,7 @@ struct JobLifecycle {
   std::string pause_cause = {};     // PAUSING: why, where people have not asked for it
   std::string refused_inputs = {};  // PAUSING: by which rank, and why, though an earlier attempt had read them
   bool resumes = false;             // PAUSING: it is to go on once it is PAUSED
-  std::string preempted_by = {};    // RUNNING: the job that needs its room; empty: none
+  std::string preempted_by = {};    // RUNNING, RECOVERING: the job that needs its room; empty: none
   std::string preemption = {};      // QUEUED: how its last attempt has made room; empty: it has not
   std::string batch = {};           // which data the next step is made of; empty: not known
   CoordinatorStop stop = CoordinatorStop::kNone;
@@ -93,6 +93,7 @@ struct RoomAwaited {  // that running jobs make
 };
 struct Preempted {  // a job of a higher priority needs its room: its ranks are to make a checkpoint and leave
   std::string by;
+  bool has_stepped = true;  // the attempt has; one that has not has nothing to save, and is ended
 };
 struct PreemptionOverdue {  // they have not left in time
   std::int64_t seconds;

@@ -17,7 +17,9 @@ bool Membership::add(int rank, const RankProcess& process, SteadyTime now) {
   EQUIPOISE_CHECK(rank >= 0 && rank < world_size_);
   const auto known = ranks_.find(rank);
   if (known == ranks_.end()) {
-    ranks_.emplace(rank, Rank{.process = process, .last_heard = now, .last_moved = now, .digest = std::nullopt});
+    ranks_.emplace(
+        rank,
+        Rank{.process = process, .registered = now, .last_heard = now, .last_moved = now, .digest = std::nullopt});
     return true;
   }
   if (known->second.process.pid == 0) known->second.process = process;
@@ -184,6 +186,14 @@ std::vector<SilentRank> Membership::unconfirmed() const {
   std::vector<SilentRank> ranks;
   for (const auto& [number, rank] : ranks_) {
     if (is_active(rank) && !rank.told_to_exit) ranks.push_back({.rank = number, .host = rank.process.host});
+  }
+  return ranks;
+}
+
+std::vector<Membership::UnendedRank> Membership::unended() const {
+  std::vector<UnendedRank> ranks;
+  for (const auto& [number, rank] : ranks_) {
+    if (is_active(rank)) ranks.push_back({.rank = number, .process = rank.process, .registered = rank.registered});
   }
   return ranks;
 }

@@ -134,6 +134,13 @@ class Membership {
   bool none_running(SteadyTime now) const;
   // Ranks that may still run as far as they have said: neither finished, nor left, nor told to exit.
   std::vector<SilentRank> unconfirmed() const;
+  // Of the registered ranks those that have neither finished nor said that they end: their processes may be there yet.
+  struct UnendedRank {
+    int rank;
+    RankProcess process;
+    SteadyTime registered;
+  };
+  std::vector<UnendedRank> unended() const;
   // The coordinator itself did not run for `pause`: neither silence nor standing still counts against anybody.
   void renew_leases(std::chrono::steady_clock::duration pause);
   // Ranks are held until now: none stands still of itself.
@@ -142,7 +149,7 @@ class Membership {
  private:
   struct Rank {
     RankProcess process;
-    SteadyTime last_heard, last_moved;
+    SteadyTime registered, last_heard, last_moved;
     RankReport report = {};
     bool told_to_exit = false;
     bool left = false;

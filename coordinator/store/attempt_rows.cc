@@ -43,8 +43,8 @@ AttemptRows::AttemptRows(Database& database)
     : database_(database),
       insert_attempt_(database_,
                       "INSERT INTO attempts(job_id, generation, state, start_step, start_checkpoint, token_hash, "
-                      "launcher, hosts, cause, exit_code, started_at, ended_at) "
-                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+                      "launcher, hosts, cause, exit_code, started_at, ended_at, placement) "
+                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       end_attempt_(database_,
                    "INSERT INTO attempts(job_id, generation, state, cause, exit_code, started_at, ended_at, launcher, "
                    "hosts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state, "
@@ -59,7 +59,7 @@ AttemptRows::AttemptRows(Database& database)
       set_failure_(database_, "INSERT OR REPLACE INTO attempt_failures(job_id, generation, failure) VALUES (?, ?, ?)"),
       select_attempts_(database_,
                        "SELECT generation, state, start_step, start_checkpoint, token_hash, launcher, hosts, cause, "
-                       "exit_code, started_at, ended_at, failure FROM attempts LEFT JOIN attempt_failures "
+                       "exit_code, started_at, ended_at, failure, placement FROM attempts LEFT JOIN attempt_failures "
                        "USING (job_id, generation) WHERE job_id = ? ORDER BY generation"),
       insert_finished_(database_,
                        "INSERT OR REPLACE INTO finished_ranks(job_id, generation, rank, step, digest, stopped_early, "
@@ -98,7 +98,8 @@ AttemptRows::AttemptRows(Database& database)
 void AttemptRows::begin(const std::string& job_id, const StoredAttempt& attempt) {
   insert_attempt_.run(job_id, attempt.generation, attempt.state, attempt.start_step, attempt.start_checkpoint,
                       Blob{attempt.token_hash}, attempt.launcher, attempt.hosts, attempt.cause,
-                      std::optional<std::int64_t>(attempt.exit_code), attempt.started_at, attempt.ended_at);
+                      std::optional<std::int64_t>(attempt.exit_code), attempt.started_at, attempt.ended_at,
+                      attempt.placement.value_or(""));
 }
 
 void AttemptRows::end(const std::string& job_id, const StoredAttempt& attempt) {
@@ -150,6 +151,7 @@ std::vector<StoredAttempt> AttemptRows::attempts(const std::string& job_id) {
                         .ended_at = row.integer(10),
                         .launcher = row.bytes(5),
                         .hosts = row.bytes(6),
+                        .placement = row.optional_bytes(12),
                         .failure = failure_of(row.bytes(11))});
   }
   return attempts;

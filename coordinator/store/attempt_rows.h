@@ -23,8 +23,10 @@ struct StoredAttempt {
   std::optional<int> exit_code = {};
   std::int64_t started_at = 0;
   std::int64_t ended_at = 0;
-  std::string launcher = {};  // free text: what is needed to find its processes again
-  std::string hosts = {};
+  std::string launcher = {};  // who starts its ranks, for people: "mpirun --hostfile /etc/hosts", "user"
+  std::string hosts = {};     // for people, too
+  // Its hosts with their slots, as a hostfile, which whoever takes it over needs. None of a program before schema 10.
+  std::optional<std::string> placement = {};
   std::optional<v1::AttemptFailure> failure = {};
 };
 

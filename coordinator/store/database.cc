@@ -92,6 +92,11 @@ std::optional<std::int64_t> Statement::optional_integer(int column) const {
   return integer(column);
 }
 
+std::optional<std::string> Statement::optional_bytes(int column) const {
+  if (sqlite3_column_type(handle_.get(), column) == SQLITE_NULL) return std::nullopt;
+  return bytes(column);
+}
+
 std::string Statement::bytes(int column) const {
   const auto* data = static_cast<const char*>(sqlite3_column_blob(handle_.get(), column));
   const auto size = static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column));

@@ -84,6 +84,7 @@ class Statement {
   std::int64_t integer(int column) const;
   std::optional<std::int64_t> optional_integer(int column) const;  // none of NULL
   std::string bytes(int column) const;                             // of text, too
+  std::optional<std::string> optional_bytes(int column) const;     // none of NULL
 
  private:
   struct Finalize {

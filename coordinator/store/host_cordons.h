@@ -11,15 +11,16 @@
 namespace equipoise::coordinator {
 
 struct StoredCordon {
-  std::string cause;       // OPERATOR or FAILURES
-  std::string reason;      // one sentence
-  std::int64_t since = 0;  // unix seconds
+  std::string cause;           // OPERATOR, FAILURES or SURVIVOR
+  std::string reason;          // one sentence
+  std::int64_t since = 0;      // unix seconds
+  std::string processes = {};  // of SURVIVOR: a line for each, "PID BEGAN-BEFORE GENERATION RANK JOB"
 };
 
 // All throw StoreError, and have then changed nothing. Not thread-safe.
 class HostCordons {
  public:
-  // `database` has schema 9 and outlives it.
+  // `database` has schema 10 and outlives it.
   explicit HostCordons(Database& database);
 
   // nullopt: there is none any more. Within a transaction of the caller.

@@ -150,6 +150,21 @@ CREATE TABLE host_cordons(
   since INTEGER NOT NULL) STRICT, WITHOUT ROWID
 )sql";
 
+// Programs of schema 7, and the first of schema 8, made finished_ranks without it.
+void add_ledger_chain(Database& database) {
+  Statement select(database, "SELECT 1 FROM pragma_table_info('finished_ranks') WHERE name = 'ledger_chain'");
+  select.begin();
+  const bool is_there = select.next();
+  select.reset();
+  if (!is_there) database.execute("ALTER TABLE finished_ranks ADD COLUMN ledger_chain BLOB NOT NULL DEFAULT x''");
+}
+
+// NULL: of an earlier program, which had it in column `launcher`.
+constexpr const char* kColumnsOf10 = R"sql(
+ALTER TABLE attempts ADD COLUMN placement TEXT;
+ALTER TABLE host_cordons ADD COLUMN processes TEXT NOT NULL DEFAULT '';
+)sql";
+
 struct TrainingKey {
   std::string job_id;
   std::int64_t generation;
@@ -214,12 +229,15 @@ void migrate(Database& database, std::int64_t from, const EarlierRows& earlier) 
       return database.execute(kEventGenerations);
     case 8:
       return database.execute(kHostCordons);
+    case 9:
+      add_ledger_chain(database);
+      return database.execute(kColumnsOf10);
     default:
       throw std::logic_error("no step leads on from schema " + std::to_string(from));
   }
 }
 
-constexpr std::int64_t kSchemaVersion = 9;
+constexpr std::int64_t kSchemaVersion = 10;
 
 std::int64_t schema_version(Database& database) {
   Statement version(database, "PRAGMA user_version");

@@ -1,12 +1,10 @@
 #include "coordinator/webhook/webhook_sender.h"
 
-#include <httplib.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
 #include <exception>
-#include <future>
 #include <stdexcept>
 #include <utility>
 
@@ -17,36 +15,13 @@ namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kShortestSecret = 16, kLongestSecret = 4096;
-constexpr std::size_t kLargestAnswer = 64 * 1024;  // nobody reads it
 constexpr std::int64_t kEventsAtOnce = 16;
 constexpr int kMostTryDoublings = 20;
-constexpr std::chrono::seconds kLongestConnect{5};
 
 WebhookOutcome outcome_of_status(int status) {
   if (status >= 200 && status < 300) return WebhookOutcome::kDelivered;
   constexpr std::array kRefusals = {400, 410, 413, 415, 422};
   return std::ranges::find(kRefusals, status) != kRefusals.end() ? WebhookOutcome::kRefused : WebhookOutcome::kFailed;
-}
-
-// Not httplib::Client, which takes no address of IPv6 with letters in it.
-std::unique_ptr<httplib::ClientImpl> make_client(const WebhookSettings& settings) {
-  const WebhookAddress& to = settings.address;
-  std::unique_ptr<httplib::ClientImpl> client;
-  if (to.is_https) {
-    client = std::make_unique<httplib::SSLClient>(to.host, to.port);
-  } else {
-    client = std::make_unique<httplib::ClientImpl>(to.host, to.port);
-  }
-  client->set_follow_location(false);
-  client->set_keep_alive(true);
-  client->set_url_encode(false);  // the address is sent as it was given
-  // Which is as long as the end of this program may wait for it.
-  client->set_connection_timeout(std::min<std::chrono::milliseconds>(settings.longest_try, kLongestConnect));
-  client->set_read_timeout(settings.longest_try);
-  client->set_write_timeout(settings.longest_try);
-  client->enable_server_certificate_verification(true);
-  if (!settings.ca_file.empty()) client->set_ca_cert_path(settings.ca_file.string());
-  return client;
 }
 
 }  // namespace
@@ -63,7 +38,7 @@ WebhookSender::WebhookSender(WebhookSettings settings, const std::filesystem::pa
     : settings_(std::move(settings)),
       source_(std::move(source)),
       cursor_(cursor_file, source_.newest()),
-      client_(make_client(settings_)) {
+      poster_({.address = settings_.address, .ca_file = settings_.ca_file, .longest_try = settings_.longest_try}) {
   if (!settings_.secret_file.empty()) read_webhook_secret(settings_.secret_file);
   for (const auto& [job_id, revision] : source_.newest()) {
     if (revision > cursor_.of(job_id)) pending_.insert(job_id);
@@ -82,6 +57,7 @@ void WebhookSender::end_soon() {
     is_stopping_ = true;
   }
   changed_.notify_all();
+  poster_.stop();
 }
 
 bool WebhookSender::is_stopping() {
@@ -131,7 +107,7 @@ bool WebhookSender::send_events(const std::string& job_id) {
       if (is_stopping()) return false;
       source_.show_age(
           std::chrono::seconds(std::max<std::int64_t>(0, source_.unix_time() - event.event.time().seconds())));
-      const Answer answer = send_in_time(event);
+      const Answer answer = send(event);
       if (is_stopping() && answer.outcome == WebhookOutcome::kFailed) return false;  // it was cut off
       note(event, answer);
       if (answer.outcome == WebhookOutcome::kFailed) return false;
@@ -158,68 +134,23 @@ void WebhookSender::note(const WebhookEvent& event, const Answer& answer) {
   }
 }
 
-WebhookSender::Answer WebhookSender::send_in_time(const WebhookEvent& event) {
-  bool is_done = false;  // guarded by mutex_
-  std::future<Answer> sending = std::async(std::launch::async, [&] {
-    Answer answer;
-    try {
-      answer = send(event);
-    } catch (const std::exception& failure) {
-      answer.what = failure.what();
-    }
-    {
-      const std::lock_guard lock(mutex_);
-      is_done = true;
-    }
-    changed_.notify_all();
-    return answer;
-  });
-  const auto deadline = std::chrono::steady_clock::now() + settings_.longest_try;
-  std::unique_lock lock(mutex_);
-  changed_.wait_until(lock, deadline, [&] { return is_done || is_stopping_; });
-  // Again and again, as a connection that is being made cannot be closed yet.
-  while (!is_done) {
-    lock.unlock();
-    client_->stop();
-    lock.lock();
-    changed_.wait_for(lock, std::chrono::milliseconds(50), [&] { return is_done; });
-  }
-  lock.unlock();
-  return sending.get();
-}
-
 WebhookSender::Answer WebhookSender::send(const WebhookEvent& event) {
-  httplib::Request request;
-  request.method = "POST";
-  request.path = settings_.address.target;
-  request.body = webhook_body(event);
+  const std::string body = webhook_body(event);
   const std::int64_t now = source_.unix_time();
-  const std::string origin = settings_.address.origin();
-  request.headers = {{"Host", origin.substr(origin.find("//") + 2)},
-                     {"Content-Type", "application/json"},
-                     {"User-Agent", settings_.user_agent},
-                     {kWebhookEventHeader, webhook_event_id(event)},
-                     {kWebhookTimestampHeader, std::to_string(now)}};
-  if (!settings_.secret_file.empty()) {
-    const std::string secret = read_webhook_secret(settings_.secret_file);  // it may have been changed
-    request.headers.emplace(kWebhookSignatureHeader, webhook_signature(secret, now, request.body));
+  HttpHeaders headers = {{"Content-Type", "application/json"},
+                         {"User-Agent", settings_.user_agent},
+                         {kWebhookEventHeader, webhook_event_id(event)},
+                         {kWebhookTimestampHeader, std::to_string(now)}};
+  try {
+    if (!settings_.secret_file.empty()) {
+      const std::string secret = read_webhook_secret(settings_.secret_file);  // it may have been changed
+      headers.emplace_back(kWebhookSignatureHeader, webhook_signature(secret, now, body));
+    }
+  } catch (const std::invalid_argument& unreadable) {
+    return {.outcome = WebhookOutcome::kFailed, .what = unreadable.what()};
   }
-  std::size_t bytes = 0;
-  request.content_receiver = [&bytes](const char*, std::size_t size, std::uint64_t, std::uint64_t) {
-    bytes += size;
-    return bytes <= kLargestAnswer;
-  };
-  int status = 0;
-  // Once the status is known, whatever the rest of the answer is.
-  request.response_handler = [&status](const httplib::Response& response) {
-    status = response.status;
-    return true;
-  };
-  const httplib::Result result = client_->send(request);
-  if (status == 0 && result) status = result->status;
-  if (status == 0)
-    return {.outcome = WebhookOutcome::kFailed, .what = "no answer: " + httplib::to_string(result.error())};
-  return {.outcome = outcome_of_status(status), .what = "HTTP status " + std::to_string(status)};
+  const HttpAnswer answer = poster_.post(headers, body);
+  return {.outcome = outcome_of_status(answer.status), .what = answer.what};
 }
 
 }  // namespace equipoise::coordinator

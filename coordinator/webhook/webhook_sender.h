@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -16,18 +15,14 @@
 #include <thread>
 #include <vector>
 
-#include "coordinator/webhook/webhook_address.h"
+#include "common/http/http_poster.h"
 #include "coordinator/webhook/webhook_cursor.h"
 #include "coordinator/webhook/webhook_message.h"
-
-namespace httplib {
-class ClientImpl;
-}
 
 namespace equipoise::coordinator {
 
 struct WebhookSettings {
-  WebhookAddress address;
+  HttpAddress address;
   std::filesystem::path secret_file = {};  // empty: what is sent is not signed
   std::filesystem::path ca_file = {};      // whose certificates https takes; empty: those of this machine
   std::string user_agent = "equipoise-coordinator";
@@ -90,8 +85,6 @@ class WebhookSender {
   // False: a try has failed, or this is to end.
   bool send_events(const std::string& job_id);
   Answer send(const WebhookEvent& event);
-  // Within settings_.longest_try.
-  Answer send_in_time(const WebhookEvent& event);
   void note(const WebhookEvent& event, const Answer& answer);
   bool is_stopping();
   void wait(std::chrono::milliseconds duration);
@@ -99,10 +92,10 @@ class WebhookSender {
   const WebhookSettings settings_;
   const WebhookSource source_;
   WebhookCursor cursor_;
-  std::unique_ptr<httplib::ClientImpl> client_;
+  HttpPoster poster_;
   std::set<std::string> pending_;  // jobs that may have events to send
   int failures_ = 0;               // in a row
-  std::mutex mutex_;               // guards is_stopping_ and the end of a try
+  std::mutex mutex_;               // guards is_stopping_
   std::condition_variable changed_;
   bool is_stopping_ = false;
   std::thread thread_;

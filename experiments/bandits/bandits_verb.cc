@@ -5,10 +5,10 @@
 #include <memory>
 #include <thread>
 
-#include "client/table/number_format.h"
+#include "client/command_line/result_output.h"
 #include "common/base/output_lock.h"
 #include "experiments/bandits/bandit_report.h"
-#include "experiments/report/claim.h"
+#include "experiments/report/reproduction.h"
 
 namespace equipoise {
 namespace {
@@ -18,6 +18,7 @@ struct BanditFlags {
   std::string features = "swapped";
   reproduce::BanditOptions options;
   std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
+  ResultFlags result;
 };
 
 reproduce::Progress progress_on(const Console& console) {
@@ -39,15 +40,19 @@ void reproduce_bandits(BanditFlags flags, const Console& console) {
   const OutputLock lock =
       OutputLock::beside({.field = "--output", .path = flags.output}, {.program = "equipoise reproduce"});
   const auto begin = std::chrono::steady_clock::now();
-  const reproduce::BanditResults results = run_bandits(flags.options, flags.jobs, progress_on(console));
+  const Console progress = flags.result.progress_console(console);
+  const reproduce::BanditResults results = run_bandits(flags.options, flags.jobs, progress_on(progress));
   const std::vector<reproduce::Claim> claims = judge_bandits(results);
   write_report_folder(flags.output, bandit_report_files(results, claims));
-  const auto took = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
-  console.out << claims_text(claims, scenario_names());
-  const reproduce::ClaimCount count = count_claims(claims);
-  console.out << count.holding << " of " << count.judged << " checks hold; " << flags.options.seeds << " seeds in "
-              << duration_text(took) << "\n"
-              << flags.output << "/report.html\n";
+  const reproduce::Reproduction end{
+      .claims = claims,
+      .column_title = "scenario",
+      .columns = scenario_names(),
+      .seeds = flags.options.seeds,
+      .took = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin),
+      .report = flags.output + "/report.html"};
+  flags.result.print({.text = [&] { return reproduction_text(end); }, .json = [&] { return reproduction_json(end); }},
+                     console);
 }
 
 }  // namespace
@@ -69,6 +74,7 @@ void add_reproduce_bandits_verb(CLI::App& parent, Action& chosen) {
   verb->add_option("--features", flags->features, "Feature map: same, swapped or flipped")
       ->type_name("MAP")
       ->capture_default_str();
+  flags->result.add_to(*verb);
   verb->footer("The report is one file for a browser; an earlier report in DIR is replaced.");
   verb->callback(
       [flags, &chosen] { chosen = [flags](const Console& console) { reproduce_bandits(*flags, console); }; });

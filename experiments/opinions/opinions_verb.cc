@@ -5,6 +5,7 @@
 #include <memory>
 #include <thread>
 
+#include "client/command_line/result_output.h"
 #include "client/connection/private_service.h"
 #include "client/data/globalopinionqa_file.h"
 #include "client/data/survey_generator.h"
@@ -16,7 +17,7 @@
 #include "experiments/opinions/opinion_claims.h"
 #include "experiments/opinions/opinion_report.h"
 #include "experiments/opinions/opinion_runner.h"
-#include "experiments/report/claim.h"
+#include "experiments/report/reproduction.h"
 
 namespace equipoise {
 namespace {
@@ -35,6 +36,7 @@ struct OpinionFlags {
   std::string jobs;   // empty: built in
   int workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 2U));
   bool quick = false;
+  ResultFlags result;
 
   OpinionScale scale() const { return quick ? OpinionScale::kQuick : OpinionScale::kReduced; }
 };
@@ -139,15 +141,18 @@ void reproduce_opinions(const OpinionFlags& flags, const Console& console) {
       OutputLock::of_folder({.field = "--output", .path = flags.output},
                             {.program = "equipoise reproduce", .job = "", .admits_runs_inside = true});
   const auto begin = std::chrono::steady_clock::now();
-  const reproduce::OpinionResults results = run_all(flags, console);
+  const reproduce::OpinionResults results = run_all(flags, flags.result.progress_console(console));
   const std::vector<reproduce::Claim> claims = judge_opinions(results);
   write_report_folder(reproduce::ExperimentFolder(flags.output).report(), opinion_report_files(results, claims));
-  const auto took = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
-  const std::vector<std::string> columns{"DPO", "IPO"};
-  const reproduce::ClaimCount count = count_claims(claims);
-  console.out << claims_text(claims, columns) << count.holding << " of " << count.judged << " checks hold; "
-              << flags.seeds << " seeds in " << duration_text(took) << "\n"
-              << flags.output << "/report/report.html\n";
+  const reproduce::Reproduction end{
+      .claims = claims,
+      .column_title = "family",
+      .columns = {"DPO", "IPO"},
+      .seeds = flags.seeds,
+      .took = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin),
+      .report = flags.output + "/report/report.html"};
+  flags.result.print({.text = [&] { return reproduction_text(end); }, .json = [&] { return reproduction_json(end); }},
+                     console);
 }
 
 void add_options(CLI::App& verb, OpinionFlags& flags) {
@@ -172,6 +177,7 @@ void add_options(CLI::App& verb, OpinionFlags& flags) {
       ->check(CLI::Range(1, kMostWorkers))
       ->capture_default_str();
   verb.add_flag("--quick", flags.quick, "A few steps of a tiny model, to see that it works");
+  flags.result.add_to(verb);
 }
 
 }  // namespace

@@ -290,6 +290,11 @@ class Adapter(programs.ProgramTest):
         self.assertEqual(merged.keys(), model.keys())
         for name, tensor in model.items():
             self.assertTrue(torch.equal(tensor, merged[name]), name)
+        # What `export` shows on a terminal is what its worker says of itself.
+        told = self.folder / "progress.json"
+        self.succeed("equipoise-worker", "merge", "--model", self.folder / "model", "--adapter", adapter, "--output",
+                     self.folder / "again", "--progress", told)
+        self.assertEqual(json.loads(told.read_text())["activity"], "comparing with model and adapter")
 
     def test_says_in_one_line_what_is_wrong_and_leaves_nothing(self):
         adapter = self.peft_adapter("adapter", r=2, target_modules=["q_proj"])

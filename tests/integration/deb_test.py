@@ -1,47 +1,32 @@
 """The Debian package of deploy/deb, installed by apt in a fresh Debian, used there as a user who is not root, and
 removed again. Needs root, mmdebstrap and Debian's mirror: `make test-deb`."""
 
-import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import fresh_debian  # noqa: E402
 import programs  # noqa: E402
 
 PACKAGES = programs.ROOT / "build/deb"
 PROGRAMS = ("equipoise", "equipoise-coordinator", "equipoise-shim", "equipoise-worker")
 USER = "1000:1000"
-VARIABLES = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/somebody", "LC_ALL": "C.UTF-8",
-             "OMP_NUM_THREADS": "1", "DEBIAN_FRONTEND": "noninteractive"}
 
 
-def debian():
-    """An archive of the fresh Debian, which takes minutes and is kept. systemd makes the user of the service, and reads
-    its unit; it does not run here."""
-    archive = PACKAGES / "debian.tar"
-    if not archive.exists():
-        aside = archive.with_suffix(".new.tar")
-        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--include=systemd", "bookworm", str(aside)],
-                       check=True)
-        aside.rename(archive)
-    return archive
+class Deb(fresh_debian.FreshDebian):
+    ARCHIVE = PACKAGES / "debian.tar"
+    INCLUDE = "systemd"  # makes the user of the service, and reads its unit; it does not run here
+    VARIABLES = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/somebody", "LC_ALL": "C.UTF-8",
+                 "OMP_NUM_THREADS": "1", "DEBIAN_FRONTEND": "noninteractive"}
 
-
-class Deb(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.chroot = shutil.which("chroot")
+        super().setUpClass()
         cls.package, = PACKAGES.glob("equipoise_*.deb")
-        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="equipoise-deb-"))
-        cls.addClassCleanup(shutil.rmtree, cls.root, ignore_errors=True)
-        subprocess.run(["tar", "-C", str(cls.root), "-xf", str(debian())], check=True)
-        cls.mount("proc", "-t", "proc", "proc")
-        cls.mount("dev", "--bind", "/dev")
         # How this machine reaches Debian's mirror.
         cls.mount("etc/apt", "--bind", "/etc/apt")
         for name in ("etc/resolv.conf", "etc/hosts"):
@@ -50,29 +35,12 @@ class Deb(unittest.TestCase):
         cls.install()
 
     @classmethod
-    def mount(cls, name, *options):
-        subprocess.run(["mount", *options, str(cls.root / name)], check=True)
-        cls.addClassCleanup(subprocess.run, ["umount", "--lazy", str(cls.root / name)], check=True)
-
-    @classmethod
     def install(cls):
         """As the pages say."""
         shutil.copy(cls.package, cls.root / "tmp")
         cls.succeed("apt-get", "update", "--quiet")
         cls.succeed("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", f"/tmp/{cls.package.name}")
         cls.succeed("useradd", "--create-home", "--uid", "1000", "somebody")
-
-    @classmethod
-    def start(cls, *command, user=None, **options):
-        as_user = [f"--userspec={user}"] if user else []
-        return subprocess.run([cls.chroot, *as_user, str(cls.root), *map(str, command)], capture_output=True, text=True,
-                              timeout=900, stdin=subprocess.DEVNULL, env={**VARIABLES, **options})
-
-    @classmethod
-    def succeed(cls, *command, **options):
-        result = cls.start(*command, **options)
-        assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
-        return result.stdout
 
     def files(self):
         """Of the package, without folders."""
@@ -134,8 +102,8 @@ class Deb(unittest.TestCase):
         # What systemd does before it.
         self.succeed("install", "-d", "-o", "equipoise", "-g", "equipoise", "-m", "700", "/var/lib/equipoise")
         options = ["--listen", "127.0.0.1:0", "--metrics-listen", "", "--announce", "/var/lib/equipoise/announce"]
-        with subprocess.Popen([self.chroot, "--userspec=equipoise:equipoise", str(self.root), program, *arguments, *options],
-                              env={**VARIABLES, "HOME": "/var/lib/equipoise"}, stdin=subprocess.DEVNULL,
+        with subprocess.Popen(self.command(program, *arguments, *options, user="equipoise:equipoise"),
+                              env={**self.VARIABLES, "HOME": "/var/lib/equipoise"}, stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as coordinator:
             try:
                 self.succeed("sh", "-c", "for i in $(seq 600); do [ -e /var/lib/equipoise/announce ] && exit;"
@@ -157,5 +125,4 @@ class Deb(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    assert os.geteuid() == 0, "needs root, for chroot and mount"
     unittest.main()

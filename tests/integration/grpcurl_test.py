@@ -20,7 +20,7 @@ from google.protobuf import descriptor_pool, json_format, message_factory  # noq
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (  # noqa: E402
     ProtoReflectionDescriptorDatabase)
 
-SERVICES = ("equipoise.v1.TrainingJobService", "equipoise.v1.HostService")
+SERVICES = ("equipoise.v1.TrainingJobService", "equipoise.v1.HostService", "equipoise.v1.WorkerService")
 ADDRESS = "127.0.0.1:7443"
 # The program; empty: calls are made as it makes them. `make test-grpcurl` demands it.
 GRPCURL = os.environ.get("EQUIPOISE_GRPCURL", shutil.which("grpcurl") or "")
@@ -54,9 +54,15 @@ class Grpcurl(programs.ProgramTest):
         self.methods = {f"{name}/{method.name}": method for name in SERVICES
                         for method in pool.FindServiceByName(name).methods}
 
-    def submit(self, job):
-        said = self.succeed("equipoise", "submit", job, "--np", "1", "--coordinator", self.coordinator.address)
+    def submit(self, job, *options):
+        said = self.succeed("equipoise", "submit", job, *(options or ["--np", "1"]), "--coordinator",
+                            self.coordinator.address)
         return said.split()[-1]
+
+    def external_job(self, name):
+        """A job of the page's own: of one rank that nobody launches, and of three steps."""
+        return self.submit(self.write_job(name, training={"max_steps": 3, "global_batch_size": 16, "seed": 1}),
+                           "--external")
 
     def wait_for_state(self, job_id, wanted):
         self.wait_for(job_id, lambda job: job["state"] == wanted)
@@ -119,6 +125,7 @@ class Grpcurl(programs.ProgramTest):
         running = self.submit(self.write_job("survey-long", name="survey", training={
             "max_steps": 1000000, "global_batch_size": 16, "seed": 1}))
         self.wait_for_state(running, "JOB_STATE_RUNNING")
+        by_hand, leaving = self.external_job("by-hand"), self.external_job("leaving")
         (self.folder / "runs").mkdir()
         shown = set()
         for words in examples():
@@ -128,6 +135,7 @@ class Grpcurl(programs.ProgramTest):
             self.assertEqual(words[-2], ADDRESS)
             name = words[-1].split("/")[-1]
             real = [word.replace("survey-1a2b3c4d", running).replace("survey-5e6f7a8b", ended)
+                    .replace("survey-9c0d1e2f", by_hand).replace("survey-3a4b5c6d", leaving)
                     .replace("node2", "localhost").replace("/srv/", f"{self.folder}/")
                     .replace(ADDRESS, self.coordinator.address) for word in words]
             code, said = self.call(real)
@@ -138,9 +146,14 @@ class Grpcurl(programs.ProgramTest):
                 self.assertGreater(len(said), 2, f"{real}: nothing was answered")
             if name == "CheckpointTrainingJob":  # which a fork begins with
                 self.wait_for(running, lambda job: int(job.get("checkpoint_step", 0)) > 0)
+            if name in ("RegisterWorker", "StartTraining", "ReportStep"):  # also of the job whose rank leaves
+                code, said = self.call([word.replace(by_hand, leaving) for word in real])
+                self.assertEqual(code, "OK", f"{real}\n{said}")
             if name == "PauseTrainingJob":
                 self.wait_for_state(running, "JOB_STATE_PAUSED")
         self.assertEqual(shown, set(self.methods))
+        self.wait_for_state(by_hand, "JOB_STATE_SUCCEEDED")
+        self.wait_for(leaving, lambda job: job["state"] == "JOB_STATE_QUEUED" and job["checkpoint_step"] == "1")
 
 
 if __name__ == "__main__":

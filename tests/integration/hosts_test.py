@@ -1,6 +1,7 @@
 """A coordinator and ranks on three hosts (network namespaces): what reaches the ranks, who runs where, and what people
 are told when hosts or networks fail."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import hosts  # noqa: E402
+import hung_files  # noqa: E402
 import programs  # noqa: E402
 
 STATE_WAIT = 150  # seconds
@@ -28,11 +30,15 @@ class Hosts(programs.ProgramTest):
 
     def setUp(self):
         super().setUp()
+        self.mount()
         self.cluster = hosts.Cluster(self.folder, 3)
         self.addCleanup(self.cluster.close)
         self.head, self.second, self.third = self.cluster.hosts
         self.coordinator = None
         self.write_data()
+
+    def mount(self):
+        """What all hosts see."""
 
     def write_data(self):
         """Log-linear jobs: ranks start in a second and need no model."""
@@ -370,6 +376,35 @@ class TrainingGoesOn(Hosts):
         self.cluster.plug_in(self.third)
         self.ends_as_if_undisturbed(job_id, "cut", restarts=0)
 
+    def steps_without(self, name, *partings):
+        """A job during which, for 5 s, which are less than a lease, no packet goes between some hosts: (host, others).
+        Returns how many steps it did in the last four of them."""
+        job_id = self.running(name)
+        with contextlib.ExitStack() as stack:
+            for host, others in partings:
+                stack.enter_context(host.parted_from(*others))
+            time.sleep(1)  # for what was under way
+            before = self.steps_written(name)
+            time.sleep(4)
+            done = self.steps_written(name) - before
+        self.ends_as_if_undisturbed(job_id, name, restarts=0)
+        return done
+
+    def steps_written(self, name):
+        return (self.folder / name / "metrics.jsonl").read_text().count("\n")
+
+    def test_five_seconds_without_a_packet_between_the_hosts_of_two_ranks(self):
+        self.assertEqual(self.steps_without("ranks", (self.second, [self.third])), 0)
+
+    def test_five_seconds_without_a_packet_between_rank_0_and_the_coordinator(self):
+        self.assertEqual(self.steps_without("reports", (self.second, [self.head])), 0)
+
+    def test_five_seconds_without_a_packet_between_another_rank_and_the_coordinator(self):
+        self.steps_without("heartbeats", (self.third, [self.head]))
+
+    def test_five_seconds_in_which_no_host_hears_of_another(self):
+        self.assertEqual(self.steps_without("all", (self.second, [self.head, self.third]), (self.third, [self.head])), 0)
+
     def test_a_slow_network(self):
         """For a hundred steps 1 Mbit/s, and packets that wait for up to half a second."""
         job_id = self.running("slow")
@@ -432,5 +467,52 @@ class HostsThatAreGone(Hosts):
         self.assertEqual(self.wait_for(job_id)["state"], "JOB_STATE_CANCELLED")
 
 
+class RanksThatSurvive(Hosts):
+    """Of which the kernel waits for a file system that does not answer: SIGKILL does not end them."""
+
+    def mount(self):
+        self.assertEqual(os.environ[hung_files.MOUNTS], "")
+        self.hung = hung_files.HungFolder(self, self.folder / "hung", self.folder / "behind")
+
+    def hosts_list(self):
+        listed = json.loads(self.equipoise("hosts", "list", "--json").stdout)["hosts"]
+        return {host["name"]: host for host in listed}
+
+    def wait_until(self, is_reached, what):
+        end = time.monotonic() + STATE_WAIT
+        while not is_reached():
+            self.assertLess(time.monotonic(), end, what + "\n" + (self.folder / "coordinator.log").read_text())
+            time.sleep(0.2)
+
+    def test_their_host_is_not_used_before_they_are_gone(self):
+        (self.folder / "behind" / "train.jsonl").write_text((self.folder / "train.jsonl").read_text())
+        self.start_coordinator(slots=((2, 1), (3, 1)))
+        stuck = self.job_file("stuck", workers=1)
+        stuck.write_text(stuck.read_text().replace('"train.jsonl"', '"hung/train.jsonl"'))
+        self.hung.hang()
+        job_id = self.submit(stuck)
+        self.assertTrue(self.hung.asked.acquire(timeout=60))
+        [pid] = self.wait_for_ranks(self.second, 1)
+        self.assertEqual(self.equipoise("jobs", "cancel", job_id).returncode, 0)
+        self.assertEqual(self.wait_for(job_id)["state"], "JOB_STATE_CANCELLED")
+        self.wait_until(lambda: self.hosts_list()["eqn2"]["state"] == "HOST_STATE_CORDONED", "eqn2 is used")
+        cordon = self.hosts_list()["eqn2"]["cordon"]
+        left = f"process {pid} (rank 0 of job {job_id}) has survived SIGKILL, in state D"
+        self.assertEqual((cordon["cause"], cordon["reason"]), ("CORDON_CAUSE_SURVIVOR", left))
+        self.assertIn(left, self.equipoise("hosts", "list").stdout)
+        self.assertIn(left, " ".join(self.job(job_id)["conditions"]))
+        self.finish(self.submit(self.job_file("beside", workers=1)))
+        self.assertEqual(pathlib.Path(f"/proc/{pid}/comm").exists(), True)
+        waiting = self.submit(self.job_file("waiting", workers=2))
+        self.wait_until(lambda: f"not used: eqn2, where {left}" in self.job(waiting)["state_reason"], "it waits")
+        self.stop_coordinator()  # the next one knows of it
+        self.start_coordinator(slots=((2, 1), (3, 1)))
+        self.assertEqual(self.hosts_list()["eqn2"]["cordon"]["reason"], left)
+        self.hung.go_on()
+        self.finish(waiting)
+        self.assertEqual(self.hosts_list()["eqn2"]["state"], "HOST_STATE_READY")
+
+
 if __name__ == "__main__":
+    hung_files.with_own_mounts()
     unittest.main()

@@ -107,7 +107,7 @@ class HungFiles(programs.ProgramTest):
         self.disk.hang()
         said = []
 
-        # `equipoise submit` would look at the folder itself, and wait with it.
+        # `equipoise submit` looks at the folder itself.
         def submit_late():
             with equipoise.Client(self.coordinator.address) as client:
                 try:
@@ -154,6 +154,16 @@ class HungFiles(programs.ProgramTest):
         self.disk.go_on()
         asker.join(60)
         self.assertEqual(len(said), 1, "it has not gone on")
+
+    def test_submit_does_not_wait_for_the_folder_that_it_looks_at(self):
+        self.disk.hang()
+        for output in (self.disk.folder / "late", self.disk.folder):
+            result = self.submit("late", output)
+            self.assertEqual((result.returncode, result.stdout), (1, ""), result.stderr)
+            self.assertEqual(result.stderr.splitlines(),
+                             [f"equipoise submit: the file system of {output} does not answer"])
+        self.disk.go_on()
+        self.assertEqual(self.submit("late", self.disk.folder / "late").returncode, 0)
 
     def test_the_coordinator_ends_while_a_file_system_is_silent(self):
         hung = self.submitted("hung", self.disk.folder / "hung")

@@ -212,6 +212,23 @@ class Evaluations(LiveJobs):
         self.assertEqual(lines, self.lines("whole"))
         self.assertEqual(self.final("asked"), self.final("whole"))
 
+    def test_one_whose_steps_are_done_again_is_made_again(self):
+        self.SECTIONS = {**self.SECTIONS, "evaluation": {"every_steps": 700}, "checkpoint": {"every_steps": 1400}}
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
+        self.start_coordinator()
+        job_id = self.submit("asked")
+        self.wait_for_step(job_id, 10)
+        self.jobs("evaluate", job_id, "--wait")
+        step = int(self.job(job_id)["validation_step"])
+        os.kill(self.ranks(job_id)[-1], signal.SIGKILL)
+        job = self.finished(job_id)
+        self.assertEqual((int(job["generation"]), job["asked_evaluation_steps"]), (2, [str(step)]))
+        lines = self.lines("asked")
+        [added] = [line for line in lines if line.get("split") == "validation" and line["step"] == step]
+        lines.remove(added)
+        self.assertEqual(lines, self.lines("whole"))
+        self.assertEqual(self.final("asked"), self.final("whole"))
+
 
 class Forks(LiveJobs):
     def setUp(self):
@@ -221,7 +238,9 @@ class Forks(LiveJobs):
         self.addCleanup(self.coordinator.stop)
 
     def fork(self, job_id, *options):
-        return self.jobs("fork", job_id, *options).strip().splitlines()[-1].split()[-1]
+        said = self.jobs("fork", job_id, *options)
+        self.assertRegex(said, r"^[\w-]+\n$")  # the progress of the checkpoint before it is not in it
+        return said.strip()
 
     def test_a_fork_begins_where_its_parent_was_and_the_parent_goes_on_undisturbed(self):
         self.train_undisturbed("whole", 2, **self.SECTIONS)
@@ -249,6 +268,12 @@ class Forks(LiveJobs):
         # Up to the fork its lines are its parent's.
         self.assertEqual([line for line in self.steps_and_evaluations("other") if line["step"] <= step],
                          [line for line in self.lines("whole") if line["step"] <= step])
+        for file in ("final/README.md", "report.html"):
+            text = (self.folder / "other" / file).read_text()
+            told = f"the checkpoint of step {step} of job {parent}" if file.endswith("md") else \
+                json.dumps({"job": parent, "step": step}, separators=(",", ":"))
+            self.assertIn(told, text)
+            self.assertNotIn(told, (self.folder / "parent" / file).read_text())
         tree = self.jobs("tree", other).splitlines()
         self.assertEqual(len(tree), 2)
         self.assertTrue(tree[0].startswith(f"{parent}  SUCCEEDED"), tree)

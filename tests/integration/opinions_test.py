@@ -9,7 +9,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from programs import ROOT, ProgramTest, read_lines  # noqa: E402
+from programs import ROOT, ProgramTest, read_lines, run  # noqa: E402
 
 SURVEY = ROOT / "tests/golden/surveys/global_opinions.csv"
 METHODS = {"SFT": "sft", "DPO": "dpo", "IS-DPO": "is-dpo", "GR-DPO": "gr-dpo", "IPO": "ipo", "IS-IPO": "is-ipo",
@@ -45,14 +45,24 @@ class Opinions(ProgramTest):
         self.check_summary()
 
         first = self.files()
-        said = self.succeed(*self.command)
-        self.assertEqual(said.count("finished before"), len(METHODS) * len(SEEDS))
+        result = run(*self.command, "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stderr.count("finished before"), len(METHODS) * len(SEEDS))
+        self.check_json(json.loads(result.stdout))
         self.assertEqual(self.files(), first)
 
         # A run that was broken off is done again, and alone.
         (self.output / "runs/seed-4/gr-ipo/fingerprint").unlink()
         said = self.succeed(*self.command)
         self.assertEqual(said.count("finished before"), len(METHODS) * len(SEEDS) - 1)
+
+    def check_json(self, end):
+        self.assertEqual((end["report"], end["seeds"]), (f"{self.output}/report/report.html", len(SEEDS)))
+        said = [(claim["claim"], finding["family"], "holds" if finding["holds"] else "does not hold", finding["numbers"])
+                for claim in end["claims"] for finding in claim["findings"]]
+        rows = read_table(self.output / "report/claims.csv")
+        self.assertEqual(said, [(row["claim"], row["family"], row["verdict"], row["numbers"]) for row in rows])
+        self.assertEqual((end["judged"], end["holding"]), (len(rows), [row["verdict"] for row in rows].count("holds")))
 
     def files(self):
         return {path.name: path.read_bytes() for path in (self.output / "report").iterdir()}

@@ -13,6 +13,7 @@ import programs  # noqa: E402
 programs.with_python_deps()
 sys.path.insert(0, str(programs.ROOT / ".ci"))
 import api_reference  # noqa: E402
+import field_comments  # noqa: E402
 
 
 class Protocol(programs.ProgramTest):
@@ -58,6 +59,14 @@ class Protocol(programs.ProgramTest):
         self.assertIn('Field "bare"', self.run_buf("lint", "proto").stdout)
         _, missing = api_reference.reference(self.folder / "proto")
         self.assertEqual(missing, ["WatchTrainingJobRequest.bare"])
+
+    def test_a_comment_without_range_unit_absence_or_retry_is_found(self):
+        self.assertEqual(field_comments.gaps(self.folder / "proto"), [])
+        self.change("int64 after_revision = 2;", "int64 after_revision = 2;\n  // New.\n  double bare = 3;")
+        self.change("  // NOT_FOUND. Safe to retry.\n  rpc GetTrainingJob(", "  // NOT_FOUND.\n  rpc GetTrainingJob(")
+        self.assertEqual(field_comments.gaps(self.folder / "proto"), [
+            "TrainingJobService.GetTrainingJob does not say whether it may be made again",
+            "WatchTrainingJobRequest.bare has no range, no unit, no meaning of its absence"])
 
     def test_the_reference_has_every_call(self):
         page = (programs.ROOT / "docs/reference/api.md").read_text()

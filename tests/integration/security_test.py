@@ -98,34 +98,64 @@ class Security(programs.ProgramTest):
     def job(self, coordinator, job_id):
         return json.loads(self.check(0, self.call(coordinator, "jobs", "get", job_id, "--json", role="viewer")))
 
+    def reporter(self, job_id):
+        """`jobs report` of a job, to somebody who is not there."""
+        token = self.folder / "trainer-token"
+        token.write_text("of-the-pod")
+        return [job_id, "--every", "1", "--status-url", "https://127.0.0.1:1/status", "--status-token-file", str(token)]
+
     def test_every_command_in_every_role(self):
+        """Of the program's own list of verbs: one that is added has to be named here."""
         self.small_model()
         coordinator = self.start()
         job_id = self.submit(coordinator, self.write_job("guarded"), "--external")
-        self.assertIn("token", self.call(coordinator, "hosts", "list").stderr)
-        self.check(0, self.call(coordinator, "hosts", "list", role="viewer"))
-        for words in (["cordon", "node1", "--reason", "why"], ["uncordon", "node1"]):
-            result = self.call(coordinator, "hosts", *words, role="viewer")
-            self.check(2, result)
-            self.assertIn("a-viewer is viewer, expected operator", result.stderr)
-            self.assertIn("there is no host", self.call(coordinator, "hosts", *words, role="operator").stderr)
-        reads = [["list"], ["get", job_id], ["weights", job_id]]
-        operates = [["pause", job_id], ["resume", job_id], ["checkpoint", job_id], ["cancel", job_id]]
-        for words in reads + operates + [["watch", job_id], ["delete", job_id]]:
-            self.assertIn("token", self.call(coordinator, "jobs", *words).stderr, words)
-            self.check(2, self.call(coordinator, "jobs", *words))
-        for words in operates + [["delete", job_id]]:
-            result = self.call(coordinator, "jobs", *words, role="viewer")
-            self.check(2, result)
-            self.assertIn("a-viewer is viewer", result.stderr)
-        result = self.call(coordinator, "submit", self.write_job("refused"), role="viewer")
-        self.check(2, result)
-        for words in reads:
-            for role in self.tokens:
-                self.check(0, self.call(coordinator, "jobs", *words, role=role))
-        self.check(0, self.call(coordinator, "jobs", "cancel", job_id, role="operator"))
-        self.check(2, self.call(coordinator, "jobs", "delete", job_id, role="operator"))
-        self.check(0, self.call(coordinator, "jobs", "delete", job_id, role="admin"))
+        # Each verb that calls a coordinator, with the least role and an end of it that is no matter of roles: in an order
+        # in which they work.
+        commands = {
+            "submit": ("operator", [self.write_job("refused"), "--external"], ""),
+            "jobs list": ("viewer", [], ""),
+            "jobs get": ("viewer", [job_id], ""),
+            "jobs weights": ("viewer", [job_id], ""),
+            "jobs ranks": ("viewer", [job_id], ""),
+            "jobs attempts": ("viewer", [job_id], ""),
+            "jobs checkpoints": ("viewer", [job_id], ""),
+            "jobs events": ("viewer", [job_id], ""),
+            "jobs tree": ("viewer", [job_id], ""),
+            "hosts list": ("viewer", [], ""),
+            "hosts cordon": ("operator", ["node1", "--reason", "why"], "there is no host"),
+            "hosts uncordon": ("operator", ["node1"], "there is no host"),
+            "jobs set": ("operator", [job_id, "priority=3"], ""),
+            "jobs fork": ("operator", [job_id], "has no checkpoint"),
+            "jobs evaluate": ("operator", [job_id], "is QUEUED"),
+            "jobs checkpoint": ("operator", [job_id], "is QUEUED"),
+            "jobs pause": ("operator", [job_id], ""),
+            "jobs resume": ("operator", [job_id], ""),
+            "jobs cancel": ("operator", [job_id], ""),
+            "jobs watch": ("viewer", [job_id], "the job was cancelled"),
+            "jobs report": ("viewer", self.reporter(job_id), "its last status was not taken"),
+            "jobs delete": ("admin", [job_id], ""),
+        }
+        # It says what is wrong and ends as well as it can, whoever calls.
+        self.assertEqual(set(commands), {verb for verb, options in programs.verbs().items()
+                                         if "--coordinator" in options} - {"doctor"})
+        before = self.job(coordinator, job_id)
+        roles = list(self.tokens)
+        for verb, (least, words, _) in commands.items():
+            for role in [None, *roles[:roles.index(least)]]:
+                with self.subTest(verb=verb, role=role):
+                    result = self.call(coordinator, *verb.split(), *words, role=role)
+                    self.check(2, result)
+                    self.assertIn(f"a-{role} is {role}, expected {least}" if role else "wants a token", result.stderr)
+        self.assertEqual(self.job(coordinator, job_id), before)
+        self.assertIn("wants a token", self.call(coordinator, "doctor").stdout)
+        for verb, (least, words, end) in commands.items():
+            for role in roles[roles.index(least):] if least == "viewer" else [least]:
+                with self.subTest(verb=verb, role=role):
+                    result = self.call(coordinator, *verb.split(), *words, role=role)
+                    if end:
+                        self.assertIn(end, result.stdout + result.stderr)
+                    else:
+                        self.check(0, result)
 
     def test_a_job_from_end_to_end_and_no_secret_for_others(self):
         self.small_model()

@@ -30,6 +30,7 @@ class SlurmTest(pause_test.LeavingJobs):
 
     def setUp(self):
         super().setUp()
+        self.addCleanup(self.slurm.return_lost_nodes)  # where a test has failed, after its job is cancelled
         # What EQUIPOISE_HOME names on all nodes.
         self.home = self.folder / "home"
         (self.home / "build/release").mkdir(parents=True)
@@ -183,6 +184,8 @@ class Batch(SlurmTest):
         self.assertEqual(self.job(job_id)["generation"], "1")
 
     def test_a_killed_slurmd_whose_processes_go_on(self):
+        # Longer than Slurm takes to give the node up, on any machine.
+        self.SECTIONS = {**self.SECTIONS, "training": {**self.SECTIONS["training"], "max_steps": 4 * STEPS}}
         job_id, number = self.began()
         self.slurm.kill_node("n2")
         # Training goes on until Slurm gives the node up.

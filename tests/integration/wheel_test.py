@@ -1,23 +1,19 @@
 """The wheel of deploy/wheel on a machine that has only Python and Open MPI: a fresh Debian in a folder, which it is
 installed and used in. Needs root, mmdebstrap and Debian's mirror: `make test-wheel`."""
 
-import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import fresh_debian  # noqa: E402
 import programs  # noqa: E402
 
 WHEELS = programs.ROOT / "build/wheel"
-VARIABLES = {"PATH": "/venv/bin:/usr/bin:/bin", "HOME": "/root", "OMPI_ALLOW_RUN_AS_ROOT": "1",
-             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1", "EQUIPOISE_DEVICE": "cpu",
-             "LC_ALL": "C.UTF-8"}
 SITE_PACKAGES = "venv/lib/python3.11/site-packages"
 
 PROGRAM = """
@@ -30,36 +26,21 @@ with equipoise.Client() as client:
 """
 
 
-def debian():
-    """An archive of the fresh Debian, which takes minutes and is kept."""
-    archive = WHEELS / "debian.tar"
-    if not archive.exists():
-        aside = archive.with_suffix(".new.tar")
-        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3-venv,openmpi-bin", "bookworm",
-                        str(aside)], check=True)
-        aside.rename(archive)
-    return archive
+class Wheel(fresh_debian.FreshDebian):
+    ARCHIVE = WHEELS / "debian.tar"
+    INCLUDE = "python3-venv,openmpi-bin"
+    VARIABLES = {"PATH": "/venv/bin:/usr/bin:/bin", "HOME": "/root", "OMPI_ALLOW_RUN_AS_ROOT": "1",
+                 "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1", "EQUIPOISE_DEVICE": "cpu",
+                 "LC_ALL": "C.UTF-8"}
 
-
-class Wheel(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.chroot = shutil.which("chroot")
+        super().setUpClass()
         cls.wheel, = WHEELS.glob("equipoise-*.whl")
-        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="equipoise-wheel-"))
-        cls.addClassCleanup(shutil.rmtree, cls.root, ignore_errors=True)
-        subprocess.run(["tar", "-C", str(cls.root), "-xf", str(debian())], check=True)
-        cls.mount("proc", "-t", "proc", "proc")
-        cls.mount("dev", "--bind", "/dev")
         shutil.copy(cls.wheel, cls.root)
         cls.succeed("python3", "-m", "venv", "/venv")
         cls.install_dependencies()
         cls.succeed("pip", "install", "--quiet", "--no-index", "--no-deps", f"/{cls.wheel.name}")
-
-    @classmethod
-    def mount(cls, name, *options):
-        subprocess.run(["mount", *options, str(cls.root / name)], check=True)
-        cls.addClassCleanup(subprocess.run, ["umount", "--lazy", str(cls.root / name)], check=True)
 
     @classmethod
     def install_dependencies(cls):
@@ -82,17 +63,6 @@ class Wheel(unittest.TestCase):
         with zipfile.ZipFile(cls.wheel) as wheel:
             metadata = wheel.read(next(name for name in wheel.namelist() if name.endswith("/METADATA"))).decode()
         return [line for line in re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE) if "extra ==" not in line]
-
-    @classmethod
-    def start(cls, *command, **options):
-        return subprocess.run([cls.chroot, str(cls.root), *map(str, command)], capture_output=True, text=True,
-                              timeout=300, stdin=subprocess.DEVNULL, env={**VARIABLES, **options})
-
-    @classmethod
-    def succeed(cls, *command, **options):
-        result = cls.start(*command, **options)
-        assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
-        return result.stdout
 
     def test_it_wants_the_release_of_torch_that_the_programs_are_linked_with(self):
         release, = (programs.DEPS / "python").glob("torch-*.dist-info")
@@ -123,9 +93,9 @@ class Wheel(unittest.TestCase):
         self.assertIn("worst", self.succeed(*in_folder, "equipoise", "evaluate", "--model", "run/final", "--reference",
                                             "model", "--data", "data/validation.jsonl", "--output", "pairs.jsonl"))
         coordinator = subprocess.Popen(
-            [self.chroot, str(self.root), "equipoise-coordinator", "--listen", "127.0.0.1:0", "--metrics-listen", "",
-             "--state", "/root/state", "--announce", "/root/announce.json"], env=VARIABLES, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
+            self.command("equipoise-coordinator", "--listen", "127.0.0.1:0", "--metrics-listen", "", "--state",
+                         "/root/state", "--announce", "/root/announce.json"), env=self.VARIABLES,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             announce = self.root / "root/announce.json"
             self.succeed("sh", "-c", "until [ -e /root/announce.json ]; do sleep 0.1; done")
@@ -138,5 +108,4 @@ class Wheel(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    assert os.geteuid() == 0, "needs root, for chroot and mount"
     unittest.main()

@@ -9,7 +9,8 @@ of the coordinator, with and without the ranks; a pause and a resume; a full dis
 this may mount one. The last line is "N passed, N failed": a job passes where its metrics and its model are those of the
 undisturbed run, bit by bit, and each step is on record once. Every third job is forked while faults go on, and the fork
 must end so too. Every third has its settings changed: it passes where the weights and learning rates of all its steps
-are what the changes on record give, and where its receipt is verified.
+are what the changes on record give, and where its receipt is verified. The whole fails, too, where a step of alpha was
+lost or doubled, or where jobs took longer to go on than p95 15 s and p99 20 s.
 """
 
 import argparse
@@ -40,6 +41,7 @@ SETTLING = 0.3  # seconds in which steps that were under way at a fault may stil
 STATE_DISK = "64m"
 WARMUP = 5  # steps
 KINDS = ("plain", "changed", "forked")
+RECOVERY_BARS = ((0.95, 15), (0.99, 20))  # share of faults, seconds until another step is done
 
 
 def percentile(values, share):
@@ -293,8 +295,21 @@ class Soak(resume_test.ResumeTest):
                 if self.coordinator.process.poll() is not None:
                     self.restart_coordinator()
         self.report(taken)
-        print(f"{passed} passed, {failed} failed")
-        return failed == 0 and passed > 0
+        broken = self.broken_bars()
+        for bar in broken:
+            print(bar)
+        print(f"{passed} passed, {failed + len(broken)} failed")
+        return failed == 0 and passed > 0 and not broken
+
+    def broken_bars(self):
+        """A sentence for each that does not hold."""
+        broken = [f"recovery: {percentile(self.recoveries, share):.1f} s at p{share * 100:.0f}, expected at most {most} s"
+                  for share, most in RECOVERY_BARS if percentile(self.recoveries, share) > most]
+        if self.lost or self.doubled:
+            broken.append(f"steps of alpha lost {self.lost}, doubled {self.doubled}, expected 0 of both")
+        if not self.recoveries:
+            broken.append("no fault has befallen a job that went on")
+        return broken
 
     def report(self, taken):
         print("faults: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(self.faults.items())))

@@ -4,8 +4,10 @@ Each host is a process that only holds the namespaces; with it they are gone. No
 network. It takes root and a kernel with network namespaces: where they cannot be made, the test fails.
 """
 
+import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -70,6 +72,30 @@ class Host:
               }}
             }}
             """)
+
+    @contextlib.contextmanager
+    def parted_from(self, *others):
+        """Meanwhile no packet goes to these hosts, and none that they send arrives."""
+        addresses = ", ".join(other.address for other in others)
+        self.run("nft", "-f", "-", input=f"""
+            table inet parted {{
+              chain arriving {{
+                type filter hook input priority 0;
+                ip saddr {{ {addresses} }} counter drop
+              }}
+              chain leaving {{
+                type filter hook output priority 0;
+                ip daddr {{ {addresses} }} counter drop
+              }}
+            }}
+            """)
+        try:
+            yield
+        finally:
+            dropped = re.findall(r"packets (\d+)", self.run("nft", "list", "table", "inet", "parted"))
+            self.run("nft", "delete", "table", "inet", "parted")
+        if not any(int(count) for count in dropped):
+            raise RuntimeError(f"{self.name} has sent nothing to {addresses} and has heard nothing of them")
 
     def open_firewall(self):
         self.run("nft", "flush", "ruleset")

@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,13 @@ def run(*arguments, timeout=600, prefix=(), **environment):
         [*prefix, str(path) if path.exists() else program, *rest],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
         env={**ENVIRONMENT, **environment})
+
+
+def verbs():
+    """Every verb of `equipoise` with its options, as the program's own completion lists them."""
+    script = run("equipoise", "completion", "bash").stdout
+    lines = re.findall(r"^    \"([^\"]*)\"\) verbs='([^']*)' options='([^']*)' ;;$", script, re.MULTILINE)
+    return {path: options.split() for path, inner, options in lines if path and not inner}
 
 
 def read_lines(path):

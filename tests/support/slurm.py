@@ -121,6 +121,11 @@ class Slurm:
         self.await_idle()
         self._await("slurmctld", self._has_told_all, TELL_WAIT)
 
+    def return_lost_nodes(self):
+        for node in NODES:
+            if self.daemons[node].poll() is not None:
+                self.return_node(node)
+
     def _has_told_all(self):
         counts = re.findall(r"^Agent (?:queue size|count): *(\d+)$", self.run("sdiag"), re.MULTILINE)
         if len(counts) != 2:

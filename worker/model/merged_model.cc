@@ -3,7 +3,9 @@
 #include <cstdio>
 #include <random>
 #include <stdexcept>
+#include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "common/base/durable_file.h"
@@ -40,10 +42,13 @@ double share_that_rounding_explains(torch::Dtype dtype) {
   return dtype == torch::kFloat16 ? 1e-2 : 0.1;
 }
 
+using OnPart = std::function<void(const std::string&, std::int64_t)>;
+
 class Merge {
  public:
-  Merge(const fs::path& model, const fs::path& adapter)
-      : model_(model),
+  Merge(const fs::path& model, const fs::path& adapter, OnPart on_part)
+      : on_part_(std::move(on_part)),
+        model_(model),
         adapter_folder_(adapter),
         config_(read_decoder_config(model / "config.json")),
         files_(WeightFiles::open(model)),
@@ -59,20 +64,29 @@ class Merge {
     copy_adapter_terms(adapter_folder_, folder);
     std::vector<torch::Tensor> merged;
     std::vector<TensorView> views;
+    std::int64_t total = 0, written = 0;
     for (const TensorView& view : views_) {
       const auto place = place_of_.find(view.name);
       if (place == place_of_.end()) {
         views.push_back(view);
-        continue;
+      } else {
+        merged.push_back(merged_tensor(view, place->second));
+        views.push_back(view_of(view.name, merged.back()));
+        tell("merging", std::ssize(merged), std::ssize(adapter_.adapted));
       }
-      merged.push_back(merged_tensor(view, place->second));
-      views.push_back(view_of(view.name, merged.back()));
+      total += std::ssize(views.back().bytes);
     }
-    write_safetensors(folder / "model.safetensors", views, {{"format", "pt"}});
+    write_safetensors(folder / "model.safetensors", views, {{"format", "pt"}}, [&](std::int64_t bytes) {
+      written += bytes;
+      tell("writing", written, total);
+    });
   }
 
   MergeReport compare_with(const fs::path& folder) {
+    const char* const comparing = "comparing with model and adapter";
+    tell(comparing, 0, 2);
     const torch::Tensor merged = probe_logits(Decoder::load(folder, wide(), torch::kCPU));
+    tell(comparing, 1, 2);
     Decoder with_adapter = Decoder::load(model_, wide(), torch::kCPU);
     with_adapter.attach(adapter_);
     const torch::Tensor wanted = probe_logits(with_adapter);
@@ -87,6 +101,10 @@ class Merge {
   }
 
  private:
+  void tell(const char* part, std::int64_t done, std::int64_t total) const {
+    if (on_part_) on_part_(part, total > 0 ? 100 * done / total : 0);
+  }
+
   torch::Dtype wide() const {
     for (const TensorView& view : views_) {
       if (view.dtype == "F64") return torch::kFloat64;
@@ -108,6 +126,7 @@ class Merge {
     return merged_OI.to(dtype);
   }
 
+  OnPart on_part_;
   fs::path model_, adapter_folder_;
   DecoderConfig config_;
   WeightFiles files_;
@@ -121,9 +140,10 @@ class Merge {
 
 }  // namespace
 
-MergeReport merge_adapter(const fs::path& model, const fs::path& adapter, const fs::path& target) {
+MergeReport merge_adapter(const fs::path& model, const fs::path& adapter, const fs::path& target,
+                          const OnPart& on_part) {
   DurableFolder aside(target);
-  Merge merge(model, adapter);
+  Merge merge(model, adapter, on_part);
   merge.write(aside.path());
   const MergeReport report = merge.compare_with(aside.path());
   if (!(report.largest_difference <= report.allowed_difference)) {

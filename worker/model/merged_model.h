@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 namespace equipoise {
@@ -23,8 +24,10 @@ struct MergeReport {
 // Throws std::invalid_argument as Decoder::load and load_adapter, where `target` exists, and where the merged model's
 // logits differ by more than a share of the largest one that rounding explains: 1e-9 (F64), 1e-4 (F32), 1e-2 (F16),
 // 0.1 (BF16).
+//   on_part  which part is being done, and how many percent of it are
 MergeReport merge_adapter(const std::filesystem::path& model, const std::filesystem::path& adapter,
-                          const std::filesystem::path& target);
+                          const std::filesystem::path& target,
+                          const std::function<void(const std::string&, std::int64_t)>& on_part = {});
 
 // "42 projections merged in float32, kept as BF16; on 64 random tokens ...".
 std::string merge_text(const MergeReport& report);

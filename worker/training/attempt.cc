@@ -123,6 +123,7 @@ StartedTraining start_training(CoordinatorClient& client, const AttemptId& attem
                           .alpha_K = {answer.alpha().begin(), answer.alpha().end()},
                           .step_size = {},
                           .settings_changes = answer.settings_changes(),
+                          .asked_evaluations = {answer.evaluation_steps().begin(), answer.evaluation_steps().end()},
                           .schedule_steps = plan.schedule_steps()};
   if (answer.has_step_size()) started.step_size = schedule_of(answer.step_size());
   if (checkpoint != nullptr) check_same_order(started.plan, *checkpoint);

@@ -3,7 +3,9 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -41,7 +43,9 @@ struct StartedTraining {
   std::vector<double> alpha_K;       // of every group before the first step
   std::optional<ScheduleState> step_size;  // eta_alpha before the first step
   SettingsChanges settings_changes = {};   // that have taken effect
-  std::int64_t schedule_steps = 0;         // that the learning rate's schedule is made for
+  // Steps done, after which an attempt before has evaluated, or was to, as people had asked.
+  std::set<std::int64_t> asked_evaluations = {};
+  std::int64_t schedule_steps = 0;  // that the learning rate's schedule is made for
 };
 
 // Rank 0 tells the coordinator the groups and gets the plan; every rank gets it and checks that its data is rank 0's.

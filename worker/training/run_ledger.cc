@@ -46,8 +46,10 @@ LedgerAttempt ledger_attempt(const fs::path& output, const LedgerOpening& openin
                         .origin = {}};
   if (opening.checkpoint != nullptr) {
     const CheckpointManifest& manifest = opening.checkpoint->manifest;
-    attempt.origin = {
-        .step = manifest.step, .manifest = manifest_digest(manifest), .parameters = parameters_digest(manifest)};
+    attempt.origin = {.job_id = manifest.job_id,
+                      .step = manifest.step,
+                      .manifest = manifest_digest(manifest),
+                      .parameters = parameters_digest(manifest)};
   }
   return attempt;
 }

@@ -264,7 +264,7 @@ class TrainingRun {
         context_.heartbeat.set_phase(v1::RANK_PHASE_TRAINING);
       }
       const StepEnd what = end_of_step(step + 1, step + 1 == end.final_step);
-      if (what.evaluates) show_evaluation(step + 1);
+      if (what.evaluates || started_.asked_evaluations.contains(step + 1)) show_evaluation(step + 1);
       if (what.makes_checkpoint) make_checkpoint(step + 1);
       if (step + 1 == end.final_step) break;
       if (what.leaves && checkpoint_is_whole()) {

@@ -87,6 +87,14 @@ impl Part {
         }
     }
 
+    fn source(&mut self) -> Option<&mut Source> {
+        match self {
+            Part::Gzip(reader) => Some(reader.get_mut()),
+            Part::Zstd(reader) => Some(reader.get_mut()),
+            Part::None => None,
+        }
+    }
+
     fn into_source(self) -> Option<Source> {
         match self {
             Part::Gzip(reader) => Some(reader.into_inner()),
@@ -132,6 +140,12 @@ impl CompressedFile {
             return Err(format!("unpacks to more than {} MiB, which is too much for its size", self.limit >> 20));
         }
         Ok(count)
+    }
+
+    /// Of the file itself, all of it at the end.
+    fn bytes_read(&mut self) -> u64 {
+        let position = self.part.source().map(|source| source.stream_position());
+        position.and_then(Result::ok).unwrap_or(self.size)
     }
 
     /// False at the end of the file. Zeros between parts and behind the last one are what programs that write whole blocks fill
@@ -195,6 +209,11 @@ pub unsafe extern "C" fn eqhf_compressed_read(
         *count = if size == 0 { 0 } else { file.read(std::slice::from_raw_parts_mut(bytes, size))? };
         Ok(())
     })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn eqhf_compressed_bytes_read(file: &mut CompressedFile) -> u64 {
+    guarded_or(0, || file.bytes_read())
 }
 
 #[no_mangle]

@@ -7,6 +7,7 @@
 use crate::boundary::{guarded, lent_slice, Owned, OwnedText, Text};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::{c_int, c_void};
 use tokenizers::decoders::byte_fallback::ByteFallback;
 use tokenizers::decoders::fuse::Fuse;
 use tokenizers::decoders::sequence::Sequence;
@@ -23,6 +24,9 @@ const SPACE: char = '▁';
 const MIN_PAIR_COUNT: i64 = 2;
 /// Enough for the letters, digits and marks of one script, even where the vocabulary is small.
 const MIN_ALPHABET: usize = 128;
+/// How far it is, is told after so many.
+const TEXTS_BETWEEN: usize = 256;
+const MERGES_BETWEEN: usize = 16;
 
 type Id = u32;
 type Pair = (Id, Id);
@@ -32,6 +36,7 @@ pub unsafe extern "C" fn eqhf_train_gemma_tokenizer(
     texts: *const Text,
     num_texts: usize,
     vocab_size: usize,
+    watcher: Watcher,
     json: *mut OwnedText,
 ) -> OwnedText {
     guarded(|| {
@@ -40,15 +45,42 @@ pub unsafe extern "C" fn eqhf_train_gemma_tokenizer(
             .enumerate()
             .map(|(i, text)| text.utf8().map_err(|fault| format!("text {i} {fault}")))
             .collect();
-        let trained = train(&texts?, vocab_size).map_err(|fault| fault.to_string())?;
+        let trained = train(&texts?, vocab_size, watcher).map_err(|fault| fault.to_string())?;
         *json = Owned::new(trained.into_bytes());
         Ok(())
     })
 }
 
-fn train(texts: &[&str], vocab_size: usize) -> tokenizers::Result<String> {
+/// Who is told how far the training is, and may end it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Watcher {
+    /// Not 0: it is to end.
+    told: Option<unsafe extern "C" fn(*mut c_void, c_int, f64) -> c_int>,
+    context: *mut c_void,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Words = 0,
+    Merges = 1,
+}
+
+impl Watcher {
+    fn tell(self, part: Part, done: usize, total: usize) -> Result<(), String> {
+        let share = done as f64 / total.max(1) as f64;
+        // Safety: whoever asked for the training has given both for as long as it lasts.
+        let is_to_end = self.told.is_some_and(|told| unsafe { told(self.context, part as c_int, share) } != 0);
+        if is_to_end { Err("it was ended".into()) } else { Ok(()) }
+    }
+}
+
+fn train(texts: &[&str], vocab_size: usize, watcher: Watcher) -> tokenizers::Result<String> {
     let mut words: BTreeMap<String, i64> = BTreeMap::new();
-    for text in texts {
+    for (i, text) in texts.iter().enumerate() {
+        if i % TEXTS_BETWEEN == 0 {
+            watcher.tell(Part::Words, i, texts.len())?;
+        }
         for word in split_words(&text.replace(' ', &SPACE.to_string())) {
             *words.entry(word).or_default() += 1;
         }
@@ -62,7 +94,7 @@ fn train(texts: &[&str], vocab_size: usize) -> tokenizers::Result<String> {
 
     let letter_ids: HashMap<char, Id> = alphabet.iter().copied().zip(first_letter..).collect();
     let pieces = words.iter().flat_map(|(word, &count)| spell(word, &letter_ids).map(move |ids| (ids, count)));
-    let merges = learn_merges(pieces.collect(), &mut tokens, vocab_size);
+    let merges = learn_merges(pieces.collect(), &mut tokens, vocab_size, watcher)?;
     assemble(tokens, merges)
 }
 
@@ -105,7 +137,13 @@ fn spell<'a>(word: &'a str, letter_ids: &'a HashMap<char, Id>) -> impl Iterator<
 
 /// Merges the most frequent pair (ties: the smaller ids) until the vocabulary is full or no pair is frequent.
 /// Appends the new tokens to `tokens`.
-fn learn_merges(mut words: Vec<(Vec<Id>, i64)>, tokens: &mut Vec<String>, vocab_size: usize) -> Vec<Pair> {
+fn learn_merges(
+    mut words: Vec<(Vec<Id>, i64)>,
+    tokens: &mut Vec<String>,
+    vocab_size: usize,
+    watcher: Watcher,
+) -> Result<Vec<Pair>, String> {
+    let first = tokens.len();
     let mut known: HashMap<String, Id> = tokens.iter().cloned().zip(0..).collect();
     let mut pairs = PairCounts::default();
     for (index, (ids, count)) in words.iter().enumerate() {
@@ -113,6 +151,9 @@ fn learn_merges(mut words: Vec<(Vec<Id>, i64)>, tokens: &mut Vec<String>, vocab_
     }
     let mut merges = Vec::new();
     while tokens.len() < vocab_size {
+        if merges.len() % MERGES_BETWEEN == 0 {
+            watcher.tell(Part::Merges, tokens.len() - first, vocab_size - first)?;
+        }
         let Some(pair) = pairs.most_frequent() else { break };
         let text = format!("{}{}", tokens[pair.0 as usize], tokens[pair.1 as usize]);
         let merged = *known.entry(text).or_insert_with_key(|text| {
@@ -127,7 +168,7 @@ fn learn_merges(mut words: Vec<(Vec<Id>, i64)>, tokens: &mut Vec<String>, vocab_
             pairs.add_word(index, ids, *count);
         }
     }
-    merges
+    Ok(merges)
 }
 
 fn merge_pair(ids: &[Id], pair: Pair, merged: Id) -> Vec<Id> {

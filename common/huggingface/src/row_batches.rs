@@ -77,11 +77,12 @@ fn list_of(names: &[&str]) -> String {
 struct StreamBytes {
     file: BufReader<File>,
     at_end: bool,
+    bytes_read: u64,
 }
 
 impl StreamBytes {
     fn new(file: File) -> Self {
-        StreamBytes { file: BufReader::new(file), at_end: false }
+        StreamBytes { file: BufReader::new(file), at_end: false, bytes_read: 0 }
     }
 }
 
@@ -89,6 +90,7 @@ impl Read for StreamBytes {
     fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
         let count = self.file.read(bytes)?;
         self.at_end |= count == 0 && !bytes.is_empty();
+        self.bytes_read += count as u64;
         Ok(count)
     }
 }
@@ -115,6 +117,9 @@ enum Reader {
 
 pub struct Batches {
     reader: Reader,
+    file_bytes: u64,
+    /// What a Parquet file says that it has.
+    file_rows: u64,
     /// Names of columns that are not read, some of them where there are very many.
     pub unread: Vec<String>,
     pub labels: ClassLabels,
@@ -123,18 +128,21 @@ pub struct Batches {
 impl Batches {
     pub fn open(path: &OsStr, wanted: &Wanted) -> Result<Self, String> {
         // A FIFO or a device would block or never end, so the kind is checked before the file is opened.
-        if !metadata(path).map_err(|fault| fault.to_string())?.is_file() {
+        let found = metadata(path).map_err(|fault| fault.to_string())?;
+        if !found.is_file() {
             return Err("is not a file".into());
         }
         let mut file = File::open(path).map_err(|fault| fault.to_string())?;
         let mut magic = [0; 4];
         file.read_exact(&mut magic).map_err(|fault| fault.to_string())?;
         file.rewind().map_err(|fault| fault.to_string())?;
-        match &magic {
-            PARQUET => Self::open_parquet(path, file, wanted),
-            ARROW_STREAM => Self::open_stream(path, file, wanted),
-            _ => Err("begins neither as a Parquet file nor as an Arrow stream".into()),
-        }
+        let mut batches = match &magic {
+            PARQUET => Self::open_parquet(path, file, wanted)?,
+            ARROW_STREAM => Self::open_stream(path, file, wanted)?,
+            _ => return Err("begins neither as a Parquet file nor as an Arrow stream".into()),
+        };
+        batches.file_bytes = found.len();
+        Ok(batches)
     }
 
     fn open_parquet(path: &OsStr, mut file: File, wanted: &Wanted) -> Result<Self, String> {
@@ -152,9 +160,10 @@ impl Batches {
         let described = pairs.into_iter().find(|pair| pair.key == DESCRIPTION).and_then(|pair| pair.value.as_deref());
         let labels = ClassLabels::of_file(described, path);
         let mask = ProjectionMask::roots(found.file_metadata().schema_descr(), places);
+        let file_rows = u64::try_from(found.file_metadata().num_rows()).unwrap_or(0);
         let reader = open_columns(file, found, mask).map_err(|fault| fault.to_string())?;
         check_types(&reader_fields(&reader))?;
-        Ok(Batches { reader: Reader::Parquet(reader), unread, labels })
+        Ok(Batches { reader: Reader::Parquet(reader), file_bytes: 0, file_rows, unread, labels })
     }
 
     fn open_stream(path: &OsStr, file: File, wanted: &Wanted) -> Result<Self, String> {
@@ -170,7 +179,19 @@ impl Batches {
         let mut file = file;
         file.rewind().map_err(|fault| fault.to_string())?;
         let reader = StreamReader::try_new(StreamBytes::new(file), Some(places)).map_err(stream_fault)?;
-        Ok(Batches { reader: Reader::Stream(Box::new(reader)), unread, labels })
+        Ok(Batches { reader: Reader::Stream(Box::new(reader)), file_bytes: 0, file_rows: 0, unread, labels })
+    }
+
+    /// How much of the file stands for its first `rows` rows. The columns of a Parquet file are apart: there it is a share of
+    /// the whole.
+    pub fn bytes_read(&self, rows: usize) -> u64 {
+        match &self.reader {
+            Reader::Parquet(_) => {
+                let share = rows as f64 / (self.file_rows as f64).max(1.0);
+                (self.file_bytes as f64 * share.min(1.0)) as u64
+            }
+            Reader::Stream(reader) => reader.get_ref().bytes_read,
+        }
     }
 
     /// After a fault it is not called again.

@@ -25,9 +25,15 @@ const STACK_BYTES: usize = 1 << 30;
 enum Message {
     /// A JSON list of the columns that are not read.
     Opened(String),
-    Chunk(Vec<u8>),
+    Chunk(Chunk),
     End,
     Fault(String),
+}
+
+struct Chunk {
+    json: Vec<u8>,
+    /// Of the file, up to its last row.
+    bytes_read: u64,
 }
 
 /// What the thread has.
@@ -68,12 +74,12 @@ impl Producer {
             let batch = match batch {
                 Ok(batch) => batch,
                 Err(fault) => {
-                    self.flush(&mut json)?;
+                    self.flush(&mut json, batches.bytes_read(rows_before))?;
                     return Err(Stop::Fault(fault));
                 }
             };
             if let Err(fault) = batches.labels.check(&batch, rows_before) {
-                self.flush(&mut json)?;
+                self.flush(&mut json, batches.bytes_read(rows_before))?;
                 return Err(Stop::Fault(fault));
             }
             let rows = Rows::new(&batch, &batches.labels);
@@ -81,22 +87,22 @@ impl Producer {
                 let begin = json.len();
                 if let Err(TooLong) = rows.append(row, &mut json) {
                     json.truncate(begin);
-                    self.flush(&mut json)?;
+                    self.flush(&mut json, batches.bytes_read(rows_before + row))?;
                     let place = rows_before + row + 1;
                     return Err(Stop::Fault(format!("row {place} is longer than {LONGEST_ROW} bytes as JSON")));
                 }
                 json.push(b'\n');
                 if json.len() >= CHUNK_BYTES {
-                    self.flush(&mut json)?;
+                    self.flush(&mut json, batches.bytes_read(rows_before + row + 1))?;
                 }
             }
             rows_before += batch.num_rows();
         }
-        self.flush(&mut json)
+        self.flush(&mut json, batches.bytes_read(rows_before))
     }
 
     /// Sends what there is; `json` is empty then.
-    fn flush(&self, json: &mut Vec<u8>) -> Result<(), Stop> {
+    fn flush(&self, json: &mut Vec<u8>, bytes_read: u64) -> Result<(), Stop> {
         if json.is_empty() {
             return Ok(());
         }
@@ -104,7 +110,7 @@ impl Producer {
         // Memory goes round: it stays this thread's.
         let mut next = self.returned.try_recv().unwrap_or_default();
         next.clear();
-        self.send(Message::Chunk(std::mem::replace(json, next)))
+        self.send(Message::Chunk(Chunk { json: std::mem::replace(json, next), bytes_read }))
     }
 
     fn send(&self, message: Message) -> Result<(), Stop> {
@@ -117,6 +123,7 @@ pub struct OpenRows {
     messages: Receiver<Message>,
     returned: Sender<Vec<u8>>,
     lent: Vec<u8>,
+    bytes_read: u64,
     ended: bool,
     unread: String,
 }
@@ -130,7 +137,7 @@ impl OpenRows {
         let thread = BoundedThread::spawn(limits, move || producer.work(&path, &wanted))?;
         match thread.receive(&messages)? {
             Message::Opened(unread) => {
-                Ok(OpenRows { thread, messages, returned, lent: Vec::new(), ended: false, unread })
+                Ok(OpenRows { thread, messages, returned, lent: Vec::new(), bytes_read: 0, ended: false, unread })
             }
             Message::Fault(fault) => Err(fault),
             _ => Err("the library gave up".into()),
@@ -145,7 +152,7 @@ impl OpenRows {
             return Ok(&[]);
         }
         match self.thread.receive(&self.messages)? {
-            Message::Chunk(chunk) => self.lent = chunk,
+            Message::Chunk(chunk) => (self.lent, self.bytes_read) = (chunk.json, chunk.bytes_read),
             Message::Fault(fault) => return Err(fault),
             _ => self.ended = true,
         }
@@ -184,6 +191,11 @@ pub unsafe extern "C" fn eqhf_rows_free(rows: *mut OpenRows) {
     if !rows.is_null() {
         guarded_or((), || drop(Box::from_raw(rows)));
     }
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn eqhf_rows_bytes_read(rows: &OpenRows) -> u64 {
+    rows.bytes_read
 }
 
 #[no_mangle]

@@ -5,6 +5,7 @@
 // other, as a machine is never the same for long.
 //
 //   equipoise_load_bench COORDINATOR [--jobs 64] [--ranks 16] [--seconds 10] [--pairs 12] [--only-browsers 1]
+//   [--only-moves 1]
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -23,11 +24,13 @@
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "common/robust/shares_file.h"
 #include "tests/bench/load/simulated_load.h"
 #include "tests/support/temp_folder.h"
 
@@ -45,12 +48,14 @@ struct LoadSettings {
   int jobs = 64, ranks = 16, seconds = 10;
   int pairs = 12;  // of windows with and without browsers, of half as many seconds each
   bool has_only_browsers = false;
+  bool has_only_moves = false;
 };
 
 LoadSettings settings_of(int argc, char** argv) {
   LoadSettings settings;
   if (argc < 2 || argc % 2 != 0)
-    throw std::invalid_argument("usage: load_bench COORDINATOR [--jobs|--ranks|--seconds|--pairs|--only-browsers N]");
+    throw std::invalid_argument(
+        "usage: load_bench COORDINATOR [--jobs|--ranks|--seconds|--pairs|--only-browsers|--only-moves N]");
   settings.coordinator = argv[1];
   for (int i = 2; i + 1 < argc; i += 2) {
     const std::string name = argv[i];
@@ -66,6 +71,8 @@ LoadSettings settings_of(int argc, char** argv) {
       settings.pairs = std::max(value, 3);
     } else if (name == "--only-browsers") {
       settings.has_only_browsers = true;
+    } else if (name == "--only-moves") {
+      settings.has_only_moves = true;
     } else {
       throw std::invalid_argument("unknown option " + name);
     }
@@ -223,28 +230,36 @@ void list_at_once(const std::string& address, int count) {
   while (left > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-// A connection to HOST:PORT, over which `text` was sent.
-int connection(const std::string& where, const std::string& text) {
+// A connection to HOST:PORT, over which `text` was sent; from the address with this number of the loopback network, or,
+// with 0, from the usual one.
+int connection(const std::string& where, const std::string& text, std::uint32_t number = 0) {
   const std::size_t colon = where.rfind(':');
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(where.substr(colon + 1))));
   ::inet_pton(AF_INET, where.substr(0, colon).c_str(), &address.sin_addr);
   const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  if (socket < 0 || ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + number);
+  if (socket < 0 || ::bind(socket, reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0 ||
+      ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     throw std::runtime_error(where + " does not take a connection");
   }
   if (::write(socket, text.data(), text.size()) < 0) throw std::runtime_error(where + " takes no request");
   return socket;
 }
 
-// Streams of the HTTP port, of a job that trains, read as they come.
+// Streams of the HTTP port, of a job that trains, read as they come; each from an address of its own, as people's
+// browsers are: who shares one shares its limits.
 class Browsers {
  public:
   Browsers(const std::string& where, const std::string& job_id, int count) {
     const std::string request = "GET /v1/jobs/" + job_id + ":watch HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    for (int i = 0; i < count; ++i)
-      sockets_.push_back({.fd = connection(where, request), .events = POLLIN, .revents = 0});
+    for (int i = 0; i < count; ++i) {
+      const auto number = static_cast<std::uint32_t>(i + 1);
+      sockets_.push_back({.fd = connection(where, request, number), .events = POLLIN, .revents = 0});
+    }
     thread_ = std::thread([this] { read_all(); });
   }
   ~Browsers() {
@@ -345,16 +360,87 @@ void browsers_in_turns(const LoadSettings& settings, const CoordinatorProcess& c
   std::fflush(stdout);
 }
 
+// What the HTTP port answers to one request, whose connection it closes.
+std::string answer_of(const std::string& where, const std::string& path) {
+  const int socket = connection(where, "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  std::string answer;
+  std::vector<char> part(1 << 16);
+  for (ssize_t count = 0; (count = ::read(socket, part.data(), part.size())) > 0;) {
+    answer.append(part.data(), static_cast<std::size_t>(count));
+  }
+  ::close(socket);
+  return answer;
+}
+
+// pair_shares.bin as a run leaves it that moves all weights at each step.
+void write_shares(const fs::path& output, int groups, std::int64_t steps) {
+  SharesHeader header{.budget = std::int64_t{64} << 20, .groups = {}, .files = {"train.jsonl"}};
+  for (int group = 0; group < groups; ++group) header.groups.push_back("group" + std::to_string(group));
+  SharesWriter writer(output, header, 0);
+  std::mt19937_64 random(1);
+  std::lognormal_distribution<double> loss(-0.4, 1.0);
+  for (std::int64_t step = 1; step <= steps; ++step) {
+    std::vector<GroupShares> of_groups(static_cast<std::size_t>(groups));
+    for (std::size_t g = 0; g < of_groups.size(); ++g) {
+      of_groups[g] = {.group = static_cast<std::uint32_t>(g),
+                      .step = step,
+                      .loss_sum = 1,
+                      .pair_count = 8,
+                      .alpha_before = loss(random),
+                      .alpha_after = loss(random)};
+      std::vector<PairShare> pairs;
+      for (int pair = 0; pair < 8; ++pair) {
+        pairs.push_back({.file = 0, .row = static_cast<std::int64_t>(random() % 1'000'000), .share = loss(random)});
+      }
+      set_shares(std::move(pairs), of_groups[g]);
+    }
+    writer.add(step, std::move(of_groups));
+  }
+  writer.write_open();
+}
+
+// "Why did this group's weight move?", of a long job of many groups: of a step, and of all that a chart shows.
+void ask_why_weights_moved(const CoordinatorProcess& coordinator, v1::TrainingJobService::Stub& jobs_service,
+                           const fs::path& folder) {
+  constexpr int kMoveGroups = 200, kQuestions = 200;
+  constexpr std::int64_t kMoveSteps = 100'000;
+  const fs::path output = folder / "moves";
+  fs::create_directories(output);
+  write_shares(output, kMoveGroups, kMoveSteps);
+  Jobs jobs;
+  jobs.push_back(std::make_unique<StepReporter>(coordinator.address,
+                                                create_job(jobs_service, "moves", 1, output.string()), 1, kMoveGroups));
+  begin(jobs, kStepsAtOnce);
+  while (all_steps(jobs) < kMoveSteps) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  stop(jobs);
+  forget(jobs);
+  std::mt19937_64 random(2);
+  for (const bool is_whole : {false, true}) {
+    std::vector<double> seconds;
+    for (int i = 0; i < kQuestions; ++i) {
+      const std::int64_t last = is_whole ? kMoveSteps : 1 + static_cast<std::int64_t>(random() % kMoveSteps);
+      const std::string path = "/v1/jobs/" + jobs.front()->job_id() + "/moves?group=group" +
+                               std::to_string(random() % kMoveGroups) +
+                               "&from=" + std::to_string(is_whole ? 0 : last - 1) + "&to=" + std::to_string(last);
+      const auto begin = LoadClock::now();
+      const std::string answer = answer_of(coordinator.metrics, path);
+      seconds.push_back(std::chrono::duration<double>(LoadClock::now() - begin).count());
+      if (answer.find("\"top\":[{") == std::string::npos) throw std::runtime_error(path + ": " + answer);
+    }
+    std::ranges::sort(seconds);
+    std::printf("%-48s p50 %8.3f ms   the longest %8.3f ms (at most 200 ms)\n",
+                is_whole ? "  the largest move of the whole job" : "why a weight moved, of 10^5 steps x 200 groups",
+                1e3 * seconds[seconds.size() / 2], 1e3 * seconds.back());
+    std::fflush(stdout);
+  }
+}
+
 double scrape_beside_slow_clients(const std::string& where) {
   std::vector<int> slow;
   for (int i = 0; i < kSlowClients; ++i) slow.push_back(connection(where, "GET /metrics HTTP/1.1\r\nHost: "));
   const auto begin = LoadClock::now();
-  const int scrape = connection(where, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-  std::vector<char> page(1 << 16);
-  while (::read(scrape, page.data(), page.size()) > 0) {
-  }
+  answer_of(where, "/metrics");
   const std::chrono::duration<double> taken = LoadClock::now() - begin;
-  ::close(scrape);
   for (const int socket : slow) ::close(socket);
   return taken.count();
 }
@@ -400,6 +486,7 @@ void run(const LoadSettings& settings) {
   const auto jobs_service = v1::TrainingJobService::NewStub(own_channel(coordinator.address));
   const auto pass = [&] { std::this_thread::sleep_for(std::chrono::seconds(settings.seconds)); };
 
+  if (settings.has_only_moves) return ask_why_weights_moved(coordinator, *jobs_service, folder.path());
   StepReporter alone(coordinator.address, create_job(*jobs_service, "alone", 1), 1);
   std::vector<double> one_by_one;
   for (int i = 0; i < kStepsAlone; ++i) one_by_one.push_back(alone.report_one().count());
@@ -453,6 +540,7 @@ void run(const LoadSettings& settings) {
   });
   say_change("  with " + std::to_string(kLists) + " lists at once, again and again", listed, usual, 50);
 
+  ask_why_weights_moved(coordinator, *jobs_service, folder.path());
   std::printf("%-48s %.3f s (at most 1 s)\n", "a scrape beside ten slow clients",
               scrape_beside_slow_clients(coordinator.metrics));
 

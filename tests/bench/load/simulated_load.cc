@@ -6,7 +6,6 @@
 namespace equipoise::load {
 namespace {
 
-constexpr int kGroups = 4;
 constexpr std::chrono::seconds kHeartbeatInterval{2};
 
 v1::RegisterWorkerRequest registration(const std::string& job_id, std::int64_t generation, int rank, int ranks) {
@@ -34,7 +33,8 @@ void expect_ok(const grpc::Status& status, const std::string& call) {
   throw std::runtime_error(call + ": " + status.error_message());
 }
 
-std::string create_job(v1::TrainingJobService::Stub& jobs, const std::string& name, int ranks) {
+std::string create_job(v1::TrainingJobService::Stub& jobs, const std::string& name, int ranks,
+                       const std::string& output) {
   v1::CreateTrainingJobRequest request;
   v1::JobSpec& spec = *request.mutable_spec();
   spec.set_name(name);
@@ -43,10 +43,10 @@ std::string create_job(v1::TrainingJobService::Stub& jobs, const std::string& na
   spec.mutable_robust()->set_mode(v1::ROBUST_MODE_GROUP_ROBUST);
   spec.mutable_robust()->set_step_size(0.1);
   spec.mutable_training()->set_max_steps(1'000'000'000);
-  spec.mutable_training()->set_global_batch_size(4 * kGroups);
+  spec.mutable_training()->set_global_batch_size(4 * kUsualGroups);
   spec.mutable_launch()->set_mode(v1::LAUNCH_MODE_EXTERNAL);
   spec.mutable_launch()->set_workers(ranks);
-  spec.set_output("/runs/" + name);
+  spec.set_output(output);
   grpc::ClientContext context;
   v1::TrainingJob job;
   expect_ok(jobs.CreateTrainingJob(&context, request, &job), "CreateTrainingJob");
@@ -61,8 +61,8 @@ struct StepReporter::Call {
   v1::ReportStepsResponse several_answer;
 };
 
-StepReporter::StepReporter(const std::string& address, std::string job_id, int ranks)
-    : job_id_(std::move(job_id)), stub_(v1::WorkerService::NewStub(own_channel(address))) {
+StepReporter::StepReporter(const std::string& address, std::string job_id, int ranks, int groups)
+    : job_id_(std::move(job_id)), groups_(groups), stub_(v1::WorkerService::NewStub(own_channel(address))) {
   for (int rank = 0; rank < ranks; ++rank) {
     grpc::ClientContext context;
     v1::RegisterWorkerResponse answer;
@@ -73,11 +73,11 @@ StepReporter::StepReporter(const std::string& address, std::string job_id, int r
   v1::StartTrainingRequest start;
   start.set_job_id(job_id_);
   start.set_generation(generation_);
-  for (int group = 0; group < kGroups; ++group) {
+  for (int group = 0; group < groups_; ++group) {
     start.add_group_names("group" + std::to_string(group));
     start.add_group_pair_count(1000);
   }
-  start.set_num_pairs(1000 * kGroups);
+  start.set_num_pairs(1000 * groups_);
   start.set_dataset_digest(std::string(32, 'd'));
   grpc::ClientContext context;
   v1::StartTrainingResponse answer;
@@ -91,12 +91,12 @@ v1::ReportStepRequest StepReporter::step(std::int64_t number) const {
   request.set_job_id(job_id_);
   request.set_generation(generation_);
   request.set_step(number);
-  for (std::uint32_t group = 0; group < kGroups; ++group) {
+  for (std::uint32_t group = 0; group < static_cast<std::uint32_t>(groups_); ++group) {
     request.add_group(group);
     request.add_loss_sum(2.0 + 0.1 * static_cast<double>((number + group) % 7));
     request.add_pair_count(4);
   }
-  request.set_batch_pairs(4 * kGroups);
+  request.set_batch_pairs(4 * groups_);
   return request;
 }
 

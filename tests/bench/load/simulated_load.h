@@ -27,14 +27,17 @@ std::shared_ptr<grpc::Channel> own_channel(const std::string& address);
 // Throws std::runtime_error naming the call where it is refused.
 void expect_ok(const grpc::Status& status, const std::string& call);
 
+inline constexpr int kUsualGroups = 4;
+
 // A job whose ranks the user starts. Returns its id.
-std::string create_job(v1::TrainingJobService::Stub& jobs, const std::string& name, int ranks);
+std::string create_job(v1::TrainingJobService::Stub& jobs, const std::string& name, int ranks,
+                       const std::string& output = "/runs/none");
 
 // Rank 0 of a job, and the steps that it reports, one message after the other. Not thread-safe.
 class StepReporter {
  public:
   // Registers all ranks and starts training.
-  StepReporter(const std::string& address, std::string job_id, int ranks);
+  StepReporter(const std::string& address, std::string job_id, int ranks, int groups = kUsualGroups);
   ~StepReporter();
   StepReporter(const StepReporter&) = delete;
   StepReporter& operator=(const StepReporter&) = delete;
@@ -58,6 +61,7 @@ class StepReporter {
   void handle(const grpc::Status& status);
 
   const std::string job_id_;
+  const int groups_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
   std::int64_t generation_ = 0;
   std::atomic<std::int64_t> next_step_ = 0;

@@ -17,12 +17,13 @@ struct Shown {
   bool is_for_people = true;
 };
 
-Shown shown(std::vector<std::string> arguments, std::initializer_list<ResultFormat> further = {}) {
+Shown shown(std::vector<std::string> arguments, std::initializer_list<ResultFormat> further = {},
+            OutputKind kind = OutputKind::kTerminal, TextFor text = TextFor::kPeople) {
   CLI::App verb("", "verb");
   ResultFlags flags;
   flags.add_to(verb, further);
   std::ostringstream out, err;
-  const Console console{.out = out, .err = err, .kind = OutputKind::kTerminal};
+  const Console console{.out = out, .err = err, .kind = kind};
   std::ranges::reverse(arguments);
   verb.parse(arguments);
   flags.print(
@@ -35,7 +36,7 @@ Shown shown(std::vector<std::string> arguments, std::initializer_list<ResultForm
            },
        .document = [](TableFormat format) { return std::string(format == TableFormat::kCsv ? "a,b\n" : "|\n"); }},
       console);
-  flags.progress_console(console).out << "half way\n";
+  flags.progress_console(console, text).out << "half way\n";
   return {out.str(), err.str(), flags.is_for_people()};
 }
 
@@ -65,6 +66,15 @@ TEST(ResultFlags, ProgressLeavesStandardOutputToWhatProgramsRead) {
   const Shown json = shown({"--json"});
   EXPECT_FALSE(json.is_for_people);
   EXPECT_EQ(json.err, "half way\n");
+}
+
+// id=$(equipoise jobs fork ...)
+TEST(ResultFlags, ProgressIsInNoTextThatAScriptTakes) {
+  const auto of = [](OutputKind kind, TextFor text) { return shown({}, {}, kind, text); };
+  EXPECT_EQ(of(OutputKind::kPlain, TextFor::kScripts).out, "a  b\n");
+  EXPECT_EQ(of(OutputKind::kPlain, TextFor::kScripts).err, "half way\n");
+  EXPECT_EQ(of(OutputKind::kTerminal, TextFor::kScripts).out, "a  b\nhalf way\n");
+  EXPECT_EQ(of(OutputKind::kPlain, TextFor::kPeople).out, "a  b\nhalf way\n");
 }
 
 TEST(ResultFlags, RefuseByNameWhatIsNotThere) {

@@ -1,9 +1,12 @@
 #include "client/connection/interrupts.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <csignal>
+#include <sstream>
 
+#include "client/connection/interruptible_work.h"
 #include "client/connection/job_inbox.h"
 
 namespace equipoise {
@@ -34,6 +37,41 @@ TEST(Interrupts, LeaveTheSignalsAsTheyWere) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     EXPECT_EQ(sigismember(&after, signal), sigismember(&before, signal));
   }
+}
+
+TEST(InterruptibleWork, EndsByAnExceptionAtTheNextLook) {
+  std::ostringstream out, err;
+  const Console console{.out = out, .err = err};
+  InterruptibleRead reading(console, "verify", 10);
+  reading.add(1);
+  ASSERT_EQ(kill(getpid(), SIGINT), 0);
+  const auto read_on = [on_bytes = reading.on_bytes()] {
+    while (true) on_bytes(1);  // the signal has a thread of its own
+  };
+  try {
+    read_on();
+  } catch (const CommandError& interrupted) {
+    EXPECT_EQ(interrupted.code(), ExitCode::kInterrupted);
+  }
+  EXPECT_EQ(out.str(), "");
+}
+
+TEST(InterruptibleWorkDeathTest, EndsAtOnceAfterASecondSignal) {
+  const auto wait_in_vain = [] {
+    const InterruptCheck check;
+    kill(getpid(), SIGTERM);
+    while (true) {
+      try {
+        check.throw_if_interrupted();
+      } catch (const CommandError&) {
+        break;
+      }
+    }
+    kill(getpid(), SIGINT);
+    while (true) pause();
+  };
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(wait_in_vain(), testing::ExitedWithCode(130), "");
 }
 
 TEST(JobInbox, GivesTheNewestJobOnceAndThenTheEnd) {

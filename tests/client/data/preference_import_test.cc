@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "client/data/preference_writer.h"
+#include "common/dataset/data_files.h"
 #include "tests/support/preference_lines.h"
 #include "tests/support/temp_folder.h"
 
@@ -46,6 +47,33 @@ TEST_F(PreferenceImport, WritesThePairsOfAllFilesInOrder) {
   ASSERT_EQ(counts.groups.size(), 3u);
   EXPECT_EQ(counts.groups[1].group, "Kenya");
   EXPECT_EQ(counts.groups[1].train, 2);
+}
+
+TEST_F(PreferenceImport, TellsOfTheBytesOfEveryFormat) {
+  std::string text;
+  for (int i = 0; i < 3000; ++i) text += line(i, "India");
+  const std::vector<fs::path> files = {folder_.write("a.jsonl", text), "golden/tables/messages.parquet",
+                                       "golden/tables/saved", "golden/compressed/pairs.jsonl.gz",
+                                       "golden/compressed/pairs.jsonl.zst"};
+  for (const fs::path& file : files) {
+    std::int64_t bytes = 0, calls = 0;
+    check_preferences(std::vector<fs::path>{file}, {}, [&](std::int64_t read) {
+      EXPECT_GE(read, 0);
+      bytes += read;
+      ++calls;
+    });
+    EXPECT_NEAR(static_cast<double>(bytes), static_cast<double>(data_bytes(file)), 64) << file;
+    EXPECT_GE(calls, file == files[0] ? 3 : 1);
+  }
+  EXPECT_EQ(data_bytes(files[0]), std::ssize(text));
+  EXPECT_EQ(data_bytes("no/such/file"), 0);
+}
+
+TEST_F(PreferenceImport, EndsWithoutAFileWhereWhoeverIsToldThrows) {
+  const std::vector<fs::path> files = {folder_.write("a.jsonl", line(1, "India"))};
+  EXPECT_THROW(import_preferences(files, {}, {.train = output_}, [](std::int64_t) { throw std::runtime_error("no"); }),
+               std::runtime_error);
+  EXPECT_TRUE(fs::is_empty(output_.parent_path()));
 }
 
 // A batch between the threads has a thousand pairs.

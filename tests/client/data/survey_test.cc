@@ -64,7 +64,9 @@ TEST(OpinionqaFile, GivesBackWhatWasWritten) {
   survey.questions.push_back({"K", "Says \"what\"?\tÜber", {"Ja", "Nein"}});
   survey.answers.push_back({0, "A", "G, one", {1.0 / 3, 2.0 / 3}});
   write_opinionqa(folder / "survey.jsonl", survey);
-  const Survey read = read_opinionqa(folder / "survey.jsonl");
+  std::int64_t bytes = 0;
+  const Survey read = read_opinionqa(folder / "survey.jsonl", [&bytes](std::int64_t more) { bytes += more; });
+  EXPECT_EQ(bytes, static_cast<std::int64_t>(std::filesystem::file_size(folder / "survey.jsonl")));
   EXPECT_EQ(read.questions.at(0).text, survey.questions[0].text);
   EXPECT_EQ(read.answers.at(0).group, "G, one");
   EXPECT_EQ(read.answers.at(0).shares_O, survey.answers[0].shares_O);

@@ -64,6 +64,31 @@ TEST_F(ModelInit, WritesTheFilesOfAHuggingFaceFolder) {
   EXPECT_EQ(found, std::set<std::string>(std::begin(kFiles), std::end(kFiles)));
 }
 
+TEST_F(ModelInit, TellsOfEachPartUntilItIsDone) {
+  std::vector<std::string> parts;
+  std::map<std::string, double> shares;
+  init_gemma(small("base"), [&](const std::string& part, double share) {
+    if (parts.empty() || parts.back() != part) parts.push_back(part);
+    EXPECT_GE(share, shares[part]) << part;
+    EXPECT_LE(share, 1) << part;
+    shares[part] = share;
+  });
+  EXPECT_THAT(parts,
+              ElementsAre("reading texts", "counting words", "learning tokens", "drawing weights", "writing weights"));
+  for (const char* whole : {"reading texts", "drawing weights", "writing weights"})
+    EXPECT_EQ(shares[whole], 1) << whole;
+}
+
+TEST_F(ModelInit, LeavesNothingWhereWhoeverIsToldThrows) {
+  for (const std::string at : {"reading texts", "counting words", "learning tokens", "writing weights"}) {
+    const auto end = [&at](const std::string& part, double) {
+      if (part == at) throw std::runtime_error("enough");
+    };
+    EXPECT_THAT([&] { init_gemma(small("base"), end); }, ThrowsMessage<std::runtime_error>("enough")) << at;
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "base"));
+  }
+}
+
 TEST_F(ModelInit, LearnsFromTheContentsOfMessages) {
   const auto pairs = folder_.write(
       "chats.jsonl",

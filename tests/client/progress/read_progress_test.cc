@@ -10,6 +10,7 @@ namespace read_progress_test {
 
 using std::chrono::seconds;
 using testing::HasSubstr;
+using testing::Not;
 
 struct Screen {
   std::ostringstream out;
@@ -55,6 +56,25 @@ TEST(ReadProgress, WritesSentencesAloneElsewhere) {
   progress.add(25 * kMegabyte, SteadyTime() + seconds(5));
   progress.note("step 5: whole");
   EXPECT_EQ(screen.out.str(), "step 5: whole\n");
+}
+
+TEST(PartProgress, CountsEachPartByItself) {
+  Screen screen;
+  PartProgress progress(screen.console, "model init", SteadyTime());
+  progress.show("reading texts", 0.5, SteadyTime() + seconds(1));
+  EXPECT_EQ(screen.out.str(), "") << "two seconds are no wait";
+  progress.show("learning tokens", 0, SteadyTime() + seconds(10));
+  EXPECT_THAT(screen.out.str(), HasSubstr("0/100  0 %  learning tokens"));
+  EXPECT_THAT(screen.out.str(), Not(HasSubstr("left")));
+  progress.show("learning tokens", 0.25, SteadyTime() + seconds(15));
+  EXPECT_THAT(screen.out.str(), HasSubstr("25/100  25 %  learning tokens  0:15 left"));
+}
+
+TEST(TimeLeft, FollowsThePaceUntilNow) {
+  EXPECT_EQ(time_left_of(0.75, seconds(30)), seconds(10));
+  EXPECT_EQ(time_left_of(1, seconds(30)), seconds(0));
+  EXPECT_EQ(time_left_of(0, seconds(30)), std::nullopt);
+  EXPECT_EQ(time_left_of(0.5, seconds(0)), std::nullopt);
 }
 
 }  // namespace read_progress_test

@@ -369,8 +369,11 @@ TEST(Ledger, OtherFilesAreNone) {
 
 TEST(LedgerRecords, ReadBackToTheSameText) {
   LedgerAttempt attempt = example_attempt(3);
-  attempt.origin = {.step = 7, .manifest = sha256_of({}), .parameters = sha256_of({})};
+  attempt.origin = {.job_id = "parent-1", .step = 7, .manifest = sha256_of({}), .parameters = sha256_of({})};
   EXPECT_EQ(record_text(attempt_of_record(record_text(attempt))), record_text(attempt));
+  auto earlier = CheckpointJson::parse(record_text(attempt));
+  earlier["origin"].erase("job_id");
+  EXPECT_EQ(attempt_of_record(earlier.dump()).origin->job_id, "") << "as earlier versions wrote it";
   const LedgerStart start = example_start();
   EXPECT_EQ(record_text(start_of_record(record_text(start))), record_text(start));
   const LedgerEnd end = example_end(7, {0.1, 0.2, 0.7});

@@ -55,6 +55,13 @@ TEST(ModelCard, TellsOfEachGroupBeforeAndAfter) {
   EXPECT_THAT(card, HasSubstr("| SHA-256 of the tokenised training pairs | `" + std::string(64, '0') + "` |"));
 }
 
+TEST(ModelCard, NamesTheJobAndTheStepThatAForkBeganWith) {
+  RunSummary summary = example_summary(kRobustJob);
+  EXPECT_THAT(model_card(summary), Not(HasSubstr("began with")));
+  summary.parent = {.job_id = "whole-0a1b2c3d", .step = 40};
+  EXPECT_THAT(model_card(summary), HasSubstr("| began with | the checkpoint of step 40 of job whole-0a1b2c3d |"));
+}
+
 TEST(ModelCard, HasMetadataOfTheHub) {
   const YAML::Node block = metadata_of(model_card(example_summary(kRobustJob)));
   EXPECT_EQ(block["library_name"].Scalar(), "transformers");

@@ -2,11 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "common/summary/report_page.h"
 #include "common/summary/run_files.h"
 #include "common/summary/trainer_state.h"
+#include "tests/common/ledger/example_ledger.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
@@ -100,6 +102,31 @@ TEST_F(RunSummaries, JudgeByTheNumbersOfOneFileToo) {
   stepped(20);
   EXPECT_EQ(read(", early_stopping: {metric: eval_asia_loss, mode: max}").best_step, 20);
   EXPECT_EQ(read(", early_stopping: {metric: asia_worst_group_loss, mode: min}").best_step, 10);
+}
+
+// A fork's ledger begins with its own first attempt, which went on from the checkpoint of another job.
+TEST_F(RunSummaries, KnowTheJobWhoseCheckpointTheRunBeganWith) {
+  stepped(20);
+  read();
+  const auto parent_where = [&](const std::string& origin_of_first) {
+    LedgerWriter ledger(folder_.path() / "run" / kLedgerName, {}, std::numeric_limits<std::int64_t>::max());
+    ledger.start(example_start());
+    for (const std::int64_t generation : {1, 2}) {
+      LedgerAttempt attempt = example_attempt(generation);
+      const std::string origin = generation == 1 ? origin_of_first : attempt.job_id;
+      if (!origin.empty())
+        attempt.origin = {.job_id = origin, .step = 10 * generation, .manifest = {}, .parameters = {}};
+      ledger.attempt(attempt);
+    }
+    ledger.end(example_end(20, example_weights().alpha_K()));
+    return read_run_summary(folder_.path() / "run").parent;
+  };
+  const auto parent = parent_where("whole-0a1b2c3d");
+  ASSERT_TRUE(parent);
+  EXPECT_EQ(parent->job_id, "whole-0a1b2c3d");
+  EXPECT_EQ(parent->step, 10);
+  EXPECT_FALSE(parent_where("")) << "the second attempt went on from one of the job's own";
+  EXPECT_FALSE(parent_where(example_attempt(1).job_id)) << "the ledger was lost, and began again";
 }
 
 TEST_F(RunSummaries, BecomeTheStateOfATrainer) {

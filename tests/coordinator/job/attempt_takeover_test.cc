@@ -17,6 +17,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
 using Code = Refusal::Code;
 using Command = v1::HeartbeatResponse;
@@ -358,6 +359,34 @@ TEST_F(TakenOver, ItKeepsItsSlots) {
   mpirun_exits(id, 0);
   core_->attempts().tick();
   EXPECT_EQ(state(younger), v1::JOB_STATE_STARTING);
+}
+
+// What people find in the database, and what the next coordinator needs of it.
+TEST_F(TakenOver, AnAttemptHasItsLauncherInALineAndItsHostsApart) {
+  settings_.supervisor.hosts = {{.name = "node1", .slots = 2}, {.name = "node2", .slots = 1}};
+  settings_.supervisor.launcher = "mpirun --hostfile /etc/equipoise\n" + std::string(5000, 'x');
+  restart();
+  const auto id = running(3);
+  const StoredAttempt attempt = store_->attempts(id).at(0);
+  EXPECT_THAT(attempt.launcher, StartsWith("mpirun --hostfile /etc/equipoise xxx"));
+  EXPECT_LE(attempt.launcher.size(), 512U);
+  EXPECT_EQ(attempt.placement, "node1 slots=2\nnode2 slots=1\n");
+  take_over(id);
+  come_back(id, 3);
+  EXPECT_EQ(core_->attempts().hosts().at(0).used_slots, 2);
+  EXPECT_EQ(core_->attempts().hosts().at(1).used_slots, 1);
+}
+
+// A program before schema 10 had them in the launcher's place.
+TEST_F(TakenOver, AnAttemptOfAnEarlierProgramKeepsItsSlots) {
+  settings_.supervisor.hosts = {{.name = "node1", .slots = 2}, {.name = "node2", .slots = 1}};
+  restart();
+  const auto id = running(3);
+  Database(folder_.path() / "test.sqlite3").execute("UPDATE attempts SET launcher = placement, placement = NULL");
+  take_over(id);
+  come_back(id, 3);
+  EXPECT_EQ(core_->attempts().hosts().at(0).used_slots, 2);
+  EXPECT_EQ(core_->attempts().hosts().at(1).used_slots, 1);
 }
 
 // Of a user, whose mpirun no launcher can find.

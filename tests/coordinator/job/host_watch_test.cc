@@ -32,13 +32,13 @@ TEST(HostWatch, ASuspectIsNotUsedUntilItAnswers) {
   EXPECT_THAT(watch.questions(kStart), ElementsAre("node2"));
   EXPECT_THAT(watch.questions(kStart + 100s), IsEmpty()) << "it has been asked";
   EXPECT_TRUE(watch.awaits_first_answers());
-  watch.note_answer("node2", false, kStart + 100s);
+  watch.note_answer("node2", {.has_answered = false}, kStart + 100s, kWall);
   EXPECT_THAT(watch.questions(kStart + 129s), IsEmpty());
   EXPECT_EQ(watch.unused_text(), "node2, which does not answer");
   EXPECT_EQ(watch.unanswering(), 1U);
   EXPECT_FALSE(watch.awaits_first_answers());
   EXPECT_THAT(watch.questions(kStart + 130s), ElementsAre("node2"));
-  watch.note_answer("node2", true, kStart + 131s);
+  watch.note_answer("node2", {.has_answered = true}, kStart + 131s, kWall);
   EXPECT_THAT(watch.unused(), IsEmpty());
   EXPECT_EQ(watch.unused_text(), "");
 }
@@ -80,7 +80,7 @@ TEST(HostWatch, ACordonedHostIsUsedAgainOnceItIsUncordonedAndAnswers) {
   EXPECT_FALSE(watch.cordon_of("node1"));
   EXPECT_EQ(watch.unused_text(), "node1, which does not answer");
   EXPECT_THAT(watch.questions(kStart), ElementsAre("node1"));
-  watch.note_answer("node1", true, kStart);
+  watch.note_answer("node1", {.has_answered = true}, kStart, kWall);
   EXPECT_THAT(watch.unused(), IsEmpty());
 }
 
@@ -103,6 +103,75 @@ TEST(HostWatch, AnOperatorsCordonStaysHisWhateverFails) {
   watch.cordon("node1", {.cause = HostCordon::Cause::kOperator, .reason = "a new disk", .since = kWall});
   for (int i = 0; i < 5; ++i) EXPECT_FALSE(watch.note_failure("node1", kStart, kWall));
   EXPECT_EQ(watch.cordon_of("node1")->reason, "a new disk");
+}
+
+HostProcess rank_process(std::int64_t pid) {
+  return {.pid = pid, .began_before = kWall, .job_id = "a", .generation = 2, .rank = 3, .state = 'D'};
+}
+
+// A rank that waits for a disk in the kernel is ended by nothing.
+TEST(HostWatch, AHostWhereARankHasSurvivedIsNotUsedBeforeThatIsGone) {
+  HostWatch watch(kRules);
+  watch.suspect("node1", {rank_process(4711), rank_process(4712)});
+  EXPECT_THAT(watch.questions(kStart), ElementsAre("node1"));
+  EXPECT_THAT(watch.asked_about("node1"), SizeIs(2));
+  EXPECT_FALSE(watch.note_answer("node1", {.has_answered = true, .survivors = {rank_process(4711)}}, kStart, kWall));
+  EXPECT_EQ(watch.unused_text(), "node1, where ranks of an attempt that is over are there yet");
+  EXPECT_THAT(watch.questions(kStart + 1s), IsEmpty());
+  EXPECT_THAT(watch.questions(kStart + 2s), ElementsAre("node1")) << "it may be about to end";
+  EXPECT_THAT(watch.asked_about("node1"), ElementsAre(rank_process(4711)));
+  EXPECT_TRUE(
+      watch.note_answer("node1", {.has_answered = true, .survivors = {rank_process(4711)}}, kStart + 10s, kWall));
+  ASSERT_TRUE(watch.cordon_of("node1"));
+  EXPECT_EQ(watch.cordon_of("node1")->cause, HostCordon::Cause::kSurvivor);
+  EXPECT_EQ(watch.unused_text(), "node1, where process 4711 (rank 3 of job a) has survived SIGKILL, in state D");
+  EXPECT_THAT(watch.questions(kStart + 39s), IsEmpty());
+  EXPECT_THAT(watch.questions(kStart + 40s), ElementsAre("node1"));
+  EXPECT_FALSE(
+      watch.note_answer("node1", {.has_answered = true, .survivors = {rank_process(4711)}}, kStart + 41s, kWall));
+  EXPECT_THAT(watch.questions(kStart + 80s), ElementsAre("node1"));
+  EXPECT_FALSE(watch.note_answer("node1", {.has_answered = false}, kStart + 81s, kWall)) << "nobody knows";
+  EXPECT_THAT(watch.unused(), ElementsAre("node1"));
+  EXPECT_THAT(watch.questions(kStart + 120s), ElementsAre("node1"));
+  EXPECT_TRUE(watch.note_answer("node1", {.has_answered = true}, kStart + 121s, kWall));
+  EXPECT_FALSE(watch.cordon_of("node1"));
+  EXPECT_THAT(watch.unused(), IsEmpty());
+}
+
+TEST(HostWatch, WhatCameAfterAQuestionIsNotAnsweredByIt) {
+  HostWatch watch(kRules);
+  watch.suspect("node1", {rank_process(1)});
+  watch.questions(kStart);
+  watch.suspect("node1", {rank_process(2)});
+  watch.note_answer("node1", {.has_answered = true}, kStart + 1s, kWall);
+  EXPECT_THAT(watch.unused(), ElementsAre("node1"));
+  EXPECT_THAT(watch.questions(kStart + 1s), ElementsAre("node1"));
+  EXPECT_THAT(watch.asked_about("node1"), ElementsAre(rank_process(2)));
+  watch.note_answer("node1", {.has_answered = true}, kStart + 2s, kWall);
+  EXPECT_THAT(watch.unused(), IsEmpty());
+}
+
+TEST(HostWatch, APersonMayUseAHostBesideASurvivor) {
+  HostWatch watch(kRules);
+  watch.cordon("node1", {.cause = HostCordon::Cause::kSurvivor,
+                         .reason = "r",
+                         .since = kWall,
+                         .survivors = {rank_process(1)}});  // as it was stored
+  EXPECT_THAT(watch.questions(kStart), ElementsAre("node1"));
+  EXPECT_THAT(watch.asked_about("node1"), ElementsAre(rank_process(1)));
+  watch.uncordon("node1");
+  watch.note_answer("node1", {.has_answered = true, .survivors = {rank_process(1)}}, kStart + 1s, kWall);
+  EXPECT_THAT(watch.unused(), IsEmpty());
+}
+
+TEST(HostWatch, AFewHostsAreAskedAtATime) {
+  HostWatch watch(kRules);
+  for (int i = 0; i < 40; ++i) watch.suspect("node" + std::to_string(i));
+  const auto first = watch.questions(kStart);
+  EXPECT_THAT(first, SizeIs(16));
+  EXPECT_THAT(watch.questions(kStart), IsEmpty());
+  for (const std::string& host : first) watch.note_answer(host, {.has_answered = true}, kStart, kWall);
+  EXPECT_THAT(watch.questions(kStart), SizeIs(16));
 }
 
 TEST(HostWatch, ALongListIsCut) {
@@ -172,11 +241,12 @@ class HostsThatFail : public ControllerFixture {
     }
     return asked;
   }
-  void answer(const std::string& host, int exit_code) {
+  void answer(const std::string& host, int exit_code, const std::string& log = "") {
     for (const LaunchRequest& request : questions()) {
       if (request.hosts[0].name != host) continue;
       std::erase_if(launcher_.started, [&](const LaunchRequest& one) { return one.attempt == request.attempt; });
-      return core_->attempts().handle_exit({.attempt = request.attempt, .exit_code = exit_code, .last_line = "no way"});
+      return core_->attempts().handle_exit(
+          {.attempt = request.attempt, .exit_code = exit_code, .last_line = "no way", .log = processes_text({}) + log});
     }
     ADD_FAILURE() << host << " was not asked";
   }
@@ -236,6 +306,52 @@ TEST_F(HostsThatFail, OneThatFailsThreeTimesInARowIsLeftOut) {
   EXPECT_EQ(gauge("equipoise_cordoned_hosts"), 0);
 }
 
+// A rank that waits for a disk in the kernel outlives mpirun, which has ended in order.
+TEST_F(HostsThatFail, WhereARankHasSurvivedNoneIsPlacedBeforeItIsGone) {
+  const auto id = running(2);
+  v1::FailWorkerRequest failure;  // rank 0 has said that it ends
+  failure.set_job_id(id);
+  failure.set_generation(1);
+  failure.set_reason("lost rank 1");
+  failure.set_kind(v1::FAILURE_KIND_INFRASTRUCTURE);
+  calls().fail_worker(failure);
+  mpirun_exits(id, 1);
+  pass(1s);
+  ASSERT_THAT(questions(), SizeIs(1));
+  EXPECT_EQ(questions()[0].hosts[0].name, "node2");
+  ASSERT_THAT(questions()[0].processes, SizeIs(1));
+  EXPECT_EQ(questions()[0].processes[0].pid, 1001);
+  const std::string left = "equipoise: process 1001 is there, in state D\n";
+  for (int second = 0; second < 12; second += 2) {
+    answer("node2", 0, left);
+    pass(2s);
+  }
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("1 of 2 is free; not used: node2, where process 1001 (rank 1 of job " +
+                                                id + ") has survived SIGKILL, in state D"));
+  EXPECT_THAT(job(id).conditions(job(id).conditions_size() - 1),
+              HasSubstr("has survived SIGKILL, in state D: node2 is not used before it is gone"));
+  EXPECT_THAT(job(id).failure().reason(), HasSubstr("process 1001 (rank 1 of job"));
+  EXPECT_EQ(gauge("equipoise_cordoned_hosts"), 1);
+  v1::ListHostsResponse hosts = core_->host_calls().list({});
+  EXPECT_EQ(hosts.hosts(1).state(), v1::HOST_STATE_CORDONED);
+  EXPECT_EQ(hosts.hosts(1).cordon().cause(), v1::CORDON_CAUSE_SURVIVOR);
+  EXPECT_THAT(hosts.hosts(1).cordon().reason(), HasSubstr("process 1001"));
+  restart();  // it is on record
+  pass(60s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RECOVERING);
+  ASSERT_THAT(questions(), SizeIs(1));
+  ASSERT_THAT(questions()[0].processes, SizeIs(1));
+  EXPECT_EQ(questions()[0].processes[0].pid, 1001);
+  EXPECT_GE(questions()[0].processes[0].began_before, 14s);
+  answer("node2", 0);
+  pass(2s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(gauge("equipoise_cordoned_hosts"), 0);
+  restart();
+  pass(1s);
+  EXPECT_EQ(gauge("equipoise_cordoned_hosts"), 0) << "nor is it on record any more";
+}
+
 TEST_F(HostsThatFail, NoneIsBlamedWhereAllFailAtOnce) {
   const auto id = running(2);
   for (int round = 0; round < 4; ++round) {
@@ -280,7 +396,9 @@ TEST_F(HostsThatFail, AJobThatMayHaveFewerRanksGoesOnWithThemAndHasMoreAtItsNext
   answer("node2", 0);
   EXPECT_EQ(job(id).world_size(), 1) << "until it starts again";
   mpirun_exits(id, 1);
-  pass(4s);
+  pass(1s);
+  answer("node1", 0);  // its rank has said nothing of its end
+  pass(3s);
   ASSERT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
   EXPECT_EQ(job(id).world_size(), 2);
   train(id, point);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/job/job_progress.h"
 #include "tests/coordinator/support/controller_fixture.h"
 
 namespace equipoise::coordinator {
@@ -14,6 +15,7 @@ namespace pause_test {
 
 using namespace std::chrono_literals;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -78,6 +80,19 @@ class Pauses : public ControllerFixture {
     request.set_kind(kind);
     request.set_reason("no");
     calls().fail_worker(request);
+  }
+  // As rank 0 hears it when it starts to train.
+  std::vector<std::int64_t> evaluations_of_start(const std::string& id, std::int64_t generation) {
+    const auto answer = calls().start_training(start_request(id, generation));
+    return {answer.evaluation_steps().begin(), answer.evaluation_steps().end()};
+  }
+  void report_evaluation(const std::string& id, std::int64_t step) {
+    v1::ReportMetricsRequest metrics;
+    metrics.set_job_id(id);
+    metrics.set_generation(job(id).generation());
+    metrics.set_step(step);
+    metrics.set_split(v1::SPLIT_VALIDATION);
+    calls().report_metrics(metrics);
   }
   v1::JobState state(const std::string& id) { return job(id).state(); }
   std::string reason(const std::string& id) { return job(id).state_reason(); }
@@ -304,23 +319,69 @@ TEST_F(Pauses, WhatWasAskedForOutlivesTheAttemptUntilItIsThere) {
   ASSERT_EQ(job(id).generation(), 2);
   train(id);
   EXPECT_EQ(beat(id).checkpoint_requests(), 1);
-  EXPECT_EQ(beat(id).evaluation_requests(), 1);
+  EXPECT_EQ(beat(id).evaluation_requests(), 0);
+  EXPECT_THAT(evaluations_of_start(id, 2), ElementsAre(1)) << "where it was asked for";
   for (const int step : {0, 1}) calls().report_step(step_request(id, 2, step, {0.2, 1.0}));
   calls().commit_checkpoint(commit_request(id, 2, 1));
   EXPECT_FALSE(job(id).open_requests().has_checkpoint_step());
   EXPECT_TRUE(job(id).open_requests().has_evaluation_step());
   EXPECT_EQ(beat(id).checkpoint_requests(), 1) << "of which ranks have heard";
-  v1::ReportMetricsRequest metrics;
-  metrics.set_job_id(id);
-  metrics.set_generation(2);
-  metrics.set_step(1);
-  metrics.set_split(v1::SPLIT_VALIDATION);
-  calls().report_metrics(metrics);
+  report_evaluation(id, 1);
   EXPECT_FALSE(job(id).open_requests().has_evaluation_step());
   mpirun_exits(id, 137, "killed");
   pass(5s);
   ASSERT_EQ(job(id).generation(), 3);
   EXPECT_FALSE(job(id).has_open_requests());
+  train(id);
+  EXPECT_THAT(evaluations_of_start(id, 3), ElementsAre(1)) << "its step is done again, as there was no checkpoint";
+}
+
+// Their lines of metrics.jsonl are cut off with those of the steps that are done again.
+TEST_F(Pauses, EvaluationsThatWereAskedForAreMadeAgainWhereTheirStepsAre) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_data()->set_validation("validation.jsonl");
+  spec.mutable_evaluation()->set_every_steps(4);
+  spec.mutable_launch()->set_max_restarts(3);
+  const auto id = jobs().create(create_request(spec)).id();
+  core_->attempts().tick();
+  train(id);
+  report_evaluation(id, 0);
+  steps(id, 0, 6);
+  for (const std::int64_t step : {2, 3, 4, 6}) {
+    jobs().evaluate(id);
+    report_evaluation(id, step);
+  }
+  EXPECT_THAT(job(id).asked_evaluation_steps(), ElementsAre(2, 3, 6)) << "the one of step 4 is the job's own";
+  mpirun_exits(id, 137, "killed");
+  restart();  // and the coordinator was killed, too
+  pass(5s);
+  ASSERT_EQ(job(id).generation(), 2);
+  train(id);
+  EXPECT_THAT(evaluations_of_start(id, 2), ElementsAre(2, 3, 6));
+  steps(id, 0, 2);
+  report_evaluation(id, 2);
+  const auto point = checkpoint(id);
+  EXPECT_THAT(job(id).asked_evaluation_steps(), ElementsAre(2, 3, 6));
+  mpirun_exits(id, 137, "killed");
+  pass(5s);
+  ASSERT_EQ(job(id).generation(), 3);
+  auto start = start_request(id, 3);
+  *start.mutable_resume() = point;
+  auto registration = register_request(id, 0, 0, 1);
+  registration.set_attempt_token(launcher_.started.back().token);
+  calls().register_worker(registration);
+  const auto answer = calls().start_training(start);
+  EXPECT_THAT(answer.evaluation_steps(), ElementsAre(3, 6)) << "the checkpoint's metrics have the other one";
+}
+
+TEST_F(Pauses, TheNewestEvaluationsThatWereAskedForAreKept) {
+  v1::TrainingJob job;
+  for (std::int64_t step = 100; step > 0; --step) note_asked_evaluation(job, step);
+  EXPECT_EQ(job.asked_evaluation_steps_size(), 64);
+  for (std::int64_t step = 1000; step < 1100; ++step) note_asked_evaluation(job, step);
+  EXPECT_EQ(job.asked_evaluation_steps_size(), 64);
+  EXPECT_EQ(job.asked_evaluation_steps(0), 1036);
+  EXPECT_EQ(job.asked_evaluation_steps(63), 1099);
 }
 
 TEST_F(Pauses, AnEvaluationIsAskedForByCount) {

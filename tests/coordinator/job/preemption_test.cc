@@ -180,19 +180,68 @@ TEST_F(Preemption, NobodyLeavesForAnEqualPriorityOrForNothing) {
   EXPECT_EQ(beat(second).command(), kContinue);
 }
 
-TEST_F(Preemption, AJobThatHasDoneNoStepStays) {
-  const auto low = submit(4, 0);
+// One that loads a large model holds its slots for long.
+TEST_F(Preemption, AJobThatHasDoneNoStepIsEndedAndUsesUpNoRestart) {
+  const auto low = submit(4, 0, 0);
   core_->attempts().tick();
+  ASSERT_EQ(state(low), v1::JOB_STATE_STARTING);
   const auto high = submit(4, 1);
   core_->attempts().tick();
-  EXPECT_EQ(state(low), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(state(low), v1::JOB_STATE_RECOVERING);
+  EXPECT_THAT(reason(low), HasSubstr("job " + high + " of a higher priority needs the room, and the attempt had done"));
+  EXPECT_EQ(reason(high), "waiting for " + low + " to make room");
+  EXPECT_FALSE(job(low).has_failure());
+  EXPECT_EQ(store_->attempts(low).at(0).state, "PREEMPTED");
+  EXPECT_THAT(launcher_.started, SizeIs(1)) << "its processes are there yet";
+  pass(7s);
+  EXPECT_THAT(launcher_.terminated, SizeIs(1));
+  mpirun_exits(low, 143);
+  pass(1s);
+  ASSERT_EQ(state(high), v1::JOB_STATE_STARTING);
+  train(high);
+  finish(high);
+  pass(2s);
+  ASSERT_EQ(state(low), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(job(low).restarts(), 1);
   train(low);
+  finish(low);
+  EXPECT_EQ(state(low), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(Preemption, AJobThatReadsItsDataIsToldToEnd) {
+  const auto low = submit(4, 0);
   core_->attempts().tick();
-  EXPECT_EQ(beat(low).command(), kContinue);
+  train(low);  // and has done no step
+  submit(4, 1);
+  core_->attempts().tick();
+  EXPECT_EQ(state(low), v1::JOB_STATE_RECOVERING);
+  for (int rank = 0; rank < 4; ++rank) EXPECT_EQ(beat(low, rank).command(), kExit);
+}
+
+TEST_F(Preemption, AnAttemptThatHasDoneNoStepYetGoesOnFromTheCheckpointOfTheOneBefore) {
+  const auto low = running(4, 0, 1);
+  const auto point = checkpoint(low);
   steps(low, 1);
+  mpirun_exits(low, 1);
+  pass(2s);
+  ASSERT_EQ(state(low), v1::JOB_STATE_STARTING);
+  train(low, point);
+  const auto high = submit(4, 1);
   core_->attempts().tick();
-  EXPECT_EQ(beat(low).command(), kPause);
-  EXPECT_EQ(state(high), v1::JOB_STATE_QUEUED);
+  ASSERT_EQ(state(low), v1::JOB_STATE_RECOVERING);
+  mpirun_exits(low, 1);
+  restart();  // what is on record says so, too
+  EXPECT_EQ(state(low), v1::JOB_STATE_RECOVERING);
+  pass(1s);
+  ASSERT_EQ(state(high), v1::JOB_STATE_STARTING);
+  train(high);
+  finish(high);
+  pass(60s);
+  ASSERT_EQ(state(low), v1::JOB_STATE_STARTING) << reason(low);
+  train(low, point);
+  EXPECT_EQ(job(low).step(), 2);
+  mpirun_exits(low, 1);
+  EXPECT_EQ(state(low), v1::JOB_STATE_FAILED) << "the second failure, as one restart is allowed";
 }
 
 TEST_F(Preemption, APlaceAmongTheRunningJobsIsRoomToo) {

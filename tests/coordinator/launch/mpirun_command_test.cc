@@ -73,5 +73,22 @@ TEST(QuestionToHosts, RunsNothingOfOurs) {
   EXPECT_THAT(command, Not(Contains("EQUIPOISE_ATTEMPT_TOKEN")));
 }
 
+TEST(QuestionToHosts, NamesProcessesThatMayBeLeft) {
+  const McaParameters mca;
+  const std::vector<std::string> command =
+      mpirun_command({.mpirun = "mpirun", .worker = "/bin/worker", .logs = "/logs", .coordinator_address = "head:1"},
+                     {.attempt = {.job_id = "host node2", .generation = 1},
+                      .token = "",
+                      .hosts = {{.name = "node2", .slots = 1}},
+                      .is_question = true,
+                      .processes = {{.pid = 4711, .began_before = std::chrono::seconds(90)}}},
+                     {.hostfile = "/hosts", .passed = {"EQUIPOISE_ATTEMPT_TOKEN"}, .mca = mca, .interfaces = {}});
+  ASSERT_GE(command.size(), 3U);
+  EXPECT_EQ(command[command.size() - 3], "/bin/worker");
+  EXPECT_EQ(command[command.size() - 2], "processes");
+  EXPECT_EQ(command.back(), "4711:90");
+  EXPECT_THAT(command, Not(Contains("EQUIPOISE_ATTEMPT_TOKEN")));
+}
+
 }  // namespace mpirun_command_test
 }  // namespace equipoise::coordinator

@@ -224,7 +224,9 @@ TEST(JobRecovery, EveryEventInEveryState) {
   expect_states(SlotsAwaited{.wanted = 2, .free = 1, .total = 3}, unmoved);
   expect_states(HostsAwaited{.hosts = "h"}, unmoved);
   expect_states(RoomAwaited{.jobs = "a"}, unmoved);
-  expect_states(Preempted{.by = "b"}, unmoved);
+  expect_states(Preempted{.by = "b"}, {kQueued, kRecovering, kRunning, kRecovering, kPausing, kPaused, kCancelling});
+  expect_states(Preempted{.by = "b", .has_stepped = false},
+                {kQueued, kRecovering, kRecovering, kRecovering, kPausing, kPaused, kCancelling});
   expect_states(PreemptionOverdue{.seconds = 120}, unmoved);
   expect_states(TimeLimitReached{.seconds = 60},
                 {kQueued, kStarting, kPausing, kRecovering, kPausing, kPaused, kCancelling});
@@ -298,6 +300,26 @@ TEST(JobPreemption, RanksThatDoNotLeaveAreLostThroughNoFaultOfTheJobs) {
   EXPECT_EQ(job.failures[0].restart_cause, RestartCause::kPreemption);
   EXPECT_EQ(state_after(job, exit_with(137)), kRecovering);
   EXPECT_EQ(state_after(job, CoordinatorStopped{}), kRecovering);
+}
+
+// What its ranks and mpirun say while they are ended is no failure.
+TEST(JobPreemption, AnAttemptWithoutAStepIsEndedAndHasNotFailed) {
+  JobLifecycle job = recoverable_job_in(kStarting);
+  job.max_restarts = 0;
+  job = next(job, Preempted{.by = "urgent"}, kNow);
+  EXPECT_EQ(job.state, kRecovering);
+  EXPECT_EQ(
+      job.reason.find("job urgent of a higher priority needs the room, and the attempt had done no step; attempt"), 0U)
+      << job.reason;
+  EXPECT_FALSE(job.failure);
+  EXPECT_EQ(failures_by(job.failures, RestartCause::kInfrastructure), 0U);
+  for (const JobEvent& end : std::vector<JobEvent>{exit_with(137), exit_with(1), RanksMissing{.text = "t"},
+                                                   failure_of_kind(v1::FAILURE_KIND_INFRASTRUCTURE)}) {
+    EXPECT_EQ(state_after(job, end), kRecovering) << end.index();
+  }
+  EXPECT_EQ(state_after(job, CoordinatorRestarted{}), kRecovering);
+  const JobLifecycle started = next(job, AttemptLaunched{.generation = 3}, kNow);
+  EXPECT_TRUE(started.preempted_by.empty());
 }
 
 TEST(JobPreemption, IsOffWhereTheCheckpointCannotBeWrittenOrThePauseIsOfPeople) {

@@ -163,6 +163,8 @@ class Job:
     ledger_chain: bytes
     """What `equipoise verify RUN --chain` compares, from SUCCEEDED on."""
     open_requests: OpenRequests | None
+    asked_evaluation_steps: tuple[int, ...]
+    """Steps that were done at evaluations that people had asked for, the newest 64."""
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ WANDB_API_KEY, MLFLOW_TRACKING_URI, TRACKIO_DIR.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import pathlib
 import re
@@ -37,11 +38,23 @@ class Tracker(Protocol):
 Config = Mapping[str, Any]
 
 
+def _package(name: str) -> Any:
+    """Trackers keep their files in folders of their own name, which are packages to Python where it finds no other.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    package = importlib.import_module(name)
+    if getattr(package, "__file__", None) is None:
+        raise ImportError(f"No module named {name!r}")
+    return package
+
+
 class Wandb:
     """Weights & Biases, in the mode that WANDB_MODE says."""
 
     def __init__(self, project: str, name: str, config: Config) -> None:
-        import wandb
+        wandb = _package("wandb")
 
         self._run = wandb.init(project=project, name=name, config=dict(config))
 
@@ -60,7 +73,7 @@ class Mlflow:
     _PARAMETERS_A_CALL = 100
 
     def __init__(self, project: str, name: str, config: Config) -> None:
-        import mlflow
+        mlflow = _package("mlflow")
 
         self._mlflow = mlflow
         self._names: dict[str, str] = {}
@@ -94,7 +107,7 @@ class Trackio:
     """Trackio, in the folder that TRACKIO_DIR says."""
 
     def __init__(self, project: str, name: str, config: Config) -> None:
-        import trackio
+        trackio = _package("trackio")
 
         self._trackio = trackio
         trackio.init(project=project, name=name, config=dict(config))

@@ -1,4 +1,4 @@
-#include "coordinator/webhook/webhook_address.h"
+#include "common/http/http_address.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,38 +6,38 @@
 #include <stdexcept>
 #include <string>
 
-namespace equipoise::coordinator {
-namespace webhook_address_test {
+namespace equipoise {
+namespace http_address_test {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
 
 std::string refusal_of(const std::string& text) {
   try {
-    parse_webhook_address(text);
+    parse_http_address("--webhook", text);
   } catch (const std::invalid_argument& wrong) {
     return wrong.what();
   }
   return "";
 }
 
-TEST(WebhookAddress, HasItsPartsAndThePortOfItsScheme) {
-  const WebhookAddress https = parse_webhook_address("https://hooks.example.org/a/b?key=1%202&x");
+TEST(HttpAddress, HasItsPartsAndThePortOfItsScheme) {
+  const HttpAddress https = parse_http_address("--webhook", "https://hooks.example.org/a/b?key=1%202&x");
   EXPECT_TRUE(https.is_https);
   EXPECT_EQ(https.host, "hooks.example.org");
   EXPECT_EQ(https.port, 443);
   EXPECT_EQ(https.target, "/a/b?key=1%202&x");
   EXPECT_EQ(https.origin(), "https://hooks.example.org:443");
-  const WebhookAddress http = parse_webhook_address("http://127.0.0.1:8080");
+  const HttpAddress http = parse_http_address("--webhook", "http://127.0.0.1:8080");
   EXPECT_FALSE(http.is_https);
   EXPECT_EQ(http.port, 8080);
   EXPECT_EQ(http.target, "/");
-  EXPECT_EQ(parse_webhook_address("http://host?q").target, "/?q");
-  EXPECT_EQ(parse_webhook_address("http://[::1]:8080/").host, "::1");
-  EXPECT_EQ(parse_webhook_address("http://[::1]:8080/").origin(), "http://[::1]:8080");
+  EXPECT_EQ(parse_http_address("--webhook", "http://host?q").target, "/?q");
+  EXPECT_EQ(parse_http_address("--webhook", "http://[::1]:8080/").host, "::1");
+  EXPECT_EQ(parse_http_address("--webhook", "http://[::1]:8080/").origin(), "http://[::1]:8080");
 }
 
-TEST(WebhookAddress, OfAnotherFormIsRefusedWithWhatIsExpected) {
+TEST(HttpAddress, OfAnotherFormIsRefusedWithWhatIsExpected) {
   EXPECT_THAT(refusal_of("ftp://host/"), HasSubstr("begins with https:// or http://"));
   EXPECT_THAT(refusal_of("hooks.example.org/x"), HasSubstr("begins with https:// or http://"));
   EXPECT_THAT(refusal_of(""), HasSubstr("begins with https:// or http://"));
@@ -54,14 +54,14 @@ TEST(WebhookAddress, OfAnotherFormIsRefusedWithWhatIsExpected) {
 }
 
 // Each of these would end the line of the request, or begin another one.
-TEST(WebhookAddress, WithACharacterThatIsNoUrlsIsRefused) {
+TEST(HttpAddress, WithACharacterThatIsNoUrlsIsRefused) {
   for (const std::string bad : {"\r\nHost: other", "\n", " ", "\t", "\x01", "\x7f", "\xc3\xa9"}) {
     EXPECT_THAT(refusal_of("http://host/a" + bad), HasSubstr("are escaped (%20)")) << bad;
   }
 }
 
 // Logs are read by others than those who know the address.
-TEST(WebhookAddress, ARefusalDoesNotShowWhatMayBeASecret) {
+TEST(HttpAddress, ARefusalDoesNotShowWhatMayBeASecret) {
   for (const std::string address :
        {"http://user:hunter2@host/", "http://host:0/hunter2", "http://host/hunter2#x", "http://host/?key=hunter2 x"}) {
     EXPECT_THAT(refusal_of(address), HasSubstr("expected"));
@@ -69,5 +69,5 @@ TEST(WebhookAddress, ARefusalDoesNotShowWhatMayBeASecret) {
   }
 }
 
-}  // namespace webhook_address_test
-}  // namespace equipoise::coordinator
+}  // namespace http_address_test
+}  // namespace equipoise
