@@ -76,7 +76,7 @@ HttpAddress parse_http_address(std::string_view option, std::string_view text) {
   if (!rest.empty() && !rest.starts_with(':')) refuse_address(shown, "a host, and :PORT or nothing behind it");
   address.port = rest.empty() ? (address.is_https ? 443 : 80) : parse_port(rest.substr(1), shown);
   address.target = text.substr(end);
-  if (!address.target.starts_with('/')) address.target.insert(0, "/");
+  if (!address.target.starts_with('/')) address.target.insert(address.target.begin(), '/');
   return address;
 }
 
