@@ -353,6 +353,33 @@ class Interrupted(ResumeTest):
         model.write_bytes(content)
         self.assertIn("model.path", self.refused("equipoise", "train", job, *resume))
 
+    def init_reference(self, seed):
+        """Another model than the policy, of the same shapes."""
+        shutil.rmtree(self.folder / "reference", ignore_errors=True)
+        self.succeed("equipoise", "model", "init", self.folder / "reference", "--data",
+                     self.folder / "data/train.jsonl", "--hidden-size", "32", "--layers", "2", "--heads", "2",
+                     "--head-dim", "16", "--intermediate-size", "64", "--vocab-size", "600", "--seed", str(seed))
+
+    def test_another_reference_than_before_is_refused(self):
+        """Between two attempts, with log-probabilities of the one before in the cache or without any."""
+        short = {"training": {**TRAINING, "max_steps": 20}, "checkpoint": {"every_steps": 10}}
+        models = {"full": ({"path": "model"}, 1), "adapter": (LORA, 2),
+                  "uncached": ({"path": "model", "reference_cache": False}, 1)}
+        for name, (model, ranks) in models.items():
+            with self.subTest(model=name):
+                self.init_reference(7)
+                job = self.train(name, ranks, model={**model, "reference": "reference"}, **short)
+                lines, final = self.lines(name), self.final(name)
+                shutil.rmtree(self.checkpoint(name, 20))
+                resume = ("equipoise", "train", job, "--np", ranks, "--quiet", "--resume")
+                self.init_reference(8)
+                line = self.refused(*resume)
+                self.assertIn(f"model.reference {self.folder / 'reference'} is not the model that the training of the "
+                              "checkpoint had as its reference: put it back", line)
+                self.init_reference(7)
+                self.succeed(*resume)
+                self.assertEqual((self.lines(name), self.final(name)), (lines, final))
+
     def test_more_steps_follow_those_of_before(self):
         constant = {"optimizer": {"learning_rate": 1e-3}, "checkpoint": {"every_steps": 10}}
         self.train("long", training={**TRAINING, "max_steps": 20}, **constant)

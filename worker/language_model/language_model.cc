@@ -34,6 +34,7 @@ constexpr const char* kModelPart = "model";
 constexpr const char* kAdapterPart = "adapter_model";
 constexpr const char* kOptimizerPart = "optimizer";
 constexpr const char* kBestPart = "best";
+constexpr const char* kReferenceDigest = "reference_sha256";
 
 // 25 MiB hides the latency of a collective on every network and leaves enough buckets to overlap with the backward
 // pass.
@@ -253,12 +254,14 @@ class LanguageModel final : public TrainedPolicy {
   }
 
   CheckpointJson checkpoint_state() const override {
-    return {{"model_sha256", hex_text(model_digest_)},
-            {"start_sha256", hex_text(trained_digest_)},
-            {"validation_sha256", hex_text(validation_digest_)},
-            {"is_reference", policy_is_reference_},
-            {"learning_rate", json_of(optimizer_->state().schedule)},
-            {"has_best", !best_.kept(decoder_.trained()).empty()}};
+    CheckpointJson state = {{"model_sha256", hex_text(model_digest_)},
+                            {"start_sha256", hex_text(trained_digest_)},
+                            {"validation_sha256", hex_text(validation_digest_)},
+                            {"is_reference", policy_is_reference_},
+                            {"learning_rate", json_of(optimizer_->state().schedule)},
+                            {"has_best", !best_.kept(decoder_.trained()).empty()}};
+    if (references_.named) state[kReferenceDigest] = hex_text(*references_.named);
+    return state;
   }
 
   void write_companions(const std::filesystem::path& folder) const override {
@@ -279,6 +282,13 @@ class LanguageModel final : public TrainedPolicy {
     }
     if (digest_at(state, "validation_sha256") != validation_digest_) {
       throw std::invalid_argument("the validation data are not those of the checkpoint: put back data.validation");
+    }
+    // Checkpoints of earlier programs do not say it.
+    if (references_.named && state.contains(kReferenceDigest) &&
+        digest_at(state, kReferenceDigest) != *references_.named) {
+      throw std::invalid_argument("model.reference " + config_.model.reference->string() +
+                                  " is not the model that the training of the checkpoint had as its reference: put it "
+                                  "back");
     }
     read_tensors(checkpoint, decoder_.adapter() ? kAdapterPart : kModelPart, decoder_.trained());
     OptimizerState optimizer = optimizer_->state();

@@ -62,6 +62,11 @@ class Starter {
     return std::move(values);
   }
 
+  std::optional<Digest> digest_of_named() {
+    if (!start_.config.model.reference) return std::nullopt;
+    return reference_.digest();
+  }
+
  private:
   void compare(const EncodedDataset& dataset, const AnswerLogProbs& values, const std::string& what,
                const std::filesystem::path& entry) const {
@@ -114,7 +119,8 @@ References start_references(const StartReferences& start) {
   check_vocabulary(start.config.model, start.policy);
   Starter starter(start);
   AnswerLogProbs train = starter.log_probs(start.data.train, "training data");
-  return {.train = std::move(train), .validation = starter.log_probs(start.data.validation, "validation data")};
+  AnswerLogProbs validation = starter.log_probs(start.data.validation, "validation data");
+  return {.train = std::move(train), .validation = std::move(validation), .named = starter.digest_of_named()};
 }
 
 }  // namespace equipoise

@@ -4,7 +4,9 @@
 #include <spdlog/logger.h>
 
 #include <functional>
+#include <optional>
 
+#include "common/base/sha256.h"
 #include "common/config/job_config.h"
 #include "worker/language_model/training_data.h"
 #include "worker/reference/reference_model.h"
@@ -14,6 +16,7 @@ namespace equipoise {
 // Of training and validation pairs; empty where the loss has no reference.
 struct References {
   AnswerLogProbs train, validation;
+  std::optional<Digest> named = std::nullopt;  // of model.reference; absent: there is none, or nobody asks it
 };
 
 struct StartReferences {

@@ -96,12 +96,23 @@ void ReferenceModel::check_given(const EncodedPairs& pairs, const AnswerLogProbs
       what, pairs.size(), probe.largest_difference, probe.pairs);
 }
 
-ReferenceCacheEntry ReferenceModel::entry_for(const EncodedPairs& pairs) {
+const Digest& ReferenceModel::own_digest() {
   if (!model_digest_) model_digest_ = model_digest(settings_.folder, settings_.adapter, settings_.on_tensor);
+  return *model_digest_;
+}
+
+Digest ReferenceModel::digest() {
+  Digest digest{};
+  if (is_first()) digest = own_digest();
+  ranks_.broadcast(std::as_writable_bytes(std::span(digest)), 0);
+  return digest;
+}
+
+ReferenceCacheEntry ReferenceModel::entry_for(const EncodedPairs& pairs) {
   const LogProbArithmetic arithmetic{.dtype = c10::toString(settings_.dtype) + weights_of(settings_.quantization),
                                      .device = c10::DeviceTypeName(settings_.device.type(), /*lower_case=*/true),
                                      .token_budget = settings_.token_budget};
-  return {settings_.cache, reference_key(*model_digest_, pairs, arithmetic)};
+  return {settings_.cache, reference_key(own_digest(), pairs, arithmetic)};
 }
 
 std::optional<AnswerLogProbs> ReferenceModel::read(const ReferenceCacheEntry& entry, std::size_t num_pairs,

@@ -49,7 +49,11 @@ class ReferenceModel {
   Answer log_probs(const EncodedPairs& pairs, const std::string& what,
                    const std::function<void(std::int64_t)>& on_progress = nullptr);
 
+  // Of the model's files, see model_digest(): the same on all ranks, which call it together.
+  Digest digest();
+
  private:
+  const Digest& own_digest();
   void check_given(const EncodedPairs& pairs, const AnswerLogProbs& given, const std::string& what);
   ReferenceCacheEntry entry_for(const EncodedPairs& pairs);
   std::optional<AnswerLogProbs> read(const ReferenceCacheEntry& entry, std::size_t num_pairs, const std::string& what);
