@@ -65,8 +65,9 @@ struct FilePool::State : std::enable_shared_from_this<FilePool::State> {
   void watch();
   FileAnswer answer_of(Run& run);
   void ask(Run& run, const std::string& mount);
-  void go_on(Run& run, std::chrono::milliseconds rest);
+  void go_on(Run& run);
   // The caller has the mutex, or is alone.
+  void give_time(Run& run) const;
   void start_threads();
   void end(const RunPointer& run, const FileAnswer& answer, std::unique_lock<std::mutex>& lock);
   void end_errand(const RunPointer& run);
@@ -235,8 +236,7 @@ FileAnswer FilePool::State::answer_of(Run& run) {
   try {
     FileRun own(*this, run);
     for (const auto& file : run.task.files) own.reach(file);
-    const bool is_much = run.task.amount == Amount::kManyFiles;
-    go_on(run, is_much ? limits.patience_of_many - limits.patience : std::chrono::milliseconds(0));
+    go_on(run);
     const auto work = std::exchange(run.task.work, nullptr);
     return {.text = work(own)};
   } catch (...) {
@@ -249,9 +249,7 @@ void FileRun::reach(const std::filesystem::path& file) {
   const MountTable mounts = MountTable::of_now();
   follow_path(file, mounts, [this](const std::string& mount) { state_.ask(run_, mount); });
   await_file_system(file);
-  const bool is_much = run_.task.amount == FilePool::Amount::kManyFiles;
-  const FilePoolLimits& limits = state_.limits;
-  state_.go_on(run_, is_much ? limits.patience_of_many - limits.patience : std::chrono::milliseconds(0));
+  state_.go_on(run_);
 }
 
 void FilePool::State::ask(Run& run, const std::string& mount) {
@@ -268,10 +266,16 @@ void FilePool::State::ask(Run& run, const std::string& mount) {
 }
 
 // What was asked has answered.
-void FilePool::State::go_on(Run& run, std::chrono::milliseconds rest) {
+void FilePool::State::go_on(Run& run) {
   const std::lock_guard lock(mutex);
   if (run.is_given_up && !run.is_errand) throw unanswered(run.mount);
-  run.rest = rest;
+  give_time(run);
+}
+
+// For the work itself.
+void FilePool::State::give_time(Run& run) const {
+  const bool is_much = run.task.amount == Amount::kManyFiles;
+  run.rest = is_much ? limits.patience_of_many - limits.patience : std::chrono::milliseconds(0);
   run.deadline = std::chrono::steady_clock::now() + limits.patience;
 }
 
@@ -294,7 +298,7 @@ bool FileRun::may_begin_apart() {
 void FileRun::end_apart() {
   const std::lock_guard lock(state_.mutex);
   --state_.busy;
-  run_.deadline = std::chrono::steady_clock::now() + state_.limits.patience;
+  state_.give_time(run_);
   state_.changed.notify_all();
 }
 
