@@ -194,7 +194,8 @@ TEST_P(EarlierDatabase, PeopleSeeTheJobsThatTheySaw) {
     SCOPED_TRACE(was.spec().name());
     const v1::TrainingJob& is = job(was.id());
     states.insert(was.state());
-    EXPECT_GT(is.revision(), was.revision());
+    EXPECT_GE(is.revision(), was.revision());
+    EXPECT_EQ(is.revision() == was.revision(), is_final(was.state()));
     EXPECT_EQ(is.spec().SerializeAsString(), was.spec().SerializeAsString());
     EXPECT_EQ(is.generation(), was.generation());
     EXPECT_EQ(is.restarts(), was.restarts());
