@@ -223,20 +223,6 @@ class RandomDamage : public DamagedRecords {
     store_.reset();
     std::filesystem::copy_file(whole(), file(), std::filesystem::copy_options::overwrite_existing);
   }
-  std::string changed(std::string bytes) {
-    const std::size_t place = bytes.empty() ? 0 : random_() % bytes.size();
-    switch (random_() % 4) {
-      case 0:
-        return bytes.substr(0, place);
-      case 1:
-        return bytes.insert(place, 1 + random_() % 8, static_cast<char>(random_()));
-      default:
-        for (std::uint64_t i = 0, changes = 1 + random_() % 4; i < changes && !bytes.empty(); ++i) {
-          bytes[random_() % bytes.size()] = static_cast<char>(random_());
-        }
-        return bytes;
-    }
-  }
   void damage_somewhere() {
     struct Column {
       std::string table, name, row;
@@ -250,7 +236,7 @@ class RandomDamage : public DamagedRecords {
     Statement select(database, "SELECT " + column.name + " FROM " + column.table + " WHERE " + column.row);
     select.begin();
     ASSERT_TRUE(select.next());
-    const std::string bytes = changed(select.bytes(0));
+    const std::string bytes = changed_bytes(select.bytes(0), random_);
     select.reset();
     Statement(database, "UPDATE " + column.table + " SET " + column.name + " = ? WHERE " + column.row).run(Blob{bytes});
   }
@@ -291,7 +277,7 @@ TEST_F(RandomDamage, OfManyJobsAtOnceLeavesTheServiceAndTheOtherJobs) {
       Transaction transaction(database);
       for (int i = 0; i < kAtOnce; ++i) {
         base.set_id("made-up-" + std::to_string(i));
-        JobRow row{.id = base.id(), .state = "FAILED", .job = changed(base.SerializeAsString())};
+        JobRow row{.id = base.id(), .state = "FAILED", .job = changed_bytes(base.SerializeAsString(), random_)};
         row.checksum = row_checksum(row);
         insert.run(row.id, row.state, Blob{row.job}, row.desired, Blob{row.checksum});
       }
