@@ -138,7 +138,7 @@ TEST(RunCommand, SaysWhatIsMissing) {
   expect_bad_input(
       {"jobs"},
       "equipoise jobs: a verb is missing, expected one of: list, get, watch, pause, resume, checkpoint, evaluate, "
-      "set, fork, tree, cancel, delete, ranks, weights, attempts, checkpoints, events");
+      "set, fork, tree, cancel, delete, ranks, weights, attempts, checkpoints, events, report");
   const CommandRun nothing = run({});
   EXPECT_EQ(nothing.code, ExitCode::kBadInput);
   EXPECT_THAT(nothing.err, StartsWith("equipoise: a verb is missing, expected one of: train, submit, "));

@@ -24,7 +24,8 @@ nlohmann::json status_of(const v1::TrainingJob& job) {
 
 Metrics metrics_of(const v1::TrainingJob& job) {
   Metrics metrics;
-  for (const auto& metric : status_of(job).at("metrics")) metrics[metric.at("name")] = metric.at("value");
+  const nlohmann::json status = status_of(job);
+  for (const auto& metric : status.at("metrics")) metrics[metric.at("name")] = metric.at("value");
   return metrics;
 }
 
