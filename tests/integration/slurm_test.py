@@ -185,7 +185,7 @@ class Batch(SlurmTest):
 
     def test_a_killed_slurmd_whose_processes_go_on(self):
         # Longer than Slurm takes to give the node up, on any machine.
-        self.SECTIONS = {**self.SECTIONS, "training": {**self.SECTIONS["training"], "max_steps": 4 * STEPS}}
+        self.SECTIONS = {**self.SECTIONS, "training": {**self.SECTIONS["training"], "max_steps": 3 * STEPS}}
         job_id, number = self.began()
         self.slurm.kill_node("n2")
         # Training goes on until Slurm gives the node up.
