@@ -180,7 +180,8 @@ void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostS
                      .environment = config.environment});
   } catch (const std::exception& error) {  // whatever it is: there are no processes, and nobody will say that they end
     remove_attempt(key);
-    table_.settle(record, LaunchRefused{.why = error.what()});
+    const bool was_interrupted = dynamic_cast<const LaunchInterrupted*>(&error) != nullptr;
+    table_.settle(record, LaunchRefused{.why = error.what(), .was_interrupted = was_interrupted});
   }
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/error.h"
 #include "common/process/mpirun_notice.h"
 #include "coordinator/launch/hostfile.h"
 
@@ -41,13 +42,20 @@ struct LaunchExit {
   bool was_away = false;                  // the coordinator: the attempt ended before this one had found it
 };
 
+// What was to start the processes was killed before it had: nobody's mistake, and the same may work the next time.
+class LaunchInterrupted : public PeerError {
+ public:
+  using PeerError::PeerError;
+};
+
 class Launcher {
  public:
   using OnExit = std::function<void(const LaunchExit&)>;
 
   virtual ~Launcher() = default;
   // Returns once the processes are being started. Each start that does not throw is followed by exactly one OnExit,
-  // from another thread. Throws PeerError saying why it could not be started.
+  // from another thread. Throws PeerError saying why it could not be started, LaunchInterrupted where that is no fault
+  // of the request's.
   virtual void start(const LaunchRequest& request) = 0;
   // Asks the processes to end; nothing if they have.
   virtual void terminate(const AttemptKey& attempt) = 0;

@@ -130,7 +130,13 @@ void await_start(const AttemptFile& file, ChildProcess& shim) {
     const ShimState state = file.read();
     if (state.has_started) return;
     if (!state.refusal.empty()) throw PeerError(state.refusal);
-    if (end) throw PeerError("equipoise-shim has ended with code " + std::to_string(*end) + " and has started nothing");
+    if (end) {
+      constexpr int kSignalled = 128;
+      const std::string text =
+          "equipoise-shim has ended with code " + std::to_string(*end) + " and has started nothing";
+      if (*end > kSignalled) throw LaunchInterrupted(text);
+      throw PeerError(text);
+    }
     if (std::chrono::steady_clock::now() > deadline) throw PeerError("equipoise-shim has started nothing for 30 s");
     std::this_thread::sleep_for(kStartPoll);
   }

@@ -318,6 +318,21 @@ TEST_F(Restarts, ALaunchIsTriedAgainOnceAnEarlierOneHasWorked) {
   EXPECT_EQ(job(id).generation(), 3);
 }
 
+// The kernel takes memory back from whom it likes, also before the first attempt has processes.
+TEST_F(Restarts, AShimThatIsKilledBeforeItHasStartedAnythingCostsARestart) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_launch()->set_max_restarts(3);
+  launcher_.interruption = "equipoise-shim has ended with code 137 and has started nothing";
+  const auto id = jobs().create(create_request(spec)).id();
+  core_->attempts().tick();
+  EXPECT_EQ(state(id), v1::JOB_STATE_RECOVERING);
+  EXPECT_THAT(reason(id), HasSubstr("ended with code 137 and has started nothing; attempt 2 starts within"));
+  launcher_.interruption.clear();
+  pass(3s);
+  EXPECT_EQ(state(id), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(job(id).generation(), 2);
+}
+
 TEST_F(Restarts, ACancelBeforeTheNextAttemptIsTheEnd) {
   const auto id = running(1);
   mpirun_exits(id, 137);

@@ -25,6 +25,7 @@ namespace equipoise::coordinator {
 class RecordingLauncher final : public Launcher {
  public:
   void start(const LaunchRequest& request) override {
+    if (!interruption.empty()) throw LaunchInterrupted(interruption);
     if (!refusal.empty()) throw PeerError(refusal);
     started.push_back(request);
   }
@@ -33,7 +34,7 @@ class RecordingLauncher final : public Launcher {
   std::vector<AttemptKey> find() override { return found; }
   void forget(const AttemptKey& attempt) override { forgotten.push_back(attempt); }
 
-  std::string refusal;
+  std::string refusal, interruption;
   std::vector<LaunchRequest> started;
   std::vector<AttemptKey> terminated;
   std::vector<AttemptKey> killed;
