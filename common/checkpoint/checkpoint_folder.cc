@@ -64,6 +64,7 @@ void remove_checkpoint(const fs::path& folder) {
   std::error_code error;
   fs::remove_all(aside, error);
   if (!error) fs::rename(folder, aside, error);
+  if (!error) sync_folder(folder.parent_path());  // else its files may be gone under the old name
   if (!error) fs::remove_all(aside, error);
   if (error) throw std::runtime_error(folder.string() + " cannot be removed: " + error.message());
 }

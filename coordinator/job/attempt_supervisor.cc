@@ -340,7 +340,7 @@ bool AttemptSupervisor::settle_refused_start(const LaunchExit& exit) {
   const bool is_newest = record.job.generation() == exit.attempt.generation;
   if (!is_newest || !has_attempt(record.intended().state)) return false;
   remove_attempt(exit.attempt);
-  table_.settle(record, LaunchRefused{.why = exit.refusal});
+  table_.settle(record, LaunchRefused{.why = exit.refusal, .was_interrupted = exit.was_interrupted});
   return true;
 }
 

@@ -42,6 +42,8 @@ struct LaunchExit {
   std::string log = {};                   // the last 64 KiB of its standard error
   bool was_away = false;                  // the coordinator: the attempt ended before this one had found it
   std::string refusal = {};               // why it could not be started, and has had no processes; empty: it was
+  // What was to start the processes was killed before it had: nobody's mistake, and the same may work the next time.
+  bool was_interrupted = false;
 };
 
 class Launcher {

@@ -110,6 +110,11 @@ std::optional<AttemptKey> key_of(const std::string& name) {
   return is_number ? std::optional(key) : std::nullopt;
 }
 
+class LaunchInterrupted : public PeerError {
+ public:
+  using PeerError::PeerError;
+};
+
 // Of one that has locked its file, and may be about to write its first line.
 ShimState state_of_shim(const AttemptFile& file) {
   constexpr std::chrono::seconds kPatience{1};
@@ -132,7 +137,13 @@ bool await_start(const AttemptFile& file, ChildProcess& shim, int stop) {
     const ShimState state = file.read();
     if (state.has_started) return true;
     if (!state.refusal.empty()) throw PeerError(state.refusal);
-    if (end) throw PeerError("equipoise-shim has ended with code " + std::to_string(*end) + " and has started nothing");
+    if (end) {
+      constexpr int kSignalled = 128;
+      const std::string text =
+          "equipoise-shim has ended with code " + std::to_string(*end) + " and has started nothing";
+      if (*end > kSignalled) throw LaunchInterrupted(text);
+      throw PeerError(text);
+    }
     if (std::chrono::steady_clock::now() > deadline) throw PeerError("equipoise-shim has started nothing for 30 s");
     if (::poll(&stopped, 1, static_cast<int>(kStartPoll.count())) > 0) return false;
   }
@@ -194,7 +205,11 @@ void MpirunLauncher::run(const LaunchRequest& request, Attempt& attempt) {
   } catch (const std::exception& error) {
     shim.reset();
     forget(key);
-    on_exit_({.attempt = key, .exit_code = 1, .last_line = error.what(), .refusal = error.what()});
+    on_exit_({.attempt = key,
+              .exit_code = 1,
+              .last_line = error.what(),
+              .refusal = error.what(),
+              .was_interrupted = dynamic_cast<const LaunchInterrupted*>(&error) != nullptr});
     attempt.has_ended = true;
     return;
   }

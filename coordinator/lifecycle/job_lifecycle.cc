@@ -284,7 +284,8 @@ struct Transition {
   JobLifecycle operator()(const LaunchRefused& refused) const {
     if (!has_attempt(job.state)) return job;
     const std::string cause = "mpirun could not be started: " + refused.why;
-    if (job.generation <= 1) return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, cause, now);
+    if (job.generation <= 1 && !refused.was_interrupted)
+      return failed(job, v1::FAILURE_KIND_INFRASTRUCTURE, cause, now);
     return lost(failure_of(cause), RestartCause::kInfrastructure);
   }
 

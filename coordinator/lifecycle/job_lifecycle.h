@@ -109,6 +109,7 @@ struct RanksNotBack {  // of an attempt that was taken over, in the time that th
 };
 struct LaunchRefused {
   std::string why;
+  bool was_interrupted = false;  // what was to start the processes was killed
 };
 struct SpecRefused {  // stored by another version of the program, whose rules were others
   std::string why;

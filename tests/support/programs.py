@@ -72,8 +72,9 @@ class Coordinator:
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env={**ENVIRONMENT, **(variables or {})})
         while not announce.exists():
             if self.process.poll() is not None:
-                self.log.seek(0)
-                raise RuntimeError(f"the coordinator ended with {self.process.returncode}: {self.log.read()}")
+                with self.log:
+                    self.log.seek(0)
+                    raise RuntimeError(f"the coordinator ended with {self.process.returncode}: {self.log.read()}")
             time.sleep(0.02)
         where = json.loads(announce.read_text())
         self.address, self.http = where["address"], where["http"]

@@ -348,6 +348,25 @@ TEST_F(Restarts, AStartThatFailsMeanwhileIsTriedAgainToo) {
   EXPECT_FALSE(core_->attempts().has_live_attempts());
 }
 
+// The kernel takes memory back from whom it likes, also before the first attempt has processes.
+TEST_F(Restarts, AShimThatIsKilledBeforeItHasStartedAnythingCostsARestart) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_launch()->set_max_restarts(3);
+  const auto id = jobs().create(create_request(spec)).id();
+  core_->attempts().tick();
+  const std::string why = "equipoise-shim has ended with code 137 and has started nothing";
+  core_->attempts().handle_exit({.attempt = {.job_id = id, .generation = job(id).generation()},
+                                 .exit_code = 1,
+                                 .last_line = why,
+                                 .refusal = why,
+                                 .was_interrupted = true});
+  EXPECT_EQ(state(id), v1::JOB_STATE_RECOVERING);
+  EXPECT_THAT(reason(id), HasSubstr("ended with code 137 and has started nothing; attempt 2 starts within"));
+  pass(3s);
+  EXPECT_EQ(state(id), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(job(id).generation(), 2);
+}
+
 TEST_F(Restarts, ACancelBeforeTheNextAttemptIsTheEnd) {
   const auto id = running(1);
   mpirun_exits(id, 137);

@@ -33,6 +33,7 @@ std::vector<JobEvent> all_events() {
   events.emplace_back(RanksMissing{.text = "t"});
   events.emplace_back(RanksNotBack{.text = "t"});
   events.emplace_back(LaunchRefused{.why = "w"});
+  events.emplace_back(LaunchRefused{.why = "w", .was_interrupted = true});
   events.emplace_back(SpecRefused{.why = "w"});
   events.emplace_back(SetAside{.why = "w"});
   events.emplace_back(TrainingStarted{.total_steps = 5, .world_size = 1});
@@ -401,6 +402,7 @@ TEST(JobRecovery, WhatNeverWorkedIsNotTriedAgain) {
   JobLifecycle job = recoverable_job_in(kStarting);
   job.generation = 1;
   EXPECT_EQ(state_after(job, LaunchRefused{.why = "no such file"}), kFailed);
+  EXPECT_EQ(state_after(job, LaunchRefused{.why = "killed", .was_interrupted = true}), kRecovering);
   job.has_trained = false;
   EXPECT_EQ(state_after(job, RanksMissing{.text = "t"}), kFailed);
 }
