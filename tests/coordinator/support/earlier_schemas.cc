@@ -137,7 +137,8 @@ void copy_to_earlier_schema(const std::filesystem::path& newest, const std::file
   database.execute("INSERT INTO jobs(" + columns + ") SELECT " + columns + " FROM newest.jobs");
   if (version == 3) {
     database.execute(
-        "INSERT INTO attempts SELECT * FROM newest.attempts; INSERT INTO events "
+        "INSERT INTO attempts SELECT job_id, generation, state, start_step, start_checkpoint, token_hash, placement, "
+        "hosts, cause, exit_code, started_at, ended_at FROM newest.attempts; INSERT INTO events "
         "SELECT job_id, revision, time, kind, text FROM newest.events");
   }
   database.execute(
