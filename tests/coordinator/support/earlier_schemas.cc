@@ -136,11 +136,10 @@ void copy_to_earlier_schema(const std::filesystem::path& newest, const std::file
   const std::string columns = std::string("sequence, id, state, job") + (version < 3 ? "" : ", desired, checksum");
   database.execute("INSERT INTO jobs(" + columns + ") SELECT " + columns + " FROM newest.jobs");
   if (version == 3) {
-    const std::string of_attempts =
-        "job_id, generation, state, start_step, start_checkpoint, token_hash, launcher, hosts, cause, exit_code, "
-        "started_at, ended_at";
-    database.execute("INSERT INTO attempts SELECT " + of_attempts + " FROM newest.attempts");
-    database.execute("INSERT INTO events SELECT job_id, revision, time, kind, text FROM newest.events");
+    database.execute(
+        "INSERT INTO attempts SELECT job_id, generation, state, start_step, start_checkpoint, token_hash, placement, "
+        "hosts, cause, exit_code, started_at, ended_at FROM newest.attempts; INSERT INTO events "
+        "SELECT job_id, revision, time, kind, text FROM newest.events");
   }
   database.execute(
       "INSERT INTO trainings(job_id, generation, request, response) "
