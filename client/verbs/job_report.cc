@@ -24,7 +24,7 @@ namespace {
 constexpr std::uintmax_t kLargestToken = std::uintmax_t{64} << 10;
 constexpr int kLastTries = 5;
 
-struct ReportFlags {
+struct JobReportFlags {
   CoordinatorFlags coordinator;
   std::string id;
   std::string url, ca_file, token_file;
@@ -42,7 +42,7 @@ std::string read_token(const std::string& file) {
 }
 
 // The token is read anew for each post, as Kubernetes changes it.
-HttpAnswer post_status(HttpPoster& poster, const ReportFlags& flags, const v1::TrainingJob& job) {
+HttpAnswer post_status(HttpPoster& poster, const JobReportFlags& flags, const v1::TrainingJob& job) {
   HttpHeaders headers = {{"Content-Type", "application/json"}, {"User-Agent", "equipoise/" + build_version()}};
   try {
     headers.emplace_back("Authorization", "Bearer " + read_token(flags.token_file));
@@ -70,7 +70,7 @@ class ReportNotes {
 };
 
 // Nothing where the coordinator is away or cannot say: ranks wait for it as well, and so does this.
-std::optional<v1::TrainingJob> job_now(std::optional<Connection>& connection, const ReportFlags& flags,
+std::optional<v1::TrainingJob> job_now(std::optional<Connection>& connection, const JobReportFlags& flags,
                                        const StopRequest& stop, ReportNotes& notes) {
   try {
     if (!connection) connection.emplace(flags.coordinator.connect(stop));
@@ -81,7 +81,7 @@ std::optional<v1::TrainingJob> job_now(std::optional<Connection>& connection, co
   }
 }
 
-void report_job(const ReportFlags& flags, const Console& console) {
+void report_job(const JobReportFlags& flags, const Console& console) {
   const HttpAddress address = parse_http_address("--status-url", flags.url);
   if (!address.is_https) throw std::invalid_argument("--status-url is not https://: the token would go in plain text");
   read_token(flags.token_file);
@@ -114,7 +114,7 @@ void report_job(const ReportFlags& flags, const Console& console) {
 }  // namespace
 
 void add_jobs_report_verb(CLI::App& parent, Action& chosen) {
-  auto flags = std::make_shared<ReportFlags>();
+  auto flags = std::make_shared<JobReportFlags>();
   CLI::App* verb = parent.add_subcommand("report", "Tell Kubeflow Trainer how far a job is, until it ends");
   verb->add_option("ID", flags->id, "As `submit` and `jobs list` print it")->type_name("")->required();
   verb->add_option("--status-url", flags->url, "Where the status of the TrainJob is posted to")
