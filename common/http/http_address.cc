@@ -75,8 +75,9 @@ HttpAddress parse_http_address(std::string_view option, std::string_view text) {
   if (address.host.empty() || !std::ranges::all_of(address.host, is_right)) refuse_address(shown, "a host");
   if (!rest.empty() && !rest.starts_with(':')) refuse_address(shown, "a host, and :PORT or nothing behind it");
   address.port = rest.empty() ? (address.is_https ? 443 : 80) : parse_port(rest.substr(1), shown);
-  address.target = text.substr(end);
-  if (!address.target.starts_with('/')) address.target.insert(address.target.begin(), '/');
+  const std::string_view target = text.substr(end);
+  if (!target.starts_with('/')) address.target.push_back('/');
+  address.target += target;
   return address;
 }
 
