@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/config/job_config.h"
+#include "coordinator/job/attempt_tokens.h"
 #include "coordinator/job/job_etag.h"
 #include "coordinator/job/training.h"
 #include "coordinator/launch/hostfile.h"
@@ -98,6 +99,8 @@ class JobTable {
   const Clock& clock() const { return clock_; }
   JobStore& store() { return store_; }
   JobMetrics& metrics() { return metrics_; }
+  // Of jobs that are here; from any thread.
+  AttemptTokens& attempt_tokens() { return attempt_tokens_; }
 
   bool contains(const std::string& id) const { return sequence_of_.contains(id); }
   // Throws Refusal kNotFound.
@@ -184,6 +187,7 @@ class JobTable {
   JobStore& store_;
   JobMetrics& metrics_;
   Jobs jobs_;
+  AttemptTokens attempt_tokens_;
   std::string held_because_;
   std::optional<StoreError> failure_;
   std::unordered_map<std::string, std::int64_t> sequence_of_;
