@@ -182,13 +182,14 @@ void CoordinatorServer::serve(const ServerSettings& settings) {
   } catch (const std::runtime_error&) {
     refuse_address("--listen", settings.listen);
   }
+  if (settings.tls) tls_ = std::make_unique<GrpcTls>(*settings.tls);
   grpc::EnableDefaultHealthCheckService(false);
   grpc::ServerBuilder builder;
   limit(builder, settings.connections);
   using Connections = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
   std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> connections =
       builder.experimental().AddExternalConnectionAcceptor(
-          Connections::FROM_FD, settings.tls ? tls_credentials(*settings.tls) : grpc::InsecureServerCredentials());
+          Connections::FROM_FD, tls_ ? tls_->credentials() : grpc::InsecureServerCredentials());
   builder.RegisterService(job_service_.get());
   builder.RegisterService(host_service_.get());
   builder.RegisterService(worker_service_.get());

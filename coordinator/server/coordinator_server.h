@@ -112,6 +112,7 @@ class CoordinatorServer {
   std::unique_ptr<HealthService> health_service_;
   std::unique_ptr<ReflectionService> reflection_service_;
   std::unique_ptr<HttpService> http_;  // null: none, or shut down
+  std::unique_ptr<GrpcTls> tls_;
   std::unique_ptr<grpc::Server> server_;  // null once shut down
   std::unique_ptr<ConnectionAcceptor> acceptor_;
 };
