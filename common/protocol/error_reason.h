@@ -2,6 +2,7 @@
 // code stands for several reasons, and whoever made the call does something else after each.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,13 +43,22 @@ std::string_view reason_name(ErrorReason reason);
 struct ErrorText {
   int code;  // of the status
   std::string message;
+  std::string field = {};                                     // of the request, that is wrong; empty: not one
+  std::optional<std::chrono::milliseconds> retry_after = {};  // > 0; nullopt: it is not known when
 };
 
-// The bytes of google.rpc.Status for a status of `text`.
+// The bytes of google.rpc.Status for a status of `text`: a google.rpc.ErrorInfo, and a BadRequest and a RetryInfo where
+// there is something to say with them.
 std::string error_details(const ErrorText& text, ErrorReason reason);
 
 // The reason in those bytes; nullopt where there is none, or one of another service, or one that only a newer program
 // knows.
 std::optional<ErrorReason> reason_in(const std::string& details);
+
+// The first field of the request that is said to be wrong; empty: none.
+std::string field_in(const std::string& details);
+
+// After which the call may be made again.
+std::optional<std::chrono::milliseconds> retry_after_in(const std::string& details);
 
 }  // namespace equipoise

@@ -42,9 +42,10 @@ void PrincipalLimits::enter(const std::string& name, CallKind kind) {
   if (use.tokens < 1) {
     const double seconds = (1 - use.tokens) / limits_.calls_per_second;
     const auto wait_ms = static_cast<std::int64_t>(std::ceil(seconds * 1000));
-    throw Refusal(Refusal::Code::kResourceExhausted,
+    throw Refusal(Refusal::Code::kResourceExhausted, ErrorReason::kLimitReached,
                   name + " makes more than " + std::to_string(std::lround(limits_.calls_per_second)) +
-                      " calls a second; try again in " + std::to_string(wait_ms) + " ms");
+                      " calls a second; try again in " + std::to_string(wait_ms) + " ms",
+                  std::chrono::milliseconds(wait_ms));
   }
   use.tokens -= 1;
   ++at_once;

@@ -11,6 +11,7 @@
 
 #include "coordinator/http/http_request.h"
 #include "coordinator/http/http_tls.h"
+#include "coordinator/service/listening_socket.h"
 
 namespace equipoise::coordinator {
 
@@ -30,18 +31,14 @@ class HttpConnection {
     kDraining,  // all is said: it waits for the other end to close, so that what was sent arrives
   };
 
-  // As gRPC names it, "ipv4:127.0.0.1:5120", and what of it is one caller's: "127.0.0.1".
-  struct Peer {
-    std::string text, address;
-  };
   // Takes the socket, which does not block.
-  HttpConnection(int socket, Peer peer, Time now) : socket_(socket), peer_(std::move(peer)), since_(now) {}
+  HttpConnection(int socket, SocketPeer peer, Time now) : socket_(socket), peer_(std::move(peer)), since_(now) {}
   ~HttpConnection();
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
   int socket() const { return socket_; }
-  const Peer& peer() const { return peer_; }
+  const SocketPeer& peer() const { return peer_; }
   bool is_tls() const { return tls_ != nullptr; }
   HttpRequestReader& reader() { return reader_; }
   bool reader_is_idle() const { return reader_.is_empty() && moved_at_ != Time(); }  // between two requests
@@ -80,7 +77,7 @@ class HttpConnection {
   Step tls_step(int result);
 
   const int socket_;
-  const Peer peer_;
+  const SocketPeer peer_;
   TlsSession tls_;
   HttpRequestReader reader_;
   std::deque<SharedBytes> output_;

@@ -1,22 +1,19 @@
 #include "coordinator/http/http_server.h"
 
-#include <arpa/inet.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <iterator>
-#include <stdexcept>
 #include <tuple>
 #include <utility>
+
+#include "coordinator/service/listening_socket.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -28,77 +25,9 @@ using Step = HttpConnection::Step;
 constexpr auto kBetweenLooks = 250ms;  // at the times of connections
 constexpr auto kBetweenTlsLooks = 5s;
 constexpr auto kDrain = 1s;
-constexpr int kDrainedAtOnce = 64;  // parts of 16 KiB
-constexpr int kBacklog = 512;
+constexpr int kDrainedAtOnce = 64;                     // parts of 16 KiB
 constexpr std::uint64_t kListenerId = 1, kWakeId = 2;  // connections have larger ones
 constexpr std::string_view kComment = ":\n\n";
-
-using FoundAddresses = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
-
-FoundAddresses found_addresses(const ListenAddress& listen) {
-  const std::string host = listen.host.starts_with('[') ? listen.host.substr(1, listen.host.size() - 2) : listen.host;
-  addrinfo hints{};
-  hints.ai_flags = AI_NUMERICSERV | AI_PASSIVE;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int code = ::getaddrinfo(host.c_str(), std::to_string(listen.port).c_str(), &hints, &found);
-  return {code == 0 ? found : nullptr, &::freeaddrinfo};
-}
-
-int listening_socket(const ListenAddress& listen) {
-  const FoundAddresses addresses = found_addresses(listen);
-  for (const addrinfo* address = addresses.get(); address != nullptr; address = address->ai_next) {
-    const int socket = ::socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (socket < 0) continue;
-    constexpr int kOn = 1, kOff = 0;
-    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &kOn, sizeof(kOn));
-    if (address->ai_family == AF_INET6) ::setsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, &kOff, sizeof(kOff));
-    if (::bind(socket, address->ai_addr, address->ai_addrlen) == 0 && ::listen(socket, kBacklog) == 0) return socket;
-    ::close(socket);
-  }
-  throw std::runtime_error("cannot listen on " + listen.text());
-}
-
-int port_of(int socket) {
-  sockaddr_storage address{};
-  socklen_t length = sizeof(address);
-  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length);
-  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port
-                                             : reinterpret_cast<const sockaddr_in&>(address).sin_port);
-}
-
-std::string address_text(int family, const void* address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  ::inet_ntop(family, address, text.data(), text.size());
-  return text.data();
-}
-
-// Of IPv6 whoever has an address has the 64 bits of its network, and one of IPv4 may come as one of IPv6.
-HttpConnection::Peer peer_of(const sockaddr_storage& address) {
-  if (address.ss_family != AF_INET6) {
-    const auto& found = reinterpret_cast<const sockaddr_in&>(address);
-    const std::string text = address_text(AF_INET, &found.sin_addr);
-    return {.text = "ipv4:" + text + ":" + std::to_string(ntohs(found.sin_port)), .address = text};
-  }
-  const auto& found = reinterpret_cast<const sockaddr_in6&>(address);
-  HttpConnection::Peer peer{
-      .text = "ipv6:[" + address_text(AF_INET6, &found.sin6_addr) + "]:" + std::to_string(ntohs(found.sin6_port)),
-      .address = ""};
-  in6_addr network = found.sin6_addr;
-  constexpr std::size_t kNetworkBytes = 8, kMappedAt = 12;
-  if (IN6_IS_ADDR_V4MAPPED(&network)) {
-    peer.address = address_text(AF_INET, &network.s6_addr[kMappedAt]);
-  } else {
-    std::fill(std::begin(network.s6_addr) + kNetworkBytes, std::end(network.s6_addr), std::uint8_t{0});
-    peer.address = address_text(AF_INET6, &network) + "/64";
-  }
-  return peer;
-}
-
-std::size_t most_open_files() {
-  rlimit limit{};
-  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? static_cast<std::size_t>(limit.rlim_cur) : 1024;
-}
 
 }  // namespace
 

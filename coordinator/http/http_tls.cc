@@ -2,9 +2,8 @@
 
 #include <openssl/err.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 
-#include <filesystem>
+#include <array>
 #include <stdexcept>
 
 namespace equipoise::coordinator {
@@ -39,19 +38,10 @@ std::unique_ptr<SSL_CTX, CloseTls> context_of(const TlsFiles& files) {
 
 }  // namespace
 
-HttpTls::HttpTls(const TlsFiles& files) : files_(files), marks_(marks()), context_(context_of(files)) {}
-
-std::array<HttpTls::FileMark, 3> HttpTls::marks() const {
-  const auto mark = [](const std::filesystem::path& file) -> FileMark {
-    struct stat found {};
-    if (::stat(file.c_str(), &found) != 0) return {};
-    return {found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
-  };
-  return {mark(files_.certificate), mark(files_.key), files_.client_ca ? mark(*files_.client_ca) : FileMark()};
-}
+HttpTls::HttpTls(const TlsFiles& files) : files_(files), marks_(marks_of(files)), context_(context_of(files)) {}
 
 void HttpTls::look() {
-  const auto found = marks();
+  const TlsFileMarks found = marks_of(files_);
   if (found == marks_) return;
   marks_ = found;
   try {

@@ -3,10 +3,7 @@
 
 #include <openssl/ssl.h>
 
-#include <array>
-#include <cstdint>
 #include <memory>
-#include <tuple>
 
 #include "coordinator/service/tls_files.h"
 
@@ -30,11 +27,8 @@ class HttpTls {
   TlsSession session(int socket) const;
 
  private:
-  using FileMark = std::tuple<std::uint64_t, std::int64_t, std::int64_t, std::int64_t>;  // inode, size, time
-  std::array<FileMark, 3> marks() const;
-
   const TlsFiles files_;
-  std::array<FileMark, 3> marks_{};
+  TlsFileMarks marks_;
   std::unique_ptr<SSL_CTX, CloseTls> context_;
 };
 

@@ -147,10 +147,20 @@ HttpResponse error_answer(const grpc::Status& status) {
                          {"reason", std::string(reason_name(*reason))},
                          {"domain", "equipoise.v1"}}};
   }
+  if (const std::string field = field_in(status.error_details()); !field.empty()) {
+    error["details"].push_back({{"@type", "type.googleapis.com/google.rpc.BadRequest"},
+                                {"fieldViolations", {{{"field", field}, {"description", status.error_message()}}}}});
+  }
+  const auto retry_after = retry_after_in(status.error_details());
+  const auto retry_s = std::chrono::ceil<std::chrono::seconds>(retry_after.value_or(std::chrono::seconds(1))).count();
+  if (retry_after) {
+    error["details"].push_back(
+        {{"@type", "type.googleapis.com/google.rpc.RetryInfo"}, {"retryDelay", std::to_string(retry_s) + "s"}});
+  }
   HttpResponse response{
       .status = code, .content_type = std::string(kJsonContent), .body = text_of({{"error", std::move(error)}}) + "\n"};
   if (code == 401) response.fields.emplace_back("WWW-Authenticate", "Bearer");
-  if (code == 429 || code == 503) response.fields.emplace_back("Retry-After", "1");
+  if (code == 429 || code == 503) response.fields.emplace_back("Retry-After", std::to_string(retry_s));
   return response;
 }
 

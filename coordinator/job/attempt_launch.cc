@@ -173,6 +173,7 @@ void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostS
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);
   record.attempt_token_hash.clear();
+  table_.attempt_tokens().set(key.job_id, record.attempt_token);
   record.is_taken_over = false;
   record.back_by.reset();
   record.hosts = hosts;

@@ -111,6 +111,9 @@ void AttemptSupervisor::restore_attempt(JobRecord& record) {
   record.hosts = hosts_of(*attempt);
   record.start_timeout = record.config->launch.start_timeout;
   record.attempt_token_hash = attempt->token_hash;
+  if (record.lifecycle.launched_by == LaunchedBy::kCoordinator) {
+    table_.attempt_tokens().set_digest(key.job_id, attempt->token_hash);
+  }
   record.is_taken_over = true;
   record.members.emplace(record.job.world_size(), settings_.lease);
   record.training.reset();

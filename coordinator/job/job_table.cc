@@ -272,6 +272,7 @@ void JobTable::erase(const std::string& id) {
   metrics_.remove_job(id);
   sequence_of_.erase(id);
   jobs_.erase(sequence);
+  attempt_tokens_.erase(id);
   note_change(id);
 }
 

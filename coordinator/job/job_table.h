@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/config/job_config.h"
+#include "coordinator/job/attempt_tokens.h"
 #include "coordinator/job/file_errands.h"
 #include "coordinator/job/job_etag.h"
 #include "coordinator/job/training.h"
@@ -100,6 +101,8 @@ class JobTable {
   JobStore& store() { return store_; }
   JobMetrics& metrics() { return metrics_; }
   FileErrands& errands() { return errands_ != nullptr ? *errands_ : errands_at_once_; }
+  // Of jobs that are here; from any thread.
+  AttemptTokens& attempt_tokens() { return attempt_tokens_; }
 
   bool contains(const std::string& id) const { return sequence_of_.contains(id); }
   // Throws Refusal kNotFound.
@@ -191,6 +194,7 @@ class JobTable {
   FileErrands* const errands_;
   ErrandsAtOnce errands_at_once_;
   Jobs jobs_;
+  AttemptTokens attempt_tokens_;
   std::string held_because_;
   std::optional<StoreError> failure_;
   std::unordered_map<std::string, std::int64_t> sequence_of_;

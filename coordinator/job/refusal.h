@@ -2,6 +2,8 @@
 // is std::invalid_argument.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -28,8 +30,13 @@ class Refusal : public std::runtime_error {
   Refusal(Code code, const std::string& text) : Refusal(code, usual_reason(code), text) {}
   Refusal(Code code, ErrorReason reason, const std::string& text)
       : std::runtime_error(text), code_(code), reason_(reason) {}
+  // The call may be made again after so long.
+  Refusal(Code code, ErrorReason reason, const std::string& text, std::chrono::milliseconds retry_after)
+      : std::runtime_error(text), code_(code), reason_(reason), retry_after_(retry_after) {}
   Code code() const { return code_; }
   ErrorReason reason() const { return reason_; }  // for programs
+  // nullopt: it is not known, or what its reason says.
+  std::optional<std::chrono::milliseconds> retry_after() const { return retry_after_; }
 
  private:
   static constexpr ErrorReason usual_reason(Code code) {
@@ -60,6 +67,7 @@ class Refusal : public std::runtime_error {
 
   Code code_;
   ErrorReason reason_;
+  std::optional<std::chrono::milliseconds> retry_after_;
 };
 
 }  // namespace equipoise::coordinator

@@ -26,11 +26,6 @@ class WorkerCalls {
   // ranks say changes nothing, and they are told to end.
   void check_token(const std::string& job_id, const std::string& token);
 
-  // Before that, of a rank that has shown no token of a user where the service wants one: throws Refusal
-  // kPermissionDenied unless the coordinator launched the job and `token` is that of its live attempt. Whether there is
-  // such a job is not told.
-  void check_stranger(const std::string& job_id, const std::string& token);
-
   v1::RegisterWorkerResponse register_worker(const v1::RegisterWorkerRequest& request);
   v1::StartTrainingResponse start_training(const v1::StartTrainingRequest& request);
   v1::ReportStepResponse report_step(const v1::ReportStepRequest& request);

@@ -89,15 +89,6 @@ void WorkerCalls::check_token(const std::string& job_id, const std::string& toke
   if (is_launched && !has_ended_before && !knows_token(record, token)) refuse_token(record.job);
 }
 
-void WorkerCalls::check_stranger(const std::string& job_id, const std::string& token) {
-  const bool is_launched =
-      table_.contains(job_id) && table_.find(job_id).lifecycle.launched_by == LaunchedBy::kCoordinator;
-  if (is_launched && knows_token(table_.find(job_id), token)) return;
-  throw Refusal(Refusal::Code::kPermissionDenied,
-                "the attempt token is not that of a live attempt of job " + quoted_text(job_id) +
-                    "; ranks of a job that the coordinator does not launch show a user's token");
-}
-
 v1::RegisterWorkerResponse WorkerCalls::register_worker(const v1::RegisterWorkerRequest& request) {
   JobRecord& record = table_.find(request.job_id());
   check_not_cancelled(record.job);

@@ -1,5 +1,6 @@
 #include "coordinator/server/coordinator_server.h"
 
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 #include <spdlog/spdlog.h>
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <climits>
 #include <exception>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -35,16 +37,22 @@ std::vector<std::string> all_services() {
   return names;
 }
 
-void limit(grpc::ServerBuilder& builder) {
+// How many threads gRPC has depends on the machine's cores, not on calls: all services answer by callbacks.
+void limit(grpc::ServerBuilder& builder, const ConnectionLimits& connections) {
   constexpr int kShortestPingMs = 10'000;
-  constexpr int kLongestHandshakeMs = 10'000;  // of TLS, by somebody who may never say a word
+  constexpr int kMostPingsTooSoon = 2;
+  constexpr int kLongestHandshakeMs = 10'000;                 // of TLS, by somebody who may never say a word
+  constexpr int kMostStreams = 2048;                          // of a connection; further calls wait at their caller
+  constexpr std::size_t kMostBytes = std::size_t{256} << 20;  // in connections; beyond, gRPC gives some up
   builder.SetMaxReceiveMessageSize(kLargestMessage);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kLargestMetadata);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kShortestPingMs);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kMostPingsTooSoon);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kLongestHandshakeMs);
-  // Else a second server shares the port silently, and each gets some of the calls.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMostStreams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, connections.idle_ms);
+  builder.SetResourceQuota(grpc::ResourceQuota("equipoise").Resize(kMostBytes));
 }
 
 // What `make` makes, on a full disk with the bytes of the reserve that an earlier coordinator has left.
@@ -135,8 +143,8 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
   controller_ = with_room(room_, [&] { return std::make_unique<JobController>(controller, dependencies); });
   shared_ = std::make_unique<SharedController>(*controller_, settings.max_watchers);
   job_service_ = std::make_unique<TrainingJobService>(*shared_, files_, gate_, metrics_);
-  host_service_ = std::make_unique<HostService>(*shared_, gate_, metrics_);
-  worker_service_ = std::make_unique<WorkerService>(*shared_, gate_, metrics_);
+  host_service_ = std::make_unique<HostService>(*shared_, gate_, metrics_, job_service_->pool());
+  worker_service_ = std::make_unique<WorkerService>(*shared_, controller_->table().attempt_tokens(), gate_, metrics_);
   health_service_ = std::make_unique<HealthService>(gate_, metrics_, our_services());
   reflection_service_ = std::make_unique<ReflectionService>(gate_, metrics_, all_services());
   if (settings.http_listen) serve_http(settings, clock);
@@ -144,7 +152,7 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
     webhook_ = std::make_unique<WebhookSender>(*settings.webhook, settings.state / "webhook",
                                                webhook_source(*shared_, metrics_, clock));
   }
-  serve(settings.listen, settings.tls);
+  serve(settings);
   watch_state();
   launcher_->set_coordinator_address(address_for_ranks(rank_address_settings(settings), address_));
   launcher_->watch_found();
@@ -173,20 +181,33 @@ void CoordinatorServer::serve_http(const ServerSettings& settings, const Clock& 
   http_address_ = ListenAddress{.host = listen.host, .port = http_->port()};
 }
 
-void CoordinatorServer::serve(const ListenAddress& listen, const std::optional<TlsFiles>& tls) {
+void CoordinatorServer::serve(const ServerSettings& settings) {
+  try {
+    acceptor_ = std::make_unique<ConnectionAcceptor>(settings.listen, settings.connections);
+  } catch (const std::runtime_error&) {
+    refuse_address("--listen", settings.listen);
+  }
+  if (settings.tls) tls_ = std::make_unique<GrpcTls>(*settings.tls);
   grpc::EnableDefaultHealthCheckService(false);
   grpc::ServerBuilder builder;
-  limit(builder);
-  int port = 0;
-  builder.AddListeningPort(listen.text(), tls ? tls_credentials(*tls) : grpc::InsecureServerCredentials(), &port);
+  limit(builder, settings.connections);
+  using Connections = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+  std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> connections =
+      builder.experimental().AddExternalConnectionAcceptor(
+          Connections::FROM_FD, tls_ ? tls_->credentials() : grpc::InsecureServerCredentials());
   builder.RegisterService(job_service_.get());
   builder.RegisterService(host_service_.get());
   builder.RegisterService(worker_service_.get());
   builder.RegisterService(health_service_.get());
   builder.RegisterService(reflection_service_.get());
   server_ = builder.BuildAndStart();
-  if (server_ == nullptr || port == 0) refuse_address("--listen", listen);
-  address_ = {.host = listen.host, .port = port};
+  if (server_ == nullptr) refuse_address("--listen", settings.listen);
+  acceptor_->start([connections](int socket) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = socket;
+    connections->HandleNewConnection(&connection);
+  });
+  address_ = {.host = settings.listen.host, .port = acceptor_->port()};
 }
 
 void CoordinatorServer::watch_state() {
@@ -214,6 +235,7 @@ void CoordinatorServer::shut_down() {
   http_.reset();
   webhook_.reset();
   shared_->close_watchers();
+  acceptor_.reset();
   server_->Shutdown(std::chrono::system_clock::now() + kCallGrace);
   server_->Wait();
   server_.reset();

@@ -16,13 +16,16 @@
 #include "coordinator/job/job_controller.h"
 #include "coordinator/launch/mpirun_launcher.h"
 #include "coordinator/metrics/job_metrics.h"
+#include "coordinator/service/connection_acceptor.h"
 #include "coordinator/service/file_pool.h"
 #include "coordinator/service/grpc_services.h"
 #include "coordinator/service/health_service.h"
+#include "coordinator/service/host_service.h"
 #include "coordinator/service/listen_address.h"
 #include "coordinator/service/reflection_service.h"
 #include "coordinator/service/shared_controller.h"
 #include "coordinator/service/tls_files.h"
+#include "coordinator/service/worker_service.h"
 #include "coordinator/store/job_store.h"
 #include "coordinator/store/state_folder.h"
 #include "coordinator/store/state_room.h"
@@ -57,6 +60,7 @@ struct ServerSettings {
   std::size_t max_watchers = 4096;
   FilePoolLimits files;                    // of threads for files of jobs
   std::optional<TickRules> tick_rules;     // absent: those within the lease of a rank
+  ConnectionLimits connections;            // of the gRPC port
   std::chrono::seconds shutdown_grace{0};  // for ranks to leave with a checkpoint before they are ended
   Chain chain = Chain::kToCoordinator;
   OnShutdown on_shutdown = OnShutdown::kLeave;  // kKeep: with Chain::kNone
@@ -87,7 +91,7 @@ class CoordinatorServer {
   void hurry() { shared_->hurry(); }
 
  private:
-  void serve(const ListenAddress& listen, const std::optional<TlsFiles>& tls);
+  void serve(const ServerSettings& settings);
   void watch_state();
   void serve_http(const ServerSettings& settings, const Clock& clock);
 
@@ -111,8 +115,10 @@ class CoordinatorServer {
   std::unique_ptr<WorkerService> worker_service_;
   std::unique_ptr<HealthService> health_service_;
   std::unique_ptr<ReflectionService> reflection_service_;
-  std::unique_ptr<HttpService> http_;     // null: none, or shut down
+  std::unique_ptr<HttpService> http_;  // null: none, or shut down
+  std::unique_ptr<GrpcTls> tls_;
   std::unique_ptr<grpc::Server> server_;  // null once shut down
+  std::unique_ptr<ConnectionAcceptor> acceptor_;
 };
 
 }  // namespace equipoise::coordinator

@@ -10,50 +10,14 @@
 #include <utility>
 
 #include "common/base/error.h"
-#include "common/protocol/attempt_token.h"
 #include "common/protocol/reconnection.h"
 #include "coordinator/job/job_making.h"
 #include "coordinator/job/refusal.h"
+#include "coordinator/service/pooled_calls.h"
 #include "coordinator/service/watch_stream.h"
 
 namespace equipoise::coordinator {
 namespace {
-
-std::string attempt_token_of(const grpc::ServerContext& context) {
-  const auto token = context.client_metadata().find(kAttemptTokenMetadata);
-  return token == context.client_metadata().end() ? "" : std::string(token->second.data(), token->second.size());
-}
-
-struct RankCall {
-  const grpc::ServerContext& context;
-  const AdmittedCall& admitted;
-};
-
-// A call of a rank, alone on the core; refused before anything is looked at where its token is not that of the attempt.
-template <typename Request, typename Call>
-auto run_for_rank(SharedController& shared, const RankCall& rank, const Request& request, const Call& call) {
-  const std::string token = attempt_token_of(rank.context);
-  return shared.run([&](JobController& core) {
-    if (rank.admitted.is_of_stranger()) core.worker_calls().check_stranger(request.job_id(), token);
-    core.worker_calls().check_token(request.job_id(), token);
-    return call(core.worker_calls());
-  });
-}
-
-// What people ask for is short: the largest, a job, has 256 KiB. Ranks report up to the server's 4 MiB.
-constexpr std::size_t kLargestRequest = 1024 * 1024;
-
-void check_size(std::size_t bytes) {
-  if (bytes <= kLargestRequest) return;
-  throw Refusal(Refusal::Code::kResourceExhausted, "the request has " + std::to_string(bytes) +
-                                                       " bytes, expected at most " + std::to_string(kLargestRequest));
-}
-
-// Whose turns a call takes: those of a token, or of an address where nobody has one.
-std::string caller_of(const grpc::CallbackServerContext& context, const AdmittedCall& call) {
-  const std::string peer = call.name().empty() ? context.peer() : "";
-  return call.name() + peer.substr(0, peer.rfind(':'));
-}
 
 // The core, for the parts of a call that works on files.
 class CoreOfFiles {
@@ -91,7 +55,11 @@ v1::WatchTrainingJobRequest parsed_watch_request(const grpc::ByteBuffer& bytes) 
 }  // namespace
 
 TrainingJobService::TrainingJobService(SharedController& shared, FilePool& files, CallGate& gate, JobMetrics& metrics)
-    : shared_(shared), boundary_(gate, metrics, "TrainingJobService"), pool_({}), files_(files) {}
+    : shared_(shared),
+      boundary_(gate, metrics, "TrainingJobService"),
+      pool_({}),
+      calls_(boundary_, pool_, Refusal::Code::kResourceExhausted),
+      files_(files) {}
 
 std::shared_ptr<const AdmittedCall> TrainingJobService::let_in(grpc::CallbackServerContext& context, const char* method,
                                                                const google::protobuf::Message& request,
@@ -109,17 +77,12 @@ std::shared_ptr<const AdmittedCall> TrainingJobService::let_in(grpc::CallbackSer
 grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext& context, const char* method,
                                                     const google::protobuf::Message& request,
                                                     std::function<void(const AdmittedCall&)> body) {
-  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
-  const auto call = let_in(context, method, request, *reactor);
-  if (call == nullptr) return reactor;
-  const bool is_taken = pool_.run(caller_of(context, *call), [this, reactor, method, call, body = std::move(body)] {
-    reactor->Finish(boundary_.answer(method, [&] { body(*call); }));
-  });
-  if (is_taken) return reactor;
-  reactor->Finish(boundary_.answer(method, [] {
-    throw Refusal(Refusal::Code::kResourceExhausted, "too many calls are waiting for an answer; try again later");
-  }));
-  return reactor;
+  const std::size_t bytes = request.ByteSizeLong();
+  const auto enter = [&context, bytes](const AdmittedCall& call) {
+    check_size(bytes);
+    return caller_of(context, call);
+  };
+  return calls_.serve(context, method, {.bytes = bytes, .enter = enter, .body = std::move(body)});
 }
 
 // The work may go on after the answer: what it uses is its own.
@@ -302,135 +265,6 @@ grpc::ServerUnaryReactor* TrainingJobService::ListRanks(grpc::CallbackServerCont
                                                         v1::ListRanksResponse* response) {
   return read(*context, "ListRanks", *request, *response,
               [request](JobController& core) { return core.training_jobs().ranks(*request); });
-}
-
-HostService::HostService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
-    : shared_(shared), boundary_(gate, metrics, "HostService") {}
-
-grpc::Status HostService::ListHosts(grpc::ServerContext* context, const v1::ListHostsRequest* request,
-                                    v1::ListHostsResponse* response) {
-  return boundary_.answer(*context, "ListHosts", [&](const AdmittedCall& /*admitted*/) {
-    check_size(request->ByteSizeLong());
-    *response = shared_.read([&](JobController& core) { return core.host_calls().list(*request); });
-  });
-}
-
-grpc::Status HostService::CordonHost(grpc::ServerContext* context, const v1::CordonHostRequest* request,
-                                     v1::Host* response) {
-  return boundary_.answer(*context, "CordonHost", [&](const AdmittedCall& /*admitted*/) {
-    check_size(request->ByteSizeLong());
-    *response = shared_.run([&](JobController& core) { return core.host_calls().cordon(*request); });
-    shared_.wake();
-  });
-}
-
-grpc::Status HostService::UncordonHost(grpc::ServerContext* context, const v1::UncordonHostRequest* request,
-                                       v1::Host* response) {
-  return boundary_.answer(*context, "UncordonHost", [&](const AdmittedCall& /*admitted*/) {
-    check_size(request->ByteSizeLong());
-    *response = shared_.run([&](JobController& core) { return core.host_calls().uncordon(*request); });
-    shared_.wake();
-  });
-}
-
-WorkerService::WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics)
-    : shared_(shared), boundary_(gate, metrics, "WorkerService") {}
-
-grpc::Status WorkerService::RegisterWorker(grpc::ServerContext* context, const v1::RegisterWorkerRequest* request,
-                                           v1::RegisterWorkerResponse* response) {
-  return boundary_.answer(*context, "RegisterWorker", [&](const AdmittedCall& admitted) {
-    *response = shared_.run([&](JobController& core) {
-      if (admitted.is_of_stranger()) core.worker_calls().check_stranger(request->job_id(), request->attempt_token());
-      return core.worker_calls().register_worker(*request);
-    });
-  });
-}
-
-grpc::Status WorkerService::StartTraining(grpc::ServerContext* context, const v1::StartTrainingRequest* request,
-                                          v1::StartTrainingResponse* response) {
-  return boundary_.answer(*context, "StartTraining", [&](const AdmittedCall& admitted) {
-    *response = run_for_rank(shared_, {*context, admitted}, *request,
-                             [&](WorkerCalls& calls) { return calls.start_training(*request); });
-  });
-}
-
-grpc::Status WorkerService::ReportStep(grpc::ServerContext* context, const v1::ReportStepRequest* request,
-                                       v1::ReportStepResponse* response) {
-  return boundary_.answer(*context, "ReportStep", [&](const AdmittedCall& admitted) {
-    *response = run_for_rank(shared_, {*context, admitted}, *request,
-                             [&](WorkerCalls& calls) { return calls.report_step(*request); });
-  });
-}
-
-grpc::Status WorkerService::ReportSteps(grpc::ServerContext* context, const v1::ReportStepsRequest* request,
-                                        v1::ReportStepsResponse* response) {
-  return boundary_.answer(*context, "ReportSteps", [&](const AdmittedCall& admitted) {
-    *response = run_for_rank(shared_, {*context, admitted}, *request,
-                             [&](WorkerCalls& calls) { return calls.report_steps(*request); });
-  });
-}
-
-grpc::Status WorkerService::GetGroupWeights(grpc::ServerContext* context, const v1::GetGroupWeightsRequest* request,
-                                            v1::GetGroupWeightsResponse* response) {
-  return boundary_.answer(*context, "GetGroupWeights", [&](const AdmittedCall& admitted) {
-    *response = run_for_rank(shared_, {*context, admitted}, *request,
-                             [&](WorkerCalls& calls) { return calls.group_weights(*request); });
-  });
-}
-
-grpc::Status WorkerService::ReportMetrics(grpc::ServerContext* context, const v1::ReportMetricsRequest* request,
-                                          v1::ReportMetricsResponse* /*response*/) {
-  return boundary_.answer(*context, "ReportMetrics", [&](const AdmittedCall& admitted) {
-    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.report_metrics(*request); });
-  });
-}
-
-grpc::Status WorkerService::ApplySettings(grpc::ServerContext* context, const v1::ApplySettingsRequest* request,
-                                          v1::ApplySettingsResponse* response) {
-  return boundary_.answer(*context, "ApplySettings", [&](const AdmittedCall& admitted) {
-    *response = run_for_rank(shared_, {*context, admitted}, *request,
-                             [&](WorkerCalls& calls) { return calls.apply_settings(*request); });
-  });
-}
-
-grpc::Status WorkerService::CommitCheckpoint(grpc::ServerContext* context, const v1::CommitCheckpointRequest* request,
-                                             v1::CommitCheckpointResponse* /*response*/) {
-  return boundary_.answer(*context, "CommitCheckpoint", [&](const AdmittedCall& admitted) {
-    run_for_rank(shared_, {*context, admitted}, *request,
-                 [&](WorkerCalls& calls) { calls.commit_checkpoint(*request); });
-  });
-}
-
-grpc::Status WorkerService::Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,
-                                      v1::HeartbeatResponse* response) {
-  return boundary_.answer(*context, "Heartbeat", [&](const AdmittedCall& admitted) {
-    *response = run_for_rank(shared_, {*context, admitted}, *request,
-                             [&](WorkerCalls& calls) { return calls.heartbeat(*request); });
-  });
-}
-
-grpc::Status WorkerService::FinishWorker(grpc::ServerContext* context, const v1::FinishWorkerRequest* request,
-                                         v1::FinishWorkerResponse* /*response*/) {
-  return boundary_.answer(*context, "FinishWorker", [&](const AdmittedCall& admitted) {
-    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.finish_worker(*request); });
-    shared_.wake();
-  });
-}
-
-grpc::Status WorkerService::LeaveWorker(grpc::ServerContext* context, const v1::LeaveWorkerRequest* request,
-                                        v1::LeaveWorkerResponse* /*response*/) {
-  return boundary_.answer(*context, "LeaveWorker", [&](const AdmittedCall& admitted) {
-    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.leave_worker(*request); });
-    shared_.wake();
-  });
-}
-
-grpc::Status WorkerService::FailWorker(grpc::ServerContext* context, const v1::FailWorkerRequest* request,
-                                       v1::FailWorkerResponse* /*response*/) {
-  return boundary_.answer(*context, "FailWorker", [&](const AdmittedCall& admitted) {
-    run_for_rank(shared_, {*context, admitted}, *request, [&](WorkerCalls& calls) { calls.fail_worker(*request); });
-    shared_.wake();
-  });
 }
 
 }  // namespace equipoise::coordinator

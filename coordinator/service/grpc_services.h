@@ -1,4 +1,4 @@
-// TrainingJobService, HostService and WorkerService over gRPC. They unpack, call and pack, and decide nothing.
+// TrainingJobService over gRPC. It unpacks, calls and packs, and decides nothing.
 #pragma once
 
 #include <grpcpp/support/byte_buffer.h>
@@ -9,11 +9,10 @@
 
 #include "coordinator/service/call_pool.h"
 #include "coordinator/service/file_pool.h"
+#include "coordinator/service/pooled_calls.h"
 #include "coordinator/service/rpc_status.h"
 #include "coordinator/service/shared_controller.h"
-#include "equipoise/v1/host.grpc.pb.h"
 #include "equipoise/v1/training.grpc.pb.h"
-#include "equipoise/v1/worker.grpc.pb.h"
 
 namespace equipoise::coordinator {
 
@@ -27,6 +26,9 @@ class TrainingJobService final : public CallbackTrainingJobService {
  public:
   // All outlive it; `files` is stopped before it goes.
   TrainingJobService(SharedController& shared, FilePool& files, CallGate& gate, JobMetrics& metrics);
+
+  // Of people's calls, which the other services of people share.
+  CallPool& pool() { return pool_; }
 
   grpc::ServerUnaryReactor* CreateTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::CreateTrainingJobRequest* request,
@@ -101,59 +103,8 @@ class TrainingJobService final : public CallbackTrainingJobService {
   SharedController& shared_;
   RpcBoundary boundary_;
   CallPool pool_;
+  const PooledCalls calls_;
   FilePool& files_;
-};
-
-class HostService final : public v1::HostService::Service {
- public:
-  // All outlive it.
-  HostService(SharedController& shared, CallGate& gate, JobMetrics& metrics);
-
-  grpc::Status ListHosts(grpc::ServerContext* context, const v1::ListHostsRequest* request,
-                         v1::ListHostsResponse* response) override;
-  grpc::Status CordonHost(grpc::ServerContext* context, const v1::CordonHostRequest* request,
-                          v1::Host* response) override;
-  grpc::Status UncordonHost(grpc::ServerContext* context, const v1::UncordonHostRequest* request,
-                            v1::Host* response) override;
-
- private:
-  SharedController& shared_;
-  RpcBoundary boundary_;
-};
-
-class WorkerService final : public v1::WorkerService::Service {
- public:
-  // All outlive it.
-  WorkerService(SharedController& shared, CallGate& gate, JobMetrics& metrics);
-
-  grpc::Status RegisterWorker(grpc::ServerContext* context, const v1::RegisterWorkerRequest* request,
-                              v1::RegisterWorkerResponse* response) override;
-  grpc::Status StartTraining(grpc::ServerContext* context, const v1::StartTrainingRequest* request,
-                             v1::StartTrainingResponse* response) override;
-  grpc::Status ReportStep(grpc::ServerContext* context, const v1::ReportStepRequest* request,
-                          v1::ReportStepResponse* response) override;
-  grpc::Status ReportSteps(grpc::ServerContext* context, const v1::ReportStepsRequest* request,
-                           v1::ReportStepsResponse* response) override;
-  grpc::Status GetGroupWeights(grpc::ServerContext* context, const v1::GetGroupWeightsRequest* request,
-                               v1::GetGroupWeightsResponse* response) override;
-  grpc::Status ReportMetrics(grpc::ServerContext* context, const v1::ReportMetricsRequest* request,
-                             v1::ReportMetricsResponse* response) override;
-  grpc::Status ApplySettings(grpc::ServerContext* context, const v1::ApplySettingsRequest* request,
-                             v1::ApplySettingsResponse* response) override;
-  grpc::Status CommitCheckpoint(grpc::ServerContext* context, const v1::CommitCheckpointRequest* request,
-                                v1::CommitCheckpointResponse* response) override;
-  grpc::Status Heartbeat(grpc::ServerContext* context, const v1::HeartbeatRequest* request,
-                         v1::HeartbeatResponse* response) override;
-  grpc::Status FinishWorker(grpc::ServerContext* context, const v1::FinishWorkerRequest* request,
-                            v1::FinishWorkerResponse* response) override;
-  grpc::Status LeaveWorker(grpc::ServerContext* context, const v1::LeaveWorkerRequest* request,
-                           v1::LeaveWorkerResponse* response) override;
-  grpc::Status FailWorker(grpc::ServerContext* context, const v1::FailWorkerRequest* request,
-                          v1::FailWorkerResponse* response) override;
-
- private:
-  SharedController& shared_;
-  RpcBoundary boundary_;
 };
 
 }  // namespace equipoise::coordinator

@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kBatchDelay = 50ms;
 constexpr int kWatchersAtATime = 32;
+constexpr auto kRetryAfter = 5s;  // where there is no place for a watcher
 
 std::shared_ptr<const JobSnapshot> snapshot_of(const v1::TrainingJob& job) {
   auto snapshot = std::make_shared<JobSnapshot>();
@@ -52,8 +53,10 @@ void JobWatchers::add(JobWatcher& watcher, const std::string& id, std::int64_t a
   const std::lock_guard lock(mutex_);
   if (is_closing_) throw Refusal(Refusal::Code::kUnavailable, "the coordinator is shutting down");
   if (topic_of_.size() >= most_) {
-    throw Refusal(Refusal::Code::kResourceExhausted, "there are " + std::to_string(topic_of_.size()) +
-                                                         " watchers, as many as there may be; try again later");
+    throw Refusal(
+        Refusal::Code::kResourceExhausted, ErrorReason::kLimitReached,
+        "there are " + std::to_string(topic_of_.size()) + " watchers, as many as there may be; try again later",
+        kRetryAfter);
   }
   topic_of_.emplace(&watcher, id);
   Topic& topic = topics_[id];

@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <array>
+#include <chrono>
+#include <optional>
 #include <stdexcept>
 
 #include "common/base/message_text.h"
@@ -10,6 +12,7 @@
 #include "common/protocol/attempt_token.h"
 #include "common/protocol/error_reason.h"
 #include "coordinator/job/refusal.h"
+#include "coordinator/service/wrong_field.h"
 #include "coordinator/store/database.h"
 
 namespace equipoise::coordinator {
@@ -57,29 +60,65 @@ grpc::StatusCode code_of(StoreError::Cause cause) {
 // A client takes 8 KiB of headers, in which a byte of the message may take three: its copy in the details is cut.
 constexpr std::size_t kLongestMessage = 2048, kLongestCopy = 256;
 
-grpc::Status status_with(grpc::StatusCode code, ErrorReason reason, const std::string& text) {
-  const ErrorText copy{.code = static_cast<int>(code), .message = one_line(utf8_text(text), kLongestCopy)};
-  return {code, one_line(utf8_text(text), kLongestMessage), error_details(copy, reason)};
+using RequestType = const google::protobuf::Descriptor*;
+
+// After which a call is worth another try, where nothing else is known: whether anything can be stored is looked at
+// once a second, a coordinator that starts again is back within two.
+std::optional<std::chrono::milliseconds> usual_delay(ErrorReason reason) {
+  constexpr std::chrono::seconds kOfTheDisk{1}, kOfAStart{2}, kOfFiles{10};
+  switch (reason) {
+    case ErrorReason::kStateNotStored:
+      return kOfTheDisk;
+    case ErrorReason::kShuttingDown:
+      return kOfAStart;
+    case ErrorReason::kFilesUnreachable:
+      return kOfFiles;
+    default:
+      return std::nullopt;
+  }
+}
+
+struct RefusedAnswer {
+  grpc::StatusCode code;
+  ErrorReason reason;
+  std::string text;
+  std::optional<std::chrono::milliseconds> retry_after = {};
+};
+
+grpc::Status status_with(const RefusedAnswer& answer, RequestType request) {
+  ErrorText copy{.code = static_cast<int>(answer.code), .message = one_line(utf8_text(answer.text), kLongestCopy)};
+  const bool is_of_request = answer.code == grpc::StatusCode::INVALID_ARGUMENT && request != nullptr;
+  if (is_of_request) copy.field = wrong_field(answer.text, *request);
+  copy.retry_after = answer.retry_after ? answer.retry_after : usual_delay(answer.reason);
+  return {answer.code, one_line(utf8_text(answer.text), kLongestMessage), error_details(copy, answer.reason)};
+}
+
+RefusedAnswer answer_to(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::invalid_argument& wrong) {
+    return {.code = grpc::StatusCode::INVALID_ARGUMENT, .reason = ErrorReason::kInvalidArgument, .text = wrong.what()};
+  } catch (const Refusal& refusal) {
+    return {.code = code_of(refusal.code()),
+            .reason = refusal.reason(),
+            .text = refusal.what(),
+            .retry_after = refusal.retry_after()};
+  } catch (const StoreError& error) {
+    const bool is_damaged = error.cause() == StoreError::Cause::kDamaged;
+    if (is_damaged) spdlog::error("{}", error.what());  // others: SharedController, once
+    return {.code = code_of(error.cause()),
+            .reason = is_damaged ? ErrorReason::kRecordDamaged : ErrorReason::kStateNotStored,
+            .text = error.what()};
+  } catch (const std::exception& bug) {
+    spdlog::error("internal: {}", bug.what());
+    return {.code = grpc::StatusCode::INTERNAL, .reason = ErrorReason::kInternal, .text = bug.what()};
+  }
 }
 
 }  // namespace
 
-grpc::Status status_of(const std::exception_ptr& failure) {
-  try {
-    std::rethrow_exception(failure);
-  } catch (const std::invalid_argument& wrong) {
-    return status_with(grpc::StatusCode::INVALID_ARGUMENT, ErrorReason::kInvalidArgument, wrong.what());
-  } catch (const Refusal& refusal) {
-    return status_with(code_of(refusal.code()), refusal.reason(), refusal.what());
-  } catch (const StoreError& error) {
-    const bool is_damaged = error.cause() == StoreError::Cause::kDamaged;
-    if (is_damaged) spdlog::error("{}", error.what());  // others: SharedController, once
-    return status_with(code_of(error.cause()), is_damaged ? ErrorReason::kRecordDamaged : ErrorReason::kStateNotStored,
-                       error.what());
-  } catch (const std::exception& bug) {
-    spdlog::error("internal: {}", bug.what());
-    return status_with(grpc::StatusCode::INTERNAL, ErrorReason::kInternal, bug.what());
-  }
+grpc::Status status_of(const std::exception_ptr& failure, const google::protobuf::Descriptor* request) {
+  return status_with(answer_to(failure), request);
 }
 
 std::string code_name(grpc::StatusCode code) {
@@ -132,7 +171,7 @@ grpc::Status RpcBoundary::answer(const char* method, const std::function<void()>
   try {
     body();
   } catch (...) {
-    status = status_of(std::current_exception());
+    status = status_of(std::current_exception(), request_of(method));
   }
   count(method, status);
   return status;
@@ -144,6 +183,12 @@ grpc::Status RpcBoundary::answer(const grpc::ServerContextBase& context, const c
     const std::shared_ptr<const AdmittedCall> call = admit(context, method);
     body(*call);
   });
+}
+
+const google::protobuf::Descriptor* RpcBoundary::request_of(const char* method) const {
+  const google::protobuf::MethodDescriptor* const found =
+      google::protobuf::DescriptorPool::generated_pool()->FindMethodByName("equipoise.v1." + service_ + "." + method);
+  return found == nullptr ? nullptr : found->input_type();
 }
 
 void RpcBoundary::count(const char* method, const grpc::Status& status) const {

@@ -1,6 +1,7 @@
 // The only place where exceptions become gRPC codes.
 #pragma once
 
+#include <google/protobuf/descriptor.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
@@ -17,8 +18,9 @@
 namespace equipoise::coordinator {
 
 // What a caller is told about `failure`: std::invalid_argument, Refusal, StoreError; anything else is INTERNAL and
-// logged. Its details carry an ErrorReason.
-grpc::Status status_of(const std::exception_ptr& failure);
+// logged. Its details carry an ErrorReason, of INVALID_ARGUMENT the field of the `request` that it is said of, if that
+// is known, and after what time the call may be made again.
+grpc::Status status_of(const std::exception_ptr& failure, const google::protobuf::Descriptor* request = nullptr);
 
 // "INVALID_ARGUMENT".
 std::string code_name(grpc::StatusCode code);
@@ -44,6 +46,9 @@ class RpcBoundary {
   void count(const char* method, const grpc::Status& status) const;
 
  private:
+  // Of a call of this service; null: of another protocol.
+  const google::protobuf::Descriptor* request_of(const char* method) const;
+
   CallGate& gate_;
   JobMetrics& metrics_;
   std::string service_;

@@ -187,6 +187,7 @@ class Calls(ClientTest):
         with self.assertRaisesRegex(equipoise.InvalidArgument, "loss.beta is -1") as refused:
             self.client.submit(self.job("checked"), settings={"loss.beta": -1}, validate_only=True)
         self.assertEqual((refused.exception.reason, refused.exception.code), ("INVALID_ARGUMENT", "INVALID_ARGUMENT"))
+        self.assertEqual((refused.exception.field, refused.exception.retry_after), ("spec.loss.beta", None))
         self.assertIsInstance(refused.exception, ValueError)
         self.assertEqual([*self.client.list()], [])
 

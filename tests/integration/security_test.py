@@ -4,10 +4,12 @@ others can read it."""
 import json
 import os
 import pathlib
+import ssl
 import subprocess
 import sys
 import time
 import unittest
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import programs  # noqa: E402
@@ -234,6 +236,12 @@ class Security(programs.ProgramTest):
         self.assertIn("certificate", stranger.stderr)
         self.check(0, self.call(coordinator, "jobs", "list", role="admin"))
 
+    def wait_for_log(self, text):
+        deadline = time.monotonic() + 60
+        while text not in (self.folder / "state.log").read_text():
+            self.assertLess(time.monotonic(), deadline, text)
+            time.sleep(0.2)
+
     def test_certificates_change_without_a_restart_and_expired_ones_are_refused(self):
         coordinator = self.start()
         self.check(0, self.call(coordinator, "jobs", "list", role="admin"))
@@ -254,7 +262,9 @@ class Security(programs.ProgramTest):
         wait_for(0, next_authority.certificate)
         self.check(2, self.call(coordinator, "jobs", "list", role="admin"))
         put(next_authority, "-days -1")
-        wait_for(2, next_authority.certificate)
+        self.wait_for_log("the gRPC port goes on with the files of TLS that it has")
+        time.sleep(3)  # gRPC would have read them by now
+        self.check(0, self.call(coordinator, "jobs", "list", role="admin", ca=next_authority.certificate))
         self.assertEqual(coordinator.stop(), 0)
         refused = self.refused("equipoise-coordinator", "--state", self.folder / "other", "--listen", "127.0.0.1:0",
                                "--metrics-listen", "", "--tls-cert", self.certificate, "--tls-key", self.key, "--tls-ca",
@@ -278,6 +288,56 @@ class Security(programs.ProgramTest):
                                        **own))
         job_id = said.strip().splitlines()[-1].split()[-1]
         self.check(0, self.call(coordinator, "jobs", "watch", job_id, role="viewer", **own))
+
+    def https_health(self, coordinator, own):
+        """The code of /healthz over the HTTP port; None: its handshake has failed."""
+        context = ssl.create_default_context(cafile=self.authority.certificate)
+        context.load_cert_chain(*own)
+        try:
+            with urllib.request.urlopen(f"https://{coordinator.http}/healthz", context=context, timeout=30) as answer:
+                return answer.status
+        except OSError:
+            return None
+
+    def test_the_authority_of_callers_changes_without_a_restart(self):
+        old, new = Authority(self.folder, "old"), Authority(self.folder, "new")
+        alice, bob, rank = old.issue("alice"), new.issue("bob"), old.issue("ranks")
+        callers = self.folder / "callers.pem"
+
+        def put(*authorities):
+            aside = self.folder / "callers.new"
+            aside.write_text("".join(one.certificate.read_text() for one in authorities))
+            aside.rename(callers)
+
+        put(old)
+        coordinator = self.start("--tls-client-ca", str(callers), "--rank-cert", str(rank[0]), "--rank-key",
+                                 str(rank[1]))
+
+        def answers(own):
+            grpc = self.call(coordinator, "jobs", "list", role="admin", EQUIPOISE_TLS_CERT=str(own[0]),
+                             EQUIPOISE_TLS_KEY=str(own[1])).returncode == 0
+            return grpc, self.https_health(coordinator, own) == 200
+
+        def wait_until(are_answered):
+            deadline = time.monotonic() + 60
+            while (found := [answers(alice), answers(bob)]) != are_answered:
+                self.assertLess(time.monotonic(), deadline, found)
+                time.sleep(0.2)
+
+        yes, no = (True, True), (False, False)
+        wait_until([yes, no])
+        put(old, new)
+        wait_until([yes, yes])
+        put(new)
+        wait_until([no, yes])
+        # A file that cannot be used shuts nobody out.
+        callers.write_text("nothing\n")
+        self.wait_for_log("the gRPC port goes on with the files of TLS that it has")
+        self.wait_for_log("the HTTP port goes on with the certificate that it has")
+        time.sleep(3)  # gRPC would have read it by now
+        self.assertEqual([answers(alice), answers(bob)], [no, yes])
+        put(old)
+        wait_until([yes, no])
 
     def test_nothing_listens_beyond_this_machine_without_both(self):
         tls = ["--tls-cert", self.certificate, "--tls-key", self.key, "--tls-ca", self.authority.certificate]

@@ -23,6 +23,20 @@ TEST(JobJson, AnErrorHasTheReasonThatGrpcHas) {
   EXPECT_EQ(error_answer(status_of(std::make_exception_ptr(Refusal(Refusal::Code::kUnauthenticated, "")))).status, 401);
 }
 
+TEST(JobJson, ARefusalSaysWhichFieldIsWrongAndWhenToCallAgain) {
+  const auto error_of = [](const HttpResponse& answer) { return json::parse(answer.body)["error"]; };
+  const json wrong =
+      error_of(error_answer(status_of(std::make_exception_ptr(std::invalid_argument("loss.beta is -1, expected > 0")),
+                                      v1::CreateTrainingJobRequest::descriptor())));
+  EXPECT_EQ(wrong["details"][1]["@type"], "type.googleapis.com/google.rpc.BadRequest");
+  EXPECT_EQ(wrong["details"][1]["fieldViolations"],
+            json::parse(R"([{"field": "spec.loss.beta", "description": "loss.beta is -1, expected > 0"}])"));
+  const HttpResponse busy = error_answer(status_of(std::make_exception_ptr(Refusal(
+      Refusal::Code::kResourceExhausted, ErrorReason::kLimitReached, "too many", std::chrono::milliseconds(2500)))));
+  EXPECT_EQ(error_of(busy)["details"][1]["retryDelay"], "3s");
+  EXPECT_THAT(busy.fields, testing::Contains(testing::Pair("Retry-After", "3")));
+}
+
 TEST(JobJson, ARequestIsReadFromTheQueryAndFromTheBody) {
   HttpRequest request{.method = "GET", .path = "", .query = {}, .fields = {}, .body = ""};
   request.query = {{"pageSize", "7"}, {"states", "JOB_STATE_RUNNING"}};

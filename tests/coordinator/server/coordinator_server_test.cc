@@ -45,6 +45,7 @@ TEST_F(CoordinatorServerTest, ErrorsCarryTheirCodeAndTheFieldsName) {
   status = call(&v1::TrainingJobService::Stub::CreateTrainingJob, *training_jobs_, create_request(spec), job);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("loss.beta"));
+  EXPECT_EQ(field_in(status.error_details()), "spec.loss.beta");
 }
 
 TEST_F(CoordinatorServerTest, IdenticalStepsAtTheSameTimeAreAppliedOnce) {

@@ -16,12 +16,24 @@ class EquipoiseError(Exception):
     Attributes:
         reason: The service's reason, such as "WRONG_STATE"; None where it gave none.
         code: The name of the gRPC code, such as "FAILED_PRECONDITION"; None where no call was made.
+        field: The path of the field of the request that is wrong, such as "spec.loss.beta"; None where none is named.
+        retry_after: The seconds after which the call may be made again; None where that is not known.
     """
 
-    def __init__(self, text: str, *, reason: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        reason: str | None = None,
+        code: str | None = None,
+        field: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(text)
         self.reason = reason
         self.code = code
+        self.field = field
+        self.retry_after = retry_after
 
 
 class CoordinatorUnreachable(EquipoiseError, ConnectionError):
@@ -118,12 +130,13 @@ CLASS_OF_REASON: dict[str, type[EquipoiseError]] = {
     "INTERNAL": EquipoiseError,
 }
 
-_ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
+_TYPES = "type.googleapis.com/google.rpc."
 _DETAILS = "grpc-status-details-bin"
 
 
-def reason_of(call: Any) -> str | None:
-    """The reason of the ErrorInfo that comes with a failed call (error.proto); None where there is none of ours."""
+def _details(call: Any) -> dict[str, Any]:
+    """The details of a failed call (error.proto) by the names of their messages, as far as they can be read."""
+    found: dict[str, Any] = {}
     for key, value in call.trailing_metadata() or ():
         if key != _DETAILS:
             continue
@@ -131,13 +144,20 @@ def reason_of(call: Any) -> str | None:
         try:
             status.ParseFromString(value)
             for detail in status.details:
-                info = _proto.message("ErrorInfo")
-                if detail.type_url == _ERROR_INFO and info.MergeFromString(detail.value) is not None:
-                    if info.domain == _proto.PACKAGE:
-                        return str(info.reason)
+                name = detail.type_url.removeprefix(_TYPES)
+                if name in ("ErrorInfo", "BadRequest", "RetryInfo"):
+                    content = _proto.message(name)
+                    content.MergeFromString(detail.value)
+                    found.setdefault(name, content)
         except ValueError:  # what a newer service sends may not be read; DecodeError is one
-            return None
-    return None
+            return found
+    return found
+
+
+def reason_of(call: Any) -> str | None:
+    """The reason of the ErrorInfo that comes with a failed call; None where there is none of ours."""
+    info = _details(call).get("ErrorInfo")
+    return str(info.reason) if info is not None and info.domain == _proto.PACKAGE else None
 
 
 def was_cut_off(call: Any) -> bool:
@@ -153,4 +173,13 @@ def error_of(call: Any, address: str, advice: str) -> EquipoiseError:
     if kind is None and (was_cut_off(call) or code == "DEADLINE_EXCEEDED"):
         kind = CoordinatorUnreachable
         text = f"the coordinator at {address} went away or did not answer in time: {text}; {advice}"
-    return (kind or EquipoiseError)(text, reason=reason, code=code)
+    details = _details(call)
+    wrong = details["BadRequest"].field_violations if "BadRequest" in details else ()
+    delay = details["RetryInfo"].retry_delay if "RetryInfo" in details else None
+    return (kind or EquipoiseError)(
+        text,
+        reason=reason,
+        code=code,
+        field=str(wrong[0].field) if wrong else None,
+        retry_after=delay.seconds + delay.nanos / 1e9 if delay is not None else None,
+    )

@@ -1,0 +1,53 @@
+// Unary calls that are answered on the threads of a pool: gRPC's own hand them over, and no call that waits has a
+// thread.
+#pragma once
+
+#include <grpcpp/support/server_callback.h>
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "coordinator/job/refusal.h"
+#include "coordinator/service/call_pool.h"
+#include "coordinator/service/rpc_status.h"
+
+namespace equipoise::coordinator {
+
+// What people ask for is short: the largest, a job, has 256 KiB. Ranks report up to the server's 4 MiB. Throws Refusal
+// kResourceExhausted.
+void check_size(std::size_t bytes);
+
+// Whose turns a call takes: those of a token, or of an address where nobody has one.
+std::string caller_of(const grpc::CallbackServerContext& context, const AdmittedCall& call);
+
+// What answers a call when too many wait already.
+Refusal too_many_waiting(Refusal::Code code);
+
+struct PooledWork {
+  std::size_t bytes = 0;  // of the request, which is kept until it is answered
+  // What can be checked at once, on gRPC's thread; whose turns the call takes.
+  std::function<std::string(const AdmittedCall&)> enter;
+  std::function<void(const AdmittedCall&)> body;  // makes the answer
+};
+
+// May be used from any thread.
+class PooledCalls {
+ public:
+  // `pool` outlives it, and all calls. `when_full` answers a call when too many wait already, or too large ones.
+  PooledCalls(RpcBoundary boundary, CallPool& pool, Refusal::Code when_full)
+      : boundary_(std::move(boundary)), pool_(pool), when_full_(when_full) {}
+
+  // What `work` refers to lives until the call has ended.
+  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method, PooledWork work) const;
+
+ private:
+  const RpcBoundary boundary_;
+  CallPool& pool_;
+  const Refusal::Code when_full_;
+  mutable std::atomic<std::size_t> bytes_ = 0;  // of all requests that are kept
+};
+
+}  // namespace equipoise::coordinator
