@@ -127,7 +127,7 @@ class Security(programs.ProgramTest):
         commands = self.commands(job_id)
         every = [command for of_role in commands.values() for command in of_role]
         script = self.succeed("equipoise", "completion", "bash")
-        calls = re.findall(r"^    \"([^\"]+)\"\) verbs='' options='[^']*--token-file ", script, re.MULTILINE)
+        calls = re.findall(r"^    \"([^\"]+)\"\) verbs='' options='[^']*--token-file[ ']", script, re.MULTILINE)
         # What `doctor` finds at a coordinator is a line of its table.
         self.assertEqual({command[0] if command[0] == "submit" else " ".join(command[:2]) for command in every},
                          set(calls) - {"doctor"})
