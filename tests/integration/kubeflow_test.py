@@ -130,8 +130,9 @@ class TrainJobs(programs.ProgramTest):
         (home / "build/release/bin").symlink_to(programs.BIN)
         (home / "deploy").symlink_to(programs.ROOT / "deploy")
         (self.folder / "hostfile").write_text("localhost slots=2\n")
-        return programs.run(LAUNCH, timeout=900, **{**self.variables, "JOB": job, "EQUIPOISE_HOME": str(home),
-                                       "OMPI_MCA_orte_default_hostfile": str(self.folder / "hostfile"), **variables})
+        return programs.run(LAUNCH, timeout=900, **{
+            **self.variables, "JOB": job, "REPORT_SECONDS": "1", "EQUIPOISE_HOME": str(home),
+            "OMPI_MCA_orte_default_hostfile": str(self.folder / "hostfile"), **variables})
 
     def report(self, job, *options, **variables):
         return programs.run("equipoise", "jobs", "report", job, "--every", "1", *options,
