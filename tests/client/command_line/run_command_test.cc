@@ -54,7 +54,7 @@ TEST(RunCommand, NamesTheNearestVerb) {
       {"jobs", "lst"},
       "equipoise jobs: unknown verb \"lst\", the nearest known one is \"list\" (there are: list, get, watch, "
       "pause, resume, checkpoint, evaluate, set, fork, tree, cancel, delete, ranks, weights, attempts, checkpoints, "
-      "events)");
+      "events, report)");
 }
 
 TEST(RunCommand, NamesTheNearestFlag) {
