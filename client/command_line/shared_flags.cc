@@ -112,13 +112,8 @@ void JobFlags::add_to(CLI::App& verb) {
       ->default_str(kLatestCheckpoint);
 }
 
-RequestedJob JobFlags::job() const {
-  LookedAt nobody_asks;
-  return job(nobody_asks);
-}
-
-RequestedJob JobFlags::job(LookedAt& at) const {
-  at.set(file);
+RequestedJob JobFlags::job(const std::function<void(const fs::path&)>& before_look) const {
+  if (before_look) before_look(file);
   const bool resumes = resume && resume_setting(*resume, "") != "false";
   const fs::path job_file = job_file_of(file, resumes);
   v1::JobSpec spec = read_job_file(job_file, settings);
@@ -131,7 +126,7 @@ RequestedJob JobFlags::job(LookedAt& at) const {
   }
   if (!output.empty()) spec.set_output(fs::absolute(output).lexically_normal().string());
   if (overwrite) spec.set_overwrite(true);
-  at.set(spec.output());
+  if (before_look) before_look(spec.output());
   if (resumes) set_resume(*this, spec);
   if (resume && !resumes && spec.has_training()) spec.mutable_training()->clear_resume_from_checkpoint();
   JobConfig config = make_job_config(spec);

@@ -4,11 +4,11 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "client/command_line/file_patience.h"
 #include "client/connection/connection.h"
 #include "common/config/job_config.h"
 #include "common/dataset/preference_reader.h"
@@ -48,9 +48,8 @@ struct JobFlags {
   void add_to(CLI::App& verb);
   // The file with the flags applied; with --resume a run's folder stands for its job.yaml and is the output. Throws
   // std::invalid_argument where the file or the settings are not right.
-  //   at  is told of each file or folder before it is looked at
-  RequestedJob job(LookedAt& at) const;
-  RequestedJob job() const;
+  //   before_look  is told of each file or folder before it is looked at
+  RequestedJob job(const std::function<void(const std::filesystem::path&)>& before_look = {}) const;
 };
 
 // Who says the group of a pair.

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,21 +58,9 @@ void advise(const SubmitFlags& flags, const v1::TrainingJob& job, const std::str
   }
 }
 
-struct CheckedJob {
-  RequestedJob requested;
-  std::string start;
-};
-
-CheckedJob checked_job(const JobFlags& flags) {
-  return looked_in_time<CheckedJob>([flags](LookedAt& at) {
-    CheckedJob job{.requested = flags.job(at), .start = {}};
-    job.start = start_text(job.requested.config);
-    return job;
-  });
-}
-
 void submit(const SubmitFlags& flags, const Console& console) {
-  auto [requested, start] = checked_job(flags.job);
+  RequestedJob requested = flags.job.job([](const std::filesystem::path& place) { await_file_system(place); });
+  const std::string start = start_text(requested.config);
   const v1::CreateTrainingJobRequest request = make_request(flags, std::move(requested));
   if (!flags.watch) {
     Connection connection = flags.coordinator.connect();

@@ -2,10 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <future>
-#include <stdexcept>
-#include <string>
+#include "common/base/error.h"
 
 namespace equipoise {
 namespace file_patience_test {
@@ -13,22 +12,17 @@ namespace file_patience_test {
 using std::chrono::milliseconds;
 using ::testing::ThrowsMessage;
 
-TEST(FilePatience, GivesWhatTheLookGivesOrThrows) {
-  EXPECT_EQ(looked_in_time<int>([](LookedAt&) { return 7; }), 7);
-  EXPECT_THROW(looked_in_time<int>([](LookedAt&) -> int { throw std::invalid_argument("no"); }), std::invalid_argument);
+void wait_for_ever(const char* /*path*/) {
+  while (true) ::pause();
+}
+
+TEST(FilePatience, TakesAnyAnswer) {
+  for (const char* path : {"/", "/there/is/no/such/folder", "/dev/null/below-a-file", ""}) await_file_system(path);
 }
 
 TEST(FilePatience, NamesWhatIsSilent) {
-  std::promise<void> answer;
-  const std::shared_future<void> answered = answer.get_future().share();
-  const auto look = [answered](LookedAt& at) {
-    at.set("/net/runs/first");
-    answered.wait();
-    return 1;
-  };
-  EXPECT_THAT([&] { looked_in_time<int>(look, milliseconds(5)); },
+  EXPECT_THAT([] { await_file_system("/net/runs/first", milliseconds(5), wait_for_ever); },
               ThrowsMessage<PeerError>("the file system of /net/runs/first does not answer"));
-  answer.set_value();
 }
 
 }  // namespace file_patience_test
