@@ -95,8 +95,8 @@ class JobTableReader {
   void read_range(std::int64_t first, std::int64_t last) {
     const std::string where = " FROM jobs NOT INDEXED WHERE sequence BETWEEN ? AND ? ORDER BY sequence ";
     std::int64_t next = first, previous = last;
-    const auto take_from_front = [&](const Statement& row) { next = row.integer(0) + 1; };
-    const auto take_from_back = [&](const Statement& row) { previous = row.integer(0) - 1; };
+    const auto take_from_front = [&](const Statement& row) { next = std::min(row.integer(0), last - 1) + 1; };
+    const auto take_from_back = [&](const Statement& row) { previous = std::max(row.integer(0), first + 1) - 1; };
     if (!walk("SELECT " + column_names() + where + "ASC", first, last, take_from_front)) return;
     if (!walk("SELECT " + column_names() + where + "DESC", next, last, take_from_back)) return;
     if (next >= previous || --halvings_left_ <= 0) {

@@ -41,6 +41,19 @@ StoredJob job_of(const JobRow& row) {
 
 constexpr std::int64_t kMostEvents = 1'000;  // of a job
 
+// SQLite numbers jobs, and takes none after the largest number that there is: no job has that but through damage, and
+// then the next one follows those below 2^62.
+constexpr const char* kInsertJob = R"sql(
+INSERT INTO jobs(sequence, id, state, job, desired, checksum)
+SELECT CASE
+  WHEN coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = 'jobs'), 0) < (1 << 62)
+    AND coalesce((SELECT max(sequence) FROM jobs), 0) < (1 << 62) THEN NULL
+  ELSE 1 + max(coalesce((SELECT max(sequence) FROM jobs WHERE sequence < (1 << 62)), 0),
+    coalesce((SELECT max(sequence) FROM deleted_jobs WHERE sequence < (1 << 62)), 0), 0)
+  END, ?, ?, ?, ?, ?
+RETURNING sequence
+)sql";
+
 }  // namespace
 
 JobStore::JobStore(const std::filesystem::path& file, Access access)
@@ -50,8 +63,7 @@ JobStore::JobStore(const std::filesystem::path& file, Access access)
       host_cordons_(database_),
       attempts_(database_),
       steps_(database_),
-      insert_job_(database_,
-                  "INSERT INTO jobs(id, state, job, desired, checksum) VALUES (?, ?, ?, ?, ?) RETURNING sequence"),
+      insert_job_(database_, kInsertJob),
       select_state_(database_, "SELECT state, desired FROM jobs WHERE id = ?"),
       update_job_(database_, "UPDATE jobs SET state = ?2, job = ?3, desired = ?4, checksum = ?5 WHERE id = ?1"),
       delete_job_(database_, "DELETE FROM jobs WHERE id = ?"),

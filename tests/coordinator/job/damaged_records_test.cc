@@ -318,6 +318,25 @@ TEST_F(DamagedRecords, AJobThatHadEndedKeepsItsStateAndGetsACondition) {
   EXPECT_EQ(job(damaged_).conditions(0), "set aside: step 2 of attempt 1: its numbers are not those that were stored");
 }
 
+// SQLite gives no number after it.
+TEST_F(DamagedRecords, ARowWithTheLargestNumberKeepsNobodyFromMakingJobs) {
+  damage("UPDATE jobs SET sequence = 9223372036854775807 WHERE id = '" + damaged_ +
+         "'; UPDATE sqlite_sequence SET seq = 9223372036854775807 WHERE name = 'jobs'");
+  restart();
+  const auto spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
+  const std::string first = jobs().create(create_request(spec)).id(), second = jobs().create(create_request(spec)).id();
+  restart();
+  v1::ListTrainingJobsRequest list;
+  list.set_page_size(1);
+  std::vector<std::string> ids;
+  do {
+    const auto page = jobs().list(list);
+    for (const v1::TrainingJob& one : page.jobs()) ids.push_back(one.id());
+    list.set_page_token(page.next_page_token());
+  } while (!list.page_token().empty() && ids.size() < 10);
+  EXPECT_EQ(ids, (std::vector<std::string>{damaged_, second, first, waiting_}));
+}
+
 TEST_F(DamagedRecords, AJobInAStateThatIsNoneIsSetAside) {
   v1::TrainingJob none = job(damaged_);
   none.set_state(static_cast<v1::JobState>(77));

@@ -122,14 +122,14 @@ class RandomDamageOfStates : public ControllerFixture {
     return job.ShortDebugString();
   }
 
-  // Of every table with rows of jobs, but the number of a row, which SQLite orders its pages by.
+  // Of every table with rows of jobs.
   std::vector<Column> read_columns() const {
     Database database(file());
     Statement select(
         database,
         "SELECT m.name, k.name, c.name, c.type FROM sqlite_master m, pragma_table_info(m.name) k, "
         "pragma_table_info(m.name) c WHERE m.type = 'table' AND k.name = iif(m.name = 'jobs', 'id', 'job_id') "
-        "AND m.name NOT IN ('set_aside', 'deleted_jobs') AND c.name <> 'sequence' ORDER BY m.name, c.cid");
+        "AND m.name NOT IN ('set_aside', 'deleted_jobs') ORDER BY m.name, c.cid");
     std::vector<Column> columns;
     select.begin();
     while (select.next()) columns.push_back({select.bytes(0), select.bytes(1), select.bytes(2), select.bytes(3)});
