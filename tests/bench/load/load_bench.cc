@@ -410,6 +410,7 @@ void ask_why_weights_moved(const CoordinatorProcess& coordinator, v1::TrainingJo
   Jobs jobs;
   jobs.push_back(std::make_unique<StepReporter>(coordinator.address,
                                                 create_job(jobs_service, "moves", 1, output.string()), 1, kMoveGroups));
+  const Heartbeats heartbeats(coordinator.address, jobs, 1);
   begin(jobs, kStepsAtOnce);
   while (all_steps(jobs) < kMoveSteps) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   stop(jobs);
@@ -497,6 +498,7 @@ void run(const LoadSettings& settings) {
   {
     Jobs one;
     one.push_back(std::make_unique<StepReporter>(coordinator.address, create_job(*jobs_service, "watched", 1), 1));
+    const Heartbeats heartbeats(coordinator.address, one, 1);
     begin(one, 1);
     measure(one, pass);  // warms up
     browsers_in_turns(settings, coordinator, one, "one job alone beside browsers");

@@ -46,7 +46,7 @@ std::string create_job(v1::TrainingJobService::Stub& jobs, const std::string& na
   spec.mutable_training()->set_global_batch_size(4 * kUsualGroups);
   spec.mutable_launch()->set_mode(v1::LAUNCH_MODE_EXTERNAL);
   spec.mutable_launch()->set_workers(ranks);
-  spec.set_output(output);
+  spec.set_output(output.empty() ? "/runs/" + name : output);
   grpc::ClientContext context;
   v1::TrainingJob job;
   expect_ok(jobs.CreateTrainingJob(&context, request, &job), "CreateTrainingJob");

@@ -30,8 +30,9 @@ void expect_ok(const grpc::Status& status, const std::string& call);
 inline constexpr int kUsualGroups = 4;
 
 // A job whose ranks the user starts. Returns its id.
+//   output  empty: a folder of its name
 std::string create_job(v1::TrainingJobService::Stub& jobs, const std::string& name, int ranks,
-                       const std::string& output = "/runs/none");
+                       const std::string& output = "");
 
 // Rank 0 of a job, and the steps that it reports, one message after the other. Not thread-safe.
 class StepReporter {
