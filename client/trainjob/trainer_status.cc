@@ -1,9 +1,10 @@
 #include "client/trainjob/trainer_status.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -18,12 +19,8 @@ constexpr std::size_t kLongestValue = 64;  // characters, as Kubernetes counts t
 constexpr std::int64_t kMostSeconds = std::int64_t{0x7fffffff};
 
 std::string utc_text(std::chrono::system_clock::time_point time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  std::string text(sizeof "2026-11-30T12:00:00Z", '\0');
-  text.resize(std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts));
-  return text;
+  using google::protobuf::util::TimeUtil;
+  return TimeUtil::ToString(TimeUtil::TimeTToTimestamp(std::chrono::system_clock::to_time_t(time)));
 }
 
 // printable(text), or its beginning.

@@ -5,7 +5,6 @@
 
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <stdexcept>
 
@@ -25,14 +24,10 @@ std::chrono::seconds age_of(std::uint64_t start_time) {
   return std::chrono::seconds(now.tv_sec - static_cast<std::int64_t>(start_time / ticks));
 }
 
-// The third field, behind a name that may have spaces and parentheses.
 std::optional<char> state_in(const std::filesystem::path& stat) {
-  std::ifstream file(stat);
-  std::string text;
-  std::getline(file, text, '\0');
-  const std::size_t name_end = text.rfind(") ");
-  if (name_end == std::string::npos || name_end + 2 >= text.size()) return std::nullopt;
-  return text[name_end + 2];
+  std::istringstream fields(fields_behind_name(stat).value_or(""));
+  char state = 0;
+  return fields >> state ? std::optional(state) : std::nullopt;
 }
 
 template <typename Number>

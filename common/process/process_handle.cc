@@ -20,14 +20,19 @@ int open_handle(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, p
 
 }  // namespace
 
-std::optional<std::uint64_t> process_start_time(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+std::optional<std::string> fields_behind_name(const std::filesystem::path& stat) {
+  std::ifstream file(stat);
   const std::string text(std::istreambuf_iterator<char>(file), {});
-  // The second field is the program's name, which may have spaces and parentheses; the start is the 22nd.
   const std::size_t name_end = text.rfind(')');
   if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream fields(text.substr(name_end + 1));
-  constexpr int kBefore = 19;  // from the third on
+  return text.substr(name_end + 1);
+}
+
+std::optional<std::uint64_t> process_start_time(pid_t pid) {
+  const auto text = fields_behind_name("/proc/" + std::to_string(pid) + "/stat");
+  if (!text) return std::nullopt;
+  std::istringstream fields(*text);
+  constexpr int kBefore = 19;  // the start is the 22nd
   std::string skipped;
   for (int field = 0; field < kBefore; ++field) fields >> skipped;
   std::uint64_t start_time = 0;

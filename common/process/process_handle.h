@@ -4,12 +4,18 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "common/base/descriptor.h"
 
 namespace equipoise {
+
+// Of a file /proc/PID/stat, or one of its threads: the fields behind the program's name, from the third on. The name
+// may have spaces and parentheses. nullopt: it is gone.
+std::optional<std::string> fields_behind_name(const std::filesystem::path& stat);
 
 // When the process started, in the kernel's ticks since the machine did; nullopt: there is none of this number. A
 // number and its start are one process, also after the number was used again.

@@ -4,15 +4,14 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
-#include <span>
 #include <string>
 #include <utility>
 
 #include "common/base/message_text.h"
-#include "common/base/sha256.h"
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
 #include "coordinator/job/attempt_supervisor.h"
+#include "coordinator/job/attempt_tokens.h"
 #include "coordinator/job/job_progress.h"
 
 namespace equipoise::coordinator {
@@ -138,6 +137,7 @@ void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostS
   const LaunchConfig& config = record.checked_config().launch;
   const AttemptKey key{.job_id = record.job.id(), .generation = record.job.generation() + 1};
   std::string token = random_source_.hex(kTokenBytes);
+  const std::string digest = token_digest(token);
   // Taken until remove_attempt(), whatever happens below.
   attempts_.emplace(key, LiveAttempt{.hosts = hosts});
   // And was not paused by people.
@@ -153,7 +153,7 @@ void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostS
     };
     const auto save = [&](const v1::TrainingJob& job) {
       table_.store().begin_attempt(job, {.generation = key.generation,
-                                         .token_hash = byte_text(sha256_of(std::as_bytes(std::span(token)))),
+                                         .token_hash = digest,
                                          .state = state_name(job.state()),
                                          .started_at = std::chrono::system_clock::to_time_t(table_.clock().wall()),
                                          .launcher = one_line(settings_.launcher, kLongestLauncher),
@@ -173,7 +173,7 @@ void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostS
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);
   record.attempt_token_hash.clear();
-  table_.attempt_tokens().set(key.job_id, record.attempt_token);
+  table_.attempt_tokens().set_digest(key.job_id, digest);
   record.is_taken_over = false;
   record.back_by.reset();
   record.hosts = hosts;

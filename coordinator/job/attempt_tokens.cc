@@ -9,13 +9,8 @@
 #include "coordinator/job/refusal.h"
 
 namespace equipoise::coordinator {
-namespace {
 
 std::string token_digest(std::string_view token) { return byte_text(sha256_of(std::as_bytes(std::span(token)))); }
-
-}  // namespace
-
-void AttemptTokens::set(const std::string& job_id, std::string_view token) { set_digest(job_id, token_digest(token)); }
 
 void AttemptTokens::set_digest(const std::string& job_id, const std::string& digest) {
   const std::lock_guard lock(mutex_);

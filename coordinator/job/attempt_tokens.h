@@ -9,12 +9,13 @@
 
 namespace equipoise::coordinator {
 
+// SHA-256 of a token, or of what stands for one, 32 bytes: what is kept of it.
+std::string token_digest(std::string_view token);
+
 // May be used from any thread.
 class AttemptTokens {
  public:
-  // Of the newest attempt of a job, before it has a process.
-  void set(const std::string& job_id, std::string_view token);
-  // The same of one whose token an earlier coordinator made: its SHA-256, 32 bytes.
+  // token_digest() of the newest attempt of a job, before it has a process.
   void set_digest(const std::string& job_id, const std::string& digest);
   void erase(const std::string& job_id);
 

@@ -3,13 +3,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <span>
 #include <stdexcept>
 
 #include "common/base/message_text.h"
-#include "common/base/sha256.h"
 #include "common/config/job_config.h"
 #include "common/protocol/job_state.h"
+#include "coordinator/job/attempt_tokens.h"
 #include "coordinator/job/job_progress.h"
 #include "coordinator/job/random_source.h"
 #include "coordinator/job/refusal.h"
@@ -60,13 +59,11 @@ void check_world_size(const v1::TrainingJob& job, int wanted, int world_size) {
                                                         std::to_string(wanted));
 }
 
-std::string hash_of(const std::string& text) { return byte_text(sha256_of(std::as_bytes(std::span(text)))); }
-
 bool has_token(const JobRecord& record) { return !record.attempt_token.empty() || !record.attempt_token_hash.empty(); }
 
 bool knows_token(const JobRecord& record, const std::string& token) {
   if (!record.attempt_token.empty()) return equal_secrets(record.attempt_token, token);
-  return has_token(record) && equal_secrets(record.attempt_token_hash, hash_of(token));
+  return has_token(record) && equal_secrets(record.attempt_token_hash, token_digest(token));
 }
 
 // Tells the mpirun that a user has started from another one that he starts while the coordinator is away: rank 0 alone
@@ -127,7 +124,7 @@ void WorkerCalls::begin_external_attempt(JobRecord& record, const v1::RegisterWo
   const auto wanted = launch.workers;
   if (wanted) check_world_size(record.job, *wanted, request.world_size());
   const std::int64_t generation = record.job.generation() + 1;
-  const std::string identity = hash_of(identity_of(process_of(request)));
+  const std::string identity = token_digest(identity_of(process_of(request)));
   const auto edit = [&](v1::TrainingJob& job) {
     job.set_generation(generation);
     job.set_world_size(request.world_size());

@@ -6,12 +6,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <system_error>
 
+#include "common/process/process_handle.h"
 #include "coordinator/metrics/metric_names.h"
 
 namespace equipoise::coordinator {
@@ -27,11 +27,9 @@ struct ProcessStat {
 };
 
 std::optional<ProcessStat> process_stat() {
-  std::ifstream file("/proc/self/stat");
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream fields(text.substr(name_end + 1));
+  const auto text = fields_behind_name("/proc/self/stat");
+  if (!text) return std::nullopt;
+  std::istringstream fields(*text);
   std::string skipped;
   ProcessStat stat;
   constexpr int kFirst = 3, kLast = 24;

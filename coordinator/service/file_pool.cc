@@ -46,8 +46,8 @@ FileAnswer refused_with(const Refusal& why) { return {.text = "", .failure = std
 struct FileRun::Run {
   FilePool::Task task;
   FileTime deadline = {};
-  std::chrono::milliseconds rest{
-      0};                          // that it has beyond the deadline, while another thread takes the place of its own
+  // That it has beyond the deadline, while another thread takes the place of its own.
+  std::chrono::milliseconds rest{0};
   std::string mount = {};          // that was asked last
   std::string awaited_mount = {};  // that was not asked, as others wait for it
   bool is_slow = false;            // its thread is one of the lost

@@ -74,17 +74,6 @@ std::shared_ptr<const AdmittedCall> TrainingJobService::let_in(grpc::CallbackSer
   return nullptr;
 }
 
-grpc::ServerUnaryReactor* TrainingJobService::serve(grpc::CallbackServerContext& context, const char* method,
-                                                    const google::protobuf::Message& request,
-                                                    std::function<void(const AdmittedCall&)> body) {
-  const std::size_t bytes = request.ByteSizeLong();
-  const auto enter = [&context, bytes](const AdmittedCall& call) {
-    check_size(bytes);
-    return caller_of(context, call);
-  };
-  return calls_.serve(context, method, {.bytes = bytes, .enter = enter, .body = std::move(body)});
-}
-
 // The work may go on after the answer: what it uses is its own.
 template <typename Request>
 grpc::ServerUnaryReactor* TrainingJobService::make(grpc::CallbackServerContext& context, const char* method,
@@ -115,25 +104,27 @@ template <typename Response, typename Call>
 grpc::ServerUnaryReactor* TrainingJobService::read(grpc::CallbackServerContext& context, const char* method,
                                                    const google::protobuf::Message& request, Response& response,
                                                    Call call) {
-  return serve(context, method, request, [this, &response, call = std::move(call)](const AdmittedCall& /*admitted*/) {
-    response = shared_.read([&](JobController& core) -> Response { return call(core); });
-  });
+  return calls_.serve(context, method, request,
+                      [this, &response, call = std::move(call)](const AdmittedCall& /*admitted*/) {
+                        response = shared_.read([&](JobController& core) -> Response { return call(core); });
+                      });
 }
 
 template <typename Response, typename Call>
 grpc::ServerUnaryReactor* TrainingJobService::change(grpc::CallbackServerContext& context, const char* method,
                                                      const google::protobuf::Message& request, Response& response,
                                                      Call call) {
-  return serve(context, method, request, [this, &response, call = std::move(call)](const AdmittedCall& admitted) {
-    response = shared_.run([&](JobController& core) -> Response {
-      if constexpr (std::is_invocable_v<const Call&, JobController&, const std::string&>) {
-        return call(core, admitted.name());
-      } else {
-        return call(core);
-      }
-    });
-    shared_.wake();
-  });
+  return calls_.serve(context, method, request,
+                      [this, &response, call = std::move(call)](const AdmittedCall& admitted) {
+                        response = shared_.run([&](JobController& core) -> Response {
+                          if constexpr (std::is_invocable_v<const Call&, JobController&, const std::string&>) {
+                            return call(core, admitted.name());
+                          } else {
+                            return call(core);
+                          }
+                        });
+                        shared_.wake();
+                      });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::CreateTrainingJob(grpc::CallbackServerContext* context,

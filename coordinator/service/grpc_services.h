@@ -79,10 +79,6 @@ class TrainingJobService final : public CallbackTrainingJobService {
                                                                const grpc::ByteBuffer* request) override;
 
  private:
-  // `body` answers on a thread of the pool, unless the request is too large.
-  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method,
-                                  const google::protobuf::Message& request,
-                                  std::function<void(const AdmittedCall&)> body);
   // Null: `reactor` has its answer.
   std::shared_ptr<const AdmittedCall> let_in(grpc::CallbackServerContext& context, const char* method,
                                              const google::protobuf::Message& request,

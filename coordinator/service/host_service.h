@@ -22,9 +22,6 @@ class HostService final : public v1::HostService::CallbackService {
                                          v1::Host* response) override;
 
  private:
-  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method,
-                                  const google::protobuf::Message& request, std::function<void()> body) const;
-
   SharedController& shared_;
   const PooledCalls calls_;
 };

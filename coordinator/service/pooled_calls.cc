@@ -65,4 +65,15 @@ grpc::ServerUnaryReactor* PooledCalls::serve(grpc::CallbackServerContext& contex
   return reactor;
 }
 
+grpc::ServerUnaryReactor* PooledCalls::serve(grpc::CallbackServerContext& context, const char* method,
+                                             const google::protobuf::Message& request,
+                                             std::function<void(const AdmittedCall&)> body) const {
+  const std::size_t bytes = request.ByteSizeLong();
+  const auto enter = [&context, bytes](const AdmittedCall& call) {
+    check_size(bytes);
+    return caller_of(context, call);
+  };
+  return serve(context, method, {.bytes = bytes, .enter = enter, .body = std::move(body)});
+}
+
 }  // namespace equipoise::coordinator

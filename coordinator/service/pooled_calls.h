@@ -2,6 +2,7 @@
 // thread.
 #pragma once
 
+#include <google/protobuf/message.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <atomic>
@@ -42,6 +43,10 @@ class PooledCalls {
 
   // What `work` refers to lives until the call has ended.
   grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method, PooledWork work) const;
+  // A call of people: check_size() and caller_of() let it in.
+  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method,
+                                  const google::protobuf::Message& request,
+                                  std::function<void(const AdmittedCall&)> body) const;
 
  private:
   const RpcBoundary boundary_;

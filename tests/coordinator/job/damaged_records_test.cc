@@ -47,6 +47,18 @@ class DamagedRecords : public ControllerFixture {
     count.begin(damaged_);
     return count.next() ? count.integer(0) : 0;
   }
+  // The ids of all jobs, newest first, in pages of that size.
+  std::vector<std::string> listed(int page_size) {
+    v1::ListTrainingJobsRequest request;
+    request.set_page_size(page_size);
+    std::vector<std::string> ids;
+    do {
+      const auto page = jobs().list(request);
+      for (const v1::TrainingJob& one : page.jobs()) ids.push_back(one.id());
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    return ids;
+  }
   StateAudit audit() const {
     JobStore store(folder_.path() / "test.sqlite3", Access::kReadOnly);
     return audit_state(store);
@@ -262,7 +274,6 @@ TEST_F(RandomDamage, OfOneJobLeavesTheServiceAndTheOtherJob) {
   }
 }
 
-// Records whose checksum is right, so that all that reads them does: as another program, or a bug, could write them.
 TEST_F(RandomDamage, OfManyJobsAtOnceLeavesTheServiceAndTheOtherJobs) {
   constexpr int kAtOnce = 2'000;
   restart();
@@ -270,30 +281,10 @@ TEST_F(RandomDamage, OfManyJobsAtOnceLeavesTheServiceAndTheOtherJobs) {
   v1::TrainingJob base = job(damaged_);
   for (int made = 0; made < fuzz_records(kAtOnce); made += kAtOnce) {
     make_whole();
-    {
-      Database database(file());
-      database.execute("PRAGMA synchronous = OFF");
-      Statement insert(database, "INSERT INTO jobs(id, state, job, desired, checksum) VALUES (?, ?, ?, ?, ?)");
-      Transaction transaction(database);
-      for (int i = 0; i < kAtOnce; ++i) {
-        base.set_id("made-up-" + std::to_string(i));
-        JobRow row{.id = base.id(), .state = "FAILED", .job = changed_bytes(base.SerializeAsString(), random_)};
-        row.checksum = row_checksum(row);
-        insert.run(row.id, row.state, Blob{row.job}, row.desired, Blob{row.checksum});
-      }
-      transaction.commit();
-    }
+    insert_damaged_jobs(file(), {base}, kAtOnce, random_);
     EXPECT_EQ(audit().jobs, 2u + kAtOnce);
     restart();
-    int listed = 0;
-    v1::ListTrainingJobsRequest request;
-    request.set_page_size(1'000);
-    do {
-      const auto page = jobs().list(request);
-      listed += page.jobs_size();
-      request.set_page_token(page.next_page_token());
-    } while (!request.page_token().empty());
-    ASSERT_EQ(listed, 2 + kAtOnce);
+    ASSERT_EQ(listed(1'000).size(), 2u + kAtOnce);
     ASSERT_EQ(job(waiting_).state(), v1::JOB_STATE_QUEUED);
   }
 }
@@ -326,15 +317,7 @@ TEST_F(DamagedRecords, ARowWithTheLargestNumberKeepsNobodyFromMakingJobs) {
   const auto spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
   const std::string first = jobs().create(create_request(spec)).id(), second = jobs().create(create_request(spec)).id();
   restart();
-  v1::ListTrainingJobsRequest list;
-  list.set_page_size(1);
-  std::vector<std::string> ids;
-  do {
-    const auto page = jobs().list(list);
-    for (const v1::TrainingJob& one : page.jobs()) ids.push_back(one.id());
-    list.set_page_token(page.next_page_token());
-  } while (!list.page_token().empty() && ids.size() < 10);
-  EXPECT_EQ(ids, (std::vector<std::string>{damaged_, second, first, waiting_}));
+  EXPECT_EQ(listed(1), (std::vector<std::string>{damaged_, second, first, waiting_}));
 }
 
 TEST_F(DamagedRecords, AJobInAStateThatIsNoneIsSetAside) {

@@ -28,7 +28,6 @@ namespace equipoise::coordinator {
 namespace damaged_states_test {
 
 namespace fs = std::filesystem;
-using ::testing::HasSubstr;
 
 constexpr int kSteps = 3;
 
@@ -266,29 +265,13 @@ TEST_F(RandomDamageOfStates, OfOneJobLeavesTheServiceAndAllOthers) {
   for (const char* table : {"jobs", "attempts", "trainings", "steps"}) EXPECT_GT(named[table], 0) << table;
 }
 
-// Records whose checksum is right, so that all that reads them does: as another program, or a bug, could write them.
 TEST_F(RandomDamageOfStates, OfManyRecordsAtOnceLeavesTheServiceAndAllOtherJobs) {
   constexpr int kAtOnce = 2'000;
   std::vector<v1::TrainingJob> bases;
   for (const std::string& id : all()) bases.push_back(job(id));
   for (int made = 0; made < fuzz_records(kAtOnce); made += kAtOnce) {
     make_whole();
-    {
-      Database database(file());
-      database.execute("PRAGMA synchronous = OFF");
-      Statement insert(database, "INSERT INTO jobs(id, state, job, desired, checksum) VALUES (?, ?, ?, ?, ?)");
-      Transaction transaction(database);
-      for (int i = 0; i < kAtOnce; ++i) {
-        v1::TrainingJob base = bases[random_() % bases.size()];
-        base.set_id("made-up-" + std::to_string(i));
-        JobRow row{.id = base.id(),
-                   .state = std::string(state_name(base.state())),
-                   .job = changed_bytes(base.SerializeAsString(), random_)};
-        row.checksum = row_checksum(row);
-        insert.run(row.id, row.state, Blob{row.job}, row.desired, Blob{row.checksum});
-      }
-      transaction.commit();
-    }
+    insert_damaged_jobs(file(), bases, kAtOnce, random_);
     EXPECT_EQ(audit().jobs, all().size() + kAtOnce);
     ASSERT_NO_THROW(start());
     for (const v1::TrainingJob& base : bases) EXPECT_EQ(job(base.id()).state(), base.state());
