@@ -1,8 +1,8 @@
 // One coordinator under the load of 1,024 ranks in 64 jobs: how long a step waits for its weights, and what others do
 // to that. Each line ends with the bar that docs/operations.md promises, where there is one.
 //
-// What browsers that watch do, and lists of jobs, is a ratio of two p99: windows with and without them take turns,
-// first one and then the other, as a machine is never the same for long.
+// What watchers, browsers and lists of jobs do is a ratio of two p99: windows with and without them take turns, first one
+// and then the other, as a machine is never the same for long.
 //
 //   equipoise_load_bench COORDINATOR [--jobs 64] [--ranks 16] [--seconds 10] [--pairs 12]
 //   [--only alone|browsers|lists|moves]
@@ -583,15 +583,14 @@ void run(const LoadSettings& settings) {
   say("ReportSteps, 64 steps a commit", measure(jobs, pass));
   stop(jobs);
   begin(jobs, 1);
-  const Latencies usual = measure(jobs, pass);
-  say("ReportStep, a commit each", usual);
+  say("ReportStep, a commit each", measure(jobs, pass));
 
-  {
-    const std::string idle = create_job(*jobs_service, "idle", 1);
-    const IdleWatchers watchers(coordinator.address, idle, kWatchers);
-    say_change("  with " + std::to_string(watchers.admitted()) + " of " + std::to_string(kWatchers) + " idle watchers",
-               measure(jobs, pass), usual, 5);
-  }
+  const std::string idle = create_job(*jobs_service, "idle", 1);
+  take_turns(settings, jobs, "  the same beside " + std::to_string(kWatchers) + " idle watchers", 1.05, [&] {
+    auto watchers = std::make_unique<IdleWatchers>(coordinator.address, idle, kWatchers);
+    if (watchers->admitted() < kWatchers) throw std::runtime_error("a watcher was not let in");
+    return watchers;
+  });
   browsers_in_turns(settings, coordinator, jobs, "  the same");
   lists_in_turns(settings, coordinator, jobs);
 
