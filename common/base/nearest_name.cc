@@ -28,4 +28,15 @@ std::string nearest_name(std::string_view name, std::span<const std::string> kno
   return found == known.end() ? "" : *found;
 }
 
+bool is_similar(std::string_view name, std::string_view known) {
+  if (name.empty() || known.empty()) return false;
+  return edit_distance(name, known) <= std::max<std::size_t>(1, name.size() / 2) || known.starts_with(name) ||
+         name.starts_with(known);
+}
+
+std::string similar_name(std::string_view name, std::span<const std::string> known) {
+  std::string nearest = nearest_name(name, known);
+  return is_similar(name, nearest) ? nearest : "";
+}
+
 }  // namespace equipoise
