@@ -63,9 +63,9 @@ interface Run {
 const kMostLines = 8,
   kMostRows = 25;
 const kMeasures = [
-  { key: "loss", error: "lossError", title: "Loss of each group" },
-  { key: "accuracy", error: "accuracyError", title: "Reward accuracy of each group" },
-  { key: "weight", error: null, title: "Weight α of each group" },
+  { key: "loss", error: "lossError", title: "Loss by group" },
+  { key: "accuracy", error: "accuracyError", title: "Reward accuracy by group" },
+  { key: "weight", error: null, title: "Weight α by group" },
 ] as const;
 
 const run = JSON.parse(document.getElementById("run")!.textContent!) as Run;

@@ -57,9 +57,9 @@ function settingsOf(job: Job | null): Settings {
 
 type Split = "train" | "validation";
 const kMeasures = [
-  { key: "loss", error: "lossError", title: "Loss of each group", split: "both" },
-  { key: "weight", error: null, title: "Weight α of each group", split: "train" },
-  { key: "accuracy", error: "accuracyError", title: "Reward accuracy of each group", split: "both" },
+  { key: "loss", error: "lossError", title: "Loss by group", split: "both" },
+  { key: "weight", error: null, title: "Weight α by group", split: "train" },
+  { key: "accuracy", error: "accuracyError", title: "Reward accuracy by group", split: "both" },
 ] as const;
 
 export function jobView(view: View, id: string): void {

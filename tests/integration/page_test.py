@@ -103,7 +103,7 @@ class Page(PageTest):
         while browser.text(selector=".chart .hidden") == first:
             pass
         self.assertGreater(browser.count(selector=".plot canvas"), 2)
-        lines = browser.csv(name="CSV of Loss of each group").splitlines()
+        lines = browser.csv(name="CSV of Loss by group").splitlines()
         self.assertRegex(lines[0], "^step,.+ standard error")
         self.assertGreater(len(lines), 2)
         browser.wait(text="training", selector="details table")  # a rank's phase
@@ -186,16 +186,16 @@ class Page(PageTest):
                  if "split" not in line}
         time.sleep(4)  # for the last look at the curves, with which the charts are drawn anew
         # The legend has the values at the cursor, and those of the newest step where there is none.
-        chart = 'section.chart:has(h2:text-is("Weight α of each group"))'
+        chart = 'section.chart:has(h2:text-is("Weight α by group"))'
         self.assertEqual(browser.text(selector=f"{chart} .step"), "step 24")
-        browser.hover(title="Weight α of each group", across=0.3, down=0.5)
+        browser.hover(title="Weight α by group", across=0.3, down=0.5)
         while browser.text(selector=f"{chart} .step") == "step 24":
             pass
         step = int(browser.text(selector=f"{chart} .step").removeprefix("step "))
         self.assertIn(step, (7, 8, 9))
         for name, weight in lines[step]["group_weight"].items():
             self.assertIn(f"{name} {weight:.4f}", browser.text(selector=f"{chart} .legend"))
-        browser.chart(title="Weight α of each group", across=0.5, down=0.5)
+        browser.chart(title="Weight α by group", across=0.5, down=0.5)
         browser.wait(text="weight", selector=".why .answer")
         group, step = re.fullmatch(r"(.+) at step (\d+): weight .*", browser.text(selector=".why .answer")).groups()
         self.assertIn(int(step), (11, 12, 13, 14), "the middle of 24 steps")
