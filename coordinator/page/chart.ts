@@ -131,6 +131,7 @@ export class Chart {
   private make(shape: string, data: uPlot.AlignedData): void {
     this.shape = shape;
     this.plot?.destroy();
+    this.values = this.lines.map(() => h("span", { class: "value" }));
     const series: uPlot.Series[] = [{ label: "step" }],
       bands: uPlot.Band[] = [];
     this.lines.forEach((line, at) => {
@@ -174,7 +175,6 @@ export class Chart {
       this.place,
     );
     this.listen(this.plot);
-    this.values = this.lines.map(() => h("span", { class: "value" }));
     replace(
       this.legend,
       ...this.lines.map((line, at) => {

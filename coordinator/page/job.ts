@@ -227,7 +227,8 @@ export function jobView(view: View, id: string): void {
         h(
           "p",
           {},
-          "An empty field keeps its value, which stands in it in grey where the job names one. The change holds from the end of a step on, which the list of changes names.",
+          "An empty field keeps its value, which stands in it in grey where the job names one. The change holds from " +
+            "the end of a step on, which the list of changes names.",
         ),
         ...inputs.map(({ input, label }) => h("p", { class: "field" }, h("label", { for: input.id }, label), input)),
       ],
