@@ -289,8 +289,11 @@ int main(int argc, char** argv) {
     const bool is_rank = !*evaluate && !*merge && !*meet && !*processes;
     if (is_rank && options.coordinator.empty()) throw CLI::RequiredError("--coordinator");
     if (is_rank && options.job.empty()) throw CLI::RequiredError("--job");
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : equipoise::kExitBadInput;
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& wrong) {
+    std::fprintf(stderr, "equipoise-worker: %s; see equipoise-worker --help\n", wrong.what());
+    return equipoise::kExitBadInput;
   }
   std::optional<equipoise::MpiSession> session;
   const int code = equipoise::run([&] {

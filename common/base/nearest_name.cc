@@ -1,6 +1,7 @@
 #include "common/base/nearest_name.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <vector>
 
@@ -35,8 +36,9 @@ bool is_similar(std::string_view name, std::string_view known) {
 }
 
 std::string similar_name(std::string_view name, std::span<const std::string> known) {
-  std::string nearest = nearest_name(name, known);
-  return is_similar(name, nearest) ? nearest : "";
+  std::vector<std::string> similar;
+  std::ranges::copy_if(known, std::back_inserter(similar), [name](const auto& one) { return is_similar(name, one); });
+  return nearest_name(name, similar);
 }
 
 }  // namespace equipoise

@@ -18,7 +18,7 @@ std::string nearest_name(std::string_view name, std::span<const std::string> kno
 // Whether who wrote `name` may have meant `known`: one begins with the other, or half of the bytes stay.
 bool is_similar(std::string_view name, std::string_view known);
 
-// nearest_name(), empty where that is not similar.
+// nearest_name() of those that are similar.
 std::string similar_name(std::string_view name, std::span<const std::string> known);
 
 }  // namespace equipoise
