@@ -68,6 +68,8 @@ export interface Curves {
   step: number[];
   loss: Column;
   lossError: Column;
+  worstLoss: Column; // of all groups, in validation
+  lowestAccuracy: Column;
   groups: Record<string, GroupCurves>;
 }
 export interface JobCurves {
@@ -148,6 +150,11 @@ export async function post<T>(path: string, body: object): Promise<T> {
   });
   if (!answer.ok) throw await failureOf(answer);
   return answer.json();
+}
+
+// Of what JSON has by the name of a group, which may be "constructor".
+export function byName<T>(values: Record<string, T> | undefined, name: string): T | undefined {
+  return values !== undefined && Object.hasOwn(values, name) ? values[name] : undefined;
 }
 
 export const jobPath = (id: string, rest = ""): string => `/v1/jobs/${encodeURIComponent(id)}${rest}`;

@@ -1,5 +1,6 @@
 // One job: how it stands, its curves, its ranks, its history, and what may be done with it.
 import {
+  byName,
   curvesPath,
   follow,
   get,
@@ -337,6 +338,8 @@ export function jobView(view: View, id: string): void {
     train.step.push(step);
     train.loss.push(next.loss);
     train.lossError.push(null);
+    train.worstLoss.push(null);
+    train.lowestAccuracy.push(null);
     for (const [name, columns] of Object.entries(train.groups)) {
       const group = next.groups?.find((one) => one.name === name);
       columns.loss.push(group?.trainLoss === undefined ? null : Number(group.trainLoss));
@@ -380,11 +383,11 @@ export function jobView(view: View, id: string): void {
     kMeasures.forEach((measure, at) => {
       const of: Curves = curves![measure.split === "both" ? split : "train"];
       const lines: Line[] = groups
-        .filter((name) => of.groups[name])
+        .filter((name) => byName(of.groups, name))
         .map((name) => ({
           label: name,
-          values: of.groups[name]![measure.key] ?? [],
-          ...(measure.error ? { errors: of.groups[name]![measure.error] as Column } : {}),
+          values: byName(of.groups, name)![measure.key] ?? [],
+          ...(measure.error ? { errors: byName(of.groups, name)![measure.error] as Column } : {}),
         }));
       charts[at]!.show(of.step, lines);
     });
