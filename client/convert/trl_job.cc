@@ -384,6 +384,14 @@ void TrlJob::evaluation() {
   const bool has_axolotls =
       request_.trainer == Trainer::kAxolotl && (is_given("eval_steps") || is_given("evals_per_epoch"));
   if (!is_on && !has_axolotls) return;
+  const v1::DataSpec& data = result_.spec.data();
+  if (!is_on && data.validation().empty() && data.validation_files().empty()) {  // axolotl evaluates nothing then
+    for (const char* const setting : {"eval_steps", "evals_per_epoch"}) {
+      read_.emplace(setting);
+      if (is_given(setting)) note(setting, "has no effect: there are no validation pairs");
+    }
+    return;
+  }
   std::optional<double> every;
   if (const auto per_epoch = number("evals_per_epoch"); per_epoch && *per_epoch > 0) {
     if (const auto steps = epoch_steps("evals_per_epoch")) every = std::max(1.0, std::floor(*steps / *per_epoch));

@@ -351,6 +351,11 @@ TEST_F(ConversionOf, AxolotlRefusesOtherMethods) {
   EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\ntrl: {beta: , max_completion_length: }\n").faults, IsEmpty());
   EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\nwarmup_steps: 10\nwarmup_ratio: 0.5\n").faults,
               ElementsAre(HasSubstr("given.yaml:3: warmup_ratio: is given beside warmup_steps")));
+  const Conversion unevaluated = of(Trainer::kAxolotl, "rl: dpo\nevals_per_epoch: 2\n");
+  EXPECT_THAT(unevaluated.faults, IsEmpty());
+  EXPECT_FALSE(unevaluated.spec.evaluation().has_every_steps());
+  EXPECT_THAT(unevaluated.notes,
+              Contains(HasSubstr("given.yaml:2: evals_per_epoch: has no effect: there are no valid")));
   EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\nrl_beta: 0.2\ndpo_beta: 0.2\ndpo_loss_type: [hinge]\n").faults,
               IsEmpty());
 }
