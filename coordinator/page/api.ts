@@ -56,6 +56,11 @@ export interface JobRow {
   phase: string;
   worst?: { name: string; weight: number; loss: number | null };
 }
+const kFinal = new Set(["JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"]);
+export const isFinal = (state: string): boolean => kFinal.has(state);
+// The service gives the same answer for a second or two, and no event follows the last one.
+export const kAfterEnd = 3_000;
+
 export type Column = (number | null)[];
 export interface GroupCurves {
   loss: Column;

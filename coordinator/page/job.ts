@@ -4,7 +4,9 @@ import {
   curvesPath,
   follow,
   get,
+  isFinal,
   jobPath,
+  kAfterEnd,
   post,
   type ApiError,
   type Column,
@@ -23,12 +25,9 @@ import { progress, stateBadge } from "./list";
 import type { View } from "./page";
 import { whyOf } from "./why";
 
-const kFinal = new Set(["JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"]);
 const kMostLines = 8,
   kMostRows = 12;
 const kBetweenCurves = 10_000;
-// The service gives the same answer for a second or two, and no event follows the last one.
-const kAfterEnd = 3_000;
 
 const lossOf = (group: Group): number => {
   const loss = group.validationLoss ?? group.trainLoss;
@@ -240,22 +239,22 @@ export function jobView(view: View, id: string): void {
       ["Restarts", String(next.restarts ?? 0)],
     ] as [string, string | Node][];
     replace(facts, ...facts_.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
-    const isFinal = kFinal.has(next.state),
+    const hasEnded = isFinal(next.state),
       name = next.state.replace("JOB_STATE_", "");
     const may = {
-      pause: !isFinal && !["PAUSED", "PAUSING", "CANCELLING"].includes(name),
+      pause: !hasEnded && !["PAUSED", "PAUSING", "CANCELLING"].includes(name),
       resume: ["PAUSED", "PAUSING"].includes(name),
-      settings: !isFinal,
+      settings: !hasEnded,
       evaluate: name === "RUNNING",
       checkpoint: name === "RUNNING",
-      cancel: !isFinal && name !== "CANCELLING",
+      cancel: !hasEnded && name !== "CANCELLING",
     };
     for (const [key, button] of Object.entries(buttons)) button.disabled = !may[key as keyof typeof may];
     showTrouble(next);
     showGroups();
     addLive(next, step);
-    void readCurves(isFinal || (groups.length === 0 && (next.groups?.length ?? 0) > 0));
-    if (!isFinal || hasReadEnd) return;
+    void readCurves(hasEnded || (groups.length === 0 && (next.groups?.length ?? 0) > 0));
+    if (!hasEnded || hasReadEnd) return;
     hasReadEnd = true;
     const timer = setTimeout(() => void readCurves(true), kAfterEnd);
     view.signal.addEventListener("abort", () => clearTimeout(timer));
@@ -400,6 +399,6 @@ export function jobView(view: View, id: string): void {
     },
     link: view.link,
     refused: (error: ApiError) => view.refused(error),
-    isOver: () => job !== null && kFinal.has(job.state),
+    isOver: () => job !== null && isFinal(job.state),
   });
 }
