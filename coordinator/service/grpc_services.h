@@ -1,28 +1,18 @@
 // TrainingJobService over gRPC. It unpacks, calls and packs, and decides nothing.
 #pragma once
 
-#include <grpcpp/support/byte_buffer.h>
-#include <grpcpp/support/server_callback.h>
-
-#include <functional>
-#include <memory>
+#include <string>
 
 #include "coordinator/service/call_pool.h"
+#include "coordinator/service/call_table.h"
 #include "coordinator/service/file_pool.h"
 #include "coordinator/service/pooled_calls.h"
-#include "coordinator/service/rpc_status.h"
 #include "coordinator/service/shared_controller.h"
-#include "equipoise/v1/training.grpc.pb.h"
+#include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {
 
-// What TrainingJobService answers on: gRPC's callbacks, so that no call and no watcher keeps a thread while it waits.
-// Bytes instead of messages for watches: those of a job are made once for all that follow it.
-using CallbackTrainingJobService =
-    v1::TrainingJobService::WithRawCallbackMethod_WatchTrainingJob<v1::TrainingJobService::CallbackService>;
-
-// A call that this version of the program does not have is UNIMPLEMENTED.
-class TrainingJobService final : public CallbackTrainingJobService {
+class TrainingJobService {
  public:
   // All outlive it; `files` is stopped before it goes.
   TrainingJobService(SharedController& shared, FilePool& files, CallGate& gate, JobMetrics& metrics);
@@ -30,74 +20,24 @@ class TrainingJobService final : public CallbackTrainingJobService {
   // Of people's calls, which the other services of people share.
   CallPool& pool() { return pool_; }
 
-  grpc::ServerUnaryReactor* CreateTrainingJob(grpc::CallbackServerContext* context,
-                                              const v1::CreateTrainingJobRequest* request,
-                                              v1::TrainingJob* response) override;
-  grpc::ServerUnaryReactor* GetTrainingJob(grpc::CallbackServerContext* context,
-                                           const v1::GetTrainingJobRequest* request,
-                                           v1::TrainingJob* response) override;
-  grpc::ServerUnaryReactor* ListTrainingJobs(grpc::CallbackServerContext* context,
-                                             const v1::ListTrainingJobsRequest* request,
-                                             v1::ListTrainingJobsResponse* response) override;
-  grpc::ServerUnaryReactor* CancelTrainingJob(grpc::CallbackServerContext* context,
-                                              const v1::CancelTrainingJobRequest* request,
-                                              v1::TrainingJob* response) override;
-  grpc::ServerUnaryReactor* PauseTrainingJob(grpc::CallbackServerContext* context,
-                                             const v1::PauseTrainingJobRequest* request,
-                                             v1::TrainingJob* response) override;
-  grpc::ServerUnaryReactor* ResumeTrainingJob(grpc::CallbackServerContext* context,
-                                              const v1::ResumeTrainingJobRequest* request,
-                                              v1::TrainingJob* response) override;
-  grpc::ServerUnaryReactor* CheckpointTrainingJob(grpc::CallbackServerContext* context,
-                                                  const v1::CheckpointTrainingJobRequest* request,
-                                                  v1::TrainingJob* response) override;
-  grpc::ServerUnaryReactor* EvaluateTrainingJob(grpc::CallbackServerContext* context,
-                                                const v1::EvaluateTrainingJobRequest* request,
-                                                v1::TrainingJob* response) override;
-  grpc::ServerUnaryReactor* UpdateTrainingJob(grpc::CallbackServerContext* context,
-                                              const v1::UpdateTrainingJobRequest* request,
-                                              v1::TrainingJob* response) override;
-  grpc::ServerUnaryReactor* ForkTrainingJob(grpc::CallbackServerContext* context,
-                                            const v1::ForkTrainingJobRequest* request,
-                                            v1::TrainingJob* response) override;
-  grpc::ServerUnaryReactor* DeleteTrainingJob(grpc::CallbackServerContext* context,
-                                              const v1::DeleteTrainingJobRequest* request,
-                                              google::protobuf::Empty* response) override;
-  grpc::ServerUnaryReactor* ListGroupWeights(grpc::CallbackServerContext* context,
-                                             const v1::ListGroupWeightsRequest* request,
-                                             v1::ListGroupWeightsResponse* response) override;
-  grpc::ServerUnaryReactor* ListRanks(grpc::CallbackServerContext* context, const v1::ListRanksRequest* request,
-                                      v1::ListRanksResponse* response) override;
-  grpc::ServerUnaryReactor* ListAttempts(grpc::CallbackServerContext* context, const v1::ListAttemptsRequest* request,
-                                         v1::ListAttemptsResponse* response) override;
-  grpc::ServerUnaryReactor* ListCheckpoints(grpc::CallbackServerContext* context,
-                                            const v1::ListCheckpointsRequest* request,
-                                            v1::ListCheckpointsResponse* response) override;
-  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context, const v1::ListEventsRequest* request,
-                                       v1::ListEventsResponse* response) override;
-  grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchTrainingJob(grpc::CallbackServerContext* context,
-                                                               const grpc::ByteBuffer* request) override;
+  // It outlives the server.
+  void add_to(CallTable& calls);
 
  private:
-  // Null: `reactor` has its answer.
-  std::shared_ptr<const AdmittedCall> let_in(grpc::CallbackServerContext& context, const char* method,
-                                             const google::protobuf::Message& request,
-                                             grpc::ServerUnaryReactor& reactor) const;
+  void add_readers(CallTable& calls);
+  void add_changes(CallTable& calls);
   // Of a call that makes a job: on a thread for files, and on the core in between.
   template <typename Request>
-  grpc::ServerUnaryReactor* make(grpc::CallbackServerContext& context, const char* method, const Request& request,
-                                 v1::TrainingJob& response);
-  // call(JobController&) makes the answer, and changes nothing.
-  template <typename Response, typename Call>
-  grpc::ServerUnaryReactor* read(grpc::CallbackServerContext& context, const char* method,
-                                 const google::protobuf::Message& request, Response& response, Call call);
-  // call(JobController&) changes something, and makes the answer where there is one.
-  template <typename Response, typename Call>
-  grpc::ServerUnaryReactor* change(grpc::CallbackServerContext& context, const char* method,
-                                   const google::protobuf::Message& request, Response& response, Call call);
+  void add_making(CallTable& calls, const char* method);
+  // call(JobController&, const Request&) makes the answer, and changes nothing.
+  template <typename Request, typename Response, typename Call>
+  void add_reader(CallTable& calls, const char* method, Call call);
+  // call(JobController&, const Request&, caller's name) changes something, and makes the answer.
+  template <typename Request, typename Response, typename Call>
+  void add_change(CallTable& calls, const char* method, Call call);
 
   SharedController& shared_;
-  RpcBoundary boundary_;
+  const RpcBoundary boundary_;
   CallPool pool_;
   const PooledCalls calls_;
   FilePool& files_;

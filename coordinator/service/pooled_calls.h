@@ -3,7 +3,6 @@
 #pragma once
 
 #include <google/protobuf/message.h>
-#include <grpcpp/support/server_callback.h>
 
 #include <atomic>
 #include <cstddef>
@@ -13,7 +12,7 @@
 
 #include "coordinator/job/refusal.h"
 #include "coordinator/service/call_pool.h"
-#include "coordinator/service/rpc_status.h"
+#include "coordinator/service/rpc_call.h"
 
 namespace equipoise::coordinator {
 
@@ -22,7 +21,7 @@ namespace equipoise::coordinator {
 void check_size(std::size_t bytes);
 
 // Whose turns a call takes: those of a token, or of an address where nobody has one.
-std::string caller_of(const grpc::CallbackServerContext& context, const AdmittedCall& call);
+std::string caller_of(const RpcCall& call);
 
 // What answers a call when too many wait already.
 Refusal too_many_waiting(Refusal::Code code);
@@ -38,18 +37,15 @@ struct PooledWork {
 class PooledCalls {
  public:
   // `pool` outlives it, and all calls. `when_full` answers a call when too many wait already, or too large ones.
-  PooledCalls(RpcBoundary boundary, CallPool& pool, Refusal::Code when_full)
-      : boundary_(std::move(boundary)), pool_(pool), when_full_(when_full) {}
+  PooledCalls(CallPool& pool, Refusal::Code when_full) : pool_(pool), when_full_(when_full) {}
 
-  // What `work` refers to lives until the call has ended.
-  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method, PooledWork work) const;
+  // Finishes `call`. What `work` refers to lives until then.
+  void serve(AnsweredCall& call, PooledWork work) const;
   // A call of people: check_size() and caller_of() let it in.
-  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method,
-                                  const google::protobuf::Message& request,
-                                  std::function<void(const AdmittedCall&)> body) const;
+  void serve(AnsweredCall& call, const google::protobuf::Message& request,
+             std::function<void(const AdmittedCall&)> body) const;
 
  private:
-  const RpcBoundary boundary_;
   CallPool& pool_;
   const Refusal::Code when_full_;
   mutable std::atomic<std::size_t> bytes_ = 0;  // of all requests that are kept
