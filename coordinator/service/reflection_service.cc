@@ -2,16 +2,17 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <algorithm>
 #include <exception>
-#include <memory>
-#include <mutex>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "common/base/error.h"
 #include "coordinator/job/refusal.h"
 #include "equipoise/v1/error.pb.h"
 
@@ -87,68 +88,55 @@ void set_file(const FileDescriptor* file, ServerReflectionResponse& response) {
 
 }  // namespace
 
-// One answer after the other. Deletes itself at the end.
-class ReflectionService::Stream final
-    : public grpc::ServerBidiReactor<ServerReflectionRequest, ServerReflectionResponse> {
+// One answer after the other.
+class ReflectionService::Stream final : public RpcCall {
  public:
-  explicit Stream(ReflectionService& service) : service_(service) {}
-
-  void begin(std::shared_ptr<const AdmittedCall> place) {
-    place_ = std::move(place);
-    StartRead(&request_);
-  }
-  // At most once takes effect.
-  void end(const grpc::Status& status) {
-    const std::lock_guard lock(mutex_);
-    if (std::exchange(is_over_, true)) return;
-    end_ = status;
-    Finish(status);
-  }
+  Stream(const CallPlace& place, const ReflectionService& service) : RpcCall(place), service_(service) {}
 
  private:
-  void OnReadDone(bool ok) override {
-    if (!ok) return end(grpc::Status::OK);
+  void received(grpc::ByteBuffer& message) override {
     if (++answers_ > kMostAnswers) {
       return end(status_of(std::make_exception_ptr(
           Refusal(Refusal::Code::kResourceExhausted,
                   "this stream has had " + std::to_string(kMostAnswers) + " answers, as many as one may"))));
     }
-    response_ = service_.answer(request_);
-    StartWrite(&response_);
+    ServerReflectionRequest request;
+    if (!grpc::SerializationTraits<ServerReflectionRequest>::Deserialize(&message, &request).ok()) {
+      return end(status_of(std::make_exception_ptr(
+          std::invalid_argument("the bytes of the request are not those of a ServerReflectionRequest"))));
+    }
+    bool is_own = false;
+    const ServerReflectionResponse response = service_.answer(request);
+    EQUIPOISE_CHECK(grpc::SerializationTraits<ServerReflectionResponse>::Serialize(response, &bytes_, &is_own).ok());
+    begin_sending();
+    StartWrite(&bytes_);
   }
+  void no_message() override { end(grpc::Status::OK); }
   void OnWriteDone(bool ok) override {
+    end_sending();
     if (!ok) return end(grpc::Status::CANCELLED);
-    StartRead(&request_);
+    read_message();
   }
-  // A read or a write that is under way ends without success.
-  void OnCancel() override {}
-  void OnDone() override {
-    service_.boundary_.count("ServerReflectionInfo", end_);
-    delete this;
+  void ended() override { boundary().count(method(), end_); }
+  // Once: after it nothing is read or written.
+  void end(const grpc::Status& status) {
+    end_ = status;
+    begin_sending();
+    Finish(status);
   }
 
-  ReflectionService& service_;
-  std::shared_ptr<const AdmittedCall> place_;
-  ServerReflectionRequest request_;
-  ServerReflectionResponse response_;
+  const ReflectionService& service_;
+  grpc::ByteBuffer bytes_;
   int answers_ = 0;
-  std::mutex mutex_;  // guards all below
-  bool is_over_ = false;
   grpc::Status end_;
 };
 
 ReflectionService::ReflectionService(CallGate& gate, JobMetrics& metrics, std::vector<std::string> services)
     : boundary_(gate, metrics, "ServerReflection"), services_(std::move(services)) {}
 
-grpc::ServerBidiReactor<ServerReflectionRequest, ServerReflectionResponse>* ReflectionService::ServerReflectionInfo(
-    grpc::CallbackServerContext* context) {
-  auto* const stream = new Stream(*this);
-  try {
-    stream->begin(boundary_.admit(*context, "ServerReflectionInfo"));
-  } catch (...) {
-    stream->end(status_of(std::current_exception()));
-  }
-  return stream;
+void ReflectionService::add_to(CallTable& calls) {
+  calls.add("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo", boundary_,
+            [this](const CallPlace& place) { return new Stream(place, *this); });
 }
 
 ServerReflectionResponse ReflectionService::answer(const ServerReflectionRequest& request) const {
