@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/activity_file.h"
 #include "common/base/build_version.h"
 #include "common/base/environment.h"
 #include "common/base/error.h"
@@ -174,14 +175,14 @@ void run_evaluation_rank(const EvaluationFiles& files, const MpiSession& session
 
 struct MergeFiles {
   std::string model, adapter, output;
-  std::string progress;  // empty: none
+  std::string activity;  // an ActivityFile; empty: none
 };
 
 void run_merge(const MergeFiles& files) {
-  EvaluationProgress progress(files.progress);
-  const MergeReport report =
-      merge_adapter(files.model, files.adapter, files.output,
-                    [&](const std::string& part, std::int64_t percent) { progress.tell(part, percent); });
+  ActivityFile activity(files.activity);
+  const MergeReport report = merge_adapter(
+      files.model, files.adapter, files.output,
+      [&](const std::string& part, std::int64_t percent) { activity.tell({.name = part, .percent = percent}); });
   std::printf("%s\n", merge_text(report).c_str());
 }
 
@@ -225,7 +226,7 @@ CLI::App* add_evaluate(CLI::App& app, EvaluationFiles& files) {
   evaluate->add_option("--request", files.request, "job file that says what is evaluated")->required();
   evaluate->add_option("--pairs", files.pairs, "existing file that receives a line per pair")->required();
   evaluate->add_option("--summary", files.summary, "file that receives the table's numbers")->required();
-  evaluate->add_option("--progress", files.progress, "file that says how far it is");
+  evaluate->add_option("--activity", files.activity, "file that says how far it is");
   return evaluate;
 }
 
@@ -234,7 +235,7 @@ CLI::App* add_merge(CLI::App& app, MergeFiles& files) {
   merge->add_option("--model", files.model, "Hugging Face folder")->required();
   merge->add_option("--adapter", files.adapter, "folder of its adapter")->required();
   merge->add_option("--output", files.output, "folder that receives the merged model")->required();
-  merge->add_option("--progress", files.progress, "file that says how far it is");
+  merge->add_option("--activity", files.activity, "file that says how far it is");
   return merge;
 }
 
@@ -312,8 +313,11 @@ int main(int argc, char** argv) {
     const bool is_rank = !*evaluate && !*merge && !*meet && !*processes;
     if (is_rank && options.coordinator.empty()) throw CLI::RequiredError("--coordinator");
     if (is_rank && options.job.empty()) throw CLI::RequiredError("--job");
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : equipoise::kExitBadInput;
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& wrong) {
+    std::fprintf(stderr, "equipoise-worker: %s; see equipoise-worker --help\n", wrong.what());
+    return equipoise::kExitBadInput;
   }
   std::optional<equipoise::MpiSession> session;
   const int code = equipoise::run([&] {

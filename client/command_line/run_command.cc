@@ -114,12 +114,16 @@ std::string usage_error(const Reached& reached, const CLI::ParseError& error) {
       if (const auto advice = setting_advice(*reached.app, word)) {
         return "unknown option " + quoted_text(word) + *advice;
       }
-      return "unknown option " + quoted_text(word) + ", the nearest known one is " +
-             nearest_name(word.substr(0, word.find('=')), known_flags(*reached.app));
+      const std::string similar = similar_name(word.substr(0, word.find('=')), known_flags(*reached.app));
+      return "unknown option " + quoted_text(word) +
+             (similar.empty() ? "; see " + reached.name + " --help" : ", the nearest known one is " + similar);
     }
     if (!verbs.empty()) {
-      return "unknown verb " + quoted_text(word) + ", the nearest known one is \"" + nearest_name(word, verbs) +
-             "\" (there are: " + choice_of(verbs) + ")";
+      const std::string similar = similar_name(word, verbs);
+      const std::string there = choice_of(verbs);
+      return "unknown verb " + quoted_text(word) +
+             (similar.empty() ? ", expected one of: " + there
+                              : ", the nearest known one is \"" + similar + "\" (there are: " + there + ")");
     }
     return "does not know what to do with " + quoted_text(word) + "; see " + reached.name + " --help";
   }

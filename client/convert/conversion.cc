@@ -115,8 +115,9 @@ void refuse_unknown(const TrainerTable& table, const GivenSettings& given, Conve
   const std::vector<std::string> names = known_names(table);
   for (const auto& [name, setting] : given) {
     if (setting.place.empty() || table.find(name) != nullptr) continue;
+    const std::string similar = similar_name(name, names);
     result.faults.push_back(setting.place + ": " + quoted_text(name) + " is no setting of " + std::string(table.title) +
-                            ", the nearest is " + nearest_name(name, names));
+                            (similar.empty() ? "" : ", the nearest is " + similar));
   }
 }
 

@@ -112,17 +112,15 @@ void add_row(const CsvReader& reader, const Columns& columns, GlobalOpinions& op
 
 }  // namespace
 
-GlobalOpinions read_globalopinionqa(const std::filesystem::path& path,
-                                    const std::function<void(std::int64_t)>& on_bytes) {
+GlobalOpinions read_globalopinionqa(const std::filesystem::path& path, const OnBytes& on_bytes) {
   CsvReader reader(path);
   if (!reader.next()) throw std::invalid_argument(path.string() + ": is empty, expected a line of column names");
   const Columns columns{column(reader, "question"), column(reader, "selections"), column(reader, "options"),
                         reader.fields().size()};
   GlobalOpinions opinions;
-  std::int64_t bytes_before = 0;
+  NewBytes new_bytes;
   while (reader.next()) {
-    const std::int64_t bytes = reader.bytes_read() - std::exchange(bytes_before, reader.bytes_read());
-    if (on_bytes && bytes > 0) on_bytes(bytes);
+    new_bytes.tell(reader.bytes_read(), on_bytes);
     add_row(reader, columns, opinions);
   }
   if (opinions.survey.answers.empty()) {

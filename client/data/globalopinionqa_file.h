@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string_view>
 
+#include "client/data/new_bytes.h"
 #include "client/data/survey.h"
 
 namespace equipoise {
@@ -28,8 +28,6 @@ inline constexpr std::array<std::string_view, 5> kPaperCountries = {
 
 // Columns may stand in any order; others are ignored. Throws std::invalid_argument "FILE:LINE: ..." naming the column
 // and what would be right.
-//   on_bytes  bytes read since the call before; what it throws ends the reading
-GlobalOpinions read_globalopinionqa(const std::filesystem::path& path,
-                                    const std::function<void(std::int64_t)>& on_bytes = {});
+GlobalOpinions read_globalopinionqa(const std::filesystem::path& path, const OnBytes& on_bytes = {});
 
 }  // namespace equipoise

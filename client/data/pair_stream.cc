@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "client/data/new_bytes.h"
 #include "common/base/split_mix64.h"
 
 namespace equipoise {
@@ -121,7 +122,7 @@ bool PairStream::read_file(std::size_t file) {
   PreferenceReader reader(files_[file], settings_);
   PairBatch batch;
   std::exception_ptr problem;
-  std::int64_t bytes_before = 0;
+  NewBytes new_bytes;
   for (bool more = true; more;) {
     batch.file = file;
     try {
@@ -129,7 +130,7 @@ bool PairStream::read_file(std::size_t file) {
     } catch (...) {
       problem = std::current_exception();
     }
-    batch.bytes = reader.bytes_read() - std::exchange(bytes_before, reader.bytes_read());
+    batch.bytes = new_bytes.take(reader.bytes_read());
     const std::vector<std::string>& names = reader.group_names();
     batch.new_groups.assign(names.begin() + static_cast<std::ptrdiff_t>(known.size()), names.end());
     known.insert(known.end(), batch.new_groups.begin(), batch.new_groups.end());

@@ -72,8 +72,6 @@ class PairCounter {
   std::vector<std::string> names_;
 };
 
-using OnBytes = std::function<void(std::int64_t)>;
-
 // Calls `use` for every pair of the files, in order.
 PreferenceCounts for_each_pair(std::span<const fs::path> files, const PreferenceReadSettings& settings,
                                const std::function<Part(const PreferencePair&, const std::vector<std::string>&)>& use,
@@ -83,7 +81,7 @@ PreferenceCounts for_each_pair(std::span<const fs::path> files, const Preference
   for (PairBatch batch; stream.next(batch);) {
     counter.add_batch(batch);
     for (std::size_t i = 0; i < batch.size; ++i) counter.add(batch.pairs[i], use(batch.pairs[i], counter.names()));
-    if (on_bytes) on_bytes(batch.bytes);
+    if (on_bytes && batch.bytes > 0) on_bytes(batch.bytes);
   }
   PreferenceCounts counts = counter.counts();
   std::vector<FileNote> notes;

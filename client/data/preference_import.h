@@ -4,12 +4,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "client/data/new_bytes.h"
 #include "common/dataset/preference_reader.h"
 
 namespace equipoise {
@@ -44,15 +44,14 @@ struct PreferenceCounts {
 void check_preference_output(const PreferenceOutput& output);
 
 // Reads all files; all pairs count as `train`. Throws what PreferenceReader throws at the first pair that is wrong.
-//   on_bytes  bytes read since the call before; what it throws ends the reading
 PreferenceCounts check_preferences(std::span<const std::filesystem::path> files, const PreferenceReadSettings& settings,
-                                   const std::function<void(std::int64_t)>& on_bytes = {});
+                                   const OnBytes& on_bytes = {});
 
 // Writes their pairs in order, all files of the output or none; folders are made. All pairs of one prompt go to the
 // same side. Throws as check_preferences(), check_preference_output() and DurableFile do, and std::invalid_argument for
 // a side without pairs and for an output that is one of `files` or in a folder of them.
 PreferenceCounts import_preferences(std::span<const std::filesystem::path> files,
                                     const PreferenceReadSettings& settings, const PreferenceOutput& output,
-                                    const std::function<void(std::int64_t)>& on_bytes = {});
+                                    const OnBytes& on_bytes = {});
 
 }  // namespace equipoise

@@ -153,14 +153,13 @@ dom::element parse(dom::parser& parser, std::string_view line) {
 
 }  // namespace
 
-Survey read_opinionqa(const std::filesystem::path& path, const std::function<void(std::int64_t)>& on_bytes) {
+Survey read_opinionqa(const std::filesystem::path& path, const OnBytes& on_bytes) {
   LineReader lines(path, {.longest_line = kLongestLine, .padding = simdjson::SIMDJSON_PADDING});
   dom::parser parser;
   SurveyBuilder builder;
-  std::int64_t bytes_before = 0;
+  NewBytes new_bytes;
   while (lines.next()) {
-    const std::int64_t bytes = lines.bytes_read() - std::exchange(bytes_before, lines.bytes_read());
-    if (on_bytes && bytes > 0) on_bytes(bytes);
+    new_bytes.tell(lines.bytes_read(), on_bytes);
     if (lines.line().find_first_not_of(" \t\r") == std::string_view::npos) continue;
     try {
       builder.add(fields_of(parse(parser, lines.line())), lines.line_number());

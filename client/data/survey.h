@@ -4,10 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "client/data/new_bytes.h"
 
 namespace equipoise {
 
@@ -38,8 +39,7 @@ inline constexpr std::size_t kMaxOptions = 26;
 // Reads JSONL, an answer a line: {"key", "question", "options", "attribute", "group", "distribution"}.
 // One key may carry several questions (an item asked in several wordings); a question's options must be the same in
 // every line. Throws std::invalid_argument "FILE:LINE: ..." naming the field, the value and what would be right.
-//   on_bytes  bytes read since the call before; what it throws ends the reading
-Survey read_opinionqa(const std::filesystem::path& path, const std::function<void(std::int64_t)>& on_bytes = {});
+Survey read_opinionqa(const std::filesystem::path& path, const OnBytes& on_bytes = {});
 
 // Writes the same format, whole or not at all. Throws as DurableFile does.
 void write_opinionqa(const std::filesystem::path& path, const Survey& survey);

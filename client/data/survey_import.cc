@@ -38,7 +38,7 @@ SurveyImport write_survey_pairs(const SurveyPairs& pairs, const std::filesystem:
 }
 
 SurveyImport import_opinionqa(const std::filesystem::path& file, const std::filesystem::path& output,
-                              const SurveyPairOptions& options, const std::function<void(std::int64_t)>& on_bytes) {
+                              const SurveyPairOptions& options, const OnBytes& on_bytes) {
   check_survey_output(file, output);
   return write_survey_pairs(make_survey_pairs(read_opinionqa(file, on_bytes), options), output);
 }

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <vector>
 
 #include "client/data/survey_pairs.h"
@@ -19,7 +18,7 @@ struct SurveyImport {
 // Reads `file` (read_opinionqa, with `on_bytes`), converts it (make_survey_pairs) and writes both files or none into
 // `output`, which is made if it is not there. Throws as those and check_survey_output() do.
 SurveyImport import_opinionqa(const std::filesystem::path& file, const std::filesystem::path& output,
-                              const SurveyPairOptions& options, const std::function<void(std::int64_t)>& on_bytes = {});
+                              const SurveyPairOptions& options, const OnBytes& on_bytes = {});
 
 // Throws std::invalid_argument where one of the files in `output` is the survey that they are made of.
 void check_survey_output(const std::filesystem::path& survey, const std::filesystem::path& output);

@@ -3,8 +3,6 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "client/connection/watched_program.h"
@@ -17,13 +15,13 @@ namespace {
 
 constexpr std::chrono::seconds kLongestPause{10};
 
-ProgressView view_of(const EvaluationState& state, std::chrono::steady_clock::duration taken) {
+ProgressView view_of(const Activity& activity, std::chrono::steady_clock::duration taken) {
   return {.label = "evaluate",
-          .activity = state.activity,
-          .step = state.percent,
+          .activity = activity.name,
+          .step = activity.percent,
           .total_steps = 100,
           .pairs_per_second = {},
-          .time_left = time_left_of(static_cast<double>(state.percent) / 100, taken),
+          .time_left = time_left_of(static_cast<double>(activity.percent) / 100, taken),
           .loss = {},
           .worst = {}};
 }
@@ -34,23 +32,23 @@ EvaluationDisplay::EvaluationDisplay(const Console& console) : out_(console.out)
   if (console.kind == OutputKind::kTerminal) line_.emplace(console, LastLine::kErase);
 }
 
-void EvaluationDisplay::show(const EvaluationState& state, std::chrono::steady_clock::time_point now) {
-  if (state.activity != activity_) {
-    activity_ = state.activity;
+void EvaluationDisplay::show(const Activity& activity, std::chrono::steady_clock::time_point now) {
+  if (activity.name != name_) {
+    name_ = activity.name;
     activity_begin_ = now;
   }
-  if (line_) return line_->show(view_of(state, now - activity_begin_), now);
-  if (!is_due(state, now)) return;
-  shown_ = state;
+  if (line_) return line_->show(view_of(activity, now - activity_begin_), now);
+  if (!is_due(activity, now)) return;
+  shown_ = activity;
   shown_at_ = now;
-  out_ << "evaluate  " << state.activity;
-  if (state.percent > 0) out_ << "  " << state.percent << " %";
+  out_ << "evaluate  " << activity.name;
+  if (activity.percent > 0) out_ << "  " << activity.percent << " %";
   out_ << std::endl;
 }
 
-bool EvaluationDisplay::is_due(const EvaluationState& state, std::chrono::steady_clock::time_point now) const {
-  if (!shown_ || state.activity != shown_->activity) return true;
-  return state.percent != shown_->percent && now - shown_at_ >= kLongestPause;
+bool EvaluationDisplay::is_due(const Activity& activity, std::chrono::steady_clock::time_point now) const {
+  if (!shown_ || activity.name != shown_->name) return true;
+  return activity.percent != shown_->percent && now - shown_at_ >= kLongestPause;
 }
 
 void EvaluationDisplay::note(const std::string& text) {
@@ -75,8 +73,8 @@ ProgramStart mpirun_of(const EvaluationRanks& ranks) {
   command.insert(command.end(), {"--mca", "orte_default_hostfile", "none"});  // this machine, whatever is installed
   command.insert(command.end(),
                  {ranks.worker.string(), "evaluate", "--request", (ranks.folder / "request.yaml").string(), "--pairs",
-                  ranks.pairs.string(), "--summary", (ranks.folder / "summary.json").string(), "--progress",
-                  (ranks.folder / "progress.json").string()});
+                  ranks.pairs.string(), "--summary", (ranks.folder / "summary.json").string(), "--activity",
+                  (ranks.folder / "activity").string()});
   std::vector<std::string> variables = ranks.settings;
   variables.emplace_back("PRTE_MCA_prte_default_hostfile=none");  // as Open MPI 5 calls it
   return {.command = std::move(command),
@@ -87,14 +85,6 @@ ProgramStart mpirun_of(const EvaluationRanks& ranks) {
 }
 
 }  // namespace
-
-std::optional<EvaluationState> read_evaluation_state(const std::filesystem::path& file) {
-  std::ifstream stream(file);
-  const auto content = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
-  if (!content.is_object()) return std::nullopt;
-  return EvaluationState{.activity = content.value("activity", ""),
-                         .percent = content.value("percent", std::int64_t{0})};
-}
 
 void run_evaluation_ranks(const EvaluationRanks& ranks, JobInbox& inbox, EvaluationDisplay* display) {
   WatchedProgram mpirun(mpirun_of(ranks), inbox);
@@ -113,7 +103,7 @@ void run_evaluation_ranks(const EvaluationRanks& ranks, JobInbox& inbox, Evaluat
       mpirun.signal(SIGKILL);
     }
     if (display == nullptr) continue;
-    if (const auto state = read_evaluation_state(ranks.folder / "progress.json")) display->show(*state, now);
+    if (const auto activity = read_activity(ranks.folder / "activity")) display->show(*activity, now);
   }
   if (display != nullptr) display->finish();
   if (interrupts > 0) throw CommandError(ExitCode::kInterrupted, "interrupted");

@@ -9,42 +9,35 @@
 #include "client/connection/job_inbox.h"
 #include "client/console/console.h"
 #include "client/progress/progress_line.h"
+#include "common/base/activity_file.h"
 
 namespace equipoise {
 
 // Shows how far an evaluation is: one line drawn again in place on a terminal, a line now and then elsewhere.
-struct EvaluationState {
-  std::string activity;      // "policy log-probs"
-  std::int64_t percent = 0;  // of the activity
-};
-
-// What a worker has written of itself; nothing where it has not yet.
-std::optional<EvaluationState> read_evaluation_state(const std::filesystem::path& file);
-
 // Not thread-safe.
 class EvaluationDisplay {
  public:
   explicit EvaluationDisplay(const Console& console);
 
-  void show(const EvaluationState& state, std::chrono::steady_clock::time_point now);
+  void show(const Activity& activity, std::chrono::steady_clock::time_point now);
   void note(const std::string& text);  // a sentence that stays
   void finish();                       // leaves the terminal as it was; the destructor does so too
 
  private:
-  bool is_due(const EvaluationState& state, std::chrono::steady_clock::time_point now) const;
+  bool is_due(const Activity& activity, std::chrono::steady_clock::time_point now) const;
 
   std::ostream& out_;
   std::optional<TerminalLine> line_;  // on a terminal; the rest is for elsewhere
-  std::string activity_;
+  std::string name_;                  // of the activity
   std::chrono::steady_clock::time_point activity_begin_;
-  std::optional<EvaluationState> shown_;  // where this is no terminal
+  std::optional<Activity> shown_;  // where this is no terminal
   std::chrono::steady_clock::time_point shown_at_;
 };
 
 struct EvaluationRanks {
   std::filesystem::path worker;  // equipoise-worker
   int workers = 1;
-  std::filesystem::path folder;       // private; holds request.yaml, receives summary.json, progress.json and the logs
+  std::filesystem::path folder;       // private; holds request.yaml, receives summary.json, activity and the logs
   std::vector<std::string> settings;  // NAME=value, for mpirun's environment
   std::filesystem::path pairs;        // exists; receives a line per pair
 };

@@ -131,13 +131,20 @@ std::optional<double> validation_loss(const v1::GroupStatus& group) {
   return group.has_validation_loss() ? std::optional(group.validation_loss()) : std::nullopt;
 }
 
+// Whether the newest evaluation is that before the first step, and there are losses of batches since.
+bool is_evaluated_before_training_alone(const v1::TrainingJob& job) {
+  return job.validation_step() == 0 && job.step() > 0 && worst_by(job, train_loss) != nullptr;
+}
+
 }  // namespace
 
 std::optional<WorstGroup> worst_group(const v1::TrainingJob& job, LossOf first) {
   if (job.groups_size() < 2) return std::nullopt;
   const v1::GroupStatus* const of_batch = worst_by(job, train_loss);
   const v1::GroupStatus* const of_validation = worst_by(job, validation_loss);
-  const bool is_batch = of_batch != nullptr && (first == LossOf::kBatch || of_validation == nullptr);
+  const bool is_batch_first =
+      first == LossOf::kBatch || (first == LossOf::kNewest && is_evaluated_before_training_alone(job));
+  const bool is_batch = of_batch != nullptr && (is_batch_first || of_validation == nullptr);
   if (is_batch) return WorstGroup{of_batch->name(), of_batch->train_loss(), of_batch->weight()};
   if (of_validation == nullptr) return std::nullopt;
   return WorstGroup{of_validation->name(), of_validation->validation_loss(), of_validation->weight()};
@@ -198,9 +205,9 @@ struct GroupLine {
   double weight;
 };
 
-// By the newest evaluation, or where there was none, by the newest batch.
+// By the newest evaluation since training began, or where there was none, by the newest batch.
 std::vector<GroupLine> worst_first(const v1::TrainingJob& job) {
-  const bool is_evaluated = worst_by(job, validation_loss) != nullptr;
+  const bool is_evaluated = worst_by(job, validation_loss) != nullptr && !is_evaluated_before_training_alone(job);
   std::vector<GroupLine> lines;
   for (const v1::GroupStatus& group : job.groups()) {
     const auto loss = is_evaluated ? validation_loss(group) : train_loss(group);

@@ -33,8 +33,9 @@ struct ProgressView {
   int restarts = 0;
 };
 
-// What tells more: while a job is watched its newest batch, afterwards its newest evaluation.
-enum class LossOf { kBatch, kValidation };
+// What tells more: while a job is watched its newest batch, afterwards its newest evaluation. kNewest is that of the
+// evaluation, but for one before the first step once steps are done: it says nothing of the training.
+enum class LossOf { kBatch, kValidation, kNewest };
 
 // Highest loss of `first`; where no group has one, of the other; nothing with a single group.
 std::optional<WorstGroup> worst_group(const v1::TrainingJob& job, LossOf first = LossOf::kBatch);

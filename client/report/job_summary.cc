@@ -46,7 +46,7 @@ std::string steps_text(const v1::TrainingJob& job) {
 }
 
 std::string worst_text(const v1::TrainingJob& job, std::size_t columns) {
-  const auto worst = worst_group(job, LossOf::kValidation);
+  const auto worst = worst_group(job, LossOf::kNewest);
   if (!worst) return "";
   return shorten(worst->name, columns) + " " + loss_text(worst->loss) + " (weight " + share_text(worst->weight) + ")";
 }

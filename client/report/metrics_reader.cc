@@ -54,7 +54,11 @@ std::vector<std::pair<std::string, double>> MetricsRecord::numbers_of(const std:
 
 void read_metrics(const std::filesystem::path& file, const std::function<void(const MetricsRecord& record)>& use) {
   std::error_code ignored;
-  if (std::filesystem::exists(file, ignored) && !std::filesystem::is_regular_file(file, ignored)) {
+  const auto status = std::filesystem::status(file, ignored);
+  if (status.type() == std::filesystem::file_type::not_found) {
+    throw std::invalid_argument(file.string() + ": does not exist, expected the folder of a run or its metrics.jsonl");
+  }
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
     throw std::invalid_argument(file.string() + ": is not a file");  // a pipe or a device could block or never end
   }
   std::ifstream stream(file, std::ios::binary);

@@ -109,7 +109,11 @@ void explain_run(const ExplainFlags& flags, const Console& console) {
   if (!reader) throw std::invalid_argument("RUN: " + flags.run.string() + ": " + why);
   const std::int64_t number = reader->find(flags.step);
   auto block = number < 0 ? std::nullopt : reader->block(number);
-  if (!block) throw std::invalid_argument("--step " + std::to_string(flags.step) + " is none that the run has kept");
+  if (!block) {
+    const auto newest = reader->blocks() > 0 ? reader->block(reader->blocks() - 1) : std::nullopt;
+    throw std::invalid_argument("--step " + std::to_string(flags.step) + " is none that the run has kept" +
+                                (newest ? ", its last one is " + std::to_string(newest->last) : ""));
+  }
   const SharesHeader& header = reader->header();
   std::erase_if(block->groups, [&](const GroupShares& group) {
     return group.group >= header.groups.size() || (!flags.group.empty() && header.groups[group.group] != flags.group);

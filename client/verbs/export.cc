@@ -12,8 +12,8 @@
 #include "client/connection/private_service.h"
 #include "client/connection/watched_program.h"
 #include "client/console/console.h"
-#include "client/evaluate/evaluation_ranks.h"
 #include "client/progress/read_progress.h"
+#include "common/base/activity_file.h"
 #include "common/base/durable_file.h"
 #include "common/base/output_lock.h"
 
@@ -49,7 +49,7 @@ void run_merge(const ExportFlags& flags, const DurableFolder& work, const Consol
   const fs::path worker = program_folder() / "equipoise-worker";
   WatchedProgram program({.command = {worker.string(), "merge", "--model", fs::absolute(flags.model).string(),
                                       "--adapter", fs::absolute(flags.adapter).string(), "--output",
-                                      (work / "merged").string(), "--progress", (work / "progress.json").string()},
+                                      (work / "merged").string(), "--activity", (work / "activity").string()},
                           .environment = {},
                           .stdout_file = work / "stdout.log",
                           .stderr_file = work / "stderr.log"},
@@ -58,8 +58,8 @@ void run_merge(const ExportFlags& flags, const DurableFolder& work, const Consol
   while (!inbox.wait(kExportPoll).ended) {
     if (inbox.interrupted()) program.signal(SIGKILL);
     if (flags.quiet) continue;
-    if (const auto state = read_evaluation_state(work / "progress.json")) {
-      progress.show(state->activity, static_cast<double>(state->percent) / 100, std::chrono::steady_clock::now());
+    if (const auto activity = read_activity(work / "activity")) {
+      progress.show(activity->name, static_cast<double>(activity->percent) / 100, std::chrono::steady_clock::now());
     }
   }
   if (inbox.interrupted()) throw CommandError(ExitCode::kInterrupted, "interrupted");

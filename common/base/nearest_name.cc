@@ -1,6 +1,7 @@
 #include "common/base/nearest_name.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <vector>
 
@@ -26,6 +27,18 @@ std::string nearest_name(std::string_view name, std::span<const std::string> kno
   };
   const auto found = std::min_element(known.begin(), known.end(), closer);
   return found == known.end() ? "" : *found;
+}
+
+bool is_similar(std::string_view name, std::string_view known) {
+  if (name.empty() || known.empty()) return false;
+  return edit_distance(name, known) <= std::max<std::size_t>(1, name.size() / 2) || known.starts_with(name) ||
+         name.starts_with(known);
+}
+
+std::string similar_name(std::string_view name, std::span<const std::string> known) {
+  std::vector<std::string> similar;
+  std::ranges::copy_if(known, std::back_inserter(similar), [name](const auto& one) { return is_similar(name, one); });
+  return nearest_name(name, similar);
 }
 
 }  // namespace equipoise

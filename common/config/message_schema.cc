@@ -1,7 +1,5 @@
 #include "common/config/message_schema.h"
 
-#include <algorithm>
-
 #include "common/base/nearest_name.h"
 
 namespace equipoise {
@@ -42,8 +40,7 @@ std::string nearest_key(const Descriptor& root, const Descriptor& message, std::
     const std::string& name = message.field(i)->name();
     if (nearest.empty() || edit_distance(key, name) < edit_distance(key, nearest)) nearest = name;
   }
-  const bool is_near = edit_distance(key, nearest) <= std::max<std::size_t>(1, key.size() / 2);
-  return is_near || nearest.starts_with(key) || key.starts_with(nearest) ? nearest : "";
+  return is_similar(key, nearest) ? nearest : "";
 }
 
 bool is_known_elsewhere(const Descriptor& root, std::string_view key) { return !path_of(root, key).empty(); }

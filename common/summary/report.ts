@@ -2,7 +2,7 @@
 import type { Column, Curves } from "../../coordinator/page/api";
 import { Chart, type Line } from "../../coordinator/page/chart";
 import { h, replace, table } from "../../coordinator/page/dom";
-import { number } from "../../coordinator/page/format";
+import { mean as meanText, number } from "../../coordinator/page/format";
 
 type Mean = [number | null, number | null]; // and its standard error
 interface Evaluation {
@@ -63,9 +63,9 @@ interface Run {
 const kMostLines = 8,
   kMostRows = 25;
 const kMeasures = [
-  { key: "loss", error: "lossError", title: "Loss of each group" },
-  { key: "accuracy", error: "accuracyError", title: "Reward accuracy of each group" },
-  { key: "weight", error: null, title: "Weight α of each group" },
+  { key: "loss", error: "lossError", title: "Loss by group" },
+  { key: "accuracy", error: "accuracyError", title: "Reward accuracy by group" },
+  { key: "weight", error: null, title: "Weight α by group" },
 ] as const;
 
 const run = JSON.parse(document.getElementById("run")!.textContent!) as Run;
@@ -75,8 +75,7 @@ let split: Split = run.validation.step.length > 2 ? "validation" : "train";
 // By name, so that few groups keep their colours whoever of them is the worst.
 let shown = run.curved.slice(0, kMostLines).sort();
 
-const mean = ([value, error]: Mean, digits = 4): string =>
-  value === null ? "–" : number(value, digits) + (error === null ? "" : ` ± ${number(error, digits)}`);
+const mean = ([value, error]: Mean, digits = 4): string => meanText(value, error, digits);
 const lossOf = (group: GroupResult | null): string =>
   group === null ? "–" : group.isFinite ? mean(group.loss) : "not finite";
 const when = (step: number): string => (step === 0 ? "before the first step" : `after step ${step}`);
@@ -94,7 +93,7 @@ function showCurves(): void {
         values: of.groups[name]![measure.key],
         ...(measure.error ? { errors: of.groups[name]![measure.error] as Column } : {}),
       }));
-    charts[at]!.show(of.step, lines);
+    charts[at]!.show(of.step, measure.key === "weight" && !run.learnsWeights ? [] : lines);
   });
 }
 

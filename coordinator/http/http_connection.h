@@ -64,7 +64,8 @@ class HttpConnection {
   bool closes_after_answer = false;
   std::string topic;                  // kStreaming
   std::shared_ptr<const void> place;  // kStreaming: among the streams of its caller
-  SharedBytes waiting_event;          // in place of older ones, for an end that reads slowly
+  SharedBytes waiting_event;          // in place of older ones: until it is its turn, or its end has read what was sent
+  bool has_turn = false;              // to be sent it
   Time since() const { return since_; }
   void begin_phase(Phase next, Time now) {
     phase = next;

@@ -24,6 +24,10 @@ using Step = HttpConnection::Step;
 
 constexpr auto kBetweenLooks = 250ms;  // at the times of connections
 constexpr auto kBetweenTlsLooks = 5s;
+// An event of many streams is sent to so many of them at a time, with a pause between: sent to all at once it would
+// take a processor from ranks that report for longer than their report takes.
+constexpr int kEventsAtOnce = 4;
+constexpr auto kBetweenEvents = 1ms;
 constexpr auto kDrain = 1s;
 constexpr int kDrainedAtOnce = 64;                     // parts of 16 KiB
 constexpr std::uint64_t kListenerId = 1, kWakeId = 2;  // connections have larger ones
@@ -96,8 +100,9 @@ std::map<std::string, HttpServer::Watched> HttpServer::watched() {
 void HttpServer::run() {
   std::array<epoll_event, 256> events{};
   while (!is_stopping_) {
-    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
-                                   static_cast<int>(std::chrono::milliseconds(kBetweenLooks).count()));
+    const std::chrono::milliseconds longest = turns_.empty() ? kBetweenLooks : kBetweenEvents;
+    const int count =
+        ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), static_cast<int>(longest.count()));
     const Time now = std::chrono::steady_clock::now();
     for (int at = 0; at < count; ++at) {
       const epoll_event& event = events[static_cast<std::size_t>(at)];
@@ -111,6 +116,7 @@ void HttpServer::run() {
       }
     }
     take_messages(now);
+    if (now >= next_events_) send_events(now);
     if (now - looked_at_times_ >= kBetweenLooks) look_at_times(now);
   }
 }
@@ -333,7 +339,7 @@ void HttpServer::written(Id id, HttpConnection& connection, Time now) {
   ask_for_events(id, connection);
 }
 
-void HttpServer::show(const Message& message, Time now) {
+void HttpServer::show(const Message& message) {
   std::vector<Id> streams;
   {
     const std::lock_guard lock(mutex_);
@@ -348,14 +354,27 @@ void HttpServer::show(const Message& message, Time now) {
     if (found == connections_.end()) continue;
     HttpConnection& connection = *found->second;
     if (message.last == Last::kYes) connection.closes_after_answer = true;
-    if (connection.has_output()) {
-      connection.waiting_event = message.event;
-      continue;
-    }
-    connection.note_move(now);
-    connection.queue(message.event);
-    write_to(id, connection, now);
+    connection.waiting_event = message.event;
+    if (connection.has_output() || std::exchange(connection.has_turn, true)) continue;
+    turns_.push_back(id);
   }
+}
+
+void HttpServer::send_events(Time now) {
+  for (int sent = 0; sent < kEventsAtOnce && !turns_.empty();) {
+    const Id id = turns_.front();
+    turns_.pop_front();
+    const auto found = connections_.find(id);
+    if (found == connections_.end()) continue;
+    HttpConnection& connection = *found->second;
+    connection.has_turn = false;
+    if (connection.waiting_event == nullptr || connection.has_output()) continue;
+    connection.note_move(now);
+    connection.queue(std::exchange(connection.waiting_event, nullptr));
+    write_to(id, connection, now);
+    ++sent;
+  }
+  next_events_ = now + kBetweenEvents;
 }
 
 void HttpServer::take_messages(Time now) {
@@ -366,7 +385,7 @@ void HttpServer::take_messages(Time now) {
   }
   for (const Message& message : messages) {
     if (!message.reply) {
-      show(message, now);
+      show(message);
       continue;
     }
     const auto found = connections_.find(message.connection);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -121,7 +122,8 @@ class HttpServer {
   void begin_stream(Id id, HttpConnection& connection, const HttpStream& stream, Time now);
   void write_to(Id id, HttpConnection& connection, Time now);
   void written(Id id, HttpConnection& connection, Time now);
-  void show(const Message& message, Time now);
+  void show(const Message& message);
+  void send_events(Time now);
   void take_messages(Time now);
   void look_at_times(Time now);
   bool is_overdue(const HttpConnection& connection, Time now) const;
@@ -142,9 +144,10 @@ class HttpServer {
   std::unordered_map<Id, std::unique_ptr<HttpConnection>> connections_;
   std::unordered_map<std::string, std::size_t> of_address_;  // connections
   std::size_t streams_ = 0;
+  std::deque<Id> turns_;  // streams whose waiting event is to be sent, each once
   std::uint64_t topics_so_far_ = 0;
   bool accepts_ = true;
-  Time looked_at_times_{}, looked_at_tls_{};
+  Time looked_at_times_{}, looked_at_tls_{}, next_events_{};
 
   std::mutex mutex_;  // guards the two below
   std::vector<Message> messages_;

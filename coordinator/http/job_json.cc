@@ -67,10 +67,11 @@ Json query_as_json(const HttpRequest& request, const google::protobuf::Message& 
   return fields;
 }
 
-// NaN is worse than every number.
-double loss_of(const v1::GroupStatus& group) {
+// NaN is worse than every number. An evaluation before the first step says nothing of the training.
+double loss_of(const v1::TrainingJob& job, const v1::GroupStatus& group) {
   if (!group.has_validation_loss() && !group.has_train_loss()) return -std::numeric_limits<double>::infinity();
-  const double loss = group.has_validation_loss() ? group.validation_loss() : group.train_loss();
+  const bool is_old = job.validation_step() == 0 && job.step() > 0 && group.has_train_loss();
+  const double loss = group.has_validation_loss() && !is_old ? group.validation_loss() : group.train_loss();
   return std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss;
 }
 
@@ -92,9 +93,10 @@ Json row_of(const v1::TrainingJob& job) {
   if (job.has_loss()) row["loss"] = finite(job.loss());
   if (job.has_pairs_per_second()) row["pairsPerSecond"] = finite(job.pairs_per_second());
   if (job.has_time_left()) row["timeLeft"] = job.time_left().seconds();
-  const auto worst = std::ranges::max_element(job.groups(), {}, loss_of);
-  if (worst != job.groups().end() && loss_of(*worst) > -std::numeric_limits<double>::infinity()) {
-    row["worst"] = {{"name", worst->name()}, {"weight", worst->weight()}, {"loss", finite(loss_of(*worst))}};
+  const auto loss = [&job](const v1::GroupStatus& group) { return loss_of(job, group); };
+  const auto worst = std::ranges::max_element(job.groups(), {}, loss);
+  if (worst != job.groups().end() && loss(*worst) > -std::numeric_limits<double>::infinity()) {
+    row["worst"] = {{"name", worst->name()}, {"weight", worst->weight()}, {"loss", finite(loss(*worst))}};
   }
   return row;
 }
@@ -173,7 +175,7 @@ std::vector<std::string> worst_groups(const v1::TrainingJob& job, std::size_t mo
   for (const v1::GroupStatus& group : job.groups()) groups.push_back(&group);
   const std::size_t taken = std::min(most, groups.size());
   std::ranges::partial_sort(groups, groups.begin() + static_cast<std::ptrdiff_t>(taken), std::ranges::greater(),
-                            [](const v1::GroupStatus* group) { return loss_of(*group); });
+                            [&job](const v1::GroupStatus* group) { return loss_of(job, *group); });
   std::vector<std::string> names;
   for (std::size_t at = 0; at < taken; ++at) names.push_back(groups[at]->name());
   return names;

@@ -45,7 +45,8 @@ void check_query(const HttpRequest& request, std::initializer_list<std::string_v
 HttpResponse error_answer(const grpc::Status& status);
 HttpResponse json_answer(std::string json);
 
-// Names of the job's groups, the worst off first: highest validation loss, or training loss where none was evaluated.
+// Names of the job's groups, the worst off first: highest validation loss, or training loss where none was evaluated
+// since training began.
 std::vector<std::string> worst_groups(const v1::TrainingJob& job, std::size_t most);
 // {"jobs": [...], "total": N}: a row for each of the newest `most` jobs.
 std::string job_list_json(const JobTable::Jobs& jobs, std::size_t most);

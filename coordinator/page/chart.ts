@@ -1,7 +1,7 @@
 // A chart of one quantity over steps: a line for each group with a band of one standard error on both sides.
 import uPlot from "uplot";
-import { h, replace } from "./dom";
-import { csv, number } from "./format";
+import { h, replace, setText } from "./dom";
+import { csv, mean, number } from "./format";
 import type { Column } from "./api";
 
 // A line and two steps of it, between which somebody has clicked: where it moved more of the two sides of the point.
@@ -22,10 +22,22 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 export const colour = (at: number): string => (dark.matches ? kDark : kLight)[at % kLight.length]!;
 const ink = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+// Of an axis: with as many digits as tell them apart.
+function labels(splits: number[]): string[] {
+  const apart = splits.length > 1 ? Math.abs(splits[1]! - splits[0]!) : 1;
+  const most = Math.max(...splits.map(Math.abs));
+  if (most >= 1e6 || apart < 1e-6) return splits.map((at) => (at === 0 ? "0" : at.toExponential(2)));
+  let digits = 0;
+  while (digits < 7 && splits.some((at) => Math.abs(Number(at.toFixed(digits)) - at) > apart / 100)) ++digits;
+  return splits.map((at) => at.toFixed(digits));
+}
+
 export class Chart {
   readonly element: HTMLElement;
   private readonly place = h("div", { class: "plot" });
   private readonly legend = h("ul", { class: "legend" });
+  private readonly step = h("span", { class: "step" });
+  private values: HTMLElement[] = []; // of the lines, in the legend
   private readonly summary: HTMLElement;
   private plot: uPlot | null = null;
   private steps: number[] = [];
@@ -49,6 +61,7 @@ export class Chart {
         "header",
         {},
         h("h2", { id }, title),
+        this.step,
         h(
           "button",
           { type: "button", class: "small", "aria-label": `CSV of ${title}`, click: () => this.save() },
@@ -66,9 +79,11 @@ export class Chart {
     });
   }
 
+  // One without any value, as of accuracies in supervised fine-tuning, is not there.
   show(steps: number[], lines: Line[]): void {
     this.steps = steps;
     this.lines = lines;
+    this.element.hidden = !lines.some((line) => line.values.some((value) => value !== null));
     this.draw();
   }
 
@@ -81,6 +96,7 @@ export class Chart {
     const data = [this.steps, ...this.lines.flatMap((line) => [line.values, ...this.band(line)])] as uPlot.AlignedData;
     if (this.plot && shape === this.shape) this.plot.setData(data);
     else this.make(shape, data);
+    this.showValues();
     const newest = this.lines.map(
       (line) => `${line.label} ${number([...line.values].reverse().find((value) => value !== null))}`,
     );
@@ -89,6 +105,18 @@ export class Chart {
         ? "No values yet."
         : `At step ${this.steps[this.steps.length - 1]}: ${newest.join(", ")}.`;
     if (this.summary.textContent !== text) this.summary.textContent = text;
+  }
+
+  // In the legend what each line has at the cursor, or at the newest step, and the step beside the title.
+  private showValues(): void {
+    const at = this.plot?.cursor.idx ?? this.steps.length - 1;
+    const step = this.steps[at];
+    setText(this.step, step === undefined ? "" : `step ${step}`);
+    this.lines.forEach((line, index) => {
+      let known = at; // lines of other steps are drawn over gaps, too
+      while (known >= 0 && line.values[known] == null) --known;
+      setText(this.values[index]!, mean(line.values[known], line.errors?.[known]));
+    });
   }
 
   private band(line: Line): Column[] {
@@ -103,6 +131,7 @@ export class Chart {
   private make(shape: string, data: uPlot.AlignedData): void {
     this.shape = shape;
     this.plot?.destroy();
+    this.values = this.lines.map(() => h("span", { class: "value" }));
     const series: uPlot.Series[] = [{ label: "step" }],
       bands: uPlot.Band[] = [];
     this.lines.forEach((line, at) => {
@@ -136,7 +165,11 @@ export class Chart {
         legend: { show: false },
         cursor: { drag: { x: true, y: false } },
         scales: { x: { time: false } },
-        axes: [{ ...axis }, { ...axis, size: 60 }],
+        axes: [
+          { ...axis, size: 32 },
+          { ...axis, size: 64, values: (_, splits) => labels(splits) },
+        ],
+        hooks: { setCursor: [() => this.showValues()] },
       },
       data,
       this.place,
@@ -147,7 +180,7 @@ export class Chart {
       ...this.lines.map((line, at) => {
         const mark = h("span", { class: "mark", "aria-hidden": "true" });
         mark.style.background = colour(at);
-        return h("li", {}, mark, line.label);
+        return h("li", {}, mark, h("span", { class: "label", title: line.label }, line.label), " ", this.values[at]);
       }),
     );
   }

@@ -3,13 +3,18 @@ import { get, jobPath, type Column, type Job, type JobCurves } from "./api";
 import uPlot from "uplot";
 import { Chart, type Line } from "./chart";
 import { h, replace, table } from "./dom";
+import { settingName } from "./format";
 import { stateBadge } from "./list";
 import type { View } from "./page";
 
-export function flat(value: unknown, path = "", into: Map<string, string> = new Map()): Map<string, string> {
+// Settings whose keys are names of groups, or of Open MPI.
+const kByName = /(^|\.)(group_counts|label_noise|importance_weights|group_baselines|group_shares|mpi_options)$/;
+
+function flat(value: unknown, path = "", into: Map<string, string> = new Map()): Map<string, string> {
   if (value !== null && typeof value === "object" && !Array.isArray(value)) {
-    for (const [key, inner] of Object.entries(value)) flat(inner, path ? `${path}.${key}` : key, into);
-  } else into.set(path, JSON.stringify(value));
+    const name = (key: string) => (kByName.test(path) ? key : settingName(key));
+    for (const [key, inner] of Object.entries(value)) flat(inner, path ? `${path}.${name(key)}` : name(key), into);
+  } else into.set(path, typeof value === "string" ? value : JSON.stringify(value));
   return into;
 }
 

@@ -1,4 +1,4 @@
-// Numbers and times as people read them.
+// Numbers, times and names as people read them.
 
 export function number(value: number | null | undefined, digits = 4): string {
   if (value === null || value === undefined) return "–";
@@ -6,6 +6,13 @@ export function number(value: number | null | undefined, digits = 4): string {
   return value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6)
     ? value.toExponential(2)
     : value.toFixed(digits);
+}
+
+// With as many digits of the standard error as of the value.
+export function mean(value: number | null | undefined, error: number | null | undefined, digits = 4): string {
+  const text = number(value, digits);
+  if (value === null || value === undefined || error === null || error === undefined) return text;
+  return `${text} ± ${text.includes("e") || Math.abs(error) >= 1e6 ? number(error, digits) : error.toFixed(digits)}`;
 }
 
 export function duration(seconds: number): string {
@@ -24,6 +31,9 @@ export const secondsOf = (text: string | undefined): number | null => (text ? Nu
 export function time(text: string | undefined): string {
   return text ? new Date(text).toLocaleString() : "–";
 }
+
+// A field's name in JSON, as a job's file writes it.
+export const settingName = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 export function bytes(count: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];

@@ -2,7 +2,7 @@
 // attempts, checkpoints, log.
 import { get, jobPath, type Job } from "./api";
 import { h, replace, setText, table } from "./dom";
-import { bytes, number, secondsOf, time } from "./format";
+import { bytes, number, secondsOf, settingName, time } from "./format";
 import type { View } from "./page";
 
 const kBetweenLooks = 2000;
@@ -118,7 +118,7 @@ export function historyOf(view: View, id: string, job: () => Job | null): HTMLEl
                 one.version,
                 time(one.createTime),
                 Object.entries(one.settings)
-                  .map(([key, value]) => `${key} ${value}`)
+                  .map(([key, value]) => `${settingName(key)} ${value}`)
                   .join(", "),
                 one.effectiveStep ?? "not yet",
               ]),

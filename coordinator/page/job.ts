@@ -29,20 +29,37 @@ const kMostLines = 8,
   kMostRows = 12;
 const kBetweenCurves = 10_000;
 
-const lossOf = (group: Group): number => {
-  const loss = group.validationLoss ?? group.trainLoss;
+// An evaluation before the first step says nothing of the training.
+const lossOf = (group: Group, isOld: boolean): number => {
+  const loss = isOld && group.trainLoss !== undefined ? group.trainLoss : (group.validationLoss ?? group.trainLoss);
   return loss === undefined ? -Infinity : loss === "NaN" ? Infinity : Number(loss);
 };
 // "NaN" is a text in JSON.
 const loss = (value: number | string | undefined): string => number(value === undefined ? null : Number(value));
 // The worst off first.
-export const byLoss = (groups: Group[]): Group[] => [...groups].sort((a, b) => lossOf(b) - lossOf(a));
+const byLoss = (job: Job | null): Group[] => {
+  const isOld = Number(job?.validationStep ?? 0) === 0 && Number(job?.step ?? 0) > 0;
+  return [...(job?.groups ?? [])].sort((a, b) => lossOf(b, isOld) - lossOf(a, isOld));
+};
+
+// As they hold now, of those that the job or a change of it names.
+function settingsOf(job: Job | null): Settings {
+  const spec = (job?.spec ?? {}) as Record<string, Record<string, never> | undefined>;
+  const of = {
+    tradeOff: spec["robust"]?.["tradeOff"],
+    stepSize: spec["robust"]?.["stepSize"],
+    learningRate: spec["optimizer"]?.["learningRate"],
+    maxSteps: spec["training"]?.["maxSteps"],
+    priority: spec["launch"]?.["priority"],
+  };
+  return Object.assign(of, ...(job?.settingsChanges ?? []).map((one) => one.settings));
+}
 
 type Split = "train" | "validation";
 const kMeasures = [
-  { key: "loss", error: "lossError", title: "Loss of each group", split: "both" },
-  { key: "weight", error: null, title: "Weight α of each group", split: "train" },
-  { key: "accuracy", error: "accuracyError", title: "Reward accuracy of each group", split: "both" },
+  { key: "loss", error: "lossError", title: "Loss by group", split: "both" },
+  { key: "weight", error: null, title: "Weight α by group", split: "train" },
+  { key: "accuracy", error: "accuracyError", title: "Reward accuracy by group", split: "both" },
 ] as const;
 
 export function jobView(view: View, id: string): void {
@@ -87,17 +104,24 @@ export function jobView(view: View, id: string): void {
       h("label", { for: `split-${name}` }, name === "train" ? "training batches" : "validation"),
     );
   });
+  const nothing = h("p", { hidden: true }, "It has no curves: no step was done."),
+    curvesPlace = h(
+      "div",
+      { hidden: true },
+      h("fieldset", { class: "tools" }, h("legend", {}, "Losses and accuracies of"), ...splits),
+      h("div", { class: "charts" }, ...charts.map((chart) => chart.element)),
+      why.element,
+      h("h2", {}, "Groups"),
+      h("div", { class: "tools" }, h("label", { for: "group-search" }, "Search"), search),
+      groupsPlace,
+    );
   replace(
     view.place,
     h("p", {}, h("a", { href: "#/" }, "All jobs")),
     head,
     said,
-    h("fieldset", { class: "tools" }, h("legend", {}, "Losses and accuracies of"), ...splits),
-    h("div", { class: "charts" }, ...charts.map((chart) => chart.element)),
-    why.element,
-    h("h2", {}, "Groups"),
-    h("div", { class: "tools" }, h("label", { for: "group-search" }, "Search"), search),
-    groupsPlace,
+    nothing,
+    curvesPlace,
     more,
   );
 
@@ -191,9 +215,10 @@ export function jobView(view: View, id: string): void {
       ["maxSteps", "max_steps: where training ends", "1"],
       ["priority", "priority", "1"],
     ];
+    const now = settingsOf(job);
     const inputs = fields.map(([key, label, step]) => ({
       key,
-      input: h("input", { type: "number", step, id: `set-${key}`, inputmode: "decimal" }),
+      input: h("input", { type: "number", step, id: `set-${key}`, inputmode: "decimal", placeholder: now[key] }),
       label,
     }));
     ask(
@@ -202,7 +227,8 @@ export function jobView(view: View, id: string): void {
         h(
           "p",
           {},
-          "An empty field stays as it is. The change holds from the end of a step on, which the list of changes names.",
+          "An empty field keeps its value, which stands in it in grey where the job names one. The change holds from " +
+            "the end of a step on, which the list of changes names.",
         ),
         ...inputs.map(({ input, label }) => h("p", { class: "field" }, h("label", { for: input.id }, label), input)),
       ],
@@ -231,7 +257,7 @@ export function jobView(view: View, id: string): void {
     const facts_ = [
       ["Progress", progress(step, Number(next.totalSteps ?? 0), id)],
       ["Phase", next.phase || "–"],
-      ["Left", left === null ? "–" : duration(left)],
+      ["Time left", left === null ? "–" : duration(left)],
       ["Loss", number(next.loss)],
       ["Pairs/s", number(next.pairsPerSecond, 1)],
       ["Checkpoint", next.checkpointStep ? `step ${next.checkpointStep}` : "–"],
@@ -251,6 +277,9 @@ export function jobView(view: View, id: string): void {
     };
     for (const [key, button] of Object.entries(buttons)) button.disabled = !may[key as keyof typeof may];
     showTrouble(next);
+    const hasGroups = (next.groups?.length ?? 0) > 0;
+    curvesPlace.hidden = !hasGroups;
+    nothing.hidden = hasGroups || !isFinal;
     showGroups();
     addLive(next, step);
     void readCurves(hasEnded || (groups.length === 0 && (next.groups?.length ?? 0) > 0));
@@ -292,19 +321,30 @@ export function jobView(view: View, id: string): void {
   function showGroups(): void {
     if (!job) return;
     const wanted = search.value.toLowerCase();
-    const all = byLoss(job.groups ?? []).filter((group) => group.name.toLowerCase().includes(wanted));
+    const all = byLoss(job).filter((group) => group.name.toLowerCase().includes(wanted));
     const focused = document.activeElement?.id;
+    const evaluated = job.validationStep === undefined ? "" : ` (step ${job.validationStep})`;
     replace(
       groupsPlace,
       table(
         "Groups, the worst off first",
-        ["Group", "Weight", "Training loss", "Validation loss", "Accuracy", "Pairs", "In the charts"],
+        [
+          "Group",
+          "Weight",
+          "Training loss",
+          "Accuracy",
+          `Validation loss${evaluated}`,
+          "Accuracy",
+          "Pairs",
+          "In the charts",
+        ],
         all.slice(0, kMostRows).map((group) => [
           group.name,
           number(group.weight),
           loss(group.trainLoss),
+          number(group.trainRewardAccuracy, 3),
           loss(group.validationLoss),
-          number(group.validationRewardAccuracy ?? group.trainRewardAccuracy, 3),
+          number(group.validationRewardAccuracy, 3),
           String(group.pairCount ?? 0),
           h("input", {
             type: "checkbox",
@@ -360,7 +400,7 @@ export function jobView(view: View, id: string): void {
     readAt = Date.now();
     // By name, so that few groups keep their colours whoever of them is the worst.
     if (!chosenByHand)
-      groups = byLoss(job?.groups ?? [])
+      groups = byLoss(job)
         .slice(0, kMostLines)
         .map((group) => group.name)
         .sort();

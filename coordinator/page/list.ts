@@ -21,6 +21,15 @@ export function progress(step: number, total: number, label: string): HTMLElemen
 }
 
 const kMostSparklines = 20;
+const kLongestReason = 120;
+// Where why a job is in its state is what one looks for.
+const kAskedWhy = new Set(["QUEUED", "PAUSED", "RECOVERING", "FAILED"]);
+
+function reasonOf(row: JobRow): HTMLElement[] {
+  if (!kAskedWhy.has(row.state.replace("JOB_STATE_", "")) || !row.stateReason) return [];
+  const isLong = row.stateReason.length > kLongestReason;
+  return [h("div", { class: "reason" }, isLong ? `${row.stateReason.slice(0, kLongestReason)}…` : row.stateReason)];
+}
 
 export function listView(view: View): void {
   const chosen = new Set<string>();
@@ -42,7 +51,7 @@ export function listView(view: View): void {
         location.hash = `#/compare/${[...chosen].join(",")}`;
       },
     },
-    "Lay over each other",
+    "Compare",
   );
   const place = h("div", {}, "Reading the jobs …");
   let rows: JobRow[] = [],
@@ -76,10 +85,10 @@ export function listView(view: View): void {
       place,
       table(
         "Jobs",
-        ["Job", "State", "Worst group", "Progress", "Left", "Loss", "Compare"],
+        ["Job", "State", "Worst group", "Progress", "Time left", "Loss", "Compare"],
         shown.map((row) => [
-          h("a", { href: `#/jobs/${row.id}`, id: `job-${row.id}` }, row.id),
-          h("span", { title: row.stateReason }, stateBadge(row.state)),
+          h("a", { href: `#/jobs/${row.id}`, id: `job-${row.id}`, class: "nowrap" }, row.id),
+          h("span", { title: row.stateReason }, stateBadge(row.state), ...reasonOf(row)),
           row.worst ? `${row.worst.name} ${number(row.worst.loss)}` : "–",
           progress(row.step, row.totalSteps, row.id),
           row.timeLeft === undefined ? "–" : duration(row.timeLeft),

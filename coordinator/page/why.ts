@@ -127,11 +127,12 @@ export function whyOf(view: View, id: string): Why {
       });
       const others = of.pairs - of.top.length;
       const rest = partCell(part(of.rest, of.lossSum));
+      const count = `${of.pairs} ${of.pairs === 1 ? "pair" : "pairs"}`;
       if (others > 0) rows.push([`${others} other ${others === 1 ? "pair" : "pairs"}`, number(of.rest), rest]);
       return h(
         "details",
         { open: at === 0 },
-        h("summary", {}, h("h3", {}, `Pairs of ${name} at step ${of.step}: S_g ${number(of.lossSum)} of ${of.pairs}`)),
+        h("summary", {}, h("h3", {}, `Pairs of ${name} at step ${of.step}: S_g ${number(of.lossSum)} of ${count}`)),
         table(`Pairs of ${name} at step ${of.step}`, ["Pair", "Share of S_g", "Part of it"], rows),
       );
     });

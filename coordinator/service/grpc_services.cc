@@ -1,7 +1,5 @@
 #include "coordinator/service/grpc_services.h"
 
-#include <grpcpp/support/slice.h>
-
 #include <exception>
 #include <filesystem>
 #include <memory>
@@ -42,15 +40,6 @@ class CoreOfFiles {
   SharedController& shared_;
   FileRun& run_;
 };
-
-v1::WatchTrainingJobRequest parsed_watch_request(const grpc::ByteBuffer& bytes) {
-  v1::WatchTrainingJobRequest request;
-  grpc::Slice slice;
-  if (!bytes.DumpToSingleSlice(&slice).ok() || !request.ParseFromArray(slice.begin(), static_cast<int>(slice.size()))) {
-    throw std::invalid_argument("the bytes of the request are not those of a WatchTrainingJobRequest");
-  }
-  return request;
-}
 
 }  // namespace
 
@@ -100,14 +89,14 @@ grpc::ServerUnaryReactor* TrainingJobService::make(grpc::CallbackServerContext& 
   return reactor;
 }
 
-template <typename Response, typename Call>
+template <typename Request, typename Call>
 grpc::ServerUnaryReactor* TrainingJobService::read(grpc::CallbackServerContext& context, const char* method,
-                                                   const google::protobuf::Message& request, Response& response,
+                                                   const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
                                                    Call call) {
-  return calls_.serve(context, method, request,
-                      [this, &response, call = std::move(call)](const AdmittedCall& /*admitted*/) {
-                        response = shared_.read([&](JobController& core) -> Response { return call(core); });
-                      });
+  return calls_.serve_shared(context, method, request, response, [this, request, call = std::move(call)] {
+    const Request asked = parsed<Request>(request);
+    return bytes_of(shared_.read([&](JobController& core) { return call(core, asked); }));
+  });
 }
 
 template <typename Response, typename Call>
@@ -134,17 +123,19 @@ grpc::ServerUnaryReactor* TrainingJobService::CreateTrainingJob(grpc::CallbackSe
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::GetTrainingJob(grpc::CallbackServerContext* context,
-                                                             const v1::GetTrainingJobRequest* request,
-                                                             v1::TrainingJob* response) {
-  return read(*context, "GetTrainingJob", *request, *response,
-              [request](JobController& core) { return core.training_jobs().get(request->id()); });
+                                                             const grpc::ByteBuffer* request,
+                                                             grpc::ByteBuffer* response) {
+  return read<v1::GetTrainingJobRequest>(
+      *context, "GetTrainingJob", *request, *response,
+      [](JobController& core, const v1::GetTrainingJobRequest& asked) { return core.training_jobs().get(asked.id()); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListTrainingJobs(grpc::CallbackServerContext* context,
-                                                               const v1::ListTrainingJobsRequest* request,
-                                                               v1::ListTrainingJobsResponse* response) {
-  return read(*context, "ListTrainingJobs", *request, *response,
-              [request](JobController& core) { return core.training_jobs().list(*request); });
+                                                               const grpc::ByteBuffer* request,
+                                                               grpc::ByteBuffer* response) {
+  return read<v1::ListTrainingJobsRequest>(
+      *context, "ListTrainingJobs", *request, *response,
+      [](JobController& core, const v1::ListTrainingJobsRequest& asked) { return core.training_jobs().list(asked); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::CancelTrainingJob(grpc::CallbackServerContext* context,
@@ -207,31 +198,35 @@ grpc::ServerUnaryReactor* TrainingJobService::DeleteTrainingJob(grpc::CallbackSe
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListGroupWeights(grpc::CallbackServerContext* context,
-                                                               const v1::ListGroupWeightsRequest* request,
-                                                               v1::ListGroupWeightsResponse* response) {
-  return read(*context, "ListGroupWeights", *request, *response,
-              [request](JobController& core) { return core.training_jobs().group_weights(*request); });
+                                                               const grpc::ByteBuffer* request,
+                                                               grpc::ByteBuffer* response) {
+  return read<v1::ListGroupWeightsRequest>(*context, "ListGroupWeights", *request, *response,
+                                           [](JobController& core, const v1::ListGroupWeightsRequest& asked) {
+                                             return core.training_jobs().group_weights(asked);
+                                           });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListAttempts(grpc::CallbackServerContext* context,
-                                                           const v1::ListAttemptsRequest* request,
-                                                           v1::ListAttemptsResponse* response) {
-  return read(*context, "ListAttempts", *request, *response,
-              [request](JobController& core) { return core.history().attempts(*request); });
+                                                           const grpc::ByteBuffer* request,
+                                                           grpc::ByteBuffer* response) {
+  return read<v1::ListAttemptsRequest>(
+      *context, "ListAttempts", *request, *response,
+      [](JobController& core, const v1::ListAttemptsRequest& asked) { return core.history().attempts(asked); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListCheckpoints(grpc::CallbackServerContext* context,
-                                                              const v1::ListCheckpointsRequest* request,
-                                                              v1::ListCheckpointsResponse* response) {
-  return read(*context, "ListCheckpoints", *request, *response,
-              [request](JobController& core) { return core.history().checkpoints(*request); });
+                                                              const grpc::ByteBuffer* request,
+                                                              grpc::ByteBuffer* response) {
+  return read<v1::ListCheckpointsRequest>(
+      *context, "ListCheckpoints", *request, *response,
+      [](JobController& core, const v1::ListCheckpointsRequest& asked) { return core.history().checkpoints(asked); });
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListEvents(grpc::CallbackServerContext* context,
-                                                         const v1::ListEventsRequest* request,
-                                                         v1::ListEventsResponse* response) {
-  return read(*context, "ListEvents", *request, *response,
-              [request](JobController& core) { return core.history().events(*request); });
+                                                         const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+  return read<v1::ListEventsRequest>(
+      *context, "ListEvents", *request, *response,
+      [](JobController& core, const v1::ListEventsRequest& asked) { return core.history().events(asked); });
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob(grpc::CallbackServerContext* context,
@@ -241,7 +236,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob
   try {
     stream->keep(boundary_.admit(*context, "WatchTrainingJob"));
     check_size(request->Length());
-    const v1::WatchTrainingJobRequest asked = parsed_watch_request(*request);
+    const v1::WatchTrainingJobRequest asked = parsed<v1::WatchTrainingJobRequest>(*request);
     context->AddInitialMetadata(kWatchOpenMetadata, "open");
     stream->StartSendInitialMetadata();
     shared_.watchers().add(*stream, asked.id(), asked.after_revision());
@@ -252,10 +247,10 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingJobService::WatchTrainingJob
 }
 
 grpc::ServerUnaryReactor* TrainingJobService::ListRanks(grpc::CallbackServerContext* context,
-                                                        const v1::ListRanksRequest* request,
-                                                        v1::ListRanksResponse* response) {
-  return read(*context, "ListRanks", *request, *response,
-              [request](JobController& core) { return core.training_jobs().ranks(*request); });
+                                                        const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+  return read<v1::ListRanksRequest>(
+      *context, "ListRanks", *request, *response,
+      [](JobController& core, const v1::ListRanksRequest& asked) { return core.training_jobs().ranks(asked); });
 }
 
 }  // namespace equipoise::coordinator

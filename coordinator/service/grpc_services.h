@@ -17,9 +17,17 @@
 namespace equipoise::coordinator {
 
 // What TrainingJobService answers on: gRPC's callbacks, so that no call and no watcher keeps a thread while it waits.
-// Bytes instead of messages for watches: those of a job are made once for all that follow it.
+// Bytes instead of messages for what many may ask for at once: they are made once for all of them.
+template <typename Base>
+using RawReads = v1::TrainingJobService::WithRawCallbackMethod_GetTrainingJob<
+    v1::TrainingJobService::WithRawCallbackMethod_ListTrainingJobs<
+        v1::TrainingJobService::WithRawCallbackMethod_ListGroupWeights<
+            v1::TrainingJobService::WithRawCallbackMethod_ListRanks<
+                v1::TrainingJobService::WithRawCallbackMethod_ListAttempts<
+                    v1::TrainingJobService::WithRawCallbackMethod_ListCheckpoints<
+                        v1::TrainingJobService::WithRawCallbackMethod_ListEvents<Base>>>>>>>;
 using CallbackTrainingJobService =
-    v1::TrainingJobService::WithRawCallbackMethod_WatchTrainingJob<v1::TrainingJobService::CallbackService>;
+    RawReads<v1::TrainingJobService::WithRawCallbackMethod_WatchTrainingJob<v1::TrainingJobService::CallbackService>>;
 
 // A call that this version of the program does not have is UNIMPLEMENTED.
 class TrainingJobService final : public CallbackTrainingJobService {
@@ -33,12 +41,10 @@ class TrainingJobService final : public CallbackTrainingJobService {
   grpc::ServerUnaryReactor* CreateTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::CreateTrainingJobRequest* request,
                                               v1::TrainingJob* response) override;
-  grpc::ServerUnaryReactor* GetTrainingJob(grpc::CallbackServerContext* context,
-                                           const v1::GetTrainingJobRequest* request,
-                                           v1::TrainingJob* response) override;
-  grpc::ServerUnaryReactor* ListTrainingJobs(grpc::CallbackServerContext* context,
-                                             const v1::ListTrainingJobsRequest* request,
-                                             v1::ListTrainingJobsResponse* response) override;
+  grpc::ServerUnaryReactor* GetTrainingJob(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                           grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ListTrainingJobs(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                             grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* CancelTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::CancelTrainingJobRequest* request,
                                               v1::TrainingJob* response) override;
@@ -63,18 +69,16 @@ class TrainingJobService final : public CallbackTrainingJobService {
   grpc::ServerUnaryReactor* DeleteTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::DeleteTrainingJobRequest* request,
                                               google::protobuf::Empty* response) override;
-  grpc::ServerUnaryReactor* ListGroupWeights(grpc::CallbackServerContext* context,
-                                             const v1::ListGroupWeightsRequest* request,
-                                             v1::ListGroupWeightsResponse* response) override;
-  grpc::ServerUnaryReactor* ListRanks(grpc::CallbackServerContext* context, const v1::ListRanksRequest* request,
-                                      v1::ListRanksResponse* response) override;
-  grpc::ServerUnaryReactor* ListAttempts(grpc::CallbackServerContext* context, const v1::ListAttemptsRequest* request,
-                                         v1::ListAttemptsResponse* response) override;
-  grpc::ServerUnaryReactor* ListCheckpoints(grpc::CallbackServerContext* context,
-                                            const v1::ListCheckpointsRequest* request,
-                                            v1::ListCheckpointsResponse* response) override;
-  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context, const v1::ListEventsRequest* request,
-                                       v1::ListEventsResponse* response) override;
+  grpc::ServerUnaryReactor* ListGroupWeights(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                             grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ListRanks(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                      grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ListAttempts(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                         grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ListCheckpoints(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                            grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                       grpc::ByteBuffer* response) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchTrainingJob(grpc::CallbackServerContext* context,
                                                                const grpc::ByteBuffer* request) override;
 
@@ -87,10 +91,10 @@ class TrainingJobService final : public CallbackTrainingJobService {
   template <typename Request>
   grpc::ServerUnaryReactor* make(grpc::CallbackServerContext& context, const char* method, const Request& request,
                                  v1::TrainingJob& response);
-  // call(JobController&) makes the answer, and changes nothing.
-  template <typename Response, typename Call>
+  // call(JobController&, const Request&) makes the answer, and changes nothing.
+  template <typename Request, typename Call>
   grpc::ServerUnaryReactor* read(grpc::CallbackServerContext& context, const char* method,
-                                 const google::protobuf::Message& request, Response& response, Call call);
+                                 const grpc::ByteBuffer& request, grpc::ByteBuffer& response, Call call);
   // call(JobController&) changes something, and makes the answer where there is one.
   template <typename Response, typename Call>
   grpc::ServerUnaryReactor* change(grpc::CallbackServerContext& context, const char* method,

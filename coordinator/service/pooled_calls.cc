@@ -1,13 +1,19 @@
 #include "coordinator/service/pooled_calls.h"
 
+#include <grpcpp/support/slice.h>
+
 #include <cstddef>
-#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
 
 namespace equipoise::coordinator {
 namespace {
 
 constexpr std::size_t kLargestRequest = 1024 * 1024;
 constexpr std::size_t kMostKeptBytes = std::size_t{256} << 20;
+constexpr std::size_t kMostOfBatch = 256;  // as long as a thread of the pool may need for one turn
 constexpr std::chrono::seconds kSecond{1};
 
 // Of one request among all that are kept.
@@ -24,7 +30,21 @@ class KeptBytes {
   const std::size_t own_, sum_;
 };
 
+Digest digest_of(const char* method, const grpc::ByteBuffer& request) {
+  Sha256 sha256;
+  sha256.add_text(method);
+  std::vector<grpc::Slice> slices;
+  if (!request.Dump(&slices).ok()) throw std::invalid_argument("the request has no bytes");
+  for (const grpc::Slice& slice : slices) sha256.update(std::as_bytes(std::span(slice.begin(), slice.size())));
+  return sha256.finish();
+}
+
 }  // namespace
+
+grpc::ByteBuffer bytes_of(const google::protobuf::Message& message) {
+  const grpc::Slice slice(message.SerializeAsString());
+  return {&slice, 1};
+}
 
 void check_size(std::size_t bytes) {
   if (bytes <= kLargestRequest) return;
@@ -74,6 +94,62 @@ grpc::ServerUnaryReactor* PooledCalls::serve(grpc::CallbackServerContext& contex
     return caller_of(context, call);
   };
   return serve(context, method, {.bytes = bytes, .enter = enter, .body = std::move(body)});
+}
+
+PooledCalls::Batch PooledCalls::close(const Digest& key, const std::shared_ptr<Batch>& batch) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = open_.find(key);
+  if (found != open_.end() && found->second == batch) open_.erase(found);
+  return std::move(*batch);
+}
+
+void PooledCalls::answer(const char* method, Batch batch, const std::function<grpc::ByteBuffer()>& make) const {
+  grpc::ByteBuffer bytes;
+  const grpc::Status status = boundary_.answer(method, [&] { bytes = make(); });
+  for (std::size_t at = 0; at < batch.size(); ++at) {
+    if (at > 0) boundary_.count(method, status);
+    *batch[at].response = bytes;
+    batch[at].reactor->Finish(status);
+  }
+}
+
+grpc::ServerUnaryReactor* PooledCalls::serve_shared(grpc::CallbackServerContext& context, const char* method,
+                                                    const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
+                                                    std::function<grpc::ByteBuffer()> make) const {
+  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
+  const auto kept = std::make_shared<const KeptBytes>(bytes_, request.Length());
+  std::shared_ptr<const AdmittedCall> call;  // counts until the answer is given
+  std::string caller;
+  Digest key{};
+  const grpc::Status refusal = boundary_.let_in(method, [&] {
+    call = boundary_.admit(context, method);
+    check_size(request.Length());
+    caller = caller_of(context, *call);
+    key = digest_of(method, request);
+    if (kept->is_too_much()) throw too_many_waiting(when_full_);
+  });
+  if (!refusal.ok()) {
+    reactor->Finish(refusal);
+    return reactor;
+  }
+  std::shared_ptr<Batch> batch;
+  {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<Batch>& open = open_[key];
+    const bool is_first = open == nullptr || open->size() >= kMostOfBatch;
+    if (is_first) open = std::make_shared<Batch>();
+    open->push_back({.reactor = reactor,
+                     .response = &response,
+                     .kept = std::make_shared<const std::pair<decltype(call), decltype(kept)>>(call, kept)});
+    if (!is_first) return reactor;
+    batch = open;
+  }
+  const bool is_taken = pool_.run(
+      caller, [this, method, key, batch, make = std::move(make)] { answer(method, close(key, batch), make); });
+  if (!is_taken) {
+    answer(method, close(key, batch), [this]() -> grpc::ByteBuffer { throw too_many_waiting(when_full_); });
+  }
+  return reactor;
 }
 
 }  // namespace equipoise::coordinator

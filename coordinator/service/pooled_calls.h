@@ -1,16 +1,23 @@
 // Unary calls that are answered on the threads of a pool: gRPC's own hand them over, and no call that waits has a
-// thread.
+// thread. Calls that ask for the same at the same time get the same answer, which is made once.
 #pragma once
 
 #include <google/protobuf/message.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "common/base/sha256.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/service/call_pool.h"
 #include "coordinator/service/rpc_status.h"
@@ -34,6 +41,18 @@ struct PooledWork {
   std::function<void(const AdmittedCall&)> body;  // makes the answer
 };
 
+// A message in bytes, as a call carries it. Throws std::invalid_argument where they are not those of `Message`.
+template <typename Message>
+Message parsed(const grpc::ByteBuffer& bytes) {
+  Message message;
+  grpc::Slice slice;
+  if (!bytes.DumpToSingleSlice(&slice).ok() || !message.ParseFromArray(slice.begin(), static_cast<int>(slice.size()))) {
+    throw std::invalid_argument("the bytes of the request are not those of a " + Message::descriptor()->name());
+  }
+  return message;
+}
+grpc::ByteBuffer bytes_of(const google::protobuf::Message& message);
+
 // May be used from any thread.
 class PooledCalls {
  public:
@@ -47,12 +66,29 @@ class PooledCalls {
   grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method,
                                   const google::protobuf::Message& request,
                                   std::function<void(const AdmittedCall&)> body) const;
+  // A call of people that changes nothing. `make` makes the answer after the call has come in, for all calls with these
+  // bytes of a request that wait by then; it throws as a body does.
+  grpc::ServerUnaryReactor* serve_shared(grpc::CallbackServerContext& context, const char* method,
+                                         const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
+                                         std::function<grpc::ByteBuffer()> make) const;
 
  private:
+  struct SharedCall {
+    grpc::ServerUnaryReactor* reactor;
+    grpc::ByteBuffer* response;
+    std::shared_ptr<const void> kept;  // until the call is answered
+  };
+  using Batch = std::vector<SharedCall>;
+  // No call joins it any more.
+  Batch close(const Digest& key, const std::shared_ptr<Batch>& batch) const;
+  void answer(const char* method, Batch batch, const std::function<grpc::ByteBuffer()>& make) const;
+
   const RpcBoundary boundary_;
   CallPool& pool_;
   const Refusal::Code when_full_;
-  mutable std::atomic<std::size_t> bytes_ = 0;  // of all requests that are kept
+  mutable std::atomic<std::size_t> bytes_ = 0;             // of all requests that are kept
+  mutable std::mutex mutex_;                               // guards the one below, and batches that are in it
+  mutable std::map<Digest, std::shared_ptr<Batch>> open_;  // by method and request
 };
 
 }  // namespace equipoise::coordinator

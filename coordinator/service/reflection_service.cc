@@ -3,14 +3,17 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
+#include <algorithm>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "coordinator/job/refusal.h"
+#include "equipoise/v1/error.pb.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -31,6 +34,45 @@ void add_file(const FileDescriptor& file, std::set<const FileDescriptor*>& added
   file.CopyTo(&proto);
   response.add_file_descriptor_proto(proto.SerializeAsString());
   for (int i = 0; i < file.dependency_count(); ++i) add_file(*file.dependency(i), added, response);
+}
+
+// Tools that show an error ask for the messages in its details, google.rpc.ErrorInfo and so on, whose file is not
+// installed with Protobuf: ours with these names have the same fields.
+constexpr std::string_view kDetailsFile = "google/rpc/error_details.proto", kDetailsPackage = "google.rpc";
+
+void name_after_details(google::protobuf::DescriptorProto& message, const std::string& from) {
+  const std::string to = "." + std::string(kDetailsPackage) + ".";
+  for (auto& field : *message.mutable_field()) {
+    if (field.type_name().starts_with(from)) field.set_type_name(to + field.type_name().substr(from.size()));
+  }
+  for (auto& nested : *message.mutable_nested_type()) name_after_details(nested, from);
+}
+
+const google::protobuf::FileDescriptorProto& details_file() {
+  static const auto kFile = [] {
+    const FileDescriptor& ours = *v1::ErrorInfo::descriptor()->file();
+    google::protobuf::FileDescriptorProto file;
+    ours.CopyTo(&file);
+    file.set_name(std::string(kDetailsFile));
+    file.set_package(std::string(kDetailsPackage));
+    for (auto& message : *file.mutable_message_type()) name_after_details(message, "." + ours.package() + ".");
+    return file;
+  }();
+  return kFile;
+}
+
+bool is_in_details_file(std::string_view symbol) {
+  return std::ranges::any_of(details_file().message_type(), [&](const auto& message) {
+    return symbol == std::string(kDetailsPackage) + "." + message.name();
+  });
+}
+
+void set_details_file(ServerReflectionResponse& response) {
+  FileDescriptorResponse& files = *response.mutable_file_descriptor_response();
+  files.add_file_descriptor_proto(details_file().SerializeAsString());
+  std::set<const FileDescriptor*> added;
+  const FileDescriptor& ours = *v1::ErrorInfo::descriptor()->file();
+  for (int i = 0; i < ours.dependency_count(); ++i) add_file(*ours.dependency(i), added, files);
 }
 
 void set_file(const FileDescriptor* file, ServerReflectionResponse& response) {
@@ -120,9 +162,17 @@ ServerReflectionResponse ReflectionService::answer(const ServerReflectionRequest
         response.mutable_list_services_response()->add_service()->set_name(name);
       break;
     case ServerReflectionRequest::kFileByFilename:
+      if (request.file_by_filename() == kDetailsFile) {
+        set_details_file(response);
+        break;
+      }
       set_file(pool.FindFileByName(request.file_by_filename()), response);
       break;
     case ServerReflectionRequest::kFileContainingSymbol:
+      if (is_in_details_file(request.file_containing_symbol())) {
+        set_details_file(response);
+        break;
+      }
       set_file(pool.FindFileContainingSymbol(request.file_containing_symbol()), response);
       break;
     default:  // of extensions, of which proto3 has none

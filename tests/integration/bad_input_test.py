@@ -197,6 +197,10 @@ class BadInput(programs.ProgramTest):
                 self.assertIn(address, message)
                 self.assertRegex(message, r"\b1(\.\d+)? s\b")
 
+    def test_a_worker_names_itself_and_the_option_that_is_missing(self):
+        self.assertEqual(self.refused("equipoise-worker", "--job", "x").strip(),
+                         "equipoise-worker: --coordinator is required; see equipoise-worker --help")
+
     def test_second_coordinator_on_a_state_folder(self):
         with programs.Coordinator(self.folder / "state") as first:
             message = self.refused("equipoise-coordinator", "--state", self.folder / "state", "--listen", "127.0.0.1:0",

@@ -75,7 +75,7 @@ END
 # Bash in front of the block whose first line begins so.
 BEFORE = {
     # A run that a crash has ended after its second step.
-    ("README.md", "build/release/bin/equipoise train job.yaml --resume"):
+    ("README.md", "equipoise train job.yaml --resume"):
         "rm -rf runs/my-gr-dpo; equipoise train job.yaml --quiet --set checkpoint.every_steps=1 --set training.max_steps=2",
     ("README.md", "equipoise-coordinator --listen"): "rm -rf runs/my-gr-dpo",
     # The job before has ended.
@@ -86,9 +86,9 @@ BEFORE = {
     ("operations.md", "equipoise doctor"):
         "equipoise-coordinator --listen 127.0.0.1:$PORT --state asked & beside=$!; wait_for $PORT",
     # In place of that with TLS.
-    ("operations.md", "id=$(build/release/bin/equipoise submit"): OPEN,
-    ("operations.md", "build/release/bin/equipoise jobs list"): LONG,
-    ("operations.md", "build/release/bin/equipoise checkpoints list"): RUNS + "cp -r runs/gr-dpo runs/dpo",
+    ("operations.md", "id=$(equipoise submit"): OPEN,
+    ("operations.md", "equipoise jobs list --coordinator head:7443 --state"): LONG,
+    ("operations.md", "equipoise checkpoints list"): RUNS + "cp -r runs/gr-dpo runs/dpo",
     ("operations.md", "equipoise hosts list"): "printf 'node2 slots=1\\n' >> hosts\n" + OPEN,
     ("operations.md", "equipoise submit job.yaml"): "rm -rf runs/first",
     ("operations.md", "equipoise jobs pause ID"): LONG,

@@ -128,10 +128,10 @@ class Hosts(programs.ProgramTest):
 
     def wait_for_ranks(self, host, number):
         end = time.monotonic() + 60
-        while len(host.processes("equipoise-worker")) < number:
+        while len(host.ranks()) < number:
             self.assertLess(time.monotonic(), end, f"no {number} ranks on {host.name}")
             time.sleep(0.1)
-        return host.processes("equipoise-worker")
+        return host.ranks()
 
     def variables_of(self, pid):
         pairs = pathlib.Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
@@ -165,8 +165,8 @@ class WhatReachesTheRanks(Hosts):
             self.assertNotIn(token, command)
         self.assertEqual(self.equipoise("jobs", "cancel", job_id).returncode, 0)
         self.assertEqual(self.wait_for(job_id)["state"], "JOB_STATE_CANCELLED")
-        self.assertEqual(self.second.processes("equipoise-worker"), [])
-        self.assertEqual(self.head.processes("equipoise-worker"), [])
+        self.assertEqual(self.second.ranks(), [])
+        self.assertEqual(self.head.ranks(), [])
         for name in ("stderr.log", "stdout.log"):
             self.assertNotIn(token, self.log(job_id, name))
         self.assertNotIn(token, (self.folder / "coordinator.log").read_text())
@@ -209,8 +209,8 @@ class WhoRunsWhere(Hosts):
         third = self.submit(self.job_file("third", workers=2))
         self.wait_for(first, "RUNNING")
         self.wait_for(second, "RUNNING")
-        self.assertEqual(len(self.second.processes("equipoise-worker")), 1)
-        self.assertEqual(len(self.third.processes("equipoise-worker")), 1)
+        self.assertEqual(len(self.second.ranks()), 1)
+        self.assertEqual(len(self.third.ranks()), 1)
         self.assertEqual(self.job(third)["state_reason"], "waiting for 2 free slots; 0 of 2 are free")
         result = self.equipoise("submit", self.job_file("never", workers=3))
         self.assertEqual(result.returncode, 2)
@@ -302,7 +302,7 @@ class WhatPeopleAreTold(Hosts):
         job = self.wait_for(cancelled)
         self.assertEqual(job["state"], "JOB_STATE_CANCELLED")
         self.assertIn("its processes on eqn3 could not be reached", job["state_reason"])
-        self.assertEqual(self.second.processes("equipoise-worker"), [])
+        self.assertEqual(self.second.ranks(), [])
 
 
 class TrainingGoesOn(Hosts):
@@ -420,7 +420,7 @@ class TrainingGoesOn(Hosts):
     def test_a_host_that_is_cut_off_for_good_writes_nothing_more(self):
         """Its rank ends by itself, and the others' sums are those of two ranks but for rounding."""
         job_id = self.running("gone", min_workers=1)
-        self.assertEqual(len(self.third.processes("equipoise-worker")), 1)
+        self.assertEqual(len(self.third.ranks()), 1)
         self.cluster.cut_off(self.third)
         job = self.finish(job_id)
         self.assertEqual((job["world_size"], int(job["generation"])), (1, 2))
@@ -432,7 +432,7 @@ class TrainingGoesOn(Hosts):
                 self.assertAlmostEqual(weight, undisturbed["group_weight"][group], delta=1e-9)
         before = {file: file.read_bytes() for file in (self.folder / "gone").rglob("*") if file.is_file()}
         end = time.monotonic() + self.limit
-        while self.third.processes("equipoise-worker"):
+        while self.third.ranks():
             self.assertLess(time.monotonic(), end, "a rank without a coordinator goes on")
             time.sleep(0.2)
         self.assertEqual(

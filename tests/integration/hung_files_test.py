@@ -4,6 +4,7 @@ one line, and everybody else goes on. Real programs over a real FUSE file system
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import threading
 import time
@@ -166,6 +167,36 @@ class HungFiles(programs.ProgramTest):
             self.assertEqual(result.stderr.splitlines(),
                              [f"equipoise submit: the file system of {output} does not answer"])
         self.assertEqual(self.submit("late", self.disk.folder / "late").returncode, 0)
+
+    def job(self, job_id):
+        return json.loads(self.succeed("equipoise", "jobs", "get", job_id, "--json", "--coordinator",
+                                       self.coordinator.address))
+
+    def test_run_ranks_starts_nothing_beside_a_rank_that_survives_sigkill(self):
+        job_id = self.submit("outside", self.folder / "outside").stdout.split()[-1]
+        file = self.disk.folder / "file"
+        file.write_text("x")
+        self.disk.hang_at(hung_files.READ)
+        # What is left of a rank of which the kernel waits for a file.
+        left = subprocess.Popen(["equipoise-worker", "-c", f"open({str(file)!r}).read()", "--job", job_id],
+                                executable=sys.executable)
+        self.addCleanup(left.wait)
+        self.addCleanup(self.disk.go_on)
+        self.assertTrue(self.disk.asked.acquire(timeout=60))
+        left.kill()
+        command = [str(programs.ROOT / "deploy/slurm/run-ranks"), job_id, "mpirun", "--bind-to", "none",
+                   "--oversubscribe", "-np", "1", str(programs.BIN / "equipoise-worker"), "--coordinator",
+                   self.coordinator.address, "--job", job_id]
+        variables = {**programs.ENVIRONMENT, "EQUIPOISE": str(programs.BIN / "equipoise"),
+                     "EQUIPOISE_COORDINATOR": self.coordinator.address}
+        said = subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        self.assertEqual(said.returncode, 4, said.stderr)
+        self.assertEqual(said.stderr, f"run-ranks: a rank of {job_id} is there yet that nobody can end: process "
+                         f"{left.pid}, in state D; nothing is started beside it\n")
+        self.disk.go_on()
+        said = subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertEqual(self.job(job_id)["state"], "JOB_STATE_SUCCEEDED")
 
     def test_the_coordinator_ends_while_a_file_system_is_silent(self):
         hung = self.submitted("hung", self.disk.folder / "hung")

@@ -70,7 +70,7 @@ class SeveralHosts(hosts_test.Hosts):
         self.wait_for(job_id, "RUNNING")
         self.wait_for_ranks(self.second, 2)
         # Command lines of mpirun and the shim have the worker's name too.
-        ranks = [pid for host in (self.head, self.second) for pid in host.processes("equipoise-worker")
+        ranks = [pid for host in (self.head, self.second) for pid in host.ranks()
                  if os.readlink(f"/proc/{pid}/exe").endswith("/equipoise-worker")]
         self.assertEqual(len(ranks), 3)
         for rank in ranks:
@@ -79,7 +79,7 @@ class SeveralHosts(hosts_test.Hosts):
             self.assertIn("EQUIPOISE_ATTEMPT_TOKEN", self.variables_of(rank))
         self.equipoise("jobs", "cancel", job_id)
         self.assertEqual(self.wait_for(job_id, "CANCELLED")["state"], "JOB_STATE_CANCELLED")
-        self.assertEqual(self.second.processes("equipoise-worker"), [])
+        self.assertEqual(self.second.ranks(), [])
 
     def test_a_job_over_hosts_ends(self):
         self.start(slots=((1, 1), (2, 2)))

@@ -67,6 +67,11 @@ const steps = {
     await page.mouse.click(box.x + box.width * across, box.y + box.height * down, { clickCount: twice ? 2 : 1 });
     return true;
   },
+  async hover({ title, across, down }) {
+    const box = await page.locator(`section.chart:has(h2:text-is("${title}")) .u-over`).boundingBox();
+    await page.mouse.move(box.x + box.width * across, box.y + box.height * down);
+    return true;
+  },
   choose: ({ label, value }) =>
     page
       .getByLabel(label, { exact: true })

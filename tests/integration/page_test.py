@@ -103,7 +103,7 @@ class Page(PageTest):
         while browser.text(selector=".chart .hidden") == first:
             pass
         self.assertGreater(browser.count(selector=".plot canvas"), 2)
-        lines = browser.csv(name="CSV of Loss of each group").splitlines()
+        lines = browser.csv(name="CSV of Loss by group").splitlines()
         self.assertRegex(lines[0], "^step,.+ standard error")
         self.assertGreater(len(lines), 2)
         browser.wait(text="training", selector="details table")  # a rank's phase
@@ -117,12 +117,13 @@ class Page(PageTest):
         browser.wait(text="PAUSED", selector=".job")
         self.assertTrue(browser.disabled(name="Pause"))
         browser.click(name="Settings")
+        self.assertEqual(browser.count(selector='#set-maxSteps[placeholder="100000"]'), 1, "what holds now")
         browser.click(name="Change", within="dialog")
         browser.wait(text="every field is empty", selector="dialog")
         browser.fill(label="learning_rate", value="0.0005")
         browser.click(name="Change", within="dialog")
         browser.click(name="Changes of settings", role="heading")
-        browser.wait(text="learningRate 0.0005", selector="details:nth-of-type(3)")
+        browser.wait(text="learning_rate 0.0005", selector="details:nth-of-type(3)")
         browser.click(name="Resume")
         browser.click(name="Resume", within="dialog")
         browser.wait(text="RUNNING", selector=".job")
@@ -158,11 +159,13 @@ class Page(PageTest):
             browser.wait(text=state, selector=f"tr:has(#job-{job_id})", timeout=180_000)
         for job_id in (first, second):  # that have trained
             browser.appears(selector=f"tr:has(#job-{job_id}) polyline")
-        self.assertEqual(browser.count(selector="polyline"), 2)
+        self.assertEqual(browser.count(selector="polyline"), 2, "a line of losses for each that has trained")
+        browser.wait(text="step-99", selector=f"tr:has(#job-{failed})")
         browser.fill(label="Search", value="FAILED")
         self.assertEqual(browser.count(selector="tbody tr"), 1)
         browser.click(name=failed, role="link")
         browser.wait(text="step-99")
+        browser.wait(text="It has no curves: no step was done.")
         browser.go(hash=f"#/compare/{first},{second}")
         browser.wait(text="loss.beta")
         self.assertIn("0.2", browser.text(selector="main"))
@@ -184,7 +187,17 @@ class Page(PageTest):
         lines = {line["step"]: line for line in programs.read_lines(self.folder / "asked/metrics.jsonl")
                  if "split" not in line}
         time.sleep(4)  # for the last look at the curves, with which the charts are drawn anew
-        browser.chart(title="Weight α of each group", across=0.5, down=0.5)
+        # The legend has the values at the cursor, and those of the newest step where there is none.
+        chart = 'section.chart:has(h2:text-is("Weight α by group"))'
+        self.assertEqual(browser.text(selector=f"{chart} .step"), "step 24")
+        browser.hover(title="Weight α by group", across=0.3, down=0.5)
+        while browser.text(selector=f"{chart} .step") == "step 24":
+            pass
+        step = int(browser.text(selector=f"{chart} .step").removeprefix("step "))
+        self.assertIn(step, (7, 8, 9))
+        for name, weight in lines[step]["group_weight"].items():
+            self.assertIn(f"{name} {weight:.4f}", browser.text(selector=f"{chart} .legend"))
+        browser.chart(title="Weight α by group", across=0.5, down=0.5)
         browser.wait(text="weight", selector=".why .answer")
         group, step = re.fullmatch(r"(.+) at step (\d+): weight .*", browser.text(selector=".why .answer")).groups()
         self.assertIn(int(step), (11, 12, 13, 14), "the middle of 24 steps")

@@ -86,7 +86,8 @@ class PairShares(programs.ProgramTest):
         self.assertIn("train.jsonl, row ", said)
         one = self.explained("run", 6, "--group", group)
         self.assertEqual([line["group"] for line in one["groups"]], [group])
-        self.assertIn("--step 13 is none", self.refused("equipoise", "explain", self.folder / "run", "--step", 13))
+        self.assertIn("--step 13 is none that the run has kept, its last one is 12",
+                      self.refused("equipoise", "explain", self.folder / "run", "--step", 13))
         self.assertIn("no group of the run", self.refused("equipoise", "explain", self.folder / "run", "--step", 6,
                                                           "--group", "Nobody"))
 

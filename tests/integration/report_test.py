@@ -157,11 +157,11 @@ class InTheBrowser(ReportTest):
         self.assertEqual(browser.count(selector=".plot canvas"), 4)
         last = [line for line in programs.read_lines(run / "metrics.jsonl") if line.get("split") == "validation"][-1]
         self.assertIn(last["worst_group"], browser.text(selector=".groups tbody tr"))
-        lines = browser.csv(name="CSV of Loss of each group").splitlines()
+        lines = browser.csv(name="CSV of Loss by group").splitlines()
         self.assertRegex(lines[0], "^step,.+ standard error")
         self.assertEqual([line.split(",")[0] for line in lines[1:]], ["0", "4", "8"])
         browser.click(name="training batches", role="radio")
-        lines = browser.csv(name="CSV of Loss of each group").splitlines()
+        lines = browser.csv(name="CSV of Loss by group").splitlines()
         self.assertEqual(len(lines), 9)
         before = browser.text(selector=".chart .legend")
         browser.click(name="Hillcrest in the charts", role="checkbox")

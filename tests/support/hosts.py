@@ -42,6 +42,18 @@ class Host:
                 continue
         return found
 
+    def ranks(self):
+        """The pids of ranks, and of what starts them here: not of the question which ranks a host has left."""
+        found = []
+        for pid in self.processes("equipoise-worker"):
+            try:
+                arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:  # it has just ended
+                continue
+            if b"processes" not in arguments:
+                found.append(pid)
+        return found
+
     def block_all_but_ssh(self):
         """A firewall that admits what this host has asked for, and ssh."""
         self.run("nft", "-f", "-", input="""

@@ -1,12 +1,10 @@
 #include "worker/evaluate/evaluation_run.h"
 
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
-#include <system_error>
 #include <utility>
 
+#include "common/base/activity_file.h"
 #include "common/base/cache_folder.h"
 #include "common/base/error.h"
 #include "common/checkpoint/checkpoint_folder.h"
@@ -22,22 +20,6 @@
 #include "worker/reference/reference_model.h"
 
 namespace equipoise {
-
-void EvaluationProgress::tell(const std::string& activity, std::int64_t percent) {
-  constexpr std::chrono::milliseconds kBetween{200};
-  const auto now = std::chrono::steady_clock::now();
-  if (path_.empty() || (activity == activity_ && now - told_ < kBetween)) return;
-  activity_ = activity;
-  told_ = now;
-  // Renamed into place, so that no half of it is read. Not by DurableFile: that waits for the disk, here five times a
-  // second, for a file that nobody needs after a crash.
-  std::filesystem::path aside = path_;
-  aside += ".new";
-  std::ofstream(aside) << nlohmann::json{{"activity", activity}, {"percent", percent}} << '\n';
-  std::error_code ignored;
-  std::filesystem::rename(aside, path_, ignored);
-}
-
 namespace {
 
 // Rank 0 reads the request, everybody gets it.
@@ -80,11 +62,11 @@ class EvaluationRun {
       : context_(context),
         config_(config),
         dtype_(torch_dtype(config.model.dtype)),
-        progress_(is_first() ? context.files.progress : std::filesystem::path()) {}
+        activity_(is_first() ? context.files.activity : std::filesystem::path()) {}
 
   void run() {
     check_checkpoints();
-    progress_.tell("reading data", 0);
+    activity_.tell({.name = "reading data", .percent = 0});
     const EvaluationData read = load_evaluation_data(config_, context_.threads);
     const EncodedDataset& data = read.pairs;
     if (is_first()) {
@@ -102,7 +84,7 @@ class EvaluationRun {
     pairs.policy = policy_log_probs(data);
     if (!is_first()) return;
     score(pairs, label_noise);
-    progress_.tell("writing", 100);
+    activity_.tell({.name = "writing", .percent = 100});
     write_pairs(pairs, context_.files.pairs);
     write_summary(pairs, context_.files.summary);
   }
@@ -120,9 +102,9 @@ class EvaluationRun {
     }
   }
 
-  std::function<void(std::int64_t)> progress_of(const std::string& activity) {
-    progress_.tell(activity, 0);
-    return [this, activity](std::int64_t percent) { progress_.tell(activity, percent); };
+  std::function<void(std::int64_t)> progress_of(const std::string& name) {
+    activity_.tell({.name = name, .percent = 0});
+    return [this, name](std::int64_t percent) { activity_.tell({.name = name, .percent = percent}); };
   }
 
   // One model is in memory at a time.
@@ -171,7 +153,7 @@ class EvaluationRun {
   const EvaluationContext& context_;
   const JobConfig& config_;
   torch::Dtype dtype_;
-  EvaluationProgress progress_;
+  ActivityFile activity_;
 };
 
 }  // namespace

@@ -28,7 +28,9 @@ const nlohmann::ordered_json* ConfigFields::take(std::string_view name) {
 
 void ConfigFields::refuse(std::string_view name, const std::string& expected) const {
   const auto field = object_.find(name);
-  const std::string found = field == object_.end() ? "absent" : quoted_text(field->dump());
+  // A text is quoted once.
+  const std::string found =
+      field == object_.end() ? "absent" : quoted_text(field->is_string() ? field->get<std::string>() : field->dump());
   throw std::invalid_argument(file_ + ": field " + prefix_ + std::string(name) + " is " + found + ", expected " +
                               expected);
 }

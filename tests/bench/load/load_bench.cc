@@ -1,20 +1,23 @@
 // One coordinator under the load of 1,024 ranks in 64 jobs: how long a step waits for its weights, and what others do
 // to that. Each line ends with the bar that docs/operations.md promises, where there is one.
 //
-// What browsers that watch do is a ratio of two p99: windows with and without them take turns, first one and then the
-// other, as a machine is never the same for long.
+// What watchers, browsers and lists of jobs do is a ratio of two p99: windows with and without them take turns, first one
+// and then the other, as a machine is never the same for long.
 //
-//   equipoise_load_bench COORDINATOR [--jobs 64] [--ranks 16] [--seconds 10] [--pairs 12] [--only-browsers 1]
-//   [--only-moves 1]
+//   equipoise_load_bench COORDINATOR [--jobs 64] [--ranks 16] [--seconds 10] [--pairs 12]
+//   [--only alone|browsers|lists|moves]
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <poll.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <csignal>
@@ -43,22 +46,32 @@ using Jobs = std::vector<std::unique_ptr<StepReporter>>;
 constexpr int kWatchers = 1000, kBrowsers = 1000, kLists = 1600, kSlowClients = 10, kStepsAtOnce = 64,
               kStepsAlone = 2000;
 
+constexpr const char* kListsOption = "--lists-of";  // what the bench starts itself with
+
 struct LoadSettings {
   std::string coordinator;
   int jobs = 64, ranks = 16, seconds = 10;
-  int pairs = 12;  // of windows with and without browsers, of half as many seconds each
-  bool has_only_browsers = false;
-  bool has_only_moves = false;
+  int pairs = 12;         // of windows with and without others, of half as many seconds each
+  std::string only = {};  // empty: everything
 };
 
 LoadSettings settings_of(int argc, char** argv) {
   LoadSettings settings;
   if (argc < 2 || argc % 2 != 0)
     throw std::invalid_argument(
-        "usage: load_bench COORDINATOR [--jobs|--ranks|--seconds|--pairs|--only-browsers|--only-moves N]");
+        "usage: load_bench COORDINATOR [--jobs N] [--ranks N] [--seconds N] [--pairs N] [--only alone|browsers|lists|"
+        "moves]");
   settings.coordinator = argv[1];
   for (int i = 2; i + 1 < argc; i += 2) {
     const std::string name = argv[i];
+    if (name == "--only") {
+      settings.only = argv[i + 1];
+      constexpr std::array kParts = {"alone", "browsers", "lists", "moves"};
+      if (std::ranges::find(kParts, settings.only) == kParts.end()) {
+        throw std::invalid_argument("--only is " + settings.only + ", expected alone, browsers, lists or moves");
+      }
+      continue;
+    }
     const int value = std::stoi(argv[i + 1]);
     if (value < 1) throw std::invalid_argument(name + " is " + argv[i + 1] + ", expected >= 1");
     if (name == "--jobs") {
@@ -69,10 +82,6 @@ LoadSettings settings_of(int argc, char** argv) {
       settings.seconds = value;
     } else if (name == "--pairs") {
       settings.pairs = std::max(value, 3);
-    } else if (name == "--only-browsers") {
-      settings.has_only_browsers = true;
-    } else if (name == "--only-moves") {
-      settings.has_only_moves = true;
     } else {
       throw std::invalid_argument("unknown option " + name);
     }
@@ -258,18 +267,17 @@ class Browsers {
     const std::string request = "GET /v1/jobs/" + job_id + ":watch HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for (int i = 0; i < count; ++i) {
       const auto number = static_cast<std::uint32_t>(i + 1);
-      sockets_.push_back({.fd = connection(where, request, number), .events = POLLIN, .revents = 0});
+      sockets_.push_back(connection(where, request, number));
     }
     thread_ = std::thread([this] { read_all(); });
   }
   ~Browsers() {
     is_stopping_ = true;
     thread_.join();
-    for (const pollfd& socket : sockets_) ::close(socket.fd < 0 ? -1 - socket.fd : socket.fd);
+    for (const int socket : sockets_) ::close(socket);
   }
   Browsers(const Browsers&) = delete;
   Browsers& operator=(const Browsers&) = delete;
-  std::int64_t bytes() const { return bytes_; }
   // Until each has got its first event; throws where one was refused.
   void wait_for_all() const {
     while (begun_ < static_cast<int>(sockets_.size())) {
@@ -282,29 +290,36 @@ class Browsers {
   // The head of a stream has less.
   static constexpr std::int64_t kFirstEvent = 1024;
 
+  // On processors that nothing else needs: browsers run on machines of their own.
   void read_all() {
+    const sched_param priority{};
+    ::sched_setscheduler(::gettid(), SCHED_IDLE, &priority);
+    const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
+    for (std::size_t at = 0; at < sockets_.size(); ++at) {
+      epoll_event event{.events = EPOLLIN, .data = {.u64 = at}};
+      ::epoll_ctl(epoll, EPOLL_CTL_ADD, sockets_[at], &event);
+    }
     std::vector<std::int64_t> got(sockets_.size());
     std::vector<char> part(1 << 16);
+    std::vector<epoll_event> events(sockets_.size());
     while (!is_stopping_) {
-      ::poll(sockets_.data(), sockets_.size(), 100);
-      for (std::size_t at = 0; at < sockets_.size(); ++at) {
-        pollfd& socket = sockets_[at];
-        if (socket.revents == 0) continue;
-        const ssize_t count = ::read(socket.fd, part.data(), part.size());
+      const int ready = ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), 100);
+      for (int i = 0; i < ready; ++i) {
+        const std::size_t at = events[static_cast<std::size_t>(i)].data.u64;
+        const ssize_t count = ::read(sockets_[at], part.data(), part.size());
         if (count <= 0) {
-          socket.fd = -1 - socket.fd;  // poll() passes it over
+          ::epoll_ctl(epoll, EPOLL_CTL_DEL, sockets_[at], nullptr);
           has_lost_ = true;
           continue;
         }
         if (got[at] < kFirstEvent && got[at] + count >= kFirstEvent) ++begun_;
         got[at] += count;
-        bytes_ += count;
       }
     }
+    ::close(epoll);
   }
 
-  std::vector<pollfd> sockets_;
-  std::atomic<std::int64_t> bytes_ = 0;
+  std::vector<int> sockets_;
   std::atomic<int> begun_ = 0;
   std::atomic<bool> has_lost_ = false;
   std::atomic<bool> is_stopping_ = false;
@@ -329,35 +344,74 @@ Interval ratio_of(const std::vector<double>& logarithms) {
   return {.middle = std::exp(mean), .low = std::exp(mean - half), .high = std::exp(mean + half)};
 }
 
-// Of jobs that report as fast as they are answered, the first of which all browsers watch.
-void browsers_in_turns(const LoadSettings& settings, const CoordinatorProcess& coordinator, Jobs& jobs,
-                       const std::string& what) {
+// Windows of jobs that report as fast as they are answered, with others and without them. `make_others` returns what
+// is there while the window lasts.
+template <typename MakeOthers>
+void take_turns(const LoadSettings& settings, Jobs& jobs, const std::string& what, double most,
+                const MakeOthers& make_others) {
   const auto half = std::chrono::milliseconds(500 * settings.seconds);
   const auto pass = [&] { std::this_thread::sleep_for(half); };
   std::vector<double> logarithms, without_ms, with_ms;
-  double bytes = 0;
   const auto alone = [&] { return without_ms.emplace_back(1e3 * measure(jobs, pass).at(0.99)); };
-  const auto watched = [&] {
-    const Browsers browsers(coordinator.metrics, jobs.front()->job_id(), kBrowsers);
-    browsers.wait_for_all();
-    const std::int64_t before = browsers.bytes();
-    const double p99_ms = with_ms.emplace_back(1e3 * measure(jobs, pass).at(0.99));
-    bytes += static_cast<double>(browsers.bytes() - before);
-    return p99_ms;
+  const auto beside = [&] {
+    const auto others = make_others();
+    return with_ms.emplace_back(1e3 * measure(jobs, pass).at(0.99));
   };
   for (int pair = 0; pair < settings.pairs; ++pair) {
     const bool is_alone_first = pair % 2 == 0;
-    const double first = is_alone_first ? alone() : watched(), second = is_alone_first ? watched() : alone();
+    const double first = is_alone_first ? alone() : beside(), second = is_alone_first ? beside() : alone();
     logarithms.push_back(is_alone_first ? std::log(second / first) : std::log(first / second));
   }
   std::ranges::sort(without_ms);
   std::ranges::sort(with_ms);
   const Interval ratio = ratio_of(logarithms);
-  std::printf("%-48s p99 %.3f ms without, %.3f ms with %d browsers (medians of %d windows)\n", what.c_str(),
-              without_ms[without_ms.size() / 2], with_ms[with_ms.size() / 2], kBrowsers, settings.pairs);
-  std::printf("%-48s ratio %.3f, 95 %% of it %.3f to %.3f (at most 1.05); %.1f MB/s to all of them\n", "", ratio.middle,
-              ratio.low, ratio.high, bytes / 1e6 / (0.5 * settings.seconds * settings.pairs));
+  std::printf("%-48s p99 %.3f ms without, %.3f ms with (medians of %d windows)\n", what.c_str(),
+              without_ms[without_ms.size() / 2], with_ms[with_ms.size() / 2], settings.pairs);
+  std::printf("%-48s ratio %.3f, 95 %% of it %.3f to %.3f (at most %.2f)\n", "", ratio.middle, ratio.low, ratio.high,
+              most);
   std::fflush(stdout);
+}
+
+// All of them watch the first job.
+void browsers_in_turns(const LoadSettings& settings, const CoordinatorProcess& coordinator, Jobs& jobs,
+                       const std::string& what) {
+  take_turns(settings, jobs, what + " beside " + std::to_string(kBrowsers) + " browsers", 1.05, [&] {
+    auto browsers = std::make_unique<Browsers>(coordinator.metrics, jobs.front()->job_id(), kBrowsers);
+    browsers->wait_for_all();
+    return browsers;
+  });
+}
+
+// A program of its own, as people's are: lists at once, and again a second after the last one was answered.
+class Lists {
+ public:
+  explicit Lists(const std::string& address) : pid_(::fork()) {
+    if (pid_ != 0) return;
+    ::execl("/proc/self/exe", "equipoise_load_bench", kListsOption, address.c_str(), nullptr);
+    ::_exit(127);
+  }
+  ~Lists() {
+    ::kill(pid_, SIGTERM);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  Lists(const Lists&) = delete;
+  Lists& operator=(const Lists&) = delete;
+
+ private:
+  const pid_t pid_;
+};
+
+[[noreturn]] void list_for_ever(const std::string& address) {
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  while (true) {
+    list_at_once(address, kLists);
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+}
+
+void lists_in_turns(const LoadSettings& settings, const CoordinatorProcess& coordinator, Jobs& jobs) {
+  take_turns(settings, jobs, "  the same beside " + std::to_string(kLists) + " lists at once", 1.5,
+             [&] { return std::make_unique<Lists>(coordinator.address); });
 }
 
 // What the HTTP port answers to one request, whose connection it closes.
@@ -487,29 +541,29 @@ void run(const LoadSettings& settings) {
   const auto jobs_service = v1::TrainingJobService::NewStub(own_channel(coordinator.address));
   const auto pass = [&] { std::this_thread::sleep_for(std::chrono::seconds(settings.seconds)); };
 
-  if (settings.has_only_moves) return ask_why_weights_moved(coordinator, *jobs_service, folder.path());
+  if (settings.only == "moves") return ask_why_weights_moved(coordinator, *jobs_service, folder.path());
   StepReporter alone(coordinator.address, create_job(*jobs_service, "alone", 1), 1);
   std::vector<double> one_by_one;
   for (int i = 0; i < kStepsAlone; ++i) one_by_one.push_back(alone.report_one().count());
   std::ranges::sort(one_by_one);
   std::printf("%-48s p50 %8.3f ms (at most 0.150 ms)\n", "one job alone, ReportStep over loopback",
               1e3 * one_by_one[one_by_one.size() / 2]);
+  std::vector<double> empty;
+  for (int i = 0; i < kStepsAlone; ++i) empty.push_back(seconds_of_heartbeat(alone));
+  std::ranges::sort(empty);
+  std::printf("%-48s p50 %8.3f ms\n", "  a call that stores nothing, Heartbeat", 1e3 * empty[empty.size() / 2]);
+  if (settings.only == "alone") return;
 
-  {
+  if (settings.only != "lists") {
     Jobs one;
     one.push_back(std::make_unique<StepReporter>(coordinator.address, create_job(*jobs_service, "watched", 1), 1));
     const Heartbeats heartbeats(coordinator.address, one, 1);
     begin(one, 1);
     measure(one, pass);  // warms up
-    browsers_in_turns(settings, coordinator, one, "one job alone beside browsers");
+    browsers_in_turns(settings, coordinator, one, "one job alone");
     stop(one);
   }
-  if (settings.has_only_browsers) return;
-
-  std::vector<double> empty;
-  for (int i = 0; i < kStepsAlone; ++i) empty.push_back(seconds_of_heartbeat(alone));
-  std::ranges::sort(empty);
-  std::printf("%-48s p50 %8.3f ms\n", "  a call that stores nothing, Heartbeat", 1e3 * empty[empty.size() / 2]);
+  if (settings.only == "browsers") return;
 
   Jobs jobs;
   for (int i = 0; i < settings.jobs; ++i) {
@@ -519,28 +573,26 @@ void run(const LoadSettings& settings) {
   Heartbeats heartbeats(coordinator.address, jobs, settings.ranks);
   std::printf("%d ranks in %d jobs\n", settings.jobs * settings.ranks, settings.jobs);
 
+  if (settings.only == "lists") {
+    begin(jobs, 1);
+    measure(jobs, pass);  // warms up
+    lists_in_turns(settings, coordinator, jobs);
+    return stop(jobs);
+  }
   begin(jobs, kStepsAtOnce);
   say("ReportSteps, 64 steps a commit", measure(jobs, pass));
   stop(jobs);
   begin(jobs, 1);
-  const Latencies usual = measure(jobs, pass);
-  say("ReportStep, a commit each", usual);
+  say("ReportStep, a commit each", measure(jobs, pass));
 
-  {
-    const std::string idle = create_job(*jobs_service, "idle", 1);
-    const IdleWatchers watchers(coordinator.address, idle, kWatchers);
-    say_change("  with " + std::to_string(watchers.admitted()) + " of " + std::to_string(kWatchers) + " idle watchers",
-               measure(jobs, pass), usual, 5);
-  }
-  browsers_in_turns(settings, coordinator, jobs, "  the same beside browsers");
-  const Latencies listed = measure(jobs, [&] {
-    const auto end = LoadClock::now() + std::chrono::seconds(settings.seconds);
-    while (LoadClock::now() < end) {
-      list_at_once(coordinator.address, kLists);
-      std::this_thread::sleep_for(std::chrono::seconds(1));
-    }
+  const std::string idle = create_job(*jobs_service, "idle", 1);
+  take_turns(settings, jobs, "  the same beside " + std::to_string(kWatchers) + " idle watchers", 1.05, [&] {
+    auto watchers = std::make_unique<IdleWatchers>(coordinator.address, idle, kWatchers);
+    if (watchers->admitted() < kWatchers) throw std::runtime_error("a watcher was not let in");
+    return watchers;
   });
-  say_change("  with " + std::to_string(kLists) + " lists at once, again and again", listed, usual, 50);
+  browsers_in_turns(settings, coordinator, jobs, "  the same");
+  lists_in_turns(settings, coordinator, jobs);
 
   ask_why_weights_moved(coordinator, *jobs_service, folder.path());
   std::printf("%-48s %.3f s (at most 1 s)\n", "a scrape beside ten slow clients",
@@ -569,8 +621,10 @@ void run(const LoadSettings& settings) {
 }  // namespace equipoise::load
 
 int main(int argc, char** argv) {
+  using namespace equipoise::load;
   try {
-    equipoise::load::run(equipoise::load::settings_of(argc, argv));
+    if (argc == 3 && std::string(argv[1]) == kListsOption) list_for_ever(argv[2]);
+    run(settings_of(argc, argv));
     return 0;
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";

@@ -57,6 +57,13 @@ TEST(RunCommand, NamesTheNearestVerb) {
       "events, report)");
 }
 
+TEST(RunCommand, NamesNoVerbAndNoFlagThatIsNothingLikeIt) {
+  EXPECT_THAT(run({"nonsense"}).err,
+              StartsWith("equipoise: unknown verb \"nonsense\", expected one of: train, submit, "));
+  expect_bad_input({"train", "--frobnicate", "job.yaml"},
+                   "equipoise train: unknown option \"--frobnicate\"; see equipoise train --help");
+}
+
 TEST(RunCommand, NamesTheNearestFlag) {
   expect_bad_input({"train", "--nq", "2", "job.yaml"},
                    "equipoise train: unknown option \"--nq\", the nearest known one is --np");

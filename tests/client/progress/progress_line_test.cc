@@ -116,6 +116,21 @@ TEST(ProgressLine, CallsTheGroupWithTheHighestLossWorstAndOnlyIfThereAreTwo) {
   EXPECT_FALSE(worst_group(job));
 }
 
+TEST(ProgressLine, AnEvaluationBeforeTheFirstStepSaysNothingOfTheTraining) {
+  v1::TrainingJob job = example_job();
+  job.mutable_groups(0)->set_validation_loss(0.7);
+  job.mutable_groups(1)->set_validation_loss(0.6931);
+  job.set_validation_step(0);
+  EXPECT_EQ(worst_group(job, LossOf::kNewest)->name, "Republican");
+  EXPECT_TRUE(contains(worst_group_lines(job, 2, 80).front(), "Republican  loss 0.7500"));
+  job.set_validation_step(40);
+  EXPECT_EQ(worst_group(job, LossOf::kNewest)->name, "Democrat");
+  EXPECT_TRUE(contains(worst_group_lines(job, 2, 80).front(), "Democrat    loss 0.7000"));
+  job.set_validation_step(0);
+  job.set_step(0);
+  EXPECT_EQ(worst_group(job, LossOf::kNewest)->name, "Democrat");
+}
+
 TEST(ProgressLine, ReportsAnEvaluationByItsWorstGroup) {
   v1::TrainingJob job = example_job();
   EXPECT_EQ(evaluation_line(job), "");

@@ -90,7 +90,8 @@ TEST(RunMetrics, NamesFileLineAndField) {
   EXPECT_EQ(refusal(text), text.string() + ":1: field \"group_loss\" holds no number for group \"a\"");
   const auto no_evaluation = folder.write("4.jsonl", kTrainLine + "\n");
   EXPECT_EQ(refusal(no_evaluation), no_evaluation.string() + ": holds no line with \"split\": \"validation\"");
-  EXPECT_EQ(refusal(folder.path() / "none"), (folder.path() / "none").string() + ": cannot be read");
+  EXPECT_EQ(refusal(folder.path() / "none"),
+            (folder.path() / "none").string() + ": does not exist, expected the folder of a run or its metrics.jsonl");
 }
 
 TEST(RunComparison, PutsRunsSideBySideAndMarksEachOnesWorstGroup) {

@@ -21,5 +21,14 @@ TEST(NearestName, IsTheOneWithTheFewestEdits) {
   EXPECT_EQ(nearest_name("x", {}), "");
 }
 
+TEST(SimilarName, IsNoneWhereTheNearestOneIsAnotherWord) {
+  const std::vector<std::string> verbs = {"train", "submit", "checkpoints"};
+  EXPECT_EQ(similar_name("trian", verbs), "train");
+  EXPECT_EQ(similar_name("check", verbs), "checkpoints");
+  EXPECT_EQ(similar_name("trainer", verbs), "train");
+  EXPECT_EQ(similar_name("nonsense", verbs), "");
+  EXPECT_EQ(similar_name("x", {}), "");
+}
+
 }  // namespace nearest_name_test
 }  // namespace equipoise

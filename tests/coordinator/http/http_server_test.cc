@@ -9,6 +9,7 @@
 #include <array>
 #include <latch>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <semaphore>
 #include <string>
@@ -65,13 +66,19 @@ class Client {
 
 HttpResponse said(const std::string& text) { return plain_answer(200, text + "\n."); }
 
-// "/work" is made on a thread, once `may_go` is; all else at once. Both know the caller by its address.
+// "/work" is made on a thread, once `may_go` is; "/stream" streams the topic "t"; all else is answered at once. All
+// know the caller by its address.
 class Served {
  public:
   explicit Served(HttpServerLimits limits)
       : server(
             {.host = "127.0.0.1", .port = 0}, std::nullopt, limits,
             [this](const std::shared_ptr<const HttpRequest>& request, const HttpPeer& peer) -> HttpTurn {
+              if (request->path == "/stream") {
+                return HttpWork{.caller = peer.address, .make = [](const HttpDone& done) {
+                                  done(HttpStream{.topic = "t", .place = std::make_shared<int>(0)});
+                                }};
+              }
               if (request->path != "/work") return said("at once for " + peer.address);
               return HttpWork{.caller = peer.address, .make = [this, from = peer.address](const HttpDone& done) {
                                 begun.release();
@@ -156,6 +163,36 @@ TEST(HttpServer, TakesAConnectionFromTheAddressThatHasMost) {
   others.back().ask("/");
   EXPECT_THAT(others.back().answers(1), StartsWith("HTTP/1.1 200 "));
   served.may_go.count_down();
+}
+
+// Events are sent to a few streams at a time: what is published before all had their turn takes the place of the event
+// that they wait for, and the last one reaches each of them.
+TEST(HttpServer, SendsTheNewestEventToEveryStreamHoweverFastTheyCome) {
+  constexpr std::size_t kStreams = 120;
+  constexpr int kEvents = 400;
+  Served served({});
+  std::list<Client> clients;
+  for (std::size_t i = 0; i < kStreams; ++i) clients.emplace_back(served.server.port(), "127.0.0.1").ask("/stream");
+  const auto streams = [&] {
+    const auto watched = served.server.watched();
+    return watched.contains("t") ? watched.at("t").streams : 0;
+  };
+  while (streams() < kStreams) std::this_thread::yield();
+  for (int event = 1; event < kEvents; ++event) served.server.publish("t", "event " + std::to_string(event) + ";");
+  served.server.publish("t", "the last;\n.\n", HttpServer::Last::kYes);
+  std::size_t all = 0;
+  for (const Client& client : clients) {
+    const std::string text = client.answers(2);  // and there is no second: the stream ends behind it
+    EXPECT_EQ(Client::count_of(text), 1U);
+    EXPECT_THAT(text, ::testing::EndsWith("the last;\n.\n"));
+    int before = 0;
+    for (std::size_t at = text.find("event "); at != std::string::npos; at = text.find("event ", at + 1), ++all) {
+      const int event = std::stoi(text.substr(at + 6));
+      EXPECT_GT(event, before);
+      before = event;
+    }
+  }
+  EXPECT_LT(all, kStreams * (kEvents - 1)) << "none was passed over";
 }
 
 }  // namespace http_server_test

@@ -66,5 +66,21 @@ TEST(JobJson, TheWorstGroupsComeFirstAndNanIsWorst) {
   EXPECT_EQ(worst_groups(job, 99).back(), "unseen");
 }
 
+TEST(JobJson, AnEvaluationBeforeTheFirstStepDoesNotSayWhoIsWorstOffLater) {
+  v1::TrainingJob job;
+  for (const char* name : {"first", "second"}) {
+    job.add_groups()->set_name(name);
+    job.mutable_groups(job.groups_size() - 1)->set_validation_loss(0.6931);
+  }
+  job.mutable_groups(0)->set_train_loss(0.2);
+  job.mutable_groups(1)->set_train_loss(0.4);
+  job.set_step(100);
+  job.set_validation_step(0);
+  EXPECT_EQ(worst_groups(job, 1).front(), "second");
+  job.set_validation_step(50);
+  job.mutable_groups(0)->set_validation_loss(0.7);
+  EXPECT_EQ(worst_groups(job, 1).front(), "first");
+}
+
 }  // namespace
 }  // namespace equipoise::coordinator

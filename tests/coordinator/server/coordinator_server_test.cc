@@ -2,14 +2,17 @@
 #include "coordinator/server/coordinator_server.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <string>
 #include <thread>
@@ -234,6 +237,77 @@ TEST_F(CoordinatorServerTest, ARequestOfPeopleHasAtMostAMebibyte) {
   const auto created =
       call(&v1::TrainingJobService::Stub::CreateTrainingJob, *training_jobs_, create_request(spec), job);
   EXPECT_NE(created.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << created.error_message();
+}
+
+// Lists with the same words share an answer, which is never older than the call.
+TEST_F(CoordinatorServerTest, AListHasWhatWasMadeBeforeItHoweverManyAskForTheSame) {
+  const auto list = [this](v1::ListTrainingJobsResponse& response) {
+    return call(&v1::TrainingJobService::Stub::ListTrainingJobs, *training_jobs_, v1::ListTrainingJobsRequest(),
+                response);
+  };
+  std::atomic<bool> is_over = false;
+  std::vector<std::thread> others;
+  for (int i = 0; i < 6; ++i) {
+    others.emplace_back([&] {
+      v1::ListTrainingJobsResponse response;
+      while (!is_over) EXPECT_TRUE(list(response).ok());
+    });
+  }
+  for (int made = 1; made <= 40; ++made) {
+    const std::string id = create(v1::LAUNCH_MODE_EXTERNAL, 1).id();
+    v1::ListTrainingJobsResponse response;
+    EXPECT_TRUE(list(response).ok());
+    ASSERT_EQ(response.jobs_size(), made);
+    EXPECT_EQ(response.jobs(0).id(), id) << "the newest first";
+  }
+  is_over = true;
+  for (auto& other : others) other.join();
+}
+
+// More than share one answer; each is answered, and counted.
+TEST_F(CoordinatorServerTest, CallsThatAskForTheSameAtOnceAreAllAnswered) {
+  constexpr int kCalls = 600;
+  const std::string id = create(v1::LAUNCH_MODE_EXTERNAL, 1).id();
+  struct Call {
+    grpc::ClientContext context;
+    v1::GetTrainingJobRequest request;
+    v1::TrainingJob job;
+  };
+  std::vector<std::unique_ptr<Call>> calls;
+  std::atomic<int> found = 0, not_found = 0, left = 2 * kCalls;
+  server_->shared().read([&](JobController& /*core*/) {  // so that they wait for each other
+    for (int i = 0; i < 2 * kCalls; ++i) {
+      Call& one = *calls.emplace_back(std::make_unique<Call>());
+      one.request.set_id(i % 2 == 0 ? id : "survey-00000000");
+      training_jobs_->async()->GetTrainingJob(&one.context, &one.request, &one.job, [&](const grpc::Status& status) {
+        found += status.ok() && one.job.id() == id;
+        not_found += status.error_code() == grpc::StatusCode::NOT_FOUND && one.request.id() != id;
+        --left;
+      });
+    }
+  });
+  while (left > 0) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(found, kCalls);
+  EXPECT_EQ(not_found, kCalls);
+  const std::string page = metrics_page();
+  for (const char* code : {"OK", "NOT_FOUND"}) {
+    EXPECT_THAT(page, HasSubstr("code=\"" + std::string(code) + "\",method=\"TrainingJobService/GetTrainingJob\"} " +
+                                std::to_string(kCalls)));
+  }
+}
+
+TEST_F(CoordinatorServerTest, BytesThatAreNoRequestAreAnInvalidArgument) {
+  grpc::GenericStub stub(channel_);
+  const grpc::Slice slice(std::string("\x0a\xff", 2));  // a text that ends before its length
+  grpc::ClientContext context;
+  const grpc::ByteBuffer request(&slice, 1);
+  grpc::ByteBuffer response;
+  std::promise<grpc::Status> answered;
+  stub.UnaryCall(&context, "/equipoise.v1.TrainingJobService/GetTrainingJob", {}, &request, &response,
+                 [&](grpc::Status status) { answered.set_value(std::move(status)); });
+  const grpc::Status status = answered.get_future().get();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(status.error_message(), "the bytes of the request are not those of a GetTrainingJobRequest");
 }
 
 TEST_F(CoordinatorServerTest, WhoeverWatchesHealthHearsOfAnEnd) {
@@ -671,6 +745,21 @@ TEST_F(StandardServicesTest, ReflectionDescribesOurMessages) {
       raw_call(server_.address(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
                field(kFileContainingSymbol, "equipoise.v1.TrainingJob"));
   EXPECT_THAT(answer, HasSubstr("state_reason"));
+}
+
+// By the names that the details of a status have, as no tool knows ours.
+TEST_F(StandardServicesTest, ReflectionDescribesTheDetailsOfErrors) {
+  constexpr int kFileByFilename = 3, kFileContainingSymbol = 4;
+  for (const auto& [kind, name] : {std::pair(kFileContainingSymbol, "google.rpc.ErrorInfo"),
+                                   std::pair(kFileContainingSymbol, "google.rpc.BadRequest"),
+                                   std::pair(kFileContainingSymbol, "google.rpc.RetryInfo"),
+                                   std::pair(kFileByFilename, "google/rpc/error_details.proto")}) {
+    const std::string answer = raw_call(
+        server_.address(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", field(kind, name));
+    EXPECT_THAT(answer, HasSubstr(".google.rpc.FieldViolation")) << name;
+    EXPECT_THAT(answer, HasSubstr("google/protobuf/duration.proto")) << name;
+    EXPECT_THAT(answer, Not(HasSubstr("equipoise.v1"))) << name;
+  }
 }
 
 }  // namespace coordinator_server_test

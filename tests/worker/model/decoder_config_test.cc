@@ -80,7 +80,7 @@ TEST_F(ConfigFile, YarnStretchesTheWavesThatTurnOnceOrLess) {
 
 TEST_F(ConfigFile, RefusesAnotherModelTypeWithTheSupportedOnes) {
   expect_refused(gemma({{"model_type", "mamba"}}),
-                 R"(field model_type is ""mamba"", expected one of: gemma, gemma2, gemma3_text, )"
+                 R"(field model_type is "mamba", expected one of: gemma, gemma2, gemma3_text, )"
                  "llama, mistral, phi3, qwen2, qwen3");
   expect_refused(gemma({{"model_type", nullptr}}), "expected one of: gemma");
 }
