@@ -279,7 +279,7 @@ export function jobView(view: View, id: string): void {
     showTrouble(next);
     const hasGroups = (next.groups?.length ?? 0) > 0;
     curvesPlace.hidden = !hasGroups;
-    nothing.hidden = hasGroups || !isFinal;
+    nothing.hidden = hasGroups || !hasEnded;
     showGroups();
     addLive(next, step);
     void readCurves(hasEnded || (groups.length === 0 && (next.groups?.length ?? 0) > 0));

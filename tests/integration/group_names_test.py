@@ -97,7 +97,7 @@ class GroupNames(programs.ProgramTest):
             browser.key(key="Enter")
             browser.wait(text=f"{name} at step 4", selector=".why .answer")
             self.assertEqual(browser.text(selector=".why .trouble"), "")
-        shown = browser.csv(name="CSV of Weight α of each group")
+        shown = browser.csv(name="CSV of Weight α by group")
         heads = next(csv.reader(io.StringIO(shown)))[1:]
         self.assertEqual(len(heads), 8)
         self.assertLessEqual(set(heads), {"'" + name if name[0] in "=+-@" else name for name in NAMES})

@@ -277,6 +277,7 @@ class Secured(security_test.Security, PageTest):
         browser.fill(label="Token", value=token)
         browser.key(key="Enter")
         browser.wait(text="QUEUED", selector=".job")
+        self.assertEqual(browser.count(selector='p:visible:text("It has no curves")'), 0, "it may have some yet")
         self.assertNotIn(token, json.dumps(browser.stored()), "it is in no address, no cookie and goes with the tab")
         browser.click(name="Cancel")
         browser.click(name="Cancel the job", within="dialog")
