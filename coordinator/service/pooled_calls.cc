@@ -3,9 +3,8 @@
 #include <grpcpp/support/slice.h>
 
 #include <cstddef>
-#include <span>
-#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace equipoise::coordinator {
@@ -30,12 +29,10 @@ class KeptBytes {
   const std::size_t own_, sum_;
 };
 
-Digest digest_of(const char* method, const grpc::ByteBuffer& request) {
+Digest digest_of(std::string_view method, const google::protobuf::Message& request) {
   Sha256 sha256;
   sha256.add_text(method);
-  std::vector<grpc::Slice> slices;
-  if (!request.Dump(&slices).ok()) throw std::invalid_argument("the request has no bytes");
-  for (const grpc::Slice& slice : slices) sha256.update(std::as_bytes(std::span(slice.begin(), slice.size())));
+  sha256.update(request.SerializeAsString());
   return sha256.finish();
 }
 
@@ -94,53 +91,43 @@ PooledCalls::Batch PooledCalls::close(const Digest& key, const std::shared_ptr<B
   return std::move(*batch);
 }
 
-void PooledCalls::answer(const char* method, Batch batch, const std::function<grpc::ByteBuffer()>& make) const {
+void PooledCalls::answer(const Batch& batch, const std::function<grpc::ByteBuffer()>& make) {
+  const RpcBoundary& boundary = batch.front().call->boundary();
+  const char* const method = batch.front().call->method();
   grpc::ByteBuffer bytes;
-  const grpc::Status status = boundary_.answer(method, [&] { bytes = make(); });
+  const grpc::Status status = boundary.answer(method, [&] { bytes = make(); });
   for (std::size_t at = 0; at < batch.size(); ++at) {
-    if (at > 0) boundary_.count(method, status);
-    *batch[at].response = bytes;
-    batch[at].reactor->Finish(status);
+    if (at > 0) boundary.count(method, status);
+    batch[at].call->finish(status, bytes);
   }
 }
 
-grpc::ServerUnaryReactor* PooledCalls::serve_shared(grpc::CallbackServerContext& context, const char* method,
-                                                    const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
-                                                    std::function<grpc::ByteBuffer()> make) const {
-  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
-  const auto kept = std::make_shared<const KeptBytes>(bytes_, request.Length());
-  std::shared_ptr<const AdmittedCall> call;  // counts until the answer is given
+void PooledCalls::serve_shared(AnsweredCall& call, const google::protobuf::Message& request,
+                               std::function<grpc::ByteBuffer()> make) const {
+  const std::size_t bytes = request.ByteSizeLong();
+  const auto kept = std::make_shared<const KeptBytes>(bytes_, bytes);
   std::string caller;
-  Digest key{};
-  const grpc::Status refusal = boundary_.let_in(method, [&] {
-    call = boundary_.admit(context, method);
-    check_size(request.Length());
-    caller = caller_of(context, *call);
-    key = digest_of(method, request);
+  const grpc::Status refusal = call.boundary().let_in(call.method(), [&] {
+    check_size(bytes);
+    caller = caller_of(call);
     if (kept->is_too_much()) throw too_many_waiting(when_full_);
   });
-  if (!refusal.ok()) {
-    reactor->Finish(refusal);
-    return reactor;
-  }
+  if (!refusal.ok()) return call.finish(refusal);
+  const Digest key = digest_of(call.method(), request);
   std::shared_ptr<Batch> batch;
   {
     const std::lock_guard lock(mutex_);
     std::shared_ptr<Batch>& open = open_[key];
     const bool is_first = open == nullptr || open->size() >= kMostOfBatch;
     if (is_first) open = std::make_shared<Batch>();
-    open->push_back({.reactor = reactor,
-                     .response = &response,
-                     .kept = std::make_shared<const std::pair<decltype(call), decltype(kept)>>(call, kept)});
-    if (!is_first) return reactor;
+    open->push_back({.call = &call, .kept = kept});
+    if (!is_first) return;
     batch = open;
   }
-  const bool is_taken = pool_.run(
-      caller, [this, method, key, batch, make = std::move(make)] { answer(method, close(key, batch), make); });
-  if (!is_taken) {
-    answer(method, close(key, batch), [this]() -> grpc::ByteBuffer { throw too_many_waiting(when_full_); });
-  }
-  return reactor;
+  const bool is_taken =
+      pool_.run(caller, [this, key, batch, make = std::move(make)] { answer(close(key, batch), make); });
+  if (is_taken) return;
+  answer(close(key, batch), [this]() -> grpc::ByteBuffer { throw too_many_waiting(when_full_); });
 }
 
 }  // namespace equipoise::coordinator

@@ -3,11 +3,7 @@
 #pragma once
 
 #include <google/protobuf/message.h>
-<<<<<<< HEAD
 #include <grpcpp/support/byte_buffer.h>
-#include <grpcpp/support/server_callback.h>
-=======
->>>>>>> helper-2
 
 #include <atomic>
 #include <cstddef>
@@ -15,7 +11,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,16 +39,6 @@ struct PooledWork {
   std::function<void(const AdmittedCall&)> body;  // makes the answer
 };
 
-// A message in bytes, as a call carries it. Throws std::invalid_argument where they are not those of `Message`.
-template <typename Message>
-Message parsed(const grpc::ByteBuffer& bytes) {
-  Message message;
-  grpc::Slice slice;
-  if (!bytes.DumpToSingleSlice(&slice).ok() || !message.ParseFromArray(slice.begin(), static_cast<int>(slice.size()))) {
-    throw std::invalid_argument("the bytes of the request are not those of a " + Message::descriptor()->name());
-  }
-  return message;
-}
 grpc::ByteBuffer bytes_of(const google::protobuf::Message& message);
 
 // May be used from any thread.
@@ -65,34 +50,24 @@ class PooledCalls {
   // Finishes `call`. What `work` refers to lives until then.
   void serve(AnsweredCall& call, PooledWork work) const;
   // A call of people: check_size() and caller_of() let it in.
-<<<<<<< HEAD
-  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method,
-                                  const google::protobuf::Message& request,
-                                  std::function<void(const AdmittedCall&)> body) const;
-  // A call of people that changes nothing. `make` makes the answer after the call has come in, for all calls with these
-  // bytes of a request that wait by then; it throws as a body does.
-  grpc::ServerUnaryReactor* serve_shared(grpc::CallbackServerContext& context, const char* method,
-                                         const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
-                                         std::function<grpc::ByteBuffer()> make) const;
-
- private:
-  struct SharedCall {
-    grpc::ServerUnaryReactor* reactor;
-    grpc::ByteBuffer* response;
-    std::shared_ptr<const void> kept;  // until the call is answered
-  };
-  using Batch = std::vector<SharedCall>;
-  // No call joins it any more.
-  Batch close(const Digest& key, const std::shared_ptr<Batch>& batch) const;
-  void answer(const char* method, Batch batch, const std::function<grpc::ByteBuffer()>& make) const;
-
-  const RpcBoundary boundary_;
-=======
   void serve(AnsweredCall& call, const google::protobuf::Message& request,
              std::function<void(const AdmittedCall&)> body) const;
 
+  // A call of people that changes nothing. `make` makes the answer after the call has come in, for all calls of its
+  // method with the same request that wait by then; it throws as a body does.
+  void serve_shared(AnsweredCall& call, const google::protobuf::Message& request,
+                    std::function<grpc::ByteBuffer()> make) const;
+
  private:
->>>>>>> helper-2
+  struct SharedCall {
+    AnsweredCall* call;
+    std::shared_ptr<const void> kept;  // until the call is answered
+  };
+  using Batch = std::vector<SharedCall>;
+  // No call joins it any more. It has one at least.
+  Batch close(const Digest& key, const std::shared_ptr<Batch>& batch) const;
+  static void answer(const Batch& batch, const std::function<grpc::ByteBuffer()>& make);
+
   CallPool& pool_;
   const Refusal::Code when_full_;
   mutable std::atomic<std::size_t> bytes_ = 0;             // of all requests that are kept

@@ -84,14 +84,23 @@ void AnsweredCall::no_message() {
 }
 
 void AnsweredCall::finish(const grpc::Status& status) {
+  bool is_own = false;
+  if (status.ok()) EQUIPOISE_CHECK(MessageBytes::Serialize(response_, &bytes_, &is_own).ok());
+  send(status);
+}
+
+void AnsweredCall::finish(const grpc::Status& status, grpc::ByteBuffer answer) {
+  bytes_.Swap(&answer);
+  send(status);
+}
+
+void AnsweredCall::send(const grpc::Status& status) {
   const bool is_wrong_token = status.error_code() == grpc::StatusCode::PERMISSION_DENIED && admitted().is_of_stranger();
   if (is_wrong_token) note_vain_call();
   leave();
   note_answer();
   begin_sending();
   if (!status.ok()) return Finish(status);
-  bool is_own = false;
-  EQUIPOISE_CHECK(MessageBytes::Serialize(response_, &bytes_, &is_own).ok());
   StartWriteAndFinish(&bytes_, grpc::WriteOptions(), status);
 }
 

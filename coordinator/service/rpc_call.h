@@ -89,6 +89,8 @@ class AnsweredCall : public RpcCall {
  public:
   // The answer, or why there is none. Once, from any thread; nothing may be done with the call afterwards.
   void finish(const grpc::Status& status);
+  // With the bytes of an answer, which others may get too, in place of the response.
+  void finish(const grpc::Status& status, grpc::ByteBuffer answer);
 
  protected:
   // Both are of the class that is made of it.
@@ -99,10 +101,11 @@ class AnsweredCall : public RpcCall {
  private:
   void received(grpc::ByteBuffer& message) final;
   void no_message() final;
+  void send(const grpc::Status& status);
 
   google::protobuf::Message& request_;
   google::protobuf::Message& response_;
-  grpc::ByteBuffer bytes_;  // of the response
+  grpc::ByteBuffer bytes_;  // of the answer
 };
 
 // Which live as long as the call.
