@@ -84,6 +84,7 @@ void announce(const std::filesystem::path& file, const CoordinatorServer& server
                                   {"metrics", server.http_address()},
                                   {"http", server.http_address()},
                                   {"pid", static_cast<std::int64_t>(getpid())}};
+  remove_abandoned(file);
   write_durably(file, content.dump() + "\n");
 }
 

@@ -4,6 +4,8 @@
 #include <torch/utils.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -11,6 +13,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "common/base/activity_file.h"
 #include "common/base/build_version.h"
@@ -18,12 +22,14 @@
 #include "common/base/error.h"
 #include "common/base/host_port.h"
 #include "common/base/message_text.h"
+#include "common/base/network_interfaces.h"
 #include "common/base/service_access.h"
 #include "common/base/standard_streams.h"
 #include "common/config/path_roots.h"
 #include "common/process/earlier_process.h"
 #include "common/protocol/reconnection.h"
 #include "worker/client/heartbeat.h"
+#include "worker/client/reach.h"
 #include "worker/collective/cpu_collective.h"
 #include "worker/collective/host_resources.h"
 #include "worker/evaluate/evaluation_run.h"
@@ -180,15 +186,32 @@ void run_merge(const MergeFiles& files) {
   std::printf("%s\n", merge_text(report).c_str());
 }
 
-// Whether the ranks of an mpirun reach each other: each adds its number.
-void run_meeting(const MpiSession& session) {
+// Whether the ranks of an mpirun reach each other, by adding their numbers, and the coordinator, if there is one. The
+// first says how far the clocks of their hosts are apart.
+void run_meeting(const MpiSession& session, const std::string& coordinator) {
   constexpr std::chrono::seconds kLongest{45};
+  constexpr std::chrono::milliseconds kLongestConnection{10'000};
+  if (!coordinator.empty()) check_coordinator_address(coordinator);
   const auto ranks = make_mpi_collective(session, kLongest);
-  double sum = session.info().rank;
+  const RankInfo info = session.info();
+  double sum = info.rank;
   ranks->all_reduce_sum(std::span(&sum, 1));
-  const double world = session.info().world_size;
+  const double world = info.world_size;
   if (sum != world * (world - 1) / 2) throw PeerError("the ranks' numbers do not add up");
-  if (session.info().rank == 0) std::printf("%d ranks\n", session.info().world_size);
+  // All are here: what their clocks say is of one moment.
+  std::vector<double> clock_W(static_cast<std::size_t>(info.world_size));
+  clock_W[static_cast<std::size_t>(info.rank)] =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  ranks->all_reduce_sum(clock_W);
+  const std::string why =
+      coordinator.empty() ? "" : why_out_of_reach(*parse_host_port(coordinator), kLongestConnection);
+  // The end of one ends all: each has tried by then.
+  ranks->all_reduce_sum(std::span(&sum, 1));
+  if (!why.empty()) {
+    throw PeerError(host_name("a host") + " cannot reach the coordinator at " + coordinator + ": " + why);
+  }
+  const auto [earliest, latest] = std::ranges::minmax_element(clock_W);
+  if (info.rank == 0) std::printf("%d ranks, clocks %.1f s apart\n", info.world_size, *latest - *earliest);
 }
 
 // Which of these processes of this host are there yet: what is asked of a host where ranks may have survived SIGKILL.
@@ -283,7 +306,8 @@ int main(int argc, char** argv) {
   std::vector<std::string> wanted;
   CLI::App* const processes = app.add_subcommand("processes", "Which ranks of before are left, for the coordinator");
   processes->add_option("PID:SECONDS", wanted, "process, and for how long it has run at least")->required();
-  const CLI::App* const meet = app.add_subcommand("meet", "Whether ranks reach each other, for `equipoise doctor`");
+  const CLI::App* const meet = app.add_subcommand(
+      "meet", "Whether ranks reach each other, and --coordinator if it is given, for `equipoise doctor`");
   try {
     app.parse(argc, argv);
     const bool is_rank = !*evaluate && !*merge && !*meet && !*processes;
@@ -301,7 +325,7 @@ int main(int argc, char** argv) {
     if (*processes) return equipoise::run_processes(wanted);
     session.emplace(std::chrono::seconds(options.start_timeout_seconds));
     if (*evaluate) return equipoise::run_evaluation_rank(files, *session);
-    if (*meet) return equipoise::run_meeting(*session);
+    if (*meet) return equipoise::run_meeting(*session, options.coordinator);
     equipoise::run_rank(options, *session);
   });
   session.reset();

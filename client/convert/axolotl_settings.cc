@@ -22,7 +22,7 @@ save_total_limit: 4
 eval_strategy: 'no'
 gradient_checkpointing: true
 disable_dropout: true
-bf16: false
+bf16: true
 seed: 42
 beta: 0.1
 loss_type: [sigmoid]
@@ -82,9 +82,10 @@ constexpr std::array kAxolotl = {
                    "the chat template is the model folder's, or a Jinja file: model.chat_template"},
     TrainerSetting{"chat_template_jinja chat_template_kwargs", kRefused, "", "",
                    "write the template into a file, and name it in model.chat_template"},
-    TrainerSetting{"bf16 bfloat16", kRenamed, "bf16", "auto=true true=true full=true false=false", ""},
+    TrainerSetting{"bf16 bfloat16", kRenamed, "bf16", "auto=true true=true full=true false=false",
+                   "auto by default, which is true on every GPU that has bfloat16"},
     TrainerSetting{"fp16 float16", kRenamed, "fp16", "", ""},
-    TrainerSetting{"float32", kIgnored, "", "", "it is what holds without bf16"},
+    TrainerSetting{"float32", kIgnored, "", "", "it is what holds with bf16: false"},
     TrainerSetting{"tf32", kRenamed, "tf32", "", ""},
     TrainerSetting{"load_in_4bit", kRenamed, "load_in_4bit", "", ""},
     TrainerSetting{"load_in_8bit", kRenamed, "load_in_8bit", "", ""},
@@ -136,7 +137,9 @@ constexpr std::array kAxolotl = {
                    kIgnored, "", "", kReading},
     TrainerSetting{"dataloader_drop_last", kRenamed, "dataloader_drop_last", "", ""},
     // Optimiser and steps.
-    TrainerSetting{"micro_batch_size batch_size", kRenamed, "per_device_train_batch_size", "", ""},
+    TrainerSetting{"micro_batch_size", kRenamed, "per_device_train_batch_size", "", ""},
+    TrainerSetting{"batch_size", kRefused, "", "",
+                   "give micro_batch_size and gradient_accumulation_steps, whose product it is"},
     TrainerSetting{"gradient_accumulation_steps", kRenamed, "gradient_accumulation_steps", "", ""},
     TrainerSetting{"num_epochs", kRenamed, "num_train_epochs", "", ""},
     TrainerSetting{"max_steps", kRenamed, "max_steps", "", ""},

@@ -62,6 +62,16 @@ bool is_shared_with_trl(const TrainerTable& table, std::span<const TrainerSettin
   return table.trainer != Trainer::kTrl && part.data() == transformers_settings().data();
 }
 
+// Two settings of a configuration that mean one of TRL's, with different values. The method (rl: dpo) says only which
+// loss holds where no other setting does, and a list of an adapter's layers is a part of all of them.
+bool contradict(const GivenSetting& earlier, const YAML::Node& value, std::string_view trl_name) {
+  if (earlier.name.empty() || earlier.name == "rl" || earlier.name == "stage") return false;
+  const TrainerSetting* const in_trl = trainer_table(Trainer::kTrl).find(trl_name);
+  const bool counts =
+      in_trl != nullptr && in_trl->rule != SettingRule::kIgnored && in_trl->rule != SettingRule::kRefused;
+  return counts && trl_name != "lora_target_modules" && YAML::Dump(earlier.value) != YAML::Dump(value);
+}
+
 // What each given setting says by itself. Renamed ones go to `renamed`.
 void apply(const TrainerTable& table, const GivenSettings& given, GivenSettings& renamed, TrlJob& job) {
   for (const auto& part : table.settings) {
@@ -88,7 +98,11 @@ void apply(const TrainerTable& table, const GivenSettings& given, GivenSettings&
             break;
           case SettingRule::kRenamed:
             if (const auto value = translated_value(setting, name, found->second, job)) {
-              renamed[std::string(setting.ours)] = {*value, found->second.place, name};
+              GivenSetting& in_trl = renamed[std::string(setting.ours)];
+              if (contradict(in_trl, *value, setting.ours)) {
+                job.fault(name, "is given beside " + in_trl.name + ", which says the same: expected one of them");
+              }
+              in_trl = {*value, found->second.place, name};
             }
             break;
         }
@@ -128,10 +142,20 @@ std::vector<std::string> without_program(std::vector<std::string> flags) {
 
 // The `--config FILE` of TRL's command line is taken out of `flags`.
 std::filesystem::path take_config(std::vector<std::string>& flags) {
-  const auto found = std::ranges::find(flags, "--config");
-  if (found == flags.end() || found + 1 == flags.end()) return {};
-  std::filesystem::path file = *(found + 1);
-  flags.erase(found, found + 2);
+  constexpr std::string_view kFlag = "--config", kWithFile = "--config=";
+  std::filesystem::path file;
+  for (auto flag = flags.begin(); flag != flags.end();) {
+    const bool has_file = flag->starts_with(kWithFile);
+    if (!has_file && *flag != kFlag) {
+      ++flag;
+      continue;
+    }
+    if (!file.empty()) throw std::invalid_argument("--config is given twice, expected one file");
+    const auto end = flag + (has_file || flag + 1 == flags.end() ? 1 : 2);
+    file = has_file ? flag->substr(kWithFile.size()) : flag + 1 == end ? "" : *(flag + 1);
+    if (file.empty()) throw std::invalid_argument("--config: expected a file, as in --config dpo.yaml");
+    flag = flags.erase(flag, end);
+  }
   return file;
 }
 
@@ -150,6 +174,7 @@ void read_trl_section(const GivenSettings& given, GivenSettings& renamed, TrlJob
   if (section == given.end()) return;
   if (!section->second.value.IsMap()) return job.fault("trl", "expected a mapping such as {beta: 0.1}");
   for (const auto& entry : section->second.value) {
+    if (entry.second.IsNull()) continue;
     if (entry.first.IsScalar() && entry.first.Scalar() == "beta") {
       renamed["beta"] = {entry.second, section->second.place, "trl.beta"};
     } else {

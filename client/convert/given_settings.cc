@@ -34,12 +34,17 @@ void give(const std::string& name, const YAML::Node& value, const std::string& p
 
 bool is_flag(const std::string& word) { return word.size() > 2 && word.starts_with("--"); }
 
+// A list or a mapping in JSON, which is YAML; else the word as it is, whatever YAML could read in "a: b" or "#1".
+YAML::Node word_value(const std::string& flag, const std::string& word) {
+  const bool has_parts = word.starts_with('[') || word.starts_with('{');
+  return has_parts ? parse_yaml(YamlSource::text(flag), word) : YAML::Node(word);
+}
+
 YAML::Node flag_value(const std::string& flag, const std::vector<std::string>& words) {
-  const YamlSource source = YamlSource::text(flag);
   if (words.empty()) return YAML::Node("true");
-  if (words.size() == 1) return parse_yaml(source, words.front());
+  if (words.size() == 1) return word_value(flag, words.front());
   YAML::Node list(YAML::NodeType::Sequence);
-  for (const std::string& word : words) list.push_back(parse_yaml(source, word));
+  for (const std::string& word : words) list.push_back(word_value(flag, word));
   return list;
 }
 

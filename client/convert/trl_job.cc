@@ -17,6 +17,15 @@ namespace {
 bool is_yes(std::string_view text) { return translated("true=1 yes=1 on=1 y=1 t=1 1=1", text).has_value(); }
 bool is_no(std::string_view text) { return translated("false=1 no=1 off=1 n=1 f=1 0=1", text).has_value(); }
 
+std::optional<double> number_in(std::string_view text) {
+  double value = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, value);
+  return read.ec == std::errc() && read.ptr == end && std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+bool is_one(std::string_view text) { return number_in(text) == 1.0; }
+
 }  // namespace
 
 TrlJob::TrlJob(const ConversionRequest& request, const GivenSettings& given, Conversion& result)
@@ -71,6 +80,7 @@ void TrlJob::set_text(std::string_view name, std::string_view key, const std::st
 }
 
 std::optional<std::string> TrlJob::text(std::string_view name) {
+  read_.emplace(name);
   const GivenSetting* const setting = find(name);
   if (setting == nullptr) return std::nullopt;
   if (setting->value.IsScalar()) return setting->value.Scalar();
@@ -81,10 +91,7 @@ std::optional<std::string> TrlJob::text(std::string_view name) {
 std::optional<double> TrlJob::number(std::string_view name) {
   const std::optional<std::string> found = text(name);
   if (!found) return std::nullopt;
-  double value = 0;
-  const char* const end = found->data() + found->size();
-  const auto read = std::from_chars(found->data(), end, value);
-  if (read.ec == std::errc() && read.ptr == end && std::isfinite(value)) return value;
+  if (const auto value = number_in(*found)) return value;
   fault(name, "is " + quoted_text(*found) + ", expected a number");
   return std::nullopt;
 }
@@ -97,6 +104,7 @@ bool TrlJob::truth(std::string_view name) {
 }
 
 std::vector<std::string> TrlJob::texts(std::string_view name) {
+  read_.emplace(name);
   const GivenSetting* const setting = find(name);
   std::vector<std::string> found;
   if (setting == nullptr) return found;
@@ -167,7 +175,10 @@ void TrlJob::model() {
 void TrlJob::adapter() {
   const bool goes_on = result_.spec.model().has_adapter();
   const bool keeps_dropout = find("disable_dropout") != nullptr && !truth("disable_dropout");
-  if (!truth("use_peft")) return;
+  if (!truth("use_peft")) {
+    if (keeps_dropout) note("disable_dropout", "has no effect: the model itself never drops, and it has no adapter");
+    return;
+  }
   if (const auto dropout = number("lora_dropout"); dropout && *dropout > 0) {
     if (keeps_dropout) {
       set_number("lora_dropout", "model.lora.dropout", *dropout);
@@ -221,13 +232,16 @@ void TrlJob::loss() {
     set_text("loss_type", "loss.length_normalized", "true");
   }
   const std::vector<std::string> weights = texts("loss_weights");
+  if (!weights.empty() && weights.size() != types.size()) {
+    fault("loss_weights", "has " + std::to_string(weights.size()) + " weights for " + std::to_string(types.size()) +
+                              (types.size() == 1 ? " loss" : " losses"));
+  } else if (!weights.empty() && !is_one(weights.front())) {
+    fault("loss_weights", "expected 1 for the first loss: another weight is another learning rate");
+  }
   const bool adds_sft = types.size() == 2 && types[1] == "sft" && types.front() != "sft";
   if (types.size() > 1 && !adds_sft) {
     fault("loss_type", "is a sum of losses, expected one loss, or one and sft");
   } else if (types.size() > 1) {
-    if (!weights.empty() && weights.front() != "1" && weights.front() != "1.0") {
-      fault("loss_weights", "expected 1 for the first loss");
-    }
     set_text(weights.size() == 2 ? "loss_weights" : "loss_type", "loss.sft_weight",
              weights.size() == 2 ? weights[1] : "1");
     note("loss_type", "sft is averaged over the tokens of each answer here, of the whole batch in TRL");
@@ -243,11 +257,13 @@ void TrlJob::loss() {
 }
 
 void TrlJob::batch() {
-  const double batch = number("per_device_train_batch_size").value_or(8) *
-                       number("gradient_accumulation_steps").value_or(1) * request_.workers;
+  double workers = request_.workers;
+  if (workers == 1) workers = number("num_processes").value_or(1);  // of TRL's own launcher
+  const double batch =
+      number("per_device_train_batch_size").value_or(8) * number("gradient_accumulation_steps").value_or(1) * workers;
   set_number("per_device_train_batch_size", "training.global_batch_size", batch);
-  set_number("workers", "launch.workers", request_.workers);
-  if (request_.workers == 1) {
+  set_number(is_given("num_processes") ? "num_processes" : "workers", "launch.workers", workers);
+  if (workers == 1) {
     note("per_device_train_batch_size", "is taken for one device; --workers N is for N devices");
   }
   const auto steps = number("max_steps");
@@ -345,13 +361,15 @@ void TrlJob::optimizer() {
 
 void TrlJob::logging() {
   const std::string strategy = text("logging_strategy").value_or("steps");
-  std::optional<double> every = number("logging_steps");
+  std::optional<double> every;
   if (strategy == "epoch") {
     every = epoch_steps("logging_strategy");
-  } else if (strategy == "no") {
+  } else if (is_no(strategy)) {
     return note("logging_strategy", "every step is written to metrics.jsonl; logging.every_steps thins it");
-  } else if (every) {
-    every = steps_of("logging_steps", *every);
+  } else if (strategy != "steps") {
+    return fault("logging_strategy", "is " + quoted_text(strategy) + ", expected no, steps or epoch");
+  } else if (const auto given = number("logging_steps")) {
+    every = steps_of("logging_steps", *given);
   }
   if (every) set_number("logging_steps", "logging.every_steps", *every);
 }
@@ -366,6 +384,14 @@ void TrlJob::evaluation() {
   const bool has_axolotls =
       request_.trainer == Trainer::kAxolotl && (is_given("eval_steps") || is_given("evals_per_epoch"));
   if (!is_on && !has_axolotls) return;
+  const v1::DataSpec& data = result_.spec.data();
+  if (!is_on && data.validation().empty() && data.validation_files().empty()) {  // axolotl evaluates nothing then
+    for (const char* const setting : {"eval_steps", "evals_per_epoch"}) {
+      read_.emplace(setting);
+      if (is_given(setting)) note(setting, "has no effect: there are no validation pairs");
+    }
+    return;
+  }
   std::optional<double> every;
   if (const auto per_epoch = number("evals_per_epoch"); per_epoch && *per_epoch > 0) {
     if (const auto steps = epoch_steps("evals_per_epoch")) every = std::max(1.0, std::floor(*steps / *per_epoch));
@@ -391,6 +417,8 @@ void TrlJob::checkpoints() {
     return set_text("save_strategy", "checkpoint.every_seconds", "0");
   } else if (strategy == "best") {
     return fault("save_strategy", "write training.early_stopping with metric, mode and keep_best: true instead");
+  } else if (strategy != "steps" && strategy != "epoch") {
+    return fault("save_strategy", "is " + quoted_text(strategy) + ", expected no, steps or epoch");
   } else if (const auto given = number("save_steps")) {
     every = steps_of("save_steps", *given);
   }
@@ -412,6 +440,33 @@ void TrlJob::compute() {
   optimizer();
   evaluation();
   checkpoints();
+  name_unread();
+}
+
+std::string TrlJob::why_unread(std::string_view name, const TrainerSetting& setting) const {
+  constexpr std::string_view kOfTraining = " datasets dataset_name dataset_train_split dataset ";
+  constexpr std::string_view kOfValidation = " test_datasets dataset_test_split eval_dataset ";
+  const auto is_of = [&](std::string_view names) {
+    return names.find(" " + std::string(name) + " ") != std::string_view::npos;
+  };
+  if (name == "model_name_or_path" && !request_.model.empty()) return "--model is taken instead";
+  if (is_of(kOfTraining) && !request_.train.empty()) return "--train is taken instead";
+  if (is_of(kOfValidation) && !request_.validation.empty()) return "--validation is taken instead";
+  std::string why = "has no effect beside the other settings";
+  if (!setting.note.empty()) why.append(": ").append(setting.note);
+  return why;
+}
+
+void TrlJob::name_unread() {
+  for (const auto& [name, setting] : given_) {
+    if (setting.place.empty() || read_.contains(name) || name == "trl") continue;
+    for (const TrainerTable* const table : {&trainer_table(request_.trainer), &trainer_table(Trainer::kTrl)}) {
+      const TrainerSetting* const known = table->find(name);
+      if (known == nullptr || known->rule != SettingRule::kComputed) continue;
+      note(name, why_unread(name, *known));
+      break;
+    }
+  }
 }
 
 }  // namespace equipoise

@@ -1,7 +1,9 @@
 // A job from settings by TRL's names: what depends on several of them at once.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -27,13 +29,16 @@ class TrlJob {
   const GivenSetting* find(std::string_view name) const;
   bool is_given(std::string_view name) const;                // not by default
   std::string_view shown_name(std::string_view name) const;  // as the configuration has it, or would
-  std::string place_text(std::string_view name) const;       // "dpo.yaml:7: beta: "
-  std::optional<std::string> text(std::string_view name);    // nothing too where it is a list or a mapping
-  std::optional<double> number(std::string_view name);       // as text; a fault where it is no number
-  bool truth(std::string_view name);                         // false where it is absent
-  std::vector<std::string> texts(std::string_view name);     // one or a list
+  std::string why_unread(std::string_view name, const TrainerSetting& setting) const;
+  std::string place_text(std::string_view name) const;     // "dpo.yaml:7: beta: "
+  std::optional<std::string> text(std::string_view name);  // nothing too where it is a list or a mapping
+  std::optional<double> number(std::string_view name);     // as text; a fault where it is no number
+  bool truth(std::string_view name);                       // false where it is absent
+  std::vector<std::string> texts(std::string_view name);   // one or a list
   void set_number(std::string_view name, std::string_view key, double value);
   void set_text(std::string_view name, std::string_view key, const std::string& value);
+
+  void name_unread();  // of what is given
 
   void names();
   void model();
@@ -51,6 +56,7 @@ class TrlJob {
   std::string job_path(const std::string& path) const;
   std::optional<std::string> split_path(std::string_view name, const std::string& split);
   std::optional<std::string> hub_file(const YAML::Node& entry, std::string_view name);
+  std::optional<std::string> no_part(std::string_view name, const std::string& split);  // nothing, with a fault
 
   // Of the whole run, and of one epoch; the pairs are counted where that needs it. Nothing, with a fault of `name`,
   // where they cannot be.
@@ -63,6 +69,7 @@ class TrlJob {
   const GivenSettings& given_;
   Conversion& result_;
   std::optional<double> pairs_;
+  std::set<std::string, std::less<>> read_;  // settings whose values were looked at
 };
 
 }  // namespace equipoise

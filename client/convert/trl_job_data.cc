@@ -20,6 +20,19 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
+// As the Hub has the files of data sets, "train-00000-of-00001.parquet"; nothing where there are several.
+std::optional<std::string> only_shard_in(const fs::path& parent, const std::string& split) {
+  std::optional<std::string> found;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(parent, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(split + "-0") || !name.ends_with(".parquet")) continue;
+    if (found) return std::nullopt;
+    found = entry.path().string();
+  }
+  return found;
+}
+
 // The file or folder of a split, in a folder of a data set.
 std::optional<std::string> split_in(const fs::path& folder, const std::string& split) {
   for (const fs::path& parent : std::array{folder, folder / "data"}) {
@@ -27,6 +40,7 @@ std::optional<std::string> split_in(const fs::path& folder, const std::string& s
       const fs::path candidate = parent / (split + ending);
       if (is_there(candidate)) return candidate.string();
     }
+    if (const auto shard = only_shard_in(parent, split)) return shard;
   }
   return std::nullopt;
 }
@@ -53,6 +67,11 @@ std::optional<std::string> TrlJob::split_path(std::string_view name, const std::
   return std::nullopt;
 }
 
+std::optional<std::string> TrlJob::no_part(std::string_view name, const std::string& split) {
+  fault(name, "has the split " + quoted_text(split) + ", which is no file here: prepare one with these pairs");
+  return std::nullopt;
+}
+
 // An entry of `datasets`, of TRL or axolotl.
 std::optional<std::string> TrlJob::hub_file(const YAML::Node& entry, std::string_view name) {
   if (!entry.IsMap() || scalar_of(entry, "path").empty()) {
@@ -74,24 +93,34 @@ std::optional<std::string> TrlJob::hub_file(const YAML::Node& entry, std::string
           "has a `type`: prepare a file with prompt, chosen and rejected, texts or messages, and give it with "
           "--train");
   }
-  const std::string path = scalar_of(entry, "path");
-  const YAML::Node files = entry["data_files"];
+  const std::string path = scalar_of(entry, "path"), given_split = scalar_of(entry, "split");
+  const std::string split = given_split.empty() ? "train" : given_split;
+  YAML::Node files = entry["data_files"];
   if (files.IsDefined() && !files.IsNull()) {
-    if (files.IsScalar()) return job_path(files.Scalar());
-    if (files.IsSequence() && files.size() == 1 && files[0].IsScalar()) return job_path(files[0].Scalar());
-    fault(name, "expected one file in data_files; several are entries of their own");
+    if (files.IsMap() && files[split].IsDefined()) {
+      files.reset(files[split]);
+    } else if (split != "train") {  // what load_dataset() calls files without a name
+      return no_part(name, split);
+    }
+    if (files.IsSequence() && files.size() == 1) files.reset(files[0]);
+    if (files.IsScalar() && files.Scalar().find_first_of("*?[") == std::string::npos &&
+        files.Scalar().find("://") == std::string::npos) {
+      return job_path(files.Scalar());
+    }
+    fault(name, "expected one file of this machine in data_files; several are entries of their own");
     return std::nullopt;
   }
-  const std::string split = scalar_of(entry, "split");
-  if (fs::is_directory(path) && !split.empty()) {
+  if (fs::is_directory(path)) {
     if (const auto found = split_in(path, split)) return job_path(*found);
   }
+  if (split != "train") return no_part(name, split);
   if (is_there(path)) return job_path(path);
   fault(name, "no " + quoted_text(path) + " is here" + kGiveFile);
   return std::nullopt;
 }
 
 void TrlJob::data_list(std::string_view name, std::string_view one_key, std::string_view list_key) {
+  read_.emplace(name);
   const GivenSetting* const setting = find(name);
   if (setting == nullptr) return;
   if (!setting->value.IsSequence())
@@ -115,7 +144,8 @@ void TrlJob::data() {
     set_text("--train", "data.train", job_path(request_.train));
   } else if (request_.trainer == Trainer::kLlamaFactory) {
     fault("dataset", "is a name in dataset_info.json, expected --train FILE");
-  } else if (find("datasets") != nullptr) {
+  } else if (const GivenSetting* const list = find("datasets");
+             list != nullptr && (!list->value.IsSequence() || list->value.size() > 0)) {
     data_list("datasets", "data.train", "data.train_files");
   } else if (find("dataset_name") != nullptr) {
     const std::string split = text("dataset_train_split").value_or("train");

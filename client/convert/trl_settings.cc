@@ -51,6 +51,7 @@ constexpr std::string_view kLora = "with use_peft: true only";
 constexpr std::string_view kAlwaysPrecomputed =
     "the reference's log-probabilities are always computed once, and cached";
 constexpr std::string_view kNoCode = "no code of a model's folder is run";
+constexpr std::string_view kDevices = "ranks are launch.workers, joined by MPI or NCCL";
 constexpr std::string_view kReference = "the reference stays as it is";
 
 constexpr std::array kTrl = {
@@ -75,7 +76,7 @@ constexpr std::array kTrl = {
     TrainerSetting{"activation_offloading", kIgnored, "", "",
                    "activations stay on the device; training.gradient_checkpointing saves memory"},
     TrainerSetting{"trust_remote_code", kIgnored, "", "", kNoCode},
-    TrainerSetting{"model_init_kwargs ref_model_init_kwargs", kRefused, "", "",
+    TrainerSetting{"model_init_kwargs ref_model_init_kwargs", kRefused, "", "{}",
                    "say dtype by its own key; there are no other arguments"},
     TrainerSetting{"router_aux_loss_coef", kRefused, "", "0 0.0", "there are no mixtures of experts"},
     TrainerSetting{"sync_ref_model", kRefused, "", "false", kReference},
@@ -129,9 +130,15 @@ constexpr std::array kTrl = {
     TrainerSetting{"test_split_size", kRefused, "", "", "split the file first, and name both parts"},
     TrainerSetting{"env", kIgnored, "", "", "variables of the environment are the coordinator's"},
     TrainerSetting{"config", kIgnored, "", "", "the file itself"},
+    // Of accelerate, which `trl dpo` starts: in the file or behind --.
+    TrainerSetting{"num_processes", kComputed, "launch.workers", "", "as --workers, which goes before it"},
+    TrainerSetting{"mixed_precision", kRefused, "", "no", "say bf16, which goes before it in TRL too"},
+    TrainerSetting{"accelerate_config num_machines machine_rank main_process_ip main_process_port rdzv_backend "
+                   "rdzv_conf same_network multi_gpu gpu_ids num_cpu_threads_per_process use_deepspeed use_fsdp "
+                   "deepspeed_config_file zero_stage dynamo_backend cpu tpu mps",
+                   kIgnored, "", "", kDevices},
 };
 
-constexpr std::string_view kDevices = "ranks are launch.workers, joined by MPI or NCCL";
 constexpr std::string_view kCompiler = "there is one implementation, chosen by the device";
 constexpr std::string_view kDisplay = "progress is shown by itself";
 constexpr std::string_view kLoader = "files are read on all cores, some thousand pairs at a time";

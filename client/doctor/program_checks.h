@@ -26,8 +26,14 @@ DoctorFinding program_finding(const std::filesystem::path& programs, const std::
 
 DoctorFinding mpirun_finding(const std::filesystem::path& folder);
 
-// Two ranks, or one for each host of `hostfile` where it is not empty, that add up their numbers over MPI.
-DoctorFinding ranks_finding(const std::filesystem::path& worker, const std::filesystem::path& hostfile,
-                            const std::filesystem::path& folder);
+struct MeetingRanks {
+  std::filesystem::path worker;         // the program
+  std::filesystem::path hostfile = {};  // empty: this machine
+  std::string coordinator = {};         // HOST:PORT that each rank is to reach; empty: none
+};
+
+// Two ranks, or one for each host of the hostfile, that add up their numbers over MPI, open a connection to the
+// coordinator and compare the clocks of their hosts.
+DoctorFinding ranks_finding(const MeetingRanks& ranks, const std::filesystem::path& folder);
 
 }  // namespace equipoise

@@ -1,6 +1,7 @@
 #include "client/table/text_table.h"
 
 #include <algorithm>
+#include <charconv>
 #include <string_view>
 #include <utility>
 
@@ -10,8 +11,18 @@
 namespace equipoise {
 namespace {
 
+bool is_number(std::string_view text) {
+  double value = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, value);
+  return read.ec == std::errc() && read.ptr == end;
+}
+
+// What a spreadsheet would compute, as a group called "=1+1", stays a text.
 std::string csv_cell(std::string_view content) {
-  const std::string cell = printable(content);
+  std::string cell = printable(content);
+  const bool is_computed = !cell.empty() && std::string_view("=+-@").find(cell.front()) != std::string_view::npos;
+  if (is_computed && !is_number(cell)) cell.insert(0, "'");
   if (cell.find_first_of(",\"") == std::string::npos) return cell;
   std::string text = "\"";
   for (const char character : cell) text.append(character == '"' ? 2 : 1, character);

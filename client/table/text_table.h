@@ -12,7 +12,8 @@ namespace equipoise {
 
 // Rows of the CSV files of a report, as RFC 4180 has it but with "\n".
 
-// Cells with a comma, a quote or a line end are put into quotes.
+// Cells with a comma, a quote or a line end are put into quotes. One that is no number and begins as a formula of a
+// spreadsheet, with = + - or @, gets a ' before it.
 void add_csv_row(std::string& csv, const std::vector<std::string>& cells);
 
 enum class Align { kLeft, kRight };

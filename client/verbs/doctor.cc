@@ -74,8 +74,14 @@ DoctorFindings examine(const DoctorFlags& flags) {
     add(program_finding(programs, program, build_version(), folder.path()));
   }
   add(mpirun_finding(folder.path()));
-  add(ranks_finding(programs / "equipoise-worker", flags.hostfile, folder.path()));
-  const auto newest = ask_coordinator(flags.coordinator, findings);
+  DoctorFindings of_coordinator;
+  const auto newest = ask_coordinator(flags.coordinator, of_coordinator);
+  const bool answers = !of_coordinator.empty() && worst_health(of_coordinator) == Health::kOk;
+  add(ranks_finding({.worker = programs / "equipoise-worker",
+                     .hostfile = flags.hostfile,
+                     .coordinator = answers ? flags.coordinator.address : ""},
+                    folder.path()));
+  for (const DoctorFinding& finding : of_coordinator) add(finding);
   add(clock_finding(std::chrono::system_clock::now(), built_at(programs / "equipoise"), newest));
   add(device_finding(programs.parent_path() / "lib/libequipoise_gpu.so"));
   add(disk_finding("output", flags.output));

@@ -2,16 +2,20 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <random>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "common/base/path_check.h"
 
@@ -51,10 +55,86 @@ std::filesystem::path destination(const std::filesystem::path& path) {
   return end_of_links(path);
 }
 
+constexpr std::string_view kPartial = ".partial-";
+// A process that writes on another machine, whose lock is not seen here, does not pause for so long.
+constexpr std::chrono::hours kOfNobody{24};
+
 std::filesystem::path name_aside(const std::filesystem::path& path) {
   std::string name = ".";
-  name += path.filename().string() + ".partial-" + std::to_string(std::random_device()());
+  name.append(path.filename().string()).append(kPartial).append(std::to_string(std::random_device()()));
   return folder_of(path) / name;
+}
+
+// Of whose writing `entry` is what is left, by its name alone; empty: of nobody's.
+std::string_view named_by(std::string_view entry) {
+  constexpr std::size_t kMostDigits = 10;
+  const std::size_t end = entry.rfind(kPartial);
+  if (end == std::string_view::npos || end < 2 || entry.front() != '.') return {};
+  const std::string_view digits = entry.substr(end + kPartial.size());
+  const bool is_number = !digits.empty() && digits.size() <= kMostDigits &&
+                         digits.find_first_not_of("0123456789") == std::string_view::npos;
+  return is_number ? entry.substr(1, end - 1) : std::string_view();
+}
+
+enum class Lock { kTaken, kOfAnother, kNone };  // kNone: the file system has none
+
+Lock lock_open_file(int descriptor) {
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return Lock::kTaken;
+  return errno == EWOULDBLOCK ? Lock::kOfAnother : Lock::kNone;
+}
+
+// Whether what was opened may be written to: nobody has taken it for an abandoned one before it was locked.
+bool is_kept(int descriptor) {
+  struct stat status {};
+  if (lock_open_file(descriptor) == Lock::kOfAnother) return false;
+  return ::fstat(descriptor, &status) == 0 && status.st_nlink > 0;
+}
+
+// Of `entry`, where nobody has it and it is old enough.
+void remove_where_abandoned(const std::filesystem::path& entry, std::chrono::seconds least_age) {
+  constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  // A file system over a network locks what is open for writing alone.
+  int descriptor = ::open(entry.c_str(), O_RDWR | kFlags);
+  if (descriptor < 0 && errno == EISDIR) descriptor = ::open(entry.c_str(), O_RDONLY | O_DIRECTORY | kFlags);
+  if (descriptor < 0) return;
+  struct stat status {};
+  const bool is_known = ::fstat(descriptor, &status) == 0;
+  const bool is_file = is_known && S_ISREG(status.st_mode) && status.st_nlink == 1;
+  const bool is_folder = is_known && S_ISDIR(status.st_mode);
+  const auto age = std::chrono::system_clock::now() - std::chrono::system_clock::from_time_t(status.st_mtime);
+  if ((is_file || is_folder) && age >= least_age && lock_open_file(descriptor) == Lock::kTaken) {
+    std::error_code ignored;
+    std::filesystem::remove_all(entry, ignored);
+  }
+  ::close(descriptor);
+}
+
+void remove_abandoned_of_age(const std::filesystem::path& folder, const auto& is_named,
+                             std::chrono::seconds least_age) {
+  std::vector<std::filesystem::path> found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    const std::string_view of = named_by(name);
+    if (!of.empty() && is_named(of)) found.push_back(entry->path());
+  }
+  for (const std::filesystem::path& entry : found) remove_where_abandoned(entry, least_age);
+}
+
+void remove_abandoned_of_age(const std::filesystem::path& target, std::chrono::seconds least_age) {
+  remove_abandoned_of_age(
+      folder_of(target), [&](std::string_view name) { return name == target.filename().native(); }, least_age);
+}
+
+// Opened by `open`, from a path that it chooses, until it is one that stays. -1: with errno.
+int open_aside(std::filesystem::path& aside, const std::filesystem::path& target, const auto& open) {
+  remove_abandoned_of_age(target, kOfNobody);
+  while (true) {
+    aside = name_aside(target);
+    const int descriptor = open(aside);
+    if (descriptor < 0 || is_kept(descriptor)) return descriptor;
+    ::close(descriptor);
+  }
 }
 
 }  // namespace
@@ -89,10 +169,16 @@ std::filesystem::path destination_of(const std::filesystem::path& path) {
   return canonical.has_filename() ? canonical : canonical.parent_path();
 }
 
+void remove_abandoned(const std::filesystem::path& folder, const std::function<bool(std::string_view name)>& is_named) {
+  remove_abandoned_of_age(folder, is_named, {});
+}
+
+void remove_abandoned(const std::filesystem::path& target) { remove_abandoned_of_age(destination_of(target), {}); }
+
 DurableFile::DurableFile(std::filesystem::path path)
-    : path_(destination(path)),
-      aside_(name_aside(path_)),
-      descriptor_(::open(aside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) {
+    : path_(destination(path)), descriptor_(open_aside(aside_, path_, [](const std::filesystem::path& aside) {
+        return ::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      })) {
   if (descriptor_ < 0) throw std::invalid_argument(failure(path_, "cannot be written"));
 }
 
@@ -116,10 +202,10 @@ void DurableFile::flush() {
 
 void DurableFile::commit() {
   flush();
-  if (::close(std::exchange(descriptor_, -1)) != 0) throw std::runtime_error(failure(path_, "cannot be closed"));
   if (::rename(aside_.c_str(), path_.c_str()) != 0)
     throw std::runtime_error(failure(path_, "cannot be renamed into place"));
   aside_.clear();
+  if (::close(std::exchange(descriptor_, -1)) != 0) throw std::runtime_error(failure(path_, "cannot be closed"));
   sync_folder(folder_of(path_));
 }
 
@@ -180,16 +266,18 @@ DurableFolder::DurableFolder(const fs::path& target, Earlier earlier)
   if (earlier == Earlier::kRefused && entry_exists(target_)) {
     throw std::invalid_argument(target.string() + " exists: choose a folder that does not");
   }
-  std::string name = ".";
-  name += target_.filename().string() + ".partial-" + std::to_string(std::random_device()());
-  aside_ = target_.parent_path() / name;
-  std::error_code error;
-  if (!fs::create_directory(aside_, error)) {
-    throw std::invalid_argument("cannot write " + target_.string() + ": " + error.message());
+  constexpr mode_t kMode = 0777;  // less the umask
+  descriptor_ = open_aside(aside_, target_, [](const fs::path& aside) {
+    if (::mkdir(aside.c_str(), kMode) != 0) return -1;
+    return ::open(aside.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  });
+  if (descriptor_ < 0) {
+    throw std::invalid_argument("cannot write " + target_.string() + ": " + std::generic_category().message(errno));
   }
 }
 
 DurableFolder::~DurableFolder() {
+  ::close(descriptor_);
   std::error_code ignored;
   fs::remove_all(aside_, ignored);
 }

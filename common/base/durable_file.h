@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,8 +19,16 @@ std::string fault_of_destination(const std::filesystem::path& path);
 // the same one are one file. Throws nothing.
 std::filesystem::path destination_of(const std::filesystem::path& path);
 
+// Removes what processes that were killed have left in `folder` of writing files or folders of these names, which
+// stands beside their places. What a process has open stays, as does all that is no plain file or folder, and
+// everything where the file system has no locks. For who alone may write there: locks of some file systems are not seen
+// by other machines. Throws nothing.
+void remove_abandoned(const std::filesystem::path& folder, const std::function<bool(std::string_view name)>& is_named);
+void remove_abandoned(const std::filesystem::path& target);  // of writing this one
+
 // Not thread-safe. What was at `path` before stays until commit(); without commit() nothing changes. A link stays too:
-// its target is what is written, whether that is there or not.
+// its target is what is written, whether that is there or not. What killed processes have left of writing it a day ago
+// is removed.
 class DurableFile {
  public:
   // Opens a temporary file beside `path`. Throws std::invalid_argument naming the path and the cause: a folder that is
@@ -40,7 +49,7 @@ class DurableFile {
  private:
   std::filesystem::path path_;
   std::filesystem::path aside_;
-  int descriptor_;  // -1 once closed
+  int descriptor_;  // locked, so that nobody takes it for one that was abandoned; -1 once closed
 };
 
 // One file in one call.
@@ -49,7 +58,8 @@ void write_durably(const std::filesystem::path& path, std::string_view content);
 // Makes renames in `folder` survive a crash. Throws std::runtime_error.
 void sync_folder(const std::filesystem::path& folder);
 
-// Not thread-safe. What was at the target before stays until commit(); without commit() nothing changes.
+// Not thread-safe. What was at the target before stays until commit(); without commit() nothing changes. What is left
+// of others is removed as by a DurableFile.
 class DurableFolder {
  public:
   // What happens to a folder that is at the target already.
@@ -73,6 +83,7 @@ class DurableFolder {
  private:
   std::filesystem::path target_, aside_;
   Earlier earlier_;
+  int descriptor_;  // of the folder aside, locked as that of a DurableFile
 };
 
 }  // namespace equipoise

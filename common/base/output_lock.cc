@@ -253,6 +253,7 @@ OutputLock OutputLock::beside(const OutputPlace& place, const OutputOwner& owner
   std::vector<fs::path> made = make_folders(place, path.parent_path());
   OutputLock lock = take(place, file_beside(path), owner, Bytes::kBoth);
   lock.made_ = std::move(made);
+  remove_abandoned(path);
   return lock;
 }
 

@@ -65,8 +65,9 @@ class OutputLock {
   static OutputLock reserve_beside_writer(const OutputPlace& place, const OutputOwner& owner);
   // The writer's byte, where owner.job has the reservation; else both.
   static OutputLock of_writer(const OutputPlace& place, const OutputOwner& owner);
-  // Of a file, or of a folder that is put in place whole. Makes the folder around it if that is not there. Throws
-  // std::invalid_argument where a device, a FIFO or a socket is in its place.
+  // Of a file, or of a folder that is put in place whole. Makes the folder around it if that is not there, and removes
+  // what killed processes have left of writing it. Throws std::invalid_argument where a device, a FIFO or a socket is
+  // in its place.
   static OutputLock beside(const OutputPlace& place, const OutputOwner& owner);
 
   // Throws OutputInUse as they would now. Changes nothing.

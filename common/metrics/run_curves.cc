@@ -14,6 +14,7 @@
 #include "common/base/bounded_file.h"
 #include "common/base/descriptor.h"
 #include "common/metrics/metrics_lines.h"
+#include "common/metrics/metrics_schema.h"
 
 namespace equipoise {
 namespace {
@@ -114,6 +115,7 @@ nlohmann::json curves_of(std::span<const std::string> lines, CurveSplit split, s
                                                                          {"accuracy", "group_accuracy"},
                                                                          {"accuracyError", "group_accuracy_error"}}};
   Json step = Json::array(), loss = Json::array(), loss_error = Json::array(), by_group = Json::object();
+  Json worst_loss = Json::array(), lowest_accuracy = Json::array();
   simdjson::dom::parser parser;
   for (const std::string& line : lines) {
     simdjson::dom::element row;
@@ -122,6 +124,8 @@ nlohmann::json curves_of(std::span<const std::string> lines, CurveSplit split, s
     step.push_back(steps);
     loss.push_back(number(row, loss_name));
     loss_error.push_back(number(row, error_name));
+    worst_loss.push_back(number(row, metrics_schema::kWorstGroupLoss.name));
+    lowest_accuracy.push_back(number(row, metrics_schema::kMinGroupAccuracy.name));
     for (const auto& [column, field] : kColumns) {
       simdjson::dom::element of_groups;
       const bool is_there = row[field].get(of_groups) == simdjson::SUCCESS;
@@ -133,6 +137,8 @@ nlohmann::json curves_of(std::span<const std::string> lines, CurveSplit split, s
   return {{"step", std::move(step)},
           {"loss", std::move(loss)},
           {"lossError", std::move(loss_error)},
+          {"worstLoss", std::move(worst_loss)},
+          {"lowestAccuracy", std::move(lowest_accuracy)},
           {"groups", std::move(by_group)}};
 }
 

@@ -19,10 +19,10 @@ struct CurveQuery {
 };
 
 // JSON: {"train": CURVES, "validation": CURVES, "bytes": N, "sampled": false}. CURVES has the columns step, loss and
-// lossError, and `groups` by name with loss, lossError, weight, accuracy and accuracyError; null where a line has no
-// such number. Without a file, or with one that may not be read, all are empty. Lines are taken at even distances,
-// always with the last one. Of a file above 64 MiB, `sampled` is true: lines at even distances in bytes, so that
-// evaluations between them are missing.
+// lossError, worstLoss and lowestAccuracy over all groups of a validation line, and `groups` by name with loss,
+// lossError, weight, accuracy and accuracyError; null where a line has no such number. Without a file, or with one that
+// may not be read, all are empty. Lines are taken at even distances, always with the last one. Of a file above 64 MiB,
+// `sampled` is true: lines at even distances in bytes, so that evaluations between them are missing.
 std::string curves_json(const std::filesystem::path& file, const CurveQuery& query, const MayRead& may_read);
 
 // CURVES of lines of one kind.

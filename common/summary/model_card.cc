@@ -117,7 +117,8 @@ std::string model_index(const RunSummary& summary, const std::string& name) {
   add("accuracy", "Reward accuracy", after.accuracy.value);
   if (metrics.empty()) return "";
   return "model-index:\n- name: " + yaml_scalar(name) +
-         "\n  results:\n  - task:\n      type: text-generation\n      name: Preference optimisation\n    dataset:\n"
+         "\n  results:\n  - task:\n      type: " + (is_language_model(summary.job) ? "text-generation" : "other") +
+         "\n      name: Preference optimisation\n    dataset:\n"
          "      type: preference-pairs\n      name: " +
          yaml_scalar(validation.empty() ? "validation pairs" : validation.front()) + "\n    metrics:\n" + metrics;
 }
@@ -242,9 +243,14 @@ std::string results(const RunSummary& summary) {
   text += "On " + (validation.empty() ? "validation pairs" : joined(validation));
   text += is_twice ? ", " + when(*summary.before) + " and " + when(after) : ", " + when(after);
   if (summary.job.training().early_stopping().keep_best()) text += " (the best evaluation, whose parameters these are)";
-  text +=
-      ": mean over the group's pairs ± its standard error. Accuracy is the share of pairs whose chosen answer has "
-      "the higher reward.\n\n";
+  const bool has_errors =
+      std::ranges::any_of(after.groups, [](const auto& named) { return named.second.loss.error.has_value(); });
+  text += ": mean over the group's pairs";
+  text += has_errors ? " ± its standard error." : ".";
+  if (after.lowest_accuracy().value) {
+    text += " Accuracy is the share of pairs whose chosen answer has the higher reward.";
+  }
+  text += "\n\n";
   text += group_table(summary);
   if (is_twice && summary.before->step == 0 && summary.before->accuracy.value == 0) {
     text += "\nBefore the first step the model is its own reference: all rewards are 0, and no chosen one is higher.\n";
@@ -255,6 +261,25 @@ std::string results(const RunSummary& summary) {
   if (is_twice) text += figure(group_of(summary.before, worst).loss, 4) + " before, ";
   text += figure(group_of(summary.after, worst).loss, 4) + (is_twice ? " after.\n" : ".\n");
   return text;
+}
+
+// What says how far weights move from the groups' shares: each set of weights has its own.
+struct WeightSetting {
+  std::string_view name;
+  double value = 0;
+};
+
+WeightSetting weight_setting(const v1::RobustSpec& robust) {
+  switch (robust.ambiguity_set()) {
+    case v1::AMBIGUITY_SET_CVAR:
+      return {"CVaR: weights are those of the worst share κ", robust.kappa()};
+    case v1::AMBIGUITY_SET_CHI_SQUARE:
+      return {"weights within a χ² radius ρ of the shares", robust.rho()};
+    case v1::AMBIGUITY_SET_KL:
+      return {"weights with a KL temperature τ", robust.tau()};
+    default:
+      return {"step size of α", robust.step_size()};
+  }
 }
 
 std::string training(const RunSummary& summary, const BaseModel& base) {
@@ -276,7 +301,10 @@ std::string training(const RunSummary& summary, const BaseModel& base) {
   }
   add("learning rate", number_text(job.optimizer().learning_rate()));
   if (job.loss().type() != v1::LOSS_TYPE_SFT) add("β", number_text(job.loss().beta()));
-  if (learns_weights(job)) add("step size of α", number_text(job.robust().step_size()));
+  if (learns_weights(job)) {
+    const WeightSetting setting = weight_setting(job.robust());
+    add(setting.name, number_text(setting.value));
+  }
   const auto files = names_of_files(job.data().train(), job.data().train_files());
   if (!files.empty()) add("training data", joined(files));
   double pairs = 0;

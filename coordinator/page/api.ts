@@ -56,6 +56,11 @@ export interface JobRow {
   phase: string;
   worst?: { name: string; weight: number; loss: number | null };
 }
+const kFinal = new Set(["JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"]);
+export const isFinal = (state: string): boolean => kFinal.has(state);
+// The service gives the same answer for a second or two, and no event follows the last one.
+export const kAfterEnd = 3_000;
+
 export type Column = (number | null)[];
 export interface GroupCurves {
   loss: Column;
@@ -68,6 +73,8 @@ export interface Curves {
   step: number[];
   loss: Column;
   lossError: Column;
+  worstLoss: Column; // of all groups, in validation
+  lowestAccuracy: Column;
   groups: Record<string, GroupCurves>;
 }
 export interface JobCurves {
@@ -148,6 +155,11 @@ export async function post<T>(path: string, body: object): Promise<T> {
   });
   if (!answer.ok) throw await failureOf(answer);
   return answer.json();
+}
+
+// Of what JSON has by the name of a group, which may be "constructor".
+export function byName<T>(values: Record<string, T> | undefined, name: string): T | undefined {
+  return values !== undefined && Object.hasOwn(values, name) ? values[name] : undefined;
 }
 
 export const jobPath = (id: string, rest = ""): string => `/v1/jobs/${encodeURIComponent(id)}${rest}`;

@@ -1,5 +1,5 @@
 // Runs laid over each other, with what their settings differ in.
-import { curvesPath, get, jobPath, type Column, type Job, type JobCurves } from "./api";
+import { get, jobPath, type Column, type Job, type JobCurves } from "./api";
 import uPlot from "uplot";
 import { Chart, type Line } from "./chart";
 import { h, replace, table } from "./dom";
@@ -18,22 +18,6 @@ function flat(value: unknown, path = "", into: Map<string, string> = new Map()):
   return into;
 }
 
-// Of each step the worst of the groups.
-function extreme(
-  curves: JobCurves["validation"],
-  column: "loss" | "accuracy",
-  better: (a: number, b: number) => number,
-): Column {
-  return curves.step.map((_, at) =>
-    Object.values(curves.groups)
-      .map((group) => group[column]?.[at] ?? null)
-      .reduce<number | null>(
-        (worst, value) => (value === null ? worst : worst === null ? value : better(worst, value)),
-        null,
-      ),
-  );
-}
-
 // Runs have steps of their own: a common axis of all of them.
 function joined(runs: { name: string; step: number[]; values: Column }[]): { steps: number[]; lines: Line[] } {
   const data = uPlot.join(runs.map((run) => [run.step, run.values] as uPlot.AlignedData));
@@ -46,7 +30,7 @@ export async function compareView(view: View, ids: string[]): Promise<void> {
     const runs = await Promise.all(
       ids.map(async (id) => ({
         job: await get<Job>(jobPath(id), view.signal),
-        curves: await get<JobCurves>(`${curvesPath(id, [])}&worst=32`.replace("&worst=8", ""), view.signal),
+        curves: await get<JobCurves>(jobPath(id, "/curves?points=300&worst=0"), view.signal),
       })),
     );
     const settings = runs.map((run) => flat(run.job.spec));
@@ -58,12 +42,12 @@ export async function compareView(view: View, ids: string[]): Promise<void> {
       [
         "Worst group's validation loss",
         "compare-worst-loss",
-        (c) => [c.validation.step, extreme(c.validation, "loss", Math.max)],
+        (c) => [c.validation.step, c.validation.worstLoss],
       ],
       [
         "Lowest validation accuracy of a group",
         "compare-accuracy",
-        (c) => [c.validation.step, extreme(c.validation, "accuracy", Math.min)],
+        (c) => [c.validation.step, c.validation.lowestAccuracy],
       ],
     ];
     const place = h("div", { class: "charts" });

@@ -1,9 +1,12 @@
 // One job: how it stands, its curves, its ranks, its history, and what may be done with it.
 import {
+  byName,
   curvesPath,
   follow,
   get,
+  isFinal,
   jobPath,
+  kAfterEnd,
   post,
   type ApiError,
   type Column,
@@ -22,12 +25,9 @@ import { progress, stateBadge } from "./list";
 import type { View } from "./page";
 import { whyOf } from "./why";
 
-const kFinal = new Set(["JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"]);
 const kMostLines = 8,
   kMostRows = 12;
 const kBetweenCurves = 10_000;
-// The service gives the same answer for a second or two, and no event follows the last one.
-const kAfterEnd = 3_000;
 
 // An evaluation before the first step says nothing of the training.
 const lossOf = (group: Group, isOld: boolean): number => {
@@ -265,25 +265,25 @@ export function jobView(view: View, id: string): void {
       ["Restarts", String(next.restarts ?? 0)],
     ] as [string, string | Node][];
     replace(facts, ...facts_.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
-    const isFinal = kFinal.has(next.state),
+    const hasEnded = isFinal(next.state),
       name = next.state.replace("JOB_STATE_", "");
     const may = {
-      pause: !isFinal && !["PAUSED", "PAUSING", "CANCELLING"].includes(name),
+      pause: !hasEnded && !["PAUSED", "PAUSING", "CANCELLING"].includes(name),
       resume: ["PAUSED", "PAUSING"].includes(name),
-      settings: !isFinal,
+      settings: !hasEnded,
       evaluate: name === "RUNNING",
       checkpoint: name === "RUNNING",
-      cancel: !isFinal && name !== "CANCELLING",
+      cancel: !hasEnded && name !== "CANCELLING",
     };
     for (const [key, button] of Object.entries(buttons)) button.disabled = !may[key as keyof typeof may];
     showTrouble(next);
     const hasGroups = (next.groups?.length ?? 0) > 0;
     curvesPlace.hidden = !hasGroups;
-    nothing.hidden = hasGroups || !isFinal;
+    nothing.hidden = hasGroups || !hasEnded;
     showGroups();
     addLive(next, step);
-    void readCurves(isFinal || (groups.length === 0 && (next.groups?.length ?? 0) > 0));
-    if (!isFinal || hasReadEnd) return;
+    void readCurves(hasEnded || (groups.length === 0 && (next.groups?.length ?? 0) > 0));
+    if (!hasEnded || hasReadEnd) return;
     hasReadEnd = true;
     const timer = setTimeout(() => void readCurves(true), kAfterEnd);
     view.signal.addEventListener("abort", () => clearTimeout(timer));
@@ -377,6 +377,8 @@ export function jobView(view: View, id: string): void {
     train.step.push(step);
     train.loss.push(next.loss);
     train.lossError.push(null);
+    train.worstLoss.push(null);
+    train.lowestAccuracy.push(null);
     for (const [name, columns] of Object.entries(train.groups)) {
       const group = next.groups?.find((one) => one.name === name);
       columns.loss.push(group?.trainLoss === undefined ? null : Number(group.trainLoss));
@@ -420,11 +422,11 @@ export function jobView(view: View, id: string): void {
     kMeasures.forEach((measure, at) => {
       const of: Curves = curves![measure.split === "both" ? split : "train"];
       const lines: Line[] = groups
-        .filter((name) => of.groups[name])
+        .filter((name) => byName(of.groups, name))
         .map((name) => ({
           label: name,
-          values: of.groups[name]![measure.key] ?? [],
-          ...(measure.error ? { errors: of.groups[name]![measure.error] as Column } : {}),
+          values: byName(of.groups, name)![measure.key] ?? [],
+          ...(measure.error ? { errors: byName(of.groups, name)![measure.error] as Column } : {}),
         }));
       charts[at]!.show(of.step, lines);
     });
@@ -437,6 +439,6 @@ export function jobView(view: View, id: string): void {
     },
     link: view.link,
     refused: (error: ApiError) => view.refused(error),
-    isOver: () => job !== null && kFinal.has(job.state),
+    isOver: () => job !== null && isFinal(job.state),
   });
 }

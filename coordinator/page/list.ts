@@ -1,5 +1,5 @@
 // The list of jobs.
-import { follow, get, jobPath, type ApiError, type JobCurves, type JobRow } from "./api";
+import { follow, get, isFinal, jobPath, kAfterEnd, type ApiError, type JobCurves, type JobRow } from "./api";
 import { sparkline } from "./chart";
 import { h, replace, table } from "./dom";
 import { duration, number } from "./format";
@@ -34,6 +34,7 @@ function reasonOf(row: JobRow): HTMLElement[] {
 export function listView(view: View): void {
   const chosen = new Set<string>();
   const sparks = new Map<string, { step: number; values: (number | null)[] }>();
+  const ended = new Set<string>(); // jobs whose lines are those of the whole run
   const search = h("input", {
     type: "search",
     id: "search",
@@ -122,7 +123,18 @@ export function listView(view: View): void {
     if (focused) document.getElementById(focused)?.focus();
   }
 
-  // The run so far once, then what comes.
+  async function readSpark(row: JobRow): Promise<void> {
+    sparks.set(row.id, { step: row.step, values: sparks.get(row.id)?.values ?? [] });
+    try {
+      const curves = await get<JobCurves>(jobPath(row.id, "/curves?points=40&worst=0"), view.signal);
+      sparks.set(row.id, { step: row.step, values: curves.train.loss });
+      show();
+    } catch {
+      /* the next event tries again */ sparks.delete(row.id);
+    }
+  }
+
+  // The run so far once, then what comes, and the whole run at its end: of a short one nothing else may have come.
   async function readSparks(): Promise<void> {
     for (const row of rows.slice(0, kMostSparklines)) {
       if (view.signal.aborted) return;
@@ -131,15 +143,13 @@ export function listView(view: View): void {
         if (row.step > known.step && row.loss !== undefined) known.values = [...known.values.slice(-59), row.loss];
         known.step = row.step;
       } else if (row.step > 0) {
-        sparks.set(row.id, { step: row.step, values: [] });
-        try {
-          const curves = await get<JobCurves>(jobPath(row.id, "/curves?points=40&worst=0"), view.signal);
-          sparks.set(row.id, { step: row.step, values: curves.train.loss });
-          show();
-        } catch {
-          /* the next event tries again */ sparks.delete(row.id);
-        }
+        await readSpark(row);
       }
+      if (row.step === 0 || !isFinal(row.state) || ended.has(row.id)) continue;
+      ended.add(row.id);
+      if (!known && (sparks.get(row.id)?.values.length ?? 0) > 1) continue;
+      const timer = setTimeout(() => void readSpark(row), kAfterEnd);
+      view.signal.addEventListener("abort", () => clearTimeout(timer));
     }
   }
 

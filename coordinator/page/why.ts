@@ -1,5 +1,5 @@
 // Why a group's weight moved: asked by a click on its line, or by name and step.
-import { get, jobPath, type Move, type Moves, type PairShare } from "./api";
+import { byName, get, jobPath, type Move, type Moves, type PairShare } from "./api";
 import { h, replace, setText, table } from "./dom";
 import { number } from "./format";
 import type { View } from "./page";
@@ -71,7 +71,7 @@ export function whyOf(view: View, id: string): Why {
     choice.value = moves.group;
     step.value = String(moves.step);
     const here = moves.steps.find((one) => one.step === moves.step);
-    const mine = here?.groups[moves.group];
+    const mine = byName(here?.groups, moves.group);
     setText(heading, `${moves.group} at step ${moves.step}: weight ${mine ? change(mine) : "–"}`);
     replace(
       answer,
@@ -79,7 +79,7 @@ export function whyOf(view: View, id: string): Why {
         `Steps around ${moves.step}`,
         ["Step", "Weight", "S_g", "n_g", "S_g / n_g"],
         moves.steps.map((one) => {
-          const of = one.groups[moves.group];
+          const of = byName(one.groups, moves.group);
           const isHere = one.step === moves.step;
           return [
             isHere ? h("strong", {}, String(one.step)) : String(one.step),
@@ -95,7 +95,7 @@ export function whyOf(view: View, id: string): Why {
         `Groups at step ${moves.step}, the largest moves first`,
         ["Group", "Weight", "S_g", "n_g", "S_g / n_g"],
         moves.groups.map((name) => {
-          const of = here?.groups[name];
+          const of = byName(here?.groups, name);
           return [
             name,
             of ? change(of) : "–",
@@ -112,7 +112,7 @@ export function whyOf(view: View, id: string): Why {
   function pairs(moves: Moves): HTMLElement[] {
     const { why, first = 0, last = 0, groups = {} } = moves.pairs;
     if (why !== undefined) return [h("p", {}, `Its pairs: ${why}.`)];
-    const names = moves.groups.filter((name) => groups[name]);
+    const names = moves.groups.filter((name) => byName(groups, name));
     const absent = here(moves)?.pairCount === 0;
     const notes = [
       first < last &&
@@ -120,7 +120,7 @@ export function whyOf(view: View, id: string): Why {
       absent && h("p", {}, `The batch had no pair of ${moves.group}: its weight moved by the losses of the others.`),
     ].filter((note): note is HTMLParagraphElement => note !== false);
     const sections = names.map((name, at) => {
-      const of = groups[name]!;
+      const of = byName(groups, name)!;
       const rows: (Node | string)[][] = of.top.map((pair) => {
         const name_ = h("span", { title: pair.file ?? "" }, place(pair));
         return [name_, number(pair.share), partCell(part(pair.share, of.lossSum))];
@@ -140,7 +140,7 @@ export function whyOf(view: View, id: string): Why {
   }
 
   const here = (moves: Moves): Move | undefined =>
-    moves.steps.find((one) => one.step === moves.step)?.groups[moves.group];
+    byName(moves.steps.find((one) => one.step === moves.step)?.groups, moves.group);
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();

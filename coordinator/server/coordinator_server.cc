@@ -38,11 +38,11 @@ std::vector<std::string> all_services() {
 }
 
 // How many threads gRPC has depends on the machine's cores, not on calls: all services answer by callbacks.
-void limit(grpc::ServerBuilder& builder, const ConnectionLimits& connections) {
+void limit(grpc::ServerBuilder& builder, const ConnectionLimits& connections, const FloodLimits& floods) {
   constexpr int kShortestPingMs = 10'000;
   constexpr int kMostPingsTooSoon = 2;
   constexpr int kLongestHandshakeMs = 10'000;                 // of TLS, by somebody who may never say a word
-  constexpr int kMostStreams = 2048;                          // of a connection; further calls wait at their caller
+  constexpr int kMostReadAtOnce = 64 * 1024;                  // of a connection, before the next has its turn
   constexpr std::size_t kMostBytes = std::size_t{256} << 20;  // in connections; beyond, gRPC gives some up
   builder.SetMaxReceiveMessageSize(kLargestMessage);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kLargestMetadata);
@@ -50,7 +50,8 @@ void limit(grpc::ServerBuilder& builder, const ConnectionLimits& connections) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kMostPingsTooSoon);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kLongestHandshakeMs);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMostStreams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, floods.calls_under_way);  // others wait at their caller
+  builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kMostReadAtOnce);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, connections.idle_ms);
   builder.SetResourceQuota(grpc::ResourceQuota("equipoise").Resize(kMostBytes));
 }
@@ -116,7 +117,10 @@ CoordinatorServer::CoordinatorServer(const ServerSettings& settings, const Clock
       room_(settings.state),
       store_(with_room(room_, [this] { return JobStore(folder_.database()); })),
       files_(settings.files),
-      gate_(settings.access, clock) {
+      gate_(settings.access, clock),
+      connections_(settings.floods),
+      call_waits_(settings.call_waits),
+      calls_({.waits = call_waits_, .connections = connections_}) {
   metrics_.show_build(settings.build);
   const LaunchSettings launch{.mpirun = settings.mpirun,
                               .worker = settings.worker,
@@ -183,23 +187,24 @@ void CoordinatorServer::serve_http(const ServerSettings& settings, const Clock& 
 
 void CoordinatorServer::serve(const ServerSettings& settings) {
   try {
-    acceptor_ = std::make_unique<ConnectionAcceptor>(settings.listen, settings.connections);
+    acceptor_ = std::make_unique<ConnectionAcceptor>(settings.listen, settings.connections, connections_);
   } catch (const std::runtime_error&) {
     refuse_address("--listen", settings.listen);
   }
   if (settings.tls) tls_ = std::make_unique<GrpcTls>(*settings.tls);
   grpc::EnableDefaultHealthCheckService(false);
   grpc::ServerBuilder builder;
-  limit(builder, settings.connections);
+  limit(builder, settings.connections, settings.floods);
   using Connections = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
   std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> connections =
       builder.experimental().AddExternalConnectionAcceptor(
           Connections::FROM_FD, tls_ ? tls_->credentials() : grpc::InsecureServerCredentials());
-  builder.RegisterService(job_service_.get());
-  builder.RegisterService(host_service_.get());
-  builder.RegisterService(worker_service_.get());
-  builder.RegisterService(health_service_.get());
-  builder.RegisterService(reflection_service_.get());
+  job_service_->add_to(calls_);
+  host_service_->add_to(calls_);
+  worker_service_->add_to(calls_);
+  health_service_->add_to(calls_);
+  reflection_service_->add_to(calls_);
+  builder.RegisterCallbackGenericService(&calls_);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) refuse_address("--listen", settings.listen);
   acceptor_->start([connections](int socket) {

@@ -61,6 +61,8 @@ struct ServerSettings {
   FilePoolLimits files;                    // of threads for files of jobs
   std::optional<TickRules> tick_rules;     // absent: those within the lease of a rank
   ConnectionLimits connections;            // of the gRPC port
+  FloodLimits floods;                      // of its connections
+  CallWaitLimits call_waits;               // of its calls
   std::chrono::seconds shutdown_grace{0};  // for ranks to leave with a checkpoint before they are ended
   Chain chain = Chain::kToCoordinator;
   OnShutdown on_shutdown = OnShutdown::kLeave;  // kKeep: with Chain::kNone
@@ -110,6 +112,9 @@ class CoordinatorServer {
   std::unique_ptr<SharedController> shared_;
   std::unique_ptr<WebhookSender> webhook_;
   CallGate gate_;
+  ConnectionMeter connections_;
+  CallWaits call_waits_;
+  CallTable calls_;
   std::unique_ptr<TrainingJobService> job_service_;
   std::unique_ptr<HostService> host_service_;
   std::unique_ptr<WorkerService> worker_service_;

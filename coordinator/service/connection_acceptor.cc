@@ -6,7 +6,6 @@
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "coordinator/service/connected_socket.h"
 #include "coordinator/service/listening_socket.h"
 
 namespace equipoise::coordinator {
@@ -31,12 +31,6 @@ ConnectionLimits bounded(ConnectionLimits limits) {
   limits.most = std::min(limits.most, part(most_open_files()));
   limits.most_of_address = std::min(limits.most_of_address, part(limits.most));
   return limits;
-}
-
-std::optional<ino_t> inode_of(int descriptor) {
-  struct stat found {};
-  if (::fstat(descriptor, &found) != 0 || !S_ISSOCK(found.st_mode)) return std::nullopt;
-  return found.st_ino;
 }
 
 // An end that is gone without a word, as with its host, is noticed after a minute and a half.
@@ -56,7 +50,7 @@ bool OpenConnections::add(int socket, const std::string& address) {
   remove(socket);  // its number is this one's now
   if (is_full(address)) forget_closed();
   if (is_full(address)) return false;
-  const auto inode = inode_of(socket);
+  const auto inode = socket_inode(socket);
   if (!inode) return false;
   by_socket_.emplace(socket, Connection{.inode = *inode, .address = address});
   ++of_address_[address];
@@ -83,13 +77,13 @@ void OpenConnections::forget_closed() {
   looked_at_ = now;
   std::vector<int> closed;
   for (const auto& [socket, connection] : by_socket_) {
-    if (inode_of(socket) != connection.inode) closed.push_back(socket);
+    if (socket_inode(socket) != connection.inode) closed.push_back(socket);
   }
   for (const int socket : closed) remove(socket);
 }
 
-ConnectionAcceptor::ConnectionAcceptor(const ListenAddress& listen, ConnectionLimits limits)
-    : limits_(bounded(limits)), listeners_(listening_sockets(listen)), open_(limits_) {
+ConnectionAcceptor::ConnectionAcceptor(const ListenAddress& listen, ConnectionLimits limits, ConnectionMeter& meter)
+    : limits_(bounded(limits)), meter_(meter), listeners_(listening_sockets(listen)), open_(limits_) {
   port_ = port_of(listeners_.front());
   wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
@@ -112,12 +106,25 @@ void ConnectionAcceptor::run() {
   std::vector<pollfd> watched = {{.fd = wake_, .events = POLLIN, .revents = 0}};
   for (const int listener : listeners_) watched.push_back({.fd = listener, .events = POLLIN, .revents = 0});
   while (true) {
+    int wait_ms = is_out_of_files_ ? kPauseMs : -1;
+    if (look_due_ && !is_out_of_files_) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*look_due_ - std::chrono::steady_clock::now());
+      wait_ms = std::max(0, static_cast<int>(left.count()));
+    }
     // Connections that wait would end each pause at once.
-    ::poll(watched.data(), is_out_of_files_ ? 1 : watched.size(), is_out_of_files_ ? kPauseMs : -1);
+    ::poll(watched.data(), is_out_of_files_ ? 1 : watched.size(), wait_ms);
     if (watched.front().revents != 0) return;
     is_out_of_files_ = false;
     for (const int listener : listeners_) accept_all(listener);
+    look_at_connections();
   }
+}
+
+void ConnectionAcceptor::look_at_connections() {
+  if (look_due_ && *look_due_ > std::chrono::steady_clock::now()) return;
+  const auto pause = meter_.look();
+  look_due_.reset();
+  if (pause) look_due_ = std::chrono::steady_clock::now() + *pause;
 }
 
 void ConnectionAcceptor::accept_all(int listener) {
@@ -131,16 +138,17 @@ void ConnectionAcceptor::accept_all(int listener) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) is_out_of_files_ = true;
       return;
     }
-    const std::string from = peer_of(address).address;
+    const SocketPeer peer = peer_of(address);
     // The lowest number that is free: so many files are open.
     const std::size_t files = most_open_files();
     const bool has_room = static_cast<std::size_t>(socket) < files - std::min(kFilesKept, files / 4);
-    if (has_room && open_.add(socket, from)) {
+    if (has_room && open_.add(socket, peer.address)) {
       set_up(socket);
+      meter_.add(socket, peer);
       take_(socket);
     } else {
       ::close(socket);
-      note_refusal(from);
+      note_refusal(peer.address);
     }
   }
 }

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "coordinator/service/connection_meter.h"
 #include "coordinator/service/listen_address.h"
 
 namespace equipoise::coordinator {
@@ -49,8 +50,9 @@ class OpenConnections {
 
 class ConnectionAcceptor {
  public:
-  // Listens when it returns, and accepts from start() on. Throws std::runtime_error where it cannot.
-  ConnectionAcceptor(const ListenAddress& listen, ConnectionLimits limits);
+  // Listens when it returns, and accepts from start() on. Throws std::runtime_error where it cannot. `meter` outlives
+  // it, gets each connection before `take` does, and looks at them from its thread.
+  ConnectionAcceptor(const ListenAddress& listen, ConnectionLimits limits, ConnectionMeter& meter);
   ~ConnectionAcceptor() { stop(); }
   ConnectionAcceptor(const ConnectionAcceptor&) = delete;
   ConnectionAcceptor& operator=(const ConnectionAcceptor&) = delete;
@@ -64,9 +66,11 @@ class ConnectionAcceptor {
  private:
   void run();
   void accept_all(int listener);
+  void look_at_connections();
   void note_refusal(const std::string& address);
 
   const ConnectionLimits limits_;
+  ConnectionMeter& meter_;
   std::vector<int> listeners_;
   int port_ = 0;
   int wake_ = -1;
@@ -75,7 +79,8 @@ class ConnectionAcceptor {
   // Of the thread.
   OpenConnections open_;
   bool is_out_of_files_ = false;
-  std::size_t refused_ = 0;  // since the log last told of it
+  std::optional<std::chrono::steady_clock::time_point> look_due_;  // at the connections
+  std::size_t refused_ = 0;                                        // since the log last told of it
   std::optional<std::chrono::steady_clock::time_point> said_at_;
 };
 

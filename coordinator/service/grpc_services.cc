@@ -1,14 +1,15 @@
 #include "coordinator/service/grpc_services.h"
 
+<<<<<<< HEAD
+=======
+#include <cstddef>
+>>>>>>> helper-2
 #include <exception>
 #include <filesystem>
-#include <memory>
-#include <stdexcept>
-#include <type_traits>
+#include <string>
 #include <utility>
 
 #include "common/base/error.h"
-#include "common/protocol/reconnection.h"
 #include "coordinator/job/job_making.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/service/pooled_calls.h"
@@ -41,30 +42,23 @@ class CoreOfFiles {
   FileRun& run_;
 };
 
+<<<<<<< HEAD
+=======
+constexpr const char* kJobService = "equipoise.v1.TrainingJobService";
+
+>>>>>>> helper-2
 }  // namespace
 
 TrainingJobService::TrainingJobService(SharedController& shared, FilePool& files, CallGate& gate, JobMetrics& metrics)
     : shared_(shared),
       boundary_(gate, metrics, "TrainingJobService"),
       pool_({}),
-      calls_(boundary_, pool_, Refusal::Code::kResourceExhausted),
+      calls_(pool_, Refusal::Code::kResourceExhausted),
       files_(files) {}
-
-std::shared_ptr<const AdmittedCall> TrainingJobService::let_in(grpc::CallbackServerContext& context, const char* method,
-                                                               const google::protobuf::Message& request,
-                                                               grpc::ServerUnaryReactor& reactor) const {
-  std::shared_ptr<const AdmittedCall> call;  // counts until the answer is given
-  const grpc::Status refusal = boundary_.let_in(method, [&] {
-    call = boundary_.admit(context, method);
-    check_size(request.ByteSizeLong());
-  });
-  if (refusal.ok()) return call;
-  reactor.Finish(refusal);
-  return nullptr;
-}
 
 // The work may go on after the answer: what it uses is its own.
 template <typename Request>
+<<<<<<< HEAD
 grpc::ServerUnaryReactor* TrainingJobService::make(grpc::CallbackServerContext& context, const char* method,
                                                    const Request& request, v1::TrainingJob& response) {
   grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
@@ -251,6 +245,113 @@ grpc::ServerUnaryReactor* TrainingJobService::ListRanks(grpc::CallbackServerCont
   return read<v1::ListRanksRequest>(
       *context, "ListRanks", *request, *response,
       [](JobController& core, const v1::ListRanksRequest& asked) { return core.training_jobs().ranks(asked); });
+=======
+void TrainingJobService::add_making(CallTable& calls, const char* method) {
+  using MakingCall = UnaryCall<Request, v1::TrainingJob>;
+  calls.add_unary<Request, v1::TrainingJob>(kJobService, method, boundary_, [this](MakingCall& call) {
+    const std::size_t bytes = call.request.ByteSizeLong();
+    const grpc::Status refusal = boundary_.let_in(call.method(), [bytes] { check_size(bytes); });
+    if (!refusal.ok()) return call.finish(refusal);
+    files_.run({.caller = caller_of(call),
+                .files = {},
+                .work =
+                    [&shared = shared_, request = call.request, requester = call.admitted().name()](FileRun& run) {
+                      CoreOfFiles core(shared, run);
+                      return make_job(core, request, requester).SerializeAsString();
+                    },
+                .done =
+                    [this, &call](const FileAnswer& made) {
+                      shared_.wake();
+                      call.finish(boundary_.answer(call.method(), [&] {
+                        if (made.failure != nullptr) std::rethrow_exception(made.failure);
+                        EQUIPOISE_CHECK(call.response.ParseFromString(made.text));
+                      }));
+                    },
+                .amount = FilePool::Amount::kManyFiles});
+  });
+}
+
+template <typename Request, typename Response, typename Call>
+void TrainingJobService::add_reader(CallTable& calls, const char* method, Call call) {
+  calls.add_unary<Request, Response>(kJobService, method, boundary_, [this, call](UnaryCall<Request, Response>& asked) {
+    calls_.serve(asked, asked.request, [this, call, &asked](const AdmittedCall& /*admitted*/) {
+      asked.response = shared_.read([&](JobController& core) -> Response { return call(core, asked.request); });
+    });
+  });
+}
+
+template <typename Request, typename Response, typename Call>
+void TrainingJobService::add_change(CallTable& calls, const char* method, Call call) {
+  calls.add_unary<Request, Response>(kJobService, method, boundary_, [this, call](UnaryCall<Request, Response>& asked) {
+    calls_.serve(asked, asked.request, [this, call, &asked](const AdmittedCall& admitted) {
+      asked.response =
+          shared_.run([&](JobController& core) -> Response { return call(core, asked.request, admitted.name()); });
+      shared_.wake();
+    });
+  });
+}
+
+void TrainingJobService::add_to(CallTable& calls) {
+  add_readers(calls);
+  add_changes(calls);
+  calls.add(kJobService, "WatchTrainingJob", boundary_,
+            [this](const CallPlace& place) { return new WatchStream(place, shared_.watchers()); });
+}
+
+void TrainingJobService::add_readers(CallTable& calls) {
+  add_reader<v1::GetTrainingJobRequest, v1::TrainingJob>(
+      calls, "GetTrainingJob",
+      [](JobController& core, const auto& request) { return core.training_jobs().get(request.id()); });
+  add_reader<v1::ListTrainingJobsRequest, v1::ListTrainingJobsResponse>(
+      calls, "ListTrainingJobs",
+      [](JobController& core, const auto& request) { return core.training_jobs().list(request); });
+  add_reader<v1::ListGroupWeightsRequest, v1::ListGroupWeightsResponse>(
+      calls, "ListGroupWeights",
+      [](JobController& core, const auto& request) { return core.training_jobs().group_weights(request); });
+  add_reader<v1::ListRanksRequest, v1::ListRanksResponse>(
+      calls, "ListRanks", [](JobController& core, const auto& request) { return core.training_jobs().ranks(request); });
+  add_reader<v1::ListAttemptsRequest, v1::ListAttemptsResponse>(
+      calls, "ListAttempts", [](JobController& core, const auto& request) { return core.history().attempts(request); });
+  add_reader<v1::ListCheckpointsRequest, v1::ListCheckpointsResponse>(
+      calls, "ListCheckpoints",
+      [](JobController& core, const auto& request) { return core.history().checkpoints(request); });
+  add_reader<v1::ListEventsRequest, v1::ListEventsResponse>(
+      calls, "ListEvents", [](JobController& core, const auto& request) { return core.history().events(request); });
+}
+
+void TrainingJobService::add_changes(CallTable& calls) {
+  add_making<v1::CreateTrainingJobRequest>(calls, "CreateTrainingJob");
+  add_making<v1::ForkTrainingJobRequest>(calls, "ForkTrainingJob");
+  add_change<v1::CancelTrainingJobRequest, v1::TrainingJob>(
+      calls, "CancelTrainingJob", [](JobController& core, const auto& request, const std::string& /*caller*/) {
+        return core.training_jobs().cancel(request);
+      });
+  add_change<v1::PauseTrainingJobRequest, v1::TrainingJob>(
+      calls, "PauseTrainingJob", [](JobController& core, const auto& request, const std::string& /*caller*/) {
+        return core.training_jobs().pause(request);
+      });
+  add_change<v1::ResumeTrainingJobRequest, v1::TrainingJob>(
+      calls, "ResumeTrainingJob", [](JobController& core, const auto& request, const std::string& /*caller*/) {
+        return core.training_jobs().resume(request);
+      });
+  add_change<v1::CheckpointTrainingJobRequest, v1::TrainingJob>(
+      calls, "CheckpointTrainingJob", [](JobController& core, const auto& request, const std::string& /*caller*/) {
+        return core.training_jobs().checkpoint(request);
+      });
+  add_change<v1::EvaluateTrainingJobRequest, v1::TrainingJob>(
+      calls, "EvaluateTrainingJob", [](JobController& core, const auto& request, const std::string& /*caller*/) {
+        return core.training_jobs().evaluate(request);
+      });
+  add_change<v1::UpdateTrainingJobRequest, v1::TrainingJob>(
+      calls, "UpdateTrainingJob", [](JobController& core, const auto& request, const std::string& caller) {
+        return core.training_jobs().update(request, caller);
+      });
+  add_change<v1::DeleteTrainingJobRequest, google::protobuf::Empty>(
+      calls, "DeleteTrainingJob", [](JobController& core, const auto& request, const std::string& /*caller*/) {
+        core.training_jobs().remove(request);
+        return google::protobuf::Empty();
+      });
+>>>>>>> helper-2
 }
 
 }  // namespace equipoise::coordinator

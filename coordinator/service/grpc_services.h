@@ -1,21 +1,18 @@
 // TrainingJobService over gRPC. It unpacks, calls and packs, and decides nothing.
 #pragma once
 
-#include <grpcpp/support/byte_buffer.h>
-#include <grpcpp/support/server_callback.h>
-
-#include <functional>
-#include <memory>
+#include <string>
 
 #include "coordinator/service/call_pool.h"
+#include "coordinator/service/call_table.h"
 #include "coordinator/service/file_pool.h"
 #include "coordinator/service/pooled_calls.h"
-#include "coordinator/service/rpc_status.h"
 #include "coordinator/service/shared_controller.h"
-#include "equipoise/v1/training.grpc.pb.h"
+#include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {
 
+<<<<<<< HEAD
 // What TrainingJobService answers on: gRPC's callbacks, so that no call and no watcher keeps a thread while it waits.
 // Bytes instead of messages for what many may ask for at once: they are made once for all of them.
 template <typename Base>
@@ -31,6 +28,9 @@ using CallbackTrainingJobService =
 
 // A call that this version of the program does not have is UNIMPLEMENTED.
 class TrainingJobService final : public CallbackTrainingJobService {
+=======
+class TrainingJobService {
+>>>>>>> helper-2
  public:
   // All outlive it; `files` is stopped before it goes.
   TrainingJobService(SharedController& shared, FilePool& files, CallGate& gate, JobMetrics& metrics);
@@ -38,6 +38,7 @@ class TrainingJobService final : public CallbackTrainingJobService {
   // Of people's calls, which the other services of people share.
   CallPool& pool() { return pool_; }
 
+<<<<<<< HEAD
   grpc::ServerUnaryReactor* CreateTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::CreateTrainingJobRequest* request,
                                               v1::TrainingJob* response) override;
@@ -81,14 +82,17 @@ class TrainingJobService final : public CallbackTrainingJobService {
                                        grpc::ByteBuffer* response) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchTrainingJob(grpc::CallbackServerContext* context,
                                                                const grpc::ByteBuffer* request) override;
+=======
+  // It outlives the server.
+  void add_to(CallTable& calls);
+>>>>>>> helper-2
 
  private:
-  // Null: `reactor` has its answer.
-  std::shared_ptr<const AdmittedCall> let_in(grpc::CallbackServerContext& context, const char* method,
-                                             const google::protobuf::Message& request,
-                                             grpc::ServerUnaryReactor& reactor) const;
+  void add_readers(CallTable& calls);
+  void add_changes(CallTable& calls);
   // Of a call that makes a job: on a thread for files, and on the core in between.
   template <typename Request>
+<<<<<<< HEAD
   grpc::ServerUnaryReactor* make(grpc::CallbackServerContext& context, const char* method, const Request& request,
                                  v1::TrainingJob& response);
   // call(JobController&, const Request&) makes the answer, and changes nothing.
@@ -99,9 +103,18 @@ class TrainingJobService final : public CallbackTrainingJobService {
   template <typename Response, typename Call>
   grpc::ServerUnaryReactor* change(grpc::CallbackServerContext& context, const char* method,
                                    const google::protobuf::Message& request, Response& response, Call call);
+=======
+  void add_making(CallTable& calls, const char* method);
+  // call(JobController&, const Request&) makes the answer, and changes nothing.
+  template <typename Request, typename Response, typename Call>
+  void add_reader(CallTable& calls, const char* method, Call call);
+  // call(JobController&, const Request&, caller's name) changes something, and makes the answer.
+  template <typename Request, typename Response, typename Call>
+  void add_change(CallTable& calls, const char* method, Call call);
+>>>>>>> helper-2
 
   SharedController& shared_;
-  RpcBoundary boundary_;
+  const RpcBoundary boundary_;
   CallPool pool_;
   const PooledCalls calls_;
   FilePool& files_;

@@ -1,10 +1,13 @@
 #include "coordinator/service/health_service.h"
 
+#include <grpcpp/impl/codegen/proto_utils.h>
+
 #include <exception>
-#include <memory>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 
+#include "common/base/error.h"
 #include "common/base/message_text.h"
 #include "coordinator/job/refusal.h"
 
@@ -26,50 +29,69 @@ std::set<std::string> with_whole(const std::vector<std::string>& services) {
 
 }  // namespace
 
-// Sends the newest status, and those before only as fast as its reader reads. Deletes itself at the end.
-class HealthService::Watcher final : public grpc::ServerWriteReactor<HealthCheckResponse> {
+// Sends the newest status, and those before only as fast as its reader reads.
+class HealthService::Watcher final : public RpcCall {
  public:
-  explicit Watcher(HealthService& health) : health_(health) {}
+  Watcher(const CallPlace& place, HealthService& health) : RpcCall(place), health_(health) {}
 
-  void keep(std::shared_ptr<const AdmittedCall> place) { place_ = std::move(place); }
   void show(HealthCheckResponse::ServingStatus status) {
     const std::lock_guard lock(mutex_);
     if (is_over_ || shown_ == status) return;
     wanted_ = status;
     if (!is_writing_) write();
   }
+
+ private:
+  void received(grpc::ByteBuffer& message) override {
+    HealthCheckRequest request;
+    if (!grpc::SerializationTraits<HealthCheckRequest>::Deserialize(&message, &request).ok()) {
+      return end(status_of(std::make_exception_ptr(
+          std::invalid_argument("the bytes of the request are not those of a HealthCheckRequest"))));
+    }
+    if (!health_.services_.contains(request.service())) return show(HealthCheckResponse::SERVICE_UNKNOWN);
+    const std::lock_guard lock(health_.mutex_);
+    health_.watchers_.insert(this);
+    show(serving_status(health_.serves()));
+  }
+  void no_message() override { end(grpc::Status::CANCELLED); }
+  void cancelled() override { end(grpc::Status::CANCELLED); }
+  void ended() override {
+    health_.remove(*this);
+    const std::lock_guard lock(mutex_);  // whoever has finished it has come out of it
+    boundary().count(method(), end_);
+  }
   void end(const grpc::Status& status) {
     const std::lock_guard lock(mutex_);
     if (std::exchange(is_over_, true)) return;
     end_ = status;
-    if (!is_writing_) Finish(end_);
+    if (!is_writing_) finish();
   }
-
- private:
   void write() {
     shown_ = *std::exchange(wanted_, std::nullopt);
-    message_.set_status(*shown_);
+    HealthCheckResponse message;
+    message.set_status(*shown_);
+    bool is_own = false;
+    EQUIPOISE_CHECK(grpc::SerializationTraits<HealthCheckResponse>::Serialize(message, &bytes_, &is_own).ok());
     is_writing_ = true;
-    StartWrite(&message_);
+    begin_sending();
+    StartWrite(&bytes_);
+  }
+  void finish() {
+    begin_sending();
+    Finish(end_);
   }
   void OnWriteDone(bool ok) override {
     const std::lock_guard lock(mutex_);
+    end_sending();
     is_writing_ = false;
     if (!ok && !std::exchange(is_over_, true)) end_ = grpc::Status::CANCELLED;
-    if (is_over_) return Finish(end_);
+    if (is_over_) return finish();
     if (wanted_) write();
-  }
-  void OnCancel() override { end(grpc::Status::CANCELLED); }
-  void OnDone() override {
-    health_.remove(*this);
-    health_.boundary_.count("Watch", end_);
-    delete this;
   }
 
   HealthService& health_;
-  std::shared_ptr<const AdmittedCall> place_;
   std::mutex mutex_;  // guards all below
-  HealthCheckResponse message_;
+  grpc::ByteBuffer bytes_;
   std::optional<HealthCheckResponse::ServingStatus> shown_, wanted_;
   bool is_writing_ = false, is_over_ = false;
   grpc::Status end_;
@@ -78,36 +100,20 @@ class HealthService::Watcher final : public grpc::ServerWriteReactor<HealthCheck
 HealthService::HealthService(CallGate& gate, JobMetrics& metrics, const std::vector<std::string>& services)
     : boundary_(gate, metrics, "Health"), services_(with_whole(services)) {}
 
-grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* context, const HealthCheckRequest* request,
-                                               HealthCheckResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  reactor->Finish(boundary_.answer(*context, "Check", [&](const AdmittedCall& /*admitted*/) {
-    if (!services_.contains(request->service())) {
-      throw Refusal(Refusal::Code::kNotFound, "there is no service " + quoted_text(request->service()));
-    }
-    const std::lock_guard lock(mutex_);
-    response->set_status(serving_status(serves()));
-  }));
-  return reactor;
+void HealthService::add_to(CallTable& calls) {
+  const std::string service = "grpc.health.v1.Health";
+  calls.add_unary<HealthCheckRequest, HealthCheckResponse>(service, "Check", boundary_, [this](auto& call) {
+    call.finish(boundary_.answer(call.method(), [&] { check(call.request, call.response); }));
+  });
+  calls.add(service, "Watch", boundary_, [this](const CallPlace& place) { return new Watcher(place, *this); });
 }
 
-grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(grpc::CallbackServerContext* context,
-                                                                    const HealthCheckRequest* request) {
-  auto* const watcher = new Watcher(*this);
-  try {
-    watcher->keep(boundary_.admit(*context, "Watch"));
-  } catch (...) {
-    watcher->end(status_of(std::current_exception()));
-    return watcher;
-  }
-  if (!services_.contains(request->service())) {
-    watcher->show(HealthCheckResponse::SERVICE_UNKNOWN);
-    return watcher;
+void HealthService::check(const HealthCheckRequest& request, HealthCheckResponse& response) {
+  if (!services_.contains(request.service())) {
+    throw Refusal(Refusal::Code::kNotFound, "there is no service " + quoted_text(request.service()));
   }
   const std::lock_guard lock(mutex_);
-  watchers_.insert(watcher);
-  watcher->show(serving_status(serves()));
-  return watcher;
+  response.set_status(serving_status(serves()));
 }
 
 void HealthService::set_serving(bool is_serving) {

@@ -2,21 +2,19 @@
 // everybody.
 #pragma once
 
-#include <grpcpp/support/server_callback.h>
-
 #include <map>
 #include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "coordinator/service/rpc_status.h"
-#include "grpc/health/v1/health.grpc.pb.h"
+#include "coordinator/service/call_table.h"
+#include "grpc/health/v1/health.pb.h"
 
 namespace equipoise::coordinator {
 
 // A service that it does not know is NOT_FOUND, and of a watch SERVICE_UNKNOWN. May be used from any thread.
-class HealthService final : public grpc::health::v1::Health::CallbackService {
+class HealthService {
  public:
   // Serves from the start. `gate` and `metrics` outlive it.
   HealthService(CallGate& gate, JobMetrics& metrics, const std::vector<std::string>& services);
@@ -25,20 +23,18 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
   void set_serving(bool is_serving);
   void set_ticking(bool is_ticking);
 
-  grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
-                                  const grpc::health::v1::HealthCheckRequest* request,
-                                  grpc::health::v1::HealthCheckResponse* response) override;
-  grpc::ServerWriteReactor<grpc::health::v1::HealthCheckResponse>* Watch(
-      grpc::CallbackServerContext* context, const grpc::health::v1::HealthCheckRequest* request) override;
+  // It outlives the server.
+  void add_to(CallTable& calls);
 
  private:
   class Watcher;
+  void check(const grpc::health::v1::HealthCheckRequest& request, grpc::health::v1::HealthCheckResponse& response);
   void remove(Watcher& watcher);
   // The caller has mutex_.
   bool serves() const { return is_serving_ && is_ticking_; }
   void show();
 
-  RpcBoundary boundary_;
+  const RpcBoundary boundary_;
   const std::set<std::string> services_;  // with "" for the whole
   std::mutex mutex_;                      // guards all below
   bool is_serving_ = true, is_ticking_ = true;

@@ -3,28 +3,26 @@
 namespace equipoise::coordinator {
 
 HostService::HostService(SharedController& shared, CallGate& gate, JobMetrics& metrics, CallPool& pool)
-    : shared_(shared), calls_(RpcBoundary(gate, metrics, "HostService"), pool, Refusal::Code::kResourceExhausted) {}
+    : shared_(shared), boundary_(gate, metrics, "HostService"), calls_(pool, Refusal::Code::kResourceExhausted) {}
 
-grpc::ServerUnaryReactor* HostService::ListHosts(grpc::CallbackServerContext* context,
-                                                 const v1::ListHostsRequest* request, v1::ListHostsResponse* response) {
-  return calls_.serve(*context, "ListHosts", *request, [this, request, response](const AdmittedCall& /*call*/) {
-    *response = shared_.read([&](JobController& core) { return core.host_calls().list(*request); });
+void HostService::add_to(CallTable& calls) {
+  const std::string service = "equipoise.v1.HostService";
+  calls.add_unary<v1::ListHostsRequest, v1::ListHostsResponse>(service, "ListHosts", boundary_, [this](auto& call) {
+    calls_.serve(call, call.request, [this, &call](const AdmittedCall& /*admitted*/) {
+      call.response = shared_.read([&](JobController& core) { return core.host_calls().list(call.request); });
+    });
   });
-}
-
-grpc::ServerUnaryReactor* HostService::CordonHost(grpc::CallbackServerContext* context,
-                                                  const v1::CordonHostRequest* request, v1::Host* response) {
-  return calls_.serve(*context, "CordonHost", *request, [this, request, response](const AdmittedCall& /*call*/) {
-    *response = shared_.run([&](JobController& core) { return core.host_calls().cordon(*request); });
-    shared_.wake();
+  calls.add_unary<v1::CordonHostRequest, v1::Host>(service, "CordonHost", boundary_, [this](auto& call) {
+    calls_.serve(call, call.request, [this, &call](const AdmittedCall& /*admitted*/) {
+      call.response = shared_.run([&](JobController& core) { return core.host_calls().cordon(call.request); });
+      shared_.wake();
+    });
   });
-}
-
-grpc::ServerUnaryReactor* HostService::UncordonHost(grpc::CallbackServerContext* context,
-                                                    const v1::UncordonHostRequest* request, v1::Host* response) {
-  return calls_.serve(*context, "UncordonHost", *request, [this, request, response](const AdmittedCall& /*call*/) {
-    *response = shared_.run([&](JobController& core) { return core.host_calls().uncordon(*request); });
-    shared_.wake();
+  calls.add_unary<v1::UncordonHostRequest, v1::Host>(service, "UncordonHost", boundary_, [this](auto& call) {
+    calls_.serve(call, call.request, [this, &call](const AdmittedCall& /*admitted*/) {
+      call.response = shared_.run([&](JobController& core) { return core.host_calls().uncordon(call.request); });
+      shared_.wake();
+    });
   });
 }
 

@@ -52,48 +52,39 @@ void check_size(std::size_t bytes) {
                                                        " bytes, expected at most " + std::to_string(kLargestRequest));
 }
 
-std::string caller_of(const grpc::CallbackServerContext& context, const AdmittedCall& call) {
-  const std::string peer = call.name().empty() ? context.peer() : "";
-  return call.name() + peer.substr(0, peer.rfind(':'));
+std::string caller_of(const RpcCall& call) {
+  const std::string& name = call.admitted().name();
+  const std::string peer = name.empty() ? call.context().peer() : "";
+  return name + peer.substr(0, peer.rfind(':'));
 }
 
 Refusal too_many_waiting(Refusal::Code code) {
   return {code, ErrorReason::kLimitReached, "too many calls are waiting for an answer; try again later", kSecond};
 }
 
-grpc::ServerUnaryReactor* PooledCalls::serve(grpc::CallbackServerContext& context, const char* method,
-                                             PooledWork work) const {
-  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
-  std::shared_ptr<const AdmittedCall> call;  // counts until the answer is given
+void PooledCalls::serve(AnsweredCall& call, PooledWork work) const {
   const auto kept = std::make_shared<const KeptBytes>(bytes_, work.bytes);
   std::string caller;
-  const grpc::Status refusal = boundary_.let_in(method, [&] {
-    call = boundary_.admit(context, method);
-    caller = work.enter(*call);
+  const grpc::Status refusal = call.boundary().let_in(call.method(), [&] {
+    caller = work.enter(call.admitted());
     if (kept->is_too_much()) throw too_many_waiting(when_full_);
   });
-  if (!refusal.ok()) {
-    reactor->Finish(refusal);
-    return reactor;
-  }
-  const bool is_taken = pool_.run(caller, [this, reactor, method, call, kept, body = std::move(work.body)] {
-    reactor->Finish(boundary_.answer(method, [&] { body(*call); }));
+  if (!refusal.ok()) return call.finish(refusal);
+  const bool is_taken = pool_.run(caller, [&call, kept, body = std::move(work.body)] {
+    call.finish(call.boundary().answer(call.method(), [&] { body(call.admitted()); }));
   });
-  if (!is_taken) {
-    reactor->Finish(boundary_.answer(method, [this] { throw too_many_waiting(when_full_); }));
-  }
-  return reactor;
+  if (is_taken) return;
+  call.finish(call.boundary().answer(call.method(), [this] { throw too_many_waiting(when_full_); }));
 }
 
-grpc::ServerUnaryReactor* PooledCalls::serve(grpc::CallbackServerContext& context, const char* method,
-                                             const google::protobuf::Message& request,
-                                             std::function<void(const AdmittedCall&)> body) const {
+void PooledCalls::serve(AnsweredCall& call, const google::protobuf::Message& request,
+                        std::function<void(const AdmittedCall&)> body) const {
   const std::size_t bytes = request.ByteSizeLong();
-  const auto enter = [&context, bytes](const AdmittedCall& call) {
+  const auto enter = [&call, bytes](const AdmittedCall& /*admitted*/) {
     check_size(bytes);
-    return caller_of(context, call);
+    return caller_of(call);
   };
-  return serve(context, method, {.bytes = bytes, .enter = enter, .body = std::move(body)});
+  serve(call, {.bytes = bytes, .enter = enter, .body = std::move(body)});
 }
 
 PooledCalls::Batch PooledCalls::close(const Digest& key, const std::shared_ptr<Batch>& batch) const {

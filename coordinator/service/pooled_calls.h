@@ -3,8 +3,11 @@
 #pragma once
 
 #include <google/protobuf/message.h>
+<<<<<<< HEAD
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
+=======
+>>>>>>> helper-2
 
 #include <atomic>
 #include <cstddef>
@@ -20,7 +23,7 @@
 #include "common/base/sha256.h"
 #include "coordinator/job/refusal.h"
 #include "coordinator/service/call_pool.h"
-#include "coordinator/service/rpc_status.h"
+#include "coordinator/service/rpc_call.h"
 
 namespace equipoise::coordinator {
 
@@ -29,7 +32,7 @@ namespace equipoise::coordinator {
 void check_size(std::size_t bytes);
 
 // Whose turns a call takes: those of a token, or of an address where nobody has one.
-std::string caller_of(const grpc::CallbackServerContext& context, const AdmittedCall& call);
+std::string caller_of(const RpcCall& call);
 
 // What answers a call when too many wait already.
 Refusal too_many_waiting(Refusal::Code code);
@@ -57,12 +60,12 @@ grpc::ByteBuffer bytes_of(const google::protobuf::Message& message);
 class PooledCalls {
  public:
   // `pool` outlives it, and all calls. `when_full` answers a call when too many wait already, or too large ones.
-  PooledCalls(RpcBoundary boundary, CallPool& pool, Refusal::Code when_full)
-      : boundary_(std::move(boundary)), pool_(pool), when_full_(when_full) {}
+  PooledCalls(CallPool& pool, Refusal::Code when_full) : pool_(pool), when_full_(when_full) {}
 
-  // What `work` refers to lives until the call has ended.
-  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method, PooledWork work) const;
+  // Finishes `call`. What `work` refers to lives until then.
+  void serve(AnsweredCall& call, PooledWork work) const;
   // A call of people: check_size() and caller_of() let it in.
+<<<<<<< HEAD
   grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const char* method,
                                   const google::protobuf::Message& request,
                                   std::function<void(const AdmittedCall&)> body) const;
@@ -84,6 +87,12 @@ class PooledCalls {
   void answer(const char* method, Batch batch, const std::function<grpc::ByteBuffer()>& make) const;
 
   const RpcBoundary boundary_;
+=======
+  void serve(AnsweredCall& call, const google::protobuf::Message& request,
+             std::function<void(const AdmittedCall&)> body) const;
+
+ private:
+>>>>>>> helper-2
   CallPool& pool_;
   const Refusal::Code when_full_;
   mutable std::atomic<std::size_t> bytes_ = 0;             // of all requests that are kept

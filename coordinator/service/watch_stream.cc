@@ -1,8 +1,39 @@
 #include "coordinator/service/watch_stream.h"
 
+#include <grpcpp/support/slice.h>
+
+#include <exception>
+#include <stdexcept>
 #include <utility>
 
+#include "common/protocol/reconnection.h"
+#include "coordinator/service/pooled_calls.h"
+
 namespace equipoise::coordinator {
+namespace {
+
+v1::WatchTrainingJobRequest parsed_watch_request(const grpc::ByteBuffer& bytes) {
+  v1::WatchTrainingJobRequest request;
+  grpc::Slice slice;
+  if (!bytes.DumpToSingleSlice(&slice).ok() || !request.ParseFromArray(slice.begin(), static_cast<int>(slice.size()))) {
+    throw std::invalid_argument("the bytes of the request are not those of a WatchTrainingJobRequest");
+  }
+  return request;
+}
+
+}  // namespace
+
+void WatchStream::received(grpc::ByteBuffer& message) {
+  try {
+    check_size(message.Length());
+    const v1::WatchTrainingJobRequest asked = parsed_watch_request(message);
+    context().AddInitialMetadata(kWatchOpenMetadata, "open");
+    StartSendInitialMetadata();
+    watchers_.add(*this, asked.id(), asked.after_revision());
+  } catch (...) {
+    end(status_of(std::current_exception()));
+  }
+}
 
 void WatchStream::show(std::shared_ptr<const JobSnapshot> job) {
   const std::lock_guard lock(mutex_);
@@ -23,17 +54,20 @@ void WatchStream::end(const grpc::Status& status) {
 
 void WatchStream::write(std::shared_ptr<const JobSnapshot> job) {
   written_ = std::move(job);
+  begin_sending();
   StartWrite(&written_->bytes);
 }
 
 void WatchStream::finish(const grpc::Status& status) {
   if (told_) return;
   told_ = status;
+  begin_sending();
   Finish(status);
 }
 
 void WatchStream::OnWriteDone(bool ok) {
   const std::lock_guard lock(mutex_);
+  end_sending();
   written_.reset();
   if (!ok) {
     finish(grpc::Status::CANCELLED);
@@ -45,17 +79,17 @@ void WatchStream::OnWriteDone(bool ok) {
 }
 
 // A write that is under way ends without success.
-void WatchStream::OnCancel() {
+void WatchStream::cancelled() {
   const std::lock_guard lock(mutex_);
   waiting_.reset();
   end_ = grpc::Status::CANCELLED;
   if (!written_) finish(*end_);
 }
 
-void WatchStream::OnDone() {
+void WatchStream::ended() {
   watchers_.remove(*this);
-  on_end_(told_.value_or(grpc::Status::CANCELLED));
-  delete this;
+  const std::lock_guard lock(mutex_);  // whoever has finished it has come out of it
+  boundary().count(method(), told_.value_or(grpc::Status::CANCELLED));
 }
 
 }  // namespace equipoise::coordinator

@@ -11,6 +11,8 @@ namespace {
 // Two of each rank of the largest job: its heartbeat, and what it waits for.
 constexpr PoolSize kPool{.threads = 4, .most_waiting = 65'536, .most_of_one = 32'768};
 
+constexpr const char* kWorkerService = "equipoise.v1.WorkerService";
+
 std::string attempt_token_of(const grpc::CallbackServerContext& context) {
   const auto token = context.client_metadata().find(kAttemptTokenMetadata);
   return token == context.client_metadata().end() ? "" : std::string(token->second.data(), token->second.size());
@@ -22,129 +24,83 @@ std::string attempt_token_of(const grpc::CallbackServerContext& context) {
 WorkerService::WorkerService(SharedController& shared, const AttemptTokens& tokens, CallGate& gate, JobMetrics& metrics)
     : shared_(shared),
       tokens_(tokens),
+      boundary_(gate, metrics, "WorkerService"),
       pool_(kPool),
-      calls_(RpcBoundary(gate, metrics, "WorkerService"), pool_, Refusal::Code::kUnavailable) {}
+      calls_(pool_, Refusal::Code::kUnavailable) {}
 
 template <typename Request, typename Response, typename Call>
-grpc::ServerUnaryReactor* WorkerService::serve(const RankContext& rank, const Request& request, Response& response,
-                                               Call call) const {
-  return calls_.serve(rank.context, rank.method,
-                      {.bytes = request.ByteSizeLong(),
-                       .enter =
-                           [&](const AdmittedCall& admitted) {
-                             if (admitted.is_of_stranger()) tokens_.check_stranger(request.job_id(), rank.token);
-                             return request.job_id();
-                           },
-                       .body =
-                           [this, &request, &response, call = std::move(call)](const AdmittedCall& /*admitted*/) {
-                             if constexpr (std::is_void_v<std::invoke_result_t<const Call&, WorkerCalls&>>) {
-                               shared_.run([&](JobController& core) { call(core.worker_calls()); });
-                             } else {
-                               response = shared_.run([&](JobController& core) { return call(core.worker_calls()); });
-                             }
-                           }});
+void WorkerService::serve(UnaryCall<Request, Response>& rank, const std::string& token, Call call) const {
+  calls_.serve(rank, {.bytes = rank.request.ByteSizeLong(),
+                      .enter =
+                          [&](const AdmittedCall& admitted) {
+                            const std::string& job = rank.request.job_id();
+                            if (admitted.is_of_stranger()) tokens_.check_stranger(job, token);
+                            return job;
+                          },
+                      .body =
+                          [this, &rank, call = std::move(call)](const AdmittedCall& /*admitted*/) {
+                            const auto run = [&](JobController& core) {
+                              return call(core.worker_calls(), rank.request);
+                            };
+                            if constexpr (std::is_void_v<std::invoke_result_t<decltype(run), JobController&>>) {
+                              shared_.run(run);
+                            } else {
+                              rank.response = shared_.run(run);
+                            }
+                          }});
 }
 
-// Alone on the core; refused before anything is looked at where the token is not that of the attempt.
 template <typename Request, typename Response, typename Call>
-grpc::ServerUnaryReactor* WorkerService::serve_signed(grpc::CallbackServerContext& context, const char* method,
-                                                      const Request& request, Response& response, Call call) const {
-  std::string token = attempt_token_of(context);
-  return serve({.context = context, .method = method, .token = token}, request, response,
-               [&request, token, call = std::move(call)](WorkerCalls& calls) {
-                 calls.check_token(request.job_id(), token);
-                 return call(calls);
-               });
+void WorkerService::add_signed(CallTable& calls, const char* method, Call call) {
+  calls.add_unary<Request, Response>(kWorkerService, method, boundary_,
+                                     [this, call](UnaryCall<Request, Response>& rank) {
+                                       const std::string token = attempt_token_of(rank.context());
+                                       serve(rank, token, [token, call](WorkerCalls& core, const Request& request) {
+                                         core.check_token(request.job_id(), token);
+                                         return call(core, request);
+                                       });
+                                     });
 }
 
-grpc::ServerUnaryReactor* WorkerService::RegisterWorker(grpc::CallbackServerContext* context,
-                                                        const v1::RegisterWorkerRequest* request,
-                                                        v1::RegisterWorkerResponse* response) {
-  return serve({.context = *context, .method = "RegisterWorker", .token = request->attempt_token()}, *request,
-               *response, [request](WorkerCalls& calls) { return calls.register_worker(*request); });
-}
-
-grpc::ServerUnaryReactor* WorkerService::StartTraining(grpc::CallbackServerContext* context,
-                                                       const v1::StartTrainingRequest* request,
-                                                       v1::StartTrainingResponse* response) {
-  return serve_signed(*context, "StartTraining", *request, *response,
-                      [request](WorkerCalls& calls) { return calls.start_training(*request); });
-}
-
-grpc::ServerUnaryReactor* WorkerService::ReportStep(grpc::CallbackServerContext* context,
-                                                    const v1::ReportStepRequest* request,
-                                                    v1::ReportStepResponse* response) {
-  return serve_signed(*context, "ReportStep", *request, *response,
-                      [request](WorkerCalls& calls) { return calls.report_step(*request); });
-}
-
-grpc::ServerUnaryReactor* WorkerService::ReportSteps(grpc::CallbackServerContext* context,
-                                                     const v1::ReportStepsRequest* request,
-                                                     v1::ReportStepsResponse* response) {
-  return serve_signed(*context, "ReportSteps", *request, *response,
-                      [request](WorkerCalls& calls) { return calls.report_steps(*request); });
-}
-
-grpc::ServerUnaryReactor* WorkerService::GetGroupWeights(grpc::CallbackServerContext* context,
-                                                         const v1::GetGroupWeightsRequest* request,
-                                                         v1::GetGroupWeightsResponse* response) {
-  return serve_signed(*context, "GetGroupWeights", *request, *response,
-                      [request](WorkerCalls& calls) { return calls.group_weights(*request); });
-}
-
-grpc::ServerUnaryReactor* WorkerService::ReportMetrics(grpc::CallbackServerContext* context,
-                                                       const v1::ReportMetricsRequest* request,
-                                                       v1::ReportMetricsResponse* response) {
-  return serve_signed(*context, "ReportMetrics", *request, *response,
-                      [request](WorkerCalls& calls) { calls.report_metrics(*request); });
-}
-
-grpc::ServerUnaryReactor* WorkerService::CommitCheckpoint(grpc::CallbackServerContext* context,
-                                                          const v1::CommitCheckpointRequest* request,
-                                                          v1::CommitCheckpointResponse* response) {
-  return serve_signed(*context, "CommitCheckpoint", *request, *response,
-                      [request](WorkerCalls& calls) { calls.commit_checkpoint(*request); });
-}
-
-grpc::ServerUnaryReactor* WorkerService::ApplySettings(grpc::CallbackServerContext* context,
-                                                       const v1::ApplySettingsRequest* request,
-                                                       v1::ApplySettingsResponse* response) {
-  return serve_signed(*context, "ApplySettings", *request, *response,
-                      [request](WorkerCalls& calls) { return calls.apply_settings(*request); });
-}
-
-grpc::ServerUnaryReactor* WorkerService::Heartbeat(grpc::CallbackServerContext* context,
-                                                   const v1::HeartbeatRequest* request,
-                                                   v1::HeartbeatResponse* response) {
-  return serve_signed(*context, "Heartbeat", *request, *response,
-                      [request](WorkerCalls& calls) { return calls.heartbeat(*request); });
-}
-
-grpc::ServerUnaryReactor* WorkerService::FinishWorker(grpc::CallbackServerContext* context,
-                                                      const v1::FinishWorkerRequest* request,
-                                                      v1::FinishWorkerResponse* response) {
-  return serve_signed(*context, "FinishWorker", *request, *response, [this, request](WorkerCalls& calls) {
-    calls.finish_worker(*request);
-    shared_.wake();
-  });
-}
-
-grpc::ServerUnaryReactor* WorkerService::LeaveWorker(grpc::CallbackServerContext* context,
-                                                     const v1::LeaveWorkerRequest* request,
-                                                     v1::LeaveWorkerResponse* response) {
-  return serve_signed(*context, "LeaveWorker", *request, *response, [this, request](WorkerCalls& calls) {
-    calls.leave_worker(*request);
-    shared_.wake();
-  });
-}
-
-grpc::ServerUnaryReactor* WorkerService::FailWorker(grpc::CallbackServerContext* context,
-                                                    const v1::FailWorkerRequest* request,
-                                                    v1::FailWorkerResponse* response) {
-  return serve_signed(*context, "FailWorker", *request, *response, [this, request](WorkerCalls& calls) {
-    calls.fail_worker(*request);
-    shared_.wake();
-  });
+void WorkerService::add_to(CallTable& calls) {
+  using Register = UnaryCall<v1::RegisterWorkerRequest, v1::RegisterWorkerResponse>;
+  calls.add_unary<v1::RegisterWorkerRequest, v1::RegisterWorkerResponse>(
+      kWorkerService, "RegisterWorker", boundary_, [this](Register& rank) {
+        serve(rank, rank.request.attempt_token(), [](WorkerCalls& core, const v1::RegisterWorkerRequest& request) {
+          return core.register_worker(request);
+        });
+      });
+  add_signed<v1::StartTrainingRequest, v1::StartTrainingResponse>(
+      calls, "StartTraining", [](WorkerCalls& core, const auto& request) { return core.start_training(request); });
+  add_signed<v1::ReportStepRequest, v1::ReportStepResponse>(
+      calls, "ReportStep", [](WorkerCalls& core, const auto& request) { return core.report_step(request); });
+  add_signed<v1::ReportStepsRequest, v1::ReportStepsResponse>(
+      calls, "ReportSteps", [](WorkerCalls& core, const auto& request) { return core.report_steps(request); });
+  add_signed<v1::GetGroupWeightsRequest, v1::GetGroupWeightsResponse>(
+      calls, "GetGroupWeights", [](WorkerCalls& core, const auto& request) { return core.group_weights(request); });
+  add_signed<v1::ReportMetricsRequest, v1::ReportMetricsResponse>(
+      calls, "ReportMetrics", [](WorkerCalls& core, const auto& request) { core.report_metrics(request); });
+  add_signed<v1::CommitCheckpointRequest, v1::CommitCheckpointResponse>(
+      calls, "CommitCheckpoint", [](WorkerCalls& core, const auto& request) { core.commit_checkpoint(request); });
+  add_signed<v1::ApplySettingsRequest, v1::ApplySettingsResponse>(
+      calls, "ApplySettings", [](WorkerCalls& core, const auto& request) { return core.apply_settings(request); });
+  add_signed<v1::HeartbeatRequest, v1::HeartbeatResponse>(
+      calls, "Heartbeat", [](WorkerCalls& core, const auto& request) { return core.heartbeat(request); });
+  add_signed<v1::FinishWorkerRequest, v1::FinishWorkerResponse>(calls, "FinishWorker",
+                                                                [this](WorkerCalls& core, const auto& request) {
+                                                                  core.finish_worker(request);
+                                                                  shared_.wake();
+                                                                });
+  add_signed<v1::LeaveWorkerRequest, v1::LeaveWorkerResponse>(calls, "LeaveWorker",
+                                                              [this](WorkerCalls& core, const auto& request) {
+                                                                core.leave_worker(request);
+                                                                shared_.wake();
+                                                              });
+  add_signed<v1::FailWorkerRequest, v1::FailWorkerResponse>(calls, "FailWorker",
+                                                            [this](WorkerCalls& core, const auto& request) {
+                                                              core.fail_worker(request);
+                                                              shared_.wake();
+                                                            });
 }
 
 }  // namespace equipoise::coordinator

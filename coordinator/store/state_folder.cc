@@ -7,9 +7,13 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
+
+#include "common/process/earlier_process.h"
+#include "common/process/process_handle.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -26,6 +30,24 @@ std::string first_line(int descriptor) {
   const ssize_t length = ::pread(descriptor, text.data(), text.size(), 0);
   const std::string all(text.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
   return all.substr(0, all.find('\n'));
+}
+
+// Whether it was ended, and is held by a thread that waits in the kernel: no signal ends that, and until it is gone all
+// that the process had open stays locked.
+bool cannot_end(pid_t pid) {
+  const auto fields = fields_behind_name("/proc/" + std::to_string(pid) + "/stat");
+  return fields && fields->starts_with(" Z") && state_of({.pid = pid}) == 'D';
+}
+
+std::string holder_text(const std::string& pid) {
+  if (pid.empty()) return "unknown";
+  pid_t number = 0;
+  const char* const end = pid.data() + pid.size();
+  const bool is_number = std::from_chars(pid.data(), end, number).ptr == end && number > 0;
+  if (!is_number || !cannot_end(number)) return pid;
+  return pid +
+         ", which was ended and cannot go, as a thread of it waits for a file system that does not answer: start this "
+         "one again once that answers, or is unmounted (umount --force)";
 }
 
 }  // namespace
@@ -64,7 +86,7 @@ void StateFolder::take_lock() {
   if (lock_ < 0 || ::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
   const std::string holder = first_line(lock_);
   ::close(std::exchange(lock_, -1));
-  refuse(path_, "in use by the equipoise-coordinator with pid " + (holder.empty() ? "unknown" : holder));
+  refuse(path_, "in use by the equipoise-coordinator with pid " + holder_text(holder));
 }
 
 void StateFolder::remember_files() {

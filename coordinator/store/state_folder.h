@@ -13,7 +13,8 @@ namespace equipoise::coordinator {
 class StateFolder {
  public:
   // Makes the folder where it is not there and locks it until destruction or the end of the process.
-  // Throws std::invalid_argument naming the folder and, where another coordinator has it, that one's pid.
+  // Throws std::invalid_argument naming the folder and, where another coordinator has it, that one's pid, and why it
+  // does not end where it was ended.
   explicit StateFolder(std::filesystem::path path);
   // The same of a folder in which nothing is changed: throws where it has no database, too.
   static StateFolder existing(std::filesystem::path path);

@@ -30,6 +30,7 @@ WebhookCursor::WebhookCursor(std::filesystem::path file, const EventRevisions& n
   } else {
     delivered_ = newest;
   }
+  remove_abandoned(file_);
   write_all();
 }
 

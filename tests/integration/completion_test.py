@@ -1,11 +1,13 @@
 """`equipoise completion`: real shells run the scripts."""
 
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import man_pages_test  # noqa: E402
 import programs  # noqa: E402
 
 # Instead of the completion system, which needs a terminal: what would be offered is printed.
@@ -74,6 +76,16 @@ class Completion(programs.ProgramTest):
         verbs = {line.split()[0] for line in helped.splitlines() if line.startswith("  ") and line[2:3].strip()}
         self.assertGreater(len(verbs), 10)
         self.assertEqual(set(self.offered("bash", "")), verbs)
+
+    def test_has_every_option_of_every_verbs_help(self):
+        count = 0
+        for (_, *verbs), text in man_pages_test.help_texts("equipoise").items():
+            helped = {name for names in re.findall(r"^  (-\S+)", text, re.M) for name in names.split(",")}
+            offered = set(self.offered("bash", *verbs, "-"))
+            self.assertEqual(helped - offered, set(), verbs)
+            self.assertEqual(offered - helped, set(), verbs)
+            count += len(helped)
+        self.assertGreater(count, 400)
 
     def test_loads_into_the_completion_system_of_zsh(self):
         (self.folder / "_equipoise").write_text(self.succeed("equipoise", "completion", "zsh"))

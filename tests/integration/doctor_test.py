@@ -36,9 +36,17 @@ class Doctor(programs.ProgramTest):
         with programs.Coordinator(self.folder / "state") as coordinator:
             checks = self.doctor("--coordinator", coordinator.address, "--state", self.folder / "state")
             self.assertIn(f"{coordinator.address} answers in plain text", checks["coordinator"]["found"])
+            self.assertIn(f"reach each other, and the coordinator at {coordinator.address}", checks["ranks"]["found"])
             self.assertIn("state", checks)
         gone = self.doctor("--coordinator", coordinator.address, "--timeout", "1")["coordinator"]
         self.assertEqual(gone["health"], "fail", gone)
+
+    def test_ranks_say_from_which_host_the_coordinator_is_out_of_reach(self):
+        result = programs.run("mpirun", "--oversubscribe", "-np", "2", programs.BIN / "equipoise-worker",
+                              "--coordinator", "127.0.0.1:1", "meet")
+        self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
+        self.assertRegex(result.stderr, r"equipoise-worker: \S+ cannot reach the coordinator at 127.0.0.1:1: "
+                                        "Connection refused")
 
     def test_says_for_people_what_to_do_and_no_secret(self):
         (self.folder / "token").write_text("not-for-anyone")

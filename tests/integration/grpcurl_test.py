@@ -16,7 +16,7 @@ import programs  # noqa: E402
 
 programs.with_python_deps()
 import grpc  # noqa: E402
-from google.protobuf import descriptor_pool, json_format, message_factory  # noqa: E402
+from google.protobuf import descriptor_pool, field_mask_pb2, json_format, message_factory  # noqa: E402
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (  # noqa: E402
     ProtoReflectionDescriptorDatabase)
 
@@ -50,7 +50,7 @@ class Grpcurl(programs.ProgramTest):
         self.addCleanup(self.coordinator.stop)
         self.channel = grpc.insecure_channel(self.coordinator.address)
         self.addCleanup(self.channel.close)
-        pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
+        self.pool = pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
         self.methods = {f"{name}/{method.name}": method for name in SERVICES
                         for method in pool.FindServiceByName(name).methods}
 
@@ -86,8 +86,11 @@ class Grpcurl(programs.ProgramTest):
                 self.fail(f"{words}: {done.stderr}")
             return "OK" if done.returncode == 0 else code.group(1), done.stdout + done.stderr
         method = self.methods[words[-1]]
-        fields = words[words.index("-d") + 1] if "-d" in words else "{}"
-        request = json_format.Parse(fields, message_factory.GetMessageClass(method.input_type)())
+        fields = json.loads(words[words.index("-d") + 1] if "-d" in words else "{}")
+        for name, value in fields.items():
+            if name.endswith("_mask"):  # a message as any other to grpcurl, a text to json_format
+                fields[name] = field_mask_pb2.FieldMask(paths=value["paths"]).ToJsonString()
+        request = json_format.ParseDict(fields, message_factory.GetMessageClass(method.input_type)())
         answer = message_factory.GetMessageClass(method.output_type)
         make = self.channel.unary_stream if method.server_streaming else self.channel.unary_unary
         invoke = make(f"/{words[-1]}", request_serializer=type(request).SerializeToString,
@@ -118,6 +121,9 @@ class Grpcurl(programs.ProgramTest):
         self.assertIn('not "none": its state or settings have changed since it was read; read it again', said)
         if GRPCURL:
             self.assertIn('"reason": "ETAG_MISMATCH"', said.replace('":"', '": "'))
+            self.assertNotIn("not recognized", said)
+        for name in ("ErrorInfo", "BadRequest", "RetryInfo"):  # what a tool needs to show it
+            self.assertTrue(self.pool.FindMessageTypeByName(f"google.rpc.{name}").fields)
 
     def test_every_call_has_an_example_that_works(self):
         ended = self.submit(self.write_job("survey"))

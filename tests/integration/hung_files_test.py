@@ -1,6 +1,7 @@
 """A file system that stops answering, as one over a network whose server is gone: what needs its files is refused with
 one line, and everybody else goes on. Real programs over a real FUSE file system."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -215,6 +216,35 @@ class HungFiles(programs.ProgramTest):
             self.assertEqual(self.get("/healthz")[0], 200)
             self.disk.go_on()
         self.assertEqual(self.coordinator.process.wait(timeout=60), 0)
+
+    def test_a_coordinator_that_was_killed_and_cannot_go_is_told_of(self):
+        hung = self.submitted("hung", self.disk.folder / "hung")
+        self.disk.hang()
+
+        def ask_for_curves():
+            with contextlib.suppress(OSError):  # nobody is left to answer
+                self.get(f"/v1/jobs/{hung}/curves")
+
+        asker = threading.Thread(target=ask_for_curves)
+        asker.start()
+        self.assertTrue(self.disk.asked.acquire(timeout=60), "nobody has asked for the file")
+        killed = self.coordinator.process
+        killed.kill()
+        status, deadline = pathlib.Path(f"/proc/{killed.pid}/status"), time.monotonic() + 60
+        while "State:\tZ" not in status.read_text():
+            self.assertLess(time.monotonic(), deadline, "it has not ended")
+            time.sleep(0.05)
+        state = self.folder / "state"
+        self.assertEqual(
+            self.refused("equipoise-coordinator", "--state", state, "--listen", "127.0.0.1:0"),
+            f"equipoise-coordinator: state folder {state}: in use by the equipoise-coordinator with pid {killed.pid}, "
+            "which was ended and cannot go, as a thread of it waits for a file system that does not answer: start this "
+            "one again once that answers, or is unmounted (umount --force)")
+        subprocess.run(["umount", "--force", self.disk.folder], check=False, capture_output=True, timeout=60)
+        self.assertEqual(killed.wait(timeout=60), -9)
+        asker.join(60)
+        with programs.Coordinator(state, listen=self.coordinator.address, http=self.coordinator.http):
+            self.assertEqual(self.get(f"/v1/jobs/{hung}")[0], 200)
 
 
 if __name__ == "__main__":

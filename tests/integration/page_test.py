@@ -157,6 +157,8 @@ class Page(PageTest):
         browser.open(url=url)
         for job_id, state in ((first, "SUCCEEDED"), (second, "SUCCEEDED"), (failed, "FAILED")):
             browser.wait(text=state, selector=f"tr:has(#job-{job_id})", timeout=180_000)
+        for job_id in (first, second):  # that have trained
+            browser.appears(selector=f"tr:has(#job-{job_id}) polyline")
         self.assertEqual(browser.count(selector="polyline"), 2, "a line of losses for each that has trained")
         browser.wait(text="step-99", selector=f"tr:has(#job-{failed})")
         browser.fill(label="Search", value="FAILED")
@@ -251,6 +253,7 @@ class Page(PageTest):
                 browser.fill(label="Search", value="group 40")
                 browser.wait(text="84 more groups")
             self.assertLessEqual(browser.count(selector=".chart:first-child .legend li"), 8)
+        self.check_accessible(f"{url}#/jobs/{jobs[4096]}", "SUCCEEDED")
 
 
 class Secured(security_test.Security, PageTest):
@@ -274,6 +277,7 @@ class Secured(security_test.Security, PageTest):
         browser.fill(label="Token", value=token)
         browser.key(key="Enter")
         browser.wait(text="QUEUED", selector=".job")
+        self.assertEqual(browser.count(selector='p:visible:text("It has no curves")'), 0, "it may have some yet")
         self.assertNotIn(token, json.dumps(browser.stored()), "it is in no address, no cookie and goes with the tab")
         browser.click(name="Cancel")
         browser.click(name="Cancel the job", within="dialog")

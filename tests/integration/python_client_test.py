@@ -191,6 +191,23 @@ class Calls(ClientTest):
         self.assertIsInstance(refused.exception, ValueError)
         self.assertEqual([*self.client.list()], [])
 
+    def test_hosts_are_left_out_and_used_again(self):
+        self.assertEqual(self.client.hosts(), [])
+        (self.folder / "hosts").write_text("localhost slots=3\n")
+        with programs.Coordinator(self.folder / "with-hosts", "--hostfile", str(self.folder / "hosts")) as coordinator, \
+                equipoise.Client(coordinator.address) as client:
+            [host] = client.hosts()
+            self.assertEqual((host.name, host.slots, host.state, host.cordon), ("localhost", 3, "ready", None))
+            cordoned = client.cordon("localhost", "a new disk")
+            self.assertEqual((cordoned.state, cordoned.cordon.reason, cordoned.cordon.cause),
+                             ("cordoned", "a new disk", "operator"))
+            self.assertEqual(client.hosts(), [cordoned])
+            self.assertEqual(client.uncordon("localhost"), host)
+            with self.assertRaises(equipoise.HostNotFound):
+                client.cordon("elsewhere", "it is not there")
+            with self.assertRaises(equipoise.InvalidArgument):
+                client.cordon("localhost", "")
+
     def test_a_fork_needs_a_checkpoint(self):
         job = self.client.submit(self.job("bare"))
         with self.assertRaises(equipoise.WrongState):
@@ -387,11 +404,13 @@ class Interface(unittest.TestCase):
     def test_every_field_of_the_protocol_is_there(self):
         of_ours = {"GroupWeightRecord": "WeightRecord", "GroupStatus": "Group", "AttemptFailure": "Failure",
                    "TrainingJob": "Job", "TrainingJobSettings": "Settings", "SettingsChange": "SettingsChange",
-                   "Attempt": "Attempt", "Checkpoint": "Checkpoint", "JobEvent": "Event", "RankStatus": "Rank"}
+                   "Attempt": "Attempt", "Checkpoint": "Checkpoint", "JobEvent": "Event", "RankStatus": "Rank",
+                   "OpenRequests": "OpenRequests", "Host": "Host", "Cordon": "Cordon"}
         for name, ours in of_ours.items():
             fields = {field.name for field in dataclasses.fields(getattr(jobs, ours))} - {"group_names"}
             self.assertEqual(fields, {field.name for field in _proto.message(name).DESCRIPTOR.fields}, ours)
-        calls = {method.name for method in _proto.method("GetTrainingJob").containing_service.methods}
+        calls = {method.name for one in ("GetTrainingJob", "ListHosts")
+                 for method in _proto.method(one).containing_service.methods}
         source = (programs.ROOT / "client/python/src/equipoise/client.py").read_text()
         self.assertEqual(calls - set(re.findall(r'"(\w+)"', source)), set())
 

@@ -117,6 +117,24 @@ class Trackers(programs.ProgramTest):
         parameters, = (self.folder / "mlflow").glob("runs/*/*/params")
         self.assertEqual((parameters / "loss.beta").read_text(), "0.1")
 
+    def test_names_of_any_kind_and_length(self):
+        """MLflow takes few letters, and names of 250 characters whose parts can be files."""
+        groups = ["a" * 256, "a" * 255 + "b", "\u4e16" * 85, "constructor", "..", "a/b", "=1+1", "<b>&\"'", "100 %", "."]
+        run = self.folder / "odd"
+        run.mkdir()
+        (run / "metrics.jsonl").write_text("".join(
+            json.dumps({"step": step, **{f"group/{name}/{what}": step + at for at, name in enumerate(groups)
+                                         for what in ("loss", "weight")}}) + "\n" for step in (1, 2)))
+        for tracker in ("wandb", "mlflow", "trackio"):
+            with self.subTest(tracker=tracker):
+                self.send(tracker, run)
+                if tracker != "mlflow":
+                    self.check(tracker, "odd")
+        found = self.of_mlflow()
+        self.assertEqual(len(found), 2 * len(groups))
+        self.assertEqual(sorted(tuple(of_steps.values()) for name, of_steps in found.items() if "loss" in name[-8:]),
+                         [(1 + at, 2 + at) for at in range(len(groups))])
+
     def test_a_run_that_goes_back_to_a_checkpoint_meanwhile(self):
         with programs.Coordinator(self.folder / "state") as coordinator, \
                 equipoise.Client(coordinator.address) as client:

@@ -80,7 +80,10 @@ RunOutput::RunOutput(const JobConfig& config, const std::string& job_id)
     : config_(config),
       job_id_(job_id),
       lock_(locked_output(config, job_id)),
-      checked_at_(std::chrono::steady_clock::now()) {}
+      checked_at_(std::chrono::steady_clock::now()) {
+  remove_abandoned(config_.output,
+                   [](std::string_view name) { return std::ranges::find(kRunParts, name) != std::end(kRunParts); });
+}
 
 void RunOutput::put_final_aside(std::error_code& error) const {
   std::error_code ignored;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
 #include <stdexcept>
 
 #include "common/config/job_file.h"
@@ -134,6 +135,86 @@ TEST_F(ConversionOf, TrlSaysWhatHasNoEffect) {
   EXPECT_THAT(result.notes, Contains(HasSubstr("given.yaml:2: deepspeed: has no effect: every rank holds")));
 }
 
+// A setting that another one leaves without meaning was dropped in silence.
+TEST_F(ConversionOf, TrlNamesASettingThatOthersLeaveWithoutMeaning) {
+  const Conversion result =
+      trl("lora_r: 4\nmax_steps: 7\nnum_train_epochs: 2\neval_steps: 5\nseed: 1\ndata_seed: 2\n"
+          "disable_dropout: false\nsave_strategy: epoch\nsave_steps: 5\ndataset_name: some/set\n");
+  EXPECT_THAT(result.faults, IsEmpty());
+  EXPECT_THAT(result.notes,
+              testing::IsSupersetOf({HasSubstr("given.yaml:1: lora_r: has no effect beside the other settings: with "
+                                               "use_peft: true only"),
+                                     HasSubstr("given.yaml:3: num_train_epochs: has no effect"),
+                                     HasSubstr("given.yaml:4: eval_steps: has no effect"),
+                                     HasSubstr("given.yaml:5: seed: has no effect"),
+                                     HasSubstr("given.yaml:7: disable_dropout: has no effect"),
+                                     HasSubstr("given.yaml:9: save_steps: has no effect"),
+                                     HasSubstr("given.yaml:10: dataset_name: --train is taken instead")}));
+}
+
+// Whatever a setting is, it is read, said to have no effect, or refused: a value that none of them takes shows it.
+TEST_F(ConversionOf, NoSettingIsPassedOverInSilence) {
+  const std::map<Trainer, std::string> methods = {
+      {Trainer::kTrl, "# none"}, {Trainer::kAxolotl, "rl: dpo"}, {Trainer::kLlamaFactory, "stage: dpo"}};
+  int names = 0;
+  for (const TrainerTable& table : trainer_tables()) {
+    const std::string& method = methods.at(table.trainer);
+    for (const auto& part : table.settings) {
+      for (const TrainerSetting& setting : part) {
+        for (const std::string_view word : words_of(setting.names)) {
+          const std::string name(word);
+          if (method.starts_with(name + ":")) continue;
+          const Conversion result = of(table.trainer, method + "\n" + name + ": {no: value}\n");
+          std::vector<std::string> said = result.faults;
+          said.insert(said.end(), result.notes.begin(), result.notes.end());
+          EXPECT_THAT(said, Contains(HasSubstr("given.yaml:2: " + name + ": "))) << table.name;
+          ++names;
+        }
+      }
+    }
+  }
+  EXPECT_GT(names, 900);
+}
+
+TEST_F(ConversionOf, TrlRefusesWeightsThatAJobHasNot) {
+  EXPECT_THAT(trl("loss_weights: [2.0]\n").faults, ElementsAre(HasSubstr("given.yaml:1: loss_weights: expected 1")));
+  EXPECT_THAT(trl("loss_type: [sigmoid, sft]\nloss_weights: [1]\n").faults,
+              ElementsAre(HasSubstr("given.yaml:2: loss_weights: has 1 weights for 2 losses")));
+  EXPECT_THAT(trl("loss_type: [sigmoid, sft]\nloss_weights: [1.00, 0.5]\n").faults, IsEmpty());
+  EXPECT_THAT(trl("save_strategy: sometimes\nlogging_strategy: often\n").faults,
+              ElementsAre(HasSubstr("logging_strategy: is \"often\""), HasSubstr("save_strategy: is \"sometimes\"")));
+}
+
+TEST_F(ConversionOf, TrlTakesTheProcessesOfItsLauncher) {
+  const Conversion result = trl("num_processes: 4\naccelerate_config: multi_gpu\n");
+  EXPECT_THAT(result.faults, IsEmpty());
+  EXPECT_EQ(result.spec.launch().workers(), 4);
+  EXPECT_EQ(result.spec.training().global_batch_size(), 32);
+  EXPECT_EQ(of(Trainer::kTrl, "num_processes: 4\n", {}, 2).spec.launch().workers(), 2);
+}
+
+TEST_F(ConversionOf, TrlFindsItsFileInEverySpellingOfTheFlag) {
+  const std::string file = folder_.write("flagged.yaml", "beta: 0.25\n").string();
+  EXPECT_EQ(of(Trainer::kTrl, "", {"trl", "dpo", "--config", file}).spec.loss().beta(), 0.25);
+  EXPECT_EQ(of(Trainer::kTrl, "", {"--config=" + file, "--max_steps", "3"}).spec.loss().beta(), 0.25);
+  for (const std::vector<std::string>& flags :
+       std::vector<std::vector<std::string>>{{"--config"}, {"--config="}, {"--config", file, "--config=" + file}}) {
+    EXPECT_THROW(of(Trainer::kTrl, "", flags), std::invalid_argument);
+  }
+}
+
+// A shell's word was read as YAML, so that this name was a mapping and the folder nothing.
+TEST_F(ConversionOf, TrlReadsWordsOfTheCommandLineAsTheyAre) {
+  const Conversion result = of(Trainer::kTrl, "",
+                               {"--run_name", "run: 1", "--output_dir", "#out", "--loss_type", "[\"sigmoid\", \"sft\"]",
+                                "--model_init_kwargs", "{}", "--save_total_limit", "null"});
+  EXPECT_THAT(result.faults, IsEmpty());
+  EXPECT_EQ(result.spec.name(), "run--1");
+  EXPECT_EQ(result.spec.output(), "#out");
+  EXPECT_EQ(result.spec.loss().sft_weight(), 1);
+  EXPECT_FALSE(result.spec.checkpoint().has_keep());
+}
+
 TEST_F(ConversionOf, TrlNamesTheLineOfAValueThatIsNone) {
   EXPECT_THAT(trl("\nlearning_rate: fast\n").faults,
               ElementsAre(HasSubstr("given.yaml:2: learning_rate: optimizer.learning_rate is \"fast\"")));
@@ -177,6 +258,33 @@ TEST_F(ConversionOf, TrlFindsSplitsAndMixtures) {
   EXPECT_THAT(convert("datasets: [{path: json, data_files: a.jsonl, fraction: 0.5}]\n").faults,
               ElementsAre(HasSubstr("has \"fraction\"")));
   EXPECT_THAT(convert("dataset_name: trl-lib/none\n").faults, ElementsAre(HasSubstr("--train FILE")));
+  EXPECT_EQ(convert("datasets: []\ndataset_name: " + set + "\n").spec.data().train(), set + "/train.jsonl");
+}
+
+// The whole file was trained on, whichever part of it was asked for.
+TEST_F(ConversionOf, APartOfADataSetIsRefusedOrFound) {
+  folder_.write("hub/data/train-00000-of-00001.parquet", "");
+  folder_.write("hub/data/test-00000-of-00002.parquet", "");
+  folder_.write("hub/data/test-00001-of-00002.parquet", "");
+  const std::string hub = (folder_ / "hub").string();
+  const auto convert = [&](const std::string& entry) {
+    return convert_settings(
+        {.trainer = Trainer::kTrl, .file = folder_.write("d.yaml", "datasets: [" + entry + "]\n"), .model = "model"});
+  };
+  EXPECT_EQ(convert("{path: " + hub + "}").spec.data().train(), hub + "/data/train-00000-of-00001.parquet");
+  EXPECT_EQ(convert("{path: json, data_files: {train: a.jsonl, test: b.jsonl}, split: test}").spec.data().train(),
+            "b.jsonl");
+  EXPECT_EQ(convert("{path: json, data_files: [a.jsonl], split: train}").spec.data().train(), "a.jsonl");
+  for (const std::string& entry : {std::string("{path: json, data_files: a.jsonl, split: 'train[:10%]'}"),
+                                   "{path: " + hub + ", split: 'train[:10]'}", "{path: " + hub + ", split: test}",
+                                   std::string("{path: json, data_files: a.jsonl, split: validation}")}) {
+    EXPECT_THAT(convert(entry).faults, Contains(HasSubstr("has the split"))) << entry;
+  }
+  for (const char* const files : {"'*.jsonl'", "'https://example.org/a.jsonl'", "[a.jsonl, b.jsonl]"}) {
+    EXPECT_THAT(convert(std::string("{path: json, data_files: ") + files + "}").faults,
+                Contains(HasSubstr("expected one file")))
+        << files;
+  }
 }
 
 TEST_F(ConversionOf, AxolotlBecomesTheSameJob) {
@@ -224,6 +332,14 @@ gradient_checkpointing: offload
   EXPECT_THAT(result.notes, Contains(HasSubstr("wandb_project: has no effect")));
 }
 
+// Its default is "auto", which was taken for float32.
+TEST_F(ConversionOf, AxolotlTrainsInBfloat16UnlessItIsToldNotTo) {
+  const Conversion result = of(Trainer::kAxolotl, "rl: dpo\n");
+  EXPECT_EQ(result.spec.model().dtype(), v1::D_TYPE_BFLOAT16);
+  EXPECT_THAT(result.notes, Contains(HasSubstr("axolotl 0.19's default: bf16: parameters are bfloat16 here")));
+  EXPECT_EQ(of(Trainer::kAxolotl, "rl: dpo\nbf16: false\n").spec.model().dtype(), v1::D_TYPE_FLOAT32);
+}
+
 TEST_F(ConversionOf, AxolotlRefusesOtherMethods) {
   EXPECT_THAT(of(Trainer::kAxolotl, "rl: kto\n").faults, Contains(HasSubstr("given.yaml:1: rl: is \"kto\"")));
   EXPECT_THAT(of(Trainer::kAxolotl, "micro_batch_size: 1\n").faults, Contains(HasSubstr("rl: is not given")));
@@ -232,6 +348,16 @@ TEST_F(ConversionOf, AxolotlRefusesOtherMethods) {
   EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\nspecial_tokens: {pad_token: x}\n").faults,
               ElementsAre(HasSubstr("special_tokens: refused")));
   EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\ntrl: {beta: 0.5}\n").spec.loss().beta(), 0.5);
+  EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\ntrl: {beta: , max_completion_length: }\n").faults, IsEmpty());
+  EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\nwarmup_steps: 10\nwarmup_ratio: 0.5\n").faults,
+              ElementsAre(HasSubstr("given.yaml:3: warmup_ratio: is given beside warmup_steps")));
+  const Conversion unevaluated = of(Trainer::kAxolotl, "rl: dpo\nevals_per_epoch: 2\n");
+  EXPECT_THAT(unevaluated.faults, IsEmpty());
+  EXPECT_FALSE(unevaluated.spec.evaluation().has_every_steps());
+  EXPECT_THAT(unevaluated.notes,
+              Contains(HasSubstr("given.yaml:2: evals_per_epoch: has no effect: there are no valid")));
+  EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\nrl_beta: 0.2\ndpo_beta: 0.2\ndpo_loss_type: [hinge]\n").faults,
+              IsEmpty());
 }
 
 TEST_F(ConversionOf, LlamaFactoryBecomesTheSameJob) {
@@ -280,8 +406,10 @@ bf16: true
 
 // They named TRL's keys, which are not in these files.
 TEST_F(ConversionOf, FaultsNameTheKeysOfTheFile) {
-  const std::string train =
-      folder_.write("t.jsonl", R"({"prompt": "p", "chosen": "c", "rejected": "r", "group": "g"})" "\n").string();
+  const std::string train = folder_
+                                .write("t.jsonl", R"({"prompt": "p", "chosen": "c", "rejected": "r", "group": "g"})"
+                                                  "\n")
+                                .string();
   const auto faults = [&](Trainer trainer, const std::string& text) {
     return convert_settings({.trainer = trainer, .file = folder_.write("given.yaml", text), .train = train}).faults;
   };

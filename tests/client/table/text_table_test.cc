@@ -90,6 +90,12 @@ TEST(TableMarkup, CsvPutsCommasAndQuotesIntoQuotesAndKeepsARowInItsLine) {
             "a\uFFFDb,,1 \u00b1 2\n");
 }
 
+TEST(TableMarkup, CsvKeepsATextThatASpreadsheetWouldCompute) {
+  std::string csv;
+  add_csv_row(csv, {"=1+1", "-2", "+3.5e-7", "@SUM(A1)", "-cmd|' /C calc'!A0", "=a,b", "a=b", "-"});
+  EXPECT_EQ(csv, "'=1+1,-2,'+3.5e-7,'@SUM(A1),'-cmd|' /C calc'!A0,\"'=a,b\",a=b,'-\n");
+}
+
 TEST(TableMarkup, LatexEscapesEachSpecialCharacter) {
   EXPECT_EQ(awkward_table().latex(),
             "\\begin{tabular}{lrr}\n\\toprule\n"

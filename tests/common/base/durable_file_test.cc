@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <set>
 #include <stdexcept>
@@ -55,6 +56,59 @@ TEST(DurableFile, SaysThatTheRenameFailedAndCleansUp) {
     EXPECT_THAT([&] { file.commit(); }, ThrowsMessage<std::runtime_error>(HasSubstr("renamed")));
   }
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+}
+
+// What kill -9 leaves, and what looks like it and is somebody's.
+TEST(DurableFile, WhatKilledProcessesLeftOfItIsRemovedAndNothingElse) {
+  const TempFolder folder;
+  const auto names = [&] {
+    std::set<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+      found.insert(entry.path().filename().string());
+    return found;
+  };
+  folder.write(".x.partial-1", "half");
+  folder.write(".x.partial-4294967295", "");
+  std::filesystem::create_directories(folder / ".x.partial-7" / "part");
+  std::set<std::string> others = {".x.partial-", ".x.partial-1a", ".x.partial-12345678901",
+                                  "x.partial-1", ".x.partial",    ".y.partial-1",
+                                  ".partial-1",  ".xx.partial-1", ".x.partial-1.partial-2"};
+  for (const std::string& name : others) folder.write(name, "of a user");
+  std::filesystem::create_symlink("x.partial-1", folder / ".x.partial-2");
+  ASSERT_EQ(::mkfifo((folder / ".x.partial-3").c_str(), 0600), 0);
+  std::filesystem::create_hard_link(folder / ".y.partial-1", folder / ".x.partial-5");
+  others.merge(std::set<std::string>{".x.partial-2", ".x.partial-3", ".x.partial-5"});
+  remove_abandoned(folder / "x");
+  EXPECT_EQ(names(), others);
+  remove_abandoned(folder / "absent" / "x");
+}
+
+TEST(DurableFile, WhatAProcessIsWritingStays) {
+  const TempFolder folder;
+  DurableFile file(folder / "x");
+  file.write("text");
+  DurableFolder whole(folder / "y");
+  std::ofstream(whole / "part") << "text";
+  remove_abandoned(folder.path(), [](std::string_view name) { return name == "x" || name == "y"; });
+  file.commit();
+  whole.commit();
+  EXPECT_EQ(read_file(folder / "x"), "text");
+  EXPECT_EQ(read_file(folder / "y" / "part"), "text");
+}
+
+// In folders that nobody owns, as the cache.
+TEST(DurableFile, WhatWasLeftOfItADayAgoIsRemovedWithTheNextOne) {
+  const TempFolder folder;
+  const auto young = folder.write(".x.partial-1", "half"), old = folder.write(".x.partial-2", "half");
+  std::filesystem::create_directory(folder / ".y.partial-3");
+  const auto aged = std::filesystem::last_write_time(young) - std::chrono::hours(25);
+  std::filesystem::last_write_time(old, aged);
+  std::filesystem::last_write_time(folder / ".y.partial-3", aged);
+  write_durably(folder / "x", "text");
+  EXPECT_FALSE(std::filesystem::exists(old));
+  EXPECT_TRUE(std::filesystem::exists(young));
+  { const DurableFolder other(folder / "y"); }
+  EXPECT_FALSE(std::filesystem::exists(folder / ".y.partial-3"));
 }
 
 // As root a rename puts a regular file in the place of /dev/full, of which a FIFO is the harmless kind.

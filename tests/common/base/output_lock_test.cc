@@ -106,6 +106,13 @@ TEST_F(OutputLockTest, NothingIsLeftOfAnEmptyFolder) {
   EXPECT_FALSE(std::filesystem::exists(temp_ / "kept" / ".equipoise-lock"));
 }
 
+TEST_F(OutputLockTest, WhatAKilledWriterLeftIsRemovedWithTheNextOne) {
+  const auto left = temp_.write(".out.partial-4711", "half"), other = temp_.write(".other.partial-4711", "half");
+  const OutputLock lock = OutputLock::beside(out(), kFirst);
+  EXPECT_FALSE(std::filesystem::exists(left));
+  EXPECT_TRUE(std::filesystem::exists(other));
+}
+
 TEST_F(OutputLockTest, AFileHasItsLockBesideIt) {
   const auto lock = std::make_optional(OutputLock::beside(out("pairs.jsonl"), {.program = "equipoise evaluate"}));
   EXPECT_THAT(refusal([&] { OutputLock::beside(out("pairs.jsonl"), kSecond); }),

@@ -29,7 +29,8 @@ std::string train_line(int step) {
 TEST(RunCurves, HaveTheNumbersOfTheLines) {
   const TempFolder folder;
   const std::string validation =
-      R"({"split":"validation","step":2,"eval_loss":0.25,"group_loss":{"Japan":0.125},"group_accuracy":{"Japan":1.0}})"
+      R"({"split":"validation","step":2,"eval_loss":0.25,"group_loss":{"Japan":0.125},"group_accuracy":{"Japan":1.0},)"
+      R"("worst_group":"Peru","worst_group_loss":0.75,"min_group_accuracy":0.5})"
       "\n"
       R"({"split":"validation/other","step":2,"eval_loss":9})"
       "\n";
@@ -46,6 +47,10 @@ TEST(RunCurves, HaveTheNumbersOfTheLines) {
   EXPECT_EQ(curves["validation"]["step"], json({2}));
   EXPECT_EQ(curves["validation"]["loss"], json({0.25}));
   EXPECT_EQ(curves["validation"]["groups"]["Japan"]["accuracy"], json({1.0}));
+  // Over all groups, whichever were asked for.
+  EXPECT_EQ(curves["validation"]["worstLoss"], json({0.75}));
+  EXPECT_EQ(curves["validation"]["lowestAccuracy"], json({0.5}));
+  EXPECT_EQ(curves["train"]["worstLoss"], json({nullptr, nullptr}));
   EXPECT_FALSE(curves["sampled"]);
 }
 

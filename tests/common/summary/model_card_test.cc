@@ -55,6 +55,36 @@ TEST(ModelCard, TellsOfEachGroupBeforeAndAfter) {
   EXPECT_THAT(card, HasSubstr("| SHA-256 of the tokenised training pairs | `" + std::string(64, '0') + "` |"));
 }
 
+// The card of a log-linear policy explained errors and accuracies that it has not, as one that generates text.
+TEST(ModelCard, SaysOfALogLinearPolicyWhatItHas) {
+  RunSummary summary = example_summary(
+      "{name: bandit, policy: {log_linear: {actions: 8}}, data: {train: t.jsonl, validation: v.jsonl}, "
+      "robust: {mode: group_robust, step_size: 0.9}}");
+  for (auto* const evaluation : {&*summary.before, &*summary.after}) {
+    evaluation->accuracy = {};
+    for (auto& [name, group] : evaluation->groups) group = {.loss = {group.loss.value, {}}, .accuracy = {}, .pairs = 8};
+  }
+  const std::string card = model_card(summary);
+  EXPECT_THAT(card, HasSubstr("after 150 steps: mean over the group's pairs.\n"));
+  EXPECT_THAT(card, Not(HasSubstr("standard error")));
+  EXPECT_THAT(card, Not(HasSubstr("Accuracy is")));
+  EXPECT_EQ(metadata_of(card)["model-index"][0]["results"][0]["task"]["type"].Scalar(), "other");
+  EXPECT_THAT(model_card(example_summary(kRobustJob)), HasSubstr("pairs ± its standard error. Accuracy is the share"));
+}
+
+TEST(ModelCard, HasTheSettingOfTheSetOfWeights) {
+  const auto card = [](const std::string& robust) {
+    return model_card(
+        example_summary("{name: r, model: {path: m}, data: {train: t}, robust: {mode: group_robust, " + robust + "}}"));
+  };
+  EXPECT_THAT(card("step_size: 0.1"), HasSubstr("| step size of α | 0.1 |"));
+  const std::string cvar = card("ambiguity_set: cvar, kappa: 0.25");
+  EXPECT_THAT(cvar, HasSubstr("| CVaR: weights are those of the worst share κ | 0.25 |"));
+  EXPECT_THAT(cvar, Not(HasSubstr("step size of α")));
+  EXPECT_THAT(card("ambiguity_set: chi_square, rho: 0.5"), HasSubstr("radius ρ of the shares | 0.5 |"));
+  EXPECT_THAT(card("ambiguity_set: kl, tau: 2"), HasSubstr("temperature τ | 2 |"));
+}
+
 TEST(ModelCard, NamesTheJobAndTheStepThatAForkBeganWith) {
   RunSummary summary = example_summary(kRobustJob);
   EXPECT_THAT(model_card(summary), Not(HasSubstr("began with")));

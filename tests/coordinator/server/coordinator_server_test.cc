@@ -747,5 +747,20 @@ TEST_F(StandardServicesTest, ReflectionDescribesOurMessages) {
   EXPECT_THAT(answer, HasSubstr("state_reason"));
 }
 
+// By the names that the details of a status have, as no tool knows ours.
+TEST_F(StandardServicesTest, ReflectionDescribesTheDetailsOfErrors) {
+  constexpr int kFileByFilename = 3, kFileContainingSymbol = 4;
+  for (const auto& [kind, name] : {std::pair(kFileContainingSymbol, "google.rpc.ErrorInfo"),
+                                   std::pair(kFileContainingSymbol, "google.rpc.BadRequest"),
+                                   std::pair(kFileContainingSymbol, "google.rpc.RetryInfo"),
+                                   std::pair(kFileByFilename, "google/rpc/error_details.proto")}) {
+    const std::string answer = raw_call(
+        server_.address(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", field(kind, name));
+    EXPECT_THAT(answer, HasSubstr(".google.rpc.FieldViolation")) << name;
+    EXPECT_THAT(answer, HasSubstr("google/protobuf/duration.proto")) << name;
+    EXPECT_THAT(answer, Not(HasSubstr("equipoise.v1"))) << name;
+  }
+}
+
 }  // namespace coordinator_server_test
 }  // namespace equipoise::coordinator

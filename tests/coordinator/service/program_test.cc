@@ -62,8 +62,10 @@ class ProgramTest : public ::testing::Test {
 };
 
 TEST_F(ProgramTest, AnnouncesWhereItServesAndEndsInOrderOnSigterm) {
+  folder_.write(".a.json.partial-4711", "half");  // of one that was killed
   ChildProcess coordinator(with(serving("a"), "first"));
   const auto announcement = announced("a.json");
+  EXPECT_FALSE(std::filesystem::exists(path(".a.json.partial-4711")));
   EXPECT_THAT(announcement.at("address").get<std::string>(), ::testing::StartsWith("127.0.0.1:"));
   EXPECT_GT(announcement.at("pid").get<int>(), 0);
   coordinator.signal_group(SIGTERM);

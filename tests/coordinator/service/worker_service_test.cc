@@ -18,6 +18,8 @@
 #include "common/base/service_access.h"
 #include "common/protocol/attempt_token.h"
 #include "coordinator/service/host_service.h"
+#include "equipoise/v1/host.grpc.pb.h"
+#include "equipoise/v1/worker.grpc.pb.h"
 #include "tests/coordinator/support/controller_fixture.h"
 
 namespace equipoise::coordinator {
@@ -43,8 +45,9 @@ class BusyCoreTest : public ControllerFixture {
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-    builder.RegisterService(&*service_);
-    builder.RegisterService(&*hosts_);
+    service_->add_to(calls_);
+    hosts_->add_to(calls_);
+    builder.RegisterCallbackGenericService(&calls_);
     server_ = builder.BuildAndStart();
     channel_ = grpc::CreateChannel("127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials());
     ranks_ = v1::WorkerService::NewStub(channel_);
@@ -91,6 +94,9 @@ class BusyCoreTest : public ControllerFixture {
   SharedController shared_;
   std::pair<std::string, std::string> operator_;
   std::optional<CallGate> gate_;
+  ConnectionMeter connections_;
+  CallWaits call_waits_;
+  CallTable calls_{{.waits = call_waits_, .connections = connections_}};
   std::optional<CallPool> people_;
   std::optional<WorkerService> service_;
   std::optional<HostService> hosts_;

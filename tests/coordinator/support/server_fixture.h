@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "coordinator/server/coordinator_server.h"
+#include "equipoise/v1/training.grpc.pb.h"
+#include "equipoise/v1/worker.grpc.pb.h"
 #include "tests/coordinator/support/fake_clock.h"
 #include "tests/coordinator/support/requests.h"
 #include "tests/support/temp_folder.h"

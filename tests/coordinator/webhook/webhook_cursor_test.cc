@@ -39,6 +39,14 @@ TEST_F(Cursor, BeginsOnceOnly) {
   EXPECT_EQ(second.of("job"), 0);
 }
 
+TEST_F(Cursor, RemovesWhatAKilledCoordinatorLeftOfTheFile) {
+  folder_.write(".webhook.partial-4711", "equipoise webhook cu");
+  folder_.write(".notes.partial-4711", "of somebody");
+  const WebhookCursor cursor(file_, {});
+  EXPECT_FALSE(std::filesystem::exists(folder_ / ".webhook.partial-4711"));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / ".notes.partial-4711"));
+}
+
 TEST_F(Cursor, KeepsWhatIsDeliveredAndForgetsJobsThatAreGone) {
   {
     WebhookCursor cursor(file_, {});

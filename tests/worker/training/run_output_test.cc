@@ -6,6 +6,7 @@
 #include <chrono>
 #include <fstream>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -61,6 +62,18 @@ TEST_F(RunOutputTest, LeavesNothingBehindWhereItIsRefused) {
   fs::create_directories(temp_ / "out/final");
   EXPECT_THROW(RunOutput(config_, "run-1"), std::invalid_argument);
   EXPECT_FALSE(fs::exists(temp_ / "out/.equipoise-lock"));
+}
+
+TEST_F(RunOutputTest, RemovesWhatKilledRanksLeftOfItsFiles) {
+  const std::set<std::string> others = {".notes.txt.partial-7", ".equipoise-lock", ".final.partial"};
+  for (const char* left : {".job.yaml.partial-4711", ".final.partial-1/model.safetensors", ".receipt.json.partial-2",
+                           ".notes.txt.partial-7", ".final.partial"}) {
+    put(std::string("out/") + left, "half");
+  }
+  const RunOutput output(config_, "run-1");
+  std::set<std::string> found;
+  for (const auto& entry : fs::directory_iterator(temp_ / "out")) found.insert(entry.path().filename().string());
+  EXPECT_EQ(found, others);
 }
 
 TEST_F(RunOutputTest, KeepsTheModelBeforeUntilTheNewOneIsWhole) {

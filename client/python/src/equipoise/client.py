@@ -16,7 +16,7 @@ from equipoise import _proto, metrics
 from equipoise.access import read_access
 from equipoise.errors import InvalidArgument, JobFailed, error_of, was_cut_off
 from equipoise.job_file import JobSource, read_job, set_path
-from equipoise.jobs import (FINAL_STATES, Attempt, Checkpoint, Event, Job, JobState, Rank, WeightRecord,
+from equipoise.jobs import (FINAL_STATES, Attempt, Checkpoint, Event, Host, Job, JobState, Rank, WeightRecord,
                             from_message)
 
 if TYPE_CHECKING:
@@ -318,18 +318,41 @@ class Client:
         """
         return metrics.read_metrics(pathlib.Path(self.get(job_id).output) / metrics.METRICS_FILE, split)
 
+    # Hosts.
+
+    def hosts(self) -> Sequence[Host]:
+        """The hosts on which the coordinator starts ranks, in the order of its hostfile; then cordoned ones that are in
+        it no more. None where the coordinator has no hostfile."""
+        return [from_message(Host, one) for page in self._pages("ListHosts") for one in page.hosts]
+
+    def cordon(self, host: str, reason: str) -> Host:
+        """Places no attempt on the host any more, until `uncordon`; jobs that run there go on.
+
+        Args:
+            host: Its name, as the hostfile has it.
+            reason: A sentence for others, of 1 to 256 bytes; the newest one holds.
+
+        Raises:
+            HostNotFound: The coordinator has no such host.
+        """
+        return from_message(Host, self._call("CordonHost", name=host, reason=reason, request_id=_new_request_id()))
+
+    def uncordon(self, host: str) -> Host:
+        """Places attempts on the host again, whoever has cordoned it, once it answers. Raises HostNotFound."""
+        return from_message(Host, self._call("UncordonHost", name=host, request_id=_new_request_id()))
+
     # Calls.
 
-    def _method(self, name: str, **fields: Any) -> tuple[Any, _proto.Message]:
+    def _method(self, name: str, /, **fields: Any) -> tuple[Any, _proto.Message]:
         """The call of that name, as a function of its request, and the request."""
         descriptor = _proto.method(name)
         request, answer = (_proto.message_class(kind) for kind in (descriptor.input_type, descriptor.output_type))
         make = self._channel.unary_stream if name.startswith("Watch") else self._channel.unary_unary
-        call = make(f"/{_proto.SERVICE}/{name}", request_serializer=request.SerializeToString,
+        call = make(f"/{descriptor.containing_service.full_name}/{name}", request_serializer=request.SerializeToString,
                     response_deserializer=answer.FromString)
         return call, request(**fields)
 
-    def _call(self, name: str, **fields: Any) -> _proto.Message:
+    def _call(self, name: str, /, **fields: Any) -> _proto.Message:
         """The answer. Each call here is safe to repeat: it reads, or has a request id."""
         invoke, request = self._method(name, **fields)
         start = time.monotonic()
@@ -342,13 +365,13 @@ class Client:
                     raise error_of(failed, self._address, self._advice) from None
             time.sleep(_BETWEEN_TRIES_S)
 
-    def _job(self, name: str, **fields: Any) -> Job:
+    def _job(self, name: str, /, **fields: Any) -> Job:
         return from_message(Job, self._call(name, **fields))
 
     def _change(self, name: str, job_id: str, etag: str) -> Job:
         return self._job(name, id=job_id, etag=etag, request_id=_new_request_id())
 
-    def _pages(self, name: str, **fields: Any) -> Iterator[_proto.Message]:
+    def _pages(self, name: str, /, **fields: Any) -> Iterator[_proto.Message]:
         token = ""
         while True:
             page = self._call(name, page_token=token, **fields)

@@ -266,6 +266,33 @@ class WeightRecord:
     """Of all groups, by position."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Cordon:
+    """Why a host is left out."""
+
+    reason: str
+    cause: str
+    """Whose sentence it is: "operator", "failures" (three in a row) or "survivor" (a process that cannot be killed)."""
+    create_time: datetime.datetime | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """A host on which the coordinator starts ranks."""
+
+    name: str
+    slots: int
+    """Ranks that it has room for; 0 of one that is not in the hostfile any more."""
+    used_slots: int
+    recent_failures: int
+    """Attempts that have failed because of it within the last hour."""
+    state: str
+    """"ready", "unanswering" or "cordoned"."""
+    cordon: Cordon | None
+    job_ids: tuple[str, ...]
+    """Of the jobs that have its slots, oldest first."""
+
+
 Value = TypeVar("Value")
 
 

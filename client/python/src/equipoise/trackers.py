@@ -69,6 +69,8 @@ class Mlflow:
     """MLflow, at MLFLOW_TRACKING_URI."""
 
     _LONGEST_VALUE = 500
+    _LONGEST_NAME, _LONGEST_TAIL = 240, 40  # characters, of 250 that it takes
+    _LONGEST_PART = 200  # bytes: a part may be the name of a file
     _NUMBERS_A_CALL = 1000
     _PARAMETERS_A_CALL = 100
 
@@ -92,9 +94,13 @@ class Mlflow:
         self._mlflow.end_run()
 
     def _known_name(self, name: str) -> str:
-        """One of letters that MLflow takes; two names never become one."""
+        """One of letters that MLflow takes, and as long as it takes; two names never become one."""
         if name not in self._names:
-            plain = "/".join(re.sub(r"[^\w.\- ]", "_", part).strip(".") or "_" for part in name.split("/"))
+            parts = [re.sub(r"[^\w.\- ]", "_", part).strip(".") or "_" for part in name.split("/")]
+            plain = "/".join(_shortened(part, self._LONGEST_PART) for part in parts)
+            # What is measured stands at the end.
+            head, tail = plain[:-self._LONGEST_TAIL], plain[-self._LONGEST_TAIL:]
+            plain = head[:self._LONGEST_NAME - len(tail)].rstrip("/.") + tail
             taken, number, known = set(self._names.values()), 1, plain
             while known in taken:
                 number += 1
@@ -120,6 +126,11 @@ class Trackio:
 
 
 TRACKERS: Mapping[str, Callable[[str, str, Config], Tracker]] = {"wandb": Wandb, "mlflow": Mlflow, "trackio": Trackio}
+
+
+def _shortened(text: str, most: int) -> str:
+    """The beginning of a text, in whole characters of at most so many bytes together."""
+    return text.encode()[:most].decode(errors="ignore")
 
 
 def _flat_config(config: Config, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,7 @@ from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, duration_p
 from google.protobuf import field_mask_pb2, message_factory, struct_pb2, timestamp_pb2  # noqa: F401
 
 PACKAGE = "equipoise.v1"
-SERVICE = f"{PACKAGE}.TrainingJobService"
+SERVICES = (f"{PACKAGE}.TrainingJobService", f"{PACKAGE}.HostService")
 
 # Protobuf has no types to check with.
 Message = Any
@@ -39,8 +39,12 @@ def message(name: str, /, **fields: Any) -> Message:
 
 
 def method(name: str) -> Any:
-    """The descriptor of one of the service's calls."""
-    return _POOL.FindServiceByName(SERVICE).FindMethodByName(name)
+    """The descriptor of one of the services' calls. Raises KeyError."""
+    for service in SERVICES:
+        methods = _POOL.FindServiceByName(service).methods_by_name
+        if name in methods:
+            return methods[name]
+    raise KeyError(name)
 
 
 def message_class(descriptor: Any) -> Any:

@@ -1,0 +1,131 @@
+#include "coordinator/service/connection_meter.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "coordinator/service/connected_socket.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+// Of a call that was served: its metadata, 16 KiB at most, and the frames around it. A message may come in small
+// records of TLS.
+constexpr std::uint64_t kBytesOfACall = 32 * 1024;
+constexpr std::uint64_t kWirePerMessage = 2;
+constexpr double kBytesOfAMessage = 4.0 * 1024 * 1024;  // while it comes, as long as the largest
+constexpr int kMostMessagesAtOnce = 16;
+constexpr double kReceivedPerTaken = 1.0 / 8;  // window updates for what was sent
+constexpr std::chrono::milliseconds kOften{200}, kSeldom{1000};
+constexpr std::size_t kMany = 1000;  // connections, each of which a look asks the kernel for
+constexpr std::chrono::seconds kBetweenEndLines{10};
+
+void replace(std::string& text, std::string_view from, std::string_view to) {
+  const std::size_t at = text.find(from);
+  if (at != std::string::npos) text.replace(at, from.size(), to);
+}
+
+// One spelling of what the kernel and gRPC say of the same end.
+std::string peer_key(std::string peer) {
+  constexpr std::string_view kMapped = "ipv6:[::ffff:";
+  replace(peer, "%5B", "[");
+  replace(peer, "%5D", "]");
+  if (!peer.starts_with(kMapped) || peer.find('.') == std::string::npos) return peer;
+  peer.replace(0, kMapped.size(), "ipv4:");
+  replace(peer, "]", "");
+  return peer;
+}
+
+}  // namespace
+
+double AllowanceUse::used(const Allowance& allowance, Time now) const {
+  const std::chrono::duration<double> passed = now - noted_at_;
+  return std::max(0.0, used_ - passed.count() * allowance.per_second);
+}
+
+bool AllowanceUse::take(double amount, const Allowance& allowance, Time now) {
+  const double wanted = used(allowance, now) + amount;
+  used_ = std::min(wanted, allowance.burst);
+  noted_at_ = now;
+  return wanted <= allowance.burst;
+}
+
+void ConnectionMeter::Connection::end_message(std::optional<std::size_t> bytes) {
+  if (bytes) credited_ += kWirePerMessage * *bytes + kBytesOfACall;
+  --awaited_;
+}
+
+void ConnectionMeter::add(int socket, const SocketPeer& peer) {
+  const auto inode = socket_inode(socket);
+  if (!inode) return;
+  const std::shared_ptr<Connection> connection(new Connection(socket, *inode, peer.address));
+  const std::lock_guard lock(mutex_);
+  by_peer_[peer_key(peer.text)] = connection;
+}
+
+std::shared_ptr<ConnectionMeter::Connection> ConnectionMeter::of(const std::string& peer) const {
+  const std::string key = peer_key(peer);
+  const std::lock_guard lock(mutex_);
+  const auto found = by_peer_.find(key);
+  return found == by_peer_.end() ? nullptr : found->second;
+}
+
+// Streams that are reset make room for others before their calls have ended here.
+void ConnectionMeter::begin_call(Connection& connection) {
+  if (++connection.calls_ <= 2 * limits_.calls_under_way) return;
+  const std::lock_guard lock(mutex_);
+  if (!connection.is_ended_) end(connection, "calls that were reset or refused");
+}
+
+// One that shares its address with a flood makes no calls in vain, and is left alone.
+void ConnectionMeter::note_vain_call(Connection& connection) {
+  const std::lock_guard lock(mutex_);
+  if (connection.is_ended_) return;
+  const Time now = std::chrono::steady_clock::now();
+  const bool address_may = vain_calls_[connection.address_].take(1, limits_.vain_calls_of_address, now);
+  if (connection.vain_calls_.take(1, limits_.vain_calls, now) && address_may) return;
+  end(connection, "calls that were reset or refused");
+}
+
+std::optional<std::chrono::milliseconds> ConnectionMeter::look() {
+  const std::lock_guard lock(mutex_);
+  const Time now = std::chrono::steady_clock::now();
+  const std::chrono::duration<double> passed = now - std::exchange(looked_at_, now);
+  std::erase_if(by_peer_, [&](const auto& entry) { return is_closed(*entry.second, passed.count()); });
+  std::erase_if(vain_calls_,
+                [&](const auto& entry) { return entry.second.used(limits_.vain_calls_of_address, now) <= 0; });
+  if (by_peer_.empty()) return std::nullopt;
+  return by_peer_.size() < kMany ? kOften : kSeldom;
+}
+
+bool ConnectionMeter::is_closed(Connection& connection, double seconds) {
+  const std::uint64_t credited = connection.credited_;  // before the bytes are asked for, which came before
+  const auto bytes = connection_bytes(connection.socket_, connection.inode_);
+  if (!bytes) return true;
+  if (connection.is_ended_) return false;
+  const auto change = [](std::uint64_t& before, std::uint64_t newest) {
+    return static_cast<double>(newest - std::exchange(before, newest));
+  };
+  connection.empty_bytes_ += change(connection.received_, bytes->received);
+  connection.empty_bytes_ -= change(connection.credited_before_, credited);
+  connection.empty_bytes_ -= change(connection.taken_, bytes->taken) * kReceivedPerTaken;
+  connection.empty_bytes_ = std::max(0.0, connection.empty_bytes_ - seconds * limits_.empty_bytes.per_second);
+  const double coming = std::clamp(connection.awaited_.load(), 0, kMostMessagesAtOnce) * kBytesOfAMessage;
+  if (connection.empty_bytes_ > limits_.empty_bytes.burst + coming) end(connection, "bytes that are of no call");
+  return false;
+}
+
+void ConnectionMeter::end(Connection& connection, const char* why) {
+  connection.is_ended_ = true;
+  abort_connection(connection.socket_, connection.inode_);
+  ++ended_;
+  const Time now = std::chrono::steady_clock::now();
+  if (said_at_ && now - *said_at_ < kBetweenEndLines) return;
+  said_at_ = now;
+  spdlog::warn("closed {} connections, the newest of {}, for too many {}", std::exchange(ended_, 0),
+               connection.address_, why);
+}
+
+}  // namespace equipoise::coordinator

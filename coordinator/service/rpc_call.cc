@@ -1,0 +1,98 @@
+#include "coordinator/service/rpc_call.h"
+
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include <optional>
+#include <stdexcept>
+
+#include "common/base/error.h"
+
+namespace equipoise::coordinator {
+namespace {
+
+using MessageBytes = grpc::SerializationTraits<google::protobuf::Message>;
+
+}  // namespace
+
+RpcCall::RpcCall(const CallPlace& place)
+    : place_(place),
+      connection_(place.port.connections.of(place.context.peer())),
+      wait_(place.port.waits, place.context) {
+  if (connection_ != nullptr) place.port.connections.begin_call(*connection_);
+}
+
+RpcCall::~RpcCall() {
+  if (connection_ != nullptr) connection_->end_call();
+}
+
+void RpcCall::begin() {
+  const grpc::Status refusal =
+      boundary().let_in(method(), [this] { admitted_ = boundary().admit(context(), method()); });
+  if (refusal.ok()) {
+    was_let_in_ = true;
+    return read_message();
+  }
+  if (refusal.error_code() == grpc::StatusCode::UNAUTHENTICATED) note_vain_call();
+  note_answer();
+  begin_sending();
+  Finish(refusal);
+}
+
+void RpcCall::read_message() {
+  if (connection_ != nullptr) connection_->begin_message();
+  wait_.begin(CallWaits::For::kMessage);
+  StartRead(&message_);
+}
+
+void RpcCall::OnReadDone(bool ok) {
+  wait_.end();
+  if (connection_ != nullptr) connection_->end_message(ok ? std::optional(message_.Length()) : std::nullopt);
+  if (ok) {
+    has_message_ = true;
+    return received(message_);
+  }
+  if (!has_message_) note_vain_call();  // before it has an answer that nobody waits for
+  no_message();
+}
+
+void RpcCall::OnCancel() {
+  if (!is_answered_) note_vain_call();
+  if (was_let_in_) cancelled();
+}
+
+void RpcCall::OnDone() {
+  if (was_let_in_) ended();
+  delete this;
+}
+
+void RpcCall::note_vain_call() {
+  if (is_vain_.exchange(true)) return;
+  if (connection_ != nullptr) place_.port.connections.note_vain_call(*connection_);
+}
+
+void AnsweredCall::received(grpc::ByteBuffer& message) {
+  const bool is_one = MessageBytes::Deserialize(&message, &request_).ok();
+  message.Clear();
+  if (is_one) return answer();
+  finish(boundary().answer(method(), [this] {
+    throw std::invalid_argument("the bytes of the request are not those of a " + request_.GetDescriptor()->name());
+  }));
+}
+
+void AnsweredCall::no_message() {
+  finish(boundary().answer(method(), [] { throw std::invalid_argument("the call has no message"); }));
+}
+
+void AnsweredCall::finish(const grpc::Status& status) {
+  const bool is_wrong_token = status.error_code() == grpc::StatusCode::PERMISSION_DENIED && admitted().is_of_stranger();
+  if (is_wrong_token) note_vain_call();
+  leave();
+  note_answer();
+  begin_sending();
+  if (!status.ok()) return Finish(status);
+  bool is_own = false;
+  EQUIPOISE_CHECK(MessageBytes::Serialize(response_, &bytes_, &is_own).ok());
+  StartWriteAndFinish(&bytes_, grpc::WriteOptions(), status);
+}
+
+}  // namespace equipoise::coordinator
