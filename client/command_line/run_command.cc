@@ -78,6 +78,14 @@ std::vector<std::string> known_flags(const CLI::App& app) {
   return names;
 }
 
+// Empty where none is like `flag`; the dashes, which all have, do not count.
+std::string similar_flag(const CLI::App& app, std::string_view flag) {
+  std::vector<std::string> names;
+  for (const std::string& known : known_flags(app)) names.push_back(known.substr(2));
+  const std::string name = similar_name(flag.substr(std::min(flag.find_first_not_of('-'), flag.size())), names);
+  return name.empty() ? "" : "--" + name;
+}
+
 std::string choice_of(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
@@ -114,7 +122,7 @@ std::string usage_error(const Reached& reached, const CLI::ParseError& error) {
       if (const auto advice = setting_advice(*reached.app, word)) {
         return "unknown option " + quoted_text(word) + *advice;
       }
-      const std::string similar = similar_name(word.substr(0, word.find('=')), known_flags(*reached.app));
+      const std::string similar = similar_flag(*reached.app, word.substr(0, word.find('=')));
       return "unknown option " + quoted_text(word) +
              (similar.empty() ? "; see " + reached.name + " --help" : ", the nearest known one is " + similar);
     }
