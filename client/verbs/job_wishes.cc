@@ -83,10 +83,11 @@ v1::TrainingJob ask_for_checkpoint(const PauseFlags& flags, const Console& conso
       [](const v1::TrainingJob& asked, const v1::TrainingJob& now) {
         const bool has_moved = now.has_checkpoint_step() &&
                                (!asked.has_checkpoint_step() || now.checkpoint_step() > asked.checkpoint_step());
-        if (has_moved) return true;
+        const bool has_ended = is_final(now.state());
+        if (has_moved || (!has_ended && !now.open_requests().has_checkpoint_step())) return true;
         const std::string failure = new_condition(asked, now, "the checkpoint of step ");
         if (!failure.empty()) throw CommandError(ExitCode::kFailure, printable(failure));
-        if (now.generation() == asked.generation() && now.state() == v1::JOB_STATE_RUNNING) return false;
+        if (!has_ended) return false;  // it is made by the next attempt where this one does not
         throw CommandError(ExitCode::kFailure, "no checkpoint was made: the job is " + state_name(now.state()) + ", " +
                                                    printable(now.state_reason()));
       });
@@ -110,8 +111,9 @@ void evaluate_job(const PauseFlags& flags, const Console& console) {
       [](const v1::TrainingJob& asked, const v1::TrainingJob& now) {
         const bool has_moved = now.has_validation_step() &&
                                (!asked.has_validation_step() || now.validation_step() > asked.validation_step());
-        if (has_moved) return true;
-        if (now.generation() == asked.generation() && now.state() == v1::JOB_STATE_RUNNING) return false;
+        const bool has_ended = is_final(now.state());
+        if (has_moved || (!has_ended && !now.open_requests().has_evaluation_step())) return true;
+        if (!has_ended) return false;
         throw CommandError(ExitCode::kFailure, "nothing was evaluated: the job is " + state_name(now.state()) + ", " +
                                                    printable(now.state_reason()));
       });

@@ -217,8 +217,9 @@ void apply_metrics(v1::TrainingJob& job, const v1::ReportMetricsRequest& request
   }
   if (request.split() == v1::SPLIT_VALIDATION) {
     job.set_validation_step(request.step());
-    const bool is_answer =
-        job.open_requests().has_evaluation_step() && request.step() >= job.open_requests().evaluation_step();
+    // After a rewind people may have moved the end before the step at which they had asked.
+    const std::int64_t wanted = std::min(job.open_requests().evaluation_step(), job.total_steps());
+    const bool is_answer = job.open_requests().has_evaluation_step() && request.step() >= wanted;
     if (is_answer) job.mutable_open_requests()->clear_evaluation_step();
   }
   if (request.split() != v1::SPLIT_TRAIN) return;
@@ -234,6 +235,12 @@ void renew_requests(v1::TrainingJob& job) {
   v1::OpenRequests& renewed = *job.mutable_open_requests();
   renewed.set_checkpoints(open.has_checkpoint_step() ? 1 : 0);
   renewed.set_evaluations(0);  // evaluations_to_make() has it
+}
+
+void rewind_requests(v1::TrainingJob& job, std::int64_t first_step) {
+  if (!job.open_requests().has_checkpoint_step()) return;
+  v1::OpenRequests& open = *job.mutable_open_requests();
+  open.set_checkpoint_step(std::min(open.checkpoint_step(), first_step));
 }
 
 void note_asked_evaluation(v1::TrainingJob& job, std::int64_t step) {

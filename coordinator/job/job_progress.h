@@ -52,6 +52,8 @@ void apply_metrics(v1::TrainingJob& job, const v1::ReportMetricsRequest& request
 
 // What people have asked for of `job`, as an attempt that begins has it: what is open.
 void renew_requests(v1::TrainingJob& job);
+// A training begins after `first_step` steps, fewer perhaps than there were: a checkpoint that is open is the next one.
+void rewind_requests(v1::TrainingJob& job, std::int64_t first_step);
 // Of a training in which an evaluation that people had asked for was made: attempts that do this step again evaluate
 // again, so that metrics.jsonl has it. The newest 64 are kept.
 void note_asked_evaluation(v1::TrainingJob& job, std::int64_t step);

@@ -57,6 +57,7 @@ void write_lifecycle(const JobLifecycle& lifecycle, v1::TrainingJob& job) {
   if (!is_final(lifecycle.state) && !is_waiting) return;
   job.clear_phase();
   job.clear_time_left();
+  if (is_final(lifecycle.state)) job.clear_open_requests();  // nobody can make them any more
 }
 
 // One that an earlier version of the program stored has none.

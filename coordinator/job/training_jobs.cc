@@ -285,7 +285,7 @@ v1::TrainingJob TrainingJobs::evaluate(const std::string& id) {
   v1::TrainingJob job = record.job;
   v1::OpenRequests& open = *job.mutable_open_requests();
   open.set_evaluations(open.evaluations() + 1);
-  open.set_evaluation_step(job.step());
+  open.set_evaluation_step(std::max(open.evaluation_step(), job.step()));  // one before a rewind is of a later step
   return keep_request(record, std::move(job));
 }
 

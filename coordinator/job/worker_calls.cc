@@ -272,13 +272,24 @@ void WorkerCalls::report_metrics(const v1::ReportMetricsRequest& request) {
   check_trains(record);
   if (record.job.state() == v1::JOB_STATE_QUEUED) check_goes_on(record);
   check_metrics(request, record.job, record.checked_config().data);
-  apply_metrics(record.job, request);
-  if (was_asked_for(record, request)) note_asked_evaluation(record.job, request.step());
-  set_time_left(record.job, record.training->plan);
-  table_.bump_revision(record);
+  const bool is_evaluation = request.split() == v1::SPLIT_VALIDATION, was_asked = was_asked_for(record, request);
+  // On record before ranks go on: a later attempt makes again what people have asked for where this line of
+  // metrics.jsonl is cut off, and only there.
+  const bool is_of_people = is_evaluation && (was_asked || record.job.open_requests().has_evaluation_step());
+  if (is_of_people) table_.check_room();
+  v1::TrainingJob job = record.job;
+  apply_metrics(job, request);
+  if (was_asked) note_asked_evaluation(job, request.step());
+  set_time_left(job, record.training->plan);
+  if (is_of_people) {
+    table_.replace(record, std::move(job));
+  } else {
+    record.job = std::move(job);
+    table_.bump_revision(record);
+  }
   table_.metrics().show_report(record.job, request);
   // Evaluations are few, and people compare them after the job has ended.
-  if (request.split() == v1::SPLIT_VALIDATION) table_.store_soon(record);
+  if (is_evaluation && !is_of_people) table_.store_soon(record);
 }
 
 void WorkerCalls::note_warnings(JobRecord& record, const v1::HeartbeatRequest& request) {

@@ -51,6 +51,7 @@ void show_start(v1::TrainingJob& job, const Training& training) {
   const v1::StartTrainingRequest& request = training.stored.request;
   job.set_step(training.plan.first_step);
   job.set_total_steps(training.plan.end_step);
+  rewind_requests(job, training.plan.first_step);
   show_groups(job, training.weights);
   set_time_left(job, training.plan);
   if (request.has_resume() && request.resume().job_id() == job.id()) {

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Programs that are killed, or lose their power, at each of their writes: when a fork is made, in the files of
-attempts, in the webhook's cursor, while a run is resumed, when a checkpoint is removed, and in checkpoints of language
-models. Whatever is left, the service starts, what was acknowledged is there, and each run ends like one that was not
-disturbed.
+attempts, when a job is resumed, in the webhook's cursor, while a run is resumed, when a checkpoint is removed, and in
+checkpoints of language models. Whatever is left, the service starts, what was acknowledged is there, and each run ends
+like one that was not disturbed.
 
 EQUIPOISE_CRASH_STRIDE=1 tries every operation; without it some of them are tried.
 """
@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import time
 import unittest
@@ -36,13 +37,15 @@ def stride(usual):
 class Crash:
     """Of a program, at one operation below a folder, once."""
 
-    def __init__(self, folder, program, below, at, kills=False, named=None, writes=True):
+    def __init__(self, folder, program, below, at, kills=False, named=None, writes=True, during=None):
+        self.at = at
         self.marker = folder / f"crashed-{program}-{at}-{kills}"
         self.variables = {
             "LD_PRELOAD": str(checkpoint_crash_test.PRELOAD), "EQUIPOISE_CRASH_PROGRAM": program,
             "EQUIPOISE_CRASH_BELOW": str(below), "EQUIPOISE_CRASH_AT": str(at),
             "EQUIPOISE_CRASH_ONCE": str(self.marker), **({"EQUIPOISE_CRASH_EACH": "1"} if writes else {}),
-            **({"EQUIPOISE_CRASH_KILLS": "1"} if kills else {}), **({"EQUIPOISE_CRASH_NAMED": named} if named else {})}
+            **({"EQUIPOISE_CRASH_KILLS": "1"} if kills else {}), **({"EQUIPOISE_CRASH_NAMED": named} if named else {}),
+            **({"EQUIPOISE_CRASH_WHILE": str(during)} if during else {})}
 
     def has_come(self):
         return self.marker.exists()
@@ -60,12 +63,13 @@ class CrashesOfService(checkpoint_crash_test.CheckpointCrashes):
     """One coordinator after the other at one address, and jobs of one rank that train in a second."""
 
     coordinator = None
+    arguments = ()  # of the coordinator
 
     def start(self, crash=None):
         """False: the crash has come before the coordinator could be reached."""
         listen = self.coordinator.address if self.coordinator else "127.0.0.1:0"
         try:
-            self.coordinator = programs.Coordinator(self.folder / "state", listen=listen,
+            self.coordinator = programs.Coordinator(self.folder / "state", *self.arguments, listen=listen,
                                                     variables=crash.variables if crash else None)
         except RuntimeError as failure:
             self.assertTrue(crash and crash.has_come(), failure)
@@ -96,9 +100,9 @@ class CrashesOfService(checkpoint_crash_test.CheckpointCrashes):
             time.sleep(0.05)
         self.fail(f"still {job}")
 
-    def each_step_once(self, job_id, first=0):
+    def each_step_once(self, job_id, first=0, steps=30):
         kept = json.loads(self.ask("jobs weights", job_id, "--json").stdout)
-        self.assertEqual([int(record.get("step", 0)) for record in kept["records"]], list(range(first, 30)))
+        self.assertEqual([int(record.get("step", 0)) for record in kept["records"]], list(range(first, steps)))
 
     @staticmethod
     def id_of(output):
@@ -207,6 +211,167 @@ class AttemptFiles(CrashesOfService):
         return crash.has_come()
 
 
+class ResumesOfJobs(CrashesOfService):
+    """The coordinator, from `jobs resume` until the attempt that comes of it has begun. Its mpirun waits meanwhile, so
+    that no step's writes count."""
+
+    def setUp(self):
+        super().setUp()
+        self.counting, self.began = self.folder / "counting", self.folder / "began"
+        mpirun = self.folder / "mpirun"
+        mpirun.write_text(f'#!/bin/sh\ntouch {self.began}\nwhile [ -e {self.counting} ]; do sleep 0.02; done\n'
+                          f'exec {shutil.which("mpirun")} "$@"\n')
+        mpirun.chmod(0o755)
+        self.arguments = ("--mpirun", str(mpirun))
+
+    def submit(self, name):
+        said = self.ask("submit", self.job(name), "--np", "1", "--set", "launch.max_restarts=3")
+        self.assertEqual(said.returncode, 0, said.stderr)
+        return self.id_of(said.stdout)
+
+    def get(self, job_id):
+        return json.loads(self.ask("jobs get", job_id, "--json").stdout)
+
+    def wait_for(self, is_reached):
+        end = time.monotonic() + restarts_test.STATE_WAIT
+        while not is_reached():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.02)
+
+    def each_operation(self, run_with_crash, usual):
+        at, has_come = 0, True
+        while has_come and at < MOST:
+            has_come = False
+            with self.subTest(operation=at):
+                crash = Crash(self.folder, "equipoise-coordinator", self.folder / "state", at, kills=True,
+                              during=self.counting)
+                run_with_crash(crash)
+                has_come = crash.has_come()
+            at += stride(usual)
+        self.assertFalse(has_come)
+        self.assertGreater(at, 2)
+
+    def each_operation_from(self, job_id, steps, usual):
+        """As the job is now, again and again."""
+        self.assertEqual(self.coordinator.stop(), 0)
+        places = [name for name in ("state", "resumed") if (self.folder / name).exists()]
+        for name in places:
+            shutil.copytree(self.folder / name, self.folder / "kept" / name)
+
+        def run_with_crash(crash):
+            self.coordinator.stop()
+            for name in ("state", "resumed"):
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+            for name in places:
+                shutil.copytree(self.folder / "kept" / name, self.folder / name)
+            self.assertTrue(self.start(crash))
+            self.resume(job_id, crash, self.until_it_has_begun)
+            self.ends_undisturbed(job_id, "resumed", steps)
+
+        self.each_operation(run_with_crash, usual)
+
+    def until_it_has_begun(self):
+        self.wait_for(lambda: self.began.exists() or self.coordinator.process.poll() is not None)
+        time.sleep(0.1)  # until the coordinator has stored that, too
+
+    def resume(self, job_id, crash, counted):
+        """`counted`: what is done before operations count no more."""
+        self.began.unlink(missing_ok=True)
+        self.counting.touch()
+        resumed = self.ask("jobs resume", job_id)
+        counted()
+        self.counting.unlink()
+        self.revive()
+        if resumed.returncode != 0:
+            self.assertTrue(crash.has_come(), resumed.stderr)
+            if self.get(job_id)["state"] in ("JOB_STATE_PAUSED", "JOB_STATE_PAUSING"):
+                self.assertEqual(self.ask("jobs resume", job_id).returncode, 0)
+
+    def ends_undisturbed(self, job_id, name, steps):
+        self.finish(job_id)
+        self.same_run("whole", name)
+        self.each_step_once(job_id, steps=steps)
+        self.assertEqual(self.coordinator.stop(), 0)
+        self.start()
+        self.assertEqual(list((self.folder / "state/attempts").iterdir()), [])
+
+    def test_of_a_job_that_has_not_begun(self):
+        self.succeed("equipoise", "train", self.job("whole"), "--quiet")
+        self.start()
+        self.counting.touch()
+        first, job_id = self.submit("first"), self.submit("resumed")
+        self.succeed("equipoise", "jobs", "pause", job_id, "--wait", "--coordinator", self.coordinator.address)
+        self.succeed("equipoise", "jobs", "cancel", first, "--coordinator", self.coordinator.address)
+        self.wait_for(lambda: self.get(first)["state"] == "JOB_STATE_CANCELLED")
+        self.counting.unlink()
+        self.assertEqual((self.get(job_id)["state"], self.get(job_id)["generation"]), ("JOB_STATE_PAUSED", "0"))
+        self.each_operation_from(job_id, 30, usual=9)
+
+
+class ResumesOfLongJobs(ResumesOfJobs):
+    """Those of jobs that have done steps."""
+
+    STEPS = 1500  # so that none ends before a pause has come with a heartbeat
+    test_of_a_job_that_has_not_begun = None
+
+    def setUp(self):
+        super().setUp()
+        self.small_model()
+        self.succeed("equipoise", "train", self.job("whole"), "--quiet")
+        self.start()
+
+    def job(self, name):
+        return self.write_job(name, training={**resume_test.TRAINING, "max_steps": self.STEPS},
+                              checkpoint={"every_steps": 100, "every_seconds": 0, "keep": 2})
+
+    def training(self, name):
+        job_id = self.submit(name)
+        self.wait_for(lambda: int(self.get(job_id).get("step", 0)) >= 10)
+        return job_id
+
+    def test_of_a_paused_job_whose_resume_makes_an_attempt(self):
+        job_id = self.training("resumed")
+        self.succeed("equipoise", "jobs", "pause", job_id, "--wait", "--coordinator", self.coordinator.address)
+        self.assertEqual(self.get(job_id)["generation"], "1")
+        self.each_operation_from(job_id, self.STEPS, usual=1)
+
+    def test_of_a_job_whose_ranks_are_about_to_leave(self):
+        def run_with_crash(crash):
+            self.coordinator.stop()
+            self.assertTrue(self.start(crash))
+            name = f"leaving-{crash.at}"
+            job_id = self.training(name)
+            [rank] = restarts_test.RunsOfService.ranks(job_id)
+            os.kill(rank, signal.SIGSTOP)
+            try:
+                self.assertEqual(self.ask("jobs pause", job_id).returncode, 0)
+                self.assertEqual(self.get(job_id)["state"], "JOB_STATE_PAUSING")
+                self.resume(job_id, crash, lambda: None)  # its ranks would do steps
+            finally:
+                os.kill(rank, signal.SIGCONT)
+            self.ends_undisturbed(job_id, name, self.STEPS)
+
+        self.each_operation(run_with_crash, usual=1)
+
+    def test_of_a_failed_job_nothing_is_stored(self):
+        said = self.ask("submit", self.job("failing"), "--np", "1", "--set", "launch.max_restarts=0")
+        job_id = self.id_of(said.stdout)
+        self.wait_for(lambda: int(self.get(job_id).get("step", 0)) >= 10)
+        os.kill(restarts_test.RunsOfService.ranks(job_id)[0], signal.SIGKILL)
+        self.wait_for(lambda: self.get(job_id)["state"] == "JOB_STATE_FAILED")
+        self.assertEqual(self.coordinator.stop(), 0)
+        crash = Crash(self.folder, "equipoise-coordinator", self.folder / "state", 0, kills=True, during=self.counting)
+        self.assertTrue(self.start(crash))
+        before = self.get(job_id)
+        self.counting.touch()
+        resumed = self.ask("jobs resume", job_id)
+        self.assertEqual(resumed.returncode, 2, resumed.stderr)
+        self.assertIn("a job that has ended cannot be resumed", resumed.stderr)
+        self.assertEqual(self.get(job_id), before)
+        self.counting.unlink()
+        self.assertFalse(crash.has_come())
+
+
 @without_tests
 class Receivers(webhook_test.Webhook):
     """Without the tests of its base."""
@@ -229,6 +394,8 @@ class WebhookCursor(Receivers):
             self.assertFalse(has_come)
             self.assertGreater(at, 5)
         self.start()
+        left = [entry.name for entry in (self.folder / "state").iterdir() if ".partial-" in entry.name]
+        self.assertEqual(left, [], "what kills have left of the file is still there")
         wanted = self.ids(*jobs)
         received = self.receiver.events()
         self.assertEqual(set(received), set(wanted))
@@ -324,6 +491,8 @@ class Resumes(CrashesOfRuns):
                     job = self.job(name)
                     has_come = self.train_with_crash(job, self.folder / name, at, kills, "--resume")
                     self.goes_on_from_a_whole_checkpoint(job, name)
+                    left = [entry.name for entry in (self.folder / name).iterdir() if ".partial-" in entry.name]
+                    self.assertEqual(left, [], "of files that were being written")
                 at += stride(17)
             self.assertFalse(has_come)
             self.assertGreater(at, 30)

@@ -5,7 +5,9 @@ import json
 import math
 import os
 import pathlib
+import re
 import signal
+import subprocess
 import sys
 import unittest
 
@@ -228,6 +230,38 @@ class Evaluations(LiveJobs):
         lines.remove(added)
         self.assertEqual(lines, self.lines("whole"))
         self.assertEqual(self.final("asked"), self.final("whole"))
+
+
+class Checkpoints(LiveJobs):
+    def wait_for_checkpoint_of(self, job_id):
+        """After how many steps it was asked for, and who waits for it."""
+        waits = subprocess.Popen([str(programs.BIN / "equipoise"), "jobs", "checkpoint", job_id, "--wait",
+                                  "--coordinator", self.coordinator.address], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=programs.ENVIRONMENT)
+        job = self.wait_for(job_id, lambda job: "checkpoint_step" in job.get("open_requests", {}))
+        return int(job["open_requests"]["checkpoint_step"]), waits
+
+    def test_one_that_was_asked_for_is_the_first_of_the_next_attempt(self):
+        self.SECTIONS = {**self.SECTIONS, "evaluation": {"every_steps": 700}, "checkpoint": {"every_steps": 1400}}
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
+        self.start_coordinator()
+        job_id = self.submit("asked")
+        self.wait_for_step(job_id, 300)
+        ranks = self.ranks(job_id)
+        for rank in ranks:
+            os.kill(rank, signal.SIGSTOP)
+        asked, waits = self.wait_for_checkpoint_of(job_id)
+        for rank in ranks:
+            os.kill(rank, signal.SIGKILL)
+        said, errors = waits.communicate(timeout=restarts_test.STATE_WAIT)
+        self.assertEqual(waits.returncode, 0, errors)
+        step = int(re.fullmatch(rf"{job_id} has a checkpoint of step (\d+)\n", said)[1])
+        self.assertLess(step, asked)
+        job = self.job(job_id)
+        self.assertEqual(int(job["generation"]), 2)
+        self.assertNotIn("checkpoint_step", job.get("open_requests", {}), "it is there, and still asked for")
+        self.finished(job_id)
+        self.same_run("whole", "asked")
 
 
 class Forks(LiveJobs):

@@ -7,6 +7,7 @@
 //   EQUIPOISE_CRASH_AT      before this operation, from 0: fsync, fdatasync, rename, unlinkat
 //   EQUIPOISE_CRASH_EACH    set: write, writev, pwrite, link, mkdir and unlink are such operations too
 //   EQUIPOISE_CRASH_KILLS   set: the process is killed, what it has written stays, and a write under way is half done
+//   EQUIPOISE_CRASH_WHILE   a file: operations count only while it is there
 //   EQUIPOISE_CRASH_ONCE    a file that is made at the crash: once it is there, nothing happens
 //   EQUIPOISE_CRASH_PROGRAM its name, absent: equipoise-worker
 //   EQUIPOISE_FAIL_WITH     a value of errno: the power stays, and this operation alone fails, as with a bad disk
@@ -37,6 +38,7 @@ struct unsynced_rename {
 
 static const char* below;  // NULL: this process is not the one
 static const char* named;  // NULL: all count
+static const char* while_there;  // NULL: always
 static const char* once;
 static int counts_each, kills;
 static long left;
@@ -128,6 +130,7 @@ static void crash(void) {
 // Whether it is this one that the crash comes before.
 static int is_reached(const char* path) {
   if (named != NULL && strstr(path, named) == NULL) return 0;
+  if (while_there != NULL && access(while_there, F_OK) != 0) return 0;
   if (left-- != 0) return 0;
   if (once == NULL) return 1;
   const int marker = open(once, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -194,6 +197,7 @@ __attribute__((constructor)) static void begin(void) {
   left = atol(at);
   fail_with = fault == NULL ? 0 : atoi(fault);
   named = getenv("EQUIPOISE_CRASH_NAMED");
+  while_there = getenv("EQUIPOISE_CRASH_WHILE");
   once = getenv("EQUIPOISE_CRASH_ONCE");
   counts_each = getenv("EQUIPOISE_CRASH_EACH") != NULL;
   kills = getenv("EQUIPOISE_CRASH_KILLS") != NULL;

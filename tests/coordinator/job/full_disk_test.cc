@@ -173,6 +173,29 @@ TEST_F(FullDisk, WhatIsToldAlongTheWayIsTakenAndStoredLater) {
   EXPECT_THAT(job(id).conditions(), Contains("the learning rate is high"));
 }
 
+// Else the next coordinator would have it made once more.
+TEST_F(FullDisk, AnEvaluationThatWasAskedForIsTakenOnceThatCanBeStored) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_EXTERNAL, 1);
+  spec.mutable_data()->set_validation("validation.jsonl");
+  const auto id = jobs().create(create_request(spec)).id();
+  calls().register_worker(register_request(id, 0, 0, 1));
+  calls().start_training(start_request(id, 1));
+  step(id, 0);
+  jobs().evaluate(id);
+  auto evaluated = evaluation(id, 0.625);
+  evaluated.set_step(1);
+  {
+    const RefusingDisk full;
+    EXPECT_THROW(calls().report_metrics(evaluated), StoreError);
+    EXPECT_TRUE(job(id).open_requests().has_evaluation_step());
+    EXPECT_FALSE(job(id).has_validation_step()) << "nothing has changed";
+  }
+  calls().report_metrics(evaluated);
+  restart();
+  EXPECT_FALSE(job(id).has_open_requests() && job(id).open_requests().has_evaluation_step());
+  EXPECT_EQ(job(id).asked_evaluation_steps_size(), 1);
+}
+
 TEST_F(FullDisk, WhyARankFailedIsKept) {
   const auto id = running_job(v1::LAUNCH_MODE_COORDINATOR, 1);
   {

@@ -334,6 +334,99 @@ TEST_F(Pauses, WhatWasAskedForOutlivesTheAttemptUntilItIsThere) {
   EXPECT_FALSE(job(id).has_open_requests());
 }
 
+// The ranks may have done more steps when it was asked for than those that they go on from.
+TEST_F(Pauses, ACheckpointThatWasAskedForIsTheNextOneAfterARewind) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_launch()->set_max_restarts(3);
+  const auto id = jobs().create(create_request(spec)).id();
+  core_->attempts().tick();
+  train(id);
+  steps(id, 0, 5);
+  jobs().checkpoint(id);
+  EXPECT_EQ(job(id).open_requests().checkpoint_step(), 5);
+  mpirun_exits(id, 137, "killed");
+  restart();  // and the coordinator was killed, too
+  pass(5s);
+  ASSERT_EQ(job(id).generation(), 2);
+  EXPECT_EQ(job(id).open_requests().checkpoint_step(), 5) << "until it is known from where they go on";
+  train(id);
+  EXPECT_EQ(job(id).open_requests().checkpoint_step(), 0);
+  EXPECT_EQ(beat(id).checkpoint_requests(), 1);
+  steps(id, 0, 1);
+  calls().commit_checkpoint(commit_request(id, 2, 1));
+  EXPECT_FALSE(job(id).open_requests().has_checkpoint_step());
+  mpirun_exits(id, 137, "killed");
+  pass(5s);
+  ASSERT_EQ(job(id).generation(), 3);
+  EXPECT_FALSE(job(id).has_open_requests()) << "it is there";
+}
+
+// Two requests, of which the second comes where fewer steps are done.
+TEST_F(Pauses, AnEvaluationThatIsAskedForAfterARewindLeavesTheOneBeforeOpen) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_data()->set_validation("validation.jsonl");
+  spec.mutable_launch()->set_max_restarts(3);
+  const auto id = jobs().create(create_request(spec)).id();
+  core_->attempts().tick();
+  train(id);
+  report_evaluation(id, 0);
+  steps(id, 0, 5);
+  jobs().evaluate(id);
+  mpirun_exits(id, 137, "killed");
+  pass(5s);
+  train(id);
+  EXPECT_THAT(evaluations_of_start(id, 2), ElementsAre(5));
+  steps(id, 0, 2);
+  jobs().evaluate(id);
+  report_evaluation(id, 2);
+  EXPECT_EQ(job(id).open_requests().evaluation_step(), 5);
+  EXPECT_THAT(job(id).asked_evaluation_steps(), ElementsAre(2));
+  mpirun_exits(id, 137, "killed");
+  pass(5s);
+  train(id);
+  EXPECT_THAT(evaluations_of_start(id, 3), ElementsAre(2, 5));
+}
+
+// An attempt may end before the step at which it was asked for: people have moved the end of the job.
+TEST_F(Pauses, AnEvaluationThatWasAskedForBeyondTheEndIsThatOfTheEnd) {
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_data()->set_validation("validation.jsonl");
+  spec.mutable_launch()->set_max_restarts(3);
+  const auto id = jobs().create(create_request(spec)).id();
+  core_->attempts().tick();
+  train(id);
+  steps(id, 0, 5);
+  jobs().evaluate(id);
+  mpirun_exits(id, 137, "killed");
+  pass(5s);
+  train(id);
+  steps(id, 0, 1);
+  v1::UpdateTrainingJobRequest change;
+  change.set_id(id);
+  change.mutable_settings()->set_max_steps(3);
+  jobs().update(change);
+  v1::ApplySettingsRequest apply;
+  apply.set_job_id(id);
+  apply.set_generation(2);
+  apply.set_step(1);
+  apply.set_version(1);
+  ASSERT_EQ(calls().apply_settings(apply).end_step(), 3);
+  steps(id, 1, 3);
+  EXPECT_TRUE(job(id).open_requests().has_evaluation_step());
+  report_evaluation(id, 3);
+  EXPECT_FALSE(job(id).open_requests().has_evaluation_step());
+}
+
+TEST_F(Pauses, NothingIsOpenOnceTheJobHasEnded) {
+  const auto id = running(1);
+  jobs().checkpoint(id);
+  EXPECT_TRUE(job(id).has_open_requests());
+  jobs().cancel(id);
+  mpirun_exits(id, 143);
+  ASSERT_EQ(state(id), v1::JOB_STATE_CANCELLED);
+  EXPECT_FALSE(job(id).has_open_requests());
+}
+
 // Their lines of metrics.jsonl are cut off with those of the steps that are done again.
 TEST_F(Pauses, EvaluationsThatWereAskedForAreMadeAgainWhereTheirStepsAre) {
   v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);

@@ -120,7 +120,42 @@ void JobPromises::begun(const SimulatedWorld& world, const v1::StartTrainingRequ
   if (!plan_) plan_ = order;
   world.require(plan_->SerializeAsString() == order.SerializeAsString(),
                 name() + ": two of its attempts have plans with another order of the data");
-  if (asked.has_resume() && asked.resume().job_id() != asked.job_id()) origin_ = asked.resume().weights();
+  const bool is_origin = asked.has_resume() && asked.resume().job_id() != asked.job_id();
+  if (is_origin) origin_ = asked.resume().weights();
+  if (asked_at_) asked_at_ = std::min(*asked_at_, first + 1);
+  writer_ = asked.generation();
+  evaluations.resize(asked.has_resume() && !is_origin ? folder.back().evaluations : 0);
+}
+
+void JobPromises::asked_for_evaluation(std::int64_t step) {
+  evaluations_asked_.push_back(step);
+  // That of this very step answers it, and may have been told of already.
+  const bool is_there = std::ranges::any_of(evaluations, [&](const EvaluationLine& line) { return line.step >= step; });
+  if (!is_there) evaluations_open_.insert(step);
+}
+
+void JobPromises::may_be_evaluated(std::int64_t step) {
+  evaluations_open_.erase(evaluations_open_.begin(), evaluations_open_.upper_bound(step));
+}
+
+void JobPromises::evaluated(const EvaluationLine& line) {
+  if (line.was_asked) evaluations_made_.insert(line.step);
+}
+
+void JobPromises::check_due(const SimulatedWorld& world, const v1::ShardPlan& plan,
+                            const std::set<std::int64_t>& steps) const {
+  if (evaluations_open_.empty() || plan.first_step() >= plan.end_step()) return;
+  const std::int64_t asked = *evaluations_open_.rbegin();
+  world.require(asked > plan.end_step() || steps.lower_bound(asked) != steps.end(),
+                name() + ": an evaluation was asked for after step " + std::to_string(asked) +
+                    ", and an attempt that begins after step " + std::to_string(plan.first_step()) +
+                    " is not told of it");
+}
+
+bool JobPromises::write_evaluation(std::int64_t generation, EvaluationLine line) {
+  if (generation != writer_) return false;
+  evaluations.push_back(line);
+  return true;
 }
 
 void JobPromises::acknowledged(const SimulatedWorld& world, const v1::ReportStepRequest& report,
@@ -168,6 +203,10 @@ void JobPromises::check_shown(const SimulatedWorld& world, const v1::TrainingJob
                 "job " + job.id() + ": a checkpoint after step " + std::to_string(asked_at_.value_or(0)) +
                     " was acknowledged, there is none, and nobody is asked for one");
   if (has_checkpoint) asked_at_.reset();
+  world.require(!job.open_requests().has_checkpoint_step() || job.open_requests().checkpoint_step() <= job.step(),
+                "job " + job.id() + ": it is at step " + std::to_string(job.step()) +
+                    ", and a checkpoint is not wanted before step " +
+                    std::to_string(job.open_requests().checkpoint_step()));
   world.require(!paused_at_ || job.generation() <= *paused_at_,
                 "job " + job.id() + ": its pause was acknowledged with attempt " +
                     std::to_string(paused_at_.value_or(0)) + ", and it is " + text_of(job));
@@ -208,6 +247,44 @@ void JobPromises::check_record(const SimulatedWorld& world, JobController& core,
   world.require(!has_finished || job.step() == end, "job " + job.id() + " has succeeded after " +
                                                         std::to_string(job.step()) + " of " + std::to_string(end) +
                                                         " steps");
+  if (has_finished) check_evaluations(world, job);
+}
+
+// Of a job that has succeeded: those that it makes of itself, and those that people have asked for, each once.
+void JobPromises::check_evaluations(const SimulatedWorld& world, const v1::TrainingJob& job) const {
+  const std::string of = "job " + job.id() + ": the evaluation ";
+  const auto is_there = [&](std::int64_t step) {
+    return std::ranges::find(evaluations, step, &EvaluationLine::step) != evaluations.end();
+  };
+  for (std::size_t i = 1; i < evaluations.size(); ++i) {
+    world.require(evaluations[i - 1].step < evaluations[i].step, of + "of step " + std::to_string(evaluations[i].step) +
+                                                                     " is on record after that of step " +
+                                                                     std::to_string(evaluations[i - 1].step));
+  }
+  const std::int64_t every = request_.spec().evaluation().every_steps(), first = origin_ ? origin_->steps() + 1 : 0;
+  for (std::int64_t step = first; step <= job.step(); ++step) {
+    const bool is_planned = step % every == 0 || step == job.step();
+    world.require(!is_planned || is_there(step), of + "of step " + std::to_string(step) + " was not made");
+  }
+  for (const std::int64_t step : evaluations_asked_) {
+    const bool is_made = std::ranges::any_of(
+        evaluations, [&](const EvaluationLine& line) { return line.step >= std::min(step, job.step()); });
+    world.require(is_made, of + "that was asked for after step " + std::to_string(step) + " was not made");
+  }
+  for (const std::int64_t step : evaluations_made_) {
+    world.require(step > job.step() || is_there(step),
+                  of + "that was made for people after step " + std::to_string(step) + " was not made again");
+  }
+  std::size_t made = 0, asked = most_evaluations_ - evaluations_asked_.size();
+  for (const EvaluationLine& line : evaluations) {
+    if (!line.was_asked) continue;
+    ++made;
+    const auto before = [&](std::int64_t step) { return step <= line.step; };
+    const std::size_t wanted = asked + static_cast<std::size_t>(std::ranges::count_if(evaluations_asked_, before));
+    world.require(made <= wanted, of + "of step " + std::to_string(line.step) + " is number " + std::to_string(made) +
+                                      " of those that were asked for, and people had asked for " +
+                                      std::to_string(wanted));
+  }
 }
 
 void JobPromises::check_history(const SimulatedWorld& world, JobController& core, const v1::TrainingJob& job) const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,7 +20,14 @@ namespace equipoise::coordinator {
 
 struct SimulatedCheckpoint {
   std::int64_t generation = 0;
-  v1::WeightState weights;  // weights.steps(): steps done
+  v1::WeightState weights;      // weights.steps(): steps done
+  std::size_t evaluations = 0;  // lines of them that its ranks had written
+};
+
+// An evaluation's line in metrics.jsonl.
+struct EvaluationLine {
+  std::int64_t step = 0;   // steps done
+  bool was_asked = false;  // by people: the job would not have made it of itself
 };
 
 // Of a checkpoint of a simulated rank: all that there is in one is its manifest.
@@ -46,6 +54,14 @@ class JobPromises {
   void cancelled() { is_cancelled_ = true; }
   void paused(std::int64_t generation) { paused_at_ = generation; }
   void asked_for_checkpoint(std::int64_t step) { asked_at_ = step; }
+  void may_be_asked_for_evaluation() { ++most_evaluations_; }  // the call may not have arrived
+  void asked_for_evaluation(std::int64_t step);
+  // Rank 0 reports one, and has been answered.
+  void may_be_evaluated(std::int64_t step);
+  void evaluated(const EvaluationLine& line);
+  // An attempt begins, and has been told after which steps to evaluate: what was asked for and never made is among
+  // them.
+  void check_due(const SimulatedWorld& world, const v1::ShardPlan& plan, const std::set<std::int64_t>& steps) const;
   void may_go_on() { paused_at_.reset(); }  // a resume may have arrived, or the pause has failed
   void may_be_deleted() { may_be_deleted_ = true; }
   void deleted() { is_deleted_ = true; }
@@ -63,6 +79,8 @@ class JobPromises {
   // What its ranks have on their disk, in its output.
   void write_checkpoint(const std::string& output, const v1::ResumePoint& point);
   void remove_checkpoint(std::int64_t step, bool with_links) const;
+  // Only the newest attempt that has begun has the output: false for others.
+  bool write_evaluation(std::int64_t generation, EvaluationLine line);
 
   int changes_in_force() const;
   bool has_begun_as_fork() const { return fork_ && origin_; }
@@ -76,6 +94,7 @@ class JobPromises {
   void check_record(const SimulatedWorld& world, JobController& core, const v1::TrainingJob& job) const;
 
   std::vector<SimulatedCheckpoint> folder;  // whole checkpoints in the job's output, ascending steps
+  std::vector<EvaluationLine> evaluations;  // in the job's output
 
  private:
   struct Acknowledged {
@@ -90,6 +109,7 @@ class JobPromises {
   };
   void check_origin(const SimulatedWorld& world, const v1::TrainingJob& job) const;
   void check_history(const SimulatedWorld& world, JobController& core, const v1::TrainingJob& job) const;
+  void check_evaluations(const SimulatedWorld& world, const v1::TrainingJob& job) const;
 
   const v1::CreateTrainingJobRequest request_;
   const std::optional<v1::ForkTrainingJobRequest> fork_;
@@ -100,7 +120,12 @@ class JobPromises {
   std::map<std::int64_t, v1::SettingsChange> changes_;  // by version, as they were shown last
   std::optional<std::string> id_;
   bool is_cancelled_ = false, may_be_deleted_ = false, is_deleted_ = false;
-  std::optional<std::int64_t> asked_at_;   // steps done when a checkpoint was asked for and that was acknowledged
+  // Steps done when a checkpoint was asked for and that was acknowledged, or where an attempt went on since then.
+  std::optional<std::int64_t> asked_at_;
+  std::vector<std::int64_t> evaluations_asked_;  // steps done when they were, of those that were acknowledged
+  std::set<std::int64_t> evaluations_open_, evaluations_made_;  // of these; after which steps ranks have made them
+  std::size_t most_evaluations_ = 0;                            // with those that perhaps were not
+  std::int64_t writer_ = 0;                                     // the attempt that has the output
   std::optional<std::int64_t> paused_at_;  // the generation that was the newest when the pause was acknowledged
   std::map<std::int64_t, Acknowledged> acknowledged_;  // steps of the line
   std::optional<v1::ShardPlan> plan_;

@@ -102,6 +102,8 @@ void SimulatedGang::go_on(JobController& core) {
   if (register_next(core)) return;
   if (!plan_) return start(core);
   if (step_ < reported_until_) return report(core);  // the coordinator may have more steps than this rank knows of
+  decide_on_evaluation();
+  if (evaluation_) return evaluate(core);
   const bool has_news = settings_version_ > newest_version(changes_) && step_ < plan_->end_step();
   if (has_news) return apply_settings(core);
   const bool has_steps = step_ > plan_->first_step();
@@ -173,7 +175,56 @@ void SimulatedGang::start(JobController& core) {
   job_.begun(world_, *start_, answer->plan());
   plan_ = answer->plan();
   changes_ = answer->settings_changes();
+  asked_evaluations_ = {answer->evaluation_steps().begin(), answer->evaluation_steps().end()};
+  job_.check_due(world_, *plan_, asked_evaluations_);
+  if (world_.planted.ranks_forget_evaluations) asked_evaluations_.clear();
   step_ = first;
+}
+
+bool SimulatedGang::is_planned_evaluation(std::int64_t step) const {
+  return step == plan_->end_step() || step % spec_.evaluation().every_steps() == 0;
+}
+
+// Once after each step, before anything else.
+void SimulatedGang::decide_on_evaluation() {
+  if (decided_at_ == step_) return;
+  decided_at_ = step_;
+  const bool is_first = step_ == plan_->first_step();
+  if (is_planned_evaluation(step_) && !(is_first && start_->has_resume())) {
+    evaluation_ = EvaluationLine{.step = step_};
+  } else if (!is_first && (wants_evaluation_ || asked_evaluations_.contains(step_))) {
+    evaluation_ = EvaluationLine{.step = step_, .was_asked = true};
+  }
+  if (evaluation_) wants_evaluation_ = false;
+}
+
+void SimulatedGang::evaluate(JobController& core) {
+  if (!is_written_ && !job_.write_evaluation(launch_.attempt.generation, *evaluation_)) {
+    return end_within(std::chrono::seconds(1), kTold);  // the output is another attempt's
+  }
+  is_written_ = true;
+  job_.may_be_evaluated(evaluation_->step);
+  v1::ReportMetricsRequest request;
+  request.set_job_id(launch_.attempt.job_id);
+  request.set_generation(launch_.attempt.generation);
+  request.set_step(evaluation_->step);
+  request.set_split(v1::SPLIT_VALIDATION);
+  request.set_loss(0.5);
+  const auto answer =
+      send(core, 0, "has evaluated after step " + std::to_string(evaluation_->step), [request](WorkerCalls& calls) {
+        calls.report_metrics(request);
+        return v1::ReportMetricsResponse();
+      });
+  if (!answer) return;
+  job_.evaluated(*evaluation_);
+  evaluation_.reset();
+  is_written_ = false;
+}
+
+std::int64_t SimulatedGang::steps_before_evaluation() const {
+  std::int64_t steps = 1;
+  while (!is_planned_evaluation(step_ + steps) && !asked_evaluations_.contains(step_ + steps)) ++steps;
+  return steps;
 }
 
 v1::ResumePoint SimulatedGang::start_of_fork() const {
@@ -206,7 +257,7 @@ std::string SimulatedGang::settings_of(std::int64_t step) const {
 }
 
 void SimulatedGang::report(JobController& core) {
-  const std::int64_t count = world_.chance(20) ? std::min<std::int64_t>(3, plan_->end_step() - step_) : 1;
+  const std::int64_t count = world_.chance(20) ? std::min<std::int64_t>(3, steps_before_evaluation()) : 1;
   v1::ReportStepsRequest request;
   request.set_job_id(launch_.attempt.job_id);
   request.set_generation(launch_.attempt.generation);
@@ -246,7 +297,9 @@ bool SimulatedGang::has_checkpoint_here() const {
 
 void SimulatedGang::write_checkpoint(v1::WeightState weights) {
   job_.write_checkpoint(spec_.output(), resume_point(launch_.attempt.job_id, launch_.attempt.generation, weights));
-  job_.folder.push_back({.generation = launch_.attempt.generation, .weights = std::move(weights)});
+  job_.folder.push_back({.generation = launch_.attempt.generation,
+                         .weights = std::move(weights),
+                         .evaluations = job_.evaluations.size()});
   while (job_.folder.size() > kKeptCheckpoints) {
     removed_.push_back(job_.folder.front().weights.steps());
     job_.remove_checkpoint(removed_.back(), world_.planted.parents_remove_links);
@@ -335,6 +388,8 @@ void SimulatedGang::heartbeat(JobController& core, std::size_t rank) {
     if (rank != 0) return;
     wants_checkpoint_ = wants_checkpoint_ || answer.checkpoint_requests() > checkpoint_requests_;
     checkpoint_requests_ = answer.checkpoint_requests();
+    wants_evaluation_ = wants_evaluation_ || answer.evaluation_requests() > evaluation_requests_;
+    evaluation_requests_ = answer.evaluation_requests();
     settings_version_ = std::max(settings_version_, answer.settings_version());
     if (answer.command() != v1::HeartbeatResponse::COMMAND_PAUSE) return;
     if (!must_leave_) world_.note(text(rank, "is told to leave with a checkpoint"));

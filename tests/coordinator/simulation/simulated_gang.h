@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,10 @@ class SimulatedGang {
   std::string settings_of(std::int64_t step) const;
   void report(JobController& core);
   void make_checkpoint(JobController& core);
+  bool is_planned_evaluation(std::int64_t step) const;
+  void decide_on_evaluation();
+  void evaluate(JobController& core);
+  std::int64_t steps_before_evaluation() const;
   void finish_next(JobController& core);
   void leave_next(JobController& core);
   void heartbeat(JobController& core, std::size_t rank);
@@ -100,7 +105,12 @@ class SimulatedGang {
   std::int64_t committed_ = -1;        // the newest checkpoint that was acknowledged
   std::vector<std::int64_t> removed_;  // checkpoints of which the coordinator has not been told that they are gone
   std::int64_t checkpoint_requests_ = 0;
-  bool wants_checkpoint_ = false, must_leave_ = false, has_lost_contact_ = false;
+  std::int64_t evaluation_requests_ = 0;
+  std::set<std::int64_t> asked_evaluations_;  // after which steps, as StartTraining has answered
+  std::int64_t decided_at_ = -1;              // the newest step after which it was decided whether to evaluate
+  std::optional<EvaluationLine> evaluation_;  // that is to be made now
+  bool is_written_ = false;                   // its line
+  bool wants_checkpoint_ = false, wants_evaluation_ = false, must_leave_ = false, has_lost_contact_ = false;
   std::string pause_failure_;
   std::int64_t report_salt_ = 0;  // planted: reports that change
   std::optional<SteadyTime> ends_at_, alone_since_;

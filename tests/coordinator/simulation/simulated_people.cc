@@ -18,9 +18,10 @@ constexpr std::size_t kMostJobs = 5;
 constexpr int kLongestRest = 1200;        // seconds in which all jobs end once faults have stopped
 constexpr int kLargestJob = 3;            // ranks; the hosts have four slots
 constexpr std::int64_t kLongestJob = 18;  // steps
+constexpr std::int64_t kNever = 1000;     // steps between evaluations
 // Numbers that stand for wishes: Simulation::wish().
-constexpr std::uint64_t kCancels = 0, kPauses = 20, kResumes = 50, kCheckpoints = 77, kDeletes = 85, kLists = 90,
-                        kChanges = 92;
+constexpr std::uint64_t kCancels = 0, kPauses = 20, kResumes = 50, kCheckpoints = 70, kEvaluates = 77, kDeletes = 85,
+                        kLists = 90, kChanges = 92;
 
 void name_spec(v1::JobSpec& spec, std::size_t number, const std::filesystem::path& outputs) {
   spec.set_name("job" + std::to_string(number));
@@ -49,6 +50,8 @@ v1::CreateTrainingJobRequest Simulation::drawn_request(v1::LaunchMode mode) {
       world_.random.below(4) == 0 ? two_group_cvar_spec(mode, workers, 0.6) : two_group_spec(mode, workers);
   name_spec(spec, jobs_.size(), folder_);
   spec.mutable_training()->set_max_steps(world_.between(4, 14));
+  spec.mutable_data()->set_validation("/data/validation.jsonl");
+  spec.mutable_evaluation()->set_every_steps(world_.random.below(2) == 0 ? 4 : kNever);
   spec.mutable_launch()->set_max_restarts(world_.random.below(5) == 0 ? 0 : 3);
   if (world_.random.below(3) == 0) spec.mutable_launch()->set_priority(1);
   v1::CreateTrainingJobRequest request;
@@ -137,17 +140,21 @@ void Simulation::wish(JobPromises& job, const std::string& id, std::uint64_t kin
   if (kind < 8) {
     const auto answer = send("cancel", [id](JobController& core) { return core.training_jobs().cancel(id); });
     if (answer) job.cancelled();
-  } else if (kind < 40) {
+  } else if (kind < 34) {
     const auto answer = send("pause", [id](JobController& core) { return core.training_jobs().pause(id); });
     const bool is_paused =
         answer && (answer->state() == v1::JOB_STATE_PAUSING || answer->state() == v1::JOB_STATE_PAUSED);
     if (is_paused) job.paused(answer->generation());
-  } else if (kind < 75) {
+  } else if (kind < 68) {
     job.may_go_on();
     send("resume", [id](JobController& core) { return core.training_jobs().resume(id); });
-  } else if (kind < 82) {
+  } else if (kind < 75) {
     const auto answer = send("checkpoint", [id](JobController& core) { return core.training_jobs().checkpoint(id); });
     if (answer) job.asked_for_checkpoint(answer->step());
+  } else if (kind < 82) {
+    job.may_be_asked_for_evaluation();
+    const auto answer = send("evaluate", [id](JobController& core) { return core.training_jobs().evaluate(id); });
+    if (answer) job.asked_for_evaluation(answer->step());
   } else if (kind < 88) {
     remove(job, id);
   } else if (kind >= kChanges) {
@@ -210,6 +217,7 @@ void Simulation::run_script(std::int64_t writes, Loss loss) {
   insist(external, kLists);
   advance(seconds(6));
   insist(trained, kCheckpoints);
+  insist(trained, kEvaluates);
   advance(seconds(4));
   insist(trained, kPauses);
   await_rest();

@@ -31,6 +31,7 @@ struct PlantedFaults {
   bool launcher_finds_nothing = false;        // of what an earlier coordinator has started, while it runs
   bool ranks_ignore_settings = false;         // that the coordinator has put into force
   bool parents_remove_links = false;          // of forks, with the checkpoint that these are of
+  bool ranks_forget_evaluations = false;      // that the attempts before were asked for
 };
 
 class SimulatedClock final : public Clock {

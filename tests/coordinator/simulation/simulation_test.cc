@@ -129,5 +129,9 @@ TEST(PlantedFault, ACheckpointThatIsGoneBeforeItsForkHasOneIsFound) {
   EXPECT_THAT(found({.parents_remove_links = true}), HasSubstr("it has none of its own"));
 }
 
+TEST(PlantedFault, AnEvaluationThatWasAskedForAndIsNotMadeAgainIsFound) {
+  EXPECT_THAT(found({.ranks_forget_evaluations = true}), HasSubstr("was not made again"));
+}
+
 }  // namespace simulation_test
 }  // namespace equipoise::coordinator
