@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/build_version.h"
+#include "common/base/network_interfaces.h"
 #include "common/process/machine_ranks.h"
 #include "coordinator/launch/hostfile.h"
 #include "coordinator/service/listen_address.h"
@@ -18,6 +19,7 @@ namespace {
 
 constexpr std::int64_t kBytesOfMiB = 1024 * 1024;
 constexpr std::chrono::seconds kBetweenQuestions{30};  // to a host that does not answer
+constexpr std::chrono::seconds kBetweenLooksHere{2};   // at processes of this machine, which cost nothing
 
 struct Texts {
   std::string listen = "127.0.0.1:7443";
@@ -300,6 +302,8 @@ Options options_of(const Texts& texts) {
     options.server.controller.supervisor.launcher = "mpirun in " + allocation_text().value();
   }
   if (options.server.allocation == Allocation::kIgnored && texts.hostfile.empty()) {
+    options.server.controller.supervisor.this_machine = host_name("this machine");
+    options.server.controller.supervisor.host_rules.between_questions = kBetweenLooksHere;
     options.server.controller.supervisor.most_workers = most_ranks_of_this_machine();
   }
   if (!texts.advertise.empty()) options.server.advertise = checked_advertise(texts.advertise);

@@ -57,7 +57,7 @@ bool is_abandoned(const fs::path& folder) {
   return is_free;
 }
 
-void remove_abandoned(const fs::path& parent) {
+void remove_abandoned_folders(const fs::path& parent) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(parent, ignored)) {
     const std::string name = entry.path().filename().string();
@@ -87,7 +87,7 @@ void check_disk_space(const fs::path& folder) {
 
 PrivateFolder::PrivateFolder() {
   const fs::path parent = temporary_folder();
-  remove_abandoned(parent);
+  remove_abandoned_folders(parent);
   std::string pattern = (parent / kPattern).string();
   if (mkdtemp(pattern.data()) == nullptr) refuse("takes no new folder: " + std::string(std::strerror(errno)));
   path_ = pattern;

@@ -136,10 +136,14 @@ void AttemptSupervisor::suspect_hosts(const JobRecord* record, const LiveAttempt
 }
 
 void AttemptSupervisor::suspect_processes(const AttemptKey& key, const LiveAttempt& attempt) {
-  if (attempt.hosts.empty() || !table_.contains(key.job_id)) return;
+  if (!table_.contains(key.job_id)) return;
   const JobRecord& record = table_.find(key.job_id);
   if (record.job.generation() != key.generation) return;
   for (const auto& [name, processes] : processes_left(record, attempt.hosts)) host_watch_.suspect(name, processes);
+}
+
+std::string AttemptSupervisor::host_of(int rank, const std::vector<HostSlots>& hosts) const {
+  return hosts.empty() ? settings_.this_machine : host_of_rank(hosts, rank);
 }
 
 std::map<std::string, std::vector<HostProcess>> AttemptSupervisor::processes_left(
@@ -147,7 +151,7 @@ std::map<std::string, std::vector<HostProcess>> AttemptSupervisor::processes_lef
   std::map<std::string, std::vector<HostProcess>> processes;
   if (!record.members) return processes;
   for (const auto& [rank, process, registered] : record.members->unended()) {
-    const std::string host = host_of_rank(hosts, rank);
+    const std::string host = host_of(rank, hosts);
     if (host.empty() || process.pid <= 0) continue;
     const auto since = std::chrono::duration_cast<WallTime::duration>(table_.clock().now() - registered);
     processes[host].push_back({.pid = process.pid,
@@ -163,7 +167,7 @@ std::map<std::string, std::vector<HostProcess>> AttemptSupervisor::processes_lef
 void AttemptSupervisor::ask(const std::string& host) {
   LaunchRequest question;
   question.attempt = {.job_id = std::string(kQuestion) + host, .generation = 1};
-  question.hosts.push_back({.name = host, .slots = 1});
+  if (host != settings_.this_machine) question.hosts.push_back({.name = host, .slots = 1});
   question.is_question = true;
   for (const HostProcess& process : host_watch_.asked_about(host)) {
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(table_.clock().wall() - process.began_before);
@@ -174,7 +178,7 @@ void AttemptSupervisor::ask(const std::string& host) {
 }
 
 void AttemptSupervisor::watch_hosts(SteadyTime now) {
-  if (slots_.total() == 0) return;
+  if (slots_.total() == 0 && settings_.this_machine.empty()) return;
   const bool asks_nobody = is_shutting_down() || are_launches_held_;
   for (const std::string& host : asks_nobody ? std::vector<std::string>() : host_watch_.questions(now)) {
     try {

@@ -96,6 +96,7 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, Room& kept, SteadyT
       return true;
     }
   }
+  if (!may_use_this_machine(record)) return false;
   const int free = slots_.free() - kept.slots;
   const bool fits = !counts_slots || free >= most;
   if (!fits && make_room(record, {.places = 1, .slots = most}, kept, now)) return false;
@@ -113,6 +114,13 @@ bool AttemptSupervisor::launch_if_it_fits(JobRecord& record, Room& kept, SteadyT
   launch(record, workers, slots_.allocate(workers).value());
   if (workers < most) tell_of_fewer_ranks(record, workers, most);
   return true;
+}
+
+bool AttemptSupervisor::may_use_this_machine(JobRecord& record) {
+  const std::string& machine = settings_.this_machine;
+  if (machine.empty() || !host_watch_.unused().contains(machine)) return true;
+  if (!host_watch_.awaits_first_answers()) table_.apply(record, MachineAwaited{.why = host_watch_.unused_text()});
+  return false;
 }
 
 void AttemptSupervisor::tell_of_fewer_ranks(JobRecord& record, int workers, int most) {

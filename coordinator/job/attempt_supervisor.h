@@ -23,8 +23,10 @@ namespace equipoise::coordinator {
 struct SupervisorSettings {
   int max_running_jobs = 1;           // that the coordinator launches itself
   std::vector<HostSlots> hosts = {};  // for the ranks; empty: this machine, or what mpirun finds by itself
-  std::string launcher = "mpirun";    // with what says where ranks are started, for people
-  int most_workers = kMostWorkers;    // of a job, without hosts
+  // Of a coordinator without hosts whose ranks run beside it. It is watched like a host; empty: nobody is.
+  std::string this_machine = {};
+  std::string launcher = "mpirun";  // with what says where ranks are started, for people
+  int most_workers = kMostWorkers;  // of a job, without hosts
   LeaseSettings lease;
   PhaseDeadlines deadlines;  // of `training` the least: it is more where steps take long
   HostRules host_rules;
@@ -131,6 +133,8 @@ class AttemptSupervisor {
   void launch_queued(SteadyTime now);
   // `kept` of what is free is that of jobs before this one.
   bool launch_if_it_fits(JobRecord& record, Room& kept, SteadyTime now);
+  // False: ranks of an attempt that is over are on this machine yet, and nothing is started beside them.
+  bool may_use_this_machine(JobRecord& record);
   // In the order in which they start.
   std::vector<JobRecord*> waiting_jobs();
   std::vector<RoomHolder> room_holders(const JobRecord& wanted, SteadyTime now);
@@ -154,6 +158,8 @@ class AttemptSupervisor {
   void suspect_processes(const AttemptKey& key, const LiveAttempt& attempt);
   std::map<std::string, std::vector<HostProcess>> processes_left(const JobRecord& record,
                                                                  const std::vector<HostSlots>& hosts) const;
+  // Where a rank was started; empty: nobody can be asked there.
+  std::string host_of(int rank, const std::vector<HostSlots>& hosts) const;
   void ask(const std::string& host);
   void tell_of_survivor(const std::string& host, const HostProcess& process);
   void watch_hosts(SteadyTime now);

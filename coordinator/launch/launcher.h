@@ -29,14 +29,15 @@ struct LaunchRequest {
   std::chrono::seconds start_timeout{120};              // for the ranks to reach each other
   std::map<std::string, std::string> mpi_options = {};  // checked parameters of Open MPI
   std::vector<std::string> environment = {};            // names of variables that ranks get too
-  bool is_question = false;  // nothing is run but `true`: whether the hosts answer within half a minute
+  // Nothing is run but `true`: whether the hosts answer within half a minute. Without hosts this machine does, at once.
+  bool is_question = false;
   std::vector<EarlierProcess> processes = {};  // of a question: `equipoise-worker processes` says which are there yet
 };
 
 struct LaunchExit {
   AttemptKey attempt;
   int exit_code = 0;                      // 128 + n after signal n
-  std::string last_line;                  // of what it wrote that says why; may be empty
+  std::string last_line = {};             // of what it wrote that says why; may be empty
   bool lost_contact = false;              // with a host, where ranks may go on
   std::optional<RankEnd> first_end = {};  // of the rank that ended first, where that is said
   std::string log = {};                   // the last 64 KiB of its standard error

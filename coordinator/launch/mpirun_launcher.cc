@@ -194,6 +194,11 @@ void MpirunLauncher::start(const LaunchRequest& request) {
 // A chained shim dies with this thread.
 void MpirunLauncher::run(const LaunchRequest& request, Attempt& attempt) {
   const AttemptKey& key = request.attempt;
+  if (request.is_question && request.hosts.empty()) {  // of this machine, which needs no mpirun
+    on_exit_({.attempt = key, .log = processes_text(request.processes)});
+    attempt.has_ended = true;
+    return;
+  }
   std::optional<ChildProcess> shim;
   try {
     const ProgramStart program = program_for(settings_, request);

@@ -112,6 +112,10 @@ struct Transition {
     return awaiting(std::to_string(slots.wanted) + " free slots; " + free + unused);
   }
 
+  JobLifecycle operator()(const MachineAwaited& machine) const {
+    return is_waiting() ? awaiting("this machine; not used: " + machine.why) : job;
+  }
+
   JobLifecycle operator()(const RoomAwaited& room) const {
     if (!is_waiting()) return job;
     return awaiting(room.jobs + " to make room");

@@ -88,6 +88,9 @@ struct SlotsAwaited {  // fewer are free than the job needs
   int total;
   std::string unused_hosts = {};  // for now, and why; empty: none
 };
+struct MachineAwaited {  // nothing is started on it for now
+  std::string why;       // "node2, where ...", as of hosts that are not used
+};
 struct RoomAwaited {  // that running jobs make
   std::string jobs;   // their ids
 };
@@ -192,9 +195,9 @@ struct CoordinatorRestarted {
 };
 
 using JobEvent =
-    std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, RanksMissing, RanksNotBack, LaunchRefused,
-                 SpecRefused, SetAside, TrainingStarted, RankFailed, RankSilent, RankStalled, DigestsDiffer,
-                 RanksFinished, LauncherExited, CancelRequested, RanksLeft, HostsAwaited, PauseRequested,
+    std::variant<AttemptLaunched, AttemptRegistered, SlotsAwaited, MachineAwaited, RanksMissing, RanksNotBack,
+                 LaunchRefused, SpecRefused, SetAside, TrainingStarted, RankFailed, RankSilent, RankStalled,
+                 DigestsDiffer, RanksFinished, LauncherExited, CancelRequested, RanksLeft, HostsAwaited, PauseRequested,
                  ResumeRequested, RanksPaused, PauseFailed, ProcessesEnded, CoordinatorStopped, CoordinatorRestarted,
                  RoomAwaited, Preempted, PreemptionOverdue, TimeLimitReached, CoordinatorStopping>;
 

@@ -101,7 +101,7 @@ void SharedController::watch_state(StateWatch watch) {
   const std::lock_guard lock(mutex_);
   state_ = std::move(watch);
   if (state_.room == nullptr || !loss_.empty() || controller_.table().is_held()) return;
-  look_at_space();
+  show_space(state_.room->space());
   // Without it ends of jobs could not be stored later, so nothing else is stored from the beginning.
   if (!state_.room->make_reserve()) {
     hold_writes(StoreError(StoreError::Cause::kFull, "there is no room for the reserve"));
@@ -132,11 +132,10 @@ void SharedController::take_failures() {
   if (failure && hold_writes(*failure)) controller_.table().store_unstored();
 }
 
-void SharedController::keep_room() {
-  if (!loss_.empty() || ++ticks_since_look_ < kTicksBetweenLooks) return;
-  ticks_since_look_ = 0;
+void SharedController::keep_room(const StateLook& look) {
+  if (!loss_.empty() || !look.was_due) return;
   if (controller_.table().is_held()) try_to_go_on();
-  if (state_.room != nullptr) look_at_space();
+  if (state_.room != nullptr) show_space(look.space);
 }
 
 void SharedController::try_to_go_on() {
@@ -155,8 +154,7 @@ void SharedController::try_to_go_on() {
   if (loss_.empty() && state_.on_writable) state_.on_writable(true);
 }
 
-void SharedController::look_at_space() {
-  const auto space = state_.room->space();
+void SharedController::show_space(const std::optional<DiskSpace>& space) {
   if (!space) return;
   JobTable& table = controller_.table();
   table.metrics().show_state_disk(space->free_bytes, space->total_bytes);
@@ -187,12 +185,32 @@ void SharedController::look_for_loss() {
   refuse_if_lost();
 }
 
-void SharedController::keep_state() {
-  note_loss();
-  if (loss_.empty() && state_.touch && ++ticks_ >= kTicksBetweenTouches) {
-    state_.touch();
-    ticks_ = 0;
+// While the disk does not answer, what needs none of it is answered: jobs as they are, health.
+SharedController::StateLook SharedController::look_at_state() {
+  StateWatch state;
+  StateLook look;
+  bool is_touch_due = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!loss_.empty()) return {.loss = loss_};
+    state = state_;
+    if (state.touch && ++ticks_ >= kTicksBetweenTouches) {
+      is_touch_due = true;
+      ticks_ = 0;
+    }
+    look.was_due = ++ticks_since_look_ >= kTicksBetweenLooks;
+    if (look.was_due) ticks_since_look_ = 0;
   }
+  if (state.loss) look.loss = state.loss();
+  if (!look.loss.empty()) return look;
+  if (is_touch_due) state.touch();
+  if (look.was_due && state.room != nullptr) look.space = state.room->space();
+  return look;
+}
+
+void SharedController::keep_state(const std::string& loss) {
+  if (loss_.empty()) loss_ = loss;
+  if (!loss_.empty()) is_storing_ = false;
   if (loss_.empty() || is_loss_told_) return;
   is_loss_told_ = true;
   spdlog::error(
@@ -204,12 +222,13 @@ void SharedController::keep_state() {
 }
 
 void SharedController::tick() {
-  run_always([this](JobController& controller) {
-    keep_state();
+  const StateLook look = look_at_state();
+  run_always([&](JobController& controller) {
+    keep_state(look.loss);
     take_exits();
     controller.attempts().tick();
     take_failures();
-    keep_room();
+    keep_room(look);
   });
 }
 

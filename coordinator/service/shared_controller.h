@@ -137,6 +137,13 @@ class SharedController {
       return answer;
     }
   }
+  // What the disk of the state says, which may take for ever: asked without mutex_.
+  struct StateLook {
+    std::string loss;
+    std::optional<DiskSpace> space = std::nullopt;  // absent: was not asked for, or is not known
+    bool was_due = false;                           // whether it was asked for
+  };
+  StateLook look_at_state();
   void run_timer();
   void show_ticking(bool is_ticking);
   void take_exits();
@@ -144,14 +151,14 @@ class SharedController {
   // The caller has mutex_.
   void refuse_if_lost() const;
   void note_loss();
-  void look_for_loss();  // and refuses
-  void keep_state();     // from the timer's thread
+  void look_for_loss();                      // and refuses
+  void keep_state(const std::string& loss);  // from the timer's thread
   // Holds the core after a write that failed. True where the bytes of the reserve are free now, for another try.
   bool hold_writes(const StoreError& failure);
   void take_failures();  // of what was tried without anybody waiting for it
-  void keep_room();
+  void keep_room(const StateLook& look);
   void try_to_go_on();
-  void look_at_space();
+  void show_space(const std::optional<DiskSpace>& space);
 
   JobController& controller_;
   std::mutex mutex_;                 // guards controller_ and all below

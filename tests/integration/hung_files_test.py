@@ -173,6 +173,48 @@ class HungFiles(programs.ProgramTest):
         return json.loads(self.succeed("equipoise", "jobs", "get", job_id, "--json", "--coordinator",
                                        self.coordinator.address))
 
+    def wait_for(self, job_id, is_reached, seconds=60):
+        deadline = time.monotonic() + seconds
+        while not is_reached(self.job(job_id)):
+            self.assertLess(time.monotonic(), deadline, self.job(job_id))
+            time.sleep(0.1)
+
+    def launched(self, name, **sections):
+        said = self.succeed("equipoise", "submit", self.write_job(name, launch={"workers": 1}, **sections),
+                            "--coordinator", self.coordinator.address, "-o", "name")
+        return said.split()[-1]
+
+    def ranks_of(self, job_id):
+        ranks = []
+        for entry in pathlib.Path("/proc").iterdir():
+            try:
+                command = (entry / "cmdline").read_text().split("\0") if entry.name.isdigit() else []
+            except OSError:
+                continue  # it has ended
+            if job_id in command and command[0].endswith("equipoise-worker"):  # mpirun's command has it elsewhere
+                ranks.append(entry.name)
+        return ranks
+
+    def test_nothing_is_started_beside_a_rank_that_survives_sigkill(self):
+        """It may have a GPU yet, or write files: the next attempt was started beside it."""
+        train = self.disk.folder / "train.jsonl"
+        train.write_text((self.folder / "data/train.jsonl").read_text())
+        self.disk.hang_at(hung_files.READ)
+        stuck = self.launched("stuck", data={"train": str(train), "validation": "data/validation.jsonl"})
+        self.assertTrue(self.disk.asked.acquire(timeout=60), "nobody has read the pairs")
+        [pid] = self.ranks_of(stuck)
+        self.succeed("equipoise", "jobs", "cancel", stuck, "--coordinator", self.coordinator.address)
+        left = f"process {pid} (rank 0 of job {stuck}) has survived SIGKILL, in state D"
+        self.wait_for(stuck, lambda job: left in " ".join(job.get("conditions", [])))
+        self.assertEqual(self.job(stuck)["state"], "JOB_STATE_CANCELLED")
+        beside = self.launched("beside")
+        self.wait_for(beside, lambda job: f"where {left}" in job["state_reason"])
+        self.assertIn("waiting for this machine; not used: ", self.job(beside)["state_reason"])
+        self.assertIn(left, self.succeed("equipoise", "hosts", "list", "--coordinator", self.coordinator.address))
+        self.assertTrue(pathlib.Path(f"/proc/{pid}").exists())
+        self.disk.go_on()
+        self.wait_for(beside, lambda job: job["state"] == "JOB_STATE_SUCCEEDED", seconds=120)
+
     def test_run_ranks_starts_nothing_beside_a_rank_that_survives_sigkill(self):
         job_id = self.submit("outside", self.folder / "outside").stdout.split()[-1]
         file = self.disk.folder / "file"

@@ -352,6 +352,81 @@ TEST_F(HostsThatFail, WhereARankHasSurvivedNoneIsPlacedBeforeItIsGone) {
   EXPECT_EQ(gauge("equipoise_cordoned_hosts"), 0) << "nor is it on record any more";
 }
 
+// Without a hostfile nobody looked, and the next attempt was started beside the rank.
+class MachineThatIsWatched : public HostsThatFail {
+ protected:
+  MachineThatIsWatched() {
+    settings_.supervisor.hosts.clear();
+    settings_.supervisor.this_machine = "here";
+    restart();
+  }
+  void answer_here(const std::string& log = "") {
+    const std::vector<LaunchRequest> asked = questions();
+    ASSERT_THAT(asked, SizeIs(1));
+    EXPECT_THAT(asked[0].hosts, IsEmpty()) << "it needs no mpirun";
+    std::erase_if(launcher_.started, [](const LaunchRequest& one) { return one.is_question; });
+    core_->attempts().handle_exit({.attempt = asked[0].attempt, .log = processes_text({}) + log});
+  }
+};
+
+TEST_F(MachineThatIsWatched, NothingIsStartedBesideARankThatHasSurvived) {
+  const auto id = running(2);
+  mpirun_exits(id, 1);
+  pass(1s);
+  ASSERT_THAT(questions(), SizeIs(1));
+  EXPECT_THAT(questions()[0].processes, SizeIs(2));
+  for (int second = 0; second < 12; second += 2) {
+    answer_here("equipoise: process 1001 is there, in state D\n");
+    pass(2s);
+  }
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RECOVERING);
+  const std::string left = "process 1001 (rank 1 of job " + id + ") has survived SIGKILL, in state D";
+  EXPECT_THAT(job(id).state_reason(), HasSubstr("waits for this machine; not used: here, where " + left));
+  EXPECT_THAT(job(id).failure().reason(), HasSubstr(left));
+  const auto other = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1))).id();
+  pass(1s);
+  EXPECT_THAT(job(other).state_reason(), HasSubstr("waiting for this machine; not used: here, where process 1001"));
+  const v1::ListHostsResponse hosts = core_->host_calls().list({});
+  ASSERT_EQ(hosts.hosts_size(), 1);
+  EXPECT_EQ(hosts.hosts(0).cordon().cause(), v1::CORDON_CAUSE_SURVIVOR);
+  restart();  // it is on record
+  pass(60s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RECOVERING);
+  answer_here();
+  pass(2s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(job(other).state(), v1::JOB_STATE_STARTING);
+  EXPECT_EQ(core_->host_calls().list({}).hosts_size(), 0);
+}
+
+TEST_F(MachineThatIsWatched, APersonMayStartJobsBesideIt) {
+  const auto id = running(1);
+  mpirun_exits(id, 1);
+  pass(1s);
+  for (int second = 0; second < 12; second += 2) {
+    answer_here("equipoise: process 1000 is there, in state D\n");
+    pass(2s);
+  }
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_RECOVERING);
+  v1::UncordonHostRequest again;
+  again.set_name("here");
+  core_->host_calls().uncordon(again);
+  pass(2s);
+  if (!questions().empty()) answer_here();
+  pass(2s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+}
+
+TEST_F(MachineThatIsWatched, RanksThatHaveEndedAreLookedForOnce) {
+  const auto id = running(2);
+  mpirun_exits(id, 1);
+  pass(1s);
+  answer_here();
+  pass(5s);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
+  EXPECT_THAT(questions(), IsEmpty());
+}
+
 TEST_F(HostsThatFail, NoneIsBlamedWhereAllFailAtOnce) {
   const auto id = running(2);
   for (int round = 0; round < 4; ++round) {

@@ -56,6 +56,7 @@ std::vector<JobEvent> all_events() {
   events.emplace_back(CoordinatorStopped{});
   events.emplace_back(CoordinatorRestarted{});
   events.emplace_back(RoomAwaited{.jobs = "a, b"});
+  events.emplace_back(MachineAwaited{.why = "here, where a rank is"});
   events.emplace_back(Preempted{.by = "b"});
   events.emplace_back(PreemptionOverdue{.seconds = 120});
   events.emplace_back(TimeLimitReached{.seconds = 60});
@@ -81,7 +82,8 @@ TEST(JobLifecycle, EveryMoveSaysWhyAndEveryEndSaysWhen) {
     for (const auto& event : all_events()) {
       const JobLifecycle after = next(job_in(state), event, kNow);
       const bool waits = state == v1::JOB_STATE_QUEUED &&
-                         (std::holds_alternative<SlotsAwaited>(event) || std::holds_alternative<RoomAwaited>(event));
+                         (std::holds_alternative<SlotsAwaited>(event) || std::holds_alternative<RoomAwaited>(event) ||
+                          std::holds_alternative<MachineAwaited>(event));
       const bool ends = after.all_ranks_finished || after.left_at_step || !after.preempted_by.empty() ||
                         after.stop != CoordinatorStop::kNone;
       EXPECT_EQ(after.reason == "as it was", after.state == state && !ends && !waits) << state << event.index();
@@ -225,6 +227,7 @@ TEST(JobRecovery, EveryEventInEveryState) {
   expect_states(SlotsAwaited{.wanted = 2, .free = 1, .total = 3}, unmoved);
   expect_states(HostsAwaited{.hosts = "h"}, unmoved);
   expect_states(RoomAwaited{.jobs = "a"}, unmoved);
+  expect_states(MachineAwaited{.why = "here, where a rank is"}, unmoved);
   expect_states(Preempted{.by = "b"}, {kQueued, kRecovering, kRunning, kRecovering, kPausing, kPaused, kCancelling});
   expect_states(Preempted{.by = "b", .has_stepped = false},
                 {kQueued, kRecovering, kRecovering, kRecovering, kPausing, kPaused, kCancelling});

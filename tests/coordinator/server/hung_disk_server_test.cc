@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
 #include <chrono>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include <latch>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "common/protocol/error_reason.h"
 #include "tests/coordinator/support/hung_disk.h"
@@ -84,6 +86,40 @@ TEST_F(HungDiskServer, AJobThatIsSubmittedWithItsOutputThereKeepsNobodyWaiting) 
   disk_.fail();
   first.get();
   second.get();
+  expect_everything_else_goes_on();
+}
+
+// In place of the disk of the state, for whoever asks by name. The database is open.
+class HungState {
+ public:
+  HungState(const std::filesystem::path& disk, std::filesystem::path state) : state_(std::move(state)) {
+    is_there_ = ::mount(disk.c_str(), state_.c_str(), nullptr, MS_BIND, nullptr) == 0;
+  }
+  ~HungState() {
+    if (is_there_) ::umount2(state_.c_str(), MNT_DETACH);
+  }
+  HungState(const HungState&) = delete;
+  HungState& operator=(const HungState&) = delete;
+  bool is_there() const { return is_there_; }
+
+ private:
+  const std::filesystem::path state_;
+  bool is_there_ = false;
+};
+
+// The lock of the core was held while the disk was asked how full it is, and whether the files are there.
+TEST_F(HungDiskServer, JobsAreReadWhileTheDiskOfTheStateDoesNotAnswer) {
+  {
+    const HungState hung_state(folder_.path() / "disk", settings_.state);
+    ASSERT_TRUE(hung_state.is_there());
+    disk_.take_request();
+    v1::TrainingJob job;
+    EXPECT_TRUE(get(id_, job).ok());
+    v1::ListTrainingJobsResponse jobs;
+    EXPECT_TRUE(call(&Stub::ListTrainingJobs, *training_jobs_, v1::ListTrainingJobsRequest(), jobs).ok());
+    EXPECT_THAT(http("GET", "/v1/jobs"), HasSubstr(id_));
+    disk_.fail();
+  }
   expect_everything_else_goes_on();
 }
 
