@@ -62,6 +62,10 @@ sigset_t block_stop_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  // Of its terminal; under nohup it is ignored, and stays so.
+  struct sigaction hangup {};
+  const bool is_ignored = sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler == SIG_IGN;
+  if (!is_ignored) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return signals;
@@ -110,6 +114,8 @@ int check_state_folder(const Options& options) {
   return is_whole ? 0 : kDamaged;
 }
 
+const char* name_of(int signal) { return signal == SIGINT ? "SIGINT" : signal == SIGHUP ? "SIGHUP" : "SIGTERM"; }
+
 // While it lives, another stop signal ends the wait for ranks that leave.
 class SecondSignal {
  public:
@@ -128,7 +134,8 @@ class SecondSignal {
     while (!is_over_) {
       const int signal = sigtimedwait(&signals, nullptr, &kPoll);
       if (signal < 0) continue;
-      spdlog::info("{} again: not waiting for ranks that leave", signal == SIGINT ? "SIGINT" : "SIGTERM");
+      if (signal == SIGHUP) continue;  // a terminal and its shell both send it
+      spdlog::info("{} again: not waiting for ranks that leave", name_of(signal));
       server.hurry();
     }
   }
@@ -152,7 +159,7 @@ int serve(const Options& options, const sigset_t& stop_signals) {
   }
   int signal = 0;
   sigwait(&stop_signals, &signal);
-  spdlog::info("{}: stopping", signal == SIGINT ? "SIGINT" : "SIGTERM");
+  spdlog::info("{}: stopping", name_of(signal));
   const SecondSignal second(stop_signals, server);
   server.shut_down();
   return 0;

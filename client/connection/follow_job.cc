@@ -134,8 +134,9 @@ class InterruptHandler {
     const bool is_first = handled_ == 0;
     handled_ = update.interrupts;
     if (on_interrupt_ == OnInterrupt::kLeave) return false;
-    // Batch systems may send it more than once.
-    if (update.last_signal == SIGTERM && (is_first || paused_)) {
+    // Batch systems may send it more than once, and so do a terminal and its shell when they go.
+    const bool is_to_leave = update.last_signal == SIGTERM || update.last_signal == SIGHUP;
+    if (is_to_leave && (is_first || paused_)) {
       if (is_first) pause();
       return true;
     }

@@ -11,11 +11,21 @@
 #include "common/base/error.h"
 
 namespace equipoise {
+namespace {
+
+// As nohup leaves SIGHUP. A signal that is blocked arrives at a signalfd all the same.
+bool is_ignored(int signal) {
+  struct sigaction now {};
+  return ::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+}  // namespace
 
 Interrupts::Interrupts(std::function<void(int)> on_signal) : on_signal_(std::move(on_signal)) {
   sigset_t caught;
   sigemptyset(&caught);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&caught, signal);
+  for (const int signal : {SIGINT, SIGTERM}) sigaddset(&caught, signal);
+  if (!is_ignored(SIGHUP)) sigaddset(&caught, SIGHUP);
   EQUIPOISE_CHECK(pthread_sigmask(SIG_BLOCK, &caught, &previous_mask_) == 0);
   stop_event_ = eventfd(0, EFD_CLOEXEC);
   signal_events_ = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -8,8 +8,8 @@
 namespace equipoise {
 
 // While this lives, the three signals are blocked in the thread that made it and in every thread started since, and
-// each one that arrives calls `on_signal` with its number from a thread of its own. Make it before anything that starts
-// threads.
+// each one that arrives calls `on_signal` with its number from a thread of its own. A SIGHUP that is ignored, as under
+// nohup, stays so. Make it before anything that starts threads.
 class Interrupts {
  public:
   explicit Interrupts(std::function<void(int)> on_signal);

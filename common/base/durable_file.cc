@@ -17,13 +17,14 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/disk_fault.h"
 #include "common/base/path_check.h"
 
 namespace equipoise {
 namespace {
 
-std::string failure(const std::filesystem::path& path, std::string_view what) {
-  return path.string() + ": " + std::string(what) + ": " + std::generic_category().message(errno);
+[[noreturn]] void refuse_write(const std::filesystem::path& path, const char* what, int error = errno) {
+  throw_write_fault(path.string() + ": " + what, error);
 }
 
 std::filesystem::path folder_of(const std::filesystem::path& path) {
@@ -179,7 +180,10 @@ DurableFile::DurableFile(std::filesystem::path path)
     : path_(destination(path)), descriptor_(open_aside(aside_, path_, [](const std::filesystem::path& aside) {
         return ::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       })) {
-  if (descriptor_ < 0) throw std::invalid_argument(failure(path_, "cannot be written"));
+  if (descriptor_ >= 0) return;
+  const int error = errno;
+  if (is_full_disk(error)) refuse_write(path_, "cannot be written", error);
+  throw std::invalid_argument(path_.string() + ": cannot be written: " + std::generic_category().message(error));
 }
 
 DurableFile::~DurableFile() {
@@ -191,21 +195,20 @@ void DurableFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw std::runtime_error(failure(path_, "cannot be written"));
+    if (written < 0) refuse_write(path_, "cannot be written");
     bytes = bytes.subspan(static_cast<std::size_t>(written));
   }
 }
 
 void DurableFile::flush() {
-  if (::fsync(descriptor_) != 0) throw std::runtime_error(failure(path_, "cannot be brought to disk"));
+  if (::fsync(descriptor_) != 0) refuse_write(path_, "cannot be brought to disk");
 }
 
 void DurableFile::commit() {
   flush();
-  if (::rename(aside_.c_str(), path_.c_str()) != 0)
-    throw std::runtime_error(failure(path_, "cannot be renamed into place"));
+  if (::rename(aside_.c_str(), path_.c_str()) != 0) refuse_write(path_, "cannot be renamed into place");
   aside_.clear();
-  if (::close(std::exchange(descriptor_, -1)) != 0) throw std::runtime_error(failure(path_, "cannot be closed"));
+  if (::close(std::exchange(descriptor_, -1)) != 0) refuse_write(path_, "cannot be closed");
   sync_folder(folder_of(path_));
 }
 
@@ -217,12 +220,11 @@ void write_durably(const std::filesystem::path& path, std::string_view content) 
 
 void sync_folder(const std::filesystem::path& folder) {
   const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) throw std::runtime_error(failure(folder, "cannot be opened"));
+  if (descriptor < 0) refuse_write(folder, "cannot be opened");
   const int outcome = ::fsync(descriptor);
   const int cause = errno;
   ::close(descriptor);
-  errno = cause;
-  if (outcome != 0) throw std::runtime_error(failure(folder, "cannot be brought to disk"));
+  if (outcome != 0) refuse_write(folder, "cannot be brought to disk", cause);
 }
 
 namespace {
@@ -235,8 +237,7 @@ fs::path without_slash(const fs::path& folder) {
 }
 
 [[noreturn]] void refuse_rename(const fs::path& target, int cause) {
-  throw std::runtime_error(target.string() +
-                           ": cannot be renamed into place: " + std::generic_category().message(cause));
+  refuse_write(target, "cannot be renamed into place", cause);
 }
 
 void put(const fs::path& from, const fs::path& to) {
@@ -267,12 +268,14 @@ DurableFolder::DurableFolder(const fs::path& target, Earlier earlier)
     throw std::invalid_argument(target.string() + " exists: choose a folder that does not");
   }
   constexpr mode_t kMode = 0777;  // less the umask
-  descriptor_ = open_aside(aside_, target_, [](const fs::path& aside) {
+  descriptor_ = open_aside(aside_, target_, [](const std::filesystem::path& aside) {
     if (::mkdir(aside.c_str(), kMode) != 0) return -1;
     return ::open(aside.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   });
   if (descriptor_ < 0) {
-    throw std::invalid_argument("cannot write " + target_.string() + ": " + std::generic_category().message(errno));
+    const int error = errno;
+    if (is_full_disk(error)) refuse_write(target, "cannot be written", error);
+    throw std::invalid_argument("cannot write " + target_.string() + ": " + std::generic_category().message(error));
   }
 }
 

@@ -32,13 +32,14 @@ void remove_abandoned(const std::filesystem::path& target);  // of writing this 
 class DurableFile {
  public:
   // Opens a temporary file beside `path`. Throws std::invalid_argument naming the path and the cause: a folder that is
-  // not there or not writable, or fault_of_destination().
+  // not there or not writable, or fault_of_destination(). A full disk is a DiskFault.
   explicit DurableFile(std::filesystem::path path);
   ~DurableFile();  // removes the temporary file, unless committed
   DurableFile(const DurableFile&) = delete;
   DurableFile& operator=(const DurableFile&) = delete;
 
-  // All of these throw std::runtime_error naming the path and the cause where the disk refuses.
+  // All of these throw std::runtime_error naming the path and the cause where that fails; where the disk refuses, a
+  // DiskFault.
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
   // Where the bytes are until commit(): another process of this machine may write them, in place of write().
@@ -55,7 +56,7 @@ class DurableFile {
 // One file in one call.
 void write_durably(const std::filesystem::path& path, std::string_view content);
 
-// Makes renames in `folder` survive a crash. Throws std::runtime_error.
+// Makes renames in `folder` survive a crash. Throws std::runtime_error, where the disk refuses a DiskFault.
 void sync_folder(const std::filesystem::path& folder);
 
 // Not thread-safe. What was at the target before stays until commit(); without commit() nothing changes. What is left
@@ -77,7 +78,7 @@ class DurableFolder {
   std::filesystem::path operator/(const std::filesystem::path& name) const { return aside_ / name; }
 
   // The folder, or `part` alone, a folder in it, stands at the target, and its parent knows it after a crash. Throws
-  // std::runtime_error where the disk refuses; what was at the target is then still there.
+  // std::runtime_error, a DiskFault where the disk refuses; what was at the target is then still there.
   void commit(const std::filesystem::path& part = {});
 
  private:

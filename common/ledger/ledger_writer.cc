@@ -18,8 +18,11 @@ namespace {
 constexpr std::size_t kBytesAtOnce = std::size_t{64} << 10;
 constexpr std::chrono::milliseconds kLate{500};
 
-std::string ledger_fault(const std::filesystem::path& path, const char* what) {
-  return path.string() + ": " + what + ": " + std::strerror(errno);
+[[noreturn]] void refuse_file(const std::filesystem::path& path, const char* what) {
+  const int error = errno;
+  const std::string text = path.string() + ": " + what;
+  if (is_full_disk(error)) throw_write_fault(text, error);
+  throw std::invalid_argument(text + ": " + std::strerror(error));
 }
 
 }  // namespace
@@ -32,14 +35,13 @@ LedgerWriter::LedgerWriter(std::filesystem::path path, const LedgerPosition& kep
       sealed_(kept.chain),
       sealed_bytes_(kept.bytes),
       written_at_(std::chrono::steady_clock::now()) {
-  if (file_.get() < 0) throw std::invalid_argument(ledger_fault(path_, "cannot be written"));
+  if (file_.get() < 0) refuse_file(path_, "cannot be written");
   if (kept.bytes > 0) {
     struct stat found {};
     if (::fstat(file_.get(), &found) != 0 || found.st_size < kept.bytes) {
       throw std::invalid_argument(path_.string() + ": has fewer than " + std::to_string(kept.bytes) + " bytes");
     }
-    if (::ftruncate(file_.get(), kept.bytes) != 0)
-      throw std::invalid_argument(ledger_fault(path_, "cannot be cut off"));
+    if (::ftruncate(file_.get(), kept.bytes) != 0) refuse_file(path_, "cannot be cut off");
     chain_.update(std::as_bytes(std::span(sealed_)));
     return;
   }
@@ -54,7 +56,7 @@ LedgerWriter::~LedgerWriter() {
   try {
     const std::lock_guard lock(mutex_);
     if (bytes_ > sealed_bytes_) add_seal();
-    write_pending();
+    try_to_write();
   } catch (const std::exception&) {
     // A ledger that ends without a seal is one of a run that was cut short, which this one is.
   }
@@ -89,17 +91,21 @@ void LedgerWriter::hash_pending() {
 }
 
 void LedgerWriter::write_pending() {
+  patience_ ? patience_([this] { try_to_write(); }) : try_to_write();
+}
+
+void LedgerWriter::try_to_write() {
   hash_pending();
-  std::size_t done = 0;
-  while (done < pending_.size()) {
-    const ssize_t written = ::write(file_.get(), pending_.data() + done, pending_.size() - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) break;
-    done += static_cast<std::size_t>(written);
+  std::string hashed = std::exchange(pending_, {});
+  hashed_ = 0;
+  try {
+    write_all(file_.get(), hashed, path_.string() + ": cannot be written");
+  } catch (const std::runtime_error&) {
+    pending_ = std::move(hashed);
+    hashed_ = pending_.size();
+    throw;
   }
-  pending_.erase(0, done);
-  hashed_ = pending_.size();
-  if (!pending_.empty()) throw std::runtime_error(ledger_fault(path_, "cannot be written"));
+  pending_ = std::move(hashed);  // empty; kept for its memory
   written_at_ = std::chrono::steady_clock::now();
 }
 
@@ -184,7 +190,10 @@ LedgerPosition LedgerWriter::end(const LedgerEnd& end) {
   add(LedgerKind::kEnd, record_text(end));
   add_seal();
   write_pending();
-  if (::fsync(file_.get()) != 0) throw std::runtime_error(ledger_fault(path_, "cannot be brought to disk"));
+  const auto sync = [this] {
+    if (::fsync(file_.get()) != 0) throw_write_fault(path_.string() + ": cannot be brought to disk", errno);
+  };
+  patience_ ? patience_(sync) : sync();
   return {.bytes = sealed_bytes_, .chain = sealed_};
 }
 

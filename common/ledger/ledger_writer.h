@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "common/base/descriptor.h"
+#include "common/base/disk_fault.h"
 #include "common/ledger/ledger_record.h"
 #include "common/ledger/step_bytes.h"
 
@@ -18,11 +19,11 @@ namespace equipoise {
 
 // Records wait in memory until there are 64 KiB of them, half a second has passed or somebody must be able to rely on
 // them; then they reach the file together. Steps, checkpoints and the rest may come from several threads. All throw
-// std::runtime_error naming the file where the disk refuses.
+// as throw_write_fault().
 class LedgerWriter {
  public:
   // Makes the file anew, or goes on after `kept`, its beginning, after which it is cut off. Throws
-  // std::invalid_argument where it cannot be written.
+  // std::invalid_argument where it cannot be written, DiskFault where the disk is full.
   //   steps_bytes  of the file up to which every step has a record of its own
   explicit LedgerWriter(std::filesystem::path path, const LedgerPosition& kept = {},
                         std::int64_t steps_bytes = std::numeric_limits<std::int64_t>::max());
@@ -30,6 +31,9 @@ class LedgerWriter {
   ~LedgerWriter();
   LedgerWriter(const LedgerWriter&) = delete;
   LedgerWriter& operator=(const LedgerWriter&) = delete;
+
+  // Who waits for room on the disk from now on, while others wait for this; without, or while it is destroyed, nobody.
+  void set_patience(DiskPatience patience) { patience_ = std::move(patience); }
 
   void start(const LedgerStart& start);
   void attempt(const LedgerAttempt& attempt);
@@ -59,9 +63,11 @@ class LedgerWriter {
   void add_seal();
   void hash_pending();
   void write_pending();
+  void try_to_write();
 
   const std::filesystem::path path_;
   const std::int64_t steps_bytes_;
+  DiskPatience patience_;
   mutable std::mutex mutex_;  // guards all below
   Descriptor file_;
   std::string pending_;     // not yet in the file

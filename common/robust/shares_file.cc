@@ -223,8 +223,20 @@ double move_of(const GroupShares& group) { return std::abs(group.alpha_after - g
 
 int opened_for_writing(const std::filesystem::path& path) {
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (file < 0) throw std::runtime_error(path.string() + ": cannot be written: " + std::strerror(errno));
+  if (file < 0) throw_write_fault(path.string() + ": cannot be written", errno);
   return file;
+}
+
+// With a cause in errno where it is false, also where only a part of the bytes had room.
+bool write_at(int file, std::string_view bytes, std::int64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+    offset += written;
+  }
+  return true;
 }
 
 }  // namespace
@@ -250,9 +262,9 @@ SharesWriter::SharesWriter(const std::filesystem::path& folder, SharesHeader hea
 void SharesWriter::begin_anew(const std::string& header) {
   blocks_ = 0;
   offset_ = std::ssize(header);
-  const bool is_done = ::ftruncate(index_.get(), 0) == 0 && ::ftruncate(data_.get(), 0) == 0 &&
-                       ::pwrite(data_.get(), header.data(), header.size(), 0) == std::ssize(header);
-  if (!is_done) throw std::runtime_error(path_.string() + ": cannot be written: " + std::strerror(errno));
+  const bool is_done =
+      ::ftruncate(index_.get(), 0) == 0 && ::ftruncate(data_.get(), 0) == 0 && write_at(data_.get(), header, 0);
+  if (!is_done) throw_write_fault(path_.string() + ": cannot be written", errno);
 }
 
 // Of the block that the steps end in, what was before is taken up again: what later steps had put in its place they put
@@ -286,7 +298,7 @@ bool SharesWriter::go_on(const std::string& header, std::int64_t steps) {
     first_ = before->last + 1;
   }
   if (::ftruncate(index_.get(), blocks_ * kRowBytes) != 0 || ::ftruncate(data_.get(), offset_) != 0) {
-    throw std::runtime_error(path_.string() + ": cannot be cut off: " + std::strerror(errno));
+    throw_write_fault(path_.string() + ": cannot be cut off", errno);
   }
   is_changed_ = !open_.empty();
   return true;
@@ -333,11 +345,15 @@ void SharesWriter::write_open() {
   for (const auto& [id, group] : open_) block.groups.push_back(group);
   const std::string bytes = block_bytes(block);
   const BlockRow row{.first = first_, .last = last_, .offset = offset_, .bytes = std::ssize(bytes)};
-  const bool is_done =
-      ::pwrite(data_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset_)) == std::ssize(bytes) &&
-      (std::ssize(bytes) >= written_ || ::ftruncate(data_.get(), offset_ + std::ssize(bytes)) == 0) &&
-      ::pwrite(index_.get(), &row, sizeof row, static_cast<off_t>(blocks_ * kRowBytes)) == kRowBytes;
-  if (!is_done) throw std::runtime_error(path_.string() + ": cannot be written: " + std::strerror(errno));
+  const std::string_view row_bytes(reinterpret_cast<const char*>(&row), sizeof row);
+  const auto put = [&] {
+    const bool is_done =
+        write_at(data_.get(), bytes, offset_) &&
+        (std::ssize(bytes) >= written_ || ::ftruncate(data_.get(), offset_ + std::ssize(bytes)) == 0) &&
+        write_at(index_.get(), row_bytes, blocks_ * kRowBytes);
+    if (!is_done) throw_write_fault(path_.string() + ": cannot be written", errno);
+  };
+  patience_ ? patience_(put) : put();
   written_ = std::ssize(bytes);
   is_changed_ = false;
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "common/base/descriptor.h"
+#include "common/base/disk_fault.h"
 #include "common/robust/pair_shares.h"
 
 namespace equipoise {
@@ -47,8 +48,12 @@ std::int64_t shares_room(std::int64_t budget, std::int64_t steps);
 // Not thread-safe. All throw std::runtime_error naming the file where the disk refuses.
 class SharesWriter {
  public:
-  // Goes on behind `steps` steps, where the files in the folder are of the same header; else they begin anew.
+  // Goes on behind `steps` steps, where the files in the folder are of the same header; else they begin anew. All throw
+  // as throw_write_fault().
   SharesWriter(const std::filesystem::path& folder, SharesHeader header, std::int64_t steps);
+
+  // Who waits for room on the disk from now on; without, nobody.
+  void set_patience(DiskPatience patience) { patience_ = std::move(patience); }
 
   // The step that follows the last one: groups ascending, as in SharesBlock.
   void add(std::int64_t step, std::vector<GroupShares> groups);
@@ -63,6 +68,7 @@ class SharesWriter {
   bool has_room(std::int64_t offset, std::int64_t blocks, std::int64_t steps) const;
 
   const SharesHeader header_;
+  DiskPatience patience_;
   Descriptor data_, index_;
   std::filesystem::path path_;
   std::int64_t blocks_ = 0;   // closed

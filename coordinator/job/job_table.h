@@ -69,6 +69,7 @@ struct JobRecord {
   // Changes of `job` that people see once they are stored (JobTable::note).
   std::vector<std::function<void(v1::TrainingJob&)>> unshown;
   std::optional<Training> training;  // likewise
+  bool waits_for_room = false;       // rank 0, as its newest heartbeat says
   StepTimes step_times;              // of all attempts since this coordinator started
   std::int64_t most_steps = 0;       // that an attempt has done, as far as this coordinator knows
 

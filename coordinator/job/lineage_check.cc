@@ -102,7 +102,9 @@ void check_start_on_record(JobStore& store, const JobConfig& config, const v1::T
   const bool is_start_of_line = segment == line.end() && steps == line.front().first;
   if (segment == line.end() && !is_start_of_line) {
     refuse_start(job, "its checkpoint is of " + steps_text(steps) + ", but the steps on record end at " +
-                          std::to_string(line.back().end));
+                          std::to_string(line.back().end) +
+                          ", as where the state folder is from a backup of before: cancel the job, and submit it again "
+                          "with training.resume_from_checkpoint: latest");
   }
   const std::int64_t generation = is_start_of_line ? line.front().generation : segment->generation;
   const v1::WeightState known =

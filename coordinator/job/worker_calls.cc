@@ -310,7 +310,9 @@ void WorkerCalls::note_progress(JobRecord& record, const v1::HeartbeatRequest& r
   record.members->renew_lease(request.rank(), now);
   record.members->report(request.rank(), report_of(request), now);
   const bool is_only_training = request.rank_phase() == v1::RANK_PHASE_TRAINING;
-  if (request.rank() == 0 && !is_only_training) record.step_times.interrupt();
+  if (request.rank() != 0) return;
+  record.waits_for_room = request.waits_for_room();
+  if (!is_only_training || record.waits_for_room) record.step_times.interrupt();
 }
 
 // The ranks go on, whoever had asked them to leave.
@@ -353,7 +355,7 @@ v1::HeartbeatResponse WorkerCalls::heartbeat(const v1::HeartbeatRequest& request
   if (is_member) note_progress(record, request);
   v1::HeartbeatResponse response;
   response.set_command(v1::HeartbeatResponse::COMMAND_CONTINUE);
-  response.set_is_held(table_.is_held());
+  response.set_is_held(table_.is_held() || record.waits_for_room);
   if (must_exit(record.intended())) {
     if (is_member) record.members->set_told_to_exit(request.rank());
     response.set_command(v1::HeartbeatResponse::COMMAND_EXIT);

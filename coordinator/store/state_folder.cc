@@ -25,6 +25,22 @@ constexpr const char* kDatabase = "coordinator.sqlite3";
   throw std::invalid_argument("state folder " + path.string() + ": " + why);
 }
 
+// A log always has a database that begins before it, on disk: SQLite would take a new one for it, and throw the log and
+// all that is in it away.
+void check_log_has_database(const std::filesystem::path& path) {
+  struct stat database {
+  }, log{};
+  const std::string name = std::string(kDatabase) + "-wal";
+  const bool has_log = ::stat((path / name).c_str(), &log) == 0 && S_ISREG(log.st_mode) && log.st_size > 0;
+  if (!has_log) return;
+  const bool is_there = ::stat((path / kDatabase).c_str(), &database) == 0;
+  if (is_there ? database.st_size > 0 : errno != ENOENT) return;
+  refuse(path, std::string(kDatabase) + (is_there ? " is empty" : " is not there") + ", but " + name + " has " +
+                   std::to_string(log.st_size) +
+                   " bytes of it: put the database back or restore a backup; to begin without any job move " + name +
+                   " away");
+}
+
 std::string first_line(int descriptor) {
   std::array<char, 32> text{};
   const ssize_t length = ::pread(descriptor, text.data(), text.size(), 0);
@@ -56,6 +72,7 @@ StateFolder::StateFolder(std::filesystem::path path) : path_(std::move(path)) {
   std::error_code error;
   std::filesystem::create_directories(path_, error);
   if (error) refuse(path_, "cannot be made: " + error.message());
+  check_log_has_database(path_);
   lock_ = ::open((path_ / kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_ < 0) refuse(path_, "cannot be written: " + std::generic_category().message(errno));
   take_lock();
@@ -75,6 +92,7 @@ StateFolder::StateFolder(std::filesystem::path path, int lock) : path_(std::move
 StateFolder StateFolder::existing(std::filesystem::path path) {
   const std::filesystem::path database = path / kDatabase;
   if (!std::filesystem::exists(database)) refuse(path, std::string("has no ") + kDatabase);
+  check_log_has_database(path);
   const int lock = ::open((path / kLock).c_str(), O_RDONLY | O_CLOEXEC);
   if (lock < 0 && errno != ENOENT) refuse(path, "cannot be read: " + std::generic_category().message(errno));
   return {std::move(path), lock};

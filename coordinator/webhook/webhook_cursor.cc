@@ -26,12 +26,11 @@ std::string cursor_line(const std::string& job_id, std::int64_t revision) {
 WebhookCursor::WebhookCursor(std::filesystem::path file, const EventRevisions& newest) : file_(std::move(file)) {
   if (std::filesystem::exists(file_)) {
     read();
-    std::erase_if(delivered_, [&](const auto& entry) { return !newest.contains(entry.first); });
   } else {
     delivered_ = newest;
   }
   remove_abandoned(file_);
-  write_all();
+  keep(newest);
 }
 
 void WebhookCursor::read() {
@@ -80,6 +79,8 @@ bool WebhookCursor::has_grown() const { return lines_ > kLinesBetween + delivere
 
 void WebhookCursor::keep(const EventRevisions& there) {
   std::erase_if(delivered_, [&](const auto& entry) { return !there.contains(entry.first); });
+  // A damaged number, or the database is one of before, from a backup: none of the events to come is delivered yet.
+  for (auto& [job_id, revision] : delivered_) revision = std::min(revision, there.at(job_id));
   try {
     write_all();
     has_failed_ = false;

@@ -16,8 +16,9 @@ using EventRevisions = std::map<std::string, std::int64_t>;  // by job
 class WebhookCursor {
  public:
   // Reads `file`, if it is there. Otherwise it begins behind `newest`, what there is already: that is not sent.
-  //   newest  event of each job that there is; what is known of other jobs is forgotten
-  // Throws std::invalid_argument where the file cannot be read, or has other lines.
+  //   newest  event of each job that there is; what is known of other jobs, or of later events, is forgotten
+  // Throws std::invalid_argument where the file has other lines. One that cannot be written, as on a full disk, is
+  // known to this process alone, and the log says so.
   WebhookCursor(std::filesystem::path file, const EventRevisions& newest);
 
   // 0: none of the job's events is delivered.

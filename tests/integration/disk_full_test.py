@@ -255,16 +255,65 @@ class FullElsewhere(FullDisk):
         self.succeed("equipoise", "train", self.job_file("undisturbed", self.STEPS), "--np", "2", "--quiet")
         self.assertEqual(self.result("held"), self.result("undisturbed"))
 
-    def test_a_full_output_disk_ends_the_run_with_one_reason(self):
-        disk = Disk(self, self.folder / "out", "64m")
-        process = self.start_training(self.job_file("run", 1000000, output="out/run", logging={"every_steps": 1}))
-        self.wait("it writes metrics", lambda: (disk.folder / "run/metrics.jsonl").exists() and
-                  (disk.folder / "run/metrics.jsonl").stat().st_size)
-        disk.fill()
-        said = process.communicate(timeout=120)[1]
-        self.assertEqual(process.returncode, 1, said)
-        # Whichever of the two is written first.
-        self.assertRegex(said, r"(cannot write \S+/metrics\.jsonl|\S+/ledger\.bin: cannot be written): No space left")
+
+class FullOutput(FullDisk):
+    """The disk that a job has its whole output on, as most have."""
+
+    def start(self, size="24m"):
+        self.disk = Disk(self, self.folder / "out", size)
+        self.coordinator = programs.Coordinator(self.folder / "state")
+        self.addCleanup(self.coordinator.stop)
+
+    def jobs(self, *arguments):
+        return self.succeed("equipoise", "jobs", *arguments, "--coordinator", self.coordinator.address)
+
+    def job(self, job_id):
+        return json.loads(self.jobs("get", job_id, "--json"))
+
+    def submit(self, name, **sections):
+        sections = {"checkpoint": {"every_steps": 50}, "logging": {"every_steps": 1, "tensorboard": True}, **sections}
+        job_file = self.job_file(name, self.STEPS, output=f"out/{name}", **sections)
+        said = self.succeed("equipoise", "submit", job_file, "--np", "2", "--coordinator", self.coordinator.address)
+        return said.split()[-1]
+
+    def stands_still(self, job_id):
+        """Whether it trains no step for a second."""
+        step = self.job(job_id)["step"]
+        time.sleep(1)
+        return self.job(job_id)["step"] == step
+
+    def held(self, job_id):
+        """The job, once its disk is full and it waits."""
+        self.wait("it trains", lambda: int(self.job(job_id).get("step", 0)) > 20)
+        self.disk.fill()
+        self.wait("it waits for room", lambda: any("training waits until there is room" in text
+                                                   for text in self.job(job_id).get("conditions", [])))
+        self.wait("it stands still", lambda: self.stands_still(job_id))
+        job = self.job(job_id)
+        self.assertEqual(job["state"], "JOB_STATE_RUNNING", job["state_reason"])
+        self.assertLess(int(job["step"]), self.STEPS)
+        return job
+
+    def ends_as_if_undisturbed(self, job_id, name, **sections):
+        self.jobs("watch", job_id)
+        job = self.job(job_id)
+        self.assertEqual(job["state"], "JOB_STATE_SUCCEEDED", job["state_reason"])
+        self.assertIn("has room again", " ".join(job["conditions"]))
+        kept = json.loads(self.jobs("weights", job_id, "--json"))
+        self.assertEqual([int(record["step"]) for record in kept["records"]], list(range(self.STEPS)))
+        undisturbed = self.job_file("undisturbed", self.STEPS, logging={"every_steps": 1}, **sections)
+        self.succeed("equipoise", "train", undisturbed, "--np", "2", "--quiet")
+        self.assertEqual(self.result(f"out/{name}"), self.result("undisturbed"))
+        self.succeed("equipoise", "verify", self.folder / "out" / name)
+        return job
+
+    def test_training_waits_for_room_and_ends_as_if_undisturbed(self):
+        self.start()
+        job_id = self.submit("held")
+        self.held(job_id)
+        self.disk.drain()
+        job = self.ends_as_if_undisturbed(job_id, "held")
+        self.assertEqual((job["generation"], job.get("restarts", 0)), ("1", 0))
 
 
 if __name__ == "__main__":

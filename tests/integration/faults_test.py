@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -374,6 +375,35 @@ class ChangedData(Faults):
         job = self.wait_for_end(job_id)
         self.assertEqual(job["state"], "JOB_STATE_SUCCEEDED", job["state_reason"])
         self.same_run("whole", "changed")
+
+
+class Backups(Faults):
+
+    def test_a_restored_backup_says_how_to_go_on(self):
+        """Of before the steps that the job has done since: these are in its checkpoints alone."""
+        self.start_coordinator()
+        job_id = self.running("older")
+        database, backup = self.folder / "state/coordinator.sqlite3", self.folder / "backup.sqlite3"
+        with contextlib.closing(sqlite3.connect(database)) as source:
+            with contextlib.closing(sqlite3.connect(backup)) as copy:
+                source.backup(copy)
+        self.wait_for_checkpoint(job_id, 100)
+        address = self.coordinator.address
+        os.kill(self.coordinator_pid(), signal.SIGKILL)
+        self.coordinator.stop()
+        for suffix in ("-wal", "-shm"):
+            (self.folder / f"state/coordinator.sqlite3{suffix}").unlink(missing_ok=True)
+        shutil.copy(backup, database)
+        self.start_coordinator(listen=address)  # beside the ranks, which have done steps that it does not know
+        job = self.wait_for(job_id, lambda job: job["state"] == "JOB_STATE_PAUSED")
+        self.assertRegex(job["state_reason"], r"its checkpoint is of \d+ steps, but the steps on record end at \d+")
+        self.assertIn("cancel the job, and submit it again with training.resume_from_checkpoint: latest",
+                      job["state_reason"])
+        self.assertTrue(self.steps_of_checkpoints("older"))
+        self.jobs("cancel", job_id)
+        job = self.wait_for_end(self.submit("older", "--set", "training.resume_from_checkpoint=latest"))
+        self.assertEqual(job["state"], "JOB_STATE_SUCCEEDED", job["state_reason"])
+        self.same_run("whole", "older")
 
 
 class Requests(Faults):

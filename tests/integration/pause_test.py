@@ -216,24 +216,40 @@ class Terminations(LeavingJobs):
             self.assertLess(time.monotonic(), end)
             time.sleep(0.02)
 
-    def test_train_leaves_with_a_checkpoint_and_says_how_to_go_on(self):
-        self.train_undisturbed("whole", 2, **self.SECTIONS)
-        job = self.write_job("alone", **self.WITHOUT)
-        with subprocess.Popen([str(programs.BIN / "equipoise"), "train", str(job), "--np", "2", "--quiet"],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                              env=programs.ENVIRONMENT) as process:
-            metrics = self.folder / "alone/metrics.jsonl"
+    def left(self, name, *signals, prefix=()):
+        """What `train` says that is sent these signals while it trains, and its exit code."""
+        job = self.write_job(name, **self.WITHOUT)
+        command = [*prefix, str(programs.BIN / "equipoise"), "train", str(job), "--np", "2", "--quiet"]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              text=True, env=programs.ENVIRONMENT) as process:
+            metrics = self.folder / name / "metrics.jsonl"
             while not (metrics.exists() and len(metrics.read_text().splitlines()) > 20):
                 self.assertIsNone(process.poll())
                 time.sleep(0.02)
-            process.terminate()
+            for number in signals:
+                process.send_signal(number)
+                time.sleep(0.2)
             said = process.communicate(timeout=STATE_WAIT)[1]
-            self.assertEqual(process.returncode, 130, said)
-        step = self.steps_of_checkpoints("alone")[-1]
-        self.assertIn(f"paused at step {step} with a checkpoint", said)
-        self.assertIn(f"--resume goes on from step {step}", said)
-        self.succeed("equipoise", "train", job, "--np", "2", "--quiet", "--resume")
-        self.same_run("whole", "alone")
+            return said, process.returncode
+
+    def test_train_leaves_with_a_checkpoint_and_says_how_to_go_on(self):
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
+        # A terminal that goes sends SIGHUP, and so does its shell.
+        for name, signals in (("alone", [signal.SIGTERM]), ("hung-up", [signal.SIGHUP, signal.SIGHUP])):
+            with self.subTest(signals=signals):
+                said, code = self.left(name, *signals)
+                self.assertEqual(code, 130, said)
+                step = self.steps_of_checkpoints(name)[-1]
+                self.assertIn(f"paused at step {step} with a checkpoint", said)
+                self.assertIn(f"--resume goes on from step {step}", said)
+                self.succeed("equipoise", "train", self.folder / f"{name}.yaml", "--np", "2", "--quiet", "--resume")
+                self.same_run("whole", name)
+
+    def test_train_under_nohup_goes_on_without_its_terminal(self):
+        self.train_undisturbed("whole", 2, **self.SECTIONS)
+        said, code = self.left("kept", signal.SIGHUP, prefix=("nohup",))
+        self.assertEqual(code, 0, said)
+        self.same_run("whole", "kept")
 
 
 if __name__ == "__main__":

@@ -324,6 +324,25 @@ class Interrupted(ResumeTest):
             with self.subTest(damage=name):
                 self.damaged(name, damage)
 
+    def test_checkpoints_on_another_disk(self):
+        """Whoever ran out of room moved all of them, or one, and left a link."""
+        short = {"training": {**TRAINING, "max_steps": 20}, "checkpoint": {"every_steps": 10}}
+        self.train("whole", **short)
+        for name, moved in (("all", "checkpoints"), ("one", "checkpoints/step-10")):
+            with self.subTest(moved=moved):
+                shutil.copytree(self.folder / "whole", self.folder / name)
+                shutil.rmtree(self.folder / name / "final")
+                shutil.rmtree(self.checkpoint(name, 20))
+                elsewhere = self.folder / f"{name}-elsewhere"
+                (self.folder / name / moved).rename(elsewhere)
+                (self.folder / name / moved).symlink_to(elsewhere)
+                job = self.write_job(name, **short)
+                self.succeed("equipoise", "train", job, "--quiet", "--resume")
+                self.same_run("whole", name)
+                self.assertTrue((self.folder / name / moved).is_symlink())
+                self.assertEqual(list((self.folder / name).glob("*.before-step-*")), [])
+                self.succeed("equipoise", "verify", self.folder / name)
+
     def test_never_silently_from_the_start(self):
         short = {"training": {**TRAINING, "max_steps": 20}, "checkpoint": {"every_steps": 10}}
         job = self.train("ruined", **short)

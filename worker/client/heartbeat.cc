@@ -67,6 +67,15 @@ void Heartbeat::warn(std::string sentence) {
   changed_.notify_all();
 }
 
+void Heartbeat::set_waits_for_room(bool waits) {
+  waits_for_room_ = waits;
+  {
+    const std::lock_guard lock(mutex_);
+    has_news_ = true;
+  }
+  changed_.notify_all();
+}
+
 void Heartbeat::pause_failed(std::string sentence) {
   {
     const std::lock_guard lock(mutex_);
@@ -104,6 +113,7 @@ void Heartbeat::beat() {
   request.set_progress(progress.counter);
   request.set_last_collective(progress.last_collective);
   request.set_is_in_collective(waits_.is_waiting(progress, progress_.has_polls()));
+  request.set_waits_for_room(waits_for_room_);
   std::string reason;
   const auto sent = Clock::now();
   const auto left =

@@ -78,6 +78,9 @@ class Heartbeat {
   void evaluation_begins() { evaluations_.begin(); }
   // Of the newest change of settings that people have made; 0: none. Any thread.
   std::int64_t settings_version() const { return settings_version_; }
+  // Rank 0 waits for room on the disk of the output: all ranks hear so and wait for it, however long. Sent at once. Any
+  // thread.
+  void set_waits_for_room(bool waits);
   // The pause has failed: the coordinator is told, sent at once and again until it has arrived. Rank 0.
   void pause_failed(std::string sentence);
 
@@ -108,6 +111,7 @@ class Heartbeat {
   std::atomic<bool> must_end_ = false;
   std::atomic<Clock::time_point> acknowledged_ = Clock::now();  // when the newest one that was answered was sent
   std::atomic<bool> wants_pause_ = false;
+  std::atomic<bool> waits_for_room_ = false;
   CountedWish checkpoints_, evaluations_;
   std::atomic<std::int64_t> settings_version_ = 0;
   mutable std::mutex mutex_;  // guards all below

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <tuple>
 
+#include "common/base/disk_fault.h"
 #include "common/base/error.h"
 #include "common/base/network_interfaces.h"
 #include "worker/collective/broadcast.h"
@@ -181,6 +182,7 @@ void report_failure(CoordinatorClient& client, const AttemptId& attempt, int ran
   if (dynamic_cast<const std::invalid_argument*>(&failure) != nullptr) {
     request.set_kind(v1::FAILURE_KIND_INVALID_INPUT);
   } else if (dynamic_cast<const PeerError*>(&failure) != nullptr ||
+             dynamic_cast<const DiskFault*>(&failure) != nullptr ||
              dynamic_cast<const AttemptEnded*>(&failure) != nullptr) {
     // A rank that was told to end has no fault of its own.
     request.set_kind(v1::FAILURE_KIND_INFRASTRUCTURE);

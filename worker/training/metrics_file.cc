@@ -1,9 +1,13 @@
 #include "worker/training/metrics_file.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <string_view>
@@ -195,29 +199,30 @@ std::optional<Digest> digest_of_beginning(const std::filesystem::path& file, std
   return sha256.finish();
 }
 
-MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t kept_bytes)
-    : path_(std::move(path)), bytes_(kept_bytes) {
-  std::error_code error;
+MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t kept_bytes, DiskPatience patience)
+    : path_(std::move(path)),
+      patience_(std::move(patience)),
+      file_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)),
+      bytes_(kept_bytes) {
+  const auto refuse = [this](int error) {
+    if (is_full_disk(error)) throw_write_fault("cannot write " + path_.string(), error);
+    throw std::invalid_argument("cannot write " + path_.string() + ": " + std::strerror(error));
+  };
+  if (file_.get() < 0) refuse(errno);
   const auto add = [this](std::string_view piece) { sha256_.update(piece); };
-  if (kept_bytes > 0 && read_beginning(path_, kept_bytes, add)) {
-    std::filesystem::resize_file(path_, static_cast<std::uintmax_t>(kept_bytes), error);
-  } else if (kept_bytes > 0) {
+  if (!read_beginning(path_, kept_bytes, add)) {
     throw std::invalid_argument(path_.string() + " has fewer than " + std::to_string(kept_bytes) + " bytes");
   }
-  if (!error) file_.open(path_, kept_bytes > 0 ? std::ios::app : std::ios::trunc);
-  if (error || !file_) {
-    throw std::invalid_argument("cannot write " + path_.string() + ": " +
-                                (error ? error.message() : std::strerror(errno)));
-  }
+  if (::ftruncate(file_.get(), kept_bytes) != 0) refuse(errno);
 }
 
 // Doubles are written so that reading gives the same bits.
 void MetricsFile::write(const MetricsJson& line) {
-  const std::string text = line.dump(-1, ' ', false, MetricsJson::error_handler_t::replace) + '\n';
-  file_ << text << std::flush;
+  std::string text = line.dump(-1, ' ', false, MetricsJson::error_handler_t::replace) + '\n';
   bytes_ += std::ssize(text);
   sha256_.update(text);
-  if (!file_) throw std::runtime_error("cannot write " + path_.string() + ": " + std::strerror(errno));
+  const auto put = [&] { write_all(file_.get(), text, "cannot write " + path_.string()); };
+  patience_ ? patience_(put) : put();
 }
 
 }  // namespace equipoise

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <span>
@@ -11,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/descriptor.h"
+#include "common/base/disk_fault.h"
 #include "common/base/sha256.h"
 #include "worker/training/trained_policy.h"
 
@@ -52,10 +53,11 @@ std::optional<Digest> digest_of_beginning(const std::filesystem::path& file, std
 class MetricsFile {
  public:
   // Starts an empty file, or goes on after the first `kept_bytes` of the one that is there, which is cut off after
-  // them. Throws std::invalid_argument if it cannot.
-  explicit MetricsFile(std::filesystem::path path, std::int64_t kept_bytes = 0);
+  // them. Throws std::invalid_argument if it cannot, DiskFault where the disk is full.
+  //   patience  for room on the disk; empty: none
+  explicit MetricsFile(std::filesystem::path path, std::int64_t kept_bytes = 0, DiskPatience patience = {});
 
-  // Throws std::runtime_error when the disk refuses; each line is flushed whole.
+  // Each line is in the file when this returns. Throws as throw_write_fault().
   void write(const MetricsJson& line);
 
   // Of what is in it now.
@@ -64,7 +66,8 @@ class MetricsFile {
 
  private:
   std::filesystem::path path_;
-  std::ofstream file_;
+  DiskPatience patience_;
+  Descriptor file_;
   std::int64_t bytes_ = 0;
   Sha256 sha256_;
 };

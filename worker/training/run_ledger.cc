@@ -100,11 +100,11 @@ std::unique_ptr<LedgerWriter> open_ledger(const fs::path& output, const LedgerOp
 }
 
 Digest finish_ledger(LedgerWriter& ledger, const fs::path& output, const LedgerOpening& opening, LedgerEnd end,
-                     const std::function<void(std::int64_t)>& on_bytes) {
+                     const DiskPatience& patience, const std::function<void(std::int64_t)>& on_bytes) {
   end.files = measured_files(output / "final", on_bytes);
   const LedgerPosition position = ledger.end(end);
   const std::string receipt = receipt_text(ledger_start(opening), ledger_attempt(output, opening), end, position);
-  write_durably(output / kReceiptName, receipt);
+  patience([&] { write_durably(output / kReceiptName, receipt); });
   return position.chain;
 }
 

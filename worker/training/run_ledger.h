@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "common/base/disk_fault.h"
 #include "common/ledger/ledger_writer.h"
 #include "worker/training/attempt.h"
 #include "worker/training/checkpoint_reader.h"
@@ -58,8 +59,9 @@ std::unique_ptr<LedgerWriter> open_ledger(const std::filesystem::path& output, c
 // The end of a run whose model is in OUTPUT/final and whose metrics are all written: the ledger's last record, and
 // receipt.json, on disk. Returns the chain of its last seal.
 //   checkpoint  as opening
+//   patience    of who waits for room for receipt.json; the ledger has its own
 //   on_bytes    called as the model's files are read
 Digest finish_ledger(LedgerWriter& ledger, const std::filesystem::path& output, const LedgerOpening& opening,
-                     LedgerEnd end, const std::function<void(std::int64_t)>& on_bytes);
+                     LedgerEnd end, const DiskPatience& patience, const std::function<void(std::int64_t)>& on_bytes);
 
 }  // namespace equipoise

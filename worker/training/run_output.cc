@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/base/disk_fault.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/path_check.h"
@@ -38,6 +39,12 @@ void copy_beginning(const fs::path& source, std::int64_t bytes, const fs::path& 
   DurableFile file(target);
   read_beginning(source, bytes, [&file](std::string_view piece) { file.write(piece); });
   file.commit();
+}
+
+[[noreturn]] void refuse_output(const fs::path& output, const char* what, const std::error_code& error) {
+  const std::string text = "output: " + output.string() + " " + what;
+  if (is_full_disk(error.value())) throw_write_fault(text, error.value());
+  throw std::invalid_argument(text + ": " + error.message());
 }
 
 // Whose run the output holds: a line with the job's id.
@@ -100,10 +107,7 @@ void RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan) {
     if (!error) fs::remove_all(config_.output / part, error);
   }
   if (!error) fs::remove_all(config_.output / kFailure, error);
-  if (error) {
-    throw std::invalid_argument("output: " + config_.output.string() +
-                                " cannot be cleared of the run before: " + error.message());
-  }
+  if (error) refuse_output(config_.output, "cannot be cleared of the run before", error);
   write_job(spec, plan);
 }
 
@@ -119,8 +123,7 @@ RunOutput::Beginnings RunOutput::prepare(const v1::JobSpec& spec, const ShardPla
   for (const char* file : {kReceiptName, kTrainerStateName, kReportName}) {
     if (is_here && !error) fs::remove(config_.output / file, error);
   }
-  if (error)
-    throw std::invalid_argument("output: " + config_.output.string() + " cannot be written: " + error.message());
+  if (error) refuse_output(config_.output, "cannot be written", error);
   const CheckpointManifest& manifest = checkpoint.manifest;
   const LedgerPosition ledger{.bytes = manifest.ledger_bytes, .chain = manifest.ledger_chain};
   Beginnings beginnings{
@@ -136,8 +139,11 @@ RunOutput::Beginnings RunOutput::prepare(const v1::JobSpec& spec, const ShardPla
   return beginnings;
 }
 
+// Its checkpoints, or one of them, may be links to another disk.
 bool RunOutput::holds(const FoundCheckpoint& checkpoint) const {
-  return is_within(resolved_path(checkpoint.folder), resolved_path(config_.output));
+  const fs::path own = resolved_path(checkpoints_folder(config_.output));
+  return is_within(resolved_path(checkpoint.folder), resolved_path(config_.output)) ||
+         is_within(resolved_path(checkpoint.folder), own) || resolved_path(checkpoint.folder.parent_path()) == own;
 }
 
 void RunOutput::abandon_later_checkpoints(const FoundCheckpoint& checkpoint) const {
@@ -150,7 +156,7 @@ void RunOutput::abandon_later_checkpoints(const FoundCheckpoint& checkpoint) con
 std::string RunOutput::prepare_beginning(const char* plain_name, std::int64_t bytes, const FoundCheckpoint& checkpoint,
                                          const std::function<bool(const fs::path&)>& is_as_known) const {
   const fs::path file = config_.output / plain_name;
-  const fs::path source = checkpoint.folder.parent_path().parent_path() / plain_name;
+  const fs::path source = holds(checkpoint) ? file : checkpoint.folder.parent_path().parent_path() / plain_name;
   std::error_code ignored;
   if (is_as_known(source)) {
     if (!fs::equivalent(source, file, ignored)) copy_beginning(source, bytes, file);

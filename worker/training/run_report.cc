@@ -33,10 +33,10 @@ void add_groups(v1::ReportMetricsRequest& request, const std::vector<GroupMeans>
 
 RunReport::RunReport(const Parts& parts, const TensorboardFile::Beginning& beginning)
     : parts_(parts),
-      file_(parts.config.output / metrics_schema::kFileName, beginning.kept_bytes),
+      file_(parts.config.output / metrics_schema::kFileName, beginning.kept_bytes, parts.patience),
       last_line_{.time = Clock::now(), .totals = {}},
       last_report_{.time = Clock::now(), .totals = {}} {
-  if (parts.config.logging.tensorboard) tensorboard_.emplace(parts.config.output, beginning);
+  if (parts.config.logging.tensorboard) tensorboard_.emplace(parts.config.output, beginning, parts.patience);
 }
 
 void RunReport::write(const MetricsJson& line) {

@@ -36,10 +36,12 @@ class RunReport {
     const AttemptId& attempt;
     const JobConfig& config;
     const TrainedPolicy& policy;
-    WeightSync& weights;  // whose alpha the lines have
+    WeightSync& weights;    // whose alpha the lines have
+    DiskPatience patience;  // for room on the disk; empty: none
   };
   // All parts outlive it. Makes metrics.jsonl in config.output anew, or goes on after the bytes of it that are kept.
-  // Throws std::invalid_argument if it cannot; the functions below throw std::runtime_error when the disk refuses.
+  // Throws std::invalid_argument if it cannot, DiskFault where the disk is full; the functions below throw as
+  // throw_write_fault().
   RunReport(const Parts& parts, const TensorboardFile::Beginning& beginning);
 
   // What a checkpoint keeps of it, once write_lines() has been called, beside metrics.jsonl.

@@ -10,16 +10,19 @@ bool keeps_pair_shares(const JobConfig& config) {
 }
 
 RunShares::RunShares(const JobConfig& config, const TrainedPolicy& policy, const WeightSync& weights,
-                     spdlog::logger& log)
+                     spdlog::logger& log, const DiskPatience& patience)
     : weights_(weights), log_(log), alpha_K_(weights.known_alpha_K()) {
   constexpr int kMibBits = 20;
   const GroupedData& data = policy.data();
   guarded([&] {
-    writer_.emplace(config.output,
-                    SharesHeader{.budget = std::int64_t{config.logging.pair_shares_mib} << kMibBits,
-                                 .groups = {data.group_names.begin(), data.group_names.end()},
-                                 .files = policy.share_files()},
-                    weights.known_steps());
+    patience([&] {
+      writer_.emplace(config.output,
+                      SharesHeader{.budget = std::int64_t{config.logging.pair_shares_mib} << kMibBits,
+                                   .groups = {data.group_names.begin(), data.group_names.end()},
+                                   .files = policy.share_files()},
+                      weights.known_steps());
+    });
+    writer_->set_patience(patience);
   });
 }
 
@@ -27,6 +30,8 @@ template <class Use>
 void RunShares::guarded(const Use& use) {
   try {
     use();
+  } catch (const AttemptEnded&) {  // while it waited for room
+    throw;
   } catch (const std::exception& failure) {
     log_.warn("{}; which pairs moved the group weights is not kept from here on", failure.what());
     writer_.reset();

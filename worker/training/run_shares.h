@@ -18,11 +18,13 @@ namespace equipoise {
 // Whether a job of such a policy keeps them: its group weights move, and logging.pair_shares_mib leaves room.
 bool keeps_pair_shares(const JobConfig& config);
 
-// No training ends because of it: where the disk refuses, the log has a warning and nothing more is written.
+// No training ends because of it: where the disk refuses, the log has a warning and nothing more is written. On a full
+// one it waits, as long as `patience` says.
 class RunShares {
  public:
   // Goes on behind the steps that `weights` knows. All but `data` outlive it.
-  RunShares(const JobConfig& config, const TrainedPolicy& policy, const WeightSync& weights, spdlog::logger& log);
+  RunShares(const JobConfig& config, const TrainedPolicy& policy, const WeightSync& weights, spdlog::logger& log,
+            const DiskPatience& patience);
 
   // After each step, in order: its shares wait until alpha after it is known.
   void step_done(std::int64_t steps_done, std::vector<GroupShares> groups);

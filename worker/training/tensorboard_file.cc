@@ -1,5 +1,6 @@
 #include "worker/training/tensorboard_file.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -165,7 +166,7 @@ std::string event_of_line(const MetricsJson& line, double wall_time) {
   return event;
 }
 
-TensorboardFile::TensorboardFile(const fs::path& output, const Beginning& beginning) {
+TensorboardFile::TensorboardFile(const fs::path& output, const Beginning& beginning, DiskPatience patience) {
   const fs::path folder = output / kTensorboard;
   std::int64_t newest = 0;
   std::error_code error;
@@ -176,11 +177,12 @@ TensorboardFile::TensorboardFile(const fs::path& output, const Beginning& beginn
     }
   }
   path_ = folder / next_name(newest);
-  if (!error) file_.open(path_, std::ios::binary | std::ios::trunc);
-  if (error || !file_) {
-    throw std::invalid_argument("cannot write " + path_.string() + ": " +
-                                (error ? error.message() : std::strerror(errno)));
+  if (!error) {
+    file_ = std::make_unique<Descriptor>(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    if (file_->get() < 0) error.assign(errno, std::generic_category());
   }
+  if (is_full_disk(error.value())) throw_write_fault("cannot write " + path_.string(), error.value());
+  if (error) throw std::invalid_argument("cannot write " + path_.string() + ": " + error.message());
   std::string version = event_at(seconds_now(), 0);
   append_bytes(version, kFileVersion, "brain.Event:2");
   put(version);
@@ -189,7 +191,11 @@ TensorboardFile::TensorboardFile(const fs::path& output, const Beginning& beginn
   append_number(session, kStatus, kStart);
   append_bytes(start, kSessionLog, session);
   put(start);
-  if (newest > 0 || beginning.kept_bytes == 0) return;
+  if (newest == 0) copy_lines(output, beginning);
+  patience_ = std::move(patience);
+}
+
+void TensorboardFile::copy_lines(const fs::path& output, const Beginning& beginning) {
   std::string text;
   read_beginning(output / schema::kFileName, beginning.kept_bytes, [&](std::string_view piece) {
     text += piece;
@@ -208,8 +214,9 @@ void TensorboardFile::write(const MetricsJson& line) {
 }
 
 void TensorboardFile::put(const std::string& event) {
-  file_ << tf_record(event) << std::flush;
-  if (!file_) throw std::runtime_error("cannot write " + path_.string() + ": " + std::strerror(errno));
+  std::string record = tf_record(event);
+  const auto write_record = [&] { write_all(file_->get(), record, "cannot write " + path_.string()); };
+  patience_ ? patience_(write_record) : write_record();
 }
 
 }  // namespace equipoise

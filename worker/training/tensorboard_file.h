@@ -7,10 +7,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "common/base/descriptor.h"
+#include "common/base/disk_fault.h"
 #include "worker/training/metrics_file.h"
 
 namespace equipoise {
@@ -34,17 +36,20 @@ class TensorboardFile {
     std::int64_t kept_bytes = 0;  // of metrics.jsonl: its lines up to steps_done
   };
   // Begins a file beside those of earlier attempts. Where there are none, the kept lines of metrics.jsonl are its
-  // first. Throws std::invalid_argument if it cannot.
-  TensorboardFile(const std::filesystem::path& output, const Beginning& beginning);
+  // first. Throws std::invalid_argument if it cannot, DiskFault where the disk is full.
+  //   patience  for room on the disk, once this has begun; empty: none
+  TensorboardFile(const std::filesystem::path& output, const Beginning& beginning, DiskPatience patience = {});
 
-  // Throws std::runtime_error when the disk refuses; each line is flushed whole.
+  // Each line is in the file when this returns. Throws as throw_write_fault().
   void write(const MetricsJson& line);
 
  private:
+  void copy_lines(const std::filesystem::path& output, const Beginning& beginning);
   void put(const std::string& event);
 
   std::filesystem::path path_;
-  std::ofstream file_;
+  DiskPatience patience_;
+  std::unique_ptr<Descriptor> file_;
 };
 
 }  // namespace equipoise

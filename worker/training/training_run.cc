@@ -21,6 +21,7 @@
 #include "worker/training/early_stopping.h"
 #include "worker/training/group_absence.h"
 #include "worker/training/live_settings.h"
+#include "worker/training/room_wait.h"
 #include "worker/training/run_ledger.h"
 #include "worker/training/run_output.h"
 #include "worker/training/run_report.h"
@@ -156,9 +157,10 @@ class TrainingRun {
     std::int64_t kept_bytes = 0;
     LedgerOpening opening = ledger_opening();
     if (!found_) {
-      output_->prepare(spec, plan_);
+      room_.keep_trying([&] { output_->prepare(spec, plan_); });
     } else {
-      const RunOutput::Beginnings before = output_->prepare(spec, plan_, *found_);
+      RunOutput::Beginnings before;
+      room_.keep_trying([&] { before = output_->prepare(spec, plan_, *found_); });
       if (before.metrics.empty()) {
         kept_bytes = found_->manifest.metrics_bytes;
       } else {
@@ -174,24 +176,29 @@ class TrainingRun {
             found_->manifest.step, before.ledger);
       }
     }
-    ledger_ = open_ledger(config_.output, opening);
+    room_.keep_trying([&] { ledger_ = open_ledger(config_.output, opening); });
+    ledger_->set_patience(room_.patience());
     output_->watch(kLedgerName);
     weights_->record_into(*ledger_);
     writer_.record_into(*ledger_);
-    const bool has_report = policy_->write_data_report(config_.output / "data.json");
+    bool has_report = false;
+    room_.keep_trying([&] { has_report = policy_->write_data_report(config_.output / "data.json"); });
     if (has_report) output_->watch("data.json");
-    report_ = std::make_unique<RunReport>(
-        RunReport::Parts{.client = context_.client,
-                         .log = context_.log,
-                         .attempt = context_.registration.attempt,
-                         .config = config_,
-                         .policy = *policy_,
-                         .weights = *weights_},
-        TensorboardFile::Beginning{.steps_done = plan_.first_step, .kept_bytes = kept_bytes});
+    room_.keep_trying([&] {
+      report_ = std::make_unique<RunReport>(
+          RunReport::Parts{.client = context_.client,
+                           .log = context_.log,
+                           .attempt = context_.registration.attempt,
+                           .config = config_,
+                           .policy = *policy_,
+                           .weights = *weights_,
+                           .patience = room_.patience()},
+          TensorboardFile::Beginning{.steps_done = plan_.first_step, .kept_bytes = kept_bytes});
+    });
     if (found_) report_->restore(object_at(found_->manifest.training, "totals"));
     output_->watch(std::string(metrics_schema::kFileName));
     if (keeps_pair_shares(config_) && !policy_->share_files().empty()) {
-      shares_.emplace(config_, *policy_, *weights_, context_.log);
+      shares_.emplace(config_, *policy_, *weights_, context_.log, room_.patience());
     }
   }
 
@@ -222,7 +229,7 @@ class TrainingRun {
                           .files = {},
                           .metrics_bytes = report_->file().bytes(),
                           .metrics_sha256 = report_->file().sha256()},
-                         [this](std::int64_t /*bytes*/) { context_.heartbeat.progress().advance(); });
+                         room_.patience(), [this](std::int64_t /*bytes*/) { context_.heartbeat.progress().advance(); });
   }
 
   // Nothing that they could lack is worth a trained model. Rank 0, while the output is still its own.
@@ -488,7 +495,7 @@ class TrainingRun {
     context_.heartbeat.set_phase(v1::RANK_PHASE_SAVING);
     if (!is_first()) return;
     output_->check_now();
-    policy_->save(config_.output / "final", report_->alpha_K());
+    room_.keep_trying([this] { policy_->save(config_.output / "final", report_->alpha_K()); });
     output_->watch("final");
     output_->discard_previous();
     if (const auto test = policy_->test()) report_->tested(final_step, *test);
@@ -502,6 +509,14 @@ class TrainingRun {
                              .device = context_.device,
                              .threads = context_.threads,
                              .job = resolved_job_};
+  // Of rank 0, for all that it writes but checkpoints: without one training goes on.
+  RoomWait room_{{.log = context_.log,
+                  .tell = [this](bool waits) { context_.heartbeat.set_waits_for_room(waits); },
+                  .check =
+                      [this] {
+                        context_.heartbeat.progress().advance();
+                        context_.heartbeat.check();
+                      }}};
   std::unique_ptr<RunOutput> output_;     // rank 0
   std::optional<FoundCheckpoint> found_;  // rank 0
   std::unique_ptr<TrainedPolicy> policy_;

@@ -26,6 +26,21 @@ TEST(Interrupts, ReachTheInboxInsteadOfEndingTheProcess) {
   }
 }
 
+// The terminal of a command under nohup is gone: what it does goes on.
+TEST(Interrupts, AHangupThatIsIgnoredStaysIgnored) {
+  const auto before = std::signal(SIGHUP, SIG_IGN);
+  {
+    JobInbox inbox;
+    const Interrupts interrupts([&inbox](int signal) { inbox.interrupt(signal); });
+    ASSERT_EQ(kill(getpid(), SIGHUP), 0);
+    ASSERT_EQ(kill(getpid(), SIGTERM), 0);
+    const JobInbox::Update update = inbox.wait(kLongAfterTheTest);
+    EXPECT_EQ(update.interrupts, 1);
+    EXPECT_EQ(update.last_signal, SIGTERM);
+  }
+  std::signal(SIGHUP, before);
+}
+
 TEST(Interrupts, LeaveTheSignalsAsTheyWere) {
   sigset_t before;
   sigset_t after;

@@ -22,6 +22,7 @@ namespace equipoise::coordinator {
 namespace lineage_check_test {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 constexpr const char* kOther = "other-00000000";
 
@@ -128,7 +129,7 @@ TEST_F(LineageCheck, StepsThatAreNotOnRecordAreNotGoneOnFrom) {
   begin_attempt();
   v1::ResumePoint beyond = checkpoint(1, 6);
   beyond.mutable_weights()->set_steps(8);
-  EXPECT_EQ(answer_to(beyond), "its checkpoint is of 8 steps, but the steps on record end at 6");
+  EXPECT_THAT(answer_to(beyond), StartsWith("its checkpoint is of 8 steps, but the steps on record end at 6, as "));
 }
 
 TEST_F(LineageCheck, ACheckpointIsOfAnEarlierAttempt) {
@@ -169,7 +170,8 @@ TEST_F(LineageCheck, StepsThatALaterAttemptTookBackAreNoLongerOfTheLine) {
   EXPECT_EQ(answer_to(checkpoint(2, 5)), "accepted");
   EXPECT_EQ(answer_to(checkpoint(2, 7)), "accepted");
   EXPECT_THAT(answer_to(checkpoint(1, 6)), HasSubstr("not those on record after 6 steps"));
-  EXPECT_EQ(answer_to(checkpoint(1, 8)), "its checkpoint is of 8 steps, but the steps on record end at 7");
+  EXPECT_THAT(answer_to(checkpoint(1, 8)),
+              StartsWith("its checkpoint is of 8 steps, but the steps on record end at 7, as "));
 }
 
 TEST_F(LineageCheck, AnAttemptThatDidNoStepEndsTheLineWhereItBegan) {
@@ -177,7 +179,8 @@ TEST_F(LineageCheck, AnAttemptThatDidNoStepEndsTheLineWhereItBegan) {
   attempt(4, checkpoint(1, 4));
   begin_attempt();
   EXPECT_EQ(answer_to(checkpoint(1, 4)), "accepted");
-  EXPECT_EQ(answer_to(checkpoint(1, 5)), "its checkpoint is of 5 steps, but the steps on record end at 4");
+  EXPECT_THAT(answer_to(checkpoint(1, 5)),
+              StartsWith("its checkpoint is of 5 steps, but the steps on record end at 4, as "));
 }
 
 TEST_F(LineageCheck, TheLineIsCutWhereEachAttemptBegan) {
@@ -202,7 +205,8 @@ TEST_F(LineageCheck, AJobWithoutACheckpointBeginsAgainFromTheStart) {
   attempt(3);
   begin_attempt();
   EXPECT_EQ(answer_to(checkpoint(3, 3)), "accepted");
-  EXPECT_EQ(answer_to(checkpoint(1, 5)), "its checkpoint is of 5 steps, but the steps on record end at 3");
+  EXPECT_THAT(answer_to(checkpoint(1, 5)),
+              StartsWith("its checkpoint is of 5 steps, but the steps on record end at 3, as "));
 }
 
 TEST_F(LineageCheck, AJobWithACheckpointNeverBeginsFromTheStart) {

@@ -35,6 +35,23 @@ TEST_F(WorkerCallsTest, ARepeatedStepGetsTheStoredAnswerAndMovesNothing) {
   EXPECT_EQ(job(id).step(), 2);
 }
 
+// The disk of the output is full. They would give it up in a collective.
+TEST_F(WorkerCallsTest, RankZeroThatWaitsForRoomKeepsTheOthersWaiting) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 2), other = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  auto first = heartbeat_request(id, 1, 0), second = heartbeat_request(id, 1, 1);
+  EXPECT_FALSE(calls().heartbeat(second).is_held());
+  second.set_waits_for_room(true);
+  EXPECT_FALSE(calls().heartbeat(second).is_held()) << "rank 0 alone writes";
+  first.set_waits_for_room(true);
+  calls().heartbeat(first);
+  EXPECT_TRUE(calls().heartbeat(second).is_held());
+  EXPECT_FALSE(calls().heartbeat(heartbeat_request(other, 1, 0)).is_held());
+  EXPECT_EQ(calls().report_step(step_request(id, 1, 0, {0.2, 1.0})).step(), 0) << "what is under way is taken";
+  first.set_waits_for_room(false);
+  calls().heartbeat(first);
+  EXPECT_FALSE(calls().heartbeat(second).is_held());
+}
+
 TEST_F(WorkerCallsTest, ARepeatedStepGetsTheStoredAnswerAlsoAfterARestart) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   const auto request = step_request(id, 1, 0, {0.2, 1.0});

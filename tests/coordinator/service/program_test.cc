@@ -72,6 +72,24 @@ TEST_F(ProgramTest, AnnouncesWhereItServesAndEndsInOrderOnSigterm) {
   EXPECT_EQ(coordinator.wait(), 0);
 }
 
+// As its terminal goes. nohup leaves the signal ignored.
+TEST_F(ProgramTest, AHangupIsAStopUnlessItIsIgnored) {
+  ChildProcess coordinator(with(serving("a"), "first"));
+  announced("a.json");
+  coordinator.signal_group(SIGHUP);
+  EXPECT_EQ(coordinator.wait(), 0);
+  EXPECT_THAT(content("first.err"), ::testing::HasSubstr("SIGHUP: stopping"));
+
+  ProgramStart start = with(serving("b"), "second");
+  start.command.insert(start.command.begin(), {"/bin/sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""});
+  ChildProcess under_nohup(start);
+  announced("b.json");
+  under_nohup.signal_group(SIGHUP);
+  under_nohup.signal_group(SIGTERM);
+  EXPECT_EQ(under_nohup.wait(), 0);
+  EXPECT_THAT(content("second.err"), ::testing::HasSubstr("SIGTERM: stopping"));
+}
+
 TEST_F(ProgramTest, ServesWithoutStandardStreamsAndLogsIntoNoFileOfItsOwn) {
   ProgramStart start = with(serving("a"), "first");
   start.command.insert(start.command.begin(), {"/bin/sh", "-c", "exec \"$0\" \"$@\" <&- >&- 2>&-"});

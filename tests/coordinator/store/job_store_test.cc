@@ -21,6 +21,7 @@ namespace job_store_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
 
 std::string bits_of(const std::vector<double>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)};
@@ -631,6 +632,28 @@ TEST(StateFolder, SaysWhichFileWasDeletedOrReplacedSinceItWasOpened) {
 }
 
 // Programs that clean /tmp delete what nobody has written for days, and the lock is written once.
+// SQLite would take it for one of another database, and remove it.
+TEST(StateFolder, ALogWithoutItsDatabaseIsKept) {
+  const TempFolder folder;
+  const auto database = folder.path() / "coordinator.sqlite3", log = folder.path() / "coordinator.sqlite3-wal";
+  folder.write("coordinator.sqlite3-wal", "steps");
+  for (const bool is_empty : {false, true}) {
+    if (is_empty) folder.write("coordinator.sqlite3", "");
+    const std::string why = is_empty ? "coordinator.sqlite3 is empty" : "coordinator.sqlite3 is not there";
+    EXPECT_THAT([&] { StateFolder{folder.path()}; }, ThrowsMessage<std::invalid_argument>(HasSubstr(why)));
+  }
+  EXPECT_THROW(StateFolder::existing(folder.path()), std::invalid_argument);
+  EXPECT_EQ(read_file(log), "steps");
+  folder.write("coordinator.sqlite3", "pages");
+  EXPECT_NO_THROW(StateFolder{folder.path()});
+  // As a kill at the very first start leaves them.
+  folder.write("coordinator.sqlite3", "");
+  folder.write("coordinator.sqlite3-wal", "");
+  EXPECT_NO_THROW(StateFolder{folder.path()});
+  std::filesystem::remove(database);
+  EXPECT_NO_THROW(StateFolder{folder.path()});
+}
+
 TEST(StateFolder, CanBeKeptYoung) {
   const TempFolder folder;
   StateFolder state(folder.path());

@@ -7,11 +7,13 @@
 #include <fstream>
 #include <optional>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "common/base/sha256.h"
 #include "tests/support/temp_folder.h"
 
 namespace equipoise {
@@ -94,6 +96,29 @@ TEST_F(RunOutputTest, KeepsTheModelBeforeUntilTheNewOneIsWhole) {
   EXPECT_TRUE(fs::exists(temp_ / "out/final.previous/model"));
   output.discard_previous();
   EXPECT_FALSE(fs::exists(temp_ / "out/final.previous"));
+}
+
+// Whoever ran out of room moved them to another disk.
+TEST_F(RunOutputTest, CheckpointsThatAreLinksBelongToTheRun) {
+  for (const bool is_whole_folder : {true, false}) {
+    const fs::path moved = temp_ / (is_whole_folder ? "elsewhere" : "elsewhere-too");
+    put("out/metrics.jsonl", "before\nafter\n");
+    put("out/checkpoints/step-7/manifest.json", "{}");
+    const fs::path from = temp_ / (is_whole_folder ? "out/checkpoints" : "out/checkpoints/step-7");
+    fs::rename(from, moved);
+    fs::create_directory_symlink(moved, from);
+    put("out/.equipoise-run", "");
+    config_.overwrite = true;
+    RunOutput output(config_, "run-1");
+    FoundCheckpoint found{.folder = temp_ / "out/checkpoints/step-7", .manifest = {}};
+    found.manifest.step = 7;
+    found.manifest.metrics_bytes = 7;
+    found.manifest.metrics_sha256 = sha256_of(std::as_bytes(std::span<const char>("before\n", 7)));
+    EXPECT_EQ(output.prepare(spec_, ShardPlan(), found).metrics, "") << "is what the checkpoint knew";
+    EXPECT_EQ(read_file(temp_ / "out/metrics.jsonl").substr(0, 7), "before\n");
+    EXPECT_TRUE(fs::is_symlink(from));
+    fs::remove_all(temp_ / "out/checkpoints");
+  }
 }
 
 TEST_F(RunOutputTest, ADeletedFolderOrFileIsFound) {
