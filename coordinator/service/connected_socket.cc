@@ -1,11 +1,14 @@
 #include "coordinator/service/connected_socket.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 
 #include "common/base/descriptor.h"
@@ -25,7 +28,10 @@ std::optional<ConnectionBytes> connection_bytes(int descriptor, ino_t inode) {
   socklen_t length = sizeof(info);
   if (::getsockopt(descriptor, kTcp, TCP_INFO, &info, &length) != 0) return std::nullopt;
   if (length < offsetof(tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received)) return ConnectionBytes{};
-  return ConnectionBytes{.received = info.tcpi_bytes_received, .taken = info.tcpi_bytes_acked};
+  int unread = 0;  // whoever reads it may be late
+  if (::ioctl(descriptor, SIOCINQ, &unread) != 0 || unread < 0) unread = 0;
+  const auto waiting = std::min<std::uint64_t>(static_cast<std::uint64_t>(unread), info.tcpi_bytes_received);
+  return ConnectionBytes{.received = info.tcpi_bytes_received - waiting, .taken = info.tcpi_bytes_acked};
 }
 
 // A descriptor of our own stays that of the connection whatever its owner does meanwhile.

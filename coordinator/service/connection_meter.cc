@@ -15,7 +15,11 @@ namespace {
 // records of TLS.
 constexpr std::uint64_t kBytesOfACall = 32 * 1024;
 constexpr std::uint64_t kWirePerMessage = 2;
-constexpr double kBytesOfAMessage = 4.0 * 1024 * 1024;  // while it comes, as long as the largest
+constexpr std::uint64_t kMostMessageBytes = 4 * 1024 * 1024;
+constexpr double kBytesOfAMessage = 2.0 * kMostMessageBytes;  // while it comes
+constexpr std::uint64_t kSentBeforeARefusal = 64 * 1024;      // the window of a stream
+// Of messages that their caller gives up, or that are too long.
+constexpr Allowance kBrokenBytes{.burst = 4.0 * kMostMessageBytes, .per_second = 128.0 * 1024};
 constexpr int kMostMessagesAtOnce = 16;
 constexpr double kReceivedPerTaken = 1.0 / 8;  // window updates for what was sent
 constexpr std::chrono::milliseconds kOften{200}, kSeldom{1000};
@@ -32,6 +36,7 @@ std::string peer_key(std::string peer) {
   constexpr std::string_view kMapped = "ipv6:[::ffff:";
   replace(peer, "%5B", "[");
   replace(peer, "%5D", "]");
+  replace(peer, "%25", "%");
   if (!peer.starts_with(kMapped) || peer.find('.') == std::string::npos) return peer;
   peer.replace(0, kMapped.size(), "ipv4:");
   replace(peer, "]", "");
@@ -52,9 +57,19 @@ bool AllowanceUse::take(double amount, const Allowance& allowance, Time now) {
   return wanted <= allowance.burst;
 }
 
-void ConnectionMeter::Connection::end_message(std::optional<std::size_t> bytes) {
-  if (bytes) credited_ += kWirePerMessage * *bytes + kBytesOfACall;
+void ConnectionMeter::Connection::end_message(std::size_t bytes) {
+  credited_ += kWirePerMessage * bytes + kBytesOfACall;
   --awaited_;
+}
+
+void ConnectionMeter::Connection::note_refusal() { credited_ += kSentBeforeARefusal + kBytesOfACall; }
+
+void ConnectionMeter::end_broken_message(Connection& connection) {
+  const std::lock_guard lock(mutex_);
+  if (connection.broken_bytes_.take(kMostMessageBytes, kBrokenBytes, std::chrono::steady_clock::now())) {
+    connection.credited_ += kMostMessageBytes;
+  }
+  --connection.awaited_;
 }
 
 void ConnectionMeter::add(int socket, const SocketPeer& peer) {
@@ -74,18 +89,19 @@ std::shared_ptr<ConnectionMeter::Connection> ConnectionMeter::of(const std::stri
 
 // Streams that are reset make room for others before their calls have ended here.
 void ConnectionMeter::begin_call(Connection& connection) {
-  if (++connection.calls_ <= 2 * limits_.calls_under_way) return;
+  if (++connection.calls_ <= limits_.calls_under_way + limits_.calls_under_way / 4) return;
   const std::lock_guard lock(mutex_);
   if (!connection.is_ended_) end(connection, "calls that were reset or refused");
 }
 
-// One that shares its address with a flood makes no calls in vain, and is left alone.
+// One that shares its address with a flood makes few calls in vain, and is left alone.
 void ConnectionMeter::note_vain_call(Connection& connection) {
   const std::lock_guard lock(mutex_);
   if (connection.is_ended_) return;
   const Time now = std::chrono::steady_clock::now();
   const bool address_may = vain_calls_[connection.address_].take(1, limits_.vain_calls_of_address, now);
-  if (connection.vain_calls_.take(1, limits_.vain_calls, now) && address_may) return;
+  const bool may = connection.vain_calls_.take(1, limits_.vain_calls, now);
+  if (may && (address_may || connection.vain_calls_.used(limits_.vain_calls, now) <= limits_.few_vain_calls)) return;
   end(connection, "calls that were reset or refused");
 }
 

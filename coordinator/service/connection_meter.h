@@ -26,13 +26,15 @@ struct Allowance {
 };
 
 struct FloodLimits {
-  // Of a connection, as HTTP/2 counts them. There may be as many again that their caller has ended, and that gRPC has
+  // Of a connection, as HTTP/2 counts them. There may be a quarter more that their caller has ended, and that gRPC has
   // not told us of yet.
-  int calls_under_way = 2048;
+  int calls_under_way = 1024;
   // Calls in vain: reset by their caller, refused for want of a token, or of no method. The owner of a connection may
   // end all that it has under way at once.
-  Allowance vain_calls{.burst = 2048, .per_second = 100};
+  Allowance vain_calls{.burst = 1024, .per_second = 100};
   Allowance vain_calls_of_address{.burst = 8192, .per_second = 400};
+  double few_vain_calls =
+      16;  // whose connection has made no more is not the flood of its address: a rank that gives up
   // Received bytes that belong to no call that was served.
   Allowance empty_bytes{.burst = 256.0 * 1024, .per_second = 16.0 * 1024};
 };
@@ -62,8 +64,10 @@ class ConnectionMeter {
    public:
     void end_call() { --calls_; }
     void begin_message() { ++awaited_; }
-    // After begin_message(). Absent: none has come.
-    void end_message(std::optional<std::size_t> bytes);
+    // After begin_message(): it has come.
+    void end_message(std::size_t bytes);
+    // What a call that is refused has sent by then is not for nothing.
+    void note_refusal();
 
    private:
     friend class ConnectionMeter;
@@ -76,7 +80,7 @@ class ConnectionMeter {
     const ino_t inode_;
     const std::string address_;
     // Guarded by the mutex of the meter.
-    AllowanceUse vain_calls_;
+    AllowanceUse vain_calls_, broken_bytes_;
     std::uint64_t received_ = 0, taken_ = 0, credited_before_ = 0;  // when it was last looked at
     double empty_bytes_ = 0;
     bool is_ended_ = false;
@@ -88,6 +92,8 @@ class ConnectionMeter {
   std::shared_ptr<Connection> of(const std::string& peer) const;
   // One more call; ends its connection where that has too many. Connection::end_call() follows.
   void begin_call(Connection& connection);
+  // After begin_message(): none has come, or not all of it.
+  void end_broken_message(Connection& connection);
   // A call in vain; ends its connection where that had too many.
   void note_vain_call(Connection& connection);
   // Looks at what each has received, ends those with too many bytes of no call, and forgets those that are closed. To

@@ -7,7 +7,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include "common/base/error.h"
 #include "common/base/message_text.h"
 #include "coordinator/job/refusal.h"
 
@@ -70,8 +69,7 @@ class HealthService::Watcher final : public RpcCall {
     shown_ = *std::exchange(wanted_, std::nullopt);
     HealthCheckResponse message;
     message.set_status(*shown_);
-    bool is_own = false;
-    EQUIPOISE_CHECK(grpc::SerializationTraits<HealthCheckResponse>::Serialize(message, &bytes_, &is_own).ok());
+    bytes_ = bytes_of(message);
     is_writing_ = true;
     begin_sending();
     StartWrite(&bytes_);
@@ -83,6 +81,7 @@ class HealthService::Watcher final : public RpcCall {
   void OnWriteDone(bool ok) override {
     const std::lock_guard lock(mutex_);
     end_sending();
+    if (ok) note_answer();
     is_writing_ = false;
     if (!ok && !std::exchange(is_over_, true)) end_ = grpc::Status::CANCELLED;
     if (is_over_) return finish();

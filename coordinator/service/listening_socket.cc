@@ -91,9 +91,10 @@ SocketPeer peer_of(const sockaddr_storage& address) {
     return {.text = "ipv4:" + text + ":" + std::to_string(ntohs(found.sin_port)), .address = text};
   }
   const auto& found = reinterpret_cast<const sockaddr_in6&>(address);
-  SocketPeer peer{
-      .text = "ipv6:[" + address_text(AF_INET6, &found.sin6_addr) + "]:" + std::to_string(ntohs(found.sin6_port)),
-      .address = ""};
+  const std::string scope = found.sin6_scope_id == 0 ? "" : "%" + std::to_string(found.sin6_scope_id);
+  SocketPeer peer{.text = "ipv6:[" + address_text(AF_INET6, &found.sin6_addr) + scope +
+                          "]:" + std::to_string(ntohs(found.sin6_port)),
+                  .address = ""};
   in6_addr network = found.sin6_addr;
   constexpr std::size_t kNetworkBytes = 8, kMappedAt = 12;
   if (IN6_IS_ADDR_V4MAPPED(&network)) {

@@ -1,7 +1,5 @@
 #include "coordinator/service/pooled_calls.h"
 
-#include <grpcpp/support/slice.h>
-
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -18,30 +16,28 @@ constexpr std::chrono::seconds kSecond{1};
 // Of one request among all that are kept.
 class KeptBytes {
  public:
-  KeptBytes(std::atomic<std::size_t>& all, std::size_t own) : all_(all), own_(own), sum_(all += own) {}
-  ~KeptBytes() { all_ -= own_; }
+  KeptBytes(std::shared_ptr<std::atomic<std::size_t>> all, std::size_t own)
+      : all_(std::move(all)), own_(own), sum_(*all_ += own) {}
+  ~KeptBytes() { *all_ -= own_; }
   KeptBytes(const KeptBytes&) = delete;
   KeptBytes& operator=(const KeptBytes&) = delete;
   bool is_too_much() const { return sum_ > kMostKeptBytes; }
 
  private:
-  std::atomic<std::size_t>& all_;
+  const std::shared_ptr<std::atomic<std::size_t>> all_;  // a call may outlive the services
   const std::size_t own_, sum_;
 };
 
-Digest digest_of(std::string_view method, const google::protobuf::Message& request) {
+// Of one caller: calls of others wait in turns of their own.
+Digest digest_of(std::string_view method, std::string_view caller, const google::protobuf::Message& request) {
   Sha256 sha256;
   sha256.add_text(method);
+  sha256.add_text(caller);
   sha256.update(request.SerializeAsString());
   return sha256.finish();
 }
 
 }  // namespace
-
-grpc::ByteBuffer bytes_of(const google::protobuf::Message& message) {
-  const grpc::Slice slice(message.SerializeAsString());
-  return {&slice, 1};
-}
 
 void check_size(std::size_t bytes) {
   if (bytes <= kLargestRequest) return;
@@ -113,7 +109,7 @@ void PooledCalls::serve_shared(AnsweredCall& call, const google::protobuf::Messa
     if (kept->is_too_much()) throw too_many_waiting(when_full_);
   });
   if (!refusal.ok()) return call.finish(refusal);
-  const Digest key = digest_of(call.method(), request);
+  const Digest key = digest_of(call.method(), caller, request);
   std::shared_ptr<Batch> batch;
   {
     const std::lock_guard lock(mutex_);

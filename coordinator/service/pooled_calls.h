@@ -39,8 +39,6 @@ struct PooledWork {
   std::function<void(const AdmittedCall&)> body;  // makes the answer
 };
 
-grpc::ByteBuffer bytes_of(const google::protobuf::Message& message);
-
 // May be used from any thread.
 class PooledCalls {
  public:
@@ -54,7 +52,7 @@ class PooledCalls {
              std::function<void(const AdmittedCall&)> body) const;
 
   // A call of people that changes nothing. `make` makes the answer after the call has come in, for all calls of its
-  // method with the same request that wait by then; it throws as a body does.
+  // method and caller with the same request that wait by then; it throws as a body does.
   void serve_shared(AnsweredCall& call, const google::protobuf::Message& request,
                     std::function<grpc::ByteBuffer()> make) const;
 
@@ -70,9 +68,10 @@ class PooledCalls {
 
   CallPool& pool_;
   const Refusal::Code when_full_;
-  mutable std::atomic<std::size_t> bytes_ = 0;             // of all requests that are kept
+  // Of all requests that are kept.
+  const std::shared_ptr<std::atomic<std::size_t>> bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
   mutable std::mutex mutex_;                               // guards the one below, and batches that are in it
-  mutable std::map<Digest, std::shared_ptr<Batch>> open_;  // by method and request
+  mutable std::map<Digest, std::shared_ptr<Batch>> open_;  // by method, caller and request
 };
 
 }  // namespace equipoise::coordinator

@@ -12,7 +12,6 @@
 #include <string_view>
 #include <utility>
 
-#include "common/base/error.h"
 #include "coordinator/job/refusal.h"
 #include "equipoise/v1/error.pb.h"
 
@@ -105,9 +104,7 @@ class ReflectionService::Stream final : public RpcCall {
       return end(status_of(std::make_exception_ptr(
           std::invalid_argument("the bytes of the request are not those of a ServerReflectionRequest"))));
     }
-    bool is_own = false;
-    const ServerReflectionResponse response = service_.answer(request);
-    EQUIPOISE_CHECK(grpc::SerializationTraits<ServerReflectionResponse>::Serialize(response, &bytes_, &is_own).ok());
+    bytes_ = bytes_of(service_.answer(request));
     begin_sending();
     StartWrite(&bytes_);
   }

@@ -1,11 +1,10 @@
 #include "coordinator/service/rpc_call.h"
 
 #include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/support/slice.h>
 
 #include <optional>
 #include <stdexcept>
-
-#include "common/base/error.h"
 
 namespace equipoise::coordinator {
 namespace {
@@ -13,6 +12,11 @@ namespace {
 using MessageBytes = grpc::SerializationTraits<google::protobuf::Message>;
 
 }  // namespace
+
+grpc::ByteBuffer bytes_of(const google::protobuf::Message& message) {
+  const grpc::Slice slice(message.SerializeAsString());
+  return {&slice, 1};
+}
 
 RpcCall::RpcCall(const CallPlace& place)
     : place_(place),
@@ -32,7 +36,11 @@ void RpcCall::begin() {
     was_let_in_ = true;
     return read_message();
   }
-  if (refusal.error_code() == grpc::StatusCode::UNAUTHENTICATED) note_vain_call();
+  if (refusal.error_code() == grpc::StatusCode::UNAUTHENTICATED) {
+    note_vain_call();
+  } else if (connection_ != nullptr) {
+    connection_->note_refusal();
+  }
   note_answer();
   begin_sending();
   Finish(refusal);
@@ -46,7 +54,8 @@ void RpcCall::read_message() {
 
 void RpcCall::OnReadDone(bool ok) {
   wait_.end();
-  if (connection_ != nullptr) connection_->end_message(ok ? std::optional(message_.Length()) : std::nullopt);
+  if (connection_ != nullptr && ok) connection_->end_message(message_.Length());
+  if (connection_ != nullptr && !ok) place_.port.connections.end_broken_message(*connection_);
   if (ok) {
     has_message_ = true;
     return received(message_);
@@ -84,8 +93,7 @@ void AnsweredCall::no_message() {
 }
 
 void AnsweredCall::finish(const grpc::Status& status) {
-  bool is_own = false;
-  if (status.ok()) EQUIPOISE_CHECK(MessageBytes::Serialize(response_, &bytes_, &is_own).ok());
+  if (status.ok()) bytes_ = bytes_of(response_);
   send(status);
 }
 

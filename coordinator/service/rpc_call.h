@@ -17,6 +17,9 @@
 
 namespace equipoise::coordinator {
 
+// A message as a call carries it.
+grpc::ByteBuffer bytes_of(const google::protobuf::Message& message);
+
 // What all calls share. Both outlive them.
 struct CallPort {
   CallWaits& waits;

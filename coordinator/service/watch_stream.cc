@@ -27,8 +27,12 @@ void WatchStream::received(grpc::ByteBuffer& message) {
   try {
     check_size(message.Length());
     const v1::WatchTrainingJobRequest asked = parsed_watch_request(message);
-    context().AddInitialMetadata(kWatchOpenMetadata, "open");
-    StartSendInitialMetadata();
+    {
+      const std::lock_guard lock(mutex_);  // cancelled() may come at any time, and has finished it then
+      if (told_ || end_) return;
+      context().AddInitialMetadata(kWatchOpenMetadata, "open");
+      StartSendInitialMetadata();
+    }
     watchers_.add(*this, asked.id(), asked.after_revision());
   } catch (...) {
     end(status_of(std::current_exception()));
@@ -68,6 +72,7 @@ void WatchStream::finish(const grpc::Status& status) {
 void WatchStream::OnWriteDone(bool ok) {
   const std::lock_guard lock(mutex_);
   end_sending();
+  if (ok) note_answer();
   written_.reset();
   if (!ok) {
     finish(grpc::Status::CANCELLED);

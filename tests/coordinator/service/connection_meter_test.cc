@@ -47,6 +47,13 @@ struct Ends {
     const std::string text(bytes, 'x');
     EXPECT_EQ(::send(theirs.get(), text.data(), bytes, MSG_NOSIGNAL), static_cast<ssize_t>(bytes));
   }
+  void read(std::size_t bytes) const {
+    std::string text(bytes, ' ');
+    for (std::size_t got = 0; got < bytes;) {
+      const ssize_t part = ::recv(ours, text.data(), bytes - got, 0);
+      if (part > 0) got += static_cast<std::size_t>(part);
+    }
+  }
   // Of what was sent, nothing can be read any more where it was ended.
   bool is_ended() const {
     std::array<char, 16> some{};
@@ -61,6 +68,7 @@ struct Ends {
 constexpr FloodLimits kLimits{.calls_under_way = 5,
                               .vain_calls = {.burst = 3, .per_second = 0},
                               .vain_calls_of_address = {.burst = 5, .per_second = 0},
+                              .few_vain_calls = 1,
                               .empty_bytes = {.burst = 1000, .per_second = 0}};
 
 TEST(ConnectionMeter, KnowsAConnectionByWhatGrpcCallsItsEnd) {
@@ -116,7 +124,7 @@ TEST(ConnectionMeter, CallsThatHaveNotEndedHereAreBoundedToo) {
   meter.add(ends.ours, ends.peer);
   ends.send(10);
   const auto connection = meter.of(ends.peer.text);
-  for (int call = 0; call < 10; ++call) meter.begin_call(*connection);
+  for (int call = 0; call < 6; ++call) meter.begin_call(*connection);
   connection->end_call();
   meter.begin_call(*connection);
   EXPECT_FALSE(ends.is_ended());
@@ -130,9 +138,14 @@ TEST(ConnectionMeter, BytesOfMessagesAreNoFlood) {
   for (const Ends* const ends : {&serves, &floods, &awaits}) meter.add(ends->ours, ends->peer);
   const auto served = meter.of(serves.peer.text);
   served->begin_message();
-  served->end_message(5000);
   meter.of(awaits.peer.text)->begin_message();
-  for (const Ends* const ends : {&serves, &floods, &awaits}) ends->send(6000);
+  for (const Ends* const ends : {&serves, &floods, &awaits}) {
+    ends->send(6000);
+    for (int look = 0; look < 10; ++look) meter.look();
+    EXPECT_FALSE(ends->is_ended()) << "what nobody has read may be a message";
+    ends->read(6000);
+  }
+  served->end_message(5000);
   // The kernel takes a moment to hand the bytes over.
   for (int look = 0; look < 10'000 && !floods.is_ended(); ++look) meter.look();
   EXPECT_TRUE(floods.is_ended());
