@@ -11,6 +11,7 @@
 #include "client/doctor/program_checks.h"
 #include "common/base/build_version.h"
 #include "common/base/cache_folder.h"
+#include "common/base/host_port.h"
 
 namespace equipoise {
 namespace {
@@ -65,6 +66,13 @@ std::chrono::system_clock::time_point built_at(const fs::path& program) {
   return std::chrono::time_point_cast<std::chrono::system_clock::duration>(std::chrono::file_clock::to_sys(written));
 }
 
+// Whether ranks can be expected to reach the coordinator at its address here: on other hosts, a loopback address leads
+// elsewhere.
+bool may_reach_from_hosts(const DoctorFlags& flags) {
+  const auto address = parse_host_port(flags.coordinator.address);
+  return flags.hostfile.empty() || !address || !is_loopback_host(address->host);
+}
+
 DoctorFindings examine(const DoctorFlags& flags) {
   const fs::path programs = program_folder();
   DoctorFindings findings = {{Health::kOk, "equipoise", version_text(), ""}};
@@ -79,7 +87,7 @@ DoctorFindings examine(const DoctorFlags& flags) {
   const bool answers = !of_coordinator.empty() && worst_health(of_coordinator) == Health::kOk;
   add(ranks_finding({.worker = programs / "equipoise-worker",
                      .hostfile = flags.hostfile,
-                     .coordinator = answers ? flags.coordinator.address : ""},
+                     .coordinator = answers && may_reach_from_hosts(flags) ? flags.coordinator.address : ""},
                     folder.path()));
   for (const DoctorFinding& finding : of_coordinator) add(finding);
   add(clock_finding(std::chrono::system_clock::now(), built_at(programs / "equipoise"), newest));

@@ -84,11 +84,13 @@ Lock lock_open_file(int descriptor) {
   return errno == EWOULDBLOCK ? Lock::kOfAnother : Lock::kNone;
 }
 
-// Whether what was opened may be written to: nobody has taken it for an abandoned one before it was locked.
-bool is_kept(int descriptor) {
-  struct stat status {};
-  if (lock_open_file(descriptor) == Lock::kOfAnother) return false;
-  return ::fstat(descriptor, &status) == 0 && status.st_nlink > 0;
+// Whether `path` is still the name of what was opened there. Yes, where the file system cannot tell.
+bool is_in_place(int descriptor, const std::filesystem::path& path) {
+  struct stat opened {};
+  struct stat named {};
+  if (::fstat(descriptor, &opened) != 0) return true;
+  if (::lstat(path.c_str(), &named) != 0) return errno != ENOENT;
+  return named.st_ino == opened.st_ino;
 }
 
 // Of `entry`, where nobody has it and it is old enough.
@@ -127,15 +129,42 @@ void remove_abandoned_of_age(const std::filesystem::path& target, std::chrono::s
       folder_of(target), [&](std::string_view name) { return name == target.filename().native(); }, least_age);
 }
 
-// Opened by `open`, from a path that it chooses, until it is one that stays. -1: with errno.
+constexpr int kMostTries = 16;
+
+// Opened by `open`, from a path that it chooses, until it is one that nobody has taken for an abandoned one before it
+// was locked. -1: with errno.
 int open_aside(std::filesystem::path& aside, const std::filesystem::path& target, const auto& open) {
   remove_abandoned_of_age(target, kOfNobody);
-  while (true) {
+  int error = 0;
+  for (int i = 0; i < kMostTries; ++i) {
     aside = name_aside(target);
     const int descriptor = open(aside);
-    if (descriptor < 0 || is_kept(descriptor)) return descriptor;
+    if (descriptor < 0) return descriptor;
+    const bool is_of_another = lock_open_file(descriptor) == Lock::kOfAnother;
+    const bool is_there = is_in_place(descriptor, aside);
+    if (!is_of_another && is_there) return descriptor;
+    error = is_of_another ? EWOULDBLOCK : ENOENT;
+    if (is_there) std::remove(aside.c_str());
     ::close(descriptor);
   }
+  errno = error;
+  return -1;
+}
+
+// Made and opened. -1: with errno, and there is no folder.
+int open_new_folder(const std::filesystem::path& folder) {
+  constexpr mode_t kMode = 0777;  // less the umask
+  for (int i = 0; i < kMostTries; ++i) {
+    if (::mkdir(folder.c_str(), kMode) != 0) return -1;
+    const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor >= 0) return descriptor;
+    if (errno == ENOENT) continue;  // somebody has taken it for an abandoned one
+    const int error = errno;
+    ::rmdir(folder.c_str());
+    errno = error;
+    return -1;
+  }
+  return -1;
 }
 
 }  // namespace
@@ -267,11 +296,7 @@ DurableFolder::DurableFolder(const fs::path& target, Earlier earlier)
   if (earlier == Earlier::kRefused && entry_exists(target_)) {
     throw std::invalid_argument(target.string() + " exists: choose a folder that does not");
   }
-  constexpr mode_t kMode = 0777;  // less the umask
-  descriptor_ = open_aside(aside_, target_, [](const std::filesystem::path& aside) {
-    if (::mkdir(aside.c_str(), kMode) != 0) return -1;
-    return ::open(aside.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  });
+  descriptor_ = open_aside(aside_, target_, open_new_folder);
   if (descriptor_ < 0) {
     const int error = errno;
     if (is_full_disk(error)) refuse_write(target, "cannot be written", error);

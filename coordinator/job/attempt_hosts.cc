@@ -181,6 +181,12 @@ void AttemptSupervisor::watch_hosts(SteadyTime now) {
   if (slots_.total() == 0 && settings_.this_machine.empty()) return;
   const bool asks_nobody = is_shutting_down() || are_launches_held_;
   for (const std::string& host : asks_nobody ? std::vector<std::string>() : host_watch_.questions(now)) {
+    // Without a hostfile nothing is started on other machines: nobody asks them, and a person lifts their cordons.
+    if (!settings_.this_machine.empty() && host != settings_.this_machine) {
+      const bool is_done = !host_watch_.cordon_of(host);
+      host_watch_.note_answer(host, {.has_answered = is_done}, now, table_.clock().wall());
+      continue;
+    }
     try {
       ask(host);
     } catch (const std::exception& error) {  // whatever it is: it is asked again

@@ -59,6 +59,8 @@ void AttemptSupervisor::launch_queued(SteadyTime now) {
     }
     try {
       if (static_cast<int>(attempts_.size()) + kept.places >= settings_.max_running_jobs) {
+        // Nobody makes room for a job that could not start. Its reason stays, as it waits for a place first.
+        if (host_watch_.unused().contains(settings_.this_machine)) return;
         const bool is_made = make_room(record, {.places = 1, .slots = workers}, kept, now);
         const int fewest = record.checked_config().launch.fewest_ranks();
         const bool may_be_fewer = record.job.generation() > 0 && fewest < workers;
@@ -177,6 +179,7 @@ void AttemptSupervisor::launch(JobRecord& record, int workers, std::vector<HostS
   record.step_times.interrupt();
   record.restart_at.reset();
   record.must_leave = false;
+  record.waits_for_room = false;
   record.leave_by.reset();
   record.members.emplace(workers, settings_.lease);
   record.attempt_token = std::move(token);

@@ -101,6 +101,7 @@ void RunOutput::put_final_aside(std::error_code& error) const {
 
 void RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan) {
   check_now();
+  watched_.clear();  // this replaces it, also where it stops half-way and is tried again
   std::error_code error;
   put_final_aside(error);
   for (const char* part : kRunParts) {
@@ -114,6 +115,7 @@ void RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan) {
 RunOutput::Beginnings RunOutput::prepare(const v1::JobSpec& spec, const ShardPlan& plan,
                                          const FoundCheckpoint& checkpoint) {
   check_now();
+  watched_.clear();
   const bool is_here = holds(checkpoint);
   if (!is_here) prepare(spec, plan);
   std::error_code error;

@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 constexpr HostRules kRules{.between_questions = 30s, .most_failures = 3, .window = 3600s};
@@ -385,7 +386,7 @@ TEST_F(MachineThatIsWatched, NothingIsStartedBesideARankThatHasSurvived) {
   EXPECT_THAT(job(id).failure().reason(), HasSubstr(left));
   const auto other = jobs().create(create_request(two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1))).id();
   pass(1s);
-  EXPECT_THAT(job(other).state_reason(), HasSubstr("waiting for this machine; not used: here, where process 1001"));
+  EXPECT_EQ(job(other).state_reason(), "waiting for a free place") << "the first of the queue says what is missing";
   const v1::ListHostsResponse hosts = core_->host_calls().list({});
   ASSERT_EQ(hosts.hosts_size(), 1);
   EXPECT_EQ(hosts.hosts(0).cordon().cause(), v1::CORDON_CAUSE_SURVIVOR);
@@ -397,6 +398,45 @@ TEST_F(MachineThatIsWatched, NothingIsStartedBesideARankThatHasSurvived) {
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_STARTING);
   EXPECT_EQ(job(other).state(), v1::JOB_STATE_STARTING);
   EXPECT_EQ(core_->host_calls().list({}).hosts_size(), 0);
+}
+
+TEST_F(MachineThatIsWatched, NoJobMakesRoomForOneThatCouldNotStart) {
+  const auto stays = running(1);
+  const auto lost = running(1);
+  mpirun_exits(lost, 1);
+  pass(1s);
+  for (int second = 0; second < 12; second += 2) {
+    answer_here("equipoise: process 1000 is there, in state D\n");
+    pass(2s);
+  }
+  settings_.supervisor.max_running_jobs = 1;
+  restart({{.job_id = stays, .generation = 1}});
+  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+  spec.mutable_launch()->set_priority(100);
+  const auto urgent = jobs().create(create_request(spec)).id();
+  pass(1s);
+  EXPECT_EQ(job(stays).state(), v1::JOB_STATE_RUNNING);
+  EXPECT_THAT(job(stays).state_reason(), Not(HasSubstr("higher priority")));
+  EXPECT_EQ(job(urgent).state_reason(), "waiting for a free place");
+}
+
+TEST_F(MachineThatIsWatched, NobodyAsksTheHostsOfAnEarlierHostfile) {
+  store_->set_cordon("node2", StoredCordon{.cause = "SURVIVOR",
+                                           .reason = "process 4711 has survived SIGKILL",
+                                           .since = 0,
+                                           .processes = "4711 0 1 0 survey-1a2b3c4d\n"});
+  restart();
+  for (int second = 0; second < 6; second += 2) pass(2s);
+  EXPECT_THAT(questions(), IsEmpty());
+  ASSERT_EQ(core_->host_calls().list({}).hosts_size(), 1);
+  EXPECT_EQ(core_->host_calls().list({}).hosts(0).cordon().cause(), v1::CORDON_CAUSE_SURVIVOR);
+  v1::UncordonHostRequest again;
+  again.set_name("node2");
+  core_->host_calls().uncordon(again);
+  pass(30s);
+  EXPECT_THAT(questions(), IsEmpty());
+  EXPECT_EQ(core_->host_calls().list({}).hosts_size(), 0);
+  EXPECT_EQ(gauge("equipoise_unanswering_hosts"), 0);
 }
 
 TEST_F(MachineThatIsWatched, APersonMayStartJobsBesideIt) {

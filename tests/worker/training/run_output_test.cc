@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <chrono>
+#include <csignal>
 #include <fstream>
 #include <optional>
 #include <set>
@@ -96,6 +98,21 @@ TEST_F(RunOutputTest, KeepsTheModelBeforeUntilTheNewOneIsWhole) {
   EXPECT_TRUE(fs::exists(temp_ / "out/final.previous/model"));
   output.discard_previous();
   EXPECT_FALSE(fs::exists(temp_ / "out/final.previous"));
+}
+
+TEST_F(RunOutputTest, PreparesAgainWhereItHasStoppedHalfWay) {
+  RunOutput output(config_, "run-1");
+  output.prepare(spec_, ShardPlan());
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  EXPECT_THROW(output.prepare(spec_, ShardPlan()), std::runtime_error);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_FALSE(fs::exists(temp_ / "out/job.yaml"));
+  output.prepare(spec_, ShardPlan());
+  EXPECT_TRUE(fs::exists(temp_ / "out/job.yaml"));
 }
 
 // Whoever ran out of room moved them to another disk.
