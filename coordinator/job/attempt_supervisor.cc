@@ -358,7 +358,7 @@ void AttemptSupervisor::settle_unconfirmed(SteadyTime now) {
     const bool all_have_exited = record != nullptr && record->members && record->members->all_registered() &&
                                  record->members->unconfirmed().empty() && record->members->none_running(now);
     if (!all_have_exited && now < attempt.unconfirmed_until && !is_shutting_down_) continue;
-    if (record != nullptr && record->members) end_unconfirmed(*record, attempt);
+    if (record != nullptr) end_unconfirmed(*record, attempt);
     suspect_hosts(record, attempt);
     settled.push_back(key);
   }
@@ -366,10 +366,12 @@ void AttemptSupervisor::settle_unconfirmed(SteadyTime now) {
 }
 
 void AttemptSupervisor::end_unconfirmed(JobRecord& record, const LiveAttempt& attempt) {
-  const std::string hosts = unconfirmed_hosts(*record.members, attempt.hosts);
+  // Of an attempt that was found and not taken over, as its job was RECOVERING, nobody knows the ranks.
+  const std::string hosts =
+      record.members ? unconfirmed_hosts(*record.members, attempt.hosts) : host_names(attempt.hosts);
   const v1::JobState state = record.intended().state;
   if (state == v1::JOB_STATE_CANCELLING) return end_job(*attempt.exit, hosts, false);
-  if (hosts.empty()) return;
+  if (hosts.empty() || !record.members) return;
   const std::string sentence = "the end of its processes on " + hosts +
                                " could not be confirmed: they end by themselves without the coordinator, and hosts are "
                                "used again once they answer";

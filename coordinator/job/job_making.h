@@ -11,6 +11,7 @@
 #include "common/config/job_config.h"
 #include "coordinator/job/job_fork.h"
 #include "coordinator/job/output_folders.h"
+#include "coordinator/store/database.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {
@@ -27,7 +28,20 @@ struct JobMaking {
   std::optional<OutputLock> lock = {};
 };
 
-// For a CreateTrainingJobRequest or a ForkTrainingJobRequest.
+// Of the exception that is handled, where a record was stored: whether the next coordinator may find it all the same.
+// Of a commit that the disk did not confirm nobody knows whether it is there.
+inline bool may_be_stored() {
+  try {
+    throw;
+  } catch (const StoreError& error) {
+    return error.cause() == StoreError::Cause::kOther;
+  } catch (...) {
+    return false;
+  }
+}
+
+// For a CreateTrainingJobRequest or a ForkTrainingJobRequest. Links of a job that may be stored stay: should it not be
+// there, the next coordinator removes them (remove_unused_links).
 //   core  core.look(call) and core.change(call) return call(TrainingJobs&), which nobody else calls meanwhile, or throw
 //         where nobody waits for the answer any more; change() is for what is stored. core.end(call) is the same
 //         whoever waits. core.reach(file) is called before files of one more place are asked for, which no other part
@@ -53,7 +67,7 @@ v1::TrainingJob make_job(Core& core, const Request& request, const std::string& 
     return core.change([&](auto& jobs) { return jobs.finish(request, making); });
   } catch (...) {
     making.lock.reset();
-    if (making.links) remove_links(making.links->folder());
+    if (making.links && !may_be_stored()) remove_links(making.links->folder());
     core.end([&](auto& jobs) { jobs.abandon(making); });
     throw;
   }

@@ -234,13 +234,8 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
 void WorkerCalls::end_of_all_ranks(JobRecord& record) {
   const RanksFinished finished{.world_size = record.members->world_size(),
                                .stopped_early = early_stop_sentence(*record.training)};
-  if (record.lifecycle.launched_by == LaunchedBy::kCoordinator) {
-    table_.apply(record, finished,
-                 [&record](v1::TrainingJob& job) { job.set_ledger_chain(record.training->ledger_chain); });
-    return;
-  }
-  // No exit of an mpirun follows, should the rank be killed before this can be stored: it is stored later. Until then
-  // the rank says it again.
+  // Should the rank be killed before this can be stored, nobody says it again, and the mpirun may never exit: it is
+  // stored later, and its processes are ended. Until then the rank says it again.
   record.job.set_ledger_chain(record.training->ledger_chain);
   table_.settle(record, finished);
   table_.store_unstored(record);

@@ -176,7 +176,9 @@ void SimulatedGang::start(JobController& core) {
   plan_ = answer->plan();
   changes_ = answer->settings_changes();
   asked_evaluations_ = {answer->evaluation_steps().begin(), answer->evaluation_steps().end()};
-  job_.check_due(world_, *plan_, asked_evaluations_);
+  // The answer to a repeat is the first one: of what was asked for between them, heartbeats tell.
+  const bool is_told_later = core.table().find(launch_.attempt.job_id).job.open_requests().evaluations() > 0;
+  if (!is_told_later) job_.check_due(world_, *plan_, asked_evaluations_);
   if (world_.planted.ranks_forget_evaluations) asked_evaluations_.clear();
   step_ = first;
 }
