@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <stdexcept>
 #include <system_error>
 
 namespace equipoise {
@@ -29,18 +30,24 @@ void throw_write_fault(const std::string& message, int error) {
   throw std::runtime_error(text);
 }
 
-void write_all(int descriptor, std::string& bytes, const std::string& message) {
-  std::size_t done = 0;
-  int error = 0;
-  while (done < bytes.size() && error == 0) {
-    const ssize_t written = ::write(descriptor, bytes.data() + done, bytes.size() - done);
-    if (written >= 0) {
-      done += static_cast<std::size_t>(written);
-    } else if (errno != EINTR) {
-      error = errno;
-    }
+void throw_open_fault(const std::string& message, int error) {
+  if (is_full_disk(error)) throw_write_fault(message, error);
+  throw std::invalid_argument(message + ": " + std::generic_category().message(error));
+}
+
+int write_rest(int descriptor, std::string_view& rest) {
+  while (!rest.empty()) {
+    const ssize_t written = ::write(descriptor, rest.data(), rest.size());
+    if (written < 0 && errno != EINTR) return errno;
+    if (written > 0) rest.remove_prefix(static_cast<std::size_t>(written));
   }
-  bytes.erase(0, done);
+  return 0;
+}
+
+void write_all(int descriptor, std::string& bytes, const std::string& message) {
+  std::string_view rest = bytes;
+  const int error = write_rest(descriptor, rest);
+  bytes.erase(0, bytes.size() - rest.size());
   if (error != 0) throw_write_fault(message, error);
 }
 

@@ -28,6 +28,13 @@ bool is_full_disk(const std::exception& failure);
 // follow `message`.
 [[noreturn]] void throw_write_fault(const std::string& message, int error);
 
+// Of a file that somebody has named, and that cannot be opened or made: where the disk is full as throw_write_fault(),
+// else std::invalid_argument with the same words.
+[[noreturn]] void throw_open_fault(const std::string& message, int error);
+
+// Writes to an open file, and takes from the beginning of `rest` what is written. 0, or the errno that has ended it.
+int write_rest(int descriptor, std::string_view& rest);
+
 // Writes to an open file and takes from the beginning of `bytes` what is written, also where it throws, as
 // throw_write_fault() does: the same call goes on there.
 void write_all(int descriptor, std::string& bytes, const std::string& message);
@@ -35,5 +42,11 @@ void write_all(int descriptor, std::string& bytes, const std::string& message);
 // Somebody who waits for room: calls `work` again, later, as long as it throws what is_full_disk(). The work goes on
 // where it was, or is done from its beginning again. What else it throws is passed on.
 using DiskPatience = std::function<void(const std::function<void()>& work)>;
+
+// `work`, with the patience that there is; an empty one is none.
+template <typename Work>
+void do_with(const DiskPatience& patience, const Work& work) {
+  patience ? patience(work) : work();
+}
 
 }  // namespace equipoise

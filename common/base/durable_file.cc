@@ -211,8 +211,7 @@ DurableFile::DurableFile(std::filesystem::path path)
       })) {
   if (descriptor_ >= 0) return;
   const int error = errno;
-  if (is_full_disk(error)) refuse_write(path_, "cannot be written", error);
-  throw std::invalid_argument(path_.string() + ": cannot be written: " + std::generic_category().message(error));
+  throw_open_fault(path_.string() + ": cannot be written", error);
 }
 
 DurableFile::~DurableFile() {
@@ -221,12 +220,8 @@ DurableFile::~DurableFile() {
 }
 
 void DurableFile::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) refuse_write(path_, "cannot be written");
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
+  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (const int error = write_rest(descriptor_, rest)) refuse_write(path_, "cannot be written", error);
 }
 
 void DurableFile::flush() {

@@ -8,8 +8,10 @@
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
+#include <string_view>
 
 #include "common/base/descriptor.h"
+#include "common/base/disk_fault.h"
 
 namespace equipoise {
 namespace {
@@ -69,12 +71,9 @@ std::string read_secret_file(const std::filesystem::path& file, std::uintmax_t m
 void write_secret_file(const std::filesystem::path& file, const std::string& content) {
   const Descriptor made(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
   if (made.get() < 0) refuse_secret(file, std::string("cannot be made: ") + std::strerror(errno));
-  std::size_t written = 0;
-  while (written < content.size()) {
-    const ssize_t count = ::write(made.get(), content.data() + written, content.size() - written);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) refuse_secret(file, std::string("cannot be written: ") + std::strerror(errno));
-    written += static_cast<std::size_t>(count);
+  std::string_view rest = content;
+  if (const int error = write_rest(made.get(), rest)) {
+    refuse_secret(file, std::string("cannot be written: ") + std::strerror(error));
   }
 }
 

@@ -20,9 +20,7 @@ constexpr std::chrono::milliseconds kLate{500};
 
 [[noreturn]] void refuse_file(const std::filesystem::path& path, const char* what) {
   const int error = errno;
-  const std::string text = path.string() + ": " + what;
-  if (is_full_disk(error)) throw_write_fault(text, error);
-  throw std::invalid_argument(text + ": " + std::strerror(error));
+  throw_open_fault(path.string() + ": " + what, error);
 }
 
 }  // namespace
@@ -91,7 +89,7 @@ void LedgerWriter::hash_pending() {
 }
 
 void LedgerWriter::write_pending() {
-  patience_ ? patience_([this] { try_to_write(); }) : try_to_write();
+  do_with(patience_, [this] { try_to_write(); });
 }
 
 void LedgerWriter::try_to_write() {
@@ -193,7 +191,7 @@ LedgerPosition LedgerWriter::end(const LedgerEnd& end) {
   const auto sync = [this] {
     if (::fsync(file_.get()) != 0) throw_write_fault(path_.string() + ": cannot be brought to disk", errno);
   };
-  patience_ ? patience_(sync) : sync();
+  do_with(patience_, sync);
   return {.bytes = sealed_bytes_, .chain = sealed_};
 }
 

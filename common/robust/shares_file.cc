@@ -353,7 +353,7 @@ void SharesWriter::write_open() {
         write_at(index_.get(), row_bytes, blocks_ * kRowBytes);
     if (!is_done) throw_write_fault(path_.string() + ": cannot be written", errno);
   };
-  patience_ ? patience_(put) : put();
+  do_with(patience_, put);
   written_ = std::ssize(bytes);
   is_changed_ = false;
 }

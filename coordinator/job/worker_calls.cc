@@ -276,15 +276,18 @@ void WorkerCalls::report_metrics(const v1::ReportMetricsRequest& request) {
   // On record before ranks go on: a later attempt makes again what people have asked for where this line of
   // metrics.jsonl is cut off, and only there.
   const bool is_of_people = is_evaluation && (was_asked || record.job.open_requests().has_evaluation_step());
-  if (is_of_people) table_.check_room();
-  v1::TrainingJob job = record.job;
-  apply_metrics(job, request);
-  if (was_asked) note_asked_evaluation(job, request.step());
-  set_time_left(job, record.training->plan);
+  const auto apply = [&](v1::TrainingJob& job) {
+    apply_metrics(job, request);
+    if (was_asked) note_asked_evaluation(job, request.step());
+    set_time_left(job, record.training->plan);
+  };
   if (is_of_people) {
+    table_.check_room();
+    v1::TrainingJob job = record.job;
+    apply(job);
     table_.replace(record, std::move(job));
   } else {
-    record.job = std::move(job);
+    apply(record.job);
     table_.bump_revision(record);
   }
   table_.metrics().show_report(record.job, request);

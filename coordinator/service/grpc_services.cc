@@ -9,7 +9,6 @@
 #include "common/base/error.h"
 #include "coordinator/job/job_making.h"
 #include "coordinator/job/refusal.h"
-#include "coordinator/service/pooled_calls.h"
 #include "coordinator/service/watch_stream.h"
 
 namespace equipoise::coordinator {
@@ -77,83 +76,56 @@ void TrainingJobService::add_making(CallTable& calls, const char* method) {
   });
 }
 
-template <typename Request, typename Response, typename Call>
-void TrainingJobService::add_reader(CallTable& calls, const char* method, Call call) {
-  calls.add_unary<Request, Response>(kJobService, method, boundary_, [this, call](UnaryCall<Request, Response>& asked) {
-    calls_.serve_shared(asked, asked.request, [this, call, &asked] {
-      return bytes_of(shared_.read([&](JobController& core) -> Response { return call(core, asked.request); }));
-    });
-  });
-}
-
-template <typename Request, typename Response, typename Call>
-void TrainingJobService::add_change(CallTable& calls, const char* method, Call call) {
-  calls.add_unary<Request, Response>(kJobService, method, boundary_, [this, call](UnaryCall<Request, Response>& asked) {
-    calls_.serve(asked, asked.request, [this, call, &asked](const AdmittedCall& admitted) {
-      asked.response =
-          shared_.run([&](JobController& core) -> Response { return call(core, asked.request, admitted.name()); });
-      shared_.wake();
-    });
-  });
-}
-
 void TrainingJobService::add_to(CallTable& calls) {
-  add_readers(calls);
-  add_changes(calls);
+  const PeopleCalls people(calls, kJobService, boundary_, calls_, shared_);
+  add_readers(people);
+  add_changes(people);
+  add_making<v1::CreateTrainingJobRequest>(calls, "CreateTrainingJob");
+  add_making<v1::ForkTrainingJobRequest>(calls, "ForkTrainingJob");
   calls.add(kJobService, "WatchTrainingJob", boundary_,
             [this](const CallPlace& place) { return new WatchStream(place, shared_.watchers()); });
 }
 
-void TrainingJobService::add_readers(CallTable& calls) {
-  add_reader<v1::GetTrainingJobRequest, v1::TrainingJob>(
-      calls, "GetTrainingJob",
+void TrainingJobService::add_readers(const PeopleCalls& people) {
+  people.add_reader<v1::GetTrainingJobRequest, v1::TrainingJob>(
+      "GetTrainingJob",
       [](JobController& core, const auto& request) { return core.training_jobs().get(request.id()); });
-  add_reader<v1::ListTrainingJobsRequest, v1::ListTrainingJobsResponse>(
-      calls, "ListTrainingJobs",
-      [](JobController& core, const auto& request) { return core.training_jobs().list(request); });
-  add_reader<v1::ListGroupWeightsRequest, v1::ListGroupWeightsResponse>(
-      calls, "ListGroupWeights",
+  people.add_reader<v1::ListTrainingJobsRequest, v1::ListTrainingJobsResponse>(
+      "ListTrainingJobs", [](JobController& core, const auto& request) { return core.training_jobs().list(request); });
+  people.add_reader<v1::ListGroupWeightsRequest, v1::ListGroupWeightsResponse>(
+      "ListGroupWeights",
       [](JobController& core, const auto& request) { return core.training_jobs().group_weights(request); });
-  add_reader<v1::ListRanksRequest, v1::ListRanksResponse>(
-      calls, "ListRanks", [](JobController& core, const auto& request) { return core.training_jobs().ranks(request); });
-  add_reader<v1::ListAttemptsRequest, v1::ListAttemptsResponse>(
-      calls, "ListAttempts", [](JobController& core, const auto& request) { return core.history().attempts(request); });
-  add_reader<v1::ListCheckpointsRequest, v1::ListCheckpointsResponse>(
-      calls, "ListCheckpoints",
-      [](JobController& core, const auto& request) { return core.history().checkpoints(request); });
-  add_reader<v1::ListEventsRequest, v1::ListEventsResponse>(
-      calls, "ListEvents", [](JobController& core, const auto& request) { return core.history().events(request); });
+  people.add_reader<v1::ListRanksRequest, v1::ListRanksResponse>(
+      "ListRanks", [](JobController& core, const auto& request) { return core.training_jobs().ranks(request); });
+  people.add_reader<v1::ListAttemptsRequest, v1::ListAttemptsResponse>(
+      "ListAttempts", [](JobController& core, const auto& request) { return core.history().attempts(request); });
+  people.add_reader<v1::ListCheckpointsRequest, v1::ListCheckpointsResponse>(
+      "ListCheckpoints", [](JobController& core, const auto& request) { return core.history().checkpoints(request); });
+  people.add_reader<v1::ListEventsRequest, v1::ListEventsResponse>(
+      "ListEvents", [](JobController& core, const auto& request) { return core.history().events(request); });
 }
 
-void TrainingJobService::add_changes(CallTable& calls) {
-  add_making<v1::CreateTrainingJobRequest>(calls, "CreateTrainingJob");
-  add_making<v1::ForkTrainingJobRequest>(calls, "ForkTrainingJob");
-  add_change<v1::CancelTrainingJobRequest, v1::TrainingJob>(
-      calls, "CancelTrainingJob", [](JobController& core, const auto& request, const std::string& /*caller*/) {
-        return core.training_jobs().cancel(request);
-      });
-  add_change<v1::PauseTrainingJobRequest, v1::TrainingJob>(
-      calls, "PauseTrainingJob", [](JobController& core, const auto& request, const std::string& /*caller*/) {
-        return core.training_jobs().pause(request);
-      });
-  add_change<v1::ResumeTrainingJobRequest, v1::TrainingJob>(
-      calls, "ResumeTrainingJob", [](JobController& core, const auto& request, const std::string& /*caller*/) {
-        return core.training_jobs().resume(request);
-      });
-  add_change<v1::CheckpointTrainingJobRequest, v1::TrainingJob>(
-      calls, "CheckpointTrainingJob", [](JobController& core, const auto& request, const std::string& /*caller*/) {
-        return core.training_jobs().checkpoint(request);
-      });
-  add_change<v1::EvaluateTrainingJobRequest, v1::TrainingJob>(
-      calls, "EvaluateTrainingJob", [](JobController& core, const auto& request, const std::string& /*caller*/) {
-        return core.training_jobs().evaluate(request);
-      });
-  add_change<v1::UpdateTrainingJobRequest, v1::TrainingJob>(
-      calls, "UpdateTrainingJob", [](JobController& core, const auto& request, const std::string& caller) {
+void TrainingJobService::add_changes(const PeopleCalls& people) {
+  people.add_change<v1::CancelTrainingJobRequest, v1::TrainingJob>(
+      "CancelTrainingJob",
+      [](JobController& core, const auto& request) { return core.training_jobs().cancel(request); });
+  people.add_change<v1::PauseTrainingJobRequest, v1::TrainingJob>(
+      "PauseTrainingJob", [](JobController& core, const auto& request) { return core.training_jobs().pause(request); });
+  people.add_change<v1::ResumeTrainingJobRequest, v1::TrainingJob>(
+      "ResumeTrainingJob",
+      [](JobController& core, const auto& request) { return core.training_jobs().resume(request); });
+  people.add_change<v1::CheckpointTrainingJobRequest, v1::TrainingJob>(
+      "CheckpointTrainingJob",
+      [](JobController& core, const auto& request) { return core.training_jobs().checkpoint(request); });
+  people.add_change<v1::EvaluateTrainingJobRequest, v1::TrainingJob>(
+      "EvaluateTrainingJob",
+      [](JobController& core, const auto& request) { return core.training_jobs().evaluate(request); });
+  people.add_change<v1::UpdateTrainingJobRequest, v1::TrainingJob>(
+      "UpdateTrainingJob", [](JobController& core, const auto& request, const std::string& caller) {
         return core.training_jobs().update(request, caller);
       });
-  add_change<v1::DeleteTrainingJobRequest, google::protobuf::Empty>(
-      calls, "DeleteTrainingJob", [](JobController& core, const auto& request, const std::string& /*caller*/) {
+  people.add_change<v1::DeleteTrainingJobRequest, google::protobuf::Empty>(
+      "DeleteTrainingJob", [](JobController& core, const auto& request) {
         core.training_jobs().remove(request);
         return google::protobuf::Empty();
       });

@@ -6,6 +6,7 @@
 #include "coordinator/service/call_pool.h"
 #include "coordinator/service/call_table.h"
 #include "coordinator/service/file_pool.h"
+#include "coordinator/service/people_calls.h"
 #include "coordinator/service/pooled_calls.h"
 #include "coordinator/service/shared_controller.h"
 #include "equipoise/v1/training.pb.h"
@@ -24,17 +25,11 @@ class TrainingJobService {
   void add_to(CallTable& calls);
 
  private:
-  void add_readers(CallTable& calls);
-  void add_changes(CallTable& calls);
+  static void add_readers(const PeopleCalls& people);
+  static void add_changes(const PeopleCalls& people);
   // Of a call that makes a job: on a thread for files, and on the core in between.
   template <typename Request>
   void add_making(CallTable& calls, const char* method);
-  // call(JobController&, const Request&) makes the answer, and changes nothing.
-  template <typename Request, typename Response, typename Call>
-  void add_reader(CallTable& calls, const char* method, Call call);
-  // call(JobController&, const Request&, caller's name) changes something, and makes the answer.
-  template <typename Request, typename Response, typename Call>
-  void add_change(CallTable& calls, const char* method, Call call);
 
   SharedController& shared_;
   const RpcBoundary boundary_;

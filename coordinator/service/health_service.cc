@@ -1,10 +1,7 @@
 #include "coordinator/service/health_service.h"
 
-#include <grpcpp/impl/codegen/proto_utils.h>
-
 #include <exception>
 #include <optional>
-#include <stdexcept>
 #include <utility>
 
 #include "common/base/message_text.h"
@@ -43,9 +40,10 @@ class HealthService::Watcher final : public RpcCall {
  private:
   void received(grpc::ByteBuffer& message) override {
     HealthCheckRequest request;
-    if (!grpc::SerializationTraits<HealthCheckRequest>::Deserialize(&message, &request).ok()) {
-      return end(status_of(std::make_exception_ptr(
-          std::invalid_argument("the bytes of the request are not those of a HealthCheckRequest"))));
+    try {
+      parse(message, request);
+    } catch (...) {
+      return end(status_of(std::current_exception()));
     }
     if (!health_.services_.contains(request.service())) return show(HealthCheckResponse::SERVICE_UNKNOWN);
     const std::lock_guard lock(health_.mutex_);

@@ -37,6 +37,14 @@ Digest digest_of(std::string_view method, std::string_view caller, const google:
   return sha256.finish();
 }
 
+// As PooledWork::enter.
+auto person_of(const RpcCall& call, std::size_t bytes) {
+  return [&call, bytes](const AdmittedCall& /*admitted*/) {
+    check_size(bytes);
+    return caller_of(call);
+  };
+}
+
 }  // namespace
 
 void check_size(std::size_t bytes) {
@@ -55,15 +63,23 @@ Refusal too_many_waiting(Refusal::Code code) {
   return {code, ErrorReason::kLimitReached, "too many calls are waiting for an answer; try again later", kSecond};
 }
 
-void PooledCalls::serve(AnsweredCall& call, PooledWork work) const {
-  const auto kept = std::make_shared<const KeptBytes>(bytes_, work.bytes);
-  std::string caller;
+std::optional<PooledCalls::Entered> PooledCalls::enter(
+    AnsweredCall& call, std::size_t bytes, const std::function<std::string(const AdmittedCall&)>& check) const {
+  const auto kept = std::make_shared<const KeptBytes>(bytes_, bytes);
+  Entered entered{.caller = {}, .kept = kept};
   const grpc::Status refusal = call.boundary().let_in(call.method(), [&] {
-    caller = work.enter(call.admitted());
+    entered.caller = check(call.admitted());
     if (kept->is_too_much()) throw too_many_waiting(when_full_);
   });
-  if (!refusal.ok()) return call.finish(refusal);
-  const bool is_taken = pool_.run(caller, [&call, kept, body = std::move(work.body)] {
+  if (refusal.ok()) return entered;
+  call.finish(refusal);
+  return std::nullopt;
+}
+
+void PooledCalls::serve(AnsweredCall& call, PooledWork work) const {
+  const std::optional<Entered> entered = enter(call, work.bytes, work.enter);
+  if (!entered) return;
+  const bool is_taken = pool_.run(entered->caller, [&call, kept = entered->kept, body = std::move(work.body)] {
     call.finish(call.boundary().answer(call.method(), [&] { body(call.admitted()); }));
   });
   if (is_taken) return;
@@ -73,11 +89,7 @@ void PooledCalls::serve(AnsweredCall& call, PooledWork work) const {
 void PooledCalls::serve(AnsweredCall& call, const google::protobuf::Message& request,
                         std::function<void(const AdmittedCall&)> body) const {
   const std::size_t bytes = request.ByteSizeLong();
-  const auto enter = [&call, bytes](const AdmittedCall& /*admitted*/) {
-    check_size(bytes);
-    return caller_of(call);
-  };
-  serve(call, {.bytes = bytes, .enter = enter, .body = std::move(body)});
+  serve(call, {.bytes = bytes, .enter = person_of(call, bytes), .body = std::move(body)});
 }
 
 PooledCalls::Batch PooledCalls::close(const Digest& key, const std::shared_ptr<Batch>& batch) const {
@@ -101,27 +113,21 @@ void PooledCalls::answer(const Batch& batch, const std::function<grpc::ByteBuffe
 void PooledCalls::serve_shared(AnsweredCall& call, const google::protobuf::Message& request,
                                std::function<grpc::ByteBuffer()> make) const {
   const std::size_t bytes = request.ByteSizeLong();
-  const auto kept = std::make_shared<const KeptBytes>(bytes_, bytes);
-  std::string caller;
-  const grpc::Status refusal = call.boundary().let_in(call.method(), [&] {
-    check_size(bytes);
-    caller = caller_of(call);
-    if (kept->is_too_much()) throw too_many_waiting(when_full_);
-  });
-  if (!refusal.ok()) return call.finish(refusal);
-  const Digest key = digest_of(call.method(), caller, request);
+  const std::optional<Entered> entered = enter(call, bytes, person_of(call, bytes));
+  if (!entered) return;
+  const Digest key = digest_of(call.method(), entered->caller, request);
   std::shared_ptr<Batch> batch;
   {
     const std::lock_guard lock(mutex_);
     std::shared_ptr<Batch>& open = open_[key];
     const bool is_first = open == nullptr || open->size() >= kMostOfBatch;
     if (is_first) open = std::make_shared<Batch>();
-    open->push_back({.call = &call, .kept = kept});
+    open->push_back({.call = &call, .kept = entered->kept});
     if (!is_first) return;
     batch = open;
   }
   const bool is_taken =
-      pool_.run(caller, [this, key, batch, make = std::move(make)] { answer(close(key, batch), make); });
+      pool_.run(entered->caller, [this, key, batch, make = std::move(make)] { answer(close(key, batch), make); });
   if (is_taken) return;
   answer(close(key, batch), [this]() -> grpc::ByteBuffer { throw too_many_waiting(when_full_); });
 }

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,6 +58,13 @@ class PooledCalls {
                     std::function<grpc::ByteBuffer()> make) const;
 
  private:
+  struct Entered {
+    std::string caller;                // whose turns it takes
+    std::shared_ptr<const void> kept;  // until it is answered
+  };
+  // Nothing: it was refused, and is finished.
+  std::optional<Entered> enter(AnsweredCall& call, std::size_t bytes,
+                               const std::function<std::string(const AdmittedCall&)>& check) const;
   struct SharedCall {
     AnsweredCall* call;
     std::shared_ptr<const void> kept;  // until the call is answered

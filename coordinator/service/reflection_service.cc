@@ -2,12 +2,10 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
-#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <algorithm>
 #include <exception>
 #include <set>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -100,9 +98,10 @@ class ReflectionService::Stream final : public RpcCall {
                   "this stream has had " + std::to_string(kMostAnswers) + " answers, as many as one may"))));
     }
     ServerReflectionRequest request;
-    if (!grpc::SerializationTraits<ServerReflectionRequest>::Deserialize(&message, &request).ok()) {
-      return end(status_of(std::make_exception_ptr(
-          std::invalid_argument("the bytes of the request are not those of a ServerReflectionRequest"))));
+    try {
+      parse(message, request);
+    } catch (...) {
+      return end(status_of(std::current_exception()));
     }
     bytes_ = bytes_of(service_.answer(request));
     begin_sending();

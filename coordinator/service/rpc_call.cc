@@ -7,15 +7,17 @@
 #include <stdexcept>
 
 namespace equipoise::coordinator {
-namespace {
-
-using MessageBytes = grpc::SerializationTraits<google::protobuf::Message>;
-
-}  // namespace
 
 grpc::ByteBuffer bytes_of(const google::protobuf::Message& message) {
   const grpc::Slice slice(message.SerializeAsString());
   return {&slice, 1};
+}
+
+void parse(grpc::ByteBuffer& bytes, google::protobuf::Message& message) {
+  const bool is_one = grpc::SerializationTraits<google::protobuf::Message>::Deserialize(&bytes, &message).ok();
+  bytes.Clear();
+  if (is_one) return;
+  throw std::invalid_argument("the bytes of the request are not those of a " + message.GetDescriptor()->name());
 }
 
 RpcCall::RpcCall(const CallPlace& place)
@@ -80,12 +82,9 @@ void RpcCall::note_vain_call() {
 }
 
 void AnsweredCall::received(grpc::ByteBuffer& message) {
-  const bool is_one = MessageBytes::Deserialize(&message, &request_).ok();
-  message.Clear();
-  if (is_one) return answer();
-  finish(boundary().answer(method(), [this] {
-    throw std::invalid_argument("the bytes of the request are not those of a " + request_.GetDescriptor()->name());
-  }));
+  const grpc::Status refusal = boundary().let_in(method(), [&] { parse(message, request_); });
+  if (!refusal.ok()) return finish(refusal);
+  answer();
 }
 
 void AnsweredCall::no_message() {

@@ -19,6 +19,8 @@ namespace equipoise::coordinator {
 
 // A message as a call carries it.
 grpc::ByteBuffer bytes_of(const google::protobuf::Message& message);
+// The message in `bytes`, which are gone then. Throws std::invalid_argument where they are not those of one.
+void parse(grpc::ByteBuffer& bytes, google::protobuf::Message& message);
 
 // What all calls share. Both outlive them.
 struct CallPort {

@@ -175,13 +175,13 @@ void SharedController::refuse_if_lost() const {
                 loss_ + ": nothing is taken any more, as it would be lost; stop the coordinator, and start it again");
 }
 
-void SharedController::note_loss() {
-  if (loss_.empty() && state_.loss) loss_ = state_.loss();
+void SharedController::note_loss(const std::string& loss) {
+  if (loss_.empty()) loss_ = loss;
   if (!loss_.empty()) is_storing_ = false;
 }
 
 void SharedController::look_for_loss() {
-  note_loss();
+  if (loss_.empty() && state_.loss) note_loss(state_.loss());
   refuse_if_lost();
 }
 
@@ -209,8 +209,7 @@ SharedController::StateLook SharedController::look_at_state() {
 }
 
 void SharedController::keep_state(const std::string& loss) {
-  if (loss_.empty()) loss_ = loss;
-  if (!loss_.empty()) is_storing_ = false;
+  note_loss(loss);
   if (loss_.empty() || is_loss_told_) return;
   is_loss_told_ = true;
   spdlog::error(

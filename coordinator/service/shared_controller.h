@@ -150,7 +150,7 @@ class SharedController {
   void tell_watchers();
   // The caller has mutex_.
   void refuse_if_lost() const;
-  void note_loss();
+  void note_loss(const std::string& loss);   // empty: there is none
   void look_for_loss();                      // and refuses
   void keep_state(const std::string& loss);  // from the timer's thread
   // Holds the core after a write that failed. True where the bytes of the reserve are free now, for another try.

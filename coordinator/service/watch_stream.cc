@@ -1,32 +1,18 @@
 #include "coordinator/service/watch_stream.h"
 
-#include <grpcpp/support/slice.h>
-
 #include <exception>
-#include <stdexcept>
 #include <utility>
 
 #include "common/protocol/reconnection.h"
 #include "coordinator/service/pooled_calls.h"
 
 namespace equipoise::coordinator {
-namespace {
-
-v1::WatchTrainingJobRequest parsed_watch_request(const grpc::ByteBuffer& bytes) {
-  v1::WatchTrainingJobRequest request;
-  grpc::Slice slice;
-  if (!bytes.DumpToSingleSlice(&slice).ok() || !request.ParseFromArray(slice.begin(), static_cast<int>(slice.size()))) {
-    throw std::invalid_argument("the bytes of the request are not those of a WatchTrainingJobRequest");
-  }
-  return request;
-}
-
-}  // namespace
 
 void WatchStream::received(grpc::ByteBuffer& message) {
   try {
     check_size(message.Length());
-    const v1::WatchTrainingJobRequest asked = parsed_watch_request(message);
+    v1::WatchTrainingJobRequest asked;
+    parse(message, asked);
     {
       const std::lock_guard lock(mutex_);  // cancelled() may come at any time, and has finished it then
       if (told_ || end_) return;

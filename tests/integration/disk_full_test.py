@@ -63,7 +63,7 @@ def is_serving(address):
     return answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-class FullDisk(programs.ProgramTest):
+class FullDisk(programs.ServiceTest):
     STEPS = 400
 
     def setUp(self):
@@ -105,12 +105,6 @@ class FullState(FullDisk):
     def start(self):
         self.coordinator = programs.Coordinator(self.folder / "state")
         self.addCleanup(self.coordinator.stop)
-
-    def jobs(self, *arguments):
-        return self.succeed("equipoise", "jobs", *arguments, "--coordinator", self.coordinator.address)
-
-    def job(self, job_id):
-        return json.loads(self.jobs("get", job_id, "--json"))
 
     def training_job(self, job_file):
         """A job of two ranks that has done a step."""
@@ -263,12 +257,6 @@ class FullOutput(FullDisk):
         self.disk = Disk(self, self.folder / "out", size)
         self.coordinator = programs.Coordinator(self.folder / "state")
         self.addCleanup(self.coordinator.stop)
-
-    def jobs(self, *arguments):
-        return self.succeed("equipoise", "jobs", *arguments, "--coordinator", self.coordinator.address)
-
-    def job(self, job_id):
-        return json.loads(self.jobs("get", job_id, "--json"))
 
     def submit(self, name, **sections):
         sections = {"checkpoint": {"every_steps": 50}, "logging": {"every_steps": 1, "tensorboard": True}, **sections}

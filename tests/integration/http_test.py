@@ -59,7 +59,7 @@ def wait_until_given_up(connection):
     connection.close()
 
 
-class Port(programs.ProgramTest):
+class Port(programs.ServiceTest):
 
     def setUp(self):
         super().setUp()
@@ -83,9 +83,6 @@ class Port(programs.ProgramTest):
         said = self.succeed("equipoise", "submit", self.write_job("shown"), "--external", "--coordinator",
                             self.coordinator.address)
         return said.strip().splitlines()[-1].split()[-1]
-
-    def jobs(self, *arguments):
-        return self.succeed("equipoise", "jobs", *arguments, "--coordinator", self.coordinator.address)
 
     def test_the_api_says_what_grpc_says(self):
         job_id = self.submitted()

@@ -21,19 +21,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: E402
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # noqa: E402
 
 
-class Service(programs.ProgramTest):
+class Service(programs.ServiceTest):
 
     def setUp(self):
         super().setUp()
         self.small_model()
         self.coordinator = programs.Coordinator(self.folder / "state")
         self.addCleanup(self.coordinator.stop)
-
-    def jobs(self, *arguments):
-        return self.succeed("equipoise", "jobs", *arguments, "--coordinator", self.coordinator.address)
-
-    def job(self, job_id):
-        return json.loads(self.jobs("get", job_id, "--json"))
 
     def submit(self, job, *arguments):
         return self.succeed("equipoise", "submit", job, "--coordinator", self.coordinator.address,

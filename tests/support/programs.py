@@ -144,6 +144,16 @@ class ProgramTest(unittest.TestCase):
         return path
 
 
+class ServiceTest(ProgramTest):
+    """A test of jobs at a coordinator, self.coordinator."""
+
+    def jobs(self, *arguments):
+        return self.succeed("equipoise", "jobs", *arguments, "--coordinator", self.coordinator.address)
+
+    def job(self, job_id):
+        return json.loads(self.jobs("get", job_id, "--json"))
+
+
 def with_python_deps():
     """Starts this script again with the test-only Python packages, if it does not have them yet."""
     wanted = [str(DEPS / "python-tests"), str(DEPS / "python"), str(DEPS / "python-peft"),

@@ -204,10 +204,7 @@ MetricsFile::MetricsFile(std::filesystem::path path, std::int64_t kept_bytes, Di
       patience_(std::move(patience)),
       file_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)),
       bytes_(kept_bytes) {
-  const auto refuse = [this](int error) {
-    if (is_full_disk(error)) throw_write_fault("cannot write " + path_.string(), error);
-    throw std::invalid_argument("cannot write " + path_.string() + ": " + std::strerror(error));
-  };
+  const auto refuse = [this](int error) { throw_open_fault("cannot write " + path_.string(), error); };
   if (file_.get() < 0) refuse(errno);
   const auto add = [this](std::string_view piece) { sha256_.update(piece); };
   if (!read_beginning(path_, kept_bytes, add)) {
@@ -222,7 +219,7 @@ void MetricsFile::write(const MetricsJson& line) {
   bytes_ += std::ssize(text);
   sha256_.update(text);
   const auto put = [&] { write_all(file_.get(), text, "cannot write " + path_.string()); };
-  patience_ ? patience_(put) : put();
+  do_with(patience_, put);
 }
 
 }  // namespace equipoise

@@ -42,9 +42,7 @@ void copy_beginning(const fs::path& source, std::int64_t bytes, const fs::path& 
 }
 
 [[noreturn]] void refuse_output(const fs::path& output, const char* what, const std::error_code& error) {
-  const std::string text = "output: " + output.string() + " " + what;
-  if (is_full_disk(error.value())) throw_write_fault(text, error.value());
-  throw std::invalid_argument(text + ": " + error.message());
+  throw_open_fault("output: " + output.string() + " " + what, error.value());
 }
 
 // Whose run the output holds: a line with the job's id.

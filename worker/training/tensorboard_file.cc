@@ -181,8 +181,7 @@ TensorboardFile::TensorboardFile(const fs::path& output, const Beginning& beginn
     file_ = std::make_unique<Descriptor>(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     if (file_->get() < 0) error.assign(errno, std::generic_category());
   }
-  if (is_full_disk(error.value())) throw_write_fault("cannot write " + path_.string(), error.value());
-  if (error) throw std::invalid_argument("cannot write " + path_.string() + ": " + error.message());
+  if (error) throw_open_fault("cannot write " + path_.string(), error.value());
   std::string version = event_at(seconds_now(), 0);
   append_bytes(version, kFileVersion, "brain.Event:2");
   put(version);
@@ -216,7 +215,7 @@ void TensorboardFile::write(const MetricsJson& line) {
 void TensorboardFile::put(const std::string& event) {
   std::string record = tf_record(event);
   const auto write_record = [&] { write_all(file_->get(), record, "cannot write " + path_.string()); };
-  patience_ ? patience_(write_record) : write_record();
+  do_with(patience_, write_record);
 }
 
 }  // namespace equipoise

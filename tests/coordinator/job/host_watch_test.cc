@@ -368,6 +368,14 @@ class MachineThatIsWatched : public HostsThatFail {
     std::erase_if(launcher_.started, [](const LaunchRequest& one) { return one.is_question; });
     core_->attempts().handle_exit({.attempt = asked[0].attempt, .log = processes_text({}) + log});
   }
+  // Of an attempt that has just ended, rank 0, for as long as it takes to give its machine up.
+  void survive() {
+    pass(1s);
+    for (int second = 0; second < 12; second += 2) {
+      answer_here("equipoise: process 1000 is there, in state D\n");
+      pass(2s);
+    }
+  }
 };
 
 TEST_F(MachineThatIsWatched, NothingIsStartedBesideARankThatHasSurvived) {
@@ -404,11 +412,7 @@ TEST_F(MachineThatIsWatched, NoJobMakesRoomForOneThatCouldNotStart) {
   const auto stays = running(1);
   const auto lost = running(1);
   mpirun_exits(lost, 1);
-  pass(1s);
-  for (int second = 0; second < 12; second += 2) {
-    answer_here("equipoise: process 1000 is there, in state D\n");
-    pass(2s);
-  }
+  survive();
   settings_.supervisor.max_running_jobs = 1;
   restart({{.job_id = stays, .generation = 1}});
   v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
@@ -442,11 +446,7 @@ TEST_F(MachineThatIsWatched, NobodyAsksTheHostsOfAnEarlierHostfile) {
 TEST_F(MachineThatIsWatched, APersonMayStartJobsBesideIt) {
   const auto id = running(1);
   mpirun_exits(id, 1);
-  pass(1s);
-  for (int second = 0; second < 12; second += 2) {
-    answer_here("equipoise: process 1000 is there, in state D\n");
-    pass(2s);
-  }
+  survive();
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_RECOVERING);
   v1::UncordonHostRequest again;
   again.set_name("here");

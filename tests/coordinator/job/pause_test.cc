@@ -43,6 +43,19 @@ class Pauses : public ControllerFixture {
     if (resume) *request.mutable_resume() = *resume;
     calls().start_training(request);
   }
+  // Of one rank, which may be started three times more; `validation` is a file, or empty.
+  static v1::JobSpec restarting_spec(const std::string& validation = "validation.jsonl") {
+    v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
+    if (!validation.empty()) spec.mutable_data()->set_validation(validation);
+    spec.mutable_launch()->set_max_restarts(3);
+    return spec;
+  }
+  std::string running(const v1::JobSpec& spec) {
+    const std::string id = jobs().create(create_request(spec)).id();
+    core_->attempts().tick();
+    train(id);
+    return id;
+  }
   std::string running(int workers = 1, int max_restarts = 1) {
     const std::string id = queued(workers, max_restarts);
     core_->attempts().tick();
@@ -301,12 +314,7 @@ TEST_F(Pauses, ACheckpointIsAskedForByCount) {
 
 // What was answered is made, whatever comes between.
 TEST_F(Pauses, WhatWasAskedForOutlivesTheAttemptUntilItIsThere) {
-  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
-  spec.mutable_data()->set_validation("validation.jsonl");
-  spec.mutable_launch()->set_max_restarts(3);
-  const auto id = jobs().create(create_request(spec)).id();
-  core_->attempts().tick();
-  train(id);
+  const auto id = running(restarting_spec());
   calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
   for (int i = 0; i < 2; ++i) {
     jobs().checkpoint(id);
@@ -336,11 +344,7 @@ TEST_F(Pauses, WhatWasAskedForOutlivesTheAttemptUntilItIsThere) {
 
 // The ranks may have done more steps when it was asked for than those that they go on from.
 TEST_F(Pauses, ACheckpointThatWasAskedForIsTheNextOneAfterARewind) {
-  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
-  spec.mutable_launch()->set_max_restarts(3);
-  const auto id = jobs().create(create_request(spec)).id();
-  core_->attempts().tick();
-  train(id);
+  const auto id = running(restarting_spec(""));
   steps(id, 0, 5);
   jobs().checkpoint(id);
   EXPECT_EQ(job(id).open_requests().checkpoint_step(), 5);
@@ -363,12 +367,7 @@ TEST_F(Pauses, ACheckpointThatWasAskedForIsTheNextOneAfterARewind) {
 
 // Two requests, of which the second comes where fewer steps are done.
 TEST_F(Pauses, AnEvaluationThatIsAskedForAfterARewindLeavesTheOneBeforeOpen) {
-  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
-  spec.mutable_data()->set_validation("validation.jsonl");
-  spec.mutable_launch()->set_max_restarts(3);
-  const auto id = jobs().create(create_request(spec)).id();
-  core_->attempts().tick();
-  train(id);
+  const auto id = running(restarting_spec());
   report_evaluation(id, 0);
   steps(id, 0, 5);
   jobs().evaluate(id);
@@ -389,12 +388,7 @@ TEST_F(Pauses, AnEvaluationThatIsAskedForAfterARewindLeavesTheOneBeforeOpen) {
 
 // An attempt may end before the step at which it was asked for: people have moved the end of the job.
 TEST_F(Pauses, AnEvaluationThatWasAskedForBeyondTheEndIsThatOfTheEnd) {
-  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
-  spec.mutable_data()->set_validation("validation.jsonl");
-  spec.mutable_launch()->set_max_restarts(3);
-  const auto id = jobs().create(create_request(spec)).id();
-  core_->attempts().tick();
-  train(id);
+  const auto id = running(restarting_spec());
   steps(id, 0, 5);
   jobs().evaluate(id);
   mpirun_exits(id, 137, "killed");
@@ -429,13 +423,9 @@ TEST_F(Pauses, NothingIsOpenOnceTheJobHasEnded) {
 
 // Their lines of metrics.jsonl are cut off with those of the steps that are done again.
 TEST_F(Pauses, EvaluationsThatWereAskedForAreMadeAgainWhereTheirStepsAre) {
-  v1::JobSpec spec = two_group_spec(v1::LAUNCH_MODE_COORDINATOR, 1);
-  spec.mutable_data()->set_validation("validation.jsonl");
+  v1::JobSpec spec = restarting_spec();
   spec.mutable_evaluation()->set_every_steps(4);
-  spec.mutable_launch()->set_max_restarts(3);
-  const auto id = jobs().create(create_request(spec)).id();
-  core_->attempts().tick();
-  train(id);
+  const auto id = running(spec);
   report_evaluation(id, 0);
   steps(id, 0, 6);
   for (const std::int64_t step : {2, 3, 4, 6}) {

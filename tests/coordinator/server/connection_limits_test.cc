@@ -117,11 +117,7 @@ TEST_F(ConnectionLimitsTest, OneWithAWatcherIsNotIdle) {
   RawConnection idle(server_->address());
   idle.read_to_the_end();
   RawConnection(server_->address()).read_to_the_end();
-  ASSERT_TRUE(cancel(watched).ok());
-  ASSERT_TRUE(reader->Read(&job));
-  EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
-  EXPECT_FALSE(reader->Read(&job));
-  EXPECT_TRUE(reader->Finish().ok());
+  expect_to_see_the_cancel(watched, *reader);
 }
 
 TEST(ListeningSockets, TakeEveryAddressOfANameOnOnePort) {

@@ -207,11 +207,7 @@ TEST_F(CoordinatorServerTest, AWatcherThatComesBackIsToldTheEndOnly) {
   request.set_after_revision(job.revision());
   grpc::ClientContext context;
   const auto reader = training_jobs_->WatchTrainingJob(&context, request);
-  ASSERT_TRUE(cancel(id).ok());
-  ASSERT_TRUE(reader->Read(&job));
-  EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
-  EXPECT_FALSE(reader->Read(&job));
-  EXPECT_TRUE(reader->Finish().ok());
+  expect_to_see_the_cancel(id, *reader);
 }
 
 TEST_F(CoordinatorServerTest, ARequestOfPeopleHasAtMostAMebibyte) {

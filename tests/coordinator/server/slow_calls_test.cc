@@ -237,11 +237,7 @@ TEST_F(SlowCallsTest, AWatcherMayWait) {
   RawClient slow(server_->address());  // whose end tells that more time has passed than an answer has
   slow.begin(1, kList);
   EXPECT_NE(slow.end_of(1), RawClient::End::kNone);
-  ASSERT_TRUE(cancel(id).ok());
-  ASSERT_TRUE(reader->Read(&job));
-  EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
-  EXPECT_FALSE(reader->Read(&job));
-  EXPECT_TRUE(reader->Finish().ok());
+  expect_to_see_the_cancel(id, *reader);
 }
 
 }  // namespace slow_calls_test

@@ -28,6 +28,15 @@ ServerFixture::LaunchedJob ServerFixture::launched_job() {
   return job;
 }
 
+void ServerFixture::expect_to_see_the_cancel(const std::string& id, grpc::ClientReader<v1::TrainingJob>& watch) {
+  v1::TrainingJob job;
+  ASSERT_TRUE(cancel(id).ok());
+  ASSERT_TRUE(watch.Read(&job));
+  EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
+  EXPECT_FALSE(watch.Read(&job));
+  EXPECT_TRUE(watch.Finish().ok());
+}
+
 std::string ServerFixture::running_external_job() {
   const std::string id = create(v1::LAUNCH_MODE_EXTERNAL, 1).id();
   v1::RegisterWorkerResponse registered;

@@ -71,6 +71,8 @@ class ServerFixture : public ::testing::Test {
     v1::TrainingJob job;
     return call(&v1::TrainingJobService::Stub::CancelTrainingJob, *training_jobs_, request, job);
   }
+  // Cancels the job; `watch`, which has had all there was, is told so and ends.
+  void expect_to_see_the_cancel(const std::string& id, grpc::ClientReader<v1::TrainingJob>& watch);
   std::string running_external_job();
   // A job of one rank whose processes are a script that waits, and the token that it was given.
   struct LaunchedJob {
