@@ -24,6 +24,7 @@
 #include "coordinator/http/http_request.h"
 #include "coordinator/http/http_response.h"
 #include "coordinator/http/http_tls.h"
+#include "coordinator/service/allowance.h"
 #include "coordinator/service/call_pool.h"
 #include "coordinator/service/listen_address.h"
 
@@ -55,6 +56,7 @@ using HttpHandler = std::function<HttpTurn(const std::shared_ptr<const HttpReque
 
 struct HttpServerLimits {
   std::size_t connections = 2048;                     // no more than half the files that this process may open
+  Allowance new_of_address = {.burst = 2048, .per_second = 200};
   std::size_t streams = 1536;                         // no more than three quarters of the connections
   std::size_t output_bytes = std::size_t{128} << 20;  // of all answers that are not sent yet
   PoolSize answers = {.threads = 2, .most_waiting = 2048, .most_of_one = 256};
@@ -143,6 +145,7 @@ class HttpServer {
   Id next_id_ = 16;
   std::unordered_map<Id, std::unique_ptr<HttpConnection>> connections_;
   std::unordered_map<std::string, std::size_t> of_address_;  // connections
+  AddressAllowances new_;
   std::size_t streams_ = 0;
   std::deque<Id> turns_;  // streams whose waiting event is to be sent, each once
   std::uint64_t topics_so_far_ = 0;

@@ -83,7 +83,8 @@ void OpenConnections::forget_closed() {
 }
 
 ConnectionAcceptor::ConnectionAcceptor(const ListenAddress& listen, ConnectionLimits limits, ConnectionMeter& meter)
-    : limits_(bounded(limits)), meter_(meter), listeners_(listening_sockets(listen)), open_(limits_) {
+    : limits_(bounded(limits)), meter_(meter), listeners_(listening_sockets(listen)), open_(limits_),
+      new_(limits_.new_of_address) {
   port_ = port_of(listeners_.front());
   wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
@@ -142,7 +143,7 @@ void ConnectionAcceptor::accept_all(int listener) {
     // The lowest number that is free: so many files are open.
     const std::size_t files = most_open_files();
     const bool has_room = static_cast<std::size_t>(socket) < files - std::min(kFilesKept, files / 4);
-    if (has_room && open_.add(socket, peer.address)) {
+    if (has_room && new_.take(peer.address, std::chrono::steady_clock::now()) && open_.add(socket, peer.address)) {
       set_up(socket);
       meter_.add(socket, peer);
       take_(socket);
@@ -160,8 +161,8 @@ void ConnectionAcceptor::note_refusal(const std::string& address) {
   said_at_ = now;
   spdlog::warn(
       "refused {} connections, the newest of {}: there are as many as there may be, {} of one address, {} in "
-      "all, or too many open files",
-      std::exchange(refused_, 0), address, limits_.most_of_address, limits_.most);
+      "all, or more than {} a second of one address, or too many open files",
+      std::exchange(refused_, 0), address, limits_.most_of_address, limits_.most, limits_.new_of_address.per_second);
 }
 
 }  // namespace equipoise::coordinator

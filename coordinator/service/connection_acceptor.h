@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "coordinator/service/allowance.h"
 #include "coordinator/service/connection_meter.h"
 #include "coordinator/service/listen_address.h"
 
@@ -21,7 +22,9 @@ namespace equipoise::coordinator {
 struct ConnectionLimits {
   std::size_t most = 20'000;             // a job of 16,384 ranks, and others; no more than 3/4 of the open files
   std::size_t most_of_address = 15'000;  // likewise no more than 3/4 of `most`
-  int idle_ms = 300'000;                 // a connection without a call goes after
+  // A job of 16,384 ranks comes at once. What is over it costs no handshake.
+  Allowance new_of_address{.burst = 16'384, .per_second = 200};
+  int idle_ms = 300'000;  // a connection without a call goes after
 };
 
 // Which of the connections that were taken are still open: whoever got them closes them without a word. Not
@@ -78,6 +81,7 @@ class ConnectionAcceptor {
   std::thread thread_;
   // Of the thread.
   OpenConnections open_;
+  AddressAllowances new_;
   bool is_out_of_files_ = false;
   std::optional<std::chrono::steady_clock::time_point> look_due_;  // at the connections
   std::size_t refused_ = 0;                                        // since the log last told of it

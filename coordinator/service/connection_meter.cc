@@ -45,18 +45,6 @@ std::string peer_key(std::string peer) {
 
 }  // namespace
 
-double AllowanceUse::used(const Allowance& allowance, Time now) const {
-  const std::chrono::duration<double> passed = now - noted_at_;
-  return std::max(0.0, used_ - passed.count() * allowance.per_second);
-}
-
-bool AllowanceUse::take(double amount, const Allowance& allowance, Time now) {
-  const double wanted = used(allowance, now) + amount;
-  used_ = std::min(wanted, allowance.burst);
-  noted_at_ = now;
-  return wanted <= allowance.burst;
-}
-
 void ConnectionMeter::Connection::end_message(std::size_t bytes) {
   credited_ += kWirePerMessage * bytes + kBytesOfACall;
   --awaited_;
@@ -99,7 +87,7 @@ void ConnectionMeter::note_vain_call(Connection& connection) {
   const std::lock_guard lock(mutex_);
   if (connection.is_ended_) return;
   const Time now = std::chrono::steady_clock::now();
-  const bool address_may = vain_calls_[connection.address_].take(1, limits_.vain_calls_of_address, now);
+  const bool address_may = vain_calls_.take(connection.address_, now);
   const bool may = connection.vain_calls_.take(1, limits_.vain_calls, now);
   if (may && (address_may || connection.vain_calls_.used(limits_.vain_calls, now) <= limits_.few_vain_calls)) return;
   end(connection, "calls that were reset or refused");
@@ -110,8 +98,6 @@ std::optional<std::chrono::milliseconds> ConnectionMeter::look() {
   const Time now = std::chrono::steady_clock::now();
   const std::chrono::duration<double> passed = now - std::exchange(looked_at_, now);
   std::erase_if(by_peer_, [&](const auto& entry) { return is_closed(*entry.second, passed.count()); });
-  std::erase_if(vain_calls_,
-                [&](const auto& entry) { return entry.second.used(limits_.vain_calls_of_address, now) <= 0; });
   if (by_peer_.empty()) return std::nullopt;
   return by_peer_.size() < kMany ? kOften : kSeldom;
 }

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,14 +15,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "coordinator/service/allowance.h"
 #include "coordinator/service/listening_socket.h"
 
 namespace equipoise::coordinator {
-
-// So many at once, and so many a second in the mean.
-struct Allowance {
-  double burst = 0, per_second = 0;
-};
 
 struct FloodLimits {
   // Of a connection, as HTTP/2 counts them. There may be a quarter more that their caller has ended, and that gRPC has
@@ -39,23 +34,10 @@ struct FloodLimits {
   Allowance empty_bytes{.burst = 256.0 * 1024, .per_second = 16.0 * 1024};
 };
 
-// How much of an Allowance is used up.
-class AllowanceUse {
- public:
-  using Time = std::chrono::steady_clock::time_point;
-  // False: there was less left, and nothing is left now.
-  bool take(double amount, const Allowance& allowance, Time now);
-  double used(const Allowance& allowance, Time now) const;
-
- private:
-  double used_ = 0;
-  Time noted_at_{};
-};
-
 // May be used from any thread.
 class ConnectionMeter {
  public:
-  explicit ConnectionMeter(FloodLimits limits = {}) : limits_(limits) {}
+  explicit ConnectionMeter(FloodLimits limits = {}) : limits_(limits), vain_calls_(limits.vain_calls_of_address) {}
   ConnectionMeter(const ConnectionMeter&) = delete;
   ConnectionMeter& operator=(const ConnectionMeter&) = delete;
 
@@ -109,7 +91,7 @@ class ConnectionMeter {
   const FloodLimits limits_;
   mutable std::mutex mutex_;  // guards all below
   std::unordered_map<std::string, std::shared_ptr<Connection>> by_peer_;
-  std::map<std::string, AllowanceUse> vain_calls_;  // of addresses
+  AddressAllowances vain_calls_;
   Time looked_at_{};
   std::size_t ended_ = 0;  // since the log last told of it
   std::optional<Time> said_at_;

@@ -165,6 +165,22 @@ TEST(HttpServer, TakesAConnectionFromTheAddressThatHasMost) {
   served.may_go.count_down();
 }
 
+TEST(HttpServer, ClosesConnectionsOfAnAddressThatMakesOneAfterTheOther) {
+  Served served({.new_of_address = {.burst = 3, .per_second = 0.001}});
+  Client first(served.server.port(), "127.0.0.1");
+  for (int i = 0; i < 2; ++i) {
+    Client next(served.server.port(), "127.0.0.1");
+    next.ask("/");
+    EXPECT_THAT(next.answers(1), StartsWith("HTTP/1.1 200 ")) << i;
+  }
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Client(served.server.port(), "127.0.0.1").answers(1), "") << i;
+  Client other(served.server.port(), "127.0.0.2");
+  for (Client* client : {&first, &other}) {
+    client->ask("/");
+    EXPECT_THAT(client->answers(1), StartsWith("HTTP/1.1 200 "));
+  }
+}
+
 // Events are sent to a few streams at a time: what is published before all had their turn takes the place of the event
 // that they wait for, and the last one reaches each of them.
 TEST(HttpServer, SendsTheNewestEventToEveryStreamHoweverFastTheyCome) {

@@ -97,6 +97,17 @@ TEST_F(ConnectionLimitsTest, BeyondThemAConnectionIsClosedAtOnceAndThoseBeforeGo
   EXPECT_TRUE(is_answered()) << "those that have gone make room";
 }
 
+// Those that are gone count too: each may cost a handshake.
+TEST_F(ConnectionLimitsTest, AnAddressThatMakesOneAfterTheOtherIsClosedAtOnceAndThoseBeforeGoOn) {
+  restart_with({.new_of_address = {.burst = 3, .per_second = 0.001}});
+  ASSERT_TRUE(is_answered());
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(RawConnection(server_->address()).is_taken()) << i;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(RawConnection(server_->address()).read_to_the_end(), "") << i;
+  grpc::ClientContext context;
+  v1::ListTrainingJobsResponse response;
+  EXPECT_TRUE(v1::TrainingJobService::NewStub(channel_)->ListTrainingJobs(&context, {}, &response).ok());
+}
+
 TEST_F(ConnectionLimitsTest, OneWithoutACallIsClosedAfterAWhile) {
   restart_with({.idle_ms = 200});
   RawConnection idle(server_->address());

@@ -162,17 +162,5 @@ TEST(ConnectionMeter, ForgetsWhatIsClosed) {
   EXPECT_EQ(meter.look(), std::nullopt) << "and nobody need look again";
 }
 
-TEST(AllowanceUse, IsRefilledInTime) {
-  constexpr Allowance kTen{.burst = 10, .per_second = 2};
-  AllowanceUse use;
-  AllowanceUse::Time now{1000s};
-  EXPECT_TRUE(use.take(10, kTen, now));
-  EXPECT_FALSE(use.take(1, kTen, now));
-  now += 2s;
-  EXPECT_TRUE(use.take(4, kTen, now));
-  EXPECT_FALSE(use.take(1, kTen, now));
-  EXPECT_EQ(use.used(kTen, now + 5s), 0);
-}
-
 }  // namespace connection_meter_test
 }  // namespace equipoise::coordinator
