@@ -93,7 +93,7 @@ class Batch(SlurmTest):
     def left(self, job_id):
         """The job once its ranks have left with a checkpoint of their newest step."""
         job = self.wait_for_state(job_id, "PAUSED")
-        self.assertEqual(int(job["checkpoint_step"]), int(job["step"]))
+        self.assertEqual(int(job["checkpoint_step"]), int(job["step"]), job["state_reason"])
         self.assertGreater(int(job["step"]), 0)
         self.assertLess(int(job["step"]), STEPS)
 
