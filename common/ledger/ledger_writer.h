@@ -17,6 +17,12 @@
 
 namespace equipoise {
 
+// What a LedgerBlock is made from, while steps are added.
+struct OpenLedgerBlock {
+  std::int64_t first_step = 0, steps = 0;
+  Sha256 contents, answered;
+};
+
 // Records wait in memory until there are 64 KiB of them, half a second has passed or somebody must be able to rely on
 // them; then they reach the file together. Steps, checkpoints and the rest may come from several threads. All throw
 // as throw_write_fault().
@@ -79,11 +85,7 @@ class LedgerWriter {
   std::int64_t sealed_bytes_ = 0;
   Sha256 weights_;  // of the steps since the last seal
   std::chrono::steady_clock::time_point written_at_;
-  struct OpenBlock {
-    std::int64_t first_step = 0, steps = 0;
-    Sha256 contents, answered;
-  };
-  std::optional<OpenBlock> block_;
+  std::optional<OpenLedgerBlock> block_;
 };
 
 }  // namespace equipoise

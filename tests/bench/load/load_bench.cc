@@ -1,8 +1,8 @@
 // One coordinator under the load of 1,024 ranks in 64 jobs: how long a step waits for its weights, and what others do
 // to that. Each line ends with the bar that docs/operations.md promises, where there is one.
 //
-// What watchers, browsers and lists of jobs do is a ratio of two p99: windows with and without them take turns, first one
-// and then the other, as a machine is never the same for long.
+// What watchers, browsers and lists of jobs do is a ratio of two p99: windows with and without them take turns, first
+// one and then the other, as a machine is never the same for long.
 //
 //   equipoise_load_bench COORDINATOR [--jobs 64] [--ranks 16] [--seconds 10] [--pairs 12]
 //   [--only alone|browsers|lists|moves]
