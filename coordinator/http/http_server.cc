@@ -37,10 +37,7 @@ constexpr std::string_view kComment = ":\n\n";
 
 HttpServer::HttpServer(const ListenAddress& listen, std::optional<TlsFiles> tls, HttpServerLimits limits,
                        HttpHandler handler, std::function<void()> on_watched)
-    : limits_(limits),
-      handler_(std::move(handler)),
-      on_watched_(std::move(on_watched)),
-      new_(limits.new_of_address) {
+    : limits_(limits), handler_(std::move(handler)), on_watched_(std::move(on_watched)), new_(limits.new_of_address) {
   limits_.connections = std::max<std::size_t>(16, std::min(limits_.connections, most_open_files() / 2));
   limits_.streams = std::min(limits_.streams, limits_.connections / 4 * 3);
   if (tls) tls_ = std::make_unique<HttpTls>(*tls);
@@ -142,7 +139,7 @@ void HttpServer::accept_all(Time now) {
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof(kOn));
     auto connection = std::make_unique<HttpConnection>(socket, peer_of(address), now);
     const std::string& from = connection->peer().address;
-    if (!new_.take(from, now)) continue;  // closed
+    if (!new_.take(from, now)) continue;                                           // closed
     if (connections_.size() >= limits_.connections && !make_room(from)) continue;  // closed
     const Id id = next_id_++;
     epoll_event event{};

@@ -55,7 +55,7 @@ using HttpTurn = std::variant<HttpResponse, HttpWork>;
 using HttpHandler = std::function<HttpTurn(const std::shared_ptr<const HttpRequest>&, const HttpPeer&)>;
 
 struct HttpServerLimits {
-  std::size_t connections = 2048;                     // no more than half the files that this process may open
+  std::size_t connections = 2048;  // no more than half the files that this process may open
   Allowance new_of_address = {.burst = 2048, .per_second = 200};
   std::size_t streams = 1536;                         // no more than three quarters of the connections
   std::size_t output_bytes = std::size_t{128} << 20;  // of all answers that are not sent yet

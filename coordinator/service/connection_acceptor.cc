@@ -83,7 +83,10 @@ void OpenConnections::forget_closed() {
 }
 
 ConnectionAcceptor::ConnectionAcceptor(const ListenAddress& listen, ConnectionLimits limits, ConnectionMeter& meter)
-    : limits_(bounded(limits)), meter_(meter), listeners_(listening_sockets(listen)), open_(limits_),
+    : limits_(bounded(limits)),
+      meter_(meter),
+      listeners_(listening_sockets(listen)),
+      open_(limits_),
       new_(limits_.new_of_address) {
   port_ = port_of(listeners_.front());
   wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
