@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "common/robust/shares_file.h"
 #include "common/metrics/run_file.h"
+#include "common/robust/shares_file.h"
 #include "equipoise/v1/training.pb.h"
 
 namespace equipoise::coordinator {

@@ -89,9 +89,8 @@ TEST_F(ConfigFile, RefusesByNameWhatItDoesNotKnow) {
   expect_refused(gemma({{"final_logit_softcapping", 30.0}}), "field final_logit_softcapping is \"30.0\"");
   expect_refused(gemma({{"quantization_config", {{"bits", 4}}}}), "field quantization_config is ");
   expect_refused(gemma({{"use_bidirectional_attention", true}}), "field use_bidirectional_attention is \"true\"");
-  expect_refused(
-      gemma({{"rope_scaling", {{"rope_type", "new"}, {"factor", 2}}}}),
-      "field rope_scaling.rope_type is \"new\", expected one of: default, linear, dynamic, llama3, yarn");
+  expect_refused(gemma({{"rope_scaling", {{"rope_type", "new"}, {"factor", 2}}}}),
+                 "field rope_scaling.rope_type is \"new\", expected one of: default, linear, dynamic, llama3, yarn");
   expect_refused(gemma({{"rope_parameters", {{"rope_theta", 1e4}, {"factor", 2}}}}), "field rope_parameters.factor is");
   expect_refused(gemma({{"hidden_activation", "silu"}}), "field hidden_activation is");
 }
@@ -148,7 +147,7 @@ std::vector<std::int64_t> windows(const DecoderConfig& config) {
 TEST(FamilyConfig, IsReadForEveryFamily) {
   for (const FamilyConfig& family : family_configs()) {
     const DecoderConfig config = read(family.config);
-    EXPECT_EQ(config.model_type, family.config["model_type"]) << family.name;
+    EXPECT_EQ(config.model_type, family.config["model_type"].get<std::string>()) << family.name;
     EXPECT_EQ(config.head_dim, 16) << family.name;
     EXPECT_EQ(config.kind_of_layer.size(), 3u) << family.name;
   }
