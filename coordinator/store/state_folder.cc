@@ -12,17 +12,37 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/durable_file.h"
 #include "common/process/earlier_process.h"
 #include "common/process/process_handle.h"
+#include "coordinator/store/state_room.h"
 
 namespace equipoise::coordinator {
 namespace {
 
 constexpr const char* kLock = "lock";
 constexpr const char* kDatabase = "coordinator.sqlite3";
+constexpr const char* kLogs = "logs";
+constexpr const char* kAttempts = "attempts";
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
   throw std::invalid_argument("state folder " + path.string() + ": " + why);
+}
+
+// A FIFO in place of a file makes whoever opens it wait for ever, and SQLite calls what is there a broken disk.
+void check_kinds(const std::filesystem::path& path) {
+  const std::string database = kDatabase;
+  for (const std::string& name : {std::string(kLock), std::string(StateRoom::kReserve), database, database + "-journal",
+                                  database + "-shm", database + "-wal"}) {
+    const std::string fault = fault_of_destination(path / name);
+    if (!fault.empty()) refuse(path, name + " " + fault);
+  }
+  for (const char* const name : {kLogs, kAttempts}) {
+    std::error_code error;
+    const bool is_other =
+        std::filesystem::exists(path / name, error) && !std::filesystem::is_directory(path / name, error);
+    if (is_other) refuse(path, std::string(name) + " is not a folder");
+  }
 }
 
 // A log always has a database that begins before it, on disk: SQLite would take a new one for it, and throw the log and
@@ -72,6 +92,7 @@ StateFolder::StateFolder(std::filesystem::path path) : path_(std::move(path)) {
   std::error_code error;
   std::filesystem::create_directories(path_, error);
   if (error) refuse(path_, "cannot be made: " + error.message());
+  check_kinds(path_);
   check_log_has_database(path_);
   lock_ = ::open((path_ / kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_ < 0) refuse(path_, "cannot be written: " + std::generic_category().message(errno));
@@ -90,6 +111,7 @@ StateFolder::StateFolder(std::filesystem::path path) : path_(std::move(path)) {
 StateFolder::StateFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) { take_lock(); }
 
 StateFolder StateFolder::existing(std::filesystem::path path) {
+  check_kinds(path);
   const std::filesystem::path database = path / kDatabase;
   if (!std::filesystem::exists(database)) refuse(path, std::string("has no ") + kDatabase);
   check_log_has_database(path);
@@ -99,6 +121,10 @@ StateFolder StateFolder::existing(std::filesystem::path path) {
 }
 
 std::filesystem::path StateFolder::database() const { return path_ / kDatabase; }
+
+std::filesystem::path StateFolder::logs() const { return path_ / kLogs; }
+
+std::filesystem::path StateFolder::attempts() const { return path_ / kAttempts; }
 
 void StateFolder::take_lock() {
   if (lock_ < 0 || ::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;

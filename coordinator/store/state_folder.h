@@ -14,7 +14,7 @@ class StateFolder {
  public:
   // Makes the folder where it is not there and locks it until destruction or the end of the process.
   // Throws std::invalid_argument naming the folder and, where another coordinator has it, that one's pid, and why it
-  // does not end where it was ended.
+  // does not end where it was ended; or which of its files is no file, or of its folders no folder.
   explicit StateFolder(std::filesystem::path path);
   // The same of a folder in which nothing is changed: throws where it has no database, too.
   static StateFolder existing(std::filesystem::path path);
@@ -34,9 +34,9 @@ class StateFolder {
   // that, and the lock of a coordinator that serves for weeks is never written again.
   void touch() const;
   // Where an attempt's output goes: logs/<job>/<generation>.
-  std::filesystem::path logs() const { return path_ / "logs"; }
+  std::filesystem::path logs() const;
   // A file for each attempt that runs: attempts/<job>.<generation>.
-  std::filesystem::path attempts() const { return path_ / "attempts"; }
+  std::filesystem::path attempts() const;
 
  private:
   StateFolder(std::filesystem::path path, int lock);

@@ -14,7 +14,6 @@
 namespace equipoise::coordinator {
 namespace {
 
-constexpr const char* kReserve = "reserve";
 constexpr std::uint64_t kAlarmBytes = std::uint64_t{64} << 20;
 constexpr std::uint64_t kAlarmPart = 50;  // 2 % is one fiftieth
 

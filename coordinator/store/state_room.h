@@ -26,6 +26,7 @@ std::string space_text(const DiskSpace& space);
 // Not thread-safe.
 class StateRoom {
  public:
+  static constexpr const char* kReserve = "reserve";  // its name in the state folder
   static constexpr std::uint64_t kReserveBytes = std::uint64_t{4} << 20;
   // Beside the reserve, before anything but ends of jobs is stored again: else the next steps fill the disk at once.
   static constexpr std::uint64_t kRoomToGoOn = std::uint64_t{1} << 20;

@@ -272,6 +272,31 @@ TEST_F(ProgramTest, ServesAndRepairsWhatIsLeftOfADamagedTableOfJobs) {
   EXPECT_THAT(content("again.out"), HasSubstr("40 jobs checked, 0 damaged\n"));
 }
 
+// Whoever opens a FIFO waits for ever.
+TEST_F(ProgramTest, RefusesAStateFolderWhoseFilesAreNone) {
+  const std::string database = "coordinator.sqlite3";
+  for (const std::string& name : {std::string("lock"), std::string("reserve"), database, database + "-wal",
+                                  database + "-shm", database + "-journal"}) {
+    std::filesystem::remove_all(path("a"));
+    std::filesystem::create_directory(path("a"));
+    if (name != database) JobStore(path("a") + "/" + database);
+    ASSERT_EQ(::mkfifo((path("a") + "/" + name).c_str(), 0600), 0);
+    const std::string wanted =
+        "equipoise-coordinator: state folder " + path("a") + ": " + name + " is a FIFO, expected a file\n";
+    for (const std::vector<std::string>& how : {std::vector<std::string>{"--listen", "127.0.0.1:0"}, {"--check"}}) {
+      std::vector<std::string> arguments = how;
+      arguments.insert(arguments.end(), {"--state", path("a")});
+      EXPECT_EQ(run(arguments, name + how.front()), 2);
+      EXPECT_EQ(content(name + how.front() + ".err"), wanted);
+    }
+  }
+  std::filesystem::remove_all(path("a"));
+  std::filesystem::create_directory(path("a"));
+  std::ofstream(path("a") + "/logs");
+  EXPECT_EQ(run({"--listen", "127.0.0.1:0", "--state", path("a")}, "logs"), 2);
+  EXPECT_EQ(content("logs.err"), "equipoise-coordinator: state folder " + path("a") + ": logs is not a folder\n");
+}
+
 TEST_F(ProgramTest, ChecksNoStateFolderThatIsServedOrIsNotThere) {
   EXPECT_EQ(run({"--check", "--state", path("none")}, "none"), 2);
   EXPECT_EQ(content("none.err"),
