@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <set>
 #include <stdexcept>
 
@@ -278,6 +279,16 @@ void set_time_left(v1::TrainingJob& job, const ShardPlan& plan) {
 void add_condition(v1::TrainingJob& job, const std::string& sentence) {
   if (job.conditions_size() == kMostConditions) job.mutable_conditions()->DeleteSubrange(0, 1);
   job.add_conditions(one_line(utf8_text(sentence), kLongestCondition));
+}
+
+void add_recurring_condition(v1::TrainingJob& job, const std::string& sentence, std::string_view words) {
+  constexpr std::ptrdiff_t kMostAlike = 4;
+  auto& conditions = *job.mutable_conditions();
+  const auto is_alike = [&](const std::string& other) { return other.find(words) != std::string::npos; };
+  if (std::ranges::count_if(conditions, is_alike) >= kMostAlike) {
+    conditions.erase(std::ranges::find_if(conditions, is_alike));
+  }
+  add_condition(job, sentence);
 }
 
 bool has_condition(const v1::TrainingJob& job, const std::string& sentence) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/config/data_config.h"
@@ -69,6 +70,9 @@ void set_time_left(v1::TrainingJob& job, const ShardPlan& plan);
 
 // Newest last; of more than 16 the oldest is dropped. One line of at most 1024 bytes; what is longer is cut off.
 void add_condition(v1::TrainingJob& job, const std::string& sentence);
+// The same of what may come again and again, and must not push out the rest: of the sentences with `words`, which are
+// in this one too, the newest 4 stay.
+void add_recurring_condition(v1::TrainingJob& job, const std::string& sentence, std::string_view words);
 // Whether it is among them, as add_condition() has put it there.
 bool has_condition(const v1::TrainingJob& job, const std::string& sentence);
 

@@ -52,9 +52,11 @@ RankReport report_of(const v1::HeartbeatRequest& request) {
           .is_in_collective = request.is_in_collective()};
 }
 
+constexpr std::string_view kSkipped = " was skipped: ";
+
 std::string sentence_of_skip(const v1::TrainingJob& job, const v1::ReportStepRequest& request) {
   const int named = std::min(request.non_finite_group_size(), kMostNamedGroups);
-  std::string text = "step " + std::to_string(request.step()) + " was skipped: the loss of group";
+  std::string text = "step " + std::to_string(request.step()) + std::string(kSkipped) + "the loss of group";
   for (int i = 0; i < named; ++i) {
     const std::string& name = job.groups(static_cast<int>(request.non_finite_group(i))).name();
     text += (i == 0 ? " \"" : ", \"") + one_line(name, kLongestNamedGroup) + "\"";
@@ -224,7 +226,7 @@ void WorkerCalls::observe_updates(const JobRecord& record, SteadyTime begin, std
 
 void WorkerCalls::note_skip(JobRecord& record, const v1::ReportStepRequest& request) {
   if (request.non_finite_group().empty()) return;
-  add_condition(record.job, sentence_of_skip(record.job, request));
+  add_recurring_condition(record.job, sentence_of_skip(record.job, request), kSkipped);
   table_.metrics().count_skipped(record.job, request);
 }
 
