@@ -95,13 +95,20 @@ ConnectionAcceptor::ConnectionAcceptor(const ListenAddress& listen, ConnectionLi
 void ConnectionAcceptor::start(std::function<void(int socket)> take) {
   take_ = std::move(take);
   thread_ = std::thread([this] { run(); });
+  looks_ = std::thread([this] { look_at_connections(); });
 }
 
 void ConnectionAcceptor::stop() {
   if (wake_ < 0) return;
   constexpr std::uint64_t kOne = 1;
   static_cast<void>(!::write(wake_, &kOne, sizeof(kOne)));
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) thread_.join();  // a flood that keeps it is ended by the looks
+  {
+    const std::lock_guard lock(look_mutex_);
+    ends_looks_ = true;
+  }
+  look_asked_.notify_one();
+  if (looks_.joinable()) looks_.join();
   for (const int listener : listeners_) ::close(listener);
   ::close(std::exchange(wake_, -1));
 }
@@ -110,25 +117,35 @@ void ConnectionAcceptor::run() {
   std::vector<pollfd> watched = {{.fd = wake_, .events = POLLIN, .revents = 0}};
   for (const int listener : listeners_) watched.push_back({.fd = listener, .events = POLLIN, .revents = 0});
   while (true) {
-    int wait_ms = is_out_of_files_ ? kPauseMs : -1;
-    if (look_due_ && !is_out_of_files_) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*look_due_ - std::chrono::steady_clock::now());
-      wait_ms = std::max(0, static_cast<int>(left.count()));
-    }
     // Connections that wait would end each pause at once.
-    ::poll(watched.data(), is_out_of_files_ ? 1 : watched.size(), wait_ms);
+    ::poll(watched.data(), is_out_of_files_ ? 1 : watched.size(), is_out_of_files_ ? kPauseMs : -1);
     if (watched.front().revents != 0) return;
     is_out_of_files_ = false;
     for (const int listener : listeners_) accept_all(listener);
-    look_at_connections();
   }
 }
 
 void ConnectionAcceptor::look_at_connections() {
-  if (look_due_ && *look_due_ > std::chrono::steady_clock::now()) return;
-  const auto pause = meter_.look();
-  look_due_.reset();
-  if (pause) look_due_ = std::chrono::steady_clock::now() + *pause;
+  std::unique_lock lock(look_mutex_);
+  while (true) {
+    look_asked_.wait(lock, [this] { return must_look_ || ends_looks_; });
+    if (ends_looks_) return;
+    must_look_ = false;
+    lock.unlock();
+    const auto pause = meter_.look();
+    lock.lock();
+    if (!pause) continue;
+    must_look_ = true;
+    look_asked_.wait_for(lock, *pause, [this] { return ends_looks_; });
+  }
+}
+
+void ConnectionAcceptor::ask_for_looks() {
+  {
+    const std::lock_guard lock(look_mutex_);
+    must_look_ = true;
+  }
+  look_asked_.notify_one();
 }
 
 void ConnectionAcceptor::accept_all(int listener) {
@@ -149,6 +166,7 @@ void ConnectionAcceptor::accept_all(int listener) {
     if (has_room && new_.take(peer.address, std::chrono::steady_clock::now()) && open_.add(socket, peer.address)) {
       set_up(socket);
       meter_.add(socket, peer);
+      ask_for_looks();
       take_(socket);
     } else {
       ::close(socket);

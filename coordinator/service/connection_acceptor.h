@@ -5,9 +5,11 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -54,7 +56,7 @@ class OpenConnections {
 class ConnectionAcceptor {
  public:
   // Listens when it returns, and accepts from start() on. Throws std::runtime_error where it cannot. `meter` outlives
-  // it, gets each connection before `take` does, and looks at them from its thread.
+  // it, gets each connection before `take` does, and looks at them from a thread of its own.
   ConnectionAcceptor(const ListenAddress& listen, ConnectionLimits limits, ConnectionMeter& meter);
   ~ConnectionAcceptor() { stop(); }
   ConnectionAcceptor(const ConnectionAcceptor&) = delete;
@@ -70,6 +72,7 @@ class ConnectionAcceptor {
   void run();
   void accept_all(int listener);
   void look_at_connections();
+  void ask_for_looks();
   void note_refusal(const std::string& address);
 
   const ConnectionLimits limits_;
@@ -79,12 +82,16 @@ class ConnectionAcceptor {
   int wake_ = -1;
   std::function<void(int socket)> take_;
   std::thread thread_;
-  // Of the thread.
+  // What is given away may keep the thread that gives it for as long as its other end sends: gRPC reads in it.
+  std::thread looks_;
+  std::mutex look_mutex_;  // guards the two below
+  bool must_look_ = false, ends_looks_ = false;
+  std::condition_variable look_asked_;
+  // Of `thread_`.
   OpenConnections open_;
   AddressAllowances new_;
   bool is_out_of_files_ = false;
-  std::optional<std::chrono::steady_clock::time_point> look_due_;  // at the connections
-  std::size_t refused_ = 0;                                        // since the log last told of it
+  std::size_t refused_ = 0;  // since the log last told of it
   std::optional<std::chrono::steady_clock::time_point> said_at_;
 };
 
