@@ -12,7 +12,7 @@ namespace equipoise::coordinator {
 std::optional<ino_t> socket_inode(int descriptor);
 
 struct ConnectionBytes {
-  std::uint64_t received = 0;  // and read
+  std::uint64_t received = 0;  // and read; without some of those that come while this is asked for
   std::uint64_t taken = 0;     // that the other end has taken
 };
 

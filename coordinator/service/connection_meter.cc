@@ -107,7 +107,9 @@ bool ConnectionMeter::is_closed(Connection& connection, double seconds) {
   const auto bytes = connection_bytes(connection.socket_, connection.inode_);
   if (!bytes) return true;
   if (connection.is_ended_) return false;
+  // Bytes that come while the kernel is asked may be missing, and what was counted before is more than it says then.
   const auto change = [](std::uint64_t& before, std::uint64_t newest) {
+    newest = std::max(before, newest);
     return static_cast<double>(newest - std::exchange(before, newest));
   };
   connection.empty_bytes_ += change(connection.received_, bytes->received);

@@ -206,7 +206,10 @@ class Connections(programs.ProgramTest):
         thread = threading.Thread(target=run)
         thread.start()
         while not is_over.is_set():
-            self.list_over(channel)  # UNAVAILABLE where its connection was closed
+            try:
+                self.list_over(channel)
+            except grpc.RpcError as error:  # UNAVAILABLE where its connection was closed
+                self.fail(f"{error.code()}, {error.details()}: {(self.folder / 'state.log').read_text()}")
             answers += 1
         thread.join()
         if failures:

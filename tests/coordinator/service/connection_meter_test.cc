@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "common/base/descriptor.h"
@@ -150,6 +152,30 @@ TEST(ConnectionMeter, BytesOfMessagesAreNoFlood) {
   for (int look = 0; look < 10'000 && !floods.is_ended(); ++look) meter.look();
   EXPECT_TRUE(floods.is_ended());
   EXPECT_FALSE(serves.is_ended() || awaits.is_ended());
+}
+
+// The kernel is asked for what has come, and then for what of it waits: bytes that came between made the connection
+// look as if it had received less than before, and that difference was without a sign.
+TEST(ConnectionMeter, EndsNobodyWhoseBytesComeWhileItLooks) {
+  ConnectionMeter meter;
+  const Ends ends;
+  meter.add(ends.ours, ends.peer);
+  std::atomic<bool> is_over = false;
+  std::thread looks([&] {
+    while (!is_over) static_cast<void>(meter.look());
+  });
+  int taken = 0;
+  constexpr int kBytes = 100'000;
+  for (char byte = 'x'; taken < kBytes; ++taken) {
+    if (::send(ends.theirs.get(), &byte, 1, MSG_NOSIGNAL) != 1) break;
+    ssize_t got = -1;
+    while (got < 0 && (got = ::recv(ends.ours, &byte, 1, 0)) < 0 && errno == EAGAIN) {
+    }
+    if (got != 1) break;
+  }
+  is_over = true;
+  looks.join();
+  EXPECT_EQ(taken, kBytes);
 }
 
 TEST(ConnectionMeter, ForgetsWhatIsClosed) {
