@@ -302,7 +302,12 @@ void WorkerCalls::note_warnings(JobRecord& record, const v1::HeartbeatRequest& r
   for (const std::string& warning : request.warnings()) {
     const std::string sentence = one_line(warning, kLongestWarning);
     if (std::ranges::find(record.job.conditions(), sentence) != record.job.conditions().end()) continue;
-    add_condition(record.job, sentence);
+    const std::size_t what = sentence.starts_with("step ") ? sentence.find(": ") : std::string::npos;
+    if (what == std::string::npos) {
+      add_condition(record.job, sentence);
+    } else {  // "step 7: the gradient is not finite, the update is skipped"
+      add_recurring_condition(record.job, sentence, std::string_view(sentence).substr(what + 2));
+    }
     is_new = true;
   }
   if (!is_new) return;

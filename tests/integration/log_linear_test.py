@@ -7,7 +7,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from programs import ROOT, ProgramTest, read_lines  # noqa: E402
+from programs import ROOT, ProgramTest, read_lines, run  # noqa: E402
 
 GOLDEN = ROOT / "tests/golden/bandits"
 AGREEMENT = 1e-6  # what the project promises; float64 sums in another order leave 1e-12
@@ -145,6 +145,14 @@ class LogLinearTest(ProgramTest):
                 self.assertTrue(second["skipped"] and last["skipped"])
                 self.assertEqual(first["group_weight"], last["group_weight"])
                 self.assertEqual(first["theta"], last["theta"])
+
+    def test_a_run_that_nothing_moves_any_more_ends(self):
+        case = "even_imbalanced_2021_swapped"
+        job = self.write_bandit(case, read_case(case, "gr_ipo"), 1000, optimizer={"learning_rate": 1e300})
+        failed = run("equipoise", "train", job, "--quiet")
+        self.assertEqual(failed.returncode, 1, failed.stderr)
+        self.assertIn("none of the last 100 steps could be applied: a loss or the gradient was not finite in each of them; "
+                      "the last one that could was step 1", failed.stderr)
 
     def test_projection_keeps_theta_in_the_ball(self):
         case = "even_imbalanced_2021_swapped"

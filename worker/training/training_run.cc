@@ -146,6 +146,9 @@ class TrainingRun {
     policy_->restore(*checkpoint_);
     is_resumed_ = true;
     applied_ = integer_at(manifest.training, "applied_steps");
+    // Checkpoints of earlier versions do not say.
+    const bool is_told = manifest.training.contains("last_applied_step");
+    last_applied_ = is_told ? integer_at(manifest.training, "last_applied_step") : manifest.step;
     if (!is_first()) return;
     if (config_.training.early_stopping) watch_.restore(object_at(manifest.training, "early_stopping"));
     context_.log.info("goes on from step {} of {}", manifest.step, found_->folder.string());
@@ -261,8 +264,12 @@ class TrainingRun {
       apply_settings_due(step);
       const StepOutcome outcome = policy_->step(step, *weights_);
       context_.heartbeat.set_step(step + 1);
-      if (!outcome.is_skipped) ++applied_;
+      if (!outcome.is_skipped) {
+        ++applied_;
+        last_applied_ = step + 1;
+      }
       if (report_) report_->step_done(step + 1, outcome);
+      check_not_stuck(step + 1);
       if (shares_) shares_->step_done(step + 1, policy_->last_shares());
       if (output_) output_->check();
       if (is_evaluation_step(step + 1)) {
@@ -284,7 +291,7 @@ class TrainingRun {
     weights_->finish();
     if (report_) report_->finish();
     if (shares_) shares_->write();
-    if (!end.has_left) check_applied(applied_, end.final_step);
+    if (!end.has_left) check_applied(end.final_step);
     return end;
   }
 
@@ -433,32 +440,45 @@ class TrainingRun {
       if (shares_) shares_->write();
       ledger_->close_block(steps_done, weights);
       const LedgerPosition sealed = ledger_->seal();
-      manifest = {
-          .program = std::string(context_.program),
-          .job_id = context_.registration.attempt.job_id,
-          .generation = context_.registration.attempt.generation,
-          .step = steps_done,
-          .time = {},
-          .job = resolved_job_,
-          .plan = plan_,
-          .dataset = policy_->data().digest,
-          .weights = weights,
-          .training = {{"applied_steps", applied_}, {"totals", report_->state()}, {"early_stopping", watch_.state()}},
-          .policy = policy_->checkpoint_state(),
-          .metrics_bytes = report_->file().bytes(),
-          .metrics_sha256 = report_->file().sha256(),
-          .ledger_bytes = sealed.bytes,
-          .ledger_chain = sealed.chain,
-          .files = {}};
+      manifest = {.program = std::string(context_.program),
+                  .job_id = context_.registration.attempt.job_id,
+                  .generation = context_.registration.attempt.generation,
+                  .step = steps_done,
+                  .time = {},
+                  .job = resolved_job_,
+                  .plan = plan_,
+                  .dataset = policy_->data().digest,
+                  .weights = weights,
+                  .training = {{"applied_steps", applied_},
+                               {"last_applied_step", last_applied_},
+                               {"totals", report_->state()},
+                               {"early_stopping", watch_.state()}},
+                  .policy = policy_->checkpoint_state(),
+                  .metrics_bytes = report_->file().bytes(),
+                  .metrics_sha256 = report_->file().sha256(),
+                  .ledger_bytes = sealed.bytes,
+                  .ledger_chain = sealed.chain,
+                  .files = {}};
     }
     writer_.make(std::move(manifest));
     progress.set_phase(v1::RANK_PHASE_TRAINING);
   }
 
-  static void check_applied(std::int64_t applied, std::int64_t steps) {
-    if (steps == 0 || applied > 0) return;
-    throw std::runtime_error("none of " + std::to_string(steps) +
-                             " steps could be applied: a loss or the gradient was not finite in each of them");
+  // A policy that nothing can change any more would train to the end of its time for nothing. Alike on all ranks.
+  void check_not_stuck(std::int64_t steps_done) const {
+    constexpr std::int64_t kMostSkippedInARow = 100;
+    if (steps_done - last_applied_ < kMostSkippedInARow) return;
+    refuse_to_go_on("none of the last " + std::to_string(kMostSkippedInARow),
+                    "each of them; the last one that could was step " + std::to_string(last_applied_));
+  }
+  void check_applied(std::int64_t steps) const {
+    if (steps > 0 && applied_ == 0) refuse_to_go_on("none of " + std::to_string(steps), "each of them");
+    if (2 * applied_ >= steps || !is_first()) return;
+    context_.log.warn("only {} of {} steps could be applied: a loss or the gradient was not finite in the others",
+                      applied_, steps);
+  }
+  [[noreturn]] static void refuse_to_go_on(const std::string& applied, const std::string& skipped) {
+    throw std::runtime_error(applied + " steps could be applied: a loss or the gradient was not finite in " + skipped);
   }
 
   bool is_evaluation_step(std::int64_t steps_done) const {
@@ -522,8 +542,9 @@ class TrainingRun {
   std::unique_ptr<TrainedPolicy> policy_;
   std::unique_ptr<CheckpointReader> checkpoint_;  // that it goes on from; null: from the start
   bool is_resumed_ = false;
-  std::int64_t applied_ = 0;    // steps that were not skipped
-  std::int64_t next_talk_ = 0;  // steps done
+  std::int64_t applied_ = 0;       // steps that were not skipped
+  std::int64_t last_applied_ = 0;  // steps done with the newest of them
+  std::int64_t next_talk_ = 0;     // steps done
   std::int64_t talk_interval_ = 1;
   std::chrono::steady_clock::time_point talked_at_ = std::chrono::steady_clock::now();
   bool has_evaluations_ = false;

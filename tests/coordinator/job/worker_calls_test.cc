@@ -281,6 +281,21 @@ TEST_F(WorkerCallsTest, ManySkippedStepsDoNotPushOutOtherConditions) {
   EXPECT_THAT(job(id).conditions(), ElementsAreArray(wanted));
 }
 
+TEST_F(WorkerCallsTest, AWarningOfManyStepsDoesNotPushOutOtherConditions) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  std::vector<std::string> wanted;
+  auto warned = heartbeat_request(id, 1, 0);
+  for (int i = 0; i < 12; ++i) warned.add_warnings(wanted.emplace_back("field " + std::to_string(i) + " is not used"));
+  calls().heartbeat(warned);
+  for (int step = 1; step < 40; ++step) {
+    warned.clear_warnings();
+    warned.add_warnings("step " + std::to_string(step) + ": the gradient is not finite, the update is skipped");
+    calls().heartbeat(warned);
+    if (step >= 36) wanted.push_back(warned.warnings(0));
+  }
+  EXPECT_THAT(job(id).conditions(), ElementsAreArray(wanted));
+}
+
 TEST_F(WorkerCallsTest, BadNumbersNameTheGroupAndLeaveTheStepOpen) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   const auto refused = error_of([&] { calls().report_step(step_request(id, 1, 0, {0.2, INFINITY})); });
