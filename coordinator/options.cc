@@ -194,7 +194,9 @@ PathRoots checked_roots(const std::vector<std::string>& texts) {
   std::vector<std::filesystem::path> folders;
   for (const std::string& text : texts) {
     std::error_code ignored;
-    if (!std::filesystem::is_directory(text, ignored) || text.find(':') != std::string::npos) {
+    // Ranks are told of all roots in one text, with the ends of links.
+    const std::string whole = std::filesystem::canonical(text, ignored).string();
+    if (!std::filesystem::is_directory(text, ignored) || (text + whole).find(':') != std::string::npos) {
       throw std::invalid_argument("--root is \"" + text + "\", expected a folder that is there, without a colon");
     }
     folders.emplace_back(text);

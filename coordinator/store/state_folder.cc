@@ -33,7 +33,7 @@ constexpr const char* kAttempts = "attempts";
 void check_kinds(const std::filesystem::path& path) {
   const std::string database = kDatabase;
   for (const std::string& name : {std::string(kLock), std::string(StateRoom::kReserve), database, database + "-journal",
-                                  database + "-shm", database + "-wal"}) {
+                                  database + "-shm", database + "-wal", std::string("webhook")}) {
     const std::string fault = fault_of_destination(path / name);
     if (!fault.empty()) refuse(path, name + " " + fault);
   }

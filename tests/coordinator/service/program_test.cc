@@ -276,7 +276,7 @@ TEST_F(ProgramTest, ServesAndRepairsWhatIsLeftOfADamagedTableOfJobs) {
 TEST_F(ProgramTest, RefusesAStateFolderWhoseFilesAreNone) {
   const std::string database = "coordinator.sqlite3";
   for (const std::string& name : {std::string("lock"), std::string("reserve"), database, database + "-wal",
-                                  database + "-shm", database + "-journal"}) {
+                                  database + "-shm", database + "-journal", std::string("webhook")}) {
     std::filesystem::remove_all(path("a"));
     std::filesystem::create_directory(path("a"));
     if (name != database) JobStore(path("a") + "/" + database);
@@ -292,9 +292,18 @@ TEST_F(ProgramTest, RefusesAStateFolderWhoseFilesAreNone) {
   }
   std::filesystem::remove_all(path("a"));
   std::filesystem::create_directory(path("a"));
-  std::ofstream(path("a") + "/logs");
+  std::ofstream(path("a") + "/logs") << "no folder";
   EXPECT_EQ(run({"--listen", "127.0.0.1:0", "--state", path("a")}, "logs"), 2);
   EXPECT_EQ(content("logs.err"), "equipoise-coordinator: state folder " + path("a") + ": logs is not a folder\n");
+}
+
+// Ranks would take what is behind the colon for another root.
+TEST_F(ProgramTest, RefusesARootThatLeadsToAPathWithAColon) {
+  std::filesystem::create_directory(path("data:"));
+  std::filesystem::create_directory_symlink(path("data:"), path("data"));
+  EXPECT_EQ(run({"--listen", "127.0.0.1:0", "--state", path("a"), "--root", path("data")}, "root"), 2);
+  EXPECT_EQ(content("root.err"), "equipoise-coordinator: --root is \"" + path("data") +
+                                     "\", expected a folder that is there, without a colon\n");
 }
 
 TEST_F(ProgramTest, ChecksNoStateFolderThatIsServedOrIsNotThere) {
