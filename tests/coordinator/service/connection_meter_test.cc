@@ -183,7 +183,7 @@ TEST(ConnectionMeter, ForgetsWhatIsClosed) {
   {
     const Ends ends;
     meter.add(ends.ours, ends.peer);
-    EXPECT_EQ(meter.look(), 200ms);
+    EXPECT_EQ(meter.look(), 20ms);
   }
   EXPECT_EQ(meter.look(), std::nullopt) << "and nobody need look again";
 }
