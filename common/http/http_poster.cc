@@ -3,6 +3,7 @@
 #include <httplib.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <exception>
 #include <future>
@@ -32,6 +33,14 @@ std::unique_ptr<httplib::ClientImpl> make_client(const HttpPoster::Settings& set
   client->enable_server_certificate_verification(true);
   if (!settings.ca_file.empty()) client->set_ca_cert_path(settings.ca_file.string());
   return client;
+}
+
+// In seconds: a date, which takes clocks that agree, says nothing.
+std::chrono::seconds retry_after(const httplib::Response& response) {
+  const std::string text = response.get_header_value("Retry-After");
+  std::uint32_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  return std::chrono::seconds(error == std::errc() && end == text.data() + text.size() ? seconds : 0);
 }
 
 }  // namespace
@@ -91,16 +100,18 @@ HttpAnswer HttpPoster::send(const HttpHeaders& headers, const std::string& body)
     bytes += size;
     return bytes <= kLargestAnswer;
   };
-  int status = 0;
+  HttpAnswer answer;
   // Once the status is known, whatever the rest of the answer is.
-  request.response_handler = [&status](const httplib::Response& response) {
-    status = response.status;
+  request.response_handler = [&answer](const httplib::Response& response) {
+    answer.status = response.status;
+    answer.retry_after = retry_after(response);
     return true;
   };
   const httplib::Result result = client_->send(request);
-  if (status == 0 && result) status = result->status;
-  if (status == 0) return {.status = 0, .what = "no answer: " + httplib::to_string(result.error())};
-  return {.status = status, .what = "HTTP status " + std::to_string(status)};
+  if (answer.status == 0 && result) answer.status = result->status;
+  answer.what = answer.status == 0 ? "no answer: " + httplib::to_string(result.error())
+                                   : "HTTP status " + std::to_string(answer.status);
+  return answer;
 }
 
 }  // namespace equipoise

@@ -21,6 +21,8 @@ namespace equipoise {
 struct HttpAnswer {
   int status = 0;    // 0: there was none
   std::string what;  // "HTTP status 403", "no answer: ..."
+  // How long not to ask again, as a server says that is busy (Retry-After in seconds). 0: nothing is said.
+  std::chrono::seconds retry_after{0};
 };
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;

@@ -77,11 +77,13 @@ void WebhookSender::run() {
     } catch (const std::exception& failure) {  // of the database
       spdlog::warn("webhook: {}", failure.what());
       ++failures_;
+      retry_after_ = {};
     }
     const int doublings = std::clamp(failures_ - 1, 0, kMostTryDoublings);
     const auto after_failure = std::min<std::chrono::milliseconds>(
         settings_.first_wait * (std::int64_t{1} << doublings), settings_.longest_wait);
-    wait(failures_ == 0 ? settings_.between_looks : after_failure);
+    const auto asked = std::min<std::chrono::milliseconds>(retry_after_, settings_.longest_asked_wait);
+    wait(failures_ == 0 ? settings_.between_looks : std::max(after_failure, asked));
   }
 }
 
@@ -118,6 +120,7 @@ bool WebhookSender::send_events(const std::string& job_id) {
 
 void WebhookSender::note(const WebhookEvent& event, const Answer& answer) {
   source_.count(answer.outcome);
+  retry_after_ = answer.retry_after;
   const std::string where = settings_.address.origin();
   if (answer.outcome == WebhookOutcome::kFailed) {
     // At first, and then as the waits become longer.
@@ -150,7 +153,7 @@ WebhookSender::Answer WebhookSender::send(const WebhookEvent& event) {
     return {.outcome = WebhookOutcome::kFailed, .what = unreadable.what()};
   }
   const HttpAnswer answer = poster_.post(headers, body);
-  return {.outcome = outcome_of_status(answer.status), .what = answer.what};
+  return {.outcome = outcome_of_status(answer.status), .what = answer.what, .retry_after = answer.retry_after};
 }
 
 }  // namespace equipoise::coordinator

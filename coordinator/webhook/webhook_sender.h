@@ -28,8 +28,8 @@ struct WebhookSettings {
   std::string user_agent = "equipoise-coordinator";
   // Of one try, from the connection to the end of the answer.
   std::chrono::milliseconds longest_try{15'000};
-  // After a try that failed, and twice as long after each further one.
-  std::chrono::milliseconds first_wait{1000}, longest_wait{300'000};
+  // After a try that failed, and twice as long after each further one; longer where the receiver asks for it.
+  std::chrono::milliseconds first_wait{1000}, longest_wait{300'000}, longest_asked_wait{3'600'000};
   std::chrono::milliseconds between_looks{200};  // for new events
 };
 
@@ -79,6 +79,7 @@ class WebhookSender {
   struct Answer {
     WebhookOutcome outcome = WebhookOutcome::kFailed;
     std::string what;
+    std::chrono::seconds retry_after{0};
   };
   void run();
   void look_for_events();
@@ -93,9 +94,10 @@ class WebhookSender {
   const WebhookSource source_;
   WebhookCursor cursor_;
   HttpPoster poster_;
-  std::set<std::string> pending_;  // jobs that may have events to send
-  int failures_ = 0;               // in a row
-  std::mutex mutex_;               // guards is_stopping_
+  std::set<std::string> pending_;        // jobs that may have events to send
+  int failures_ = 0;                     // in a row
+  std::chrono::seconds retry_after_{0};  // that the newest of them asked for
+  std::mutex mutex_;                     // guards is_stopping_
   std::condition_variable changed_;
   bool is_stopping_ = false;
   std::thread thread_;

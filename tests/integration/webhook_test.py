@@ -26,7 +26,7 @@ class Receiver:
 
     def __init__(self, port=0, tls=None):
         self.received, self.answers, self.changed, self.is_closed = [], [], threading.Condition(), False
-        self.connections = []
+        self.connections, self.times, self.retry_after = [], [], None
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -41,6 +41,7 @@ class Receiver:
                 with receiver.changed:
                     status = receiver.answers.pop(0) if receiver.answers else 200
                     receiver.received.append((self.path, dict(self.headers), body, status))
+                    receiver.times.append(time.monotonic())
                     receiver.changed.notify_all()
                     if status is None:
                         receiver.changed.wait_for(lambda: receiver.is_closed)
@@ -48,6 +49,8 @@ class Receiver:
                 self.send_response(status)
                 if 300 <= status < 400:
                     self.send_header("Location", "/elsewhere")
+                if status == 429:
+                    self.send_header("Retry-After", receiver.retry_after)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -175,6 +178,18 @@ class Webhook(programs.ProgramTest):
         self.assertEqual(self.metric('equipoise_webhook_tries_total{outcome="failed"}'), 2)
         self.assertIn("HTTP status 503", self.log())
         self.assertNotIn("to=me", self.log(), "what follows the host may be a secret")
+
+    def test_a_receiver_that_is_busy_is_left_alone_for_as_long_as_it_asks(self):
+        for asked, least in (("4", 4), ("Wed, 21 Oct 2015 07:28:00 GMT", 1), ("-5", 1), ("99999999999999", 1)):
+            self.receiver.answers, self.receiver.retry_after = [429], asked
+            self.receiver.received, self.receiver.times = [], []
+            self.start()
+            self.run_job()
+            self.receiver.wait_for(2)
+            with self.subTest(asked):
+                self.assertGreaterEqual(self.receiver.times[1] - self.receiver.times[0], least)
+                self.assertIn("HTTP status 429", self.log())
+            self.coordinator.stop()
 
     def test_an_event_that_the_receiver_wants_no_more_is_not_sent_again(self):
         self.receiver.answers = [400]
