@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 #include <stdexcept>
 #include <string_view>
@@ -28,6 +29,26 @@ constexpr const char* kForkPrefix = "fork-";
 
 [[noreturn]] void refuse_fork(Refusal::Code code, const std::string& why) { throw Refusal(code, why); }
 
+// Where a second name is refused for what it is, and not for want of room or rights to write: a disk of its own below a
+// link, a file system without hard links, another user's file that only they may link.
+bool may_be_copied(const std::error_code& refused) {
+  return refused == std::errc::cross_device_link || refused == std::errc::operation_not_permitted ||
+         refused == std::errc::operation_not_supported || refused == std::errc::function_not_supported ||
+         refused == std::errc::too_many_links;
+}
+
+void copy_durably(const fs::path& source, const fs::path& target) {
+  constexpr std::size_t kBlock = std::size_t{4} << 20;
+  std::ifstream in(source, std::ios::binary);
+  DurableFile out(target);
+  std::vector<char> block(kBlock);
+  while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
+    out.write(std::string_view(block.data(), static_cast<std::size_t>(in.gcount())));
+  }
+  if (!in.eof()) throw fs::filesystem_error("could not be read", source, std::make_error_code(std::errc::io_error));
+  out.commit();
+}
+
 // The checkpoint is renamed before the first of its files is removed: as long as it is there, all of it was.
 void link_files(const fs::path& source, const fs::path& target) {
   fs::create_directories(target);
@@ -36,7 +57,13 @@ void link_files(const fs::path& source, const fs::path& target) {
     if (entry.is_directory()) {
       fs::create_directory(place);
     } else {
-      fs::create_hard_link(entry.path(), place);
+      std::error_code refused;
+      fs::create_hard_link(entry.path(), place, refused);
+      if (may_be_copied(refused)) {
+        copy_durably(entry.path(), place);
+      } else if (refused) {
+        throw fs::filesystem_error("could not be linked", entry.path(), place, refused);
+      }
     }
   }
   if (!fs::exists(source / "manifest.json")) {

@@ -49,9 +49,9 @@ struct CheckpointLinks {
 
 // These two work on files, as long as their file system takes, and may be called from any thread.
 
-// A second name for every file of the checkpoint: whatever the ranks of the job remove, it stays. Whole and on disk
-// when it returns. Throws Refusal kFailedPrecondition, and leaves nothing, where the checkpoint is not there (any more)
-// or the file system has no second names.
+// A second name for every file of the checkpoint, or a copy where its file system has none: whatever the ranks of the
+// job remove, it stays. Whole and on disk when it returns. Throws Refusal kFailedPrecondition, and leaves nothing,
+// where the checkpoint is not there (any more) or cannot be read, or the disk is full.
 void link_checkpoint(const CheckpointLinks& links);
 // Those that link_checkpoint() made in `folder`, if any are left. Throws nothing.
 void remove_links(const std::filesystem::path& folder);

@@ -13,6 +13,7 @@
 
 #include "common/protocol/job_state.h"
 #include "tests/coordinator/support/controller_fixture.h"
+#include "tests/support/temp_folder.h"
 
 namespace equipoise::coordinator {
 namespace job_fork_test {
@@ -89,6 +90,24 @@ TEST_F(JobForks, HaveTheCheckpointWhateverTheirParentRemoves) {
   EXPECT_EQ(content(folder / "templates/chat.jinja"), "template");
   restart();
   EXPECT_EQ(job(fork.id()).parent_id(), id_);
+}
+
+// checkpoints/ may be a link to another disk, and some file systems have no hard links at all.
+TEST_F(JobForks, CopyACheckpointThatCannotHaveASecondName) {
+  checkpoint();
+  const TempFolder elsewhere("/dev/shm");
+  const fs::path checkpoints = output(id_) / "checkpoints", moved = elsewhere.path() / "checkpoints";
+  fs::copy(checkpoints, moved, fs::copy_options::recursive);
+  fs::remove_all(checkpoints);
+  fs::create_directory_symlink(moved, checkpoints);
+  std::error_code refused;
+  fs::create_hard_link(moved / "step-5/manifest.json", output(id_) / "second", refused);
+  ASSERT_EQ(refused, std::errc::cross_device_link);
+  const fs::path folder = jobs().fork(request()).spec().training().resume_from_checkpoint();
+  fs::remove_all(moved);
+  EXPECT_EQ(content(folder / "model.safetensors"), "parameters");
+  EXPECT_EQ(content(folder / "templates/chat.jinja"), "template");
+  EXPECT_EQ(links(), 1);
 }
 
 // Others are served between the parts of a call.
