@@ -269,6 +269,8 @@ struct WeightSetting {
   double value = 0;
 };
 
+constexpr std::string_view kStepSize = "step size of α";
+
 WeightSetting weight_setting(const v1::RobustSpec& robust) {
   switch (robust.ambiguity_set()) {
     case v1::AMBIGUITY_SET_CVAR:
@@ -278,8 +280,29 @@ WeightSetting weight_setting(const v1::RobustSpec& robust) {
     case v1::AMBIGUITY_SET_KL:
       return {"weights with a KL temperature τ", robust.tau()};
     default:
-      return {"step size of α", robust.step_size()};
+      return {kStepSize, robust.step_size()};
   }
+}
+
+// "0.1; 0.05 after 140 steps": what people have changed while it trained. The newest 4 changes are named.
+std::string with_changes(std::string text, std::string_view setting, const RunSummary& summary) {
+  constexpr std::size_t kMostNamed = 4;
+  std::vector<const SummaryChange*> changes;
+  for (const SummaryChange& change : summary.changes) {
+    if (change.setting == setting && change.to) changes.push_back(&change);
+  }
+  const std::size_t named = std::min(changes.size(), kMostNamed), others = changes.size() - named;
+  const auto add = [&text](const std::string& part) { text += (text.empty() ? "" : "; ") + part; };
+  if (others > 0) add(std::to_string(others) + (others == 1 ? " other change" : " other changes"));
+  for (std::size_t i = others; i < changes.size(); ++i) {
+    add(number_text(*changes[i]->to) + " after " + steps_figure(changes[i]->step));
+  }
+  return text;
+}
+
+// Steps have lines as logging.every_steps says.
+std::string skipped_text(const RunSummary& summary) {
+  return std::to_string(summary.skipped_lines) + " of " + std::to_string(summary.step_lines) + " logged";
 }
 
 std::string training(const RunSummary& summary, const BaseModel& base) {
@@ -299,12 +322,18 @@ std::string training(const RunSummary& summary, const BaseModel& base) {
   if (!job.training().full_batch()) {
     add("pairs of a step", std::to_string(job.training().global_batch_size()));
   }
-  add("learning rate", number_text(job.optimizer().learning_rate()));
+  add("learning rate", with_changes(number_text(job.optimizer().learning_rate()), "learning_rate", summary));
   if (job.loss().type() != v1::LOSS_TYPE_SFT) add("β", number_text(job.loss().beta()));
   if (learns_weights(job)) {
     const WeightSetting setting = weight_setting(job.robust());
-    add(setting.name, number_text(setting.value));
+    const std::string_view name = setting.name == kStepSize ? "step_size" : "";
+    add(setting.name, with_changes(number_text(setting.value), name, summary));
+    const std::string trade_off = with_changes("", "trade_off", summary);
+    if (job.robust().trade_off() != 0 || !trade_off.empty()) {
+      add("trade-off", with_changes(number_text(job.robust().trade_off()), "trade_off", summary));
+    }
   }
+  if (summary.skipped_lines > 0) add("steps without an update, as a number was not finite", skipped_text(summary));
   const auto files = names_of_files(job.data().train(), job.data().train_files());
   if (!files.empty()) add("training data", joined(files));
   double pairs = 0;
@@ -370,6 +399,10 @@ std::string model_card(const RunSummary& summary) {
   }
   if (summary.steps < summary.max_steps && !summary.has_ended) {
     text += "\n\n**The run had not ended when this was written.**";
+  }
+  if (2 * summary.skipped_lines > summary.step_lines) {
+    text += "\n\n**Most steps changed nothing: in " + skipped_text(summary) +
+            " steps a loss or the gradient was not finite.**";
   }
   text += "\n\n" + results(summary) + training(summary, base) + usage(job, base) + citation(job);
   return text;

@@ -44,6 +44,7 @@ interface Run {
   train: Curves;
   validation: Curves;
   sampled: boolean;
+  skipped: [number, number]; // logged steps that changed nothing, and all of them
   job: string;
   changes: { step: number; setting: string; from: number | null; to: number | null; requester: string }[];
   parent: { job: string; step: number } | null;
@@ -130,6 +131,9 @@ function showGroups(): void {
       columns.map(([head]) => head),
       all.slice(0, kMostRows).map((group) => columns.map(([, cell]) => cell(group))),
     ),
+    shown.length >= kMostLines &&
+      run.curved.length > kMostLines &&
+      h("p", { class: "note" }, `The charts have ${kMostLines} groups at most: take one out to add another.`),
     all.length > kMostRows &&
       h("p", { class: "note" }, `${all.length - kMostRows} more groups are not shown: search for them by name.`),
     run.groupCount > run.groups.length &&
@@ -230,6 +234,12 @@ replace(
   ),
   result(),
   facts(),
+  run.skipped[0] > 0 &&
+    h(
+      "p",
+      { class: "note" },
+      `${run.skipped[0]} of ${run.skipped[1]} logged steps changed nothing: a loss or the gradient was not finite.`,
+    ),
   run.sampled &&
     h("p", { class: "note" }, "metrics.jsonl is so large that the curves are of samples of its lines."),
   ...run.notes.map((note) => h("p", { class: "note" }, note)),

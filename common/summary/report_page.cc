@@ -147,6 +147,7 @@ Json report_json(const RunSummary& summary) {
           {"train", curves_of(summary.training_lines, CurveSplit::kTraining, curved)},
           {"validation", curves_of(summary.evaluation_lines, CurveSplit::kValidation, curved)},
           {"sampled", summary.is_sampled},
+          {"skipped", {summary.skipped_lines, summary.step_lines}},
           {"job", shareable_job(job, base)},
           {"changes", rows_of(summary.changes,
                               [](const SummaryChange& one) {

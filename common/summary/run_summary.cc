@@ -155,6 +155,7 @@ class MetricsCollector {
   void take(std::string_view text, MetricsLineKind kind) {
     const std::int64_t line = ++lines_;
     if (kind == MetricsLineKind::kOther || kind == MetricsLineKind::kTest) return;
+    if (kind == MetricsLineKind::kStep) count_step(text);
     // Most lines of a long run are only looked at where they are the last.
     if (kind == MetricsLineKind::kStep && !steps_.keeps_next() && !training_.keeps_next()) {
       judge_pending();
@@ -203,6 +204,14 @@ class MetricsCollector {
 
  private:
   using Entries = ThinnedList<SummaryEntry>;
+
+  // By the text, as most lines are not parsed: the flag stands before what there is of groups.
+  void count_step(std::string_view text) {
+    static const std::string kMark = "\"" + std::string(schema::kSkipped.name) + "\":true";
+    constexpr std::size_t kBeforeGroups = 512;
+    ++summary_.step_lines;
+    if (text.substr(0, kBeforeGroups).find(kMark) != std::string_view::npos) ++summary_.skipped_lines;
+  }
 
   void note_progress(Element line, std::int64_t step) {
     summary_.steps = std::max(summary_.steps, step);

@@ -73,8 +73,9 @@ struct RunSummary {
   std::string folder_name;
   v1::JobSpec job;  // job.yaml
   bool has_ended = false;
-  std::int64_t steps = 0;      // done, as far as lines or the ledger say
-  std::int64_t max_steps = 0;  // planned; 0: not known
+  std::int64_t steps = 0;                          // done, as far as lines or the ledger say
+  std::int64_t max_steps = 0;                      // planned; 0: not known
+  std::int64_t step_lines = 0, skipped_lines = 0;  // of steps, and of those that changed no parameter
   double epoch = 0;
   std::int64_t tokens = 0;
   // The first evaluation, and that of the model in final/: the last, or the best with keep_best. The same one where

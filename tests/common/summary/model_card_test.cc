@@ -85,6 +85,37 @@ TEST(ModelCard, HasTheSettingOfTheSetOfWeights) {
   EXPECT_THAT(card("ambiguity_set: kl, tau: 2"), HasSubstr("temperature τ | 2 |"));
 }
 
+// Rows had the settings of the job, whatever people had changed since.
+TEST(ModelCard, HasSettingsThatWereChangedWhileItTrained) {
+  RunSummary summary = example_summary(kRobustJob);
+  EXPECT_THAT(model_card(summary), Not(HasSubstr("trade-off")));
+  summary.changes = {{.step = 1, .setting = "step_size", .from = 0.1, .to = 0.25, .requester = ""},
+                     {.step = 20, .setting = "learning_rate", .from = 1e-6, .to = 5e-7, .requester = "ann"},
+                     {.step = 30, .setting = "trade_off", .from = {}, .to = 0.5, .requester = ""},
+                     {.step = 140, .setting = "step_size", .from = 0.25, .to = 0.05, .requester = ""}};
+  const std::string card = model_card(summary);
+  EXPECT_THAT(card, HasSubstr("| step size of α | 0.1; 0.25 after 1 step; 0.05 after 140 steps |"));
+  EXPECT_THAT(card, HasSubstr("| learning rate | 1e-06; 5e-07 after 20 steps |"));
+  EXPECT_THAT(card, HasSubstr("| trade-off | 0.0; 0.5 after 30 steps |"));
+  for (int step = 1; step <= 6; ++step) {
+    summary.changes.push_back({.step = step, .setting = "trade_off", .from = {}, .to = 0.125 * step, .requester = ""});
+  }
+  EXPECT_THAT(model_card(summary), HasSubstr("| trade-off | 0.0; 3 other changes; 0.375 after 3 steps; "));
+}
+
+TEST(ModelCard, SaysHowManyStepsChangedNothing) {
+  RunSummary summary = example_summary(kRobustJob);
+  summary.step_lines = 60;
+  EXPECT_THAT(model_card(summary), Not(HasSubstr("not finite")));
+  summary.skipped_lines = 2;
+  EXPECT_THAT(model_card(summary),
+              HasSubstr("| steps without an update, as a number was not finite | 2 of 60 logged |"));
+  EXPECT_THAT(model_card(summary), Not(HasSubstr("Most steps changed nothing")));
+  summary.skipped_lines = 59;
+  EXPECT_THAT(model_card(summary), HasSubstr("**Most steps changed nothing: in 59 of 60 logged steps a loss or the "
+                                             "gradient was not finite.**"));
+}
+
 TEST(ModelCard, NamesTheJobAndTheStepThatAForkBeganWith) {
   RunSummary summary = example_summary(kRobustJob);
   EXPECT_THAT(model_card(summary), Not(HasSubstr("began with")));

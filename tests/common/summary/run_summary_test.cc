@@ -77,6 +77,19 @@ TEST_F(RunSummaries, HaveTheFirstAndTheLastEvaluation) {
   EXPECT_THAT(summary.notes, ElementsAre(HasSubstr("ledger.bin is not there")));
 }
 
+// 500 of them are not looked into.
+TEST_F(RunSummaries, CountStepsThatChangedNothing) {
+  for (int step = 1; step <= 1000; ++step) {
+    lines_ += R"({"step":)" + std::to_string(step) + R"(,"epoch":0.5,"loss":0.5,"learning_rate":1e-06)" +
+              (step % 4 == 0 ? R"(,"skipped":true)" : "") +
+              R"(,"group_loss":{"a\",\"skipped\":true":0.5},"group_weight":{"a\",\"skipped\":true":1}})" + "\n";
+  }
+  const RunSummary summary = read();
+  EXPECT_EQ(summary.step_lines, 1000);
+  EXPECT_EQ(summary.skipped_lines, 250);
+  EXPECT_THAT(report_page(summary), HasSubstr(R"("skipped":[250,1000])"));
+}
+
 TEST_F(RunSummaries, HaveTheBestEvaluationWhereItsParametersAreKept) {
   evaluated(0, 0.75, 0.5);
   evaluated(10, 0.5, 0.5);
