@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "common/base/build_version.h"
+#include "common/base/message_text.h"
+#include "common/base/nearest_name.h"
 #include "common/base/network_interfaces.h"
 #include "common/process/machine_ranks.h"
 #include "coordinator/launch/hostfile.h"
@@ -327,6 +329,19 @@ Options options_of(const Texts& texts) {
   return options;
 }
 
+std::string usage_error(const CLI::App& app, const CLI::ParseError& wrong) {
+  const std::vector<std::string> unknown = app.remaining();
+  if (unknown.empty()) return wrong.what();
+  const std::string& word = unknown.front();
+  if (!word.starts_with("--")) return "takes no " + quoted_text(word);
+  std::vector<std::string> known;
+  for (const CLI::Option* const option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back(name);
+  }
+  const std::string similar = similar_name(word.substr(2, word.find('=') - 2), known);
+  return "unknown option " + quoted_text(word) + (similar.empty() ? "" : ", the nearest known one is --" + similar);
+}
+
 }  // namespace
 
 std::optional<Options> parse_options(int argc, const char* const* argv) {
@@ -340,7 +355,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv) {
     app.exit(asked);
     return std::nullopt;
   } catch (const CLI::ParseError& wrong) {
-    throw std::invalid_argument(std::string(wrong.what()) + "; see equipoise-coordinator --help");
+    throw std::invalid_argument(usage_error(app, wrong) + "; see equipoise-coordinator --help");
   }
   return options_of(texts);
 }

@@ -136,9 +136,11 @@ std::vector<std::string> all_groups(std::span<const RunMetrics> runs) {
 
 using NumberText = std::string (*)(std::optional<double>);
 
+const char* plus_minus(Glyphs glyphs) { return glyphs == Glyphs::kUnicode ? "\u00b1" : "+-"; }
+
 std::string with_error(const Measure& measure, NumberText text, Glyphs glyphs) {
   if (!measure.error) return text(measure.value);
-  return text(measure.value) + (glyphs == Glyphs::kUnicode ? " \u00b1 " : " +- ") + share_text(measure.error);
+  return text(measure.value) + " " + plus_minus(glyphs) + " " + share_text(measure.error);
 }
 
 std::string change(const Measure& before, const Measure& after, NumberText text, Glyphs glyphs) {
@@ -252,6 +254,10 @@ std::string run_comparison(std::span<const RunMetrics> runs, std::size_t columns
   for (const RunMetrics& run : runs) text += worst_sentence(run, glyphs);
   for (const RunMetrics& run : runs.subspan(std::min<std::size_t>(runs.size(), 1)))
     text += difference_sentence(run, runs.front(), glyphs);
+  const std::string sign = plus_minus(glyphs);
+  if (runs.size() > 1 && text.find(sign) != std::string::npos) {
+    text += sign + " one standard error, of a difference as of runs on pairs of their own\n";
+  }
   return text;
 }
 

@@ -133,7 +133,8 @@ TEST(RunComparison, ShowsStandardErrorsOfWhatTheRunsEndWith) {
   EXPECT_NE(text.find("b      0.7000 -> 0.2500             0.400 -> 1.000 +- 0.000"), std::string::npos) << text;
   EXPECT_NE(text.find("worst  0.7000 -> 1.5000 +- 0.030    0.400 -> 0.250 +- 0.040"), std::string::npos) << text;
   // hypot(0.03, 0.03) and hypot(0.04, 0.04)
-  EXPECT_NE(text.find("gr against dpo: worst loss -1.0000 +- 0.042, worst accuracy +0.500 +- 0.057\n"),
+  EXPECT_NE(text.find("gr against dpo: worst loss -1.0000 +- 0.042, worst accuracy +0.500 +- 0.057\n"
+                      "+- one standard error, of a difference as of runs on pairs of their own\n"),
             std::string::npos)
       << text;
 }

@@ -140,7 +140,9 @@ TEST_F(ProgramTest, BadFlagsAreOneClearLineAndLeaveNothing) {
       {{"--listen", "0.0.0.0:0"}, "--listen is 0.0.0.0:0, which other machines can reach"},
       {{"--max-running-jobs", "0"}, "--max-running-jobs"},
       {{"--worker", "/no/such/worker"}, "--worker is \"/no/such/worker\", expected a file that is there"},
-      {{"--colour"}, "--colour"},
+      {{"--stat=x"}, "unknown option \"--stat=x\", the nearest known one is --state; see equipoise-coordinator --help"},
+      {{"--colour"}, "unknown option \"--colour\"; see equipoise-coordinator --help"},
+      {{"7443"}, "takes no \"7443\"; see equipoise-coordinator --help"},
   };
   for (const auto& [arguments, text] : cases) {
     auto all = arguments;
