@@ -91,8 +91,7 @@ bool AttemptSupervisor::take_over(JobRecord& record) {
 void AttemptSupervisor::settle_ends_on_record(JobRecord& record) {
   const JobLifecycle& job = record.intended();
   if (job.all_ranks_finished) {
-    table_.settle(record,
-                  RanksFinished{.world_size = record.members->world_size(), .stopped_early = job.stopped_early});
+    table_.settle(record, RanksFinished{.world_size = record.members->world_size(), .ending = job.ending});
   } else if (job.left_at_step) {
     table_.settle(record, RanksPaused{.step = *job.left_at_step});
   }
@@ -154,7 +153,7 @@ void AttemptSupervisor::restore_ranks(JobRecord& record) {
   if (!record.members->all_finished()) return;
   record.lifecycle.all_ranks_finished = true;
   record.job.set_ledger_chain(record.training->ledger_chain);
-  record.lifecycle.stopped_early = early_stop_sentence(*record.training);
+  record.lifecycle.ending = ending_sentence(*record.training);
 }
 
 void AttemptSupervisor::show_taken_over(JobRecord& record) {

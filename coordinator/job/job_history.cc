@@ -45,7 +45,8 @@ v1::JobEvent shown_event(const StoredEvent& stored) {
   event.set_text(utf8_text(stored.text));
   const std::size_t colon = stored.text.find(": ");
   v1::JobState state = v1::JOB_STATE_UNSPECIFIED;
-  if (colon != std::string::npos && v1::JobState_Parse("JOB_STATE_" + stored.text.substr(0, colon), &state)) {
+  const bool is_state = stored.kind == kStateEvent && colon != std::string::npos;
+  if (is_state && v1::JobState_Parse("JOB_STATE_" + stored.text.substr(0, colon), &state)) {
     event.set_state(state);
     event.set_text(utf8_text(stored.text.substr(colon + 2)));
   }

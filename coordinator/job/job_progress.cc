@@ -200,6 +200,9 @@ void check_metrics(const v1::ReportMetricsRequest& request, const v1::TrainingJo
            ", expected a group id below " + std::to_string(job.groups_size()));
   }
   if (request.pairs_total() < 0) refuse("pairs_total is " + std::to_string(request.pairs_total()) + ", expected >= 0");
+  if (request.skipped_gradients() < 0) {
+    refuse("skipped_gradients is " + std::to_string(request.skipped_gradients()) + ", expected >= 0");
+  }
   if (request.tokens_total() < 0)
     refuse("tokens_total is " + std::to_string(request.tokens_total()) + ", expected >= 0");
   if (request.phase_seconds().size() > kMostPhases) {
@@ -266,11 +269,13 @@ void answer_checkpoint_requests(v1::TrainingJob& job, std::int64_t step) {
   job.mutable_open_requests()->clear_checkpoint_step();
 }
 
-void set_time_left(v1::TrainingJob& job, const ShardPlan& plan) {
+void set_time_left(v1::TrainingJob& job, const Training& training) {
   job.clear_time_left();
-  if (!(job.pairs_per_second() > 0)) return;
+  const double speed = training.pace.pairs_per_second().value_or(job.pairs_per_second());
+  if (!(speed > 0)) return;
+  const ShardPlan& plan = training.plan;
   const auto pairs_left = static_cast<double>(pairs_done(plan, plan.end_step) - pairs_done(plan, job.step()));
-  const double seconds = std::min(pairs_left / job.pairs_per_second(), kLongestTimeLeft);
+  const double seconds = std::min(pairs_left / speed, kLongestTimeLeft);
   const double whole = std::floor(seconds);
   job.mutable_time_left()->set_seconds(static_cast<std::int64_t>(whole));
   job.mutable_time_left()->set_nanos(static_cast<std::int32_t>((seconds - whole) * kNanosPerSecond));

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/config/data_config.h"
-#include "common/dataset/shard_plan.h"
+#include "coordinator/job/training.h"
 #include "coordinator/launch/hostfile.h"
 #include "coordinator/lifecycle/clock.h"
 #include "coordinator/membership/membership.h"
@@ -65,8 +65,9 @@ std::vector<std::int64_t> evaluations_to_make(const v1::TrainingJob& job, std::i
 // A checkpoint of `step` is whole.
 void answer_checkpoint_requests(v1::TrainingJob& job, std::int64_t step);
 
-// Pairs that remain, divided by the newest speed; none while no speed is known.
-void set_time_left(v1::TrainingJob& job, const ShardPlan& plan);
+// Pairs that remain, divided by the pace of `training`, or by the newest speed while it has none; none while no speed
+// is known.
+void set_time_left(v1::TrainingJob& job, const Training& training);
 
 // Newest last; of more than 16 the oldest is dropped. One line of at most 1024 bytes; what is longer is cut off.
 void add_condition(v1::TrainingJob& job, const std::string& sentence);

@@ -361,11 +361,11 @@ void JobTable::store_soon(JobRecord& record) {
   }
 }
 
-void JobTable::replace(JobRecord& record, v1::TrainingJob job) {
+void JobTable::replace(JobRecord& record, v1::TrainingJob job, const std::string& request) {
   for (const Edit& unshown : record.unshown) unshown(job);
   job.set_revision(job.revision() + 1);
   renew_etag(record.etag_basis, job);
-  store_.update_job(job);
+  store_.update_job(job, std::nullopt, request);
   record.job = std::move(job);
   record.etag_basis = etag_basis(record.job);
   record.unshown.clear();

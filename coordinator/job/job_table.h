@@ -127,7 +127,8 @@ class JobTable {
   void set_aside_for_now(JobRecord& record, const std::string& why);
   // The job as `job` says, whose state is as before: stored with a later revision, then shown. Throws StoreError, and
   // has then changed nothing.
-  void replace(JobRecord& record, v1::TrainingJob job);
+  //   request  what people have asked for, in one sentence: an event of the job. Empty: nothing
+  void replace(JobRecord& record, v1::TrainingJob job, const std::string& request = "");
   // As apply(), for what has happened whether it can be stored or not. Where it cannot, the job is as people have seen
   // it, record.intended() says how it is, and store_unstored() tries again. Throws nothing of the store.
   void settle(JobRecord& record, const JobEvent& event);

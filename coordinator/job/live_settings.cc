@@ -192,7 +192,9 @@ v1::TrainingJob TrainingJobs::change_settings(const v1::UpdateTrainingJobRequest
     change.set_requester(requester);
     change.set_request_id(request.request_id());
   }
-  table_.replace(record, std::move(job));
+  std::string event = settings_text(asked_settings(request)) + " was asked for";
+  if (!requester.empty()) event += " by " + quoted_text(requester);
+  table_.replace(record, std::move(job), event);
   return record.job;
 }
 
@@ -206,10 +208,11 @@ void put_into_force(JobTable& table, JobRecord& record, SettingsChanges changes,
   v1::TrainingJob job = record.job;
   job.set_total_steps(end_step);
   *job.mutable_settings_changes() = std::move(changes);
-  table.replace(record, std::move(job));
+  const std::string settings = settings_text(settings_from(job.settings_changes(), step));
+  table.replace(record, std::move(job), settings + " holds from step " + std::to_string(step) + " on");
   record.training->weights.set_changes(weight_changes(record.job.settings_changes()));
   record.training->plan.end_step = end_step;
-  set_time_left(record.job, record.training->plan);
+  set_time_left(record.job, *record.training);
   table.metrics().show_step(record.job);
   spdlog::info("job {}: settings of version {} hold from step {} on", record.job.id(),
                newest_version(record.job.settings_changes()), step);

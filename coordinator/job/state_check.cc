@@ -37,6 +37,10 @@ void check_finish(const JobRecord& record, const v1::FinishWorkerRequest& reques
   const std::int64_t done = training.weights.next_step(), end_step = training.plan.end_step;
   const std::string rank = "rank " + std::to_string(request.rank());
   if (request.has_stopped_early()) check_early_stop(record, request);
+  if (request.skipped_steps() < 0 || request.skipped_steps() > request.final_step()) {
+    throw std::invalid_argument("skipped_steps is " + std::to_string(request.skipped_steps()) +
+                                ", expected 0 to final_step " + std::to_string(request.final_step()));
+  }
   const bool ends_early = request.has_stopped_early() && request.final_step() < end_step;
   if (request.final_step() != done || (!ends_early && done != end_step)) {
     refuse_state(record.job, rank + " has finished at step " + std::to_string(request.final_step()) + " with " +
@@ -47,12 +51,18 @@ void check_finish(const JobRecord& record, const v1::FinishWorkerRequest& reques
   refuse_state(record.job, rank + " has stopped early for another reason than the rank before it");
 }
 
-std::string early_stop_sentence(const Training& training) {
-  if (!training.stopped_early) return "";
-  const v1::EarlyStop& stop = *training.stopped_early;
-  return "stopped early at step " + std::to_string(training.weights.next_step()) + " of " +
-         std::to_string(training.plan.end_step) + ": " + quoted_text(stop.metric()) + " has not become better than " +
-         number_text(stop.best()) + " of step " + std::to_string(stop.best_step());
+std::string ending_sentence(const Training& training) {
+  const std::string steps = std::to_string(training.weights.next_step());
+  std::string text;
+  if (training.stopped_early) {
+    const v1::EarlyStop& stop = *training.stopped_early;
+    text = "stopped early at step " + steps + " of " + std::to_string(training.plan.end_step) + ": " +
+           quoted_text(stop.metric()) + " has not become better than " + number_text(stop.best()) + " of step " +
+           std::to_string(stop.best_step());
+  }
+  if (training.skipped_steps == 0) return text;
+  return text + (text.empty() ? "" : "; ") + std::to_string(training.skipped_steps) + " of " + steps +
+         " steps changed nothing, as a loss or the gradient was not finite";
 }
 
 void refuse_state(const v1::TrainingJob& job, const std::string& what) {

@@ -15,8 +15,9 @@ namespace equipoise::coordinator {
 // record, or another rank has ended otherwise; std::invalid_argument on an early stop that the job cannot have.
 void check_finish(const JobRecord& record, const v1::FinishWorkerRequest& request);
 
-// "stopped early at step 40 of 100: ...", empty where the plan was done.
-std::string early_stop_sentence(const Training& training);
+// "stopped early at step 40 of 100: ...", and how many steps changed nothing. Empty where the plan was done, and each
+// of its steps applied.
+std::string ending_sentence(const Training& training);
 
 // kFailedPrecondition: "job <id> is <STATE> and <what>".
 [[noreturn]] void refuse_state(const v1::TrainingJob& job, const std::string& what);

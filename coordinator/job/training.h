@@ -7,6 +7,7 @@
 #include "common/config/job_config.h"
 #include "common/dataset/shard_plan.h"
 #include "common/protocol/live_settings.h"
+#include "coordinator/membership/training_pace.h"
 #include "coordinator/store/job_store.h"
 #include "coordinator/weights/weight_owner.h"
 #include "equipoise/v1/worker.pb.h"
@@ -20,7 +21,9 @@ struct Training {
   StoredTraining stored;                                      // StartTraining as it was asked and answered
   std::optional<v1::EarlyStop> stopped_early = std::nullopt;  // as the first rank said that finished early
   std::string ledger_chain = {};                              // as rank 0 said that finished; empty: not yet, or none
-  std::int64_t schedule_steps = 0;                            // where the plan ends without changes of max_steps
+  TrainingPace pace = {};
+  std::int64_t skipped_steps = 0;   // as the last rank said that finished
+  std::int64_t schedule_steps = 0;  // where the plan ends without changes of max_steps
 
   // One past the last step: where the plan ends, or where it has ended early.
   std::int64_t end_step() const { return stopped_early ? weights.next_step() : plan.end_step; }

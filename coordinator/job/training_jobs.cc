@@ -273,7 +273,7 @@ v1::TrainingJob TrainingJobs::checkpoint(const std::string& id) {
   v1::OpenRequests& open = *job.mutable_open_requests();
   open.set_checkpoints(open.checkpoints() + 1);
   open.set_checkpoint_step(job.step());
-  return keep_request(record, std::move(job));
+  return keep_request(record, std::move(job), "a checkpoint");
 }
 
 v1::TrainingJob TrainingJobs::evaluate(const std::string& id) {
@@ -286,12 +286,13 @@ v1::TrainingJob TrainingJobs::evaluate(const std::string& id) {
   v1::OpenRequests& open = *job.mutable_open_requests();
   open.set_evaluations(open.evaluations() + 1);
   open.set_evaluation_step(std::max(open.evaluation_step(), job.step()));  // one before a rewind is of a later step
-  return keep_request(record, std::move(job));
+  return keep_request(record, std::move(job), "an evaluation");
 }
 
-v1::TrainingJob TrainingJobs::keep_request(JobRecord& record, v1::TrainingJob job) {
+v1::TrainingJob TrainingJobs::keep_request(JobRecord& record, v1::TrainingJob job, const std::string& what) {
   table_.check_room();
-  table_.replace(record, std::move(job));
+  const std::string event = what + " was asked for at step " + std::to_string(job.step());
+  table_.replace(record, std::move(job), event);
   return record.job;
 }
 

@@ -94,7 +94,7 @@ class TrainingJobs {
   v1::ListRanksResponse ranks(const v1::ListRanksRequest& request);
 
  private:
-  v1::TrainingJob keep_request(JobRecord& record, v1::TrainingJob job);
+  v1::TrainingJob keep_request(JobRecord& record, v1::TrainingJob job, const std::string& what);
   struct WeightPage {
     v1::ListGroupWeightsResponse response;
     std::optional<std::int64_t> next_step;  // that the next page begins with

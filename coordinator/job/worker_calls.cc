@@ -249,7 +249,7 @@ void WorkerCalls::show_steps(JobRecord& record, std::span<const StepRecord> step
   record.job.set_step(steps.back().request.step() + 1);
   record.most_steps = std::max(record.most_steps, record.job.step());
   set_weights(record.job, record.training->weights.alpha_K());
-  set_time_left(record.job, record.training->plan);
+  set_time_left(record.job, *record.training);
   table_.bump_revision(record);
   table_.metrics().show_step(record.job);
 }
@@ -274,6 +274,9 @@ void WorkerCalls::report_metrics(const v1::ReportMetricsRequest& request) {
   check_trains(record);
   if (record.job.state() == v1::JOB_STATE_QUEUED) check_goes_on(record);
   check_metrics(request, record.job, record.checked_config().data);
+  if (request.split() == v1::SPLIT_TRAIN) {
+    record.training->pace.observe(request.pairs_total(), request.pairs_per_second());
+  }
   const bool is_evaluation = request.split() == v1::SPLIT_VALIDATION, was_asked = was_asked_for(record, request);
   // On record before ranks go on: a later attempt makes again what people have asked for where this line of
   // metrics.jsonl is cut off, and only there.
@@ -281,7 +284,7 @@ void WorkerCalls::report_metrics(const v1::ReportMetricsRequest& request) {
   const auto apply = [&](v1::TrainingJob& job) {
     apply_metrics(job, request);
     if (was_asked) note_asked_evaluation(job, request.step());
-    set_time_left(job, record.training->plan);
+    set_time_left(job, *record.training);
   };
   if (is_of_people) {
     table_.check_room();

@@ -219,6 +219,7 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
   }
   if (request.has_stopped_early()) record.training->stopped_early = request.stopped_early();
   if (!request.ledger_chain().empty()) record.training->ledger_chain = request.ledger_chain();
+  record.training->skipped_steps = request.skipped_steps();
   if (result.outcome == Membership::Finish::kAccepted) {
     const std::string stop = request.has_stopped_early() ? request.stopped_early().SerializeAsString() : "";
     keep_end(record, {.rank = request.rank(),
@@ -232,8 +233,7 @@ void WorkerCalls::finish_worker(const v1::FinishWorkerRequest& request) {
 }
 
 void WorkerCalls::end_of_all_ranks(JobRecord& record) {
-  const RanksFinished finished{.world_size = record.members->world_size(),
-                               .stopped_early = early_stop_sentence(*record.training)};
+  const RanksFinished finished{.world_size = record.members->world_size(), .ending = ending_sentence(*record.training)};
   // Should the rank be killed before this can be stored, nobody says it again, and the mpirun may never exit: it is
   // stored later, and its processes are ended. Until then the rank says it again.
   record.job.set_ledger_chain(record.training->ledger_chain);

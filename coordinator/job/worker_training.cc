@@ -53,7 +53,7 @@ void show_start(v1::TrainingJob& job, const Training& training) {
   job.set_total_steps(training.plan.end_step);
   rewind_requests(job, training.plan.first_step);
   show_groups(job, training.weights);
-  set_time_left(job, training.plan);
+  set_time_left(job, training);
   if (request.has_resume() && request.resume().job_id() == job.id()) {
     job.set_checkpoint_step(training.plan.first_step);
   } else {

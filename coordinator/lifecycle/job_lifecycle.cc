@@ -83,7 +83,7 @@ struct Transition {
   // How the attempt before has ended is of no concern any more.
   static JobLifecycle without_end(JobLifecycle after) {
     after.all_ranks_finished = false;
-    after.stopped_early.clear();
+    after.ending.clear();
     after.left_at_step.reset();
     after.ends_processes = false;
     after.pause_trouble.clear();
@@ -353,7 +353,7 @@ struct Transition {
     if (job.state != v1::JOB_STATE_RUNNING && !(is_pausing() && !job.ends_processes)) return job;
     JobLifecycle after = job;
     after.all_ranks_finished = true;
-    after.stopped_early = ranks.stopped_early;
+    after.ending = ranks.ending;
     if (job.launched_by == LaunchedBy::kCoordinator) {
       after.reason = "all ranks have finished; waiting for mpirun to exit";
       return after;
@@ -365,7 +365,7 @@ struct Transition {
     std::string reason = world_size == 1
                              ? "trained on 1 rank"
                              : "trained on " + std::to_string(world_size) + " ranks, which ended with equal parameters";
-    if (!after.stopped_early.empty()) reason.append("; ").append(after.stopped_early);
+    if (!after.ending.empty()) reason.append("; ").append(after.ending);
     return moved(std::move(after), v1::JOB_STATE_SUCCEEDED, std::move(reason), now);
   }
 

@@ -52,7 +52,7 @@ struct JobLifecycle {
   WallTime end_time{};    // epoch: not final
   LaunchedBy launched_by = LaunchedBy::kCoordinator;
   bool all_ranks_finished = false;
-  std::string stopped_early = {};  // with all_ranks_finished: why they did not go on to the end of the plan
+  std::string ending = {};  // with all_ranks_finished: RanksFinished::ending
   // After failures of the infrastructure, without a checkpoint between; 0: every failure is the job's end.
   int max_restarts = 0;
   std::int64_t generation = 0;                                 // of the newest attempt
@@ -146,7 +146,7 @@ struct DigestsDiffer {
 };
 struct RanksFinished {  // every rank, with equal digests, at the planned step or all of them early
   int world_size;
-  std::string stopped_early = {};  // "stopped early at step 40 of 100: ..."; empty: at the planned step
+  std::string ending = {};  // "stopped early at step 40 of 100: ..."; empty: as planned
 };
 struct LauncherExited {
   int exit_code;          // 128 + n after signal n

@@ -120,6 +120,7 @@ JobMetrics::All::All()
       checkpoints(names::kCheckpoints),
       restarts(names::kRestarts),
       skipped_steps(names::kSkippedSteps),
+      skipped_gradients(names::kSkippedGradients),
       job_info(names::kJobInfo),
       planned_steps(names::kPlannedSteps),
       last_step_time(names::kLastStepTime),
@@ -148,6 +149,7 @@ JobMetrics::All::All()
               &checkpoints,
               &restarts,
               &skipped_steps,
+              &skipped_gradients,
               &job_info,
               &planned_steps,
               &last_step_time,
@@ -260,6 +262,7 @@ void JobMetrics::show_step(const v1::TrainingJob& job) {
     gauges.push_back(&all_->group_weight.at({job.id(), job.groups(g).name()}));
     all_->skipped_steps.at({job.id(), job.groups(g).name()});  // from 0 on
   }
+  all_->skipped_gradients.at({job.id()});
   for (int g = 0; g < job.groups_size(); ++g) gauges[static_cast<std::size_t>(g)]->Set(job.groups(g).weight());
 }
 
@@ -325,6 +328,7 @@ void JobMetrics::count_trained(const v1::ReportMetricsRequest& request) {
   OfJob& before = of_job_[request.job_id()];
   all_->train_pairs.at({request.job_id()}).Increment(growth(request.pairs_total(), before.pairs));
   all_->train_tokens.at({request.job_id()}).Increment(growth(request.tokens_total(), before.tokens));
+  all_->skipped_gradients.at({request.job_id()}).Increment(static_cast<double>(request.skipped_gradients()));
   before.pairs = request.pairs_total();
   before.tokens = request.tokens_total();
 }

@@ -117,7 +117,7 @@ class JobMetrics {
     JobSeries<prometheus::Counter> train_pairs, train_tokens;
     JobSeries<prometheus::Histogram> step_seconds, weight_update_seconds;
     JobSeries<prometheus::Gauge> workers, rank_stalled_seconds, job_state, checkpoint_step;
-    JobSeries<prometheus::Counter> checkpoints, restarts, skipped_steps;
+    JobSeries<prometheus::Counter> checkpoints, restarts, skipped_steps, skipped_gradients;
     JobSeries<prometheus::Gauge> job_info, planned_steps, last_step_time, goodput, rising_evaluations;
     JobSeries<prometheus::Gauge> checkpoint_time, checkpoint_bytes, checkpoint_duration, ranks, rank_lag;
     JobSeries<prometheus::Counter> step_time, job_state_time;

@@ -39,7 +39,7 @@ StoredJob job_of(const JobRow& row) {
   return stored;
 }
 
-constexpr std::int64_t kMostEvents = 1'000;  // of a job
+constexpr std::int64_t kMostEvents = 1'000, kMostRequestEvents = 200;  // of a job
 
 // SQLite numbers jobs, and takes none after the largest number that there is: no job has that but through damage, and
 // then the next one follows those below 2^62.
@@ -67,12 +67,15 @@ JobStore::JobStore(const std::filesystem::path& file, Access access)
       select_state_(database_, "SELECT state, desired FROM jobs WHERE id = ?"),
       update_job_(database_, "UPDATE jobs SET state = ?2, job = ?3, desired = ?4, checksum = ?5 WHERE id = ?1"),
       delete_job_(database_, "DELETE FROM jobs WHERE id = ?"),
-      insert_event_(
-          database_,
-          "INSERT OR REPLACE INTO events(job_id, revision, kind, text, generation) VALUES (?, ?, 'STATE', ?, ?)"),
+      insert_event_(database_,
+                    "INSERT OR REPLACE INTO events(job_id, revision, kind, text, generation) VALUES (?, ?, ?, ?, ?)"),
       delete_old_events_(database_,
                          "DELETE FROM events WHERE job_id = ?1 AND revision < "
                          "(SELECT revision FROM events WHERE job_id = ?1 ORDER BY revision DESC LIMIT 1 OFFSET ?2)"),
+      delete_old_requests_of_people_(
+          database_,
+          "DELETE FROM events WHERE job_id = ?1 AND kind = 'REQUEST' AND revision < (SELECT revision FROM events "
+          "WHERE job_id = ?1 AND kind = 'REQUEST' ORDER BY revision DESC LIMIT 1 OFFSET ?2)"),
       select_events_(database_,
                      "SELECT revision, time, kind, text, generation FROM events WHERE job_id = ? AND revision > ? "
                      "ORDER BY revision, kind LIMIT ?"),
@@ -105,6 +108,12 @@ std::vector<StoredJob> JobStore::jobs() {
   return jobs;
 }
 
+namespace {
+
+std::string state_event_text(const v1::TrainingJob& job) { return state_name(job.state()) + ": " + job.state_reason(); }
+
+}  // namespace
+
 std::int64_t JobStore::insert_job(const v1::TrainingJob& job, const std::optional<AnsweredRequest>& request) {
   const JobRow row{.id = job.id(), .state = state_name(job.state()), .job = job.SerializeAsString()};
   Transaction transaction(database_);
@@ -115,7 +124,7 @@ std::int64_t JobStore::insert_job(const v1::TrainingJob& job, const std::optiona
     insert_job_.next();
     sequence = insert_job_.integer(0);
   }
-  write_event(job);
+  write_event(job, kStateEvent, state_event_text(job));
   if (request) write_request(*request);
   write_carried(job, true);
   transaction.commit();
@@ -161,8 +170,10 @@ void JobStore::set_cordon(const std::string& host, const std::optional<StoredCor
   transaction.commit();
 }
 
-void JobStore::write_event(const v1::TrainingJob& job) {
-  insert_event_.run(job.id(), job.revision(), state_name(job.state()) + ": " + job.state_reason(), job.generation());
+void JobStore::write_event(const v1::TrainingJob& job, const std::string& kind, const std::string& text) {
+  insert_event_.run(job.id(), job.revision(), kind, text, job.generation());
+  // Whoever asks again and again does not push changes of state out.
+  if (kind == kRequestEvent) delete_old_requests_of_people_.run(job.id(), kMostRequestEvents - 1);
   delete_old_events_.run(job.id(), kMostEvents - 1);
   if (events_watched_) jobs_with_events_.insert(job.id());
 }
@@ -188,13 +199,14 @@ void JobStore::write_job(const v1::TrainingJob& job, std::optional<DesiredState>
   if (is_cancelled) desired = DesiredState::kCancel;
   if (desired) row.desired = desired_name(*desired);
   update_job_.run(row.id, row.state, Blob{row.job}, row.desired, Blob{row_checksum(row)});
-  if (row.state != state_before) write_event(job);
+  if (row.state != state_before) write_event(job, kStateEvent, state_event_text(job));
   write_carried(job, false);
 }
 
-void JobStore::update_job(const v1::TrainingJob& job, std::optional<DesiredState> desired) {
+void JobStore::update_job(const v1::TrainingJob& job, std::optional<DesiredState> desired, const std::string& request) {
   Transaction transaction(database_);
   write_job(job, desired);
+  if (!request.empty()) write_event(job, kRequestEvent, request);
   transaction.commit();
 }
 

@@ -46,11 +46,15 @@ struct RequestUnderWay {
 };
 
 // Something that people want to know of later, such as a change of state.
+// Kinds of events.
+inline constexpr const char* kStateEvent = "STATE";      // the text is "STATE: reason"
+inline constexpr const char* kRequestEvent = "REQUEST";  // of people, or what became of it
+
 struct StoredEvent {
   std::int64_t revision = 0;  // of the job
   std::int64_t time = 0;      // unix seconds
   std::int64_t generation = 0;
-  std::string kind = {};  // STATE
+  std::string kind = {};
   std::string text = {};  // one sentence
 };
 
@@ -70,12 +74,14 @@ class JobStore {
   std::int64_t insert_job(const v1::TrainingJob& job, const std::optional<AnsweredRequest>& request);
   // A change of state is an event, too; that to CANCELLING or CANCELLED makes the desired state CANCEL.
   // desired  what is wanted of the job from now on; nullopt: what was wanted before
-  void update_job(const v1::TrainingJob& job, std::optional<DesiredState> desired = std::nullopt);
+  // request  what people have asked of it, in one sentence: another event. Empty: nothing
+  void update_job(const v1::TrainingJob& job, std::optional<DesiredState> desired = std::nullopt,
+                  const std::string& request = "");
   // People do not see it any more, whatever it holds; what it has left goes through deleted(). Answered requests stay:
   // a repeat gets the first answer, not a second job.
   void delete_job(const std::string& id);
   DeletedJobs& deleted() { return deleted_; }
-  // Ascending revision, those after `after`. Of each job the newest 1,000 are kept.
+  // Ascending revision, those after `after`. Of each job the newest 1,000 are kept, and 200 requests among them.
   std::vector<StoredEvent> events(const std::string& job_id, std::int64_t after, std::int64_t limit);
   // Revision of the newest event of each job that has any, of deleted ones too for a while.
   std::map<std::string, std::int64_t> newest_events();
@@ -207,7 +213,7 @@ class JobStore {
   void write_request(const AnsweredRequest& request);
   void write_carried(const v1::TrainingJob& job, bool is_new);
   void write_job(const v1::TrainingJob& job, std::optional<DesiredState> desired = std::nullopt);
-  void write_event(const v1::TrainingJob& job);
+  void write_event(const v1::TrainingJob& job, const std::string& kind, const std::string& text);
   bool is_whole(const std::string& table);
   void replace_damaged_jobs(std::vector<std::string>& done);
   void replace_by_empty(const std::string& table, std::vector<std::string>& done);
@@ -225,7 +231,8 @@ class JobStore {
   HostCordons host_cordons_;
   AttemptRows attempts_;
   StepRows steps_;
-  Statement insert_job_, select_state_, update_job_, delete_job_, insert_event_, delete_old_events_, select_events_;
+  Statement insert_job_, select_state_, update_job_, delete_job_, insert_event_, delete_old_events_;
+  Statement delete_old_requests_of_people_, select_events_;
   Statement select_request_, insert_request_, delete_old_requests_, delete_excess_requests_;
   Statement delete_excess_bytes_;
   Statement select_key_;

@@ -23,6 +23,7 @@ constexpr auto kLongestTry = 10s;
 constexpr std::chrono::milliseconds kIntervalOfWaiting{250};
 // A rank that was stopped for longer than its lease asks once whether it is counted on.
 constexpr auto kShortestTry = 1s;
+constexpr auto kLongestFlush = 2s;
 constexpr int kExitLeaseLost = 75;
 constexpr int kExitAskedToEnd = 77;
 
@@ -62,9 +63,14 @@ void Heartbeat::warn(std::string sentence) {
     const std::lock_guard lock(mutex_);
     if (warnings_.size() == kMostWarnings) warnings_.pop_front();
     warnings_.push_back(std::move(sentence));
-    has_news_ = true;
+    has_news_ = has_untold_ = true;
   }
   changed_.notify_all();
+}
+
+void Heartbeat::flush() {
+  std::unique_lock lock(mutex_);
+  answered_.wait_for(lock, kLongestFlush, [this] { return !has_untold_ || must_end_; });
 }
 
 void Heartbeat::set_waits_for_room(bool waits) {
@@ -122,6 +128,7 @@ void Heartbeat::beat() {
     const v1::HeartbeatResponse answer =
         client_.heartbeat(request, std::clamp<std::chrono::milliseconds>(left, kShortestTry, kLongestTry));
     set_acknowledged(sent);
+    note_arrival();
     if (answer.is_held() && on_held_) on_held_();
     checkpoints_.hear(answer.checkpoint_requests());
     evaluations_.hear(answer.evaluation_requests());
@@ -149,6 +156,14 @@ void Heartbeat::set_acknowledged(Clock::time_point sent) {
   {
     const std::lock_guard lock(mutex_);
     acknowledged_ = sent;
+  }
+  answered_.notify_all();
+}
+
+void Heartbeat::note_arrival() {
+  {
+    const std::lock_guard lock(mutex_);
+    has_untold_ = !warnings_.empty();
   }
   answered_.notify_all();
 }

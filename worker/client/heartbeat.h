@@ -66,6 +66,8 @@ class Heartbeat {
   }
   // A sentence for the job's conditions; sent at once, and again until it has arrived. Any thread. The newest 16 wait.
   void warn(std::string sentence);
+  // Waits until it has arrived, 2 s at most: once a rank has said that it ends, nobody hears of it any more.
+  void flush();
 
   // Whether the coordinator wants this rank to make a checkpoint and leave. Any thread.
   bool wants_pause() const { return wants_pause_; }
@@ -97,6 +99,7 @@ class Heartbeat {
   void end_where_lease_is_over(const std::exception& failure) const;
   bool is_fresh() const { return Clock::now() - acknowledged_.load() <= times_.fresh; }
   void set_wants_pause(bool wants_pause);
+  void note_arrival();
   void keep_warnings(const v1::HeartbeatRequest& request);
 
   CoordinatorClient& client_;
@@ -117,7 +120,8 @@ class Heartbeat {
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   mutable std::condition_variable answered_;
-  std::deque<std::string> warnings_;  // not yet arrived
+  std::deque<std::string> warnings_;  // not yet sent
+  bool has_untold_ = false;           // of warnings, those that are under way among them
   std::string pause_failure_;         // not yet arrived
   bool has_news_ = true;
   bool stopping_ = false;

@@ -156,6 +156,7 @@ void finish_rank(CoordinatorClient& client, const AttemptId& attempt, int rank, 
   auto request = request_of<v1::FinishWorkerRequest>(attempt);
   request.set_rank(rank);
   request.set_final_step(end.final_step);
+  request.set_skipped_steps(end.skipped_steps);
   if (end.stopped_early) *request.mutable_stopped_early() = *end.stopped_early;
   request.set_state_digest(byte_text(state_digest));
   if (ledger_chain) request.set_ledger_chain(byte_text(*ledger_chain));

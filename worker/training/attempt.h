@@ -68,6 +68,7 @@ struct TrainingEnd {
   std::int64_t final_step = 0;
   std::optional<v1::EarlyStop> stopped_early = {};  // absent: at the end of the plan
   bool has_left = false;                            // before it, to go on from a checkpoint of final_step
+  std::int64_t skipped_steps = 0;                   // that changed no parameter
 };
 
 //   ledger_chain  of the last seal; of rank 0

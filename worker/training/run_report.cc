@@ -84,6 +84,7 @@ void RunReport::step_done(std::int64_t steps_done, const StepOutcome& outcome) {
   if (held_line_) write_held_line();
   if (is_logged(parts_.config.logging, steps_done)) hold_line(steps_done, outcome);
   unreported_step_ = steps_done;
+  if (outcome.is_skipped && outcome.is_loss_finite) held_.set_skipped_gradients(held_.skipped_gradients() + 1);
   for (const auto& [phase, seconds] : outcome.phases)
     (*held_.mutable_phase_seconds())[std::string(phase)].add_seconds(seconds);
   if (Clock::now() - last_report_.time >= kReportInterval) send_training();

@@ -106,6 +106,7 @@ class TrainingRun {
       write_files_for_people();
     }
     output_.reset();
+    context_.heartbeat.flush();
     finish_rank(context_.client, context_.registration.attempt, context_.host.info().rank, end, digest, chain);
   }
 
@@ -292,6 +293,7 @@ class TrainingRun {
     if (report_) report_->finish();
     if (shares_) shares_->write();
     if (!end.has_left) check_applied(end.final_step);
+    end.skipped_steps = end.final_step - applied_;
     return end;
   }
 
@@ -422,6 +424,7 @@ class TrainingRun {
     seal_where_possible();  // the output is another attempt's then
     output_.reset();
     context_.log.info("leaves after step {}, of which there is a checkpoint", steps_done);
+    context_.heartbeat.flush();
     leave_attempt(context_.client, context_.registration.attempt, context_.host.info().rank, steps_done);
   }
 

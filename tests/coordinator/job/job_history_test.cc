@@ -67,6 +67,43 @@ TEST_F(JobHistoryTest, EventsAreTheStatesInTheirOrder) {
   EXPECT_THAT(generations, ElementsAre(0, 1, 1));
 }
 
+// Nobody could say afterwards who had asked for what, and when.
+TEST_F(JobHistoryTest, EventsAreWhatPeopleAskForToo) {
+  const std::string id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  calls().report_step(step_request(id, 1, 0, {0.2, 1.0}));
+  v1::UpdateTrainingJobRequest update;
+  update.set_id(id);
+  update.mutable_settings()->set_step_size(0.25);
+  update.mutable_settings()->set_max_steps(8);
+  jobs().update(update, "ann");
+  v1::CheckpointTrainingJobRequest checkpoint;
+  checkpoint.set_id(id);
+  jobs().checkpoint(checkpoint);
+  v1::ApplySettingsRequest apply;
+  apply.set_job_id(id);
+  apply.set_generation(1);
+  apply.set_step(1);
+  apply.set_version(1);
+  calls().apply_settings(apply);
+  std::vector<std::string> texts;
+  for (const v1::JobEvent& event : history().events_after(id, 0, 100)) {
+    if (event.state() == v1::JOB_STATE_UNSPECIFIED) texts.push_back(event.text());
+  }
+  EXPECT_THAT(
+      texts, ElementsAre("step_size 0.25, max_steps 8 was asked for by \"ann\"", "a checkpoint was asked for at step 1",
+                         "step_size 0.25, max_steps 8 holds from step 1 on"));
+}
+
+TEST_F(JobHistoryTest, RequestsPushNoStatesOut) {
+  const std::string id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  v1::CheckpointTrainingJobRequest checkpoint;
+  checkpoint.set_id(id);
+  for (int i = 0; i < 1100; ++i) jobs().checkpoint(checkpoint);
+  const auto events = history().events_after(id, 0, 2000);
+  EXPECT_EQ(events.size(), 203U);
+  EXPECT_EQ(events.front().state(), v1::JOB_STATE_QUEUED);
+}
+
 // As the webhook asks for them.
 TEST_F(JobHistoryTest, EventsAfterARevisionAreThoseThatAreNewer) {
   store_->watch_events();

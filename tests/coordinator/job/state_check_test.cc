@@ -89,5 +89,22 @@ TEST_F(EarlyStop, OnlyAJobWithEarlyStoppingMayStopEarly) {
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
 }
 
+TEST_F(EarlyStop, AJobSaysHowManyStepsChangedNothing) {
+  const auto id = running_job(early_stopping_spec(v1::LAUNCH_MODE_EXTERNAL, 1));
+  for (int step = 0; step < 4; ++step) calls().report_step(step_request(id, 1, step, {0.2, 1.0}));
+  auto request = early_finish(id, 0, 4);
+  for (const int skipped : {-1, 5}) {
+    request.set_skipped_steps(skipped);
+    EXPECT_THAT(error_of([&] { calls().finish_worker(request); }).text,
+                HasSubstr("skipped_steps is " + std::to_string(skipped) + ", expected 0 to final_step 4"));
+  }
+  request.set_skipped_steps(3);
+  calls().finish_worker(request);
+  EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_THAT(job(id).state_reason(),
+              HasSubstr("of step 1; 3 of 4 steps changed nothing, as a loss or the gradient was "
+                        "not finite"));
+}
+
 }  // namespace state_check_test
 }  // namespace equipoise::coordinator

@@ -92,6 +92,25 @@ TEST_F(JobMetricsOfACore, TimeOfStepsIsThatBetweenTheirReports) {
   EXPECT_EQ(value("equipoise_skipped_updates_total", {{"training_job", id}, {"group", "north"}}), 1.0);
 }
 
+// They were known to the log of the rank alone.
+TEST_F(JobMetricsOfACore, StepsWhoseGradientIsNotFiniteAreCounted) {
+  const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
+  do_steps(id, 1, 4);
+  v1::ReportMetricsRequest request;
+  request.set_job_id(id);
+  request.set_generation(1);
+  request.set_step(4);
+  request.set_split(v1::SPLIT_TRAIN);
+  for (const int skipped : {3, 0, 1}) {
+    request.set_skipped_gradients(skipped);
+    calls().report_metrics(request);
+  }
+  EXPECT_EQ(value("equipoise_skipped_gradients_total", {{"training_job", id}}), 4.0);
+  request.set_skipped_gradients(-1);
+  EXPECT_THAT(error_of([&] { calls().report_metrics(request); }).text,
+              ::testing::HasSubstr("skipped_gradients is -1, expected >= 0"));
+}
+
 TEST_F(JobMetricsOfACore, StepsOfAReportOfManyShareItsTime) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   do_steps(id, 1, 1);
@@ -222,6 +241,7 @@ TEST_F(JobMetricsOfACore, CountersOfAlertsBeginAtZero) {
   for (const std::string group : {"north", "south"}) {
     EXPECT_EQ(value("equipoise_skipped_updates_total", {{"training_job", id}, {"group", group}}), 0.0);
   }
+  EXPECT_EQ(value("equipoise_skipped_gradients_total", {{"training_job", id}}), 0.0);
   EXPECT_EQ(value("equipoise_checkpoints_total", {{"training_job", id}}), 0.0);
   EXPECT_EQ(value("equipoise_job_info", {{"training_job", id}, {"name", "survey"}}), 1.0);
 }

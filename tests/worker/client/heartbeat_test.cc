@@ -13,6 +13,7 @@
 namespace equipoise::coordinator {
 namespace heartbeat_test {
 
+using namespace std::chrono_literals;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -126,6 +127,10 @@ class LosesSome final : public v1::WorkerService::Service {
     changed_.wait(lock, [this, count] { return arrived_.size() >= count; });
     return arrived_;
   }
+  std::vector<std::string> arrived() {
+    const std::lock_guard lock(mutex_);
+    return arrived_;
+  }
   std::int64_t step() {
     const std::lock_guard lock(mutex_);
     return step_;
@@ -166,6 +171,16 @@ TEST(Heartbeat, AWarningIsSentUntilItHasArrivedAndThenNoMore) {
   EXPECT_EQ(coordinator.step(), 41);
   heartbeat.warn("third");
   EXPECT_THAT(coordinator.warnings(3), ElementsAre("first", "second", "third"));
+}
+
+TEST(Heartbeat, WaitsUntilItsWarningsHaveArrived) {
+  LosesSome coordinator(2);
+  CoordinatorClient client(coordinator.address(), kPatience);
+  Heartbeat heartbeat(client, {.job_id = "j", .generation = 1}, 0, {}, nullptr, {.interval = 50ms});
+  heartbeat.flush();
+  heartbeat.warn("of the last step");
+  heartbeat.flush();
+  EXPECT_THAT(coordinator.arrived(), ElementsAre("of the last step"));
 }
 
 // Says of the first answers that ranks wait because nothing can be stored.
