@@ -4,6 +4,7 @@
 #include <grpcpp/security/credentials.h>
 
 #include <algorithm>
+#include <iostream>
 #include <random>
 #include <stdexcept>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "client/console/console.h"
+#include "client/table/display_width.h"
 #include "common/base/host_port.h"
 #include "common/base/message_text.h"
 #include "common/protocol/error_reason.h"
@@ -23,6 +25,7 @@ namespace {
 constexpr std::chrono::seconds kAnswerDeadline{10};
 constexpr std::chrono::milliseconds kBetweenStopRequests{100};
 constexpr std::chrono::milliseconds kBetweenTries{100};
+constexpr std::chrono::milliseconds kSilentWait{1500};
 // A job of thousands of groups and a page of weights exceed the library's 4 MiB.
 constexpr int kLargestAnswerBytes = 64 << 20;
 
@@ -53,9 +56,15 @@ std::string new_request_id() {
 }
 
 void wait_for(grpc::Channel& channel, const CoordinatorAddress& address, const StopRequest& stop) {
-  const auto deadline = std::chrono::system_clock::now() + address.timeout;
+  const auto begin = std::chrono::system_clock::now(), deadline = begin + address.timeout;
+  bool is_told = false;
   while (true) {
     const auto now = std::chrono::system_clock::now();
+    if (!is_told && now - begin >= kSilentWait && now + kSilentWait < deadline) {
+      is_told = true;
+      std::cerr << "equipoise: nothing answers at " << printable(address.host_port) << " yet; waiting for it, "
+                << address.timeout.count() << " s at most" << std::endl;
+    }
     if (channel.WaitForConnected(std::min(deadline, now + kBetweenStopRequests))) return;
     if (stop && stop()) throw CommandError(ExitCode::kInterrupted, "interrupted");
     if (now >= deadline) break;

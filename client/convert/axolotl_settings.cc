@@ -60,22 +60,27 @@ constexpr std::array kAxolotl = {
                    "center_rewards_coefficient",
                    kIgnored, "", "", "of methods that are refused"},
     TrainerSetting{"trl", kComputed, "loss.beta", "", "a section: beta is read, all else is of GRPO and refused"},
-    TrainerSetting{"vllm ebft qat quantization reward_model process_reward_model num_labels trainer_cls use_pose "
-                   "use_eaft plugins neftune_noise_alpha noisy_embedding_alpha relora qgalore_rank loraplus_lr_ratio "
-                   "embedding_lr embedding_lr_scale lr_groups lisa_n_layers pretraining_dataset fp8 "
-                   "jagged_restart_steps torchdistx_path unfrozen_parameters model_quantization_config "
-                   "use_onebitllms curriculum_sampling scaling_softmax overrides_of_model_config "
-                   "overrides_of_model_kwargs rope_scaling reinit_weights llama4_linearized_experts",
-                   kRefused, "", "false 0 0.0", kNotImplemented},
+    TrainerSetting{
+        "vllm ebft qat quantization reward_model process_reward_model num_labels trainer_cls use_pose "
+        "use_eaft plugins neftune_noise_alpha noisy_embedding_alpha relora qgalore_rank loraplus_lr_ratio "
+        "embedding_lr embedding_lr_scale lr_groups lisa_n_layers pretraining_dataset fp8 "
+        "jagged_restart_steps torchdistx_path unfrozen_parameters model_quantization_config "
+        "use_onebitllms curriculum_sampling scaling_softmax overrides_of_model_config "
+        "overrides_of_model_kwargs rope_scaling reinit_weights llama4_linearized_experts model_config model_kwargs",
+        kRefused, "", "false 0 0.0 {}", kNotImplemented},
     // Model.
     TrainerSetting{"base_model", kRenamed, "model_name_or_path", "", ""},
-    TrainerSetting{"revision_of_model", kRenamed, "model_revision", "", ""},
+    TrainerSetting{"revision_of_model model_revision", kRenamed, "model_revision", "", ""},
     TrainerSetting{"base_model_config cls_model_config tokenizer_config tokenizer_use_fast tokenizer_legacy "
-                   "tokenizer_use_mistral_common tokenizer_type processor_type processor_kwargs type_of_model "
+                   "tokenizer_use_mistral_common tokenizer_type processor_type processor_kwargs "
                    "tokenizer_save_jinja_files is_falcon_derived_model is_llama_derived_model "
                    "is_mistral_derived_model is_qwen_derived_model trust_remote_code",
                    kIgnored, "", "", kFolder},
-    TrainerSetting{"special_tokens tokens added_tokens_overrides eot_tokens resize_token_embeddings_to_32x "
+    TrainerSetting{"type_of_model model_type", kIgnored, "", "", "the model is what config.json of its folder says"},
+    TrainerSetting{"special_tokens", kRefused, "", "{} {pad_token}",
+                   "the tokenizer is taken as the model's folder has it: change it there, and leave them out here; a "
+                   "pad_token alone has no effect, as pairs are packed without padding"},
+    TrainerSetting{"tokens added_tokens_overrides eot_tokens resize_token_embeddings_to_32x "
                    "mean_resizing_embeddings shrink_embeddings fix_untrained_tokens default_system_message",
                    kRefused, "", "{} [] false", "the tokenizer is taken as the model's folder has it: change it there"},
     TrainerSetting{"chat_template", kRefused, "", "tokenizer_default",

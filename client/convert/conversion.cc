@@ -52,7 +52,14 @@ std::optional<YAML::Node> translated_value(const TrainerSetting& setting, const 
   return YAML::Node(std::string(*ours));
 }
 
+// "{pad_token}" in `values`: a mapping of this key alone.
+bool has_harmless_key(std::string_view values, const YAML::Node& given) {
+  if (!given.IsMap() || given.size() != 1 || !given.begin()->first.IsScalar()) return false;
+  return translated(values, "{" + given.begin()->first.Scalar() + "}").has_value();
+}
+
 bool is_harmless(const TrainerSetting& setting, const GivenSetting& given) {
+  if (has_harmless_key(setting.values, given.value)) return true;
   const std::string text = short_text(given.value);
   return translated(setting.values, text).has_value() || translated(setting.values, truth_word(text)).has_value() ||
          (given.value.IsScalar() && text.empty());

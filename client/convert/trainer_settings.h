@@ -26,7 +26,7 @@ struct TrainerSetting {
   SettingRule rule;
   std::string_view ours;  // empty where it is ignored or refused
   // Copied, renamed: "theirs=ours", others are refused; empty: any value as it is. "theirs=" counts as not given.
-  // Refused: values that a job has anyway, and that are no reason to refuse.
+  // Refused: values that a job has anyway, and that are no reason to refuse; "{key}" is a mapping of this key alone.
   std::string_view values;
   std::string_view note;  // what differs, or what to do
 };

@@ -1,6 +1,8 @@
 #include "client/data/preference_import.h"
 
+#include <algorithm>
 #include <functional>
+#include <iterator>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -14,6 +16,7 @@
 #include "common/base/path_check.h"
 #include "common/base/split_mix64.h"
 #include "common/dataset/data_files.h"
+#include "common/dataset/group_names.h"
 
 namespace equipoise {
 namespace {
@@ -89,6 +92,7 @@ PreferenceCounts for_each_pair(std::span<const fs::path> files, const Preference
     for (std::string& note : field_notes(file.fields)) notes.push_back({file.file, std::move(note)});
   }
   counts.notes = notes_of_files(notes);
+  std::ranges::move(notes_on_similar_groups(counter.names()), std::back_inserter(counts.notes));
   return counts;
 }
 

@@ -36,7 +36,7 @@ struct PreferenceCounts {
   std::int64_t train = 0, validation = 0;   // pairs
   std::vector<GroupPairs> groups;           // in the order of first appearance
   bool all_duplicates_found = true;         // false: there are more pairs than SeenPairs remembers
-  std::vector<std::string> notes = {};      // on the files' fields, a line each, once for those alike
+  std::vector<std::string> notes = {};      // on the files' fields and groups, a line each, once for those alike
 };
 
 // Throws std::invalid_argument for two outputs that are one file, or one inside of the other, for one without a file's

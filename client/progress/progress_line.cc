@@ -63,7 +63,8 @@ std::string bar(double share, std::size_t cells, Glyphs glyphs) {
 }
 
 std::string worst_text(const WorstGroup& worst, std::size_t name_columns, bool with_weight) {
-  const std::string text = "worst " + shorten(worst.name, name_columns) + " " + loss_text(worst.loss);
+  const std::string text = std::string(worst.is_of_validation ? "worst in validation " : "worst ") +
+                           shorten(worst.name, name_columns) + " " + loss_text(worst.loss);
   return with_weight ? text + " (weight " + share_text(worst.weight) + ")" : text;
 }
 
@@ -107,7 +108,7 @@ std::string line_with(const ProgressView& view, const Detail& detail, const std:
       detail.speed ? restarts_text(view.restarts) : "",
       detail.speed && view.pairs_per_second ? speed_text(*view.pairs_per_second) + " pairs/s" : "",
       view.time_left ? duration_text(*view.time_left) + " left" : "",
-      detail.loss && view.loss ? "loss " + loss_text(view.loss) : "",
+      detail.loss && view.loss ? "batch loss " + loss_text(view.loss) : "",
       view.worst ? worst_text(*view.worst, kLongestName, detail.weight) : "",
   });
 }
@@ -147,7 +148,7 @@ std::optional<WorstGroup> worst_group(const v1::TrainingJob& job, LossOf first) 
   const bool is_batch = of_batch != nullptr && (is_batch_first || of_validation == nullptr);
   if (is_batch) return WorstGroup{of_batch->name(), of_batch->train_loss(), of_batch->weight()};
   if (of_validation == nullptr) return std::nullopt;
-  return WorstGroup{of_validation->name(), of_validation->validation_loss(), of_validation->weight()};
+  return WorstGroup{of_validation->name(), of_validation->validation_loss(), of_validation->weight(), true};
 }
 
 std::string restarts_text(int restarts) {
@@ -205,9 +206,13 @@ struct GroupLine {
   double weight;
 };
 
-// By the newest evaluation since training began, or where there was none, by the newest batch.
+// Whether there was an evaluation since training began.
+bool is_by_validation(const v1::TrainingJob& job) {
+  return worst_by(job, validation_loss) != nullptr && !is_evaluated_before_training_alone(job);
+}
+
 std::vector<GroupLine> worst_first(const v1::TrainingJob& job) {
-  const bool is_evaluated = worst_by(job, validation_loss) != nullptr && !is_evaluated_before_training_alone(job);
+  const bool is_evaluated = is_by_validation(job);
   std::vector<GroupLine> lines;
   for (const v1::GroupStatus& group : job.groups()) {
     const auto loss = is_evaluated ? validation_loss(group) : train_loss(group);
@@ -230,12 +235,13 @@ std::vector<std::string> worst_group_lines(const v1::TrainingJob& job, std::size
   const std::size_t shown = is_whole ? groups.size() : lines - 1;
   std::size_t width = 0;
   for (std::size_t i = 0; i < shown; ++i) width = std::max(width, display_width(shorten(groups[i].name, kLongestName)));
+  const std::string loss_name = is_by_validation(job) ? "  validation loss " : "  batch loss ";
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < shown; ++i) {
     const GroupLine& group = groups[i];
     const std::string name = shorten(group.name, kLongestName);
     std::string text =
-        kLineGap + name + std::string(width - display_width(name), ' ') + "  loss " + loss_text(group.loss);
+        kLineGap + name + std::string(width - display_width(name), ' ') + loss_name + loss_text(group.loss);
     if (group.accuracy) text += "  accuracy " + share_text(group.accuracy);
     texts.push_back(shorten(text + "  weight " + share_text(group.weight), columns));
   }
@@ -298,7 +304,8 @@ void TerminalLine::erase() {
 
 void TerminalLine::note(const std::string& text) {
   erase();
-  console_.out << text << "\n";
+  // The last column stays free, as below.
+  console_.out << wrapped(text, console_.columns() - 1) << "\n";
   draw();
 }
 

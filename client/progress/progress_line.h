@@ -19,6 +19,7 @@ struct WorstGroup {
   std::string name;
   double loss = 0;
   double weight = 0;
+  bool is_of_validation = false;  // the loss; else of the newest batch
 };
 
 struct ProgressView {
@@ -55,9 +56,9 @@ std::string bar_line(const ProgressView& view, std::size_t columns, Glyphs glyph
 // For a file or a pipe: everything, without a bar; "step 50/200" once steps are done.
 std::string plain_line(const ProgressView& view);
 
-// Where there are several groups, a line for each, worst first: name, loss, accuracy, weight, by their newest
-// evaluation or, as long as there is none, their newest batch. At most `lines`; of those that are left out the last one
-// says how many. None is wider than `columns`.
+// Where there are several groups, a line for each, worst first: name, loss and of what it is, accuracy, weight, by
+// their newest evaluation or, as long as there is none, their newest batch. At most `lines`; of those that are left out
+// the last one says how many. None is wider than `columns`.
 std::vector<std::string> worst_group_lines(const v1::TrainingJob& job, std::size_t lines, std::size_t columns);
 
 // The newest evaluation: "gr-dpo  evaluation: worst Republican loss 0.6512, accuracy 0.563; mean accuracy over groups

@@ -19,6 +19,7 @@
 #include "client/table/number_format.h"
 #include "client/table/text_table.h"
 #include "common/base/error.h"
+#include "common/base/message_text.h"
 #include "common/base/sha256.h"
 #include "common/protocol/job_state.h"
 #include "common/protocol/live_settings.h"
@@ -45,10 +46,18 @@ std::string steps_text(const v1::TrainingJob& job) {
          std::to_string(percent_done(view)) + " %)";
 }
 
+// "Old Harbor 0.4775 in validation, weight 0.553".
 std::string worst_text(const v1::TrainingJob& job, std::size_t columns) {
   const auto worst = worst_group(job, LossOf::kNewest);
   if (!worst) return "";
-  return shorten(worst->name, columns) + " " + loss_text(worst->loss) + " (weight " + share_text(worst->weight) + ")";
+  return shorten(worst->name, columns) + " " + loss_text(worst->loss) +
+         (worst->is_of_validation ? " in validation" : " in the batch") + ", weight " + share_text(worst->weight);
+}
+
+std::string short_worst_text(const v1::TrainingJob& job) {
+  constexpr std::size_t kColumns = 16;
+  const auto worst = worst_group(job, LossOf::kNewest);
+  return worst ? shorten(worst->name, kColumns) + " " + loss_text(worst->loss) : "";
 }
 
 // "3, restarted 2 times".
@@ -97,10 +106,18 @@ std::string failure_text(const v1::AttemptFailure& failure) {
 
 using Property = std::pair<std::string, std::string>;
 
-std::string change_text(const v1::SettingsChange& change) {
+// Whether the job has a later change of these settings from the same step on: these never held.
+bool is_replaced_at_once(const v1::SettingsChange& change, const SettingsChanges& changes) {
+  const std::vector<StartedSetting> started = started_settings(changes, change.effective_step());
+  return std::ranges::none_of(started, [&](const StartedSetting& one) { return one.change == &change; });
+}
+
+std::string change_text(const v1::SettingsChange& change, const SettingsChanges& changes) {
   const std::string settings = settings_text(change.settings());
   if (!change.has_effective_step()) return settings + ", not in force yet";
-  return settings + " from step " + std::to_string(change.effective_step()) + " on";
+  const std::string step = std::to_string(change.effective_step());
+  if (is_replaced_at_once(change, changes)) return settings + ", replaced by a later change from step " + step + " on";
+  return settings + " from step " + step + " on";
 }
 
 std::vector<Property> properties(const v1::TrainingJob& job) {
@@ -113,8 +130,9 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"phase", job.phase()},
       {"steps", steps_text(job)},
       {"time left", view.time_left ? duration_text(*view.time_left) : ""},
+      {"skipped", job.skipped_steps() > 0 ? counted(job.skipped_steps(), "step") : ""},
       {"speed", view.pairs_per_second ? speed_text(*view.pairs_per_second) + " pairs/s" : ""},
-      {"loss", view.loss ? loss_text(view.loss) : ""},
+      {"batch loss", view.loss ? loss_text(view.loss) : ""},
       {"worst group", worst_text(job, std::string::npos)},
       {"running",
        job.running_time().seconds() > 0 ? duration_text(std::chrono::seconds(job.running_time().seconds())) : ""},
@@ -128,13 +146,40 @@ std::vector<Property> properties(const v1::TrainingJob& job) {
       {"output", job.spec().output()},
       {"ledger", job.ledger_chain().empty() ? "" : hex_text(std::as_bytes(std::span(job.ledger_chain())))},
   };
-  for (const v1::SettingsChange& change : job.settings_changes()) list.emplace_back("settings", change_text(change));
+  for (const v1::SettingsChange& change : job.settings_changes()) {
+    list.emplace_back("settings", change_text(change, job.settings_changes()));
+  }
   for (const std::string& condition : job.conditions()) list.emplace_back("noted", condition);
   if (job.has_failure()) {
     list.emplace_back("failure", failure_text(job.failure()));
     for (const std::string& line : job.failure().log_lines()) list.emplace_back("its log", line);
   }
   return list;
+}
+
+}  // namespace
+
+namespace {
+
+// An enum's value that says that none is set is no value: as the field of a message that is absent, it is left out.
+void remove_unset(nlohmann::ordered_json& json, const google::protobuf::Descriptor& type) {
+  if (!json.is_object()) return;  // a time
+  for (auto entry = json.begin(); entry != json.end();) {
+    const google::protobuf::FieldDescriptor* const field = type.FindFieldByName(entry.key());
+    const bool is_enum = field != nullptr && field->enum_type() != nullptr && entry->is_string();
+    if (is_enum && entry->get_ref<const std::string&>().ends_with("_UNSPECIFIED")) {
+      entry = json.erase(entry);
+      continue;
+    }
+    if (field != nullptr && field->message_type() != nullptr && !field->is_map()) {
+      if (entry->is_array()) {
+        for (nlohmann::ordered_json& one : *entry) remove_unset(one, *field->message_type());
+      } else {
+        remove_unset(*entry, *field->message_type());
+      }
+    }
+    ++entry;
+  }
 }
 
 }  // namespace
@@ -146,8 +191,9 @@ std::string json_text(const google::protobuf::Message& message) {
   options.preserve_proto_field_names = true;  // as in a job file
   std::string text;
   EQUIPOISE_CHECK(google::protobuf::util::MessageToJsonString(message, &text, options).ok());
-  if (!text.ends_with('\n')) text += '\n';
-  return text;
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(text);
+  remove_unset(json, *message.GetDescriptor());
+  return json.dump(1) + "\n";
 }
 
 namespace {
@@ -189,7 +235,9 @@ std::vector<JobColumn> job_columns(TableDetail detail) {
       {{"restarts", kRight},
        [](const Job& job) { return job.restarts() > 0 ? std::to_string(job.restarts()) : ""; },
        [](const Job& job) { return job.restarts() > 0; }},
-      {{"loss", kRight}, [](const Job& job) { return job.has_loss() ? loss_text(job.loss()) : ""; }, is_always_shown},
+      {{"batch loss", kRight},
+       [](const Job& job) { return job.has_loss() ? loss_text(job.loss()) : ""; },
+       is_always_shown},
       {{"worst group"},
        is_wide ? +[](const Job& job) { return worst_text(job, std::string::npos); }
                : +[](const Job& job) { return worst_text(job, kLongestGroupInList); },
@@ -212,12 +260,9 @@ std::string interruption_lines(std::span<const v1::TrainingJob> jobs) {
 
 }  // namespace
 
-std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors, Glyphs glyphs, TableDetail detail) {
-  std::vector<JobColumn> shown = job_columns(detail);
-  if (detail == TableDetail::kUsual) {
-    std::erase_if(shown,
-                  [&](const JobColumn& one) { return one.tells == nullptr || std::ranges::none_of(jobs, one.tells); });
-  }
+namespace {
+
+TextTable table_of(std::span<const v1::TrainingJob> jobs, std::span<const JobColumn> shown) {
   std::vector<Column> columns;
   for (const JobColumn& one : shown) columns.push_back(one.column);
   TextTable table(std::move(columns));
@@ -226,7 +271,33 @@ std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors,
     for (const JobColumn& one : shown) row.push_back(one.text(job));
     table.add_row(std::move(row));
   }
-  return table.text(colors, glyphs) + interruption_lines(jobs);
+  return table;
+}
+
+// Leaves out what matters least, until a line fits or nothing more can go.
+void fit(std::span<const v1::TrainingJob> jobs, std::vector<JobColumn>& shown, std::size_t columns, Glyphs glyphs) {
+  const auto is_too_wide = [&] { return text_width(table_of(jobs, shown).text(Colors::kOff, glyphs)) > columns; };
+  for (const std::string_view name : {"created", "batch loss", "checkpoint", "priority", "restarts"}) {
+    if (!is_too_wide()) return;
+    std::erase_if(shown, [&](const JobColumn& one) { return one.column.title == name; });
+  }
+  if (!is_too_wide()) return;
+  for (JobColumn& one : shown) {
+    if (one.column.title == "worst group") one.text = short_worst_text;
+  }
+}
+
+}  // namespace
+
+std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors, Glyphs glyphs, TableDetail detail,
+                           std::size_t columns) {
+  std::vector<JobColumn> shown = job_columns(detail);
+  if (detail == TableDetail::kUsual) {
+    std::erase_if(shown,
+                  [&](const JobColumn& one) { return one.tells == nullptr || std::ranges::none_of(jobs, one.tells); });
+    fit(jobs, shown, columns, glyphs);
+  }
+  return table_of(jobs, shown).text(colors, glyphs) + interruption_lines(jobs);
 }
 
 std::string job_description(const v1::TrainingJob& job, Colors colors, Glyphs glyphs) {

@@ -5,6 +5,7 @@
 #include <google/protobuf/timestamp.pb.h>
 
 #include <filesystem>
+#include <limits>
 #include <span>
 #include <string>
 
@@ -14,7 +15,8 @@
 
 namespace equipoise {
 
-// Protobuf's JSON mapping with the names of the proto files, zeros included (int64 as text); ends with a newline.
+// Protobuf's JSON mapping with the names of the proto files, zeros included (int64 as text), but enums that are not set
+// left out; ends with a newline.
 std::string json_text(const google::protobuf::Message& message);
 
 // "2026-11-30 12:00:00".
@@ -23,8 +25,10 @@ std::string local_time(const google::protobuf::Timestamp& time);
 // One row per job: id, state, steps, loss, worst group, when it was created (local time); the step of the newest
 // checkpoint and the number of restarts where a job has some. A line below for each job that is recovering says why.
 // With kWide all of these, name, priority, ranks, speed, time left and output too, and names of groups in full.
+//   columns  of the terminal: with kUsual what matters less is left out of a wider table
 std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors, Glyphs glyphs,
-                           TableDetail detail = TableDetail::kUsual);
+                           TableDetail detail = TableDetail::kUsual,
+                           std::size_t columns = std::numeric_limits<std::size_t>::max());
 
 // A line per property, then the table of groups.
 std::string job_description(const v1::TrainingJob& job, Colors colors, Glyphs glyphs);

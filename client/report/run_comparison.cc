@@ -205,15 +205,6 @@ std::string numbers_as_csv(std::span<const RunMetrics> runs) {
   return table.csv();
 }
 
-std::size_t table_width(const std::string& table) {
-  std::size_t width = 0;
-  std::istringstream lines(table);
-  for (std::string line; std::getline(lines, line);) width = std::max(width, display_width(line));
-  return width;
-}
-
-std::string steps_text(std::int64_t steps) { return std::to_string(steps) + (steps == 1 ? " step " : " steps "); }
-
 std::string worst_sentence(const RunMetrics& run, Glyphs glyphs) {
   const Worst worst = worst_of(run.after);
   const std::string name = printable(run.name) + ": ";
@@ -221,7 +212,8 @@ std::string worst_sentence(const RunMetrics& run, Glyphs glyphs) {
     return name + "not evaluated since it began; before the first step " + printable(worst.group) +
            " is worst off, validation loss " + loss_text(worst.loss.value) + "\n";
   }
-  return name + "after " + steps_text(run.after.step) + printable(worst.group) + " is worst off, validation loss " +
+  return name + "after " + counted(run.after.step, "step") + " " + printable(worst.group) +
+         " is worst off, validation loss " +
          change(loss_of(result_of(run.before, worst.group)), worst.loss, loss_text, glyphs) + "\n";
 }
 
@@ -246,7 +238,7 @@ std::string difference_sentence(const RunMetrics& run, const RunMetrics& first, 
 std::string run_comparison(std::span<const RunMetrics> runs, std::size_t columns, Colors colors, Glyphs glyphs) {
   const std::string together = one_table(runs, Colors::kOff, glyphs);
   std::string text;
-  if (runs.size() == 1 || table_width(together) <= columns) {
+  if (runs.size() == 1 || text_width(together) <= columns) {
     text = one_table(runs, colors, glyphs) + "\n";
   } else {
     for (std::size_t i = 0; i < runs.size(); ++i) text += one_table(runs.subspan(i, 1), colors, glyphs) + "\n";

@@ -1,5 +1,6 @@
 #include "client/table/display_width.h"
 
+#include <algorithm>
 #include <clocale>
 #include <cwchar>
 #include <stdexcept>
@@ -66,6 +67,33 @@ std::string printable(std::string_view text) {
 std::size_t display_width(std::string_view text) {
   std::size_t width = 0;
   for (const Glyph& glyph : glyphs_of(text)) width += glyph.width;
+  return width;
+}
+
+std::string wrapped(std::string_view text, std::size_t columns) {
+  std::string lines, line;
+  while (true) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    const std::string word(text.substr(0, end));
+    const std::string longer = line.empty() ? word : line + " " + word;
+    if (display_width(longer) <= columns || line.find_first_not_of(' ') == std::string::npos) {
+      line = longer;
+    } else {
+      lines += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+      line = "  " + word;
+    }
+    if (end == text.size()) return lines + line;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::size_t text_width(std::string_view lines) {
+  std::size_t width = 0;
+  while (!lines.empty()) {
+    const std::string_view line = lines.substr(0, lines.find('\n'));
+    width = std::max(width, display_width(line));
+    lines.remove_prefix(std::min(line.size() + 1, lines.size()));
+  }
   return width;
 }
 

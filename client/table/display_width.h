@@ -14,6 +14,13 @@ std::string printable(std::string_view text);
 // Columns taken by printable(text): 2 for wide characters, 0 for combining marks.
 std::size_t display_width(std::string_view text);
 
+// `text`, one line, as lines that fit in `columns`, broken between words; those that follow begin with two spaces. A
+// word that is wider stays whole.
+std::string wrapped(std::string_view text, std::size_t columns);
+
+// Of the widest of its lines.
+std::size_t text_width(std::string_view lines);
+
 // printable(text) if it fits in `columns`, else its beginning and "…", at most `columns` wide.
 std::string shorten(std::string_view text, std::size_t columns);
 

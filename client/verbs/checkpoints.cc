@@ -15,6 +15,7 @@
 #include "client/table/display_width.h"
 #include "client/table/json_document.h"
 #include "client/table/number_format.h"
+#include "common/base/message_text.h"
 #include "common/base/output_lock.h"
 #include "common/base/path_check.h"
 #include "common/checkpoint/checkpoint_folder.h"
@@ -121,7 +122,7 @@ std::int64_t bytes_of(const std::vector<VerifiedCheckpoint>& chosen) {
 
 std::string whole_text(const CheckpointManifest& manifest) {
   const std::size_t files = manifest.files.size();
-  return "whole, " + std::to_string(files) + (files == 1 ? " file, " : " files, ") + size_text(manifest.bytes());
+  return "whole, " + counted(files, "file") + ", " + size_text(manifest.bytes());
 }
 
 CheckpointJson verified_json(const DescribedCheckpoint& checkpoint, const std::string& fault) {

@@ -14,6 +14,7 @@
 #include "client/report/group_tables.h"
 #include "client/table/display_width.h"
 #include "client/table/json_document.h"
+#include "common/base/message_text.h"
 #include "common/base/output_lock.h"
 
 namespace equipoise {
@@ -29,7 +30,7 @@ struct CheckFlags {
 std::string check_text(const CheckFlags& flags, const PreferenceCounts& counts, const Console& console) {
   std::string text = preference_table(counts, console.colors, console.glyphs) + "\n";
   for (std::size_t i = 0; i < flags.input.files.size(); ++i) {
-    text += std::to_string(counts.pairs_of_file[i]) + " pairs: " + flags.input.files[i] + "\n";
+    text += counted(counts.pairs_of_file[i], "pair") + ": " + flags.input.files[i] + "\n";
   }
   for (const std::string& note : counts.notes) text += printable(note) + "\n";
   return text;

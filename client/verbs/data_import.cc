@@ -12,6 +12,7 @@
 #include "client/report/group_tables.h"
 #include "client/table/display_width.h"
 #include "client/table/json_document.h"
+#include "common/base/message_text.h"
 #include "common/base/output_lock.h"
 #include "common/dataset/data_files.h"
 
@@ -171,9 +172,9 @@ void import_preference_files(const PreferenceImportFlags& flags, const Console& 
     return import_preferences(flags.input.paths(), flags.input.settings(), output, reading.on_bytes());
   }();
   const auto text = [&] {
-    std::string lines = preference_table(counts, console.colors, console.glyphs) + "\n" + std::to_string(counts.train) +
-                        " pairs: " + flags.output + "\n";
-    if (output.validation) lines += std::to_string(counts.validation) + " pairs: " + flags.validation + "\n";
+    std::string lines = preference_table(counts, console.colors, console.glyphs) + "\n" +
+                        counted(counts.train, "pair") + ": " + flags.output + "\n";
+    if (output.validation) lines += counted(counts.validation, "pair") + ": " + flags.validation + "\n";
     for (const std::string& note : counts.notes) lines += printable(note) + "\n";
     return lines;
   };

@@ -13,6 +13,7 @@
 #include "client/report/job_summary.h"
 #include "client/table/display_width.h"
 #include "client/verbs/message_result.h"
+#include "common/base/message_text.h"
 #include "common/protocol/job_state.h"
 
 namespace equipoise {
@@ -29,6 +30,14 @@ struct PauseFlags {
 void say_state(const v1::TrainingJob& job, const PauseFlags& flags, const Console& console) {
   const auto text = [&job] {
     return job.id() + " is " + state_name(job.state()) + ": " + printable(job.state_reason()) + "\n";
+  };
+  flags.result.print(job_result(job, text), console);
+}
+
+// `what`: "make a checkpoint".
+void say_asked(const v1::TrainingJob& job, const std::string& what, const PauseFlags& flags, const Console& console) {
+  const auto text = [&] {
+    return job.id() + " will " + what + " at the end of a step; it has done " + counted(job.step(), "step") + "\n";
   };
   flags.result.print(job_result(job, text), console);
 }
@@ -95,7 +104,7 @@ v1::TrainingJob ask_for_checkpoint(const PauseFlags& flags, const Console& conso
 
 void checkpoint_job(const PauseFlags& flags, const Console& console) {
   const v1::TrainingJob job = ask_for_checkpoint(flags, console);
-  if (!flags.waits) return say_state(job, flags, console);
+  if (!flags.waits) return say_asked(job, "make a checkpoint", flags, console);
   const auto text = [&job] {
     return job.id() + " has a checkpoint of step " + std::to_string(job.checkpoint_step()) + "\n";
   };
@@ -117,7 +126,7 @@ void evaluate_job(const PauseFlags& flags, const Console& console) {
         throw CommandError(ExitCode::kFailure, "nothing was evaluated: the job is " + state_name(now.state()) + ", " +
                                                    printable(now.state_reason()));
       });
-  if (!flags.waits) return say_state(job, flags, console);
+  if (!flags.waits) return say_asked(job, "evaluate", flags, console);
   flags.result.print(job_result(job, [&] { return job_description(job, console.colors, console.glyphs); }), console);
 }
 

@@ -1,3 +1,4 @@
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -135,7 +136,9 @@ void list_jobs(const ListFlags& flags, const Console& console) {
   VerbResult result = message_result(all, [&]() -> std::string {
     if (all.jobs().empty()) return "no jobs\n";
     const std::vector<v1::TrainingJob> jobs(all.jobs().begin(), all.jobs().end());
-    return job_list_table(jobs, console.colors, console.glyphs, flags.result.detail());
+    const bool is_terminal = console.kind == OutputKind::kTerminal;
+    return job_list_table(jobs, console.colors, console.glyphs, flags.result.detail(),
+                          is_terminal ? console.columns() : std::numeric_limits<std::size_t>::max());
   });
   result.names = [&all] {
     std::vector<std::string> ids;

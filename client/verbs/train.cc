@@ -39,8 +39,8 @@ std::string training_report(const v1::TrainingJob& job, const Console& console) 
   if (!table.empty()) text += "\n" + table;
   const std::string notes = data_notes(job.spec().output());
   if (!notes.empty()) text += "\n" + notes;
-  // Training that ended before its last step says why.
-  if (job.step() < job.total_steps()) text += "\n" + printable(job.state_reason()) + "\n";
+  // Training that ended before its last step says why, and one that was not applied how much of it.
+  if (job.step() < job.total_steps() || job.skipped_steps() > 0) text += "\n" + printable(job.state_reason()) + "\n";
   return text + "\nmodel: " + job.spec().output() + "/final\n";
 }
 
@@ -96,7 +96,11 @@ void train(const TrainFlags& flags, const Console& console) {
   PrivateService service(flags.log_level);
   const auto display = flags.quiet ? make_silent_display() : make_display(progress);
   const v1::TrainingJob job = run_job(flags, requested, service, *display);
-  if (flags.quiet && flags.result.is_for_people()) return;
+  if (flags.quiet && flags.result.is_for_people()) {
+    if (2 * job.skipped_steps() > job.step())
+      console.err << "equipoise train: " << printable(job.state_reason()) << "\n";
+    return;
+  }
   flags.result.print(job_result(job, [&] { return training_report(job, console); }), console);
 }
 

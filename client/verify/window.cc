@@ -199,14 +199,12 @@ std::string steps_fault(const RunAudit& audit, const fs::path& run, const Window
   return "";
 }
 
-std::string ranks_text(int ranks) { return std::to_string(ranks) + (ranks == 1 ? " rank" : " ranks"); }
-
 // "on 2 ranks from the start, on 3 ranks from step 51 on".
 std::string parts_text(const WindowPlan& plan) {
   std::string text;
   for (const WindowPart& part : plan.parts) {
     const bool is_first = text.empty();
-    text += (is_first ? "on " : ", on ") + ranks_text(part.ranks) + " from ";
+    text += (is_first ? "on " : ", on ") + counted(part.ranks, "rank") + " from ";
     if (!is_first) {
       text += "step " + std::to_string(part.from + 1) + " on";
     } else {

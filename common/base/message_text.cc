@@ -42,6 +42,10 @@ void append_escaped(std::string& result, unsigned char byte) {
 
 }  // namespace
 
+std::string counted(std::int64_t count, std::string_view noun) {
+  return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
+}
+
 std::string quoted_text(std::string_view text) {
   constexpr std::size_t kLongest = 80;
   std::string result = "\"";

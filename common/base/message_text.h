@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,9 @@ namespace equipoise {
 
 // `text` in double quotes: control characters and bytes that are not UTF-8 as \xNN, cut after 80 bytes with "...".
 std::string quoted_text(std::string_view text);
+
+// "1 pair", "3 pairs".
+std::string counted(std::int64_t count, std::string_view noun);
 
 // Whether `text` is well-formed UTF-8 (no surrogates, nothing overlong, nothing above U+10FFFF).
 bool is_utf8(std::string_view text);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -58,6 +59,74 @@ void merge_job_text(const std::string& name, const std::string& text, v1::JobSpe
   const YAML::Node document = parse_yaml(source, text);
   if (document.IsNull()) source.refuse(document.Mark(), "the file is empty, expected the settings of a job");
   merge_yaml(source, document, spec);
+}
+
+namespace {
+
+// "train_files" and "trainFiles" are one key.
+std::string plain_key(std::string_view key) {
+  std::string letters;
+  for (const char c : key) {
+    if (c != '_') letters += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return letters;
+}
+
+// "data.train_files[1].weight": the names and numbers one after the other.
+std::vector<std::string> path_parts(std::string_view path) {
+  std::vector<std::string> parts(1);
+  for (const char c : path) {
+    if (c == '.' || c == '[') {
+      parts.emplace_back();
+    } else if (c != ']') {
+      parts.back() += c;
+    }
+  }
+  return parts;
+}
+
+// Null where there is none.
+YAML::Node child_of(const YAML::Node& node, const std::string& part, YAML::Mark& mark) {
+  if (node.IsSequence()) {
+    std::size_t index = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), index);
+    if (error != std::errc() || end != part.data() + part.size() || index >= node.size()) return {};
+    mark = node[index].Mark();
+    return node[index];
+  }
+  if (!node.IsMap()) return {};
+  for (const auto& entry : node) {
+    if (!entry.first.IsScalar() || plain_key(entry.first.Scalar()) != plain_key(part)) continue;
+    mark = entry.first.Mark();
+    return entry.second;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string place_of_setting(const std::filesystem::path& path, std::span<const std::string> overrides,
+                             std::string_view fault) {
+  const std::string_view setting = fault.substr(0, fault.find(' '));
+  const std::vector<std::string> parts = path_parts(setting);
+  for (const std::string& assignment : overrides) {
+    const std::vector<std::string> set = path_parts(std::string_view(assignment).substr(0, assignment.find('=')));
+    const std::size_t common = std::min(set.size(), parts.size());
+    const auto is_same = [](const std::string& a, const std::string& b) { return plain_key(a) == plain_key(b); };
+    if (std::equal(set.begin(), set.begin() + static_cast<std::ptrdiff_t>(common), parts.begin(), is_same)) return "";
+  }
+  try {
+    YAML::Node node = YAML::Load(read_text(path));
+    YAML::Mark mark;
+    for (const std::string& part : parts) {
+      const YAML::Node child = child_of(node, part, mark);
+      if (!child.IsDefined() || child.IsNull()) return "";
+      node.reset(child);
+    }
+    return path.string() + ":" + std::to_string(mark.line + 1) + ": ";
+  } catch (const std::exception&) {
+    return "";
+  }
 }
 
 v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std::string> overrides) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "equipoise/v1/job.pb.h"
 
@@ -15,6 +16,12 @@ namespace equipoise {
 // Throws std::invalid_argument "FILE:LINE: ..." for a file that cannot be read, bad YAML, an unknown key (with
 // the nearest known one), a duplicate key or a value of the wrong type.
 v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std::string> overrides);
+
+// Where the file at `path` has the setting that `fault` begins with ("training.max_steps is -1, expected ..."), as
+// messages have it: "FILE:LINE: ". Empty where it does not have it, or one of `overrides` takes its place. Throws
+// nothing.
+std::string place_of_setting(const std::filesystem::path& path, std::span<const std::string> overrides,
+                             std::string_view fault);
 
 // Sets the fields that the YAML `text` names, in place of what `spec` has there; paths stay as they are written. `name`
 // stands for the file in messages. Throws as read_job_file does; `spec` is then partly set.

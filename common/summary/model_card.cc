@@ -38,8 +38,6 @@ std::string count_figure(std::optional<double> count) {
                                                                  : figure(count, 1);
 }
 
-std::string steps_figure(std::int64_t steps) { return std::to_string(steps) + (steps == 1 ? " step" : " steps"); }
-
 struct MethodName {
   std::string tag;   // "dpo"
   std::string name;  // "group-robust DPO (GR-DPO)"
@@ -223,7 +221,7 @@ std::string group_table(const RunSummary& summary) {
 }
 
 std::string when(const SummaryEvaluation& evaluation) {
-  return evaluation.step == 0 ? "before the first step" : "after " + steps_figure(evaluation.step);
+  return evaluation.step == 0 ? "before the first step" : "after " + counted(evaluation.step, "step");
 }
 
 std::string results(const RunSummary& summary) {
@@ -295,7 +293,7 @@ std::string with_changes(std::string text, std::string_view setting, const RunSu
   const auto add = [&text](const std::string& part) { text += (text.empty() ? "" : "; ") + part; };
   if (others > 0) add(std::to_string(others) + (others == 1 ? " other change" : " other changes"));
   for (std::size_t i = others; i < changes.size(); ++i) {
-    add(number_text(*changes[i]->to) + " after " + steps_figure(changes[i]->step));
+    add(number_text(*changes[i]->to) + " after " + counted(changes[i]->step, "step"));
   }
   return text;
 }

@@ -67,11 +67,16 @@ Json query_as_json(const HttpRequest& request, const google::protobuf::Message& 
   return fields;
 }
 
-// NaN is worse than every number. An evaluation before the first step says nothing of the training.
+// An evaluation before the first step says nothing of the training.
+bool is_of_validation(const v1::TrainingJob& job, const v1::GroupStatus& group) {
+  const bool is_old = job.validation_step() == 0 && job.step() > 0 && group.has_train_loss();
+  return group.has_validation_loss() && !is_old;
+}
+
+// NaN is worse than every number.
 double loss_of(const v1::TrainingJob& job, const v1::GroupStatus& group) {
   if (!group.has_validation_loss() && !group.has_train_loss()) return -std::numeric_limits<double>::infinity();
-  const bool is_old = job.validation_step() == 0 && job.step() > 0 && group.has_train_loss();
-  const double loss = group.has_validation_loss() && !is_old ? group.validation_loss() : group.train_loss();
+  const double loss = is_of_validation(job, group) ? group.validation_loss() : group.train_loss();
   return std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss;
 }
 
@@ -96,7 +101,10 @@ Json row_of(const v1::TrainingJob& job) {
   const auto loss = [&job](const v1::GroupStatus& group) { return loss_of(job, group); };
   const auto worst = std::ranges::max_element(job.groups(), {}, loss);
   if (worst != job.groups().end() && loss(*worst) > -std::numeric_limits<double>::infinity()) {
-    row["worst"] = {{"name", worst->name()}, {"weight", worst->weight()}, {"loss", finite(loss(*worst))}};
+    row["worst"] = {{"name", worst->name()},
+                    {"weight", worst->weight()},
+                    {"loss", finite(loss(*worst))},
+                    {"split", is_of_validation(job, *worst) ? "validation" : "train"}};
   }
   return row;
 }

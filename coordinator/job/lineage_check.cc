@@ -89,8 +89,6 @@ std::string difference_of(const v1::WeightState& found, const v1::WeightState& r
          std::to_string(known.waited());
 }
 
-std::string steps_text(std::int64_t steps) { return std::to_string(steps) + (steps == 1 ? " step" : " steps"); }
-
 // `start` is where the attempt begins; the line is not empty.
 void check_start_on_record(JobStore& store, const JobConfig& config, const v1::TrainingJob& job,
                            const v1::StartTrainingRequest& request, const std::vector<LineageSegment>& line) {
@@ -101,7 +99,7 @@ void check_start_on_record(JobStore& store, const JobConfig& config, const v1::T
       std::ranges::find_if(line, [&](const LineageSegment& part) { return part.first < steps && steps <= part.end; });
   const bool is_start_of_line = segment == line.end() && steps == line.front().first;
   if (segment == line.end() && !is_start_of_line) {
-    refuse_start(job, "its checkpoint is of " + steps_text(steps) + ", but the steps on record end at " +
+    refuse_start(job, "its checkpoint is of " + counted(steps, "step") + ", but the steps on record end at " +
                           std::to_string(line.back().end) +
                           ", as where the state folder is from a backup of before: cancel the job, and submit it again "
                           "with training.resume_from_checkpoint: latest");
@@ -111,8 +109,8 @@ void check_start_on_record(JobStore& store, const JobConfig& config, const v1::T
       StepHistory(store, config, job.id(), job.settings_changes()).weights_after(generation, steps);
   const std::string difference = difference_of(weights, known, has_plateau(config), request);
   if (difference.empty()) return;
-  refuse_start(job,
-               "the weights in its checkpoint are not those on record after " + steps_text(steps) + ": " + difference);
+  refuse_start(
+      job, "the weights in its checkpoint are not those on record after " + counted(steps, "step") + ": " + difference);
 }
 
 void check_origin(JobStore& store, const v1::TrainingJob& job, const v1::ResumePoint& resume,
@@ -176,7 +174,7 @@ void check_lineage(JobStore& store, const JobConfig& config, const v1::TrainingJ
   const bool begins_before_all = start < line.front().first || !request.has_resume();
   if (!begins_before_all) return check_start_on_record(store, config, job, request, line);
   if (is_own) {
-    refuse_start(job, "its checkpoint is of " + steps_text(start) + ", but the steps on record begin at " +
+    refuse_start(job, "its checkpoint is of " + counted(start, "step") + ", but the steps on record begin at " +
                           std::to_string(line.front().first));
   }
 }

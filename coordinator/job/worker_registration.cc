@@ -237,6 +237,7 @@ void WorkerCalls::end_of_all_ranks(JobRecord& record) {
   // Should the rank be killed before this can be stored, nobody says it again, and the mpirun may never exit: it is
   // stored later, and its processes are ended. Until then the rank says it again.
   record.job.set_ledger_chain(record.training->ledger_chain);
+  record.job.set_skipped_steps(record.training->skipped_steps);
   table_.settle(record, finished);
   table_.store_unstored(record);
 }

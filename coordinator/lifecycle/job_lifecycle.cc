@@ -304,8 +304,9 @@ struct Transition {
 
   JobLifecycle operator()(const TrainingStarted& started) const {
     if (job.state != v1::JOB_STATE_STARTING) return job;
-    std::string reason = "training " + std::to_string(started.total_steps) + " steps on " +
-                         std::to_string(started.world_size) + (started.world_size == 1 ? " rank" : " ranks");
+    std::string reason = "training " + std::to_string(started.total_steps) +
+                         (started.total_steps == 1 ? " step on " : " steps on ") + std::to_string(started.world_size) +
+                         (started.world_size == 1 ? " rank" : " ranks");
     if (started.first_step > 0) reason += ", from the checkpoint of step " + std::to_string(started.first_step);
     JobLifecycle after = moved(job, v1::JOB_STATE_RUNNING, std::move(reason), now);
     after.has_trained = after.has_newest_trained = true;

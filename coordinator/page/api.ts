@@ -32,15 +32,18 @@ export interface Job {
   conditions?: string[];
   groups?: Group[];
   createTime?: string;
+  startTime?: string;
   endTime?: string;
+  runningTime?: string;
   restarts?: number;
   validationStep?: string;
   checkpointStep?: string;
   parentId?: string;
+  parentStep?: string;
   priority?: number;
   spec: Record<string, unknown> & { name?: string };
   failure?: { reason?: string; host?: string; rank?: number; step?: string; logLines?: string[] };
-  settingsChanges?: { version: string; settings: Settings; effectiveStep?: string; createTime?: string }[];
+  settingsChanges?: { version: string; settings: Settings; effectiveStep?: string; createTime?: string; requester?: string }[];
 }
 export interface JobRow {
   id: string;
@@ -54,7 +57,7 @@ export interface JobRow {
   groups: number;
   createTime: number;
   phase: string;
-  worst?: { name: string; weight: number; loss: number | null };
+  worst?: { name: string; weight: number; loss: number | null; split: "train" | "validation" };
 }
 const kFinal = new Set(["JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"]);
 export const isFinal = (state: string): boolean => kFinal.has(state);

@@ -88,7 +88,7 @@ export class Chart {
   }
 
   private size() {
-    return { width: Math.max(200, this.place.clientWidth), height: 220 };
+    return { width: Math.max(200, this.place.clientWidth), height: 236 };
   }
 
   private draw(): void {
@@ -166,7 +166,7 @@ export class Chart {
         cursor: { drag: { x: true, y: false } },
         scales: { x: { time: false } },
         axes: [
-          { ...axis, size: 32 },
+          { ...axis, size: 30, label: "step", labelSize: 18, labelFont: axis.font },
           { ...axis, size: 64, values: (_, splits) => labels(splits) },
         ],
         hooks: { setCursor: [() => this.showValues()] },

@@ -3,19 +3,14 @@ import { get, jobPath, type Column, type Job, type JobCurves } from "./api";
 import uPlot from "uplot";
 import { Chart, type Line } from "./chart";
 import { h, replace, table } from "./dom";
-import { settingName } from "./format";
 import { stateBadge } from "./list";
+import { settingsInForce } from "./settings";
 import type { View } from "./page";
 
-// Settings whose keys are names of groups, or of Open MPI.
-const kByName = /(^|\.)(group_counts|label_noise|importance_weights|group_baselines|group_shares|mpi_options)$/;
-
-function flat(value: unknown, path = "", into: Map<string, string> = new Map()): Map<string, string> {
-  if (value !== null && typeof value === "object" && !Array.isArray(value)) {
-    const name = (key: string) => (kByName.test(path) ? key : settingName(key));
-    for (const [key, inner] of Object.entries(value)) flat(inner, path ? `${path}.${name(key)}` : name(key), into);
-  } else into.set(path, typeof value === "string" ? value : JSON.stringify(value));
-  return into;
+// The settings that a fork has from its parent count from its beginning on.
+function settingsOf(job: Job, all: Job[]): Map<string, string> {
+  const forks = all.filter((one) => one.parentId === job.id);
+  return settingsInForce(job, Math.max(-1, ...forks.map((one) => Number(one.parentStep ?? 0))));
 }
 
 // Runs have steps of their own: a common axis of all of them.
@@ -33,7 +28,8 @@ export async function compareView(view: View, ids: string[]): Promise<void> {
         curves: await get<JobCurves>(jobPath(id, "/curves?points=300&worst=0"), view.signal),
       })),
     );
-    const settings = runs.map((run) => flat(run.job.spec));
+    const all = runs.map((run) => run.job);
+    const settings = all.map((job) => settingsOf(job, all));
     const keys = [...new Set(settings.flatMap((one) => [...one.keys()]))]
       .sort()
       .filter((key) => new Set(settings.map((one) => one.get(key))).size > 1);

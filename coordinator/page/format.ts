@@ -28,8 +28,9 @@ export function duration(seconds: number): string {
 // proto3's JSON: "12.5s".
 export const secondsOf = (text: string | undefined): number | null => (text ? Number.parseFloat(text) : null);
 
+// In the zone of whoever looks, which is named.
 export function time(text: string | undefined): string {
-  return text ? new Date(text).toLocaleString() : "–";
+  return text ? new Date(text).toLocaleString(undefined, { timeZoneName: "short" }) : "–";
 }
 
 // A field's name in JSON, as a job's file writes it.

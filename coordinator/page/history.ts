@@ -1,12 +1,18 @@
 // What a job's page has below its curves, each section read while it is open: ranks, events, changes of settings,
 // attempts, checkpoints, log.
 import { get, jobPath, type Job } from "./api";
+import { givenSettings, settingsInForce } from "./settings";
 import { h, replace, setText, table } from "./dom";
 import { bytes, number, secondsOf, settingName, time } from "./format";
 import type { View } from "./page";
 
-const kBetweenLooks = 2000;
+const kBetweenLooks = 2000,
+  kBetweenLooksAtMany = 10_000;
+const kPage = 1000,
+  kMostPages = 20,
+  kMostRows = 100;
 
+type Change = NonNullable<Job["settingsChanges"]>[number];
 interface Rank {
   rank?: number;
   host?: string;
@@ -37,6 +43,96 @@ interface Checkpoint {
   createTime?: string;
 }
 
+// Of two changes of a setting that begin with the same step the older one never held.
+function sinceOf(change: Change, all: Change[]): string {
+  if (change.effectiveStep === undefined) return "not yet";
+  const later = all.filter(
+    (one) => one.effectiveStep === change.effectiveStep && Number(one.version) > Number(change.version),
+  );
+  const isReplaced = Object.keys(change.settings).every((key) => later.some((one) => key in one.settings));
+  return isReplaced ? `${change.effectiveStep}, replaced at once` : change.effectiveStep;
+}
+
+// All rows of a list, however many pages they are.
+async function allOf<T>(view: View, id: string, list: string): Promise<T[]> {
+  const rows: T[] = [];
+  let token = "";
+  for (let page = 0; page < kMostPages; ++page) {
+    const query = new URLSearchParams({ pageSize: String(kPage), ...(token && { pageToken: token }) });
+    const answer = await get<Record<string, T[]> & { nextPageToken?: string }>(
+      jobPath(id, `/${list}?${query}`),
+      view.signal,
+    );
+    rows.push(...(answer[list] ?? []));
+    token = answer.nextPageToken ?? "";
+    if (!token) break;
+  }
+  return rows;
+}
+
+// The newest first, and how many are not shown.
+const newestFirst = <T>(rows: T[], what: string): [T[], HTMLElement | false] => [
+  rows.slice(-kPage).reverse(),
+  rows.length > kPage && h("p", { class: "note" }, `${rows.length - kPage} older ${what} are not shown.`),
+];
+
+const phase = (name: string | undefined): string =>
+  (name ?? "–").replace("RANK_PHASE_", "").replaceAll("_", " ").toLowerCase();
+
+// Few ranks by their number. Of many those that are silent for longest, and those that are farthest behind, first.
+function ranksTable(place: HTMLElement): (ranks: Rank[]) => void {
+  let all: Rank[] = [];
+  const rows = h("div");
+  const search = h("input", {
+    type: "search",
+    id: "rank-search",
+    placeholder: "number, host or phase",
+    input: () => show(),
+  });
+  const tools = h("div", { class: "tools", hidden: true }, h("label", { for: "rank-search" }, "Search"), search);
+  const step = (rank: Rank): number => Number(rank.step ?? 0);
+  const silent = (rank: Rank): number => secondsOf(rank.silentFor) ?? 0;
+  function show(): void {
+    if (!place.contains(rows)) replace(place, tools, rows);
+    const most = all.reduce((max, rank) => Math.max(max, step(rank)), 0);
+    tools.hidden = all.length <= kMostRows;
+    const wanted = tools.hidden ? "" : search.value.toLowerCase();
+    const found = all.filter(
+      (rank) =>
+        String(rank.rank ?? 0) === wanted || `${rank.host ?? ""} ${phase(rank.phase)}`.toLowerCase().includes(wanted),
+    );
+    if (!tools.hidden) found.sort((a, b) => step(a) - step(b) || silent(b) - silent(a));
+    replace(
+      rows,
+      all.length === 0
+        ? h("p", {}, "No attempt runs.")
+        : table(
+            "Ranks",
+            ["Rank", "Host", "Phase", "Step", "Behind", "Silent for", "Last collective"],
+            found.slice(0, kMostRows).map((rank) => [
+              String(rank.rank ?? 0),
+              rank.host ?? "",
+              phase(rank.phase),
+              rank.step ?? "0",
+              `${most - step(rank)} steps`,
+              `${number(secondsOf(rank.silentFor), 1)} s`,
+              rank.lastCollective || "–",
+            ]),
+          ),
+      found.length > kMostRows &&
+        h(
+          "p",
+          { class: "note" },
+          `${found.length - kMostRows} more ranks are not shown, which are farther on: search for them.`,
+        ),
+    );
+  }
+  return (ranks) => {
+    all = ranks;
+    show();
+  };
+}
+
 export function historyOf(view: View, id: string, job: () => Job | null): HTMLElement[] {
   const section = (name: string, isOpen: boolean, read: (place: HTMLElement) => Promise<void>): HTMLElement => {
     const place = h("div", {}, "…");
@@ -65,34 +161,22 @@ export function historyOf(view: View, id: string, job: () => Job | null): HTMLEl
     void look();
     return details;
   };
-  const shown = (place: HTMLElement, text: string, make: () => Node): void => {
-    if (place.dataset["shown"] === text) return;
-    place.dataset["shown"] = text;
-    replace(place, make());
+  const shownTexts = new WeakMap<HTMLElement, string>();
+  const shown = (place: HTMLElement, text: string, make: () => Node | void): void => {
+    if (shownTexts.get(place) === text) return;
+    shownTexts.set(place, text);
+    const made = make();
+    if (made) replace(place, made);
   };
-  const phase = (name: string | undefined): string =>
-    (name ?? "–").replace("RANK_PHASE_", "").replaceAll("_", " ").toLowerCase();
+  let showRanks: ((ranks: Rank[]) => void) | undefined,
+    manyRanksAt = 0; // when they were read, where they are several pages
   return [
     section("Ranks", true, async (place) => {
-      const { ranks = [] } = await get<{ ranks?: Rank[] }>(jobPath(id, "/ranks?pageSize=1000"), view.signal);
-      const most = Math.max(0, ...ranks.map((rank) => Number(rank.step ?? 0)));
-      shown(place, JSON.stringify(ranks), () =>
-        ranks.length === 0
-          ? h("p", {}, "No attempt runs.")
-          : table(
-              "Ranks",
-              ["Rank", "Host", "Phase", "Step", "Behind", "Silent for", "Last collective"],
-              ranks.map((rank) => [
-                String(rank.rank ?? 0),
-                rank.host ?? "",
-                phase(rank.phase),
-                rank.step ?? "0",
-                `${most - Number(rank.step ?? 0)} steps`,
-                `${number(secondsOf(rank.silentFor), 1)} s`,
-                rank.lastCollective || "–",
-              ]),
-            ),
-      );
+      if (Date.now() - manyRanksAt < kBetweenLooksAtMany) return;
+      const ranks = await allOf<Rank>(view, id, "ranks");
+      if (ranks.length > kPage) manyRanksAt = Date.now();
+      showRanks ??= ranksTable(place);
+      shown(place, JSON.stringify(ranks), () => showRanks!(ranks));
     }),
     section("Events", true, async (place) => {
       const { events = [] } = await get<{ events?: Event_[] }>(jobPath(id, "/events?pageSize=1000"), view.signal);
@@ -113,30 +197,53 @@ export function historyOf(view: View, id: string, job: () => Job | null): HTMLEl
           ? h("p", {}, "None.")
           : table(
               "Changes of settings",
-              ["Change", "Asked for", "Settings", "Since step"],
+              ["Change", "Asked for", "By", "Settings", "Since step"],
               [...changes].reverse().map((one) => [
                 one.version,
                 time(one.createTime),
+                one.requester || "–",
                 Object.entries(one.settings)
                   .map(([key, value]) => `${settingName(key)} ${value}`)
                   .join(", "),
-                one.effectiveStep ?? "not yet",
+                sinceOf(one, changes),
               ]),
             ),
       );
     }),
-    section("Attempts", false, async (place) => {
-      const { attempts = [] } = await get<{ attempts?: Attempt[] }>(
-        jobPath(id, "/attempts?pageSize=1000"),
-        view.signal,
+    section("Settings", false, async (place) => {
+      const now = job();
+      if (!now) return;
+      const given = givenSettings(now),
+        settings = [...settingsInForce(now)].sort(([a], [b]) => (a < b ? -1 : 1));
+      shown(place, JSON.stringify(settings), () =>
+        h(
+          "div",
+          {},
+          h(
+            "p",
+            { class: "note" },
+            "As its file has them, and as they were changed since; what is absent has its default, which job.yaml of " +
+              "the output names.",
+          ),
+          table(
+            "Settings",
+            ["Setting", "Value"],
+            settings.map(([path, value]) => [path, given.get(path) === value ? value : h("strong", {}, value)]),
+          ),
+        ),
       );
-      shown(place, JSON.stringify(attempts), () =>
-        table(
-          "Attempts",
-          ["Attempt", "Started", "Ended", "From step", "Ranks", "How it ended"],
-          [...attempts]
-            .reverse()
-            .map((one) => [
+    }),
+    section("Attempts", false, async (place) => {
+      const attempts = await allOf<Attempt>(view, id, "attempts");
+      shown(place, JSON.stringify(attempts), () => {
+        const [newest, others] = newestFirst(attempts, "attempts");
+        return h(
+          "div",
+          {},
+          table(
+            "Attempts",
+            ["Attempt", "Started", "Ended", "From step", "Ranks", "How it ended"],
+            newest.map((one) => [
               one.generation,
               time(one.startTime),
               time(one.endTime),
@@ -144,30 +251,32 @@ export function historyOf(view: View, id: string, job: () => Job | null): HTMLEl
               String(one.worldSize ?? 0),
               one.endReason ?? "",
             ]),
-        ),
-      );
+          ),
+          others,
+        );
+      });
     }),
     section("Checkpoints", false, async (place) => {
-      const { checkpoints = [] } = await get<{ checkpoints?: Checkpoint[] }>(
-        jobPath(id, "/checkpoints?pageSize=1000"),
-        view.signal,
-      );
-      shown(place, JSON.stringify(checkpoints), () =>
-        checkpoints.length === 0
-          ? h("p", {}, "None yet.")
-          : table(
-              "Checkpoints",
-              ["Step", "Attempt", "Size", "Made"],
-              [...checkpoints]
-                .reverse()
-                .map((one) => [
-                  one.step,
-                  one.generation,
-                  one.bytes ? bytes(Number(one.bytes)) : "–",
-                  time(one.createTime),
-                ]),
-            ),
-      );
+      const checkpoints = await allOf<Checkpoint>(view, id, "checkpoints");
+      shown(place, JSON.stringify(checkpoints), () => {
+        if (checkpoints.length === 0) return h("p", {}, "None yet.");
+        const [newest, others] = newestFirst(checkpoints, "checkpoints");
+        return h(
+          "div",
+          {},
+          table(
+            "Checkpoints",
+            ["Step", "Attempt", "Size", "Made"],
+            newest.map((one) => [
+              one.step,
+              one.generation,
+              one.bytes ? bytes(Number(one.bytes)) : "–",
+              time(one.createTime),
+            ]),
+          ),
+          others,
+        );
+      });
     }),
     section("Log", false, async (place) => {
       const log = await get<{ text: string; begin: number; size: number; generation: number }>(

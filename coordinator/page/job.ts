@@ -19,7 +19,7 @@ import {
 import { Chart, type Line } from "./chart";
 import { ask } from "./dialog";
 import { h, replace, setText, table } from "./dom";
-import { duration, number, secondsOf } from "./format";
+import { duration, number, secondsOf, time } from "./format";
 import { historyOf } from "./history";
 import { progress, stateBadge } from "./list";
 import type { View } from "./page";
@@ -55,6 +55,16 @@ function settingsOf(job: Job | null): Settings {
   return Object.assign(of, ...(job?.settingsChanges ?? []).map((one) => one.settings));
 }
 
+// Why a button of a job that has not ended cannot be pressed.
+const kWhyNot = {
+  pause: "It is paused, or about to leave.",
+  resume: "Only a paused job can go on.",
+  settings: "",
+  evaluate: "Only a job that runs can evaluate.",
+  checkpoint: "Only a job that runs can make a checkpoint.",
+  cancel: "It is being cancelled.",
+};
+
 type Split = "train" | "validation";
 const kMeasures = [
   { key: "loss", error: "lossError", title: "Loss by group", split: "both" },
@@ -71,7 +81,8 @@ export function jobView(view: View, id: string): void {
     isReading = false,
     mustReadAgain = false,
     hasReadEnd = false;
-  let split: Split = "train";
+  let split: Split = "train",
+    splitByHand = false;
   const why = whyOf(view, id);
   const head = h("div"),
     charts = kMeasures.map(
@@ -86,6 +97,7 @@ export function jobView(view: View, id: string): void {
     input: () => showGroups(),
   });
   const said = h("p", { class: "hidden", "aria-live": "polite" });
+  const choices = {} as Record<Split, HTMLInputElement>;
   const splits = (["train", "validation"] as Split[]).map((name) => {
     const choice = h("input", {
       type: "radio",
@@ -94,9 +106,11 @@ export function jobView(view: View, id: string): void {
       checked: name === split,
       change: () => {
         split = name;
+        splitByHand = true;
         showCurves();
       },
     });
+    choices[name] = choice;
     return h(
       "span",
       {},
@@ -186,14 +200,8 @@ export function jobView(view: View, id: string): void {
       "Cancel",
     ),
   };
-  replace(
-    head,
-    h("header", { class: "job" }, title, badge),
-    reason,
-    facts,
-    h("div", { class: "buttons" }, ...Object.values(buttons)),
-    conditions,
-  );
+  const buttonsPlace = h("div", { class: "buttons" }, ...Object.values(buttons));
+  replace(head, h("header", { class: "job" }, title, badge), reason, facts, buttonsPlace, conditions);
 
   function act(call: string, name: string, what: string, isDangerous = false): void {
     ask(
@@ -251,7 +259,7 @@ export function jobView(view: View, id: string): void {
     if (badge.textContent !== next.state.replace("JOB_STATE_", "")) replace(badge, stateBadge(next.state));
     if (isNewState) setText(said, `${id} is ${next.state.replace("JOB_STATE_", "").toLowerCase()}`);
     setText(reason, next.stateReason ?? "");
-    why.setGroups((next.groups ?? []).map((group) => group.name));
+    why.setJob(Number(next.step ?? 0), (next.groups ?? []).map((group) => group.name));
     const step = Number(next.step ?? 0),
       left = secondsOf(next.timeLeft);
     const facts_ = [
@@ -263,6 +271,9 @@ export function jobView(view: View, id: string): void {
       ["Checkpoint", next.checkpointStep ? `step ${next.checkpointStep}` : "–"],
       ["Evaluated", next.validationStep ? `step ${next.validationStep}` : "–"],
       ["Restarts", String(next.restarts ?? 0)],
+      ["Submitted", time(next.createTime)],
+      ...(next.endTime ? [["Ended", time(next.endTime)]] : []),
+      ["Output", (next.spec as { output?: string }).output ?? "–"],
     ] as [string, string | Node][];
     replace(facts, ...facts_.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
     const hasEnded = isFinal(next.state),
@@ -275,7 +286,11 @@ export function jobView(view: View, id: string): void {
       checkpoint: name === "RUNNING",
       cancel: !hasEnded && name !== "CANCELLING",
     };
-    for (const [key, button] of Object.entries(buttons)) button.disabled = !may[key as keyof typeof may];
+    for (const [key, button] of Object.entries(buttons)) {
+      button.disabled = !may[key as keyof typeof may];
+      button.title = button.disabled ? kWhyNot[key as keyof typeof may] : "";
+    }
+    buttonsPlace.hidden = hasEnded;
     showTrouble(next);
     const hasGroups = (next.groups?.length ?? 0) > 0;
     curvesPlace.hidden = !hasGroups;
@@ -291,10 +306,16 @@ export function jobView(view: View, id: string): void {
 
   let trouble = "";
   function showTrouble(next: Job): void {
-    const text = JSON.stringify([next.failure, next.conditions]);
+    const text = JSON.stringify([next.failure, next.conditions, next.stateReason]);
     if (text === trouble) return;
     trouble = text;
-    const { failure } = next;
+    const { failure, stateReason = "" } = next;
+    // What stands above already is not said again.
+    const isSaid = (sentence: string): boolean => sentence !== "" && stateReason.includes(sentence);
+    const others = (next.conditions ?? []).filter((one) => !isSaid(one) && !one.includes(failure?.reason || "\n"));
+    const where =
+      failure?.rank === undefined ? "" : `rank ${failure.rank}${failure.host ? ` on ${failure.host}` : ""}`;
+    const isReasonSaid = isSaid(failure?.reason ?? "");
     replace(
       conditions,
       failure &&
@@ -302,19 +323,13 @@ export function jobView(view: View, id: string): void {
           "section",
           { class: "failure", "aria-label": "Failure" },
           h("h2", {}, "Why an attempt failed"),
-          h(
-            "p",
-            {},
-            failure.reason ?? "",
-            failure.rank !== undefined && ` (rank ${failure.rank}${failure.host ? ` on ${failure.host}` : ""})`,
-          ),
+          (!isReasonSaid || where !== "") &&
+            h("p", {}, isReasonSaid ? `First of all ${where} failed.` : `${failure.reason ?? ""}${where && ` (${where})`}`),
           failure.logLines?.length
             ? h("pre", { tabindex: 0, "aria-label": "Last lines of the log" }, failure.logLines.join("\n"))
             : null,
         ),
-      next.conditions?.length
-        ? h("ul", { class: "conditions" }, ...next.conditions.map((one) => h("li", {}, one)))
-        : null,
+      others.length > 0 && h("ul", { class: "conditions" }, ...others.map((one) => h("li", {}, one))),
     );
   }
 
@@ -332,9 +347,9 @@ export function jobView(view: View, id: string): void {
           "Group",
           "Weight",
           "Training loss",
-          "Accuracy",
+          "Training accuracy",
           `Validation loss${evaluated}`,
-          "Accuracy",
+          "Validation accuracy",
           "Pairs",
           "In the charts",
         ],
@@ -356,6 +371,9 @@ export function jobView(view: View, id: string): void {
           }),
         ]),
       ),
+      groups.length >= kMostLines &&
+        job.groups!.length > groups.length &&
+        h("p", { class: "note" }, `The charts have ${kMostLines} groups at most: take one out to add another.`),
       all.length > kMostRows &&
         h("p", {}, `${all.length - kMostRows} more groups are not shown: search for them by name.`),
     );
@@ -405,7 +423,10 @@ export function jobView(view: View, id: string): void {
         .map((group) => group.name)
         .sort();
     try {
+      const isFirst = curves === null;
       curves = await get<JobCurves>(curvesPath(id, groups), view.signal);
+      if (isFirst && !splitByHand && curves.validation.step.length > 1) split = "validation";
+      choices[split].checked = true;
       showCurves();
       showGroups();
     } catch {

@@ -31,6 +31,15 @@ function reasonOf(row: JobRow): HTMLElement[] {
   return [h("div", { class: "reason" }, isLong ? `${row.stateReason.slice(0, kLongestReason)}…` : row.stateReason)];
 }
 
+// By its newest evaluation, or by its newest batch where there was none since training began.
+const worstOf = (worst: NonNullable<JobRow["worst"]>): HTMLElement =>
+  h(
+    "span",
+    {},
+    `${worst.name} ${number(worst.loss)} `,
+    h("span", { class: "note" }, worst.split === "validation" ? "validation" : "training"),
+  );
+
 export function listView(view: View): void {
   const chosen = new Set<string>();
   const sparks = new Map<string, { step: number; values: (number | null)[] }>();
@@ -53,22 +62,29 @@ export function listView(view: View): void {
     },
     "Compare",
   );
+  const howTo = h("span", { class: "note", id: "how-to-compare" }, "Tick two jobs or more to compare them.");
+  compare.setAttribute("aria-describedby", howTo.id);
   const place = h("div", {}, "Reading the jobs …");
   let rows: JobRow[] = [],
     total = 0;
   replace(
     view.place,
     h("h1", {}, "Jobs"),
-    h("div", { class: "tools" }, h("label", { for: "search" }, "Search"), search, compare),
+    h("div", { class: "tools" }, h("label", { for: "search" }, "Search"), search, compare, howTo),
     place,
   );
+
+  function showChosen(): void {
+    compare.disabled = chosen.size < 2;
+    howTo.hidden = chosen.size >= 2 || rows.length < 2;
+  }
 
   function show(): void {
     const wanted = search.value.toLowerCase();
     const shown = rows.filter((row) =>
       `${row.id} ${row.state} ${row.worst?.name ?? ""}`.toLowerCase().includes(wanted),
     );
-    compare.disabled = chosen.size < 2;
+    showChosen();
     if (shown.length === 0) {
       return replace(
         place,
@@ -85,11 +101,11 @@ export function listView(view: View): void {
       place,
       table(
         "Jobs",
-        ["Job", "State", "Worst group", "Progress", "Time left", "Loss", "Compare"],
+        ["Job", "State", "Worst group", "Progress", "Time left", "Training loss", "Compare"],
         shown.map((row) => [
           h("a", { href: `#/jobs/${row.id}`, id: `job-${row.id}`, class: "nowrap" }, row.id),
           h("span", { title: row.stateReason }, stateBadge(row.state), ...reasonOf(row)),
-          row.worst ? `${row.worst.name} ${number(row.worst.loss)}` : "–",
+          row.worst ? worstOf(row.worst) : "–",
           progress(row.step, row.totalSteps, row.id),
           row.timeLeft === undefined ? "–" : duration(row.timeLeft),
           h(
@@ -106,7 +122,7 @@ export function listView(view: View): void {
             checked: chosen.has(row.id),
             change: (event) => {
               (event.target as HTMLInputElement).checked ? chosen.add(row.id) : chosen.delete(row.id);
-              compare.disabled = chosen.size < 2;
+              showChosen();
             },
           }),
         ]),

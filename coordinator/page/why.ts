@@ -8,7 +8,8 @@ export interface Why {
   element: HTMLElement;
   // Steps from + 1 to `to`: the one of them that moved the group most is explained.
   explain: (group: string, from: number, to: number) => void;
-  setGroups: (names: string[]) => void;
+  // The steps that are done, and all its groups.
+  setJob: (steps: number, names: string[]) => void;
 }
 
 const change = (move: Move): string => {
@@ -46,7 +47,8 @@ export function whyOf(view: View, id: string): Why {
     step,
     h("button", { type: "submit" }, "Explain"),
   );
-  let asked = 0;
+  let asked = 0,
+    done = 0;
 
   async function ask(group: string, from: number, to: number): Promise<void> {
     const mine = ++asked;
@@ -64,7 +66,7 @@ export function whyOf(view: View, id: string): Why {
 
   function show(moves: Moves, to: number): void {
     if (moves.step === null) {
-      setText(heading, `Nothing is known of ${moves.group} at step ${to}`);
+      setText(heading, `Nothing is known of ${moves.group} at step ${to}: ${done} steps are done`);
       replace(answer);
       return;
     }
@@ -75,6 +77,12 @@ export function whyOf(view: View, id: string): Why {
     setText(heading, `${moves.group} at step ${moves.step}: weight ${mine ? change(mine) : "–"}`);
     replace(
       answer,
+      h(
+        "p",
+        { class: "note" },
+        "S_g is the sum of the losses of the group's pairs in the step's batch, n_g how many they are, S_g / n_g their " +
+          "mean; a pair of several groups counts in each by its membership.",
+      ),
       table(
         `Steps around ${moves.step}`,
         ["Step", "Weight", "S_g", "n_g", "S_g / n_g"],
@@ -164,7 +172,8 @@ export function whyOf(view: View, id: string): Why {
       answer,
     ),
     explain: (group, from, to) => void ask(group, from, to),
-    setGroups: (names) => {
+    setJob: (steps, names) => {
+      done = steps;
       const text = names.join("\n");
       if (text === known) return;
       known = text;

@@ -63,6 +63,14 @@ class PageTest(programs.ProgramTest):
         self.addCleanup(coordinator.stop)
         return coordinator
 
+    def wait_for(self, coordinator, job_id, is_so):
+        while True:
+            job = json.loads(self.succeed("equipoise", "jobs", "get", job_id, "--json", "--coordinator",
+                                          coordinator.address))
+            if is_so(job):
+                return job
+            time.sleep(0.1)
+
     def submit(self, coordinator, job, *arguments):
         said = self.succeed("equipoise", "submit", job, "--coordinator", coordinator.address, *arguments)
         return said.strip().splitlines()[-1].split()[-1]
@@ -124,6 +132,9 @@ class Page(PageTest):
         browser.click(name="Change", within="dialog")
         browser.click(name="Changes of settings", role="heading")
         browser.wait(text="learning_rate 0.0005", selector="details:nth-of-type(3)")
+        browser.wait(text="learning_rate 0.0005 was asked for", selector="details:nth-of-type(2)")
+        browser.click(name="Settings", role="heading")
+        browser.wait(text="group_robust", selector="details:nth-of-type(4)")  # as the job's file has it
         browser.click(name="Resume")
         browser.click(name="Resume", within="dialog")
         browser.wait(text="RUNNING", selector=".job")
@@ -161,18 +172,51 @@ class Page(PageTest):
             browser.appears(selector=f"tr:has(#job-{job_id}) polyline")
         self.assertEqual(browser.count(selector="polyline"), 2, "a line of losses for each that has trained")
         browser.wait(text="step-99", selector=f"tr:has(#job-{failed})")
+        browser.wait(text="validation", selector=f"tr:has(#job-{first})")  # of what the worst group's loss is
+        browser.wait(text="Tick two jobs or more to compare them.", selector=".tools")
         browser.fill(label="Search", value="FAILED")
         self.assertEqual(browser.count(selector="tbody tr"), 1)
         browser.click(name=failed, role="link")
         browser.wait(text="step-99")
         browser.wait(text="It has no curves: no step was done.")
+        reason = browser.text(selector="main > div:first-of-type > p")
+        self.assertIn("step-99", reason)
+        above = browser.text(selector="main > div:first-of-type")
+        self.assertEqual(above.count(reason), 1, "what stands above already is not said again")
+        self.assertEqual(browser.count(selector=".buttons:visible"), 0, "nothing can be done with it any more")
+        browser.wait(text="/wrong", selector=".facts")  # its output
         browser.go(hash=f"#/compare/{first},{second}")
         browser.wait(text="loss.beta")
         self.assertIn("0.2", browser.text(selector="main"))
+        self.assertRegex(browser.text(selector="main"), "loss.type *dpo *ipo|loss.type *default *ipo")
         self.assertEqual(browser.count(selector=".plot canvas"), 3)
         self.check_accessible(f"{url}#/compare/{first},{second}", "Runs laid over")
         self.check_accessible(url, "Jobs")
         self.check_accessible(f"{url}#/jobs/{failed}", "FAILED")
+
+    def test_what_was_changed_live_is_compared_as_it_holds(self):
+        browser = self.browser
+        coordinator = self.start("--max-running-jobs", "3")
+        training = {"max_steps": 100_000, "global_batch_size": 16, "seed": 1}
+        checkpoint = {"every_steps": 50, "keep": 2}
+        parent = self.submit(coordinator, self.write_job(
+            "parent", training=training, checkpoint=checkpoint, optimizer={"learning_rate": 1e-5}), "--np", "1")
+        self.wait_for(coordinator, parent, lambda job: "checkpoint_step" in job)
+        self.succeed("equipoise", "jobs", "set", parent, "learning_rate=0.0005", "--coordinator", coordinator.address)
+        changed = self.wait_for(coordinator, parent, lambda job: any(
+            "effective_step" in one for one in job["settings_changes"]))
+        since = int(changed["settings_changes"][0]["effective_step"])
+        self.succeed("equipoise", "jobs", "checkpoint", parent, "--wait", "--coordinator", coordinator.address)
+        fork = self.succeed("equipoise", "jobs", "fork", parent, "--coordinator", coordinator.address).split()[-1]
+        url = f"http://{coordinator.http}/"
+        browser.open(url=f"{url}#/compare/{parent},{fork}")
+        browser.wait(text="output")
+        self.assertNotIn("learning_rate", browser.text(selector="main"), "the fork has it as its parent had it by then")
+        other = self.submit(coordinator, self.write_job("other", optimizer={"learning_rate": 5e-4}), "--external")
+        browser.go(hash=f"#/compare/{parent},{other}")
+        browser.wait(text=f"0.0005 since step {since}, before 0.00001")
+        for job_id in (fork, parent, other):
+            self.succeed("equipoise", "jobs", "cancel", job_id, "--coordinator", coordinator.address)
 
     def test_a_click_on_a_jump_says_which_pairs_moved_the_weight(self):
         browser = self.browser
@@ -221,7 +265,7 @@ class Page(PageTest):
                          len(explained["top"]) + (explained["pairs"] > len(explained["top"])))
         browser.fill(label="Step", value="2000", exact=True)
         browser.key(key="Enter")
-        browser.wait(text="Nothing is known", selector=".why .answer")
+        browser.wait(text="at step 2000: 24 steps are done", selector=".why .answer")
         for dark, width in ((False, 1280), (True, 1280), (False, 360), (True, 360)):
             browser.open(url=url, dark=dark, width=width)
             browser.wait(text="At step 24", selector=".chart .hidden")
@@ -249,6 +293,7 @@ class Page(PageTest):
             browser.wait(text="SUCCEEDED", selector=".job", timeout=180_000)
             browser.wait(text="group 0001")
             if count > 12:
+                browser.wait(text="The charts have 8 groups at most")
                 browser.wait(text="4084 more groups")
                 browser.fill(label="Search", value="group 40")
                 browser.wait(text="84 more groups")
@@ -289,6 +334,12 @@ class Secured(security_test.Security, PageTest):
 
 
 class Types(unittest.TestCase):
+
+    def test_the_page_knows_all_enums_of_a_job(self):
+        proto = (programs.ROOT / "proto/equipoise/v1/job.proto").read_text()
+        wanted = set(re.findall(r"([A-Z_]+)_UNSPECIFIED = 0", proto))
+        known = re.search(r"kEnums =\s+/\^\(([A-Z_|]+)\)", (programs.ROOT / "coordinator/page/settings.ts").read_text())
+        self.assertEqual(set(known.group(1).split("|")), wanted)
 
     def test_the_compiler_finds_nothing(self):
         machine = "arm64" if platform.machine() == "aarch64" else "x64"

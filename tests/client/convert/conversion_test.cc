@@ -15,6 +15,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::StartsWith;
 
 constexpr const char* kPair = R"({"prompt": "p", "chosen": "c", "rejected": "r"})"
@@ -331,6 +332,24 @@ gradient_checkpointing: offload
   EXPECT_THAT(result.notes, Contains(HasSubstr("wandb_project: has no effect")));
 }
 
+// Nearly every example of axolotl has these two, and none was converted.
+TEST_F(ConversionOf, AxolotlsClassOfTheModelAndPadTokenChangeNothing) {
+  const std::string job =
+      "rl: dpo\nbase_model: model\nmodel_type: AutoModelForCausalLM\ntokenizer_type: AutoTokenizer\n";
+  const Conversion result = of(Trainer::kAxolotl, job + "special_tokens:\n  pad_token: <|end_of_text|>\n");
+  EXPECT_THAT(result.faults, Not(Contains(HasSubstr("model_type"))));
+  EXPECT_THAT(result.faults, Not(Contains(HasSubstr("special_tokens"))));
+  EXPECT_THAT(result.notes, Contains(HasSubstr("model_type: has no effect")));
+  EXPECT_THAT(of(Trainer::kAxolotl, job + "special_tokens: {}\n").faults, Not(Contains(HasSubstr("special_tokens"))));
+  for (const char* tokens : {"{pad_token: a, eos_token: b}", "{eos_token: b}", "[pad_token]", "pad_token"}) {
+    EXPECT_THAT(of(Trainer::kAxolotl, job + "special_tokens: " + tokens + "\n").faults,
+                Contains(HasSubstr("special_tokens: refused: the tokenizer is taken as the model's folder has it")))
+        << tokens;
+  }
+  EXPECT_THAT(of(Trainer::kAxolotl, job + "model_kwargs: {attn: x}\n").faults,
+              Contains(HasSubstr("model_kwargs: refused: it is not implemented")));
+}
+
 // Its default is "auto", which was taken for float32.
 TEST_F(ConversionOf, AxolotlTrainsInBfloat16UnlessItIsToldNotTo) {
   const Conversion result = of(Trainer::kAxolotl, "rl: dpo\n");
@@ -344,7 +363,7 @@ TEST_F(ConversionOf, AxolotlRefusesOtherMethods) {
   EXPECT_THAT(of(Trainer::kAxolotl, "micro_batch_size: 1\n").faults, Contains(HasSubstr("rl: is not given")));
   EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\nval_set_size: 0.1\n").faults,
               ElementsAre(HasSubstr("val_set_size: refused: split the file first")));
-  EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\nspecial_tokens: {pad_token: x}\n").faults,
+  EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\nspecial_tokens: {eos_token: x}\n").faults,
               ElementsAre(HasSubstr("special_tokens: refused")));
   EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\ntrl: {beta: 0.5}\n").spec.loss().beta(), 0.5);
   EXPECT_THAT(of(Trainer::kAxolotl, "rl: dpo\ntrl: {beta: , max_completion_length: }\n").faults, IsEmpty());

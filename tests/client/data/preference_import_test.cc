@@ -215,6 +215,19 @@ TEST_F(PreferenceImport, NamesHowManyFilesANoteIsOf) {
                                         HasSubstr("/d: fields that are not used: \"margin\"")));
 }
 
+// Three groups in place of one, and nobody said so before training.
+TEST_F(PreferenceImport, NamesGroupsThatDifferInBlanksOrCapitalsAlone) {
+  std::string lines;
+  for (const char* group : {"north", "North ", "no rth", "n\u00a0orth", "south"}) {
+    lines += std::string(R"({"prompt":"p","chosen":"c","rejected":"r","group":")") + group + "\"}\n";
+  }
+  const std::vector<fs::path> files = {folder_.write("a.jsonl", lines)};
+  const PreferenceCounts counts = check_preferences(files, {});
+  EXPECT_EQ(counts.groups.size(), 5U);
+  EXPECT_THAT(counts.notes, ElementsAre("groups \"north\", \"North \", \"no rth\", \"n\u00a0orth\" differ in spaces or "
+                                        "capital letters alone and are apart"));
+}
+
 TEST_F(PreferenceImport, CountsMessagesWithoutContent) {
   const auto messages = [](const std::string& answer) {
     return R"({"prompt":[{"role":"user","content":"?"}],"chosen":[{"role":"assistant",)" + answer +

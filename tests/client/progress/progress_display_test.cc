@@ -127,7 +127,8 @@ TEST(WatchingDisplay, ShowsTheWorstGroupsFirstAndDrawsThemInPlace) {
   const auto display = make_watching_display(output.console);
   display->show(job, SteadyTime());
   const std::string first = output.out.str();
-  EXPECT_LT(first.find("group-7   loss 1.5000  weight 0.083"), first.find("group-11  loss 0.6100"));
+  ASSERT_NE(first.find("group-7   batch loss 1.5000  weight 0.083"), std::string::npos) << first;
+  EXPECT_LT(first.find("group-7   batch loss 1.5000  weight 0.083"), first.find("group-11  batch loss 0.6100"));
   EXPECT_NE(first.find("\n  3 groups more, which are better off"), std::string::npos) << first;
   EXPECT_EQ(first.find("group-2 "), std::string::npos);
   job.set_step(2);

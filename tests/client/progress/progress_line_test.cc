@@ -23,7 +23,8 @@ std::size_t occurrences(const string& text, const string& part) {
 
 TEST(ProgressLine, SaysStepSpeedTimeLeftLossAndTheWorstGroup) {
   EXPECT_EQ(plain_line(progress_view(example_job())),
-            "gr-dpo  step 50/200  25 %  118 pairs/s  0:42 left  loss 0.6250  worst Republican 0.7500 (weight 0.750)");
+            "gr-dpo  step 50/200  25 %  118 pairs/s  0:42 left  batch loss 0.6250  worst Republican "
+            "0.7500 (weight 0.750)");
 }
 
 TEST(ProgressLine, IsNeverWiderThanTheTerminal) {
@@ -39,7 +40,7 @@ TEST(ProgressLine, IsNeverWiderThanTheTerminal) {
 TEST(ProgressLine, LeavesOutTheLeastImportantFirst) {
   const ProgressView view = progress_view(example_job());
   const string wide = bar_line(view, 160, Glyphs::kAscii);
-  for (const char* part : {"gr-dpo", "50/200", "118 pairs/s", "0:42 left", "loss 0.6250", "(weight 0.750)"}) {
+  for (const char* part : {"gr-dpo", "50/200", "118 pairs/s", "0:42 left", "batch loss 0.6250", "(weight 0.750)"}) {
     EXPECT_TRUE(contains(wide, part)) << part;
   }
   const string narrow = bar_line(view, 60, Glyphs::kAscii);
@@ -112,6 +113,10 @@ TEST(ProgressLine, CallsTheGroupWithTheHighestLossWorstAndOnlyIfThereAreTwo) {
   EXPECT_EQ(worst_group(job)->name, "Democrat");
   job.mutable_groups(0)->clear_train_loss();
   EXPECT_EQ(worst_group(job)->name, "Republican");
+  EXPECT_FALSE(worst_group(job)->is_of_validation);
+  job.mutable_groups(1)->clear_train_loss();
+  job.mutable_groups(1)->set_validation_loss(0.875);
+  EXPECT_TRUE(contains(plain_line(progress_view(job)), "  worst in validation Republican 0.8750"));
   job.mutable_groups()->RemoveLast();
   EXPECT_FALSE(worst_group(job));
 }
@@ -122,10 +127,10 @@ TEST(ProgressLine, AnEvaluationBeforeTheFirstStepSaysNothingOfTheTraining) {
   job.mutable_groups(1)->set_validation_loss(0.6931);
   job.set_validation_step(0);
   EXPECT_EQ(worst_group(job, LossOf::kNewest)->name, "Republican");
-  EXPECT_TRUE(contains(worst_group_lines(job, 2, 80).front(), "Republican  loss 0.7500"));
+  EXPECT_TRUE(contains(worst_group_lines(job, 2, 80).front(), "Republican  batch loss 0.7500"));
   job.set_validation_step(40);
   EXPECT_EQ(worst_group(job, LossOf::kNewest)->name, "Democrat");
-  EXPECT_TRUE(contains(worst_group_lines(job, 2, 80).front(), "Democrat    loss 0.7000"));
+  EXPECT_TRUE(contains(worst_group_lines(job, 2, 80).front(), "Democrat    validation loss 0.7000"));
   job.set_validation_step(0);
   job.set_step(0);
   EXPECT_EQ(worst_group(job, LossOf::kNewest)->name, "Democrat");

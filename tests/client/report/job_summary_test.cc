@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "client/table/display_width.h"
 #include "tests/client/support/example_job.h"
 #include "tests/support/temp_folder.h"
 
@@ -33,6 +34,7 @@ TEST(DataNotes, SayNothingWhereNothingWasLostOrKnown) {
   EXPECT_EQ(data_notes("no/such/folder"), "");
 }
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -79,15 +81,15 @@ TEST(JobListTable, HasColumnsForWhatJobsHave) {
   const auto text_of = [](const std::vector<v1::TrainingJob>& jobs) {
     return job_list_table(jobs, Colors::kOff, Glyphs::kAscii);
   };
-  EXPECT_THAT(text_of({plain}), HasSubstr("state            steps    loss  worst group"));
+  EXPECT_THAT(text_of({plain}), HasSubstr("state            steps  batch loss  worst group"));
   EXPECT_THAT(text_of({plain}), Not(HasSubstr("restarts")));
   EXPECT_THAT(text_of({plain}), Not(HasSubstr("priority")));
   v1::TrainingJob urgent = plain;
   urgent.set_priority(-5);
   const std::string prioritised = text_of({plain, urgent});
-  EXPECT_THAT(prioritised, HasSubstr("steps  priority    loss  worst group"));
-  EXPECT_THAT(prioritised, HasSubstr("50/200 (25 %)        -5  0.6250"));
-  EXPECT_THAT(prioritised, HasSubstr("50/200 (25 %)         0  0.6250"));
+  EXPECT_THAT(prioritised, HasSubstr("steps  priority  batch loss  worst group"));
+  EXPECT_THAT(prioritised, HasSubstr("50/200 (25 %)        -5      0.6250"));
+  EXPECT_THAT(prioritised, HasSubstr("50/200 (25 %)         0      0.6250"));
   v1::TrainingJob recovering = plain;
   recovering.set_id("gr-dpo-89abcdef");
   recovering.set_state(v1::JOB_STATE_RECOVERING);
@@ -95,13 +97,48 @@ TEST(JobListTable, HasColumnsForWhatJobsHave) {
   recovering.set_restarts(2);
   recovering.set_checkpoint_step(40);
   const std::string both = text_of({plain, recovering});
-  EXPECT_THAT(both, HasSubstr("state               steps  checkpoint  restarts    loss  worst group"));
-  EXPECT_THAT(both, HasSubstr("RECOVERING  50/200 (25 %)          40         2  0.6250  Republican"));
+  EXPECT_THAT(both, HasSubstr("state               steps  checkpoint  restarts  batch loss  worst group"));
+  EXPECT_THAT(
+      both,
+      HasSubstr("RECOVERING  50/200 (25 %)          40         2      0.6250  Republican 0.7500 in the batch, weight"));
   EXPECT_THAT(both, HasSubstr("\ngr-dpo-89abcdef is recovering: lost contact with node2\n"));
   v1::TrainingJob paused = recovering;
   paused.set_state(v1::JOB_STATE_PAUSED);
   paused.set_state_reason("paused at step 40 with a checkpoint");
   EXPECT_THAT(text_of({paused}), HasSubstr("\ngr-dpo-89abcdef is paused: paused at step 40 with a checkpoint\n"));
+}
+
+// On a terminal of 80 columns each of its rows was two.
+TEST(JobListTable, LeavesOutWhatMattersLessWhereTheTerminalIsNarrow) {
+  v1::TrainingJob job = example_job();
+  job.set_restarts(2);
+  job.set_checkpoint_step(40);
+  const std::vector<v1::TrainingJob> jobs = {job};
+  const auto first_line = [&](std::size_t columns, TableDetail detail = TableDetail::kUsual) {
+    const std::string text = job_list_table(jobs, Colors::kOff, Glyphs::kAscii, detail, columns);
+    EXPECT_TRUE(text_width(text) <= columns || columns < 70 || detail == TableDetail::kWide) << text;
+    return text.substr(0, text.find('\n'));
+  };
+  EXPECT_THAT(first_line(200), HasSubstr("checkpoint  restarts  batch loss  worst group"));
+  EXPECT_THAT(first_line(200), HasSubstr("created"));
+  EXPECT_THAT(first_line(110), AllOf(HasSubstr("restarts"), Not(HasSubstr("created"))));
+  EXPECT_THAT(first_line(80), AllOf(HasSubstr("id"), HasSubstr("steps"), HasSubstr("worst group")));
+  EXPECT_THAT(first_line(1), HasSubstr("worst group"));
+  EXPECT_THAT(first_line(80, TableDetail::kWide).size(), testing::Gt(80));
+}
+
+// A field that is not set had a value that is none: "reason_UNSPECIFIED".
+TEST(JsonText, LeavesOutEnumsThatAreNotSet) {
+  v1::TrainingJob job = example_job();
+  v1::JobEvent event;
+  event.set_text("step_size 0.25 was asked for");
+  const std::string text = json_text(event);
+  EXPECT_THAT(text, HasSubstr("\"text\": \"step_size 0.25 was asked for\""));
+  EXPECT_THAT(text, HasSubstr("\"generation\": \"0\""));
+  EXPECT_THAT(text, Not(HasSubstr("UNSPECIFIED")));
+  EXPECT_THAT(text, Not(HasSubstr("state")));
+  job.mutable_spec()->set_name("x_UNSPECIFIED y");
+  EXPECT_THAT(json_text(job), HasSubstr("x_UNSPECIFIED y"));
 }
 
 }  // namespace job_summary_test

@@ -28,5 +28,21 @@ TEST(DisplayWidth, ShortensToAtMostTheColumnsGiven) {
   EXPECT_EQ(shorten("日本語", 0), "");
 }
 
+// A terminal breaks a line that is too long wherever it is, in the midst of a number too.
+TEST(DisplayWidth, BreaksALineBetweenWords) {
+  EXPECT_EQ(wrapped("", 10), "");
+  EXPECT_EQ(wrapped("gr-dpo  loss 0.6250", 19), "gr-dpo  loss 0.6250");
+  EXPECT_EQ(wrapped("gr-dpo  loss 0.6250", 18), "gr-dpo  loss\n  0.6250");
+  EXPECT_EQ(wrapped("gr-dpo  loss 0.6250, accuracy 0.250", 12), "gr-dpo  loss\n  0.6250,\n  accuracy\n  0.250");
+  EXPECT_EQ(wrapped("日本語 日本語", 8), "日本語\n  日本語") << "6 columns each";
+  EXPECT_EQ(wrapped("/a/very/long/path is there", 8), "/a/very/long/path\n  is\n  there");
+}
+
+TEST(DisplayWidth, OfLinesIsThatOfTheWidest) {
+  EXPECT_EQ(text_width(""), 0U);
+  EXPECT_EQ(text_width("a\nabc\n\nab"), 3U);
+  EXPECT_EQ(text_width("日本\n"), 4U);
+}
+
 }  // namespace display_width_test
 }  // namespace equipoise

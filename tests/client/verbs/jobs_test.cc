@@ -272,7 +272,8 @@ TEST_F(JobsVerbs, CheckpointWaitsUntilOneIsWhole) {
   RankByHand rank(address(), id);
   rank.start();
   rank.step();
-  EXPECT_THAT(run_here({"jobs", "checkpoint", id}).out, HasSubstr(id + " is RUNNING: training 2 steps"));
+  EXPECT_THAT(run_here({"jobs", "checkpoint", id}).out,
+              HasSubstr(id + " will make a checkpoint at the end of a step; it has done 1 step\n"));
   ASSERT_EQ(rank.wanted_checkpoints(), 1);
   std::thread training([&] {
     while (rank.wanted_checkpoints() < 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));

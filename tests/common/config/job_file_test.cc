@@ -93,6 +93,36 @@ logging: {at_steps: [1, 2, 3, 10, 30, 100, 300, 1000, 10000]}
 output: out
 )";
 
+// A value outside its range was named without the file and the line.
+TEST_F(JobFile, KnowsWhereASettingStands) {
+  const std::filesystem::path file = temp_.write("job.yaml",
+                                                 "model: {path: m}\n"
+                                                 "data:\n"
+                                                 "  trainFiles:\n"
+                                                 "    - path: a\n"
+                                                 "    - {path: b, weight: -1}\n"
+                                                 "training:\n"
+                                                 "  global_batch_size: -1\n"
+                                                 "  seed:\n");
+  const auto place = [&](const std::string& fault, const std::vector<std::string>& overrides = {}) {
+    std::string text = place_of_setting(file, overrides, fault);
+    const std::string name = file.string();
+    return text.starts_with(name) ? "job.yaml" + text.substr(name.size()) : text;
+  };
+  const std::string fault = "training.global_batch_size is -1, expected an integer from 1 to 2147483647";
+  EXPECT_EQ(place(fault), "job.yaml:7: ");
+  EXPECT_EQ(place("data.train_files[1].weight is -1, expected"), "job.yaml:5: ");
+  EXPECT_EQ(place("training is absent"), "job.yaml:6: ");
+  for (const char* absent : {"training.max_steps is 0", "training.seed is -1", "data.train_files[2].path is absent",
+                             "model.path.x is wrong", "is wrong", ""}) {
+    EXPECT_EQ(place(absent), "") << absent;
+  }
+  EXPECT_EQ(place(fault, {"training.globalBatchSize=-2"}), "");
+  EXPECT_EQ(place(fault, {"training={global_batch_size: -2}"}), "");
+  EXPECT_EQ(place(fault, {"training.seed=1"}), "job.yaml:7: ");
+  EXPECT_EQ(place_of_setting(folder_ / "none.yaml", {}, fault), "");
+}
+
 TEST_F(JobFile, ReadsALogLinearPolicy) {
   const v1::JobSpec spec = read(kLogLinearJob);
   EXPECT_EQ(spec.data().test(), (folder_ / "test.jsonl").string());

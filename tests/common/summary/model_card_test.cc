@@ -95,12 +95,12 @@ TEST(ModelCard, HasSettingsThatWereChangedWhileItTrained) {
                      {.step = 140, .setting = "step_size", .from = 0.25, .to = 0.05, .requester = ""}};
   const std::string card = model_card(summary);
   EXPECT_THAT(card, HasSubstr("| step size of α | 0.1; 0.25 after 1 step; 0.05 after 140 steps |"));
-  EXPECT_THAT(card, HasSubstr("| learning rate | 1e-06; 5e-07 after 20 steps |"));
-  EXPECT_THAT(card, HasSubstr("| trade-off | 0.0; 0.5 after 30 steps |"));
+  EXPECT_THAT(card, HasSubstr("| learning rate | 0; 5e-07 after 20 steps |"));
+  EXPECT_THAT(card, HasSubstr("| trade-off | 0; 0.5 after 30 steps |"));
   for (int step = 1; step <= 6; ++step) {
     summary.changes.push_back({.step = step, .setting = "trade_off", .from = {}, .to = 0.125 * step, .requester = ""});
   }
-  EXPECT_THAT(model_card(summary), HasSubstr("| trade-off | 0.0; 3 other changes; 0.375 after 3 steps; "));
+  EXPECT_THAT(model_card(summary), HasSubstr("| trade-off | 0; 3 other changes; 0.375 after 3 steps; "));
 }
 
 TEST(ModelCard, SaysHowManyStepsChangedNothing) {

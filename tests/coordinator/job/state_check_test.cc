@@ -101,6 +101,7 @@ TEST_F(EarlyStop, AJobSaysHowManyStepsChangedNothing) {
   request.set_skipped_steps(3);
   calls().finish_worker(request);
   EXPECT_EQ(job(id).state(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(job(id).skipped_steps(), 3);
   EXPECT_THAT(job(id).state_reason(),
               HasSubstr("of step 1; 3 of 4 steps changed nothing, as a loss or the gradient was "
                         "not finite"));

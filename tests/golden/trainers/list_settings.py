@@ -20,6 +20,10 @@ def fields(found, name):
     for node in found[name].body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield node.target.id
+            # What stands in files, where the field has another name of its own.
+            for word in getattr(node.value, "keywords", ()):
+                if word.arg == "alias":
+                    yield word.value.value
     for base in found[name].bases:
         yield from fields(found, ast.unparse(base))
 

@@ -165,6 +165,8 @@ class Job:
     open_requests: OpenRequests | None
     asked_evaluation_steps: tuple[int, ...]
     """Steps that were done at evaluations that people had asked for, the newest 64."""
+    skipped_steps: int
+    """Steps in which no parameter has changed, as a loss or the gradient was not finite, once the ranks have ended."""
 
     @property
     def name(self) -> str:
