@@ -1,5 +1,7 @@
 // Elements of the page, made without any HTML text: what jobs are called is never read as markup.
 
+import { time } from "./format";
+
 type Child = Node | string | null | undefined | false;
 type Attributes = Record<string, string | number | boolean | EventListener | null | undefined>;
 
@@ -35,6 +37,10 @@ export function replace(parent: Element, ...children: Child[]): void {
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
+
+// A time as people read it, in one line, and as programs do.
+export const when = (text: string | undefined): HTMLElement =>
+  h("time", { datetime: text ?? "", class: "nowrap" }, time(text));
 
 export function table(caption: string, heads: string[], rows: Child[][]): HTMLElement {
   const body = rows.map((row) =>

@@ -2,8 +2,8 @@
 // attempts, checkpoints, log.
 import { get, jobPath, type Job } from "./api";
 import { givenSettings, settingsInForce } from "./settings";
-import { h, replace, setText, table } from "./dom";
-import { bytes, number, secondsOf, settingName, time } from "./format";
+import { h, replace, setText, table, when } from "./dom";
+import { bytes, number, secondsOf, settingName } from "./format";
 import type { View } from "./page";
 
 const kBetweenLooks = 2000,
@@ -80,7 +80,7 @@ const phase = (name: string | undefined): string =>
   (name ?? "–").replace("RANK_PHASE_", "").replaceAll("_", " ").toLowerCase();
 
 // Few ranks by their number. Of many those that are silent for longest, and those that are farthest behind, first.
-function ranksTable(place: HTMLElement): (ranks: Rank[]) => void {
+function ranksTable(place: HTMLElement, job: () => Job | null): (ranks: Rank[]) => void {
   let all: Rank[] = [];
   const rows = h("div");
   const search = h("input", {
@@ -105,7 +105,7 @@ function ranksTable(place: HTMLElement): (ranks: Rank[]) => void {
     replace(
       rows,
       all.length === 0
-        ? h("p", {}, "No attempt runs.")
+        ? h("p", {}, job()?.state === "JOB_STATE_RUNNING" ? "No rank has been heard of yet." : "No attempt runs.")
         : table(
             "Ranks",
             ["Rank", "Host", "Phase", "Step", "Behind", "Silent for", "Last collective"],
@@ -175,8 +175,8 @@ export function historyOf(view: View, id: string, job: () => Job | null): HTMLEl
       if (Date.now() - manyRanksAt < kBetweenLooksAtMany) return;
       const ranks = await allOf<Rank>(view, id, "ranks");
       if (ranks.length > kPage) manyRanksAt = Date.now();
-      showRanks ??= ranksTable(place);
-      shown(place, JSON.stringify(ranks), () => showRanks!(ranks));
+      showRanks ??= ranksTable(place, job);
+      shown(place, JSON.stringify([job()?.state, ranks]), () => showRanks!(ranks));
     }),
     section("Events", true, async (place) => {
       const { events = [] } = await get<{ events?: Event_[] }>(jobPath(id, "/events?pageSize=1000"), view.signal);
@@ -186,7 +186,7 @@ export function historyOf(view: View, id: string, job: () => Job | null): HTMLEl
           ["Time", "State", "What"],
           [...events]
             .reverse()
-            .map((event) => [time(event.time), (event.state ?? "").replace("JOB_STATE_", ""), event.text ?? ""]),
+            .map((event) => [when(event.time), (event.state ?? "").replace("JOB_STATE_", ""), event.text ?? ""]),
         ),
       );
     }),
@@ -200,7 +200,7 @@ export function historyOf(view: View, id: string, job: () => Job | null): HTMLEl
               ["Change", "Asked for", "By", "Settings", "Since step"],
               [...changes].reverse().map((one) => [
                 one.version,
-                time(one.createTime),
+                when(one.createTime),
                 one.requester || "–",
                 Object.entries(one.settings)
                   .map(([key, value]) => `${settingName(key)} ${value}`)
@@ -245,8 +245,8 @@ export function historyOf(view: View, id: string, job: () => Job | null): HTMLEl
             ["Attempt", "Started", "Ended", "From step", "Ranks", "How it ended"],
             newest.map((one) => [
               one.generation,
-              time(one.startTime),
-              time(one.endTime),
+              when(one.startTime),
+              when(one.endTime),
               one.startStep ?? "0",
               String(one.worldSize ?? 0),
               one.endReason ?? "",
@@ -271,7 +271,7 @@ export function historyOf(view: View, id: string, job: () => Job | null): HTMLEl
               one.step,
               one.generation,
               one.bytes ? bytes(Number(one.bytes)) : "–",
-              time(one.createTime),
+              when(one.createTime),
             ]),
           ),
           others,

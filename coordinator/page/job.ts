@@ -18,8 +18,8 @@ import {
 } from "./api";
 import { Chart, type Line } from "./chart";
 import { ask } from "./dialog";
-import { h, replace, setText, table } from "./dom";
-import { duration, number, secondsOf, time } from "./format";
+import { h, replace, setText, table, when } from "./dom";
+import { duration, number, secondsOf } from "./format";
 import { historyOf } from "./history";
 import { progress, stateBadge } from "./list";
 import type { View } from "./page";
@@ -266,13 +266,13 @@ export function jobView(view: View, id: string): void {
       ["Progress", progress(step, Number(next.totalSteps ?? 0), id)],
       ["Phase", next.phase || "–"],
       ["Time left", left === null ? "–" : duration(left)],
-      ["Loss", number(next.loss)],
+      ["Training loss", number(next.loss)],
       ["Pairs/s", number(next.pairsPerSecond, 1)],
       ["Checkpoint", next.checkpointStep ? `step ${next.checkpointStep}` : "–"],
       ["Evaluated", next.validationStep ? `step ${next.validationStep}` : "–"],
       ["Restarts", String(next.restarts ?? 0)],
-      ["Submitted", time(next.createTime)],
-      ...(next.endTime ? [["Ended", time(next.endTime)]] : []),
+      ["Submitted", when(next.createTime)],
+      ...(next.endTime ? [["Ended", when(next.endTime)]] : []),
       ["Output", (next.spec as { output?: string }).output ?? "–"],
     ] as [string, string | Node][];
     replace(facts, ...facts_.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));

@@ -80,8 +80,8 @@ export function whyOf(view: View, id: string): Why {
       h(
         "p",
         { class: "note" },
-        "S_g is the sum of the losses of the group's pairs in the step's batch, n_g how many they are, S_g / n_g their " +
-          "mean; a pair of several groups counts in each by its membership.",
+        "S_g is the sum of the losses of the group's pairs in the step's batch, each times what it counts (its " +
+          "membership, and how often pairs like it are drawn), n_g the sum of what they count, S_g / n_g their mean.",
       ),
       table(
         `Steps around ${moves.step}`,
