@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "common/base/environment.h"
+#include "common/base/message_text.h"
 
 namespace equipoise {
 namespace {
@@ -63,6 +64,12 @@ DoctorFinding disk_finding(const std::string& check, const fs::path& folder) {
     finding.advice = "a checkpoint has 12 bytes a parameter, and two are kept: checkpoint.keep";
   }
   return finding;
+}
+
+DoctorFinding no_cache_finding(const std::string& home) {
+  const std::string why = home.empty() ? "HOME is not set" : "HOME is " + quoted_text(home) + ", no absolute path";
+  return {Health::kWarn, "cache", "there is none: " + why,
+          "set HOME or EQUIPOISE_CACHE, or the reference is computed in every run"};
 }
 
 DoctorFinding shared_memory_finding() {

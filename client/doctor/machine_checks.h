@@ -15,6 +15,9 @@ namespace equipoise {
 // Bytes that are free where `folder` is, or will be, and whether files can be made there.
 DoctorFinding disk_finding(const std::string& check, const std::filesystem::path& folder);
 
+// Why there is no cache; `home` is HOME, empty where it is not set.
+DoctorFinding no_cache_finding(const std::string& home);
+
 // Shared memory, through which ranks of one host pass tensors.
 DoctorFinding shared_memory_finding();
 

@@ -8,6 +8,7 @@
 
 #include "client/table/display_width.h"
 #include "client/table/number_format.h"
+#include "common/base/message_text.h"
 #include "common/robust/worst_group.h"
 
 namespace equipoise {
@@ -63,7 +64,7 @@ std::string bar(double share, std::size_t cells, Glyphs glyphs) {
 }
 
 std::string worst_text(const WorstGroup& worst, std::size_t name_columns, bool with_weight) {
-  const std::string text = std::string(worst.is_of_validation ? "worst in validation " : "worst ") +
+  const std::string text = std::string(worst.is_of_validation ? "worst in validation " : "worst in batch ") +
                            shorten(worst.name, name_columns) + " " + loss_text(worst.loss);
   return with_weight ? text + " (weight " + share_text(worst.weight) + ")" : text;
 }
@@ -246,8 +247,8 @@ std::vector<std::string> worst_group_lines(const v1::TrainingJob& job, std::size
     texts.push_back(shorten(text + "  weight " + share_text(group.weight), columns));
   }
   if (!is_whole) {
-    texts.push_back(
-        shorten(kLineGap + std::to_string(groups.size() - shown) + " groups more, which are better off", columns));
+    texts.push_back(shorten(
+        kLineGap + counted(static_cast<std::int64_t>(groups.size() - shown), "group") + " more, better off", columns));
   }
   return texts;
 }

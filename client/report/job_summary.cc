@@ -57,10 +57,10 @@ std::string worst_text(const v1::TrainingJob& job, std::size_t columns) {
 std::string short_worst_text(const v1::TrainingJob& job) {
   constexpr std::size_t kColumns = 16;
   const auto worst = worst_group(job, LossOf::kNewest);
-  return worst ? shorten(worst->name, kColumns) + " " + loss_text(worst->loss) : "";
+  if (!worst) return "";
+  return shorten(worst->name, kColumns) + " " + loss_text(worst->loss) + (worst->is_of_validation ? " val." : " batch");
 }
 
-// "3, restarted 2 times".
 // What ranks have not made yet.
 std::string requests_text(const v1::OpenRequests& open) {
   std::string text = open.has_checkpoint_step() ? "a checkpoint" : "";
@@ -68,6 +68,7 @@ std::string requests_text(const v1::OpenRequests& open) {
   return text;
 }
 
+// "3, restarted 2 times".
 std::string attempt_text(const v1::TrainingJob& job) {
   if (job.generation() == 0) return "";
   const std::string restarts = restarts_text(job.restarts());

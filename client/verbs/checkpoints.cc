@@ -44,7 +44,7 @@ fs::path folder_of_run(const fs::path& given) {
 }
 
 std::string damaged_text(std::size_t damaged, std::size_t all) {
-  return std::to_string(damaged) + " of " + std::to_string(all) + (all == 1 ? " checkpoint" : " checkpoints") +
+  return std::to_string(damaged) + " of " + counted(static_cast<std::int64_t>(all), "checkpoint") +
          (damaged == 1 ? " is damaged" : " are damaged");
 }
 
@@ -223,7 +223,7 @@ void prune_planned(const fs::path& output, const PruneFlags& flags, const Consol
   if (!flags.dry_run) remove_planned(output, plan);
   const std::size_t stay = list_checkpoints(output).size() - (flags.dry_run ? plan.checkpoints.size() : 0);
   const auto text = [&] {
-    return lines + std::to_string(stay) + (stay == 1 ? " checkpoint " : " checkpoints ") +
+    return lines + counted(static_cast<std::int64_t>(stay), "checkpoint") + " " +
            (flags.dry_run ? "would stay, "
             : stay == 1   ? "stays, "
                           : "stay, ") +

@@ -85,8 +85,9 @@ void generate(const GenerateFlags& flags, const Console& console) {
   const SurveyPairs pairs = make_survey_pairs(survey, {.labels = labels});
   const std::size_t questions = survey.questions.size(), answers = survey.answers.size();
   const auto text = [&] {
-    return survey_table(pairs.groups, console.colors, console.glyphs) + "\n" + std::to_string(questions) +
-           " questions, " + std::to_string(answers) + " answers: " + flags.file + "\n";
+    return survey_table(pairs.groups, console.colors, console.glyphs) + "\n" +
+           counted(static_cast<std::int64_t>(questions), "question") + ", " +
+           counted(static_cast<std::int64_t>(answers), "answer") + ": " + flags.file + "\n";
   };
   const auto json = [&] {
     return json_document(

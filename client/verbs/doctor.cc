@@ -52,8 +52,9 @@ std::chrono::system_clock::time_point ask_coordinator(const CoordinatorFlags& fl
 DoctorFinding cache_finding() {
   try {
     const fs::path cache = cache_folder();
-    if (!cache.empty()) return disk_finding("cache", cache);
-    return {Health::kWarn, "cache", "there is none", "set EQUIPOISE_CACHE, or the reference is computed in every run"};
+    const char* const home = std::getenv("HOME");
+    if (cache.empty()) return no_cache_finding(home == nullptr ? "" : home);
+    return disk_finding("cache", cache);
   } catch (const std::invalid_argument& problem) {
     return {Health::kFail, "cache", problem.what(), "correct EQUIPOISE_CACHE"};
   }

@@ -14,6 +14,7 @@
 #include "client/table/display_width.h"
 #include "client/table/json_document.h"
 #include "client/table/text_table.h"
+#include "common/base/message_text.h"
 #include "common/robust/shares_file.h"
 
 namespace equipoise {
@@ -87,8 +88,8 @@ std::string pairs_text(const SharesHeader& header, const GroupShares& group, con
   }
   const auto others = static_cast<std::size_t>(group.pairs) - group.top.size();
   if (others > 0) {
-    table.add_row({std::to_string(others) + " other" + (others == 1 ? " pair" : " pairs"),
-                   short_number("%.6g", group.rest), percent_of(group.rest, group.loss_sum)});
+    table.add_row({counted(static_cast<std::int64_t>(others), "other pair"), short_number("%.6g", group.rest),
+                   percent_of(group.rest, group.loss_sum)});
   }
   return "\n" + printable(header.groups.at(group.group)) + " at step " + std::to_string(group.step) + "\n" +
          table.text(console.colors, console.glyphs);

@@ -21,6 +21,12 @@ TEST(DiskFinding, LooksAtTheNearestFolderThatIsThere) {
   EXPECT_NE(finding.health, Health::kFail);
 }
 
+TEST(NoCacheFinding, SaysWhatIsWrongWithHome) {
+  EXPECT_THAT(no_cache_finding("").found, HasSubstr("HOME is not set"));
+  EXPECT_THAT(no_cache_finding("ada").found, HasSubstr("HOME is \"ada\", no absolute path"));
+  EXPECT_EQ(no_cache_finding("").health, Health::kWarn);
+}
+
 TEST(DiskFinding, FailsWhereAFileStandsInTheWay) {
   const TempFolder folder;
   const DoctorFinding finding = disk_finding("output", folder.write("file", "x") / "run");

@@ -23,7 +23,7 @@ std::size_t occurrences(const string& text, const string& part) {
 
 TEST(ProgressLine, SaysStepSpeedTimeLeftLossAndTheWorstGroup) {
   EXPECT_EQ(plain_line(progress_view(example_job())),
-            "gr-dpo  step 50/200  25 %  118 pairs/s  0:42 left  batch loss 0.6250  worst Republican "
+            "gr-dpo  step 50/200  25 %  118 pairs/s  0:42 left  batch loss 0.6250  worst in batch Republican "
             "0.7500 (weight 0.750)");
 }
 
@@ -45,7 +45,7 @@ TEST(ProgressLine, LeavesOutTheLeastImportantFirst) {
   }
   const string narrow = bar_line(view, 60, Glyphs::kAscii);
   EXPECT_TRUE(contains(narrow, "50/200  25 %"));
-  EXPECT_TRUE(contains(narrow, "worst Republican 0.7500"));
+  EXPECT_TRUE(contains(narrow, "worst in batch Republican 0.7500"));
   EXPECT_FALSE(contains(narrow, "pairs/s"));
   EXPECT_FALSE(contains(narrow, "gr-dpo"));
 }

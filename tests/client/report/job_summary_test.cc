@@ -124,6 +124,8 @@ TEST(JobListTable, LeavesOutWhatMattersLessWhereTheTerminalIsNarrow) {
   EXPECT_THAT(first_line(110), AllOf(HasSubstr("restarts"), Not(HasSubstr("created"))));
   EXPECT_THAT(first_line(80), AllOf(HasSubstr("id"), HasSubstr("steps"), HasSubstr("worst group")));
   EXPECT_THAT(first_line(1), HasSubstr("worst group"));
+  EXPECT_THAT(job_list_table(jobs, Colors::kOff, Glyphs::kAscii, TableDetail::kUsual, 1),
+              HasSubstr("Republican 0.7500 batch\n"));
   EXPECT_THAT(first_line(80, TableDetail::kWide).size(), testing::Gt(80));
 }
 
