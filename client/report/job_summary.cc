@@ -6,7 +6,9 @@
 #include <chrono>
 #include <cstdint>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
@@ -14,6 +16,7 @@
 
 #include "client/progress/progress_line.h"
 #include "client/report/group_tables.h"
+#include "client/report/metrics_reader.h"
 #include "client/report/state_color.h"
 #include "client/table/display_width.h"
 #include "client/table/number_format.h"
@@ -299,6 +302,29 @@ std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors,
     fit(jobs, shown, columns, glyphs);
   }
   return table_of(jobs, shown).text(colors, glyphs) + interruption_lines(jobs);
+}
+
+v1::TrainingJob with_first_evaluation(v1::TrainingJob job) {
+  namespace schema = metrics_schema;
+  const auto knows = [](const v1::GroupStatus& group) { return group.has_initial_validation_loss(); };
+  if (job.spec().output().empty() || std::ranges::any_of(job.groups(), knows)) return job;
+  try {
+    const auto first = first_record(std::filesystem::path(job.spec().output()) / schema::kFileName);
+    if (!first || !first->is_evaluation() || first->integer(schema::kStep) != 0) return job;
+    const auto losses = first->by_group(schema::kGroupLoss), accuracies = first->by_group(schema::kGroupAccuracy);
+    const std::map<std::string, double> loss_of(losses.begin(), losses.end());
+    const std::map<std::string, double> accuracy_of(accuracies.begin(), accuracies.end());
+    for (v1::GroupStatus& group : *job.mutable_groups()) {
+      if (const auto loss = loss_of.find(group.name()); loss != loss_of.end()) {
+        group.set_initial_validation_loss(loss->second);
+      }
+      if (const auto accuracy = accuracy_of.find(group.name()); accuracy != accuracy_of.end()) {
+        group.set_initial_validation_reward_accuracy(accuracy->second);
+      }
+    }
+  } catch (const std::invalid_argument&) {  // the table lacks a column
+  }
+  return job;
 }
 
 std::string job_description(const v1::TrainingJob& job, Colors colors, Glyphs glyphs) {

@@ -30,6 +30,10 @@ std::string job_list_table(std::span<const v1::TrainingJob> jobs, Colors colors,
                            TableDetail detail = TableDetail::kUsual,
                            std::size_t columns = std::numeric_limits<std::size_t>::max());
 
+// With what its groups lost before the first step, from the first line of metrics.jsonl in its output, where the job
+// does not know: one that goes on from a checkpoint of another service's. As it is where that cannot be read.
+v1::TrainingJob with_first_evaluation(v1::TrainingJob job);
+
 // A line per property, then the table of groups.
 std::string job_description(const v1::TrainingJob& job, Colors colors, Glyphs glyphs);
 

@@ -52,7 +52,9 @@ std::vector<std::pair<std::string, double>> MetricsRecord::numbers_of(const std:
   return numbers;
 }
 
-void read_metrics(const std::filesystem::path& file, const std::function<void(const MetricsRecord& record)>& use) {
+namespace {
+
+std::ifstream opened(const std::filesystem::path& file) {
   std::error_code ignored;
   const auto status = std::filesystem::status(file, ignored);
   if (status.type() == std::filesystem::file_type::not_found) {
@@ -62,12 +64,27 @@ void read_metrics(const std::filesystem::path& file, const std::function<void(co
     throw std::invalid_argument(file.string() + ": is not a file");  // a pipe or a device could block or never end
   }
   std::ifstream stream(file, std::ios::binary);
+  if (!stream.is_open()) throw std::invalid_argument(file.string() + ": cannot be read");
+  return stream;
+}
+
+}  // namespace
+
+void read_metrics(const std::filesystem::path& file, const std::function<void(const MetricsRecord& record)>& use) {
+  std::ifstream stream = opened(file);
   std::string text;
   for (std::size_t number = 1; std::getline(stream, text) && !stream.eof(); ++number) {
     if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
     use(MetricsRecord(file.string() + ":" + std::to_string(number), text));
   }
-  if (!stream.is_open() || stream.bad()) throw std::invalid_argument(file.string() + ": cannot be read");
+  if (stream.bad()) throw std::invalid_argument(file.string() + ": cannot be read");
+}
+
+std::optional<MetricsRecord> first_record(const std::filesystem::path& file) {
+  std::ifstream stream = opened(file);
+  std::string text;
+  if (!std::getline(stream, text) || stream.eof()) return std::nullopt;
+  return MetricsRecord(file.string() + ":1", text);
 }
 
 }  // namespace equipoise

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,5 +46,8 @@ class MetricsRecord {
 // Hands every line to `use`, in order. A last line that is still being written is left out, and so are empty ones.
 // Throws std::invalid_argument if the file cannot be read, and what MetricsRecord and `use` throw.
 void read_metrics(const std::filesystem::path& file, const std::function<void(const MetricsRecord& record)>& use);
+
+// The first line; nullopt where there is none that is whole. Throws as read_metrics().
+std::optional<MetricsRecord> first_record(const std::filesystem::path& file);
 
 }  // namespace equipoise

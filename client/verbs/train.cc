@@ -35,7 +35,7 @@ RequestedJob embedded_job(const JobFlags& flags) {
 
 std::string training_report(const v1::TrainingJob& job, const Console& console) {
   std::string text;
-  const std::string table = group_table(job, console.colors, console.glyphs);
+  const std::string table = group_table(with_first_evaluation(job), console.colors, console.glyphs);
   if (!table.empty()) text += "\n" + table;
   const std::string notes = data_notes(job.spec().output());
   if (!notes.empty()) text += "\n" + notes;

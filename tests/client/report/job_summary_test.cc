@@ -129,6 +129,30 @@ TEST(JobListTable, LeavesOutWhatMattersLessWhereTheTerminalIsNarrow) {
   EXPECT_THAT(first_line(80, TableDetail::kWide).size(), testing::Gt(80));
 }
 
+// After `train --resume` nobody saw how far the groups had come.
+TEST(JobSummary, HasTheEvaluationBeforeTheFirstStepOfTheRun) {
+  const TempFolder folder;
+  v1::TrainingJob job = example_job();
+  job.mutable_spec()->set_output(folder.path());
+  EXPECT_FALSE(with_first_evaluation(job).groups(0).has_initial_validation_loss()) << "there is no such file";
+  const std::string line =
+      R"("eval_loss":0.7,"group_loss":{"Democrat":0.6875,"Other":1},"group_accuracy":{"Democrat":0.25}})";
+  const auto first = [&](const std::string& text) {
+    folder.write("metrics.jsonl", text);
+    return with_first_evaluation(job);
+  };
+  const v1::TrainingJob whole = first(R"({"split":"validation","step":0,)" + line + "\n{\"step\":1}\n");
+  EXPECT_EQ(whole.groups(0).initial_validation_loss(), 0.6875);
+  EXPECT_EQ(whole.groups(0).initial_validation_reward_accuracy(), 0.25);
+  EXPECT_FALSE(whole.groups(1).has_initial_validation_loss());
+  for (const std::string other : {"{\"step\":1}\n", "", "no JSON\n", "{\"split\":\"validation\",\"step\":0}"}) {
+    EXPECT_FALSE(first(other).groups(0).has_initial_validation_loss()) << other;
+  }
+  EXPECT_FALSE(first(R"({"split":"validation","step":7,)" + line + "\n").groups(0).has_initial_validation_loss());
+  job.mutable_groups(0)->set_initial_validation_loss(0.5);
+  EXPECT_EQ(first(R"({"split":"validation","step":0,)" + line + "\n").groups(0).initial_validation_loss(), 0.5);
+}
+
 // A field that is not set had a value that is none: "reason_UNSPECIFIED".
 TEST(JsonText, LeavesOutEnumsThatAreNotSet) {
   v1::TrainingJob job = example_job();
