@@ -326,10 +326,9 @@ std::string training(const RunSummary& summary, const BaseModel& base) {
     const WeightSetting setting = weight_setting(job.robust());
     const std::string_view name = setting.name == kStepSize ? "step_size" : "";
     add(setting.name, with_changes(number_text(setting.value), name, summary));
-    const std::string trade_off = with_changes("", "trade_off", summary);
-    if (job.robust().trade_off() != 0 || !trade_off.empty()) {
-      add("trade-off", with_changes(number_text(job.robust().trade_off()), "trade_off", summary));
-    }
+    const double chi = job.robust().has_trade_off() ? job.robust().trade_off() : 1;
+    const std::string trade_off = with_changes(number_text(chi), "trade_off", summary);
+    if (trade_off != "1") add("trade-off χ", trade_off);  // 1 is the paper's method
   }
   if (summary.skipped_lines > 0) add("steps without an update, as a number was not finite", skipped_text(summary));
   const auto files = names_of_files(job.data().train(), job.data().train_files());

@@ -154,6 +154,18 @@ class LogLinearTest(ProgramTest):
         self.assertIn("none of the last 100 steps could be applied: a loss or the gradient was not finite in each of them; "
                       "the last one that could was step 1", failed.stderr)
 
+    def test_a_run_most_of_whose_steps_changed_nothing_says_so(self):
+        """--quiet too, and whoever takes its model."""
+        case = "even_imbalanced_2021_swapped"
+        job = self.write_bandit(case, read_case(case, "gr_ipo"), 60, optimizer={"learning_rate": 1e300})
+        ended = run("equipoise", "train", job, "--quiet")
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertEqual(ended.stderr, "equipoise train: trained on 1 rank; 59 of 60 steps changed nothing, as a loss or "
+                                       "the gradient was not finite\n")
+        output = pathlib.Path(json.loads(job.read_text())["output"])
+        card = (self.folder / output / "final/README.md").read_text()
+        self.assertIn("**Most steps changed nothing: in 4 of 5 logged steps", card)  # of 1, 2, 3, 10, 30
+
     def test_projection_keeps_theta_in_the_ball(self):
         case = "even_imbalanced_2021_swapped"
         golden = read_case(case, "gr_dpo")

@@ -96,11 +96,11 @@ TEST(ModelCard, HasSettingsThatWereChangedWhileItTrained) {
   const std::string card = model_card(summary);
   EXPECT_THAT(card, HasSubstr("| step size of α | 0.1; 0.25 after 1 step; 0.05 after 140 steps |"));
   EXPECT_THAT(card, HasSubstr("| learning rate | 0; 5e-07 after 20 steps |"));
-  EXPECT_THAT(card, HasSubstr("| trade-off | 0; 0.5 after 30 steps |"));
+  EXPECT_THAT(card, HasSubstr("| trade-off χ | 1; 0.5 after 30 steps |"));
   for (int step = 1; step <= 6; ++step) {
     summary.changes.push_back({.step = step, .setting = "trade_off", .from = {}, .to = 0.125 * step, .requester = ""});
   }
-  EXPECT_THAT(model_card(summary), HasSubstr("| trade-off | 0; 3 other changes; 0.375 after 3 steps; "));
+  EXPECT_THAT(model_card(summary), HasSubstr("| trade-off χ | 1; 3 other changes; 0.375 after 3 steps; "));
 }
 
 TEST(ModelCard, SaysHowManyStepsChangedNothing) {
