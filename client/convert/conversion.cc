@@ -96,7 +96,11 @@ void apply(const TrainerTable& table, const GivenSettings& given, GivenSettings&
             if (!is_default) job.note(name, "has no effect: " + std::string(setting.note));
             break;
           case SettingRule::kRefused:
-            if (!is_harmless(setting, found->second)) job.fault(name, "refused: " + std::string(setting.note));
+            if (!is_harmless(setting, found->second)) {
+              job.fault(name, "refused: " + std::string(setting.note));
+            } else if (has_harmless_key(setting.values, found->second.value)) {
+              job.note(name, "has no effect: " + std::string(setting.note));
+            }
             break;
           case SettingRule::kCopied:
             if (const auto value = translated_value(setting, name, found->second, job)) {
@@ -190,6 +194,15 @@ void read_trl_section(const GivenSettings& given, GivenSettings& renamed, TrlJob
   }
 }
 
+// Sections that no other trainer has.
+bool is_job(const GivenSettings& given) {
+  const auto has_section = [&given](const char* name) {
+    const auto found = given.find(name);
+    return found != given.end() && found->second.value.IsMap();
+  };
+  return (has_section("model") || has_section("policy")) && has_section("data");
+}
+
 }  // namespace
 
 Trainer guessed_trainer(const GivenSettings& given) {
@@ -211,6 +224,10 @@ Conversion convert_settings(const ConversionRequest& request) {
   if (!has_file && flags.empty()) throw std::invalid_argument("expected a file, or flags after --");
   GivenSettings given;
   if (has_file) read_given_file(config.empty() ? request.file : config, given);
+  if (is_job(given)) {
+    const std::filesystem::path& file = config.empty() ? request.file : config;
+    throw std::invalid_argument(file.string() + ": is a job of Equipoise already: equipoise train " + file.string());
+  }
   read_given_flags(flags, table, given);
 
   Conversion result;

@@ -174,6 +174,20 @@ class Calls(ClientTest):
         with self.assertRaisesRegex(equipoise.InvalidArgument, "filter"):
             next(self.client.list("nonsense = 1"))
 
+    def test_a_state_that_is_none_is_named_with_those_that_are(self):
+        job = self.client.submit(self.job("stated"))
+        self.assertEqual([one.id for one in self.client.list(states="queued")], [job.id])
+        self.assertEqual([one.id for one in self.client.list(states=["QUEUED", equipoise.JobState.PAUSED])], [job.id])
+        self.assertEqual(self.client.wait(job.id, until="queued").state, "queued")
+        known = "expected one of queued, starting, running"
+        for call in (lambda: list(self.client.list(states=["runing"])), lambda: list(self.client.list(states="runing")),
+                     lambda: self.client.wait(job.id, until="runing"), lambda: equipoise.JobState("runing")):
+            with self.assertRaisesRegex(ValueError, f"'runing' is no state of a job, {known}"):
+                call()
+        for value in (None, 3):
+            with self.assertRaisesRegex(ValueError, f"{value} is no state of a job, {known}"):
+                equipoise.JobState(value)
+
     def test_a_repeated_request_id_gives_the_same_job(self):
         first = self.client.submit(self.job("once"), request_id="r1")
         self.assertEqual(self.client.submit(self.job("once"), request_id="r1").id, first.id)

@@ -332,6 +332,12 @@ gradient_checkpointing: offload
   EXPECT_THAT(result.notes, Contains(HasSubstr("wandb_project: has no effect")));
 }
 
+TEST_F(ConversionOf, AJobIsOneAlready) {
+  EXPECT_THAT([&] { trl("model: {path: m}\ndata: {train: t.jsonl}\nloss: {type: dpo}\n"); },
+              testing::ThrowsMessage<std::invalid_argument>(
+                  HasSubstr("given.yaml: is a job of Equipoise already: equipoise train ")));
+}
+
 // Nearly every example of axolotl has these two, and none was converted.
 TEST_F(ConversionOf, AxolotlsClassOfTheModelAndPadTokenChangeNothing) {
   const std::string job =
@@ -340,6 +346,7 @@ TEST_F(ConversionOf, AxolotlsClassOfTheModelAndPadTokenChangeNothing) {
   EXPECT_THAT(result.faults, Not(Contains(HasSubstr("model_type"))));
   EXPECT_THAT(result.faults, Not(Contains(HasSubstr("special_tokens"))));
   EXPECT_THAT(result.notes, Contains(HasSubstr("model_type: has no effect")));
+  EXPECT_THAT(result.notes, Contains(HasSubstr("special_tokens: has no effect: the tokenizer is taken as")));
   EXPECT_THAT(of(Trainer::kAxolotl, job + "special_tokens: {}\n").faults, Not(Contains(HasSubstr("special_tokens"))));
   for (const char* tokens : {"{pad_token: a, eos_token: b}", "{eos_token: b}", "[pad_token]", "pad_token"}) {
     EXPECT_THAT(of(Trainer::kAxolotl, job + "special_tokens: " + tokens + "\n").faults,

@@ -132,14 +132,14 @@ class Client:
         """The job as it is now. Raises JobNotFound."""
         return self._job("GetTrainingJob", id=job_id)
 
-    def list(self, filter: str = "", *, states: Iterable[JobState | str] = ()) -> Iterator[Job]:
+    def list(self, filter: str = "", *, states: Iterable[JobState | str] | str = ()) -> Iterator[Job]:
         """All jobs, newest first; pages are fetched as they are needed.
 
         Args:
             filter: 'state = RUNNING AND name : "dpo"', as `jobs list --filter` takes it (docs/protocol.md).
             states: Only jobs in one of these.
         """
-        numbers = [_state_number(state) for state in states]
+        numbers = [_state_number(state) for state in _states(states)]
         for page in self._pages("ListTrainingJobs", filter=filter, states=numbers):
             yield from (from_message(Job, job) for job in page.jobs)
 
@@ -157,7 +157,7 @@ class Client:
         seen, is_final = 0, False
         while not is_final:
             if deadline is not None and time.monotonic() >= deadline:
-                raise _too_late(job_id)
+                raise _too_late(job_id, timeout or 0)
             # Waits for a coordinator that is away, and says who may not.
             newest = self.get(job_id)
             if newest.revision > seen:
@@ -171,20 +171,20 @@ class Client:
             if not is_final:
                 time.sleep(_BETWEEN_TRIES_S)
 
-    def wait(self, job_id: str, *, until: Collection[JobState | str] = FINAL_STATES, timeout: float | None = None,
+    def wait(self, job_id: str, *, until: Collection[JobState | str] | str = FINAL_STATES, timeout: float | None = None,
              check: bool = True) -> Job:
         """Waits until the job has ended, or is in another state.
 
         Args:
             job_id: The job.
-            until: States to wait for, such as ["paused"]; the end of the job is waited for always.
+            until: States to wait for, such as "paused"; the end of the job is waited for always.
             timeout: Seconds, after which TimeoutError is raised; None: no limit.
             check: Raise JobFailed where the job ended in a state that was not waited for, or without success.
 
         Returns:
             The job as it is then.
         """
-        wanted = {JobState(state) for state in until}
+        wanted = _states(until)
         job = next(job for job in self.watch(job_id, timeout=timeout) if job.is_final or job.state in wanted)
         has_failed = job.is_final and (job.state not in wanted or
                                        (job.state != JobState.SUCCEEDED and wanted >= FINAL_STATES))
@@ -193,7 +193,7 @@ class Client:
         return job
 
     def pause(self, job_id: str, *, etag: str = "") -> Job:
-        """Asks the ranks to make a checkpoint and leave; `wait(job_id, until=["paused"])` waits for that."""
+        """Asks the ranks to make a checkpoint and leave; `wait(job_id, until="paused")` waits for that."""
         return self._change("PauseTrainingJob", job_id, etag)
 
     def resume(self, job_id: str, *, etag: str = "") -> Job:
@@ -390,15 +390,20 @@ class Client:
                 yield from_message(Job, message)
         except grpc.RpcError as failed:
             if deadline is not None and failed.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise _too_late(job_id) from None
+                return  # whoever waits looks at the time
             if not was_cut_off(failed):
                 raise error_of(failed, self._address, self._advice) from None
         finally:
             stream.cancel()
 
 
-def _too_late(job_id: str) -> TimeoutError:
-    return TimeoutError(f"the job {job_id} was not there within the time given")
+def _too_late(job_id: str, timeout: float) -> TimeoutError:
+    return TimeoutError(f"the job {job_id} had not come so far within {timeout:g} s")
+
+
+def _states(states: Iterable[JobState | str] | str) -> set[JobState]:
+    """One alone stands for itself."""
+    return {JobState(state) for state in ([states] if isinstance(states, str) else states)}
 
 
 def _new_request_id() -> str:

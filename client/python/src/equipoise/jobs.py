@@ -32,6 +32,14 @@ class JobState(str, enum.Enum):
     def __str__(self) -> str:
         return self.value
 
+    @classmethod
+    def _missing_(cls, value: object) -> JobState:
+        for state in cls:
+            if isinstance(value, str) and value.lower() == state.value:
+                return state
+        known = ", ".join(state.value for state in cls if state is not cls.UNSPECIFIED)
+        raise ValueError(f"{value!r} is no state of a job, expected one of {known}")
+
     @property
     def is_final(self) -> bool:
         """Whether the job has ended."""

@@ -51,7 +51,7 @@ def require_pandas() -> None:
     try:
         import pandas  # noqa: F401
     except ImportError as problem:
-        raise ImportError("curves are pandas DataFrames: pip install pandas") from problem
+        raise ImportError("curves and weights are pandas DataFrames: pip install pandas") from problem
 
 
 def _flat(line: Mapping[str, Any]) -> dict[str, Any]:
