@@ -40,7 +40,7 @@ export function setText(element: Element, text: string): void {
 
 // A time as people read it, in one line, and as programs do.
 export const when = (text: string | undefined): HTMLElement =>
-  h("time", { datetime: text ?? "", class: "nowrap" }, time(text));
+  h("time", { datetime: text ?? "", title: text ?? "", class: "nowrap" }, time(text));
 
 export function table(caption: string, heads: string[], rows: Child[][]): HTMLElement {
   const body = rows.map((row) =>

@@ -179,7 +179,7 @@ export function historyOf(view: View, id: string, job: () => Job | null): HTMLEl
       shown(place, JSON.stringify([job()?.state, ranks]), () => showRanks!(ranks));
     }),
     section("Events", true, async (place) => {
-      const { events = [] } = await get<{ events?: Event_[] }>(jobPath(id, "/events?pageSize=1000"), view.signal);
+      const events = await allOf<Event_>(view, id, "events");
       shown(place, JSON.stringify(events), () =>
         table(
           "Events",

@@ -28,6 +28,7 @@ import { whyOf } from "./why";
 const kMostLines = 8,
   kMostRows = 12;
 const kBetweenCurves = 10_000;
+const kFullId = "charts-are-full";
 
 // An evaluation before the first step says nothing of the training.
 const lossOf = (group: Group, isOld: boolean): number => {
@@ -272,7 +273,9 @@ export function jobView(view: View, id: string): void {
       ["Evaluated", next.validationStep ? `step ${next.validationStep}` : "–"],
       ["Restarts", String(next.restarts ?? 0)],
       ["Submitted", when(next.createTime)],
+      ...(next.startTime ? [["Started", when(next.startTime)]] : []),
       ...(next.endTime ? [["Ended", when(next.endTime)]] : []),
+      ...(next.runningTime ? [["Running", duration(secondsOf(next.runningTime) ?? 0)]] : []),
       ["Output", (next.spec as { output?: string }).output ?? "–"],
     ] as [string, string | Node][];
     replace(facts, ...facts_.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
@@ -338,6 +341,7 @@ export function jobView(view: View, id: string): void {
     const wanted = search.value.toLowerCase();
     const all = byLoss(job).filter((group) => group.name.toLowerCase().includes(wanted));
     const focused = document.activeElement?.id;
+    const isFull = groups.length >= kMostLines;
     const evaluated = job.validationStep === undefined ? "" : ` (step ${job.validationStep})`;
     replace(
       groupsPlace,
@@ -366,14 +370,15 @@ export function jobView(view: View, id: string): void {
             id: `group-${group.name}`,
             "aria-label": `${group.name} in the charts`,
             checked: groups.includes(group.name),
-            disabled: !groups.includes(group.name) && groups.length >= kMostLines,
+            disabled: isFull && !groups.includes(group.name),
+            "aria-describedby": isFull && !groups.includes(group.name) ? kFullId : null,
             change: (event) => choose(group.name, (event.target as HTMLInputElement).checked),
           }),
         ]),
       ),
-      groups.length >= kMostLines &&
+      isFull &&
         job.groups!.length > groups.length &&
-        h("p", { class: "note" }, `The charts have ${kMostLines} groups at most: take one out to add another.`),
+        h("p", { class: "note", id: kFullId }, `The charts have ${kMostLines} groups at most: take one out to add another.`),
       all.length > kMostRows &&
         h("p", {}, `${all.length - kMostRows} more groups are not shown: search for them by name.`),
     );

@@ -76,7 +76,7 @@ export function listView(view: View): void {
 
   function showChosen(): void {
     compare.disabled = chosen.size < 2;
-    howTo.hidden = chosen.size >= 2 || rows.length < 2;
+    howTo.hidden = chosen.size >= 2;
   }
 
   function show(): void {
