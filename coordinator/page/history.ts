@@ -76,6 +76,9 @@ const newestFirst = <T>(rows: T[], what: string): [T[], HTMLElement | false] => 
   rows.length > kPage && h("p", { class: "note" }, `${rows.length - kPage} older ${what} are not shown.`),
 ];
 
+// A sentence, which keeps room for its words beside columns that do not break.
+const text = (sentence: string | undefined): HTMLElement => h("div", { class: "text" }, sentence ?? "");
+
 const phase = (name: string | undefined): string =>
   (name ?? "–").replace("RANK_PHASE_", "").replaceAll("_", " ").toLowerCase();
 
@@ -186,7 +189,7 @@ export function historyOf(view: View, id: string, job: () => Job | null): HTMLEl
           ["Time", "State", "What"],
           [...events]
             .reverse()
-            .map((event) => [when(event.time), (event.state ?? "").replace("JOB_STATE_", ""), event.text ?? ""]),
+            .map((event) => [when(event.time), (event.state ?? "").replace("JOB_STATE_", ""), text(event.text)]),
         ),
       );
     }),
@@ -249,7 +252,7 @@ export function historyOf(view: View, id: string, job: () => Job | null): HTMLEl
               when(one.endTime),
               one.startStep ?? "0",
               String(one.worldSize ?? 0),
-              one.endReason ?? "",
+              text(one.endReason),
             ]),
           ),
           others,
