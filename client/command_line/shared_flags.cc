@@ -112,22 +112,14 @@ void JobFlags::add_to(CLI::App& verb) {
       ->default_str(kLatestCheckpoint);
 }
 
-namespace {
-
-// With the place of what is wrong in the file, which flags may have taken the place of.
-JobConfig checked_config(const v1::JobSpec& spec, const fs::path& job_file, const JobFlags& flags) {
-  try {
-    return make_job_config(spec);
-  } catch (const std::invalid_argument& fault) {
-    std::vector<std::string> given = flags.settings;
-    if (flags.workers) given.emplace_back("launch.workers");
-    if (!flags.output.empty()) given.emplace_back("output");
-    if (flags.resume) given.emplace_back("training.resume_from_checkpoint");
-    throw std::invalid_argument(place_of_setting(job_file, given, fault.what()) + fault.what());
-  }
+std::string JobFlags::with_place(const std::string& fault) const {
+  std::vector<std::string> given = settings;
+  if (workers) given.emplace_back("launch.workers");
+  if (!output.empty()) given.emplace_back("output");
+  if (resume) given.emplace_back("training.resume_from_checkpoint");
+  const bool resumes = resume && resume_setting(*resume, "") != "false";
+  return place_of_setting(job_file_of(file, resumes), given, fault) + fault;
 }
-
-}  // namespace
 
 RequestedJob JobFlags::job(const std::function<void(const fs::path&)>& before_look) const {
   if (before_look) before_look(file);
@@ -146,7 +138,13 @@ RequestedJob JobFlags::job(const std::function<void(const fs::path&)>& before_lo
   if (before_look) before_look(spec.output());
   if (resumes) set_resume(*this, spec);
   if (resume && !resumes && spec.has_training()) spec.mutable_training()->clear_resume_from_checkpoint();
-  JobConfig config = checked_config(spec, job_file, *this);
+  JobConfig config = [&] {
+    try {
+      return make_job_config(spec);
+    } catch (const std::invalid_argument& fault) {
+      throw std::invalid_argument(with_place(fault.what()));
+    }
+  }();
   std::error_code ignored;
   if (!goes_on_in_own_output(config) && fs::equivalent(job_file, config.output / kJobFile, ignored)) {
     throw std::invalid_argument("output " + config.output.string() + " would replace the job file " +

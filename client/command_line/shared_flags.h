@@ -50,6 +50,9 @@ struct JobFlags {
   // std::invalid_argument where the file or the settings are not right.
   //   before_look  is told of each file or folder before it is looked at
   RequestedJob job(const std::function<void(const std::filesystem::path&)>& before_look = {}) const;
+  // `fault`, which begins with the name of a setting, behind "FILE:LINE: " where the file has that, and no flag takes
+  // its place.
+  std::string with_place(const std::string& fault) const;
 };
 
 // Who says the group of a pair.

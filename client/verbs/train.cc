@@ -2,6 +2,7 @@
 #include <cctype>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -27,7 +28,11 @@ struct TrainFlags {
 
 RequestedJob embedded_job(const JobFlags& flags) {
   RequestedJob job = flags.job();
-  check_job_inputs(job.config);
+  try {
+    check_job_inputs(job.config);
+  } catch (const std::invalid_argument& fault) {
+    throw std::invalid_argument(flags.with_place(fault.what()));
+  }
   job.spec.mutable_launch()->set_mode(v1::LAUNCH_MODE_COORDINATOR);
   if (!job.spec.launch().has_workers()) job.spec.mutable_launch()->set_workers(1);
   return job;

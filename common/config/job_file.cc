@@ -107,7 +107,8 @@ YAML::Node child_of(const YAML::Node& node, const std::string& part, YAML::Mark&
 
 std::string place_of_setting(const std::filesystem::path& path, std::span<const std::string> overrides,
                              std::string_view fault) {
-  const std::string_view setting = fault.substr(0, fault.find(' '));
+  std::string_view setting = fault.substr(0, fault.find(' '));
+  if (setting.ends_with(':')) setting.remove_suffix(1);
   const std::vector<std::string> parts = path_parts(setting);
   for (const std::string& assignment : overrides) {
     const std::vector<std::string> set = path_parts(std::string_view(assignment).substr(0, assignment.find('=')));

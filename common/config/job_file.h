@@ -17,9 +17,9 @@ namespace equipoise {
 // the nearest known one), a duplicate key or a value of the wrong type.
 v1::JobSpec read_job_file(const std::filesystem::path& path, std::span<const std::string> overrides);
 
-// Where the file at `path` has the setting that `fault` begins with ("training.max_steps is -1, expected ..."), as
-// messages have it: "FILE:LINE: ". Empty where it does not have it, or one of `overrides` takes its place. Throws
-// nothing.
+// Where the file at `path` has the setting that `fault` begins with ("training.max_steps is -1, ...", "data.train:
+// ..."), as messages have it: "FILE:LINE: ". Empty where it does not have it, or one of `overrides` takes its place.
+// Throws nothing.
 std::string place_of_setting(const std::filesystem::path& path, std::span<const std::string> overrides,
                              std::string_view fault);
 

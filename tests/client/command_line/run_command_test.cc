@@ -236,24 +236,25 @@ TEST(RunCommand, ChecksAJobsFilesBeforeItStartsAnything) {
   const TempFolder folder;
   const std::string job = folder.write("job.yaml", kJob).string();
   const std::string at = folder.path().string();
-  expect_bad_input({"train", job}, "equipoise train: model.path: " + at +
+  expect_bad_input({"train", job}, "equipoise train: " + job + ":2: model.path: " + at +
                                        "/model does not exist, expected a Hugging Face model folder; if this is a "
                                        "model of the Hub, download it first: hf download OWNER/model --local-dir " +
                                        at + "/model");
   folder.write("model/config.json", "{}");
-  expect_bad_input({"train", job}, "equipoise train: model.path: " + at + "/model has no tokenizer.json");
-  folder.write("model/tokenizer.json", "{}");
-  expect_bad_input({"train", job}, "equipoise train: model.path: " + at + "/model has no *.safetensors");
-  folder.write("model/model.safetensors", "");
   expect_bad_input({"train", job},
-                   "equipoise train: model.path: " + at + "/model/model.safetensors is empty: download it again");
+                   "equipoise train: " + job + ":2: model.path: " + at + "/model has no tokenizer.json");
+  folder.write("model/tokenizer.json", "{}");
+  expect_bad_input({"train", job}, "equipoise train: " + job + ":2: model.path: " + at + "/model has no *.safetensors");
+  folder.write("model/model.safetensors", "");
+  expect_bad_input({"train", job}, "equipoise train: " + job + ":2: model.path: " + at +
+                                       "/model/model.safetensors is empty: download it again");
   folder.write("model/model.safetensors", std::string("\2\0\0\0\0\0\0\0{}", 10));  // of no tensors
-  expect_bad_input({"train", job}, "equipoise train: data.train: " + at + "/train.jsonl does not exist");
+  expect_bad_input({"train", job}, "equipoise train: " + job + ":3: data.train: " + at + "/train.jsonl does not exist");
   folder.write("train.jsonl", "");
   folder.write("out/metrics.jsonl", "");
   expect_bad_input(
       {"train", job},
-      "equipoise train: output: " + at +
+      "equipoise train: " + job + ":4: output: " + at +
           "/out holds a run already (metrics.jsonl): --overwrite (overwrite: true) replaces it, --output names another "
           "folder");
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "out/job.yaml"));

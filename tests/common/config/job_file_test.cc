@@ -113,6 +113,7 @@ TEST_F(JobFile, KnowsWhereASettingStands) {
   EXPECT_EQ(place(fault), "job.yaml:7: ");
   EXPECT_EQ(place("data.train_files[1].weight is -1, expected"), "job.yaml:5: ");
   EXPECT_EQ(place("training is absent"), "job.yaml:6: ");
+  EXPECT_EQ(place("model.path: /m does not exist"), "job.yaml:1: ");
   for (const char* absent : {"training.max_steps is 0", "training.seed is -1", "data.train_files[2].path is absent",
                              "model.path.x is wrong", "is wrong", ""}) {
     EXPECT_EQ(place(absent), "") << absent;
