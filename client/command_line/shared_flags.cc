@@ -112,19 +112,19 @@ void JobFlags::add_to(CLI::App& verb) {
       ->default_str(kLatestCheckpoint);
 }
 
+bool JobFlags::resumes() const { return resume && resume_setting(*resume, "") != "false"; }
+
 std::string JobFlags::with_place(const std::string& fault) const {
   std::vector<std::string> given = settings;
   if (workers) given.emplace_back("launch.workers");
   if (!output.empty()) given.emplace_back("output");
   if (resume) given.emplace_back("training.resume_from_checkpoint");
-  const bool resumes = resume && resume_setting(*resume, "") != "false";
-  return place_of_setting(job_file_of(file, resumes), given, fault) + fault;
+  return place_of_setting(job_file_of(file, resumes()), given, fault) + fault;
 }
 
 RequestedJob JobFlags::job(const std::function<void(const fs::path&)>& before_look) const {
   if (before_look) before_look(file);
-  const bool resumes = resume && resume_setting(*resume, "") != "false";
-  const fs::path job_file = job_file_of(file, resumes);
+  const fs::path job_file = job_file_of(file, resumes());
   v1::JobSpec spec = read_job_file(job_file, settings);
   if (job_file != file) spec.set_output(resume_setting((file / ".").string(), ""));
   if (workers) spec.mutable_launch()->set_workers(*workers);
@@ -136,8 +136,8 @@ RequestedJob JobFlags::job(const std::function<void(const fs::path&)>& before_lo
   if (!output.empty()) spec.set_output(fs::absolute(output).lexically_normal().string());
   if (overwrite) spec.set_overwrite(true);
   if (before_look) before_look(spec.output());
-  if (resumes) set_resume(*this, spec);
-  if (resume && !resumes && spec.has_training()) spec.mutable_training()->clear_resume_from_checkpoint();
+  if (resumes()) set_resume(*this, spec);
+  if (resume && !resumes() && spec.has_training()) spec.mutable_training()->clear_resume_from_checkpoint();
   JobConfig config = [&] {
     try {
       return make_job_config(spec);

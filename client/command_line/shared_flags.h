@@ -53,6 +53,9 @@ struct JobFlags {
   // `fault`, which begins with the name of a setting, behind "FILE:LINE: " where the file has that, and no flag takes
   // its place.
   std::string with_place(const std::string& fault) const;
+
+ private:
+  bool resumes() const;
 };
 
 // Who says the group of a pair.

@@ -291,7 +291,7 @@ std::string with_changes(std::string text, std::string_view setting, const RunSu
   }
   const std::size_t named = std::min(changes.size(), kMostNamed), others = changes.size() - named;
   const auto add = [&text](const std::string& part) { text += (text.empty() ? "" : "; ") + part; };
-  if (others > 0) add(std::to_string(others) + (others == 1 ? " other change" : " other changes"));
+  if (others > 0) add(counted(static_cast<std::int64_t>(others), "other change"));
   for (std::size_t i = others; i < changes.size(); ++i) {
     add(number_text(*changes[i]->to) + " after " + counted(changes[i]->step, "step"));
   }

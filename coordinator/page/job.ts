@@ -22,6 +22,7 @@ import { h, replace, setText, table, when } from "./dom";
 import { duration, number, secondsOf } from "./format";
 import { historyOf } from "./history";
 import { progress, stateBadge } from "./list";
+import { liveSettings } from "./settings";
 import type { View } from "./page";
 import { whyOf } from "./why";
 
@@ -42,19 +43,6 @@ const byLoss = (job: Job | null): Group[] => {
   const isOld = Number(job?.validationStep ?? 0) === 0 && Number(job?.step ?? 0) > 0;
   return [...(job?.groups ?? [])].sort((a, b) => lossOf(b, isOld) - lossOf(a, isOld));
 };
-
-// As they hold now, of those that the job or a change of it names.
-function settingsOf(job: Job | null): Settings {
-  const spec = (job?.spec ?? {}) as Record<string, Record<string, never> | undefined>;
-  const of = {
-    tradeOff: spec["robust"]?.["tradeOff"],
-    stepSize: spec["robust"]?.["stepSize"],
-    learningRate: spec["optimizer"]?.["learningRate"],
-    maxSteps: spec["training"]?.["maxSteps"],
-    priority: spec["launch"]?.["priority"],
-  };
-  return Object.assign(of, ...(job?.settingsChanges ?? []).map((one) => one.settings));
-}
 
 // Why a button of a job that has not ended cannot be pressed.
 const kWhyNot = {
@@ -224,7 +212,7 @@ export function jobView(view: View, id: string): void {
       ["maxSteps", "max_steps: where training ends", "1"],
       ["priority", "priority", "1"],
     ];
-    const now = settingsOf(job);
+    const now = liveSettings(job);
     const inputs = fields.map(([key, label, step]) => ({
       key,
       input: h("input", { type: "number", step, id: `set-${key}`, inputmode: "decimal", placeholder: now[key] }),

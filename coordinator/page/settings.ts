@@ -9,12 +9,19 @@ export const kEnums =
   /^(FEATURE_MAP|QUANTIZATION|LORA_INIT|D_TYPE|TRUNCATION|TOKENIZATION|LOSS_TYPE|SFT_AVERAGE|ROBUST_MODE|ESTIMATOR|WEIGHT_UPDATE|WEIGHT_SYNC|AMBIGUITY_SET|BASELINE|OPTIMIZER_TYPE|DECAY_EXCLUDE|SCHEDULE_TYPE|MUON_SCALE|STOP_MODE|SAMPLING|LAUNCH_MODE)_(?=[A-Z0-9_]+$)/;
 // Those that may be changed while the job runs, and where its file has them.
 const kLive: [keyof Settings, string][] = [
-  ["tradeOff", "robust.trade_off"],
-  ["stepSize", "robust.step_size"],
-  ["learningRate", "optimizer.learning_rate"],
-  ["maxSteps", "training.max_steps"],
-  ["priority", "launch.priority"],
+  ["tradeOff", "robust"],
+  ["stepSize", "robust"],
+  ["learningRate", "optimizer"],
+  ["maxSteps", "training"],
+  ["priority", "launch"],
 ];
+
+// Those as they hold now or are about to, of those that the job or a change of it names.
+export function liveSettings(job: Job | null): Settings {
+  const spec = (job?.spec ?? {}) as Record<string, Settings | undefined>;
+  const given = kLive.map(([key, section]) => [key, spec[section]?.[key]]);
+  return Object.assign(Object.fromEntries(given), ...(job?.settingsChanges ?? []).map((one) => one.settings));
+}
 
 function word(value: unknown): string {
   if (Array.isArray(value)) return value.map(word).join(", ");
@@ -36,7 +43,8 @@ export const givenSettings = (job: Job): Map<string, string> => flat(job.spec);
 // By path: as they hold now. What was changed says since when, unless that was in the first `shared` steps.
 export function settingsInForce(job: Job, shared = -1): Map<string, string> {
   const settings = givenSettings(job);
-  for (const [key, path] of kLive) {
+  for (const [key, section] of kLive) {
+    const path = `${section}.${settingName(key)}`;
     const changes = (job.settingsChanges ?? []).filter(
       (one) => one.settings[key] !== undefined && one.effectiveStep !== undefined,
     );

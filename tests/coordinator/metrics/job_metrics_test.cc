@@ -64,12 +64,16 @@ class JobMetricsOfACore : public ControllerFixture {
       pass(2s);
     }
   }
-  void evaluate(const std::string& id, double north, double south) {
+  v1::ReportMetricsRequest metrics_request(const std::string& id, v1::Split split) {
     v1::ReportMetricsRequest request;
     request.set_job_id(id);
     request.set_generation(1);
     request.set_step(job(id).step());
-    request.set_split(v1::SPLIT_VALIDATION);
+    request.set_split(split);
+    return request;
+  }
+  void evaluate(const std::string& id, double north, double south) {
+    v1::ReportMetricsRequest request = metrics_request(id, v1::SPLIT_VALIDATION);
     const std::vector<double> losses = {north, south};
     for (std::uint32_t g = 0; g < 2; ++g) {
       v1::GroupMetrics& group = *request.add_groups();
@@ -96,11 +100,7 @@ TEST_F(JobMetricsOfACore, TimeOfStepsIsThatBetweenTheirReports) {
 TEST_F(JobMetricsOfACore, StepsWhoseGradientIsNotFiniteAreCounted) {
   const auto id = running_job(v1::LAUNCH_MODE_EXTERNAL, 1);
   do_steps(id, 1, 4);
-  v1::ReportMetricsRequest request;
-  request.set_job_id(id);
-  request.set_generation(1);
-  request.set_step(4);
-  request.set_split(v1::SPLIT_TRAIN);
+  v1::ReportMetricsRequest request = metrics_request(id, v1::SPLIT_TRAIN);
   for (const int skipped : {3, 0, 1}) {
     request.set_skipped_gradients(skipped);
     calls().report_metrics(request);
